@@ -1,0 +1,64 @@
+# The one command surface, the same for people and for CI. Every target makes the virtual
+# environment and installs what it needs, so each works as the first command after a clone.
+#
+# On ordinary Linux, PyPI's torch brings several GB of CUDA libraries. For the CPU-only build:
+#   make demo PIP_ARGS="--extra-index-url https://download.pytorch.org/whl/cpu"
+
+PYTHON ?= python3
+PIP_ARGS ?=
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+DEMO := runs/demo
+PYTEST_ARGS ?=
+
+# One thread each: networks this small lose time to thread hand-overs, and two processes share
+# the cores.
+export OMP_NUM_THREADS := 1
+
+.DEFAULT_GOAL := help
+.PHONY: help install demo test check check-all lint types contract bench clean
+
+help: ## Show this list.
+	@grep -E '^[a-z-]+:.*## ' Makefile | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+
+$(STAMP): pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check $(PIP_ARGS) --editable ".[dev]"
+	@touch $(STAMP)
+
+install: $(STAMP) ## Make the virtual environment and install the project into it.
+
+demo: $(STAMP) ## Train a spiking agent and its twin, submit, verify, print the table.
+	rm -rf $(DEMO)
+	$(BIN)/snn-gym train ppo-lif CartPole-v1 --seed 0 --out $(DEMO)/ppo-lif
+	$(BIN)/snn-gym train ppo-mlp CartPole-v1 --seed 0 --out $(DEMO)/ppo-mlp
+	$(BIN)/snn-gym submit $(DEMO)/ppo-lif --out $(DEMO)/submissions/ppo-lif
+	$(BIN)/snn-gym submit $(DEMO)/ppo-mlp --out $(DEMO)/submissions/ppo-mlp
+	$(BIN)/snn-gym verify $(DEMO)/submissions/ppo-lif --leaderboard $(DEMO)/leaderboard
+	$(BIN)/snn-gym verify $(DEMO)/submissions/ppo-mlp --leaderboard $(DEMO)/leaderboard
+	$(BIN)/snn-gym table --leaderboard $(DEMO)/leaderboard
+
+test: $(STAMP) ## Run the tests (without the slow ones).
+	$(BIN)/python -m pytest -n 2 --dist worksteal $(PYTEST_ARGS)
+
+lint: $(STAMP) ## Check style and formatting.
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(STAMP) ## Check types.
+	$(BIN)/mypy
+
+contract: $(STAMP) ## Check that imports point one way.
+	$(BIN)/lint-imports
+
+check: lint types contract test ## What CI runs: lint, types, import contract, tests.
+
+check-all: lint types contract ## The same with the slow tests.
+	$(BIN)/python -m pytest -n 2 --dist worksteal -m "slow or not slow" $(PYTEST_ARGS)
+
+bench: $(STAMP) ## Measure speed (benchmarks/).
+	$(BIN)/python -m benchmarks
+
+clean: ## Remove the virtual environment, caches and runs of the demo.
+	rm -rf $(VENV) $(DEMO) build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
