@@ -1,0 +1,172 @@
+"""Environments: a file under envs/ to gymnasium ids."""
+
+from __future__ import annotations
+
+import difflib
+import functools
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import gymnasium as gym
+
+from snn_gym.config import from_mapping
+from snn_gym.content import content_path
+
+BUDGET_CLASSES = ("gradient", "local", "evolutionary")
+"""Classes of agents; tables compare agents within one class."""
+
+_ENTRY_POINT = "snn_gym.wrappers.spiking_env:SpikingEnv"
+
+
+@dataclass(frozen=True)
+class SpikeSettings:
+    """How the spiking form of a task encodes observations unless told otherwise."""
+
+    encoder: str
+    """Name of the default encoder."""
+    time_steps: int
+    """Default number T of time steps for each environment step."""
+    low: tuple[float, ...]
+    """Lower limit of each observed value, in the task's units; below it, clipped."""
+    high: tuple[float, ...]
+    """Upper limit of each observed value, in the task's units; above it, clipped."""
+    encoder_parameters: dict[str, dict[str, Any]] = field(default_factory=dict)
+    """This task's parameters of encoders, by encoder name."""
+
+    def __post_init__(self) -> None:
+        """Check the time steps and limits."""
+        if self.time_steps < 1:
+            raise ValueError(f"time_steps must be at least 1, got {self.time_steps}")
+        if len(self.low) != len(self.high):
+            raise ValueError(f"low has {len(self.low)} values and high {len(self.high)}")
+        if not all(low < high for low, high in zip(self.low, self.high, strict=True)):
+            raise ValueError(f"every low must be below its high: {self.low}, {self.high}")
+
+
+@dataclass(frozen=True)
+class ReferenceScores:
+    """Returns per episode that put a score in its place."""
+
+    random: float
+    """Mean return of uniformly random actions."""
+    random_standard_error: float
+    """Standard error of ``random``."""
+    random_episodes: int
+    """Episodes behind ``random``, seeds 0, 1, 2, … for environment and action space."""
+    solved: float
+    """Return from which the task counts as solved; the card says by whom."""
+    maximum: float
+    """Upper bound of the return of an episode; the card says how near one can get."""
+
+
+@dataclass(frozen=True)
+class EnvironmentSpec:
+    """A task as its file under envs/ describes it."""
+
+    name: str
+    """Name of the file and of the card."""
+    base_id: str
+    """Gymnasium id of the task itself, with analogue observations."""
+    registers: tuple[str, ...]
+    """Gymnasium ids of its spiking forms, registered by ``import snn_gym``."""
+    version: int
+    """Version of this description; scores of different versions do not compare."""
+    max_episode_steps: int
+    """Environment steps after which an episode is truncated."""
+    spikes: SpikeSettings
+    """Encoder and limits of the spiking form."""
+    budget: dict[str, int]
+    """Environment steps that training may use, by class of agent."""
+    reference: ReferenceScores
+    """Scores to compare with, valid for task and spiking form: their rewards are equal."""
+    reward_threshold: float | None = None
+    """Gymnasium's threshold of the task, if it has one."""
+
+    def __post_init__(self) -> None:
+        """Check ids, numbers and budget classes."""
+        if not self.registers or not all(name.startswith("snn/") for name in self.registers):
+            raise ValueError(f"registers must name ids that start with snn/: {self.registers}")
+        if self.version < 1 or self.max_episode_steps < 1:
+            raise ValueError("version and max_episode_steps must be at least 1")
+        if set(self.budget) != set(BUDGET_CLASSES) or min(self.budget.values()) < 1:
+            raise ValueError(
+                f"budget must give a positive number of steps for each of "
+                f"{', '.join(BUDGET_CLASSES)}; got {self.budget}"
+            )
+
+
+def env_ids() -> tuple[str, ...]:
+    """Return the ids that ``import snn_gym`` registers, sorted."""
+    return tuple(sorted(name for name in _files_by_id() if name.startswith("snn/")))
+
+
+def load_environment_spec(env_id: str) -> EnvironmentSpec:
+    """Load the description of a task.
+
+    Args:
+        env_id: A spiking id such as ``snn/CartPole-v1`` or its base id ``CartPole-v1``.
+
+    Raises:
+        ValueError: The id is unknown, or the file does not fit the schema.
+    """
+    files = _files_by_id()
+    if env_id not in files:
+        close = difflib.get_close_matches(env_id, files, n=1)
+        hint = f"; did you mean {close[0]!r}?" if close else ""
+        known = ", ".join(sorted(files))
+        raise ValueError(f"environment {env_id!r} is unknown{hint} Known environments: {known}")
+    path = files[env_id]
+    spec = from_mapping(EnvironmentSpec, _read_toml(path), f"envs/{path.name}")
+    if spec.name != path.stem:
+        raise ValueError(f"envs/{path.name}: name is {spec.name!r}, expected {path.stem!r}")
+    return spec
+
+
+def register_environments() -> None:
+    """Register every spiking id with gymnasium; doing so again changes nothing."""
+    for path in _toml_paths():
+        table = _read_toml(path)
+        for env_id in _ids(table, "registers", path):
+            if env_id not in gym.registry:
+                gym.register(
+                    id=env_id,
+                    entry_point=_ENTRY_POINT,
+                    kwargs={"base_id": table["base_id"]},
+                    max_episode_steps=table["max_episode_steps"],
+                    reward_threshold=table.get("reward_threshold"),
+                )
+
+
+def _toml_paths() -> list[Path]:
+    return sorted(content_path("envs").glob("*.toml"))
+
+
+@functools.cache
+def _read_toml(path: Path) -> Mapping[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except tomllib.TOMLDecodeError as error:
+        raise ValueError(f"envs/{path.name}: not valid TOML: {error}") from error
+
+
+def _ids(table: Mapping[str, Any], key: str, path: Path) -> list[str]:
+    ids = table.get(key)
+    if not isinstance(ids, list) or not all(isinstance(name, str) for name in ids):
+        raise ValueError(f"envs/{path.name}: {key} must be a list of ids, got {ids!r}")
+    return ids
+
+
+@functools.cache
+def _files_by_id() -> Mapping[str, Path]:
+    """Return the file of every known id, base and spiking."""
+    files: dict[str, Path] = {}
+    for path in _toml_paths():
+        table = _read_toml(path)
+        for env_id in [table.get("base_id", path.stem), *_ids(table, "registers", path)]:
+            if env_id in files:
+                raise ValueError(f"envs/{path.name}: {env_id} is in envs/{files[env_id].name} too")
+            files[env_id] = path
+    return files

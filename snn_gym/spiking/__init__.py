@@ -1,0 +1,1 @@
+"""Spiking networks: encoders, neurons, layers, decoders and recordings."""

@@ -1,0 +1,355 @@
+"""Encoders: intensities in [0, 1] to spikes over time steps.
+
+One implementation of each encoder serves environments and networks. It computes in
+numpy, so that importing it is cheap and so that a tensor and an array of equal values
+give equal spikes; a tensor is viewed as an array and its spikes come back as a tensor
+on the same device. Spikes carry no gradient to the intensity.
+
+Intensities outside [0, 1] are clipped: a sensor saturates at its limits.
+"""
+
+from __future__ import annotations
+
+import math
+import sys
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal, NamedTuple, TypeAlias, TypeVar, cast, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+
+from snn_gym.config import from_mapping
+
+ArrayT = TypeVar("ArrayT")
+"""A numpy array or a torch tensor."""
+
+FloatArray: TypeAlias = NDArray[np.float32]
+Timing = Literal["poisson", "regular"]
+
+
+class _Inputs(NamedTuple):
+    """What a spike encoder computes from, checked."""
+
+    intensity: FloatArray
+    """(..., D) in [0, 1]."""
+    time_steps: int
+    noise: FloatArray
+    """(T, ..., channels) in [0, 1), or empty where not needed."""
+    previous: FloatArray
+    """(..., D) in [0, 1], or empty where not needed."""
+
+
+@dataclass(frozen=True)
+class ConstantEncoder:
+    """Feed the observation as a current that is constant over the time steps.
+
+    For networks only: a current is no spike, so there is nothing to encode.
+    """
+
+    @property
+    def needs_noise(self) -> bool:
+        """Whether encoding draws random numbers."""
+        return False
+
+    @property
+    def needs_previous(self) -> bool:
+        """Whether encoding compares with the intensity one environment step before."""
+        return False
+
+    def channels(self, dimensions: int) -> int:
+        """Return the number of input channels for ``dimensions`` values."""
+        return dimensions
+
+
+class SpikeEncoder(ABC):
+    """Turn intensities into spikes; the common part of all spiking encoders."""
+
+    @property
+    def needs_noise(self) -> bool:
+        """Whether ``encode`` needs uniform random numbers."""
+        return False
+
+    @property
+    def needs_previous(self) -> bool:
+        """Whether ``encode`` needs the intensity one environment step before."""
+        return False
+
+    def channels(self, dimensions: int) -> int:
+        """Return the number of spike channels for ``dimensions`` intensities."""
+        return dimensions
+
+    def encode(
+        self,
+        intensity: ArrayT,
+        time_steps: int,
+        *,
+        noise: ArrayT | None = None,
+        previous: ArrayT | None = None,
+    ) -> ArrayT:
+        """Encode intensities as spikes.
+
+        Args:
+            intensity: Array or tensor (..., D), clipped to [0, 1].
+            time_steps: Number T of time steps, at least 1.
+            noise: Uniform in [0, 1), (T, ..., channels); needed if ``needs_noise``,
+                else ignored.
+            previous: Intensity one environment step before, shape of ``intensity``;
+                needed if ``needs_previous``, else ignored.
+
+        Returns:
+            Spikes (T, ..., channels), float32, each 0 or 1, of the type and on the
+            device of ``intensity``.
+
+        Raises:
+            ValueError: ``time_steps`` is below 1, an intensity is NaN, or noise or
+                previous is needed and absent or of a wrong shape.
+        """
+        if time_steps < 1:
+            raise ValueError(f"time_steps must be at least 1, got {time_steps}")
+        values = _intensities(intensity, "intensity")
+        noise_values = self._noise_for(values, time_steps, noise)
+        previous_values = self._previous_for(values, previous)
+        spikes = self._spikes(_Inputs(values, time_steps, noise_values, previous_values))
+        return _like(intensity, spikes)
+
+    @abstractmethod
+    def _spikes(self, inputs: _Inputs) -> FloatArray:
+        """Return the spikes (T, ..., channels) of checked inputs."""
+
+    def _noise_for(self, intensity: FloatArray, time_steps: int, noise: Any) -> FloatArray:
+        if not self.needs_noise:
+            return np.empty(0, np.float32)
+        dimensions = intensity.shape[-1]
+        expected = (time_steps, *intensity.shape[:-1], self.channels(dimensions))
+        if noise is None:
+            raise ValueError(f"{type(self).__name__} needs noise: pass uniform numbers {expected}")
+        values = _as_float_array(noise)
+        if values.shape != expected:
+            raise ValueError(f"noise has shape {values.shape}, expected {expected}")
+        return values
+
+    def _previous_for(self, intensity: FloatArray, previous: Any) -> FloatArray:
+        if not self.needs_previous:
+            return np.empty(0, np.float32)
+        if previous is None:
+            raise ValueError(
+                f"{type(self).__name__} needs previous: pass the intensity one environment "
+                "step before, at the start of an episode the intensity itself"
+            )
+        values = _intensities(previous, "previous")
+        if values.shape != intensity.shape:
+            raise ValueError(f"previous has shape {values.shape}, expected {intensity.shape}")
+        return values
+
+
+@dataclass(frozen=True)
+class RateEncoder(SpikeEncoder):
+    """Spike at a rate proportional to the intensity x, at most once per time step.
+
+    ``poisson``: independent spikes of probability x in every time step (the Bernoulli
+    approximation of a Poisson process). ``regular``: evenly spaced spikes, one whenever
+    ⌊t·x⌋ grows, so that T time steps hold exactly ⌊T·x⌋ spikes.
+
+    Rate coding: Adrian and Zotterman, "The impulses produced by sensory nerve endings:
+    Part II", J. Physiol. 61 (1926), https://doi.org/10.1113/jphysiol.1926.sp002281.
+    """
+
+    timing: Timing = "poisson"
+    """``poisson`` or ``regular``."""
+
+    def __post_init__(self) -> None:
+        """Check the timing."""
+        _check_timing(self.timing)
+
+    @property
+    def needs_noise(self) -> bool:
+        """Whether ``encode`` needs uniform random numbers: with Poisson timing."""
+        return self.timing == "poisson"
+
+    def _spikes(self, inputs: _Inputs) -> FloatArray:
+        return _rate_spikes(inputs.intensity, inputs, self.timing)
+
+
+@dataclass(frozen=True)
+class LatencyEncoder(SpikeEncoder):
+    """Spike exactly once, the earlier the higher the intensity x (time to first spike).
+
+    The spike falls in time step ⌊(1 − x)(T − 1) + 1/2⌋ of 0 … T − 1: the first for
+    x = 1, the last for x = 0. With T = 1 it says nothing.
+
+    Thorpe, Delorme and Van Rullen, "Spike-based strategies for rapid processing",
+    Neural Networks 14 (2001), https://doi.org/10.1016/S0893-6080(01)00083-1.
+    """
+
+    def _spikes(self, inputs: _Inputs) -> FloatArray:
+        intensity, time_steps = inputs.intensity, inputs.time_steps
+        spike_time = np.floor((1 - intensity) * np.float32(time_steps - 1) + np.float32(0.5))
+        return (_steps(time_steps, intensity.ndim) == spike_time).astype(np.float32, copy=False)
+
+
+@dataclass(frozen=True)
+class PopulationEncoder(SpikeEncoder):
+    """Let each value drive a population of neurons with Gaussian receptive fields.
+
+    Neuron i of n prefers the intensity c_i = i / (n − 1) and has the activity
+    a_i(x) = exp(−(x − c_i)² / 2σ²), σ = width / (n − 1), which is then encoded as a
+    rate. Channels are ordered value by value: value d owns channels d·n … d·n + n − 1.
+
+    Receptive fields: Bohte, La Poutré and Kok, "Unsupervised clustering with spiking
+    neurons by sparse temporal coding and multilayer RBF networks", IEEE Trans. Neural
+    Networks 13 (2002), https://doi.org/10.1109/72.991428. Population coding of
+    observations for control: Tang et al., "Deep reinforcement learning with
+    population-coded spiking neural network for continuous control" (2020),
+    https://arxiv.org/abs/2010.09635; centres and widths are learned there and fixed here.
+    """
+
+    neurons_per_dimension: int = 10
+    """Neurons n for each value, at least 2."""
+    width: float = 1.0
+    """Standard deviation σ of a receptive field in units of the spacing of the centres."""
+    timing: Timing = "regular"
+    """``regular`` or ``poisson``, as in ``RateEncoder``."""
+
+    def __post_init__(self) -> None:
+        """Check the parameters."""
+        _check_timing(self.timing)
+        if self.neurons_per_dimension < 2:
+            raise ValueError(
+                f"neurons_per_dimension must be at least 2, got {self.neurons_per_dimension}"
+            )
+        if not (math.isfinite(self.width) and self.width > 0):
+            raise ValueError(f"width must be positive and finite, got {self.width}")
+
+    @property
+    def needs_noise(self) -> bool:
+        """Whether ``encode`` needs uniform random numbers: with Poisson timing."""
+        return self.timing == "poisson"
+
+    def channels(self, dimensions: int) -> int:
+        """Return ``dimensions`` times ``neurons_per_dimension``."""
+        return dimensions * self.neurons_per_dimension
+
+    def _spikes(self, inputs: _Inputs) -> FloatArray:
+        intensity, neurons = inputs.intensity, self.neurons_per_dimension
+        centres = np.linspace(0, 1, neurons, dtype=np.float32)
+        # (..., D, 1) - (n,) -> (..., D, n), distance in standard deviations
+        distance = (intensity[..., np.newaxis] - centres) * np.float32((neurons - 1) / self.width)
+        activity = np.exp(np.float32(-0.5) * distance * distance)
+        # (..., D, n) -> (..., D * n)
+        activity = activity.reshape(*intensity.shape[:-1], intensity.shape[-1] * neurons)
+        return _rate_spikes(activity, inputs, self.timing)
+
+
+@dataclass(frozen=True)
+class DeltaEncoder(SpikeEncoder):
+    """Report change since the previous environment step as ON and OFF spikes.
+
+    A rise by Δ gives ⌊Δ / threshold⌋ spikes, at most T, on the value's ON channel, and
+    a fall as many on its OFF channel, in the first time steps. Channels are ordered ON
+    for all D values, then OFF for all. What stays below the threshold is not carried
+    over to the next environment step, unlike in the sensor. At the start of an episode
+    nothing has changed: previous is the intensity itself and every channel is silent.
+
+    The event-based sensor: Lichtsteiner, Posch and Delbruck, "A 128×128 120 dB 15 μs
+    latency asynchronous temporal contrast vision sensor", IEEE J. Solid-State Circuits
+    43 (2008), https://doi.org/10.1109/JSSC.2007.914337.
+    """
+
+    threshold: float = 0.01
+    """Change of intensity that makes one spike, above 0, at most 1."""
+
+    def __post_init__(self) -> None:
+        """Check the threshold."""
+        if not 0 < self.threshold <= 1:
+            raise ValueError(f"threshold must be above 0 and at most 1, got {self.threshold}")
+
+    @property
+    def needs_previous(self) -> bool:
+        """Whether ``encode`` needs the intensity one environment step before: yes."""
+        return True
+
+    def channels(self, dimensions: int) -> int:
+        """Return two channels, ON and OFF, for each value."""
+        return 2 * dimensions
+
+    def _spikes(self, inputs: _Inputs) -> FloatArray:
+        change = inputs.intensity - inputs.previous
+        # (..., D) twice -> (..., 2 * D); a negative count gives no spike
+        signed = np.concatenate([change, -change], axis=-1)
+        count = np.floor(signed / np.float32(self.threshold))
+        return (_steps(inputs.time_steps, change.ndim) < count).astype(np.float32)
+
+
+Encoder: TypeAlias = ConstantEncoder | SpikeEncoder
+"""Any encoder."""
+
+ENCODERS: dict[str, type[ConstantEncoder] | type[SpikeEncoder]] = {
+    "constant": ConstantEncoder,
+    "rate": RateEncoder,
+    "latency": LatencyEncoder,
+    "population": PopulationEncoder,
+    "delta": DeltaEncoder,
+}
+"""Encoders by name."""
+
+
+def make_encoder(name: str, parameters: Mapping[str, Any] | None = None) -> Encoder:
+    """Make an encoder from its name and parameters.
+
+    Args:
+        name: One of ``ENCODERS``.
+        parameters: Values of the encoder's fields; what is absent keeps its default.
+
+    Raises:
+        ValueError: The name or a parameter is unknown, or a value is not allowed.
+    """
+    if name not in ENCODERS:
+        raise ValueError(f"encoder {name!r} is unknown; known encoders: {', '.join(ENCODERS)}")
+    encoder: Encoder = from_mapping(ENCODERS[name], parameters or {}, f"encoder {name!r}")
+    return encoder
+
+
+def _check_timing(timing: str) -> None:
+    if timing not in get_args(Timing):
+        raise ValueError(f"timing {timing!r} is unknown; allowed: {', '.join(get_args(Timing))}")
+
+
+def _as_float_array(values: Any) -> FloatArray:
+    if not isinstance(values, np.ndarray):
+        values = values.detach().cpu().numpy()
+    return cast(FloatArray, values.astype(np.float32, copy=False))
+
+
+def _intensities(values: Any, name: str) -> FloatArray:
+    """Return values as float32 clipped to [0, 1]; NaN raises ValueError."""
+    array = _as_float_array(values)
+    if array.ndim == 0:
+        raise ValueError(f"{name} must have at least one axis (..., D), got a scalar")
+    if np.isnan(array).any():
+        raise ValueError(f"{name} holds NaN; encoders need numbers, clipped to [0, 1]")
+    return np.clip(array, np.float32(0), np.float32(1))
+
+
+def _like(original: ArrayT, spikes: FloatArray) -> ArrayT:
+    """Return spikes as the array type of ``original``."""
+    if isinstance(original, np.ndarray):
+        return cast(ArrayT, spikes)
+    # A tensor exists, so its library is imported already; importing it here would make
+    # every user of the environments pay for it.
+    tensor: Any = original
+    return cast(ArrayT, sys.modules["torch"].from_numpy(spikes).to(tensor.device))
+
+
+def _steps(time_steps: int, intensity_axes: int) -> FloatArray:
+    """Return 0 … T − 1 of shape (T, 1, …), to broadcast against intensities."""
+    return np.arange(time_steps, dtype=np.float32).reshape(-1, *[1] * intensity_axes)
+
+
+def _rate_spikes(rate: FloatArray, inputs: _Inputs, timing: Timing) -> FloatArray:
+    """Return spikes (T, ...) at ``rate`` spikes per time step, in [0, 1]."""
+    if timing == "poisson":
+        return (inputs.noise < rate).astype(np.float32)
+    spikes_until = np.floor(_steps(inputs.time_steps + 1, rate.ndim) * rate)
+    return cast(FloatArray, np.diff(spikes_until, axis=0))
