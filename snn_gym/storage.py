@@ -1,0 +1,407 @@
+"""Files that hold data and never code: atomic writes, and safetensors read from untrusted sources.
+
+A file is read in one pass from a descriptor that was checked after opening, so that what was
+checked is what is used. Nothing here unpickles: a pickle or a zip is recognised only to say so.
+
+The format is described at https://huggingface.co/docs/safetensors (8-byte little-endian header
+length, JSON header, raw tensor data).
+"""
+
+from __future__ import annotations
+
+import errno
+import json
+import math
+import os
+import stat
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO, Literal
+
+import safetensors
+
+if TYPE_CHECKING:
+    import numpy as np
+    import torch
+
+Reason = Literal[
+    "missing",
+    "link",
+    "not-a-file",
+    "unreadable",
+    "file-too-large",
+    "pickle",
+    "zip",
+    "not-safetensors",
+    "truncated",
+    "dtype",
+    "shape",
+]
+
+MAX_HEADER_BYTES = 1 << 20
+"""Largest accepted safetensors header; thousands of tensors fit, a parser is not kept busy."""
+
+MAX_DIMENSIONS = 16
+MAX_EMPTY_ELEMENTS = 1 << 40
+
+_PARTIAL_SUFFIX = ".partial"
+_LENGTH_BYTES = 8
+_CHUNK_BYTES = 1 << 20
+
+# PyTorch names of the element types that are accepted, by their names in the file.
+_DTYPES = {
+    "F64": "float64",
+    "F32": "float32",
+    "F16": "float16",
+    "BF16": "bfloat16",
+    "I64": "int64",
+    "I32": "int32",
+    "I16": "int16",
+    "I8": "int8",
+    "U64": "uint64",
+    "U32": "uint32",
+    "U16": "uint16",
+    "U8": "uint8",
+    "BOOL": "bool",
+}
+
+
+class StorageError(ValueError):
+    """Say why a file cannot be used.
+
+    Attributes:
+        reason: Stable short name of the cause, for callers that tell causes apart.
+    """
+
+    def __init__(self, reason: Reason, message: str) -> None:
+        """Keep the reason beside the message.
+
+        Args:
+            reason: Stable short name of the cause.
+            message: One line: what came, what was expected, the fix.
+        """
+        super().__init__(message)
+        self.reason: Reason = reason
+
+
+@contextmanager
+def _replacing(path: Path) -> Iterator[BinaryIO]:
+    """Yield a file that becomes `path` only if the block ends without an exception."""
+    # A plain open would follow the process's umask; mkstemp is always 0600, too tight for files
+    # that others are meant to read.
+    umask = os.umask(0)
+    os.umask(umask)
+    descriptor, name = tempfile.mkstemp(
+        dir=path.parent, prefix=f".{path.name}.", suffix=_PARTIAL_SUFFIX
+    )
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            yield file
+            file.flush()
+            os.fchmod(file.fileno(), 0o666 & ~umask)
+            os.fsync(file.fileno())
+        os.replace(name, path)
+    except BaseException:
+        os.unlink(name)
+        raise
+    _sync_folder(path.parent)
+
+
+def _sync_folder(folder: Path) -> None:
+    # The rename itself survives a power cut only once the folder is on disk.
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def write_bytes_atomic(path: str | os.PathLike[str], data: bytes) -> None:
+    """Write a file so that every reader sees the old content or all of the new.
+
+    The data goes to a hidden `.partial` file in the same folder, is synced, and is then renamed.
+    A process killed in between leaves `path` as it was; `remove_partial_files` clears the rest.
+
+    Args:
+        path: File to create or replace; its folder must exist.
+        data: Whole new content.
+
+    Raises:
+        OSError: The folder is missing or not writable, or the disk is full.
+    """
+    with _replacing(Path(path)) as file:
+        file.write(data)
+
+
+def write_text_atomic(path: str | os.PathLike[str], text: str) -> None:
+    """Write a UTF-8 text file by `write_bytes_atomic`, keeping line ends as given.
+
+    Args:
+        path: File to create or replace; its folder must exist.
+        text: Whole new content.
+
+    Raises:
+        OSError: The folder is missing or not writable, or the disk is full.
+    """
+    write_bytes_atomic(path, text.encode("utf-8"))
+
+
+def remove_partial_files(folder: str | os.PathLike[str]) -> int:
+    """Delete what writers killed in the middle of an atomic write have left in a folder.
+
+    Only for a folder that nobody else is writing to.
+
+    Args:
+        folder: Folder to clear, without its subfolders.
+
+    Returns:
+        Number of files deleted.
+    """
+    leftovers = list(Path(folder).glob(f".*{_PARTIAL_SUFFIX}"))
+    for leftover in leftovers:
+        leftover.unlink(missing_ok=True)
+    return len(leftovers)
+
+
+def read_regular_file(path: str | os.PathLike[str], *, max_bytes: int) -> bytes:
+    """Read a whole file once, refusing whatever is not a plain file of a bounded size.
+
+    Args:
+        path: File to read. The last component may not be a symbolic link.
+        max_bytes: Largest accepted size in bytes.
+
+    Returns:
+        The content.
+
+    Raises:
+        StorageError: The file is missing, a link, a folder, pipe, socket or device, unreadable,
+            or larger than `max_bytes`.
+    """
+    path = Path(path)
+    descriptor = _open_without_following(path)
+    try:
+        status = os.fstat(descriptor)
+        _check_status(path.name, status)
+        data = bytearray()
+        # One byte more than allowed shows a file that is too large, or that has grown since.
+        while chunk := os.read(descriptor, min(_CHUNK_BYTES, max_bytes + 1 - len(data))):
+            data += chunk
+    finally:
+        os.close(descriptor)
+    if len(data) > max_bytes:
+        raise StorageError(
+            "file-too-large",
+            f"{path.name} has {max(status.st_size, len(data))} bytes; at most {max_bytes} are "
+            "accepted; leave out what acting does not need",
+        )
+    return bytes(data)
+
+
+def _check_status(name: str, status: os.stat_result) -> None:
+    if not stat.S_ISREG(status.st_mode):
+        kinds = {stat.S_IFDIR: "a folder", stat.S_IFIFO: "a pipe", stat.S_IFSOCK: "a socket"}
+        kind = kinds.get(stat.S_IFMT(status.st_mode), "a device")
+        raise StorageError(
+            "not-a-file", f"{name} is {kind}; expected a regular file; put the file itself there"
+        )
+    # A hard link is a second name for a file elsewhere, which may change after the check.
+    if status.st_nlink > 1:
+        raise StorageError(
+            "link",
+            f"{name} is one of {status.st_nlink} hard links to the same file; expected a file "
+            "of its own; copy it",
+        )
+
+
+def _open_without_following(path: Path) -> int:
+    try:
+        # O_NONBLOCK: opening a pipe that nobody writes to would otherwise wait for ever.
+        return os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError as error:
+        reasons: dict[int | None, tuple[Reason, str]] = {
+            errno.ENOENT: ("missing", "is missing"),
+            errno.ELOOP: ("link", "is a symbolic link"),
+            errno.ENXIO: ("not-a-file", "is a socket or a device"),
+        }
+        reason, what = reasons.get(error.errno, ("unreadable", "cannot be opened"))
+        raise StorageError(
+            reason,
+            f"{path.name} {what} ({error.strerror}); expected a readable regular file; "
+            "put the file itself there",
+        ) from error
+
+
+def dump_tensors(
+    tensors: Mapping[str, torch.Tensor | np.ndarray], metadata: Mapping[str, str] | None = None
+) -> bytes:
+    """Serialise named tensors in the safetensors format.
+
+    Args:
+        tensors: Tensors or arrays of any shape, by name. They are copied: views and tensors that
+            share memory are stored apart.
+        metadata: Text kept in the header.
+
+    Returns:
+        The whole file, equal for equal content.
+    """
+    import torch
+    from safetensors.torch import save
+
+    # shape: as given; .clone() because safetensors refuses tensors that share memory.
+    stored = {
+        name: torch.as_tensor(value).detach().to("cpu").contiguous().clone()
+        for name, value in tensors.items()
+    }
+    return save(stored, metadata=dict(metadata) if metadata else None)
+
+
+def save_tensors(
+    path: str | os.PathLike[str],
+    tensors: Mapping[str, torch.Tensor | np.ndarray],
+    metadata: Mapping[str, str] | None = None,
+) -> None:
+    """Write named tensors to a safetensors file, atomically.
+
+    Args:
+        path: File to create or replace; its folder must exist.
+        tensors: Tensors or arrays of any shape, by name.
+        metadata: Text kept in the header.
+
+    Raises:
+        OSError: The folder is missing or not writable, or the disk is full.
+    """
+    write_bytes_atomic(path, dump_tensors(tensors, metadata))
+
+
+def load_tensors(
+    path: str | os.PathLike[str], *, max_bytes: int
+) -> tuple[dict[str, torch.Tensor], dict[str, str]]:
+    """Read a safetensors file from an untrusted source.
+
+    Args:
+        path: Regular file; links and pipes are refused.
+        max_bytes: Largest accepted size in bytes.
+
+    Returns:
+        Tensors on the CPU by name, and the header's text.
+
+    Raises:
+        StorageError: See `read_regular_file` and `parse_tensors`.
+    """
+    return parse_tensors(read_regular_file(path, max_bytes=max_bytes), where=Path(path).name)
+
+
+def parse_tensors(data: bytes, *, where: str) -> tuple[dict[str, torch.Tensor], dict[str, str]]:
+    """Parse the bytes of a safetensors file.
+
+    Args:
+        data: Whole content of the file.
+        where: Name of the file, for messages.
+
+    Returns:
+        Tensors on the CPU by name, which own their memory, and the header's text.
+
+    Raises:
+        StorageError: The bytes are a pickle, a zip or something else, are cut short or padded,
+            have a header over `MAX_HEADER_BYTES`, or hold an unknown element type or shape.
+    """
+    import torch
+
+    header = _read_header(data, where)
+    try:
+        views = safetensors.deserialize(data)  # type: ignore[no-untyped-call]
+    except safetensors.SafetensorError as error:
+        raise _explain(error, len(data), where) from error
+    tensors: dict[str, torch.Tensor] = {}
+    for name, view in views:
+        _check_view(name, view["dtype"], view["shape"], where)
+        dtype: torch.dtype = getattr(torch, _DTYPES[view["dtype"]])
+        if len(view["data"]) == 0:  # frombuffer refuses an empty buffer
+            tensors[name] = torch.empty(view["shape"], dtype=dtype)
+        else:
+            # shape: (elements,) -> shape in the header
+            tensors[name] = torch.frombuffer(view["data"], dtype=dtype).reshape(view["shape"])
+    return tensors, dict(header.get("__metadata__") or {})
+
+
+def _read_header(data: bytes, where: str) -> dict[str, dict[str, str]]:
+    """Return the JSON header, with its size checked before any parser sees it."""
+    length = int.from_bytes(data[:_LENGTH_BYTES], "little")
+    if data[_LENGTH_BYTES : _LENGTH_BYTES + 1] != b"{":
+        raise _name_other_format(data, where)
+    if length > MAX_HEADER_BYTES:
+        raise StorageError(
+            "not-safetensors",
+            f"{where} announces a header of {length} bytes; at most {MAX_HEADER_BYTES} are "
+            "accepted; write the file with safetensors",
+        )
+    if length > len(data) - _LENGTH_BYTES:
+        raise StorageError(
+            "truncated",
+            f"{where} ends inside its header ({len(data)} bytes, header {length}); expected the "
+            "whole file; copy it again",
+        )
+    try:
+        header = json.loads(data[_LENGTH_BYTES : _LENGTH_BYTES + length], object_pairs_hook=_unique)
+    except (ValueError, RecursionError) as error:
+        raise StorageError(
+            "not-safetensors",
+            f"{where} has a header that is not valid JSON with unique keys; expected the "
+            "safetensors format; write the file with safetensors",
+        ) from error
+    if not isinstance(header, dict):
+        raise StorageError("not-safetensors", f"{where} has no JSON object as its header")
+    return header
+
+
+def _unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    # Of two equal keys parsers may take either; what was checked must be what is used.
+    content = dict(pairs)
+    if len(content) != len(pairs):
+        raise ValueError("duplicate key")
+    return content
+
+
+def _name_other_format(data: bytes, where: str) -> StorageError:
+    fix = "expected the safetensors format; write the file with snn_gym.save_agent or safetensors"
+    if data[:2] == b"PK":
+        return StorageError("zip", f"{where} is a zip archive (as torch.save writes); {fix}")
+    # Pickle protocols 2 to 5 begin with the opcode PROTO (0x80) and the protocol's number.
+    if data[:1] == b"\x80" and data[1:2] in (b"\x02", b"\x03", b"\x04", b"\x05"):
+        return StorageError("pickle", f"{where} is a pickle, which is never loaded; {fix}")
+    if len(data) <= _LENGTH_BYTES:
+        return StorageError("truncated", f"{where} has only {len(data)} bytes; {fix}")
+    return StorageError("not-safetensors", f"{where} does not begin like a safetensors file; {fix}")
+
+
+def _explain(error: safetensors.SafetensorError, size: int, where: str) -> StorageError:
+    detail = str(error).removeprefix("Error while deserializing: ")[:200]
+    if "IncompleteBuffer" in detail or "incomplete" in detail.lower():
+        return StorageError(
+            "truncated",
+            f"{where} has {size} bytes, which is not what its header announces; expected the "
+            "whole file and nothing after it; copy it again",
+        )
+    return StorageError(
+        "not-safetensors",
+        f"{where} is not a valid safetensors file ({detail}); write it with safetensors",
+    )
+
+
+def _check_view(name: str, dtype: str, shape: list[int], where: str) -> None:
+    """Refuse what torch could not represent, before torch is asked to."""
+    if dtype not in _DTYPES:
+        raise StorageError(
+            "dtype",
+            f"{where}: tensor {name[:80]!r} has element type {dtype}; "
+            f"expected one of {', '.join(_DTYPES)}",
+        )
+    elements = math.prod(max(1, size) for size in shape)
+    if len(shape) > MAX_DIMENSIONS or elements > MAX_EMPTY_ELEMENTS:
+        raise StorageError(
+            "shape",
+            f"{where}: tensor {name[:80]!r} has {len(shape)} dimensions and {elements} elements; "
+            f"expected at most {MAX_DIMENSIONS} dimensions",
+        )
