@@ -184,9 +184,10 @@ class LatencyEncoder(SpikeEncoder):
     """
 
     def _spikes(self, inputs: _Inputs) -> FloatArray:
-        intensity, time_steps = inputs.intensity, inputs.time_steps
-        spike_time = np.floor((1 - intensity) * np.float32(time_steps - 1) + np.float32(0.5))
-        return (_steps(time_steps, intensity.ndim) == spike_time).astype(np.float32, copy=False)
+        last = np.float32(inputs.time_steps - 1)
+        spike_time = np.floor((1 - inputs.intensity) * last + np.float32(0.5))
+        spikes: NDArray[np.bool_] = _steps(inputs.time_steps, spike_time.ndim) == spike_time
+        return spikes.astype(np.float32)
 
 
 @dataclass(frozen=True)
@@ -247,10 +248,11 @@ class DeltaEncoder(SpikeEncoder):
     """Report change since the previous environment step as ON and OFF spikes.
 
     A rise by Δ gives ⌊Δ / threshold⌋ spikes, at most T, on the value's ON channel, and
-    a fall as many on its OFF channel, in the first time steps. Channels are ordered ON
-    for all D values, then OFF for all. What stays below the threshold is not carried
-    over to the next environment step, unlike in the sensor. At the start of an episode
-    nothing has changed: previous is the intensity itself and every channel is silent.
+    a fall as many on its OFF channel, in the first time steps. Channels are ordered value
+    by value: value d owns channels 2d (ON) and 2d + 1 (OFF). What stays below the
+    threshold is not carried over to the next environment step, unlike in the sensor. At
+    the start of an episode nothing has changed: previous is the intensity itself and
+    every channel is silent.
 
     The event-based sensor: Lichtsteiner, Posch and Delbruck, "A 128×128 120 dB 15 μs
     latency asynchronous temporal contrast vision sensor", IEEE J. Solid-State Circuits
@@ -276,8 +278,9 @@ class DeltaEncoder(SpikeEncoder):
 
     def _spikes(self, inputs: _Inputs) -> FloatArray:
         change = inputs.intensity - inputs.previous
-        # (..., D) twice -> (..., 2 * D); a negative count gives no spike
-        signed = np.concatenate([change, -change], axis=-1)
+        # (..., D) twice -> (..., D, 2) -> (..., 2 * D); a negative count gives no spike
+        signed = np.stack([change, -change], axis=-1)
+        signed = signed.reshape(*change.shape[:-1], 2 * change.shape[-1])
         count = np.floor(signed / np.float32(self.threshold))
         return (_steps(inputs.time_steps, change.ndim) < count).astype(np.float32)
 

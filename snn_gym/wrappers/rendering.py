@@ -1,0 +1,146 @@
+"""Pictures of spikes beside an environment's own picture, drawn in numpy."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+SHOWN_ENVIRONMENT_STEPS = 16
+"""Environment steps that the raster looks back."""
+
+_PANEL_WIDTH = 384
+_MARGIN = 12
+_PAPER = np.array([255, 255, 255], np.uint8)
+_BAND = np.array([236, 240, 246], np.uint8)
+_GRID = np.array([205, 212, 222], np.uint8)
+_SPIKE = np.array([24, 56, 112], np.uint8)
+_LATEST = np.array([200, 60, 20], np.uint8)
+
+
+class SpikeRenderer:
+    """Draw the latest spike trains beside a frame of the base environment.
+
+    Time runs to the right, one column per time step; channels run downwards, one row
+    each, banded by observed value. Thin lines part the environment steps. The latest
+    environment step is red.
+    """
+
+    def __init__(self, channels_per_value: int, human: bool, frames_per_second: int) -> None:
+        """Prepare an empty raster.
+
+        Args:
+            channels_per_value: Rows of a band.
+            human: Show each picture in a window instead of returning it.
+            frames_per_second: Speed limit of the window.
+        """
+        self._channels_per_value = channels_per_value
+        self._history: deque[NDArray[np.int8]] = deque(maxlen=SHOWN_ENVIRONMENT_STEPS)
+        self._window = _Window(frames_per_second) if human else None
+
+    def clear(self) -> None:
+        """Forget the spikes of an earlier episode."""
+        self._history.clear()
+
+    def add(self, spikes: NDArray[np.int8]) -> None:
+        """Append the spikes (T, N) of an environment step."""
+        self._history.append(spikes.copy())
+
+    def draw(self, base_frame: Any) -> NDArray[np.uint8] | None:
+        """Draw the base frame and the raster side by side.
+
+        Args:
+            base_frame: Image (height, width, 3), uint8.
+
+        Returns:
+            Image (height, width + panel, 3), uint8; None if shown in a window.
+        """
+        frame = np.asarray(base_frame, np.uint8)
+        height = frame.shape[0]
+        panel = np.empty((height, _PANEL_WIDTH, 3), np.uint8)
+        panel[:] = _PAPER
+        if self._history:
+            inside = draw_raster(
+                list(self._history),
+                self._channels_per_value,
+                height - 2 * _MARGIN,
+                _PANEL_WIDTH - 2 * _MARGIN,
+            )
+            panel[_MARGIN : height - _MARGIN, _MARGIN : _PANEL_WIDTH - _MARGIN] = inside
+        picture = np.concatenate([frame, panel], axis=1)
+        if self._window is None:
+            return picture
+        self._window.show(picture)
+        return None
+
+    def close(self) -> None:
+        """Close the window, if there is one."""
+        if self._window is not None:
+            self._window.close()
+
+
+def draw_raster(
+    history: list[NDArray[np.int8]], channels_per_value: int, height: int, width: int
+) -> NDArray[np.uint8]:
+    """Draw spike trains as a raster.
+
+    Args:
+        history: Spikes (T, N) of environment steps, oldest first, not empty.
+        channels_per_value: Rows of a band.
+        height: Pixels.
+        width: Pixels, for ``SHOWN_ENVIRONMENT_STEPS`` environment steps; fewer leave
+            the right side empty.
+
+    Returns:
+        Image (height, width, 3), uint8.
+    """
+    time_steps, channels = history[0].shape
+    columns = time_steps * SHOWN_ENVIRONMENT_STEPS
+    cells = np.empty((channels, columns, 3), np.uint8)
+    cells[:] = _PAPER
+    cells[np.arange(channels) // channels_per_value % 2 == 0] = _BAND
+    spikes = np.concatenate(history).T.astype(bool)  # (N, T * environment steps)
+    now = spikes.shape[1]
+    cells[:, :now][spikes] = _SPIKE
+    cells[:, now - time_steps : now][spikes[:, -time_steps:]] = _LATEST
+    # cells (N, columns, 3) -> pixels (height, width, 3), nearest neighbour
+    rows_of_pixels = np.arange(height) * channels // height
+    columns_of_pixels = np.arange(width) * columns // width
+    image: NDArray[np.uint8] = cells[rows_of_pixels][:, columns_of_pixels]
+    image[:, np.arange(SHOWN_ENVIRONMENT_STEPS) * width // SHOWN_ENVIRONMENT_STEPS] = _GRID
+    return image
+
+
+class _Window:
+    """A pygame window, opened when first shown."""
+
+    def __init__(self, frames_per_second: int) -> None:
+        self._frames_per_second = frames_per_second
+        self._surface: Any = None
+        self._clock: Any = None
+
+    def show(self, picture: NDArray[np.uint8]) -> None:
+        """Show a picture (height, width, 3) and keep the frame rate."""
+        import pygame
+
+        # pygame's first axis runs to the right
+        pixels = np.transpose(picture, (1, 0, 2))
+        if self._surface is None:
+            pygame.init()
+            pygame.display.init()
+            self._surface = pygame.display.set_mode(pixels.shape[:2])
+            self._clock = pygame.time.Clock()
+        pygame.surfarray.blit_array(self._surface, pixels)
+        pygame.event.pump()
+        self._clock.tick(self._frames_per_second)
+        pygame.display.flip()
+
+    def close(self) -> None:
+        """Close the window; a later ``show`` opens it again."""
+        if self._surface is not None:
+            import pygame
+
+            pygame.display.quit()
+            self._surface = None

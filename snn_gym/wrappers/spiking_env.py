@@ -1,0 +1,160 @@
+"""The environment class behind the snn/ ids of known tasks."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, SupportsFloat
+
+import gymnasium as gym
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from snn_gym.registry import load_environment_spec
+from snn_gym.wrappers.coding import ObservationCoder
+from snn_gym.wrappers.rendering import SpikeRenderer
+
+
+class SpikingEnv(gym.Env[NDArray[np.int8], Any]):
+    """A known task seen through spikes: its dynamics, spike trains for observations.
+
+    It owns its base environment instead of wrapping one, because gymnasium's checker
+    expects an environment behind an id to be no wrapper. Limits and encoder come from
+    the task's file under envs/ unless given.
+
+    Base environment and random spikes are seeded by ``reset(seed=...)`` and draw from
+    two streams, so that states and rewards are those of the base environment at the
+    same seed, whatever the encoder. ``info["observation"]`` is the analogue observation.
+    """
+
+    metadata = {"render_modes": ["human", "rgb_array"], "render_fps": 30}  # noqa: RUF012 - gymnasium's own type
+
+    def __init__(
+        self,
+        base_id: str,
+        encoder: str | None = None,
+        encoder_parameters: Mapping[str, Any] | None = None,
+        time_steps: int | None = None,
+        low: ArrayLike | None = None,
+        high: ArrayLike | None = None,
+        render_mode: str | None = None,
+    ) -> None:
+        """Make the base environment and its encoder.
+
+        Args:
+            base_id: Gymnasium id of the task; fixed by the registered id.
+            encoder: ``rate``, ``latency``, ``population`` or ``delta``. Default: the
+                task's, ``population``.
+            encoder_parameters: Parameters of the encoder; the task's where absent.
+            time_steps: Number T of time steps for each environment step. Default: the
+                task's, 8.
+            low: Observation that becomes intensity 0, per observed value. Default: the
+                task's.
+            high: Likewise for intensity 1.
+            render_mode: ``human``, ``rgb_array`` or None.
+
+        Raises:
+            ValueError: An argument is not allowed; the message names what is.
+        """
+        settings = load_environment_spec(base_id).spikes
+        encoder = settings.encoder if encoder is None else encoder
+        known = settings.encoder_parameters.get(encoder, {})
+        self._check_render_mode(render_mode)
+        self.render_mode = render_mode
+        base_mode = None if render_mode is None else "rgb_array"
+        self._base: gym.Env[Any, Any] = gym.make(base_id, render_mode=base_mode).unwrapped
+        self._coder = ObservationCoder(
+            self._base.observation_space,
+            encoder,
+            {**known, **(encoder_parameters or {})},
+            settings.time_steps if time_steps is None else time_steps,
+            settings.low if low is None else low,
+            settings.high if high is None else high,
+        )
+        self.metadata = {**self.metadata, "render_fps": self._base.metadata["render_fps"]}
+        self.action_space = self._base.action_space
+        self.observation_space = self._coder.space
+        self._renderer = None if render_mode is None else self._make_renderer()
+
+    @property
+    def base(self) -> gym.Env[Any, Any]:
+        """The base environment, without wrappers."""
+        return self._base
+
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[NDArray[np.int8], dict[str, Any]]:
+        """Start an episode.
+
+        Args:
+            seed: Seed of the base environment and of random spikes; None goes on.
+            options: Passed to the base environment.
+
+        Returns:
+            Spikes (T, N), int8, and info with the analogue ``observation``.
+        """
+        super().reset(seed=seed)
+        observation, info = self._base.reset(seed=seed, options=options)
+        self._coder.seed(seed)
+        spikes = self._coder.start(observation)
+        if self._renderer is not None:
+            self._renderer.clear()
+        self._show(spikes)
+        return spikes, {**info, "observation": np.array(observation)}
+
+    def step(
+        self, action: Any
+    ) -> tuple[NDArray[np.int8], SupportsFloat, bool, bool, dict[str, Any]]:
+        """Make one environment step.
+
+        Args:
+            action: Action of the base environment.
+
+        Returns:
+            Spikes (T, N), int8; reward; terminated; truncated; and info with the
+            analogue ``observation``.
+        """
+        observation, reward, terminated, truncated, info = self._base.step(action)
+        spikes = self._coder.step(observation)
+        self._show(spikes)
+        info = {**info, "observation": np.array(observation)}
+        return spikes, reward, terminated, truncated, info
+
+    def render(self) -> NDArray[np.uint8] | None:
+        """Draw the base environment beside the latest spikes.
+
+        Returns:
+            Image (height, width, 3), uint8, in mode ``rgb_array``; else None.
+        """
+        if self._renderer is None:
+            gym.logger.warn(
+                "render() draws nothing without a render mode; "
+                'make the environment with gym.make(id, render_mode="rgb_array")'
+            )
+            return None
+        return self._renderer.draw(self._base.render())
+
+    def close(self) -> None:
+        """Close the base environment and the window."""
+        self._base.close()
+        if self._renderer is not None:
+            self._renderer.close()
+
+    def _make_renderer(self) -> SpikeRenderer:
+        return SpikeRenderer(
+            channels_per_value=self._coder.channels_per_value,
+            human=self.render_mode == "human",
+            frames_per_second=self.metadata["render_fps"],
+        )
+
+    def _show(self, spikes: NDArray[np.int8]) -> None:
+        """Keep spikes for the raster and, in mode ``human``, draw at once."""
+        if self._renderer is not None:
+            self._renderer.add(spikes)
+            if self.render_mode == "human":
+                self._renderer.draw(self._base.render())
+
+    def _check_render_mode(self, render_mode: str | None) -> None:
+        modes = self.metadata["render_modes"]
+        if render_mode is not None and render_mode not in modes:
+            allowed = ", ".join(modes)
+            raise ValueError(f"render_mode {render_mode!r} is unknown; allowed modes: {allowed}")
