@@ -52,7 +52,7 @@ class ObservationCoder:
         """
         if encoder not in SPIKE_ENCODERS:
             allowed = ", ".join(SPIKE_ENCODERS)
-            raise ValueError(f"encoder {encoder!r} gives no spikes; allowed encoders: {allowed}")
+            raise ValueError(f"encoder {encoder!r} is not allowed; allowed encoders: {allowed}")
         if type(time_steps) is not int or time_steps < 1:
             raise ValueError(f"time_steps must be a whole number of at least 1, got {time_steps!r}")
         made = make_encoder(encoder, encoder_parameters)

@@ -128,7 +128,6 @@ class _Window:
         # pygame's first axis runs to the right
         pixels = np.transpose(picture, (1, 0, 2))
         if self._surface is None:
-            pygame.init()
             pygame.display.init()
             self._surface = pygame.display.set_mode(pixels.shape[:2])
             self._clock = pygame.time.Clock()

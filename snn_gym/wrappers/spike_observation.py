@@ -12,11 +12,10 @@ from numpy.typing import ArrayLike, NDArray
 
 from snn_gym.wrappers.coding import ObservationCoder
 
-ObsT = TypeVar("ObsT")
 ActT = TypeVar("ActT")
 
 
-class SpikeObservation(gym.Wrapper[NDArray[np.int8], ActT, ObsT, ActT], RecordConstructorArgs):
+class SpikeObservation(gym.Wrapper[NDArray[np.int8], ActT, Any, ActT], RecordConstructorArgs):
     """Encode the observations of an environment as spike trains MultiBinary((T, N)).
 
     Observations may be Box, Discrete or MultiDiscrete. A Box is scaled from its limits
@@ -36,7 +35,7 @@ class SpikeObservation(gym.Wrapper[NDArray[np.int8], ActT, ObsT, ActT], RecordCo
 
     def __init__(
         self,
-        env: gym.Env[ObsT, ActT],
+        env: gym.Env[Any, ActT],
         encoder: str = "population",
         time_steps: int = 8,
         encoder_parameters: Mapping[str, Any] | None = None,
@@ -63,8 +62,9 @@ class SpikeObservation(gym.Wrapper[NDArray[np.int8], ActT, ObsT, ActT], RecordCo
             encoder=encoder,
             time_steps=time_steps,
             encoder_parameters=encoder_parameters,
-            low=low,
-            high=high,
+            # plain numbers, so that the spec can be written as JSON
+            low=None if low is None else np.asarray(low).tolist(),
+            high=None if high is None else np.asarray(high).tolist(),
         )
         super().__init__(env)
         self._coder = ObservationCoder(
