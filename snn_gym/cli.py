@@ -1,0 +1,215 @@
+"""The command line, ``snn-gym``: it reads arguments and prints; the work is done elsewhere.
+
+What a command needs is imported inside it, so that ``snn-gym --help`` does not wait for torch.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from snn_gym._version import __version__
+from snn_gym.content import checkout_root
+
+app = typer.Typer(
+    name="snn-gym",
+    help="Spiking neural networks in reinforcement learning: train, submit, verify, compare.",
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+BAD_INPUT = 2
+_INTERRUPTED = 130
+
+Leaderboard = Annotated[
+    Path | None,
+    typer.Option(help="Folder of the results table.  [default: leaderboard/ of the checkout]"),
+]
+Run = Annotated[Path, typer.Argument(help="Folder that `snn-gym train` wrote.")]
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command line.
+
+    Args:
+        arguments: Words after ``snn-gym``; those of the process if None.
+
+    Returns:
+        Exit code: 0 if done, 2 if the input was bad (one line on standard error says why), 130
+        if interrupted.
+    """
+    words = sys.argv[1:] if arguments is None else arguments
+    try:
+        code = app(words or ["--help"], prog_name="snn-gym", standalone_mode=False)
+    except typer.TyperException as error:
+        return _refuse(error.format_message())
+    except (ValueError, OSError) as error:
+        return _refuse(str(error))
+    if code == _INTERRUPTED:
+        print("snn-gym: interrupted; --resume goes on from the last checkpoint", file=sys.stderr)
+    return code if isinstance(code, int) else 0
+
+
+def _refuse(message: str) -> int:
+    print("snn-gym:", " ".join(message.split()), file=sys.stderr)
+    return BAD_INPUT
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        print(__version__)
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_print_version, is_eager=True, help="Print the version."
+        ),
+    ] = False,
+) -> None:
+    """Hold the options of the program itself."""
+
+
+@app.command()
+def envs() -> None:
+    """List the environments: id, base task, and budget in environment steps."""
+    from snn_gym.registry import env_ids, load_environment_spec
+
+    specs = [(env_id, load_environment_spec(env_id)) for env_id in env_ids()]
+    rows = [
+        (env_id, spec.base_id, f"{spec.budget['gradient']:,}", f"{spec.budget['local']:,}")
+        for env_id, spec in specs
+    ]
+    _print_columns(("environment", "base task", "gradient budget", "local budget"), rows)
+
+
+@app.command()
+def agents() -> None:
+    """List the agents of the zoo and the environments each has hyper-parameters for."""
+    from snn_gym.zoo import agent_ids, load_agent_spec
+
+    for spec in map(load_agent_spec, agent_ids()):
+        print(f"{spec.name}: {spec.description}")
+        print(f"    twin {spec.twin}; environments {', '.join(spec.environments)}")
+
+
+@app.command()
+def train(
+    agent: Annotated[str, typer.Argument(help="Agent of the zoo, such as ppo-lif.")],
+    env: Annotated[str, typer.Argument(help="Environment, such as CartPole-v1.")],
+    out: Annotated[
+        Path | None, typer.Option(help="Folder of the run.  [default: runs/AGENT/ENV/SEED]")
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Seed of everything random.")] = 0,
+    steps: Annotated[
+        int | None, typer.Option(help="Environment steps.  [default: the budget]")
+    ] = None,
+    checkpoint_interval: Annotated[
+        int, typer.Option(help="Environment steps between checkpoints.")
+    ] = 10_000,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on with the run in the folder, if there is one.")
+    ] = False,
+    progress: Annotated[
+        bool | None, typer.Option(help="Progress bar.  [default: on a terminal]")
+    ] = None,
+) -> None:
+    """Train an agent, with checkpoints and TensorBoard logs."""
+    from snn_gym.training import train as train_agent
+
+    folder = out or Path("runs") / agent / env.replace("/", "__") / str(seed)
+    print(f"training {agent} on {env}, seed {seed}, in {folder}", flush=True)
+    run = train_agent(
+        agent,
+        env,
+        out=folder,
+        seed=seed,
+        steps=steps,
+        checkpoint_interval=checkpoint_interval,
+        resume=resume,
+        progress_bar=sys.stderr.isatty() if progress is None else progress,
+    )
+    if run.was_finished:
+        print(f"{folder} had already finished after {run.steps:,} steps; nothing to do")
+        return
+    since = "" if run.resumed_at is None else f" (resumed at {run.resumed_at:,})"
+    print(f"trained {run.steps:,} steps{since}: {folder}")
+
+
+@app.command()
+def evaluate(
+    run: Run,
+    episodes: Annotated[int, typer.Option(min=1, help="Episodes, one seed each.")] = 100,
+) -> None:
+    """Evaluate the final policy of a run, deterministically."""
+    from snn_gym.scoring import evaluate as evaluate_model
+    from snn_gym.zoo import load_agent, read_manifest
+
+    result = evaluate_model(load_agent(run), read_manifest(run).environment, episodes=episodes)
+    print(f"{result.env_id}: IQM {result.iqm:.2f}, mean {result.mean:.2f}, {episodes} episodes")
+    for label, values in (
+        ("spikes", result.spikes_per_decision),
+        ("SynOps", result.synops_per_decision),
+        ("MACs", result.macs_per_decision),
+    ):
+        layers = ", ".join(f"{name} {value:,.1f}" for name, value in values.items())
+        print(f"  {label} per decision: {layers or 'none'}")
+
+
+@app.command()
+def submit(
+    run: Run,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder to write.  [default: RUN/submission]")
+    ] = None,
+) -> None:
+    """Evaluate a run and write a submission: a manifest and the weights that acting needs."""
+    from snn_gym.scoring import submit as write_submission
+
+    print(f"submission: {write_submission(run, out)}")
+
+
+@app.command()
+def verify(
+    folder: Annotated[Path, typer.Argument(help="Folder that `snn-gym submit` wrote.")],
+    leaderboard: Leaderboard = None,
+) -> None:
+    """Run a submission again and, if it gives what it claims, add its row to the table."""
+    from snn_gym.scoring import verify as verify_submission
+
+    print(f"verified: {verify_submission(folder, _leaderboard(leaderboard))}")
+
+
+@app.command()
+def table(leaderboard: Leaderboard = None) -> None:
+    """Print the results table and write it to the leaderboard's README.md."""
+    from snn_gym.scoring import render_table, write_table
+
+    folder = _leaderboard(leaderboard)
+    write_table(folder)
+    print(render_table(folder))
+
+
+def _leaderboard(given: Path | None) -> Path:
+    if given is not None:
+        return given
+    root = checkout_root()
+    if root is None:
+        raise ValueError("this is no checkout of snn_gym; name the folder with --leaderboard")
+    return root / "leaderboard"
+
+
+def _print_columns(header: tuple[str, ...], rows: list[tuple[str, ...]]) -> None:
+    widths = [max(map(len, column)) for column in zip(header, *rows, strict=True)]
+    for row in (header, *rows):
+        print("  ".join(map(str.ljust, row, widths)).rstrip())
+
+
+if __name__ == "__main__":
+    sys.exit(main())

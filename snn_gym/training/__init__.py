@@ -1,0 +1,17 @@
+"""Training that survives being killed: a resumed run ends as if it had never stopped."""
+
+from snn_gym.training.run import (
+    DEFAULT_CHECKPOINT_INTERVAL,
+    RunSettings,
+    TrainingRun,
+    read_run_settings,
+    train,
+)
+
+__all__ = [
+    "DEFAULT_CHECKPOINT_INTERVAL",
+    "RunSettings",
+    "TrainingRun",
+    "read_run_settings",
+    "train",
+]

@@ -1,0 +1,161 @@
+"""One file that holds all of a training run: policy, optimiser, replay buffer and counters."""
+
+from __future__ import annotations
+
+import json
+from collections import deque
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from stable_baselines3.common.base_class import BaseAlgorithm
+from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
+
+from snn_gym.storage import load_tensors, save_tensors
+from snn_gym.training.episodes import EpisodeLog
+from snn_gym.zoo.files import load_state
+
+FORMAT = "snn_gym/checkpoint/1"
+MAX_CHECKPOINT_BYTES = 1 << 36
+
+_STATE = "state"
+# What Stable-Baselines3 carries from one rollout to the next besides the networks. DQN alone has
+# the last two. A schedule is a function of the progress, so the progress is enough.
+_COUNTERS = (
+    "num_timesteps",
+    "_n_updates",
+    "_episode_num",
+    "_current_progress_remaining",
+    "_n_calls",
+    "exploration_rate",
+)
+_REPLAY_ARRAYS = ("observations", "next_observations", "actions", "rewards", "dones", "timeouts")
+
+
+def save_checkpoint(path: Path, model: BaseAlgorithm, episodes: EpisodeLog) -> None:
+    """Write everything that a run needs to go on, atomically.
+
+    Random states aren't in it: at every checkpoint they are set anew from the seed and the
+    checkpoint's number.
+
+    Args:
+        path: File to create or replace.
+        model: Model between two rollouts.
+        episodes: Episodes so far.
+    """
+    optimiser_tensors, optimiser = _pack_optimiser(model.policy.optimizer)
+    replay_tensors, replay = _pack_replay(model)
+    tensors = {
+        **_prefixed("policy", model.policy.state_dict()),
+        **_prefixed("optimiser", optimiser_tensors),
+        **_prefixed("replay", replay_tensors),
+        **_prefixed("episodes", episodes.to_arrays()),
+    }
+    state = {
+        "format": FORMAT,
+        "counters": {name: getattr(model, name) for name in _COUNTERS if hasattr(model, name)},
+        "optimiser": optimiser,
+        "replay": replay,
+        "recent_episodes": [_plain_episode(info) for info in model.ep_info_buffer or ()],
+    }
+    save_tensors(path, tensors, {_STATE: json.dumps(state)})
+
+
+def restore_checkpoint(path: Path, model: BaseAlgorithm) -> EpisodeLog:
+    """Bring a freshly built model to where a checkpoint was written.
+
+    Args:
+        path: File that ``save_checkpoint`` wrote.
+        model: Model of the same agent, environment and seed; changed in place.
+
+    Returns:
+        The episodes until then.
+
+    Raises:
+        ValueError: The file is no checkpoint or does not fit the model.
+    """
+    tensors, metadata = load_tensors(path, max_bytes=MAX_CHECKPOINT_BYTES)
+    state = json.loads(metadata.get(_STATE, "{}"))
+    if state.get("format") != FORMAT:
+        raise ValueError(f"{path}: format is {state.get('format')!r}, expected {FORMAT!r}")
+    load_state(model.policy, _with_prefix("policy", tensors), str(path))
+    _unpack_optimiser(
+        model.policy.optimizer, _with_prefix("optimiser", tensors), state["optimiser"]
+    )
+    _unpack_replay(model, _with_prefix("replay", tensors), state["replay"])
+    for name, value in state["counters"].items():
+        setattr(model, name, value)
+    model.ep_info_buffer = deque(state["recent_episodes"], maxlen=model._stats_window_size)
+    model.ep_success_buffer = deque(maxlen=model._stats_window_size)
+    return EpisodeLog.from_arrays(_with_prefix("episodes", tensors))
+
+
+def _pack_optimiser(
+    optimiser: torch.optim.Optimizer,
+) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
+    """Split an optimiser's state into tensors and plain values."""
+    state = optimiser.state_dict()
+    tensors: dict[str, torch.Tensor] = {}
+    values: dict[str, Any] = {}
+    for index, entries in state["state"].items():
+        for key, value in entries.items():
+            target = tensors if isinstance(value, torch.Tensor) else values
+            target[f"{index}.{key}"] = value
+    return tensors, {"values": values, "param_groups": state["param_groups"]}
+
+
+def _unpack_optimiser(
+    optimiser: torch.optim.Optimizer, tensors: Mapping[str, torch.Tensor], plain: dict[str, Any]
+) -> None:
+    state: dict[int, dict[str, Any]] = {}
+    for name, value in {**tensors, **plain["values"]}.items():
+        index, key = name.split(".", 1)
+        state.setdefault(int(index), {})[key] = value
+    # JSON made lists of tuples such as Adam's betas.
+    groups = [
+        {
+            key: tuple(value) if isinstance(value, list) and key != "params" else value
+            for key, value in group.items()
+        }
+        for group in plain["param_groups"]
+    ]
+    optimiser.load_state_dict({"state": state, "param_groups": groups})
+
+
+def _pack_replay(
+    model: BaseAlgorithm,
+) -> tuple[dict[str, np.ndarray[Any, Any]], dict[str, Any] | None]:
+    """Return the filled part of the replay buffer, and where it stands."""
+    if not isinstance(model, OffPolicyAlgorithm) or model.replay_buffer is None:
+        return {}, None
+    buffer = model.replay_buffer
+    arrays = {name: getattr(buffer, name)[: buffer.size()] for name in _REPLAY_ARRAYS}
+    return arrays, {"pos": buffer.pos, "full": buffer.full}
+
+
+def _unpack_replay(
+    model: BaseAlgorithm, tensors: Mapping[str, torch.Tensor], place: dict[str, Any] | None
+) -> None:
+    if not isinstance(model, OffPolicyAlgorithm) or model.replay_buffer is None or place is None:
+        return
+    buffer = model.replay_buffer
+    for name in _REPLAY_ARRAYS:
+        array = tensors[name].numpy()
+        # shape: (filled, n_envs, ...), the first rows of (buffer_size, n_envs, ...)
+        getattr(buffer, name)[: len(array)] = array
+    buffer.pos, buffer.full = place["pos"], place["full"]
+
+
+def _plain_episode(info: Mapping[str, Any]) -> dict[str, float]:
+    return {key: float(value) for key, value in info.items()}
+
+
+def _prefixed(prefix: str, tensors: Mapping[str, Any]) -> dict[str, Any]:
+    return {f"{prefix}.{name}": value for name, value in tensors.items()}
+
+
+def _with_prefix(prefix: str, tensors: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    start = f"{prefix}."
+    return {name[len(start) :]: value for name, value in tensors.items() if name.startswith(start)}

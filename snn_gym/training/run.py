@@ -1,0 +1,232 @@
+"""Train an agent of the zoo in a folder, from the start or from its last checkpoint."""
+
+from __future__ import annotations
+
+import json
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import torch
+from stable_baselines3.common.base_class import BaseAlgorithm
+from stable_baselines3.common.logger import configure
+
+from snn_gym.config import from_mapping, to_mapping
+from snn_gym.registry import load_environment_spec
+from snn_gym.storage import read_regular_file, remove_partial_files, write_text_atomic
+from snn_gym.training.checkpoint import restore_checkpoint
+from snn_gym.training.episodes import EpisodeLog
+from snn_gym.training.segments import SegmentCallback
+from snn_gym.zoo import load_agent_spec, make_agent, read_manifest, save_agent
+from snn_gym.zoo.files import MANIFEST, package_versions
+
+DEFAULT_CHECKPOINT_INTERVAL = 10_000
+
+RUN_FILE = "run.json"
+EPISODES_FILE = "episodes.csv"
+CHECKPOINT_FILE = "checkpoint.safetensors"
+TENSORBOARD_FOLDER = "tb"
+_MAX_RUN_BYTES = 1 << 20
+
+
+@dataclass(frozen=True)
+class RunSettings:
+    """What decides the outcome of a training run; kept in run.json."""
+
+    format: Literal["snn_gym/run/1"]
+    """Name and version of this format."""
+    agent: str
+    """Agent of the zoo."""
+    environment: str
+    """Gymnasium id."""
+    seed: int
+    """Seed of everything random."""
+    steps: int
+    """Environment steps to train."""
+    checkpoint_interval: int
+    """Environment steps between checkpoints; environments are reset there, so it counts."""
+    versions: dict[str, str]
+    """Versions of the packages that began the run."""
+
+    def __post_init__(self) -> None:
+        """Check the numbers."""
+        if self.seed < 0:
+            raise ValueError(f"seed must be at least 0, got {self.seed}")
+        for name in ("steps", "checkpoint_interval"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
+
+
+@dataclass(frozen=True)
+class TrainingRun:
+    """How a call of ``train`` ended."""
+
+    folder: Path
+    """Folder of the run."""
+    steps: int
+    """Environment steps trained in all; whole rollouts, so maybe a few more than asked for."""
+    resumed_at: int | None
+    """Environment steps that were done before this call; None if it began the run."""
+    was_finished: bool
+    """Whether the run had finished before this call, which then did nothing."""
+
+
+def train(
+    agent: str,
+    env_id: str,
+    *,
+    out: Path,
+    seed: int = 0,
+    steps: int | None = None,
+    checkpoint_interval: int = DEFAULT_CHECKPOINT_INTERVAL,
+    resume: bool = False,
+    progress_bar: bool = False,
+    tensorboard: bool = True,
+) -> TrainingRun:
+    """Train an agent of the zoo, with checkpoints.
+
+    A run that was killed at any moment and resumed ends bit-equal to one that was not, given the
+    same settings and package versions on the same machine.
+
+    Args:
+        agent: One of ``snn_gym.agent_ids()``.
+        env_id: Environment that the agent has hyper-parameters for.
+        out: Folder of the run; must not hold anything else.
+        seed: Seed of everything random.
+        steps: Environment steps; the environment's budget for the agent's class if None.
+        checkpoint_interval: Environment steps between checkpoints.
+        resume: Whether to go on with the run in ``out``, if there is one.
+        progress_bar: Whether to show a progress bar.
+        tensorboard: Whether to log for TensorBoard, under ``out/tb``.
+
+    Returns:
+        How it ended. The trained agent is in ``out``, in the form that ``save_agent`` writes.
+
+    Raises:
+        ValueError: A name or number is invalid, ``out`` is in use, or holds a run with other
+            settings.
+    """
+    settings = _make_settings(agent, env_id, seed, steps, checkpoint_interval)
+    out = Path(out)
+    _open_folder(out, settings, resume)
+    if (out / MANIFEST).exists():
+        (out / CHECKPOINT_FILE).unlink(missing_ok=True)
+        done = read_manifest(out).num_timesteps
+        return TrainingRun(out, done, resumed_at=done, was_finished=True)
+    with _one_thread():
+        model = make_agent(agent, env_id, seed)
+        resumed_at = _learn(model, settings, out, progress_bar, tensorboard)
+    # From here on the run counts as finished; killed before, its last stretch is trained again.
+    save_agent(model, out)
+    (out / CHECKPOINT_FILE).unlink(missing_ok=True)
+    return TrainingRun(out, model.num_timesteps, resumed_at, was_finished=False)
+
+
+def read_run_settings(folder: Path) -> RunSettings:
+    """Read the settings of a training run.
+
+    Args:
+        folder: Folder that ``train`` wrote.
+
+    Raises:
+        ValueError: There are none, or they do not fit the schema.
+    """
+    file = folder / RUN_FILE
+    if not file.exists():
+        raise ValueError(f"{folder} holds no training run: there is no {RUN_FILE} in it")
+    data = read_regular_file(file, max_bytes=_MAX_RUN_BYTES)
+    try:
+        mapping = json.loads(data)
+    except ValueError as error:
+        raise ValueError(f"{file}: not valid JSON: {error}") from error
+    return from_mapping(RunSettings, mapping, str(file))
+
+
+def _make_settings(
+    agent: str, env_id: str, seed: int, steps: int | None, checkpoint_interval: int
+) -> RunSettings:
+    spec = load_agent_spec(agent)
+    environment = load_environment_spec(env_id)
+    spec.settings(env_id)  # says now, and not after the folder was made, that there are none
+    return RunSettings(
+        format="snn_gym/run/1",
+        agent=agent,
+        environment=env_id,
+        seed=seed,
+        steps=environment.budget[spec.budget_class] if steps is None else steps,
+        checkpoint_interval=checkpoint_interval,
+        versions=package_versions(),
+    )
+
+
+def _open_folder(out: Path, settings: RunSettings, resume: bool) -> None:
+    """Make sure that ``out`` is this run's own folder."""
+    if out.exists() and not out.is_dir():
+        raise ValueError(f"{out} is a file; expected a folder for the run")
+    out.mkdir(parents=True, exist_ok=True)
+    if resume:
+        remove_partial_files(out)
+    if any(out.iterdir()):
+        if not resume:
+            raise ValueError(
+                f"{out} is not empty; use --resume to go on with a run in it, or another folder"
+            )
+        _check_same(read_run_settings(out), settings, out)
+        return
+    text = json.dumps(to_mapping(settings), indent=2)
+    write_text_atomic(out / RUN_FILE, text + "\n")
+
+
+def _check_same(old: RunSettings, new: RunSettings, out: Path) -> None:
+    for name in ("agent", "environment", "seed", "steps", "checkpoint_interval"):
+        if getattr(old, name) != getattr(new, name):
+            raise ValueError(
+                f"{out} holds a run with {name} {getattr(old, name)!r}, not "
+                f"{getattr(new, name)!r}; resume it with its own settings, or use another folder"
+            )
+    changed = [name for name in new.versions if old.versions.get(name) != new.versions[name]]
+    if changed:
+        warnings.warn(
+            f"{out} was begun with other versions of {', '.join(changed)}: the result may differ "
+            "from that of an uninterrupted run",
+            stacklevel=4,
+        )
+
+
+def _learn(
+    model: BaseAlgorithm, settings: RunSettings, out: Path, progress_bar: bool, tensorboard: bool
+) -> int | None:
+    """Train what is left to train; return the steps done before, None at the start."""
+    checkpoint = out / CHECKPOINT_FILE
+    resuming = checkpoint.exists()
+    episodes = restore_checkpoint(checkpoint, model) if resuming else EpisodeLog()
+    resumed_at = model.num_timesteps if resuming else None
+    if tensorboard:
+        model.set_logger(configure(str(out / TENSORBOARD_FOLDER), ["tensorboard"]))
+    callback = SegmentCallback(
+        checkpoint, out / EPISODES_FILE, episodes, settings.seed, settings.checkpoint_interval
+    )
+    # Stable-Baselines3 adds the steps already done to what it is asked for, so that schedules
+    # see the progress of the whole run.
+    model.learn(
+        settings.steps - model.num_timesteps,
+        callback=callback,
+        reset_num_timesteps=not resuming,
+        progress_bar=progress_bar,
+    )
+    episodes.write(out / EPISODES_FILE)
+    return resumed_at
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """Run torch on one thread: the networks are small, and sums keep one order."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)

@@ -1,0 +1,85 @@
+"""Segments: the stretches of training between checkpoints, each begun from the seed alone."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from stable_baselines3.common.base_class import BaseAlgorithm
+from stable_baselines3.common.callbacks import BaseCallback
+from stable_baselines3.common.utils import set_random_seed
+
+from snn_gym.training.checkpoint import save_checkpoint
+from snn_gym.training.episodes import EpisodeLog
+
+
+def begin_segment(model: BaseAlgorithm, seed: int, segment: int) -> None:
+    """Set every random state from the seed and the segment's number, and reset environments.
+
+    The middle of an episode can't be restored in every environment, and the random states of
+    Python, numpy, torch and each environment are spread over many places. So a run, killed or
+    not, starts all of them afresh at each checkpoint.
+
+    Args:
+        model: Model at the start of a rollout.
+        seed: Seed of the run.
+        segment: Number of the segment, from 0.
+    """
+    env = model.get_env()
+    if env is None:
+        raise ValueError("the model has no environment to train on; give it one with set_env")
+    state = np.random.SeedSequence([seed, segment]).generate_state(4)
+    # torch and the global generators take 32 bits; environment i gets its seed + i.
+    general, actions, environments, noise = (int(value) // 2 for value in state)
+    policy: Any = model.policy  # one of ours, which can reseed its encoder's noise
+    set_random_seed(general)
+    model.action_space.seed(actions)
+    policy.reseed_noise(noise)
+    env.seed(environments)
+    model._last_obs = env.reset()  # type: ignore[assignment]
+    model._last_episode_starts = np.ones(env.num_envs, dtype=bool)
+    if model.use_sde:
+        policy.reset_noise(env.num_envs)
+
+
+class SegmentCallback(BaseCallback):
+    """Log episodes, and at each checkpoint save the run and begin the next segment."""
+
+    def __init__(
+        self, checkpoint: Path, episodes_file: Path, episodes: EpisodeLog, seed: int, interval: int
+    ) -> None:
+        """Set up for one call of ``learn``.
+
+        Args:
+            checkpoint: File of the checkpoint.
+            episodes_file: CSV file of the episodes, rewritten at every checkpoint.
+            episodes: Log to add episodes to.
+            seed: Seed of the run.
+            interval: Environment steps between checkpoints.
+        """
+        super().__init__()
+        self._checkpoint = checkpoint
+        self._episodes_file = episodes_file
+        self._episodes = episodes
+        self._seed = seed
+        self._interval = interval
+        self._segment: int | None = None
+
+    def _on_rollout_start(self) -> None:
+        segment = self.model.num_timesteps // self._interval
+        if segment == self._segment:
+            return
+        # The first rollout of a call begins at the start, or where a checkpoint was read.
+        if self._segment is not None:
+            save_checkpoint(self._checkpoint, self.model, self._episodes)
+            self._episodes.write(self._episodes_file)
+        begin_segment(self.model, self._seed, segment)
+        self._segment = segment
+
+    def _on_step(self) -> bool:
+        infos: list[dict[str, Any]] = self.locals["infos"]
+        for info in infos:
+            if "episode" in info:
+                self._episodes.add(self.num_timesteps, info["episode"]["r"], info["episode"]["l"])
+        return True

@@ -1,0 +1,167 @@
+"""Build what an agent's description says: environments, policy and Stable-Baselines3 model."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import gymnasium as gym
+from stable_baselines3 import A2C, DQN, PPO
+from stable_baselines3.common.base_class import BaseAlgorithm
+from stable_baselines3.common.env_util import make_vec_env
+from stable_baselines3.common.policies import BasePolicy
+from stable_baselines3.common.utils import ConstantSchedule
+from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv
+
+from snn_gym.config import to_mapping
+from snn_gym.policies import SpikingActorCriticPolicy, SpikingDQNPolicy
+from snn_gym.spiking import NetworkConfig
+from snn_gym.zoo.identity import Identity, remember_identity
+from snn_gym.zoo.schedules import parse_schedule
+from snn_gym.zoo.settings import SCHEDULES, Settings
+from snn_gym.zoo.spec import AgentSpec, load_agent_spec
+
+ALGORITHM_CLASSES: dict[str, type[BaseAlgorithm]] = {"PPO": PPO, "A2C": A2C, "DQN": DQN}
+"""Class of each algorithm, by its name in descriptions and manifests."""
+
+POLICY_CLASSES: dict[str, type[BasePolicy]] = {
+    "SpikingActorCriticPolicy": SpikingActorCriticPolicy,
+    "SpikingDQNPolicy": SpikingDQNPolicy,
+}
+"""Class of each policy, by its name in descriptions and manifests."""
+
+
+def make_agent(
+    name: str,
+    env_id: str,
+    seed: int = 0,
+    *,
+    device: str = "cpu",
+    verbose: int = 0,
+    tensorboard_log: str | None = None,
+    **overrides: Any,
+) -> BaseAlgorithm:
+    """Make an agent of the zoo, ready to learn.
+
+    Args:
+        name: One of ``snn_gym.agent_ids()``.
+        env_id: Environment that the agent has hyper-parameters for.
+        seed: Seed of the initial weights, of exploration and of the environments.
+        device: PyTorch device.
+        verbose: Stable-Baselines3's verbosity, 0 to 2.
+        tensorboard_log: Folder of TensorBoard logs; None for none.
+        **overrides: Hyper-parameters that replace those of the agent's file.
+
+    Returns:
+        A stock PPO, A2C or DQN on ``n_envs`` copies of the environment.
+
+    Raises:
+        ValueError: The agent, the environment or a hyper-parameter is unknown or invalid.
+    """
+    spec = load_agent_spec(name)
+    settings = spec.settings(env_id, overrides)
+    arguments = policy_arguments(spec, env_id)
+    model = build_model(
+        spec.algorithm,
+        POLICY_CLASSES[spec.policy],
+        arguments,
+        settings,
+        make_environments(env_id, settings.n_envs, seed),
+        seed=seed,
+        device=device,
+        verbose=verbose,
+        tensorboard_log=tensorboard_log,
+    )
+    remember_identity(model, Identity(agent=name, environment=env_id))
+    return model
+
+
+def build_policy(name: str, env_id: str) -> BasePolicy:
+    """Build an agent's policy with fresh weights and nothing to train it with.
+
+    Args:
+        name: One of ``snn_gym.agent_ids()``.
+        env_id: Environment that the agent has hyper-parameters for.
+
+    Raises:
+        ValueError: The agent or the environment is unknown.
+    """
+    spec = load_agent_spec(name)
+    arguments = policy_arguments(spec, env_id)
+    env = gym.make(env_id)
+    spaces = env.observation_space, env.action_space
+    env.close()
+    policy = POLICY_CLASSES[spec.policy](*spaces, ConstantSchedule(0.0), **arguments)
+    policy.set_training_mode(False)
+    return policy
+
+
+def policy_arguments(spec: AgentSpec, env_id: str) -> dict[str, Any]:
+    """Return the keyword arguments of an agent's policy on an environment.
+
+    Args:
+        spec: Description of the agent.
+        env_id: Environment that the agent has hyper-parameters for.
+
+    Raises:
+        ValueError: The environment or a setting of the network is unknown or invalid.
+    """
+    network = NetworkConfig.from_dict(spec.network_settings(env_id))
+    return {**spec.policy_kwargs, "network": network}
+
+
+def make_environments(
+    env_id: str, n_envs: int, seed: int | None, env_kwargs: dict[str, Any] | None = None
+) -> VecEnv:
+    """Make copies of an environment that are stepped together, in this process.
+
+    Args:
+        env_id: Gymnasium id.
+        n_envs: Number of copies.
+        seed: Seed of the action space; None to leave it unseeded.
+        env_kwargs: Arguments of ``gym.make``.
+    """
+    return make_vec_env(
+        env_id, n_envs=n_envs, seed=seed, vec_env_cls=DummyVecEnv, env_kwargs=env_kwargs
+    )
+
+
+def build_model(
+    algorithm: str,
+    policy_class: type[BasePolicy],
+    arguments: dict[str, Any],
+    settings: Settings,
+    env: VecEnv,
+    *,
+    seed: int | None,
+    device: str,
+    verbose: int = 0,
+    tensorboard_log: str | None = None,
+) -> BaseAlgorithm:
+    """Build a stock algorithm from typed hyper-parameters.
+
+    Args:
+        algorithm: A key of ``ALGORITHM_CLASSES``.
+        policy_class: Class of the policy.
+        arguments: Keyword arguments of the policy.
+        settings: Hyper-parameters of that algorithm.
+        env: ``settings.n_envs`` copies of the environment.
+        seed: Seed of weights, exploration and environments.
+        device: PyTorch device.
+        verbose: Stable-Baselines3's verbosity, 0 to 2.
+        tensorboard_log: Folder of TensorBoard logs; None for none.
+    """
+    values = to_mapping(settings)
+    del values["n_envs"]  # the environments say so themselves
+    for key in SCHEDULES:
+        if key in values:
+            values[key] = parse_schedule(values[key])
+    return ALGORITHM_CLASSES[algorithm](
+        policy_class,
+        env,
+        policy_kwargs=dict(arguments),
+        seed=seed,
+        device=device,
+        verbose=verbose,
+        tensorboard_log=tensorboard_log,
+        **values,
+    )

@@ -1,0 +1,251 @@
+"""Save and load an agent as data: manifest.json and weights.safetensors, never a pickle."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.metadata
+import json
+import os
+import platform
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from stable_baselines3.common.base_class import BaseAlgorithm
+from stable_baselines3.common.vec_env import VecEnv
+
+from snn_gym._version import __version__
+from snn_gym.config import from_mapping, to_mapping
+from snn_gym.spiking import NetworkConfig
+from snn_gym.storage import (
+    dump_tensors,
+    parse_tensors,
+    read_regular_file,
+    write_bytes_atomic,
+    write_text_atomic,
+)
+from snn_gym.zoo.build import POLICY_CLASSES, build_model, make_environments
+from snn_gym.zoo.extract import algorithm_name, extract_policy_arguments, extract_settings
+from snn_gym.zoo.identity import Identity, identify, remember_identity
+from snn_gym.zoo.settings import make_settings
+from snn_gym.zoo.spaces import describe_space
+from snn_gym.zoo.spec import POLICIES
+
+FORMAT = "snn_gym/agent/1"
+MANIFEST = "manifest.json"
+WEIGHTS = "weights.safetensors"
+MAX_MANIFEST_BYTES = 1 << 20
+MAX_WEIGHTS_BYTES = 1 << 30
+
+_PACKAGES = ("gymnasium", "norse", "numpy", "stable_baselines3", "torch")
+
+
+@dataclass(frozen=True)
+class AgentManifest:
+    """What manifest.json of a saved agent says."""
+
+    format: Literal["snn_gym/agent/1"]
+    """Name and version of this format."""
+    agent: str | None
+    """Agent of the zoo; None for a model made by hand."""
+    algorithm: Literal["PPO", "A2C", "DQN"]
+    """Stable-Baselines3's algorithm."""
+    policy: Literal["SpikingActorCriticPolicy", "SpikingDQNPolicy"]
+    """Policy class in ``snn_gym.policies``."""
+    policy_kwargs: dict[str, Any]
+    """Arguments of the policy; ``network`` holds every setting of the network."""
+    environment: str
+    """Gymnasium id."""
+    environment_kwargs: dict[str, Any]
+    """Arguments of ``gym.make``."""
+    observation_space: dict[str, Any]
+    """Description of the observation space."""
+    action_space: dict[str, Any]
+    """Description of the action space."""
+    hyperparameters: dict[str, Any]
+    """Hyper-parameters of the algorithm."""
+    num_timesteps: int
+    """Environment steps trained."""
+    seed: int | None
+    """Seed of the model."""
+    versions: dict[str, str]
+    """Versions of the packages that wrote it."""
+    weights_sha256: str
+    """SHA-256 of weights.safetensors, hexadecimal."""
+
+    def __post_init__(self) -> None:
+        """Check that policy and algorithm fit."""
+        if self.policy != POLICIES[self.algorithm]:
+            raise ValueError(
+                f"{self.algorithm} needs the policy {POLICIES[self.algorithm]}, got {self.policy}"
+            )
+
+
+def save_agent(model: BaseAlgorithm, path: str | os.PathLike[str]) -> Path:
+    """Save an agent's policy and what builds it again; no code, never a pickle.
+
+    The optimiser and a replay buffer aren't saved: training that continues from here starts them
+    afresh. Use ``snn-gym train --resume`` to continue exactly.
+
+    Args:
+        model: An agent of the zoo, or a stock PPO, A2C or DQN with one of our policies.
+        path: Folder to create; an agent saved there before is replaced.
+
+    Returns:
+        The folder.
+
+    Raises:
+        ValueError: The model can't be described as plain data; the message says why.
+    """
+    weights = dump_tensors(model.policy.state_dict())
+    manifest = _describe(model, hashlib.sha256(weights).hexdigest())
+    folder = Path(path)
+    folder.mkdir(parents=True, exist_ok=True)
+    # The manifest comes last and is what makes the folder an agent: a process killed in between
+    # leaves none, and never old words beside new weights.
+    (folder / MANIFEST).unlink(missing_ok=True)
+    write_bytes_atomic(folder / WEIGHTS, weights)
+    text = json.dumps(to_mapping(manifest), indent=2, allow_nan=False)
+    write_text_atomic(folder / MANIFEST, text + "\n")
+    return folder
+
+
+def read_manifest(path: str | os.PathLike[str]) -> AgentManifest:
+    """Read the manifest of a saved agent.
+
+    Args:
+        path: Folder that ``save_agent`` wrote.
+
+    Raises:
+        ValueError: There is none, or it does not fit the schema.
+    """
+    file = Path(path) / MANIFEST
+    if not file.exists():
+        raise ValueError(f"{path} holds no saved agent: there is no {MANIFEST} in it")
+    data = read_regular_file(file, max_bytes=MAX_MANIFEST_BYTES)
+    try:
+        mapping = json.loads(data)
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"{file}: not valid JSON: {error}") from error
+    return from_mapping(AgentManifest, mapping, str(file))
+
+
+def load_agent(path: str | os.PathLike[str], env: VecEnv | None = None) -> BaseAlgorithm:
+    """Load a saved agent: it predicts as before and can go on learning.
+
+    Args:
+        path: Folder that ``save_agent`` wrote.
+        env: Environments to learn on, if they should not be made from the recorded id.
+
+    Raises:
+        ValueError: The folder holds no saved agent, a file is damaged, or the environment's
+            spaces or the weights do not fit.
+    """
+    folder = Path(path)
+    manifest = read_manifest(folder)
+    where = str(folder / MANIFEST)
+    settings = make_settings(manifest.algorithm, manifest.hyperparameters, where)
+    arguments = dict(manifest.policy_kwargs)
+    arguments["network"] = NetworkConfig.from_dict(arguments.get("network", {}))
+    weights = _read_weights(folder, manifest)
+    if env is None:
+        env = make_environments(
+            manifest.environment, settings.n_envs, manifest.seed, manifest.environment_kwargs
+        )
+    _check_spaces(manifest, env, where)
+    model = build_model(
+        manifest.algorithm,
+        POLICY_CLASSES[manifest.policy],
+        arguments,
+        settings,
+        env,
+        seed=manifest.seed,
+        device="cpu",
+    )
+    load_state(model.policy, weights, str(folder / WEIGHTS))
+    model.policy.set_training_mode(False)
+    model.num_timesteps = manifest.num_timesteps
+    remember_identity(
+        model, Identity(manifest.agent, manifest.environment, manifest.environment_kwargs)
+    )
+    return model
+
+
+def load_state(module: torch.nn.Module, tensors: Mapping[str, torch.Tensor], where: str) -> None:
+    """Load a module's whole state, of exactly its names, shapes and element types.
+
+    PyTorch's own ``load_state_dict`` would convert element types without a word.
+
+    Args:
+        module: Module to change in place.
+        tensors: Tensors by name.
+        where: Place to name in errors.
+
+    Raises:
+        ValueError: A tensor is missing, unknown, or of another shape or element type.
+    """
+    state = module.state_dict()
+    missing, unknown = sorted(state.keys() - tensors.keys()), sorted(tensors.keys() - state.keys())
+    if missing or unknown:
+        raise ValueError(
+            f"{where}: tensors do not fit the network: missing {missing}, unknown {unknown}"
+        )
+    for name, tensor in state.items():
+        given = tensors[name]
+        if given.shape != tensor.shape or given.dtype != tensor.dtype:
+            raise ValueError(
+                f"{where}: tensor {name!r} has shape {tuple(given.shape)} and {given.dtype}; "
+                f"expected {tuple(tensor.shape)} and {tensor.dtype}"
+            )
+    module.load_state_dict(dict(tensors))
+
+
+def package_versions() -> dict[str, str]:
+    """Return the versions that a result depends on, by package."""
+    versions = {name: importlib.metadata.version(name) for name in _PACKAGES}
+    return {"snn_gym": __version__, "python": platform.python_version(), **versions}
+
+
+def _describe(model: BaseAlgorithm, weights_sha256: str) -> AgentManifest:
+    algorithm = algorithm_name(model)
+    identity = identify(model)
+    mapping = {
+        "format": FORMAT,
+        "agent": identity.agent,
+        "algorithm": algorithm,
+        "policy": POLICIES[algorithm],
+        "policy_kwargs": extract_policy_arguments(model),
+        "environment": identity.environment,
+        "environment_kwargs": identity.environment_kwargs,
+        "observation_space": describe_space(model.observation_space),
+        "action_space": describe_space(model.action_space),
+        "hyperparameters": to_mapping(extract_settings(model)),
+        "num_timesteps": model.num_timesteps,
+        "seed": model.seed,
+        "versions": package_versions(),
+        "weights_sha256": weights_sha256,
+    }
+    return from_mapping(AgentManifest, mapping, MANIFEST)
+
+
+def _read_weights(folder: Path, manifest: AgentManifest) -> dict[str, torch.Tensor]:
+    data = read_regular_file(folder / WEIGHTS, max_bytes=MAX_WEIGHTS_BYTES)
+    tensors, _ = parse_tensors(data, where=str(folder / WEIGHTS))
+    if hashlib.sha256(data).hexdigest() != manifest.weights_sha256:
+        raise ValueError(
+            f"{folder / WEIGHTS} is not the file that {MANIFEST} was written for: their SHA-256 "
+            "differ; copy both files again"
+        )
+    return tensors
+
+
+def _check_spaces(manifest: AgentManifest, env: VecEnv, where: str) -> None:
+    for name in ("observation_space", "action_space"):
+        expected, found = getattr(manifest, name), describe_space(getattr(env, name))
+        if found != expected:
+            raise ValueError(
+                f"{where}: {name} of {manifest.environment} was {expected} and is now {found}; "
+                "pass the environments it was trained on as env"
+            )
