@@ -1,0 +1,265 @@
+"""What the policies of all algorithms share."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from gymnasium import spaces
+from stable_baselines3.common.policies import BasePolicy
+from stable_baselines3.common.preprocessing import is_image_space
+from stable_baselines3.common.torch_layers import FlattenExtractor
+from torch import Tensor, nn
+
+from snn_gym.spiking.config import NetworkConfig
+from snn_gym.spiking.network import SpikingNetwork, SynapticLinear
+from snn_gym.spiking.norse_cells import CellFactory
+from snn_gym.spiking.normaliser import ObservationNormaliser
+from snn_gym.spiking.recording import Recording
+
+
+@dataclass(frozen=True)
+class NetworkBuilder:
+    """Build the networks of a policy for its observation space."""
+
+    config: NetworkConfig
+    features_dim: int
+    spike_steps: int | None
+    """Time steps of spike-train observations, None for analogue ones."""
+    activation: type[nn.Module]
+    """Activation of networks that do not spike."""
+    cell_factory: CellFactory | None = None
+
+    def build(self, spiking: bool, output_size: int | None = None) -> SpikingNetwork | DenseNetwork:
+        """Return a network from features to decoded activity, or to ``output_size`` outputs."""
+        if not spiking:
+            return DenseNetwork(
+                self.features_dim, self.config.hidden_sizes, output_size, self.activation
+            )
+        steps = self.spike_steps
+        return SpikingNetwork(
+            self.config,
+            self.features_dim if steps is None else self.features_dim // steps,
+            output_size,
+            spike_steps=steps,
+            cell_factory=self.cell_factory,
+        )
+
+
+class DenseNetwork(nn.Sequential):
+    """A multilayer perceptron behind the interface of ``SpikingNetwork``: the ANN twin."""
+
+    def __init__(
+        self,
+        input_size: int,
+        hidden_sizes: tuple[int, ...],
+        output_size: int | None,
+        activation: type[nn.Module],
+    ) -> None:
+        modules: list[nn.Module] = []
+        sizes = [input_size, *hidden_sizes]
+        for inputs, outputs in zip(sizes[:-1], sizes[1:], strict=True):
+            modules += [nn.Linear(inputs, outputs), activation()]
+        if output_size is not None:
+            modules.append(nn.Linear(sizes[-1], output_size))
+        super().__init__(*modules)
+        self.output_size = sizes[-1] if output_size is None else output_size
+
+    def decide(self, inputs: Tensor) -> Tensor:
+        """Return the output (B, output_size) for features (B, input_size)."""
+        output: Tensor = self(inputs)
+        return output
+
+    def record(self, inputs: Tensor, *, readout_size: int | None = None) -> Recording:
+        """Record a forward pass: no spikes, and the multiply-accumulates of each layer."""
+        linears = [module for module in self if isinstance(module, nn.Linear)]
+        macs = {
+            f"dense_{k + 1}": linear.in_features * linear.out_features
+            for k, linear in enumerate(linears)
+        }
+        if readout_size is not None:
+            macs["readout"] = linears[-1].out_features * readout_size
+        return Recording((), self.decide(inputs), 0.0, macs)
+
+    def reseed_noise(self, seed: int) -> None:
+        """Do nothing: there is no noise."""
+
+
+def spike_steps_of(space: spaces.Space[Any]) -> int | None:
+    """Return T of a spike-train observation MultiBinary((T, N)), None for any other space."""
+    if isinstance(space, spaces.MultiBinary) and len(space.shape) == 2:
+        return int(space.shape[0])
+    return None
+
+
+def make_normaliser(
+    space: spaces.Space[Any], extractor: type[nn.Module], features_dim: int, wanted: bool
+) -> ObservationNormaliser | None:
+    """Return a normaliser where observations are analogue values; one-hots and spikes are not.
+
+    Args:
+        space: Observation space.
+        extractor: Features extractor class; only the plain flattening one leaves observations as
+            they are.
+        features_dim: Values of a flattened observation.
+        wanted: The policy's ``normalise_observations``.
+    """
+    analogue = isinstance(space, spaces.Box) and not is_image_space(space)
+    if not (wanted and analogue and issubclass(extractor, FlattenExtractor)):
+        return None
+    return ObservationNormaliser(features_dim)
+
+
+def shape_features(features: Tensor, spike_steps: int | None) -> Tensor:
+    """Undo the flattening of spike trains: (B, T * N) -> (B, T, N); pass others."""
+    if spike_steps is None:
+        return features
+    return features.view(features.shape[0], spike_steps, -1)
+
+
+def network_inputs(
+    features: Tensor,
+    network: SpikingNetwork | DenseNetwork,
+    spike_steps: int | None,
+) -> Tensor:
+    """Return features in the shape that a network takes."""
+    if isinstance(network, DenseNetwork):
+        return features
+    return shape_features(features, spike_steps)
+
+
+class SpikingPolicyMixin(BasePolicy):
+    """Recording, acting tensors and the normaliser's timing, for every algorithm's policy.
+
+    A subclass gives ``_acting_modules`` and ``_features``.
+    """
+
+    network: NetworkConfig
+    cell_factory: CellFactory | None
+    _predicting: bool = False
+
+    @property
+    def normaliser(self) -> ObservationNormaliser | None:
+        """The observation normaliser that all networks share, or None."""
+        raise AttributeError("normaliser")
+
+    def _acting_network(self) -> SpikingNetwork | DenseNetwork:
+        """Return the network that chooses actions."""
+        raise AttributeError("_acting_network")
+
+    def _acting_modules(self) -> dict[str, nn.Module]:
+        """Return the modules that acting needs, by the prefix of their names in state_dict."""
+        raise AttributeError("_acting_modules")
+
+    def _network_inputs(self, observation: Tensor) -> Tensor:
+        """Return what the acting network sees of a batch of observations."""
+        raise AttributeError("_network_inputs")
+
+    def _readout_size(self) -> int | None:
+        """Return the outputs of the head after the acting network, None if it has its own."""
+        return None
+
+    @staticmethod
+    def init_weights(module: nn.Module, gain: float = 1.0) -> None:
+        """Initialise orthogonally, but leave spiking layers to their own initialisation."""
+        if not isinstance(module, SynapticLinear):
+            BasePolicy.init_weights(module, gain)
+
+    def set_training_mode(self, mode: bool) -> None:
+        """Switch between acting and updating, as the algorithms announce them.
+
+        Stable-Baselines3 calls this with True when updates begin and with False when a rollout
+        begins; there the normaliser takes its new statistics. ``predict`` also passes False and
+        must change nothing.
+        """
+        super().set_training_mode(mode)
+        if self.normaliser is None or self._predicting:
+            return
+        if mode:
+            self.normaliser.updates_started()
+        else:
+            self.normaliser.rollout_started()
+
+    def predict(
+        self,
+        observation: np.ndarray[Any, Any] | dict[str, np.ndarray[Any, Any]],
+        state: tuple[np.ndarray[Any, Any], ...] | None = None,
+        episode_start: np.ndarray[Any, Any] | None = None,
+        deterministic: bool = False,
+    ) -> tuple[np.ndarray[Any, Any], tuple[np.ndarray[Any, Any], ...] | None]:
+        """Choose actions, as Stable-Baselines3 defines it; never changes the normaliser."""
+        self._predicting = True
+        try:
+            return super().predict(observation, state, episode_start, deterministic)
+        finally:
+            self._predicting = False
+
+    def record(self, obs: np.ndarray[Any, Any], state: Tensor | None = None) -> Recording:
+        """Record how the policy decides on observations.
+
+        Args:
+            obs: One observation or a batch, as the environment gives them.
+            state: Flat state (B, state_size) carried from the decision before; None starts from
+                rest, as this stateless policy acts.
+
+        Returns:
+            What the acting network's layers did; without layers if it does not spike.
+        """
+        tensor, _ = self.obs_to_tensor(obs)
+        network = self._acting_network()
+        with torch.no_grad():
+            inputs = self._network_inputs(tensor)  # type: ignore[arg-type]
+            if isinstance(network, DenseNetwork):
+                return network.record(inputs, readout_size=self._readout_size())
+            return network.record(inputs, state, readout_size=self._readout_size())
+
+    def reseed_noise(self, seed: int) -> None:
+        """Restart the noise stream of a noisy encoder; without one nothing happens."""
+        self._acting_network().reseed_noise(seed)
+
+    def acting_state_dict(self) -> dict[str, Tensor]:
+        """Return copies of the tensors that acting needs, by name."""
+        names = set()
+        for prefix, module in self._acting_modules().items():
+            names.update(f"{prefix}.{name}" for name in module.state_dict())
+        state = self.state_dict()
+        return {
+            name: state[name].detach().clone()
+            for name in sorted(names)
+            if not _only_for_training(name)
+        }
+
+    def load_acting_state_dict(self, tensors: Mapping[str, Tensor]) -> None:
+        """Load tensors as ``acting_state_dict`` gives them; all else stays as it is.
+
+        Args:
+            tensors: Tensors by name.
+
+        Raises:
+            ValueError: A name, shape or dtype is not the policy's own, or the tensors were saved
+                under other dynamics.
+        """
+        expected = self.acting_state_dict()
+        wrong = sorted(set(tensors) ^ set(expected))
+        if wrong:
+            raise ValueError(
+                f"acting tensors do not match: {', '.join(wrong)}; expected {', '.join(expected)}"
+            )
+        for name, tensor in tensors.items():
+            have, want = (tensor.shape, tensor.dtype), (expected[name].shape, expected[name].dtype)
+            if have != want:
+                raise ValueError(
+                    f"tensor {name}: expected shape {tuple(want[0])} and {want[1]}, "
+                    f"got {tuple(have[0])} and {have[1]}"
+                )
+        try:
+            self.load_state_dict({**self.state_dict(), **tensors})
+        except RuntimeError as error:
+            raise ValueError(str(error)) from error
+
+
+def _only_for_training(name: str) -> bool:
+    return name.rsplit(".", 1)[-1] in ("count", "total", "total_of_squares", "due")

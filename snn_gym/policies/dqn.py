@@ -1,0 +1,186 @@
+"""Q-network policy on a spiking network, for the stock DQN."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from gymnasium import spaces
+from stable_baselines3.common.torch_layers import BaseFeaturesExtractor
+from stable_baselines3.common.type_aliases import PyTorchObs, Schedule
+from stable_baselines3.dqn.policies import DQNPolicy, QNetwork
+from torch import Tensor, nn
+
+from snn_gym.policies._common import (
+    DenseNetwork,
+    NetworkBuilder,
+    SpikingPolicyMixin,
+    make_normaliser,
+    network_inputs,
+    spike_steps_of,
+)
+from snn_gym.spiking.config import NetworkConfig
+from snn_gym.spiking.network import SpikingNetwork
+from snn_gym.spiking.norse_cells import CellFactory
+from snn_gym.spiking.normaliser import ObservationNormaliser
+
+
+class SpikingQNetwork(QNetwork):
+    """Q-values from a spiking network, one output per action."""
+
+    q_net: SpikingNetwork | DenseNetwork  # type: ignore[assignment]
+
+    def __init__(
+        self,
+        observation_space: spaces.Space[Any],
+        action_space: spaces.Discrete,
+        features_extractor: BaseFeaturesExtractor,
+        features_dim: int,
+        *,
+        builder: NetworkBuilder,
+        spiking: bool,
+        normaliser: ObservationNormaliser | None,
+        normalize_images: bool = True,
+    ) -> None:
+        super().__init__(
+            observation_space,
+            action_space,
+            features_extractor,
+            features_dim,
+            net_arch=[],
+            normalize_images=normalize_images,
+        )
+        self.q_net = builder.build(spiking, int(action_space.n))
+        self.normaliser = normaliser
+        self.spike_steps = builder.spike_steps
+
+    def network_inputs(self, obs: PyTorchObs) -> Tensor:
+        """Return what the network sees of a batch of observations."""
+        features = self.extract_features(obs, self.features_extractor)
+        if self.normaliser is not None:
+            features = self.normaliser(features)
+        return network_inputs(features, self.q_net, self.spike_steps)
+
+    def forward(self, obs: PyTorchObs) -> Tensor:
+        """Return the Q-values (B, actions).
+
+        The batches that updates differentiate are the training data of the normaliser.
+        """
+        if self.normaliser is not None and self.training and torch.is_grad_enabled():
+            with self.normaliser.accumulating():
+                return self.q_net.decide(self.network_inputs(obs))
+        return self.q_net.decide(self.network_inputs(obs))
+
+
+class SpikingDQNPolicy(SpikingPolicyMixin, DQNPolicy):
+    """Policy for DQN whose Q-network is a spiking network.
+
+    The network's state starts from rest at every decision. Observations are standardised inside
+    the policy by one normaliser that online and target network share.
+
+    Args:
+        observation_space: Observation space.
+        action_space: Discrete action space.
+        lr_schedule: Learning rate over the remaining progress.
+        network: What the network is made of; its defaults if None.
+        spiking: Whether the Q-network spikes; if not it is a multilayer perceptron of the same
+            hidden sizes, the ANN twin.
+        normalise_observations: Whether Box observations are standardised.
+        cell_factory: For research: makes any Norse cell in place of the configured neuron.
+        activation_fn: Activation of a network that does not spike.
+        **kwargs: As in Stable-Baselines3's ``DQNPolicy``; ``net_arch`` is not among them.
+
+    Raises:
+        ValueError: ``net_arch`` is given.
+    """
+
+    q_net: SpikingQNetwork
+    q_net_target: SpikingQNetwork
+
+    def __init__(
+        self,
+        observation_space: spaces.Space[Any],
+        action_space: spaces.Discrete,
+        lr_schedule: Schedule,
+        *,
+        network: NetworkConfig | None = None,
+        spiking: bool = True,
+        normalise_observations: bool = True,
+        cell_factory: CellFactory | None = None,
+        activation_fn: type[nn.Module] = nn.ReLU,
+        **kwargs: Any,
+    ) -> None:
+        if kwargs.pop("net_arch", None) is not None:
+            raise ValueError(
+                "net_arch is not used by a spiking policy; give "
+                "policy_kwargs={'network': NetworkConfig(hidden_sizes=(64, 64))}"
+            )
+        self.network = NetworkConfig() if network is None else network
+        self.spiking = spiking
+        self.normalise_observations = normalise_observations
+        self.cell_factory = cell_factory
+        super().__init__(
+            observation_space,
+            action_space,
+            lr_schedule,
+            net_arch=[],
+            activation_fn=activation_fn,
+            **kwargs,
+        )
+
+    def _get_constructor_parameters(self) -> dict[str, Any]:
+        data = super()._get_constructor_parameters()
+        del data["net_arch"]
+        data.update(
+            network=self.network,
+            spiking=self.spiking,
+            normalise_observations=self.normalise_observations,
+            cell_factory=self.cell_factory,
+        )
+        return data
+
+    def make_q_net(self) -> SpikingQNetwork:
+        """Return a Q-network; the second one, the target, shares the first one's normaliser."""
+        extractor = self.make_features_extractor()
+        first: SpikingQNetwork | None = getattr(self, "q_net", None)
+        normaliser = (
+            make_normaliser(
+                self.observation_space,
+                self.features_extractor_class,
+                extractor.features_dim,
+                self.normalise_observations,
+            )
+            if first is None
+            else first.normaliser
+        )
+        builder = NetworkBuilder(
+            self.network,
+            extractor.features_dim,
+            spike_steps_of(self.observation_space),
+            self.activation_fn,
+            self.cell_factory,
+        )
+        return SpikingQNetwork(
+            self.observation_space,
+            self.action_space,  # type: ignore[arg-type]
+            extractor,
+            extractor.features_dim,
+            builder=builder,
+            spiking=self.spiking,
+            normaliser=normaliser,
+            normalize_images=self.normalize_images,
+        ).to(self.device)
+
+    @property
+    def normaliser(self) -> ObservationNormaliser | None:
+        """The observation normaliser that online and target network share, or None."""
+        return self.q_net.normaliser
+
+    def _acting_network(self) -> SpikingNetwork | DenseNetwork:
+        return self.q_net.q_net
+
+    def _acting_modules(self) -> dict[str, nn.Module]:
+        return {"q_net": self.q_net}
+
+    def _network_inputs(self, observation: Tensor) -> Tensor:
+        return self.q_net.network_inputs(observation)

@@ -1,0 +1,142 @@
+"""Configuration of a spiking network."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal, TypeVar, get_args
+
+from snn_gym.config import from_mapping, to_mapping
+from snn_gym.spiking.encoders import ENCODERS, Encoder
+from snn_gym.spiking.neuron_parameters import (
+    DECODER_PARAMETERS,
+    NEURON_PARAMETERS,
+    DecoderParameters,
+    NeuronParameters,
+)
+
+SurrogateName = Literal["superspike", "arctan", "triangle", "sigmoid"]
+Backend = Literal["auto", "fused", "norse"]
+ParametersT = TypeVar("ParametersT")
+
+
+@dataclass(frozen=True)
+class NetworkConfig:
+    """What a spiking network is made of.
+
+    A part is a registered name and its typed parameters; parameters left out (``None``) are the
+    part's defaults, and a mapping is turned into the part's type.
+    """
+
+    hidden_sizes: tuple[int, ...] = (64, 64)
+    """Neurons of each spiking layer, input side first; at least one layer."""
+    time_steps: int = 8
+    """Integration steps T of one decision."""
+    dt_ms: float = 1.0
+    """Length of an integration step (ms)."""
+    neuron: str = "lif_box"
+    """``lif_box``, ``lif`` or ``iaf``."""
+    neuron_parameters: NeuronParameters | None = None
+    """Parameters of the neuron; its defaults if None."""
+    surrogate: SurrogateName = "superspike"
+    """Surrogate gradient of the spike."""
+    surrogate_slope: float = 2.0
+    """Slope of the surrogate gradient, above 0; its meaning is the surrogate's."""
+    encoder: str = "constant"
+    """``constant``, ``rate``, ``latency`` or ``population``."""
+    encoder_parameters: Encoder | None = None
+    """Parameters of the encoder; its defaults if None."""
+    decoder: str = "mean_rate"
+    """``mean_rate`` or ``last_voltage``."""
+    decoder_parameters: DecoderParameters | None = None
+    """Parameters of the decoder; its defaults if None."""
+    backend: Backend = "auto"
+    """``fused`` kernels, ``norse`` stepping, or the fastest that applies (``auto``)."""
+
+    def __post_init__(self) -> None:
+        """Check the values and fill in the parts' parameters."""
+        object.__setattr__(self, "hidden_sizes", tuple(self.hidden_sizes))
+        _check_sizes(self.hidden_sizes, self.time_steps)
+        for name in ("dt_ms", "surrogate_slope"):
+            value = getattr(self, name)
+            if not (math.isfinite(value) and value > 0):
+                raise ValueError(f"{name} must be above 0 and finite, got {value}")
+        _check_choice("surrogate", self.surrogate, get_args(SurrogateName))
+        _check_choice("backend", self.backend, get_args(Backend))
+        network_encoders = {name: kind for name, kind in ENCODERS.items() if name != "delta"}
+        self._fill("neuron", NEURON_PARAMETERS)
+        self._fill("encoder", network_encoders)
+        self._fill("decoder", DECODER_PARAMETERS)
+        self._check_time_constants()
+
+    def _fill(self, part: str, types: Mapping[str, type[Any]]) -> None:
+        name = getattr(self, part)
+        _check_choice(part, name, tuple(types))
+        given = getattr(self, f"{part}_parameters")
+        object.__setattr__(self, f"{part}_parameters", _typed(given, types[name], part, name))
+
+    def _check_time_constants(self) -> None:
+        for part in ("neuron", "decoder"):
+            parameters = getattr(self, f"{part}_parameters")
+            for field in ("tau_mem_ms", "tau_syn_ms"):
+                tau_ms = getattr(parameters, field, 0.0)
+                # The Euler step of Norse overshoots and oscillates beyond this.
+                if 0 < tau_ms < self.dt_ms:
+                    raise ValueError(
+                        f"{part}_parameters.{field}={tau_ms} is below dt_ms={self.dt_ms}: the "
+                        "integration would overshoot; use a smaller dt_ms or a larger time constant"
+                    )
+
+    @classmethod
+    def from_dict(cls, mapping: Mapping[str, Any]) -> NetworkConfig:
+        """Build a configuration from plain values, as ``to_dict`` gives them.
+
+        Args:
+            mapping: Values by field name; lists serve as tuples, mappings as parameters.
+
+        Raises:
+            ValueError: A key is unknown, or a value has a wrong type or is not allowed.
+        """
+        values = dict(mapping)
+        for part, types in (
+            ("neuron", NEURON_PARAMETERS),
+            ("encoder", ENCODERS),
+            ("decoder", DECODER_PARAMETERS),
+        ):
+            name = values.get(part, getattr(cls, part))
+            given = values.get(f"{part}_parameters")
+            if isinstance(given, Mapping) and name in types:
+                values[f"{part}_parameters"] = from_mapping(types[name], given, f"network: {part}")  # type: ignore[type-var]
+        return from_mapping(cls, values, "network")
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the configuration as plain JSON types."""
+        return to_mapping(self)
+
+
+def _typed(given: Any, kind: type[ParametersT], part: str, name: str) -> ParametersT:
+    if given is None:
+        return kind()
+    if isinstance(given, Mapping):
+        return from_mapping(kind, given, f"{part} {name!r}")
+    if not isinstance(given, kind):
+        raise ValueError(
+            f"{part}_parameters of {part} {name!r} must be {kind.__name__}, "
+            f"got {type(given).__name__}"
+        )
+    return given
+
+
+def _check_choice(field: str, value: str, allowed: tuple[str, ...]) -> None:
+    if value not in allowed:
+        raise ValueError(f"{field} {value!r} is unknown; allowed: {', '.join(allowed)}")
+
+
+def _check_sizes(hidden_sizes: tuple[int, ...], time_steps: int) -> None:
+    if not hidden_sizes or any(type(size) is not int or size < 1 for size in hidden_sizes):
+        raise ValueError(
+            f"hidden_sizes must name at least one layer of at least one neuron, got {hidden_sizes}"
+        )
+    if type(time_steps) is not int or time_steps < 1:
+        raise ValueError(f"time_steps must be a whole number of at least 1, got {time_steps!r}")

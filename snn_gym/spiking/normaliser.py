@@ -1,0 +1,86 @@
+"""A running observation normaliser that lives inside a policy."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor, nn
+
+_EPSILON = 1e-8
+
+
+class ObservationNormaliser(nn.Module):
+    """Standardise observations by statistics of the training data.
+
+    One rule: statistics **accumulate** from training data (``accumulating``) and are **applied**
+    only at the start of the next rollout, so that a rollout and its updates see one normaliser, and
+    acting, evaluation and line searches never change it. The policy says when updates happen
+    (``updates_started``) and when a rollout starts (``rollout_started``). Before the first
+    application observations pass unchanged. All of it is in buffers and is saved with the policy.
+
+    Buffer names avoid ``running_``, which Stable-Baselines3's off-policy algorithms would copy
+    from the online network to its target: both share one normaliser, and that copy zeroes a tensor
+    that is its own target.
+
+    Args:
+        size: Values of an observation.
+        clip: Standardised values are clipped to [-clip, clip].
+    """
+
+    mean: Tensor
+    std: Tensor
+    count: Tensor
+    total: Tensor
+    total_of_squares: Tensor
+    due: Tensor
+
+    def __init__(self, size: int, clip: float = 5.0) -> None:
+        super().__init__()
+        self.clip = clip
+        self.register_buffer("mean", torch.zeros(size))
+        self.register_buffer("std", torch.ones(size))
+        self.register_buffer("count", torch.zeros(1, dtype=torch.float64))
+        self.register_buffer("total", torch.zeros(size, dtype=torch.float64))
+        self.register_buffer("total_of_squares", torch.zeros(size, dtype=torch.float64))
+        self.register_buffer("due", torch.zeros(1, dtype=torch.bool))
+        self._accumulate = False
+
+    @contextmanager
+    def accumulating(self) -> Iterator[None]:
+        """Count observations that pass meanwhile as training data."""
+        self._accumulate = True
+        try:
+            yield
+        finally:
+            self._accumulate = False
+
+    def forward(self, observations: Tensor) -> Tensor:
+        """Standardise observations (B, size), float."""
+        if self._accumulate:
+            self._add(observations.detach())
+        return ((observations - self.mean) / self.std).clamp(-self.clip, self.clip)
+
+    def _add(self, observations: Tensor) -> None:
+        exact = observations.double()
+        self.count += len(exact)
+        self.total += exact.sum(0)
+        self.total_of_squares += exact.square().sum(0)
+
+    def updates_started(self) -> None:
+        """Note that the rollout is over: the next one may see new statistics."""
+        self.due.fill_(True)
+
+    def rollout_started(self) -> None:
+        """Standardise from now on by all that was accumulated, if updates came in between."""
+        if not self.due.item():
+            return
+        self.due.fill_(False)
+        if self.count.item() < 2:
+            return
+        mean = self.total / self.count
+        variance = (self.total_of_squares / self.count - mean.square()).clamp(min=0.0)
+        self.mean.copy_(mean)
+        # A value that never varied passes centred instead of being blown up.
+        self.std.copy_(torch.where(variance > _EPSILON, variance.sqrt(), 1.0))

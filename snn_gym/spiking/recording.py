@@ -1,0 +1,76 @@
+"""What happened in a forward pass: the one type that learners, metrics, plots and logs read."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class LayerRecording:
+    """One layer over the time steps of a decision."""
+
+    name: str
+    """``input`` for an encoder's or environment's spikes, else ``hidden_1``, ``hidden_2``, ..."""
+    spikes: Tensor
+    """(T, B, N) float32, 0 or 1."""
+    voltages: Tensor | None
+    """(T, B, N) membrane potential compared with the threshold, before the reset; None for the
+    input, which has no membrane."""
+    fan_out: int
+    """Synapses that leave each neuron."""
+    v_threshold: float | None = None
+    """Firing threshold of the layer; None for the input and for cells that state none."""
+
+    def spikes_per_decision(self) -> float:
+        """Return the mean number of spikes of the layer in one decision."""
+        return float(self.spikes.sum(dtype=torch.float64)) / self.spikes.shape[1]
+
+    def synops_per_decision(self) -> float:
+        """Return the mean number of synaptic operations: every spike times its fan-out."""
+        return self.spikes_per_decision() * self.fan_out
+
+
+@dataclass(frozen=True)
+class Recording:
+    """A forward pass of a network on a batch of observations.
+
+    Synaptic operations (SynOps) count every spike times its fan-out, summed over time steps.
+    Dense products on analogue values count as multiply-accumulates (MACs), apart; the product of a
+    constant input is made once for all time steps and counts once.
+    """
+
+    layers: tuple[LayerRecording, ...]
+    """Spiking layers from the input side; empty for a network that does not spike."""
+    output: Tensor
+    """(B, outputs) float32, what the network returned."""
+    dt_ms: float
+    """Length of a time step (ms)."""
+    macs: dict[str, int] = field(default_factory=dict)
+    """Multiply-accumulates of one decision by dense layer."""
+
+    def __getitem__(self, name: str) -> LayerRecording:
+        """Return the layer of that name.
+
+        Raises:
+            KeyError: There is no such layer.
+        """
+        for layer in self.layers:
+            if layer.name == name:
+                return layer
+        known = ", ".join(layer.name for layer in self.layers) or "none: the network does not spike"
+        raise KeyError(f"no layer {name!r}; recorded layers: {known}")
+
+    def spikes_per_decision(self) -> dict[str, float]:
+        """Return the mean number of spikes in one decision, by layer."""
+        return {layer.name: layer.spikes_per_decision() for layer in self.layers}
+
+    def synops_per_decision(self) -> dict[str, float]:
+        """Return the mean number of synaptic operations in one decision, by layer."""
+        return {layer.name: layer.synops_per_decision() for layer in self.layers}
+
+    def macs_per_decision(self) -> dict[str, float]:
+        """Return the multiply-accumulates of one decision, by dense layer."""
+        return {name: float(count) for name, count in self.macs.items()}
