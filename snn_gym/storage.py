@@ -15,10 +15,9 @@ import math
 import os
 import stat
 import tempfile
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO, Literal
+from typing import TYPE_CHECKING, Literal
 
 import safetensors
 
@@ -86,29 +85,6 @@ class StorageError(ValueError):
         self.reason: Reason = reason
 
 
-@contextmanager
-def _replacing(path: Path) -> Iterator[BinaryIO]:
-    """Yield a file that becomes `path` only if the block ends without an exception."""
-    # A plain open would follow the process's umask; mkstemp is always 0600, too tight for files
-    # that others are meant to read.
-    umask = os.umask(0)
-    os.umask(umask)
-    descriptor, name = tempfile.mkstemp(
-        dir=path.parent, prefix=f".{path.name}.", suffix=_PARTIAL_SUFFIX
-    )
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            yield file
-            file.flush()
-            os.fchmod(file.fileno(), 0o666 & ~umask)
-            os.fsync(file.fileno())
-        os.replace(name, path)
-    except BaseException:
-        os.unlink(name)
-        raise
-    _sync_folder(path.parent)
-
-
 def _sync_folder(folder: Path) -> None:
     # The rename itself survives a power cut only once the folder is on disk.
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
@@ -131,8 +107,24 @@ def write_bytes_atomic(path: str | os.PathLike[str], data: bytes) -> None:
     Raises:
         OSError: The folder is missing or not writable, or the disk is full.
     """
-    with _replacing(Path(path)) as file:
-        file.write(data)
+    path = Path(path)
+    # mkstemp makes files that only their owner may read; a plain open follows the umask.
+    umask = os.umask(0)
+    os.umask(umask)
+    descriptor, name = tempfile.mkstemp(
+        dir=path.parent, prefix=f".{path.name}.", suffix=_PARTIAL_SUFFIX
+    )
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fchmod(descriptor, 0o666 & ~umask)
+            os.fsync(descriptor)
+        os.replace(name, path)
+    except BaseException:
+        os.unlink(name)
+        raise
+    _sync_folder(path.parent)
 
 
 def write_text_atomic(path: str | os.PathLike[str], text: str) -> None:
@@ -165,12 +157,15 @@ def remove_partial_files(folder: str | os.PathLike[str]) -> int:
     return len(leftovers)
 
 
-def read_regular_file(path: str | os.PathLike[str], *, max_bytes: int) -> bytes:
+def read_regular_file(
+    path: str | os.PathLike[str], *, max_bytes: int, dir_fd: int | None = None
+) -> bytes:
     """Read a whole file once, refusing whatever is not a plain file of a bounded size.
 
     Args:
         path: File to read. The last component may not be a symbolic link.
         max_bytes: Largest accepted size in bytes.
+        dir_fd: Descriptor of an open folder that a relative path starts from.
 
     Returns:
         The content.
@@ -180,7 +175,7 @@ def read_regular_file(path: str | os.PathLike[str], *, max_bytes: int) -> bytes:
             or larger than `max_bytes`.
     """
     path = Path(path)
-    descriptor = _open_without_following(path)
+    descriptor = _open_without_following(path, dir_fd)
     try:
         status = os.fstat(descriptor)
         _check_status(path.name, status)
@@ -215,10 +210,11 @@ def _check_status(name: str, status: os.stat_result) -> None:
         )
 
 
-def _open_without_following(path: Path) -> int:
+def _open_without_following(path: Path, dir_fd: int | None) -> int:
     try:
         # O_NONBLOCK: opening a pipe that nobody writes to would otherwise wait for ever.
-        return os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+        return os.open(path, flags, dir_fd=dir_fd)
     except OSError as error:
         reasons: dict[int | None, tuple[Reason, str]] = {
             errno.ENOENT: ("missing", "is missing"),
@@ -348,12 +344,9 @@ def _read_header(data: bytes, where: str) -> dict[str, dict[str, str]]:
     except (ValueError, RecursionError) as error:
         raise StorageError(
             "not-safetensors",
-            f"{where} has a header that is not valid JSON with unique keys; expected the "
-            "safetensors format; write the file with safetensors",
+            f"{where} has a header that is not JSON with unique keys; write it with safetensors",
         ) from error
-    if not isinstance(header, dict):
-        raise StorageError("not-safetensors", f"{where} has no JSON object as its header")
-    return header
+    return dict(header)  # an object: the text begins with a brace
 
 
 def _unique(pairs: list[tuple[str, object]]) -> dict[str, object]:

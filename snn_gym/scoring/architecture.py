@@ -1,0 +1,103 @@
+"""Compare submitted tensors with those of the registered architecture."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from snn_gym.scoring.errors import SubmissionError
+from snn_gym.scoring.manifest import WEIGHTS_NAME, shorten
+from snn_gym.zoo import build_policy
+
+_MAX_NAMES_SHOWN = 3
+
+
+@dataclass(frozen=True)
+class TensorForm:
+    """Shape and element type of a tensor."""
+
+    shape: tuple[int, ...]
+    """Size of each dimension."""
+    dtype: torch.dtype
+    """Element type."""
+
+
+@functools.lru_cache(maxsize=16)
+def expected_tensors(agent: str, env_id: str) -> Mapping[str, TensorForm]:
+    """Return the form of every tensor that acting needs, by name.
+
+    Args:
+        agent: Agent of the zoo.
+        env_id: One of its environments.
+
+    Raises:
+        ValueError: The agent or the environment is unknown.
+    """
+    policy: Any = build_policy(agent, env_id)
+    return {
+        name: TensorForm(tuple(tensor.shape), tensor.dtype)
+        for name, tensor in policy.acting_state_dict().items()
+    }
+
+
+def check_tensors(
+    tensors: Mapping[str, torch.Tensor], expected: Mapping[str, TensorForm], agent: str
+) -> None:
+    """Refuse tensors that are not exactly those of the registered architecture, or not finite.
+
+    Args:
+        tensors: Submitted tensors by name.
+        expected: Form of every tensor of the architecture by name.
+        agent: Name of the agent, for messages.
+
+    Raises:
+        SubmissionError: ``weights-count``, ``weights-name``, ``weights-dtype``,
+            ``weights-shape`` or ``weights-nonfinite``, in this order.
+    """
+    fix = f"write it with `snn-gym submit` from a run of {agent}"
+    if len(tensors) != len(expected):
+        raise SubmissionError(
+            "weights-count",
+            f"{WEIGHTS_NAME} holds {len(tensors)} tensors; expected {len(expected)}; {fix}",
+        )
+    if tensors.keys() != expected.keys():
+        unknown = _show(sorted(tensors.keys() - expected.keys()))
+        missing = _show(sorted(expected.keys() - tensors.keys()))
+        raise SubmissionError(
+            "weights-name",
+            f"{WEIGHTS_NAME} holds the unknown tensors {unknown}; expected {missing}; {fix}",
+        )
+    for name, form in expected.items():
+        if tensors[name].dtype != form.dtype:
+            raise SubmissionError(
+                "weights-dtype",
+                f"{WEIGHTS_NAME}: tensor {name!r} is {tensors[name].dtype}; "
+                f"expected {form.dtype}; {fix}",
+            )
+        if tuple(tensors[name].shape) != form.shape:
+            raise SubmissionError(
+                "weights-shape",
+                f"{WEIGHTS_NAME}: tensor {name!r} has the shape {tuple(tensors[name].shape)}; "
+                f"expected {form.shape}; {fix}",
+            )
+    _check_finite(tensors)
+
+
+def _check_finite(tensors: Mapping[str, torch.Tensor]) -> None:
+    for name, tensor in tensors.items():
+        bad = int(tensor.numel() - torch.isfinite(tensor).sum())
+        if bad:
+            raise SubmissionError(
+                "weights-nonfinite",
+                f"{WEIGHTS_NAME}: tensor {name!r} holds {bad} values that are NaN or infinite; "
+                "expected only finite ones; train the agent again",
+            )
+
+
+def _show(names: list[str]) -> str:
+    shown = ", ".join(repr(shorten(name)) for name in names[:_MAX_NAMES_SHOWN])
+    return shown + (", …" if len(names) > _MAX_NAMES_SHOWN else "")

@@ -1,0 +1,212 @@
+"""Play episodes with a final policy and count what it earned and what it cost."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+
+import gymnasium as gym
+import numpy as np
+from numpy.typing import NDArray
+
+from snn_gym.scoring.statistics import interquartile_mean
+
+if TYPE_CHECKING:
+    from stable_baselines3.common.base_class import BaseAlgorithm
+    from stable_baselines3.common.policies import BasePolicy
+
+EVALUATOR_VERSION = 1
+"""Version of the procedure in this module; scores of different versions do not compare."""
+
+FIRST_EVALUATION_SEED = 2_000_000_000
+"""Public seed of the first episode. Training seeds must lie below `TRAINING_SEED_LIMIT`."""
+
+TRAINING_SEED_LIMIT = 1_000_000_000
+"""Exclusive upper bound of training seeds, so that seeds counted up from them (one for each
+parallel environment) never reach an evaluation seed."""
+
+OFFICIAL_EPISODES = 100
+"""Episodes behind every row of the results table."""
+
+MAX_KEPT_OBSERVATIONS = 20_000
+_OBSERVATIONS_PER_RECORD = 512
+
+
+@runtime_checkable
+class _Recordable(Protocol):
+    """A policy that can say what its network does."""
+
+    def record(self, obs: NDArray[Any]) -> Any: ...
+
+
+@runtime_checkable
+class _Noisy(Protocol):
+    """A policy whose encoder may draw noise."""
+
+    def reseed_noise(self, seed: int) -> None: ...
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What a final policy earned and what its decisions cost."""
+
+    env_id: str
+    """Gymnasium id of the environment."""
+    seeds: tuple[int, ...]
+    """Seed of each episode."""
+    returns: tuple[float, ...]
+    """Undiscounted sum of rewards of each episode, in the task's reward units."""
+    lengths: tuple[int, ...]
+    """Environment steps of each episode."""
+    iqm: float
+    """Interquartile mean of `returns`."""
+    mean: float
+    """Mean of `returns`."""
+    spikes_per_decision: dict[str, float]
+    """Mean number of spikes in one decision, by layer; empty for an ANN."""
+    synops_per_decision: dict[str, float]
+    """Mean number of synaptic operations in one decision, by layer; empty for an ANN."""
+    macs_per_decision: dict[str, float]
+    """Mean number of multiply-accumulates in one decision, by layer with analogue input."""
+
+
+def evaluation_seeds(episodes: int) -> tuple[int, ...]:
+    """Return the public seeds of the first episodes of an evaluation.
+
+    Args:
+        episodes: Number of episodes, at least 1.
+
+    Raises:
+        ValueError: `episodes` is below 1.
+    """
+    if episodes < 1:
+        raise ValueError(f"episodes must be at least 1, got {episodes}")
+    return tuple(range(FIRST_EVALUATION_SEED, FIRST_EVALUATION_SEED + episodes))
+
+
+def evaluate(
+    model_or_policy: BaseAlgorithm | BasePolicy,
+    env_id: str,
+    episodes: int = OFFICIAL_EPISODES,
+    seeds: Sequence[int] | None = None,
+) -> Evaluation:
+    """Evaluate a final policy, deterministically, on episodes with public seeds.
+
+    Rewards are summed here in float64, apart from any wrapper. The policy's normaliser is used
+    as it is and not changed. PyTorch runs on one thread meanwhile, so that the sums in matrix
+    products do not depend on the number of cores. Costs are averaged over the observations
+    visited; of more than 20,000, every second (fourth, …) one is used.
+
+    Args:
+        model_or_policy: Stable-Baselines3 model or policy. A policy without `record` is scored
+            too, with empty costs.
+        env_id: Gymnasium id.
+        episodes: Number of episodes, unless `seeds` is given.
+        seeds: Seed of each episode, each in [0, 2**32).
+
+    Returns:
+        Returns, lengths and costs.
+
+    Raises:
+        ValueError: There are no episodes, or a return is not finite.
+        gymnasium.error.Error: The environment is unknown.
+    """
+    # A model holds its policy; a policy has no such attribute.
+    policy: Any = getattr(model_or_policy, "policy", None) or model_or_policy
+    seeds = evaluation_seeds(episodes) if seeds is None else tuple(int(seed) for seed in seeds)
+    visited = _Visited(MAX_KEPT_OBSERVATIONS)
+    env = gym.make(env_id)
+    try:
+        with _one_thread():
+            played = [_play(policy, env, seed, visited) for seed in seeds]
+            costs = _costs(policy, visited.observations, seeds)
+    finally:
+        env.close()
+    returns = tuple(episode_return for episode_return, _ in played)
+    return Evaluation(
+        env_id=env_id,
+        seeds=seeds,
+        returns=returns,
+        lengths=tuple(length for _, length in played),
+        iqm=interquartile_mean(returns),
+        mean=float(np.mean(returns)),
+        spikes_per_decision=costs["spikes"],
+        synops_per_decision=costs["synops"],
+        macs_per_decision=costs["macs"],
+    )
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    import torch
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
+
+
+class _Visited:
+    """Keep an even subsample of the observations shown, of bounded size."""
+
+    def __init__(self, limit: int) -> None:
+        self.observations: list[NDArray[Any]] = []
+        self._limit = limit
+        self._stride = 1
+        self._seen = 0
+
+    def add(self, observation: NDArray[Any]) -> None:
+        if self._seen % self._stride == 0:
+            if len(self.observations) == self._limit:
+                self.observations = self.observations[::2]
+                self._stride *= 2
+            if self._seen % self._stride == 0:
+                self.observations.append(np.array(observation, copy=True))
+        self._seen += 1
+
+
+def _play(
+    policy: BasePolicy, env: gym.Env[Any, Any], seed: int, visited: _Visited
+) -> tuple[float, int]:
+    """Play one episode; return its undiscounted return and its length in environment steps."""
+    if isinstance(policy, _Noisy):
+        policy.reseed_noise(seed)
+    observation, _ = env.reset(seed=seed)
+    episode_return, length, ended = np.float64(0.0), 0, False
+    while not ended:
+        visited.add(observation)
+        action, _ = policy.predict(observation, deterministic=True)
+        observation, reward, terminated, truncated, _ = env.step(action)
+        episode_return += np.float64(reward)
+        length += 1
+        ended = terminated or truncated
+    return float(episode_return), length
+
+
+def _costs(
+    policy: BasePolicy, observations: Sequence[NDArray[Any]], seeds: Sequence[int]
+) -> dict[str, dict[str, float]]:
+    """Return spikes, synaptic operations and MACs in one decision, by layer."""
+    totals: dict[str, dict[str, float]] = {"spikes": {}, "synops": {}, "macs": {}}
+    if not isinstance(policy, _Recordable):
+        return totals
+    if isinstance(policy, _Noisy):
+        policy.reseed_noise(seeds[0])
+    for start in range(0, len(observations), _OBSERVATIONS_PER_RECORD):
+        # shape: (batch, *observation)
+        batch = np.stack(observations[start : start + _OBSERVATIONS_PER_RECORD])
+        recording = policy.record(batch)
+        weight = len(batch) / len(observations)
+        _add(totals["spikes"], recording.spikes_per_decision(), weight)
+        _add(totals["synops"], recording.synops_per_decision(), weight)
+        _add(totals["macs"], recording.macs_per_decision(), weight)
+    return totals
+
+
+def _add(totals: dict[str, float], values: Mapping[str, float], weight: float) -> None:
+    for name, value in values.items():
+        totals[name] = totals.get(name, 0.0) + weight * float(value)

@@ -1,0 +1,126 @@
+"""Start the worker that re-runs a submission, and read its answer."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+from snn_gym.scoring.errors import SubmissionError
+from snn_gym.scoring.evaluation import OFFICIAL_EPISODES, evaluation_seeds
+from snn_gym.scoring.manifest import parse_strict, shorten
+from snn_gym.scoring.worker import Limits, Request, Rerun
+
+_WORKER = "snn_gym.scoring.worker"
+_MAX_ANSWER_BYTES = 1 << 20
+_MAX_LOG_BYTES = 8192
+# The worker's environment: nothing of the caller's but where programs and caches are.
+_KEPT_VARIABLES = ("PATH", "HOME", "LANG", "TMPDIR", "NUMBA_CACHE_DIR")
+
+
+@dataclass(frozen=True)
+class VerificationSettings:
+    """How a submission is re-run."""
+
+    seeds: tuple[int, ...] = evaluation_seeds(OFFICIAL_EPISODES)
+    """Seed of each episode; the table's rows use the public seeds."""
+    wall_seconds: float = 3600.0
+    """Time after which the re-run is killed."""
+    cpu_seconds: int = 3600
+    """Processor time after which the kernel kills it."""
+    memory_bytes: int = 8 << 30
+    """Address space of the re-run. PyTorch and numba map about 4 GiB before they do anything."""
+    file_bytes: int = 32 << 20
+    """Size of any file that the re-run writes."""
+
+
+def rerun_in_worker(request: Request, weights: bytes, settings: VerificationSettings) -> Rerun:
+    """Re-run a submission in a limited process of its own.
+
+    Args:
+        request: What to re-run.
+        weights: Bytes of the weights that were checked; the worker gets no path.
+        settings: Limits.
+
+    Raises:
+        SubmissionError: ``time-limit`` or ``rerun-failed``.
+    """
+    limits = Limits(
+        memory_bytes=settings.memory_bytes,
+        cpu_seconds=settings.cpu_seconds,
+        file_bytes=settings.file_bytes,
+    )
+    with (
+        tempfile.TemporaryFile() as question,
+        tempfile.TemporaryFile() as answer,
+        tempfile.TemporaryFile() as log,
+    ):
+        question.write(request.model_dump_json().encode() + b"\n" + weights)
+        question.seek(0)
+        status = _run(limits, settings.wall_seconds, question, answer, log)
+        if status != 0:
+            raise _explain(status, log, settings)
+        answer.seek(0)
+        data = answer.read(_MAX_ANSWER_BYTES)
+    return parse_strict(Rerun, data, where="the re-run's answer", code="rerun")
+
+
+def _run(
+    limits: Limits, wall_seconds: float, question: IO[bytes], answer: IO[bytes], log: IO[bytes]
+) -> int | None:
+    """Return the exit status of the worker, None if its time ran out."""
+    # Files and not pipes: their size is limited, and no writer waits for a reader.
+    process = subprocess.Popen(
+        [sys.executable, "-P", "-m", _WORKER, limits.model_dump_json()],
+        stdin=question,
+        stdout=answer,
+        stderr=log,
+        cwd="/",
+        env=_environment(),
+        start_new_session=True,
+    )
+    try:
+        return process.wait(timeout=wall_seconds)
+    except subprocess.TimeoutExpired:
+        return None
+    finally:
+        if process.poll() is None:  # only then is the group surely still the worker's
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+
+
+def _environment() -> dict[str, str]:
+    kept = {name: os.environ[name] for name in _KEPT_VARIABLES if name in os.environ}
+    return {
+        **kept,
+        # -P keeps the current folder off the path; the package itself has to be found.
+        "PYTHONPATH": str(Path(__file__).resolve().parents[2]),
+        "OMP_NUM_THREADS": "1",
+        "MKL_NUM_THREADS": "1",
+        "OPENBLAS_NUM_THREADS": "1",
+        "NUMBA_NUM_THREADS": "1",
+        "CUDA_VISIBLE_DEVICES": "",
+    }
+
+
+def _explain(status: int | None, log: IO[bytes], settings: VerificationSettings) -> SubmissionError:
+    if status is None or status == -signal.SIGXCPU:
+        return SubmissionError(
+            "time-limit",
+            f"the re-run did not end within {settings.wall_seconds:g} s (processor time "
+            f"{settings.cpu_seconds} s); expected {len(settings.seeds)} episodes in that time",
+        )
+    size = log.seek(0, os.SEEK_END)
+    log.seek(max(0, size - _MAX_LOG_BYTES))
+    lines = log.read().decode("utf-8", "replace").strip().splitlines()
+    detail = shorten(lines[-1]) if lines else "it said nothing"
+    return SubmissionError(
+        "rerun-failed",
+        f"the re-run ended with status {status}: {detail}; expected it to play "
+        f"{len(settings.seeds)} episodes",
+    )

@@ -1,0 +1,225 @@
+"""Rows of the results table: one file for each agent, environment and training seed."""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from pydantic import Field
+
+from snn_gym.scoring.errors import SubmissionError
+from snn_gym.scoring.manifest import (
+    MAX_EPISODES,
+    AgentName,
+    Date,
+    EnvironmentId,
+    Packages,
+    Scores,
+    Seed,
+    Sha256,
+    Steps,
+    StrictModel,
+    Version,
+    dump_json,
+    parse_strict,
+)
+from snn_gym.storage import read_regular_file, write_bytes_atomic, write_text_atomic
+
+if TYPE_CHECKING:
+    import torch
+
+RESULTS_FOLDER = "results"
+_MAX_ROW_BYTES = 256 * 1024
+
+_Count = Annotated[float, Field(ge=0.0, le=1e15)]
+LayerCounts = Annotated[
+    dict[Annotated[str, Field(min_length=1, max_length=64)], _Count], Field(max_length=64)
+]
+Lengths = Annotated[
+    tuple[Annotated[int, Field(ge=1, le=10**9)], ...], Field(min_length=1, max_length=MAX_EPISODES)
+]
+
+
+class Row(StrictModel):
+    """A verified result, as its file stores it."""
+
+    format: Literal[1]
+    """Version of this schema."""
+    agent: AgentName
+    """Agent of the zoo."""
+    environment: EnvironmentId
+    """Gymnasium id, base or spiking."""
+    environment_version: Version
+    """Version of the environment's description."""
+    seed: Seed
+    """Training seed."""
+    steps: Steps
+    """Environment steps of training, as claimed."""
+    budget_class: Literal["gradient", "local", "evolutionary"]
+    """Class whose budget binds the agent."""
+    score: Scores
+    """Score of the re-run."""
+    lengths: Lengths
+    """Environment steps of each episode of the re-run."""
+    spikes_per_decision: LayerCounts
+    """Mean number of spikes in one decision, by layer."""
+    synops_per_decision: LayerCounts
+    """Mean number of synaptic operations in one decision, by layer."""
+    macs_per_decision: LayerCounts
+    """Mean number of multiply-accumulates in one decision, by dense layer."""
+    parameters: Annotated[int, Field(ge=1, le=10**12)]
+    """Trained numbers that acting needs, observation statistics left out."""
+    evaluator_version: Version
+    """Version of the evaluation."""
+    weights_sha256: Sha256
+    """SHA-256 of the weights file beside the row."""
+    content_sha256: Sha256
+    """Hash of names, shapes and values of the tensors; see `hash_tensors`."""
+    packages: Packages
+    """Versions of the packages of the re-run."""
+    created: Date
+    """When the submission was written, UTC."""
+    verified: Date
+    """When the re-run was made, UTC."""
+
+
+def row_path(leaderboard: Path, agent: str, environment: str, seed: int) -> Path:
+    """Return where a row is stored; its weights lie beside it as SEED.safetensors.
+
+    Args:
+        leaderboard: Folder of the leaderboard.
+        agent: Checked name of the agent.
+        environment: Checked gymnasium id; its slash becomes two underscores.
+        seed: Training seed.
+    """
+    folder = leaderboard / RESULTS_FOLDER / agent / environment.replace("/", "__")
+    return folder / f"{seed}.json"
+
+
+def list_rows(leaderboard: Path) -> tuple[Row, ...]:
+    """Read every row of a leaderboard, sorted by path.
+
+    Args:
+        leaderboard: Folder of the leaderboard; an absent one has no rows.
+
+    Raises:
+        SubmissionError: A row does not fit the schema, or lies at another row's place.
+        StorageError: A row is no regular file of a sensible size.
+    """
+    paths = (leaderboard / RESULTS_FOLDER).glob("*/*/*.json")
+    return tuple(_read_row(leaderboard, path) for path in sorted(paths))
+
+
+def _read_row(leaderboard: Path, path: Path) -> Row:
+    data = read_regular_file(path, max_bytes=_MAX_ROW_BYTES)
+    where = path.relative_to(leaderboard).as_posix()
+    row = parse_strict(Row, data, where=where, code="row")
+    if row_path(leaderboard, row.agent, row.environment, row.seed) != path:
+        raise SubmissionError(
+            "row-schema",
+            f"{where} holds the row of {row.agent} on {row.environment} with seed {row.seed}; "
+            "expected it at that row's own place; move it there",
+        )
+    return row
+
+
+def check_is_new(leaderboard: Path, row_file: Path, content_sha256: str | None) -> None:
+    """Refuse what the leaderboard already has.
+
+    Args:
+        leaderboard: Folder of the leaderboard.
+        row_file: Where the new row would be stored.
+        content_sha256: Hash of the new row's tensors; None to look only at the place.
+
+    Raises:
+        SubmissionError: ``row-exists`` or ``duplicate-weights``.
+    """
+    if os.path.lexists(row_file):
+        raise SubmissionError(
+            "row-exists",
+            f"the row {row_file.relative_to(leaderboard).as_posix()} exists already; expected a "
+            "new agent, environment or seed; train another seed",
+        )
+    if content_sha256 is None:
+        return
+    for row in list_rows(leaderboard):
+        if row.content_sha256 == content_sha256:
+            raise SubmissionError(
+                "duplicate-weights",
+                f"the same weights are already the row of {row.agent} on {row.environment} with "
+                f"seed {row.seed}; expected weights of another training run",
+            )
+
+
+def write_row(leaderboard: Path, row: Row, weights: bytes) -> Path:
+    """Add a verified row: all of it or nothing, also beside other writers.
+
+    The weights are written first and the row last, so that a process killed in between leaves no
+    row; the weights that it leaves are replaced by the next attempt.
+
+    Args:
+        leaderboard: Folder of the leaderboard; made if absent.
+        row: Verified row.
+        weights: The weights file that the row's hash belongs to.
+
+    Returns:
+        Path of the row.
+
+    Raises:
+        SubmissionError: Somebody has added the same row or weights meanwhile.
+    """
+    path = row_path(leaderboard, row.agent, row.environment, row.seed)
+    leaderboard.mkdir(parents=True, exist_ok=True)
+    with locked(leaderboard):
+        check_is_new(leaderboard, path, row.content_sha256)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_bytes_atomic(path.with_suffix(".safetensors"), weights)
+        write_text_atomic(path, dump_json(row))
+    return path
+
+
+@contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Hold a folder's lock; the kernel frees it when the process ends, however that happens.
+
+    Args:
+        folder: Existing folder. The lock is on the folder itself and leaves no file.
+    """
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def hash_tensors(tensors: Mapping[str, torch.Tensor]) -> str:
+    """Hash what tensors say and not how their file was written.
+
+    The order of the tensors, text in the header, padding and the sign of zeros do not count, so
+    that none of them makes the same weights look new.
+
+    Args:
+        tensors: Tensors of any shape and element type, by name.
+
+    Returns:
+        SHA-256, 64 hexadecimal digits.
+    """
+    import torch
+
+    digest = hashlib.sha256()
+    for name in sorted(tensors):
+        tensor = tensors[name].detach().cpu().contiguous()
+        if tensor.is_floating_point():
+            tensor = tensor + 0.0  # makes every -0.0 a 0.0
+        # shape: as given -> (bytes,); a view as bytes works for types that numpy lacks
+        data = tensor.reshape(-1).view(torch.uint8).numpy().tobytes()
+        head = f"{len(name)}:{name}:{tensor.dtype}:{tuple(tensor.shape)}:"
+        digest.update(head.encode())
+        digest.update(data)
+    return digest.hexdigest()

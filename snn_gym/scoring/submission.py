@@ -1,0 +1,131 @@
+"""Turn a trained agent into a submission folder: a manifest and the weights that acting needs."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from snn_gym.config import to_mapping
+from snn_gym.registry import load_environment_spec
+from snn_gym.scoring.errors import SubmissionError
+from snn_gym.scoring.evaluation import (
+    EVALUATOR_VERSION,
+    OFFICIAL_EPISODES,
+    TRAINING_SEED_LIMIT,
+    evaluate,
+    evaluation_seeds,
+)
+from snn_gym.scoring.manifest import (
+    MANIFEST_NAME,
+    WEIGHTS_NAME,
+    Manifest,
+    Scores,
+    dump_json,
+    utc_now,
+)
+from snn_gym.storage import dump_tensors, write_bytes_atomic, write_text_atomic
+from snn_gym.zoo import build_policy, load_agent, load_agent_spec, read_manifest
+
+if TYPE_CHECKING:
+    from snn_gym.zoo import AgentManifest
+
+SUBMISSION_FOLDER = "submission"
+
+
+def submit(
+    run: str | os.PathLike[str],
+    out: str | os.PathLike[str] | None = None,
+    *,
+    seeds: Sequence[int] | None = None,
+) -> Path:
+    """Evaluate a trained agent of the zoo and write its submission folder.
+
+    Args:
+        run: Folder of a finished training run, or one that `save_agent` wrote.
+        out: Folder to create, or with an earlier submission to replace; RUN/submission if None.
+        seeds: Seed of each episode; the public seeds if None, which the official table requires.
+
+    Returns:
+        The submission folder.
+
+    Raises:
+        ValueError: `run` holds no finished agent of the zoo, it was trained with other
+            hyper-parameters than the zoo's, or `out` holds something else.
+    """
+    run = Path(run)
+    out = run / SUBMISSION_FOLDER if out is None else Path(out)
+    _check_out(out)
+    saved = read_manifest(run)
+    agent, seed = _check_saved(saved, run)
+    # Any: PyTorch types the attributes of a module that it does not know as tensors.
+    trained: Any = load_agent(run).policy
+    acting = trained.acting_state_dict()
+    # Evaluated in the registered architecture, as the verifier will.
+    policy: Any = build_policy(agent, saved.environment)
+    policy.load_acting_state_dict(acting)
+    seeds = evaluation_seeds(OFFICIAL_EPISODES) if seeds is None else seeds
+    evaluation = evaluate(policy, saved.environment, seeds=seeds)
+    weights = dump_tensors(acting)
+    manifest = Manifest(
+        format=1,
+        agent=agent,
+        environment=saved.environment,
+        environment_version=load_environment_spec(saved.environment).version,
+        seed=seed,
+        steps=saved.num_timesteps,
+        score=Scores(iqm=evaluation.iqm, mean=evaluation.mean, returns=evaluation.returns),
+        evaluator_version=EVALUATOR_VERSION,
+        packages=saved.versions,
+        weights_sha256=hashlib.sha256(weights).hexdigest(),
+        created=utc_now(),
+    )
+    out.mkdir(parents=True, exist_ok=True)
+    write_bytes_atomic(out / WEIGHTS_NAME, weights)
+    write_text_atomic(out / MANIFEST_NAME, dump_json(manifest))
+    return out
+
+
+def _check_out(out: Path) -> None:
+    if not os.path.lexists(out):
+        return
+    if not out.is_dir() or {path.name for path in out.iterdir()} - {MANIFEST_NAME, WEIGHTS_NAME}:
+        raise SubmissionError(
+            "out-in-use",
+            f"{out} exists and is no submission folder; expected a new folder or one with only "
+            f"{MANIFEST_NAME} and {WEIGHTS_NAME}; choose another with --out",
+        )
+
+
+def _check_saved(saved: AgentManifest, run: Path) -> tuple[str, int]:
+    """Return agent and training seed of what was saved, if it may be submitted."""
+    if saved.agent is None:
+        raise SubmissionError(
+            "unknown-agent",
+            f"{run} holds a model made by hand; expected an agent of the zoo, because only its "
+            "architecture can be built again; train one with `snn-gym train`",
+        )
+    load_environment_spec(saved.environment)
+    if saved.environment_kwargs:
+        raise SubmissionError(
+            "unknown-environment",
+            f"{run} was trained on {saved.environment} with the arguments "
+            f"{saved.environment_kwargs}; expected the registered environment without arguments",
+        )
+    expected = to_mapping(load_agent_spec(saved.agent).settings(saved.environment))
+    changed = [key for key in expected if saved.hyperparameters.get(key) != expected[key]]
+    if changed:
+        raise SubmissionError(
+            "hyper-parameters",
+            f"{run} was trained with other values of {', '.join(changed)} than the zoo's "
+            f"{saved.agent}; expected the zoo's; add a folder under agents/ for a variant",
+        )
+    if saved.seed is None or not 0 <= saved.seed < TRAINING_SEED_LIMIT:
+        raise SubmissionError(
+            "training-seed",
+            f"{run} was trained with seed {saved.seed}; expected one in [0, "
+            f"{TRAINING_SEED_LIMIT}), apart from the public evaluation seeds",
+        )
+    return saved.agent, saved.seed

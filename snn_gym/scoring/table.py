@@ -1,0 +1,211 @@
+"""The results table: what verified rows say, by environment and budget class."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from snn_gym.scoring.results import Row, list_rows, locked
+from snn_gym.scoring.statistics import interquartile_mean, stratified_bootstrap_interval
+from snn_gym.storage import write_text_atomic
+from snn_gym.zoo import agent_ids, load_agent_spec
+
+TABLE_NAME = "README.md"
+COLUMNS = (
+    "Agent",
+    "Twin",
+    "Seeds",
+    "IQM",
+    "95 % interval",
+    "Mean of each seed",
+    "Spikes",
+    "SynOps",
+    "MACs",
+    "Parameters",
+    "Steps",
+)
+"""Headings of the table, in the order of `TableRow.cells`."""
+
+_BOOTSTRAP_SEED = 0
+
+_INTRODUCTION = """# Results
+
+Every row was run again by `snn-gym verify` before it was written. [RULES.md](RULES.md) says what
+the columns mean and how to submit. This file is written by `snn-gym table`; do not edit it.
+"""
+_NOTES = """IQM: interquartile mean of the returns of all episodes of all seeds, with a 95 % \
+bootstrap interval over seeds ("–" for a single seed). Spikes, SynOps (synaptic operations) and \
+MACs (multiply-accumulates) are means for one decision, summed over layers; "–" where the network \
+has none.
+"""
+
+
+@dataclass(frozen=True)
+class TableRow:
+    """One agent on one environment, over all its training seeds."""
+
+    environment: str
+    """Gymnasium id."""
+    environment_version: int
+    """Version of the environment's description."""
+    budget_class: str
+    """Class whose budget binds the agent."""
+    agent: str
+    """Name of the agent."""
+    twin: str | None
+    """Agent that it is compared with; None if it has left the zoo."""
+    seeds: tuple[int, ...]
+    """Training seeds."""
+    iqm: float
+    """Interquartile mean over seeds and episodes, in the task's reward units."""
+    interval: tuple[float, float] | None
+    """95 % interval of `iqm`; None for a single seed."""
+    seed_means: tuple[float, ...]
+    """Mean return of each seed."""
+    spikes_per_decision: float | None
+    """Spikes summed over layers; None if the network has no spiking layer."""
+    synops_per_decision: float | None
+    """Synaptic operations summed over layers; None if the network has no spiking layer."""
+    macs_per_decision: float | None
+    """Multiply-accumulates summed over dense layers; None if it has none."""
+    parameters: int
+    """Trained numbers that acting needs."""
+    steps: tuple[int, ...]
+    """Environment steps of training of each seed."""
+
+    def cells(self) -> tuple[str, ...]:
+        """Return the texts under `COLUMNS`."""
+        interval = "–" if self.interval is None else "{:.1f} to {:.1f}".format(*self.interval)
+        return (
+            self.agent,
+            self.twin or "–",
+            str(len(self.seeds)),
+            f"{self.iqm:.1f}",
+            interval,
+            ", ".join(f"{mean:.1f}" for mean in self.seed_means),
+            _count(self.spikes_per_decision),
+            _count(self.synops_per_decision),
+            _count(self.macs_per_decision),
+            f"{self.parameters:,}",
+            " to ".join(f"{steps:,}" for steps in sorted({min(self.steps), max(self.steps)})),
+        )
+
+
+def table_rows(leaderboard: str | Path) -> tuple[TableRow, ...]:
+    """Summarise a leaderboard, an agent directly above its twin.
+
+    Args:
+        leaderboard: Folder of the leaderboard; an absent one has no rows.
+
+    Returns:
+        Rows sorted by environment, budget class, pair and agent.
+
+    Raises:
+        ValueError: A stored row is damaged; the message names it.
+    """
+    by_agent = sorted(list_rows(Path(leaderboard)), key=_group)
+    summaries = [_summarise(list(rows)) for _, rows in itertools.groupby(by_agent, key=_group)]
+    return tuple(sorted(summaries, key=_order))
+
+
+def render_table(leaderboard: str | Path) -> str:
+    """Render a leaderboard as Markdown; equal rows give equal text.
+
+    Args:
+        leaderboard: Folder of the leaderboard.
+
+    Raises:
+        ValueError: A stored row is damaged; the message names it.
+    """
+    sections = [_INTRODUCTION]
+    rows = table_rows(leaderboard)
+    for (environment, version, budget_class), group in itertools.groupby(rows, key=_section):
+        heading = f"## {environment}, version {version}, budget class {budget_class}\n"
+        sections.append(heading + "\n" + _markdown([row.cells() for row in group]))
+    sections.append(_NOTES if rows else "There are no results yet.\n")
+    return "\n".join(sections)
+
+
+def write_table(leaderboard: str | Path) -> Path:
+    """Write leaderboard/README.md afresh, atomically.
+
+    Args:
+        leaderboard: Existing folder of the leaderboard.
+
+    Returns:
+        Path of the file.
+
+    Raises:
+        ValueError: The folder is missing, or a stored row is damaged.
+    """
+    leaderboard = Path(leaderboard)
+    if not leaderboard.is_dir():
+        raise ValueError(f"{leaderboard} is no folder; expected a leaderboard; verify a row first")
+    path = leaderboard / TABLE_NAME
+    # Locked, so that a table made before another writer's row cannot replace one made after it.
+    with locked(leaderboard):
+        write_text_atomic(path, render_table(leaderboard))
+    return path
+
+
+def _group(row: Row) -> tuple[str, int, str, str]:
+    return (row.environment, row.environment_version, row.budget_class, row.agent)
+
+
+def _section(row: TableRow) -> tuple[str, int, str]:
+    return (row.environment, row.environment_version, row.budget_class)
+
+
+def _order(row: TableRow) -> tuple[str, int, str, tuple[str, ...], bool, str]:
+    pair = tuple(sorted((row.agent, row.twin or row.agent)))
+    # The spiking one of a pair, which has spikes to count, comes above its ANN twin.
+    return (*_section(row), pair, row.spikes_per_decision is None, row.agent)
+
+
+def _summarise(rows: Sequence[Row]) -> TableRow:
+    rows = sorted(rows, key=lambda row: row.seed)
+    first = rows[0]
+    returns = [row.score.returns for row in rows]
+    if len({len(scores) for scores in returns}) > 1:
+        raise ValueError(
+            f"rows of {first.agent} on {first.environment} have different numbers of episodes; "
+            "expected those of one evaluator; remove the rows that were not officially verified"
+        )
+    generator = np.random.default_rng(_BOOTSTRAP_SEED)
+    return TableRow(
+        environment=first.environment,
+        environment_version=first.environment_version,
+        budget_class=first.budget_class,
+        agent=first.agent,
+        twin=load_agent_spec(first.agent).twin if first.agent in agent_ids() else None,
+        seeds=tuple(row.seed for row in rows),
+        iqm=interquartile_mean(returns),
+        interval=stratified_bootstrap_interval([returns], generator),
+        seed_means=tuple(row.score.mean for row in rows),
+        spikes_per_decision=_mean_total(row.spikes_per_decision for row in rows),
+        synops_per_decision=_mean_total(row.synops_per_decision for row in rows),
+        macs_per_decision=_mean_total(row.macs_per_decision for row in rows),
+        parameters=max(row.parameters for row in rows),
+        steps=tuple(row.steps for row in rows),
+    )
+
+
+def _mean_total(by_layer: Iterable[dict[str, float]]) -> float | None:
+    """Return the mean over seeds of the sum over layers, None if there are no layers."""
+    totals = [sum(counts.values()) for counts in by_layer if counts]
+    return float(np.mean(totals)) if totals else None
+
+
+def _count(value: float | None) -> str:
+    return "–" if value is None else f"{value:,.1f}"
+
+
+def _markdown(rows: Sequence[Sequence[str]]) -> str:
+    # Text to the left, numbers to the right.
+    rule = ["---", "---"] + ["---:"] * (len(COLUMNS) - 2)
+    lines = [COLUMNS, rule, *rows]
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)

@@ -1,0 +1,261 @@
+"""Check a submission, re-run it, and only then write its row.
+
+Checks go from cheap to costly, and each refuses with a code of its own. Both files are read once,
+from descriptors that were checked after opening; everything later works on those bytes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from snn_gym.registry import EnvironmentSpec, load_environment_spec
+from snn_gym.scoring.architecture import check_tensors, expected_tensors
+from snn_gym.scoring.errors import SubmissionError
+from snn_gym.scoring.evaluation import EVALUATOR_VERSION
+from snn_gym.scoring.manifest import (
+    MANIFEST_NAME,
+    MAX_MANIFEST_BYTES,
+    WEIGHTS_NAME,
+    Manifest,
+    Scores,
+    parse_manifest,
+    utc_now,
+)
+from snn_gym.scoring.rerun import VerificationSettings, rerun_in_worker
+from snn_gym.scoring.results import Row, check_is_new, hash_tensors, row_path, write_row
+from snn_gym.scoring.statistics import interquartile_mean
+from snn_gym.scoring.worker import Request, Rerun
+from snn_gym.storage import StorageError, dump_tensors, parse_tensors, read_regular_file
+from snn_gym.zoo import AgentSpec, agent_ids, load_agent_spec
+
+MAX_WEIGHTS_BYTES = 64 << 20
+"""Largest accepted weights file."""
+
+SCORE_TOLERANCE = 1e-6
+"""Largest accepted difference between a claimed and a re-run return, relative to the return where
+that is above 1. It covers how sums are rounded, not another trajectory."""
+
+_STORAGE_CODES = {
+    "missing": "missing-file",
+    "truncated": "weights-truncated",
+    "dtype": "weights-dtype",
+    "shape": "weights-shape",
+}
+
+
+def verify(
+    folder: str | os.PathLike[str],
+    leaderboard: str | os.PathLike[str],
+    settings: VerificationSettings | None = None,
+) -> Path:
+    """Verify a submission and add its row to a leaderboard.
+
+    Args:
+        folder: Submission folder, with manifest.json and weights.safetensors and nothing else.
+        leaderboard: Folder of the leaderboard; made if absent.
+        settings: Seeds and limits of the re-run; those of the official table if None.
+
+    Returns:
+        Path of the new row.
+
+    Raises:
+        SubmissionError: A check failed; its ``code`` names the check. The leaderboard is as
+            it was.
+    """
+    settings = settings or VerificationSettings()
+    leaderboard = Path(leaderboard)
+    with _opened(Path(folder)) as descriptor:
+        manifest = parse_manifest(_read(MANIFEST_NAME, MAX_MANIFEST_BYTES, descriptor))
+        agent, environment = _check_names(manifest)
+        _check_terms(manifest, agent, environment)
+        _check_claim(manifest.score, len(settings.seeds))
+        place = row_path(leaderboard, manifest.agent, manifest.environment, manifest.seed)
+        check_is_new(leaderboard, place, content_sha256=None)
+        data = _read(WEIGHTS_NAME, MAX_WEIGHTS_BYTES, descriptor)
+    tensors = _check_weights(data, manifest)
+    content_sha256 = hash_tensors(tensors)
+    check_is_new(leaderboard, place, content_sha256)
+    # Written afresh, so that nothing of the submitted file but its tensors is stored.
+    weights = dump_tensors(tensors)
+    request = Request(agent=manifest.agent, environment=manifest.environment, seeds=settings.seeds)
+    result = rerun_in_worker(request, weights, settings)
+    _check_score(manifest.score, result.score)
+    return write_row(
+        leaderboard, _make_row(manifest, agent, result, content_sha256, weights), weights
+    )
+
+
+@contextmanager
+def _opened(folder: Path) -> Iterator[int]:
+    """Yield a descriptor of a submission folder that holds exactly the two files."""
+    expected = f"expected a folder with {MANIFEST_NAME} and {WEIGHTS_NAME} and nothing else"
+    flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+    try:
+        descriptor = os.open(folder, flags)
+    except OSError as error:
+        code = "link" if folder.is_symlink() else "not-a-folder"
+        raise SubmissionError(
+            code, f"{folder} cannot be opened as a folder ({error.strerror}); {expected}"
+        ) from error
+    try:
+        with os.scandir(descriptor) as entries:
+            for entry in entries:
+                if entry.name not in (MANIFEST_NAME, WEIGHTS_NAME):
+                    raise SubmissionError(
+                        "extra-file", f"{folder} holds also {entry.name[:80]!r}; {expected}"
+                    )
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+def _read(name: str, max_bytes: int, descriptor: int) -> bytes:
+    try:
+        return read_regular_file(name, max_bytes=max_bytes, dir_fd=descriptor)
+    except StorageError as error:
+        raise SubmissionError(_STORAGE_CODES.get(error.reason, error.reason), str(error)) from error
+
+
+def _check_names(manifest: Manifest) -> tuple[AgentSpec, EnvironmentSpec]:
+    try:
+        environment = load_environment_spec(manifest.environment)
+    except ValueError as error:
+        raise SubmissionError("unknown-environment", f"{MANIFEST_NAME}: {error}") from error
+    if manifest.agent not in agent_ids():
+        raise SubmissionError(
+            "unknown-agent",
+            f"{MANIFEST_NAME}: agent {manifest.agent!r} is unknown; expected one of "
+            f"{', '.join(agent_ids())}; add its folder under agents/ first",
+        )
+    agent = load_agent_spec(manifest.agent)
+    if manifest.environment not in agent.environments:
+        raise SubmissionError(
+            "unknown-environment",
+            f"{MANIFEST_NAME}: {manifest.agent} is not registered for {manifest.environment}; "
+            f"expected one of {', '.join(agent.environments)}",
+        )
+    return agent, environment
+
+
+def _check_terms(manifest: Manifest, agent: AgentSpec, environment: EnvironmentSpec) -> None:
+    """Check versions and budget: whether the score would compare with those in the table."""
+    if manifest.environment_version != environment.version:
+        raise SubmissionError(
+            "environment-version",
+            f"{MANIFEST_NAME}: version {manifest.environment_version} of {manifest.environment}; "
+            f"expected version {environment.version}; train and submit on that",
+        )
+    if manifest.evaluator_version != EVALUATOR_VERSION:
+        raise SubmissionError(
+            "evaluator-version",
+            f"{MANIFEST_NAME}: evaluator version {manifest.evaluator_version}; expected "
+            f"{EVALUATOR_VERSION}; submit the run again",
+        )
+    budget = environment.budget[agent.budget_class]
+    limit = budget + _steps_between_updates(agent, manifest.environment) - 1
+    if manifest.steps > limit:
+        raise SubmissionError(
+            "budget",
+            f"{MANIFEST_NAME}: {manifest.steps} training steps; expected at most {limit} (the "
+            f"budget of {budget} of class {agent.budget_class}, filled up to an update); train "
+            "with fewer --steps",
+        )
+
+
+def _steps_between_updates(agent: AgentSpec, env_id: str) -> int:
+    # Training stops after whole rollouts only. In DQN n_steps is no rollout's length.
+    settings = agent.settings(env_id)
+    steps: int = getattr(settings, "train_freq", 0) or settings.n_steps
+    return steps * settings.n_envs
+
+
+def _check_claim(claim: Scores, episodes: int) -> None:
+    """Check what can be known of a claimed score without a re-run."""
+    if len(claim.returns) != episodes:
+        raise SubmissionError(
+            "score-episodes",
+            f"{MANIFEST_NAME}: returns of {len(claim.returns)} episodes; expected {episodes}, "
+            "one for each public seed; submit the run again",
+        )
+    for name, value, expected in (
+        ("iqm", claim.iqm, interquartile_mean(claim.returns)),
+        ("mean", claim.mean, float(np.mean(claim.returns))),
+    ):
+        if not _agree(value, expected):
+            raise SubmissionError(
+                "score-inconsistent",
+                f"{MANIFEST_NAME}: {name} is {value}, but that of the returns beside it is "
+                f"{expected}; submit the run again",
+            )
+
+
+def _check_weights(data: bytes, manifest: Manifest) -> dict[str, torch.Tensor]:
+    try:
+        tensors, _ = parse_tensors(data, where=WEIGHTS_NAME)
+    except StorageError as error:
+        raise SubmissionError(_STORAGE_CODES.get(error.reason, error.reason), str(error)) from error
+    digest = hashlib.sha256(data).hexdigest()
+    if digest != manifest.weights_sha256:
+        raise SubmissionError(
+            "weights-sha256",
+            f"{WEIGHTS_NAME} has the SHA-256 {digest[:16]}…; expected "
+            f"{manifest.weights_sha256[:16]}… as in {MANIFEST_NAME}; copy both files again",
+        )
+    expected = expected_tensors(manifest.agent, manifest.environment)
+    check_tensors(tensors, expected, manifest.agent)
+    return tensors
+
+
+def _check_score(claim: Scores, result: Scores) -> None:
+    pairs = zip(claim.returns, result.returns, strict=True)
+    different = [
+        (episode, claimed, found)
+        for episode, (claimed, found) in enumerate(pairs)
+        if not _agree(claimed, found)
+    ]
+    if different:
+        episode, claimed, found = different[0]
+        raise SubmissionError(
+            "score-mismatch",
+            f"{MANIFEST_NAME}: the re-run gives other returns in {len(different)} of "
+            f"{len(claim.returns)} episodes, first in episode {episode}: {claimed} claimed, "
+            f"{found} found; claimed IQM {claim.iqm:.6g}, found {result.iqm:.6g}; submit again "
+            "on the kind of machine that verifies",
+        )
+
+
+def _agree(claimed: float, found: float) -> bool:
+    return abs(claimed - found) <= SCORE_TOLERANCE * max(1.0, abs(found))
+
+
+def _make_row(
+    manifest: Manifest, agent: AgentSpec, result: Rerun, content_sha256: str, weights: bytes
+) -> Row:
+    return Row(
+        format=1,
+        agent=manifest.agent,
+        environment=manifest.environment,
+        environment_version=manifest.environment_version,
+        seed=manifest.seed,
+        steps=manifest.steps,
+        budget_class=agent.budget_class,
+        score=result.score,
+        lengths=result.lengths,
+        spikes_per_decision=result.spikes_per_decision,
+        synops_per_decision=result.synops_per_decision,
+        macs_per_decision=result.macs_per_decision,
+        parameters=result.parameters,
+        evaluator_version=manifest.evaluator_version,
+        weights_sha256=hashlib.sha256(weights).hexdigest(),
+        content_sha256=content_sha256,
+        packages=result.packages,
+        created=manifest.created,
+        verified=utc_now(),
+    )

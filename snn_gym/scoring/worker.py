@@ -1,0 +1,144 @@
+"""The process that re-runs a submission: `python -m snn_gym.scoring.worker`.
+
+It limits itself before it reads anything, takes one request on its standard input, and answers
+with one JSON object on its standard output. The request is a JSON line followed by the bytes of
+the weights; no path, module or code comes with it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import sys
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import ConfigDict, Field
+
+from snn_gym.scoring.manifest import (
+    AgentName,
+    EnvironmentId,
+    Scores,
+    StrictModel,
+    parse_strict,
+)
+from snn_gym.scoring.results import LayerCounts, Lengths
+
+MAX_REQUEST_BYTES = 64 * 1024
+_MAX_OPEN_FILES = 256
+
+
+class Limits(StrictModel):
+    """What the re-run may use."""
+
+    memory_bytes: int = Field(ge=1)
+    """Address space of the process."""
+    cpu_seconds: int = Field(ge=1)
+    """Processor time of all its threads."""
+    file_bytes: int = Field(ge=1)
+    """Size of any file that it writes, its answer included."""
+
+
+class Request(StrictModel):
+    """What to re-run."""
+
+    agent: AgentName
+    """Agent of the zoo."""
+    environment: EnvironmentId
+    """One of its environments."""
+    seeds: tuple[int, ...] = Field(min_length=1)
+    """Seed of each episode."""
+
+
+class Rerun(StrictModel):
+    """What the re-run gave."""
+
+    model_config = ConfigDict(frozen=True)
+
+    score: Scores
+    """Returns and their aggregates, in the task's reward units."""
+    lengths: Lengths
+    """Environment steps of each episode."""
+    spikes_per_decision: LayerCounts
+    """Mean number of spikes in one decision, by layer."""
+    synops_per_decision: LayerCounts
+    """Mean number of synaptic operations in one decision, by layer."""
+    macs_per_decision: LayerCounts
+    """Mean number of multiply-accumulates in one decision, by dense layer."""
+    parameters: int = Field(ge=1)
+    """Trained numbers that acting needs."""
+    packages: dict[str, str]
+    """Versions of the packages used."""
+
+
+def main() -> None:
+    """Limit this process, then answer the one request on standard input."""
+    apply_limits(parse_strict(Limits, sys.argv[1].encode(), where="limits", code="worker"))
+    answer = os.dup(sys.stdout.fileno())
+    # Whatever a library prints goes to standard error and cannot pose as the answer.
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
+    line = sys.stdin.buffer.readline(MAX_REQUEST_BYTES)
+    request = parse_strict(Request, line, where="request", code="worker")
+    result = rerun(request, sys.stdin.buffer.read())
+    with os.fdopen(answer, "w", encoding="utf-8") as output:
+        json.dump(result.model_dump(mode="json"), output, allow_nan=False)
+
+
+def apply_limits(limits: Limits) -> None:
+    """Limit this process for good: hard limits cannot be raised again.
+
+    Args:
+        limits: What the process may use.
+    """
+    for what, value in (
+        (resource.RLIMIT_AS, limits.memory_bytes),
+        (resource.RLIMIT_CPU, limits.cpu_seconds),
+        (resource.RLIMIT_FSIZE, limits.file_bytes),
+        (resource.RLIMIT_NOFILE, _MAX_OPEN_FILES),
+        (resource.RLIMIT_CORE, 0),
+    ):
+        _, hard = resource.getrlimit(what)
+        limit = value if hard == resource.RLIM_INFINITY else min(value, hard)
+        resource.setrlimit(what, (limit, limit))
+
+
+def rerun(request: Request, weights: bytes) -> Rerun:
+    """Evaluate weights in the registered architecture.
+
+    Args:
+        request: What to re-run.
+        weights: Bytes of a safetensors file.
+
+    Raises:
+        ValueError: The weights do not fit, or a return is not finite.
+    """
+    from snn_gym.scoring.evaluation import evaluate
+    from snn_gym.storage import parse_tensors
+    from snn_gym.zoo import build_policy
+    from snn_gym.zoo.files import package_versions
+
+    tensors, _ = parse_tensors(weights, where="weights")
+    # Any: PyTorch types the attributes of a module that it does not know as tensors.
+    policy: Any = build_policy(request.agent, request.environment)
+    policy.load_acting_state_dict(tensors)
+    evaluation = evaluate(policy, request.environment, seeds=request.seeds)
+    return Rerun(
+        score=Scores(iqm=evaluation.iqm, mean=evaluation.mean, returns=evaluation.returns),
+        lengths=evaluation.lengths,
+        spikes_per_decision=evaluation.spikes_per_decision,
+        synops_per_decision=evaluation.synops_per_decision,
+        macs_per_decision=evaluation.macs_per_decision,
+        parameters=_count_parameters(policy, tensors),
+        packages=package_versions(),
+    )
+
+
+def _count_parameters(policy: Any, tensors: Mapping[str, Any]) -> int:
+    """Count the trained numbers among the tensors that acting needs."""
+    trained = {name for name, _ in policy.named_parameters()}
+    return sum(int(tensor.numel()) for name, tensor in tensors.items() if name in trained)
+
+
+if __name__ == "__main__":
+    main()
