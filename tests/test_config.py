@@ -1,0 +1,135 @@
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from snn_gym.config import from_mapping, to_mapping
+
+
+@dataclass(frozen=True)
+class Inner:
+    slope: float = 1.0
+    kind: Literal["hard", "soft"] = "hard"
+
+
+@dataclass(frozen=True)
+class Outer:
+    name: str
+    sizes: tuple[int, ...] = (64, 64)
+    limits: tuple[float, float] = (0.0, 1.0)
+    inner: Inner = field(default_factory=Inner)
+    budget: dict[str, int] = field(default_factory=dict)
+    notes: Mapping[str, Any] = field(default_factory=dict)
+    threshold: float | None = None
+    rate: float | str = 0.1
+    active: bool = True
+
+    def __post_init__(self) -> None:
+        if self.limits[0] >= self.limits[1]:
+            raise ValueError(f"limits must rise, got {self.limits}")
+
+
+def build(**values: Any) -> Outer:
+    return from_mapping(Outer, {"name": "a", **values}, "here.toml")
+
+
+def test_defaults_fill_what_is_absent():
+    assert build() == Outer(name="a")
+
+
+def test_values_are_converted_to_the_annotated_types():
+    made = build(
+        sizes=[8, 4],
+        limits=[0, 2],
+        inner={"slope": 3, "kind": "soft"},
+        budget={"gradient": 5},
+        notes={"any": [1, None]},
+        threshold=7,
+        rate="linear",
+        active=False,
+    )
+    assert made == Outer(
+        name="a",
+        sizes=(8, 4),
+        limits=(0.0, 2.0),
+        inner=Inner(3.0, "soft"),
+        budget={"gradient": 5},
+        notes={"any": [1, None]},
+        threshold=7.0,
+        rate="linear",
+        active=False,
+    )
+    assert type(made.limits[0]) is float
+    assert type(made.threshold) is float
+
+
+def test_an_instance_of_a_nested_dataclass_is_kept():
+    inner = Inner(2.0)
+    assert build(inner=inner).inner is inner
+
+
+ALLOWED = "name, sizes, limits, inner, budget, notes, threshold, rate, active"
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"size": 1}, f"here.toml: unknown key size; allowed keys: {ALLOWED}"),
+        ({"inner": {"gain": 1}}, "here.toml: inner: unknown key gain; allowed keys: slope, kind"),
+        ({"inner": 3}, "here.toml: inner: expected a table of Inner, got 3 (int)"),
+        (
+            {"inner": {"kind": "firm"}},
+            "here.toml: inner: kind: got 'firm' (str); allowed values: 'hard', 'soft'",
+        ),
+        ({"name": 3}, "here.toml: name: expected str, got 3 (int)"),
+        ({"sizes": 64}, "here.toml: sizes: expected a list, got 64 (int)"),
+        ({"sizes": [64, True]}, "here.toml: sizes[1]: expected int, got True (bool)"),
+        ({"sizes": [64, 1.0]}, "here.toml: sizes[1]: expected int, got 1.0 (float)"),
+        ({"limits": [1]}, "here.toml: limits: expected 2 values, got 1"),
+        ({"budget": {"local": "x"}}, "here.toml: budget.local: expected int, got 'x' (str)"),
+        ({"budget": {1: 1}}, "here.toml: budget: key: expected str, got 1 (int)"),
+        ({"budget": []}, "here.toml: budget: expected a table, got [] (list)"),
+        ({"threshold": True}, "here.toml: threshold: expected float, got True (bool)"),
+        ({"threshold": "1"}, "here.toml: threshold: expected float, got '1' (str)"),
+        ({"rate": None}, "here.toml: rate: expected float or str, got None (NoneType)"),
+        ({"active": 1}, "here.toml: active: expected bool, got 1 (int)"),
+        ({"limits": [1, 0]}, "here.toml: limits must rise, got (1.0, 0.0)"),
+    ],
+)
+def test_what_does_not_fit_is_named_with_its_place(values, message):
+    with pytest.raises(ValueError, match="here.toml") as caught:
+        build(**values)
+    assert str(caught.value) == message
+
+
+def test_a_missing_key_is_named():
+    with pytest.raises(ValueError, match=f"^here.toml: missing key name; allowed keys: {ALLOWED}$"):
+        from_mapping(Outer, {}, "here.toml")
+
+
+def test_long_values_are_shortened_in_messages():
+    with pytest.raises(ValueError, match="expected str") as caught:
+        build(name=list(range(1000)))
+    assert len(str(caught.value)) < 120
+
+
+def test_only_dataclasses_are_built_and_written():
+    with pytest.raises(TypeError, match="from_mapping expects a dataclass"):
+        from_mapping(int, {}, "here.toml")
+    with pytest.raises(TypeError, match="to_mapping expects a dataclass instance"):
+        to_mapping(Outer)
+
+
+@given(
+    sizes=st.lists(st.integers(1, 9), max_size=4),
+    slope=st.floats(allow_nan=False, allow_infinity=False),
+    budget=st.dictionaries(st.text(max_size=5), st.integers()),
+    threshold=st.none() | st.floats(allow_nan=False, allow_infinity=False),
+)
+def test_writing_as_json_and_reading_gives_the_same(sizes, slope, budget, threshold):
+    config = build(sizes=sizes, inner={"slope": slope}, budget=budget, threshold=threshold)
+    assert from_mapping(Outer, json.loads(json.dumps(to_mapping(config))), "json") == config
