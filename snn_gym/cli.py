@@ -6,6 +6,7 @@ What a command needs is imported inside it, so that ``snn-gym --help`` does not 
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -26,7 +27,7 @@ _INTERRUPTED = 130
 
 Leaderboard = Annotated[
     Path | None,
-    typer.Option(help="Folder of the results table.  [default: leaderboard/ of the checkout]"),
+    typer.Option(help="Folder of the results table.", show_default="the checkout's leaderboard/"),
 ]
 Run = Annotated[Path, typer.Argument(help="Folder that `snn-gym train` wrote.")]
 
@@ -104,11 +105,11 @@ def train(
     agent: Annotated[str, typer.Argument(help="Agent of the zoo, such as ppo-lif.")],
     env: Annotated[str, typer.Argument(help="Environment, such as CartPole-v1.")],
     out: Annotated[
-        Path | None, typer.Option(help="Folder of the run.  [default: runs/AGENT/ENV/SEED]")
+        Path | None, typer.Option(help="Folder of the run.", show_default="runs/AGENT/ENV/SEED")
     ] = None,
     seed: Annotated[int, typer.Option(help="Seed of everything random.")] = 0,
     steps: Annotated[
-        int | None, typer.Option(help="Environment steps.  [default: the budget]")
+        int | None, typer.Option(help="Environment steps.", show_default="the budget")
     ] = None,
     checkpoint_interval: Annotated[
         int, typer.Option(help="Environment steps between checkpoints.")
@@ -117,7 +118,7 @@ def train(
         bool, typer.Option("--resume", help="Go on with the run in the folder, if there is one.")
     ] = False,
     progress: Annotated[
-        bool | None, typer.Option(help="Progress bar.  [default: on a terminal]")
+        bool | None, typer.Option(help="Progress bar.", show_default="on a terminal")
     ] = None,
 ) -> None:
     """Train an agent, with checkpoints and TensorBoard logs."""
@@ -166,7 +167,7 @@ def evaluate(
 def submit(
     run: Run,
     out: Annotated[
-        Path | None, typer.Option(help="Folder to write.  [default: RUN/submission]")
+        Path | None, typer.Option(help="Folder to write.", show_default="RUN/submission")
     ] = None,
 ) -> None:
     """Evaluate a run and write a submission: a manifest and the weights that acting needs."""
@@ -205,7 +206,7 @@ def _leaderboard(given: Path | None) -> Path:
     return root / "leaderboard"
 
 
-def _print_columns(header: tuple[str, ...], rows: list[tuple[str, ...]]) -> None:
+def _print_columns(header: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> None:
     widths = [max(map(len, column)) for column in zip(header, *rows, strict=True)]
     for row in (header, *rows):
         print("  ".join(map(str.ljust, row, widths)).rstrip())

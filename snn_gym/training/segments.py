@@ -10,6 +10,7 @@ from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.utils import set_random_seed
 
+from snn_gym.spiking import SpikingNetwork
 from snn_gym.training.checkpoint import save_checkpoint
 from snn_gym.training.episodes import EpisodeLog
 
@@ -32,14 +33,16 @@ def begin_segment(model: BaseAlgorithm, seed: int, segment: int) -> None:
     state = np.random.SeedSequence([seed, segment]).generate_state(4)
     # torch and the global generators take 32 bits; environment i gets its seed + i.
     general, actions, environments, noise = (int(value) // 2 for value in state)
-    policy: Any = model.policy  # one of ours, which can reseed its encoder's noise
     set_random_seed(general)
     model.action_space.seed(actions)
-    policy.reseed_noise(noise)
+    networks = (part for part in model.policy.modules() if isinstance(part, SpikingNetwork))
+    for index, network in enumerate(networks):
+        network.reseed_noise(noise + index)
     env.seed(environments)
     model._last_obs = env.reset()  # type: ignore[assignment]
     model._last_episode_starts = np.ones(env.num_envs, dtype=bool)
     if model.use_sde:
+        policy: Any = model.policy
         policy.reset_noise(env.num_envs)
 
 

@@ -11,6 +11,7 @@ from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.type_aliases import TrainFreq, TrainFrequencyUnit
 
 from snn_gym.spiking import NetworkConfig
+from snn_gym.spiking.neuron_parameters import NEURON_PARAMETERS
 from snn_gym.zoo.build import ALGORITHM_CLASSES, POLICY_CLASSES
 from snn_gym.zoo.schedules import format_schedule
 from snn_gym.zoo.settings import SCHEDULES, SETTINGS, Settings, make_settings
@@ -72,11 +73,11 @@ def extract_policy_arguments(model: BaseAlgorithm) -> dict[str, Any]:
     if algorithm_name(model) == "A2C" and arguments.get("optimizer_class") is torch.optim.RMSprop:
         # A2C puts these there itself; its hyper-parameters stand for them.
         del arguments["optimizer_class"], arguments["optimizer_kwargs"]
-    network = arguments.pop("network", None) or NetworkConfig()
-    if not isinstance(network, NetworkConfig):
+    arguments.pop("network", None)
+    if arguments.pop("cell_factory", None) is not None:
         raise ValueError(
-            f"policy argument network is {network!r}; expected a snn_gym.spiking.NetworkConfig "
-            "of registered parts"
+            "a network of cells from a cell_factory is code and can't be saved as data; use a "
+            f"registered neuron in NetworkConfig(neuron=...): {', '.join(NEURON_PARAMETERS)}"
         )
     try:
         plain = json.loads(json.dumps(arguments, allow_nan=False))
@@ -85,6 +86,8 @@ def extract_policy_arguments(model: BaseAlgorithm) -> dict[str, Any]:
             f"policy arguments {arguments!r} hold more than plain data and can't be saved; "
             "use numbers, strings, lists and mappings"
         ) from error
+    # From the policy, which knows its default network.
+    network: NetworkConfig = model.policy.network  # type: ignore[assignment]
     return {**plain, "network": network.to_dict()}
 
 

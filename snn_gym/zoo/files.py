@@ -184,7 +184,8 @@ def load_state(module: torch.nn.Module, tensors: Mapping[str, torch.Tensor], whe
         where: Place to name in errors.
 
     Raises:
-        ValueError: A tensor is missing, unknown, or of another shape or element type.
+        ValueError: A tensor is missing, unknown, or of another shape or element type, or was
+            saved under other neuron parameters.
     """
     state = module.state_dict()
     missing, unknown = sorted(state.keys() - tensors.keys()), sorted(tensors.keys() - state.keys())
@@ -199,7 +200,10 @@ def load_state(module: torch.nn.Module, tensors: Mapping[str, torch.Tensor], whe
                 f"{where}: tensor {name!r} has shape {tuple(given.shape)} and {given.dtype}; "
                 f"expected {tuple(tensor.shape)} and {tensor.dtype}"
             )
-    module.load_state_dict(dict(tensors))
+    try:
+        module.load_state_dict(dict(tensors))
+    except RuntimeError as error:
+        raise ValueError(f"{where}: {error}") from error
 
 
 def package_versions() -> dict[str, str]:
