@@ -91,7 +91,7 @@ def build_policy(name: str, env_id: str) -> BasePolicy:
     spaces = env.observation_space, env.action_space
     env.close()
     policy = POLICY_CLASSES[spec.policy](*spaces, ConstantSchedule(0.0), **arguments)
-    policy.set_training_mode(False)
+    policy.train(False)
     return policy
 
 

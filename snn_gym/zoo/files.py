@@ -165,7 +165,8 @@ def load_agent(path: str | os.PathLike[str], env: VecEnv | None = None) -> BaseA
         device="cpu",
     )
     load_state(model.policy, weights, str(folder / WEIGHTS))
-    model.policy.set_training_mode(False)
+    # Not set_training_mode: that would tell the normaliser that a rollout begins.
+    model.policy.train(False)
     model.num_timesteps = manifest.num_timesteps
     remember_identity(
         model, Identity(manifest.agent, manifest.environment, manifest.environment_kwargs)
