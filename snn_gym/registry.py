@@ -115,9 +115,9 @@ def load_environment_spec(env_id: str) -> EnvironmentSpec:
     files = _files_by_id()
     if env_id not in files:
         close = difflib.get_close_matches(env_id, files, n=1)
-        hint = f"; did you mean {close[0]!r}?" if close else ""
+        hint = f"; did you mean {close[0]!r}" if close else ""
         known = ", ".join(sorted(files))
-        raise ValueError(f"environment {env_id!r} is unknown{hint} Known environments: {known}")
+        raise ValueError(f"environment {env_id!r} is unknown{hint}; known environments: {known}")
     path = files[env_id]
     spec = from_mapping(EnvironmentSpec, _read_toml(path), f"envs/{path.name}")
     if spec.name != path.stem:
@@ -129,7 +129,12 @@ def register_environments() -> None:
     """Register every spiking id with gymnasium; doing so again changes nothing."""
     for path in _toml_paths():
         table = _read_toml(path)
-        for env_id in _ids(table, "registers", path):
+        ids = _ids(table, path)
+        # The whole file is checked when an environment is made, so that importing is cheap.
+        missing = [key for key in ("base_id", "max_episode_steps") if key not in table]
+        if missing:
+            raise ValueError(f"envs/{path.name}: missing key {', '.join(missing)}")
+        for env_id in ids:
             if env_id not in gym.registry:
                 gym.register(
                     id=env_id,
@@ -152,10 +157,10 @@ def _read_toml(path: Path) -> Mapping[str, Any]:
         raise ValueError(f"envs/{path.name}: not valid TOML: {error}") from error
 
 
-def _ids(table: Mapping[str, Any], key: str, path: Path) -> list[str]:
-    ids = table.get(key)
+def _ids(table: Mapping[str, Any], path: Path) -> list[str]:
+    ids = table.get("registers")
     if not isinstance(ids, list) or not all(isinstance(name, str) for name in ids):
-        raise ValueError(f"envs/{path.name}: {key} must be a list of ids, got {ids!r}")
+        raise ValueError(f"envs/{path.name}: registers must be a list of ids, got {ids!r}")
     return ids
 
 
@@ -165,7 +170,7 @@ def _files_by_id() -> Mapping[str, Path]:
     files: dict[str, Path] = {}
     for path in _toml_paths():
         table = _read_toml(path)
-        for env_id in [table.get("base_id", path.stem), *_ids(table, "registers", path)]:
+        for env_id in [table.get("base_id", path.stem), *_ids(table, path)]:
             if env_id in files:
                 raise ValueError(f"envs/{path.name}: {env_id} is in envs/{files[env_id].name} too")
             files[env_id] = path

@@ -101,13 +101,14 @@ ALLOWED = "name, sizes, limits, inner, budget, notes, threshold, rate, active"
     ],
 )
 def test_what_does_not_fit_is_named_with_its_place(values, message):
-    with pytest.raises(ValueError, match="here.toml") as caught:
+    with pytest.raises(ValueError, match=r"here\.toml") as caught:
         build(**values)
     assert str(caught.value) == message
 
 
 def test_a_missing_key_is_named():
-    with pytest.raises(ValueError, match=f"^here.toml: missing key name; allowed keys: {ALLOWED}$"):
+    message = rf"^here\.toml: missing key name; allowed keys: {ALLOWED}$"
+    with pytest.raises(ValueError, match=message):
         from_mapping(Outer, {}, "here.toml")
 
 

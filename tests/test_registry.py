@@ -1,0 +1,201 @@
+import dataclasses
+
+import gymnasium as gym
+import pytest
+
+import snn_gym
+from snn_gym import registry
+from snn_gym.config import from_mapping, to_mapping
+from snn_gym.content import CONTENT_FOLDERS, checkout_root, content_path
+from snn_gym.registry import BUDGET_CLASSES, EnvironmentSpec, load_environment_spec
+
+TASKS = (
+    "Acrobot-v1",
+    "CartPole-v1",
+    "MountainCar-v0",
+    "MountainCarContinuous-v0",
+    "Pendulum-v1",
+)
+
+
+def specs():
+    return [load_environment_spec(env_id) for env_id in snn_gym.env_ids()]
+
+
+def cartpole(**changes):
+    return {**to_mapping(load_environment_spec("CartPole-v1")), **changes}
+
+
+def test_the_five_tasks_are_registered():
+    assert snn_gym.env_ids() == tuple(f"snn/{task}" for task in TASKS)
+
+
+def test_ids_equal_the_registers_fields_both_ways():
+    registered = {name for name in gym.registry if name.startswith("snn/")}
+    stated = [name for spec in specs() for name in spec.registers]
+    assert len(stated) == len(set(stated))
+    assert registered == set(stated) == set(snn_gym.env_ids())
+
+
+def test_every_file_has_its_card_and_every_card_its_file():
+    folder = content_path("envs")
+    files = {path.stem for path in folder.glob("*.toml")}
+    assert {path.stem for path in folder.glob("*.md")} == files == {spec.name for spec in specs()}
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_base_and_spiking_id_give_one_description(task):
+    spec = load_environment_spec(task)
+    assert spec == load_environment_spec(f"snn/{task}")
+    assert spec.name == spec.base_id == task
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_limits_and_threshold_are_gymnasiums(task):
+    spec, base, spiking = load_environment_spec(task), gym.spec(task), gym.spec(f"snn/{task}")
+    assert spec.max_episode_steps == base.max_episode_steps == spiking.max_episode_steps
+    assert spec.reward_threshold == base.reward_threshold == spiking.reward_threshold
+    if base.reward_threshold is not None:
+        assert spec.reference.solved == base.reward_threshold
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_budgets_name_every_class(task):
+    assert tuple(load_environment_spec(task).budget) == BUDGET_CLASSES
+
+
+def test_gradient_budgets():
+    budgets = {task: load_environment_spec(task).budget["gradient"] for task in TASKS}
+    assert budgets == {
+        "Acrobot-v1": 300_000,
+        "CartPole-v1": 100_000,
+        "MountainCar-v0": 500_000,
+        "MountainCarContinuous-v0": 50_000,
+        "Pendulum-v1": 100_000,
+    }
+
+
+@pytest.mark.parametrize("env_id", ["CartPole-v2", "snn/CartPol-v1", "LunarLander-v3", ""])
+def test_an_unknown_id_names_the_known_ones(env_id):
+    with pytest.raises(ValueError, match="is unknown") as caught:
+        load_environment_spec(env_id)
+    message = str(caught.value)
+    assert message.startswith(f"environment {env_id!r} is unknown")
+    assert message.endswith(
+        "known environments: Acrobot-v1, CartPole-v1, MountainCar-v0, MountainCarContinuous-v0, "
+        "Pendulum-v1, snn/Acrobot-v1, snn/CartPole-v1, snn/MountainCar-v0, "
+        "snn/MountainCarContinuous-v0, snn/Pendulum-v1"
+    )
+    assert "\n" not in message
+
+
+def test_the_closest_id_is_suggested():
+    with pytest.raises(ValueError, match="; did you mean 'snn/CartPole-v1'"):
+        load_environment_spec("snn/CartPol-v1")
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"registers": ["CartPole-v9"]}, "registers must name ids that start with snn/"),
+        ({"registers": []}, "registers must name ids that start with snn/"),
+        ({"version": 0}, "version and max_episode_steps must be at least 1"),
+        ({"budget": {"gradient": 1}}, "budget must give a positive number of steps for each of"),
+        ({"budget": dict.fromkeys(BUDGET_CLASSES, 0)}, "budget must give a positive number"),
+        ({"speed": 1}, "unknown key speed; allowed keys: name, base_id, registers"),
+        ({"max_episode_steps": "500"}, "max_episode_steps: expected int, got '500'"),
+    ],
+)
+def test_descriptions_are_checked(changes, message):
+    with pytest.raises(ValueError, match=message):
+        from_mapping(EnvironmentSpec, cartpole(**changes), "envs/X.toml")
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"time_steps": 0}, "time_steps must be at least 1, got 0"),
+        ({"low": [0.0]}, "low has 1 values and high 4"),
+        ({"low": [5.0, 5.0, 5.0, 5.0]}, "every low must be below its high"),
+    ],
+)
+def test_spike_settings_are_checked(changes, message):
+    settings = {**cartpole()["spikes"], **changes}
+    with pytest.raises(ValueError, match=message):
+        from_mapping(EnvironmentSpec, cartpole(spikes=settings), "envs/X.toml")
+
+
+@pytest.fixture
+def other_content(tmp_path, monkeypatch):
+    """Read environments from an empty folder."""
+    registry._read_toml.cache_clear()
+    registry._files_by_id.cache_clear()
+    monkeypatch.setattr(registry, "content_path", lambda folder: tmp_path)
+    yield tmp_path
+    registry._read_toml.cache_clear()
+    registry._files_by_id.cache_clear()
+
+
+MINIMAL = 'base_id = "{base}"\nregisters = ["snn/{spiking}"]\nmax_episode_steps = 5\n'
+
+
+def test_two_files_with_one_id_are_refused(other_content):
+    (other_content / "A-v0.toml").write_text(MINIMAL.format(base="A-v0", spiking="X-v0"))
+    (other_content / "B-v0.toml").write_text(MINIMAL.format(base="B-v0", spiking="X-v0"))
+    with pytest.raises(ValueError, match=r"^envs/B-v0\.toml: snn/X-v0 is in envs/A-v0\.toml too$"):
+        registry.env_ids()
+
+
+def test_a_broken_file_is_named(other_content):
+    (other_content / "A-v0.toml").write_text("base_id = ")
+    with pytest.raises(ValueError, match=r"^envs/A-v0\.toml: not valid TOML: "):
+        registry.register_environments()
+
+
+def test_registers_must_be_a_list(other_content):
+    (other_content / "A-v0.toml").write_text('registers = "snn/A-v0"')
+    with pytest.raises(ValueError, match=r"^envs/A-v0\.toml: registers must be a list of ids"):
+        registry.register_environments()
+
+
+def test_a_file_without_a_needed_key_is_named(other_content):
+    (other_content / "A-v0.toml").write_text('registers = ["snn/A-v0"]')
+    with pytest.raises(ValueError, match=r"^envs/A-v0\.toml: missing key base_id"):
+        registry.register_environments()
+
+
+def test_the_name_must_be_the_files(other_content):
+    table = (content_path("envs") / "CartPole-v1.toml").read_text()
+    (other_content / "Pole-v1.toml").write_text(table)
+    with pytest.raises(ValueError, match=r"name is 'CartPole-v1', expected 'Pole-v1'"):
+        load_environment_spec("CartPole-v1")
+
+
+def test_specs_are_frozen():
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        load_environment_spec("CartPole-v1").version = 2
+
+
+def test_content_folders_are_those_of_the_checkout():
+    root = checkout_root()
+    assert root is not None
+    assert (root / "snn_gym").is_dir()
+    assert [content_path(folder) for folder in CONTENT_FOLDERS] == [
+        root / folder for folder in CONTENT_FOLDERS
+    ]
+
+
+def test_content_of_a_wheel_lies_in_the_package(tmp_path, monkeypatch):
+    package = tmp_path / "snn_gym"
+    (package / "_content").mkdir(parents=True)
+    # a user's own project around an installation must not be taken for ours
+    (tmp_path / "pyproject.toml").touch()
+    (tmp_path / "envs").mkdir()
+    monkeypatch.setattr("snn_gym.content._PACKAGE", package)
+    assert checkout_root() is None
+    assert content_path("envs") == package / "_content" / "envs"
+
+
+def test_an_unknown_content_folder_is_named():
+    with pytest.raises(ValueError, match="'env' is unknown; known folders: envs, agents, leader"):
+        content_path("env")

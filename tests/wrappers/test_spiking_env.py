@@ -1,0 +1,96 @@
+import gymnasium as gym
+import numpy as np
+import pytest
+from gymnasium import spaces
+
+import snn_gym  # noqa: F401 - registers the ids
+from snn_gym.registry import load_environment_spec
+from snn_gym.wrappers import SpikeObservation, SpikingEnv
+
+
+def test_the_default_is_ten_neurons_for_each_value_over_eight_steps():
+    env = gym.make("snn/CartPole-v1")
+    assert env.observation_space == spaces.MultiBinary((8, 40))
+    assert isinstance(env.unwrapped, SpikingEnv)
+
+
+@pytest.mark.parametrize("encoder", ["rate", "latency", "population", "delta"])
+def test_environment_and_wrapper_give_the_same_spikes(encoder):
+    settings = load_environment_spec("CartPole-v1").spikes
+    env = gym.make("snn/CartPole-v1", encoder=encoder)
+    wrapped = SpikeObservation(
+        gym.make("CartPole-v1"),
+        encoder=encoder,
+        encoder_parameters=settings.encoder_parameters.get(encoder),
+        low=settings.low,
+        high=settings.high,
+    )
+    assert np.array_equal(env.reset(seed=6)[0], wrapped.reset(seed=6)[0])
+    for action in (0, 1, 1, 0, 1):
+        assert np.array_equal(env.step(action)[0], wrapped.step(action)[0])
+
+
+def test_arguments_reach_the_encoder():
+    env = gym.make(
+        "snn/MountainCar-v0",
+        encoder="population",
+        encoder_parameters={"neurons_per_dimension": 4},
+        time_steps=3,
+    )
+    assert env.observation_space == spaces.MultiBinary((3, 8))
+
+
+def test_parameters_of_the_task_hold_where_none_are_given():
+    # one step of full acceleration changes the velocity by less than 0.05 of its range
+    env = gym.make("snn/MountainCar-v0", encoder="delta")
+    coarse = gym.make("snn/MountainCar-v0", encoder="delta", encoder_parameters={"threshold": 0.05})
+    for made in (env, coarse):
+        made.reset(seed=0)
+    assert env.step(2)[0].any()
+    assert not coarse.step(2)[0].any()
+
+
+def test_limits_can_be_replaced():
+    env = gym.make("snn/Pendulum-v1", encoder="latency", low=-100, high=100)
+    spikes, _ = env.reset(seed=0)
+    # everything lies in the middle: step floor(7 / 2 + 1/2) or the one before
+    assert set(spikes.argmax(axis=0)) <= {3, 4}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"encoder": "population2"}, "allowed encoders: rate, latency, population, delta$"),
+        ({"time_steps": -1}, "^time_steps must be a whole number of at least 1, got -1$"),
+        (
+            {"encoder_parameters": {"neurons": 4}},
+            "^encoder 'population': unknown key neurons; "
+            "allowed keys: neurons_per_dimension, width, timing$",
+        ),
+        ({"high": np.inf}, r"^high is inf, not finite: pass finite low and high"),
+    ],
+)
+def test_wrong_arguments_of_make_are_named_in_one_line(arguments, message):
+    with pytest.raises(ValueError, match=message) as caught:
+        gym.make("snn/CartPole-v1", **arguments)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_wrong_render_mode_is_named():
+    with pytest.raises(ValueError, match="'ascii' is unknown; allowed modes: human, rgb_array"):
+        SpikingEnv("CartPole-v1", render_mode="ascii")
+
+
+def test_an_unknown_base_is_named():
+    with pytest.raises(ValueError, match="environment 'Taxi-v3' is unknown"):
+        SpikingEnv("Taxi-v3")
+
+
+def test_several_copies_run_side_by_side():
+    vector = gym.make_vec("snn/CartPole-v1", num_envs=3, vectorization_mode="sync")
+    spikes, info = vector.reset(seed=0)
+    assert spikes.shape == (3, 8, 40)
+    assert info["observation"].shape == (3, 4)
+    single = gym.make("snn/CartPole-v1")
+    assert np.array_equal(spikes[1], single.reset(seed=1)[0])
+    vector.close()
