@@ -27,6 +27,11 @@ class TensorForm:
 
 
 @functools.lru_cache(maxsize=16)
+def _registered_policy(agent: str, env_id: str) -> Any:
+    # Any: PyTorch types the attributes of a module that it does not know as tensors.
+    return build_policy(agent, env_id)
+
+
 def expected_tensors(agent: str, env_id: str) -> Mapping[str, TensorForm]:
     """Return the form of every tensor that acting needs, by name.
 
@@ -37,27 +42,37 @@ def expected_tensors(agent: str, env_id: str) -> Mapping[str, TensorForm]:
     Raises:
         ValueError: The agent or the environment is unknown.
     """
-    policy: Any = build_policy(agent, env_id)
-    return {
-        name: TensorForm(tuple(tensor.shape), tensor.dtype)
-        for name, tensor in policy.acting_state_dict().items()
-    }
+    tensors = _registered_policy(agent, env_id).acting_state_dict()
+    return {name: TensorForm(tuple(tensor.shape), tensor.dtype) for name, tensor in tensors.items()}
 
 
-def check_tensors(
-    tensors: Mapping[str, torch.Tensor], expected: Mapping[str, TensorForm], agent: str
-) -> None:
-    """Refuse tensors that are not exactly those of the registered architecture, or not finite.
+def trained_tensors(
+    tensors: Mapping[str, torch.Tensor], agent: str, env_id: str
+) -> dict[str, torch.Tensor]:
+    """Return those of an architecture's tensors that gradients or a search have shaped.
+
+    Args:
+        tensors: Checked tensors by name.
+        agent: Agent of the zoo.
+        env_id: One of its environments.
+    """
+    trained = {name for name, _ in _registered_policy(agent, env_id).named_parameters()}
+    return {name: tensor for name, tensor in tensors.items() if name in trained}
+
+
+def check_tensors(tensors: Mapping[str, torch.Tensor], agent: str, env_id: str) -> None:
+    """Refuse tensors that the registered architecture would not take exactly as they are.
 
     Args:
         tensors: Submitted tensors by name.
-        expected: Form of every tensor of the architecture by name.
-        agent: Name of the agent, for messages.
+        agent: Agent of the zoo.
+        env_id: One of its environments.
 
     Raises:
         SubmissionError: ``weights-count``, ``weights-name``, ``weights-dtype``,
-            ``weights-shape`` or ``weights-nonfinite``, in this order.
+            ``weights-shape``, ``weights-nonfinite`` or ``weights-dynamics``, in this order.
     """
+    expected = expected_tensors(agent, env_id)
     fix = f"write it with `snn-gym submit` from a run of {agent}"
     if len(tensors) != len(expected):
         raise SubmissionError(
@@ -85,6 +100,12 @@ def check_tensors(
                 f"expected {form.shape}; {fix}",
             )
     _check_finite(tensors)
+    try:
+        _registered_policy(agent, env_id).load_acting_state_dict(tensors)
+    except ValueError as error:
+        raise SubmissionError(
+            "weights-dynamics", f"{WEIGHTS_NAME}: {shorten(str(error))}; {fix}"
+        ) from error
 
 
 def _check_finite(tensors: Mapping[str, torch.Tensor]) -> None:

@@ -34,7 +34,8 @@ class VerificationSettings:
     cpu_seconds: int = 3600
     """Processor time after which the kernel kills it."""
     memory_bytes: int = 8 << 30
-    """Address space of the re-run. PyTorch and numba map about 4 GiB before they do anything."""
+    """Address space of the re-run. PyTorch for the CPU maps about 1 GiB before it does anything,
+    its builds for GPUs several times as much."""
     file_bytes: int = 32 << 20
     """Size of any file that the re-run writes."""
 

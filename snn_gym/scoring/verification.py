@@ -16,7 +16,7 @@ import numpy as np
 import torch
 
 from snn_gym.registry import EnvironmentSpec, load_environment_spec
-from snn_gym.scoring.architecture import check_tensors, expected_tensors
+from snn_gym.scoring.architecture import check_tensors, trained_tensors
 from snn_gym.scoring.errors import SubmissionError
 from snn_gym.scoring.evaluation import EVALUATOR_VERSION
 from snn_gym.scoring.manifest import (
@@ -31,7 +31,7 @@ from snn_gym.scoring.manifest import (
 from snn_gym.scoring.rerun import VerificationSettings, rerun_in_worker
 from snn_gym.scoring.results import Row, check_is_new, hash_tensors, row_path, write_row
 from snn_gym.scoring.statistics import interquartile_mean
-from snn_gym.scoring.worker import Request, Rerun
+from snn_gym.scoring.worker import Request
 from snn_gym.storage import StorageError, dump_tensors, parse_tensors, read_regular_file
 from snn_gym.zoo import AgentSpec, agent_ids, load_agent_spec
 
@@ -42,6 +42,15 @@ SCORE_TOLERANCE = 1e-6
 """Largest accepted difference between a claimed and a re-run return, relative to the return where
 that is above 1. It covers how sums are rounded, not another trajectory."""
 
+_KEPT_OF_MANIFEST = {
+    "agent",
+    "environment",
+    "environment_version",
+    "seed",
+    "steps",
+    "evaluator_version",
+    "created",
+}
 _STORAGE_CODES = {
     "missing": "missing-file",
     "truncated": "weights-truncated",
@@ -80,16 +89,26 @@ def verify(
         check_is_new(leaderboard, place, content_sha256=None)
         data = _read(WEIGHTS_NAME, MAX_WEIGHTS_BYTES, descriptor)
     tensors = _check_weights(data, manifest)
-    content_sha256 = hash_tensors(tensors)
+    trained = trained_tensors(tensors, manifest.agent, manifest.environment)
+    # Of the trained numbers only: changed observation statistics make no other training run.
+    content_sha256 = hash_tensors(trained)
     check_is_new(leaderboard, place, content_sha256)
     # Written afresh, so that nothing of the submitted file but its tensors is stored.
     weights = dump_tensors(tensors)
     request = Request(agent=manifest.agent, environment=manifest.environment, seeds=settings.seeds)
     result = rerun_in_worker(request, weights, settings)
     _check_score(manifest.score, result.score)
-    return write_row(
-        leaderboard, _make_row(manifest, agent, result, content_sha256, weights), weights
+    row = Row(
+        format=1,
+        **manifest.model_dump(include=_KEPT_OF_MANIFEST),
+        **result.model_dump(),
+        budget_class=agent.budget_class,
+        parameters=sum(tensor.numel() for tensor in trained.values()),
+        weights_sha256=hashlib.sha256(weights).hexdigest(),
+        content_sha256=content_sha256,
+        verified=utc_now(),
     )
+    return write_row(leaderboard, row, weights)
 
 
 @contextmanager
@@ -208,8 +227,7 @@ def _check_weights(data: bytes, manifest: Manifest) -> dict[str, torch.Tensor]:
             f"{WEIGHTS_NAME} has the SHA-256 {digest[:16]}…; expected "
             f"{manifest.weights_sha256[:16]}… as in {MANIFEST_NAME}; copy both files again",
         )
-    expected = expected_tensors(manifest.agent, manifest.environment)
-    check_tensors(tensors, expected, manifest.agent)
+    check_tensors(tensors, manifest.agent, manifest.environment)
     return tensors
 
 
@@ -233,29 +251,3 @@ def _check_score(claim: Scores, result: Scores) -> None:
 
 def _agree(claimed: float, found: float) -> bool:
     return abs(claimed - found) <= SCORE_TOLERANCE * max(1.0, abs(found))
-
-
-def _make_row(
-    manifest: Manifest, agent: AgentSpec, result: Rerun, content_sha256: str, weights: bytes
-) -> Row:
-    return Row(
-        format=1,
-        agent=manifest.agent,
-        environment=manifest.environment,
-        environment_version=manifest.environment_version,
-        seed=manifest.seed,
-        steps=manifest.steps,
-        budget_class=agent.budget_class,
-        score=result.score,
-        lengths=result.lengths,
-        spikes_per_decision=result.spikes_per_decision,
-        synops_per_decision=result.synops_per_decision,
-        macs_per_decision=result.macs_per_decision,
-        parameters=result.parameters,
-        evaluator_version=manifest.evaluator_version,
-        weights_sha256=hashlib.sha256(weights).hexdigest(),
-        content_sha256=content_sha256,
-        packages=result.packages,
-        created=manifest.created,
-        verified=utc_now(),
-    )

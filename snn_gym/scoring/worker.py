@@ -11,14 +11,14 @@ import json
 import os
 import resource
 import sys
-from collections.abc import Mapping
 from typing import Any
 
-from pydantic import ConfigDict, Field
+from pydantic import Field
 
 from snn_gym.scoring.manifest import (
     AgentName,
     EnvironmentId,
+    Packages,
     Scores,
     StrictModel,
     parse_strict,
@@ -54,8 +54,6 @@ class Request(StrictModel):
 class Rerun(StrictModel):
     """What the re-run gave."""
 
-    model_config = ConfigDict(frozen=True)
-
     score: Scores
     """Returns and their aggregates, in the task's reward units."""
     lengths: Lengths
@@ -66,9 +64,7 @@ class Rerun(StrictModel):
     """Mean number of synaptic operations in one decision, by layer."""
     macs_per_decision: LayerCounts
     """Mean number of multiply-accumulates in one decision, by dense layer."""
-    parameters: int = Field(ge=1)
-    """Trained numbers that acting needs."""
-    packages: dict[str, str]
+    packages: Packages
     """Versions of the packages used."""
 
 
@@ -129,15 +125,8 @@ def rerun(request: Request, weights: bytes) -> Rerun:
         spikes_per_decision=evaluation.spikes_per_decision,
         synops_per_decision=evaluation.synops_per_decision,
         macs_per_decision=evaluation.macs_per_decision,
-        parameters=_count_parameters(policy, tensors),
         packages=package_versions(),
     )
-
-
-def _count_parameters(policy: Any, tensors: Mapping[str, Any]) -> int:
-    """Count the trained numbers among the tensors that acting needs."""
-    trained = {name for name, _ in policy.named_parameters()}
-    return sum(int(tensor.numel()) for name, tensor in tensors.items() if name in trained)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,78 @@
+"""Submissions to change in one respect, and fingerprints of folders."""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+import json
+import os
+import stat
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from snn_gym.scoring.evaluation import evaluation_seeds
+from snn_gym.scoring.manifest import MANIFEST_NAME, WEIGHTS_NAME
+from snn_gym.scoring.rerun import VerificationSettings
+from snn_gym.storage import dump_tensors, parse_tensors
+
+SETTINGS = VerificationSettings(seeds=evaluation_seeds(3))
+
+
+@dataclass(frozen=True)
+class Template:
+    """An honest submission, as data."""
+
+    manifest: dict[str, Any]
+    weights: bytes
+
+    def tensors(self) -> dict[str, torch.Tensor]:
+        """Return the tensors, to be changed freely."""
+        return parse_tensors(self.weights, where="template")[0]
+
+    def with_manifest(self, **changes: Any) -> Template:
+        """Return the submission with other values of top-level keys."""
+        return Template({**copy.deepcopy(self.manifest), **changes}, self.weights)
+
+    def with_weights(self, weights: bytes, **changes: Any) -> Template:
+        """Return the submission with another weights file and its right hash."""
+        digest = hashlib.sha256(weights).hexdigest()
+        return Template(
+            {**copy.deepcopy(self.manifest), "weights_sha256": digest, **changes}, weights
+        )
+
+    def with_tensors(self, change: Callable[[dict[str, torch.Tensor]], object]) -> Template:
+        """Return the submission with its tensors changed in place by a function."""
+        tensors = self.tensors()
+        change(tensors)
+        return self.with_weights(dump_tensors(tensors))
+
+    def write(self, folder: Path) -> Path:
+        """Write the two files to a new folder."""
+        folder.mkdir(parents=True)
+        (folder / MANIFEST_NAME).write_text(json.dumps(self.manifest))
+        (folder / WEIGHTS_NAME).write_bytes(self.weights)
+        return folder
+
+
+def fingerprint(folder: Path) -> str:
+    """Hash names, kinds, modes and contents of everything below a folder."""
+    digest = hashlib.sha256()
+    for path in sorted(folder.rglob("*")):
+        status = path.lstat()
+        head = f"{path.relative_to(folder)}|{status.st_mode}|{status.st_mtime_ns}|"
+        digest.update(head.encode())
+        if stat.S_ISREG(status.st_mode):
+            digest.update(path.read_bytes())
+        elif path.is_symlink():
+            digest.update(os.readlink(path).encode())
+    return digest.hexdigest()
+
+
+def raw_safetensors(header: Mapping[str, object] | bytes, data: bytes = b"") -> bytes:
+    """Build a safetensors file from its header, without any library's checks."""
+    text = header if isinstance(header, bytes) else json.dumps(header).encode()
+    return len(text).to_bytes(8, "little") + text + data

@@ -1,0 +1,173 @@
+"""Evaluation: what is summed, seeded, kept and left unchanged."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+import pytest
+import torch
+from gymnasium import spaces
+from hypothesis import given
+from hypothesis import strategies as st
+
+import snn_gym
+from snn_gym.scoring import evaluation
+from snn_gym.scoring.evaluation import _Visited, evaluate, evaluation_seeds
+from snn_gym.zoo import build_policy
+
+
+class _Countdown(gym.Env[np.ndarray, int]):
+    """Last as many steps as its seed says; pay a seed-dependent reward that rounds in float32."""
+
+    observation_space = spaces.Box(-np.inf, np.inf, (1,), np.float32)
+    action_space = spaces.Discrete(2)
+    reset_seeds: list[int | None] = []  # noqa: RUF012 - shared on purpose: gym.make hides the object
+
+    def reset(self, *, seed: int | None = None, options: Any = None) -> tuple[np.ndarray, dict]:
+        super().reset(seed=seed)
+        self.reset_seeds.append(seed)
+        self._left = int(seed or 0) % 7 + 1
+        return np.array([self._left], np.float32), {}
+
+    def step(self, action: int) -> tuple[np.ndarray, float, bool, bool, dict]:
+        self._left -= 1
+        reward = 1e8 if action == 1 else 0.1
+        return np.array([self._left], np.float32), reward, self._left == 0, False, {}
+
+
+gym.register("Countdown-v0", entry_point=_Countdown, max_episode_steps=100)
+
+
+class _Recording:
+    def __init__(self, batch: np.ndarray) -> None:
+        self._batch = batch
+
+    def spikes_per_decision(self) -> dict[str, float]:
+        return {"hidden_1": float(self._batch.mean())}
+
+    def synops_per_decision(self) -> dict[str, float]:
+        return {"hidden_1": 4 * float(self._batch.mean())}
+
+    def macs_per_decision(self) -> dict[str, float]:
+        return {"dense": 10.0}
+
+
+class _Policy:
+    """Act by the parity of the observation; count what it is asked."""
+
+    def __init__(self) -> None:
+        self.calls: list[tuple[str, Any]] = []
+
+    def predict(self, observation: np.ndarray, deterministic: bool) -> tuple[int, None]:
+        self.calls.append(("predict", (float(observation[0]), deterministic)))
+        return int(observation[0]) % 2, None
+
+    def reseed_noise(self, seed: int) -> None:
+        self.calls.append(("reseed", seed))
+
+    def record(self, batch: np.ndarray) -> _Recording:
+        self.calls.append(("record", batch.copy()))
+        return _Recording(batch)
+
+
+def test_returns_lengths_and_costs_by_hand() -> None:
+    policy: Any = _Policy()
+    result = evaluate(policy, "Countdown-v0", seeds=(1, 2))
+    # Seed 1: observations 2, 1; seed 2: observations 3, 2, 1. Odd ones pay 1e8, even ones 0.1;
+    # in float32 the tenths would be lost.
+    assert result.lengths == (2, 3)
+    assert result.returns == (1e8 + 0.1, 2e8 + 0.1)
+    assert result.mean == np.mean(result.returns)
+    assert result.iqm == np.mean(result.returns)
+    assert result.spikes_per_decision == pytest.approx({"hidden_1": 9 / 5})
+    assert result.synops_per_decision == pytest.approx({"hidden_1": 36 / 5})
+    assert result.macs_per_decision == pytest.approx({"dense": 10.0})
+    assert [value for kind, value in policy.calls if kind == "reseed"] == [1, 2, 1]
+    assert all(value[1] for kind, value in policy.calls if kind == "predict")
+
+
+def test_default_seeds_are_public_and_apart_from_training() -> None:
+    _Countdown.reset_seeds.clear()
+    policy: Any = _Policy()
+    result = evaluate(policy, "Countdown-v0", episodes=4)
+    expected = tuple(2_000_000_000 + episode for episode in range(4))
+    assert result.seeds == tuple(_Countdown.reset_seeds) == expected
+    assert min(evaluation_seeds(100)) >= evaluation.TRAINING_SEED_LIMIT
+    assert max(evaluation_seeds(100)) < 2**31
+    with pytest.raises(ValueError, match="at least 1"):
+        evaluation_seeds(0)
+
+
+def test_costs_weigh_chunks_by_their_size(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(evaluation, "_OBSERVATIONS_PER_RECORD", 2)
+    policy: Any = _Policy()
+    result = evaluate(policy, "Countdown-v0", seeds=(1, 2))
+    batches = [value for kind, value in policy.calls if kind == "record"]
+    assert [len(batch) for batch in batches] == [2, 2, 1]
+    assert result.spikes_per_decision == pytest.approx({"hidden_1": 9 / 5})
+
+
+@given(count=st.integers(0, 500), limit=st.integers(2, 40))
+def test_the_subsample_is_even_and_bounded(count: int, limit: int) -> None:
+    visited = _Visited(limit)
+    for k in range(count):
+        visited.add(np.array([k]))
+    kept = [int(observation[0]) for observation in visited.observations]
+    stride = kept[1] - kept[0] if len(kept) > 1 else 1
+    assert kept == list(range(0, count, stride))
+    assert len(kept) <= limit
+    assert len(kept) >= min(count, limit // 2)
+
+
+def test_observations_are_copied() -> None:
+    visited = _Visited(4)
+    buffer = np.zeros(1)
+    visited.add(buffer)
+    buffer[0] = 5.0
+    assert visited.observations[0][0] == 0.0
+
+
+def test_evaluation_changes_neither_policy_nor_thread_count() -> None:
+    model = snn_gym.make_agent("ppo-lif", "CartPole-v1", seed=0)
+    model.learn(256)
+    before = {name: tensor.clone() for name, tensor in model.policy.state_dict().items()}
+    threads, noise = torch.get_num_threads(), torch.get_rng_state()
+    first = evaluate(model, "CartPole-v1", episodes=3)
+    assert evaluate(model.policy, "CartPole-v1", episodes=3) == first
+    after = model.policy.state_dict()
+    assert before.keys() == after.keys()
+    assert all(torch.equal(before[name], after[name]) for name in before)
+    assert torch.get_num_threads() == threads
+    assert torch.equal(torch.get_rng_state(), noise)
+
+
+@pytest.mark.parametrize("agent", ["ppo-lif", "dqsn"])
+def test_layers_of_spiking_agents_are_counted(agent: str) -> None:
+    result = evaluate(build_policy(agent, "CartPole-v1"), "CartPole-v1", episodes=2)
+    assert set(result.spikes_per_decision) == set(result.synops_per_decision)
+    assert all(count > 0.0 for count in result.spikes_per_decision.values())
+    assert all(count > 0.0 for count in result.macs_per_decision.values())
+
+
+def test_an_ann_has_no_spikes_and_hand_counted_macs() -> None:
+    result = evaluate(build_policy("dqn-mlp", "CartPole-v1"), "CartPole-v1", episodes=2)
+    assert result.spikes_per_decision == {}
+    assert result.synops_per_decision == {}
+    assert sum(result.macs_per_decision.values()) == 4 * 128 + 128 * 2
+
+
+def test_spike_observations_are_evaluated_too() -> None:
+    result = evaluate(build_policy("ppo-lif", "snn/CartPole-v1"), "snn/CartPole-v1", episodes=2)
+    assert result.spikes_per_decision["input"] > 0.0
+
+
+def test_a_stock_policy_is_scored_without_costs(tmp_path: Path) -> None:
+    from stable_baselines3 import PPO
+
+    model = PPO("MlpPolicy", "CartPole-v1", n_steps=8, batch_size=8, seed=0)
+    result = evaluate(model, "CartPole-v1", episodes=2)
+    assert result.returns[0] > 0.0
+    assert result.macs_per_decision == {}
