@@ -122,10 +122,12 @@ def train(
     ] = None,
 ) -> None:
     """Train an agent, with checkpoints and TensorBoard logs."""
+    from snn_gym.training import make_run_settings
     from snn_gym.training import train as train_agent
 
+    settings = make_run_settings(agent, env, seed, steps, checkpoint_interval)
     folder = out or Path("runs") / agent / env.replace("/", "__") / str(seed)
-    print(f"training {agent} on {env}, seed {seed}, in {folder}", flush=True)
+    print(f"training {agent} on {env}: {settings.steps:,} steps, seed {seed}", flush=True)
     run = train_agent(
         agent,
         env,

@@ -37,9 +37,7 @@ from snn_gym.zoo.schedules import format_schedule, parse_schedule
 from snn_gym.zoo.settings import SETTINGS, make_settings
 from snn_gym.zoo.spaces import describe_space
 
-PAIRS = [
-    (name, env_id) for name in agent_ids() for env_id in load_agent_spec(name).environments
-]
+PAIRS = [(name, env_id) for name in agent_ids() for env_id in load_agent_spec(name).environments]
 SMALL = NetworkConfig(hidden_sizes=(8,), time_steps=3)
 
 
@@ -286,9 +284,7 @@ def test_arguments_of_the_environment_are_kept(tmp_path):
 
 @pytest.fixture(scope="module")
 def saved(tmp_path_factory):
-    return save_agent(
-        make_agent("ppo-lif", "CartPole-v1"), tmp_path_factory.mktemp("saved")
-    )
+    return save_agent(make_agent("ppo-lif", "CartPole-v1"), tmp_path_factory.mktemp("saved"))
 
 
 @pytest.fixture
@@ -325,7 +321,7 @@ def test_a_manifest_that_does_not_fit_is_refused(copy, changes, message):
 
 
 def test_a_folder_without_an_agent_is_refused(tmp_path):
-    with pytest.raises(ValueError, match="holds no saved agent: there is no manifest.json"):
+    with pytest.raises(ValueError, match=r"holds no saved agent: there is no manifest\.json"):
         load_agent(tmp_path)
 
 
@@ -342,12 +338,12 @@ def test_weights_under_other_neuron_parameters_are_refused(copy):
     network = json.loads((copy / "manifest.json").read_text())["policy_kwargs"]["network"]
     network["neuron_parameters"]["tau_mem_ms"] *= 2
     edit(copy, policy_kwargs={"network": network})
-    with pytest.raises(ValueError, match="weights.safetensors"):
+    with pytest.raises(ValueError, match=r"weights\.safetensors"):
         load_agent(copy)
 
 
 def test_a_stock_policy_is_refused(tmp_path):
-    with pytest.raises(ValueError, match="PPO with ActorCriticPolicy can't be saved.*supported"):
+    with pytest.raises(ValueError, match=r"PPO with ActorCriticPolicy can't be saved.*supported"):
         save_agent(PPO("MlpPolicy", "CartPole-v1"), tmp_path / "agent")
     assert not (tmp_path / "agent").exists()
 

@@ -4,6 +4,7 @@ from snn_gym.training.run import (
     DEFAULT_CHECKPOINT_INTERVAL,
     RunSettings,
     TrainingRun,
+    make_run_settings,
     read_run_settings,
     train,
 )
@@ -12,6 +13,7 @@ __all__ = [
     "DEFAULT_CHECKPOINT_INTERVAL",
     "RunSettings",
     "TrainingRun",
+    "make_run_settings",
     "read_run_settings",
     "train",
 ]

@@ -109,7 +109,7 @@ def train(
         ValueError: A name or number is invalid, ``out`` is in use, or holds a run with other
             settings.
     """
-    settings = _make_settings(agent, env_id, seed, steps, checkpoint_interval)
+    settings = make_run_settings(agent, env_id, seed, steps, checkpoint_interval)
     out = Path(out)
     _open_folder(out, settings, resume)
     if (out / MANIFEST).exists():
@@ -145,9 +145,21 @@ def read_run_settings(folder: Path) -> RunSettings:
     return from_mapping(RunSettings, mapping, str(file))
 
 
-def _make_settings(
+def make_run_settings(
     agent: str, env_id: str, seed: int, steps: int | None, checkpoint_interval: int
 ) -> RunSettings:
+    """Complete and check the settings of a run.
+
+    Args:
+        agent: One of ``snn_gym.agent_ids()``.
+        env_id: Environment that the agent has hyper-parameters for.
+        seed: Seed of everything random.
+        steps: Environment steps; the environment's budget for the agent's class if None.
+        checkpoint_interval: Environment steps between checkpoints.
+
+    Raises:
+        ValueError: A name is unknown or a number out of range.
+    """
     spec = load_agent_spec(agent)
     environment = load_environment_spec(env_id)
     spec.settings(env_id)  # says now, and not after the folder was made, that there are none

@@ -1,0 +1,161 @@
+"""The command line: what it prints, and one line and exit code 2 for bad input."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+import snn_gym
+from snn_gym.cli import main
+from snn_gym.registry import env_ids
+from snn_gym.zoo import agent_ids, load_agent_spec, read_manifest
+
+TRAIN = ["train", "ppo-lif", "CartPole-v1", "--steps", "300", "--no-progress"]
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("cli") / "run"
+    assert main([*TRAIN, "--seed", "4", "--out", str(folder)]) == 0
+    return folder
+
+
+def refused(capsys, *words):
+    """Return the one line of a refusal."""
+    capsys.readouterr()
+    assert main([str(word) for word in words]) == 2
+    out, err = capsys.readouterr()
+    assert err.count("\n") == 1
+    assert err.startswith("snn-gym: ")
+    assert "Traceback" not in out + err
+    return err
+
+
+def test_version(capsys):
+    assert main(["--version"]) == 0
+    assert capsys.readouterr().out == f"{snn_gym.__version__}\n"
+
+
+def test_help_names_every_command(capsys):
+    for words in (["--help"], []):
+        assert main(words) == 0
+        out = capsys.readouterr().out
+        for command in ("envs", "agents", "train", "evaluate", "submit", "verify", "table"):
+            assert f" {command} " in out
+
+
+@pytest.mark.parametrize("words", ["--help", "envs", "agents", "train --help", "--version"])
+def test_quick_commands_load_nothing_heavy(words):
+    code = (
+        "import sys; from snn_gym.cli import main; code = main(sys.argv[1:]);"
+        "print([name for name in ('torch', 'norse', 'stable_baselines3', 'numba', 'scipy')"
+        " if name in sys.modules]); sys.exit(code)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, *words.split()], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.endswith("[]\n")
+
+
+def test_envs_lists_every_environment(capsys):
+    assert main(["envs"]) == 0
+    out = capsys.readouterr().out
+    listed = [line.split()[0] for line in out.splitlines()[1:]]
+    assert tuple(listed) == env_ids()
+
+
+def test_agents_lists_every_agent(capsys):
+    assert main(["agents"]) == 0
+    out = capsys.readouterr().out
+    for name in agent_ids():
+        assert f"{name}: {load_agent_spec(name).description}" in out
+
+
+def test_train_writes_a_run(trained):
+    manifest = read_manifest(trained)
+    assert (manifest.agent, manifest.environment, manifest.seed) == ("ppo-lif", "CartPole-v1", 4)
+    assert json.loads((trained / "run.json").read_text())["steps"] == 300
+    assert list((trained / "tb").iterdir())
+
+
+def test_resuming_a_finished_run_says_so(trained, capsys):
+    assert main([*TRAIN, "--seed", "4", "--out", str(trained), "--resume"]) == 0
+    assert "had already finished after 512 steps; nothing to do" in capsys.readouterr().out
+
+
+def test_evaluate_prints_the_score_and_the_costs(trained, capsys):
+    assert main(["evaluate", str(trained), "--episodes", "3"]) == 0
+    out = capsys.readouterr().out
+    assert out.startswith("CartPole-v1: IQM ")
+    for label in ("spikes", "SynOps", "MACs"):
+        assert f"{label} per decision: " in out
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ("train", "Missing argument 'agent'"),
+        ("fly", "No such command 'fly'"),
+        ("envs --fast", "No such option: --fast"),
+        ("train ppo-lif CartPole-v1 --seed x", "'--seed': Input should be a valid integer"),
+        ("train ppo-lfi CartPole-v1", "'ppo-lfi' is unknown; did you mean 'ppo-lif'?"),
+        ("train ppo-lif CartPole-v9", "'CartPole-v9' is unknown"),
+        ("train ppo-lif Pendulum-v1", "no hyper-parameters for environment 'Pendulum-v1'"),
+        ("train ppo-lif CartPole-v1 --steps 0", "steps must be at least 1"),
+        ("train ppo-lif CartPole-v1 --seed -3", "seed must be at least 0"),
+        ("train ppo-lif CartPole-v1 --checkpoint-interval 0", "checkpoint_interval must be"),
+        ("evaluate nowhere", "nowhere holds no saved agent"),
+        ("submit nowhere", "nowhere holds no saved agent"),
+        ("verify nowhere --leaderboard board", "nowhere"),
+    ],
+)
+def test_bad_input_gets_one_line(words, message, capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert message in refused(capsys, *words.split())
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_in_use_is_refused(trained, capsys):
+    before = sorted(trained.iterdir())
+    line = refused(capsys, *TRAIN, "--out", trained)
+    assert "is not empty; use --resume" in line
+    line = refused(capsys, *TRAIN, "--seed", "5", "--out", trained, "--resume")
+    assert "holds a run with seed 4, not 5" in line
+    assert sorted(trained.iterdir()) == before
+
+
+def test_an_unwritable_place_is_refused(capsys, tmp_path):
+    (tmp_path / "file").write_text("")
+    assert "is a file" in refused(capsys, *TRAIN, "--out", tmp_path / "file")
+    assert "file" in refused(capsys, *TRAIN, "--out", tmp_path / "file" / "run")
+
+
+def test_verify_outside_a_checkout_needs_a_leaderboard(capsys, monkeypatch, tmp_path):
+    monkeypatch.setattr("snn_gym.cli.checkout_root", lambda: None)
+    line = refused(capsys, "verify", tmp_path)
+    assert "name the folder with --leaderboard" in line
+    assert "--leaderboard" in refused(capsys, "table")
+
+
+def test_an_interruption_says_how_to_go_on(monkeypatch, capsys, tmp_path):
+    def interrupted(*arguments, **options):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("snn_gym.training.train", interrupted)
+    assert main([*TRAIN, "--out", str(tmp_path / "run")]) == 130
+    assert "--resume goes on from the last checkpoint" in capsys.readouterr().err
+
+
+def test_submit_verify_and_table(trained, capsys, tmp_path):
+    submission, board = tmp_path / "submission", tmp_path / "board"
+    assert main(["submit", str(trained), "--out", str(submission)]) == 0
+    # A run of 300 steps stays within the budget of 100,000.
+    assert main(["verify", str(submission), "--leaderboard", str(board)]) == 0
+    assert (board / "results" / "ppo-lif" / "CartPole-v1" / "4.json").exists()
+    capsys.readouterr()
+    assert main(["table", "--leaderboard", str(board)]) == 0
+    assert "ppo-lif" in capsys.readouterr().out
+    assert "ppo-lif" in (board / "README.md").read_text()
+    # The same weights a second time.
+    assert "snn-gym: " in refused(capsys, "verify", submission, "--leaderboard", board)
