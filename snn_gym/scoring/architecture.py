@@ -100,12 +100,14 @@ def check_tensors(tensors: Mapping[str, torch.Tensor], agent: str, env_id: str) 
                 f"expected {form.shape}; {fix}",
             )
     _check_finite(tensors)
+    # Into a policy of its own: a load that fails may leave the policy changed, and the next
+    # submission has to meet the registered one.
+    fresh: Any = build_policy(agent, env_id)
     try:
-        _registered_policy(agent, env_id).load_acting_state_dict(tensors)
+        fresh.load_acting_state_dict(tensors)
     except ValueError as error:
-        raise SubmissionError(
-            "weights-dynamics", f"{WEIGHTS_NAME}: {shorten(str(error))}; {fix}"
-        ) from error
+        detail = shorten(str(error).splitlines()[-1])
+        raise SubmissionError("weights-dynamics", f"{WEIGHTS_NAME}: {detail}; {fix}") from error
 
 
 def _check_finite(tensors: Mapping[str, torch.Tensor]) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, datetime
-from typing import Annotated, Any, Literal, NoReturn, TypeVar
+from typing import Annotated, Any, NoReturn, TypeVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 from pydantic_core import PydanticCustomError
@@ -59,6 +59,8 @@ def _is_date(value: str) -> str:
 AgentName = Annotated[str, AfterValidator(_no_path), _matching(_AGENT_PATTERN)]
 EnvironmentId = Annotated[str, AfterValidator(_no_path), _matching(_ENVIRONMENT_PATTERN)]
 Version = Annotated[int, Field(ge=1, le=1_000_000)]
+# No Literal[1]: it would take true, which equals 1.
+Format = Annotated[int, Field(ge=1, le=1)]
 Seed = Annotated[int, Field(ge=0, lt=TRAINING_SEED_LIMIT)]
 Steps = Annotated[int, Field(ge=1, le=_MAX_STEPS)]
 Score = Annotated[float, Field(ge=-1e12, le=1e12)]
@@ -83,7 +85,7 @@ class Scores(StrictModel):
 class Manifest(StrictModel):
     """What a submission says of itself; nothing in it is believed unchecked."""
 
-    format: Literal[1]
+    format: Format
     """Version of this schema."""
     agent: AgentName
     """Name of an agent of the zoo; its registered architecture takes the weights."""
@@ -193,5 +195,6 @@ def _refuse(error: ValidationError, where: str, code: str) -> SubmissionError:
 
 def shorten(text: str) -> str:
     """Return untrusted text as one short printable line, for a message."""
-    printable = "".join(letter if letter.isprintable() else "?" for letter in text)
+    line = " ".join(text.split())
+    printable = "".join(letter if letter.isprintable() else "?" for letter in line)
     return printable if len(printable) <= _MAX_SHOWN else printable[:_MAX_SHOWN] + "…"

@@ -18,6 +18,7 @@ from snn_gym.scoring.manifest import (
     AgentName,
     Date,
     EnvironmentId,
+    Format,
     Packages,
     Scores,
     Seed,
@@ -48,7 +49,7 @@ Lengths = Annotated[
 class Row(StrictModel):
     """A verified result, as its file stores it."""
 
-    format: Literal[1]
+    format: Format
     """Version of this schema."""
     agent: AgentName
     """Agent of the zoo."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,19 @@ from snn_gym.scoring import submit
 from snn_gym.scoring.manifest import MANIFEST_NAME, WEIGHTS_NAME
 from snn_gym.zoo import make_agent, save_agent
 from tests.scoring.helpers import SETTINGS, Template
+
+REFUSED: Counter[str] = Counter()
+"""Hostile submissions refused as they should be, by kind."""
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Print how many hostile submissions were refused, by kind."""
+    if not REFUSED:
+        return
+    terminalreporter.section("hostile submissions refused by the check meant for them")
+    for kind, count in sorted(REFUSED.items()):
+        terminalreporter.write_line(f"{count:5d}  {kind}")
+    terminalreporter.write_line(f"{sum(REFUSED.values()):5d}  in all")
 
 
 @pytest.fixture(scope="session")
