@@ -8,7 +8,13 @@ from dataclasses import dataclass
 from typing import Any, Literal, TypeVar, get_args
 
 from snn_gym.config import from_mapping, to_mapping
-from snn_gym.spiking.encoders import ENCODERS, Encoder
+from snn_gym.spiking.encoders import (
+    ENCODERS,
+    ConstantEncoder,
+    LatencyEncoder,
+    PopulationEncoder,
+    RateEncoder,
+)
 from snn_gym.spiking.neuron_parameters import (
     DECODER_PARAMETERS,
     NEURON_PARAMETERS,
@@ -18,6 +24,7 @@ from snn_gym.spiking.neuron_parameters import (
 
 SurrogateName = Literal["superspike", "arctan", "triangle", "sigmoid"]
 Backend = Literal["auto", "fused", "norse"]
+NetworkEncoder = ConstantEncoder | RateEncoder | LatencyEncoder | PopulationEncoder
 ParametersT = TypeVar("ParametersT")
 
 
@@ -45,7 +52,7 @@ class NetworkConfig:
     """Slope of the surrogate gradient, above 0; its meaning is the surrogate's."""
     encoder: str = "constant"
     """``constant``, ``rate``, ``latency`` or ``population``."""
-    encoder_parameters: Encoder | None = None
+    encoder_parameters: NetworkEncoder | None = None
     """Parameters of the encoder; its defaults if None."""
     decoder: str = "mean_rate"
     """``mean_rate`` or ``last_voltage``."""

@@ -19,7 +19,12 @@ def _check_finite(parameters: object) -> None:
             raise ValueError(f"{field.name} must be above 0 ms, got {value}")
 
 
-def _check_threshold(v_threshold: float, v_reset: float) -> None:
+def _check_threshold(v_threshold: float, v_reset: float, v_leak: float) -> None:
+    if v_leak >= v_threshold:
+        raise ValueError(
+            f"v_leak must be below v_threshold, or the neuron fires without input; "
+            f"got v_leak={v_leak}, v_threshold={v_threshold}"
+        )
     if v_reset >= v_threshold:
         raise ValueError(
             f"v_reset must be below v_threshold, or the neuron never stops firing; "
@@ -43,7 +48,7 @@ class LIFBoxParameters:
     def __post_init__(self) -> None:
         """Check the values."""
         _check_finite(self)
-        _check_threshold(self.v_threshold, self.v_reset)
+        _check_threshold(self.v_threshold, self.v_reset, self.v_leak)
 
 
 @dataclass(frozen=True)
@@ -67,7 +72,7 @@ class LIFParameters:
     def __post_init__(self) -> None:
         """Check the values."""
         _check_finite(self)
-        _check_threshold(self.v_threshold, self.v_reset)
+        _check_threshold(self.v_threshold, self.v_reset, self.v_leak)
 
 
 @dataclass(frozen=True)
@@ -82,7 +87,7 @@ class IAFParameters:
     def __post_init__(self) -> None:
         """Check the values."""
         _check_finite(self)
-        _check_threshold(self.v_threshold, self.v_reset)
+        _check_threshold(self.v_threshold, self.v_reset, v_leak=self.v_reset)
 
 
 NeuronParameters = LIFBoxParameters | LIFParameters | IAFParameters

@@ -26,7 +26,7 @@ class LayerRecording:
 
     def spikes_per_decision(self) -> float:
         """Return the mean number of spikes of the layer in one decision."""
-        return float(self.spikes.sum(dtype=torch.float64)) / self.spikes.shape[1]
+        return float(self.spikes.detach().sum(dtype=torch.float64)) / self.spikes.shape[1]
 
     def synops_per_decision(self) -> float:
         """Return the mean number of synaptic operations: every spike times its fan-out."""

@@ -1,0 +1,63 @@
+"""Hypothesis strategies for neurons, shapes and inputs."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from hypothesis import strategies as st
+
+from snn_gym.spiking.config import NetworkConfig
+from snn_gym.spiking.neuron_parameters import (
+    IAFParameters,
+    LIFBoxParameters,
+    LIFParameters,
+    NeuronParameters,
+)
+
+SURROGATES = ("superspike", "arctan", "triangle", "sigmoid")
+
+_taus_ms = st.floats(1.0, 50.0, width=32)
+_thresholds = st.floats(0.25, 2.0, width=32)
+_resets = st.floats(-1.0, 0.125, width=32)
+_leaks = st.floats(-0.5, 0.125, width=32)
+
+
+def neuron_parameters() -> st.SearchStrategy[NeuronParameters]:
+    """Draw parameters of any registered neuron."""
+    return st.one_of(
+        st.builds(
+            LIFBoxParameters,
+            tau_mem_ms=_taus_ms, v_threshold=_thresholds, v_reset=_resets, v_leak=_leaks,
+        ),
+        st.builds(
+            LIFParameters,
+            tau_mem_ms=_taus_ms, tau_syn_ms=_taus_ms, v_threshold=_thresholds,
+            v_reset=_resets, v_leak=_leaks,
+        ),
+        st.builds(IAFParameters, v_threshold=_thresholds, v_reset=_resets),
+    )  # fmt: skip
+
+
+NAMES = {LIFBoxParameters: "lif_box", LIFParameters: "lif", IAFParameters: "iaf"}
+
+
+@st.composite
+def network_configs(draw: st.DrawFn, **fixed: object) -> NetworkConfig:
+    """Draw a network configuration."""
+    parameters = draw(neuron_parameters())
+    values: dict[str, object] = {
+        "hidden_sizes": tuple(draw(st.lists(st.integers(1, 12), min_size=1, max_size=3))),
+        "time_steps": draw(st.integers(1, 9)),
+        "neuron": NAMES[type(parameters)],
+        "neuron_parameters": parameters,
+        "surrogate": draw(st.sampled_from(SURROGATES)),
+        "surrogate_slope": draw(st.floats(0.5, 10.0, width=32)),
+        "decoder": draw(st.sampled_from(["mean_rate", "last_voltage"])),
+    }
+    return NetworkConfig(**{**values, **fixed})  # type: ignore[arg-type]
+
+
+def normal(seed: int, *shape: int, scale: float = 1.0, shift: float = 0.0) -> torch.Tensor:
+    """Return normal numbers, float32."""
+    values = np.random.default_rng(seed).normal(shift, scale, shape)
+    return torch.from_numpy(values.astype(np.float32))

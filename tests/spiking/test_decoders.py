@@ -1,0 +1,86 @@
+"""Decoders against closed forms and against Norse's leaky integrators."""
+
+from __future__ import annotations
+
+import norse.torch as norse
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from strategies import normal
+
+from snn_gym.spiking.config import NetworkConfig
+from snn_gym.spiking.decoders import make_decoder
+from snn_gym.spiking.neuron_parameters import LastVoltageParameters
+
+
+def last_voltage(tau_mem_ms: float, tau_syn_ms: float, time_steps: int):  # type: ignore[no-untyped-def]
+    return make_decoder(
+        NetworkConfig(
+            time_steps=time_steps,
+            decoder="last_voltage",
+            decoder_parameters=LastVoltageParameters(tau_mem_ms, tau_syn_ms),
+        )
+    )
+
+
+def random_spikes(seed: int, *shape: int) -> torch.Tensor:
+    return (normal(seed, *shape) > 0).float()
+
+
+def test_mean_rate_is_the_mean_and_has_no_state() -> None:
+    decoder = make_decoder(NetworkConfig(time_steps=4))
+    spikes = torch.tensor([1.0, 0.0, 1.0, 1.0]).reshape(4, 1, 1)
+    output, state = decoder(spikes, None)
+    assert output.item() == 0.75
+    assert state.shape == (0, 1, 1)
+
+
+def test_a_constant_input_charges_the_leaky_integrator_by_its_closed_form() -> None:
+    # v_T = 1 - (1 - dt / tau)^T for a spike in every time step
+    for tau_ms, time_steps in ((2.0, 16), (5.0, 3), (1.0, 7)):
+        output, _ = last_voltage(tau_ms, 0.0, time_steps)(torch.ones(time_steps, 1, 1), None)
+        assert output.item() == pytest.approx(1.0 - (1.0 - 1.0 / tau_ms) ** time_steps, abs=1e-6)
+
+
+def test_one_spike_decays_by_its_closed_form() -> None:
+    # v_T = (dt / tau) (1 - dt / tau)^(T - 1 - t) for one spike at t
+    for t in range(5):
+        spikes = torch.zeros(5, 1, 1)
+        spikes[t] = 1.0
+        output, _ = last_voltage(4.0, 0.0, 5)(spikes, None)
+        assert output.item() == pytest.approx(0.25 * 0.75 ** (4 - t), abs=1e-7)
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    st.floats(1.0, 20.0), st.floats(1.0, 20.0), st.booleans(), st.integers(1, 20),
+    st.integers(0, 2**31),
+)  # fmt: skip
+def test_equals_norses_integrator_driven_by_the_same_spikes(
+    tau_mem_ms: float, tau_syn_ms: float, current_based: bool, time_steps: int, seed: int
+) -> None:
+    decoder = last_voltage(tau_mem_ms, tau_syn_ms if current_based else 0.0, time_steps)
+    spikes = random_spikes(seed, time_steps, 3, 4)
+    start = normal(seed, decoder.state_variables, 3, 4)
+    output, final = decoder(spikes, start)
+    mem, syn = torch.tensor(1000.0 / tau_mem_ms), torch.tensor(1000.0 / tau_syn_ms)
+    if current_based:
+        cell = norse.LICell(norse.LIParameters(tau_syn_inv=syn, tau_mem_inv=mem), dt=0.001)
+        state = norse.LIState(v=start[0], i=start[1])
+    else:
+        cell = norse.LIBoxCell(norse.LIBoxParameters(tau_mem_inv=mem), dt=0.001)
+        state = norse.LIBoxState(v=start[0])
+    for t in range(time_steps):
+        v, state = cell(spikes[t], state)
+    torch.testing.assert_close(output, v, rtol=1e-4, atol=1e-5)
+    for ours, theirs in zip(final, state, strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-5)
+
+
+def test_commutes_with_a_linear_head() -> None:
+    decoder = last_voltage(3.0, 2.0, 6)
+    spikes, weight = random_spikes(0, 6, 5, 7), normal(1, 2, 7)
+    before, _ = decoder(spikes @ weight.T, None)
+    after, _ = decoder(spikes, None)
+    torch.testing.assert_close(before, after @ weight.T, rtol=1e-5, atol=1e-5)

@@ -1,0 +1,87 @@
+"""The initialisation: its closed forms, and that every layer fires at the start."""
+
+from __future__ import annotations
+
+import gymnasium as gym
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from strategies import network_configs
+
+from snn_gym.spiking.config import NetworkConfig
+from snn_gym.spiking.initialisation import mean_square_rate, rheobase
+from snn_gym.spiking.network import SpikingNetwork
+from snn_gym.spiking.neuron_parameters import IAFParameters, LIFBoxParameters
+from snn_gym.spiking.neurons import make_neuron
+
+
+def box(tau_mem_ms: float, v_leak: float = 0.0, v_threshold: float = 1.0):  # type: ignore[no-untyped-def]
+    parameters = LIFBoxParameters(tau_mem_ms=tau_mem_ms, v_leak=v_leak, v_threshold=v_threshold)
+    return make_neuron(NetworkConfig(neuron_parameters=parameters))
+
+
+def test_rheobase_in_closed_form() -> None:
+    # LIFBox from rest: v_T = (1 - (1 - dt/tau)^T) I, so I = threshold / (1 - (1 - dt/tau)^T)
+    for tau_ms, time_steps in ((2.0, 8), (5.0, 4), (20.0, 16)):
+        expected = 1.5 / (1.0 - (1.0 - 1.0 / tau_ms) ** time_steps)
+        assert rheobase(box(tau_ms, v_threshold=1.5), time_steps) == pytest.approx(expected)
+    # The input adds to the resting potential
+    assert rheobase(box(2.0, v_leak=0.25), 8) == pytest.approx(0.75 / (1.0 - 0.5**8))
+    integrator = make_neuron(
+        NetworkConfig(neuron="iaf", neuron_parameters=IAFParameters(v_threshold=2.0))
+    )
+    assert rheobase(integrator, 16) == pytest.approx(2.0 / 16)
+
+
+def test_mean_square_rate_of_a_memoryless_neuron_by_hand() -> None:
+    # tau = dt: the neuron fires in every step or never, so the mean squared rate is the share of
+    # currents above the threshold: I = N(0, 1) + U(0, 2) exceeds 1 half of the time.
+    assert mean_square_rate(box(1.0), 8) == pytest.approx(0.5, abs=0.01)
+
+
+@pytest.mark.parametrize("neuron", ["lif_box", "lif", "iaf"])
+@pytest.mark.parametrize("encoder", ["constant", "rate", "latency", "population"])
+@pytest.mark.parametrize(
+    "env_id", ["CartPole-v1", "Acrobot-v1", "MountainCar-v0", "MountainCarContinuous-v0",
+               "Pendulum-v1"]
+)  # fmt: skip
+def test_every_layer_fires_on_raw_observations(neuron: str, encoder: str, env_id: str) -> None:
+    env = gym.make(env_id)
+    env.action_space.seed(0)
+    observations = [env.reset(seed=0)[0]]
+    for _ in range(100):
+        observation, _, terminated, truncated, _ = env.step(env.action_space.sample())
+        observations.append(env.reset()[0] if terminated or truncated else observation)
+    batch = torch.from_numpy(np.stack(observations)).float()
+    for hidden_sizes, time_steps in (((64, 64), 8), ((32, 32, 32), 4), ((128,), 16)):
+        torch.manual_seed(0)
+        config = NetworkConfig(
+            hidden_sizes=hidden_sizes, time_steps=time_steps, neuron=neuron, encoder=encoder
+        )
+        for layer in SpikingNetwork(config, batch.shape[1]).record(batch).layers[-len(hidden_sizes):]:
+            rates = layer.spikes.mean(0)
+            assert 0.02 < rates.mean().item() < 0.6
+            assert float((layer.spikes.sum((0, 1)) == 0).float().mean()) < 0.75  # silent neurons
+
+
+@pytest.mark.parametrize("env_id", ["snn/CartPole-v1", "snn/Acrobot-v1", "snn/Pendulum-v1"])
+@pytest.mark.parametrize("encoder", ["population", "rate", "latency"])
+def test_every_layer_fires_on_spike_trains(env_id: str, encoder: str) -> None:
+    import snn_gym  # noqa: F401  registers the ids
+
+    env = gym.make(env_id, encoder=encoder)
+    batch = torch.from_numpy(np.stack([env.reset(seed=k)[0] for k in range(30)])).float()
+    torch.manual_seed(0)
+    network = SpikingNetwork(NetworkConfig(), batch.shape[2], spike_steps=batch.shape[1])
+    for layer in network.record(batch).layers[1:]:
+        assert 0.02 < layer.spikes.mean().item() < 0.6
+
+
+@settings(max_examples=40, deadline=None)
+@given(network_configs(hidden_sizes=(48, 48)))
+def test_every_layer_fires_under_any_parameters(config: NetworkConfig) -> None:
+    torch.manual_seed(0)
+    recording = SpikingNetwork(config, 5).record(torch.randn(64, 5))
+    for layer in recording.layers:
+        assert float(layer.spikes.sum()) > 0

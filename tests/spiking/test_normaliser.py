@@ -1,0 +1,67 @@
+"""The observation normaliser: exact statistics, applied only when a rollout starts."""
+
+from __future__ import annotations
+
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from strategies import normal
+
+from snn_gym.spiking.normaliser import ObservationNormaliser
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.integers(1, 6), st.lists(st.integers(1, 20), min_size=1, max_size=6), st.integers(0, 99))
+def test_statistics_are_those_of_all_accumulated_data(
+    size: int, batches: list[int], seed: int
+) -> None:
+    normaliser = ObservationNormaliser(size)
+    data = normal(seed, sum(batches), size, scale=3.0, shift=10.0)
+    with normaliser.accumulating():
+        for batch in data.split(batches):
+            assert torch.equal(normaliser(batch), batch.clamp(-5.0, 5.0))
+    normaliser.updates_started()
+    normaliser.rollout_started()
+    if len(data) > 1:
+        torch.testing.assert_close(normaliser.mean, data.mean(0), rtol=1e-5, atol=1e-5)
+        torch.testing.assert_close(normaliser.std, data.std(0, correction=0), rtol=1e-4, atol=1e-4)
+
+
+def test_standardises_and_clips_by_hand() -> None:
+    normaliser = ObservationNormaliser(1, clip=2.0)
+    with normaliser.accumulating():
+        normaliser(torch.tensor([[1.0], [3.0]]))  # mean 2, standard deviation 1
+    normaliser.updates_started()
+    normaliser.rollout_started()
+    assert normaliser(torch.tensor([[2.0], [3.5], [9.0], [-9.0]])).flatten().tolist() == [
+        0.0, 1.5, 2.0, -2.0,
+    ]  # fmt: skip
+
+
+def test_nothing_changes_without_accumulation_updates_and_a_new_rollout() -> None:
+    normaliser = ObservationNormaliser(2)
+    data = normal(0, 50, 2, scale=4.0)
+    normaliser(data)
+    assert normaliser.count.item() == 0  # acting does not accumulate
+    with normaliser.accumulating():
+        normaliser(data)
+    normaliser.rollout_started()  # no updates since: still the same rollout
+    assert torch.equal(normaliser.std, torch.ones(2))
+    normaliser.updates_started()
+    assert torch.equal(normaliser.std, torch.ones(2))  # the updates see the rollout's normaliser
+    normaliser.rollout_started()
+    assert not torch.equal(normaliser.std, torch.ones(2))
+    applied = normaliser.std.clone()
+    with normaliser.accumulating():
+        normaliser(10 * data)
+    normaliser.rollout_started()
+    assert torch.equal(normaliser.std, applied)
+
+
+def test_a_value_that_never_varies_is_centred_not_blown_up() -> None:
+    normaliser = ObservationNormaliser(1)
+    with normaliser.accumulating():
+        normaliser(torch.full((10, 1), 7.0))
+    normaliser.updates_started()
+    normaliser.rollout_started()
+    assert normaliser(torch.tensor([[7.5]])).item() == 0.5
