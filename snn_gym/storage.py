@@ -75,12 +75,6 @@ class StorageError(ValueError):
     """
 
     def __init__(self, reason: Reason, message: str) -> None:
-        """Keep the reason beside the message.
-
-        Args:
-            reason: Stable short name of the cause.
-            message: One line: what came, what was expected, the fix.
-        """
         super().__init__(message)
         self.reason: Reason = reason
 
@@ -178,23 +172,26 @@ def read_regular_file(
     descriptor = _open_without_following(path, dir_fd)
     try:
         status = os.fstat(descriptor)
-        _check_status(path.name, status)
+        _check_status(path.name, status, max_bytes)
         data = bytearray()
-        # One byte more than allowed shows a file that is too large, or that has grown since.
+        # One byte more than allowed shows a file that has grown since.
         while chunk := os.read(descriptor, min(_CHUNK_BYTES, max_bytes + 1 - len(data))):
             data += chunk
     finally:
         os.close(descriptor)
-    if len(data) > max_bytes:
-        raise StorageError(
-            "file-too-large",
-            f"{path.name} has {max(status.st_size, len(data))} bytes; at most {max_bytes} are "
-            "accepted; leave out what acting does not need",
-        )
+    _check_size(path.name, len(data), max_bytes)
     return bytes(data)
 
 
-def _check_status(name: str, status: os.stat_result) -> None:
+def _check_size(name: str, size: int, max_bytes: int) -> None:
+    if size > max_bytes:
+        raise StorageError(
+            "file-too-large",
+            f"{name} has {size} bytes; expected at most {max_bytes}; leave out what is not needed",
+        )
+
+
+def _check_status(name: str, status: os.stat_result, max_bytes: int) -> None:
     if not stat.S_ISREG(status.st_mode):
         kinds = {stat.S_IFDIR: "a folder", stat.S_IFIFO: "a pipe", stat.S_IFSOCK: "a socket"}
         kind = kinds.get(stat.S_IFMT(status.st_mode), "a device")
@@ -208,6 +205,7 @@ def _check_status(name: str, status: os.stat_result) -> None:
             f"{name} is one of {status.st_nlink} hard links to the same file; expected a file "
             "of its own; copy it",
         )
+    _check_size(name, status.st_size, max_bytes)
 
 
 def _open_without_following(path: Path, dir_fd: int | None) -> int:

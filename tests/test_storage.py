@@ -149,9 +149,18 @@ def test_the_size_cap_is_exact(tmp_path: Path) -> None:
     path = tmp_path / "f"
     path.write_bytes(b"x" * 100)
     assert len(storage.read_regular_file(path, max_bytes=100)) == 100
-    with pytest.raises(StorageError, match="100 bytes; at most 99") as caught:
+    with pytest.raises(StorageError, match="100 bytes; expected at most 99") as caught:
         storage.read_regular_file(path, max_bytes=99)
     assert caught.value.reason == "file-too-large"
+
+
+def test_a_relative_path_starts_from_the_open_folder(tmp_path: Path) -> None:
+    (tmp_path / "f").write_bytes(b"here")
+    descriptor = os.open(tmp_path, os.O_RDONLY)
+    try:
+        assert storage.read_regular_file("f", max_bytes=10, dir_fd=descriptor) == b"here"
+    finally:
+        os.close(descriptor)
 
 
 def _entry(dtype: str, shape: list[int], end: int) -> dict[str, object]:

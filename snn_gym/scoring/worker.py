@@ -96,7 +96,10 @@ def apply_limits(limits: Limits) -> None:
     ):
         _, hard = resource.getrlimit(what)
         limit = value if hard == resource.RLIM_INFINITY else min(value, hard)
-        resource.setrlimit(what, (limit, limit))
+        # At a soft limit on processor time the kernel sends SIGXCPU, which says what happened; at
+        # the hard one a second later it kills.
+        grace = 1 if what == resource.RLIMIT_CPU and limit != hard else 0
+        resource.setrlimit(what, (limit, limit + grace))
 
 
 def rerun(request: Request, weights: bytes) -> Rerun:

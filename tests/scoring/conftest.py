@@ -13,18 +13,21 @@ from snn_gym.scoring.manifest import MANIFEST_NAME, WEIGHTS_NAME
 from snn_gym.zoo import make_agent, save_agent
 from tests.scoring.helpers import SETTINGS, Template
 
-REFUSED: Counter[str] = Counter()
-"""Hostile submissions refused as they should be, by kind."""
-
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Print how many hostile submissions were refused, by kind."""
-    if not REFUSED:
-        return
-    terminalreporter.section("hostile submissions refused by the check meant for them")
-    for kind, count in sorted(REFUSED.items()):
-        terminalreporter.write_line(f"{count:5d}  {kind}")
-    terminalreporter.write_line(f"{sum(REFUSED.values()):5d}  in all")
+    # The tests' own properties, because those reach this process also from pytest-xdist's workers.
+    refused = Counter(
+        value
+        for report in terminalreporter.stats.get("passed", [])
+        for name, value in report.user_properties
+        if name == "hostile"
+    )
+    if refused:
+        terminalreporter.section("hostile submissions refused by the check meant for them")
+        for kind, count in sorted(refused.items()):
+            terminalreporter.write_line(f"{count:5d}  {kind}")
+        terminalreporter.write_line(f"{refused.total():5d}  in all")
 
 
 @pytest.fixture(scope="session")

@@ -15,12 +15,12 @@ from snn_gym.scoring import SubmissionError, verification, verify
 from snn_gym.scoring.rerun import VerificationSettings
 from snn_gym.scoring.results import list_rows
 from snn_gym.scoring.worker import Request, Rerun, rerun
-from tests.scoring.conftest import REFUSED
 from tests.scoring.helpers import SETTINGS, Template, fingerprint
+from tests.scoring.hostile_folders import folder_cases
 from tests.scoring.hostile_manifests import Case, manifest_cases
 from tests.scoring.hostile_weights import MARKER_VARIABLE, TENSORS, Payload, weights_cases
 
-CASES = manifest_cases() + weights_cases()
+CASES = [*manifest_cases(), *weights_cases(), *folder_cases()]
 
 
 @pytest.fixture(scope="module")
@@ -50,7 +50,7 @@ def _in_process(request: Request, weights: bytes, settings: VerificationSettings
     return rerun(request, weights)
 
 
-def _refuse(folder: Path, leaderboard: Path, kind: str, code: str, marker: Path) -> None:
+def _refuse(folder: Path, leaderboard: Path, code: str, marker: Path) -> None:
     before = fingerprint(leaderboard)
     with pytest.raises(SubmissionError) as caught:
         verify(folder, leaderboard, SETTINGS)
@@ -59,7 +59,6 @@ def _refuse(folder: Path, leaderboard: Path, kind: str, code: str, marker: Path)
     assert len(str(caught.value)) < 1000
     assert fingerprint(leaderboard) == before
     assert not marker.exists()
-    REFUSED[kind] += 1
 
 
 @pytest.mark.parametrize("case", CASES, ids=str)
@@ -70,10 +69,12 @@ def test_hostile_submission_is_refused_by_its_check(
     marker: Path,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
+    record_property: Callable[[str, object], None],
 ) -> None:
     case.write(template, tmp_path / "submission")
     monkeypatch.setattr(verification, "rerun_in_worker", _must_not_start)
-    _refuse(tmp_path / "submission", leaderboard, case.kind, case.code, marker)
+    _refuse(tmp_path / "submission", leaderboard, case.code, marker)
+    record_property("hostile", case.kind)
 
 
 def _claim(returns: list[float]) -> dict[str, Any]:
@@ -102,6 +103,7 @@ def test_claimed_score_must_be_that_of_the_re_run(
     marker: Path,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
+    record_property: Callable[[str, object], None],
 ) -> None:
     # Other weights than the row's, honest but for the claim.
     other = template.with_tensors(
@@ -111,7 +113,8 @@ def test_claimed_score_must_be_that_of_the_re_run(
     other.with_manifest(seed=1, score=claim).write(tmp_path / "submission")
     if name != "all at the maximum":  # that one by the real worker, the others without its start
         monkeypatch.setattr(verification, "rerun_in_worker", _in_process)
-    _refuse(tmp_path / "submission", leaderboard, "claimed score", "score-mismatch", marker)
+    _refuse(tmp_path / "submission", leaderboard, "score-mismatch", marker)
+    record_property("hostile", "claimed score")
 
 
 def _true_returns(template: Template) -> list[float]:

@@ -1,0 +1,188 @@
+"""Rows and the table made of them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from snn_gym.content import checkout_root
+from snn_gym.scoring import SubmissionError, render_table, table_rows, write_table
+from snn_gym.scoring.manifest import Scores, dump_json
+from snn_gym.scoring.results import Row, hash_tensors, list_rows, row_path, write_row
+from snn_gym.scoring.statistics import interquartile_mean
+from snn_gym.storage import StorageError
+
+
+def make_row(agent: str = "ppo-lif", seed: int = 0, **changes: Any) -> Row:
+    """Make a row with plausible numbers; its hash follows from agent, environment and seed."""
+    environment = changes.get("environment", "CartPole-v1")
+    returns = changes.pop("returns", (400.0 + seed, 500.0))
+    spiking = agent in ("ppo-lif", "dqsn")
+    values: dict[str, Any] = {
+        "format": 1,
+        "agent": agent,
+        "environment": environment,
+        "environment_version": 1,
+        "seed": seed,
+        "steps": 100_000,
+        "budget_class": "gradient",
+        "score": Scores(
+            iqm=interquartile_mean(returns), mean=float(np.mean(returns)), returns=returns
+        ),
+        "lengths": tuple(1 for _ in returns),
+        "spikes_per_decision": {"hidden_1": 10.0, "hidden_2": 5.0 + seed} if spiking else {},
+        "synops_per_decision": {"hidden_1": 640.0, "hidden_2": 10.0} if spiking else {},
+        "macs_per_decision": {"dense_1": 256.0},
+        "parameters": 4610,
+        "evaluator_version": 1,
+        "weights_sha256": "0" * 64,
+        "content_sha256": hash_tensors({f"{agent} {environment}": torch.tensor(seed)}),
+        "packages": {"torch": "2.13.0"},
+        "created": "2026-01-01T00:00:00Z",
+        "verified": "2026-01-02T00:00:00Z",
+    }
+    return Row(**{**values, **changes})
+
+
+def fill(board: Path, *rows: Row) -> Path:
+    """Write rows to a leaderboard."""
+    for row in rows:
+        write_row(board, row, b"weights")
+    return board
+
+
+def test_a_row_round_trips_exactly(tmp_path: Path) -> None:
+    row = make_row(returns=(0.1 + 0.2, 1e-300, -1 / 3), environment="snn/CartPole-v1")
+    path = write_row(tmp_path, row, b"weights")
+    assert path == tmp_path / "results" / "ppo-lif" / "snn__CartPole-v1" / "0.json"
+    assert path.with_suffix(".safetensors").read_bytes() == b"weights"
+    assert list_rows(tmp_path) == (row,)
+
+
+def test_no_row_replaces_another(tmp_path: Path) -> None:
+    fill(tmp_path, make_row())
+    with pytest.raises(SubmissionError, match="exists already"):
+        write_row(tmp_path, make_row(steps=5), b"other")
+    same = make_row().content_sha256
+    with pytest.raises(SubmissionError, match="same weights"):
+        write_row(tmp_path, make_row(seed=9, content_sha256=same), b"other")
+    assert list_rows(tmp_path) == (make_row(),)
+
+
+@pytest.mark.parametrize(
+    ("text", "match"),
+    [
+        ("{}", "Field required"),
+        ("not JSON", "not plain JSON"),
+        (dump_json(make_row(seed=3)), "its own place|own place"),
+        (dump_json(make_row()).replace('"steps"', '"stepz"'), "unknown|required"),
+    ],
+)
+def test_a_damaged_row_is_named(text: str, match: str, tmp_path: Path) -> None:
+    path = row_path(tmp_path, "ppo-lif", "CartPole-v1", 0)
+    path.parent.mkdir(parents=True)
+    path.write_text(text)
+    with pytest.raises(ValueError, match=match) as caught:
+        table_rows(tmp_path)
+    assert "results/ppo-lif/CartPole-v1/0.json" in str(caught.value)
+
+
+def test_a_row_may_not_be_a_link(tmp_path: Path) -> None:
+    fill(tmp_path / "board", make_row())
+    path = row_path(tmp_path / "board", "ppo-lif", "CartPole-v1", 0)
+    path.rename(tmp_path / "elsewhere.json")
+    path.symlink_to(tmp_path / "elsewhere.json")
+    with pytest.raises(StorageError, match="link"):
+        list_rows(tmp_path / "board")
+
+
+def test_the_table_by_hand(tmp_path: Path) -> None:
+    board = fill(
+        tmp_path,
+        make_row("ppo-mlp", seed=0, returns=(500.0, 500.0)),
+        make_row("ppo-lif", seed=1, returns=(4.0, 8.0), steps=100_096),
+        make_row("ppo-lif", seed=0, returns=(0.0, 6.0)),
+        make_row("dqsn", seed=2),
+        make_row("ppo-lif", seed=0, environment="snn/CartPole-v1"),
+        make_row("ppo-lif", seed=0, environment="Acrobot-v1", returns=(-80.0, -90.0)),
+    )
+    rows = table_rows(board)
+    assert [(row.environment, row.agent) for row in rows] == [
+        ("Acrobot-v1", "ppo-lif"),
+        ("CartPole-v1", "dqsn"),
+        ("CartPole-v1", "ppo-lif"),
+        ("CartPole-v1", "ppo-mlp"),
+        ("snn/CartPole-v1", "ppo-lif"),
+    ]
+    lif = rows[2]
+    assert lif.seeds == (0, 1)
+    assert lif.iqm == 5.0  # of 0, 4, 6, 8 the middle two
+    assert lif.seed_means == (3.0, 6.0)
+    # Both draws of run 0 or run 1 alone are a quarter each, so the interval spans their means.
+    assert lif.interval == (3.0, 6.0)
+    assert (lif.spikes_per_decision, lif.synops_per_decision) == (15.5, 650.0)
+    assert lif.cells() == (
+        *("ppo-lif", "ppo-mlp", "2", "5.0", "3.0 to 6.0", "3.0, 6.0"),
+        *("15.5", "650.0", "256.0", "4,610", "100,000 to 100,096"),
+    )
+    assert rows[3].cells()[4:9] == ("–", "500.0", "–", "–", "256.0")
+    text = render_table(board)
+    assert text.index("## Acrobot-v1") < text.index("## CartPole-v1") < text.index("## snn/")
+    assert "| ppo-lif | ppo-mlp | 2 | 5.0 | 3.0 to 6.0 |" in text
+
+
+def test_versions_of_an_environment_stay_apart(tmp_path: Path) -> None:
+    board = fill(tmp_path, make_row(seed=0), make_row(seed=1, environment_version=2))
+    assert [row.environment_version for row in table_rows(board)] == [1, 2]
+    assert "## CartPole-v1, version 2, budget class gradient" in render_table(board)
+
+
+def test_rows_of_different_evaluations_are_not_pooled(tmp_path: Path) -> None:
+    board = fill(tmp_path, make_row(seed=0), make_row(seed=1, returns=(1.0, 2.0, 3.0)))
+    with pytest.raises(ValueError, match="different numbers of episodes"):
+        table_rows(board)
+
+
+def test_the_written_table_depends_on_the_rows_only(tmp_path: Path) -> None:
+    rows = [make_row(seed=seed) for seed in range(5)] + [make_row("ppo-mlp", seed=7)]
+    first = write_table(fill(tmp_path / "a", *rows))
+    second = write_table(fill(tmp_path / "b", *reversed(rows)))
+    assert first.name == "README.md"
+    assert first.read_bytes() == second.read_bytes()
+    assert write_table(tmp_path / "a").read_bytes() == second.read_bytes()
+
+
+def test_an_absent_leaderboard_has_no_rows_and_no_table(tmp_path: Path) -> None:
+    assert table_rows(tmp_path / "none") == ()
+    with pytest.raises(ValueError, match="expected a leaderboard"):
+        write_table(tmp_path / "none")
+
+
+def test_the_committed_table_is_up_to_date() -> None:
+    root = checkout_root()
+    assert root is not None
+    board = root / "leaderboard"
+    assert (board / "README.md").read_text(encoding="utf-8") == render_table(board)
+
+
+@given(
+    values=st.lists(st.floats(-10, 10, width=32), min_size=1, max_size=6),
+    dtype=st.sampled_from([torch.float32, torch.float64, torch.bfloat16]),
+)
+def test_the_hash_sees_values_names_shapes_and_types(
+    values: list[float], dtype: torch.dtype
+) -> None:
+    tensor = torch.tensor(values, dtype=dtype)
+    plain = hash_tensors({"a": tensor, "b": tensor[:1]})
+    assert hash_tensors({"b": tensor[:1], "a": tensor.clone()}) == plain
+    assert hash_tensors({"a": torch.where(tensor == 0, -tensor, tensor), "b": tensor[:1]}) == plain
+    assert hash_tensors({"a": tensor + 1, "b": tensor[:1]}) != plain
+    assert hash_tensors({"a": tensor[None], "b": tensor[:1]}) != plain
+    assert hash_tensors({"c": tensor, "b": tensor[:1]}) != plain
+    assert hash_tensors({"a": tensor.to(torch.float16), "b": tensor[:1]}) != plain

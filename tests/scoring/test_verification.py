@@ -1,0 +1,195 @@
+"""Verification: the re-run's limits, and a leaderboard that is never half-written."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+
+from snn_gym.scoring import SubmissionError, verification, verify
+from snn_gym.scoring.rerun import VerificationSettings, rerun_in_worker
+from snn_gym.scoring.results import list_rows
+from snn_gym.scoring.worker import Limits, Request, Rerun, rerun
+from snn_gym.storage import load_tensors
+from tests.scoring.helpers import SETTINGS, Template, fingerprint
+
+REQUEST = Request(agent="ppo-lif", environment="CartPole-v1", seeds=SETTINGS.seeds)
+
+
+def _in_process(request: Request, weights: bytes, settings: VerificationSettings) -> Rerun:
+    return rerun(request, weights)
+
+
+def test_the_row_says_what_the_re_run_gave(
+    template: Template, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(verification, "rerun_in_worker", _in_process)
+    path = verify(template.write(tmp_path / "s"), tmp_path / "board", SETTINGS)
+    (row,) = list_rows(tmp_path / "board")
+    assert json.loads(path.read_text())["agent"] == "ppo-lif"
+    assert list(row.score.returns) == template.manifest["score"]["returns"]
+    assert row.lengths == tuple(int(value) for value in row.score.returns)  # CartPole pays 1 a step
+    # Weights and biases of 4-64-64-2; the critic does not act.
+    assert row.parameters == (4 * 64 + 64) + (64 * 64 + 64) + (64 * 2 + 2)
+    assert row.spikes_per_decision.keys() == {"hidden_1", "hidden_2"}
+    assert row.synops_per_decision["hidden_1"] == pytest.approx(
+        64 * row.spikes_per_decision["hidden_1"]
+    )
+    stored, metadata = load_tensors(path.with_suffix(".safetensors"), max_bytes=1 << 20)
+    assert metadata == {}
+    assert stored.keys() == template.tensors().keys()
+
+
+@pytest.mark.parametrize(
+    ("limits", "code"),
+    [
+        ({"wall_seconds": 0.2}, "time-limit"),
+        ({"cpu_seconds": 1}, "time-limit"),
+        ({"memory_bytes": 100 << 20}, "rerun-failed"),
+    ],
+)
+def test_a_re_run_beyond_its_limits_adds_nothing(
+    limits: dict[str, float], code: str, template: Template, tmp_path: Path
+) -> None:
+    board = tmp_path / "board"
+    board.mkdir()
+    before = fingerprint(board)
+    settings = dataclasses.replace(SETTINGS, **limits)
+    with pytest.raises(SubmissionError) as caught:
+        verify(template.write(tmp_path / "s"), board, settings)
+    assert caught.value.code == code, str(caught.value)
+    assert fingerprint(board) == before
+
+
+def test_the_worker_keeps_its_limits_and_sees_a_clean_environment(tmp_path: Path) -> None:
+    program = (
+        "import resource, json, os, sys\n"
+        "from snn_gym.scoring.worker import Limits, apply_limits\n"
+        "apply_limits(Limits.model_validate_json(sys.argv[1]))\n"
+        "kinds = (resource.RLIMIT_AS, resource.RLIMIT_CPU, resource.RLIMIT_FSIZE)\n"
+        "print(json.dumps([resource.getrlimit(kind) for kind in kinds]))\n"
+    )
+    limits = Limits(memory_bytes=2 << 30, cpu_seconds=77, file_bytes=4096)
+    done = subprocess.run(
+        [sys.executable, "-c", program, limits.model_dump_json()],
+        capture_output=True,
+        check=True,
+        text=True,
+        cwd=Path(__file__).parents[2],
+    )
+    assert json.loads(done.stdout) == [[2 << 30] * 2, [77, 78], [4096] * 2]
+
+
+def test_worker_and_this_process_agree_bit_for_bit(
+    template: Template, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Neither the caller's variables nor its folder reach the worker: this one would break it.
+    monkeypatch.setenv("PYTHONSTARTUP", "/nonexistent")
+    monkeypatch.setenv("PYTHONHOME", "/nonexistent")
+    found = rerun_in_worker(REQUEST, template.weights, SETTINGS)
+    assert found == rerun(REQUEST, template.weights)
+
+
+def test_a_failed_re_run_says_why(template: Template) -> None:
+    with pytest.raises(SubmissionError, match="acting tensors do not match") as caught:
+        rerun_in_worker(
+            Request(agent="dqn-mlp", environment="CartPole-v1", seeds=(1,)),
+            template.weights,
+            SETTINGS,
+        )
+    assert caught.value.code == "rerun-failed"
+
+
+def test_a_file_changed_after_the_checks_is_not_read_again(
+    template: Template, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = template.write(tmp_path / "s")
+
+    def swap(request: Request, weights: bytes, settings: VerificationSettings) -> Rerun:
+        for path in folder.iterdir():
+            path.write_bytes(b"swapped")
+        return rerun(request, weights)
+
+    monkeypatch.setattr(verification, "rerun_in_worker", swap)
+    path = verify(folder, tmp_path / "board", SETTINGS)
+    stored, _ = load_tensors(path.with_suffix(".safetensors"), max_bytes=1 << 20)
+    assert stored.keys() == template.tensors().keys()
+
+
+def test_of_two_at_once_one_gets_the_row(
+    template: Template, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Both pass the first look at the leaderboard; the look under the lock decides."""
+    barrier = threading.Barrier(2)
+
+    def meet(request: Request, weights: bytes, settings: VerificationSettings) -> Rerun:
+        result = rerun(request, weights)
+        barrier.wait(timeout=60)
+        return result
+
+    monkeypatch.setattr(verification, "rerun_in_worker", meet)
+    outcomes: list[str] = []
+
+    def attempt(seed: int) -> None:
+        folder = template.with_manifest(seed=seed).write(tmp_path / f"s{seed}")
+        try:
+            verify(folder, tmp_path / "board", SETTINGS)
+            outcomes.append("row")
+        except SubmissionError as error:
+            outcomes.append(error.code)
+
+    threads = [threading.Thread(target=attempt, args=(seed,)) for seed in (0, 1)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(outcomes) == ["duplicate-weights", "row"]
+    assert len(list_rows(tmp_path / "board")) == 1
+
+
+def test_a_crash_between_weights_and_row_leaves_no_row(
+    template: Template, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(verification, "rerun_in_worker", _in_process)
+    board, folder = tmp_path / "board", template.write(tmp_path / "s")
+    replace = os.replace
+
+    def crash(source: str, target: Path) -> None:
+        if Path(target).suffix == ".json":
+            raise KeyboardInterrupt
+        replace(source, target)
+
+    monkeypatch.setattr(os, "replace", crash)
+    with pytest.raises(KeyboardInterrupt):
+        verify(folder, board, SETTINGS)
+    assert list_rows(board) == ()
+    monkeypatch.setattr(os, "replace", replace)
+    assert verify(folder, board, SETTINGS).is_file()
+    assert len(list_rows(board)) == 1
+
+
+def test_a_refused_load_does_not_spoil_the_next_submission(
+    template: Template, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(verification, "rerun_in_worker", _in_process)
+    dynamics = next(name for name in template.tensors() if name.endswith("dynamics"))
+    hostile = template.with_tensors(lambda t: t[dynamics].add_(1.0))
+    with pytest.raises(SubmissionError, match="weights-dynamics"):
+        verify(hostile.write(tmp_path / "hostile"), tmp_path / "board", SETTINGS)
+    assert verify(template.write(tmp_path / "s"), tmp_path / "board", SETTINGS).is_file()
+
+
+def test_the_official_settings_are_a_hundred_public_episodes(
+    template: Template, tmp_path: Path
+) -> None:
+    assert len(VerificationSettings().seeds) == 100
+    with pytest.raises(SubmissionError, match="expected 100") as caught:
+        verify(template.write(tmp_path / "s"), tmp_path / "board")
+    assert caught.value.code == "score-episodes"
+    assert not (tmp_path / "board").exists()
