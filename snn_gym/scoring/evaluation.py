@@ -32,6 +32,7 @@ OFFICIAL_EPISODES = 100
 
 MAX_KEPT_OBSERVATIONS = 20_000
 _OBSERVATIONS_PER_RECORD = 512
+_EPISODES_TOGETHER = 100
 
 
 @runtime_checkable
@@ -94,15 +95,17 @@ def evaluate(
 ) -> Evaluation:
     """Evaluate a final policy, deterministically, on episodes with public seeds.
 
-    Rewards are summed here in float64, apart from any wrapper. The policy's normaliser is used
-    as it is and not changed. PyTorch runs on one thread meanwhile, so that the sums in matrix
-    products do not depend on the number of cores. Costs are averaged over the observations
-    visited; of more than 20,000, every second (fourth, …) one is used.
+    Each episode has an environment of its own, reset once with its seed. Up to 100 episodes are
+    played side by side, so that one call of the policy decides for all. Rewards are summed here
+    in float64, apart from any wrapper. The policy's normaliser is used as it is and not changed;
+    a noisy encoder's noise restarts with the first seed. PyTorch runs on one thread meanwhile, so
+    that the sums in matrix products do not depend on the number of cores. Costs are averaged over
+    the observations visited; of more than 20,000, every second (fourth, …) one is used.
 
     Args:
         model_or_policy: Stable-Baselines3 model or policy. A policy without `record` is scored
             too, with empty costs.
-        env_id: Gymnasium id.
+        env_id: Gymnasium id; observations are arrays or numbers, not dictionaries.
         episodes: Number of episodes, unless `seeds` is given.
         seeds: Seed of each episode, each in [0, 2**32).
 
@@ -117,13 +120,10 @@ def evaluate(
     policy: Any = getattr(model_or_policy, "policy", None) or model_or_policy
     seeds = evaluation_seeds(episodes) if seeds is None else tuple(int(seed) for seed in seeds)
     visited = _Visited(MAX_KEPT_OBSERVATIONS)
-    env = gym.make(env_id)
-    try:
-        with _one_thread():
-            played = [_play(policy, env, seed, visited) for seed in seeds]
-            costs = _costs(policy, visited.observations, seeds)
-    finally:
-        env.close()
+    groups = [seeds[k : k + _EPISODES_TOGETHER] for k in range(0, len(seeds), _EPISODES_TOGETHER)]
+    with _one_thread():
+        played = [episode for group in groups for episode in _play(policy, env_id, group, visited)]
+        costs = _costs(policy, visited.observations, seeds)
     returns = tuple(episode_return for episode_return, _ in played)
     return Evaluation(
         env_id=env_id,
@@ -170,21 +170,32 @@ class _Visited:
 
 
 def _play(
-    policy: BasePolicy, env: gym.Env[Any, Any], seed: int, visited: _Visited
-) -> tuple[float, int]:
-    """Play one episode; return its undiscounted return and its length in environment steps."""
+    policy: BasePolicy, env_id: str, seeds: Sequence[int], visited: _Visited
+) -> list[tuple[float, int]]:
+    """Play episodes side by side; return the undiscounted return and the length of each."""
+    envs: list[gym.Env[Any, Any]] = [gym.make(env_id) for _ in seeds]
     if isinstance(policy, _Noisy):
-        policy.reseed_noise(seed)
-    observation, _ = env.reset(seed=seed)
-    episode_return, length, ended = np.float64(0.0), 0, False
-    while not ended:
-        visited.add(observation)
-        action, _ = policy.predict(observation, deterministic=True)
-        observation, reward, terminated, truncated, _ = env.step(action)
-        episode_return += np.float64(reward)
-        length += 1
-        ended = terminated or truncated
-    return float(episode_return), length
+        policy.reseed_noise(seeds[0])
+    returns = np.zeros(len(seeds), dtype=np.float64)
+    lengths = np.zeros(len(seeds), dtype=np.int64)
+    running = np.ones(len(seeds), dtype=np.bool_)
+    # shape: (episodes, *observation)
+    observations = np.stack(
+        [env.reset(seed=seed)[0] for env, seed in zip(envs, seeds, strict=True)]
+    )
+    while running.any():
+        # Episodes that have ended keep their place: matrix products round by the size of the
+        # batch, so that an episode would otherwise depend on when the others end.
+        actions, _ = policy.predict(observations, deterministic=True)
+        for k in np.flatnonzero(running):
+            visited.add(observations[k])
+            observations[k], reward, terminated, truncated, _ = envs[k].step(actions[k])
+            returns[k] += np.float64(reward)
+            lengths[k] += 1
+            running[k] = not (terminated or truncated)
+    for env in envs:
+        env.close()
+    return list(zip(returns.tolist(), lengths.tolist(), strict=True))
 
 
 def _costs(

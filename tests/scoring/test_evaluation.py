@@ -61,9 +61,9 @@ class _Policy:
     def __init__(self) -> None:
         self.calls: list[tuple[str, Any]] = []
 
-    def predict(self, observation: np.ndarray, deterministic: bool) -> tuple[int, None]:
-        self.calls.append(("predict", (float(observation[0]), deterministic)))
-        return int(observation[0]) % 2, None
+    def predict(self, observation: np.ndarray, deterministic: bool) -> tuple[np.ndarray, None]:
+        self.calls.append(("predict", (observation.shape, deterministic)))
+        return observation[:, 0].astype(int) % 2, None
 
     def reseed_noise(self, seed: int) -> None:
         self.calls.append(("reseed", seed))
@@ -85,8 +85,9 @@ def test_returns_lengths_and_costs_by_hand() -> None:
     assert result.spikes_per_decision == pytest.approx({"hidden_1": 9 / 5})
     assert result.synops_per_decision == pytest.approx({"hidden_1": 36 / 5})
     assert result.macs_per_decision == pytest.approx({"dense": 10.0})
-    assert [value for kind, value in policy.calls if kind == "reseed"] == [1, 2, 1]
-    assert all(value[1] for kind, value in policy.calls if kind == "predict")
+    assert [value for kind, value in policy.calls if kind == "reseed"] == [1, 1]
+    # Three steps of the longer episode; the shorter one keeps its place in the batch.
+    assert [value for kind, value in policy.calls if kind == "predict"] == [((2, 1), True)] * 3
 
 
 def test_default_seeds_are_public_and_apart_from_training() -> None:
@@ -108,6 +109,17 @@ def test_costs_weigh_chunks_by_their_size(monkeypatch: pytest.MonkeyPatch) -> No
     batches = [value for kind, value in policy.calls if kind == "record"]
     assert [len(batch) for batch in batches] == [2, 2, 1]
     assert result.spikes_per_decision == pytest.approx({"hidden_1": 9 / 5})
+
+
+def test_more_episodes_than_fit_side_by_side_are_played_in_groups(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    policy: Any = _Policy()
+    together = evaluate(policy, "Countdown-v0", seeds=(1, 2, 3, 4, 5))
+    monkeypatch.setattr(evaluation, "_EPISODES_TOGETHER", 2)
+    policy.calls.clear()
+    assert evaluate(policy, "Countdown-v0", seeds=(1, 2, 3, 4, 5)) == together
+    assert [value for kind, value in policy.calls if kind == "reseed"] == [1, 3, 5, 1]
 
 
 @given(count=st.integers(0, 500), limit=st.integers(2, 40))
@@ -162,6 +174,30 @@ def test_an_ann_has_no_spikes_and_hand_counted_macs() -> None:
 def test_spike_observations_are_evaluated_too() -> None:
     result = evaluate(build_policy("ppo-lif", "snn/CartPole-v1"), "snn/CartPole-v1", episodes=2)
     assert result.spikes_per_decision["input"] > 0.0
+
+
+def test_an_episode_is_that_of_the_environment_and_policy_alone() -> None:
+    """Played side by side, episodes end as if each were played on its own with `predict`."""
+    policy = build_policy("ppo-mlp", "CartPole-v1")
+    result = evaluate(policy, "CartPole-v1", episodes=5)
+    for seed, expected in zip(result.seeds, result.returns, strict=True):
+        env = gym.make("CartPole-v1")
+        observation, _ = env.reset(seed=seed)
+        total, ended = 0.0, False
+        while not ended:
+            action, _ = policy.predict(observation, deterministic=True)
+            observation, reward, terminated, truncated, _ = env.step(action)
+            total, ended = total + float(reward), terminated or truncated
+        assert total == expected
+
+
+def test_continuous_actions_are_evaluated_too() -> None:
+    from stable_baselines3 import PPO
+
+    model = PPO("MlpPolicy", "Pendulum-v1", n_steps=8, batch_size=8, seed=0)
+    result = evaluate(model, "Pendulum-v1", episodes=2)
+    assert result.lengths == (200, 200)
+    assert all(-200 * 16.3 < value < 0.0 for value in result.returns)
 
 
 def test_a_stock_policy_is_scored_without_costs(tmp_path: Path) -> None:
