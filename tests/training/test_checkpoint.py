@@ -1,0 +1,51 @@
+"""Checkpoints bring back everything."""
+
+import pytest
+from torch.testing import assert_close
+
+from snn_gym.training.checkpoint import restore_checkpoint, save_checkpoint
+from snn_gym.training.episodes import EpisodeLog
+from snn_gym.zoo import make_agent
+
+
+@pytest.mark.parametrize("agent", ["ppo-lif", "dqsn"])
+def test_a_checkpoint_brings_back_everything(agent, tmp_path):
+    overrides = {"learning_starts": 32, "gradient_steps": 4} if agent == "dqsn" else {}
+    model = make_agent(agent, "CartPole-v1", seed=1, **overrides).learn(600)
+    log = EpisodeLog()
+    log.add(5, 1.5, 3)
+    save_checkpoint(tmp_path / "c.safetensors", model, log)
+    fresh = make_agent(agent, "CartPole-v1", seed=2, **overrides)
+    restored = restore_checkpoint(tmp_path / "c.safetensors", fresh)
+    assert_close(fresh.policy.state_dict(), model.policy.state_dict(), rtol=0, atol=0)
+    old, new = model.policy.optimizer.state_dict(), fresh.policy.optimizer.state_dict()
+    assert len(old["state"]) > 0
+    assert_close(new["state"], old["state"], rtol=0, atol=0)
+    assert new["param_groups"] == old["param_groups"]
+    counters = ["num_timesteps", "_n_updates", "_episode_num", "_current_progress_remaining"]
+    if agent == "dqsn":
+        counters += ["_n_calls", "exploration_rate"]
+        assert fresh.replay_buffer.size() == model.replay_buffer.size() > 0
+        for name in ("observations", "next_observations", "actions", "rewards", "dones"):
+            assert_close(getattr(fresh.replay_buffer, name), getattr(model.replay_buffer, name))
+    for name in counters:
+        assert getattr(fresh, name) == getattr(model, name)
+    assert restored.to_arrays()["return"].tolist() == [1.5]
+
+
+def test_a_replay_buffer_that_has_wrapped_comes_back(tmp_path):
+    def make():
+        return make_agent("dqn-mlp", "CartPole-v1", buffer_size=100, learning_starts=500)
+
+    model, fresh = make().learn(256), make()
+    assert model.replay_buffer.full
+    save_checkpoint(tmp_path / "c.safetensors", model, EpisodeLog())
+    restore_checkpoint(tmp_path / "c.safetensors", fresh)
+    assert (fresh.replay_buffer.pos, fresh.replay_buffer.full) == (56, True)
+    assert_close(fresh.replay_buffer.rewards, model.replay_buffer.rewards)
+
+
+def test_a_checkpoint_of_another_agent_is_refused(tmp_path):
+    save_checkpoint(tmp_path / "c", make_agent("ppo-lif", "CartPole-v1"), EpisodeLog())
+    with pytest.raises(ValueError, match="tensors do not fit the network"):
+        restore_checkpoint(tmp_path / "c", make_agent("dqsn", "CartPole-v1"))

@@ -1,0 +1,137 @@
+"""A run that was killed and resumed ends as if it had not been."""
+
+import itertools
+import json
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+
+from snn_gym.storage import load_tensors
+from tests.training._runs import STEPS, Killed, kill_at, results, run
+
+
+@pytest.mark.parametrize(
+    ("agent", "env_id"),
+    [
+        ("ppo-lif", "CartPole-v1"),
+        ("dqsn", "CartPole-v1"),
+        ("ppo-lif", "snn/CartPole-v1"),
+    ],
+)
+def test_a_killed_and_resumed_run_ends_bit_equal(agent, env_id, finished, tmp_path, monkeypatch):
+    steps = np.random.default_rng([ord(letter) for letter in agent + env_id]).integers(
+        1, STEPS, size=2
+    )
+    for step in sorted(steps):
+        kill_at(monkeypatch, step)
+        with pytest.raises(Killed):
+            run(agent, tmp_path / "run", env_id=env_id, resume=True)
+    had_checkpoint = (tmp_path / "run" / "checkpoint.safetensors").exists()
+    resumed_at = run(agent, tmp_path / "run", env_id=env_id, resume=True).resumed_at
+    assert (resumed_at is not None) == had_checkpoint
+    assert results(tmp_path / "run") == results(finished(agent, env_id))
+
+
+def test_a_kill_while_the_result_is_written_is_mended(finished, tmp_path, monkeypatch):
+    def die(*arguments, **options):
+        raise Killed
+
+    monkeypatch.setattr("snn_gym.zoo.files.write_text_atomic", die)
+    with pytest.raises(Killed):
+        run("ppo-lif", tmp_path / "run")
+    assert (tmp_path / "run" / "weights.safetensors").exists()
+    assert not (tmp_path / "run" / "manifest.json").exists()
+    monkeypatch.undo()
+    run("ppo-lif", tmp_path / "run", resume=True)
+    assert results(tmp_path / "run") == results(finished("ppo-lif"))
+    assert not (tmp_path / "run" / "checkpoint.safetensors").exists()
+
+
+def test_a_half_written_file_is_swept_up_on_resume(finished, tmp_path):
+    folder = tmp_path / "run"
+    folder.mkdir()
+    (folder / ".run.json.abc.partial").write_text("{")
+    run("ppo-lif", folder, resume=True)
+    assert results(folder) == results(finished("ppo-lif"))
+    assert not list(folder.glob(".*"))
+
+
+COMMAND = """
+import sys
+from snn_gym.training import train
+train(sys.argv[1], sys.argv[2], out=sys.argv[3], seed=7, steps=int(sys.argv[4]),
+      checkpoint_interval=int(sys.argv[5]), resume=True, tensorboard=False)
+"""
+
+
+def start(agent, env_id, folder, steps, interval):
+    arguments = [agent, env_id, str(folder), str(steps), str(interval)]
+    return subprocess.Popen([sys.executable, "-c", COMMAND, *arguments])
+
+
+def wait_for(path, process):
+    while not path.exists() and process.poll() is None:
+        time.sleep(0.005)
+
+
+def kill(process):
+    """Send SIGKILL; say whether the process was still running."""
+    process.kill()
+    return process.wait() == -signal.SIGKILL
+
+
+def assert_files_are_whole(folder):
+    """Read every file that a killed run has left under its final name."""
+    for file in folder.glob("*.safetensors"):
+        load_tensors(file, max_bytes=1 << 30)
+    for file in folder.glob("*.json"):
+        json.loads(file.read_text())
+    for file in folder.glob("*.csv"):
+        assert file.read_text().endswith("\n")
+
+
+def test_sigkill_in_another_process_changes_nothing(tmp_path):
+    order = ("ppo-lif", "CartPole-v1", tmp_path / "killed", 3_000, 256)
+    run("ppo-lif", tmp_path / "whole", steps=3_000, interval=256)
+    process = start(*order)
+    wait_for(tmp_path / "killed" / "checkpoint.safetensors", process)
+    assert kill(process)
+    assert_files_are_whole(tmp_path / "killed")
+    assert not (tmp_path / "killed" / "manifest.json").exists()
+    assert start(*order).wait() == 0
+    assert results(tmp_path / "killed") == results(tmp_path / "whole")
+
+
+@pytest.mark.slow
+def test_twenty_sigkills_at_random_moments_change_nothing(tmp_path, capsys):
+    rng = np.random.default_rng(20)
+    jobs = itertools.cycle(
+        [
+            ("ppo-lif", "CartPole-v1", 8_000),
+            ("dqsn", "CartPole-v1", 4_000),
+            ("ppo-lif", "snn/CartPole-v1", 6_000),
+            ("dqsn", "snn/CartPole-v1", 3_000),
+        ]
+    )
+    kills = runs = 0
+    while kills < 20:
+        agent, env_id, steps = next(jobs)
+        folder = tmp_path / f"killed-{runs}"
+        began = time.monotonic()
+        run(agent, tmp_path / f"whole-{runs}", env_id=env_id, steps=steps, interval=256)
+        duration_s = time.monotonic() - began
+        for wait_s in rng.uniform(0, duration_s, size=3):
+            process = start(agent, env_id, folder, steps, 256)
+            wait_for(folder / "run.json", process)  # the imports are over
+            time.sleep(wait_s)
+            kills += kill(process)
+            assert_files_are_whole(folder)
+        assert start(agent, env_id, folder, steps, 256).wait() == 0
+        assert results(folder) == results(tmp_path / f"whole-{runs}")
+        runs += 1
+    with capsys.disabled():
+        print(f"\n{kills} SIGKILLs in {runs} runs: every resumed run bit-equal")

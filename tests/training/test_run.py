@@ -1,0 +1,152 @@
+"""Training in a folder: what it writes and what it refuses."""
+
+import json
+import warnings
+
+import numpy as np
+import pytest
+import torch
+from torch.testing import assert_close
+
+from snn_gym.storage import load_tensors
+from snn_gym.training import read_run_settings, train
+from snn_gym.zoo import load_agent, read_manifest
+from tests.training._runs import INTERVAL, RESULTS, STEPS, Killed, kill_at, results, run
+
+
+@pytest.mark.parametrize("agent", ["ppo-lif", "dqsn"])
+def test_a_run_leaves_these_files_and_no_checkpoint(agent, finished):
+    folder = finished(agent)
+    assert sorted(path.name for path in folder.iterdir()) == sorted([*RESULTS, "run.json"])
+    settings = read_run_settings(folder)
+    assert (settings.agent, settings.environment, settings.seed) == (agent, "CartPole-v1", 7)
+    assert (settings.steps, settings.checkpoint_interval) == (STEPS, INTERVAL)
+    manifest = read_manifest(folder)
+    assert manifest.agent == agent
+    assert STEPS <= manifest.num_timesteps < STEPS + 256
+    assert load_agent(folder).num_timesteps == manifest.num_timesteps
+
+
+@pytest.mark.parametrize("agent", ["ppo-lif", "dqsn"])
+def test_the_episodes_add_up(agent, finished):
+    folder = finished(agent)
+    header, *lines = (folder / "episodes.csv").read_text().splitlines()
+    assert header == "timestep,return,length"
+    rows = np.array([[float(cell) for cell in line.split(",")] for line in lines])
+    timesteps, returns, lengths = rows.T
+    assert (np.diff(timesteps) >= 0).all()
+    assert_close(returns, lengths)  # CartPole gives 1 for every step
+    n_envs = load_agent(folder).n_envs
+    cut_off = n_envs * (STEPS // INTERVAL + 1)  # an episode in each environment at each reset
+    total = read_manifest(folder).num_timesteps
+    assert total - 500 * cut_off <= lengths.sum() <= total
+    assert len(lines) > 10
+
+
+def test_the_same_seed_gives_the_same_run_and_another_one_another(finished, tmp_path):
+    run("ppo-lif", tmp_path / "same")
+    run("ppo-lif", tmp_path / "other", seed=8)
+    assert results(tmp_path / "same") == results(finished("ppo-lif"))
+    other, mine = (
+        load_tensors(folder / "weights.safetensors", max_bytes=1 << 24)[0]
+        for folder in (tmp_path / "other", finished("ppo-lif"))
+    )
+    assert any(not torch.equal(other[name], mine[name]) for name in mine)
+
+
+def test_the_global_state_of_a_process_does_not_matter(finished, tmp_path):
+    np.random.seed(123)  # noqa: NPY002 - it is the global state that must not matter
+    torch.manual_seed(123)
+    run("ppo-lif", tmp_path / "run")
+    assert results(tmp_path / "run") == results(finished("ppo-lif"))
+
+
+def test_training_leaves_the_number_of_threads_as_it_was(tmp_path):
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        run("ppo-mlp", tmp_path / "run", steps=256)
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(before)
+
+
+def test_tensorboard_gets_a_log(tmp_path):
+    run("ppo-mlp", tmp_path / "run", steps=256, tensorboard=True)
+    assert list((tmp_path / "run" / "tb").glob("events.out.tfevents.*"))
+
+
+def test_the_budget_is_the_default(tmp_path, monkeypatch):
+    kill_at(monkeypatch, 1)
+    with pytest.raises(Killed):
+        train("ppo-lif", "Acrobot-v1", out=tmp_path, tensorboard=False)
+    assert read_run_settings(tmp_path).steps == 300_000
+
+
+def test_a_folder_in_use_is_refused_without_resume(finished):
+    before = results(finished("ppo-lif"))
+    with pytest.raises(ValueError, match="is not empty; use --resume"):
+        run("ppo-lif", finished("ppo-lif"))
+    assert results(finished("ppo-lif")) == before
+
+
+def test_resuming_a_finished_run_does_nothing(finished):
+    folder = finished("ppo-lif")
+    before = {path: path.stat().st_mtime_ns for path in folder.iterdir()}
+    again = run("ppo-lif", folder, resume=True)
+    assert again.was_finished
+    assert again.steps == read_manifest(folder).num_timesteps
+    assert {path: path.stat().st_mtime_ns for path in folder.iterdir()} == before
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"seed": 9}, "holds a run with seed 7, not 9"),
+        ({"steps": 99}, f"holds a run with steps {STEPS}, not 99"),
+        ({"interval": 5}, f"holds a run with checkpoint_interval {INTERVAL}, not 5"),
+        ({"env_id": "Acrobot-v1"}, "holds a run with environment 'CartPole-v1', not 'Acrobot-v1'"),
+    ],
+)
+def test_resuming_with_other_settings_is_refused(finished, options, message):
+    with pytest.raises(ValueError, match=message):
+        run("ppo-lif", finished("ppo-lif"), resume=True, **options)
+
+
+def test_resuming_in_a_folder_of_something_else_is_refused(tmp_path):
+    (tmp_path / "notes.txt").write_text("mine")
+    with pytest.raises(ValueError, match=r"holds no training run: there is no run\.json"):
+        run("ppo-lif", tmp_path, resume=True)
+    assert [path.name for path in tmp_path.iterdir()] == ["notes.txt"]
+
+
+def test_resuming_under_other_versions_warns(finished):
+    file = finished("ppo-mlp") / "run.json"
+    settings = json.loads(file.read_text())
+    settings["versions"]["torch"] = "1.0"
+    file.write_text(json.dumps(settings))
+    with pytest.warns(UserWarning, match="begun with other versions of torch"):
+        run("ppo-mlp", finished("ppo-mlp"), resume=True)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"agent": "ppo"}, "agent 'ppo' is unknown"),
+        ({"env_id": "CartPole-v9"}, "environment 'CartPole-v9' is unknown"),
+        ({"env_id": "Pendulum-v1"}, "has no hyper-parameters for environment 'Pendulum-v1'"),
+        ({"steps": 0}, "steps must be at least 1"),
+        ({"interval": 0}, "checkpoint_interval must be at least 1"),
+        ({"seed": -1}, "seed must be at least 0"),
+    ],
+)
+def test_bad_arguments_are_refused_before_the_folder_is_made(arguments, message, tmp_path):
+    with pytest.raises(ValueError, match=message):
+        run(**{"agent": "ppo-lif", "out": tmp_path / "run", **arguments})
+    assert not (tmp_path / "run").exists()
+
+
+def test_resuming_under_the_same_versions_does_not_warn(finished):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", UserWarning)
+        assert run("ppo-lif", finished("ppo-lif"), resume=True).was_finished

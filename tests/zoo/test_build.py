@@ -1,0 +1,65 @@
+"""Models built from descriptions."""
+
+import gymnasium as gym
+import numpy as np
+import pytest
+import torch
+from torch.testing import assert_close
+
+from snn_gym.spiking import SpikingNetwork
+from snn_gym.zoo import (
+    agent_ids,
+    build_policy,
+    load_agent_spec,
+    make_agent,
+)
+from snn_gym.zoo.extract import extract_settings
+
+PAIRS = [(name, env_id) for name in agent_ids() for env_id in load_agent_spec(name).environments]
+
+
+def observations(env_id, count=16):
+    space = gym.make(env_id).observation_space
+    space.seed(0)
+    return np.array([space.sample() for _ in range(count)])
+
+
+@pytest.mark.parametrize(("name", "env_id"), PAIRS)
+def test_every_agent_is_built_as_its_file_says(name, env_id):
+    spec = load_agent_spec(name)
+    model = make_agent(name, env_id, seed=3)
+    assert type(model).__name__ == spec.algorithm
+    assert model.seed == 3
+    assert model.get_env().num_envs == spec.settings(env_id).n_envs
+    assert extract_settings(model) == spec.settings(env_id)
+    assert model.policy.network.hidden_sizes == tuple(spec.network["hidden_sizes"])
+    spiking = any(isinstance(part, SpikingNetwork) for part in model.policy.modules())
+    assert spiking == (name in ("ppo-lif", "dqsn"))
+
+
+def test_the_seed_decides_the_weights():
+    first, same, other = (
+        make_agent("ppo-lif", "CartPole-v1", seed=seed).policy.state_dict() for seed in (1, 1, 2)
+    )
+    assert_close(first, same, rtol=0, atol=0)
+    assert any(not torch.equal(first[name], other[name]) for name in first)
+
+
+def test_overrides_replace_hyper_parameters():
+    model = make_agent("ppo-lif", "CartPole-v1", n_envs=2, n_steps=16, batch_size=32)
+    assert (model.n_envs, model.n_steps, model.batch_size) == (2, 16, 32)
+
+
+def test_an_unknown_override_is_refused():
+    with pytest.raises(ValueError, match="unknown key hidden_sizes; allowed keys: n_envs"):
+        make_agent("ppo-lif", "CartPole-v1", hidden_sizes=(3,))
+
+
+@pytest.mark.parametrize(("name", "env_id"), PAIRS)
+def test_build_policy_takes_the_weights_of_the_model(name, env_id):
+    trained, policy = make_agent(name, env_id, seed=1).policy, build_policy(name, env_id)
+    policy.load_acting_state_dict(trained.acting_state_dict())
+    seen = observations(env_id)
+    assert_close(
+        policy.predict(seen, deterministic=True)[0], trained.predict(seen, deterministic=True)[0]
+    )

@@ -1,0 +1,186 @@
+"""Agents saved and loaded as data."""
+
+import json
+import pickle
+import shutil
+
+import gymnasium as gym
+import numpy as np
+import pytest
+import torch
+from stable_baselines3 import A2C, DQN, PPO
+from stable_baselines3.common.utils import LinearSchedule
+from torch.testing import assert_close
+
+import snn_gym
+from snn_gym.policies import SpikingActorCriticPolicy, SpikingDQNPolicy
+from snn_gym.spiking import NetworkConfig
+from snn_gym.zoo import (
+    agent_ids,
+    load_agent,
+    make_agent,
+    read_manifest,
+    save_agent,
+)
+from snn_gym.zoo.extract import extract_settings
+
+SMALL = NetworkConfig(hidden_sizes=(8,), time_steps=3)
+
+
+def trained(kind):
+    """A small model of each kind after a little training."""
+    if kind in agent_ids():
+        overrides = {"learning_starts": 64} if kind.startswith("dq") else {}
+        model = make_agent(kind, "CartPole-v1", seed=5, **overrides)
+    elif kind == "DQN by hand":
+        model = DQN(
+            SpikingDQNPolicy,
+            "snn/CartPole-v1",
+            policy_kwargs={"network": SMALL},
+            buffer_size=500,
+            learning_starts=50,
+            train_freq=(8, "step"),
+        )
+    elif kind == "A2C by hand":
+        model = A2C(SpikingActorCriticPolicy, "CartPole-v1", learning_rate=LinearSchedule(1, 0, 1))
+    else:
+        env = gym.make("snn/CartPole-v1", encoder="latency", time_steps=4)
+        model = PPO(SpikingActorCriticPolicy, env, n_steps=64, policy_kwargs={"network": SMALL})
+    return model.learn(300)
+
+
+KINDS = ["ppo-lif", "ppo-mlp", "dqsn", "dqn-mlp", "PPO by hand", "A2C by hand", "DQN by hand"]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_saved_agent_acts_the_same_and_goes_on_learning(kind, tmp_path):
+    model = trained(kind)
+    assert save_agent(model, tmp_path / "agent") == tmp_path / "agent"
+    assert sorted(path.name for path in (tmp_path / "agent").iterdir()) == [
+        "manifest.json",
+        "weights.safetensors",
+    ]
+    loaded = load_agent(tmp_path / "agent")
+    space = model.observation_space
+    space.seed(1)
+    seen = np.array([space.sample() for _ in range(32)])
+    assert_close(
+        model.predict(seen, deterministic=True)[0], loaded.predict(seen, deterministic=True)[0]
+    )
+    assert_close(loaded.policy.state_dict(), model.policy.state_dict(), rtol=0, atol=0)
+    assert type(loaded) is type(model)
+    assert loaded.num_timesteps == model.num_timesteps
+    assert extract_settings(loaded) == extract_settings(model)
+    before = {name: value.clone() for name, value in loaded.policy.state_dict().items()}
+    loaded.learn(300, reset_num_timesteps=False)
+    assert loaded.num_timesteps >= model.num_timesteps + 300
+    after = loaded.policy.state_dict()
+    assert any(not torch.equal(before[name], after[name]) for name in before)
+
+
+def test_a_manifest_says_what_the_agent_is(tmp_path):
+    model = trained("ppo-lif")
+    manifest = read_manifest(save_agent(model, tmp_path))
+    assert (manifest.agent, manifest.environment) == ("ppo-lif", "CartPole-v1")
+    assert (manifest.algorithm, manifest.policy) == ("PPO", "SpikingActorCriticPolicy")
+    assert manifest.seed == 5
+    assert manifest.hyperparameters["learning_rate"] == "lin_0.001"
+    assert NetworkConfig.from_dict(manifest.policy_kwargs["network"]) == model.policy.network
+    assert manifest.versions["snn_gym"] == snn_gym.__version__
+    assert read_manifest(save_agent(load_agent(tmp_path), tmp_path / "again")) == manifest
+
+
+def test_arguments_of_the_environment_are_kept(tmp_path):
+    manifest = read_manifest(save_agent(trained("PPO by hand"), tmp_path))
+    assert manifest.agent is None
+    assert manifest.environment == "snn/CartPole-v1"
+    assert manifest.environment_kwargs == {"encoder": "latency", "time_steps": 4}
+    assert load_agent(tmp_path).get_env().get_attr("spec")[0].kwargs["encoder"] == "latency"
+
+
+@pytest.fixture(scope="module")
+def saved(tmp_path_factory):
+    return save_agent(make_agent("ppo-lif", "CartPole-v1"), tmp_path_factory.mktemp("saved"))
+
+
+@pytest.fixture
+def copy(saved, tmp_path):
+    shutil.copytree(saved, tmp_path / "copy")
+    return tmp_path / "copy"
+
+
+def edit(folder, **changes):
+    file = folder / "manifest.json"
+    file.write_text(json.dumps({**json.loads(file.read_text()), **changes}))
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"format": "snn_gym/agent/2"}, "format: got 'snn_gym/agent/2'"),
+        ({"algorithm": "SAC"}, "allowed values: 'PPO', 'A2C', 'DQN'"),
+        ({"policy": "os.system"}, "policy: got 'os.system'"),
+        ({"policy": "SpikingDQNPolicy"}, "PPO needs the policy"),
+        ({"extra": 1}, "unknown key extra"),
+        ({"num_timesteps": "9"}, "num_timesteps: expected int"),
+        ({"hyperparameters": {"n_stepz": 1}}, "unknown key n_stepz"),
+        ({"policy_kwargs": {"network": {"neurons": "lif"}}}, "unknown key neurons"),
+        ({"policy_kwargs": {"network": {"hidden_sizes": [5]}}}, "tensors do not fit|shape"),
+        ({"weights_sha256": "0" * 64}, "SHA-256 differ"),
+        ({"environment": "Acrobot-v1"}, "observation_space of Acrobot-v1 was"),
+    ],
+)
+def test_a_manifest_that_does_not_fit_is_refused(copy, changes, message):
+    edit(copy, **changes)
+    with pytest.raises(ValueError, match=message):
+        load_agent(copy)
+
+
+def test_a_folder_without_an_agent_is_refused(tmp_path):
+    with pytest.raises(ValueError, match=r"holds no saved agent: there is no manifest\.json"):
+        load_agent(tmp_path)
+
+
+def test_a_pickle_in_place_of_the_weights_is_not_run(copy):
+    ran = copy / "ran"
+    payload = type("P", (), {"__reduce__": lambda self: (open, (str(ran), "w"))})()
+    (copy / "weights.safetensors").write_bytes(pickle.dumps(payload))
+    with pytest.raises(ValueError, match="pickle, which is never loaded"):
+        load_agent(copy)
+    assert not ran.exists()
+
+
+def test_weights_under_other_neuron_parameters_are_refused(copy):
+    network = json.loads((copy / "manifest.json").read_text())["policy_kwargs"]["network"]
+    network["neuron_parameters"]["tau_mem_ms"] *= 2
+    edit(copy, policy_kwargs={"network": network})
+    with pytest.raises(ValueError, match=r"weights\.safetensors"):
+        load_agent(copy)
+
+
+def test_a_stock_policy_is_refused(tmp_path):
+    with pytest.raises(ValueError, match=r"PPO with ActorCriticPolicy can't be saved.*supported"):
+        save_agent(PPO("MlpPolicy", "CartPole-v1"), tmp_path / "agent")
+    assert not (tmp_path / "agent").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"policy_kwargs": {"activation_fn": torch.nn.ELU}}, "hold more than plain data"),
+        ({"learning_rate": lambda progress: progress}, "learning_rate is .* without its code"),
+    ],
+)
+def test_a_model_that_is_more_than_data_is_refused(arguments, message, tmp_path):
+    model = PPO(SpikingActorCriticPolicy, "CartPole-v1", **arguments)
+    with pytest.raises(ValueError, match=message):
+        save_agent(model, tmp_path / "agent")
+    assert not (tmp_path / "agent").exists()
+
+
+def test_an_environment_without_an_id_is_refused(tmp_path):
+    from gymnasium.envs.classic_control import CartPoleEnv
+
+    model = PPO(SpikingActorCriticPolicy, CartPoleEnv())
+    with pytest.raises(ValueError, match="no gymnasium id"):
+        save_agent(model, tmp_path)

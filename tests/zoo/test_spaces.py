@@ -1,0 +1,47 @@
+"""Spaces as plain JSON."""
+
+import json
+
+import gymnasium as gym
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from snn_gym.zoo.spaces import describe_space
+
+BOUND = st.floats(-1e6, 1e6, width=32)
+
+
+@given(st.lists(st.tuples(BOUND, BOUND).map(sorted), min_size=1, max_size=5))
+def test_equal_boxes_have_equal_descriptions_and_others_do_not(bounds):
+    low, high = np.array(bounds, dtype=np.float32).T
+    box = gym.spaces.Box(low, high)
+    described = json.loads(json.dumps(describe_space(box), allow_nan=False))
+    assert described == describe_space(gym.spaces.Box(low.copy(), high.copy()))
+    assert described != describe_space(gym.spaces.Box(low, high + 1e6))
+
+
+def test_infinite_bounds_are_described_in_strict_json():
+    box = gym.spaces.Box(-np.inf, np.inf, (2,))
+    assert json.loads(json.dumps(describe_space(box), allow_nan=False))["high"] == ["inf", "inf"]
+
+
+@pytest.mark.parametrize(
+    ("space", "description"),
+    [
+        (gym.spaces.Discrete(3, start=1), {"type": "Discrete", "n": 3, "start": 1}),
+        (
+            gym.spaces.MultiDiscrete([2, 3]),
+            {"type": "MultiDiscrete", "nvec": [2, 3], "start": [0, 0]},
+        ),
+        (gym.spaces.MultiBinary((4, 5)), {"type": "MultiBinary", "shape": [4, 5]}),
+    ],
+)
+def test_discrete_spaces_are_described(space, description):
+    assert describe_space(space) == description
+
+
+def test_other_spaces_are_refused():
+    with pytest.raises(ValueError, match="Tuple spaces can't be saved"):
+        describe_space(gym.spaces.Tuple([gym.spaces.Discrete(2)]))
