@@ -94,3 +94,13 @@ def test_several_copies_run_side_by_side():
     single = gym.make("snn/CartPole-v1")
     assert np.array_equal(spikes[1], single.reset(seed=1)[0])
     vector.close()
+
+
+def test_info_holds_a_copy_of_the_observation(monkeypatch):
+    env = gym.make("snn/CartPole-v1").unwrapped
+    shared = np.zeros(4, np.float32)
+    monkeypatch.setattr(env.base, "reset", lambda **_: (shared, {}))
+    monkeypatch.setattr(env.base, "step", lambda action: (shared, 1.0, False, False, {}))
+    infos = [env.reset(seed=0)[1], env.step(0)[4]]
+    shared[:] = 1
+    assert not any(info["observation"].any() for info in infos)
