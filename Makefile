@@ -17,7 +17,7 @@ PYTEST_ARGS ?=
 export OMP_NUM_THREADS := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test check check-all lint types contract bench clean
+.PHONY: help install demo results test check check-all lint types contract bench clean
 
 help: ## Show this list.
 	@grep -E '^[a-z-]+:.*## ' Makefile | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -38,6 +38,18 @@ demo: $(STAMP) ## Train a spiking agent and its twin, submit, verify, print the 
 	$(BIN)/snn-gym verify $(DEMO)/submissions/ppo-lif --leaderboard $(DEMO)/leaderboard
 	$(BIN)/snn-gym verify $(DEMO)/submissions/ppo-mlp --leaderboard $(DEMO)/leaderboard
 	$(BIN)/snn-gym table --leaderboard $(DEMO)/leaderboard
+
+# Every seed's run goes on where it stopped, and a seed whose row exists is passed over.
+results: $(STAMP) ## Train, submit, verify AGENT on ENV for SEEDS (and STEPS) into leaderboard/.
+	@set -e; for seed in $(SEEDS); do \
+	  row=leaderboard/results/$(AGENT)/$(subst /,__,$(ENV))/$$seed.json; \
+	  run=runs/results/$(AGENT)/$(subst /,__,$(ENV))/$$seed; \
+	  if [ -f $$row ]; then echo "$$row exists"; continue; fi; \
+	  $(BIN)/snn-gym train $(AGENT) $(ENV) --seed $$seed --out $$run --resume --no-progress $(if $(STEPS),--steps $(STEPS)); \
+	  rm -rf $$run/submission; \
+	  $(BIN)/snn-gym submit $$run --out $$run/submission; \
+	  $(BIN)/snn-gym verify $$run/submission; \
+	done
 
 test: $(STAMP) ## Run the tests (without the slow ones).
 	$(BIN)/python -m pytest -n 2 --dist worksteal $(PYTEST_ARGS)

@@ -255,10 +255,12 @@ class SpikingPolicyMixin(BasePolicy):
                     f"tensor {name}: expected shape {tuple(want[0])} and {want[1]}, "
                     f"got {tuple(have[0])} and {have[1]}"
                 )
-        try:
-            self.load_state_dict({**self.state_dict(), **tensors})
-        except RuntimeError as error:
-            raise ValueError(str(error)) from error
+            if name.endswith(".dynamics") and not torch.equal(tensor, expected[name]):
+                raise ValueError(
+                    f"tensor {name}: expected {expected[name].tolist()}, got {tensor.tolist()}; "
+                    "the weights belong to a network of other dynamics"
+                )
+        self.load_state_dict({**self.state_dict(), **tensors})
 
 
 def _only_for_training(name: str) -> bool:

@@ -71,7 +71,7 @@ class ActorCriticNetworks(nn.Module):
 
 
 class SpikingActorCriticPolicy(SpikingPolicyMixin, ActorCriticPolicy):
-    """Policy for PPO and A2C whose actor and critic are spiking networks.
+    """Policy for PPO and A2C on spiking networks: the actor, and on request the critic.
 
     The network's state starts from rest at every decision. Observations are standardised inside
     the policy. A two-dimensional MultiBinary((T, N)) observation is a spike train and sets the
@@ -84,7 +84,8 @@ class SpikingActorCriticPolicy(SpikingPolicyMixin, ActorCriticPolicy):
         network: What the networks are made of; its defaults if None.
         spiking_actor: Whether the actor spikes; if not it is a multilayer perceptron of the same
             hidden sizes (with both flags off this policy is the ANN twin).
-        spiking_critic: The same for the critic.
+        spiking_critic: The same for the critic, which is needed in training only. Off by default:
+            with a spiking critic PPO learns CartPole less reliably.
         normalise_observations: Whether Box observations are standardised.
         cell_factory: For research: makes any Norse cell in place of the configured neuron.
         activation_fn: Activation of networks that do not spike.
@@ -104,7 +105,7 @@ class SpikingActorCriticPolicy(SpikingPolicyMixin, ActorCriticPolicy):
         *,
         network: NetworkConfig | None = None,
         spiking_actor: bool = True,
-        spiking_critic: bool = True,
+        spiking_critic: bool = False,
         normalise_observations: bool = True,
         cell_factory: CellFactory | None = None,
         activation_fn: type[nn.Module] = nn.Tanh,

@@ -48,7 +48,7 @@ class NetworkConfig:
     """Parameters of the neuron; its defaults if None."""
     surrogate: SurrogateName = "superspike"
     """Surrogate gradient of the spike."""
-    surrogate_slope: float = 2.0
+    surrogate_slope: float = 5.0
     """Slope of the surrogate gradient, above 0; its meaning is the surrogate's."""
     encoder: str = "constant"
     """``constant``, ``rate``, ``latency`` or ``population``."""
