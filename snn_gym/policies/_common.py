@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -15,9 +17,10 @@ from stable_baselines3.common.torch_layers import FlattenExtractor
 from torch import Tensor, nn
 
 from snn_gym.spiking.config import NetworkConfig
-from snn_gym.spiking.network import SpikingNetwork, SynapticLinear
-from snn_gym.spiking.norse_cells import CellFactory
+from snn_gym.spiking.layers import SynapticLinear
+from snn_gym.spiking.network import SpikingNetwork
 from snn_gym.spiking.normaliser import ObservationNormaliser
+from snn_gym.spiking.norse_cells import CellFactory
 from snn_gym.spiking.recording import Recording
 
 
@@ -61,7 +64,7 @@ class DenseNetwork(nn.Sequential):
     ) -> None:
         modules: list[nn.Module] = []
         sizes = [input_size, *hidden_sizes]
-        for inputs, outputs in zip(sizes[:-1], sizes[1:], strict=True):
+        for inputs, outputs in pairwise(sizes):
             modules += [nn.Linear(inputs, outputs), activation()]
         if output_size is not None:
             modules.append(nn.Linear(sizes[-1], output_size))
@@ -132,31 +135,28 @@ def network_inputs(
 
 
 class SpikingPolicyMixin(BasePolicy):
-    """Recording, acting tensors and the normaliser's timing, for every algorithm's policy.
-
-    A subclass gives ``_acting_modules`` and ``_features``.
-    """
+    """Recording, acting tensors and the normaliser's timing, for every algorithm's policy."""
 
     network: NetworkConfig
     cell_factory: CellFactory | None
     _predicting: bool = False
 
     @property
+    @abstractmethod
     def normaliser(self) -> ObservationNormaliser | None:
         """The observation normaliser that all networks share, or None."""
-        raise AttributeError("normaliser")
 
+    @abstractmethod
     def _acting_network(self) -> SpikingNetwork | DenseNetwork:
         """Return the network that chooses actions."""
-        raise AttributeError("_acting_network")
 
+    @abstractmethod
     def _acting_modules(self) -> dict[str, nn.Module]:
         """Return the modules that acting needs, by the prefix of their names in state_dict."""
-        raise AttributeError("_acting_modules")
 
+    @abstractmethod
     def _network_inputs(self, observation: Tensor) -> Tensor:
         """Return what the acting network sees of a batch of observations."""
-        raise AttributeError("_network_inputs")
 
     def _readout_size(self) -> int | None:
         """Return the outputs of the head after the acting network, None if it has its own."""
@@ -222,7 +222,7 @@ class SpikingPolicyMixin(BasePolicy):
 
     def acting_state_dict(self) -> dict[str, Tensor]:
         """Return copies of the tensors that acting needs, by name."""
-        names = set()
+        names: set[str] = set()
         for prefix, module in self._acting_modules().items():
             names.update(f"{prefix}.{name}" for name in module.state_dict())
         state = self.state_dict()

@@ -20,8 +20,8 @@ from snn_gym.policies._common import (
 )
 from snn_gym.spiking.config import NetworkConfig
 from snn_gym.spiking.network import SpikingNetwork
-from snn_gym.spiking.norse_cells import CellFactory
 from snn_gym.spiking.normaliser import ObservationNormaliser
+from snn_gym.spiking.norse_cells import CellFactory
 
 
 class ActorCriticNetworks(nn.Module):
@@ -166,9 +166,7 @@ class SpikingActorCriticPolicy(SpikingPolicyMixin, ActorCriticPolicy):
         """The observation normaliser that actor and critic share, or None."""
         return self.mlp_extractor.normaliser
 
-    def forward(
-        self, obs: Tensor, deterministic: bool = False
-    ) -> tuple[Tensor, Tensor, Tensor]:
+    def forward(self, obs: Tensor, deterministic: bool = False) -> tuple[Tensor, Tensor, Tensor]:
         """Act in a rollout; the observations count as training data for the normaliser.
 
         Args:

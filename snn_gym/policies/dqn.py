@@ -21,8 +21,8 @@ from snn_gym.policies._common import (
 )
 from snn_gym.spiking.config import NetworkConfig
 from snn_gym.spiking.network import SpikingNetwork
-from snn_gym.spiking.norse_cells import CellFactory
 from snn_gym.spiking.normaliser import ObservationNormaliser
+from snn_gym.spiking.norse_cells import CellFactory
 
 
 class SpikingQNetwork(QNetwork):

@@ -114,7 +114,7 @@ class NetworkConfig:
             name = values.get(part, getattr(cls, part))
             given = values.get(f"{part}_parameters")
             if isinstance(given, Mapping) and name in types:
-                values[f"{part}_parameters"] = from_mapping(types[name], given, f"network: {part}")  # type: ignore[type-var]
+                values[f"{part}_parameters"] = from_mapping(types[name], given, f"network: {part}")
         return from_mapping(cls, values, "network")
 
     def to_dict(self) -> dict[str, Any]:

@@ -73,9 +73,7 @@ def make_decoder(config: NetworkConfig) -> Decoder:
     return Decoder(share, torch.empty(1, 0))
 
 
-def _leaky_integrator(
-    parameters: LastVoltageParameters, dt_s: float, time_steps: int
-) -> Decoder:
+def _leaky_integrator(parameters: LastVoltageParameters, dt_s: float, time_steps: int) -> Decoder:
     """Read the coefficients off Norse's leaky integrator by unit impulses."""
     variables = 2 if parameters.tau_syn_ms > 0 else 1
     runs = time_steps + variables

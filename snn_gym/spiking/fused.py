@@ -105,9 +105,7 @@ def _fused_gradients(ctx: Any, grads: tuple[Tensor | None, ...]) -> tuple[Tensor
     return grad_currents, *grad_state
 
 
-def _stepped_gradients(
-    ctx: Any, grads: tuple[Tensor | None, ...]
-) -> tuple[Tensor | None, ...]:
+def _stepped_gradients(ctx: Any, grads: tuple[Tensor | None, ...]) -> tuple[Tensor | None, ...]:
     currents, _, *state = ctx.saved_tensors
     inputs = (currents, *state)
     spikes, voltages, final = ctx.neuron.run_stepped(currents, tuple(state), ctx.time_steps)

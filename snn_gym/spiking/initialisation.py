@@ -92,7 +92,9 @@ def input_mean_square(config: NetworkConfig, spike_input: bool) -> float:
     return float(intensities.square().mean())
 
 
-def initialise(linears: list[nn.Linear], neuron: Neuron, config: NetworkConfig, *, spike_input: bool) -> None:
+def initialise(
+    linears: list[nn.Linear], neuron: Neuron, config: NetworkConfig, *, spike_input: bool
+) -> None:
     """Set weights and biases of the spiking layers in place, from torch's global generator.
 
     Args:

@@ -219,7 +219,7 @@ def lif_backward(
     slope: np.float32,
     grad_currents: Array,
 ) -> None:
-    """Back-propagate through :func:`lif_forward`; ``grad_v`` and ``grad_i`` as in the box kernel."""
+    """Back-propagate through :func:`lif_forward`; the gradients as in the box kernel."""
     steps, size = voltages.shape
     moving = grad_currents.shape[0] > 1
     watched = 1 if grad_voltages.shape[0] else 0

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import astuple, replace
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -13,56 +12,15 @@ from snn_gym.spiking.acting import last_spikes
 from snn_gym.spiking.config import NetworkConfig
 from snn_gym.spiking.decoders import make_decoder
 from snn_gym.spiking.encoders import ConstantEncoder, SpikeEncoder
-from snn_gym.spiking.fused import run_fused, supports
+from snn_gym.spiking.fused import supports
 from snn_gym.spiking.initialisation import initialise
+from snn_gym.spiking.layers import SpikingLayer, make_layers
 from snn_gym.spiking.neurons import Neuron, State, make_neuron
-from snn_gym.spiking.norse_cells import CellFactory, NorseCell
+from snn_gym.spiking.norse_cells import CellFactory
 from snn_gym.spiking.recording import LayerRecording, Recording
 
 # Standardised observations in [-3, 3] span a spike encoder's intensities in [0, 1].
 INTENSITY_RANGE = 3.0
-
-
-class SynapticLinear(nn.Linear):
-    """A linear layer into spiking neurons, whose initialisation belongs to the network."""
-
-
-class SpikingLayer(nn.Module):
-    """Synapses and the neurons that they drive."""
-
-    def __init__(self, inputs: int, size: int, dynamics: Neuron | NorseCell, backend: str) -> None:
-        super().__init__()
-        self.linear = SynapticLinear(inputs, size)
-        self.dynamics = dynamics
-        self.backend = backend
-        self.size = size
-
-    def forward(self, inputs: Tensor, state: State, time_steps: int) -> tuple[Tensor, Tensor, State]:
-        """Run all time steps.
-
-        Args:
-            inputs: (T, B, inputs), or (1, B, inputs) for the same input at every time step.
-            state: State variables, each (B, size).
-            time_steps: T.
-
-        Returns:
-            Spikes (T, B, size), membrane potentials (T, B, size), and the final state.
-
-        Raises:
-            ValueError: The backend is ``fused`` and the kernels can't serve the input.
-        """
-        # One product for all T steps: (K, B, in) -> (K * B, in) -> (K, B, size)
-        steps, batch, _ = inputs.shape
-        currents = self.linear(inputs.reshape(steps * batch, -1)).view(steps, batch, self.size)
-        if isinstance(self.dynamics, Neuron) and self.backend != "norse":
-            if supports(currents):
-                return run_fused(self.dynamics, currents, state, time_steps)
-            if self.backend == "fused":
-                raise ValueError(
-                    f"backend 'fused' runs float32 on the CPU, got {currents.dtype} on "
-                    f"{currents.device}; use backend='auto'"
-                )
-        return self.dynamics.run_stepped(currents, state, time_steps)
 
 
 class SpikingNetwork(nn.Module):
@@ -100,20 +58,29 @@ class SpikingNetwork(nn.Module):
         self.config = config
         self.spike_input = spike_steps is not None
         self.input_size = input_size
-        neuron = make_neuron(config)
         channels = input_size if self.spike_input else self._encoder.channels(input_size)
-        self.layers = _make_layers(config, channels, neuron, cell_factory)
+        self.layers = nn.ModuleList(make_layers(config, channels, cell_factory))
         self._fusable = cell_factory is None and config.backend != "norse"
         self.decoder = make_decoder(config)
         self.head = None if output_size is None else nn.Linear(config.hidden_sizes[-1], output_size)
         self.output_size = config.hidden_sizes[-1] if output_size is None else output_size
-        initialise([layer.linear for layer in self.layers], neuron, config, spike_input=self.spike_input)
+        initialise(
+            [layer.linear for layer in self._layers],
+            make_neuron(config),
+            config,
+            spike_input=self.spike_input,
+        )
         # Numbers that shape the dynamics travel with the weights: Norse keeps them out of
         # state_dict, and weights would load silently under other time constants.
         self.register_buffer("dynamics", _dynamics_numbers(config))
         if self._needs_noise:
             seed = torch.randint(2**31, (1,))
             self.register_buffer("noise_state", torch.cat([seed, torch.zeros_like(seed)]))
+
+    @property
+    def _layers(self) -> list[SpikingLayer]:
+        # A ModuleList forgets the type of its members.
+        return cast(list[SpikingLayer], list(self.layers))
 
     @property
     def _encoder(self) -> ConstantEncoder | SpikeEncoder:
@@ -131,9 +98,7 @@ class SpikingNetwork(nn.Module):
 
     @property
     def _state_sizes(self) -> list[int]:
-        sizes = [
-            layer.size for layer in self.layers for _ in layer.dynamics.state_names
-        ]
+        sizes = [layer.size for layer in self._layers for _ in layer.dynamics.state_names]
         return sizes + [self.config.hidden_sizes[-1]] * self.decoder.state_variables
 
     def reseed_noise(self, seed: int) -> None:
@@ -163,9 +128,9 @@ class SpikingNetwork(nn.Module):
         """Return the output (B, output_size) for inputs as in ``forward``, from rest."""
         if torch.is_grad_enabled() or not self._fusable or not supports(inputs):
             return self._run(inputs, None)[0]
-        layers = [(layer.linear, layer.dynamics) for layer in self.layers]
+        layers = [(layer.linear, cast(Neuron, layer.dynamics)) for layer in self._layers]
         spikes = last_spikes(self._encode(inputs), layers, self.config.time_steps)
-        output, _ = self.decoder(spikes, None)
+        output: Tensor = self.decoder(spikes, None)[0]
         return output if self.head is None else self.head(output)
 
     def record(
@@ -189,7 +154,7 @@ class SpikingNetwork(nn.Module):
         layers = [
             LayerRecording(f"hidden_{k + 1}", spikes, voltages, fan_out, layer.dynamics.v_threshold)
             for k, ((spikes, voltages), fan_out, layer) in enumerate(
-                zip(layer_traces, fan_outs, self.layers, strict=True)
+                zip(layer_traces, fan_outs, self._layers, strict=True)
             )
         ]
         macs = {}
@@ -206,7 +171,7 @@ class SpikingNetwork(nn.Module):
         batch = signal.shape[1]
         states, readout_state = self._split_state(state, signal)
         traces, final = [(signal, signal)], []
-        for layer, layer_state in zip(self.layers, states, strict=True):
+        for layer, layer_state in zip(self._layers, states, strict=True):
             signal, voltages, new_state = layer(signal, layer_state, self.config.time_steps)
             traces.append((signal, voltages))
             final.extend(new_state)
@@ -219,7 +184,9 @@ class SpikingNetwork(nn.Module):
 
     def _encode(self, inputs: Tensor) -> Tensor:
         """Return the first layer's input, (T, B, channels) or (1, B, channels)."""
-        expected = (self.config.time_steps, self.input_size) if self.spike_input else (self.input_size,)
+        expected: tuple[int, ...] = (self.input_size,)
+        if self.spike_input:
+            expected = (self.config.time_steps, self.input_size)
         if inputs.shape[1:] != expected:
             raise ValueError(
                 f"inputs must have shape (batch, {', '.join(map(str, expected))}), "
@@ -246,17 +213,19 @@ class SpikingNetwork(nn.Module):
         self.noise_state[1] += 1
         return torch.rand(shape, generator=generator)
 
-    def _split_state(self, state: Tensor | None, signal: Tensor) -> tuple[list[State], Tensor | None]:
+    def _split_state(
+        self, state: Tensor | None, signal: Tensor
+    ) -> tuple[list[State], Tensor | None]:
         batch = signal.shape[1]
         if state is None:
-            return [x.dynamics.initial_state(batch, x.size, signal) for x in self.layers], None
+            return [x.dynamics.initial_state(batch, x.size, signal) for x in self._layers], None
         if state.shape != (batch, self.state_size):
             raise ValueError(
                 f"state must have shape ({batch}, {self.state_size}), got {tuple(state.shape)}"
             )
-        parts = list(state.split(self._state_sizes, dim=1))
-        states = []
-        for layer in self.layers:
+        parts = list(torch.split(state, self._state_sizes, dim=1))
+        states: list[State] = []
+        for layer in self._layers:
             count = len(layer.dynamics.state_names)
             states.append(tuple(parts[:count]))
             parts = parts[count:]
@@ -272,20 +241,6 @@ class SpikingNetwork(nn.Module):
                 "parameters of neuron and decoder); build it from the same NetworkConfig"
             )
         super()._load_from_state_dict(state_dict, prefix, *args)
-
-
-def _make_layers(
-    config: NetworkConfig, channels: int, neuron: Neuron, cell_factory: CellFactory | None
-) -> nn.ModuleList:
-    sizes = [channels, *config.hidden_sizes]
-    make: Callable[[int], Neuron | NorseCell] = lambda size: neuron  # noqa: E731
-    if cell_factory is not None:
-        factory = cell_factory
-        make = lambda size: NorseCell(factory, size)  # noqa: E731
-    return nn.ModuleList(
-        SpikingLayer(inputs, size, make(size), config.backend)
-        for inputs, size in zip(sizes[:-1], sizes[1:], strict=True)
-    )
 
 
 def _dynamics_numbers(config: NetworkConfig) -> Tensor:

@@ -27,7 +27,7 @@ class NorseCell(nn.Module):
 
     def __init__(self, factory: CellFactory, size: int) -> None:
         super().__init__()
-        self.cell = factory(size)
+        self.cell: Any = factory(size)
         with torch.no_grad():
             spikes, state = self.cell(torch.zeros(1, size), None)
         if not hasattr(state, "_fields") or "v" not in state._fields or spikes.shape != (1, size):

@@ -59,7 +59,8 @@ def test_every_layer_fires_on_raw_observations(neuron: str, encoder: str, env_id
         config = NetworkConfig(
             hidden_sizes=hidden_sizes, time_steps=time_steps, neuron=neuron, encoder=encoder
         )
-        for layer in SpikingNetwork(config, batch.shape[1]).record(batch).layers[-len(hidden_sizes):]:
+        recording = SpikingNetwork(config, batch.shape[1]).record(batch)
+        for layer in recording.layers[-len(hidden_sizes) :]:
             rates = layer.spikes.mean(0)
             assert 0.02 < rates.mean().item() < 0.6
             assert float((layer.spikes.sum((0, 1)) == 0).float().mean()) < 0.75  # silent neurons

@@ -55,18 +55,14 @@ def test_derivatives_of_sigmoidal_functions_integrate_to_one(surrogate: str) -> 
 def test_compiled_derivative_equals_torch(surrogate: str, slope: float) -> None:
     voltages = torch.linspace(-20.0, 22.0, 4001)
     compiled = torch.empty_like(voltages)
-    surrogate_derivative(
-        SURROGATE_CODES[surrogate], slope, 1.0, voltages.numpy(), compiled.numpy()
-    )
+    surrogate_derivative(SURROGATE_CODES[surrogate], slope, 1.0, voltages.numpy(), compiled.numpy())
     exact = DERIVATIVES[surrogate](voltages.double() - 1.0, slope)
     torch.testing.assert_close(compiled.double(), exact, rtol=2e-5, atol=1e-7)
 
 
 def test_second_derivative_is_the_surrogates_own() -> None:
     x = torch.tensor([0.3, -0.7], dtype=torch.float64, requires_grad=True)
-    assert torch.autograd.gradgradcheck(
-        lambda y: DERIVATIVES["sigmoid"](y, 3.0), (x,)
-    )
+    assert torch.autograd.gradgradcheck(lambda y: DERIVATIVES["sigmoid"](y, 3.0), (x,))
     (first,) = torch.autograd.grad(spike(x, "sigmoid", 3.0).sum(), x, create_graph=True)
     (second,) = torch.autograd.grad(first.sum(), x)
     y = x.detach().clone().requires_grad_()
