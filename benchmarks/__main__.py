@@ -1,0 +1,34 @@
+"""Run every benchmark and print its paired ratios: ``make bench``."""
+
+from __future__ import annotations
+
+import platform
+
+import torch
+
+from benchmarks import fused_against_norse, training_speed
+
+
+def main() -> None:
+    """Print the tables."""
+    print(f"{platform.processor() or platform.machine()}, torch {torch.__version__}, one thread")
+    print("\n64-64 LIF neurons, T = 8      ours ms   other ms   times faster (quartiles)")
+    for name, timing in fused_against_norse.measure().items():
+        low, median, high = timing.ratios
+        print(
+            f"{name}: {timing.median_a_ms:.3f}  {timing.median_b_ms:.3f}  "
+            f"{median:.1f} ({low:.1f} to {high:.1f})"
+        )
+    print(
+        "\nTraining on CartPole-v1       steps/s   other steps/s   share of its speed (quartiles)"
+    )
+    for name, timing in training_speed.measure().items():
+        low, median, high = timing.ratios
+        ours, other = (
+            training_speed.steps_per_second(ms) for ms in (timing.median_a_ms, timing.median_b_ms)
+        )
+        print(f"{name}: {ours:.0f}  {other:.0f}  {median:.2f} ({low:.2f} to {high:.2f})")
+
+
+if __name__ == "__main__":
+    main()
