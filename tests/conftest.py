@@ -1,5 +1,7 @@
 import os
+from collections import Counter
 
+import pytest
 from hypothesis import settings
 
 # pygame opens its windows nowhere, and keeps silent, on machines without screen and sound.
@@ -9,3 +11,19 @@ os.environ.setdefault("SDL_AUDIODRIVER", "dummy")
 # Shared machines stall; how long an example takes says nothing about its correctness.
 settings.register_profile("snn_gym", deadline=None)
 settings.load_profile("snn_gym")
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Print how many hostile submissions were refused, by kind."""
+    # The tests' own properties, because those reach this process also from pytest-xdist's workers.
+    refused = Counter(
+        value
+        for report in terminalreporter.stats.get("passed", [])
+        for name, value in report.user_properties
+        if name == "hostile"
+    )
+    if refused:
+        terminalreporter.section("hostile submissions refused by the check meant for them")
+        for kind, count in sorted(refused.items()):
+            terminalreporter.write_line(f"{count:5d}  {kind}")
+        terminalreporter.write_line(f"{refused.total():5d}  in all")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -12,22 +11,6 @@ from snn_gym.scoring import submit
 from snn_gym.scoring.manifest import MANIFEST_NAME, WEIGHTS_NAME
 from snn_gym.zoo import make_agent, save_agent
 from tests.scoring.helpers import SETTINGS, Template
-
-
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Print how many hostile submissions were refused, by kind."""
-    # The tests' own properties, because those reach this process also from pytest-xdist's workers.
-    refused = Counter(
-        value
-        for report in terminalreporter.stats.get("passed", [])
-        for name, value in report.user_properties
-        if name == "hostile"
-    )
-    if refused:
-        terminalreporter.section("hostile submissions refused by the check meant for them")
-        for kind, count in sorted(refused.items()):
-            terminalreporter.write_line(f"{count:5d}  {kind}")
-        terminalreporter.write_line(f"{refused.total():5d}  in all")
 
 
 @pytest.fixture(scope="session")

@@ -7,11 +7,11 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from strategies import normal
 
 from snn_gym.spiking.config import NetworkConfig
 from snn_gym.spiking.decoders import make_decoder
 from snn_gym.spiking.neuron_parameters import LastVoltageParameters
+from tests.spiking.strategies import normal
 
 
 def last_voltage(tau_mem_ms: float, tau_syn_ms: float, time_steps: int):  # type: ignore[no-untyped-def]

@@ -7,7 +7,6 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from strategies import NAMES, SURROGATES, neuron_parameters, normal
 
 from snn_gym.spiking.config import NetworkConfig
 from snn_gym.spiking.fused import run_fused
@@ -18,6 +17,7 @@ from snn_gym.spiking.neuron_parameters import (
     NeuronParameters,
 )
 from snn_gym.spiking.neurons import Neuron, make_neuron
+from tests.spiking.strategies import NAMES, SURROGATES, neuron_parameters, normal
 
 DT_MS = 1.0
 shapes = st.tuples(st.integers(1, 9), st.integers(1, 5), st.integers(1, 40))  # T, B, N

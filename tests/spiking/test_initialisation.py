@@ -7,13 +7,13 @@ import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
-from strategies import network_configs
 
 from snn_gym.spiking.config import NetworkConfig
 from snn_gym.spiking.initialisation import mean_square_rate, rheobase
 from snn_gym.spiking.network import SpikingNetwork
 from snn_gym.spiking.neuron_parameters import IAFParameters, LIFBoxParameters
 from snn_gym.spiking.neurons import make_neuron
+from tests.spiking.strategies import network_configs
 
 
 def box(tau_mem_ms: float, v_leak: float = 0.0, v_threshold: float = 1.0):  # type: ignore[no-untyped-def]

@@ -11,11 +11,11 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from strategies import network_configs, normal
 
 from snn_gym.spiking.config import NetworkConfig
 from snn_gym.spiking.network import SpikingNetwork
 from snn_gym.spiking.neuron_parameters import LIFBoxParameters, LIFParameters
+from tests.spiking.strategies import network_configs, normal
 
 MARGIN = 1e-5
 encoders = st.sampled_from(["constant", "rate", "latency", "population"])

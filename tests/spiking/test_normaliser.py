@@ -5,9 +5,9 @@ from __future__ import annotations
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from strategies import normal
 
 from snn_gym.spiking.normaliser import ObservationNormaliser
+from tests.spiking.strategies import normal
 
 
 @settings(max_examples=40, deadline=None)

@@ -7,11 +7,11 @@ import math
 import pytest
 import torch
 from scipy.integrate import quad
-from strategies import SURROGATES
 
 from snn_gym.spiking.kernels import SURROGATE_CODES, surrogate_derivative
 from snn_gym.spiking.surrogates import SURROGATES as DERIVATIVES
 from snn_gym.spiking.surrogates import spike
+from tests.spiking.strategies import SURROGATES
 
 
 def gradient_at(x: float, surrogate: str, slope: float) -> float:
