@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 from stable_baselines3.common.base_class import BaseAlgorithm
+from stable_baselines3.common.buffers import ReplayBuffer
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.utils import set_random_seed
 
@@ -38,12 +39,24 @@ def begin_segment(model: BaseAlgorithm, seed: int, segment: int) -> None:
     networks = (part for part in model.policy.modules() if isinstance(part, SpikingNetwork))
     for index, network in enumerate(networks):
         network.reseed_noise(noise + index)
+    _end_episodes_in_replay(model)
     env.seed(environments)
     model._last_obs = env.reset()  # type: ignore[assignment]
     model._last_episode_starts = np.ones(env.num_envs, dtype=bool)
     if model.use_sde:
         policy: Any = model.policy
         policy.reset_noise(env.num_envs)
+
+
+def _end_episodes_in_replay(model: BaseAlgorithm) -> None:
+    """Mark the newest transitions as truncated, as the reset that follows cuts their episodes.
+
+    An n-step return would otherwise run on into the episodes after the reset.
+    """
+    buffer = getattr(model, "replay_buffer", None)
+    if isinstance(buffer, ReplayBuffer) and buffer.size() > 0:
+        newest = buffer.pos - 1
+        buffer.timeouts[newest] = np.maximum(buffer.timeouts[newest], 1 - buffer.dones[newest])
 
 
 class SegmentCallback(BaseCallback):

@@ -27,3 +27,22 @@ def test_a_segment_depends_on_seed_and_number_alone():
     for seed, segment in ((1, 5), (2, 4), (4, 1)):
         other = draws(seed, segment, disturb=1)
         assert all(mine != theirs for mine, theirs in zip(first, other, strict=True))
+
+
+def test_a_segment_cuts_the_episodes_of_the_replay_buffer():
+    # One sub-environment, five transitions of reward 1, no episode end: a segment begins after the
+    # third. A three-step return from the second transition must stop at the third.
+    model = make_agent(
+        "dqsn", "CartPole-v1", seed=0, n_steps=3, gamma=0.5, buffer_size=10, n_envs=1
+    )
+    buffer = model.replay_buffer
+    observation, action = np.zeros((1, 4), np.float32), np.zeros((1, 1))
+    for step in range(5):
+        buffer.add(observation, observation + step, action, np.ones(1), np.zeros(1), [{}])
+        if step == 2:
+            begin_segment(model, 0, 1)
+    sample = buffer._get_samples(np.array([0, 1, 2, 3]))
+    assert sample.rewards.flatten().tolist() == [1.75, 1.5, 1.0, 1.5]
+    assert sample.discounts.flatten().tolist() == [0.125, 0.25, 0.5, 0.25]
+    assert sample.next_observations[:, 0].tolist() == [2.0, 2.0, 2.0, 4.0]
+    assert sample.dones.flatten().tolist() == [0.0, 0.0, 0.0, 0.0]
