@@ -68,16 +68,16 @@ def draw_raster(axes: Axes) -> None:
 
 def training_curve(run: Path) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return environment steps and the mean return of the last 20 training episodes."""
-    table = np.genfromtxt(run / "episodes.csv", delimiter=",", names=True)
-    returns = np.convolve(table["return"], np.full(20, 1 / 20), mode="valid")
-    return table["timestep"][19:], returns
+    timesteps, returns, _ = np.loadtxt(run / "episodes.csv", delimiter=",", skiprows=1).T
+    return timesteps[19:], np.convolve(returns, np.full(20, 1 / 20), mode="valid")
 
 
 def draw_curves(axes: Axes) -> None:
     """Draw each seed's training returns, the median over seeds thicker."""
     grid = np.linspace(5_000, 100_000, 200)
     for agent, colour in COLOURS.items():
-        runs = sorted((RUNS / agent / "CartPole-v1").iterdir())
+        # A manifest is what a finished run has.
+        runs = sorted(file.parent for file in RUNS.glob(f"{agent}/CartPole-v1/*/manifest.json"))
         curves = np.stack([np.interp(grid, *training_curve(run)) for run in runs])
         axes.plot(grid / 1000, curves.T, color=colour, alpha=0.25, linewidth=0.8)
         label = f"{agent} (median of {len(runs)} seeds)"

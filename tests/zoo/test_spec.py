@@ -71,7 +71,7 @@ def test_same_as_inherits_and_overrides():
     )
     assert (spec.settings("B").n_steps, spec.settings("B").gamma) == (5, 0.6)
     assert spec.settings("A").gamma == 0.5
-    assert spec.network_settings("B") == {"hidden_sizes": [3], "time_steps": 4}
+    assert spec.network_settings("B") == {**spec.network, "hidden_sizes": [3], "time_steps": 4}
     assert spec.network_settings("A")["hidden_sizes"] == [64, 64]
 
 
