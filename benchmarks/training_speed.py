@@ -23,13 +23,12 @@ def _learner(model: BaseAlgorithm) -> Any:
 
 def _both_spiking() -> BaseAlgorithm:
     """``ppo-lif`` with a spiking critic."""
-    actor_spikes = snn_gym.make_agent("ppo-lif", "CartPole-v1", seed=0)
     settings = load_agent_spec("ppo-lif").network_settings("CartPole-v1")
     model = snn_gym.make_agent("ppo-lif", "CartPole-v1", seed=0)
     model.policy = SpikingActorCriticPolicy(
-        actor_spikes.observation_space,
-        actor_spikes.action_space,
-        actor_spikes.lr_schedule,
+        model.observation_space,
+        model.action_space,
+        model.lr_schedule,
         network=NetworkConfig.from_dict(settings),
         spiking_critic=True,
     )

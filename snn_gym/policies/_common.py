@@ -5,7 +5,6 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -13,7 +12,7 @@ import torch
 from gymnasium import spaces
 from stable_baselines3.common.policies import BasePolicy
 from stable_baselines3.common.preprocessing import is_image_space
-from stable_baselines3.common.torch_layers import FlattenExtractor
+from stable_baselines3.common.torch_layers import FlattenExtractor, create_mlp
 from torch import Tensor, nn
 
 from snn_gym.spiking.config import NetworkConfig
@@ -62,14 +61,8 @@ class DenseNetwork(nn.Sequential):
         output_size: int | None,
         activation: type[nn.Module],
     ) -> None:
-        modules: list[nn.Module] = []
-        sizes = [input_size, *hidden_sizes]
-        for inputs, outputs in pairwise(sizes):
-            modules += [nn.Linear(inputs, outputs), activation()]
-        if output_size is not None:
-            modules.append(nn.Linear(sizes[-1], output_size))
-        super().__init__(*modules)
-        self.output_size = sizes[-1] if output_size is None else output_size
+        super().__init__(*create_mlp(input_size, output_size or 0, list(hidden_sizes), activation))
+        self.output_size = hidden_sizes[-1] if output_size is None else output_size
 
     def decide(self, inputs: Tensor) -> Tensor:
         """Return the output (B, output_size) for features (B, input_size)."""
@@ -98,48 +91,65 @@ def spike_steps_of(space: spaces.Space[Any]) -> int | None:
     return None
 
 
-def make_normaliser(
-    space: spaces.Space[Any], extractor: type[nn.Module], features_dim: int, wanted: bool
-) -> ObservationNormaliser | None:
-    """Return a normaliser where observations are analogue values; one-hots and spikes are not.
-
-    Args:
-        space: Observation space.
-        extractor: Features extractor class; only the plain flattening one leaves observations as
-            they are.
-        features_dim: Values of a flattened observation.
-        wanted: The policy's ``normalise_observations``.
-    """
-    analogue = isinstance(space, spaces.Box) and not is_image_space(space)
-    if not (wanted and analogue and issubclass(extractor, FlattenExtractor)):
-        return None
-    return ObservationNormaliser(features_dim)
-
-
-def shape_features(features: Tensor, spike_steps: int | None) -> Tensor:
-    """Undo the flattening of spike trains: (B, T * N) -> (B, T, N); pass others."""
-    if spike_steps is None:
-        return features
-    return features.view(features.shape[0], spike_steps, -1)
-
-
 def network_inputs(
     features: Tensor,
     network: SpikingNetwork | DenseNetwork,
     spike_steps: int | None,
 ) -> Tensor:
-    """Return features in the shape that a network takes."""
-    if isinstance(network, DenseNetwork):
+    """Return features in the shape that a network takes; spike trains were flattened."""
+    if spike_steps is None or isinstance(network, DenseNetwork):
         return features
-    return shape_features(features, spike_steps)
+    # (B, T * N) -> (B, T, N)
+    return features.view(features.shape[0], spike_steps, -1)
+
+
+def refuse_net_arch(arguments: dict[str, Any]) -> None:
+    """Take Stable-Baselines3's ``net_arch`` out of a policy's arguments.
+
+    Args:
+        arguments: Keyword arguments; changed in place.
+
+    Raises:
+        ValueError: It is given, and would be ignored.
+    """
+    if arguments.pop("net_arch", None) is not None:
+        raise ValueError(
+            "net_arch is not used by a spiking policy; give "
+            "policy_kwargs={'network': NetworkConfig(hidden_sizes=(64, 64))}"
+        )
 
 
 class SpikingPolicyMixin(BasePolicy):
     """Recording, acting tensors and the normaliser's timing, for every algorithm's policy."""
 
     network: NetworkConfig
+    normalise_observations: bool
     cell_factory: CellFactory | None
+    activation_fn: type[nn.Module]
     _predicting: bool = False
+
+    def _builder(self, features_dim: int) -> NetworkBuilder:
+        """Return what builds this policy's networks."""
+        return NetworkBuilder(
+            self.network,
+            features_dim,
+            spike_steps_of(self.observation_space),
+            self.activation_fn,
+            self.cell_factory,
+        )
+
+    def _make_normaliser(self, features_dim: int) -> ObservationNormaliser | None:
+        """Return a normaliser where observations are analogue values.
+
+        One-hots, flags, images and spikes are not normalised, nor what a features extractor of
+        the user's own makes of observations.
+        """
+        space = self.observation_space
+        analogue = isinstance(space, spaces.Box) and not is_image_space(space)
+        flat = issubclass(self.features_extractor_class, FlattenExtractor)
+        if not (self.normalise_observations and analogue and flat):
+            return None
+        return ObservationNormaliser(features_dim)
 
     @property
     @abstractmethod

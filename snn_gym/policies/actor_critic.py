@@ -14,9 +14,8 @@ from snn_gym.policies._common import (
     DenseNetwork,
     NetworkBuilder,
     SpikingPolicyMixin,
-    make_normaliser,
     network_inputs,
-    spike_steps_of,
+    refuse_net_arch,
 )
 from snn_gym.spiking.config import NetworkConfig
 from snn_gym.spiking.network import SpikingNetwork
@@ -111,11 +110,7 @@ class SpikingActorCriticPolicy(SpikingPolicyMixin, ActorCriticPolicy):
         activation_fn: type[nn.Module] = nn.Tanh,
         **kwargs: Any,
     ) -> None:
-        if kwargs.pop("net_arch", None) is not None:
-            raise ValueError(
-                "net_arch is not used by a spiking policy; give "
-                "policy_kwargs={'network': NetworkConfig(hidden_sizes=(64, 64))}"
-            )
+        refuse_net_arch(kwargs)
         self.network = NetworkConfig() if network is None else network
         self.spiking_actor = spiking_actor
         self.spiking_critic = spiking_critic
@@ -144,21 +139,11 @@ class SpikingActorCriticPolicy(SpikingPolicyMixin, ActorCriticPolicy):
         return data
 
     def _build_mlp_extractor(self) -> None:
-        normaliser = make_normaliser(
-            self.observation_space,
-            self.features_extractor_class,
-            self.features_dim,
-            self.normalise_observations,
-        )
-        builder = NetworkBuilder(
-            self.network,
-            self.features_dim,
-            spike_steps_of(self.observation_space),
-            self.activation_fn,
-            self.cell_factory,
-        )
         self.mlp_extractor = ActorCriticNetworks(
-            builder, normaliser, self.spiking_actor, self.spiking_critic
+            self._builder(self.features_dim),
+            self._make_normaliser(self.features_dim),
+            self.spiking_actor,
+            self.spiking_critic,
         )
 
     @property

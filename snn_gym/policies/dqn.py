@@ -15,9 +15,8 @@ from snn_gym.policies._common import (
     DenseNetwork,
     NetworkBuilder,
     SpikingPolicyMixin,
-    make_normaliser,
     network_inputs,
-    spike_steps_of,
+    refuse_net_arch,
 )
 from snn_gym.spiking.config import NetworkConfig
 from snn_gym.spiking.network import SpikingNetwork
@@ -110,11 +109,7 @@ class SpikingDQNPolicy(SpikingPolicyMixin, DQNPolicy):
         activation_fn: type[nn.Module] = nn.ReLU,
         **kwargs: Any,
     ) -> None:
-        if kwargs.pop("net_arch", None) is not None:
-            raise ValueError(
-                "net_arch is not used by a spiking policy; give "
-                "policy_kwargs={'network': NetworkConfig(hidden_sizes=(64, 64))}"
-            )
+        refuse_net_arch(kwargs)
         self.network = NetworkConfig() if network is None else network
         self.spiking = spiking
         self.normalise_observations = normalise_observations
@@ -143,29 +138,16 @@ class SpikingDQNPolicy(SpikingPolicyMixin, DQNPolicy):
         """Return a Q-network; the second one, the target, shares the first one's normaliser."""
         extractor = self.make_features_extractor()
         first: SpikingQNetwork | None = getattr(self, "q_net", None)
-        normaliser = (
-            make_normaliser(
-                self.observation_space,
-                self.features_extractor_class,
-                extractor.features_dim,
-                self.normalise_observations,
-            )
-            if first is None
-            else first.normaliser
-        )
-        builder = NetworkBuilder(
-            self.network,
-            extractor.features_dim,
-            spike_steps_of(self.observation_space),
-            self.activation_fn,
-            self.cell_factory,
-        )
+        if first is None:
+            normaliser = self._make_normaliser(extractor.features_dim)
+        else:
+            normaliser = first.normaliser
         return SpikingQNetwork(
             self.observation_space,
             self.action_space,  # type: ignore[arg-type]
             extractor,
             extractor.features_dim,
-            builder=builder,
+            builder=self._builder(extractor.features_dim),
             spiking=self.spiking,
             normaliser=normaliser,
             normalize_images=self.normalize_images,

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
@@ -12,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from snn_gym.scoring.statistics import interquartile_mean
+from snn_gym.threads import one_thread
 
 if TYPE_CHECKING:
     from stable_baselines3.common.base_class import BaseAlgorithm
@@ -121,7 +121,7 @@ def evaluate(
     seeds = evaluation_seeds(episodes) if seeds is None else tuple(int(seed) for seed in seeds)
     visited = _Visited(MAX_KEPT_OBSERVATIONS)
     groups = [seeds[k : k + _EPISODES_TOGETHER] for k in range(0, len(seeds), _EPISODES_TOGETHER)]
-    with _one_thread():
+    with one_thread():
         played = [episode for group in groups for episode in _play(policy, env_id, group, visited)]
         costs = _costs(policy, visited.observations, seeds)
     returns = tuple(episode_return for episode_return, _ in played)
@@ -136,18 +136,6 @@ def evaluate(
         synops_per_decision=costs["synops"],
         macs_per_decision=costs["macs"],
     )
-
-
-@contextmanager
-def _one_thread() -> Iterator[None]:
-    import torch
-
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(threads)
 
 
 class _Visited:

@@ -148,10 +148,30 @@ class Neuron(ABC):
         return torch.stack(spikes), torch.stack(voltages), state
 
 
-class LIFBoxNeuron(Neuron):
-    """Norse's LIFBox: leaky integrate-and-fire without synaptic current."""
+class _VoltageNeuron(Neuron):
+    """A neuron whose whole state is its potential: a step takes ``v`` to ``keep v + gain x``."""
 
     state_names = ("v",)
+    _gain = np.float32(1.0)
+    _keep = np.float32(1.0)
+
+    def kernel_backward(
+        self,
+        voltages: Array,
+        grad_spikes: Array,
+        grad_voltages: Array,
+        grad_state: list[Array],
+        grad_currents: Array,
+    ) -> None:
+        """Run the fused backward kernel."""
+        kernels.box_backward(
+            voltages, grad_spikes, grad_voltages, grad_state[0], self._gain, self._keep,
+            self._threshold32, self._reset32, self._code, self._slope32, grad_currents,
+        )  # fmt: skip
+
+
+class LIFBoxNeuron(_VoltageNeuron):
+    """Norse's LIFBox: leaky integrate-and-fire without synaptic current."""
 
     def __init__(
         self, parameters: LIFBoxParameters, dt_ms: float, surrogate: str, slope: float
@@ -166,6 +186,7 @@ class LIFBoxNeuron(Neuron):
         )
         # The same expression as in Norse's step, so that the bits agree.
         self._gain = np.float32((self.dt_s * self._norse.tau_mem_inv).item())
+        self._keep = np.float32(1.0) - self._gain
         self._leak = np.float32(parameters.v_leak)
 
     def integrate(self, current: Tensor, state: State) -> State:
@@ -184,26 +205,9 @@ class LIFBoxNeuron(Neuron):
             voltages, spikes,
         )  # fmt: skip
 
-    def kernel_backward(
-        self,
-        voltages: Array,
-        grad_spikes: Array,
-        grad_voltages: Array,
-        grad_state: list[Array],
-        grad_currents: Array,
-    ) -> None:
-        """Run the fused backward kernel."""
-        kernels.box_backward(
-            voltages, grad_spikes, grad_voltages, grad_state[0],
-            self._gain, np.float32(1.0) - self._gain, self._threshold32, self._reset32,
-            self._code, self._slope32, grad_currents,
-        )  # fmt: skip
 
-
-class IAFNeuron(Neuron):
+class IAFNeuron(_VoltageNeuron):
     """Norse's IAF: integrate-and-fire without leak."""
-
-    state_names = ("v",)
 
     def __init__(
         self, parameters: IAFParameters, dt_ms: float, surrogate: str, slope: float
@@ -223,21 +227,6 @@ class IAFNeuron(Neuron):
     ) -> None:
         """Run the fused forward kernel."""
         kernels.iaf_forward(currents, state[0], self._threshold32, self._reset32, voltages, spikes)
-
-    def kernel_backward(
-        self,
-        voltages: Array,
-        grad_spikes: Array,
-        grad_voltages: Array,
-        grad_state: list[Array],
-        grad_currents: Array,
-    ) -> None:
-        """Run the fused backward kernel."""
-        one = np.float32(1.0)
-        kernels.box_backward(
-            voltages, grad_spikes, grad_voltages, grad_state[0], one, one,
-            self._threshold32, self._reset32, self._code, self._slope32, grad_currents,
-        )  # fmt: skip
 
 
 class LIFNeuron(Neuron):

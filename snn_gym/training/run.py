@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import json
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-import torch
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.logger import configure
 
 from snn_gym.config import from_mapping, to_mapping
 from snn_gym.registry import load_environment_spec
 from snn_gym.storage import read_regular_file, remove_partial_files, write_text_atomic
+from snn_gym.threads import one_thread
 from snn_gym.training.checkpoint import restore_checkpoint
 from snn_gym.training.episodes import EpisodeLog
 from snn_gym.training.segments import SegmentCallback
@@ -116,7 +114,7 @@ def train(
         (out / CHECKPOINT_FILE).unlink(missing_ok=True)
         done = read_manifest(out).num_timesteps
         return TrainingRun(out, done, resumed_at=done, was_finished=True)
-    with _one_thread():
+    with one_thread():
         model = make_agent(agent, env_id, seed)
         resumed_at = _learn(model, settings, out, progress_bar, tensorboard)
     # From here on the run counts as finished; killed before, its last stretch is trained again.
@@ -231,14 +229,3 @@ def _learn(
     )
     episodes.write(out / EPISODES_FILE)
     return resumed_at
-
-
-@contextmanager
-def _one_thread() -> Iterator[None]:
-    """Run torch on one thread: the networks are small, and sums keep one order."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(threads)

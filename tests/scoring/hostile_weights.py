@@ -185,6 +185,9 @@ def _formats() -> Iterator[Case]:
         "not-safetensors",
         lambda _: raw_safetensors(b"{" + pickle.dumps(Payload())),
     )
+
+
+def _malformed() -> Iterator[Case]:
     kind = "malformed safetensors"
     entry = {"dtype": "F32", "shape": [1], "data_offsets": [0, 4]}
     for name, header, code in (
@@ -291,6 +294,7 @@ def weights_cases() -> list[Case]:
         _dynamics(),
         _cut_and_padded(),
         _formats(),
+        _malformed(),
         _duplicates(),
     )
     return [case for part in parts for case in part]
