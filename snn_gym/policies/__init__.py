@@ -2,5 +2,12 @@
 
 from snn_gym.policies.actor_critic import SpikingActorCriticPolicy
 from snn_gym.policies.dqn import SpikingDQNPolicy
+from snn_gym.policies.sac import SpikingSACPolicy
+from snn_gym.policies.td3 import SpikingTD3Policy
 
-__all__ = ["SpikingActorCriticPolicy", "SpikingDQNPolicy"]
+__all__ = [
+    "SpikingActorCriticPolicy",
+    "SpikingDQNPolicy",
+    "SpikingSACPolicy",
+    "SpikingTD3Policy",
+]

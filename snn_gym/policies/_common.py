@@ -35,16 +35,24 @@ class NetworkBuilder:
     """Activation of networks that do not spike."""
     cell_factory: CellFactory | None = None
 
-    def build(self, spiking: bool, output_size: int | None = None) -> SpikingNetwork | DenseNetwork:
-        """Return a network from features to decoded activity, or to ``output_size`` outputs."""
+    def build(
+        self, spiking: bool, output_size: int | None = None, *, extra_inputs: int = 0
+    ) -> SpikingNetwork | DenseNetwork:
+        """Return a network from features to decoded activity, or to ``output_size`` outputs.
+
+        Args:
+            spiking: Whether it spikes; if not it is a multilayer perceptron.
+            output_size: Outputs of its head; None for no head.
+            extra_inputs: Values beside the features, such as an action.
+        """
         if not spiking:
-            return DenseNetwork(
-                self.features_dim, self.config.hidden_sizes, output_size, self.activation
-            )
+            inputs = self.features_dim + extra_inputs
+            return DenseNetwork(inputs, self.config.hidden_sizes, output_size, self.activation)
         steps = self.spike_steps
+        channels = self.features_dim if steps is None else self.features_dim // steps
         return SpikingNetwork(
             self.config,
-            self.features_dim if steps is None else self.features_dim // steps,
+            channels + extra_inputs,
             output_size,
             spike_steps=steps,
             cell_factory=self.cell_factory,

@@ -1,0 +1,175 @@
+"""Quantile-network policy on a spiking network, for the QR-DQN of sb3-contrib."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from gymnasium import spaces
+from sb3_contrib.qrdqn.policies import QRDQNPolicy, QuantileNetwork
+from stable_baselines3.common.torch_layers import BaseFeaturesExtractor
+from stable_baselines3.common.type_aliases import PyTorchObs, Schedule
+from torch import Tensor, nn
+
+from snn_gym.policies._common import (
+    DenseNetwork,
+    NetworkBuilder,
+    SpikingPolicyMixin,
+    network_inputs,
+    refuse_net_arch,
+)
+from snn_gym.spiking.config import NetworkConfig
+from snn_gym.spiking.network import SpikingNetwork
+from snn_gym.spiking.normaliser import ObservationNormaliser
+from snn_gym.spiking.norse_cells import CellFactory
+
+
+class SpikingQuantileNetwork(QuantileNetwork):
+    """Quantiles of the return from a spiking network, ``n_quantiles`` outputs per action."""
+
+    quantile_net: SpikingNetwork | DenseNetwork  # type: ignore[assignment]
+
+    def __init__(
+        self,
+        observation_space: spaces.Space[Any],
+        action_space: spaces.Discrete,
+        features_extractor: BaseFeaturesExtractor,
+        features_dim: int,
+        n_quantiles: int,
+        *,
+        builder: NetworkBuilder,
+        spiking: bool,
+        normaliser: ObservationNormaliser | None,
+        normalize_images: bool = True,
+    ) -> None:
+        super().__init__(
+            observation_space,
+            action_space,
+            features_extractor,
+            features_dim,
+            n_quantiles,
+            net_arch=[],
+            normalize_images=normalize_images,
+        )
+        self.quantile_net = builder.build(spiking, int(action_space.n) * n_quantiles)
+        self.normaliser = normaliser
+        self.spike_steps = builder.spike_steps
+
+    def network_inputs(self, obs: PyTorchObs) -> Tensor:
+        """Return what the network sees of a batch of observations."""
+        features = self.extract_features(obs, self.features_extractor)
+        if self.normaliser is not None:
+            features = self.normaliser(features)
+        return network_inputs(features, self.quantile_net, self.spike_steps)
+
+    def _quantiles(self, obs: PyTorchObs) -> Tensor:
+        outputs = self.quantile_net.decide(self.network_inputs(obs))
+        return outputs.view(-1, self.n_quantiles, int(self.action_space.n))
+
+    def forward(self, obs: PyTorchObs) -> Tensor:
+        """Return the quantiles (B, n_quantiles, actions).
+
+        The batches that updates differentiate are the training data of the normaliser.
+        """
+        if self.normaliser is not None and self.training and torch.is_grad_enabled():
+            with self.normaliser.accumulating():
+                return self._quantiles(obs)
+        return self._quantiles(obs)
+
+
+class SpikingQRDQNPolicy(SpikingPolicyMixin, QRDQNPolicy):
+    """Policy for QR-DQN whose quantile network is a spiking network.
+
+    The network's state starts from rest at every decision. Observations are standardised inside
+    the policy by one normaliser that online and target network share.
+
+    Args:
+        observation_space: Observation space.
+        action_space: Discrete action space.
+        lr_schedule: Learning rate over the remaining progress.
+        network: What the network is made of; its defaults if None.
+        spiking: Whether the quantile network spikes; if not it is a multilayer perceptron of the
+            same hidden sizes, the ANN twin.
+        normalise_observations: Whether Box observations are standardised.
+        cell_factory: For research: makes any Norse cell in place of the configured neuron.
+        activation_fn: Activation of a network that does not spike.
+        **kwargs: As in sb3-contrib's ``QRDQNPolicy``; ``net_arch`` is not among them.
+
+    Raises:
+        ValueError: ``net_arch`` is given.
+    """
+
+    quantile_net: SpikingQuantileNetwork
+    quantile_net_target: SpikingQuantileNetwork
+
+    def __init__(
+        self,
+        observation_space: spaces.Space[Any],
+        action_space: spaces.Discrete,
+        lr_schedule: Schedule,
+        *,
+        network: NetworkConfig | None = None,
+        spiking: bool = True,
+        normalise_observations: bool = True,
+        cell_factory: CellFactory | None = None,
+        activation_fn: type[nn.Module] = nn.ReLU,
+        **kwargs: Any,
+    ) -> None:
+        refuse_net_arch(kwargs)
+        self.network = NetworkConfig() if network is None else network
+        self.spiking = spiking
+        self.normalise_observations = normalise_observations
+        self.cell_factory = cell_factory
+        super().__init__(
+            observation_space,
+            action_space,
+            lr_schedule,
+            net_arch=[],
+            activation_fn=activation_fn,
+            **kwargs,
+        )
+
+    def _get_constructor_parameters(self) -> dict[str, Any]:
+        data = super()._get_constructor_parameters()
+        del data["net_arch"]
+        data.update(
+            network=self.network,
+            spiking=self.spiking,
+            normalise_observations=self.normalise_observations,
+            cell_factory=self.cell_factory,
+        )
+        return data
+
+    def make_quantile_net(self) -> SpikingQuantileNetwork:
+        """Return a quantile network; the target shares the online network's normaliser."""
+        extractor = self.make_features_extractor()
+        first: SpikingQuantileNetwork | None = getattr(self, "quantile_net", None)
+        if first is None:
+            normaliser = self._make_normaliser(extractor.features_dim)
+        else:
+            normaliser = first.normaliser
+        return SpikingQuantileNetwork(
+            self.observation_space,
+            self.action_space,  # type: ignore[arg-type]
+            extractor,
+            extractor.features_dim,
+            self.n_quantiles,
+            builder=self._builder(extractor.features_dim),
+            spiking=self.spiking,
+            normaliser=normaliser,
+            normalize_images=self.normalize_images,
+        ).to(self.device)
+
+    @property
+    def normaliser(self) -> ObservationNormaliser | None:
+        """The observation normaliser that online and target network share, or None."""
+        return self.quantile_net.normaliser
+
+    def _acting_network(self) -> SpikingNetwork | DenseNetwork:
+        return self.quantile_net.quantile_net
+
+    def _acting_modules(self) -> dict[str, nn.Module]:
+        return {"quantile_net": self.quantile_net}
+
+    def _network_inputs(self, observation: Tensor) -> Tensor:
+        return self.quantile_net.network_inputs(observation)
