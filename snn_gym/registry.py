@@ -84,6 +84,8 @@ class EnvironmentSpec:
     """Scores to compare with, valid for task and spiking form: their rewards are equal."""
     reward_threshold: float | None = None
     """Gymnasium's threshold of the task, if it has one."""
+    extra: str | None = None
+    """Extra of the package that brings what the task needs, if it needs more."""
 
     def __post_init__(self) -> None:
         """Check ids, numbers and budget classes."""
@@ -123,6 +125,30 @@ def load_environment_spec(env_id: str) -> EnvironmentSpec:
     if spec.name != path.stem:
         raise ValueError(f"envs/{path.name}: name is {spec.name!r}, expected {path.stem!r}")
     return spec
+
+
+def make_task(env_id: str, **arguments: Any) -> gym.Env[Any, Any]:
+    """Make an environment as ``gym.make`` does; what must be installed for it is named.
+
+    Args:
+        env_id: Any id that gymnasium knows.
+        arguments: Passed to ``gym.make``.
+
+    Raises:
+        gymnasium.error.DependencyNotInstalled: A package that it needs is absent; for our
+            tasks the message names the extra to install.
+    """
+    try:
+        return gym.make(env_id, **arguments)
+    except gym.error.DependencyNotInstalled as error:
+        path = _files_by_id().get(env_id)
+        extra = None if path is None else _read_toml(path).get("extra")
+        if extra is None:
+            raise
+        raise gym.error.DependencyNotInstalled(
+            f"{env_id} needs packages that are not installed; install them with: "
+            f'pip install "snn-gym[{extra}]"'
+        ) from error
 
 
 def register_environments() -> None:

@@ -1,4 +1,6 @@
 import dataclasses
+import subprocess
+import sys
 
 import gymnasium as gym
 import pytest
@@ -11,7 +13,10 @@ from snn_gym.registry import BUDGET_CLASSES, EnvironmentSpec, load_environment_s
 
 TASKS = (
     "Acrobot-v1",
+    "BipedalWalker-v3",
     "CartPole-v1",
+    "LunarLander-v3",
+    "LunarLanderContinuous-v3",
     "MountainCar-v0",
     "MountainCarContinuous-v0",
     "Pendulum-v1",
@@ -26,7 +31,7 @@ def cartpole(**changes):
     return {**to_mapping(load_environment_spec("CartPole-v1")), **changes}
 
 
-def test_the_five_tasks_are_registered():
+def test_the_tasks_are_registered():
     assert snn_gym.env_ids() == tuple(f"snn/{task}" for task in TASKS)
 
 
@@ -68,24 +73,24 @@ def test_gradient_budgets():
     budgets = {task: load_environment_spec(task).budget["gradient"] for task in TASKS}
     assert budgets == {
         "Acrobot-v1": 300_000,
+        "BipedalWalker-v3": 500_000,
         "CartPole-v1": 100_000,
+        "LunarLander-v3": 1_000_000,
+        "LunarLanderContinuous-v3": 500_000,
         "MountainCar-v0": 500_000,
         "MountainCarContinuous-v0": 50_000,
         "Pendulum-v1": 100_000,
     }
 
 
-@pytest.mark.parametrize("env_id", ["CartPole-v2", "snn/CartPol-v1", "LunarLander-v3", ""])
+@pytest.mark.parametrize("env_id", ["CartPole-v2", "snn/CartPol-v1", "LunarLander-v2", ""])
 def test_an_unknown_id_names_the_known_ones(env_id):
     with pytest.raises(ValueError, match="is unknown") as caught:
         load_environment_spec(env_id)
     message = str(caught.value)
     assert message.startswith(f"environment {env_id!r} is unknown")
-    assert message.endswith(
-        "known environments: Acrobot-v1, CartPole-v1, MountainCar-v0, MountainCarContinuous-v0, "
-        "Pendulum-v1, snn/Acrobot-v1, snn/CartPole-v1, snn/MountainCar-v0, "
-        "snn/MountainCarContinuous-v0, snn/Pendulum-v1"
-    )
+    known = [*TASKS, *(f"snn/{task}" for task in TASKS)]
+    assert message.endswith(f"known environments: {', '.join(known)}")
     assert "\n" not in message
 
 
@@ -199,3 +204,25 @@ def test_content_of_a_wheel_lies_in_the_package(tmp_path, monkeypatch):
 def test_an_unknown_content_folder_is_named():
     with pytest.raises(ValueError, match="'env' is unknown; known folders: envs, agents, leader"):
         content_path("env")
+
+
+def test_a_missing_extra_is_named_in_one_line():
+    code = (
+        "import sys\n"
+        "sys.modules['Box2D'] = None\n"
+        "import gymnasium as gym, snn_gym\n"
+        "from snn_gym.registry import make_task\n"
+        "for make, env_id in ((gym.make, 'snn/LunarLander-v3'), (make_task, 'BipedalWalker-v3')):\n"
+        "    try:\n"
+        "        make(env_id)\n"
+        "    except gym.error.DependencyNotInstalled as error:\n"
+        "        print(error)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    remedy = (
+        'needs packages that are not installed; install them with: pip install "snn-gym[box2d]"'
+    )
+    assert done.stdout.splitlines() == [
+        f"LunarLander-v3 {remedy}",
+        f"BipedalWalker-v3 {remedy}",
+    ]

