@@ -1,13 +1,38 @@
 """Stable-Baselines3 policies on spiking networks."""
 
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
 from snn_gym.policies.actor_critic import SpikingActorCriticPolicy
 from snn_gym.policies.dqn import SpikingDQNPolicy
 from snn_gym.policies.sac import SpikingSACPolicy
 from snn_gym.policies.td3 import SpikingTD3Policy
 
+if TYPE_CHECKING:
+    from snn_gym.policies.qrdqn import SpikingQRDQNPolicy as SpikingQRDQNPolicy
+
+# Without the policies for sb3-contrib, so that a star import works where it is not installed.
 __all__ = [
     "SpikingActorCriticPolicy",
     "SpikingDQNPolicy",
     "SpikingSACPolicy",
     "SpikingTD3Policy",
 ]
+
+_CONTRIB = {
+    "SpikingQRDQNPolicy": "snn_gym.policies.qrdqn",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Import a policy for an algorithm of sb3-contrib, which is an optional dependency."""
+    if name not in _CONTRIB:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    try:
+        return getattr(import_module(_CONTRIB[name]), name)
+    except ModuleNotFoundError as error:
+        if error.name is None or error.name.split(".")[0] != "sb3_contrib":
+            raise
+        raise ImportError(
+            f'{name} needs sb3-contrib, which is not installed: pip install "snn-gym[contrib]"'
+        ) from error
