@@ -10,6 +10,7 @@ from snn_gym.policies.td3 import SpikingTD3Policy
 
 if TYPE_CHECKING:
     from snn_gym.policies.qrdqn import SpikingQRDQNPolicy as SpikingQRDQNPolicy
+    from snn_gym.policies.tqc import SpikingTQCPolicy as SpikingTQCPolicy
 
 # Without the policies for sb3-contrib, so that a star import works where it is not installed.
 __all__ = [
@@ -21,6 +22,7 @@ __all__ = [
 
 _CONTRIB = {
     "SpikingQRDQNPolicy": "snn_gym.policies.qrdqn",
+    "SpikingTQCPolicy": "snn_gym.policies.tqc",
 }
 
 
@@ -29,10 +31,11 @@ def __getattr__(name: str) -> Any:
     if name not in _CONTRIB:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     try:
-        return getattr(import_module(_CONTRIB[name]), name)
+        import_module("sb3_contrib")
     except ModuleNotFoundError as error:
         if error.name is None or error.name.split(".")[0] != "sb3_contrib":
             raise
         raise ImportError(
             f'{name} needs sb3-contrib, which is not installed: pip install "snn-gym[contrib]"'
         ) from error
+    return getattr(import_module(_CONTRIB[name]), name)

@@ -11,10 +11,16 @@ import numpy as np
 import torch
 from gymnasium import spaces
 from stable_baselines3.common.policies import BasePolicy
-from stable_baselines3.common.preprocessing import is_image_space
-from stable_baselines3.common.torch_layers import FlattenExtractor, create_mlp
+from stable_baselines3.common.torch_layers import BaseFeaturesExtractor, create_mlp
 from torch import Tensor, nn
 
+from snn_gym.policies._observations import (
+    check_observation_space,
+    check_start,
+    default_extractor,
+    make_normaliser,
+    spike_steps_of,
+)
 from snn_gym.spiking.config import NetworkConfig
 from snn_gym.spiking.layers import SynapticLinear
 from snn_gym.spiking.network import SpikingNetwork
@@ -92,13 +98,6 @@ class DenseNetwork(nn.Sequential):
         """Do nothing: there is no noise."""
 
 
-def spike_steps_of(space: spaces.Space[Any]) -> int | None:
-    """Return T of a spike-train observation MultiBinary((T, N)), None for any other space."""
-    if isinstance(space, spaces.MultiBinary) and len(space.shape) == 2:
-        return int(space.shape[0])
-    return None
-
-
 def network_inputs(
     features: Tensor,
     network: SpikingNetwork | DenseNetwork,
@@ -111,22 +110,6 @@ def network_inputs(
     return features.view(features.shape[0], spike_steps, -1)
 
 
-def refuse_net_arch(arguments: dict[str, Any]) -> None:
-    """Take Stable-Baselines3's ``net_arch`` out of a policy's arguments.
-
-    Args:
-        arguments: Keyword arguments; changed in place.
-
-    Raises:
-        ValueError: It is given, and would be ignored.
-    """
-    if arguments.pop("net_arch", None) is not None:
-        raise ValueError(
-            "net_arch is not used by a spiking policy; give "
-            "policy_kwargs={'network': NetworkConfig(hidden_sizes=(64, 64))}"
-        )
-
-
 class SpikingPolicyMixin(BasePolicy):
     """Recording, acting tensors and the normaliser's timing, for every algorithm's policy."""
 
@@ -134,30 +117,81 @@ class SpikingPolicyMixin(BasePolicy):
     normalise_observations: bool
     cell_factory: CellFactory | None
     activation_fn: type[nn.Module]
+    action_spaces: tuple[type[spaces.Space[Any]], ...]
+    """Kinds of action spaces that the policy's algorithms have."""
     _predicting: bool = False
+
+    def _prepare(
+        self,
+        arguments: dict[str, Any],
+        observation_space: spaces.Space[Any],
+        action_space: spaces.Space[Any],
+    ) -> None:
+        """Check a policy's arguments, and choose the features extractor where none is given.
+
+        Args:
+            arguments: Keyword arguments for Stable-Baselines3's policy; changed in place.
+            observation_space: Observation space.
+            action_space: Action space.
+
+        Raises:
+            ValueError: ``net_arch`` is given and would be ignored, a space is not supported, or
+                the network needs a state that no policy of this kind carries.
+        """
+        if arguments.pop("net_arch", None) is not None:
+            raise ValueError(
+                "net_arch is not used by a spiking policy; give "
+                "policy_kwargs={'network': NetworkConfig(hidden_sizes=(64, 64))}"
+            )
+        if not isinstance(action_space, self.action_spaces):
+            names = ", ".join(kind.__name__ for kind in self.action_spaces)
+            raise ValueError(
+                f"{type(self).__name__} chooses {names} actions, got {action_space}; "
+                "SpikingActorCriticPolicy (PPO, A2C, TRPO) chooses "
+                "Box, Discrete, MultiDiscrete and MultiBinary actions"
+            )
+        check_start(action_space, "action space")
+        extractor = arguments.setdefault(
+            "features_extractor_class",
+            default_extractor(observation_space, arguments.get("normalize_images", True)),
+        )
+        check_observation_space(observation_space, extractor)
+
+    def make_features_extractor(self) -> BaseFeaturesExtractor:
+        """Return a features extractor that the encoder's gradient reaches.
+
+        Raises:
+            ValueError: It has parameters that would never learn.
+        """
+        extractor = super().make_features_extractor()
+        trainable = any(parameter.requires_grad for parameter in extractor.parameters())
+        if trainable and self.network.encoder in ("rate", "latency", "population"):
+            raise ValueError(
+                f"encoder {self.network.encoder!r} passes no gradient to "
+                f"{type(extractor).__name__}, which would never learn; use encoder='constant'"
+            )
+        return extractor
 
     def _builder(self, features_dim: int) -> NetworkBuilder:
         """Return what builds this policy's networks."""
         return NetworkBuilder(
             self.network,
             features_dim,
-            spike_steps_of(self.observation_space),
+            spike_steps_of(self.observation_space, self.features_extractor_class),
             self.activation_fn,
             self.cell_factory,
         )
 
-    def _make_normaliser(self, features_dim: int) -> ObservationNormaliser | None:
-        """Return a normaliser where observations are analogue values.
-
-        One-hots, flags, images and spikes are not normalised, nor what a features extractor of
-        the user's own makes of observations.
-        """
-        space = self.observation_space
-        analogue = isinstance(space, spaces.Box) and not is_image_space(space)
-        flat = issubclass(self.features_extractor_class, FlattenExtractor)
-        if not (self.normalise_observations and analogue and flat):
+    def _make_normaliser(self) -> ObservationNormaliser | None:
+        """Return a normaliser of the analogue values among the features, if it is wanted."""
+        if not self.normalise_observations:
             return None
-        return ObservationNormaliser(features_dim)
+        return make_normaliser(
+            self.observation_space,
+            self.features_extractor_class,
+            self.features_extractor_kwargs,
+            self.normalize_images,
+        )
 
     @property
     @abstractmethod

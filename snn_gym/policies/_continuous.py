@@ -73,6 +73,7 @@ class ActionValueCritic(ContinuousCritic):
         builder: Builds the networks.
         spiking: Whether the critics spike.
         normaliser: The actor's, or None.
+        outputs: Values that each critic gives for an action.
         **kwargs: As in Stable-Baselines3's ``ContinuousCritic``.
     """
 
@@ -84,6 +85,7 @@ class ActionValueCritic(ContinuousCritic):
         builder: NetworkBuilder,
         spiking: bool,
         normaliser: ObservationNormaliser | None,
+        outputs: int = 1,
         **kwargs: Any,
     ) -> None:
         super().__init__(observation_space, action_space, **kwargs)
@@ -92,7 +94,7 @@ class ActionValueCritic(ContinuousCritic):
         # In the place of the multilayer perceptrons that Stable-Baselines3 has just made.
         self.q_networks = []
         for k in range(self.n_critics):
-            network = builder.build(spiking, 1, extra_inputs=get_action_dim(action_space))
+            network = builder.build(spiking, outputs, extra_inputs=get_action_dim(action_space))
             self.add_module(f"qf{k}", network)
             self.q_networks.append(network)
 
@@ -106,9 +108,7 @@ class ActionValueCritic(ContinuousCritic):
     def forward(self, obs: Tensor, actions: Tensor) -> tuple[Tensor, ...]:
         """Return the value (B, 1) of actions (B, A) by each critic."""
         # A features extractor that is the actor's too learns from the actor's loss alone.
-        with torch.set_grad_enabled(
-            torch.is_grad_enabled() and not self.share_features_extractor
-        ):
+        with torch.set_grad_enabled(torch.is_grad_enabled() and not self.share_features_extractor):
             features = self.extract_features(obs, self.features_extractor)
         return tuple(self._value(network, features, actions) for network in self._critics)
 

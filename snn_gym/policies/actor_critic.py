@@ -15,7 +15,6 @@ from snn_gym.policies._common import (
     NetworkBuilder,
     SpikingPolicyMixin,
     network_inputs,
-    refuse_net_arch,
 )
 from snn_gym.spiking.config import NetworkConfig
 from snn_gym.spiking.network import SpikingNetwork
@@ -91,9 +90,10 @@ class SpikingActorCriticPolicy(SpikingPolicyMixin, ActorCriticPolicy):
         **kwargs: As in Stable-Baselines3's ``ActorCriticPolicy``; ``net_arch`` is not among them.
 
     Raises:
-        ValueError: ``net_arch`` is given.
+        ValueError: ``net_arch`` is given, or a space is not supported.
     """
 
+    action_spaces = (spaces.Box, spaces.Discrete, spaces.MultiDiscrete, spaces.MultiBinary)
     mlp_extractor: ActorCriticNetworks  # type: ignore[assignment]
 
     def __init__(
@@ -110,8 +110,8 @@ class SpikingActorCriticPolicy(SpikingPolicyMixin, ActorCriticPolicy):
         activation_fn: type[nn.Module] = nn.Tanh,
         **kwargs: Any,
     ) -> None:
-        refuse_net_arch(kwargs)
         self.network = NetworkConfig() if network is None else network
+        self._prepare(kwargs, observation_space, action_space)
         self.spiking_actor = spiking_actor
         self.spiking_critic = spiking_critic
         self.normalise_observations = normalise_observations
@@ -141,7 +141,7 @@ class SpikingActorCriticPolicy(SpikingPolicyMixin, ActorCriticPolicy):
     def _build_mlp_extractor(self) -> None:
         self.mlp_extractor = ActorCriticNetworks(
             self._builder(self.features_dim),
-            self._make_normaliser(self.features_dim),
+            self._make_normaliser(),
             self.spiking_actor,
             self.spiking_critic,
         )

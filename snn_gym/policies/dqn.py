@@ -16,7 +16,6 @@ from snn_gym.policies._common import (
     NetworkBuilder,
     SpikingPolicyMixin,
     network_inputs,
-    refuse_net_arch,
 )
 from snn_gym.spiking.config import NetworkConfig
 from snn_gym.spiking.network import SpikingNetwork
@@ -90,9 +89,10 @@ class SpikingDQNPolicy(SpikingPolicyMixin, DQNPolicy):
         **kwargs: As in Stable-Baselines3's ``DQNPolicy``; ``net_arch`` is not among them.
 
     Raises:
-        ValueError: ``net_arch`` is given.
+        ValueError: ``net_arch`` is given, or a space is not supported.
     """
 
+    action_spaces = (spaces.Discrete,)
     q_net: SpikingQNetwork
     q_net_target: SpikingQNetwork
 
@@ -109,8 +109,8 @@ class SpikingDQNPolicy(SpikingPolicyMixin, DQNPolicy):
         activation_fn: type[nn.Module] = nn.ReLU,
         **kwargs: Any,
     ) -> None:
-        refuse_net_arch(kwargs)
         self.network = NetworkConfig() if network is None else network
+        self._prepare(kwargs, observation_space, action_space)
         self.spiking = spiking
         self.normalise_observations = normalise_observations
         self.cell_factory = cell_factory
@@ -138,10 +138,7 @@ class SpikingDQNPolicy(SpikingPolicyMixin, DQNPolicy):
         """Return a Q-network; the second one, the target, shares the first one's normaliser."""
         extractor = self.make_features_extractor()
         first: SpikingQNetwork | None = getattr(self, "q_net", None)
-        if first is None:
-            normaliser = self._make_normaliser(extractor.features_dim)
-        else:
-            normaliser = first.normaliser
+        normaliser = self._make_normaliser() if first is None else first.normaliser
         return SpikingQNetwork(
             self.observation_space,
             self.action_space,  # type: ignore[arg-type]

@@ -16,7 +16,6 @@ from snn_gym.policies._common import (
     NetworkBuilder,
     SpikingPolicyMixin,
     network_inputs,
-    refuse_net_arch,
 )
 from snn_gym.spiking.config import NetworkConfig
 from snn_gym.spiking.network import SpikingNetwork
@@ -96,9 +95,10 @@ class SpikingQRDQNPolicy(SpikingPolicyMixin, QRDQNPolicy):
         **kwargs: As in sb3-contrib's ``QRDQNPolicy``; ``net_arch`` is not among them.
 
     Raises:
-        ValueError: ``net_arch`` is given.
+        ValueError: ``net_arch`` is given, or a space is not supported.
     """
 
+    action_spaces = (spaces.Discrete,)
     quantile_net: SpikingQuantileNetwork
     quantile_net_target: SpikingQuantileNetwork
 
@@ -115,8 +115,8 @@ class SpikingQRDQNPolicy(SpikingPolicyMixin, QRDQNPolicy):
         activation_fn: type[nn.Module] = nn.ReLU,
         **kwargs: Any,
     ) -> None:
-        refuse_net_arch(kwargs)
         self.network = NetworkConfig() if network is None else network
+        self._prepare(kwargs, observation_space, action_space)
         self.spiking = spiking
         self.normalise_observations = normalise_observations
         self.cell_factory = cell_factory
@@ -144,10 +144,7 @@ class SpikingQRDQNPolicy(SpikingPolicyMixin, QRDQNPolicy):
         """Return a quantile network; the target shares the online network's normaliser."""
         extractor = self.make_features_extractor()
         first: SpikingQuantileNetwork | None = getattr(self, "quantile_net", None)
-        if first is None:
-            normaliser = self._make_normaliser(extractor.features_dim)
-        else:
-            normaliser = first.normaliser
+        normaliser = self._make_normaliser() if first is None else first.normaliser
         return SpikingQuantileNetwork(
             self.observation_space,
             self.action_space,  # type: ignore[arg-type]

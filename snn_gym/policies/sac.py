@@ -10,7 +10,7 @@ from stable_baselines3.common.type_aliases import Schedule
 from stable_baselines3.sac.policies import Actor, SACPolicy
 from torch import Tensor, nn
 
-from snn_gym.policies._common import NetworkBuilder, SpikingPolicyMixin, refuse_net_arch
+from snn_gym.policies._common import NetworkBuilder, SpikingPolicyMixin
 from snn_gym.policies._continuous import ActionValueCritic, FeatureNetwork
 from snn_gym.spiking.config import NetworkConfig
 from snn_gym.spiking.normaliser import ObservationNormaliser
@@ -69,9 +69,10 @@ class SpikingSACPolicy(SpikingPolicyMixin, SACPolicy):
         **kwargs: As in Stable-Baselines3's ``SACPolicy``; ``net_arch`` is not among them.
 
     Raises:
-        ValueError: ``net_arch`` is given.
+        ValueError: ``net_arch`` is given, or a space is not supported.
     """
 
+    action_spaces = (spaces.Box,)
     actor: SpikingSACActor
     critic: ActionValueCritic
     critic_target: ActionValueCritic
@@ -90,8 +91,8 @@ class SpikingSACPolicy(SpikingPolicyMixin, SACPolicy):
         activation_fn: type[nn.Module] = nn.ReLU,
         **kwargs: Any,
     ) -> None:
-        refuse_net_arch(kwargs)
         self.network = NetworkConfig() if network is None else network
+        self._prepare(kwargs, observation_space, action_space)
         self.spiking_actor = spiking_actor
         self.spiking_critic = spiking_critic
         self.normalise_observations = normalise_observations
@@ -126,7 +127,7 @@ class SpikingSACPolicy(SpikingPolicyMixin, SACPolicy):
         return SpikingSACActor(
             builder=self._builder(kwargs["features_dim"]),
             spiking=self.spiking_actor,
-            normaliser=self._make_normaliser(kwargs["features_dim"]),
+            normaliser=self._make_normaliser(),
             **kwargs,
         ).to(self.device)
 
@@ -160,9 +161,7 @@ class SpikingSACPolicy(SpikingPolicyMixin, SACPolicy):
 
     def _network_inputs(self, observation: Tensor) -> Tensor:
         actor = self.actor
-        return actor.latent_pi.inputs(
-            actor.extract_features(observation, actor.features_extractor)
-        )
+        return actor.latent_pi.inputs(actor.extract_features(observation, actor.features_extractor))
 
     def _readout_size(self) -> int:
         return int(self.action_space.shape[0])  # type: ignore[index]

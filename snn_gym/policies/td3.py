@@ -11,7 +11,7 @@ from stable_baselines3.common.type_aliases import Schedule
 from stable_baselines3.td3.policies import Actor, TD3Policy
 from torch import Tensor, nn
 
-from snn_gym.policies._common import NetworkBuilder, SpikingPolicyMixin, refuse_net_arch
+from snn_gym.policies._common import NetworkBuilder, SpikingPolicyMixin
 from snn_gym.policies._continuous import ActionValueCritic, FeatureNetwork
 from snn_gym.spiking.config import NetworkConfig
 from snn_gym.spiking.normaliser import ObservationNormaliser
@@ -72,9 +72,10 @@ class SpikingTD3Policy(SpikingPolicyMixin, TD3Policy):
         **kwargs: As in Stable-Baselines3's ``TD3Policy``; ``net_arch`` is not among them.
 
     Raises:
-        ValueError: ``net_arch`` is given.
+        ValueError: ``net_arch`` is given, or a space is not supported.
     """
 
+    action_spaces = (spaces.Box,)
     actor: SpikingTD3Actor
     actor_target: SpikingTD3Actor
     critic: ActionValueCritic
@@ -94,8 +95,8 @@ class SpikingTD3Policy(SpikingPolicyMixin, TD3Policy):
         activation_fn: type[nn.Module] = nn.ReLU,
         **kwargs: Any,
     ) -> None:
-        refuse_net_arch(kwargs)
         self.network = NetworkConfig() if network is None else network
+        self._prepare(kwargs, observation_space, action_space)
         self.spiking_actor = spiking_actor
         self.spiking_critic = spiking_critic
         self.normalise_observations = normalise_observations
@@ -127,10 +128,7 @@ class SpikingTD3Policy(SpikingPolicyMixin, TD3Policy):
         """Return an actor; the second one, the target, shares the first one's normaliser."""
         kwargs = self._update_features_extractor(self.actor_kwargs, features_extractor)
         first: SpikingTD3Actor | None = getattr(self, "actor", None)
-        if first is None:
-            normaliser = self._make_normaliser(kwargs["features_dim"])
-        else:
-            normaliser = first.feature_network.normaliser
+        normaliser = self._make_normaliser() if first is None else first.feature_network.normaliser
         return SpikingTD3Actor(
             builder=self._builder(kwargs["features_dim"]),
             spiking=self.spiking_actor,

@@ -1,0 +1,192 @@
+"""How observations and actions reach a policy: what is taken, what is normalised, what is refused.
+
+| observation | what the network sees |
+|---|---|
+| Box | its values, standardised by the policy's normaliser |
+| Discrete, MultiDiscrete | one-hots |
+| MultiBinary(N) | flags, analogue input |
+| MultiBinary((T, N)) | a spike train of T time steps |
+| image (Box, uint8, three axes) | the features of Stable-Baselines3's NatureCNN |
+| Dict of these, without spike trains | the concatenation by its CombinedExtractor |
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from gymnasium import spaces
+from stable_baselines3.common.preprocessing import get_flattened_obs_dim, is_image_space
+from stable_baselines3.common.torch_layers import (
+    BaseFeaturesExtractor,
+    CombinedExtractor,
+    FlattenExtractor,
+    NatureCNN,
+)
+from torch import Tensor
+
+from snn_gym.spiking.normaliser import ObservationNormaliser
+
+# The kernels of NatureCNN (8 by 4, 4 by 2, 3 by 1) need this many pixels a side.
+_LEAST_PIXELS = 36
+_SUPPORTED = (
+    "Box, Discrete, MultiDiscrete, MultiBinary(N), spike trains MultiBinary((T, N)), images, and "
+    "a Dict of these without spike trains"
+)
+
+
+def default_extractor(
+    space: spaces.Space[Any], normalize_images: bool
+) -> type[BaseFeaturesExtractor]:
+    """Return Stable-Baselines3's features extractor for an observation space.
+
+    Args:
+        space: Observation space.
+        normalize_images: As in Stable-Baselines3's policies: whether images are uint8 values that
+            are divided by 255; if not, every Box of three axes is an image.
+    """
+    if isinstance(space, spaces.Dict):
+        return CombinedExtractor
+    if is_image_space(space, normalized_image=not normalize_images):
+        return NatureCNN
+    return FlattenExtractor
+
+
+def spike_steps_of(space: spaces.Space[Any], extractor: type[BaseFeaturesExtractor]) -> int | None:
+    """Return T of a spike train MultiBinary((T, N)), None where observations are analogue.
+
+    Args:
+        space: Observation space.
+        extractor: Features extractor; what another one than FlattenExtractor makes of a spike
+            train is analogue.
+    """
+    if isinstance(space, spaces.MultiBinary) and len(space.shape) == 2:
+        return int(space.shape[0]) if extractor is FlattenExtractor else None
+    return None
+
+
+def check_observation_space(
+    space: spaces.Space[Any], extractor: type[BaseFeaturesExtractor]
+) -> None:
+    """Refuse observations that no network could be fed with rightly.
+
+    Args:
+        space: Observation space.
+        extractor: Features extractor; the user's own one may take anything.
+
+    Raises:
+        ValueError: The space is not among the supported ones.
+    """
+    if extractor not in (FlattenExtractor, NatureCNN, CombinedExtractor):
+        return
+    if not isinstance(space, spaces.Dict):
+        _check_part(space, extractor, "observation space")
+        return
+    if extractor is not CombinedExtractor:
+        raise ValueError(
+            f"{extractor.__name__} can't take a Dict observation space, got {space}; leave "
+            "features_extractor_class out, or use CombinedExtractor"
+        )
+    for key, part in space.items():
+        name = f"observation {key!r} of the Dict"
+        if isinstance(part, spaces.MultiBinary) and len(part.shape) == 2:
+            raise ValueError(
+                f"{name} is the spike train {part}, which can't be joined with values that have "
+                "no time; observe the spike train alone, or flatten it to MultiBinary"
+                f"({part.shape[0] * part.shape[1]}) to feed it as flags"
+            )
+        is_image = is_image_space(part)
+        _check_part(part, NatureCNN if is_image else FlattenExtractor, name)
+
+
+def _check_part(
+    space: spaces.Space[Any], extractor: type[BaseFeaturesExtractor], name: str
+) -> None:
+    kinds = (spaces.Box, spaces.Discrete, spaces.MultiDiscrete, spaces.MultiBinary)
+    if not isinstance(space, kinds) or (
+        isinstance(space, spaces.MultiBinary) and len(space.shape) > 2
+    ):
+        raise ValueError(
+            f"{name} {space} is not supported; supported: {_SUPPORTED}; use "
+            "gymnasium.wrappers.FlattenObservation or a features_extractor_class of your own"
+        )
+    check_start(space, name)
+    if extractor is NatureCNN and min(space.shape[1:]) < _LEAST_PIXELS:  # type: ignore[index]
+        raise ValueError(
+            f"{name} is an image of {space.shape}, channels first; NatureCNN needs at least "
+            f"{_LEAST_PIXELS} x {_LEAST_PIXELS} pixels: use "
+            "gymnasium.wrappers.ResizeObservation or a features_extractor_class of your own"
+        )
+
+
+def check_start(space: spaces.Space[Any], name: str) -> None:
+    """Refuse discrete values that do not count from 0, as Stable-Baselines3 takes them to.
+
+    Args:
+        space: Observation or action space.
+        name: What the space is, for the message.
+
+    Raises:
+        ValueError: The space has another start.
+    """
+    if isinstance(space, spaces.Discrete | spaces.MultiDiscrete) and np.any(space.start != 0):
+        raise ValueError(
+            f"{name} {space} starts at {space.start}, and Stable-Baselines3 counts from 0; shift "
+            "it by gymnasium.wrappers.TransformObservation or TransformAction"
+        )
+
+
+def make_normaliser(
+    space: spaces.Space[Any],
+    extractor: type[BaseFeaturesExtractor],
+    extractor_arguments: dict[str, Any],
+    normalize_images: bool,
+) -> ObservationNormaliser | None:
+    """Return a normaliser of the features that are analogue values, None if there are none.
+
+    One-hots, flags, images and spikes are not normalised, nor what a features extractor of the
+    user's own makes of observations.
+
+    Args:
+        space: Observation space.
+        extractor: Features extractor.
+        extractor_arguments: Its keyword arguments.
+        normalize_images: As in ``default_extractor``.
+    """
+    if extractor is FlattenExtractor:
+        analogue = isinstance(space, spaces.Box) and not is_image_space(space)
+        return ObservationNormaliser(get_flattened_obs_dim(space)) if analogue else None
+    if extractor is not CombinedExtractor or not isinstance(space, spaces.Dict):
+        return None
+    columns: list[int] = []
+    start = 0
+    for part in space.values():
+        if is_image_space(part, normalized_image=not normalize_images):
+            start += extractor_arguments.get("cnn_output_dim", 256)
+            continue
+        end = start + get_flattened_obs_dim(part)
+        if isinstance(part, spaces.Box):
+            columns.extend(range(start, end))
+        start = end
+    return PartialNormaliser(columns) if columns else None
+
+
+class PartialNormaliser(ObservationNormaliser):
+    """Standardise some of the features; the others pass unchanged.
+
+    Args:
+        columns: Positions of the features that are standardised.
+    """
+
+    columns: Tensor
+
+    def __init__(self, columns: list[int]) -> None:
+        super().__init__(len(columns))
+        # Follows from the observation space, hence not saved.
+        self.register_buffer("columns", torch.tensor(columns), persistent=False)
+
+    def forward(self, observations: Tensor) -> Tensor:
+        """Standardise the columns of features (B, F), float."""
+        standardised = super().forward(observations[:, self.columns])
+        return observations.index_copy(1, self.columns, standardised)
