@@ -1,10 +1,11 @@
-"""One file that holds all of a training run: policy, optimiser, replay buffer and counters."""
+"""One file that holds all of a training run: policy, optimisers, replay buffer and counters."""
 
 from __future__ import annotations
 
 import json
 from collections import deque
 from collections.abc import Mapping
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from snn_gym.storage import load_tensors, save_tensors
 from snn_gym.training.episodes import EpisodeLog
 from snn_gym.zoo.files import load_state
 
-FORMAT = "snn_gym/checkpoint/1"
+FORMAT = "snn_gym/checkpoint/2"
 MAX_CHECKPOINT_BYTES = 1 << 36
 
 _STATE = "state"
@@ -45,18 +46,21 @@ def save_checkpoint(path: Path, model: BaseAlgorithm, episodes: EpisodeLog) -> N
         model: Model between two rollouts.
         episodes: Episodes so far.
     """
-    optimiser_tensors, optimiser = _pack_optimiser(model.policy.optimizer)
     replay_tensors, replay = _pack_replay(model)
     tensors = {
         **_prefixed("policy", model.policy.state_dict()),
-        **_prefixed("optimiser", optimiser_tensors),
+        **_prefixed("beside", _tensors_beside(model)),
         **_prefixed("replay", replay_tensors),
         **_prefixed("episodes", episodes.to_arrays()),
     }
+    optimisers: dict[str, Any] = {}
+    for name, optimiser in _optimisers(model).items():
+        optimiser_tensors, optimisers[name] = _pack_optimiser(optimiser)
+        tensors |= _prefixed(f"optimiser.{name}", optimiser_tensors)
     state = {
         "format": FORMAT,
         "counters": {name: getattr(model, name) for name in _COUNTERS if hasattr(model, name)},
-        "optimiser": optimiser,
+        "optimisers": optimisers,
         "replay": replay,
         "recent_episodes": [_plain_episode(info) for info in model.ep_info_buffer or ()],
     }
@@ -81,15 +85,32 @@ def restore_checkpoint(path: Path, model: BaseAlgorithm) -> EpisodeLog:
     if state.get("format") != FORMAT:
         raise ValueError(f"{path}: format is {state.get('format')!r}, expected {FORMAT!r}")
     load_state(model.policy, _with_prefix("policy", tensors), str(path))
-    _unpack_optimiser(
-        model.policy.optimizer, _with_prefix("optimiser", tensors), state["optimiser"]
-    )
+    beside = _with_prefix("beside", tensors)
+    for name, tensor in _tensors_beside(model).items():
+        tensor.copy_(beside[name])
+    for name, optimiser in _optimisers(model).items():
+        _unpack_optimiser(
+            optimiser, _with_prefix(f"optimiser.{name}", tensors), state["optimisers"][name]
+        )
     _unpack_replay(model, _with_prefix("replay", tensors), state["replay"])
     for name, value in state["counters"].items():
         setattr(model, name, value)
     model.ep_info_buffer = deque(state["recent_episodes"], maxlen=model._stats_window_size)
     model.ep_success_buffer = deque(maxlen=model._stats_window_size)
     return EpisodeLog.from_arrays(_with_prefix("episodes", tensors))
+
+
+def _optimisers(model: BaseAlgorithm) -> dict[str, torch.optim.Optimizer]:
+    """Return a model's optimisers by the names that Stable-Baselines3 saves them under."""
+    names, _ = model._get_torch_save_params()
+    parts = {name: attrgetter(name)(model) for name in names}
+    return {name: x for name, x in parts.items() if isinstance(x, torch.optim.Optimizer)}
+
+
+def _tensors_beside(model: BaseAlgorithm) -> dict[str, torch.Tensor]:
+    """Return what a model learns outside its policy, such as the weight of the entropy."""
+    _, names = model._get_torch_save_params()
+    return {name: attrgetter(name)(model).detach() for name in names}
 
 
 def _pack_optimiser(

@@ -5,29 +5,22 @@ from __future__ import annotations
 from typing import Any
 
 import gymnasium as gym
-from stable_baselines3 import A2C, DQN, PPO
+import numpy as np
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.env_util import make_vec_env
+from stable_baselines3.common.noise import NormalActionNoise
 from stable_baselines3.common.policies import BasePolicy
+from stable_baselines3.common.preprocessing import get_action_dim
 from stable_baselines3.common.utils import ConstantSchedule
 from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv
 
 from snn_gym.config import to_mapping
-from snn_gym.policies import SpikingActorCriticPolicy, SpikingDQNPolicy
 from snn_gym.spiking import NetworkConfig
+from snn_gym.zoo.algorithms import algorithm_class, policy_class
 from snn_gym.zoo.identity import Identity, remember_identity
 from snn_gym.zoo.schedules import parse_schedule
 from snn_gym.zoo.settings import SCHEDULES, Settings
 from snn_gym.zoo.spec import AgentSpec, load_agent_spec
-
-ALGORITHM_CLASSES: dict[str, type[BaseAlgorithm]] = {"PPO": PPO, "A2C": A2C, "DQN": DQN}
-"""Class of each algorithm, by its name in descriptions and manifests."""
-
-POLICY_CLASSES: dict[str, type[BasePolicy]] = {
-    "SpikingActorCriticPolicy": SpikingActorCriticPolicy,
-    "SpikingDQNPolicy": SpikingDQNPolicy,
-}
-"""Class of each policy, by its name in descriptions and manifests."""
 
 
 def make_agent(
@@ -52,7 +45,7 @@ def make_agent(
         **overrides: Hyper-parameters that replace those of the agent's file.
 
     Returns:
-        A stock PPO, A2C or DQN on ``n_envs`` copies of the environment.
+        A stock algorithm on ``n_envs`` copies of the environment.
 
     Raises:
         ValueError: The agent, the environment or a hyper-parameter is unknown or invalid.
@@ -62,7 +55,7 @@ def make_agent(
     arguments = policy_arguments(spec, env_id)
     model = build_model(
         spec.algorithm,
-        POLICY_CLASSES[spec.policy],
+        policy_class(spec.policy),
         arguments,
         settings,
         make_environments(env_id, settings.n_envs, seed),
@@ -87,10 +80,12 @@ def build_policy(name: str, env_id: str) -> BasePolicy:
     """
     spec = load_agent_spec(name)
     arguments = policy_arguments(spec, env_id)
+    if getattr(spec.settings(env_id), "use_sde", False):
+        arguments["use_sde"] = True  # which the algorithm would tell the policy
     env = gym.make(env_id)
     spaces = env.observation_space, env.action_space
     env.close()
-    policy = POLICY_CLASSES[spec.policy](*spaces, ConstantSchedule(0.0), **arguments)
+    policy = policy_class(spec.policy)(*spaces, ConstantSchedule(0.0), **arguments)
     policy.train(False)
     return policy
 
@@ -140,7 +135,7 @@ def build_model(
     """Build a stock algorithm from typed hyper-parameters.
 
     Args:
-        algorithm: A key of ``ALGORITHM_CLASSES``.
+        algorithm: A key of ``snn_gym.zoo.spec.POLICIES``.
         policy_class: Class of the policy.
         arguments: Keyword arguments of the policy.
         settings: Hyper-parameters of that algorithm.
@@ -155,7 +150,11 @@ def build_model(
     for key in SCHEDULES:
         if key in values:
             values[key] = parse_schedule(values[key])
-    return ALGORITHM_CLASSES[algorithm](
+    noise_std = values.pop("action_noise_std", 0.0)
+    if noise_std > 0:
+        size = get_action_dim(env.action_space)
+        values["action_noise"] = NormalActionNoise(np.zeros(size), np.full(size, noise_std))
+    return algorithm_class(algorithm)(
         policy_class,
         env,
         policy_kwargs=dict(arguments),

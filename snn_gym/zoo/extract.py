@@ -6,36 +6,17 @@ import dataclasses
 import json
 from typing import Any
 
+import numpy as np
 import torch
 from stable_baselines3.common.base_class import BaseAlgorithm
+from stable_baselines3.common.noise import ActionNoise, NormalActionNoise, VectorizedActionNoise
 from stable_baselines3.common.type_aliases import TrainFreq, TrainFrequencyUnit
 
 from snn_gym.spiking import NetworkConfig
 from snn_gym.spiking.neuron_parameters import NEURON_PARAMETERS
-from snn_gym.zoo.build import ALGORITHM_CLASSES, POLICY_CLASSES
+from snn_gym.zoo.algorithms import algorithm_name
 from snn_gym.zoo.schedules import format_schedule
 from snn_gym.zoo.settings import SCHEDULES, SETTINGS, Settings, make_settings
-from snn_gym.zoo.spec import POLICIES
-
-
-def algorithm_name(model: BaseAlgorithm) -> str:
-    """Return the name of a model's algorithm.
-
-    Args:
-        model: Any model.
-
-    Raises:
-        ValueError: It is no stock algorithm with one of our policies.
-    """
-    for name, algorithm in ALGORITHM_CLASSES.items():
-        # Equal types, for a subclass may behave in a way that its hyper-parameters do not say.
-        if type(model) is algorithm and type(model.policy) is POLICY_CLASSES[POLICIES[name]]:
-            return name
-    supported = ", ".join(f"{name} with {policy}" for name, policy in POLICIES.items())
-    raise ValueError(
-        f"{type(model).__name__} with {type(model.policy).__name__} can't be saved as data; "
-        f"supported: {supported}"
-    )
 
 
 def extract_settings(model: BaseAlgorithm) -> Settings:
@@ -55,8 +36,12 @@ def extract_settings(model: BaseAlgorithm) -> Settings:
             values[name] = format_schedule(values[name], name)
     if algorithm == "A2C":
         values |= _optimiser_of_a2c(model)
-    if algorithm == "DQN":
+    if "train_freq" in values:
         values["train_freq"] = _steps(values["train_freq"])
+    if values.get("target_entropy") == -np.prod(model.action_space.shape or ()):
+        values["target_entropy"] = "auto"  # which SAC has replaced by this number
+    if "action_noise_std" in names:
+        values["action_noise_std"] = _noise_std(model.action_noise)
     return make_settings(algorithm, values, f"{algorithm} model")
 
 
@@ -74,6 +59,7 @@ def extract_policy_arguments(model: BaseAlgorithm) -> dict[str, Any]:
         # A2C puts these there itself; its hyper-parameters stand for them.
         del arguments["optimizer_class"], arguments["optimizer_kwargs"]
     arguments.pop("network", None)
+    arguments.pop("use_sde", None)  # which off-policy algorithms put there; a hyper-parameter
     if arguments.pop("cell_factory", None) is not None:
         raise ValueError(
             "a network of cells from a cell_factory is code and can't be saved as data; use a "
@@ -110,3 +96,18 @@ def _steps(train_freq: TrainFreq | tuple[int, str] | int) -> int:
             "environment steps"
         )
     return frequency
+
+
+def _noise_std(noise: ActionNoise | None) -> float:
+    if isinstance(noise, VectorizedActionNoise):
+        noise = noise.base_noise
+    if noise is None:
+        return 0.0
+    if type(noise) is NormalActionNoise:
+        stds = set(np.ravel(noise._sigma).tolist())
+        if not np.any(noise._mu) and len(stds) == 1:
+            return float(stds.pop())
+    raise ValueError(
+        f"action_noise is {noise!r}, which can't be saved as data; use NormalActionNoise with mean "
+        "0 and the same standard deviation for every action value"
+    )

@@ -26,12 +26,13 @@ from snn_gym.storage import (
     write_bytes_atomic,
     write_text_atomic,
 )
-from snn_gym.zoo.build import POLICY_CLASSES, build_model, make_environments
-from snn_gym.zoo.extract import algorithm_name, extract_policy_arguments, extract_settings
+from snn_gym.zoo.algorithms import algorithm_name, policy_class
+from snn_gym.zoo.build import build_model, make_environments
+from snn_gym.zoo.extract import extract_policy_arguments, extract_settings
 from snn_gym.zoo.identity import Identity, identify, remember_identity
 from snn_gym.zoo.settings import make_settings
 from snn_gym.zoo.spaces import describe_space
-from snn_gym.zoo.spec import POLICIES
+from snn_gym.zoo.spec import POLICIES, AlgorithmName, PolicyName
 
 FORMAT = "snn_gym/agent/1"
 MANIFEST = "manifest.json"
@@ -50,9 +51,9 @@ class AgentManifest:
     """Name and version of this format."""
     agent: str | None
     """Agent of the zoo; None for a model made by hand."""
-    algorithm: Literal["PPO", "A2C", "DQN"]
-    """Stable-Baselines3's algorithm."""
-    policy: Literal["SpikingActorCriticPolicy", "SpikingDQNPolicy"]
+    algorithm: AlgorithmName
+    """Algorithm of Stable-Baselines3 or sb3-contrib."""
+    policy: PolicyName
     """Policy class in ``snn_gym.policies``."""
     policy_kwargs: dict[str, Any]
     """Arguments of the policy; ``network`` holds every setting of the network."""
@@ -86,11 +87,11 @@ class AgentManifest:
 def save_agent(model: BaseAlgorithm, path: str | os.PathLike[str]) -> Path:
     """Save an agent's policy and what builds it again; no code, never a pickle.
 
-    The optimiser and a replay buffer aren't saved: training that continues from here starts them
-    afresh. Use ``snn-gym train --resume`` to continue exactly.
+    Optimisers, a learned weight of the entropy and a replay buffer aren't saved: training that
+    continues from here starts them afresh. Use ``snn-gym train --resume`` to continue exactly.
 
     Args:
-        model: An agent of the zoo, or a stock PPO, A2C or DQN with one of our policies.
+        model: An agent of the zoo, or a stock algorithm with one of our policies.
         path: Folder to create; an agent saved there before is replaced.
 
     Returns:
@@ -157,7 +158,7 @@ def load_agent(path: str | os.PathLike[str], env: VecEnv | None = None) -> BaseA
     _check_spaces(manifest, env, where)
     model = build_model(
         manifest.algorithm,
-        POLICY_CLASSES[manifest.policy],
+        policy_class(manifest.policy),
         arguments,
         settings,
         env,

@@ -13,10 +13,28 @@ from snn_gym.config import from_mapping
 from snn_gym.content import content_path
 from snn_gym.zoo.settings import Settings, make_settings
 
-POLICIES = {
+AlgorithmName = Literal["PPO", "A2C", "TRPO", "DQN", "QRDQN", "DDPG", "TD3", "SAC", "TQC"]
+"""Algorithms of Stable-Baselines3 and sb3-contrib that the zoo knows."""
+PolicyName = Literal[
+    "SpikingActorCriticPolicy",
+    "SpikingDQNPolicy",
+    "SpikingQRDQNPolicy",
+    "SpikingTD3Policy",
+    "SpikingSACPolicy",
+    "SpikingTQCPolicy",
+]
+"""Policy classes in ``snn_gym.policies``."""
+
+POLICIES: dict[AlgorithmName, PolicyName] = {
     "PPO": "SpikingActorCriticPolicy",
     "A2C": "SpikingActorCriticPolicy",
+    "TRPO": "SpikingActorCriticPolicy",
     "DQN": "SpikingDQNPolicy",
+    "QRDQN": "SpikingQRDQNPolicy",
+    "DDPG": "SpikingTD3Policy",
+    "TD3": "SpikingTD3Policy",
+    "SAC": "SpikingSACPolicy",
+    "TQC": "SpikingTQCPolicy",
 }
 """Name of the policy class, in ``snn_gym.policies``, that fits each algorithm."""
 
@@ -33,9 +51,9 @@ class AgentSpec:
     """Name of the agent and of its folder."""
     description: str
     """One sentence for lists."""
-    algorithm: Literal["PPO", "A2C", "DQN"]
-    """Stable-Baselines3's algorithm."""
-    policy: Literal["SpikingActorCriticPolicy", "SpikingDQNPolicy"]
+    algorithm: AlgorithmName
+    """Algorithm of Stable-Baselines3 or sb3-contrib."""
+    policy: PolicyName
     """Policy class in ``snn_gym.policies``."""
     twin: str
     """Agent to compare with: the ANN twin of a spiking agent, and the other way round."""

@@ -118,7 +118,7 @@ def edit(folder, **changes):
     ("changes", "message"),
     [
         ({"format": "snn_gym/agent/2"}, "format: got 'snn_gym/agent/2'"),
-        ({"algorithm": "SAC"}, "allowed values: 'PPO', 'A2C', 'DQN'"),
+        ({"algorithm": "ARS"}, "allowed values: 'PPO', 'A2C', 'TRPO'"),
         ({"policy": "os.system"}, "policy: got 'os.system'"),
         ({"policy": "SpikingDQNPolicy"}, "PPO needs the policy"),
         ({"extra": 1}, "unknown key extra"),

@@ -17,7 +17,18 @@ PAIRS = [(name, env_id) for name in agent_ids() for env_id in load_agent_spec(na
 
 
 def test_the_zoo_holds_the_agents_and_their_twins():
-    assert agent_ids() == ("dqn-mlp", "dqsn", "ppo-lif", "ppo-mlp")
+    assert agent_ids() == (
+        "a2c-lif",
+        "a2c-mlp",
+        "dqn-mlp",
+        "dqsn",
+        "ppo-lif",
+        "ppo-mlp",
+        "qrdqn-lif",
+        "qrdqn-mlp",
+        "sac-lif",
+        "sac-mlp",
+    )
     for name in agent_ids():
         spec = load_agent_spec(name)
         twin = load_agent_spec(spec.twin)
@@ -52,7 +63,7 @@ def test_a_name_reaches_no_other_file(name):
 
 def test_an_environment_without_hyper_parameters_is_named_with_those_that_have():
     with pytest.raises(ValueError, match=r"'Pendulum-v1'; it has them for: CartPole-v1"):
-        make_agent("ppo-lif", "Pendulum-v1")
+        make_agent("dqsn", "Pendulum-v1")
 
 
 def spec_table(**changes):

@@ -1,12 +1,11 @@
-"""Hyper-parameters of the algorithms, typed; names and defaults are Stable-Baselines3's."""
+"""Hyper-parameters of the on-policy algorithms; names and defaults are Stable-Baselines3's."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
-from snn_gym.config import from_mapping
 from snn_gym.zoo.schedules import check_schedule
+from snn_gym.zoo.settings._checks import check_positive
 
 
 @dataclass(frozen=True)
@@ -46,7 +45,7 @@ class PPOSettings:
 
     def __post_init__(self) -> None:
         """Check counts and schedules."""
-        _check_positive(self, "n_envs", "n_steps", "batch_size", "n_epochs")
+        check_positive(self, "n_envs", "n_steps", "batch_size", "n_epochs")
         check_schedule(self.learning_rate, "learning_rate")
         check_schedule(self.clip_range, "clip_range")
 
@@ -84,80 +83,49 @@ class A2CSettings:
 
     def __post_init__(self) -> None:
         """Check counts and schedules."""
-        _check_positive(self, "n_envs", "n_steps")
+        check_positive(self, "n_envs", "n_steps")
         check_schedule(self.learning_rate, "learning_rate")
 
 
 @dataclass(frozen=True)
-class DQNSettings:
-    """Hyper-parameters of DQN (Mnih et al. 2015, https://doi.org/10.1038/nature14236)."""
+class TRPOSettings:
+    """Hyper-parameters of TRPO (Schulman et al. 2015, https://arxiv.org/abs/1502.05477)."""
 
     n_envs: int = 1
     """Copies of the environment that are stepped together."""
-    learning_rate: float | str = 1e-4
-    """Step size of the optimiser; a number or a schedule such as ``lin_0.001``."""
-    buffer_size: int = 1_000_000
-    """Transitions that the replay buffer holds."""
-    learning_starts: int = 100
-    """Environment steps of random actions before the first update."""
-    batch_size: int = 32
-    """Transitions in a minibatch."""
-    tau: float = 1.0
-    """Share of the new weights when the target network is updated."""
+    learning_rate: float | str = 1e-3
+    """Step size of the critic's optimiser; a number or a schedule such as ``lin_0.001``."""
+    n_steps: int = 2048
+    """Environment steps of each copy between updates."""
+    batch_size: int = 128
+    """Decisions in a minibatch of the critic."""
     gamma: float = 0.99
     """Discount of a reward one environment step later."""
-    train_freq: int = 4
-    """Environment steps of each copy between updates."""
-    gradient_steps: int = 1
-    """Minibatches for each update; -1: as many as there were environment steps."""
-    n_steps: int = 1
-    """Rewards summed before the target network's estimate is added."""
-    target_update_interval: int = 10_000
-    """Environment steps between updates of the target network."""
-    exploration_fraction: float = 0.1
-    """Share of training over which the rate of random actions falls."""
-    exploration_initial_eps: float = 1.0
-    """Rate of random actions at the start."""
-    exploration_final_eps: float = 0.05
-    """Rate of random actions at the end."""
-    max_grad_norm: float = 10
-    """Largest norm of a gradient."""
+    cg_max_steps: int = 15
+    """Most steps of the conjugate gradient method."""
+    cg_damping: float = 0.1
+    """What is added to the diagonal of the Hessian."""
+    line_search_shrinking_factor: float = 0.8
+    """Factor of the step from one try of the line search to the next."""
+    line_search_max_iter: int = 10
+    """Most tries of the line search."""
+    n_critic_updates: int = 10
+    """Passes of the critic over a rollout for each update."""
+    gae_lambda: float = 0.95
+    """Decay of generalised advantage estimation."""
+    use_sde: bool = False
+    """Whether exploration noise depends on the state (gSDE); continuous actions only."""
+    sde_sample_freq: int = -1
+    """Environment steps between new gSDE noise; -1: once for each rollout."""
+    normalize_advantage: bool = True
+    """Whether advantages are standardised within a rollout."""
+    target_kl: float = 0.01
+    """Largest divergence of an update."""
+    sub_sampling_factor: int = 1
+    """Share of the rollout, as its inverse, that the natural gradient is computed on."""
 
     def __post_init__(self) -> None:
         """Check counts and schedules."""
-        _check_positive(self, "n_envs", "buffer_size", "batch_size", "train_freq")
+        check_positive(self, "n_envs", "n_steps", "batch_size", "cg_max_steps")
+        check_positive(self, "line_search_max_iter", "n_critic_updates", "sub_sampling_factor")
         check_schedule(self.learning_rate, "learning_rate")
-
-
-Settings = PPOSettings | A2CSettings | DQNSettings
-
-SETTINGS: dict[str, type[PPOSettings] | type[A2CSettings] | type[DQNSettings]] = {
-    "PPO": PPOSettings,
-    "A2C": A2CSettings,
-    "DQN": DQNSettings,
-}
-"""Type of the hyper-parameters of each algorithm."""
-
-SCHEDULES = ("learning_rate", "clip_range")
-"""Hyper-parameters that may be schedules."""
-
-
-def make_settings(algorithm: str, values: dict[str, Any], where: str) -> Settings:
-    """Build the hyper-parameters of an algorithm, strictly.
-
-    Args:
-        algorithm: A key of ``SETTINGS``.
-        values: Hyper-parameters by name; what is left out keeps its default.
-        where: Place to name in errors.
-
-    Raises:
-        ValueError: A name is unknown, or a value has a wrong type or range.
-    """
-    return from_mapping(SETTINGS[algorithm], values, where)
-
-
-def _check_positive(settings: Settings, *names: str) -> None:
-    for name in names:
-        value = getattr(settings, name)
-        if value < 1:
-            raise ValueError(f"{name} must be at least 1, got {value}")
