@@ -9,41 +9,69 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from snn_gym.spiking.config import NetworkConfig
+    from snn_gym.spiking.decoders import PopulationHead, make_head
     from snn_gym.spiking.network import SpikingNetwork
+    from snn_gym.spiking.neuron_base import Neuron
     from snn_gym.spiking.neuron_parameters import (
+        ALIFParameters,
         IAFParameters,
-        LastVoltageParameters,
         LIFBoxParameters,
         LIFParameters,
-        MeanRateParameters,
+        NeuronParameters,
     )
+    from snn_gym.spiking.neurons import register_neuron
     from snn_gym.spiking.normaliser import ObservationNormaliser
+    from snn_gym.spiking.readout_parameters import (
+        LastVoltageParameters,
+        LearnablePopulationParameters,
+        MaxVoltageParameters,
+        MeanRateParameters,
+        PopulationDecoderParameters,
+    )
     from snn_gym.spiking.recording import LayerRecording, Recording
 
 _HOMES = {
     "NetworkConfig": "config",
+    "PopulationHead": "decoders",
+    "make_head": "decoders",
     "SpikingNetwork": "network",
+    "Neuron": "neuron_base",
+    "ALIFParameters": "neuron_parameters",
+    "IAFParameters": "neuron_parameters",
     "LIFBoxParameters": "neuron_parameters",
     "LIFParameters": "neuron_parameters",
-    "IAFParameters": "neuron_parameters",
-    "MeanRateParameters": "neuron_parameters",
-    "LastVoltageParameters": "neuron_parameters",
+    "NeuronParameters": "neuron_parameters",
+    "register_neuron": "neurons",
     "ObservationNormaliser": "normaliser",
+    "LastVoltageParameters": "readout_parameters",
+    "LearnablePopulationParameters": "readout_parameters",
+    "MaxVoltageParameters": "readout_parameters",
+    "MeanRateParameters": "readout_parameters",
+    "PopulationDecoderParameters": "readout_parameters",
     "LayerRecording": "recording",
     "Recording": "recording",
 }
 
 __all__ = [
+    "ALIFParameters",
     "IAFParameters",
     "LIFBoxParameters",
     "LIFParameters",
     "LastVoltageParameters",
     "LayerRecording",
+    "LearnablePopulationParameters",
+    "MaxVoltageParameters",
     "MeanRateParameters",
     "NetworkConfig",
+    "Neuron",
+    "NeuronParameters",
     "ObservationNormaliser",
+    "PopulationDecoderParameters",
+    "PopulationHead",
     "Recording",
     "SpikingNetwork",
+    "make_head",
+    "register_neuron",
 ]
 
 

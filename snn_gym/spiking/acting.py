@@ -14,32 +14,32 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from snn_gym.spiking.neurons import Neuron
+from snn_gym.spiking.layers import SpikingLayer
+from snn_gym.spiking.neuron_base import FusedNeuron
 
 
-def last_spikes(
-    signal: Tensor, layers: Sequence[tuple[nn.Linear, Neuron]], time_steps: int
-) -> Tensor:
+def last_spikes(signal: Tensor, layers: Sequence[SpikingLayer], time_steps: int) -> Tensor:
     """Run fused layers from rest.
 
     Args:
         signal: (T, B, inputs), or (1, B, inputs) for the same input at every time step; float32
             on the CPU.
-        layers: Synapses and neuron of each layer, input side first; at least one.
+        layers: Fusable layers without recurrence, input side first; at least one.
         time_steps: T.
 
     Returns:
         Spikes (T, B, N) of the last layer, without gradient.
     """
-    for linear, neuron in layers:
+    for layer in layers:
+        linear, neuron = layer.linear, layer.dynamics
+        assert isinstance(neuron, FusedNeuron)  # of a fusable layer
         steps, batch, channels = signal.shape
         flat = nn.functional.linear(
             signal.reshape(steps * batch, channels), linear.weight, linear.bias
         )
         size = flat.shape[1]
         elements = batch * size
-        state = [np.full(elements, neuron.v_rest, dtype=np.float32)]
-        state += [np.zeros(elements, dtype=np.float32) for _ in neuron.state_names[1:]]
+        state = [np.full(elements, value, dtype=np.float32) for value in neuron.rest]
         spikes = np.empty((time_steps, elements), dtype=np.float32)
         voltages = np.empty((time_steps, elements), dtype=np.float32)
         currents = flat.numpy().reshape(steps, elements)

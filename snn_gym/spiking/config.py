@@ -11,21 +11,40 @@ from snn_gym.config import from_mapping, to_mapping
 from snn_gym.spiking.encoders import (
     ENCODERS,
     ConstantEncoder,
+    DeltaEncoder,
     LatencyEncoder,
     PopulationEncoder,
     RateEncoder,
 )
-from snn_gym.spiking.neuron_parameters import (
+from snn_gym.spiking.neuron_parameters import NEURON_PARAMETERS, NeuronParameters
+from snn_gym.spiking.readout_parameters import (
     DECODER_PARAMETERS,
-    NEURON_PARAMETERS,
     DecoderParameters,
-    NeuronParameters,
+    LearnablePopulationParameters,
 )
 
 SurrogateName = Literal["superspike", "arctan", "triangle", "sigmoid"]
 Backend = Literal["auto", "fused", "norse"]
-NetworkEncoder = ConstantEncoder | RateEncoder | LatencyEncoder | PopulationEncoder
+NetworkEncoder = (
+    ConstantEncoder
+    | RateEncoder
+    | LatencyEncoder
+    | PopulationEncoder
+    | DeltaEncoder
+    | LearnablePopulationParameters
+)
 ParametersT = TypeVar("ParametersT")
+
+NETWORK_ENCODERS: dict[str, type[Any]] = {
+    **ENCODERS,
+    "learnable_population": LearnablePopulationParameters,
+}
+"""Parameter type of each encoder of a network."""
+_PARTS: dict[str, Mapping[str, type[Any]]] = {
+    "neuron": NEURON_PARAMETERS,
+    "encoder": NETWORK_ENCODERS,
+    "decoder": DECODER_PARAMETERS,
+}
 
 
 @dataclass(frozen=True)
@@ -43,19 +62,23 @@ class NetworkConfig:
     dt_ms: float = 1.0
     """Length of an integration step (ms)."""
     neuron: str = "lif_box"
-    """``lif_box``, ``lif`` or ``iaf``."""
+    """``lif_box``, ``lif``, ``iaf``, ``alif``, or a name given to ``register_neuron``."""
     neuron_parameters: NeuronParameters | None = None
     """Parameters of the neuron; its defaults if None."""
+    recurrent: bool = False
+    """Whether every hidden layer's spikes come back to it, one time step later, through learned
+    weights."""
     surrogate: SurrogateName = "superspike"
     """Surrogate gradient of the spike."""
     surrogate_slope: float = 5.0
     """Slope of the surrogate gradient, above 0; its meaning is the surrogate's."""
     encoder: str = "constant"
-    """``constant``, ``rate``, ``latency`` or ``population``."""
+    """``constant``, ``rate``, ``latency``, ``population``, ``learnable_population``, or ``delta``,
+    which compares with the decision before and so needs a carried state (``needs_state``)."""
     encoder_parameters: NetworkEncoder | None = None
     """Parameters of the encoder; its defaults if None."""
     decoder: str = "mean_rate"
-    """``mean_rate`` or ``last_voltage``."""
+    """``mean_rate``, ``last_voltage``, ``max_voltage`` or ``population``."""
     decoder_parameters: DecoderParameters | None = None
     """Parameters of the decoder; its defaults if None."""
     backend: Backend = "auto"
@@ -71,14 +94,20 @@ class NetworkConfig:
                 raise ValueError(f"{name} must be above 0 and finite, got {value}")
         _check_choice("surrogate", self.surrogate, get_args(SurrogateName))
         _check_choice("backend", self.backend, get_args(Backend))
-        network_encoders = {name: kind for name, kind in ENCODERS.items() if name != "delta"}
-        self._fill("neuron", NEURON_PARAMETERS)
-        self._fill("encoder", network_encoders)
-        self._fill("decoder", DECODER_PARAMETERS)
+        if type(self.recurrent) is not bool:
+            raise ValueError(f"recurrent must be true or false, got {self.recurrent!r}")
+        for part in _PARTS:
+            self._fill(part)
         self._check_time_constants()
 
-    def _fill(self, part: str, types: Mapping[str, type[Any]]) -> None:
-        name = getattr(self, part)
+    @property
+    def needs_state(self) -> bool:
+        """Whether the network is of use only where its state is carried between decisions."""
+        assert self.encoder_parameters is not None  # filled in above
+        return self.encoder_parameters.needs_previous
+
+    def _fill(self, part: str) -> None:
+        name, types = getattr(self, part), _PARTS[part]
         _check_choice(part, name, tuple(types))
         given = getattr(self, f"{part}_parameters")
         object.__setattr__(self, f"{part}_parameters", _typed(given, types[name], part, name))
@@ -86,7 +115,7 @@ class NetworkConfig:
     def _check_time_constants(self) -> None:
         for part in ("neuron", "decoder"):
             parameters = getattr(self, f"{part}_parameters")
-            for field in ("tau_mem_ms", "tau_syn_ms"):
+            for field in ("tau_mem_ms", "tau_syn_ms", "tau_adapt_ms"):
                 tau_ms = getattr(parameters, field, 0.0)
                 # The Euler step of Norse overshoots and oscillates beyond this.
                 if 0 < tau_ms < self.dt_ms:
@@ -106,14 +135,11 @@ class NetworkConfig:
             ValueError: A key is unknown, or a value has a wrong type or is not allowed.
         """
         values = dict(mapping)
-        for part, types in (
-            ("neuron", NEURON_PARAMETERS),
-            ("encoder", ENCODERS),
-            ("decoder", DECODER_PARAMETERS),
-        ):
+        for part, types in _PARTS.items():
             name = values.get(part, getattr(cls, part))
             given = values.get(f"{part}_parameters")
-            if isinstance(given, Mapping) and name in types:
+            if isinstance(given, Mapping) and isinstance(name, str):
+                _check_choice(part, name, tuple(types))
                 values[f"{part}_parameters"] = from_mapping(types[name], given, f"network: {part}")
         return from_mapping(cls, values, "network")
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from snn_gym.spiking.kernels import Array
-from snn_gym.spiking.neurons import Neuron, State
+from snn_gym.spiking.neuron_base import FusedNeuron, State
 
 _NOTHING = np.empty((0, 0), dtype=np.float32)
 
@@ -20,11 +20,15 @@ def supports(currents: Tensor) -> bool:
 
 
 def run_fused(
-    neuron: Neuron, currents: Tensor, state: State, time_steps: int
+    neuron: FusedNeuron,
+    currents: Tensor,
+    state: State,
+    time_steps: int,
+    recurrent_weight: Tensor | None = None,
 ) -> tuple[Tensor, Tensor, State]:
     """Run all time steps of a layer in one compiled call.
 
-    Spikes and voltages equal those of ``Neuron.run_stepped`` bit for bit; gradients agree to
+    Spikes and voltages equal those of ``Stepped.run_stepped`` bit for bit; gradients agree to
     float32 accuracy. A second derivative (``create_graph=True``) goes through ``run_stepped``.
 
     Args:
@@ -32,10 +36,13 @@ def run_fused(
         currents: Inputs (T, B, N), or (1, B, N) for the same input at every time step; float32.
         state: State variables, each (B, N), float32; not changed.
         time_steps: T.
+        recurrent_weight: As in ``Stepped.run_stepped``.
 
     Returns:
         Spikes (T, B, N), potentials before the reset (T, B, N), and the final state.
     """
+    if recurrent_weight is not None:
+        return neuron.run_stepped(currents, state, time_steps, recurrent_weight)
     if torch.is_grad_enabled() and any(x.requires_grad for x in (currents, *state)):
         spikes, voltages, *final = _FusedLayer.apply(  # type: ignore[no-untyped-call]
             neuron, time_steps, currents, *state
@@ -50,7 +57,7 @@ def _flat(tensor: Tensor) -> Array:
 
 
 def _forward(
-    neuron: Neuron, currents: Tensor, state: State, time_steps: int
+    neuron: FusedNeuron, currents: Tensor, state: State, time_steps: int
 ) -> tuple[Tensor, Tensor, State]:
     shape = (time_steps, *currents.shape[1:])
     spikes, voltages = torch.empty(shape), torch.empty(shape)
@@ -67,7 +74,7 @@ def _forward(
 class _FusedLayer(torch.autograd.Function):
     @staticmethod
     def forward(
-        ctx: Any, neuron: Neuron, time_steps: int, currents: Tensor, *state: Tensor
+        ctx: Any, neuron: FusedNeuron, time_steps: int, currents: Tensor, *state: Tensor
     ) -> tuple[Tensor, ...]:
         spikes, voltages, final = _forward(neuron, currents, state, time_steps)
         ctx.save_for_backward(currents, voltages, *state)
@@ -97,6 +104,7 @@ def _fused_gradients(ctx: Any, grads: tuple[Tensor | None, ...]) -> tuple[Tensor
     grad_currents = allocate(currents.shape)
     ctx.neuron.kernel_backward(
         _flat(voltages),
+        [_flat(x).reshape(-1) for x in state],
         _flat(spikes),
         _NOTHING if grad_voltages is None else _flat(grad_voltages),
         [grad.numpy().reshape(-1) for grad in grad_state],

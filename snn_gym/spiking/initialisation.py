@@ -7,7 +7,9 @@ steps; it depends on threshold, decay and T. Each layer gets
 
 - biases spread evenly over [0, 2 I], so that about half of its neurons fire without any input and
   their thresholds differ, as the kinks of a random ReLU layer do;
-- orthogonal weights, scaled so that the currents of typical inputs spread by I.
+- orthogonal weights, scaled so that the currents of typical inputs spread by I;
+- where it is recurrent, orthogonal weights onto itself whose currents spread by I / 2, so that the
+  input rules at the start.
 
 "Typical" for the first layer is the encoder's output for standardised observations, and for the
 others the rates that neurons with these very currents fire at, found by simulating one neuron over
@@ -24,47 +26,35 @@ from torch import Tensor, nn
 
 from snn_gym.spiking.config import NetworkConfig
 from snn_gym.spiking.encoders import PopulationEncoder
-from snn_gym.spiking.neurons import Neuron
+from snn_gym.spiking.layers import SpikingLayer
+from snn_gym.spiking.neuron_base import Neuron
+from snn_gym.spiking.readout_parameters import LearnablePopulationParameters
 
 # Mean squared rate assumed for spike trains whose source is unknown: a fifth of the channels
 # active at half of the time steps.
 _SPIKE_TRAIN_MEAN_SQUARE = 0.05
 
-
-def rheobase(neuron: Neuron, time_steps: int) -> float:
-    """Return the least constant current that fires a resting neuron within ``time_steps``.
-
-    The potential below threshold is linear in the current, so two integrations suffice.
-
-    Args:
-        neuron: The neuron.
-        time_steps: T.
-    """
-    currents = torch.tensor([[0.0, 1.0]], dtype=torch.float64)
-    state = neuron.initial_state(1, 2, currents)
-    least = math.inf
-    for _ in range(time_steps):
-        state = neuron.integrate(currents, state)
-        at_rest, driven = state[0][0].tolist()
-        least = min(least, (neuron.parameters.v_threshold - at_rest) / (driven - at_rest))
-    return least
+# Share of the rheobase by which the currents of a layer's own spikes spread.
+_RECURRENT_SPREAD = 0.5
 
 
 def mean_square_rate(neuron: Neuron, time_steps: int) -> float:
     """Return the mean squared rate of neurons whose currents are as this module makes them.
 
+    Where none fires within the time steps (``alif`` at one step), that of a spike at every step.
+
     Args:
         neuron: The neuron.
         time_steps: T.
     """
-    current = rheobase(neuron, time_steps)
+    current = neuron.rheobase(time_steps)
     quantiles = (torch.arange(64, dtype=torch.float64) + 0.5) / 64
     spread = current * torch.special.ndtri(quantiles)
     biases = 2.0 * current * quantiles
     currents = (spread[:, None] + biases[None, :]).reshape(1, 1, -1)
     state = neuron.initial_state(1, currents.shape[-1], currents[0])
     spikes, _, _ = neuron.run_stepped(currents, state, time_steps)
-    return float(spikes.mean(0).square().mean())
+    return float(spikes.mean(0).square().mean()) or 1.0
 
 
 def input_mean_square(config: NetworkConfig, spike_input: bool) -> float:
@@ -78,10 +68,12 @@ def input_mean_square(config: NetworkConfig, spike_input: bool) -> float:
         return _SPIKE_TRAIN_MEAN_SQUARE
     if config.encoder == "constant":
         return 1.0  # standardised observations
+    if config.encoder == "delta":
+        return _SPIKE_TRAIN_MEAN_SQUARE  # depends on how fast the environment changes
     intensities = (torch.arange(256, dtype=torch.float32) + 0.5) / 256
     if config.encoder == "latency":
         return 1.0 / config.time_steps**2
-    if isinstance(config.encoder_parameters, PopulationEncoder):
+    if isinstance(config.encoder_parameters, PopulationEncoder | LearnablePopulationParameters):
         encoder = PopulationEncoder(
             config.encoder_parameters.neurons_per_dimension,
             config.encoder_parameters.width,
@@ -93,23 +85,27 @@ def input_mean_square(config: NetworkConfig, spike_input: bool) -> float:
 
 
 def initialise(
-    linears: list[nn.Linear], neuron: Neuron, config: NetworkConfig, *, spike_input: bool
+    layers: list[SpikingLayer], neuron: Neuron, config: NetworkConfig, *, spike_input: bool
 ) -> None:
     """Set weights and biases of the spiking layers in place, from torch's global generator.
 
     Args:
-        linears: Synapses of each layer, input side first.
+        layers: Spiking layers, input side first.
         neuron: The neuron of all layers.
         config: Configuration of the network.
         spike_input: Whether the observation is a spike train.
     """
-    current = rheobase(neuron, config.time_steps)
+    current = neuron.rheobase(config.time_steps)
     mean_square = input_mean_square(config, spike_input)
     hidden_mean_square = mean_square_rate(neuron, config.time_steps)
-    for linear in linears:
-        _orthogonal(linear.weight, current / math.sqrt(mean_square))
-        nn.init.uniform_(linear.bias, 0.0, 2.0 * current)
+    for layer in layers:
+        _orthogonal(layer.linear.weight, current / math.sqrt(mean_square))
+        nn.init.uniform_(layer.linear.bias, 0.0, 2.0 * current)
         mean_square = hidden_mean_square
+        if layer.recurrent is not None:
+            _orthogonal(
+                layer.recurrent.weight, _RECURRENT_SPREAD * current / math.sqrt(mean_square)
+            )
 
 
 def _orthogonal(weight: Tensor, row_norm: float) -> None:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from itertools import pairwise
-
 from torch import Tensor, nn
 
 from snn_gym.spiking.config import NetworkConfig
 from snn_gym.spiking.fused import run_fused, supports
-from snn_gym.spiking.neurons import Neuron, State, make_neuron
+from snn_gym.spiking.neuron_base import FusedNeuron, Neuron, State
+from snn_gym.spiking.neurons import make_neuron
 from snn_gym.spiking.norse_cells import CellFactory, NorseCell
 
 
@@ -17,14 +16,53 @@ class SynapticLinear(nn.Linear):
 
 
 class SpikingLayer(nn.Module):
-    """Synapses and the neurons that they drive."""
+    """Synapses and the neurons that they drive.
 
-    def __init__(self, inputs: int, size: int, dynamics: Neuron | NorseCell, backend: str) -> None:
+    Args:
+        inputs: Input channels.
+        size: Neurons.
+        dynamics: What the neurons do.
+        backend: As in ``NetworkConfig``.
+        recurrent: Whether the spikes of the time step before come back through learned weights,
+            as in Norse's recurrent cells.
+    """
+
+    def __init__(
+        self,
+        inputs: int,
+        size: int,
+        dynamics: Neuron | NorseCell,
+        backend: str,
+        *,
+        recurrent: bool = False,
+    ) -> None:
         super().__init__()
         self.linear = SynapticLinear(inputs, size)
+        self.recurrent = SynapticLinear(size, size, bias=False) if recurrent else None
         self.dynamics = dynamics
         self.backend = backend
         self.size = size
+
+    @property
+    def state_names(self) -> tuple[str, ...]:
+        """Names of the state variables; of a recurrent layer the last spikes ``z`` come last."""
+        names = self.dynamics.state_names
+        return names if self.recurrent is None else (*names, "z")
+
+    @property
+    def recurrent_weight(self) -> Tensor | None:
+        """Weights (size, size) from the spikes of the step before, None without recurrence."""
+        return None if self.recurrent is None else self.recurrent.weight
+
+    @property
+    def fusable(self) -> bool:
+        """Whether the fused kernels run this layer where they support the input."""
+        return isinstance(self.dynamics, FusedNeuron) and self.backend != "norse"
+
+    def initial_state(self, batch: int, like: Tensor) -> State:
+        """Return the state at rest, each variable (batch, size)."""
+        state = self.dynamics.initial_state(batch, self.size, like)
+        return state if self.recurrent is None else (*state, like.new_zeros(batch, self.size))
 
     def forward(
         self, inputs: Tensor, state: State, time_steps: int
@@ -45,35 +83,46 @@ class SpikingLayer(nn.Module):
         # One product for all T steps: (K, B, in) -> (K * B, in) -> (K, B, size)
         steps, batch, _ = inputs.shape
         currents = self.linear(inputs.reshape(steps * batch, -1)).view(steps, batch, self.size)
-        if isinstance(self.dynamics, Neuron) and self.backend != "norse":
+        weight = self.recurrent_weight
+        if isinstance(self.dynamics, FusedNeuron) and self.fusable:
             if supports(currents):
-                return run_fused(self.dynamics, currents, state, time_steps)
+                return run_fused(self.dynamics, currents, state, time_steps, weight)
             if self.backend == "fused":
                 raise ValueError(
                     f"backend 'fused' runs float32 on the CPU, got {currents.dtype} on "
                     f"{currents.device}; use backend='auto'"
                 )
-        return self.dynamics.run_stepped(currents, state, time_steps)
+        return self.dynamics.run_stepped(currents, state, time_steps, weight)
 
 
 def make_layers(
-    config: NetworkConfig, channels: int, cell_factory: CellFactory | None
+    config: NetworkConfig, channels: int, output_neurons: int, cell_factory: CellFactory | None
 ) -> list[SpikingLayer]:
     """Return the spiking layers that a configuration names, input side first.
 
     Args:
         config: Configuration of the network.
         channels: Inputs of the first layer.
+        output_neurons: Neurons of a layer after the hidden ones, which is never recurrent; 0 for
+            no such layer.
         cell_factory: Makes a Norse cell in place of the configured neuron, or None.
+
+    Raises:
+        ValueError: The backend is ``fused`` and the neuron has no kernels.
     """
-    sizes = [channels, *config.hidden_sizes]
     neuron = make_neuron(config)
-    return [
-        SpikingLayer(
-            inputs,
-            size,
-            neuron if cell_factory is None else NorseCell(cell_factory, size),
-            config.backend,
+    if config.backend == "fused" and not isinstance(neuron, FusedNeuron):
+        raise ValueError(
+            f"backend 'fused' needs a neuron with kernels, {config.neuron!r} has none; "
+            "use backend='auto'"
         )
-        for inputs, size in pairwise(sizes)
-    ]
+    layers: list[SpikingLayer] = []
+    inputs = channels
+    for size in (*config.hidden_sizes, output_neurons):
+        if size == 0:
+            continue
+        dynamics = neuron if cell_factory is None else NorseCell(cell_factory, size)
+        recurrent = config.recurrent and len(layers) < len(config.hidden_sizes)
+        layers.append(SpikingLayer(inputs, size, dynamics, config.backend, recurrent=recurrent))
+        inputs = size
+    return layers

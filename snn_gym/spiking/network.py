@@ -3,41 +3,59 @@
 from __future__ import annotations
 
 from dataclasses import astuple, replace
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 import torch
 from torch import Tensor, nn
 
 from snn_gym.spiking.acting import last_spikes
-from snn_gym.spiking.config import NetworkConfig
-from snn_gym.spiking.decoders import make_decoder
+from snn_gym.spiking.config import NetworkConfig, NetworkEncoder
+from snn_gym.spiking.decoders import make_decoder, make_head
 from snn_gym.spiking.encoders import ConstantEncoder, SpikeEncoder
 from snn_gym.spiking.fused import supports
 from snn_gym.spiking.initialisation import initialise
 from snn_gym.spiking.layers import SpikingLayer, make_layers
-from snn_gym.spiking.neurons import Neuron, State, make_neuron
+from snn_gym.spiking.learnable_population import LearnablePopulationEncoder
+from snn_gym.spiking.neuron_base import State
+from snn_gym.spiking.neurons import make_neuron
 from snn_gym.spiking.norse_cells import CellFactory
+from snn_gym.spiking.readout_parameters import (
+    LearnablePopulationParameters,
+    PopulationDecoderParameters,
+)
 from snn_gym.spiking.recording import LayerRecording, Recording
 
 # Standardised observations in [-3, 3] span a spike encoder's intensities in [0, 1].
 INTENSITY_RANGE = 3.0
+# No intensity: in the state of a network that compares with the decision before, the start.
+_NOTHING_SEEN = -1.0
 
 
 class SpikingNetwork(nn.Module):
-    """A feed-forward spiking network.
+    """A spiking network, feed-forward or with recurrent layers.
 
-    Analogue input is standardised observations: the constant encoder feeds them as currents, and
-    spike encoders map [-3, 3] to intensities in [0, 1].
+    Analogue input is standardised observations: the constant encoder feeds them as currents,
+    encoders of intensities map [-3, 3] to [0, 1], and the learnable population spreads its centres
+    over [-3, 3] at the start.
+
+    The decoder ``population`` adds a spiking layer after the hidden ones, whose neurons are the
+    outputs' populations; it is called ``output`` in recordings and is never recurrent.
 
     Args:
         config: What the network is made of.
         input_size: Values of an observation, or channels of a spike train.
         output_size: Outputs of the linear head; None for no head, and the decoded activity of
             the last layer is the output.
+        population_outputs: Without a head, the number of outputs whose populations the decoder
+            ``population`` needs; the caller makes the head with ``make_head``. Other decoders
+            ignore it.
         spike_steps: Time steps of a spike-train input, which no encoder touches and which sets
             the number of time steps; None for analogue input.
         cell_factory: For research: makes any Norse cell from a layer's size, in place of the
             configured neuron. Runs by Norse stepping.
+
+    Raises:
+        ValueError: The decoder is ``population`` and the number of outputs is not told.
     """
 
     dynamics: Tensor
@@ -49,6 +67,7 @@ class SpikingNetwork(nn.Module):
         input_size: int,
         output_size: int | None = None,
         *,
+        population_outputs: int | None = None,
         spike_steps: int | None = None,
         cell_factory: CellFactory | None = None,
     ) -> None:
@@ -59,17 +78,15 @@ class SpikingNetwork(nn.Module):
         self.spike_input = spike_steps is not None
         self.input_size = input_size
         channels = input_size if self.spike_input else self._encoder.channels(input_size)
-        self.layers = nn.ModuleList(make_layers(config, channels, cell_factory))
-        self._fusable = cell_factory is None and config.backend != "norse"
+        outputs = population_outputs if output_size is None else output_size
+        layers = make_layers(config, channels, _population_size(config, outputs), cell_factory)
+        self.layers = nn.ModuleList(layers)
         self.decoder = make_decoder(config)
-        self.head = None if output_size is None else nn.Linear(config.hidden_sizes[-1], output_size)
-        self.output_size = config.hidden_sizes[-1] if output_size is None else output_size
-        initialise(
-            [layer.linear for layer in self._layers],
-            make_neuron(config),
-            config,
-            spike_input=self.spike_input,
-        )
+        features = layers[-1].size
+        self.head = None if output_size is None else make_head(config, features, output_size)
+        self.output_size = features if output_size is None else output_size
+        initialise(layers, make_neuron(config), config, spike_input=self.spike_input)
+        self.receptive_fields = self._make_receptive_fields()
         # Numbers that shape the dynamics travel with the weights: Norse keeps them out of
         # state_dict, and weights would load silently under other time constants.
         self.register_buffer("dynamics", _dynamics_numbers(config))
@@ -82,8 +99,14 @@ class SpikingNetwork(nn.Module):
         # A ModuleList forgets the type of its members.
         return cast(list[SpikingLayer], list(self.layers))
 
+    def _make_receptive_fields(self) -> LearnablePopulationEncoder | None:
+        parameters = self._encoder
+        if self.spike_input or not isinstance(parameters, LearnablePopulationParameters):
+            return None
+        return LearnablePopulationEncoder(self.input_size, parameters, INTENSITY_RANGE)
+
     @property
-    def _encoder(self) -> ConstantEncoder | SpikeEncoder:
+    def _encoder(self) -> NetworkEncoder:
         assert self.config.encoder_parameters is not None  # filled in by NetworkConfig
         return self.config.encoder_parameters
 
@@ -92,14 +115,28 @@ class SpikingNetwork(nn.Module):
         return not self.spike_input and self._encoder.needs_noise
 
     @property
+    def _keeps_intensity(self) -> bool:
+        return not self.spike_input and self._encoder.needs_previous
+
+    @property
     def state_size(self) -> int:
         """Numbers in the flat state of one sample."""
         return sum(self._state_sizes)
 
     @property
     def _state_sizes(self) -> list[int]:
-        sizes = [layer.size for layer in self._layers for _ in layer.dynamics.state_names]
-        return sizes + [self.config.hidden_sizes[-1]] * self.decoder.state_variables
+        sizes = [layer.size for layer in self._layers for _ in layer.state_names]
+        sizes += [self._layers[-1].size] * self.decoder.state_variables
+        return [*sizes, self.input_size] if self._keeps_intensity else sizes
+
+    def rest_state(self, batch: int) -> Tensor:
+        """Return the flat state (batch, state_size) from which ``None`` starts."""
+        like = self._layers[0].linear.weight
+        parts = [x for layer in self._layers for x in layer.initial_state(batch, like)]
+        parts += [like.new_zeros(batch, size) for size in self._state_sizes[len(parts) :]]
+        if self._keeps_intensity:
+            parts[-1].fill_(_NOTHING_SEEN)
+        return torch.cat(parts, dim=1)
 
     def reseed_noise(self, seed: int) -> None:
         """Restart the encoder's noise stream; without a noisy encoder nothing happens."""
@@ -121,17 +158,20 @@ class SpikingNetwork(nn.Module):
         Raises:
             ValueError: Inputs or state have a wrong shape.
         """
-        output, final, _ = self._run(inputs, state)
-        return output, final
+        run = self._run(inputs, state)
+        return run.output, run.state
 
     def decide(self, inputs: Tensor) -> Tensor:
         """Return the output (B, output_size) for inputs as in ``forward``, from rest."""
-        if torch.is_grad_enabled() or not self._fusable or not supports(inputs):
-            return self._run(inputs, None)[0]
-        layers = [(layer.linear, cast(Neuron, layer.dynamics)) for layer in self._layers]
-        spikes = last_spikes(self._encode(inputs), layers, self.config.time_steps)
-        output: Tensor = self.decoder(spikes, None)[0]
-        return output if self.head is None else self.head(output)
+        layers = self._layers
+        short = all(layer.fusable and layer.recurrent is None for layer in layers)
+        if torch.is_grad_enabled() or not short or not supports(inputs):
+            return self._run(inputs, None).output
+        self._check_inputs(inputs)
+        signal, _ = self._encode(inputs, None)
+        spikes = last_spikes(signal, layers, self.config.time_steps)
+        output: Tensor = self.decoder(spikes, None, self.head)[0]
+        return output
 
     def record(
         self, inputs: Tensor, state: Tensor | None = None, *, readout_size: int | None = None
@@ -145,45 +185,60 @@ class SpikingNetwork(nn.Module):
                 of its own; counted as the last layer's fan-out.
         """
         noise_state = self.noise_state.clone() if self._needs_noise else None
-        output, _, traces = self._run(inputs, state)
+        run = self._run(inputs, state)
         if noise_state is not None:
             self.noise_state.copy_(noise_state)
-        source, *layer_traces = traces
-        readout = self.output_size if self.head is not None else (readout_size or 0)
-        fan_outs = [*self.config.hidden_sizes[1:], readout]
         layers = [
-            LayerRecording(f"hidden_{k + 1}", spikes, voltages, fan_out, layer.dynamics.v_threshold)
-            for k, ((spikes, voltages), fan_out, layer) in enumerate(
-                zip(layer_traces, fan_outs, self._layers, strict=True)
+            LayerRecording(
+                name, trace.spikes, trace.voltages, fan_out,
+                layer.dynamics.thresholds(trace.spikes, trace.start),
             )
-        ]
+            for name, trace, fan_out, layer in zip(
+                self._names, run.traces, self._fan_outs(readout_size), self._layers, strict=True
+            )
+        ]  # fmt: skip
         macs = {}
-        if self.spike_input or isinstance(self._encoder, SpikeEncoder):
-            layers.insert(0, LayerRecording("input", source[0], None, self.config.hidden_sizes[0]))
+        if self.spike_input or not isinstance(self._encoder, ConstantEncoder):
+            layers.insert(0, LayerRecording("input", run.signal, None, self._layers[0].size))
         else:
             macs["hidden_1"] = self.input_size * self.config.hidden_sizes[0]
-        return Recording(tuple(layers), output, self.config.dt_ms, macs)
+        return Recording(tuple(layers), run.output, self.config.dt_ms, macs)
 
-    def _run(
-        self, inputs: Tensor, state: Tensor | None
-    ) -> tuple[Tensor, Tensor, list[tuple[Tensor, Tensor]]]:
-        signal = self._encode(inputs)
-        batch = signal.shape[1]
-        states, readout_state = self._split_state(state, signal)
-        traces, final = [(signal, signal)], []
-        for layer, layer_state in zip(self._layers, states, strict=True):
-            signal, voltages, new_state = layer(signal, layer_state, self.config.time_steps)
-            traces.append((signal, voltages))
-            final.extend(new_state)
-        output, readout = self.decoder(signal, readout_state)
-        if self.head is not None:
-            output = self.head(output)
+    @property
+    def _names(self) -> list[str]:
+        hidden = len(self.config.hidden_sizes)
+        return [f"hidden_{k + 1}" if k < hidden else "output" for k in range(len(self._layers))]
+
+    def _fan_outs(self, readout_size: int | None) -> list[int]:
+        """Return the synapses that leave a neuron of each layer, recurrent ones included."""
+        readout = self.output_size if self.head is not None else (readout_size or 0)
+        if self.config.decoder == "population":
+            readout = min(readout, 1)  # a neuron of a population serves one output
+        layers = self._layers
+        return [
+            target + (0 if layer.recurrent is None else layer.size)
+            for layer, target in zip(
+                layers, [*(layer.size for layer in layers[1:]), readout], strict=True
+            )
+        ]
+
+    def _run(self, inputs: Tensor, state: Tensor | None) -> _Run:
+        self._check_inputs(inputs)
+        states, readout_state, intensity = self._split_state(state, inputs)
+        source, intensity = self._encode(inputs, intensity)
+        signal, traces, final = source, [], []
+        for layer, start in zip(self._layers, states, strict=True):
+            signal, voltages, end = layer(signal, start, self.config.time_steps)
+            traces.append(_Trace(start, signal, voltages))
+            final.extend(end)
+        output, readout = self.decoder(signal, readout_state, self.head)
         # (S, B, N) -> S tensors (B, N), beside the layers' variables
         final.extend(readout)
-        return output, torch.cat(final, dim=1).view(batch, -1), traces
+        if intensity is not None:
+            final.append(intensity)
+        return _Run(output, torch.cat(final, dim=1), source, traces)
 
-    def _encode(self, inputs: Tensor) -> Tensor:
-        """Return the first layer's input, (T, B, channels) or (1, B, channels)."""
+    def _check_inputs(self, inputs: Tensor) -> None:
         expected: tuple[int, ...] = (self.input_size,)
         if self.spike_input:
             expected = (self.config.time_steps, self.input_size)
@@ -192,18 +247,32 @@ class SpikingNetwork(nn.Module):
                 f"inputs must have shape (batch, {', '.join(map(str, expected))}), "
                 f"got {tuple(inputs.shape)}"
             )
+
+    def _encode(self, inputs: Tensor, previous: Tensor | None) -> tuple[Tensor, Tensor | None]:
+        """Return the first layer's input, and the intensity to keep where the next needs it.
+
+        The input is (T, B, channels), or (1, B, channels) for a constant one.
+        """
         if self.spike_input:
-            return inputs.transpose(0, 1)
-        encoder = self._encoder
+            return inputs.transpose(0, 1), None
+        encoder, steps = self._encoder, self.config.time_steps
         if isinstance(encoder, ConstantEncoder):
-            return inputs.unsqueeze(0)
+            return inputs.unsqueeze(0), None
+        if self.receptive_fields is not None:
+            return self.receptive_fields(inputs, steps), None
+        assert isinstance(encoder, SpikeEncoder)  # the two others are served above
         intensity = inputs / (2.0 * INTENSITY_RANGE) + 0.5
-        steps = self.config.time_steps
+        if encoder.needs_previous:
+            intensity = intensity.detach().clamp(0.0, 1.0)
+            if previous is None:
+                previous = intensity
+            previous = torch.where(previous < 0, intensity, previous)
+            return encoder.encode(intensity, steps, previous=previous), intensity
         noise = None
         if encoder.needs_noise:
             shape = (steps, inputs.shape[0], encoder.channels(self.input_size))
             noise = self._next_noise(shape)
-        return encoder.encode(intensity, steps, noise=noise)
+        return encoder.encode(intensity, steps, noise=noise), None
 
     def _next_noise(self, shape: tuple[int, ...]) -> Tensor:
         # Seed and position are two numbers in the state_dict, so a saved network continues its
@@ -214,22 +283,24 @@ class SpikingNetwork(nn.Module):
         return torch.rand(shape, generator=generator)
 
     def _split_state(
-        self, state: Tensor | None, signal: Tensor
-    ) -> tuple[list[State], Tensor | None]:
-        batch = signal.shape[1]
+        self, state: Tensor | None, inputs: Tensor
+    ) -> tuple[list[State], Tensor | None, Tensor | None]:
+        """Return the state of each layer, the decoder's (S, B, N), and the last intensity."""
+        batch = inputs.shape[0]
         if state is None:
-            return [x.dynamics.initial_state(batch, x.size, signal) for x in self._layers], None
+            return [layer.initial_state(batch, inputs) for layer in self._layers], None, None
         if state.shape != (batch, self.state_size):
             raise ValueError(
                 f"state must have shape ({batch}, {self.state_size}), got {tuple(state.shape)}"
             )
         parts = list(torch.split(state, self._state_sizes, dim=1))
+        intensity = parts.pop() if self._keeps_intensity else None
         states: list[State] = []
         for layer in self._layers:
-            count = len(layer.dynamics.state_names)
+            count = len(layer.state_names)
             states.append(tuple(parts[:count]))
             parts = parts[count:]
-        return states, torch.stack(parts) if parts else None
+        return states, torch.stack(parts) if parts else None, intensity
 
     def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *args: Any) -> None:
         saved = state_dict.get(f"{prefix}dynamics")
@@ -241,6 +312,39 @@ class SpikingNetwork(nn.Module):
                 "parameters of neuron and decoder); build it from the same NetworkConfig"
             )
         super()._load_from_state_dict(state_dict, prefix, *args)
+
+
+class _Trace(NamedTuple):
+    """A layer's run: its state at the start, then spikes and voltages (T, B, N)."""
+
+    start: State
+    spikes: Tensor
+    voltages: Tensor
+
+
+class _Run(NamedTuple):
+    """A pass through the network."""
+
+    output: Tensor
+    """(B, output_size)."""
+    state: Tensor
+    """(B, state_size)."""
+    signal: Tensor
+    """(T, B, channels) or (1, B, channels), what the first layer got."""
+    traces: list[_Trace]
+    """One of each layer."""
+
+
+def _population_size(config: NetworkConfig, outputs: int | None) -> int:
+    parameters = config.decoder_parameters
+    if not isinstance(parameters, PopulationDecoderParameters):
+        return 0
+    if outputs is None:
+        raise ValueError(
+            "decoder 'population' needs the number of outputs, got neither output_size nor "
+            "population_outputs; give one"
+        )
+    return outputs * parameters.neurons_per_output
 
 
 def _dynamics_numbers(config: NetworkConfig) -> Tensor:

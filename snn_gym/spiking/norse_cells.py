@@ -8,11 +8,13 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from snn_gym.spiking.neuron_base import State, Stepped
+
 CellFactory = Callable[[int], nn.Module]
 """Makes a Norse cell, ``cell(input, state) -> (spikes, state)``, for a layer of that size."""
 
 
-class NorseCell(nn.Module):
+class NorseCell(nn.Module, Stepped):
     """A Norse cell behind the interface of ``Neuron``; its own surrogate gradient applies.
 
     Args:
@@ -23,7 +25,7 @@ class NorseCell(nn.Module):
         ValueError: What the factory made is not a feed-forward Norse cell of that size.
     """
 
-    v_threshold: float | None = None
+    v_threshold = None
 
     def __init__(self, factory: CellFactory, size: int) -> None:
         super().__init__()
@@ -43,19 +45,12 @@ class NorseCell(nn.Module):
         fields: tuple[str, ...] = self._state_type._fields
         return fields
 
-    def initial_state(self, batch: int, size: int, like: Tensor) -> tuple[Tensor, ...]:
+    def initial_state(self, batch: int, size: int, like: Tensor) -> State:
         """Return the cell's own state at rest, each variable (batch, size)."""
         state = self.cell.state_fallback(like.new_zeros(batch, size))
         return tuple(x.detach().to(like).expand(batch, size) for x in state)
 
-    def run_stepped(
-        self, currents: Tensor, state: tuple[Tensor, ...], time_steps: int
-    ) -> tuple[Tensor, Tensor, tuple[Tensor, ...]]:
-        """Run all time steps; as ``Neuron.run_stepped``, but voltages are after the reset."""
-        spikes, voltages = [], []
-        cell_state = self._state_type(*state)
-        for t in range(time_steps):
-            z, cell_state = self.cell(currents[min(t, currents.shape[0] - 1)], cell_state)
-            spikes.append(z)
-            voltages.append(cell_state.v)
-        return torch.stack(spikes), torch.stack(voltages), tuple(cell_state)
+    def step(self, current: Tensor, state: State) -> tuple[Tensor, Tensor, State]:
+        """Advance one time step; as ``Stepped.step``, but the potential is after the reset."""
+        z, new = self.cell(current, self._state_type(*state))
+        return z, new.v, tuple(new)

@@ -13,16 +13,18 @@ class LayerRecording:
     """One layer over the time steps of a decision."""
 
     name: str
-    """``input`` for an encoder's or environment's spikes, else ``hidden_1``, ``hidden_2``, ..."""
+    """``input`` for an encoder's or environment's spikes, else ``hidden_1``, ``hidden_2``, ...,
+    and ``output`` for the populations of the decoder ``population``."""
     spikes: Tensor
     """(T, B, N) float32, 0 or 1."""
     voltages: Tensor | None
     """(T, B, N) membrane potential compared with the threshold, before the reset; None for the
     input, which has no membrane."""
     fan_out: int
-    """Synapses that leave each neuron."""
-    v_threshold: float | None = None
-    """Firing threshold of the layer; None for the input and for cells that state none."""
+    """Synapses that leave each neuron, recurrent ones included."""
+    v_threshold: float | Tensor | None = None
+    """Firing threshold of the layer, (T, B, N) where it adapts; None for the input and for cells
+    that state none."""
 
     def spikes_per_decision(self) -> float:
         """Return the mean number of spikes of the layer in one decision."""

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from snn_gym.spiking.config import NetworkConfig
 from snn_gym.spiking.decoders import make_decoder
-from snn_gym.spiking.neuron_parameters import LastVoltageParameters
+from snn_gym.spiking.readout_parameters import LastVoltageParameters
 from tests.spiking.strategies import normal
 
 

@@ -9,7 +9,7 @@ import torch
 from hypothesis import given, settings
 
 from snn_gym.spiking.config import NetworkConfig
-from snn_gym.spiking.initialisation import mean_square_rate, rheobase
+from snn_gym.spiking.initialisation import mean_square_rate
 from snn_gym.spiking.network import SpikingNetwork
 from snn_gym.spiking.neuron_parameters import IAFParameters, LIFBoxParameters
 from snn_gym.spiking.neurons import make_neuron
@@ -25,13 +25,13 @@ def test_rheobase_in_closed_form() -> None:
     # LIFBox from rest: v_T = (1 - (1 - dt/tau)^T) I, so I = threshold / (1 - (1 - dt/tau)^T)
     for tau_ms, time_steps in ((2.0, 8), (5.0, 4), (20.0, 16)):
         expected = 1.5 / (1.0 - (1.0 - 1.0 / tau_ms) ** time_steps)
-        assert rheobase(box(tau_ms, v_threshold=1.5), time_steps) == pytest.approx(expected)
+        assert box(tau_ms, v_threshold=1.5).rheobase(time_steps) == pytest.approx(expected)
     # The input adds to the resting potential
-    assert rheobase(box(2.0, v_leak=0.25), 8) == pytest.approx(0.75 / (1.0 - 0.5**8))
+    assert box(2.0, v_leak=0.25).rheobase(8) == pytest.approx(0.75 / (1.0 - 0.5**8))
     integrator = make_neuron(
         NetworkConfig(neuron="iaf", neuron_parameters=IAFParameters(v_threshold=2.0))
     )
-    assert rheobase(integrator, 16) == pytest.approx(2.0 / 16)
+    assert integrator.rheobase(16) == pytest.approx(2.0 / 16)
 
 
 def test_mean_square_rate_of_a_memoryless_neuron_by_hand() -> None:

@@ -44,7 +44,7 @@ class Tally:
 def stepwise(network: SpikingNetwork, x: torch.Tensor) -> list[tuple[torch.Tensor, torch.Tensor]]:
     """Spikes and voltages of each layer by Norse stepping with T separate products."""
     layers = network.layers
-    states = [layer.dynamics.initial_state(len(x), layer.size, x) for layer in layers]
+    states = [layer.initial_state(len(x), x) for layer in layers]
     spikes: list[list[torch.Tensor]] = [[] for _ in layers]
     voltages: list[list[torch.Tensor]] = [[] for _ in layers]
     for _ in range(network.config.time_steps):
@@ -240,9 +240,13 @@ def test_wrong_shapes_are_named() -> None:
         ({"time_steps": 0}, "time_steps must be a whole number of at least 1, got 0"),
         ({"dt_ms": 0.0}, "dt_ms must be above 0"),
         ({"surrogate_slope": math.inf}, "surrogate_slope must be above 0 and finite"),
-        ({"neuron": "izhikevich"}, "neuron 'izhikevich' is unknown; allowed: lif_box, lif, iaf"),
-        ({"encoder": "delta"}, "encoder 'delta' is unknown; allowed: constant, rate"),
+        ({"neuron": "izhikevich"}, "neuron 'izhikevich' is unknown; allowed: lif_box, lif, iaf, alif"),
+        ({"encoder": "dlta"}, "encoder 'dlta' is unknown; allowed: constant, rate"),
         ({"decoder": "max"}, "decoder 'max' is unknown; allowed: mean_rate, last_voltage"),
+        ({"decoder_parameters": {"k": 1}, "decoder": "max"}, "decoder 'max' is unknown"),
+        ({"recurrent": 1}, r"recurrent: expected bool, got 1"),
+        ({"neuron": "alif", "neuron_parameters": {"tau_adapt_ms": 0.5}}, "below dt_ms=1.0"),
+        ({"neuron": "alif", "neuron_parameters": {"beta": -0.1}}, "beta must be at least 0"),
         ({"surrogate": "relu"}, "surrogate"),
         ({"backend": "cuda"}, "backend"),
         ({"neuron_parameters": {"tau_ms": 1.0}}, "unknown key tau_ms"),

@@ -1,0 +1,211 @@
+"""What every neuron is: its step, and the stepped run of a layer.
+
+``run_stepped`` calls a neuron's step once per time step. It is the reference (any device and
+dtype, differentiable twice) that the fused kernels of the registered neurons are tested against.
+"""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from snn_gym.spiking.kernels import SURROGATE_CODES, Array
+from snn_gym.spiking.neuron_parameters import NeuronParameters
+from snn_gym.spiking.surrogates import spike
+
+State = tuple[Tensor, ...]
+"""State variables of a layer, each (B, N); the first is the membrane potential."""
+
+
+class Stepped(ABC):
+    """Dynamics of one layer's neurons, one time step at a time."""
+
+    v_threshold: float | None
+    """Firing threshold, at rest where it adapts; None where there is none to tell."""
+
+    @property
+    @abstractmethod
+    def state_names(self) -> tuple[str, ...]:
+        """Names of the state variables."""
+
+    @abstractmethod
+    def initial_state(self, batch: int, size: int, like: Tensor) -> State:
+        """Return the state of ``size`` neurons at rest, each variable (batch, size)."""
+
+    @abstractmethod
+    def step(self, current: Tensor, state: State) -> tuple[Tensor, Tensor, State]:
+        """Advance one time step.
+
+        Args:
+            current: Input (B, N).
+            state: State variables, each (B, N).
+
+        Returns:
+            Spikes (B, N), membrane potential before the reset (B, N), and the new state.
+        """
+
+    def run_stepped(
+        self,
+        currents: Tensor,
+        state: State,
+        time_steps: int,
+        recurrent_weight: Tensor | None = None,
+    ) -> tuple[Tensor, Tensor, State]:
+        """Run all time steps, one step at a time.
+
+        Args:
+            currents: Inputs (T, B, N), or (1, B, N) for the same input at every time step.
+            state: State variables, each (B, N); with recurrent weights the spikes of the step
+                before come last.
+            time_steps: T.
+            recurrent_weight: (N, N), row i the synapses onto neuron i: the spikes of the step
+                before add ``recurrent_weight @ z`` to the input. None for no recurrence.
+
+        Returns:
+            Spikes (T, B, N), potentials before the reset (T, B, N), and the final state.
+        """
+        spikes, voltages = [], []
+        if recurrent_weight is not None:
+            *inner, z = state
+            state = tuple(inner)
+        for t in range(time_steps):
+            current = currents[min(t, currents.shape[0] - 1)]
+            if recurrent_weight is not None:
+                current = current + nn.functional.linear(z, recurrent_weight)
+            z, voltage, state = self.step(current, state)
+            spikes.append(z)
+            voltages.append(voltage)
+        final = state if recurrent_weight is None else (*state, z)
+        return torch.stack(spikes), torch.stack(voltages), final
+
+    def thresholds(self, spikes: Tensor, state: State) -> Tensor | float | None:
+        """Return what the potentials of a run were compared with.
+
+        Args:
+            spikes: Spikes (T, B, N) of the run.
+            state: State variables at its start, each (B, N).
+
+        Returns:
+            The threshold, or (T, B, N) where it adapts, or None where there is none to tell.
+        """
+        del spikes, state
+        return self.v_threshold
+
+
+class Neuron(Stepped):
+    """A neuron that fires at a threshold, with our surrogate gradients.
+
+    A subclass gives ``state_names`` and ``integrate``, and is added by ``register_neuron``.
+
+    Args:
+        parameters: Parameters of the neuron.
+        dt_ms: Length of a time step (ms).
+        surrogate: Name of the surrogate gradient.
+        slope: Slope of the surrogate gradient.
+    """
+
+    state_names: tuple[str, ...]
+    """Names of the state variables, the membrane potential ``v`` first."""
+    v_threshold: float
+
+    def __init__(
+        self, parameters: NeuronParameters, dt_ms: float, surrogate: str, slope: float
+    ) -> None:
+        self.parameters = parameters
+        self.dt_s = dt_ms / 1000.0
+        self.surrogate = surrogate
+        self.slope = slope
+        self.v_threshold = parameters.v_threshold
+        self._threshold = torch.tensor(parameters.v_threshold)
+        self._reset = torch.tensor(parameters.v_reset)
+
+    @property
+    def rest(self) -> tuple[float, ...]:
+        """Value of each state variable at the start of an episode."""
+        return (getattr(self.parameters, "v_leak", 0.0), *(0.0 for _ in self.state_names[1:]))
+
+    def initial_state(self, batch: int, size: int, like: Tensor) -> State:
+        """Return the state of ``size`` neurons at rest, each variable (batch, size)."""
+        return tuple(like.new_full((batch, size), value) for value in self.rest)
+
+    @abstractmethod
+    def integrate(self, current: Tensor, state: State) -> State:
+        """Return the state after one time step without spike or reset.
+
+        Args:
+            current: Input (B, N).
+            state: State variables, each (B, N).
+        """
+
+    def step(self, current: Tensor, state: State) -> tuple[Tensor, Tensor, State]:
+        """Advance one time step: integrate, fire above the threshold, reset.
+
+        Args:
+            current: Input (B, N).
+            state: State variables, each (B, N).
+
+        Returns:
+            Spikes (B, N), membrane potential before the reset (B, N), and the new state.
+        """
+        voltage, *others = self.integrate(current, state)
+        z = spike(voltage - self._threshold, self.surrogate, self.slope)
+        v = (1 - z) * voltage + z * self._reset
+        return z, voltage, (v, *others)
+
+    def rheobase(self, time_steps: int) -> float:
+        """Return the least constant current that fires a resting neuron within ``time_steps``.
+
+        The initial weights are scaled by it. The potential below threshold is taken as linear in
+        the current, so two integrations suffice; a neuron of which that is not true overrides this.
+
+        Args:
+            time_steps: T.
+        """
+        currents = torch.tensor([[0.0, 1.0]], dtype=torch.float64)
+        state = self.initial_state(1, 2, currents)
+        least = math.inf
+        for _ in range(time_steps):
+            state = self.integrate(currents, state)
+            at_rest, driven = state[0][0].tolist()
+            if driven > at_rest:
+                least = min(least, (self.v_threshold - at_rest) / (driven - at_rest))
+        return least
+
+
+class FusedNeuron(Neuron):
+    """A neuron with compiled kernels that run all time steps of a layer in one call.
+
+    Their spikes and voltages equal those of ``run_stepped`` bit for bit, their gradients agree to
+    float32 accuracy.
+    """
+
+    def __init__(
+        self, parameters: NeuronParameters, dt_ms: float, surrogate: str, slope: float
+    ) -> None:
+        super().__init__(parameters, dt_ms, surrogate, slope)
+        self._threshold32 = np.float32(parameters.v_threshold)
+        self._reset32 = np.float32(parameters.v_reset)
+        self._code = SURROGATE_CODES[surrogate]
+        self._slope32 = np.float32(slope)
+
+    @abstractmethod
+    def kernel_forward(
+        self, currents: Array, state: list[Array], voltages: Array, spikes: Array
+    ) -> None:
+        """Run the fused forward kernel; arrays as in ``snn_gym.spiking.kernels``."""
+
+    @abstractmethod
+    def kernel_backward(
+        self,
+        voltages: Array,
+        state: list[Array],
+        grad_spikes: Array,
+        grad_voltages: Array,
+        grad_state: list[Array],
+        grad_currents: Array,
+    ) -> None:
+        """Run the fused backward kernel; arrays as in ``snn_gym.spiking.kernels``."""
