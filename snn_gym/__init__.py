@@ -14,6 +14,7 @@ from snn_gym.registry import env_ids, register_environments
 
 if TYPE_CHECKING:
     from snn_gym.scoring import evaluate
+    from snn_gym.vector import make_vec_env
     from snn_gym.zoo import agent_ids, load_agent, make_agent, save_agent
 
 __all__ = [
@@ -23,6 +24,7 @@ __all__ = [
     "evaluate",
     "load_agent",
     "make_agent",
+    "make_vec_env",
     "save_agent",
 ]
 
@@ -31,6 +33,7 @@ _LAZY = {
     "evaluate": "snn_gym.scoring",
     "load_agent": "snn_gym.zoo",
     "make_agent": "snn_gym.zoo",
+    "make_vec_env": "snn_gym.vector",
     "save_agent": "snn_gym.zoo",
 }
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import difflib
 import functools
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ BUDGET_CLASSES = ("gradient", "local", "evolutionary")
 """Classes of agents; tables compare agents within one class."""
 
 _ENTRY_POINT = "snn_gym.wrappers.spiking_env:SpikingEnv"
+_VECTOR_ENTRY_POINT = "snn_gym.wrappers.batched_spiking_env:BatchedSpikingEnv"
 
 
 @dataclass(frozen=True)
@@ -138,8 +140,20 @@ def make_task(env_id: str, **arguments: Any) -> gym.Env[Any, Any]:
         gymnasium.error.DependencyNotInstalled: A package that it needs is absent; for our
             tasks the message names the extra to install.
     """
-    try:
+    with naming_the_extra(env_id):
         return gym.make(env_id, **arguments)
+
+
+@contextmanager
+def naming_the_extra(env_id: str) -> Iterator[None]:
+    """Name our extra where gymnasium finds that a package which a task needs is absent.
+
+    Raises:
+        gymnasium.error.DependencyNotInstalled: With the extra to install in its message if
+            the task is one of ours, else as it came.
+    """
+    try:
+        yield
     except gym.error.DependencyNotInstalled as error:
         path = _files_by_id().get(env_id)
         extra = None if path is None else _read_toml(path).get("extra")
@@ -165,6 +179,7 @@ def register_environments() -> None:
                 gym.register(
                     id=env_id,
                     entry_point=_ENTRY_POINT,
+                    vector_entry_point=_VECTOR_ENTRY_POINT,
                     kwargs={"base_id": table["base_id"]},
                     max_episode_steps=table["max_episode_steps"],
                     reward_threshold=table.get("reward_threshold"),

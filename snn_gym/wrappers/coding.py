@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 import numpy as np
@@ -16,14 +16,15 @@ SPIKE_ENCODERS = tuple(name for name, cls in ENCODERS.items() if issubclass(cls,
 """Names of the encoders that give spikes."""
 
 
-class ObservationCoder:
-    """Turn the observations of one environment into spike trains.
+class BatchCoder:
+    """Turn the observations of B environments into spike trains.
 
     It owns what that needs: the scaling of observations to intensities in [0, 1], the
-    encoder, the stream of random numbers, and the intensity of the step before.
+    encoder, a stream of random numbers for each environment, and the intensities of the
+    step before.
 
     Attributes:
-        space: The spike trains, MultiBinary((T, N)).
+        space: The spike trains of one environment, MultiBinary((T, N)).
         dimensions: Number D of intensities.
     """
 
@@ -35,17 +36,19 @@ class ObservationCoder:
         time_steps: int,
         low: ArrayLike | None = None,
         high: ArrayLike | None = None,
+        num_envs: int = 1,
     ) -> None:
         """Choose scaling and encoder.
 
         Args:
-            observation_space: Box, Discrete or MultiDiscrete.
+            observation_space: Box, Discrete or MultiDiscrete; of one environment.
             encoder: One of ``SPIKE_ENCODERS``.
             encoder_parameters: The encoder's parameters; defaults where absent.
             time_steps: Number T of time steps for each environment step, at least 1.
             low: For a Box, the observation that becomes intensity 0; a number or an
                 array that broadcasts to the space's shape. Default: the space's bound.
             high: Likewise for intensity 1.
+            num_envs: Number B of environments.
 
         Raises:
             ValueError: An argument is not allowed; the message names what is.
@@ -62,23 +65,95 @@ class ObservationCoder:
         self._time_steps = time_steps
         self.dimensions = self._scaling.dimensions
         self.space = spaces.MultiBinary((time_steps, made.channels(self.dimensions)))
-        self._previous = np.zeros(self.dimensions, np.float32)
-        self._noise_source, _ = seeding.np_random()
+        self._previous = np.zeros((num_envs, self.dimensions), np.float32)
+        self._noise_sources = [seeding.np_random()[0] for _ in range(num_envs)]
+        self._everywhere = np.arange(num_envs)
 
     @property
     def channels_per_value(self) -> int:
         """Channels of each intensity; value d owns those from d times as many."""
         return self._encoder.channels(1)
 
+    def seed(self, seeds: Sequence[int | None], which: NDArray[np.int64] | None = None) -> None:
+        """Restart the random numbers of some environments, by default of all.
+
+        Args:
+            seeds: A seed for each of the B environments; None goes on with the present
+                stream.
+            which: Indices (n,) of the environments to seed.
+        """
+        for index in self._everywhere if which is None else which:
+            seed = seeds[index]
+            if seed is None:
+                continue
+            generator, _ = seeding.np_random(seed)
+            # The environment draws its start state from a generator with the same seed. The
+            # same numbers again as noise would tie the noise to the state, so jump far ahead.
+            assert isinstance(generator.bit_generator, np.random.PCG64)
+            self._noise_sources[index] = np.random.Generator(generator.bit_generator.jumped())
+
+    def start(
+        self, observations: NDArray[Any], which: NDArray[np.int64] | None = None
+    ) -> NDArray[np.int8]:
+        """Encode the first observations of episodes, before which nothing changed.
+
+        Args:
+            observations: Observations (n, ...).
+            which: Indices (n,) of their environments; by default all, in order.
+
+        Returns:
+            Spikes (n, T, N), int8, a new array.
+        """
+        which = self._everywhere if which is None else which
+        intensity = self._scaling.intensity(observations)
+        self._previous[which] = intensity
+        return self._encode(intensity, which)
+
+    def step(self, observations: NDArray[Any]) -> NDArray[np.int8]:
+        """Encode later observations of episodes, one of every environment.
+
+        Args:
+            observations: Observations (B, ...).
+
+        Returns:
+            Spikes (B, T, N), int8, a new array.
+        """
+        return self._encode(self._scaling.intensity(observations), self._everywhere)
+
+    def _encode(self, intensity: NDArray[np.float32], which: NDArray[np.int64]) -> NDArray[np.int8]:
+        noise = None
+        if self._encoder.needs_noise:
+            noise = np.empty((len(which), *self.space.shape), np.float32)
+            for index, numbers in zip(which, noise, strict=True):
+                self._noise_sources[index].random(out=numbers, dtype=np.float32)
+            noise = noise.swapaxes(0, 1)  # (n, T, N) -> (T, n, N)
+        spikes = self._encoder.encode(
+            intensity, self._time_steps, noise=noise, previous=self._previous[which]
+        )
+        self._previous[which] = intensity
+        # (T, n, N) -> (n, T, N)
+        return spikes.swapaxes(0, 1).astype(np.int8, order="C")
+
+
+class ObservationCoder:
+    """Turn the observations of one environment into spike trains: a batch of one.
+
+    Attributes:
+        space: The spike trains, MultiBinary((T, N)).
+        dimensions: Number D of intensities.
+        channels_per_value: Channels of each intensity.
+    """
+
+    def __init__(self, *arguments: Any, **named_arguments: Any) -> None:
+        """Choose scaling and encoder; arguments and errors as in ``BatchCoder``."""
+        self._batch = BatchCoder(*arguments, **named_arguments)
+        self.space = self._batch.space
+        self.dimensions = self._batch.dimensions
+        self.channels_per_value = self._batch.channels_per_value
+
     def seed(self, seed: int | None) -> None:
         """Restart the random numbers from a seed; None goes on with the present stream."""
-        if seed is None:
-            return
-        generator, _ = seeding.np_random(seed)
-        # The environment draws its start state from a generator with the same seed. The
-        # same numbers again as noise would tie the noise to the state, so jump far ahead.
-        assert isinstance(generator.bit_generator, np.random.PCG64)
-        self._noise_source = np.random.Generator(generator.bit_generator.jumped())
+        self._batch.seed([seed])
 
     def start(self, observation: Any) -> NDArray[np.int8]:
         """Encode the first observation of an episode, before which nothing changed.
@@ -86,8 +161,8 @@ class ObservationCoder:
         Returns:
             Spikes (T, N), int8, a new array.
         """
-        self._previous = self._scaling.intensity(observation)
-        return self._encode(self._previous)
+        spikes: NDArray[np.int8] = self._batch.start(np.asarray(observation)[np.newaxis])[0]
+        return spikes.copy()
 
     def step(self, observation: Any) -> NDArray[np.int8]:
         """Encode a later observation of an episode.
@@ -95,17 +170,8 @@ class ObservationCoder:
         Returns:
             Spikes (T, N), int8, a new array.
         """
-        return self._encode(self._scaling.intensity(observation))
-
-    def _encode(self, intensity: NDArray[np.float32]) -> NDArray[np.int8]:
-        noise = None
-        if self._encoder.needs_noise:
-            noise = self._noise_source.random(self.space.shape, dtype=np.float32)
-        spikes = self._encoder.encode(
-            intensity, self._time_steps, noise=noise, previous=self._previous
-        )
-        self._previous = intensity
-        return spikes.astype(np.int8)
+        spikes: NDArray[np.int8] = self._batch.step(np.asarray(observation)[np.newaxis])[0]
+        return spikes.copy()
 
 
 class _Scaling(Protocol):
@@ -113,8 +179,8 @@ class _Scaling(Protocol):
 
     dimensions: int
 
-    def intensity(self, observation: Any) -> NDArray[np.float32]:
-        """Return the intensity (D,) of an observation, float32."""
+    def intensity(self, observations: NDArray[Any]) -> NDArray[np.float32]:
+        """Return the intensities (n, D), float32, of observations (n, ...)."""
 
 
 class _BoxScaling:
@@ -127,8 +193,8 @@ class _BoxScaling:
             raise ValueError(f"every low must be below its high, got low={low!r}, high={high!r}")
         self.dimensions = int(self._low.size)
 
-    def intensity(self, observation: Any) -> NDArray[np.float32]:
-        values = np.asarray(observation, np.float64).ravel()
+    def intensity(self, observations: NDArray[Any]) -> NDArray[np.float32]:
+        values = observations.astype(np.float64).reshape(len(observations), -1)
         return ((values - self._low) / self._span).astype(np.float32)
 
 
@@ -139,9 +205,10 @@ class _OneHotScaling:
         self._first = np.concatenate([[0], np.cumsum(sizes)[:-1]]) - starts
         self.dimensions = int(sizes.sum())
 
-    def intensity(self, observation: Any) -> NDArray[np.float32]:
-        result = np.zeros(self.dimensions, np.float32)
-        result[self._first + np.asarray(observation).ravel()] = 1
+    def intensity(self, observations: NDArray[Any]) -> NDArray[np.float32]:
+        result = np.zeros((len(observations), self.dimensions), np.float32)
+        channels = self._first + observations.reshape(len(observations), -1)
+        np.put_along_axis(result, channels, 1, axis=1)
         return result
 
 

@@ -72,14 +72,15 @@ def test_observation_table_agrees_with_spaces_and_file(env_id):
 @every_id
 def test_channels_in_the_table_are_those_that_move_with_the_value(env_id):
     env = gym.make(env_id).unwrapped
-    coder = env._coder
+    coder = env._coder._batch
     middle = (np.array(coder._scaling._low) + coder._scaling._span / 2).astype(np.float64)
     for value, row in enumerate(
         table_rows(card_sections(load_environment_spec(env_id))[1]["Observation"])
     ):
         moved = middle.copy()
         moved[value] += 0.3 * coder._scaling._span[value]
-        changed = np.flatnonzero((coder.start(middle) != coder.start(moved)).any(axis=0))
+        before, after = coder.start(middle[np.newaxis]), coder.start(moved[np.newaxis])
+        changed = np.flatnonzero((before != after).any(axis=(0, 1)))
         first, last = map(int, row[5].split("–"))
         assert len(changed) > 0
         assert first <= changed.min()

@@ -158,7 +158,7 @@ def test_wrapping_leaves_the_environments_own_stream_alone():
 def test_noise_is_not_the_stream_that_draws_the_start_state():
     coder = ObservationCoder(spaces.Discrete(2), "rate", None, 1)
     coder.seed(3)
-    noise = coder._noise_source.random(1000)
+    noise = coder._batch._noise_sources[0].random(1000)
     assert not np.isin(noise, np.random.default_rng(3).random(5000)).any()
 
 

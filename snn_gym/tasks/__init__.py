@@ -1,0 +1,1 @@
+"""Tasks of our own, written for many environments at once."""

@@ -1,0 +1,132 @@
+"""Many environments at once, for Stable-Baselines3."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Literal, get_args
+
+import gymnasium as gym
+from gymnasium.vector import AutoresetMode, VectorEnv
+
+from snn_gym.registry import env_ids, naming_the_extra
+from snn_gym.tasks.classic_control import BATCHED_TASKS
+from snn_gym.wrappers.stable_baselines import StableBaselinesVecEnv, require_same_step
+
+Mode = Literal["batched", "sync", "async", "vector_entry_point"]
+"""How environments are run; see ``make_vec_env``."""
+
+Wrap = Callable[[gym.Env[Any, Any]], gym.Wrapper[Any, Any, Any, Any]]
+"""A function that wraps an environment."""
+
+
+def make_vec_env(
+    env_id: str,
+    n_envs: int = 1,
+    seed: int | None = None,
+    *,
+    mode: Mode | None = None,
+    env_kwargs: Mapping[str, Any] | None = None,
+    wrappers: Sequence[Wrap] = (),
+) -> StableBaselinesVecEnv:
+    """Make environments that Stable-Baselines3 can learn in.
+
+    Modes:
+
+    - ``batched``: our own environments, stepped as one batch: the classic control tasks
+      and every ``snn/`` id. Default where there are such and no wrappers are given.
+    - ``sync``: single environments, stepped one after the other. Default elsewhere.
+    - ``async``: single environments, each in a process of its own.
+    - ``vector_entry_point``: the batch that the id registers with gymnasium, if it starts
+      new episodes in the step that ends one.
+
+    All give the same transitions as Stable-Baselines3's ``DummyVecEnv`` on environments
+    wrapped in ``Monitor``.
+
+    Args:
+        env_id: Any id that gymnasium knows.
+        n_envs: Number of environments, at least 1.
+        seed: Environment i is reset with seed + i at the first reset, and the action space
+            seeded; None for random.
+        mode: See above.
+        env_kwargs: Arguments of the environment, as for ``gym.make``.
+        wrappers: Functions that wrap each single environment, innermost first; modes
+            ``sync`` and ``async`` only.
+
+    Raises:
+        ValueError: The mode is unknown or can't serve this id rightly; the message names
+            the one to use.
+        gymnasium.error.DependencyNotInstalled: A package that the task needs is absent.
+
+    Example:
+        >>> import snn_gym
+        >>> env = snn_gym.make_vec_env("CartPole-v1", n_envs=64, seed=0)
+        >>> env.reset().shape
+        (64, 4)
+    """
+    if n_envs < 1:
+        raise ValueError(f"n_envs must be at least 1, got {n_envs}")
+    spec = gym.spec(env_id)
+    has_batch = spec.id in BATCHED_TASKS or spec.id in env_ids()
+    if mode is None:
+        mode = "batched" if has_batch and not wrappers else "sync"
+    best = "mode='batched'" if has_batch and not wrappers else "mode='sync'"
+    _check_mode(mode, spec, has_batch, best, wrappers)
+    with naming_the_extra(spec.id):
+        env = _make(env_id, spec, n_envs, mode, dict(env_kwargs or {}), wrappers)
+    try:
+        require_same_step(env, best)
+    except ValueError:
+        env.close()
+        raise
+    made = StableBaselinesVecEnv(env)
+    if seed is not None:
+        made.seed(seed)
+        made.action_space.seed(seed)
+    return made
+
+
+def _check_mode(
+    mode: str,
+    spec: Any,
+    has_batch: bool,
+    best: str,
+    wrappers: Sequence[Wrap],
+) -> None:
+    """Refuse a mode that does not exist, at all or for this id."""
+    if mode not in get_args(Mode):
+        raise ValueError(f"mode {mode!r} is unknown; allowed modes: {', '.join(get_args(Mode))}")
+    if wrappers and mode not in ("sync", "async"):
+        raise ValueError(
+            f"wrappers are for single environments, and mode {mode!r} has none; use mode='sync' or "
+            "mode='async'"
+        )
+    if mode == "batched" and not has_batch:
+        raise ValueError(
+            f"{spec.id} has no batched form of ours; use {best}, or 'async' or "
+            "'vector_entry_point'; batched are "
+            f"{', '.join(sorted([*BATCHED_TASKS, *env_ids()]))}"
+        )
+    if mode == "vector_entry_point" and spec.vector_entry_point is None:
+        raise ValueError(f"{spec.id} registers no vector environment; use {best}")
+
+
+def _make(
+    env_id: str,
+    spec: Any,
+    n_envs: int,
+    mode: Mode,
+    arguments: dict[str, Any],
+    wrappers: Sequence[Wrap],
+) -> VectorEnv[Any, Any, Any]:
+    if mode == "batched" and spec.id in BATCHED_TASKS:
+        return BATCHED_TASKS[spec.id](n_envs, **arguments)
+    if mode in ("batched", "vector_entry_point"):
+        return gym.make_vec(env_id, n_envs, "vector_entry_point", **arguments)
+    return gym.make_vec(
+        env_id,
+        n_envs,
+        mode,
+        vector_kwargs={"autoreset_mode": AutoresetMode.SAME_STEP},
+        wrappers=wrappers,
+        **arguments,
+    )

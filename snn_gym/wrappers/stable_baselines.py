@@ -1,0 +1,353 @@
+"""Gymnasium's vector environments as Stable-Baselines3 wants them."""
+
+from __future__ import annotations
+
+import copy
+import time
+import warnings
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+from gymnasium.vector import AsyncVectorEnv, AutoresetMode, SyncVectorEnv, VectorEnv
+from numpy.typing import NDArray
+from stable_baselines3.common.env_util import is_wrapped
+from stable_baselines3.common.monitor import Monitor
+from stable_baselines3.common.vec_env.base_vec_env import VecEnv, VecEnvObs, VecEnvStepReturn
+
+from snn_gym.wrappers.vector_infos import final_observation, split_infos
+
+Indices = int | Iterable[int] | None
+"""Environments as Stable-Baselines3 names them: one, some, or None for all."""
+
+_FINAL = ("final_obs", "_final_obs", "final_info", "_final_info")
+
+
+class StableBaselinesVecEnv(VecEnv):
+    """A Stable-Baselines3 ``VecEnv`` on any gymnasium ``VectorEnv`` with autoreset SAME_STEP.
+
+    It gives what ``DummyVecEnv`` gives on environments wrapped in ``Monitor``: float32
+    rewards; ``terminal_observation``, ``TimeLimit.truncated`` and ``episode`` (return,
+    length, seconds since the start) in infos; ``reset_infos``; ``seed`` and
+    ``set_options`` for the next reset. Observations are new arrays at every step.
+
+    Attributes of single environments can be reached where there are single environments,
+    in ``SyncVectorEnv`` and ``AsyncVectorEnv``; of other ones only what the batch has in
+    common. Options must be equal for all environments, because gymnasium's batches take
+    one set.
+
+    Example:
+        >>> import gymnasium as gym
+        >>> import snn_gym
+        >>> from snn_gym.wrappers import StableBaselinesVecEnv
+        >>> env = StableBaselinesVecEnv(gym.make_vec("snn/CartPole-v1", num_envs=2))
+        >>> env.reset().shape
+        (2, 8, 40)
+    """
+
+    def __init__(self, env: VectorEnv[Any, Any, Any]) -> None:
+        """Wrap a vector environment.
+
+        Args:
+            env: Vector environment whose ``metadata["autoreset_mode"]`` is SAME_STEP.
+
+        Raises:
+            ValueError: The autoreset mode is another one; the message says why that is
+                refused.
+        """
+        require_same_step(env, "mode='batched' or mode='sync'")
+        # Gymnasium's annotations of vector environments are narrower than what they take.
+        self._env: Any = env
+        self._actions: NDArray[Any] | None = None
+        self._start_time = time.time()
+        self._returns = np.zeros(env.num_envs)
+        self._lengths = np.zeros(env.num_envs, np.int64)
+        super().__init__(env.num_envs, env.single_observation_space, env.single_action_space)
+        self.metadata = env.metadata
+
+    @property
+    def vector_env(self) -> VectorEnv[Any, Any, Any]:
+        """The wrapped vector environment."""
+        env: VectorEnv[Any, Any, Any] = self._env
+        return env
+
+    def reset(self) -> VecEnvObs:
+        """Start an episode in every environment, with the seeds and options set before.
+
+        Returns:
+            Observations (B, ...), of the space's dtype; a dict of them for a Dict space.
+
+        Raises:
+            ValueError: The options are not equal for all environments.
+        """
+        observations, infos = self._env.reset(seed=self._next_seed(), options=self._next_options())
+        self._reset_seeds()
+        self._reset_options()
+        self.reset_infos = split_infos(infos, self.num_envs)
+        self._returns[:] = 0
+        self._lengths[:] = 0
+        return self._owned(observations)
+
+    def step_async(self, actions: NDArray[Any]) -> None:
+        """Start a step.
+
+        Args:
+            actions: Actions (B, ...); cast to the action space's dtype where no kind of
+                number is lost.
+
+        Raises:
+            ValueError: There is not one action for each environment, or they are of another
+                kind than the space's.
+        """
+        actions = self._checked(actions)
+        if isinstance(self._env, AsyncVectorEnv):
+            self._env.step_async(actions)
+        else:
+            self._actions = actions
+
+    def step_wait(self) -> VecEnvStepReturn:
+        """Finish the step.
+
+        Returns:
+            Observations as from ``reset``; rewards (B,), float32; dones (B,), bool; and B
+            infos.
+        """
+        if isinstance(self._env, AsyncVectorEnv):
+            result = self._env.step_wait()
+        else:
+            assert self._actions is not None, "step_wait() without step_async()"
+            result = self._env.step(self._actions)
+            self._actions = None
+        observations, rewards, terminated, truncated, infos = result
+        self._returns += rewards
+        self._lengths += 1
+        dones = np.logical_or(terminated, truncated)
+        split = self._step_infos(infos, dones)
+        for info, cut in zip(split, (truncated & ~terminated).tolist(), strict=True):
+            info["TimeLimit.truncated"] = cut
+        return self._owned(observations), np.array(rewards, np.float32), dones, split
+
+    def close(self) -> None:
+        """Close the environments."""
+        self._env.close()
+
+    def get_images(self) -> Sequence[NDArray[np.uint8] | None]:
+        """Return an image (height, width, 3), uint8, of each environment, or None."""
+        if self.render_mode != "rgb_array":
+            warnings.warn(
+                f"images need render_mode 'rgb_array', and the render mode is {self.render_mode}",
+                stacklevel=2,
+            )
+            return [None] * self.num_envs
+        return list(self._env.render())
+
+    def get_attr(self, attr_name: str, indices: Indices = None) -> list[Any]:
+        """Return an attribute of some environments, by default of all.
+
+        Raises:
+            AttributeError: They have none of that name, or the batch has no single
+                environments and it is nothing that they have in common.
+        """
+        chosen = list(self._get_indices(indices))
+        base = self._env.unwrapped
+        if isinstance(base, SyncVectorEnv):
+            return [base.envs[index].get_wrapper_attr(attr_name) for index in chosen]
+        if isinstance(base, AsyncVectorEnv):
+            # Asked first, because an error in a worker is the worker's end.
+            if not all(base.call("has_wrapper_attr", attr_name)):
+                raise AttributeError(f"the environments have no attribute {attr_name!r}")
+            values = base.call("get_wrapper_attr", attr_name)
+            return [values[index] for index in chosen]
+        common = {
+            "spec": _single_spec(base.spec),
+            "render_mode": self._env.render_mode,
+            "metadata": self._env.metadata,
+            "observation_space": self._env.single_observation_space,
+            "action_space": self._env.single_action_space,
+        }
+        if attr_name not in common:
+            raise AttributeError(_no_single_environments(attr_name, base))
+        return [common[attr_name]] * len(chosen)
+
+    def set_attr(self, attr_name: str, value: Any, indices: Indices = None) -> None:
+        """Set an attribute of some environments, by default of all.
+
+        Raises:
+            AttributeError: The batch has no single environments.
+            ValueError: Some of a batch of processes are meant; it is all or none there.
+        """
+        base = self._env.unwrapped
+        if isinstance(base, SyncVectorEnv):
+            for index in self._get_indices(indices):
+                setattr(base.envs[index], attr_name, value)
+        elif isinstance(base, AsyncVectorEnv):
+            self._require_all(indices)
+            base.set_attr(attr_name, [value] * self.num_envs)
+        else:
+            raise AttributeError(_no_single_environments(attr_name, base))
+
+    def env_method(
+        self, method_name: str, *method_args: Any, indices: Indices = None, **method_kwargs: Any
+    ) -> list[Any]:
+        """Call a method of some environments, by default of all; return what they return.
+
+        Raises:
+            AttributeError: They have none of that name, or the batch has no single
+                environments.
+            ValueError: Some of a batch of processes are meant; it is all or none there.
+        """
+        base = self._env.unwrapped
+        if isinstance(base, SyncVectorEnv):
+            return [
+                base.envs[index].get_wrapper_attr(method_name)(*method_args, **method_kwargs)
+                for index in self._get_indices(indices)
+            ]
+        if isinstance(base, AsyncVectorEnv):
+            self._require_all(indices)
+            if not all(base.call("has_wrapper_attr", method_name)):
+                raise AttributeError(f"the environments have no method {method_name!r}")
+            return list(base.call(method_name, *method_args, **method_kwargs))
+        raise AttributeError(_no_single_environments(method_name, base))
+
+    def env_is_wrapped(
+        self, wrapper_class: type[gym.Wrapper[Any, Any, Any, Any]], indices: Indices = None
+    ) -> list[bool]:
+        """Tell whether environments are wrapped in a wrapper.
+
+        ``Monitor`` counts as one that they are wrapped in, because its records are here.
+        Of environments in other processes the wrappers' class names are compared.
+        """
+        chosen = list(self._get_indices(indices))
+        base = self._env.unwrapped
+        if wrapper_class is Monitor:
+            return [True] * len(chosen)
+        if isinstance(base, SyncVectorEnv):
+            return [is_wrapped(base.envs[index], wrapper_class) for index in chosen]
+        if isinstance(base, AsyncVectorEnv):
+            # <Outer<Inner<Task<id>>>>
+            chains = base.call("__str__")
+            return [f"<{wrapper_class.__name__}<" in chains[index] for index in chosen]
+        return [False] * len(chosen)
+
+    def _next_seed(self) -> int | list[int | None] | None:
+        """Return the seeds for the next reset; s alone for s, s + 1, …, which all batches take."""
+        first = self._seeds[0]
+        if first is None:
+            return None if set(self._seeds) == {None} else list(self._seeds)
+        consecutive = [first + index for index in range(self.num_envs)]
+        return first if self._seeds == consecutive else list(self._seeds)
+
+    def _next_options(self) -> dict[str, Any] | None:
+        first = self._options[0]
+        if any(options != first for options in self._options):
+            raise ValueError(
+                f"options differ between environments, {self._options}; a batch takes one set of "
+                "options for all: set_options(dict)"
+            )
+        return first or None
+
+    def _checked(self, actions: NDArray[Any]) -> NDArray[Any]:
+        actions = np.asarray(actions)
+        if actions.ndim == 0 or len(actions) != self.num_envs:
+            raise ValueError(
+                f"got actions of shape {actions.shape} for {self.num_envs} environments; expected "
+                "one action for each"
+            )
+        dtype = self.action_space.dtype
+        if dtype is None or actions.dtype == dtype:
+            return actions
+        if not np.can_cast(actions.dtype, dtype, "same_kind"):
+            raise ValueError(f"actions are {actions.dtype}; the action space takes {dtype}")
+        return actions.astype(dtype)
+
+    def _owned(self, observations: Any) -> VecEnvObs:
+        """Return observations as new arrays of the space's dtypes."""
+        space = self.observation_space
+        if isinstance(space, gym.spaces.Dict):
+            return {
+                key: np.array(observations[key], dtype=part.dtype)
+                for key, part in space.spaces.items()
+            }
+        if isinstance(space, gym.spaces.Tuple):
+            return tuple(
+                np.array(values, dtype=part.dtype)
+                for values, part in zip(observations, space.spaces, strict=True)
+            )
+        return np.array(observations, dtype=space.dtype)
+
+    def _step_infos(self, infos: Mapping[str, Any], dones: NDArray[np.bool_]) -> list[Any]:
+        """Return each environment's info of the step, not of the reset that followed it."""
+        ongoing = {key: value for key, value in infos.items() if key not in _FINAL}
+        split = split_infos(ongoing, self.num_envs)
+        if not dones.any():
+            return split
+        if "final_obs" not in infos:
+            raise RuntimeError(
+                f"{self._env} ended an episode without final_obs in its infos, which autoreset "
+                "mode SAME_STEP asks for"
+            )
+        final = split_infos(infos.get("final_info", {}), self.num_envs)
+        seconds = round(time.time() - self._start_time, 6)
+        for index in np.flatnonzero(dones).tolist():
+            self.reset_infos[index] = split[index]
+            split[index] = {
+                **final[index],
+                "terminal_observation": final_observation(infos["final_obs"], index),
+                "episode": {
+                    "r": round(float(self._returns[index]), 6),
+                    "l": int(self._lengths[index]),
+                    "t": seconds,
+                },
+            }
+        self._returns[dones] = 0
+        self._lengths[dones] = 0
+        return split
+
+    def _require_all(self, indices: Indices) -> None:
+        if list(self._get_indices(indices)) != list(range(self.num_envs)):
+            raise ValueError(
+                "environments in processes are reached all at once: leave indices out, or use "
+                "mode='sync'"
+            )
+
+
+def require_same_step(env: VectorEnv[Any, Any, Any], remedy: str) -> None:
+    """Refuse a vector environment that starts episodes in another way than in the same step.
+
+    Args:
+        env: The vector environment.
+        remedy: The modes of ``make_vec_env`` to name.
+
+    Raises:
+        ValueError: Its autoreset mode is not SAME_STEP.
+    """
+    mode = env.metadata.get("autoreset_mode")
+    if mode is AutoresetMode.SAME_STEP:
+        return
+    reasons = {
+        AutoresetMode.NEXT_STEP: "NEXT_STEP, in which the action after an episode's end is ignored",
+        AutoresetMode.DISABLED: "DISABLED, in which ended episodes are not started anew",
+    }
+    reason = reasons.get(mode, f"{mode!r}, which is unknown") if mode else "unknown"
+    raise ValueError(
+        f"the autoreset mode of {env} is {reason}; learners need SAME_STEP: "
+        f"use snn_gym.make_vec_env with {remedy}"
+    )
+
+
+def _no_single_environments(name: str, env: VectorEnv[Any, Any, Any]) -> str:
+    return (
+        f"{env} steps its environments as one batch and has no {name!r} of single environments; "
+        "use mode='sync'"
+    )
+
+
+def _single_spec(spec: Any) -> Any:
+    """Return the spec of one environment from that of a batch."""
+    if spec is None:
+        return None
+    single = copy.deepcopy(spec)
+    for key in ("num_envs", "vectorization_mode", "vector_kwargs", "wrappers"):
+        single.kwargs.pop(key, None)
+    return single
