@@ -350,4 +350,7 @@ def _single_spec(spec: Any) -> Any:
     single = copy.deepcopy(spec)
     for key in ("num_envs", "vectorization_mode", "vector_kwargs", "wrappers"):
         single.kwargs.pop(key, None)
+    # gym.make_vec puts it among the arguments of the batch.
+    limit = single.kwargs.pop("max_episode_steps", single.max_episode_steps)
+    single.max_episode_steps = limit
     return single

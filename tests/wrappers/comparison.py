@@ -1,0 +1,52 @@
+"""Comparison of two VecEnvs of Stable-Baselines3."""
+
+import numpy as np
+
+
+def parts(observations):
+    """Return the arrays of an observation by name."""
+    if isinstance(observations, dict):
+        return observations
+    if isinstance(observations, tuple):
+        return dict(enumerate(observations))
+    return {"": observations}
+
+
+def assert_equal_observations(ours, theirs):
+    ours, theirs = parts(ours), parts(theirs)
+    assert list(ours) == list(theirs)
+    for key, value in theirs.items():
+        assert np.array_equal(ours[key], value)
+        assert np.asarray(ours[key]).dtype == np.asarray(value).dtype
+
+
+def assert_equal_runs(ours, theirs, seed, steps):
+    """Assert that two VecEnvs give the same under the same random actions."""
+    assert ours.observation_space == theirs.observation_space
+    assert ours.action_space == theirs.action_space
+    assert ours.seed(seed) == theirs.seed(seed)
+    assert_equal_observations(ours.reset(), theirs.reset())
+    ours.action_space.seed(seed)
+    for step in range(steps):
+        actions = np.array([ours.action_space.sample() for _ in range(ours.num_envs)])
+        (observations, *arrays, infos), (same, *same_arrays, same_infos) = (
+            env.step(actions) for env in (ours, theirs)
+        )
+        assert_equal_observations(observations, same)
+        for one, other in zip(arrays, same_arrays, strict=True):
+            assert np.array_equal(one, other)
+            assert one.dtype == other.dtype
+        for info, same_info in zip(infos, same_infos, strict=True):
+            assert info.keys() == same_info.keys()
+            assert info["TimeLimit.truncated"] is bool(same_info["TimeLimit.truncated"])
+            if "episode" in same_info:
+                for key in ("r", "l"):
+                    assert info["episode"][key] == same_info["episode"][key]
+                assert_equal_observations(
+                    info["terminal_observation"], same_info["terminal_observation"]
+                )
+        assert [info.keys() for info in ours.reset_infos] == [
+            info.keys() for info in theirs.reset_infos
+        ]
+        if step == steps // 2:
+            assert_equal_observations(ours.reset(), theirs.reset())

@@ -1,0 +1,125 @@
+import gymnasium as gym
+import numpy as np
+import pytest
+from gymnasium.vector import AutoresetMode
+
+import snn_gym
+from snn_gym.wrappers import BatchedSpikingEnv
+from snn_gym.wrappers.coding import SPIKE_ENCODERS
+
+every_id = pytest.mark.parametrize("env_id", snn_gym.env_ids())
+
+
+def assert_equal_infos(ours, theirs):
+    assert ours.keys() == theirs.keys()
+    for key, value in theirs.items():
+        if isinstance(value, dict):
+            assert_equal_infos(ours[key], value)
+        elif value.dtype == object:
+            assert all(np.array_equal(a, b) for a, b in zip(ours[key], value, strict=True))
+        else:
+            assert ours[key].dtype == value.dtype
+            assert np.array_equal(ours[key], value)
+
+
+def assert_equal_results(ours, theirs):
+    for one, other in zip(ours[:-1], theirs[:-1], strict=True):
+        assert one.dtype == other.dtype
+        assert np.array_equal(one, other)
+    assert_equal_infos(ours[-1], theirs[-1])
+
+
+@every_id
+@pytest.mark.parametrize("encoder", SPIKE_ENCODERS)
+def test_a_batch_is_gymnasiums_batch_of_single_environments(env_id, encoder):
+    arguments = {"encoder": encoder, "time_steps": 3, "max_episode_steps": 23}
+    ours = gym.make_vec(env_id, 3, **arguments)
+    theirs = gym.make_vec(
+        env_id,
+        3,
+        vectorization_mode="sync",
+        vector_kwargs={"autoreset_mode": AutoresetMode.SAME_STEP},
+        **arguments,
+    )
+    assert isinstance(ours, BatchedSpikingEnv)
+    assert ours.observation_space == theirs.observation_space
+    assert ours.action_space == theirs.action_space
+    assert_equal_results(ours.reset(seed=8), theirs.reset(seed=8))
+    ours.action_space.seed(0)
+    for step in range(90):
+        actions = ours.action_space.sample()
+        assert_equal_results(ours.step(actions), theirs.step(actions))
+        if step == 30:
+            assert_equal_results(ours.reset(), theirs.reset())
+        if step in (40, 41):
+            seed = [5, 6, 7] if step == 40 else None
+            results = [
+                env.reset(seed=seed, options={"reset_mask": np.array([True, False, True])})
+                for env in (ours, theirs)
+            ]
+            assert_equal_results(*results)
+
+
+@every_id
+def test_each_environment_is_the_single_one(env_id):
+    vector = gym.make_vec(env_id, num_envs=2, encoder="rate")
+    single = gym.make(env_id, encoder="rate")
+    spikes, infos = vector.reset(seed=40)
+    observation, info = single.reset(seed=41)
+    vector.action_space.seed(1)
+    for _ in range(220):
+        assert np.array_equal(spikes[1], observation)
+        assert np.array_equal(infos["observation"][1], info["observation"])
+        actions = vector.action_space.sample()
+        spikes, rewards, terminated, truncated, infos = vector.step(actions)
+        observation, reward, *ends, info = single.step(actions[1])
+        assert rewards[1] == reward
+        assert [terminated[1], truncated[1]] == ends
+        if any(ends):
+            assert np.array_equal(infos["final_obs"][1], observation)
+            final = infos["final_info"]["observation"][1]
+            assert np.array_equal(final, info["observation"])
+            observation, info = single.reset()
+
+
+def test_returned_arrays_are_never_written_again():
+    env = gym.make_vec("snn/CartPole-v1", 3, max_episode_steps=4)
+    kept, copies = [], []
+    for result in [env.reset(seed=0), *(env.step(env.action_space.sample()) for _ in range(9))]:
+        infos = result[-1]
+        arrays = [*result[:-1], infos["observation"]]
+        arrays += [final for final in infos.get("final_obs", ()) if final is not None]
+        kept += arrays
+        copies += [array.copy() for array in arrays]
+    assert all(np.array_equal(one, other) for one, other in zip(kept, copies, strict=True))
+
+
+@pytest.mark.parametrize("env_id", ["snn/CartPole-v1", "snn/LunarLander-v3"])
+def test_pictures_are_those_of_single_environments(env_id):
+    vector = gym.make_vec(env_id, 2, render_mode="rgb_array", max_episode_steps=3)
+    singles = [gym.make(env_id, render_mode="rgb_array", max_episode_steps=3) for _ in range(2)]
+    vector.reset(seed=3)
+    for index, single in enumerate(singles):
+        single.reset(seed=3 + index)
+    for action in (0, 1, 0, 1):  # through the end of an episode
+        for image, single in zip(vector.render(), singles, strict=True):
+            assert np.array_equal(image, single.render())
+        vector.step(np.array([action, action]))
+        for single in singles:
+            if single.step(action)[3]:
+                single.reset()
+    vector.close()
+
+
+def test_a_window_for_a_batch_is_refused():
+    with pytest.raises(ValueError, match="'human' is not allowed for a batch of environments"):
+        gym.make_vec("snn/CartPole-v1", 2, render_mode="human")
+
+
+def test_arguments_of_make_count_and_wrong_ones_are_named():
+    env = gym.make_vec("snn/CartPole-v1", 2, encoder="latency", time_steps=5, low=-9, high=9)
+    assert env.single_observation_space == gym.spaces.MultiBinary((5, 4))
+    assert env.spec.id == "snn/CartPole-v1"
+    assert env.base.spec.id == "CartPole-v1"
+    with pytest.raises(ValueError, match=r"^encoder 'population': unknown key neurons; "):
+        gym.make_vec("snn/CartPole-v1", 2, encoder_parameters={"neurons": 4})
