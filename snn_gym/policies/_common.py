@@ -22,6 +22,7 @@ from snn_gym.policies._observations import (
     spike_steps_of,
 )
 from snn_gym.spiking.config import NetworkConfig
+from snn_gym.spiking.decoders import PopulationHead
 from snn_gym.spiking.layers import SynapticLinear
 from snn_gym.spiking.network import SpikingNetwork
 from snn_gym.spiking.normaliser import ObservationNormaliser
@@ -42,13 +43,19 @@ class NetworkBuilder:
     cell_factory: CellFactory | None = None
 
     def build(
-        self, spiking: bool, output_size: int | None = None, *, extra_inputs: int = 0
+        self,
+        spiking: bool,
+        output_size: int | None = None,
+        *,
+        population_outputs: int | None = None,
+        extra_inputs: int = 0,
     ) -> SpikingNetwork | DenseNetwork:
         """Return a network from features to decoded activity, or to ``output_size`` outputs.
 
         Args:
             spiking: Whether it spikes; if not it is a multilayer perceptron.
             output_size: Outputs of its head; None for no head.
+            population_outputs: Without a head, the outputs that will read it.
             extra_inputs: Values beside the features, such as an action.
         """
         if not spiking:
@@ -60,6 +67,7 @@ class NetworkBuilder:
             self.config,
             channels + extra_inputs,
             output_size,
+            population_outputs=population_outputs,
             spike_steps=steps,
             cell_factory=self.cell_factory,
         )
@@ -150,6 +158,12 @@ class SpikingPolicyMixin(BasePolicy):
                 "SpikingActorCriticPolicy (PPO, A2C, TRPO) chooses "
                 "Box, Discrete, MultiDiscrete and MultiBinary actions"
             )
+        if self.network.needs_state:
+            raise ValueError(
+                f"encoder {self.network.encoder!r} compares with the decision before, and "
+                f"{type(self).__name__} starts from rest at every decision; use another encoder, "
+                "such as 'constant'"
+            )
         check_start(action_space, "action space")
         extractor = arguments.setdefault(
             "features_extractor_class",
@@ -217,7 +231,12 @@ class SpikingPolicyMixin(BasePolicy):
     @staticmethod
     def init_weights(module: nn.Module, gain: float = 1.0) -> None:
         """Initialise orthogonally, but leave spiking layers to their own initialisation."""
-        if not isinstance(module, SynapticLinear):
+        if isinstance(module, PopulationHead):
+            # The outputs read different neurons: rows are orthogonal in whatever direction.
+            direction = nn.functional.normalize(torch.randn_like(module.weight))
+            module.weight.data.copy_(gain * direction)
+            module.bias.data.zero_()
+        elif not isinstance(module, SynapticLinear):
             BasePolicy.init_weights(module, gain)
 
     def set_training_mode(self, mode: bool) -> None:

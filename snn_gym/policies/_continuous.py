@@ -25,6 +25,7 @@ class FeatureNetwork(nn.Module):
         spiking: Whether the network spikes.
         normaliser: Shared with the critics, or None.
         output_size: Outputs of the network's own head; None for none.
+        population_outputs: Without a head, the outputs that will read the network.
     """
 
     def __init__(
@@ -33,9 +34,10 @@ class FeatureNetwork(nn.Module):
         spiking: bool,
         normaliser: ObservationNormaliser | None,
         output_size: int | None = None,
+        population_outputs: int | None = None,
     ) -> None:
         super().__init__()
-        self.network = builder.build(spiking, output_size)
+        self.network = builder.build(spiking, output_size, population_outputs=population_outputs)
         self.normaliser = normaliser
         self.spike_steps = builder.spike_steps
 

@@ -17,6 +17,7 @@ from snn_gym.policies._common import (
     network_inputs,
 )
 from snn_gym.spiking.config import NetworkConfig
+from snn_gym.spiking.decoders import make_head
 from snn_gym.spiking.network import SpikingNetwork
 from snn_gym.spiking.normaliser import ObservationNormaliser
 from snn_gym.spiking.norse_cells import CellFactory
@@ -30,6 +31,7 @@ class ActorCriticNetworks(nn.Module):
         normaliser: Shared by both, or None.
         spiking_actor: Whether the actor spikes; if not it is a multilayer perceptron.
         spiking_critic: The same for the critic.
+        outputs: Outputs of the head that reads the actor.
     """
 
     def __init__(
@@ -38,12 +40,13 @@ class ActorCriticNetworks(nn.Module):
         normaliser: ObservationNormaliser | None,
         spiking_actor: bool,
         spiking_critic: bool,
+        outputs: int,
     ) -> None:
         super().__init__()
         self.spike_steps = builder.spike_steps
         self.normaliser = normaliser
-        self.actor = builder.build(spiking_actor)
-        self.critic = builder.build(spiking_critic)
+        self.actor = builder.build(spiking_actor, population_outputs=outputs)
+        self.critic = builder.build(spiking_critic, population_outputs=1)
         self.latent_dim_pi = self.actor.output_size
         self.latent_dim_vf = self.critic.output_size
 
@@ -144,7 +147,32 @@ class SpikingActorCriticPolicy(SpikingPolicyMixin, ActorCriticPolicy):
             self._make_normaliser(),
             self.spiking_actor,
             self.spiking_critic,
+            spaces.flatdim(self.action_space),
         )
+
+    def _build(self, lr_schedule: Schedule) -> None:
+        super()._build(lr_schedule)
+        if self.network.decoder != "population" or not (self.spiking_actor or self.spiking_critic):
+            return
+        networks = self.mlp_extractor
+        if self.spiking_actor:
+            outputs = spaces.flatdim(self.action_space)
+            self.action_net = self._population_head(networks.latent_dim_pi, outputs, gain=0.01)
+        if self.spiking_critic:
+            self.value_net = self._population_head(networks.latent_dim_vf, 1, gain=1.0)  # type: ignore[assignment]
+        # The first one holds the parameters of Stable-Baselines3's own heads.
+        self.optimizer = self.optimizer_class(
+            self.parameters(),
+            lr=lr_schedule(1),  # type: ignore[call-arg]
+            **self.optimizer_kwargs,
+        )
+
+    def _population_head(self, features: int, outputs: int, gain: float) -> nn.Module:
+        """Return a head in the place of Stable-Baselines3's, initialised with its gain."""
+        head = make_head(self.network, features, outputs)
+        if self.ortho_init:
+            self.init_weights(head, gain)
+        return head
 
     @property
     def normaliser(self) -> ObservationNormaliser | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from gymnasium import spaces
+from stable_baselines3.common.preprocessing import get_action_dim
 from stable_baselines3.common.torch_layers import BaseFeaturesExtractor
 from stable_baselines3.common.type_aliases import Schedule
 from stable_baselines3.sac.policies import Actor, SACPolicy
@@ -13,6 +14,7 @@ from torch import Tensor, nn
 from snn_gym.policies._common import NetworkBuilder, SpikingPolicyMixin
 from snn_gym.policies._continuous import ActionValueCritic, FeatureNetwork
 from snn_gym.spiking.config import NetworkConfig
+from snn_gym.spiking.decoders import make_head
 from snn_gym.spiking.normaliser import ObservationNormaliser
 from snn_gym.spiking.norse_cells import CellFactory
 
@@ -41,12 +43,19 @@ class SpikingSACActor(Actor):
         features_dim: int,
         **kwargs: Any,
     ) -> None:
-        latent = FeatureNetwork(builder, spiking, normaliser)
+        outputs = get_action_dim(action_space)
+        latent = FeatureNetwork(builder, spiking, normaliser, population_outputs=outputs)
         # Without layers of its own Stable-Baselines3's actor puts mean and deviation right on
         # what it takes for the features: here the network's output.
         super().__init__(observation_space, action_space, features_dim=latent.output_size, **kwargs)
         self.features_dim = features_dim
         self.latent_pi: FeatureNetwork = latent  # type: ignore[assignment]
+        if spiking and builder.config.decoder == "population":
+            head = make_head(builder.config, latent.output_size, outputs)
+            if isinstance(self.mu, nn.Sequential):
+                self.mu[0] = head  # gSDE clips the mean behind the head
+            else:
+                self.mu = head
 
 
 class SpikingSACPolicy(SpikingPolicyMixin, SACPolicy):
@@ -164,4 +173,4 @@ class SpikingSACPolicy(SpikingPolicyMixin, SACPolicy):
         return actor.latent_pi.inputs(actor.extract_features(observation, actor.features_extractor))
 
     def _readout_size(self) -> int:
-        return int(self.action_space.shape[0])  # type: ignore[index]
+        return get_action_dim(self.action_space)
