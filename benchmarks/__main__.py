@@ -6,7 +6,8 @@ import platform
 
 import torch
 
-from benchmarks import fused_against_norse, training_speed
+from benchmarks import fused_against_norse, stepping, training_speed
+from benchmarks.timing import Paired
 
 
 def main() -> None:
@@ -28,6 +29,19 @@ def main() -> None:
             training_speed.steps_per_second(ms) for ms in (timing.median_a_ms, timing.median_b_ms)
         )
         print(f"{name}: {ours:.0f}  {other:.0f}  {median:.2f} ({low:.2f} to {high:.2f})")
+    print(f"\n{stepping.ENVIRONMENTS} environments, steps/s      batched   SyncVectorEnv   ratio")
+    for name, timing in stepping.measure_stepping().items():
+        print(f"{name}: {_rates(timing, stepping.ENVIRONMENTS)}")
+    print("\nPPO in 64 CartPole-v1, steps/s  make_vec_env   DummyVecEnv   ratio")
+    for name, timing in stepping.measure_learning().items():
+        print(f"{name}: {_rates(timing, stepping.LEARNING_STEPS)}")
+
+
+def _rates(timing: Paired, steps: int) -> str:
+    """Return steps per second of A and B, and A's as a multiple of B's with its quartiles."""
+    low, median, high = timing.ratios
+    ours, other = (1000 * steps / ms for ms in (timing.median_a_ms, timing.median_b_ms))
+    return f"{ours:,.0f}  {other:,.0f}  {median:.1f} ({low:.1f} to {high:.1f})"
 
 
 if __name__ == "__main__":
