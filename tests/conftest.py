@@ -4,6 +4,8 @@ from collections import Counter
 import pytest
 from hypothesis import settings
 
+from tests.policies.matrix import matrix_lines
+
 # pygame opens its windows nowhere, and keeps silent, on machines without screen and sound.
 os.environ.setdefault("SDL_VIDEODRIVER", "dummy")
 os.environ.setdefault("SDL_AUDIODRIVER", "dummy")
@@ -14,14 +16,18 @@ settings.load_profile("snn_gym")
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Print how many hostile submissions were refused, by kind."""
+    """Print what passed tests recorded: refused hostile submissions, the policies' matrix."""
     # The tests' own properties, because those reach this process also from pytest-xdist's workers.
-    refused = Counter(
-        value
+    properties = [
+        recorded
         for report in terminalreporter.stats.get("passed", [])
-        for name, value in report.user_properties
-        if name == "hostile"
-    )
+        for recorded in report.user_properties
+    ]
+    if lines := matrix_lines(properties):
+        terminalreporter.section("algorithm × action space × observation kind")
+        for line in lines:
+            terminalreporter.write_line(line)
+    refused = Counter(value for name, value in properties if name == "hostile")
     if refused:
         terminalreporter.section("hostile submissions refused by the check meant for them")
         for kind, count in sorted(refused.items()):

@@ -1,0 +1,119 @@
+"""Every algorithm × action space × observation kind: learns, is deterministic, saves and loads."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from stable_baselines3.common.base_class import BaseAlgorithm
+
+from tests.policies.identity import ACTIONS, CASES, VIEWS, Identity, make, observations, score
+from tests.policies.matrix import CELL, ERROR
+
+# Under every algorithm's settings there are updates before this step and after it.
+COMPARED_AT = 96
+LEARNED = 0.9  # of 1; chance is 0.25 with Discrete actions, else 0.5
+Cell = tuple[str, str, str]
+SUPPORTED = [
+    (name, action, view)
+    for name, case in CASES.items()
+    for action in case.actions
+    for view in VIEWS
+]
+UNSUPPORTED = [
+    (name, action)
+    for name, case in CASES.items()
+    for action in ACTIONS
+    if action not in case.actions
+]
+
+
+def learns_by_default(cell: Cell) -> bool:
+    """Whether learning fits the default run: every action space and every view once each."""
+    name, action, view = cell
+    return view == "analogue" or (action == CASES[name].actions[0] and view != "image")
+
+
+def policy_kwargs(view: str) -> dict[str, Any]:
+    return {"features_extractor_kwargs": {"features_dim": 32}} if view == "image" else {}
+
+
+def train(cell: Cell, steps: int | None) -> tuple[BaseAlgorithm, dict[str, torch.Tensor]]:
+    """Train for all of the case's steps, or stop early; return the weights at COMPARED_AT."""
+    name, action, view = cell
+    model = make(name, Identity(view, action), policy_kwargs=policy_kwargs(view))
+    weights = {}
+
+    def watch(*_: Any) -> bool:
+        if model.num_timesteps == COMPARED_AT:
+            weights.update({k: v.clone() for k, v in model.policy.state_dict().items()})
+        return steps is None or model.num_timesteps < steps
+
+    model.learn(CASES[name].steps, callback=watch)
+    return model, weights
+
+
+def assert_same(first: dict[str, torch.Tensor], second: dict[str, torch.Tensor]) -> None:
+    assert first.keys() == second.keys()
+    for name, value in first.items():
+        assert torch.equal(value, second[name]), name
+
+
+def assert_saves_and_loads(model: Any, view: str, folder: Path) -> None:
+    model.save(folder / "model")
+    model.policy.save(str(folder / "policy"))
+    loaded = type(model).load(folder / "model", device="cpu")
+    policy = type(model.policy).load(str(folder / "policy"), device="cpu")
+    seen = observations(view, 16)
+    expected, _ = model.predict(seen, deterministic=True)
+    for other in (loaded.policy, policy):
+        assert_same(other.state_dict(), model.policy.state_dict())
+        assert np.array_equal(other.predict(seen, deterministic=True)[0], expected)
+
+
+@pytest.mark.parametrize("cell", SUPPORTED, ids="-".join)
+def test_a_cell(cell: Cell, tmp_path: Path, record_property: Any) -> None:
+    learns = learns_by_default(cell)
+    name, action, view = cell
+    model, weights = train(cell, None if learns else COMPARED_AT)
+    _, again = train(cell, COMPARED_AT)
+    assert weights
+    assert_same(weights, again)
+    assert_saves_and_loads(model, view, tmp_path)
+    if learns:
+        assert score(model, view, action) > LEARNED
+    record_property(CELL, f"{name}|{action}|{view}|{'L' if learns else ''}DS")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "cell", [cell for cell in SUPPORTED if not learns_by_default(cell)], ids="-".join
+)
+def test_learns_in_the_other_cells_too(cell: Cell, record_property: Any) -> None:
+    name, action, view = cell
+    model, _ = train(cell, None)
+    assert score(model, view, action) > LEARNED
+    record_property(CELL, f"{name}|{action}|{view}|L")
+
+
+@pytest.mark.parametrize(("name", "action"), UNSUPPORTED)
+def test_other_actions_are_refused_in_one_line(
+    name: str, action: str, record_property: Any
+) -> None:
+    given = ACTIONS[action]
+    # Stable-Baselines3 checks the space before it makes a policy, and says what it takes.
+    with pytest.raises(AssertionError, match=r"The algorithm only supports") as caught:
+        make(name, Identity(action=action))
+    message = str(caught.value)
+    assert f"but {given} was provided" in message
+    assert "\n" not in message
+    record_property(ERROR, f"{name} × {action}|{message}")
+    # A policy made without an algorithm says it itself.
+    supported = ", ".join(CASES[name].actions)
+    expected = re.escape(f"{CASES[name].policy.__name__} chooses {supported} actions, got {given}")
+    with pytest.raises(ValueError, match=expected):
+        CASES[name].policy(VIEWS["analogue"].space, given, lambda _: 1e-3)

@@ -1,0 +1,282 @@
+"""What the network sees of each kind of observation, and what is refused with which words."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from gymnasium import spaces
+from hypothesis import given
+from hypothesis import strategies as st
+from stable_baselines3.common.torch_layers import (
+    BaseFeaturesExtractor,
+    CombinedExtractor,
+    FlattenExtractor,
+    NatureCNN,
+)
+
+from snn_gym import policies
+from snn_gym.policies import SpikingActorCriticPolicy, SpikingDQNPolicy
+from snn_gym.policies._observations import PartialNormaliser
+from snn_gym.spiking import NetworkConfig, ObservationNormaliser
+from tests.policies.identity import ACTIONS, CASES, SMALL
+from tests.policies.matrix import ERROR
+
+TWO = spaces.Discrete(2)
+IMAGE = spaces.Box(0, 255, (1, 36, 36), np.uint8)
+algorithms = pytest.mark.parametrize("name", list(CASES))
+
+
+def policy(space: spaces.Space[Any], name: str = "PPO", **arguments: Any) -> Any:
+    case = CASES[name]
+    arguments = {"network": SMALL, **case.policy_kwargs, **arguments}
+    return case.policy(space, ACTIONS[case.actions[0]], lambda _: 1e-3, **arguments)
+
+
+def seen(agent: Any, observations: Any) -> torch.Tensor:
+    """Return what the acting network sees of a batch."""
+    tensor, _ = agent.obs_to_tensor(observations)
+    with torch.no_grad():
+        return agent._network_inputs(tensor)
+
+
+@algorithms
+def test_one_hots_and_flags_reach_the_network_unchanged(name: str) -> None:
+    agent = policy(spaces.Discrete(3), name)
+    assert agent.normaliser is None
+    assert seen(agent, np.array([2, 0])).tolist() == [[0, 0, 1], [1, 0, 0]]
+    agent = policy(spaces.MultiDiscrete([2, 3]), name)
+    assert agent.normaliser is None
+    assert seen(agent, np.array([[1, 2]])).tolist() == [[0, 1, 0, 0, 1]]
+    agent = policy(spaces.MultiBinary(3), name)
+    assert agent.normaliser is None
+    assert seen(agent, np.array([[1, 0, 1]])).tolist() == [[1, 0, 1]]
+
+
+@algorithms
+def test_a_spike_train_keeps_its_time_axis(name: str) -> None:
+    agent = policy(spaces.MultiBinary((5, 3)), name)
+    assert agent.normaliser is None
+    trains = np.random.default_rng(0).integers(0, 2, (4, 5, 3), dtype=np.int8)
+    assert np.array_equal(seen(agent, trains).numpy(), trains)
+    recording = agent.record(trains)
+    assert np.array_equal(recording.layers[0].spikes.numpy(), trains.transpose(1, 0, 2))
+
+
+@algorithms
+def test_an_image_passes_stable_baselines_cnn(name: str) -> None:
+    agent = policy(IMAGE, name)
+    assert agent.features_extractor_class is NatureCNN
+    assert agent.normaliser is None
+    images = np.random.default_rng(0).integers(0, 256, (2, 1, 36, 36), dtype=np.uint8)
+    (extractor,) = (m for m in acting_extractors(agent) if isinstance(m, NatureCNN))
+    expected = extractor(torch.from_numpy(images).float() / 255.0)
+    assert torch.equal(seen(agent, images), expected)
+    # Channels may come last, as Stable-Baselines3 allows.
+    assert torch.equal(seen(agent, images.transpose(0, 2, 3, 1)), expected)
+
+
+def acting_extractors(agent: Any) -> list[torch.nn.Module]:
+    """Return the features extractors among the modules that acting needs."""
+    found = {
+        id(part): part
+        for module in agent._acting_modules().values()
+        for part in module.modules()
+        if isinstance(part, BaseFeaturesExtractor)
+    }
+    return list(found.values())
+
+
+def test_images_that_are_scaled_already_are_left_alone() -> None:
+    agent = policy(spaces.Box(0.0, 1.0, (1, 36, 36)), normalize_images=False)
+    assert agent.features_extractor_class is NatureCNN
+    images = np.random.default_rng(0).random((2, 1, 36, 36), dtype=np.float32)
+    expected = agent.features_extractor(torch.from_numpy(images))
+    assert torch.equal(seen(agent, images), expected)
+    # With scaling on, three axes of floats are no image, for Stable-Baselines3 neither.
+    agent = policy(spaces.Box(0.0, 1.0, (1, 36, 36)))
+    assert agent.features_extractor_class is FlattenExtractor
+    assert agent.normaliser.mean.shape == (36 * 36,)
+
+
+def test_a_dict_is_joined_and_its_vectors_are_normalised() -> None:
+    box = spaces.Box(-9, 9, (2,))
+    space = spaces.Dict({"b": box, "i": IMAGE, "d": TWO, "z": spaces.Box(-9, 9, (1, 2))})
+    agent = policy(space, features_extractor_kwargs={"cnn_output_dim": 4})
+    assert agent.features_extractor_class is CombinedExtractor
+    agent.normaliser.mean.copy_(torch.tensor([1.0, 2.0, 3.0, 4.0]))
+    agent.normaliser.std.copy_(torch.tensor([1.0, 2.0, 4.0, 8.0]))
+    image = np.full((1, 1, 36, 36), 200, np.uint8)
+    observation = {
+        "b": np.float32([[2, 4]]), "i": image, "d": np.array([1]), "z": np.float32([[[7, 9]]])
+    }  # fmt: skip
+    pixels = agent.features_extractor.extractors["i"](torch.from_numpy(image).float() / 255.0)
+    parts = {"b": [1.0, 1.0], "d": [0.0, 1.0], "z": [1.0, 0.625], "i": pixels[0].tolist()}
+    assert seen(agent, observation)[0].tolist() == [x for key in space for x in parts[key]]
+
+
+@given(columns=st.lists(st.integers(0, 6), min_size=1, unique=True), seed=st.integers(0, 99))
+def test_partial_normalisation_is_that_of_its_columns(columns: list[int], seed: int) -> None:
+    features = 9 * torch.randn((5, 7), generator=torch.Generator().manual_seed(seed))
+    partial, full = PartialNormaliser(columns), ObservationNormaliser(len(columns))
+    for normaliser, inputs in ((partial, features), (full, features[:, columns])):
+        with normaliser.accumulating():
+            normaliser(inputs)
+        normaliser.updates_started()
+        normaliser.rollout_started()
+    others = [k for k in range(7) if k not in columns]
+    assert torch.equal(partial(features)[:, columns], full(features[:, columns]))
+    assert torch.equal(partial(features)[:, others], features[:, others])
+    assert partial.state_dict().keys() == full.state_dict().keys()
+
+
+def test_gradients_pass_the_partial_normaliser() -> None:
+    features = torch.ones((1, 3), requires_grad=True)
+    normaliser = PartialNormaliser([1])
+    normaliser.std.fill_(4.0)
+    normaliser(features).sum().backward()
+    assert features.grad is not None
+    assert features.grad.tolist() == [[1.0, 0.25, 1.0]]
+
+
+class Own(BaseFeaturesExtractor):
+    """A features extractor that takes anything and gives what a test expects."""
+
+    def __init__(self, space: spaces.Space[Any]) -> None:
+        super().__init__(space, 2)
+
+    def forward(self, observations: Any) -> torch.Tensor:
+        part = observations["train"] if isinstance(observations, dict) else observations
+        return part.flatten(1)[:, :2]
+
+
+def test_an_extractor_of_the_users_own_decides_what_the_network_sees() -> None:
+    train = spaces.MultiBinary((3, 4))
+    spikes = np.zeros((2, 3, 4), np.int8)
+    spikes[1, 0, 0] = 1
+    agent = policy(train, features_extractor_class=Own)
+    assert seen(agent, spikes).tolist() == [[0, 0], [1, 0]]  # analogue, no time axis
+    agent = policy(spaces.Dict({"train": train}), features_extractor_class=Own)
+    assert seen(agent, {"train": spikes}).tolist() == [[0, 0], [1, 0]]
+    assert policy(spaces.Box(-1, 1, (4,)), features_extractor_class=Own).normaliser is None
+
+
+REFUSED: dict[str, tuple[spaces.Space[Any], dict[str, Any], str]] = {
+    "spike train in a Dict": (
+        spaces.Dict({"a": spaces.MultiBinary((3, 4))}), {},
+        r"observation 'a' of the Dict is the spike train MultiBinary\(\(3, 4\)\), which can't be "
+        r"joined .* observe the spike train alone, or flatten it to MultiBinary\(12\)",
+    ),
+    "MultiBinary of three axes": (
+        spaces.MultiBinary((2, 3, 4)), {},
+        r"observation space MultiBinary\(\(2, 3, 4\)\) is not supported; supported: Box, .*; use ",
+    ),
+    "Tuple observations": (
+        spaces.Tuple([TWO, TWO]), {}, r"observation space Tuple.* is not supported; supported: ",
+    ),
+    "nested Dict": (
+        spaces.Dict({"a": spaces.Dict({"b": TWO})}), {},
+        r"observation 'a' of the Dict Dict.* is not supported; supported: ",
+    ),
+    "small image": (
+        spaces.Box(0, 255, (3, 20, 40), np.uint8), {},
+        r"is an image of \(3, 20, 40\), channels first; NatureCNN needs at least 36 x 36",
+    ),
+    "small image in a Dict": (
+        spaces.Dict({"a": spaces.Box(0, 255, (3, 20, 40), np.uint8)}), {},
+        r"observation 'a' of the Dict is an image of .* needs at least 36 x 36",
+    ),
+    "Dict without CombinedExtractor": (
+        spaces.Dict({"a": TWO}), {"features_extractor_class": FlattenExtractor},
+        r"FlattenExtractor can't take a Dict observation space, got .*; leave "
+        r"features_extractor_class out",
+    ),
+    "Discrete observations from 1": (
+        spaces.Discrete(3, start=1), {},
+        r"observation space Discrete\(3, start=1\) starts at 1, and .* counts from 0; shift it",
+    ),
+    "delta encoder": (
+        spaces.Box(-1, 1, (3,)), {"network": NetworkConfig(encoder="delta")},
+        r"encoder 'delta' compares with the decision before, and \w+ starts from rest .*; use ",
+    ),
+    "rate encoder after a CNN": (
+        IMAGE, {"network": NetworkConfig(encoder="rate")},
+        r"encoder 'rate' passes no gradient to NatureCNN, which would never learn; use ",
+    ),
+    "net_arch": (
+        spaces.Box(-1, 1, (3,)), {"net_arch": [64]},
+        r"net_arch is not used by a spiking policy; give policy_kwargs=",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("what", list(REFUSED))
+def test_refusals_say_what_came_and_what_to_use(what: str, record_property: Any) -> None:
+    space, arguments, message = REFUSED[what]
+    for name in CASES:
+        with pytest.raises(ValueError, match=message) as caught:
+            policy(space, name, **arguments)
+        assert "\n" not in str(caught.value)
+    record_property(ERROR, f"{what}|{caught.value}")
+
+
+def test_actions_must_count_from_zero_and_lie_flat() -> None:
+    box = spaces.Box(-1, 1, (3,))
+    for action in (spaces.Discrete(3, start=-1), spaces.MultiDiscrete([2, 2], start=[0, 1])):
+        with pytest.raises(ValueError, match=r"action space .* starts at .*; shift it by"):
+            SpikingActorCriticPolicy(box, action, lambda _: 1e-3)
+    with pytest.raises(ValueError, match=r"SpikingDQNPolicy chooses Discrete actions, got Tuple"):
+        SpikingDQNPolicy(box, spaces.Tuple([TWO]), lambda _: 1e-3)  # type: ignore[arg-type]
+    # Stable-Baselines3's own words.
+    with pytest.raises(AssertionError, match=r"is not supported\. You can flatten it"):
+        SpikingActorCriticPolicy(box, spaces.MultiBinary((2, 2)), lambda _: 1e-3)
+
+
+@pytest.mark.parametrize("encoder", ["constant", "learnable_population"])
+def test_a_cnn_learns_through_the_encoder(encoder: str) -> None:
+    network = NetworkConfig(hidden_sizes=(16,), time_steps=4, encoder=encoder)
+    agent = policy(IMAGE, network=network, features_extractor_kwargs={"features_dim": 8})
+    images = torch.randint(0, 256, (4, 1, 36, 36), generator=torch.Generator().manual_seed(0))
+    agent.get_distribution(images.to(torch.uint8)).distribution.logits[:, 0].sum().backward()
+    for name, parameter in agent.features_extractor.named_parameters():
+        assert parameter.grad is not None, name
+        assert parameter.grad.abs().max() > 0, name
+
+
+def test_every_vectorised_view_is_recorded() -> None:
+    space = spaces.Dict({"a": spaces.Box(-1, 1, (2,)), "b": TWO})
+    one = {"a": np.zeros(2, np.float32), "b": 1}
+    recording = policy(space).record(one)
+    assert recording.layers[0].spikes.shape == (SMALL.time_steps, 1, 32)
+    assert recording.macs_per_decision() == {"hidden_1": 4.0 * 32}
+
+
+def test_contrib_policies_name_the_extra_where_it_is_missing() -> None:
+    code = """
+import sys
+sys.modules["sb3_contrib"] = None  # as if it were not installed
+import snn_gym.policies
+from snn_gym.policies import *
+assert SpikingSACPolicy
+for name in ("SpikingQRDQNPolicy", "SpikingTQCPolicy"):
+    try:
+        exec(f"from snn_gym.policies import {name}")
+    except ImportError as error:
+        print(error)
+"""
+    printed = subprocess.run(
+        [sys.executable, "-c", code], check=True, capture_output=True, text=True
+    ).stdout
+    assert printed.splitlines() == [
+        f'{name} needs sb3-contrib, which is not installed: pip install "snn-gym[contrib]"'
+        for name in ("SpikingQRDQNPolicy", "SpikingTQCPolicy")
+    ]
+
+
+def test_an_unknown_policy_is_an_attribute_error() -> None:
+    with pytest.raises(AttributeError, match="has no attribute 'SpikingPPOPolicy'"):
+        _ = policies.SpikingPPOPolicy
