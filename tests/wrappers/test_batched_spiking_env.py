@@ -1,3 +1,6 @@
+import subprocess
+import sys
+
 import gymnasium as gym
 import numpy as np
 import pytest
@@ -123,3 +126,16 @@ def test_arguments_of_make_count_and_wrong_ones_are_named():
     assert env.base.spec.id == "CartPole-v1"
     with pytest.raises(ValueError, match=r"^encoder 'population': unknown key neurons; "):
         gym.make_vec("snn/CartPole-v1", 2, encoder_parameters={"neurons": 4})
+
+
+def test_a_batch_loads_no_learning_library():
+    code = (
+        "import sys, gymnasium, snn_gym\n"
+        "env = gymnasium.make_vec('snn/CartPole-v1', num_envs=2)\n"
+        "env.reset(seed=0); env.step([0, 1]); env.close()\n"
+        "assert not {'torch', 'norse', 'stable_baselines3', 'numba'} & set(sys.modules)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", code], capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
