@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from snn_gym.spiking.forward_kernels import Array, forward, recurrent_forward
 from snn_gym.spiking.layers import SpikingLayer
 from snn_gym.spiking.neuron_base import FusedNeuron
 
@@ -24,25 +25,35 @@ def last_spikes(signal: Tensor, layers: Sequence[SpikingLayer], time_steps: int)
     Args:
         signal: (T, B, inputs), or (1, B, inputs) for the same input at every time step; float32
             on the CPU.
-        layers: Fusable layers without recurrence, input side first; at least one.
+        layers: Fusable layers, input side first; at least one.
         time_steps: T.
 
     Returns:
         Spikes (T, B, N) of the last layer, without gradient.
     """
     for layer in layers:
-        linear, neuron = layer.linear, layer.dynamics
-        assert isinstance(neuron, FusedNeuron)  # of a fusable layer
+        linear = layer.linear
         steps, batch, channels = signal.shape
         flat = nn.functional.linear(
             signal.reshape(steps * batch, channels), linear.weight, linear.bias
         )
-        size = flat.shape[1]
-        elements = batch * size
-        state = [np.full(elements, value, dtype=np.float32) for value in neuron.rest]
-        spikes = np.empty((time_steps, elements), dtype=np.float32)
-        voltages = np.empty((time_steps, elements), dtype=np.float32)
-        currents = flat.numpy().reshape(steps, elements)
-        neuron.kernel_forward(currents, state, voltages, spikes)
-        signal = torch.from_numpy(spikes.reshape(time_steps, batch, size))
+        spikes = np.empty((time_steps, batch * layer.size), dtype=np.float32)
+        _run(layer, flat.numpy().reshape(steps, -1), spikes)
+        signal = torch.from_numpy(spikes.reshape(time_steps, batch, layer.size))
     return signal
+
+
+def _run(layer: SpikingLayer, currents: Array, spikes: Array) -> None:
+    """Fill ``spikes`` (T, M) of a fusable layer that starts from rest."""
+    neuron = layer.dynamics
+    assert isinstance(neuron, FusedNeuron)  # of a fusable layer
+    elements = spikes.shape[1]
+    voltages = np.empty_like(spikes)
+    state = np.repeat(neuron.rest32, elements, axis=1)
+    if layer.recurrent is None:
+        forward(neuron.kind, neuron.constants, currents, state, voltages, spikes)
+        return
+    recurrent_forward(
+        neuron.kind, neuron.constants, layer.recurrent.weight.t().contiguous().numpy(),
+        currents, np.zeros(elements, dtype=np.float32), state, voltages, spikes,
+    )  # fmt: skip

@@ -1,13 +1,11 @@
-"""The adaptive LIF: Norse's LSNN with our spikes, and its fused kernels."""
+"""The adaptive LIF: Norse's LSNN with our spikes."""
 
 from __future__ import annotations
 
-import numpy as np
 import torch
 from torch import Tensor
 
-from snn_gym.spiking import adaptive_kernels
-from snn_gym.spiking.kernels import Array
+from snn_gym.spiking.forward_kernels import ADAPT_GAIN, ALIF, BETA, CURRENT_GAIN, GAIN, LEAK
 from snn_gym.spiking.neuron_base import FusedNeuron, State
 from snn_gym.spiking.neuron_parameters import ALIFParameters
 from snn_gym.spiking.norse_neurons import per_second
@@ -24,6 +22,7 @@ class ALIFNeuron(FusedNeuron):
     """
 
     state_names = ("v", "i", "b")
+    kind = ALIF
 
     def __init__(
         self, parameters: ALIFParameters, dt_ms: float, surrogate: str, slope: float
@@ -35,12 +34,11 @@ class ALIFNeuron(FusedNeuron):
         self._adapt_gain = self.dt_s * per_second(parameters.tau_adapt_ms)
         self._leak = torch.tensor(parameters.v_leak)
         self._beta = torch.tensor(parameters.beta)
-        self.constants: Array = torch.stack(
-            [
-                self._gain, self._current_gain, self._adapt_gain, self._leak, self._threshold,
-                self._reset, self._beta,
-            ]
-        ).numpy()  # fmt: skip
+        self.constants[GAIN] = self._gain.item()
+        self.constants[CURRENT_GAIN] = self._current_gain.item()
+        self.constants[LEAK] = parameters.v_leak
+        self.constants[ADAPT_GAIN] = self._adapt_gain.item()
+        self.constants[BETA] = parameters.beta
 
     @property
     def rest(self) -> tuple[float, ...]:
@@ -79,29 +77,3 @@ class ALIFNeuron(FusedNeuron):
         An input is felt one step late, so that two steps are the least that it is sought for.
         """
         return super().rheobase(max(time_steps, 2))
-
-    def kernel_forward(
-        self, currents: Array, state: list[Array], voltages: Array, spikes: Array
-    ) -> None:
-        """Run the fused forward kernel."""
-        adaptive_kernels.alif_forward(
-            currents, state[0], state[1], state[2], self.constants, voltages, spikes
-        )
-
-    def kernel_backward(
-        self,
-        voltages: Array,
-        state: list[Array],
-        grad_spikes: Array,
-        grad_voltages: Array,
-        grad_state: list[Array],
-        grad_currents: Array,
-    ) -> None:
-        """Run the fused backward kernel."""
-        thresholds = np.empty_like(voltages)
-        adaptive_kernels.alif_thresholds(voltages, state[2], self.constants, thresholds)
-        adaptive_kernels.alif_backward(
-            voltages, thresholds, grad_spikes, grad_voltages,
-            (grad_state[0], grad_state[1], grad_state[2]), self.constants,
-            self._code, self._slope32, grad_currents,
-        )  # fmt: skip

@@ -8,7 +8,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from snn_gym.spiking.kernels import Array
+from snn_gym.spiking.backward_kernels import backward, recurrent_backward
+from snn_gym.spiking.forward_kernels import ALIF, Array, forward, recurrent_forward
 from snn_gym.spiking.neuron_base import FusedNeuron, State
 
 _NOTHING = np.empty((0, 0), dtype=np.float32)
@@ -28,27 +29,28 @@ def run_fused(
 ) -> tuple[Tensor, Tensor, State]:
     """Run all time steps of a layer in one compiled call.
 
-    Spikes and voltages equal those of ``Stepped.run_stepped`` bit for bit; gradients agree to
-    float32 accuracy. A second derivative (``create_graph=True``) goes through ``run_stepped``.
+    Spikes and voltages equal those of ``Stepped.run_stepped`` bit for bit, with recurrent weights
+    up to the rounding of their sum; gradients agree to float32 accuracy. A second derivative
+    (``create_graph=True``) goes through ``run_stepped``.
 
     Args:
         neuron: Dynamics of the layer.
         currents: Inputs (T, B, N), or (1, B, N) for the same input at every time step; float32.
-        state: State variables, each (B, N), float32; not changed.
+        state: State variables, each (B, N), float32; not changed. With recurrent weights the
+            spikes of the step before, 0 or 1, come last.
         time_steps: T.
         recurrent_weight: As in ``Stepped.run_stepped``.
 
     Returns:
         Spikes (T, B, N), potentials before the reset (T, B, N), and the final state.
     """
-    if recurrent_weight is not None:
-        return neuron.run_stepped(currents, state, time_steps, recurrent_weight)
-    if torch.is_grad_enabled() and any(x.requires_grad for x in (currents, *state)):
+    weights = () if recurrent_weight is None else (recurrent_weight,)
+    if torch.is_grad_enabled() and any(x.requires_grad for x in (currents, *state, *weights)):
         spikes, voltages, *final = _FusedLayer.apply(  # type: ignore[no-untyped-call]
-            neuron, time_steps, currents, *state
+            neuron, time_steps, currents, recurrent_weight, *state
         )
         return spikes, voltages, tuple(final)
-    return _forward(neuron, currents, state, time_steps)
+    return _forward(neuron, currents, state, time_steps, recurrent_weight)
 
 
 def _flat(tensor: Tensor) -> Array:
@@ -56,29 +58,50 @@ def _flat(tensor: Tensor) -> Array:
     return tensor.detach().contiguous().numpy().reshape(tensor.shape[0], -1)
 
 
+def _own(tensor: Tensor) -> Array:
+    """View a fresh tensor (K, B, N) as (K, B * N), to be written to."""
+    return tensor.numpy().reshape(tensor.shape[0], -1)
+
+
 def _forward(
-    neuron: FusedNeuron, currents: Tensor, state: State, time_steps: int
+    neuron: FusedNeuron,
+    currents: Tensor,
+    state: State,
+    time_steps: int,
+    recurrent_weight: Tensor | None,
 ) -> tuple[Tensor, Tensor, State]:
     shape = (time_steps, *currents.shape[1:])
     spikes, voltages = torch.empty(shape), torch.empty(shape)
-    final = tuple(x.detach().clone(memory_format=torch.contiguous_format) for x in state)
-    neuron.kernel_forward(
-        _flat(currents),
-        [x.numpy().reshape(-1) for x in final],
-        voltages.numpy().reshape(time_steps, -1),
-        spikes.numpy().reshape(time_steps, -1),
-    )
-    return spikes, voltages, final
+    outputs = _own(voltages), _own(spikes)
+    if recurrent_weight is None:
+        final = torch.stack(state)
+        forward(neuron.kind, neuron.constants, _flat(currents), _own(final), *outputs)
+        return spikes, voltages, final.unbind()
+    *variables, previous = state
+    final = torch.stack(variables)
+    recurrent_forward(
+        neuron.kind, neuron.constants, _flat(recurrent_weight.t()), _flat(currents),
+        _flat(previous).reshape(-1), _own(final), *outputs,
+    )  # fmt: skip
+    return spikes, voltages, (*final.unbind(), spikes[-1].clone())
 
 
 class _FusedLayer(torch.autograd.Function):
     @staticmethod
     def forward(
-        ctx: Any, neuron: FusedNeuron, time_steps: int, currents: Tensor, *state: Tensor
+        ctx: Any,
+        neuron: FusedNeuron,
+        time_steps: int,
+        currents: Tensor,
+        recurrent_weight: Tensor | None,
+        *state: Tensor,
     ) -> tuple[Tensor, ...]:
-        spikes, voltages, final = _forward(neuron, currents, state, time_steps)
-        ctx.save_for_backward(currents, voltages, *state)
+        spikes, voltages, final = _forward(neuron, currents, state, time_steps, recurrent_weight)
+        # The spikes are only needed for the gradient of the recurrent weights.
+        kept = None if recurrent_weight is None else spikes
+        ctx.save_for_backward(currents, recurrent_weight, voltages, kept, *state)
         ctx.neuron, ctx.time_steps = neuron, time_steps
+        ctx.recurrent = recurrent_weight is not None
         ctx.set_materialize_grads(False)
         return spikes, voltages, *final
 
@@ -88,41 +111,70 @@ class _FusedLayer(torch.autograd.Function):
         # return constants, and a Hessian-vector product would be silently wrong.
         if torch.is_grad_enabled():
             return None, None, *_stepped_gradients(ctx, grads)
-        return None, None, *_fused_gradients(ctx, grads)
+        gradients = _recurrent_gradients if ctx.recurrent else _fused_gradients
+        return None, None, *gradients(ctx, grads)
 
 
-def _fused_gradients(ctx: Any, grads: tuple[Tensor | None, ...]) -> tuple[Tensor, ...]:
-    currents, voltages, *state = ctx.saved_tensors
+def _fused_gradients(ctx: Any, grads: tuple[Tensor | None, ...]) -> tuple[Tensor | None, ...]:
+    currents, _, voltages, _, *state = ctx.saved_tensors
     grad_spikes, grad_voltages, *grad_final = grads
-    spikes = torch.zeros_like(voltages) if grad_spikes is None else grad_spikes
-    grad_state = [
-        torch.zeros_like(x) if grad is None else grad.clone(memory_format=torch.contiguous_format)
-        for x, grad in zip(state, grad_final, strict=True)
-    ]
+    grad_state = _stacked(grad_final, state)
     # Inputs of their own at every time step are written, a constant input's gradient is summed.
     allocate = torch.empty if currents.shape[0] > 1 else torch.zeros
     grad_currents = allocate(currents.shape)
-    ctx.neuron.kernel_backward(
-        _flat(voltages),
-        [_flat(x).reshape(-1) for x in state],
-        _flat(spikes),
+    backward(
+        ctx.neuron.kind, ctx.neuron.constants, ctx.neuron.surrogate_code, _flat(voltages),
+        _flat(torch.stack(state)) if ctx.neuron.kind == ALIF else _NOTHING,
+        _flat(torch.zeros_like(voltages) if grad_spikes is None else grad_spikes),
         _NOTHING if grad_voltages is None else _flat(grad_voltages),
-        [grad.numpy().reshape(-1) for grad in grad_state],
-        grad_currents.numpy().reshape(currents.shape[0], -1),
-    )
-    return grad_currents, *grad_state
+        _own(grad_state), _own(grad_currents),
+    )  # fmt: skip
+    return grad_currents, None, *grad_state.unbind()
+
+
+def _recurrent_gradients(ctx: Any, grads: tuple[Tensor | None, ...]) -> tuple[Tensor, ...]:
+    currents, weight, voltages, spikes, *variables, previous = ctx.saved_tensors
+    grad_outputs, grad_voltages, *grad_final, grad_last = grads
+    # Row 0 is the gradient of the spikes before the first step.
+    grad_spikes = torch.zeros((ctx.time_steps + 1, *previous.shape))
+    if grad_outputs is not None:
+        grad_spikes[1:] = grad_outputs
+    if grad_last is not None:
+        grad_spikes[-1] += grad_last
+    grad_state = _stacked(grad_final, variables)
+    grad_steps = torch.zeros_like(voltages)
+    recurrent_backward(
+        ctx.neuron.kind, ctx.neuron.constants, ctx.neuron.surrogate_code, _flat(weight),
+        _flat(voltages), _flat(torch.stack(variables)), _own(grad_spikes),
+        _NOTHING if grad_voltages is None else _flat(grad_voltages),
+        _own(grad_state), _own(grad_steps),
+    )  # fmt: skip
+    before = torch.cat([previous.unsqueeze(0), spikes[:-1]])
+    # (T, B, N) and (T, B, N) -> (N, N), summed over time steps and batch
+    grad_weight = grad_steps.flatten(0, 1).t() @ before.flatten(0, 1)
+    grad_currents = grad_steps if currents.shape[0] > 1 else grad_steps.sum(0, keepdim=True)
+    return grad_currents, grad_weight, *grad_state, grad_spikes[0]
+
+
+def _stacked(grads: list[Tensor | None], like: list[Tensor]) -> Tensor:
+    """Return gradients (S, B, N) in memory of their own, zeros for those that are None."""
+    stacked = torch.zeros((len(like), *like[0].shape))
+    for k, grad in enumerate(grads):
+        if grad is not None:
+            stacked[k] = grad
+    return stacked
 
 
 def _stepped_gradients(ctx: Any, grads: tuple[Tensor | None, ...]) -> tuple[Tensor | None, ...]:
-    currents, _, *state = ctx.saved_tensors
-    inputs = (currents, *state)
-    spikes, voltages, final = ctx.neuron.run_stepped(currents, tuple(state), ctx.time_steps)
+    currents, weight, _, _, *state = ctx.saved_tensors
+    inputs = (currents, weight, *state)
+    spikes, voltages, final = ctx.neuron.run_stepped(currents, tuple(state), ctx.time_steps, weight)
     pairs = [
         (output, grad)
         for output, grad in zip((spikes, voltages, *final), grads, strict=True)
         if grad is not None
     ]
-    wanted = [x for x in inputs if x.requires_grad]
+    wanted = [x for x in inputs if x is not None and x.requires_grad]
     results = iter(
         torch.autograd.grad(
             [output for output, _ in pairs],
@@ -132,4 +184,4 @@ def _stepped_gradients(ctx: Any, grads: tuple[Tensor | None, ...]) -> tuple[Tens
             allow_unused=True,
         )
     )
-    return tuple(next(results) if x.requires_grad else None for x in inputs)
+    return tuple(next(results) if x is not None and x.requires_grad else None for x in inputs)

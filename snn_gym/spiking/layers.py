@@ -84,7 +84,7 @@ class SpikingLayer(nn.Module):
         steps, batch, _ = inputs.shape
         currents = self.linear(inputs.reshape(steps * batch, -1)).view(steps, batch, self.size)
         weight = self.recurrent_weight
-        if isinstance(self.dynamics, FusedNeuron) and self.fusable:
+        if isinstance(self.dynamics, FusedNeuron) and self.backend != "norse":
             if supports(currents):
                 return run_fused(self.dynamics, currents, state, time_steps, weight)
             if self.backend == "fused":
@@ -108,14 +108,9 @@ def make_layers(
         cell_factory: Makes a Norse cell in place of the configured neuron, or None.
 
     Raises:
-        ValueError: The backend is ``fused`` and the neuron has no kernels.
+        ValueError: The backend is ``fused`` and a layer's dynamics have no kernels.
     """
     neuron = make_neuron(config)
-    if config.backend == "fused" and not isinstance(neuron, FusedNeuron):
-        raise ValueError(
-            f"backend 'fused' needs a neuron with kernels, {config.neuron!r} has none; "
-            "use backend='auto'"
-        )
     layers: list[SpikingLayer] = []
     inputs = channels
     for size in (*config.hidden_sizes, output_neurons):
@@ -125,4 +120,9 @@ def make_layers(
         recurrent = config.recurrent and len(layers) < len(config.hidden_sizes)
         layers.append(SpikingLayer(inputs, size, dynamics, config.backend, recurrent=recurrent))
         inputs = size
+    if config.backend == "fused" and not all(layer.fusable for layer in layers):
+        raise ValueError(
+            f"backend 'fused' needs a neuron with kernels, and neuron {config.neuron!r} has none; "
+            "use backend='auto'"
+        )
     return layers

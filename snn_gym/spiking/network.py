@@ -81,6 +81,7 @@ class SpikingNetwork(nn.Module):
         outputs = population_outputs if output_size is None else output_size
         layers = make_layers(config, channels, _population_size(config, outputs), cell_factory)
         self.layers = nn.ModuleList(layers)
+        self._fusable = all(layer.fusable for layer in layers)
         self.decoder = make_decoder(config)
         features = layers[-1].size
         self.head = None if output_size is None else make_head(config, features, output_size)
@@ -163,13 +164,11 @@ class SpikingNetwork(nn.Module):
 
     def decide(self, inputs: Tensor) -> Tensor:
         """Return the output (B, output_size) for inputs as in ``forward``, from rest."""
-        layers = self._layers
-        short = all(layer.fusable and layer.recurrent is None for layer in layers)
-        if torch.is_grad_enabled() or not short or not supports(inputs):
+        if torch.is_grad_enabled() or not self._fusable or not supports(inputs):
             return self._run(inputs, None).output
         self._check_inputs(inputs)
         signal, _ = self._encode(inputs, None)
-        spikes = last_spikes(signal, layers, self.config.time_steps)
+        spikes = last_spikes(signal, self._layers, self.config.time_steps)
         output: Tensor = self.decoder(spikes, None, self.head)[0]
         return output
 

@@ -13,7 +13,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from snn_gym.spiking.kernels import SURROGATE_CODES, Array
+from snn_gym.spiking.backward_kernels import SURROGATE_CODES
+from snn_gym.spiking.forward_kernels import CONSTANTS, GAIN, RESET, THRESHOLD, Array
 from snn_gym.spiking.neuron_parameters import NeuronParameters
 from snn_gym.spiking.surrogates import spike
 
@@ -177,35 +178,23 @@ class Neuron(Stepped):
 
 
 class FusedNeuron(Neuron):
-    """A neuron with compiled kernels that run all time steps of a layer in one call.
+    """A neuron that compiled kernels know, which run all time steps of a layer in one call.
 
     Their spikes and voltages equal those of ``run_stepped`` bit for bit, their gradients agree to
-    float32 accuracy.
+    float32 accuracy. A subclass fills in its own ``constants``.
     """
+
+    kind: int
+    """What the kernels know the neuron as."""
 
     def __init__(
         self, parameters: NeuronParameters, dt_ms: float, surrogate: str, slope: float
     ) -> None:
         super().__init__(parameters, dt_ms, surrogate, slope)
-        self._threshold32 = np.float32(parameters.v_threshold)
-        self._reset32 = np.float32(parameters.v_reset)
-        self._code = SURROGATE_CODES[surrogate]
-        self._slope32 = np.float32(slope)
-
-    @abstractmethod
-    def kernel_forward(
-        self, currents: Array, state: list[Array], voltages: Array, spikes: Array
-    ) -> None:
-        """Run the fused forward kernel; arrays as in ``snn_gym.spiking.kernels``."""
-
-    @abstractmethod
-    def kernel_backward(
-        self,
-        voltages: Array,
-        state: list[Array],
-        grad_spikes: Array,
-        grad_voltages: Array,
-        grad_state: list[Array],
-        grad_currents: Array,
-    ) -> None:
-        """Run the fused backward kernel; arrays as in ``snn_gym.spiking.kernels``."""
+        self.surrogate_code = SURROGATE_CODES[surrogate], np.float32(slope)
+        self.constants: Array = np.zeros(len(CONSTANTS), dtype=np.float32)
+        self.constants[GAIN] = 1.0
+        self.constants[THRESHOLD] = parameters.v_threshold
+        self.constants[RESET] = parameters.v_reset
+        # (S, 1), for acting, where every microsecond counts
+        self.rest32: Array = np.array(self.rest, dtype=np.float32)[:, np.newaxis]

@@ -35,7 +35,7 @@ def register_neuron(
         parameters_type: Its parameters: a frozen dataclass derived from ``NeuronParameters``, all
             of whose fields are numbers with a default.
         neuron_type: Its dynamics, made as ``neuron_type(parameters, dt_ms, surrogate, slope)``.
-            Without the kernels of a ``FusedNeuron`` it runs step by step.
+            It runs step by step: the compiled kernels know the built-in neurons only.
 
     Raises:
         ValueError: The name is no identifier or is taken.

@@ -1,4 +1,4 @@
-"""Norse's integrate-and-fire neurons: its membrane integration, our spikes, and fused kernels.
+"""Norse's integrate-and-fire neurons: its membrane integration and our spikes.
 
 Norse does the integration: its step function is called with an infinite threshold, which leaves
 the membrane potential before the reset. The spike ``v - v_threshold > 0`` and the reset
@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import math
 
-import numpy as np
 import torch
 from norse.torch.functional.iaf import IAFFeedForwardState, iaf_feed_forward_step
 from norse.torch.functional.iaf import IAFParameters as NorseIAFParameters
@@ -19,8 +18,7 @@ from norse.torch.functional.lif_box import LIFBoxFeedForwardState, lif_box_feed_
 from norse.torch.functional.lif_box import LIFBoxParameters as NorseLIFBoxParameters
 from torch import Tensor
 
-from snn_gym.spiking import kernels
-from snn_gym.spiking.kernels import Array
+from snn_gym.spiking.forward_kernels import CURRENT_GAIN, GAIN, IAF, LEAK, LIF, LIF_BOX
 from snn_gym.spiking.neuron_base import FusedNeuron, State
 from snn_gym.spiking.neuron_parameters import IAFParameters, LIFBoxParameters, LIFParameters
 
@@ -33,32 +31,11 @@ def per_second(tau_ms: float) -> Tensor:
     return torch.tensor(1000.0 / tau_ms)
 
 
-class _VoltageNeuron(FusedNeuron):
-    """A neuron whose whole state is its potential: a step takes ``v`` to ``keep v + gain x``."""
+class LIFBoxNeuron(FusedNeuron):
+    """Norse's LIFBox: leaky integrate-and-fire without synaptic current."""
 
     state_names = ("v",)
-    _gain = np.float32(1.0)
-    _keep = np.float32(1.0)
-
-    def kernel_backward(
-        self,
-        voltages: Array,
-        state: list[Array],
-        grad_spikes: Array,
-        grad_voltages: Array,
-        grad_state: list[Array],
-        grad_currents: Array,
-    ) -> None:
-        """Run the fused backward kernel."""
-        del state  # the potentials alone tell the spikes
-        kernels.box_backward(
-            voltages, grad_spikes, grad_voltages, grad_state[0], self._gain, self._keep,
-            self._threshold32, self._reset32, self._code, self._slope32, grad_currents,
-        )  # fmt: skip
-
-
-class LIFBoxNeuron(_VoltageNeuron):
-    """Norse's LIFBox: leaky integrate-and-fire without synaptic current."""
+    kind = LIF_BOX
 
     def __init__(
         self, parameters: LIFBoxParameters, dt_ms: float, surrogate: str, slope: float
@@ -72,9 +49,8 @@ class LIFBoxNeuron(_VoltageNeuron):
             method="heaviside",
         )
         # The same expression as in Norse's step, so that the bits agree.
-        self._gain = np.float32((self.dt_s * self._norse.tau_mem_inv).item())
-        self._keep = np.float32(1.0) - self._gain
-        self._leak = np.float32(parameters.v_leak)
+        self.constants[GAIN] = (self.dt_s * self._norse.tau_mem_inv).item()
+        self.constants[LEAK] = parameters.v_leak
 
     def integrate(self, current: Tensor, state: State) -> State:
         """Return the state after one time step without spike or reset."""
@@ -83,18 +59,12 @@ class LIFBoxNeuron(_VoltageNeuron):
         )
         return (new.v,)
 
-    def kernel_forward(
-        self, currents: Array, state: list[Array], voltages: Array, spikes: Array
-    ) -> None:
-        """Run the fused forward kernel."""
-        kernels.lif_box_forward(
-            currents, state[0], self._gain, self._leak, self._threshold32, self._reset32,
-            voltages, spikes,
-        )  # fmt: skip
 
-
-class IAFNeuron(_VoltageNeuron):
+class IAFNeuron(FusedNeuron):
     """Norse's IAF: integrate-and-fire without leak."""
+
+    state_names = ("v",)
+    kind = IAF
 
     def __init__(
         self, parameters: IAFParameters, dt_ms: float, surrogate: str, slope: float
@@ -109,17 +79,12 @@ class IAFNeuron(_VoltageNeuron):
         )
         return (new.v,)
 
-    def kernel_forward(
-        self, currents: Array, state: list[Array], voltages: Array, spikes: Array
-    ) -> None:
-        """Run the fused forward kernel."""
-        kernels.iaf_forward(currents, state[0], self._threshold32, self._reset32, voltages, spikes)
-
 
 class LIFNeuron(FusedNeuron):
     """Norse's current-based LIF."""
 
     state_names = ("v", "i")
+    kind = LIF
 
     def __init__(
         self, parameters: LIFParameters, dt_ms: float, surrogate: str, slope: float
@@ -133,9 +98,9 @@ class LIFNeuron(FusedNeuron):
             v_reset=self._reset,
             method="heaviside",
         )
-        self._gain = np.float32((self.dt_s * self._norse.tau_mem_inv).item())
-        self._current_gain = np.float32((-self.dt_s * self._norse.tau_syn_inv).item())
-        self._leak = np.float32(parameters.v_leak)
+        self.constants[GAIN] = (self.dt_s * self._norse.tau_mem_inv).item()
+        self.constants[CURRENT_GAIN] = (-self.dt_s * self._norse.tau_syn_inv).item()
+        self.constants[LEAK] = parameters.v_leak
 
     def integrate(self, current: Tensor, state: State) -> State:
         """Return the state after one time step without spike or reset."""
@@ -143,29 +108,3 @@ class LIFNeuron(FusedNeuron):
             current, LIFFeedForwardState(v=state[0], i=state[1]), self._norse, self.dt_s
         )
         return (new.v, new.i)
-
-    def kernel_forward(
-        self, currents: Array, state: list[Array], voltages: Array, spikes: Array
-    ) -> None:
-        """Run the fused forward kernel."""
-        kernels.lif_forward(
-            currents, state[0], state[1], self._gain, self._current_gain, self._leak,
-            self._threshold32, self._reset32, voltages, spikes,
-        )  # fmt: skip
-
-    def kernel_backward(
-        self,
-        voltages: Array,
-        state: list[Array],
-        grad_spikes: Array,
-        grad_voltages: Array,
-        grad_state: list[Array],
-        grad_currents: Array,
-    ) -> None:
-        """Run the fused backward kernel."""
-        del state  # the potentials alone tell the spikes
-        kernels.lif_backward(
-            voltages, grad_spikes, grad_voltages, grad_state[0], grad_state[1],
-            self._gain, self._current_gain, self._threshold32, self._reset32,
-            self._code, self._slope32, grad_currents,
-        )  # fmt: skip

@@ -240,7 +240,10 @@ def test_wrong_shapes_are_named() -> None:
         ({"time_steps": 0}, "time_steps must be a whole number of at least 1, got 0"),
         ({"dt_ms": 0.0}, "dt_ms must be above 0"),
         ({"surrogate_slope": math.inf}, "surrogate_slope must be above 0 and finite"),
-        ({"neuron": "izhikevich"}, "neuron 'izhikevich' is unknown; allowed: lif_box, lif, iaf, alif"),
+        (
+            {"neuron": "izhikevich"},
+            "neuron 'izhikevich' is unknown; allowed: lif_box, lif, iaf, alif",
+        ),
         ({"encoder": "dlta"}, "encoder 'dlta' is unknown; allowed: constant, rate"),
         ({"decoder": "max"}, "decoder 'max' is unknown; allowed: mean_rate, last_voltage"),
         ({"decoder_parameters": {"k": 1}, "decoder": "max"}, "decoder 'max' is unknown"),

@@ -8,7 +8,7 @@ import pytest
 import torch
 from scipy.integrate import quad
 
-from snn_gym.spiking.kernels import SURROGATE_CODES, surrogate_derivative
+from snn_gym.spiking.backward_kernels import SURROGATE_CODES, surrogate_derivative
 from snn_gym.spiking.surrogates import SURROGATES as DERIVATIVES
 from snn_gym.spiking.surrogates import spike
 from tests.spiking.strategies import SURROGATES
