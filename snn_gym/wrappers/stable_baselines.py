@@ -35,7 +35,8 @@ class StableBaselinesVecEnv(VecEnv):
     Attributes of single environments can be reached where there are single environments,
     in ``SyncVectorEnv`` and ``AsyncVectorEnv``; of other ones only what the batch has in
     common. Options must be equal for all environments, because gymnasium's batches take
-    one set.
+    one set. Other infos are as gymnasium batches them: in a step, the first environment
+    that gives a key sets the dtype of its values.
 
     Example:
         >>> import gymnasium as gym

@@ -186,7 +186,7 @@ def test_options_hold_for_the_episodes_that_the_reset_starts(base_id):
 
 
 def test_acrobots_first_observations_are_computed_in_float32():
-    # Wide angles, because near 0 one in a thousand tells the two cosines apart, and here one in six.
+    # Wide angles: here one in six tells the two cosines apart, near 0 one in a thousand.
     ours, theirs = BATCHED_TASKS["Acrobot-v1"](300), same_step("Acrobot-v1", 300)
     options = {"low": -3.0, "high": 3.0}
     assert_equal_results(*(env.reset(seed=0, options=options) for env in (ours, theirs)))
