@@ -55,8 +55,7 @@ def extract_policy_arguments(model: BaseAlgorithm) -> dict[str, Any]:
         ValueError: An argument is no plain data, such as a class or a function.
     """
     arguments = dict(model.policy_kwargs)
-    if algorithm_name(model) == "A2C" and arguments.get("optimizer_class") is torch.optim.RMSprop:
-        # A2C puts these there itself; its hyper-parameters stand for them.
+    if _optimiser_of_the_algorithm(model):
         del arguments["optimizer_class"], arguments["optimizer_kwargs"]
     arguments.pop("network", None)
     arguments.pop("use_sde", None)  # which off-policy algorithms put there; a hyper-parameter
@@ -75,6 +74,19 @@ def extract_policy_arguments(model: BaseAlgorithm) -> dict[str, Any]:
     # From the policy, which knows its default network.
     network: NetworkConfig = model.policy.network  # type: ignore[assignment]
     return {**plain, "network": network.to_dict()}
+
+
+def _optimiser_of_the_algorithm(model: BaseAlgorithm) -> bool:
+    """Tell whether the policy's optimiser is one that A2C or QR-DQN chose by itself."""
+    algorithm, arguments = algorithm_name(model), model.policy_kwargs
+    kind = arguments.get("optimizer_class")
+    if algorithm == "A2C":
+        return kind is torch.optim.RMSprop
+    if algorithm != "QRDQN" or kind is not torch.optim.Adam:
+        return False
+    # As in the paper's appendix, and in sb3-contrib.
+    own = {"eps": 0.01 / model.batch_size}  # type: ignore[attr-defined]
+    return bool(arguments.get("optimizer_kwargs") == own)
 
 
 def _optimiser_of_a2c(model: BaseAlgorithm) -> dict[str, Any]:

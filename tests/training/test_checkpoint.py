@@ -1,11 +1,26 @@
 """Checkpoints bring back everything."""
 
+from operator import attrgetter
+
 import pytest
 from torch.testing import assert_close
 
 from snn_gym.training.checkpoint import restore_checkpoint, save_checkpoint
 from snn_gym.training.episodes import EpisodeLog
 from snn_gym.zoo import make_agent
+
+
+def test_a_checkpoint_brings_back_every_optimiser_and_the_entropys_weight(tmp_path):
+    model = make_agent("sac-lif", "Pendulum-v1", seed=1, learning_starts=20).learn(60)
+    save_checkpoint(tmp_path / "c.safetensors", model, EpisodeLog())
+    fresh = make_agent("sac-lif", "Pendulum-v1", seed=2, learning_starts=20)
+    restore_checkpoint(tmp_path / "c.safetensors", fresh)
+    assert fresh.log_ent_coef.item() == model.log_ent_coef.item() != 0.0
+    assert fresh.log_ent_coef.requires_grad
+    for part in ("actor.optimizer", "critic.optimizer", "ent_coef_optimizer"):
+        old, new = (attrgetter(part)(x).state_dict()["state"] for x in (model, fresh))
+        assert len(old) > 0
+        assert_close(new, old, rtol=0, atol=0)
 
 
 @pytest.mark.parametrize("agent", ["ppo-lif", "dqsn"])

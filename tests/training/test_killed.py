@@ -11,29 +11,34 @@ import numpy as np
 import pytest
 
 from snn_gym.storage import load_tensors
-from tests.training._runs import STEPS, Killed, kill_at, results, run
+from tests.training._runs import INTERVAL, STEPS, Killed, kill_at, results, run
 
 
 @pytest.mark.parametrize(
-    ("agent", "env_id"),
+    ("agent", "env_id", "steps"),
     [
-        ("ppo-lif", "CartPole-v1"),
-        ("dqsn", "CartPole-v1"),
-        ("ppo-lif", "snn/CartPole-v1"),
+        ("ppo-lif", "CartPole-v1", STEPS),
+        ("dqsn", "CartPole-v1", STEPS),
+        ("ppo-lif", "snn/CartPole-v1", STEPS),
+        ("a2c-lif", "Pendulum-v1", STEPS),  # gSDE
+        ("qrdqn-lif", "CartPole-v1", STEPS),
+        ("sac-lif", "Pendulum-v1", 400),
+        ("sac-lif", "MountainCarContinuous-v0", 400),  # gSDE
     ],
 )
-def test_a_killed_and_resumed_run_ends_bit_equal(agent, env_id, finished, tmp_path, monkeypatch):
-    steps = np.random.default_rng([ord(letter) for letter in agent + env_id]).integers(
-        1, STEPS, size=2
-    )
-    for step in sorted(steps):
+def test_a_killed_and_resumed_run_ends_bit_equal(
+    agent, env_id, steps, finished, tmp_path, monkeypatch
+):
+    options = {"env_id": env_id, "steps": steps, "interval": INTERVAL * steps // STEPS}
+    generator = np.random.default_rng([ord(letter) for letter in agent + env_id])
+    for step in sorted(generator.integers(1, steps, size=2)):
         kill_at(monkeypatch, step)
         with pytest.raises(Killed):
-            run(agent, tmp_path / "run", env_id=env_id, resume=True)
+            run(agent, tmp_path / "run", resume=True, **options)
     had_checkpoint = (tmp_path / "run" / "checkpoint.safetensors").exists()
-    resumed_at = run(agent, tmp_path / "run", env_id=env_id, resume=True).resumed_at
+    resumed_at = run(agent, tmp_path / "run", resume=True, **options).resumed_at
     assert (resumed_at is not None) == had_checkpoint
-    assert results(tmp_path / "run") == results(finished(agent, env_id))
+    assert results(tmp_path / "run") == results(finished(agent, **options))
 
 
 def test_a_kill_while_the_result_is_written_is_mended(finished, tmp_path, monkeypatch):

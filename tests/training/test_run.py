@@ -134,7 +134,10 @@ def test_resuming_under_other_versions_warns(finished):
     [
         ({"agent": "ppo"}, "agent 'ppo' is unknown"),
         ({"env_id": "CartPole-v9"}, "environment 'CartPole-v9' is unknown"),
-        ({"agent": "dqsn", "env_id": "Pendulum-v1"}, "has no hyper-parameters for environment 'Pendulum-v1'"),
+        (
+            {"agent": "dqsn", "env_id": "Pendulum-v1"},
+            "has no hyper-parameters for environment 'Pendulum-v1'",
+        ),
         ({"steps": 0}, "steps must be at least 1"),
         ({"interval": 0}, "checkpoint_interval must be at least 1"),
         ({"seed": -1}, "seed must be at least 0"),

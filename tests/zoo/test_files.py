@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 from stable_baselines3 import A2C, DQN, PPO
+from stable_baselines3.common.noise import NormalActionNoise
 from stable_baselines3.common.utils import LinearSchedule
 from torch.testing import assert_close
 
@@ -18,20 +19,48 @@ from snn_gym.spiking import NetworkConfig
 from snn_gym.zoo import (
     agent_ids,
     load_agent,
+    load_agent_spec,
     make_agent,
     read_manifest,
     save_agent,
 )
+from snn_gym.zoo.algorithms import algorithm_class, policy_class
 from snn_gym.zoo.extract import extract_settings
+from snn_gym.zoo.spec import POLICIES
 
 SMALL = NetworkConfig(hidden_sizes=(8,), time_steps=3)
+
+
+BY_HAND = {
+    "TD3 by hand": {"action_noise": NormalActionNoise(np.zeros(1), 0.1 * np.ones(1))},
+    "DDPG by hand": {},
+    "TQC by hand": {"use_sde": True, "ent_coef": 0.1},
+    "SAC by hand": {"target_entropy": -2.5},
+    "TRPO by hand": {"n_steps": 128, "use_sde": True},
+    "QRDQN by hand": {"train_freq": 8, "n_steps": 3},
+}
+
+
+def by_hand(algorithm, arguments):
+    on_policy, discrete = algorithm == "TRPO", algorithm == "QRDQN"
+    policy_kwargs = {"network": SMALL, **arguments.get("policy_kwargs", {})}
+    off_policy = {} if on_policy else {"buffer_size": 500, "learning_starts": 280}
+    return algorithm_class(algorithm)(
+        policy_class(POLICIES[algorithm]),
+        "CartPole-v1" if discrete else "Pendulum-v1",
+        **(off_policy | arguments | {"policy_kwargs": policy_kwargs}),
+    )
 
 
 def trained(kind):
     """A small model of each kind after a little training."""
     if kind in agent_ids():
-        overrides = {"learning_starts": 64} if kind.startswith("dq") else {}
-        model = make_agent(kind, "CartPole-v1", seed=5, **overrides)
+        env_id = next(iter(load_agent_spec(kind).environments))
+        off_policy = kind.startswith(("dq", "qr", "sac"))
+        overrides = {"learning_starts": 280} if off_policy else {}
+        model = make_agent(kind, env_id, seed=5, **overrides)
+    elif kind in BY_HAND:
+        model = by_hand(kind.split()[0], dict(BY_HAND[kind]))
     elif kind == "DQN by hand":
         model = DQN(
             SpikingDQNPolicy,
@@ -49,7 +78,7 @@ def trained(kind):
     return model.learn(300)
 
 
-KINDS = ["ppo-lif", "ppo-mlp", "dqsn", "dqn-mlp", "PPO by hand", "A2C by hand", "DQN by hand"]
+KINDS = [*agent_ids(), *BY_HAND, "PPO by hand", "A2C by hand", "DQN by hand"]
 
 
 @pytest.mark.parametrize("kind", KINDS)
