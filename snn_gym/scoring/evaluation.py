@@ -10,6 +10,7 @@ import gymnasium as gym
 import numpy as np
 from numpy.typing import NDArray
 
+from snn_gym.registry import make_task
 from snn_gym.scoring.statistics import interquartile_mean
 from snn_gym.threads import one_thread
 
@@ -161,7 +162,7 @@ def _play(
     policy: BasePolicy, env_id: str, seeds: Sequence[int], visited: _Visited
 ) -> list[tuple[float, int]]:
     """Play episodes side by side; return the undiscounted return and the length of each."""
-    envs: list[gym.Env[Any, Any]] = [gym.make(env_id) for _ in seeds]
+    envs: list[gym.Env[Any, Any]] = [make_task(env_id) for _ in seeds]
     if isinstance(policy, _Noisy):
         policy.reseed_noise(seeds[0])
     returns = np.zeros(len(seeds), dtype=np.float64)

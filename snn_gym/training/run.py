@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import warnings
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
@@ -19,6 +20,7 @@ from snn_gym.training.checkpoint import restore_checkpoint
 from snn_gym.training.episodes import EpisodeLog
 from snn_gym.training.segments import SegmentCallback
 from snn_gym.zoo import load_agent_spec, make_agent, read_manifest, save_agent
+from snn_gym.zoo.build import make_environments
 from snn_gym.zoo.files import MANIFEST, package_versions
 
 DEFAULT_CHECKPOINT_INTERVAL = 10_000
@@ -216,8 +218,14 @@ def _learn(
     resumed_at = model.num_timesteps if resuming else None
     if tensorboard:
         model.set_logger(configure(str(out / TENSORBOARD_FOLDER), ["tensorboard"]))
+    n_envs = load_agent_spec(settings.agent).settings(settings.environment).n_envs
     callback = SegmentCallback(
-        checkpoint, out / EPISODES_FILE, episodes, settings.seed, settings.checkpoint_interval
+        checkpoint,
+        out / EPISODES_FILE,
+        episodes,
+        settings.seed,
+        settings.checkpoint_interval,
+        partial(make_environments, settings.environment, n_envs, settings.seed),
     )
     # Stable-Baselines3 adds the steps already done to what it is asked for, so that schedules
     # see the progress of the whole run.

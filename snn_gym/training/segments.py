@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -10,27 +11,35 @@ from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.buffers import ReplayBuffer
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.utils import set_random_seed
+from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv
 
 from snn_gym.spiking import SpikingNetwork
 from snn_gym.training.checkpoint import save_checkpoint
 from snn_gym.training.episodes import EpisodeLog
 
 
-def begin_segment(model: BaseAlgorithm, seed: int, segment: int) -> None:
+def begin_segment(
+    model: BaseAlgorithm, seed: int, segment: int, make_envs: Callable[[], VecEnv]
+) -> None:
     """Set every random state from the seed and the segment's number, and reset environments.
 
     The middle of an episode can't be restored in every environment, and the random states of
     Python, numpy, torch and each environment are spread over many places. So a run, killed or
-    not, starts all of them afresh at each checkpoint.
+    not, starts all of them afresh at each checkpoint. Environments are made anew, because some
+    outlive their resets: Box2D's worlds carry their history into the next episode.
 
     Args:
         model: Model at the start of a rollout.
         seed: Seed of the run.
         segment: Number of the segment, from 0.
+        make_envs: Makes the model's environments once more.
+
+    Raises:
+        ValueError: The model has no environments that are stepped in this process.
     """
     env = model.get_env()
-    if env is None:
-        raise ValueError("the model has no environment to train on; give it one with set_env")
+    if not isinstance(env, DummyVecEnv):
+        raise ValueError(f"training in segments needs environments in a DummyVecEnv, got {env!r}")
     state = np.random.SeedSequence([seed, segment]).generate_state(4)
     # torch and the global generators take 32 bits; environment i gets its seed + i.
     general, actions, environments, noise = (int(value) // 2 for value in state)
@@ -40,12 +49,21 @@ def begin_segment(model: BaseAlgorithm, seed: int, segment: int) -> None:
     for index, network in enumerate(networks):
         network.reseed_noise(noise + index)
     _end_episodes_in_replay(model)
+    _replace_environments(env, make_envs())
     env.seed(environments)
     model._last_obs = env.reset()  # type: ignore[assignment]
     model._last_episode_starts = np.ones(env.num_envs, dtype=bool)
     if model.use_sde:
         policy: Any = model.policy
         policy.reset_noise(env.num_envs)
+
+
+def _replace_environments(env: DummyVecEnv, fresh: VecEnv) -> None:
+    assert isinstance(fresh, DummyVecEnv)
+    # In place: the rollout that is about to begin already holds this very object.
+    for old in env.envs:
+        old.close()
+    env.envs[:] = fresh.envs
 
 
 def _end_episodes_in_replay(model: BaseAlgorithm) -> None:
@@ -63,7 +81,13 @@ class SegmentCallback(BaseCallback):
     """Log episodes, and at each checkpoint save the run and begin the next segment."""
 
     def __init__(
-        self, checkpoint: Path, episodes_file: Path, episodes: EpisodeLog, seed: int, interval: int
+        self,
+        checkpoint: Path,
+        episodes_file: Path,
+        episodes: EpisodeLog,
+        seed: int,
+        interval: int,
+        make_envs: Callable[[], VecEnv],
     ) -> None:
         """Set up for one call of ``learn``.
 
@@ -73,6 +97,7 @@ class SegmentCallback(BaseCallback):
             episodes: Log to add episodes to.
             seed: Seed of the run.
             interval: Environment steps between checkpoints.
+            make_envs: Makes the model's environments once more.
         """
         super().__init__()
         self._checkpoint = checkpoint
@@ -80,6 +105,7 @@ class SegmentCallback(BaseCallback):
         self._episodes = episodes
         self._seed = seed
         self._interval = interval
+        self._make_envs = make_envs
         self._segment: int | None = None
 
     def _on_rollout_start(self) -> None:
@@ -90,7 +116,7 @@ class SegmentCallback(BaseCallback):
         if self._segment is not None:
             save_checkpoint(self._checkpoint, self.model, self._episodes)
             self._episodes.write(self._episodes_file)
-        begin_segment(self.model, self._seed, segment)
+        begin_segment(self.model, self._seed, segment, self._make_envs)
         self._segment = segment
 
     def _on_step(self) -> bool:

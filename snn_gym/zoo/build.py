@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import gymnasium as gym
 import numpy as np
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.env_util import make_vec_env
@@ -15,6 +14,7 @@ from stable_baselines3.common.utils import ConstantSchedule
 from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv
 
 from snn_gym.config import to_mapping
+from snn_gym.registry import make_task, naming_the_extra
 from snn_gym.spiking import NetworkConfig
 from snn_gym.zoo.algorithms import algorithm_class, policy_class
 from snn_gym.zoo.identity import Identity, remember_identity
@@ -82,7 +82,7 @@ def build_policy(name: str, env_id: str) -> BasePolicy:
     arguments = policy_arguments(spec, env_id)
     if getattr(spec.settings(env_id), "use_sde", False):
         arguments["use_sde"] = True  # which the algorithm would tell the policy
-    env = gym.make(env_id)
+    env = make_task(env_id)
     spaces = env.observation_space, env.action_space
     env.close()
     policy = policy_class(spec.policy)(*spaces, ConstantSchedule(0.0), **arguments)
@@ -115,9 +115,10 @@ def make_environments(
         seed: Seed of the action space; None to leave it unseeded.
         env_kwargs: Arguments of ``gym.make``.
     """
-    return make_vec_env(
-        env_id, n_envs=n_envs, seed=seed, vec_env_cls=DummyVecEnv, env_kwargs=env_kwargs
-    )
+    with naming_the_extra(env_id):
+        return make_vec_env(
+            env_id, n_envs=n_envs, seed=seed, vec_env_cls=DummyVecEnv, env_kwargs=env_kwargs
+        )
 
 
 def build_model(

@@ -2,9 +2,12 @@
 
 import numpy as np
 import torch
+from stable_baselines3 import PPO
 
+from snn_gym.policies import SpikingActorCriticPolicy
 from snn_gym.training.segments import begin_segment
 from snn_gym.zoo import make_agent
+from snn_gym.zoo.build import make_environments
 
 
 def test_a_segment_depends_on_seed_and_number_alone():
@@ -14,7 +17,7 @@ def test_a_segment_depends_on_seed_and_number_alone():
             model.get_env().reset()
             torch.rand(3)
             np.random.rand()  # noqa: NPY002 - Stable-Baselines3 draws from it
-        begin_segment(model, seed, segment)
+        begin_segment(model, seed, segment, lambda: make_environments("CartPole-v1", 8, 0))
         return (
             model._last_obs.tobytes(),
             float(torch.rand(1)),
@@ -29,6 +32,21 @@ def test_a_segment_depends_on_seed_and_number_alone():
         assert all(mine != theirs for mine, theirs in zip(first, other, strict=True))
 
 
+def test_what_an_environment_carries_over_resets_ends_with_the_segment():
+    # Box2D's world lives on between the episodes of an environment: without new ones the second
+    # walk differs.
+    def make():
+        return make_environments("BipedalWalker-v3", 1, 0)
+
+    model = PPO(SpikingActorCriticPolicy, make(), n_steps=2, batch_size=2)
+    actions = np.random.default_rng(0).uniform(-1, 1, (150, 1, 4)).astype(np.float32)
+    walks = []
+    for _ in range(2):
+        begin_segment(model, 5, 1, make)
+        walks.append([model.get_env().step(action)[0] for action in actions])
+    assert np.array_equal(*walks)
+
+
 def test_a_segment_cuts_the_episodes_of_the_replay_buffer():
     # One sub-environment, five transitions of reward 1, no episode end: a segment begins after the
     # third. A three-step return from the second transition must stop at the third.
@@ -40,7 +58,7 @@ def test_a_segment_cuts_the_episodes_of_the_replay_buffer():
     for step in range(5):
         buffer.add(observation, observation + step, action, np.ones(1), np.zeros(1), [{}])
         if step == 2:
-            begin_segment(model, 0, 1)
+            begin_segment(model, 0, 1, lambda: make_environments("CartPole-v1", 1, 0))
     sample = buffer._get_samples(np.array([0, 1, 2, 3]))
     assert sample.rewards.flatten().tolist() == [1.75, 1.5, 1.0, 1.5]
     assert sample.discounts.flatten().tolist() == [0.125, 0.25, 0.5, 0.25]
