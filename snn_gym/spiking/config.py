@@ -102,9 +102,14 @@ class NetworkConfig:
 
     @property
     def needs_state(self) -> bool:
-        """Whether the network is of use only where its state is carried between decisions."""
+        """Whether the network is of use only where its state is carried between decisions.
+
+        So with the encoder ``delta``, and with ``alif`` at one time step: it feels its input one
+        step late.
+        """
         assert self.encoder_parameters is not None  # filled in above
-        return self.encoder_parameters.needs_previous
+        late = self.neuron == "alif" and self.time_steps == 1
+        return late or self.encoder_parameters.needs_previous
 
     def _fill(self, part: str) -> None:
         name, types = getattr(self, part), _PARTS[part]

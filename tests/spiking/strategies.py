@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from snn_gym.spiking.config import NetworkConfig
 from snn_gym.spiking.neuron_parameters import (
+    ALIFParameters,
     IAFParameters,
     LIFBoxParameters,
     LIFParameters,
@@ -35,10 +36,23 @@ def neuron_parameters() -> st.SearchStrategy[NeuronParameters]:
             v_reset=_resets, v_leak=_leaks,
         ),
         st.builds(IAFParameters, v_threshold=_thresholds, v_reset=_resets),
+        st.builds(
+            ALIFParameters,
+            tau_mem_ms=_taus_ms, tau_syn_ms=_taus_ms, tau_adapt_ms=st.floats(1.0, 200.0, width=32),
+            beta=st.floats(0.0, 2.0, width=32), v_threshold=_thresholds, v_reset=_resets,
+            v_leak=_leaks,
+        ),
     )  # fmt: skip
 
 
-NAMES = {LIFBoxParameters: "lif_box", LIFParameters: "lif", IAFParameters: "iaf"}
+NAMES = {
+    LIFBoxParameters: "lif_box",
+    LIFParameters: "lif",
+    IAFParameters: "iaf",
+    ALIFParameters: "alif",
+}
+DECODERS = ("mean_rate", "last_voltage", "max_voltage", "population")
+ENCODERS = ("constant", "rate", "latency", "population", "delta", "learnable_population")
 
 
 @st.composite
@@ -52,7 +66,8 @@ def network_configs(draw: st.DrawFn, **fixed: object) -> NetworkConfig:
         "neuron_parameters": parameters,
         "surrogate": draw(st.sampled_from(SURROGATES)),
         "surrogate_slope": draw(st.floats(0.5, 10.0, width=32)),
-        "decoder": draw(st.sampled_from(["mean_rate", "last_voltage"])),
+        "decoder": draw(st.sampled_from(DECODERS)),
+        "recurrent": draw(st.booleans()),
     }
     return NetworkConfig(**{**values, **fixed})  # type: ignore[arg-type]
 

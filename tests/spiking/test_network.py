@@ -13,12 +13,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from snn_gym.spiking.config import NetworkConfig
+from snn_gym.spiking.decoders import make_head
+from snn_gym.spiking.encoders import DeltaEncoder
 from snn_gym.spiking.network import SpikingNetwork
 from snn_gym.spiking.neuron_parameters import LIFBoxParameters, LIFParameters
-from tests.spiking.strategies import network_configs, normal
+from snn_gym.spiking.readout_parameters import PopulationDecoderParameters
+from tests.spiking.strategies import ENCODERS, network_configs, normal
 
 MARGIN = 1e-5
-encoders = st.sampled_from(["constant", "rate", "latency", "population"])
+encoders = st.sampled_from(ENCODERS)
 
 
 def with_backend(network: SpikingNetwork, backend: str) -> SpikingNetwork:
@@ -42,18 +45,26 @@ class Tally:
 
 
 def stepwise(network: SpikingNetwork, x: torch.Tensor) -> list[tuple[torch.Tensor, torch.Tensor]]:
-    """Spikes and voltages of each layer by Norse stepping with T separate products."""
+    """Spikes of each layer and distances to threshold, by stepping with T separate products."""
     layers = network.layers
-    states = [layer.initial_state(len(x), x) for layer in layers]
-    spikes: list[list[torch.Tensor]] = [[] for _ in layers]
+    rest = [layer.dynamics.initial_state(len(x), layer.size, x) for layer in layers]
+    states = list(rest)
+    spikes = [[torch.zeros(len(x), layer.size)] for layer in layers]
     voltages: list[list[torch.Tensor]] = [[] for _ in layers]
     for _ in range(network.config.time_steps):
         signal = x
         for k, layer in enumerate(layers):
-            signal, voltage, states[k] = layer.dynamics.step(layer.linear(signal), states[k])
+            current = layer.linear(signal)
+            if layer.recurrent is not None:
+                current = current + layer.recurrent(spikes[k][-1])
+            signal, voltage, states[k] = layer.dynamics.step(current, states[k])
             spikes[k].append(signal)
             voltages[k].append(voltage)
-    return [(torch.stack(z), torch.stack(v)) for z, v in zip(spikes, voltages, strict=True)]
+    traces = []
+    for k, layer in enumerate(layers):
+        fired = torch.stack(spikes[k][1:])
+        traces.append((fired, torch.stack(voltages[k]) - layer.dynamics.thresholds(fired, rest[k])))
+    return traces
 
 
 @settings(max_examples=100, deadline=None)
@@ -67,15 +78,14 @@ def test_whole_networks_differ_from_norse_first_at_a_tiny_margin(
         layers = network.record(x).layers
         reference = stepwise(network, x)
     Tally.examples += 1
-    for layer, (spikes, voltages) in zip(layers, reference, strict=True):
+    for layer, (spikes, distances) in zip(layers, reference, strict=True):
         different = layer.spikes != spikes
         if not different.any():
             continue
         Tally.excused += 1
         # Later differences follow from the first one; only that one must be excused.
         first = int(different.flatten(1).any(1).nonzero()[0])
-        margins = (voltages[first] - config.neuron_parameters.v_threshold).abs()  # type: ignore[union-attr]
-        assert float(margins[different[first]].max()) < MARGIN
+        assert float(distances[first][different[first]].abs().max()) < MARGIN
         return
 
 
@@ -88,14 +98,14 @@ def test_the_differing_examples_are_few() -> None:
 
 
 @settings(max_examples=60, deadline=None)
-@given(network_configs(), encoders, st.integers(0, 2**20), st.integers(1, 5))
+@given(network_configs(recurrent=False), encoders, st.integers(0, 2**20), st.integers(1, 5))
 def test_both_backends_give_the_same_bits(
     config: NetworkConfig, encoder: str, seed: int, batch: int
 ) -> None:
     fused = make(replace(config, encoder=encoder, encoder_parameters=None), seed)
     stepped = with_backend(fused, "norse")
     x = normal(seed, batch, 3)
-    state = normal(seed + 1, batch, fused.state_size, scale=0.2)
+    state = fused.rest_state(batch) + normal(seed + 1, batch, fused.state_size, scale=0.2)
     for ours, theirs in zip(fused(x, state), stepped(x, state), strict=True):
         assert torch.equal(ours, theirs)
 
@@ -173,6 +183,73 @@ def test_synops_of_spike_inputs_by_hand() -> None:
         "input": 1.5 * 4, "hidden_1": hidden["hidden_1"] * 6, "hidden_2": hidden["hidden_2"] * 5,
     }  # fmt: skip
     assert recording.macs_per_decision() == {}
+
+
+def test_a_population_of_output_neurons() -> None:
+    config = NetworkConfig(
+        hidden_sizes=(6,), decoder="population", decoder_parameters=PopulationDecoderParameters(4)
+    )
+    owner = make(config, outputs=3)
+    assert [layer.size for layer in owner.layers] == [6, 12]
+    assert owner.output_size == 3
+    x = normal(0, 5, 3)
+    recording = owner.record(x)
+    assert [(layer.name, layer.fan_out) for layer in recording.layers] == [
+        ("hidden_1", 12), ("output", 1),
+    ]  # fmt: skip
+    rates = recording["output"].spikes.mean(0)
+    assert owner.head is not None
+    torch.testing.assert_close(owner.decide(x), owner.head(rates))
+
+    torch.manual_seed(0)
+    bare = SpikingNetwork(config, 3, population_outputs=3)
+    assert bare.output_size == 12
+    bare.layers.load_state_dict(owner.layers.state_dict())
+    torch.testing.assert_close(bare.decide(x), rates)
+    assert make_head(config, bare.output_size, 3)(bare.decide(x)).shape == (5, 3)
+    fan_outs = [layer.fan_out for layer in bare.record(x, readout_size=3).layers]
+    assert fan_outs == [12, 1]
+    with pytest.raises(ValueError, match="needs the number of outputs, got neither output_size"):
+        SpikingNetwork(config, 3)
+    # Other decoders ignore the number.
+    assert (
+        SpikingNetwork(NetworkConfig(hidden_sizes=(6,)), 3, population_outputs=3).output_size == 6
+    )
+
+
+def test_delta_compares_with_the_decision_before() -> None:
+    config = NetworkConfig(
+        hidden_sizes=(8,), encoder="delta", encoder_parameters=DeltaEncoder(0.125), time_steps=4
+    )
+    network = make(config)
+    assert config.needs_state
+    assert network.state_size == 8 + 3
+    first = torch.tensor([[0.0, 1.5, 9.0]])  # intensities 0.5, 0.75, 1 (clipped)
+    silent = network.record(first)
+    assert float(silent["input"].spikes.sum()) == 0.0
+    _, state = network(first)
+    assert state[0, 8:].tolist() == [0.5, 0.75, 1.0]
+    # 0.5, 0.25, 1: no change, a fall by 4 thresholds on the OFF channel, no change beyond the limit
+    spikes = network.record(torch.tensor([[0.0, -1.5, 4.0]]), state)["input"].spikes
+    assert spikes[:, 0].sum(0).tolist() == [0.0, 0.0, 0.0, 4.0, 0.0, 0.0]
+    assert not NetworkConfig().needs_state
+    assert NetworkConfig(neuron="alif", time_steps=1).needs_state
+    # A spike train is no intensity: no encoder touches it.
+    assert SpikingNetwork(config, 3, spike_steps=4).state_size == 8
+
+
+@settings(max_examples=30, deadline=None)
+@given(network_configs(), encoders, st.integers(0, 2**20), st.integers(1, 5))
+def test_the_rest_state_is_where_none_starts(
+    config: NetworkConfig, encoder: str, seed: int, batch: int
+) -> None:
+    network = make(replace(config, encoder=encoder, encoder_parameters=None), seed)
+    network.reseed_noise(seed)
+    x = normal(seed, batch, 3)
+    without = network(x)
+    network.reseed_noise(seed)
+    for ours, expected in zip(network(x, network.rest_state(batch)), without, strict=True):
+        torch.testing.assert_close(ours, expected, rtol=1e-5, atol=1e-6)
 
 
 def test_noise_is_a_stream_of_its_own() -> None:

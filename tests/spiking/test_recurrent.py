@@ -1,0 +1,218 @@
+"""Recurrent layers against traces by hand, Norse's recurrent steps, and the stepped path."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+from norse.torch.functional import iaf, lif, lsnn
+
+from snn_gym.spiking.config import NetworkConfig
+from snn_gym.spiking.fused import run_fused
+from snn_gym.spiking.network import SpikingNetwork
+from snn_gym.spiking.neuron_parameters import (
+    ALIFParameters,
+    IAFParameters,
+    LIFBoxParameters,
+    LIFParameters,
+    NeuronParameters,
+)
+from snn_gym.spiking.neurons import Neuron
+from tests.spiking.strategies import SURROGATES, network_configs, neuron_parameters, normal
+from tests.spiking.test_fused import DT_MS, neuron_of, random_state, shapes
+
+MARGIN = 1e-5
+
+
+def weight_of(size: int, seed: int, scale: float = 1.0) -> torch.Tensor:
+    return normal(seed, size, size, scale=scale / size**0.5)
+
+
+def start_of(neuron: Neuron, batch: int, size: int, seed: int) -> tuple[torch.Tensor, ...]:
+    """A state of the neurons, and spikes of the step before."""
+    return (*random_state(neuron, batch, size, seed), (normal(seed + 5, batch, size) > 0.5).float())
+
+
+def norse_step(parameters: NeuronParameters, state, current, weight):  # type: ignore[no-untyped-def]
+    """Norse's recurrent step with the input current given: its input weights are the identity."""
+    eye, dt = torch.eye(current.shape[1]), DT_MS / 1000
+    common = {"v_th": torch.tensor(parameters.v_threshold),
+              "v_reset": torch.tensor(parameters.v_reset)}  # fmt: skip
+    if isinstance(parameters, IAFParameters):
+        return iaf.iaf_step(current, state, eye, weight, iaf.IAFParameters(**common), dt)
+    assert isinstance(parameters, LIFParameters | ALIFParameters)
+    common["v_leak"] = torch.tensor(parameters.v_leak)
+    common["tau_mem_inv"] = torch.tensor(1000.0 / parameters.tau_mem_ms)
+    common["tau_syn_inv"] = torch.tensor(1000.0 / parameters.tau_syn_ms)
+    if isinstance(parameters, LIFParameters):
+        return lif.lif_step(current, state, eye, weight, lif.LIFParameters(**common), dt)
+    common["tau_adapt_inv"] = torch.tensor(1000.0 / parameters.tau_adapt_ms)
+    common["beta"] = torch.tensor(parameters.beta)
+    return lsnn.lsnn_step(current, state, eye, weight, lsnn.LSNNParameters(**common), dt)
+
+
+def norse_state(parameters: NeuronParameters, start):  # type: ignore[no-untyped-def]
+    kind = {IAFParameters: iaf.IAFState, LIFParameters: lif.LIFState}.get(
+        type(parameters), lsnn.LSNNState
+    )
+    *variables, z = start
+    return kind(z, *variables)
+
+
+def first_difference(ours: torch.Tensor, theirs: torch.Tensor, distances: torch.Tensor) -> None:
+    """Spikes may differ first where a potential sits at the threshold; the rest follows from it."""
+    different = ours != theirs
+    if different.any():
+        first = int(different.flatten(1).any(1).nonzero()[0])
+        assert float(distances[first][different[first]].abs().max()) < MARGIN
+
+
+def test_a_literal_trace_of_two_neurons() -> None:
+    # tau = dt: a neuron's potential is its input, and nothing is left of it. Neuron 0 gets 1.5 at
+    # the first step and passes 2 to neuron 1, which passes 0.5 to neuron 0 and -1 to itself.
+    neuron = neuron_of(LIFBoxParameters(tau_mem_ms=1.0))
+    weight = torch.tensor([[0.0, 0.5], [2.0, -1.0]])
+    currents = torch.tensor([[1.5, 0.0], [0.0, 0.0], [0.75, 0.0], [0.0, 0.0]]).unsqueeze(1)
+    start = (torch.zeros(1, 2), torch.zeros(1, 2))
+    for run in (run_fused, Neuron.run_stepped):
+        spikes, voltages, (v, z) = run(neuron, currents, start, 4, weight)
+        assert voltages[:, 0].tolist() == [[1.5, 0.0], [0.0, 2.0], [1.25, -1.0], [0.0, 2.0]]
+        assert spikes[:, 0].tolist() == [[1.0, 0.0], [0.0, 1.0], [1.0, 0.0], [0.0, 1.0]]
+        assert v.tolist() == [[0.0, 0.0]]
+        assert z.tolist() == [[0.0, 1.0]]
+
+
+@settings(max_examples=60, deadline=None)
+@given(neuron_parameters(), shapes, st.integers(0, 2**31), st.floats(0.1, 3.0), st.booleans())
+def test_equals_norse_up_to_a_tiny_margin(
+    parameters: NeuronParameters,
+    shape: tuple[int, int, int],
+    seed: int,
+    scale: float,
+    constant: bool,
+) -> None:
+    assume(not isinstance(parameters, LIFBoxParameters))  # Norse has no recurrent form of it
+    time_steps, batch, size = shape
+    neuron, weight = neuron_of(parameters), weight_of(size, seed + 2)
+    steps = 1 if constant else time_steps
+    currents = normal(seed, steps, batch, size, scale=scale, shift=0.5)
+    start = start_of(neuron, batch, size, seed)
+    spikes, voltages, final = run_fused(neuron, currents, start, time_steps, weight)
+    state, theirs = norse_state(parameters, start), []
+    for t in range(time_steps):
+        z, state = norse_step(parameters, state, currents[t % steps], weight)
+        theirs.append(z)
+    distances = voltages - neuron.thresholds(spikes, start)  # type: ignore[operator]
+    first_difference(spikes, torch.stack(theirs), distances)
+    if torch.equal(spikes, torch.stack(theirs)):
+        *variables, z = final
+        for ours, other in zip((z, *variables), state, strict=True):
+            torch.testing.assert_close(ours, other, rtol=1e-4, atol=1e-5)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    neuron_parameters(), shapes, st.integers(0, 2**31), st.sampled_from(SURROGATES),
+    st.floats(0.5, 5.0, width=32), st.booleans(),
+)  # fmt: skip
+def test_fused_equals_stepped_with_gradients(
+    parameters: NeuronParameters,
+    shape: tuple[int, int, int],
+    seed: int,
+    surrogate: str,
+    slope: float,
+    constant: bool,
+) -> None:
+    time_steps, batch, size = shape
+    neuron = neuron_of(parameters, surrogate, slope)
+    runs, gradients = [], []
+    for run in (run_fused, Neuron.run_stepped):
+        steps = 1 if constant else time_steps
+        currents = normal(seed, steps, batch, size, shift=0.5).requires_grad_()
+        weight = weight_of(size, seed + 2, 0.5).requires_grad_()
+        start = tuple(x.requires_grad_() for x in start_of(neuron, batch, size, seed))
+        spikes, voltages, final = run(neuron, currents, start, time_steps, weight)
+        loss = (spikes * normal(seed + 1, *spikes.shape)).sum()
+        loss = loss + (voltages * normal(seed + 2, *spikes.shape)).sum()
+        loss = loss + sum(((k + 1) * x).sum() for k, x in enumerate(final))
+        gradients.append(torch.autograd.grad(loss, (currents, weight, *start)))
+        runs.append((spikes.detach(), voltages.detach(), start))
+    (spikes, voltages, start), (stepped_spikes, _, _) = runs
+    distances = voltages - neuron.thresholds(spikes, start)  # type: ignore[operator]
+    first_difference(spikes, stepped_spikes, distances.detach())
+    assume(torch.equal(spikes, stepped_spikes))
+    tolerance = 2e-5 * max(1.0, *(float(x.abs().max()) for x in gradients[1]))
+    for fused, stepped in zip(*gradients, strict=True):
+        torch.testing.assert_close(fused, stepped, rtol=1e-4, atol=tolerance)
+
+
+def test_gradient_equals_norses_where_norse_is_right() -> None:
+    # Of Norse's recurrent steps only that of the IAF lets the gradient through the reset.
+    neuron = neuron_of(IAFParameters(), "triangle", 0.5)
+    weights, gradients = normal(4, 6, 4, 5), []
+    for ours in (True, False):
+        currents = normal(3, 6, 4, 5, shift=0.4).requires_grad_()
+        weight = weight_of(5, 1).requires_grad_()
+        start = (torch.zeros(4, 5), torch.zeros(4, 5))
+        if ours:
+            spikes = run_fused(neuron, currents, start, 6, weight)[0]
+        else:
+            p = iaf.IAFParameters(method="triangle", alpha=0.5)
+            state, trace = iaf.IAFState(*start), []
+            for x in currents:
+                z, state = iaf.iaf_step(x, state, torch.eye(5), weight, p)
+                trace.append(z)
+            spikes = torch.stack(trace)
+        gradients.append(torch.autograd.grad((spikes * weights).sum(), (currents, weight)))
+    for mine, theirs in zip(*gradients, strict=True):
+        assert float(mine.abs().max()) > 0.1
+        torch.testing.assert_close(mine, theirs, rtol=1e-4, atol=1e-5)
+
+
+@settings(max_examples=25, deadline=None)
+@given(neuron_parameters(), st.integers(0, 2**20), st.sampled_from([1, 3, 8]))
+def test_a_layer_without_recurrent_weight_is_the_feed_forward_one(
+    parameters: NeuronParameters, seed: int, batch: int
+) -> None:
+    neuron = neuron_of(parameters)
+    currents = normal(seed, 6, batch, 7, shift=0.5)
+    *state, z = start_of(neuron, batch, 7, seed)
+    plain = run_fused(neuron, currents, tuple(state), 6)
+    zero = run_fused(neuron, currents, (*state, z), 6, torch.zeros(7, 7))
+    assert torch.equal(plain[0], zero[0])
+    assert torch.equal(plain[1], zero[1])
+    assert torch.equal(zero[2][-1], zero[0][-1])
+
+
+@settings(max_examples=25, deadline=None)
+@given(network_configs(recurrent=True), st.integers(0, 2**20), st.integers(1, 5))
+def test_networks_carry_their_last_spikes(config: NetworkConfig, seed: int, batch: int) -> None:
+    torch.manual_seed(seed)
+    network = SpikingNetwork(config, 3, 2)
+    hidden = len(config.hidden_sizes)
+    assert [layer.recurrent is not None for layer in network.layers] == [
+        k < hidden for k in range(len(network.layers))
+    ]
+    x = normal(seed, batch, 3)
+    _, state = network(x)
+    spikes = network.record(x)["hidden_1"].spikes[-1]
+    size = config.hidden_sizes[0]
+    last = len(network.layers[0].state_names) - 1
+    assert torch.equal(state[:, last * size : (last + 1) * size], spikes)
+
+
+def test_recurrent_synapses_count_in_the_fan_out() -> None:
+    network = SpikingNetwork(NetworkConfig(hidden_sizes=(4, 6), recurrent=True), 3, 2)
+    assert [layer.fan_out for layer in network.record(torch.zeros(1, 3)).layers] == [6 + 4, 2 + 6]
+    names = {name for name, _ in network.named_parameters() if "recurrent" in name}
+    assert names == {"layers.0.recurrent.weight", "layers.1.recurrent.weight"}
+
+
+@pytest.mark.parametrize("neuron", ["lif_box", "lif", "iaf", "alif"])
+def test_gradients_reach_the_recurrent_weights(neuron: str) -> None:
+    torch.manual_seed(0)
+    network = SpikingNetwork(NetworkConfig(hidden_sizes=(16, 16), neuron=neuron, recurrent=True), 3)
+    network.decide(normal(0, 32, 3)).square().sum().backward()
+    for layer in network.layers:
+        assert float(layer.recurrent.weight.grad.abs().sum()) > 0
