@@ -140,22 +140,22 @@ class Case:
 _ALL = tuple(ACTIONS)
 _EPSILON_GREEDY = {
     "learning_starts": 32, "learning_rate": 2e-3, "exploration_fraction": 0.5,
-    "target_update_interval": 50, "train_freq": 2, "batch_size": 32,
+    "target_update_interval": 50, "train_freq": 2, "batch_size": 32, "buffer_size": 5000,
 }  # fmt: skip
-_CONTINUOUS = {"learning_starts": 32, "learning_rate": 3e-3, "batch_size": 32}
+_CONTINUOUS = {"learning_starts": 32, "learning_rate": 3e-3, "batch_size": 32, "buffer_size": 5000}
 _NOISE = {"action_noise": NormalActionNoise(np.zeros(2), np.full(2, 0.5))}
 
 CASES: dict[str, Case] = {
-    "PPO": Case(PPO, SpikingActorCriticPolicy, _ALL, 1500,
+    "PPO": Case(PPO, SpikingActorCriticPolicy, _ALL, 1100,
                 {"n_steps": 64, "batch_size": 32, "n_epochs": 4, "learning_rate": 3e-3},
                 {"log_std_init": -0.7}),
-    "A2C": Case(A2C, SpikingActorCriticPolicy, _ALL, 3000,
+    "A2C": Case(A2C, SpikingActorCriticPolicy, _ALL, 1800,
                 {"n_steps": 16, "learning_rate": 3e-3}, {"log_std_init": -0.7}),
-    "TRPO": Case(TRPO, SpikingActorCriticPolicy, _ALL, 1500,
+    "TRPO": Case(TRPO, SpikingActorCriticPolicy, _ALL, 900,
                  {"n_steps": 64, "batch_size": 32, "learning_rate": 3e-3},
                  {"log_std_init": -0.7}),
-    "DQN": Case(DQN, SpikingDQNPolicy, ("Discrete",), 1000, _EPSILON_GREEDY),
-    "QRDQN": Case(QRDQN, SpikingQRDQNPolicy, ("Discrete",), 1000, _EPSILON_GREEDY,
+    "DQN": Case(DQN, SpikingDQNPolicy, ("Discrete",), 800, _EPSILON_GREEDY),
+    "QRDQN": Case(QRDQN, SpikingQRDQNPolicy, ("Discrete",), 800, _EPSILON_GREEDY,
                   {"n_quantiles": 10}),
     "SAC": Case(SAC, SpikingSACPolicy, ("Box",), 600, {**_CONTINUOUS, "ent_coef": 0.02}),
     "TQC": Case(TQC, SpikingTQCPolicy, ("Box",), 600, {**_CONTINUOUS, "ent_coef": 0.02},

@@ -1,0 +1,251 @@
+"""What works with Stable-Baselines3's MLP policies works with spiking ones in the same way."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+import pytest
+import torch
+from gymnasium import spaces
+from stable_baselines3 import PPO, HerReplayBuffer
+from stable_baselines3.common.callbacks import CheckpointCallback, EvalCallback
+from stable_baselines3.common.evaluation import evaluate_policy
+from stable_baselines3.common.monitor import Monitor
+from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
+from stable_baselines3.common.vec_env import DummyVecEnv, VecNormalize
+
+from tests.policies.identity import CASES, Identity, make, observations
+from tests.policies.test_identity import assert_same
+
+algorithms = pytest.mark.parametrize("name", list(CASES))
+OFF_POLICY = [x for x, case in CASES.items() if issubclass(case.algorithm, OffPolicyAlgorithm)]
+GSDE = ["PPO", "A2C", "TRPO", "SAC", "TQC"]
+STEPS = 96
+
+
+def weights(model: Any) -> dict[str, torch.Tensor]:
+    return {name: value.clone() for name, value in model.policy.state_dict().items()}
+
+
+def environment(name: str, view: str = "analogue") -> Identity:
+    return Identity(view, CASES[name].actions[0])
+
+
+def box(name: str) -> DummyVecEnv:
+    action = "Box" if "Box" in CASES[name].actions else CASES[name].actions[0]
+    return DummyVecEnv([lambda: Identity("analogue", action)])
+
+
+@algorithms
+def test_evaluation_and_checkpoints_leave_training_alone(name: str, tmp_path: Path) -> None:
+    plain = make(name).learn(STEPS)
+    model = make(name)
+    evaluation = EvalCallback(
+        Monitor(environment(name)), eval_freq=40, n_eval_episodes=2, verbose=0,
+        log_path=str(tmp_path), best_model_save_path=str(tmp_path),
+    )  # fmt: skip
+    at_80 = {}
+
+    class Watch(CheckpointCallback):
+        def _on_step(self) -> bool:
+            if self.num_timesteps == 80:
+                at_80.update(weights(model))
+            return super()._on_step()
+
+    model.learn(STEPS, callback=[evaluation, Watch(40, str(tmp_path), "model")])
+    assert_same(weights(model), weights(plain))
+    assert np.load(tmp_path / "evaluations.npz")["timesteps"][:2].tolist() == [40, 80]
+    loaded = CASES[name].algorithm.load(tmp_path / "model_80_steps", device="cpu")
+    assert_same(weights(loaded), at_80)
+    best = CASES[name].algorithm.load(tmp_path / "best_model", device="cpu")
+    assert best.num_timesteps in (40, 80, 120)
+
+
+@algorithms
+def test_a_loaded_model_learns_on_as_the_one_in_memory(name: str, tmp_path: Path) -> None:
+    model = make(name).learn(STEPS)
+    model.save(tmp_path / "model")
+    loaded = CASES[name].algorithm.load(tmp_path / "model", device="cpu")
+    if name in OFF_POLICY:
+        model.save_replay_buffer(tmp_path / "buffer")
+        loaded.load_replay_buffer(tmp_path / "buffer")
+    after = []
+    for agent in (model, loaded):
+        agent.set_env(DummyVecEnv([lambda: environment(name)]), force_reset=True)
+        agent.set_random_seed(7)
+        agent.learn(STEPS, reset_num_timesteps=False)
+        assert agent.num_timesteps >= 2 * STEPS
+        after.append(weights(agent))
+    assert_same(*after)
+
+
+@algorithms
+def test_parameters_move_between_models(name: str, tmp_path: Path) -> None:
+    model, other = make(name, seed=0).learn(STEPS), make(name, seed=1)
+    other.set_parameters(model.get_parameters())
+    assert_same(weights(other), weights(model))
+    model.save(tmp_path / "model")
+    third = make(name, seed=2)
+    third.set_parameters(str(tmp_path / "model"), device="cpu")
+    assert_same(weights(third), weights(model))
+    vector = model.policy.parameters_to_vector()
+    fourth = make(name, seed=3)
+    fourth.policy.load_from_vector(vector)
+    assert np.array_equal(fourth.policy.parameters_to_vector(), vector)
+
+
+def test_wrong_parameters_are_refused_as_of_an_mlp() -> None:
+    for model in (make("PPO"), PPO("MlpPolicy", Identity(), device="cpu")):
+        parameters = model.get_parameters()
+        del parameters["policy"]["action_net.bias"]
+        with pytest.raises(RuntimeError, match="Missing key"):
+            model.set_parameters(parameters)
+        with pytest.raises(ValueError, match="Names of parameters do not match"):
+            model.set_parameters({"policy": model.get_parameters()["policy"]})
+    with pytest.raises(ValueError, match="Observation spaces do not match"):
+        make("PPO").set_env(Identity("flags"))
+
+
+@algorithms
+def test_evaluate_policy_plays_what_predict_says(name: str) -> None:
+    model = make(name).learn(STEPS)
+    mean, _ = evaluate_policy(model, Monitor(environment(name)), n_eval_episodes=3)
+    env, total = environment(name), 0.0
+    observation, _ = env.reset(seed=0)
+    for _ in range(30):
+        action, state = model.predict(observation, deterministic=True)
+        assert state is None
+        observation, reward, _, truncated, _ = env.step(action)
+        total += reward
+        observation = env.reset()[0] if truncated else observation
+    assert 0 <= mean <= 10
+    # The same task, other bits: the mean of a step agrees to what 30 steps tell.
+    assert abs(total / 30 - mean / 10) < 0.6
+
+
+@algorithms
+def test_vecnormalize_of_analogue_observations_trains_as_usual(name: str, tmp_path: Path) -> None:
+    env = VecNormalize(box(name), gamma=0.0)
+    model = make(name, env, policy_kwargs={"normalise_observations": False}).learn(STEPS)
+    assert model.get_vec_normalize_env() is env
+    assert model.policy.normaliser is None
+    assert env.obs_rms.mean[0] > 90  # the view's first value is 100 or 120
+    env.save(str(tmp_path / "statistics"))
+    again = VecNormalize.load(str(tmp_path / "statistics"), box(name))
+    raw = observations("analogue", 4)
+    seen = [model.predict(x.normalize_obs(raw), deterministic=True)[0] for x in (env, again)]
+    assert np.array_equal(*seen)
+
+
+def test_vecnormalize_refuses_spikes_and_takes_their_rewards() -> None:
+    env = DummyVecEnv([lambda: Identity("spikes")])
+    with pytest.raises(ValueError, match=r"only supports.*spaces.Box.*spaces.Dict"):
+        VecNormalize(env)
+    model = make("PPO", VecNormalize(env, norm_obs=False)).learn(STEPS)
+    assert np.unique(model.env.reset()).tolist() == [0, 1]
+
+
+class Reach(gym.Env[Any, Any]):
+    """A goal environment: move a point by 0.1 towards a goal on a line."""
+
+    def __init__(self, discrete: bool) -> None:
+        value = spaces.Box(-1, 1, (1,))
+        self.observation_space = spaces.Dict(
+            {"achieved_goal": value, "desired_goal": value, "observation": spaces.Box(-1, 1, (2,))}
+        )
+        self.action_space = spaces.Discrete(2) if discrete else spaces.Box(-1, 1, (1,))
+
+    def reset(self, *, seed: int | None = None, options: Any = None) -> tuple[Any, dict[str, Any]]:
+        super().reset(seed=seed)
+        self.at, self.goal = self.np_random.uniform(-1, 1, (2, 1)).astype(np.float32)
+        self.steps = 0
+        return self._observe(), {}
+
+    def _observe(self) -> dict[str, Any]:
+        both = np.concatenate([self.at, self.goal])
+        return {"achieved_goal": self.at, "desired_goal": self.goal, "observation": both}
+
+    def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
+        move = 2 * action - 1 if isinstance(self.action_space, spaces.Discrete) else action
+        self.at = np.clip(self.at + 0.1 * np.float32(move), -1, 1).reshape(1).astype(np.float32)
+        self.steps += 1
+        reward = float(self.compute_reward(self.at, self.goal, {}))
+        return self._observe(), reward, False, self.steps >= 15, {}
+
+    def compute_reward(self, achieved: Any, desired: Any, info: Any) -> Any:
+        return -(np.abs(achieved - desired).sum(-1) > 0.1).astype(np.float32)
+
+
+@pytest.mark.parametrize("name", OFF_POLICY)
+def test_hindsight_replay(name: str, tmp_path: Path) -> None:
+    def run() -> Any:
+        noise = {"action_noise": None} if "action_noise" in CASES[name].arguments else {}
+        return make(
+            name, Reach(discrete=CASES[name].actions == ("Discrete",)),
+            replay_buffer_class=HerReplayBuffer, gamma=0.9,
+            replay_buffer_kwargs={"n_sampled_goal": 2}, **noise,
+        ).learn(STEPS)  # fmt: skip
+
+    model = run()
+    assert isinstance(model.replay_buffer, HerReplayBuffer)
+    assert model.policy.normaliser.mean.shape == (4,)
+    assert model.policy.normaliser.count > 0
+    assert_same(weights(model), weights(run()))
+    model.save(tmp_path / "model")
+    env = Reach(discrete=CASES[name].actions == ("Discrete",))
+    loaded = CASES[name].algorithm.load(tmp_path / "model", env=env, device="cpu")
+    seen = {
+        key: np.random.default_rng(0).uniform(-1, 1, (8, *space.shape)).astype(np.float32)
+        for key, space in env.observation_space.items()
+    }
+    expected, _ = model.predict(seen, deterministic=True)
+    assert np.array_equal(loaded.predict(seen, deterministic=True)[0], expected)
+
+
+@pytest.mark.parametrize("name", GSDE)
+def test_gsde_draws_its_noise_from_the_spiking_networks_activity(name: str, tmp_path: Path) -> None:
+    def run() -> Any:
+        return make(name, box(name), use_sde=True, sde_sample_freq=4).learn(STEPS)
+
+    model = run()
+    assert_same(weights(model), weights(run()))
+    seen, _ = model.policy.obs_to_tensor(observations("analogue", 1))
+    with torch.no_grad():
+        mean, variance = gsde_moments(model.policy, seen)
+        draws = []
+        for _ in range(400):
+            model.policy.reset_noise()
+            first = model.policy._predict(seen)
+            # Until the noise is drawn anew, an observation has one action.
+            assert torch.equal(model.policy._predict(seen), first)
+            draws.append(first)
+    drawn = torch.cat(draws)
+    if name in ("SAC", "TQC"):
+        drawn = torch.atanh(drawn)
+    assert torch.allclose(drawn.mean(0), mean[0], atol=5 * (variance.max() / 400).sqrt().item())
+    assert torch.allclose(drawn.var(0), variance[0], rtol=0.5)
+    model.save(tmp_path / "model")
+    model.policy.save(str(tmp_path / "policy"))
+    loaded = CASES[name].algorithm.load(tmp_path / "model", device="cpu").policy
+    policy = CASES[name].policy.load(str(tmp_path / "policy"), device="cpu")
+    expected, _ = model.predict(observations("analogue", 8), deterministic=True)
+    for other in (loaded, policy):
+        actions, _ = other.predict(observations("analogue", 8), deterministic=True)
+        assert np.array_equal(actions, expected)
+
+
+def gsde_moments(policy: Any, seen: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return mean and variance of an action by Raffin et al. 2020 (arXiv 2005.05719), eq. 5.
+
+    An action is mu(s) + theta z(s), theta ~ N(0, sigma²); hence its variance is sigma² z(s)²,
+    where z is the activity that the network decodes.
+    """
+    latent = policy._acting_network().decide(policy._network_inputs(seen))
+    head, log_std = (
+        (policy.actor.mu, policy.actor.log_std) if hasattr(policy, "actor")
+        else (policy.action_net, policy.log_std)
+    )  # fmt: skip
+    return head(latent), latent.square() @ log_std.exp().square()
