@@ -149,9 +149,9 @@ def _recurrent_gradients(ctx: Any, grads: tuple[Tensor | None, ...]) -> tuple[Te
         _NOTHING if grad_voltages is None else _flat(grad_voltages),
         _own(grad_state), _own(grad_steps),
     )  # fmt: skip
-    before = torch.cat([previous.unsqueeze(0), spikes[:-1]])
-    # (T, B, N) and (T, B, N) -> (N, N), summed over time steps and batch
-    grad_weight = grad_steps.flatten(0, 1).t() @ before.flatten(0, 1)
+    # (T - 1, B, N) and (T - 1, B, N) -> (N, N), summed over time steps and batch
+    grad_weight = grad_steps[1:].flatten(0, 1).t() @ spikes[:-1].flatten(0, 1)
+    grad_weight.addmm_(grad_steps[0].t(), previous)
     grad_currents = grad_steps if currents.shape[0] > 1 else grad_steps.sum(0, keepdim=True)
     return grad_currents, grad_weight, *grad_state, grad_spikes[0]
 
