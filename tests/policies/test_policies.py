@@ -1,4 +1,4 @@
-"""The policies under the stock algorithms: learning, determinism, saving, the normaliser's rule."""
+"""What all policies do: acting tensors, round trips, and the normaliser's rule."""
 
 from __future__ import annotations
 
@@ -11,145 +11,113 @@ import numpy as np
 import pytest
 import torch
 from gymnasium import spaces
-from stable_baselines3 import A2C, DQN, PPO
-from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.env_checker import check_env
-from stable_baselines3.common.envs import IdentityEnv, IdentityEnvBox
 from stable_baselines3.common.evaluation import evaluate_policy
-from stable_baselines3.common.vec_env import DummyVecEnv
 
 import snn_gym  # noqa: F401  registers the ids
-from snn_gym.policies import SpikingActorCriticPolicy, SpikingDQNPolicy
 from snn_gym.spiking import NetworkConfig, ObservationNormaliser
+from tests.policies.identity import CASES, Identity, make, observations
 
-SMALL = NetworkConfig(hidden_sizes=(32,), time_steps=4)
-POLICIES: dict[type[BaseAlgorithm], Any] = {
-    PPO: SpikingActorCriticPolicy, A2C: SpikingActorCriticPolicy, DQN: SpikingDQNPolicy,
-}  # fmt: skip
-ARGUMENTS: dict[type[BaseAlgorithm], dict[str, Any]] = {
-    PPO: {"n_steps": 64, "batch_size": 32, "n_epochs": 4, "learning_rate": 3e-3},
-    A2C: {"n_steps": 16, "learning_rate": 3e-3},
-    DQN: {"learning_starts": 64, "learning_rate": 2e-3, "exploration_fraction": 0.5,
-          "target_update_interval": 50},
-}  # fmt: skip
-algorithms = pytest.mark.parametrize("algorithm", list(POLICIES))
+algorithms = pytest.mark.parametrize("name", list(CASES))
+STEPS = 160
 
 
-def make(algorithm: type[BaseAlgorithm], env: Any = "CartPole-v1", seed: int = 0, **kw: Any):  # type: ignore[no-untyped-def]
-    policy_kwargs = {"network": SMALL, **kw.pop("policy_kwargs", {})}
-    arguments = {**ARGUMENTS[algorithm], **kw}
-    return algorithm(
-        POLICIES[algorithm], env, seed=seed, device="cpu", policy_kwargs=policy_kwargs, **arguments
-    )
-
-
-def observations(count: int = 200, seed: int = 0) -> np.ndarray[Any, Any]:
-    return np.random.default_rng(seed).normal(0, 0.5, (count, 4)).astype(np.float32)
-
-
-@algorithms
-def test_learns_a_discrete_identity(algorithm: type[BaseAlgorithm]) -> None:
-    env = DummyVecEnv([lambda: IdentityEnv(4)])
-    model = make(algorithm, env, gamma=0.0)
-    model.learn(2000)
-    mean, _ = evaluate_policy(model, env, n_eval_episodes=20, warn=False)
-    assert mean > 90  # of 100; chance is 25
-
-
-@pytest.mark.parametrize("algorithm", [PPO, A2C])
-def test_learns_a_continuous_identity(algorithm: type[BaseAlgorithm]) -> None:
-    env = DummyVecEnv([lambda: IdentityEnvBox(eps=0.5)])
-    model = make(algorithm, env, gamma=0.0)
-    model.learn(4000)
-    mean, _ = evaluate_policy(model, env, n_eval_episodes=20, warn=False)
-    assert mean > 80
-
-
-@pytest.mark.parametrize("kwargs", [
-    {"spiking_actor": False}, {"spiking_critic": False}, {"spiking_critic": True},
-    {"spiking_actor": False, "spiking_critic": False}, {"normalise_observations": False},
-])  # fmt: skip
-def test_each_network_spikes_by_its_flag(kwargs: dict[str, bool]) -> None:
-    model = make(PPO, policy_kwargs=kwargs)
-    model.learn(128)
-    recording = model.policy.record(observations(5))
-    spikes = kwargs.get("spiking_actor", True)
-    assert [layer.name for layer in recording.layers] == (["hidden_1"] if spikes else [])
-    assert recording.macs_per_decision() == (
-        {"hidden_1": 4.0 * 32} if spikes else {"dense_1": 4.0 * 32, "readout": 32.0 * 2}
-    )
-    critic = model.policy.mlp_extractor.critic
-    assert hasattr(critic, "layers") == kwargs.get("spiking_critic", False)
-    assert (model.policy.normaliser is None) == (kwargs.get("normalise_observations") is False)
-
-
-@algorithms
-def test_training_twice_gives_the_same_weights(algorithm: type[BaseAlgorithm]) -> None:
-    first, second, other = (
-        make(algorithm, seed=seed).learn(300).policy.state_dict() for seed in (3, 3, 4)
-    )
-    assert all(torch.equal(first[name], second[name]) for name in first)
+def test_training_depends_on_the_seed() -> None:
+    first, other = (make("PPO", seed=seed).learn(STEPS).policy.state_dict() for seed in (3, 4))
     assert any(not torch.equal(first[name], other[name]) for name in first)
 
 
-def balance(model: Any) -> None:
-    """Make a hardly trained policy prefer either action about equally often."""
-    head = model.q_net.q_net.head if isinstance(model, DQN) else model.policy.action_net
-    generator = torch.Generator().manual_seed(0)
+def tell_apart(model: Any) -> None:
+    """Make a hardly trained policy choose different actions for different observations."""
+    if not isinstance(model.action_space, spaces.Discrete):
+        return
+    policy = model.policy
+    network = policy._acting_network()
+    head = policy.action_net if network.head is None else network.head
+    seen, _ = policy.obs_to_tensor(observations("analogue", 100))
     with torch.no_grad():
-        head.weight.copy_(torch.randn(head.weight.shape, generator=generator))
-        inputs = model.policy._network_inputs(torch.from_numpy(observations()))
-        hidden = model.policy._acting_network().decide(inputs)
-        outputs = hidden if isinstance(model, DQN) else head(hidden)
-        head.bias[0] -= (outputs[:, 0] - outputs[:, 1]).median()
+        head.weight.normal_(0.0, 10.0, generator=torch.Generator().manual_seed(0))
+        outputs = network.decide(policy._network_inputs(seen))
+        outputs = head(outputs) if network.head is None else outputs
+        head.bias -= outputs.mean(0)
 
 
 @algorithms
 @pytest.mark.parametrize("encoder", ["constant", "rate"])
-def test_round_trips_to_equal_actions(
-    algorithm: type[BaseAlgorithm], encoder: str, tmp_path: Path
-) -> None:
-    network = NetworkConfig(hidden_sizes=(16, 16), time_steps=4, encoder=encoder)
-    model = make(algorithm, policy_kwargs={"network": network}).learn(200)
-    balance(model)
+def test_round_trips_to_equal_actions(name: str, encoder: str, tmp_path: Path) -> None:
+    parameters = {"timing": "poisson"} if encoder == "rate" else None
+    network = NetworkConfig((16, 16), 4, encoder=encoder, encoder_parameters=parameters)
+    model = make(name, policy_kwargs={"network": network}).learn(STEPS)
+    tell_apart(model)
     model.policy.reseed_noise(5)
-    model.save(tmp_path / "model.zip")
-    model.policy.save(str(tmp_path / "policy.pth"))
+    model.save(tmp_path / "model")
+    model.policy.save(str(tmp_path / "policy"))
     acting = model.policy.acting_state_dict()
-    expected, _ = model.predict(observations(), deterministic=True)
-    assert len(np.unique(expected)) == 2
-    loaded = algorithm.load(tmp_path / "model.zip", device="cpu")
-    policy = POLICIES[algorithm].load(str(tmp_path / "policy.pth"), device="cpu")
-    fresh = make(algorithm, seed=9, policy_kwargs={"network": network}).policy
+    seen = observations("analogue", 100)
+    expected, _ = model.predict(seen, deterministic=True)
+    assert len(np.unique(expected, axis=0)) > 1
+    loaded = CASES[name].algorithm.load(tmp_path / "model", device="cpu")
+    policy = CASES[name].policy.load(str(tmp_path / "policy"), device="cpu")
+    fresh = make(name, seed=9, policy_kwargs={"network": network}).policy
     fresh.load_acting_state_dict(acting)
     for agent in (loaded, policy, fresh):
-        actions, _ = agent.predict(observations(), deterministic=True)
+        actions, _ = agent.predict(seen, deterministic=True)
         assert np.array_equal(actions, expected)
 
 
-def test_acting_tensors_leave_out_what_only_training_needs() -> None:
-    names = set(make(PPO).policy.acting_state_dict())
-    assert names == {
+@algorithms
+def test_acting_tensors_are_enough_and_all_needed(name: str) -> None:
+    trained = make(name).learn(STEPS).policy
+    acting = trained.acting_state_dict()
+    fresh = make(name, seed=9).policy
+    untouched = {k: v.clone() for k, v in fresh.state_dict().items() if k not in acting}
+    assert untouched  # critics, targets, and the statistics that the normaliser gathers
+    fresh.load_acting_state_dict(acting)
+    after = fresh.state_dict()
+    shared = {id(x) for x in (fresh.normaliser.mean, fresh.normaliser.std)}
+    for key, value in untouched.items():
+        # The other networks see the same normaliser, under other names.
+        if id(dict(fresh.named_buffers(remove_duplicate=False)).get(key)) not in shared:
+            assert torch.equal(after[key], value), key
+
+
+LAYER = "layers.0.linear."
+
+
+@pytest.mark.parametrize(("name", "names"), [
+    ("PPO", {
         "action_net.bias", "action_net.weight", "mlp_extractor.actor.dynamics",
-        "mlp_extractor.actor.layers.0.linear.bias", "mlp_extractor.actor.layers.0.linear.weight",
+        f"mlp_extractor.actor.{LAYER}bias", f"mlp_extractor.actor.{LAYER}weight",
         "mlp_extractor.normaliser.mean", "mlp_extractor.normaliser.std",
-    }  # fmt: skip
-    names = set(make(DQN).policy.acting_state_dict())
-    assert names == {
+    }),
+    ("DQN", {
         "q_net.normaliser.mean", "q_net.normaliser.std", "q_net.q_net.dynamics",
         "q_net.q_net.head.bias", "q_net.q_net.head.weight",
-        "q_net.q_net.layers.0.linear.bias", "q_net.q_net.layers.0.linear.weight",
-    }  # fmt: skip
+        f"q_net.q_net.{LAYER}bias", f"q_net.q_net.{LAYER}weight",
+    }),
+    ("SAC", {
+        "actor.latent_pi.normaliser.mean", "actor.latent_pi.normaliser.std",
+        "actor.latent_pi.network.dynamics", "actor.mu.bias", "actor.mu.weight",
+        f"actor.latent_pi.network.{LAYER}bias", f"actor.latent_pi.network.{LAYER}weight",
+    }),
+    ("TD3", {
+        "actor.mu.0.normaliser.mean", "actor.mu.0.normaliser.std", "actor.mu.0.network.dynamics",
+        "actor.mu.0.network.head.bias", "actor.mu.0.network.head.weight",
+        f"actor.mu.0.network.{LAYER}bias", f"actor.mu.0.network.{LAYER}weight",
+    }),
+])  # fmt: skip
+def test_acting_tensors_leave_out_what_only_training_needs(name: str, names: set[str]) -> None:
+    assert set(make(name).policy.acting_state_dict()) == names
 
 
 def test_wrong_acting_tensors_are_named() -> None:
-    policy = make(PPO).policy
+    policy = make("PPO").policy
     good = policy.acting_state_dict()
     bias, dynamics = "action_net.bias", "mlp_extractor.actor.dynamics"
     for change, message in (
         ({"critic": torch.zeros(1)}, "do not match: critic"),
-        ({bias: torch.zeros(3)}, r"tensor action_net.bias: expected shape \(2,\).*got \(3,\)"),
-        ({bias: torch.zeros(2, dtype=torch.float64)}, "torch.float64"),
+        ({bias: torch.zeros(3)}, r"tensor action_net.bias: expected shape \(4,\).*got \(3,\)"),
+        ({bias: torch.zeros(4, dtype=torch.float64)}, "torch.float64"),
         ({dynamics: good[dynamics] + 1}, "belong to a network of other dynamics"),
     ):
         with pytest.raises(ValueError, match=message):
@@ -181,8 +149,9 @@ def normaliser_trace(model: Any, steps: int) -> list[tuple[str, torch.Tensor]]:
 
 
 @algorithms
-def test_a_rollout_and_its_updates_see_one_normaliser(algorithm: type[BaseAlgorithm]) -> None:
-    trace = normaliser_trace(make(algorithm), 300)
+@pytest.mark.parametrize("view", ["analogue", "Dict"])
+def test_a_rollout_and_its_updates_see_one_normaliser(name: str, view: str) -> None:
+    trace = normaliser_trace(make(name, Identity(view, CASES[name].actions[0])), 200)
     kinds = [kind for kind, _ in trace]
     changes = 0
     for k in range(1, len(trace)):
@@ -194,72 +163,61 @@ def test_a_rollout_and_its_updates_see_one_normaliser(algorithm: type[BaseAlgori
 
 
 @algorithms
-def test_acting_and_evaluation_never_change_the_normaliser(
-    algorithm: type[BaseAlgorithm],
-) -> None:
-    model = make(algorithm).learn(200)
+def test_the_normaliser_learns_what_the_environment_shows(name: str) -> None:
+    normaliser = make(name).learn(400).policy.normaliser
+    # 100 or 120, 0 or -0.3, and a standard normal value
+    assert torch.allclose(normaliser.mean, torch.tensor([110.0, -0.15, 0.0]), atol=2.0, rtol=0.0)
+    assert torch.allclose(normaliser.std, torch.tensor([10.0, 0.15, 1.0]), rtol=0.2)
+
+
+@algorithms
+def test_acting_and_evaluation_never_change_the_normaliser(name: str) -> None:
+    model = make(name).learn(STEPS)
     before = copy.deepcopy(model.policy.normaliser.state_dict())
-    model.predict(observations())
-    evaluate_policy(model, gym.make("CartPole-v1"), n_eval_episodes=2, warn=False)
-    model.policy.record(observations(3))
+    model.predict(observations("analogue", 50))
+    action = CASES[name].actions[0]
+    evaluate_policy(model, Identity("analogue", action), n_eval_episodes=2, warn=False)
+    model.policy.record(observations("analogue", 3))
     after = model.policy.normaliser.state_dict()
-    assert all(torch.equal(before[name], after[name]) for name in before)
+    assert all(torch.equal(before[key], after[key]) for key in before)
     assert before["count"].item() > 0
 
 
-def test_the_target_network_shares_the_normaliser_and_keeps_it_over_updates() -> None:
-    model = make(DQN, target_update_interval=10).learn(300)
-    assert model.q_net.normaliser is model.q_net_target.normaliser
-    assert float(model.policy.normaliser.std.min()) > 0
-    assert not torch.equal(model.policy.normaliser.std, torch.ones(4))
-
-
-@pytest.mark.parametrize("algorithm", [PPO, DQN])
-def test_spike_trains_set_the_time_steps(algorithm: type[BaseAlgorithm]) -> None:
-    env = gym.make("snn/CartPole-v1", time_steps=6)
-    model = make(algorithm, env).learn(128)
-    recording = model.policy.record(env.reset(seed=0)[0])
-    assert [layer.name for layer in recording.layers] == ["input", "hidden_1"]
-    assert recording.layers[0].spikes.shape == (6, 1, env.observation_space.shape[1])
-    assert recording.layers[1].spikes.shape == (6, 1, 32)
-    assert np.array_equal(
-        recording.layers[0].spikes[:, 0].numpy(), env.reset(seed=0)[0].astype(np.float32)
-    )
-
-
-@pytest.mark.parametrize("space", [
-    spaces.Discrete(5), spaces.MultiDiscrete([3, 4]), spaces.MultiBinary(6),
+@pytest.mark.parametrize(("name", "parts"), [
+    ("PPO", ["mlp_extractor"]), ("DQN", ["q_net", "q_net_target"]),
+    ("QRDQN", ["quantile_net", "quantile_net_target"]),
+    ("SAC", ["actor.latent_pi", "critic", "critic_target"]),
+    ("TQC", ["actor.latent_pi", "critic", "critic_target"]),
+    ("TD3", ["actor.mu.0", "actor_target.mu.0", "critic", "critic_target"]),
 ])  # fmt: skip
-def test_one_hots_and_flags_are_analogue_and_not_normalised(space: spaces.Space[Any]) -> None:
-    policy = SpikingActorCriticPolicy(space, spaces.Discrete(2), lambda _: 1e-3, network=SMALL)
-    assert policy.normaliser is None
-    action, _ = policy.predict(space.sample())
-    assert action in (0, 1)
+def test_all_networks_share_one_normaliser(name: str, parts: list[str]) -> None:
+    policy = make(name).learn(STEPS).policy
+    for part in parts:
+        assert policy.get_submodule(part).normaliser is policy.normaliser
+    assert not torch.equal(policy.normaliser.std, torch.ones(3))
+    assert float(policy.normaliser.std.min()) > 0
 
 
-def test_spiking_layers_keep_their_own_initialisation() -> None:
-    layers = []
-    for ortho_init in (True, False):
-        torch.manual_seed(0)
-        policy = SpikingActorCriticPolicy(
-            spaces.Box(-1, 1, (4,)), spaces.Discrete(2), lambda _: 1e-3,
-            network=SMALL, ortho_init=ortho_init,
-        )  # fmt: skip
-        layers.append(policy.mlp_extractor.actor.layers[0].linear)
-    assert torch.equal(layers[0].weight, layers[1].weight)
-    assert layers[0].bias.abs().min().item() > 0
+@algorithms
+def test_the_defaults_make_a_policy(name: str) -> None:
+    case = CASES[name]
+    model = case.algorithm(case.policy, Identity(action=case.actions[0]), device="cpu")
+    assert model.policy.network == NetworkConfig()
+    assert model.policy.record(observations("analogue", 1)).layers[0].spikes.shape == (8, 1, 64)
+    without = make(name, policy_kwargs={"normalise_observations": False}).policy
+    assert without.normaliser is None
 
 
-def test_the_defaults_make_a_policy() -> None:
-    for algorithm, policy in POLICIES.items():
-        model = algorithm(policy, "CartPole-v1", device="cpu")  # type: ignore[arg-type]
-        assert model.policy.network == NetworkConfig()
-
-
-def test_net_arch_is_refused_with_the_fix() -> None:
-    for algorithm in POLICIES:
-        with pytest.raises(ValueError, match="net_arch is not used by a spiking policy; give"):
-            make(algorithm, policy_kwargs={"net_arch": [64]})
+@pytest.mark.parametrize("name", [x for x in CASES if x not in ("DQN", "QRDQN")])
+def test_sharing_the_features_extractor_is_a_choice(name: str) -> None:
+    for shared in (False, True):
+        model = make(
+            name, Identity("Dict", CASES[name].actions[0]),
+            policy_kwargs={"share_features_extractor": shared},
+        ).learn(STEPS)  # fmt: skip
+        data = model.policy._get_constructor_parameters()
+        assert data["share_features_extractor"] is shared
+        assert model.policy.record(observations("Dict", 2)).layers
 
 
 def test_an_environment_with_spikes_passes_the_checker() -> None:

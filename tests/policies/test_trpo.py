@@ -70,6 +70,6 @@ def test_learns_cartpole() -> None:
         SpikingActorCriticPolicy, env, seed=0, device="cpu", policy_kwargs={"network": network},
         n_steps=256, batch_size=128, learning_rate=3e-3, n_critic_updates=20, gae_lambda=0.98,
     )  # fmt: skip
-    model.learn(10_000)
+    model.learn(12_000)
     mean, _ = evaluate_policy(model, env, n_eval_episodes=10, warn=False)
-    assert mean > 300  # of 500; chance is 22
+    assert mean > 400  # of 500; chance is 22
