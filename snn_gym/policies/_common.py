@@ -127,6 +127,9 @@ class SpikingPolicyMixin(BasePolicy):
     activation_fn: type[nn.Module]
     action_spaces: tuple[type[spaces.Space[Any]], ...]
     """Kinds of action spaces that the policy's algorithms have."""
+    own_arguments: tuple[str, ...]
+    """Arguments that a saved policy needs, beside the mixin's and those that its
+    Stable-Baselines3 class saves."""
     _predicting: bool = False
 
     def _prepare(
@@ -170,6 +173,12 @@ class SpikingPolicyMixin(BasePolicy):
             default_extractor(observation_space, arguments.get("normalize_images", True)),
         )
         check_observation_space(observation_space, extractor)
+
+    def _get_constructor_parameters(self) -> dict[str, Any]:
+        data = super()._get_constructor_parameters()
+        del data["net_arch"]
+        names = ("network", "normalise_observations", "cell_factory", *self.own_arguments)
+        return {**data, **{name: getattr(self, name) for name in names}}
 
     def make_features_extractor(self) -> BaseFeaturesExtractor:
         """Return a features extractor that the encoder's gradient reaches.

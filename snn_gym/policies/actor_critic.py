@@ -97,6 +97,7 @@ class SpikingActorCriticPolicy(SpikingPolicyMixin, ActorCriticPolicy):
     """
 
     action_spaces = (spaces.Box, spaces.Discrete, spaces.MultiDiscrete, spaces.MultiBinary)
+    own_arguments = ("spiking_actor", "spiking_critic", "share_features_extractor")
     mlp_extractor: ActorCriticNetworks  # type: ignore[assignment]
 
     def __init__(
@@ -127,19 +128,6 @@ class SpikingActorCriticPolicy(SpikingPolicyMixin, ActorCriticPolicy):
             activation_fn=activation_fn,
             **kwargs,
         )
-
-    def _get_constructor_parameters(self) -> dict[str, Any]:
-        data = super()._get_constructor_parameters()
-        del data["net_arch"]
-        data.update(
-            network=self.network,
-            spiking_actor=self.spiking_actor,
-            spiking_critic=self.spiking_critic,
-            normalise_observations=self.normalise_observations,
-            cell_factory=self.cell_factory,
-            share_features_extractor=self.share_features_extractor,
-        )
-        return data
 
     def _build_mlp_extractor(self) -> None:
         self.mlp_extractor = ActorCriticNetworks(

@@ -4,26 +4,21 @@ from __future__ import annotations
 
 from typing import Any
 
-import torch
 from gymnasium import spaces
 from stable_baselines3.common.torch_layers import BaseFeaturesExtractor
 from stable_baselines3.common.type_aliases import PyTorchObs, Schedule
 from stable_baselines3.dqn.policies import DQNPolicy, QNetwork
 from torch import Tensor, nn
 
-from snn_gym.policies._common import (
-    DenseNetwork,
-    NetworkBuilder,
-    SpikingPolicyMixin,
-    network_inputs,
-)
+from snn_gym.policies._common import DenseNetwork, NetworkBuilder, SpikingPolicyMixin
+from snn_gym.policies._values import ValueNetworkMixin
 from snn_gym.spiking.config import NetworkConfig
 from snn_gym.spiking.network import SpikingNetwork
 from snn_gym.spiking.normaliser import ObservationNormaliser
 from snn_gym.spiking.norse_cells import CellFactory
 
 
-class SpikingQNetwork(QNetwork):
+class SpikingQNetwork(ValueNetworkMixin, QNetwork):
     """Q-values from a spiking network, one output per action."""
 
     q_net: SpikingNetwork | DenseNetwork  # type: ignore[assignment]
@@ -52,22 +47,14 @@ class SpikingQNetwork(QNetwork):
         self.normaliser = normaliser
         self.spike_steps = builder.spike_steps
 
-    def network_inputs(self, obs: PyTorchObs) -> Tensor:
-        """Return what the network sees of a batch of observations."""
-        features = self.extract_features(obs, self.features_extractor)
-        if self.normaliser is not None:
-            features = self.normaliser(features)
-        return network_inputs(features, self.q_net, self.spike_steps)
+    @property
+    def network(self) -> SpikingNetwork | DenseNetwork:
+        """The network, spiking or not."""
+        return self.q_net
 
     def forward(self, obs: PyTorchObs) -> Tensor:
-        """Return the Q-values (B, actions).
-
-        The batches that updates differentiate are the training data of the normaliser.
-        """
-        if self.normaliser is not None and self.training and torch.is_grad_enabled():
-            with self.normaliser.accumulating():
-                return self.q_net.decide(self.network_inputs(obs))
-        return self.q_net.decide(self.network_inputs(obs))
+        """Return the Q-values (B, actions)."""
+        return self.network_outputs(obs)
 
 
 class SpikingDQNPolicy(SpikingPolicyMixin, DQNPolicy):
@@ -93,6 +80,7 @@ class SpikingDQNPolicy(SpikingPolicyMixin, DQNPolicy):
     """
 
     action_spaces = (spaces.Discrete,)
+    own_arguments = ("spiking",)
     q_net: SpikingQNetwork
     q_net_target: SpikingQNetwork
 
@@ -122,17 +110,6 @@ class SpikingDQNPolicy(SpikingPolicyMixin, DQNPolicy):
             activation_fn=activation_fn,
             **kwargs,
         )
-
-    def _get_constructor_parameters(self) -> dict[str, Any]:
-        data = super()._get_constructor_parameters()
-        del data["net_arch"]
-        data.update(
-            network=self.network,
-            spiking=self.spiking,
-            normalise_observations=self.normalise_observations,
-            cell_factory=self.cell_factory,
-        )
-        return data
 
     def make_q_net(self) -> SpikingQNetwork:
         """Return a Q-network; the second one, the target, shares the first one's normaliser."""

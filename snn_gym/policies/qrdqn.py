@@ -4,26 +4,21 @@ from __future__ import annotations
 
 from typing import Any
 
-import torch
 from gymnasium import spaces
 from sb3_contrib.qrdqn.policies import QRDQNPolicy, QuantileNetwork
 from stable_baselines3.common.torch_layers import BaseFeaturesExtractor
 from stable_baselines3.common.type_aliases import PyTorchObs, Schedule
 from torch import Tensor, nn
 
-from snn_gym.policies._common import (
-    DenseNetwork,
-    NetworkBuilder,
-    SpikingPolicyMixin,
-    network_inputs,
-)
+from snn_gym.policies._common import DenseNetwork, NetworkBuilder, SpikingPolicyMixin
+from snn_gym.policies._values import ValueNetworkMixin
 from snn_gym.spiking.config import NetworkConfig
 from snn_gym.spiking.network import SpikingNetwork
 from snn_gym.spiking.normaliser import ObservationNormaliser
 from snn_gym.spiking.norse_cells import CellFactory
 
 
-class SpikingQuantileNetwork(QuantileNetwork):
+class SpikingQuantileNetwork(ValueNetworkMixin, QuantileNetwork):
     """Quantiles of the return from a spiking network, ``n_quantiles`` outputs per action."""
 
     quantile_net: SpikingNetwork | DenseNetwork  # type: ignore[assignment]
@@ -54,26 +49,14 @@ class SpikingQuantileNetwork(QuantileNetwork):
         self.normaliser = normaliser
         self.spike_steps = builder.spike_steps
 
-    def network_inputs(self, obs: PyTorchObs) -> Tensor:
-        """Return what the network sees of a batch of observations."""
-        features = self.extract_features(obs, self.features_extractor)
-        if self.normaliser is not None:
-            features = self.normaliser(features)
-        return network_inputs(features, self.quantile_net, self.spike_steps)
-
-    def _quantiles(self, obs: PyTorchObs) -> Tensor:
-        outputs = self.quantile_net.decide(self.network_inputs(obs))
-        return outputs.view(-1, self.n_quantiles, int(self.action_space.n))
+    @property
+    def network(self) -> SpikingNetwork | DenseNetwork:
+        """The network, spiking or not."""
+        return self.quantile_net
 
     def forward(self, obs: PyTorchObs) -> Tensor:
-        """Return the quantiles (B, n_quantiles, actions).
-
-        The batches that updates differentiate are the training data of the normaliser.
-        """
-        if self.normaliser is not None and self.training and torch.is_grad_enabled():
-            with self.normaliser.accumulating():
-                return self._quantiles(obs)
-        return self._quantiles(obs)
+        """Return the quantiles (B, n_quantiles, actions)."""
+        return self.network_outputs(obs).view(-1, self.n_quantiles, int(self.action_space.n))
 
 
 class SpikingQRDQNPolicy(SpikingPolicyMixin, QRDQNPolicy):
@@ -99,6 +82,7 @@ class SpikingQRDQNPolicy(SpikingPolicyMixin, QRDQNPolicy):
     """
 
     action_spaces = (spaces.Discrete,)
+    own_arguments = ("spiking",)
     quantile_net: SpikingQuantileNetwork
     quantile_net_target: SpikingQuantileNetwork
 
@@ -128,17 +112,6 @@ class SpikingQRDQNPolicy(SpikingPolicyMixin, QRDQNPolicy):
             activation_fn=activation_fn,
             **kwargs,
         )
-
-    def _get_constructor_parameters(self) -> dict[str, Any]:
-        data = super()._get_constructor_parameters()
-        del data["net_arch"]
-        data.update(
-            network=self.network,
-            spiking=self.spiking,
-            normalise_observations=self.normalise_observations,
-            cell_factory=self.cell_factory,
-        )
-        return data
 
     def make_quantile_net(self) -> SpikingQuantileNetwork:
         """Return a quantile network; the target shares the online network's normaliser."""

@@ -82,6 +82,7 @@ class SpikingSACPolicy(SpikingPolicyMixin, SACPolicy):
     """
 
     action_spaces = (spaces.Box,)
+    own_arguments: tuple[str, ...] = ("spiking_actor", "spiking_critic", "share_features_extractor")
     actor: SpikingSACActor
     critic: ActionValueCritic
     critic_target: ActionValueCritic
@@ -114,19 +115,6 @@ class SpikingSACPolicy(SpikingPolicyMixin, SACPolicy):
             activation_fn=activation_fn,
             **kwargs,
         )
-
-    def _get_constructor_parameters(self) -> dict[str, Any]:
-        data = super()._get_constructor_parameters()
-        del data["net_arch"]
-        data.update(
-            network=self.network,
-            spiking_actor=self.spiking_actor,
-            spiking_critic=self.spiking_critic,
-            normalise_observations=self.normalise_observations,
-            cell_factory=self.cell_factory,
-            share_features_extractor=self.share_features_extractor,
-        )
-        return data
 
     def make_actor(
         self, features_extractor: BaseFeaturesExtractor | None = None

@@ -76,6 +76,7 @@ class SpikingTD3Policy(SpikingPolicyMixin, TD3Policy):
     """
 
     action_spaces = (spaces.Box,)
+    own_arguments = ("spiking_actor", "spiking_critic")
     actor: SpikingTD3Actor
     actor_target: SpikingTD3Actor
     critic: ActionValueCritic
@@ -109,18 +110,6 @@ class SpikingTD3Policy(SpikingPolicyMixin, TD3Policy):
             activation_fn=activation_fn,
             **kwargs,
         )
-
-    def _get_constructor_parameters(self) -> dict[str, Any]:
-        data = super()._get_constructor_parameters()
-        del data["net_arch"]
-        data.update(
-            network=self.network,
-            spiking_actor=self.spiking_actor,
-            spiking_critic=self.spiking_critic,
-            normalise_observations=self.normalise_observations,
-            cell_factory=self.cell_factory,
-        )
-        return data
 
     def make_actor(
         self, features_extractor: BaseFeaturesExtractor | None = None

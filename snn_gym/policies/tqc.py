@@ -57,6 +57,7 @@ class SpikingTQCPolicy(SpikingSACPolicy):
         ValueError: ``net_arch`` is given, or a space is not supported.
     """
 
+    own_arguments = (*SpikingSACPolicy.own_arguments, "n_quantiles")
     critic: QuantileCritic
     critic_target: QuantileCritic
 
@@ -71,9 +72,6 @@ class SpikingTQCPolicy(SpikingSACPolicy):
     ) -> None:
         self.n_quantiles = n_quantiles
         super().__init__(observation_space, action_space, lr_schedule, **kwargs)
-
-    def _get_constructor_parameters(self) -> dict[str, Any]:
-        return {**super()._get_constructor_parameters(), "n_quantiles": self.n_quantiles}
 
     def make_critic(
         self, features_extractor: BaseFeaturesExtractor | None = None
