@@ -1,4 +1,4 @@
-"""Actor-critic policy on spiking networks, for the stock PPO and A2C."""
+"""Actor-critic policy on spiking networks, for the stock PPO and A2C and sb3-contrib's TRPO."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ class ActorCriticNetworks(nn.Module):
 
 
 class SpikingActorCriticPolicy(SpikingPolicyMixin, ActorCriticPolicy):
-    """Policy for PPO and A2C on spiking networks: the actor, and on request the critic.
+    """Policy for PPO, A2C and TRPO on spiking networks: the actor, and on request the critic.
 
     The network's state starts from rest at every decision. Observations are standardised inside
     the policy. A two-dimensional MultiBinary((T, N)) observation is a spike train and sets the
@@ -87,7 +87,7 @@ class SpikingActorCriticPolicy(SpikingPolicyMixin, ActorCriticPolicy):
             hidden sizes (with both flags off this policy is the ANN twin).
         spiking_critic: The same for the critic, which is needed in training only. Off by default:
             with a spiking critic PPO learns CartPole less reliably.
-        normalise_observations: Whether Box observations are standardised.
+        normalise_observations: Whether Box observations, also those in a Dict, are standardised.
         cell_factory: For research: makes any Norse cell in place of the configured neuron.
         activation_fn: Activation of networks that do not spike.
         **kwargs: As in Stable-Baselines3's ``ActorCriticPolicy``; ``net_arch`` is not among them.

@@ -70,7 +70,7 @@ class SpikingDQNPolicy(SpikingPolicyMixin, DQNPolicy):
         network: What the network is made of; its defaults if None.
         spiking: Whether the Q-network spikes; if not it is a multilayer perceptron of the same
             hidden sizes, the ANN twin.
-        normalise_observations: Whether Box observations are standardised.
+        normalise_observations: Whether Box observations, also those in a Dict, are standardised.
         cell_factory: For research: makes any Norse cell in place of the configured neuron.
         activation_fn: Activation of a network that does not spike.
         **kwargs: As in Stable-Baselines3's ``DQNPolicy``; ``net_arch`` is not among them.

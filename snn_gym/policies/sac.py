@@ -72,7 +72,7 @@ class SpikingSACPolicy(SpikingPolicyMixin, SACPolicy):
         spiking_actor: Whether the actor spikes; if not it is a multilayer perceptron of the same
             hidden sizes (with both flags off this policy is the ANN twin).
         spiking_critic: The same for the critics, which are needed in training only.
-        normalise_observations: Whether Box observations are standardised.
+        normalise_observations: Whether Box observations, also those in a Dict, are standardised.
         cell_factory: For research: makes any Norse cell in place of the configured neuron.
         activation_fn: Activation of networks that do not spike.
         **kwargs: As in Stable-Baselines3's ``SACPolicy``; ``net_arch`` is not among them.
