@@ -55,7 +55,7 @@ def draw_task(axes: Axes, runs_folder: Path, env_id: str, agents: tuple[str, ...
         label = f"{agent} (median of {len(runs)} seeds)"
         axes.plot(grid / 1000, np.median(returns, axis=0), color=COLOURS[agent], label=label)
     axes.set(title=env_id, xlabel="environment steps (thousands)")
-    axes.legend(loc="lower right", frameon=False, fontsize="small")
+    axes.legend(loc="best", frameon=False, fontsize="small")
     axes.spines[["top", "right"]].set_visible(False)
 
 
