@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from abc import abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -28,6 +29,8 @@ from snn_gym.spiking.network import SpikingNetwork
 from snn_gym.spiking.normaliser import ObservationNormaliser
 from snn_gym.spiking.norse_cells import CellFactory
 from snn_gym.spiking.recording import Recording
+
+_STOCK_PACKAGES = ("stable_baselines3.", "sb3_contrib.")
 
 
 @dataclass(frozen=True)
@@ -125,6 +128,8 @@ class SpikingPolicyMixin(BasePolicy):
     normalise_observations: bool
     cell_factory: CellFactory | None
     activation_fn: type[nn.Module]
+    algorithms: str
+    """Algorithms that the policy is for."""
     action_spaces: tuple[type[spaces.Space[Any]], ...]
     """Kinds of action spaces that the policy's algorithms have."""
     own_arguments: tuple[str, ...]
@@ -163,16 +168,28 @@ class SpikingPolicyMixin(BasePolicy):
             )
         if self.network.needs_state:
             raise ValueError(
-                f"encoder {self.network.encoder!r} compares with the decision before, and "
-                f"{type(self).__name__} starts from rest at every decision; use another encoder, "
-                "such as 'constant'"
+                f"encoder {self.network.encoder!r} with neuron {self.network.neuron!r} at "
+                f"time_steps={self.network.time_steps} is silent without a state carried from the "
+                f"decision before, and {type(self).__name__} starts from rest at every decision; "
+                "use another encoder than 'delta', and with 'alif' at least 2 time steps"
             )
         check_start(action_space, "action space")
+        self._refuse_unknown(arguments)
         extractor = arguments.setdefault(
             "features_extractor_class",
             default_extractor(observation_space, arguments.get("normalize_images", True)),
         )
         check_observation_space(observation_space, extractor)
+
+    def _refuse_unknown(self, arguments: dict[str, Any]) -> None:
+        # The first class after our own is Stable-Baselines3's, whose arguments are known.
+        stock = next(x for x in type(self).__mro__ if x.__module__.startswith(_STOCK_PACKAGES))
+        unknown = sorted(arguments.keys() - inspect.signature(stock).parameters.keys())
+        if unknown:
+            raise ValueError(
+                f"{type(self).__name__}, the policy for {self.algorithms}, takes no argument "
+                f"{', '.join(unknown)}; another algorithm needs another policy of snn_gym.policies"
+            )
 
     def _get_constructor_parameters(self) -> dict[str, Any]:
         data = super()._get_constructor_parameters()

@@ -96,6 +96,7 @@ class SpikingActorCriticPolicy(SpikingPolicyMixin, ActorCriticPolicy):
         ValueError: ``net_arch`` is given, or a space is not supported.
     """
 
+    algorithms = "PPO, A2C and TRPO"
     action_spaces = (spaces.Box, spaces.Discrete, spaces.MultiDiscrete, spaces.MultiBinary)
     own_arguments = ("spiking_actor", "spiking_critic", "share_features_extractor")
     mlp_extractor: ActorCriticNetworks  # type: ignore[assignment]

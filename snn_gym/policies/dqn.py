@@ -79,6 +79,7 @@ class SpikingDQNPolicy(SpikingPolicyMixin, DQNPolicy):
         ValueError: ``net_arch`` is given, or a space is not supported.
     """
 
+    algorithms = "DQN"
     action_spaces = (spaces.Discrete,)
     own_arguments = ("spiking",)
     q_net: SpikingQNetwork

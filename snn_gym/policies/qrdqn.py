@@ -81,6 +81,7 @@ class SpikingQRDQNPolicy(SpikingPolicyMixin, QRDQNPolicy):
         ValueError: ``net_arch`` is given, or a space is not supported.
     """
 
+    algorithms = "QRDQN"
     action_spaces = (spaces.Discrete,)
     own_arguments = ("spiking",)
     quantile_net: SpikingQuantileNetwork

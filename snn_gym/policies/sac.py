@@ -81,6 +81,7 @@ class SpikingSACPolicy(SpikingPolicyMixin, SACPolicy):
         ValueError: ``net_arch`` is given, or a space is not supported.
     """
 
+    algorithms = "SAC"
     action_spaces = (spaces.Box,)
     own_arguments: tuple[str, ...] = ("spiking_actor", "spiking_critic", "share_features_extractor")
     actor: SpikingSACActor

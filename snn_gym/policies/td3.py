@@ -75,6 +75,7 @@ class SpikingTD3Policy(SpikingPolicyMixin, TD3Policy):
         ValueError: ``net_arch`` is given, or a space is not supported.
     """
 
+    algorithms = "TD3 and DDPG"
     action_spaces = (spaces.Box,)
     own_arguments = ("spiking_actor", "spiking_critic")
     actor: SpikingTD3Actor

@@ -57,6 +57,7 @@ class SpikingTQCPolicy(SpikingSACPolicy):
         ValueError: ``net_arch`` is given, or a space is not supported.
     """
 
+    algorithms = "TQC"
     own_arguments = (*SpikingSACPolicy.own_arguments, "n_quantiles")
     critic: QuantileCritic
     critic_target: QuantileCritic

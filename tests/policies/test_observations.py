@@ -201,7 +201,15 @@ REFUSED: dict[str, tuple[spaces.Space[Any], dict[str, Any], str]] = {
     ),
     "delta encoder": (
         spaces.Box(-1, 1, (3,)), {"network": NetworkConfig(encoder="delta")},
-        r"encoder 'delta' compares with the decision before, and \w+ starts from rest .*; use ",
+        r"encoder 'delta' .* the decision before, and \w+ starts from rest .*; use ",
+    ),
+    "adaptive neurons for one time step": (
+        spaces.Box(-1, 1, (3,)), {"network": NetworkConfig(neuron="alif", time_steps=1)},
+        r"neuron 'alif' at time_steps=1 is silent .*; use .* with 'alif' at least 2 time steps",
+    ),
+    "an argument of another algorithm": (
+        spaces.Box(-1, 1, (3,)), {"use_sde_at_warmup": True},
+        r"\w+, the policy for [A-Z].*, takes no argument use_sde_at_warmup; another algorithm ",
     ),
     "rate encoder after a CNN": (
         IMAGE, {"network": NetworkConfig(encoder="rate")},
