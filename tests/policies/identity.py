@@ -149,20 +149,30 @@ CASES: dict[str, Case] = {
     "PPO": Case(PPO, SpikingActorCriticPolicy, _ALL, 1100,
                 {"n_steps": 64, "batch_size": 32, "n_epochs": 4, "learning_rate": 3e-3},
                 {"log_std_init": -0.7}),
-    "A2C": Case(A2C, SpikingActorCriticPolicy, _ALL, 1800,
-                {"n_steps": 16, "learning_rate": 3e-3}, {"log_std_init": -0.7}),
-    "TRPO": Case(TRPO, SpikingActorCriticPolicy, _ALL, 900,
+    "A2C": Case(A2C, SpikingActorCriticPolicy, _ALL, 1400,
+                {"n_steps": 16, "learning_rate": 3e-3, "normalize_advantage": True},
+                {"log_std_init": -0.7}),
+    "TRPO": Case(TRPO, SpikingActorCriticPolicy, _ALL, 1000,
                  {"n_steps": 64, "batch_size": 32, "learning_rate": 3e-3},
                  {"log_std_init": -0.7}),
     "DQN": Case(DQN, SpikingDQNPolicy, ("Discrete",), 800, _EPSILON_GREEDY),
     "QRDQN": Case(QRDQN, SpikingQRDQNPolicy, ("Discrete",), 800, _EPSILON_GREEDY,
                   {"n_quantiles": 10}),
-    "SAC": Case(SAC, SpikingSACPolicy, ("Box",), 600, {**_CONTINUOUS, "ent_coef": 0.02}),
-    "TQC": Case(TQC, SpikingTQCPolicy, ("Box",), 600, {**_CONTINUOUS, "ent_coef": 0.02},
+    "SAC": Case(SAC, SpikingSACPolicy, ("Box",), 360, {**_CONTINUOUS, "ent_coef": 0.02}),
+    "TQC": Case(TQC, SpikingTQCPolicy, ("Box",), 360, {**_CONTINUOUS, "ent_coef": 0.02},
                 {"n_quantiles": 5}),
-    "TD3": Case(TD3, SpikingTD3Policy, ("Box",), 800, {**_CONTINUOUS, **_NOISE}),
-    "DDPG": Case(DDPG, SpikingTD3Policy, ("Box",), 800, {**_CONTINUOUS, **_NOISE}),
+    "TD3": Case(TD3, SpikingTD3Policy, ("Box",), 600, {**_CONTINUOUS, **_NOISE}),
+    "DDPG": Case(DDPG, SpikingTD3Policy, ("Box",), 600, {**_CONTINUOUS, **_NOISE}),
 }  # fmt: skip
+
+
+# What a convolutional network needs in place of the case's settings.
+FOR_IMAGES: dict[str, dict[str, Any]] = {
+    "A2C": {"learning_rate": 1e-3, "ent_coef": 0.02},
+    "TRPO": {"learning_rate": 1e-3},
+    "TD3": {"learning_rate": 5e-4},
+    "DDPG": {"learning_rate": 5e-4},
+}
 
 
 def make(name: str, env: Any = None, seed: int = 0, **arguments: Any) -> Any:

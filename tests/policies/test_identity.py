@@ -11,7 +11,16 @@ import pytest
 import torch
 from stable_baselines3.common.base_class import BaseAlgorithm
 
-from tests.policies.identity import ACTIONS, CASES, VIEWS, Identity, make, observations, score
+from tests.policies.identity import (
+    ACTIONS,
+    CASES,
+    FOR_IMAGES,
+    VIEWS,
+    Identity,
+    make,
+    observations,
+    score,
+)
 from tests.policies.matrix import CELL, ERROR
 
 # Under every algorithm's settings there are updates before this step and after it.
@@ -38,14 +47,16 @@ def learns_by_default(cell: Cell) -> bool:
     return view == "analogue" or (action == CASES[name].actions[0] and view != "image")
 
 
-def policy_kwargs(view: str) -> dict[str, Any]:
-    return {"features_extractor_kwargs": {"features_dim": 32}} if view == "image" else {}
-
-
-def train(cell: Cell, steps: int | None) -> tuple[BaseAlgorithm, dict[str, torch.Tensor]]:
-    """Train for all of the case's steps, or stop early; return the weights at COMPARED_AT."""
+def train(
+    cell: Cell, steps: int | None, times: int = 1
+) -> tuple[BaseAlgorithm, dict[str, torch.Tensor]]:
+    """Train for ``times`` the case's steps, or stop early; return the weights at COMPARED_AT."""
     name, action, view = cell
-    model = make(name, Identity(view, action), policy_kwargs=policy_kwargs(view))
+    arguments: dict[str, Any] = {}
+    if view == "image":
+        small = {"features_extractor_kwargs": {"features_dim": 32}}
+        arguments = {"policy_kwargs": small, **FOR_IMAGES.get(name, {})}
+    model = make(name, Identity(view, action), **arguments)
     weights = {}
 
     def watch(*_: Any) -> bool:
@@ -53,7 +64,7 @@ def train(cell: Cell, steps: int | None) -> tuple[BaseAlgorithm, dict[str, torch
             weights.update({k: v.clone() for k, v in model.policy.state_dict().items()})
         return steps is None or model.num_timesteps < steps
 
-    model.learn(CASES[name].steps, callback=watch)
+    model.learn(times * CASES[name].steps, callback=watch)
     return model, weights
 
 
@@ -95,7 +106,7 @@ def test_a_cell(cell: Cell, tmp_path: Path, record_property: Any) -> None:
 )
 def test_learns_in_the_other_cells_too(cell: Cell, record_property: Any) -> None:
     name, action, view = cell
-    model, _ = train(cell, None)
+    model, _ = train(cell, None, times=2)
     assert score(model, view, action) > LEARNED
     record_property(CELL, f"{name}|{action}|{view}|L")
 
