@@ -15,7 +15,7 @@ def matrix_lines(properties: Iterable[tuple[str, object]]) -> list[str]:
             ``(ERROR, "what was tried|message")``; others are passed over.
     """
     cells: dict[tuple[str, str], dict[str, str]] = {}
-    views: dict[str, None] = {}
+    seen: set[str] = set()
     errors: dict[str, str] = {}
     for kind, value in properties:
         if kind == CELL:
@@ -23,21 +23,23 @@ def matrix_lines(properties: Iterable[tuple[str, object]]) -> list[str]:
             row = cells.setdefault((name, action), {})
             # A cell that several tests visited is known by all that they showed.
             row[view] = "".join(sorted(set(row.get(view, "")) | set(result), key="LDS".index))
-            views[view] = None
+            seen.add(view)
         elif kind == ERROR:
             what, message = str(value).split("|", 1)
             errors[what] = message
+    # Sorted, because workers finish in any order.
+    views = sorted(seen, key=str.lower)
     lines = []
     if cells:
         lines += [
             "L learns, D trains twice to the same weights, S saves and loads; . not shown",
-            _row("algorithm", "action space", list(views)),
+            _row("algorithm", "action space", views),
             *(
                 _row(name, action, [row.get(view, ".") for view in views])
-                for (name, action), row in cells.items()
+                for (name, action), row in sorted(cells.items())
             ),
         ]
-    lines += [f"{what}: {message}" for what, message in errors.items()]
+    lines += [f"{what}: {message}" for what, message in sorted(errors.items())]
     return lines
 
 
