@@ -67,7 +67,7 @@ class NetworkConfig:
     """Parameters of the neuron; its defaults if None."""
     recurrent: bool = False
     """Whether every hidden layer's spikes come back to it, one time step later, through learned
-    weights."""
+    weights; a neuron's own spike too (Norse's ``autapses=True``)."""
     surrogate: SurrogateName = "superspike"
     """Surrogate gradient of the spike."""
     surrogate_slope: float = 5.0
