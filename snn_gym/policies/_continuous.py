@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from typing import Any
 
 import torch
@@ -9,12 +10,19 @@ from gymnasium import spaces
 from stable_baselines3.common.policies import ContinuousCritic
 from stable_baselines3.common.preprocessing import get_action_dim
 from stable_baselines3.common.torch_layers import BaseFeaturesExtractor
-from stable_baselines3.common.type_aliases import PyTorchObs
+from stable_baselines3.common.type_aliases import PyTorchObs, Schedule
 from torch import Tensor, nn
 
-from snn_gym.policies._common import DenseNetwork, NetworkBuilder, network_inputs
+from snn_gym.policies._common import (
+    DenseNetwork,
+    NetworkBuilder,
+    SpikingPolicyMixin,
+    network_inputs,
+)
+from snn_gym.spiking.config import NetworkConfig
 from snn_gym.spiking.network import SpikingNetwork
 from snn_gym.spiking.normaliser import ObservationNormaliser
+from snn_gym.spiking.norse_cells import CellFactory
 
 
 class FeatureNetwork(nn.Module):
@@ -132,3 +140,86 @@ class ActionValueCritic(ContinuousCritic):
             # (B, A) -> (B, T, A)
             actions = actions.unsqueeze(1).expand(-1, inputs.shape[1], -1)
         return network.decide(torch.cat([inputs, actions], dim=-1))
+
+
+class ActorAndCriticsMixin(SpikingPolicyMixin):
+    """Policy of an actor and of critics that share one normaliser.
+
+    Args:
+        observation_space: Observation space.
+        action_space: Box of actions.
+        lr_schedule: Learning rate over the remaining progress.
+        network: What the networks are made of; its defaults if None.
+        spiking_actor: Whether the actor spikes; if not it is a multilayer perceptron.
+        spiking_critic: The same for the critics, which are needed in training only.
+        normalise_observations: Whether Box observations, also those in a Dict, are standardised.
+        cell_factory: For research: makes any Norse cell in place of the configured neuron.
+        activation_fn: Activation of networks that do not spike.
+        **kwargs: As in the class of Stable-Baselines3 that follows.
+    """
+
+    action_spaces = (spaces.Box,)
+    own_arguments: tuple[str, ...] = ("spiking_actor", "spiking_critic")
+    actor: Any
+    critic_kwargs: dict[str, Any]
+
+    def __init__(
+        self,
+        observation_space: spaces.Space[Any],
+        action_space: spaces.Box,
+        lr_schedule: Schedule,
+        *,
+        network: NetworkConfig | None = None,
+        spiking_actor: bool = True,
+        spiking_critic: bool = False,
+        normalise_observations: bool = True,
+        cell_factory: CellFactory | None = None,
+        activation_fn: type[nn.Module] = nn.ReLU,
+        **kwargs: Any,
+    ) -> None:
+        self.network = NetworkConfig() if network is None else network
+        self._prepare(kwargs, observation_space, action_space)
+        self.spiking_actor = spiking_actor
+        self.spiking_critic = spiking_critic
+        self.normalise_observations = normalise_observations
+        self.cell_factory = cell_factory
+        super().__init__(
+            observation_space,
+            action_space,
+            lr_schedule,
+            net_arch=[],
+            activation_fn=activation_fn,
+            **kwargs,
+        )
+
+    def _critic_arguments(self, features_extractor: BaseFeaturesExtractor | None) -> dict[str, Any]:
+        """Return the arguments of critics behind the actor's normaliser."""
+        kwargs = self._update_features_extractor(self.critic_kwargs, features_extractor)
+        return {
+            **kwargs,
+            "builder": self._builder(kwargs["features_dim"]),
+            "spiking": self.spiking_critic,
+            "normaliser": self.normaliser,
+        }
+
+    def make_critic(
+        self, features_extractor: BaseFeaturesExtractor | None = None
+    ) -> ActionValueCritic:
+        """Return critics behind the actor's normaliser."""
+        return ActionValueCritic(**self._critic_arguments(features_extractor)).to(self.device)
+
+    @property
+    def normaliser(self) -> ObservationNormaliser | None:
+        """The observation normaliser that actor and critics share, or None."""
+        return self._actor_network().normaliser
+
+    @abstractmethod
+    def _actor_network(self) -> FeatureNetwork:
+        """Return the actor's network behind the normaliser."""
+
+    def _acting_network(self) -> SpikingNetwork | DenseNetwork:
+        return self._actor_network().network
+
+    def _network_inputs(self, observation: Tensor) -> Tensor:
+        features = self.actor.extract_features(observation, self.actor.features_extractor)
+        return self._actor_network().inputs(features)

@@ -6,16 +6,14 @@ from typing import Any
 
 from gymnasium import spaces
 from stable_baselines3.common.torch_layers import BaseFeaturesExtractor
-from stable_baselines3.common.type_aliases import PyTorchObs, Schedule
+from stable_baselines3.common.type_aliases import PyTorchObs
 from stable_baselines3.dqn.policies import DQNPolicy, QNetwork
 from torch import Tensor, nn
 
-from snn_gym.policies._common import DenseNetwork, NetworkBuilder, SpikingPolicyMixin
-from snn_gym.policies._values import ValueNetworkMixin
-from snn_gym.spiking.config import NetworkConfig
+from snn_gym.policies._common import DenseNetwork, NetworkBuilder
+from snn_gym.policies._values import ValueNetworkMixin, ValuePolicyMixin
 from snn_gym.spiking.network import SpikingNetwork
 from snn_gym.spiking.normaliser import ObservationNormaliser
-from snn_gym.spiking.norse_cells import CellFactory
 
 
 class SpikingQNetwork(ValueNetworkMixin, QNetwork):
@@ -57,7 +55,7 @@ class SpikingQNetwork(ValueNetworkMixin, QNetwork):
         return self.network_outputs(obs)
 
 
-class SpikingDQNPolicy(SpikingPolicyMixin, DQNPolicy):
+class SpikingDQNPolicy(ValuePolicyMixin, DQNPolicy):
     """Policy for DQN whose Q-network is a spiking network.
 
     The network's state starts from rest at every decision. Observations are standardised inside
@@ -80,37 +78,8 @@ class SpikingDQNPolicy(SpikingPolicyMixin, DQNPolicy):
     """
 
     algorithms = "DQN"
-    action_spaces = (spaces.Discrete,)
-    own_arguments = ("spiking",)
     q_net: SpikingQNetwork
     q_net_target: SpikingQNetwork
-
-    def __init__(
-        self,
-        observation_space: spaces.Space[Any],
-        action_space: spaces.Discrete,
-        lr_schedule: Schedule,
-        *,
-        network: NetworkConfig | None = None,
-        spiking: bool = True,
-        normalise_observations: bool = True,
-        cell_factory: CellFactory | None = None,
-        activation_fn: type[nn.Module] = nn.ReLU,
-        **kwargs: Any,
-    ) -> None:
-        self.network = NetworkConfig() if network is None else network
-        self._prepare(kwargs, observation_space, action_space)
-        self.spiking = spiking
-        self.normalise_observations = normalise_observations
-        self.cell_factory = cell_factory
-        super().__init__(
-            observation_space,
-            action_space,
-            lr_schedule,
-            net_arch=[],
-            activation_fn=activation_fn,
-            **kwargs,
-        )
 
     def make_q_net(self) -> SpikingQNetwork:
         """Return a Q-network; the second one, the target, shares the first one's normaliser."""
@@ -128,16 +97,8 @@ class SpikingDQNPolicy(SpikingPolicyMixin, DQNPolicy):
             normalize_images=self.normalize_images,
         ).to(self.device)
 
-    @property
-    def normaliser(self) -> ObservationNormaliser | None:
-        """The observation normaliser that online and target network share, or None."""
-        return self.q_net.normaliser
-
-    def _acting_network(self) -> SpikingNetwork | DenseNetwork:
-        return self.q_net.q_net
+    def _online(self) -> ValueNetworkMixin:
+        return self.q_net
 
     def _acting_modules(self) -> dict[str, nn.Module]:
         return {"q_net": self.q_net}
-
-    def _network_inputs(self, observation: Tensor) -> Tensor:
-        return self.q_net.network_inputs(observation)

@@ -7,15 +7,13 @@ from typing import Any
 from gymnasium import spaces
 from sb3_contrib.qrdqn.policies import QRDQNPolicy, QuantileNetwork
 from stable_baselines3.common.torch_layers import BaseFeaturesExtractor
-from stable_baselines3.common.type_aliases import PyTorchObs, Schedule
+from stable_baselines3.common.type_aliases import PyTorchObs
 from torch import Tensor, nn
 
-from snn_gym.policies._common import DenseNetwork, NetworkBuilder, SpikingPolicyMixin
-from snn_gym.policies._values import ValueNetworkMixin
-from snn_gym.spiking.config import NetworkConfig
+from snn_gym.policies._common import DenseNetwork, NetworkBuilder
+from snn_gym.policies._values import ValueNetworkMixin, ValuePolicyMixin
 from snn_gym.spiking.network import SpikingNetwork
 from snn_gym.spiking.normaliser import ObservationNormaliser
-from snn_gym.spiking.norse_cells import CellFactory
 
 
 class SpikingQuantileNetwork(ValueNetworkMixin, QuantileNetwork):
@@ -59,7 +57,7 @@ class SpikingQuantileNetwork(ValueNetworkMixin, QuantileNetwork):
         return self.network_outputs(obs).view(-1, self.n_quantiles, int(self.action_space.n))
 
 
-class SpikingQRDQNPolicy(SpikingPolicyMixin, QRDQNPolicy):
+class SpikingQRDQNPolicy(ValuePolicyMixin, QRDQNPolicy):
     """Policy for QR-DQN whose quantile network is a spiking network.
 
     The network's state starts from rest at every decision. Observations are standardised inside
@@ -82,37 +80,8 @@ class SpikingQRDQNPolicy(SpikingPolicyMixin, QRDQNPolicy):
     """
 
     algorithms = "QRDQN"
-    action_spaces = (spaces.Discrete,)
-    own_arguments = ("spiking",)
     quantile_net: SpikingQuantileNetwork
     quantile_net_target: SpikingQuantileNetwork
-
-    def __init__(
-        self,
-        observation_space: spaces.Space[Any],
-        action_space: spaces.Discrete,
-        lr_schedule: Schedule,
-        *,
-        network: NetworkConfig | None = None,
-        spiking: bool = True,
-        normalise_observations: bool = True,
-        cell_factory: CellFactory | None = None,
-        activation_fn: type[nn.Module] = nn.ReLU,
-        **kwargs: Any,
-    ) -> None:
-        self.network = NetworkConfig() if network is None else network
-        self._prepare(kwargs, observation_space, action_space)
-        self.spiking = spiking
-        self.normalise_observations = normalise_observations
-        self.cell_factory = cell_factory
-        super().__init__(
-            observation_space,
-            action_space,
-            lr_schedule,
-            net_arch=[],
-            activation_fn=activation_fn,
-            **kwargs,
-        )
 
     def make_quantile_net(self) -> SpikingQuantileNetwork:
         """Return a quantile network; the target shares the online network's normaliser."""
@@ -131,16 +100,8 @@ class SpikingQRDQNPolicy(SpikingPolicyMixin, QRDQNPolicy):
             normalize_images=self.normalize_images,
         ).to(self.device)
 
-    @property
-    def normaliser(self) -> ObservationNormaliser | None:
-        """The observation normaliser that online and target network share, or None."""
-        return self.quantile_net.normaliser
-
-    def _acting_network(self) -> SpikingNetwork | DenseNetwork:
-        return self.quantile_net.quantile_net
+    def _online(self) -> ValueNetworkMixin:
+        return self.quantile_net
 
     def _acting_modules(self) -> dict[str, nn.Module]:
         return {"quantile_net": self.quantile_net}
-
-    def _network_inputs(self, observation: Tensor) -> Tensor:
-        return self.quantile_net.network_inputs(observation)

@@ -7,16 +7,13 @@ from typing import Any
 from gymnasium import spaces
 from stable_baselines3.common.preprocessing import get_action_dim
 from stable_baselines3.common.torch_layers import BaseFeaturesExtractor
-from stable_baselines3.common.type_aliases import Schedule
 from stable_baselines3.sac.policies import Actor, SACPolicy
-from torch import Tensor, nn
+from torch import nn
 
-from snn_gym.policies._common import NetworkBuilder, SpikingPolicyMixin
-from snn_gym.policies._continuous import ActionValueCritic, FeatureNetwork
-from snn_gym.spiking.config import NetworkConfig
+from snn_gym.policies._common import NetworkBuilder
+from snn_gym.policies._continuous import ActionValueCritic, ActorAndCriticsMixin, FeatureNetwork
 from snn_gym.spiking.decoders import make_head
 from snn_gym.spiking.normaliser import ObservationNormaliser
-from snn_gym.spiking.norse_cells import CellFactory
 
 
 class SpikingSACActor(Actor):
@@ -58,7 +55,7 @@ class SpikingSACActor(Actor):
                 self.mu = head
 
 
-class SpikingSACPolicy(SpikingPolicyMixin, SACPolicy):
+class SpikingSACPolicy(ActorAndCriticsMixin, SACPolicy):
     """Policy for SAC with a spiking actor and, on request, spiking critics.
 
     The network's state starts from rest at every decision. Observations are standardised inside
@@ -82,40 +79,10 @@ class SpikingSACPolicy(SpikingPolicyMixin, SACPolicy):
     """
 
     algorithms = "SAC"
-    action_spaces = (spaces.Box,)
-    own_arguments: tuple[str, ...] = ("spiking_actor", "spiking_critic", "share_features_extractor")
+    own_arguments = (*ActorAndCriticsMixin.own_arguments, "share_features_extractor")
     actor: SpikingSACActor
     critic: ActionValueCritic
     critic_target: ActionValueCritic
-
-    def __init__(
-        self,
-        observation_space: spaces.Space[Any],
-        action_space: spaces.Box,
-        lr_schedule: Schedule,
-        *,
-        network: NetworkConfig | None = None,
-        spiking_actor: bool = True,
-        spiking_critic: bool = False,
-        normalise_observations: bool = True,
-        cell_factory: CellFactory | None = None,
-        activation_fn: type[nn.Module] = nn.ReLU,
-        **kwargs: Any,
-    ) -> None:
-        self.network = NetworkConfig() if network is None else network
-        self._prepare(kwargs, observation_space, action_space)
-        self.spiking_actor = spiking_actor
-        self.spiking_critic = spiking_critic
-        self.normalise_observations = normalise_observations
-        self.cell_factory = cell_factory
-        super().__init__(
-            observation_space,
-            action_space,
-            lr_schedule,
-            net_arch=[],
-            activation_fn=activation_fn,
-            **kwargs,
-        )
 
     def make_actor(
         self, features_extractor: BaseFeaturesExtractor | None = None
@@ -129,25 +96,8 @@ class SpikingSACPolicy(SpikingPolicyMixin, SACPolicy):
             **kwargs,
         ).to(self.device)
 
-    def make_critic(
-        self, features_extractor: BaseFeaturesExtractor | None = None
-    ) -> ActionValueCritic:
-        """Return critics behind the actor's normaliser."""
-        kwargs = self._update_features_extractor(self.critic_kwargs, features_extractor)
-        return ActionValueCritic(
-            builder=self._builder(kwargs["features_dim"]),
-            spiking=self.spiking_critic,
-            normaliser=self.normaliser,
-            **kwargs,
-        ).to(self.device)
-
-    @property
-    def normaliser(self) -> ObservationNormaliser | None:
-        """The observation normaliser that actor and critics share, or None."""
-        return self.actor.latent_pi.normaliser
-
-    def _acting_network(self) -> Any:
-        return self.actor.latent_pi.network
+    def _actor_network(self) -> FeatureNetwork:
+        return self.actor.latent_pi
 
     def _acting_modules(self) -> dict[str, nn.Module]:
         actor = self.actor
@@ -156,10 +106,6 @@ class SpikingSACPolicy(SpikingPolicyMixin, SACPolicy):
             "actor.latent_pi": actor.latent_pi,
             "actor.mu": actor.mu,
         }
-
-    def _network_inputs(self, observation: Tensor) -> Tensor:
-        actor = self.actor
-        return actor.latent_pi.inputs(actor.extract_features(observation, actor.features_extractor))
 
     def _readout_size(self) -> int:
         return get_action_dim(self.action_space)

@@ -78,11 +78,5 @@ class SpikingTQCPolicy(SpikingSACPolicy):
         self, features_extractor: BaseFeaturesExtractor | None = None
     ) -> QuantileCritic:
         """Return critics behind the actor's normaliser."""
-        kwargs = self._update_features_extractor(self.critic_kwargs, features_extractor)
-        return QuantileCritic(
-            n_quantiles=self.n_quantiles,
-            builder=self._builder(kwargs["features_dim"]),
-            spiking=self.spiking_critic,
-            normaliser=self.normaliser,
-            **kwargs,
-        ).to(self.device)
+        arguments = self._critic_arguments(features_extractor)
+        return QuantileCritic(n_quantiles=self.n_quantiles, **arguments).to(self.device)
