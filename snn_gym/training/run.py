@@ -218,14 +218,13 @@ def _learn(
     resumed_at = model.num_timesteps if resuming else None
     if tensorboard:
         model.set_logger(configure(str(out / TENSORBOARD_FOLDER), ["tensorboard"]))
-    n_envs = load_agent_spec(settings.agent).settings(settings.environment).n_envs
     callback = SegmentCallback(
         checkpoint,
         out / EPISODES_FILE,
         episodes,
         settings.seed,
         settings.checkpoint_interval,
-        partial(make_environments, settings.environment, n_envs, settings.seed),
+        partial(make_environments, settings.environment, model.n_envs, settings.seed),
     )
     # Stable-Baselines3 adds the steps already done to what it is asked for, so that schedules
     # see the progress of the whole run.
