@@ -10,6 +10,13 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from snn_gym.spiking.config import NetworkConfig
     from snn_gym.spiking.decoders import PopulationHead, make_head
+    from snn_gym.spiking.dynamics import (
+        Dynamics,
+        Measure,
+        damage_spreading,
+        network_weights,
+        record_with_damage,
+    )
     from snn_gym.spiking.network import SpikingNetwork
     from snn_gym.spiking.neuron_base import Neuron
     from snn_gym.spiking.neuron_parameters import (
@@ -34,6 +41,11 @@ _HOMES = {
     "NetworkConfig": "config",
     "PopulationHead": "decoders",
     "make_head": "decoders",
+    "Dynamics": "dynamics",
+    "Measure": "dynamics",
+    "damage_spreading": "dynamics",
+    "network_weights": "dynamics",
+    "record_with_damage": "dynamics",
     "SpikingNetwork": "network",
     "Neuron": "neuron_base",
     "ALIFParameters": "neuron_parameters",
@@ -54,6 +66,7 @@ _HOMES = {
 
 __all__ = [
     "ALIFParameters",
+    "Dynamics",
     "IAFParameters",
     "LIFBoxParameters",
     "LIFParameters",
@@ -62,6 +75,7 @@ __all__ = [
     "LearnablePopulationParameters",
     "MaxVoltageParameters",
     "MeanRateParameters",
+    "Measure",
     "NetworkConfig",
     "Neuron",
     "NeuronParameters",
@@ -70,7 +84,10 @@ __all__ = [
     "PopulationHead",
     "Recording",
     "SpikingNetwork",
+    "damage_spreading",
     "make_head",
+    "network_weights",
+    "record_with_damage",
     "register_neuron",
 ]
 
