@@ -178,3 +178,68 @@ def recurrent_forward(
         total[0] = currents[t * moving]
         _add_fired(previous if t == 0 else spikes[t - 1], weight, total[0], fired)
         forward(kind, constants, total, state, voltages[t : t + 1], spikes[t : t + 1])
+
+
+@njit(cache=True, error_model="numpy", fastmath={"contract"})
+def population_layer(
+    kind: int,
+    constants: Array,
+    rest: Array,
+    weights: Array,
+    biases: Array,
+    owners: NDArray[np.int64],
+    signal: Array,
+    voltages: Array,
+    spikes: Array,
+) -> None:
+    """Run one layer of many networks from rest, each sample by the weights of its own network.
+
+    ``weights`` (P, D, N) and ``biases`` (P, N) are those of P networks, ``owners`` (L,) says whose
+    sample l is, ``signal`` (L, K, D) is its input at K = T time steps or, for K = 1, at all of
+    them, and ``rest`` (S, 1) the state at rest. Writes ``voltages`` and ``spikes`` (L, T, N). Here
+    a multiplication and an addition may become one rounding: nothing claims equal bits.
+    """
+    steps, size = signal.shape[1], weights.shape[2]
+    currents = np.empty((steps, size), dtype=np.float32)
+    state = np.empty((rest.shape[0], size), dtype=np.float32)
+    for sample in range(owners.size):
+        weight, bias = weights[owners[sample]], biases[owners[sample]]
+        for k in range(steps):
+            row = currents[k]
+            row[:] = bias
+            for d in range(weight.shape[0]):
+                x = signal[sample, k, d]
+                if x != np.float32(0.0):  # of spikes most are
+                    source = weight[d]
+                    for n in range(size):
+                        row[n] += source[n] * x
+        state[:] = rest
+        forward(kind, constants, currents, state, voltages[sample], spikes[sample])
+
+
+@njit(cache=True, error_model="numpy", fastmath={"contract"})
+def population_readout(
+    coefficients: Array,
+    weights: Array,
+    biases: Array,
+    owners: NDArray[np.int64],
+    spikes: Array,
+    features: Array,
+    outputs: Array,
+) -> None:
+    """Decode spikes (L, T, N) to ``features`` (L, N) and read them to ``outputs`` (L, O).
+
+    ``coefficients`` (T,) weigh the time steps; ``weights`` (P, O, N) and ``biases`` (P, O) are the
+    heads of P networks, ``owners`` (L,) says whose sample l is.
+    """
+    for sample in range(owners.size):
+        weight, bias, feature = weights[owners[sample]], biases[owners[sample]], features[sample]
+        feature[:] = np.float32(0.0)
+        for t in range(coefficients.size):
+            for n in range(feature.size):
+                feature[n] += coefficients[t] * spikes[sample, t, n]
+        for o in range(bias.size):
+            total = bias[o]
+            for n in range(feature.size):
+                total += weight[o, n] * feature[n]
+            outputs[sample, o] = total

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 import gymnasium as gym
 import numpy as np
@@ -153,6 +154,40 @@ class BatchedTask(VectorEnv[NDArray[np.float32], NDArray[Any], NDArray[Any]], AB
             infos = self._final_infos(over, which, observations)
             observations[which] = self._start_episodes(which, None)
         return observations, rewards, terminated, truncated, infos
+
+    def advance(
+        self, actions: NDArray[Any]
+    ) -> tuple[NDArray[np.float32], NDArray[np.float64], NDArray[np.bool_], NDArray[np.bool_]]:
+        """Make one environment step without checks and without starting new episodes.
+
+        For rollouts that end with their episodes; the rest is as in ``step``.
+
+        Args:
+            actions: Actions (B, ...) that fit the action space.
+
+        Returns:
+            Observations (B, D), float32; rewards (B,), float64; terminated and truncated (B,),
+            bool.
+        """
+        rewards, terminated = self._advance(actions)
+        self._steps += 1
+        return self._observe(self._state), rewards, terminated, self._steps >= self._limit
+
+    def select(self, which: NDArray[np.int64]) -> Self:
+        """Return a batch of copies of some environments in their present states.
+
+        It is for ``advance`` alone: it has no random streams of its own, so nothing in it can be
+        reset.
+
+        Args:
+            which: Indices (n,) of the environments to copy, in any order, also repeated.
+        """
+        batch = copy.copy(self)
+        batch._state = np.ascontiguousarray(self._state[:, which])
+        batch._steps = self._steps[which]
+        batch.num_envs = len(which)
+        batch._started = False
+        return batch
 
     def render(self) -> tuple[NDArray[np.uint8], ...] | None:
         """Draw every environment with gymnasium's own renderer.

@@ -1,0 +1,282 @@
+"""Many spiking networks of one architecture at once, forward only: for learners without gradients.
+
+A network is a flat vector of all its weights and biases, so that a learner can move them as it
+likes; a bias counts as the synapse of a unit that is always on. Outputs equal those of
+``SpikingNetwork`` with these weights up to the rounding of sums.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from snn_gym.spiking.config import NetworkConfig
+from snn_gym.spiking.decoders import make_decoder
+from snn_gym.spiking.forward_kernels import Array, population_layer, population_readout
+from snn_gym.spiking.network import SpikingNetwork
+from snn_gym.spiking.neuron_base import FusedNeuron
+from snn_gym.spiking.neurons import make_neuron
+
+_LINEAR_DECODERS = ("mean_rate", "last_voltage")
+
+
+@dataclass(frozen=True)
+class SynapseTable:
+    """Where the synapses of a network sit; arrays (W,), one entry for each synapse."""
+
+    layer: NDArray[np.int64]
+    """Layer of the neuron that the synapse drives; hidden layers count from 0, the head is last."""
+    pre: NDArray[np.int64]
+    """Index of the neuron (or input) that it comes from; of a bias, the number of those."""
+    post: NDArray[np.int64]
+    """Index of the neuron (or output) that it drives."""
+    fan_in: NDArray[np.int64]
+    """Synapses of its layer that drive the same neuron, biases included."""
+    fan_out: NDArray[np.int64]
+    """Synapses of its layer that come from the same neuron."""
+    is_bias: NDArray[np.bool_]
+    """Whether it comes from the unit that is always on."""
+
+    def __len__(self) -> int:
+        """Return the number W of synapses."""
+        return self.layer.size
+
+
+@dataclass(frozen=True)
+class Activity:
+    """What the networks of a population did on a batch of L samples."""
+
+    inputs: Array
+    """(L, D) float32, what the first layer got at every time step."""
+    voltages: tuple[Array, ...]
+    """(L, T, N) float32 of every hidden layer, before the reset."""
+    spikes: tuple[Array, ...]
+    """(L, T, N) float32, 0 or 1, of every hidden layer."""
+    features: Array
+    """(L, N) float32, decoded activity of the last hidden layer."""
+    outputs: Array
+    """(L, O) float32, outputs of the head."""
+
+
+class Population:
+    """Spiking networks of one architecture that differ in their weights.
+
+    Args:
+        config: What the networks are made of: the encoder ``constant``, feed-forward layers of a
+            neuron with compiled kernels, and a decoder that is linear in the spikes.
+        input_size: Values D of an observation.
+        output_size: Outputs O of the head.
+
+    Raises:
+        ValueError: The configuration has a part that a population can't run.
+    """
+
+    def __init__(self, config: NetworkConfig, input_size: int, output_size: int) -> None:
+        self._neuron = _checked(config)
+        self.config = config
+        self.sizes = (input_size, *config.hidden_sizes, output_size)
+        """Inputs, neurons of each hidden layer, outputs."""
+        self.synapses = _synapses(self.sizes)
+        decoder = make_decoder(config)
+        self.coefficients: Array = decoder.coefficients[0].numpy().copy()
+        """(T,) float32, weights of the time steps in the decoded activity."""
+
+    @property
+    def parameter_count(self) -> int:
+        """Number W of weights and biases of one network."""
+        return len(self.synapses)
+
+    @property
+    def v_threshold(self) -> float:
+        """Firing threshold of the hidden neurons at rest."""
+        return self._neuron.v_threshold
+
+    @property
+    def rheobase(self) -> float:
+        """Least constant current that fires a resting neuron within a decision."""
+        return self._neuron.rheobase(self.config.time_steps)
+
+    def flatten(self, network: SpikingNetwork) -> Array:
+        """Return a network's weights and biases (W,), float32, in the order of its parameters."""
+        self._check_network(network)
+        parts = [parameter.detach().cpu().reshape(-1) for parameter in network.parameters()]
+        return torch.cat(parts).numpy().astype(np.float32)
+
+    def unflatten(self, weights: Array, network: SpikingNetwork) -> None:
+        """Write weights and biases (W,) into a network.
+
+        Raises:
+            ValueError: The network has another architecture.
+        """
+        self._check_network(network)
+        flat = torch.from_numpy(np.array(weights, dtype=np.float32))
+        start = 0
+        with torch.no_grad():
+            for parameter in network.parameters():
+                part = flat[start : start + parameter.numel()]
+                parameter.copy_(part.view_as(parameter))
+                start += parameter.numel()
+
+    def arrange(self, weights: Array) -> list[tuple[Array, Array]]:
+        """Return the weights of networks (P, W) as the kernels read them, layer by layer.
+
+        Raises:
+            ValueError: The weights have a wrong shape.
+        """
+        if weights.ndim != 2 or weights.shape[1] != self.parameter_count:
+            raise ValueError(
+                f"weights must have shape (networks, {self.parameter_count}), got {weights.shape}"
+            )
+        layers, start = [], 0
+        last = len(self.sizes) - 2
+        for index in range(last + 1):
+            fan_in, size = self.sizes[index], self.sizes[index + 1]
+            middle, end = start + size * fan_in, start + size * (fan_in + 1)
+            weight = weights[:, start:middle].reshape(-1, size, fan_in)
+            if index < last:
+                weight = weight.transpose(0, 2, 1)  # (P, D, N): neurons side by side
+            bias = weights[:, middle:end]
+            layers.append(
+                (
+                    np.ascontiguousarray(weight, dtype=np.float32),
+                    np.ascontiguousarray(bias, dtype=np.float32),
+                )
+            )
+            start = end
+        return layers
+
+    def run(
+        self, layers: list[tuple[Array, Array]], owners: NDArray[np.int64], inputs: Array
+    ) -> Activity:
+        """Let networks decide on samples.
+
+        Args:
+            layers: What ``arrange`` returned.
+            owners: (L,) int64, the network of each sample.
+            inputs: (L, D) float32.
+
+        Returns:
+            Outputs and what led to them.
+        """
+        count, steps = owners.size, self.config.time_steps
+        signal = inputs.reshape(count, 1, -1)
+        all_voltages, all_spikes = [], []
+        for weight, bias in layers[:-1]:
+            shape = (count, steps, weight.shape[2])
+            voltages, spikes = np.empty(shape, np.float32), np.empty(shape, np.float32)
+            population_layer(
+                self._neuron.kind, self._neuron.constants, self._neuron.rest32,
+                weight, bias, owners, signal, voltages, spikes,
+            )  # fmt: skip
+            all_voltages.append(voltages)
+            all_spikes.append(spikes)
+            signal = spikes
+        features = np.empty((count, self.sizes[-2]), np.float32)
+        outputs = np.empty((count, self.sizes[-1]), np.float32)
+        population_readout(self.coefficients, *layers[-1], owners, signal, features, outputs)
+        return Activity(inputs, tuple(all_voltages), tuple(all_spikes), features, outputs)
+
+    def outputs(self, weights: Array, inputs: Array) -> Array:
+        """Return the outputs (P, E, O) of networks (P, W) on E samples each (P, E, D), float32."""
+        networks, samples = inputs.shape[:2]
+        owners = np.repeat(np.arange(networks), samples)
+        flat = np.ascontiguousarray(inputs, np.float32).reshape(networks * samples, -1)
+        activity = self.run(self.arrange(weights), owners, flat)
+        return activity.outputs.reshape(networks, samples, -1)
+
+    def _check_network(self, network: SpikingNetwork) -> None:
+        have = (network.input_size, *network.config.hidden_sizes, network.output_size)
+        if have != self.sizes or network.config != self.config:
+            raise ValueError(
+                f"the network has layers {have} and the population {self.sizes}; build both from "
+                "the same NetworkConfig and sizes"
+            )
+
+
+def _checked(config: NetworkConfig) -> FusedNeuron:
+    """Return the neuron of a configuration that a population can run."""
+    for name, allowed in (
+        ("encoder", ("constant",)),
+        ("recurrent", (False,)),
+        ("decoder", _LINEAR_DECODERS),
+    ):
+        if getattr(config, name) not in allowed:
+            raise ValueError(
+                f"a population of networks can't run {name}={getattr(config, name)!r}; use "
+                f"{name}={' or '.join(map(repr, allowed))}"
+            )
+    neuron = make_neuron(config)
+    if not isinstance(neuron, FusedNeuron):
+        raise ValueError(
+            f"a population of networks can't run neuron {config.neuron!r}, which has no compiled "
+            "kernels; use 'lif_box', 'lif', 'iaf' or 'alif'"
+        )
+    return neuron
+
+
+def _synapses(sizes: tuple[int, ...]) -> SynapseTable:
+    columns: list[list[NDArray[np.int64]]] = []
+    for layer, (fan_in, size) in enumerate(zip(sizes[:-1], sizes[1:], strict=True)):
+        # weights (size, fan_in) row by row, then the biases
+        post = np.concatenate([np.repeat(np.arange(size), fan_in), np.arange(size)])
+        pre = np.concatenate([np.tile(np.arange(fan_in), size), np.full(size, fan_in)])
+        columns.append(
+            [
+                np.full(post.size, layer), pre, post,
+                np.full(post.size, fan_in + 1), np.full(post.size, size),
+            ]
+        )  # fmt: skip
+    layer_, pre, post, fan_in_, fan_out = map(np.concatenate, zip(*columns, strict=True))
+    inputs_of = np.array(sizes)[layer_]
+    return SynapseTable(layer_, pre, post, fan_in_, fan_out, pre == inputs_of)
+
+
+def start_weights(
+    population: Population, rng: np.random.Generator, networks: int, head_scale: float = 0.1
+) -> Array:
+    """Return random weights (P, W), float32, under which hidden neurons fire from the start.
+
+    Biases of a hidden layer are uniform over [0, 2 I], with I the rheobase, and its weights normal
+    with currents that spread by I for inputs of mean square 1 (the rule of ``initialise``, without
+    its orthogonality); the head is normal with standard deviation ``head_scale / sqrt(N)``.
+
+    Args:
+        population: Architecture of the networks.
+        rng: Source of the randomness.
+        networks: Number P of networks.
+        head_scale: Spread of the outputs where all decoded activity is 1.
+    """
+    table, current = population.synapses, population.rheobase
+    fan_in = table.fan_in - 1.0
+    head = table.layer == len(population.sizes) - 2
+    spread = np.where(head, head_scale, current) / np.sqrt(fan_in)
+    weights = spread * rng.standard_normal((networks, len(table)))
+    biases = 2.0 * current * rng.random((networks, len(table)))
+    weights = np.where(table.is_bias & ~head, biases, weights)
+    return weights.astype(np.float32)
+
+
+def surrogate_window(population: Population, voltages: Array) -> Array:
+    """Return the surrogate's share ψ in [0, 1] at voltages: ``1 / (1 + slope |v - v_th|)²``."""
+    slope = population.config.surrogate_slope
+    distance = np.abs(voltages - np.float32(population.v_threshold))
+    result: Array = 1.0 / np.square(1.0 + np.float32(slope) * distance)
+    return result
+
+
+def finite_or_raise(weights: Array, what: str) -> None:
+    """Refuse weights that are no numbers.
+
+    Raises:
+        ValueError: A weight is infinite or not a number.
+    """
+    if not np.isfinite(weights).all():
+        bad = int(np.size(weights) - np.isfinite(weights).sum())
+        raise ValueError(
+            f"{what}: {bad} of {np.size(weights)} weights are not finite; lower the step size or "
+            f"set a weight limit below {math.inf}"
+        )
