@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import torch
@@ -220,7 +221,7 @@ def _checked(config: NetworkConfig) -> FusedNeuron:
 
 def _synapses(sizes: tuple[int, ...]) -> SynapseTable:
     columns: list[list[NDArray[np.int64]]] = []
-    for layer, (fan_in, size) in enumerate(zip(sizes[:-1], sizes[1:], strict=True)):
+    for layer, (fan_in, size) in enumerate(pairwise(sizes)):
         # weights (size, fan_in) row by row, then the biases
         post = np.concatenate([np.repeat(np.arange(size), fan_in), np.arange(size)])
         pre = np.concatenate([np.tile(np.arange(fan_in), size), np.full(size, fan_in)])

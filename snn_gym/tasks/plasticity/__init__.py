@@ -1,0 +1,1 @@
+"""A spiking network in training as the environment of an agent."""

@@ -1,0 +1,276 @@
+"""What a synapse can know of the network around it: local measures of a rollout or a batch.
+
+Six numbers for every synapse, each from what is present at it or broadcast to all:
+
+- ``pre_rate``: mean activity of the unit it comes from: spikes per time step; of an input the mean
+  absolute value; of the bias 1. In [0, 1].
+- ``post_rate``: spikes per time step of the neuron it drives; of an output the share of decisions
+  that it won. In [0, 1].
+- ``coincidence``: mean of pre times post over the decisions. In [-1, 1].
+- ``window``: mean surrogate ψ of the driven neuron, how near it is to its threshold; of an output
+  4 p (1 - p). In [0, 1].
+- ``drive``: its share of ``|w| pre`` among all synapses of the neuron. In [0, 1].
+- ``eligibility``: mean over decisions of advantage times eligibility, divided by its root mean
+  square over the layer, and tanh of that. In [-1, 1].
+
+The eligibility of an output's synapse is ``pre (1[chosen] - p)``, that of a hidden one is
+``pre ψ signal`` with the learning signal ``Σ_k w_kj (1[chosen k] - p_k)``: symmetric e-prop (Bellec
+et al. 2020, Nature Communications 11:3625, https://doi.org/10.1038/s41467-020-17236-y) with the
+membrane filter dropped, as inputs are constant within a decision, gated by the choice as in
+feedback-modulated TD-STDP (Chung and Kozma 2020, https://arxiv.org/abs/2008.13044). p is the
+softmax of the outputs. The advantage is the discounted return that follows a decision, standardised
+over all decisions of the network, in place of a TD error with a learned critic: it needs no state
+between rollouts.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from snn_gym.spiking.population import Activity, Population, surrogate_window
+
+LOCAL_MEASURES = ("pre_rate", "post_rate", "coincidence", "window", "drive", "eligibility")
+"""Names of the K measures, in their order."""
+
+Array = NDArray[np.float32]
+
+
+class LocalDynamics:
+    """Watch a rollout (``play(observer=...)``) and measure every synapse.
+
+    Args:
+        population: Architecture of the networks.
+        weights: (P, W) float32, what they play with.
+        episodes: Episodes E of each network.
+        discount: Discount γ of the returns behind the advantages, per decision.
+    """
+
+    def __init__(
+        self, population: Population, weights: Array, episodes: int, discount: float = 0.95
+    ) -> None:
+        self._population = population
+        self._weights = weights
+        self._episodes = episodes
+        self._discount = discount
+        self._lanes: list[NDArray[np.int64]] = []
+        self._samples: list[_Samples] = []
+        self._rewards: list[NDArray[np.float64]] = []
+        self._ends: list[tuple[NDArray[np.bool_], NDArray[np.bool_]]] = []
+        self._over = np.zeros(len(weights) * episodes, np.bool_)
+
+    def step(
+        self,
+        lanes: NDArray[np.int64],
+        activity: Activity,
+        actions: NDArray[Any],
+        rewards: NDArray[np.float64],
+        terminated: NDArray[np.bool_],
+        truncated: NDArray[np.bool_],
+    ) -> None:
+        """Keep one step of the lanes that still run."""
+        runs = ~self._over[lanes]
+        self._lanes.append(lanes[runs])
+        self._samples.append(_reduced(self._population, activity, actions, runs))
+        self._rewards.append(rewards[runs])
+        self._ends.append((terminated[runs], truncated[runs]))
+        self._over[lanes] |= terminated | truncated
+
+    def per_synapse(self) -> Array:
+        """Return the measures (P, W, K), float32 in [-1, 1]."""
+        advantages = self._advantages()
+        owners = np.concatenate(self._lanes) // self._episodes
+        samples = _Samples(*map(_joined, zip(*self._samples, strict=True)))
+        return _measure(self._population, self._weights, owners, samples, advantages)
+
+    def _advantages(self) -> NDArray[np.float64]:
+        """Return standardised discounted returns-to-go of every decision, in their order."""
+        mean = float(np.concatenate(self._rewards).mean())
+        tail = np.zeros(self._over.size)
+        # An episode that was cut goes on as before, as far as anyone can know.
+        endless = mean / (1.0 - self._discount)
+        returns: list[NDArray[np.float64]] = []
+        steps = zip(self._lanes, self._rewards, self._ends, strict=True)
+        for lanes, rewards, (terminated, truncated) in reversed(list(steps)):
+            after = np.where(terminated, 0.0, np.where(truncated, endless, tail[lanes]))
+            tail[lanes] = rewards + self._discount * after
+            returns.append(tail[lanes])
+        values = np.concatenate(returns[::-1])
+        owners = np.concatenate(self._lanes) // self._episodes
+        return standardised(values, owners, len(self._weights))
+
+
+def standardised(
+    values: NDArray[np.float64], owners: NDArray[np.int64], networks: int
+) -> NDArray[np.float64]:
+    """Return values (M,) less their network's mean, over its standard deviation (0 if constant)."""
+    counts = np.maximum(np.bincount(owners, minlength=networks), 1)
+    means = np.bincount(owners, values, networks) / counts
+    centred = values - means[owners]
+    spreads = np.sqrt(np.bincount(owners, np.square(centred), networks) / counts)
+    usable = spreads > 1e-9 * (1.0 + np.abs(means))
+    scaled: NDArray[np.float64] = np.where(
+        usable[owners], centred / np.where(usable, spreads, 1.0)[owners], 0.0
+    )
+    return scaled
+
+
+def local_measures(
+    population: Population,
+    weights: Array,
+    owners: NDArray[np.int64],
+    activity: Activity,
+    actions: NDArray[Any],
+    advantages: NDArray[np.float64],
+) -> Array:
+    """Measure every synapse on a batch of decisions.
+
+    Args:
+        population: Architecture of the networks.
+        weights: (P, W) float32.
+        owners: (M,) int64, network of each decision.
+        activity: What the networks did on the M decisions.
+        actions: (M,) int64 choices (or labels that were right), or (M, O) of a Box in [-1, 1].
+        advantages: (M,) float64, how much better than usual what followed was.
+
+    Returns:
+        Measures (P, W, K), float32 in [-1, 1].
+    """
+    samples = _reduced(population, activity, actions, np.ones(owners.size, np.bool_))
+    return _measure(population, weights, owners, samples, advantages)
+
+
+class _Samples(NamedTuple):
+    """M decisions, reduced to rates."""
+
+    pre: list[Array]
+    """(M, fan-in) of each layer, without the bias."""
+    post: list[Array]
+    """(M, neurons) of each layer."""
+    window: list[Array]
+    """(M, neurons) of each layer."""
+    score: Array
+    """(M, O)."""
+
+
+def _joined(parts: tuple[Any, ...]) -> Any:
+    """Join the same part of many steps: arrays, or lists of arrays layer by layer."""
+    if isinstance(parts[0], list):
+        return [np.concatenate(layer) for layer in zip(*parts, strict=True)]
+    return np.concatenate(parts)
+
+
+def _reduced(
+    population: Population, activity: Activity, actions: NDArray[Any], which: NDArray[np.bool_]
+) -> _Samples:
+    rates = [spikes[which].mean(axis=1) for spikes in activity.spikes]
+    windows = [surrogate_window(population, v[which]).mean(axis=1) for v in activity.voltages]
+    outputs = activity.outputs[which]
+    score, chosen, near = _output_scores(outputs, actions[which])
+    pre = [activity.inputs[which], *rates]
+    return _Samples(pre, [*rates, chosen], [*windows, near], score)
+
+
+def _output_scores(outputs: Array, actions: NDArray[Any]) -> tuple[Array, Array, Array]:
+    """Return scores, activities and nearness to a switch of outputs, each (M, O)."""
+    if actions.ndim == 2:  # a Box: what was done is its own score
+        done: Array = np.tanh(outputs)
+        return done, np.abs(done), 1.0 - np.square(done)
+    exponent = np.exp(outputs - outputs.max(axis=1, keepdims=True))
+    p: Array = exponent / exponent.sum(axis=1, keepdims=True)
+    chosen: Array = np.zeros_like(p)
+    chosen[np.arange(len(p)), actions] = 1.0
+    return chosen - p, chosen, 4.0 * p * (1.0 - p)
+
+
+def _measure(
+    population: Population,
+    weights: Array,
+    owners: NDArray[np.int64],
+    samples: _Samples,
+    advantages: NDArray[np.float64],
+) -> Array:
+    measured = np.empty((len(weights), population.parameter_count, len(LOCAL_MEASURES)), np.float32)
+    layers = population.arrange(weights)
+    for network in range(len(weights)):
+        mine = owners == network
+        start = 0
+        for index, block in enumerate(
+            _network_measures(
+                [(weight[network], bias[network]) for weight, bias in layers],
+                _Samples(*(_taken(part, mine) for part in samples)),
+                advantages[mine],
+            )
+        ):
+            post, pre = population.sizes[index + 1], population.sizes[index]
+            # (K, post, pre + 1): weights row by row, then biases, as the flat vector has them
+            flat = [block[:, :, :pre].reshape(len(block), -1), block[:, :, pre]]
+            end = start + post * (pre + 1)
+            measured[network, start:end] = np.concatenate(flat, axis=1).T
+            start = end
+    return measured
+
+
+def _taken(part: Any, which: NDArray[np.bool_]) -> Any:
+    return [array[which] for array in part] if isinstance(part, list) else part[which]
+
+
+def _network_measures(
+    layers: list[tuple[Array, Array]], samples: _Samples, advantages: NDArray[np.float64]
+) -> list[Array]:
+    """Return the measures (K, post, pre + 1) of each layer of one network."""
+    pres, posts, windows, score = samples
+    last = len(layers) - 1
+    blocks: list[Array] = []
+    signal = score
+    for index in range(last, -1, -1):
+        weight, bias = layers[index]
+        by_post = weight if index == last else weight.T  # (post, pre)
+        factor = signal if index == last else signal * windows[index]
+        pre = np.concatenate([pres[index], np.ones((len(advantages), 1), np.float32)], axis=1)
+        blocks.append(
+            _layer_measures(by_post, bias, pre, posts[index], windows[index], factor, advantages)
+        )
+        signal = factor @ by_post  # (M, pre): what reaches the layer before
+    return blocks[::-1]
+
+
+def _layer_measures(
+    weight: Array,
+    bias: Array,
+    pre: Array,
+    post: Array,
+    window: Array,
+    factor: Array,
+    advantages: NDArray[np.float64],
+) -> Array:
+    """Return the measures (K, post, pre + 1) of a layer from M decisions.
+
+    Args:
+        weight: (post, pre).
+        bias: (post,).
+        pre: (M, pre + 1), activity of what comes in, the bias's 1 last.
+        post: (M, post), activity.
+        window: (M, post), nearness to threshold.
+        factor: (M, post), what a synapse's pre activity is multiplied with for its eligibility.
+        advantages: (M,).
+    """
+    count = max(len(advantages), 1)
+    shape = (post.shape[1], pre.shape[1])
+    pre_rate = np.abs(pre).mean(axis=0) if len(advantages) else np.zeros(shape[1])
+    drive = np.abs(np.concatenate([weight, bias[:, np.newaxis]], axis=1)) * pre_rate
+    total = drive.sum(axis=1, keepdims=True)
+    gradient = (factor * advantages[:, np.newaxis]).T @ pre / count
+    size = float(np.sqrt(np.square(gradient).mean()))
+    return np.stack(
+        [
+            np.broadcast_to(pre_rate, shape),
+            np.broadcast_to(post.sum(axis=0)[:, np.newaxis] / count, shape),
+            post.T @ pre / count,
+            np.broadcast_to(window.sum(axis=0)[:, np.newaxis] / count, shape),
+            drive / np.where(total > 0, total, 1.0),
+            np.tanh(gradient / size) if size > 0 else np.zeros(shape),
+        ]
+    ).astype(np.float32)
