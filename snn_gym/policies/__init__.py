@@ -4,6 +4,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from snn_gym.policies.actor_critic import SpikingActorCriticPolicy
+from snn_gym.policies.controller import SpikingControllerPolicy
 from snn_gym.policies.dqn import SpikingDQNPolicy
 from snn_gym.policies.sac import SpikingSACPolicy
 from snn_gym.policies.td3 import SpikingTD3Policy
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 # Without the policies for sb3-contrib, so that a star import works where it is not installed.
 __all__ = [
     "SpikingActorCriticPolicy",
+    "SpikingControllerPolicy",
     "SpikingDQNPolicy",
     "SpikingSACPolicy",
     "SpikingTD3Policy",

@@ -1,0 +1,335 @@
+"""What all gradient-free learners share: the Stable-Baselines3 API around judged weights."""
+
+from __future__ import annotations
+
+import sys
+import time
+from abc import abstractmethod
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar, Self, TypedDict
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from stable_baselines3.common.base_class import BaseAlgorithm
+from stable_baselines3.common.callbacks import (
+    BaseCallback,
+    CallbackList,
+    ConvertCallback,
+    ProgressBarCallback,
+)
+from stable_baselines3.common.policies import BasePolicy
+from stable_baselines3.common.type_aliases import GymEnv, MaybeCallback, Schedule
+from stable_baselines3.common.utils import safe_mean
+
+from snn_gym.learners.judging import (
+    BatchedJudge,
+    Judge,
+    SequentialJudge,
+    batched_id,
+    find_observation_limits,
+)
+from snn_gym.policies.controller import SpikingControllerPolicy
+from snn_gym.spiking.population import Population, finite_or_raise, start_weights
+from snn_gym.tasks.rollout import ObservationLimits, Observer, Rollouts
+
+_HIGHEST_SEED = 2**31
+
+
+class LearnerArguments(TypedDict, total=False):
+    """Arguments that every learner takes beside its hyper-parameters."""
+
+    observation_limits: tuple[Sequence[float], Sequence[float]] | None
+    """Limits (low, high) that become -1 and 1; None for those of the task."""
+    policy_kwargs: dict[str, Any] | None
+    """Arguments of the policy, such as ``network``."""
+    stats_window_size: int
+    """Episodes that the logged means are over."""
+    tensorboard_log: str | None
+    """Folder of TensorBoard logs; None for none."""
+    verbose: int
+    """Stable-Baselines3's verbosity, 0 to 2."""
+    seed: int | None
+    """Seed of weights, moves and episodes; None for a random one."""
+    device: torch.device | str
+    """PyTorch device of the policy; judging runs on the CPU."""
+    _init_setup_model: bool
+
+
+class GradientFreeAlgorithm(BaseAlgorithm):
+    """A Stable-Baselines3 algorithm that moves a spiking network's weights by what they earn.
+
+    A learner repeats iterations: it proposes weights, has them judged on whole episodes, and
+    decides what the policy holds. An iteration is one rollout for callbacks: ``on_rollout_start``
+    before it, ``on_step`` after each judgement with ``infos`` of all its episodes as ``Monitor``
+    writes them, ``on_rollout_end`` after it.
+
+    Every episode that judges old or new weights counts: its steps in ``num_timesteps``, itself in
+    ``num_episodes``. Judging never stops within an episode, so that training ends at the first
+    iteration that reaches ``total_timesteps``: it may exceed it by one iteration.
+
+    Classic control tasks without wrappers or arguments are judged in batches, whose episodes are
+    those of ``gym.make`` with the same seeds; everything else in the environments given.
+
+    Args:
+        policy: ``SpikingControllerPolicy``, or its name.
+        env: Environment, its gymnasium id, or a ``VecEnv``.
+        learning_rate: Step size of learners that have one, or its schedule.
+        probe_episodes: Episodes that judge weights.
+        **arguments: See ``LearnerArguments``.
+
+    Raises:
+        ValueError: The spaces are not supported, or observations have no known limits.
+    """
+
+    policy_aliases: ClassVar[dict[str, type[BasePolicy]]] = {
+        "SpikingControllerPolicy": SpikingControllerPolicy
+    }
+    policy: SpikingControllerPolicy
+
+    def __init__(
+        self,
+        policy: str | type[SpikingControllerPolicy],
+        env: GymEnv | str | None,
+        *,
+        learning_rate: float | Schedule = 0.0,
+        probe_episodes: int = 1,
+        **arguments: Any,
+    ) -> None:
+        limits = arguments.pop("observation_limits", None)
+        init_setup_model = arguments.pop("_init_setup_model", True)
+        super().__init__(
+            policy, env, learning_rate, support_multi_env=True, **{"device": "cpu", **arguments}
+        )
+        self.observation_limits = limits
+        self.probe_episodes = probe_episodes
+        self.rng = np.random.default_rng(self.seed)
+        self.memory: dict[str, NDArray[Any]] | None = None
+        self._judge: Judge | None = None
+        self._callback: BaseCallback | None = None
+        self._stopped = False
+        if init_setup_model:
+            self._setup_model()
+
+    @abstractmethod
+    def _iterate(self) -> None:
+        """Propose weights, judge them, and leave in the policy those to deploy now."""
+
+    def _first_memory(self) -> dict[str, NDArray[Any]]:
+        """Return what the learner carries from one iteration to the next, beside the weights."""
+        return {}
+
+    @property
+    def num_episodes(self) -> int:
+        """Episodes that judged weights since the counters were reset."""
+        return self._episode_num
+
+    @property
+    def weights(self) -> NDArray[np.float32]:
+        """Weights and biases (W,) of the policy, float32, in the order of its parameters; a copy.
+
+        Setting them deploys them.
+        """
+        return np.array(self.policy.parameters_to_vector(), dtype=np.float32)
+
+    @weights.setter
+    def weights(self, weights: NDArray[np.float32]) -> None:
+        finite_or_raise(weights, type(self).__name__)
+        self.policy.load_from_vector(np.asarray(weights, dtype=np.float32))
+
+    def probe_seeds(self) -> list[int]:
+        """Return seeds of new episodes, ``probe_episodes`` of them, each the one before plus 1."""
+        start = int(self.rng.integers(_HIGHEST_SEED - self.probe_episodes))
+        return list(range(start, start + self.probe_episodes))
+
+    def judge(
+        self,
+        weights: NDArray[np.float32],
+        seeds: Sequence[int] | None = None,
+        observer: Observer | None = None,
+    ) -> Rollouts:
+        """Play the same episodes with every network, and count them.
+
+        Args:
+            weights: (P, W) float32, a network in each row.
+            seeds: Seeds of the E episodes; new ones (``probe_seeds``) if None.
+            observer: Sees every step; in batched tasks only.
+
+        Returns:
+            Returns and lengths (P, E).
+
+        Raises:
+            ValueError: Weights or rewards are not finite, or an observer is given where there is
+                nothing to see.
+        """
+        finite_or_raise(weights, type(self).__name__)
+        seeds = self.probe_seeds() if seeds is None else seeds
+        rollouts = self._current_judge().play(weights, seeds, observer)
+        self.num_timesteps += rollouts.steps
+        self._episode_num += rollouts.returns.size
+        infos = self._episode_infos(rollouts)
+        if self._callback is not None:
+            dones = np.ones(len(infos), np.bool_)
+            self._update_info_buffer(infos, dones)
+            self._callback.update_locals({"infos": infos, "dones": dones, "rollouts": rollouts})
+            self._stopped |= not self._callback.on_step()
+        return rollouts
+
+    def learn(
+        self,
+        total_timesteps: int,
+        callback: MaybeCallback = None,
+        log_interval: int | None = 100,
+        tb_log_name: str | None = None,
+        reset_num_timesteps: bool = True,
+        progress_bar: bool = False,
+    ) -> Self:
+        """Learn, as Stable-Baselines3 defines it.
+
+        Args:
+            total_timesteps: Environment steps, of all episodes that judge weights.
+            callback: Called as the class says.
+            log_interval: Iterations between logs; None for no logs.
+            tb_log_name: Name of the run for TensorBoard; the class's name if None.
+            reset_num_timesteps: Whether steps and episodes are counted from 0.
+            progress_bar: Whether to show a progress bar.
+
+        Raises:
+            ValueError: There is nothing to spend, or a reward or a weight is not finite.
+        """
+        if total_timesteps < 1:
+            raise ValueError(f"total_timesteps must be at least 1, got {total_timesteps}")
+        total_timesteps, callback = self._setup_learn(
+            total_timesteps,
+            callback,
+            reset_num_timesteps,
+            tb_log_name or type(self).__name__,
+            progress_bar,
+        )
+        self._callback, self._stopped = callback, False
+        self._judge = None  # the environments may be others than before
+        callback.on_training_start(locals(), globals())
+        iteration = 0
+        while self.num_timesteps < total_timesteps and not self._stopped:
+            callback.on_rollout_start()
+            self._iterate()
+            iteration += 1
+            self._update_current_progress_remaining(self.num_timesteps, total_timesteps)
+            callback.on_rollout_end()
+            if log_interval is not None and iteration % log_interval == 0:
+                self.dump_logs()
+        callback.on_training_end()
+        self._callback = None
+        return self
+
+    def dump_logs(self) -> None:
+        """Write the means of the last episodes and the counters to the logger."""
+        seconds = max((time.time_ns() - self.start_time) / 1e9, sys.float_info.epsilon)
+        episodes = self.ep_info_buffer or ()
+        if episodes:
+            self.logger.record("rollout/ep_rew_mean", safe_mean([x["r"] for x in episodes]))
+            self.logger.record("rollout/ep_len_mean", safe_mean([x["l"] for x in episodes]))
+        steps = self.num_timesteps - self._num_timesteps_at_start
+        self.logger.record("time/episodes", self._episode_num, exclude="tensorboard")
+        self.logger.record("time/fps", int(steps / seconds))
+        self.logger.record("time/time_elapsed", int(seconds), exclude="tensorboard")
+        self.logger.record("time/total_timesteps", self.num_timesteps, exclude="tensorboard")
+        self.logger.dump(step=self.num_timesteps)
+
+    def set_env(self, env: GymEnv, force_reset: bool = True) -> None:
+        """Judge in other environments from now on, as Stable-Baselines3 defines it."""
+        super().set_env(env, force_reset)
+        self._judge = None
+        self._scale_observations()
+
+    def reseed(self, seed: int) -> None:
+        """Restart the learner's randomness; the episodes that judge weights follow from it too."""
+        self.rng = np.random.default_rng(seed)
+
+    def state_tensors(self) -> dict[str, NDArray[Any]]:
+        """Return what is carried between iterations beside weights, counters and randomness."""
+        assert self.memory is not None  # made when the model was set up
+        return dict(self.memory)
+
+    def load_state_tensors(self, tensors: Mapping[str, NDArray[Any]]) -> None:
+        """Go on from what ``state_tensors`` returned.
+
+        Raises:
+            ValueError: The names are not this learner's.
+        """
+        expected = self.state_tensors().keys()
+        if tensors.keys() != expected:
+            raise ValueError(
+                f"{type(self).__name__} carries {sorted(expected)}, got {sorted(tensors)}"
+            )
+        self.memory = {name: np.array(value) for name, value in tensors.items()}
+
+    def _setup_model(self) -> None:
+        self.set_random_seed(self.seed)
+        self._setup_lr_schedule()
+        if not issubclass(self.policy_class, SpikingControllerPolicy):
+            raise ValueError(
+                f"{type(self).__name__} needs SpikingControllerPolicy, got "
+                f"{self.policy_class.__name__}"
+            )
+        self.policy = self.policy_class(
+            self.observation_space, self.action_space, self.lr_schedule, **self.policy_kwargs
+        ).to(self.device)
+        self.policy.train(False)
+        network = self.policy.controller
+        self.population = Population(network.config, network.input_size, network.output_size)
+        self._scale_observations()
+        if self.memory is None:
+            self.weights = start_weights(self.population, self.rng, 1)[0]
+            self.memory = self._first_memory()
+
+    def _limits(self) -> ObservationLimits | None:
+        """Return the limits that scale observations, None where nothing is scaled."""
+        if self.env is None or self.policy.normaliser is None:
+            return None
+        return find_observation_limits(self.env, self.observation_limits)
+
+    def _scale_observations(self) -> None:
+        limits = self._limits()
+        if limits is not None:
+            self.policy.set_observation_limits(limits.low, limits.high)
+
+    def _current_judge(self) -> Judge:
+        if self._judge is None:
+            if self.env is None:
+                raise ValueError("there is no environment to judge in; call set_env(env) first")
+            name, limits = batched_id(self.env), self._limits()
+            if name is None or limits is None:
+                self._judge = SequentialJudge(self.env, self.policy)
+            else:
+                self._judge = BatchedJudge(name, self.population, limits)
+        return self._judge
+
+    def _episode_infos(self, rollouts: Rollouts) -> list[dict[str, Any]]:
+        seconds = round((time.time_ns() - self.start_time) / 1e9, 6) if self.start_time else 0.0
+        pairs = zip(
+            rollouts.returns.ravel().tolist(), rollouts.lengths.ravel().tolist(), strict=True
+        )
+        return [{"episode": {"r": r, "l": length, "t": seconds}} for r, length in pairs]
+
+    def _init_callback(self, callback: MaybeCallback, progress_bar: bool = False) -> BaseCallback:
+        if not progress_bar:
+            return super()._init_callback(callback)
+        parts = callback if isinstance(callback, list) else [callback]
+        made = [x if isinstance(x, BaseCallback) else ConvertCallback(x) for x in parts]
+        # Stable-Baselines3's own bar takes one step of each environment for every on_step.
+        return super()._init_callback(CallbackList([*made, _ProgressBar()]))
+
+    def _excluded_save_params(self) -> list[str]:
+        return [*super()._excluded_save_params(), "_judge", "_callback", "population"]
+
+    def _get_torch_save_params(self) -> tuple[list[str], list[str]]:
+        return ["policy"], []
+
+
+class _ProgressBar(ProgressBarCallback):
+    """A progress bar that counts the steps of whole judgements."""
+
+    def _on_step(self) -> bool:
+        self.pbar.update(self.locals["rollouts"].steps)
+        return True

@@ -1,0 +1,214 @@
+"""Judges: they say what networks earn, on episodes that the learner names by their seeds."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Protocol
+
+import gymnasium as gym
+import numpy as np
+from numpy.typing import NDArray
+from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv, VecMonitor
+from stable_baselines3.common.vec_env.base_vec_env import VecEnvWrapper
+
+from snn_gym.policies.controller import SpikingControllerPolicy
+from snn_gym.registry import env_ids, load_environment_spec
+from snn_gym.spiking.population import Population
+from snn_gym.tasks.classic_control import BATCHED_TASKS
+from snn_gym.tasks.rollout import ObservationLimits, Observer, Rollouts, play
+
+# What Stable-Baselines3 puts around every environment, and changes nothing that a network sees.
+_HARMLESS_WRAPPERS = {"Monitor"}
+
+
+class Judge(Protocol):
+    """Something that plays the same episodes with every network."""
+
+    def play(
+        self,
+        weights: NDArray[np.float32],
+        seeds: Sequence[int],
+        observer: Observer | None = None,
+    ) -> Rollouts:
+        """Return what networks (P, W) earn in the first episode after a reset with each seed."""
+
+
+class BatchedJudge:
+    """Play all networks and episodes as one batch, in a task that has a batched form.
+
+    Args:
+        env_id: A key of ``BATCHED_TASKS``.
+        population: Architecture of the networks.
+        limits: Limits that scale the observations.
+    """
+
+    def __init__(self, env_id: str, population: Population, limits: ObservationLimits) -> None:
+        self._env_id = env_id
+        self._population = population
+        self._limits = limits
+        self._task = BATCHED_TASKS[env_id](1)
+
+    def play(
+        self,
+        weights: NDArray[np.float32],
+        seeds: Sequence[int],
+        observer: Observer | None = None,
+    ) -> Rollouts:
+        """Play; see ``Judge``."""
+        if self._task.num_envs != len(seeds):
+            self._task.close()
+            self._task = BATCHED_TASKS[self._env_id](len(seeds))
+        return play(self._task, self._population, weights, seeds, self._limits, observer=observer)
+
+
+class SequentialJudge:
+    """Play one network after the other in any Stable-Baselines3 ``VecEnv``.
+
+    Environments that are stepped together play episodes whose seeds follow one another, as
+    ``VecEnv.seed`` seeds them.
+
+    Args:
+        env: Environments to play in.
+        policy: Policy that takes the weights of each network in turn.
+    """
+
+    def __init__(self, env: VecEnv, policy: SpikingControllerPolicy) -> None:
+        self._env = env
+        self._policy = policy
+
+    def play(
+        self,
+        weights: NDArray[np.float32],
+        seeds: Sequence[int],
+        observer: Observer | None = None,
+    ) -> Rollouts:
+        """Play; see ``Judge``.
+
+        Raises:
+            ValueError: An observer is given, for whom there is no activity to see here, or a
+                reward is not finite.
+        """
+        if observer is not None:
+            raise ValueError(
+                "the activity within episodes can be observed in batched tasks only: "
+                f"{', '.join(sorted(BATCHED_TASKS))}, without wrappers or arguments"
+            )
+        kept = self._policy.parameters_to_vector()
+        returns = np.zeros((len(weights), len(seeds)))
+        lengths = np.zeros(returns.shape, np.int64)
+        try:
+            for network, flat in enumerate(weights):
+                self._policy.load_from_vector(flat)
+                for group in _groups(seeds, self._env.num_envs):
+                    returns[network, group], lengths[network, group] = self._episodes(
+                        seeds[group.start], group.stop - group.start
+                    )
+        finally:
+            self._policy.load_from_vector(kept)
+        return Rollouts(returns, lengths)
+
+    def _episodes(self, seed: int, count: int) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+        """Return returns and lengths (count,) of the episodes with seeds from ``seed`` on."""
+        returns, lengths = np.zeros(count), np.zeros(count, np.int64)
+        running = np.ones(count, np.bool_)
+        self._env.seed(seed)
+        observations = self._env.reset()
+        while running.any():
+            actions, _ = self._policy.predict(observations, deterministic=True)  # type: ignore[arg-type]
+            observations, rewards, dones, _ = self._env.step(actions)
+            # Environments that have ended play on, and environments beyond the count play along.
+            new = rewards[:count].astype(np.float64)
+            _check_finite(new, running, self._env, seed, int(lengths.max()))
+            returns += np.where(running, new, 0.0)
+            lengths += running
+            running &= ~dones[:count]
+        return returns, lengths
+
+
+def _groups(seeds: Sequence[int], size: int) -> Iterator[slice]:
+    """Cut seeds into runs of at most ``size`` that follow one another."""
+    start = 0
+    for index in range(1, len(seeds) + 1):
+        ends = index == len(seeds) or seeds[index] != seeds[index - 1] + 1
+        if ends or index - start == size:
+            yield slice(start, index)
+            start = index
+
+
+def _check_finite(
+    rewards: NDArray[np.float64], running: NDArray[np.bool_], env: VecEnv, seed: int, step: int
+) -> None:
+    bad = np.flatnonzero(running & ~np.isfinite(rewards))
+    if bad.size:
+        raise ValueError(
+            f"{environment_name(env)} gave the reward {rewards[bad[0]]} at step {step + 1} of the "
+            f"episode with seed {seed + int(bad[0])}; rewards must be finite"
+        )
+
+
+def environment_name(env: VecEnv) -> str:
+    """Return the gymnasium id of environments, or what they are where they have none."""
+    spec = _spec(env)
+    return repr(env) if spec is None else spec.id
+
+
+def batched_id(env: VecEnv) -> str | None:
+    """Return the id of the batched task that plays what these environments play, if there is one.
+
+    Args:
+        env: Environments of a learner.
+
+    Returns:
+        A key of ``BATCHED_TASKS``; None for other tasks, and for wrapped environments and such
+        with arguments, which the batched task does not have.
+    """
+    spec = _spec(env)
+    if spec is None or type(env) is not DummyVecEnv or spec.id not in BATCHED_TASKS:
+        return None
+    same = spec.max_episode_steps == gym.spec(spec.id).max_episode_steps
+    arguments = {key for key, value in spec.kwargs.items() if key != "render_mode"}
+    return spec.id if same and not arguments and _sees_the_task(env, spec) else None
+
+
+def find_observation_limits(
+    env: VecEnv, given: tuple[Sequence[float], Sequence[float]] | None
+) -> ObservationLimits:
+    """Return the limits that scale the observations of environments.
+
+    Those given; else those of our description of the task; else those of a bounded Box.
+
+    Args:
+        env: Environments whose observations are a Box.
+        given: Limits (low, high) that the user chose, or None.
+
+    Raises:
+        ValueError: The limits do not fit, or none are known.
+    """
+    if given is not None:
+        return ObservationLimits.of(*given)
+    spec = _spec(env)
+    if spec is not None and f"snn/{spec.id}" in env_ids() and _sees_the_task(env, spec):
+        spikes = load_environment_spec(spec.id).spikes
+        return ObservationLimits.of(spikes.low, spikes.high)
+    space = env.observation_space
+    if isinstance(space, gym.spaces.Box) and space.is_bounded():
+        return ObservationLimits.of(space.low.ravel().tolist(), space.high.ravel().tolist())
+    raise ValueError(
+        f"the observations {space} of {environment_name(env)} have no limits; give "
+        "observation_limits=(low, high), with a number for each value"
+    )
+
+
+def _spec(env: VecEnv) -> gym.envs.registration.EnvSpec | None:
+    try:
+        spec: gym.envs.registration.EnvSpec | None = env.get_attr("spec")[0]
+    except AttributeError:
+        return None
+    return spec
+
+
+def _sees_the_task(env: VecEnv, spec: gym.envs.registration.EnvSpec) -> bool:
+    """Tell whether observations are the task's own, changed by no wrapper."""
+    if isinstance(env, VecEnvWrapper) and type(env) is not VecMonitor:
+        return False
+    return {wrapper.name for wrapper in spec.additional_wrappers} <= _HARMLESS_WRAPPERS

@@ -1,0 +1,164 @@
+"""Policy of the gradient-free learners: one spiking network whose outputs are the actions."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from gymnasium import spaces
+from numpy.typing import ArrayLike
+from stable_baselines3.common.policies import BasePolicy
+from stable_baselines3.common.type_aliases import PyTorchObs, Schedule
+from torch import Tensor, nn
+
+from snn_gym.policies._common import SpikingPolicyMixin
+from snn_gym.spiking.config import NetworkConfig
+from snn_gym.spiking.network import SpikingNetwork
+from snn_gym.spiking.normaliser import ObservationNormaliser
+
+SCALED_LIMIT = 1.0
+"""Scaled observations are clipped to [-SCALED_LIMIT, SCALED_LIMIT]."""
+
+
+class SpikingControllerPolicy(SpikingPolicyMixin, BasePolicy):
+    """Policy for learners that move weights without gradients; it acts deterministically.
+
+    The network's state starts from rest at every decision. A Discrete action is the largest
+    output; the values of a bounded Box are ``tanh`` of the outputs, scaled to its limits.
+
+    Box observations are scaled by fixed limits to [-1, 1] and clipped there: a normaliser that
+    followed the data would change what the same weights do. The learner sets the limits
+    (``set_observation_limits``); they are saved with the weights.
+
+    Args:
+        observation_space: Observation space; values, flags or one-hots.
+        action_space: Discrete, or a bounded Box.
+        lr_schedule: Not used, for nothing is trained by gradients; policies are built with one.
+        network: What the network is made of; its defaults if None.
+        normalise_observations: Whether Box observations are scaled.
+        **kwargs: Other policies' arguments, each refused by name.
+
+    Raises:
+        ValueError: A space or an argument is not supported; the message says what to use.
+    """
+
+    algorithms = "learners without gradients"
+    action_spaces = (spaces.Discrete, spaces.Box)
+
+    def __init__(
+        self,
+        observation_space: spaces.Space[Any],
+        action_space: spaces.Space[Any],
+        lr_schedule: Schedule | None = None,
+        *,
+        network: NetworkConfig | None = None,
+        normalise_observations: bool = True,
+        **kwargs: Any,
+    ) -> None:
+        del lr_schedule
+        self.network = NetworkConfig() if network is None else network
+        self.cell_factory = None
+        self.activation_fn = nn.ReLU  # of networks that do not spike, and this one always does
+        self._prepare(kwargs, observation_space, action_space)
+        _check_bounds(action_space)
+        super().__init__(observation_space, action_space, squash_output=True, **kwargs)
+        self.normalise_observations = normalise_observations
+        self.features_extractor = self.make_features_extractor()
+        builder = self._builder(self.features_extractor.features_dim)
+        _check_observations(observation_space, self.features_extractor, builder.spike_steps)
+        self.scaler = self._make_normaliser()
+        if self.scaler is not None:
+            self.scaler.clip = SCALED_LIMIT
+        self.controller = _spiking(builder.build(True, _output_size(action_space)))
+        self.requires_grad_(False)
+
+    def _get_constructor_parameters(self) -> dict[str, Any]:
+        names = ("observation_space", "action_space", "network", "normalise_observations")
+        return {name: getattr(self, name) for name in names}
+
+    @property
+    def normaliser(self) -> ObservationNormaliser | None:
+        """What scales observations, by limits that never change; None where nothing is scaled."""
+        return self.scaler
+
+    def set_observation_limits(self, low: ArrayLike, high: ArrayLike) -> None:
+        """Scale observations so that ``low`` becomes -1 and ``high`` 1.
+
+        Args:
+            low: Lower limits (D,), in the environment's units.
+            high: Upper limits (D,), in the environment's units.
+
+        Raises:
+            ValueError: There is nothing to scale, or not one limit for each value.
+        """
+        if self.scaler is None:
+            raise ValueError(
+                f"observations {self.observation_space} are not scaled; leave the limits out"
+            )
+        lower, upper = (torch.as_tensor(x, dtype=torch.float32) for x in (low, high))
+        if lower.shape != self.scaler.mean.shape or upper.shape != lower.shape:
+            raise ValueError(
+                f"observation limits must have shape {tuple(self.scaler.mean.shape)}, got "
+                f"{tuple(lower.shape)} and {tuple(upper.shape)}"
+            )
+        self.scaler.mean.copy_((lower + upper) / 2.0)
+        self.scaler.std.copy_((upper - lower) / 2.0)
+
+    def forward(self, obs: PyTorchObs) -> Tensor:
+        """Return the network's outputs (B, outputs) for a batch of observations."""
+        return self.controller.decide(self._network_inputs(obs))
+
+    def _predict(self, observation: PyTorchObs, deterministic: bool = False) -> Tensor:
+        del deterministic  # there is nothing random
+        outputs = self.forward(observation)
+        if isinstance(self.action_space, spaces.Discrete):
+            return outputs.argmax(dim=1)
+        return torch.tanh(outputs)  # which predict scales to the space
+
+    def _acting_network(self) -> SpikingNetwork:
+        return self.controller
+
+    def _acting_modules(self) -> dict[str, nn.Module]:
+        modules: dict[str, nn.Module] = {"controller": self.controller}
+        if self.scaler is not None:
+            modules["scaler"] = self.scaler
+        return modules
+
+    def _network_inputs(self, observation: PyTorchObs) -> Tensor:
+        assert self.features_extractor is not None  # made above
+        features = self.extract_features(observation, self.features_extractor)
+        return features if self.scaler is None else self.scaler(features)
+
+
+def _spiking(network: nn.Module) -> SpikingNetwork:
+    assert isinstance(network, SpikingNetwork)  # the builder was asked for one
+    return network
+
+
+def _output_size(space: spaces.Space[Any]) -> int:
+    return int(space.n) if isinstance(space, spaces.Discrete) else spaces.flatdim(space)
+
+
+def _check_bounds(space: spaces.Space[Any]) -> None:
+    """Refuse actions that tanh can't be scaled to."""
+    if isinstance(space, spaces.Box) and not space.is_bounded():
+        raise ValueError(
+            f"SpikingControllerPolicy needs a bounded action space, got {space}; give it limits "
+            "with gymnasium.wrappers.RescaleAction"
+        )
+
+
+def _check_observations(
+    space: spaces.Space[Any], extractor: nn.Module, spike_steps: int | None
+) -> None:
+    """Refuse observations whose way to the network the learner can't move or scale."""
+    if next(extractor.parameters(), None) is not None:
+        raise ValueError(
+            f"{type(extractor).__name__} has weights of its own, which a learner without gradients "
+            f"leaves random, got {space}; use PPO with SpikingActorCriticPolicy"
+        )
+    if spike_steps is not None:
+        raise ValueError(
+            f"SpikingControllerPolicy takes analogue observations and got the spike train {space}; "
+            "use the task's own id without snn/, or PPO with SpikingActorCriticPolicy"
+        )
