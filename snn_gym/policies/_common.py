@@ -89,8 +89,9 @@ class DenseNetwork(nn.Sequential):
         super().__init__(*create_mlp(input_size, output_size or 0, list(hidden_sizes), activation))
         self.output_size = hidden_sizes[-1] if output_size is None else output_size
 
-    def decide(self, inputs: Tensor) -> Tensor:
+    def decide(self, inputs: Tensor, *, optimised: bool = True) -> Tensor:
         """Return the output (B, output_size) for features (B, input_size)."""
+        del optimised  # nothing spikes that could be regulated
         output: Tensor = self(inputs)
         return output
 

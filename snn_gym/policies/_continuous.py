@@ -139,7 +139,10 @@ class ActionValueCritic(ContinuousCritic):
         if inputs.dim() == 3:
             # (B, A) -> (B, T, A)
             actions = actions.unsqueeze(1).expand(-1, inputs.shape[1], -1)
-        return network.decide(torch.cat([inputs, actions], dim=-1))
+        # Replayed actions are data, and the critic's own loss follows. Actions with a gradient are
+        # the actor's, whose loss runs through a critic that it does not optimise.
+        optimised = not actions.requires_grad
+        return network.decide(torch.cat([inputs, actions], dim=-1), optimised=optimised)
 
 
 class ActorAndCriticsMixin(SpikingPolicyMixin):

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
         PopulationDecoderParameters,
     )
     from snn_gym.spiking.recording import LayerRecording, Recording
+    from snn_gym.spiking.regulation_parameters import RegulationParameters
 
 _HOMES = {
     "NetworkConfig": "config",
@@ -62,6 +63,7 @@ _HOMES = {
     "PopulationDecoderParameters": "readout_parameters",
     "LayerRecording": "recording",
     "Recording": "recording",
+    "RegulationParameters": "regulation_parameters",
 }
 
 __all__ = [
@@ -83,6 +85,7 @@ __all__ = [
     "PopulationDecoderParameters",
     "PopulationHead",
     "Recording",
+    "RegulationParameters",
     "SpikingNetwork",
     "damage_spreading",
     "make_head",

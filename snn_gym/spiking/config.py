@@ -22,6 +22,7 @@ from snn_gym.spiking.readout_parameters import (
     DecoderParameters,
     LearnablePopulationParameters,
 )
+from snn_gym.spiking.regulation_parameters import RegulationParameters
 
 SurrogateName = Literal["superspike", "arctan", "triangle", "sigmoid"]
 Backend = Literal["auto", "fused", "norse"]
@@ -83,6 +84,9 @@ class NetworkConfig:
     """Parameters of the decoder; its defaults if None."""
     backend: Backend = "auto"
     """``fused`` kernels, ``norse`` stepping, or the fastest that applies (``auto``)."""
+    regulation: RegulationParameters | None = None
+    """What keeps the neurons in their responsive range while the network is optimised; None for
+    nothing. It does not change what the network computes."""
 
     def __post_init__(self) -> None:
         """Check the values and fill in the parts' parameters."""
@@ -96,6 +100,9 @@ class NetworkConfig:
         _check_choice("backend", self.backend, get_args(Backend))
         if type(self.recurrent) is not bool:
             raise ValueError(f"recurrent must be true or false, got {self.recurrent!r}")
+        if isinstance(self.regulation, Mapping):
+            regulation = from_mapping(RegulationParameters, self.regulation, "regulation")
+            object.__setattr__(self, "regulation", regulation)
         for part in _PARTS:
             self._fill(part)
         self._check_time_constants()

@@ -24,6 +24,7 @@ from snn_gym.spiking.readout_parameters import (
     PopulationDecoderParameters,
 )
 from snn_gym.spiking.recording import LayerRecording, Recording
+from snn_gym.spiking.regulation import Regulation
 
 # Standardised observations in [-3, 3] span a spike encoder's intensities in [0, 1].
 INTENSITY_RANGE = 3.0
@@ -88,6 +89,8 @@ class SpikingNetwork(nn.Module):
         self.output_size = features if output_size is None else output_size
         initialise(layers, make_neuron(config), config, spike_input=self.spike_input)
         self.receptive_fields = self._make_receptive_fields()
+        watched = config.regulation
+        self.regulation = None if watched is None else Regulation(watched, layers)
         # Numbers that shape the dynamics travel with the weights: Norse keeps them out of
         # state_dict, and weights would load silently under other time constants.
         self.register_buffer("dynamics", _dynamics_numbers(config))
@@ -162,10 +165,16 @@ class SpikingNetwork(nn.Module):
         run = self._run(inputs, state)
         return run.output, run.state
 
-    def decide(self, inputs: Tensor) -> Tensor:
-        """Return the output (B, output_size) for inputs as in ``forward``, from rest."""
+    def decide(self, inputs: Tensor, *, optimised: bool = True) -> Tensor:
+        """Return the output (B, output_size) for inputs as in ``forward``, from rest.
+
+        Args:
+            inputs: As in ``forward``.
+            optimised: Whether a gradient of this pass is meant for the network's own parameters.
+                If not, as where an actor learns through a critic, nothing is regulated.
+        """
         if torch.is_grad_enabled() or not self._fusable or not supports(inputs):
-            return self._run(inputs, None).output
+            return self._run(inputs, None, optimised=optimised).output
         self._check_inputs(inputs)
         signal, _ = self._encode(inputs, None)
         spikes = last_spikes(signal, self._layers, self.config.time_steps)
@@ -184,7 +193,7 @@ class SpikingNetwork(nn.Module):
                 of its own; counted as the last layer's fan-out.
         """
         noise_state = self.noise_state.clone() if self._needs_noise else None
-        run = self._run(inputs, state)
+        run = self._run(inputs, state, optimised=False)
         if noise_state is not None:
             self.noise_state.copy_(noise_state)
         layers = [
@@ -221,13 +230,16 @@ class SpikingNetwork(nn.Module):
             )
         ]
 
-    def _run(self, inputs: Tensor, state: Tensor | None) -> _Run:
+    def _run(self, inputs: Tensor, state: Tensor | None, *, optimised: bool = True) -> _Run:
         self._check_inputs(inputs)
         states, readout_state, intensity = self._split_state(state, inputs)
         source, intensity = self._encode(inputs, intensity)
         signal, traces, final = source, [], []
-        for layer, start in zip(self._layers, states, strict=True):
+        regulation = self.regulation if optimised and self._in_training else None
+        for k, (layer, start) in enumerate(zip(self._layers, states, strict=True)):
             signal, voltages, end = layer(signal, start, self.config.time_steps)
+            if regulation is not None:
+                signal = regulation.watch(k, signal, voltages, start)
             traces.append(_Trace(start, signal, voltages))
             final.extend(end)
         output, readout = self.decoder(signal, readout_state, self.head)
@@ -236,6 +248,10 @@ class SpikingNetwork(nn.Module):
         if intensity is not None:
             final.append(intensity)
         return _Run(output, torch.cat(final, dim=1), source, traces)
+
+    @property
+    def _in_training(self) -> bool:
+        return self.training and torch.is_grad_enabled()
 
     def _check_inputs(self, inputs: Tensor) -> None:
         expected: tuple[int, ...] = (self.input_size,)
