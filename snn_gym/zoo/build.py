@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -31,6 +32,7 @@ def make_agent(
     device: str = "cpu",
     verbose: int = 0,
     tensorboard_log: str | None = None,
+    network: Mapping[str, Any] | None = None,
     **overrides: Any,
 ) -> BaseAlgorithm:
     """Make an agent of the zoo, ready to learn.
@@ -42,17 +44,20 @@ def make_agent(
         device: PyTorch device.
         verbose: Stable-Baselines3's verbosity, 0 to 2.
         tensorboard_log: Folder of TensorBoard logs; None for none.
+        network: Settings of ``snn_gym.spiking.NetworkConfig`` that replace those of the agent's
+            file, each as a whole.
         **overrides: Hyper-parameters that replace those of the agent's file.
 
     Returns:
         A stock algorithm on ``n_envs`` copies of the environment.
 
     Raises:
-        ValueError: The agent, the environment or a hyper-parameter is unknown or invalid.
+        ValueError: The agent, the environment, a hyper-parameter or a setting of the network is
+            unknown or invalid.
     """
     spec = load_agent_spec(name)
     settings = spec.settings(env_id, overrides)
-    arguments = policy_arguments(spec, env_id)
+    arguments = policy_arguments(spec, env_id, network)
     model = build_model(
         spec.algorithm,
         policy_class(spec.policy),
@@ -90,18 +95,21 @@ def build_policy(name: str, env_id: str) -> BasePolicy:
     return policy
 
 
-def policy_arguments(spec: AgentSpec, env_id: str) -> dict[str, Any]:
+def policy_arguments(
+    spec: AgentSpec, env_id: str, network: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
     """Return the keyword arguments of an agent's policy on an environment.
 
     Args:
         spec: Description of the agent.
         env_id: Environment that the agent has hyper-parameters for.
+        network: Settings of the network that replace those of the description.
 
     Raises:
         ValueError: The environment or a setting of the network is unknown or invalid.
     """
-    network = NetworkConfig.from_dict(spec.network_settings(env_id))
-    return {**spec.policy_kwargs, "network": network}
+    settings = {**spec.network_settings(env_id), **(network or {})}
+    return {**spec.policy_kwargs, "network": NetworkConfig.from_dict(settings)}
 
 
 def make_environments(

@@ -63,3 +63,11 @@ def test_build_policy_takes_the_weights_of_the_model(name, env_id):
     assert_close(
         policy.predict(seen, deterministic=True)[0], trained.predict(seen, deterministic=True)[0]
     )
+
+
+def test_settings_of_the_network_replace_those_of_the_file():
+    model = make_agent("ppo-lif", "CartPole-v1", network={"hidden_sizes": [5], "time_steps": 3})
+    network = model.policy.network
+    assert (network.hidden_sizes, network.time_steps, network.surrogate_slope) == ((5,), 3, 5.0)
+    with pytest.raises(ValueError, match="network: unknown key sizes; allowed keys: hidden_sizes"):
+        make_agent("ppo-lif", "CartPole-v1", network={"sizes": [5]})
