@@ -270,11 +270,17 @@ class SpikingPolicyMixin(BasePolicy):
         """Switch between acting and updating, as the algorithms announce them.
 
         Stable-Baselines3 calls this with True when updates begin and with False when a rollout
-        begins; there the normaliser takes its new statistics. ``predict`` also passes False and
-        must change nothing.
+        begins; there the normaliser takes its new statistics, and controllers of the dynamics act.
+        ``predict`` also passes False and must change nothing.
         """
         super().set_training_mode(mode)
-        if self.normaliser is None or self._predicting:
+        if self._predicting:
+            return
+        if not mode:
+            for module in self.modules():
+                if isinstance(module, SpikingNetwork):
+                    module.rollout_started()
+        if self.normaliser is None:
             return
         if mode:
             self.normaliser.updates_started()
@@ -362,4 +368,5 @@ class SpikingPolicyMixin(BasePolicy):
 
 
 def _only_for_training(name: str) -> bool:
-    return name.rsplit(".", 1)[-1] in ("count", "total", "total_of_squares", "due")
+    last = name.rsplit(".", 1)[-1]
+    return ".regulation." in name or last in ("count", "total", "total_of_squares", "due")

@@ -36,10 +36,11 @@ if TYPE_CHECKING:
         PopulationDecoderParameters,
     )
     from snn_gym.spiking.recording import LayerRecording, Recording
-    from snn_gym.spiking.regulation_parameters import RegulationParameters
+    from snn_gym.spiking.regulation_parameters import ControllerParameters, RegulationParameters
 
 _HOMES = {
     "NetworkConfig": "config",
+    "ControllerParameters": "regulation_parameters",
     "PopulationHead": "decoders",
     "make_head": "decoders",
     "Dynamics": "dynamics",
@@ -68,6 +69,7 @@ _HOMES = {
 
 __all__ = [
     "ALIFParameters",
+    "ControllerParameters",
     "Dynamics",
     "IAFParameters",
     "LIFBoxParameters",

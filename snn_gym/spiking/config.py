@@ -86,7 +86,7 @@ class NetworkConfig:
     """``fused`` kernels, ``norse`` stepping, or the fastest that applies (``auto``)."""
     regulation: RegulationParameters | None = None
     """What keeps the neurons in their responsive range while the network is optimised; None for
-    nothing. It does not change what the network computes."""
+    nothing."""
 
     def __post_init__(self) -> None:
         """Check the values and fill in the parts' parameters."""
@@ -106,6 +106,7 @@ class NetworkConfig:
         for part in _PARTS:
             self._fill(part)
         self._check_time_constants()
+        self._check_controlled_slope()
 
     @property
     def needs_state(self) -> bool:
@@ -123,6 +124,19 @@ class NetworkConfig:
         _check_choice(part, name, tuple(types))
         given = getattr(self, f"{part}_parameters")
         object.__setattr__(self, f"{part}_parameters", _typed(given, types[name], part, name))
+
+    def _check_controlled_slope(self) -> None:
+        controller = None if self.regulation is None else self.regulation.controller
+        if (
+            controller is not None
+            and controller.controlled == "slope"
+            and self.surrogate == "triangle"
+        ):
+            raise ValueError(
+                "the window of surrogate 'triangle' is as wide at every slope, so controlled="
+                "'slope' has nothing to move; use another surrogate, or control 'gain' or "
+                "'threshold'"
+            )
 
     def _check_time_constants(self) -> None:
         for part in ("neuron", "decoder"):

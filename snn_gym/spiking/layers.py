@@ -110,13 +110,13 @@ def make_layers(
     Raises:
         ValueError: The backend is ``fused`` and a layer's dynamics have no kernels.
     """
-    neuron = make_neuron(config)
     layers: list[SpikingLayer] = []
     inputs = channels
     for size in (*config.hidden_sizes, output_neurons):
         if size == 0:
             continue
-        dynamics = neuron if cell_factory is None else NorseCell(cell_factory, size)
+        # Neurons of its own: the slope of a layer's surrogate gradient may be controlled.
+        dynamics = make_neuron(config) if cell_factory is None else NorseCell(cell_factory, size)
         recurrent = config.recurrent and len(layers) < len(config.hidden_sizes)
         layers.append(SpikingLayer(inputs, size, dynamics, config.backend, recurrent=recurrent))
         inputs = size

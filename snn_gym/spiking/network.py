@@ -90,7 +90,9 @@ class SpikingNetwork(nn.Module):
         initialise(layers, make_neuron(config), config, spike_input=self.spike_input)
         self.receptive_fields = self._make_receptive_fields()
         watched = config.regulation
-        self.regulation = None if watched is None else Regulation(watched, layers)
+        self.regulation = (
+            None if watched is None else Regulation(watched, layers, config.time_steps)
+        )
         # Numbers that shape the dynamics travel with the weights: Norse keeps them out of
         # state_dict, and weights would load silently under other time constants.
         self.register_buffer("dynamics", _dynamics_numbers(config))
@@ -146,6 +148,11 @@ class SpikingNetwork(nn.Module):
         """Restart the encoder's noise stream; without a noisy encoder nothing happens."""
         if self._needs_noise:
             self.noise_state.copy_(torch.tensor([seed, 0]))
+
+    def rollout_started(self) -> None:
+        """Let a controller act on what it measured in updates; without one nothing happens."""
+        if self.regulation is not None:
+            self.regulation.rollout_started(self._layers)
 
     def forward(self, inputs: Tensor, state: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Decide on a batch.
@@ -235,11 +242,14 @@ class SpikingNetwork(nn.Module):
         states, readout_state, intensity = self._split_state(state, inputs)
         source, intensity = self._encode(inputs, intensity)
         signal, traces, final = source, [], []
-        regulation = self.regulation if optimised and self._in_training else None
+        regulation = self.regulation
+        if regulation is not None and torch.is_grad_enabled():
+            regulation.prepare(self._layers)
+        watched = optimised and self.training and torch.is_grad_enabled()
         for k, (layer, start) in enumerate(zip(self._layers, states, strict=True)):
             signal, voltages, end = layer(signal, start, self.config.time_steps)
-            if regulation is not None:
-                signal = regulation.watch(k, signal, voltages, start)
+            if regulation is not None and watched:
+                signal = regulation.watch(k, layer, signal, voltages, start)
             traces.append(_Trace(start, signal, voltages))
             final.extend(end)
         output, readout = self.decoder(signal, readout_state, self.head)
@@ -248,10 +258,6 @@ class SpikingNetwork(nn.Module):
         if intensity is not None:
             final.append(intensity)
         return _Run(output, torch.cat(final, dim=1), source, traces)
-
-    @property
-    def _in_training(self) -> bool:
-        return self.training and torch.is_grad_enabled()
 
     def _check_inputs(self, inputs: Tensor) -> None:
         expected: tuple[int, ...] = (self.input_size,)

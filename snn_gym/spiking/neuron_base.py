@@ -191,10 +191,14 @@ class FusedNeuron(Neuron):
         self, parameters: NeuronParameters, dt_ms: float, surrogate: str, slope: float
     ) -> None:
         super().__init__(parameters, dt_ms, surrogate, slope)
-        self.surrogate_code = SURROGATE_CODES[surrogate], np.float32(slope)
         self.constants: Array = np.zeros(len(CONSTANTS), dtype=np.float32)
         self.constants[GAIN] = 1.0
         self.constants[THRESHOLD] = parameters.v_threshold
         self.constants[RESET] = parameters.v_reset
         # (S, 1), for acting, where every microsecond counts
         self.rest32: Array = np.array(self.rest, dtype=np.float32)[:, np.newaxis]
+
+    @property
+    def surrogate_code(self) -> tuple[int, np.float32]:
+        """What the kernels know the surrogate gradient as, and its slope."""
+        return SURROGATE_CODES[self.surrogate], np.float32(self.slope)

@@ -1,4 +1,7 @@
-"""Penalties on firing rates and membrane potentials, added in the backward pass.
+"""Regulation of a network: a controller, and penalties added in the backward pass.
+
+The controller is ``snn_gym.spiking.homeostasis``; the penalties are on firing rates and membrane
+potentials.
 
 An identity follows every spiking layer. Forward it changes nothing; backward it adds to the
 arriving gradient that of a penalty ``P`` on the layer's spikes ``z`` and potentials ``v``. So any
@@ -22,11 +25,12 @@ threshold, which is a constant here.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
 
+from snn_gym.spiking.homeostasis import Homeostasis
 from snn_gym.spiking.layers import SpikingLayer
 from snn_gym.spiking.neuron_base import Neuron, State
 from snn_gym.spiking.regulation_parameters import RegulationParameters
@@ -175,18 +179,21 @@ class LayerPenalty:
 class Regulation(nn.Module):
     """What watches the layers of one network while it is optimised.
 
-    It has no say in what the network computes: not in acting, in evaluation, in target networks or
-    in recordings.
+    It sees only passes that are differentiated for the network's own sake: not acting, evaluation,
+    target networks or recordings.
 
     Args:
         parameters: What is regulated, and how strongly.
         layers: Spiking layers, input side first.
+        time_steps: T.
 
     Raises:
         ValueError: The layers' neurons lack what the regulation needs.
     """
 
-    def __init__(self, parameters: RegulationParameters, layers: list[SpikingLayer]) -> None:
+    def __init__(
+        self, parameters: RegulationParameters, layers: list[SpikingLayer], time_steps: int
+    ) -> None:
         super().__init__()
         orders = _orders(parameters.shuffle_seed, layers)
         self._penalties: list[LayerPenalty] = []
@@ -195,19 +202,45 @@ class Regulation(nn.Module):
                 LayerPenalty(parameters, layer, order)
                 for layer, order in zip(layers, orders, strict=True)
             ]
+        self.controllers = nn.ModuleList()
+        if parameters.controller is not None:
+            self.controllers.extend(
+                Homeostasis(parameters, layer, time_steps, order)
+                for layer, order in zip(layers, orders, strict=True)
+            )
 
-    def watch(self, index: int, spikes: Tensor, voltages: Tensor, start: State) -> Tensor:
-        """Return a layer's spikes unchanged, penalised in the backward pass.
+    def watch(
+        self, index: int, layer: SpikingLayer, spikes: Tensor, voltages: Tensor, start: State
+    ) -> Tensor:
+        """Measure a run of a layer and return its spikes, penalised in the backward pass.
 
         Args:
             index: Place of the layer.
+            layer: The layer.
             spikes: (T, B, N).
             voltages: (T, B, N) membrane potentials before the reset.
             start: State variables at the start of the run, each (B, N).
         """
+        if self.controllers:
+            self._controllers[index].measure(layer, spikes, voltages, start)
         if not self._penalties:
             return spikes
         return self._penalties[index](spikes, voltages, start)
+
+    @property
+    def _controllers(self) -> list[Homeostasis]:
+        # A ModuleList forgets the type of its members.
+        return cast(list[Homeostasis], list(self.controllers))
+
+    def rollout_started(self, layers: list[SpikingLayer]) -> None:
+        """Let the controllers act on their layers, by what updates have measured."""
+        for controller, layer in zip(self._controllers, layers, strict=False):
+            controller.act(layer)
+
+    def prepare(self, layers: list[SpikingLayer]) -> None:
+        """Give the layers their controlled slopes, before a pass that is differentiated."""
+        for controller, layer in zip(self._controllers, layers, strict=False):
+            controller.prepare(layer)
 
 
 def _orders(shuffle_seed: int | None, layers: list[SpikingLayer]) -> list[Tensor | None]:
