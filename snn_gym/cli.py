@@ -120,12 +120,15 @@ def train(
     progress: Annotated[
         bool | None, typer.Option(help="Progress bar.", show_default="on a terminal")
     ] = None,
+    dynamics: Annotated[
+        bool, typer.Option("--dynamics", help="Log what the network does, in dynamics.csv.")
+    ] = False,
 ) -> None:
     """Train an agent, with checkpoints and TensorBoard logs."""
     from snn_gym.training import make_run_settings
     from snn_gym.training import train as train_agent
 
-    settings = make_run_settings(agent, env, seed, steps, checkpoint_interval)
+    settings = make_run_settings(agent, env, seed, steps, checkpoint_interval, dynamics=dynamics)
     folder = out or Path("runs") / agent / env.replace("/", "__") / str(seed)
     print(f"training {agent} on {env}: {settings.steps:,} steps, seed {seed}", flush=True)
     run = train_agent(
@@ -137,6 +140,7 @@ def train(
         checkpoint_interval=checkpoint_interval,
         resume=resume,
         progress_bar=sys.stderr.isatty() if progress is None else progress,
+        dynamics=dynamics,
     )
     if run.was_finished:
         print(f"{folder} had already finished after {run.steps:,} steps; nothing to do")

@@ -1,5 +1,6 @@
 """Training that survives being killed: a resumed run ends as if it had never stopped."""
 
+from snn_gym.training.dynamics_callback import DynamicsCallback
 from snn_gym.training.run import (
     DEFAULT_CHECKPOINT_INTERVAL,
     RunSettings,
@@ -11,6 +12,7 @@ from snn_gym.training.run import (
 
 __all__ = [
     "DEFAULT_CHECKPOINT_INTERVAL",
+    "DynamicsCallback",
     "RunSettings",
     "TrainingRun",
     "make_run_settings",

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Literal
 
 from stable_baselines3.common.base_class import BaseAlgorithm
+from stable_baselines3.common.callbacks import BaseCallback, CallbackList
 from stable_baselines3.common.logger import configure
 
 from snn_gym.config import from_mapping, to_mapping
@@ -17,11 +18,13 @@ from snn_gym.registry import load_environment_spec
 from snn_gym.storage import read_regular_file, remove_partial_files, write_text_atomic
 from snn_gym.threads import one_thread
 from snn_gym.training.checkpoint import restore_checkpoint
+from snn_gym.training.dynamics_callback import DynamicsCallback
 from snn_gym.training.episodes import EpisodeLog
 from snn_gym.training.segments import SegmentCallback
 from snn_gym.zoo import load_agent_spec, make_agent, read_manifest, save_agent
 from snn_gym.zoo.build import make_environments
 from snn_gym.zoo.files import MANIFEST, package_versions
+from snn_gym.zoo.spec import AgentSpec
 
 DEFAULT_CHECKPOINT_INTERVAL = 10_000
 
@@ -29,6 +32,8 @@ RUN_FILE = "run.json"
 EPISODES_FILE = "episodes.csv"
 CHECKPOINT_FILE = "checkpoint.safetensors"
 TENSORBOARD_FOLDER = "tb"
+DYNAMICS_ROWS = 100
+"""Times that the dynamics of a run are logged, about."""
 _MAX_RUN_BYTES = 1 << 20
 
 
@@ -50,6 +55,8 @@ class RunSettings:
     """Environment steps between checkpoints; environments are reset there, so it counts."""
     versions: dict[str, str]
     """Versions of the packages that began the run."""
+    dynamics: bool = False
+    """Whether the network's dynamics are logged, in dynamics.csv."""
 
     def __post_init__(self) -> None:
         """Check the numbers."""
@@ -85,6 +92,7 @@ def train(
     resume: bool = False,
     progress_bar: bool = False,
     tensorboard: bool = True,
+    dynamics: bool = False,
 ) -> TrainingRun:
     """Train an agent of the zoo, with checkpoints.
 
@@ -101,15 +109,18 @@ def train(
         resume: Whether to go on with the run in ``out``, if there is one.
         progress_bar: Whether to show a progress bar.
         tensorboard: Whether to log for TensorBoard, under ``out/tb``.
+        dynamics: Whether to log what the spiking network does, about 100 times, in
+            ``out/dynamics.csv`` and for TensorBoard (``DynamicsCallback``). The trained agent is
+            the same with and without.
 
     Returns:
         How it ended. The trained agent is in ``out``, in the form that ``save_agent`` writes.
 
     Raises:
         ValueError: A name or number is invalid, ``out`` is in use, or holds a run with other
-            settings.
+            settings, or dynamics are wanted of an agent that does not spike.
     """
-    settings = make_run_settings(agent, env_id, seed, steps, checkpoint_interval)
+    settings = make_run_settings(agent, env_id, seed, steps, checkpoint_interval, dynamics=dynamics)
     out = Path(out)
     _open_folder(out, settings, resume)
     if (out / MANIFEST).exists():
@@ -146,7 +157,13 @@ def read_run_settings(folder: Path) -> RunSettings:
 
 
 def make_run_settings(
-    agent: str, env_id: str, seed: int, steps: int | None, checkpoint_interval: int
+    agent: str,
+    env_id: str,
+    seed: int,
+    steps: int | None,
+    checkpoint_interval: int,
+    *,
+    dynamics: bool = False,
 ) -> RunSettings:
     """Complete and check the settings of a run.
 
@@ -156,13 +173,20 @@ def make_run_settings(
         seed: Seed of everything random.
         steps: Environment steps; the environment's budget for the agent's class if None.
         checkpoint_interval: Environment steps between checkpoints.
+        dynamics: Whether the network's dynamics are logged.
 
     Raises:
-        ValueError: A name is unknown or a number out of range.
+        ValueError: A name is unknown or a number out of range, or dynamics are wanted of an agent
+            that does not spike.
     """
     spec = load_agent_spec(agent)
     environment = load_environment_spec(env_id)
     spec.settings(env_id)  # says now, and not after the folder was made, that there are none
+    if dynamics and not _spikes(spec):
+        raise ValueError(
+            f"agent {agent!r} does not spike, so it has no dynamics to log; leave out --dynamics, "
+            f"or train its twin {spec.twin!r}"
+        )
     return RunSettings(
         format="snn_gym/run/1",
         agent=agent,
@@ -171,7 +195,14 @@ def make_run_settings(
         steps=environment.budget[spec.budget_class] if steps is None else steps,
         checkpoint_interval=checkpoint_interval,
         versions=package_versions(),
+        dynamics=dynamics,
     )
+
+
+def _spikes(spec: AgentSpec) -> bool:
+    """Return whether the network that chooses an agent's actions spikes."""
+    switches = ("spiking_actor", "spiking")
+    return all(spec.policy_kwargs.get(switch, True) for switch in switches)
 
 
 def _open_folder(out: Path, settings: RunSettings, resume: bool) -> None:
@@ -193,7 +224,7 @@ def _open_folder(out: Path, settings: RunSettings, resume: bool) -> None:
 
 
 def _check_same(old: RunSettings, new: RunSettings, out: Path) -> None:
-    for name in ("agent", "environment", "seed", "steps", "checkpoint_interval"):
+    for name in ("agent", "environment", "seed", "steps", "checkpoint_interval", "dynamics"):
         if getattr(old, name) != getattr(new, name):
             raise ValueError(
                 f"{out} holds a run with {name} {getattr(old, name)!r}, not "
@@ -218,7 +249,7 @@ def _learn(
     resumed_at = model.num_timesteps if resuming else None
     if tensorboard:
         model.set_logger(configure(str(out / TENSORBOARD_FOLDER), ["tensorboard"]))
-    callback = SegmentCallback(
+    segments = SegmentCallback(
         checkpoint,
         out / EPISODES_FILE,
         episodes,
@@ -226,11 +257,15 @@ def _learn(
         settings.checkpoint_interval,
         partial(make_environments, settings.environment, model.n_envs, settings.seed),
     )
+    callbacks: list[BaseCallback] = [segments]
+    if settings.dynamics:
+        # First, so that what it logged is on disk before a checkpoint is.
+        callbacks.insert(0, DynamicsCallback(max(1, settings.steps // DYNAMICS_ROWS), out))
     # Stable-Baselines3 adds the steps already done to what it is asked for, so that schedules
     # see the progress of the whole run.
     model.learn(
         settings.steps - model.num_timesteps,
-        callback=callback,
+        callback=CallbackList(callbacks),
         reset_num_timesteps=not resuming,
         progress_bar=progress_bar,
     )

@@ -1,0 +1,141 @@
+"""Log a spiking policy's dynamics while any Stable-Baselines3 algorithm trains it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from stable_baselines3.common.callbacks import BaseCallback
+
+from snn_gym.spiking import Dynamics, Recording, SpikingNetwork, network_weights
+from snn_gym.training.dynamics_log import Observation, Probe, Row, read_rows, write_rows
+
+DYNAMICS_FILE = "dynamics.csv"
+PROBE_FILE = "dynamics_probe.safetensors"
+_NOISE_SEED = 0
+
+
+class DynamicsCallback(BaseCallback):
+    """Record the policy on a fixed batch of observations and log what its network does.
+
+    The batch is the first ``probe_size`` observations of the training; complete, it is measured for
+    the first time, then at the start of the first rollout after every ``every`` environment steps,
+    and at the end. So rows differ by the network, never by
+    the observations or a noisy encoder's noise. ``relative_change``
+    is that of the weights since the first row. Recording draws no random numbers and changes
+    neither the policy nor its normaliser nor a noisy encoder's stream.
+
+    The numbers of ``Dynamics.summary`` go to the model's logger as ``dynamics/LAYER/MEASURE``, and
+    to FOLDER/dynamics.csv, one row for each (environment steps, layer or connection, measure,
+    value). The observations are kept beside it. In a folder with a log, training that goes on
+    (``reset_num_timesteps=False`` on a model that has taken steps) goes on with the log: what it
+    has from later steps is dropped. In a list of callbacks put this one before one that saves
+    checkpoints.
+
+    Args:
+        every: Environment steps between rows, at least 1.
+        folder: Folder of the files, made if missing; None for the logger alone.
+        probe_size: Observations in the batch, at least 1. Short decisions need many: a validity
+            flag of ``Dynamics`` leaves out what would be noise.
+
+    Raises:
+        ValueError: A number is below 1.
+    """
+
+    def __init__(
+        self, every: int, folder: str | Path | None = None, *, probe_size: int = 256
+    ) -> None:
+        super().__init__()
+        for name, value in (("every", every), ("probe_size", probe_size)):
+            if value < 1:
+                raise ValueError(f"{name} must be at least 1, got {value}")
+        self._every = every
+        self._folder = None if folder is None else Path(folder)
+        self._probe = Probe(probe_size)
+        self._rows: list[Row] = []
+
+    def _on_training_start(self) -> None:
+        self._check_policy()
+        done = self.model.num_timesteps
+        if self._folder is not None:
+            self._folder.mkdir(parents=True, exist_ok=True)
+            self._read_files(self._folder)
+        self._rows = [row for row in self._rows if row[0] <= done]
+        self._probe.rewind(done)
+        if self._folder is not None:
+            write_rows(self._folder / DYNAMICS_FILE, self._rows)
+
+    def _check_policy(self) -> None:
+        policy: Any = self.model.policy
+        name = type(policy).__name__
+        if not hasattr(policy, "record"):
+            raise ValueError(f"{name} can't be recorded; use a policy of snn_gym.policies")
+        if _acting_network(policy) is None:
+            raise ValueError(
+                f"this {name} does not spike, so there are no dynamics to log; train a spiking "
+                "policy, or leave out the DynamicsCallback"
+            )
+
+    def _read_files(self, folder: Path) -> None:
+        if (folder / DYNAMICS_FILE).exists():
+            self._rows = read_rows(folder / DYNAMICS_FILE)
+        if (folder / PROBE_FILE).exists():
+            self._probe.read(folder / PROBE_FILE)
+
+    def _on_rollout_start(self) -> None:
+        timestep = self.model.num_timesteps
+        if self._probe.missing:
+            # A checkpoint may follow, and a resumed training needs what was collected until it.
+            self._write_probe()
+        elif timestep // self._every > self._last_timestep // self._every:
+            self._log(timestep)
+
+    def _on_step(self) -> bool:
+        if self._probe.missing and not self._probe.add(self.num_timesteps, self.locals["new_obs"]):
+            self._log(self.num_timesteps)
+            self._write_probe()
+        return True
+
+    def _on_training_end(self) -> None:
+        if not self._probe.missing and self.model.num_timesteps > self._last_timestep:
+            self._log(self.model.num_timesteps)
+
+    @property
+    def _last_timestep(self) -> int:
+        return self._rows[-1][0] if self._rows else 0
+
+    def _log(self, timestep: int) -> None:
+        policy: Any = self.model.policy
+        network = _acting_network(policy)
+        assert network is not None  # was checked at the start
+        recording = _record(policy, network, self._probe.batch())
+        if not self._probe.first_weights:
+            self._probe.first_weights = network_weights(network)
+        dynamics = Dynamics(recording, network, older_weights=self._probe.first_weights)
+        for key, value in dynamics.summary().items():
+            self.logger.record(f"dynamics/{key}", value)
+            part, measure = key.split("/")
+            self._rows.append((timestep, part, measure, value))
+        if self._folder is not None:
+            write_rows(self._folder / DYNAMICS_FILE, self._rows)
+
+    def _write_probe(self) -> None:
+        if self._folder is not None and len(self._probe):
+            self._probe.write(self._folder / PROBE_FILE)
+
+
+def _acting_network(policy: Any) -> SpikingNetwork | None:
+    """Return the network that chooses a policy's actions, None if it does not spike."""
+    network = policy._acting_network()
+    return network if isinstance(network, SpikingNetwork) else None
+
+
+def _record(policy: Any, network: SpikingNetwork, batch: Observation) -> Recording:
+    """Record a policy with a noisy encoder's noise always the same, and its stream left alone."""
+    noise_state = getattr(network, "noise_state", None)
+    kept = None if noise_state is None else noise_state.clone()
+    network.reseed_noise(_NOISE_SEED)
+    recording: Recording = policy.record(batch)
+    if noise_state is not None:
+        noise_state.copy_(kept)
+    return recording

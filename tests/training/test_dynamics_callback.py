@@ -1,0 +1,209 @@
+"""The callback that logs dynamics: what it writes, that it changes nothing, and that it resumes."""
+
+import csv
+import itertools
+
+import gymnasium as gym
+import numpy as np
+import pytest
+import torch
+from gymnasium import spaces
+from stable_baselines3 import DQN, PPO
+from stable_baselines3.common.callbacks import CallbackList
+from stable_baselines3.common.logger import KVWriter, Logger
+
+from snn_gym.policies import SpikingActorCriticPolicy, SpikingDQNPolicy
+from snn_gym.spiking import Dynamics, NetworkConfig
+from snn_gym.training import DynamicsCallback, read_run_settings
+from tests.training._runs import STEPS, Killed, kill_at, results, run
+
+
+def ppo(policy=SpikingActorCriticPolicy, env="CartPole-v1", encoder="rate", **options):
+    network = NetworkConfig(hidden_sizes=(16,), encoder=encoder)
+    return PPO(
+        policy, env, n_steps=64, batch_size=64, n_epochs=2, seed=0,
+        policy_kwargs={"network": network, **options},
+    )  # fmt: skip
+
+
+def dqn():
+    network = NetworkConfig(hidden_sizes=(16,), encoder="rate")
+    options = {"learning_starts": 32, "batch_size": 32, "train_freq": 4, "seed": 0}
+    return DQN(SpikingDQNPolicy, "CartPole-v1", policy_kwargs={"network": network}, **options)
+
+
+def rows(folder):
+    with (folder / "dynamics.csv").open() as file:
+        return list(csv.DictReader(file))
+
+
+def timesteps(folder):
+    return [int(step) for step, _ in itertools.groupby(row["timestep"] for row in rows(folder))]
+
+
+def test_noise_is_the_same_in_every_row(tmp_path):
+    model = ppo(normalise_observations=False)
+    model.learn(192, callback=DynamicsCallback(64, tmp_path, probe_size=16))
+    rates = {
+        x["value"] for x in rows(tmp_path) if x["part"] == "input" and x["measure"] == "rate_hz"
+    }
+    assert len(rates) == 1
+
+
+class Kept(KVWriter):
+    """Keep what an algorithm logs."""
+
+    def __init__(self):
+        self.seen = []
+
+    def write(self, key_values, key_excluded, step=0):
+        self.seen.append(dict(key_values))
+
+    def close(self):
+        pass
+
+
+@pytest.mark.parametrize("make", [ppo, dqn])
+def test_training_is_the_same_with_and_without(make, tmp_path):
+    plain = make().learn(200)
+    after = torch.get_rng_state(), np.random.get_state()[1].tolist()  # noqa: NPY002 - the global one
+    logged = make().learn(200, callback=DynamicsCallback(50, tmp_path, probe_size=16))
+    assert len(timesteps(tmp_path)) >= 4
+    state = plain.policy.state_dict()
+    assert all(torch.equal(state[name], x) for name, x in logged.policy.state_dict().items())
+    # Each making seeds the generators, so that they end alike.
+    assert torch.equal(after[0], torch.get_rng_state())
+    assert after[1] == np.random.get_state()[1].tolist()  # noqa: NPY002
+
+
+def test_rows_are_the_summary_on_the_probe(tmp_path):
+    model = ppo(encoder="constant")
+    seen = []
+    original = model.policy.record
+    model.policy.record = lambda obs: seen.append(obs.copy()) or original(obs)
+    model.learn(256, callback=DynamicsCallback(100, tmp_path, probe_size=40))
+    # Complete at 40; a rollout begins at 128, the training ends at 256.
+    assert timesteps(tmp_path) == [40, 128, 256]
+    assert all(np.array_equal(seen[0], batch) for batch in seen)
+    assert seen[0].shape == (40, 4)
+    del model.policy.record
+    recording = model.policy.record(seen[0])
+    summary = Dynamics(recording, model.policy._acting_network()).summary()
+    last = {f"{x['part']}/{x['measure']}": float(x["value"]) for x in rows(tmp_path)[-60:]
+            if x["timestep"] == "256"}  # fmt: skip
+    assert last.pop("hidden_1/relative_change") > 0
+    assert last == summary
+    first = {x["measure"]: x["value"] for x in rows(tmp_path) if x["timestep"] == "40"}
+    assert first["relative_change"] == "0.0"
+
+
+def test_the_logger_gets_the_same_numbers(tmp_path):
+    model, kept = ppo(), Kept()
+    model.set_logger(Logger(None, [kept]))
+    model.learn(192, callback=DynamicsCallback(64, probe_size=16))
+    logged = [x["dynamics/hidden_1/rate_hz"] for x in kept.seen if "dynamics/hidden_1/rate_hz" in x]
+    assert len(logged) == 3
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_training_that_goes_on_goes_on_with_the_log(tmp_path):
+    ppo().learn(256, callback=DynamicsCallback(64, tmp_path / "whole", probe_size=16))
+    parts = ppo()
+    parts.learn(128, callback=DynamicsCallback(64, tmp_path / "parts", probe_size=16))
+    # Another callback, as after a crash, whose rows from later steps are dropped.
+    file = tmp_path / "parts" / "dynamics.csv"
+    file.write_text(file.read_text() + "192,hidden_1,rate_hz,7.0\n")
+    parts.learn(
+        128,
+        callback=DynamicsCallback(64, tmp_path / "parts", probe_size=16),
+        reset_num_timesteps=False,
+    )
+    assert timesteps(tmp_path / "parts") == timesteps(tmp_path / "whole")
+    assert timesteps(tmp_path / "parts") == [16, 64, 128, 192, 256]
+    # A new learn() begins new episodes, but until then all is equal.
+    before = [row for row in rows(tmp_path / "whole") if int(row["timestep"]) < 128]
+    assert rows(tmp_path / "parts")[: len(before)] == before
+
+
+def test_a_training_from_the_start_begins_the_log_anew(tmp_path):
+    for _ in range(2):
+        ppo().learn(64, callback=DynamicsCallback(32, tmp_path, probe_size=16))
+    assert timesteps(tmp_path) == [16, 64]
+
+
+class DictEnv(gym.Env):
+    observation_space = spaces.Dict(
+        {"a": spaces.Box(-1, 1, (3,)), "b": spaces.MultiBinary(2)}
+    )  # fmt: skip
+    action_space = spaces.Discrete(2)
+
+    def reset(self, *, seed=None, options=None):
+        super().reset(seed=seed)
+        return self.observation_space.sample(), {}
+
+    def step(self, action):
+        return self.observation_space.sample(), 0.0, False, False, {}
+
+
+def test_dict_observations_are_kept_and_read_again(tmp_path):
+    model = ppo(env=DictEnv(), encoder="constant")
+    model.learn(64, callback=DynamicsCallback(32, tmp_path, probe_size=16))
+    first = rows(tmp_path)
+    model.learn(
+        64, callback=DynamicsCallback(32, tmp_path, probe_size=16), reset_num_timesteps=False
+    )
+    assert timesteps(tmp_path) == [16, 64, 128]
+    assert rows(tmp_path)[: len(first)] == first
+
+
+@pytest.mark.parametrize("numbers", [{"every": 0}, {"every": 9, "probe_size": 0}])
+def test_numbers_below_1_are_refused(numbers):
+    with pytest.raises(ValueError, match="must be at least 1, got 0"):
+        DynamicsCallback(**numbers)
+
+
+def test_a_policy_that_does_not_spike_is_refused(tmp_path):
+    callback = DynamicsCallback(10, tmp_path / "log")
+    with pytest.raises(ValueError, match=r"this SpikingActorCriticPolicy does not spike, .* leave"):
+        ppo(spiking_actor=False).learn(64, callback=callback)
+    with pytest.raises(ValueError, match=r"can't be recorded; use a policy of snn_gym\.policies"):
+        PPO("MlpPolicy", "CartPole-v1").learn(64, callback=CallbackList([callback]))
+    assert not (tmp_path / "log").exists()
+
+
+def test_a_file_of_something_else_is_refused(tmp_path):
+    (tmp_path / "dynamics.csv").write_text("mine\n1\n")
+    with pytest.raises(ValueError, match="is no log of dynamics: expected the columns timestep"):
+        ppo().learn(64, callback=DynamicsCallback(10, tmp_path))
+
+
+@pytest.mark.parametrize(("agent", "interval"), [("ppo-lif", 256), ("dqsn", 100)])
+def test_a_killed_and_resumed_run_has_the_log_of_an_unbroken_one(
+    agent, interval, finished, tmp_path, monkeypatch
+):
+    options = {"interval": interval, "steps": 1_000, "dynamics": True}
+    run(agent, tmp_path / "whole", **options)
+    for step in (150, 600, 900):
+        kill_at(monkeypatch, step)
+        with pytest.raises(Killed):
+            run(agent, tmp_path / "killed", resume=True, **options)
+    run(agent, tmp_path / "killed", resume=True, **options)
+    assert results(tmp_path / "killed") == results(tmp_path / "whole")
+    log = (tmp_path / "whole" / "dynamics.csv").read_bytes()
+    assert (tmp_path / "killed" / "dynamics.csv").read_bytes() == log
+    assert len(timesteps(tmp_path / "whole")) >= 4
+    assert read_run_settings(tmp_path / "whole").dynamics
+
+
+def test_the_trained_agent_does_not_know_of_the_log(finished, tmp_path):
+    run("ppo-lif", tmp_path / "run", steps=STEPS, dynamics=True)
+    assert results(tmp_path / "run") == results(finished("ppo-lif"))
+    with pytest.raises(ValueError, match="holds a run with dynamics True, not False"):
+        run("ppo-lif", tmp_path / "run", steps=STEPS, resume=True)
+
+
+def test_an_agent_that_does_not_spike_is_refused_before_the_folder_is_made(tmp_path):
+    for agent in ("ppo-mlp", "dqn-mlp"):
+        with pytest.raises(ValueError, match=r"does not spike, .* leave out --dynamics, or train"):
+            run(agent, tmp_path / "run", dynamics=True)
+    assert not (tmp_path / "run").exists()
