@@ -172,11 +172,8 @@ def _eligibility(view: ConnectionView) -> Measure:
     if post is None:
         # A readout learns from the presynaptic trace alone.
         post = np.ones((*pre.shape[:2], view.weights.shape[0]))
-    tau_pre_ms, tau_post_ms, tau_e_ms = view.taus_ms
-    traces = synapses.eligibility_trace(
-        pre, post, view.dt_ms, tau_pre_ms=tau_pre_ms, tau_post_ms=tau_post_ms, tau_e_ms=tau_e_ms
-    )
-    return make_measure(traces.mean(axis=0), "1")
+    eligibility = synapses.mean_eligibility(pre, post, view.dt_ms, view.taus_ms)
+    return make_measure(eligibility, "1")
 
 
 def _coincidence(view: ConnectionView) -> Measure:

@@ -92,14 +92,46 @@ def eligibility_trace(
     Raises:
         ValueError: A time constant is negative or not finite.
     """
+    x, y = _traces(pre, post, dt_ms, (tau_pre_ms, tau_post_ms, tau_e_ms))
+    # (T, B, N) -> (B, post, T) @ (B, T, pre)
+    trace: FloatArray = y.transpose(1, 2, 0) @ x.transpose(1, 0, 2)
+    return trace
+
+
+def mean_eligibility(
+    pre: Array, post: Array, dt_ms: float, taus_ms: tuple[float, float, float]
+) -> FloatArray:
+    """Return the mean of ``eligibility_trace`` over the batch, without an array for each decision.
+
+    Args:
+        pre: Spikes (T, B, pre), 0 or 1.
+        post: Spikes (T, B, post), 0 or 1; ones for a readout that does not spike.
+        dt_ms: Length of a time step (ms).
+        taus_ms: Time constants pre, post and e (ms).
+
+    Returns:
+        (post, pre) float64, at least 0.
+
+    Raises:
+        ValueError: A time constant is negative or not finite.
+    """
+    x, y = _traces(pre, post, dt_ms, taus_ms)
+    steps, batch, _ = x.shape
+    # (T, B, N) -> (T * B, N): a sum over steps and decisions is one product
+    total: FloatArray = y.reshape(steps * batch, -1).T @ x.reshape(steps * batch, -1)
+    return total / batch
+
+
+def _traces(
+    pre: Array, post: Array, dt_ms: float, taus_ms: tuple[float, float, float]
+) -> tuple[FloatArray, FloatArray]:
+    """Return the traces whose products, summed over time, are the eligibility at the end."""
+    tau_pre_ms, tau_post_ms, tau_e_ms = taus_ms
     x = low_pass(pre, dt_ms, tau_pre_ms)
     y = low_pass(post, dt_ms, tau_post_ms)
     # The recursion written out: step t of T counts with decay^(T - t).
     ages = np.arange(len(x) - 1, -1, -1, dtype=np.float64)
-    y *= (decay(dt_ms, tau_e_ms) ** ages)[:, np.newaxis, np.newaxis]
-    # (T, B, N) -> (B, post, T) @ (B, T, pre)
-    trace: FloatArray = y.transpose(1, 2, 0) @ x.transpose(1, 0, 2)
-    return trace
+    return x, y * (decay(dt_ms, tau_e_ms) ** ages)[:, np.newaxis, np.newaxis]
 
 
 def coincidence(pre: Array, post: Array) -> FloatArray:

@@ -15,6 +15,7 @@ from snn_gym.spiking.dynamics.synapses import (
     drive_share,
     eligibility_trace,
     low_pass,
+    mean_eligibility,
 )
 from tests.spiking.dynamics.rasters import raster, rasters
 
@@ -53,6 +54,8 @@ def test_the_eligibility_is_the_recursion(pre, tau_pre_ms, tau_post_ms, tau_e_ms
         pre, post, 1.0, tau_pre_ms=tau_pre_ms, tau_post_ms=tau_post_ms, tau_e_ms=tau_e_ms
     )
     assert np.allclose(trace, e)
+    taus_ms = (tau_pre_ms, tau_post_ms, tau_e_ms)
+    assert np.allclose(mean_eligibility(pre, post, 1.0, taus_ms), e.mean(axis=0))
 
 
 def test_a_steady_train_reaches_the_geometric_series():
