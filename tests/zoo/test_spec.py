@@ -22,7 +22,9 @@ def test_the_zoo_holds_the_agents_and_their_twins():
         "a2c-mlp",
         "dqn-mlp",
         "dqsn",
+        "dqsn-dynamics",
         "ppo-lif",
+        "ppo-lif-dynamics",
         "ppo-mlp",
         "qrdqn-lif",
         "qrdqn-mlp",
@@ -32,7 +34,8 @@ def test_the_zoo_holds_the_agents_and_their_twins():
     for name in agent_ids():
         spec = load_agent_spec(name)
         twin = load_agent_spec(spec.twin)
-        assert twin.twin == name
+        # A regulated agent has the twin of the agent that it regulates.
+        assert twin.twin == name.removesuffix("-dynamics")
         assert (twin.algorithm, twin.budget_class) == (spec.algorithm, spec.budget_class)
         assert twin.network["hidden_sizes"] == spec.network["hidden_sizes"]
         assert set(twin.environments) == set(spec.environments)

@@ -1,0 +1,1 @@
+"""Studies that the documentation reports, each rerun by one command; not part of the wheel."""
