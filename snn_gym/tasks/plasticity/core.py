@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+import gymnasium as gym
 import numpy as np
 from gymnasium.utils import seeding
 from numpy.typing import NDArray
@@ -32,6 +33,11 @@ JOBS: dict[str, Callable[[], Job]] = {
 
 MOVES = 3
 """Moves of a synapse: 0 lowers its weight by a step, 1 leaves it, 2 raises it."""
+
+HORIZON = 100
+"""Moves of an episode, unless told otherwise."""
+
+_NO_EPISODE = -1
 
 
 @dataclass(frozen=True)
@@ -81,6 +87,8 @@ class Transition:
     """(N,), scores that the moves led to, on the probe they were judged on."""
     last_steps: NDArray[np.int64]
     """(N,), environment steps, or samples seen, since the start of the episode."""
+    last_weights: NDArray[np.float32]
+    """(N, W), what the moves led to."""
 
 
 class PlasticityCore:
@@ -139,7 +147,7 @@ class PlasticityCore:
         self._probes: Probe = np.zeros((self.networks, self.settings.probe_size), np.int64)
         self._scores = np.zeros(self.networks)
         self._steps = np.zeros(self.networks, np.int64)
-        self._moved = np.zeros(self.networks, np.int64)
+        self._moved = np.full(self.networks, _NO_EPISODE)
         self._past_moves = np.zeros((self.networks, history, self.synapses), np.int8)
         self._past_rewards = np.zeros((self.networks, history), np.float32)
         measures = (*shape, len(LOCAL_MEASURES))
@@ -203,20 +211,23 @@ class PlasticityCore:
             actions: (N, W), integers in {0, 1, 2}; see ``MOVES``.
 
         Raises:
-            ValueError: A score is not finite.
+            ValueError: The actions do not fit, or a score is not finite.
+            gymnasium.error.ResetNeeded: A network has no episode.
         """
+        self._check(actions)
         moves = actions.astype(np.int8) - np.int8(1)
         rewards = self._rewards(self._judge(moves))
         self._moved += 1
         self._past_moves = _pushed(self._past_moves, moves)
         self._past_rewards = _pushed(self._past_rewards, rewards)
-        last, scores, steps = self.observe(), self.scores, self.steps
+        last = self.observe()
+        present = self.scores, self.steps, self.weights
         truncated = self._moved >= (np.inf if self.horizon is None else self.horizon)
         observations = last
         if truncated.any():
             self.start(np.flatnonzero(truncated))
             observations = self.observe()
-        return Transition(observations, rewards, truncated, last, scores, steps)
+        return Transition(observations, rewards, truncated, last, *present)
 
     def _judge(self, moves: NDArray[np.int8]) -> NDArray[np.float64]:
         """Move the weights and return by how much the scores rose (N,)."""
@@ -249,6 +260,17 @@ class PlasticityCore:
         if self.settings.reward == "difference":
             return gains
         return np.where(gains > 0.0, 1.0, -1.0)
+
+    def _check(self, actions: NDArray[np.integer]) -> None:
+        if (self._moved == _NO_EPISODE).any():
+            raise gym.error.ResetNeeded("call reset() before step()")
+        shape = (self.networks, self.synapses)
+        fits = actions.shape == shape and actions.dtype.kind in "iu"
+        if not fits or actions.min() < 0 or actions.max() >= MOVES:
+            raise ValueError(
+                f"actions must be integers 0, 1 or 2 of shape {shape}, one for each network and "
+                f"synapse; got {actions.dtype} of shape {actions.shape}: {actions}"
+            )
 
     def _clipped(self, weights: NDArray[np.float32]) -> NDArray[np.float32]:
         limit = np.float32(self.settings.weight_limit)
