@@ -49,6 +49,18 @@ class SpikeSettings:
 
 
 @dataclass(frozen=True)
+class TaskClass:
+    """The classes behind the ids of a task of our own."""
+
+    entry_point: str
+    """Class of the single environment, as ``gym.register`` takes it."""
+    vector_entry_point: str
+    """Class of the batch, likewise."""
+    arguments: dict[str, Any] = field(default_factory=dict)
+    """Arguments of both classes that the ids fix."""
+
+
+@dataclass(frozen=True)
 class ReferenceScores:
     """Returns per episode that put a score in its place."""
 
@@ -71,19 +83,21 @@ class EnvironmentSpec:
     name: str
     """Name of the file and of the card."""
     base_id: str
-    """Gymnasium id of the task itself, with analogue observations."""
+    """Gymnasium id of the task itself, with analogue observations; of a task of our own, its id."""
     registers: tuple[str, ...]
-    """Gymnasium ids of its spiking forms, registered by ``import snn_gym``."""
+    """Gymnasium ids that ``import snn_gym`` registers: of its spiking forms, or its own."""
     version: int
     """Version of this description; scores of different versions do not compare."""
     max_episode_steps: int
     """Environment steps after which an episode is truncated."""
-    spikes: SpikeSettings
-    """Encoder and limits of the spiking form."""
     budget: dict[str, int]
     """Environment steps that training may use, by class of agent."""
     reference: ReferenceScores
     """Scores to compare with, valid for task and spiking form: their rewards are equal."""
+    spikes: SpikeSettings | None = None
+    """Encoder and limits of the spiking form of a task that is gymnasium's."""
+    task: TaskClass | None = None
+    """What makes a task that is our own."""
     reward_threshold: float | None = None
     """Gymnasium's threshold of the task, if it has one."""
     extra: str | None = None
@@ -99,6 +113,11 @@ class EnvironmentSpec:
             raise ValueError(
                 f"budget must give a positive number of steps for each of "
                 f"{', '.join(BUDGET_CLASSES)}; got {self.budget}"
+            )
+        if (self.spikes is None) == (self.task is None):
+            raise ValueError(
+                "a file needs one of the tables [spikes], for the spiking form of a gymnasium "
+                "task, and [task], for a task of our own"
             )
 
 
@@ -127,6 +146,23 @@ def load_environment_spec(env_id: str) -> EnvironmentSpec:
     if spec.name != path.stem:
         raise ValueError(f"envs/{path.name}: name is {spec.name!r}, expected {path.stem!r}")
     return spec
+
+
+def load_spike_settings(env_id: str) -> SpikeSettings:
+    """Load encoder and limits of the spiking form of a task.
+
+    Args:
+        env_id: A spiking id such as ``snn/CartPole-v1`` or its base id ``CartPole-v1``.
+
+    Raises:
+        ValueError: The id is unknown or has no spiking form.
+    """
+    spikes = load_environment_spec(env_id).spikes
+    if spikes is None:
+        raise ValueError(
+            f"{env_id} is no gymnasium task with a spiking form; make it with gym.make({env_id!r})"
+        )
+    return spikes
 
 
 def make_task(env_id: str, **arguments: Any) -> gym.Env[Any, Any]:
@@ -176,14 +212,22 @@ def register_environments() -> None:
             raise ValueError(f"envs/{path.name}: missing key {', '.join(missing)}")
         for env_id in ids:
             if env_id not in gym.registry:
+                task = _task_class(table, path)
                 gym.register(
                     id=env_id,
-                    entry_point=_ENTRY_POINT,
-                    vector_entry_point=_VECTOR_ENTRY_POINT,
-                    kwargs={"base_id": table["base_id"]},
+                    entry_point=task.entry_point,
+                    vector_entry_point=task.vector_entry_point,
+                    kwargs=task.arguments,
                     max_episode_steps=table["max_episode_steps"],
                     reward_threshold=table.get("reward_threshold"),
                 )
+
+
+def _task_class(table: Mapping[str, Any], path: Path) -> TaskClass:
+    """Return what makes the environments of a file."""
+    if "task" in table:
+        return from_mapping(TaskClass, table["task"], f"envs/{path.name}: task")
+    return TaskClass(_ENTRY_POINT, _VECTOR_ENTRY_POINT, {"base_id": table["base_id"]})
 
 
 def _toml_paths() -> list[Path]:
@@ -211,7 +255,7 @@ def _files_by_id() -> Mapping[str, Path]:
     files: dict[str, Path] = {}
     for path in _toml_paths():
         table = _read_toml(path)
-        for env_id in [table.get("base_id", path.stem), *_ids(table, path)]:
+        for env_id in dict.fromkeys([table.get("base_id", path.stem), *_ids(table, path)]):
             if env_id in files:
                 raise ValueError(f"envs/{path.name}: {env_id} is in envs/{files[env_id].name} too")
             files[env_id] = path

@@ -12,7 +12,7 @@ from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv, VecMonitor
 from stable_baselines3.common.vec_env.base_vec_env import VecEnvWrapper
 
 from snn_gym.policies.controller import SpikingControllerPolicy
-from snn_gym.registry import env_ids, load_environment_spec
+from snn_gym.registry import env_ids, load_spike_settings
 from snn_gym.spiking.population import Population
 from snn_gym.tasks.classic_control import BATCHED_TASKS
 from snn_gym.tasks.rollout import ObservationLimits, Observer, Rollouts, play
@@ -188,7 +188,7 @@ def find_observation_limits(
         return ObservationLimits.of(*given)
     spec = _spec(env)
     if spec is not None and f"snn/{spec.id}" in env_ids() and _sees_the_task(env, spec):
-        spikes = load_environment_spec(spec.id).spikes
+        spikes = load_spike_settings(spec.id)
         return ObservationLimits.of(spikes.low, spikes.high)
     space = env.observation_space
     if isinstance(space, gym.spaces.Box) and space.is_bounded():

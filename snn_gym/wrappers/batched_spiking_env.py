@@ -11,7 +11,7 @@ from gymnasium.vector import AutoresetMode, SyncVectorEnv, VectorEnv
 from gymnasium.vector.utils import batch_space
 from numpy.typing import ArrayLike, NDArray
 
-from snn_gym.registry import load_environment_spec, make_task
+from snn_gym.registry import load_environment_spec, load_spike_settings, make_task
 from snn_gym.tasks.batched import Seeds, check_render_mode, masked_environments, seeds_for
 from snn_gym.tasks.classic_control import BATCHED_TASKS
 from snn_gym.wrappers.coding import BatchCoder
@@ -67,13 +67,13 @@ class BatchedSpikingEnv(VectorEnv[NDArray[np.int8], Any, NDArray[Any]]):
         Raises:
             ValueError: An argument is not allowed; the message names what is.
         """
-        spec = load_environment_spec(base_id)
-        settings = spec.spikes
+        settings = load_spike_settings(base_id)
         encoder = settings.encoder if encoder is None else encoder
         check_render_mode(render_mode)
-        limit = spec.max_episode_steps if max_episode_steps is None else max_episode_steps
+        if max_episode_steps is None:
+            max_episode_steps = load_environment_spec(base_id).max_episode_steps
         # Gymnasium's annotations of vector environments are narrower than what they take.
-        self._base: Any = _make_base(base_id, num_envs, limit, render_mode)
+        self._base: Any = _make_base(base_id, num_envs, max_episode_steps, render_mode)
         self._coder = BatchCoder(
             self._base.single_observation_space,
             encoder,

@@ -9,7 +9,7 @@ import gymnasium as gym
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from snn_gym.registry import load_environment_spec, make_task
+from snn_gym.registry import load_spike_settings, make_task
 from snn_gym.wrappers.coding import ObservationCoder
 from snn_gym.wrappers.rendering import SpikeRenderer
 
@@ -55,7 +55,7 @@ class SpikingEnv(gym.Env[NDArray[np.int8], Any]):
         Raises:
             ValueError: An argument is not allowed; the message names what is.
         """
-        settings = load_environment_spec(base_id).spikes
+        settings = load_spike_settings(base_id)
         encoder = settings.encoder if encoder is None else encoder
         known = settings.encoder_parameters.get(encoder, {})
         self._check_render_mode(render_mode)

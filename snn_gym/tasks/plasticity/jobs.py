@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from snn_gym.registry import load_environment_spec
+from snn_gym.registry import load_spike_settings
 from snn_gym.spiking.config import NetworkConfig
 from snn_gym.spiking.population import Population
 from snn_gym.tasks.batched import BatchedTask
@@ -110,7 +110,7 @@ class RolloutJob(Job):
     @classmethod
     def of(cls, name: str, env_id: str) -> RolloutJob:
         """Make the job of controlling a task of ``BATCHED_TASKS`` within its described limits."""
-        spikes = load_environment_spec(env_id).spikes
+        spikes = load_spike_settings(env_id)
         limits = ObservationLimits.of(spikes.low, spikes.high)
         return cls(name, BATCHED_TASKS[env_id](cls.probe_size), limits)
 
