@@ -64,3 +64,20 @@ def test_a_checkpoint_of_another_agent_is_refused(tmp_path):
     save_checkpoint(tmp_path / "c", make_agent("ppo-lif", "CartPole-v1"), EpisodeLog())
     with pytest.raises(ValueError, match="tensors do not fit the network"):
         restore_checkpoint(tmp_path / "c", make_agent("dqsn", "CartPole-v1"))
+
+
+def test_a_controller_goes_on_where_it_stopped(tmp_path):
+    def make(seed):
+        network = {"regulation": {"rate_strength": 0.1, "controller": {"min_samples": 64}}}
+        return make_agent("ppo-lif", "CartPole-v1", seed=seed, network=network)
+
+    model, fresh = make(1).learn(600), make(2)
+    save_checkpoint(tmp_path / "c.safetensors", model, EpisodeLog())
+    restore_checkpoint(tmp_path / "c.safetensors", fresh)
+    for one in (model, fresh):
+        controllers = one.policy.mlp_extractor.actor.regulation.controllers
+        assert controllers[0].count.item() > 0  # of the last updates, not yet acted on
+        one.policy.set_training_mode(False)
+        assert controllers[0].count.item() == 0
+        assert controllers[0].moved.abs().max() > 0
+    assert_close(fresh.policy.state_dict(), model.policy.state_dict(), rtol=0, atol=0)

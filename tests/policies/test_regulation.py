@@ -1,0 +1,204 @@
+"""Regulation in the algorithms: where it acts, where it must not, and that training repeats."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from snn_gym.spiking import (
+    ControllerParameters,
+    NetworkConfig,
+    RegulationParameters,
+    SpikingNetwork,
+)
+from tests.policies.identity import CASES, Identity, make, observations, score
+
+FIRST_ORDER = [name for name in CASES if name != "TRPO"]
+# Two rollouts, or a dozen updates from the replay buffer.
+STEPS = {name: 128 if name in ("PPO", "A2C", "TRPO") else 44 for name in CASES}
+CONTINUOUS = ("SAC", "TQC", "TD3", "DDPG")
+PENALTIES = RegulationParameters(0.2, 0.4, rate_strength=1.0, voltage_strength=0.1)
+CONTROLLER = RegulationParameters(0.2, 0.4, controller=ControllerParameters(min_samples=32))
+
+
+def regulated(name: str, regulation: RegulationParameters | None, **arguments: Any) -> Any:
+    network = NetworkConfig((16,), 4, regulation=regulation)
+    return make(name, policy_kwargs={"network": network, **arguments.pop("policy_kwargs", {})})
+
+
+def tensors(model: Any) -> dict[str, Tensor]:
+    return {name: x.detach().clone() for name, x in model.policy.named_parameters()}
+
+
+def different(first: dict[str, Tensor], second: dict[str, Tensor]) -> set[str]:
+    return {name for name in first if not torch.equal(first[name], second[name])}
+
+
+@pytest.mark.parametrize("name", FIRST_ORDER)
+def test_every_algorithm_learns_under_penalties_and_repeats(name: str) -> None:
+    first, again, plain = (
+        tensors(regulated(name, regulation).learn(STEPS[name]))
+        for regulation in (PENALTIES, PENALTIES, None)
+    )
+    assert not different(first, again)
+    assert different(first, plain)
+    assert all(bool(torch.isfinite(x).all()) for x in first.values())
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_every_algorithm_learns_under_a_controller_and_repeats(name: str) -> None:
+    first, again, plain = (
+        tensors(regulated(name, regulation).learn(STEPS[name]))
+        for regulation in (CONTROLLER, CONTROLLER, None)
+    )
+    assert not different(first, again)
+    assert different(first, plain)
+
+
+def test_trpo_is_refused_with_penalties_and_ppo_is_named() -> None:
+    with pytest.raises(RuntimeError, match=r"TRPO does; train with PPO, or leave rate_strength"):
+        regulated("TRPO", PENALTIES).learn(64)
+
+
+def test_trpo_takes_a_penalised_critic_which_it_trains_in_first_order() -> None:
+    only_critic = {"spiking_actor": False, "spiking_critic": True}
+    first, plain = (
+        tensors(regulated("TRPO", regulation, policy_kwargs=only_critic).learn(64))
+        for regulation in (PENALTIES, None)
+    )
+    assert {name.split(".")[1] for name in different(first, plain) if "mlp" in name} == {"critic"}
+
+
+def actor_loss(model: Any, name: str) -> Tensor:
+    """The actor's loss as the algorithm has it, through the critics."""
+    seen, _ = model.policy.obs_to_tensor(observations("analogue", 20))
+    if name in ("TD3", "DDPG"):
+        loss: Tensor = -model.critic.q1_forward(seen, model.actor(seen)).mean()
+        return loss
+    torch.manual_seed(0)
+    actions, log_prob = model.actor.action_log_prob(seen)
+    total: Tensor = log_prob.mean() - sum(q.mean() for q in model.critic(seen, actions))
+    return total
+
+
+@pytest.mark.parametrize("name", CONTINUOUS)
+def test_critics_are_penalised_in_their_own_loss_and_not_in_the_actors(name: str) -> None:
+    spiking = {"spiking_actor": False, "spiking_critic": True}
+    own, by_actor, by_critic = [], [], []
+    for regulation in (PENALTIES, None):
+        model = regulated(name, regulation, policy_kwargs=spiking)
+        model.policy.set_training_mode(True)
+        seen, _ = model.policy.obs_to_tensor(observations("analogue", 20))
+        weight = model.critic.q_networks[0].layers[0].linear.weight
+        loss = model.critic(seen, torch.zeros(20, 2))[0].sum()
+        own.append(torch.autograd.grad(loss, weight)[0])
+        actors = next(x for x in model.actor.parameters() if x.dim() == 2)
+        by_actor.append(torch.autograd.grad(actor_loss(model, name), actors)[0])
+        by_critic.append(torch.autograd.grad(actor_loss(model, name), weight)[0])
+    assert not torch.allclose(*own)
+    assert torch.equal(*by_actor)
+    assert float(by_actor[0].abs().max()) > 0
+    assert torch.equal(*by_critic)
+
+
+@pytest.mark.parametrize("name", CONTINUOUS)
+def test_a_critics_controller_measures_its_own_updates_alone(name: str) -> None:
+    model = regulated(name, CONTROLLER, policy_kwargs={"spiking_critic": True})
+    model.policy.set_training_mode(True)
+    controller = model.critic.q_networks[0].regulation.controllers[0]
+    actor_loss(model, name)
+    assert controller.count.item() == 0
+    seen, _ = model.policy.obs_to_tensor(observations("analogue", 20))
+    model.critic(seen, torch.zeros(20, 2))
+    assert controller.count.item() == 20
+
+
+@pytest.mark.parametrize(("name", "online", "target"), [
+    ("DQN", "q_net", "q_net_target"),
+    ("QRDQN", "quantile_net", "quantile_net_target"),
+    ("TD3", "actor", "actor_target"),
+])  # fmt: skip
+def test_targets_are_neither_penalised_nor_measured(name: str, online: str, target: str) -> None:
+    found: dict[str, list[Tensor]] = {online: [], target: []}
+    for regulation in (PENALTIES, None):
+        policy = regulated(name, regulation).policy
+        policy.set_training_mode(True)
+        seen, _ = policy.obs_to_tensor(observations("analogue", 20))
+        for part in (online, target):
+            network = getattr(policy, part)
+            for parameter in network.parameters():
+                parameter.requires_grad_(True)
+            first = next(m for m in network.modules() if isinstance(m, SpikingNetwork))
+            weight = first.layers[0].linear.weight
+            found[part].append(torch.autograd.grad(network(seen).sum(), weight)[0])
+    assert not torch.allclose(*found[online])
+    assert torch.equal(*found[target])
+
+
+def test_a_controller_acts_where_a_rollout_starts_and_nowhere_else() -> None:
+    model = regulated("PPO", CONTROLLER)
+    model.learn(64)
+    after_updates = tensors(model)
+    seen = observations("analogue", 8)
+    model.predict(seen)
+    model.policy.set_training_mode(True)
+    model.predict(seen, deterministic=True)
+    assert not different(tensors(model), after_updates)
+    model.policy.set_training_mode(False)
+    acted = different(tensors(model), after_updates)
+    assert acted == {"mlp_extractor.actor.layers.0.linear.bias"}
+
+
+def test_a_target_network_gets_what_the_controller_did_with_the_weights() -> None:
+    model = regulated("DQN", CONTROLLER)
+    model.learn(STEPS["DQN"])
+    online, target = model.policy.q_net.q_net, model.policy.q_net_target.q_net
+    assert float(online.regulation.controllers[0].moved.abs().max()) > 0
+    assert target.regulation.controllers[0].count.item() == 0
+    model.policy.q_net_target.load_state_dict(model.policy.q_net.state_dict())
+    assert torch.equal(online.layers[0].linear.bias, target.layers[0].linear.bias)
+
+
+@pytest.mark.parametrize("name", ["PPO", "DQN", "SAC"])
+@pytest.mark.parametrize("regulation", [PENALTIES, CONTROLLER])
+def test_acting_tensors_are_those_of_an_unregulated_policy(
+    name: str, regulation: RegulationParameters
+) -> None:
+    trained, plain = (
+        regulated(name, regulation).learn(STEPS[name]).policy,
+        regulated(name, None).policy,
+    )
+    acting = trained.acting_state_dict()
+    assert acting.keys() == plain.acting_state_dict().keys()
+    plain.load_acting_state_dict(acting)
+    seen = observations("analogue", 50)
+    ours, theirs = (x.predict(seen, deterministic=True)[0] for x in (trained, plain))
+    assert (ours == theirs).all()
+    if regulation is PENALTIES:
+        assert trained.state_dict().keys() == plain.state_dict().keys()
+
+
+@pytest.mark.parametrize("regulation", [PENALTIES, CONTROLLER])
+def test_stock_files_keep_the_regulation(regulation: RegulationParameters, tmp_path: Path) -> None:
+    model = regulated("PPO", regulation).learn(STEPS["PPO"])
+    model.save(tmp_path / "model")
+    loaded = CASES["PPO"].algorithm.load(tmp_path / "model", device="cpu")
+    assert loaded.policy.network == model.policy.network
+    for name, x in model.policy.state_dict().items():
+        assert torch.equal(x, loaded.policy.state_dict()[name])
+
+
+@pytest.mark.parametrize("name", ["PPO", "DQN"])
+def test_regulated_agents_learn(name: str) -> None:
+    mild = RegulationParameters(
+        rate_strength=0.01, voltage_strength=0.001, controller=ControllerParameters(step=0.1)
+    )
+    action = CASES[name].actions[0]
+    network = NetworkConfig((32,), 4, regulation=mild)
+    model = make(name, Identity(action=action), policy_kwargs={"network": network})
+    model.learn(CASES[name].steps)
+    assert score(model, "analogue", action) > 0.85  # chance is 0.25
