@@ -123,18 +123,20 @@ def play(
     task: BatchedTask,
     population: Population,
     weights: NDArray[np.float32],
-    seeds: Sequence[int],
+    seeds: Sequence[int] | NDArray[np.int64],
     limits: ObservationLimits,
     *,
     observer: Observer | None = None,
 ) -> Rollouts:
-    """Play the same seeded episodes with every network.
+    """Play seeded episodes with every network.
 
     Args:
-        task: E environments of the task; they are reset.
+        task: Environments of the task, which are reset: E of them, or P × E where every network
+            has seeds of its own.
         population: Architecture of the networks.
         weights: (P, W) float32.
-        seeds: E seeds; episode e is the first one after a reset with seed e.
+        seeds: (E,) for the same episodes for every network, or (P, E); the episode of a seed is
+            the first one after a reset with it.
         limits: Limits that scale the observations.
         observer: Sees every step.
 
@@ -144,13 +146,15 @@ def play(
     Raises:
         ValueError: Weights or seeds have a wrong shape, or a reward is not finite.
     """
-    networks, episodes = len(weights), len(seeds)
-    observations, _ = task.reset(seed=list(seeds))
+    networks, seeds = len(weights), np.asarray(seeds)
+    episodes = seeds.shape[-1]
+    _check_seeds(seeds, networks, task.num_envs)
+    observations, _ = task.reset(seed=seeds.reshape(-1).tolist())
     drive = make_drive(task.single_action_space)
     layers = population.arrange(weights)
     lanes = np.arange(networks * episodes)
-    batch = task.select(lanes % episodes)
-    observations = observations[lanes % episodes]
+    batch = task.select(lanes % task.num_envs)
+    observations = observations[lanes % task.num_envs]
     returns = np.zeros(lanes.size)
     lengths = np.zeros(lanes.size, np.int64)
     running = np.ones(lanes.size, np.bool_)
@@ -175,6 +179,18 @@ def play(
             lanes, observations, running = lanes[kept], observations[kept], running[kept]
     shape = (networks, episodes)
     return Rollouts(returns.reshape(shape), lengths.reshape(shape))
+
+
+def _check_seeds(seeds: NDArray[np.int64], networks: int, environments: int) -> None:
+    if seeds.ndim not in (1, 2) or (seeds.ndim == 2 and len(seeds) != networks) or not seeds.size:
+        raise ValueError(
+            f"seeds must have shape (episodes,) or ({networks}, episodes), got {seeds.shape}"
+        )
+    if seeds.size != environments:
+        raise ValueError(
+            f"{seeds.size} seeds need as many environments, got a task of {environments}; make it "
+            f"with num_envs={seeds.size}"
+        )
 
 
 def _not_finite(name: str, rewards: NDArray[np.float64], step: int) -> str:

@@ -10,15 +10,17 @@ Six numbers for every synapse, each from what is present at it or broadcast to a
 - ``window``: mean surrogate ψ of the driven neuron, how near it is to its threshold; of an output
   4 p (1 - p). In [0, 1].
 - ``drive``: its share of ``|w| pre`` among all synapses of the neuron. In [0, 1].
-- ``eligibility``: mean over decisions of advantage times eligibility, divided by its root mean
-  square over the layer, and tanh of that. In [-1, 1].
+- ``eligibility``: covariance of pre with advantage times post's factor, divided by its root mean
+  square over the layer, and tanh of that. In [-1, 1]; of a bias 0, as its pre never varies.
 
-The eligibility of an output's synapse is ``pre (1[chosen] - p)``, that of a hidden one is
-``pre ψ signal`` with the learning signal ``Σ_k w_kj (1[chosen k] - p_k)``: symmetric e-prop (Bellec
+The factor of an output is ``1[chosen] - p``, that of a hidden neuron is ``ψ signal`` with the
+learning signal ``Σ_k w_kj (1[chosen k] - p_k)``: symmetric e-prop (Bellec
 et al. 2020, Nature Communications 11:3625, https://doi.org/10.1038/s41467-020-17236-y) with the
 membrane filter dropped, as inputs are constant within a decision, gated by the choice as in
 feedback-modulated TD-STDP (Chung and Kozma 2020, https://arxiv.org/abs/2008.13044). p is the
-softmax of the outputs. The advantage is the discounted return that follows a decision, standardised
+softmax of the outputs. Covariance in place of the mean product is Sejnowski's rule (1977, J. Math.
+Biology 4:303, https://doi.org/10.1007/BF00275079): rates are never negative, so the mean product is
+much the same for all synapses of a neuron, and following it only shifts the neuron. The advantage is the discounted return that follows a decision, standardised
 over all decisions of the network, in place of a TD error with a learned critic: it needs no state
 between rollouts.
 """
@@ -177,12 +179,14 @@ def _output_scores(outputs: Array, actions: NDArray[Any]) -> tuple[Array, Array,
     """Return scores, activities and nearness to a switch of outputs, each (M, O)."""
     if actions.ndim == 2:  # a Box: what was done is its own score
         done: Array = np.tanh(outputs)
-        return done, np.abs(done), 1.0 - np.square(done)
+        near: Array = 1.0 - np.square(done)
+        return done, np.abs(done), near
     exponent = np.exp(outputs - outputs.max(axis=1, keepdims=True))
     p: Array = exponent / exponent.sum(axis=1, keepdims=True)
     chosen: Array = np.zeros_like(p)
     chosen[np.arange(len(p)), actions] = 1.0
-    return chosen - p, chosen, 4.0 * p * (1.0 - p)
+    near = 4.0 * p * (1.0 - p)
+    return chosen - p, chosen, near
 
 
 def _measure(
@@ -233,8 +237,16 @@ def _network_measures(
         blocks.append(
             _layer_measures(by_post, bias, pre, posts[index], windows[index], factor, advantages)
         )
-        signal = factor @ by_post  # (M, pre): what reaches the layer before
+        signal = (factor @ by_post).astype(np.float32)  # (M, pre): what reaches the layer before
     return blocks[::-1]
+
+
+def _covariance(factor: Array, pre: Array) -> NDArray[np.floating]:
+    """Return covariances (post, pre + 1) over M decisions of (M, post) and (M, pre + 1)."""
+    if not len(pre):
+        return np.zeros((factor.shape[1], pre.shape[1]))
+    product: NDArray[np.floating] = factor.T @ (pre - pre.mean(axis=0)) / len(pre)
+    return product
 
 
 def _layer_measures(
@@ -262,7 +274,7 @@ def _layer_measures(
     pre_rate = np.abs(pre).mean(axis=0) if len(advantages) else np.zeros(shape[1])
     drive = np.abs(np.concatenate([weight, bias[:, np.newaxis]], axis=1)) * pre_rate
     total = drive.sum(axis=1, keepdims=True)
-    gradient = (factor * advantages[:, np.newaxis]).T @ pre / count
+    gradient = _covariance(factor * advantages[:, np.newaxis], pre)
     size = float(np.sqrt(np.square(gradient).mean()))
     return np.stack(
         [
