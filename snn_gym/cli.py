@@ -170,6 +170,26 @@ def evaluate(
 
 
 @app.command()
+def plot(
+    run: Run,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder for the pictures.", show_default="RUN/plots")
+    ] = None,
+    formats: Annotated[
+        str, typer.Option("--format", help="Formats, with commas between.")
+    ] = "png,svg",
+) -> None:
+    """Draw a run: spikes, membrane traces, the learning curve, dynamics over training."""
+    from snn_gym.plotting import plot_run
+
+    pictures = plot_run(run, out, [name.strip() for name in formats.split(",")])
+    for path in pictures.paths:
+        print(path)
+    for note in pictures.notes:
+        print(note)
+
+
+@app.command()
 def submit(
     run: Run,
     out: Annotated[

@@ -41,7 +41,7 @@ def test_help_names_every_command(capsys):
     for words in (["--help"], []):
         assert main(words) == 0
         out = capsys.readouterr().out
-        for command in ("envs", "agents", "train", "evaluate", "submit", "verify", "table"):
+        for command in ("envs", "agents", "train", "evaluate", "plot", "submit", "verify", "table"):
             assert f" {command} " in out
 
 
@@ -106,6 +106,8 @@ def test_evaluate_prints_the_score_and_the_costs(trained, capsys):
         ("train ppo-lif CartPole-v1 --seed -3", "seed must be at least 0"),
         ("train ppo-lif CartPole-v1 --checkpoint-interval 0", "checkpoint_interval must be"),
         ("evaluate nowhere", "nowhere holds no saved agent"),
+        ("plot nowhere", "nowhere holds no training run"),
+        ("plot nowhere --format gif", "format gif is unknown; choose from png, svg"),
         ("submit nowhere", "nowhere holds no saved agent"),
         ("verify nowhere --leaderboard board", "nowhere"),
     ],

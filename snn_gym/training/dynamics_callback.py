@@ -91,10 +91,19 @@ class DynamicsCallback(BaseCallback):
             self._log(timestep)
 
     def _on_step(self) -> bool:
-        if self._probe.missing and not self._probe.add(self.num_timesteps, self.locals["new_obs"]):
+        if self._probe.missing and not self._probe.add(self.num_timesteps, self._observations()):
             self._log(self.num_timesteps)
             self._write_probe()
         return True
+
+    def _observations(self) -> Observation:
+        if "new_obs" not in self.locals:
+            raise ValueError(
+                f"{type(self.model).__name__} shows its callbacks no observations (new_obs) to "
+                "measure the dynamics on; leave out the DynamicsCallback, or --dynamics"
+            )
+        observations: Observation = self.locals["new_obs"]
+        return observations
 
     def _on_training_end(self) -> None:
         if not self._probe.missing and self.model.num_timesteps > self._last_timestep:

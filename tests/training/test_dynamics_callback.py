@@ -171,6 +171,14 @@ def test_a_policy_that_does_not_spike_is_refused(tmp_path):
     assert not (tmp_path / "log").exists()
 
 
+def test_an_algorithm_that_shows_no_observations_is_refused():
+    model, callback = ppo(), DynamicsCallback(10)
+    callback.init_callback(model)
+    callback.on_training_start({}, {})
+    with pytest.raises(ValueError, match=r"PPO shows its callbacks no observations \(new_obs\)"):
+        callback.on_step()
+
+
 def test_a_file_of_something_else_is_refused(tmp_path):
     (tmp_path / "dynamics.csv").write_text("mine\n1\n")
     with pytest.raises(ValueError, match="is no log of dynamics: expected the columns timestep"):

@@ -1,0 +1,120 @@
+"""Record what a network does over consecutive decisions of an episode."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
+
+from snn_gym.spiking import Recording
+
+FloatArray = NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class LayerTrace:
+    """One layer over consecutive decisions."""
+
+    name: str
+    spikes: FloatArray
+    """(decisions * T, N), 0 or 1."""
+    voltages: FloatArray | None
+    """(decisions * T, N) before the reset; None of the input."""
+    thresholds: FloatArray | None
+    """(decisions * T, N); None where there is none to tell."""
+
+
+@dataclass(frozen=True, eq=False)
+class EpisodeTrace:
+    """A network over consecutive decisions of one episode."""
+
+    layers: tuple[LayerTrace, ...]
+    """Spiking layers, input side first."""
+    dt_ms: float
+    """Length of a time step (ms)."""
+    time_steps: int
+    """Time steps of a decision, T."""
+    decisions: int
+    """Decisions recorded."""
+
+    @property
+    def decision_ms(self) -> float:
+        """Length of a decision (ms)."""
+        return self.time_steps * self.dt_ms
+
+    @property
+    def times_ms(self) -> FloatArray:
+        """Middle of every time step (ms), (decisions * T,)."""
+        return (np.arange(self.decisions * self.time_steps, dtype=np.float64) + 0.5) * self.dt_ms
+
+
+def record_episode(
+    policy: Any, env: gym.Env[Any, Any], seed: int, max_decisions: int
+) -> EpisodeTrace:
+    """Play an episode deterministically and record its first decisions.
+
+    Args:
+        policy: Policy of ``snn_gym.policies`` that spikes; a noisy encoder's noise restarts with
+            the seed, as in an evaluation.
+        env: Environment, which is closed afterwards.
+        seed: Seed of the episode.
+        max_decisions: Decisions to record; fewer if the episode is shorter.
+
+    Raises:
+        ValueError: The policy does not spike.
+    """
+    policy.reseed_noise(seed)
+    observation, _ = env.reset(seed=seed)
+    recordings: list[Recording] = []
+    over = False
+    while not over and len(recordings) < max_decisions:
+        # Before the decision: recording leaves the noise where it is, and deciding then draws it.
+        recordings.append(policy.record(observation))
+        action, _ = policy.predict(observation, deterministic=True)
+        observation, _, terminated, truncated, _ = env.step(action)
+        over = terminated or truncated
+    env.close()
+    return join(recordings)
+
+
+def join(recordings: Sequence[Recording]) -> EpisodeTrace:
+    """Join recordings of single decisions in time.
+
+    Args:
+        recordings: One of each decision, of a batch of one.
+
+    Raises:
+        ValueError: The network does not spike.
+    """
+    first = recordings[0]
+    if not first.layers:
+        raise ValueError("the policy does not spike, so there are no spikes to draw")
+    layers = tuple(
+        _join_layer([recording.layers[k] for recording in recordings])
+        for k in range(len(first.layers))
+    )
+    time_steps = first.layers[0].spikes.shape[0]
+    return EpisodeTrace(layers, first.dt_ms, time_steps, len(recordings))
+
+
+def _join_layer(parts: Sequence[Any]) -> LayerTrace:
+    # (T, 1, N) of each decision -> (decisions * T, N)
+    spikes = np.concatenate([_array(part.spikes) for part in parts])
+    voltages = thresholds = None
+    if parts[0].voltages is not None:
+        voltages = np.concatenate([_array(part.voltages) for part in parts])
+    if isinstance(parts[0].v_threshold, Tensor):
+        thresholds = np.concatenate([_array(part.v_threshold) for part in parts])
+    elif parts[0].v_threshold is not None:
+        thresholds = np.full_like(spikes, parts[0].v_threshold)
+    return LayerTrace(parts[0].name, spikes, voltages, thresholds)
+
+
+def _array(tensor: Tensor) -> FloatArray:
+    array: FloatArray = tensor.detach().cpu().numpy()[:, 0].astype(np.float64)
+    return array

@@ -1,0 +1,83 @@
+"""What all pictures share: colours, figures and files.
+
+Figures are made and saved without pyplot, so that no global state is read or left behind.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Any
+
+import matplotlib as mpl
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+DOTS_PER_INCH = 150
+GREY = "#666666"
+BLACK = "#222222"
+# Told apart with any colour vision: Okabe & Ito 2008, "Color Universal Design",
+# https://jfly.uni-koeln.de/color/.
+_LAYER_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00")
+
+_STYLE: Any = {
+    "font.size": 9.0,
+    "axes.titlesize": 10.0,
+    "axes.labelsize": 9.0,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "legend.frameon": False,
+    "legend.fontsize": 8.5,
+    "lines.linewidth": 1.4,
+    # Text stays text, and ids do not depend on chance.
+    "svg.fonttype": "none",
+    "svg.hashsalt": "snn_gym",
+}
+
+
+def style() -> AbstractContextManager[None]:
+    """Return a context within which pictures are drawn and saved."""
+    return mpl.rc_context(_STYLE)
+
+
+def layer_colours(names: Sequence[str]) -> dict[str, str]:
+    """Return the colour of each layer: grey of the input, the others in order.
+
+    Args:
+        names: Names of the layers, input side first.
+    """
+    driven = [name for name in names if name != "input"]
+    colours = {name: _LAYER_COLOURS[k % len(_LAYER_COLOURS)] for k, name in enumerate(driven)}
+    return {"input": GREY, **colours}
+
+
+def new_figure(width_inches: float, height_inches: float) -> Figure:
+    """Return an empty figure whose parts make room for each other."""
+    return Figure(figsize=(width_inches, height_inches), layout="constrained")
+
+
+def title(axes: Axes, text: str) -> None:
+    """Write a title that begins at the left edge of the axes."""
+    axes.set_title(text, loc="left")
+
+
+def save(figure: Figure, stem: Path, formats: Sequence[str]) -> list[Path]:
+    """Write a figure in each format, with equal bytes for equal content.
+
+    Args:
+        figure: The figure.
+        stem: File to write, without suffix; its folder must exist.
+        formats: ``png``, ``svg``.
+
+    Returns:
+        The files.
+    """
+    paths = []
+    for suffix in formats:
+        path = stem.with_suffix(f".{suffix}")
+        # A date or a version would make equal pictures differ.
+        metadata = {"Date": None} if suffix == "svg" else {"Software": None}
+        figure.savefig(path, format=suffix, dpi=DOTS_PER_INCH, metadata=metadata)
+        paths.append(path)
+    return paths

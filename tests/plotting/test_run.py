@@ -1,0 +1,152 @@
+"""Pictures of a run: files, ink, equal bytes, and what is refused."""
+
+import xml.etree.ElementTree as ET
+
+import gymnasium as gym
+import matplotlib as mpl
+import numpy as np
+import pytest
+from matplotlib.image import imread
+
+import snn_gym
+from snn_gym.cli import main
+from snn_gym.plotting import plot_run
+from snn_gym.plotting.episode import record_episode
+from snn_gym.plotting.run import read_episodes
+from snn_gym.plotting.style import layer_colours
+from tests.training._runs import run
+
+STEMS = ("raster", "membranes", "learning_curve", "dynamics")
+SEED = 2_000_000_000
+
+
+@pytest.fixture(scope="module")
+def spiking(tmp_path_factory):
+    """A short finished run with its dynamics."""
+    folder = tmp_path_factory.mktemp("plotting") / "ppo-lif"
+    run("ppo-lif", folder, steps=600, dynamics=True)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def pictures(spiking, tmp_path_factory):
+    return plot_run(spiking, tmp_path_factory.mktemp("pictures"))
+
+
+def ink(pixels, colour):
+    """Return where an (H, W, 4) picture in [0, 1] has a colour."""
+    wanted = np.array([int(colour[k : k + 2], 16) for k in (1, 3, 5)]) / 255
+    return np.abs(pixels[:, :, :3] - wanted).max(axis=2) < 0.02
+
+
+def test_every_picture_is_drawn_in_every_format(pictures):
+    assert pictures.notes == ()
+    assert [path.name for path in pictures.paths] == [
+        f"{stem}.{suffix}" for stem in STEMS for suffix in ("png", "svg")
+    ]
+
+
+def test_ink_is_where_it_belongs(pictures):
+    for path in pictures.paths:
+        if path.suffix != ".png":
+            continue
+        pixels = imread(path)
+        height, width, channels = pixels.shape
+        assert channels == 4
+        assert height > 400
+        assert width > 800
+        # A white margin all round: nothing is cut off.
+        border = np.concatenate([pixels[:2].reshape(-1, 4), pixels[-2:].reshape(-1, 4)])
+        assert (border == 1.0).all()
+        if path.stem == "learning_curve":
+            continue
+        # hidden_2 stands above hidden_1, but for the dynamics, where they share panels.
+        rows = {
+            name: np.nonzero(ink(pixels, colour))[0]
+            for name, colour in layer_colours(["hidden_1", "hidden_2"]).items()
+        }
+        assert len(rows["hidden_1"]) > 200
+        assert len(rows["hidden_2"]) > 200
+        if path.stem != "dynamics":
+            assert rows["hidden_2"].max() < rows["hidden_1"].min()
+
+
+def test_the_vector_pictures_are_xml_with_text(pictures):
+    words = {"raster": "hidden_1", "membranes": "threshold", "learning_curve": "environment steps",
+             "dynamics": "rate (Hz)"}  # fmt: skip
+    for path in pictures.paths:
+        if path.suffix == ".svg":
+            texts = [text for x in ET.parse(path).iter() if (text := x.text)]
+            assert any(words[path.stem] in text for text in texts)
+
+
+def test_equal_runs_give_equal_bytes_and_leave_settings_alone(spiking, pictures, tmp_path):
+    settings = dict(mpl.rcParams)
+    again = plot_run(spiking, tmp_path)
+    assert dict(mpl.rcParams) == settings
+    for mine, theirs in zip(again.paths, pictures.paths, strict=True):
+        assert mine.read_bytes() == theirs.read_bytes()
+
+
+def test_the_raster_is_of_the_policy_that_is_evaluated(spiking):
+    model = snn_gym.load_agent(spiking)
+    trace = record_episode(model.policy, gym.make("CartPole-v1"), SEED, 10_000)
+    result = snn_gym.evaluate(model, "CartPole-v1", seeds=[SEED])
+    assert trace.decisions == result.lengths[0]
+    spikes = {layer.name: layer.spikes.sum() / trace.decisions for layer in trace.layers}
+    assert spikes == pytest.approx(result.spikes_per_decision)
+
+
+def test_a_run_without_dynamics_says_how_to_get_them(spiking, tmp_path):
+    folder = tmp_path / "run"
+    folder.mkdir()
+    for name in ("run.json", "episodes.csv", "manifest.json", "weights.safetensors"):
+        (folder / name).write_bytes((spiking / name).read_bytes())
+    drawn = plot_run(folder, formats=["png"])
+    assert [path.name for path in drawn.paths] == [f"{stem}.png" for stem in STEMS[:3]]
+    assert drawn.paths[0].parent == folder / "plots"
+    assert drawn.notes == ("no dynamics over training: train with `snn-gym train ... --dynamics`",)
+    (folder / "episodes.csv").write_text("timestep,return,length\n")
+    assert (
+        "no learning curve: no training episode had ended"
+        in plot_run(folder, formats=["png"]).notes
+    )
+
+
+def test_the_log_of_episodes_is_read(tmp_path):
+    file = tmp_path / "episodes.csv"
+    file.write_text("timestep,return,length\n")
+    assert [column.size for column in read_episodes(file)] == [0, 0]
+    file.write_text("timestep,return,length\n20,-1.5,20\n45,3.25,25\n")
+    assert [column.tolist() for column in read_episodes(file)] == [[20.0, 45.0], [-1.5, 3.25]]
+
+
+def refused(capsys, *words):
+    capsys.readouterr()
+    assert main(["plot", *map(str, words)]) == 2
+    err = capsys.readouterr().err
+    assert err.count("\n") == 1
+    return err
+
+
+def test_the_command_draws_and_prints_the_files(spiking, capsys, tmp_path):
+    assert main(["plot", str(spiking), "--out", str(tmp_path / "new"), "--format", "svg"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines == [str(tmp_path / "new" / f"{stem}.svg") for stem in STEMS]
+
+
+def test_bad_input_gets_one_line(spiking, capsys, tmp_path):
+    assert "holds no training run" in refused(capsys, tmp_path)
+    line = refused(capsys, spiking, "--out", tmp_path / "out", "--format", "png,gif")
+    assert "format gif is unknown; choose from png, svg" in line
+    assert not (tmp_path / "out").exists()
+    (tmp_path / "run.json").write_bytes((spiking / "run.json").read_bytes())
+    assert "holds no saved agent" in refused(capsys, tmp_path)
+
+
+def test_a_run_that_does_not_spike_is_refused(capsys, tmp_path):
+    run("ppo-mlp", tmp_path / "mlp", steps=256)
+    before = sorted(path.name for path in (tmp_path / "mlp").iterdir())
+    line = refused(capsys, tmp_path / "mlp")
+    assert "ppo-mlp: the policy does not spike, so there are no spikes to draw; plot a" in line
+    assert sorted(path.name for path in (tmp_path / "mlp").iterdir()) == before
