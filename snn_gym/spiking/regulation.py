@@ -19,8 +19,8 @@ Source: the regularisers of e-prop (Bellec et al. 2020, https://doi.org/10.1038/
 Methods, and https://github.com/IGITUGraz/eligibility_propagation). Differences: they pull the rate
 to one target, which is ``min_rate = max_rate`` here; their potentials rest at 0 and their
 excursions are not divided by the threshold; they sum excursions over time steps where we average;
-they leave out the factors 1/2 of the code or the paper; they let the gradient reach an adaptive
-threshold, which is a constant here.
+their code has no factors 1/2, and its gradient reaches an adaptive threshold, which is a constant
+here.
 """
 
 from __future__ import annotations
