@@ -63,6 +63,22 @@ def to_mapping(config: Any) -> dict[str, Any]:
     return {name: _plain(getattr(config, name)) for name in fields}
 
 
+def check_positive(settings: object, *names: str) -> None:
+    """Refuse counts below 1.
+
+    Args:
+        settings: Hyper-parameters.
+        *names: Names of the counts.
+
+    Raises:
+        ValueError: One of them is below 1.
+    """
+    for name in names:
+        value = getattr(settings, name)
+        if value < 1:
+            raise ValueError(f"{name} must be at least 1, got {value}")
+
+
 def _plain(value: Any) -> Any:
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return to_mapping(value)

@@ -1,5 +1,41 @@
 """Algorithms with the Stable-Baselines3 API that move spiking networks without gradients."""
 
-from snn_gym.learners.base import GradientFreeAlgorithm, LearnerArguments
+from __future__ import annotations
 
-__all__ = ["GradientFreeAlgorithm", "LearnerArguments"]
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from snn_gym.learners.base import GradientFreeAlgorithm, LearnerArguments
+    from snn_gym.learners.evolution import CMAES, EvolutionStrategies
+    from snn_gym.learners.nulls import AcceptReject, RandomSearch, WinStay
+
+__all__ = [
+    "CMAES",
+    "AcceptReject",
+    "EvolutionStrategies",
+    "GradientFreeAlgorithm",
+    "LearnerArguments",
+    "RandomSearch",
+    "WinStay",
+]
+
+# The zoo reads the learners' settings where no torch may be loaded.
+_LAZY = {
+    "CMAES": "snn_gym.learners.evolution",
+    "AcceptReject": "snn_gym.learners.nulls",
+    "EvolutionStrategies": "snn_gym.learners.evolution",
+    "GradientFreeAlgorithm": "snn_gym.learners.base",
+    "LearnerArguments": "snn_gym.learners.base",
+    "RandomSearch": "snn_gym.learners.nulls",
+    "WinStay": "snn_gym.learners.nulls",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name when it is first asked for (PEP 562)."""
+    if name not in _LAZY:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(importlib.import_module(_LAZY[name]), name)
+    globals()[name] = value
+    return value

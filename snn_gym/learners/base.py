@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import sys
 import time
 from abc import abstractmethod
@@ -19,9 +20,10 @@ from stable_baselines3.common.callbacks import (
     ProgressBarCallback,
 )
 from stable_baselines3.common.policies import BasePolicy
-from stable_baselines3.common.type_aliases import GymEnv, MaybeCallback, Schedule
+from stable_baselines3.common.type_aliases import GymEnv, MaybeCallback
 from stable_baselines3.common.utils import safe_mean
 
+from snn_gym.config import from_mapping
 from snn_gym.learners.judging import (
     BatchedJudge,
     Judge,
@@ -29,6 +31,7 @@ from snn_gym.learners.judging import (
     batched_id,
     find_observation_limits,
 )
+from snn_gym.learners.settings import LearnerSettings
 from snn_gym.policies.controller import SpikingControllerPolicy
 from snn_gym.spiking.population import Population, finite_or_raise, start_weights
 from snn_gym.tasks.rollout import ObservationLimits, Observer, Rollouts
@@ -74,25 +77,28 @@ class GradientFreeAlgorithm(BaseAlgorithm):
     Args:
         policy: ``SpikingControllerPolicy``, or its name.
         env: Environment, its gymnasium id, or a ``VecEnv``.
-        learning_rate: Step size of learners that have one, or its schedule.
+        learning_rate: Step size of learners that have one.
         probe_episodes: Episodes that judge weights.
         **arguments: See ``LearnerArguments``.
 
     Raises:
-        ValueError: The spaces are not supported, or observations have no known limits.
+        ValueError: A hyper-parameter is out of range, the spaces are not supported, or the
+            observations have no known limits.
     """
 
     policy_aliases: ClassVar[dict[str, type[BasePolicy]]] = {
         "SpikingControllerPolicy": SpikingControllerPolicy
     }
     policy: SpikingControllerPolicy
+    settings_class: ClassVar[type[LearnerSettings]] = LearnerSettings
+    """Type of the learner's hyper-parameters, which are attributes of the same names."""
 
     def __init__(
         self,
         policy: str | type[SpikingControllerPolicy],
         env: GymEnv | str | None,
         *,
-        learning_rate: float | Schedule = 0.0,
+        learning_rate: float = 0.0,
         probe_episodes: int = 1,
         **arguments: Any,
     ) -> None:
@@ -103,13 +109,21 @@ class GradientFreeAlgorithm(BaseAlgorithm):
         )
         self.observation_limits = limits
         self.probe_episodes = probe_episodes
+        self._check_settings()
         self.rng = np.random.default_rng(self.seed)
-        self.memory: dict[str, NDArray[Any]] | None = None
+        self.memory: dict[str, NDArray[Any]] = {}
+        self._is_new = True
         self._judge: Judge | None = None
         self._callback: BaseCallback | None = None
         self._stopped = False
         if init_setup_model:
             self._setup_model()
+
+    def _check_settings(self) -> None:
+        names = {field.name for field in dataclasses.fields(self.settings_class)}
+        own = names - {"n_envs", "observation_limits"}  # which are checked with the environments
+        values = {name: getattr(self, name) for name in own}
+        from_mapping(self.settings_class, values, type(self).__name__)
 
     @abstractmethod
     def _iterate(self) -> None:
@@ -248,7 +262,6 @@ class GradientFreeAlgorithm(BaseAlgorithm):
 
     def state_tensors(self) -> dict[str, NDArray[Any]]:
         """Return what is carried between iterations beside weights, counters and randomness."""
-        assert self.memory is not None  # made when the model was set up
         return dict(self.memory)
 
     def load_state_tensors(self, tensors: Mapping[str, NDArray[Any]]) -> None:
@@ -279,9 +292,10 @@ class GradientFreeAlgorithm(BaseAlgorithm):
         network = self.policy.controller
         self.population = Population(network.config, network.input_size, network.output_size)
         self._scale_observations()
-        if self.memory is None:
+        if self._is_new:  # and not loaded, which sets up once more
             self.weights = start_weights(self.population, self.rng, 1)[0]
             self.memory = self._first_memory()
+            self._is_new = False
 
     def _limits(self) -> ObservationLimits | None:
         """Return the limits that scale observations, None where nothing is scaled."""

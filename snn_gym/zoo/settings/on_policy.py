@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from snn_gym.config import check_positive
 from snn_gym.zoo.schedules import check_schedule
-from snn_gym.zoo.settings._checks import check_positive
 
 
 @dataclass(frozen=True)
