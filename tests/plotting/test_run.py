@@ -80,14 +80,6 @@ def test_the_vector_pictures_are_xml_with_text(pictures):
             assert any(words[path.stem] in text for text in texts)
 
 
-def test_equal_runs_give_equal_bytes_and_leave_settings_alone(spiking, pictures, tmp_path):
-    settings = dict(mpl.rcParams)
-    again = plot_run(spiking, tmp_path)
-    assert dict(mpl.rcParams) == settings
-    for mine, theirs in zip(again.paths, pictures.paths, strict=True):
-        assert mine.read_bytes() == theirs.read_bytes()
-
-
 def test_the_raster_is_of_the_policy_that_is_evaluated(spiking):
     model = snn_gym.load_agent(spiking)
     trace = record_episode(model.policy, gym.make("CartPole-v1"), SEED, 10_000)
@@ -129,10 +121,17 @@ def refused(capsys, *words):
     return err
 
 
-def test_the_command_draws_and_prints_the_files(spiking, capsys, tmp_path):
-    assert main(["plot", str(spiking), "--out", str(tmp_path / "new"), "--format", "svg"]) == 0
+def test_the_command_draws_equal_bytes_and_leaves_settings_alone(
+    spiking, pictures, capsys, tmp_path
+):
+    settings = dict(mpl.rcParams)
+    assert main(["plot", str(spiking), "--out", str(tmp_path / "new"), "--format", "svg,png"]) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert lines == [str(tmp_path / "new" / f"{stem}.svg") for stem in STEMS]
+    paths = [tmp_path / "new" / f"{stem}.{suffix}" for stem in STEMS for suffix in ("svg", "png")]
+    assert lines == [str(path) for path in paths]
+    assert dict(mpl.rcParams) == settings
+    drawn_before = {path.name: path.read_bytes() for path in pictures.paths}
+    assert {path.name: path.read_bytes() for path in paths} == drawn_before
 
 
 def test_bad_input_gets_one_line(spiking, capsys, tmp_path):
