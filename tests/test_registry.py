@@ -21,6 +21,10 @@ TASKS = (
     "MountainCarContinuous-v0",
     "Pendulum-v1",
 )
+OWN = tuple(
+    f"snn/Plasticity-{job}-v0"
+    for job in ("Acrobot", "CartPole", "Digits", "MountainCar", "Teacher", "XOR")
+)
 
 
 def specs():
@@ -32,7 +36,7 @@ def cartpole(**changes):
 
 
 def test_the_tasks_are_registered():
-    assert snn_gym.env_ids() == tuple(f"snn/{task}" for task in TASKS)
+    assert snn_gym.env_ids() == (*(f"snn/{task}" for task in TASKS), *OWN)
 
 
 def test_ids_equal_the_registers_fields_both_ways():
@@ -55,6 +59,23 @@ def test_base_and_spiking_id_give_one_description(task):
     assert spec.name == spec.base_id == task
 
 
+@pytest.mark.parametrize("env_id", OWN)
+def test_a_task_of_our_own_is_its_own_base_and_has_no_spiking_form(env_id):
+    spec = load_environment_spec(env_id)
+    assert spec.base_id == env_id == f"snn/{spec.name}"
+    assert gym.spec(env_id).kwargs == spec.task.arguments
+    assert gym.spec(env_id).entry_point == spec.task.entry_point
+    with pytest.raises(ValueError, match=f"{env_id} is no gymnasium task with a spiking form; "):
+        registry.load_spike_settings(env_id)
+
+
+def test_a_file_describes_a_spiking_form_or_a_task_of_our_own():
+    own = to_mapping(load_environment_spec(OWN[0]))
+    for changes in ({"spikes": None}, {"task": own["task"]}):
+        with pytest.raises(ValueError, match=r"needs one of the tables \[spikes\]"):
+            from_mapping(EnvironmentSpec, cartpole(**changes), "envs/X.toml")
+
+
 @pytest.mark.parametrize("task", TASKS)
 def test_limits_and_threshold_are_gymnasiums(task):
     spec, base, spiking = load_environment_spec(task), gym.spec(task), gym.spec(f"snn/{task}")
@@ -64,7 +85,7 @@ def test_limits_and_threshold_are_gymnasiums(task):
         assert spec.reference.solved == base.reward_threshold
 
 
-@pytest.mark.parametrize("task", TASKS)
+@pytest.mark.parametrize("task", [*TASKS, *OWN])
 def test_budgets_name_every_class(task):
     assert tuple(load_environment_spec(task).budget) == BUDGET_CLASSES
 
@@ -89,7 +110,7 @@ def test_an_unknown_id_names_the_known_ones(env_id):
         load_environment_spec(env_id)
     message = str(caught.value)
     assert message.startswith(f"environment {env_id!r} is unknown")
-    known = [*TASKS, *(f"snn/{task}" for task in TASKS)]
+    known = [*TASKS, *(f"snn/{task}" for task in TASKS), *OWN]
     assert message.endswith(f"known environments: {', '.join(known)}")
     assert "\n" not in message
 
@@ -166,6 +187,13 @@ def test_registers_must_be_a_list(other_content):
 def test_a_file_without_a_needed_key_is_named(other_content):
     (other_content / "A-v0.toml").write_text('registers = ["snn/A-v0"]')
     with pytest.raises(ValueError, match=r"^envs/A-v0\.toml: missing key base_id"):
+        registry.register_environments()
+
+
+def test_the_class_of_a_task_of_our_own_is_checked(other_content):
+    text = MINIMAL.format(base="snn/A-v0", spiking="A-v0") + '[task]\nentry_pont = "a:B"\n'
+    (other_content / "A-v0.toml").write_text(text)
+    with pytest.raises(ValueError, match=r"^envs/A-v0\.toml: task: unknown key entry_pont; allow"):
         registry.register_environments()
 
 

@@ -25,9 +25,10 @@ from snn_gym import make_vec_env
 from snn_gym.registry import load_environment_spec
 from snn_gym.tasks.classic_control import BATCHED_TASKS
 from snn_gym.wrappers import BatchedSpikingEnv, StableBaselinesVecEnv
+from tests.envs.variants import SPIKING, steps_of
 from tests.wrappers.comparison import assert_equal_runs
 
-BASES = [load_environment_spec(env_id).base_id for env_id in snn_gym.env_ids()]
+BASES = [load_environment_spec(env_id).base_id for env_id in SPIKING]
 OTHERS = ["FrozenLake-v1", "Blackjack-v1", "CliffWalking-v1"]
 SETTINGS = settings(max_examples=3)
 sizes = st.integers(1, 4)
@@ -43,9 +44,10 @@ def monitored(env_id, n_envs, **arguments):
 @given(n_envs=sizes, seed=seeds)
 def test_every_environment_is_that_of_dummy_vec_env(env_id, n_envs, seed):
     # short episodes, so that many end
-    arguments = {"max_episode_steps": 17}
+    arguments = {"max_episode_steps": steps_of(env_id, 17)}
     ours = make_vec_env(env_id, n_envs, env_kwargs=arguments)
-    assert_equal_runs(ours, monitored(env_id, n_envs, **arguments), seed, steps=60)
+    theirs = monitored(env_id, n_envs, **arguments)
+    assert_equal_runs(ours, theirs, seed, steps=steps_of(env_id, 60))
     ours.close()
 
 

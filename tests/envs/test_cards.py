@@ -5,11 +5,11 @@ import re
 
 import gymnasium as gym
 import numpy as np
-import pytest
 
-import snn_gym
 from snn_gym.content import content_path
 from snn_gym.registry import load_environment_spec
+from snn_gym.tasks.plasticity.core import PlasticitySettings
+from tests.envs.variants import every_id, every_own_id, every_spiking_id
 
 SECTIONS = (
     "Action",
@@ -23,8 +23,6 @@ SECTIONS = (
     "Versions",
     "Source",
 )
-
-every_id = pytest.mark.parametrize("env_id", snn_gym.env_ids())
 
 
 def card_sections(spec):
@@ -43,6 +41,16 @@ def number(text):
     return float(text.replace("−", "-").replace(",", ""))
 
 
+def shown_arguments(env_id):
+    """Return the arguments of the call in a card."""
+    code = re.search(
+        r"```python\n(.*?)```", card_sections(load_environment_spec(env_id))[1]["Arguments"], re.S
+    )
+    call = ast.parse(code.group(1)).body[0].value
+    assert [ast.literal_eval(argument) for argument in call.args] == [env_id]
+    return {word.arg: ast.literal_eval(word.value) for word in call.keywords}
+
+
 @every_id
 def test_sections_are_complete_and_in_order(env_id):
     head, sections = card_sections(load_environment_spec(env_id))
@@ -51,7 +59,7 @@ def test_sections_are_complete_and_in_order(env_id):
     assert all(section.strip() for section in sections.values())
 
 
-@every_id
+@every_spiking_id
 def test_observation_table_agrees_with_spaces_and_file(env_id):
     spec = load_environment_spec(env_id)
     _, sections = card_sections(spec)
@@ -69,7 +77,7 @@ def test_observation_table_agrees_with_spaces_and_file(env_id):
     assert f"`MultiBinary(({time_steps}, {channels}))`" in sections["Observation"]
 
 
-@every_id
+@every_spiking_id
 def test_channels_in_the_table_are_those_that_move_with_the_value(env_id):
     env = gym.make(env_id).unwrapped
     coder = env._coder._batch
@@ -93,12 +101,15 @@ def test_action_line_agrees_with_the_space(env_id):
     space = gym.make(env_id).action_space
     if isinstance(space, gym.spaces.Discrete):
         expected = f"`Discrete({space.n})`"
+    elif isinstance(space, gym.spaces.MultiDiscrete):
+        assert set(space.nvec) == {3}
+        expected = f"`MultiDiscrete([3] * {len(space.nvec)})`"
     else:
         expected = f"`Box({space.low[0]:g}, {space.high[0]:g}, {space.shape}, {space.dtype})`"
     assert sections["Action"].strip().startswith(expected)
 
 
-@every_id
+@every_spiking_id
 def test_encoder_table_agrees_with_the_environments(env_id):
     spec = load_environment_spec(env_id)
     rows = table_rows(card_sections(spec)[1]["Arguments"])
@@ -117,14 +128,9 @@ def test_encoder_table_agrees_with_the_environments(env_id):
     )
 
 
-@every_id
+@every_spiking_id
 def test_the_arguments_shown_are_the_defaults(env_id):
-    code = re.search(
-        r"```python\n(.*?)```", card_sections(load_environment_spec(env_id))[1]["Arguments"], re.S
-    )
-    call = ast.parse(code.group(1)).body[0].value
-    assert [ast.literal_eval(argument) for argument in call.args] == [env_id]
-    arguments = {word.arg: ast.literal_eval(word.value) for word in call.keywords}
+    arguments = shown_arguments(env_id)
     shown, default = gym.make(env_id, **arguments), gym.make(env_id)
     assert np.array_equal(shown.reset(seed=0)[0], default.reset(seed=0)[0])
     shown.action_space.seed(0)
@@ -134,6 +140,34 @@ def test_the_arguments_shown_are_the_defaults(env_id):
         assert np.array_equal(step[0], same[0])
         if step[2]:
             break
+
+
+@every_own_id
+def test_features_and_sizes_of_a_network_are_the_default_ones(env_id):
+    head, sections = card_sections(load_environment_spec(env_id))
+    env = gym.make(env_id)
+    core = env.unwrapped.core
+    rows = table_rows(sections["Observation"])
+    assert tuple(row[1] for row in rows) == core.features.names
+    assert [int(row[0]) for row in rows] == list(range(len(rows)))
+    assert f"`{env.observation_space}`" in sections["Observation"]
+    assert f"of each of the {core.synapses:,} synapses" in sections["Observation"]
+    inputs, neurons, outputs = core.population.sizes
+    assert f"{inputs} inputs, {neurons} leaky integrate-and-fire neurons" in head
+    assert f"and {outputs} outputs" in head
+    assert "decides in 8 time" in head
+    assert core.population.config.time_steps == 8
+
+
+@every_own_id
+def test_the_arguments_shown_are_the_defaults_of_the_core(env_id):
+    arguments = shown_arguments(env_id)
+    shown, default = (gym.make(env_id, **words).unwrapped.core for words in (arguments, {}))
+    assert shown.settings == default.settings
+    assert shown.population.config == default.population.config
+    every = {"network", *PlasticitySettings.__dataclass_fields__}
+    rows = table_rows(card_sections(load_environment_spec(env_id))[1]["Arguments"])
+    assert set(arguments) == {row[0].strip("`") for row in rows} == every
 
 
 @every_id

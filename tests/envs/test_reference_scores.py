@@ -1,11 +1,16 @@
 """The random scores in the files are those that random play gets."""
 
+import copy
+
 import gymnasium as gym
 import numpy as np
 import pytest
 
-import snn_gym
 from snn_gym.registry import load_environment_spec
+from tests.envs.variants import OWN, SPIKING
+
+# Their thousands of judged episodes, of hundreds of steps each, take tens of seconds.
+LONG = ("snn/Plasticity-Acrobot-v0", "snn/Plasticity-MountainCar-v0")
 
 
 def random_return(env, seed):
@@ -19,15 +24,43 @@ def random_return(env, seed):
     return total
 
 
-@pytest.mark.parametrize("env_id", snn_gym.env_ids())
-def test_random_score_is_reproduced(env_id):
-    spec = load_environment_spec(env_id)
-    env = gym.make(spec.base_id).unwrapped
-    env = gym.wrappers.TimeLimit(env, spec.max_episode_steps)
-    reference = spec.reference
-    returns = [random_return(env, seed) for seed in range(reference.random_episodes)]
+def random_returns_of_a_batch(spec):
+    """Return what ``random_return`` gives, all seeds at once."""
+    episodes = spec.reference.random_episodes
+    envs = gym.make_vec(spec.base_id, episodes)
+    envs.reset(seed=0)
+    spaces = [copy.deepcopy(envs.single_action_space) for _ in range(episodes)]
+    for seed, space in enumerate(spaces):
+        space.seed(1_000_000 + seed)
+    total, over = np.zeros(episodes), np.zeros(episodes, np.bool_)
+    while not over.any():
+        _, rewards, _, over, _ = envs.step(np.stack([space.sample() for space in spaces]))
+        total += rewards
+    assert over.all()
+    return total
+
+
+def assert_reproduced(reference, returns):
     error = np.std(returns, ddof=1) / np.sqrt(len(returns))
     # Room for another processor's rounding, which a chaotic task amplifies.
     assert np.mean(returns) == pytest.approx(reference.random, abs=max(0.01, error))
     assert error == pytest.approx(reference.random_standard_error, rel=0.1, abs=0.01)
     assert reference.random < reference.solved <= reference.maximum
+
+
+@pytest.mark.parametrize("env_id", SPIKING)
+def test_random_score_is_reproduced(env_id):
+    spec = load_environment_spec(env_id)
+    env = gym.make(spec.base_id).unwrapped
+    env = gym.wrappers.TimeLimit(env, spec.max_episode_steps)
+    returns = [random_return(env, seed) for seed in range(spec.reference.random_episodes)]
+    assert_reproduced(spec.reference, returns)
+
+
+@pytest.mark.parametrize(
+    "env_id",
+    [pytest.param(name, marks=[pytest.mark.slow] if name in LONG else []) for name in OWN],
+)
+def test_random_score_of_a_task_of_our_own_is_reproduced(env_id):
+    spec = load_environment_spec(env_id)
+    assert_reproduced(spec.reference, random_returns_of_a_batch(spec))

@@ -1,4 +1,4 @@
-"""Comparison of two VecEnvs of Stable-Baselines3."""
+"""Comparison of two VecEnvs of Stable-Baselines3, and of two of gymnasium's."""
 
 import numpy as np
 
@@ -50,3 +50,22 @@ def assert_equal_runs(ours, theirs, seed, steps):
         ]
         if step == steps // 2:
             assert_equal_observations(ours.reset(), theirs.reset())
+
+
+def assert_equal_infos(ours, theirs):
+    assert ours.keys() == theirs.keys()
+    for key, value in theirs.items():
+        if isinstance(value, dict):
+            assert_equal_infos(ours[key], value)
+        elif value.dtype == object:
+            assert all(np.array_equal(a, b) for a, b in zip(ours[key], value, strict=True))
+        else:
+            assert ours[key].dtype == value.dtype
+            assert np.array_equal(ours[key], value)
+
+
+def assert_equal_results(ours, theirs):
+    for one, other in zip(ours[:-1], theirs[:-1], strict=True):
+        assert one.dtype == other.dtype
+        assert np.array_equal(one, other)
+    assert_equal_infos(ours[-1], theirs[-1])

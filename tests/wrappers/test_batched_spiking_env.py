@@ -6,33 +6,13 @@ import numpy as np
 import pytest
 from gymnasium.vector import AutoresetMode
 
-import snn_gym
 from snn_gym.wrappers import BatchedSpikingEnv
 from snn_gym.wrappers.coding import SPIKE_ENCODERS
-
-every_id = pytest.mark.parametrize("env_id", snn_gym.env_ids())
-
-
-def assert_equal_infos(ours, theirs):
-    assert ours.keys() == theirs.keys()
-    for key, value in theirs.items():
-        if isinstance(value, dict):
-            assert_equal_infos(ours[key], value)
-        elif value.dtype == object:
-            assert all(np.array_equal(a, b) for a, b in zip(ours[key], value, strict=True))
-        else:
-            assert ours[key].dtype == value.dtype
-            assert np.array_equal(ours[key], value)
+from tests.envs.variants import every_spiking_id
+from tests.wrappers.comparison import assert_equal_results
 
 
-def assert_equal_results(ours, theirs):
-    for one, other in zip(ours[:-1], theirs[:-1], strict=True):
-        assert one.dtype == other.dtype
-        assert np.array_equal(one, other)
-    assert_equal_infos(ours[-1], theirs[-1])
-
-
-@every_id
+@every_spiking_id
 @pytest.mark.parametrize("encoder", SPIKE_ENCODERS)
 def test_a_batch_is_gymnasiums_batch_of_single_environments(env_id, encoder):
     arguments = {"encoder": encoder, "time_steps": 3, "max_episode_steps": 23}
@@ -63,7 +43,7 @@ def test_a_batch_is_gymnasiums_batch_of_single_environments(env_id, encoder):
             assert_equal_results(*results)
 
 
-@every_id
+@every_spiking_id
 def test_each_environment_is_the_single_one(env_id):
     vector = gym.make_vec(env_id, num_envs=2, encoder="rate")
     single = gym.make(env_id, encoder="rate")

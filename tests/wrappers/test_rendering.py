@@ -2,13 +2,11 @@ import gymnasium as gym
 import numpy as np
 import pytest
 
-import snn_gym
 from snn_gym.wrappers.rendering import SHOWN_ENVIRONMENT_STEPS, SpikeRenderer, draw_raster
+from tests.envs.variants import every_spiking_id
 
-every_id = pytest.mark.parametrize("env_id", snn_gym.env_ids())
 
-
-@every_id
+@every_spiking_id
 def test_the_base_picture_is_beside_the_raster(env_id, monkeypatch):
     env = gym.make(env_id, render_mode="rgb_array")
     env.reset(seed=0)
@@ -28,7 +26,7 @@ def test_the_base_picture_is_beside_the_raster(env_id, monkeypatch):
     env.close()
 
 
-@every_id
+@every_spiking_id
 def test_a_window_opens_and_closes(env_id):
     env = gym.make(env_id, render_mode="human")
     env.reset(seed=0)

@@ -139,6 +139,15 @@ class PlasticityCore:
         """Source of each network's randomness."""
         self._allocate()
 
+    def __getstate__(self) -> dict[str, Any]:
+        # Norse's neurons in a population can't be pickled; the rest makes the same one again.
+        return {**self.__dict__, "population": self.population.config}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        config = state["population"]
+        self.population = Population(config, self.job.input_size, self.job.output_size)
+
     def _allocate(self) -> None:
         shape = (self.networks, self.synapses)
         history = self.settings.history

@@ -64,7 +64,7 @@ class PlasticityEnv(gym.Env[NDArray[np.float32], NDArray[np.int64]]):
         super().reset(seed=seed, options=options)
         self.core.generators = [self.np_random]
         self.core.start(np.array([0]))
-        return self.core.observe().ravel(), self._info()
+        return self.core.observe().flatten(), self._info()
 
     def step(
         self, action: NDArray[np.int64]
@@ -79,14 +79,14 @@ class PlasticityEnv(gym.Env[NDArray[np.float32], NDArray[np.int64]]):
             id's time limit ends episodes; and the info.
         """
         moved = self.core.step(np.asarray(action)[np.newaxis])
-        return moved.observations.ravel(), float(moved.rewards[0]), False, False, self._info()
+        return moved.observations.flatten(), float(moved.rewards[0]), False, False, self._info()
 
     def _info(self) -> dict[str, Any]:
         core = self.core
         return {
             "score": float(core.scores[0]),
             "steps": int(core.steps[0]),
-            "weights": core.weights[0],
+            "weights": core.weights[0].copy(),
         }
 
 
@@ -176,7 +176,7 @@ class BatchedPlasticityEnv(VectorEnv[NDArray[np.float32], NDArray[np.int64], NDA
         if over.any():
             final = np.full(self.num_envs, None, object)
             for index in np.flatnonzero(over):
-                final[index] = moved.last_observations[index].ravel()
+                final[index] = moved.last_observations[index].flatten()
             last: dict[str, NDArray[Any]] = {
                 "score": moved.last_scores,
                 "steps": moved.last_steps,

@@ -1,0 +1,41 @@
+"""Every registered id, and the arguments under which each must keep the contract."""
+
+import pytest
+
+import snn_gym
+from snn_gym.registry import load_environment_spec
+from snn_gym.wrappers.coding import SPIKE_ENCODERS
+
+SPIKING = [name for name in snn_gym.env_ids() if load_environment_spec(name).spikes is not None]
+"""Gymnasium's tasks seen through spikes."""
+OWN = [name for name in snn_gym.env_ids() if load_environment_spec(name).task is not None]
+"""Tasks of our own."""
+
+# What differs between jobs is judging alone, so that two of them stand for all here.
+_PLASTICITY = ["snn/Plasticity-Teacher-v0", "snn/Plasticity-CartPole-v0"]
+_PLASTICITY_ARGUMENTS = [
+    {"features": ["action_history", "reward_history", "weight"], "history": 3},
+    {"features": "all+dynamics", "renew_probe_every": 2},
+    {"reward": "difference", "network": {"hidden_sizes": [5, 4], "time_steps": 4}},
+]
+
+VARIANTS = [
+    *((name, {"encoder": encoder}) for name in SPIKING for encoder in SPIKE_ENCODERS),
+    *((name, {}) for name in OWN),
+    *((name, arguments) for name in _PLASTICITY for arguments in _PLASTICITY_ARGUMENTS),
+]
+"""Ids with arguments."""
+
+every_id = pytest.mark.parametrize("env_id", snn_gym.env_ids())
+every_spiking_id = pytest.mark.parametrize("env_id", SPIKING)
+every_own_id = pytest.mark.parametrize("env_id", OWN)
+every_variant = pytest.mark.parametrize(
+    ("env_id", "arguments"),
+    VARIANTS,
+    ids=[f"{name}-{index}" for index, (name, _) in enumerate(VARIANTS)],
+)
+
+
+def steps_of(env_id, steps):
+    """Return how many steps to test: fewer where each of them plays whole episodes."""
+    return max(3, steps // 15) if env_id in OWN else steps
