@@ -54,7 +54,8 @@ def layer_colours(names: Sequence[str]) -> dict[str, str]:
 
 def new_figure(width_inches: float, height_inches: float) -> Figure:
     """Return an empty figure whose parts make room for each other."""
-    return Figure(figsize=(width_inches, height_inches), layout="constrained")
+    size = (width_inches, height_inches)
+    return Figure(figsize=size, dpi=DOTS_PER_INCH, layout="constrained")
 
 
 def title(axes: Axes, text: str) -> None:
@@ -73,11 +74,14 @@ def save(figure: Figure, stem: Path, formats: Sequence[str]) -> list[Path]:
     Returns:
         The files.
     """
+    # Laid out once: a format would otherwise look by a hair different beside another one.
+    figure.draw_without_rendering()
+    figure.set_layout_engine("none")
     paths = []
     for suffix in formats:
         path = stem.with_suffix(f".{suffix}")
         # A date or a version would make equal pictures differ.
         metadata = {"Date": None} if suffix == "svg" else {"Software": None}
-        figure.savefig(path, format=suffix, dpi=DOTS_PER_INCH, metadata=metadata)
+        figure.savefig(path, format=suffix, metadata=metadata)
         paths.append(path)
     return paths
