@@ -100,8 +100,9 @@ class NetworkConfig:
         _check_choice("backend", self.backend, get_args(Backend))
         if type(self.recurrent) is not bool:
             raise ValueError(f"recurrent must be true or false, got {self.recurrent!r}")
-        if isinstance(self.regulation, Mapping):
-            regulation = from_mapping(RegulationParameters, self.regulation, "regulation")
+        given: Any = self.regulation
+        if isinstance(given, Mapping):
+            regulation = from_mapping(RegulationParameters, given, "regulation")
             object.__setattr__(self, "regulation", regulation)
         for part in _PARTS:
             self._fill(part)

@@ -77,9 +77,9 @@ def penalty_gradients(
     if parameters.voltage_strength > 0:
         assert threshold is not None  # checked where the layers are made
         scale = threshold - v_rest
-        excursions = (voltages - v_rest) / scale
-        excess = _reordered(excursions - excursions.clamp(-1.0, 1.0), order)
-        by_voltages = excess / scale * (parameters.voltage_strength / samples)
+        # max(0, u - 1) - max(0, -u - 1), in one pass over u
+        excess = nn.functional.softshrink((voltages - v_rest) / scale, 1.0)
+        by_voltages = _reordered(excess, order) * (parameters.voltage_strength / samples / scale)
     return by_spikes, by_voltages
 
 
