@@ -22,6 +22,7 @@ from snn_gym.spiking.dynamics.measure import Array, FloatArray, Measure
 from snn_gym.spiking.dynamics.neurons import firing_rate_hz, surrogate_half_width
 from snn_gym.spiking.dynamics.synapses import delayed, drive
 from snn_gym.spiking.network import SpikingNetwork
+from snn_gym.spiking.neuron_base import Neuron
 from snn_gym.spiking.recording import LayerRecording, Recording
 
 _ViewT = TypeVar("_ViewT", LayerView, ConnectionView)
@@ -56,7 +57,7 @@ class Dynamics:
         weights: Weights (post, pre) by connection, as ``network_weights`` gives them, in place of
             the network's own; for instance with the head that a policy reads the network by.
         older_weights: Weights to measure change from.
-        half_width: Half-width of the surrogate window (voltage); where the network's surrogate
+        half_width: Half-width of the surrogate window (voltage); where each layer's surrogate
             gradient has fallen to half its maximum if None (``surrogate_half_width``).
         tau_pre_ms: Time constant of the presynaptic trace (ms); see ``eligibility_trace``.
         tau_post_ms: Time constant of the postsynaptic trace (ms); 0 for the spike itself.
@@ -82,11 +83,8 @@ class Dynamics:
             raise ValueError("the recording is empty: record a network that spikes")
         if weights is None and network is not None:
             weights = network_weights(network)
-        if half_width is None and network is not None:
-            config = network.config
-            half_width = surrogate_half_width(config.surrogate, config.surrogate_slope)
         self.recording = recording
-        self._layers = _view_layers(recording, half_width)
+        self._layers = _view_layers(recording, _half_widths(recording, network, half_width))
         connected = {} if weights is None else connect(recording, weights)
         older = {} if older_weights is None else connect(recording, older_weights)
         taus_ms = (tau_pre_ms, tau_post_ms, tau_e_ms)
@@ -167,11 +165,27 @@ def _array(tensor: Tensor) -> Array:
     return array
 
 
-def _view_layers(recording: Recording, half_width: float | None) -> dict[str, LayerView]:
+def _half_widths(
+    recording: Recording, network: SpikingNetwork | None, told: float | None
+) -> dict[str, float]:
+    """Return the half-width of each layer's surrogate window, where it is known."""
+    driven = [layer.name for layer in recording.layers if layer.name != "input"]
+    if told is not None:
+        return dict.fromkeys(driven, told)
+    # Each layer's own neurons, because a controller may have moved their slope.
+    neurons = [] if network is None else [layer.dynamics for layer in network.layers]
+    return {
+        name: surrogate_half_width(neuron.surrogate, neuron.slope)
+        for name, neuron in zip(driven, neurons, strict=False)
+        if isinstance(neuron, Neuron)
+    }
+
+
+def _view_layers(recording: Recording, half_widths: Mapping[str, float]) -> dict[str, LayerView]:
     views: dict[str, LayerView] = {}
     before: Array | None = None
     for layer in recording.layers:
-        view = _view_layer(layer, before, half_width, recording.dt_ms)
+        view = _view_layer(layer, before, half_widths.get(layer.name), recording.dt_ms)
         views[layer.name] = view
         before = view.spikes
     return views

@@ -118,8 +118,8 @@ def mean_eligibility(
     x, y = _traces(pre, post, dt_ms, taus_ms)
     steps, batch, _ = x.shape
     # (T, B, N) -> (T * B, N): a sum over steps and decisions is one product
-    total: FloatArray = y.reshape(steps * batch, -1).T @ x.reshape(steps * batch, -1)
-    return total / batch
+    mean: FloatArray = (y.reshape(steps * batch, -1).T @ x.reshape(steps * batch, -1)) / batch
+    return mean
 
 
 def _traces(

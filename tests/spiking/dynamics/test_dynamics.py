@@ -209,6 +209,17 @@ def test_the_window_is_the_surrogates_unless_told():
     assert np.array_equal(*told)
 
 
+def test_the_window_follows_a_layers_own_slope():
+    net = network()
+    before = [
+        measured(net).measure("window_share", name).value for name in ("hidden_1", "hidden_2")
+    ]
+    net.layers[1].dynamics.slope = 0.5 * net.config.surrogate_slope
+    after = [measured(net).measure("window_share", name).value for name in ("hidden_1", "hidden_2")]
+    assert np.array_equal(before[0], after[0])
+    assert before[1].sum() < after[1].sum()
+
+
 def test_the_threshold_of_an_adaptive_neuron_is_the_one_it_had():
     net = network(neuron="alif", encoder="rate")
     recorded = net.record(normal(1, 8, 4))
