@@ -180,7 +180,7 @@ def recurrent_forward(
         forward(kind, constants, total, state, voltages[t : t + 1], spikes[t : t + 1])
 
 
-@njit(cache=True, error_model="numpy", fastmath={"contract"})
+@njit(cache=True, error_model="numpy")
 def population_layer(
     kind: int,
     constants: Array,
@@ -196,8 +196,7 @@ def population_layer(
 
     ``weights`` (P, D, N) and ``biases`` (P, N) are those of P networks, ``owners`` (L,) says whose
     sample l is, ``signal`` (L, K, D) is its input at K = T time steps or, for K = 1, at all of
-    them, and ``rest`` (S, 1) the state at rest. Writes ``voltages`` and ``spikes`` (L, T, N). Here
-    a multiplication and an addition may become one rounding: nothing claims equal bits.
+    them, and ``rest`` (S, 1) the state at rest. Writes ``voltages`` and ``spikes`` (L, T, N).
     """
     steps, size = signal.shape[1], weights.shape[2]
     currents = np.empty((steps, size), dtype=np.float32)
@@ -217,7 +216,7 @@ def population_layer(
         forward(kind, constants, currents, state, voltages[sample], spikes[sample])
 
 
-@njit(cache=True, error_model="numpy", fastmath={"contract"})
+@njit(cache=True, error_model="numpy")
 def population_readout(
     coefficients: Array,
     weights: Array,

@@ -14,15 +14,15 @@ Six numbers for every synapse, each from what is present at it or broadcast to a
   square over the layer, and tanh of that. In [-1, 1]; of a bias 0, as its pre never varies.
 
 The factor of an output is ``1[chosen] - p``, that of a hidden neuron is ``ψ signal`` with the
-learning signal ``Σ_k w_kj (1[chosen k] - p_k)``: symmetric e-prop (Bellec
-et al. 2020, Nature Communications 11:3625, https://doi.org/10.1038/s41467-020-17236-y) with the
-membrane filter dropped, as inputs are constant within a decision, gated by the choice as in
-feedback-modulated TD-STDP (Chung and Kozma 2020, https://arxiv.org/abs/2008.13044). p is the
-softmax of the outputs. Covariance in place of the mean product is Sejnowski's rule (1977, J. Math.
-Biology 4:303, https://doi.org/10.1007/BF00275079): rates are never negative, so the mean product is
-much the same for all synapses of a neuron, and following it only shifts the neuron. The advantage is the discounted return that follows a decision, standardised
-over all decisions of the network, in place of a TD error with a learned critic: it needs no state
-between rollouts.
+learning signal ``Σ_k w_kj (1[chosen k] - p_k)``: symmetric e-prop (Bellec et al. 2020, Nature
+Communications 11:3625, https://doi.org/10.1038/s41467-020-17236-y) with the membrane filter
+dropped, as inputs are constant within a decision, gated by the choice as in feedback-modulated TD-
+STDP (Chung and Kozma 2020, https://arxiv.org/abs/2008.13044). p is the softmax of the outputs.
+Covariance in place of the mean product is Sejnowski's rule (1977, J. Math. Biology 4:303,
+https://doi.org/10.1007/BF00275079): rates are never negative, so the mean product is much the same
+for all synapses of a neuron, and following it only shifts the neuron. The advantage is the
+discounted return that follows a decision, standardised over all decisions of the network, in place
+of a TD error with a learned critic: it needs no state between rollouts.
 """
 
 from __future__ import annotations
@@ -237,11 +237,11 @@ def _network_measures(
         blocks.append(
             _layer_measures(by_post, bias, pre, posts[index], windows[index], factor, advantages)
         )
-        signal = (factor @ by_post).astype(np.float32)  # (M, pre): what reaches the layer before
+        signal = np.asarray(factor @ by_post, np.float32)  # (M, pre): what reaches the layer before
     return blocks[::-1]
 
 
-def _covariance(factor: Array, pre: Array) -> NDArray[np.floating]:
+def _covariance(factor: NDArray[np.floating], pre: Array) -> NDArray[np.floating]:
     """Return covariances (post, pre + 1) over M decisions of (M, post) and (M, pre + 1)."""
     if not len(pre):
         return np.zeros((factor.shape[1], pre.shape[1]))
