@@ -185,8 +185,8 @@ def _output_scores(outputs: Array, actions: NDArray[Any]) -> tuple[Array, Array,
     p: Array = exponent / exponent.sum(axis=1, keepdims=True)
     chosen: Array = np.zeros_like(p)
     chosen[np.arange(len(p)), actions] = 1.0
-    near = 4.0 * p * (1.0 - p)
-    return chosen - p, chosen, near
+    switch: Array = np.float32(4.0) * p * (np.float32(1.0) - p)
+    return chosen - p, chosen, switch
 
 
 def _measure(
