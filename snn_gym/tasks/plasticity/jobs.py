@@ -93,7 +93,7 @@ class RolloutJob(Job):
 
     Args:
         name: Name of the job.
-        task: The task; a batch of its kind is resized as the probe asks.
+        task: One environment of the task; batches of its class are made as probes ask.
         limits: Limits that scale its observations.
 
     Raises:
@@ -104,7 +104,7 @@ class RolloutJob(Job):
         self.name = name
         self.input_size = limits.low.size
         self.output_size = output_size(task.single_action_space)
-        self._task = task
+        self._tasks = {1: task}
         self._limits = limits
 
     @classmethod
@@ -112,7 +112,7 @@ class RolloutJob(Job):
         """Make the job of controlling a task of ``BATCHED_TASKS`` within its described limits."""
         spikes = load_spike_settings(env_id)
         limits = ObservationLimits.of(spikes.low, spikes.high)
-        return cls(name, BATCHED_TASKS[env_id](cls.probe_size), limits)
+        return cls(name, BATCHED_TASKS[env_id](1), limits)
 
     def draw_probe(self, rng: np.random.Generator, size: int) -> Probe:
         """Return seeds (E,) of episodes."""
@@ -126,30 +126,20 @@ class RolloutJob(Job):
         *,
         measure: bool = False,
     ) -> Judgement:
-        """Play; networks that share a probe play as one batch. See ``Job.judge``."""
-        probes = own_probes(probe, len(weights))
-        episodes = probes.shape[1]
-        if self._task.num_envs != episodes:
-            self._task = type(self._task)(episodes)
-        scores = np.zeros(len(weights))
-        steps = np.zeros(len(weights), np.int64)
-        measured: list[tuple[NDArray[np.bool_], NDArray[np.float32]]] = []
-        for seeds in np.unique(probes, axis=0):
-            mine = (probes == seeds).all(axis=1)
-            observer = LocalDynamics(population, weights[mine], episodes) if measure else None
-            rollouts = play(
-                self._task, population, weights[mine], seeds.tolist(), self._limits,
-                observer=observer,
-            )  # fmt: skip
-            scores[mine] = rollouts.returns.mean(axis=1)
-            steps[mine] = rollouts.lengths.sum(axis=1)
-            if observer is not None:
-                measured.append((mine, observer.per_synapse()))
-        return Judgement(scores, steps, _gathered(measured, len(weights)))
+        """Play all episodes of all networks as one batch; see ``Job.judge``."""
+        check_probe(probe, len(weights))
+        # Old weights are judged too where a probe is new, so that sizes come back.
+        if probe.size not in self._tasks:
+            self._tasks[probe.size] = type(self._tasks[1])(probe.size)
+        task = self._tasks[probe.size]
+        observer = LocalDynamics(population, weights, probe.shape[-1]) if measure else None
+        rollouts = play(task, population, weights, probe, self._limits, observer=observer)
+        dynamics = None if observer is None else observer.per_synapse()
+        return Judgement(rollouts.returns.mean(axis=1), rollouts.lengths.sum(axis=1), dynamics)
 
 
-def own_probes(probe: Probe, networks: int) -> Probe:
-    """Return the probe of each network (P, E).
+def check_probe(probe: Probe, networks: int) -> None:
+    """Refuse a probe that does not fit the networks.
 
     Raises:
         ValueError: The probe has a wrong shape or is empty.
@@ -160,19 +150,6 @@ def own_probes(probe: Probe, networks: int) -> Probe:
             f"a probe of {networks} networks must have shape (E,) or ({networks}, E) with E at "
             f"least 1, got {probe.shape}"
         )
-    return np.broadcast_to(probe, (networks, probe.shape[-1]))
-
-
-def _gathered(
-    parts: list[tuple[NDArray[np.bool_], NDArray[np.float32]]], networks: int
-) -> NDArray[np.float32] | None:
-    """Put measures of groups of networks into the networks' order."""
-    if not parts:
-        return None
-    gathered = np.empty((networks, *parts[0][1].shape[1:]), np.float32)
-    for mine, part in parts:
-        gathered[mine] = part
-    return gathered
 
 
 def check_finite(job: str, scores: NDArray[Any]) -> None:

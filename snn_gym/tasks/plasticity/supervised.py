@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from snn_gym.spiking.population import Population
-from snn_gym.tasks.plasticity.jobs import Job, Judgement, Probe, own_probes
+from snn_gym.tasks.plasticity.jobs import Job, Judgement, Probe, check_probe
 from snn_gym.tasks.plasticity.local_dynamics import local_measures
 
 
@@ -60,8 +60,9 @@ class SupervisedJob(Job):
         measure: bool = False,
     ) -> Judgement:
         """Decide on the samples; see ``Job.judge``."""
-        probes = own_probes(probe, len(weights))
-        networks, size = probes.shape
+        check_probe(probe, len(weights))
+        networks, size = len(weights), probe.shape[-1]
+        probes = np.broadcast_to(probe, (networks, size))
         owners = np.repeat(np.arange(networks), size)
         labels = self._labels[probes.ravel()]
         inputs = self._samples[probes.ravel()]
@@ -69,7 +70,7 @@ class SupervisedJob(Job):
         scores = -cross_entropies(activity.outputs, labels).reshape(probes.shape).mean(axis=1)
         dynamics = None
         if measure:
-            # With right answers for actions, the eligibility alone is the way downhill.
+            # The right answers stand for actions, and none is better than another.
             advantages = np.ones(owners.size)
             dynamics = local_measures(population, weights, owners, activity, labels, advantages)
         return Judgement(scores, np.full(networks, size), dynamics)

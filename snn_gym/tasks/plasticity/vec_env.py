@@ -180,10 +180,8 @@ class PlasticityVecEnv(VecEnv):
 
     def _step_infos(self, moved: Transition) -> list[dict[str, Any]]:
         infos = self._infos()
-        if not moved.truncated.any():
-            return self._shared(infos)
+        shared = self._shared([{**info, "TimeLimit.truncated": False} for info in infos])
         ended = np.flatnonzero(moved.truncated).tolist()
-        shared = self._shared(infos)
         seconds = round(time.time() - self._start_time, 6)
         synapses = self.core.synapses
         for network in ended:
