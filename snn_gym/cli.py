@@ -97,7 +97,8 @@ def agents() -> None:
 
     for spec in map(load_agent_spec, agent_ids()):
         print(f"{spec.name}: {spec.description}")
-        print(f"    twin {spec.twin}; environments {', '.join(spec.environments)}")
+        twin = "no twin" if spec.twin is None else f"twin {spec.twin}"
+        print(f"    {twin}; environments {', '.join(spec.environments)}")
 
 
 @app.command()

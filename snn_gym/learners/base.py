@@ -31,7 +31,7 @@ from snn_gym.learners.judging import (
     batched_id,
     find_observation_limits,
 )
-from snn_gym.learners.settings import LearnerSettings
+from snn_gym.learners.settings import LearnerSettings, Limits
 from snn_gym.policies.controller import SpikingControllerPolicy
 from snn_gym.spiking.population import Population, finite_or_raise, start_weights
 from snn_gym.tasks.rollout import ObservationLimits, Observer, Rollouts
@@ -107,7 +107,7 @@ class GradientFreeAlgorithm(BaseAlgorithm):
         super().__init__(
             policy, env, learning_rate, support_multi_env=True, **{"device": "cpu", **arguments}
         )
-        self.observation_limits = limits
+        self.observation_limits = _plain_limits(limits)
         self.probe_episodes = probe_episodes
         self._check_settings()
         self.rng = np.random.default_rng(self.seed)
@@ -339,6 +339,14 @@ class GradientFreeAlgorithm(BaseAlgorithm):
 
     def _get_torch_save_params(self) -> tuple[list[str], list[str]]:
         return ["policy"], []
+
+
+def _plain_limits(limits: tuple[Sequence[float], Sequence[float]] | None) -> Limits | None:
+    """Return limits as plain numbers, which can be saved as data."""
+    if limits is None:
+        return None
+    low, high = (tuple(float(value) for value in side) for side in limits)
+    return low, high
 
 
 class _ProgressBar(ProgressBarCallback):

@@ -15,9 +15,9 @@ from snn_gym.learners.settings import CMAESSettings, EvolutionStrategiesSettings
 
 _BETA_1, _BETA_2, _EPSILON = 0.9, 0.999, 1e-8
 _SEPARABLE_ABOVE = 200
-# What a generation of CMA-ES hands to the next: mean, step size, covariance, the two evolution
-# paths and the count. The package has no public name for them but its pickle.
-_CARRIED = ("mean", "sigma", "C", "p_sigma", "pc", "g")
+# What a generation of CMA-ES hands to the next beside the mean, which is the policy's weights: step
+# size, covariance, the two evolution paths and the count. The package has no public names for them.
+_CARRIED = ("sigma", "C", "p_sigma", "pc", "g")
 
 
 class EvolutionStrategies(GradientFreeAlgorithm):
@@ -113,7 +113,7 @@ class CMAES(GradientFreeAlgorithm):
         policy: ``SpikingControllerPolicy``, or its name.
         env: Environment, its gymnasium id, or a ``VecEnv``.
         initial_std: Standard deviation of the first generation around the start.
-        population_size: Networks of a generation; None for the paper's ``4 + 3 ln W``.
+        population_size: Networks of a generation; the paper advises ``4 + 3 ln W``.
         separable: Whether only variances are adapted; None: above 200 synapses.
         probe_episodes: Episodes that judge each network.
         **arguments: See ``LearnerArguments``.
@@ -130,7 +130,7 @@ class CMAES(GradientFreeAlgorithm):
         env: GymEnv | str | None,
         *,
         initial_std: float = CMAESSettings.initial_std,
-        population_size: int | None = CMAESSettings.population_size,
+        population_size: int = CMAESSettings.population_size,
         separable: bool | None = CMAESSettings.separable,
         probe_episodes: int = CMAESSettings.probe_episodes,
         **arguments: Unpack[LearnerArguments],
@@ -141,10 +141,10 @@ class CMAES(GradientFreeAlgorithm):
         super().__init__(policy, env, probe_episodes=probe_episodes, **arguments)
 
     def _first_memory(self) -> dict[str, NDArray[Any]]:
-        return _carried(self._strategy(self.weights.astype(np.float64)))
+        return _carried(self._strategy())
 
     def _iterate(self) -> None:
-        strategy = self._strategy(self.memory["mean"])
+        strategy = self._strategy()
         for name in _CARRIED:
             value = self.memory[name]
             setattr(strategy, f"_{name}", value.copy() if value.ndim else value.item())
@@ -155,10 +155,12 @@ class CMAES(GradientFreeAlgorithm):
         self.memory = _carried(strategy)
         self.weights = strategy.mean.astype(np.float32)
 
-    def _strategy(self, mean: NDArray[np.float64]) -> CMA | SepCMA:
+    def _strategy(self) -> CMA | SepCMA:
+        """Return the package's strategy in its first generation, around the policy's weights."""
+        mean = self.weights.astype(np.float64)
         separable = mean.size > _SEPARABLE_ABOVE if self.separable is None else self.separable
         kind = SepCMA if separable else CMA
-        return kind(mean.copy(), self.initial_std, population_size=self.population_size)
+        return kind(mean, self.initial_std, population_size=self.population_size)
 
 
 def _carried(strategy: CMA | SepCMA) -> dict[str, NDArray[Any]]:

@@ -185,20 +185,20 @@ class AcceptReject(ComparingLearner):
         return (weights + self.step_size * np.where(moved, steps, 0.0)).astype(np.float32)
 
 
-class RandomSearch(ComparingLearner):
+class RandomSearch(GradientFreeAlgorithm):
     """Guess fresh weights again and again, and keep the best.
 
-    Weights are drawn as ``start_weights`` draws them. How far guessing alone gets on small
-    networks is told by Schmidhuber, Hochreiter and Bengio 2001,
-    https://www.bioinf.jku.at/publications/older/ch9.pdf.
+    In every iteration the weights held and the candidates play the same new episodes, so that no
+    lucky score lasts. Weights are drawn as ``start_weights`` draws them. How far guessing alone
+    gets: Schmidhuber, Hochreiter and Bengio 2001, "Evaluating benchmark problems by random
+    guessing", in A Field Guide to Dynamical Recurrent Networks, IEEE Press.
 
     Args:
         policy: ``SpikingControllerPolicy``, or its name.
         env: Environment, its gymnasium id, or a ``VecEnv``.
+        candidates: Fresh networks of an iteration.
         head_scale: Spread of the outputs where all decoded activity is 1.
-        probe_episodes: Episodes that judge weights.
-        comparison: See ``ComparingLearner``.
-        early_rejection: See ``ComparingLearner``.
+        probe_episodes: Episodes that judge each network.
         **arguments: See ``LearnerArguments``.
 
     Raises:
@@ -212,27 +212,22 @@ class RandomSearch(ComparingLearner):
         policy: PolicyType,
         env: GymEnv | str | None,
         *,
+        candidates: int = RandomSearchSettings.candidates,
         head_scale: float = RandomSearchSettings.head_scale,
         probe_episodes: int = RandomSearchSettings.probe_episodes,
-        comparison: Comparison = RandomSearchSettings.comparison,
-        early_rejection: bool = RandomSearchSettings.early_rejection,
         **arguments: Unpack[LearnerArguments],
     ) -> None:
+        self.candidates = candidates
         self.head_scale = head_scale
-        super().__init__(
-            policy,
-            env,
-            probe_episodes=probe_episodes,
-            comparison=comparison,
-            early_rejection=early_rejection,
-            **arguments,
-        )
+        super().__init__(policy, env, probe_episodes=probe_episodes, **arguments)
 
-    def _propose(self) -> NDArray[np.float32]:
-        fresh: NDArray[np.float32] = start_weights(
-            self.population, self.rng, 1, head_scale=self.head_scale
-        )[0]
-        return fresh
+    def _iterate(self) -> None:
+        fresh = start_weights(
+            self.population, self.rng, self.candidates, head_scale=self.head_scale
+        )
+        networks = np.concatenate([self.weights[None], fresh])
+        # Of equally good ones argmax takes the first: the weights held stay.
+        self.weights = networks[self.judge(networks).returns.mean(axis=1).argmax()]
 
 
 class WinStay(ComparingLearner):

@@ -8,8 +8,22 @@ from typing import Literal
 
 from snn_gym.config import check_positive
 
+_BASE_PRESETS = (
+    "history", "weight", "weight+topology", "history+weight", "history+topology", "all",
+)  # fmt: skip
+PRESET_NAMES = (*_BASE_PRESETS, *(f"{name}+dynamics" for name in _BASE_PRESETS))
+"""Masks of what a synapse sees, by content; ``snn_gym.tasks.plasticity.features`` holds them."""
+
 Comparison = Literal["paired", "until_accepted", "kept_score"]
 """How a candidate is compared; see ``ComparingLearner``."""
+LearnerName = Literal["shared_table", "synapse_tables", "q_network", "policy_gradient"]
+"""Learning rules of synapses; see ``SynapseAgents``."""
+RewardName = Literal["global", "local"]
+"""Rewards of synapses; see ``SynapseAgents``."""
+MovesKept = Literal["always", "improving"]
+"""Which moves of synapses stay; see ``SynapseAgents``."""
+ProbeRenewal = Literal["always", "improved", "never"]
+"""When the episodes that judge weights are drawn anew; see ``SynapseAgents``."""
 Limits = tuple[tuple[float, ...], tuple[float, ...]]
 """Lower and upper limits of the observed values, in the environment's units."""
 
@@ -29,6 +43,11 @@ class LearnerSettings:
         """Check the counts."""
         check_positive(self, "n_envs", "probe_episodes")
 
+    @property
+    def episodes_per_iteration(self) -> int:
+        """Most episodes of one iteration, by which training may exceed its budget."""
+        return self.probe_episodes
+
 
 @dataclass(frozen=True)
 class ComparingSettings(LearnerSettings):
@@ -38,6 +57,11 @@ class ComparingSettings(LearnerSettings):
     """Episodes of a comparison: ``paired``, ``until_accepted`` or ``kept_score``."""
     early_rejection: bool = False
     """Whether a candidate that is worse in the first episode is spared the others."""
+
+    @property
+    def episodes_per_iteration(self) -> int:
+        """Most episodes of one iteration: of the candidate and of the weights held."""
+        return 2 * self.probe_episodes
 
 
 @dataclass(frozen=True)
@@ -59,18 +83,24 @@ class AcceptRejectSettings(ComparingSettings):
 
 
 @dataclass(frozen=True)
-class RandomSearchSettings(ComparingSettings):
+class RandomSearchSettings(LearnerSettings):
     """Hyper-parameters of ``RandomSearch``."""
 
-    comparison: Comparison = "kept_score"
-    """Episodes of a comparison: ``paired``, ``until_accepted`` or ``kept_score``."""
+    candidates: int = 16
+    """Fresh networks of an iteration."""
     head_scale: float = 1.0
     """Spread of the outputs where all decoded activity is 1."""
 
     def __post_init__(self) -> None:
         """Check counts and scale."""
         super().__post_init__()
+        check_positive(self, "candidates")
         check_sizes(self, "head_scale")
+
+    @property
+    def episodes_per_iteration(self) -> int:
+        """Episodes of one iteration: of the candidates and of the weights held."""
+        return (self.candidates + 1) * self.probe_episodes
 
 
 @dataclass(frozen=True)
@@ -112,6 +142,11 @@ class EvolutionStrategiesSettings(LearnerSettings):
         if not (math.isfinite(self.weight_decay) and self.weight_decay >= 0):
             raise ValueError(f"weight_decay must be at least 0 and finite, got {self.weight_decay}")
 
+    @property
+    def episodes_per_iteration(self) -> int:
+        """Episodes of one update."""
+        return 2 * self.pairs * self.probe_episodes
+
 
 @dataclass(frozen=True)
 class CMAESSettings(LearnerSettings):
@@ -119,8 +154,8 @@ class CMAESSettings(LearnerSettings):
 
     initial_std: float = 0.5
     """Standard deviation of the first generation's weights around the start."""
-    population_size: int | None = None
-    """Networks of a generation; None for ``4 + 3 ln W``."""
+    population_size: int = 18
+    """Networks of a generation; Hansen's ``4 + 3 ln W`` for about 114 weights."""
     separable: bool | None = None
     """Whether only variances are adapted; None: above 200 synapses."""
 
@@ -128,8 +163,71 @@ class CMAESSettings(LearnerSettings):
         """Check counts and sizes."""
         super().__post_init__()
         check_sizes(self, "initial_std")
-        if self.population_size is not None and self.population_size < 2:
+        if self.population_size < 2:
             raise ValueError(f"population_size must be at least 2, got {self.population_size}")
+
+    @property
+    def episodes_per_iteration(self) -> int:
+        """Episodes of one generation."""
+        return self.population_size * self.probe_episodes
+
+
+@dataclass(frozen=True)
+class SynapseAgentsSettings(LearnerSettings):
+    """Hyper-parameters of ``SynapseAgents``, which documents them."""
+
+    preset: str = "weight+topology"
+    """Features that synapses observe."""
+    learner: LearnerName = "shared_table"
+    """Their learning rule."""
+    reward: RewardName = "global"
+    """What they are rewarded for."""
+    learning_rate: float = 0.1
+    """Rate of the tables, or of the networks' Adam."""
+    gamma: float = 0.8
+    """Discount of their future rewards."""
+    exploration: float = 0.2
+    """Probability that a synapse moves at random."""
+    restlessness: float = 0.0
+    """How soon failures lead to random moves of the whole network."""
+    restless_step_size: float = 0.5
+    """Standard deviation of these."""
+    step_size: float = 0.3
+    """Length of a move."""
+    weight_limit: float = 4.0
+    """Bound of the weights."""
+    moves_kept: MovesKept = "improving"
+    """Whether a move that made it worse is taken back."""
+    probe_renewal: ProbeRenewal = "improved"
+    """When the episodes that judge weights are drawn anew."""
+    history: int = 2
+    """Past moves and rewards that are seen."""
+    frozen: bool = False
+    """Whether the rule stays as it is."""
+    shuffled: bool = False
+    """Whether local dynamics are permuted across synapses."""
+
+    def __post_init__(self) -> None:
+        """Check counts, sizes and shares."""
+        super().__post_init__()
+        if self.preset not in PRESET_NAMES:
+            raise ValueError(
+                f"preset {self.preset!r} is unknown; allowed: {', '.join(PRESET_NAMES)}"
+            )
+        check_positive(self, "history")
+        check_sizes(self, "learning_rate", "restless_step_size", "step_size", "weight_limit")
+        if not (0 <= self.gamma < 1 and 0 <= self.exploration <= 1):
+            raise ValueError(
+                f"gamma must be in [0, 1) and exploration in [0, 1], got {self.gamma} and "
+                f"{self.exploration}"
+            )
+        if not (math.isfinite(self.restlessness) and self.restlessness >= 0):
+            raise ValueError(f"restlessness must be at least 0 and finite, got {self.restlessness}")
+
+    @property
+    def episodes_per_iteration(self) -> int:
+        """Most episodes of one iteration: of the weights before and after."""
+        return 2 * self.probe_episodes
 
 
 def check_sizes(settings: object, *names: str) -> None:

@@ -57,7 +57,7 @@ class TableRow:
     agent: str
     """Name of the agent."""
     twin: str | None
-    """Agent that it is compared with; None if it has left the zoo."""
+    """Agent that it is compared with; None if it has none, or has left the zoo."""
     seeds: tuple[int, ...]
     """Training seeds."""
     iqm: float

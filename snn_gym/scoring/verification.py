@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from snn_gym.learners.settings import LearnerSettings
 from snn_gym.registry import EnvironmentSpec, load_environment_spec
 from snn_gym.scoring.architecture import check_tensors, trained_tensors
 from snn_gym.scoring.errors import SubmissionError
@@ -178,7 +179,7 @@ def _check_terms(manifest: Manifest, agent: AgentSpec, environment: EnvironmentS
             f"{EVALUATOR_VERSION}; submit the run again",
         )
     budget = environment.budget[agent.budget_class]
-    limit = budget + _steps_between_updates(agent, manifest.environment) - 1
+    limit = budget + _steps_between_updates(agent, manifest.environment, environment) - 1
     if manifest.steps > limit:
         raise SubmissionError(
             "budget",
@@ -188,9 +189,11 @@ def _check_terms(manifest: Manifest, agent: AgentSpec, environment: EnvironmentS
         )
 
 
-def _steps_between_updates(agent: AgentSpec, env_id: str) -> int:
+def _steps_between_updates(agent: AgentSpec, env_id: str, environment: EnvironmentSpec) -> int:
     # Training stops after whole rollouts only. In DQN n_steps is no rollout's length.
     settings = agent.settings(env_id)
+    if isinstance(settings, LearnerSettings):
+        return settings.episodes_per_iteration * environment.max_episode_steps
     steps: int = getattr(settings, "train_freq", 0) or settings.n_steps
     return steps * settings.n_envs
 

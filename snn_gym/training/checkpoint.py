@@ -14,6 +14,7 @@ import torch
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
 
+from snn_gym.learners import GradientFreeAlgorithm
 from snn_gym.storage import load_tensors, save_tensors
 from snn_gym.training.episodes import EpisodeLog
 from snn_gym.zoo.files import load_state
@@ -53,6 +54,8 @@ def save_checkpoint(path: Path, model: BaseAlgorithm, episodes: EpisodeLog) -> N
         **_prefixed("replay", replay_tensors),
         **_prefixed("episodes", episodes.to_arrays()),
     }
+    if isinstance(model, GradientFreeAlgorithm):
+        tensors |= _prefixed("learner", model.state_tensors())
     optimisers: dict[str, Any] = {}
     for name, optimiser in _optimisers(model).items():
         optimiser_tensors, optimisers[name] = _pack_optimiser(optimiser)
@@ -92,6 +95,9 @@ def restore_checkpoint(path: Path, model: BaseAlgorithm) -> EpisodeLog:
         _unpack_optimiser(
             optimiser, _with_prefix(f"optimiser.{name}", tensors), state["optimisers"][name]
         )
+    if isinstance(model, GradientFreeAlgorithm):
+        learner = _with_prefix("learner", tensors)
+        model.load_state_tensors({name: tensor.numpy() for name, tensor in learner.items()})
     _unpack_replay(model, _with_prefix("replay", tensors), state["replay"])
     for name, value in state["counters"].items():
         setattr(model, name, value)

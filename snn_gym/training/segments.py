@@ -13,6 +13,7 @@ from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.utils import set_random_seed
 from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv
 
+from snn_gym.learners import GradientFreeAlgorithm
 from snn_gym.spiking import SpikingNetwork
 from snn_gym.training.checkpoint import save_checkpoint
 from snn_gym.training.episodes import EpisodeLog
@@ -40,14 +41,17 @@ def begin_segment(
     env = model.get_env()
     if not isinstance(env, DummyVecEnv):
         raise ValueError(f"training in segments needs environments in a DummyVecEnv, got {env!r}")
-    state = np.random.SeedSequence([seed, segment]).generate_state(4)
+    # Words further back come after and change none of those before.
+    state = np.random.SeedSequence([seed, segment]).generate_state(5)
     # torch and the global generators take 32 bits; environment i gets its seed + i.
-    general, actions, environments, noise = (int(value) // 2 for value in state)
+    general, actions, environments, noise, learner = (int(value) // 2 for value in state)
     set_random_seed(general)
     model.action_space.seed(actions)
     networks = (part for part in model.policy.modules() if isinstance(part, SpikingNetwork))
     for index, network in enumerate(networks):
         network.reseed_noise(noise + index)
+    if isinstance(model, GradientFreeAlgorithm):
+        model.reseed(learner)
     _end_episodes_in_replay(model)
     _replace_environments(env, make_envs())
     env.seed(environments)

@@ -13,6 +13,7 @@ from snn_gym import policies
 from snn_gym.zoo.spec import POLICIES, AlgorithmName
 
 _CONTRIB = ("QRDQN", "TQC", "TRPO")
+_OURS = "SpikingControllerPolicy"
 
 
 def algorithm_class(name: str) -> type[BaseAlgorithm]:
@@ -57,7 +58,7 @@ def algorithm_name(model: BaseAlgorithm) -> AlgorithmName:
         model: Any model.
 
     Raises:
-        ValueError: It is no stock algorithm with one of our policies.
+        ValueError: It is no stock algorithm or learner of ours with one of our policies.
     """
     for name, policy in POLICIES.items():
         # Equal types, for a subclass may behave in a way that its hyper-parameters do not say.
@@ -74,4 +75,6 @@ def algorithm_name(model: BaseAlgorithm) -> AlgorithmName:
 
 
 def _library(name: str) -> str:
+    if POLICIES.get(name) == _OURS:  # type: ignore[call-overload]
+        return "snn_gym.learners"
     return "sb3_contrib" if name in _CONTRIB else "stable_baselines3"

@@ -49,7 +49,7 @@ def make_agent(
         **overrides: Hyper-parameters that replace those of the agent's file.
 
     Returns:
-        A stock algorithm on ``n_envs`` copies of the environment.
+        An algorithm on ``n_envs`` copies of the environment.
 
     Raises:
         ValueError: The agent, the environment, a hyper-parameter or a setting of the network is
@@ -141,7 +141,7 @@ def build_model(
     verbose: int = 0,
     tensorboard_log: str | None = None,
 ) -> BaseAlgorithm:
-    """Build a stock algorithm from typed hyper-parameters.
+    """Build an algorithm from typed hyper-parameters.
 
     Args:
         algorithm: A key of ``snn_gym.zoo.spec.POLICIES``.

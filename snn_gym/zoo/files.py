@@ -52,7 +52,7 @@ class AgentManifest:
     agent: str | None
     """Agent of the zoo; None for a model made by hand."""
     algorithm: AlgorithmName
-    """Algorithm of Stable-Baselines3 or sb3-contrib."""
+    """Algorithm of Stable-Baselines3, sb3-contrib or ``snn_gym.learners``."""
     policy: PolicyName
     """Policy class in ``snn_gym.policies``."""
     policy_kwargs: dict[str, Any]

@@ -13,8 +13,23 @@ from snn_gym.config import from_mapping
 from snn_gym.content import content_path
 from snn_gym.zoo.settings import Settings, make_settings
 
-AlgorithmName = Literal["PPO", "A2C", "TRPO", "DQN", "QRDQN", "DDPG", "TD3", "SAC", "TQC"]
-"""Algorithms of Stable-Baselines3 and sb3-contrib that the zoo knows."""
+AlgorithmName = Literal[
+    "PPO",
+    "A2C",
+    "TRPO",
+    "DQN",
+    "QRDQN",
+    "DDPG",
+    "TD3",
+    "SAC",
+    "TQC",
+    "RandomSearch",
+    "AcceptReject",
+    "WinStay",
+    "EvolutionStrategies",
+    "CMAES",
+]
+"""Algorithms of Stable-Baselines3, sb3-contrib and ``snn_gym.learners`` that the zoo knows."""
 PolicyName = Literal[
     "SpikingActorCriticPolicy",
     "SpikingDQNPolicy",
@@ -22,6 +37,7 @@ PolicyName = Literal[
     "SpikingTD3Policy",
     "SpikingSACPolicy",
     "SpikingTQCPolicy",
+    "SpikingControllerPolicy",
 ]
 """Policy classes in ``snn_gym.policies``."""
 
@@ -35,6 +51,11 @@ POLICIES: dict[AlgorithmName, PolicyName] = {
     "TD3": "SpikingTD3Policy",
     "SAC": "SpikingSACPolicy",
     "TQC": "SpikingTQCPolicy",
+    "RandomSearch": "SpikingControllerPolicy",
+    "AcceptReject": "SpikingControllerPolicy",
+    "WinStay": "SpikingControllerPolicy",
+    "EvolutionStrategies": "SpikingControllerPolicy",
+    "CMAES": "SpikingControllerPolicy",
 }
 """Name of the policy class, in ``snn_gym.policies``, that fits each algorithm."""
 
@@ -52,15 +73,16 @@ class AgentSpec:
     description: str
     """One sentence for lists."""
     algorithm: AlgorithmName
-    """Algorithm of Stable-Baselines3 or sb3-contrib."""
+    """Algorithm of Stable-Baselines3, sb3-contrib or ``snn_gym.learners``."""
     policy: PolicyName
     """Policy class in ``snn_gym.policies``."""
-    twin: str
-    """Agent to compare with: the ANN twin of a spiking agent, and the other way round."""
     budget_class: Literal["gradient", "local", "evolutionary"]
     """Which of the environment's budgets binds it."""
     environments: dict[str, dict[str, Any]]
     """Hyper-parameters by environment id; may hold ``network`` and ``same_as``."""
+    twin: str | None = None
+    """Agent to compare with: the ANN twin of a spiking agent, and the other way round; None for a
+    learner without gradients, which is compared with the others of its kind."""
     network: dict[str, Any] = field(default_factory=dict)
     """Settings of ``snn_gym.spiking.NetworkConfig``."""
     policy_kwargs: dict[str, Any] = field(default_factory=dict)

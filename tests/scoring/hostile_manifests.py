@@ -56,7 +56,7 @@ def _score(kind: str, name: str, code: str, change: Callable[[dict[str, Any]], o
 
 
 def _names() -> Iterator[Case]:
-    agents = ["ppo-lf", "ppo-lif-2", "ppo", "lif", "x", "sac-lsnn", "random-search", "ppo-lstm"]
+    agents = ["ppo-lf", "ppo-lif-2", "ppo", "lif", "x", "sac-lsnn", "random-searches", "ppo-lstm"]
     for agent in [*agents, "a" * 64, "0"]:
         yield changed("unknown agent", agent[:20], "unknown-agent", agent=agent)
     environments = ["CartPole-v2", "snn/CartPole-v0", "cartpole-v1", "snn/snn-v1", "Pong-v5"]

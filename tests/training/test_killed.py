@@ -23,6 +23,11 @@ from tests.training._runs import INTERVAL, STEPS, Killed, kill_at, results, run
         ("ppo-lif", "snn/CartPole-v1", STEPS),
         ("a2c-lif", "CartPole-v1", STEPS),
         ("qrdqn-lif", "CartPole-v1", STEPS),
+        ("random-search", "CartPole-v1", STEPS),
+        ("accept-reject", "CartPole-v1", STEPS),
+        ("win-stay", "CartPole-v1", STEPS),
+        ("es", "CartPole-v1", 2 * STEPS),
+        ("cma-es", "CartPole-v1", 2 * STEPS),
         ("sac-lif", "Pendulum-v1", 400),
         ("sac-lif", "MountainCarContinuous-v0", 400),  # gSDE
     ],

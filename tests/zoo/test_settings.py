@@ -10,6 +10,7 @@ from snn_gym.zoo.extract import extract_settings
 from snn_gym.zoo.settings import SETTINGS, make_settings
 from snn_gym.zoo.spec import POLICIES
 
+WITHOUT_GRADIENTS = [x for x in POLICIES if POLICIES[x] == "SpikingControllerPolicy"]
 OFF_POLICY = ("DQN", "QRDQN", "DDPG", "TD3", "SAC", "TQC")
 CONTINUOUS = ("DDPG", "TD3", "SAC", "TQC")
 
@@ -19,7 +20,7 @@ def test_every_algorithm_has_settings_and_a_policy():
 
 
 @pytest.mark.parametrize("algorithm", SETTINGS)
-def test_defaults_are_those_of_stable_baselines3(algorithm):
+def test_defaults_are_those_of_the_algorithm(algorithm):
     env = "Pendulum-v1" if algorithm in CONTINUOUS else "CartPole-v1"
     arguments = {"buffer_size": 1_000} if algorithm in OFF_POLICY else {}
     model = algorithm_class(algorithm)(policy_class(POLICIES[algorithm]), env, **arguments)
@@ -28,7 +29,9 @@ def test_defaults_are_those_of_stable_baselines3(algorithm):
 
 @pytest.mark.parametrize("algorithm", SETTINGS)
 def test_settings_survive_plain_data(algorithm):
-    settings = SETTINGS[algorithm](learning_rate="lin_0.5", gamma=0.3)
+    without = algorithm in WITHOUT_GRADIENTS
+    changes = {"probe_episodes": 3} if without else {"learning_rate": "lin_0.5", "gamma": 0.3}
+    settings = SETTINGS[algorithm](**changes)
     assert make_settings(algorithm, to_mapping(settings), "here") == settings
 
 

@@ -20,19 +20,27 @@ def test_the_zoo_holds_the_agents_and_their_twins():
     assert agent_ids() == (
         "a2c-lif",
         "a2c-mlp",
+        "accept-reject",
+        "cma-es",
         "dqn-mlp",
         "dqsn",
         "dqsn-dynamics",
+        "es",
         "ppo-lif",
         "ppo-lif-dynamics",
         "ppo-mlp",
         "qrdqn-lif",
         "qrdqn-mlp",
+        "random-search",
         "sac-lif",
         "sac-mlp",
+        "win-stay",
     )
     for name in agent_ids():
         spec = load_agent_spec(name)
+        if spec.policy == "SpikingControllerPolicy":
+            assert spec.twin is None
+            continue
         twin = load_agent_spec(spec.twin)
         # A regulated agent has the twin of the agent that it regulates.
         assert twin.twin == name.removesuffix("-dynamics")
@@ -45,7 +53,8 @@ def test_every_agent_has_a_card_that_names_it_and_its_twin():
     for name in agent_ids():
         card = (content_path("agents") / name / "README.md").read_text()
         assert card.startswith(f"# {name}\n")
-        assert f"../{load_agent_spec(name).twin}/README.md" in card
+        twin = load_agent_spec(name).twin
+        assert "| ANN twin | none" in card if twin is None else f"../{twin}/README.md" in card
 
 
 def test_every_pair_is_a_known_environment():

@@ -1,10 +1,18 @@
-"""Hyper-parameters of the algorithms, typed; names and defaults are Stable-Baselines3's."""
+"""Hyper-parameters of the algorithms, typed; names are those of the algorithms' arguments."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from snn_gym.config import from_mapping
+from snn_gym.learners.settings import (
+    AcceptRejectSettings,
+    CMAESSettings,
+    EvolutionStrategiesSettings,
+    LearnerSettings,
+    RandomSearchSettings,
+    WinStaySettings,
+)
 from snn_gym.zoo.settings.off_policy import (
     DDPGSettings,
     DQNSettings,
@@ -15,7 +23,15 @@ from snn_gym.zoo.settings.off_policy import (
 )
 from snn_gym.zoo.settings.on_policy import A2CSettings, PPOSettings, TRPOSettings
 
-Settings = PPOSettings | A2CSettings | TRPOSettings | DQNSettings | QRDQNSettings | DDPGSettings
+Settings = (
+    PPOSettings
+    | A2CSettings
+    | TRPOSettings
+    | DQNSettings
+    | QRDQNSettings
+    | DDPGSettings
+    | LearnerSettings
+)
 
 SETTINGS: dict[str, type[Settings]] = {
     "PPO": PPOSettings,
@@ -27,6 +43,11 @@ SETTINGS: dict[str, type[Settings]] = {
     "TD3": TD3Settings,
     "SAC": SACSettings,
     "TQC": TQCSettings,
+    "RandomSearch": RandomSearchSettings,
+    "AcceptReject": AcceptRejectSettings,
+    "WinStay": WinStaySettings,
+    "EvolutionStrategies": EvolutionStrategiesSettings,
+    "CMAES": CMAESSettings,
 }
 """Type of the hyper-parameters of each algorithm."""
 
