@@ -45,4 +45,4 @@ def plasticity_parallel_env(
             "plasticity_parallel_env needs PettingZoo, which is not installed; install it with: "
             'pip install "snn-gym[multiagent]"'
         ) from error
-    return PlasticityParallelEnv(PlasticityCore(job, 1, network, horizon, **settings))
+    return PlasticityParallelEnv(PlasticityCore(job, 1, network, **settings), horizon)

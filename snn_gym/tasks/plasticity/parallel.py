@@ -23,10 +23,11 @@ class PlasticityParallelEnv(ParallelEnv[str, NDArray[np.float32], Any]):
     raises it) and gets the reward of the network. See ``plasticity_parallel_env``.
 
     Args:
-        core: One network in training.
+        core: One network in training, without a horizon of its own.
+        horizon: Moves after which an episode is truncated.
 
     Raises:
-        ValueError: The network has more than 500 synapses.
+        ValueError: The network has more than 500 synapses, or the horizon is below 1.
     """
 
     metadata: dict[str, Any] = {  # noqa: RUF012 - PettingZoo's own type
@@ -35,13 +36,17 @@ class PlasticityParallelEnv(ParallelEnv[str, NDArray[np.float32], Any]):
         "is_parallelizable": True,
     }
 
-    def __init__(self, core: PlasticityCore) -> None:
+    def __init__(self, core: PlasticityCore, horizon: int) -> None:
         if core.synapses > MOST_AGENTS:
             raise ValueError(
                 f"a network of {core.synapses} synapses has too many agents for PettingZoo's "
                 f"dictionaries (at most {MOST_AGENTS}); use snn_gym.tasks.PlasticityVecEnv"
             )
+        if horizon < 1:
+            raise ValueError(f"horizon must be at least 1, got {horizon}")
         self.core = core
+        self._horizon = horizon
+        self._moves = 0
         self.possible_agents = [f"synapse_{index}" for index in range(core.synapses)]
         self.agents: list[str] = []
         self.render_mode = None
@@ -74,7 +79,8 @@ class PlasticityParallelEnv(ParallelEnv[str, NDArray[np.float32], Any]):
         self.core.seed([seed], which)
         self.core.start(which)
         self.agents = list(self.possible_agents)
-        return self._by_agent(self.core.observe()), self._infos(self.core.scores, self.core.steps)
+        self._moves = 0
+        return self._by_agent(self.core.observe()), self._infos()
 
     def step(
         self, actions: Mapping[str, int]
@@ -103,13 +109,14 @@ class PlasticityParallelEnv(ParallelEnv[str, NDArray[np.float32], Any]):
                 f"{len(self.agents)} present agents; after an episode call reset()"
             )
         moved = self.core.step(np.array([[actions[agent] for agent in self.agents]]))
-        over = bool(moved.truncated[0])
+        self._moves += 1
+        over = self._moves == self._horizon
         result = (
-            self._by_agent(moved.last_observations),
+            self._by_agent(moved.observations),
             dict.fromkeys(self.agents, float(moved.rewards[0])),
             dict.fromkeys(self.agents, False),
             dict.fromkeys(self.agents, over),
-            self._infos(moved.last_scores, moved.last_steps),
+            self._infos(),
         )
         if over:
             self.agents = []
@@ -118,8 +125,6 @@ class PlasticityParallelEnv(ParallelEnv[str, NDArray[np.float32], Any]):
     def _by_agent(self, features: NDArray[np.float32]) -> dict[str, NDArray[np.float32]]:
         return dict(zip(self.possible_agents, features[0], strict=True))
 
-    def _infos(
-        self, scores: NDArray[np.float64], steps: NDArray[np.int64]
-    ) -> dict[str, dict[str, Any]]:
-        score, count = float(scores[0]), int(steps[0])
-        return {agent: {"score": score, "steps": count} for agent in self.possible_agents}
+    def _infos(self) -> dict[str, dict[str, Any]]:
+        score, steps = float(self.core.scores[0]), int(self.core.steps[0])
+        return {agent: {"score": score, "steps": steps} for agent in self.possible_agents}

@@ -28,6 +28,9 @@ class PlasticityVecEnv(VecEnv):
     synapses share. Seeding with s gives network n the seed s + n, with which it does what
     ``gym.make`` of its job does.
 
+    Rewards are everyone's: a value function that sees one synapse takes the others' progress for
+    its own, and a discount ``gamma`` of 0 or little more keeps it from that.
+
     Infos hold the network's ``score``, ``steps`` and ``weights`` (W,), and at the horizon
     ``episode`` as ``Monitor`` writes it. Synapses of a network share one info: treat it as
     read-only.
@@ -48,7 +51,7 @@ class PlasticityVecEnv(VecEnv):
         >>> from stable_baselines3 import PPO
         >>> from snn_gym.tasks import PlasticityVecEnv
         >>> env = PlasticityVecEnv("XOR")
-        >>> model = PPO("MlpPolicy", env, n_steps=8).learn(8 * env.num_envs)
+        >>> model = PPO("MlpPolicy", env, n_steps=8, gamma=0.0).learn(8 * env.num_envs)
     """
 
     def __init__(
