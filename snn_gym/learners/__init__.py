@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from snn_gym.learners.base import GradientFreeAlgorithm, LearnerArguments
     from snn_gym.learners.evolution import CMAES, EvolutionStrategies
     from snn_gym.learners.nulls import AcceptReject, RandomSearch, WinStay
+    from snn_gym.learners.synapse_agents import SynapseAgents
 
 __all__ = [
     "CMAES",
@@ -17,6 +18,7 @@ __all__ = [
     "GradientFreeAlgorithm",
     "LearnerArguments",
     "RandomSearch",
+    "SynapseAgents",
     "WinStay",
 ]
 
@@ -28,6 +30,7 @@ _LAZY = {
     "GradientFreeAlgorithm": "snn_gym.learners.base",
     "LearnerArguments": "snn_gym.learners.base",
     "RandomSearch": "snn_gym.learners.nulls",
+    "SynapseAgents": "snn_gym.learners.synapse_agents",
     "WinStay": "snn_gym.learners.nulls",
 }
 

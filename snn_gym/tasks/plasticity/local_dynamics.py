@@ -179,8 +179,8 @@ def _output_scores(outputs: Array, actions: NDArray[Any]) -> tuple[Array, Array,
     """Return scores, activities and nearness to a switch of outputs, each (M, O)."""
     if actions.ndim == 2:  # a Box: what was done is its own score
         done: Array = np.tanh(outputs)
-        near: Array = 1.0 - np.square(done)
-        return done, np.abs(done), near
+        steep: Array = np.float32(1.0) - np.square(done)
+        return done, np.abs(done), steep
     exponent = np.exp(outputs - outputs.max(axis=1, keepdims=True))
     p: Array = exponent / exponent.sum(axis=1, keepdims=True)
     chosen: Array = np.zeros_like(p)

@@ -1,0 +1,320 @@
+"""Strategy A: every synapse of a spiking network is an agent that moves its own weight."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar, Unpack
+
+import numpy as np
+from numpy.typing import NDArray
+from stable_baselines3.common.type_aliases import GymEnv
+
+from snn_gym.learners.base import GradientFreeAlgorithm, LearnerArguments
+from snn_gym.learners.settings import (
+    LearnerName,
+    MovesKept,
+    ProbeRenewal,
+    RewardName,
+    SynapseAgentsSettings,
+)
+from snn_gym.learners.synapse_rules import (
+    Moves,
+    PolicyGradientRule,
+    QNetworkRule,
+    SynapseRule,
+    TabularRule,
+    load_memory,
+)
+from snn_gym.policies.controller import SpikingControllerPolicy
+from snn_gym.tasks.plasticity.features import PRESETS, SynapseFeatures
+from snn_gym.tasks.plasticity.local_dynamics import LOCAL_MEASURES, LocalDynamics
+
+_RULE = "rule."
+_ELIGIBILITY = LOCAL_MEASURES.index("eligibility")
+
+
+class SynapseAgentsArguments(LearnerArguments, total=False):
+    """Arguments of ``SynapseAgents``, which documents them."""
+
+    preset: str
+    learner: LearnerName
+    reward: RewardName
+    gamma: float
+    exploration: float
+    restlessness: float
+    restless_step_size: float
+    step_size: float
+    weight_limit: float
+    moves_kept: MovesKept
+    probe_renewal: ProbeRenewal
+    history: int
+    frozen: bool
+    shuffled: bool
+
+
+_SHARED = LearnerArguments.__annotations__.keys()
+
+
+class SynapseAgents(GradientFreeAlgorithm):
+    """Reinforcement learning by the synapses of a network, which share or own a learning rule.
+
+    In every iteration each synapse observes its features and moves its weight by ``-step_size``,
+    0 or ``step_size``; the weights before and after play the same episodes; the reward is the sign
+    of the change of their mean return, -1 for no change. It follows synaptic-level reinforcement
+    learning (Bhargava, Rezaei and Lankarany 2022, https://arxiv.org/abs/2105.14383), with the
+    state designs of the founding paper (Zheng et al. 2026,
+    https://www.mdpi.com/2313-7673/11/1/47) as far as they are public: masks of past moves and
+    rewards, weight, and place in the network. Differences from the former: spiking networks,
+    old and new weights always on the same episodes, bounded weights, moves that may be taken back,
+    and whole-network exploration after failures.
+
+    With ``dynamics`` among the features, every synapse also sees local measures of the episodes
+    that its network just played (``snn_gym.tasks.plasticity.local_dynamics``), and ``shuffled``
+    gives them to other synapses: same numbers, wrong addressees, the control to beat.
+
+    The policy holds the network of the best mean return on its probe so far (the latest of equal
+    ones); where moves that made it worse are taken back, that is the present network.
+
+    Args:
+        policy: ``SpikingControllerPolicy``, or its name.
+        env: Environment, its gymnasium id, or a ``VecEnv``.
+        preset: Features, a key of ``snn_gym.tasks.plasticity.features.PRESETS``.
+        learner: ``shared_table``, ``synapse_tables``, ``q_network`` or ``policy_gradient``.
+        reward: ``global``, or ``local``: the mean of the global reward and the move times the
+            synapse's eligibility (from the advantages within the episodes).
+        learning_rate: Rate of the tables, or of the networks' Adam.
+        gamma: Discount of the synapses' future rewards.
+        exploration: Probability that a synapse moves at random.
+        restlessness: After f failed moves in a row the whole network moves at random with
+            probability ``1 - (1 + f) ** -restlessness``; 0 for never.
+        restless_step_size: Standard deviation of that random move, which is normal.
+        step_size: Length of a move.
+        weight_limit: Bound of the weights.
+        moves_kept: ``always``, or ``improving``: a move that made it worse is taken back.
+        probe_episodes: Episodes that judge weights.
+        probe_renewal: When new episodes are drawn: ``always`` (each iteration), ``improved``
+            (after an improvement that is kept), or ``never``.
+        history: Past moves and rewards that are seen.
+        frozen: Whether the rule stays as it is: with ``load_rule``, transfer.
+        shuffled: Whether local dynamics are permuted across synapses, by one fixed permutation.
+        **arguments: See ``LearnerArguments``.
+
+    Raises:
+        ValueError: A hyper-parameter is out of range, the spaces are not supported, or dynamics
+            are to be seen where no batched task lets one see them.
+    """
+
+    settings_class: ClassVar[type[SynapseAgentsSettings]] = SynapseAgentsSettings
+    preset: str
+    learner: LearnerName
+    reward: RewardName
+    gamma: float
+    exploration: float
+    restlessness: float
+    restless_step_size: float
+    step_size: float
+    weight_limit: float
+    moves_kept: MovesKept
+    probe_renewal: ProbeRenewal
+    history: int
+    frozen: bool
+    shuffled: bool
+
+    def __init__(
+        self,
+        policy: str | type[SpikingControllerPolicy],
+        env: GymEnv | str | None,
+        *,
+        learning_rate: float = SynapseAgentsSettings.learning_rate,
+        probe_episodes: int = SynapseAgentsSettings.probe_episodes,
+        **arguments: Unpack[SynapseAgentsArguments],
+    ) -> None:
+        given: dict[str, Any] = dict(arguments)
+        for name in SynapseAgentsArguments.__annotations__.keys() - _SHARED:
+            setattr(self, name, given.pop(name, getattr(SynapseAgentsSettings, name)))
+        super().__init__(
+            policy, env, learning_rate=learning_rate, probe_episodes=probe_episodes, **given
+        )
+
+    @property
+    def rule_memory(self) -> dict[str, NDArray[Any]]:
+        """What the synapses have learned, by name; for ``load_rule`` of another model."""
+        return {name: array.copy() for name, array in self.rule.memory.items()}
+
+    def load_rule(self, memory: Mapping[str, NDArray[Any]]) -> None:
+        """Start from what other synapses have learned, as ``rule_memory`` gives it.
+
+        Raises:
+            ValueError: It is that of another kind of learner or of other features.
+        """
+        load_memory(self.rule, memory)
+
+    @property
+    def sees_dynamics(self) -> bool:
+        """Whether local dynamics are measured: as a feature, or for the local reward."""
+        return "dynamics" in PRESETS[self.preset] or self.reward == "local"
+
+    def state_tensors(self) -> dict[str, NDArray[Any]]:
+        """Return what is carried between iterations, what the rule has learned included."""
+        rule = {f"{_RULE}{name}": array.copy() for name, array in self.rule.memory.items()}
+        return {**{name: array.copy() for name, array in self.memory.items()}, **rule}
+
+    def load_state_tensors(self, tensors: Mapping[str, NDArray[Any]]) -> None:
+        """Go on from what ``state_tensors`` returned.
+
+        Raises:
+            ValueError: The names are not this learner's.
+        """
+        rule = {k.removeprefix(_RULE): v for k, v in tensors.items() if k.startswith(_RULE)}
+        expected = self.memory.keys() | {f"{_RULE}{name}" for name in self.rule.memory}
+        if tensors.keys() != expected:
+            raise ValueError(
+                f"{type(self).__name__} carries {sorted(expected)}, got {sorted(tensors)}"
+            )
+        load_memory(self.rule, rule)
+        self.memory = {name: np.array(tensors[name]) for name in self.memory}
+
+    def _setup_model(self) -> None:
+        super()._setup_model()
+        self.features = SynapseFeatures(
+            PRESETS[self.preset], self.population.synapses, self.weight_limit, self.history
+        )
+        self.rule: SynapseRule = make_rule(
+            self.learner, self.features.names, self.learning_rate_now, self.gamma, self.rng
+        )
+
+    @property
+    def learning_rate_now(self) -> float:
+        """Learning rate at the start, of a schedule too."""
+        return float(self.lr_schedule(1.0))
+
+    def _first_memory(self) -> dict[str, NDArray[Any]]:
+        count = self.population.parameter_count
+        return {
+            "weights": self.weights,
+            "moves": np.zeros((self.history, count), np.int8),
+            "rewards": np.zeros(self.history, np.float32),
+            "dynamics": np.zeros((count, len(LOCAL_MEASURES)), np.float32),
+            "permutation": np.random.default_rng(self.seed).permutation(count),
+            "seeds": np.zeros(self.probe_episodes, np.int64),
+            "score": np.full(1, np.nan),
+            "best": np.full(1, -np.inf),
+            "failures": np.zeros(1, np.int64),
+        }
+
+    def _iterate(self) -> None:
+        memory = self.memory
+        self._judge_present()
+        features = self._observe()
+        restless = 1.0 - (1.0 + memory["failures"][0]) ** -self.restlessness
+        before: NDArray[np.float32] = memory["weights"]
+        moves: Moves | None = None
+        step: NDArray[Any]
+        if self.rng.random() < restless:
+            step = self.restless_step_size * self.rng.standard_normal(before.size)
+        else:
+            moves = self.rule.act(features, self.exploration, self.rng)
+            step = self.step_size * moves
+        candidate = np.clip(before + step, -self.weight_limit, self.weight_limit)
+        eligibility = self._seen(memory["dynamics"])[:, _ELIGIBILITY].copy()
+        gain = self._try(candidate.astype(np.float32))
+        if moves is not None:
+            self._learn(features, moves, eligibility, gain)
+
+    def _judge_present(self) -> None:
+        """Make sure that the present weights have a score on the episodes of this iteration."""
+        memory = self.memory
+        if self.probe_renewal == "always" or np.isnan(memory["score"][0]):
+            if self.probe_renewal != "never" or memory["best"][0] == -np.inf:
+                memory["seeds"][:] = self.probe_seeds()
+            score, dynamics = self._measure(memory["weights"])
+            memory["score"][0] = score
+            memory["dynamics"] = dynamics
+            if memory["best"][0] == -np.inf:
+                memory["best"][0] = score
+
+    def _try(self, candidate: NDArray[np.float32]) -> float:
+        """Judge a candidate, keep it or not; return by how much it is better."""
+        memory = self.memory
+        score, dynamics = self._measure(candidate)
+        gain = float(score - memory["score"][0])
+        improved = gain > 0
+        memory["failures"][0] = 0 if improved else memory["failures"][0] + 1
+        if gain >= 0 or self.moves_kept == "always":
+            memory["weights"], memory["dynamics"] = candidate, dynamics
+            memory["score"][0] = score
+            self._deploy(candidate, score)
+            if improved and self.probe_renewal == "improved":
+                memory["score"][0] = np.nan
+        return gain
+
+    def _deploy(self, candidate: NDArray[np.float32], score: float) -> None:
+        if self.moves_kept == "improving" or score >= self.memory["best"][0]:
+            self.weights = candidate
+        self.memory["best"][0] = max(score, self.memory["best"][0])
+
+    def _measure(self, weights: NDArray[np.float32]) -> tuple[float, NDArray[np.float32]]:
+        """Return the mean return of weights (W,) on the probe, and local dynamics (W, K)."""
+        networks = weights[np.newaxis]
+        observer: LocalDynamics | None = None
+        if self.sees_dynamics:
+            observer = LocalDynamics(self.population, networks, self.probe_episodes)
+        rollouts = self.judge(networks, self.memory["seeds"].tolist(), observer)
+        dynamics: NDArray[np.float32] = (
+            self.memory["dynamics"] if observer is None else observer.per_synapse()[0]
+        )
+        return float(rollouts.returns.mean()), dynamics
+
+    def _seen(self, dynamics: NDArray[np.float32]) -> NDArray[np.float32]:
+        return dynamics[self.memory["permutation"]] if self.shuffled else dynamics
+
+    def _observe(self) -> NDArray[np.float32]:
+        memory = self.memory
+        observed: NDArray[np.float32] = self.features.observe(
+            memory["weights"][np.newaxis],
+            memory["moves"][np.newaxis],
+            memory["rewards"][np.newaxis],
+            self._seen(memory["dynamics"])[np.newaxis],
+        )[0]
+        return observed
+
+    def _learn(
+        self,
+        features: NDArray[np.float32],
+        moves: Moves,
+        eligibility: NDArray[np.float32],
+        gain: float,
+    ) -> None:
+        memory = self.memory
+        reward = 1.0 if gain > 0 else -1.0
+        memory["moves"] = np.concatenate([moves[np.newaxis], memory["moves"][:-1]])
+        memory["rewards"] = np.concatenate([[reward], memory["rewards"][:-1]]).astype(np.float32)
+        if self.frozen:
+            return
+        rewards = np.full(moves.size, reward, np.float32)
+        if self.reward == "local":
+            rewards = ((rewards + moves * eligibility) / 2.0).astype(np.float32)
+        self.rule.learn(features, moves, rewards, self._observe())
+
+
+def make_rule(
+    learner: LearnerName,
+    names: Sequence[str],
+    rate: float,
+    discount: float,
+    rng: np.random.Generator,
+) -> SynapseRule:
+    """Return a fresh learning rule.
+
+    Args:
+        learner: As in ``SynapseAgents``.
+        names: Names of the features that synapses observe.
+        rate: Learning rate.
+        discount: Discount γ of the synapses' future rewards.
+        rng: Source of the first weights of a rule that is a network.
+    """
+    if learner == "q_network":
+        return QNetworkRule(tuple(names), rate, discount, rng)
+    if learner == "policy_gradient":
+        return PolicyGradientRule(tuple(names), rate, rng)
+    return TabularRule(tuple(names), rate, discount, per_synapse=learner == "synapse_tables")
