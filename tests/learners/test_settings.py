@@ -1,0 +1,42 @@
+"""Hyper-parameters of the learners."""
+
+import pytest
+
+from snn_gym.learners import settings
+from tests.learners.cases import SMALL, make
+
+
+@pytest.mark.parametrize(
+    ("name", "values", "message"),
+    [
+        ("AcceptReject", {"step_size": 0.0}, "step_size must be above 0 and finite, got 0.0"),
+        ("AcceptReject", {"step_size": float("inf")}, "step_size must be above 0 and finite"),
+        ("AcceptReject", {"moved_share": 1.5}, "moved_share must be above 0 and at most 1"),
+        ("AcceptReject", {"comparison": "pared"}, "comparison: got 'pared'.*allowed.*'paired'"),
+        ("AcceptReject", {"step_shape": "cauchy"}, "step_shape: got 'cauchy'.*'normal', 'sign'"),
+        ("WinStay", {"moved_share": 0.0}, "moved_share must be above 0 and at most 1, got 0.0"),
+        ("WinStay", {"lose": "stay"}, "lose: got 'stay'.*allowed values: 'redraw', 'reverse'"),
+        ("RandomSearch", {"candidates": 0}, "candidates must be at least 1, got 0"),
+        ("RandomSearch", {"head_scale": -1.0}, "head_scale must be above 0"),
+        ("EvolutionStrategies", {"pairs": 0}, "pairs must be at least 1, got 0"),
+        ("EvolutionStrategies", {"noise_std": 0.0}, "noise_std must be above 0"),
+        ("EvolutionStrategies", {"learning_rate": 0.0}, "learning_rate must be above 0"),
+        ("EvolutionStrategies", {"weight_decay": -0.1}, "weight_decay must be at least 0"),
+        ("CMAES", {"population_size": 1}, "population_size must be at least 2, got 1"),
+        ("CMAES", {"initial_std": 0.0}, "initial_std must be above 0"),
+        ("CMAES", {"probe_episodes": 1.5}, "probe_episodes: expected int, got 1.5"),
+    ],
+)
+def test_values_out_of_range_are_refused_by_name(name, values, message):
+    with pytest.raises(ValueError, match=f"^{name}: {message}"):
+        make(name, network=SMALL, **values)
+
+
+def test_an_iteration_has_at_most_so_many_episodes():
+    assert settings.AcceptRejectSettings(probe_episodes=3).episodes_per_iteration == 6
+    assert settings.WinStaySettings().episodes_per_iteration == 2
+    assert (
+        settings.RandomSearchSettings(candidates=4, probe_episodes=2).episodes_per_iteration == 10
+    )
+    assert settings.EvolutionStrategiesSettings(pairs=4).episodes_per_iteration == 8
+    assert settings.CMAESSettings(population_size=7).episodes_per_iteration == 7

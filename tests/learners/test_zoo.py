@@ -1,0 +1,50 @@
+"""Learners without gradients from the zoo to the results table."""
+
+import json
+
+import pytest
+
+from snn_gym.registry import load_environment_spec
+from snn_gym.scoring import SubmissionError, submit, verify
+from snn_gym.scoring.manifest import MANIFEST_NAME, WEIGHTS_NAME
+from snn_gym.scoring.table import table_rows
+from snn_gym.zoo import load_agent_spec, make_agent, save_agent
+from tests.scoring.helpers import SETTINGS, Template
+
+
+@pytest.fixture(scope="module")
+def submission(tmp_path_factory):
+    root = tmp_path_factory.mktemp("accept-reject")
+    model = make_agent("accept-reject", "CartPole-v1", seed=0).learn(2_000)
+    return submit(save_agent(model, root / "run"), root / "s", seeds=SETTINGS.seeds)
+
+
+def test_a_submission_is_run_again_and_becomes_a_row_without_a_twin(submission, tmp_path):
+    verify(submission, tmp_path, SETTINGS)
+    (row,) = table_rows(tmp_path)
+    assert (row.agent, row.budget_class, row.twin) == ("accept-reject", "evolutionary", None)
+    assert row.cells()[1] == "–"
+    assert row.parameters == 114
+    assert row.spikes_per_decision > 0
+    assert row.macs_per_decision == 4 * 16
+
+
+def test_the_budget_is_filled_up_to_one_iteration(submission, tmp_path):
+    template = Template(
+        json.loads((submission / MANIFEST_NAME).read_text()),
+        (submission / WEIGHTS_NAME).read_bytes(),
+    )
+    settings = load_agent_spec("accept-reject").settings("CartPole-v1")
+    spec = load_environment_spec("CartPole-v1")
+    limit = spec.budget["evolutionary"] + settings.episodes_per_iteration * 500 - 1
+    folder = template.with_manifest(steps=limit + 1).write(tmp_path / "over")
+    with pytest.raises(SubmissionError, match=f"expected at most {limit} ") as refusal:
+        verify(folder, tmp_path / "board", SETTINGS)
+    assert refusal.value.code == "budget"
+
+
+def test_settings_of_the_file_reach_the_learner():
+    model = make_agent("accept-reject", "CartPole-v1", seed=3, step_size=0.125)
+    assert model.step_size == 0.125
+    assert model.seed == 3
+    assert model.population.parameter_count == 114

@@ -1,0 +1,26 @@
+"""Small environments for the learners."""
+
+from __future__ import annotations
+
+import gymnasium as gym
+import numpy as np
+
+
+class Steady(gym.Env):
+    """Three steps an episode, each of which earns the seed; at ``bad_step`` no number."""
+
+    def __init__(self, low=-1.0, action_space=None, bad_step=0):
+        self.observation_space = gym.spaces.Box(low, -low, (2,), np.float32)
+        self.action_space = action_space or gym.spaces.Discrete(2)
+        self.bad_step = bad_step
+
+    def reset(self, *, seed=None, options=None):
+        super().reset(seed=seed)
+        self.steps = 0
+        self.bonus = 0.0 if seed is None else float(seed)
+        return np.zeros(2, np.float32), {}
+
+    def step(self, action):
+        self.steps += 1
+        reward = float("nan") if self.steps == self.bad_step else self.bonus
+        return np.zeros(2, np.float32), reward, self.steps == 3, False, {}

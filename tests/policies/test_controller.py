@@ -1,0 +1,157 @@
+"""The policy of the gradient-free learners."""
+
+import gymnasium as gym
+import numpy as np
+import pytest
+import torch
+from gymnasium import spaces
+from numpy.testing import assert_allclose
+from torch.testing import assert_close
+
+from snn_gym.policies import SpikingControllerPolicy
+from snn_gym.spiking import NetworkConfig
+
+NETWORK = NetworkConfig(hidden_sizes=(6,), time_steps=4)
+UNIT = spaces.Box(-1.0, 1.0, (3,), np.float32)
+
+
+def policy(observations=UNIT, actions=None, **arguments):
+    return SpikingControllerPolicy(
+        observations, actions or spaces.Discrete(3), network=NETWORK, **arguments
+    )
+
+
+def seen(count=50, size=3):
+    return np.random.default_rng(0).normal(0, 2, (count, size)).astype(np.float32)
+
+
+def test_a_discrete_action_is_the_largest_output_for_scaled_and_clipped_observations():
+    made = policy()
+    made.set_observation_limits([0.0, -2.0, 1.0], [2.0, 2.0, 1.5])
+    scaled = (seen() - [1.0, 0.0, 1.25]) / [1.0, 2.0, 0.25]
+    inputs = torch.tensor(np.clip(scaled, -1, 1), dtype=torch.float32)
+    outputs = made.controller(inputs)[0]
+    assert_close(made(torch.from_numpy(seen())), outputs)
+    actions, state = made.predict(seen())
+    assert state is None
+    assert np.array_equal(actions, outputs.argmax(1))
+    assert len(set(actions)) > 1
+    assert np.array_equal(made.predict(seen(), deterministic=True)[0], actions)
+
+
+def test_values_of_a_box_are_tanh_of_the_outputs_scaled_to_its_limits():
+    box = spaces.Box(np.array([-2.0, 0.0]), np.array([2.0, 5.0]), dtype=np.float32)
+    made = policy(actions=box)
+    outputs = made(torch.from_numpy(seen())).numpy()
+    expected = np.array([0.0, 2.5]) + np.array([2.0, 2.5]) * np.tanh(outputs)
+    assert_allclose(made.predict(seen())[0], expected, rtol=1e-5, atol=1e-6)
+
+
+def test_a_box_of_two_axes_is_filled():
+    made = policy(actions=spaces.Box(-1.0, 1.0, (2, 3), np.float32))
+    assert made.predict(seen())[0].shape == (50, 2, 3)
+
+
+@pytest.mark.parametrize(
+    ("space", "sample", "inputs"),
+    [
+        (spaces.Discrete(4), np.array([2, 0]), [[0, 0, 1, 0], [1, 0, 0, 0]]),
+        (spaces.MultiBinary(3), np.array([[1, 0, 1]], np.int8), [[1, 0, 1]]),
+    ],
+)
+def test_what_is_no_box_reaches_the_network_as_flags(space, sample, inputs):
+    made = policy(space)
+    assert made.normaliser is None
+    assert_close(made._network_inputs(made.obs_to_tensor(sample)[0]), torch.tensor(inputs).float())
+    with pytest.raises(ValueError, match="are not scaled; leave the limits out"):
+        made.set_observation_limits([0], [1])
+
+
+def test_nothing_that_training_announces_changes_the_limits():
+    made = policy()
+    made.set_observation_limits([-3.0] * 3, [1.0] * 3)
+    before = {name: value.clone() for name, value in made.state_dict().items()}
+    made.set_training_mode(True)
+    made(torch.from_numpy(seen()))
+    made.set_training_mode(False)
+    made.predict(seen())
+    made.record(seen())
+    assert_close(made.scaler.mean, before["scaler.mean"])
+    assert_close(made.scaler.std, before["scaler.std"])
+    assert made.scaler.mean.tolist() == [-1.0] * 3
+    assert made.scaler.std.tolist() == [2.0] * 3
+
+
+def test_hidden_neurons_fire_from_the_start():
+    recording = policy().record(seen() / 4)
+    assert recording.layers[0].spikes.mean() > 0.05
+    assert recording.macs_per_decision() == {"hidden_1": 18}
+
+
+def test_saved_and_loaded_it_acts_the_same(tmp_path):
+    made = policy()
+    made.set_observation_limits([-3.0] * 3, [1.0] * 3)
+    made.save(tmp_path / "policy.pt")
+    loaded = SpikingControllerPolicy.load(tmp_path / "policy.pt")
+    assert loaded.network == NETWORK
+    assert_close(loaded.state_dict(), made.state_dict())
+    assert np.array_equal(loaded.predict(seen())[0], made.predict(seen())[0])
+
+
+def test_acting_needs_weights_and_limits():
+    made, other = policy(), policy()
+    made.set_observation_limits([-3.0] * 3, [1.0] * 3)
+    tensors = made.acting_state_dict()
+    assert {name.split(".")[0] for name in tensors} == {"controller", "scaler"}
+    assert {name for name in tensors if name.startswith("scaler")} == {"scaler.mean", "scaler.std"}
+    other.load_acting_state_dict(tensors)
+    assert np.array_equal(other.predict(seen())[0], made.predict(seen())[0])
+
+
+def test_all_parameters_are_the_networks_and_none_is_trained_by_gradients():
+    made = policy()
+    assert made.parameters_to_vector().size == 6 * (3 + 1) + 3 * (6 + 1)
+    assert not any(parameter.requires_grad for parameter in made.parameters())
+
+
+@pytest.mark.parametrize(
+    ("observations", "actions", "message"),
+    [
+        (UNIT, spaces.MultiDiscrete([2, 2]), r"chooses Discrete, Box actions.*\(PPO, A2C, TRPO\)"),
+        (UNIT, spaces.MultiBinary(2), r"chooses Discrete, Box actions.*\(PPO, A2C, TRPO\)"),
+        (UNIT, spaces.Box(-np.inf, 1.0, (2,)), "bounded action space.*RescaleAction"),
+        (UNIT, spaces.Discrete(2, start=1), "starts at 1"),
+        (spaces.MultiBinary((4, 3)), spaces.Discrete(2), "the spike train.*without snn/"),
+        (
+            spaces.Box(0, 255, (3, 64, 64), np.uint8),
+            spaces.Discrete(2),
+            "NatureCNN has weights of its own.*SpikingActorCriticPolicy",
+        ),
+    ],
+)
+def test_spaces_that_do_not_fit_are_refused(observations, actions, message):
+    with pytest.raises(ValueError, match=message):
+        policy(observations, actions)
+
+
+@pytest.mark.parametrize("argument", ["net_arch", "spiking", "features_extractor_class"])
+def test_arguments_of_other_policies_are_refused(argument):
+    with pytest.raises(ValueError, match=argument):
+        policy(**{argument: [64]})
+
+
+def test_an_encoder_that_needs_a_carried_state_is_refused():
+    with pytest.raises(ValueError, match="silent without a state"):
+        SpikingControllerPolicy(UNIT, spaces.Discrete(2), network=NetworkConfig(encoder="delta"))
+
+
+def test_one_limit_for_each_value():
+    with pytest.raises(ValueError, match=r"shape \(3,\), got \(2,\) and \(2,\)"):
+        policy().set_observation_limits([0, 0], [1, 1])
+
+
+def test_it_acts_in_an_environment():
+    env = gym.make("CartPole-v1")
+    made = SpikingControllerPolicy(env.observation_space, env.action_space, network=NETWORK)
+    action, _ = made.predict(env.reset(seed=0)[0])
+    assert env.action_space.contains(action)
