@@ -119,6 +119,8 @@ class SynapseAgents(GradientFreeAlgorithm):
     history: int
     frozen: bool
     shuffled: bool
+    rule: SynapseRule
+    """What the synapses have learned, and how they learn."""
 
     def __init__(
         self,
@@ -175,13 +177,15 @@ class SynapseAgents(GradientFreeAlgorithm):
         self.memory = {name: np.array(tensors[name]) for name in self.memory}
 
     def _setup_model(self) -> None:
+        is_loaded = not self._is_new
         super()._setup_model()
         self.features = SynapseFeatures(
             PRESETS[self.preset], self.population.synapses, self.weight_limit, self.history
         )
-        self.rule: SynapseRule = make_rule(
-            self.learner, self.features.names, self.learning_rate_now, self.gamma, self.rng
-        )
+        if not is_loaded:
+            self.rule = make_rule(
+                self.learner, self.features.names, self.learning_rate_now, self.gamma, self.rng
+            )
 
     @property
     def learning_rate_now(self) -> float:
@@ -224,13 +228,16 @@ class SynapseAgents(GradientFreeAlgorithm):
     def _judge_present(self) -> None:
         """Make sure that the present weights have a score on the episodes of this iteration."""
         memory = self.memory
+        is_first = memory["best"][0] == -np.inf
+        if is_first:
+            memory["weights"] = self.weights  # which may have been set or loaded meanwhile
         if self.probe_renewal == "always" or np.isnan(memory["score"][0]):
-            if self.probe_renewal != "never" or memory["best"][0] == -np.inf:
+            if self.probe_renewal != "never" or is_first:
                 memory["seeds"][:] = self.probe_seeds()
             score, dynamics = self._measure(memory["weights"])
             memory["score"][0] = score
             memory["dynamics"] = dynamics
-            if memory["best"][0] == -np.inf:
+            if is_first:
                 memory["best"][0] = score
 
     def _try(self, candidate: NDArray[np.float32]) -> float:

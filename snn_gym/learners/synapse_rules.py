@@ -7,6 +7,7 @@ named arrays, so that it can be saved, frozen and carried to another network.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any, Protocol
 
@@ -26,6 +27,9 @@ INDEX_BINS = 33
 DYNAMICS_BINS = {"eligibility": 5, "post_rate": 3}
 """Bins of the local measures in tables; the other ones are too many for a table and are left to
 the networks."""
+
+# With three moves, and a table for each of a million synapses, entries still count in 64 bits.
+_MOST_STATES = 2**40
 
 
 class SynapseRule(Protocol):
@@ -67,18 +71,28 @@ class TabularRule:
         rate: Learning rate of the table.
         discount: Discount γ of the synapses' future rewards.
         per_synapse: Whether every synapse has a table of its own.
+
+    Raises:
+        ValueError: There are too many states to number.
     """
 
     def __init__(
         self, names: tuple[str, ...], rate: float, discount: float, *, per_synapse: bool = False
     ) -> None:
         self._bins = np.array([_bins(name) for name in names])
+        if math.prod(self._bins.tolist()) > _MOST_STATES:
+            raise ValueError(
+                f"features {', '.join(names)} make more than 2**40 states, too many for a table; "
+                "lower history, or use the learner 'q_network'"
+            )
         self._rate = rate
         self._discount = discount
         self._per_synapse = per_synapse
         self.memory: dict[str, NDArray[Any]] = {
             "states": np.empty(0, np.int64),
             "values": np.empty((0, MOVES), np.float32),
+            "bins": self._bins,
+            "per_synapse": np.array(per_synapse),
         }
 
     def act(self, features: Features, exploration: float, rng: np.random.Generator) -> Moves:
@@ -275,7 +289,8 @@ def load_memory(rule: SynapseRule, memory: Mapping[str, NDArray[Any]]) -> None:
         memory: Arrays by name; copied.
 
     Raises:
-        ValueError: Names or shapes are not the rule's; tables may have any number of states.
+        ValueError: It is that of another kind of rule or of other features; tables may have any
+            number of states.
     """
     if memory.keys() != rule.memory.keys():
         raise ValueError(
@@ -283,10 +298,18 @@ def load_memory(rule: SynapseRule, memory: Mapping[str, NDArray[Any]]) -> None:
             "what a rule of the same kind has learned"
         )
     for name, array in memory.items():
-        shape = rule.memory[name].shape
-        if not isinstance(rule, TabularRule) and array.shape != shape:
+        own = rule.memory[name]
+        if isinstance(rule, TabularRule):
+            fits = name in ("states", "values") or np.array_equal(array, own)
+        else:
+            fits = array.shape == own.shape
+        if not fits:
             raise ValueError(
-                f"{type(rule).__name__}: {name} has shape {array.shape}, expected {shape}; the "
-                "features must be the same"
+                f"{type(rule).__name__}: {name} does not fit, got {_summary(array)}, expected "
+                f"{_summary(own)}; load what the same learner has learned on the same features"
             )
     rule.memory = {name: np.array(array) for name, array in memory.items()}
+
+
+def _summary(array: NDArray[Any]) -> str:
+    return f"shape {array.shape}" if array.size > 16 else str(array.tolist())

@@ -89,19 +89,19 @@ class LocalDynamics:
 
     def _advantages(self) -> NDArray[np.float64]:
         """Return standardised discounted returns-to-go of every decision, in their order."""
-        mean = float(np.concatenate(self._rewards).mean())
-        tail = np.zeros(self._over.size)
+        networks, owners = len(self._weights), np.concatenate(self._lanes) // self._episodes
+        counts = np.maximum(np.bincount(owners, minlength=networks), 1)
+        means = np.bincount(owners, np.concatenate(self._rewards), networks) / counts
         # An episode that was cut goes on as before, as far as anyone can know.
-        endless = mean / (1.0 - self._discount)
+        endless = np.repeat(means, self._episodes) / (1.0 - self._discount)
+        tail = np.zeros(self._over.size)
         returns: list[NDArray[np.float64]] = []
         steps = zip(self._lanes, self._rewards, self._ends, strict=True)
         for lanes, rewards, (terminated, truncated) in reversed(list(steps)):
-            after = np.where(terminated, 0.0, np.where(truncated, endless, tail[lanes]))
+            after = np.where(terminated, 0.0, np.where(truncated, endless[lanes], tail[lanes]))
             tail[lanes] = rewards + self._discount * after
             returns.append(tail[lanes])
-        values = np.concatenate(returns[::-1])
-        owners = np.concatenate(self._lanes) // self._episodes
-        return standardised(values, owners, len(self._weights))
+        return standardised(np.concatenate(returns[::-1]), owners, networks)
 
 
 def standardised(
