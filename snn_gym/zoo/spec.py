@@ -28,6 +28,7 @@ AlgorithmName = Literal[
     "WinStay",
     "EvolutionStrategies",
     "CMAES",
+    "SynapseAgents",
 ]
 """Algorithms of Stable-Baselines3, sb3-contrib and ``snn_gym.learners`` that the zoo knows."""
 PolicyName = Literal[
@@ -56,6 +57,7 @@ POLICIES: dict[AlgorithmName, PolicyName] = {
     "WinStay": "SpikingControllerPolicy",
     "EvolutionStrategies": "SpikingControllerPolicy",
     "CMAES": "SpikingControllerPolicy",
+    "SynapseAgents": "SpikingControllerPolicy",
 }
 """Name of the policy class, in ``snn_gym.policies``, that fits each algorithm."""
 

@@ -28,6 +28,7 @@ from tests.training._runs import INTERVAL, STEPS, Killed, kill_at, results, run
         ("win-stay", "CartPole-v1", STEPS),
         ("es", "CartPole-v1", 2 * STEPS),
         ("cma-es", "CartPole-v1", 2 * STEPS),
+        ("synapse-agents", "CartPole-v1", STEPS),
         ("sac-lif", "Pendulum-v1", 400),
         ("sac-lif", "MountainCarContinuous-v0", 400),  # gSDE
     ],

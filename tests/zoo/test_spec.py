@@ -34,6 +34,7 @@ def test_the_zoo_holds_the_agents_and_their_twins():
         "random-search",
         "sac-lif",
         "sac-mlp",
+        "synapse-agents",
         "win-stay",
     )
     for name in agent_ids():

@@ -11,6 +11,7 @@ from snn_gym.learners.settings import (
     EvolutionStrategiesSettings,
     LearnerSettings,
     RandomSearchSettings,
+    SynapseAgentsSettings,
     WinStaySettings,
 )
 from snn_gym.zoo.settings.off_policy import (
@@ -48,6 +49,7 @@ SETTINGS: dict[str, type[Settings]] = {
     "WinStay": WinStaySettings,
     "EvolutionStrategies": EvolutionStrategiesSettings,
     "CMAES": CMAESSettings,
+    "SynapseAgents": SynapseAgentsSettings,
 }
 """Type of the hyper-parameters of each algorithm."""
 
