@@ -1,0 +1,71 @@
+"""Run the study and write its report.
+
+python -m studies.dynamics run [--part NAME] [--seeds 0-9] [--only TEXT] [--workers N]
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from studies.dynamics.outcome import Result
+from studies.dynamics.plan import PARTS
+from studies.dynamics.runner import run_part
+
+RESULTS = Path(__file__).parent / "results"
+
+app = typer.Typer(add_completion=False, no_args_is_help=True)
+
+
+@app.callback()
+def study() -> None:
+    """Run the study and write its report."""
+
+
+@app.command()
+def run(
+    part: Annotated[
+        str | None, typer.Option(help="Part of the study; all of them if none.")
+    ] = None,
+    seeds: Annotated[str | None, typer.Option(help="Such as 0-9 or 3; the reported ones.")] = None,
+    only: Annotated[str, typer.Option(help="Text that a case's labels contain.")] = "",
+    workers: Annotated[int, typer.Option(help="Processes, each with one thread.")] = 1,
+    out: Annotated[Path, typer.Option(help="Folder of the results.")] = RESULTS,
+) -> None:
+    """Run what is missing; a run whose file exists is passed over."""
+    try:
+        for name in PARTS if part is None else (part,):
+            run_part(name, out, _show, seeds=parse_seeds(seeds), only=only, workers=workers)
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from error
+
+
+def parse_seeds(text: str | None) -> range | None:
+    """Return the seeds that a text such as ``3`` or ``0-9`` names, both ends included.
+
+    Raises:
+        ValueError: It names none.
+    """
+    if text is None:
+        return None
+    match = re.fullmatch(r"(\d+)(?:-(\d+))?", text)
+    if match is None or (match[2] and int(match[2]) < int(match[1])):
+        raise ValueError(f"seeds must be a number or a range such as 0-9, got {text!r}")
+    return range(int(match[1]), int(match[2] or match[1]) + 1)
+
+
+def _show(result: Result) -> None:
+    outcome = result.outcome
+    name = "/".join((result.part, *result.case, str(result.seed)))
+    solved = "" if outcome.solved_episodes is None else f", solved in {outcome.solved_episodes}"
+    typer.echo(
+        f"{name}: mean {result.mean:.4g}, {outcome.episodes} episodes, {outcome.steps} steps"
+        f"{solved}"
+    )
+
+
+if __name__ == "__main__":
+    app()

@@ -1,0 +1,137 @@
+"""What a run of the study leaves: one small file of plain data."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from snn_gym.config import from_mapping, to_mapping
+from snn_gym.scoring.statistics import interquartile_mean
+from snn_gym.storage import write_text_atomic
+
+CURVE_POINTS = 60
+"""Most points of a learning curve that are kept."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a run went and what it led to."""
+
+    scores: tuple[float, ...]
+    """What the final policy earned: returns of the public episodes, or minus the cross-entropy."""
+    episodes: int
+    """Episodes of the training, or networks judged where there are no episodes."""
+    steps: int
+    """Environment steps of the training, or samples seen."""
+    curve: tuple[tuple[int, float], ...]
+    """(steps, mean score of training since the point before), at most ``CURVE_POINTS``."""
+    solved_episodes: int | None = None
+    """Episodes when the task was solved; None if it was not, or if that was not asked."""
+    solved_steps: int | None = None
+    """Environment steps when the task was solved."""
+    measurements: int = 0
+    """Times that it was measured whether the task is solved."""
+    spikes_per_decision: float | None = None
+    """Mean spikes of all layers in a decision of the final policy."""
+    synops_per_decision: float | None = None
+    """Mean synaptic operations in a decision of the final policy."""
+
+
+@dataclass(frozen=True)
+class Result:
+    """A run of the study with its outcome, as its file holds it."""
+
+    part: str
+    """Part of the study."""
+    case: tuple[str, ...]
+    """What was run, from the general to the special."""
+    seed: int
+    """Seed of everything random."""
+    version: str
+    """Version of the package."""
+    settings: dict[str, Any]
+    """Everything that was chosen for this case."""
+    mean: float
+    """Mean of the scores."""
+    iqm: float
+    """Interquartile mean of the scores."""
+    outcome: Outcome
+    """How it went."""
+
+
+def make_result(
+    part: str,
+    case: Sequence[str],
+    seed: int,
+    version: str,
+    settings: dict[str, Any],
+    outcome: Outcome,
+) -> Result:
+    """Return a run with its outcome; see ``Result`` for the arguments."""
+    mean, iqm = float(np.mean(outcome.scores)), interquartile_mean(outcome.scores)
+    return Result(part, tuple(case), seed, version, settings, mean, iqm, outcome)
+
+
+def reduced_curve(
+    rows: Sequence[tuple[int, float]], points: int = CURVE_POINTS
+) -> tuple[tuple[int, float], ...]:
+    """Return a learning curve as at most ``points`` means over runs of rows of equal length.
+
+    Args:
+        rows: (environment steps at its end, score) of everything that was scored, in order.
+        points: Most points to return.
+
+    Returns:
+        (environment steps at the last row, mean score) of each part, to four decimals.
+    """
+    if not rows:
+        return ()
+    parts = np.array_split(np.arange(len(rows)), min(points, len(rows)))
+    values = np.array([value for _, value in rows])
+    return tuple((int(rows[k[-1]][0]), round(float(values[k].mean()), 4)) for k in parts)
+
+
+def result_path(folder: Path, part: str, case: Sequence[str], seed: int) -> Path:
+    """Return where the file of a run is.
+
+    Args:
+        folder: Folder of all results.
+        part: Part of the study.
+        case: What was run.
+        seed: Seed of the run.
+    """
+    return folder.joinpath(part, *case, f"{seed}.json")
+
+
+def write_result(folder: Path, result: Result) -> Path:
+    """Write a run's file, atomically: a file that exists is whole.
+
+    Args:
+        folder: Folder of all results.
+        result: The run.
+
+    Returns:
+        The file.
+    """
+    path = result_path(folder, result.part, result.case, result.seed)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_text_atomic(path, json.dumps(to_mapping(result), separators=(",", ":")) + "\n")
+    return path
+
+
+def read_result(path: Path) -> Result:
+    """Read a run's file.
+
+    Raises:
+        ValueError: The file is not one of ours.
+    """
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except json.JSONDecodeError as error:
+        raise ValueError(f"{path}: not valid JSON ({error}); delete it and run again") from error
+    return from_mapping(Result, content, str(path))

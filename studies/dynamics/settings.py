@@ -1,0 +1,114 @@
+"""What is fixed before the study's runs: hyper-parameters, budgets and sizes.
+
+Hyper-parameters of synapse agents were chosen on tuning seeds from 1000 on, which no table shows;
+those of the nulls on CartPole, Acrobot and MountainCar are the zoo's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from types import MappingProxyType
+from typing import Any
+
+from snn_gym.learners.settings import PRESET_NAMES, SynapseAgentsSettings
+
+NULLS = ("random-search", "accept-reject", "win-stay", "es", "cma-es")
+"""Learners that know nothing of synapses, by their names in the zoo."""
+
+BEST_PRESET = "weight+topology+dynamics"
+"""Preset of the synapse agents that are compared beyond the first part."""
+PAPER_PRESET = "weight+topology"
+"""The founding paper's best."""
+
+SOLVED_RETURN = 475.0
+"""Mean return of 100 episodes from which CartPole-v1 counts as solved."""
+
+
+@dataclass(frozen=True)
+class Budget:
+    """What a run may use; whichever ends first ends it."""
+
+    episodes: int
+    """Episodes that judge weights, of old and of new ones."""
+    steps: int
+    """Environment steps of these episodes."""
+
+
+PRESETS_BUDGET = Budget(episodes=15_000, steps=3_000_000)
+SIZE_BUDGET = Budget(episodes=2_000, steps=1_000_000)
+TRANSFER_BUDGET = Budget(episodes=2_000, steps=1_000_000)
+ABLATION_STEPS = 200_000
+"""Environment steps on Acrobot and MountainCar, where only the final return counts."""
+TEACHER_JUDGEMENTS = 3_000
+"""Networks that a run on the Teacher job may have judged."""
+PRETRAINING_RUNS = 10
+"""Networks in a row, each with fresh weights, on which a rule for transfer is trained."""
+
+HIDDEN_NEURONS = (8, 16, 32, 64, 128, 256)
+"""Hidden neurons of DQSN."""
+HIDDEN_STEPS = 50_000
+"""Environment steps of DQSN's training."""
+SIZE_HIDDEN_NEURONS = (7, 14, 28, 71, 143, 286, 714, 1428)
+"""Hidden neurons H of controllers of CartPole, which have 7 H + 2 synapses: 51 to 9,998."""
+GRADIENT_STEPS: Mapping[str, int] = MappingProxyType(
+    {
+        "CartPole-v1": 50_000,
+        "Acrobot-v1": 100_000,
+        "Pendulum-v1": 50_000,
+        "MountainCar-v0": 200_000,
+    }
+)
+"""Environment steps of PPO's training, by environment."""
+
+_PLAIN = SynapseAgentsSettings()
+_WATCHING = replace(_PLAIN, reward="local", restlessness=1.0)
+_TEACHER = {"step_size": 0.1, "probe_renewal": "never"}
+
+
+def _for_presets(**changes: Any) -> Mapping[str, SynapseAgentsSettings]:
+    table = {
+        preset: replace(_WATCHING if "dynamics" in preset else _PLAIN, preset=preset, **changes)
+        for preset in PRESET_NAMES
+    }
+    return MappingProxyType(table)
+
+
+_CONTROL = _for_presets()
+
+SYNAPSE_AGENTS: Mapping[str, Mapping[str, SynapseAgentsSettings]] = MappingProxyType(
+    {
+        "CartPole-v1": _CONTROL,
+        "Acrobot-v1": _CONTROL,
+        "MountainCar-v0": _CONTROL,
+        "Teacher": _for_presets(**_TEACHER),
+    }
+)
+"""Hyper-parameters of the synapse agents, by task and preset."""
+
+TEACHER_NULLS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
+    {
+        "random-search": {},
+        # The job has one probe, its whole set, so that no score needs a second look.
+        "accept-reject": {"comparison": "kept_score"},
+        "win-stay": {"comparison": "kept_score"},
+        "es": {},
+        "cma-es": {},
+    }
+)
+"""Hyper-parameters of the nulls on the Teacher job, which replace those on CartPole."""
+
+
+def without_dynamics(settings: SynapseAgentsSettings) -> SynapseAgentsSettings:
+    """Return hyper-parameters of agents that differ only in that they know no dynamics.
+
+    Args:
+        settings: Of a preset with dynamics.
+
+    Raises:
+        ValueError: The preset has none.
+    """
+    preset = settings.preset.removesuffix("+dynamics")
+    if preset == settings.preset:
+        raise ValueError(f"preset {preset!r} has no dynamics; give one that ends in '+dynamics'")
+    return replace(settings, preset=preset, reward="global")

@@ -1,0 +1,245 @@
+"""The learners of control tasks on a job with right answers, which needs no episodes.
+
+A job's probe takes the place of an episode: networks are judged on all samples of the set, and a
+judged network counts as one episode, its samples as environment steps.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+from numpy.typing import NDArray
+from stable_baselines3.common.callbacks import BaseCallback
+
+from snn_gym.config import to_mapping
+from snn_gym.learners import (
+    CMAES,
+    AcceptReject,
+    EvolutionStrategies,
+    GradientFreeAlgorithm,
+    RandomSearch,
+    SynapseAgents,
+    WinStay,
+)
+from snn_gym.learners.settings import SynapseAgentsSettings
+from snn_gym.spiking import NetworkConfig
+from snn_gym.tasks.plasticity.jobs import Judgement
+from snn_gym.tasks.plasticity.supervised import SupervisedJob, teacher
+from snn_gym.tasks.rollout import Observer, Rollouts
+from snn_gym.threads import one_thread
+from snn_gym.zoo import load_agent_spec
+from studies.dynamics.control import synapse_arguments
+from studies.dynamics.outcome import Outcome, reduced_curve
+
+
+class _JobSpaces(gym.Env[NDArray[np.float32], np.int64]):
+    """What a learner asks of an environment before it judges: the spaces of a job."""
+
+    def __init__(self, job: SupervisedJob) -> None:
+        self.observation_space = gym.spaces.Box(-1.0, 1.0, (job.input_size,), np.float32)
+        self.action_space = gym.spaces.Discrete(job.output_size)
+
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[NDArray[np.float32], dict[str, Any]]:
+        """Return an observation of zeros, which nobody acts on."""
+        super().reset(seed=seed, options=options)
+        return np.zeros(self.observation_space.shape or (), np.float32), {}
+
+
+class _OnTeacher(GradientFreeAlgorithm):
+    """A learner whose networks are judged on the Teacher job instead of on episodes."""
+
+    job = teacher()
+    probe = np.arange(job.probe_size)
+
+    def judge(
+        self,
+        weights: NDArray[np.float32],
+        seeds: object = None,
+        observer: Observer | None = None,
+    ) -> Rollouts:
+        """Judge networks (P, W) on the whole set; see ``GradientFreeAlgorithm.judge``."""
+        del seeds, observer
+        return self._counted(self.job.judge(self.population, weights, self.probe))
+
+    def _counted(self, judged: Judgement) -> Rollouts:
+        rollouts = Rollouts(judged.scores[:, np.newaxis], judged.network_steps[:, np.newaxis])
+        self.num_timesteps += rollouts.steps
+        self._episode_num += judged.scores.size
+        if self._callback is not None:
+            self._callback.update_locals({"rollouts": rollouts})
+            self._stopped |= not self._callback.on_step()
+        return rollouts
+
+
+class _RandomSearch(_OnTeacher, RandomSearch):
+    pass
+
+
+class _AcceptReject(_OnTeacher, AcceptReject):
+    pass
+
+
+class _WinStay(_OnTeacher, WinStay):
+    pass
+
+
+class _EvolutionStrategies(_OnTeacher, EvolutionStrategies):
+    pass
+
+
+class _CMAES(_OnTeacher, CMAES):
+    pass
+
+
+class _SynapseAgents(_OnTeacher, SynapseAgents):
+    """Synapse agents that see the job's own measures of local dynamics."""
+
+    def _measure(self, weights: NDArray[np.float32]) -> tuple[float, NDArray[np.float32]]:
+        measure = self.sees_dynamics
+        judged = self.job.judge(self.population, weights[np.newaxis], self.probe, measure=measure)
+        self._counted(judged)
+        dynamics = self.memory["dynamics"] if judged.dynamics is None else judged.dynamics[0]
+        return float(judged.scores[0]), dynamics
+
+
+_NULLS: dict[str, type[_OnTeacher]] = {
+    "random-search": _RandomSearch,
+    "accept-reject": _AcceptReject,
+    "win-stay": _WinStay,
+    "es": _EvolutionStrategies,
+    "cma-es": _CMAES,
+}
+
+
+def teacher_network(hidden: int | None = None) -> NetworkConfig:
+    """Return the network of the Teacher job, of another size if ``hidden`` neurons are given."""
+    network = _OnTeacher.job.network
+    if hidden is None:
+        return network
+    return NetworkConfig.from_dict({**to_mapping(network), "hidden_sizes": [hidden]})
+
+
+def make_teacher_agents(
+    seed: int, settings: SynapseAgentsSettings, hidden: int | None = None
+) -> SynapseAgents:
+    """Make synapse agents on the Teacher job.
+
+    Args:
+        seed: Seed of everything random.
+        settings: Hyper-parameters.
+        hidden: Hidden neurons; the job's number if None.
+    """
+    return _SynapseAgents(
+        "SpikingControllerPolicy",
+        _JobSpaces(_OnTeacher.job),
+        seed=seed,
+        policy_kwargs={"network": teacher_network(hidden)},
+        **synapse_arguments(settings),
+    )
+
+
+def make_teacher_null(
+    name: str, seed: int, overrides: Mapping[str, Any], hidden: int | None = None
+) -> GradientFreeAlgorithm:
+    """Make a null on the Teacher job.
+
+    Args:
+        name: Name in the zoo.
+        seed: Seed of everything random.
+        overrides: Hyper-parameters that replace the zoo's on CartPole.
+        hidden: Hidden neurons; the job's number if None.
+    """
+    values = null_settings(name, overrides)
+    del values["n_envs"]  # which the environment says itself
+    return _NULLS[name](
+        "SpikingControllerPolicy",
+        _JobSpaces(_OnTeacher.job),
+        seed=seed,
+        policy_kwargs={"network": teacher_network(hidden)},
+        **values,
+    )
+
+
+def null_settings(name: str, overrides: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a null's hyper-parameters: those of the zoo on CartPole, some of them replaced."""
+    return to_mapping(load_agent_spec(name).settings("CartPole-v1", dict(overrides)))
+
+
+@dataclass(frozen=True)
+class TeacherCase:
+    """A learner on the Teacher job."""
+
+    learner: str | SynapseAgentsSettings
+    """Name of a null of the zoo, or the hyper-parameters of synapse agents."""
+    judgements: int
+    """Networks that a run may have judged."""
+    hidden: int | None = None
+    """Hidden neurons; the job's number if None."""
+    overrides: Mapping[str, Any] = field(default_factory=dict)
+    """Hyper-parameters of a null that replace the zoo's."""
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """Everything that was chosen, as plain data."""
+        if isinstance(self.learner, str):
+            learner, values = self.learner, null_settings(self.learner, self.overrides)
+        else:
+            learner, values = "synapse-agents", to_mapping(self.learner)
+        return {
+            "learner": {"name": learner, **values},
+            "job": _OnTeacher.job.name,
+            "network": to_mapping(teacher_network(self.hidden)),
+            "judgements": self.judgements,
+        }
+
+    def make(self, seed: int) -> GradientFreeAlgorithm:
+        """Make the learner with fresh weights."""
+        if isinstance(self.learner, str):
+            return make_teacher_null(self.learner, seed, self.overrides, self.hidden)
+        return make_teacher_agents(seed, self.learner, self.hidden)
+
+    def train(self, seed: int) -> Outcome:
+        """Train and score one seed; see ``train_on_teacher``."""
+        return train_on_teacher(self.make(seed), self.judgements)
+
+
+def train_on_teacher(model: GradientFreeAlgorithm, judgements: int) -> Outcome:
+    """Train until a number of networks has been judged; score the weights deployed then.
+
+    Args:
+        model: A learner that ``make_teacher_agents`` or ``make_teacher_null`` made.
+        judgements: Networks to judge; an iteration that begins before is finished.
+    """
+    assert isinstance(model, _OnTeacher)
+    watch = _Watch(judgements)
+    with one_thread():
+        model.learn(judgements * model.probe.size, callback=watch, log_interval=None)
+        score = model.job.judge(model.population, model.weights[np.newaxis], model.probe).scores
+    return Outcome(
+        scores=(float(score[0]),),
+        episodes=model.num_episodes,
+        steps=model.num_timesteps,
+        curve=reduced_curve(watch.rows),
+    )
+
+
+class _Watch(BaseCallback):
+    """Keep the learning curve, and end the training."""
+
+    model: GradientFreeAlgorithm
+
+    def __init__(self, judgements: int) -> None:
+        super().__init__()
+        self.rows: list[tuple[int, float]] = []
+        self._judgements = judgements
+
+    def _on_step(self) -> bool:
+        scores = self.locals["rollouts"].returns
+        self.rows.append((self.model.num_timesteps, float(scores.mean())))
+        return self.model.num_episodes < self._judgements
