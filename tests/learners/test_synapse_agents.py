@@ -1,0 +1,379 @@
+"""Synapse agents by scripted judges: what they try, keep, remember and learn from."""
+
+import itertools
+
+import numpy as np
+import pytest
+from stable_baselines3.common.env_util import make_vec_env
+
+from snn_gym import evaluate
+from snn_gym.learners.judging import SequentialJudge
+from snn_gym.spiking import NetworkConfig
+from snn_gym.tasks.plasticity.local_dynamics import LOCAL_MEASURES
+from tests.learners.cases import SMALL, make
+from tests.learners.scripted import attach
+from tests.learners.toy_envs import Steady
+
+WATCHING = {"preset": "weight+topology+dynamics", "reward": "local"}
+LEARNERS = ("shared_table", "synapse_tables", "q_network", "policy_gradient")
+
+
+def learner(env="CartPole-v1", **arguments):
+    arguments = {"network": SMALL, "probe_episodes": 1, **arguments}
+    return make("SynapseAgents", env, **arguments)
+
+
+def scores(*values):
+    """Return a score that gives these values one after the other, and the networks it saw."""
+    given, seen = iter(values), []
+
+    def score(flat, seed):
+        seen.append(flat.copy())
+        return float(next(given))
+
+    return score, seen
+
+
+def distance(flat, seed):
+    return -float(np.square(flat).sum())
+
+
+def run(model, iterations):
+    for _ in range(iterations):
+        model._iterate()
+
+
+def test_the_past_is_seen_latest_first():
+    model = learner(step_size=0.25, history=3, weight_limit=1e3)
+    start = model.weights
+    # present, better; new episodes: present, worse; equal
+    score, seen = scores(1, 2, 5, 4, 5)
+    attach(model, score)
+    run(model, 3)
+    better = seen[1]
+    moves = [(seen[4] - better) / 0.25, (seen[3] - better) / 0.25, (better - start) / 0.25]
+    np.testing.assert_allclose(model.memory["moves"], np.round(moves), atol=0)
+    np.testing.assert_allclose(moves, np.round(moves), atol=1e-5)
+    # No change is punished too.
+    assert model.memory["rewards"].tolist() == [-1, -1, 1]
+    assert np.array_equal(seen[2], better)
+
+
+def test_a_move_that_made_it_worse_is_taken_back_and_an_equal_one_stays():
+    model = learner(moves_kept="improving")
+    start = model.weights
+    score, seen = scores(3, 2, 3)
+    attach(model, score)
+    run(model, 1)
+    assert np.array_equal(model.weights, start)
+    run(model, 1)
+    assert np.array_equal(model.weights, seen[2])
+    assert not np.array_equal(model.weights, start)
+    assert np.array_equal(model.memory["weights"], model.weights)
+
+
+def test_where_moves_always_stay_the_policy_holds_the_best():
+    model = learner(moves_kept="always", probe_renewal="never")
+    score, seen = scores(3, 2, 1, 4, 4, 2)
+    attach(model, score)
+    held = []
+    for candidate in range(1, 6):
+        run(model, 1)
+        assert np.array_equal(model.memory["weights"], seen[candidate])
+        held.append(next(i for i, flat in enumerate(seen) if np.array_equal(flat, model.weights)))
+    assert held == [0, 0, 3, 4, 4]  # the latest of equal ones
+
+
+def test_weights_only_get_better_where_nothing_is_random():
+    model = learner(probe_renewal="always")
+    attach(model, distance)
+    found = [distance(model.weights, 0)]
+    for _ in range(150):
+        run(model, 1)
+        found.append(distance(model.weights, 0))
+    assert (np.diff(found) >= 0).all()
+    assert found[-1] > found[0] + 1.0
+
+
+TRENDS = {
+    "falling": lambda: iter(range(100, 0, -1)),
+    "level": lambda: itertools.repeat(0),
+    "rising": lambda: iter(range(100)),
+}
+JUDGEMENTS = {
+    # Judgements in three iterations: of the present network, where it has no score, and of one
+    # candidate each.
+    ("always", "falling"): 6,
+    ("always", "level"): 6,
+    ("always", "rising"): 6,
+    ("improved", "falling"): 4,
+    ("improved", "level"): 4,
+    ("improved", "rising"): 6,
+    ("never", "falling"): 4,
+    ("never", "level"): 4,
+    ("never", "rising"): 4,
+}
+
+
+@pytest.mark.parametrize("moves_kept", ["always", "improving"])
+@pytest.mark.parametrize(("renewal", "trend"), JUDGEMENTS)
+def test_episodes_are_drawn_and_counted_as_it_says(renewal, trend, moves_kept):
+    model = learner(probe_renewal=renewal, moves_kept=moves_kept, probe_episodes=3)
+    values = TRENDS[trend]()
+    judge = attach(model, lambda flat, seed: next(values))
+    run(model, 3)
+    expected = JUDGEMENTS[renewal, trend]
+    assert [(networks, len(seeds)) for networks, seeds in judge.asked] == [(1, 3)] * expected
+    assert model.num_episodes == 3 * expected == model.num_timesteps  # episodes of one step
+    probes = [tuple(seeds) for _, seeds in judge.asked]
+    assert len(set(probes)) == (3 if expected == 6 else 1)
+    # Old and new weights play the same episodes.
+    assert expected == 4 or all(probes[i] == probes[i + 1] for i in (0, 2, 4))
+
+
+def test_weights_stay_within_their_limit():
+    model = learner(step_size=3.0, weight_limit=1.5, moves_kept="always")
+    score, seen = scores(*range(8))
+    attach(model, score)
+    run(model, 4)
+    assert np.abs(model.memory["weights"]).max() == 1.5
+    assert np.abs(seen[-1]).max() == 1.5
+
+
+class Notebook:
+    """A rule that keeps what it is told; its moves are all up."""
+
+    memory = {}  # noqa: RUF012 - nothing is learned
+
+    def __init__(self):
+        self.acted, self.learned = [], []
+
+    def act(self, features, exploration, rng):
+        self.acted.append((features.copy(), exploration))
+        return np.ones(len(features), np.int8)
+
+    def learn(self, *arguments):
+        self.learned.append([array.copy() for array in arguments])
+
+
+def test_synapses_see_before_and_learn_after():
+    model = learner(preset="all", exploration=0.3, step_size=0.5, weight_limit=1e3)
+    model.rule, start = Notebook(), model.weights
+    attach(model, scores(0, 1, 1, -5)[0])
+    run(model, 2)
+    (seen, exploration), (seen_next, _) = model.rule.acted
+    assert exploration == 0.3
+    (features, moves, rewards, after), (_, _, second_rewards, _) = model.rule.learned
+    assert np.array_equal(seen, features)
+    weight = model.features.names.index("weight")
+    np.testing.assert_allclose(features[:, weight] * 1e3, start, rtol=1e-4)
+    np.testing.assert_allclose(after[:, weight] * 1e3, start + 0.5, rtol=1e-4)
+    assert (moves == 1).all()
+    assert (rewards == 1).all()
+    assert (second_rewards == -1).all()
+    assert (features[:, :4] == 0).all()
+    assert (after[:, :4] == [1, 0, 1, 0]).all()  # moves, then rewards
+    assert np.array_equal(seen_next, after)
+
+
+@pytest.mark.parametrize(("score", "reward"), [(1e9, -1.0), (-1e9, 1.0)])
+def test_a_local_reward_is_half_the_move_along_the_eligibility(score, reward):
+    model = learner(reward="local")
+    model.rule = Notebook()
+    dynamics = np.random.default_rng(0).uniform(-1, 1, model.memory["dynamics"].shape)
+    model.memory |= {"dynamics": dynamics.astype(np.float32), "score": np.array([score])}
+    model.memory["best"][0] = score
+    run(model, 1)
+    _, moves, rewards, _ = model.rule.learned[0]
+    # What the episodes before the move showed, whether it was taken back or not.
+    eligibility = dynamics[:, LOCAL_MEASURES.index("eligibility")]
+    np.testing.assert_allclose(rewards, (reward + moves * eligibility) / 2, atol=1e-6)
+
+
+def test_failures_make_the_whole_network_restless():
+    model = learner(restlessness=1e9, restless_step_size=0.01, step_size=0.5)
+    model.rule, start = Notebook(), model.weights
+    score, seen = scores(5, 4, 3, 6, 6, 7)
+    attach(model, score)
+    run(model, 1)
+    assert model.memory["failures"].tolist() == [1]
+    run(model, 2)  # a restless failure, a restless success
+    steps = np.array([seen[2] - start, seen[3] - start])
+    assert np.abs(steps).max() < 0.06
+    assert len(np.unique(steps)) > steps.size / 2
+    assert model.memory["failures"].tolist() == [0]
+    assert len(model.rule.acted) == len(model.rule.learned) == 1
+    assert model.memory["rewards"].tolist() == [-1, 0]  # restless moves are no synapse's
+    run(model, 1)
+    assert len(model.rule.acted) == 2
+
+
+def test_restlessness_grows_with_failures():
+    # After three failures 1 - (1 + 3) ** -0.5 = 1/2.
+    model = learner(restlessness=0.5, probe_renewal="never")
+    model.rule = Notebook()
+    attach(model, lambda flat, seed: 0.0)
+    for _ in range(400):
+        model.memory["failures"][0] = 3
+        run(model, 1)
+    assert abs(len(model.rule.acted) - 200) < 5 * np.sqrt(400 / 4)
+
+
+@pytest.mark.parametrize("name", LEARNERS)
+def test_a_frozen_rule_acts_and_does_not_learn(name):
+    teacher = learner(learner=name)
+    attach(teacher, distance)
+    run(teacher, 30)
+    learned = teacher.rule_memory
+    pupil = learner(learner=name, frozen=True, seed=5)
+    pupil.load_rule(learned)
+    attach(pupil, distance)
+    run(pupil, 10)
+    assert learned.keys() == pupil.rule_memory.keys()
+    for key, value in pupil.rule_memory.items():
+        assert np.array_equal(value, learned[key])
+    assert pupil.memory["moves"].any()
+    pupil.frozen = False
+    run(pupil, 30)
+    changed = [not np.array_equal(x, learned[key]) for key, x in pupil.rule_memory.items()]
+    assert any(changed)
+    # What was handed over is a copy.
+    assert all(np.array_equal(x, learned[key]) for key, x in teacher.rule_memory.items())
+
+
+def test_what_was_learned_is_used_by_another_network():
+    # Raising every weight pays: a table that knows it raises others' weights from the start.
+    teacher = learner(learning_rate=0.5, gamma=0.0, probe_renewal="never")
+    attach(teacher, lambda flat, seed: float(flat.sum()))
+    run(teacher, 400)
+    wider = NetworkConfig(hidden_sizes=(7,), time_steps=3)
+    pupils = [
+        learner("Acrobot-v1", network=wider, preset="weight+topology", exploration=0.0)
+        for _ in range(2)
+    ]
+    pupils[0].load_rule(teacher.rule_memory)
+    raised = []
+    for pupil in pupils:
+        attach(pupil, lambda flat, seed: 0.0)
+        run(pupil, 1)
+        raised.append(pupil.memory["moves"][0].mean())
+    assert raised[0] > raised[1] + 0.15
+
+
+def test_rules_of_others_are_refused():
+    with pytest.raises(ValueError, match=r"bins does not fit.*same learner.*same features"):
+        learner().load_rule(learner(preset="all").rule_memory)
+    with pytest.raises(ValueError, match=r"PolicyGradientRule has learned \['baseline'"):
+        learner(learner="policy_gradient").load_rule(learner().rule_memory)
+
+
+def test_shuffled_dynamics_are_the_same_numbers_for_other_synapses():
+    plain, shuffled = (learner(**WATCHING, shuffled=flag) for flag in (False, True))
+    count = plain.population.parameter_count
+    permutation = shuffled.memory["permutation"]
+    assert sorted(permutation.tolist()) == list(range(count))
+    assert not np.array_equal(permutation, np.arange(count))
+    for model in (plain, shuffled):
+        run(model, 1)
+        assert np.array_equal(model.memory["permutation"], permutation)
+        seen = model._observe()[:, -len(LOCAL_MEASURES) :]
+        true = model.memory["dynamics"]
+        assert np.ptp(true, axis=0).max() > 0
+        assert np.array_equal(seen, true[permutation] if model.shuffled else true)
+        assert np.array_equal(np.sort(seen, axis=0), np.sort(true, axis=0))
+
+
+SETUPS = [
+    {"learner": "shared_table", "moves_kept": "always", "preset": "history"},
+    {"learner": "synapse_tables", "probe_renewal": "always", "preset": "all"},
+    {"learner": "q_network", **WATCHING, "restlessness": 1.0, "shuffled": True},
+    {"learner": "policy_gradient", **WATCHING},
+]
+
+
+@pytest.mark.parametrize("arguments", SETUPS)
+def test_its_state_goes_on_bit_equal_in_another_model(arguments):
+    first = learner(**arguments).learn(150)
+    other = learner(**arguments, seed=9)
+    other.load_state_tensors(first.state_tensors())
+    other.weights = first.weights
+    other.num_timesteps = first.num_timesteps
+    for model in (first, other):
+        model.reseed(17)
+        model.learn(300, reset_num_timesteps=False)
+    assert first.num_timesteps == other.num_timesteps
+    assert np.array_equal(first.weights, other.weights)
+    states = first.state_tensors(), other.state_tensors()
+    for key, value in states[0].items():
+        assert np.array_equal(value, states[1][key], equal_nan=value.dtype.kind == "f"), key
+
+
+@pytest.mark.parametrize("arguments", SETUPS)
+def test_a_zip_keeps_what_the_synapses_have_learned(arguments, tmp_path):
+    model = learner(**arguments).learn(150)
+    model.save(tmp_path / "model.zip")
+    loaded = type(model).load(tmp_path / "model.zip", env=make_vec_env("CartPole-v1"))
+    for key, value in model.rule_memory.items():
+        assert np.array_equal(value, loaded.rule_memory[key])
+    for each in (model, loaded):
+        each.learn(300, reset_num_timesteps=False)
+    assert np.array_equal(model.weights, loaded.weights)
+
+
+def test_learning_starts_from_the_weights_of_the_policy():
+    model = learner()
+    model.weights = np.full(model.weights.size, 0.125, np.float32)
+    score, seen = scores(1, 0)
+    attach(model, score)
+    run(model, 1)
+    assert (seen[0] == 0.125).all()
+
+
+LEARNING = {
+    "synapse_tables": {"learner": "synapse_tables", "preset": "weight"},
+    "q_network": {"learner": "q_network", "learning_rate": 0.01},
+    "policy_gradient": {"learner": "policy_gradient", "learning_rate": 0.01},
+    "watching": {**WATCHING, "restlessness": 1.0},
+    "keeping all": {"moves_kept": "always", "probe_renewal": "never"},
+}
+
+
+@pytest.mark.parametrize("name", LEARNING)
+def test_every_rule_learns_cartpole(name):
+    arguments = {"probe_episodes": 4, **LEARNING[name]}
+    model = make("SynapseAgents", seed=0, **arguments).learn(30_000)
+    assert evaluate(model, "CartPole-v1", episodes=20).mean >= 150
+
+
+@pytest.mark.parametrize("env", ["CartPole-v1", "Pendulum-v1", "MountainCar-v0"])
+def test_two_layers_and_values_of_a_box_are_watched_too(env):
+    deep = NetworkConfig(hidden_sizes=(5, 4), time_steps=3)
+    model = learner(env, network=deep, **WATCHING).learn(400)
+    dynamics = model.memory["dynamics"]
+    assert dynamics.shape == (model.population.parameter_count, len(LOCAL_MEASURES))
+    assert np.abs(dynamics).max() <= 1.0
+    assert (dynamics.any(axis=0)).sum() >= 5  # in MountainCar no decision is better than another
+
+
+@pytest.mark.parametrize("arguments", [{"preset": "weight+dynamics"}, {"reward": "local"}])
+def test_dynamics_of_unknown_tasks_cannot_be_seen(arguments):
+    model = learner(make_vec_env(Steady), **arguments)
+    with pytest.raises(ValueError, match="can be observed in batched tasks only: Acrobot-v1"):
+        model.learn(10)
+    plain = learner(make_vec_env(Steady)).learn(30)
+    assert isinstance(plain._judge, SequentialJudge)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"preset": "wieght"}, "preset 'wieght' is unknown; allowed: history, weight, weight"),
+        ({"learner": "dqn"}, "learner: got 'dqn'.*allowed values: 'shared_table'"),
+        ({"gamma": 1.0}, r"gamma must be in \[0, 1\)"),
+        ({"step_size": 0.0}, "step_size must be above 0"),
+        ({"preset": "history", "history": 20}, r"more than 2\*\*40 states.*lower history"),
+    ],
+)
+def test_arguments_out_of_range_are_refused_by_name(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        learner(**arguments)
