@@ -192,7 +192,7 @@ class SynapseAgentsSettings(LearnerSettings):
     """How soon failures lead to random moves of the whole network."""
     restless_step_size: float = 0.5
     """Standard deviation of these."""
-    step_size: float = 0.3
+    step_size: float = 0.6
     """Length of a move."""
     weight_limit: float = 4.0
     """Bound of the weights."""

@@ -38,10 +38,17 @@ class Budget:
 PRESETS_BUDGET = Budget(episodes=15_000, steps=3_000_000)
 SIZE_BUDGET = Budget(episodes=2_000, steps=1_000_000)
 TRANSFER_BUDGET = Budget(episodes=2_000, steps=1_000_000)
-ABLATION_STEPS = 200_000
-"""Environment steps on Acrobot and MountainCar, where only the final return counts."""
+ABLATION_BUDGET = Budget(episodes=200_000, steps=200_000)
+"""Of Acrobot and MountainCar, where only the final return counts."""
 TEACHER_JUDGEMENTS = 3_000
 """Networks that a run on the Teacher job may have judged."""
+TRANSFER_SOLVED: Mapping[str, float] = MappingProxyType(
+    {"CartPole-v1": SOLVED_RETURN, "Acrobot-v1": -100.0}
+)
+"""Mean return of 100 episodes from which the control tasks of the transfer part count as solved."""
+TRANSFER_JUDGEMENTS = 1_000
+"""Networks that a run of the transfer part may have judged on the Teacher job; so does each run of
+the training before it."""
 PRETRAINING_RUNS = 10
 """Networks in a row, each with fresh weights, on which a rule for transfer is trained."""
 
@@ -54,15 +61,15 @@ SIZE_HIDDEN_NEURONS = (7, 14, 28, 71, 143, 286, 714, 1428)
 GRADIENT_STEPS: Mapping[str, int] = MappingProxyType(
     {
         "CartPole-v1": 50_000,
-        "Acrobot-v1": 100_000,
-        "Pendulum-v1": 50_000,
-        "MountainCar-v0": 200_000,
+        "Acrobot-v1": 200_000,
+        "Pendulum-v1": 60_000,
+        "MountainCar-v0": 300_000,
     }
 )
 """Environment steps of PPO's training, by environment."""
 
 _PLAIN = SynapseAgentsSettings()
-_WATCHING = replace(_PLAIN, reward="local", restlessness=1.0)
+_WATCHING = replace(_PLAIN, reward="local", exploration=0.5)
 _TEACHER = {"step_size": 0.1, "probe_renewal": "never"}
 
 
@@ -85,6 +92,11 @@ SYNAPSE_AGENTS: Mapping[str, Mapping[str, SynapseAgentsSettings]] = MappingProxy
     }
 )
 """Hyper-parameters of the synapse agents, by task and preset."""
+
+SIZE_NULLS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
+    {"accept-reject": {}, "es": {}, "cma-es": {"separable": True}}
+)
+"""Nulls of the part on size; a full covariance of 10,000 weights would need 800 MB."""
 
 TEACHER_NULLS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
     {
