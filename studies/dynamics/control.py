@@ -12,9 +12,8 @@ from stable_baselines3.common.callbacks import BaseCallback
 
 from snn_gym import evaluate, make_agent
 from snn_gym.config import to_mapping
-from snn_gym.learners import GradientFreeAlgorithm, SynapseAgents
+from snn_gym.learners import GradientFreeAlgorithm
 from snn_gym.learners.judging import BatchedJudge, find_observation_limits
-from snn_gym.learners.settings import SynapseAgentsSettings
 from snn_gym.spiking import NetworkConfig
 from snn_gym.threads import one_thread
 from snn_gym.zoo import load_agent_spec
@@ -28,73 +27,14 @@ FIRST_MEASURING_SEED = 3_000_000_000
 2,000,000,000, so that no episode serves two purposes."""
 
 
-def synapse_arguments(settings: SynapseAgentsSettings) -> dict[str, Any]:
-    """Return hyper-parameters as keyword arguments of ``SynapseAgents``."""
-    values = to_mapping(settings)
-    del values["n_envs"]  # which the environment says itself
-    return values
-
-
-def controller_network(env_id: str, hidden: int | None = None) -> NetworkConfig:
-    """Return the network of every learner of a task: that of the zoo's nulls.
-
-    Args:
-        env_id: The task.
-        hidden: Hidden neurons; the zoo's number if None.
-    """
-    settings = load_agent_spec("accept-reject").network_settings(env_id)
-    if hidden is not None:
-        settings["hidden_sizes"] = [hidden]
-    return NetworkConfig.from_dict(settings)
-
-
-def make_synapse_agents(
-    env_id: str, seed: int, settings: SynapseAgentsSettings, hidden: int | None = None
-) -> SynapseAgents:
-    """Make synapse agents on a task.
-
-    Args:
-        env_id: The task.
-        seed: Seed of everything random.
-        settings: Hyper-parameters.
-        hidden: Hidden neurons; the zoo's number if None.
-    """
-    network = controller_network(env_id, hidden)
-    return SynapseAgents(
-        "SpikingControllerPolicy",
-        env_id,
-        seed=seed,
-        policy_kwargs={"network": network},
-        **synapse_arguments(settings),
-    )
-
-
-def make_null(
-    name: str, env_id: str, seed: int, hidden: int | None = None, **overrides: Any
-) -> GradientFreeAlgorithm:
-    """Make a null on a task, as the zoo has it.
-
-    Args:
-        name: Name in the zoo.
-        env_id: The task.
-        seed: Seed of everything random.
-        hidden: Hidden neurons; the zoo's number if None.
-        **overrides: Hyper-parameters that replace the zoo's.
-    """
-    network = None if hidden is None else {"hidden_sizes": [hidden]}
-    model = make_agent(name, env_id, seed, network=network, **overrides)
-    assert isinstance(model, GradientFreeAlgorithm)
-    return model
-
-
 @dataclass(frozen=True)
 class ControlCase:
-    """A learner on a control task."""
+    """A learner of the zoo on a control task."""
 
     env_id: str
     """The task."""
-    learner: str | SynapseAgentsSettings
-    """Name of a null of the zoo, or the hyper-parameters of synapse agents."""
+    learner: str
+    """Name of a gradient-free agent of the zoo."""
     budget: Budget
     """What a run may use."""
     solved_return: float | None = None
@@ -102,33 +42,39 @@ class ControlCase:
     hidden: int | None = None
     """Hidden neurons; the zoo's number if None."""
     overrides: Mapping[str, Any] = field(default_factory=dict)
-    """Hyper-parameters of a null that replace the zoo's."""
+    """Hyper-parameters that replace the zoo's."""
 
     @property
     def settings(self) -> dict[str, Any]:
         """Everything that was chosen, as plain data."""
-        if isinstance(self.learner, str):
-            zoo = load_agent_spec(self.learner).settings(self.env_id, dict(self.overrides))
-            learner, values = self.learner, to_mapping(zoo)
-        else:
-            learner, values = "synapse-agents", to_mapping(self.learner)
+        spec = load_agent_spec(self.learner)
+        network = NetworkConfig.from_dict({**spec.network_settings(self.env_id), **self._network})
         return {
-            "learner": {"name": learner, **values},
+            "agent": self.learner,
             "environment": self.env_id,
-            "network": to_mapping(controller_network(self.env_id, self.hidden)),
+            "hyperparameters": to_mapping(spec.settings(self.env_id, dict(self.overrides))),
+            "network": to_mapping(network),
             "budget": to_mapping(self.budget),
             "solved_return": self.solved_return,
         }
 
     def make(self, seed: int) -> GradientFreeAlgorithm:
         """Make the learner with fresh weights."""
-        if isinstance(self.learner, str):
-            return make_null(self.learner, self.env_id, seed, self.hidden, **self.overrides)
-        return make_synapse_agents(self.env_id, seed, self.learner, self.hidden)
+        model = make_agent(self.learner, self.env_id, seed, network=self._network, **self.overrides)
+        assert isinstance(model, GradientFreeAlgorithm)
+        return model
 
     def train(self, seed: int) -> Outcome:
-        """Train and evaluate one seed; see ``train_controller``."""
-        return train_controller(self.make(seed), self.env_id, self.budget, self.solved_return)
+        """Train and evaluate one seed."""
+        return self.finish(self.make(seed))
+
+    def finish(self, model: GradientFreeAlgorithm) -> Outcome:
+        """Train and evaluate a learner that ``make`` made; see ``train_controller``."""
+        return train_controller(model, self.env_id, self.budget, self.solved_return)
+
+    @property
+    def _network(self) -> dict[str, Any]:
+        return {} if self.hidden is None else {"hidden_sizes": [self.hidden]}
 
 
 def train_controller(

@@ -31,9 +31,9 @@ class Outcome:
     curve: tuple[tuple[int, float], ...]
     """(steps, mean score of training since the point before), at most ``CURVE_POINTS``."""
     solved_episodes: int | None = None
-    """Episodes when the task was solved; None if it was not, or if that was not asked."""
+    """Episodes when the part's criterion was met; None if it was not, or if there is none."""
     solved_steps: int | None = None
-    """Environment steps when the task was solved."""
+    """Environment steps when it was met."""
     measurements: int = 0
     """Times that it was measured whether the task is solved."""
     spikes_per_decision: float | None = None

@@ -2,22 +2,42 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any, Protocol
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Protocol, get_args
 
+from snn_gym.config import to_mapping
 from snn_gym.learners.settings import PRESET_NAMES, SynapseAgentsSettings
 from studies.dynamics.control import ControlCase
+from studies.dynamics.gradient import Arm, GradientCase
+from studies.dynamics.hidden import HiddenCase
 from studies.dynamics.outcome import Outcome
 from studies.dynamics.settings import (
+    ABLATION_BUDGET,
+    BEST_PRESET,
+    GRADIENT_STEPS,
+    HIDDEN_NEURONS,
+    HIDDEN_STEPS,
     NULLS,
+    PAPER_PRESET,
     PRESETS_BUDGET,
+    SIZE_BUDGET,
+    SIZE_HIDDEN_NEURONS,
+    SIZE_NULLS,
     SOLVED_RETURN,
     SYNAPSE_AGENTS,
     TEACHER_JUDGEMENTS,
     TEACHER_NULLS,
+    TRANSFER_BUDGET,
+    TRANSFER_JUDGEMENTS,
+    TRANSFER_SOLVED,
+    without_dynamics,
 )
 from studies.dynamics.supervised import TeacherCase
+from studies.dynamics.transfer import AGENT, TransferCase
+
+CARTPOLE = "CartPole-v1"
+TEACHER = "Teacher"
 
 
 class Case(Protocol):
@@ -56,39 +76,119 @@ def plan(part: str) -> list[Planned]:
     """
     if part not in PARTS:
         raise ValueError(f"part {part!r} is unknown; known: {', '.join(PARTS)}")
-    return PARTS[part]()
+    return PARTS[part](part)
 
 
-def _presets() -> list[Planned]:
-    learners: dict[str, str | SynapseAgentsSettings] = {
-        **{preset: SYNAPSE_AGENTS["CartPole-v1"][preset] for preset in PRESET_NAMES},
-        **{name: name for name in NULLS},
+def _presets(part: str) -> list[Planned]:
+    """List every preset and null on CartPole until solved, and on the Teacher job."""
+    planned = []
+    for name, (agent, overrides) in _learners(CARTPOLE).items():
+        case = ControlCase(CARTPOLE, agent, PRESETS_BUDGET, SOLVED_RETURN, overrides=overrides)
+        planned.append(Planned(part, (CARTPOLE, name), 10, case))
+    for name, (agent, overrides) in _learners(TEACHER).items():
+        teacher = TeacherCase(agent, TEACHER_JUDGEMENTS, overrides=overrides)
+        planned.append(Planned(part, (TEACHER, name), 10, teacher))
+    return planned
+
+
+def _learners(task: str) -> dict[str, tuple[str, Mapping[str, Any]]]:
+    """Return agents of the zoo with hyper-parameters, by preset or name."""
+    nulls = TEACHER_NULLS if task == TEACHER else {name: {} for name in NULLS}
+    return {
+        **{name: (AGENT, to_mapping(SYNAPSE_AGENTS[task][name])) for name in PRESET_NAMES},
+        **{name: (name, nulls[name]) for name in NULLS},
     }
-    cartpole = [
-        Planned(
-            "presets", ("CartPole-v1", label), 10,
-            ControlCase("CartPole-v1", learner, PRESETS_BUDGET, SOLVED_RETURN),
-        )
-        for label, learner in learners.items()
-    ]  # fmt: skip
-    return cartpole + _on_teacher()
 
 
-def _on_teacher() -> list[Planned]:
-    agents = {
-        preset: TeacherCase(SYNAPSE_AGENTS["Teacher"][preset], TEACHER_JUDGEMENTS)
-        for preset in PRESET_NAMES
-    }
-    nulls = {
-        name: TeacherCase(name, TEACHER_JUDGEMENTS, overrides=TEACHER_NULLS[name]) for name in NULLS
-    }
+def _hidden(part: str) -> list[Planned]:
+    """List DQSN by hidden neurons."""
+    return [Planned(part, (str(h),), 10, HiddenCase(h, HIDDEN_STEPS)) for h in HIDDEN_NEURONS]
+
+
+def _size(part: str) -> list[Planned]:
+    """List learners of CartPole by the number of synapses."""
+    learners = _learners(CARTPOLE)
     return [
-        Planned("presets", ("Teacher", label), 10, case)
-        for label, case in {**agents, **nulls}.items()
+        Planned(
+            part, (name, str(hidden)), 5,
+            ControlCase(
+                CARTPOLE, learners[name][0], SIZE_BUDGET, SOLVED_RETURN, hidden,
+                {**learners[name][1], **SIZE_NULLS.get(name, {})},
+            ),
+        )
+        for hidden in SIZE_HIDDEN_NEURONS
+        for name in (BEST_PRESET, PAPER_PRESET, *SIZE_NULLS)
+    ]  # fmt: skip
+
+
+def _ablation(part: str) -> list[Planned]:
+    """List the best preset with dynamics on, off and shuffled."""
+    planned = []
+    for env_id, seeds in ((CARTPOLE, 30), ("Acrobot-v1", 10), ("MountainCar-v0", 10)):
+        solved = SOLVED_RETURN if env_id == CARTPOLE else None
+        budget = PRESETS_BUDGET if env_id == CARTPOLE else ABLATION_BUDGET
+        for arm, settings in ablation_arms(SYNAPSE_AGENTS[env_id][BEST_PRESET]).items():
+            case = ControlCase(env_id, AGENT, budget, solved, overrides=to_mapping(settings))
+            planned.append(Planned(part, (env_id, arm), seeds, case))
+    return planned
+
+
+def ablation_arms(settings: SynapseAgentsSettings) -> dict[Arm, SynapseAgentsSettings]:
+    """Return hyper-parameters that differ only in what synapses know of the dynamics.
+
+    Args:
+        settings: Of a preset with dynamics.
+    """
+    return {
+        "dynamics": settings,
+        "off": without_dynamics(settings),
+        "shuffled": replace(settings, shuffled=True),
+    }
+
+
+def _transfer(part: str) -> list[Planned]:
+    """List rules that were learned on the Teacher job, where they are carried to."""
+    planned = []
+    for target in ("same", "relabelled", "32-hidden", CARTPOLE, "Acrobot-v1"):
+        task = target if target in SYNAPSE_AGENTS else TEACHER
+        for preset in (BEST_PRESET, PAPER_PRESET):
+            settings = SYNAPSE_AGENTS[task][preset]
+            arms: dict[str, Case] = {"scratch": _target(target, AGENT, to_mapping(settings))}
+            frozen = _target(target, AGENT, to_mapping(replace(settings, frozen=True)))
+            for rule in ("pretrained", "untrained"):
+                arms[rule] = TransferCase(preset, frozen, rule, target == "relabelled")
+            planned += [
+                Planned(part, (target, preset, arm), 10, case) for arm, case in arms.items()
+            ]
+        overrides = TEACHER_NULLS["accept-reject"] if task == TEACHER else {}
+        null = _target(target, "accept-reject", overrides)
+        planned.append(Planned(part, (target, "accept-reject"), 10, null))
+    return planned
+
+
+def _target(target: str, agent: str, overrides: Mapping[str, Any]) -> ControlCase | TeacherCase:
+    if target in TRANSFER_SOLVED:
+        solved = TRANSFER_SOLVED[target]
+        return ControlCase(target, agent, TRANSFER_BUDGET, solved, overrides=overrides)
+    hidden = 32 if target == "32-hidden" else None
+    return TeacherCase(agent, TRANSFER_JUDGEMENTS, hidden, overrides)
+
+
+def _gradient(part: str) -> list[Planned]:
+    """List PPO on spiking networks with and without regulation by their dynamics."""
+    return [
+        Planned(part, (env_id, arm), 10, GradientCase(arm, env_id, steps))
+        for env_id, steps in GRADIENT_STEPS.items()
+        for arm in get_args(Arm)
     ]
 
 
-PARTS: dict[str, Callable[[], list[Planned]]] = {
+PARTS: dict[str, Callable[[str], list[Planned]]] = {
     "presets": _presets,
+    "hidden": _hidden,
+    "size": _size,
+    "ablation": _ablation,
+    "transfer": _transfer,
+    "gradient": _gradient,
 }
 """What lists the cases of each part, by its name."""

@@ -25,14 +25,12 @@ from snn_gym.learners import (
     SynapseAgents,
     WinStay,
 )
-from snn_gym.learners.settings import SynapseAgentsSettings
 from snn_gym.spiking import NetworkConfig
 from snn_gym.tasks.plasticity.jobs import Judgement
 from snn_gym.tasks.plasticity.supervised import SupervisedJob, teacher
 from snn_gym.tasks.rollout import Observer, Rollouts
 from snn_gym.threads import one_thread
 from snn_gym.zoo import load_agent_spec
-from studies.dynamics.control import synapse_arguments
 from studies.dynamics.outcome import Outcome, reduced_curve
 
 
@@ -108,7 +106,8 @@ class _SynapseAgents(_OnTeacher, SynapseAgents):
         return float(judged.scores[0]), dynamics
 
 
-_NULLS: dict[str, type[_OnTeacher]] = {
+_LEARNERS: dict[str, type[_OnTeacher]] = {
+    "synapse-agents": _SynapseAgents,
     "random-search": _RandomSearch,
     "accept-reject": _AcceptReject,
     "win-stay": _WinStay,
@@ -117,103 +116,68 @@ _NULLS: dict[str, type[_OnTeacher]] = {
 }
 
 
-def teacher_network(hidden: int | None = None) -> NetworkConfig:
-    """Return the network of the Teacher job, of another size if ``hidden`` neurons are given."""
-    network = _OnTeacher.job.network
-    if hidden is None:
-        return network
-    return NetworkConfig.from_dict({**to_mapping(network), "hidden_sizes": [hidden]})
-
-
-def make_teacher_agents(
-    seed: int, settings: SynapseAgentsSettings, hidden: int | None = None
-) -> SynapseAgents:
-    """Make synapse agents on the Teacher job.
-
-    Args:
-        seed: Seed of everything random.
-        settings: Hyper-parameters.
-        hidden: Hidden neurons; the job's number if None.
-    """
-    return _SynapseAgents(
-        "SpikingControllerPolicy",
-        _JobSpaces(_OnTeacher.job),
-        seed=seed,
-        policy_kwargs={"network": teacher_network(hidden)},
-        **synapse_arguments(settings),
-    )
-
-
-def make_teacher_null(
-    name: str, seed: int, overrides: Mapping[str, Any], hidden: int | None = None
-) -> GradientFreeAlgorithm:
-    """Make a null on the Teacher job.
-
-    Args:
-        name: Name in the zoo.
-        seed: Seed of everything random.
-        overrides: Hyper-parameters that replace the zoo's on CartPole.
-        hidden: Hidden neurons; the job's number if None.
-    """
-    values = null_settings(name, overrides)
-    del values["n_envs"]  # which the environment says itself
-    return _NULLS[name](
-        "SpikingControllerPolicy",
-        _JobSpaces(_OnTeacher.job),
-        seed=seed,
-        policy_kwargs={"network": teacher_network(hidden)},
-        **values,
-    )
-
-
-def null_settings(name: str, overrides: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a null's hyper-parameters: those of the zoo on CartPole, some of them replaced."""
-    return to_mapping(load_agent_spec(name).settings("CartPole-v1", dict(overrides)))
-
-
 @dataclass(frozen=True)
 class TeacherCase:
-    """A learner on the Teacher job."""
+    """A learner of the zoo on the Teacher job."""
 
-    learner: str | SynapseAgentsSettings
-    """Name of a null of the zoo, or the hyper-parameters of synapse agents."""
+    learner: str
+    """Name of a gradient-free agent of the zoo."""
     judgements: int
     """Networks that a run may have judged."""
     hidden: int | None = None
     """Hidden neurons; the job's number if None."""
     overrides: Mapping[str, Any] = field(default_factory=dict)
-    """Hyper-parameters of a null that replace the zoo's."""
+    """Hyper-parameters that replace the zoo's on CartPole."""
 
     @property
     def settings(self) -> dict[str, Any]:
         """Everything that was chosen, as plain data."""
-        if isinstance(self.learner, str):
-            learner, values = self.learner, null_settings(self.learner, self.overrides)
-        else:
-            learner, values = "synapse-agents", to_mapping(self.learner)
         return {
-            "learner": {"name": learner, **values},
+            "agent": self.learner,
             "job": _OnTeacher.job.name,
-            "network": to_mapping(teacher_network(self.hidden)),
+            "hyperparameters": self._hyperparameters,
+            "network": to_mapping(self._network),
             "judgements": self.judgements,
         }
 
     def make(self, seed: int) -> GradientFreeAlgorithm:
         """Make the learner with fresh weights."""
-        if isinstance(self.learner, str):
-            return make_teacher_null(self.learner, seed, self.overrides, self.hidden)
-        return make_teacher_agents(seed, self.learner, self.hidden)
+        values = self._hyperparameters
+        del values["n_envs"]  # which the environment says itself
+        return _LEARNERS[self.learner](
+            "SpikingControllerPolicy",
+            _JobSpaces(_OnTeacher.job),
+            seed=seed,
+            policy_kwargs={"network": self._network},
+            **values,
+        )
 
     def train(self, seed: int) -> Outcome:
-        """Train and score one seed; see ``train_on_teacher``."""
-        return train_on_teacher(self.make(seed), self.judgements)
+        """Train and score one seed."""
+        return self.finish(self.make(seed))
+
+    def finish(self, model: GradientFreeAlgorithm) -> Outcome:
+        """Train and score a learner that ``make`` made; see ``train_on_teacher``."""
+        return train_on_teacher(model, self.judgements)
+
+    @property
+    def _hyperparameters(self) -> dict[str, Any]:
+        spec = load_agent_spec(self.learner)
+        return to_mapping(spec.settings("CartPole-v1", dict(self.overrides)))
+
+    @property
+    def _network(self) -> NetworkConfig:
+        network = _OnTeacher.job.network
+        if self.hidden is None:
+            return network
+        return NetworkConfig.from_dict({**to_mapping(network), "hidden_sizes": [self.hidden]})
 
 
 def train_on_teacher(model: GradientFreeAlgorithm, judgements: int) -> Outcome:
     """Train until a number of networks has been judged; score the weights deployed then.
 
     Args:
-        model: A learner that ``make_teacher_agents`` or ``make_teacher_null`` made.
+        model: A learner that ``TeacherCase.make`` made.
         judgements: Networks to judge; an iteration that begins before is finished.
     """
     assert isinstance(model, _OnTeacher)
