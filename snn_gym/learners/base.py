@@ -65,7 +65,7 @@ class GradientFreeAlgorithm(BaseAlgorithm):
     A learner repeats iterations: it proposes weights, has them judged on whole episodes, and
     decides what the policy holds. An iteration is one rollout for callbacks: ``on_rollout_start``
     before it, ``on_step`` after each judgement with ``infos`` of all its episodes as ``Monitor``
-    writes them, ``on_rollout_end`` after it.
+    writes them and an observation of each as ``new_obs``, ``on_rollout_end`` after it.
 
     Every episode that judges old or new weights counts: its steps in ``num_timesteps``, itself in
     ``num_episodes``. Judging never stops within an episode, so that training ends at the first
@@ -185,7 +185,8 @@ class GradientFreeAlgorithm(BaseAlgorithm):
         if self._callback is not None:
             dones = np.ones(len(infos), np.bool_)
             self._update_info_buffer(infos, dones)
-            self._callback.update_locals({"infos": infos, "dones": dones, "rollouts": rollouts})
+            seen = {"rollouts": rollouts, "new_obs": rollouts.observations}
+            self._callback.update_locals({"infos": infos, "dones": dones, **seen})
             self._stopped |= not self._callback.on_step()
         return rollouts
 

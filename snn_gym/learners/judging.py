@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Protocol
+from typing import Any, Protocol
 
 import gymnasium as gym
 import numpy as np
@@ -15,7 +15,14 @@ from snn_gym.policies.controller import SpikingControllerPolicy
 from snn_gym.registry import env_ids, load_spike_settings
 from snn_gym.spiking.population import Population
 from snn_gym.tasks.classic_control import BATCHED_TASKS
-from snn_gym.tasks.rollout import ObservationLimits, Observer, Rollouts, play
+from snn_gym.tasks.rollout import (
+    ObservationLimits,
+    Observations,
+    Observer,
+    Rollouts,
+    is_sampled,
+    play,
+)
 
 # What Stable-Baselines3 puts around every environment, and changes nothing that a network sees.
 _HARMLESS_WRAPPERS = {"Monitor"}
@@ -96,25 +103,34 @@ class SequentialJudge:
         kept = self._policy.parameters_to_vector()
         returns = np.zeros((len(weights), len(seeds)))
         lengths = np.zeros(returns.shape, np.int64)
+        observed: list[Observations] = []
         try:
             for network, flat in enumerate(weights):
                 self._policy.load_from_vector(flat)
                 for group in _groups(seeds, self._env.num_envs):
-                    returns[network, group], lengths[network, group] = self._episodes(
+                    returns[network, group], lengths[network, group], seen = self._episodes(
                         seeds[group.start], group.stop - group.start
                     )
+                    observed.append(seen)
         finally:
             self._policy.load_from_vector(kept)
-        return Rollouts(returns, lengths)
+        return Rollouts(returns, lengths, _joined(observed))
 
-    def _episodes(self, seed: int, count: int) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
-        """Return returns and lengths (count,) of the episodes with seeds from ``seed`` on."""
+    def _episodes(
+        self, seed: int, count: int
+    ) -> tuple[NDArray[np.float64], NDArray[np.int64], Observations]:
+        """Return returns, lengths and observations of the episodes with seeds from ``seed`` on."""
         returns, lengths = np.zeros(count), np.zeros(count, np.int64)
         running = np.ones(count, np.bool_)
         self._env.seed(seed)
-        observations = self._env.reset()
+        observations: Any = self._env.reset()
+        seen = _renewed(observations, observations, running)
+        step = 0
         while running.any():
-            actions, _ = self._policy.predict(observations, deterministic=True)  # type: ignore[arg-type]
+            step += 1
+            if is_sampled(step):
+                seen = _renewed(seen, observations, running)
+            actions, _ = self._policy.predict(observations, deterministic=True)
             observations, rewards, dones, _ = self._env.step(actions)
             # Environments that have ended play on, and environments beyond the count play along.
             new = rewards[:count].astype(np.float64)
@@ -122,7 +138,23 @@ class SequentialJudge:
             returns += np.where(running, new, 0.0)
             lengths += running
             running &= ~dones[:count]
-        return returns, lengths
+        return returns, lengths, seen
+
+
+def _renewed(seen: Any, new: Any, running: NDArray[np.bool_]) -> Any:
+    """Return what was seen in the first environments, and what is new in those that run."""
+    if isinstance(new, dict):
+        return {key: _renewed(seen[key], part, running) for key, part in new.items()}
+    count = running.size
+    mask = running.reshape(count, *[1] * (new.ndim - 1))
+    return np.where(mask, new[:count], seen[:count])
+
+
+def _joined(parts: list[Any]) -> Any:
+    """Join observations of several groups of episodes."""
+    if isinstance(parts[0], dict):
+        return {key: np.concatenate([part[key] for part in parts]) for key in parts[0]}
+    return np.concatenate(parts)
 
 
 def _groups(seeds: Sequence[int], size: int) -> Iterator[slice]:

@@ -180,7 +180,7 @@ def recurrent_forward(
         forward(kind, constants, total, state, voltages[t : t + 1], spikes[t : t + 1])
 
 
-@njit(cache=True, error_model="numpy")
+@njit(cache=True, error_model="numpy", nogil=True)
 def population_layer(
     kind: int,
     constants: Array,
@@ -216,7 +216,7 @@ def population_layer(
         forward(kind, constants, currents, state, voltages[sample], spikes[sample])
 
 
-@njit(cache=True, error_model="numpy")
+@njit(cache=True, error_model="numpy", nogil=True)
 def population_readout(
     coefficients: Array,
     weights: Array,

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -15,6 +17,12 @@ from snn_gym.tasks.batched import BatchedTask
 
 # Lanes are dropped when this share of them still runs: each drop copies the state.
 _KEEP_SHARE = 0.8
+# More lanes at once would take more memory than the processor's caches hold.
+_BLOCK = 2048
+
+
+Observations = NDArray[Any] | dict[str, NDArray[Any]]
+"""Observations as the environment gives them; of a Dict space one array for each key."""
 
 
 @dataclass(frozen=True)
@@ -25,6 +33,8 @@ class Rollouts:
     """(P, E), undiscounted sum of rewards, in the task's reward units."""
     lengths: NDArray[np.int64]
     """(P, E), environment steps."""
+    observations: Observations | None = None
+    """(P × E, ...), one of each episode, from its second half (``is_sampled``)."""
 
     @property
     def steps(self) -> int:
@@ -127,6 +137,7 @@ def play(
     limits: ObservationLimits,
     *,
     observer: Observer | None = None,
+    workers: int = 1,
 ) -> Rollouts:
     """Play seeded episodes with every network.
 
@@ -138,47 +149,121 @@ def play(
         seeds: (E,) for the same episodes for every network, or (P, E); the episode of a seed is
             the first one after a reset with it.
         limits: Limits that scale the observations.
-        observer: Sees every step.
+        observer: Sees every step; with one worker only, as steps then have an order.
+        workers: Threads that share the episodes; the result is the same for any number.
 
     Returns:
         Returns and lengths (P, E).
 
     Raises:
-        ValueError: Weights or seeds have a wrong shape, or a reward is not finite.
+        ValueError: Weights or seeds have a wrong shape, a reward is not finite, or the workers
+            are none, or more than one for an observer.
     """
     networks, seeds = len(weights), np.asarray(seeds)
     episodes = seeds.shape[-1]
     _check_seeds(seeds, networks, task.num_envs)
-    observations, _ = task.reset(seed=seeds.reshape(-1).tolist())
-    drive = make_drive(task.single_action_space)
-    layers = population.arrange(weights)
-    lanes = np.arange(networks * episodes)
-    batch = task.select(lanes % task.num_envs)
-    observations = observations[lanes % task.num_envs]
-    returns = np.zeros(lanes.size)
-    lengths = np.zeros(lanes.size, np.int64)
-    running = np.ones(lanes.size, np.bool_)
-    while True:
-        activity = population.run(layers, lanes // episodes, limits.scale(observations))
-        actions = drive(activity.outputs)
+    _check_workers(workers, observer)
+    starts, _ = task.reset(seed=seeds.reshape(-1).tolist())
+    stage = _Stage(task, population, weights, episodes, limits, starts, observer)
+    blocks = _blocks(networks * episodes, workers, observer)
+    if workers == 1:
+        for lanes in blocks:
+            stage.play(lanes)
+    else:
+        with ThreadPoolExecutor(workers) as pool:
+            list(pool.map(stage.play, blocks))  # the list, so that errors are raised
+    shape = (networks, episodes)
+    return Rollouts(stage.returns.reshape(shape), stage.lengths.reshape(shape), stage.observed)
+
+
+def _blocks(lanes: int, workers: int, observer: Observer | None) -> list[NDArray[np.int64]]:
+    """Cut lanes into parts that are played one after the other, or by several workers."""
+    count = max(workers, math.ceil(lanes / _BLOCK)) if observer is None else 1
+    # Every so-manieth: good networks, whose episodes may be long, are shared out evenly.
+    return [np.arange(first, lanes, count) for first in range(min(count, lanes))]
+
+
+class _Stage:
+    """Where lanes play; their results lie side by side, so that threads share nothing else."""
+
+    def __init__(
+        self,
+        task: BatchedTask,
+        population: Population,
+        weights: NDArray[np.float32],
+        episodes: int,
+        limits: ObservationLimits,
+        starts: NDArray[np.float32],
+        observer: Observer | None,
+    ) -> None:
+        self._task = task
+        self._population = population
+        self._layers = population.arrange(weights)
+        self._episodes = episodes
+        self._limits = limits
+        self._starts = starts
+        self._observer = observer
+        self._drive = make_drive(task.single_action_space)
+        self.returns = np.zeros(len(weights) * episodes)
+        self.lengths = np.zeros(self.returns.size, np.int64)
+        self.observed = np.empty((self.returns.size, starts.shape[1]), np.float32)
+
+    def play(self, lanes: NDArray[np.int64]) -> None:
+        """Play the episodes of some lanes to their ends."""
+        batch = self._task.select(lanes % self._task.num_envs)
+        observations = self._starts[lanes % self._task.num_envs]
+        running = np.ones(lanes.size, np.bool_)
+        step = 0
+        while running.any():
+            step += 1
+            if is_sampled(step):
+                self.observed[lanes[running]] = observations[running]
+            observations, running = self._step(batch, lanes, observations, running, step)
+            left = int(running.sum())
+            if 0 < left <= _KEEP_SHARE * lanes.size:
+                kept = np.flatnonzero(running)
+                batch = batch.select(kept)
+                lanes, observations, running = lanes[kept], observations[kept], running[kept]
+
+    def _step(
+        self,
+        batch: BatchedTask,
+        lanes: NDArray[np.int64],
+        observations: NDArray[np.float32],
+        running: NDArray[np.bool_],
+        step: int,
+    ) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+        """Make one step of every lane; return what they observe and which of them still run."""
+        activity = self._population.run(
+            self._layers, lanes // self._episodes, self._limits.scale(observations)
+        )
+        actions = self._drive(activity.outputs)
         observations, rewards, terminated, truncated = batch.advance(actions)
         if not np.isfinite(rewards[running]).all():
-            raise ValueError(_not_finite(task.base_id, rewards[running], int(lengths.max())))
-        returns[lanes] += np.where(running, rewards, 0.0)
-        lengths[lanes] += running
-        if observer is not None:
+            raise ValueError(_not_finite(batch.base_id, rewards[running], step))
+        rewards = np.where(running, rewards, 0.0)
+        self.returns[lanes] += rewards
+        self.lengths[lanes] += running
+        if self._observer is not None:
             over = terminated & running, truncated & running
-            observer.step(lanes, activity, actions, np.where(running, rewards, 0.0), *over)
-        running = running & ~(terminated | truncated)
-        left = int(running.sum())
-        if left == 0:
-            break
-        if left <= _KEEP_SHARE * lanes.size:
-            kept = np.flatnonzero(running)
-            batch = batch.select(kept)
-            lanes, observations, running = lanes[kept], observations[kept], running[kept]
-    shape = (networks, episodes)
-    return Rollouts(returns.reshape(shape), lengths.reshape(shape))
+            self._observer.step(lanes, activity, actions, rewards, *over)
+        return observations, running & ~(terminated | truncated)
+
+
+def is_sampled(step: int) -> bool:
+    """Tell whether a step's observations are kept: those of steps 1, 2, 4, 8 and so on.
+
+    The last one that an episode reaches lies in its second half, wherever the episode ends.
+    """
+    return step & (step - 1) == 0
+
+
+def _check_workers(workers: int, observer: Observer | None) -> None:
+    if workers < 1 or (workers > 1 and observer is not None):
+        raise ValueError(
+            f"workers must be at least 1, and 1 with an observer, got {workers}; leave one of "
+            "them out"
+        )
 
 
 def _check_seeds(seeds: NDArray[np.int64], networks: int, environments: int) -> None:
@@ -195,6 +280,4 @@ def _check_seeds(seeds: NDArray[np.int64], networks: int, environments: int) -> 
 
 def _not_finite(name: str, rewards: NDArray[np.float64], step: int) -> str:
     worst = rewards[~np.isfinite(rewards)][0]
-    return (
-        f"{name} gave the reward {worst} at step {step + 1} of an episode; rewards must be finite"
-    )
+    return f"{name} gave the reward {worst} at step {step} of an episode; rewards must be finite"

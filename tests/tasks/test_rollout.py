@@ -6,11 +6,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import snn_gym.tasks.rollout
 from snn_gym.registry import load_spike_settings
 from snn_gym.spiking.config import NetworkConfig
 from snn_gym.spiking.population import Population, start_weights
 from snn_gym.tasks.classic_control import BATCHED_TASKS, BatchedCartPole
-from snn_gym.tasks.rollout import ObservationLimits, make_drive, output_size, play
+from snn_gym.tasks.rollout import (
+    ObservationLimits,
+    is_sampled,
+    make_drive,
+    output_size,
+    play,
+)
 
 SMALL = NetworkConfig(hidden_sizes=(6,), time_steps=3)
 every_task = pytest.mark.parametrize("env_id", BATCHED_TASKS)
@@ -98,6 +105,49 @@ def test_who_else_plays_changes_nothing(networks, episodes, own, seed):
             alone = play(task, population, weights[[network]], [int(one)], limits)
             assert together.returns[network, episode] == alone.returns[0, 0]
             assert together.lengths[network, episode] == alone.lengths[0, 0]
+
+
+@every_task
+def test_workers_and_blocks_change_nothing(env_id, monkeypatch):
+    population, weights = prepare(env_id, 3)
+    task, limits = BATCHED_TASKS[env_id](2), limits_of(env_id)
+    alone = play(task, population, weights, range(2), limits)
+    monkeypatch.setattr(snn_gym.tasks.rollout, "_BLOCK", 4)
+    for workers in (1, 2, 20):
+        shared = play(task, population, weights, range(2), limits, workers=workers)
+        for name in ("returns", "lengths", "observations"):
+            assert np.array_equal(getattr(alone, name), getattr(shared, name))
+
+
+def test_workers_for_an_observer_and_none_at_all_are_refused():
+    population, weights = prepare("CartPole-v1", 2)
+    arguments = BatchedCartPole(1), population, weights, [0], limits_of("CartPole-v1")
+    for options in ({"workers": 0}, {"workers": 2, "observer": Ledger(2)}):
+        with pytest.raises(ValueError, match="at least 1, and 1 with an observer, got"):
+            play(*arguments, **options)
+
+
+def test_an_error_of_a_worker_is_raised():
+    class Broken(BatchedCartPole):
+        def _advance(self, actions):
+            rewards, terminated = super()._advance(actions)
+            return np.full_like(rewards, np.nan), terminated
+
+    population, weights = prepare("CartPole-v1", 2)
+    with pytest.raises(ValueError, match="CartPole-v1 gave the reward nan at step 1 of an"):
+        play(Broken(1), population, weights, [0], limits_of("CartPole-v1"), workers=2)
+
+
+def test_one_observation_of_each_episode_is_kept():
+    assert [step for step in range(1, 70) if is_sampled(step)] == [1, 2, 4, 8, 16, 32, 64]
+    population, weights = prepare("CartPole-v1", 3)
+    limits, ledger = limits_of("CartPole-v1"), Ledger(6)
+    rollouts = play(BatchedCartPole(2), population, weights, [4, 5], limits, observer=ledger)
+    for lane, length in enumerate(rollouts.lengths.ravel().tolist()):
+        sampled = 2 ** int(np.log2(length))
+        assert length / 2 < sampled <= length
+        inputs = ledger.seen[lane][sampled - 1][0]
+        assert np.array_equal(limits.scale(rollouts.observations[[lane]])[0], inputs)
 
 
 class Ledger:
