@@ -13,9 +13,11 @@ import typer
 
 from studies.dynamics.outcome import Result
 from studies.dynamics.plan import PARTS
+from studies.dynamics.report import write_report
 from studies.dynamics.runner import run_part
 
 RESULTS = Path(__file__).parent / "results"
+DOCS = Path(__file__).parents[2] / "docs"
 
 app = typer.Typer(add_completion=False, no_args_is_help=True)
 
@@ -41,6 +43,20 @@ def run(
             run_part(name, out, _show, seeds=parse_seeds(seeds), only=only, workers=workers)
     except ValueError as error:
         raise typer.BadParameter(str(error)) from error
+
+
+@app.command()
+def report(
+    results: Annotated[Path, typer.Option(help="Folder of the results.")] = RESULTS,
+    docs: Annotated[Path, typer.Option(help="Folder of the report.")] = DOCS,
+) -> None:
+    """Write the report and its figures from the runs there are."""
+    try:
+        paths = write_report(results, docs)
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from error
+    for path in paths:
+        typer.echo(f"wrote {path}")
 
 
 def parse_seeds(text: str | None) -> range | None:

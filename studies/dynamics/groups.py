@@ -1,0 +1,108 @@
+"""The runs of a part, group by group, as the report reads them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from studies.dynamics.outcome import Result, read_result, result_path
+from studies.dynamics.plan import plan
+
+Values = NDArray[np.float64]
+Groups = dict[tuple[str, ...], "Group"]
+"""Groups of a part by the labels of their case, in the order of the plan."""
+
+
+@dataclass(frozen=True)
+class Group:
+    """The runs of one case."""
+
+    labels: tuple[str, ...]
+    """Labels of the case."""
+    planned: int
+    """Seeds that are reported: 0, 1, …."""
+    results: tuple[Result, ...]
+    """Runs that exist, by seed."""
+    is_outdated: bool
+    """Whether they were made with other settings than those of the plan."""
+
+    @property
+    def seeds(self) -> tuple[int, ...]:
+        """Seeds of the runs that exist."""
+        return tuple(result.seed for result in self.results)
+
+    @property
+    def means(self) -> Values:
+        """Mean score of each run (runs,)."""
+        return np.array([result.mean for result in self.results])
+
+    @property
+    def scores(self) -> Values:
+        """Scores of each run (runs, episodes)."""
+        return np.array([result.outcome.scores for result in self.results])
+
+    @property
+    def episodes(self) -> Values:
+        """Episodes to the criterion (runs,), infinite where it was not met."""
+        return _or_infinite([result.outcome.solved_episodes for result in self.results])
+
+    @property
+    def steps(self) -> Values:
+        """Environment steps to the criterion (runs,), infinite where it was not met."""
+        return _or_infinite([result.outcome.solved_steps for result in self.results])
+
+    @property
+    def solved(self) -> int:
+        """Runs that met the criterion."""
+        return int(np.isfinite(self.episodes).sum())
+
+
+def read_groups(part: str, folder: Path) -> Groups:
+    """Read the reported runs of a part.
+
+    Args:
+        part: Part of the study.
+        folder: Folder of all results.
+
+    Raises:
+        ValueError: A file is not one of ours, or runs of one case have different settings.
+    """
+    groups: Groups = {}
+    for entry in plan(part):
+        paths = [result_path(folder, part, entry.labels, seed) for seed in range(entry.seeds)]
+        results = tuple(read_result(path) for path in paths if path.exists())
+        if any(result.settings != results[0].settings for result in results):
+            raise ValueError(
+                f"the runs in {paths[0].parent} were made with different settings; delete those "
+                "that are outdated and run the part again"
+            )
+        outdated = bool(results) and results[0].settings != json.loads(
+            json.dumps(entry.case.settings)
+        )
+        groups[entry.labels] = Group(entry.labels, entry.seeds, results, outdated)
+    return groups
+
+
+def shared(first: Group, second: Group, attribute: str) -> tuple[Values, Values]:
+    """Return values of two groups on the seeds that both have.
+
+    Args:
+        first: A group.
+        second: Another one.
+        attribute: ``means`` or ``steps``.
+    """
+    seeds = sorted(set(first.seeds) & set(second.seeds))
+    values = []
+    for group in (first, second):
+        by_seed = dict(zip(group.seeds, getattr(group, attribute), strict=True))
+        values.append(np.array([by_seed[seed] for seed in seeds]))
+    return values[0], values[1]
+
+
+def _or_infinite(values: Sequence[int | None]) -> Values:
+    return np.array([np.inf if value is None else float(value) for value in values])
