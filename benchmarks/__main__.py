@@ -6,7 +6,7 @@ import platform
 
 import torch
 
-from benchmarks import fused_against_norse, stepping, training_speed
+from benchmarks import fused_against_norse, rollouts, stepping, training_speed
 from benchmarks.timing import Paired
 
 
@@ -35,6 +35,12 @@ def main() -> None:
     print("\nPPO in 64 CartPole-v1, steps/s  make_vec_env   DummyVecEnv   ratio")
     for name, timing in stepping.measure_learning().items():
         print(f"{name}: {_rates(timing, stepping.LEARNING_STEPS)}")
+    for workers in (1, 2):
+        print(
+            f"\n{rollouts.NETWORKS} networks, steps/s, {workers} cores   batch   one by one   ratio"
+        )
+        for name, timing in rollouts.measure(workers).items():
+            print(f"{name}: {_rates(timing, 1)}")
 
 
 def _rates(timing: Paired, steps: int) -> str:
