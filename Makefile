@@ -17,7 +17,7 @@ PYTEST_ARGS ?=
 export OMP_NUM_THREADS := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo results test check check-all lint types contract bench clean
+.PHONY: help install demo results study test check check-all lint types contract bench clean
 
 help: ## Show this list.
 	@grep -E '^[a-z-]+:.*## ' Makefile | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -50,6 +50,11 @@ results: $(STAMP) ## Train, submit, verify AGENT on ENV for SEEDS (and STEPS) in
 	  $(BIN)/snn-gym submit $$run --out $$run/submission; \
 	  $(BIN)/snn-gym verify $$run/submission; \
 	done
+
+# Every run that has its file is passed over; the report is written from whatever runs there are.
+study: $(STAMP) ## Run what is missing of the study of dynamics (days), write docs/dynamics-study.md.
+	$(BIN)/python -m studies.dynamics run --workers 2
+	$(BIN)/python -m studies.dynamics report
 
 test: $(STAMP) ## Run the tests (without the slow ones).
 	$(BIN)/python -m pytest -n 2 --dist worksteal $(PYTEST_ARGS)

@@ -44,9 +44,10 @@ def _cartpole_table(groups: Groups) -> str:
         if not group.results:
             rows.append([f"`{arm}`", *[markdown.MISSING] * 2, "no runs yet"])
             continue
-        solved = f"{group.solved} of {markdown.count(group)}"
         shown = markdown.with_interval(median(group.episodes))
-        rows.append([f"`{arm}`", solved, shown, markdown.by_seed(group, group.episodes)])
+        rows.append(
+            [f"`{arm}`", markdown.solved(group), shown, markdown.by_seed(group, group.episodes)]
+        )
     return markdown.table(["arm", "solved", "median episodes (95 % interval)", "by seed"], rows)
 
 

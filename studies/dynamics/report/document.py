@@ -90,12 +90,12 @@ def _introduction(groups: Mapping[str, Groups]) -> str:
         "reaches the return named; that is measured after an iteration in which networks reached "
         "it on the episodes that judged them. The measuring episodes judge nothing, are never "
         "used twice and are not counted. Returns at the end are of the 100 public episodes of "
-        "`snn_gym.evaluate`, which nothing else uses.",
+        "`snn_gym.evaluate`, which no measurement uses.",
         "Intervals are 95 % percentile intervals of a bootstrap over runs. A failed run needs more "
         "episodes than any other: medians and pairs of runs count it. “Yes”, “not” and “better” "
         "are said only where an interval excludes no difference; no allowance is made for the "
-        "number of comparisons, so that about one in twenty would err by chance. Seeds are 0, 1, "
-        "…; hyper-parameters were chosen on others, from 1000 on.",
+        "number of comparisons: where nothing differs, about one in twenty says otherwise by "
+        "chance. Seeds are 0, 1, …; hyper-parameters were chosen on others, from 1000 on.",
     ]
     if outdated:
         lines.append(

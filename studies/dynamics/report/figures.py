@@ -7,9 +7,10 @@ from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import FixedLocator, FuncFormatter, NullFormatter, NullLocator
+from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, NullFormatter
 
 from snn_gym.learners.settings import PRESET_NAMES
 from snn_gym.plotting.style import BLACK, GREY, layer_colours, new_figure, title
@@ -30,6 +31,8 @@ _BLUE, _ORANGE, _GREEN, _PINK, _SKY, _GOLD = list(layer_colours("abcdef").values
 _ARM_COLOURS = {"dynamics": _ORANGE, "off": _BLUE, "shuffled": _GREEN}
 _FAILED = 1.35
 """Where failures are drawn, as a multiple of the budget."""
+_NEXT_FAILURE = 1.08
+"""How much further out the next failure of a category is drawn, up to eight of them."""
 _HALF_WIDTH = 0.28
 """Half of what the points of a category spread over."""
 
@@ -69,7 +72,7 @@ def draw_hidden(groups: Groups) -> Figure:
     middles = [iqm(groups[(str(hidden_),)].scores) for hidden_ in have]
     for neurons in have:
         means = groups[(str(neurons),)].means
-        places = neurons * 2.0 ** (0.5 * _spread(len(means)))
+        places = neurons * 2.0 ** (0.22 * _spread(len(means)))
         axes.plot(places, means, "o", color=_BLUE, markersize=4, alpha=0.6, markeredgewidth=0)
     _error_bars(axes, np.array(have, float), middles, BLACK, line="-")
     title(axes, "DQSN on CartPole-v1 by its hidden neurons")
@@ -108,6 +111,7 @@ def draw_size(groups: Groups) -> Figure:
         middles = np.array([np.median(values) for values in runs])
         axes.plot(x, _shown(middles, SIZE_BUDGET.episodes), color=colour, linewidth=1.6)
     _failure_axis(axes, SIZE_BUDGET.episodes, "y")
+    _count_axis(axes.xaxis)
     title(axes, "CartPole-v1: episodes until solved, by the size of the network")
     axes.set_xlabel("synapses")
     axes.set_ylabel("episodes that judged weights")
@@ -220,9 +224,17 @@ def _points(
 ) -> None:
     """Draw runs, crosses for those that failed."""
     fine = np.isfinite(x) & np.isfinite(y)
+    if budget is not None:  # failures side by side, and not one upon the other
+        x, y = (np.where(np.isinf(z), _failures(z, budget), z) for z in (x, y))
     axes.plot(x[fine], y[fine], marker, color=colour, markersize=3.8, alpha=0.65, markeredgewidth=0)
-    x, y = _shown(x, budget), _shown(y, budget)
     axes.plot(x[~fine], y[~fine], "x", color=colour, markersize=4.5, markeredgewidth=1.2)
+
+
+def _failures(values: Values, budget: float) -> Values:
+    """Return where the failures among values (runs,) are drawn."""
+    place = (np.cumsum(np.isinf(values)) - 1) % 8
+    result: Values = _FAILED * budget * _NEXT_FAILURE**place
+    return result
 
 
 def _shown(values: Values, budget: float | None) -> Values:
@@ -237,12 +249,17 @@ def _failure_axis(axes: Axes, budget: float, which: str) -> None:
     line(budget, color=GREY, linewidth=0.8, linestyle=":")
     if which == "y":
         axes.set_yscale("log")
-    axis.set_major_locator(FixedLocator([10, 30, 100, 300, 1000, 3000, 10_000]))
-    axis.set_minor_locator(NullLocator())
+    _count_axis(axis)
+    limits = axes.set_xlim if which == "x" else axes.set_ylim
+    limits(None, 2.6 * budget)
+
+
+def _count_axis(axis: Axis) -> None:
+    """Name powers of ten in full."""
+    axis.set_major_locator(LogLocator(10.0))
+    axis.set_minor_locator(LogLocator(10.0, subs=range(2, 10)))
     axis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:,.0f}"))
     axis.set_minor_formatter(NullFormatter())
-    limits = axes.set_xlim if which == "x" else axes.set_ylim
-    limits(None, 1.7 * budget)
 
 
 def _error_bars(

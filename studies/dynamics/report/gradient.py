@@ -23,7 +23,9 @@ def section(groups: Groups) -> str:
         "spikes per decision", "mean by seed", "steps to threshold by seed",
     ]  # fmt: skip
     rows = [_row(groups, task, arm) for task in GRADIENT_STEPS for arm in ARMS]
-    thresholds = ", ".join(f"{THRESHOLDS[task]:.0f} on {task}" for task in GRADIENT_STEPS)
+    thresholds = ", ".join(
+        f"{markdown.number(THRESHOLDS[task])} on {task}" for task in GRADIENT_STEPS
+    )
     steps = ", ".join(f"{count:,} on {task}" for task, count in GRADIENT_STEPS.items())
     return "\n\n".join(
         [

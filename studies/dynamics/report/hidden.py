@@ -37,7 +37,7 @@ def sentences(groups: Groups) -> list[str]:
     for (less, few), (more, many) in pairwise(zip(have, means, strict=True)):
         change = iqm_difference(many, few)
         sides.append(change.against(0.0))
-        what = f"From {less} to {more} hidden neurons, IQM over seeds"
+        what = f"From {less} to {more} hidden neurons, change of the IQM over seeds"
         said.append(verdicts.difference(what, change, 0, higher_is_better=True))
     if correlation.against(0.0) != "above" or "below" in sides:
         judgement = "**not in these data**"

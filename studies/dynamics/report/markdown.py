@@ -52,6 +52,13 @@ def by_seed(group: Group, values: Values, digits: int = 0) -> str:
 
 
 def count(group: Group) -> str:
-    """Return how many of the planned seeds there are, if some are missing."""
+    """Return how many seeds there are, and of how many if some are missing."""
     have = len(group.results)
     return f"{have} seeds" if have == group.planned else f"{have} of {group.planned} seeds"
+
+
+def solved(group: Group) -> str:
+    """Return how many runs met the criterion, and how many are missing."""
+    have = len(group.results)
+    missing = "" if have == group.planned else f", {group.planned - have} missing"
+    return f"{group.solved} of {have}{missing}"

@@ -35,7 +35,7 @@ def section(groups: Groups) -> str:
             markdown.bullets(_cartpole_sentences(groups)),
             "![Episodes until solved](images/study-presets.png)",
             f"### {TEACHER}: cross-entropy after {TEACHER_JUDGEMENTS:,} judged networks",
-            "Mean over the whole set, in nat. Lower is better; “against "
+            "Mean over the whole set, in nat; “against "
             f"{REFERENCE}” is the share of pairs in which the learner's is lower.",
             _table(groups, TEACHER, 3),
             markdown.bullets(_teacher_sentences(groups)),
@@ -68,8 +68,7 @@ def _row(groups: Groups, task: str, name: str, digits: int) -> list[str]:
         against = markdown.percent(superiority(values, reference))
     row = [f"`{name}`", markdown.with_interval(median(values), digits), against]
     if task == CARTPOLE:
-        solved = f"{group.solved} of {markdown.count(group)}"
-        row[2:2] = [solved, markdown.number(float(np.median(group.steps)))]
+        row[2:2] = [markdown.solved(group), markdown.number(float(np.median(group.steps)))]
     return [*row, markdown.by_seed(group, values, digits)]
 
 

@@ -68,7 +68,7 @@ def _row(groups: Groups, name: str, hidden: int) -> list[str]:
         return [*start, *[markdown.MISSING] * 3, "no runs yet"]
     return [
         *start,
-        f"{group.solved} of {markdown.count(group)}",
+        markdown.solved(group),
         markdown.with_interval(median(group.episodes)),
         markdown.by_seed(group, group.episodes),
         markdown.by_seed(group, group.means),

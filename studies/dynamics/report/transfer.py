@@ -28,7 +28,9 @@ TARGETS = {
 
 def section(groups: Groups) -> str:
     """Return the section on transfer."""
-    solved = ", ".join(f"{value:.0f} on {name}" for name, value in TRANSFER_SOLVED.items())
+    solved = ", ".join(
+        f"{markdown.number(value)} on {name}" for name, value in TRANSFER_SOLVED.items()
+    )
     parts = [
         "## 5. Transfer of a rule",
         f"`pretrained`: learned on the Teacher job, {PRETRAINING_RUNS} fresh networks in a row and "
@@ -53,16 +55,15 @@ def section(groups: Groups) -> str:
 def sentences(groups: Groups, target: str) -> list[str]:
     """Return what the runs say on the transfer to a target."""
     measure = verdicts.EPISODES if target in TRANSFER_SOLVED else verdicts.CROSS_ENTROPY
+    null = costs(target, groups[target, REFERENCE])
     said = []
     for preset in PRESETS:
-        ours = costs(target, groups[target, preset, "pretrained"])
+        values = {arm: costs(target, groups[target, preset, arm]) for arm in ARMS}
+        ours = f"{preset}, pretrained"
         for arm in ("scratch", "untrained"):
-            other = costs(target, groups[target, preset, arm])
-            compared = verdicts.pairwise("pretrained", ours, arm, other, measure)
-            said.append(f"`{preset}`: {compared}")
-        null = costs(target, groups[target, REFERENCE])
-        compared = verdicts.pairwise("pretrained", ours, REFERENCE, null, measure)
-        said.append(f"`{preset}`: {compared}")
+            other = f"{preset}, {arm}"
+            said.append(verdicts.pairwise(ours, values["pretrained"], other, values[arm], measure))
+        said.append(verdicts.pairwise(ours, values["pretrained"], REFERENCE, null, measure))
     return said
 
 
@@ -77,14 +78,15 @@ def _table(groups: Groups, target: str) -> str:
     cases = [(preset, arm) for preset in PRESETS for arm in ARMS]
     for labels in (*cases, (REFERENCE,)):
         group = groups[(target, *labels)]
-        name = ", ".join(f"`{label}`" for label in labels)
+        name = f"`{', '.join(labels)}`"
         if not group.results:
             rows.append([name, markdown.MISSING, "no runs yet"])
             continue
         values = costs(target, group)
         shown = markdown.with_interval(median(values), digits)
         if target in TRANSFER_SOLVED:
-            shown = f"{shown}, {group.solved} solved"
-        shown = f"{shown}, {markdown.count(group)}"
+            shown = f"{shown}, solved {markdown.solved(group)}"
+        else:
+            shown = f"{shown}, {markdown.count(group)}"
         rows.append([name, shown, markdown.by_seed(group, values, digits)])
     return markdown.table(["rule", "median (95 % interval)", "by seed"], rows)

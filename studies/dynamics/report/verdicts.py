@@ -40,8 +40,8 @@ def pairwise(name: str, values: Values, other: str, others: Values, measure: Mea
     side = share.against(0.5)
     if side == "open":
         return (
-            f"Between `{name}` and `{other}` the data show no difference: `{name}` "
-            f"{measure.better} `{other}` in {percent(share)} of pairs of runs."
+            f"`{name}` and `{other}`: the data show no difference; the former {measure.better} "
+            f"the latter in {percent(share)} of pairs of runs."
         )
     if side == "above":
         return f"`{name}` {measure.better} `{other}`: in {percent(share)} of pairs of runs."
