@@ -65,7 +65,7 @@ class GradientFreeAlgorithm(BaseAlgorithm):
     A learner repeats iterations: it proposes weights, has them judged on whole episodes, and
     decides what the policy holds. An iteration is one rollout for callbacks: ``on_rollout_start``
     before it, ``on_step`` after each judgement with ``infos`` of all its episodes as ``Monitor``
-    writes them and an observation of each as ``new_obs``, ``on_rollout_end`` after it.
+    writes them and some of their observations as ``new_obs``, ``on_rollout_end`` after it.
 
     Every episode that judges old or new weights counts: its steps in ``num_timesteps``, itself in
     ``num_episodes``. Judging never stops within an episode, so that training ends at the first

@@ -17,10 +17,9 @@ from snn_gym.spiking.population import Population
 from snn_gym.tasks.classic_control import BATCHED_TASKS
 from snn_gym.tasks.rollout import (
     ObservationLimits,
-    Observations,
     Observer,
     Rollouts,
-    is_sampled,
+    Samples,
     play,
 )
 
@@ -103,33 +102,32 @@ class SequentialJudge:
         kept = self._policy.parameters_to_vector()
         returns = np.zeros((len(weights), len(seeds)))
         lengths = np.zeros(returns.shape, np.int64)
-        observed: list[Observations] = []
+        samples = Samples()
         try:
             for network, flat in enumerate(weights):
                 self._policy.load_from_vector(flat)
                 for group in _groups(seeds, self._env.num_envs):
-                    returns[network, group], lengths[network, group], seen = self._episodes(
-                        seeds[group.start], group.stop - group.start
+                    lanes = network * len(seeds) + np.arange(group.start, group.stop)
+                    returns[network, group], lengths[network, group] = self._episodes(
+                        seeds[group.start], lanes, samples
                     )
-                    observed.append(seen)
         finally:
             self._policy.load_from_vector(kept)
-        return Rollouts(returns, lengths, _joined(observed))
+        return Rollouts(returns, lengths, samples.joined())
 
     def _episodes(
-        self, seed: int, count: int
-    ) -> tuple[NDArray[np.float64], NDArray[np.int64], Observations]:
-        """Return returns, lengths and observations of the episodes with seeds from ``seed`` on."""
+        self, seed: int, lanes: NDArray[np.int64], samples: Samples
+    ) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+        """Return returns and lengths of the lanes' episodes, whose seeds go on from ``seed``."""
+        count = lanes.size
         returns, lengths = np.zeros(count), np.zeros(count, np.int64)
         running = np.ones(count, np.bool_)
         self._env.seed(seed)
         observations: Any = self._env.reset()
-        seen = _renewed(observations, observations, running)
         step = 0
         while running.any():
             step += 1
-            if is_sampled(step):
-                seen = _renewed(seen, observations, running)
+            samples.add(step, lanes, observations, running)
             actions, _ = self._policy.predict(observations, deterministic=True)
             observations, rewards, dones, _ = self._env.step(actions)
             # Environments that have ended play on, and environments beyond the count play along.
@@ -138,23 +136,7 @@ class SequentialJudge:
             returns += np.where(running, new, 0.0)
             lengths += running
             running &= ~dones[:count]
-        return returns, lengths, seen
-
-
-def _renewed(seen: Any, new: Any, running: NDArray[np.bool_]) -> Any:
-    """Return what was seen in the first environments, and what is new in those that run."""
-    if isinstance(new, dict):
-        return {key: _renewed(seen[key], part, running) for key, part in new.items()}
-    count = running.size
-    mask = running.reshape(count, *[1] * (new.ndim - 1))
-    return np.where(mask, new[:count], seen[:count])
-
-
-def _joined(parts: list[Any]) -> Any:
-    """Join observations of several groups of episodes."""
-    if isinstance(parts[0], dict):
-        return {key: np.concatenate([part[key] for part in parts]) for key in parts[0]}
-    return np.concatenate(parts)
+        return returns, lengths
 
 
 def _groups(seeds: Sequence[int], size: int) -> Iterator[slice]:

@@ -34,7 +34,7 @@ class Rollouts:
     lengths: NDArray[np.int64]
     """(P, E), environment steps."""
     observations: Observations | None = None
-    """(P × E, ...), one of each episode, from its second half (``is_sampled``)."""
+    """(n, ...), some of each episode, one episode after the other (``Samples``)."""
 
     @property
     def steps(self) -> int:
@@ -173,7 +173,9 @@ def play(
         with ThreadPoolExecutor(workers) as pool:
             list(pool.map(stage.play, blocks))  # the list, so that errors are raised
     shape = (networks, episodes)
-    return Rollouts(stage.returns.reshape(shape), stage.lengths.reshape(shape), stage.observed)
+    return Rollouts(
+        stage.returns.reshape(shape), stage.lengths.reshape(shape), stage.samples.joined()
+    )
 
 
 def _blocks(lanes: int, workers: int, observer: Observer | None) -> list[NDArray[np.int64]]:
@@ -206,7 +208,7 @@ class _Stage:
         self._drive = make_drive(task.single_action_space)
         self.returns = np.zeros(len(weights) * episodes)
         self.lengths = np.zeros(self.returns.size, np.int64)
-        self.observed = np.empty((self.returns.size, starts.shape[1]), np.float32)
+        self.samples = Samples()
 
     def play(self, lanes: NDArray[np.int64]) -> None:
         """Play the episodes of some lanes to their ends."""
@@ -216,8 +218,7 @@ class _Stage:
         step = 0
         while running.any():
             step += 1
-            if is_sampled(step):
-                self.observed[lanes[running]] = observations[running]
+            self.samples.add(step, lanes, observations, running)
             observations, running = self._step(batch, lanes, observations, running, step)
             left = int(running.sum())
             if 0 < left <= _KEEP_SHARE * lanes.size:
@@ -250,12 +251,40 @@ class _Stage:
         return observations, running & ~(terminated | truncated)
 
 
-def is_sampled(step: int) -> bool:
-    """Tell whether a step's observations are kept: those of steps 1, 2, 4, 8 and so on.
+class Samples:
+    """What was observed at the steps 1, 2, 4, 8 and so on of every episode: few, of all parts."""
 
-    The last one that an episode reaches lies in its second half, wherever the episode ends.
-    """
-    return step & (step - 1) == 0
+    def __init__(self) -> None:
+        self._parts: list[tuple[NDArray[np.int64], Observations]] = []
+
+    def add(
+        self,
+        step: int,
+        lanes: NDArray[np.int64],
+        observations: Observations,
+        running: NDArray[np.bool_],
+    ) -> None:
+        """Keep observations (L, ...) of the lanes (L,) that run, if it is such a step."""
+        if step & (step - 1) == 0:
+            which = np.flatnonzero(running)
+            self._parts.append((lanes[which], _taken(observations, which)))
+
+    def joined(self) -> Observations:
+        """Return all observations (n, ...), lane by lane, so that no worker's haste shows."""
+        lanes, parts = zip(*self._parts, strict=True)
+        first: Any = parts[0]
+        every: Any = (
+            {key: np.concatenate([part[key] for part in parts]) for key in first}
+            if isinstance(first, dict)
+            else np.concatenate(parts)
+        )
+        return _taken(every, np.argsort(np.concatenate(lanes), kind="stable"))
+
+
+def _taken(observations: Observations, which: NDArray[np.int64]) -> Observations:
+    if isinstance(observations, dict):
+        return {key: part[which] for key, part in observations.items()}
+    return observations[which]
 
 
 def _check_workers(workers: int, observer: Observer | None) -> None:

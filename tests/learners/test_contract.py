@@ -36,6 +36,7 @@ class Witness(BaseCallback):
         self.calls.append("step")
         self.episodes += [info["episode"] for info in self.locals["infos"]]
         assert len(self.locals["dones"]) == len(self.locals["infos"])
+        assert len(self.locals["new_obs"]) >= len(self.locals["infos"])
         assert self.num_timesteps == sum(x["l"] for x in self.episodes)
         return self.stop_after is None or self.calls.count("step") < self.stop_after
 

@@ -49,6 +49,7 @@ def test_both_judges_give_the_same_returns(n_envs):
         sequential = SequentialJudge(env, model.policy).play(weights, SEEDS)
         assert np.array_equal(sequential.returns, batched.returns)
         assert np.array_equal(sequential.lengths, batched.lengths)
+        assert np.array_equal(sequential.observations, batched.observations)
         assert np.array_equal(model.weights, held)  # the policy keeps its own
     assert np.array_equal(batched.returns, by_hand(model.policy, "CartPole-v1", weights, SEEDS))
     assert len(np.unique(batched.returns)) > 6

@@ -13,7 +13,7 @@ from snn_gym.spiking.population import Population, start_weights
 from snn_gym.tasks.classic_control import BATCHED_TASKS, BatchedCartPole
 from snn_gym.tasks.rollout import (
     ObservationLimits,
-    is_sampled,
+    Samples,
     make_drive,
     output_size,
     play,
@@ -138,16 +138,27 @@ def test_an_error_of_a_worker_is_raised():
         play(Broken(1), population, weights, [0], limits_of("CartPole-v1"), workers=2)
 
 
-def test_one_observation_of_each_episode_is_kept():
-    assert [step for step in range(1, 70) if is_sampled(step)] == [1, 2, 4, 8, 16, 32, 64]
+def test_observations_of_steps_1_2_4_and_so_on_are_kept():
     population, weights = prepare("CartPole-v1", 3)
     limits, ledger = limits_of("CartPole-v1"), Ledger(6)
     rollouts = play(BatchedCartPole(2), population, weights, [4, 5], limits, observer=ledger)
-    for lane, length in enumerate(rollouts.lengths.ravel().tolist()):
-        sampled = 2 ** int(np.log2(length))
-        assert length / 2 < sampled <= length
-        inputs = ledger.seen[lane][sampled - 1][0]
-        assert np.array_equal(limits.scale(rollouts.observations[[lane]])[0], inputs)
+    expected = [
+        ledger.seen[lane][2**power - 1][0]
+        for lane, length in enumerate(rollouts.lengths.ravel().tolist())
+        for power in range(length.bit_length())
+    ]
+    assert np.array_equal(limits.scale(rollouts.observations), expected)
+
+
+def test_samples_of_a_dict_are_sorted_by_their_lanes():
+    samples, running = Samples(), np.array([True, False, True])
+    lanes = np.array([5, 7, 2])
+    for step in (1, 2, 3):
+        values = np.array([10, 20, 30]) + step
+        samples.add(step, lanes, {"a": values, "b": -values[:, None]}, running)
+    joined = samples.joined()
+    assert joined["a"].tolist() == [31, 32, 11, 12]
+    assert joined["b"].ravel().tolist() == [-31, -32, -11, -12]
 
 
 class Ledger:

@@ -185,14 +185,23 @@ def test_a_file_of_something_else_is_refused(tmp_path):
         ppo().learn(64, callback=DynamicsCallback(10, tmp_path))
 
 
-@pytest.mark.parametrize(("agent", "interval"), [("ppo-lif", 256), ("dqsn", 100)])
+@pytest.mark.parametrize(
+    ("agent", "interval", "steps"),
+    [
+        ("ppo-lif", 256, 700),
+        ("dqsn", 100, 700),
+        # Learners without gradients show few observations of each episode.
+        ("es", 1_000, 6_000),
+        ("synapse-agents", 1_000, 6_000),
+    ],
+)
 def test_a_killed_and_resumed_run_has_the_log_of_an_unbroken_one(
-    agent, interval, tmp_path, monkeypatch
+    agent, interval, steps, tmp_path, monkeypatch
 ):
-    options = {"interval": interval, "steps": 700, "dynamics": True}
+    options = {"interval": interval, "steps": steps, "dynamics": True}
     run(agent, tmp_path / "whole", **options)
-    for step in (150, 400, 650):
-        kill_at(monkeypatch, step)
+    for share in (0.2, 0.6, 0.9):
+        kill_at(monkeypatch, int(share * steps))
         with pytest.raises(Killed):
             run(agent, tmp_path / "killed", resume=True, **options)
     run(agent, tmp_path / "killed", resume=True, **options)
