@@ -18,7 +18,7 @@ CASES: dict[str, dict[str, Any]] = {
     "WinStay": {"step_size": 1.0, "lose": "reverse"},
     "EvolutionStrategies": {"pairs": 4, "noise_std": 1.0, "learning_rate": 0.5},
     "CMAES": {"population_size": 8},
-    "SynapseAgents": {"probe_episodes": 4},
+    "SynapseAgents": {"probe_episodes": 4, "step_size": 0.6, "exploration": 0.2},
 }
 """Arguments by name of the class."""
 
