@@ -88,9 +88,9 @@ def draw_membranes(trace: EpisodeTrace, heading: str) -> Figure:
     title(panels[0], heading)
     panels[-1].set_xlabel(_time_label(trace))
     panels[-1].set_xlim(0, decisions * trace.decision_ms)
-    figure.supylabel("membrane potential before the reset (neuron model's units)", fontsize=9)
+    figure.supylabel("membrane potential (model's units)", fontsize=9)
     handles = [
-        Line2D([], [], color=BLACK, label="potential"),
+        Line2D([], [], color=BLACK, label="potential before the reset"),
         Line2D([], [], color=GREY, linestyle="--", linewidth=1.0, label="threshold"),
         Line2D([], [], color=BLACK, linestyle="", marker="v", markersize=4, label="spike"),
     ]
