@@ -16,6 +16,7 @@ UNIT = spaces.Box(-1.0, 1.0, (3,), np.float32)
 
 
 def policy(observations=UNIT, actions=None, **arguments):
+    torch.manual_seed(1)
     return SpikingControllerPolicy(
         observations, actions or spaces.Discrete(3), network=NETWORK, **arguments
     )
@@ -100,6 +101,7 @@ def test_saved_and_loaded_it_acts_the_same(tmp_path):
 
 def test_acting_needs_weights_and_limits():
     made, other = policy(), policy()
+    made.load_from_vector(-made.parameters_to_vector())
     made.set_observation_limits([-3.0] * 3, [1.0] * 3)
     tensors = made.acting_state_dict()
     assert {name.split(".")[0] for name in tensors} == {"controller", "scaler"}
