@@ -304,5 +304,5 @@ def _marks() -> list[Line2D]:
 
 
 def _thousands(value: float, _: int) -> str:
-    shown = f"{value / 1000:g}k" if abs(value) >= 10_000 else f"{value:g}"
+    shown = f"{value / 1000:g}k" if abs(value) >= 1000 else f"{value:g}"
     return shown.replace("-", "−")
