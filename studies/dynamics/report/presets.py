@@ -36,7 +36,9 @@ def section(groups: Groups) -> str:
             "![Episodes until solved](images/study-presets.png)",
             f"### {TEACHER}: cross-entropy after {TEACHER_JUDGEMENTS:,} judged networks",
             "Mean over the whole set, in nat; “against "
-            f"{REFERENCE}” is the share of pairs in which the learner's is lower.",
+            f"{REFERENCE}” is the share of pairs in which the learner's is lower. On this job "
+            "the eligibility is computed from the right answers: agents that follow it are taught, "
+            "and the others are not.",
             _table(groups, TEACHER, 3),
             markdown.bullets(_teacher_sentences(groups)),
         ]
