@@ -52,9 +52,12 @@ def draw_presets(groups: Groups) -> Figure:
     colours = [_kind_colour(name) for name in names]
     values = [presets.costs(groups, CARTPOLE, name) for name in names]
     _draw_runs(left, values, colours, PRESETS_BUDGET.episodes)
+    _say_if_empty(left, values)
     title(left, "CartPole-v1: episodes until solved")
     left.set_xlabel("episodes that judged weights")
-    _draw_runs(right, [presets.costs(groups, TEACHER, name) for name in names], colours)
+    values_right = [presets.costs(groups, TEACHER, name) for name in names]
+    _draw_runs(right, values_right, colours)
+    _say_if_empty(right, values_right)
     title(right, "Teacher: cross-entropy at the end")
     right.set_xlabel("nat")
     _name_rows(left, names)
@@ -132,6 +135,7 @@ def draw_ablation(groups: Groups) -> Figure:
     colours = [_ARM_COLOURS[arm] for arm in arms]
     values = [groups[CARTPOLE, arm].episodes for arm in arms]
     _draw_runs(first, values, colours, PRESETS_BUDGET.episodes)
+    _say_if_empty(first, values)
     title(first, "CartPole-v1")
     first.set_xlabel("episodes until solved")
     _name_rows(first, arms)
@@ -151,6 +155,7 @@ def draw_ablation(groups: Groups) -> Figure:
                 markeredgewidth=0,
             )
             _error_bars(axes, np.array([row]), [iqm(group.scores)], BLACK, upright=False)
+        _say_if_empty(axes, [groups[task, arm].means for arm in arms])
         title(axes, task)
         axes.set_xlabel("return at the end")
         _name_rows(axes, arms)
@@ -199,6 +204,13 @@ FIGURES: dict[str, Callable[[Groups], Figure]] = {
     "gradient": draw_gradient,
 }
 """What draws the figure of each part."""
+
+
+def _say_if_empty(axes: Axes, values: Sequence[Values]) -> None:
+    """Say in a panel that it has no runs to show."""
+    if not any(len(runs) for runs in values):
+        axes.text(0.5, 0.5, "no runs yet", transform=axes.transAxes, ha="center", color=GREY)
+        axes.tick_params(axis="x", which="both", bottom=False, labelbottom=False)
 
 
 def _draw_runs(
