@@ -7,12 +7,10 @@ from dataclasses import dataclass
 from typing import Literal
 
 from snn_gym.config import check_positive
+from snn_gym.tasks.plasticity.presets import PRESETS
 
-_BASE_PRESETS = (
-    "history", "weight", "weight+topology", "history+weight", "history+topology", "all",
-)  # fmt: skip
-PRESET_NAMES = (*_BASE_PRESETS, *(f"{name}+dynamics" for name in _BASE_PRESETS))
-"""Masks of what a synapse sees, by content; ``snn_gym.tasks.plasticity.features`` holds them."""
+PRESET_NAMES = tuple(PRESETS)
+"""Masks of what a synapse sees, by content."""
 
 Comparison = Literal["paired", "until_accepted", "kept_score"]
 """How a candidate is compared; see ``ComparingLearner``."""

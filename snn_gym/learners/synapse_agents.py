@@ -26,8 +26,9 @@ from snn_gym.learners.synapse_rules import (
     load_memory,
 )
 from snn_gym.policies.controller import SpikingControllerPolicy
-from snn_gym.tasks.plasticity.features import PRESETS, SynapseFeatures
+from snn_gym.tasks.plasticity.features import SynapseFeatures
 from snn_gym.tasks.plasticity.local_dynamics import LOCAL_MEASURES, LocalDynamics
+from snn_gym.tasks.plasticity.presets import PRESETS
 
 _RULE = "rule."
 _ELIGIBILITY = LOCAL_MEASURES.index("eligibility")
@@ -78,7 +79,7 @@ class SynapseAgents(GradientFreeAlgorithm):
     Args:
         policy: ``SpikingControllerPolicy``, or its name.
         env: Environment, its gymnasium id, or a ``VecEnv``.
-        preset: Features, a key of ``snn_gym.tasks.plasticity.features.PRESETS``.
+        preset: Features, a key of ``snn_gym.tasks.plasticity.presets.PRESETS``.
         learner: ``shared_table``, ``synapse_tables``, ``q_network`` or ``policy_gradient``.
         reward: ``global``, or ``local``: the mean of the global reward and the move times the
             synapse's eligibility (from the advantages within the episodes).

@@ -101,6 +101,8 @@ def shuffled_order(size: int, generator: torch.Generator) -> Tensor:
 
 
 class _Penalised(torch.autograd.Function):
+    """Spikes unchanged; on the way back the penalty's gradient is added to theirs."""
+
     @staticmethod
     def forward(
         ctx: Any, spikes: Tensor, voltages: Tensor, threshold: Tensor | float | None, penalty: Any

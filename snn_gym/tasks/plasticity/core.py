@@ -16,9 +16,10 @@ from numpy.typing import NDArray
 from snn_gym.config import from_mapping
 from snn_gym.spiking.config import NetworkConfig
 from snn_gym.spiking.population import Population, start_weights
-from snn_gym.tasks.plasticity.features import PRESETS, SynapseFeatures, check_features
+from snn_gym.tasks.plasticity.features import SynapseFeatures, check_features
 from snn_gym.tasks.plasticity.jobs import Job, Probe, RolloutJob, check_finite
 from snn_gym.tasks.plasticity.local_dynamics import LOCAL_MEASURES
+from snn_gym.tasks.plasticity.presets import PRESETS
 from snn_gym.tasks.plasticity.supervised import digits, teacher, xor
 
 JOBS: dict[str, Callable[[], Job]] = {

@@ -14,23 +14,7 @@ from numpy.typing import NDArray
 
 from snn_gym.spiking.population import SynapseTable
 from snn_gym.tasks.plasticity.local_dynamics import LOCAL_MEASURES
-
-FEATURES = ("action_history", "reward_history", "weight", "topology", "dynamics")
-"""Blocks of features, in the order in which they are observed."""
-
-_BASE_PRESETS: dict[str, tuple[str, ...]] = {
-    "history": ("action_history", "reward_history"),
-    "weight": ("weight",),
-    "weight+topology": ("weight", "topology"),
-    "history+weight": ("action_history", "reward_history", "weight"),
-    "history+topology": ("action_history", "reward_history", "topology"),
-    "all": ("action_history", "reward_history", "weight", "topology"),
-}
-PRESETS: dict[str, tuple[str, ...]] = {
-    **_BASE_PRESETS,
-    **{f"{name}+dynamics": (*mask, "dynamics") for name, mask in _BASE_PRESETS.items()},
-}
-"""Masks by name; ``weight+topology`` is the founding paper's best."""
+from snn_gym.tasks.plasticity.presets import FEATURES
 
 TOPOLOGY = ("layer", "pre_index", "post_index", "fan_in", "fan_out")
 """Names of the columns of the block ``topology``."""

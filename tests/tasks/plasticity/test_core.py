@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from snn_gym.spiking.population import Population, start_weights
 from snn_gym.tasks.plasticity.core import PlasticityCore
-from snn_gym.tasks.plasticity.features import PRESETS
+from snn_gym.tasks.plasticity.presets import PRESETS
 from tests.tasks.plasticity.toy_jobs import SMALL, Broken, Distance
 
 

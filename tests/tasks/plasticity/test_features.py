@@ -9,14 +9,13 @@ from snn_gym.learners.settings import PRESET_NAMES
 from snn_gym.spiking.config import NetworkConfig
 from snn_gym.spiking.population import Population
 from snn_gym.tasks.plasticity.features import (
-    FEATURES,
-    PRESETS,
     TOPOLOGY,
     SynapseFeatures,
     check_features,
     topology,
 )
 from snn_gym.tasks.plasticity.local_dynamics import LOCAL_MEASURES
+from snn_gym.tasks.plasticity.presets import FEATURES, PRESETS
 
 
 def table_of(inputs, hidden, outputs):
@@ -119,9 +118,10 @@ def test_a_mask_shows_its_blocks_of_the_whole_and_nothing_else(preset):
     assert set(seen.features) == set().union(*(blocks[name] for name in asked))
 
 
-def test_presets_are_those_that_settings_allow():
-    assert tuple(PRESETS) == PRESET_NAMES
-    assert len(PRESETS) == 12
+def test_settings_allow_each_preset_with_and_without_dynamics():
+    assert len(PRESET_NAMES) == 12
+    for name in PRESET_NAMES:
+        assert ("dynamics" in PRESETS[name]) == name.endswith("+dynamics")
 
 
 def test_a_mask_is_put_in_order():
