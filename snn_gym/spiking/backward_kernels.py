@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import numpy as np
 from numba import njit
+from numpy.typing import NDArray
 
 from snn_gym.spiking.forward_kernels import (
     ADAPT_GAIN,
@@ -341,3 +342,53 @@ def recurrent_backward(
             grad_currents[t : t + 1],
         )  # fmt: skip
         _add_product(grad_currents[t].reshape(-1, size), weight, grad_spikes[t].reshape(-1, size))
+
+
+@njit(cache=True, error_model="numpy")
+def _block(blocked: NDArray[np.bool_], grad_state: Array) -> None:
+    """Let no gradient of the samples in ``blocked`` (B,) pass to the environment step before."""
+    size = grad_state.shape[1] // blocked.size
+    for b in range(blocked.size):
+        if blocked[b]:
+            grad_state[:, b * size : (b + 1) * size] = np.float32(0.0)
+
+
+@njit(cache=True, error_model="numpy")
+def sequence_backward(
+    neuron: tuple[int, Array, tuple[int, np.float32]],
+    weight: Array,
+    blocked: NDArray[np.bool_],
+    voltages: Array,
+    entered: Array,
+    grad_spikes: Array,
+    grad_voltages: Array,
+    grad_state: Array,
+    grad_currents: Array,
+) -> None:
+    """Back-propagate through ``sequence_forward``; ``neuron`` is kind, constants and surrogate.
+
+    ``weight`` is that of ``recurrent_backward``, without rows for no recurrence; with it the last
+    row of ``grad_state`` is that of the spikes of the time step before. ``blocked`` (L, B) says
+    into which environment steps no gradient passes from the state.
+    """
+    kind, constants, surrogate = neuron
+    rounds = blocked.shape[0]
+    steps, held = voltages.shape[0] // rounds, grad_currents.shape[0] // rounds
+    gathered = np.empty((steps + 1, voltages.shape[1]), dtype=np.float32)
+    for k in range(rounds - 1, -1, -1):
+        a, z, inputs = k * steps, (k + 1) * steps, grad_currents[k * held : (k + 1) * held]
+        if weight.shape[0] == 0:
+            backward(
+                kind, constants, surrogate, voltages[a:z], entered[k], grad_spikes[a:z],
+                grad_voltages[a:z], grad_state, inputs,
+            )  # fmt: skip
+        else:
+            gathered[0] = np.float32(0.0)
+            gathered[1:] = grad_spikes[a:z]
+            gathered[-1] += grad_state[-1]
+            recurrent_backward(
+                kind, constants, surrogate, weight, voltages[a:z], entered[k], gathered,
+                grad_voltages[a:z], grad_state[:-1], inputs,
+            )  # fmt: skip
+            grad_state[-1] = gathered[0]
+        _block(blocked[k], grad_state)

@@ -10,6 +10,7 @@ reads the voltage at every time step, and the maximum is taken of what it gives.
 from __future__ import annotations
 
 import math
+from typing import cast
 
 import torch
 from norse.torch.functional.leaky_integrator import LIParameters, LIState, li_feed_forward_step
@@ -21,6 +22,7 @@ from norse.torch.functional.leaky_integrator_box import (
 from torch import Tensor, nn
 
 from snn_gym.spiking.config import NetworkConfig
+from snn_gym.spiking.neuron_base import Breaks
 from snn_gym.spiking.readout_parameters import (
     LeakyReadoutParameters,
     MaxVoltageParameters,
@@ -73,10 +75,50 @@ class Decoder(nn.Module):
             carried = self.transition @ state.reshape(self.state_variables, -1)
             decoded = decoded + carried.view(-1, batch, size)
         count = decoded.shape[0] - self.state_variables
-        if count == 1:
-            return decoded[0] if head is None else head(decoded[0]), decoded[1:]
-        values = decoded[:count]
-        return (values if head is None else head(values)).amax(0), decoded[count:]
+        return _read(decoded[:count], head), decoded[count:]
+
+    def sequence(
+        self, spikes: Tensor, state: Tensor | None, head: nn.Module | None, breaks: Breaks
+    ) -> tuple[Tensor, Tensor]:
+        """Decode the spikes of a sequence of environment steps.
+
+        Args:
+            spikes: (L * T, B, N), 0 or 1.
+            state: State variables (S, B, N) carried from the environment step before the first, or
+                None for none.
+            head: As in ``forward``.
+            breaks: Where the state is reset and where its gradient is cut.
+
+        Returns:
+            Outputs (L, B, N), or (L, B, outputs) of the head, and the final state (S, B, N).
+        """
+        (rounds, batch), size = breaks.starts.shape, spikes.shape[-1]
+        # (R + S, T) @ (L, T, B * N) -> (L, R + S, B, N)
+        decoded = self.coefficients @ spikes.reshape(rounds, -1, batch * size)
+        decoded = decoded.view(rounds, -1, batch, size)
+        count, variables = decoded.shape[1] - self.state_variables, self.state_variables
+        values, gained = decoded[:, :count], decoded[:, count:]
+        rest = spikes.new_zeros(variables, batch, size)
+        state = rest if state is None else state
+        if variables == 0:
+            return _read(values, head), state
+        entered = []
+        for k in range(rounds):
+            (state,) = breaks.enter(k, (state,), (rest,))
+            entered.append(state)
+            kept = self.transition[count:] @ state.reshape(variables, -1)
+            state = gained[k] + kept.view_as(state)
+        # (R, S) @ (L, S, B * N) -> (L, R, B, N)
+        carried = self.transition[:count] @ torch.stack(entered).view(rounds, variables, -1)
+        return _read(values + carried.view_as(values), head), state
+
+
+def _read(values: Tensor, head: nn.Module | None) -> Tensor:
+    """Return the maximum of values (..., R, B, N), of what the head gives for them if it does."""
+    if values.shape[-3] == 1:
+        values = values.squeeze(-3)
+        return values if head is None else cast(Tensor, head(values))
+    return (values if head is None else head(values)).amax(-3)
 
 
 class PopulationHead(nn.Module):

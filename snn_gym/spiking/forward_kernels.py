@@ -16,6 +16,9 @@ A recurrent layer adds the weights of the neurons that fired in the step before,
 rates is two to four times as fast as a dense product. Their sum has another order than the
 product's: there, equality with Norse holds up to the first spike whose margin is within rounding.
 
+A sequence is a run over ``L`` environment steps of ``T`` time steps each: arrays are
+``(L * T, M)``, and inputs that are held over the time steps of an environment step ``(L, M)``.
+
 Numba caches machine code by the file it was written in, so kernels call none of another file.
 
 Reference: Norse 1.1.0, ``norse.torch.functional`` (``lif_box``, ``lif``, ``iaf``, ``lsnn``),
@@ -178,6 +181,51 @@ def recurrent_forward(
         total[0] = currents[t * moving]
         _add_fired(previous if t == 0 else spikes[t - 1], weight, total[0], fired)
         forward(kind, constants, total, state, voltages[t : t + 1], spikes[t : t + 1])
+
+
+@njit(cache=True, error_model="numpy")
+def _reset(starts: NDArray[np.bool_], rest: Array, state: Array) -> None:
+    """Set the state of samples that start an episode to ``rest`` (S, 1), spikes after it to 0."""
+    size, variables = state.shape[1] // starts.size, rest.shape[0]
+    for b in range(starts.size):
+        if starts[b]:
+            for s in range(state.shape[0]):
+                value = rest[s, 0] if s < variables else np.float32(0.0)
+                state[s, b * size : (b + 1) * size] = value
+
+
+@njit(cache=True, error_model="numpy")
+def sequence_forward(
+    kind: int,
+    constants: Array,
+    weight: Array,
+    currents: Array,
+    starts: NDArray[np.bool_],
+    rest: Array,
+    state: Array,
+    entered: Array,
+    voltages: Array,
+    spikes: Array,
+) -> None:
+    """Run all environment steps of a layer; samples in ``starts`` (L, B) are reset before theirs.
+
+    ``weight`` is that of ``recurrent_forward``, without rows for no recurrence; with it the last
+    row of ``state`` and ``entered`` is the spikes of the time step before. Writes to ``entered``
+    (L, S, M) the state in which each environment step begins.
+    """
+    rounds = starts.shape[0]
+    steps, held = voltages.shape[0] // rounds, currents.shape[0] // rounds
+    for k in range(rounds):
+        _reset(starts[k], rest, state)
+        entered[k] = state
+        inputs, a, z = currents[k * held : (k + 1) * held], k * steps, (k + 1) * steps
+        if weight.shape[0] == 0:
+            forward(kind, constants, inputs, state, voltages[a:z], spikes[a:z])
+        else:
+            recurrent_forward(
+                kind, constants, weight, inputs, state[-1], state[:-1], voltages[a:z], spikes[a:z]
+            )
+            state[-1] = spikes[z - 1]
 
 
 @njit(cache=True, error_model="numpy", nogil=True)

@@ -8,9 +8,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from snn_gym.spiking.backward_kernels import backward, recurrent_backward
-from snn_gym.spiking.forward_kernels import ALIF, Array, forward, recurrent_forward
-from snn_gym.spiking.neuron_base import FusedNeuron, State
+from snn_gym.spiking.backward_kernels import sequence_backward
+from snn_gym.spiking.forward_kernels import Array, sequence_forward
+from snn_gym.spiking.neuron_base import Breaks, FusedNeuron, SequenceRun, State
 
 _NOTHING = np.empty((0, 0), dtype=np.float32)
 
@@ -44,13 +44,57 @@ def run_fused(
     Returns:
         Spikes (T, B, N), potentials before the reset (T, B, N), and the final state.
     """
+    # One environment step that nothing comes before.
+    breaks = Breaks(torch.zeros((1, currents.shape[1]), dtype=torch.bool), (False,))
+    outputs = _run(neuron, time_steps, breaks, currents, recurrent_weight, state)
+    spikes, voltages, _, *final = outputs
+    return spikes, voltages, tuple(final)
+
+
+def run_fused_sequence(
+    neuron: FusedNeuron,
+    currents: Tensor,
+    state: State,
+    time_steps: int,
+    breaks: Breaks,
+    recurrent_weight: Tensor | None = None,
+) -> SequenceRun:
+    """Run all time steps of a sequence of L environment steps in one compiled call.
+
+    It equals ``Stepped.run_sequence`` as ``run_fused`` equals ``Stepped.run_stepped``.
+
+    Args:
+        neuron: Dynamics of the layer.
+        currents: Inputs (L * T, B, N), or (L, B, N) for inputs held over the time steps of an
+            environment step; float32.
+        state: As in ``run_fused``, left by the environment step before the first.
+        time_steps: T.
+        breaks: Where the state is reset and where its gradient is cut.
+        recurrent_weight: As in ``Stepped.run_stepped``.
+    """
+    outputs = _run(neuron, time_steps, breaks, currents, recurrent_weight, state)
+    spikes, voltages, entered, *final = outputs
+    # (L, S, B, N) -> S variables (L * B, N)
+    began = tuple(x.flatten(0, 1) for x in entered.unbind(1))
+    return SequenceRun(spikes, voltages, tuple(final), began)
+
+
+def _run(
+    neuron: FusedNeuron,
+    time_steps: int,
+    breaks: Breaks,
+    currents: Tensor,
+    recurrent_weight: Tensor | None,
+    state: State,
+) -> tuple[Tensor, ...]:
+    """Return spikes and voltages (L * T, B, N), what was entered (L, S, B, N), the final state."""
     weights = () if recurrent_weight is None else (recurrent_weight,)
     if torch.is_grad_enabled() and any(x.requires_grad for x in (currents, *state, *weights)):
-        spikes, voltages, *final = _FusedLayer.apply(  # type: ignore[no-untyped-call]
-            neuron, time_steps, currents, recurrent_weight, *state
+        outputs: tuple[Tensor, ...] = _FusedLayer.apply(  # type: ignore[no-untyped-call]
+            neuron, time_steps, breaks, currents, recurrent_weight, *state
         )
-        return spikes, voltages, tuple(final)
-    return _forward(neuron, currents, state, time_steps, recurrent_weight)
+        return outputs
+    return _forward(neuron, time_steps, breaks, currents, recurrent_weight, state)
 
 
 def _flat(tensor: Tensor) -> Array:
@@ -65,25 +109,23 @@ def _own(tensor: Tensor) -> Array:
 
 def _forward(
     neuron: FusedNeuron,
-    currents: Tensor,
-    state: State,
     time_steps: int,
+    breaks: Breaks,
+    currents: Tensor,
     recurrent_weight: Tensor | None,
-) -> tuple[Tensor, Tensor, State]:
-    shape = (time_steps, *currents.shape[1:])
-    spikes, voltages = torch.empty(shape), torch.empty(shape)
-    outputs = _own(voltages), _own(spikes)
-    if recurrent_weight is None:
-        final = torch.stack(state)
-        forward(neuron.kind, neuron.constants, _flat(currents), _own(final), *outputs)
-        return spikes, voltages, final.unbind()
-    *variables, previous = state
-    final = torch.stack(variables)
-    recurrent_forward(
-        neuron.kind, neuron.constants, _flat(recurrent_weight.t()), _flat(currents),
-        _flat(previous).reshape(-1), _own(final), *outputs,
+    state: State,
+) -> tuple[Tensor, ...]:
+    rounds, shape = len(breaks.cuts), currents.shape[1:]
+    spikes = torch.empty((rounds * time_steps, *shape))
+    voltages = torch.empty_like(spikes)
+    final, entered = torch.stack(state), torch.empty((rounds, len(state), *shape))
+    sequence_forward(
+        neuron.kind, neuron.constants,
+        _NOTHING if recurrent_weight is None else _flat(recurrent_weight.t()), _flat(currents),
+        breaks.starts.numpy(), neuron.rest32, _own(final),
+        entered.numpy().reshape(rounds, len(state), -1), _own(voltages), _own(spikes),
     )  # fmt: skip
-    return spikes, voltages, (*final.unbind(), spikes[-1].clone())
+    return spikes, voltages, entered, *final.unbind()
 
 
 class _FusedLayer(torch.autograd.Function):
@@ -92,68 +134,76 @@ class _FusedLayer(torch.autograd.Function):
         ctx: Any,
         neuron: FusedNeuron,
         time_steps: int,
+        breaks: Breaks,
         currents: Tensor,
         recurrent_weight: Tensor | None,
         *state: Tensor,
     ) -> tuple[Tensor, ...]:
-        spikes, voltages, final = _forward(neuron, currents, state, time_steps, recurrent_weight)
+        outputs = _forward(neuron, time_steps, breaks, currents, recurrent_weight, state)
+        spikes, voltages, entered, *_ = outputs
         # The spikes are only needed for the gradient of the recurrent weights.
         kept = None if recurrent_weight is None else spikes
-        ctx.save_for_backward(currents, recurrent_weight, voltages, kept, *state)
-        ctx.neuron, ctx.time_steps = neuron, time_steps
+        ctx.save_for_backward(currents, recurrent_weight, voltages, kept, entered, *state)
+        ctx.neuron, ctx.time_steps, ctx.breaks = neuron, time_steps, breaks
         ctx.recurrent = recurrent_weight is not None
+        ctx.mark_non_differentiable(entered)
         ctx.set_materialize_grads(False)
-        return spikes, voltages, *final
+        return outputs
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor | None) -> tuple[Tensor | None, ...]:
         # Grad mode is on in here only under create_graph. A numpy-backed backward would then
         # return constants, and a Hessian-vector product would be silently wrong.
         if torch.is_grad_enabled():
-            return None, None, *_stepped_gradients(ctx, grads)
+            return None, None, None, *_stepped_gradients(ctx, grads)
         gradients = _recurrent_gradients if ctx.recurrent else _fused_gradients
-        return None, None, *gradients(ctx, grads)
+        return None, None, None, *gradients(ctx, grads)
 
 
 def _fused_gradients(ctx: Any, grads: tuple[Tensor | None, ...]) -> tuple[Tensor | None, ...]:
-    currents, _, voltages, _, *state = ctx.saved_tensors
-    grad_spikes, grad_voltages, *grad_final = grads
-    grad_state = _stacked(grad_final, state)
-    # Inputs of their own at every time step are written, a constant input's gradient is summed.
-    allocate = torch.empty if currents.shape[0] > 1 else torch.zeros
+    currents, *_ = ctx.saved_tensors
+    # Inputs of their own at every time step are written, a held input's gradient is summed.
+    allocate = torch.empty if len(currents) > len(ctx.breaks.cuts) else torch.zeros
     grad_currents = allocate(currents.shape)
-    backward(
-        ctx.neuron.kind, ctx.neuron.constants, ctx.neuron.surrogate_code, _flat(voltages),
-        _flat(torch.stack(state)) if ctx.neuron.kind == ALIF else _NOTHING,
-        _flat(torch.zeros_like(voltages) if grad_spikes is None else grad_spikes),
-        _NOTHING if grad_voltages is None else _flat(grad_voltages),
-        _own(grad_state), _own(grad_currents),
-    )  # fmt: skip
+    grad_state = _backward(ctx, grads, grad_currents, _NOTHING)
     return grad_currents, None, *grad_state.unbind()
 
 
 def _recurrent_gradients(ctx: Any, grads: tuple[Tensor | None, ...]) -> tuple[Tensor, ...]:
-    currents, weight, voltages, spikes, *variables, previous = ctx.saved_tensors
-    grad_outputs, grad_voltages, *grad_final, grad_last = grads
-    # Row 0 is the gradient of the spikes before the first step.
-    grad_spikes = torch.zeros((ctx.time_steps + 1, *previous.shape))
-    if grad_outputs is not None:
-        grad_spikes[1:] = grad_outputs
-    if grad_last is not None:
-        grad_spikes[-1] += grad_last
-    grad_state = _stacked(grad_final, variables)
+    currents, weight, voltages, spikes, _, *_, previous = ctx.saved_tensors
+    starts, rounds = ctx.breaks.starts, len(ctx.breaks.cuts)
     grad_steps = torch.zeros_like(voltages)
-    recurrent_backward(
-        ctx.neuron.kind, ctx.neuron.constants, ctx.neuron.surrogate_code, _flat(weight),
-        _flat(voltages), _flat(torch.stack(variables)), _own(grad_spikes),
+    grad_state = _backward(ctx, grads, grad_steps, _flat(weight))
+    # What came back at each time step: the spikes before it, but none at the start of an episode.
+    before = spikes[:-1]
+    if rounds > 1 and starts[1:].any():
+        before = before.clone()
+        before[ctx.time_steps - 1 :: ctx.time_steps].masked_fill_(starts[1:, :, None], 0.0)
+    # (L * T - 1, B, N) and (L * T - 1, B, N) -> (N, N), summed over time steps and batch
+    grad_weight = grad_steps[1:].flatten(0, 1).t() @ before.flatten(0, 1)
+    grad_weight.addmm_(grad_steps[0].t(), previous.masked_fill(starts[0, :, None], 0.0))
+    grad_currents = grad_steps
+    if len(currents) == rounds:
+        grad_currents = grad_steps.view(rounds, -1, *previous.shape).sum(1)
+    return grad_currents, grad_weight, *grad_state
+
+
+def _backward(
+    ctx: Any, grads: tuple[Tensor | None, ...], grad_currents: Tensor, weight: Array
+) -> Tensor:
+    """Write the gradient of the currents, and return that of the initial state (S, B, N)."""
+    _, _, voltages, _, entered, *state = ctx.saved_tensors
+    grad_spikes, grad_voltages, _, *grad_final = grads
+    grad_state = _stacked(grad_final, state)
+    neuron = ctx.neuron.kind, ctx.neuron.constants, ctx.neuron.surrogate_code
+    sequence_backward(
+        neuron, weight, ctx.breaks.blocked.numpy(), _flat(voltages),
+        entered.numpy().reshape(*entered.shape[:2], -1),
+        _flat(torch.zeros_like(voltages) if grad_spikes is None else grad_spikes),
         _NOTHING if grad_voltages is None else _flat(grad_voltages),
-        _own(grad_state), _own(grad_steps),
+        _own(grad_state), _own(grad_currents),
     )  # fmt: skip
-    # (T - 1, B, N) and (T - 1, B, N) -> (N, N), summed over time steps and batch
-    grad_weight = grad_steps[1:].flatten(0, 1).t() @ spikes[:-1].flatten(0, 1)
-    grad_weight.addmm_(grad_steps[0].t(), previous)
-    grad_currents = grad_steps if currents.shape[0] > 1 else grad_steps.sum(0, keepdim=True)
-    return grad_currents, grad_weight, *grad_state, grad_spikes[0]
+    return grad_state
 
 
 def _stacked(grads: list[Tensor | None], like: list[Tensor]) -> Tensor:
@@ -166,13 +216,12 @@ def _stacked(grads: list[Tensor | None], like: list[Tensor]) -> Tensor:
 
 
 def _stepped_gradients(ctx: Any, grads: tuple[Tensor | None, ...]) -> tuple[Tensor | None, ...]:
-    currents, weight, _, _, *state = ctx.saved_tensors
+    currents, weight, _, _, _, *state = ctx.saved_tensors
     inputs = (currents, weight, *state)
-    spikes, voltages, final = ctx.neuron.run_stepped(currents, tuple(state), ctx.time_steps, weight)
+    run = ctx.neuron.run_sequence(currents, tuple(state), ctx.time_steps, ctx.breaks, weight)
+    outputs = (run.spikes, run.voltages, None, *run.final)
     pairs = [
-        (output, grad)
-        for output, grad in zip((spikes, voltages, *final), grads, strict=True)
-        if grad is not None
+        (output, grad) for output, grad in zip(outputs, grads, strict=True) if grad is not None
     ]
     wanted = [x for x in inputs if x is not None and x.requires_grad]
     results = iter(

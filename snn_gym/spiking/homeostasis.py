@@ -79,30 +79,34 @@ class Homeostasis(nn.Module):
         self.register_buffer("moved", torch.zeros(size, dtype=torch.float64))
 
     @torch.no_grad()
-    def measure(self, layer: SpikingLayer, spikes: Tensor, voltages: Tensor, start: State) -> None:
-        """Count a run of the layer.
+    def measure(
+        self, layer: SpikingLayer, spikes: Tensor, voltages: Tensor, entered: State
+    ) -> None:
+        """Count a run of the layer, every decision of it as a sample.
 
         Args:
             layer: The layer.
-            spikes: (T, B, N).
-            voltages: (T, B, N) membrane potentials before the reset.
-            start: State variables at the start of the run, each (B, N).
+            spikes: (L * T, B, N); L = 1 for a run of one environment step.
+            voltages: (L * T, B, N) membrane potentials before the reset.
+            entered: State variables in which each environment step began, each (L * B, N).
         """
-        self.count += spikes.shape[1]
+        samples = len(entered[0])
+        rounds = samples // spikes.shape[1]
+        self.count += samples
         if self._controller.controlled != "slope":
             # A count of spikes is exact in float32.
-            self.total += spikes.sum((0, 1)).double() / spikes.shape[0]
+            self.total += spikes.sum((0, 1)).double() / (spikes.shape[0] // rounds)
             return
         # The measures are taken of networks, hence import them.
         from snn_gym.spiking.dynamics.neurons import surrogate_half_width
 
         neuron = layer.dynamics
         assert isinstance(neuron, Neuron)  # checked at the start
-        threshold = neuron.thresholds(spikes, start)
+        threshold = neuron.sequence_thresholds(spikes, entered)
         assert threshold is not None  # of a neuron
         width = surrogate_half_width(neuron.surrogate, neuron.slope)
         inside = (voltages - threshold).abs() < width
-        self.total += inside.double().mean((0, 2)).sum()
+        self.total += inside.double().mean((0, 2)).sum() * rounds
 
     @torch.no_grad()
     def act(self, layer: SpikingLayer) -> None:

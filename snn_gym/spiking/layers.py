@@ -5,8 +5,8 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from snn_gym.spiking.config import NetworkConfig
-from snn_gym.spiking.fused import run_fused, supports
-from snn_gym.spiking.neuron_base import FusedNeuron, Neuron, State
+from snn_gym.spiking.fused import run_fused, run_fused_sequence, supports
+from snn_gym.spiking.neuron_base import Breaks, FusedNeuron, Neuron, SequenceRun, State
 from snn_gym.spiking.neurons import make_neuron
 from snn_gym.spiking.norse_cells import CellFactory, NorseCell
 
@@ -80,19 +80,51 @@ class SpikingLayer(nn.Module):
         Raises:
             ValueError: The backend is ``fused`` and the kernels can't serve the input.
         """
-        # One product for all T steps: (K, B, in) -> (K * B, in) -> (K, B, size)
-        steps, batch, _ = inputs.shape
-        currents = self.linear(inputs.reshape(steps * batch, -1)).view(steps, batch, self.size)
-        weight = self.recurrent_weight
-        if isinstance(self.dynamics, FusedNeuron) and self.backend != "norse":
-            if supports(currents):
-                return run_fused(self.dynamics, currents, state, time_steps, weight)
-            if self.backend == "fused":
-                raise ValueError(
-                    f"backend 'fused' runs float32 on the CPU, got {currents.dtype} on "
-                    f"{currents.device}; use backend='auto'"
-                )
+        currents, weight = self._currents(inputs), self.recurrent_weight
+        neuron = self._fused_neuron(currents)
+        if neuron is not None:
+            return run_fused(neuron, currents, state, time_steps, weight)
         return self.dynamics.run_stepped(currents, state, time_steps, weight)
+
+    def sequence(
+        self, inputs: Tensor, state: State, time_steps: int, breaks: Breaks
+    ) -> SequenceRun:
+        """Run all time steps of a sequence of L environment steps.
+
+        Args:
+            inputs: (L * T, B, inputs), or (L, B, inputs) for inputs held over the time steps of an
+                environment step.
+            state: State variables, each (B, size), left by the environment step before the first.
+            time_steps: T.
+            breaks: Where the state is reset and where its gradient is cut.
+
+        Raises:
+            ValueError: As ``forward``.
+        """
+        currents, weight = self._currents(inputs), self.recurrent_weight
+        neuron = self._fused_neuron(currents)
+        if neuron is not None:
+            return run_fused_sequence(neuron, currents, state, time_steps, breaks, weight)
+        return self.dynamics.run_sequence(currents, state, time_steps, breaks, weight)
+
+    def _currents(self, inputs: Tensor) -> Tensor:
+        # One product for all K steps: (K, B, in) -> (K * B, in) -> (K, B, size)
+        steps, batch, _ = inputs.shape
+        currents: Tensor = self.linear(inputs.reshape(steps * batch, -1))
+        return currents.view(steps, batch, self.size)
+
+    def _fused_neuron(self, currents: Tensor) -> FusedNeuron | None:
+        """Return the neurons if the fused kernels run them on these currents, else None."""
+        if not isinstance(self.dynamics, FusedNeuron) or self.backend == "norse":
+            return None
+        if supports(currents):
+            return self.dynamics
+        if self.backend == "fused":
+            raise ValueError(
+                f"backend 'fused' runs float32 on the CPU, got {currents.dtype} on "
+                f"{currents.device}; use backend='auto'"
+            )
+        return None
 
 
 def make_layers(

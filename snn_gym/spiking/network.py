@@ -16,7 +16,7 @@ from snn_gym.spiking.fused import supports
 from snn_gym.spiking.initialisation import initialise
 from snn_gym.spiking.layers import SpikingLayer, make_layers
 from snn_gym.spiking.learnable_population import LearnablePopulationEncoder
-from snn_gym.spiking.neuron_base import State
+from snn_gym.spiking.neuron_base import Breaks, State
 from snn_gym.spiking.neurons import make_neuron
 from snn_gym.spiking.norse_cells import CellFactory
 from snn_gym.spiking.readout_parameters import (
@@ -25,11 +25,19 @@ from snn_gym.spiking.readout_parameters import (
 )
 from snn_gym.spiking.recording import LayerRecording, Recording
 from snn_gym.spiking.regulation import Regulation
+from snn_gym.spiking.sequence import (
+    NOTHING_SEEN,
+    Trace,
+    in_order,
+    join_state,
+    make_breaks,
+    next_noise,
+    run_layers,
+    seen_before,
+)
 
 # Standardised observations in [-3, 3] span a spike encoder's intensities in [0, 1].
 INTENSITY_RANGE = 3.0
-# No intensity: in the state of a network that compares with the decision before, the start.
-_NOTHING_SEEN = -1.0
 
 
 class SpikingNetwork(nn.Module):
@@ -141,7 +149,7 @@ class SpikingNetwork(nn.Module):
         parts = [x for layer in self._layers for x in layer.initial_state(batch, like)]
         parts += [like.new_zeros(batch, size) for size in self._state_sizes[len(parts) :]]
         if self._keeps_intensity:
-            parts[-1].fill_(_NOTHING_SEEN)
+            parts[-1].fill_(NOTHING_SEEN)
         return torch.cat(parts, dim=1)
 
     def reseed_noise(self, seed: int) -> None:
@@ -171,6 +179,42 @@ class SpikingNetwork(nn.Module):
         """
         run = self._run(inputs, state)
         return run.output, run.state
+
+    def sequence(
+        self,
+        inputs: Tensor,
+        state: Tensor | None,
+        starts: Tensor,
+        *,
+        truncate_every: int | None = None,
+        optimised: bool = True,
+    ) -> tuple[Tensor, Tensor]:
+        """Decide at every environment step of a sequence, as ``forward`` does one by one.
+
+        Args:
+            inputs: Observations (L, B, input_size), or spike trains (L, B, T, input_size); float.
+            state: Flat state (B, state_size) from the environment step before, or None for rest.
+            starts: (L, B) bool: an episode starts there, so that the state is reset before.
+            truncate_every: No gradient passes through the state into environment steps k, 2k, 3k,
+                ... of the sequence, which carry on its values; None for no truncation.
+            optimised: As in ``decide``.
+
+        Returns:
+            Outputs (L, B, output_size) and the flat state (B, state_size) to carry on.
+
+        Raises:
+            ValueError: A shape is wrong, or ``truncate_every`` is below 1.
+        """
+        self._check_inputs(inputs, ("environment steps", "batch"))
+        breaks = make_breaks(inputs, starts, truncate_every)
+        states, readout_state, intensity = self._split_state(state, inputs[0])
+        signal, intensity = self._encode(inputs.flatten(0, 1), intensity, starts)
+        traces = self._run_layers(in_order(signal, len(starts)), states, optimised, breaks)
+        outputs, readout = self.decoder.sequence(
+            traces[-1].spikes, readout_state, self.head, breaks
+        )
+        last = None if intensity is None else intensity[-inputs.shape[1] :]
+        return outputs, join_state(traces, readout, last)
 
     def decide(self, inputs: Tensor, *, optimised: bool = True) -> Tensor:
         """Return the output (B, output_size) for inputs as in ``forward``, from rest.
@@ -206,7 +250,7 @@ class SpikingNetwork(nn.Module):
         layers = [
             LayerRecording(
                 name, trace.spikes, trace.voltages, fan_out,
-                layer.dynamics.thresholds(trace.spikes, trace.start),
+                layer.dynamics.thresholds(trace.spikes, trace.entered),
             )
             for name, trace, fan_out, layer in zip(
                 self._names, run.traces, self._fan_outs(readout_size), self._layers, strict=True
@@ -241,38 +285,36 @@ class SpikingNetwork(nn.Module):
         self._check_inputs(inputs)
         states, readout_state, intensity = self._split_state(state, inputs)
         source, intensity = self._encode(inputs, intensity)
-        signal, traces, final = source, [], []
-        regulation = self.regulation
-        if regulation is not None and torch.is_grad_enabled():
-            regulation.prepare(self._layers)
-        watched = optimised and self.training and torch.is_grad_enabled()
-        for k, (layer, start) in enumerate(zip(self._layers, states, strict=True)):
-            signal, voltages, end = layer(signal, start, self.config.time_steps)
-            if regulation is not None and watched:
-                signal = regulation.watch(k, layer, signal, voltages, start)
-            traces.append(_Trace(start, signal, voltages))
-            final.extend(end)
-        output, readout = self.decoder(signal, readout_state, self.head)
-        # (S, B, N) -> S tensors (B, N), beside the layers' variables
-        final.extend(readout)
-        if intensity is not None:
-            final.append(intensity)
-        return _Run(output, torch.cat(final, dim=1), source, traces)
+        traces = self._run_layers(source, states, optimised)
+        output, readout = self.decoder(traces[-1].spikes, readout_state, self.head)
+        return _Run(output, join_state(traces, readout, intensity), source, traces)
 
-    def _check_inputs(self, inputs: Tensor) -> None:
+    def _run_layers(
+        self, source: Tensor, states: list[State], optimised: bool, breaks: Breaks | None = None
+    ) -> list[Trace]:
+        regulation = self.regulation if torch.is_grad_enabled() else None
+        if regulation is not None:
+            regulation.prepare(self._layers)
+        watching = regulation if optimised and self.training else None
+        return run_layers(self._layers, watching, source, states, self.config.time_steps, breaks)
+
+    def _check_inputs(self, inputs: Tensor, axes: tuple[str, ...] = ("batch",)) -> None:
         expected: tuple[int, ...] = (self.input_size,)
         if self.spike_input:
             expected = (self.config.time_steps, self.input_size)
-        if inputs.shape[1:] != expected:
+        if inputs.shape[len(axes) :] != expected:
             raise ValueError(
-                f"inputs must have shape (batch, {', '.join(map(str, expected))}), "
-                f"got {tuple(inputs.shape)}"
+                f"inputs must have shape ({', '.join(map(str, axes + expected))}), got "
+                f"{tuple(inputs.shape)}; reshape them, or build the network for them"
             )
 
-    def _encode(self, inputs: Tensor, previous: Tensor | None) -> tuple[Tensor, Tensor | None]:
+    def _encode(
+        self, inputs: Tensor, previous: Tensor | None, starts: Tensor | None = None
+    ) -> tuple[Tensor, Tensor | None]:
         """Return the first layer's input, and the intensity to keep where the next needs it.
 
-        The input is (T, B, channels), or (1, B, channels) for a constant one.
+        The input is (T, B, channels), or (1, B, channels) for a constant one. With ``starts``
+        (L, B) of a sequence, ``inputs`` hold L environment steps, and what is returned L * B rows.
         """
         if self.spike_input:
             return inputs.transpose(0, 1), None
@@ -285,23 +327,14 @@ class SpikingNetwork(nn.Module):
         intensity = inputs / (2.0 * INTENSITY_RANGE) + 0.5
         if encoder.needs_previous:
             intensity = intensity.detach().clamp(0.0, 1.0)
-            if previous is None:
-                previous = intensity
-            previous = torch.where(previous < 0, intensity, previous)
+            previous = seen_before(intensity, previous, starts)
             return encoder.encode(intensity, steps, previous=previous), intensity
         noise = None
         if encoder.needs_noise:
-            shape = (steps, inputs.shape[0], encoder.channels(self.input_size))
-            noise = self._next_noise(shape)
+            rounds = 1 if starts is None else len(starts)
+            shape = (steps, len(inputs) // rounds, encoder.channels(self.input_size))
+            noise = next_noise(self.noise_state, shape, rounds)
         return encoder.encode(intensity, steps, noise=noise), None
-
-    def _next_noise(self, shape: tuple[int, ...]) -> Tensor:
-        # Seed and position are two numbers in the state_dict, so a saved network continues its
-        # noise where it stopped.
-        seed, position = self.noise_state.tolist()
-        generator = torch.Generator().manual_seed((seed << 32) ^ position)
-        self.noise_state[1] += 1
-        return torch.rand(shape, generator=generator)
 
     def _split_state(
         self, state: Tensor | None, inputs: Tensor
@@ -312,15 +345,12 @@ class SpikingNetwork(nn.Module):
             return [layer.initial_state(batch, inputs) for layer in self._layers], None, None
         if state.shape != (batch, self.state_size):
             raise ValueError(
-                f"state must have shape ({batch}, {self.state_size}), got {tuple(state.shape)}"
+                f"state must have shape ({batch}, {self.state_size}), got {tuple(state.shape)}; "
+                "carry the one that this network returned, or None"
             )
         parts = list(torch.split(state, self._state_sizes, dim=1))
         intensity = parts.pop() if self._keeps_intensity else None
-        states: list[State] = []
-        for layer in self._layers:
-            count = len(layer.state_names)
-            states.append(tuple(parts[:count]))
-            parts = parts[count:]
+        states = [tuple(parts.pop(0) for _ in layer.state_names) for layer in self._layers]
         return states, torch.stack(parts) if parts else None, intensity
 
     def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *args: Any) -> None:
@@ -335,14 +365,6 @@ class SpikingNetwork(nn.Module):
         super()._load_from_state_dict(state_dict, prefix, *args)
 
 
-class _Trace(NamedTuple):
-    """A layer's run: its state at the start, then spikes and voltages (T, B, N)."""
-
-    start: State
-    spikes: Tensor
-    voltages: Tensor
-
-
 class _Run(NamedTuple):
     """A pass through the network."""
 
@@ -352,7 +374,7 @@ class _Run(NamedTuple):
     """(B, state_size)."""
     signal: Tensor
     """(T, B, channels) or (1, B, channels), what the first layer got."""
-    traces: list[_Trace]
+    traces: list[Trace]
     """One of each layer."""
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -20,6 +21,48 @@ from snn_gym.spiking.surrogates import spike
 
 State = tuple[Tensor, ...]
 """State variables of a layer, each (B, N); the first is the membrane potential."""
+
+
+class Breaks(NamedTuple):
+    """Where, in a sequence of L environment steps, the state is not carried on as it is."""
+
+    starts: Tensor
+    """(L, B) bool: the sample's state is reset to rest before that environment step."""
+    cuts: tuple[bool, ...]
+    """L times: whether no gradient passes into that environment step through the state."""
+
+    @property
+    def blocked(self) -> Tensor:
+        """(L, B) bool: whether no gradient passes into that environment step."""
+        if not any(self.cuts):
+            return self.starts
+        return self.starts | torch.tensor(self.cuts, device=self.starts.device).unsqueeze(1)
+
+    def enter(self, step: int, carried: State, rest: State) -> State:
+        """Return the state in which an environment step begins.
+
+        Args:
+            step: The environment step, 0 to L - 1.
+            carried: State variables, each (..., B, N), that the one before left.
+            rest: State variables at rest, each of that shape.
+        """
+        if self.cuts[step]:
+            carried = tuple(x.detach() for x in carried)
+        starts = self.starts[step].unsqueeze(-1)
+        return tuple(torch.where(starts, r, x) for x, r in zip(carried, rest, strict=True))
+
+
+class SequenceRun(NamedTuple):
+    """A layer's run over L environment steps of T time steps."""
+
+    spikes: Tensor
+    """(L * T, B, N)."""
+    voltages: Tensor
+    """(L * T, B, N), before the reset."""
+    final: State
+    """State variables at the end, each (B, N)."""
+    entered: State
+    """State variables in which each environment step began, each (L * B, N)."""
 
 
 class Stepped(ABC):
@@ -83,6 +126,38 @@ class Stepped(ABC):
         final = state if recurrent_weight is None else (*state, z)
         return torch.stack(spikes), torch.stack(voltages), final
 
+    def run_sequence(
+        self,
+        currents: Tensor,
+        state: State,
+        time_steps: int,
+        breaks: Breaks,
+        recurrent_weight: Tensor | None = None,
+    ) -> SequenceRun:
+        """Run all environment steps of a sequence, one time step at a time.
+
+        Args:
+            currents: Inputs (L * T, B, N), or (L, B, N) for inputs held over the time steps of an
+                environment step.
+            state: As in ``run_stepped``, left by the environment step before the first.
+            time_steps: T.
+            breaks: Where the state is reset and where its gradient is cut.
+            recurrent_weight: As in ``run_stepped``.
+        """
+        rounds, batch = breaks.starts.shape
+        rest = self.initial_state(batch, currents.shape[2], currents)
+        if recurrent_weight is not None:
+            rest = (*rest, torch.zeros_like(currents[0]))
+        spikes, voltages, entered = [], [], []
+        for k, part in enumerate(currents.view(rounds, -1, batch, currents.shape[2])):
+            state = breaks.enter(k, state, rest)
+            entered.append(state)
+            fired, potentials, state = self.run_stepped(part, state, time_steps, recurrent_weight)
+            spikes.append(fired)
+            voltages.append(potentials)
+        began = tuple(torch.cat(variable) for variable in zip(*entered, strict=True))
+        return SequenceRun(torch.cat(spikes), torch.cat(voltages), state, began)
+
     def thresholds(self, spikes: Tensor, state: State) -> Tensor | float | None:
         """Return what the potentials of a run were compared with.
 
@@ -95,6 +170,25 @@ class Stepped(ABC):
         """
         del spikes, state
         return self.v_threshold
+
+    def sequence_thresholds(self, spikes: Tensor, entered: State) -> Tensor | float | None:
+        """Return what the potentials of a sequence were compared with.
+
+        Args:
+            spikes: Spikes (L * T, B, N) of the sequence.
+            entered: State variables in which each environment step began, each (L * B, N).
+
+        Returns:
+            As ``thresholds``, with (L * T, B, N) where the threshold adapts.
+        """
+        total, batch, size = spikes.shape
+        rounds = len(entered[0]) // batch
+        # (L * T, B, N) -> (T, L * B, N): environment steps are samples, for each has its own start
+        parted = spikes.view(rounds, -1, batch, size).transpose(0, 1)
+        found = self.thresholds(parted.reshape(-1, rounds * batch, size), entered)
+        if not isinstance(found, Tensor) or found.ndim == 0:
+            return found
+        return found.view(-1, rounds, batch, size).transpose(0, 1).reshape(total, batch, size)
 
 
 class Neuron(Stepped):

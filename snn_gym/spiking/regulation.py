@@ -152,18 +152,18 @@ class LayerPenalty:
                 f"got {v_threshold} over {self._v_rest}; use rate_strength alone"
             )
 
-    def __call__(self, spikes: Tensor, voltages: Tensor, start: State) -> Tensor:
+    def __call__(self, spikes: Tensor, voltages: Tensor, entered: State) -> Tensor:
         """Return the spikes unchanged, with the penalty in their gradient.
 
         Args:
-            spikes: (T, B, N) of a run.
-            voltages: (T, B, N) of the run, before the reset.
-            start: State variables at its start, each (B, N).
+            spikes: (L * T, B, N) of a run; L = 1 for a run of one environment step.
+            voltages: (L * T, B, N) of the run, before the reset.
+            entered: State variables in which each environment step began, each (L * B, N).
         """
         threshold = None
         if self._parameters.voltage_strength > 0:
             with torch.no_grad():
-                threshold = self._dynamics.thresholds(spikes, start)
+                threshold = self._dynamics.sequence_thresholds(spikes, entered)
         result: Tensor = _Penalised.apply(  # type: ignore[no-untyped-call]
             spikes, voltages, threshold, self
         )
@@ -212,22 +212,22 @@ class Regulation(nn.Module):
             )
 
     def watch(
-        self, index: int, layer: SpikingLayer, spikes: Tensor, voltages: Tensor, start: State
+        self, index: int, layer: SpikingLayer, spikes: Tensor, voltages: Tensor, entered: State
     ) -> Tensor:
         """Measure a run of a layer and return its spikes, penalised in the backward pass.
 
         Args:
             index: Place of the layer.
             layer: The layer.
-            spikes: (T, B, N).
-            voltages: (T, B, N) membrane potentials before the reset.
-            start: State variables at the start of the run, each (B, N).
+            spikes: (L * T, B, N); L = 1 for a run of one environment step.
+            voltages: (L * T, B, N) membrane potentials before the reset.
+            entered: State variables in which each environment step began, each (L * B, N).
         """
         if self.controllers:
-            self._controllers[index].measure(layer, spikes, voltages, start)
+            self._controllers[index].measure(layer, spikes, voltages, entered)
         if not self._penalties:
             return spikes
-        return self._penalties[index](spikes, voltages, start)
+        return self._penalties[index](spikes, voltages, entered)
 
     @property
     def _controllers(self) -> list[Homeostasis]:

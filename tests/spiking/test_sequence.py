@@ -1,0 +1,320 @@
+"""Sequences of environment steps against stepping: outputs, states, traces and errors."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+import norse.torch as norse
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor
+
+from snn_gym.spiking import (
+    NetworkConfig,
+    Neuron,
+    NeuronParameters,
+    SpikingNetwork,
+    register_neuron,
+)
+from snn_gym.spiking.fused import run_fused, run_fused_sequence
+from snn_gym.spiking.neuron_base import Breaks
+from snn_gym.spiking.neuron_parameters import NEURON_PARAMETERS, LIFBoxParameters
+from snn_gym.spiking.neurons import NEURONS
+from snn_gym.spiking.sequence import make_breaks
+from tests.spiking.strategies import (
+    DECODERS,
+    ENCODERS,
+    network_configs,
+    neuron_parameters,
+    normal,
+)
+from tests.spiking.test_fused import neuron_of, random_state
+from tests.spiking.test_recurrent import start_of, weight_of
+
+MARGIN = 1e-5
+BUILT_IN = ("lif_box", "lif", "iaf", "alif")
+INPUTS = (*ENCODERS, "spike_train")
+# L, B, T, N
+shapes = st.tuples(st.integers(1, 5), st.integers(1, 4), st.integers(1, 5), st.integers(1, 20))
+
+
+@dataclass(frozen=True)
+class SlowParameters(NeuronParameters):
+    v_threshold: float = 1.0
+    v_reset: float = 0.0
+
+
+class SlowNeuron(Neuron):
+    """Two variables, so that a state that is carried in a wrong order is seen."""
+
+    state_names = ("v", "i")
+
+    def integrate(self, current: Tensor, state: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+        v, i = state
+        return (0.75 * v + 0.5 * i, 0.5 * i + current)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def slow() -> Iterator[None]:
+    register_neuron("slow", SlowParameters, SlowNeuron)
+    yield
+    del NEURON_PARAMETERS["slow"], NEURONS["slow"]
+
+
+def cell(size: int) -> torch.nn.Module:
+    return norse.LIFBoxCell(norse.LIFBoxParameters(tau_mem_inv=torch.tensor(500.0)))
+
+
+def build(config: NetworkConfig, kind: str = "constant", seed: int = 0) -> SpikingNetwork:
+    """A network whose input, hence encoder, is of that kind."""
+    torch.manual_seed(seed)
+    if kind == "spike_train":
+        return SpikingNetwork(config, 3, 2, spike_steps=config.time_steps)
+    return SpikingNetwork(replace(config, encoder=kind, encoder_parameters=None), 3, 2)
+
+
+def inputs_of(network: SpikingNetwork, rounds: int, batch: int, seed: int = 0) -> Tensor:
+    if network.spike_input:
+        return (normal(seed, rounds, batch, network.config.time_steps, 3) > 0.3).float()
+    # In steps of 1/8, so that the intensities' changes are far from the encoders' thresholds.
+    return (normal(seed, rounds, batch, 3, scale=1.5) * 8).round() / 8 + 1 / 64
+
+
+def starts_of(rounds: int, batch: int, seed: int = 0, share: float = 0.25) -> Tensor:
+    generator = torch.Generator().manual_seed(seed)
+    return torch.rand(rounds, batch, generator=generator) < share
+
+
+def carried(network: SpikingNetwork, batch: int, seed: int = 0) -> Tensor:
+    """A state that an environment step left."""
+    generated = copy.deepcopy(network)
+    return generated(inputs_of(network, 1, batch, seed + 99)[0])[1].detach()
+
+
+def stepped(
+    network: SpikingNetwork, inputs: Tensor, state: Tensor | None, starts: Tensor,
+    truncate_every: int | None = None,
+) -> tuple[Tensor, Tensor]:  # fmt: skip
+    """What a sequence stands for."""
+    rest = network.rest_state(inputs.shape[1])
+    state = rest if state is None else state
+    outputs = []
+    for k, x in enumerate(inputs):
+        if truncate_every is not None and k and k % truncate_every == 0:
+            state = state.detach()
+        output, state = network(x, torch.where(starts[k][:, None], rest, state))
+        outputs.append(output)
+    return torch.stack(outputs), state
+
+
+def decided(network: SpikingNetwork, inputs: Tensor, state: Tensor, starts: Tensor) -> Tensor:
+    """(L, B) bool: up to this environment step no potential of that sample was at a threshold."""
+    network, rest, clear = copy.deepcopy(network), network.rest_state(inputs.shape[1]), []
+    for k, x in enumerate(inputs):
+        state = torch.where(starts[k][:, None], rest, state)
+        with torch.no_grad():
+            recording = network.record(x, state)
+            _, state = network(x, state)
+        far = torch.ones(inputs.shape[1], dtype=torch.bool)
+        for layer in recording.layers:
+            if layer.voltages is not None and layer.v_threshold is not None:
+                distances = (layer.voltages - layer.v_threshold).abs()
+                far &= distances.amin((0, 2)) >= MARGIN
+        clear.append(far)
+    return torch.stack(clear).long().cumprod(0).bool()
+
+
+class Tally:
+    samples = 0
+    excused = 0
+
+
+def assert_equals_stepping(network: SpikingNetwork, rounds: int, batch: int, seed: int) -> None:
+    other = copy.deepcopy(network)
+    inputs, starts = inputs_of(network, rounds, batch, seed), starts_of(rounds, batch, seed)
+    state = carried(network, batch, seed)
+    clear = decided(network, inputs, state, starts)
+    outputs, final = network.sequence(inputs, state, starts)
+    expected, expected_final = stepped(other, inputs, state, starts)
+    assert outputs.shape == (rounds, batch, network.output_size)
+    torch.testing.assert_close(outputs[clear], expected[clear], rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(final[clear[-1]], expected_final[clear[-1]], rtol=1e-4, atol=2e-5)
+    for name, buffer in network.named_buffers():  # the noise is where stepping leaves it
+        assert torch.equal(buffer, other.get_buffer(name))
+    Tally.samples += batch
+    Tally.excused += int((~clear[-1]).sum())
+
+
+@pytest.mark.parametrize("kind", INPUTS)
+@pytest.mark.parametrize("decoder", DECODERS)
+@pytest.mark.parametrize("recurrent", [False, True])
+@pytest.mark.parametrize("neuron", [*BUILT_IN, "slow", "cell"])
+def test_equals_stepping(neuron: str, recurrent: bool, decoder: str, kind: str) -> None:
+    options: dict[str, Any] = {} if neuron == "cell" else {"neuron": neuron}
+    if decoder == "max_voltage":
+        options["decoder_parameters"] = {"tau_mem_ms": 3.0, "tau_syn_ms": 2.0}
+    config = NetworkConfig((9, 7), 4, decoder=decoder, recurrent=recurrent, **options)
+    network = build(config, kind)
+    if neuron == "cell":
+        torch.manual_seed(0)
+        steps = 4 if kind == "spike_train" else None
+        network = SpikingNetwork(network.config, 3, 2, spike_steps=steps, cell_factory=cell)
+    assert_equals_stepping(network, 6, 5, 1)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    network_configs(), st.sampled_from(INPUTS), st.integers(0, 2**20), st.integers(1, 5),
+    st.integers(1, 4), st.sampled_from(["auto", "norse"]),
+)  # fmt: skip
+def test_equals_stepping_in_every_shape(
+    config: NetworkConfig, kind: str, seed: int, rounds: int, batch: int, backend: Any
+) -> None:
+    network = build(replace(config, backend=backend), kind, seed)
+    assert_equals_stepping(network, rounds, batch, seed)
+
+
+def test_the_excused_samples_are_few() -> None:
+    """Reads the tally of the tests above, which run before it in this file."""
+    if Tally.samples == 0:
+        pytest.skip("needs the tests above in the same process")
+    print(f"sequences: {Tally.excused} of {Tally.samples} samples come within a tiny margin")
+    assert Tally.excused <= 0.1 * Tally.samples
+
+
+def test_none_starts_from_rest() -> None:
+    network = build(NetworkConfig((6,), 4, neuron="alif", decoder="last_voltage"), "delta")
+    inputs, starts = inputs_of(network, 4, 3), starts_of(4, 3)
+    first = starts.clone()
+    first[0] = True
+    without = network.sequence(inputs, None, starts)
+    for ours, expected in zip(
+        without, network.sequence(inputs, carried(network, 3), first), strict=True
+    ):
+        torch.testing.assert_close(ours, expected)
+
+
+def test_delta_compares_with_nothing_at_a_start() -> None:
+    config = NetworkConfig((4,), 4, encoder="delta", encoder_parameters={"threshold": 0.125})
+    torch.manual_seed(0)
+    network = SpikingNetwork(config, 1, 2)
+    # Intensities 0.5, 0.75, 0.25; the last is a new episode for the second sample alone.
+    inputs = torch.tensor([0.0, 1.5, -1.5]).reshape(3, 1, 1).repeat(1, 2, 1)
+    starts = torch.tensor([[True, True], [False, False], [False, True]])
+    seen: list[Tensor] = []
+    network.layers[0].linear.register_forward_hook(lambda _, given, __: seen.append(given[0]))
+    _, final = network.sequence(inputs, None, starts)
+    # (L * T * B, ON and OFF) -> counts (L, B, ON and OFF)
+    counts = seen[0].view(3, 4, 2, 2).sum(1)
+    assert counts[:, 0].tolist() == [[0.0, 0.0], [2.0, 0.0], [0.0, 4.0]]
+    assert counts[:, 1].tolist() == [[0.0, 0.0], [2.0, 0.0], [0.0, 0.0]]
+    assert final[:, -1].tolist() == [0.25, 0.25]
+
+
+def test_a_literal_trace_with_a_reset() -> None:
+    # tau_mem = 2 ms halves the distance to the input 1.5 at every step: 0.75, 1.125 (fires). The
+    # input 0.5 of the second environment step finds 0 after the spike; -1 is left from before.
+    neuron = neuron_of(LIFBoxParameters(tau_mem_ms=2.0))
+    currents = torch.tensor([1.5, 0.5, 0.5]).reshape(3, 1, 1).repeat(1, 2, 1)
+    breaks = Breaks(torch.tensor([[True, False], [False, False], [False, True]]), (False,) * 3)
+    run = run_fused_sequence(neuron, currents, (torch.full((2, 1), -1.0),), 2, breaks)
+    assert run.voltages[:, 0, 0].tolist() == [0.75, 1.125, 0.25, 0.375, 0.4375, 0.46875]
+    assert run.voltages[:, 1, 0].tolist() == [0.25, 0.875, 0.6875, 0.59375, 0.25, 0.375]
+    assert run.spikes[:, 0, 0].tolist() == [0.0, 1.0, 0.0, 0.0, 0.0, 0.0]
+    assert run.final[0].flatten().tolist() == [0.46875, 0.375]
+    assert run.entered[0].view(3, 2).tolist() == [[0.0, -1.0], [0.0, 0.875], [0.375, 0.0]]
+
+
+def breaks_of(rounds: int, batch: int, seed: int, every: int | None) -> Breaks:
+    starts = starts_of(rounds, batch, seed)
+    return make_breaks(torch.zeros(rounds, batch, 1), starts, every)
+
+
+@settings(max_examples=60, deadline=None)
+@given(neuron_parameters(), shapes, st.integers(0, 2**31), st.booleans(), st.booleans())
+def test_kernels_equal_a_run_for_each_environment_step_bit_for_bit(
+    parameters: NeuronParameters, shape: tuple[int, int, int, int], seed: int, held: bool,
+    recurrent: bool,
+) -> None:  # fmt: skip
+    rounds, batch, time_steps, size = shape
+    neuron, breaks = neuron_of(parameters), breaks_of(rounds, batch, seed, None)
+    steps = 1 if held else time_steps
+    currents = normal(seed, rounds * steps, batch, size, scale=2.0, shift=0.5)
+    state, rest = (
+        random_state(neuron, batch, size, seed),
+        neuron.initial_state(batch, size, currents),
+    )
+    weight = None
+    if recurrent:
+        state, rest = start_of(neuron, batch, size, seed), (*rest, torch.zeros(batch, size))
+        weight = weight_of(size, seed)
+    run = run_fused_sequence(neuron, currents, state, time_steps, breaks, weight)
+    thresholds = neuron.sequence_thresholds(run.spikes, run.entered)
+    assert torch.equal((run.voltages > thresholds).float(), run.spikes)
+    for k in range(rounds):
+        state = breaks.enter(k, state, rest)
+        for ours, expected in zip(run.entered, state, strict=True):
+            assert torch.equal(ours.view(rounds, batch, size)[k], expected)
+        part = slice(k * time_steps, (k + 1) * time_steps)
+        spikes, voltages, state = run_fused(
+            neuron, currents[k * steps : (k + 1) * steps], state, time_steps, weight
+        )
+        assert torch.equal(run.spikes[part], spikes)
+        assert torch.equal(run.voltages[part], voltages)
+    for ours, expected in zip(run.final, state, strict=True):
+        assert torch.equal(ours, expected)
+
+
+@pytest.mark.parametrize("decoder", ["mean_rate", "last_voltage"])
+@pytest.mark.parametrize("recurrent", [False, True])
+def test_double_precision_runs_by_stepping(recurrent: bool, decoder: str) -> None:
+    config = NetworkConfig((6,), 3, neuron="alif", recurrent=recurrent, decoder=decoder)
+    network = build(config).double()
+    inputs, starts = inputs_of(network, 4, 3).double(), starts_of(4, 3)
+    ours, theirs = network.sequence(inputs, None, starts), stepped(network, inputs, None, starts)
+    for mine, other in zip(ours, theirs, strict=True):
+        assert mine.dtype == torch.float64
+        torch.testing.assert_close(mine, other, rtol=1e-10, atol=1e-12)
+
+
+def test_nothing_given_is_changed() -> None:
+    network = build(NetworkConfig((6,), 3, neuron="alif", recurrent=True, decoder="last_voltage"))
+    inputs, starts, state = inputs_of(network, 4, 3), starts_of(4, 3), carried(network, 3)
+    before = [x.clone() for x in (inputs, starts, state)]
+    network.sequence(inputs, state, starts)[0].sum().backward()
+    assert all(torch.equal(a, b) for a, b in zip(before, (inputs, starts, state), strict=True))
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"inputs": torch.zeros(2, 3)}, r"shape \(environment steps, batch, 3\), got \(2, 3\); re"),
+        ({"inputs": torch.zeros(2, 4, 5)}, r"steps, batch, 3\), got \(2, 4, 5\); reshape them"),
+        ({"inputs": torch.zeros(0, 4, 3)}, r"one environment step, got inputs \(0, 4, 3\); leave"),
+        ({"state": torch.zeros(3, 6)}, r"shape \(4, 6\), got \(3, 6\); carry the one"),
+        ({"starts": torch.zeros(4, 2).bool()}, r"\(2, 4\) and dtype torch.bool, got \(4, 2\) and"),
+        ({"starts": torch.zeros(2, 4)}, r"got \(2, 4\) and torch.float32; give one truth value"),
+        ({"truncate_every": 0}, r"at least 1 environment step, got 0; use None"),
+    ],
+)
+def test_mistakes_are_named(changes: dict[str, Any], message: str) -> None:
+    network = SpikingNetwork(NetworkConfig((6,)), 3, 2)
+    values: dict[str, Any] = {
+        "inputs": torch.zeros(2, 4, 3),
+        "state": None,
+        "starts": torch.zeros(2, 4).bool(),
+        **changes,
+    }
+    with pytest.raises(ValueError, match=message):
+        network.sequence(**values)
+
+
+def test_spike_trains_of_a_wrong_shape_are_named() -> None:
+    network = SpikingNetwork(NetworkConfig((6,)), 5, spike_steps=4)
+    with pytest.raises(ValueError, match=r"steps, batch, 4, 5\), got \(2, 3, 5\)"):
+        network.sequence(torch.zeros(2, 3, 5), None, torch.zeros(2, 3).bool())
