@@ -7,7 +7,7 @@ import functools
 import tomllib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -74,6 +74,30 @@ class ReferenceScores:
     """Return from which the task counts as solved; the card says by whom."""
     maximum: float
     """Upper bound of the return of an episode; the card says how near one can get."""
+    memoryless: float | None = None
+    """Mean return of the best policy that sees the present observation alone, of native tasks."""
+    rate_only: float | None = None
+    """Mean return of the best policy that sees spike counts alone, where timing is claimed."""
+    oracle: float | None = None
+    """Mean return of the ideal observer or of a policy that knows more, of native tasks."""
+
+    def normalise(self, score: float) -> float | None:
+        """Return a score on the scale from random play (0) to the oracle (1), None without one."""
+        if self.oracle is None:
+            return None
+        return (score - self.random) / (self.oracle - self.random)
+
+
+@dataclass(frozen=True)
+class Level:
+    """What a further id of a task of our own has of its own."""
+
+    max_episode_steps: int
+    """Environment steps after which an episode is truncated."""
+    arguments: dict[str, Any]
+    """Arguments of both classes that the id fixes."""
+    reference: ReferenceScores
+    """Scores to compare with."""
 
 
 @dataclass(frozen=True)
@@ -98,6 +122,8 @@ class EnvironmentSpec:
     """Encoder and limits of the spiking form of a task that is gymnasium's."""
     task: TaskClass | None = None
     """What makes a task that is our own."""
+    levels: dict[str, Level] = field(default_factory=dict)
+    """Of a task of our own with more ids than its base: what each of the others has of its own."""
     reward_threshold: float | None = None
     """Gymnasium's threshold of the task, if it has one."""
     extra: str | None = None
@@ -119,11 +145,37 @@ class EnvironmentSpec:
                 "a file needs one of the tables [spikes], for the spiking form of a gymnasium "
                 "task, and [task], for a task of our own"
             )
+        others = () if self.task is None else set(self.registers) - {self.base_id}
+        if set(self.levels) != set(others):
+            raise ValueError(
+                f"levels must describe the ids beside {self.base_id}, which are "
+                f"{', '.join(sorted(others)) or 'none'}; got {', '.join(self.levels) or 'none'}"
+            )
+
+    def at_level(self, env_id: str) -> EnvironmentSpec:
+        """Return the description of one id: this one with what the id has of its own."""
+        level = self.levels.get(env_id)
+        if level is None or self.task is None:
+            return self
+        return replace(
+            self,
+            base_id=env_id,
+            registers=(env_id,),
+            max_episode_steps=level.max_episode_steps,
+            reference=level.reference,
+            task=replace(self.task, arguments={**self.task.arguments, **level.arguments}),
+            levels={},
+        )
 
 
 def env_ids() -> tuple[str, ...]:
     """Return the ids that ``import snn_gym`` registers, sorted."""
     return tuple(sorted(name for name in _files_by_id() if name.startswith("snn/")))
+
+
+def known_ids() -> frozenset[str]:
+    """Return every id that a file describes: spiking forms, base tasks, and tasks of our own."""
+    return frozenset(_files_by_id())
 
 
 def load_environment_spec(env_id: str) -> EnvironmentSpec:
@@ -145,7 +197,7 @@ def load_environment_spec(env_id: str) -> EnvironmentSpec:
     spec = from_mapping(EnvironmentSpec, _read_toml(path), f"envs/{path.name}")
     if spec.name != path.stem:
         raise ValueError(f"envs/{path.name}: name is {spec.name!r}, expected {path.stem!r}")
-    return spec
+    return spec.at_level(env_id)
 
 
 def load_spike_settings(env_id: str) -> SpikeSettings:
@@ -213,12 +265,13 @@ def register_environments() -> None:
         for env_id in ids:
             if env_id not in gym.registry:
                 task = _task_class(table, path)
+                level = table.get("levels", {}).get(env_id, {})
                 gym.register(
                     id=env_id,
                     entry_point=task.entry_point,
                     vector_entry_point=task.vector_entry_point,
-                    kwargs=task.arguments,
-                    max_episode_steps=table["max_episode_steps"],
+                    kwargs={**task.arguments, **level.get("arguments", {})},
+                    max_episode_steps=level.get("max_episode_steps", table["max_episode_steps"]),
                     reward_threshold=table.get("reward_threshold"),
                 )
 

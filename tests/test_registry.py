@@ -9,7 +9,13 @@ import snn_gym
 from snn_gym import registry
 from snn_gym.config import from_mapping, to_mapping
 from snn_gym.content import CONTENT_FOLDERS, checkout_root, content_path
-from snn_gym.registry import BUDGET_CLASSES, EnvironmentSpec, load_environment_spec
+from snn_gym.registry import (
+    BUDGET_CLASSES,
+    EnvironmentSpec,
+    ReferenceScores,
+    load_environment_spec,
+)
+from tests.envs import variants
 
 TASKS = (
     "Acrobot-v1",
@@ -21,14 +27,36 @@ TASKS = (
     "MountainCarContinuous-v0",
     "Pendulum-v1",
 )
-OWN = tuple(
-    f"snn/Plasticity-{job}-v0"
-    for job in ("Acrobot", "CartPole", "Digits", "MountainCar", "Teacher", "XOR")
+OWN = (
+    "snn/MaskedCartPole-v1",
+    *(
+        f"snn/Plasticity-{job}-v0"
+        for job in ("Acrobot", "CartPole", "Digits", "MountainCar", "Teacher", "XOR")
+    ),
 )
+NATIVE = tuple(
+    f"snn/{task}{level}-v0"
+    for task in (
+        "CueAccumulation",
+        "CursorDecoding",
+        "DelayedMatchToSample",
+        "Desynchronisation",
+        "EventTracking",
+        "IntervalTiming",
+        "PatternDetection",
+        "WaterMaze",
+    )
+    for level in ("", "-medium", "-hard")
+)
+NATIVE_BASES = NATIVE[::3]
+CUES = "snn/CueAccumulation-v0"
+HARD_CUES = "snn/CueAccumulation-hard-v0"
 
 
 def specs():
-    return [load_environment_spec(env_id) for env_id in snn_gym.env_ids()]
+    """Return the description in every file."""
+    names = sorted(path.stem for path in content_path("envs").glob("*.toml"))
+    return [load_environment_spec(f"snn/{name}") for name in names]
 
 
 def cartpole(**changes):
@@ -36,7 +64,16 @@ def cartpole(**changes):
 
 
 def test_the_tasks_are_registered():
-    assert snn_gym.env_ids() == (*(f"snn/{task}" for task in TASKS), *OWN)
+    spiking = [f"snn/{task}" for task in TASKS]
+    assert list(snn_gym.env_ids()) == sorted([*spiking, *OWN, *NATIVE])
+
+
+def test_every_id_is_of_one_kind():
+    assert sorted(variants.SPIKING) == sorted(f"snn/{task}" for task in TASKS)
+    assert sorted(variants.NATIVE) == sorted(NATIVE)
+    assert sorted(variants.NATIVE_BASES) == sorted(NATIVE_BASES)
+    assert sorted([*variants.ANALOGUE, *variants.PLASTICITY]) == sorted(OWN)
+    assert all("/Plasticity-" in name for name in variants.PLASTICITY)
 
 
 def test_ids_equal_the_registers_fields_both_ways():
@@ -59,7 +96,7 @@ def test_base_and_spiking_id_give_one_description(task):
     assert spec.name == spec.base_id == task
 
 
-@pytest.mark.parametrize("env_id", OWN)
+@pytest.mark.parametrize("env_id", [*OWN, *NATIVE_BASES])
 def test_a_task_of_our_own_is_its_own_base_and_has_no_spiking_form(env_id):
     spec = load_environment_spec(env_id)
     assert spec.base_id == env_id == f"snn/{spec.name}"
@@ -67,6 +104,90 @@ def test_a_task_of_our_own_is_its_own_base_and_has_no_spiking_form(env_id):
     assert gym.spec(env_id).entry_point == spec.task.entry_point
     with pytest.raises(ValueError, match=f"{env_id} is no gymnasium task with a spiking form; "):
         registry.load_spike_settings(env_id)
+
+
+@pytest.mark.parametrize("env_id", [name for name in NATIVE if name not in NATIVE_BASES])
+def test_a_further_level_is_the_lowest_with_what_it_has_of_its_own(env_id):
+    spec = load_environment_spec(env_id)
+    lowest = load_environment_spec(f"snn/{spec.name}")
+    level = lowest.levels[env_id]
+    assert spec == dataclasses.replace(
+        lowest,
+        base_id=env_id,
+        registers=(env_id,),
+        max_episode_steps=level.max_episode_steps,
+        reference=level.reference,
+        task=dataclasses.replace(
+            lowest.task, arguments={**lowest.task.arguments, **level.arguments}
+        ),
+        levels={},
+    )
+    registered = gym.spec(env_id)
+    assert registered.kwargs == spec.task.arguments
+    assert registered.max_episode_steps == spec.max_episode_steps
+    assert registered.vector_entry_point == spec.task.vector_entry_point
+
+
+def test_a_level_keeps_what_it_does_not_change():
+    # cues and rates differ, the gap does not
+    lowest, hard = load_environment_spec(CUES), load_environment_spec(HARD_CUES)
+    assert (lowest.task.arguments["cues"], hard.task.arguments["cues"]) == (3, 7)
+    assert lowest.task.arguments["gap_steps"] == hard.task.arguments["gap_steps"] == 1
+    assert "gap_steps" not in lowest.levels[HARD_CUES].arguments
+    assert (lowest.max_episode_steps, hard.max_episode_steps) == (9, 45)
+    assert lowest.reference != hard.reference
+    assert hard.budget == lowest.budget
+    assert hard.at_level(HARD_CUES) == hard
+    assert lowest.at_level(CUES) is lowest
+    assert load_environment_spec("CartPole-v1").at_level(HARD_CUES).name == "CartPole-v1"
+
+
+def cues_with(registers, levels):
+    table = {**to_mapping(load_environment_spec(CUES)), "registers": registers}
+    table["levels"] = {
+        name: to_mapping(load_environment_spec(CUES))["levels"][HARD_CUES] for name in levels
+    }
+    return from_mapping(EnvironmentSpec, table, "envs/X.toml")
+
+
+@pytest.mark.parametrize(
+    ("registers", "levels", "message"),
+    [
+        ([CUES, HARD_CUES], [], f"which are {HARD_CUES}; got none$"),
+        ([CUES], [HARD_CUES], f"which are none; got {HARD_CUES}$"),
+        ([CUES, HARD_CUES], ["snn/Other-v0"], f"which are {HARD_CUES}; got snn/Other-v0$"),
+        ([CUES, HARD_CUES], [CUES, HARD_CUES], f"which are {HARD_CUES}; got {CUES}, {HARD_CUES}$"),
+    ],
+)
+def test_levels_must_be_those_of_the_registered_ids(registers, levels, message):
+    with pytest.raises(ValueError, match=f"levels must describe the ids beside {CUES}, {message}"):
+        cues_with(registers, levels)
+
+
+def test_levels_that_fit_are_taken():
+    assert list(cues_with([CUES, HARD_CUES], [HARD_CUES]).levels) == [HARD_CUES]
+    assert cues_with([CUES], []).levels == {}
+
+
+def test_a_spiking_form_has_no_levels():
+    level = to_mapping(load_environment_spec(CUES))["levels"][HARD_CUES]
+    with pytest.raises(ValueError, match="levels must describe the ids beside CartPole-v1, which "):
+        from_mapping(EnvironmentSpec, cartpole(levels={HARD_CUES: level}), "envs/X.toml")
+
+
+def test_scores_are_normalised_from_random_to_oracle():
+    reference = ReferenceScores(
+        random=0.5,
+        random_standard_error=0.01,
+        random_episodes=100,
+        solved=0.8,
+        maximum=1.0,
+        oracle=0.9,
+    )
+    scores = [reference.normalise(score) for score in (0.5, 0.7, 0.9, 1.0, 0.1)]
+    assert scores == pytest.approx([0.0, 0.5, 1.0, 1.25, -1.0])
+    assert dataclasses.replace(reference, oracle=None).normalise(0.7) is None
+    assert load_environment_spec("CartPole-v1").reference.normalise(100.0) is None
 
 
 def test_a_file_describes_a_spiking_form_or_a_task_of_our_own():
@@ -85,7 +206,7 @@ def test_limits_and_threshold_are_gymnasiums(task):
         assert spec.reference.solved == base.reward_threshold
 
 
-@pytest.mark.parametrize("task", [*TASKS, *OWN])
+@pytest.mark.parametrize("task", [*TASKS, *OWN, *NATIVE])
 def test_budgets_name_every_class(task):
     assert tuple(load_environment_spec(task).budget) == BUDGET_CLASSES
 
@@ -110,7 +231,7 @@ def test_an_unknown_id_names_the_known_ones(env_id):
         load_environment_spec(env_id)
     message = str(caught.value)
     assert message.startswith(f"environment {env_id!r} is unknown")
-    known = [*TASKS, *(f"snn/{task}" for task in TASKS), *OWN]
+    known = sorted([*TASKS, *(f"snn/{task}" for task in TASKS), *OWN, *NATIVE])
     assert message.endswith(f"known environments: {', '.join(known)}")
     assert "\n" not in message
 

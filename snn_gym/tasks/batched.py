@@ -143,7 +143,9 @@ class BatchedTask(VectorEnv[NDArray[np.float32], NDArray[Any], NDArray[Any]], AB
         """
         if not self._started:
             raise gym.error.ResetNeeded("call reset() before step()")
-        rewards, terminated = self._advance(self._checked(actions))
+        rewards, terminated = self._advance(
+            checked_actions(actions, self.single_action_space, self.num_envs)
+        )
         self._steps += 1
         truncated = self._steps >= self._limit
         observations = self._observe(self._state)
@@ -251,30 +253,11 @@ class BatchedTask(VectorEnv[NDArray[np.float32], NDArray[Any], NDArray[Any]], AB
         observations: NDArray[np.float32],
     ) -> dict[str, Any]:
         """Return what gymnasium's own environments with SAME_STEP say of ended episodes."""
-        final = np.full(self.num_envs, None, object)
-        for index, observation in zip(which, observations[which], strict=True):
-            final[index] = observation
         return {
-            "final_obs": final,
-            "_final_obs": over,
+            **final_observations(over, which, observations),
             "final_info": {},
             "_final_info": over.copy(),
         }
-
-    def _checked(self, actions: ArrayLike) -> NDArray[Any]:
-        """Return the actions as the array that the space describes."""
-        space: Any = self.single_action_space
-        array = np.asarray(actions)
-        if isinstance(space, gym.spaces.Discrete):
-            fits = array.dtype.kind in "iu" and array.shape == (self.num_envs,)
-            if fits and array.min() >= 0 and array.max() < space.n:
-                return array
-        elif array.dtype.kind in "fiu" and array.shape == (self.num_envs, *space.shape):
-            return array.astype(space.dtype, copy=False)
-        raise ValueError(
-            f"actions {array!r} do not fit the action space; expected {self.num_envs} actions of "
-            f"{space}, one for each environment"
-        )
 
 
 def check_render_mode(render_mode: str | None) -> None:
@@ -318,3 +301,43 @@ def masked_environments(
         )
     rest = {key: value for key, value in options.items() if key != "reset_mask"}
     return np.flatnonzero(mask), rest or None
+
+
+def checked_actions(actions: ArrayLike, space: Any, num_envs: int) -> NDArray[Any]:
+    """Return actions as the array that a space describes.
+
+    Args:
+        actions: Actions (B, ...), of any kind of number that the space has.
+        space: Action space of one environment, Discrete from 0 or Box.
+        num_envs: Number B of environments.
+
+    Raises:
+        ValueError: They do not fit the space.
+    """
+    array = np.asarray(actions)
+    if isinstance(space, gym.spaces.Discrete):
+        fits = array.dtype.kind in "iu" and array.shape == (num_envs,)
+        if fits and array.min() >= 0 and array.max() < space.n:
+            return array
+    elif array.dtype.kind in "fiu" and array.shape == (num_envs, *space.shape):
+        return array.astype(space.dtype, copy=False)
+    raise ValueError(
+        f"actions {array!r} do not fit the action space; expected {num_envs} actions of "
+        f"{space}, one for each environment"
+    )
+
+
+def final_observations(
+    over: NDArray[np.bool_], which: NDArray[np.int64], observations: NDArray[Any]
+) -> dict[str, Any]:
+    """Return ``final_obs`` of ended episodes as gymnasium's environments with SAME_STEP do.
+
+    Args:
+        over: Which episodes ended, (B,), bool.
+        which: Their indices (n,).
+        observations: Last observations (B, ...).
+    """
+    final = np.full(len(over), None, object)
+    for index in which:
+        final[index] = observations[index].copy()
+    return {"final_obs": final, "_final_obs": over}

@@ -38,7 +38,7 @@ class SpikeRenderer:
         """
         self._channels_per_value = channels_per_value
         self._history: deque[NDArray[np.int8]] = deque(maxlen=SHOWN_ENVIRONMENT_STEPS)
-        self._window = _Window(frames_per_second) if human else None
+        self._window = Window(frames_per_second) if human else None
 
     def clear(self) -> None:
         """Forget the spikes of an earlier episode."""
@@ -113,7 +113,7 @@ def draw_raster(
     return image
 
 
-class _Window:
+class Window:
     """A pygame window, opened when first shown."""
 
     def __init__(self, frames_per_second: int) -> None:

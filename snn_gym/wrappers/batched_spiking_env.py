@@ -14,8 +14,8 @@ from numpy.typing import ArrayLike, NDArray
 from snn_gym.registry import load_environment_spec, load_spike_settings, make_task
 from snn_gym.tasks.batched import Seeds, check_render_mode, masked_environments, seeds_for
 from snn_gym.tasks.classic_control import BATCHED_TASKS
+from snn_gym.tasks.rendering import SpikeRenderer
 from snn_gym.wrappers.coding import BatchCoder
-from snn_gym.wrappers.rendering import SpikeRenderer
 
 
 class BatchedSpikingEnv(VectorEnv[NDArray[np.int8], Any, NDArray[Any]]):

@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from snn_gym.registry import load_spike_settings, make_task
+from snn_gym.tasks.rendering import SpikeRenderer
 from snn_gym.wrappers.coding import ObservationCoder
-from snn_gym.wrappers.rendering import SpikeRenderer
 
 
 class SpikingEnv(gym.Env[NDArray[np.int8], Any]):

@@ -73,6 +73,16 @@ class StableBaselinesVecEnv(VecEnv):
         env: VectorEnv[Any, Any, Any] = self._env
         return env
 
+    def adopt(self, other: StableBaselinesVecEnv) -> None:
+        """Go on with the environments of another one, which must be reset first.
+
+        Args:
+            other: As many environments of the same spaces; not to be used any more.
+        """
+        assert other.num_envs == self.num_envs
+        self._env.close()
+        self._env = other._env
+
     def reset(self) -> VecEnvObs:
         """Start an episode in every environment, with the seeds and options set before.
 

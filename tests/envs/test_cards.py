@@ -1,6 +1,7 @@
 """Every card says what its environment and its file say."""
 
 import ast
+import dataclasses
 import re
 
 import gymnasium as gym
@@ -9,7 +10,13 @@ import numpy as np
 from snn_gym.content import content_path
 from snn_gym.registry import load_environment_spec
 from snn_gym.tasks.plasticity.core import PlasticitySettings
-from tests.envs.variants import every_id, every_own_id, every_spiking_id
+from tests.envs.variants import (
+    NATIVE,
+    every_id,
+    every_native_id,
+    every_plasticity_id,
+    every_spiking_id,
+)
 
 SECTIONS = (
     "Action",
@@ -23,6 +30,17 @@ SECTIONS = (
     "Versions",
     "Source",
 )
+NATIVE_SECTIONS = (
+    *SECTIONS[: SECTIONS.index("Budget")],
+    "Levels",
+    "Budget",
+    "Reference scores",
+    "Construct validity",
+    "Agents",
+    "Versions",
+    "Source",
+)
+SCORES = ("random", "memoryless", "rate_only", "oracle", "solved", "maximum")
 
 
 def card_sections(spec):
@@ -41,20 +59,24 @@ def number(text):
     return float(text.replace("−", "-").replace(",", ""))
 
 
+def lowest_level(env_id):
+    """Return the description of the first id that the card of an id describes."""
+    return load_environment_spec(f"snn/{load_environment_spec(env_id).name}")
+
+
 def shown_arguments(env_id):
     """Return the arguments of the call in a card."""
-    code = re.search(
-        r"```python\n(.*?)```", card_sections(load_environment_spec(env_id))[1]["Arguments"], re.S
-    )
+    spec = load_environment_spec(env_id)
+    code = re.search(r"```python\n(.*?)```", card_sections(spec)[1]["Arguments"], re.S)
     call = ast.parse(code.group(1)).body[0].value
-    assert [ast.literal_eval(argument) for argument in call.args] == [env_id]
+    assert [ast.literal_eval(argument) for argument in call.args] == [f"snn/{spec.name}"]
     return {word.arg: ast.literal_eval(word.value) for word in call.keywords}
 
 
 @every_id
 def test_sections_are_complete_and_in_order(env_id):
     head, sections = card_sections(load_environment_spec(env_id))
-    assert tuple(sections) == SECTIONS
+    assert tuple(sections) == (NATIVE_SECTIONS if env_id in NATIVE else SECTIONS)
     assert f"`{env_id}`" in head
     assert all(section.strip() for section in sections.values())
 
@@ -142,7 +164,7 @@ def test_the_arguments_shown_are_the_defaults(env_id):
             break
 
 
-@every_own_id
+@every_plasticity_id
 def test_features_and_sizes_of_a_network_are_the_default_ones(env_id):
     head, sections = card_sections(load_environment_spec(env_id))
     env = gym.make(env_id)
@@ -159,7 +181,7 @@ def test_features_and_sizes_of_a_network_are_the_default_ones(env_id):
     assert core.population.config.time_steps == 8
 
 
-@every_own_id
+@every_plasticity_id
 def test_the_arguments_shown_are_the_defaults_of_the_core(env_id):
     arguments = shown_arguments(env_id)
     shown, default = (gym.make(env_id, **words).unwrapped.core for words in (arguments, {}))
@@ -170,27 +192,86 @@ def test_the_arguments_shown_are_the_defaults_of_the_core(env_id):
     assert set(arguments) == {row[0].strip("`") for row in rows} == every
 
 
+@every_native_id
+def test_the_observation_of_a_native_card_is_the_space(env_id):
+    section = card_sections(load_environment_spec(env_id))[1]["Observation"]
+    env = gym.make(env_id)
+    time_steps, channels = env.observation_space.shape
+    assert f"`MultiBinary(({time_steps}, {channels}))`" in section
+    assert [key for key in env.reset(seed=0)[1] if f"`{key}`" not in section] == []
+
+
+@every_native_id
+def test_the_channels_of_a_native_card_are_all_channels_in_order(env_id):
+    section = card_sections(load_environment_spec(env_id))[1]["Observation"]
+    channels = gym.make(env_id).observation_space.shape[1]
+    ends = [re.fullmatch(r"(\d+)(?:–(\d+))?", row[0]) for row in table_rows(section)]
+    shown = [range(int(end[1]), int(end[2] or end[1]) + 1) for end in ends if end]
+    assert [channel for group in shown for channel in group] == list(range(channels))
+
+
+@every_native_id
+def test_the_arguments_of_a_native_card_are_the_defaults_of_its_settings(env_id):
+    lowest = lowest_level(env_id)
+    settings_class = gym.make(env_id).unwrapped.task.settings_class
+    defaults = {
+        field.name: getattr(settings_class(), field.name)
+        for field in dataclasses.fields(settings_class)
+    }
+    assert shown_arguments(env_id) == defaults
+    section = card_sections(lowest)[1]["Arguments"]
+    assert [row[0].strip("`") for row in table_rows(section)] == list(defaults)
+    assert "These are the defaults." in section
+    assert gym.make(lowest.base_id).unwrapped.task.settings == settings_class()
+
+
+@every_native_id
+def test_the_levels_of_a_native_card_are_the_ids_with_their_limits(env_id):
+    lowest = lowest_level(env_id)
+    rows = table_rows(card_sections(lowest)[1]["Levels"])
+    assert [row[0].strip("`") for row in rows] == list(lowest.registers)
+    text = rows[lowest.registers.index(env_id)][1]
+    limit = load_environment_spec(env_id).max_episode_steps
+    assert re.search(rf"\b{limit:,} environment steps", text)
+
+
+@every_native_id
+def test_a_native_card_shows_the_picture_that_the_script_draws(env_id):
+    spec = load_environment_spec(env_id)
+    head, _ = card_sections(spec)
+    (target,) = re.findall(r"!\[[^\]]+\]\((.+?)\)", head)
+    assert target == f"../docs/images/{spec.name}.png"
+    assert (content_path("envs") / target).is_file()
+
+
 @every_id
-def test_budget_and_reference_scores_agree_with_the_file(env_id):
+def test_the_budget_agrees_with_the_file(env_id):
     spec = load_environment_spec(env_id)
     _, sections = card_sections(spec)
     budget = {name: int(number(steps)) for name, steps in table_rows(sections["Budget"])}
     assert budget == spec.budget
-    scores = {name: number(score) for name, score in table_rows(sections["Reference scores"])}
+
+
+@every_id
+def test_reference_scores_agree_with_the_file(env_id):
+    spec, lowest = load_environment_spec(env_id), lowest_level(env_id)
+    section = card_sections(spec)[1]["Reference scores"]
+    # A card of several ids has a column for each.
+    column = 1 + lowest.registers.index(env_id)
+    scores = {row[0].replace(" ", "_"): number(row[column]) for row in table_rows(section)}
     reference = spec.reference
-    assert scores == {
-        "random": reference.random,
-        "solved": reference.solved,
-        "maximum": reference.maximum,
-    }
-    assert f"mean of {reference.random_episodes} episodes" in sections["Reference scores"]
-    assert f"standard error {reference.random_standard_error:.2f}." in sections["Reference scores"]
+    stated = {name: getattr(reference, name) for name in SCORES}
+    assert scores == {name: score for name, score in stated.items() if score is not None}
+    assert re.search(rf"mean of {reference.random_episodes}\s+episodes", section)
+    digits = 4 if env_id in NATIVE else 2
+    assert f"{reference.random_standard_error:.{digits}f}" in section
 
 
 @every_id
 def test_limit_and_version_agree_with_the_file(env_id):
     spec = load_environment_spec(env_id)
     _, sections = card_sections(spec)
-    assert re.search(rf"truncated after {spec.max_episode_steps}\s", sections["End"])
+    limit = lowest_level(env_id).max_episode_steps
+    assert re.search(rf"truncated\s+after\s+{limit}\s", sections["End"])
     versions = [int(found) for found in re.findall(r"^- (\d+):", sections["Versions"], re.M)]
     assert max(versions) == spec.version

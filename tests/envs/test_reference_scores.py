@@ -1,4 +1,7 @@
-"""The random scores in the files are those that random play gets."""
+"""The random scores in the files are those that random play gets.
+
+Those of native tasks are tested beside their other scores, in ``tests/tasks/native``.
+"""
 
 import copy
 
@@ -7,7 +10,7 @@ import numpy as np
 import pytest
 
 from snn_gym.registry import load_environment_spec
-from tests.envs.variants import OWN, SPIKING
+from tests.envs.variants import ANALOGUE, PLASTICITY, SPIKING
 
 # Its 4,000 judged episodes of 500 steps take tens of seconds.
 LONG = "snn/Plasticity-Acrobot-v0"
@@ -48,7 +51,7 @@ def assert_reproduced(reference, returns):
     assert reference.random < reference.solved <= reference.maximum
 
 
-@pytest.mark.parametrize("env_id", SPIKING)
+@pytest.mark.parametrize("env_id", [*SPIKING, *ANALOGUE])
 def test_random_score_is_reproduced(env_id):
     spec = load_environment_spec(env_id)
     env = gym.make(spec.base_id).unwrapped
@@ -59,8 +62,8 @@ def test_random_score_is_reproduced(env_id):
 
 @pytest.mark.parametrize(
     "env_id",
-    [pytest.param(name, marks=[pytest.mark.slow] if name == LONG else []) for name in OWN],
+    [pytest.param(name, marks=[pytest.mark.slow] if name == LONG else []) for name in PLASTICITY],
 )
-def test_random_score_of_a_task_of_our_own_is_reproduced(env_id):
+def test_random_score_of_a_plasticity_task_is_reproduced(env_id):
     spec = load_environment_spec(env_id)
     assert_reproduced(spec.reference, random_returns_of_a_batch(spec))

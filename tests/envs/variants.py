@@ -11,8 +11,24 @@ SPIKING = [name for name in snn_gym.env_ids() if load_environment_spec(name).spi
 OWN = [name for name in snn_gym.env_ids() if load_environment_spec(name).task is not None]
 """Tasks of our own."""
 
+
+def _made_by(package):
+    """Return the tasks of our own whose classes are in a package of ``snn_gym.tasks``."""
+    start = f"snn_gym.tasks.{package}."
+    return [name for name in OWN if load_environment_spec(name).task.entry_point.startswith(start)]
+
+
+NATIVE = _made_by("native")
+"""Tasks whose observations are spikes, at every level."""
+NATIVE_BASES = [name for name in NATIVE if load_environment_spec(name).levels]
+"""Their lowest levels."""
+PLASTICITY = _made_by("plasticity")
+"""Tasks in which a network is what is acted on."""
+ANALOGUE = [name for name in OWN if name not in {*NATIVE, *PLASTICITY}]
+"""The rest of our own, whose observations are numbers."""
+
 # What differs between jobs is judging alone, so that two of them stand for all here.
-_PLASTICITY = ["snn/Plasticity-Teacher-v0", "snn/Plasticity-CartPole-v0"]
+_JOBS = ["snn/Plasticity-Teacher-v0", "snn/Plasticity-CartPole-v0"]
 _PLASTICITY_ARGUMENTS = [
     {"features": ["action_history", "reward_history", "weight"], "history": 3},
     {"features": "all+dynamics", "renew_probe_every": 2},
@@ -22,13 +38,14 @@ _PLASTICITY_ARGUMENTS = [
 VARIANTS = [
     *((name, {"encoder": encoder}) for name in SPIKING for encoder in SPIKE_ENCODERS),
     *((name, {}) for name in OWN),
-    *((name, arguments) for name in _PLASTICITY for arguments in _PLASTICITY_ARGUMENTS),
+    *((name, arguments) for name in _JOBS for arguments in _PLASTICITY_ARGUMENTS),
 ]
 """Ids with arguments."""
 
 every_id = pytest.mark.parametrize("env_id", snn_gym.env_ids())
 every_spiking_id = pytest.mark.parametrize("env_id", SPIKING)
-every_own_id = pytest.mark.parametrize("env_id", OWN)
+every_native_id = pytest.mark.parametrize("env_id", NATIVE)
+every_plasticity_id = pytest.mark.parametrize("env_id", PLASTICITY)
 every_variant = pytest.mark.parametrize(
     ("env_id", "arguments"),
     VARIANTS,
@@ -38,4 +55,4 @@ every_variant = pytest.mark.parametrize(
 
 def steps_of(env_id, steps):
     """Return how many steps to test: fewer where each of them plays whole episodes."""
-    return max(3, steps // 15) if env_id in OWN else steps
+    return max(3, steps // 15) if env_id in PLASTICITY else steps

@@ -2,7 +2,7 @@ import gymnasium as gym
 import numpy as np
 import pytest
 
-from snn_gym.wrappers.rendering import SHOWN_ENVIRONMENT_STEPS, SpikeRenderer, draw_raster
+from snn_gym.tasks.rendering import SHOWN_ENVIRONMENT_STEPS, SpikeRenderer, draw_raster
 from tests.envs.variants import every_spiking_id
 
 

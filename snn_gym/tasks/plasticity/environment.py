@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from snn_gym.spiking.config import NetworkConfig
 from snn_gym.tasks.batched import Seeds, masked_environments, seeds_for
+from snn_gym.tasks.infos import masked_infos
 from snn_gym.tasks.plasticity.core import HORIZON, MOVES, PlasticityCore
 from snn_gym.tasks.plasticity.jobs import Job
 
@@ -183,7 +184,7 @@ class BatchedPlasticityEnv(VectorEnv[NDArray[np.float32], NDArray[np.int64], NDA
                 "weights": moved.last_weights,
             }
             infos.update(
-                final_obs=final, _final_obs=over, final_info=_shown(last, over),
+                final_obs=final, _final_obs=over, final_info=masked_infos(last, over),
                 _final_info=over.copy(),
             )  # fmt: skip
         observations = moved.observations.reshape(self.num_envs, -1)
@@ -197,7 +198,7 @@ class BatchedPlasticityEnv(VectorEnv[NDArray[np.float32], NDArray[np.int64], NDA
             "steps": core.steps,
             "weights": core.weights,
         }
-        return _shown(values, mask)
+        return masked_infos(values, mask)
 
 
 def spaces(core: PlasticityCore) -> tuple[gym.Space[Any], gym.Space[Any]]:
@@ -205,14 +206,3 @@ def spaces(core: PlasticityCore) -> tuple[gym.Space[Any], gym.Space[Any]]:
     size = core.synapses * len(core.features.names)
     moves = gym.spaces.MultiDiscrete(np.full(core.synapses, MOVES))
     return gym.spaces.Box(-1.0, 1.0, (size,), np.float32), moves
-
-
-def _shown(values: Mapping[str, NDArray[Any]], mask: NDArray[np.bool_]) -> dict[str, Any]:
-    """Return infos that are 0 where the mask does not hold, as gymnasium batches them."""
-    infos: dict[str, Any] = {}
-    for key, array in values.items():
-        infos[key] = np.where(mask.reshape(-1, *[1] * (array.ndim - 1)), array, 0).astype(
-            array.dtype
-        )
-        infos[f"_{key}"] = mask.copy()
-    return infos

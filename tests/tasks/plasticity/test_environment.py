@@ -6,7 +6,7 @@ import pytest
 from gymnasium.vector import AutoresetMode
 
 from snn_gym.tasks.plasticity.environment import BatchedPlasticityEnv
-from tests.envs.variants import OWN
+from tests.envs.variants import PLASTICITY
 from tests.tasks.plasticity.toy_jobs import Distance
 from tests.wrappers.comparison import assert_equal_results
 
@@ -23,7 +23,7 @@ def vectors(env_id, **arguments):
     return ours, theirs
 
 
-@pytest.mark.parametrize("env_id", OWN)
+@pytest.mark.parametrize("env_id", PLASTICITY)
 def test_a_batch_is_gymnasiums_batch_of_single_environments(env_id):
     ours, theirs = vectors(env_id, network=SMALL, probe_size=2, max_episode_steps=3)
     assert ours.observation_space == theirs.observation_space

@@ -1,0 +1,1 @@
+"""Pictures of the native tasks' scenes, apart from their dynamics."""
