@@ -1,4 +1,4 @@
-"""Algorithms with the Stable-Baselines3 API that move spiking networks without gradients."""
+"""Algorithms with the Stable-Baselines3 API that Stable-Baselines3 lacks."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ if TYPE_CHECKING:
     from snn_gym.learners.base import GradientFreeAlgorithm, LearnerArguments
     from snn_gym.learners.evolution import CMAES, EvolutionStrategies
     from snn_gym.learners.nulls import AcceptReject, RandomSearch, WinStay
+    from snn_gym.learners.stateful_dqn import StatefulDQN
+    from snn_gym.learners.stateful_ppo import StatefulPPO
     from snn_gym.learners.synapse_agents import SynapseAgents
 
 __all__ = [
@@ -18,6 +20,8 @@ __all__ = [
     "GradientFreeAlgorithm",
     "LearnerArguments",
     "RandomSearch",
+    "StatefulDQN",
+    "StatefulPPO",
     "SynapseAgents",
     "WinStay",
 ]
@@ -30,6 +34,8 @@ _LAZY = {
     "GradientFreeAlgorithm": "snn_gym.learners.base",
     "LearnerArguments": "snn_gym.learners.base",
     "RandomSearch": "snn_gym.learners.nulls",
+    "StatefulDQN": "snn_gym.learners.stateful_dqn",
+    "StatefulPPO": "snn_gym.learners.stateful_ppo",
     "SynapseAgents": "snn_gym.learners.synapse_agents",
     "WinStay": "snn_gym.learners.nulls",
 }

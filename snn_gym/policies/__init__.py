@@ -7,6 +7,8 @@ from snn_gym.policies.actor_critic import SpikingActorCriticPolicy
 from snn_gym.policies.controller import SpikingControllerPolicy
 from snn_gym.policies.dqn import SpikingDQNPolicy
 from snn_gym.policies.sac import SpikingSACPolicy
+from snn_gym.policies.stateful_actor_critic import StatefulActorCriticPolicy
+from snn_gym.policies.stateful_dqn import StatefulDQNPolicy
 from snn_gym.policies.td3 import SpikingTD3Policy
 
 if TYPE_CHECKING:
@@ -20,6 +22,8 @@ __all__ = [
     "SpikingDQNPolicy",
     "SpikingSACPolicy",
     "SpikingTD3Policy",
+    "StatefulActorCriticPolicy",
+    "StatefulDQNPolicy",
 ]
 
 _CONTRIB = {

@@ -15,6 +15,7 @@ from stable_baselines3.common.policies import BasePolicy
 from stable_baselines3.common.torch_layers import BaseFeaturesExtractor, create_mlp
 from torch import Tensor, nn
 
+from snn_gym.policies._gated import Gated, GatedNetwork
 from snn_gym.policies._observations import (
     check_observation_space,
     check_start,
@@ -64,6 +65,31 @@ class NetworkBuilder:
         if not spiking:
             inputs = self.features_dim + extra_inputs
             return DenseNetwork(inputs, self.config.hidden_sizes, output_size, self.activation)
+        return self._spiking(output_size, population_outputs, extra_inputs)
+
+    def build_stateful(
+        self,
+        spiking: bool,
+        gated: Gated,
+        output_size: int | None = None,
+        *,
+        population_outputs: int | None = None,
+    ) -> SpikingNetwork | GatedNetwork:
+        """Return a network whose state can be carried; as ``build``.
+
+        Args:
+            spiking: Whether it spikes; if not it is made of gated units.
+            gated: Their kind.
+            output_size: Outputs of its head; None for no head.
+            population_outputs: Without a head, the outputs that will read it.
+        """
+        if not spiking:
+            return GatedNetwork(gated, self.features_dim, self.config.hidden_sizes, output_size)
+        return self._spiking(output_size, population_outputs, 0)
+
+    def _spiking(
+        self, output_size: int | None, population_outputs: int | None, extra_inputs: int
+    ) -> SpikingNetwork:
         steps = self.spike_steps
         channels = self.features_dim if steps is None else self.features_dim // steps
         return SpikingNetwork(
@@ -110,13 +136,13 @@ class DenseNetwork(nn.Sequential):
         """Do nothing: there is no noise."""
 
 
-def network_inputs(
-    features: Tensor,
-    network: SpikingNetwork | DenseNetwork,
-    spike_steps: int | None,
-) -> Tensor:
+AnyNetwork = SpikingNetwork | DenseNetwork | GatedNetwork
+"""What a policy may decide by."""
+
+
+def network_inputs(features: Tensor, network: AnyNetwork, spike_steps: int | None) -> Tensor:
     """Return features in the shape that a network takes; spike trains were flattened."""
-    if spike_steps is None or isinstance(network, DenseNetwork):
+    if spike_steps is None or not isinstance(network, SpikingNetwork):
         return features
     # (B, T * N) -> (B, T, N)
     return features.view(features.shape[0], spike_steps, -1)
@@ -136,6 +162,8 @@ class SpikingPolicyMixin(BasePolicy):
     own_arguments: tuple[str, ...]
     """Arguments that a saved policy needs, beside the mixin's and those that its
     Stable-Baselines3 class saves."""
+    carries_state: bool = False
+    """Whether the network's state is carried from one decision to the next."""
     _predicting: bool = False
 
     def _prepare(
@@ -167,12 +195,13 @@ class SpikingPolicyMixin(BasePolicy):
                 "SpikingActorCriticPolicy (PPO, A2C, TRPO) chooses "
                 "Box, Discrete, MultiDiscrete and MultiBinary actions"
             )
-        if self.network.needs_state:
+        if self.network.needs_state and not self.carries_state:
             raise ValueError(
                 f"encoder {self.network.encoder!r} with neuron {self.network.neuron!r} at "
                 f"time_steps={self.network.time_steps} is silent without a state carried from the "
                 f"decision before, and {type(self).__name__} starts from rest at every decision; "
-                "use another encoder than 'delta', and with 'alif' at least 2 time steps"
+                "use another encoder than 'delta', with 'alif' at least 2 time steps, or a "
+                "stateful policy (StatefulPPO, StatefulDQN)"
             )
         check_start(action_space, "action space")
         self._refuse_unknown(arguments)
@@ -240,7 +269,7 @@ class SpikingPolicyMixin(BasePolicy):
         """The observation normaliser that all networks share, or None."""
 
     @abstractmethod
-    def _acting_network(self) -> SpikingNetwork | DenseNetwork:
+    def _acting_network(self) -> AnyNetwork:
         """Return the network that chooses actions."""
 
     @abstractmethod
@@ -294,7 +323,16 @@ class SpikingPolicyMixin(BasePolicy):
         episode_start: np.ndarray[Any, Any] | None = None,
         deterministic: bool = False,
     ) -> tuple[np.ndarray[Any, Any], tuple[np.ndarray[Any, Any], ...] | None]:
-        """Choose actions, as Stable-Baselines3 defines it; never changes the normaliser."""
+        """Choose actions, as Stable-Baselines3 defines it; never changes the normaliser.
+
+        Raises:
+            ValueError: A state is given, which this policy has no use for.
+        """
+        if state is not None:
+            raise ValueError(
+                f"{type(self).__name__} starts from rest at every decision and takes no state, got "
+                "one; pass state=None, or train with StatefulPPO or StatefulDQN"
+            )
         self._predicting = True
         try:
             return super().predict(observation, state, episode_start, deterministic)

@@ -11,7 +11,12 @@ from stable_baselines3.common.policies import BasePolicy
 from stable_baselines3.common.type_aliases import PyTorchObs, Schedule
 from torch import Tensor, nn
 
-from snn_gym.policies._common import DenseNetwork, SpikingPolicyMixin, network_inputs
+from snn_gym.policies._common import (
+    AnyNetwork,
+    DenseNetwork,
+    SpikingPolicyMixin,
+    network_inputs,
+)
 from snn_gym.spiking.config import NetworkConfig
 from snn_gym.spiking.network import SpikingNetwork
 from snn_gym.spiking.normaliser import ObservationNormaliser
@@ -63,7 +68,7 @@ class ValuePolicyMixin(SpikingPolicyMixin):
     """
 
     action_spaces = (spaces.Discrete,)
-    own_arguments = ("spiking",)
+    own_arguments: tuple[str, ...] = ("spiking",)
 
     def __init__(
         self,
@@ -101,7 +106,7 @@ class ValuePolicyMixin(SpikingPolicyMixin):
     def _online(self) -> ValueNetworkMixin:
         """Return the network that is updated and chooses actions."""
 
-    def _acting_network(self) -> SpikingNetwork | DenseNetwork:
+    def _acting_network(self) -> AnyNetwork:
         return self._online().network
 
     def _network_inputs(self, observation: Tensor) -> Tensor:

@@ -11,6 +11,7 @@ from stable_baselines3.common.type_aliases import Schedule
 from torch import Tensor, nn
 
 from snn_gym.policies._common import (
+    AnyNetwork,
     DenseNetwork,
     NetworkBuilder,
     SpikingPolicyMixin,
@@ -98,7 +99,7 @@ class SpikingActorCriticPolicy(SpikingPolicyMixin, ActorCriticPolicy):
 
     algorithms = "PPO, A2C and TRPO"
     action_spaces = (spaces.Box, spaces.Discrete, spaces.MultiDiscrete, spaces.MultiBinary)
-    own_arguments = ("spiking_actor", "spiking_critic", "share_features_extractor")
+    own_arguments: tuple[str, ...] = ("spiking_actor", "spiking_critic", "share_features_extractor")
     mlp_extractor: ActorCriticNetworks  # type: ignore[assignment]
 
     def __init__(
@@ -183,7 +184,7 @@ class SpikingActorCriticPolicy(SpikingPolicyMixin, ActorCriticPolicy):
         with self.normaliser.accumulating():
             return super().forward(obs, deterministic)
 
-    def _acting_network(self) -> SpikingNetwork | DenseNetwork:
+    def _acting_network(self) -> AnyNetwork:
         return self.mlp_extractor.actor
 
     def _acting_modules(self) -> dict[str, nn.Module]:

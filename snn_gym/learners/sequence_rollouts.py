@@ -1,0 +1,151 @@
+"""Rollouts as sequences with the states they began in, for on-policy learning with memory."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from stable_baselines3.common.buffers import RolloutBuffer
+from stable_baselines3.common.type_aliases import RolloutBufferSamples
+from torch import Tensor
+
+from snn_gym.policies._stateful import SequenceBatch
+
+
+class SequenceRolloutBuffer(RolloutBuffer):
+    """A rollout buffer that gives whole sequences of environment steps and the state before them.
+
+    A sequence is ``sequence_length`` steps of one environment; episodes may end and start within
+    it. Before it come the ``burn_in_steps`` steps that preceded it, taken over from the rollout
+    before where it begins this one, with the state stored before those. Minibatches are flattened
+    step by step, so that Stable-Baselines3's own PPO can take them.
+
+    Args:
+        buffer_size: Environment steps of each copy in a rollout.
+        *args: As in Stable-Baselines3's ``RolloutBuffer``.
+        state_size: Numbers S in the flat state of one environment.
+        sequence_length: Environment steps of a sequence; divides ``buffer_size``.
+        burn_in_steps: Environment steps before a sequence that bring its state up to date.
+        truncate_every: Passed on to the policy.
+        **kwargs: As in Stable-Baselines3's ``RolloutBuffer``.
+    """
+
+    states: NDArray[np.float32]
+    _padded_observations: NDArray[Any]
+    _padded_starts: NDArray[np.bool_]
+
+    def __init__(
+        self,
+        buffer_size: int,
+        *args: Any,
+        state_size: int,
+        sequence_length: int,
+        burn_in_steps: int = 0,
+        truncate_every: int | None = None,
+        **kwargs: Any,
+    ) -> None:
+        self.sequence_length = sequence_length
+        self.burn_in_steps = burn_in_steps
+        self.truncate_every = truncate_every
+        self.state_size = state_size
+        super().__init__(buffer_size, *args, **kwargs)
+
+    def reset(self) -> None:
+        """Begin a new rollout; its burn-in is the end of the one before."""
+        burnt, rows = self.burn_in_steps, self.burn_in_steps + self.buffer_size
+        before = None
+        if burnt and self.full:
+            before = self._padded_observations, self._padded_starts, self.states
+        super().reset()
+        shape = (rows, self.n_envs, *self.obs_shape)
+        self._padded_observations = np.zeros(shape, self.observation_space.dtype)
+        # Without a rollout before, the first step is the first of an episode: what would come
+        # before it is forgotten there.
+        self._padded_starts = np.ones((rows, self.n_envs), np.bool_)
+        self.states = np.zeros((rows, self.n_envs, self.state_size), np.float32)
+        if before is not None:
+            for new, old in zip(
+                (self._padded_observations, self._padded_starts, self.states), before, strict=True
+            ):
+                new[:burnt] = old[-burnt:]
+
+    def add_with_state(
+        self,
+        obs: NDArray[Any],
+        action: NDArray[Any],
+        reward: NDArray[Any],
+        episode_start: NDArray[Any],
+        value: Tensor,
+        log_prob: Tensor,
+        states: Tensor,
+    ) -> None:
+        """Add one step of every environment; as ``add``, and the state before its decision.
+
+        Args:
+            obs: (B, ...).
+            action: (B, ...).
+            reward: (B,).
+            episode_start: (B,), bool.
+            value: (B, 1).
+            log_prob: (B,).
+            states: (B, S), from before a reset at ``episode_start``.
+        """
+        row = self.burn_in_steps + self.pos
+        self.states[row] = states.cpu().numpy()
+        self._padded_observations[row] = np.asarray(obs).reshape(self.n_envs, *self.obs_shape)
+        self._padded_starts[row] = episode_start
+        super().add(obs, action, reward, episode_start, value, log_prob)
+
+    def get(self, batch_size: int | None = None) -> Generator[RolloutBufferSamples, None, None]:
+        """Give all sequences once, in random order.
+
+        Args:
+            batch_size: Environment steps in a minibatch, a multiple of ``sequence_length``; None
+                for all.
+        """
+        assert self.full, "the rollout is not complete"
+        length = self.sequence_length
+        per_env = self.buffer_size // length
+        total = per_env * self.n_envs
+        count = total if batch_size is None else batch_size // length
+        # Stable-Baselines3 seeds torch's global generator, which its policies sample from too.
+        order = torch.randperm(total).numpy()
+        for first in range(0, total, count):
+            chosen = order[first : first + count]
+            yield self._sequences((chosen % per_env) * length, chosen // per_env)
+
+    def _sequences(self, first: NDArray[np.int64], envs: NDArray[np.int64]) -> RolloutBufferSamples:
+        """Return sequences that begin at steps ``first`` of environments ``envs``, each (n,)."""
+        # Rows of the padded arrays start burn_in_steps before those of the rollout.
+        padded = first + np.arange(self.burn_in_steps + self.sequence_length)[:, np.newaxis]
+        steps = first + np.arange(self.sequence_length)[:, np.newaxis]
+        batch = SequenceBatch(
+            self.to_torch(self._padded_observations[padded, envs]),
+            self.to_torch(self.states[first, envs]),
+            self.to_torch(self._padded_starts[padded, envs]),
+            self.burn_in_steps,
+            self.truncate_every,
+        )
+        # (L, n, ...) -> (L * n, ...), as the policy's outputs come
+        flat = (
+            self.to_torch(array[steps, envs]).flatten(0, 1)
+            for array in (
+                self.actions,
+                self.values,
+                self.log_probs,
+                self.advantages,
+                self.returns,
+            )
+        )
+        actions, values, log_probs, advantages, returns = flat
+        return RolloutBufferSamples(
+            batch,  # type: ignore[arg-type]
+            actions.to(torch.float32),
+            values,
+            log_probs,
+            advantages,
+            returns,
+        )

@@ -1,0 +1,241 @@
+"""PPO with a state that lasts from one environment step to the next."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+from gymnasium import spaces
+from numpy.typing import NDArray
+from stable_baselines3 import PPO
+from stable_baselines3.common.buffers import RolloutBuffer
+from stable_baselines3.common.callbacks import BaseCallback
+from stable_baselines3.common.policies import BasePolicy
+from stable_baselines3.common.type_aliases import GymEnv, Schedule
+from stable_baselines3.common.utils import obs_as_tensor
+from stable_baselines3.common.vec_env import VecEnv
+from torch import Tensor
+
+from snn_gym.learners.sequence_rollouts import SequenceRolloutBuffer
+from snn_gym.learners.sequence_settings import check_sequences
+from snn_gym.policies.stateful_actor_critic import StatefulActorCriticPolicy
+
+
+class StatefulPPO(PPO):
+    """Proximal policy optimisation on whole sequences, for any network that carries a state.
+
+    Between environment steps the membranes (and the gated units of a twin) keep their state; an
+    episode starts from rest. Rollouts are stored with the state before every step, cut into
+    sequences, and replayed in one call of the network, with resets wherever episodes start, so that
+    nothing is padded. Gradients pass back through a sequence, or through ``bptt_steps`` of it.
+
+    Everything else is Stable-Baselines3's PPO (Schulman et al. 2017,
+    https://arxiv.org/abs/1707.06347): its ``train`` is used unchanged. Unlike sb3-contrib's
+    RecurrentPPO, a state is one flat array of any content, and minibatches hold whole sequences.
+
+    Args:
+        policy: ``StatefulActorCriticPolicy``, or its name.
+        env: Environment, its gymnasium id, or a ``VecEnv``.
+        learning_rate: As in PPO.
+        n_steps: Environment steps of each copy in a rollout.
+        batch_size: Environment steps in a minibatch, a multiple of ``sequence_length``.
+        sequence_length: Environment steps of a sequence, which divides ``n_steps``; None for whole
+            rollouts.
+        bptt_steps: Environment steps that a gradient passes back; None for whole sequences.
+        burn_in_steps: Environment steps before each sequence that bring its state up to date with
+            the present weights, without gradient; at most ``sequence_length``. The steps before a
+            rollout's first sequence are those of the rollout before.
+        **kwargs: Further arguments of PPO.
+
+    Raises:
+        ValueError: The lengths do not fit each other, or observations are a Dict.
+    """
+
+    policy_aliases: ClassVar[dict[str, type[BasePolicy]]] = {
+        "StatefulActorCriticPolicy": StatefulActorCriticPolicy
+    }
+    policy: StatefulActorCriticPolicy
+    rollout_buffer: SequenceRolloutBuffer
+
+    def __init__(
+        self,
+        policy: str | type[StatefulActorCriticPolicy],
+        env: GymEnv | str,
+        learning_rate: float | Schedule = 3e-4,
+        n_steps: int = 128,
+        batch_size: int = 128,
+        *,
+        sequence_length: int | None = None,
+        bptt_steps: int | None = None,
+        burn_in_steps: int = 0,
+        _init_setup_model: bool = True,
+        **kwargs: Any,
+    ) -> None:
+        self.sequence_length = sequence_length
+        self.bptt_steps = bptt_steps
+        self.burn_in_steps = burn_in_steps
+        self._last_states: Tensor | None = None
+        super().__init__(
+            policy,
+            env,
+            learning_rate,
+            n_steps,
+            batch_size,
+            _init_setup_model=False,
+            **{"device": "cpu", **kwargs},
+        )
+        if _init_setup_model:
+            self._setup_model()
+
+    def _setup_model(self) -> None:
+        length = self.n_steps if self.sequence_length is None else self.sequence_length
+        check_sequences(length, self.burn_in_steps, self.bptt_steps)
+        _check_rollout(self.n_steps, self.batch_size, length)
+        if isinstance(self.observation_space, spaces.Dict):
+            raise ValueError(
+                f"StatefulPPO takes no Dict observations, got {self.observation_space}; wrap the "
+                "environment in gymnasium.wrappers.FlattenObservation"
+            )
+        # The buffer needs the size of the policy's state, and Stable-Baselines3 makes the buffer
+        # first: here it makes the least that it can.
+        n_steps, self.n_steps = self.n_steps, 1
+        self.rollout_buffer_class, self.rollout_buffer_kwargs = RolloutBuffer, {}
+        super()._setup_model()
+        self.n_steps = n_steps
+        self.rollout_buffer = SequenceRolloutBuffer(
+            n_steps,
+            self.observation_space,
+            self.action_space,
+            self.device,
+            gamma=self.gamma,
+            gae_lambda=self.gae_lambda,
+            n_envs=self.n_envs,
+            state_size=self.policy.rest_state(1).shape[1],
+            sequence_length=length,
+            burn_in_steps=self.burn_in_steps,
+            truncate_every=self.bptt_steps,
+        )
+
+    def collect_rollouts(
+        self,
+        env: VecEnv,
+        callback: BaseCallback,
+        rollout_buffer: RolloutBuffer,
+        n_rollout_steps: int,
+    ) -> bool:
+        """Play a rollout, as in Stable-Baselines3, carrying the states.
+
+        Args:
+            env: Environments.
+            callback: Called at every step.
+            rollout_buffer: Filled.
+            n_rollout_steps: Environment steps of each copy.
+
+        Returns:
+            Whether to go on training.
+        """
+        assert isinstance(rollout_buffer, SequenceRolloutBuffer)
+        assert self._last_obs is not None, "No previous observation was provided"
+        self.policy.set_training_mode(False)
+        rollout_buffer.reset()
+        if self.use_sde:
+            self.policy.reset_noise(env.num_envs)
+        callback.on_rollout_start()
+        if self._last_states is None or len(self._last_states) != env.num_envs:
+            self._last_states = self.policy.rest_state(env.num_envs)
+        for step in range(n_rollout_steps):
+            if self.use_sde and self.sde_sample_freq > 0 and step % self.sde_sample_freq == 0:
+                self.policy.reset_noise(env.num_envs)
+            if not self._collect_step(env, callback, rollout_buffer):
+                return False
+        with torch.no_grad():
+            obs = obs_as_tensor(self._last_obs, self.device)
+            values = self.policy.predict_values(obs, self._last_states, self._starts())
+        dones: Any = self._last_episode_starts
+        rollout_buffer.compute_returns_and_advantage(last_values=values, dones=dones)
+        callback.update_locals(locals())
+        callback.on_rollout_end()
+        return True
+
+    def _collect_step(
+        self, env: VecEnv, callback: BaseCallback, rollout_buffer: SequenceRolloutBuffer
+    ) -> bool:
+        """Make one environment step in every environment; return whether to go on."""
+        assert self._last_states is not None  # set when the rollout began
+        with torch.no_grad():
+            obs = obs_as_tensor(self._last_obs, self.device)  # type: ignore[arg-type]
+            actions, values, log_probs, states = self.policy(obs, self._last_states, self._starts())
+        taken = actions.cpu().numpy()
+        new_obs, rewards, dones, infos = env.step(self._within_bounds(taken))
+        self.num_timesteps += env.num_envs
+        callback.update_locals(locals())
+        if not callback.on_step():
+            return False
+        self._update_info_buffer(infos, dones)
+        self._bootstrap(rewards, dones, infos, states)
+        rollout_buffer.add_with_state(
+            self._last_obs,  # type: ignore[arg-type]
+            taken,
+            rewards,
+            self._last_episode_starts,  # type: ignore[arg-type]
+            values,
+            log_probs,
+            self._last_states,
+        )
+        self._last_obs = new_obs  # type: ignore[assignment]
+        self._last_episode_starts = dones
+        self._last_states = states
+        return True
+
+    def _starts(self) -> Tensor:
+        return torch.as_tensor(
+            np.asarray(self._last_episode_starts, dtype=np.bool_), device=self.device
+        )
+
+    def _within_bounds(self, actions: NDArray[Any]) -> NDArray[Any]:
+        if not isinstance(self.action_space, spaces.Box):
+            return actions
+        if self.policy.squash_output:
+            unscaled: NDArray[Any] = self.policy.unscale_action(actions)
+            return unscaled
+        clipped: NDArray[Any] = np.clip(actions, self.action_space.low, self.action_space.high)
+        return clipped
+
+    def _bootstrap(
+        self,
+        rewards: NDArray[Any],
+        dones: NDArray[np.bool_],
+        infos: list[dict[str, Any]],
+        states: Tensor,
+    ) -> None:
+        """Add the value of the last observation where an episode was cut by a limit."""
+        # See https://github.com/DLR-RM/stable-baselines3/issues/633
+        going_on = torch.zeros(1, dtype=torch.bool, device=self.device)
+        for index in np.flatnonzero(dones):
+            info = infos[index]
+            last = info.get("terminal_observation")
+            if last is None or not info.get("TimeLimit.truncated", False):
+                continue
+            obs, _ = self.policy.obs_to_tensor(last)
+            with torch.no_grad():
+                state = states[index : index + 1]
+                value = self.policy.predict_values(obs, state, going_on)
+            rewards[index] += self.gamma * value.item()
+
+    def _excluded_save_params(self) -> list[str]:
+        # Where it loads, episodes start anew.
+        return [*super()._excluded_save_params(), "_last_states"]
+
+
+def _check_rollout(n_steps: int, batch_size: int, sequence_length: int) -> None:
+    if n_steps % sequence_length:
+        raise ValueError(
+            f"sequence_length must divide n_steps={n_steps}, got {sequence_length}; take "
+            f"sequence_length={n_steps} or another divisor"
+        )
+    if batch_size % sequence_length:
+        raise ValueError(
+            f"batch_size counts environment steps of whole sequences of {sequence_length}, got "
+            f"{batch_size}; take a multiple of {sequence_length}"
+        )

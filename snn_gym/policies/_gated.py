@@ -1,0 +1,154 @@
+"""Gated recurrent networks behind the interface of ``SpikingNetwork``: the twins with memory."""
+
+from __future__ import annotations
+
+from typing import Literal, cast
+
+import torch
+from torch import Tensor, nn
+
+from snn_gym.spiking.recording import Recording
+
+Gated = Literal["gru", "lstm"]
+"""Kinds of gated units."""
+
+_GATES: dict[str, int] = {"gru": 3, "lstm": 4}
+_VARIABLES: dict[str, int] = {"gru": 1, "lstm": 2}
+
+
+class GatedNetwork(nn.Module):
+    """Layers of gated recurrent units, one step of recurrence for each environment step.
+
+    ``gru``: Cho et al. 2014, https://arxiv.org/abs/1406.1078; ``lstm``: Hochreiter and Schmidhuber
+    1997, https://doi.org/10.1162/neco.1997.9.8.1735; both as in PyTorch.
+
+    Args:
+        kind: ``gru`` or ``lstm``.
+        input_size: Values of an observation; a spike train comes flattened.
+        hidden_sizes: Units of each layer, input side first.
+        output_size: Outputs of the linear head; None for no head, and the last layer's activity is
+            the output.
+
+    Raises:
+        ValueError: The kind is unknown.
+    """
+
+    def __init__(
+        self,
+        kind: Gated,
+        input_size: int,
+        hidden_sizes: tuple[int, ...],
+        output_size: int | None = None,
+    ) -> None:
+        super().__init__()
+        if kind not in _GATES:
+            raise ValueError(f"gated must be one of {', '.join(_GATES)}, got {kind!r}")
+        self.kind = kind
+        self.hidden_sizes = hidden_sizes
+        unit = nn.GRU if kind == "gru" else nn.LSTM
+        sizes = (input_size, *hidden_sizes)
+        self.layers = nn.ModuleList(
+            unit(inputs, size) for inputs, size in zip(sizes, hidden_sizes, strict=False)
+        )
+        self.head = None if output_size is None else nn.Linear(hidden_sizes[-1], output_size)
+        self.output_size = hidden_sizes[-1] if output_size is None else output_size
+
+    @property
+    def state_size(self) -> int:
+        """Numbers in the flat state of one sample."""
+        return _VARIABLES[self.kind] * sum(self.hidden_sizes)
+
+    def rest_state(self, batch: int) -> Tensor:
+        """Return the flat state (batch, state_size) at the start of an episode: zeros."""
+        return next(self.parameters()).new_zeros(batch, self.state_size)
+
+    def forward(self, inputs: Tensor, state: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """Decide on a batch.
+
+        Args:
+            inputs: Features (B, input_size), float.
+            state: Flat state (B, state_size), or None for the start of an episode.
+
+        Returns:
+            Output (B, output_size) and the flat state (B, state_size) to carry on.
+        """
+        if state is None:
+            state = self.rest_state(len(inputs))
+        output, state = self._run(inputs.unsqueeze(0), state)
+        return output[0], state
+
+    def sequence(
+        self,
+        inputs: Tensor,
+        state: Tensor | None,
+        starts: Tensor,
+        *,
+        truncate_every: int | None = None,
+    ) -> tuple[Tensor, Tensor]:
+        """Decide on sequences of environment steps; as ``SpikingNetwork.sequence``.
+
+        Args:
+            inputs: Features (L, B, input_size), float.
+            state: Flat state (B, state_size) from before the first step, or None.
+            starts: (L, B), bool: where an episode starts.
+            truncate_every: Environment steps after which no gradient passes back.
+
+        Returns:
+            Outputs (L, B, output_size) and the final state (B, state_size).
+        """
+        steps, batch = starts.shape
+        if state is None:
+            state = self.rest_state(batch)
+        outputs = []
+        # PyTorch runs a stretch without resets or truncations in one call.
+        resets = starts.any(dim=1).tolist()
+        edges = [
+            step
+            for step in range(steps)
+            if step == 0 or resets[step] or (truncate_every and step % truncate_every == 0)
+        ]
+        for begin, end in zip(edges, [*edges[1:], steps], strict=True):
+            if begin and truncate_every and begin % truncate_every == 0:
+                state = state.detach()
+            if resets[begin]:
+                state = state.masked_fill(starts[begin].unsqueeze(1), 0.0)
+            output, state = self._run(inputs[begin:end], state)
+            outputs.append(output)
+        return torch.cat(outputs), state
+
+    def record(
+        self, inputs: Tensor, state: Tensor | None = None, *, readout_size: int | None = None
+    ) -> Recording:
+        """Record a forward pass: no spikes, and the multiply-accumulates of each layer."""
+        macs: dict[str, int] = {}
+        for number, layer in enumerate(self._units, start=1):
+            size = layer.hidden_size
+            macs[f"{self.kind}_{number}"] = _GATES[self.kind] * size * (layer.input_size + size)
+        readout = self.output_size if self.head is not None else readout_size
+        if readout is not None:
+            macs["readout"] = self.hidden_sizes[-1] * readout
+        return Recording((), self(inputs, state)[0], 0.0, macs)
+
+    def reseed_noise(self, seed: int) -> None:
+        """Do nothing: there is no noise."""
+
+    @property
+    def _units(self) -> list[nn.GRU | nn.LSTM]:
+        # A ModuleList forgets the type of its members.
+        return cast("list[nn.GRU | nn.LSTM]", list(self.layers))
+
+    def _run(self, inputs: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
+        """Run (L, B, input_size) from a state, without resets."""
+        signal, final = inputs, []
+        sizes = [size for size in self.hidden_sizes for _ in range(_VARIABLES[self.kind])]
+        parts = [part.unsqueeze(0).contiguous() for part in torch.split(state, sizes, dim=1)]
+        for number, layer in enumerate(self._units):
+            if self.kind == "gru":
+                signal, hidden = layer(signal, parts[number])
+                final.append(hidden[0])
+            else:
+                pair = parts[2 * number], parts[2 * number + 1]
+                signal, (hidden, cell) = layer(signal, pair)
+                final += [hidden[0], cell[0]]
+        output = signal if self.head is None else self.head(signal)
+        return output, torch.cat(final, dim=1)

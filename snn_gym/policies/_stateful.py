@@ -1,0 +1,187 @@
+"""What stateful policies share: one flat state, carried between decisions.
+
+A state is opaque: one float32 array (B, S), in the 1-tuple that Stable-Baselines3's ``predict``
+returns and takes. It holds whatever the network's layers carry, of whatever sizes.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from gymnasium import spaces
+from numpy.typing import NDArray
+from stable_baselines3.common.type_aliases import PyTorchObs
+from torch import Tensor
+
+from snn_gym.policies._common import DenseNetwork, SpikingPolicyMixin
+from snn_gym.policies._gated import GatedNetwork
+from snn_gym.spiking.network import SpikingNetwork
+from snn_gym.spiking.recording import Recording
+
+StatefulNetwork = SpikingNetwork | GatedNetwork
+State = tuple[NDArray[Any], ...]
+
+
+@dataclass(frozen=True)
+class SequenceBatch:
+    """B sequences of K + L environment steps, as stored by a buffer."""
+
+    observations: PyTorchObs
+    """(K + L, B, ...), or a dict of such."""
+    states: Tensor
+    """(B, S) float32, from before the first step."""
+    starts: Tensor
+    """(K + L, B), bool: where an episode starts, and the state is at rest."""
+    burn_in_steps: int = 0
+    """First steps K that only bring the state up to date: no outputs, no gradient."""
+    truncate_every: int | None = None
+    """Environment steps after which no gradient passes back; None: passes through all L."""
+
+
+def reset_where(starts: Tensor, state: Tensor, rest: Tensor) -> Tensor:
+    """Return states (B, S) that are ``rest`` (1, S) where an episode starts (B,)."""
+    return torch.where(starts.unsqueeze(1), rest, state)
+
+
+def flatten_steps(observations: PyTorchObs) -> PyTorchObs:
+    """Return observations (L, B, ...) as one batch (L * B, ...)."""
+    if isinstance(observations, dict):
+        return {key: value.flatten(0, 1) for key, value in observations.items()}
+    return observations.flatten(0, 1)
+
+
+def run_sequence(
+    network: StatefulNetwork, inputs: Tensor, state: Tensor, batch: SequenceBatch
+) -> Tensor:
+    """Return a network's outputs (L, B, O) after the burn-in of a batch.
+
+    Args:
+        network: The network.
+        inputs: What it sees (K + L, B, ...).
+        state: Its own part (B, S') of the stored states.
+        batch: The sequences.
+    """
+    burnt = batch.burn_in_steps
+    if burnt:
+        with torch.no_grad():
+            _, state = network.sequence(inputs[:burnt], state, batch.starts[:burnt])
+    outputs, _ = network.sequence(
+        inputs[burnt:], state, batch.starts[burnt:], truncate_every=batch.truncate_every
+    )
+    return outputs
+
+
+class StatefulPolicyMixin(SpikingPolicyMixin):
+    """``predict`` and ``record`` with a state, as Stable-Baselines3 defines them."""
+
+    carries_state = True
+
+    @abstractmethod
+    def _choose(self, output: Tensor, deterministic: bool) -> Tensor:
+        """Return actions (B, ...) from the acting network's output (B, O)."""
+
+    def _acting(self) -> StatefulNetwork:
+        network = self._acting_network()
+        assert not isinstance(network, DenseNetwork)  # stateful policies build none
+        return network
+
+    def predict(
+        self,
+        observation: NDArray[Any] | dict[str, NDArray[Any]],
+        state: State | None = None,
+        episode_start: NDArray[Any] | None = None,
+        deterministic: bool = False,
+    ) -> tuple[NDArray[Any], State | None]:
+        """Choose actions and carry the state on, as Stable-Baselines3 defines it.
+
+        Args:
+            observation: One observation or a batch of B.
+            state: What the call before returned; None starts every episode from rest.
+            episode_start: (B,), bool: where an episode starts, so that its state is at rest
+                whatever ``state`` says. None: nowhere.
+            deterministic: Whether to take the best action instead of sampling.
+
+        Returns:
+            Actions and the state for the next call.
+
+        Raises:
+            ValueError: State or ``episode_start`` do not fit the batch or the network.
+        """
+        self._predicting = True
+        try:
+            self.set_training_mode(False)
+        finally:
+            self._predicting = False
+        tensor, vectorised = self.obs_to_tensor(observation)
+        with torch.no_grad():
+            inputs = self._network_inputs(tensor)  # type: ignore[arg-type]
+            carried = self._carried(state, episode_start, len(inputs))
+            output, carried = self._acting()(inputs, carried)
+            chosen = self._choose(output, deterministic)
+        actions = self._as_taken(chosen.cpu().numpy())
+        return actions if vectorised else actions.squeeze(axis=0), (carried.cpu().numpy(),)
+
+    def _as_taken(self, actions: NDArray[Any]) -> NDArray[Any]:
+        """Return actions (B, ...) within the action space, as Stable-Baselines3 does."""
+        space = self.action_space
+        actions = actions.reshape((-1, *(space.shape or ())))
+        if not isinstance(space, spaces.Box):
+            return actions
+        if self.squash_output:
+            unscaled: NDArray[Any] = self.unscale_action(actions)
+            return unscaled
+        clipped: NDArray[Any] = np.clip(actions, space.low, space.high)
+        return clipped
+
+    def _carried(
+        self, state: State | None, episode_start: NDArray[Any] | None, batch: int
+    ) -> Tensor:
+        """Return the state (B, S) that a decision starts from, checked."""
+        rest = self._acting().rest_state(1)
+        if state is None:
+            return rest.expand(batch, -1)
+        carried = self._state_tensor(state, batch)
+        if episode_start is None:
+            return carried
+        starts = np.asarray(episode_start)
+        if starts.shape != (batch,):
+            raise ValueError(
+                f"episode_start must have one entry for each of {batch} observations, got shape "
+                f"{starts.shape}"
+            )
+        return reset_where(torch.as_tensor(starts.astype(bool), device=self.device), carried, rest)
+
+    def _state_tensor(self, state: State | Tensor, batch: int) -> Tensor:
+        parts = tuple(state) if isinstance(state, tuple | list) else (state,)
+        shape = (batch, self._acting().state_size)
+        found = [tuple(np.shape(part)) for part in parts]
+        if found != [shape]:
+            raise ValueError(
+                f"state must be one array of shape {shape} for this policy and {batch} "
+                f"observations, got {found}; pass on what predict returned, or None to start"
+            )
+        return torch.as_tensor(parts[0], dtype=torch.float32, device=self.device)
+
+    def record(self, obs: NDArray[Any], state: State | Tensor | None = None) -> Recording:
+        """Record how the policy decides on observations.
+
+        Args:
+            obs: One observation or a batch of B, as the environment gives them.
+            state: State carried from the decision before, as ``predict`` returns it; None starts
+                from rest.
+
+        Returns:
+            What the acting network's layers did; without layers if it does not spike.
+
+        Raises:
+            ValueError: The state does not fit.
+        """
+        tensor, _ = self.obs_to_tensor(obs)
+        with torch.no_grad():
+            inputs = self._network_inputs(tensor)  # type: ignore[arg-type]
+            carried = None if state is None else self._state_tensor(state, len(inputs))
+            return self._acting().record(inputs, carried, readout_size=self._readout_size())

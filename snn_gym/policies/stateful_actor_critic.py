@@ -1,0 +1,214 @@
+"""Actor-critic policy whose networks carry their state, for ``snn_gym.learners.StatefulPPO``."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from gymnasium import spaces
+from stable_baselines3.common.policies import ActorCriticPolicy
+from stable_baselines3.common.type_aliases import PyTorchObs, Schedule
+from torch import Tensor, nn
+
+from snn_gym.policies._common import NetworkBuilder, network_inputs
+from snn_gym.policies._gated import Gated
+from snn_gym.policies._stateful import (
+    SequenceBatch,
+    StatefulNetwork,
+    StatefulPolicyMixin,
+    flatten_steps,
+    reset_where,
+    run_sequence,
+)
+from snn_gym.policies.actor_critic import SpikingActorCriticPolicy
+from snn_gym.spiking.normaliser import ObservationNormaliser
+
+
+class StatefulNetworks(nn.Module):
+    """Actor and critic, each with a state of its own, behind one normaliser.
+
+    Args:
+        builder: Builds the networks.
+        normaliser: Shared by both, or None.
+        spiking_actor: Whether the actor spikes; if not it is made of gated units.
+        spiking_critic: The same for the critic.
+        gated: Kind of the gated units.
+        outputs: Outputs of the head that reads the actor.
+    """
+
+    def __init__(
+        self,
+        builder: NetworkBuilder,
+        normaliser: ObservationNormaliser | None,
+        spiking_actor: bool,
+        spiking_critic: bool,
+        gated: Gated,
+        outputs: int,
+    ) -> None:
+        super().__init__()
+        self.spike_steps = builder.spike_steps
+        self.normaliser = normaliser
+        self.actor = builder.build_stateful(spiking_actor, gated, population_outputs=outputs)
+        self.critic = builder.build_stateful(spiking_critic, gated, population_outputs=1)
+        self.latent_dim_pi = self.actor.output_size
+        self.latent_dim_vf = self.critic.output_size
+
+    def normalised(self, features: Tensor) -> Tensor:
+        """Standardise features (B, F)."""
+        return features if self.normaliser is None else self.normaliser(features)
+
+    def split(self, states: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the actor's and the critic's part of states (B, S)."""
+        sizes = [self.actor.state_size, self.critic.state_size]
+        actor, critic = torch.split(states, sizes, dim=1)
+        return actor, critic
+
+    def rest_state(self, batch: int) -> Tensor:
+        """Return the states (batch, S) at the start of an episode."""
+        return torch.cat([self.actor.rest_state(batch), self.critic.rest_state(batch)], dim=1)
+
+
+class StatefulActorCriticPolicy(StatefulPolicyMixin, SpikingActorCriticPolicy):
+    """Policy for ``StatefulPPO``: networks whose state lasts from one decision to the next.
+
+    It is reset where an episode starts. Everything else is as in ``SpikingActorCriticPolicy``,
+    except that networks that do not spike are made of gated units, which carry a state too.
+
+    Args:
+        observation_space: Observation space.
+        action_space: Action space.
+        lr_schedule: Learning rate over the remaining progress.
+        gated: Kind of the units of networks that do not spike, ``gru`` or ``lstm``.
+        **kwargs: As in ``SpikingActorCriticPolicy``.
+
+    Raises:
+        ValueError: An argument is unknown, or a space is not supported.
+    """
+
+    algorithms = "StatefulPPO"
+    own_arguments = (*SpikingActorCriticPolicy.own_arguments, "gated")
+    mlp_extractor: StatefulNetworks  # type: ignore[assignment]
+
+    def __init__(
+        self,
+        observation_space: spaces.Space[Any],
+        action_space: spaces.Space[Any],
+        lr_schedule: Schedule,
+        *,
+        gated: Gated = "gru",
+        **kwargs: Any,
+    ) -> None:
+        if not kwargs.get("share_features_extractor", True):
+            raise ValueError(
+                "StatefulActorCriticPolicy has one features extractor for actor and critic, got "
+                "share_features_extractor=False; leave it out"
+            )
+        self.gated: Gated = gated
+        super().__init__(observation_space, action_space, lr_schedule, **kwargs)
+
+    def _build_mlp_extractor(self) -> None:
+        self.mlp_extractor = StatefulNetworks(
+            self._builder(self.features_dim),
+            self._make_normaliser(),
+            self.spiking_actor,
+            self.spiking_critic,
+            self.gated,
+            spaces.flatdim(self.action_space),
+        )
+
+    def rest_state(self, batch: int) -> Tensor:
+        """Return the states (batch, S) of actor and critic at the start of an episode."""
+        return self.mlp_extractor.rest_state(batch)
+
+    def forward(  # type: ignore[override]
+        self, obs: PyTorchObs, states: Tensor, starts: Tensor, deterministic: bool = False
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Act in a rollout; the observations count as training data for the normaliser.
+
+        Args:
+            obs: Batch of B observations.
+            states: States (B, S) of actor and critic.
+            starts: (B,), bool: where an episode starts.
+            deterministic: Whether to take the most likely action.
+
+        Returns:
+            Actions, values (B, 1), log-probabilities of the actions (B,), and states (B, S).
+        """
+        networks = self.mlp_extractor
+        if networks.normaliser is None:
+            features = self._features(obs)
+        else:
+            with networks.normaliser.accumulating():
+                features = self._features(obs)
+        actor_state, critic_state = networks.split(reset_where(starts, states, self.rest_state(1)))
+        latent_pi, actor_state = self._step(networks.actor, features, actor_state)
+        latent_vf, critic_state = self._step(networks.critic, features, critic_state)
+        distribution = self._get_action_dist_from_latent(latent_pi)
+        actions = distribution.get_actions(deterministic=deterministic)
+        log_prob = distribution.log_prob(actions)
+        actions = actions.reshape((-1, *(self.action_space.shape or ())))
+        carried = torch.cat([actor_state, critic_state], dim=1)
+        return actions, self.value_net(latent_vf), log_prob, carried
+
+    def evaluate_actions(  # type: ignore[override]
+        self, obs: SequenceBatch, actions: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor | None]:
+        """Evaluate actions along sequences under the present weights.
+
+        Args:
+            obs: B sequences.
+            actions: (L * B, ...), the steps after the burn-in, environment step by environment
+                step.
+
+        Returns:
+            Values (L * B, 1), log-probabilities (L * B,), and entropies (L * B,) or None.
+        """
+        networks = self.mlp_extractor
+        steps, count = obs.starts.shape
+        features = self._features(flatten_steps(obs.observations))
+        latents = []
+        for network, state in zip(
+            (networks.actor, networks.critic), networks.split(obs.states), strict=True
+        ):
+            inputs = network_inputs(features, network, networks.spike_steps)
+            # (L * B, ...) -> (L, B, ...)
+            inputs = inputs.view(steps, count, *inputs.shape[1:])
+            latents.append(run_sequence(network, inputs, state, obs).flatten(0, 1))
+        distribution = self._get_action_dist_from_latent(latents[0])
+        values = self.value_net(latents[1])
+        return values, distribution.log_prob(actions), distribution.entropy()
+
+    def predict_values(  # type: ignore[override]
+        self, obs: PyTorchObs, states: Tensor, starts: Tensor
+    ) -> Tensor:
+        """Return values (B, 1).
+
+        Args:
+            obs: Batch of B observations.
+            states: States (B, S) of actor and critic.
+            starts: (B,), bool: where an episode starts.
+        """
+        networks = self.mlp_extractor
+        _, critic_state = networks.split(reset_where(starts, states, self.rest_state(1)))
+        latent, _ = self._step(networks.critic, self._features(obs), critic_state)
+        values: Tensor = self.value_net(latent)
+        return values
+
+    def _features(self, obs: PyTorchObs) -> Tensor:
+        features = ActorCriticPolicy.extract_features(self, obs, self.features_extractor)
+        assert isinstance(features, Tensor)  # of the one extractor that is named
+        return self.mlp_extractor.normalised(features)
+
+    def _step(
+        self, network: StatefulNetwork, features: Tensor, state: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        inputs = network_inputs(features, network, self.mlp_extractor.spike_steps)
+        output, carried = network(inputs, state)
+        return output, carried
+
+    def _choose(self, output: Tensor, deterministic: bool) -> Tensor:
+        distribution = self._get_action_dist_from_latent(output)
+        return distribution.get_actions(deterministic=deterministic)
+
+    def _acting_network(self) -> StatefulNetwork:
+        return self.mlp_extractor.actor

@@ -1,0 +1,190 @@
+"""PPO that remembers."""
+
+import gymnasium as gym
+import numpy as np
+import pytest
+import torch
+from stable_baselines3 import PPO
+from stable_baselines3.common.env_util import make_vec_env
+from stable_baselines3.common.evaluation import evaluate_policy
+from stable_baselines3.common.vec_env import DummyVecEnv, VecNormalize
+
+from snn_gym import load_agent, make_agent, save_agent
+from snn_gym.learners import StatefulPPO
+from snn_gym.spiking import NetworkConfig
+from tests.learners.recall import Recall
+
+LSNN = {"tau_mem_ms": 5.0, "tau_syn_ms": 2.0, "tau_adapt_ms": 50.0, "beta": 0.2}
+NETWORKS = {
+    "alif": NetworkConfig((24,), 4, neuron="alif", neuron_parameters=LSNN, recurrent=True),
+    "lif": NetworkConfig((16, 12), 3, neuron="lif", decoder="last_voltage"),
+    "delta": NetworkConfig((16,), 4, encoder="delta"),
+}
+KINDS = ("alif", "lif", "delta", "gru", "lstm")
+
+
+def policy_kwargs(kind, **others):
+    if kind in NETWORKS:
+        return {"network": NETWORKS[kind], **others}
+    return {"network": NetworkConfig((24,)), "spiking_actor": False, "gated": kind, **others}
+
+
+def model(kind="alif", env="tests/Recall-v0", *, n_envs=4, seed=0, others=None, **arguments):
+    settings = {"n_steps": 20, "batch_size": 40, "n_epochs": 4, "learning_rate": 3e-3}
+    env = make_vec_env(env, n_envs, seed=seed) if isinstance(env, str) else env
+    return StatefulPPO(
+        "StatefulActorCriticPolicy",
+        env,
+        seed=seed,
+        policy_kwargs=policy_kwargs(kind, **(others or {})),
+        **{**settings, **arguments},
+    )
+
+
+def rolled_out(made, rollouts=1):
+    """Collect rollouts without updates."""
+    made.n_epochs = 0
+    made.train = lambda: None
+    made.learn(rollouts * made.n_steps * made.n_envs)
+    return made
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("spiking_critic", [False, True])
+@pytest.mark.parametrize(
+    "lengths", [{}, {"sequence_length": 5}, {"sequence_length": 5, "burn_in_steps": 5}]
+)
+def test_replayed_sequences_are_the_steps_that_were_taken(kind, spiking_critic, lengths):
+    # Episodes of 5 steps, so that sequences of 20 hold starts in their middle.
+    made = rolled_out(model(kind, others={"spiking_critic": spiking_critic}, **lengths), 2)
+    made.policy.set_training_mode(True)
+    count = 0
+    for batch in made.rollout_buffer.get(made.batch_size):
+        values, log_prob, _ = made.policy.evaluate_actions(
+            batch.observations, batch.actions.long().flatten()
+        )
+        torch.testing.assert_close(values.flatten(), batch.old_values, atol=1e-5, rtol=1e-5)
+        torch.testing.assert_close(log_prob, batch.old_log_prob, atol=1e-5, rtol=1e-5)
+        count += len(log_prob)
+    assert count == made.n_steps * made.n_envs
+    assert made.rollout_buffer.episode_starts[1:].any()
+
+
+@pytest.mark.parametrize("kind", ["alif", "gru"])
+def test_it_remembers(kind):
+    made = model(kind, n_envs=16, ent_coef=0.01, batch_size=160, n_epochs=8)
+    made.learn(12_000)
+    mean, _ = evaluate_policy(made, make_vec_env("tests/Recall-v0", 4, seed=99), 100)
+    assert mean > 0.95
+
+
+def test_without_a_state_nothing_can_be_remembered():
+    env = make_vec_env("tests/Recall-v0", 16, seed=0)
+    made = PPO(
+        "MlpPolicy", env, n_steps=20, batch_size=160, n_epochs=8, learning_rate=3e-3, seed=0,
+        device="cpu",
+    )  # fmt: skip
+    made.learn(12_000)
+    mean, _ = evaluate_policy(made, make_vec_env("tests/Recall-v0", 4, seed=99), 400)
+    assert 0.4 < mean < 0.6
+
+
+@pytest.mark.parametrize("kind", ["alif", "gru"])
+def test_training_twice_gives_the_same_weights(kind):
+    states = []
+    for _ in range(2):
+        made = model(kind, burn_in_steps=5, sequence_length=10, bptt_steps=5)
+        made.learn(400)
+        states.append(made.policy.state_dict())
+    assert all(torch.equal(states[0][name], states[1][name]) for name in states[0])
+
+
+def play(policy, env, steps=12):
+    """Return actions and states of a deterministic policy over some episodes."""
+    env.seed(5)
+    seen, state, starts = env.reset(), None, np.ones(env.num_envs, np.bool_)
+    played = []
+    for _ in range(steps):
+        actions, state = policy.predict(seen, state, starts, deterministic=True)
+        seen, _, starts, _ = env.step(actions)
+        played += [actions, *state]
+    return played
+
+
+@pytest.mark.parametrize("kind", ["alif", "delta", "lstm"])
+def test_saved_and_loaded_it_acts_and_remembers_the_same(kind, tmp_path):
+    made = model(kind, sequence_length=10, burn_in_steps=4, bptt_steps=5)
+    made.learn(200)
+    env = make_vec_env("tests/Recall-v0", 3)
+    made.save(tmp_path / "model.zip")
+    save_agent(made, tmp_path / "agent")
+    zipped = StatefulPPO.load(tmp_path / "model.zip", env=make_vec_env("tests/Recall-v0", 4))
+    folder = load_agent(tmp_path / "agent")
+    for other in (zipped, folder):
+        for one, same in zip(play(made, env), play(other, env), strict=True):
+            assert np.array_equal(one, same)
+        assert (other.sequence_length, other.burn_in_steps, other.bptt_steps) == (10, 4, 5)
+        other.learn(200)
+
+
+def test_evaluation_with_a_normalised_vec_env():
+    env = VecNormalize(DummyVecEnv([lambda: Recall(2)] * 4), norm_reward=False)
+    made = model("gru", env, n_steps=20)
+    made.learn(400)
+    mean, _ = evaluate_policy(made, env, 20)
+    assert 0.0 <= mean <= 1.0
+
+
+def test_a_cut_episode_goes_on_in_the_critics_eyes():
+    # An episode that a limit cuts: the return of its last step holds the value of what follows.
+    gym.register("tests/CutRecall-v0", entry_point=Recall, max_episode_steps=2)
+    made = rolled_out(model("gru", "tests/CutRecall-v0", gamma=0.9, n_steps=4, batch_size=4))
+    buffer = made.rollout_buffer
+    state = torch.as_tensor(buffer.states)
+    obs = torch.as_tensor(buffer.observations)
+    with torch.no_grad():
+        # The state after step 1, and the observation that the third step would have had.
+        nobody = torch.zeros(4, dtype=torch.bool)
+        _, _, _, first = made.policy(obs[0], state[0], torch.ones(4, dtype=torch.bool))
+        _, _, _, second = made.policy(obs[1], first, nobody)
+        value = made.policy.predict_values(torch.zeros(4, 3), second, nobody)
+    expected = 0.9 * value.flatten().numpy()
+    assert np.allclose(buffer.rewards[1], expected, atol=1e-6)
+    assert np.abs(expected).min() > 1e-4
+    assert not buffer.rewards[0].any()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"sequence_length": 7}, "sequence_length must divide n_steps=20, got 7"),
+        (
+            {"batch_size": 30},
+            "batch_size counts environment steps of whole sequences of 20, got 30",
+        ),
+        (
+            {"sequence_length": 4, "burn_in_steps": 5},
+            "a sequence must not be shorter than its burn-in, got sequence_length=4 and "
+            "burn_in_steps=5; lengthen the one or shorten the other",
+        ),
+        ({"bptt_steps": 0}, "sequence_length and bptt_steps must be at least 1"),
+        ({"burn_in_steps": -1}, "burn_in_steps at least 0, got 20, None and -1"),
+    ],
+)
+def test_lengths_that_do_not_fit_are_refused(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        model(**arguments)
+
+
+def test_dict_observations_are_refused():
+    env = gym.make("tests/Recall-v0")
+    space = gym.spaces.Dict(a=env.observation_space)
+    wrapped = gym.wrappers.TransformObservation(env, lambda seen: {"a": seen}, space)
+    with pytest.raises(ValueError, match=r"takes no Dict observations.*FlattenObservation"):
+        model(env=DummyVecEnv([lambda: wrapped]))
+
+
+def test_a_policy_without_a_state_takes_none():
+    made = make_agent("ppo-lif", "CartPole-v1")
+    with pytest.raises(ValueError, match="starts from rest at every decision and takes no state"):
+        made.predict(np.zeros((1, 4), np.float32), state=(np.zeros((1, 3), np.float32),))

@@ -1,0 +1,113 @@
+"""Gated units carry, forget and differentiate their state as spiking networks do."""
+
+import pytest
+import torch
+from torch import nn
+
+from snn_gym.policies._gated import GatedNetwork
+
+KINDS = pytest.mark.parametrize("kind", ["gru", "lstm"])
+STEPS, BATCH, INPUTS = 7, 4, 3
+
+
+def network(kind, hidden_sizes=(5, 6), output_size=2):
+    torch.manual_seed(0)
+    return GatedNetwork(kind, INPUTS, hidden_sizes, output_size)
+
+
+def sequence(seed=1):
+    generator = torch.Generator().manual_seed(seed)
+    inputs = torch.randn(STEPS, BATCH, INPUTS, generator=generator)
+    starts = torch.rand(STEPS, BATCH, generator=generator) < 0.3
+    return inputs, starts
+
+
+def stepped(net, inputs, state, starts, cuts=()):
+    """Decide step by step, by the definition."""
+    outputs = []
+    for step, seen in enumerate(inputs):
+        if step in cuts:
+            state = state.detach()
+        state = torch.where(starts[step][:, None], net.rest_state(1), state)
+        output, state = net(seen, state)
+        outputs.append(output)
+    return torch.stack(outputs), state
+
+
+@KINDS
+@pytest.mark.parametrize("hidden_sizes", [(5,), (5, 6)])
+@pytest.mark.parametrize("output_size", [None, 2])
+def test_a_sequence_is_its_steps(kind, hidden_sizes, output_size):
+    net = network(kind, hidden_sizes, output_size)
+    inputs, starts = sequence()
+    assert starts[1:].any()
+    assert not starts[0].all()
+    state = torch.randn(BATCH, net.state_size)
+    for one, other in zip(
+        net.sequence(inputs, state, starts), stepped(net, inputs, state, starts), strict=True
+    ):
+        torch.testing.assert_close(one, other)
+    assert net.sequence(inputs, state, starts)[0].shape == (STEPS, BATCH, net.output_size)
+
+
+@KINDS
+def test_one_layer_is_pytorchs(kind):
+    net = network(kind, (5,), None)
+    inputs, _ = sequence()
+    theirs = nn.GRU(INPUTS, 5) if kind == "gru" else nn.LSTM(INPUTS, 5)
+    theirs.load_state_dict(net.layers[0].state_dict())
+    nobody = torch.zeros(STEPS, BATCH, dtype=torch.bool)
+    torch.testing.assert_close(net.sequence(inputs, None, nobody)[0], theirs(inputs)[0])
+
+
+@KINDS
+def test_gradients_of_two_chunks_are_those_of_a_detached_state(kind):
+    inputs, starts = sequence()
+    gradients = []
+    for truncated in (True, False):
+        net = network(kind)
+        state = torch.randn(
+            BATCH, net.state_size, generator=torch.Generator().manual_seed(2)
+        ).requires_grad_()
+        if truncated:
+            outputs, _ = net.sequence(inputs, state, starts, truncate_every=4)
+        else:
+            outputs, _ = stepped(net, inputs, state, starts, cuts=(4,))
+        (outputs.square().sum() + outputs[-1].sum()).backward()
+        gradients.append([state.grad, *(parameter.grad for parameter in net.parameters())])
+    for one, other in zip(*gradients, strict=True):
+        torch.testing.assert_close(one, other)
+    whole = network(kind)
+    whole.sequence(inputs, None, starts)[0].square().sum().backward()
+    assert not torch.allclose(gradients[0][1], next(whole.parameters()).grad)
+
+
+@KINDS
+def test_no_gradient_passes_a_start(kind):
+    net = network(kind)
+    inputs, _ = sequence()
+    starts = torch.zeros(STEPS, BATCH, dtype=torch.bool)
+    starts[3, 0] = starts[0, 1] = True
+    inputs.requires_grad_()
+    state = torch.randn(BATCH, net.state_size, requires_grad=True)
+    net.sequence(inputs, state, starts)[0][-1].sum().backward()
+    assert not inputs.grad[:3, 0].any()
+    assert inputs.grad[3:, 0].any()
+    assert inputs.grad[:3, 2].any()
+    assert not state.grad[1].any()
+    assert state.grad[2].any()
+
+
+@pytest.mark.parametrize(("kind", "gates"), [("gru", 3), ("lstm", 4)])
+def test_multiply_accumulates_by_hand(kind, gates):
+    recording = network(kind).record(torch.randn(2, INPUTS))
+    first, second = gates * 5 * (3 + 5), gates * 6 * (5 + 6)
+    assert recording.macs == {f"{kind}_1": first, f"{kind}_2": second, "readout": 6 * 2}
+    assert recording.layers == ()
+    headless = network(kind, output_size=None).record(torch.randn(2, INPUTS), readout_size=4)
+    assert headless.macs["readout"] == 24
+
+
+def test_an_unknown_kind_is_refused():
+    with pytest.raises(ValueError, match="gated must be one of gru, lstm, got 'rnn'"):
+        GatedNetwork("rnn", 1, (2,))
