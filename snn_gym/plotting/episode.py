@@ -71,11 +71,11 @@ def record_episode(
     policy.reseed_noise(seed)
     observation, _ = env.reset(seed=seed)
     recordings: list[Recording] = []
-    over = False
+    state, over = None, False
     while not over and len(recordings) < max_decisions:
         # Before the decision: recording leaves the noise where it is, and deciding then draws it.
-        recordings.append(policy.record(observation))
-        action, _ = policy.predict(observation, deterministic=True)
+        recordings.append(policy.record(observation, state))
+        action, state = policy.predict(observation, state, deterministic=True)
         observation, _, terminated, truncated, _ = env.step(action)
         over = terminated or truncated
     env.close()

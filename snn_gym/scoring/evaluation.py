@@ -40,7 +40,7 @@ _EPISODES_TOGETHER = 100
 class _Recordable(Protocol):
     """A policy that can say what its network does."""
 
-    def record(self, obs: NDArray[Any]) -> Any: ...
+    def record(self, obs: NDArray[Any], state: Any = None) -> Any: ...
 
 
 @runtime_checkable
@@ -100,8 +100,9 @@ def evaluate(
     played side by side, so that one call of the policy decides for all. Rewards are summed here
     in float64, apart from any wrapper. The policy's normaliser is used as it is and not changed;
     a noisy encoder's noise restarts with the first seed. PyTorch runs on one thread meanwhile, so
-    that the sums in matrix products do not depend on the number of cores. Costs are averaged over
-    the observations visited; of more than 20,000, every second (fourth, …) one is used.
+    that the sums in matrix products do not depend on the number of cores. The state of a stateful
+    policy is carried through each episode. Costs are averaged over the observations visited, with
+    the states they were met in; of more than 20,000, every second (fourth, …) one is used.
 
     Args:
         model_or_policy: Stable-Baselines3 model or policy. A policy without `record` is scored
@@ -124,7 +125,7 @@ def evaluate(
     groups = [seeds[k : k + _EPISODES_TOGETHER] for k in range(0, len(seeds), _EPISODES_TOGETHER)]
     with one_thread():
         played = [episode for group in groups for episode in _play(policy, env_id, group, visited)]
-        costs = _costs(policy, visited.observations, seeds)
+        costs = _costs(policy, visited.decisions, seeds)
     returns = tuple(episode_return for episode_return, _ in played)
     return Evaluation(
         env_id=env_id,
@@ -140,22 +141,27 @@ def evaluate(
 
 
 class _Visited:
-    """Keep an even subsample of the observations shown, of bounded size."""
+    """Keep an even subsample of the observations shown and their states, of bounded size."""
 
     def __init__(self, limit: int) -> None:
-        self.observations: list[NDArray[Any]] = []
+        self.decisions: list[_Decision] = []
         self._limit = limit
         self._stride = 1
         self._seen = 0
 
-    def add(self, observation: NDArray[Any]) -> None:
+    def add(self, observation: NDArray[Any], state: tuple[NDArray[Any], ...] | None) -> None:
         if self._seen % self._stride == 0:
-            if len(self.observations) == self._limit:
-                self.observations = self.observations[::2]
+            if len(self.decisions) == self._limit:
+                self.decisions = self.decisions[::2]
                 self._stride *= 2
             if self._seen % self._stride == 0:
-                self.observations.append(np.array(observation, copy=True))
+                kept = None if state is None else tuple(np.array(x, copy=True) for x in state)
+                self.decisions.append((np.array(observation, copy=True), kept))
         self._seen += 1
+
+
+# An observation, and the state (arrays without the batch's axis) that it met; None from rest.
+_Decision = tuple[NDArray[Any], tuple[NDArray[Any], ...] | None]
 
 
 def _play(
@@ -172,23 +178,29 @@ def _play(
     observations = np.stack(
         [env.reset(seed=seed)[0] for env, seed in zip(envs, seeds, strict=True)]
     )
+    # Only of policies of ours is it known that a state's first axis is the batch.
+    recorded = isinstance(policy, _Recordable)
+    state: tuple[NDArray[Any], ...] | None = None
+    starts = np.ones(len(seeds), dtype=np.bool_)
     while running.any():
         # Episodes that have ended keep their place: matrix products round by the size of the
         # batch, so that an episode would otherwise depend on when the others end.
-        actions, _ = policy.predict(observations, deterministic=True)
+        actions, carried = policy.predict(observations, state, starts, deterministic=True)
         for k in np.flatnonzero(running):
-            visited.add(observations[k])
+            met = None if state is None or not recorded else tuple(x[k] for x in state)
+            visited.add(observations[k], met)
             observations[k], reward, terminated, truncated, _ = envs[k].step(actions[k])
             returns[k] += np.float64(reward)
             lengths[k] += 1
             running[k] = not (terminated or truncated)
+        state, starts = carried, np.zeros(len(seeds), dtype=np.bool_)
     for env in envs:
         env.close()
     return list(zip(returns.tolist(), lengths.tolist(), strict=True))
 
 
 def _costs(
-    policy: BasePolicy, observations: Sequence[NDArray[Any]], seeds: Sequence[int]
+    policy: BasePolicy, decisions: Sequence[_Decision], seeds: Sequence[int]
 ) -> dict[str, dict[str, float]]:
     """Return spikes, synaptic operations and MACs in one decision, by layer."""
     totals: dict[str, dict[str, float]] = {"spikes": {}, "synops": {}, "macs": {}}
@@ -196,14 +208,20 @@ def _costs(
         return totals
     if isinstance(policy, _Noisy):
         policy.reseed_noise(seeds[0])
-    for start in range(0, len(observations), _OBSERVATIONS_PER_RECORD):
-        # shape: (batch, *observation)
-        batch = np.stack(observations[start : start + _OBSERVATIONS_PER_RECORD])
-        recording = policy.record(batch)
-        weight = len(batch) / len(observations)
-        _add(totals["spikes"], recording.spikes_per_decision(), weight)
-        _add(totals["synops"], recording.synops_per_decision(), weight)
-        _add(totals["macs"], recording.macs_per_decision(), weight)
+    from_rest = [decision for decision in decisions if decision[1] is None]
+    carried = [decision for decision in decisions if decision[1] is not None]
+    for group in (from_rest, carried):
+        for start in range(0, len(group), _OBSERVATIONS_PER_RECORD):
+            observations, states = zip(
+                *group[start : start + _OBSERVATIONS_PER_RECORD], strict=True
+            )
+            # shape: (batch, *observation) and, of each array of the state, (batch, S)
+            state = None if states[0] is None else tuple(map(np.stack, zip(*states, strict=True)))
+            recording = policy.record(np.stack(observations), state)
+            weight = len(observations) / len(decisions)
+            _add(totals["spikes"], recording.spikes_per_decision(), weight)
+            _add(totals["synops"], recording.synops_per_decision(), weight)
+            _add(totals["macs"], recording.macs_per_decision(), weight)
     return totals
 
 

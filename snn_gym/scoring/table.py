@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from snn_gym.registry import ReferenceScores, known_ids, load_environment_spec
 from snn_gym.scoring.results import Row, list_rows, locked
 from snn_gym.scoring.statistics import interquartile_mean, stratified_bootstrap_interval
 from snn_gym.storage import write_text_atomic
@@ -21,6 +22,7 @@ COLUMNS = (
     "Seeds",
     "IQM",
     "95 % interval",
+    "Normalised",
     "Mean of each seed",
     "Spikes",
     "SynOps",
@@ -31,6 +33,8 @@ COLUMNS = (
 """Headings of the table, in the order of `TableRow.cells`."""
 
 _BOOTSTRAP_SEED = 0
+# Returns of a task whose maximum is below it need more than one decimal.
+_SMALL_SCALE = 10.0
 
 _INTRODUCTION = """# Results
 
@@ -38,9 +42,10 @@ Every row was run again by `snn-gym verify` before it was written. [RULES.md](RU
 the columns mean and how to submit. This file is written by `snn-gym table`; do not edit it.
 """
 _NOTES = """IQM: interquartile mean of the returns of all episodes of all seeds, with a 95 % \
-bootstrap interval over seeds ("–" for a single seed). Spikes, SynOps (synaptic operations) and \
-MACs (multiply-accumulates) are means for one decision, summed over layers; "–" where the network \
-has none.
+bootstrap interval over seeds ("–" for a single seed). Normalised: the mean return of all \
+episodes on the scale from random play (0) to the oracle (1), where the task has an oracle. \
+Spikes, SynOps (synaptic operations) and MACs (multiply-accumulates) are means for one decision, \
+summed over layers; "–" where the network has none.
 """
 
 
@@ -64,6 +69,9 @@ class TableRow:
     """Interquartile mean over seeds and episodes, in the task's reward units."""
     interval: tuple[float, float] | None
     """95 % interval of `iqm`; None for a single seed."""
+    normalised: float | None
+    """Mean return from random play (0) to the oracle (1); None for a task without an oracle, or one
+    that has left the suite or changed."""
     seed_means: tuple[float, ...]
     """Mean return of each seed."""
     spikes_per_decision: float | None
@@ -72,21 +80,27 @@ class TableRow:
     """Synaptic operations summed over layers; None if the network has no spiking layer."""
     macs_per_decision: float | None
     """Multiply-accumulates summed over dense layers; None if it has none."""
+    decimals: int
+    """Decimals of a score that say something on the task's scale."""
     parameters: int
     """Trained numbers that acting needs."""
     steps: tuple[int, ...]
     """Environment steps of training of each seed."""
 
+    def _score(self, value: float) -> str:
+        return f"{value:.{self.decimals}f}"
+
     def cells(self) -> tuple[str, ...]:
         """Return the texts under `COLUMNS`."""
-        interval = "–" if self.interval is None else "{:.1f} to {:.1f}".format(*self.interval)
+        low_to_high = " to ".join(map(self._score, self.interval or ()))
         return (
             self.agent,
             self.twin or "–",
             str(len(self.seeds)),
-            f"{self.iqm:.1f}",
-            interval,
-            ", ".join(f"{mean:.1f}" for mean in self.seed_means),
+            self._score(self.iqm),
+            low_to_high or "–",
+            "–" if self.normalised is None else f"{self.normalised:.2f}",
+            ", ".join(map(self._score, self.seed_means)),
             _count(self.spikes_per_decision),
             _count(self.synops_per_decision),
             _count(self.macs_per_decision),
@@ -176,6 +190,7 @@ def _summarise(rows: Sequence[Row]) -> TableRow:
             "expected those of one evaluator; remove the rows that were not officially verified"
         )
     generator = np.random.default_rng(_BOOTSTRAP_SEED)
+    reference = _reference(first)
     return TableRow(
         environment=first.environment,
         environment_version=first.environment_version,
@@ -185,13 +200,23 @@ def _summarise(rows: Sequence[Row]) -> TableRow:
         seeds=tuple(row.seed for row in rows),
         iqm=interquartile_mean(returns),
         interval=stratified_bootstrap_interval([returns], generator),
+        normalised=None if reference is None else reference.normalise(float(np.mean(returns))),
         seed_means=tuple(row.score.mean for row in rows),
         spikes_per_decision=_mean_total(row.spikes_per_decision for row in rows),
         synops_per_decision=_mean_total(row.synops_per_decision for row in rows),
         macs_per_decision=_mean_total(row.macs_per_decision for row in rows),
+        decimals=3 if reference is not None and abs(reference.maximum) < _SMALL_SCALE else 1,
         parameters=max(row.parameters for row in rows),
         steps=tuple(row.steps for row in rows),
     )
+
+
+def _reference(row: Row) -> ReferenceScores | None:
+    """Return the scores that a row compares with, None if its task is gone or has changed."""
+    if row.environment not in known_ids():
+        return None
+    spec = load_environment_spec(row.environment)
+    return spec.reference if spec.version == row.environment_version else None
 
 
 def _mean_total(by_layer: Iterable[dict[str, float]]) -> float | None:

@@ -12,9 +12,11 @@ from typing import Any
 import numpy as np
 import torch
 from stable_baselines3.common.base_class import BaseAlgorithm
+from stable_baselines3.common.buffers import ReplayBuffer
 from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
 
 from snn_gym.learners import GradientFreeAlgorithm
+from snn_gym.learners.sequence_replay import SequenceReplayBuffer
 from snn_gym.storage import load_tensors, save_tensors
 from snn_gym.training.episodes import EpisodeLog
 from snn_gym.zoo.files import load_state
@@ -158,8 +160,13 @@ def _pack_replay(
     if not isinstance(model, OffPolicyAlgorithm) or model.replay_buffer is None:
         return {}, None
     buffer = model.replay_buffer
-    arrays = {name: getattr(buffer, name)[: buffer.size()] for name in _REPLAY_ARRAYS}
+    arrays = {name: getattr(buffer, name)[: buffer.size()] for name in _replay_arrays(buffer)}
     return arrays, {"pos": buffer.pos, "full": buffer.full}
+
+
+def _replay_arrays(buffer: ReplayBuffer) -> tuple[str, ...]:
+    """Return the names of the arrays that hold a buffer's content."""
+    return buffer.arrays if isinstance(buffer, SequenceReplayBuffer) else _REPLAY_ARRAYS
 
 
 def _unpack_replay(
@@ -168,7 +175,7 @@ def _unpack_replay(
     if not isinstance(model, OffPolicyAlgorithm) or model.replay_buffer is None or place is None:
         return
     buffer = model.replay_buffer
-    for name in _REPLAY_ARRAYS:
+    for name in _replay_arrays(buffer):
         array = tensors[name].numpy()
         # shape: (filled, n_envs, ...), the first rows of (buffer_size, n_envs, ...)
         getattr(buffer, name)[: len(array)] = array

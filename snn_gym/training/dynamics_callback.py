@@ -27,10 +27,10 @@ class DynamicsCallback(BaseCallback):
 
     The numbers of ``Dynamics.summary`` go to the model's logger as ``dynamics/LAYER/MEASURE``, and
     to FOLDER/dynamics.csv, one row for each (environment steps, layer or connection, measure,
-    value). The observations are kept beside it. In a folder with a log, training that goes on
-    (``reset_num_timesteps=False`` on a model that has taken steps) goes on with the log: what it
-    has from later steps is dropped. In a list of callbacks put this one before one that saves
-    checkpoints.
+    value). The observations are kept beside it. A stateful policy is recorded from rest. In a
+    folder with a log, training that goes on (``reset_num_timesteps=False`` on a model that has
+    taken steps) goes on with the log: what it has from later steps is dropped. In a list of
+    callbacks put this one before one that saves checkpoints.
 
     Args:
         every: Environment steps between rows, at least 1.

@@ -17,6 +17,7 @@ from snn_gym.learners import GradientFreeAlgorithm
 from snn_gym.spiking import SpikingNetwork
 from snn_gym.training.checkpoint import save_checkpoint
 from snn_gym.training.episodes import EpisodeLog
+from snn_gym.wrappers import StableBaselinesVecEnv
 
 
 def begin_segment(
@@ -39,8 +40,11 @@ def begin_segment(
         ValueError: The model has no environments that are stepped in this process.
     """
     env = model.get_env()
-    if not isinstance(env, DummyVecEnv):
-        raise ValueError(f"training in segments needs environments in a DummyVecEnv, got {env!r}")
+    if not isinstance(env, DummyVecEnv | StableBaselinesVecEnv):
+        raise ValueError(
+            "training in segments needs environments in a DummyVecEnv or of snn_gym.make_vec_env, "
+            f"got {env!r}"
+        )
     # Words further back come after and change none of those before.
     state = np.random.SeedSequence([seed, segment]).generate_state(5)
     # torch and the global generators take 32 bits; environment i gets its seed + i.
@@ -62,9 +66,13 @@ def begin_segment(
         policy.reset_noise(env.num_envs)
 
 
-def _replace_environments(env: DummyVecEnv, fresh: VecEnv) -> None:
-    assert isinstance(fresh, DummyVecEnv)
+def _replace_environments(env: DummyVecEnv | StableBaselinesVecEnv, fresh: VecEnv) -> None:
     # In place: the rollout that is about to begin already holds this very object.
+    if isinstance(env, StableBaselinesVecEnv):
+        assert isinstance(fresh, StableBaselinesVecEnv)
+        env.adopt(fresh)
+        return
+    assert isinstance(fresh, DummyVecEnv)
     for old in env.envs:
         old.close()
     env.envs[:] = fresh.envs

@@ -13,7 +13,7 @@ from snn_gym import policies
 from snn_gym.zoo.spec import POLICIES, AlgorithmName
 
 _CONTRIB = ("QRDQN", "TQC", "TRPO")
-_OURS = "SpikingControllerPolicy"
+_OURS = ("SpikingControllerPolicy", "StatefulActorCriticPolicy", "StatefulDQNPolicy")
 
 
 def algorithm_class(name: str) -> type[BaseAlgorithm]:
@@ -75,6 +75,6 @@ def algorithm_name(model: BaseAlgorithm) -> AlgorithmName:
 
 
 def _library(name: str) -> str:
-    if POLICIES.get(name) == _OURS:  # type: ignore[call-overload]
+    if POLICIES.get(name) in _OURS:  # type: ignore[call-overload]
         return "snn_gym.learners"
     return "sb3_contrib" if name in _CONTRIB else "stable_baselines3"

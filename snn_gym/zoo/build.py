@@ -15,8 +15,9 @@ from stable_baselines3.common.utils import ConstantSchedule
 from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv
 
 from snn_gym.config import to_mapping
-from snn_gym.registry import make_task, naming_the_extra
+from snn_gym.registry import env_ids, load_environment_spec, make_task, naming_the_extra
 from snn_gym.spiking import NetworkConfig
+from snn_gym.vector import make_vec_env as make_batched
 from snn_gym.zoo.algorithms import algorithm_class, policy_class
 from snn_gym.zoo.identity import Identity, remember_identity
 from snn_gym.zoo.schedules import parse_schedule
@@ -117,12 +118,16 @@ def make_environments(
 ) -> VecEnv:
     """Make copies of an environment that are stepped together, in this process.
 
+    Tasks of our own are stepped as a batch, all others one after the other.
+
     Args:
         env_id: Gymnasium id.
         n_envs: Number of copies.
         seed: Seed of the action space; None to leave it unseeded.
         env_kwargs: Arguments of ``gym.make``.
     """
+    if env_id in env_ids() and load_environment_spec(env_id).task is not None:
+        return make_batched(env_id, n_envs, seed, env_kwargs=env_kwargs)
     with naming_the_extra(env_id):
         return make_vec_env(
             env_id, n_envs=n_envs, seed=seed, vec_env_cls=DummyVecEnv, env_kwargs=env_kwargs

@@ -29,6 +29,8 @@ AlgorithmName = Literal[
     "EvolutionStrategies",
     "CMAES",
     "SynapseAgents",
+    "StatefulPPO",
+    "StatefulDQN",
 ]
 """Algorithms of Stable-Baselines3, sb3-contrib and ``snn_gym.learners`` that the zoo knows."""
 PolicyName = Literal[
@@ -39,6 +41,8 @@ PolicyName = Literal[
     "SpikingSACPolicy",
     "SpikingTQCPolicy",
     "SpikingControllerPolicy",
+    "StatefulActorCriticPolicy",
+    "StatefulDQNPolicy",
 ]
 """Policy classes in ``snn_gym.policies``."""
 
@@ -58,6 +62,8 @@ POLICIES: dict[AlgorithmName, PolicyName] = {
     "EvolutionStrategies": "SpikingControllerPolicy",
     "CMAES": "SpikingControllerPolicy",
     "SynapseAgents": "SpikingControllerPolicy",
+    "StatefulPPO": "StatefulActorCriticPolicy",
+    "StatefulDQN": "StatefulDQNPolicy",
 }
 """Name of the policy class, in ``snn_gym.policies``, that fits each algorithm."""
 

@@ -128,13 +128,28 @@ def test_the_table_by_hand(tmp_path: Path) -> None:
     assert lif.interval == (3.0, 6.0)
     assert (lif.spikes_per_decision, lif.synops_per_decision) == (15.5, 650.0)
     assert lif.cells() == (
-        *("ppo-lif", "ppo-mlp", "2", "5.0", "3.0 to 6.0", "3.0, 6.0"),
+        *("ppo-lif", "ppo-mlp", "2", "5.0", "3.0 to 6.0", "–", "3.0, 6.0"),
         *("15.5", "650.0", "256.0", "4,610", "100,000 to 100,096"),
     )
-    assert rows[3].cells()[4:9] == ("–", "500.0", "–", "–", "256.0")
+    assert rows[3].cells()[4:10] == ("–", "–", "500.0", "–", "–", "256.0")
     text = render_table(board)
     assert text.index("## Acrobot-v1") < text.index("## CartPole-v1") < text.index("## snn/")
     assert "| ppo-lif | ppo-mlp | 2 | 5.0 | 3.0 to 6.0 |" in text
+
+
+def test_scores_are_normalised_from_random_play_to_the_oracle(tmp_path: Path) -> None:
+    # Random play has 0.4875, the oracle 1: the mean 0.74375 is half of the way.
+    task = "snn/CueAccumulation-v0"
+    board = fill(
+        tmp_path,
+        make_row("ppo-lif", seed=0, environment=task, returns=(0.4875, 1.0)),
+        make_row("ppo-lif", seed=0, environment="snn/Gone-v0"),
+        make_row("ppo-mlp", seed=0, environment=task, environment_version=99),
+    )
+    now, gone, changed = sorted(table_rows(board), key=lambda row: row.normalised is None)
+    assert now.normalised == pytest.approx(0.5)
+    assert now.cells()[3:7] == ("0.744", "–", "0.50", "0.744")
+    assert gone.normalised is changed.normalised is None
 
 
 def test_versions_of_an_environment_stay_apart(tmp_path: Path) -> None:

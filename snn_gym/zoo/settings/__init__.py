@@ -19,10 +19,16 @@ from snn_gym.zoo.settings.off_policy import (
     DQNSettings,
     QRDQNSettings,
     SACSettings,
+    StatefulDQNSettings,
     TD3Settings,
     TQCSettings,
 )
-from snn_gym.zoo.settings.on_policy import A2CSettings, PPOSettings, TRPOSettings
+from snn_gym.zoo.settings.on_policy import (
+    A2CSettings,
+    PPOSettings,
+    StatefulPPOSettings,
+    TRPOSettings,
+)
 
 Settings = (
     PPOSettings
@@ -50,6 +56,8 @@ SETTINGS: dict[str, type[Settings]] = {
     "EvolutionStrategies": EvolutionStrategiesSettings,
     "CMAES": CMAESSettings,
     "SynapseAgents": SynapseAgentsSettings,
+    "StatefulPPO": StatefulPPOSettings,
+    "StatefulDQN": StatefulDQNSettings,
 }
 """Type of the hyper-parameters of each algorithm."""
 

@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass
 
 from snn_gym.config import check_positive
+from snn_gym.learners.sequence_settings import check_sequences
 from snn_gym.zoo.schedules import check_schedule
 
 
@@ -54,6 +55,25 @@ class DQNSettings(_QLearningSettings):
 
     max_grad_norm: float = 10
     """Largest norm of a gradient."""
+
+
+@dataclass(frozen=True)
+class StatefulDQNSettings(DQNSettings):
+    """Hyper-parameters of DQN on sequences (``snn_gym.learners.StatefulDQN``)."""
+
+    sequence_length: int = 32
+    """Environment steps of a sequence that are learned from."""
+    burn_in_steps: int = 8
+    """Environment steps before them that bring the stored state up to date."""
+    bptt_steps: int | None = None
+    """Environment steps that a gradient passes back; None for whole sequences."""
+    double_q: bool = True
+    """Whether the online network chooses the action that the target network values."""
+
+    def __post_init__(self) -> None:
+        """Check counts, schedules and lengths."""
+        super().__post_init__()
+        check_sequences(self.sequence_length, self.burn_in_steps, self.bptt_steps)
 
 
 @dataclass(frozen=True)

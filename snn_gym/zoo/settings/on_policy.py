@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from snn_gym.config import check_positive
+from snn_gym.learners.sequence_settings import check_sequences
 from snn_gym.zoo.schedules import check_schedule
 
 
@@ -48,6 +49,28 @@ class PPOSettings:
         check_positive(self, "n_envs", "n_steps", "batch_size", "n_epochs")
         check_schedule(self.learning_rate, "learning_rate")
         check_schedule(self.clip_range, "clip_range")
+
+
+@dataclass(frozen=True)
+class StatefulPPOSettings(PPOSettings):
+    """Hyper-parameters of PPO on sequences (``snn_gym.learners.StatefulPPO``)."""
+
+    n_steps: int = 128
+    """Environment steps of each copy between updates."""
+    batch_size: int = 128
+    """Environment steps in a minibatch, a multiple of ``sequence_length``."""
+    sequence_length: int | None = None
+    """Environment steps of a sequence; None for ``n_steps``."""
+    bptt_steps: int | None = None
+    """Environment steps that a gradient passes back; None for whole sequences."""
+    burn_in_steps: int = 0
+    """Environment steps before a sequence that bring its state up to date."""
+
+    def __post_init__(self) -> None:
+        """Check counts, schedules and lengths."""
+        super().__post_init__()
+        length = self.n_steps if self.sequence_length is None else self.sequence_length
+        check_sequences(length, self.burn_in_steps, self.bptt_steps)
 
 
 @dataclass(frozen=True)
