@@ -6,7 +6,13 @@ import platform
 
 import torch
 
-from benchmarks import fused_against_norse, rollouts, stepping, training_speed
+from benchmarks import (
+    fused_against_norse,
+    recurrent_training,
+    rollouts,
+    stepping,
+    training_speed,
+)
 from benchmarks.timing import Paired
 
 
@@ -30,11 +36,14 @@ def main() -> None:
         )
         print(f"{name}: {ours:.0f}  {other:.0f}  {median:.2f} ({low:.2f} to {high:.2f})")
     print(f"\n{stepping.ENVIRONMENTS} environments, steps/s      batched   SyncVectorEnv   ratio")
-    for name, timing in stepping.measure_stepping().items():
+    for name, timing in {**stepping.measure_stepping(), **stepping.measure_native()}.items():
         print(f"{name}: {_rates(timing, stepping.ENVIRONMENTS)}")
     print("\nPPO in 64 CartPole-v1, steps/s  make_vec_env   DummyVecEnv   ratio")
     for name, timing in stepping.measure_learning().items():
         print(f"{name}: {_rates(timing, stepping.LEARNING_STEPS)}")
+    print(f"\n{recurrent_training.TASK}, training steps/s  ours   RecurrentPPO   ratio")
+    for name, timing in recurrent_training.measure().items():
+        print(f"{name}: {_rates(timing, recurrent_training.STEPS)}")
     for workers in (1, 2):
         print(
             f"\n{rollouts.NETWORKS} networks, steps/s, {workers} cores   batch   one by one   ratio"

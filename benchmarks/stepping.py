@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -26,6 +27,7 @@ LEARNING_ENVIRONMENTS = 64
 LEARNING_STEPS = 2048
 """Environment steps of one measured stretch of PPO."""
 _SYNC_STEPS = 5
+_NOISE_STEPS = 64
 
 
 def _stepper(env: VectorEnv[Any, Any, Any], steps: int) -> Callable[[], None]:
@@ -47,22 +49,37 @@ def measure_stepping() -> dict[str, Paired]:
     A batched stretch is as long as the longest episode, so that it holds a new start of
     every environment; a stretch of SyncVectorEnv, which is shorter, mostly holds none.
     """
-    results = {}
-    for base_id, task in BATCHED_TASKS.items():
-        limit = gym.spec(base_id).max_episode_steps
-        assert limit is not None
-        sync = gym.make_vec(
-            base_id,
-            ENVIRONMENTS,
-            vectorization_mode="sync",
-            vector_kwargs={"autoreset_mode": AutoresetMode.SAME_STEP},
-        )
-        pair = paired(_stepper(task(ENVIRONMENTS), limit), _stepper(sync, _SYNC_STEPS), 10)
-        results[base_id] = Paired(
-            tuple(seconds / limit for seconds in pair.seconds_a),
-            tuple(seconds / _SYNC_STEPS for seconds in pair.seconds_b),
-        )
-    return results
+    return {base_id: _against_sync(base_id, task) for base_id, task in BATCHED_TASKS.items()}
+
+
+def measure_native() -> dict[str, Paired]:
+    """Return the same of the native spiking tasks, at every level.
+
+    A batched stretch is 64 steps at least, the noise that is drawn at once.
+    """
+    return {
+        env_id: _against_sync(env_id, functools.partial(gym.make_vec, env_id), _NOISE_STEPS)
+        for env_id in snn_gym.env_ids()
+        if str(gym.spec(env_id).entry_point).startswith("snn_gym.tasks.native.")
+    }
+
+
+def _against_sync(env_id: str, make: Callable[[int], Any], at_least: int = 1) -> Paired:
+    """Return the times of one step of 1,024 environments, batched and sync."""
+    limit = gym.spec(env_id).max_episode_steps
+    assert limit is not None
+    steps = max(limit, at_least)
+    sync = gym.make_vec(
+        env_id,
+        ENVIRONMENTS,
+        vectorization_mode="sync",
+        vector_kwargs={"autoreset_mode": AutoresetMode.SAME_STEP},
+    )
+    pair = paired(_stepper(make(ENVIRONMENTS), steps), _stepper(sync, _SYNC_STEPS), 10)
+    return Paired(
+        tuple(seconds / steps for seconds in pair.seconds_a),
+        tuple(seconds / _SYNC_STEPS for seconds in pair.seconds_b),
+    )
 
 
 def _ppo(policy: str, env: VecEnv) -> PPO:

@@ -31,6 +31,9 @@ from tests.training._runs import INTERVAL, STEPS, Killed, kill_at, results, run
         ("synapse-agents", "CartPole-v1", STEPS),
         ("sac-lif", "Pendulum-v1", 400),
         ("sac-lif", "MountainCarContinuous-v0", 400),  # gSDE
+        ("recurrent-ppo-lsnn", "snn/CueAccumulation-v0", 3 * 2304),  # three rollouts
+        ("recurrent-ppo-lsnn", "snn/MaskedCartPole-v1", 2 * 4096),
+        ("recurrent-dqsn", "snn/CueAccumulation-v0", 2 * STEPS),
     ],
 )
 def test_a_killed_and_resumed_run_ends_bit_equal(

@@ -34,7 +34,7 @@ def test_every_agent_is_built_as_its_file_says(name, env_id):
     assert extract_settings(model) == spec.settings(env_id)
     assert model.policy.network.hidden_sizes == tuple(spec.network["hidden_sizes"])
     spiking = any(isinstance(part, SpikingNetwork) for part in model.policy.modules())
-    assert spiking == (not name.endswith("-mlp"))
+    assert spiking == (not name.endswith(("-mlp", "-gru")))
 
 
 def test_the_seed_decides_the_weights():

@@ -59,8 +59,10 @@ def trained(kind):
     """A small model of each kind after a little training."""
     if kind in agent_ids():
         env_id = next(iter(load_agent_spec(kind).environments))
-        off_policy = kind.startswith(("dq", "qr", "sac"))
+        off_policy = kind.startswith(("dq", "qr", "sac", "recurrent-dq"))
         overrides = dict(FEW_UPDATES) if off_policy else {}
+        if kind.startswith("recurrent-dq"):
+            overrides |= {"n_envs": 4, "batch_size": 16}  # one sequence
         model = make_agent(kind, env_id, seed=5, **overrides)
     elif kind in BY_HAND:
         model = by_hand(kind.split()[0], dict(BY_HAND[kind]))

@@ -12,6 +12,8 @@ from snn_gym.tasks.native.event_tracking import VIEW, EventTracking, EventTracki
 from snn_gym.tasks.native.scripted.policy import Scripted
 
 KINDS = ("oracle", "memoryless", "tracker")
+FIXED_AGENT = "memoryless"
+"""The kind whose score shows that a level is harder."""
 
 Vectors = NDArray[np.float64]
 """(x, y) for each environment, (B, 2), in pixels."""

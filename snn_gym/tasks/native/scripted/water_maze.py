@@ -17,6 +17,8 @@ from snn_gym.tasks.native.water_maze import (
 )
 
 KINDS = ("oracle", "memoryless", "searcher", "privileged")
+FIXED_AGENT = "searcher"
+"""The kind whose score shows that a level is harder."""
 
 Places = NDArray[np.float64]
 """Places (x, y), (n, 2), in sides of the pool."""
