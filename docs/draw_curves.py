@@ -2,7 +2,8 @@
 
     python docs/draw_curves.py [FOLDER OF RUNS]
 
-One panel for each task: the training returns of every seed and, thicker, their median.
+A figure has a panel for each task: the training returns of every seed and, thicker, their median.
+Figures of whose tasks there are no runs stay as they are.
 """
 
 from __future__ import annotations
@@ -18,15 +19,43 @@ mpl.use("Agg")
 from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 
+from snn_gym.registry import load_environment_spec
+
 ROOT = Path(__file__).resolve().parents[1]
-TARGET = ROOT / "docs" / "images" / "learning-curves.png"
+IMAGES = ROOT / "docs" / "images"
 WINDOW = 50
-PANELS = {
-    "MountainCar-v0": ("ppo-lif", "ppo-mlp"),
-    "Pendulum-v1": ("sac-lif", "sac-mlp", "ppo-lif", "ppo-mlp"),
-    "LunarLander-v3": ("ppo-lif", "ppo-mlp"),
+_WITH_MEMORY = ("recurrent-ppo-lsnn", "recurrent-ppo-gru")
+FIGURES = {
+    "learning-curves": {
+        "MountainCar-v0": ("ppo-lif", "ppo-mlp"),
+        "Pendulum-v1": ("sac-lif", "sac-mlp", "ppo-lif", "ppo-mlp"),
+        "LunarLander-v3": ("ppo-lif", "ppo-mlp"),
+    },
+    "native-curves": {
+        "snn/CueAccumulation-v0": (*_WITH_MEMORY, "recurrent-dqsn", "recurrent-dqn-gru", "ppo-lif"),
+        "snn/DelayedMatchToSample-v0": (*_WITH_MEMORY, "ppo-lif"),
+        "snn/IntervalTiming-v0": _WITH_MEMORY,
+        "snn/PatternDetection-v0": _WITH_MEMORY,
+        "snn/WaterMaze-v0": _WITH_MEMORY,
+        "snn/EventTracking-v0": _WITH_MEMORY,
+        "snn/CursorDecoding-v0": _WITH_MEMORY,
+        "snn/Desynchronisation-v0": _WITH_MEMORY,
+        "snn/MaskedCartPole-v1": (*_WITH_MEMORY, "ppo-lif"),
+    },
 }
-COLOURS = {"ppo-lif": "#c2410c", "ppo-mlp": "#475569", "sac-lif": "#0f766e", "sac-mlp": "#6d28d9"}
+"""Agents by task, by name of the figure."""
+COLUMNS = 3
+COLOURS = {
+    "ppo-lif": "#c2410c",
+    "ppo-mlp": "#475569",
+    "sac-lif": "#0f766e",
+    "sac-mlp": "#6d28d9",
+    "recurrent-ppo-lsnn": "#1d4ed8",
+    "recurrent-ppo-gru": "#64748b",
+    "recurrent-dqsn": "#0f766e",
+    "recurrent-dqn-gru": "#6d28d9",
+}
+REFERENCES = ("random", "memoryless", "oracle")
 
 
 def training_curve(run: Path) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -39,11 +68,16 @@ def training_curve(run: Path) -> tuple[NDArray[np.float64], NDArray[np.float64]]
     return timesteps, (sums[last] - sums[first]) / (last - first)
 
 
+def finished_runs(runs_folder: Path, agent: str, env_id: str) -> list[Path]:
+    """Return the folders of an agent's finished runs on a task: those with a manifest."""
+    pattern = f"{agent}/{env_id.replace('/', '__')}/*/manifest.json"
+    return sorted(path.parent for path in runs_folder.glob(pattern))
+
+
 def draw_task(axes: Axes, runs_folder: Path, env_id: str, agents: tuple[str, ...]) -> None:
     """Draw every seed's curve of each agent on a task, and the median over seeds."""
     for agent in agents:
-        # A manifest is what a finished run has.
-        runs = sorted(x.parent for x in runs_folder.glob(f"{agent}/{env_id}/*/manifest.json"))
+        runs = finished_runs(runs_folder, agent, env_id)
         if not runs:
             continue
         curves = [training_curve(run) for run in runs]
@@ -54,21 +88,40 @@ def draw_task(axes: Axes, runs_folder: Path, env_id: str, agents: tuple[str, ...
         axes.plot(grid / 1000, returns.T, color=COLOURS[agent], alpha=0.25, linewidth=0.8)
         label = f"{agent} (median of {len(runs)} seeds)"
         axes.plot(grid / 1000, np.median(returns, axis=0), color=COLOURS[agent], label=label)
+    reference = load_environment_spec(env_id).reference
+    for name in REFERENCES if reference.oracle is not None else ():
+        score = getattr(reference, name)
+        if score is not None:
+            axes.axhline(score, color="#111827", linewidth=0.7, linestyle=":")
+            axes.annotate(
+                name, (1, score), xycoords=("axes fraction", "data"), fontsize="x-small",
+                ha="right", va="bottom",
+            )  # fmt: skip
     axes.set(title=env_id, xlabel="environment steps (thousands)")
     axes.legend(loc="best", frameon=False, fontsize="small")
     axes.spines[["top", "right"]].set_visible(False)
 
 
-def main() -> None:
-    """Write the picture."""
-    runs_folder = Path(sys.argv[1]) if len(sys.argv) > 1 else ROOT / "runs" / "results"
-    figure, panels = plt.subplots(1, len(PANELS), figsize=(13, 3.8))
-    for axes, (env_id, agents) in zip(panels, PANELS.items(), strict=True):
+def draw_figure(runs_folder: Path, name: str, tasks: dict[str, tuple[str, ...]]) -> None:
+    """Write a figure, unless there are no runs for it."""
+    if not any(finished_runs(runs_folder, agent, x) for x, y in tasks.items() for agent in y):
+        return
+    rows = -(-len(tasks) // COLUMNS)
+    figure, panels = plt.subplots(rows, COLUMNS, figsize=(13, 3.8 * rows), squeeze=False)
+    for axes, (env_id, agents) in zip(panels.flat, tasks.items(), strict=True):
         draw_task(axes, runs_folder, env_id, agents)
-    panels[0].set_ylabel(f"return, mean of {WINDOW} training episodes")
+    for axes in panels[:, 0]:
+        axes.set_ylabel(f"return, mean of {WINDOW} training episodes")
     figure.tight_layout()
-    TARGET.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(TARGET, dpi=130)
+    IMAGES.mkdir(parents=True, exist_ok=True)
+    figure.savefig(IMAGES / f"{name}.png", dpi=110)
+
+
+def main() -> None:
+    """Write the figures that there are runs for."""
+    runs_folder = Path(sys.argv[1]) if len(sys.argv) > 1 else ROOT / "runs" / "results"
+    for name, tasks in FIGURES.items():
+        draw_figure(runs_folder, name, tasks)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Draw the pictures of the native tasks' cards: the oracle at work, at a fixed seed.
+"""Draw the pictures of the native tasks' cards: a scripted policy at work, at a fixed seed.
 
     python docs/draw_task_pictures.py            # all of them
     python docs/draw_task_pictures.py WaterMaze  # some, by a part of the name
@@ -20,7 +20,8 @@ from numpy.typing import NDArray
 
 from snn_gym.registry import env_ids, load_environment_spec
 from snn_gym.tasks.native.batch import SpikeTask
-from snn_gym.tasks.native.scripted import RandomActions, Scripted, scripted_policy
+from snn_gym.tasks.native.event_tracking import EventTracking
+from snn_gym.tasks.native.scripted import Scripted, scripted_policy
 from snn_gym.tasks.rendering import SHOWN_ENVIRONMENT_STEPS
 
 TARGET = Path(__file__).resolve().parent / "images"
@@ -40,11 +41,8 @@ def native_ids() -> list[str]:
 
 
 def player(task: SpikeTask) -> Scripted:
-    """Return the task's oracle, or random actions where there is none."""
-    try:
-        return scripted_policy(task, "oracle")
-    except ValueError:
-        return RandomActions(task)
+    """Return the oracle, but of event tracking the controller: a still camera sees no events."""
+    return scripted_policy(task, "memoryless" if isinstance(task, EventTracking) else "oracle")
 
 
 def picture(env_id: str) -> NDArray[np.uint8]:

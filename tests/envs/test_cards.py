@@ -6,12 +6,16 @@ import re
 
 import gymnasium as gym
 import numpy as np
+import pytest
 
-from snn_gym.content import content_path
+from snn_gym.content import checkout_root, content_path
 from snn_gym.registry import load_environment_spec
+from snn_gym.scoring import table_rows as results_table
 from snn_gym.tasks.plasticity.core import PlasticitySettings
 from tests.envs.variants import (
+    ANALOGUE,
     NATIVE,
+    NATIVE_BASES,
     every_id,
     every_native_id,
     every_plasticity_id,
@@ -40,6 +44,8 @@ NATIVE_SECTIONS = (
     "Versions",
     "Source",
 )
+ANALOGUE_SECTIONS = tuple(name for name in NATIVE_SECTIONS if name in (*SECTIONS, "Agents"))
+LEADERBOARD = checkout_root() / "leaderboard"
 SCORES = ("random", "memoryless", "rate_only", "oracle", "solved", "maximum")
 
 
@@ -76,7 +82,8 @@ def shown_arguments(env_id):
 @every_id
 def test_sections_are_complete_and_in_order(env_id):
     head, sections = card_sections(load_environment_spec(env_id))
-    assert tuple(sections) == (NATIVE_SECTIONS if env_id in NATIVE else SECTIONS)
+    expected = ANALOGUE_SECTIONS if env_id in ANALOGUE else SECTIONS
+    assert tuple(sections) == (NATIVE_SECTIONS if env_id in NATIVE else expected)
     assert f"`{env_id}`" in head
     assert all(section.strip() for section in sections.values())
 
@@ -275,3 +282,17 @@ def test_limit_and_version_agree_with_the_file(env_id):
     assert re.search(rf"truncated\s+after\s+{limit}\s", sections["End"])
     versions = [int(found) for found in re.findall(r"^- (\d+):", sections["Versions"], re.M)]
     assert max(versions) == spec.version
+
+
+@pytest.mark.parametrize("base_id", [*NATIVE_BASES, *ANALOGUE])
+def test_agents_on_the_card_are_those_of_the_results_table(base_id):
+    spec = load_environment_spec(base_id)
+    order = spec.registers.index
+    results = [row for row in results_table(LEADERBOARD) if row.environment in spec.registers]
+    results.sort(key=lambda row: (order(row.environment), row.agent))
+    # Id, agent, seeds, mean of each seed, normalised, steps
+    expected = [
+        [f"`{row.environment}`", *(row.cells()[column] for column in (0, 2, 6, 5, -1))]
+        for row in results
+    ]
+    assert table_rows(card_sections(spec)[1]["Agents"]) == expected

@@ -14,6 +14,7 @@ from snn_gym.plotting import plot_run
 from snn_gym.plotting.episode import record_episode
 from snn_gym.plotting.run import read_episodes
 from snn_gym.plotting.style import layer_colours
+from snn_gym.zoo import build_policy
 from tests.training._runs import run
 
 STEMS = ("raster", "membranes", "learning_curve", "dynamics")
@@ -78,6 +79,15 @@ def test_the_vector_pictures_are_xml_with_text(pictures):
         if path.suffix == ".svg":
             texts = [text for x in ET.parse(path).iter() if (text := x.text)]
             assert any(words[path.stem] in text for text in texts)
+
+
+def test_the_raster_of_a_stateful_policy_goes_on_from_its_state():
+    task = "snn/CueAccumulation-v0"
+    policy = build_policy("recurrent-ppo-lsnn", task)
+    trace = record_episode(policy, gym.make(task), SEED, 10_000)
+    result = snn_gym.evaluate(policy, task, seeds=[SEED])
+    spikes = {layer.name: layer.spikes.sum() / trace.decisions for layer in trace.layers}
+    assert spikes == pytest.approx(result.spikes_per_decision)
 
 
 def test_the_raster_is_of_the_policy_that_is_evaluated(spiking):

@@ -61,14 +61,16 @@ class _Policy:
     def __init__(self) -> None:
         self.calls: list[tuple[str, Any]] = []
 
-    def predict(self, observation: np.ndarray, deterministic: bool) -> tuple[np.ndarray, None]:
+    def predict(
+        self, observation: np.ndarray, state: None, episode_start: np.ndarray, deterministic: bool
+    ) -> tuple[np.ndarray, None]:
         self.calls.append(("predict", (observation.shape, deterministic)))
         return observation[:, 0].astype(int) % 2, None
 
     def reseed_noise(self, seed: int) -> None:
         self.calls.append(("reseed", seed))
 
-    def record(self, batch: np.ndarray) -> _Recording:
+    def record(self, batch: np.ndarray, state: None) -> _Recording:
         self.calls.append(("record", batch.copy()))
         return _Recording(batch)
 
@@ -126,8 +128,9 @@ def test_more_episodes_than_fit_side_by_side_are_played_in_groups(
 def test_the_subsample_is_even_and_bounded(count: int, limit: int) -> None:
     visited = _Visited(limit)
     for k in range(count):
-        visited.add(np.array([k]))
-    kept = [int(observation[0]) for observation in visited.observations]
+        visited.add(np.array([k]), (np.array([-k]),))
+    kept = [int(observation[0]) for observation, _ in visited.decisions]
+    assert [-int(state[0][0]) for _, state in visited.decisions if state is not None] == kept
     stride = kept[1] - kept[0] if len(kept) > 1 else 1
     assert kept == list(range(0, count, stride))
     assert len(kept) <= limit
@@ -136,10 +139,15 @@ def test_the_subsample_is_even_and_bounded(count: int, limit: int) -> None:
 
 def test_observations_are_copied() -> None:
     visited = _Visited(4)
-    buffer = np.zeros(1)
-    visited.add(buffer)
-    buffer[0] = 5.0
-    assert visited.observations[0][0] == 0.0
+    buffer, state = np.zeros(1), np.zeros(1)
+    visited.add(buffer, (state,))
+    visited.add(buffer, None)
+    buffer[0] = state[0] = 5.0
+    (observation, kept), (_, nothing) = visited.decisions
+    assert observation[0] == 0.0
+    assert kept is not None
+    assert kept[0][0] == 0.0
+    assert nothing is None
 
 
 def test_evaluation_changes_neither_policy_nor_thread_count() -> None:
@@ -189,6 +197,28 @@ def test_an_episode_is_that_of_the_environment_and_policy_alone() -> None:
             observation, reward, terminated, truncated, _ = env.step(action)
             total, ended = total + float(reward), terminated or truncated
         assert total == expected
+
+
+@pytest.mark.parametrize("agent", ["recurrent-ppo-lsnn", "recurrent-ppo-gru"])
+def test_a_state_lasts_through_an_episode_and_no_longer(agent: str) -> None:
+    task = "snn/CueAccumulation-medium-v0"
+    policy = build_policy(agent, task)
+    result = evaluate(policy, task, episodes=4)
+    spikes, decisions = 0.0, 0
+    for seed, expected in zip(result.seeds, result.returns, strict=True):
+        env = gym.make(task)
+        observation, _ = env.reset(seed=seed)
+        state, total, ended = None, 0.0, False
+        while not ended:
+            spikes += sum(policy.record(observation, state).spikes_per_decision().values())
+            decisions += 1
+            action, state = policy.predict(observation, state, deterministic=True)
+            observation, reward, terminated, truncated, _ = env.step(action)
+            total, ended = total + float(reward), terminated or truncated
+        assert total == expected
+    assert sum(result.lengths) == decisions
+    assert sum(result.spikes_per_decision.values()) == pytest.approx(spikes / decisions, rel=1e-4)
+    assert (spikes > 0) == (agent == "recurrent-ppo-lsnn")
 
 
 def test_continuous_actions_are_evaluated_too() -> None:

@@ -1,11 +1,14 @@
 """Segments begin from the seed alone."""
 
 import numpy as np
+import pytest
 import torch
 from stable_baselines3 import PPO
+from stable_baselines3.common.vec_env import VecNormalize
 
 from snn_gym.policies import SpikingActorCriticPolicy
 from snn_gym.training.segments import begin_segment
+from snn_gym.wrappers import StableBaselinesVecEnv
 from snn_gym.zoo import make_agent
 from snn_gym.zoo.build import make_environments
 
@@ -30,6 +33,31 @@ def test_a_segment_depends_on_seed_and_number_alone():
     for seed, segment in ((1, 5), (2, 4), (4, 1)):
         other = draws(seed, segment, disturb=1)
         assert all(mine != theirs for mine, theirs in zip(first, other, strict=True))
+
+
+def test_a_batch_of_our_own_begins_anew_too():
+    task = "snn/CueAccumulation-v0"
+
+    def first_spikes(disturb):
+        model = make_agent("recurrent-ppo-gru", task, seed=disturb)
+        env = model.get_env()
+        assert isinstance(env, StableBaselinesVecEnv)
+        env.reset()
+        for _ in range(disturb):
+            env.step(np.zeros(64, np.int64))
+        begin_segment(model, 1, 4, lambda: make_environments(task, 64, 0))
+        assert model.get_env() is env
+        return model._last_obs, env.step(np.zeros(64, np.int64))[0]
+
+    for one, same in zip(first_spikes(1), first_spikes(3), strict=True):
+        assert np.array_equal(one, same)
+
+
+def test_other_environments_can_not_be_trained_in_segments():
+    model = make_agent("ppo-lif", "CartPole-v1")
+    model.env = VecNormalize(model.env)
+    with pytest.raises(ValueError, match=r"needs environments in a DummyVecEnv or of snn_gym\."):
+        begin_segment(model, 0, 0, lambda: make_environments("CartPole-v1", 8, 0))
 
 
 def test_what_an_environment_carries_over_resets_ends_with_the_segment():
