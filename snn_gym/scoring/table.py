@@ -33,7 +33,7 @@ COLUMNS = (
 """Headings of the table, in the order of `TableRow.cells`."""
 
 _BOOTSTRAP_SEED = 0
-# Returns of a task whose maximum is below it need more than one decimal.
+# Returns need more than one decimal where random play and the maximum are nearer than this.
 _SMALL_SCALE = 10.0
 
 _INTRODUCTION = """# Results
@@ -205,7 +205,7 @@ def _summarise(rows: Sequence[Row]) -> TableRow:
         spikes_per_decision=_mean_total(row.spikes_per_decision for row in rows),
         synops_per_decision=_mean_total(row.synops_per_decision for row in rows),
         macs_per_decision=_mean_total(row.macs_per_decision for row in rows),
-        decimals=3 if reference is not None and abs(reference.maximum) < _SMALL_SCALE else 1,
+        decimals=_decimals(reference),
         parameters=max(row.parameters for row in rows),
         steps=tuple(row.steps for row in rows),
     )
@@ -217,6 +217,13 @@ def _reference(row: Row) -> ReferenceScores | None:
         return None
     spec = load_environment_spec(row.environment)
     return spec.reference if spec.version == row.environment_version else None
+
+
+def _decimals(reference: ReferenceScores | None) -> int:
+    """Return the decimals that say something on the task's scale."""
+    if reference is None or reference.maximum - reference.random > _SMALL_SCALE:
+        return 1
+    return 3
 
 
 def _mean_total(by_layer: Iterable[dict[str, float]]) -> float | None:
