@@ -32,7 +32,8 @@ def test_every_agent_is_built_as_its_file_says(name, env_id):
     assert model.seed == 3
     assert model.get_env().num_envs == spec.settings(env_id).n_envs
     assert extract_settings(model) == spec.settings(env_id)
-    assert model.policy.network.hidden_sizes == tuple(spec.network["hidden_sizes"])
+    hidden_sizes = spec.network_settings(env_id)["hidden_sizes"]
+    assert model.policy.network.hidden_sizes == tuple(hidden_sizes)
     spiking = any(isinstance(part, SpikingNetwork) for part in model.policy.modules())
     assert spiking == (not name.endswith(("-mlp", "-gru")))
 
