@@ -56,6 +56,8 @@ COLOURS = {
     "recurrent-dqn-gru": "#6d28d9",
 }
 REFERENCES = ("random", "memoryless", "oracle")
+NEAR = 0.05
+"""Share of the scale below which two labels would cover each other."""
 
 
 def training_curve(run: Path) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -89,17 +91,27 @@ def draw_task(axes: Axes, runs_folder: Path, env_id: str, agents: tuple[str, ...
         label = f"{agent} (median of {len(runs)} seeds)"
         axes.plot(grid / 1000, np.median(returns, axis=0), color=COLOURS[agent], label=label)
     reference = load_environment_spec(env_id).reference
-    for name in REFERENCES if reference.oracle is not None else ():
-        score = getattr(reference, name)
-        if score is not None:
-            axes.axhline(score, color="#111827", linewidth=0.7, linestyle=":")
-            axes.annotate(
-                name, (1, score), xycoords=("axes fraction", "data"), fontsize="x-small",
-                ha="right", va="bottom",
-            )  # fmt: skip
+    if reference.oracle is not None:
+        draw_references(axes, {name: getattr(reference, name) for name in REFERENCES})
     axes.set(title=env_id, xlabel="environment steps (thousands)")
     axes.legend(loc="best", frameon=False, fontsize="small")
     axes.spines[["top", "right"]].set_visible(False)
+
+
+def draw_references(axes: Axes, scores: dict[str, float | None]) -> None:
+    """Draw a line at each score, and one label where they are too near for two."""
+    labels: dict[float, list[str]] = {}
+    known = {name: score for name, score in scores.items() if score is not None}
+    near = NEAR * (max(known.values()) - min(known.values()))
+    for name, score in known.items():
+        axes.axhline(score, color="#111827", linewidth=0.7, linestyle=":")
+        place = next((other for other in labels if abs(other - score) < near), score)
+        labels.setdefault(place, []).append(name)
+    for score, names in labels.items():
+        axes.annotate(
+            ", ".join(names), (1, score), xycoords=("axes fraction", "data"), fontsize="x-small",
+            ha="right", va="bottom",
+        )  # fmt: skip
 
 
 def draw_figure(runs_folder: Path, name: str, tasks: dict[str, tuple[str, ...]]) -> None:

@@ -14,7 +14,7 @@ from stable_baselines3.common.utils import LinearSchedule
 from torch.testing import assert_close
 
 import snn_gym
-from snn_gym.learners import GradientFreeAlgorithm, StatefulDQN
+from snn_gym.learners import GradientFreeAlgorithm, StatefulDQN, StatefulPPO
 from snn_gym.policies import SpikingActorCriticPolicy, SpikingDQNPolicy
 from snn_gym.spiking import NetworkConfig
 from snn_gym.zoo import (
@@ -111,6 +111,8 @@ def test_a_saved_agent_acts_the_same_and_goes_on_learning(kind, tmp_path):
         more = 400  # the buffer starts empty, and holds no whole sequence before
     if isinstance(loaded, GradientFreeAlgorithm):
         more = 2_000  # many of its moves are not accepted
+    if isinstance(loaded, StatefulPPO):
+        more = 2 * loaded.n_steps * loaded.n_envs  # after one rollout the rate would be 0
     loaded.learn(more, reset_num_timesteps=False)
     assert loaded.num_timesteps >= model.num_timesteps + more
     after = loaded.policy.state_dict()

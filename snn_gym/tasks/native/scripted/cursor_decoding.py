@@ -18,6 +18,8 @@ from snn_gym.tasks.native.scripted.policy import Scripted
 from snn_gym.tasks.native.streams import EVERY
 
 KINDS = ("oracle", "decoder", "memoryless", "rotated")
+FIXED_AGENT = "memoryless"
+"""The kind whose score shows that a level is harder."""
 
 _DIRECTIONS = 360
 _START_DISTANCE, _START_VARIANCE = 0.6, 0.2

@@ -11,6 +11,8 @@ from snn_gym.tasks.native.desynchronisation_kernel import EXCITATORY, NEURONS, r
 from snn_gym.tasks.native.scripted.policy import Scripted
 
 KINDS = ("oracle", "memoryless", "no_stimulation", "constant", "silencing")
+FIXED_AGENT = "memoryless"
+"""The kind whose score shows that a level is harder."""
 
 _AMPLITUDES = np.linspace(-1.0, 1.0, 33)
 """What the oracle tries."""
