@@ -13,12 +13,8 @@ from stable_baselines3.common.torch_layers import BaseFeaturesExtractor
 from stable_baselines3.common.type_aliases import PyTorchObs, Schedule
 from torch import Tensor, nn
 
-from snn_gym.policies._common import (
-    DenseNetwork,
-    NetworkBuilder,
-    SpikingPolicyMixin,
-    network_inputs,
-)
+from snn_gym.policies._common import SpikingPolicyMixin
+from snn_gym.policies._networks import DenseNetwork, NetworkBuilder, network_inputs
 from snn_gym.spiking.config import NetworkConfig
 from snn_gym.spiking.network import SpikingNetwork
 from snn_gym.spiking.normaliser import ObservationNormaliser

@@ -17,8 +17,9 @@ from numpy.typing import NDArray
 from stable_baselines3.common.type_aliases import PyTorchObs
 from torch import Tensor
 
-from snn_gym.policies._common import DenseNetwork, SpikingPolicyMixin
+from snn_gym.policies._common import SpikingPolicyMixin
 from snn_gym.policies._gated import GatedNetwork
+from snn_gym.policies._networks import DenseNetwork
 from snn_gym.spiking.network import SpikingNetwork
 from snn_gym.spiking.recording import Recording
 

@@ -11,12 +11,8 @@ from stable_baselines3.common.policies import BasePolicy
 from stable_baselines3.common.type_aliases import PyTorchObs, Schedule
 from torch import Tensor, nn
 
-from snn_gym.policies._common import (
-    AnyNetwork,
-    DenseNetwork,
-    SpikingPolicyMixin,
-    network_inputs,
-)
+from snn_gym.policies._common import SpikingPolicyMixin
+from snn_gym.policies._networks import AnyNetwork, DenseNetwork, network_inputs
 from snn_gym.spiking.config import NetworkConfig
 from snn_gym.spiking.network import SpikingNetwork
 from snn_gym.spiking.normaliser import ObservationNormaliser

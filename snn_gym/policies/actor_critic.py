@@ -10,13 +10,8 @@ from stable_baselines3.common.policies import ActorCriticPolicy
 from stable_baselines3.common.type_aliases import Schedule
 from torch import Tensor, nn
 
-from snn_gym.policies._common import (
-    AnyNetwork,
-    DenseNetwork,
-    NetworkBuilder,
-    SpikingPolicyMixin,
-    network_inputs,
-)
+from snn_gym.policies._common import SpikingPolicyMixin
+from snn_gym.policies._networks import AnyNetwork, DenseNetwork, NetworkBuilder, network_inputs
 from snn_gym.spiking.config import NetworkConfig
 from snn_gym.spiking.decoders import make_head
 from snn_gym.spiking.network import SpikingNetwork

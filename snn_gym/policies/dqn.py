@@ -10,7 +10,7 @@ from stable_baselines3.common.type_aliases import PyTorchObs
 from stable_baselines3.dqn.policies import DQNPolicy, QNetwork
 from torch import Tensor, nn
 
-from snn_gym.policies._common import DenseNetwork, NetworkBuilder
+from snn_gym.policies._networks import DenseNetwork, NetworkBuilder
 from snn_gym.policies._values import ValueNetworkMixin, ValuePolicyMixin
 from snn_gym.spiking.network import SpikingNetwork
 from snn_gym.spiking.normaliser import ObservationNormaliser

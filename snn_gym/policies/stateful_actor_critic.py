@@ -10,8 +10,8 @@ from stable_baselines3.common.policies import ActorCriticPolicy
 from stable_baselines3.common.type_aliases import PyTorchObs, Schedule
 from torch import Tensor, nn
 
-from snn_gym.policies._common import NetworkBuilder, network_inputs
 from snn_gym.policies._gated import Gated
+from snn_gym.policies._networks import NetworkBuilder, network_inputs
 from snn_gym.policies._stateful import (
     SequenceBatch,
     StatefulNetwork,

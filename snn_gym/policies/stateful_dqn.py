@@ -11,8 +11,8 @@ from stable_baselines3.common.type_aliases import PyTorchObs, Schedule
 from stable_baselines3.dqn.policies import QNetwork
 from torch import Tensor
 
-from snn_gym.policies._common import NetworkBuilder
 from snn_gym.policies._gated import Gated
+from snn_gym.policies._networks import NetworkBuilder
 from snn_gym.policies._stateful import (
     SequenceBatch,
     StatefulNetwork,

@@ -10,8 +10,8 @@ from stable_baselines3.common.torch_layers import BaseFeaturesExtractor
 from stable_baselines3.td3.policies import Actor, TD3Policy
 from torch import nn
 
-from snn_gym.policies._common import NetworkBuilder
 from snn_gym.policies._continuous import ActionValueCritic, ActorAndCriticsMixin, FeatureNetwork
+from snn_gym.policies._networks import NetworkBuilder
 from snn_gym.spiking.normaliser import ObservationNormaliser
 
 

@@ -1,0 +1,128 @@
+"""The networks that policies decide by, and what builds them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from stable_baselines3.common.torch_layers import create_mlp
+from torch import Tensor, nn
+
+from snn_gym.policies._gated import Gated, GatedNetwork
+from snn_gym.spiking.config import NetworkConfig
+from snn_gym.spiking.network import SpikingNetwork
+from snn_gym.spiking.norse_cells import CellFactory
+from snn_gym.spiking.recording import Recording
+
+
+@dataclass(frozen=True)
+class NetworkBuilder:
+    """Build the networks of a policy for its observation space."""
+
+    config: NetworkConfig
+    features_dim: int
+    spike_steps: int | None
+    """Time steps of spike-train observations, None for analogue ones."""
+    activation: type[nn.Module]
+    """Activation of networks that do not spike."""
+    cell_factory: CellFactory | None = None
+
+    def build(
+        self,
+        spiking: bool,
+        output_size: int | None = None,
+        *,
+        population_outputs: int | None = None,
+        extra_inputs: int = 0,
+    ) -> SpikingNetwork | DenseNetwork:
+        """Return a network from features to decoded activity, or to ``output_size`` outputs.
+
+        Args:
+            spiking: Whether it spikes; if not it is a multilayer perceptron.
+            output_size: Outputs of its head; None for no head.
+            population_outputs: Without a head, the outputs that will read it.
+            extra_inputs: Values beside the features, such as an action.
+        """
+        if not spiking:
+            inputs = self.features_dim + extra_inputs
+            return DenseNetwork(inputs, self.config.hidden_sizes, output_size, self.activation)
+        return self._spiking(output_size, population_outputs, extra_inputs)
+
+    def build_stateful(
+        self,
+        spiking: bool,
+        gated: Gated,
+        output_size: int | None = None,
+        *,
+        population_outputs: int | None = None,
+    ) -> SpikingNetwork | GatedNetwork:
+        """Return a network whose state can be carried; as ``build``.
+
+        Args:
+            spiking: Whether it spikes; if not it is made of gated units.
+            gated: Their kind.
+            output_size: Outputs of its head; None for no head.
+            population_outputs: Without a head, the outputs that will read it.
+        """
+        if not spiking:
+            return GatedNetwork(gated, self.features_dim, self.config.hidden_sizes, output_size)
+        return self._spiking(output_size, population_outputs, 0)
+
+    def _spiking(
+        self, output_size: int | None, population_outputs: int | None, extra_inputs: int
+    ) -> SpikingNetwork:
+        steps = self.spike_steps
+        channels = self.features_dim if steps is None else self.features_dim // steps
+        return SpikingNetwork(
+            self.config,
+            channels + extra_inputs,
+            output_size,
+            population_outputs=population_outputs,
+            spike_steps=steps,
+            cell_factory=self.cell_factory,
+        )
+
+
+class DenseNetwork(nn.Sequential):
+    """A multilayer perceptron behind the interface of ``SpikingNetwork``: the ANN twin."""
+
+    def __init__(
+        self,
+        input_size: int,
+        hidden_sizes: tuple[int, ...],
+        output_size: int | None,
+        activation: type[nn.Module],
+    ) -> None:
+        super().__init__(*create_mlp(input_size, output_size or 0, list(hidden_sizes), activation))
+        self.output_size = hidden_sizes[-1] if output_size is None else output_size
+
+    def decide(self, inputs: Tensor, *, optimised: bool = True) -> Tensor:
+        """Return the output (B, output_size) for features (B, input_size)."""
+        del optimised  # nothing spikes that could be regulated
+        output: Tensor = self(inputs)
+        return output
+
+    def record(self, inputs: Tensor, *, readout_size: int | None = None) -> Recording:
+        """Record a forward pass: no spikes, and the multiply-accumulates of each layer."""
+        linears = [module for module in self if isinstance(module, nn.Linear)]
+        macs = {
+            f"dense_{k + 1}": linear.in_features * linear.out_features
+            for k, linear in enumerate(linears)
+        }
+        if readout_size is not None:
+            macs["readout"] = linears[-1].out_features * readout_size
+        return Recording((), self.decide(inputs), 0.0, macs)
+
+    def reseed_noise(self, seed: int) -> None:
+        """Do nothing: there is no noise."""
+
+
+AnyNetwork = SpikingNetwork | DenseNetwork | GatedNetwork
+"""What a policy may decide by."""
+
+
+def network_inputs(features: Tensor, network: AnyNetwork, spike_steps: int | None) -> Tensor:
+    """Return features in the shape that a network takes; spike trains were flattened."""
+    if spike_steps is None or not isinstance(network, SpikingNetwork):
+        return features
+    # (B, T * N) -> (B, T, N)
+    return features.view(features.shape[0], spike_steps, -1)
