@@ -190,9 +190,11 @@ def load_environment_spec(env_id: str) -> EnvironmentSpec:
     files = _files_by_id()
     if env_id not in files:
         close = difflib.get_close_matches(env_id, files, n=1)
-        hint = f"; did you mean {close[0]!r}" if close else ""
-        known = ", ".join(sorted(files))
-        raise ValueError(f"environment {env_id!r} is unknown{hint}; known environments: {known}")
+        hint = f"; did you mean {close[0]!r}?" if close else ";"
+        raise ValueError(
+            f"environment {env_id!r} is unknown{hint} `snn-gym envs` lists the {len(files)} known "
+            "ones"
+        )
     path = files[env_id]
     spec = from_mapping(EnvironmentSpec, _read_toml(path), f"envs/{path.name}")
     if spec.name != path.stem:
