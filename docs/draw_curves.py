@@ -31,20 +31,26 @@ FIGURES = {
         "Pendulum-v1": ("sac-lif", "sac-mlp", "ppo-lif", "ppo-mlp"),
         "LunarLander-v3": ("ppo-lif", "ppo-mlp"),
     },
-    "native-curves": {
-        "snn/CueAccumulation-v0": (*_WITH_MEMORY, "recurrent-dqsn", "recurrent-dqn-gru", "ppo-lif"),
-        "snn/DelayedMatchToSample-v0": (*_WITH_MEMORY, "ppo-lif"),
-        "snn/IntervalTiming-v0": _WITH_MEMORY,
-        "snn/PatternDetection-v0": _WITH_MEMORY,
-        "snn/WaterMaze-v0": _WITH_MEMORY,
-        "snn/EventTracking-v0": _WITH_MEMORY,
-        "snn/CursorDecoding-v0": _WITH_MEMORY,
-        "snn/Desynchronisation-v0": _WITH_MEMORY,
-        "snn/MaskedCartPole-v1": (*_WITH_MEMORY, "ppo-lif"),
+    # One figure for the card of each task that asks for memory or for spikes
+    **{
+        f"{name}-curves": {f"snn/{name}": agents}
+        for name, agents in {
+            "CueAccumulation-v0": (*_WITH_MEMORY, "ppo-lif"),
+            "DelayedMatchToSample-v0": (*_WITH_MEMORY, "ppo-lif"),
+            "IntervalTiming-v0": _WITH_MEMORY,
+            "PatternDetection-v0": _WITH_MEMORY,
+            "WaterMaze-v0": _WITH_MEMORY,
+            "EventTracking-v0": _WITH_MEMORY,
+            "CursorDecoding-v0": _WITH_MEMORY,
+            "Desynchronisation-v0": _WITH_MEMORY,
+            "MaskedCartPole-v1": (*_WITH_MEMORY, "ppo-lif"),
+        }.items()
     },
 }
 """Agents by task, by name of the figure."""
 COLUMNS = 3
+WIDTH = 4.4
+"""Width of a panel (inches)."""
 COLOURS = {
     "ppo-lif": "#c2410c",
     "ppo-mlp": "#475569",
@@ -52,8 +58,6 @@ COLOURS = {
     "sac-mlp": "#6d28d9",
     "recurrent-ppo-lsnn": "#1d4ed8",
     "recurrent-ppo-gru": "#64748b",
-    "recurrent-dqsn": "#0f766e",
-    "recurrent-dqn-gru": "#6d28d9",
 }
 REFERENCES = ("random", "memoryless", "oracle")
 NEAR = 0.05
@@ -118,8 +122,10 @@ def draw_figure(runs_folder: Path, name: str, tasks: dict[str, tuple[str, ...]])
     """Write a figure, unless there are no runs for it."""
     if not any(finished_runs(runs_folder, agent, x) for x, y in tasks.items() for agent in y):
         return
-    rows = -(-len(tasks) // COLUMNS)
-    figure, panels = plt.subplots(rows, COLUMNS, figsize=(13, 3.8 * rows), squeeze=False)
+    columns = min(COLUMNS, len(tasks))
+    rows = -(-len(tasks) // columns)
+    size = (WIDTH * columns, 3.8 * rows)
+    figure, panels = plt.subplots(rows, columns, figsize=size, squeeze=False)
     for axes, (env_id, agents) in zip(panels.flat, tasks.items(), strict=True):
         draw_task(axes, runs_folder, env_id, agents)
     for axes in panels[:, 0]:
