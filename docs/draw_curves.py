@@ -24,30 +24,26 @@ from snn_gym.registry import load_environment_spec
 ROOT = Path(__file__).resolve().parents[1]
 IMAGES = ROOT / "docs" / "images"
 WINDOW = 50
-_WITH_MEMORY = ("recurrent-ppo-lsnn", "recurrent-ppo-gru")
-FIGURES = {
-    "learning-curves": {
-        "MountainCar-v0": ("ppo-lif", "ppo-mlp"),
-        "Pendulum-v1": ("sac-lif", "sac-mlp", "ppo-lif", "ppo-mlp"),
-        "LunarLander-v3": ("ppo-lif", "ppo-mlp"),
-    },
-    # One figure for the card of each task that asks for memory or for spikes
-    **{
-        f"{name}-curves": {f"snn/{name}": agents}
-        for name, agents in {
-            "CueAccumulation-v0": (*_WITH_MEMORY, "ppo-lif"),
-            "DelayedMatchToSample-v0": (*_WITH_MEMORY, "ppo-lif"),
-            "IntervalTiming-v0": _WITH_MEMORY,
-            "PatternDetection-v0": _WITH_MEMORY,
-            "WaterMaze-v0": _WITH_MEMORY,
-            "EventTracking-v0": _WITH_MEMORY,
-            "CursorDecoding-v0": _WITH_MEMORY,
-            "Desynchronisation-v0": _WITH_MEMORY,
-            "MaskedCartPole-v1": (*_WITH_MEMORY, "ppo-lif"),
-        }.items()
-    },
+README_TASKS = {
+    "MountainCar-v0": ("ppo-lif", "ppo-mlp"),
+    "Pendulum-v1": ("sac-lif", "sac-mlp", "ppo-lif", "ppo-mlp"),
+    "LunarLander-v3": ("ppo-lif", "ppo-mlp"),
 }
-"""Agents by task, by name of the figure."""
+"""Agents by task, in one figure."""
+CARDS = (
+    "CueAccumulation-v0",
+    "DelayedMatchToSample-v0",
+    "IntervalTiming-v0",
+    "PatternDetection-v0",
+    "WaterMaze-v0",
+    "EventTracking-v0",
+    "CursorDecoding-v0",
+    "Desynchronisation-v0",
+    "MaskedCartPole-v1",
+)
+"""Cards with a figure each."""
+CARD_AGENTS = ("recurrent-ppo-lsnn", "recurrent-ppo-gru", "ppo-lif")
+"""Agents in them, where there are runs."""
 COLUMNS = 3
 WIDTH = 4.4
 """Width of a panel (inches)."""
@@ -138,8 +134,9 @@ def draw_figure(runs_folder: Path, name: str, tasks: dict[str, tuple[str, ...]])
 def main() -> None:
     """Write the figures that there are runs for."""
     runs_folder = Path(sys.argv[1]) if len(sys.argv) > 1 else ROOT / "runs" / "results"
-    for name, tasks in FIGURES.items():
-        draw_figure(runs_folder, name, tasks)
+    draw_figure(runs_folder, "learning-curves", README_TASKS)
+    for card in CARDS:
+        draw_figure(runs_folder, f"{card}-curves", {f"snn/{card}": CARD_AGENTS})
 
 
 if __name__ == "__main__":

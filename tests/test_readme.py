@@ -8,6 +8,7 @@ import pytest
 
 from snn_gym.cli import main
 from snn_gym.content import checkout_root
+from snn_gym.scoring import table_rows
 
 ROOT = checkout_root()
 README = (ROOT / "README.md").read_text()
@@ -71,3 +72,17 @@ def test_the_map_names_every_folder_of_the_root():
     tracked = subprocess.run(listing, cwd=ROOT, capture_output=True, text=True, check=True).stdout
     assert named == {folder for folder in tracked.split() if not folder.startswith(".")}
     assert all((ROOT / folder).is_dir() for folder in named)
+
+
+def test_the_scores_of_native_tasks_are_those_of_the_results_table():
+    shown = re.findall(r"^\| \[\w+\]\(envs/(\S+)\.md\) \| .+ \| (\S+) \|$", README, re.MULTILINE)
+    rows = {
+        row.environment: row
+        for row in table_rows(ROOT / "leaderboard")
+        if row.agent == "recurrent-ppo-lsnn"
+    }
+    assert len(shown) == 8
+    for name, score in shown:
+        row = rows[f"snn/{name}"]
+        assert score == f"{row.normalised:.2f}", name
+        assert len(row.seeds) == 5

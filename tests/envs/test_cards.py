@@ -248,7 +248,14 @@ def test_a_native_card_shows_the_picture_that_the_script_draws(env_id):
     head, _ = card_sections(spec)
     (target,) = re.findall(r"!\[[^\]]+\]\((.+?)\)", head)
     assert target == f"../docs/images/{spec.name}.png"
-    assert (content_path("envs") / target).is_file()
+
+
+@every_id
+def test_the_pictures_of_a_card_exist(env_id):
+    folder = content_path("envs")
+    text = (folder / f"{load_environment_spec(env_id).name}.md").read_text(encoding="utf-8")
+    missing = [x for x in re.findall(r"!\[[^\]]+\]\((.+?)\)", text) if not (folder / x).is_file()]
+    assert missing == []
 
 
 @every_id
