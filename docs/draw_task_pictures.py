@@ -18,10 +18,10 @@ import numpy as np
 from matplotlib import image as images
 from numpy.typing import NDArray
 
+from references import Scripted, scripted_policy
 from snn_gym.registry import env_ids, load_environment_spec
 from snn_gym.tasks.native.batch import SpikeTask
-from snn_gym.tasks.native.event_tracking import EventTracking
-from snn_gym.tasks.native.scripted import Scripted, scripted_policy
+from snn_gym.tasks.native.event_tracking.task import EventTracking
 from snn_gym.tasks.rendering import SHOWN_ENVIRONMENT_STEPS
 
 TARGET = Path(__file__).resolve().parent / "images"

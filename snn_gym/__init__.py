@@ -6,9 +6,9 @@ nor norse: what needs them is imported when it is first asked for.
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from snn_gym._lazy import lazy_names
 from snn_gym._version import __version__
 from snn_gym.registry import env_ids, register_environments
 
@@ -28,28 +28,16 @@ __all__ = [
     "save_agent",
 ]
 
-_LAZY = {
-    "agent_ids": "snn_gym.zoo",
-    "evaluate": "snn_gym.scoring",
-    "load_agent": "snn_gym.zoo",
-    "make_agent": "snn_gym.zoo",
-    "make_vec_env": "snn_gym.vector",
-    "save_agent": "snn_gym.zoo",
-}
-
-
-def __getattr__(name: str) -> Any:
-    """Import a public name when it is first asked for (PEP 562)."""
-    if name not in _LAZY:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(importlib.import_module(_LAZY[name]), name)
-    globals()[name] = value
-    return value
-
-
-def __dir__() -> list[str]:
-    """List the public names, loaded or not."""
-    return sorted({*globals(), *__all__})
-
+__getattr__, __dir__ = lazy_names(
+    __name__,
+    {
+        "agent_ids": "zoo",
+        "evaluate": "scoring",
+        "load_agent": "zoo",
+        "make_agent": "zoo",
+        "make_vec_env": "vector",
+        "save_agent": "zoo",
+    },
+)
 
 register_environments()

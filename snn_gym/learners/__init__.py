@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from snn_gym._lazy import lazy_names
 
 if TYPE_CHECKING:
     from snn_gym.learners.base import GradientFreeAlgorithm, LearnerArguments
@@ -27,24 +28,19 @@ __all__ = [
 ]
 
 # The zoo reads the learners' settings where no torch may be loaded.
-_LAZY = {
-    "CMAES": "snn_gym.learners.evolution",
-    "AcceptReject": "snn_gym.learners.nulls",
-    "EvolutionStrategies": "snn_gym.learners.evolution",
-    "GradientFreeAlgorithm": "snn_gym.learners.base",
-    "LearnerArguments": "snn_gym.learners.base",
-    "RandomSearch": "snn_gym.learners.nulls",
-    "StatefulDQN": "snn_gym.learners.stateful_dqn",
-    "StatefulPPO": "snn_gym.learners.stateful_ppo",
-    "SynapseAgents": "snn_gym.learners.synapse_agents",
-    "WinStay": "snn_gym.learners.nulls",
-}
 
-
-def __getattr__(name: str) -> Any:
-    """Import a public name when it is first asked for (PEP 562)."""
-    if name not in _LAZY:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(importlib.import_module(_LAZY[name]), name)
-    globals()[name] = value
-    return value
+__getattr__, __dir__ = lazy_names(
+    __name__,
+    {
+        "CMAES": "evolution",
+        "AcceptReject": "nulls",
+        "EvolutionStrategies": "evolution",
+        "GradientFreeAlgorithm": "base",
+        "LearnerArguments": "base",
+        "RandomSearch": "nulls",
+        "StatefulDQN": "stateful_dqn",
+        "StatefulPPO": "stateful_ppo",
+        "SynapseAgents": "synapse_agents",
+        "WinStay": "nulls",
+    },
+)

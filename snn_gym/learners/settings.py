@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from snn_gym.config import check_positive
-from snn_gym.tasks.plasticity.presets import PRESETS
+from snn_gym.synapses.presets import PRESETS
 
 PRESET_NAMES = tuple(PRESETS)
 """Masks of what a synapse sees, by content."""

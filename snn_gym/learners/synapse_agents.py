@@ -17,7 +17,11 @@ from snn_gym.learners.settings import (
     RewardName,
     SynapseAgentsSettings,
 )
-from snn_gym.learners.synapse_rules import (
+from snn_gym.policies.controller import SpikingControllerPolicy
+from snn_gym.synapses.features import SynapseFeatures
+from snn_gym.synapses.local_dynamics import LOCAL_MEASURES, LocalDynamics
+from snn_gym.synapses.presets import PRESETS
+from snn_gym.synapses.rules import (
     Moves,
     PolicyGradientRule,
     QNetworkRule,
@@ -25,10 +29,6 @@ from snn_gym.learners.synapse_rules import (
     TabularRule,
     load_memory,
 )
-from snn_gym.policies.controller import SpikingControllerPolicy
-from snn_gym.tasks.plasticity.features import SynapseFeatures
-from snn_gym.tasks.plasticity.local_dynamics import LOCAL_MEASURES, LocalDynamics
-from snn_gym.tasks.plasticity.presets import PRESETS
 
 _RULE = "rule."
 _ELIGIBILITY = LOCAL_MEASURES.index("eligibility")
@@ -70,7 +70,7 @@ class SynapseAgents(GradientFreeAlgorithm):
     and whole-network exploration after failures.
 
     With ``dynamics`` among the features, every synapse also sees local measures of the episodes
-    that its network just played (``snn_gym.tasks.plasticity.local_dynamics``), and ``shuffled``
+    that its network just played (``snn_gym.synapses.local_dynamics``), and ``shuffled``
     gives them to other synapses: same numbers, wrong addressees, the control to beat.
 
     The policy holds the network of the best mean return on its probe so far (the latest of equal
@@ -79,7 +79,7 @@ class SynapseAgents(GradientFreeAlgorithm):
     Args:
         policy: ``SpikingControllerPolicy``, or its name.
         env: Environment, its gymnasium id, or a ``VecEnv``.
-        preset: Features, a key of ``snn_gym.tasks.plasticity.presets.PRESETS``.
+        preset: Features, a key of ``snn_gym.synapses.presets.PRESETS``.
         learner: ``shared_table``, ``synapse_tables``, ``q_network`` or ``policy_gradient``.
         reward: ``global``, or ``local``: the mean of the global reward and the move times the
             synapse's eligibility (from the advantages within the episodes).

@@ -22,12 +22,12 @@ from snn_gym.policies._observations import (
     make_normaliser,
     spike_steps_of,
 )
+from snn_gym.spiking.coding.decoders import PopulationHead
 from snn_gym.spiking.config import NetworkConfig
-from snn_gym.spiking.decoders import PopulationHead
 from snn_gym.spiking.layers import SynapticLinear
 from snn_gym.spiking.network import SpikingNetwork
+from snn_gym.spiking.neurons.norse_cells import CellFactory
 from snn_gym.spiking.normaliser import ObservationNormaliser
-from snn_gym.spiking.norse_cells import CellFactory
 from snn_gym.spiking.recording import Recording
 
 _STOCK_PACKAGES = ("stable_baselines3.", "sb3_contrib.")

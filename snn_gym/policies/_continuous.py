@@ -17,8 +17,8 @@ from snn_gym.policies._common import SpikingPolicyMixin
 from snn_gym.policies._networks import DenseNetwork, NetworkBuilder, network_inputs
 from snn_gym.spiking.config import NetworkConfig
 from snn_gym.spiking.network import SpikingNetwork
+from snn_gym.spiking.neurons.norse_cells import CellFactory
 from snn_gym.spiking.normaliser import ObservationNormaliser
-from snn_gym.spiking.norse_cells import CellFactory
 
 
 class FeatureNetwork(nn.Module):

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from snn_gym.policies._gated import Gated, GatedNetwork
 from snn_gym.spiking.config import NetworkConfig
 from snn_gym.spiking.network import SpikingNetwork
-from snn_gym.spiking.norse_cells import CellFactory
+from snn_gym.spiking.neurons.norse_cells import CellFactory
 from snn_gym.spiking.recording import Recording
 
 

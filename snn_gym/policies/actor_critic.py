@@ -12,11 +12,11 @@ from torch import Tensor, nn
 
 from snn_gym.policies._common import SpikingPolicyMixin
 from snn_gym.policies._networks import AnyNetwork, DenseNetwork, NetworkBuilder, network_inputs
+from snn_gym.spiking.coding.decoders import make_head
 from snn_gym.spiking.config import NetworkConfig
-from snn_gym.spiking.decoders import make_head
 from snn_gym.spiking.network import SpikingNetwork
+from snn_gym.spiking.neurons.norse_cells import CellFactory
 from snn_gym.spiking.normaliser import ObservationNormaliser
-from snn_gym.spiking.norse_cells import CellFactory
 
 
 class ActorCriticNetworks(nn.Module):

@@ -12,7 +12,7 @@ from torch import nn
 
 from snn_gym.policies._continuous import ActionValueCritic, ActorAndCriticsMixin, FeatureNetwork
 from snn_gym.policies._networks import NetworkBuilder
-from snn_gym.spiking.decoders import make_head
+from snn_gym.spiking.coding.decoders import make_head
 from snn_gym.spiking.normaliser import ObservationNormaliser
 
 

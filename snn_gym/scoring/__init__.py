@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from snn_gym._lazy import lazy_names
 
 if TYPE_CHECKING:
     from snn_gym.scoring.errors import SubmissionError
@@ -28,25 +29,20 @@ __all__ = [
 ]
 
 # The table is quick only without torch, so what needs torch is imported on first use.
-_LAZY = {
-    "COLUMNS": "table",
-    "Evaluation": "evaluation",
-    "SubmissionError": "errors",
-    "TableRow": "table",
-    "VerificationSettings": "rerun",
-    "evaluate": "evaluation",
-    "render_table": "table",
-    "submit": "submission",
-    "table_rows": "table",
-    "verify": "verification",
-    "write_table": "table",
-}
 
-
-def __getattr__(name: str) -> Any:
-    """Import a public name when it is first asked for (PEP 562)."""
-    if name not in _LAZY:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(importlib.import_module(f"{__name__}.{_LAZY[name]}"), name)
-    globals()[name] = value
-    return value
+__getattr__, __dir__ = lazy_names(
+    __name__,
+    {
+        "COLUMNS": "table",
+        "Evaluation": "evaluation",
+        "SubmissionError": "errors",
+        "TableRow": "table",
+        "VerificationSettings": "rerun",
+        "evaluate": "evaluation",
+        "render_table": "table",
+        "submit": "submission",
+        "table_rows": "table",
+        "verify": "verification",
+        "write_table": "table",
+    },
+)

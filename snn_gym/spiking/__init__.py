@@ -5,12 +5,21 @@ Names load on first use, so that environments can use the encoders without loadi
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from snn_gym._lazy import lazy_names
 
 if TYPE_CHECKING:
+    from snn_gym.spiking.coding.decoders import PopulationHead, make_head
+    from snn_gym.spiking.coding.parameters import (
+        LastVoltageParameters,
+        LearnablePopulationParameters,
+        MaxVoltageParameters,
+        MeanRateParameters,
+        PopulationDecoderParameters,
+    )
     from snn_gym.spiking.config import NetworkConfig
-    from snn_gym.spiking.decoders import PopulationHead, make_head
-    from snn_gym.spiking.dynamics import (
+    from snn_gym.spiking.measures import (
         Dynamics,
         Measure,
         damage_spreading,
@@ -18,54 +27,19 @@ if TYPE_CHECKING:
         record_with_damage,
     )
     from snn_gym.spiking.network import SpikingNetwork
-    from snn_gym.spiking.neuron_base import Neuron
-    from snn_gym.spiking.neuron_parameters import (
+    from snn_gym.spiking.neurons.base import Neuron
+    from snn_gym.spiking.neurons.parameters import (
         ALIFParameters,
         IAFParameters,
         LIFBoxParameters,
         LIFParameters,
         NeuronParameters,
     )
-    from snn_gym.spiking.neurons import register_neuron
+    from snn_gym.spiking.neurons.registered import register_neuron
     from snn_gym.spiking.normaliser import ObservationNormaliser
-    from snn_gym.spiking.readout_parameters import (
-        LastVoltageParameters,
-        LearnablePopulationParameters,
-        MaxVoltageParameters,
-        MeanRateParameters,
-        PopulationDecoderParameters,
-    )
     from snn_gym.spiking.recording import LayerRecording, Recording
-    from snn_gym.spiking.regulation_parameters import ControllerParameters, RegulationParameters
+    from snn_gym.spiking.regulation.parameters import ControllerParameters, RegulationParameters
 
-_HOMES = {
-    "NetworkConfig": "config",
-    "ControllerParameters": "regulation_parameters",
-    "PopulationHead": "decoders",
-    "make_head": "decoders",
-    "Dynamics": "dynamics",
-    "Measure": "dynamics",
-    "damage_spreading": "dynamics",
-    "network_weights": "dynamics",
-    "record_with_damage": "dynamics",
-    "SpikingNetwork": "network",
-    "Neuron": "neuron_base",
-    "ALIFParameters": "neuron_parameters",
-    "IAFParameters": "neuron_parameters",
-    "LIFBoxParameters": "neuron_parameters",
-    "LIFParameters": "neuron_parameters",
-    "NeuronParameters": "neuron_parameters",
-    "register_neuron": "neurons",
-    "ObservationNormaliser": "normaliser",
-    "LastVoltageParameters": "readout_parameters",
-    "LearnablePopulationParameters": "readout_parameters",
-    "MaxVoltageParameters": "readout_parameters",
-    "MeanRateParameters": "readout_parameters",
-    "PopulationDecoderParameters": "readout_parameters",
-    "LayerRecording": "recording",
-    "Recording": "recording",
-    "RegulationParameters": "regulation_parameters",
-}
 
 __all__ = [
     "ALIFParameters",
@@ -96,10 +70,34 @@ __all__ = [
     "register_neuron",
 ]
 
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from importlib import import_module
-
-    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+__getattr__, __dir__ = lazy_names(
+    __name__,
+    {
+        "NetworkConfig": "config",
+        "ControllerParameters": "regulation.parameters",
+        "PopulationHead": "coding.decoders",
+        "make_head": "coding.decoders",
+        "Dynamics": "measures",
+        "Measure": "measures",
+        "damage_spreading": "measures",
+        "network_weights": "measures",
+        "record_with_damage": "measures",
+        "SpikingNetwork": "network",
+        "Neuron": "neurons.base",
+        "ALIFParameters": "neurons.parameters",
+        "IAFParameters": "neurons.parameters",
+        "LIFBoxParameters": "neurons.parameters",
+        "LIFParameters": "neurons.parameters",
+        "NeuronParameters": "neurons.parameters",
+        "register_neuron": "neurons.registered",
+        "ObservationNormaliser": "normaliser",
+        "LastVoltageParameters": "coding.parameters",
+        "LearnablePopulationParameters": "coding.parameters",
+        "MaxVoltageParameters": "coding.parameters",
+        "MeanRateParameters": "coding.parameters",
+        "PopulationDecoderParameters": "coding.parameters",
+        "LayerRecording": "recording",
+        "Recording": "recording",
+        "RegulationParameters": "regulation.parameters",
+    },
+)

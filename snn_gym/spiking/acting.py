@@ -14,9 +14,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from snn_gym.spiking.forward_kernels import Array, forward, recurrent_forward
 from snn_gym.spiking.layers import SpikingLayer
-from snn_gym.spiking.neuron_base import FusedNeuron
+from snn_gym.spiking.neurons.base import FusedNeuron
+from snn_gym.spiking.neurons.forward_kernels import Array, forward, recurrent_forward
 
 
 def last_spikes(signal: Tensor, layers: Sequence[SpikingLayer], time_steps: int) -> Tensor:

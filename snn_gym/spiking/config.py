@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, TypeVar, get_args
 
 from snn_gym.config import from_mapping, to_mapping
-from snn_gym.spiking.encoders import (
+from snn_gym.spiking.coding.encoders import (
     ENCODERS,
     ConstantEncoder,
     DeltaEncoder,
@@ -16,13 +16,13 @@ from snn_gym.spiking.encoders import (
     PopulationEncoder,
     RateEncoder,
 )
-from snn_gym.spiking.neuron_parameters import NEURON_PARAMETERS, NeuronParameters
-from snn_gym.spiking.readout_parameters import (
+from snn_gym.spiking.coding.parameters import (
     DECODER_PARAMETERS,
     DecoderParameters,
     LearnablePopulationParameters,
 )
-from snn_gym.spiking.regulation_parameters import RegulationParameters
+from snn_gym.spiking.neurons.parameters import NEURON_PARAMETERS, NeuronParameters
+from snn_gym.spiking.regulation.parameters import RegulationParameters
 
 SurrogateName = Literal["superspike", "arctan", "triangle", "sigmoid"]
 Backend = Literal["auto", "fused", "norse"]

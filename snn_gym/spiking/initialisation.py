@@ -24,11 +24,11 @@ import math
 import torch
 from torch import Tensor, nn
 
+from snn_gym.spiking.coding.encoders import PopulationEncoder
+from snn_gym.spiking.coding.parameters import LearnablePopulationParameters
 from snn_gym.spiking.config import NetworkConfig
-from snn_gym.spiking.encoders import PopulationEncoder
 from snn_gym.spiking.layers import SpikingLayer
-from snn_gym.spiking.neuron_base import Neuron
-from snn_gym.spiking.readout_parameters import LearnablePopulationParameters
+from snn_gym.spiking.neurons.base import Neuron
 
 # Mean squared rate assumed for spike trains whose source is unknown: a fifth of the channels
 # active at half of the time steps.

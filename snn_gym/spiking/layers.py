@@ -5,10 +5,10 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from snn_gym.spiking.config import NetworkConfig
-from snn_gym.spiking.fused import run_fused, run_fused_sequence, supports
-from snn_gym.spiking.neuron_base import Breaks, FusedNeuron, Neuron, SequenceRun, State
-from snn_gym.spiking.neurons import make_neuron
-from snn_gym.spiking.norse_cells import CellFactory, NorseCell
+from snn_gym.spiking.neurons.base import Breaks, FusedNeuron, Neuron, SequenceRun, State
+from snn_gym.spiking.neurons.fused import run_fused, run_fused_sequence, supports
+from snn_gym.spiking.neurons.norse_cells import CellFactory, NorseCell
+from snn_gym.spiking.neurons.registered import make_neuron
 
 
 class SynapticLinear(nn.Linear):

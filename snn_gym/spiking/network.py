@@ -9,22 +9,22 @@ import torch
 from torch import Tensor, nn
 
 from snn_gym.spiking.acting import last_spikes
-from snn_gym.spiking.config import NetworkConfig, NetworkEncoder
-from snn_gym.spiking.decoders import make_decoder, make_head
-from snn_gym.spiking.encoders import ConstantEncoder, SpikeEncoder
-from snn_gym.spiking.fused import supports
-from snn_gym.spiking.initialisation import initialise
-from snn_gym.spiking.layers import SpikingLayer, make_layers
-from snn_gym.spiking.learnable_population import LearnablePopulationEncoder
-from snn_gym.spiking.neuron_base import Breaks, State
-from snn_gym.spiking.neurons import make_neuron
-from snn_gym.spiking.norse_cells import CellFactory
-from snn_gym.spiking.readout_parameters import (
+from snn_gym.spiking.coding.decoders import make_decoder, make_head
+from snn_gym.spiking.coding.encoders import ConstantEncoder, SpikeEncoder
+from snn_gym.spiking.coding.learnable_population import LearnablePopulationEncoder
+from snn_gym.spiking.coding.parameters import (
     LearnablePopulationParameters,
     PopulationDecoderParameters,
 )
+from snn_gym.spiking.config import NetworkConfig, NetworkEncoder
+from snn_gym.spiking.initialisation import initialise
+from snn_gym.spiking.layers import SpikingLayer, make_layers
+from snn_gym.spiking.neurons.base import Breaks, State
+from snn_gym.spiking.neurons.fused import supports
+from snn_gym.spiking.neurons.norse_cells import CellFactory
+from snn_gym.spiking.neurons.registered import make_neuron
 from snn_gym.spiking.recording import LayerRecording, Recording
-from snn_gym.spiking.regulation import Regulation
+from snn_gym.spiking.regulation.penalties import Regulation
 from snn_gym.spiking.sequence import (
     NOTHING_SEEN,
     Trace,

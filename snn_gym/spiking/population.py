@@ -15,12 +15,12 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from snn_gym.spiking.coding.decoders import make_decoder
 from snn_gym.spiking.config import NetworkConfig
-from snn_gym.spiking.decoders import make_decoder
-from snn_gym.spiking.forward_kernels import Array, population_layer, population_readout
 from snn_gym.spiking.network import SpikingNetwork
-from snn_gym.spiking.neuron_base import FusedNeuron
-from snn_gym.spiking.neurons import make_neuron
+from snn_gym.spiking.neurons.base import FusedNeuron
+from snn_gym.spiking.neurons.forward_kernels import Array, population_layer, population_readout
+from snn_gym.spiking.neurons.registered import make_neuron
 
 _LINEAR_DECODERS = ("mean_rate", "last_voltage")
 

@@ -20,8 +20,8 @@ import torch
 from torch import Tensor
 
 from snn_gym.spiking.layers import SpikingLayer
-from snn_gym.spiking.neuron_base import Breaks, State
-from snn_gym.spiking.regulation import Regulation
+from snn_gym.spiking.neurons.base import Breaks, State
+from snn_gym.spiking.regulation.penalties import Regulation
 
 # No intensity: in the state of a network that compares with the decision before, the start.
 NOTHING_SEEN = -1.0

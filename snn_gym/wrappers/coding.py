@@ -10,7 +10,7 @@ from gymnasium import spaces
 from gymnasium.utils import seeding
 from numpy.typing import ArrayLike, NDArray
 
-from snn_gym.spiking.encoders import ENCODERS, SpikeEncoder, make_encoder
+from snn_gym.spiking.coding.encoders import ENCODERS, SpikeEncoder, make_encoder
 
 SPIKE_ENCODERS = tuple(name for name, cls in ENCODERS.items() if issubclass(cls, SpikeEncoder))
 """Names of the encoders that give spikes."""

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from snn_gym._lazy import lazy_names
 from snn_gym.zoo.spec import AgentSpec, agent_ids, load_agent_spec
 
 if TYPE_CHECKING:
@@ -25,21 +25,16 @@ __all__ = [
 ]
 
 # Listing agents is quick only without torch, so what needs torch is imported on first use.
-_LAZY = {
-    "AgentManifest": "snn_gym.zoo.files",
-    "build_policy": "snn_gym.zoo.build",
-    "load_agent": "snn_gym.zoo.files",
-    "make_agent": "snn_gym.zoo.build",
-    "policy_arguments": "snn_gym.zoo.build",
-    "read_manifest": "snn_gym.zoo.files",
-    "save_agent": "snn_gym.zoo.files",
-}
 
-
-def __getattr__(name: str) -> Any:
-    """Import a public name when it is first asked for (PEP 562)."""
-    if name not in _LAZY:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(importlib.import_module(_LAZY[name]), name)
-    globals()[name] = value
-    return value
+__getattr__, __dir__ = lazy_names(
+    __name__,
+    {
+        "AgentManifest": "files",
+        "build_policy": "build",
+        "load_agent": "files",
+        "make_agent": "build",
+        "policy_arguments": "build",
+        "read_manifest": "files",
+        "save_agent": "files",
+    },
+)

@@ -13,7 +13,7 @@ from stable_baselines3.common.noise import ActionNoise, NormalActionNoise, Vecto
 from stable_baselines3.common.type_aliases import TrainFreq, TrainFrequencyUnit
 
 from snn_gym.spiking import NetworkConfig
-from snn_gym.spiking.neuron_parameters import NEURON_PARAMETERS
+from snn_gym.spiking.neurons.parameters import NEURON_PARAMETERS
 from snn_gym.zoo.algorithms import algorithm_name
 from snn_gym.zoo.schedules import format_schedule
 from snn_gym.zoo.settings import SCHEDULES, SETTINGS, Settings, make_settings

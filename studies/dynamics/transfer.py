@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from snn_gym.config import to_mapping
 from snn_gym.learners import SynapseAgents
 from snn_gym.spiking.population import SynapseTable
-from snn_gym.tasks.plasticity.features import SynapseFeatures
-from snn_gym.tasks.plasticity.presets import PRESETS
+from snn_gym.synapses.features import SynapseFeatures
+from snn_gym.synapses.presets import PRESETS
 from studies.dynamics.control import ControlCase
 from studies.dynamics.outcome import Outcome
 from studies.dynamics.settings import PRETRAINING_RUNS, SYNAPSE_AGENTS, TRANSFER_JUDGEMENTS

@@ -11,7 +11,7 @@ import pytest
 from snn_gym.content import checkout_root, content_path
 from snn_gym.registry import load_environment_spec
 from snn_gym.scoring import table_rows as results_table
-from snn_gym.tasks.plasticity.core import PlasticitySettings
+from snn_gym.synapses.core import PlasticitySettings
 from tests.envs.variants import (
     ANALOGUE,
     NATIVE,

@@ -7,7 +7,7 @@ import torch
 from hypothesis import strategies as st
 
 from snn_gym.spiking.config import NetworkConfig
-from snn_gym.spiking.neuron_parameters import (
+from snn_gym.spiking.neurons.parameters import (
     ALIFParameters,
     IAFParameters,
     LIFBoxParameters,

@@ -11,8 +11,8 @@ from hypothesis import assume, given, settings
 from snn_gym.spiking.config import NetworkConfig
 from snn_gym.spiking.initialisation import mean_square_rate
 from snn_gym.spiking.network import SpikingNetwork
-from snn_gym.spiking.neuron_parameters import IAFParameters, LIFBoxParameters
-from snn_gym.spiking.neurons import make_neuron
+from snn_gym.spiking.neurons.parameters import IAFParameters, LIFBoxParameters
+from snn_gym.spiking.neurons.registered import make_neuron
 from tests.spiking.strategies import DECODERS, ENCODERS, network_configs, normal
 
 

@@ -12,12 +12,12 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from snn_gym.spiking.coding.decoders import make_head
+from snn_gym.spiking.coding.encoders import DeltaEncoder
+from snn_gym.spiking.coding.parameters import PopulationDecoderParameters
 from snn_gym.spiking.config import NetworkConfig
-from snn_gym.spiking.decoders import make_head
-from snn_gym.spiking.encoders import DeltaEncoder
 from snn_gym.spiking.network import SpikingNetwork
-from snn_gym.spiking.neuron_parameters import LIFBoxParameters, LIFParameters
-from snn_gym.spiking.readout_parameters import PopulationDecoderParameters
+from snn_gym.spiking.neurons.parameters import LIFBoxParameters, LIFParameters
 from tests.spiking.strategies import ENCODERS, network_configs, normal
 
 MARGIN = 1e-5

@@ -9,18 +9,18 @@ from hypothesis import strategies as st
 from norse.torch.functional import iaf, lif, lsnn
 
 from snn_gym.spiking.config import NetworkConfig
-from snn_gym.spiking.fused import run_fused
 from snn_gym.spiking.network import SpikingNetwork
-from snn_gym.spiking.neuron_parameters import (
+from snn_gym.spiking.neurons.fused import run_fused
+from snn_gym.spiking.neurons.parameters import (
     ALIFParameters,
     IAFParameters,
     LIFBoxParameters,
     LIFParameters,
     NeuronParameters,
 )
-from snn_gym.spiking.neurons import Neuron
+from snn_gym.spiking.neurons.registered import Neuron
+from tests.spiking.neurons.test_fused import DT_MS, neuron_of, random_state, shapes
 from tests.spiking.strategies import SURROGATES, network_configs, neuron_parameters, normal
-from tests.spiking.test_fused import DT_MS, neuron_of, random_state, shapes
 
 MARGIN = 1e-5
 

@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 import torch
 
-from snn_gym.spiking import NetworkConfig, SpikingNetwork, adaptive_lif, neuron_base
-from snn_gym.spiking.surrogates import SURROGATES as DERIVATIVES
+from snn_gym.spiking import NetworkConfig, SpikingNetwork
+from snn_gym.spiking.neurons import adaptive_lif, base
+from snn_gym.spiking.neurons.surrogates import SURROGATES as DERIVATIVES
 from tests.spiking.strategies import DECODERS, normal
 
 NEURONS = ("lif_box", "lif", "iaf", "alif")
@@ -98,7 +99,7 @@ def test_stepped_equals_finite_differences_of_the_surrogates_network(
 ) -> None:
     # The Hessian that surrogate gradients stand for is that of the network with soft spikes, which
     # is defined everywhere. (That of hard spikes is not: a gradient jumps with every spike.)
-    for module in (neuron_base, adaptive_lif):
+    for module in (base, adaptive_lif):
         monkeypatch.setattr(module, "spike", _SoftSpike.apply)
     config = NetworkConfig(
         hidden_sizes=(4, 3), time_steps=4, neuron=neuron, decoder=decoder, recurrent=recurrent,

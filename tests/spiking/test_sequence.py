@@ -21,11 +21,12 @@ from snn_gym.spiking import (
     SpikingNetwork,
     register_neuron,
 )
-from snn_gym.spiking.fused import run_fused, run_fused_sequence
-from snn_gym.spiking.neuron_base import Breaks
-from snn_gym.spiking.neuron_parameters import NEURON_PARAMETERS, LIFBoxParameters
-from snn_gym.spiking.neurons import NEURONS
+from snn_gym.spiking.neurons.base import Breaks
+from snn_gym.spiking.neurons.fused import run_fused, run_fused_sequence
+from snn_gym.spiking.neurons.parameters import NEURON_PARAMETERS, LIFBoxParameters
+from snn_gym.spiking.neurons.registered import NEURONS
 from snn_gym.spiking.sequence import make_breaks
+from tests.spiking.neurons.test_fused import neuron_of, random_state
 from tests.spiking.strategies import (
     DECODERS,
     ENCODERS,
@@ -33,7 +34,6 @@ from tests.spiking.strategies import (
     neuron_parameters,
     normal,
 )
-from tests.spiking.test_fused import neuron_of, random_state
 from tests.spiking.test_recurrent import start_of, weight_of
 
 MARGIN = 1e-5

@@ -13,11 +13,11 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from snn_gym.spiking import NetworkConfig, Neuron, RegulationParameters, SpikingNetwork
-from snn_gym.spiking.fused import run_fused_sequence
-from snn_gym.spiking.neuron_parameters import NeuronParameters
+from snn_gym.spiking.neurons.fused import run_fused_sequence
+from snn_gym.spiking.neurons.parameters import NeuronParameters
 from snn_gym.spiking.sequence import make_breaks, run_layers
+from tests.spiking.neurons.test_fused import neuron_of
 from tests.spiking.strategies import SURROGATES, neuron_parameters, normal
-from tests.spiking.test_fused import neuron_of
 from tests.spiking.test_recurrent import start_of, weight_of
 from tests.spiking.test_sequence import (
     BUILT_IN,

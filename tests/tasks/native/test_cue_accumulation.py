@@ -8,16 +8,16 @@ import pytest
 from scipy.special import comb
 from scipy.stats import binom
 
+from references import Scripted, play, scripted_policy
 from snn_gym.registry import load_environment_spec
-from snn_gym.tasks.native.cue_accumulation import (
+from snn_gym.tasks.native.canvas import ACCENT, FAINT, GOOD, INK, PAPER
+from snn_gym.tasks.native.cue_accumulation.scene import draw_scene
+from snn_gym.tasks.native.cue_accumulation.task import (
     LEFT,
     RIGHT,
     CueAccumulation,
     CueAccumulationSettings,
 )
-from snn_gym.tasks.native.scenes.canvas import ACCENT, FAINT, GOOD, INK, PAPER
-from snn_gym.tasks.native.scenes.cue_accumulation import draw_scene
-from snn_gym.tasks.native.scripted import Scripted, play, scripted_policy
 from snn_gym.tasks.native.streams import byte_rate
 
 IDS = load_environment_spec("snn/CueAccumulation-v0").registers

@@ -5,8 +5,12 @@ import numpy as np
 import pytest
 
 import snn_gym  # noqa: F401 - registers the ids
+from references import RandomActions, play, scripted_policy
+from references.cursor_decoding import linear_map
 from snn_gym.registry import load_environment_spec
-from snn_gym.tasks.native.cursor_decoding import (
+from snn_gym.tasks.native.canvas import ACCENT, GOOD, INK, PAPER
+from snn_gym.tasks.native.cursor_decoding.scene import draw_scene, pixel
+from snn_gym.tasks.native.cursor_decoding.task import (
     MAX_SPEED,
     NEURONS,
     SLOWING_DISTANCE,
@@ -14,10 +18,6 @@ from snn_gym.tasks.native.cursor_decoding import (
     CursorDecodingEnv,
     preferred_directions,
 )
-from snn_gym.tasks.native.scenes.canvas import ACCENT, GOOD, INK, PAPER
-from snn_gym.tasks.native.scenes.cursor_decoding import draw_scene, pixel
-from snn_gym.tasks.native.scripted import RandomActions, play, scripted_policy
-from snn_gym.tasks.native.scripted.cursor_decoding import linear_map
 
 IDS = ("snn/CursorDecoding-v0", "snn/CursorDecoding-medium-v0", "snn/CursorDecoding-hard-v0")
 every_level = pytest.mark.parametrize("env_id", IDS)

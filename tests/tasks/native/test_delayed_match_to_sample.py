@@ -9,8 +9,10 @@ import pytest
 from scipy.stats import binom
 
 import snn_gym
+from references import play, scripted_policy
 from snn_gym.registry import load_environment_spec
-from snn_gym.tasks.native.delayed_match_to_sample import (
+from snn_gym.tasks.native.canvas import ACCENT, FAINT, GOOD, INK, PAPER
+from snn_gym.tasks.native.delayed_match_to_sample.task import (
     MATCH,
     NON_MATCH,
     DelayedMatchToSample,
@@ -18,8 +20,6 @@ from snn_gym.tasks.native.delayed_match_to_sample import (
     DelayedMatchToSampleSettings,
     make_patterns,
 )
-from snn_gym.tasks.native.scenes.canvas import ACCENT, FAINT, GOOD, INK, PAPER
-from snn_gym.tasks.native.scripted import play, scripted_policy
 from snn_gym.tasks.native.streams import byte_rate
 
 IDS = load_environment_spec("snn/DelayedMatchToSample-v0").registers

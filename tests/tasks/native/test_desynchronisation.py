@@ -5,9 +5,11 @@ import numpy as np
 import pytest
 
 import snn_gym  # noqa: F401 - registers the ids
+from references import RandomActions, play, scripted_policy
+from references.desynchronisation import Constant
 from snn_gym.registry import load_environment_spec
-from snn_gym.tasks.native.desynchronisation import Desynchronisation, DesynchronisationEnv
-from snn_gym.tasks.native.desynchronisation_kernel import (
+from snn_gym.tasks.native.canvas import ACCENT, GOOD, INK, PAPER
+from snn_gym.tasks.native.desynchronisation.kernel import (
     EXCITATION_MS,
     EXCITATORY,
     EXCITATORY_DRIVE,
@@ -22,10 +24,8 @@ from snn_gym.tasks.native.desynchronisation_kernel import (
     Network,
     run_network,
 )
-from snn_gym.tasks.native.scenes.canvas import ACCENT, GOOD, INK, PAPER
-from snn_gym.tasks.native.scenes.desynchronisation import draw_scene
-from snn_gym.tasks.native.scripted import RandomActions, play, scripted_policy
-from snn_gym.tasks.native.scripted.desynchronisation import Constant
+from snn_gym.tasks.native.desynchronisation.scene import draw_scene
+from snn_gym.tasks.native.desynchronisation.task import Desynchronisation, DesynchronisationEnv
 
 IDS = (
     "snn/Desynchronisation-v0",

@@ -4,11 +4,11 @@ import gymnasium as gym
 import numpy as np
 import pytest
 
+from references.policy import RandomActions, play, scripted_policy
 from snn_gym.registry import load_environment_spec
-from snn_gym.tasks.native.event_tracking import VIEW, EventTracking
-from snn_gym.tasks.native.scenes.canvas import ACCENT, INK, PAPER
-from snn_gym.tasks.native.scenes.event_tracking import draw_scene
-from snn_gym.tasks.native.scripted.policy import RandomActions, play, scripted_policy
+from snn_gym.tasks.native.canvas import ACCENT, INK, PAPER
+from snn_gym.tasks.native.event_tracking.scene import draw_scene
+from snn_gym.tasks.native.event_tracking.task import VIEW, EventTracking
 from snn_gym.tasks.native.streams import EVERY
 
 IDS = load_environment_spec("snn/EventTracking-v0").registers

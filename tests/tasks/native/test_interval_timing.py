@@ -7,21 +7,21 @@ import numpy as np
 import pytest
 
 import snn_gym  # noqa: F401 - registers the ids
-from snn_gym.registry import load_environment_spec
-from snn_gym.tasks.native.interval_timing import (
-    GROUP,
-    IntervalTiming,
-    IntervalTimingEnv,
-    IntervalTimingSettings,
-)
-from snn_gym.tasks.native.scenes.canvas import ACCENT, FAINT, GOOD, INK, PAPER
-from snn_gym.tasks.native.scenes.interval_timing import draw_scene
-from snn_gym.tasks.native.scripted import RandomActions, play, scripted_policy
-from snn_gym.tasks.native.scripted.interval_timing import (
+from references import RandomActions, play, scripted_policy
+from references.interval_timing import (
     KINDS,
     best_fixed_delay,
     best_memoryless,
     expected_rewards,
+)
+from snn_gym.registry import load_environment_spec
+from snn_gym.tasks.native.canvas import ACCENT, FAINT, GOOD, INK, PAPER
+from snn_gym.tasks.native.interval_timing.scene import draw_scene
+from snn_gym.tasks.native.interval_timing.task import (
+    GROUP,
+    IntervalTiming,
+    IntervalTimingEnv,
+    IntervalTimingSettings,
 )
 
 LEVELS = ("snn/IntervalTiming-v0", "snn/IntervalTiming-medium-v0", "snn/IntervalTiming-hard-v0")

@@ -8,16 +8,16 @@ import numpy as np
 import pytest
 
 import snn_gym  # noqa: F401 - registers the ids
+from references import RandomActions, play, scripted_policy
+from references.pattern_detection import permanents
 from snn_gym.registry import load_environment_spec
-from snn_gym.tasks.native.pattern_detection import (
+from snn_gym.tasks.native.canvas import ACCENT, FAINT, GOOD, INK, PAPER
+from snn_gym.tasks.native.pattern_detection.scene import draw_scene
+from snn_gym.tasks.native.pattern_detection.task import (
     PatternDetection,
     PatternDetectionEnv,
     PatternDetectionSettings,
 )
-from snn_gym.tasks.native.scenes.canvas import ACCENT, FAINT, GOOD, INK, PAPER
-from snn_gym.tasks.native.scenes.pattern_detection import draw_scene
-from snn_gym.tasks.native.scripted import RandomActions, play, scripted_policy
-from snn_gym.tasks.native.scripted.pattern_detection import permanents
 from snn_gym.tasks.native.streams import EVERY
 
 LEVELS = (

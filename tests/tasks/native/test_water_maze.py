@@ -4,13 +4,13 @@ import gymnasium as gym
 import numpy as np
 import pytest
 
+from references.policy import RandomActions, play, scripted_policy
+from references.water_maze import TOURS, Decoder
 from snn_gym.registry import load_environment_spec
-from snn_gym.tasks.native.scenes.canvas import ACCENT, FAINT, GOOD, INK, PAPER
-from snn_gym.tasks.native.scenes.water_maze import draw_scene
-from snn_gym.tasks.native.scripted.policy import RandomActions, play, scripted_policy
-from snn_gym.tasks.native.scripted.water_maze import TOURS, Decoder
+from snn_gym.tasks.native.canvas import ACCENT, FAINT, GOOD, INK, PAPER
 from snn_gym.tasks.native.streams import EVERY
-from snn_gym.tasks.native.water_maze import (
+from snn_gym.tasks.native.water_maze.scene import draw_scene
+from snn_gym.tasks.native.water_maze.task import (
     PLATFORM_CHANNELS,
     WaterMaze,
     WaterMazeSettings,

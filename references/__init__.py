@@ -1,0 +1,10 @@
+"""Scripted policies that put scores in their place: what memory, timing or nothing can earn."""
+
+from references.policy import (
+    RandomActions,
+    Scripted,
+    play,
+    scripted_policy,
+)
+
+__all__ = ["RandomActions", "Scripted", "play", "scripted_policy"]

@@ -1,0 +1,183 @@
+"""Scripted policies of cursor decoding."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from references.policy import Scripted
+from snn_gym.tasks.native.batch import SpikeTask
+from snn_gym.tasks.native.cursor_decoding.task import (
+    MAX_SPEED,
+    NEURONS,
+    SLOWING_DISTANCE,
+    CursorDecoding,
+    CursorDecodingSettings,
+    preferred_directions,
+)
+from snn_gym.tasks.native.streams import EVERY
+
+KINDS = ("oracle", "decoder", "memoryless", "rotated")
+FIXED_AGENT = "memoryless"
+"""The kind whose score shows that a level is harder."""
+
+_DIRECTIONS = 360
+_START_DISTANCE, _START_VARIANCE = 0.6, 0.2
+"""What the decoder expects of the first target (workspace units, their square on each axis)."""
+_STEP_VARIANCE = 0.01
+"""Variance by which it expects a target to move in an environment step, tuned on other seeds."""
+
+
+class Straight(Scripted):
+    """Knows the target: moves straight to it at the best speed. Reads the hidden state.
+
+    Args:
+        task: The batch.
+    """
+
+    def __init__(self, task: CursorDecoding) -> None:
+        self._task = task
+
+    def act(self, spikes: NDArray[np.int8], starts: NDArray[np.bool_]) -> NDArray[np.float32]:
+        """Return the way to the target, at most as long as a step can be."""
+        del spikes, starts
+        way = (self._task.target - self._task.cursor) / MAX_SPEED
+        length = np.sqrt((way**2).sum(axis=1, keepdims=True))
+        actions: NDArray[np.float32] = (way / np.maximum(length, 1.0)).astype(np.float32)
+        return actions
+
+
+class LinearMap(Scripted):
+    """The best linear map from the spike counts of the present step to the intention.
+
+    Ridge regression in closed form from the tuning, no sample needed: over directions, spread
+    evenly, of full intentions. Knows the tuning of the day the task was made, not the session's
+    turn or lost channels.
+
+    Args:
+        task: The batch.
+        turn: Angle by which to turn what is read (radians).
+    """
+
+    def __init__(self, task: SpikeTask, turn: float = 0.0) -> None:
+        settings: CursorDecodingSettings = task.settings
+        weights, self._offset = linear_map(settings)
+        cosine, sine = np.cos(turn), np.sin(turn)
+        self._weights = weights @ np.array([[cosine, sine], [-sine, cosine]])
+        self._offset = self._offset @ np.array([[cosine, sine], [-sine, cosine]])
+
+    def act(self, spikes: NDArray[np.int8], starts: NDArray[np.bool_]) -> NDArray[np.float32]:
+        """Return the direction read from the present spikes, at full speed."""
+        del starts
+        read = spikes.sum(axis=1, dtype=np.float64) @ self._weights + self._offset
+        return _full_speed(read)
+
+
+class KalmanDecoder(Scripted):
+    """Population vector with the session's true tuning, filtered by a Kalman filter.
+
+    It estimates the way from the cursor to the target: its own velocity shortens it, and the target
+    is taken for a random walk, for the want of a better word on when the next one appears. The
+    population vector is the intention, so that multiplied by the estimated distance (by the slowing
+    distance, if that is longer) it measures the way. Reads from the hidden state the session's turn
+    and its lost channels, nothing else.
+
+    Args:
+        task: The batch.
+    """
+
+    def __init__(self, task: CursorDecoding) -> None:
+        self._task = task
+        self._settings = task.settings
+        self._preferred = preferred_directions(task.settings.tuning_seed)
+        self._way = np.zeros((task.num_envs, 2))
+        self._variance = np.ones(task.num_envs)
+
+    def act(self, spikes: NDArray[np.int8], starts: NDArray[np.bool_]) -> NDArray[np.float32]:
+        """Return the estimated way, at most as long as a step can be."""
+        self._way[starts] = 0.0
+        self._variance[starts] = _START_VARIANCE
+        read, spread = self._population_vector(spikes)
+        size = np.sqrt((self._way**2).sum(axis=1))
+        size[starts] = _START_DISTANCE
+        scale = np.maximum(size, SLOWING_DISTANCE)
+        variance = self._variance + _STEP_VARIANCE
+        weight = variance / (variance + spread * scale**2)
+        self._way += weight[:, np.newaxis] * (read * scale[:, np.newaxis] - self._way)
+        self._variance = (1.0 - weight) * variance
+        size = np.sqrt((self._way**2).sum(axis=1, keepdims=True))
+        velocity: NDArray[np.float64] = self._way / np.maximum(size, MAX_SPEED)
+        self._way -= velocity * MAX_SPEED
+        return velocity.astype(np.float32)
+
+    def _population_vector(
+        self, spikes: NDArray[np.int8]
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Return the read intention (B, 2) and its variance on each axis (B,)."""
+        settings = self._settings
+        alive = self._task.alive(EVERY)
+        living = alive.sum(axis=1)
+        baseline = settings.baseline_hz / 1000.0
+        gain = settings.modulation_hz / 1000.0 * settings.time_steps
+        counts = spikes.sum(axis=1, dtype=np.float64)
+        excess = np.where(alive, counts - baseline * settings.time_steps, 0.0)
+        x, y = (excess @ self._preferred * (2.0 / (gain * living))[:, np.newaxis]).T
+        spread = 2.0 * baseline * (1.0 - baseline) * settings.time_steps / (gain**2 * living)
+        turn = self._task.turn(EVERY)
+        cosine, sine = np.cos(turn), np.sin(turn)
+        return np.stack([cosine * x - sine * y, sine * x + cosine * y], axis=1), spread
+
+
+def linear_map(
+    settings: CursorDecodingSettings,
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return weights (40, 2) and offset (2,) of the best linear map from counts to intention.
+
+    With mean counts m(d) for directions d, the counts' covariance is the covariance of the means
+    plus, on the diagonal, the mean variance of Bernoulli spikes: the ridge.
+
+    Args:
+        settings: Of the task.
+    """
+    angles = np.arange(_DIRECTIONS) * (2.0 * np.pi / _DIRECTIONS)
+    meant = np.stack([np.cos(angles), np.sin(angles)], axis=1)
+    drive = meant @ preferred_directions(settings.tuning_seed).T
+    chance = np.maximum(settings.baseline_hz + settings.modulation_hz * drive, 0.0) / 1000.0
+    means = settings.time_steps * chance
+    middle = means.mean(axis=0)
+    ridge = np.diag((settings.time_steps * chance * (1.0 - chance)).mean(axis=0))
+    covariance = (means - middle).T @ (means - middle) / _DIRECTIONS + ridge
+    weights = np.linalg.solve(covariance, (means - middle).T @ meant / _DIRECTIONS)
+    assert weights.shape == (NEURONS, 2)
+    return weights, -middle @ weights
+
+
+def _full_speed(read: NDArray[np.float64]) -> NDArray[np.float32]:
+    length = np.sqrt((read**2).sum(axis=1, keepdims=True))
+    actions: NDArray[np.float32] = (read / np.maximum(length, 1e-9)).astype(np.float32)
+    return actions
+
+
+def _cursor_task(task: SpikeTask) -> CursorDecoding:
+    assert isinstance(task, CursorDecoding)
+    return task
+
+
+def oracle(task: SpikeTask) -> Scripted:
+    """Return the policy that knows the target."""
+    return Straight(_cursor_task(task))
+
+
+def decoder(task: SpikeTask) -> Scripted:
+    """Return the filtering decoder with the session's true tuning."""
+    return KalmanDecoder(_cursor_task(task))
+
+
+def memoryless(task: SpikeTask) -> Scripted:
+    """Return the best linear map of the present counts."""
+    return LinearMap(task)
+
+
+def rotated(task: SpikeTask) -> Scripted:
+    """Return the same map turned by a right angle, which must earn nothing."""
+    return LinearMap(task, turn=np.pi / 2)

@@ -1,0 +1,138 @@
+"""Scripted policies of desynchronisation."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from references.policy import Scripted
+from snn_gym.tasks.native.batch import SpikeTask
+from snn_gym.tasks.native.desynchronisation.kernel import EXCITATORY, NEURONS, run_network
+from snn_gym.tasks.native.desynchronisation.task import Desynchronisation, DesynchronisationSettings
+
+KINDS = ("oracle", "memoryless", "no_stimulation", "constant", "silencing")
+FIXED_AGENT = "memoryless"
+"""The kind whose score shows that a level is harder."""
+
+_AMPLITUDES = np.linspace(-1.0, 1.0, 33)
+"""What the oracle tries."""
+_PARTS = 4
+"""Parts of the environment step in which the memoryless policy counts."""
+_OFFSET = -0.31
+_EXCITATORY_WEIGHTS = (0.10, 0.13, 0.18, 0.21)
+_INHIBITORY_WEIGHTS = (0.19, 0.19, 0.22, 0.24)
+"""Its weights of the counts in each part, searched on other seeds at the lowest level."""
+_BEST_CONSTANT = 0.05
+"""Best one of 0.05, 0.1, 0.2, 0.4 and their negatives on every level."""
+
+
+class OneStepAhead(Scripted):
+    """Runs a copy of the network without noise for each amplitude; takes the best next reward.
+
+    Reads the hidden state of the network, and knows its equations. Greedy: it does not look further
+    than one environment step.
+
+    Args:
+        task: The batch.
+    """
+
+    def __init__(self, task: Desynchronisation) -> None:
+        self._task = task
+        # Bytes around the middle, so that the expected noise is nil
+        self._noise = np.full((task.num_envs, task.time_steps * NEURONS), 127, np.uint8)
+        self._noise[:, ::2] = 128
+
+    def act(self, spikes: NDArray[np.int8], starts: NDArray[np.bool_]) -> NDArray[np.float32]:
+        """Return the amplitude of the best predicted reward."""
+        del spikes, starts
+        task, settings = self._task, self._task.settings
+        rows = np.arange(task.num_envs)
+        rewards = []
+        for amplitude in _AMPLITUDES:
+            _, count = run_network(
+                task.network.copy(),
+                rows,
+                np.full(task.num_envs, amplitude),
+                self._noise,
+                settings.noise,
+                settings.coupling,
+            )
+            # Without the cap, so that of two bad counts the nearer one is better.
+            deviation = count / settings.healthy_count - 1.0
+            rewards.append(-(deviation**2) - settings.energy_cost * abs(amplitude))
+        best = _AMPLITUDES[np.argmax(rewards, axis=0)]
+        actions: NDArray[np.float32] = best[:, np.newaxis].astype(np.float32)
+        return actions
+
+
+class CountFeedback(Scripted):
+    """The best linear map found from when neurons fired in the present step to the amplitude.
+
+    It counts the spikes of seen excitatory and inhibitory neurons in four parts of the step, each
+    scaled to the healthy number of all.
+
+    Args:
+        task: The batch.
+    """
+
+    def __init__(self, task: SpikeTask) -> None:
+        settings: DesynchronisationSettings = task.settings
+        self._healthy = settings.healthy_count * settings.observed / NEURONS
+        weights = np.empty((_PARTS, NEURONS))
+        weights[:, :EXCITATORY] = np.array(_EXCITATORY_WEIGHTS)[:, np.newaxis]
+        share = EXCITATORY / (NEURONS - EXCITATORY)
+        weights[:, EXCITATORY:] = share * np.array(_INHIBITORY_WEIGHTS)[:, np.newaxis]
+        part = np.arange(settings.time_steps) * _PARTS // settings.time_steps
+        self._weights = weights[part] / self._healthy
+
+    def act(self, spikes: NDArray[np.int8], starts: NDArray[np.bool_]) -> NDArray[np.float32]:
+        """Return the amplitude for the present spikes."""
+        del starts
+        amplitude = _OFFSET + np.einsum("btn,tn->b", spikes, self._weights)
+        actions: NDArray[np.float32] = np.clip(amplitude, -1.0, 1.0).astype(np.float32)
+        return actions[:, np.newaxis]
+
+
+class Constant(Scripted):
+    """The same amplitude in every step.
+
+    Args:
+        amplitude: In [-1, 1].
+    """
+
+    def __init__(self, amplitude: float) -> None:
+        self._amplitude = amplitude
+
+    def act(self, spikes: NDArray[np.int8], starts: NDArray[np.bool_]) -> NDArray[np.float32]:
+        """Return the amplitude everywhere."""
+        del starts
+        return np.full((len(spikes), 1), self._amplitude, np.float32)
+
+
+def oracle(task: SpikeTask) -> Scripted:
+    """Return the policy that simulates the network one step ahead."""
+    assert isinstance(task, Desynchronisation)
+    return OneStepAhead(task)
+
+
+def memoryless(task: SpikeTask) -> Scripted:
+    """Return the best feedback found on the present spikes alone."""
+    return CountFeedback(task)
+
+
+def no_stimulation(task: SpikeTask) -> Scripted:
+    """Return the policy that leaves the network alone."""
+    del task
+    return Constant(0.0)
+
+
+def constant(task: SpikeTask) -> Scripted:
+    """Return the best constant stimulation found."""
+    del task
+    return Constant(_BEST_CONSTANT)
+
+
+def silencing(task: SpikeTask) -> Scripted:
+    """Return full inhibition, which must not pay."""
+    del task
+    return Constant(-1.0)

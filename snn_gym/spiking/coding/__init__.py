@@ -1,0 +1,1 @@
+"""Encoders, which turn observations into spikes, and decoders, which read spikes."""

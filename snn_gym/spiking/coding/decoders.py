@@ -1,0 +1,219 @@
+"""Decoders: from the last layer's spikes to outputs, through a linear head.
+
+Mean rate and last voltage are linear in the spikes, so they commute with the linear head after
+them: the mean of ``W s_t`` is ``W`` times the mean of ``s_t``, and a leaky integrator driven by
+``W s_t`` ends at ``W`` times the voltage of a leaky integrator driven by ``s_t``. A decision
+therefore needs one product with ``W``, not T. The maximum voltage is not linear: there the head
+reads the voltage at every time step, and the maximum is taken of what it gives.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import cast
+
+import torch
+from norse.torch.functional.leaky_integrator import LIParameters, LIState, li_feed_forward_step
+from norse.torch.functional.leaky_integrator_box import (
+    LIBoxParameters,
+    LIBoxState,
+    li_box_feed_forward_step,
+)
+from torch import Tensor, nn
+
+from snn_gym.spiking.coding.parameters import (
+    LeakyReadoutParameters,
+    MaxVoltageParameters,
+    PopulationDecoderParameters,
+)
+from snn_gym.spiking.config import NetworkConfig
+from snn_gym.spiking.neurons.base import Breaks
+
+
+class Decoder(nn.Module):
+    """A readout of spikes over time, linear but for a maximum, with its own state.
+
+    Args:
+        coefficients: (R + S, T). Row r < R weighs the spikes for value r; row R + k weighs them
+            for state variable k at the end. The output is the maximum of the R values.
+        transition: (R + S, S). What a unit of each initial state variable adds to the values and
+            to each final state variable.
+    """
+
+    coefficients: Tensor
+    transition: Tensor
+
+    def __init__(self, coefficients: Tensor, transition: Tensor) -> None:
+        super().__init__()
+        # Derived from the configuration, hence not saved.
+        self.register_buffer("coefficients", coefficients, persistent=False)
+        self.register_buffer("transition", transition, persistent=False)
+
+    @property
+    def state_variables(self) -> int:
+        """Number of state variables per neuron."""
+        return self.transition.shape[1]
+
+    def forward(
+        self, spikes: Tensor, state: Tensor | None, head: nn.Module | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """Decode spikes.
+
+        Args:
+            spikes: (T, B, N), 0 or 1.
+            state: State variables (S, B, N), or None at the start of an episode.
+            head: Linear head applied to every value; None for none, and a maximum is then that of
+                each neuron.
+
+        Returns:
+            Output (B, N), or (B, outputs) of the head, and the new state (S, B, N).
+        """
+        time_steps, batch, size = spikes.shape
+        # (R + S, T) @ (T, B * N) -> (R + S, B, N)
+        decoded = (self.coefficients @ spikes.reshape(time_steps, -1)).view(-1, batch, size)
+        if state is not None and self.state_variables:
+            carried = self.transition @ state.reshape(self.state_variables, -1)
+            decoded = decoded + carried.view(-1, batch, size)
+        count = decoded.shape[0] - self.state_variables
+        return _read(decoded[:count], head), decoded[count:]
+
+    def sequence(
+        self, spikes: Tensor, state: Tensor | None, head: nn.Module | None, breaks: Breaks
+    ) -> tuple[Tensor, Tensor]:
+        """Decode the spikes of a sequence of environment steps.
+
+        Args:
+            spikes: (L * T, B, N), 0 or 1.
+            state: State variables (S, B, N) carried from the environment step before the first, or
+                None for none.
+            head: As in ``forward``.
+            breaks: Where the state is reset and where its gradient is cut.
+
+        Returns:
+            Outputs (L, B, N), or (L, B, outputs) of the head, and the final state (S, B, N).
+        """
+        (rounds, batch), size = breaks.starts.shape, spikes.shape[-1]
+        # (R + S, T) @ (L, T, B * N) -> (L, R + S, B, N)
+        decoded = self.coefficients @ spikes.reshape(rounds, -1, batch * size)
+        decoded = decoded.view(rounds, -1, batch, size)
+        count, variables = decoded.shape[1] - self.state_variables, self.state_variables
+        values, gained = decoded[:, :count], decoded[:, count:]
+        rest = spikes.new_zeros(variables, batch, size)
+        state = rest if state is None else state
+        if variables == 0:
+            return _read(values, head), state
+        entered = []
+        for k in range(rounds):
+            (state,) = breaks.enter(k, (state,), (rest,))
+            entered.append(state)
+            kept = self.transition[count:] @ state.reshape(variables, -1)
+            state = gained[k] + kept.view_as(state)
+        # (R, S) @ (L, S, B * N) -> (L, R, B, N)
+        carried = self.transition[:count] @ torch.stack(entered).view(rounds, variables, -1)
+        return _read(values + carried.view_as(values), head), state
+
+
+def _read(values: Tensor, head: nn.Module | None) -> Tensor:
+    """Return the maximum of values (..., R, B, N), of what the head gives for them if it does."""
+    if values.shape[-3] == 1:
+        values = values.squeeze(-3)
+        return values if head is None else cast(Tensor, head(values))
+    return (values if head is None else head(values)).amax(-3)
+
+
+class PopulationHead(nn.Module):
+    """A linear layer by which each output reads a population of neurons of its own.
+
+    ``output_i = sum_k weight_ik rate_ik + bias_i`` (Tang et al. 2020,
+    https://arxiv.org/abs/2010.09635); their squashing of the output is left to the policy. Weights
+    start as those of ``nn.Linear`` with as many inputs.
+
+    Args:
+        outputs: Outputs.
+        neurons_per_output: Neurons of each output's population.
+    """
+
+    def __init__(self, outputs: int, neurons_per_output: int) -> None:
+        super().__init__()
+        self.in_features = outputs * neurons_per_output
+        self.out_features = outputs
+        bound = 1.0 / math.sqrt(neurons_per_output)
+        self.weight = nn.Parameter(torch.empty(outputs, neurons_per_output).uniform_(-bound, bound))
+        self.bias = nn.Parameter(torch.empty(outputs).uniform_(-bound, bound))
+
+    def forward(self, rates: Tensor) -> Tensor:
+        """Return the outputs (..., outputs) for rates (..., outputs * neurons_per_output)."""
+        # (..., outputs * k) -> (..., outputs, k)
+        populations = rates.view(*rates.shape[:-1], *self.weight.shape)
+        output: Tensor = (populations * self.weight).sum(-1) + self.bias
+        return output
+
+
+def make_head(config: NetworkConfig, features: int, outputs: int) -> nn.Module:
+    """Return the linear head that reads what a network's decoder gives.
+
+    Args:
+        config: Configuration of the network.
+        features: Decoded values: the network's ``output_size`` where it has no head of its own.
+        outputs: Outputs of the head.
+
+    Returns:
+        ``PopulationHead`` for the decoder ``population``, else ``nn.Linear``; both have
+        ``in_features``, ``out_features``, ``weight`` and ``bias``.
+
+    Raises:
+        ValueError: The decoder is ``population`` and the features are not its populations.
+    """
+    parameters = config.decoder_parameters
+    if not isinstance(parameters, PopulationDecoderParameters):
+        return nn.Linear(features, outputs)
+    head = PopulationHead(outputs, parameters.neurons_per_output)
+    if features != head.in_features:
+        raise ValueError(
+            f"decoder 'population' with {outputs} outputs reads {head.in_features} features, got "
+            f"{features}; build the network with population_outputs={outputs}"
+        )
+    return head
+
+
+def make_decoder(config: NetworkConfig) -> Decoder:
+    """Return the decoder that a configuration names."""
+    parameters = config.decoder_parameters
+    if isinstance(parameters, LeakyReadoutParameters):
+        voltages, final = _impulse_responses(parameters, config.dt_ms / 1000.0, config.time_steps)
+        if not isinstance(parameters, MaxVoltageParameters):
+            voltages = voltages[-1:]
+        response = torch.cat([voltages, final]).float()
+        steps = config.time_steps
+        return Decoder(response[:, :steps].contiguous(), response[:, steps:].contiguous())
+    share = torch.full((1, config.time_steps), 1.0 / config.time_steps)
+    return Decoder(share, torch.empty(1, 0))
+
+
+def _impulse_responses(
+    parameters: LeakyReadoutParameters, dt_s: float, time_steps: int
+) -> tuple[Tensor, Tensor]:
+    """Read the coefficients off Norse's leaky integrator by unit impulses.
+
+    Returns:
+        Voltages (T, T + S) after every time step and final state (S, T + S), float64. Run k < T
+        gets a unit input at time step k, run T + k a unit of state variable k.
+    """
+    variables = 2 if parameters.tau_syn_ms > 0 else 1
+    runs = time_steps + variables
+    inputs = torch.eye(time_steps, runs, dtype=torch.float64)
+    state = torch.eye(runs, dtype=torch.float64)[time_steps:]
+    tau_mem_inv = torch.tensor(1000.0 / parameters.tau_mem_ms, dtype=torch.float64)
+    voltages = []
+    if variables == 1:
+        box = LIBoxState(v=state[0])
+        for x in inputs:
+            _, box = li_box_feed_forward_step(x, box, LIBoxParameters(tau_mem_inv), dt_s)
+            voltages.append(box.v)
+        return torch.stack(voltages), torch.stack([box.v])
+    tau_syn_inv = torch.tensor(1000.0 / parameters.tau_syn_ms, dtype=torch.float64)
+    li = LIState(v=state[0], i=state[1])
+    for x in inputs:
+        _, li = li_feed_forward_step(x, li, LIParameters(tau_syn_inv, tau_mem_inv), dt_s)
+        voltages.append(li.v)
+    return torch.stack(voltages), torch.stack([li.v, li.i])

@@ -1,0 +1,1 @@
+"""Neurons: parameters, steps of Norse and our own, surrogate gradients, compiled kernels."""

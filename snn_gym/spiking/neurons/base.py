@@ -1,0 +1,298 @@
+"""What every neuron is: its step, and the stepped run of a layer.
+
+``run_stepped`` calls a neuron's step once per time step. It is the reference (any device and
+dtype, differentiable twice) that the fused kernels of the registered neurons are tested against.
+"""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from snn_gym.spiking.neurons.backward_kernels import SURROGATE_CODES
+from snn_gym.spiking.neurons.forward_kernels import CONSTANTS, GAIN, RESET, THRESHOLD, Array
+from snn_gym.spiking.neurons.parameters import NeuronParameters
+from snn_gym.spiking.neurons.surrogates import spike
+
+State = tuple[Tensor, ...]
+"""State variables of a layer, each (B, N); the first is the membrane potential."""
+
+
+class Breaks(NamedTuple):
+    """Where, in a sequence of L environment steps, the state is not carried on as it is."""
+
+    starts: Tensor
+    """(L, B) bool: the sample's state is reset to rest before that environment step."""
+    cuts: tuple[bool, ...]
+    """L times: whether no gradient passes into that environment step through the state."""
+
+    @property
+    def blocked(self) -> Tensor:
+        """(L, B) bool: whether no gradient passes into that environment step."""
+        if not any(self.cuts):
+            return self.starts
+        return self.starts | torch.tensor(self.cuts, device=self.starts.device).unsqueeze(1)
+
+    def enter(self, step: int, carried: State, rest: State) -> State:
+        """Return the state in which an environment step begins.
+
+        Args:
+            step: The environment step, 0 to L - 1.
+            carried: State variables, each (..., B, N), that the one before left.
+            rest: State variables at rest, each of that shape.
+        """
+        if self.cuts[step]:
+            carried = tuple(x.detach() for x in carried)
+        starts = self.starts[step].unsqueeze(-1)
+        return tuple(torch.where(starts, r, x) for x, r in zip(carried, rest, strict=True))
+
+
+class SequenceRun(NamedTuple):
+    """A layer's run over L environment steps of T time steps."""
+
+    spikes: Tensor
+    """(L * T, B, N)."""
+    voltages: Tensor
+    """(L * T, B, N), before the reset."""
+    final: State
+    """State variables at the end, each (B, N)."""
+    entered: State
+    """State variables in which each environment step began, each (L * B, N)."""
+
+
+class Stepped(ABC):
+    """Dynamics of one layer's neurons, one time step at a time."""
+
+    v_threshold: float | None
+    """Firing threshold, at rest where it adapts; None where there is none to tell."""
+
+    @property
+    @abstractmethod
+    def state_names(self) -> tuple[str, ...]:
+        """Names of the state variables."""
+
+    @abstractmethod
+    def initial_state(self, batch: int, size: int, like: Tensor) -> State:
+        """Return the state of ``size`` neurons at rest, each variable (batch, size)."""
+
+    @abstractmethod
+    def step(self, current: Tensor, state: State) -> tuple[Tensor, Tensor, State]:
+        """Advance one time step.
+
+        Args:
+            current: Input (B, N).
+            state: State variables, each (B, N).
+
+        Returns:
+            Spikes (B, N), membrane potential before the reset (B, N), and the new state.
+        """
+
+    def run_stepped(
+        self,
+        currents: Tensor,
+        state: State,
+        time_steps: int,
+        recurrent_weight: Tensor | None = None,
+    ) -> tuple[Tensor, Tensor, State]:
+        """Run all time steps, one step at a time.
+
+        Args:
+            currents: Inputs (T, B, N), or (1, B, N) for the same input at every time step.
+            state: State variables, each (B, N); with recurrent weights the spikes of the step
+                before come last.
+            time_steps: T.
+            recurrent_weight: (N, N), row i the synapses onto neuron i: the spikes of the step
+                before add ``recurrent_weight @ z`` to the input. None for no recurrence.
+
+        Returns:
+            Spikes (T, B, N), potentials before the reset (T, B, N), and the final state.
+        """
+        spikes, voltages = [], []
+        if recurrent_weight is not None:
+            *inner, z = state
+            state = tuple(inner)
+        for t in range(time_steps):
+            current = currents[min(t, currents.shape[0] - 1)]
+            if recurrent_weight is not None:
+                current = current + nn.functional.linear(z, recurrent_weight)
+            z, voltage, state = self.step(current, state)
+            spikes.append(z)
+            voltages.append(voltage)
+        final = state if recurrent_weight is None else (*state, z)
+        return torch.stack(spikes), torch.stack(voltages), final
+
+    def run_sequence(
+        self,
+        currents: Tensor,
+        state: State,
+        time_steps: int,
+        breaks: Breaks,
+        recurrent_weight: Tensor | None = None,
+    ) -> SequenceRun:
+        """Run all environment steps of a sequence, one time step at a time.
+
+        Args:
+            currents: Inputs (L * T, B, N), or (L, B, N) for inputs held over the time steps of an
+                environment step.
+            state: As in ``run_stepped``, left by the environment step before the first.
+            time_steps: T.
+            breaks: Where the state is reset and where its gradient is cut.
+            recurrent_weight: As in ``run_stepped``.
+        """
+        rounds, batch = breaks.starts.shape
+        rest = self.initial_state(batch, currents.shape[2], currents)
+        if recurrent_weight is not None:
+            rest = (*rest, torch.zeros_like(currents[0]))
+        spikes, voltages, entered = [], [], []
+        for k, part in enumerate(currents.view(rounds, -1, batch, currents.shape[2])):
+            state = breaks.enter(k, state, rest)
+            entered.append(state)
+            fired, potentials, state = self.run_stepped(part, state, time_steps, recurrent_weight)
+            spikes.append(fired)
+            voltages.append(potentials)
+        began = tuple(torch.cat(variable) for variable in zip(*entered, strict=True))
+        return SequenceRun(torch.cat(spikes), torch.cat(voltages), state, began)
+
+    def thresholds(self, spikes: Tensor, state: State) -> Tensor | float | None:
+        """Return what the potentials of a run were compared with.
+
+        Args:
+            spikes: Spikes (T, B, N) of the run.
+            state: State variables at its start, each (B, N).
+
+        Returns:
+            The threshold, or (T, B, N) where it adapts, or None where there is none to tell.
+        """
+        del spikes, state
+        return self.v_threshold
+
+    def sequence_thresholds(self, spikes: Tensor, entered: State) -> Tensor | float | None:
+        """Return what the potentials of a sequence were compared with.
+
+        Args:
+            spikes: Spikes (L * T, B, N) of the sequence.
+            entered: State variables in which each environment step began, each (L * B, N).
+
+        Returns:
+            As ``thresholds``, with (L * T, B, N) where the threshold adapts.
+        """
+        total, batch, size = spikes.shape
+        rounds = len(entered[0]) // batch
+        # (L * T, B, N) -> (T, L * B, N): environment steps are samples, for each has its own start
+        parted = spikes.view(rounds, -1, batch, size).transpose(0, 1)
+        found = self.thresholds(parted.reshape(-1, rounds * batch, size), entered)
+        if not isinstance(found, Tensor) or found.ndim == 0:
+            return found
+        return found.view(-1, rounds, batch, size).transpose(0, 1).reshape(total, batch, size)
+
+
+class Neuron(Stepped):
+    """A neuron that fires at a threshold, with our surrogate gradients.
+
+    A subclass gives ``state_names`` and ``integrate``, and is added by ``register_neuron``.
+
+    Args:
+        parameters: Parameters of the neuron.
+        dt_ms: Length of a time step (ms).
+        surrogate: Name of the surrogate gradient.
+        slope: Slope of the surrogate gradient.
+    """
+
+    state_names: tuple[str, ...]
+    """Names of the state variables, the membrane potential ``v`` first."""
+    v_threshold: float
+
+    def __init__(
+        self, parameters: NeuronParameters, dt_ms: float, surrogate: str, slope: float
+    ) -> None:
+        self.parameters = parameters
+        self.dt_s = dt_ms / 1000.0
+        self.surrogate = surrogate
+        self.slope = slope
+        self.v_threshold = parameters.v_threshold
+        self._threshold = torch.tensor(parameters.v_threshold)
+        self._reset = torch.tensor(parameters.v_reset)
+
+    @property
+    def rest(self) -> tuple[float, ...]:
+        """Value of each state variable at the start of an episode."""
+        return (getattr(self.parameters, "v_leak", 0.0), *(0.0 for _ in self.state_names[1:]))
+
+    def initial_state(self, batch: int, size: int, like: Tensor) -> State:
+        """Return the state of ``size`` neurons at rest, each variable (batch, size)."""
+        return tuple(like.new_full((batch, size), value) for value in self.rest)
+
+    @abstractmethod
+    def integrate(self, current: Tensor, state: State) -> State:
+        """Return the state after one time step without spike or reset.
+
+        Args:
+            current: Input (B, N).
+            state: State variables, each (B, N).
+        """
+
+    def step(self, current: Tensor, state: State) -> tuple[Tensor, Tensor, State]:
+        """Advance one time step: integrate, fire above the threshold, reset.
+
+        Args:
+            current: Input (B, N).
+            state: State variables, each (B, N).
+
+        Returns:
+            Spikes (B, N), membrane potential before the reset (B, N), and the new state.
+        """
+        voltage, *others = self.integrate(current, state)
+        z = spike(voltage - self._threshold, self.surrogate, self.slope)
+        v = (1 - z) * voltage + z * self._reset
+        return z, voltage, (v, *others)
+
+    def rheobase(self, time_steps: int) -> float:
+        """Return the least constant current that fires a resting neuron within ``time_steps``.
+
+        The initial weights are scaled by it. The potential below threshold is taken as linear in
+        the current, so two integrations suffice; a neuron of which that is not true overrides this.
+
+        Args:
+            time_steps: T.
+        """
+        currents = torch.tensor([[0.0, 1.0]], dtype=torch.float64)
+        state = self.initial_state(1, 2, currents)
+        least = math.inf
+        for _ in range(time_steps):
+            state = self.integrate(currents, state)
+            at_rest, driven = state[0][0].tolist()
+            if driven > at_rest:
+                least = min(least, (self.v_threshold - at_rest) / (driven - at_rest))
+        return least
+
+
+class FusedNeuron(Neuron):
+    """A neuron that compiled kernels know, which run all time steps of a layer in one call.
+
+    Their spikes and voltages equal those of ``run_stepped`` bit for bit, their gradients agree to
+    float32 accuracy. A subclass fills in its own ``constants``.
+    """
+
+    kind: int
+    """What the kernels know the neuron as."""
+
+    def __init__(
+        self, parameters: NeuronParameters, dt_ms: float, surrogate: str, slope: float
+    ) -> None:
+        super().__init__(parameters, dt_ms, surrogate, slope)
+        self.constants: Array = np.zeros(len(CONSTANTS), dtype=np.float32)
+        self.constants[GAIN] = 1.0
+        self.constants[THRESHOLD] = parameters.v_threshold
+        self.constants[RESET] = parameters.v_reset
+        # (S, 1), for acting, where every microsecond counts
+        self.rest32: Array = np.array(self.rest, dtype=np.float32)[:, np.newaxis]
+
+    @property
+    def surrogate_code(self) -> tuple[int, np.float32]:
+        """What the kernels know the surrogate gradient as, and its slope."""
+        return SURROGATE_CODES[self.surrogate], np.float32(self.slope)

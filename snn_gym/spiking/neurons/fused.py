@@ -1,0 +1,236 @@
+"""Run a layer's time steps in one compiled call, with gradients."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from snn_gym.spiking.neurons.backward_kernels import sequence_backward
+from snn_gym.spiking.neurons.base import Breaks, FusedNeuron, SequenceRun, State
+from snn_gym.spiking.neurons.forward_kernels import Array, sequence_forward
+
+_NOTHING = np.empty((0, 0), dtype=np.float32)
+
+
+def supports(currents: Tensor) -> bool:
+    """Tell whether the kernels can serve this tensor: float32 on the CPU."""
+    return currents.dtype == torch.float32 and currents.device.type == "cpu"
+
+
+def run_fused(
+    neuron: FusedNeuron,
+    currents: Tensor,
+    state: State,
+    time_steps: int,
+    recurrent_weight: Tensor | None = None,
+) -> tuple[Tensor, Tensor, State]:
+    """Run all time steps of a layer in one compiled call.
+
+    Spikes and voltages equal those of ``Stepped.run_stepped`` bit for bit, with recurrent weights
+    up to the rounding of their sum; gradients agree to float32 accuracy. A second derivative
+    (``create_graph=True``) goes through ``run_stepped``.
+
+    Args:
+        neuron: Dynamics of the layer.
+        currents: Inputs (T, B, N), or (1, B, N) for the same input at every time step; float32.
+        state: State variables, each (B, N), float32; not changed. With recurrent weights the
+            spikes of the step before, 0 or 1, come last.
+        time_steps: T.
+        recurrent_weight: As in ``Stepped.run_stepped``.
+
+    Returns:
+        Spikes (T, B, N), potentials before the reset (T, B, N), and the final state.
+    """
+    # One environment step that nothing comes before.
+    breaks = Breaks(torch.zeros((1, currents.shape[1]), dtype=torch.bool), (False,))
+    outputs = _run(neuron, time_steps, breaks, currents, recurrent_weight, state)
+    spikes, voltages, _, *final = outputs
+    return spikes, voltages, tuple(final)
+
+
+def run_fused_sequence(
+    neuron: FusedNeuron,
+    currents: Tensor,
+    state: State,
+    time_steps: int,
+    breaks: Breaks,
+    recurrent_weight: Tensor | None = None,
+) -> SequenceRun:
+    """Run all time steps of a sequence of L environment steps in one compiled call.
+
+    It equals ``Stepped.run_sequence`` as ``run_fused`` equals ``Stepped.run_stepped``.
+
+    Args:
+        neuron: Dynamics of the layer.
+        currents: Inputs (L * T, B, N), or (L, B, N) for inputs held over the time steps of an
+            environment step; float32.
+        state: As in ``run_fused``, left by the environment step before the first.
+        time_steps: T.
+        breaks: Where the state is reset and where its gradient is cut.
+        recurrent_weight: As in ``Stepped.run_stepped``.
+    """
+    outputs = _run(neuron, time_steps, breaks, currents, recurrent_weight, state)
+    spikes, voltages, entered, *final = outputs
+    # (L, S, B, N) -> S variables (L * B, N)
+    began = tuple(x.flatten(0, 1) for x in entered.unbind(1))
+    return SequenceRun(spikes, voltages, tuple(final), began)
+
+
+def _run(
+    neuron: FusedNeuron,
+    time_steps: int,
+    breaks: Breaks,
+    currents: Tensor,
+    recurrent_weight: Tensor | None,
+    state: State,
+) -> tuple[Tensor, ...]:
+    """Return spikes and voltages (L * T, B, N), what was entered (L, S, B, N), the final state."""
+    weights = () if recurrent_weight is None else (recurrent_weight,)
+    if torch.is_grad_enabled() and any(x.requires_grad for x in (currents, *state, *weights)):
+        outputs: tuple[Tensor, ...] = _FusedLayer.apply(  # type: ignore[no-untyped-call]
+            neuron, time_steps, breaks, currents, recurrent_weight, *state
+        )
+        return outputs
+    return _forward(neuron, time_steps, breaks, currents, recurrent_weight, state)
+
+
+def _flat(tensor: Tensor) -> Array:
+    """View (K, B, N) as (K, B * N)."""
+    return tensor.detach().contiguous().numpy().reshape(tensor.shape[0], -1)
+
+
+def _own(tensor: Tensor) -> Array:
+    """View a fresh tensor (K, B, N) as (K, B * N), to be written to."""
+    return tensor.numpy().reshape(tensor.shape[0], -1)
+
+
+def _forward(
+    neuron: FusedNeuron,
+    time_steps: int,
+    breaks: Breaks,
+    currents: Tensor,
+    recurrent_weight: Tensor | None,
+    state: State,
+) -> tuple[Tensor, ...]:
+    rounds, shape = len(breaks.cuts), currents.shape[1:]
+    spikes = torch.empty((rounds * time_steps, *shape))
+    voltages = torch.empty_like(spikes)
+    final, entered = torch.stack(state), torch.empty((rounds, len(state), *shape))
+    sequence_forward(
+        neuron.kind, neuron.constants,
+        _NOTHING if recurrent_weight is None else _flat(recurrent_weight.t()), _flat(currents),
+        breaks.starts.numpy(), neuron.rest32, _own(final),
+        entered.numpy().reshape(rounds, len(state), -1), _own(voltages), _own(spikes),
+    )  # fmt: skip
+    return spikes, voltages, entered, *final.unbind()
+
+
+class _FusedLayer(torch.autograd.Function):
+    @staticmethod
+    def forward(
+        ctx: Any,
+        neuron: FusedNeuron,
+        time_steps: int,
+        breaks: Breaks,
+        currents: Tensor,
+        recurrent_weight: Tensor | None,
+        *state: Tensor,
+    ) -> tuple[Tensor, ...]:
+        outputs = _forward(neuron, time_steps, breaks, currents, recurrent_weight, state)
+        spikes, voltages, entered, *_ = outputs
+        # The spikes are only needed for the gradient of the recurrent weights.
+        kept = None if recurrent_weight is None else spikes
+        ctx.save_for_backward(currents, recurrent_weight, voltages, kept, entered, *state)
+        ctx.neuron, ctx.time_steps, ctx.breaks = neuron, time_steps, breaks
+        ctx.recurrent = recurrent_weight is not None
+        ctx.mark_non_differentiable(entered)
+        ctx.set_materialize_grads(False)
+        return outputs
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor | None) -> tuple[Tensor | None, ...]:
+        # Grad mode is on in here only under create_graph. A numpy-backed backward would then
+        # return constants, and a Hessian-vector product would be silently wrong.
+        if torch.is_grad_enabled():
+            return None, None, None, *_stepped_gradients(ctx, grads)
+        gradients = _recurrent_gradients if ctx.recurrent else _fused_gradients
+        return None, None, None, *gradients(ctx, grads)
+
+
+def _fused_gradients(ctx: Any, grads: tuple[Tensor | None, ...]) -> tuple[Tensor | None, ...]:
+    currents, *_ = ctx.saved_tensors
+    # Inputs of their own at every time step are written, a held input's gradient is summed.
+    allocate = torch.empty if len(currents) > len(ctx.breaks.cuts) else torch.zeros
+    grad_currents = allocate(currents.shape)
+    grad_state = _backward(ctx, grads, grad_currents, _NOTHING)
+    return grad_currents, None, *grad_state.unbind()
+
+
+def _recurrent_gradients(ctx: Any, grads: tuple[Tensor | None, ...]) -> tuple[Tensor, ...]:
+    currents, weight, voltages, spikes, _, *_, previous = ctx.saved_tensors
+    starts, rounds = ctx.breaks.starts, len(ctx.breaks.cuts)
+    grad_steps = torch.zeros_like(voltages)
+    grad_state = _backward(ctx, grads, grad_steps, _flat(weight))
+    # What came back at each time step: the spikes before it, but none at the start of an episode.
+    before = spikes[:-1]
+    if rounds > 1 and starts[1:].any():
+        before = before.clone()
+        before[ctx.time_steps - 1 :: ctx.time_steps].masked_fill_(starts[1:, :, None], 0.0)
+    # (L * T - 1, B, N) and (L * T - 1, B, N) -> (N, N), summed over time steps and batch
+    grad_weight = grad_steps[1:].flatten(0, 1).t() @ before.flatten(0, 1)
+    grad_weight.addmm_(grad_steps[0].t(), previous.masked_fill(starts[0, :, None], 0.0))
+    grad_currents = grad_steps
+    if len(currents) == rounds:
+        grad_currents = grad_steps.view(rounds, -1, *previous.shape).sum(1)
+    return grad_currents, grad_weight, *grad_state
+
+
+def _backward(
+    ctx: Any, grads: tuple[Tensor | None, ...], grad_currents: Tensor, weight: Array
+) -> Tensor:
+    """Write the gradient of the currents, and return that of the initial state (S, B, N)."""
+    _, _, voltages, _, entered, *state = ctx.saved_tensors
+    grad_spikes, grad_voltages, _, *grad_final = grads
+    grad_state = _stacked(grad_final, state)
+    neuron = ctx.neuron.kind, ctx.neuron.constants, ctx.neuron.surrogate_code
+    sequence_backward(
+        neuron, weight, ctx.breaks.blocked.numpy(), _flat(voltages),
+        entered.numpy().reshape(*entered.shape[:2], -1),
+        _flat(torch.zeros_like(voltages) if grad_spikes is None else grad_spikes),
+        _NOTHING if grad_voltages is None else _flat(grad_voltages),
+        _own(grad_state), _own(grad_currents),
+    )  # fmt: skip
+    return grad_state
+
+
+def _stacked(grads: list[Tensor | None], like: list[Tensor]) -> Tensor:
+    """Return gradients (S, B, N) in memory of their own, zeros for those that are None."""
+    stacked = torch.zeros((len(like), *like[0].shape))
+    for k, grad in enumerate(grads):
+        if grad is not None:
+            stacked[k] = grad
+    return stacked
+
+
+def _stepped_gradients(ctx: Any, grads: tuple[Tensor | None, ...]) -> tuple[Tensor | None, ...]:
+    currents, weight, _, _, _, *state = ctx.saved_tensors
+    inputs = (currents, weight, *state)
+    run = ctx.neuron.run_sequence(currents, tuple(state), ctx.time_steps, ctx.breaks, weight)
+    outputs = (run.spikes, run.voltages, None, *run.final)
+    pairs = [
+        (output, grad) for output, grad in zip(outputs, grads, strict=True) if grad is not None
+    ]
+    wanted = [x for x in inputs if x is not None and x.requires_grad]
+    results = iter(
+        torch.autograd.grad(
+            [output for output, _ in pairs],
+            wanted,
+            [grad for _, grad in pairs],
+            create_graph=True,
+            allow_unused=True,
+        )
+    )
+    return tuple(next(results) if x is not None and x.requires_grad else None for x in inputs)

@@ -1,0 +1,156 @@
+"""Typed parameters of the registered neurons, in milliseconds.
+
+They hold numbers only, so that reading a configuration loads neither torch nor Norse.
+``snn_gym.spiking.neurons.registered`` turns them into Norse's parameters.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING
+
+
+@dataclass(frozen=True)
+class NeuronParameters:
+    """Base of every neuron's parameters.
+
+    A neuron's own are a frozen dataclass of numbers with defaults, ``v_threshold`` and ``v_reset``
+    among them; time constants are named ``tau_..._ms``.
+    """
+
+    if TYPE_CHECKING:
+        # Fields of the subclasses. Declared as fields here they would come first there.
+        @property
+        def v_threshold(self) -> float:
+            """Potential above which the neuron fires."""
+            raise NotImplementedError
+
+        @property
+        def v_reset(self) -> float:
+            """Potential after a spike."""
+            raise NotImplementedError
+
+
+def _check_finite(parameters: object) -> None:
+    for field in fields(parameters):  # type: ignore[arg-type]
+        value = getattr(parameters, field.name)
+        if not math.isfinite(value):
+            raise ValueError(f"{field.name} must be finite, got {value}")
+        if field.name.startswith("tau_") and value <= 0:
+            raise ValueError(f"{field.name} must be above 0 ms, got {value}")
+
+
+def _check_threshold(v_threshold: float, v_reset: float, v_leak: float) -> None:
+    if v_leak >= v_threshold:
+        raise ValueError(
+            f"v_leak must be below v_threshold, or the neuron fires without input; "
+            f"got v_leak={v_leak}, v_threshold={v_threshold}"
+        )
+    if v_reset >= v_threshold:
+        raise ValueError(
+            f"v_reset must be below v_threshold, or the neuron never stops firing; "
+            f"got v_reset={v_reset}, v_threshold={v_threshold}"
+        )
+
+
+@dataclass(frozen=True)
+class LIFBoxParameters(NeuronParameters):
+    """Leaky integrate-and-fire without synaptic current: ``tau_mem dv/dt = v_leak - v + x``."""
+
+    tau_mem_ms: float = 2.0
+    """Membrane time constant (ms)."""
+    v_threshold: float = 1.0
+    """Potential above which the neuron fires."""
+    v_reset: float = 0.0
+    """Potential after a spike."""
+    v_leak: float = 0.0
+    """Resting potential."""
+
+    def __post_init__(self) -> None:
+        """Check the values."""
+        _check_finite(self)
+        _check_threshold(self.v_threshold, self.v_reset, self.v_leak)
+
+
+@dataclass(frozen=True)
+class LIFParameters(NeuronParameters):
+    """Current-based leaky integrate-and-fire.
+
+    ``tau_mem dv/dt = v_leak - v + i`` and ``tau_syn di/dt = -i``; an input jumps the current.
+    """
+
+    tau_mem_ms: float = 2.0
+    """Membrane time constant (ms)."""
+    tau_syn_ms: float = 2.0
+    """Time constant of the synaptic current (ms)."""
+    v_threshold: float = 1.0
+    """Potential above which the neuron fires."""
+    v_reset: float = 0.0
+    """Potential after a spike."""
+    v_leak: float = 0.0
+    """Resting potential."""
+
+    def __post_init__(self) -> None:
+        """Check the values."""
+        _check_finite(self)
+        _check_threshold(self.v_threshold, self.v_reset, self.v_leak)
+
+
+@dataclass(frozen=True)
+class IAFParameters(NeuronParameters):
+    """Integrate-and-fire without leak: every time step adds its input to ``v``."""
+
+    v_threshold: float = 1.0
+    """Potential above which the neuron fires."""
+    v_reset: float = 0.0
+    """Potential after a spike."""
+
+    def __post_init__(self) -> None:
+        """Check the values."""
+        _check_finite(self)
+        _check_threshold(self.v_threshold, self.v_reset, v_leak=self.v_reset)
+
+
+@dataclass(frozen=True)
+class ALIFParameters(NeuronParameters):
+    """Adaptive leaky integrate-and-fire: Norse's LSNN, whose threshold ``b`` rises with each spike.
+
+    ``tau_mem dv/dt = v_leak - v + i``, ``tau_syn di/dt = -i`` and ``tau_adapt db/dt = v_threshold -
+    b``; the neuron fires where ``v > b``, and a spike raises ``b`` by ``beta``. As in Norse, an
+    input jumps the current after the potential has moved, and so is felt one time step late.
+
+    Bellec et al. 2018, https://arxiv.org/abs/1803.09574, have ``beta (1 - exp(-dt / tau_adapt))``
+    where Norse and we have ``beta``: their 1.8 is 0.09 at the defaults below.
+    """
+
+    tau_mem_ms: float = 2.0
+    """Membrane time constant (ms)."""
+    tau_syn_ms: float = 2.0
+    """Time constant of the synaptic current (ms)."""
+    tau_adapt_ms: float = 20.0
+    """Time constant of the threshold's return to rest (ms)."""
+    beta: float = 0.1
+    """Rise of the threshold by one spike, at least 0."""
+    v_threshold: float = 1.0
+    """Threshold at rest."""
+    v_reset: float = 0.0
+    """Potential after a spike."""
+    v_leak: float = 0.0
+    """Resting potential."""
+
+    def __post_init__(self) -> None:
+        """Check the values."""
+        _check_finite(self)
+        _check_threshold(self.v_threshold, self.v_reset, self.v_leak)
+        if self.beta < 0:
+            raise ValueError(f"beta must be at least 0, got {self.beta}")
+
+
+NEURON_PARAMETERS: dict[str, type[NeuronParameters]] = {
+    "lif_box": LIFBoxParameters,
+    "lif": LIFParameters,
+    "iaf": IAFParameters,
+    "alif": ALIFParameters,
+}
+"""Parameter type of each registered neuron; ``register_neuron`` adds to it."""

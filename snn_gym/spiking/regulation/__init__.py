@@ -1,0 +1,1 @@
+"""Regulation: penalties on what neurons do, and homeostasis."""

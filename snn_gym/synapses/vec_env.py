@@ -1,0 +1,215 @@
+"""The Stable-Baselines3 face: every synapse is an environment, all share one policy."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+from numpy.typing import NDArray
+from stable_baselines3.common.monitor import Monitor
+from stable_baselines3.common.vec_env.base_vec_env import VecEnv, VecEnvStepReturn
+
+from snn_gym.spiking.config import NetworkConfig
+from snn_gym.synapses.core import HORIZON, MOVES, PlasticityCore, Transition
+from snn_gym.synapses.jobs import Job
+
+Indices = int | Iterable[int] | None
+"""Environments as Stable-Baselines3 names them: one, some, or None for all."""
+
+
+class PlasticityVecEnv(VecEnv):
+    """Networks in training whose synapses are environments of their own.
+
+    Synapse w of network n is environment ``n * W + w``: it sees its own features, moves its own
+    weight, and gets the reward of its network. Stock PPO or DQN so learns one policy that all
+    synapses share. Seeding with s gives network n the seed s + n, with which it does what
+    ``gym.make`` of its job does.
+
+    Rewards are everyone's: a value function that sees one synapse takes the others' progress for
+    its own, and a discount ``gamma`` of 0 or little more keeps it from that.
+
+    Infos hold the network's ``score``, ``steps`` and ``weights`` (W,), and at the horizon
+    ``episode`` as ``Monitor`` writes it. Synapses of a network share one info: treat it as
+    read-only.
+
+    Args:
+        job: The job, or its name: ``Teacher``, ``XOR``, ``Digits``, ``CartPole``, ``Acrobot``,
+            ``MountainCar``.
+        networks: Number N of networks.
+        network: What the networks are made of; the job's default if None.
+        horizon: Moves after which an episode is truncated.
+        **settings: Fields of ``PlasticitySettings``.
+
+    Raises:
+        ValueError: An argument is not allowed; the message names what is.
+        gymnasium.error.DependencyNotInstalled: A package that the job needs is absent.
+
+    Example:
+        >>> from stable_baselines3 import PPO
+        >>> from snn_gym.synapses import PlasticityVecEnv
+        >>> env = PlasticityVecEnv("XOR")
+        >>> model = PPO("MlpPolicy", env, n_steps=8, gamma=0.0).learn(8 * env.num_envs)
+    """
+
+    def __init__(
+        self,
+        job: str | Job,
+        networks: int = 1,
+        network: NetworkConfig | Mapping[str, Any] | None = None,
+        horizon: int = HORIZON,
+        **settings: Any,
+    ) -> None:
+        self.core = PlasticityCore(job, networks, network, horizon, **settings)
+        self._actions: NDArray[np.integer] | None = None
+        self._returns = np.zeros(networks)
+        self._lengths = np.zeros(networks, np.int64)
+        self._start_time = time.time()
+        features = gym.spaces.Box(-1.0, 1.0, (len(self.core.features.names),), np.float32)
+        super().__init__(networks * self.core.synapses, features, gym.spaces.Discrete(MOVES))
+
+    def reset(self) -> NDArray[np.float32]:
+        """Start an episode in every network, with the seeds set before.
+
+        Returns:
+            Features (N * W, F), float32 in [-1, 1].
+        """
+        everywhere = np.arange(self.core.networks)
+        self.core.seed(self._seeds[: self.core.networks], everywhere)
+        self.core.start(everywhere)
+        self._reset_seeds()
+        self._reset_options()
+        self._returns[:] = 0.0
+        self._lengths[:] = 0
+        self.reset_infos = self._shared(self._infos())
+        return self._flat(self.core.observe())
+
+    def step_async(self, actions: NDArray[np.integer]) -> None:
+        """Take a move, 0, 1 or 2, of every synapse (N * W,).
+
+        Raises:
+            ValueError: There is not one move for each synapse.
+        """
+        actions = np.asarray(actions)
+        if actions.shape != (self.num_envs,):
+            raise ValueError(
+                f"got actions of shape {actions.shape} for {self.num_envs} synapses; expected one "
+                "for each"
+            )
+        self._actions = actions
+
+    def step_wait(self) -> VecEnvStepReturn:
+        """Move the weights.
+
+        Returns:
+            Features (N * W, F), float32; rewards (N * W,), float32; dones (N * W,), bool; and
+            N * W infos.
+        """
+        assert self._actions is not None, "step_wait() without step_async()"
+        moved = self.core.step(self._actions.reshape(self.core.networks, -1))
+        self._actions = None
+        self._returns += moved.rewards
+        self._lengths += 1
+        infos = self._step_infos(moved)
+        rewards = np.repeat(moved.rewards.astype(np.float32), self.core.synapses)
+        dones = np.repeat(moved.truncated, self.core.synapses)
+        return self._flat(moved.observations), rewards, dones, infos
+
+    def close(self) -> None:
+        """Do nothing: there is nothing to close."""
+
+    def get_attr(self, attr_name: str, indices: Indices = None) -> list[Any]:
+        """Return what the synapses have in common, once for each of some of them.
+
+        Raises:
+            AttributeError: They have nothing of that name in common.
+        """
+        common: dict[str, Any] = {
+            "render_mode": None,
+            "metadata": {"render_modes": []},
+            "observation_space": getattr(self, "observation_space", None),
+            "action_space": getattr(self, "action_space", None),
+        }
+        if attr_name not in common:
+            raise AttributeError(_no_single_environments(attr_name))
+        return [common[attr_name]] * len(list(self._get_indices(indices)))
+
+    def set_attr(self, attr_name: str, value: Any, indices: Indices = None) -> None:
+        """Refuse: synapses have no attributes of their own.
+
+        Raises:
+            AttributeError: Always.
+        """
+        del value, indices
+        raise AttributeError(_no_single_environments(attr_name))
+
+    def env_method(
+        self, method_name: str, *method_args: Any, indices: Indices = None, **method_kwargs: Any
+    ) -> list[Any]:
+        """Refuse: synapses have no methods of their own.
+
+        Raises:
+            AttributeError: Always.
+        """
+        del method_args, indices, method_kwargs
+        raise AttributeError(_no_single_environments(method_name))
+
+    def env_is_wrapped(
+        self, wrapper_class: type[gym.Wrapper[Any, Any, Any, Any]], indices: Indices = None
+    ) -> list[bool]:
+        """Tell whether synapses are wrapped; ``Monitor`` counts, because its records are here."""
+        return [wrapper_class is Monitor] * len(list(self._get_indices(indices)))
+
+    def get_images(self) -> Sequence[None]:
+        """Return no image of any synapse."""
+        return [None] * self.num_envs
+
+    def _flat(self, features: NDArray[np.float32]) -> NDArray[np.float32]:
+        return features.reshape(self.num_envs, -1)
+
+    def _infos(self) -> list[dict[str, Any]]:
+        """Return the info of every network."""
+        columns = self.core.scores.tolist(), self.core.steps.tolist(), self.core.weights
+        return [
+            {"score": score, "steps": steps, "weights": weights}
+            for score, steps, weights in zip(*columns, strict=True)
+        ]
+
+    def _shared(self, infos: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        """Return every synapse's info: its network's, not a copy."""
+        return [info for info in infos for _ in range(self.core.synapses)]
+
+    def _step_infos(self, moved: Transition) -> list[dict[str, Any]]:
+        infos = self._infos()
+        shared = self._shared([{**info, "TimeLimit.truncated": False} for info in infos])
+        ended = np.flatnonzero(moved.truncated).tolist()
+        seconds = round(time.time() - self._start_time, 6)
+        synapses = self.core.synapses
+        for network in ended:
+            first = network * synapses
+            self.reset_infos[first : first + synapses] = [infos[network]] * synapses
+            last = {
+                "score": float(moved.last_scores[network]),
+                "steps": int(moved.last_steps[network]),
+                "weights": moved.last_weights[network],
+                "TimeLimit.truncated": True,
+                "episode": {
+                    "r": round(float(self._returns[network]), 6),
+                    "l": int(self._lengths[network]),
+                    "t": seconds,
+                },
+            }
+            for synapse, features in enumerate(moved.last_observations[network]):
+                shared[first + synapse] = {**last, "terminal_observation": features.copy()}
+        self._returns[ended] = 0.0
+        self._lengths[ended] = 0
+        return shared
+
+
+def _no_single_environments(name: str) -> str:
+    return (
+        f"synapses are moved as one batch and have no {name!r} of their own; PlasticityVecEnv.core "
+        "holds the networks"
+    )

@@ -1,0 +1,1 @@
+"""CueAccumulation: the task and the picture of it."""

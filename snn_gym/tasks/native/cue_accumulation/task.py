@@ -1,0 +1,164 @@
+"""Count left and right cues, remember the balance through a delay, then choose a side."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+from numpy.typing import NDArray
+
+from snn_gym.config import check_positive
+from snn_gym.tasks.native.batch import SpikeTask
+from snn_gym.tasks.native.cue_accumulation.scene import draw_scene
+from snn_gym.tasks.native.single import SpikeTaskEnv
+from snn_gym.tasks.native.streams import Rows, byte_rate
+
+LEFT, RIGHT = 0, 1
+"""Actions, and the sides of cues."""
+
+GROUP = 10
+"""Neurons in each group of channels: left, right, go, background."""
+
+
+@dataclass(frozen=True)
+class CueAccumulationSettings:
+    """How many cues, how long to remember, how clear the spikes."""
+
+    cues: int = 3
+    """Cues of an episode, odd so that one side has more."""
+    gap_steps: int = 1
+    """Environment steps without a cue after each cue."""
+    delay_steps: int = 2
+    """Environment steps between the last gap and the go signal, at least."""
+    delay_jitter_steps: int = 0
+    """Environment steps by which the delay may be longer, uniformly drawn."""
+    cue_rate_hz: float = 200.0
+    """Rate of a group's neurons while they show a cue or the go signal (Hz)."""
+    background_rate_hz: float = 10.0
+    """Rate of all neurons otherwise (Hz)."""
+    time_steps: int = 8
+    """Time steps T of an environment step, 1 ms each."""
+
+    def __post_init__(self) -> None:
+        """Check counts and rates."""
+        check_positive(self, "cues", "time_steps")
+        if self.cues % 2 == 0:
+            raise ValueError(f"cues must be odd, got {self.cues}: a tie would have no right answer")
+        for name in ("gap_steps", "delay_steps", "delay_jitter_steps"):
+            if getattr(self, name) < 0:
+                raise ValueError(f"{name} must be at least 0, got {getattr(self, name)}")
+        if not self.background_rate_hz < self.cue_rate_hz:
+            raise ValueError(
+                f"cue_rate_hz must be above background_rate_hz, got {self.cue_rate_hz} and "
+                f"{self.background_rate_hz}"
+            )
+        byte_rate(self.background_rate_hz / 1000.0)
+        byte_rate(self.cue_rate_hz / 1000.0)
+
+    @property
+    def channels(self) -> int:
+        """Number N of channels."""
+        return 4 * GROUP
+
+    @property
+    def cue_period(self) -> int:
+        """Environment steps from the start to the end of the last gap."""
+        return self.cues * (1 + self.gap_steps)
+
+    @property
+    def episode_steps(self) -> int:
+        """Environment steps of the longest episode."""
+        return self.cue_period + self.delay_steps + self.delay_jitter_steps + 1
+
+    @property
+    def start_size(self) -> int:
+        """Uniform numbers for the start of an episode: the side of each cue, and the delay."""
+        return self.cues + 1
+
+    @property
+    def noise_size(self) -> int:
+        """Bytes of noise for the dynamics: none."""
+        return 0
+
+
+class CueAccumulation(SpikeTask):
+    """Cues come one after the other on the left or on the right; the majority counts.
+
+    Each cue is on either side with equal probability, shown by a group of neurons for one
+    environment step. After a delay a third group fires: the action taken then ends the episode,
+    with reward 1 for the side of more cues and else 0. Actions before are ignored.
+
+    After Morcos and Harvey, "History-dependent variability in population dynamics during evidence
+    accumulation in cortex", Nature Neuroscience 19 (2016), https://doi.org/10.1038/nn.4403, and
+    Bellec et al., "A solution to the learning dilemma for recurrent networks of spiking neurons",
+    Nature Communications 11 (2020), https://doi.org/10.1038/s41467-020-17236-y. Theirs draw the
+    cues of an episode with a bias to one side, and in time count milliseconds where we count
+    environment steps.
+    """
+
+    settings_class = CueAccumulationSettings
+    settings: CueAccumulationSettings
+    channels_per_band = GROUP
+
+    def _make_action_space(self) -> gym.Space[Any]:
+        return gym.spaces.Discrete(2)
+
+    def _allocate(self, num_envs: int) -> None:
+        settings = self.settings
+        self._cues = np.zeros((num_envs, settings.cues), np.int8)
+        self._majority = np.zeros(num_envs, np.int64)
+        self._go_step = np.zeros(num_envs, np.int64)
+        low, high = (
+            byte_rate(rate / 1000.0) for rate in (settings.background_rate_hz, settings.cue_rate_hz)
+        )
+        # Row g < 3: group g fires; row 3: none does. (4, T * N)
+        rates = np.full((4, self.time_steps, self.channels), low, np.uint8)
+        for group in range(3):
+            rates[group, :, group * GROUP : (group + 1) * GROUP] = high
+        self._rates = rates.reshape(4, -1)
+
+    def _begin(self, rows: Rows, numbers: NDArray[np.float64]) -> None:
+        settings = self.settings
+        cues = (numbers[:, : settings.cues] < 0.5).astype(np.int8)
+        self._cues[rows] = cues
+        self._majority[rows] = 2 * cues.sum(axis=1) > settings.cues
+        jitter = np.floor(numbers[:, settings.cues] * (settings.delay_jitter_steps + 1))
+        self._go_step[rows] = settings.cue_period + settings.delay_steps + jitter.astype(np.int64)
+
+    def _advance(
+        self, actions: NDArray[Any], noise: NDArray[np.uint8]
+    ) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+        del noise  # the dynamics are deterministic
+        over = self._steps >= self._go_step
+        return (over & (actions == self._majority)).astype(np.float64), over
+
+    def _observe(self, rows: Rows, noise: NDArray[np.uint8], spikes: NDArray[np.bool_]) -> None:
+        np.less(noise, self._rates[self._shown(rows)], out=spikes)
+
+    def _shown(self, rows: Rows) -> NDArray[np.int64]:
+        """Return the group that fires (n,): 0 left, 1 right, 2 go, 3 none."""
+        step, cues = self._steps[rows], self._cues[rows]
+        number, place = np.divmod(step, 1 + self.settings.gap_steps)
+        side = np.take_along_axis(
+            cues, np.minimum(number, self.settings.cues - 1)[:, np.newaxis], axis=1
+        )[:, 0]
+        is_cue = (number < self.settings.cues) & (place == 0)
+        shown = np.where(is_cue, side, 3)
+        return np.where(step == self._go_step[rows], 2, shown)
+
+    def _info(self, rows: Rows) -> dict[str, NDArray[Any]]:
+        return {"majority": self._majority[rows].copy(), "go_step": self._go_step[rows].copy()}
+
+    def _scene(self, index: int) -> NDArray[np.uint8]:
+        step = int(self._steps[index])
+        seen = min(-(-(step + 1) // (1 + self.settings.gap_steps)), self.settings.cues)
+        shown = int(self._shown(np.array([index]))[0])
+        return draw_scene(self._cues[index].tolist()[:seen], self.settings.cues, shown)
+
+
+class CueAccumulationEnv(SpikeTaskEnv):
+    """One ``CueAccumulation``, as ``gym.make("snn/CueAccumulation-v0")`` makes it."""
+
+    task_class = CueAccumulation

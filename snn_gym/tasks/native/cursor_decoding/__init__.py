@@ -1,0 +1,1 @@
+"""CursorDecoding: the task and the picture of it."""

@@ -1,0 +1,1 @@
+"""DelayedMatchToSample: the task and the picture of it."""

@@ -1,0 +1,1 @@
+"""Desynchronisation: the task and the picture of it."""

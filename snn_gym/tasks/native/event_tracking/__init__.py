@@ -1,0 +1,1 @@
+"""EventTracking: the task and the picture of it."""

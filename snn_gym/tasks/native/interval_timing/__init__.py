@@ -1,0 +1,1 @@
+"""IntervalTiming: the task and the picture of it."""

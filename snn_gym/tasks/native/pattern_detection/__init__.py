@@ -1,0 +1,1 @@
+"""PatternDetection: the task and the picture of it."""

@@ -1,1 +1,0 @@
-"""Pictures of the native tasks' scenes, apart from their dynamics."""

@@ -1,0 +1,1 @@
+"""WaterMaze: the task and the picture of it."""

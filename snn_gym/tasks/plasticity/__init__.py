@@ -1,1 +1,0 @@
-"""A spiking network in training as the environment of an agent."""

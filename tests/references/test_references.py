@@ -1,0 +1,181 @@
+"""The reference scores of native tasks are those that their scripted policies get."""
+
+import importlib
+import itertools
+
+import gymnasium as gym
+import numpy as np
+import pytest
+
+from references import RandomActions, play, scripted_policy
+from snn_gym.registry import load_environment_spec
+from tests.envs.variants import NATIVE, NATIVE_BASES, every_native_id
+
+SCRIPTED = [
+    (name, kind)
+    for name in NATIVE
+    for kind in ("memoryless", "rate_only", "oracle")
+    if getattr(load_environment_spec(name).reference, kind) is not None
+]
+every_scripted_score = pytest.mark.parametrize(("env_id", "kind"), SCRIPTED)
+every_base = pytest.mark.parametrize("base_id", NATIVE_BASES)
+
+# What the stated scores were measured with, at least.
+STATED_EPISODES = 2000
+STEPS = 40_000
+
+
+def few_episodes(env_id):
+    """Return how many episodes are cheap."""
+    limit = load_environment_spec(env_id).max_episode_steps
+    return int(np.clip(STEPS // limit, 200, STATED_EPISODES))
+
+
+def assert_reproduced(stated, returns, stated_episodes=STATED_EPISODES):
+    """Assert that a stated mean is that of other episodes, within four standard errors of both."""
+    error = np.std(returns, ddof=1) * np.sqrt(1 / len(returns) + 1 / stated_episodes)
+    # half of the last of three stated digits
+    assert np.mean(returns) == pytest.approx(stated, abs=4 * error + 5e-4 * max(1, abs(stated)))
+
+
+@every_native_id
+def test_random_scores_are_reproduced_by_other_episodes(env_id):
+    reference = load_environment_spec(env_id).reference
+    task = gym.make_vec(env_id, few_episodes(env_id))
+    returns = play(task, RandomActions(task, seed=3_000_000), seed=100_000)
+    assert_reproduced(reference.random, returns, reference.random_episodes)
+    error = np.std(returns, ddof=1) / np.sqrt(reference.random_episodes)
+    # Rare rewards leave the error of few episodes uncertain.
+    assert error == pytest.approx(reference.random_standard_error, rel=0.35, abs=5e-4)
+
+
+@every_scripted_score
+def test_scripted_scores_are_reproduced_by_other_episodes(env_id, kind):
+    stated = getattr(load_environment_spec(env_id).reference, kind)
+    task = gym.make_vec(env_id, few_episodes(env_id))
+    assert_reproduced(stated, play(task, scripted_policy(task, kind), seed=100_000))
+
+
+@pytest.mark.slow
+@every_native_id
+def test_random_scores_are_those_of_the_stated_episodes(env_id):
+    reference = load_environment_spec(env_id).reference
+    task = gym.make_vec(env_id, reference.random_episodes)
+    returns = play(task, RandomActions(task), seed=0)
+    error = np.std(returns, ddof=1) / np.sqrt(len(returns))
+    digits = 5e-4 * max(1, abs(reference.random))
+    assert np.mean(returns) == pytest.approx(reference.random, abs=digits)
+    assert error == pytest.approx(reference.random_standard_error, rel=0.02, abs=5e-5)
+
+
+@pytest.mark.slow
+@every_scripted_score
+def test_scripted_scores_are_those_of_many_episodes(env_id, kind):
+    reference = load_environment_spec(env_id).reference
+    task = gym.make_vec(env_id, reference.random_episodes)
+    returns = play(task, scripted_policy(task, kind), seed=0)
+    assert_reproduced(getattr(reference, kind), returns, len(returns))
+
+
+@every_native_id
+def test_scores_are_in_their_order(env_id):
+    reference = load_environment_spec(env_id).reference
+    assert reference.random < reference.solved <= reference.maximum
+    assert reference.oracle is not None
+    assert reference.solved < reference.oracle <= reference.maximum
+    assert reference.random_standard_error > 0
+    assert reference.random_episodes >= 1000
+    for bound in (reference.memoryless, reference.rate_only):
+        if bound is not None:
+            assert bound <= reference.oracle
+            # Random actions need neither memory nor timing: the best such policy is no worse.
+            assert bound > reference.random - 4 * reference.random_standard_error
+
+
+# Tasks that memory is needed for, by their cards.
+REMEMBERED = {
+    f"snn/{name}-v0"
+    for name in ("CueAccumulation", "DelayedMatchToSample", "IntervalTiming", "WaterMaze")
+}
+
+
+@every_base
+def test_nothing_without_what_a_task_claims_to_need_solves_any_level(base_id):
+    spec = load_environment_spec(base_id)
+    references = [load_environment_spec(name).reference for name in spec.registers]
+    memoryless = spec.reference.memoryless
+    claims_memory = memoryless is not None and memoryless < spec.reference.solved
+    assert claims_memory or base_id not in REMEMBERED
+    for reference in references:
+        bounds = [reference.rate_only, reference.memoryless if claims_memory else None]
+        for bound in bounds:
+            assert bound is None or bound < reference.solved
+
+
+@every_base
+def test_memory_or_timing_is_claimed_on_every_level_or_none(base_id):
+    references = [
+        load_environment_spec(name).reference for name in load_environment_spec(base_id).registers
+    ]
+    for kind in ("memoryless", "rate_only"):
+        assert len({getattr(reference, kind) is None for reference in references}) == 1
+
+
+@every_base
+def test_levels_are_named_and_differ(base_id):
+    registers = load_environment_spec(base_id).registers
+    stem = base_id.removesuffix("-v0")
+    assert registers == (base_id, f"{stem}-medium-v0", f"{stem}-hard-v0")
+    arguments = [load_environment_spec(name).task.arguments for name in registers]
+    assert all(one != other for one, other in itertools.combinations(arguments, 2))
+
+
+@every_base
+def test_a_fixed_agent_scores_less_from_level_to_level(base_id):
+    shares = []
+    for name in load_environment_spec(base_id).registers:
+        task = gym.make_vec(name, few_episodes(name))
+        module = importlib.import_module(
+            f"references.{type(task.unwrapped).__module__.rpartition('.')[2]}"
+        )
+        returns = play(task, scripted_policy(task, module.FIXED_AGENT), seed=200_000)
+        # Levels of other lengths compare by share of the maximum.
+        maximum = load_environment_spec(name).reference.maximum
+        shares.append((returns.mean() / maximum, returns.std() / maximum / len(returns) ** 0.5))
+    means, errors = zip(*shares, strict=True)
+    assert list(means) == sorted(means, reverse=True)
+    assert means[2] < means[0] - 4 * errors[2]
+
+
+@every_native_id
+def test_a_scripted_policy_must_exist(env_id):
+    task = gym.make_vec(env_id, 1)
+    with pytest.raises(ValueError, match=r"has no scripted policy 'perfect'; it has: .*oracle"):
+        scripted_policy(task, "perfect")
+
+
+def test_playing_ends_each_environment_with_its_first_episode():
+    task = gym.make_vec("snn/CueAccumulation-hard-v0", 50)
+    _, infos = task.reset(seed=4)
+    majority, longest = infos["majority"], infos["go_step"].max()
+    steps = []
+
+    class Left(RandomActions):
+        def act(self, spikes, starts):
+            steps.append(starts.copy())
+            return np.zeros(50, np.int64)
+
+    returns = play(task, Left(task), seed=4)
+    assert np.array_equal(returns, majority == 0)
+    assert len(steps) == longest + 1
+    assert steps[0].all()
+    assert not steps[1].any()
+
+
+def test_random_actions_are_those_of_single_spaces():
+    task = gym.make_vec("snn/CueAccumulation-v0", 3)
+    policy = RandomActions(task, seed=7)
+    spaces = [gym.spaces.Discrete(2, seed=7 + index) for index in range(3)]
+    for _ in range(20):
+        expected = [space.sample() for space in spaces]
+        assert policy.act(np.zeros((3, 8, 40), np.int8), np.ones(3, bool)).tolist() == expected

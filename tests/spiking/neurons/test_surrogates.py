@@ -1,0 +1,75 @@
+"""Surrogate gradients against closed forms and against numerical integration."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+from scipy.integrate import quad
+
+from snn_gym.spiking.neurons.backward_kernels import SURROGATE_CODES, surrogate_derivative
+from snn_gym.spiking.neurons.surrogates import SURROGATES as DERIVATIVES
+from snn_gym.spiking.neurons.surrogates import spike
+from tests.spiking.strategies import SURROGATES
+
+
+def gradient_at(x: float, surrogate: str, slope: float) -> float:
+    tensor = torch.tensor([x], dtype=torch.float64, requires_grad=True)
+    spike(tensor, surrogate, slope).sum().backward()
+    assert tensor.grad is not None
+    return float(tensor.grad)
+
+
+@pytest.mark.parametrize("surrogate", SURROGATES)
+def test_fires_above_and_not_at_the_threshold(surrogate: str) -> None:
+    x = torch.tensor([-1.0, -1e-7, 0.0, 1e-7, 2.0])
+    assert spike(x, surrogate, 2.0).tolist() == [0.0, 0.0, 0.0, 1.0, 1.0]
+
+
+@pytest.mark.parametrize(
+    ("surrogate", "at_threshold", "at_a_quarter"),
+    [
+        ("superspike", 1.0, 1.0 / (1.0 + 4.0 * 0.25) ** 2),
+        ("arctan", 2.0, 2.0 / (1.0 + (math.pi / 2.0) ** 2)),
+        ("triangle", 4.0, 3.0),
+        ("sigmoid", 1.0, 4.0 * math.e / (1.0 + math.e) ** 2),
+    ],
+)
+def test_derivative_by_hand_at_slope_four(
+    surrogate: str, at_threshold: float, at_a_quarter: float
+) -> None:
+    assert gradient_at(0.0, surrogate, 4.0) == pytest.approx(at_threshold)
+    assert gradient_at(0.25, surrogate, 4.0) == pytest.approx(at_a_quarter)
+    assert gradient_at(-0.25, surrogate, 4.0) == pytest.approx(at_a_quarter)
+
+
+@pytest.mark.parametrize("surrogate", ["arctan", "sigmoid"])
+def test_derivatives_of_sigmoidal_functions_integrate_to_one(surrogate: str) -> None:
+    area, _ = quad(lambda x: gradient_at(x, surrogate, 3.0), -200.0, 200.0, points=[0.0], limit=200)
+    assert area == pytest.approx(1.0, abs=2e-3)
+
+
+@pytest.mark.parametrize("surrogate", SURROGATES)
+@pytest.mark.parametrize("slope", [0.5, 2.0, 25.0])
+def test_compiled_derivative_equals_torch(surrogate: str, slope: float) -> None:
+    voltages = torch.linspace(-20.0, 22.0, 4001)
+    compiled = torch.empty_like(voltages)
+    surrogate_derivative(SURROGATE_CODES[surrogate], slope, 1.0, voltages.numpy(), compiled.numpy())
+    exact = DERIVATIVES[surrogate](voltages.double() - 1.0, slope)
+    torch.testing.assert_close(compiled.double(), exact, rtol=2e-5, atol=1e-7)
+
+
+def test_second_derivative_is_the_surrogates_own() -> None:
+    x = torch.tensor([0.3, -0.7], dtype=torch.float64, requires_grad=True)
+    assert torch.autograd.gradgradcheck(lambda y: DERIVATIVES["sigmoid"](y, 3.0), (x,))
+    (first,) = torch.autograd.grad(spike(x, "sigmoid", 3.0).sum(), x, create_graph=True)
+    (second,) = torch.autograd.grad(first.sum(), x)
+    y = x.detach().clone().requires_grad_()
+    (expected,) = torch.autograd.grad(DERIVATIVES["sigmoid"](y, 3.0).sum(), y)
+    assert torch.equal(second, expected)
+
+
+def test_unknown_surrogate_is_named() -> None:
+    with pytest.raises(ValueError, match=r"'relu' is unknown; known: superspike, arctan"):
+        spike(torch.zeros(1), "relu", 1.0)

@@ -1,0 +1,299 @@
+"""The controller: its rule by hand, what it is folded into, and when it acts."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from typing import Any, cast
+
+import norse.torch as norse
+import pytest
+import torch
+from torch import Tensor
+
+from snn_gym.spiking import (
+    ControllerParameters,
+    NetworkConfig,
+    Neuron,
+    RegulationParameters,
+    SpikingNetwork,
+)
+from snn_gym.spiking.layers import SpikingLayer
+from snn_gym.spiking.measures.neurons import window_share
+from snn_gym.spiking.regulation.homeostasis import Homeostasis
+from tests.spiking.strategies import normal
+
+CONTROLLED = ("gain", "threshold", "slope")
+
+
+def regulation(controlled: Any, **changes: Any) -> RegulationParameters:
+    controller = ControllerParameters(controlled, min_samples=8, **changes)
+    return RegulationParameters(min_rate=0.2, max_rate=0.4, controller=controller)
+
+
+def build(parameters: RegulationParameters | None, **changes: Any) -> SpikingNetwork:
+    torch.manual_seed(0)
+    return SpikingNetwork(NetworkConfig((6, 5), 4, regulation=parameters, **changes), 3, 2)
+
+
+def layers_of(network: SpikingNetwork) -> list[SpikingLayer]:
+    return cast(list[SpikingLayer], list(network.layers))
+
+
+def controllers_of(network: SpikingNetwork) -> list[Homeostasis]:
+    assert network.regulation is not None
+    return cast(list[Homeostasis], list(network.regulation.controllers))
+
+
+def weights(network: SpikingNetwork) -> dict[str, Tensor]:
+    return {name: x.detach().clone() for name, x in network.named_parameters()}
+
+
+X = normal(0, 16, 3, scale=2.0)
+
+
+def expected_moves(network: SpikingNetwork, step: float) -> list[Tensor]:
+    """The rule on a recording: -step times the distance of each neuron's rate from its range."""
+    moves = []
+    for layer in network.record(X).layers:
+        rate = layer.spikes.double().mean((0, 1))
+        above, below = torch.relu(rate - 0.4), torch.relu(0.2 - rate)
+        moves.append(-step * (above - below))
+    return moves
+
+
+@pytest.mark.parametrize("recurrent", [False, True])
+def test_the_gain_multiplies_all_synapses_of_a_neuron(recurrent: bool) -> None:
+    network = build(regulation("gain"), recurrent=recurrent)
+    moves, before = expected_moves(network, 0.5), weights(network)
+    network.decide(X)
+    network.rollout_started()
+    for k, move in enumerate(moves):
+        assert float(move.detach().abs().max()) > 0.01
+        gain = move.exp().float()
+        layer = layers_of(network)[k]
+        torch.testing.assert_close(layer.linear.bias, gain * before[f"layers.{k}.linear.bias"])
+        old = before[f"layers.{k}.linear.weight"]
+        torch.testing.assert_close(layer.linear.weight, gain[:, None] * old)
+        if recurrent:
+            old = before[f"layers.{k}.recurrent.weight"]
+            assert layer.recurrent is not None
+            torch.testing.assert_close(layer.recurrent.weight, gain[:, None] * old)
+
+
+@pytest.mark.parametrize("neuron", ["lif_box", "lif", "iaf", "alif"])
+def test_the_threshold_falls_by_rheobases_of_the_bias(neuron: str) -> None:
+    network = build(regulation("threshold"), neuron=neuron)
+    moves, before = expected_moves(network, 0.5), weights(network)
+    network.decide(X)
+    network.rollout_started()
+    for k, move in enumerate(moves):
+        layer = layers_of(network)[k]
+        assert isinstance(layer.dynamics, Neuron)
+        shift = (layer.dynamics.rheobase(4) * move).float()
+        expected = before[f"layers.{k}.linear.bias"] + shift
+        torch.testing.assert_close(layer.linear.bias, expected)
+        assert torch.equal(layer.linear.weight, before[f"layers.{k}.linear.weight"])
+
+
+@pytest.mark.parametrize("surrogate", ["superspike", "arctan", "sigmoid"])
+@pytest.mark.parametrize("ends", [(0.9, 1.0), (0.0, 0.01)])
+def test_the_slope_follows_the_share_within_the_window(
+    surrogate: Any, ends: tuple[float, float]
+) -> None:
+    low, high = ends
+    network = build(
+        regulation("slope", min_window_share=low, max_window_share=high), surrogate=surrogate
+    )
+    # where the derivative is half of its maximum
+    width = {"superspike": math.sqrt(2) - 1, "arctan": 2 / math.pi, "sigmoid": 2 * math.asinh(1)}
+    shares = [
+        float(window_share(x.voltages.detach().numpy(), 1.0, width[surrogate] / 5).mean())
+        for x in network.record(X).layers
+        if x.voltages is not None
+    ]
+    before = weights(network)
+    network.decide(X)
+    network.rollout_started()
+    network.decide(X)
+    for layer, share in zip(layers_of(network), shares, strict=True):
+        distance = share - min(max(share, low), high)
+        assert distance != 0
+        assert isinstance(layer.dynamics, Neuron)
+        assert math.isclose(layer.dynamics.slope, 5 * math.exp(0.5 * distance), rel_tol=1e-6)
+    assert all(torch.equal(before[name], x) for name, x in weights(network).items())
+
+
+def test_the_controlled_slope_reaches_both_backends() -> None:
+    parameters = regulation("slope", min_window_share=0.9, max_window_share=1.0)
+    gradients = []
+    for backend in ("fused", "norse"):
+        network = build(parameters, backend=backend)
+        network.decide(X)
+        network.rollout_started()
+        loss = network.decide(X).square().sum()
+        gradients.append(torch.autograd.grad(loss, network.parameters()))
+    for fused, stepped in zip(*gradients, strict=True):
+        torch.testing.assert_close(fused, stepped, rtol=1e-4, atol=1e-5)
+    unmoved = build(None)
+    plain = torch.autograd.grad(unmoved.decide(X).square().sum(), unmoved.parameters())
+    assert not torch.allclose(plain[0], gradients[0][0])
+
+
+@pytest.mark.parametrize("controlled", CONTROLLED)
+def test_no_change_goes_beyond_the_limit(controlled: str) -> None:
+    changes = {"min_window_share": 1.0, "max_window_share": 1.0} if controlled == "slope" else {}
+    network = build(regulation(controlled, step=100.0, limit=0.7, **changes))
+    before = weights(network)
+    for _ in range(3):
+        network.decide(X)
+        network.rollout_started()
+    for controller in controllers_of(network):
+        assert float(controller.moved.abs().max()) == 0.7
+    if controlled == "gain":
+        moved = controllers_of(network)[0].moved
+        ratio = layers_of(network)[0].linear.bias / before["layers.0.linear.bias"]
+        torch.testing.assert_close(ratio.double(), moved.exp(), rtol=1e-4, atol=0)
+
+
+def test_it_waits_for_enough_samples_and_starts_over() -> None:
+    network = build(regulation("threshold"))
+    before = weights(network)
+    network.decide(X[:5])
+    network.rollout_started()
+    assert all(torch.equal(before[name], x) for name, x in weights(network).items())
+    network.decide(X[5:8])
+    # Two batches count as the one that they make up.
+    together = build(regulation("threshold"))
+    together.decide(X[:8])
+    for one in (network, together):
+        one.rollout_started()
+    for name, x in weights(network).items():
+        torch.testing.assert_close(x, weights(together)[name])
+    assert not torch.equal(before["layers.0.linear.bias"], weights(network)["layers.0.linear.bias"])
+    after = weights(network)
+    network.rollout_started()
+    assert all(torch.equal(after[name], x) for name, x in weights(network).items())
+
+
+@pytest.mark.parametrize("controlled", CONTROLLED)
+def test_only_passes_of_its_own_optimisation_count(controlled: str) -> None:
+    network = build(regulation(controlled))
+    before = {name: x.clone() for name, x in network.state_dict().items()}
+    with torch.no_grad():
+        network.decide(X)
+        network(X)
+    network.record(X)
+    network.decide(X, optimised=False)
+    network.eval()
+    network.decide(X)
+    network.rollout_started()
+    assert all(torch.equal(before[name], x) for name, x in network.state_dict().items())
+
+
+@pytest.mark.parametrize("controlled", CONTROLLED)
+def test_acting_equals_the_general_path_after_it_acted(controlled: str) -> None:
+    network = build(regulation(controlled))
+    network.decide(X)
+    network.rollout_started()
+    general = network.decide(X)
+    with torch.no_grad():
+        assert torch.equal(network.decide(X), general)
+
+
+def test_silent_and_saturated_neurons_come_back() -> None:
+    network = build(regulation("threshold", step=0.5, limit=5.0))
+    layer = layers_of(network)[0]
+    with torch.no_grad():
+        layer.linear.weight.mul_(0.1)
+        layer.linear.bias.copy_(torch.tensor([-1.0, -1.0, -1.0, 4.0, 4.0, 4.0]))
+
+    def rates() -> Tensor:
+        return network.record(X).layers[0].spikes.detach().mean((0, 1))
+
+    assert rates().tolist() == [0, 0, 0, 1, 1, 1]
+    for _ in range(200):
+        network.decide(X)
+        network.rollout_started()
+    assert float(rates()[:3].min()) > 0.0
+    assert float(rates()[3:].max()) < 1.0
+
+
+def test_the_shuffle_moves_a_neuron_by_another_ones_rate() -> None:
+    own = build(regulation("threshold"))
+    shuffled = build(replace(regulation("threshold"), shuffle_seed=2))
+    for network in (own, shuffled):
+        network.decide(X)
+        network.rollout_started()
+    for mine, others in zip(controllers_of(own), controllers_of(shuffled), strict=True):
+        assert not torch.equal(mine.moved, others.moved)
+        torch.testing.assert_close(mine.moved.sort().values, others.moved.sort().values)
+
+
+def test_what_it_measured_and_moved_is_saved_and_goes_on() -> None:
+    network, loaded = build(regulation("gain")), build(regulation("gain"))
+    network.decide(X)
+    network.rollout_started()
+    network.decide(X)
+    loaded.load_state_dict(network.state_dict())
+    for one in (network, loaded):
+        one.rollout_started()
+    for name, x in network.state_dict().items():
+        assert torch.equal(x, loaded.state_dict()[name])
+    extra = network.state_dict().keys() - build(None).state_dict().keys()
+    assert extra == {
+        f"regulation.controllers.{k}.{name}" for k in (0, 1) for name in ("count", "total", "moved")
+    }
+
+
+def test_a_loaded_slope_is_in_force() -> None:
+    parameters = regulation("slope", min_window_share=0.9, max_window_share=1.0)
+    network, loaded = build(parameters), build(parameters)
+    network.decide(X)
+    network.rollout_started()
+    loaded.load_state_dict(network.state_dict())
+    gradients = [
+        torch.autograd.grad(one.decide(X).sum(), one.parameters()) for one in (network, loaded)
+    ]
+    for first, second in zip(*gradients, strict=True):
+        assert torch.equal(first, second)
+
+
+def test_cells_of_a_factory_have_a_gain_alone() -> None:
+    def make(controlled: Any) -> SpikingNetwork:
+        config = NetworkConfig((6,), 4, regulation=regulation(controlled))
+        return SpikingNetwork(config, 3, 2, cell_factory=lambda size: norse.LIFBoxCell())
+
+    make("gain").decide(X)
+    for controlled in ("threshold", "slope"):
+        with pytest.raises(ValueError, match="needs a registered neuron, got NorseCell"):
+            make(controlled)
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        (
+            {"controlled": "bias"},
+            "controller: controlled: got 'bias'.*'gain', 'threshold', 'slope'",
+        ),
+        ({"step": 0.0}, "step must be above 0 and finite, got 0.0"),
+        ({"limit": math.inf}, "limit must be above 0 and finite, got inf"),
+        ({"min_samples": 0}, "min_samples must be at least 1, got 0"),
+        ({"min_window_share": 0.6}, "must be a range within 0 to 1, got 0.6 and 0.5"),
+        ({"rate": 0.1}, "unknown key rate; allowed keys: controlled"),
+    ],
+)
+def test_bad_parameters_are_refused(values: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        NetworkConfig.from_dict({"regulation": {"controller": values}})
+
+
+def test_what_could_not_work_is_refused() -> None:
+    slope = {"controller": {"controlled": "slope"}}
+    with pytest.raises(ValueError, match=r"one of a whole layer.*'gain' or 'threshold'"):
+        NetworkConfig.from_dict({"regulation": {**slope, "shuffle_seed": 0}})
+    with pytest.raises(ValueError, match=r"'triangle' is as wide at every slope.*another surrog"):
+        NetworkConfig.from_dict({"regulation": slope, "surrogate": "triangle"})
+    with pytest.raises(ValueError, match="controlled 'bias' is unknown; allowed: gain, threshold"):
+        ControllerParameters("bias")  # type: ignore[arg-type]

@@ -1,0 +1,268 @@
+"""Penalties of the backward pass against the same penalties written into the loss."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import norse.torch as norse
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor
+
+from snn_gym.spiking import NetworkConfig, Recording, RegulationParameters, SpikingNetwork
+from snn_gym.spiking.regulation.penalties import penalty_gradients, rate_error, shuffled_order
+from tests.spiking.strategies import normal
+
+BOTH = RegulationParameters(min_rate=0.2, max_rate=0.4, rate_strength=3.0, voltage_strength=0.7)
+NEURONS = ("lif_box", "lif", "iaf", "alif")
+
+
+def build(config: NetworkConfig, seed: int = 0, **options: Any) -> SpikingNetwork:
+    torch.manual_seed(seed)
+    return SpikingNetwork(config, 3, 2, **options)
+
+
+def explicit_penalty(recording: Recording, parameters: RegulationParameters, v_rest: float) -> Any:
+    """The penalty as the module's docstring defines it, for autograd to differentiate."""
+    total: Any = 0.0
+    for layer in recording.layers:
+        if layer.voltages is None:
+            continue
+        rates = layer.spikes.mean((0, 1))
+        high = torch.relu(rates - parameters.max_rate).square().sum()
+        low = torch.relu(parameters.min_rate - rates).square().sum()
+        total = total + parameters.rate_strength / 2 * (high + low)
+        threshold = layer.v_threshold
+        if isinstance(threshold, Tensor):
+            threshold = threshold.detach()
+        assert threshold is not None
+        u = (layer.voltages - v_rest) / (threshold - v_rest)
+        excess = torch.relu(u - 1).square() + torch.relu(-u - 1).square()
+        # summed over neurons, mean over time steps and samples
+        total = total + parameters.voltage_strength / 2 * excess.sum(-1).mean()
+    return total
+
+
+def gradients(network: SpikingNetwork, loss: Any) -> list[Tensor]:
+    return list(torch.autograd.grad(loss, list(network.parameters())))
+
+
+def objective(output: Tensor, how: str) -> Tensor:
+    return {"mean": output.square().mean(), "sum": output.sum(), "scaled": 1e3 * output[0, 0]}[how]
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    neuron=st.sampled_from(NEURONS),
+    recurrent=st.booleans(),
+    backend=st.sampled_from(("fused", "norse")),
+    encoder=st.sampled_from(("constant", "latency")),
+    batch=st.sampled_from((1, 2, 7, 64)),
+    how=st.sampled_from(("mean", "sum", "scaled")),
+    v_leak=st.sampled_from((0.0, -0.5)),
+    seed=st.integers(0, 2**16),
+)
+def test_equals_the_penalty_in_the_loss(
+    neuron: str, recurrent: bool, backend: Any, encoder: str, batch: int, how: str, v_leak: float,
+    seed: int,
+) -> None:  # fmt: skip
+    parameters: Any = {} if neuron == "iaf" else {"v_leak": v_leak}
+    plain = NetworkConfig(
+        (6, 5), 4, neuron=neuron, neuron_parameters=parameters, recurrent=recurrent,
+        backend=backend, encoder=encoder,
+    )  # fmt: skip
+    regulated = build(replace(plain, regulation=BOTH), seed)
+    reference = build(plain, seed)
+    x = normal(seed, batch, 3, scale=2.0)
+    recording = reference.record(x)
+    assert torch.equal(regulated.decide(x), recording.output)
+    penalty = explicit_penalty(recording, BOTH, parameters.get("v_leak", 0.0))
+    expected = gradients(reference, objective(recording.output, how) + penalty)
+    found = gradients(regulated, objective(regulated.decide(x), how))
+    scale = max(1.0, *(float(part.abs().max()) for part in expected))
+    for ours, theirs in zip(found, expected, strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-5 * scale)
+
+
+def test_the_penalty_matters_in_every_layer() -> None:
+    regulated, plain = (
+        build(NetworkConfig((6, 5), 4, regulation=BOTH)),
+        build(NetworkConfig((6, 5), 4)),
+    )
+    x = normal(0, 8, 3, scale=2.0)
+    pairs = zip(
+        *(gradients(network, network.decide(x).sum()) for network in (regulated, plain)),
+        strict=True,
+    )
+    # weight and bias of two layers; the head reads spikes, on which nothing was penalised
+    changed = [float((ours - other).abs().max()) > 1e-3 for ours, other in pairs]
+    assert changed == [True, True, True, True, False, False]
+
+
+@pytest.mark.parametrize("copies", [2, 5])
+def test_the_strength_means_the_same_at_every_batch_size(copies: int) -> None:
+    network = build(NetworkConfig((6, 5), 4, regulation=BOTH))
+    x = normal(0, 8, 3, scale=2.0)
+    once, often = (
+        gradients(network, network.decide(batch).square().mean())
+        for batch in (x, x.repeat(copies, 1))
+    )
+    for first, second in zip(once, often, strict=True):
+        torch.testing.assert_close(first, second, rtol=1e-5, atol=1e-5)
+
+
+def penalised_gradients(network: SpikingNetwork, **options: Any) -> list[Tensor]:
+    return gradients(network, network.decide(normal(0, 8, 3, scale=2.0), **options).sum())
+
+
+def test_inactive_in_evaluation_mode_and_where_the_network_is_not_optimised() -> None:
+    regulated, plain = (
+        build(NetworkConfig((6, 5), 4, regulation=BOTH)),
+        build(NetworkConfig((6, 5), 4)),
+    )
+    expected = penalised_gradients(plain)
+    assert not torch.equal(penalised_gradients(regulated)[0], expected[0])
+    recorded = gradients(regulated, regulated.record(normal(0, 8, 3, scale=2.0)).output.sum())
+    elsewhere = penalised_gradients(regulated, optimised=False)
+    regulated.eval()
+    for found in (recorded, elsewhere, penalised_gradients(regulated)):
+        for ours, theirs in zip(found, expected, strict=True):
+            assert torch.equal(ours, theirs)
+
+
+def test_acting_and_the_state_dict_stay_as_they_are() -> None:
+    regulated, plain = (
+        build(NetworkConfig((6, 5), 4, regulation=BOTH)),
+        build(NetworkConfig((6, 5), 4)),
+    )
+    x = normal(0, 8, 3, scale=2.0)
+    with torch.no_grad():
+        assert torch.equal(regulated.decide(x), plain.decide(x))
+    assert regulated.decide(x).equal(plain.decide(x))
+    assert regulated.state_dict().keys() == plain.state_dict().keys()
+
+
+def test_carried_state_is_penalised_as_well() -> None:
+    regulated, plain = build(NetworkConfig((6,), 4, regulation=BOTH)), build(NetworkConfig((6,), 4))
+    x, start = normal(0, 8, 3, scale=2.0), normal(1, 8, 6, scale=0.3)
+    recording = plain.record(x, start)
+    expected = gradients(plain, recording.output.sum() + explicit_penalty(recording, BOTH, 0.0))
+    found = gradients(regulated, regulated(x, start)[0].sum())
+    for ours, theirs in zip(found, expected, strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("backend", ["fused", "norse"])
+def test_second_derivatives_name_ppo(backend: Any) -> None:
+    network = build(NetworkConfig((6,), 4, regulation=BOTH, backend=backend))
+    loss = network.decide(normal(0, 8, 3)).sum()
+    with pytest.raises(RuntimeError, match=r"create_graph=True.*TRPO.*train with PPO"):
+        torch.autograd.grad(loss, list(network.parameters()), create_graph=True)
+
+
+def test_literal_gradients_of_three_neurons() -> None:
+    # T = 2, B = 1. Rates 0, 0.5 and 1 over the range [0.25, 0.5]: errors -0.25, 0 and 0.5, each
+    # over T B = 2 and times 4. Potentials: 3 is 2 beyond the threshold, -1.5 is 0.5 below -1.
+    spikes = torch.tensor([[[0.0, 1.0, 1.0]], [[0.0, 0.0, 1.0]]])
+    voltages = torch.tensor([[[0.0, 3.0, 1.0]], [[-1.5, 0.5, -1.0]]])
+    parameters = RegulationParameters(0.25, 0.5, rate_strength=4.0, voltage_strength=2.0)
+    by_spikes, by_voltages = penalty_gradients(spikes, voltages, 0.0, 1.0, parameters)
+    assert by_spikes is not None
+    assert by_voltages is not None
+    assert by_spikes.tolist() == [-0.5, 0.0, 1.0]
+    assert by_voltages.tolist() == [[[0.0, 2.0, 0.0]], [[-0.5, 0.0, 0.0]]]
+    # Neuron 0 hears neuron 1, 1 hears 2, 2 hears 0.
+    order = torch.tensor([1, 2, 0])
+    by_spikes, by_voltages = penalty_gradients(spikes, voltages, 0.0, 1.0, parameters, order)
+    assert by_spikes is not None
+    assert by_voltages is not None
+    assert by_spikes.tolist() == [0.0, 1.0, -0.5]
+    assert by_voltages.tolist() == [[[2.0, 0.0, 0.0]], [[0.0, 0.0, -0.5]]]
+
+
+@given(st.integers(1, 50), st.integers(0, 2**31))
+def test_a_shuffled_order_is_one_cycle(size: int, seed: int) -> None:
+    order = shuffled_order(size, torch.Generator().manual_seed(seed)).tolist()
+    place, seen = 0, []
+    for _ in range(size):
+        seen.append(place)
+        place = order[place]
+    assert place == 0
+    assert sorted(seen) == list(range(size))
+
+
+def test_the_shuffle_permutes_the_addressees_and_draws_nothing_else() -> None:
+    shuffled = replace(BOTH, shuffle_seed=3)
+    networks = [
+        build(NetworkConfig((6,), 4, regulation=regulation))
+        for regulation in (BOTH, shuffled, shuffled, replace(BOTH, shuffle_seed=4), None)
+    ]
+    for network in networks[1:]:
+        assert torch.equal(network.layers[0].linear.weight, networks[0].layers[0].linear.weight)
+    own, first, same, other, _ = map(penalised_gradients, networks)
+    assert torch.equal(first[0], same[0])
+    assert not torch.allclose(first[0], own[0])
+    assert not torch.allclose(first[0], other[0])
+
+
+def test_penalties_alone_bring_rates_and_potentials_into_range() -> None:
+    parameters = RegulationParameters(0.2, 0.4, rate_strength=1.0, voltage_strength=0.1)
+    network = build(NetworkConfig((20, 20), 8, regulation=parameters))
+    x = normal(0, 64, 3, scale=3.0)
+
+    def outside() -> list[float]:
+        with torch.no_grad():
+            layers = network.record(x).layers
+        errors = [rate_error(layer.spikes.mean((0, 1)), parameters) for layer in layers]
+        return [float(error.abs().mean()) for error in errors]
+
+    before = outside()
+    optimiser = torch.optim.Adam(network.parameters(), lr=0.02)
+    for _ in range(150):
+        optimiser.zero_grad()
+        (0.0 * network.decide(x).sum()).backward()
+        optimiser.step()
+    for start, end in zip(before, outside(), strict=True):
+        assert start > 0.05
+        assert end < 0.2 * start
+
+
+def test_cells_of_a_factory_have_rates_and_no_threshold() -> None:
+    def cell(size: int) -> torch.nn.Module:
+        return norse.LIFBoxCell()
+
+    rates = RegulationParameters(0.2, 0.4, rate_strength=1.0)
+    network = build(NetworkConfig((6,), 4, regulation=rates), cell_factory=cell)
+    plain = build(NetworkConfig((6,), 4), cell_factory=cell)
+    found, expected = penalised_gradients(network), penalised_gradients(plain)
+    assert not torch.allclose(found[0], expected[0])
+    with pytest.raises(ValueError, match=r"threshold above their resting.*rate_strength alone"):
+        build(NetworkConfig((6,), 4, regulation=BOTH), cell_factory=cell)
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({}, "does nothing: give rate_strength or voltage_strength above 0"),
+        ({"rate_strength": -1.0}, "rate_strength must be at least 0 and finite, got -1"),
+        ({"voltage_strength": float("nan")}, "voltage_strength must be at least 0 and finite"),
+        ({"min_rate": 0.5, "max_rate": 0.4}, "must be a range within 0 to 1, got 0.5 and 0.4"),
+        ({"max_rate": 1.5}, "must be a range within 0 to 1"),
+        ({"shuffle_seed": -1}, "shuffle_seed must be a whole number of at least 0, got -1"),
+        ({"strength": 1.0}, "regulation: unknown key strength; allowed keys: min_rate"),
+    ],
+)
+def test_bad_parameters_are_refused(values: dict[str, Any], message: str) -> None:
+    if values and "rate_strength" not in values and "strength" not in values:
+        values = {"rate_strength": 1.0, **values}
+    with pytest.raises(ValueError, match=message):
+        NetworkConfig(regulation=values)  # type: ignore[arg-type]
+
+
+def test_a_configuration_comes_back_from_plain_values() -> None:
+    config = NetworkConfig(regulation=replace(BOTH, shuffle_seed=1))
+    assert NetworkConfig.from_dict(config.to_dict()) == config
+    assert NetworkConfig.from_dict({"regulation": None}) == NetworkConfig()

@@ -1,0 +1,88 @@
+"""The gymnasium face; tests/envs holds the contract that every id keeps."""
+
+import gymnasium as gym
+import numpy as np
+import pytest
+from gymnasium.vector import AutoresetMode
+
+from snn_gym.synapses.environment import BatchedPlasticityEnv
+from tests.envs.variants import PLASTICITY
+from tests.synapses.toy_jobs import Distance
+from tests.wrappers.comparison import assert_equal_results
+
+SMALL = {"hidden_sizes": [4], "time_steps": 3}
+
+
+def vectors(env_id, **arguments):
+    ours = gym.make_vec(env_id, 3, **arguments)
+    same_step = {"autoreset_mode": AutoresetMode.SAME_STEP}
+    theirs = gym.make_vec(
+        env_id, 3, vectorization_mode="sync", vector_kwargs=same_step, **arguments
+    )
+    assert isinstance(ours, BatchedPlasticityEnv)
+    return ours, theirs
+
+
+@pytest.mark.parametrize("env_id", PLASTICITY)
+def test_a_batch_is_gymnasiums_batch_of_single_environments(env_id):
+    ours, theirs = vectors(env_id, network=SMALL, probe_size=2, max_episode_steps=3)
+    assert ours.observation_space == theirs.observation_space
+    assert ours.action_space == theirs.action_space
+    assert_equal_results(ours.reset(seed=8), theirs.reset(seed=8))
+    ours.action_space.seed(0)
+    mask = np.array([True, False, True])
+    for step in range(8):
+        actions = ours.action_space.sample()
+        assert_equal_results(ours.step(actions), theirs.step(actions))
+        if step == 3:
+            assert_equal_results(ours.reset(), theirs.reset())
+        if step in (4, 5):
+            seed = [5, 6, 7] if step == 4 else None
+            results = [
+                env.reset(seed=seed, options={"reset_mask": mask.copy()}) for env in (ours, theirs)
+            ]
+            assert_equal_results(*results)
+
+
+def test_infos_say_what_the_core_knows():
+    env = gym.make("snn/Plasticity-XOR-v0")
+    core = env.unwrapped.core
+    _, info = env.reset(seed=0)
+    for _ in range(3):
+        assert info["score"] == core.scores[0]
+        assert info["steps"] == core.steps[0]
+        assert np.array_equal(info["weights"], core.weights[0])
+        kept = info["weights"].copy()
+        last, info_before = info["weights"], info
+        *_, info = env.step(env.action_space.sample())
+        assert np.array_equal(last, kept)
+    assert info["steps"] == info_before["steps"] + 4  # the probe is all of XOR's cases
+
+
+def test_a_reset_without_a_seed_goes_on_with_the_stream():
+    env = gym.make("snn/Plasticity-XOR-v0")
+    first = env.reset(seed=3)[0]
+    second = env.reset()[0]
+    assert not np.array_equal(first, second)
+    assert np.array_equal(env.reset(seed=3)[0], first)
+    assert np.array_equal(env.reset()[0], second)
+
+
+def test_a_batch_of_a_job_of_ones_own():
+    env = BatchedPlasticityEnv(Distance(), 2, max_episode_steps=2)
+    observations, infos = env.reset(seed=0)
+    assert observations.shape == (2, 4 * 6)
+    assert infos["_score"].all()
+    ends = [env.step(np.full((2, 4), 2))[3].tolist() for _ in range(4)]
+    assert ends == [[False] * 2, [True] * 2] * 2
+
+
+def test_wrong_arguments_are_named():
+    with pytest.raises(ValueError, match="plasticity: unknown key stepsize; allowed keys: step_si"):
+        gym.make("snn/Plasticity-XOR-v0", stepsize=0.1)
+    with pytest.raises(ValueError, match="job 'Chess' is unknown; allowed: Teacher, XOR, Digits"):
+        gym.make("snn/Plasticity-XOR-v0", job="Chess")
+    env = gym.make_vec("snn/Plasticity-XOR-v0", 2)
+    env.reset(seed=0)
+    with pytest.raises(ValueError, match="actions must be integers 0, 1 or 2 of shape"):
+        env.step(np.zeros((3, 82), int))
