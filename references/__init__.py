@@ -3,8 +3,9 @@
 from references.policy import (
     RandomActions,
     Scripted,
+    fixed_kind,
     play,
     scripted_policy,
 )
 
-__all__ = ["RandomActions", "Scripted", "play", "scripted_policy"]
+__all__ = ["RandomActions", "Scripted", "fixed_kind", "play", "scripted_policy"]

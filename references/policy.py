@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import importlib
 from abc import ABC, abstractmethod
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -63,9 +64,7 @@ def scripted_policy(task: SpikeTask, kind: str) -> Scripted:
     Raises:
         ValueError: The task has none of that kind.
     """
-    # snn_gym.tasks.native.TASK.task
-    name = type(task).__module__.split(".")[-2]
-    module = importlib.import_module(f"references.{name}")
+    module = _module(task)
     kinds: tuple[str, ...] = module.KINDS
     if kind not in kinds:
         raise ValueError(
@@ -73,6 +72,17 @@ def scripted_policy(task: SpikeTask, kind: str) -> Scripted:
         )
     policy: Scripted = getattr(module, kind)(task)
     return policy
+
+
+def fixed_kind(task: SpikeTask) -> str:
+    """Return the kind of a task's scripted policy that is the same at every level."""
+    kind: str = _module(task).FIXED_AGENT
+    return kind
+
+
+def _module(task: SpikeTask) -> ModuleType:
+    # A task's class is in snn_gym.tasks.native.TASK.task.
+    return importlib.import_module(f"references.{type(task).__module__.split('.')[-2]}")
 
 
 def play(task: SpikeTask, policy: Scripted, seed: int) -> NDArray[np.float64]:

@@ -13,16 +13,16 @@ OWN = [name for name in snn_gym.env_ids() if load_environment_spec(name).task is
 
 
 def _made_by(package):
-    """Return the tasks of our own whose classes are in a package of ``snn_gym.tasks``."""
-    start = f"snn_gym.tasks.{package}."
+    """Return the tasks of our own whose classes are in a package."""
+    start = f"snn_gym.{package}."
     return [name for name in OWN if load_environment_spec(name).task.entry_point.startswith(start)]
 
 
-NATIVE = _made_by("native")
+NATIVE = _made_by("tasks.native")
 """Tasks whose observations are spikes, at every level."""
 NATIVE_BASES = [name for name in NATIVE if load_environment_spec(name).levels]
 """Their lowest levels."""
-PLASTICITY = _made_by("plasticity")
+PLASTICITY = _made_by("synapses")
 """Tasks in which a network is what is acted on."""
 ANALOGUE = [name for name in OWN if name not in {*NATIVE, *PLASTICITY}]
 """The rest of our own, whose observations are numbers."""

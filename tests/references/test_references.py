@@ -1,13 +1,12 @@
 """The reference scores of native tasks are those that their scripted policies get."""
 
-import importlib
 import itertools
 
 import gymnasium as gym
 import numpy as np
 import pytest
 
-from references import RandomActions, play, scripted_policy
+from references import RandomActions, fixed_kind, play, scripted_policy
 from snn_gym.registry import load_environment_spec
 from tests.envs.variants import NATIVE, NATIVE_BASES, every_native_id
 
@@ -135,10 +134,7 @@ def test_a_fixed_agent_scores_less_from_level_to_level(base_id):
     shares = []
     for name in load_environment_spec(base_id).registers:
         task = gym.make_vec(name, few_episodes(name))
-        module = importlib.import_module(
-            f"references.{type(task.unwrapped).__module__.rpartition('.')[2]}"
-        )
-        returns = play(task, scripted_policy(task, module.FIXED_AGENT), seed=200_000)
+        returns = play(task, scripted_policy(task, fixed_kind(task)), seed=200_000)
         # Levels of other lengths compare by share of the maximum.
         maximum = load_environment_spec(name).reference.maximum
         shares.append((returns.mean() / maximum, returns.std() / maximum / len(returns) ** 0.5))
