@@ -1,4 +1,11 @@
-"""Build frozen configuration dataclasses from plain mappings, strictly.
+"""Typed configuration: dataclasses that check their own values, and how mappings become them.
+
+A field's annotation says its type and, in ``Annotated``, what else holds of it::
+
+    @dataclass(frozen=True)
+    class Settings(Config):
+        gamma: Share = 0.99
+        n_steps: Annotated[int, Range(at_least=1)] = 128
 
 Files and command lines give mappings; code wants typed objects. Anything that does not
 fit raises a ``ValueError`` of one line that says where, what came and what is allowed.
@@ -7,12 +14,99 @@ fit raises a ``ValueError`` of one line that says where, what came and what is a
 from __future__ import annotations
 
 import dataclasses
+import functools
+import math
+import numbers
 import types
 import typing
 from collections.abc import Mapping
-from typing import Any, Literal, TypeVar, Union
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal, TypeVar, Union
 
 ConfigT = TypeVar("ConfigT")
+
+
+class _WrongTypeError(ValueError):
+    """A value that is not of the type that its field has."""
+
+
+@dataclass(frozen=True)
+class Range:
+    """Rule of a field: the numbers that it may hold.
+
+    A rule is any callable in a field's ``Annotated`` that takes the converted value and its place,
+    and raises ``ValueError`` where the value is not allowed.
+    """
+
+    at_least: float | None = None
+    """Smallest number allowed."""
+    above: float | None = None
+    """Number that has to be exceeded."""
+    at_most: float | None = None
+    """Largest number allowed."""
+    below: float | None = None
+    """Number that must not be reached."""
+
+    def __call__(self, value: float, where: str) -> None:
+        """Refuse a number that is out of range.
+
+        Args:
+            value: Number of the field.
+            where: Place to name in the error.
+
+        Raises:
+            ValueError: It is out of range.
+        """
+        fits = (
+            (self.at_least is None or value >= self.at_least)
+            and (self.above is None or value > self.above)
+            and (self.at_most is None or value <= self.at_most)
+            and (self.below is None or value < self.below)
+        )
+        if not fits:
+            bounds = [
+                f"{name.replace('_', ' ')} {bound}"
+                for name, bound in dataclasses.asdict(self).items()
+                if bound is not None
+            ]
+            raise ValueError(f"{where} must be {' and '.join(bounds)}, got {value}")
+
+
+Count = Annotated[int, Range(at_least=1)]
+"""A whole number from 1."""
+Natural = Annotated[int, Range(at_least=0)]
+"""A whole number from 0."""
+Positive = Annotated[float, Range(above=0)]
+"""A number above 0."""
+NonNegative = Annotated[float, Range(at_least=0)]
+"""A number from 0."""
+Share = Annotated[float, Range(at_least=0, at_most=1)]
+"""A number from 0 to 1."""
+PositiveShare = Annotated[float, Range(above=0, at_most=1)]
+"""A number above 0, up to 1."""
+
+
+@dataclass(frozen=True)
+class Config:
+    """Base of configuration: however it is made, its values fit their fields' annotations.
+
+    Conversions are those of ``from_mapping``. A subclass is a frozen dataclass; what holds between
+    fields it checks in a ``__post_init__`` that begins with this one's.
+    """
+
+    def __post_init__(self) -> None:
+        """Convert and check every value.
+
+        Raises:
+            ValueError: A value has a wrong type, breaks a rule of its field, or is not finite.
+        """
+        cls: Any = type(self)
+        hints = _type_hints(cls)
+        for field in dataclasses.fields(self):
+            value = getattr(self, field.name)
+            converted = _convert(hints[field.name], value, field.name)
+            if converted is not value:
+                object.__setattr__(self, field.name, converted)
 
 
 def from_mapping(cls: type[ConfigT], mapping: Mapping[str, Any], where: str) -> ConfigT:
@@ -20,11 +114,11 @@ def from_mapping(cls: type[ConfigT], mapping: Mapping[str, Any], where: str) -> 
 
     Lists become tuples, integers become floats where a float is wanted, and mappings
     become nested dataclasses. Nothing else is converted: a bool is no int, a string is
-    no number.
+    no number. Numbers are finite.
 
     Args:
         cls: A dataclass. Its fields may be int, float, str, bool, Literal, tuple, dict,
-            Mapping, Any, another such dataclass, or a union of these.
+            Mapping, Any, another such dataclass, a union of these, or ``Annotated`` with rules.
         mapping: Values by field name.
         where: Place to name in errors, such as a file name.
 
@@ -32,8 +126,8 @@ def from_mapping(cls: type[ConfigT], mapping: Mapping[str, Any], where: str) -> 
         The dataclass, after its own checks in ``__post_init__``.
 
     Raises:
-        ValueError: A key is unknown or missing, or a value has a wrong type or fails
-            the dataclass's own checks.
+        ValueError: A key is unknown or missing, or a value has a wrong type, breaks a rule or
+            fails the dataclass's own checks.
     """
     if not dataclasses.is_dataclass(cls):
         raise TypeError(f"from_mapping expects a dataclass, got {cls!r}")
@@ -41,8 +135,10 @@ def from_mapping(cls: type[ConfigT], mapping: Mapping[str, Any], where: str) -> 
         raise ValueError(f"{where}: expected a table of {cls.__name__}, got {_show(mapping)}")
     fields = {field.name: field for field in dataclasses.fields(cls) if field.init}
     _check_keys(fields, mapping, where)
-    hints = typing.get_type_hints(cls)
-    values = {key: _convert(hints[key], value, f"{where}: {key}") for key, value in mapping.items()}
+    hints = _type_hints(cls)
+    values: dict[str, Any] = {}
+    for key, value in mapping.items():
+        values[key] = _convert(hints[key], value, f"{where}: {key}")
     try:
         return cls(**values)
     except ValueError as error:
@@ -77,6 +173,11 @@ def check_positive(settings: object, *names: str) -> None:
         value = getattr(settings, name)
         if value < 1:
             raise ValueError(f"{name} must be at least 1, got {value}")
+
+
+@functools.cache
+def _type_hints(cls: Any) -> Mapping[str, Any]:
+    return typing.get_type_hints(cls, include_extras=True)
 
 
 def _plain(value: Any) -> Any:
@@ -117,14 +218,34 @@ def _convert(hint: Any, value: Any, where: str) -> Any:
     return convert(hint, value, where)
 
 
+def _convert_annotated(hint: Any, value: Any, where: str) -> Any:
+    base, *rules = typing.get_args(hint)
+    converted = _convert(base, value, where)
+    for rule in rules:
+        rule(converted, where)
+    return converted
+
+
 def _convert_scalar(hint: Any, value: Any, where: str) -> Any:
-    if hint is float and type(value) in (int, float):
-        return float(value)
-    # `type(...) is`, for bool is a subclass of int
-    if hint in (int, str, bool, type(None)) and type(value) is hint:
+    if hint in (int, float) and not isinstance(value, bool):
+        # Python's numbers and numpy's
+        if hint is float and isinstance(value, numbers.Real):
+            return _finite(value, where)
+        if hint is int and isinstance(value, numbers.Integral):
+            return int(value)
+    elif hint in (str, bool, type(None)) and type(value) is hint:
         return value
-    expected = "null" if hint is type(None) else getattr(hint, "__name__", str(hint))
-    raise ValueError(f"{where}: expected {expected}, got {_show(value)}")
+    raise _WrongTypeError(f"{where}: expected {_name(hint)}, got {_show(value)}")
+
+
+def _finite(value: Any, where: str) -> float:
+    try:
+        number = float(value)
+    except OverflowError as error:
+        raise ValueError(f"{where}: a number of {value.bit_length()} bits is too large") from error
+    if not math.isfinite(number):
+        raise ValueError(f"{where} must be finite, got {number}")
+    return number
 
 
 def _convert_union(hint: Any, value: Any, where: str) -> Any:
@@ -137,10 +258,12 @@ def _convert_union(hint: Any, value: Any, where: str) -> Any:
             return _convert(member, value, where)
         except ValueError as error:
             errors.append(error)
-    if len(errors) == 1:
-        raise errors[0]
-    expected = " or ".join(getattr(member, "__name__", str(member)) for member in members)
-    raise ValueError(f"{where}: expected {expected}, got {_show(value)}") from errors[-1]
+    # A number out of range is no "expected float or str".
+    told = [error for error in errors if not isinstance(error, _WrongTypeError)] or errors
+    if len(told) == 1:
+        raise told[0]
+    expected = " or ".join(_name(member) for member in members)
+    raise _WrongTypeError(f"{where}: expected {expected}, got {_show(value)}") from errors[-1]
 
 
 def _convert_literal(hint: Any, value: Any, where: str) -> Any:
@@ -149,7 +272,7 @@ def _convert_literal(hint: Any, value: Any, where: str) -> Any:
         if type(value) is type(choice) and value == choice:
             return value
     choices = ", ".join(repr(choice) for choice in allowed)
-    raise ValueError(f"{where}: got {_show(value)}; allowed values: {choices}")
+    raise _WrongTypeError(f"{where}: got {_show(value)}; allowed values: {choices}")
 
 
 def _convert_tuple(hint: Any, value: Any, where: str) -> tuple[Any, ...]:
@@ -177,6 +300,7 @@ def _convert_dict(hint: Any, value: Any, where: str) -> dict[Any, Any]:
 
 
 _CONVERTERS = {
+    Annotated: _convert_annotated,
     Union: _convert_union,
     types.UnionType: _convert_union,
     Literal: _convert_literal,
@@ -184,6 +308,16 @@ _CONVERTERS = {
     dict: _convert_dict,
     Mapping: _convert_dict,
 }
+
+
+def _name(hint: Any) -> str:
+    if hint is type(None):
+        return "null"
+    if typing.get_origin(hint) is Annotated:
+        return _name(typing.get_args(hint)[0])
+    if typing.get_origin(hint) is Literal:
+        return " or ".join(repr(choice) for choice in typing.get_args(hint))
+    return getattr(hint, "__name__", str(hint))
 
 
 def _show(value: Any) -> str:

@@ -1,19 +1,38 @@
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from snn_gym.config import from_mapping, to_mapping
+from snn_gym.config import Config, Count, Natural, Positive, Range, Share, from_mapping, to_mapping
+
+
+def no_shouting(value: str, where: str) -> None:
+    if value.isupper():
+        raise ValueError(f"{where} must not shout, got {value!r}")
 
 
 @dataclass(frozen=True)
 class Inner:
     slope: float = 1.0
     kind: Literal["hard", "soft"] = "hard"
+
+
+@dataclass(frozen=True)
+class Bounded(Config):
+    count: Count = 1
+    share: Share = 0.5
+    angle: Annotated[float, Range(above=0, below=180)] = 90.0
+    limit: Positive | None = None
+    sizes: tuple[Natural, ...] = ()
+    word: Annotated[str, no_shouting] = ""
+    rate: Positive | Literal["auto"] = "auto"
+    inner: Inner | None = None
 
 
 @dataclass(frozen=True)
@@ -104,6 +123,58 @@ def test_what_does_not_fit_is_named_with_its_place(values, message):
     with pytest.raises(ValueError, match=r"here\.toml") as caught:
         build(**values)
     assert str(caught.value) == message
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"count": 0}, "count must be at least 1, got 0"),
+        ({"count": 1.5}, "count: expected int, got 1.5 (float)"),
+        ({"count": True}, "count: expected int, got True (bool)"),
+        ({"share": 1.01}, "share must be at least 0 and at most 1, got 1.01"),
+        ({"share": math.nan}, "share must be finite, got nan"),
+        ({"share": 10**400}, "share: a number of 1329 bits is too large"),
+        ({"angle": 0.0}, "angle must be above 0 and below 180, got 0.0"),
+        ({"angle": 180.0}, "angle must be above 0 and below 180, got 180.0"),
+        ({"limit": -math.inf}, "limit must be finite, got -inf"),
+        ({"limit": 0}, "limit must be above 0, got 0.0"),
+        ({"sizes": [1, -1]}, "sizes[1] must be at least 0, got -1"),
+        ({"word": "HO"}, "word must not shout, got 'HO'"),
+        ({"rate": 0}, "rate must be above 0, got 0.0"),
+        ({"rate": "fast"}, "rate: expected float or 'auto', got 'fast' (str)"),
+        ({"inner": {"gain": 1}}, "inner: unknown key gain; allowed keys: slope, kind"),
+    ],
+)
+def test_ranges_and_rules_hold_however_a_config_is_made(values, message):
+    with pytest.raises(ValueError, match=message[:5]) as made:
+        Bounded(**values)
+    assert str(made.value) == message
+    with pytest.raises(ValueError, match="here") as read:
+        from_mapping(Bounded, values, "here.toml")
+    assert str(read.value) == f"here.toml: {message}"
+
+
+def test_bounds_themselves_are_allowed_and_values_converted():
+    made = Bounded(np.int64(1), 0, 179.9, np.float32(0.5), [0], "Ho", 2, {"slope": 2})
+    assert made == Bounded(1, 0.0, 179.9, 0.5, (0,), "Ho", 2.0, Inner(2.0))
+    assert [type(x) for x in (made.count, made.share, made.limit)] == [int, float, float]
+
+
+def test_what_holds_between_fields_is_checked_after_the_fields():
+    @dataclass(frozen=True)
+    class Window(Config):
+        low: float
+        high: float
+
+        def __post_init__(self) -> None:
+            super().__post_init__()
+            if self.low >= self.high:
+                raise ValueError("low must be below high")
+
+    with pytest.raises(ValueError, match=r"^low must be finite"):
+        Window(math.nan, 1)
+    with pytest.raises(ValueError, match=r"^here: low must be below high$"):
+        from_mapping(Window, {"low": 1, "high": 1}, "here")
 
 
 def test_a_missing_key_is_named():

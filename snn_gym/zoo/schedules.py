@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 if TYPE_CHECKING:
     from stable_baselines3.common.utils import LinearSchedule
@@ -49,8 +49,12 @@ def check_schedule(value: float | str, name: str) -> None:
             _linear_numbers(value)
         except ValueError as error:
             raise ValueError(f"{name}: {error}") from error
-    elif value < 0:
+    elif not value >= 0:
         raise ValueError(f"{name}: expected a number from 0 up, got {value}")
+
+
+Schedule = Annotated[float | str, check_schedule]
+"""A hyper-parameter that may change over training, as ``parse_schedule`` takes it."""
 
 
 def format_schedule(schedule: Any, name: str) -> float | str:

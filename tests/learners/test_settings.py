@@ -9,8 +9,8 @@ from tests.learners.cases import SMALL, make
 @pytest.mark.parametrize(
     ("name", "values", "message"),
     [
-        ("AcceptReject", {"step_size": 0.0}, "step_size must be above 0 and finite, got 0.0"),
-        ("AcceptReject", {"step_size": float("inf")}, "step_size must be above 0 and finite"),
+        ("AcceptReject", {"step_size": 0.0}, "step_size must be above 0, got 0.0"),
+        ("AcceptReject", {"step_size": float("inf")}, "step_size must be finite, got inf"),
         ("AcceptReject", {"moved_share": 1.5}, "moved_share must be above 0 and at most 1"),
         ("AcceptReject", {"comparison": "pared"}, "comparison: got 'pared'.*allowed.*'paired'"),
         ("AcceptReject", {"step_shape": "cauchy"}, "step_shape: got 'cauchy'.*'normal', 'sign'"),

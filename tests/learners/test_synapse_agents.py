@@ -373,7 +373,7 @@ def test_dynamics_of_unknown_tasks_cannot_be_seen(arguments):
     [
         ({"preset": "wieght"}, "preset 'wieght' is unknown; allowed: history, weight, weight"),
         ({"learner": "dqn"}, "learner: got 'dqn'.*allowed values: 'shared_table'"),
-        ({"gamma": 1.0}, r"gamma must be in \[0, 1\)"),
+        ({"gamma": 1.0}, "gamma must be at least 0 and below 1"),
         ({"step_size": 0.0}, "step_size must be above 0"),
         ({"preset": "history", "history": 20}, r"more than 2\*\*40 states.*lower history"),
     ],

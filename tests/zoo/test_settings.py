@@ -1,6 +1,7 @@
 """Typed hyper-parameters."""
 
 import dataclasses
+import math
 
 import pytest
 
@@ -39,11 +40,42 @@ def test_settings_survive_plain_data(algorithm):
     ("values", "message"),
     [
         ({"ent_coef": "aut"}, "ent_coef must be a number, 'auto' or 'auto_START'"),
-        ({"target_entropy": "none"}, "target_entropy must be a number or 'auto', got 'none'"),
-        ({"action_noise_std": -0.1}, "action_noise_std must be at least 0 and finite, got -0.1"),
+        ({"target_entropy": "none"}, "target_entropy: expected float or 'auto', got 'none'"),
+        ({"action_noise_std": -0.1}, "action_noise_std must be at least 0, got -0.1"),
         ({"batch_size": 0}, "batch_size must be at least 1, got 0"),
     ],
 )
 def test_values_out_of_range_are_refused(values, message):
     with pytest.raises(ValueError, match=message):
         make_settings("SAC", values, "here")
+
+
+# What Stable-Baselines3 takes without a word, and trains to nonsense.
+@pytest.mark.parametrize(
+    ("algorithm", "values", "message"),
+    [
+        ("PPO", {"gamma": 2}, "gamma must be at least 0 and at most 1, got 2.0"),
+        ("PPO", {"gae_lambda": 1.5}, "gae_lambda must be at least 0 and at most 1, got 1.5"),
+        ("PPO", {"clip_range": math.nan}, "clip_range must be finite, got nan"),
+        ("PPO", {"clip_range": -0.2}, "clip_range: expected a number from 0 up, got -0.2"),
+        ("A2C", {"learning_rate": math.inf}, "learning_rate must be finite, got inf"),
+        ("TRPO", {"line_search_shrinking_factor": 1.0}, "must be above 0 and below 1, got 1.0"),
+        ("SAC", {"tau": -1}, "tau must be above 0 and at most 1, got -1.0"),
+        ("SAC", {"tau": math.nan}, "tau must be finite, got nan"),
+        ("SAC", {"ent_coef": math.nan}, "ent_coef must be finite, got nan"),
+        ("DQN", {"exploration_final_eps": -1}, "must be at least 0 and at most 1, got -1.0"),
+        ("DQN", {"exploration_initial_eps": 5}, "must be at least 0 and at most 1, got 5.0"),
+        ("DQN", {"exploration_fraction": 0}, "must be above 0 and at most 1, got 0.0"),
+        ("DQN", {"n_steps": 0}, "n_steps must be at least 1, got 0"),
+        ("DQN", {"max_grad_norm": 0}, "max_grad_norm must be above 0, got 0.0"),
+        ("DQN", {"gradient_steps": -2}, "gradient_steps must be at least -1, got -2"),
+        ("SynapseAgents", {"exploration": -1}, "exploration must be at least 0 and at most 1"),
+        ("SynapseAgents", {"exploration": 5}, "exploration must be at least 0 and at most 1"),
+        ("SynapseAgents", {"gamma": 1}, "gamma must be at least 0 and below 1, got 1.0"),
+    ],
+)
+def test_no_nonsense_is_trained(algorithm, values, message):
+    with pytest.raises(ValueError, match=f"^here: .*{message}"):
+        make_settings(algorithm, values, "here")
+    with pytest.raises(ValueError, match=message):
+        SETTINGS[algorithm](**values)

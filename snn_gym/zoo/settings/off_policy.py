@@ -2,58 +2,38 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
+from typing import Annotated, Literal
 
-from snn_gym.config import check_positive
+from snn_gym.config import Count, Natural, NonNegative, Positive, PositiveShare, Share
 from snn_gym.learners.sequence_settings import check_sequences
-from snn_gym.zoo.schedules import check_schedule
+from snn_gym.zoo.schedules import Schedule
+from snn_gym.zoo.settings.shared import OffPolicySettings, StateDependentExploration
 
 
 @dataclass(frozen=True)
-class _QLearningSettings:
+class _QLearningSettings(OffPolicySettings):
     """Hyper-parameters that DQN and QR-DQN share, with DQN's defaults."""
 
-    n_envs: int = 1
-    """Copies of the environment that are stepped together."""
-    learning_rate: float | str = 1e-4
-    """Step size of the optimiser; a number or a schedule such as ``lin_0.001``."""
-    buffer_size: int = 1_000_000
-    """Transitions that the replay buffer holds."""
-    learning_starts: int = 100
-    """Environment steps of random actions before the first update."""
-    batch_size: int = 32
-    """Transitions in a minibatch."""
-    tau: float = 1.0
-    """Share of the new weights when the target network is updated."""
-    gamma: float = 0.99
-    """Discount of a reward one environment step later."""
-    train_freq: int = 4
-    """Environment steps of each copy between updates."""
-    gradient_steps: int = 1
-    """Minibatches for each update; -1: as many as there were environment steps."""
-    n_steps: int = 1
-    """Rewards summed before the target network's estimate is added."""
-    target_update_interval: int = 10_000
+    learning_rate: Schedule = 1e-4
+    batch_size: Count = 32
+    tau: PositiveShare = 1.0
+    train_freq: Count = 4
+    target_update_interval: Count = 10_000
     """Environment steps between updates of the target network."""
-    exploration_fraction: float = 0.1
+    exploration_fraction: PositiveShare = 0.1
     """Share of training over which the rate of random actions falls."""
-    exploration_initial_eps: float = 1.0
+    exploration_initial_eps: Share = 1.0
     """Rate of random actions at the start."""
-    exploration_final_eps: float = 0.05
+    exploration_final_eps: Share = 0.05
     """Rate of random actions at the end."""
-
-    def __post_init__(self) -> None:
-        """Check counts and schedules."""
-        check_positive(self, "n_envs", "buffer_size", "batch_size", "train_freq")
-        check_schedule(self.learning_rate, "learning_rate")
 
 
 @dataclass(frozen=True)
 class DQNSettings(_QLearningSettings):
     """Hyper-parameters of DQN (Mnih et al. 2015, https://doi.org/10.1038/nature14236)."""
 
-    max_grad_norm: float = 10
+    max_grad_norm: Positive = 10.0
     """Largest norm of a gradient."""
 
 
@@ -61,17 +41,17 @@ class DQNSettings(_QLearningSettings):
 class StatefulDQNSettings(DQNSettings):
     """Hyper-parameters of DQN on sequences (``snn_gym.learners.StatefulDQN``)."""
 
-    sequence_length: int = 32
+    sequence_length: Count = 32
     """Environment steps of a sequence that are learned from."""
-    burn_in_steps: int = 8
+    burn_in_steps: Natural = 8
     """Environment steps before them that bring the stored state up to date."""
-    bptt_steps: int | None = None
+    bptt_steps: Count | None = None
     """Environment steps that a gradient passes back; None for whole sequences."""
     double_q: bool = True
     """Whether the online network chooses the action that the target network values."""
 
     def __post_init__(self) -> None:
-        """Check counts, schedules and lengths."""
+        """Check that the lengths fit each other too."""
         super().__post_init__()
         check_sequences(self.sequence_length, self.burn_in_steps, self.bptt_steps)
 
@@ -80,100 +60,57 @@ class StatefulDQNSettings(DQNSettings):
 class QRDQNSettings(_QLearningSettings):
     """Hyper-parameters of QR-DQN (Dabney et al. 2018, https://arxiv.org/abs/1710.10044)."""
 
-    learning_rate: float | str = 5e-5
-    """Step size of the optimiser; a number or a schedule such as ``lin_0.001``."""
-    exploration_fraction: float = 0.005
-    """Share of training over which the rate of random actions falls."""
-    exploration_final_eps: float = 0.01
-    """Rate of random actions at the end."""
-    max_grad_norm: float | None = None
+    learning_rate: Schedule = 5e-5
+    exploration_fraction: PositiveShare = 0.005
+    exploration_final_eps: Share = 0.01
+    max_grad_norm: Positive | None = None
     """Largest norm of a gradient; None for no limit."""
 
 
 @dataclass(frozen=True)
-class DDPGSettings:
+class DDPGSettings(OffPolicySettings):
     """Hyper-parameters of DDPG (Lillicrap et al. 2016, https://arxiv.org/abs/1509.02971)."""
 
-    n_envs: int = 1
-    """Copies of the environment that are stepped together."""
-    learning_rate: float | str = 1e-3
-    """Step size of the optimisers; a number or a schedule such as ``lin_0.001``."""
-    buffer_size: int = 1_000_000
-    """Transitions that the replay buffer holds."""
-    learning_starts: int = 100
-    """Environment steps of random actions before the first update."""
-    batch_size: int = 256
-    """Transitions in a minibatch."""
-    tau: float = 0.005
-    """Share of the new weights in each update of the target networks."""
-    gamma: float = 0.99
-    """Discount of a reward one environment step later."""
-    train_freq: int = 1
-    """Environment steps of each copy between updates."""
-    gradient_steps: int = 1
-    """Minibatches for each update; -1: as many as there were environment steps."""
-    n_steps: int = 1
-    """Rewards summed before the target networks' estimate is added."""
-    action_noise_std: float = 0.0
+    learning_rate: Schedule = 1e-3
+    action_noise_std: NonNegative = 0.0
     """Standard deviation of the Gaussian noise on actions scaled to [-1, 1]; 0 for none."""
-
-    def __post_init__(self) -> None:
-        """Check counts, noise and schedules."""
-        check_positive(self, "n_envs", "buffer_size", "batch_size", "train_freq")
-        check_schedule(self.learning_rate, "learning_rate")
-        if not (math.isfinite(self.action_noise_std) and self.action_noise_std >= 0):
-            raise ValueError(
-                f"action_noise_std must be at least 0 and finite, got {self.action_noise_std}"
-            )
 
 
 @dataclass(frozen=True)
 class TD3Settings(DDPGSettings):
     """Hyper-parameters of TD3 (Fujimoto et al. 2018, https://arxiv.org/abs/1802.09477)."""
 
-    policy_delay: int = 2
+    policy_delay: Count = 2
     """Updates of the critics for each update of the actor."""
-    target_policy_noise: float = 0.2
+    target_policy_noise: NonNegative = 0.2
     """Standard deviation of the noise that smooths the target actor."""
-    target_noise_clip: float = 0.5
+    target_noise_clip: NonNegative = 0.5
     """Largest noise that smooths the target actor."""
 
 
+def _check_entropy_weight(value: float | str, where: str) -> None:
+    if isinstance(value, str) and not value.startswith("auto"):
+        raise ValueError(f"{where} must be a number, 'auto' or 'auto_START', got {value!r}")
+
+
 @dataclass(frozen=True)
-class SACSettings(DDPGSettings):
+class SACSettings(StateDependentExploration, DDPGSettings):
     """Hyper-parameters of SAC (Haarnoja et al. 2018, https://arxiv.org/abs/1812.05905)."""
 
-    learning_rate: float | str = 3e-4
-    """Step size of the optimisers; a number or a schedule such as ``lin_0.001``."""
-    ent_coef: float | str = "auto"
+    learning_rate: Schedule = 3e-4
+    ent_coef: Annotated[float | str, _check_entropy_weight] = "auto"
     """Weight of the entropy: a number, ``auto`` to learn it, or ``auto_START``."""
-    target_update_interval: int = 1
+    target_update_interval: Count = 1
     """Minibatches between updates of the target networks."""
-    target_entropy: float | str = "auto"
+    target_entropy: float | Literal["auto"] = "auto"
     """Entropy that a learned weight aims at; ``auto``: minus the number of action values."""
-    use_sde: bool = False
-    """Whether exploration noise depends on the state (gSDE)."""
-    sde_sample_freq: int = -1
-    """Environment steps between new gSDE noise; -1: once for each rollout."""
     use_sde_at_warmup: bool = False
     """Whether gSDE and not uniform sampling acts before the first update."""
-
-    def __post_init__(self) -> None:
-        """Check counts, noise, schedules and the entropy's weight."""
-        super().__post_init__()
-        if isinstance(self.ent_coef, str) and not self.ent_coef.startswith("auto"):
-            raise ValueError(
-                f"ent_coef must be a number, 'auto' or 'auto_START', got {self.ent_coef!r}"
-            )
-        if isinstance(self.target_entropy, str) and self.target_entropy != "auto":
-            raise ValueError(
-                f"target_entropy must be a number or 'auto', got {self.target_entropy!r}"
-            )
 
 
 @dataclass(frozen=True)
 class TQCSettings(SACSettings):
     """Hyper-parameters of TQC (Kuznetsov et al. 2020, https://arxiv.org/abs/2005.04269)."""
 
-    top_quantiles_to_drop_per_net: int = 2
+    top_quantiles_to_drop_per_net: Natural = 2
     """Largest quantiles of each critic that the target leaves out."""
