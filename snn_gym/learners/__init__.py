@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from snn_gym._lazy import lazy_names
 
 if TYPE_CHECKING:
-    from snn_gym.learners.base import GradientFreeAlgorithm, LearnerArguments
+    from snn_gym.learners.base import GradientFreeAlgorithm
     from snn_gym.learners.evolution import CMAES, EvolutionStrategies
     from snn_gym.learners.nulls import AcceptReject, RandomSearch, WinStay
     from snn_gym.learners.stateful_dqn import StatefulDQN
@@ -19,7 +19,6 @@ __all__ = [
     "AcceptReject",
     "EvolutionStrategies",
     "GradientFreeAlgorithm",
-    "LearnerArguments",
     "RandomSearch",
     "StatefulDQN",
     "StatefulPPO",
@@ -36,7 +35,6 @@ __getattr__, __dir__ = lazy_names(
         "AcceptReject": "nulls",
         "EvolutionStrategies": "evolution",
         "GradientFreeAlgorithm": "base",
-        "LearnerArguments": "base",
         "RandomSearch": "nulls",
         "StatefulDQN": "stateful_dqn",
         "StatefulPPO": "stateful_ppo",

@@ -7,7 +7,8 @@ import sys
 import time
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar, Self, TypedDict
+from dataclasses import dataclass
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import torch
@@ -23,7 +24,13 @@ from stable_baselines3.common.policies import BasePolicy
 from stable_baselines3.common.type_aliases import GymEnv, MaybeCallback
 from stable_baselines3.common.utils import safe_mean
 
+from snn_gym.arrays import from_arrays, to_arrays
 from snn_gym.config import from_mapping
+from snn_gym.learners.hyperparameters import (
+    Hyperparameter,
+    hyperparameter_names,
+    signature_with,
+)
 from snn_gym.learners.judging import (
     BatchedJudge,
     Judge,
@@ -39,24 +46,9 @@ from snn_gym.tasks.rollout import ObservationLimits, Observer, Rollouts
 _HIGHEST_SEED = 2**31
 
 
-class LearnerArguments(TypedDict, total=False):
-    """Arguments that every learner takes beside its hyper-parameters."""
-
-    observation_limits: tuple[Sequence[float], Sequence[float]] | None
-    """Limits (low, high) that become -1 and 1; None for those of the task."""
-    policy_kwargs: dict[str, Any] | None
-    """Arguments of the policy, such as ``network``."""
-    stats_window_size: int
-    """Episodes that the logged means are over."""
-    tensorboard_log: str | None
-    """Folder of TensorBoard logs; None for none."""
-    verbose: int
-    """Stable-Baselines3's verbosity, 0 to 2."""
-    seed: int | None
-    """Seed of weights, moves and episodes; None for a random one."""
-    device: torch.device | str
-    """PyTorch device of the policy; judging runs on the CPU."""
-    _init_setup_model: bool
+@dataclass
+class Nothing:
+    """The memory of a learner that carries nothing."""
 
 
 class GradientFreeAlgorithm(BaseAlgorithm):
@@ -74,14 +66,22 @@ class GradientFreeAlgorithm(BaseAlgorithm):
     Classic control tasks without wrappers or arguments are judged in batches, whose episodes are
     those of ``gym.make`` with the same seeds; everything else in the environments given.
 
+    Hyper-parameters are the fields of ``settings_class``, which says what they are: keyword
+    arguments of the constructor, and attributes that can be read and set.
+
     Args:
         policy: ``SpikingControllerPolicy``, or its name.
         env: Environment, its gymnasium id, or a ``VecEnv``.
-        learning_rate: Step size of learners that have one.
-        probe_episodes: Episodes that judge weights.
-        **arguments: See ``LearnerArguments``.
+        policy_kwargs: Arguments of the policy, such as ``network``.
+        stats_window_size: Episodes that the logged means are over.
+        tensorboard_log: Folder of TensorBoard logs; None for none.
+        verbose: Stable-Baselines3's verbosity, 0 to 2.
+        seed: Seed of weights, moves and episodes; None for a random one.
+        device: PyTorch device of the policy; judging runs on the CPU.
+        **hyperparameters: Fields of ``settings_class``.
 
     Raises:
+        TypeError: An argument is unknown.
         ValueError: A hyper-parameter is out of range, the spaces are not supported, or the
             observations have no known limits.
     """
@@ -91,47 +91,78 @@ class GradientFreeAlgorithm(BaseAlgorithm):
     }
     policy: SpikingControllerPolicy
     settings_class: ClassVar[type[LearnerSettings]] = LearnerSettings
-    """Type of the learner's hyper-parameters, which are attributes of the same names."""
+    """Type of the hyper-parameters."""
+    settings: LearnerSettings
+    """Present hyper-parameters."""
+    memory: Any
+    """What is carried from one iteration to the next beside the weights: a dataclass of numbers and
+    arrays."""
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        """Make the hyper-parameters of a learner its attributes and show them in its signature."""
+        super().__init_subclass__(**kwargs)
+        for name in hyperparameter_names(cls.settings_class):
+            setattr(cls, name, Hyperparameter(cls.settings_class, name))
+        signature = signature_with(cls.__init__, cls.settings_class)
+        cls.__signature__ = signature  # type: ignore[attr-defined]  # which inspect looks up
 
     def __init__(
         self,
         policy: str | type[SpikingControllerPolicy],
         env: GymEnv | str | None,
         *,
-        learning_rate: float = 0.0,
-        probe_episodes: int = 1,
-        **arguments: Any,
+        policy_kwargs: dict[str, Any] | None = None,
+        stats_window_size: int = 100,
+        tensorboard_log: str | None = None,
+        verbose: int = 0,
+        seed: int | None = None,
+        device: torch.device | str = "cpu",
+        _init_setup_model: bool = True,
+        **hyperparameters: Any,
     ) -> None:
-        limits = arguments.pop("observation_limits", None)
-        init_setup_model = arguments.pop("_init_setup_model", True)
+        self.settings = self._settings_of(hyperparameters)
         super().__init__(
-            policy, env, learning_rate, support_multi_env=True, **{"device": "cpu", **arguments}
+            policy,
+            env,
+            getattr(self.settings, "learning_rate", 0.0),
+            policy_kwargs,
+            stats_window_size,
+            tensorboard_log,
+            verbose,
+            device,
+            support_multi_env=True,
+            seed=seed,
         )
-        self.observation_limits = _plain_limits(limits)
-        self.probe_episodes = probe_episodes
-        self._check_settings()
         self.rng = np.random.default_rng(self.seed)
-        self.memory: dict[str, NDArray[Any]] = {}
+        self.memory = Nothing()
         self._is_new = True
         self._judge: Judge | None = None
         self._callback: BaseCallback | None = None
         self._stopped = False
-        if init_setup_model:
+        if _init_setup_model:
             self._setup_model()
 
-    def _check_settings(self) -> None:
-        names = {field.name for field in dataclasses.fields(self.settings_class)}
-        own = names - {"n_envs", "observation_limits"}  # which are checked with the environments
-        values = {name: getattr(self, name) for name in own}
-        from_mapping(self.settings_class, values, type(self).__name__)
+    @classmethod
+    def _settings_of(cls, given: Mapping[str, Any]) -> LearnerSettings:
+        names = hyperparameter_names(cls.settings_class)
+        unknown = [name for name in given if name not in names]
+        if unknown:
+            raise TypeError(
+                f"{cls.__name__}() got an unexpected keyword argument {unknown[0]!r}; "
+                f"hyper-parameters: {', '.join(names)}"
+            )
+        limits = _plain_limits(given.get("observation_limits"))
+        return from_mapping(
+            cls.settings_class, {**given, "observation_limits": limits}, cls.__name__
+        )
 
     @abstractmethod
     def _iterate(self) -> None:
         """Propose weights, judge them, and leave in the policy those to deploy now."""
 
-    def _first_memory(self) -> dict[str, NDArray[Any]]:
-        """Return what the learner carries from one iteration to the next, beside the weights."""
-        return {}
+    def _first_memory(self) -> Any:
+        """Return the ``memory`` that learning starts with."""
+        return Nothing()
 
     @property
     def num_episodes(self) -> int:
@@ -153,8 +184,9 @@ class GradientFreeAlgorithm(BaseAlgorithm):
 
     def probe_seeds(self) -> list[int]:
         """Return seeds of new episodes, ``probe_episodes`` of them, each the one before plus 1."""
-        start = int(self.rng.integers(_HIGHEST_SEED - self.probe_episodes))
-        return list(range(start, start + self.probe_episodes))
+        count = self.settings.probe_episodes
+        start = int(self.rng.integers(_HIGHEST_SEED - count))
+        return list(range(start, start + count))
 
     def judge(
         self,
@@ -263,7 +295,7 @@ class GradientFreeAlgorithm(BaseAlgorithm):
 
     def state_tensors(self) -> dict[str, NDArray[Any]]:
         """Return what is carried between iterations beside weights, counters and randomness."""
-        return dict(self.memory)
+        return to_arrays(self.memory)
 
     def load_state_tensors(self, tensors: Mapping[str, NDArray[Any]]) -> None:
         """Go on from what ``state_tensors`` returned.
@@ -271,14 +303,10 @@ class GradientFreeAlgorithm(BaseAlgorithm):
         Raises:
             ValueError: The names are not this learner's.
         """
-        expected = self.state_tensors().keys()
-        if tensors.keys() != expected:
-            raise ValueError(
-                f"{type(self).__name__} carries {sorted(expected)}, got {sorted(tensors)}"
-            )
-        self.memory = {name: np.array(value) for name, value in tensors.items()}
+        self.memory = from_arrays(self.memory, tensors, type(self).__name__)
 
     def _setup_model(self) -> None:
+        self._take_over_attributes()
         self.set_random_seed(self.seed)
         self._setup_lr_schedule()
         if not issubclass(self.policy_class, SpikingControllerPolicy):
@@ -298,11 +326,17 @@ class GradientFreeAlgorithm(BaseAlgorithm):
             self.memory = self._first_memory()
             self._is_new = False
 
+    def _take_over_attributes(self) -> None:
+        """Make hyper-parameters of what ``load(path, step_size=0.5)`` wrote past the attributes."""
+        names = hyperparameter_names(self.settings_class)
+        given = {name: vars(self).pop(name) for name in names if name in vars(self)}
+        self.settings = dataclasses.replace(self.settings, **given)
+
     def _limits(self) -> ObservationLimits | None:
         """Return the limits that scale observations, None where nothing is scaled."""
         if self.env is None or self.policy.normaliser is None:
             return None
-        return find_observation_limits(self.env, self.observation_limits)
+        return find_observation_limits(self.env, self.settings.observation_limits)
 
     def _scale_observations(self) -> None:
         limits = self._limits()

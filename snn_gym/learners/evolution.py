@@ -2,22 +2,47 @@
 
 from __future__ import annotations
 
-from typing import Any, Unpack
+from copy import copy
+from dataclasses import dataclass, fields
 
 import numpy as np
 from cmaes import CMA, SepCMA
 from numpy.typing import NDArray
-from stable_baselines3.common.type_aliases import GymEnv
 
-from snn_gym.learners.base import GradientFreeAlgorithm, LearnerArguments
-from snn_gym.learners.nulls import PolicyType
+from snn_gym.arrays import to_arrays
+from snn_gym.learners.base import GradientFreeAlgorithm
 from snn_gym.learners.settings import CMAESSettings, EvolutionStrategiesSettings
 
 _BETA_1, _BETA_2, _EPSILON = 0.9, 0.999, 1e-8
 _SEPARABLE_ABOVE = 200
-# What a generation of CMA-ES hands to the next beside the mean, which is the policy's weights: step
-# size, covariance, the two evolution paths and the count. The package has no public names for them.
-_CARRIED = ("sigma", "C", "p_sigma", "pc", "g")
+
+
+@dataclass
+class AdamMemory:
+    """What ``EvolutionStrategies`` carries: the moments of Adam."""
+
+    moment_1: NDArray[np.float64]
+    """(W,), running mean of the gradient."""
+    moment_2: NDArray[np.float64]
+    """(W,), running mean of its square."""
+    updates: int = 0
+    """Steps so far."""
+
+
+@dataclass
+class CMAESMemory:
+    """What a generation of ``CMAES`` hands to the next beside the mean, in Hansen's symbols."""
+
+    sigma: float
+    """Step size."""
+    C: NDArray[np.float64]
+    """Covariance (W, W), or variances (W,)."""
+    p_sigma: NDArray[np.float64]
+    """(W,), evolution path of the step size."""
+    pc: NDArray[np.float64]
+    """(W,), evolution path of the covariance."""
+    g: int
+    """Generations so far."""
 
 
 class EvolutionStrategies(GradientFreeAlgorithm):
@@ -28,67 +53,36 @@ class EvolutionStrategies(GradientFreeAlgorithm):
     Adam follows it. All networks of an update play the same episodes. The policy holds the mean of
     the distribution. Different from the paper: no virtual batch normalisation, no discretised
     actions, and weight decay only on request.
-
-    Args:
-        policy: ``SpikingControllerPolicy``, or its name.
-        env: Environment, its gymnasium id, or a ``VecEnv``.
-        learning_rate: Step size of Adam.
-        pairs: Antithetic pairs for each update.
-        noise_std: Standard deviation sigma of the noise.
-        weight_decay: Share of the weights that each gradient pulls towards 0.
-        probe_episodes: Episodes that judge each network.
-        **arguments: See ``LearnerArguments``.
-
-    Raises:
-        ValueError: A hyper-parameter is out of range, or a space is not supported.
     """
 
     settings_class = EvolutionStrategiesSettings
-    learning_rate: float
+    settings: EvolutionStrategiesSettings
+    memory: AdamMemory
 
-    def __init__(
-        self,
-        policy: PolicyType,
-        env: GymEnv | str | None,
-        *,
-        learning_rate: float = EvolutionStrategiesSettings.learning_rate,
-        pairs: int = EvolutionStrategiesSettings.pairs,
-        noise_std: float = EvolutionStrategiesSettings.noise_std,
-        weight_decay: float = EvolutionStrategiesSettings.weight_decay,
-        probe_episodes: int = EvolutionStrategiesSettings.probe_episodes,
-        **arguments: Unpack[LearnerArguments],
-    ) -> None:
-        self.pairs = pairs
-        self.noise_std = noise_std
-        self.weight_decay = weight_decay
-        super().__init__(
-            policy, env, learning_rate=learning_rate, probe_episodes=probe_episodes, **arguments
-        )
-
-    def _first_memory(self) -> dict[str, NDArray[Any]]:
-        zeros = np.zeros(self.population.parameter_count)
-        return {"moment_1": zeros, "moment_2": zeros.copy(), "updates": np.array(0)}
+    def _first_memory(self) -> AdamMemory:
+        count = self.population.parameter_count
+        return AdamMemory(np.zeros(count), np.zeros(count))
 
     def _iterate(self) -> None:
-        mean = self.weights
-        half = self.rng.standard_normal((self.pairs, mean.size))
+        settings, mean = self.settings, self.weights
+        half = self.rng.standard_normal((settings.pairs, mean.size))
         noise = np.concatenate([half, -half])
-        networks = (mean + self.noise_std * noise).astype(np.float32)
+        networks = (mean + settings.noise_std * noise).astype(np.float32)
         scores = self.judge(networks).returns.mean(axis=1)
-        gradient = centred_ranks(scores) @ noise / (scores.size * self.noise_std)
-        self.weights = (mean + self._step(gradient - self.weight_decay * mean)).astype(np.float32)
+        gradient = centred_ranks(scores) @ noise / (scores.size * settings.noise_std)
+        step = self._step(gradient - settings.weight_decay * mean)
+        self.weights = (mean + step).astype(np.float32)
 
     def _step(self, gradient: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return Adam's step (W,) up a gradient (W,); Kingma and Ba 2015, arXiv:1412.6980."""
         memory = self.memory
-        memory["updates"] = memory["updates"] + 1
-        memory["moment_1"] = _BETA_1 * memory["moment_1"] + (1 - _BETA_1) * gradient
-        memory["moment_2"] = _BETA_2 * memory["moment_2"] + (1 - _BETA_2) * gradient**2
-        count = int(memory["updates"])
-        first = memory["moment_1"] / (1 - _BETA_1**count)
-        second = memory["moment_2"] / (1 - _BETA_2**count)
-        step: NDArray[np.float64] = self.learning_rate * first / (np.sqrt(second) + _EPSILON)
-        return step
+        memory.updates += 1
+        memory.moment_1 = _BETA_1 * memory.moment_1 + (1 - _BETA_1) * gradient
+        memory.moment_2 = _BETA_2 * memory.moment_2 + (1 - _BETA_2) * gradient**2
+        first = memory.moment_1 / (1 - _BETA_1**memory.updates)
+        second = memory.moment_2 / (1 - _BETA_2**memory.updates)
+        step: NDArray[np.float64] = self.settings.learning_rate * first
+        return step / (np.sqrt(second) + _EPSILON)
 
 
 def centred_ranks(scores: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -108,46 +102,19 @@ class CMAES(GradientFreeAlgorithm):
     Hansen 2016, https://arxiv.org/abs/1604.00772; above 200 synapses the separable variant, which
     adapts variances only: Ros and Hansen 2008, https://doi.org/10.1007/978-3-540-87700-4_30. All
     networks of a generation play the same episodes. The policy holds the distribution's mean.
-
-    Args:
-        policy: ``SpikingControllerPolicy``, or its name.
-        env: Environment, its gymnasium id, or a ``VecEnv``.
-        initial_std: Standard deviation of the first generation around the start.
-        population_size: Networks of a generation; the paper advises ``4 + 3 ln W``.
-        separable: Whether only variances are adapted; None: above 200 synapses.
-        probe_episodes: Episodes that judge each network.
-        **arguments: See ``LearnerArguments``.
-
-    Raises:
-        ValueError: A hyper-parameter is out of range, or a space is not supported.
     """
 
     settings_class = CMAESSettings
+    settings: CMAESSettings
+    memory: CMAESMemory
 
-    def __init__(
-        self,
-        policy: PolicyType,
-        env: GymEnv | str | None,
-        *,
-        initial_std: float = CMAESSettings.initial_std,
-        population_size: int = CMAESSettings.population_size,
-        separable: bool | None = CMAESSettings.separable,
-        probe_episodes: int = CMAESSettings.probe_episodes,
-        **arguments: Unpack[LearnerArguments],
-    ) -> None:
-        self.initial_std = initial_std
-        self.population_size = population_size
-        self.separable = separable
-        super().__init__(policy, env, probe_episodes=probe_episodes, **arguments)
-
-    def _first_memory(self) -> dict[str, NDArray[Any]]:
+    def _first_memory(self) -> CMAESMemory:
         return _carried(self._strategy())
 
     def _iterate(self) -> None:
         strategy = self._strategy()
-        for name in _CARRIED:
-            value = self.memory[name]
-            setattr(strategy, f"_{name}", value.copy() if value.ndim else value.item())
+        for name, value in to_arrays(self.memory).items():
+            setattr(strategy, f"_{name}", value if value.ndim else value.item())
         strategy.reseed_rng(int(self.rng.integers(2**32)))
         samples = [strategy.ask() for _ in range(strategy.population_size)]
         scores = self.judge(np.array(samples, dtype=np.float32)).returns.mean(axis=1)
@@ -157,11 +124,14 @@ class CMAES(GradientFreeAlgorithm):
 
     def _strategy(self) -> CMA | SepCMA:
         """Return the package's strategy in its first generation, around the policy's weights."""
-        mean = self.weights.astype(np.float64)
-        separable = mean.size > _SEPARABLE_ABOVE if self.separable is None else self.separable
+        mean, separable = self.weights.astype(np.float64), self.settings.separable
+        if separable is None:
+            separable = mean.size > _SEPARABLE_ABOVE
         kind = SepCMA if separable else CMA
-        return kind(mean, self.initial_std, population_size=self.population_size)
+        return kind(mean, self.settings.initial_std, population_size=self.settings.population_size)
 
 
-def _carried(strategy: CMA | SepCMA) -> dict[str, NDArray[Any]]:
-    return {name: np.array(getattr(strategy, f"_{name}")) for name in _CARRIED}
+def _carried(strategy: CMA | SepCMA) -> CMAESMemory:
+    # The package has no public names for what it carries.
+    names = [field.name for field in fields(CMAESMemory)]
+    return CMAESMemory(**{name: copy(getattr(strategy, f"_{name}")) for name in names})

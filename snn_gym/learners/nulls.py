@@ -3,24 +3,40 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import Any, ClassVar, Literal, Unpack
+from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
-from stable_baselines3.common.type_aliases import GymEnv
 
-from snn_gym.learners.base import GradientFreeAlgorithm, LearnerArguments
+from snn_gym.learners.base import GradientFreeAlgorithm
 from snn_gym.learners.settings import (
     AcceptRejectSettings,
     ComparingSettings,
-    Comparison,
     RandomSearchSettings,
     WinStaySettings,
 )
-from snn_gym.policies.controller import SpikingControllerPolicy
 from snn_gym.spiking.population import start_weights
 
-PolicyType = str | type[SpikingControllerPolicy]
+
+@dataclass
+class ComparingMemory:
+    """What a comparing learner carries."""
+
+    seeds: NDArray[np.int64]
+    """(E,), of the present episodes."""
+    scores: NDArray[np.float64]
+    """(E,), returns of the weights held; NaN where they are to be judged."""
+
+
+@dataclass
+class WinStayMemory(ComparingMemory):
+    """What ``WinStay`` carries."""
+
+    moves: NDArray[np.int8]
+    """(W,), -1, 0 or 1, of the next candidate."""
+    may_reverse: bool = True
+    """Whether the moves were drawn or won, and so have an opposite to try."""
 
 
 class ComparingLearner(GradientFreeAlgorithm):
@@ -33,32 +49,11 @@ class ComparingLearner(GradientFreeAlgorithm):
       weights held are judged once for all of them; then come new episodes;
     - ``kept_score``: candidates play new episodes, and the weights held keep the score with which
       they were accepted.
-
-    Args:
-        policy: ``SpikingControllerPolicy``, or its name.
-        env: Environment, its gymnasium id, or a ``VecEnv``.
-        probe_episodes: Episodes that judge weights.
-        comparison: See above.
-        early_rejection: Whether a candidate that is worse in the first episode is spared the
-            others.
-        **arguments: See ``LearnerArguments``.
     """
 
     settings_class: ClassVar[type[ComparingSettings]] = ComparingSettings
-
-    def __init__(
-        self,
-        policy: PolicyType,
-        env: GymEnv | str | None,
-        *,
-        probe_episodes: int = ComparingSettings.probe_episodes,
-        comparison: Comparison = ComparingSettings.comparison,
-        early_rejection: bool = ComparingSettings.early_rejection,
-        **arguments: Unpack[LearnerArguments],
-    ) -> None:
-        self.comparison = comparison
-        self.early_rejection = early_rejection
-        super().__init__(policy, env, probe_episodes=probe_episodes, **arguments)
+    settings: ComparingSettings
+    memory: ComparingMemory
 
     @abstractmethod
     def _propose(self) -> NDArray[np.float32]:
@@ -67,9 +62,9 @@ class ComparingLearner(GradientFreeAlgorithm):
     def _learn_from(self, gain: float) -> None:
         """Take note of by how much the candidate was better; below 0 it was rejected."""
 
-    def _first_memory(self) -> dict[str, NDArray[Any]]:
-        count = self.probe_episodes
-        return {"seeds": np.zeros(count, np.int64), "scores": np.full(count, np.nan)}
+    def _first_memory(self) -> ComparingMemory:
+        count = self.settings.probe_episodes
+        return ComparingMemory(np.zeros(count, np.int64), np.full(count, np.nan))
 
     def _iterate(self) -> None:
         candidate = self._propose()
@@ -77,24 +72,24 @@ class ComparingLearner(GradientFreeAlgorithm):
         gain, scores = self._compare(candidate)
         if gain >= 0:
             self.weights = candidate
-            self.memory["scores"][:] = scores if self.comparison == "kept_score" else np.nan
+            self.memory.scores[:] = scores if self.settings.comparison == "kept_score" else np.nan
         self._learn_from(gain)
 
     def _choose_episodes(self) -> None:
-        scores = self.memory["scores"]
-        if self.comparison != "until_accepted" or np.isnan(scores).all():
-            self.memory["seeds"][:] = self.probe_seeds()
-        if self.comparison == "paired":
+        scores = self.memory.scores
+        if self.settings.comparison != "until_accepted" or np.isnan(scores).all():
+            self.memory.seeds[:] = self.probe_seeds()
+        if self.settings.comparison == "paired":
             scores[:] = np.nan
 
     def _compare(self, candidate: NDArray[np.float32]) -> tuple[float, NDArray[np.float64]]:
         """Return by how much the candidate's mean is higher, and its returns (E,)."""
-        scores = np.full(self.probe_episodes, np.nan)
+        scores = np.full(self.settings.probe_episodes, np.nan)
         gain = 0.0
         for part in self._parts():
             scores[part] = self._play(candidate, part)
-            held = self.memory["scores"]
-            if self.comparison != "kept_score":
+            held = self.memory.scores
+            if self.settings.comparison != "kept_score":
                 held = np.where(np.isnan(scores), np.nan, held)
             gain = float(np.nanmean(scores) - np.nanmean(held))
             if gain < 0:
@@ -103,14 +98,14 @@ class ComparingLearner(GradientFreeAlgorithm):
 
     def _parts(self) -> list[slice]:
         """Return the episodes that are played before it is decided whether to play on."""
-        if self.early_rejection and self.probe_episodes > 1:
+        if self.settings.early_rejection and self.settings.probe_episodes > 1:
             return [slice(0, 1), slice(1, None)]
         return [slice(None)]
 
     def _play(self, candidate: NDArray[np.float32], part: slice) -> NDArray[np.float64]:
         """Return the candidate's returns; judge the weights held as well where that is missing."""
-        seeds = self.memory["seeds"][part].tolist()
-        held = self.memory["scores"][part]
+        seeds = self.memory.seeds[part].tolist()
+        held = self.memory.scores[part]
         missing = bool(np.isnan(held).any())
         networks = np.stack([self.weights, candidate] if missing else [candidate])
         returns = self.judge(networks, seeds).returns
@@ -127,20 +122,6 @@ class AcceptReject(ComparingLearner):
     https://doi.org/10.1023/A:1015059928466), without their adaptation of the step size. It knows
     nothing of where a synapse sits or what the network does.
 
-    Args:
-        policy: ``SpikingControllerPolicy``, or its name.
-        env: Environment, its gymnasium id, or a ``VecEnv``.
-        step_size: Standard deviation of a weight's step, or its length where steps are signs.
-        step_shape: ``normal`` or ``sign``.
-        moved_share: Probability that a candidate moves a weight; it moves at least one.
-        probe_episodes: Episodes that judge weights.
-        comparison: See ``ComparingLearner``.
-        early_rejection: See ``ComparingLearner``.
-        **arguments: See ``LearnerArguments``.
-
-    Raises:
-        ValueError: A hyper-parameter is out of range, or a space is not supported.
-
     Example:
         >>> from snn_gym.learners import AcceptReject
         >>> model = AcceptReject("SpikingControllerPolicy", "CartPole-v1", seed=0)
@@ -149,40 +130,16 @@ class AcceptReject(ComparingLearner):
     """
 
     settings_class = AcceptRejectSettings
-
-    def __init__(
-        self,
-        policy: PolicyType,
-        env: GymEnv | str | None,
-        *,
-        step_size: float = AcceptRejectSettings.step_size,
-        step_shape: Literal["normal", "sign"] = AcceptRejectSettings.step_shape,
-        moved_share: float = AcceptRejectSettings.moved_share,
-        probe_episodes: int = AcceptRejectSettings.probe_episodes,
-        comparison: Comparison = AcceptRejectSettings.comparison,
-        early_rejection: bool = AcceptRejectSettings.early_rejection,
-        **arguments: Unpack[LearnerArguments],
-    ) -> None:
-        self.step_size = step_size
-        self.step_shape = step_shape
-        self.moved_share = moved_share
-        super().__init__(
-            policy,
-            env,
-            probe_episodes=probe_episodes,
-            comparison=comparison,
-            early_rejection=early_rejection,
-            **arguments,
-        )
+    settings: AcceptRejectSettings
 
     def _propose(self) -> NDArray[np.float32]:
         weights = self.weights
         steps = self.rng.standard_normal(weights.size)
-        if self.step_shape == "sign":
+        if self.settings.step_shape == "sign":
             steps = np.sign(steps)
-        moved = self.rng.random(weights.size) < self.moved_share
+        moved = self.rng.random(weights.size) < self.settings.moved_share
         moved[self.rng.integers(weights.size)] = True
-        return (weights + self.step_size * np.where(moved, steps, 0.0)).astype(np.float32)
+        return (weights + self.settings.step_size * np.where(moved, steps, 0.0)).astype(np.float32)
 
 
 class RandomSearch(GradientFreeAlgorithm):
@@ -192,38 +149,14 @@ class RandomSearch(GradientFreeAlgorithm):
     lucky score lasts. Weights are drawn as ``start_weights`` draws them. How far guessing alone
     gets: Schmidhuber, Hochreiter and Bengio 2001, "Evaluating benchmark problems by random
     guessing", in A Field Guide to Dynamical Recurrent Networks, IEEE Press.
-
-    Args:
-        policy: ``SpikingControllerPolicy``, or its name.
-        env: Environment, its gymnasium id, or a ``VecEnv``.
-        candidates: Fresh networks of an iteration.
-        head_scale: Spread of the outputs where all decoded activity is 1.
-        probe_episodes: Episodes that judge each network.
-        **arguments: See ``LearnerArguments``.
-
-    Raises:
-        ValueError: A hyper-parameter is out of range, or a space is not supported.
     """
 
     settings_class = RandomSearchSettings
-
-    def __init__(
-        self,
-        policy: PolicyType,
-        env: GymEnv | str | None,
-        *,
-        candidates: int = RandomSearchSettings.candidates,
-        head_scale: float = RandomSearchSettings.head_scale,
-        probe_episodes: int = RandomSearchSettings.probe_episodes,
-        **arguments: Unpack[LearnerArguments],
-    ) -> None:
-        self.candidates = candidates
-        self.head_scale = head_scale
-        super().__init__(policy, env, probe_episodes=probe_episodes, **arguments)
+    settings: RandomSearchSettings
 
     def _iterate(self) -> None:
         fresh = start_weights(
-            self.population, self.rng, self.candidates, head_scale=self.head_scale
+            self.population, self.rng, self.settings.candidates, head_scale=self.settings.head_scale
         )
         networks = np.concatenate([self.weights[None], fresh])
         # Of equally good ones argmax takes the first: the weights held stay.
@@ -237,69 +170,32 @@ class WinStay(ComparingLearner):
     more (win-stay); if it got worse the weights go back, and every synapse draws a new move
     (lose-shift), or first tries the opposite. Context: synapses as win-stay agents in Bhargava et
     al. 2022, https://arxiv.org/abs/2105.14383; here weights that lost go back.
-
-    Args:
-        policy: ``SpikingControllerPolicy``, or its name.
-        env: Environment, its gymnasium id, or a ``VecEnv``.
-        step_size: Length a of a move.
-        moved_share: Probability that a drawn move is not 0.
-        lose: ``redraw``, or ``reverse`` for the opposite of a lost move before a new one.
-        probe_episodes: Episodes that judge weights.
-        comparison: See ``ComparingLearner``.
-        early_rejection: See ``ComparingLearner``.
-        **arguments: See ``LearnerArguments``.
-
-    Raises:
-        ValueError: A hyper-parameter is out of range, or a space is not supported.
     """
 
     settings_class = WinStaySettings
+    settings: WinStaySettings
+    memory: WinStayMemory
 
-    def __init__(
-        self,
-        policy: PolicyType,
-        env: GymEnv | str | None,
-        *,
-        step_size: float = WinStaySettings.step_size,
-        moved_share: float = WinStaySettings.moved_share,
-        lose: Literal["redraw", "reverse"] = WinStaySettings.lose,
-        probe_episodes: int = WinStaySettings.probe_episodes,
-        comparison: Comparison = WinStaySettings.comparison,
-        early_rejection: bool = WinStaySettings.early_rejection,
-        **arguments: Unpack[LearnerArguments],
-    ) -> None:
-        self.step_size = step_size
-        self.moved_share = moved_share
-        self.lose = lose
-        super().__init__(
-            policy,
-            env,
-            probe_episodes=probe_episodes,
-            comparison=comparison,
-            early_rejection=early_rejection,
-            **arguments,
-        )
-
-    def _first_memory(self) -> dict[str, NDArray[Any]]:
-        # may_reverse: whether the moves were drawn or won, and so have an opposite to try
-        own = {"moves": self._drawn_moves(), "may_reverse": np.array(True)}
-        return {**super()._first_memory(), **own}
+    def _first_memory(self) -> WinStayMemory:
+        compared = super()._first_memory()
+        return WinStayMemory(compared.seeds, compared.scores, self._drawn_moves())
 
     def _propose(self) -> NDArray[np.float32]:
-        return (self.weights + self.step_size * self.memory["moves"]).astype(np.float32)
+        return (self.weights + self.settings.step_size * self.memory.moves).astype(np.float32)
 
     def _learn_from(self, gain: float) -> None:
-        if gain > 0:
-            self.memory["may_reverse"] = np.array(True)
-            return
-        if gain < 0 and self.lose == "reverse" and self.memory["may_reverse"]:
-            self.memory["moves"] *= -1
-            self.memory["may_reverse"] = np.array(False)
-            return
-        self.memory |= {"moves": self._drawn_moves(), "may_reverse": np.array(True)}
+        memory = self.memory
+        reverses = gain < 0 and self.settings.lose == "reverse" and memory.may_reverse
+        memory.may_reverse = not reverses
+        if reverses:
+            memory.moves *= -1
+        elif gain <= 0:
+            memory.moves = self._drawn_moves()
 
     def _drawn_moves(self) -> NDArray[np.int8]:
         """Return moves (W,) in {-1, 0, 1}."""
         count = self.population.parameter_count
         signs = self.rng.choice(np.array([-1, 1], np.int8), count)
-        return np.where(self.rng.random(count) < self.moved_share, signs, 0).astype(np.int8)
+        return np.where(self.rng.random(count) < self.settings.moved_share, signs, 0).astype(
+            np.int8
+        )

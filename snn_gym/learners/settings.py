@@ -14,13 +14,13 @@ PRESET_NAMES = tuple(PRESETS)
 Comparison = Literal["paired", "until_accepted", "kept_score"]
 """How a candidate is compared; see ``ComparingLearner``."""
 LearnerName = Literal["shared_table", "synapse_tables", "q_network", "policy_gradient"]
-"""Learning rules of synapses; see ``SynapseAgents``."""
+"""Learning rules of synapses."""
 RewardName = Literal["global", "local"]
-"""Rewards of synapses; see ``SynapseAgents``."""
+"""Rewards of synapses."""
 MovesKept = Literal["always", "improving"]
-"""Which moves of synapses stay; see ``SynapseAgents``."""
+"""Which moves of synapses stay."""
 ProbeRenewal = Literal["always", "improved", "never"]
-"""When the episodes that judge weights are drawn anew; see ``SynapseAgents``."""
+"""When the episodes that judge weights are drawn anew."""
 Limits = tuple[tuple[float, ...], tuple[float, ...]]
 """Lower and upper limits of the observed values, in the environment's units."""
 
@@ -66,7 +66,7 @@ class AcceptRejectSettings(ComparingSettings):
     step_shape: Literal["normal", "sign"] = "normal"
     """Whether a step is normally distributed, or plus or minus ``step_size``."""
     moved_share: PositiveShare = 1.0
-    """Share of the weights that a candidate moves."""
+    """Probability that a candidate moves a weight; it moves at least one."""
 
 
 @dataclass(frozen=True)
@@ -139,14 +139,15 @@ def _check_preset(name: str, where: str) -> None:
 
 @dataclass(frozen=True)
 class SynapseAgentsSettings(LearnerSettings):
-    """Hyper-parameters of ``SynapseAgents``, which documents them."""
+    """Hyper-parameters of ``SynapseAgents``."""
 
     preset: Annotated[str, _check_preset] = "weight+topology"
-    """Features that synapses observe."""
+    """Features that synapses observe, a key of ``snn_gym.synapses.presets.PRESETS``."""
     learner: LearnerName = "shared_table"
     """Their learning rule."""
     reward: RewardName = "global"
-    """What they are rewarded for."""
+    """What they are rewarded for: ``global``, or ``local``, the mean of the global reward and the
+    move times the synapse's eligibility (from the advantages within the episodes)."""
     learning_rate: Positive = 0.1
     """Rate of the tables, or of the networks' Adam."""
     gamma: Annotated[float, Range(at_least=0, below=1)] = 0.8
@@ -154,23 +155,25 @@ class SynapseAgentsSettings(LearnerSettings):
     exploration: Share = 0.2
     """Probability that a synapse moves at random."""
     restlessness: NonNegative = 0.0
-    """How soon failures lead to random moves of the whole network."""
+    """After f failed moves in a row the whole network moves at random with probability
+    ``1 - (1 + f) ** -restlessness``; 0 for never."""
     restless_step_size: Positive = 0.5
-    """Standard deviation of these."""
+    """Standard deviation of that random move, which is normal."""
     step_size: Positive = 0.6
     """Length of a move."""
     weight_limit: Positive = 4.0
     """Bound of the weights."""
     moves_kept: MovesKept = "improving"
-    """Whether a move that made it worse is taken back."""
+    """``always``, or ``improving``: a move that made it worse is taken back."""
     probe_renewal: ProbeRenewal = "improved"
-    """When the episodes that judge weights are drawn anew."""
+    """When new episodes are drawn: ``always`` (each iteration), ``improved`` (after an improvement
+    that is kept), or ``never``."""
     history: Count = 2
     """Past moves and rewards that are seen."""
     frozen: bool = False
-    """Whether the rule stays as it is."""
+    """Whether the rule stays as it is: with ``load_rule``, transfer."""
     shuffled: bool = False
-    """Whether local dynamics are permuted across synapses."""
+    """Whether local dynamics are permuted across synapses, by one fixed permutation."""
 
     @property
     def episodes_per_iteration(self) -> int:

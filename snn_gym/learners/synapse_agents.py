@@ -3,21 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar, Unpack
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from stable_baselines3.common.type_aliases import GymEnv
 
-from snn_gym.learners.base import GradientFreeAlgorithm, LearnerArguments
-from snn_gym.learners.settings import (
-    LearnerName,
-    MovesKept,
-    ProbeRenewal,
-    RewardName,
-    SynapseAgentsSettings,
-)
-from snn_gym.policies.controller import SpikingControllerPolicy
+from snn_gym.arrays import from_arrays, to_arrays
+from snn_gym.learners.base import GradientFreeAlgorithm
+from snn_gym.learners.settings import LearnerName, SynapseAgentsSettings
 from snn_gym.synapses.features import SynapseFeatures
 from snn_gym.synapses.local_dynamics import LOCAL_MEASURES, LocalDynamics
 from snn_gym.synapses.presets import PRESETS
@@ -34,26 +28,28 @@ _RULE = "rule."
 _ELIGIBILITY = LOCAL_MEASURES.index("eligibility")
 
 
-class SynapseAgentsArguments(LearnerArguments, total=False):
-    """Arguments of ``SynapseAgents``, which documents them."""
+@dataclass
+class SynapseMemory:
+    """What ``SynapseAgents`` carries beside what its rule has learned."""
 
-    preset: str
-    learner: LearnerName
-    reward: RewardName
-    gamma: float
-    exploration: float
-    restlessness: float
-    restless_step_size: float
-    step_size: float
-    weight_limit: float
-    moves_kept: MovesKept
-    probe_renewal: ProbeRenewal
-    history: int
-    frozen: bool
-    shuffled: bool
-
-
-_SHARED = LearnerArguments.__annotations__.keys()
+    weights: NDArray[np.float32]
+    """(W,), that are moved."""
+    moves: NDArray[np.int8]
+    """(h, W), past ones, the latest first."""
+    rewards: NDArray[np.float32]
+    """(h,), past ones, the latest first."""
+    dynamics: NDArray[np.float32]
+    """(W, K), ``LOCAL_MEASURES`` of the network when it was last judged."""
+    permutation: NDArray[np.int64]
+    """(W,), the synapse whose dynamics each one sees where they are shuffled."""
+    seeds: NDArray[np.int64]
+    """(E,), of the present episodes."""
+    score: float = np.nan
+    """Mean return of the weights on these episodes; NaN where it is to be judged."""
+    best: float = -np.inf
+    """Highest score so far."""
+    failures: int = 0
+    """Moves without an improvement since the last one."""
 
 
 class SynapseAgents(GradientFreeAlgorithm):
@@ -76,68 +72,16 @@ class SynapseAgents(GradientFreeAlgorithm):
     The policy holds the network of the best mean return on its probe so far (the latest of equal
     ones); where moves that made it worse are taken back, that is the present network.
 
-    Args:
-        policy: ``SpikingControllerPolicy``, or its name.
-        env: Environment, its gymnasium id, or a ``VecEnv``.
-        preset: Features, a key of ``snn_gym.synapses.presets.PRESETS``.
-        learner: ``shared_table``, ``synapse_tables``, ``q_network`` or ``policy_gradient``.
-        reward: ``global``, or ``local``: the mean of the global reward and the move times the
-            synapse's eligibility (from the advantages within the episodes).
-        learning_rate: Rate of the tables, or of the networks' Adam.
-        gamma: Discount of the synapses' future rewards.
-        exploration: Probability that a synapse moves at random.
-        restlessness: After f failed moves in a row the whole network moves at random with
-            probability ``1 - (1 + f) ** -restlessness``; 0 for never.
-        restless_step_size: Standard deviation of that random move, which is normal.
-        step_size: Length of a move.
-        weight_limit: Bound of the weights.
-        moves_kept: ``always``, or ``improving``: a move that made it worse is taken back.
-        probe_episodes: Episodes that judge weights.
-        probe_renewal: When new episodes are drawn: ``always`` (each iteration), ``improved``
-            (after an improvement that is kept), or ``never``.
-        history: Past moves and rewards that are seen.
-        frozen: Whether the rule stays as it is: with ``load_rule``, transfer.
-        shuffled: Whether local dynamics are permuted across synapses, by one fixed permutation.
-        **arguments: See ``LearnerArguments``.
-
     Raises:
         ValueError: A hyper-parameter is out of range, the spaces are not supported, or dynamics
             are to be seen where no batched task lets one see them.
     """
 
-    settings_class: ClassVar[type[SynapseAgentsSettings]] = SynapseAgentsSettings
-    preset: str
-    learner: LearnerName
-    reward: RewardName
-    gamma: float
-    exploration: float
-    restlessness: float
-    restless_step_size: float
-    step_size: float
-    weight_limit: float
-    moves_kept: MovesKept
-    probe_renewal: ProbeRenewal
-    history: int
-    frozen: bool
-    shuffled: bool
+    settings_class = SynapseAgentsSettings
+    settings: SynapseAgentsSettings
+    memory: SynapseMemory
     rule: SynapseRule
     """What the synapses have learned, and how they learn."""
-
-    def __init__(
-        self,
-        policy: str | type[SpikingControllerPolicy],
-        env: GymEnv | str | None,
-        *,
-        learning_rate: float = SynapseAgentsSettings.learning_rate,
-        probe_episodes: int = SynapseAgentsSettings.probe_episodes,
-        **arguments: Unpack[SynapseAgentsArguments],
-    ) -> None:
-        given: dict[str, Any] = dict(arguments)
-        for name in SynapseAgentsArguments.__annotations__.keys() - _SHARED:
-            setattr(self, name, given.pop(name, getattr(SynapseAgentsSettings, name)))
-        super().__init__(
-            policy, env, learning_rate=learning_rate, probe_episodes=probe_episodes, **given
-        )
 
     @property
     def rule_memory(self) -> dict[str, NDArray[Any]]:
@@ -155,12 +99,12 @@ class SynapseAgents(GradientFreeAlgorithm):
     @property
     def sees_dynamics(self) -> bool:
         """Whether local dynamics are measured: as a feature, or for the local reward."""
-        return "dynamics" in PRESETS[self.preset] or self.reward == "local"
+        return "dynamics" in PRESETS[self.settings.preset] or self.settings.reward == "local"
 
     def state_tensors(self) -> dict[str, NDArray[Any]]:
         """Return what is carried between iterations, what the rule has learned included."""
         rule = {f"{_RULE}{name}": array.copy() for name, array in self.rule.memory.items()}
-        return {**{name: array.copy() for name, array in self.memory.items()}, **rule}
+        return {**to_arrays(self.memory), **rule}
 
     def load_state_tensors(self, tensors: Mapping[str, NDArray[Any]]) -> None:
         """Go on from what ``state_tensors`` returned.
@@ -168,60 +112,57 @@ class SynapseAgents(GradientFreeAlgorithm):
         Raises:
             ValueError: The names are not this learner's.
         """
+        own = {k: v for k, v in tensors.items() if not k.startswith(_RULE)}
         rule = {k.removeprefix(_RULE): v for k, v in tensors.items() if k.startswith(_RULE)}
-        expected = self.memory.keys() | {f"{_RULE}{name}" for name in self.rule.memory}
-        if tensors.keys() != expected:
-            raise ValueError(
-                f"{type(self).__name__} carries {sorted(expected)}, got {sorted(tensors)}"
-            )
+        memory = from_arrays(self.memory, own, type(self).__name__)
         load_memory(self.rule, rule)
-        self.memory = {name: np.array(tensors[name]) for name in self.memory}
+        self.memory = memory
 
     def _setup_model(self) -> None:
         is_loaded = not self._is_new
         super()._setup_model()
+        settings = self.settings
         self.features = SynapseFeatures(
-            PRESETS[self.preset], self.population.synapses, self.weight_limit, self.history
+            PRESETS[settings.preset],
+            self.population.synapses,
+            settings.weight_limit,
+            settings.history,
         )
         if not is_loaded:
             self.rule = make_rule(
-                self.learner, self.features.names, self.learning_rate_now, self.gamma, self.rng
+                settings.learner,
+                self.features.names,
+                settings.learning_rate,
+                settings.gamma,
+                self.rng,
             )
 
-    @property
-    def learning_rate_now(self) -> float:
-        """Learning rate at the start, of a schedule too."""
-        return float(self.lr_schedule(1.0))
-
-    def _first_memory(self) -> dict[str, NDArray[Any]]:
-        count = self.population.parameter_count
-        return {
-            "weights": self.weights,
-            "moves": np.zeros((self.history, count), np.int8),
-            "rewards": np.zeros(self.history, np.float32),
-            "dynamics": np.zeros((count, len(LOCAL_MEASURES)), np.float32),
-            "permutation": np.random.default_rng(self.seed).permutation(count),
-            "seeds": np.zeros(self.probe_episodes, np.int64),
-            "score": np.full(1, np.nan),
-            "best": np.full(1, -np.inf),
-            "failures": np.zeros(1, np.int64),
-        }
+    def _first_memory(self) -> SynapseMemory:
+        count, history = self.population.parameter_count, self.settings.history
+        return SynapseMemory(
+            weights=self.weights,
+            moves=np.zeros((history, count), np.int8),
+            rewards=np.zeros(history, np.float32),
+            dynamics=np.zeros((count, len(LOCAL_MEASURES)), np.float32),
+            permutation=np.random.default_rng(self.seed).permutation(count),
+            seeds=np.zeros(self.settings.probe_episodes, np.int64),
+        )
 
     def _iterate(self) -> None:
         memory = self.memory
         self._judge_present()
         features = self._observe()
-        restless = 1.0 - (1.0 + memory["failures"][0]) ** -self.restlessness
-        before: NDArray[np.float32] = memory["weights"]
+        restless = 1.0 - (1.0 + memory.failures) ** -self.settings.restlessness
+        before: NDArray[np.float32] = memory.weights
         moves: Moves | None = None
         step: NDArray[Any]
         if self.rng.random() < restless:
-            step = self.restless_step_size * self.rng.standard_normal(before.size)
+            step = self.settings.restless_step_size * self.rng.standard_normal(before.size)
         else:
-            moves = self.rule.act(features, self.exploration, self.rng)
-            step = self.step_size * moves
-        candidate = np.clip(before + step, -self.weight_limit, self.weight_limit)
-        eligibility = self._seen(memory["dynamics"])[:, _ELIGIBILITY].copy()
+            moves = self.rule.act(features, self.settings.exploration, self.rng)
+            step = self.settings.step_size * moves
+        candidate = np.clip(before + step, -self.settings.weight_limit, self.settings.weight_limit)
+        eligibility = self._seen(memory.dynamics)[:, _ELIGIBILITY].copy()
         gain = self._try(candidate.astype(np.float32))
         if moves is not None:
             self._learn(features, moves, eligibility, gain)
@@ -229,60 +170,60 @@ class SynapseAgents(GradientFreeAlgorithm):
     def _judge_present(self) -> None:
         """Make sure that the present weights have a score on the episodes of this iteration."""
         memory = self.memory
-        is_first = memory["best"][0] == -np.inf
+        is_first = memory.best == -np.inf
         if is_first:
-            memory["weights"] = self.weights  # which may have been set or loaded meanwhile
-        if self.probe_renewal == "always" or np.isnan(memory["score"][0]):
-            if self.probe_renewal != "never" or is_first:
-                memory["seeds"][:] = self.probe_seeds()
-            score, dynamics = self._measure(memory["weights"])
-            memory["score"][0] = score
-            memory["dynamics"] = dynamics
+            memory.weights = self.weights  # which may have been set or loaded meanwhile
+        if self.settings.probe_renewal == "always" or np.isnan(memory.score):
+            if self.settings.probe_renewal != "never" or is_first:
+                memory.seeds[:] = self.probe_seeds()
+            score, dynamics = self._measure(memory.weights)
+            memory.score = score
+            memory.dynamics = dynamics
             if is_first:
-                memory["best"][0] = score
+                memory.best = score
 
     def _try(self, candidate: NDArray[np.float32]) -> float:
         """Judge a candidate, keep it or not; return by how much it is better."""
         memory = self.memory
         score, dynamics = self._measure(candidate)
-        gain = float(score - memory["score"][0])
+        gain = float(score - memory.score)
         improved = gain > 0
-        memory["failures"][0] = 0 if improved else memory["failures"][0] + 1
-        if gain >= 0 or self.moves_kept == "always":
-            memory["weights"], memory["dynamics"] = candidate, dynamics
-            memory["score"][0] = score
+        memory.failures = 0 if improved else memory.failures + 1
+        if gain >= 0 or self.settings.moves_kept == "always":
+            memory.weights, memory.dynamics = candidate, dynamics
+            memory.score = score
             self._deploy(candidate, score)
-            if improved and self.probe_renewal == "improved":
-                memory["score"][0] = np.nan
+            if improved and self.settings.probe_renewal == "improved":
+                memory.score = np.nan
         return gain
 
     def _deploy(self, candidate: NDArray[np.float32], score: float) -> None:
-        if self.moves_kept == "improving" or score >= self.memory["best"][0]:
+        if self.settings.moves_kept == "improving" or score >= self.memory.best:
             self.weights = candidate
-        self.memory["best"][0] = max(score, self.memory["best"][0])
+        self.memory.best = max(score, self.memory.best)
 
     def _measure(self, weights: NDArray[np.float32]) -> tuple[float, NDArray[np.float32]]:
         """Return the mean return of weights (W,) on the probe, and local dynamics (W, K)."""
         networks = weights[np.newaxis]
         observer: LocalDynamics | None = None
         if self.sees_dynamics:
-            observer = LocalDynamics(self.population, networks, self.probe_episodes)
-        rollouts = self.judge(networks, self.memory["seeds"].tolist(), observer)
+            observer = LocalDynamics(self.population, networks, self.settings.probe_episodes)
+        rollouts = self.judge(networks, self.memory.seeds.tolist(), observer)
         dynamics: NDArray[np.float32] = (
-            self.memory["dynamics"] if observer is None else observer.per_synapse()[0]
+            self.memory.dynamics if observer is None else observer.per_synapse()[0]
         )
         return float(rollouts.returns.mean()), dynamics
 
     def _seen(self, dynamics: NDArray[np.float32]) -> NDArray[np.float32]:
-        return dynamics[self.memory["permutation"]] if self.shuffled else dynamics
+        return dynamics[self.memory.permutation] if self.settings.shuffled else dynamics
 
     def _observe(self) -> NDArray[np.float32]:
         memory = self.memory
         observed: NDArray[np.float32] = self.features.observe(
-            memory["weights"][np.newaxis],
-            memory["moves"][np.newaxis],
-            memory["rewards"][np.newaxis],
-            self._seen(memory["dynamics"])[np.newaxis],
+            memory.weights[np.newaxis],
+            memory.moves[np.newaxis],
+            memory.rewards[np.newaxis],
+            self._seen(memory.dynamics)[np.newaxis],
         )[0]
         return observed
 
@@ -295,12 +236,12 @@ class SynapseAgents(GradientFreeAlgorithm):
     ) -> None:
         memory = self.memory
         reward = 1.0 if gain > 0 else -1.0
-        memory["moves"] = np.concatenate([moves[np.newaxis], memory["moves"][:-1]])
-        memory["rewards"] = np.concatenate([[reward], memory["rewards"][:-1]]).astype(np.float32)
-        if self.frozen:
+        memory.moves = np.concatenate([moves[np.newaxis], memory.moves[:-1]])
+        memory.rewards = np.concatenate([[reward], memory.rewards[:-1]]).astype(np.float32)
+        if self.settings.frozen:
             return
         rewards = np.full(moves.size, reward, np.float32)
-        if self.reward == "local":
+        if self.settings.reward == "local":
             rewards = ((rewards + moves * eligibility) / 2.0).astype(np.float32)
         self.rule.learn(features, moves, rewards, self._observe())
 

@@ -102,7 +102,7 @@ class _SynapseAgents(_OnTeacher, SynapseAgents):
         measure = self.sees_dynamics
         judged = self.job.judge(self.population, weights[np.newaxis], self.probe, measure=measure)
         self._counted(judged)
-        dynamics = self.memory["dynamics"] if judged.dynamics is None else judged.dynamics[0]
+        dynamics = self.memory.dynamics if judged.dynamics is None else judged.dynamics[0]
         return float(judged.scores[0]), dynamics
 
 

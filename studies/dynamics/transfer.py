@@ -62,7 +62,7 @@ class TransferCase:
                 model.population.synapses, model.population.sizes, np.random.default_rng(seed)
             )
             model.features = SynapseFeatures(
-                PRESETS[self.preset], table, model.weight_limit, model.history
+                PRESETS[self.preset], table, model.settings.weight_limit, model.settings.history
             )
         return self.target.finish(model)
 

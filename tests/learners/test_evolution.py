@@ -83,18 +83,18 @@ def test_cma_es_is_the_packages_own(separable, kind):
         # The policy holds float32.
         np.testing.assert_allclose(model.weights, whole.mean, rtol=1e-4, atol=1e-5)
         whole._mean = model.weights.astype(np.float64)
-    np.testing.assert_allclose(model.memory["C"], whole._C)
-    assert model.memory["sigma"] == pytest.approx(whole._sigma)
+    np.testing.assert_allclose(model.memory.C, whole._C)
+    assert model.memory.sigma == pytest.approx(whole._sigma)
 
 
 def test_many_synapses_are_adapted_separately():
     small, large = make("CMAES", network=SMALL), make("CMAES", network=NETWORK)
-    assert small.memory["C"].shape == (30, 30)
-    assert large.memory["C"].shape == (114, 114)
+    assert small.memory.C.shape == (30, 30)
+    assert large.memory.C.shape == (114, 114)
     wide = make("CMAES", "Acrobot-v1", network=NETWORK)  # 16 * 7 + 3 * 17
-    assert wide.memory["C"].shape == (163, 163)
+    assert wide.memory.C.shape == (163, 163)
     wider = type(NETWORK)(hidden_sizes=(29,), time_steps=8)
-    assert make("CMAES", network=wider).memory["C"].shape == (205,)
+    assert make("CMAES", network=wider).memory.C.shape == (205,)
 
 
 @pytest.mark.parametrize(

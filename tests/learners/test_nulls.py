@@ -127,37 +127,37 @@ def test_the_least_share_moves_one_weight():
 
 def test_win_stay_repeats_a_win_and_shifts_after_a_loss():
     model = learner("WinStay", comparison="paired", lose="redraw", step_size=0.5)
-    start, moves = model.weights, model.memory["moves"].copy()
+    start, moves = model.weights, model.memory.moves.copy()
     assert set(np.unique(moves)) <= {-1, 0, 1}
     attach(model, rising())
     model._iterate()
     model._iterate()
     np.testing.assert_allclose(model.weights, start + 2 * 0.5 * moves, rtol=1e-6, atol=1e-6)
-    assert np.array_equal(model.memory["moves"], moves)
+    assert np.array_equal(model.memory.moves, moves)
     held = model.weights
     attach(model, falling())
     model._iterate()
     assert np.array_equal(model.weights, held)
-    assert not np.array_equal(model.memory["moves"], moves)
+    assert not np.array_equal(model.memory.moves, moves)
 
 
 def test_win_stay_reverses_once():
     model = learner("WinStay", comparison="paired", lose="reverse")
-    moves = model.memory["moves"].copy()
+    moves = model.memory.moves.copy()
     attach(model, falling())
     model._iterate()
-    assert np.array_equal(model.memory["moves"], -moves)
+    assert np.array_equal(model.memory.moves, -moves)
     model._iterate()
-    assert not np.array_equal(np.abs(model.memory["moves"]), np.abs(moves))
+    assert not np.array_equal(np.abs(model.memory.moves), np.abs(moves))
 
 
 def test_win_stay_takes_a_draw_for_no_win():
     model = learner("WinStay", comparison="paired", lose="reverse")
-    start, moves = model.weights, model.memory["moves"].copy()
+    start, moves = model.weights, model.memory.moves.copy()
     attach(model, lambda flat, seed: 0.0)
     model._iterate()
     assert not np.array_equal(model.weights, start)
-    assert not np.array_equal(np.abs(model.memory["moves"]), np.abs(moves))
+    assert not np.array_equal(np.abs(model.memory.moves), np.abs(moves))
 
 
 def test_random_search_keeps_the_best_of_fresh_weights_and_its_own():

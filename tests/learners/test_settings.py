@@ -1,9 +1,12 @@
 """Hyper-parameters of the learners."""
 
+import dataclasses
+import inspect
+
 import pytest
 
 from snn_gym.learners import settings
-from tests.learners.cases import SMALL, make
+from tests.learners.cases import CASES, SMALL, make
 
 
 @pytest.mark.parametrize(
@@ -40,3 +43,40 @@ def test_an_iteration_has_at_most_so_many_episodes():
     )
     assert settings.EvolutionStrategiesSettings(pairs=4).episodes_per_iteration == 8
     assert settings.CMAESSettings(population_size=7).episodes_per_iteration == 7
+
+
+def test_a_learner_is_built_from_its_settings():
+    for name in CASES:
+        model, fields = make(name, network=SMALL), CASES[name]
+        for key, value in fields.items():
+            assert getattr(model, key) == getattr(model.settings, key) == value
+        shown = inspect.signature(type(model)).parameters
+        expected = {f.name: f.default for f in dataclasses.fields(model.settings)}
+        del expected["n_envs"]
+        assert {key: shown[key].default for key in expected} == expected
+        assert {"policy", "env", "policy_kwargs", "seed"} <= shown.keys()
+
+
+def test_an_unknown_argument_is_refused_as_python_does():
+    with pytest.raises(TypeError, match=r"^AcceptReject\(\) got an unexpected keyword argument 's"):
+        make("AcceptReject", network=SMALL, stepsize=0.5)
+    with pytest.raises(TypeError, match="'n_envs'; hyper-parameters: probe_episodes, observation"):
+        make("CMAES", network=SMALL, n_envs=2)
+
+
+def test_hyper_parameters_are_attributes_that_are_checked_when_set():
+    model = make("AcceptReject", network=SMALL, step_size=0.5)
+    model.step_size = 0.25
+    assert model.step_size == model.settings.step_size == 0.25
+    with pytest.raises(ValueError, match="step_size must be above 0"):
+        model.step_size = 0.0
+    assert model.step_size == 0.25
+
+
+def test_a_zip_is_loaded_with_changed_hyper_parameters(tmp_path):
+    model = make("EvolutionStrategies", network=SMALL, pairs=3)
+    model.save(tmp_path / "model.zip")
+    loaded = type(model).load(tmp_path / "model.zip", noise_std=0.125, learning_rate=0.75)
+    assert (loaded.settings.pairs, loaded.settings.noise_std) == (3, 0.125)
+    assert loaded.learning_rate == loaded.settings.learning_rate == 0.75
+    assert loaded.lr_schedule(1.0) == 0.75
