@@ -159,22 +159,6 @@ def to_mapping(config: Any) -> dict[str, Any]:
     return {name: _plain(getattr(config, name)) for name in fields}
 
 
-def check_positive(settings: object, *names: str) -> None:
-    """Refuse counts below 1.
-
-    Args:
-        settings: Hyper-parameters.
-        *names: Names of the counts.
-
-    Raises:
-        ValueError: One of them is below 1.
-    """
-    for name in names:
-        value = getattr(settings, name)
-        if value < 1:
-            raise ValueError(f"{name} must be at least 1, got {value}")
-
-
 @functools.cache
 def _type_hints(cls: Any) -> Mapping[str, Any]:
     return typing.get_type_hints(cls, include_extras=True)

@@ -13,7 +13,7 @@ from typing import Any
 
 import gymnasium as gym
 
-from snn_gym.config import from_mapping
+from snn_gym.config import Config, Count, from_mapping
 from snn_gym.content import content_path
 
 BUDGET_CLASSES = ("gradient", "local", "evolutionary")
@@ -24,12 +24,12 @@ _VECTOR_ENTRY_POINT = "snn_gym.wrappers.batched_spiking_env:BatchedSpikingEnv"
 
 
 @dataclass(frozen=True)
-class SpikeSettings:
+class SpikeSettings(Config):
     """How the spiking form of a task encodes observations unless told otherwise."""
 
     encoder: str
     """Name of the default encoder."""
-    time_steps: int
+    time_steps: Count
     """Default number T of time steps for each environment step."""
     low: tuple[float, ...]
     """Lower limit of each observed value, in the task's units; below it, clipped."""
@@ -39,9 +39,8 @@ class SpikeSettings:
     """This task's parameters of encoders, by encoder name."""
 
     def __post_init__(self) -> None:
-        """Check the time steps and limits."""
-        if self.time_steps < 1:
-            raise ValueError(f"time_steps must be at least 1, got {self.time_steps}")
+        """Check that limits are in order."""
+        super().__post_init__()
         if len(self.low) != len(self.high):
             raise ValueError(f"low has {len(self.low)} values and high {len(self.high)}")
         if not all(low < high for low, high in zip(self.low, self.high, strict=True)):
@@ -49,7 +48,7 @@ class SpikeSettings:
 
 
 @dataclass(frozen=True)
-class TaskClass:
+class TaskClass(Config):
     """The classes behind the ids of a task of our own."""
 
     entry_point: str
@@ -61,14 +60,14 @@ class TaskClass:
 
 
 @dataclass(frozen=True)
-class ReferenceScores:
+class ReferenceScores(Config):
     """Returns per episode that put a score in its place."""
 
     random: float
     """Mean return of uniformly random actions."""
     random_standard_error: float
     """Standard error of ``random``."""
-    random_episodes: int
+    random_episodes: Count
     """Episodes behind ``random``, seeds 0, 1, 2, … for environment and action space."""
     solved: float
     """Return from which the task counts as solved; the card says by whom."""
@@ -89,10 +88,10 @@ class ReferenceScores:
 
 
 @dataclass(frozen=True)
-class Level:
+class Level(Config):
     """What a further id of a task of our own has of its own."""
 
-    max_episode_steps: int
+    max_episode_steps: Count
     """Environment steps after which an episode is truncated."""
     arguments: dict[str, Any]
     """Arguments of both classes that the id fixes."""
@@ -101,7 +100,7 @@ class Level:
 
 
 @dataclass(frozen=True)
-class EnvironmentSpec:
+class EnvironmentSpec(Config):
     """A task as its file under envs/ describes it."""
 
     name: str
@@ -110,11 +109,11 @@ class EnvironmentSpec:
     """Gymnasium id of the task itself, with analogue observations; of a task of our own, its id."""
     registers: tuple[str, ...]
     """Gymnasium ids that ``import snn_gym`` registers: of its spiking forms, or its own."""
-    version: int
+    version: Count
     """Version of this description; scores of different versions do not compare."""
-    max_episode_steps: int
+    max_episode_steps: Count
     """Environment steps after which an episode is truncated."""
-    budget: dict[str, int]
+    budget: dict[str, Count]
     """Environment steps that training may use, by class of agent."""
     reference: ReferenceScores
     """Scores to compare with, valid for task and spiking form: their rewards are equal."""
@@ -130,15 +129,13 @@ class EnvironmentSpec:
     """Extra of the package that brings what the task needs, if it needs more."""
 
     def __post_init__(self) -> None:
-        """Check ids, numbers and budget classes."""
+        """Check ids, budget classes and levels."""
+        super().__post_init__()
         if not self.registers or not all(name.startswith("snn/") for name in self.registers):
             raise ValueError(f"registers must name ids that start with snn/: {self.registers}")
-        if self.version < 1 or self.max_episode_steps < 1:
-            raise ValueError("version and max_episode_steps must be at least 1")
-        if set(self.budget) != set(BUDGET_CLASSES) or min(self.budget.values()) < 1:
+        if set(self.budget) != set(BUDGET_CLASSES):
             raise ValueError(
-                f"budget must give a positive number of steps for each of "
-                f"{', '.join(BUDGET_CLASSES)}; got {self.budget}"
+                f"budget must give steps for each of {', '.join(BUDGET_CLASSES)}; got {self.budget}"
             )
         if (self.spikes is None) == (self.task is None):
             raise ValueError(

@@ -248,9 +248,9 @@ def test_the_closest_id_is_suggested():
     [
         ({"registers": ["CartPole-v9"]}, "registers must name ids that start with snn/"),
         ({"registers": []}, "registers must name ids that start with snn/"),
-        ({"version": 0}, "version and max_episode_steps must be at least 1"),
-        ({"budget": {"gradient": 1}}, "budget must give a positive number of steps for each of"),
-        ({"budget": dict.fromkeys(BUDGET_CLASSES, 0)}, "budget must give a positive number"),
+        ({"version": 0}, "version must be at least 1, got 0"),
+        ({"budget": {"gradient": 1}}, "budget must give steps for each of"),
+        ({"budget": dict.fromkeys(BUDGET_CLASSES, 0)}, "budget.gradient must be at least 1, got 0"),
         ({"speed": 1}, "unknown key speed; allowed keys: name, base_id, registers"),
         ({"max_episode_steps": "500"}, "max_episode_steps: expected int, got '500'"),
     ],

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal, TypeVar, get_args
+from typing import Any, Literal, TypeVar
 
-from snn_gym.config import from_mapping, to_mapping
+from snn_gym.config import Config, Count, Positive, from_mapping, to_mapping
 from snn_gym.spiking.coding.encoders import (
     ENCODERS,
     ConstantEncoder,
@@ -49,18 +48,18 @@ _PARTS: dict[str, Mapping[str, type[Any]]] = {
 
 
 @dataclass(frozen=True)
-class NetworkConfig:
+class NetworkConfig(Config):
     """What a spiking network is made of.
 
     A part is a registered name and its typed parameters; parameters left out (``None``) are the
     part's defaults, and a mapping is turned into the part's type.
     """
 
-    hidden_sizes: tuple[int, ...] = (64, 64)
-    """Neurons of each spiking layer, input side first; at least one layer."""
-    time_steps: int = 8
+    hidden_sizes: tuple[Count, ...] = (64, 64)
+    """Neurons of each spiking layer, input side first."""
+    time_steps: Count = 8
     """Integration steps T of one decision."""
-    dt_ms: float = 1.0
+    dt_ms: Positive = 1.0
     """Length of an integration step (ms)."""
     neuron: str = "lif_box"
     """``lif_box``, ``lif``, ``iaf``, ``alif``, or a name given to ``register_neuron``."""
@@ -71,8 +70,8 @@ class NetworkConfig:
     weights; a neuron's own spike too (Norse's ``autapses=True``)."""
     surrogate: SurrogateName = "superspike"
     """Surrogate gradient of the spike."""
-    surrogate_slope: float = 5.0
-    """Slope of the surrogate gradient, above 0; its meaning is the surrogate's."""
+    surrogate_slope: Positive = 5.0
+    """Slope of the surrogate gradient; its meaning is the surrogate's."""
     encoder: str = "constant"
     """``constant``, ``rate``, ``latency``, ``population``, ``learnable_population``, or ``delta``,
     which compares with the decision before and so needs a carried state (``needs_state``)."""
@@ -90,22 +89,11 @@ class NetworkConfig:
 
     def __post_init__(self) -> None:
         """Check the values and fill in the parts' parameters."""
-        object.__setattr__(self, "hidden_sizes", tuple(self.hidden_sizes))
-        _check_sizes(self.hidden_sizes, self.time_steps)
-        for name in ("dt_ms", "surrogate_slope"):
-            value = getattr(self, name)
-            if not (math.isfinite(value) and value > 0):
-                raise ValueError(f"{name} must be above 0 and finite, got {value}")
-        _check_choice("surrogate", self.surrogate, get_args(SurrogateName))
-        _check_choice("backend", self.backend, get_args(Backend))
-        if type(self.recurrent) is not bool:
-            raise ValueError(f"recurrent must be true or false, got {self.recurrent!r}")
-        given: Any = self.regulation
-        if isinstance(given, Mapping):
-            regulation = from_mapping(RegulationParameters, given, "regulation")
-            object.__setattr__(self, "regulation", regulation)
         for part in _PARTS:
             self._fill(part)
+        super().__post_init__()
+        if not self.hidden_sizes:
+            raise ValueError("hidden_sizes must name at least one layer")
         self._check_time_constants()
         self._check_controlled_slope()
 
@@ -191,12 +179,3 @@ def _typed(given: Any, kind: type[ParametersT], part: str, name: str) -> Paramet
 def _check_choice(field: str, value: str, allowed: tuple[str, ...]) -> None:
     if value not in allowed:
         raise ValueError(f"{field} {value!r} is unknown; allowed: {', '.join(allowed)}")
-
-
-def _check_sizes(hidden_sizes: tuple[int, ...], time_steps: int) -> None:
-    if not hidden_sizes or any(type(size) is not int or size < 1 for size in hidden_sizes):
-        raise ValueError(
-            f"hidden_sizes must name at least one layer of at least one neuron, got {hidden_sizes}"
-        )
-    if type(time_steps) is not int or time_steps < 1:
-        raise ValueError(f"time_steps must be a whole number of at least 1, got {time_steps!r}")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -13,7 +12,7 @@ import numpy as np
 from gymnasium.utils import seeding
 from numpy.typing import NDArray
 
-from snn_gym.config import from_mapping
+from snn_gym.config import Config, Count, Positive, from_mapping
 from snn_gym.spiking.config import NetworkConfig
 from snn_gym.spiking.population import Population, start_weights
 from snn_gym.synapses.features import SynapseFeatures, check_features
@@ -42,33 +41,27 @@ _NO_EPISODE = -1
 
 
 @dataclass(frozen=True)
-class PlasticitySettings:
+class PlasticitySettings(Config):
     """How a network in training is seen, moved and judged."""
 
-    step_size: float
+    step_size: Positive
     """Change of a weight by one move. Default: the job's."""
-    probe_size: int
+    probe_size: Count
     """Episodes or samples that weights are judged on. Default: the job's."""
-    weight_limit: float = 4.0
+    weight_limit: Positive = 4.0
     """Bound of every weight's absolute value."""
-    renew_probe_every: int = 30
+    renew_probe_every: Count = 30
     """Moves after which a new probe is drawn; the default is that of Bhargava et al. 2022."""
     reward: Literal["sign", "difference"] = "sign"
     """``sign``: 1 if the score rose, else -1, ties too; or the ``difference`` of scores."""
     features: tuple[str, ...] = PRESETS["weight+topology"]
     """Blocks of ``FEATURES`` that are observed; a name of ``PRESETS`` serves too."""
-    history: int = 2
+    history: Count = 2
     """Past moves and rewards in the blocks of histories."""
 
     def __post_init__(self) -> None:
         """Check the values."""
-        for name in ("step_size", "weight_limit"):
-            value = getattr(self, name)
-            if not (math.isfinite(value) and value > 0):
-                raise ValueError(f"{name} must be above 0 and finite, got {value}")
-        for name in ("probe_size", "renew_probe_every", "history"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
+        super().__post_init__()
         object.__setattr__(self, "features", check_features(self.features))
 
 

@@ -13,7 +13,7 @@ from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.callbacks import BaseCallback, CallbackList
 from stable_baselines3.common.logger import configure
 
-from snn_gym.config import from_mapping, to_mapping
+from snn_gym.config import Config, Count, Natural, from_mapping, to_mapping
 from snn_gym.registry import load_environment_spec
 from snn_gym.storage import read_regular_file, remove_partial_files, write_text_atomic
 from snn_gym.threads import one_thread
@@ -38,7 +38,7 @@ _MAX_RUN_BYTES = 1 << 20
 
 
 @dataclass(frozen=True)
-class RunSettings:
+class RunSettings(Config):
     """What decides the outcome of a training run; kept in run.json."""
 
     format: Literal["snn_gym/run/1"]
@@ -47,24 +47,16 @@ class RunSettings:
     """Agent of the zoo."""
     environment: str
     """Gymnasium id."""
-    seed: int
+    seed: Natural
     """Seed of everything random."""
-    steps: int
+    steps: Count
     """Environment steps to train."""
-    checkpoint_interval: int
+    checkpoint_interval: Count
     """Environment steps between checkpoints; environments are reset there, so it counts."""
     versions: dict[str, str]
     """Versions of the packages that began the run."""
     dynamics: bool = False
     """Whether the network's dynamics are logged, in dynamics.csv."""
-
-    def __post_init__(self) -> None:
-        """Check the numbers."""
-        if self.seed < 0:
-            raise ValueError(f"seed must be at least 0, got {self.seed}")
-        for name in ("steps", "checkpoint_interval"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.vec_env import VecEnv
 
 from snn_gym._version import __version__
-from snn_gym.config import from_mapping, to_mapping
+from snn_gym.config import Config, Natural, from_mapping, to_mapping
 from snn_gym.spiking import NetworkConfig
 from snn_gym.storage import (
     dump_tensors,
@@ -44,7 +44,7 @@ _PACKAGES = ("gymnasium", "norse", "numpy", "stable_baselines3", "torch")
 
 
 @dataclass(frozen=True)
-class AgentManifest:
+class AgentManifest(Config):
     """What manifest.json of a saved agent says."""
 
     format: Literal["snn_gym/agent/1"]
@@ -67,7 +67,7 @@ class AgentManifest:
     """Description of the action space."""
     hyperparameters: dict[str, Any]
     """Hyper-parameters of the algorithm."""
-    num_timesteps: int
+    num_timesteps: Natural
     """Environment steps trained."""
     seed: int | None
     """Seed of the model."""
@@ -78,6 +78,7 @@ class AgentManifest:
 
     def __post_init__(self) -> None:
         """Check that policy and algorithm fit."""
+        super().__post_init__()
         if self.policy != POLICIES[self.algorithm]:
             raise ValueError(
                 f"{self.algorithm} needs the policy {POLICIES[self.algorithm]}, got {self.policy}"

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from snn_gym.config import from_mapping
+from snn_gym.config import Config, from_mapping
 from snn_gym.content import content_path
 from snn_gym.zoo.settings import Settings, make_settings
 
@@ -73,7 +73,7 @@ _NETWORK = "network"
 
 
 @dataclass(frozen=True)
-class AgentSpec:
+class AgentSpec(Config):
     """An agent: an algorithm, a policy, a network and hyper-parameters by environment."""
 
     name: str
@@ -98,6 +98,7 @@ class AgentSpec:
 
     def __post_init__(self) -> None:
         """Check that the parts fit together and that every environment's settings are valid."""
+        super().__post_init__()
         if self.policy != POLICIES[self.algorithm]:
             raise ValueError(
                 f"{self.algorithm} needs the policy {POLICIES[self.algorithm]}, got {self.policy}"

@@ -313,10 +313,10 @@ def test_wrong_shapes_are_named() -> None:
     ("values", "message"),
     [
         ({"hidden_sizes": []}, "at least one layer"),
-        ({"hidden_sizes": (0,)}, "at least one neuron"),
-        ({"time_steps": 0}, "time_steps must be a whole number of at least 1, got 0"),
+        ({"hidden_sizes": (0,)}, "must be at least 1, got 0"),
+        ({"time_steps": 0}, "time_steps must be at least 1, got 0"),
         ({"dt_ms": 0.0}, "dt_ms must be above 0"),
-        ({"surrogate_slope": math.inf}, "surrogate_slope must be above 0 and finite"),
+        ({"surrogate_slope": math.inf}, "surrogate_slope must be finite, got inf"),
         (
             {"neuron": "izhikevich"},
             "neuron 'izhikevich' is unknown; allowed: lif_box, lif, iaf, alif",

@@ -10,17 +10,16 @@ Intensities outside [0, 1] are clipped: a sensor saturates at its limits.
 
 from __future__ import annotations
 
-import math
 import sys
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple, TypeAlias, TypeVar, cast, get_args
+from typing import Annotated, Any, Literal, NamedTuple, TypeAlias, TypeVar, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
-from snn_gym.config import from_mapping
+from snn_gym.config import Config, Positive, PositiveShare, Range, from_mapping
 
 ArrayT = TypeVar("ArrayT")
 """A numpy array or a torch tensor."""
@@ -42,7 +41,7 @@ class _Inputs(NamedTuple):
 
 
 @dataclass(frozen=True)
-class ConstantEncoder:
+class ConstantEncoder(Config):
     """Feed the observation as a current that is constant over the time steps.
 
     For networks only: a current is no spike, so there is nothing to encode.
@@ -63,7 +62,7 @@ class ConstantEncoder:
         return dimensions
 
 
-class SpikeEncoder(ABC):
+class SpikeEncoder(Config, ABC):
     """Turn intensities into spikes; the common part of all spiking encoders."""
 
     @property
@@ -159,10 +158,6 @@ class RateEncoder(SpikeEncoder):
     timing: Timing = "poisson"
     """``poisson`` or ``regular``."""
 
-    def __post_init__(self) -> None:
-        """Check the timing."""
-        _check_timing(self.timing)
-
     @property
     def needs_noise(self) -> bool:
         """Whether ``encode`` needs uniform random numbers: with Poisson timing."""
@@ -206,22 +201,12 @@ class PopulationEncoder(SpikeEncoder):
     https://arxiv.org/abs/2010.09635; centres and widths are learned there and fixed here.
     """
 
-    neurons_per_dimension: int = 10
-    """Neurons n for each value, at least 2."""
-    width: float = 1.0
+    neurons_per_dimension: Annotated[int, Range(at_least=2)] = 10
+    """Neurons n for each value."""
+    width: Positive = 1.0
     """Standard deviation σ of a receptive field in units of the spacing of the centres."""
     timing: Timing = "regular"
     """``regular`` or ``poisson``, as in ``RateEncoder``."""
-
-    def __post_init__(self) -> None:
-        """Check the parameters."""
-        _check_timing(self.timing)
-        if self.neurons_per_dimension < 2:
-            raise ValueError(
-                f"neurons_per_dimension must be at least 2, got {self.neurons_per_dimension}"
-            )
-        if not (math.isfinite(self.width) and self.width > 0):
-            raise ValueError(f"width must be positive and finite, got {self.width}")
 
     @property
     def needs_noise(self) -> bool:
@@ -259,13 +244,8 @@ class DeltaEncoder(SpikeEncoder):
     43 (2008), https://doi.org/10.1109/JSSC.2007.914337.
     """
 
-    threshold: float = 0.01
-    """Change of intensity that makes one spike, above 0, at most 1."""
-
-    def __post_init__(self) -> None:
-        """Check the threshold."""
-        if not 0 < self.threshold <= 1:
-            raise ValueError(f"threshold must be above 0 and at most 1, got {self.threshold}")
+    threshold: PositiveShare = 0.01
+    """Change of intensity that makes one spike."""
 
     @property
     def needs_previous(self) -> bool:
@@ -312,11 +292,6 @@ def make_encoder(name: str, parameters: Mapping[str, Any] | None = None) -> Enco
         raise ValueError(f"encoder {name!r} is unknown; known encoders: {', '.join(ENCODERS)}")
     encoder: Encoder = from_mapping(ENCODERS[name], parameters or {}, f"encoder {name!r}")
     return encoder
-
-
-def _check_timing(timing: str) -> None:
-    if timing not in get_args(Timing):
-        raise ValueError(f"timing {timing!r} is unknown; allowed: {', '.join(get_args(Timing))}")
 
 
 def _as_float_array(values: Any) -> FloatArray:

@@ -6,13 +6,14 @@ They hold numbers only, so that reading a configuration loads neither torch nor 
 
 from __future__ import annotations
 
-import math
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from snn_gym.config import Config, NonNegative, Positive
 
 
 @dataclass(frozen=True)
-class NeuronParameters:
+class NeuronParameters(Config):
     """Base of every neuron's parameters.
 
     A neuron's own are a frozen dataclass of numbers with defaults, ``v_threshold`` and ``v_reset``
@@ -32,15 +33,6 @@ class NeuronParameters:
             raise NotImplementedError
 
 
-def _check_finite(parameters: object) -> None:
-    for field in fields(parameters):  # type: ignore[arg-type]
-        value = getattr(parameters, field.name)
-        if not math.isfinite(value):
-            raise ValueError(f"{field.name} must be finite, got {value}")
-        if field.name.startswith("tau_") and value <= 0:
-            raise ValueError(f"{field.name} must be above 0 ms, got {value}")
-
-
 def _check_threshold(v_threshold: float, v_reset: float, v_leak: float) -> None:
     if v_leak >= v_threshold:
         raise ValueError(
@@ -58,7 +50,7 @@ def _check_threshold(v_threshold: float, v_reset: float, v_leak: float) -> None:
 class LIFBoxParameters(NeuronParameters):
     """Leaky integrate-and-fire without synaptic current: ``tau_mem dv/dt = v_leak - v + x``."""
 
-    tau_mem_ms: float = 2.0
+    tau_mem_ms: Positive = 2.0
     """Membrane time constant (ms)."""
     v_threshold: float = 1.0
     """Potential above which the neuron fires."""
@@ -69,7 +61,7 @@ class LIFBoxParameters(NeuronParameters):
 
     def __post_init__(self) -> None:
         """Check the values."""
-        _check_finite(self)
+        super().__post_init__()
         _check_threshold(self.v_threshold, self.v_reset, self.v_leak)
 
 
@@ -80,9 +72,9 @@ class LIFParameters(NeuronParameters):
     ``tau_mem dv/dt = v_leak - v + i`` and ``tau_syn di/dt = -i``; an input jumps the current.
     """
 
-    tau_mem_ms: float = 2.0
+    tau_mem_ms: Positive = 2.0
     """Membrane time constant (ms)."""
-    tau_syn_ms: float = 2.0
+    tau_syn_ms: Positive = 2.0
     """Time constant of the synaptic current (ms)."""
     v_threshold: float = 1.0
     """Potential above which the neuron fires."""
@@ -93,7 +85,7 @@ class LIFParameters(NeuronParameters):
 
     def __post_init__(self) -> None:
         """Check the values."""
-        _check_finite(self)
+        super().__post_init__()
         _check_threshold(self.v_threshold, self.v_reset, self.v_leak)
 
 
@@ -108,7 +100,7 @@ class IAFParameters(NeuronParameters):
 
     def __post_init__(self) -> None:
         """Check the values."""
-        _check_finite(self)
+        super().__post_init__()
         _check_threshold(self.v_threshold, self.v_reset, v_leak=self.v_reset)
 
 
@@ -124,14 +116,14 @@ class ALIFParameters(NeuronParameters):
     where Norse and we have ``beta``: their 1.8 is 0.09 at the defaults below.
     """
 
-    tau_mem_ms: float = 2.0
+    tau_mem_ms: Positive = 2.0
     """Membrane time constant (ms)."""
-    tau_syn_ms: float = 2.0
+    tau_syn_ms: Positive = 2.0
     """Time constant of the synaptic current (ms)."""
-    tau_adapt_ms: float = 20.0
+    tau_adapt_ms: Positive = 20.0
     """Time constant of the threshold's return to rest (ms)."""
-    beta: float = 0.1
-    """Rise of the threshold by one spike, at least 0."""
+    beta: NonNegative = 0.1
+    """Rise of the threshold by one spike."""
     v_threshold: float = 1.0
     """Threshold at rest."""
     v_reset: float = 0.0
@@ -141,10 +133,8 @@ class ALIFParameters(NeuronParameters):
 
     def __post_init__(self) -> None:
         """Check the values."""
-        _check_finite(self)
+        super().__post_init__()
         _check_threshold(self.v_threshold, self.v_reset, self.v_leak)
-        if self.beta < 0:
-            raise ValueError(f"beta must be at least 0, got {self.beta}")
 
 
 NEURON_PARAMETERS: dict[str, type[NeuronParameters]] = {

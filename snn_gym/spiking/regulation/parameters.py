@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Annotated, Literal
+
+from snn_gym.config import Config, Count, NonNegative, Positive, Range, Share
 
 Controlled = Literal["gain", "threshold", "slope"]
 
 
 @dataclass(frozen=True)
-class ControllerParameters:
+class ControllerParameters(Config):
     """Homeostasis: what is moved, and how fast and far, to keep a layer in its responsive range.
 
     The rule and its sources are those of ``snn_gym.spiking.regulation.homeostasis``.
@@ -19,36 +20,26 @@ class ControllerParameters:
     controlled: Controlled = "threshold"
     """``gain`` or ``threshold`` of each neuron, by its rate; ``slope`` of a layer's surrogate
     gradient, by the share of its potentials within the surrogate's window."""
-    step: float = 0.5
-    """Change for a distance of 1 from the range, above 0: of the logarithm of gain or slope, or of
+    step: Positive = 0.5
+    """Change for a distance of 1 from the range: of the logarithm of gain or slope, or of
     the threshold in units of the rheobase."""
-    limit: float = 1.0
-    """Largest change over all of training, in the units of ``step``, above 0."""
-    min_window_share: float = 0.1
+    limit: Positive = 1.0
+    """Largest change over all of training, in the units of ``step``."""
+    min_window_share: Share = 0.1
     """Lower end of the range of ``slope``."""
-    max_window_share: float = 0.5
+    max_window_share: Share = 0.5
     """Upper end of the range of ``slope``."""
-    min_samples: int = 1024
-    """Decisions that are measured for one change, at least 1."""
+    min_samples: Count = 1024
+    """Decisions that are measured for one change."""
 
     def __post_init__(self) -> None:
         """Check the values."""
-        if self.controlled not in get_args(Controlled):
-            raise ValueError(
-                f"controlled {self.controlled!r} is unknown; allowed: "
-                f"{', '.join(get_args(Controlled))}"
-            )
-        for name in ("step", "limit"):
-            value = getattr(self, name)
-            if not (math.isfinite(value) and value > 0):
-                raise ValueError(f"{name} must be above 0 and finite, got {value}")
+        super().__post_init__()
         _check_range("window_share", self.min_window_share, self.max_window_share)
-        if self.min_samples < 1:
-            raise ValueError(f"min_samples must be at least 1, got {self.min_samples}")
 
 
 @dataclass(frozen=True)
-class RegulationParameters:
+class RegulationParameters(Config):
     """What keeps the neurons of a network in their responsive range while it is optimised.
 
     Penalties pull by the gradient (``regulation.penalties``), a controller acts between rollouts
@@ -56,29 +47,26 @@ class RegulationParameters:
     steps and batch: 0 is silent, 1 fires at every step.
     """
 
-    min_rate: float = 0.05
-    """Least rate that is left alone, from 0."""
-    max_rate: float = 0.5
-    """Largest rate that is left alone, up to 1; equal to ``min_rate`` for a target rate."""
-    rate_strength: float = 0.0
-    """Weight of the penalty on rates outside of the range in the loss, at least 0; 0 for none."""
-    voltage_strength: float = 0.0
-    """Weight of the penalty on potentials beyond the threshold, or as far below rest, in the loss,
-    at least 0; 0 for none."""
+    min_rate: Share = 0.05
+    """Least rate that is left alone."""
+    max_rate: Share = 0.5
+    """Largest rate that is left alone; equal to ``min_rate`` for a target rate."""
+    rate_strength: NonNegative = 0.0
+    """Weight of the penalty on rates outside of the range in the loss; 0 for none."""
+    voltage_strength: NonNegative = 0.0
+    """Weight of the penalty on potentials beyond the threshold, or as far below rest, in the loss;
+    0 for none."""
     controller: ControllerParameters | None = None
     """Homeostasis; None for none."""
-    shuffle_seed: int | None = None
+    shuffle_seed: Annotated[int, Range(at_least=0, below=2**63)] | None = None
     """Seed of a permutation by which every neuron is regulated by what another neuron of its layer
     does: the control whose signals are as many and as large and reach the wrong neuron. None for
     the neuron's own signals."""
 
     def __post_init__(self) -> None:
         """Check the values."""
+        super().__post_init__()
         _check_range("rate", self.min_rate, self.max_rate)
-        for name in ("rate_strength", "voltage_strength"):
-            value = getattr(self, name)
-            if not (math.isfinite(value) and value >= 0):
-                raise ValueError(f"{name} must be at least 0 and finite, got {value}")
         if not self.penalised and self.controller is None:
             raise ValueError(
                 "regulation does nothing: give rate_strength or voltage_strength above 0, or a "
@@ -94,10 +82,6 @@ class RegulationParameters:
     def _check_shuffle(self) -> None:
         if self.shuffle_seed is None:
             return
-        if type(self.shuffle_seed) is not int or not 0 <= self.shuffle_seed < 2**63:
-            raise ValueError(
-                f"shuffle_seed must be a whole number of at least 0, got {self.shuffle_seed!r}"
-            )
         if self.controller is not None and self.controller.controlled == "slope":
             raise ValueError(
                 "shuffle_seed permutes neurons, and the slope is one of a whole layer, which no "
@@ -106,7 +90,5 @@ class RegulationParameters:
 
 
 def _check_range(name: str, low: float, high: float) -> None:
-    if not 0.0 <= low <= high <= 1.0:
-        raise ValueError(
-            f"min_{name} and max_{name} must be a range within 0 to 1, got {low} and {high}"
-        )
+    if low > high:
+        raise ValueError(f"min_{name} must be at most max_{name}, got {low} and {high}")

@@ -182,5 +182,5 @@ def test_heads_by_decoder() -> None:
     config = NetworkConfig(decoder="population")
     with pytest.raises(ValueError, match="3 outputs reads 30 features, got 64; build the network"):
         make_head(config, 64, 3)
-    with pytest.raises(ValueError, match="whole number of at least 1, got 0"):
+    with pytest.raises(ValueError, match="neurons_per_output must be at least 1, got 0"):
         PopulationDecoderParameters(0)

@@ -100,9 +100,9 @@ def test_lives_in_the_network() -> None:
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        ({"neurons_per_dimension": 1}, "whole number of at least 2, got 1"),
-        ({"width": 0.0}, "width must be above 0 and finite, got 0.0"),
-        ({"width": math.nan}, "width must be above 0 and finite, got nan"),
+        ({"neurons_per_dimension": 1}, "neurons_per_dimension must be at least 2, got 1"),
+        ({"width": 0.0}, "width must be above 0, got 0.0"),
+        ({"width": math.nan}, "width must be finite, got nan"),
     ],
 )
 def test_bad_parameters_are_named(values: dict[str, float], message: str) -> None:

@@ -244,10 +244,10 @@ def test_levels_fall():
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"patterns": 1}, r"patterns must be in \[2, 30\], got 1$"),
-        ({"patterns": 31}, r"patterns must be in \[2, 30\], got 31$"),
-        ({"active_channels": 30}, "active_channels must be below 30, so that patterns differ, got"),
-        ({"active_channels": 0}, "active_channels must be at least 1, got 0$"),
+        ({"patterns": 1}, r"patterns must be at least 2 and at most 30, got 1$"),
+        ({"patterns": 31}, r"patterns must be at least 2 and at most 30, got 31$"),
+        ({"active_channels": 30}, "active_channels must be at least 1 and below 30, got"),
+        ({"active_channels": 0}, "active_channels must be at least 1 and below 30, got 0$"),
         ({"burst_steps": 9}, "burst_steps must be at most time_steps, 8, got 9$"),
         ({"sample_steps": 0}, "sample_steps must be at least 1, got 0$"),
         ({"delay_steps": -1}, "delay_steps must be at least 0, got -1$"),

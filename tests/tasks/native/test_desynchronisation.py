@@ -264,11 +264,11 @@ def test_each_difficulty_alone_lowers_the_memoryless_score(arguments):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"observed": 0}, r"observed must be in \[1, 40\], got 0"),
+        ({"observed": 0}, r"observed must be at least 1 and at most 40, got 0"),
         ({"coupling": -1.0}, "coupling must be at least 0, got -1.0"),
         ({"noise": -0.1}, "noise must be at least 0, got -0.1"),
         ({"energy_cost": -1.0}, "energy_cost must be at least 0, got -1.0"),
-        ({"heterogeneity": 1.0}, r"heterogeneity must be in \[0, 1\), got 1.0"),
+        ({"heterogeneity": 1.0}, r"heterogeneity must be at least 0 and below 1, got 1.0"),
         ({"healthy_rate_hz": 0.0}, "healthy_rate_hz must be above 0, got 0.0"),
         ({"episode_steps": 0}, "episode_steps"),
         ({"nonsense": 1}, "nonsense"),

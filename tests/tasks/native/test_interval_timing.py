@@ -158,9 +158,12 @@ class TestSettings:
     @pytest.mark.parametrize(
         ("settings", "message"),
         [
-            ({"intervals_steps": [4, 2]}, r"rising numbers from 1, got \[4, 2\]"),
-            ({"intervals_steps": []}, r"rising numbers from 1, got \[\]"),
-            ({"intervals_steps": [0, 2]}, r"rising numbers from 1, got \[0, 2\]"),
+            (
+                {"intervals_steps": [4, 2]},
+                r"must hold rising numbers, got \[4, 2\]",
+            ),
+            ({"intervals_steps": []}, r"intervals_steps must hold rising numbers, got \[\]"),
+            ({"intervals_steps": [0, 2]}, r"intervals_steps\[0\] must be at least 1, got 0"),
             ({"foreperiod_steps": -1}, "foreperiod_steps must be at least 0, got -1"),
             ({"foreperiod_jitter_steps": -2}, "foreperiod_jitter_steps must be at least 0, got -2"),
             ({"response_steps": 5}, "at least the longest interval, 6, got 5"),

@@ -176,7 +176,10 @@ def test_no_tour_for_larger_grids():
         ({"headings": 2}, "headings must be at least 3, got 2"),
         ({"fields_per_side": 1}, "fields_per_side must be at least 2, got 1"),
         ({"platform_radius": 0.25}, "platform_radius must be above 0 and below 0.25, got 0.25"),
-        ({"heading_noise_deg": 181.0}, r"heading_noise_deg must be in \[0, 180\], got 181.0"),
+        (
+            {"heading_noise_deg": 181.0},
+            r"must be at least 0 and at most 180, got 181.0",
+        ),
         ({"field_width": 0.0}, "field_width must be above 0, got 0.0"),
         ({"peak_rate_hz": 999.0}, r"must be in \[0, 255/256\], got 1.001"),
     ],

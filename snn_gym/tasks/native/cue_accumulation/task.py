@@ -9,7 +9,7 @@ import gymnasium as gym
 import numpy as np
 from numpy.typing import NDArray
 
-from snn_gym.config import check_positive
+from snn_gym.config import Config, Count, Natural
 from snn_gym.tasks.native.batch import SpikeTask
 from snn_gym.tasks.native.cue_accumulation.scene import draw_scene
 from snn_gym.tasks.native.single import SpikeTaskEnv
@@ -23,32 +23,29 @@ GROUP = 10
 
 
 @dataclass(frozen=True)
-class CueAccumulationSettings:
+class CueAccumulationSettings(Config):
     """How many cues, how long to remember, how clear the spikes."""
 
-    cues: int = 3
+    cues: Count = 3
     """Cues of an episode, odd so that one side has more."""
-    gap_steps: int = 1
+    gap_steps: Natural = 1
     """Environment steps without a cue after each cue."""
-    delay_steps: int = 2
+    delay_steps: Natural = 2
     """Environment steps between the last gap and the go signal, at least."""
-    delay_jitter_steps: int = 0
+    delay_jitter_steps: Natural = 0
     """Environment steps by which the delay may be longer, uniformly drawn."""
     cue_rate_hz: float = 200.0
     """Rate of a group's neurons while they show a cue or the go signal (Hz)."""
     background_rate_hz: float = 10.0
     """Rate of all neurons otherwise (Hz)."""
-    time_steps: int = 8
+    time_steps: Count = 8
     """Time steps T of an environment step, 1 ms each."""
 
     def __post_init__(self) -> None:
         """Check counts and rates."""
-        check_positive(self, "cues", "time_steps")
+        super().__post_init__()
         if self.cues % 2 == 0:
             raise ValueError(f"cues must be odd, got {self.cues}: a tie would have no right answer")
-        for name in ("gap_steps", "delay_steps", "delay_jitter_steps"):
-            if getattr(self, name) < 0:
-                raise ValueError(f"{name} must be at least 0, got {getattr(self, name)}")
         if not self.background_rate_hz < self.cue_rate_hz:
             raise ValueError(
                 f"cue_rate_hz must be above background_rate_hz, got {self.cue_rate_hz} and "

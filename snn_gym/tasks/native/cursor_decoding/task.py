@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
 import gymnasium as gym
 import numpy as np
 from numpy.typing import NDArray
 
-from snn_gym.config import check_positive
+from snn_gym.config import Config, Count, Natural, NonNegative, Positive, Range
 from snn_gym.tasks.native.batch import SpikeTask
 from snn_gym.tasks.native.cursor_decoding.scene import draw_scene
 from snn_gym.tasks.native.single import SpikeTaskEnv
@@ -29,54 +29,37 @@ TURN_RANGE_DEG = (75.0, 285.0)
 
 
 @dataclass(frozen=True)
-class CursorDecodingSettings:
+class CursorDecodingSettings(Config):
     """How strong and steady the tuning, how many channels fail, how long an episode."""
 
-    baseline_hz: float = 90.0
+    baseline_hz: NonNegative = 90.0
     """Rate of every neuron without an intention (Hz)."""
-    modulation_hz: float = 90.0
+    modulation_hz: Positive = 90.0
     """Change of the rate by a full intention along the preferred direction (Hz)."""
-    drift_deg: float = 5.0
+    drift_deg: NonNegative = 5.0
     """Largest turn of all preferred directions at the start of a session (degrees)."""
-    drift_growth: float = 1.0
-    """Factor by which a session's turn has grown at the episode's end, at least 1."""
-    lost_channels: int = 0
+    drift_growth: Annotated[float, Range(at_least=1)] = 1.0
+    """Factor by which a session's turn has grown at the episode's end."""
+    lost_channels: Annotated[int, Range(at_least=0, below=NEURONS)] = 0
     """Silent channels, drawn anew for each session."""
-    tuning_seed: int = 0
+    tuning_seed: Natural = 0
     """Seed of the preferred directions, which are part of the task."""
-    target_radius: float = 0.2
+    target_radius: Annotated[float, Range(above=0, below=TARGET_CENTRE_RANGE[0])] = 0.2
     """Distance to a target's centre within which the cursor is inside (workspace units)."""
-    hold_steps: int = 2
+    hold_steps: Count = 2
     """Environment steps in a row inside a target after which the next one appears."""
-    episode_steps: int = 32
+    episode_steps: Count = 32
     """Environment steps of an episode."""
-    time_steps: int = 8
+    time_steps: Count = 8
     """Time steps T of an environment step, 1 ms each."""
 
     def __post_init__(self) -> None:
         """Check counts, rates and angles."""
-        check_positive(self, "time_steps", "hold_steps", "episode_steps")
-        if not 0 <= self.lost_channels < NEURONS:
+        super().__post_init__()
+        if self.drift_deg * self.drift_growth > 180.0:
             raise ValueError(
-                f"lost_channels must be in [0, {NEURONS - 1}], got {self.lost_channels}"
-            )
-        if self.tuning_seed < 0:
-            raise ValueError(f"tuning_seed must be at least 0, got {self.tuning_seed}")
-        if not 0.0 < self.target_radius < TARGET_CENTRE_RANGE[0]:
-            raise ValueError(
-                f"target_radius must be in (0, {TARGET_CENTRE_RANGE[0]}), got {self.target_radius}"
-            )
-        if self.drift_growth < 1.0:
-            raise ValueError(f"drift_growth must be at least 1, got {self.drift_growth}")
-        if not 0.0 <= self.drift_deg * self.drift_growth <= 180.0:
-            raise ValueError(
-                "drift_deg times drift_growth must be in [0, 180], got "
+                "drift_deg times drift_growth must be at most 180, got "
                 f"{self.drift_deg} and {self.drift_growth}"
-            )
-        if self.baseline_hz < 0.0 or self.modulation_hz <= 0.0:
-            raise ValueError(
-                "baseline_hz must be at least 0 and modulation_hz above 0, got "
-                f"{self.baseline_hz} and {self.modulation_hz}"
             )
         byte_rate((self.baseline_hz + self.modulation_hz) / 1000.0)
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
 import gymnasium as gym
 import numpy as np
 from numpy.typing import NDArray
 
-from snn_gym.config import check_positive
+from snn_gym.config import Config, Count, Natural, Range
 from snn_gym.tasks.native.batch import SpikeTask
 from snn_gym.tasks.native.delayed_match_to_sample.scene import draw_scene
 from snn_gym.tasks.native.single import SpikeTaskEnv
@@ -25,49 +25,39 @@ GROUP = 10
 
 
 @dataclass(frozen=True)
-class DelayedMatchToSampleSettings:
+class DelayedMatchToSampleSettings(Config):
     """Which patterns, how long to remember, how clear the spikes."""
 
-    patterns: int = 2
+    patterns: Annotated[int, Range(at_least=2, at_most=STIMULUS)] = 2
     """Patterns K that a sample and a test are drawn from."""
-    active_channels: int = 10
-    """Stimulus neurons that fire in a pattern."""
-    burst_steps: int = 4
+    active_channels: Annotated[int, Range(at_least=1, below=STIMULUS)] = 10
+    """Stimulus neurons that fire in a pattern; not all, so that patterns differ."""
+    burst_steps: Count = 4
     """Time steps that an active neuron's burst lasts."""
-    sample_steps: int = 2
+    sample_steps: Count = 2
     """Environment steps that show the sample."""
-    delay_steps: int = 2
+    delay_steps: Natural = 2
     """Environment steps between sample and test, at least."""
-    delay_jitter_steps: int = 0
+    delay_jitter_steps: Natural = 0
     """Environment steps by which the delay may be longer, uniformly drawn."""
-    distractors: int = 0
+    distractors: Natural = 0
     """Patterns shown during the delay, evenly spread, one environment step each."""
     pattern_rate_hz: float = 400.0
     """Rate of neurons during their burst and of the go signal (Hz)."""
     background_rate_hz: float = 10.0
     """Rate of all neurons otherwise (Hz)."""
-    pattern_seed: int = 0
+    pattern_seed: Natural = 0
     """Seed of the patterns, which are part of the task: episodes do not change them."""
-    time_steps: int = 8
+    time_steps: Count = 8
     """Time steps T of an environment step, 1 ms each."""
 
     def __post_init__(self) -> None:
         """Check counts and rates."""
-        check_positive(self, "active_channels", "burst_steps", "sample_steps", "time_steps")
-        if not 2 <= self.patterns <= STIMULUS:
-            raise ValueError(f"patterns must be in [2, {STIMULUS}], got {self.patterns}")
-        if self.active_channels >= STIMULUS:
-            raise ValueError(
-                f"active_channels must be below {STIMULUS}, so that patterns differ, got "
-                f"{self.active_channels}"
-            )
+        super().__post_init__()
         if self.burst_steps > self.time_steps:
             raise ValueError(
                 f"burst_steps must be at most time_steps, {self.time_steps}, got {self.burst_steps}"
             )
-        for name in ("delay_steps", "delay_jitter_steps", "distractors", "pattern_seed"):
-            if getattr(self, name) < 0:
-                raise ValueError(f"{name} must be at least 0, got {getattr(self, name)}")
         if self.distractors > 0 and self.distractors >= self.delay_steps:
             raise ValueError(
                 f"distractors must be fewer than delay_steps, {self.delay_steps}, got "

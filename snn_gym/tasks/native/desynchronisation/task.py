@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
 import gymnasium as gym
 import numpy as np
 from numpy.typing import NDArray
 
-from snn_gym.config import check_positive
+from snn_gym.config import Config, Count, NonNegative, Positive, Range
 from snn_gym.tasks.native.batch import SpikeTask
 from snn_gym.tasks.native.desynchronisation.kernel import (
     EXCITATORY,
@@ -32,38 +32,25 @@ _TRACE_LENGTH = 32
 
 
 @dataclass(frozen=True)
-class DesynchronisationSettings:
+class DesynchronisationSettings(Config):
     """How strongly the neurons pull each other, how much of them is seen, what energy costs."""
 
-    coupling: float = 1.0
+    coupling: NonNegative = 1.0
     """Factor of all synaptic weights."""
-    heterogeneity: float = 0.08
+    heterogeneity: Annotated[float, Range(at_least=0, below=1)] = 0.08
     """Largest deviation of a neuron's drive from the mean, as a share of it."""
-    noise: float = 0.03
+    noise: NonNegative = 0.03
     """Largest kick that noise gives to a voltage in a time step (thresholds)."""
-    observed: int = 40
+    observed: Annotated[int, Range(at_least=1, at_most=NEURONS)] = 40
     """Neurons whose spikes are seen, spread evenly; the other channels are silent."""
-    healthy_rate_hz: float = 25.0
+    healthy_rate_hz: Positive = 25.0
     """Rate of the excitatory neurons that counts as calm (Hz)."""
-    energy_cost: float = 0.2
+    energy_cost: NonNegative = 0.2
     """Cost of a full stimulation in every step, on the scale on which full calm earns 1."""
-    episode_steps: int = 40
+    episode_steps: Count = 40
     """Environment steps of an episode."""
-    time_steps: int = 8
+    time_steps: Count = 8
     """Time steps T of an environment step, 1 ms each."""
-
-    def __post_init__(self) -> None:
-        """Check counts and shares."""
-        check_positive(self, "time_steps", "episode_steps")
-        if not 1 <= self.observed <= NEURONS:
-            raise ValueError(f"observed must be in [1, {NEURONS}], got {self.observed}")
-        for name in ("coupling", "noise", "energy_cost"):
-            if getattr(self, name) < 0.0:
-                raise ValueError(f"{name} must be at least 0, got {getattr(self, name)}")
-        if not 0.0 <= self.heterogeneity < 1.0:
-            raise ValueError(f"heterogeneity must be in [0, 1), got {self.heterogeneity}")
-        if self.healthy_rate_hz <= 0.0:
-            raise ValueError(f"healthy_rate_hz must be above 0, got {self.healthy_rate_hz}")
 
     @property
     def channels(self) -> int:

@@ -10,7 +10,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from snn_gym.config import check_positive
+from snn_gym.config import Config, Count, Natural, NonNegative, Positive
 from snn_gym.tasks.native.batch import SpikeTask
 from snn_gym.tasks.native.event_tracking.scene import draw_scene
 from snn_gym.tasks.native.single import SpikeTaskEnv
@@ -30,53 +30,40 @@ _FAR = 40.0
 
 
 @dataclass(frozen=True)
-class EventTrackingSettings:
+class EventTrackingSettings(Config):
     """How fast the light, how sharp the camera."""
 
-    target_speed_px: float = 1.0
+    target_speed_px: Positive = 1.0
     """Way of the light in an environment step (px)."""
-    turn_px: float = 0.1
+    turn_px: NonNegative = 0.1
     """Largest change of the light's velocity along an axis in an environment step (px), before the
     velocity is brought back to its speed."""
-    pan_speed_px: float = 2.0
+    pan_speed_px: Positive = 2.0
     """Way of the camera in an environment step at action 1 along an axis (px)."""
-    start_offset_px: float = 4.0
+    start_offset_px: NonNegative = 4.0
     """Largest distance along an axis of the light from the middle of the view at the start (px)."""
-    light_radius_px: float = 2.0
+    light_radius_px: Positive = 2.0
     """Standard deviation of the light's Gaussian profile (px)."""
-    background: float = 0.1
+    background: Positive = 0.1
     """Intensity of the dark, where the middle of the light has 1 more."""
-    contrast_threshold: float = 0.25
+    contrast_threshold: Positive = 0.25
     """Change of the log intensity that makes an event."""
     noise_rate_hz: float = 1.0
     """Rate of events without cause of every channel (Hz)."""
-    hot_pixels: int = 0
+    hot_pixels: Natural = 0
     """Pixels that fire ON events all the time, drawn for each episode."""
     hot_rate_hz: float = 200.0
     """Rate of a hot pixel (Hz)."""
-    arena_px: float = 64.0
+    arena_px: Positive = 64.0
     """Side of the square at whose border the light is reflected (px)."""
-    episode_steps: int = 30
+    episode_steps: Count = 30
     """Environment steps of an episode."""
-    time_steps: int = 4
+    time_steps: Count = 4
     """Time steps T of an environment step, 1 ms each."""
 
     def __post_init__(self) -> None:
         """Check counts, lengths and rates."""
-        check_positive(self, "episode_steps", "time_steps")
-        for name in (
-            "target_speed_px",
-            "pan_speed_px",
-            "light_radius_px",
-            "background",
-            "contrast_threshold",
-            "arena_px",
-        ):
-            if not getattr(self, name) > 0.0:
-                raise ValueError(f"{name} must be above 0, got {getattr(self, name)}")
-        for name in ("turn_px", "start_offset_px", "hot_pixels"):
-            if getattr(self, name) < 0:
-                raise ValueError(f"{name} must be at least 0, got {getattr(self, name)}")
+        super().__post_init__()
         # One reflection in a time step has to be enough.
         if not self.target_speed_px < self.arena_px:
             raise ValueError(

@@ -9,7 +9,7 @@ import gymnasium as gym
 import numpy as np
 from numpy.typing import NDArray
 
-from snn_gym.config import check_positive
+from snn_gym.config import Config, Count, Natural, PositiveShare
 from snn_gym.tasks.native.batch import SpikeTask
 from snn_gym.tasks.native.interval_timing.scene import draw_scene
 from snn_gym.tasks.native.single import SpikeTaskEnv
@@ -25,44 +25,37 @@ _READY, _SET, _NOTHING = 0, 1, 2
 
 
 @dataclass(frozen=True)
-class IntervalTimingSettings:
+class IntervalTimingSettings(Config):
     """Which intervals, how precise the answer, how clear the pulses."""
 
-    intervals_steps: tuple[int, ...] = (2, 4, 6)
+    intervals_steps: tuple[Count, ...] = (2, 4, 6)
     """Environment steps from ready to set: one of these, all equally probable; rising."""
-    foreperiod_steps: int = 1
+    foreperiod_steps: Natural = 1
     """Environment steps before the ready pulse, at least."""
-    foreperiod_jitter_steps: int = 1
+    foreperiod_jitter_steps: Natural = 1
     """Environment steps by which the foreperiod may be longer, uniformly drawn."""
-    response_steps: int = 9
+    response_steps: Count = 9
     """Environment steps after the set pulse at the last of which the episode ends."""
-    tolerance: float = 0.6
+    tolerance: PositiveShare = 0.6
     """Error at which the reward reaches 0, as a share of the interval."""
     pulse_rate_hz: float = 200.0
     """Rate of a group's neurons during its pulse (Hz)."""
     background_rate_hz: float = 10.0
     """Rate of all neurons otherwise (Hz)."""
-    time_steps: int = 8
+    time_steps: Count = 8
     """Time steps T of an environment step, 1 ms each."""
 
     def __post_init__(self) -> None:
         """Check intervals, tolerance and rates."""
-        check_positive(self, "time_steps")
+        super().__post_init__()
         intervals = self.intervals_steps
-        if not intervals or intervals[0] < 1 or sorted(set(intervals)) != list(intervals):
-            raise ValueError(
-                f"intervals_steps must be rising numbers from 1, got {list(intervals)}"
-            )
-        for name in ("foreperiod_steps", "foreperiod_jitter_steps"):
-            if getattr(self, name) < 0:
-                raise ValueError(f"{name} must be at least 0, got {getattr(self, name)}")
+        if not intervals or sorted(set(intervals)) != list(intervals):
+            raise ValueError(f"intervals_steps must hold rising numbers, got {list(intervals)}")
         if self.response_steps < intervals[-1]:
             raise ValueError(
                 f"response_steps must be at least the longest interval, {intervals[-1]}, "
                 f"got {self.response_steps}"
             )
-        if not 0.0 < self.tolerance <= 1.0:
-            raise ValueError(f"tolerance must be above 0 and at most 1, got {self.tolerance}")
         if not self.background_rate_hz < self.pulse_rate_hz:
             raise ValueError(
                 f"pulse_rate_hz must be above background_rate_hz, got {self.pulse_rate_hz} and "

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
 import gymnasium as gym
 import numpy as np
 from numpy.typing import NDArray
 
-from snn_gym.config import check_positive
+from snn_gym.config import Config, Count, Natural, Range
 from snn_gym.tasks.native.batch import SpikeTask
 from snn_gym.tasks.native.pattern_detection.scene import draw_scene
 from snn_gym.tasks.native.single import SpikeTaskEnv
@@ -24,33 +24,28 @@ _FEWEST_TIME_STEPS, _MOST_TIME_STEPS = 5, 32
 
 
 @dataclass(frozen=True)
-class PatternDetectionSettings:
+class PatternDetectionSettings(Config):
     """Which pattern, how exact, how many windows."""
 
-    windows: int = 10
+    windows: Count = 10
     """Windows of an episode, one in each environment step."""
-    channels: int = 40
+    channels: Count = 40
     """Number N of channels, a multiple of ``time_steps``."""
-    pattern_channels: int = 40
+    pattern_channels: Count = 40
     """Channels that take part in the pattern, a multiple of ``time_steps``; the others fire at
     random in every window."""
-    jitter_steps: int = 0
+    jitter_steps: Natural = 0
     """Time steps by which each spike is moved at most, earlier or later."""
-    shift_steps: int = 0
+    shift_steps: Natural = 0
     """Time steps by which the whole pattern comes later at most, uniformly drawn."""
-    pattern_seed: int = 0
+    pattern_seed: Natural = 0
     """Seed of the pattern, which is a part of the task."""
-    time_steps: int = 8
+    time_steps: Annotated[int, Range(at_least=_FEWEST_TIME_STEPS, at_most=_MOST_TIME_STEPS)] = 8
     """Time steps T of a window, 1 ms each."""
 
     def __post_init__(self) -> None:
         """Check counts, and that channels fill blocks."""
-        check_positive(self, "windows", "channels", "pattern_channels")
-        if not _FEWEST_TIME_STEPS <= self.time_steps <= _MOST_TIME_STEPS:
-            raise ValueError(
-                f"time_steps must be from {_FEWEST_TIME_STEPS} to {_MOST_TIME_STEPS}, "
-                f"got {self.time_steps}"
-            )
+        super().__post_init__()
         for name in ("channels", "pattern_channels"):
             if getattr(self, name) % self.time_steps != 0:
                 raise ValueError(
@@ -65,10 +60,8 @@ class PatternDetectionSettings:
         # More jitter would move a spike to one time step in two ways.
         limits = {"jitter_steps": (self.time_steps - 1) // 2, "shift_steps": self.time_steps - 1}
         for name, most in limits.items():
-            if not 0 <= getattr(self, name) <= most:
-                raise ValueError(f"{name} must be from 0 to {most}, got {getattr(self, name)}")
-        if self.pattern_seed < 0:
-            raise ValueError(f"pattern_seed must be at least 0, got {self.pattern_seed}")
+            if getattr(self, name) > most:
+                raise ValueError(f"{name} must be at most {most}, got {getattr(self, name)}")
 
     @property
     def episode_steps(self) -> int:

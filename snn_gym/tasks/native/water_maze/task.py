@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Annotated, Any
 
 import gymnasium as gym
 import numpy as np
 from numpy.typing import NDArray
 
-from snn_gym.config import check_positive
+from snn_gym.config import Config, Count, Positive, Range
 from snn_gym.tasks.native.batch import SpikeTask
 from snn_gym.tasks.native.single import SpikeTaskEnv
 from snn_gym.tasks.native.streams import Rows, byte_rate
@@ -20,57 +20,45 @@ PLATFORM_CHANNELS = 8
 """Neurons that fire while the animal stands on the platform."""
 
 _LEVELS = 256  # values of a random byte; places per side that the place cells tell apart
-_COUNTS = ("sites_per_side", "crossing_steps", "full_visits", "episode_steps", "time_steps")
 _TRAIL = 16  # places that a picture shows
 
 
 @dataclass(frozen=True)
-class WaterMazeSettings:
+class WaterMazeSettings(Config):
     """How many places to search, how fast to swim, how clear the spikes.
 
     Lengths are in sides of the square pool.
     """
 
-    sites_per_side: int = 2
+    sites_per_side: Count = 2
     """The platform may be at the centre of each square of a grid with so many to a side."""
-    platform_radius: float = 0.15
+    # A wider one could hide the new start that lies half a pool from the first choice.
+    platform_radius: Annotated[float, Range(above=0, below=0.25)] = 0.15
     """Distance from the centre of the platform at which the animal is on it."""
-    crossing_steps: int = 8
+    crossing_steps: Count = 8
     """Environment steps to swim from one wall to the opposite one."""
-    headings: int = 8
+    headings: Annotated[int, Range(at_least=3)] = 8
     """Headings to choose from."""
-    heading_noise_deg: float = 0.0
+    heading_noise_deg: Annotated[float, Range(at_least=0, at_most=180)] = 0.0
     """Largest deviation from the heading, uniformly drawn on both sides (degrees)."""
-    fields_per_side: int = 6
+    fields_per_side: Annotated[int, Range(at_least=2)] = 6
     """Place cells to a side of their square grid."""
-    field_width: float = 0.12
+    field_width: Positive = 0.12
     """Standard deviation of a place cell's Gaussian field."""
     peak_rate_hz: float = 300.0
     """Rate of a place cell in the middle of its field and of the platform's neurons on it (Hz)."""
     background_rate_hz: float = 2.0
     """Rate that all neurons have at any rate (Hz); the others come on top."""
-    full_visits: int = 10
+    full_visits: Count = 10
     """Visits of the platform that together earn 1."""
-    episode_steps: int = 48
+    episode_steps: Count = 48
     """Environment steps of a session."""
-    time_steps: int = 8
+    time_steps: Count = 8
     """Time steps T of an environment step, 1 ms each."""
 
     def __post_init__(self) -> None:
         """Check counts, lengths and rates."""
-        check_positive(self, *_COUNTS)
-        for name, least in (("headings", 3), ("fields_per_side", 2)):
-            if getattr(self, name) < least:
-                raise ValueError(f"{name} must be at least {least}, got {getattr(self, name)}")
-        # A wider one could hide the new start that lies half a pool from the first choice.
-        if not 0.0 < self.platform_radius < 0.25:
-            raise ValueError(
-                f"platform_radius must be above 0 and below 0.25, got {self.platform_radius}"
-            )
-        if not 0.0 <= self.heading_noise_deg <= 180.0:
-            raise ValueError(f"heading_noise_deg must be in [0, 180], got {self.heading_noise_deg}")
-        if not self.field_width > 0.0:
-            raise ValueError(f"field_width must be above 0, got {self.field_width}")
+        super().__post_init__()
         byte_rate(self.background_rate_hz / 1000.0)
         byte_rate((self.background_rate_hz + self.peak_rate_hz) / 1000.0)
 
