@@ -157,17 +157,16 @@ def evaluate(
 ) -> None:
     """Evaluate the final policy of a run, deterministically."""
     from snn_gym.scoring import evaluate as evaluate_model
+    from snn_gym.spiking.costs import COST_COLUMNS
     from snn_gym.zoo import load_agent, read_manifest
 
     result = evaluate_model(load_agent(run), read_manifest(run).environment, episodes=episodes)
     print(f"{result.env_id}: IQM {result.iqm:.2f}, mean {result.mean:.2f}, {episodes} episodes")
-    for label, values in (
-        ("spikes", result.spikes_per_decision),
-        ("SynOps", result.synops_per_decision),
-        ("MACs", result.macs_per_decision),
-    ):
-        layers = ", ".join(f"{name} {value:,.1f}" for name, value in values.items())
-        print(f"  {label} per decision: {layers or 'none'}")
+    for name, column in COST_COLUMNS.items():
+        value = getattr(result, name)
+        layers = value if isinstance(value, dict) else {"all layers": value}
+        shown = ", ".join(f"{layer} {x:,.2f}" for layer, x in layers.items() if x is not None)
+        print(f"  {column.heading} per decision: {shown or 'none'}")
 
 
 @app.command()

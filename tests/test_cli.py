@@ -9,6 +9,7 @@ import pytest
 import snn_gym
 from snn_gym.cli import main
 from snn_gym.registry import env_ids
+from snn_gym.spiking.costs import COST_COLUMNS
 from snn_gym.zoo import agent_ids, load_agent_spec, read_manifest
 
 TRAIN = ["train", "ppo-lif", "CartPole-v1", "--steps", "300", "--no-progress"]
@@ -88,8 +89,9 @@ def test_evaluate_prints_the_score_and_the_costs(trained, capsys):
     assert main(["evaluate", str(trained), "--episodes", "3"]) == 0
     out = capsys.readouterr().out
     assert out.startswith("CartPole-v1: IQM ")
-    for label in ("spikes", "SynOps", "MACs"):
-        assert f"{label} per decision: " in out
+    for column in COST_COLUMNS.values():
+        assert f"{column.heading} per decision: " in out
+    assert "SynOps per decision: hidden_1 " in out
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ from typing import Literal, cast
 import torch
 from torch import Tensor, nn
 
+from snn_gym.spiking.costs import CostCounter
 from snn_gym.spiking.recording import Recording
 
 Gated = Literal["gru", "lstm"]
@@ -28,6 +29,7 @@ class GatedNetwork(nn.Module):
         hidden_sizes: Units of each layer, input side first.
         output_size: Outputs of the linear head; None for no head, and the last layer's activity is
             the output.
+        spike_input: Whether the values are spikes, which cost synaptic operations.
 
     Raises:
         ValueError: The kind is unknown.
@@ -39,11 +41,14 @@ class GatedNetwork(nn.Module):
         input_size: int,
         hidden_sizes: tuple[int, ...],
         output_size: int | None = None,
+        *,
+        spike_input: bool = False,
     ) -> None:
         super().__init__()
         if kind not in _GATES:
             raise ValueError(f"gated must be one of {', '.join(_GATES)}, got {kind!r}")
         self.kind = kind
+        self.spike_input = spike_input
         self.hidden_sizes = hidden_sizes
         unit = nn.GRU if kind == "gru" else nn.LSTM
         sizes = (input_size, *hidden_sizes)
@@ -119,15 +124,21 @@ class GatedNetwork(nn.Module):
     def record(
         self, inputs: Tensor, state: Tensor | None = None, *, readout_size: int | None = None
     ) -> Recording:
-        """Record a forward pass: no spikes, and the multiply-accumulates of each layer."""
-        macs: dict[str, int] = {}
+        """Record a forward pass: no layers, for nothing spikes, but what it cost."""
+        count, gates = CostCounter(), _GATES[self.kind]
         for number, layer in enumerate(self._units, start=1):
-            size = layer.hidden_size
-            macs[f"{self.kind}_{number}"] = _GATES[self.kind] * size * (layer.input_size + size)
+            name, size = f"{self.kind}_{number}", layer.hidden_size
+            if number == 1 and self.spike_input:
+                count.spikes("input", inputs.unsqueeze(0), gates * size)
+            else:
+                count.product(name, layer.input_size, gates * size)
+            count.product(name, size, gates * size)
+            count.parameters(name, 2 * gates * size)  # PyTorch's two biases
+            count.updates(name, size)
         readout = self.output_size if self.head is not None else readout_size
         if readout is not None:
-            macs["readout"] = self.hidden_sizes[-1] * readout
-        return Recording((), self(inputs, state)[0], 0.0, macs)
+            count.linear("readout", self.hidden_sizes[-1], readout)
+        return Recording((), self(inputs, state)[0], 0.0, count.costs())
 
     def reseed_noise(self, seed: int) -> None:
         """Do nothing: there is no noise."""

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from snn_gym.policies._gated import Gated, GatedNetwork
 from snn_gym.spiking.config import NetworkConfig
+from snn_gym.spiking.costs import CostCounter
 from snn_gym.spiking.network import SpikingNetwork
 from snn_gym.spiking.neurons.norse_cells import CellFactory
 from snn_gym.spiking.recording import Recording
@@ -44,7 +45,13 @@ class NetworkBuilder:
         """
         if not spiking:
             inputs = self.features_dim + extra_inputs
-            return DenseNetwork(inputs, self.config.hidden_sizes, output_size, self.activation)
+            return DenseNetwork(
+                inputs,
+                self.config.hidden_sizes,
+                output_size,
+                self.activation,
+                spike_input=self.spike_steps is not None,
+            )
         return self._spiking(output_size, population_outputs, extra_inputs)
 
     def build_stateful(
@@ -64,7 +71,13 @@ class NetworkBuilder:
             population_outputs: Without a head, the outputs that will read it.
         """
         if not spiking:
-            return GatedNetwork(gated, self.features_dim, self.config.hidden_sizes, output_size)
+            return GatedNetwork(
+                gated,
+                self.features_dim,
+                self.config.hidden_sizes,
+                output_size,
+                spike_input=self.spike_steps is not None,
+            )
         return self._spiking(output_size, population_outputs, 0)
 
     def _spiking(
@@ -83,7 +96,15 @@ class NetworkBuilder:
 
 
 class DenseNetwork(nn.Sequential):
-    """A multilayer perceptron behind the interface of ``SpikingNetwork``: the ANN twin."""
+    """A multilayer perceptron behind the interface of ``SpikingNetwork``: the ANN twin.
+
+    Args:
+        input_size: Values of an observation; a spike train comes flattened.
+        hidden_sizes: Units of each layer, input side first.
+        output_size: Outputs of the linear head; None for no head.
+        activation: Activation of the units.
+        spike_input: Whether the values are spikes, which cost synaptic operations.
+    """
 
     def __init__(
         self,
@@ -91,8 +112,12 @@ class DenseNetwork(nn.Sequential):
         hidden_sizes: tuple[int, ...],
         output_size: int | None,
         activation: type[nn.Module],
+        *,
+        spike_input: bool = False,
     ) -> None:
         super().__init__(*create_mlp(input_size, output_size or 0, list(hidden_sizes), activation))
+        self.spike_input = spike_input
+        self.hidden_sizes = hidden_sizes
         self.output_size = hidden_sizes[-1] if output_size is None else output_size
 
     def decide(self, inputs: Tensor, *, optimised: bool = True) -> Tensor:
@@ -102,15 +127,22 @@ class DenseNetwork(nn.Sequential):
         return output
 
     def record(self, inputs: Tensor, *, readout_size: int | None = None) -> Recording:
-        """Record a forward pass: no spikes, and the multiply-accumulates of each layer."""
+        """Record a forward pass: no layers, for nothing spikes, but what it cost."""
+        count = CostCounter()
         linears = [module for module in self if isinstance(module, nn.Linear)]
-        macs = {
-            f"dense_{k + 1}": linear.in_features * linear.out_features
-            for k, linear in enumerate(linears)
-        }
+        for k, linear in enumerate(linears):
+            name, outputs = f"dense_{k + 1}", linear.out_features
+            if k == 0 and self.spike_input:
+                # Flattened, every time step of a channel is an input with synapses of its own.
+                count.spikes("input", inputs.unsqueeze(0), outputs)
+                count.parameters(name, outputs)  # biases
+            else:
+                count.linear(name, linear.in_features, outputs)
+            if k < len(self.hidden_sizes):
+                count.updates(name, outputs)
         if readout_size is not None:
-            macs["readout"] = linears[-1].out_features * readout_size
-        return Recording((), self.decide(inputs), 0.0, macs)
+            count.linear("readout", self.output_size, readout_size)
+        return Recording((), self.decide(inputs), 0.0, count.costs())
 
     def reseed_noise(self, seed: int) -> None:
         """Do nothing: there is no noise."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
@@ -12,13 +12,14 @@ from numpy.typing import NDArray
 
 from snn_gym.registry import make_task
 from snn_gym.scoring.statistics import interquartile_mean
+from snn_gym.spiking.costs import Costs, mean_costs
 from snn_gym.threads import one_thread
 
 if TYPE_CHECKING:
     from stable_baselines3.common.base_class import BaseAlgorithm
     from stable_baselines3.common.policies import BasePolicy
 
-EVALUATOR_VERSION = 1
+EVALUATOR_VERSION = 2
 """Version of the procedure in this module; scores of different versions do not compare."""
 
 FIRST_EVALUATION_SEED = 2_000_000_000
@@ -51,8 +52,8 @@ class _Noisy(Protocol):
 
 
 @dataclass(frozen=True)
-class Evaluation:
-    """What a final policy earned and what its decisions cost."""
+class Evaluation(Costs):
+    """What a final policy earned, and what its decisions cost as means over those counted."""
 
     env_id: str
     """Gymnasium id of the environment."""
@@ -66,12 +67,6 @@ class Evaluation:
     """Interquartile mean of `returns`."""
     mean: float
     """Mean of `returns`."""
-    spikes_per_decision: dict[str, float]
-    """Mean number of spikes in one decision, by layer; empty for an ANN."""
-    synops_per_decision: dict[str, float]
-    """Mean number of synaptic operations in one decision, by layer; empty for an ANN."""
-    macs_per_decision: dict[str, float]
-    """Mean number of multiply-accumulates in one decision, by layer with analogue input."""
 
 
 def evaluation_seeds(episodes: int) -> tuple[int, ...]:
@@ -125,7 +120,7 @@ def evaluate(
     groups = [seeds[k : k + _EPISODES_TOGETHER] for k in range(0, len(seeds), _EPISODES_TOGETHER)]
     with one_thread():
         played = [episode for group in groups for episode in _play(policy, env_id, group, visited)]
-        costs = _costs(policy, visited.decisions, seeds)
+        costs = mean_costs(_costs(policy, visited.decisions, seeds))
     returns = tuple(episode_return for episode_return, _ in played)
     return Evaluation(
         env_id=env_id,
@@ -134,9 +129,7 @@ def evaluate(
         lengths=tuple(length for _, length in played),
         iqm=interquartile_mean(returns),
         mean=float(np.mean(returns)),
-        spikes_per_decision=costs["spikes"],
-        synops_per_decision=costs["synops"],
-        macs_per_decision=costs["macs"],
+        **vars(costs),
     )
 
 
@@ -201,11 +194,10 @@ def _play(
 
 def _costs(
     policy: BasePolicy, decisions: Sequence[_Decision], seeds: Sequence[int]
-) -> dict[str, dict[str, float]]:
-    """Return spikes, synaptic operations and MACs in one decision, by layer."""
-    totals: dict[str, dict[str, float]] = {"spikes": {}, "synops": {}, "macs": {}}
+) -> Iterator[tuple[int, Costs]]:
+    """Yield the number of decisions recorded at a time, and their mean costs."""
     if not isinstance(policy, _Recordable):
-        return totals
+        return
     if isinstance(policy, _Noisy):
         policy.reseed_noise(seeds[0])
     from_rest = [decision for decision in decisions if decision[1] is None]
@@ -217,14 +209,4 @@ def _costs(
             )
             # shape: (batch, *observation) and, of each array of the state, (batch, S)
             state = None if states[0] is None else tuple(map(np.stack, zip(*states, strict=True)))
-            recording = policy.record(np.stack(observations), state)
-            weight = len(observations) / len(decisions)
-            _add(totals["spikes"], recording.spikes_per_decision(), weight)
-            _add(totals["synops"], recording.synops_per_decision(), weight)
-            _add(totals["macs"], recording.macs_per_decision(), weight)
-    return totals
-
-
-def _add(totals: dict[str, float], values: Mapping[str, float], weight: float) -> None:
-    for name, value in values.items():
-        totals[name] = totals.get(name, 0.0) + weight * float(value)
+            yield len(observations), policy.record(np.stack(observations), state).costs

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, datetime
-from typing import Annotated, Any, NoReturn, TypeVar
+from typing import Annotated, Any, Literal, NoReturn, TypeVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 from pydantic_core import PydanticCustomError
@@ -62,6 +62,7 @@ Version = Annotated[int, Field(ge=1, le=1_000_000)]
 # No Literal[1]: it would take true, which equals 1.
 Format = Annotated[int, Field(ge=1, le=1)]
 Seed = Annotated[int, Field(ge=0, lt=TRAINING_SEED_LIMIT)]
+Seeding = Literal["consecutive", "disjoint"]
 Steps = Annotated[int, Field(ge=1, le=_MAX_STEPS)]
 Score = Annotated[float, Field(ge=-1e12, le=1e12)]
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
@@ -97,6 +98,9 @@ class Manifest(StrictModel):
     """Training seed."""
     steps: Steps
     """Environment steps of training."""
+    seeding: Seeding = "consecutive"
+    """How environment k of the run was seeded: ``consecutive``, seed + k, or ``disjoint``, a
+    stream of its own from (seed, k)."""
     score: Scores
     """Claimed score, which the re-run has to give."""
     evaluator_version: Version

@@ -22,6 +22,7 @@ from snn_gym.scoring.manifest import (
     Packages,
     Scores,
     Seed,
+    Seeding,
     Sha256,
     Steps,
     StrictModel,
@@ -29,6 +30,7 @@ from snn_gym.scoring.manifest import (
     dump_json,
     parse_strict,
 )
+from snn_gym.spiking.costs import Costs
 from snn_gym.storage import read_regular_file, write_bytes_atomic, write_text_atomic
 
 if TYPE_CHECKING:
@@ -38,7 +40,7 @@ RESULTS_FOLDER = "results"
 _MAX_ROW_BYTES = 256 * 1024
 
 _Count = Annotated[float, Field(ge=0.0, le=1e15)]
-LayerCounts = Annotated[
+_LayerCounts = Annotated[
     dict[Annotated[str, Field(min_length=1, max_length=64)], _Count], Field(max_length=64)
 ]
 Lengths = Annotated[
@@ -46,7 +48,32 @@ Lengths = Annotated[
 ]
 
 
-class Row(StrictModel):
+class CostFields(StrictModel):
+    """The costs of `snn_gym.spiking.costs.Costs`, as files have them: means over decisions.
+
+    Rows of evaluator version 1 lack the last three.
+    """
+
+    spikes_per_decision: _LayerCounts
+    """Spikes, by layer."""
+    synops_per_decision: _LayerCounts
+    """Synaptic operations, by layer."""
+    macs_per_decision: _LayerCounts
+    """Multiply-accumulates, by layer."""
+    neuron_updates_per_decision: _LayerCounts = Field(default_factory=dict)
+    """Updates of neurons, by layer."""
+    parameter_bytes_per_decision: _LayerCounts = Field(default_factory=dict)
+    """Parameters read (bytes), by layer."""
+    synapses: _LayerCounts = Field(default_factory=dict)
+    """Synapses that spikes can pass, by layer."""
+
+    @property
+    def costs(self) -> Costs:
+        """The costs alone."""
+        return Costs(**{name: getattr(self, name) for name in CostFields.model_fields})
+
+
+class Row(CostFields):
     """A verified result, as its file stores it."""
 
     format: Format
@@ -67,14 +94,10 @@ class Row(StrictModel):
     """Score of the re-run."""
     lengths: Lengths
     """Environment steps of each episode of the re-run."""
-    spikes_per_decision: LayerCounts
-    """Mean number of spikes in one decision, by layer."""
-    synops_per_decision: LayerCounts
-    """Mean number of synaptic operations in one decision, by layer."""
-    macs_per_decision: LayerCounts
-    """Mean number of multiply-accumulates in one decision, by dense layer."""
     parameters: Annotated[int, Field(ge=1, le=10**12)]
     """Trained numbers that acting needs, observation statistics left out."""
+    seeding: Seeding = "consecutive"
+    """How the environments of the training run were seeded."""
     evaluator_version: Version
     """Version of the evaluation."""
     weights_sha256: Sha256

@@ -12,40 +12,53 @@ import numpy as np
 from snn_gym.registry import ReferenceScores, known_ids, load_environment_spec
 from snn_gym.scoring.results import Row, list_rows, locked
 from snn_gym.scoring.statistics import interquartile_mean, stratified_bootstrap_interval
+from snn_gym.spiking.costs import COST_COLUMNS
 from snn_gym.storage import write_text_atomic
 from snn_gym.zoo import agent_ids, load_agent_spec
 
 TABLE_NAME = "README.md"
-COLUMNS = (
-    "Agent",
-    "Twin",
-    "Seeds",
-    "IQM",
-    "95 % interval",
-    "Normalised",
-    "Mean of each seed",
-    "Spikes",
-    "SynOps",
-    "MACs",
-    "Parameters",
-    "Steps",
-)
+_DEFINITIONS: dict[str, str] = {
+    "Agent": "the agent",
+    "Twin": "the agent to compare it with: the same algorithm and hidden sizes with spikes or "
+    "without",
+    "Seeds": "training runs behind the line",
+    "IQM": "interquartile mean: the mean of the middle half of all returns, of all episodes of all "
+    "seeds; floor(n / 4) of n are left out at each end",
+    "95 % interval": "of the IQM, by 2,000 bootstrap replicates. Training runs are drawn with "
+    "replacement, each with all its episodes, because episodes of one run share a policy. "
+    '"–" for one seed, where the spread between runs is unknown; with few seeds the interval is '
+    "too narrow",
+    "Normalised": "the mean return of all episodes on the scale from random play (0) to the oracle "
+    '(1) of the environment\'s file; "–" where the task has no oracle. Means, because the middle '
+    "half of returns that are 0 or 1 says little",
+    "Mean of each seed": "mean return of each training run, in the order of the seeds",
+    **{column.heading: column.definition for column in COST_COLUMNS.values()},
+    "Parameters": "trained numbers that acting needs; critics and observation statistics do not "
+    "count",
+    "Steps": "environment steps of training",
+}
+COLUMNS = tuple(_DEFINITIONS)
 """Headings of the table, in the order of `TableRow.cells`."""
 
 _BOOTSTRAP_SEED = 0
 # Returns need more than one decimal where random play and the maximum are nearer than this.
 _SMALL_SCALE = 10.0
 
+_MARK = "†"
 _INTRODUCTION = """# Results
 
-Every row was run again by `snn-gym verify` before it was written. [RULES.md](RULES.md) says what
-the columns mean and how to submit. This file is written by `snn-gym table`; do not edit it.
+Every row was run again by `snn-gym verify` before it was written. [RULES.md](RULES.md) says how to
+submit and how a policy is evaluated; what the columns mean stands at the end. This file is written
+by `snn-gym table`; do not edit it.
 """
-_NOTES = """IQM: interquartile mean of the returns of all episodes of all seeds, with a 95 % \
-bootstrap interval over seeds ("–" for a single seed). Normalised: the mean return of all \
-episodes on the scale from random play (0) to the oracle (1), where the task has an oracle. \
-Spikes, SynOps (synaptic operations) and MACs (multiply-accumulates) are means for one decision, \
-summed over layers; "–" where the network has none.
+_NOTES = f"""{_MARK} Environment k of a run had the seed of the run plus k, so that runs with \
+neighbouring seeds shared most of their environments' random streams, and the interval between \
+them may be too narrow. Runs since then draw disjoint streams.
+"""
+_COSTS = """Costs are means over the observations that the policy visited in its evaluation (of \
+more than 20,000, an even subsample), with the states it met them in, summed over layers; "–" \
+where an agent has none. They count events, not energy: how much a SynOp or a MAC takes depends on \
+the hardware. IQM and bootstrap follow [Agarwal et al. 2021](https://arxiv.org/abs/2108.13264).
 """
 
 
@@ -74,18 +87,28 @@ class TableRow:
     that has left the suite or changed."""
     seed_means: tuple[float, ...]
     """Mean return of each seed."""
+    spiking: bool
+    """Whether the agent has spiking neurons, not only spikes to see."""
     spikes_per_decision: float | None
-    """Spikes summed over layers; None if the network has no spiking layer."""
+    """Spikes summed over layers; None if there are none, as for the other costs."""
     synops_per_decision: float | None
-    """Synaptic operations summed over layers; None if the network has no spiking layer."""
+    """Synaptic operations summed over layers."""
     macs_per_decision: float | None
-    """Multiply-accumulates summed over dense layers; None if it has none."""
+    """Multiply-accumulates summed over layers."""
+    neuron_updates_per_decision: float | None
+    """Updates of neurons summed over layers."""
+    parameter_bytes_per_decision: float | None
+    """Parameters read (bytes), summed over layers."""
+    spikes_per_synapse: float | None
+    """Synaptic operations of a decision for each synapse."""
     decimals: int
     """Decimals of a score that say something on the task's scale."""
     parameters: int
     """Trained numbers that acting needs."""
     steps: tuple[int, ...]
     """Environment steps of training of each seed."""
+    shared_streams: bool
+    """Whether training runs with neighbouring seeds shared streams of random numbers."""
 
     def _score(self, value: float) -> str:
         return f"{value:.{self.decimals}f}"
@@ -93,17 +116,21 @@ class TableRow:
     def cells(self) -> tuple[str, ...]:
         """Return the texts under `COLUMNS`."""
         low_to_high = " to ".join(map(self._score, self.interval or ()))
+        mark = f" {_MARK}" if self.shared_streams and low_to_high else ""
         return (
             self.agent,
             self.twin or "–",
             str(len(self.seeds)),
             self._score(self.iqm),
-            low_to_high or "–",
+            (low_to_high or "–") + mark,
             "–" if self.normalised is None else f"{self.normalised:.2f}",
             ", ".join(map(self._score, self.seed_means)),
             _count(self.spikes_per_decision),
             _count(self.synops_per_decision),
             _count(self.macs_per_decision),
+            _count(self.neuron_updates_per_decision),
+            _count(self.parameter_bytes_per_decision),
+            _count(self.spikes_per_synapse, decimals=3),
             f"{self.parameters:,}",
             " to ".join(f"{steps:,}" for steps in sorted({min(self.steps), max(self.steps)})),
         )
@@ -140,7 +167,13 @@ def render_table(leaderboard: str | Path) -> str:
     for (environment, version, budget_class), group in itertools.groupby(rows, key=_section):
         heading = f"## {environment}, version {version}, budget class {budget_class}\n"
         sections.append(heading + "\n" + _markdown([row.cells() for row in group]))
-    sections.append(_NOTES if rows else "There are no results yet.\n")
+    if not rows:
+        return "\n".join([*sections, "There are no results yet.\n"])
+    if any(_MARK in cell for row in rows for cell in row.cells()):
+        sections.append(_NOTES)
+    definitions = "".join(f"| {name} | {text} |\n" for name, text in _DEFINITIONS.items())
+    sections.append("## What the columns mean\n\n| column | meaning |\n|---|---|\n" + definitions)
+    sections.append(_COSTS)
     return "\n".join(sections)
 
 
@@ -176,8 +209,8 @@ def _section(row: TableRow) -> tuple[str, int, str]:
 
 def _order(row: TableRow) -> tuple[str, int, str, tuple[str, ...], bool, str]:
     pair = tuple(sorted((row.agent, row.twin or row.agent)))
-    # The spiking one of a pair, which has spikes to count, comes above its ANN twin.
-    return (*_section(row), pair, row.spikes_per_decision is None, row.agent)
+    # The spiking one of a pair comes above its ANN twin.
+    return (*_section(row), pair, not row.spiking, row.agent)
 
 
 def _summarise(rows: Sequence[Row]) -> TableRow:
@@ -202,12 +235,12 @@ def _summarise(rows: Sequence[Row]) -> TableRow:
         interval=stratified_bootstrap_interval([returns], generator),
         normalised=None if reference is None else reference.normalise(float(np.mean(returns))),
         seed_means=tuple(row.score.mean for row in rows),
-        spikes_per_decision=_mean_total(row.spikes_per_decision for row in rows),
-        synops_per_decision=_mean_total(row.synops_per_decision for row in rows),
-        macs_per_decision=_mean_total(row.macs_per_decision for row in rows),
+        spiking=any(layer != "input" for row in rows for layer in row.spikes_per_decision),
+        **{name: _mean(row.costs.total(name) for row in rows) for name in COST_COLUMNS},
         decimals=_decimals(reference),
         parameters=max(row.parameters for row in rows),
         steps=tuple(row.steps for row in rows),
+        shared_streams=any(row.seeding == "consecutive" for row in rows),
     )
 
 
@@ -226,14 +259,14 @@ def _decimals(reference: ReferenceScores | None) -> int:
     return 3
 
 
-def _mean_total(by_layer: Iterable[dict[str, float]]) -> float | None:
-    """Return the mean over seeds of the sum over layers, None if there are no layers."""
-    totals = [sum(counts.values()) for counts in by_layer if counts]
-    return float(np.mean(totals)) if totals else None
+def _mean(values: Iterable[float | None]) -> float | None:
+    """Return the mean of what is known, None if nothing is."""
+    known = [value for value in values if value is not None]
+    return float(np.mean(known)) if known else None
 
 
-def _count(value: float | None) -> str:
-    return "–" if value is None else f"{value:,.1f}"
+def _count(value: float | None, decimals: int = 1) -> str:
+    return "–" if value is None else f"{value:,.{decimals}f}"
 
 
 def _markdown(rows: Sequence[Sequence[str]]) -> str:

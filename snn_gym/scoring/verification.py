@@ -48,6 +48,7 @@ _KEPT_OF_MANIFEST = {
     "environment",
     "environment_version",
     "seed",
+    "seeding",
     "steps",
     "evaluator_version",
     "created",

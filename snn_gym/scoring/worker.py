@@ -23,7 +23,7 @@ from snn_gym.scoring.manifest import (
     StrictModel,
     parse_strict,
 )
-from snn_gym.scoring.results import LayerCounts, Lengths
+from snn_gym.scoring.results import CostFields, Lengths
 
 MAX_REQUEST_BYTES = 64 * 1024
 _MAX_OPEN_FILES = 256
@@ -51,19 +51,13 @@ class Request(StrictModel):
     """Seed of each episode."""
 
 
-class Rerun(StrictModel):
+class Rerun(CostFields):
     """What the re-run gave."""
 
     score: Scores
     """Returns and their aggregates, in the task's reward units."""
     lengths: Lengths
     """Environment steps of each episode."""
-    spikes_per_decision: LayerCounts
-    """Mean number of spikes in one decision, by layer."""
-    synops_per_decision: LayerCounts
-    """Mean number of synaptic operations in one decision, by layer."""
-    macs_per_decision: LayerCounts
-    """Mean number of multiply-accumulates in one decision, by dense layer."""
     packages: Packages
     """Versions of the packages used."""
 
@@ -125,10 +119,8 @@ def rerun(request: Request, weights: bytes) -> Rerun:
     return Rerun(
         score=Scores(iqm=evaluation.iqm, mean=evaluation.mean, returns=evaluation.returns),
         lengths=evaluation.lengths,
-        spikes_per_decision=evaluation.spikes_per_decision,
-        synops_per_decision=evaluation.synops_per_decision,
-        macs_per_decision=evaluation.macs_per_decision,
         packages=package_versions(),
+        **{name: getattr(evaluation, name) for name in CostFields.model_fields},
     )
 
 

@@ -55,6 +55,12 @@ class SpikingLayer(nn.Module):
         return None if self.recurrent is None else self.recurrent.weight
 
     @property
+    def parameters_read(self) -> int:
+        """Parameters that every decision reads: all but the weights, which spikes pass or not."""
+        weights = sum(x.weight.numel() for x in (self.linear, self.recurrent) if x is not None)
+        return sum(x.numel() for x in self.parameters()) - weights
+
+    @property
     def fusable(self) -> bool:
         """Whether the fused kernels run this layer where they support the input."""
         return isinstance(self.dynamics, FusedNeuron) and self.backend != "norse"

@@ -17,6 +17,8 @@ from snn_gym.spiking.coding.parameters import (
     PopulationDecoderParameters,
 )
 from snn_gym.spiking.config import NetworkConfig, NetworkEncoder
+from snn_gym.spiking.costs import CostCounter
+from snn_gym.spiking.counting import Readout, count_encoder, count_layers, fan_outs
 from snn_gym.spiking.initialisation import initialise
 from snn_gym.spiking.layers import SpikingLayer, make_layers
 from snn_gym.spiking.neurons.base import Breaks, State
@@ -244,7 +246,7 @@ class SpikingNetwork(nn.Module):
                 of its own; counted as the last layer's fan-out.
         """
         noise_state = self.noise_state.clone() if self._needs_noise else None
-        run = self._run(inputs, state, optimised=False)
+        run, readout = self._run(inputs, state, optimised=False), self._readout(readout_size)
         if noise_state is not None:
             self.noise_state.copy_(noise_state)
         layers = [
@@ -253,33 +255,34 @@ class SpikingNetwork(nn.Module):
                 layer.dynamics.thresholds(trace.spikes, trace.entered),
             )
             for name, trace, fan_out, layer in zip(
-                self._names, run.traces, self._fan_outs(readout_size), self._layers, strict=True
+                self._names, run.traces, fan_outs(self._layers, readout), self._layers, strict=True
             )
         ]  # fmt: skip
-        macs = {}
+        counter, steps = CostCounter(), self.config.time_steps
         if self.spike_input or not isinstance(self._encoder, ConstantEncoder):
             layers.insert(0, LayerRecording("input", run.signal, None, self._layers[0].size))
         else:
-            macs["hidden_1"] = self.input_size * self.config.hidden_sizes[0]
-        return Recording(tuple(layers), run.output, self.config.dt_ms, macs)
+            counter.product("hidden_1", self.input_size, self._layers[0].size)
+        if not self.spike_input:
+            count_encoder(counter, self._encoder, self.receptive_fields, self.input_size, steps)
+        count_layers(counter, layers, self._layers, steps)
+        readout.count(counter, steps)
+        return Recording(tuple(layers), run.output, self.config.dt_ms, counter.costs())
 
     @property
     def _names(self) -> list[str]:
         hidden = len(self.config.hidden_sizes)
         return [f"hidden_{k + 1}" if k < hidden else "output" for k in range(len(self._layers))]
 
-    def _fan_outs(self, readout_size: int | None) -> list[int]:
-        """Return the synapses that leave a neuron of each layer, recurrent ones included."""
-        readout = self.output_size if self.head is not None else (readout_size or 0)
-        if self.config.decoder == "population":
-            readout = min(readout, 1)  # a neuron of a population serves one output
-        layers = self._layers
-        return [
-            target + (0 if layer.recurrent is None else layer.size)
-            for layer, target in zip(
-                layers, [*(layer.size for layer in layers[1:]), readout], strict=True
-            )
-        ]
+    def _readout(self, readout_size: int | None) -> Readout:
+        own = self.head is not None
+        return Readout(
+            self.decoder,
+            self._layers[-1].size,
+            self.output_size if own else (readout_size or 0),
+            own_populations=self.config.decoder == "population",
+            apart=not own,
+        )
 
     def _run(self, inputs: Tensor, state: Tensor | None, *, optimised: bool = True) -> _Run:
         self._check_inputs(inputs)

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
+from snn_gym.spiking.costs import Costs
+
 
 @dataclass(frozen=True)
 class LayerRecording:
@@ -37,12 +39,7 @@ class LayerRecording:
 
 @dataclass(frozen=True)
 class Recording:
-    """A forward pass of a network on a batch of observations.
-
-    Synaptic operations (SynOps) count every spike times its fan-out, summed over time steps.
-    Dense products on analogue values count as multiply-accumulates (MACs), apart; the product of a
-    constant input is made once for all time steps and counts once.
-    """
+    """A forward pass of a network on a batch of observations."""
 
     layers: tuple[LayerRecording, ...]
     """Spiking layers from the input side; empty for a network that does not spike."""
@@ -50,8 +47,8 @@ class Recording:
     """(B, outputs) float32, what the network returned."""
     dt_ms: float
     """Length of a time step (ms)."""
-    macs: dict[str, int] = field(default_factory=dict)
-    """Multiply-accumulates of one decision by dense layer."""
+    costs: Costs = field(default_factory=Costs)
+    """What a decision cost, mean over the batch."""
 
     def __getitem__(self, name: str) -> LayerRecording:
         """Return the layer of that name.
@@ -67,12 +64,12 @@ class Recording:
 
     def spikes_per_decision(self) -> dict[str, float]:
         """Return the mean number of spikes in one decision, by layer."""
-        return {layer.name: layer.spikes_per_decision() for layer in self.layers}
+        return self.costs.spikes_per_decision
 
     def synops_per_decision(self) -> dict[str, float]:
         """Return the mean number of synaptic operations in one decision, by layer."""
-        return {layer.name: layer.synops_per_decision() for layer in self.layers}
+        return self.costs.synops_per_decision
 
     def macs_per_decision(self) -> dict[str, float]:
-        """Return the multiply-accumulates of one decision, by dense layer."""
-        return {name: float(count) for name, count in self.macs.items()}
+        """Return the multiply-accumulates of one decision, by layer."""
+        return self.costs.macs_per_decision

@@ -98,16 +98,6 @@ def test_no_gradient_passes_a_start(kind):
     assert state.grad[2].any()
 
 
-@pytest.mark.parametrize(("kind", "gates"), [("gru", 3), ("lstm", 4)])
-def test_multiply_accumulates_by_hand(kind, gates):
-    recording = network(kind).record(torch.randn(2, INPUTS))
-    first, second = gates * 5 * (3 + 5), gates * 6 * (5 + 6)
-    assert recording.macs == {f"{kind}_1": first, f"{kind}_2": second, "readout": 6 * 2}
-    assert recording.layers == ()
-    headless = network(kind, output_size=None).record(torch.randn(2, INPUTS), readout_size=4)
-    assert headless.macs["readout"] == 24
-
-
 def test_an_unknown_kind_is_refused():
     with pytest.raises(ValueError, match="gated must be one of gru, lstm, got 'rnn'"):
         GatedNetwork("rnn", 1, (2,))

@@ -182,6 +182,7 @@ def _terms() -> Iterator[Case]:
             "environment-version",
             environment_version=version,
         )
+    for version in (1, 3, 10, 1000, 1_000_000):
         yield changed(
             "other evaluator version", str(version), "evaluator-version", evaluator_version=version
         )

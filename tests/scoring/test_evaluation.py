@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 import snn_gym
 from snn_gym.scoring import evaluation
 from snn_gym.scoring.evaluation import _Visited, evaluate, evaluation_seeds
+from snn_gym.spiking.costs import Costs
 from snn_gym.zoo import build_policy
 
 
@@ -43,16 +44,13 @@ gym.register("Countdown-v0", entry_point=_Countdown, max_episode_steps=100)
 
 class _Recording:
     def __init__(self, batch: np.ndarray) -> None:
-        self._batch = batch
-
-    def spikes_per_decision(self) -> dict[str, float]:
-        return {"hidden_1": float(self._batch.mean())}
-
-    def synops_per_decision(self) -> dict[str, float]:
-        return {"hidden_1": 4 * float(self._batch.mean())}
-
-    def macs_per_decision(self) -> dict[str, float]:
-        return {"dense": 10.0}
+        mean = float(batch.mean())
+        self.costs = Costs(
+            spikes_per_decision={"hidden_1": mean},
+            synops_per_decision={"hidden_1": 4 * mean},
+            macs_per_decision={"dense": 10.0},
+            synapses={"hidden_1": 8.0},
+        )
 
 
 class _Policy:
@@ -86,7 +84,8 @@ def test_returns_lengths_and_costs_by_hand() -> None:
     assert result.iqm == np.mean(result.returns)
     assert result.spikes_per_decision == pytest.approx({"hidden_1": 9 / 5})
     assert result.synops_per_decision == pytest.approx({"hidden_1": 36 / 5})
-    assert result.macs_per_decision == pytest.approx({"dense": 10.0})
+    assert result.macs_per_decision == {"dense": 10.0}
+    assert result.spikes_per_synapse == pytest.approx(36 / 5 / 8)
     assert [value for kind, value in policy.calls if kind == "reseed"] == [1, 1]
     # Three steps of the longer episode; the shorter one keeps its place in the batch.
     assert [value for kind, value in policy.calls if kind == "predict"] == [((2, 1), True)] * 3
@@ -179,9 +178,24 @@ def test_an_ann_has_no_spikes_and_hand_counted_macs() -> None:
     assert sum(result.macs_per_decision.values()) == 4 * 128 + 128 * 2
 
 
-def test_spike_observations_are_evaluated_too() -> None:
-    result = evaluate(build_policy("ppo-lif", "snn/CartPole-v1"), "snn/CartPole-v1", episodes=2)
-    assert result.spikes_per_decision["input"] > 0.0
+@pytest.mark.parametrize(
+    ("agent", "env_id", "fan_out", "macs", "updates"),
+    [
+        # 64 GRU units of three gates: products with what they carry, and two outputs.
+        ("recurrent-ppo-gru", "snn/CueAccumulation-v0", 3 * 64, 3 * 64 * 64 + 64 * 2, 64),
+        # Two layers of 64 tanh units: the second, and two outputs.
+        ("ppo-mlp", "snn/CartPole-v1", 64, 64 * 64 + 64 * 2, 64 + 64),
+    ],
+)
+def test_spikes_into_an_ann_are_synaptic_operations(
+    agent: str, env_id: str, fan_out: int, macs: int, updates: int
+) -> None:
+    result = evaluate(build_policy(agent, env_id), env_id, episodes=2)
+    spikes = result.spikes_per_decision["input"]
+    assert spikes > 0.0
+    assert result.synops_per_decision == pytest.approx({"input": spikes * fan_out})
+    assert sum(result.macs_per_decision.values()) == macs
+    assert sum(result.neuron_updates_per_decision.values()) == updates
 
 
 def test_an_episode_is_that_of_the_environment_and_policy_alone() -> None:
@@ -218,7 +232,7 @@ def test_a_state_lasts_through_an_episode_and_no_longer(agent: str) -> None:
         assert total == expected
     assert sum(result.lengths) == decisions
     assert sum(result.spikes_per_decision.values()) == pytest.approx(spikes / decisions, rel=1e-4)
-    assert (spikes > 0) == (agent == "recurrent-ppo-lsnn")
+    assert ("hidden_1" in result.spikes_per_decision) == (agent == "recurrent-ppo-lsnn")
 
 
 def test_continuous_actions_are_evaluated_too() -> None:

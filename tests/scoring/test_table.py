@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from snn_gym.content import checkout_root
-from snn_gym.scoring import SubmissionError, render_table, table_rows, write_table
-from snn_gym.scoring.manifest import Scores, dump_json
+from snn_gym.scoring import COLUMNS, SubmissionError, render_table, table_rows, write_table
+from snn_gym.scoring.manifest import Scores, dump_json, parse_strict
 from snn_gym.scoring.results import Row, hash_tensors, list_rows, row_path, write_row
 from snn_gym.scoring.statistics import interquartile_mean
 from snn_gym.storage import StorageError
@@ -39,8 +39,12 @@ def make_row(agent: str = "ppo-lif", seed: int = 0, **changes: Any) -> Row:
         "spikes_per_decision": {"hidden_1": 10.0, "hidden_2": 5.0 + seed} if spiking else {},
         "synops_per_decision": {"hidden_1": 640.0, "hidden_2": 10.0} if spiking else {},
         "macs_per_decision": {"dense_1": 256.0},
+        "neuron_updates_per_decision": {"hidden_1": 128.0},
+        "parameter_bytes_per_decision": {"hidden_1": 1000.0, "hidden_2": 24.0},
+        "synapses": {"hidden_1": 640.0, "hidden_2": 10.0} if spiking else {},
         "parameters": 4610,
-        "evaluator_version": 1,
+        "seeding": "disjoint",
+        "evaluator_version": 2,
         "weights_sha256": "0" * 64,
         "content_sha256": hash_tensors({f"{agent} {environment}": torch.tensor(seed)}),
         "packages": {"torch": "2.13.0"},
@@ -129,9 +133,11 @@ def test_the_table_by_hand(tmp_path: Path) -> None:
     assert (lif.spikes_per_decision, lif.synops_per_decision) == (15.5, 650.0)
     assert lif.cells() == (
         *("ppo-lif", "ppo-mlp", "2", "5.0", "3.0 to 6.0", "–", "3.0, 6.0"),
-        *("15.5", "650.0", "256.0", "4,610", "100,000 to 100,096"),
+        *("15.5", "650.0", "256.0", "128.0", "1,024.0", "1.000"),
+        *("4,610", "100,000 to 100,096"),
     )
     assert rows[3].cells()[4:10] == ("–", "–", "500.0", "–", "–", "256.0")
+    assert rows[3].cells()[12] == "–"
     text = render_table(board)
     assert text.index("## Acrobot-v1") < text.index("## CartPole-v1") < text.index("## snn/")
     assert "| ppo-lif | ppo-mlp | 2 | 5.0 | 3.0 to 6.0 |" in text
@@ -150,6 +156,44 @@ def test_scores_are_normalised_from_random_play_to_the_oracle(tmp_path: Path) ->
     assert now.normalised == pytest.approx(0.5)
     assert now.cells()[3:7] == ("0.744", "–", "0.50", "0.744")
     assert gone.normalised is changed.normalised is None
+
+
+def test_runs_that_shared_streams_are_marked(tmp_path: Path) -> None:
+    board = fill(
+        tmp_path,
+        make_row(seed=0),
+        make_row(seed=1, seeding="consecutive"),
+        make_row("ppo-mlp", seed=0),
+        make_row("ppo-mlp", seed=1),
+        make_row("dqsn", seed=1, seeding="consecutive"),
+    )
+    # One run alone has no interval between runs that could be too narrow.
+    dqsn, marked, clean = (row.cells()[4] for row in table_rows(board))
+    assert marked.endswith(" †")
+    assert "†" not in clean
+    assert dqsn == "–"
+    assert render_table(board).count("†") == 2
+    clean_board = fill(tmp_path / "other", make_row(seed=0), make_row(seed=1))
+    assert "†" not in render_table(clean_board)
+    old = dump_json(make_row()).replace('  "seeding": "disjoint",\n', "")
+    assert parse_strict(Row, old.encode(), where="row", code="row").seeding == "consecutive"
+
+
+def test_an_anns_spikes_do_not_make_it_the_spiking_one_of_a_pair(tmp_path: Path) -> None:
+    given = {"spikes_per_decision": {"input": 9.0}, "environment": "snn/CartPole-v1"}
+    both = {"spikes_per_decision": {"input": 9.0, "hidden_1": 1.0}}
+    board = fill(
+        tmp_path,
+        make_row("recurrent-ppo-gru", **given),
+        make_row("recurrent-ppo-lsnn", **(given | both)),
+    )
+    assert [row.agent for row in table_rows(board)] == ["recurrent-ppo-lsnn", "recurrent-ppo-gru"]
+
+
+def test_every_column_is_defined_under_the_table(tmp_path: Path) -> None:
+    text = render_table(fill(tmp_path, make_row()))
+    for heading in COLUMNS:
+        assert f"\n| {heading} | " in text.split("## What the columns mean")[1]
 
 
 def test_versions_of_an_environment_stay_apart(tmp_path: Path) -> None:

@@ -54,6 +54,11 @@ class Decoder(nn.Module):
         """Number of state variables per neuron."""
         return self.transition.shape[1]
 
+    @property
+    def takes_maximum(self) -> bool:
+        """Whether the output is the maximum of several values, which is not linear."""
+        return self.coefficients.shape[0] - self.state_variables > 1
+
     def forward(
         self, spikes: Tensor, state: Tensor | None, head: nn.Module | None = None
     ) -> tuple[Tensor, Tensor]:

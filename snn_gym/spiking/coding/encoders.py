@@ -27,6 +27,9 @@ ArrayT = TypeVar("ArrayT")
 FloatArray: TypeAlias = NDArray[np.float32]
 Timing = Literal["poisson", "regular"]
 
+RECEPTIVE_FIELD_MACS = 3
+"""Multiplications of a Gaussian receptive field: by the inverse width, the square, by -1/2."""
+
 
 class _Inputs(NamedTuple):
     """What a spike encoder computes from, checked."""
@@ -61,6 +64,11 @@ class ConstantEncoder(Config):
         """Return the number of input channels for ``dimensions`` values."""
         return dimensions
 
+    def macs(self, dimensions: int, time_steps: int) -> int:
+        """Return 0: nothing is computed."""
+        del dimensions, time_steps
+        return 0
+
 
 class SpikeEncoder(Config, ABC):
     """Turn intensities into spikes; the common part of all spiking encoders."""
@@ -78,6 +86,16 @@ class SpikeEncoder(Config, ABC):
     def channels(self, dimensions: int) -> int:
         """Return the number of spike channels for ``dimensions`` intensities."""
         return dimensions
+
+    def macs(self, dimensions: int, time_steps: int) -> int:
+        """Return the multiplications by which intensities become spikes, comparisons left out.
+
+        Args:
+            dimensions: Number D of intensities.
+            time_steps: Number T of time steps.
+        """
+        del dimensions, time_steps
+        return 0
 
     def encode(
         self,
@@ -163,6 +181,10 @@ class RateEncoder(SpikeEncoder):
         """Whether ``encode`` needs uniform random numbers: with Poisson timing."""
         return self.timing == "poisson"
 
+    def macs(self, dimensions: int, time_steps: int) -> int:
+        """Return D·T with regular timing, which takes t·x at every time step, else 0."""
+        return dimensions * time_steps if self.timing == "regular" else 0
+
     def _spikes(self, inputs: _Inputs) -> FloatArray:
         return _rate_spikes(inputs.intensity, inputs, self.timing)
 
@@ -177,6 +199,11 @@ class LatencyEncoder(SpikeEncoder):
     Thorpe, Delorme and Van Rullen, "Spike-based strategies for rapid processing",
     Neural Networks 14 (2001), https://doi.org/10.1016/S0893-6080(01)00083-1.
     """
+
+    def macs(self, dimensions: int, time_steps: int) -> int:
+        """Return D: one for the time of each spike."""
+        del time_steps
+        return dimensions
 
     def _spikes(self, inputs: _Inputs) -> FloatArray:
         last = np.float32(inputs.time_steps - 1)
@@ -217,6 +244,11 @@ class PopulationEncoder(SpikeEncoder):
         """Return ``dimensions`` times ``neurons_per_dimension``."""
         return dimensions * self.neurons_per_dimension
 
+    def macs(self, dimensions: int, time_steps: int) -> int:
+        """Return 3 for each channel's activity, and with regular timing T more."""
+        steps = time_steps if self.timing == "regular" else 0
+        return (RECEPTIVE_FIELD_MACS + steps) * self.channels(dimensions)
+
     def _spikes(self, inputs: _Inputs) -> FloatArray:
         intensity, neurons = inputs.intensity, self.neurons_per_dimension
         centres = np.linspace(0, 1, neurons, dtype=np.float32)
@@ -255,6 +287,11 @@ class DeltaEncoder(SpikeEncoder):
     def channels(self, dimensions: int) -> int:
         """Return two channels, ON and OFF, for each value."""
         return 2 * dimensions
+
+    def macs(self, dimensions: int, time_steps: int) -> int:
+        """Return 2·D: one division by the threshold for each channel."""
+        del time_steps
+        return self.channels(dimensions)
 
     def _spikes(self, inputs: _Inputs) -> FloatArray:
         change = inputs.intensity - inputs.previous

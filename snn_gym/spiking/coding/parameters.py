@@ -10,6 +10,8 @@ from typing import Annotated
 
 from snn_gym.config import Config, Count, NonNegative, Positive, Range
 
+from snn_gym.spiking.coding.encoders import RECEPTIVE_FIELD_MACS
+
 
 @dataclass(frozen=True)
 class MeanRateParameters(Config):
@@ -86,3 +88,7 @@ class LearnablePopulationParameters(Config):
     def channels(self, dimensions: int) -> int:
         """Return ``dimensions`` times ``neurons_per_dimension``."""
         return dimensions * self.neurons_per_dimension
+
+    def macs(self, dimensions: int, time_steps: int) -> int:
+        """Return 3 for each channel's activity, and T more for adding it up."""
+        return (RECEPTIVE_FIELD_MACS + time_steps) * self.channels(dimensions)

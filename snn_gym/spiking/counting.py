@@ -1,0 +1,106 @@
+"""What the parts of a spiking network cost in one decision."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from torch import nn
+
+from snn_gym.spiking.coding.decoders import Decoder
+from snn_gym.spiking.coding.encoders import SpikeEncoder
+from snn_gym.spiking.config import NetworkEncoder
+from snn_gym.spiking.costs import CostCounter
+from snn_gym.spiking.layers import SpikingLayer
+from snn_gym.spiking.recording import LayerRecording
+
+
+@dataclass(frozen=True)
+class Readout:
+    """A decoder and the head behind it."""
+
+    decoder: Decoder
+    neurons: int
+    """Neurons of the last layer."""
+    outputs: int
+    """Outputs of the head; 0 where none is known."""
+    own_populations: bool
+    """Whether each output reads neurons of its own."""
+    apart: bool
+    """Whether the head reads, once, what the decoder gives, not being the network's own."""
+
+    @property
+    def _of_maxima(self) -> bool:
+        """Whether the head reads the maximum of each neuron's voltage, no spikes."""
+        return self.apart and self.decoder.takes_maximum
+
+    @property
+    def fan_out(self) -> int:
+        """Synapses from each neuron to the outputs."""
+        if self._of_maxima:
+            return 0
+        return min(self.outputs, 1) if self.own_populations else self.outputs
+
+    def count(self, counter: CostCounter, time_steps: int) -> None:
+        """Count all but the spikes that the outputs get."""
+        # A leak commutes with the weights behind it, so that one for each output is enough.
+        leaking = self.outputs
+        if self._of_maxima:
+            counter.product("readout", self.neurons, self.outputs)
+            leaking = self.neurons
+        counter.macs("readout", time_steps * self.decoder.state_variables * leaking)
+        counter.parameters("readout", self.outputs)  # biases
+
+
+def fan_outs(layers: Sequence[SpikingLayer], readout: Readout) -> list[int]:
+    """Return the synapses that leave a neuron of each layer, recurrent ones included."""
+    targets = [*(layer.size for layer in layers[1:]), readout.fan_out]
+    return [
+        target + (0 if layer.recurrent is None else layer.size)
+        for layer, target in zip(layers, targets, strict=True)
+    ]
+
+
+def count_encoder(
+    counter: CostCounter,
+    encoder: NetworkEncoder,
+    receptive_fields: nn.Module | None,
+    input_size: int,
+    time_steps: int,
+) -> None:
+    """Count the arithmetic from observations to spikes or currents.
+
+    Args:
+        counter: What counts.
+        encoder: Encoder.
+        receptive_fields: Its learned part, or None.
+        input_size: Values of an observation.
+        time_steps: T.
+    """
+    macs = encoder.macs(input_size, time_steps)
+    if isinstance(encoder, SpikeEncoder):
+        macs += input_size  # from a standardised observation to an intensity
+    counter.macs("encoder", macs)
+    if receptive_fields is not None:
+        counter.parameters("encoder", sum(x.numel() for x in receptive_fields.parameters()))
+
+
+def count_layers(
+    counter: CostCounter,
+    recorded: Sequence[LayerRecording],
+    layers: Sequence[SpikingLayer],
+    time_steps: int,
+) -> None:
+    """Count the spikes of all recorded layers and the updates of the neurons.
+
+    Args:
+        counter: What counts.
+        recorded: Every layer that spikes leave, an input's included.
+        layers: Layers of neurons, the last ones of ``recorded``.
+        time_steps: T.
+    """
+    for record in recorded:
+        counter.spikes(record.name, record.spikes, record.fan_out)
+    for record, layer in zip(recorded[len(recorded) - len(layers) :], layers, strict=True):
+        counter.updates(record.name, time_steps * layer.size)
+        counter.parameters(record.name, layer.parameters_read)

@@ -1,0 +1,230 @@
+"""Costs of a decision, each counted by hand, for every kind of network."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from snn_gym.policies._gated import GatedNetwork
+from snn_gym.policies._networks import DenseNetwork
+from snn_gym.spiking import NetworkConfig, SpikingNetwork
+from snn_gym.spiking.coding.encoders import ENCODERS, DeltaEncoder, PopulationEncoder, RateEncoder
+from snn_gym.spiking.coding.parameters import (
+    LastVoltageParameters,
+    LearnablePopulationParameters,
+    MaxVoltageParameters,
+    PopulationDecoderParameters,
+)
+from snn_gym.spiking.costs import COST_COLUMNS, CostCounter, Costs, mean_costs
+
+# Two decisions on spike trains of 3 time steps and 2 channels, with 3 and 1 spikes.
+TRAINS = torch.zeros(2, 3, 2)
+TRAINS[0, 0, 0] = TRAINS[0, 2, 0] = TRAINS[0, 1, 1] = TRAINS[1, 2, 1] = 1.0
+
+
+def always(config: NetworkConfig, inputs: int, outputs: int | None, **options: Any) -> Any:
+    """Return a network whose neurons all spike at every time step, whatever comes in."""
+    network = SpikingNetwork(config, inputs, outputs, **options)
+    for layer in network._layers:
+        layer.linear.weight.data.zero_()
+        layer.linear.bias.data.fill_(1e3)
+        if layer.recurrent is not None:
+            layer.recurrent.weight.data.zero_()
+    return network
+
+
+def totals(network: Any, inputs: Tensor, **options: Any) -> list[float | None]:
+    """Return all costs summed over layers, in the order of `COST_COLUMNS`."""
+    costs = network.record(inputs, **options).costs
+    return [costs.total(name) for name in COST_COLUMNS]
+
+
+def test_constant_currents_into_spiking_layers() -> None:
+    network = always(NetworkConfig(hidden_sizes=(3, 2), time_steps=4), 5, 6)
+    costs = network.record(torch.zeros(2, 5)).costs
+    # Every neuron at every one of 4 time steps; 3 neurons reach 2, and 2 reach the 6 outputs.
+    assert costs.spikes_per_decision == {"hidden_1": 4 * 3, "hidden_2": 4 * 2}
+    assert costs.synops_per_decision == {"hidden_1": 12 * 2, "hidden_2": 8 * 6}
+    # One product with the constant current; a mean rate is no arithmetic of its own.
+    assert costs.macs_per_decision == {"hidden_1": 5 * 3}
+    assert costs.neuron_updates_per_decision == {"hidden_1": 4 * 3, "hidden_2": 4 * 2}
+    # The weights under the layer whose signals pass them, the biases under their own.
+    assert costs.parameter_bytes_per_decision == {
+        "hidden_1": 4 * (5 * 3 + 3 + 3 * 2),
+        "hidden_2": 4 * (2 + 2 * 6),
+        "readout": 4 * 6,
+    }
+    assert costs.synapses == {"hidden_1": 3 * 2, "hidden_2": 2 * 6}
+    assert costs.spikes_per_synapse == (24 + 48) / (6 + 12)
+
+
+def test_recurrent_synapses() -> None:
+    config = NetworkConfig(hidden_sizes=(3,), time_steps=4, recurrent=True)
+    spikes, synops, macs, updates, parameter_bytes, per_synapse = totals(
+        always(config, 5, 2), torch.zeros(1, 5)
+    )
+    assert (spikes, synops) == (12, 12 * (3 + 2))
+    assert (macs, updates) == (15, 12)
+    assert parameter_bytes == 4 * (5 * 3 + 3 * 3 + 3 + 3 * 2 + 2)
+    assert per_synapse == 4.0
+
+
+def test_spikes_of_the_environment_into_spiking_layers() -> None:
+    network = always(NetworkConfig(hidden_sizes=(4,)), 2, 5, spike_steps=3)
+    costs = network.record(TRAINS).costs
+    assert costs.spikes_per_decision == {"input": (3 + 1) / 2, "hidden_1": 3 * 4}
+    assert costs.synops_per_decision == {"input": 2 * 4, "hidden_1": 12 * 5}
+    assert costs.macs_per_decision == {}
+    assert costs.neuron_updates_per_decision == {"hidden_1": 12}
+    # Of the first decision both channels have spikes, of the second one of them.
+    assert costs.parameter_bytes_per_decision == {
+        "input": 4 * (2 + 1) / 2 * 4,
+        "hidden_1": 4 * (4 + 4 * 5),
+        "readout": 4 * 5,
+    }
+    assert costs.synapses == {"input": 2 * 4, "hidden_1": 4 * 5}
+
+
+def test_a_silent_network_costs_updates_and_what_it_always_reads() -> None:
+    network = SpikingNetwork(NetworkConfig(hidden_sizes=(4,)), 2, 5, spike_steps=3)
+    network.layers[0].linear.bias.data.zero_()
+    assert totals(network, torch.zeros(2, 3, 2)) == [0, 0, None, 12, 4 * (4 + 5), 0]
+
+
+@pytest.mark.parametrize("head_inside", [True, False])
+@pytest.mark.parametrize(
+    ("parameters", "variables"),
+    [
+        (LastVoltageParameters(4.0), 1),
+        (LastVoltageParameters(4.0, 2.0), 2),
+        (MaxVoltageParameters(4.0), 1),
+    ],
+)
+def test_readouts_that_leak(parameters: Any, variables: int, head_inside: bool) -> None:
+    decoder = "max_voltage" if isinstance(parameters, MaxVoltageParameters) else "last_voltage"
+    config = NetworkConfig(
+        hidden_sizes=(3,), time_steps=4, decoder=decoder, decoder_parameters=parameters
+    )
+    network = always(config, 5, 2 if head_inside else None)
+    costs = network.record(torch.zeros(1, 5), readout_size=None if head_inside else 2).costs
+    of_maxima = decoder == "max_voltage" and not head_inside
+    # A head outside reads 3 maxima, which are no spikes, once; else 12 spikes reach 2 outputs.
+    assert costs.synops_per_decision == {"hidden_1": 0 if of_maxima else 12 * 2}
+    leak = 4 * variables * (3 if of_maxima else 2)
+    assert costs.macs_per_decision == {"hidden_1": 15, "readout": leak + (6 if of_maxima else 0)}
+    assert costs.total("parameter_bytes_per_decision") == 4 * (5 * 3 + 3 + 3 * 2 + 2)
+
+
+def test_a_population_of_output_neurons() -> None:
+    config = NetworkConfig(
+        hidden_sizes=(3,),
+        time_steps=4,
+        decoder="population",
+        decoder_parameters=PopulationDecoderParameters(2),
+    )
+    costs = always(config, 5, 6).record(torch.zeros(1, 5)).costs
+    # 3 neurons reach 12; each of these serves one output.
+    assert costs.synops_per_decision == {"hidden_1": 12 * 12, "output": 4 * 12 * 1}
+    assert costs.neuron_updates_per_decision == {"hidden_1": 12, "output": 48}
+    assert costs.total("parameter_bytes_per_decision") == 4 * (15 + 3 + 36 + 12 + 12 + 6)
+
+
+@pytest.mark.parametrize(
+    ("encoder", "parameters", "macs"),
+    [
+        ("rate", RateEncoder("regular"), 5 + 5 * 4),
+        ("rate", RateEncoder("poisson"), 5),
+        ("latency", ENCODERS["latency"](), 5 + 5),
+        ("population", PopulationEncoder(3), 5 + (3 + 4) * 15),
+        ("population", PopulationEncoder(3, timing="poisson"), 5 + 3 * 15),
+        ("delta", DeltaEncoder(), 5 + 2 * 5),
+        ("learnable_population", LearnablePopulationParameters(3), (3 + 4) * 15),
+    ],
+)
+def test_arithmetic_of_encoders(encoder: Any, parameters: Any, macs: int) -> None:
+    config = NetworkConfig(
+        hidden_sizes=(2,), time_steps=4, encoder=encoder, encoder_parameters=parameters
+    )
+    network = always(config, 5, 1)
+    recording = network.record(torch.linspace(-1, 1, 10).view(2, 5))
+    costs = recording.costs
+    assert costs.macs_per_decision == {"encoder": macs}
+    given = int(recording["input"].spikes.count_nonzero()) / 2
+    assert costs.synops_per_decision["input"] == pytest.approx(2 * given)
+    learned = costs.parameter_bytes_per_decision.get("encoder", 0.0)
+    assert learned == (4 * 2 * 15 if encoder == "learnable_population" else 0.0)
+
+
+def test_a_dense_network_on_values() -> None:
+    network = DenseNetwork(5, (3, 4), 2, nn.Tanh)
+    assert totals(network, torch.zeros(2, 5)) == [
+        *(None, None),
+        5 * 3 + 3 * 4 + 4 * 2,
+        3 + 4,
+        4 * sum(x.numel() for x in network.parameters()),
+        None,
+    ]
+    headless = DenseNetwork(5, (3, 4), None, nn.Tanh)
+    assert totals(headless, torch.zeros(2, 5), readout_size=2) == totals(network, torch.zeros(2, 5))
+
+
+def test_a_dense_network_on_spikes() -> None:
+    network = DenseNetwork(3 * 2, (4,), 5, nn.Tanh, spike_input=True)
+    costs = network.record(TRAINS.flatten(1)).costs
+    assert costs.spikes_per_decision == {"input": 2.0}
+    assert costs.synops_per_decision == {"input": 2.0 * 4}
+    assert costs.macs_per_decision == {"dense_2": 4 * 5}
+    assert costs.neuron_updates_per_decision == {"dense_1": 4}
+    # Flattened, every spike has a synapse of its own to each unit.
+    assert costs.parameter_bytes_per_decision == {
+        "input": 4 * 2.0 * 4,
+        "dense_1": 4 * 4,
+        "dense_2": 4 * (4 * 5 + 5),
+    }
+    assert costs.synapses == {"input": 6 * 4}
+    assert costs.spikes_per_synapse == pytest.approx(2 / 6)
+
+
+@pytest.mark.parametrize(("kind", "gates"), [("gru", 3), ("lstm", 4)])
+def test_gated_networks(kind: Any, gates: int) -> None:
+    network = GatedNetwork(kind, 6, (4, 3), 2)
+    first, second = gates * 4 * (6 + 4), gates * 3 * (4 + 3)
+    costs = network.record(torch.zeros(2, 6)).costs
+    assert costs.macs_per_decision == {
+        f"{kind}_1": first, f"{kind}_2": second, "readout": 3 * 2
+    }  # fmt: skip
+    assert costs.neuron_updates_per_decision == {f"{kind}_1": 4, f"{kind}_2": 3}
+    everything = 4 * sum(x.numel() for x in network.parameters())
+    assert costs.total("parameter_bytes_per_decision") == everything
+    assert costs.spikes_per_synapse is None
+
+    spiked = GatedNetwork(kind, 6, (4, 3), 2, spike_input=True).record(TRAINS.flatten(1)).costs
+    # The gates' products with what the units carry remain.
+    assert spiked.macs_per_decision == {
+        f"{kind}_1": gates * 4 * 4, f"{kind}_2": second, "readout": 3 * 2
+    }  # fmt: skip
+    assert spiked.synops_per_decision == {"input": 2.0 * gates * 4}
+    assert spiked.synapses == {"input": 6.0 * gates * 4}
+    unread = 4 * (6 - 2) * gates * 4
+    assert spiked.total("parameter_bytes_per_decision") == everything - unread
+
+
+def test_every_cost_has_a_column_and_every_column_a_cost() -> None:
+    summed = {item.name for item in fields(Costs)} - {"synapses"}
+    assert set(COST_COLUMNS) == summed | {"spikes_per_synapse"}
+    assert all(column.heading and column.definition for column in COST_COLUMNS.values())
+
+
+def test_means_weigh_parts_by_their_decisions() -> None:
+    few, many = CostCounter(), CostCounter()
+    few.product("a", 3, 7)
+    many.product("a", 3, 7)
+    many.updates("b", 8)
+    costs = mean_costs([(1, few.costs()), (3, many.costs())])
+    assert costs.macs_per_decision == {"a": 21.0}
+    assert costs.neuron_updates_per_decision == {"b": 6.0}
+    assert mean_costs([]) == Costs()
