@@ -180,7 +180,8 @@ class GradientFreeAlgorithm(BaseAlgorithm):
     @weights.setter
     def weights(self, weights: NDArray[np.float32]) -> None:
         finite_or_raise(weights, type(self).__name__)
-        self.policy.load_from_vector(np.asarray(weights, dtype=np.float32))
+        # A copy, for the policy's parameters would share the array.
+        self.policy.load_from_vector(np.array(weights, dtype=np.float32))
 
     def probe_seeds(self) -> list[int]:
         """Return seeds of new episodes, ``probe_episodes`` of them, each the one before plus 1."""

@@ -13,10 +13,11 @@ from snn_gym.arrays import from_arrays, to_arrays
 from snn_gym.learners.base import GradientFreeAlgorithm
 from snn_gym.learners.settings import LearnerName, SynapseAgentsSettings
 from snn_gym.synapses.features import SynapseFeatures
+from snn_gym.synapses.jobs import Judgement, Probe
 from snn_gym.synapses.local_dynamics import LOCAL_MEASURES, LocalDynamics
+from snn_gym.synapses.loop import MovingNetworks, SynapseLoop
 from snn_gym.synapses.presets import PRESETS
 from snn_gym.synapses.rules import (
-    Moves,
     PolicyGradientRule,
     QNetworkRule,
     SynapseRule,
@@ -29,23 +30,14 @@ _ELIGIBILITY = LOCAL_MEASURES.index("eligibility")
 
 
 @dataclass
-class SynapseMemory:
-    """What ``SynapseAgents`` carries beside what its rule has learned."""
+class SynapseMemory(MovingNetworks):
+    """What ``SynapseAgents`` carries beside what its rule has learned: one network, judged so far.
 
-    weights: NDArray[np.float32]
-    """(W,), that are moved."""
-    moves: NDArray[np.int8]
-    """(h, W), past ones, the latest first."""
-    rewards: NDArray[np.float32]
-    """(h,), past ones, the latest first."""
-    dynamics: NDArray[np.float32]
-    """(W, K), ``LOCAL_MEASURES`` of the network when it was last judged."""
+    Its score is NaN where it is to be judged anew.
+    """
+
     permutation: NDArray[np.int64]
     """(W,), the synapse whose dynamics each one sees where they are shuffled."""
-    seeds: NDArray[np.int64]
-    """(E,), of the present episodes."""
-    score: float = np.nan
-    """Mean return of the weights on these episodes; NaN where it is to be judged."""
     best: float = -np.inf
     """Highest score so far."""
     failures: int = 0
@@ -138,112 +130,75 @@ class SynapseAgents(GradientFreeAlgorithm):
             )
 
     def _first_memory(self) -> SynapseMemory:
-        count, history = self.population.parameter_count, self.settings.history
-        return SynapseMemory(
-            weights=self.weights,
-            moves=np.zeros((history, count), np.int8),
-            rewards=np.zeros(history, np.float32),
-            dynamics=np.zeros((count, len(LOCAL_MEASURES)), np.float32),
-            permutation=np.random.default_rng(self.seed).permutation(count),
-            seeds=np.zeros(self.settings.probe_episodes, np.int64),
-        )
+        count, settings = self.population.parameter_count, self.settings
+        fresh = MovingNetworks.empty(1, count, settings.probe_episodes, settings.history)
+        permutation = np.random.default_rng(self.seed).permutation(count)
+        return SynapseMemory(**vars(fresh), permutation=permutation)
+
+    @property
+    def _loop(self) -> SynapseLoop:
+        addressees = self.memory.permutation if self.settings.shuffled else None
+        limit = self.settings.weight_limit
+        return SynapseLoop(self.memory, self.features, self._judge_networks, limit, addressees)
 
     def _iterate(self) -> None:
-        memory = self.memory
-        self._judge_present()
-        features = self._observe()
-        restless = 1.0 - (1.0 + memory.failures) ** -self.settings.restlessness
-        before: NDArray[np.float32] = memory.weights
-        moves: Moves | None = None
-        step: NDArray[Any]
+        settings, memory, loop = self.settings, self.memory, self._loop
+        self._judge_present(loop)
+        features = loop.observe()[0]
+        restless = 1.0 - (1.0 + memory.failures) ** -settings.restlessness
         if self.rng.random() < restless:
-            step = self.settings.restless_step_size * self.rng.standard_normal(before.size)
-        else:
-            moves = self.rule.act(features, self.settings.exploration, self.rng)
-            step = self.settings.step_size * moves
-        candidate = np.clip(before + step, -self.settings.weight_limit, self.settings.weight_limit)
-        eligibility = self._seen(memory.dynamics)[:, _ELIGIBILITY].copy()
-        gain = self._try(candidate.astype(np.float32))
-        if moves is not None:
-            self._learn(features, moves, eligibility, gain)
+            noise = self.rng.standard_normal(memory.weights.shape)
+            self._move(loop, settings.restless_step_size * noise)
+            return
+        moves = self.rule.act(features, settings.exploration, self.rng)
+        eligibility = loop.seen_dynamics[0, :, _ELIGIBILITY].copy()
+        gain = self._move(loop, settings.step_size * moves[np.newaxis])
+        reward = 1.0 if gain > 0 else -1.0
+        loop.remember(moves[np.newaxis], np.array([reward]))
+        if not settings.frozen:
+            rewards = np.full(moves.size, reward, np.float32)
+            if settings.reward == "local":
+                rewards = ((rewards + moves * eligibility) / 2.0).astype(np.float32)
+            self.rule.learn(features, moves, rewards, loop.observe()[0])
 
-    def _judge_present(self) -> None:
+    def _judge_present(self, loop: SynapseLoop) -> None:
         """Make sure that the present weights have a score on the episodes of this iteration."""
-        memory = self.memory
+        memory, renewal = self.memory, self.settings.probe_renewal
         is_first = memory.best == -np.inf
         if is_first:
-            memory.weights = self.weights  # which may have been set or loaded meanwhile
-        if self.settings.probe_renewal == "always" or np.isnan(memory.score):
-            if self.settings.probe_renewal != "never" or is_first:
-                memory.seeds[:] = self.probe_seeds()
-            score, dynamics = self._measure(memory.weights)
-            memory.score = score
-            memory.dynamics = dynamics
+            memory.weights[0] = self.weights  # which may have been set or loaded meanwhile
+        if renewal == "always" or np.isnan(memory.scores[0]):
+            if renewal != "never" or is_first:
+                memory.probes[0] = self.probe_seeds()
+            loop.judge_present(np.array([0]))
             if is_first:
-                memory.best = score
+                memory.best = float(memory.scores[0])
 
-    def _try(self, candidate: NDArray[np.float32]) -> float:
-        """Judge a candidate, keep it or not; return by how much it is better."""
-        memory = self.memory
-        score, dynamics = self._measure(candidate)
-        gain = float(score - memory.score)
-        improved = gain > 0
-        memory.failures = 0 if improved else memory.failures + 1
-        if gain >= 0 or self.settings.moves_kept == "always":
-            memory.weights, memory.dynamics = candidate, dynamics
-            memory.score = score
-            self._deploy(candidate, score)
-            if improved and self.settings.probe_renewal == "improved":
-                memory.score = np.nan
+    def _move(self, loop: SynapseLoop, steps: NDArray[np.floating]) -> float:
+        """Move the weights, deploy them where that is due, and return by how much they gained."""
+        memory, takes_back = self.memory, self.settings.moves_kept == "improving"
+        gain = float(loop.move(steps, takes_back=takes_back)[0])
+        memory.failures = 0 if gain > 0 else memory.failures + 1
+        if gain >= 0 or not takes_back:
+            score = float(memory.scores[0])
+            if takes_back or score >= memory.best:
+                self.weights = memory.weights[0]
+            memory.best = max(score, memory.best)
+        if gain > 0 and self.settings.probe_renewal == "improved":
+            memory.scores[0] = np.nan
         return gain
 
-    def _deploy(self, candidate: NDArray[np.float32], score: float) -> None:
-        if self.settings.moves_kept == "improving" or score >= self.memory.best:
-            self.weights = candidate
-        self.memory.best = max(score, self.memory.best)
-
-    def _measure(self, weights: NDArray[np.float32]) -> tuple[float, NDArray[np.float32]]:
-        """Return the mean return of weights (W,) on the probe, and local dynamics (W, K)."""
-        networks = weights[np.newaxis]
+    def _judge_networks(self, weights: NDArray[np.float32], probes: Probe) -> Judgement:
+        """Judge networks (P, W), all on the episodes of the first one."""
         observer: LocalDynamics | None = None
         if self.sees_dynamics:
-            observer = LocalDynamics(self.population, networks, self.settings.probe_episodes)
-        rollouts = self.judge(networks, self.memory.seeds.tolist(), observer)
-        dynamics: NDArray[np.float32] = (
-            self.memory.dynamics if observer is None else observer.per_synapse()[0]
+            observer = LocalDynamics(self.population, weights, probes.shape[1])
+        rollouts = self.judge(weights, probes[0].tolist(), observer)
+        return Judgement(
+            rollouts.returns.mean(axis=1),
+            rollouts.lengths.sum(axis=1),
+            None if observer is None else observer.per_synapse(),
         )
-        return float(rollouts.returns.mean()), dynamics
-
-    def _seen(self, dynamics: NDArray[np.float32]) -> NDArray[np.float32]:
-        return dynamics[self.memory.permutation] if self.settings.shuffled else dynamics
-
-    def _observe(self) -> NDArray[np.float32]:
-        memory = self.memory
-        observed: NDArray[np.float32] = self.features.observe(
-            memory.weights[np.newaxis],
-            memory.moves[np.newaxis],
-            memory.rewards[np.newaxis],
-            self._seen(memory.dynamics)[np.newaxis],
-        )[0]
-        return observed
-
-    def _learn(
-        self,
-        features: NDArray[np.float32],
-        moves: Moves,
-        eligibility: NDArray[np.float32],
-        gain: float,
-    ) -> None:
-        memory = self.memory
-        reward = 1.0 if gain > 0 else -1.0
-        memory.moves = np.concatenate([moves[np.newaxis], memory.moves[:-1]])
-        memory.rewards = np.concatenate([[reward], memory.rewards[:-1]]).astype(np.float32)
-        if self.settings.frozen:
-            return
-        rewards = np.full(moves.size, reward, np.float32)
-        if self.settings.reward == "local":
-            rewards = ((rewards + moves * eligibility) / 2.0).astype(np.float32)
-        self.rule.learn(features, moves, rewards, self._observe())
 
 
 def make_rule(

@@ -16,8 +16,8 @@ from snn_gym.config import Config, Count, Positive, from_mapping
 from snn_gym.spiking.config import NetworkConfig
 from snn_gym.spiking.population import Population, start_weights
 from snn_gym.synapses.features import SynapseFeatures, check_features
-from snn_gym.synapses.jobs import Job, Probe, RolloutJob, check_finite
-from snn_gym.synapses.local_dynamics import LOCAL_MEASURES
+from snn_gym.synapses.jobs import Job, Judgement, Probe, RolloutJob, check_finite
+from snn_gym.synapses.loop import MovingNetworks, SynapseLoop
 from snn_gym.synapses.presets import PRESETS
 from snn_gym.synapses.supervised import digits, teacher, xor
 
@@ -60,7 +60,7 @@ class PlasticitySettings(Config):
     """Past moves and rewards in the blocks of histories."""
 
     def __post_init__(self) -> None:
-        """Check the values."""
+        """Check the values, and put the features into their order."""
         super().__post_init__()
         object.__setattr__(self, "features", check_features(self.features))
 
@@ -131,7 +131,13 @@ class PlasticityCore:
         self.horizon = horizon
         self.generators = [seeding.np_random()[0] for _ in range(networks)]
         """Source of each network's randomness."""
-        self._allocate()
+        self._moved = np.full(networks, _NO_EPISODE)
+        self._networks = MovingNetworks.empty(
+            networks, self.synapses, self.settings.probe_size, self.settings.history
+        )
+        self._loop = SynapseLoop(
+            self._networks, self.features, self._judge, self.settings.weight_limit
+        )
 
     def __getstate__(self) -> dict[str, Any]:
         # Norse's neurons in a population can't be pickled; the rest makes the same one again.
@@ -142,20 +148,6 @@ class PlasticityCore:
         config = state["population"]
         self.population = Population(config, self.job.input_size, self.job.output_size)
 
-    def _allocate(self) -> None:
-        shape = (self.networks, self.synapses)
-        history = self.settings.history
-        self._measure = "dynamics" in self.settings.features
-        self._weights = np.zeros(shape, np.float32)
-        self._probes: Probe = np.zeros((self.networks, self.settings.probe_size), np.int64)
-        self._scores = np.zeros(self.networks)
-        self._steps = np.zeros(self.networks, np.int64)
-        self._moved = np.full(self.networks, _NO_EPISODE)
-        self._past_moves = np.zeros((self.networks, history, self.synapses), np.int8)
-        self._past_rewards = np.zeros((self.networks, history), np.float32)
-        measures = (*shape, len(LOCAL_MEASURES))
-        self._dynamics = np.zeros(measures, np.float32) if self._measure else None
-
     @property
     def synapses(self) -> int:
         """Number W of weights and biases of a network."""
@@ -164,17 +156,17 @@ class PlasticityCore:
     @property
     def weights(self) -> NDArray[np.float32]:
         """Present weights (N, W), float32; a copy."""
-        return self._weights.copy()
+        return self._networks.weights.copy()
 
     @property
     def scores(self) -> NDArray[np.float64]:
         """Present scores (N,), each on its network's probe; a copy."""
-        return self._scores.copy()
+        return self._networks.scores.copy()
 
     @property
     def steps(self) -> NDArray[np.int64]:
         """Environment steps, or samples seen, (N,) since episodes began; a copy."""
-        return self._steps.copy()
+        return self._networks.steps.copy()
 
     def seed(self, seeds: Sequence[int | None], which: NDArray[np.int64]) -> None:
         """Restart the random numbers of some networks; a seed of None goes on."""
@@ -184,28 +176,13 @@ class PlasticityCore:
 
     def start(self, which: NDArray[np.int64]) -> None:
         """Start an episode in some networks (n,)."""
-        for index in which:
-            rng = self.generators[index]
-            self._weights[index] = start_weights(self.population, rng, 1)[0]
-            self._probes[index] = self.job.draw_probe(rng, self.settings.probe_size)
-        self._weights[which] = self._clipped(self._weights[which])
-        judged = self.job.judge(
-            self.population, self._weights[which], self._probes[which], measure=self._measure
-        )
-        check_finite(self.job.name, judged.scores)
-        self._scores[which] = judged.scores
-        self._steps[which] = judged.network_steps
-        if self._dynamics is not None:
-            self._dynamics[which] = judged.dynamics
+        weights = [start_weights(self.population, self.generators[k], 1)[0] for k in which]
+        self._loop.begin(which, np.stack(weights), self._probes(which))
         self._moved[which] = 0
-        self._past_moves[which] = 0
-        self._past_rewards[which] = 0.0
 
     def observe(self) -> NDArray[np.float32]:
         """Return the features of every synapse (N, W, F), float32 in [-1, 1]; a new array."""
-        return self.features.observe(
-            self._weights, self._past_moves, self._past_rewards, self._dynamics
-        )
+        return self._loop.observe()
 
     def step(self, actions: NDArray[np.integer]) -> Transition:
         """Move every weight and judge; start new episodes where one ends at the horizon.
@@ -219,10 +196,15 @@ class PlasticityCore:
         """
         self._check(actions)
         moves = actions.astype(np.int8) - np.int8(1)
-        rewards = self._rewards(self._judge(moves))
+        # The old weights are judged again only where there is a new probe to compare on.
+        is_due = (self._moved > 0) & (self._moved % self.settings.renew_probe_every == 0)
+        anew = np.flatnonzero(is_due)
+        if len(anew):
+            self._networks.probes[anew] = self._probes(anew)
+        gains = self._loop.move(np.float32(self.settings.step_size) * moves, anew)
+        rewards = self._rewards(gains)
+        self._loop.remember(moves, rewards)
         self._moved += 1
-        self._past_moves = _pushed(self._past_moves, moves)
-        self._past_rewards = _pushed(self._past_rewards, rewards)
         last = self.observe()
         present = self.scores, self.steps, self.weights
         truncated = self._moved >= (np.inf if self.horizon is None else self.horizon)
@@ -232,32 +214,16 @@ class PlasticityCore:
             observations = self.observe()
         return Transition(observations, rewards, truncated, last, *present)
 
-    def _judge(self, moves: NDArray[np.int8]) -> NDArray[np.float64]:
-        """Move the weights and return by how much the scores rose (N,)."""
-        old = self._weights
-        # The old weights are judged again only where there is a new probe to compare on.
-        anew = np.flatnonzero(
-            (self._moved > 0) & (self._moved % self.settings.renew_probe_every == 0)
-        )
-        for index in anew:
-            size = self.settings.probe_size
-            self._probes[index] = self.job.draw_probe(self.generators[index], size)
-        self._weights = self._clipped(old + np.float32(self.settings.step_size) * moves)
-        judged = self.job.judge(
-            self.population,
-            np.concatenate([self._weights, old[anew]]),
-            np.concatenate([self._probes, self._probes[anew]]),
-            measure=self._measure,
-        )
+    def _probes(self, which: NDArray[np.int64]) -> Probe:
+        """Return new probes (n, E) of some networks."""
+        size = self.settings.probe_size
+        return np.stack([self.job.draw_probe(self.generators[index], size) for index in which])
+
+    def _judge(self, weights: NDArray[np.float32], probes: Probe) -> Judgement:
+        measure = "dynamics" in self.settings.features
+        judged = self.job.judge(self.population, weights, probes, measure=measure)
         check_finite(self.job.name, judged.scores)
-        before = self._scores
-        before[anew] = judged.scores[self.networks :]
-        self._scores = judged.scores[: self.networks]
-        self._steps = self._steps + judged.network_steps[: self.networks]
-        self._steps[anew] += judged.network_steps[self.networks :]
-        if judged.dynamics is not None:
-            self._dynamics = judged.dynamics[: self.networks]
-        return self._scores - before
+        return judged
 
     def _rewards(self, gains: NDArray[np.float64]) -> NDArray[np.float64]:
         if self.settings.reward == "difference":
@@ -274,10 +240,6 @@ class PlasticityCore:
                 f"actions must be integers 0, 1 or 2 of shape {shape}, one for each network and "
                 f"synapse; got {actions.dtype} of shape {actions.shape}: {actions}"
             )
-
-    def _clipped(self, weights: NDArray[np.float32]) -> NDArray[np.float32]:
-        limit = np.float32(self.settings.weight_limit)
-        return np.clip(weights, -limit, limit)
 
 
 def make_job(job: str | Job) -> Job:
@@ -305,8 +267,3 @@ def _settings(job: Job, given: Mapping[str, Any]) -> PlasticitySettings:
             )
         values["features"] = PRESETS[features]
     return from_mapping(PlasticitySettings, values, "plasticity")
-
-
-def _pushed(past: NDArray[Any], latest: NDArray[Any]) -> NDArray[Any]:
-    """Return a history (N, h, ...) with the latest (N, ...) first and the oldest dropped."""
-    return np.concatenate([latest[:, np.newaxis].astype(past.dtype), past[:, :-1]], axis=1)

@@ -26,7 +26,7 @@ from snn_gym.learners import (
     WinStay,
 )
 from snn_gym.spiking import NetworkConfig
-from snn_gym.synapses.jobs import Judgement
+from snn_gym.synapses.jobs import Judgement, Probe
 from snn_gym.synapses.supervised import SupervisedJob, teacher
 from snn_gym.tasks.rollout import Observer, Rollouts
 from snn_gym.threads import one_thread
@@ -98,12 +98,11 @@ class _CMAES(_OnTeacher, CMAES):
 class _SynapseAgents(_OnTeacher, SynapseAgents):
     """Synapse agents that see the job's own measures of local dynamics."""
 
-    def _measure(self, weights: NDArray[np.float32]) -> tuple[float, NDArray[np.float32]]:
-        measure = self.sees_dynamics
-        judged = self.job.judge(self.population, weights[np.newaxis], self.probe, measure=measure)
+    def _judge_networks(self, weights: NDArray[np.float32], probes: Probe) -> Judgement:
+        del probes
+        judged = self.job.judge(self.population, weights, self.probe, measure=self.sees_dynamics)
         self._counted(judged)
-        dynamics = self.memory.dynamics if judged.dynamics is None else judged.dynamics[0]
-        return float(judged.scores[0]), dynamics
+        return judged
 
 
 _LEARNERS: dict[str, type[_OnTeacher]] = {

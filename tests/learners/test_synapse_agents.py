@@ -56,10 +56,10 @@ def test_the_past_is_seen_latest_first():
     run(model, 3)
     better = seen[1]
     moves = [(seen[4] - better) / 0.25, (seen[3] - better) / 0.25, (better - start) / 0.25]
-    np.testing.assert_allclose(model.memory.moves, np.round(moves), atol=0)
+    np.testing.assert_allclose(model.memory.moves[0], np.round(moves), atol=0)
     np.testing.assert_allclose(moves, np.round(moves), atol=1e-5)
     # No change is punished too.
-    assert model.memory.rewards.tolist() == [-1, -1, 1]
+    assert model.memory.rewards[0].tolist() == [-1, -1, 1]
     assert np.array_equal(seen[2], better)
 
 
@@ -73,7 +73,7 @@ def test_a_move_that_made_it_worse_is_taken_back_and_an_equal_one_stays():
     run(model, 1)
     assert np.array_equal(model.weights, seen[2])
     assert not np.array_equal(model.weights, start)
-    assert np.array_equal(model.memory.weights, model.weights)
+    assert np.array_equal(model.memory.weights[0], model.weights)
 
 
 def test_where_moves_always_stay_the_policy_holds_the_best():
@@ -83,7 +83,7 @@ def test_where_moves_always_stay_the_policy_holds_the_best():
     held = []
     for candidate in range(1, 6):
         run(model, 1)
-        assert np.array_equal(model.memory.weights, seen[candidate])
+        assert np.array_equal(model.memory.weights[0], seen[candidate])
         held.append(next(i for i, flat in enumerate(seen) if np.array_equal(flat, model.weights)))
     assert held == [0, 0, 3, 4, 4]  # the latest of equal ones
 
@@ -140,7 +140,7 @@ def test_weights_stay_within_their_limit():
     score, seen = scores(*range(8))
     attach(model, score)
     run(model, 4)
-    assert np.abs(model.memory.weights).max() == 1.5
+    assert np.abs(model.memory.weights[0]).max() == 1.5
     assert np.abs(seen[-1]).max() == 1.5
 
 
@@ -184,9 +184,9 @@ def test_synapses_see_before_and_learn_after():
 def test_a_local_reward_is_half_the_move_along_the_eligibility(score, reward):
     model = learner(reward="local")
     model.rule = Notebook()
-    dynamics = np.random.default_rng(0).uniform(-1, 1, model.memory.dynamics.shape)
-    model.memory.dynamics = dynamics.astype(np.float32)
-    model.memory.score = model.memory.best = score
+    dynamics = np.random.default_rng(0).uniform(-1, 1, model.memory.dynamics[0].shape)
+    model.memory.dynamics[0] = dynamics
+    model.memory.scores[0] = model.memory.best = score
     run(model, 1)
     _, moves, rewards, _ = model.rule.learned[0]
     # What the episodes before the move showed, whether it was taken back or not.
@@ -207,7 +207,7 @@ def test_failures_make_the_whole_network_restless():
     assert len(np.unique(steps)) > steps.size / 2
     assert model.memory.failures == 0
     assert len(model.rule.acted) == len(model.rule.learned) == 1
-    assert model.memory.rewards.tolist() == [-1, 0]  # restless moves are no synapse's
+    assert model.memory.rewards[0].tolist() == [-1, 0]  # restless moves are no synapse's
     run(model, 1)
     assert len(model.rule.acted) == 2
 
@@ -236,7 +236,7 @@ def test_a_frozen_rule_acts_and_does_not_learn(name):
     assert learned.keys() == pupil.rule_memory.keys()
     for key, value in pupil.rule_memory.items():
         assert np.array_equal(value, learned[key])
-    assert pupil.memory.moves.any()
+    assert pupil.memory.moves[0].any()
     pupil.frozen = False
     run(pupil, 30)
     changed = [not np.array_equal(x, learned[key]) for key, x in pupil.rule_memory.items()]
@@ -260,7 +260,7 @@ def test_what_was_learned_is_used_by_another_network():
     for pupil in pupils:
         attach(pupil, lambda flat, seed: 0.0)
         run(pupil, 1)
-        raised.append(pupil.memory.moves[0].mean())
+        raised.append(pupil.memory.moves[0, 0].mean())
     assert raised[0] > raised[1] + 0.15
 
 
@@ -280,8 +280,8 @@ def test_shuffled_dynamics_are_the_same_numbers_for_other_synapses():
     for model in (plain, shuffled):
         run(model, 1)
         assert np.array_equal(model.memory.permutation, permutation)
-        seen = model._observe()[:, -len(LOCAL_MEASURES) :]
-        true = model.memory.dynamics
+        seen = model._loop.observe()[0, :, -len(LOCAL_MEASURES) :]
+        true = model.memory.dynamics[0]
         assert np.ptp(true, axis=0).max() > 0
         assert np.array_equal(seen, true[permutation] if model.shuffled else true)
         assert np.array_equal(np.sort(seen, axis=0), np.sort(true, axis=0))
@@ -353,7 +353,7 @@ def test_every_rule_learns_cartpole(name):
 def test_two_layers_and_values_of_a_box_are_watched_too(env):
     deep = NetworkConfig(hidden_sizes=(5, 4), time_steps=3)
     model = learner(env, network=deep, **WATCHING).learn(400)
-    dynamics = model.memory.dynamics
+    dynamics = model.memory.dynamics[0]
     assert dynamics.shape == (model.population.parameter_count, len(LOCAL_MEASURES))
     assert np.abs(dynamics).max() <= 1.0
     assert (dynamics.any(axis=0)).sum() >= 5  # in MountainCar no decision is better than another

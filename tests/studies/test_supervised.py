@@ -57,10 +57,10 @@ def test_synapse_agents_see_the_dynamics_of_the_job() -> None:
     assert outcome.episodes == 12
     assert outcome.scores == (score(model),)
     judged = teacher().judge(
-        model.population, model.memory.weights[None], np.arange(SAMPLES), measure=True
+        model.population, model.memory.weights, np.arange(SAMPLES), measure=True
     )
     assert judged.dynamics is not None
-    np.testing.assert_array_equal(model.memory.dynamics, judged.dynamics[0])
+    np.testing.assert_array_equal(model.memory.dynamics, judged.dynamics)
     assert np.any(judged.dynamics)
 
 
