@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from typing import Annotated
 
 from snn_gym.config import Config, Count, NonNegative, Positive, Range
-
 from snn_gym.spiking.coding.encoders import RECEPTIVE_FIELD_MACS
 
 
