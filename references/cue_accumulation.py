@@ -9,7 +9,7 @@ from scipy.special import expit
 from references.policy import Scripted
 from snn_gym.tasks.native.batch import SpikeTask
 from snn_gym.tasks.native.cue_accumulation.task import GROUP, CueAccumulationSettings
-from snn_gym.tasks.native.streams import byte_rate
+from snn_gym.tasks.streams import byte_rate
 
 KINDS = ("oracle", "memoryless")
 FIXED_AGENT = "oracle"

@@ -15,7 +15,7 @@ from snn_gym.tasks.native.cursor_decoding.task import (
     CursorDecodingSettings,
     preferred_directions,
 )
-from snn_gym.tasks.native.streams import EVERY
+from snn_gym.tasks.same_step import EVERY
 
 KINDS = ("oracle", "decoder", "memoryless", "rotated")
 FIXED_AGENT = "memoryless"

@@ -12,7 +12,7 @@ from snn_gym.tasks.native.delayed_match_to_sample.task import (
     DelayedMatchToSampleSettings,
     make_patterns,
 )
-from snn_gym.tasks.native.streams import byte_rate
+from snn_gym.tasks.streams import byte_rate
 
 KINDS = ("oracle", "memoryless")
 FIXED_AGENT = "oracle"

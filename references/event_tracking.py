@@ -34,7 +34,7 @@ class Privileged(Scripted):
     def act(self, spikes: NDArray[np.int8], starts: NDArray[np.bool_]) -> NDArray[np.float32]:
         """Return the pan to the light's next place, as far as it goes."""
         del spikes, starts
-        info, settings = self._task._info(slice(None)), self._task.settings
+        info, settings = self._task._info(), self._task.settings
         ahead = info["light"] + info["velocity"]
         ahead = settings.arena_px - np.abs(settings.arena_px - np.abs(ahead))  # the border reflects
         return _pan(ahead - info["camera"], settings)

@@ -11,7 +11,7 @@ from scipy.stats import binom
 from references.policy import Scripted
 from snn_gym.tasks.native.batch import SpikeTask
 from snn_gym.tasks.native.interval_timing.task import GROUP, IntervalTiming, IntervalTimingSettings
-from snn_gym.tasks.native.streams import byte_rate
+from snn_gym.tasks.streams import byte_rate
 
 KINDS = ("oracle", "memoryless", "fixed_delay")
 FIXED_AGENT = "oracle"

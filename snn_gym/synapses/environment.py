@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import gymnasium as gym
 import numpy as np
-from gymnasium.vector import AutoresetMode, VectorEnv
-from gymnasium.vector.utils import batch_space
 from numpy.typing import ArrayLike, NDArray
 
 from snn_gym.spiking.config import NetworkConfig
 from snn_gym.synapses.core import HORIZON, MOVES, PlasticityCore
 from snn_gym.synapses.jobs import Job
-from snn_gym.tasks.batched import Seeds, masked_environments, seeds_for
-from snn_gym.tasks.infos import masked_infos
+from snn_gym.tasks.same_step import Infos, Rows, SameStepEnv
 
 
 class PlasticityEnv(gym.Env[NDArray[np.float32], NDArray[np.int64]]):
@@ -91,12 +88,8 @@ class PlasticityEnv(gym.Env[NDArray[np.float32], NDArray[np.int64]]):
         }
 
 
-class BatchedPlasticityEnv(VectorEnv[NDArray[np.float32], NDArray[np.int64], NDArray[Any]]):
+class BatchedPlasticityEnv(SameStepEnv):
     """Many networks in training, as ``gym.make_vec("snn/Plasticity-Teacher-v0", 8)`` makes them.
-
-    Environment i of a batch that was reset with seed s gives what ``PlasticityEnv`` gives after a
-    reset with seed s + i, in this and in every later episode. A new episode starts in the step that
-    ends one (``AutoresetMode.SAME_STEP``).
 
     Args:
         job: The job, or its name; fixed by the registered id.
@@ -110,10 +103,7 @@ class BatchedPlasticityEnv(VectorEnv[NDArray[np.float32], NDArray[np.int64], NDA
         gymnasium.error.DependencyNotInstalled: A package that the job needs is absent.
     """
 
-    metadata: dict[str, Any] = {  # noqa: RUF012 - gymnasium's own type
-        "render_modes": [],
-        "autoreset_mode": AutoresetMode.SAME_STEP,
-    }
+    metadata: dict[str, Any] = {**SameStepEnv.metadata, "render_modes": []}  # noqa: RUF012 - gymnasium's own type
 
     def __init__(
         self,
@@ -123,82 +113,37 @@ class BatchedPlasticityEnv(VectorEnv[NDArray[np.float32], NDArray[np.int64], NDA
         network: NetworkConfig | Mapping[str, Any] | None = None,
         **settings: Any,
     ) -> None:
-        self.core = PlasticityCore(job, num_envs, network, max_episode_steps, **settings)
-        self.num_envs = num_envs
-        self.single_observation_space, self.single_action_space = spaces(self.core)
-        self.observation_space = batch_space(self.single_observation_space, num_envs)
-        self.action_space = batch_space(self.single_action_space, num_envs)
+        self.core = PlasticityCore(job, num_envs, network, **settings)
+        super().__init__(num_envs, max_episode_steps, *spaces(self.core))
+        self._features = self._latest
 
-    def reset(
-        self, *, seed: Seeds = None, options: dict[str, Any] | None = None
-    ) -> tuple[NDArray[np.float32], dict[str, Any]]:
-        """Start episodes.
-
-        Args:
-            seed: s for s, s + 1, …; a seed for each environment; or None, which goes on.
-            options: ``reset_mask`` (N,), bool, for a part of the environments.
-
-        Returns:
-            Features (N, W * F), float32 in [-1, 1], and the infos.
-
-        Raises:
-            ValueError: Seeds or mask have a wrong length.
-            TypeError: The mask is no array of bools.
-        """
-        which, _ = masked_environments(options, self.num_envs)
-        self.core.seed(seeds_for(seed, self.num_envs), which)
+    def _start(
+        self, rows: Rows, seeds: Sequence[int | None] | None, options: dict[str, Any] | None
+    ) -> NDArray[np.float32]:
+        del options
+        which = np.arange(self.num_envs)[rows]
+        if seeds is not None:
+            self.core.seed(seeds, which)
         self.core.start(which)
-        started = np.zeros(self.num_envs, np.bool_)
-        started[which] = True
-        observations = self.core.observe().reshape(self.num_envs, -1)
-        return observations, self._infos(started)
+        return self.core.observe()[rows].reshape(len(which), -1)
 
-    def step(
-        self, actions: ArrayLike
-    ) -> tuple[
-        NDArray[np.float32],
-        NDArray[np.float64],
-        NDArray[np.bool_],
-        NDArray[np.bool_],
-        dict[str, Any],
-    ]:
-        """Move every weight of every network.
+    def checked(self, actions: ArrayLike) -> NDArray[np.integer]:
+        """Return actions (N, W) as an array; the core, which moves the weights, checks them."""
+        return np.asarray(actions)
 
-        Args:
-            actions: (N, W), integers in {0, 1, 2}.
+    def _advance(
+        self, actions: NDArray[np.integer]
+    ) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+        moved = self.core.step(actions)
+        self._features = moved.observations.reshape(self.num_envs, -1)
+        return moved.rewards, np.zeros(self.num_envs, np.bool_)
 
-        Returns:
-            Features (N, W * F), float32; rewards (N,), float64; terminated (never) and truncated
-            (N,), bool; and the infos, with ``final_obs`` and ``final_info`` where episodes ended.
-        """
-        moved = self.core.step(np.asarray(actions))
-        infos = self._infos(np.ones(self.num_envs, np.bool_))
-        over = moved.truncated
-        if over.any():
-            final = np.full(self.num_envs, None, object)
-            for index in np.flatnonzero(over):
-                final[index] = moved.last_observations[index].flatten()
-            last: dict[str, NDArray[Any]] = {
-                "score": moved.last_scores,
-                "steps": moved.last_steps,
-                "weights": moved.last_weights,
-            }
-            infos.update(
-                final_obs=final, _final_obs=over, final_info=masked_infos(last, over),
-                _final_info=over.copy(),
-            )  # fmt: skip
-        observations = moved.observations.reshape(self.num_envs, -1)
-        terminated = np.zeros(self.num_envs, np.bool_)
-        return observations, moved.rewards, terminated, over, infos
+    def _observe(self) -> NDArray[np.float32]:
+        return self._features
 
-    def _infos(self, mask: NDArray[np.bool_]) -> dict[str, Any]:
+    def _info(self) -> Infos:
         core = self.core
-        values: dict[str, NDArray[Any]] = {
-            "score": core.scores,
-            "steps": core.steps,
-            "weights": core.weights,
-        }
-        return masked_infos(values, mask)
+        return {"score": core.scores, "steps": core.steps, "weights": core.weights}
 
 
 def spaces(core: PlasticityCore) -> tuple[gym.Space[Any], gym.Space[Any]]:

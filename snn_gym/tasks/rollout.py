@@ -239,7 +239,7 @@ class _Stage:
             self._layers, lanes // self._episodes, self._limits.scale(observations)
         )
         actions = self._drive(activity.outputs)
-        observations, rewards, terminated, truncated = batch.advance(actions)
+        observations, rewards, terminated, truncated, _ = batch.advance(actions)
         if not np.isfinite(rewards[running]).all():
             raise ValueError(_not_finite(batch.base_id, rewards[running], step))
         rewards = np.where(running, rewards, 0.0)

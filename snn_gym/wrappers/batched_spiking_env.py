@@ -2,41 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import functools
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-import gymnasium as gym
 import numpy as np
-from gymnasium.vector import AutoresetMode, SyncVectorEnv, VectorEnv
-from gymnasium.vector.utils import batch_space
 from numpy.typing import ArrayLike, NDArray
 
 from snn_gym.registry import load_environment_spec, load_spike_settings, make_task
-from snn_gym.tasks.batched import Seeds, check_render_mode, masked_environments, seeds_for
 from snn_gym.tasks.classic_control import BATCHED_TASKS
-from snn_gym.tasks.rendering import SpikeRenderer
+from snn_gym.tasks.same_step import Infos, Rows, SameStepEnv
+from snn_gym.tasks.spike_batch import SpikeBatch
 from snn_gym.wrappers.coding import BatchCoder
 
 
-class BatchedSpikingEnv(VectorEnv[NDArray[np.int8], Any, NDArray[Any]]):
+class BatchedSpikingEnv(SpikeBatch):
     """Many environments of a known task seen through spikes.
 
-    ``gym.make_vec("snn/CartPole-v1", num_envs=8)`` makes one. Environment i of a batch
-    that was reset with seed s gives the spikes, rewards and ends of
-    ``gym.make("snn/CartPole-v1")`` after a reset with seed s + i, in this and in every
-    later episode. The task itself runs in our own batched form where there is one, else
-    in environments that are stepped one after the other.
+    ``gym.make_vec("snn/CartPole-v1", num_envs=8)`` makes one. The task itself runs in our own
+    batched form where there is one, else in environments that are stepped one after the other.
 
-    A new episode starts in the step that ends one (``AutoresetMode.SAME_STEP``), with the
-    last spikes in ``infos["final_obs"]``. ``infos["observation"]`` (B, D) holds the
-    analogue observations, and ``infos["final_info"]["observation"]`` the last ones of
-    ended episodes.
+    ``infos["observation"]`` (B, D) holds the analogue observations, and
+    ``infos["final_info"]["observation"]`` the last ones of ended episodes.
     """
-
-    metadata: dict[str, Any] = {  # noqa: RUF012 - gymnasium's own type
-        "render_modes": ["rgb_array"],
-        "autoreset_mode": AutoresetMode.SAME_STEP,
-    }
 
     def __init__(
         self,
@@ -69,13 +57,13 @@ class BatchedSpikingEnv(VectorEnv[NDArray[np.int8], Any, NDArray[Any]]):
         """
         settings = load_spike_settings(base_id)
         encoder = settings.encoder if encoder is None else encoder
-        check_render_mode(render_mode)
         if max_episode_steps is None:
             max_episode_steps = load_environment_spec(base_id).max_episode_steps
-        # Gymnasium's annotations of vector environments are narrower than what they take.
-        self._base: Any = _make_base(base_id, num_envs, max_episode_steps, render_mode)
+        make_base = BATCHED_TASKS.get(base_id) or functools.partial(_OneByOne, base_id)
+        self.base: SameStepEnv = make_base(num_envs, max_episode_steps, render_mode)
+        """The batch of the task itself, with analogue observations."""
         self._coder = BatchCoder(
-            self._base.single_observation_space,
+            self.base.single_observation_space,
             encoder,
             {**settings.encoder_parameters.get(encoder, {}), **(encoder_parameters or {})},
             settings.time_steps if time_steps is None else time_steps,
@@ -83,153 +71,89 @@ class BatchedSpikingEnv(VectorEnv[NDArray[np.int8], Any, NDArray[Any]]):
             settings.high if high is None else high,
             num_envs,
         )
-        self.num_envs = num_envs
-        self.render_mode = render_mode
-        self.metadata = {**self.metadata, "render_fps": self._base.metadata["render_fps"]}
-        self.single_action_space = self._base.single_action_space
-        self.action_space = self._base.action_space
-        self.single_observation_space = self._coder.space
-        self.observation_space = batch_space(self._coder.space, num_envs)
-        self._spikes = np.zeros(self.observation_space.shape or (), np.int8)
-        self._renderers = self._make_renderers()
-
-    @property
-    def base(self) -> VectorEnv[Any, Any, Any]:
-        """The vector environment of the task itself, with analogue observations."""
-        base: VectorEnv[Any, Any, Any] = self._base
-        return base
-
-    def reset(
-        self, *, seed: Seeds = None, options: dict[str, Any] | None = None
-    ) -> tuple[NDArray[np.int8], dict[str, Any]]:
-        """Start episodes.
-
-        Args:
-            seed: s for s, s + 1, …; a seed for each environment; or None, which goes on
-                with the present streams.
-            options: ``reset_mask`` (B,), bool, for a part of the environments, and the
-                task's own options.
-
-        Returns:
-            Spikes (B, T, N), int8, and infos with the analogue ``observation``.
-
-        Raises:
-            ValueError: Seeds or mask have a wrong length, or an option a wrong value.
-            TypeError: The mask is no array of bools.
-        """
-        seeds = seeds_for(seed, self.num_envs)
-        which, _ = masked_environments(options, self.num_envs)
-        # A copy, because gymnasium takes the mask out of what it is given.
-        observations, infos = self._base.reset(
-            seed=seeds,
-            options=None if options is None else dict(options),
-        )
-        self._coder.seed(seeds, which)
-        spikes = self._spikes.copy()
-        spikes[which] = self._coder.start(observations[which], which)
-        for index in which:
-            self._clear_picture(index)
-        self._keep(spikes)
-        mask = np.zeros(self.num_envs, np.bool_)
-        mask[which] = True
-        return spikes, {**infos, **_observation_info(observations, mask)}
-
-    def step(
-        self, actions: ArrayLike
-    ) -> tuple[
-        NDArray[np.int8], NDArray[Any], NDArray[np.bool_], NDArray[np.bool_], dict[str, Any]
-    ]:
-        """Make one environment step in every environment.
-
-        Args:
-            actions: Actions (B, ...) of the task.
-
-        Returns:
-            Spikes (B, T, N), int8; rewards (B,), float64; terminated and truncated (B,),
-            bool; and infos with the analogue ``observation`` and, where episodes ended,
-            ``final_obs`` and ``final_info``.
-        """
-        observations, rewards, terminated, truncated, infos = self._base.step(actions)
-        over = terminated | truncated
-        which = np.flatnonzero(over)
-        last = observations.copy()
-        if len(which):
-            last[which] = np.stack(list(infos["final_obs"][which]))
-        spikes = self._coder.step(last)
-        if len(which):
-            final = np.full(self.num_envs, None, object)
-            for index in which:
-                final[index] = spikes[index].copy()
-                self._clear_picture(index)
-            spikes[which] = self._coder.start(observations[which], which)
-            final_info = {**infos["final_info"], **_observation_info(last, over)}
-            infos = {**infos, "final_obs": final, "final_info": final_info}
-        self._keep(spikes)
-        everywhere = np.ones(self.num_envs, np.bool_)
-        infos = {**infos, **_observation_info(observations, everywhere)}
-        return spikes, rewards, terminated, truncated, infos
-
-    def render(self) -> tuple[NDArray[np.uint8], ...] | None:
-        """Draw every environment beside its latest spikes.
-
-        Returns:
-            B images (height, width, 3), uint8, in mode ``rgb_array``; else None.
-        """
-        frames = self._base.render()
-        if self.render_mode is None:
-            return None
-        assert frames is not None
-        images = []
-        for renderer, frame in zip(self._renderers, frames, strict=True):
-            image = renderer.draw(frame)
-            assert image is not None
-            images.append(image)
-        return tuple(images)
+        actions = self.base.single_action_space
+        super().__init__(num_envs, max_episode_steps, self._coder.space, actions, render_mode)
+        self.metadata = {**self.metadata, "render_fps": self.base.metadata["render_fps"]}
+        self._make_renderers(self._coder.channels_per_value)
+        space = self.base.observation_space
+        self._analogue = np.zeros(space.shape or (), space.dtype)
 
     def close_extras(self, **_: Any) -> None:
         """Close the task."""
-        self._base.close()
+        self.base.close()
 
-    def _make_renderers(self) -> list[SpikeRenderer]:
-        if self.render_mode is None:
-            return []
-        return [
-            SpikeRenderer(
-                channels_per_value=self._coder.channels_per_value,
-                human=False,
-                frames_per_second=self.metadata["render_fps"],
-            )
-            for _ in range(self.num_envs)
+    def _start(
+        self, rows: Rows, seeds: Sequence[int | None] | None, options: dict[str, Any] | None
+    ) -> NDArray[np.int8]:
+        which = np.arange(self.num_envs)[rows]
+        first = self.base.begin(rows, seeds, options)
+        self._analogue[rows] = first
+        if seeds is not None:
+            self._coder.seed(seeds, which)
+        return self._coder.start(first, which)
+
+    def _advance(self, actions: NDArray[Any]) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+        self._analogue, rewards, terminated, *_ = self.base.advance(actions)
+        return rewards, terminated
+
+    def _observe(self) -> NDArray[np.int8]:
+        return self._coder.step(self._analogue)
+
+    def _info(self) -> Infos:
+        return {"observation": self._analogue}
+
+    def _scene(self, index: int) -> NDArray[np.uint8]:
+        return self.base.draw(index)
+
+
+class _OneByOne(SameStepEnv):
+    """Environments of a task that has no batched form, stepped one after the other.
+
+    Args:
+        base_id: Gymnasium id of the task, whose own infos are left out.
+        num_envs: Number B of environments, at least 1.
+        max_episode_steps: Environment steps after which an episode is truncated.
+        render_mode: ``rgb_array`` or None.
+    """
+
+    def __init__(
+        self, base_id: str, num_envs: int, max_episode_steps: int, render_mode: str | None
+    ) -> None:
+        self._envs = [
+            make_task(base_id, render_mode=render_mode).unwrapped for _ in range(max(num_envs, 1))
         ]
+        first = self._envs[0]
+        super().__init__(
+            num_envs, max_episode_steps, first.observation_space, first.action_space, render_mode
+        )
+        self.spec = first.spec
+        self.metadata = {**self.metadata, "render_fps": first.metadata["render_fps"]}
+        self._observations = self._latest.copy()
 
-    def _clear_picture(self, index: np.int64) -> None:
-        if self._renderers:
-            self._renderers[index].clear()
+    def draw(self, index: int) -> NDArray[np.uint8]:
+        """Return the task's own picture (height, width, 3), uint8, of one environment."""
+        image: Any = self._envs[index].render()
+        return np.asarray(image, np.uint8)
 
-    def _keep(self, spikes: NDArray[np.int8]) -> None:
-        """Keep the latest spikes, for pictures and for resets of a part."""
-        self._spikes = spikes.copy()
-        for renderer, shown in zip(self._renderers, self._spikes, strict=False):
-            renderer.add(shown)
+    def close_extras(self, **_: Any) -> None:
+        """Close the environments."""
+        for env in self._envs:
+            env.close()
 
+    def _start(
+        self, rows: Rows, seeds: Sequence[int | None] | None, options: dict[str, Any] | None
+    ) -> NDArray[Any]:
+        for index in np.arange(self.num_envs)[rows]:
+            seed = None if seeds is None else seeds[index]
+            self._observations[index], _ = self._envs[index].reset(seed=seed, options=options)
+        first: NDArray[Any] = self._observations[rows].copy()
+        return first
 
-def _observation_info(
-    observations: NDArray[Any], mask: NDArray[np.bool_]
-) -> dict[str, NDArray[Any]]:
-    """Return the analogue observations where the mask says so, 0 elsewhere, as gymnasium does."""
-    shown = np.zeros_like(observations)
-    shown[mask] = observations[mask]
-    return {"observation": shown, "_observation": mask.copy()}
+    def _advance(self, actions: NDArray[Any]) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+        rewards, terminated = np.zeros(self.num_envs), np.zeros(self.num_envs, np.bool_)
+        for index, (env, action) in enumerate(zip(self._envs, actions, strict=True)):
+            self._observations[index], rewards[index], terminated[index], *_ = env.step(action)
+        return rewards, terminated
 
-
-def _make_base(
-    base_id: str, num_envs: int, max_episode_steps: int, render_mode: str | None
-) -> VectorEnv[Any, Any, Any]:
-    if base_id in BATCHED_TASKS:
-        return BATCHED_TASKS[base_id](num_envs, max_episode_steps, render_mode)
-
-    def make() -> gym.Env[Any, Any]:
-        task = make_task(base_id, render_mode=render_mode).unwrapped
-        return gym.wrappers.TimeLimit(task, max_episode_steps)
-
-    return SyncVectorEnv([make] * num_envs, autoreset_mode=AutoresetMode.SAME_STEP)
+    def _observe(self) -> NDArray[Any]:
+        return self._observations.copy()

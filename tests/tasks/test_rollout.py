@@ -221,14 +221,14 @@ def test_selected_environments_go_on_as_the_originals_would(env_id):
         ours = copies.advance(actions[which])
         theirs = same.advance(actions)
         assert np.array_equal(task.state, before)  # copies move nothing else
-        for mine, all_of_them in zip(ours, theirs, strict=True):
+        for mine, all_of_them in zip(ours[:4], theirs[:4], strict=True):
             assert np.array_equal(mine, all_of_them[which])
     same = task.select(np.arange(3))
     for _ in range(5):
         actions = task.action_space.sample()
         stepped = task.step(actions)
         assert not (stepped[2] | stepped[3]).any()
-        for mine, original in zip(same.advance(actions), stepped, strict=False):
+        for mine, original in zip(same.advance(actions)[:4], stepped[:4], strict=True):
             assert np.array_equal(mine, original)
 
 

@@ -74,16 +74,16 @@ class BatchedAcrobot(BatchedTask):
         acceleration1 = -(d2 * acceleration2 + phi1) / d1
         return np.stack([velocity1, velocity2, acceleration1, acceleration2])
 
-    def _observe(self, state: NDArray[np.float64]) -> NDArray[np.float32]:
+    def _seen(self, state: NDArray[np.float64]) -> NDArray[np.float32]:
         observations = np.empty((state.shape[1], 6), np.float32)
         observations[:, 0], observations[:, 1] = np.cos(state[0]), np.sin(state[0])
         observations[:, 2], observations[:, 3] = np.cos(state[1]), np.sin(state[1])
         observations[:, 4:] = state[2:].T
         return observations
 
-    def _observe_start(self, state: NDArray[np.float64]) -> NDArray[np.float32]:
+    def _seen_first(self, state: NDArray[np.float64]) -> NDArray[np.float32]:
         # The cosine of a float32 is not always the rounded cosine of the same float64.
-        return self._observe(state.astype(np.float32))
+        return self._seen(state.astype(np.float32))
 
 
 def _squared(values: NDArray[np.float64]) -> NDArray[np.float64]:

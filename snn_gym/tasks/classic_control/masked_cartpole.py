@@ -7,7 +7,6 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 from gymnasium.envs.classic_control.cartpole import CartPoleEnv
-from gymnasium.vector.utils import batch_space
 from numpy.typing import NDArray
 
 from snn_gym.tasks.classic_control.cartpole import BatchedCartPole
@@ -69,11 +68,13 @@ class BatchedMaskedCartPole(BatchedCartPole):
         render_mode: str | None = None,
     ) -> None:
         super().__init__(num_envs, max_episode_steps, render_mode)
-        self.single_observation_space = _shown_space(self.single_observation_space)
-        self.observation_space = batch_space(self.single_observation_space, num_envs)
 
-    def _observe(self, state: NDArray[np.float64]) -> NDArray[np.float32]:
-        return super()._observe(state[list(_SHOWN)])
+    def _single_spaces(self) -> tuple[gym.Space[Any], gym.Space[Any]]:
+        observations, actions = super()._single_spaces()
+        return _shown_space(observations), actions
+
+    def _seen(self, state: NDArray[np.float64]) -> NDArray[np.float32]:
+        return super()._seen(state[list(_SHOWN)])
 
 
 def _shown_space(space: gym.Space[Any]) -> gym.spaces.Box:

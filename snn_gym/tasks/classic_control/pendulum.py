@@ -61,7 +61,7 @@ class BatchedPendulum(BatchedTask):
         self._state = np.stack([angle + velocity * task.dt, velocity])
         return -costs, np.zeros(self.num_envs, np.bool_)
 
-    def _observe(self, state: NDArray[np.float64]) -> NDArray[np.float32]:
+    def _seen(self, state: NDArray[np.float64]) -> NDArray[np.float32]:
         observations = np.empty((state.shape[1], 3), np.float32)
         observations[:, 0], observations[:, 1] = np.cos(state[0]), np.sin(state[0])
         observations[:, 2] = state[1]

@@ -81,7 +81,9 @@ class SpikeTaskEnv(gym.Env[NDArray[np.int8], Any]):
             gymnasium.error.ResetNeeded: There was no reset before.
             ValueError: The action does not fit the action space.
         """
-        spikes, rewards, terminated, _, info = self.task.advance(np.asarray(action)[np.newaxis])
+        spikes, rewards, terminated, _, info = self.task.advance(
+            self.task.checked(np.asarray(action)[np.newaxis])
+        )
         self.task.keep(spikes, _NOBODY)
         self._show()
         values = {key: _plain(value[0]) for key, value in info.items()}

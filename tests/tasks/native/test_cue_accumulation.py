@@ -18,7 +18,7 @@ from snn_gym.tasks.native.cue_accumulation.task import (
     CueAccumulation,
     CueAccumulationSettings,
 )
-from snn_gym.tasks.native.streams import byte_rate
+from snn_gym.tasks.streams import byte_rate
 
 IDS = load_environment_spec("snn/CueAccumulation-v0").registers
 CLEAR = {"cue_rate_hz": 996.0, "background_rate_hz": 0.0}
@@ -29,8 +29,8 @@ def started(numbers, **settings):
     """Return environments whose episodes start with the given uniform numbers, and their spikes."""
     task = CueAccumulation(len(numbers), **settings)
     task.reset(seed=0)
-    task._starts.take = lambda which: np.array(numbers)[which].T
-    return task, task._start_episodes(slice(None))
+    task._starts.take = lambda rows: np.array(numbers)[rows]
+    return task, task.begin(slice(None))
 
 
 def firing(spikes):
@@ -50,7 +50,7 @@ def test_a_trial_by_hand(gap, jitter, sides):
         [[*numbers, (jitter + 0.5) / 3]], gap_steps=gap, delay_jitter_steps=2, **CLEAR
     )
     majority = RIGHT if sides.count(RIGHT) > 1 else LEFT
-    info = {key: int(value[0]) for key, value in task._info(slice(None)).items()}
+    info = {key: int(value[0]) for key, value in task._info().items()}
     assert info == {"majority": majority, "go_step": 3 * (1 + gap) + 2 + jitter}
     phases = [group for side in sides for group in [[side], *[[]] * gap]]
     for expected in [*phases, *[[]] * (2 + jitter)]:
@@ -186,7 +186,7 @@ def test_the_spikes_at_the_go_signal_do_not_depend_on_the_cues(env_id):
     for side in (LEFT, RIGHT):
         task._cues[:], task._majority[:] = side, side
         spikes = np.empty((64, 320), np.bool_)
-        task._observe(slice(None), noise, spikes)
+        task._emit(slice(None), noise, spikes)
         seen.append(spikes)
     assert np.array_equal(*seen)
 

@@ -20,7 +20,7 @@ from snn_gym.tasks.native.delayed_match_to_sample.task import (
     DelayedMatchToSampleSettings,
     make_patterns,
 )
-from snn_gym.tasks.native.streams import byte_rate
+from snn_gym.tasks.streams import byte_rate
 
 IDS = load_environment_spec("snn/DelayedMatchToSample-v0").registers
 NEVER_SILENT = {"pattern_rate_hz": 996.0, "background_rate_hz": 0.0}
@@ -56,7 +56,7 @@ def test_a_trial_by_hand(match, other, test, jitter):
     # sample 1 of 5 by 0.2 <= 0.39 < 0.4; the others are then 2, 3, 4, 0
     numbers = [0.39, match, other, (jitter + 0.5) / 4, 0.99, 0.61]
     task = started(numbers, **vars_of(TALL))
-    info = task._info(np.array([0]))
+    info = task._info()
     go_step = 2 + 5 + jitter
     assert {key: int(value[0]) for key, value in info.items()} == {
         "sample": 1,

@@ -9,7 +9,7 @@ from snn_gym.registry import load_environment_spec
 from snn_gym.tasks.native.canvas import ACCENT, INK, PAPER
 from snn_gym.tasks.native.event_tracking.scene import draw_scene
 from snn_gym.tasks.native.event_tracking.task import VIEW, EventTracking
-from snn_gym.tasks.native.streams import EVERY
+from snn_gym.tasks.same_step import EVERY
 
 IDS = load_environment_spec("snn/EventTracking-v0").registers
 STRAIGHT = {"turn_px": 0.0, "noise_rate_hz": 0.0}
@@ -20,15 +20,15 @@ def started(numbers, **settings):
     """Return environments whose episodes start with the given uniform numbers."""
     task = EventTracking(len(numbers), **settings)
     task.reset(seed=0)
-    task._starts.take = lambda which: np.array(numbers)[which].T
-    task._start_episodes(EVERY)
+    task._starts.take = lambda rows: np.array(numbers)[rows]
+    task.begin(EVERY)
     return task
 
 
 def moved(task, action, noise=NO_TURN):
     """Make one environment step of the dynamics; return the first reward and end."""
     actions = np.tile(np.array(action, np.float32), (task.num_envs, 1))
-    rewards, terminated = task._advance(actions, np.tile(noise, (task.num_envs, 1)))
+    rewards, terminated = task._move(actions, np.tile(noise, (task.num_envs, 1)))
     task._steps += 1
     return float(rewards[0]), bool(terminated[0])
 
@@ -37,7 +37,7 @@ def test_an_episode_by_hand():
     # light at (32, 16), camera 2 px to the left of it; direction 0 is along x
     task = started([[0.5, 0.25, 0.25, 0.5, 0.0]], episode_steps=3, **STRAIGHT)
     # the camera saw one environment step before the first action
-    assert {key: value[0].tolist() for key, value in task._info(EVERY).items()} == {
+    assert {key: value[0].tolist() for key, value in task._info().items()} == {
         "light": [33.0, 16.0],
         "velocity": [1.0, 0.0],
         "camera": [30.0, 16.0],
@@ -132,7 +132,7 @@ def test_noise_and_hot_pixels_are_added_to_events():
     task = started([start] * 1000, **settings)
     noise = np.random.default_rng(0).integers(0, 256, (1000, 2048)).astype(np.uint8)
     spikes = np.empty((1000, 2048), np.bool_)
-    task._observe(EVERY, noise, spikes)
+    task._emit(EVERY, noise, spikes)
     spikes = spikes.reshape(1000, 4, 512)
     events = task._events[0].reshape(4, 512)
     assert events.any()

@@ -64,7 +64,7 @@ class TestDynamics:
         seen, rewards, ends, produced = [firing(spikes)], [], [], []
         # go is ignored before the set pulse, which is shown at environment step 1 + 3
         for action in (1, 1, 1, 1, 0, 0, 1):
-            spikes, reward, terminated, truncated, info = task.advance([action])
+            spikes, reward, terminated, truncated, info = task.advance(np.array([action]))
             seen.append(firing(spikes))
             rewards.append(float(reward[0]))
             ends.append((bool(terminated[0]), bool(truncated[0])))
@@ -84,17 +84,17 @@ class TestDynamics:
     def test_the_reward_of_each_produced_interval(self, produced, reward):
         task, _ = clear_task(foreperiod=0, interval=4, tolerance=0.5)
         for step in range(4 + produced):
-            _, none, terminated, _, _ = task.advance([0])
+            _, none, terminated, _, _ = task.advance(np.array([0]))
             assert not terminated[0], step
             assert none[0] == 0.0
-        _, got, terminated, _, _ = task.advance([1])
+        _, got, terminated, _, _ = task.advance(np.array([1]))
         assert terminated[0]
         assert got[0] == pytest.approx(reward)
         assert got.dtype == np.float64
 
     def test_without_a_go_the_episode_ends_unrewarded(self):
         task, _ = clear_task(foreperiod=2, interval=3, response_steps=4)
-        ends = [task.advance([0])[1:4] for _ in range(task.settings.episode_steps)]
+        ends = [task.advance(np.array([0]))[1:4] for _ in range(task.settings.episode_steps)]
         assert [bool(end[1][0]) for end in ends] == [False] * 9 + [True]
         assert [bool(end[2][0]) for end in ends] == [False] * 9 + [True]
         assert not any(end[0][0] for end in ends)
@@ -102,8 +102,8 @@ class TestDynamics:
     def test_a_go_at_the_last_chance_counts(self):
         task, _ = clear_task(foreperiod=0, interval=4, response_steps=5, tolerance=0.5)
         for _ in range(9):
-            task.advance([0])
-        _, reward, terminated, _, info = task.advance([1])
+            task.advance(np.array([0]))
+        _, reward, terminated, _, info = task.advance(np.array([1]))
         assert terminated[0]
         assert reward[0] == pytest.approx(0.5)
         assert info["produced_steps"].tolist() == [5]
@@ -284,8 +284,8 @@ class TestScene:
     def test_the_environment_draws_its_state(self):
         task, _ = clear_task(foreperiod=0, interval=3, tolerance=0.5, response_steps=6)
         for _ in range(5):
-            task.advance([0])
+            task.advance(np.array([0]))
         expected = draw_scene(3, 2, 3, 0.5, 6, has_gone=False)
         assert np.array_equal(task._scene(0), expected)
-        task.advance([1])
+        task.advance(np.array([1]))
         assert np.array_equal(task._scene(0), draw_scene(3, 2, 3, 0.5, 6, has_gone=True))

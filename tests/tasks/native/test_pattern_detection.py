@@ -18,7 +18,7 @@ from snn_gym.tasks.native.pattern_detection.task import (
     PatternDetectionEnv,
     PatternDetectionSettings,
 )
-from snn_gym.tasks.native.streams import EVERY
+from snn_gym.tasks.same_step import EVERY
 
 LEVELS = (
     "snn/PatternDetection-v0",
@@ -66,7 +66,7 @@ def observed(task, present, shift=0, order=None, jitter_byte=128):
     noise[0, : 4 * channels] = ((np.asarray(order) + 1) << 20).astype("<u4").view(np.uint8)
     noise[0, 4 * channels : 5 * channels] = jitter_byte
     spikes = np.zeros((1, time_steps * channels), np.bool_)
-    task._observe(EVERY, noise, spikes)
+    task._emit(EVERY, noise, spikes)
     window = spikes.reshape(time_steps, channels)
     assert (window.sum(axis=0) == 1).all()
     return window.argmax(axis=0)
@@ -103,7 +103,7 @@ class TestDynamics:
         task = PatternDetection(1, windows=4)
         task.reset(seed=0)
         task._present[0] = [True, False, False, True]
-        steps = [task.advance([action]) for action in (1, 1, 0, 0)]
+        steps = [task.advance(np.array([action])) for action in (1, 1, 0, 0)]
         assert [float(step[1][0]) for step in steps] == [0.25, 0.0, 0.25, 0.0]
         assert [bool(step[2][0]) for step in steps] == [False, False, False, True]
         assert [bool(step[3][0]) for step in steps] == [False, False, False, True]

@@ -8,13 +8,13 @@ from references.policy import RandomActions, play, scripted_policy
 from references.water_maze import TOURS, Decoder
 from snn_gym.registry import load_environment_spec
 from snn_gym.tasks.native.canvas import ACCENT, FAINT, GOOD, INK, PAPER
-from snn_gym.tasks.native.streams import EVERY
 from snn_gym.tasks.native.water_maze.scene import draw_scene
 from snn_gym.tasks.native.water_maze.task import (
     PLATFORM_CHANNELS,
     WaterMaze,
     WaterMazeSettings,
 )
+from snn_gym.tasks.same_step import EVERY
 
 IDS = load_environment_spec("snn/WaterMaze-v0").registers
 EAST, NORTH, WEST, SOUTH = 0, 2, 4, 6
@@ -26,14 +26,14 @@ def started(numbers, **settings):
     """Return environments whose sessions start with the given uniform numbers."""
     task = WaterMaze(len(numbers), **settings)
     task.reset(seed=0)
-    task._starts.take = lambda which: np.array(numbers)[which].T
-    task._start_episodes(EVERY)
+    task._starts.take = lambda rows: np.array(numbers)[rows]
+    task.begin(EVERY)
     return task
 
 
 def moved(task, action, noise=NOISE):
     """Make one environment step of the dynamics; return reward, end and place."""
-    rewards, terminated = task._advance(np.full(task.num_envs, action), noise)
+    rewards, terminated = task._move(np.full(task.num_envs, action), noise)
     task._steps += 1
     return rewards[0], terminated[0], task._place[0].tolist()
 
@@ -41,7 +41,7 @@ def moved(task, action, noise=NOISE):
 def test_a_session_by_hand():
     # site 3 of 0..3 is the upper right one, at (0.75, 0.75)
     task = started([[0.99, 0.5, 0.75]], episode_steps=5, full_visits=4)
-    assert task._info(EVERY)["platform"].tolist() == [[0.75, 0.75]]
+    assert task._info()["platform"].tolist() == [[0.75, 0.75]]
     assert moved(task, EAST) == (0.25, False, [0.625, 0.75])
     # on the platform the action does nothing; the new place comes from the noise
     assert moved(task, WEST) == (0.0, False, [0.5, 0.25])
@@ -51,7 +51,7 @@ def test_a_session_by_hand():
     reward, over, place = moved(task, SOUTH)
     assert (reward, over) == (0.0, True)
     assert place == pytest.approx([0.5, 0.0])
-    assert task._info(EVERY)["reached"].tolist() == [1]
+    assert task._info()["reached"].tolist() == [1]
 
 
 @pytest.mark.parametrize(("action", "wall"), [(EAST, 0), (NORTH, 1), (WEST, 0), (SOUTH, 1)])
@@ -90,7 +90,7 @@ def test_rates_are_gaussian_fields_and_the_platform():
     task._on_platform[2000:] = True
     noise = np.random.default_rng(0).integers(0, 256, (4000, 352)).astype(np.uint8)
     spikes = np.empty((4000, 352), np.bool_)
-    task._observe(EVERY, noise, spikes)
+    task._emit(EVERY, noise, spikes)
     rates = spikes.reshape(4000, 8, 44).mean(axis=1)
     place = rates[:, :-PLATFORM_CHANNELS].mean(axis=0).reshape(6, 6)
     assert np.unravel_index(place.argmax(), (6, 6)) == (4, 2)  # row: y, column: x
@@ -112,7 +112,7 @@ def test_off_the_platform_spikes_do_not_tell_where_it_is(env_id):
     for site in (0, -1):
         task._platform[:] = task._sites[site]
         seen.append(np.empty((50, size), np.bool_))
-        task._observe(EVERY, noise, seen[-1])
+        task._emit(EVERY, noise, seen[-1])
     assert np.array_equal(*seen)
 
 

@@ -13,7 +13,8 @@ from snn_gym.config import Config, Count, Natural
 from snn_gym.tasks.native.batch import SpikeTask
 from snn_gym.tasks.native.cue_accumulation.scene import draw_scene
 from snn_gym.tasks.native.single import SpikeTaskEnv
-from snn_gym.tasks.native.streams import Rows, byte_rate
+from snn_gym.tasks.same_step import Infos, Rows
+from snn_gym.tasks.streams import byte_rate
 
 LEFT, RIGHT = 0, 1
 """Actions, and the sides of cues."""
@@ -124,14 +125,14 @@ class CueAccumulation(SpikeTask):
         jitter = np.floor(numbers[:, settings.cues] * (settings.delay_jitter_steps + 1))
         self._go_step[rows] = settings.cue_period + settings.delay_steps + jitter.astype(np.int64)
 
-    def _advance(
+    def _move(
         self, actions: NDArray[Any], noise: NDArray[np.uint8]
     ) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
         del noise  # the dynamics are deterministic
         over = self._steps >= self._go_step
         return (over & (actions == self._majority)).astype(np.float64), over
 
-    def _observe(self, rows: Rows, noise: NDArray[np.uint8], spikes: NDArray[np.bool_]) -> None:
+    def _emit(self, rows: Rows, noise: NDArray[np.uint8], spikes: NDArray[np.bool_]) -> None:
         np.less(noise, self._rates[self._shown(rows)], out=spikes)
 
     def _shown(self, rows: Rows) -> NDArray[np.int64]:
@@ -145,8 +146,8 @@ class CueAccumulation(SpikeTask):
         shown = np.where(is_cue, side, 3)
         return np.where(step == self._go_step[rows], 2, shown)
 
-    def _info(self, rows: Rows) -> dict[str, NDArray[Any]]:
-        return {"majority": self._majority[rows].copy(), "go_step": self._go_step[rows].copy()}
+    def _info(self) -> Infos:
+        return {"majority": self._majority, "go_step": self._go_step}
 
     def _scene(self, index: int) -> NDArray[np.uint8]:
         step = int(self._steps[index])

@@ -13,7 +13,8 @@ from snn_gym.config import Config, Count, Natural, NonNegative, Positive, Range
 from snn_gym.tasks.native.batch import SpikeTask
 from snn_gym.tasks.native.cursor_decoding.scene import draw_scene
 from snn_gym.tasks.native.single import SpikeTaskEnv
-from snn_gym.tasks.native.streams import Rows, byte_rate
+from snn_gym.tasks.same_step import Infos, Rows
+from snn_gym.tasks.streams import byte_rate
 
 NEURONS = 40
 """Recorded neurons, one channel each."""
@@ -157,7 +158,7 @@ class CursorDecoding(SpikeTask):
         for array in (self._number, self._held, self._cursor, self._before):
             array[rows] = 0
 
-    def _advance(
+    def _move(
         self, actions: NDArray[Any], noise: NDArray[np.uint8]
     ) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
         del noise  # the cursor obeys exactly
@@ -179,7 +180,7 @@ class CursorDecoding(SpikeTask):
         self._target[acquired] = self._targets[acquired, number]
         return rewards, self._steps + 1 >= settings.episode_steps
 
-    def _observe(self, rows: Rows, noise: NDArray[np.uint8], spikes: NDArray[np.bool_]) -> None:
+    def _emit(self, rows: Rows, noise: NDArray[np.uint8], spikes: NDArray[np.bool_]) -> None:
         shape = (len(noise), self.time_steps, NEURONS)
         np.less(
             noise.reshape(shape), self._thresholds(rows)[:, np.newaxis], out=spikes.reshape(shape)
@@ -228,11 +229,11 @@ class CursorDecoding(SpikeTask):
         """Return which channels (n, 40) of some environments are not lost."""
         return self._alive[rows]
 
-    def _info(self, rows: Rows) -> dict[str, NDArray[Any]]:
+    def _info(self) -> Infos:
         return {
-            "cursor": self._cursor[rows].copy(),
-            "target": self._target[rows].copy(),
-            "acquired": self._number[rows].copy(),
+            "cursor": self._cursor,
+            "target": self._target,
+            "acquired": self._number,
         }
 
     def _scene(self, index: int) -> NDArray[np.uint8]:

@@ -13,7 +13,8 @@ from snn_gym.config import Config, Count, Natural, Range
 from snn_gym.tasks.native.batch import SpikeTask
 from snn_gym.tasks.native.delayed_match_to_sample.scene import draw_scene
 from snn_gym.tasks.native.single import SpikeTaskEnv
-from snn_gym.tasks.native.streams import Rows, byte_rate
+from snn_gym.tasks.same_step import Infos, Rows
+from snn_gym.tasks.streams import byte_rate
 
 NON_MATCH, MATCH = 0, 1
 """Actions."""
@@ -182,7 +183,7 @@ class DelayedMatchToSample(SpikeTask):
         self._scripts[rows, 0] = sample
         self._scripts[rows, 1:-1] = _uniform(numbers[:, 4:], count)
 
-    def _advance(
+    def _move(
         self, actions: NDArray[Any], noise: NDArray[np.uint8]
     ) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
         del noise  # the dynamics are deterministic
@@ -190,7 +191,7 @@ class DelayedMatchToSample(SpikeTask):
         right = actions == (self._sample == self._test)
         return (over & right).astype(np.float64), over
 
-    def _observe(self, rows: Rows, noise: NDArray[np.uint8], spikes: NDArray[np.bool_]) -> None:
+    def _emit(self, rows: Rows, noise: NDArray[np.uint8], spikes: NDArray[np.bool_]) -> None:
         np.less(noise, self._rates[self._shown(rows)], out=spikes)
 
     def _shown(self, rows: Rows) -> NDArray[np.int64]:
@@ -202,11 +203,11 @@ class DelayedMatchToSample(SpikeTask):
         test = self._test[rows] + self.settings.patterns + 1
         return np.where(step == self._go_step[rows], test, before)
 
-    def _info(self, rows: Rows) -> dict[str, NDArray[Any]]:
+    def _info(self) -> Infos:
         return {
-            "sample": self._sample[rows].copy(),
-            "test": self._test[rows].copy(),
-            "go_step": self._go_step[rows].copy(),
+            "sample": self._sample,
+            "test": self._test,
+            "go_step": self._go_step,
         }
 
     def _scene(self, index: int) -> NDArray[np.uint8]:

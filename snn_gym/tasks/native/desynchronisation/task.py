@@ -19,7 +19,7 @@ from snn_gym.tasks.native.desynchronisation.kernel import (
 )
 from snn_gym.tasks.native.desynchronisation.scene import draw_scene
 from snn_gym.tasks.native.single import SpikeTaskEnv
-from snn_gym.tasks.native.streams import Rows
+from snn_gym.tasks.same_step import Infos, Rows
 
 BURN_IN_MS = 40
 """Time that the network runs without noise before an episode, at least (ms)."""
@@ -130,7 +130,7 @@ class Desynchronisation(SpikeTask):
         noise = np.zeros((len(which), duration_ms * NEURONS), np.uint8)
         run_network(self.network, which, np.zeros(len(which)), noise, 0.0, self.settings.coupling)
 
-    def _advance(
+    def _move(
         self, actions: NDArray[Any], noise: NDArray[np.uint8]
     ) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
         settings = self.settings
@@ -142,7 +142,7 @@ class Desynchronisation(SpikeTask):
         rewards = (calm - settings.energy_cost * np.abs(self._amplitude)) / settings.episode_steps
         return rewards, self._steps + 1 >= settings.episode_steps
 
-    def _observe(self, rows: Rows, noise: NDArray[np.uint8], spikes: NDArray[np.bool_]) -> None:
+    def _emit(self, rows: Rows, noise: NDArray[np.uint8], spikes: NDArray[np.bool_]) -> None:
         settings = self.settings
         which = self._all[rows]
         if not len(which):
@@ -167,10 +167,10 @@ class Desynchronisation(SpikeTask):
         calm: NDArray[np.float64] = 1.0 - np.minimum(1.0, deviation * deviation)
         return calm
 
-    def _info(self, rows: Rows) -> dict[str, NDArray[Any]]:
+    def _info(self) -> Infos:
         return {
-            "count": self._count[rows].copy(),
-            "inhibition": self.network.inhibition[rows].copy(),
+            "count": self._count,
+            "inhibition": self.network.inhibition,
         }
 
     def _scene(self, index: int) -> NDArray[np.uint8]:

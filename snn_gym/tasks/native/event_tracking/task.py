@@ -14,7 +14,8 @@ from snn_gym.config import Config, Count, Natural, NonNegative, Positive
 from snn_gym.tasks.native.batch import SpikeTask
 from snn_gym.tasks.native.event_tracking.scene import draw_scene
 from snn_gym.tasks.native.single import SpikeTaskEnv
-from snn_gym.tasks.native.streams import Rows, byte_rate
+from snn_gym.tasks.same_step import Infos, Rows
+from snn_gym.tasks.streams import byte_rate
 
 VIEW = 16
 """Pixels to a side of the camera."""
@@ -135,7 +136,7 @@ class EventTracking(SpikeTask):
         self._levels[which] = 0.0  # the camera was off: its pixels take their first level silently
         self._watch(which, np.zeros((len(which), 2)))
 
-    def _advance(
+    def _move(
         self, actions: NDArray[Any], noise: NDArray[np.uint8]
     ) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
         settings = self.settings
@@ -169,17 +170,17 @@ class EventTracking(SpikeTask):
             (np.float32(settings.background), np.float32(np.exp(settings.contrast_threshold))),
         )
 
-    def _observe(self, rows: Rows, noise: NDArray[np.uint8], spikes: NDArray[np.bool_]) -> None:
+    def _emit(self, rows: Rows, noise: NDArray[np.uint8], spikes: NDArray[np.bool_]) -> None:
         shape = (len(noise), self.settings.time_steps, self.settings.channels)
         out = spikes.reshape(shape)
         np.less(noise.reshape(shape), self._noise_rates[rows][:, np.newaxis], out=out)
         out |= self._events[rows].reshape(shape)
 
-    def _info(self, rows: Rows) -> dict[str, NDArray[Any]]:
+    def _info(self) -> Infos:
         return {
-            "light": self._light[rows].copy(),
-            "velocity": self._velocity[rows].copy(),
-            "camera": self._camera[rows].copy(),
+            "light": self._light,
+            "velocity": self._velocity,
+            "camera": self._camera,
         }
 
     def _scene(self, index: int) -> NDArray[np.uint8]:

@@ -13,7 +13,8 @@ from snn_gym.config import Config, Count, Natural, PositiveShare
 from snn_gym.tasks.native.batch import SpikeTask
 from snn_gym.tasks.native.interval_timing.scene import draw_scene
 from snn_gym.tasks.native.single import SpikeTaskEnv
-from snn_gym.tasks.native.streams import Rows, byte_rate
+from snn_gym.tasks.same_step import Infos, Rows
+from snn_gym.tasks.streams import byte_rate
 
 WAIT, GO = 0, 1
 """Actions."""
@@ -150,7 +151,7 @@ class IntervalTiming(SpikeTask):
         self._set_step[rows] = settings.foreperiod_steps + jitter + interval
         self._produced[rows] = -1
 
-    def _advance(
+    def _move(
         self, actions: NDArray[Any], noise: NDArray[np.uint8]
     ) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
         del noise  # the dynamics are deterministic
@@ -160,7 +161,7 @@ class IntervalTiming(SpikeTask):
         rewards = np.where(goes, self.settings.score(elapsed, self._interval), 0.0)
         return rewards, goes | (elapsed >= self.settings.response_steps)
 
-    def _observe(self, rows: Rows, noise: NDArray[np.uint8], spikes: NDArray[np.bool_]) -> None:
+    def _emit(self, rows: Rows, noise: NDArray[np.uint8], spikes: NDArray[np.bool_]) -> None:
         np.less(noise, self._rates[self._shown(rows)], out=spikes)
 
     def _shown(self, rows: Rows) -> NDArray[np.int64]:
@@ -169,11 +170,11 @@ class IntervalTiming(SpikeTask):
         shown = np.where(elapsed == 0, _SET, _NOTHING)
         return np.where(elapsed == -self._interval[rows], _READY, shown)
 
-    def _info(self, rows: Rows) -> dict[str, NDArray[Any]]:
+    def _info(self) -> Infos:
         return {
-            "interval_steps": self._interval[rows].copy(),
-            "set_step": self._set_step[rows].copy(),
-            "produced_steps": self._produced[rows].copy(),
+            "interval_steps": self._interval,
+            "set_step": self._set_step,
+            "produced_steps": self._produced,
         }
 
     def _scene(self, index: int) -> NDArray[np.uint8]:

@@ -13,7 +13,7 @@ from snn_gym.config import Config, Count, Natural, Range
 from snn_gym.tasks.native.batch import SpikeTask
 from snn_gym.tasks.native.pattern_detection.scene import draw_scene
 from snn_gym.tasks.native.single import SpikeTaskEnv
-from snn_gym.tasks.native.streams import EVERY, Rows
+from snn_gym.tasks.same_step import EVERY, Infos, Rows
 
 NOISE, PATTERN = 0, 1
 """Actions, and what a window holds."""
@@ -132,14 +132,14 @@ class PatternDetection(SpikeTask):
         shift = np.floor(numbers[:, windows:] * (self.settings.shift_steps + 1))
         self._shift[rows] = shift.astype(np.uint8)
 
-    def _advance(
+    def _move(
         self, actions: NDArray[Any], noise: NDArray[np.uint8]
     ) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
         del noise  # the dynamics are deterministic
         right = actions == self._now(self._present, EVERY)
         return right / self.settings.windows, self._steps >= self.settings.windows - 1
 
-    def _observe(self, rows: Rows, noise: NDArray[np.uint8], spikes: NDArray[np.bool_]) -> None:
+    def _emit(self, rows: Rows, noise: NDArray[np.uint8], spikes: NDArray[np.bool_]) -> None:
         settings = self.settings
         count, time_steps, taking_part = len(noise), self.time_steps, settings.pattern_channels
         times = self._random_times(noise)
@@ -173,11 +173,11 @@ class PatternDetection(SpikeTask):
         now: NDArray[Any] = np.take_along_axis(values[rows], window[:, np.newaxis], axis=1)[:, 0]
         return now
 
-    def _info(self, rows: Rows) -> dict[str, NDArray[Any]]:
+    def _info(self) -> Infos:
         return {
-            "present": self._now(self._present, rows),
-            "shift_steps": self._now(self._shift, rows).astype(np.int64),
-            "schedule": self._present[rows].copy(),
+            "present": self._now(self._present, EVERY),
+            "shift_steps": self._now(self._shift, EVERY).astype(np.int64),
+            "schedule": self._present,
         }
 
     def _scene(self, index: int) -> NDArray[np.uint8]:

@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 from snn_gym.config import Config, Count, Positive, Range
 from snn_gym.tasks.native.batch import SpikeTask
 from snn_gym.tasks.native.single import SpikeTaskEnv
-from snn_gym.tasks.native.streams import Rows, byte_rate
 from snn_gym.tasks.native.water_maze.scene import draw_scene
+from snn_gym.tasks.same_step import Infos, Rows
+from snn_gym.tasks.streams import byte_rate
 
 PLATFORM_CHANNELS = 8
 """Neurons that fire while the animal stands on the platform."""
@@ -165,7 +166,7 @@ class WaterMaze(SpikeTask):
             for index in np.arange(self.num_envs)[rows]:
                 self._trails[index] = [self._place[index].tolist()]
 
-    def _advance(
+    def _move(
         self, actions: NDArray[Any], noise: NDArray[np.uint8]
     ) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
         lifted = self._on_platform
@@ -180,7 +181,7 @@ class WaterMaze(SpikeTask):
         over = self._steps + 1 >= self.settings.episode_steps
         return self._on_platform / self.settings.full_visits, over
 
-    def _observe(self, rows: Rows, noise: NDArray[np.uint8], spikes: NDArray[np.bool_]) -> None:
+    def _emit(self, rows: Rows, noise: NDArray[np.uint8], spikes: NDArray[np.bool_]) -> None:
         settings, on = self.settings, self._on_platform[rows]
         thresholds = np.empty((len(on), settings.channels), np.uint8)
         thresholds[:, :-PLATFORM_CHANNELS] = settings.rates(self._place[rows])
@@ -211,11 +212,11 @@ class WaterMaze(SpikeTask):
             trail.append(place)
             del trail[:-_TRAIL]
 
-    def _info(self, rows: Rows) -> dict[str, NDArray[Any]]:
+    def _info(self) -> Infos:
         return {
-            "platform": self._platform[rows].copy(),
-            "place": self._place[rows].copy(),
-            "reached": self._reached[rows].copy(),
+            "platform": self._platform,
+            "place": self._place,
+            "reached": self._reached,
         }
 
     def _scene(self, index: int) -> NDArray[np.uint8]:

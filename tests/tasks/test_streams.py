@@ -1,4 +1,4 @@
-"""The noise of native tasks is that of each environment's own generator, one by one."""
+"""Starts and noise are those of each environment's own generator, one by one."""
 
 import gymnasium as gym
 import numpy as np
@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from snn_gym.tasks.native.streams import EVERY, NoiseStreams, byte_rate
+from snn_gym.tasks.same_step import EVERY
+from snn_gym.tasks.streams import NoiseStreams, StartStreams, byte_rate
 
 
 def bytes_one_by_one(seed, width, rows):
@@ -84,3 +85,40 @@ def test_rates_are_rounded_to_the_nearest_byte(probability, threshold):
 def test_rates_out_of_range_are_refused(probability):
     with pytest.raises(ValueError, match=rf"must be in \[0, 255/256\], got {probability}$"):
         byte_rate(probability)
+
+
+@given(
+    seeds=st.lists(st.integers(0, 2**32), min_size=1, max_size=4),
+    width=st.integers(1, 5),
+    data=st.data(),
+)
+def test_each_stream_is_that_of_its_own_generator(seeds, width, data):
+    streams = StartStreams(len(seeds), width)
+    everywhere = np.arange(len(seeds))
+    streams.seed(seeds, everywhere)
+    generators = [np.random.default_rng(seed) for seed in seeds]
+    for _ in range(40):  # more than one block
+        which = np.flatnonzero(data.draw(st.lists(st.booleans(), min_size=4, max_size=4)))
+        which = which[which < len(seeds)]
+        taken = streams.take(which)
+        assert taken.shape == (len(which), width)
+        for numbers, index in zip(taken, which, strict=True):
+            assert np.array_equal(numbers, generators[index].random(width))
+
+
+def test_none_goes_on_and_a_seed_restarts_where_asked_only():
+    streams = StartStreams(2, 1)
+    both = np.arange(2)
+    streams.seed([1, 2], both)
+    first = streams.take(both)
+    streams.seed([None, 2], both)
+    again = streams.take(both)
+    one, two = np.random.default_rng(1).random(2), np.random.default_rng(2).random(2)
+    assert first.tolist() == [[one[0]], [two[0]]]
+    assert again.tolist() == [[one[1]], [two[0]]]
+    streams.seed([1, 2], np.array([1]))
+    assert streams.take(both).tolist() == [[np.random.default_rng(1).random(3)[2]], [two[0]]]
+
+
+def test_unseeded_streams_differ():
+    assert len(set(StartStreams(8, 1).take(np.arange(8))[:, 0].tolist())) == 8

@@ -1,0 +1,341 @@
+"""Batches of environments whose episodes start anew in the step that ends them."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+from gymnasium.vector import AutoresetMode, VectorEnv
+from gymnasium.vector.utils import batch_space
+from numpy.typing import ArrayLike, NDArray
+
+Seeds = int | Sequence[int | None] | None
+"""Seeds as ``VectorEnv.reset`` takes them."""
+
+Rows = slice | NDArray[np.int64]
+"""Environments of a batch: all of them (``slice(None)``), or indices (n,)."""
+
+EVERY: Rows = slice(None)
+"""All environments of a batch."""
+
+Infos = dict[str, NDArray[Any]]
+"""What is said of environments beside their observations, each (B, ...)."""
+
+Step = tuple[NDArray[Any], NDArray[np.float64], NDArray[np.bool_], NDArray[np.bool_], Infos]
+"""Observations (B, ...), rewards (B,), terminated and truncated (B,), and each one's info."""
+
+StepResult = tuple[
+    NDArray[Any], NDArray[np.float64], NDArray[np.bool_], NDArray[np.bool_], dict[str, Any]
+]
+"""A step as ``VectorEnv.step`` returns it."""
+
+
+class SameStepEnv(VectorEnv[NDArray[Any], NDArray[Any], NDArray[Any]], ABC):
+    """Many environments stepped as one batch, with ``AutoresetMode.SAME_STEP``.
+
+    Environment i of a batch that was reset with seed s is the one that ``gym.make`` makes after a
+    reset with seed s + i, in this and in every later episode. Episodes end by the task or, after
+    a limit of environment steps, by truncation; a new one starts in the same step, with the last
+    observation in ``infos["final_obs"]`` and the last info in ``infos["final_info"]``.
+    ``reset(options={"reset_mask": mask})`` resets a part, as in gymnasium's ``SyncVectorEnv``;
+    other options are the task's own and hold for the episodes that this reset starts. Returned
+    arrays are never written again.
+
+    A subclass starts episodes (``_start``), moves all environments by one step (``_advance``) and
+    says what they show (``_observe``, ``_info``) and look like (``draw``); seeds, masks, step
+    counters, limits and what infos say of ends are kept here.
+
+    Args:
+        num_envs: Number B of environments, at least 1.
+        limit: Environment steps after which an episode is truncated, at least 1.
+        observation_space: Space of one environment.
+        action_space: Space of one environment.
+        render_mode: ``rgb_array`` or None.
+
+    Raises:
+        ValueError: A number is below 1 or the render mode is unknown.
+    """
+
+    metadata: dict[str, Any] = {  # noqa: RUF012 - gymnasium's own type
+        "render_modes": ["rgb_array"],
+        "autoreset_mode": AutoresetMode.SAME_STEP,
+    }
+
+    def __init__(
+        self,
+        num_envs: int,
+        limit: int,
+        observation_space: gym.Space[Any],
+        action_space: gym.Space[Any],
+        render_mode: str | None = None,
+    ) -> None:
+        if num_envs < 1 or limit < 1:
+            raise ValueError(
+                f"num_envs and max_episode_steps must be at least 1, got {num_envs} and {limit}"
+            )
+        if render_mode not in (None, "rgb_array"):
+            raise ValueError(
+                f"render_mode {render_mode!r} is not allowed for a batch of environments; use "
+                "'rgb_array' or None, or make a single environment with gym.make"
+            )
+        self.num_envs = num_envs
+        self.render_mode = render_mode
+        self.single_observation_space, self.single_action_space = observation_space, action_space
+        self.observation_space = batch_space(observation_space, num_envs)
+        self.action_space = batch_space(action_space, num_envs)
+        self._limit = limit
+        self._steps = np.zeros(num_envs, np.int64)
+        self._latest = np.zeros(self.observation_space.shape or (), observation_space.dtype)
+        self._everywhere = np.ones(num_envs, np.bool_)
+        self._started = False
+
+    def reset(
+        self, *, seed: Seeds = None, options: dict[str, Any] | None = None
+    ) -> tuple[NDArray[Any], dict[str, Any]]:
+        """Start episodes.
+
+        Args:
+            seed: s for s, s + 1, …; a seed for each environment; or None, which goes on with the
+                present streams.
+            options: ``reset_mask`` (B,), bool, for a part of the environments, and the task's own
+                options.
+
+        Returns:
+            Observations (B, ...) and the infos.
+
+        Raises:
+            ValueError: Seeds or mask have a wrong length, or an option a wrong value.
+            TypeError: The mask is no array of bools.
+        """
+        which, options = masked_environments(options, self.num_envs)
+        first = self.begin(self._rows(which), seeds_for(seed, self.num_envs), options)
+        self._started = self._started or len(which) == self.num_envs
+        observations = self._latest.copy()
+        observations[which] = first
+        self.keep(observations, which, which)
+        mask = np.zeros(self.num_envs, np.bool_)
+        mask[which] = True
+        return observations, masked_infos(self._info(), mask)
+
+    def step(self, actions: ArrayLike) -> StepResult:
+        """Make one environment step in every environment.
+
+        Args:
+            actions: Actions (B, ...) of the task.
+
+        Returns:
+            Observations (B, ...); rewards (B,), float64; terminated and truncated (B,), bool; and
+            infos, with ``final_obs`` and ``final_info`` where episodes ended.
+
+        Raises:
+            gymnasium.error.ResetNeeded: There was no reset of all environments before.
+            ValueError: The actions do not fit the action space.
+        """
+        observations, rewards, terminated, truncated, info = self.advance(self.checked(actions))
+        over = terminated | truncated
+        ended = np.flatnonzero(over)
+        ends: dict[str, Any] = {}
+        if len(ended):
+            ends = _final_infos(over, ended, observations, info)
+            observations[ended] = self.begin(self._rows(ended))
+            info = self._info()
+        self.keep(observations, ended)
+        if info:
+            ends = {**masked_infos(info, self._everywhere), **ends}
+        return observations, rewards, terminated, truncated, ends
+
+    def checked(self, actions: ArrayLike) -> NDArray[Any]:
+        """Return actions (B, ...) as the array that the action space describes.
+
+        Raises:
+            gymnasium.error.ResetNeeded: There was no reset of all environments before.
+            ValueError: The actions do not fit the action space.
+        """
+        if not self._started:
+            raise gym.error.ResetNeeded("call reset() before step()")
+        return checked_actions(actions, self.single_action_space, self.num_envs)
+
+    def advance(self, actions: NDArray[Any]) -> Step:
+        """Make one environment step without checks and without starting new episodes.
+
+        Args:
+            actions: Actions (B, ...) that fit the action space.
+
+        Returns:
+            Observations (B, ...); rewards (B,), float64; terminated and truncated (B,), bool; and
+            the info's values, each (B, ...), good until the next step.
+        """
+        rewards, terminated = self._advance(actions)
+        self._steps += 1
+        observations = self._observe()
+        return observations, rewards, terminated, self._steps >= self._limit, self._info()
+
+    def begin(
+        self,
+        rows: Rows,
+        seeds: Sequence[int | None] | None = None,
+        options: dict[str, Any] | None = None,
+    ) -> NDArray[Any]:
+        """Start episodes in some environments, as ``reset`` and ``step`` do.
+
+        Args:
+            rows: The n environments.
+            seeds: A seed for each of all B; None goes on with the present streams.
+            options: The task's own options.
+
+        Returns:
+            First observations (n, ...).
+        """
+        self._steps[rows] = 0
+        return self._start(rows, seeds, options)
+
+    def keep(self, observations: NDArray[Any], fresh: NDArray[np.int64], new: Rows = EVERY) -> None:
+        """Keep the latest observations, for resets of a part; ``reset`` and ``step`` do so.
+
+        Args:
+            observations: (B, ...).
+            fresh: Indices of the environments whose episodes began with them.
+            new: The environments that they are new of; a reset of a part leaves the others.
+        """
+        del fresh, new
+        self._latest = observations.copy()
+
+    def render(self) -> tuple[NDArray[np.uint8], ...] | None:
+        """Draw every environment.
+
+        Returns:
+            B images (height, width, 3), uint8, in mode ``rgb_array``; else None.
+        """
+        if self.render_mode is None:
+            gym.logger.warn(
+                "render() draws nothing without a render mode; "
+                'make the environments with gym.make_vec(id, render_mode="rgb_array")'
+            )
+            return None
+        return tuple(self.draw(index) for index in range(self.num_envs))
+
+    def draw(self, index: int) -> NDArray[np.uint8]:
+        """Return the picture (height, width, 3), uint8, of one environment; needs a render mode."""
+        raise NotImplementedError(f"{type(self).__name__} has no pictures")
+
+    @abstractmethod
+    def _start(
+        self, rows: Rows, seeds: Sequence[int | None] | None, options: dict[str, Any] | None
+    ) -> NDArray[Any]:
+        """Start episodes as ``begin`` does, whose arguments it has; return first observations."""
+
+    @abstractmethod
+    def _advance(self, actions: NDArray[Any]) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+        """Move every environment by one step; return rewards and terminated, each (B,)."""
+
+    @abstractmethod
+    def _observe(self) -> NDArray[Any]:
+        """Return what all environments show after a step, (B, ...), a new array."""
+
+    def _info(self) -> Infos:
+        """Return what infos say of all environments at present, each (B, ...); may be views."""
+        return {}
+
+    def _rows(self, which: NDArray[np.int64]) -> Rows:
+        """Return indices as rows: a slice, which is faster, where they are all."""
+        return EVERY if len(which) == self.num_envs else which
+
+
+def seeds_for(seed: Seeds, num_envs: int) -> Sequence[int | None]:
+    """Return a seed for each environment: s, s + 1, … for a number s."""
+    if seed is None:
+        return [None] * num_envs
+    if isinstance(seed, (int, np.integer)):
+        return [int(seed) + index for index in range(num_envs)]
+    if len(seed) != num_envs:
+        raise ValueError(f"seed lists {len(seed)} seeds for {num_envs} environments")
+    return list(seed)
+
+
+def masked_environments(
+    options: dict[str, Any] | None, num_envs: int
+) -> tuple[NDArray[np.int64], dict[str, Any] | None]:
+    """Return the indices that ``options["reset_mask"]`` picks, all without it, and the rest.
+
+    Raises:
+        TypeError: The mask is no array of bools.
+        ValueError: The mask has a wrong shape or picks nothing.
+    """
+    if options is None or "reset_mask" not in options:
+        return np.arange(num_envs), options
+    mask = options["reset_mask"]
+    if not isinstance(mask, np.ndarray) or mask.dtype != np.bool_:
+        raise TypeError(f"options['reset_mask'] must be a numpy array of bools, got {mask!r}")
+    if mask.shape != (num_envs,) or not mask.any():
+        raise ValueError(
+            f"options['reset_mask'] must have shape ({num_envs},) and pick at least one "
+            f"environment, got {mask}"
+        )
+    rest = {key: value for key, value in options.items() if key != "reset_mask"}
+    return np.flatnonzero(mask), rest or None
+
+
+def masked_infos(values: Mapping[str, NDArray[Any]], mask: NDArray[np.bool_]) -> dict[str, Any]:
+    """Return infos that are 0 where a mask does not hold, each with its mask under ``_key``.
+
+    Args:
+        values: Arrays (B, ...) by key.
+        mask: (B,), bool.
+    """
+    infos: dict[str, Any] = {}
+    for key, array in values.items():
+        shown = array
+        if not mask.all():
+            shown = np.where(mask.reshape(-1, *[1] * (array.ndim - 1)), array, 0)
+        infos[key] = shown.astype(array.dtype)
+        infos[f"_{key}"] = mask.copy()
+    return infos
+
+
+def checked_actions(actions: ArrayLike, space: Any, num_envs: int) -> NDArray[Any]:
+    """Return actions as the array that a space describes.
+
+    Args:
+        actions: Actions (B, ...), of any kind of number that the space has.
+        space: Action space of one environment, Discrete from 0 or Box.
+        num_envs: Number B of environments.
+
+    Raises:
+        ValueError: They do not fit the space.
+    """
+    array = np.asarray(actions)
+    if isinstance(space, gym.spaces.Discrete):
+        fits = array.dtype.kind in "iu" and array.shape == (num_envs,)
+        if fits and array.min() >= 0 and array.max() < space.n:
+            return array
+    elif array.dtype.kind in "fiu" and array.shape == (num_envs, *space.shape):
+        return array.astype(space.dtype, copy=False)
+    raise ValueError(
+        f"actions {array!r} do not fit the action space; expected {num_envs} actions of "
+        f"{space}, one for each environment"
+    )
+
+
+def _final_infos(
+    over: NDArray[np.bool_], ended: NDArray[np.int64], observations: NDArray[Any], info: Infos
+) -> dict[str, Any]:
+    """Return what gymnasium's environments with SAME_STEP say of ended episodes.
+
+    Args:
+        over: Which episodes ended, (B,), bool.
+        ended: Their indices (n,).
+        observations: Last observations (B, ...).
+        info: Last infos.
+    """
+    final = np.full(len(over), None, object)
+    for index, last in zip(ended.tolist(), observations[ended], strict=True):
+        final[index] = last.copy()
+    return {
+        "final_obs": final,
+        "_final_obs": over,
+        "final_info": masked_infos(info, over),
+        "_final_info": over.copy(),
+    }
