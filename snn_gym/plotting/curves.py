@@ -12,10 +12,20 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 from numpy.typing import NDArray
 
-from snn_gym.plotting.style import BLACK, layer_colours, new_figure, title
+from snn_gym.plotting.style import (
+    BLACK,
+    GREY,
+    agent_colours,
+    layer_colours,
+    new_figure,
+    stacked_widths,
+    title,
+)
 
-MEDIAN_EPISODES = 20
-"""Episodes of the running median."""
+FEWEST_AVERAGED = 20
+"""Episodes of the running mean, at least."""
+AVERAGED_SHARE = 0.05
+"""Episodes of the running mean as a share of all: returns of 0 or 1 need hundreds."""
 
 FloatArray = NDArray[np.float64]
 Series = Mapping[tuple[str, str], tuple[FloatArray, FloatArray]]
@@ -53,8 +63,8 @@ _COLUMNS = 3
 _THOUSANDS_FROM = 10_000
 
 
-def running_median(values: FloatArray, window: int) -> FloatArray:
-    """Return the median of the last ``window`` values at every place, of fewer at the start.
+def running_mean(values: FloatArray, window: int) -> FloatArray:
+    """Return the mean of the last ``window`` values at every place, of fewer at the start.
 
     Args:
         values: (n,).
@@ -63,31 +73,75 @@ def running_median(values: FloatArray, window: int) -> FloatArray:
     Returns:
         (n,).
     """
-    return np.array([np.median(values[max(0, k + 1 - window) : k + 1]) for k in range(len(values))])
+    sums = np.concatenate([np.zeros(1), np.cumsum(values, dtype=np.float64)])
+    last = np.arange(1, len(sums))
+    first = np.maximum(last - window, 0)
+    mean: FloatArray = (sums[last] - sums[first]) / (last - first)
+    return mean
 
 
-def draw_learning_curve(timesteps: FloatArray, returns: FloatArray, heading: str) -> Figure:
-    """Draw the return of every training episode, and their running median.
+def averaged_episodes(episodes: int) -> int:
+    """Return how many of a training's episodes a point of its learning curve averages."""
+    return max(FEWEST_AVERAGED, round(AVERAGED_SHARE * episodes))
+
+
+def learning_curve(
+    timesteps: FloatArray, returns: FloatArray, window: int
+) -> tuple[FloatArray, FloatArray]:
+    """Return the running mean of the returns once at each environment step at which any ended.
+
+    Args:
+        timesteps: (episodes,) environment steps at each episode's end, rising.
+        returns: (episodes,) returns.
+        window: Episodes averaged.
+
+    Returns:
+        Environment steps and means, each (different steps,).
+    """
+    # Episodes that end together have no order: the curve would jump up and down on the spot.
+    last = np.flatnonzero(np.append(np.diff(timesteps) > 0, True))
+    return timesteps[last], running_mean(returns, window)[last]
+
+
+def draw_learning_curve(
+    timesteps: FloatArray,
+    returns: FloatArray,
+    heading: str,
+    *,
+    spiking: bool = True,
+    evaluations: tuple[FloatArray, FloatArray] | None = None,
+) -> Figure:
+    """Draw the return of every training episode and their running mean.
 
     Args:
         timesteps: (episodes,) environment steps of the whole training at each episode's end.
         returns: (episodes,) undiscounted returns.
         heading: Title.
+        spiking: Whether the agent spikes, which its colour says.
+        evaluations: Environment steps and mean returns of deterministic evaluations, drawn too.
     """
     figure = new_figure(6.5, 3.8)
     axes = figure.subplots()
+    colour = agent_colours({"": spiking})[""]
     axes.plot(
-        timesteps, returns, color="#0072B2", linestyle="", marker="o", markersize=3.0,
-        markeredgewidth=0, alpha=0.4, label="training episode",
+        timesteps, returns, color=GREY, linestyle="", marker="o", markersize=3.0,
+        markeredgewidth=0, alpha=0.3, label="training episode",
     )  # fmt: skip
-    median = running_median(returns, MEDIAN_EPISODES)
-    label = f"median of the last {MEDIAN_EPISODES}"
-    axes.plot(timesteps, median, color="#D55E00", linewidth=2.0, label=label)
+    window = averaged_episodes(len(returns))
+    label = f"mean of the last {window}, {'spiking' if spiking else 'ANN'}"
+    curve = learning_curve(timesteps, returns, window)
+    axes.plot(*curve, color=colour, linewidth=2.0, label=label)
+    if evaluations is not None:
+        axes.plot(
+            *evaluations, color=BLACK, linestyle="--", linewidth=1.0, marker="D", markersize=4.5,
+            label="deterministic evaluation",
+        )  # fmt: skip
+        timesteps = np.concatenate([timesteps, evaluations[0]])
     title(axes, heading)
     axes.set_xlabel("environment steps")
     axes.set_ylabel("return of an episode (reward units)")
     _step_axis(axes, timesteps)
-    figure.legend(loc="outside lower center", ncols=2)
+    figure.legend(loc="outside lower center", ncols=3)
     return figure
 
 
@@ -123,16 +177,17 @@ def draw_dynamics(series: Series, layers: Sequence[str], heading: str) -> Figure
 def _draw_panel(axes: Axes, panel: _Panel, series: Series, layers: Sequence[str]) -> dict[str, Any]:
     colours = layer_colours(layers)
     drawn: dict[str, Any] = {}
-    for (part, measure), (timesteps, values) in series.items():
-        if measure != panel.measure:
-            continue
+    shown = [(part, *x) for (part, measure), x in series.items() if measure == panel.measure]
+    widths = stacked_widths(len(shown))
+    for (part, timesteps, values), width in zip(shown, widths, strict=True):
         layer = part.removesuffix("_recurrent")
         # The readout's weights are no layer's.
         colour = colours.get(layer, BLACK)
         dashed = ":" if layer != part else "-"
         (drawn[part],) = axes.plot(
-            timesteps, values, color=colour, linestyle=dashed, marker="o", markersize=1.8
-        )
+            timesteps, values, color=colour, linestyle=dashed, linewidth=width, marker="o",
+            markersize=width + 0.6,
+        )  # fmt: skip
         _step_axis(axes, timesteps)
     title(axes, panel.heading)
     axes.set_ylabel(panel.label)
@@ -146,7 +201,7 @@ def _draw_panel(axes: Axes, panel: _Panel, series: Series, layers: Sequence[str]
 
 
 def _step_axis(axes: Axes, timesteps: FloatArray) -> None:
-    last = float(timesteps[-1])
+    last = float(timesteps.max())
     axes.set_xlim(0, 1.02 * last)
     axes.xaxis.set_major_locator(MaxNLocator(5, integer=True, steps=[1, 2, 5, 10]))
     if last >= _THOUSANDS_FROM:

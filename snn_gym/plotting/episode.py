@@ -41,6 +41,8 @@ class EpisodeTrace:
     """Time steps of a decision, T."""
     decisions: int
     """Decisions recorded."""
+    stateful: bool = False
+    """Whether a decision goes on from the state that the one before left, or starts from rest."""
 
     @property
     def decision_ms(self) -> float:
@@ -79,14 +81,15 @@ def record_episode(
         observation, _, terminated, truncated, _ = env.step(action)
         over = terminated or truncated
     env.close()
-    return join(recordings)
+    return join(recordings, stateful=policy.carries_state)
 
 
-def join(recordings: Sequence[Recording]) -> EpisodeTrace:
+def join(recordings: Sequence[Recording], *, stateful: bool = False) -> EpisodeTrace:
     """Join recordings of single decisions in time.
 
     Args:
         recordings: One of each decision, of a batch of one.
+        stateful: Whether each decision went on from the state of the one before.
 
     Raises:
         ValueError: The network does not spike.
@@ -99,7 +102,7 @@ def join(recordings: Sequence[Recording]) -> EpisodeTrace:
         for k in range(len(first.layers))
     )
     time_steps = first.layers[0].spikes.shape[0]
-    return EpisodeTrace(layers, first.dt_ms, time_steps, len(recordings))
+    return EpisodeTrace(layers, first.dt_ms, time_steps, len(recordings), stateful)
 
 
 def _join_layer(parts: Sequence[Any]) -> LayerTrace:

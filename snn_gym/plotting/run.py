@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -15,14 +16,19 @@ from snn_gym.plotting.spikes import draw_membranes, draw_raster
 from snn_gym.plotting.style import save, style
 from snn_gym.registry import make_task
 from snn_gym.scoring.evaluation import FIRST_EVALUATION_SEED
+from snn_gym.scoring.manifest import MANIFEST_NAME, MAX_MANIFEST_BYTES, parse_manifest
+from snn_gym.scoring.submission import SUBMISSION_FOLDER
+from snn_gym.storage import read_regular_file
 from snn_gym.threads import one_thread
-from snn_gym.training.dynamics_callback import DYNAMICS_FILE
+from snn_gym.training.dynamics_callback import DYNAMICS_FILE, acting_spiking_network
 from snn_gym.training.dynamics_log import read_rows
 from snn_gym.training.run import EPISODES_FILE, RunSettings, read_run_settings
 from snn_gym.zoo import load_agent
 
 FORMATS = ("png", "svg")
 RASTER_DECISIONS = 25
+EVALUATIONS_FILE = "evaluations.npz"
+"""Name under which Stable-Baselines3's ``EvalCallback(log_path=RUN)`` writes."""
 
 
 @dataclass(frozen=True)
@@ -36,12 +42,14 @@ class Pictures:
 
 
 def plot_run(run: Path, out: Path | None = None, formats: Sequence[str] = FORMATS) -> Pictures:
-    """Draw a finished training run of a spiking agent.
+    """Draw a finished training run.
 
-    ``raster`` and ``membranes`` show the final policy in the first decisions of the first public
-    evaluation episode, played deterministically; ``learning_curve`` the return of every training
-    episode; ``dynamics`` what ``snn-gym train --dynamics`` logged. Equal runs give equal bytes
-    under equal versions of matplotlib.
+    ``learning_curve`` shows the return of every training episode and the deterministic evaluations
+    that lie in the folder: Stable-Baselines3's ``EvalCallback`` (``evaluations.npz``), and the
+    submission. Of a spiking agent, ``raster`` and ``membranes`` show the final policy in the first
+    decisions of the first public evaluation episode, played deterministically; ``dynamics`` what
+    ``snn-gym train --dynamics`` logged. Equal runs give equal bytes under equal versions of
+    matplotlib.
 
     Args:
         run: Folder that ``snn-gym train`` wrote.
@@ -52,7 +60,7 @@ def plot_run(run: Path, out: Path | None = None, formats: Sequence[str] = FORMAT
         The files, and notes on what is missing.
 
     Raises:
-        ValueError: A format is unknown, there is no finished run, or its agent does not spike.
+        ValueError: A format is unknown, or there is no finished run.
     """
     formats = _checked_formats(formats)
     settings = read_run_settings(Path(run))
@@ -77,32 +85,39 @@ def _checked_formats(formats: Sequence[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(formats))
 
 
-def _trace_final_policy(run: Path, settings: RunSettings) -> EpisodeTrace:
+def _trace_final_policy(run: Path, settings: RunSettings) -> EpisodeTrace | None:
+    """Return what the final policy does in an episode, None if it does not spike."""
     with one_thread():
-        model = load_agent(run)
+        policy: Any = load_agent(run).policy
+        if acting_spiking_network(policy) is None:
+            return None
         env = make_task(settings.environment)
-        try:
-            return record_episode(model.policy, env, FIRST_EVALUATION_SEED, RASTER_DECISIONS)
-        except ValueError as error:
-            raise ValueError(f"{settings.agent}: {error}; plot a spiking agent's run") from error
+        return record_episode(policy, env, FIRST_EVALUATION_SEED, RASTER_DECISIONS)
 
 
 def _drawings(
-    run: Path, trace: EpisodeTrace, name: str
+    run: Path, trace: EpisodeTrace | None, name: str
 ) -> tuple[dict[str, Callable[[], Figure]], list[str]]:
     """Return what draws each picture, and notes on those that can't be drawn."""
     notes: list[str] = []
-    drawn: dict[str, Callable[[], Figure]] = {
-        "raster": lambda: draw_raster(trace, f"Spikes of {name}: {trace.decisions} decisions"),
-        "membranes": lambda: draw_membranes(trace, f"Membrane potentials of {name}"),
-    }
+    drawn: dict[str, Callable[[], Figure]] = {}
+    if trace is None:
+        notes.append("no spikes to draw: the agent is an ANN")
+    else:
+        drawn |= {
+            "raster": lambda: draw_raster(trace, f"Spikes of {name}: {trace.decisions} decisions"),
+            "membranes": lambda: draw_membranes(trace, f"Membrane potentials of {name}"),
+        }
     timesteps, returns = read_episodes(run / EPISODES_FILE)
     if len(returns):
         drawn["learning_curve"] = lambda: draw_learning_curve(
-            timesteps, returns, f"Training {name}"
-        )
+            timesteps, returns, f"Training {name}",
+            spiking=trace is not None, evaluations=read_evaluations(run),
+        )  # fmt: skip
     else:
         notes.append("no learning curve: no training episode had ended")
+    if trace is None:
+        return drawn, notes
     series = _read_series(run / DYNAMICS_FILE)
     layers = [layer.name for layer in trace.layers]
     if series:
@@ -110,6 +125,34 @@ def _drawings(
     else:
         notes.append("no dynamics over training: train with `snn-gym train ... --dynamics`")
     return drawn, notes
+
+
+def read_evaluations(run: Path) -> tuple[FloatArray, FloatArray] | None:
+    """Read the deterministic evaluations in a run's folder.
+
+    Args:
+        run: Folder of a run.
+
+    Returns:
+        Environment steps and mean returns, each (evaluations,); None if there are none.
+
+    Raises:
+        ValueError: A file is not what its name says.
+    """
+    points: list[tuple[float, float]] = []
+    logged = run / EVALUATIONS_FILE
+    if logged.exists():
+        with np.load(logged, allow_pickle=False) as arrays:
+            means = arrays["results"].mean(axis=1)
+            points += zip(arrays["timesteps"].tolist(), means.tolist(), strict=True)
+    manifest = run / SUBMISSION_FOLDER / MANIFEST_NAME
+    if manifest.exists():
+        submitted = parse_manifest(read_regular_file(manifest, max_bytes=MAX_MANIFEST_BYTES))
+        points.append((submitted.steps, submitted.score.mean))
+    if not points:
+        return None
+    steps, returns = np.array(sorted(points), dtype=np.float64).T
+    return steps, returns
 
 
 def read_episodes(path: Path) -> tuple[FloatArray, FloatArray]:

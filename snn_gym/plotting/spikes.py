@@ -125,9 +125,10 @@ def _draw_membrane(
     steps = decisions * trace.time_steps
     times_ms = trace.times_ms[:steps]
     voltage = layer.voltages[:steps, neuron]
-    for decision in range(decisions):
-        # Each decision starts from rest: no line joins it to the one before.
-        part = slice(decision * trace.time_steps, (decision + 1) * trace.time_steps)
+    # A line joins what one state joins: from rest every decision is a line of its own.
+    length = steps if trace.stateful else trace.time_steps
+    for start in range(0, steps, length):
+        part = slice(start, start + length)
         axes.plot(times_ms[part], voltage[part], color=colour, marker="o", markersize=2)
         if layer.thresholds is not None:
             threshold = layer.thresholds[:steps, neuron]
@@ -152,7 +153,8 @@ def _draw_boundaries(axes: Axes, trace: EpisodeTrace, decisions: int) -> None:
 
 
 def _time_label(trace: EpisodeTrace) -> str:
+    start = "goes on from the state before" if trace.stateful else "starts from rest"
     return (
         f"network time (ms); a decision takes {trace.decision_ms:g} ms "
-        f"({trace.time_steps} time steps) and starts from rest"
+        f"({trace.time_steps} time steps) and {start}"
     )

@@ -5,7 +5,7 @@ Figures are made and saved without pyplot, so that no global state is read or le
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,9 @@ BLACK = "#222222"
 # Told apart with any colour vision: Okabe & Ito 2008, "Color Universal Design",
 # https://jfly.uni-koeln.de/color/.
 _LAYER_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00")
+# Warm for agents that spike and cold for others, in every figure that shows returns.
+_SPIKING_COLOURS = ("#D55E00", "#E69F00", "#8C3A00")
+_ANN_COLOURS = ("#0072B2", "#56B4E9", "#00466E")
 
 _STYLE: Any = {
     "font.size": 9.0,
@@ -50,6 +53,25 @@ def layer_colours(names: Sequence[str]) -> dict[str, str]:
     driven = [name for name in names if name != "input"]
     colours = {name: _LAYER_COLOURS[k % len(_LAYER_COLOURS)] for k, name in enumerate(driven)}
     return {"input": GREY, **colours}
+
+
+def agent_colours(spiking: Mapping[str, bool]) -> dict[str, str]:
+    """Return the colour of each agent: a warm one if it spikes, a cold one if it does not.
+
+    Args:
+        spiking: Whether each agent spikes, by name.
+    """
+    left = {True: iter(_SPIKING_COLOURS), False: iter(_ANN_COLOURS)}
+    return {name: next(left[spikes]) for name, spikes in spiking.items()}
+
+
+def stacked_widths(count: int) -> list[float]:
+    """Return line widths that fall, so that of curves that coincide each can be seen.
+
+    Args:
+        count: Number of curves, the first drawn first.
+    """
+    return [1.2 + 1.4 * (count - 1 - k) for k in range(count)]
 
 
 def new_figure(width_inches: float, height_inches: float) -> Figure:

@@ -6,9 +6,13 @@ from pathlib import Path
 from typing import Any
 
 from stable_baselines3.common.callbacks import BaseCallback
+from stable_baselines3.common.vec_env import VecEnv
 
 from snn_gym.spiking import Dynamics, Recording, SpikingNetwork, network_weights
 from snn_gym.training.dynamics_log import Observation, Probe, Row, read_rows, write_rows
+from snn_gym.training.played import PLAYED_TOGETHER, play_decisions
+from snn_gym.zoo.build import make_environments
+from snn_gym.zoo.identity import identify
 
 DYNAMICS_FILE = "dynamics.csv"
 PROBE_FILE = "dynamics_probe.safetensors"
@@ -16,27 +20,33 @@ _NOISE_SEED = 0
 
 
 class DynamicsCallback(BaseCallback):
-    """Record the policy on a fixed batch of observations and log what its network does.
+    """Record the policy on a batch of observations and log what its network does.
 
-    The batch is the first ``probe_size`` observations of the training; complete, it is measured for
-    the first time, then at the start of the first rollout after every ``every`` environment steps,
-    and at the end. So rows differ by the network, never by
-    the observations or a noisy encoder's noise. ``relative_change``
-    is that of the weights since the first row. Recording draws no random numbers and changes
-    neither the policy nor its normaliser nor a noisy encoder's stream.
+    Without a state, the batch is the first ``probe_size`` observations of the training; complete,
+    it is measured for the first time, then at the start of the first rollout after every ``every``
+    environment steps, and at the end. So rows differ by the network, never by the observations or
+    a noisy encoder's noise.
+
+    A stateful policy is measured at the same moments, and before its first step, on sequences that
+    it plays for it, deterministically and always from the same starts, in environments of their
+    own: every decision is recorded with the state that it met, as in an evaluation.
+
+    ``relative_change`` is that of the weights since the first row. Recording draws no random
+    numbers and changes neither the policy nor its normaliser nor a noisy encoder's stream.
 
     The numbers of ``Dynamics.summary`` go to the model's logger as ``dynamics/LAYER/MEASURE``, and
     to FOLDER/dynamics.csv, one row for each (environment steps, layer or connection, measure,
-    value). The observations are kept beside it. A stateful policy is recorded from rest. In a
-    folder with a log, training that goes on (``reset_num_timesteps=False`` on a model that has
-    taken steps) goes on with the log: what it has from later steps is dropped. In a list of
-    callbacks put this one before one that saves checkpoints.
+    value). The observations and the first weights are kept beside it. In a folder with a log,
+    training that goes on (``reset_num_timesteps=False`` on a model that has taken steps) goes on
+    with the log: what it has from later steps is dropped. In a list of callbacks put this one
+    before one that saves checkpoints.
 
     Args:
         every: Environment steps between rows, at least 1.
         folder: Folder of the files, made if missing; None for the logger alone.
-        probe_size: Observations in the batch, at least 1. Short decisions need many: a validity
-            flag of ``Dynamics`` leaves out what would be noise.
+        probe_size: Observations in the batch, at least 1; a stateful policy plays a multiple of 4.
+            Short decisions need many: a validity flag of ``Dynamics`` leaves out what would be
+            noise.
 
     Raises:
         ValueError: A number is below 1.
@@ -53,15 +63,20 @@ class DynamicsCallback(BaseCallback):
         self._folder = None if folder is None else Path(folder)
         self._probe = Probe(probe_size)
         self._rows: list[Row] = []
+        self._played_in: VecEnv | None = None
 
     def _on_training_start(self) -> None:
         self._check_policy()
-        done = self.model.num_timesteps
+        if self._stateful:
+            self._played_in = self._make_played_environments()
         if self._folder is not None:
             self._folder.mkdir(parents=True, exist_ok=True)
             self._read_files(self._folder)
-        self._rows = [row for row in self._rows if row[0] <= done]
+        done = self.model.num_timesteps
+        self._rows = [row for row in self._rows if done > 0 and row[0] <= done]
         self._probe.rewind(done)
+        if not self._rows:
+            self._probe.first_weights = {}
         if self._folder is not None:
             write_rows(self._folder / DYNAMICS_FILE, self._rows)
 
@@ -70,11 +85,29 @@ class DynamicsCallback(BaseCallback):
         name = type(policy).__name__
         if not hasattr(policy, "record"):
             raise ValueError(f"{name} can't be recorded; use a policy of snn_gym.policies")
-        if _acting_network(policy) is None:
+        if acting_spiking_network(policy) is None:
             raise ValueError(
                 f"this {name} does not spike, so there are no dynamics to log; train a spiking "
                 "policy, or leave out the DynamicsCallback"
             )
+
+    @property
+    def _stateful(self) -> bool:
+        return bool(getattr(self.model.policy, "carries_state", False))
+
+    def _make_played_environments(self) -> VecEnv:
+        identity = identify(self.model)
+        made = make_environments(
+            identity.environment, PLAYED_TOGETHER, None, identity.environment_kwargs
+        )
+        if made.observation_space != self.model.observation_space:
+            made.close()
+            raise ValueError(
+                f"{identity.environment} shows {made.observation_space}, but the model sees "
+                f"{self.model.observation_space}: a stateful policy is measured while it plays, so "
+                "register the wrapped environment, or leave out the DynamicsCallback"
+            )
+        return made
 
     def _read_files(self, folder: Path) -> None:
         if (folder / DYNAMICS_FILE).exists():
@@ -84,17 +117,24 @@ class DynamicsCallback(BaseCallback):
 
     def _on_rollout_start(self) -> None:
         timestep = self.model.num_timesteps
-        if self._probe.missing:
+        if self._collecting:
             # A checkpoint may follow, and a resumed training needs what was collected until it.
+            self._write_probe()
+        elif not self._rows:
+            self._log(timestep)
             self._write_probe()
         elif timestep // self._every > self._last_timestep // self._every:
             self._log(timestep)
 
     def _on_step(self) -> bool:
-        if self._probe.missing and not self._probe.add(self.num_timesteps, self._observations()):
+        if self._collecting and not self._probe.add(self.num_timesteps, self._observations()):
             self._log(self.num_timesteps)
             self._write_probe()
         return True
+
+    @property
+    def _collecting(self) -> bool:
+        return not self._stateful and self._probe.missing > 0
 
     def _observations(self) -> Observation:
         if "new_obs" not in self.locals:
@@ -106,8 +146,10 @@ class DynamicsCallback(BaseCallback):
         return observations
 
     def _on_training_end(self) -> None:
-        if not self._probe.missing and self.model.num_timesteps > self._last_timestep:
+        if not self._collecting and self.model.num_timesteps > self._last_timestep:
             self._log(self.model.num_timesteps)
+        if self._played_in is not None:
+            self._played_in.close()
 
     @property
     def _last_timestep(self) -> int:
@@ -115,9 +157,9 @@ class DynamicsCallback(BaseCallback):
 
     def _log(self, timestep: int) -> None:
         policy: Any = self.model.policy
-        network = _acting_network(policy)
+        network = acting_spiking_network(policy)
         assert network is not None  # was checked at the start
-        recording = _record(policy, network, self._probe.batch())
+        recording = self._record(policy, network)
         if not self._probe.first_weights:
             self._probe.first_weights = network_weights(network)
         dynamics = Dynamics(recording, network, older_weights=self._probe.first_weights)
@@ -128,23 +170,28 @@ class DynamicsCallback(BaseCallback):
         if self._folder is not None:
             write_rows(self._folder / DYNAMICS_FILE, self._rows)
 
+    def _record(self, policy: Any, network: SpikingNetwork) -> Recording:
+        """Record with a noisy encoder's noise always the same, and its stream left alone."""
+        noise_state = getattr(network, "noise_state", None)
+        kept = None if noise_state is None else noise_state.clone()
+        network.reseed_noise(_NOISE_SEED)
+        batch: tuple[Any, ...] = (self._probe.batch(),)
+        if self._played_in is not None:
+            normaliser = self.model.get_vec_normalize_env()
+            size = self._probe.size
+            batch = play_decisions(policy, self._played_in, size, normaliser)
+            network.reseed_noise(_NOISE_SEED)
+        recording: Recording = policy.record(*batch)
+        if noise_state is not None:
+            noise_state.copy_(kept)
+        return recording
+
     def _write_probe(self) -> None:
-        if self._folder is not None and len(self._probe):
+        if self._folder is not None and (len(self._probe) or self._probe.first_weights):
             self._probe.write(self._folder / PROBE_FILE)
 
 
-def _acting_network(policy: Any) -> SpikingNetwork | None:
+def acting_spiking_network(policy: Any) -> SpikingNetwork | None:
     """Return the network that chooses a policy's actions, None if it does not spike."""
     network = policy._acting_network()
     return network if isinstance(network, SpikingNetwork) else None
-
-
-def _record(policy: Any, network: SpikingNetwork, batch: Observation) -> Recording:
-    """Record a policy with a noisy encoder's noise always the same, and its stream left alone."""
-    noise_state = getattr(network, "noise_state", None)
-    kept = None if noise_state is None else noise_state.clone()
-    network.reseed_noise(_NOISE_SEED)
-    recording: Recording = policy.record(batch)
-    if noise_state is not None:
-        noise_state.copy_(kept)
-    return recording

@@ -25,6 +25,11 @@ _BY_KEY = "observation."
 _WEIGHTS = "weights."
 
 
+def by_key(observations: Any) -> dict[str, NDArray[Any]]:
+    """Return the arrays of a Dict's observations by key, others as that of the key ""."""
+    return observations if isinstance(observations, dict) else {"": observations}
+
+
 def read_rows(path: Path) -> list[Row]:
     """Read the rows of a log.
 
@@ -66,7 +71,7 @@ class Probe:
     def __init__(self, size: int) -> None:
         self.size = size
         self.first_weights: dict[str, NDArray[Any]] = {}
-        """Weights by connection when the probe was complete."""
+        """Weights by connection at the first row."""
         self._timesteps: list[int] = []
         self._observations: list[dict[str, NDArray[Any]]] = []
 
@@ -89,7 +94,7 @@ class Probe:
         Returns:
             Observations that are still wanted.
         """
-        named = observations if isinstance(observations, dict) else {"": observations}
+        named = by_key(observations)
         count = min(len(next(iter(named.values()))), self.missing)
         for k in range(count):
             self._timesteps.append(timestep)
@@ -98,7 +103,7 @@ class Probe:
 
     def batch(self) -> Observation:
         """Return the observations, stacked: (size, ...), or a Dict's arrays by key."""
-        keys = self._observations[0].keys()
+        keys = self._observations[0].keys() if self._observations else ()
         stacked = {key: np.stack([x[key] for x in self._observations]) for key in keys}
         return stacked.get("", stacked)
 
@@ -106,8 +111,6 @@ class Probe:
         """Forget what was collected after an environment step."""
         kept = sum(step <= timestep for step in self._timesteps)
         del self._timesteps[kept:], self._observations[kept:]
-        if self.missing:
-            self.first_weights = {}
 
     def write(self, path: Path) -> None:
         """Write the probe as a safetensors file, atomically.
@@ -137,7 +140,7 @@ class Probe:
         arrays = {name: tensor.numpy() for name, tensor in tensors.items()}
         self._timesteps = arrays.pop(_TIMESTEPS).tolist()
         self.first_weights = _with_prefix(_WEIGHTS, arrays)
-        named = _with_prefix(_BY_KEY, arrays) or {"": arrays[_PLAIN]}
+        named = _with_prefix(_BY_KEY, arrays) or {"": arrays.get(_PLAIN, np.empty(0))}
         self._observations = [
             {key: x[k] for key, x in named.items()} for k in range(len(self._timesteps))
         ]

@@ -7,13 +7,17 @@ import matplotlib as mpl
 import numpy as np
 import pytest
 from matplotlib.image import imread
+from stable_baselines3 import PPO
+from stable_baselines3.common.callbacks import EvalCallback
+from stable_baselines3.common.monitor import Monitor
 
 import snn_gym
 from snn_gym.cli import main
 from snn_gym.plotting import plot_run
 from snn_gym.plotting.episode import record_episode
-from snn_gym.plotting.run import read_episodes
-from snn_gym.plotting.style import layer_colours
+from snn_gym.plotting.run import EVALUATIONS_FILE, read_episodes, read_evaluations
+from snn_gym.plotting.style import agent_colours, layer_colours
+from snn_gym.scoring import submit
 from snn_gym.zoo import build_policy
 from tests.training._runs import run
 
@@ -85,6 +89,7 @@ def test_the_raster_of_a_stateful_policy_goes_on_from_its_state():
     task = "snn/CueAccumulation-v0"
     policy = build_policy("recurrent-ppo-lsnn", task)
     trace = record_episode(policy, gym.make(task), SEED, 10_000)
+    assert trace.stateful
     result = snn_gym.evaluate(policy, task, seeds=[SEED])
     spikes = {layer.name: layer.spikes.sum() / trace.decisions for layer in trace.layers}
     assert spikes == pytest.approx(result.spikes_per_decision)
@@ -153,9 +158,34 @@ def test_bad_input_gets_one_line(spiking, capsys, tmp_path):
     assert "holds no saved agent" in refused(capsys, tmp_path)
 
 
-def test_a_run_that_does_not_spike_is_refused(capsys, tmp_path):
+def test_the_run_of_an_ann_draws_its_learning_curve(capsys, tmp_path):
     run("ppo-mlp", tmp_path / "mlp", steps=256)
-    before = sorted(path.name for path in (tmp_path / "mlp").iterdir())
-    line = refused(capsys, tmp_path / "mlp")
-    assert "ppo-mlp: the policy does not spike, so there are no spikes to draw; plot a" in line
-    assert sorted(path.name for path in (tmp_path / "mlp").iterdir()) == before
+    assert main(["plot", str(tmp_path / "mlp"), "--format", "png"]) == 0
+    *paths, note = capsys.readouterr().out.splitlines()
+    assert paths == [str(tmp_path / "mlp" / "plots" / "learning_curve.png")]
+    assert note == "no spikes to draw: the agent is an ANN"
+    cold, warm = (agent_colours({"": spiking})[""] for spiking in (False, True))
+    pixels = imread(paths[0])
+    assert ink(pixels, cold).sum() > 200
+    assert ink(pixels, warm).sum() == 0
+
+
+def test_evaluations_of_a_run_are_read(tmp_path):
+    assert read_evaluations(tmp_path) is None
+    model = PPO("MlpPolicy", "CartPole-v1", n_steps=64, batch_size=64, seed=0)
+    callback = EvalCallback(
+        Monitor(gym.make("CartPole-v1")), eval_freq=64, log_path=tmp_path, verbose=0
+    )
+    model.learn(128, callback=callback)
+    logged = np.load(tmp_path / EVALUATIONS_FILE)
+    steps, returns = read_evaluations(tmp_path)
+    assert steps.tolist() == [64, 128]
+    assert returns.tolist() == logged["results"].mean(axis=1).tolist()
+
+
+def test_the_evaluation_of_a_submission_is_read(spiking, tmp_path):
+    submit(spiking, tmp_path / "submission", seeds=[SEED, SEED + 1])
+    result = snn_gym.evaluate(snn_gym.load_agent(spiking), "CartPole-v1", seeds=[SEED, SEED + 1])
+    steps, returns = read_evaluations(tmp_path)
+    # Three whole rollouts of 256 steps
+    assert (steps.tolist(), returns.tolist()) == ([768], [result.mean])

@@ -11,11 +11,11 @@ from snn_gym.spiking import NetworkConfig, SpikingNetwork
 from tests.spiking.strategies import normal
 
 
-def trace(spikes, time_steps=4):
+def trace(spikes, time_steps=4, **options):
     spikes = np.asarray(spikes, dtype=np.float64)
     voltages = np.where(spikes > 0, 1.5, 0.25)
     layer = LayerTrace("hidden_1", spikes, voltages, np.ones_like(spikes))
-    return EpisodeTrace((layer,), 2.0, time_steps, len(spikes) // time_steps)
+    return EpisodeTrace((layer,), 2.0, time_steps, len(spikes) // time_steps, **options)
 
 
 def test_every_spike_is_a_mark_at_its_time_and_neuron():
@@ -43,20 +43,38 @@ def test_layers_stand_in_order_with_the_input_at_the_bottom():
     assert len(draw_membranes(recorded, "Membranes").axes) == 6
 
 
-def test_a_membrane_trace_breaks_between_decisions():
+def long_lines(axes, style):
+    return [x for x in axes.lines if x.get_linestyle() == style and len(x.get_xdata()) > 2]
+
+
+def test_a_membrane_trace_breaks_between_decisions_from_rest():
     spikes = np.zeros((8, 1))
     spikes[6] = 1
     axes = draw_membranes(trace(spikes), "Membranes").axes[0]
-    solid, dashed = (
-        [line for line in axes.lines if line.get_linestyle() == style and len(line.get_xdata()) > 2]
-        for style in ("-", "--")
-    )
+    solid, dashed = (long_lines(axes, style) for style in ("-", "--"))
     assert [line.get_xdata().tolist() for line in solid] == [[1, 3, 5, 7], [9, 11, 13, 15]]
     assert solid[1].get_ydata().tolist() == [0.25, 0.25, 1.5, 0.25]
     assert [line.get_ydata().tolist() for line in dashed] == [[1.0] * 4] * 2
     marks = [line for line in axes.lines if line.get_marker() == "v"]
     assert [line.get_xdata().tolist() for line in marks] == [[13.0]]
     assert marks[0].get_ydata()[0] > 1.5
+
+
+def test_a_membrane_trace_of_a_stateful_agent_goes_on():
+    spikes = np.zeros((8, 1))
+    figure = draw_membranes(trace(spikes, stateful=True), "Membranes")
+    lines = [long_lines(figure.axes[0], style) for style in ("-", "--")]
+    assert [[len(line.get_xdata()) for line in found] for found in lines] == [[8], [8]]
+
+
+@pytest.mark.parametrize("draw", [draw_raster, draw_membranes])
+def test_the_axis_says_where_a_decision_starts(draw):
+    labels = {
+        stateful: draw(trace(np.zeros((8, 1)), stateful=stateful), "x").axes[-1].get_xlabel()
+        for stateful in (False, True)
+    }
+    assert labels[False].endswith("a decision takes 8 ms (4 time steps) and starts from rest")
+    assert labels[True].endswith("(4 time steps) and goes on from the state before")
 
 
 def test_neurons_of_high_middle_and_low_rate_are_chosen():

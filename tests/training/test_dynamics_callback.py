@@ -12,9 +12,15 @@ from stable_baselines3 import DQN, PPO
 from stable_baselines3.common.callbacks import CallbackList
 from stable_baselines3.common.logger import KVWriter, Logger
 
+from snn_gym import evaluate, make_vec_env
+from snn_gym.content import checkout_root
+from snn_gym.learners import StatefulDQN, StatefulPPO
 from snn_gym.policies import SpikingActorCriticPolicy, SpikingDQNPolicy
 from snn_gym.spiking import Dynamics, NetworkConfig
+from snn_gym.storage import load_tensors
 from snn_gym.training import DynamicsCallback, read_run_settings
+from snn_gym.training.played import play_decisions
+from snn_gym.zoo import build_policy
 from tests.training._runs import Killed, kill_at, results, run
 
 
@@ -156,6 +162,99 @@ def test_dict_observations_are_kept_and_read_again(tmp_path):
     assert rows(tmp_path)[: len(first)] == first
 
 
+STATEFUL = {
+    "ppo": (StatefulPPO, {"n_steps": 20, "batch_size": 80, "n_epochs": 1}),
+    "dqn": (
+        StatefulDQN,
+        {"learning_starts": 40, "sequence_length": 5, "batch_size": 20, "burn_in_steps": 0},
+    ),
+}
+
+
+def stateful(kind="ppo", task="snn/CueAccumulation-v0"):
+    learner, options = STATEFUL[kind]
+    network = NetworkConfig(hidden_sizes=(12,), neuron="alif", recurrent=True)
+    env = make_vec_env(task, 4, seed=0)
+    policy = "StatefulActorCriticPolicy" if kind == "ppo" else "StatefulDQNPolicy"
+    return learner(policy, env, policy_kwargs={"network": network}, seed=0, **options)
+
+
+@pytest.mark.parametrize("kind", STATEFUL)
+def test_a_stateful_policy_is_measured_as_an_evaluation_meets_it(kind, tmp_path):
+    model = stateful(kind).learn(400, callback=DynamicsCallback(100, tmp_path, probe_size=360))
+    # Episodes of 9 environment steps: 40 whole ones, and 100 others of the evaluation.
+    evaluated = evaluate(model, "snn/CueAccumulation-v0")
+    last = {(x["part"], x["measure"]): float(x["value"]) for x in rows(tmp_path)
+            if x["timestep"] == str(model.num_timesteps)}  # fmt: skip
+    spikes, time_ms = evaluated.spikes_per_decision["hidden_1"], 8.0
+    rate_hz = last["hidden_1", "rate_hz"]
+    assert rate_hz == pytest.approx(spikes / 12 / time_ms * 1000.0, rel=0.05)
+    synops = last["hidden_1", "synops_per_decision"]
+    assert synops == pytest.approx(evaluated.synops_per_decision["hidden_1"], rel=0.05)
+
+
+def test_what_a_trained_agent_plays_is_not_what_it_does_from_rest():
+    task = "snn/CueAccumulation-v0"
+    folder = checkout_root() / "leaderboard" / "results" / "recurrent-ppo-lsnn"
+    weights, _ = load_tensors(
+        folder / "snn__CueAccumulation-v0" / "0.safetensors", max_bytes=1 << 24
+    )
+    policy = build_policy("recurrent-ppo-lsnn", task)
+    policy.load_acting_state_dict(weights)
+    seen, (met,) = play_decisions(policy, make_vec_env(task, 4, seed=0), 360)
+    assert met.shape == (360, policy._acting_network().state_size)
+    evaluated = evaluate(policy, task).spikes_per_decision["hidden_1"]
+    played = policy.record(seen, (met,)).spikes_per_decision()["hidden_1"]
+    rested = policy.record(seen).spikes_per_decision()["hidden_1"]
+    assert played == pytest.approx(evaluated, rel=0.05)
+    assert rested < 0.5 * evaluated
+
+
+def test_played_decisions_are_those_of_stepping_one_environment_at_a_time():
+    policy = stateful().policy
+    seen, (met,) = play_decisions(policy, make_vec_env("snn/CueAccumulation-v0", 2, seed=0), 30)
+    vec = make_vec_env("snn/CueAccumulation-v0", 2, seed=0)
+    vec.seed(1_500_000_000)
+    observations, state, spikes, starts = vec.reset(), [None, None], 0.0, [True, True]
+    for _ in range(15):
+        actions = np.zeros(2, np.int64)
+        for k in range(2):
+            state[k] = None if starts[k] else state[k]
+            recorded = policy.record(observations[k], state[k])
+            spikes += recorded.spikes_per_decision()["hidden_1"]
+            actions[k], state[k] = policy.predict(observations[k], state[k], deterministic=True)
+        observations, _, starts, _ = vec.step(actions)
+    together = policy.record(seen, (met,))
+    assert together.spikes_per_decision()["hidden_1"] * 30 == pytest.approx(spikes)
+
+
+@pytest.mark.parametrize("kind", STATEFUL)
+def test_training_is_the_same_with_and_without_of_stateful_policies(kind, tmp_path):
+    plain = stateful(kind).learn(300)
+    after = torch.get_rng_state()
+    logged = stateful(kind).learn(300, callback=DynamicsCallback(50, tmp_path, probe_size=40))
+    assert torch.equal(after, torch.get_rng_state())
+    assert len(timesteps(tmp_path)) >= 4
+    state = plain.policy.state_dict()
+    assert all(torch.equal(state[name], x) for name, x in logged.policy.state_dict().items())
+    assert plain.policy.training == logged.policy.training
+
+
+def test_a_stateful_policy_of_an_unknown_environment_is_refused(tmp_path):
+    network = NetworkConfig(hidden_sizes=(4,), neuron="alif", recurrent=True)
+    model = StatefulPPO(
+        "StatefulActorCriticPolicy", NamelessEnv(), n_steps=16, batch_size=16,
+        policy_kwargs={"network": network},
+    )  # fmt: skip
+    with pytest.raises(ValueError, match="has no gymnasium id, so it could not be made again"):
+        model.learn(16, callback=DynamicsCallback(10, tmp_path / "log"))
+    assert not (tmp_path / "log").exists()
+
+
+class NamelessEnv(DictEnv):
+    observation_space = spaces.Box(-1, 1, (3,))
+
+
 @pytest.mark.parametrize("numbers", [{"every": 0}, {"every": 9, "probe_size": 0}])
 def test_numbers_below_1_are_refused(numbers):
     with pytest.raises(ValueError, match="must be at least 1, got 0"):
@@ -190,6 +289,7 @@ def test_a_file_of_something_else_is_refused(tmp_path):
     [
         ("ppo-lif", 256, 700),
         ("dqsn", 100, 700),
+        ("recurrent-dqsn", 200, 700),
         # Learners without gradients show few observations of each episode.
         ("es", 1_000, 6_000),
         ("synapse-agents", 1_000, 6_000),
@@ -199,6 +299,8 @@ def test_a_killed_and_resumed_run_has_the_log_of_an_unbroken_one(
     agent, interval, steps, tmp_path, monkeypatch
 ):
     options = {"interval": interval, "steps": steps, "dynamics": True}
+    if agent.startswith("recurrent"):
+        options["env_id"] = "snn/CueAccumulation-v0"
     run(agent, tmp_path / "whole", **options)
     for share in (0.2, 0.6, 0.9):
         kill_at(monkeypatch, int(share * steps))
