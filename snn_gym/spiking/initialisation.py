@@ -53,7 +53,7 @@ def mean_square_rate(neuron: Neuron, time_steps: int) -> float:
     biases = 2.0 * current * quantiles
     currents = (spread[:, None] + biases[None, :]).reshape(1, 1, -1)
     state = neuron.initial_state(1, currents.shape[-1], currents[0])
-    spikes, _, _ = neuron.run_stepped(currents, state, time_steps)
+    spikes = neuron.run_stepped(currents, state, time_steps).spikes
     return float(spikes.mean(0).square().mean()) or 1.0
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from snn_gym.spiking.config import NetworkConfig
-from snn_gym.spiking.neurons.base import Breaks, FusedNeuron, Neuron, SequenceRun, State
-from snn_gym.spiking.neurons.fused import run_fused, run_fused_sequence, supports
+from snn_gym.spiking.neurons.base import Breaks, FusedNeuron, Neuron, Run, State
+from snn_gym.spiking.neurons.fused import run_fused, supports
 from snn_gym.spiking.neurons.norse_cells import CellFactory, NorseCell
 from snn_gym.spiking.neurons.registered import make_neuron
 
@@ -71,17 +71,17 @@ class SpikingLayer(nn.Module):
         return state if self.recurrent is None else (*state, like.new_zeros(batch, self.size))
 
     def forward(
-        self, inputs: Tensor, state: State, time_steps: int
-    ) -> tuple[Tensor, Tensor, State]:
-        """Run all time steps.
+        self, inputs: Tensor, state: State, time_steps: int, breaks: Breaks | None = None
+    ) -> Run:
+        """Run all time steps of L environment steps.
 
         Args:
-            inputs: (T, B, inputs), or (1, B, inputs) for the same input at every time step.
-            state: State variables, each (B, size).
+            inputs: (L * T, B, inputs), or (L, B, inputs) for inputs held over the time steps of an
+                environment step.
+            state: State variables, each (B, size), left by the environment step before the first.
             time_steps: T.
-
-        Returns:
-            Spikes (T, B, size), membrane potentials (T, B, size), and the final state.
+            breaks: Where the state is reset and where its gradient is cut; None for one
+                environment step (L = 1) that goes on from ``state``.
 
         Raises:
             ValueError: The backend is ``fused`` and the kernels can't serve the input.
@@ -89,29 +89,8 @@ class SpikingLayer(nn.Module):
         currents, weight = self._currents(inputs), self.recurrent_weight
         neuron = self._fused_neuron(currents)
         if neuron is not None:
-            return run_fused(neuron, currents, state, time_steps, weight)
-        return self.dynamics.run_stepped(currents, state, time_steps, weight)
-
-    def sequence(
-        self, inputs: Tensor, state: State, time_steps: int, breaks: Breaks
-    ) -> SequenceRun:
-        """Run all time steps of a sequence of L environment steps.
-
-        Args:
-            inputs: (L * T, B, inputs), or (L, B, inputs) for inputs held over the time steps of an
-                environment step.
-            state: State variables, each (B, size), left by the environment step before the first.
-            time_steps: T.
-            breaks: Where the state is reset and where its gradient is cut.
-
-        Raises:
-            ValueError: As ``forward``.
-        """
-        currents, weight = self._currents(inputs), self.recurrent_weight
-        neuron = self._fused_neuron(currents)
-        if neuron is not None:
-            return run_fused_sequence(neuron, currents, state, time_steps, breaks, weight)
-        return self.dynamics.run_sequence(currents, state, time_steps, breaks, weight)
+            return run_fused(neuron, currents, state, time_steps, weight, breaks)
+        return self.dynamics.run_stepped(currents, state, time_steps, weight, breaks)
 
     def _currents(self, inputs: Tensor) -> Tensor:
         # One product for all K steps: (K, B, in) -> (K * B, in) -> (K, B, size)

@@ -21,7 +21,7 @@ from snn_gym.spiking.costs import CostCounter
 from snn_gym.spiking.counting import Readout, count_encoder, count_layers, fan_outs
 from snn_gym.spiking.initialisation import initialise
 from snn_gym.spiking.layers import SpikingLayer, make_layers
-from snn_gym.spiking.neurons.base import Breaks, State
+from snn_gym.spiking.neurons.base import Breaks, Run, State
 from snn_gym.spiking.neurons.fused import supports
 from snn_gym.spiking.neurons.norse_cells import CellFactory
 from snn_gym.spiking.neurons.registered import make_neuron
@@ -29,7 +29,6 @@ from snn_gym.spiking.recording import LayerRecording, Recording
 from snn_gym.spiking.regulation.penalties import Regulation
 from snn_gym.spiking.sequence import (
     NOTHING_SEEN,
-    Trace,
     in_order,
     join_state,
     make_breaks,
@@ -179,6 +178,7 @@ class SpikingNetwork(nn.Module):
         Raises:
             ValueError: Inputs or state have a wrong shape.
         """
+        self._check_inputs(inputs)
         run = self._run(inputs, state)
         return run.output, run.state
 
@@ -209,14 +209,8 @@ class SpikingNetwork(nn.Module):
         """
         self._check_inputs(inputs, ("environment steps", "batch"))
         breaks = make_breaks(inputs, starts, truncate_every)
-        states, readout_state, intensity = self._split_state(state, inputs[0])
-        signal, intensity = self._encode(inputs.flatten(0, 1), intensity, starts)
-        traces = self._run_layers(in_order(signal, len(starts)), states, optimised, breaks)
-        outputs, readout = self.decoder.sequence(
-            traces[-1].spikes, readout_state, self.head, breaks
-        )
-        last = None if intensity is None else intensity[-inputs.shape[1] :]
-        return outputs, join_state(traces, readout, last)
+        run = self._run(inputs, state, breaks, optimised=optimised)
+        return run.output, run.state
 
     def decide(self, inputs: Tensor, *, optimised: bool = True) -> Tensor:
         """Return the output (B, output_size) for inputs as in ``forward``, from rest.
@@ -226,9 +220,9 @@ class SpikingNetwork(nn.Module):
             optimised: Whether a gradient of this pass is meant for the network's own parameters.
                 If not, as where an actor learns through a critic, nothing is regulated.
         """
+        self._check_inputs(inputs)
         if torch.is_grad_enabled() or not self._fusable or not supports(inputs):
             return self._run(inputs, None, optimised=optimised).output
-        self._check_inputs(inputs)
         signal, _ = self._encode(inputs, None)
         spikes = last_spikes(signal, self._layers, self.config.time_steps)
         output: Tensor = self.decoder(spikes, None, self.head)[0]
@@ -245,17 +239,18 @@ class SpikingNetwork(nn.Module):
             readout_size: Outputs of the head that reads this network, where the network has none
                 of its own; counted as the last layer's fan-out.
         """
+        self._check_inputs(inputs)
         noise_state = self.noise_state.clone() if self._needs_noise else None
         run, readout = self._run(inputs, state, optimised=False), self._readout(readout_size)
         if noise_state is not None:
             self.noise_state.copy_(noise_state)
         layers = [
             LayerRecording(
-                name, trace.spikes, trace.voltages, fan_out,
-                layer.dynamics.thresholds(trace.spikes, trace.entered),
+                name, done.spikes, done.voltages, fan_out,
+                layer.dynamics.thresholds(done.spikes, done.entered),
             )
-            for name, trace, fan_out, layer in zip(
-                self._names, run.traces, fan_outs(self._layers, readout), self._layers, strict=True
+            for name, done, fan_out, layer in zip(
+                self._names, run.layers, fan_outs(self._layers, readout), self._layers, strict=True
             )
         ]  # fmt: skip
         counter, steps = CostCounter(), self.config.time_steps
@@ -284,22 +279,28 @@ class SpikingNetwork(nn.Module):
             apart=not own,
         )
 
-    def _run(self, inputs: Tensor, state: Tensor | None, *, optimised: bool = True) -> _Run:
-        self._check_inputs(inputs)
-        states, readout_state, intensity = self._split_state(state, inputs)
-        source, intensity = self._encode(inputs, intensity)
-        traces = self._run_layers(source, states, optimised)
-        output, readout = self.decoder(traces[-1].spikes, readout_state, self.head)
-        return _Run(output, join_state(traces, readout, intensity), source, traces)
-
-    def _run_layers(
-        self, source: Tensor, states: list[State], optimised: bool, breaks: Breaks | None = None
-    ) -> list[Trace]:
+    def _run(
+        self,
+        inputs: Tensor,
+        state: Tensor | None,
+        breaks: Breaks | None = None,
+        *,
+        optimised: bool = True,
+    ) -> _NetworkRun:
+        """Decide once, or with ``breaks`` at every environment step of a sequence."""
+        first = inputs if breaks is None else inputs[0]
+        states, readout_state, intensity = self._split_state(state, first)
+        samples = inputs if breaks is None else inputs.flatten(0, 1)
+        signal, intensity = self._encode(samples, intensity, breaks)
         regulation = self.regulation if torch.is_grad_enabled() else None
         if regulation is not None:
             regulation.prepare(self._layers)
         watching = regulation if optimised and self.training else None
-        return run_layers(self._layers, watching, source, states, self.config.time_steps, breaks)
+        source = signal if breaks is None else in_order(signal, len(breaks.cuts))
+        runs = run_layers(self._layers, watching, source, states, self.config.time_steps, breaks)
+        output, readout = self.decoder(runs[-1].spikes, readout_state, self.head, breaks)
+        last = None if intensity is None else intensity[-len(first) :]
+        return _NetworkRun(output, join_state(runs, readout, last), signal, runs)
 
     def _check_inputs(self, inputs: Tensor, axes: tuple[str, ...] = ("batch",)) -> None:
         expected: tuple[int, ...] = (self.input_size,)
@@ -312,12 +313,12 @@ class SpikingNetwork(nn.Module):
             )
 
     def _encode(
-        self, inputs: Tensor, previous: Tensor | None, starts: Tensor | None = None
+        self, inputs: Tensor, previous: Tensor | None, breaks: Breaks | None = None
     ) -> tuple[Tensor, Tensor | None]:
         """Return the first layer's input, and the intensity to keep where the next needs it.
 
-        The input is (T, B, channels), or (1, B, channels) for a constant one. With ``starts``
-        (L, B) of a sequence, ``inputs`` hold L environment steps, and what is returned L * B rows.
+        The input is (T, B, channels), or (1, B, channels) for a constant one. With the ``breaks``
+        of a sequence ``inputs`` hold L environment steps, and what is returned L * B rows.
         """
         if self.spike_input:
             return inputs.transpose(0, 1), None
@@ -330,11 +331,11 @@ class SpikingNetwork(nn.Module):
         intensity = inputs / (2.0 * INTENSITY_RANGE) + 0.5
         if encoder.needs_previous:
             intensity = intensity.detach().clamp(0.0, 1.0)
-            previous = seen_before(intensity, previous, starts)
+            previous = seen_before(intensity, previous, breaks)
             return encoder.encode(intensity, steps, previous=previous), intensity
         noise = None
         if encoder.needs_noise:
-            rounds = 1 if starts is None else len(starts)
+            rounds = 1 if breaks is None else len(breaks.cuts)
             shape = (steps, len(inputs) // rounds, encoder.channels(self.input_size))
             noise = next_noise(self.noise_state, shape, rounds)
         return encoder.encode(intensity, steps, noise=noise), None
@@ -368,16 +369,16 @@ class SpikingNetwork(nn.Module):
         super()._load_from_state_dict(state_dict, prefix, *args)
 
 
-class _Run(NamedTuple):
-    """A pass through the network."""
+class _NetworkRun(NamedTuple):
+    """A pass through the network: one decision, or a sequence of L."""
 
     output: Tensor
-    """(B, output_size)."""
+    """(B, output_size), of a sequence (L, B, output_size)."""
     state: Tensor
-    """(B, state_size)."""
+    """(B, state_size) at the end."""
     signal: Tensor
-    """(T, B, channels) or (1, B, channels), what the first layer got."""
-    traces: list[Trace]
+    """(T, L * B, channels) or (1, L * B, channels), what the first layer got."""
+    layers: list[Run]
     """One of each layer."""
 
 

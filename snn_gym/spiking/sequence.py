@@ -14,30 +14,16 @@ Encoders see the environment steps as samples, ``(T, L * B, channels)``, and lay
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from snn_gym.spiking.layers import SpikingLayer
-from snn_gym.spiking.neurons.base import Breaks, State
+from snn_gym.spiking.neurons.base import Breaks, Run, State
 from snn_gym.spiking.regulation.penalties import Regulation
 
 # No intensity: in the state of a network that compares with the decision before, the start.
 NOTHING_SEEN = -1.0
-
-
-class Trace(NamedTuple):
-    """A layer's run over L environment steps; L = 1 for a single decision."""
-
-    entered: State
-    """State variables in which each environment step began, each (L * B, N)."""
-    spikes: Tensor
-    """(L * T, B, N)."""
-    voltages: Tensor
-    """(L * T, B, N), before the reset."""
-    final: State
-    """State variables at the end, each (B, N)."""
 
 
 def make_breaks(inputs: Tensor, starts: Tensor, truncate_every: int | None) -> Breaks:
@@ -100,25 +86,26 @@ def next_noise(noise_state: Tensor, shape: tuple[int, int, int], rounds: int) ->
     return torch.cat(noise, dim=1)
 
 
-def seen_before(intensity: Tensor, carried: Tensor | None, starts: Tensor | None) -> Tensor:
+def seen_before(intensity: Tensor, carried: Tensor | None, breaks: Breaks | None) -> Tensor:
     """Return the intensity that each environment step compares with.
 
     Args:
         intensity: (L * B, D) in [0, 1] of all environment steps.
         carried: (B, D) of the environment step before the first, negative where there was none;
             None for none at all.
-        starts: (L, B) bool, or None for one environment step that starts where nothing is carried.
+        breaks: Where the state is reset; None for one environment step that starts where nothing
+            is carried.
 
     Returns:
         (L * B, D); where nothing was seen, the intensity itself.
     """
-    batch = len(intensity) if starts is None else starts.shape[1]
+    batch = len(intensity) if breaks is None else breaks.starts.shape[1]
     if carried is None:
         carried = torch.full_like(intensity[:batch], NOTHING_SEEN)
     before = torch.cat([carried, intensity[: len(intensity) - batch]])
     nothing = before < 0
-    if starts is not None:
-        nothing = nothing | starts.reshape(-1, 1)
+    if breaks is not None:
+        nothing = nothing | breaks.starts.reshape(-1, 1)
     return torch.where(nothing, intensity, before)
 
 
@@ -129,7 +116,7 @@ def run_layers(
     states: Sequence[State],
     time_steps: int,
     breaks: Breaks | None,
-) -> list[Trace]:
+) -> list[Run]:
     """Run layers, each on the spikes of the one before.
 
     Args:
@@ -138,32 +125,28 @@ def run_layers(
         signal: Input (L * T, B, channels), or (L, B, channels) for one held over time steps.
         states: State of each layer, from the environment step before.
         time_steps: T.
-        breaks: Where the state is reset and where its gradient is cut; None for one environment
-            step that goes on from ``states``.
+        breaks: As in ``SpikingLayer.forward``.
 
     Returns:
         One of each layer.
     """
-    traces = []
+    runs = []
     for k, (layer, state) in enumerate(zip(layers, states, strict=True)):
-        if breaks is None:
-            signal, voltages, final = layer(signal, state, time_steps)
-            entered = state
-        else:
-            signal, voltages, final, entered = layer.sequence(signal, state, time_steps, breaks)
+        run: Run = layer(signal, state, time_steps, breaks)
         if regulation is not None:
-            signal = regulation.watch(k, layer, signal, voltages, entered)
-        traces.append(Trace(entered, signal, voltages, final))
-    return traces
+            run = run._replace(spikes=regulation.watch(k, layer, run))
+        signal = run.spikes
+        runs.append(run)
+    return runs
 
 
-def join_state(traces: Sequence[Trace], readout: Tensor, intensity: Tensor | None) -> Tensor:
+def join_state(runs: Sequence[Run], readout: Tensor, intensity: Tensor | None) -> Tensor:
     """Return the flat state (B, state_size) at the end of a run.
 
     Args:
-        traces: One of each layer.
+        runs: One of each layer.
         readout: State variables (S, B, N) of the decoder.
         intensity: (B, D) for an encoder that compares with it, or None.
     """
-    parts = [*(x for trace in traces for x in trace.final), *readout]
+    parts = [*(x for run in runs for x in run.final), *readout]
     return torch.cat(parts if intensity is None else [*parts, intensity], dim=1)

@@ -76,7 +76,7 @@ def test_a_literal_trace_of_two_neurons() -> None:
     currents = torch.tensor([[1.5, 0.0], [0.0, 0.0], [0.75, 0.0], [0.0, 0.0]]).unsqueeze(1)
     start = (torch.zeros(1, 2), torch.zeros(1, 2))
     for run in (run_fused, Neuron.run_stepped):
-        spikes, voltages, (v, z) = run(neuron, currents, start, 4, weight)
+        spikes, voltages, (v, z), _ = run(neuron, currents, start, 4, weight)
         assert voltages[:, 0].tolist() == [[1.5, 0.0], [0.0, 2.0], [1.25, -1.0], [0.0, 2.0]]
         assert spikes[:, 0].tolist() == [[1.0, 0.0], [0.0, 1.0], [1.0, 0.0], [0.0, 1.0]]
         assert v.tolist() == [[0.0, 0.0]]
@@ -98,7 +98,7 @@ def test_equals_norse_up_to_a_tiny_margin(
     steps = 1 if constant else time_steps
     currents = normal(seed, steps, batch, size, scale=scale, shift=0.5)
     start = start_of(neuron, batch, size, seed)
-    spikes, voltages, final = run_fused(neuron, currents, start, time_steps, weight)
+    spikes, voltages, final, _ = run_fused(neuron, currents, start, time_steps, weight)
     state, theirs = norse_state(parameters, start), []
     for t in range(time_steps):
         z, state = norse_step(parameters, state, currents[t % steps], weight)
@@ -132,7 +132,7 @@ def test_fused_equals_stepped_with_gradients(
         currents = normal(seed, steps, batch, size, shift=0.5).requires_grad_()
         weight = weight_of(size, seed + 2, 0.5).requires_grad_()
         start = tuple(x.requires_grad_() for x in start_of(neuron, batch, size, seed))
-        spikes, voltages, final = run(neuron, currents, start, time_steps, weight)
+        spikes, voltages, final, _ = run(neuron, currents, start, time_steps, weight)
         loss = (spikes * normal(seed + 1, *spikes.shape)).sum()
         loss = loss + (voltages * normal(seed + 2, *spikes.shape)).sum()
         loss = loss + sum(((k + 1) * x).sum() for k, x in enumerate(final))

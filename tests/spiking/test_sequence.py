@@ -22,7 +22,7 @@ from snn_gym.spiking import (
     register_neuron,
 )
 from snn_gym.spiking.neurons.base import Breaks
-from snn_gym.spiking.neurons.fused import run_fused, run_fused_sequence
+from snn_gym.spiking.neurons.fused import run_fused
 from snn_gym.spiking.neurons.parameters import NEURON_PARAMETERS, LIFBoxParameters
 from snn_gym.spiking.neurons.registered import NEURONS
 from snn_gym.spiking.sequence import make_breaks
@@ -222,7 +222,7 @@ def test_a_literal_trace_with_a_reset() -> None:
     neuron = neuron_of(LIFBoxParameters(tau_mem_ms=2.0))
     currents = torch.tensor([1.5, 0.5, 0.5]).reshape(3, 1, 1).repeat(1, 2, 1)
     breaks = Breaks(torch.tensor([[True, False], [False, False], [False, True]]), (False,) * 3)
-    run = run_fused_sequence(neuron, currents, (torch.full((2, 1), -1.0),), 2, breaks)
+    run = run_fused(neuron, currents, (torch.full((2, 1), -1.0),), 2, breaks=breaks)
     assert run.voltages[:, 0, 0].tolist() == [0.75, 1.125, 0.25, 0.375, 0.4375, 0.46875]
     assert run.voltages[:, 1, 0].tolist() == [0.25, 0.875, 0.6875, 0.59375, 0.25, 0.375]
     assert run.spikes[:, 0, 0].tolist() == [0.0, 1.0, 0.0, 0.0, 0.0, 0.0]
@@ -253,15 +253,15 @@ def test_kernels_equal_a_run_for_each_environment_step_bit_for_bit(
     if recurrent:
         state, rest = start_of(neuron, batch, size, seed), (*rest, torch.zeros(batch, size))
         weight = weight_of(size, seed)
-    run = run_fused_sequence(neuron, currents, state, time_steps, breaks, weight)
-    thresholds = neuron.sequence_thresholds(run.spikes, run.entered)
+    run = run_fused(neuron, currents, state, time_steps, weight, breaks)
+    thresholds = neuron.thresholds(run.spikes, run.entered)
     assert torch.equal((run.voltages > thresholds).float(), run.spikes)
     for k in range(rounds):
         state = breaks.enter(k, state, rest)
         for ours, expected in zip(run.entered, state, strict=True):
             assert torch.equal(ours.view(rounds, batch, size)[k], expected)
         part = slice(k * time_steps, (k + 1) * time_steps)
-        spikes, voltages, state = run_fused(
+        spikes, voltages, state, _ = run_fused(
             neuron, currents[k * steps : (k + 1) * steps], state, time_steps, weight
         )
         assert torch.equal(run.spikes[part], spikes)

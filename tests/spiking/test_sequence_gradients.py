@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from snn_gym.spiking import NetworkConfig, Neuron, RegulationParameters, SpikingNetwork
-from snn_gym.spiking.neurons.fused import run_fused_sequence
+from snn_gym.spiking.neurons.fused import run_fused
 from snn_gym.spiking.neurons.parameters import NeuronParameters
 from snn_gym.spiking.sequence import make_breaks, run_layers
 from tests.spiking.neurons.test_fused import neuron_of
@@ -44,13 +44,13 @@ def test_gradients_of_the_kernels_equal_the_stepped_path(
     neuron = neuron_of(parameters, surrogate, 2.0)
     breaks = breaks_of(rounds, batch, seed, every)
     runs, gradients = [], []
-    for path in (run_fused_sequence, Neuron.run_sequence):
+    for path in (run_fused, Neuron.run_stepped):
         steps = rounds if held else rounds * time_steps
         currents = normal(seed, steps, batch, size, shift=0.5).requires_grad_()
         weight = weight_of(size, seed + 2, 0.5).requires_grad_() if recurrent else None
         drawn = start_of(neuron, batch, size, seed)
         state = tuple(x.requires_grad_() for x in (drawn if recurrent else drawn[:-1]))
-        run = path(neuron, currents, state, time_steps, breaks, weight)
+        run = path(neuron, currents, state, time_steps, weight, breaks)
         loss = (run.spikes * normal(seed + 1, *run.spikes.shape)).sum()
         loss = loss + (run.voltages * normal(seed + 2, *run.spikes.shape)).sum()
         loss = loss + sum(((k + 1) * x).sum() for k, x in enumerate(run.final))

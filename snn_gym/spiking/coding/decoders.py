@@ -27,7 +27,7 @@ from snn_gym.spiking.coding.parameters import (
     PopulationDecoderParameters,
 )
 from snn_gym.spiking.config import NetworkConfig
-from snn_gym.spiking.neurons.base import Breaks
+from snn_gym.spiking.neurons.base import Breaks, no_breaks
 
 
 class Decoder(nn.Module):
@@ -60,62 +60,60 @@ class Decoder(nn.Module):
         return self.coefficients.shape[0] - self.state_variables > 1
 
     def forward(
-        self, spikes: Tensor, state: Tensor | None, head: nn.Module | None = None
+        self,
+        spikes: Tensor,
+        state: Tensor | None,
+        head: nn.Module | None = None,
+        breaks: Breaks | None = None,
     ) -> tuple[Tensor, Tensor]:
-        """Decode spikes.
+        """Decode the spikes of one environment step, or of a sequence of L.
 
         Args:
-            spikes: (T, B, N), 0 or 1.
-            state: State variables (S, B, N), or None at the start of an episode.
+            spikes: (T, B, N), or (L * T, B, N) of a sequence; 0 or 1.
+            state: State variables (S, B, N) carried from the environment step before, or None for
+                none.
             head: Linear head applied to every value; None for none, and a maximum is then that of
                 each neuron.
+            breaks: Where the state of a sequence is reset and where its gradient is cut; None for
+                one environment step.
 
         Returns:
-            Output (B, N), or (B, outputs) of the head, and the new state (S, B, N).
+            Outputs (B, N), or (B, outputs) of the head, of a sequence with an axis L before; and
+            the final state (S, B, N).
         """
-        time_steps, batch, size = spikes.shape
-        # (R + S, T) @ (T, B * N) -> (R + S, B, N)
-        decoded = (self.coefficients @ spikes.reshape(time_steps, -1)).view(-1, batch, size)
-        if state is not None and self.state_variables:
-            carried = self.transition @ state.reshape(self.state_variables, -1)
-            decoded = decoded + carried.view(-1, batch, size)
-        count = decoded.shape[0] - self.state_variables
-        return _read(decoded[:count], head), decoded[count:]
+        batch, size = spikes.shape[1:]
+        rounds = () if breaks is None else (len(breaks.cuts),)
+        # (R + S, T) @ (..., T, B * N) -> (..., R + S, B, N)
+        decoded = self.coefficients @ spikes.reshape(*rounds, -1, batch * size)
+        decoded = decoded.view(*rounds, -1, batch, size)
+        if self.state_variables and not (state is None and breaks is None):
+            values, final = self._carry(decoded, state, breaks)
+        else:
+            count = len(self.transition) - self.state_variables
+            values = decoded[..., :count, :, :]
+            final = decoded[..., count:, :, :] if breaks is None else decoded[-1, count:]
+        return _read(values, head), final
 
-    def sequence(
-        self, spikes: Tensor, state: Tensor | None, head: nn.Module | None, breaks: Breaks
+    def _carry(
+        self, decoded: Tensor, state: Tensor | None, breaks: Breaks | None
     ) -> tuple[Tensor, Tensor]:
-        """Decode the spikes of a sequence of environment steps.
+        """Return values (..., R, B, N) and final state (S, B, N), with what was carried.
 
         Args:
-            spikes: (L * T, B, N), 0 or 1.
-            state: State variables (S, B, N) carried from the environment step before the first, or
-                None for none.
-            head: As in ``forward``.
-            breaks: Where the state is reset and where its gradient is cut.
-
-        Returns:
-            Outputs (L, B, N), or (L, B, outputs) of the head, and the final state (S, B, N).
+            decoded: (..., R + S, B, N), what the spikes of each environment step give.
+            state: As in ``forward``.
+            breaks: As in ``forward``.
         """
-        (rounds, batch), size = breaks.starts.shape, spikes.shape[-1]
-        # (R + S, T) @ (L, T, B * N) -> (L, R + S, B, N)
-        decoded = self.coefficients @ spikes.reshape(rounds, -1, batch * size)
-        decoded = decoded.view(rounds, -1, batch, size)
-        count, variables = decoded.shape[1] - self.state_variables, self.state_variables
-        values, gained = decoded[:, :count], decoded[:, count:]
-        rest = spikes.new_zeros(variables, batch, size)
+        variables, values = self.state_variables, []
+        rest = decoded.new_zeros(variables, *decoded.shape[-2:])
         state = rest if state is None else state
-        if variables == 0:
-            return _read(values, head), state
-        entered = []
-        for k in range(rounds):
-            (state,) = breaks.enter(k, (state,), (rest,))
-            entered.append(state)
-            kept = self.transition[count:] @ state.reshape(variables, -1)
-            state = gained[k] + kept.view_as(state)
-        # (R, S) @ (L, S, B * N) -> (L, R, B, N)
-        carried = self.transition[:count] @ torch.stack(entered).view(rounds, variables, -1)
-        return _read(values + carried.view_as(values), head), state
+        within = no_breaks(decoded.shape[-2]) if breaks is None else breaks
+        for k, gained in enumerate(decoded.view(-1, *decoded.shape[-3:])):
+            (state,) = within.enter(k, (state,), (rest,))
+            total = gained + (self.transition @ state.reshape(variables, -1)).view_as(gained)
+            values.append(total[:-variables])
+            state = total[-variables:]
+        return values[0] if breaks is None else torch.stack(values), state
 
 
 def _read(values: Tensor, head: nn.Module | None) -> Tensor:

@@ -62,14 +62,15 @@ class ALIFNeuron(FusedNeuron):
         v = (1 - z) * voltage + z * self._reset
         return z, voltage, (v, i, threshold + z * self._beta)
 
-    def thresholds(self, spikes: Tensor, state: State) -> Tensor:
-        """Return the threshold (T, B, N) at every time step; as ``Stepped.thresholds``."""
-        b, compared = state[2], []
-        for z in spikes:
+    def thresholds(self, spikes: Tensor, entered: State) -> Tensor:
+        """Return the threshold (L * T, B, N) at every time step; as ``Stepped.thresholds``."""
+        b, compared = entered[2].view(-1, *spikes.shape[1:]), []
+        # (L * T, B, N) -> (L, T, B, N): all environment steps at once, time step by time step
+        for z in spikes.view(len(b), -1, *spikes.shape[1:]).unbind(1):
             threshold = b + self._adapt_gain * (self._threshold - b)
             compared.append(threshold)
             b = threshold + z * self._beta
-        return torch.stack(compared)
+        return torch.stack(compared, dim=1).flatten(0, 1)
 
     def rheobase(self, time_steps: int) -> float:
         """Return the least current that fires; as ``Neuron.rheobase``.

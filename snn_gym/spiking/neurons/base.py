@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from typing import NamedTuple
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from typing import NamedTuple, cast
 
 import numpy as np
 import torch
@@ -23,7 +25,8 @@ State = tuple[Tensor, ...]
 """State variables of a layer, each (B, N); the first is the membrane potential."""
 
 
-class Breaks(NamedTuple):
+@dataclass(frozen=True, eq=False)
+class Breaks:
     """Where, in a sequence of L environment steps, the state is not carried on as it is."""
 
     starts: Tensor
@@ -31,12 +34,17 @@ class Breaks(NamedTuple):
     cuts: tuple[bool, ...]
     """L times: whether no gradient passes into that environment step through the state."""
 
-    @property
+    @cached_property
     def blocked(self) -> Tensor:
         """(L, B) bool: whether no gradient passes into that environment step."""
         if not any(self.cuts):
             return self.starts
         return self.starts | torch.tensor(self.cuts, device=self.starts.device).unsqueeze(1)
+
+    @cached_property
+    def _resets(self) -> list[bool]:
+        """L times: whether any sample is reset there."""
+        return cast(list[bool], self.starts.any(1).tolist())
 
     def enter(self, step: int, carried: State, rest: State) -> State:
         """Return the state in which an environment step begins.
@@ -48,12 +56,24 @@ class Breaks(NamedTuple):
         """
         if self.cuts[step]:
             carried = tuple(x.detach() for x in carried)
+        if not self._resets[step]:
+            return carried
         starts = self.starts[step].unsqueeze(-1)
         return tuple(torch.where(starts, r, x) for x, r in zip(carried, rest, strict=True))
 
 
-class SequenceRun(NamedTuple):
-    """A layer's run over L environment steps of T time steps."""
+@lru_cache(maxsize=64)
+def no_breaks(batch: int) -> Breaks:
+    """Return those of a single decision, which goes on from the state that it is given.
+
+    Args:
+        batch: Samples B.
+    """
+    return Breaks(torch.zeros((1, batch), dtype=torch.bool), (False,))
+
+
+class Run(NamedTuple):
+    """A layer's run over L environment steps of T time steps; a single decision has L = 1."""
 
     spikes: Tensor
     """(L * T, B, N)."""
@@ -98,97 +118,59 @@ class Stepped(ABC):
         state: State,
         time_steps: int,
         recurrent_weight: Tensor | None = None,
-    ) -> tuple[Tensor, Tensor, State]:
-        """Run all time steps, one step at a time.
-
-        Args:
-            currents: Inputs (T, B, N), or (1, B, N) for the same input at every time step.
-            state: State variables, each (B, N); with recurrent weights the spikes of the step
-                before come last.
-            time_steps: T.
-            recurrent_weight: (N, N), row i the synapses onto neuron i: the spikes of the step
-                before add ``recurrent_weight @ z`` to the input. None for no recurrence.
-
-        Returns:
-            Spikes (T, B, N), potentials before the reset (T, B, N), and the final state.
-        """
-        spikes, voltages = [], []
-        if recurrent_weight is not None:
-            *inner, z = state
-            state = tuple(inner)
-        for t in range(time_steps):
-            current = currents[min(t, currents.shape[0] - 1)]
-            if recurrent_weight is not None:
-                current = current + nn.functional.linear(z, recurrent_weight)
-            z, voltage, state = self.step(current, state)
-            spikes.append(z)
-            voltages.append(voltage)
-        final = state if recurrent_weight is None else (*state, z)
-        return torch.stack(spikes), torch.stack(voltages), final
-
-    def run_sequence(
-        self,
-        currents: Tensor,
-        state: State,
-        time_steps: int,
-        breaks: Breaks,
-        recurrent_weight: Tensor | None = None,
-    ) -> SequenceRun:
-        """Run all environment steps of a sequence, one time step at a time.
+        breaks: Breaks | None = None,
+    ) -> Run:
+        """Run all time steps of L environment steps, one at a time.
 
         Args:
             currents: Inputs (L * T, B, N), or (L, B, N) for inputs held over the time steps of an
                 environment step.
-            state: As in ``run_stepped``, left by the environment step before the first.
+            state: State variables, each (B, N), left by the environment step before the first;
+                with recurrent weights the spikes of the time step before come last.
             time_steps: T.
-            breaks: Where the state is reset and where its gradient is cut.
-            recurrent_weight: As in ``run_stepped``.
+            recurrent_weight: (N, N), row i the synapses onto neuron i: the spikes of the step
+                before add ``recurrent_weight @ z`` to the input. None for no recurrence.
+            breaks: Where the state is reset and where its gradient is cut; None for one
+                environment step (L = 1) that goes on from ``state``.
         """
-        rounds, batch = breaks.starts.shape
-        rest = self.initial_state(batch, currents.shape[2], currents)
+        batch, size = currents.shape[1:]
+        breaks = no_breaks(batch) if breaks is None else breaks
+        rest = self.initial_state(batch, size, currents)
         if recurrent_weight is not None:
             rest = (*rest, torch.zeros_like(currents[0]))
         spikes, voltages, entered = [], [], []
-        for k, part in enumerate(currents.view(rounds, -1, batch, currents.shape[2])):
+        for k, inputs in enumerate(currents.chunk(len(breaks.cuts))):
             state = breaks.enter(k, state, rest)
             entered.append(state)
-            fired, potentials, state = self.run_stepped(part, state, time_steps, recurrent_weight)
-            spikes.append(fired)
-            voltages.append(potentials)
+            for t in range(time_steps):
+                current = inputs[min(t, len(inputs) - 1)]
+                z, voltage, state = self._recurrent_step(current, state, recurrent_weight)
+                spikes.append(z)
+                voltages.append(voltage)
         began = tuple(torch.cat(variable) for variable in zip(*entered, strict=True))
-        return SequenceRun(torch.cat(spikes), torch.cat(voltages), state, began)
+        return Run(torch.stack(spikes), torch.stack(voltages), state, began)
 
-    def thresholds(self, spikes: Tensor, state: State) -> Tensor | float | None:
+    def _recurrent_step(
+        self, current: Tensor, state: State, weight: Tensor | None
+    ) -> tuple[Tensor, Tensor, State]:
+        if weight is None:
+            return self.step(current, state)
+        *inner, z = state
+        z, voltage, new = self.step(current + nn.functional.linear(z, weight), tuple(inner))
+        return z, voltage, (*new, z)
+
+    def thresholds(self, spikes: Tensor, entered: State) -> Tensor | float | None:
         """Return what the potentials of a run were compared with.
 
         Args:
-            spikes: Spikes (T, B, N) of the run.
-            state: State variables at its start, each (B, N).
-
-        Returns:
-            The threshold, or (T, B, N) where it adapts, or None where there is none to tell.
-        """
-        del spikes, state
-        return self.v_threshold
-
-    def sequence_thresholds(self, spikes: Tensor, entered: State) -> Tensor | float | None:
-        """Return what the potentials of a sequence were compared with.
-
-        Args:
-            spikes: Spikes (L * T, B, N) of the sequence.
+            spikes: Spikes (L * T, B, N) of the run.
             entered: State variables in which each environment step began, each (L * B, N).
 
         Returns:
-            As ``thresholds``, with (L * T, B, N) where the threshold adapts.
+            The threshold, or (L * T, B, N) where it adapts, or None where there is none to tell.
         """
-        total, batch, size = spikes.shape
-        rounds = len(entered[0]) // batch
-        # (L * T, B, N) -> (T, L * B, N): environment steps are samples, for each has its own start
-        parted = spikes.view(rounds, -1, batch, size).transpose(0, 1)
-        found = self.thresholds(parted.reshape(-1, rounds * batch, size), entered)
-        if not isinstance(found, Tensor) or found.ndim == 0:
-            return found
-        return found.view(-1, rounds, batch, size).transpose(0, 1).reshape(total, batch, size)
+        del spikes, entered
+        return self.v_threshold
 
 
 class Neuron(Stepped):

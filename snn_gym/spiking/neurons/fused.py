@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from snn_gym.spiking.neurons.backward_kernels import sequence_backward
-from snn_gym.spiking.neurons.base import Breaks, FusedNeuron, SequenceRun, State
+from snn_gym.spiking.neurons.base import Breaks, FusedNeuron, Run, State, no_breaks
 from snn_gym.spiking.neurons.forward_kernels import Array, sequence_forward
 
 _NOTHING = np.empty((0, 0), dtype=np.float32)
@@ -26,8 +26,9 @@ def run_fused(
     state: State,
     time_steps: int,
     recurrent_weight: Tensor | None = None,
-) -> tuple[Tensor, Tensor, State]:
-    """Run all time steps of a layer in one compiled call.
+    breaks: Breaks | None = None,
+) -> Run:
+    """Run all time steps of L environment steps of a layer in one compiled call.
 
     Spikes and voltages equal those of ``Stepped.run_stepped`` bit for bit, with recurrent weights
     up to the rounding of their sum; gradients agree to float32 accuracy. A second derivative
@@ -35,48 +36,19 @@ def run_fused(
 
     Args:
         neuron: Dynamics of the layer.
-        currents: Inputs (T, B, N), or (1, B, N) for the same input at every time step; float32.
-        state: State variables, each (B, N), float32; not changed. With recurrent weights the
-            spikes of the step before, 0 or 1, come last.
+        currents: As in ``run_stepped``; float32.
+        state: As in ``run_stepped``; float32, not changed. Recurrent spikes are 0 or 1.
         time_steps: T.
-        recurrent_weight: As in ``Stepped.run_stepped``.
-
-    Returns:
-        Spikes (T, B, N), potentials before the reset (T, B, N), and the final state.
+        recurrent_weight: As in ``run_stepped``.
+        breaks: As in ``run_stepped``.
     """
-    # One environment step that nothing comes before.
-    breaks = Breaks(torch.zeros((1, currents.shape[1]), dtype=torch.bool), (False,))
-    outputs = _run(neuron, time_steps, breaks, currents, recurrent_weight, state)
-    spikes, voltages, _, *final = outputs
-    return spikes, voltages, tuple(final)
-
-
-def run_fused_sequence(
-    neuron: FusedNeuron,
-    currents: Tensor,
-    state: State,
-    time_steps: int,
-    breaks: Breaks,
-    recurrent_weight: Tensor | None = None,
-) -> SequenceRun:
-    """Run all time steps of a sequence of L environment steps in one compiled call.
-
-    It equals ``Stepped.run_sequence`` as ``run_fused`` equals ``Stepped.run_stepped``.
-
-    Args:
-        neuron: Dynamics of the layer.
-        currents: Inputs (L * T, B, N), or (L, B, N) for inputs held over the time steps of an
-            environment step; float32.
-        state: As in ``run_fused``, left by the environment step before the first.
-        time_steps: T.
-        breaks: Where the state is reset and where its gradient is cut.
-        recurrent_weight: As in ``Stepped.run_stepped``.
-    """
-    outputs = _run(neuron, time_steps, breaks, currents, recurrent_weight, state)
-    spikes, voltages, entered, *final = outputs
-    # (L, S, B, N) -> S variables (L * B, N)
-    began = tuple(x.flatten(0, 1) for x in entered.unbind(1))
-    return SequenceRun(spikes, voltages, tuple(final), began)
+    within = no_breaks(currents.shape[1]) if breaks is None else breaks
+    spikes, voltages, entered, *final = _run(
+        neuron, time_steps, within, currents, recurrent_weight, state
+    )
+    # (L, S, B, N) -> S variables (L * B, N); a single decision begins in what it is given
+    began = state if breaks is None else tuple(x.flatten(0, 1) for x in entered.unbind(1))
+    return Run(spikes, voltages, tuple(final), began)
 
 
 def _run(
@@ -218,7 +190,7 @@ def _stacked(grads: list[Tensor | None], like: list[Tensor]) -> Tensor:
 def _stepped_gradients(ctx: Any, grads: tuple[Tensor | None, ...]) -> tuple[Tensor | None, ...]:
     currents, weight, _, _, _, *state = ctx.saved_tensors
     inputs = (currents, weight, *state)
-    run = ctx.neuron.run_sequence(currents, tuple(state), ctx.time_steps, ctx.breaks, weight)
+    run = ctx.neuron.run_stepped(currents, tuple(state), ctx.time_steps, weight, ctx.breaks)
     outputs = (run.spikes, run.voltages, None, *run.final)
     pairs = [
         (output, grad) for output, grad in zip(outputs, grads, strict=True) if grad is not None

@@ -32,7 +32,7 @@ import torch
 from torch import Tensor, nn
 
 from snn_gym.spiking.layers import SpikingLayer
-from snn_gym.spiking.neurons.base import Neuron, State
+from snn_gym.spiking.neurons.base import Neuron, Run
 from snn_gym.spiking.regulation.parameters import ControllerParameters, RegulationParameters
 
 
@@ -79,18 +79,10 @@ class Homeostasis(nn.Module):
         self.register_buffer("moved", torch.zeros(size, dtype=torch.float64))
 
     @torch.no_grad()
-    def measure(
-        self, layer: SpikingLayer, spikes: Tensor, voltages: Tensor, entered: State
-    ) -> None:
-        """Count a run of the layer, every decision of it as a sample.
-
-        Args:
-            layer: The layer.
-            spikes: (L * T, B, N); L = 1 for a run of one environment step.
-            voltages: (L * T, B, N) membrane potentials before the reset.
-            entered: State variables in which each environment step began, each (L * B, N).
-        """
-        samples = len(entered[0])
+    def measure(self, layer: SpikingLayer, run: Run) -> None:
+        """Count a run of the layer, every decision of it as a sample."""
+        spikes = run.spikes
+        samples = len(run.entered[0])
         rounds = samples // spikes.shape[1]
         self.count += samples
         if self._controller.controlled != "slope":
@@ -102,10 +94,10 @@ class Homeostasis(nn.Module):
 
         neuron = layer.dynamics
         assert isinstance(neuron, Neuron)  # checked at the start
-        threshold = neuron.sequence_thresholds(spikes, entered)
+        threshold = neuron.thresholds(spikes, run.entered)
         assert threshold is not None  # of a neuron
         width = surrogate_half_width(neuron.surrogate, neuron.slope)
-        inside = (voltages - threshold).abs() < width
+        inside = (run.voltages - threshold).abs() < width
         self.total += inside.double().mean((0, 2)).sum() * rounds
 
     @torch.no_grad()

@@ -31,7 +31,7 @@ import torch
 from torch import Tensor, nn
 
 from snn_gym.spiking.layers import SpikingLayer
-from snn_gym.spiking.neurons.base import Neuron, State
+from snn_gym.spiking.neurons.base import Neuron, Run
 from snn_gym.spiking.regulation.homeostasis import Homeostasis
 from snn_gym.spiking.regulation.parameters import RegulationParameters
 
@@ -152,20 +152,14 @@ class LayerPenalty:
                 f"got {v_threshold} over {self._v_rest}; use rate_strength alone"
             )
 
-    def __call__(self, spikes: Tensor, voltages: Tensor, entered: State) -> Tensor:
-        """Return the spikes unchanged, with the penalty in their gradient.
-
-        Args:
-            spikes: (L * T, B, N) of a run; L = 1 for a run of one environment step.
-            voltages: (L * T, B, N) of the run, before the reset.
-            entered: State variables in which each environment step began, each (L * B, N).
-        """
+    def __call__(self, run: Run) -> Tensor:
+        """Return the spikes of a run of the layer unchanged, with the penalty in their gradient."""
         threshold = None
         if self._parameters.voltage_strength > 0:
             with torch.no_grad():
-                threshold = self._dynamics.sequence_thresholds(spikes, entered)
+                threshold = self._dynamics.thresholds(run.spikes, run.entered)
         result: Tensor = _Penalised.apply(  # type: ignore[no-untyped-call]
-            spikes, voltages, threshold, self
+            run.spikes, run.voltages, threshold, self
         )
         return result
 
@@ -211,23 +205,19 @@ class Regulation(nn.Module):
                 for layer, order in zip(layers, orders, strict=True)
             )
 
-    def watch(
-        self, index: int, layer: SpikingLayer, spikes: Tensor, voltages: Tensor, entered: State
-    ) -> Tensor:
+    def watch(self, index: int, layer: SpikingLayer, run: Run) -> Tensor:
         """Measure a run of a layer and return its spikes, penalised in the backward pass.
 
         Args:
             index: Place of the layer.
             layer: The layer.
-            spikes: (L * T, B, N); L = 1 for a run of one environment step.
-            voltages: (L * T, B, N) membrane potentials before the reset.
-            entered: State variables in which each environment step began, each (L * B, N).
+            run: What it did.
         """
         if self.controllers:
-            self._controllers[index].measure(layer, spikes, voltages, entered)
+            self._controllers[index].measure(layer, run)
         if not self._penalties:
-            return spikes
-        return self._penalties[index](spikes, voltages, entered)
+            return run.spikes
+        return self._penalties[index](run)
 
     @property
     def _controllers(self) -> list[Homeostasis]:

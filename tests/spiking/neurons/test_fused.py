@@ -92,7 +92,7 @@ def test_spikes_and_voltages_equal_norse_bit_for_bit(
     steps = 1 if constant else time_steps
     currents = normal(seed, steps, batch, size, scale=scale, shift=0.5)
     start = random_state(neuron, batch, size, seed)
-    spikes, voltages, final = run_fused(neuron, currents, start, time_steps)
+    spikes, voltages, final, _ = run_fused(neuron, currents, start, time_steps)
 
     cell, state = norse_cell(parameters), norse_state(parameters, start)
     for t in range(time_steps):
@@ -128,7 +128,7 @@ def test_gradients_equal_the_stepped_path(
     for run in (run_fused, Neuron.run_stepped):
         currents = normal(seed, steps, batch, size, shift=0.5).requires_grad_()
         start = tuple(x.requires_grad_() for x in random_state(neuron, batch, size, seed))
-        spikes, voltages, final = run(neuron, currents, start, time_steps)
+        spikes, voltages, final, _ = run(neuron, currents, start, time_steps)
         loss = (spikes * normal(seed + 1, *spikes.shape)).sum()
         loss = loss + (voltages * normal(seed + 2, *spikes.shape)).sum()
         loss = loss + sum(((k + 1) * x).sum() for k, x in enumerate(final))
@@ -161,7 +161,7 @@ def test_gradient_equals_norses_where_norse_is_right(
     ours = normal(3, 6, 4, 5, shift=0.6).requires_grad_()
     theirs = ours.detach().clone().requires_grad_()
     weights = normal(4, 6, 4, 5)
-    spikes, _, _ = run_fused(neuron, ours, neuron.initial_state(4, 5, ours), 6)
+    spikes, _, _, _ = run_fused(neuron, ours, neuron.initial_state(4, 5, ours), 6)
     (spikes * weights).sum().backward()
     cell = norse_cell(parameters, method, slope)
     state = norse_state(parameters, neuron.initial_state(4, 5, theirs))
@@ -196,7 +196,7 @@ def test_second_derivatives_equal_the_stepped_path(
         weight = normal(seed, 3, 6).requires_grad_()
         x = normal(seed + 1, 1 if constant else 5, 4, 3, shift=0.5)
         start = neuron.initial_state(4, 6, x)
-        spikes, voltages, _ = run(neuron, x @ weight, start, 5)
+        spikes, voltages, _, _ = run(neuron, x @ weight, start, 5)
         loss = (spikes.mean(0) + 0.1 * voltages.mean(0)).square().sum()
         (gradient,) = torch.autograd.grad(loss, weight, create_graph=True)
         direction = normal(seed + 2, 3, 6)
@@ -210,7 +210,7 @@ def test_a_literal_voltage_trace() -> None:
     # tau_mem = 2 ms at dt = 1 ms halves the distance to the input at every step:
     # 0 -> 0.75 -> 1.125, over the threshold, reset -> 0.75 -> 1.125, reset -> 0.75
     neuron = neuron_of(LIFBoxParameters(tau_mem_ms=2.0))
-    spikes, voltages, (final,) = run_fused(
+    spikes, voltages, (final,), _ = run_fused(
         neuron, torch.full((1, 1, 1), 1.5), (torch.zeros(1, 1),), 5
     )
     assert voltages.flatten().tolist() == [0.75, 1.125, 0.75, 1.125, 0.75]
@@ -223,7 +223,7 @@ def test_a_literal_trace_of_the_current_based_lif() -> None:
     # input jumps before and which halves after: i = 2, 1, 0.5; v = 1 (not above 1), 1, 0.75.
     neuron = neuron_of(LIFParameters(tau_mem_ms=2.0, tau_syn_ms=2.0))
     currents = torch.tensor([2.0, 0.0, 0.0]).reshape(3, 1, 1)
-    spikes, voltages, (v, i) = run_fused(
+    spikes, voltages, (v, i), _ = run_fused(
         neuron, currents, (torch.zeros(1, 1), torch.zeros(1, 1)), 3
     )
     assert voltages.flatten().tolist() == [1.0, 1.0, 0.75]
@@ -234,7 +234,7 @@ def test_a_literal_trace_of_the_current_based_lif() -> None:
 def test_a_literal_trace_of_the_integrator_with_negative_reset() -> None:
     neuron = neuron_of(IAFParameters(v_threshold=1.0, v_reset=-0.5))
     currents = torch.tensor([0.5, 0.5, 0.25, 1.5]).reshape(4, 1, 1)
-    spikes, voltages, (v,) = run_fused(neuron, currents, (torch.zeros(1, 1),), 4)
+    spikes, voltages, (v,), _ = run_fused(neuron, currents, (torch.zeros(1, 1),), 4)
     # 0.5, 1.0 (not above the threshold), 1.25 fires, -0.5 + 1.5 = 1.0
     assert voltages.flatten().tolist() == [0.5, 1.0, 1.25, 1.0]
     assert spikes.flatten().tolist() == [0.0, 0.0, 1.0, 0.0]
@@ -246,7 +246,7 @@ def test_a_literal_trace_of_the_adaptive_lif() -> None:
     # i = 4, 6, 7; v = 0, 2 (fires, reset), 3 (fires) over thresholds b = 1, 1, 1 + 1/2.
     neuron = neuron_of(ALIFParameters(tau_mem_ms=2.0, tau_syn_ms=2.0, tau_adapt_ms=2.0, beta=1.0))
     start = neuron.initial_state(1, 1, torch.zeros(()))
-    spikes, voltages, (v, i, b) = run_fused(neuron, torch.full((1, 1, 1), 4.0), start, 3)
+    spikes, voltages, (v, i, b), _ = run_fused(neuron, torch.full((1, 1, 1), 4.0), start, 3)
     assert voltages.flatten().tolist() == [0.0, 2.0, 3.0]
     assert spikes.flatten().tolist() == [0.0, 1.0, 1.0]
     thresholds = neuron.thresholds(spikes, start)
@@ -258,7 +258,7 @@ def test_a_literal_trace_of_the_adaptive_lif() -> None:
 def test_thresholds_are_what_the_potentials_were_compared_with() -> None:
     neuron = neuron_of(ALIFParameters(beta=0.5))
     start = random_state(neuron, 4, 5, 0)
-    spikes, voltages, _ = run_fused(neuron, normal(1, 7, 4, 5, scale=2.0, shift=1.0), start, 7)
+    spikes, voltages, _, _ = run_fused(neuron, normal(1, 7, 4, 5, scale=2.0, shift=1.0), start, 7)
     assert 0.1 < float(spikes.mean()) < 0.9
     assert torch.equal((voltages > neuron.thresholds(spikes, start)).float(), spikes)
     assert neuron_of(LIFParameters(v_threshold=0.75)).thresholds(spikes, start) == 0.75
