@@ -172,17 +172,9 @@ class StatefulDQN(DQN):
         episode_start: NDArray[Any] | None = None,
         deterministic: bool = False,
     ) -> tuple[NDArray[Any], State | None]:
-        """Choose actions, epsilon-greedily unless deterministic; the state always advances.
+        """Choose actions as the policy does, epsilon-greedily unless ``deterministic``.
 
-        Args:
-            observation: One observation or a batch of B.
-            state: What the call before returned; None starts every episode from rest.
-            episode_start: (B,), bool: where an episode starts, and the state is at rest. None:
-                nowhere.
-            deterministic: Whether to take the best action.
-
-        Returns:
-            Actions and the state for the next call.
+        The state always advances.
         """
         actions, carried = self.policy.predict(observation, state, episode_start, True)
         if not deterministic:

@@ -12,9 +12,11 @@ import torch
 from gymnasium import spaces
 from stable_baselines3.common.policies import BasePolicy
 from stable_baselines3.common.torch_layers import BaseFeaturesExtractor
+from stable_baselines3.common.type_aliases import Schedule
 from torch import Tensor, nn
 
-from snn_gym.policies._networks import AnyNetwork, DenseNetwork, NetworkBuilder
+from snn_gym.policies._gated import Gated
+from snn_gym.policies._networks import NetworkBuilder
 from snn_gym.policies._observations import (
     check_observation_space,
     check_start,
@@ -34,40 +36,88 @@ _STOCK_PACKAGES = ("stable_baselines3.", "sb3_contrib.")
 
 
 class SpikingPolicyMixin(BasePolicy):
-    """Recording, acting tensors and the normaliser's timing, for every algorithm's policy."""
+    """A policy on spiking networks: what the policies of all algorithms share.
+
+    Unless a policy says otherwise, the state of its networks starts from rest at every decision.
+    Observations are standardised inside the policy, by one normaliser that all of its networks
+    share. A two-dimensional MultiBinary((T, N)) observation is a spike train and sets the number of
+    time steps; everything else is analogue.
+
+    Args:
+        observation_space: Observation space.
+        action_space: Action space.
+        lr_schedule: Learning rate over the remaining progress.
+        network: What the networks are made of; its defaults if None.
+        normalise_observations: Whether Box observations, also those in a Dict, are standardised.
+        cell_factory: For research: makes any Norse cell in place of the configured neuron.
+        activation_fn: Activation of networks that do not spike; None for Stable-Baselines3's
+            default.
+        **kwargs: As in the policy of Stable-Baselines3 that follows; ``net_arch`` is not among
+            them.
+
+    Raises:
+        ValueError: ``net_arch`` is given, a space or an argument is not supported, or the network
+            needs a state that no policy of this kind carries.
+    """
 
     network: NetworkConfig
     normalise_observations: bool
-    cell_factory: CellFactory | None
-    activation_fn: type[nn.Module]
-    algorithms: str
+    cell_factory: CellFactory | None = None
+    algorithms: tuple[str, ...]
     """Algorithms that the policy is for."""
     action_spaces: tuple[type[spaces.Space[Any]], ...]
     """Kinds of action spaces that the policy's algorithms have."""
     own_arguments: tuple[str, ...]
     """Arguments that a saved policy needs, beside the mixin's and those that its
     Stable-Baselines3 class saves."""
-    carries_state: bool = False
-    """Whether the network's state is carried from one decision to the next."""
+    activation_fn: type[nn.Module] = nn.ReLU
+    gated: Gated | None = None
+    """Units of networks that carry a state and do not spike; None where none carries a state."""
+    builder: NetworkBuilder
     _predicting: bool = False
 
-    def _prepare(
+    def __init__(
         self,
-        arguments: dict[str, Any],
         observation_space: spaces.Space[Any],
         action_space: spaces.Space[Any],
+        lr_schedule: Schedule,
+        *,
+        network: NetworkConfig | None = None,
+        normalise_observations: bool = True,
+        cell_factory: CellFactory | None = None,
+        activation_fn: type[nn.Module] | None = None,
+        **kwargs: Any,
+    ) -> None:
+        self.cell_factory = cell_factory
+        self._configure(observation_space, action_space, network, normalise_observations, kwargs)
+        super().__init__(
+            observation_space,
+            action_space,
+            lr_schedule,
+            net_arch=[],
+            activation_fn=self.activation_fn if activation_fn is None else activation_fn,
+            **kwargs,
+        )
+
+    def _configure(
+        self,
+        observation_space: spaces.Space[Any],
+        action_space: spaces.Space[Any],
+        network: NetworkConfig | None,
+        normalise_observations: bool,
+        arguments: dict[str, Any],
     ) -> None:
         """Check a policy's arguments, and choose the features extractor where none is given.
 
         Args:
-            arguments: Keyword arguments for Stable-Baselines3's policy; changed in place.
             observation_space: Observation space.
             action_space: Action space.
-
-        Raises:
-            ValueError: ``net_arch`` is given and would be ignored, a space is not supported, or
-                the network needs a state that no policy of this kind carries.
+            network: What the networks are made of.
+            normalise_observations: Whether Box observations are standardised.
+            arguments: Keyword arguments for Stable-Baselines3's policy; changed in place.
         """
+        self.network = NetworkConfig() if network is None else network
+        self.normalise_observations = normalise_observations
         if arguments.pop("net_arch", None) is not None:
             raise ValueError(
                 "net_arch is not used by a spiking policy; give "
@@ -80,7 +130,7 @@ class SpikingPolicyMixin(BasePolicy):
                 "SpikingActorCriticPolicy (PPO, A2C, TRPO) chooses "
                 "Box, Discrete, MultiDiscrete and MultiBinary actions"
             )
-        if self.network.needs_state and not self.carries_state:
+        if self.network.needs_state and self.gated is None:
             raise ValueError(
                 f"encoder {self.network.encoder!r} with neuron {self.network.neuron!r} at "
                 f"time_steps={self.network.time_steps} is silent without a state carried from the "
@@ -102,8 +152,9 @@ class SpikingPolicyMixin(BasePolicy):
         unknown = sorted(arguments.keys() - inspect.signature(stock).parameters.keys())
         if unknown:
             raise ValueError(
-                f"{type(self).__name__}, the policy for {self.algorithms}, takes no argument "
-                f"{', '.join(unknown)}; another algorithm needs another policy of snn_gym.policies"
+                f"{type(self).__name__}, the policy for {' and '.join(self.algorithms)}, takes no "
+                f"argument {', '.join(unknown)}; another algorithm needs another policy of "
+                "snn_gym.policies"
             )
 
     def _get_constructor_parameters(self) -> dict[str, Any]:
@@ -128,14 +179,18 @@ class SpikingPolicyMixin(BasePolicy):
         return extractor
 
     def _builder(self, features_dim: int) -> NetworkBuilder:
-        """Return what builds this policy's networks."""
-        return NetworkBuilder(
-            self.network,
-            features_dim,
-            spike_steps_of(self.observation_space, self.features_extractor_class),
-            self.activation_fn,
-            self.cell_factory,
-        )
+        """Return what builds all of this policy's networks, behind one normaliser."""
+        if not hasattr(self, "builder"):
+            self.builder = NetworkBuilder(
+                self.network,
+                features_dim,
+                spike_steps_of(self.observation_space, self.features_extractor_class),
+                self.activation_fn,
+                self._make_normaliser(),
+                self.cell_factory,
+                self.gated,
+            )
+        return self.builder
 
     def _make_normaliser(self) -> ObservationNormaliser | None:
         """Return a normaliser of the analogue values among the features, if it is wanted."""
@@ -149,12 +204,12 @@ class SpikingPolicyMixin(BasePolicy):
         )
 
     @property
-    @abstractmethod
     def normaliser(self) -> ObservationNormaliser | None:
         """The observation normaliser that all networks share, or None."""
+        return self.builder.normaliser
 
     @abstractmethod
-    def _acting_network(self) -> AnyNetwork:
+    def _acting_network(self) -> Any:
         """Return the network that chooses actions."""
 
     @abstractmethod
@@ -224,24 +279,34 @@ class SpikingPolicyMixin(BasePolicy):
         finally:
             self._predicting = False
 
-    def record(self, obs: np.ndarray[Any, Any], state: Tensor | None = None) -> Recording:
+    def record(self, obs: np.ndarray[Any, Any], state: Any = None) -> Recording:
         """Record how the policy decides on observations.
 
         Args:
-            obs: One observation or a batch, as the environment gives them.
-            state: Flat state (B, state_size) carried from the decision before; None starts from
-                rest, as this stateless policy acts.
+            obs: One observation or a batch of B, as the environment gives them.
+            state: State (B, S) carried from the decision before, or what ``predict`` of a stateful
+                policy returned; None starts from rest.
 
         Returns:
             What the acting network's layers did; without layers if it does not spike.
+
+        Raises:
+            ValueError: The state does not fit.
         """
         tensor, _ = self.obs_to_tensor(obs)
-        network = self._acting_network()
         with torch.no_grad():
             inputs = self._network_inputs(tensor)  # type: ignore[arg-type]
-            if isinstance(network, DenseNetwork):
-                return network.record(inputs, readout_size=self._readout_size())
-            return network.record(inputs, state, readout_size=self._readout_size())
+            carried = None if state is None else self._state_tensor(state, len(inputs))
+            recording: Recording = self._acting_network().record(
+                inputs, carried, readout_size=self._readout_size()
+            )
+        return recording
+
+    def _state_tensor(self, state: Any, batch: int) -> Tensor:
+        """Return a given state as (batch, S)."""
+        del batch
+        carried: Tensor = state
+        return carried
 
     def reseed_noise(self, seed: int) -> None:
         """Restart the noise stream of a noisy encoder; without one nothing happens."""
@@ -288,6 +353,27 @@ class SpikingPolicyMixin(BasePolicy):
                     "the weights belong to a network of other dynamics"
                 )
         self.load_state_dict({**self.state_dict(), **tensors})
+
+
+class ActorCriticFlags(SpikingPolicyMixin):
+    """A policy of an actor and a critic that each spike or not.
+
+    Args:
+        *args: As in ``SpikingPolicyMixin``.
+        spiking_actor: Whether the actor spikes; if not it is a multilayer perceptron of the same
+            hidden sizes (with both flags off this policy is the ANN twin).
+        spiking_critic: The same for the critic, which is needed in training only. Off by default:
+            with a spiking critic PPO learns CartPole less reliably.
+        **kwargs: As in ``SpikingPolicyMixin``.
+    """
+
+    own_arguments: tuple[str, ...] = ("spiking_actor", "spiking_critic")
+
+    def __init__(
+        self, *args: Any, spiking_actor: bool = True, spiking_critic: bool = False, **kwargs: Any
+    ) -> None:
+        self.spiking_actor, self.spiking_critic = spiking_actor, spiking_critic
+        super().__init__(*args, **kwargs)
 
 
 def _only_for_training(name: str) -> bool:

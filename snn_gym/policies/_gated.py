@@ -68,15 +68,7 @@ class GatedNetwork(nn.Module):
         return next(self.parameters()).new_zeros(batch, self.state_size)
 
     def forward(self, inputs: Tensor, state: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """Decide on a batch.
-
-        Args:
-            inputs: Features (B, input_size), float.
-            state: Flat state (B, state_size), or None for the start of an episode.
-
-        Returns:
-            Output (B, output_size) and the flat state (B, state_size) to carry on.
-        """
+        """Decide on features (B, input_size); as ``SpikingNetwork.forward``."""
         if state is None:
             state = self.rest_state(len(inputs))
         output, state = self._run(inputs.unsqueeze(0), state)

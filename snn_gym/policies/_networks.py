@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from stable_baselines3.common.torch_layers import create_mlp
 from torch import Tensor, nn
@@ -12,6 +13,7 @@ from snn_gym.spiking.config import NetworkConfig
 from snn_gym.spiking.costs import CostCounter
 from snn_gym.spiking.network import SpikingNetwork
 from snn_gym.spiking.neurons.norse_cells import CellFactory
+from snn_gym.spiking.normaliser import ObservationNormaliser
 from snn_gym.spiking.recording import Recording
 
 
@@ -24,8 +26,12 @@ class NetworkBuilder:
     spike_steps: int | None
     """Time steps of spike-train observations, None for analogue ones."""
     activation: type[nn.Module]
-    """Activation of networks that do not spike."""
+    """Activation of networks that do not spike and carry no state."""
+    normaliser: ObservationNormaliser | None
+    """What the networks see features through."""
     cell_factory: CellFactory | None = None
+    gated: Gated | None = None
+    """Units of networks that do not spike and carry a state; None where none is carried."""
 
     def build(
         self,
@@ -34,51 +40,23 @@ class NetworkBuilder:
         *,
         population_outputs: int | None = None,
         extra_inputs: int = 0,
-    ) -> SpikingNetwork | DenseNetwork:
+    ) -> Any:
         """Return a network from features to decoded activity, or to ``output_size`` outputs.
 
         Args:
-            spiking: Whether it spikes; if not it is a multilayer perceptron.
+            spiking: Whether it is a ``SpikingNetwork``; if not it is its twin, a ``GatedNetwork``
+                where a state is carried and else a ``DenseNetwork``.
             output_size: Outputs of its head; None for no head.
             population_outputs: Without a head, the outputs that will read it.
             extra_inputs: Values beside the features, such as an action.
         """
-        if not spiking:
-            inputs = self.features_dim + extra_inputs
-            return DenseNetwork(
-                inputs,
-                self.config.hidden_sizes,
-                output_size,
-                self.activation,
-                spike_input=self.spike_steps is not None,
-            )
-        return self._spiking(output_size, population_outputs, extra_inputs)
-
-    def build_stateful(
-        self,
-        spiking: bool,
-        gated: Gated,
-        output_size: int | None = None,
-        *,
-        population_outputs: int | None = None,
-    ) -> SpikingNetwork | GatedNetwork:
-        """Return a network whose state can be carried; as ``build``.
-
-        Args:
-            spiking: Whether it spikes; if not it is made of gated units.
-            gated: Their kind.
-            output_size: Outputs of its head; None for no head.
-            population_outputs: Without a head, the outputs that will read it.
-        """
-        if not spiking:
-            return GatedNetwork(
-                gated,
-                self.features_dim,
-                self.config.hidden_sizes,
-                output_size,
-                spike_input=self.spike_steps is not None,
-            )
-        return self._spiking(output_size, population_outputs, 0)
+        if spiking:
+            return self._spiking(output_size, population_outputs, extra_inputs)
+        inputs, sizes = self.features_dim + extra_inputs, self.config.hidden_sizes
+        spikes = self.spike_steps is not None
+        if self.gated is not None:
+            return GatedNetwork(self.gated, inputs, sizes, output_size, spike_input=spikes)
+        return DenseNetwork(inputs, sizes, output_size, self.activation, spike_input=spikes)
 
     def _spiking(
         self, output_size: int | None, population_outputs: int | None, extra_inputs: int
@@ -126,8 +104,11 @@ class DenseNetwork(nn.Sequential):
         output: Tensor = self(inputs)
         return output
 
-    def record(self, inputs: Tensor, *, readout_size: int | None = None) -> Recording:
+    def record(
+        self, inputs: Tensor, state: Tensor | None = None, *, readout_size: int | None = None
+    ) -> Recording:
         """Record a forward pass: no layers, for nothing spikes, but what it cost."""
+        del state  # it has none
         count = CostCounter()
         linears = [module for module in self if isinstance(module, nn.Linear)]
         for k, linear in enumerate(linears):
@@ -148,11 +129,13 @@ class DenseNetwork(nn.Sequential):
         """Do nothing: there is no noise."""
 
 
-AnyNetwork = SpikingNetwork | DenseNetwork | GatedNetwork
-"""What a policy may decide by."""
+StatelessNetwork = SpikingNetwork | DenseNetwork
+"""What may decide from rest."""
+StatefulNetwork = SpikingNetwork | GatedNetwork
+"""What may carry a state from decision to decision."""
 
 
-def network_inputs(features: Tensor, network: AnyNetwork, spike_steps: int | None) -> Tensor:
+def network_inputs(features: Tensor, network: nn.Module, spike_steps: int | None) -> Tensor:
     """Return features in the shape that a network takes; spike trains were flattened."""
     if spike_steps is None or not isinstance(network, SpikingNetwork):
         return features

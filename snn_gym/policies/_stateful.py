@@ -18,12 +18,9 @@ from stable_baselines3.common.type_aliases import PyTorchObs
 from torch import Tensor
 
 from snn_gym.policies._common import SpikingPolicyMixin
-from snn_gym.policies._gated import GatedNetwork
-from snn_gym.policies._networks import DenseNetwork
-from snn_gym.spiking.network import SpikingNetwork
-from snn_gym.spiking.recording import Recording
+from snn_gym.policies._gated import Gated
+from snn_gym.policies._networks import StatefulNetwork
 
-StatefulNetwork = SpikingNetwork | GatedNetwork
 State = tuple[NDArray[Any], ...]
 
 
@@ -77,18 +74,21 @@ def run_sequence(
 
 
 class StatefulPolicyMixin(SpikingPolicyMixin):
-    """``predict`` and ``record`` with a state, as Stable-Baselines3 defines them."""
+    """``predict`` and ``record`` with a state, as Stable-Baselines3 defines them.
 
-    carries_state = True
+    Args:
+        *args: As in ``SpikingPolicyMixin``.
+        gated: Kind of the units of networks that do not spike, ``gru`` or ``lstm``.
+        **kwargs: As in ``SpikingPolicyMixin``.
+    """
+
+    def __init__(self, *args: Any, gated: Gated = "gru", **kwargs: Any) -> None:
+        self.gated = gated
+        super().__init__(*args, **kwargs)
 
     @abstractmethod
     def _choose(self, output: Tensor, deterministic: bool) -> Tensor:
         """Return actions (B, ...) from the acting network's output (B, O)."""
-
-    def _acting(self) -> StatefulNetwork:
-        network = self._acting_network()
-        assert not isinstance(network, DenseNetwork)  # stateful policies build none
-        return network
 
     def predict(
         self,
@@ -121,7 +121,7 @@ class StatefulPolicyMixin(SpikingPolicyMixin):
         with torch.no_grad():
             inputs = self._network_inputs(tensor)  # type: ignore[arg-type]
             carried = self._carried(state, episode_start, len(inputs))
-            output, carried = self._acting()(inputs, carried)
+            output, carried = self._acting_network()(inputs, carried)
             chosen = self._choose(output, deterministic)
         actions = self._as_taken(chosen.cpu().numpy())
         return actions if vectorised else actions.squeeze(axis=0), (carried.cpu().numpy(),)
@@ -142,7 +142,7 @@ class StatefulPolicyMixin(SpikingPolicyMixin):
         self, state: State | None, episode_start: NDArray[Any] | None, batch: int
     ) -> Tensor:
         """Return the state (B, S) that a decision starts from, checked."""
-        rest = self._acting().rest_state(1)
+        rest: Tensor = self._acting_network().rest_state(1)
         if state is None:
             return rest.expand(batch, -1)
         carried = self._state_tensor(state, batch)
@@ -156,9 +156,9 @@ class StatefulPolicyMixin(SpikingPolicyMixin):
             )
         return reset_where(torch.as_tensor(starts.astype(bool), device=self.device), carried, rest)
 
-    def _state_tensor(self, state: State | Tensor, batch: int) -> Tensor:
+    def _state_tensor(self, state: Any, batch: int) -> Tensor:
         parts = tuple(state) if isinstance(state, tuple | list) else (state,)
-        shape = (batch, self._acting().state_size)
+        shape = (batch, self._acting_network().state_size)
         found = [tuple(np.shape(part)) for part in parts]
         if found != [shape]:
             raise ValueError(
@@ -166,23 +166,3 @@ class StatefulPolicyMixin(SpikingPolicyMixin):
                 f"observations, got {found}; pass on what predict returned, or None to start"
             )
         return torch.as_tensor(parts[0], dtype=torch.float32, device=self.device)
-
-    def record(self, obs: NDArray[Any], state: State | Tensor | None = None) -> Recording:
-        """Record how the policy decides on observations.
-
-        Args:
-            obs: One observation or a batch of B, as the environment gives them.
-            state: State carried from the decision before, as ``predict`` returns it; None starts
-                from rest.
-
-        Returns:
-            What the acting network's layers did; without layers if it does not spike.
-
-        Raises:
-            ValueError: The state does not fit.
-        """
-        tensor, _ = self.obs_to_tensor(obs)
-        with torch.no_grad():
-            inputs = self._network_inputs(tensor)  # type: ignore[arg-type]
-            carried = None if state is None else self._state_tensor(state, len(inputs))
-            return self._acting().record(inputs, carried, readout_size=self._readout_size())

@@ -1,109 +1,94 @@
-"""What the networks of DQN and QR-DQN share."""
+"""What the networks and policies of DQN, QR-DQN and StatefulDQN share."""
 
 from __future__ import annotations
 
-from abc import abstractmethod
 from typing import Any
 
-import torch
 from gymnasium import spaces
 from stable_baselines3.common.policies import BasePolicy
-from stable_baselines3.common.type_aliases import PyTorchObs, Schedule
+from stable_baselines3.common.type_aliases import PyTorchObs
 from torch import Tensor, nn
 
 from snn_gym.policies._common import SpikingPolicyMixin
-from snn_gym.policies._networks import AnyNetwork, DenseNetwork, network_inputs
-from snn_gym.spiking.config import NetworkConfig
-from snn_gym.spiking.network import SpikingNetwork
-from snn_gym.spiking.neurons.norse_cells import CellFactory
-from snn_gym.spiking.normaliser import ObservationNormaliser
+from snn_gym.policies._networks import NetworkBuilder
+from snn_gym.policies._parts import BuiltPart, SingleNetworkModule
 
 
-class ValueNetworkMixin(BasePolicy):
-    """Values of actions from a network that sees observations through the policy's normaliser."""
+class ValueNetworkMixin(SingleNetworkModule, BuiltPart, BasePolicy):
+    """Values of actions, in the place of the class of Stable-Baselines3 that follows.
 
-    normaliser: ObservationNormaliser | None
-    spike_steps: int | None
+    Args:
+        *args: As in that class.
+        builder: Builds the network.
+        spiking: Whether it spikes.
+        **kwargs: As in that class.
+    """
+
+    part: str
+    """Name that the class of Stable-Baselines3 gives its network."""
+    action_space: spaces.Discrete
+
+    def __init__(self, *args: Any, builder: NetworkBuilder, spiking: bool, **kwargs: Any) -> None:
+        super().__init__(*args, **{**kwargs, "net_arch": []})
+        self.builder, self.spiking = builder, spiking
+        self.normaliser, self.spike_steps = builder.normaliser, builder.spike_steps
+        setattr(self, self.part, builder.build(spiking, self._output_size()))
+
+    def _output_size(self) -> int:
+        return int(self.action_space.n)
 
     @property
-    @abstractmethod
-    def network(self) -> SpikingNetwork | DenseNetwork:
+    def network(self) -> Any:
         """The network, spiking or not."""
+        return getattr(self, self.part)
 
     def network_inputs(self, obs: PyTorchObs) -> Tensor:
         """Return what the network sees of a batch of observations."""
-        features = self.extract_features(obs, self.features_extractor)
-        if self.normaliser is not None:
-            features = self.normaliser(features)
-        return network_inputs(features, self.network, self.spike_steps)
+        return self.inputs(self.extract_features(obs, self.features_extractor))
 
-    def network_outputs(self, obs: PyTorchObs) -> Tensor:
-        """Return the network's output for a batch of observations.
-
-        The batches that updates differentiate are the training data of the normaliser.
-        """
-        if self.normaliser is not None and self.training and torch.is_grad_enabled():
-            with self.normaliser.accumulating():
-                return self.network.decide(self.network_inputs(obs))
-        return self.network.decide(self.network_inputs(obs))
+    def forward(self, obs: PyTorchObs) -> Tensor:
+        """Return the network's outputs (B, outputs) for a batch of observations."""
+        output: Tensor = self.network.decide(self.network_inputs(obs))
+        return output
 
 
 class ValuePolicyMixin(SpikingPolicyMixin):
     """Policy whose online and target network share one normaliser.
 
     Args:
-        observation_space: Observation space.
-        action_space: Discrete action space.
-        lr_schedule: Learning rate over the remaining progress.
-        network: What the network is made of; its defaults if None.
-        spiking: Whether the network spikes; if not it is a multilayer perceptron.
-        normalise_observations: Whether Box observations, also those in a Dict, are standardised.
-        cell_factory: For research: makes any Norse cell in place of the configured neuron.
-        activation_fn: Activation of a network that does not spike.
-        **kwargs: As in the class of Stable-Baselines3 that follows.
+        *args: As in ``SpikingPolicyMixin``.
+        spiking: Whether the networks spike; if not they are multilayer perceptrons of the same
+            hidden sizes, the ANN twin.
+        **kwargs: As in ``SpikingPolicyMixin``.
     """
 
     action_spaces = (spaces.Discrete,)
     own_arguments: tuple[str, ...] = ("spiking",)
+    network_class: type[ValueNetworkMixin]
+    net_args: dict[str, Any]
 
-    def __init__(
-        self,
-        observation_space: spaces.Space[Any],
-        action_space: spaces.Discrete,
-        lr_schedule: Schedule,
-        *,
-        network: NetworkConfig | None = None,
-        spiking: bool = True,
-        normalise_observations: bool = True,
-        cell_factory: CellFactory | None = None,
-        activation_fn: type[nn.Module] = nn.ReLU,
-        **kwargs: Any,
-    ) -> None:
-        self.network = NetworkConfig() if network is None else network
-        self._prepare(kwargs, observation_space, action_space)
+    def __init__(self, *args: Any, spiking: bool = True, **kwargs: Any) -> None:
         self.spiking = spiking
-        self.normalise_observations = normalise_observations
-        self.cell_factory = cell_factory
-        super().__init__(
-            observation_space,
-            action_space,
-            lr_schedule,
-            net_arch=[],
-            activation_fn=activation_fn,
-            **kwargs,
+        super().__init__(*args, **kwargs)
+
+    def make_value_network(self) -> Any:
+        """Return a network; the second one, the target, shares the first one's normaliser."""
+        arguments = self._update_features_extractor(self.net_args)
+        builder = self._builder(arguments["features_dim"])
+        return self.network_class(builder=builder, spiking=self.spiking, **arguments).to(
+            self.device
         )
 
-    @property
-    def normaliser(self) -> ObservationNormaliser | None:
-        """The observation normaliser that online and target network share, or None."""
-        return self._online().normaliser
-
-    @abstractmethod
     def _online(self) -> ValueNetworkMixin:
-        """Return the network that is updated and chooses actions."""
+        network = getattr(self, self.network_class.part)
+        assert isinstance(network, ValueNetworkMixin)  # as made above
+        return network
 
-    def _acting_network(self) -> AnyNetwork:
+    def _acting_network(self) -> Any:
         return self._online().network
+
+    def _acting_modules(self) -> dict[str, nn.Module]:
+        return {self.network_class.part: self._online()}
 
     def _network_inputs(self, observation: Tensor) -> Tensor:
         return self._online().network_inputs(observation)

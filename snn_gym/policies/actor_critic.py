@@ -10,45 +10,34 @@ from stable_baselines3.common.policies import ActorCriticPolicy
 from stable_baselines3.common.type_aliases import Schedule
 from torch import Tensor, nn
 
-from snn_gym.policies._common import SpikingPolicyMixin
-from snn_gym.policies._networks import AnyNetwork, DenseNetwork, NetworkBuilder, network_inputs
+from snn_gym.policies._common import ActorCriticFlags
+from snn_gym.policies._networks import NetworkBuilder, StatelessNetwork, network_inputs
+from snn_gym.policies._parts import NormalisedModule
 from snn_gym.spiking.coding.decoders import make_head
-from snn_gym.spiking.config import NetworkConfig
-from snn_gym.spiking.network import SpikingNetwork
-from snn_gym.spiking.neurons.norse_cells import CellFactory
-from snn_gym.spiking.normaliser import ObservationNormaliser
 
 
-class ActorCriticNetworks(nn.Module):
+class ActorCriticNetworks(NormalisedModule):
     """Actor and critic behind one normaliser; takes the place of Stable-Baselines3's MlpExtractor.
 
     Args:
         builder: Builds the networks.
-        normaliser: Shared by both, or None.
-        spiking_actor: Whether the actor spikes; if not it is a multilayer perceptron.
+        spiking_actor: Whether the actor spikes; if not it is its twin.
         spiking_critic: The same for the critic.
         outputs: Outputs of the head that reads the actor.
     """
 
+    actor: Any
+    critic: Any
+
     def __init__(
-        self,
-        builder: NetworkBuilder,
-        normaliser: ObservationNormaliser | None,
-        spiking_actor: bool,
-        spiking_critic: bool,
-        outputs: int,
+        self, builder: NetworkBuilder, spiking_actor: bool, spiking_critic: bool, outputs: int
     ) -> None:
         super().__init__()
-        self.spike_steps = builder.spike_steps
-        self.normaliser = normaliser
+        self.normaliser, self.spike_steps = builder.normaliser, builder.spike_steps
         self.actor = builder.build(spiking_actor, population_outputs=outputs)
         self.critic = builder.build(spiking_critic, population_outputs=1)
         self.latent_dim_pi = self.actor.output_size
         self.latent_dim_vf = self.critic.output_size
-
-    def normalised(self, features: Tensor) -> Tensor:
-        """Standardise features (B, F)."""
-        return features if self.normaliser is None else self.normaliser(features)
 
     def forward(self, features: Tensor) -> tuple[Tensor, Tensor]:
         """Return the decoded activity of actor and critic for features (B, F)."""
@@ -63,73 +52,27 @@ class ActorCriticNetworks(nn.Module):
         """Return the decoded activity of the critic for features (B, F)."""
         return self._decide(self.critic, self.normalised(features))
 
-    def _decide(self, network: SpikingNetwork | DenseNetwork, inputs: Tensor) -> Tensor:
+    def _decide(self, network: StatelessNetwork, inputs: Tensor) -> Tensor:
         return network.decide(network_inputs(inputs, network, self.spike_steps))
 
 
-class SpikingActorCriticPolicy(SpikingPolicyMixin, ActorCriticPolicy):
+class SpikingActorCriticPolicy(ActorCriticFlags, ActorCriticPolicy):
     """Policy for PPO, A2C and TRPO on spiking networks: the actor, and on request the critic.
 
-    The network's state starts from rest at every decision. Observations are standardised inside
-    the policy. A two-dimensional MultiBinary((T, N)) observation is a spike train and sets the
-    number of time steps; everything else is analogue.
-
-    Args:
-        observation_space: Observation space.
-        action_space: Action space.
-        lr_schedule: Learning rate over the remaining progress.
-        network: What the networks are made of; its defaults if None.
-        spiking_actor: Whether the actor spikes; if not it is a multilayer perceptron of the same
-            hidden sizes (with both flags off this policy is the ANN twin).
-        spiking_critic: The same for the critic, which is needed in training only. Off by default:
-            with a spiking critic PPO learns CartPole less reliably.
-        normalise_observations: Whether Box observations, also those in a Dict, are standardised.
-        cell_factory: For research: makes any Norse cell in place of the configured neuron.
-        activation_fn: Activation of networks that do not spike.
-        **kwargs: As in Stable-Baselines3's ``ActorCriticPolicy``; ``net_arch`` is not among them.
-
-    Raises:
-        ValueError: ``net_arch`` is given, or a space is not supported.
+    Its arguments are those of ``ActorCriticFlags`` and of Stable-Baselines3's
+    ``ActorCriticPolicy``.
     """
 
-    algorithms = "PPO, A2C and TRPO"
+    algorithms: tuple[str, ...] = ("PPO", "A2C", "TRPO")
     action_spaces = (spaces.Box, spaces.Discrete, spaces.MultiDiscrete, spaces.MultiBinary)
-    own_arguments: tuple[str, ...] = ("spiking_actor", "spiking_critic", "share_features_extractor")
+    own_arguments: tuple[str, ...] = (*ActorCriticFlags.own_arguments, "share_features_extractor")
+    activation_fn = nn.Tanh
+    networks_class: type[ActorCriticNetworks] = ActorCriticNetworks
     mlp_extractor: ActorCriticNetworks  # type: ignore[assignment]
 
-    def __init__(
-        self,
-        observation_space: spaces.Space[Any],
-        action_space: spaces.Space[Any],
-        lr_schedule: Schedule,
-        *,
-        network: NetworkConfig | None = None,
-        spiking_actor: bool = True,
-        spiking_critic: bool = False,
-        normalise_observations: bool = True,
-        cell_factory: CellFactory | None = None,
-        activation_fn: type[nn.Module] = nn.Tanh,
-        **kwargs: Any,
-    ) -> None:
-        self.network = NetworkConfig() if network is None else network
-        self._prepare(kwargs, observation_space, action_space)
-        self.spiking_actor = spiking_actor
-        self.spiking_critic = spiking_critic
-        self.normalise_observations = normalise_observations
-        self.cell_factory = cell_factory
-        super().__init__(
-            observation_space,
-            action_space,
-            lr_schedule,
-            net_arch=[],
-            activation_fn=activation_fn,
-            **kwargs,
-        )
-
     def _build_mlp_extractor(self) -> None:
-        self.mlp_extractor = ActorCriticNetworks(
+        self.mlp_extractor = self.networks_class(
             self._builder(self.features_dim),
-            self._make_normaliser(),
             self.spiking_actor,
             self.spiking_critic,
             spaces.flatdim(self.action_space),
@@ -159,11 +102,6 @@ class SpikingActorCriticPolicy(SpikingPolicyMixin, ActorCriticPolicy):
             self.init_weights(head, gain)
         return head
 
-    @property
-    def normaliser(self) -> ObservationNormaliser | None:
-        """The observation normaliser that actor and critic share, or None."""
-        return self.mlp_extractor.normaliser
-
     def forward(self, obs: Tensor, deterministic: bool = False) -> tuple[Tensor, Tensor, Tensor]:
         """Act in a rollout; the observations count as training data for the normaliser.
 
@@ -174,12 +112,10 @@ class SpikingActorCriticPolicy(SpikingPolicyMixin, ActorCriticPolicy):
         Returns:
             Actions, values and log-probabilities of the actions.
         """
-        if self.normaliser is None:
-            return super().forward(obs, deterministic)
-        with self.normaliser.accumulating():
+        with self.mlp_extractor.training_data():
             return super().forward(obs, deterministic)
 
-    def _acting_network(self) -> AnyNetwork:
+    def _acting_network(self) -> Any:
         return self.mlp_extractor.actor
 
     def _acting_modules(self) -> dict[str, nn.Module]:

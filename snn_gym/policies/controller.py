@@ -14,7 +14,6 @@ from torch import Tensor, nn
 from snn_gym.policies._common import SpikingPolicyMixin
 from snn_gym.spiking.config import NetworkConfig
 from snn_gym.spiking.network import SpikingNetwork
-from snn_gym.spiking.normaliser import ObservationNormaliser
 
 SCALED_LIMIT = 1.0
 """Scaled observations are clipped to [-SCALED_LIMIT, SCALED_LIMIT]."""
@@ -42,7 +41,7 @@ class SpikingControllerPolicy(SpikingPolicyMixin, BasePolicy):
         ValueError: A space or an argument is not supported; the message says what to use.
     """
 
-    algorithms = "learners without gradients"
+    algorithms = ("learners without gradients",)
     action_spaces = (spaces.Discrete, spaces.Box)
 
     def __init__(
@@ -56,17 +55,13 @@ class SpikingControllerPolicy(SpikingPolicyMixin, BasePolicy):
         **kwargs: Any,
     ) -> None:
         del lr_schedule
-        self.network = NetworkConfig() if network is None else network
-        self.cell_factory = None
-        self.activation_fn = nn.ReLU  # of networks that do not spike, and this one always does
-        self._prepare(kwargs, observation_space, action_space)
+        self._configure(observation_space, action_space, network, normalise_observations, kwargs)
         _check_bounds(action_space)
-        super().__init__(observation_space, action_space, squash_output=True, **kwargs)
-        self.normalise_observations = normalise_observations
+        BasePolicy.__init__(self, observation_space, action_space, squash_output=True, **kwargs)
         self.features_extractor = self.make_features_extractor()
         builder = self._builder(self.features_extractor.features_dim)
         _check_observations(observation_space, self.features_extractor, builder.spike_steps)
-        self.scaler = self._make_normaliser()
+        self.scaler = builder.normaliser
         if self.scaler is not None:
             self.scaler.clip = SCALED_LIMIT
         self.controller = _spiking(builder.build(True, _output_size(action_space)))
@@ -75,11 +70,6 @@ class SpikingControllerPolicy(SpikingPolicyMixin, BasePolicy):
     def _get_constructor_parameters(self) -> dict[str, Any]:
         names = ("observation_space", "action_space", "network", "normalise_observations")
         return {name: getattr(self, name) for name in names}
-
-    @property
-    def normaliser(self) -> ObservationNormaliser | None:
-        """What scales observations, by limits that never change; None where nothing is scaled."""
-        return self.scaler
 
     def set_observation_limits(self, low: ArrayLike, high: ArrayLike) -> None:
         """Scale observations so that ``low`` becomes -1 and ``high`` 1.

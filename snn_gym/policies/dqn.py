@@ -2,103 +2,25 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from gymnasium import spaces
-from stable_baselines3.common.torch_layers import BaseFeaturesExtractor
-from stable_baselines3.common.type_aliases import PyTorchObs
 from stable_baselines3.dqn.policies import DQNPolicy, QNetwork
-from torch import Tensor, nn
 
-from snn_gym.policies._networks import DenseNetwork, NetworkBuilder
 from snn_gym.policies._values import ValueNetworkMixin, ValuePolicyMixin
-from snn_gym.spiking.network import SpikingNetwork
-from snn_gym.spiking.normaliser import ObservationNormaliser
 
 
 class SpikingQNetwork(ValueNetworkMixin, QNetwork):
-    """Q-values from a spiking network, one output per action."""
+    """Q-values (B, actions) from a spiking network, one output per action."""
 
-    q_net: SpikingNetwork | DenseNetwork  # type: ignore[assignment]
-
-    def __init__(
-        self,
-        observation_space: spaces.Space[Any],
-        action_space: spaces.Discrete,
-        features_extractor: BaseFeaturesExtractor,
-        features_dim: int,
-        *,
-        builder: NetworkBuilder,
-        spiking: bool,
-        normaliser: ObservationNormaliser | None,
-        normalize_images: bool = True,
-    ) -> None:
-        super().__init__(
-            observation_space,
-            action_space,
-            features_extractor,
-            features_dim,
-            net_arch=[],
-            normalize_images=normalize_images,
-        )
-        self.q_net = builder.build(spiking, int(action_space.n))
-        self.normaliser = normaliser
-        self.spike_steps = builder.spike_steps
-
-    @property
-    def network(self) -> SpikingNetwork | DenseNetwork:
-        """The network, spiking or not."""
-        return self.q_net
-
-    def forward(self, obs: PyTorchObs) -> Tensor:
-        """Return the Q-values (B, actions)."""
-        return self.network_outputs(obs)
+    part = "q_net"
 
 
 class SpikingDQNPolicy(ValuePolicyMixin, DQNPolicy):
     """Policy for DQN whose Q-network is a spiking network.
 
-    The network's state starts from rest at every decision. Observations are standardised inside
-    the policy by one normaliser that online and target network share.
-
-    Args:
-        observation_space: Observation space.
-        action_space: Discrete action space.
-        lr_schedule: Learning rate over the remaining progress.
-        network: What the network is made of; its defaults if None.
-        spiking: Whether the Q-network spikes; if not it is a multilayer perceptron of the same
-            hidden sizes, the ANN twin.
-        normalise_observations: Whether Box observations, also those in a Dict, are standardised.
-        cell_factory: For research: makes any Norse cell in place of the configured neuron.
-        activation_fn: Activation of a network that does not spike.
-        **kwargs: As in Stable-Baselines3's ``DQNPolicy``; ``net_arch`` is not among them.
-
-    Raises:
-        ValueError: ``net_arch`` is given, or a space is not supported.
+    Its arguments are those of ``ValuePolicyMixin`` and of Stable-Baselines3's ``DQNPolicy``.
     """
 
-    algorithms = "DQN"
+    algorithms = ("DQN",)
+    network_class = SpikingQNetwork
     q_net: SpikingQNetwork
     q_net_target: SpikingQNetwork
-
-    def make_q_net(self) -> SpikingQNetwork:
-        """Return a Q-network; the second one, the target, shares the first one's normaliser."""
-        extractor = self.make_features_extractor()
-        first: SpikingQNetwork | None = getattr(self, "q_net", None)
-        normaliser = self._make_normaliser() if first is None else first.normaliser
-        return SpikingQNetwork(
-            self.observation_space,
-            self.action_space,  # type: ignore[arg-type]
-            extractor,
-            extractor.features_dim,
-            builder=self._builder(extractor.features_dim),
-            spiking=self.spiking,
-            normaliser=normaliser,
-            normalize_images=self.normalize_images,
-        ).to(self.device)
-
-    def _online(self) -> ValueNetworkMixin:
-        return self.q_net
-
-    def _acting_modules(self) -> dict[str, nn.Module]:
-        return {"q_net": self.q_net}
+    make_q_net = ValuePolicyMixin.make_value_network

@@ -5,57 +5,26 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-from gymnasium import spaces
 from stable_baselines3.common.policies import ActorCriticPolicy
-from stable_baselines3.common.type_aliases import PyTorchObs, Schedule
-from torch import Tensor, nn
+from stable_baselines3.common.type_aliases import PyTorchObs
+from torch import Tensor
 
-from snn_gym.policies._gated import Gated
-from snn_gym.policies._networks import NetworkBuilder, network_inputs
+from snn_gym.policies._networks import StatefulNetwork, network_inputs
 from snn_gym.policies._stateful import (
     SequenceBatch,
-    StatefulNetwork,
     StatefulPolicyMixin,
     flatten_steps,
     reset_where,
     run_sequence,
 )
-from snn_gym.policies.actor_critic import SpikingActorCriticPolicy
-from snn_gym.spiking.normaliser import ObservationNormaliser
+from snn_gym.policies.actor_critic import ActorCriticNetworks, SpikingActorCriticPolicy
 
 
-class StatefulNetworks(nn.Module):
-    """Actor and critic, each with a state of its own, behind one normaliser.
+class StatefulNetworks(ActorCriticNetworks):
+    """Actor and critic, each with a state of its own, behind one normaliser."""
 
-    Args:
-        builder: Builds the networks.
-        normaliser: Shared by both, or None.
-        spiking_actor: Whether the actor spikes; if not it is made of gated units.
-        spiking_critic: The same for the critic.
-        gated: Kind of the gated units.
-        outputs: Outputs of the head that reads the actor.
-    """
-
-    def __init__(
-        self,
-        builder: NetworkBuilder,
-        normaliser: ObservationNormaliser | None,
-        spiking_actor: bool,
-        spiking_critic: bool,
-        gated: Gated,
-        outputs: int,
-    ) -> None:
-        super().__init__()
-        self.spike_steps = builder.spike_steps
-        self.normaliser = normaliser
-        self.actor = builder.build_stateful(spiking_actor, gated, population_outputs=outputs)
-        self.critic = builder.build_stateful(spiking_critic, gated, population_outputs=1)
-        self.latent_dim_pi = self.actor.output_size
-        self.latent_dim_vf = self.critic.output_size
-
-    def normalised(self, features: Tensor) -> Tensor:
-        """Standardise features (B, F)."""
-        return features if self.normaliser is None else self.normaliser(features)
+    actor: StatefulNetwork
+    critic: StatefulNetwork
 
     def split(self, states: Tensor) -> tuple[Tensor, Tensor]:
         """Return the actor's and the critic's part of states (B, S)."""
@@ -71,50 +40,27 @@ class StatefulNetworks(nn.Module):
 class StatefulActorCriticPolicy(StatefulPolicyMixin, SpikingActorCriticPolicy):
     """Policy for ``StatefulPPO``: networks whose state lasts from one decision to the next.
 
-    It is reset where an episode starts. Everything else is as in ``SpikingActorCriticPolicy``,
-    except that networks that do not spike are made of gated units, which carry a state too.
+    It is reset where an episode starts. Networks that do not spike are made of gated units, which
+    carry a state too.
 
-    Args:
-        observation_space: Observation space.
-        action_space: Action space.
-        lr_schedule: Learning rate over the remaining progress.
-        gated: Kind of the units of networks that do not spike, ``gru`` or ``lstm``.
-        **kwargs: As in ``SpikingActorCriticPolicy``.
+    Its arguments are those of ``StatefulPolicyMixin`` and ``SpikingActorCriticPolicy``.
 
     Raises:
-        ValueError: An argument is unknown, or a space is not supported.
+        ValueError: Actor and critic shall have features extractors of their own.
     """
 
-    algorithms = "StatefulPPO"
+    algorithms = ("StatefulPPO",)
     own_arguments = (*SpikingActorCriticPolicy.own_arguments, "gated")
-    mlp_extractor: StatefulNetworks  # type: ignore[assignment]
+    networks_class = StatefulNetworks
+    mlp_extractor: StatefulNetworks
 
-    def __init__(
-        self,
-        observation_space: spaces.Space[Any],
-        action_space: spaces.Space[Any],
-        lr_schedule: Schedule,
-        *,
-        gated: Gated = "gru",
-        **kwargs: Any,
-    ) -> None:
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
         if not kwargs.get("share_features_extractor", True):
             raise ValueError(
                 "StatefulActorCriticPolicy has one features extractor for actor and critic, got "
                 "share_features_extractor=False; leave it out"
             )
-        self.gated: Gated = gated
-        super().__init__(observation_space, action_space, lr_schedule, **kwargs)
-
-    def _build_mlp_extractor(self) -> None:
-        self.mlp_extractor = StatefulNetworks(
-            self._builder(self.features_dim),
-            self._make_normaliser(),
-            self.spiking_actor,
-            self.spiking_critic,
-            self.gated,
-            spaces.flatdim(self.action_space),
-        )
+        super().__init__(*args, **kwargs)
 
     def rest_state(self, batch: int) -> Tensor:
         """Return the states (batch, S) of actor and critic at the start of an episode."""
@@ -135,11 +81,8 @@ class StatefulActorCriticPolicy(StatefulPolicyMixin, SpikingActorCriticPolicy):
             Actions, values (B, 1), log-probabilities of the actions (B,), and states (B, S).
         """
         networks = self.mlp_extractor
-        if networks.normaliser is None:
+        with networks.training_data():
             features = self._features(obs)
-        else:
-            with networks.normaliser.accumulating():
-                features = self._features(obs)
         actor_state, critic_state = networks.split(reset_where(starts, states, self.rest_state(1)))
         latent_pi, actor_state = self._step(networks.actor, features, actor_state)
         latent_vf, critic_state = self._step(networks.critic, features, critic_state)
