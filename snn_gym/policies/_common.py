@@ -24,6 +24,7 @@ from snn_gym.policies._observations import (
     make_normaliser,
     spike_steps_of,
 )
+from snn_gym.spiking.bookkeeping import full_state
 from snn_gym.spiking.coding.decoders import PopulationHead
 from snn_gym.spiking.config import NetworkConfig
 from snn_gym.spiking.layers import SynapticLinear
@@ -316,8 +317,8 @@ class SpikingPolicyMixin(BasePolicy):
         """Return copies of the tensors that acting needs, by name."""
         names: set[str] = set()
         for prefix, module in self._acting_modules().items():
-            names.update(f"{prefix}.{name}" for name in module.state_dict())
-        state = self.state_dict()
+            names.update(f"{prefix}.{name}" for name in full_state(module))
+        state = full_state(self)
         return {
             name: state[name].detach().clone()
             for name in sorted(names)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import astuple, replace
-from typing import Any, NamedTuple, cast
+from typing import NamedTuple, cast
 
 import torch
 from torch import Tensor, nn
 
 from snn_gym.spiking.acting import last_spikes
+from snn_gym.spiking.bookkeeping import BookkeepingModule
 from snn_gym.spiking.coding.decoders import make_decoder, make_head
 from snn_gym.spiking.coding.encoders import ConstantEncoder, SpikeEncoder
 from snn_gym.spiking.coding.learnable_population import LearnablePopulationEncoder
@@ -41,7 +42,7 @@ from snn_gym.spiking.sequence import (
 INTENSITY_RANGE = 3.0
 
 
-class SpikingNetwork(nn.Module):
+class SpikingNetwork(BookkeepingModule):
     """A spiking network, feed-forward or with recurrent layers.
 
     Analogue input is standardised observations: the constant encoder feeds them as currents,
@@ -104,10 +105,10 @@ class SpikingNetwork(nn.Module):
         )
         # Numbers that shape the dynamics travel with the weights: Norse keeps them out of
         # state_dict, and weights would load silently under other time constants.
-        self.register_buffer("dynamics", _dynamics_numbers(config))
+        self.register_bookkeeping("dynamics", _dynamics_numbers(config))
         if self._needs_noise:
             seed = torch.randint(2**31, (1,))
-            self.register_buffer("noise_state", torch.cat([seed, torch.zeros_like(seed)]))
+            self.register_bookkeeping("noise_state", torch.cat([seed, torch.zeros_like(seed)]))
 
     @property
     def _layers(self) -> list[SpikingLayer]:
@@ -357,16 +358,16 @@ class SpikingNetwork(nn.Module):
         states = [tuple(parts.pop(0) for _ in layer.state_names) for layer in self._layers]
         return states, torch.stack(parts) if parts else None, intensity
 
-    def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *args: Any) -> None:
-        saved = state_dict.get(f"{prefix}dynamics")
-        if saved is not None and not torch.equal(saved.to(self.dynamics), self.dynamics):
-            error_msgs: list[str] = args[-1]
-            error_msgs.append(
-                f"{prefix}dynamics: saved under other dynamics {saved.tolist()}, this network has "
-                f"{self.dynamics.tolist()} (dt_ms, time_steps, surrogate_slope, then the "
+    def load_bookkeeping(self, saved: dict[str, Tensor], prefix: str, errors: list[str]) -> None:
+        """Take over what was saved, under these dynamics alone."""
+        numbers = saved.pop("dynamics", self.dynamics)
+        if not torch.equal(numbers.to(self.dynamics), self.dynamics):
+            errors.append(
+                f"{prefix}dynamics: saved under other dynamics {numbers.tolist()}, this network "
+                f"has {self.dynamics.tolist()} (dt_ms, time_steps, surrogate_slope, then the "
                 "parameters of neuron and decoder); build it from the same NetworkConfig"
             )
-        super()._load_from_state_dict(state_dict, prefix, *args)
+        super().load_bookkeeping(saved, prefix, errors)
 
 
 class _NetworkRun(NamedTuple):

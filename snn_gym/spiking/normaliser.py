@@ -6,19 +6,22 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
+
+from snn_gym.spiking.bookkeeping import BookkeepingModule
 
 _EPSILON = 1e-8
 
 
-class ObservationNormaliser(nn.Module):
+class ObservationNormaliser(BookkeepingModule):
     """Standardise observations by statistics of the training data.
 
     One rule: statistics **accumulate** from training data (``accumulating``) and are **applied**
     only at the start of the next rollout, so that a rollout and its updates see one normaliser, and
     acting, evaluation and line searches never change it. The policy says when updates happen
     (``updates_started``) and when a rollout starts (``rollout_started``). Before the first
-    application observations pass unchanged. All of it is in buffers and is saved with the policy.
+    application observations pass unchanged. What is applied is in ``state_dict``, what is
+    accumulated is bookkeeping; both are saved with the policy.
 
     Buffer names avoid ``running_``, which Stable-Baselines3's off-policy algorithms would copy
     from the online network to its target: both share one normaliser, and that copy zeroes a tensor
@@ -41,10 +44,10 @@ class ObservationNormaliser(nn.Module):
         self.clip = clip
         self.register_buffer("mean", torch.zeros(size))
         self.register_buffer("std", torch.ones(size))
-        self.register_buffer("count", torch.zeros(1, dtype=torch.float64))
-        self.register_buffer("total", torch.zeros(size, dtype=torch.float64))
-        self.register_buffer("total_of_squares", torch.zeros(size, dtype=torch.float64))
-        self.register_buffer("due", torch.zeros(1, dtype=torch.bool))
+        self.register_bookkeeping("count", torch.zeros(1, dtype=torch.float64))
+        self.register_bookkeeping("total", torch.zeros(size, dtype=torch.float64))
+        self.register_bookkeeping("total_of_squares", torch.zeros(size, dtype=torch.float64))
+        self.register_bookkeeping("due", torch.zeros(1, dtype=torch.bool))
         self._accumulate = False
 
     @contextmanager

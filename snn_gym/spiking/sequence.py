@@ -69,8 +69,8 @@ def next_noise(noise_state: Tensor, shape: tuple[int, int, int], rounds: int) ->
     """Draw the encoder's noise of L environment steps, and move its stream on by as many.
 
     Args:
-        noise_state: Seed and position, (2,) int64; the position is moved. Two numbers in the
-            state_dict, so a saved network continues its noise where it stopped.
+        noise_state: Seed and position, (2,) int64; the position is moved. Two numbers
+            that are saved with a network, which so continues its noise where it stopped.
         shape: (T, B, channels) of one environment step.
         rounds: L.
 

@@ -17,6 +17,7 @@ from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
 
 from snn_gym.learners import GradientFreeAlgorithm
 from snn_gym.learners.sequence_replay import SequenceReplayBuffer
+from snn_gym.spiking.bookkeeping import full_state
 from snn_gym.storage import load_tensors, save_tensors
 from snn_gym.training.episodes import EpisodeLog
 from snn_gym.zoo.files import load_state
@@ -51,7 +52,7 @@ def save_checkpoint(path: Path, model: BaseAlgorithm, episodes: EpisodeLog) -> N
     """
     replay_tensors, replay = _pack_replay(model)
     tensors = {
-        **_prefixed("policy", model.policy.state_dict()),
+        **_prefixed("policy", full_state(model.policy)),
         **_prefixed("beside", _tensors_beside(model)),
         **_prefixed("replay", replay_tensors),
         **_prefixed("episodes", episodes.to_arrays()),

@@ -19,6 +19,7 @@ from stable_baselines3.common.vec_env import VecEnv
 from snn_gym._version import __version__
 from snn_gym.config import Config, Natural, from_mapping, to_mapping
 from snn_gym.spiking import NetworkConfig
+from snn_gym.spiking.bookkeeping import full_state
 from snn_gym.storage import (
     dump_tensors,
     parse_tensors,
@@ -101,7 +102,7 @@ def save_agent(model: BaseAlgorithm, path: str | os.PathLike[str]) -> Path:
     Raises:
         ValueError: The model can't be described as plain data; the message says why.
     """
-    weights = dump_tensors(model.policy.state_dict())
+    weights = dump_tensors(full_state(model.policy))
     manifest = _describe(model, hashlib.sha256(weights).hexdigest())
     folder = Path(path)
     folder.mkdir(parents=True, exist_ok=True)
@@ -190,7 +191,7 @@ def load_state(module: torch.nn.Module, tensors: Mapping[str, torch.Tensor], whe
         ValueError: A tensor is missing, unknown, or of another shape or element type, or was
             saved under other neuron parameters.
     """
-    state = module.state_dict()
+    state = full_state(module)
     missing, unknown = sorted(state.keys() - tensors.keys()), sorted(tensors.keys() - state.keys())
     if missing or unknown:
         raise ValueError(

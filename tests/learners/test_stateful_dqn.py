@@ -17,6 +17,7 @@ from snn_gym.learners.stateful_dqn import n_step_targets
 from snn_gym.policies import SpikingDQNPolicy
 from snn_gym.policies._stateful import SequenceBatch
 from snn_gym.spiking import NetworkConfig
+from snn_gym.spiking.bookkeeping import full_state
 from snn_gym.training.checkpoint import restore_checkpoint, save_checkpoint
 from snn_gym.training.episodes import EpisodeLog
 from snn_gym.training.segments import SegmentCallback
@@ -220,8 +221,8 @@ def test_training_twice_gives_the_same_weights(kind):
     states = []
     for _ in range(2):
         made = model(kind, bptt_steps=4, n_steps=2)
-        before = copy.deepcopy(made.policy.state_dict())
-        states.append(made.learn(600).policy.state_dict())
+        before = copy.deepcopy(full_state(made.policy))
+        states.append(full_state(made.learn(600).policy))
         assert made._n_updates > 0
     assert all(torch.equal(states[0][name], states[1][name]) for name in states[0])
     assert any(not torch.equal(states[0][name], before[name]) for name in before)
@@ -340,7 +341,7 @@ def test_a_run_that_was_stopped_goes_on_as_if_it_was_not(tmp_path):
     for name in unbroken.replay_buffer.arrays:
         one, other = (getattr(x.replay_buffer, name) for x in (unbroken, resumed))
         np.testing.assert_array_equal(one, other)
-    old, new = unbroken.policy.state_dict(), resumed.policy.state_dict()
+    old, new = full_state(unbroken.policy), full_state(resumed.policy)
     assert all(torch.equal(old[name], new[name]) for name in old)
 
 

@@ -12,6 +12,7 @@ from stable_baselines3.common.vec_env import DummyVecEnv, VecNormalize
 from snn_gym import load_agent, make_agent, save_agent
 from snn_gym.learners import StatefulPPO
 from snn_gym.spiking import NetworkConfig
+from snn_gym.spiking.bookkeeping import full_state
 from tests.learners.recall import Recall
 
 LSNN = {"tau_mem_ms": 5.0, "tau_syn_ms": 2.0, "tau_adapt_ms": 50.0, "beta": 0.2}
@@ -95,7 +96,7 @@ def test_training_twice_gives_the_same_weights(kind):
     for _ in range(2):
         made = model(kind, burn_in_steps=5, sequence_length=10, bptt_steps=5)
         made.learn(400)
-        states.append(made.policy.state_dict())
+        states.append(full_state(made.policy))
     assert all(torch.equal(states[0][name], states[1][name]) for name in states[0])
 
 

@@ -17,6 +17,7 @@ from stable_baselines3.common.monitor import Monitor
 from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
 from stable_baselines3.common.vec_env import DummyVecEnv, VecNormalize
 
+from snn_gym.spiking.bookkeeping import full_state
 from tests.policies.identity import CASES, Identity, make, observations
 from tests.policies.test_identity import assert_same
 
@@ -27,7 +28,7 @@ STEPS = 96
 
 
 def weights(model: Any) -> dict[str, torch.Tensor]:
-    return {name: value.clone() for name, value in model.policy.state_dict().items()}
+    return {name: value.clone() for name, value in full_state(model.policy).items()}
 
 
 def environment(name: str, view: str = "analogue") -> Identity:

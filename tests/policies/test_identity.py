@@ -11,6 +11,7 @@ import pytest
 import torch
 from stable_baselines3.common.base_class import BaseAlgorithm
 
+from snn_gym.spiking.bookkeeping import full_state
 from tests.policies.identity import (
     ACTIONS,
     CASES,
@@ -66,7 +67,7 @@ def train(
 
     def watch(*_: Any) -> bool:
         if model.num_timesteps == COMPARED_AT:
-            weights.update({k: v.clone() for k, v in model.policy.state_dict().items()})
+            weights.update({k: v.clone() for k, v in full_state(model.policy).items()})
         return steps is None or model.num_timesteps < steps
 
     model.learn(times * CASES[name].steps, callback=watch)
@@ -87,7 +88,7 @@ def assert_saves_and_loads(model: Any, view: str, folder: Path) -> None:
     seen = observations(view, 16)
     expected, _ = model.predict(seen, deterministic=True)
     for other in (loaded.policy, policy):
-        assert_same(other.state_dict(), model.policy.state_dict())
+        assert_same(full_state(other), full_state(model.policy))
         assert np.array_equal(other.predict(seen, deterministic=True)[0], expected)
 
 

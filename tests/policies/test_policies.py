@@ -16,6 +16,7 @@ from stable_baselines3.common.evaluation import evaluate_policy
 
 import snn_gym  # noqa: F401  registers the ids
 from snn_gym.spiking import NetworkConfig, ObservationNormaliser
+from snn_gym.spiking.bookkeeping import full_state
 from tests.policies.identity import CASES, Identity, make, observations
 
 algorithms = pytest.mark.parametrize("name", list(CASES))
@@ -23,7 +24,7 @@ STEPS = 160
 
 
 def test_training_depends_on_the_seed() -> None:
-    first, other = (make("PPO", seed=seed).learn(STEPS).policy.state_dict() for seed in (3, 4))
+    first, other = (full_state(make("PPO", seed=seed).learn(STEPS).policy) for seed in (3, 4))
     assert any(not torch.equal(first[name], other[name]) for name in first)
 
 
@@ -70,10 +71,10 @@ def test_acting_tensors_are_enough_and_all_needed(name: str) -> None:
     trained = make(name).learn(STEPS).policy
     acting = trained.acting_state_dict()
     fresh = make(name, seed=9).policy
-    untouched = {k: v.clone() for k, v in fresh.state_dict().items() if k not in acting}
+    untouched = {k: v.clone() for k, v in full_state(fresh).items() if k not in acting}
     assert untouched  # critics, targets, and the statistics that the normaliser gathers
     fresh.load_acting_state_dict(acting)
-    after = fresh.state_dict()
+    after = full_state(fresh)
     shared = {id(x) for x in (fresh.normaliser.mean, fresh.normaliser.std)}
     for key, value in untouched.items():
         # The other networks see the same normaliser, under other names.
@@ -173,12 +174,12 @@ def test_the_normaliser_learns_what_the_environment_shows(name: str) -> None:
 @algorithms
 def test_acting_and_evaluation_never_change_the_normaliser(name: str) -> None:
     model = make(name).learn(STEPS)
-    before = copy.deepcopy(model.policy.normaliser.state_dict())
+    before = copy.deepcopy(full_state(model.policy.normaliser))
     model.predict(observations("analogue", 50))
     action = CASES[name].actions[0]
     evaluate_policy(model, Identity("analogue", action), n_eval_episodes=2, warn=False)
     model.policy.record(observations("analogue", 3))
-    after = model.policy.normaliser.state_dict()
+    after = full_state(model.policy.normaliser)
     assert all(torch.equal(before[key], after[key]) for key in before)
     assert before["count"].item() > 0
 

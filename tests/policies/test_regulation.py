@@ -15,6 +15,7 @@ from snn_gym.spiking import (
     RegulationParameters,
     SpikingNetwork,
 )
+from snn_gym.spiking.bookkeeping import full_state
 from tests.policies.identity import CASES, Identity, make, observations, score
 
 FIRST_ORDER = [name for name in CASES if name != "TRPO"]
@@ -179,7 +180,7 @@ def test_acting_tensors_are_those_of_an_unregulated_policy(
     ours, theirs = (x.predict(seen, deterministic=True)[0] for x in (trained, plain))
     assert (ours == theirs).all()
     if regulation is PENALTIES:
-        assert trained.state_dict().keys() == plain.state_dict().keys()
+        assert full_state(trained).keys() == full_state(plain).keys()
 
 
 @pytest.mark.parametrize("regulation", [PENALTIES, CONTROLLER])
@@ -188,8 +189,8 @@ def test_stock_files_keep_the_regulation(regulation: RegulationParameters, tmp_p
     model.save(tmp_path / "model")
     loaded = CASES["PPO"].algorithm.load(tmp_path / "model", device="cpu")
     assert loaded.policy.network == model.policy.network
-    for name, x in model.policy.state_dict().items():
-        assert torch.equal(x, loaded.policy.state_dict()[name])
+    for name, x in full_state(model.policy).items():
+        assert torch.equal(x, full_state(loaded.policy)[name])
 
 
 @pytest.mark.parametrize("name", ["PPO", "DQN"])

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 import snn_gym
 from snn_gym.scoring import evaluation
 from snn_gym.scoring.evaluation import _Visited, evaluate, evaluation_seeds
+from snn_gym.spiking.bookkeeping import full_state
 from snn_gym.spiking.costs import Costs
 from snn_gym.zoo import build_policy
 
@@ -152,11 +153,11 @@ def test_observations_are_copied() -> None:
 def test_evaluation_changes_neither_policy_nor_thread_count() -> None:
     model = snn_gym.make_agent("ppo-lif", "CartPole-v1", seed=0)
     model.learn(256)
-    before = {name: tensor.clone() for name, tensor in model.policy.state_dict().items()}
+    before = {name: tensor.clone() for name, tensor in full_state(model.policy).items()}
     threads, noise = torch.get_num_threads(), torch.get_rng_state()
     first = evaluate(model, "CartPole-v1", episodes=3)
     assert evaluate(model.policy, "CartPole-v1", episodes=3) == first
-    after = model.policy.state_dict()
+    after = full_state(model.policy)
     assert before.keys() == after.keys()
     assert all(torch.equal(before[name], after[name]) for name in before)
     assert torch.get_num_threads() == threads

@@ -5,6 +5,7 @@ from operator import attrgetter
 import pytest
 from torch.testing import assert_close
 
+from snn_gym.spiking.bookkeeping import full_state
 from snn_gym.training.checkpoint import restore_checkpoint, save_checkpoint
 from snn_gym.training.episodes import EpisodeLog
 from snn_gym.zoo import make_agent
@@ -32,7 +33,7 @@ def test_a_checkpoint_brings_back_everything(agent, tmp_path):
     save_checkpoint(tmp_path / "c.safetensors", model, log)
     fresh = make_agent(agent, "CartPole-v1", seed=2, **overrides)
     restored = restore_checkpoint(tmp_path / "c.safetensors", fresh)
-    assert_close(fresh.policy.state_dict(), model.policy.state_dict(), rtol=0, atol=0)
+    assert_close(full_state(fresh.policy), full_state(model.policy), rtol=0, atol=0)
     old, new = model.policy.optimizer.state_dict(), fresh.policy.optimizer.state_dict()
     assert len(old["state"]) > 0
     assert_close(new["state"], old["state"], rtol=0, atol=0)
@@ -80,4 +81,4 @@ def test_a_controller_goes_on_where_it_stopped(tmp_path):
         one.policy.set_training_mode(False)
         assert controllers[0].count.item() == 0
         assert controllers[0].moved.abs().max() > 0
-    assert_close(fresh.policy.state_dict(), model.policy.state_dict(), rtol=0, atol=0)
+    assert_close(full_state(fresh.policy), full_state(model.policy), rtol=0, atol=0)

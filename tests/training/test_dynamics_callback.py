@@ -17,6 +17,7 @@ from snn_gym.content import checkout_root
 from snn_gym.learners import StatefulDQN, StatefulPPO
 from snn_gym.policies import SpikingActorCriticPolicy, SpikingDQNPolicy
 from snn_gym.spiking import Dynamics, NetworkConfig
+from snn_gym.spiking.bookkeeping import full_state
 from snn_gym.storage import load_tensors
 from snn_gym.training import DynamicsCallback, read_run_settings
 from snn_gym.training.played import play_decisions
@@ -75,8 +76,8 @@ def test_training_is_the_same_with_and_without(make, tmp_path):
     after = torch.get_rng_state(), np.random.get_state()[1].tolist()  # noqa: NPY002 - the global one
     logged = make().learn(200, callback=DynamicsCallback(50, tmp_path, probe_size=16))
     assert len(timesteps(tmp_path)) >= 4
-    state = plain.policy.state_dict()
-    assert all(torch.equal(state[name], x) for name, x in logged.policy.state_dict().items())
+    state = full_state(plain.policy)
+    assert all(torch.equal(state[name], x) for name, x in full_state(logged.policy).items())
     # Each making seeds the generators, so that they end alike.
     assert torch.equal(after[0], torch.get_rng_state())
     assert after[1] == np.random.get_state()[1].tolist()  # noqa: NPY002

@@ -21,7 +21,7 @@ with, by what is controlled,
 
 A silent neuron has rate 0 and is below its range, a saturated one has rate 1 and is above: both are
 moved. Gains and thresholds are folded into the weights, so acting, kernels, target networks and
-saved agents know of no controller; what is measured and ``u`` are buffers, for training alone.
+saved agents know of no controller; what is measured and ``u`` are bookkeeping, for training alone.
 """
 
 from __future__ import annotations
@@ -29,14 +29,15 @@ from __future__ import annotations
 import math
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
+from snn_gym.spiking.bookkeeping import BookkeepingModule
 from snn_gym.spiking.layers import SpikingLayer
 from snn_gym.spiking.neurons.base import Neuron, Run
 from snn_gym.spiking.regulation.parameters import ControllerParameters, RegulationParameters
 
 
-class Homeostasis(nn.Module):
+class Homeostasis(BookkeepingModule):
     """The controller of one layer.
 
     Args:
@@ -74,9 +75,9 @@ class Homeostasis(nn.Module):
             self._slope = layer.dynamics.slope
             self._rheobase = layer.dynamics.rheobase(time_steps)
         size = 1 if self._controller.controlled == "slope" else layer.size
-        self.register_buffer("count", torch.zeros(1, dtype=torch.float64))
-        self.register_buffer("total", torch.zeros(size, dtype=torch.float64))
-        self.register_buffer("moved", torch.zeros(size, dtype=torch.float64))
+        self.register_bookkeeping("count", torch.zeros(1, dtype=torch.float64))
+        self.register_bookkeeping("total", torch.zeros(size, dtype=torch.float64))
+        self.register_bookkeeping("moved", torch.zeros(size, dtype=torch.float64))
 
     @torch.no_grad()
     def measure(self, layer: SpikingLayer, run: Run) -> None:

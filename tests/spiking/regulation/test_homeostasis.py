@@ -18,6 +18,7 @@ from snn_gym.spiking import (
     RegulationParameters,
     SpikingNetwork,
 )
+from snn_gym.spiking.bookkeeping import full_state
 from snn_gym.spiking.layers import SpikingLayer
 from snn_gym.spiking.measures.neurons import window_share
 from snn_gym.spiking.regulation.homeostasis import Homeostasis
@@ -179,7 +180,7 @@ def test_it_waits_for_enough_samples_and_starts_over() -> None:
 @pytest.mark.parametrize("controlled", CONTROLLED)
 def test_only_passes_of_its_own_optimisation_count(controlled: str) -> None:
     network = build(regulation(controlled))
-    before = {name: x.clone() for name, x in network.state_dict().items()}
+    before = {name: x.clone() for name, x in full_state(network).items()}
     with torch.no_grad():
         network.decide(X)
         network(X)
@@ -188,7 +189,7 @@ def test_only_passes_of_its_own_optimisation_count(controlled: str) -> None:
     network.eval()
     network.decide(X)
     network.rollout_started()
-    assert all(torch.equal(before[name], x) for name, x in network.state_dict().items())
+    assert all(torch.equal(before[name], x) for name, x in full_state(network).items())
 
 
 @pytest.mark.parametrize("controlled", CONTROLLED)
@@ -238,9 +239,9 @@ def test_what_it_measured_and_moved_is_saved_and_goes_on() -> None:
     loaded.load_state_dict(network.state_dict())
     for one in (network, loaded):
         one.rollout_started()
-    for name, x in network.state_dict().items():
-        assert torch.equal(x, loaded.state_dict()[name])
-    extra = network.state_dict().keys() - build(None).state_dict().keys()
+    for name, x in full_state(network).items():
+        assert torch.equal(x, full_state(loaded)[name])
+    extra = full_state(network).keys() - full_state(build(None)).keys()
     assert extra == {
         f"regulation.controllers.{k}.{name}" for k in (0, 1) for name in ("count", "total", "moved")
     }
