@@ -5,11 +5,13 @@ What a command needs is imported inside it, so that ``snn-gym --help`` does not 
 
 from __future__ import annotations
 
+import importlib
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
+import gymnasium as gym
 import typer
 
 from snn_gym._version import __version__
@@ -29,6 +31,24 @@ Leaderboard = Annotated[
     Path | None,
     typer.Option(help="Folder of the results table.", show_default="the checkout's leaderboard/"),
 ]
+MOST_EPISODES = 1_000_000
+
+
+def _import_module(name: str | None) -> None:
+    if name is not None:
+        # A package in the folder that the command is run in is found, as by `python -m`.
+        if "" not in sys.path:
+            sys.path.insert(0, "")
+        importlib.import_module(name)
+
+
+Module = Annotated[
+    str | None,
+    typer.Option(
+        help="Import this first: it registers environments, neurons or learners of your own.",
+        show_default=False,
+    ),
+]
 Run = Annotated[Path, typer.Argument(help="Folder that `snn-gym train` wrote.")]
 
 
@@ -47,10 +67,13 @@ def main(arguments: list[str] | None = None) -> int:
         code = app(words or ["--help"], prog_name="snn-gym", standalone_mode=False)
     except typer.TyperException as error:
         return _refuse(error.format_message())
-    except (ValueError, OSError) as error:
+    except (ValueError, OSError, ImportError, OverflowError, gym.error.Error) as error:
         return _refuse(str(error))
+    except MemoryError as error:
+        return _refuse(f"not enough memory; ask for less at once ({error or 'no more is known'})")
     if code == _INTERRUPTED:
-        print("snn-gym: interrupted; --resume goes on from the last checkpoint", file=sys.stderr)
+        hint = "; --resume goes on from the last checkpoint" if words[0] == "train" else ""
+        print(f"snn-gym: interrupted{hint}", file=sys.stderr)
     return code if isinstance(code, int) else 0
 
 
@@ -80,9 +103,9 @@ def _options(
 @app.command()
 def envs() -> None:
     """List the environments: id, base task, and budget in environment steps."""
-    from snn_gym.registry import env_ids, load_environment_spec
+    from snn_gym.registry import known_ids, load_environment_spec
 
-    specs = [(env_id, load_environment_spec(env_id)) for env_id in env_ids()]
+    specs = [(env_id, load_environment_spec(env_id)) for env_id in sorted(known_ids())]
     rows = [
         (env_id, spec.base_id, f"{spec.budget['gradient']:,}", f"{spec.budget['local']:,}")
         for env_id, spec in specs
@@ -124,8 +147,10 @@ def train(
     dynamics: Annotated[
         bool, typer.Option("--dynamics", help="Log what the network does, in dynamics.csv.")
     ] = False,
+    module: Module = None,
 ) -> None:
     """Train an agent, with checkpoints and TensorBoard logs."""
+    _import_module(module)
     from snn_gym.training import make_run_settings
     from snn_gym.training import train as train_agent
 
@@ -153,9 +178,13 @@ def train(
 @app.command()
 def evaluate(
     run: Run,
-    episodes: Annotated[int, typer.Option(min=1, help="Episodes, one seed each.")] = 100,
+    episodes: Annotated[
+        int, typer.Option(min=1, max=MOST_EPISODES, help="Episodes, one seed each.")
+    ] = 100,
+    module: Module = None,
 ) -> None:
     """Evaluate the final policy of a run, deterministically."""
+    _import_module(module)
     from snn_gym.scoring import evaluate as evaluate_model
     from snn_gym.spiking.costs import COST_COLUMNS
     from snn_gym.zoo import load_agent, read_manifest
@@ -178,8 +207,10 @@ def plot(
     formats: Annotated[
         str, typer.Option("--format", help="Formats, with commas between.")
     ] = "png,svg",
+    module: Module = None,
 ) -> None:
     """Draw a run: spikes, membrane traces, the learning curve, dynamics over training."""
+    _import_module(module)
     from snn_gym.plotting import plot_run
 
     pictures = plot_run(run, out, [name.strip() for name in formats.split(",")])

@@ -4,11 +4,13 @@ import json
 import subprocess
 import sys
 
+import gymnasium as gym
 import pytest
 
 import snn_gym
 from snn_gym.cli import main
 from snn_gym.registry import env_ids
+from snn_gym.scoring import submit
 from snn_gym.spiking.costs import COST_COLUMNS
 from snn_gym.zoo import agent_ids, load_agent_spec, read_manifest
 
@@ -59,11 +61,15 @@ def test_quick_commands_load_nothing_heavy(words):
     assert done.stdout.endswith("[]\n")
 
 
-def test_envs_lists_every_environment(capsys):
+def test_envs_lists_every_environment_that_agents_train_on(capsys):
     assert main(["envs"]) == 0
     out = capsys.readouterr().out
     listed = [line.split()[0] for line in out.splitlines()[1:]]
-    assert tuple(listed) == env_ids()
+    assert len(listed) == len(set(listed))
+    assert set(env_ids()) <= set(listed)
+    assert {env_id for name in agent_ids() for env_id in load_agent_spec(name).environments} <= set(
+        listed
+    )
 
 
 def test_agents_lists_every_agent(capsys):
@@ -107,7 +113,10 @@ def test_evaluate_prints_the_score_and_the_costs(trained, capsys):
         ("train ppo-lif CartPole-v1 --steps 0", "steps must be at least 1"),
         ("train ppo-lif CartPole-v1 --seed -3", "seed must be at least 0"),
         ("train ppo-lif CartPole-v1 --checkpoint-interval 0", "checkpoint_interval must be"),
+        ("train ppo-lif CartPole-v1 --seed 100000000000000000000", "Seed must be between 0 and"),
+        ("train ppo-lif CartPole-v1 --module no_such_package", "No module named 'no_such_package'"),
         ("evaluate nowhere", "nowhere holds no saved agent"),
+        ("evaluate nowhere --episodes 100000000000000000000", "less than or equal to 1000000"),
         ("plot nowhere", "nowhere holds no training run"),
         ("plot nowhere --format gif", "format gif is unknown; choose from png, svg"),
         ("submit nowhere", "nowhere holds no saved agent"),
@@ -142,13 +151,93 @@ def test_verify_outside_a_checkout_needs_a_leaderboard(capsys, monkeypatch, tmp_
     assert "--leaderboard" in refused(capsys, "table")
 
 
-def test_an_interruption_says_how_to_go_on(monkeypatch, capsys, tmp_path):
+@pytest.mark.parametrize(
+    ("words", "function", "line"),
+    [
+        (TRAIN, "training.train", "interrupted; --resume goes on from the last checkpoint"),
+        (["evaluate", "RUN"], "scoring.evaluate", "interrupted"),
+        (["table"], "scoring.render_table", "interrupted"),
+    ],
+)
+def test_an_interruption_names_resume_where_there_is_one(
+    words, function, line, trained, monkeypatch, capsys, tmp_path
+):
     def interrupted(*arguments, **options):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("snn_gym.training.train", interrupted)
-    assert main([*TRAIN, "--out", str(tmp_path / "run")]) == 130
-    assert "--resume goes on from the last checkpoint" in capsys.readouterr().err
+    monkeypatch.setattr(f"snn_gym.{function}", interrupted)
+    where = {"train": ["--out", str(tmp_path / "run")], "table": ["--leaderboard", str(tmp_path)]}
+    words = [str(trained) if word == "RUN" else word for word in words]
+    assert main([*words, *where.get(words[0], [])]) == 130
+    assert capsys.readouterr().err == f"snn-gym: {line}\n"
+
+
+@pytest.mark.parametrize(
+    ("error", "line"),
+    [
+        (MemoryError("Unable to allocate 7 PiB"), "snn-gym: not enough memory; ask for less at"),
+        (OverflowError("Python int too large"), "snn-gym: Python int too large"),
+        (gym.error.InvalidAction("no such action"), "snn-gym: no such action"),
+        (ImportError("needs a package"), "snn-gym: needs a package"),
+    ],
+)
+def test_errors_of_others_end_in_one_line(error, line, trained, monkeypatch, capsys):
+    def fails(*arguments, **options):
+        raise error
+
+    monkeypatch.setattr("snn_gym.scoring.evaluate", fails)
+    assert refused(capsys, "evaluate", trained).startswith(line)
+
+
+EXTRAS = {
+    "box2d": ("Box2D", "gymnasium.envs.box2d", "ppo-lif", "LunarLander-v3"),
+    "contrib": ("sb3_contrib", "sb3_contrib.", "qrdqn-lif", "CartPole-v1"),
+}
+
+
+@pytest.fixture(scope="module")
+def with_extras(tmp_path_factory):
+    """Runs and submissions of agents that need an extra, made while it is there."""
+    folders = {}
+    for extra, (_, _, agent, env_id) in EXTRAS.items():
+        folders[extra] = folder = tmp_path_factory.mktemp(extra)
+        options = ["--steps", "300", "--no-progress", "--out", str(folder / "run")]
+        assert main(["train", agent, env_id, *options]) == 0
+        submit(folder / "run", folder / "submission")
+    return folders
+
+
+@pytest.mark.parametrize("extra", EXTRAS)
+@pytest.mark.parametrize("command", ["train", "evaluate", "plot", "submit", "verify"])
+def test_a_missing_extra_gets_one_line_in_every_command(
+    command, extra, with_extras, capsys, monkeypatch, tmp_path
+):
+    package, prefix, agent, env_id = EXTRAS[extra]
+    for name in [name for name in sys.modules if name.startswith((package, prefix))]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, package, None)
+    run, board = with_extras[extra] / "run", tmp_path / "board"
+    words = {
+        "train": ["train", agent, env_id, "--out", tmp_path / "new"],
+        "evaluate": ["evaluate", run],
+        "plot": ["plot", run, "--out", tmp_path / "new"],
+        "submit": ["submit", run, "--out", tmp_path / "new"],
+        "verify": ["verify", with_extras[extra] / "submission", "--leaderboard", board],
+    }
+    assert f'pip install "snn-gym[{extra}]"' in refused(capsys, *words[command])
+    assert not (tmp_path / "new").exists()
+
+
+def test_a_module_of_your_own_is_imported_first(capsys, monkeypatch, tmp_path):
+    (tmp_path / "my_environments.py").write_text(
+        "import gymnasium as gym\n"
+        "gym.register('Mine-v0', 'gymnasium.envs.classic_control:CartPoleEnv')\n"
+    )
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    refused(capsys, "evaluate", "nowhere", "--module", "my_environments")
+    assert "Mine-v0" in gym.registry
+    del gym.registry["Mine-v0"], sys.modules["my_environments"]
 
 
 def test_submit_verify_and_table(trained, capsys, tmp_path):

@@ -114,13 +114,15 @@ def train(
     """
     settings = make_run_settings(agent, env_id, seed, steps, checkpoint_interval, dynamics=dynamics)
     out = Path(out)
-    _open_folder(out, settings, resume)
+    _check_folder(out, settings, resume)
     if (out / MANIFEST).exists():
         (out / CHECKPOINT_FILE).unlink(missing_ok=True)
         done = read_manifest(out).num_timesteps
         return TrainingRun(out, done, resumed_at=done, was_finished=True)
     with one_thread():
+        # Before the folder is made: a package that the environment needs may be missing.
         model = make_agent(agent, env_id, seed)
+        _begin_folder(out, settings)
         resumed_at = _learn(model, settings, out, progress_bar, tensorboard)
     # From here on the run counts as finished; killed before, its last stretch is trained again.
     save_agent(model, out)
@@ -197,11 +199,12 @@ def _spikes(spec: AgentSpec) -> bool:
     return all(spec.policy_kwargs.get(switch, True) for switch in switches)
 
 
-def _open_folder(out: Path, settings: RunSettings, resume: bool) -> None:
-    """Make sure that ``out`` is this run's own folder."""
+def _check_folder(out: Path, settings: RunSettings, resume: bool) -> None:
+    """Make sure that ``out`` is this run's own folder, or can become it."""
     if out.exists() and not out.is_dir():
         raise ValueError(f"{out} is a file; expected a folder for the run")
-    out.mkdir(parents=True, exist_ok=True)
+    if not out.exists():
+        return
     if resume:
         remove_partial_files(out)
     if any(out.iterdir()):
@@ -210,9 +213,13 @@ def _open_folder(out: Path, settings: RunSettings, resume: bool) -> None:
                 f"{out} is not empty; use --resume to go on with a run in it, or another folder"
             )
         _check_same(read_run_settings(out), settings, out)
-        return
-    text = json.dumps(to_mapping(settings), indent=2)
-    write_text_atomic(out / RUN_FILE, text + "\n")
+
+
+def _begin_folder(out: Path, settings: RunSettings) -> None:
+    out.mkdir(parents=True, exist_ok=True)
+    if not (out / RUN_FILE).exists():
+        text = json.dumps(to_mapping(settings), indent=2)
+        write_text_atomic(out / RUN_FILE, text + "\n")
 
 
 def _check_same(old: RunSettings, new: RunSettings, out: Path) -> None:
