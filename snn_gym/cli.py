@@ -70,7 +70,7 @@ def main(arguments: list[str] | None = None) -> int:
     except (ValueError, OSError, ImportError, OverflowError, gym.error.Error) as error:
         return _refuse(str(error))
     except MemoryError as error:
-        return _refuse(f"not enough memory; ask for less at once ({error or 'no more is known'})")
+        return _refuse(f"not enough memory; ask for less at once ({error!s:.200})")
     if code == _INTERRUPTED:
         hint = "; --resume goes on from the last checkpoint" if words[0] == "train" else ""
         print(f"snn-gym: interrupted{hint}", file=sys.stderr)
