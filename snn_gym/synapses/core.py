@@ -65,26 +65,6 @@ class PlasticitySettings(Config):
         object.__setattr__(self, "features", check_features(self.features))
 
 
-@dataclass(frozen=True)
-class Transition:
-    """One move of N networks; where an episode ended, ``observations`` are the next one's."""
-
-    observations: NDArray[np.float32]
-    """(N, W, F) in [-1, 1]."""
-    rewards: NDArray[np.float64]
-    """(N,)."""
-    truncated: NDArray[np.bool_]
-    """(N,), whether the episode ended at the horizon."""
-    last_observations: NDArray[np.float32]
-    """(N, W, F), what the moves led to, before new episodes."""
-    last_scores: NDArray[np.float64]
-    """(N,), scores that the moves led to, on the probe they were judged on."""
-    last_steps: NDArray[np.int64]
-    """(N,), environment steps, or samples seen, since the start of the episode."""
-    last_weights: NDArray[np.float32]
-    """(N, W), what the moves led to."""
-
-
 class PlasticityCore:
     """N networks in training, each with random numbers of its own.
 
@@ -97,7 +77,6 @@ class PlasticityCore:
         job: The job, or its name.
         networks: Number N of networks.
         network: What the networks are made of; the job's default if None.
-        horizon: Moves of an episode; None for no end.
         **settings: Fields of ``PlasticitySettings``.
 
     Raises:
@@ -110,13 +89,10 @@ class PlasticityCore:
         job: str | Job,
         networks: int = 1,
         network: NetworkConfig | Mapping[str, Any] | None = None,
-        horizon: int | None = None,
         **settings: Any,
     ) -> None:
-        if networks < 1 or (horizon is not None and horizon < 1):
-            raise ValueError(
-                f"networks and horizon must be at least 1, got {networks} and {horizon}"
-            )
+        if networks < 1:
+            raise ValueError(f"networks must be at least 1, got {networks}")
         self.job = make_job(job)
         self.settings = _settings(self.job, settings)
         if isinstance(network, Mapping):
@@ -128,7 +104,6 @@ class PlasticityCore:
             self.settings.weight_limit, self.settings.history,
         )  # fmt: skip
         self.networks = networks
-        self.horizon = horizon
         self.generators = [seeding.np_random()[0] for _ in range(networks)]
         """Source of each network's randomness."""
         self._moved = np.full(networks, _NO_EPISODE)
@@ -184,11 +159,14 @@ class PlasticityCore:
         """Return the features of every synapse (N, W, F), float32 in [-1, 1]; a new array."""
         return self._loop.observe()
 
-    def step(self, actions: NDArray[np.integer]) -> Transition:
-        """Move every weight and judge; start new episodes where one ends at the horizon.
+    def step(self, actions: NDArray[np.integer]) -> NDArray[np.float64]:
+        """Move every weight and judge.
 
         Args:
             actions: (N, W), integers in {0, 1, 2}; see ``MOVES``.
+
+        Returns:
+            Rewards (N,).
 
         Raises:
             ValueError: The actions do not fit, or a score is not finite.
@@ -205,14 +183,7 @@ class PlasticityCore:
         rewards = self._rewards(gains)
         self._loop.remember(moves, rewards)
         self._moved += 1
-        last = self.observe()
-        present = self.scores, self.steps, self.weights
-        truncated = self._moved >= (np.inf if self.horizon is None else self.horizon)
-        observations = last
-        if truncated.any():
-            self.start(np.flatnonzero(truncated))
-            observations = self.observe()
-        return Transition(observations, rewards, truncated, last, *present)
+        return rewards
 
     def _probes(self, which: NDArray[np.int64]) -> Probe:
         """Return new probes (n, E) of some networks."""

@@ -108,12 +108,12 @@ class PlasticityParallelEnv(ParallelEnv[str, NDArray[np.float32], Any]):
                 f"got actions of {len(actions)} agents, expected one for each of the "
                 f"{len(self.agents)} present agents; after an episode call reset()"
             )
-        moved = self.core.step(np.array([[actions[agent] for agent in self.agents]]))
+        rewards = self.core.step(np.array([[actions[agent] for agent in self.agents]]))
         self._moves += 1
         over = self._moves == self._horizon
         result = (
-            self._by_agent(moved.observations),
-            dict.fromkeys(self.agents, float(moved.rewards[0])),
+            self._by_agent(self.core.observe()),
+            dict.fromkeys(self.agents, float(rewards[0])),
             dict.fromkeys(self.agents, False),
             dict.fromkeys(self.agents, over),
             self._infos(),

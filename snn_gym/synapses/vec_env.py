@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import gymnasium as gym
@@ -13,11 +12,10 @@ from stable_baselines3.common.monitor import Monitor
 from stable_baselines3.common.vec_env.base_vec_env import VecEnv, VecEnvStepReturn
 
 from snn_gym.spiking.config import NetworkConfig
-from snn_gym.synapses.core import HORIZON, MOVES, PlasticityCore, Transition
+from snn_gym.synapses.core import HORIZON, MOVES
+from snn_gym.synapses.environment import BatchedPlasticityEnv
 from snn_gym.synapses.jobs import Job
-
-Indices = int | Iterable[int] | None
-"""Environments as Stable-Baselines3 names them: one, some, or None for all."""
+from snn_gym.wrappers.stable_baselines import Indices, StableBaselinesVecEnv
 
 
 class PlasticityVecEnv(VecEnv):
@@ -41,7 +39,7 @@ class PlasticityVecEnv(VecEnv):
         networks: Number N of networks.
         network: What the networks are made of; the job's default if None.
         horizon: Moves after which an episode is truncated.
-        **settings: Fields of ``PlasticitySettings``.
+        **settings: ``render_mode``, and fields of ``PlasticitySettings``.
 
     Raises:
         ValueError: An argument is not allowed; the message names what is.
@@ -62,13 +60,20 @@ class PlasticityVecEnv(VecEnv):
         horizon: int = HORIZON,
         **settings: Any,
     ) -> None:
-        self.core = PlasticityCore(job, networks, network, horizon, **settings)
+        batch = BatchedPlasticityEnv(job, networks, horizon, network, **settings)
+        self.core = batch.core
+        self._networks = StableBaselinesVecEnv(batch)
         self._actions: NDArray[np.integer] | None = None
-        self._returns = np.zeros(networks)
-        self._lengths = np.zeros(networks, np.int64)
-        self._start_time = time.time()
         features = gym.spaces.Box(-1.0, 1.0, (len(self.core.features.names),), np.float32)
         super().__init__(networks * self.core.synapses, features, gym.spaces.Discrete(MOVES))
+
+    def seed(self, seed: int | None = None) -> Sequence[int | None]:
+        """Seed the next reset; see the class.
+
+        Returns:
+            The networks' seeds (N,).
+        """
+        return self._networks.seed(seed)
 
     def reset(self) -> NDArray[np.float32]:
         """Start an episode in every network, with the seeds set before.
@@ -76,15 +81,9 @@ class PlasticityVecEnv(VecEnv):
         Returns:
             Features (N * W, F), float32 in [-1, 1].
         """
-        everywhere = np.arange(self.core.networks)
-        self.core.seed(self._seeds[: self.core.networks], everywhere)
-        self.core.start(everywhere)
-        self._reset_seeds()
-        self._reset_options()
-        self._returns[:] = 0.0
-        self._lengths[:] = 0
-        self.reset_infos = self._shared(self._infos())
-        return self._flat(self.core.observe())
+        observations = self._networks.reset()
+        self.reset_infos = self._shared(self._networks.reset_infos)
+        return self._flat(observations)
 
     def step_async(self, actions: NDArray[np.integer]) -> None:
         """Take a move, 0, 1 or 2, of every synapse (N * W,).
@@ -108,14 +107,24 @@ class PlasticityVecEnv(VecEnv):
             N * W infos.
         """
         assert self._actions is not None, "step_wait() without step_async()"
-        moved = self.core.step(self._actions.reshape(self.core.networks, -1))
+        moves = self._actions.reshape(self._networks.num_envs, -1)
         self._actions = None
-        self._returns += moved.rewards
-        self._lengths += 1
-        infos = self._step_infos(moved)
-        rewards = np.repeat(moved.rewards.astype(np.float32), self.core.synapses)
-        dones = np.repeat(moved.truncated, self.core.synapses)
-        return self._flat(moved.observations), rewards, dones, infos
+        observations, rewards, dones, infos = self._networks.step(moves)
+        shared = self._shared(infos)
+        synapses = self.core.synapses
+        for network in np.flatnonzero(dones).tolist():
+            first = network * synapses
+            last = self._flat(infos[network]["terminal_observation"])
+            for synapse, features in enumerate(last, first):
+                shared[synapse] = {**infos[network], "terminal_observation": features}
+        if dones.any():
+            self.reset_infos = self._shared(self._networks.reset_infos)
+        return (
+            self._flat(observations),
+            np.repeat(rewards, synapses),
+            np.repeat(dones, synapses),
+            shared,
+        )
 
     def close(self) -> None:
         """Do nothing: there is nothing to close."""
@@ -127,8 +136,8 @@ class PlasticityVecEnv(VecEnv):
             AttributeError: They have nothing of that name in common.
         """
         common: dict[str, Any] = {
-            "render_mode": None,
-            "metadata": {"render_modes": []},
+            "render_mode": self._networks.render_mode,
+            "metadata": self._networks.metadata,
             "observation_space": getattr(self, "observation_space", None),
             "action_space": getattr(self, "action_space", None),
         }
@@ -162,50 +171,18 @@ class PlasticityVecEnv(VecEnv):
         """Tell whether synapses are wrapped; ``Monitor`` counts, because its records are here."""
         return [wrapper_class is Monitor] * len(list(self._get_indices(indices)))
 
-    def get_images(self) -> Sequence[None]:
-        """Return no image of any synapse."""
-        return [None] * self.num_envs
+    def get_images(self) -> Sequence[NDArray[np.uint8] | None]:
+        """Return an image (height, width, 3), uint8, of each network, or None."""
+        return self._networks.get_images()
 
-    def _flat(self, features: NDArray[np.float32]) -> NDArray[np.float32]:
-        return features.reshape(self.num_envs, -1)
-
-    def _infos(self) -> list[dict[str, Any]]:
-        """Return the info of every network."""
-        columns = self.core.scores.tolist(), self.core.steps.tolist(), self.core.weights
-        return [
-            {"score": score, "steps": steps, "weights": weights}
-            for score, steps, weights in zip(*columns, strict=True)
-        ]
+    def _flat(self, features: Any) -> NDArray[np.float32]:
+        """Return features (..., W * F) of networks as those of their synapses (..., F)."""
+        flat: NDArray[np.float32] = features.reshape(-1, len(self.core.features.names))
+        return flat
 
     def _shared(self, infos: list[dict[str, Any]]) -> list[dict[str, Any]]:
         """Return every synapse's info: its network's, not a copy."""
         return [info for info in infos for _ in range(self.core.synapses)]
-
-    def _step_infos(self, moved: Transition) -> list[dict[str, Any]]:
-        infos = self._infos()
-        shared = self._shared([{**info, "TimeLimit.truncated": False} for info in infos])
-        ended = np.flatnonzero(moved.truncated).tolist()
-        seconds = round(time.time() - self._start_time, 6)
-        synapses = self.core.synapses
-        for network in ended:
-            first = network * synapses
-            self.reset_infos[first : first + synapses] = [infos[network]] * synapses
-            last = {
-                "score": float(moved.last_scores[network]),
-                "steps": int(moved.last_steps[network]),
-                "weights": moved.last_weights[network],
-                "TimeLimit.truncated": True,
-                "episode": {
-                    "r": round(float(self._returns[network]), 6),
-                    "l": int(self._lengths[network]),
-                    "t": seconds,
-                },
-            }
-            for synapse, features in enumerate(moved.last_observations[network]):
-                shared[first + synapse] = {**last, "terminal_observation": features.copy()}
-        self._returns[ended] = 0.0
-        self._lengths[ended] = 0
-        return shared
 
 
 def _no_single_environments(name: str) -> str:

@@ -105,12 +105,17 @@ def draw_raster(
     now = spikes.shape[1]
     cells[:, :now][spikes] = _SPIKE
     cells[:, now - time_steps : now][spikes[:, -time_steps:]] = _LATEST
-    # cells (N, columns, 3) -> pixels (height, width, 3), nearest neighbour
-    rows_of_pixels = np.arange(height) * channels // height
-    columns_of_pixels = np.arange(width) * columns // width
-    image: NDArray[np.uint8] = cells[rows_of_pixels][:, columns_of_pixels]
+    image = enlarged(cells, height, width)
     image[:, np.arange(SHOWN_ENVIRONMENT_STEPS) * width // SHOWN_ENVIRONMENT_STEPS] = _GRID
     return image
+
+
+def enlarged(cells: NDArray[np.uint8], height: int, width: int) -> NDArray[np.uint8]:
+    """Return cells (rows, columns, 3) as pixels (height, width, 3), by the nearest neighbour."""
+    rows_of_pixels = np.arange(height) * cells.shape[0] // height
+    columns_of_pixels = np.arange(width) * cells.shape[1] // width
+    pixels: NDArray[np.uint8] = cells[rows_of_pixels][:, columns_of_pixels]
+    return pixels
 
 
 class Window:

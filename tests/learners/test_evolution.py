@@ -108,3 +108,19 @@ def test_it_climbs_a_sphere(name, arguments):
     for _ in range(200):
         model._iterate()
     assert sphere(model.weights, 0) > 0.2 * start
+
+
+def test_one_update_with_weight_decay_by_hand():
+    model = make(
+        "EvolutionStrategies", network=SMALL, pairs=1, noise_std=0.25, weight_decay=0.5,
+        learning_rate=0.125,
+    )  # fmt: skip
+    mean, seen = model.weights, []
+    attach(model, lambda flat, seed: seen.append(flat) or float(-len(seen)))  # the first is better
+    model._iterate()
+    noise = (seen[0] - mean.astype(np.float64)) / 0.25
+    # g = (0.5 noise - 0.5 (-noise)) / (2 * 0.25), less the share of the weights
+    gradient = noise / 0.5 - 0.5 * mean
+    np.testing.assert_allclose(model.memory.moment_1, 0.1 * gradient, rtol=1e-3, atol=1e-5)
+    # Adam's first step is the rate along the gradient's sign.
+    np.testing.assert_allclose(model.weights - mean, 0.125 * np.sign(gradient), atol=1e-5)

@@ -29,22 +29,23 @@ def test_an_episode_by_hand():
     assert core.scores[0] == pytest.approx(-np.abs(first - 3.0).sum())
     assert core.steps.tolist() == [10]
 
-    up = core.step(moves(2, 1, 0, 2))
+    rise = core.step(moves(2, 1, 0, 2))
     assert np.allclose(core.weights, first + 0.5 * np.array([1, 0, -1, 1]))
     # two weights nearer to 3 by 0.5, one farther away
-    assert up.rewards.tolist() == [1.0]
-    assert core.scores[0] == pytest.approx(-np.abs(first - 3.0).sum() + 0.5)
-    assert up.last_steps.tolist() == [20]
+    assert rise.tolist() == [1.0]
+    after_rise = core.scores[0]
+    assert after_rise == pytest.approx(-np.abs(first - 3.0).sum() + 0.5)
+    assert core.steps.tolist() == [20]
 
-    tie = core.step(moves(2, 0, 1, 1))
-    assert tie.last_scores[0] == pytest.approx(up.last_scores[0])
+    core.step(moves(2, 0, 1, 1))
+    assert core.scores[0] == pytest.approx(after_rise)
+    before = core.scores[0]
     still = core.step(moves(1, 1, 1, 1))
-    assert still.last_scores[0] == tie.last_scores[0]
-    assert still.rewards.tolist() == [-1.0]  # ties are punished
-    down = core.step(moves(0, 0, 0, 0))
-    assert down.rewards.tolist() == [-1.0]
+    assert core.scores[0] == before
+    assert still.tolist() == [-1.0]  # ties are punished
+    fall = core.step(moves(0, 0, 0, 0))
+    assert fall.tolist() == [-1.0]
     assert core.steps.tolist() == [50]
-    assert not down.truncated.any()
 
 
 def test_weights_stay_within_their_limit():
@@ -53,15 +54,14 @@ def test_weights_stay_within_their_limit():
     for _ in range(4):
         core.step(moves(2, 2, 2, 2))
     assert core.weights.tolist() == [[0.75] * 4]
-    stuck = core.step(moves(2, 2, 2, 2))
-    assert stuck.rewards.tolist() == [-1.0]
+    assert core.step(moves(2, 2, 2, 2)).tolist() == [-1.0]
 
 
 def test_a_new_probe_judges_old_and_new_weights():
     job = Distance(tuple(range(-50, 50)))
     core = started(job, renew_probe_every=2, reward="difference", weight_limit=99.0)
     before = core.weights
-    rewards = [core.step(moves(2, 2, 2, 2)).rewards[0] for _ in range(5)]
+    rewards = [core.step(moves(2, 2, 2, 2))[0] for _ in range(5)]
     # start, then new weights each time, with the old ones beside them at moves 3 and 5
     assert [len(weights) for weights, _ in job.judged] == [1, 1, 1, 2, 1, 2]
     probes = [probes[0, 0] for _, probes in job.judged]
@@ -85,18 +85,18 @@ def test_differences_add_up_to_the_whole_improvement(seed, count):
     core = started("XOR", seed=seed, reward="difference", network=SMALL)
     first = core.scores[0]
     rng = np.random.default_rng(seed)
-    total = sum(core.step(rng.integers(0, 3, (1, core.synapses))).rewards[0] for _ in range(count))
+    total = sum(core.step(rng.integers(0, 3, (1, core.synapses)))[0] for _ in range(count))
     assert core.scores[0] - first == pytest.approx(total, abs=1e-9)
 
 
 def test_observed_histories_by_hand():
     core = started(Distance(), features=["action_history", "reward_history"], history=2)
     assert core.observe().tolist() == [[[0.0] * 4] * 4]
-    first = core.step(moves(2, 2, 2, 2))
-    assert first.observations[0].tolist() == [[1.0, 0.0, first.rewards[0], 0.0]] * 4
-    second = core.step(moves(0, 1, 2, 1))
-    expected = [[action, 1.0, second.rewards[0], first.rewards[0]] for action in (-1, 0, 1, 0)]
-    assert second.observations[0].tolist() == expected
+    (first,) = core.step(moves(2, 2, 2, 2))
+    assert core.observe()[0].tolist() == [[1.0, 0.0, first, 0.0]] * 4
+    (second,) = core.step(moves(0, 1, 2, 1))
+    expected = [[action, 1.0, second, first] for action in (-1, 0, 1, 0)]
+    assert core.observe()[0].tolist() == expected
 
 
 def test_an_episode_starts_from_the_networks_own_random_numbers():
@@ -105,19 +105,6 @@ def test_an_episode_starts_from_the_networks_own_random_numbers():
     for network in range(2):
         rng = gym.utils.seeding.np_random(8 + network)[0]
         assert np.array_equal(core.weights[network], start_weights(population, rng, 1)[0])
-
-
-def test_a_new_episode_begins_in_the_step_that_ends_one():
-    core = started(Distance(), networks=2, horizon=3)
-    for step in range(1, 7):
-        moved = core.step(np.full((2, 4), 2))
-        over = step % 3 == 0
-        assert moved.truncated.tolist() == [over] * 2
-        assert moved.last_steps.tolist() == [10 * (1 + (step - 1) % 3 + 1)] * 2
-        assert core.steps.tolist() == ([10, 10] if over else moved.last_steps.tolist())
-        assert np.array_equal(core.weights, moved.last_weights) != over
-        assert np.array_equal(moved.observations, moved.last_observations) != over
-        assert np.array_equal(moved.observations, core.observe())
 
 
 @settings(max_examples=15, deadline=None)
@@ -132,24 +119,27 @@ def test_a_new_episode_begins_in_the_step_that_ends_one():
 def test_every_network_of_a_batch_is_the_single_one(job, networks, preset, reward, every, seed):
     arguments = {
         "network": SMALL, "features": preset, "reward": reward, "renew_probe_every": every,
-        "probe_size": 2, "horizon": 5,
+        "probe_size": 2,
     }  # fmt: skip
     batch = started(job, networks, seed, **arguments)
     singles = [started(job, 1, seed + k, **arguments) for k in range(networks)]
     rng = np.random.default_rng(seed)
-    for _ in range(8):  # through the end of an episode
+    for step in range(8):
+        if step == 5:  # a new episode of every other network
+            which = np.arange(0, networks, 2)
+            batch.start(which)
+            for k in which:
+                singles[k].start(np.array([0]))
         actions = rng.integers(0, 3, (networks, batch.synapses))
-        moved = batch.step(actions)
+        rewards = batch.step(actions)
         for k, single in enumerate(singles):
-            alone = single.step(actions[[k]])
+            assert rewards[k] == single.step(actions[[k]])[0]
             assert np.array_equal(batch.weights[k], single.weights[0])
-            assert moved.rewards[k] == alone.rewards[0]
-            assert moved.truncated[k] == alone.truncated[0]
-            assert moved.last_scores[k] == alone.last_scores[0]
-            assert moved.last_steps[k] == alone.last_steps[0]
+            assert batch.scores[k] == single.scores[0]
+            assert batch.steps[k] == single.steps[0]
             # measured dynamics are sums, whose order depends on the number of lanes
-            assert np.allclose(moved.observations[k], alone.observations[0], atol=1e-5)
-            assert np.abs(moved.observations).max() <= 1.0
+            assert np.allclose(batch.observe()[k], single.observe()[0], atol=1e-5)
+            assert np.abs(batch.observe()).max() <= 1.0
 
 
 def test_moves_before_the_start_are_refused():
@@ -188,8 +178,7 @@ def test_a_score_that_is_no_number_is_refused():
         ({"history": 0}, "history must be at least 1, got 0"),
         ({"reward": "gain"}, "reward: got 'gain' .*; allowed values: 'sign', 'difference'"),
         ({"stepsize": 1.0}, "unknown key stepsize; allowed keys: step_size, probe_size"),
-        ({"networks": 0}, "networks and horizon must be at least 1, got 0 and None"),
-        ({"horizon": 0}, "networks and horizon must be at least 1, got 1 and 0"),
+        ({"networks": 0}, "networks must be at least 1, got 0"),
         ({"network": {"recurrent": True}}, "can't run recurrent=True; use recurrent=False"),
     ],
 )
