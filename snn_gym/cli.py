@@ -235,13 +235,38 @@ def submit(
 
 @app.command()
 def verify(
-    folder: Annotated[Path, typer.Argument(help="Folder that `snn-gym submit` wrote.")],
+    folder: Annotated[
+        Path | None, typer.Argument(help="Folder that `snn-gym submit` wrote.")
+    ] = None,
     leaderboard: Leaderboard = None,
+    again: Annotated[
+        bool, typer.Option("--again", help="Evaluate the rows of an earlier evaluator again.")
+    ] = False,
+    processes: Annotated[int, typer.Option(min=1, help="Rows at a time, with --again.")] = 1,
 ) -> None:
     """Run a submission again and, if it gives what it claims, add its row to the table."""
     from snn_gym.scoring import verify as verify_submission
 
-    print(f"verified: {verify_submission(folder, _leaderboard(leaderboard))}")
+    if (folder is None) != again:
+        raise ValueError("verify takes a submission's folder, or --again for the rows there are")
+    if folder is not None:
+        print(f"verified: {verify_submission(folder, _leaderboard(leaderboard))}")
+    else:
+        _verify_again(_leaderboard(leaderboard), processes)
+
+
+def _verify_again(leaderboard: Path, processes: int) -> None:
+    from snn_gym.scoring import reevaluate
+
+    results = []
+    for result in reevaluate(leaderboard, processes=processes):
+        same = "the same returns" if result.exact else "returns within the tolerance"
+        print(f"{result.path}: {result.problem or same}", flush=True)
+        results.append(result)
+    failed = sum(result.problem is not None for result in results)
+    print(f"{len(results) - failed} rows written, {failed} left as they were")
+    if failed:
+        raise ValueError(f"{failed} rows do not give their returns; see the lines above")
 
 
 @app.command()

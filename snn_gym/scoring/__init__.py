@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from snn_gym.scoring.errors import SubmissionError
     from snn_gym.scoring.evaluation import Evaluation, evaluate
     from snn_gym.scoring.rerun import VerificationSettings
+    from snn_gym.scoring.reevaluation import reevaluate
     from snn_gym.scoring.submission import submit
     from snn_gym.scoring.table import COLUMNS, TableRow, render_table, table_rows, write_table
     from snn_gym.scoring.verification import verify
@@ -21,6 +22,7 @@ __all__ = [
     "TableRow",
     "VerificationSettings",
     "evaluate",
+    "reevaluate",
     "render_table",
     "submit",
     "table_rows",
@@ -39,6 +41,7 @@ __getattr__, __dir__ = lazy_names(
         "TableRow": "table",
         "VerificationSettings": "rerun",
         "evaluate": "evaluation",
+        "reevaluate": "reevaluation",
         "render_table": "table",
         "submit": "submission",
         "table_rows": "table",

@@ -207,6 +207,22 @@ def write_row(leaderboard: Path, row: Row, weights: bytes) -> Path:
     return path
 
 
+def replace_row(leaderboard: Path, row: Row) -> Path:
+    """Write what a later evaluator found in place of a row; its weights stay.
+
+    Args:
+        leaderboard: Folder of the leaderboard.
+        row: The row, evaluated again.
+
+    Returns:
+        Path of the row.
+    """
+    path = row_path(leaderboard, row.agent, row.environment, row.seed)
+    with locked(leaderboard):
+        write_text_atomic(path, dump_json(row))
+    return path
+
+
 @contextmanager
 def locked(folder: Path) -> Iterator[None]:
     """Hold a folder's lock; the kernel frees it when the process ends, however that happens.

@@ -236,12 +236,7 @@ def _check_weights(data: bytes, manifest: Manifest) -> dict[str, torch.Tensor]:
 
 
 def _check_score(claim: Scores, result: Scores) -> None:
-    pairs = zip(claim.returns, result.returns, strict=True)
-    different = [
-        (episode, claimed, found)
-        for episode, (claimed, found) in enumerate(pairs)
-        if not _agree(claimed, found)
-    ]
+    different = different_returns(claim, result)
     if different:
         episode, claimed, found = different[0]
         raise SubmissionError(
@@ -251,6 +246,24 @@ def _check_score(claim: Scores, result: Scores) -> None:
             f"{found} found; claimed IQM {claim.iqm:.6g}, found {result.iqm:.6g}; submit again "
             "on the kind of machine that verifies",
         )
+
+
+def different_returns(claim: Scores, result: Scores) -> list[tuple[int, float, float]]:
+    """Return the episodes whose returns differ by more than `SCORE_TOLERANCE`.
+
+    Args:
+        claim: Scores to check.
+        result: Scores of the re-run, of as many episodes.
+
+    Returns:
+        Number of the episode, return claimed, and return found.
+    """
+    pairs = zip(claim.returns, result.returns, strict=True)
+    return [
+        (episode, claimed, found)
+        for episode, (claimed, found) in enumerate(pairs)
+        if not _agree(claimed, found)
+    ]
 
 
 def _agree(claimed: float, found: float) -> bool:

@@ -1,0 +1,110 @@
+"""Rows of an earlier evaluator: evaluated again, written anew or left and named."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from snn_gym.cli import main
+from snn_gym.scoring import reevaluate, reevaluation, verification, verify
+from snn_gym.scoring.evaluation import EVALUATOR_VERSION
+from snn_gym.scoring.rerun import VerificationSettings
+from snn_gym.scoring.results import list_rows
+from snn_gym.scoring.worker import Request, Rerun, rerun
+from tests.scoring.helpers import SETTINGS, Template, fingerprint
+
+NEW_COSTS = ("neuron_updates_per_decision", "parameter_bytes_per_decision", "synapses")
+
+
+@pytest.fixture(autouse=True)
+def calls(monkeypatch: pytest.MonkeyPatch) -> list[Request]:
+    """Play in this process, and remember what was asked."""
+    asked: list[Request] = []
+
+    def in_process(request: Request, weights: bytes, settings: VerificationSettings) -> Rerun:
+        asked.append(request)
+        return rerun(request, weights)
+
+    monkeypatch.setattr(verification, "rerun_in_worker", in_process)
+    monkeypatch.setattr(reevaluation, "rerun_in_worker", in_process)
+    return asked
+
+
+@pytest.fixture
+def board(template: Template, tmp_path: Path, calls: list[Request]) -> Path:
+    """Give a leaderboard with one row as the first evaluator wrote it."""
+    verify(template.write(tmp_path / "s"), tmp_path / "board", SETTINGS)
+    calls.clear()
+    age(tmp_path / "board")
+    return tmp_path / "board"
+
+
+def age(board: Path, **changes: Any) -> Path:
+    """Take what version 1 did not have out of the only row."""
+    (path,) = board.glob("results/*/*/*.json")
+    row = {**json.loads(path.read_text()), "evaluator_version": 1, **changes}
+    for name in NEW_COSTS:
+        row.pop(name)
+    path.write_text(json.dumps(row))
+    return path
+
+
+def test_a_row_gets_the_new_costs_and_keeps_its_returns(board: Path, calls: list[Request]) -> None:
+    (before,) = list_rows(board)
+    assert before.synapses == {}
+    (result,) = reevaluate(board, SETTINGS, processes=2)
+    assert (result.problem, result.exact) == (None, True)
+    (after,) = list_rows(board)
+    # 4-64-64-2 over 8 time steps.
+    assert after.neuron_updates_per_decision == {"hidden_1": 8 * 64, "hidden_2": 8 * 64}
+    assert after.synapses == {"hidden_1": 64 * 64, "hidden_2": 64 * 2}
+    assert after.evaluator_version == EVALUATOR_VERSION
+    kept = ("score", "lengths", "steps", "seed", "created", "parameters", "content_sha256")
+    assert [getattr(after, name) for name in kept] == [getattr(before, name) for name in kept]
+    # What is done is passed over.
+    calls.clear()
+    assert list(reevaluate(board, SETTINGS)) == []
+    assert calls == []
+
+
+@pytest.mark.parametrize(
+    ("difference", "message"), [(0.5e-6, None), (0.1, "other returns in 1 of 3 episodes")]
+)
+def test_returns_have_to_agree_within_the_tolerance(
+    difference: float, message: str | None, template: Template, board: Path
+) -> None:
+    score = json.loads(json.dumps(template.manifest["score"]))
+    score["returns"][1] += difference
+    (path,) = board.glob("results/*/*/*.json")
+    path.write_text(json.dumps({**json.loads(path.read_text()), "score": score}))
+    before = fingerprint(board)
+    (result,) = reevaluate(board, SETTINGS)
+    assert not result.exact
+    if message is None:
+        assert result.problem is None
+        assert list_rows(board)[0].score.returns == tuple(template.manifest["score"]["returns"])
+    else:
+        assert message in str(result.problem)
+        assert fingerprint(board) == before
+
+
+def test_weights_that_are_not_the_rows_are_named(board: Path, calls: list[Request]) -> None:
+    (weights,) = board.glob("results/*/*/*.safetensors")
+    weights.write_bytes(weights.read_bytes() + b"\0")
+    (result,) = reevaluate(board, SETTINGS)
+    assert "not the file that the row was written for" in str(result.problem)
+    assert calls == []
+
+
+def test_the_command_names_every_row_and_fails_if_one_differs(
+    board: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["verify", "--again", "--leaderboard", str(board)]) == 2
+    captured = capsys.readouterr()
+    assert "0.json: returns of 3 episodes, expected 100" in captured.out
+    assert "0 rows written, 1 left as they were" in captured.out
+    assert main(["verify", "--leaderboard", str(board)]) == 2
+    assert "takes a submission's folder, or --again" in capsys.readouterr().err
