@@ -9,8 +9,8 @@ from snn_gym._lazy import lazy_names
 if TYPE_CHECKING:
     from snn_gym.scoring.errors import SubmissionError
     from snn_gym.scoring.evaluation import Evaluation, evaluate
-    from snn_gym.scoring.rerun import VerificationSettings
     from snn_gym.scoring.reevaluation import reevaluate
+    from snn_gym.scoring.rerun import VerificationSettings
     from snn_gym.scoring.submission import submit
     from snn_gym.scoring.table import COLUMNS, TableRow, render_table, table_rows, write_table
     from snn_gym.scoring.verification import verify
