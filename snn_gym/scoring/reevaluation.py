@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 import hashlib
+import multiprocessing
 import os
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
 
 from snn_gym.scoring.architecture import check_tensors
 from snn_gym.scoring.errors import SubmissionError
-from snn_gym.scoring.evaluation import EVALUATOR_VERSION
+from snn_gym.scoring.evaluation import EVALUATOR_VERSION, OFFICIAL_EPISODES, evaluation_seeds
 from snn_gym.scoring.manifest import utc_now
-from snn_gym.scoring.rerun import VerificationSettings, rerun_in_worker
 from snn_gym.scoring.results import Row, list_rows, replace_row, row_path
 from snn_gym.scoring.verification import MAX_WEIGHTS_BYTES, different_returns
-from snn_gym.scoring.worker import Request, Rerun
-from snn_gym.storage import StorageError, parse_tensors, read_regular_file
+from snn_gym.scoring.worker import Request, Rerun, rerun
+from snn_gym.storage import parse_tensors, read_regular_file
 
 
 @dataclass(frozen=True)
@@ -34,20 +34,21 @@ class Reevaluation:
 
 def reevaluate(
     leaderboard: str | os.PathLike[str],
-    settings: VerificationSettings | None = None,
     *,
+    seeds: Sequence[int] | None = None,
     processes: int = 1,
 ) -> Iterator[Reevaluation]:
     """Evaluate every row of an earlier evaluator again, and write those that give their returns.
 
     A row is written as soon as it is done, with the costs that the present evaluator counts, so
     that a call that was interrupted goes on where it stopped. A row whose returns differ by more
-    than the verifier's tolerance stays as it was.
+    than the verifier's tolerance stays as it was. Rows were verified once, so that they are played
+    without the verifier's limits on time and memory.
 
     Args:
         leaderboard: Folder of the leaderboard.
-        settings: Seeds and limits of the evaluation; those of the official table if None.
-        processes: Rows evaluated at the same time, each in a process of its own.
+        seeds: Seed of each episode; the public seeds if None, as the official table has them.
+        processes: Rows evaluated at the same time; one is played in this process.
 
     Yields:
         What came of each row, in the order in which they are done.
@@ -56,38 +57,44 @@ def reevaluate(
         SubmissionError: A row does not fit the schema.
     """
     leaderboard = Path(leaderboard)
-    settings = settings or VerificationSettings()
+    seeds = evaluation_seeds(OFFICIAL_EPISODES) if seeds is None else tuple(seeds)
     old = [row for row in list_rows(leaderboard) if row.evaluator_version != EVALUATOR_VERSION]
-    # Threads only wait for the processes.
-    with ThreadPoolExecutor(processes) as pool:
-        jobs = [pool.submit(_reevaluate, leaderboard, row, settings) for row in old]
-        for job in as_completed(jobs):
-            yield job.result()
-
-
-def _reevaluate(leaderboard: Path, row: Row, settings: VerificationSettings) -> Reevaluation:
-    path = row_path(leaderboard, row.agent, row.environment, row.seed)
-    if len(row.score.returns) != len(settings.seeds):
-        episodes, expected = len(row.score.returns), len(settings.seeds)
-        return Reevaluation(path, f"returns of {episodes} episodes, expected {expected}")
+    if processes == 1:
+        for row in old:
+            yield _reevaluate(leaderboard, row, seeds)
+        return
+    # Fresh processes: PyTorch's threads do not survive a fork.
+    pool = ProcessPoolExecutor(processes, mp_context=multiprocessing.get_context("spawn"))
     try:
-        result = _rerun(path.with_suffix(".safetensors"), row, settings)
-    except (SubmissionError, StorageError) as error:
+        for job in as_completed(pool.submit(_reevaluate, leaderboard, row, seeds) for row in old):
+            yield job.result()
+    finally:  # also where the caller stops: no further row is begun
+        pool.shutdown(cancel_futures=True)
+
+
+def _reevaluate(leaderboard: Path, row: Row, seeds: tuple[int, ...]) -> Reevaluation:
+    path = row_path(leaderboard, row.agent, row.environment, row.seed)
+    stored = row.score.returns
+    if len(stored) != len(seeds):
+        return Reevaluation(path, f"returns of {len(stored)} episodes, expected {len(seeds)}")
+    try:
+        result = _rerun(path.with_suffix(".safetensors"), row, seeds)
+    except ValueError as error:
         return Reevaluation(path, str(error))
     different = different_returns(row.score, result.score)
     if different:
-        episode, stored, found = different[0]
+        episode, claimed, found = different[0]
         return Reevaluation(
             path,
-            f"other returns in {len(different)} of {len(row.score.returns)} episodes, first in "
-            f"episode {episode}: {stored} stored, {found} found",
+            f"other returns in {len(different)} of {len(stored)} episodes, first in episode "
+            f"{episode}: {claimed} stored, {found} found",
         )
     changes = {**dict(result), "evaluator_version": EVALUATOR_VERSION, "verified": utc_now()}
     replace_row(leaderboard, row.model_copy(update=changes))
     return Reevaluation(path, None, exact=row.score == result.score)
 
 
-def _rerun(weights_file: Path, row: Row, settings: VerificationSettings) -> Rerun:
+def _rerun(weights_file: Path, row: Row, seeds: tuple[int, ...]) -> Rerun:
     weights = read_regular_file(weights_file, max_bytes=MAX_WEIGHTS_BYTES)
     if hashlib.sha256(weights).hexdigest() != row.weights_sha256:
         raise SubmissionError(
@@ -95,5 +102,4 @@ def _rerun(weights_file: Path, row: Row, settings: VerificationSettings) -> Reru
         )
     tensors, _ = parse_tensors(weights, where=weights_file.name)
     check_tensors(tensors, row.agent, row.environment)
-    request = Request(agent=row.agent, environment=row.environment, seeds=settings.seeds)
-    return rerun_in_worker(request, weights, settings)
+    return rerun(Request(agent=row.agent, environment=row.environment, seeds=seeds), weights)

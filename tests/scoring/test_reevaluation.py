@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -21,41 +20,51 @@ NEW_COSTS = ("neuron_updates_per_decision", "parameter_bytes_per_decision", "syn
 
 @pytest.fixture(autouse=True)
 def calls(monkeypatch: pytest.MonkeyPatch) -> list[Request]:
-    """Play in this process, and remember what was asked."""
-    asked: list[Request] = []
+    """Verify in this process, and remember which rows are played again."""
+    played: list[Request] = []
 
     def in_process(request: Request, weights: bytes, settings: VerificationSettings) -> Rerun:
-        asked.append(request)
+        return rerun(request, weights)
+
+    def counted(request: Request, weights: bytes) -> Rerun:
+        played.append(request)
         return rerun(request, weights)
 
     monkeypatch.setattr(verification, "rerun_in_worker", in_process)
-    monkeypatch.setattr(reevaluation, "rerun_in_worker", in_process)
-    return asked
+    monkeypatch.setattr(reevaluation, "rerun", counted)
+    return played
 
 
 @pytest.fixture
-def board(template: Template, tmp_path: Path, calls: list[Request]) -> Path:
+def board(template: Template, tmp_path: Path) -> Path:
     """Give a leaderboard with one row as the first evaluator wrote it."""
     verify(template.write(tmp_path / "s"), tmp_path / "board", SETTINGS)
-    calls.clear()
     age(tmp_path / "board")
     return tmp_path / "board"
 
 
-def age(board: Path, **changes: Any) -> Path:
+def age(board: Path) -> None:
     """Take what version 1 did not have out of the only row."""
     (path,) = board.glob("results/*/*/*.json")
-    row = {**json.loads(path.read_text()), "evaluator_version": 1, **changes}
+    row = {**json.loads(path.read_text()), "evaluator_version": 1}
     for name in NEW_COSTS:
         row.pop(name)
     path.write_text(json.dumps(row))
-    return path
+
+
+def add_seeds(board: Path, template: Template, *seeds: int) -> None:
+    """Copy the only row to other seeds."""
+    (path,) = board.glob("results/*/*/*.json")
+    for seed in seeds:
+        other = path.with_name(f"{seed}.json")
+        other.write_text(json.dumps({**json.loads(path.read_text()), "seed": seed}))
+        other.with_suffix(".safetensors").write_bytes(template.weights)
 
 
 def test_a_row_gets_the_new_costs_and_keeps_its_returns(board: Path, calls: list[Request]) -> None:
     (before,) = list_rows(board)
     assert before.synapses == {}
-    (result,) = reevaluate(board, SETTINGS, processes=2)
+    (result,) = reevaluate(board, seeds=SETTINGS.seeds)
     assert (result.problem, result.exact) == (None, True)
     (after,) = list_rows(board)
     # 4-64-64-2 over 8 time steps.
@@ -66,7 +75,7 @@ def test_a_row_gets_the_new_costs_and_keeps_its_returns(board: Path, calls: list
     assert [getattr(after, name) for name in kept] == [getattr(before, name) for name in kept]
     # What is done is passed over.
     calls.clear()
-    assert list(reevaluate(board, SETTINGS)) == []
+    assert list(reevaluate(board, seeds=SETTINGS.seeds)) == []
     assert calls == []
 
 
@@ -81,7 +90,7 @@ def test_returns_have_to_agree_within_the_tolerance(
     (path,) = board.glob("results/*/*/*.json")
     path.write_text(json.dumps({**json.loads(path.read_text()), "score": score}))
     before = fingerprint(board)
-    (result,) = reevaluate(board, SETTINGS)
+    (result,) = reevaluate(board, seeds=SETTINGS.seeds)
     assert not result.exact
     if message is None:
         assert result.problem is None
@@ -91,10 +100,32 @@ def test_returns_have_to_agree_within_the_tolerance(
         assert fingerprint(board) == before
 
 
+def test_who_stops_in_between_goes_on_there(
+    template: Template, board: Path, calls: list[Request]
+) -> None:
+    add_seeds(board, template, 1, 2, 3)
+    going = reevaluate(board, seeds=SETTINGS.seeds)
+    next(going)
+    going.close()
+    done = sum(row.evaluator_version == EVALUATOR_VERSION for row in list_rows(board))
+    assert done == len(calls) == 1
+    assert len(list(reevaluate(board, seeds=SETTINGS.seeds))) == 3
+
+
+def test_rows_are_played_by_several_processes(
+    template: Template, board: Path, calls: list[Request]
+) -> None:
+    add_seeds(board, template, 1)
+    results = list(reevaluate(board, seeds=SETTINGS.seeds, processes=2))
+    assert [result.exact for result in results] == [True, True]
+    assert [row.evaluator_version for row in list_rows(board)] == [EVALUATOR_VERSION] * 2
+    assert calls == []  # none of them in this one
+
+
 def test_weights_that_are_not_the_rows_are_named(board: Path, calls: list[Request]) -> None:
     (weights,) = board.glob("results/*/*/*.safetensors")
     weights.write_bytes(weights.read_bytes() + b"\0")
-    (result,) = reevaluate(board, SETTINGS)
+    (result,) = reevaluate(board, seeds=SETTINGS.seeds)
     assert "not the file that the row was written for" in str(result.problem)
     assert calls == []
 
