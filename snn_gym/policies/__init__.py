@@ -26,7 +26,7 @@ __all__ = [
     "StatefulDQNPolicy",
 ]
 
-_CONTRIB = {
+CONTRIB = {
     "SpikingQRDQNPolicy": "snn_gym.policies.qrdqn",
     "SpikingTQCPolicy": "snn_gym.policies.tqc",
 }
@@ -34,7 +34,7 @@ _CONTRIB = {
 
 def __getattr__(name: str) -> Any:
     """Import a policy for an algorithm of sb3-contrib, which is an optional dependency."""
-    if name not in _CONTRIB:
+    if name not in CONTRIB:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     try:
         import_module("sb3_contrib")
@@ -44,4 +44,4 @@ def __getattr__(name: str) -> Any:
         raise ImportError(
             f'{name} needs sb3-contrib, which is not installed: pip install "snn-gym[contrib]"'
         ) from error
-    return getattr(import_module(_CONTRIB[name]), name)
+    return getattr(import_module(CONTRIB[name]), name)

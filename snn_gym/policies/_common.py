@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 from abc import abstractmethod
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -24,6 +25,7 @@ from snn_gym.policies._observations import (
     make_normaliser,
     spike_steps_of,
 )
+from snn_gym.policies._pairing import check_pairing
 from snn_gym.spiking.bookkeeping import full_state
 from snn_gym.spiking.coding.decoders import PopulationHead
 from snn_gym.spiking.config import NetworkConfig
@@ -48,17 +50,17 @@ class SpikingPolicyMixin(BasePolicy):
         observation_space: Observation space.
         action_space: Action space.
         lr_schedule: Learning rate over the remaining progress.
-        network: What the networks are made of; its defaults if None.
+        network: What the networks are made of, also as a mapping; its defaults if None.
         normalise_observations: Whether Box observations, also those in a Dict, are standardised.
         cell_factory: For research: makes any Norse cell in place of the configured neuron.
         activation_fn: Activation of networks that do not spike; None for Stable-Baselines3's
             default.
-        **kwargs: As in the policy of Stable-Baselines3 that follows; ``net_arch`` is not among
-            them.
+        net_arch: Stable-Baselines3's name of ``network.hidden_sizes``, which it replaces.
+        **kwargs: As in the policy of Stable-Baselines3 that follows.
 
     Raises:
-        ValueError: ``net_arch`` is given, a space or an argument is not supported, or the network
-            needs a state that no policy of this kind carries.
+        ValueError: A space, an argument or the algorithm that builds the policy is not supported,
+            or the network needs a state that no policy of this kind carries.
     """
 
     network: NetworkConfig
@@ -83,14 +85,17 @@ class SpikingPolicyMixin(BasePolicy):
         action_space: spaces.Space[Any],
         lr_schedule: Schedule,
         *,
-        network: NetworkConfig | None = None,
+        network: NetworkConfig | Mapping[str, Any] | None = None,
         normalise_observations: bool = True,
         cell_factory: CellFactory | None = None,
         activation_fn: type[nn.Module] | None = None,
+        net_arch: Any = None,
         **kwargs: Any,
     ) -> None:
         self.cell_factory = cell_factory
-        self._configure(observation_space, action_space, network, normalise_observations, kwargs)
+        self.network = network_config(network, net_arch)
+        self.normalise_observations = normalise_observations
+        self._configure(observation_space, action_space, kwargs)
         super().__init__(
             observation_space,
             action_space,
@@ -104,8 +109,6 @@ class SpikingPolicyMixin(BasePolicy):
         self,
         observation_space: spaces.Space[Any],
         action_space: spaces.Space[Any],
-        network: NetworkConfig | None,
-        normalise_observations: bool,
         arguments: dict[str, Any],
     ) -> None:
         """Check a policy's arguments, and choose the features extractor where none is given.
@@ -113,17 +116,9 @@ class SpikingPolicyMixin(BasePolicy):
         Args:
             observation_space: Observation space.
             action_space: Action space.
-            network: What the networks are made of.
-            normalise_observations: Whether Box observations are standardised.
             arguments: Keyword arguments for Stable-Baselines3's policy; changed in place.
         """
-        self.network = NetworkConfig() if network is None else network
-        self.normalise_observations = normalise_observations
-        if arguments.pop("net_arch", None) is not None:
-            raise ValueError(
-                "net_arch is not used by a spiking policy; give "
-                "policy_kwargs={'network': NetworkConfig(hidden_sizes=(64, 64))}"
-            )
+        check_pairing(self, self.algorithms)
         if not isinstance(action_space, self.action_spaces):
             names = ", ".join(kind.__name__ for kind in self.action_spaces)
             raise ValueError(
@@ -354,6 +349,39 @@ class SpikingPolicyMixin(BasePolicy):
                     "the weights belong to a network of other dynamics"
                 )
         self.load_state_dict({**self.state_dict(), **tensors})
+
+
+def network_config(
+    network: NetworkConfig | Mapping[str, Any] | None, net_arch: Any = None
+) -> NetworkConfig:
+    """Return the configuration that a policy's arguments mean.
+
+    Args:
+        network: Configuration, also as a mapping; its defaults if None.
+        net_arch: Hidden sizes as Stable-Baselines3 takes them: a list, or a dict of lists that are
+            the same for actor (``pi``) and critic (``vf``, ``qf``), also in a list of its own.
+
+    Raises:
+        ValueError: One is of another kind, or actor and critic shall have other sizes.
+    """
+    if isinstance(network, Mapping):
+        network = NetworkConfig.from_dict(network)
+    config = NetworkConfig() if network is None else network
+    if not isinstance(config, NetworkConfig):
+        raise ValueError(
+            f"network must be a NetworkConfig or a mapping of its fields, got {network!r}"
+        )
+    if net_arch is None:
+        return config
+    arch = net_arch[0] if isinstance(net_arch, list) and len(net_arch) == 1 else net_arch
+    parts = arch if isinstance(arch, Mapping) else {"pi": net_arch}
+    sizes = list(parts.values())
+    if not sizes or any(size != sizes[0] for size in sizes) or parts.keys() - {"pi", "vf", "qf"}:
+        raise ValueError(
+            f"net_arch must be hidden sizes of both actor and critic, such as [64, 64], got "
+            f"{net_arch!r}; give one list"
+        )
+    return replace(config, hidden_sizes=sizes[0])
 
 
 class ActorCriticFlags(SpikingPolicyMixin):

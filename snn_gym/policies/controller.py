@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -11,7 +12,7 @@ from stable_baselines3.common.policies import BasePolicy
 from stable_baselines3.common.type_aliases import PyTorchObs, Schedule
 from torch import Tensor, nn
 
-from snn_gym.policies._common import SpikingPolicyMixin
+from snn_gym.policies._common import SpikingPolicyMixin, network_config
 from snn_gym.spiking.config import NetworkConfig
 from snn_gym.spiking.network import SpikingNetwork
 
@@ -33,7 +34,8 @@ class SpikingControllerPolicy(SpikingPolicyMixin, BasePolicy):
         observation_space: Observation space; values, flags or one-hots.
         action_space: Discrete, or a bounded Box.
         lr_schedule: Not used, for nothing is trained by gradients; policies are built with one.
-        network: What the network is made of; its defaults if None.
+        network: As in ``SpikingPolicyMixin``.
+        net_arch: As in ``SpikingPolicyMixin``.
         normalise_observations: Whether Box observations are scaled.
         **kwargs: Other policies' arguments, each refused by name.
 
@@ -50,12 +52,15 @@ class SpikingControllerPolicy(SpikingPolicyMixin, BasePolicy):
         action_space: spaces.Space[Any],
         lr_schedule: Schedule | None = None,
         *,
-        network: NetworkConfig | None = None,
+        network: NetworkConfig | Mapping[str, Any] | None = None,
+        net_arch: Any = None,
         normalise_observations: bool = True,
         **kwargs: Any,
     ) -> None:
         del lr_schedule
-        self._configure(observation_space, action_space, network, normalise_observations, kwargs)
+        self.network = network_config(network, net_arch)
+        self.normalise_observations = normalise_observations
+        self._configure(observation_space, action_space, kwargs)
         _check_bounds(action_space)
         BasePolicy.__init__(self, observation_space, action_space, squash_output=True, **kwargs)
         self.features_extractor = self.make_features_extractor()

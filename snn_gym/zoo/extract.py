@@ -58,6 +58,7 @@ def extract_policy_arguments(model: BaseAlgorithm) -> dict[str, Any]:
     if _optimiser_of_the_algorithm(model):
         del arguments["optimizer_class"], arguments["optimizer_kwargs"]
     arguments.pop("network", None)
+    arguments.pop("net_arch", None)  # which the network's hidden sizes are
     arguments.pop("use_sde", None)  # which off-policy algorithms put there; a hyper-parameter
     if arguments.pop("cell_factory", None) is not None:
         raise ValueError(

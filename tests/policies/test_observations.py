@@ -215,10 +215,6 @@ REFUSED: dict[str, tuple[spaces.Space[Any], dict[str, Any], str]] = {
         IMAGE, {"network": NetworkConfig(encoder="rate")},
         r"encoder 'rate' passes no gradient to NatureCNN, which would never learn; use ",
     ),
-    "net_arch": (
-        spaces.Box(-1, 1, (3,)), {"net_arch": [64]},
-        r"net_arch is not used by a spiking policy; give policy_kwargs=",
-    ),
 }  # fmt: skip
 
 
