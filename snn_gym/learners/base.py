@@ -206,8 +206,8 @@ class GradientFreeAlgorithm(BaseAlgorithm):
             Returns and lengths (P, E).
 
         Raises:
-            ValueError: Weights or rewards are not finite, or an observer is given where there is
-                nothing to see.
+            ValueError: Weights, observations or rewards are not finite, or an observer is given
+                where there is nothing to see.
         """
         finite_or_raise(weights, type(self).__name__)
         seeds = self.probe_seeds() if seeds is None else seeds
@@ -243,7 +243,8 @@ class GradientFreeAlgorithm(BaseAlgorithm):
             progress_bar: Whether to show a progress bar.
 
         Raises:
-            ValueError: There is nothing to spend, or a reward or a weight is not finite.
+            ValueError: There is nothing to spend, or an observation, a reward or a weight is not
+                finite.
         """
         if total_timesteps < 1:
             raise ValueError(f"total_timesteps must be at least 1, got {total_timesteps}")

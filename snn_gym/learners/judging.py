@@ -15,6 +15,7 @@ from snn_gym.policies.controller import SpikingControllerPolicy
 from snn_gym.registry import env_ids, load_spike_settings
 from snn_gym.spiking.population import Population
 from snn_gym.tasks.classic_control import BATCHED_TASKS
+from snn_gym.tasks.finite import check_finite
 from snn_gym.tasks.rollout import (
     ObservationLimits,
     Observer,
@@ -91,8 +92,8 @@ class SequentialJudge:
         """Play; see ``Judge``.
 
         Raises:
-            ValueError: An observer is given, for whom there is no activity to see here, or a
-                reward is not finite.
+            ValueError: An observer is given, for whom there is no activity to see here, or an
+                observation or a reward is not finite.
         """
         if observer is not None:
             raise ValueError(
@@ -124,16 +125,19 @@ class SequentialJudge:
         running = np.ones(count, np.bool_)
         self._env.seed(seed)
         observations: Any = self._env.reset()
+        name, seeds = environment_name(self._env), np.arange(seed, seed + self._env.num_envs)
+        playing = np.arange(self._env.num_envs) < count
         step = 0
         while running.any():
+            playing[:count] = running
+            check_finite("observation", observations, name, step, playing, seeds)
             step += 1
             samples.add(step, lanes, observations, running)
             actions, _ = self._policy.predict(observations, deterministic=True)
             observations, rewards, dones, _ = self._env.step(actions)
+            check_finite("reward", rewards, name, step, playing, seeds)
             # Environments that have ended play on, and environments beyond the count play along.
-            new = rewards[:count].astype(np.float64)
-            _check_finite(new, running, self._env, seed, int(lengths.max()))
-            returns += np.where(running, new, 0.0)
+            returns += np.where(running, rewards[:count].astype(np.float64), 0.0)
             lengths += running
             running &= ~dones[:count]
         return returns, lengths
@@ -147,17 +151,6 @@ def _groups(seeds: Sequence[int], size: int) -> Iterator[slice]:
         if ends or index - start == size:
             yield slice(start, index)
             start = index
-
-
-def _check_finite(
-    rewards: NDArray[np.float64], running: NDArray[np.bool_], env: VecEnv, seed: int, step: int
-) -> None:
-    bad = np.flatnonzero(running & ~np.isfinite(rewards))
-    if bad.size:
-        raise ValueError(
-            f"{environment_name(env)} gave the reward {rewards[bad[0]]} at step {step + 1} of the "
-            f"episode with seed {seed + int(bad[0])}; rewards must be finite"
-        )
 
 
 def environment_name(env: VecEnv) -> str:

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from snn_gym.spiking.population import Activity, Population
 from snn_gym.tasks.batched import BatchedTask
+from snn_gym.tasks.finite import check_finite
 
 # Lanes are dropped when this share of them still runs: each drop copies the state.
 _KEEP_SHARE = 0.8
@@ -156,15 +157,15 @@ def play(
         Returns and lengths (P, E).
 
     Raises:
-        ValueError: Weights or seeds have a wrong shape, a reward is not finite, or the workers
-            are none, or more than one for an observer.
+        ValueError: Weights or seeds have a wrong shape, an observation or a reward is not finite,
+            or the workers are none, or more than one for an observer.
     """
     networks, seeds = len(weights), np.asarray(seeds)
     episodes = seeds.shape[-1]
     _check_seeds(seeds, networks, task.num_envs)
     _check_workers(workers, observer)
     starts, _ = task.reset(seed=seeds.reshape(-1).tolist())
-    stage = _Stage(task, population, weights, episodes, limits, starts, observer)
+    stage = _Stage(task, population, weights, episodes, limits, starts, seeds, observer)
     blocks = _blocks(networks * episodes, workers, observer)
     if workers == 1:
         for lanes in blocks:
@@ -181,7 +182,7 @@ def play(
 def _blocks(lanes: int, workers: int, observer: Observer | None) -> list[NDArray[np.int64]]:
     """Cut lanes into parts that are played one after the other, or by several workers."""
     count = max(workers, math.ceil(lanes / _BLOCK)) if observer is None else 1
-    # Every so-manieth: good networks, whose episodes may be long, are shared out evenly.
+    # Good networks, whose episodes may be long, stand side by side: each part takes its share.
     return [np.arange(first, lanes, count) for first in range(min(count, lanes))]
 
 
@@ -196,6 +197,7 @@ class _Stage:
         episodes: int,
         limits: ObservationLimits,
         starts: NDArray[np.float32],
+        seeds: NDArray[np.int64],
         observer: Observer | None,
     ) -> None:
         self._task = task
@@ -204,6 +206,7 @@ class _Stage:
         self._episodes = episodes
         self._limits = limits
         self._starts = starts
+        self._seeds = np.resize(seeds, len(weights) * episodes)
         self._observer = observer
         self._drive = make_drive(task.single_action_space)
         self.returns = np.zeros(len(weights) * episodes)
@@ -235,13 +238,14 @@ class _Stage:
         step: int,
     ) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
         """Make one step of every lane; return what they observe and which of them still run."""
+        seeds = self._seeds[lanes]
+        check_finite("observation", observations, batch.base_id, step - 1, running, seeds)
         activity = self._population.run(
             self._layers, lanes // self._episodes, self._limits.scale(observations)
         )
         actions = self._drive(activity.outputs)
         observations, rewards, terminated, truncated, _ = batch.advance(actions)
-        if not np.isfinite(rewards[running]).all():
-            raise ValueError(_not_finite(batch.base_id, rewards[running], step))
+        check_finite("reward", rewards, batch.base_id, step, running, seeds)
         rewards = np.where(running, rewards, 0.0)
         self.returns[lanes] += rewards
         self.lengths[lanes] += running
@@ -305,8 +309,3 @@ def _check_seeds(seeds: NDArray[np.int64], networks: int, environments: int) -> 
             f"{seeds.size} seeds need as many environments, got a task of {environments}; make it "
             f"with num_envs={seeds.size}"
         )
-
-
-def _not_finite(name: str, rewards: NDArray[np.float64], step: int) -> str:
-    worst = rewards[~np.isfinite(rewards)][0]
-    return f"{name} gave the reward {worst} at step {step} of an episode; rewards must be finite"

@@ -170,6 +170,14 @@ def test_a_reward_that_is_no_number_is_refused(name):
         make(name, env, network=SMALL).learn(100)
 
 
+@pytest.mark.parametrize("step", [0, 2])
+def test_an_observation_that_is_no_number_is_refused(name, step):
+    env = make_vec_env(lambda: Steady(blind_step=step))
+    message = rf"gave the observation inf at step {step} of the episode with seed \d+; obs"
+    with pytest.raises(ValueError, match=message):
+        make(name, env, network=SMALL).learn(100)
+
+
 def test_actions_that_it_cannot_drive_are_refused(name):
     env = make_vec_env(lambda: Steady(action_space=gym.spaces.MultiBinary(3)))
     with pytest.raises(ValueError, match=r"chooses Discrete, Box actions.*PPO"):

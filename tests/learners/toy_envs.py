@@ -7,20 +7,23 @@ import numpy as np
 
 
 class Steady(gym.Env):
-    """Three steps an episode, each of which earns the seed; at ``bad_step`` no number."""
+    """Three steps an episode, each of which earns the seed; some steps give no number."""
 
-    def __init__(self, low=-1.0, action_space=None, bad_step=0):
+    def __init__(self, low=-1.0, action_space=None, bad_step=0, blind_step=None):
         self.observation_space = gym.spaces.Box(low, -low, (2,), np.float32)
         self.action_space = action_space or gym.spaces.Discrete(2)
-        self.bad_step = bad_step
+        self.bad_step, self.blind_step = bad_step, blind_step
 
     def reset(self, *, seed=None, options=None):
         super().reset(seed=seed)
         self.steps = 0
         self.bonus = 0.0 if seed is None else float(seed)
-        return np.zeros(2, np.float32), {}
+        return self._see(), {}
 
     def step(self, action):
         self.steps += 1
         reward = float("nan") if self.steps == self.bad_step else self.bonus
-        return np.zeros(2, np.float32), reward, self.steps == 3, False, {}
+        return self._see(), reward, self.steps == 3, False, {}
+
+    def _see(self):
+        return np.array([0.0, np.inf if self.steps == self.blind_step else 0.0], np.float32)

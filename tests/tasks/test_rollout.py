@@ -134,7 +134,9 @@ def test_an_error_of_a_worker_is_raised():
             return np.full_like(rewards, np.nan), terminated
 
     population, weights = prepare("CartPole-v1", 2)
-    with pytest.raises(ValueError, match="CartPole-v1 gave the reward nan at step 1 of an"):
+    with pytest.raises(
+        ValueError, match="CartPole-v1 gave the reward nan at step 1 of the episode with seed 0"
+    ):
         play(Broken(1), population, weights, [0], limits_of("CartPole-v1"), workers=2)
 
 
@@ -297,7 +299,9 @@ class Unbounded(BatchedCartPole):
 
 def test_a_reward_that_is_no_number_is_named():
     population, weights = prepare("CartPole-v1", 2)
-    with pytest.raises(ValueError, match="CartPole-v1 gave the reward nan at step 3 of an episode"):
+    with pytest.raises(
+        ValueError, match="CartPole-v1 gave the reward nan at step 3 of the episode with se"
+    ):
         play(Unbounded(1), population, weights, [0], limits_of("CartPole-v1"))
 
 

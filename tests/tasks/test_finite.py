@@ -1,0 +1,28 @@
+"""What environments give is finite."""
+
+import numpy as np
+import pytest
+
+from snn_gym.tasks.finite import check_finite
+
+
+def test_the_first_value_that_counts_is_named():
+    values = np.array([[0.0, 1.0], [np.nan, 2.0], [3.0, -np.inf]], np.float32)
+    with pytest.raises(
+        ValueError, match=r"^CartPole-v1 gave the observation nan at step 4 of an ep"
+    ):
+        check_finite("observation", values, "CartPole-v1", 4)
+    running = np.array([True, False, True])
+    with pytest.raises(
+        ValueError, match=r"-inf at step 4 of the episode with seed 9; observations"
+    ):
+        check_finite("observation", values, "it", 4, running, [7, 8, 9])
+    check_finite("observation", values, "it", 4, np.array([True, False, False]))
+
+
+def test_parts_of_a_dict_are_named_and_whole_numbers_are_finite():
+    values = {"image": np.zeros((2, 3), np.uint8), "place": np.array([1.0, np.nan])}
+    with pytest.raises(ValueError, match=r"gave the observation 'place' nan at step 0"):
+        check_finite("observation", values, "it", 0)
+    check_finite("observation", {"image": values["image"]}, "it", 0)
+    check_finite("reward", np.array([1.0, -1e300]), "it", 1)
