@@ -126,7 +126,7 @@ class SpikingPolicyMixin(BasePolicy):
                 "SpikingActorCriticPolicy (PPO, A2C, TRPO) chooses "
                 "Box, Discrete, MultiDiscrete and MultiBinary actions"
             )
-        if self.network.needs_state and self.gated is None:
+        if self.network.needs_state and not self.carries_state:
             raise ValueError(
                 f"encoder {self.network.encoder!r} with neuron {self.network.neuron!r} at "
                 f"time_steps={self.network.time_steps} is silent without a state carried from the "
@@ -203,6 +203,11 @@ class SpikingPolicyMixin(BasePolicy):
     def normaliser(self) -> ObservationNormaliser | None:
         """The observation normaliser that all networks share, or None."""
         return self.builder.normaliser
+
+    @property
+    def carries_state(self) -> bool:
+        """Whether the network's state lasts from one decision to the next."""
+        return self.gated is not None
 
     @abstractmethod
     def _acting_network(self) -> Any:

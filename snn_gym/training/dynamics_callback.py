@@ -93,7 +93,8 @@ class DynamicsCallback(BaseCallback):
 
     @property
     def _stateful(self) -> bool:
-        return bool(getattr(self.model.policy, "carries_state", False))
+        policy: Any = self.model.policy
+        return bool(policy.carries_state)
 
     def _make_played_environments(self) -> VecEnv:
         identity = identify(self.model)

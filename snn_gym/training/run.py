@@ -176,7 +176,7 @@ def make_run_settings(
     spec = load_agent_spec(agent)
     environment = load_environment_spec(env_id)
     spec.settings(env_id)  # says now, and not after the folder was made, that there are none
-    if dynamics and not _spikes(spec):
+    if dynamics and not acts_in_spikes(spec):
         raise ValueError(
             f"agent {agent!r} does not spike, so it has no dynamics to log; leave out --dynamics, "
             f"or train its twin {spec.twin!r}"
@@ -193,7 +193,7 @@ def make_run_settings(
     )
 
 
-def _spikes(spec: AgentSpec) -> bool:
+def acts_in_spikes(spec: AgentSpec) -> bool:
     """Return whether the network that chooses an agent's actions spikes."""
     switches = ("spiking_actor", "spiking")
     return all(spec.policy_kwargs.get(switch, True) for switch in switches)
