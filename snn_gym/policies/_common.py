@@ -26,6 +26,7 @@ from snn_gym.policies._observations import (
     spike_steps_of,
 )
 from snn_gym.policies._pairing import check_pairing
+from snn_gym.spiking.assembly import todays_names
 from snn_gym.spiking.bookkeeping import full_state
 from snn_gym.spiking.coding.decoders import PopulationHead
 from snn_gym.spiking.config import NetworkConfig
@@ -335,7 +336,7 @@ class SpikingPolicyMixin(BasePolicy):
             ValueError: A name, shape or dtype is not the policy's own, or the tensors were saved
                 under other dynamics.
         """
-        expected = self.acting_state_dict()
+        tensors, expected = todays_names(tensors), self.acting_state_dict()
         wrong = sorted(set(tensors) ^ set(expected))
         if wrong:
             raise ValueError(
@@ -348,7 +349,7 @@ class SpikingPolicyMixin(BasePolicy):
                     f"tensor {name}: expected shape {tuple(want[0])} and {want[1]}, "
                     f"got {tuple(have[0])} and {have[1]}"
                 )
-            if name.endswith(".dynamics") and not torch.equal(tensor, expected[name]):
+            if name.endswith(".neuron_constants") and not torch.equal(tensor, expected[name]):
                 raise ValueError(
                     f"tensor {name}: expected {expected[name].tolist()}, got {tensor.tolist()}; "
                     "the weights belong to a network of other dynamics"

@@ -97,7 +97,7 @@ class SpikingActorCriticPolicy(ActorCriticFlags, ActorCriticPolicy):
 
     def _population_head(self, features: int, outputs: int, gain: float) -> nn.Module:
         """Return a head in the place of Stable-Baselines3's, initialised with its gain."""
-        head = make_head(self.network, features, outputs)
+        head = make_head(self.network.decoder_parameters, features, outputs)
         if self.ortho_init:
             self.init_weights(head, gain)
         return head

@@ -47,7 +47,7 @@ class SpikingSACActor(BuiltPart, Actor):
         self.features_dim = features_dim
         self.latent_pi: FeatureNetwork = latent  # type: ignore[assignment]
         if spiking and builder.config.decoder == "population":
-            head = make_head(builder.config, latent.output_size, outputs)
+            head = make_head(builder.config.decoder_parameters, latent.output_size, outputs)
             if isinstance(self.mu, nn.Sequential):
                 self.mu[0] = head  # gSDE clips the mean behind the head
             else:

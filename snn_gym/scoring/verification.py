@@ -33,6 +33,7 @@ from snn_gym.scoring.rerun import VerificationSettings, rerun_in_worker
 from snn_gym.scoring.results import Row, check_is_new, hash_tensors, row_path, write_row
 from snn_gym.scoring.statistics import interquartile_mean
 from snn_gym.scoring.worker import Request
+from snn_gym.spiking.assembly import todays_names
 from snn_gym.storage import StorageError, dump_tensors, parse_tensors, read_regular_file
 from snn_gym.zoo import AgentSpec, agent_ids, load_agent_spec
 
@@ -231,6 +232,7 @@ def _check_weights(data: bytes, manifest: Manifest) -> dict[str, torch.Tensor]:
             f"{WEIGHTS_NAME} has the SHA-256 {digest[:16]}…; expected "
             f"{manifest.weights_sha256[:16]}… as in {MANIFEST_NAME}; copy both files again",
         )
+    tensors = todays_names(tensors)
     check_tensors(tensors, manifest.agent, manifest.environment)
     return tensors
 

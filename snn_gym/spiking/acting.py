@@ -45,7 +45,7 @@ def last_spikes(signal: Tensor, layers: Sequence[SpikingLayer], time_steps: int)
 
 def _run(layer: SpikingLayer, currents: Array, spikes: Array) -> None:
     """Fill ``spikes`` (T, M) of a fusable layer that starts from rest."""
-    neuron = layer.dynamics
+    neuron = layer.neuron
     assert isinstance(neuron, FusedNeuron)  # of a fusable layer
     elements = spikes.shape[1]
     voltages = np.empty_like(spikes)

@@ -7,39 +7,19 @@ from dataclasses import dataclass
 from typing import Any, Literal, TypeVar
 
 from snn_gym.config import Config, Count, Positive, from_mapping, to_mapping
-from snn_gym.spiking.coding.encoders import (
-    ENCODERS,
-    ConstantEncoder,
-    DeltaEncoder,
-    LatencyEncoder,
-    PopulationEncoder,
-    RateEncoder,
-)
 from snn_gym.spiking.coding.parameters import (
     DECODER_PARAMETERS,
+    NETWORK_ENCODERS,
     DecoderParameters,
-    LearnablePopulationParameters,
+    NetworkEncoder,
 )
 from snn_gym.spiking.neurons.parameters import NEURON_PARAMETERS, NeuronParameters
 from snn_gym.spiking.regulation.parameters import RegulationParameters
 
 SurrogateName = Literal["superspike", "arctan", "triangle", "sigmoid"]
 Backend = Literal["auto", "fused", "norse"]
-NetworkEncoder = (
-    ConstantEncoder
-    | RateEncoder
-    | LatencyEncoder
-    | PopulationEncoder
-    | DeltaEncoder
-    | LearnablePopulationParameters
-)
 ParametersT = TypeVar("ParametersT")
 
-NETWORK_ENCODERS: dict[str, type[Any]] = {
-    **ENCODERS,
-    "learnable_population": LearnablePopulationParameters,
-}
-"""Parameter type of each encoder of a network."""
 _PARTS: dict[str, Mapping[str, type[Any]]] = {
     "neuron": NEURON_PARAMETERS,
     "encoder": NETWORK_ENCODERS,

@@ -9,7 +9,7 @@ from torch import nn
 
 from snn_gym.spiking.coding.decoders import Decoder
 from snn_gym.spiking.coding.encoders import SpikeEncoder
-from snn_gym.spiking.config import NetworkEncoder
+from snn_gym.spiking.coding.parameters import NetworkEncoder
 from snn_gym.spiking.costs import CostCounter
 from snn_gym.spiking.layers import SpikingLayer
 from snn_gym.spiking.recording import LayerRecording

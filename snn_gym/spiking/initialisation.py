@@ -20,13 +20,18 @@ https://arxiv.org/abs/1511.06422) with the response computed from the neuron ins
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
 
-from snn_gym.spiking.coding.encoders import PopulationEncoder
-from snn_gym.spiking.coding.parameters import LearnablePopulationParameters
-from snn_gym.spiking.config import NetworkConfig
+from snn_gym.spiking.coding.encoders import (
+    ConstantEncoder,
+    DeltaEncoder,
+    LatencyEncoder,
+    PopulationEncoder,
+)
+from snn_gym.spiking.coding.parameters import LearnablePopulationParameters, NetworkEncoder
 from snn_gym.spiking.layers import SpikingLayer
 from snn_gym.spiking.neurons.base import Neuron
 
@@ -57,51 +62,51 @@ def mean_square_rate(neuron: Neuron, time_steps: int) -> float:
     return float(spikes.mean(0).square().mean()) or 1.0
 
 
-def input_mean_square(config: NetworkConfig, spike_input: bool) -> float:
+def input_mean_square(encoder: NetworkEncoder | None, time_steps: int) -> float:
     """Return the mean square of what one input channel delivers per time step.
 
     Args:
-        config: Configuration of the network.
-        spike_input: Whether the observation is a spike train, which no encoder touches.
+        encoder: What encodes observations; None for spike trains, which no encoder touches.
+        time_steps: T.
     """
-    if spike_input:
+    if encoder is None:
         return _SPIKE_TRAIN_MEAN_SQUARE
-    if config.encoder == "constant":
+    if isinstance(encoder, ConstantEncoder):
         return 1.0  # standardised observations
-    if config.encoder == "delta":
+    if isinstance(encoder, DeltaEncoder):
         return _SPIKE_TRAIN_MEAN_SQUARE  # depends on how fast the environment changes
     intensities = (torch.arange(256, dtype=torch.float32) + 0.5) / 256
-    if config.encoder == "latency":
-        return 1.0 / config.time_steps**2
-    if isinstance(config.encoder_parameters, PopulationEncoder | LearnablePopulationParameters):
-        encoder = PopulationEncoder(
-            config.encoder_parameters.neurons_per_dimension,
-            config.encoder_parameters.width,
-            timing="regular",
-        )
-        spikes = encoder.encode(intensities[:, None], config.time_steps)
-        return max(float(spikes.mean(0).square().mean()), 1.0 / config.time_steps**2)
+    if isinstance(encoder, LatencyEncoder):
+        return 1.0 / time_steps**2
+    if isinstance(encoder, PopulationEncoder | LearnablePopulationParameters):
+        regular = PopulationEncoder(encoder.neurons_per_dimension, encoder.width, timing="regular")
+        spikes = regular.encode(intensities[:, None], time_steps)
+        return max(float(spikes.mean(0).square().mean()), 1.0 / time_steps**2)
     return float(intensities.square().mean())
 
 
 def initialise(
-    layers: list[SpikingLayer], neuron: Neuron, config: NetworkConfig, *, spike_input: bool
+    layers: Sequence[SpikingLayer],
+    neurons: Sequence[Neuron],
+    mean_square: float,
+    time_steps: int,
 ) -> None:
     """Set weights and biases of the spiking layers in place, from torch's global generator.
 
     Args:
         layers: Spiking layers, input side first.
-        neuron: The neuron of all layers.
-        config: Configuration of the network.
-        spike_input: Whether the observation is a spike train.
+        neurons: The neuron that each layer is initialised for.
+        mean_square: Mean square of what an input channel delivers (``input_mean_square``).
+        time_steps: T.
     """
-    current = neuron.rheobase(config.time_steps)
-    mean_square = input_mean_square(config, spike_input)
-    hidden_mean_square = mean_square_rate(neuron, config.time_steps)
-    for layer in layers:
+    rates: dict[Neuron, float] = {}
+    for layer, neuron in zip(layers, neurons, strict=True):
+        current = neuron.rheobase(time_steps)
+        if neuron not in rates:
+            rates[neuron] = mean_square_rate(neuron, time_steps)
         _orthogonal(layer.linear.weight, current / math.sqrt(mean_square))
         nn.init.uniform_(layer.linear.bias, 0.0, 2.0 * current)
-        mean_square = hidden_mean_square
+        mean_square = rates[neuron]
         if layer.recurrent is not None:
             _orthogonal(
                 layer.recurrent.weight, _RECURRENT_SPREAD * current / math.sqrt(mean_square)

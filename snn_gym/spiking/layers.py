@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from snn_gym.spiking.config import NetworkConfig
 from snn_gym.spiking.neurons.base import Breaks, FusedNeuron, Neuron, Run, State
 from snn_gym.spiking.neurons.fused import run_fused, supports
-from snn_gym.spiking.neurons.norse_cells import CellFactory, NorseCell
-from snn_gym.spiking.neurons.registered import make_neuron
+from snn_gym.spiking.neurons.norse_cells import NorseCell
 
 
 class SynapticLinear(nn.Linear):
@@ -21,8 +19,8 @@ class SpikingLayer(nn.Module):
     Args:
         inputs: Input channels.
         size: Neurons.
-        dynamics: What the neurons do.
-        backend: As in ``NetworkConfig``.
+        neuron: What its neurons are.
+        backend: ``fused`` kernels, ``norse`` stepping, or the fastest that applies (``auto``).
         recurrent: Whether the spikes of the time step before come back through learned weights,
             as in Norse's recurrent cells.
     """
@@ -31,7 +29,7 @@ class SpikingLayer(nn.Module):
         self,
         inputs: int,
         size: int,
-        dynamics: Neuron | NorseCell,
+        neuron: Neuron | NorseCell,
         backend: str,
         *,
         recurrent: bool = False,
@@ -39,14 +37,14 @@ class SpikingLayer(nn.Module):
         super().__init__()
         self.linear = SynapticLinear(inputs, size)
         self.recurrent = SynapticLinear(size, size, bias=False) if recurrent else None
-        self.dynamics = dynamics
+        self.neuron = neuron
         self.backend = backend
         self.size = size
 
     @property
     def state_names(self) -> tuple[str, ...]:
         """Names of the state variables; of a recurrent layer the last spikes ``z`` come last."""
-        names = self.dynamics.state_names
+        names = self.neuron.state_names
         return names if self.recurrent is None else (*names, "z")
 
     @property
@@ -63,11 +61,11 @@ class SpikingLayer(nn.Module):
     @property
     def fusable(self) -> bool:
         """Whether the fused kernels run this layer where they support the input."""
-        return isinstance(self.dynamics, FusedNeuron) and self.backend != "norse"
+        return isinstance(self.neuron, FusedNeuron) and self.backend != "norse"
 
     def initial_state(self, batch: int, like: Tensor) -> State:
         """Return the state at rest, each variable (batch, size)."""
-        state = self.dynamics.initial_state(batch, self.size, like)
+        state = self.neuron.initial_state(batch, self.size, like)
         return state if self.recurrent is None else (*state, like.new_zeros(batch, self.size))
 
     def forward(
@@ -90,7 +88,7 @@ class SpikingLayer(nn.Module):
         neuron = self._fused_neuron(currents)
         if neuron is not None:
             return run_fused(neuron, currents, state, time_steps, weight, breaks)
-        return self.dynamics.run_stepped(currents, state, time_steps, weight, breaks)
+        return self.neuron.run_stepped(currents, state, time_steps, weight, breaks)
 
     def _currents(self, inputs: Tensor) -> Tensor:
         # One product for all K steps: (K, B, in) -> (K * B, in) -> (K, B, size)
@@ -100,46 +98,13 @@ class SpikingLayer(nn.Module):
 
     def _fused_neuron(self, currents: Tensor) -> FusedNeuron | None:
         """Return the neurons if the fused kernels run them on these currents, else None."""
-        if not isinstance(self.dynamics, FusedNeuron) or self.backend == "norse":
+        if not isinstance(self.neuron, FusedNeuron) or self.backend == "norse":
             return None
         if supports(currents):
-            return self.dynamics
+            return self.neuron
         if self.backend == "fused":
             raise ValueError(
                 f"backend 'fused' runs float32 on the CPU, got {currents.dtype} on "
                 f"{currents.device}; use backend='auto'"
             )
         return None
-
-
-def make_layers(
-    config: NetworkConfig, channels: int, output_neurons: int, cell_factory: CellFactory | None
-) -> list[SpikingLayer]:
-    """Return the spiking layers that a configuration names, input side first.
-
-    Args:
-        config: Configuration of the network.
-        channels: Inputs of the first layer.
-        output_neurons: Neurons of a layer after the hidden ones, which is never recurrent; 0 for
-            no such layer.
-        cell_factory: Makes a Norse cell in place of the configured neuron, or None.
-
-    Raises:
-        ValueError: The backend is ``fused`` and a layer's dynamics have no kernels.
-    """
-    layers: list[SpikingLayer] = []
-    inputs = channels
-    for size in (*config.hidden_sizes, output_neurons):
-        if size == 0:
-            continue
-        # Neurons of its own: the slope of a layer's surrogate gradient may be controlled.
-        dynamics = make_neuron(config) if cell_factory is None else NorseCell(cell_factory, size)
-        recurrent = config.recurrent and len(layers) < len(config.hidden_sizes)
-        layers.append(SpikingLayer(inputs, size, dynamics, config.backend, recurrent=recurrent))
-        inputs = size
-    if config.backend == "fused" and not all(layer.fusable for layer in layers):
-        raise ValueError(
-            f"backend 'fused' needs a neuron with kernels, and neuron {config.neuron!r} has none; "
-            "use backend='auto'"
-        )
-    return layers

@@ -2,30 +2,33 @@
 
 from __future__ import annotations
 
-from dataclasses import astuple, replace
-from typing import NamedTuple, cast
+from dataclasses import replace
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
 from snn_gym.spiking.acting import last_spikes
+from snn_gym.spiking.assembly import (
+    initialise_layers,
+    make_layers,
+    neuron_constants,
+    todays_names,
+)
 from snn_gym.spiking.bookkeeping import BookkeepingModule
 from snn_gym.spiking.coding.decoders import make_decoder, make_head
 from snn_gym.spiking.coding.encoders import ConstantEncoder, SpikeEncoder
 from snn_gym.spiking.coding.learnable_population import LearnablePopulationEncoder
 from snn_gym.spiking.coding.parameters import (
     LearnablePopulationParameters,
-    PopulationDecoderParameters,
+    NetworkEncoder,
 )
-from snn_gym.spiking.config import NetworkConfig, NetworkEncoder
+from snn_gym.spiking.config import NetworkConfig
 from snn_gym.spiking.costs import CostCounter
 from snn_gym.spiking.counting import Readout, count_encoder, count_layers, fan_outs
-from snn_gym.spiking.initialisation import initialise
-from snn_gym.spiking.layers import SpikingLayer, make_layers
 from snn_gym.spiking.neurons.base import Breaks, Run, State
 from snn_gym.spiking.neurons.fused import supports
 from snn_gym.spiking.neurons.norse_cells import CellFactory
-from snn_gym.spiking.neurons.registered import make_neuron
 from snn_gym.spiking.recording import LayerRecording, Recording
 from snn_gym.spiking.regulation.penalties import Regulation
 from snn_gym.spiking.sequence import (
@@ -69,7 +72,7 @@ class SpikingNetwork(BookkeepingModule):
         ValueError: The decoder is ``population`` and the number of outputs is not told.
     """
 
-    dynamics: Tensor
+    neuron_constants: Tensor
     noise_state: Tensor
 
     def __init__(
@@ -90,30 +93,24 @@ class SpikingNetwork(BookkeepingModule):
         self.input_size = input_size
         channels = input_size if self.spike_input else self._encoder.channels(input_size)
         outputs = population_outputs if output_size is None else output_size
-        layers = make_layers(config, channels, _population_size(config, outputs), cell_factory)
+        layers = make_layers(config, channels, outputs, cell_factory)
         self.layers = nn.ModuleList(layers)
+        self._layers = layers  # a ModuleList forgets the type of its members
         self._fusable = all(layer.fusable for layer in layers)
-        self.decoder = make_decoder(config)
-        features = layers[-1].size
-        self.head = None if output_size is None else make_head(config, features, output_size)
+        readout, features = config.decoder_parameters, layers[-1].size
+        self.decoder = make_decoder(readout, config.dt_ms, config.time_steps)
+        self.head = None if output_size is None else make_head(readout, features, output_size)
         self.output_size = features if output_size is None else output_size
-        initialise(layers, make_neuron(config), config, spike_input=self.spike_input)
+        initialise_layers(config, layers, spike_input=self.spike_input)
         self.receptive_fields = self._make_receptive_fields()
         watched = config.regulation
         self.regulation = (
             None if watched is None else Regulation(watched, layers, config.time_steps)
         )
-        # Numbers that shape the dynamics travel with the weights: Norse keeps them out of
-        # state_dict, and weights would load silently under other time constants.
-        self.register_bookkeeping("dynamics", _dynamics_numbers(config))
+        self.register_bookkeeping("neuron_constants", neuron_constants(config))
         if self._needs_noise:
             seed = torch.randint(2**31, (1,))
             self.register_bookkeeping("noise_state", torch.cat([seed, torch.zeros_like(seed)]))
-
-    @property
-    def _layers(self) -> list[SpikingLayer]:
-        # A ModuleList forgets the type of its members.
-        return cast(list[SpikingLayer], list(self.layers))
 
     def _make_receptive_fields(self) -> LearnablePopulationEncoder | None:
         parameters = self._encoder
@@ -248,7 +245,7 @@ class SpikingNetwork(BookkeepingModule):
         layers = [
             LayerRecording(
                 name, done.spikes, done.voltages, fan_out,
-                layer.dynamics.thresholds(done.spikes, done.entered),
+                layer.neuron.thresholds(done.spikes, done.entered),
             )
             for name, done, fan_out, layer in zip(
                 self._names, run.layers, fan_outs(self._layers, readout), self._layers, strict=True
@@ -358,13 +355,20 @@ class SpikingNetwork(BookkeepingModule):
         states = [tuple(parts.pop(0) for _ in layer.state_names) for layer in self._layers]
         return states, torch.stack(parts) if parts else None, intensity
 
+    def _load_from_state_dict(self, state_dict: dict[str, Any], *args: Any) -> None:
+        renamed = todays_names(state_dict)
+        state_dict.clear()
+        state_dict.update(renamed)
+        super()._load_from_state_dict(state_dict, *args)
+
     def load_bookkeeping(self, saved: dict[str, Tensor], prefix: str, errors: list[str]) -> None:
         """Take over what was saved, under these dynamics alone."""
-        numbers = saved.pop("dynamics", self.dynamics)
-        if not torch.equal(numbers.to(self.dynamics), self.dynamics):
+        own = self.neuron_constants
+        numbers = saved.pop("neuron_constants", own)
+        if not torch.equal(numbers.to(own), own):
             errors.append(
-                f"{prefix}dynamics: saved under other dynamics {numbers.tolist()}, this network "
-                f"has {self.dynamics.tolist()} (dt_ms, time_steps, surrogate_slope, then the "
+                f"{prefix}neuron_constants: saved under other dynamics {numbers.tolist()}, this "
+                f"network has {own.tolist()} (dt_ms, time_steps, surrogate_slope, then the "
                 "parameters of neuron and decoder); build it from the same NetworkConfig"
             )
         super().load_bookkeeping(saved, prefix, errors)
@@ -381,22 +385,3 @@ class _NetworkRun(NamedTuple):
     """(T, L * B, channels) or (1, L * B, channels), what the first layer got."""
     layers: list[Run]
     """One of each layer."""
-
-
-def _population_size(config: NetworkConfig, outputs: int | None) -> int:
-    parameters = config.decoder_parameters
-    if not isinstance(parameters, PopulationDecoderParameters):
-        return 0
-    if outputs is None:
-        raise ValueError(
-            "decoder 'population' needs the number of outputs, got neither output_size nor "
-            "population_outputs; give one"
-        )
-    return outputs * parameters.neurons_per_output
-
-
-def _dynamics_numbers(config: NetworkConfig) -> Tensor:
-    numbers = [config.dt_ms, config.time_steps, config.surrogate_slope]
-    for parameters in (config.neuron_parameters, config.decoder_parameters):
-        numbers.extend(astuple(parameters))  # type: ignore[arg-type]
-    return torch.tensor(numbers, dtype=torch.float64)

@@ -15,12 +15,12 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from snn_gym.spiking.assembly import configured_neuron
 from snn_gym.spiking.coding.decoders import make_decoder
 from snn_gym.spiking.config import NetworkConfig
 from snn_gym.spiking.network import SpikingNetwork
 from snn_gym.spiking.neurons.base import FusedNeuron
 from snn_gym.spiking.neurons.forward_kernels import Array, population_layer, population_readout
-from snn_gym.spiking.neurons.registered import make_neuron
 
 _LINEAR_DECODERS = ("mean_rate", "last_voltage")
 
@@ -82,7 +82,7 @@ class Population:
         self.sizes = (input_size, *config.hidden_sizes, output_size)
         """Inputs, neurons of each hidden layer, outputs."""
         self.synapses = _synapses(self.sizes)
-        decoder = make_decoder(config)
+        decoder = make_decoder(config.decoder_parameters, config.dt_ms, config.time_steps)
         self.coefficients: Array = decoder.coefficients[0].numpy().copy()
         """(T,) float32, weights of the time steps in the decoded activity."""
 
@@ -210,7 +210,7 @@ def _checked(config: NetworkConfig) -> FusedNeuron:
                 f"a population of networks can't run {name}={getattr(config, name)!r}; use "
                 f"{name}={' or '.join(map(repr, allowed))}"
             )
-    neuron = make_neuron(config)
+    neuron = configured_neuron(config)
     if not isinstance(neuron, FusedNeuron):
         raise ValueError(
             f"a population of networks can't run neuron {config.neuron!r}, which has no compiled "

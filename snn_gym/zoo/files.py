@@ -19,6 +19,7 @@ from stable_baselines3.common.vec_env import VecEnv
 from snn_gym._version import __version__
 from snn_gym.config import Config, Natural, from_mapping, to_mapping
 from snn_gym.spiking import NetworkConfig
+from snn_gym.spiking.assembly import todays_names
 from snn_gym.spiking.bookkeeping import full_state
 from snn_gym.storage import (
     dump_tensors,
@@ -191,7 +192,7 @@ def load_state(module: torch.nn.Module, tensors: Mapping[str, torch.Tensor], whe
         ValueError: A tensor is missing, unknown, or of another shape or element type, or was
             saved under other neuron parameters.
     """
-    state = full_state(module)
+    state, tensors = full_state(module), todays_names(tensors)
     missing, unknown = sorted(state.keys() - tensors.keys()), sorted(tensors.keys() - state.keys())
     if missing or unknown:
         raise ValueError(

@@ -87,22 +87,23 @@ LAYER = "layers.0.linear."
 
 @pytest.mark.parametrize(("name", "names"), [
     ("PPO", {
-        "action_net.bias", "action_net.weight", "mlp_extractor.actor.dynamics",
+        "action_net.bias", "action_net.weight", "mlp_extractor.actor.neuron_constants",
         f"mlp_extractor.actor.{LAYER}bias", f"mlp_extractor.actor.{LAYER}weight",
         "mlp_extractor.normaliser.mean", "mlp_extractor.normaliser.std",
     }),
     ("DQN", {
-        "q_net.normaliser.mean", "q_net.normaliser.std", "q_net.q_net.dynamics",
+        "q_net.normaliser.mean", "q_net.normaliser.std", "q_net.q_net.neuron_constants",
         "q_net.q_net.head.bias", "q_net.q_net.head.weight",
         f"q_net.q_net.{LAYER}bias", f"q_net.q_net.{LAYER}weight",
     }),
     ("SAC", {
         "actor.latent_pi.normaliser.mean", "actor.latent_pi.normaliser.std",
-        "actor.latent_pi.network.dynamics", "actor.mu.bias", "actor.mu.weight",
+        "actor.latent_pi.network.neuron_constants", "actor.mu.bias", "actor.mu.weight",
         f"actor.latent_pi.network.{LAYER}bias", f"actor.latent_pi.network.{LAYER}weight",
     }),
     ("TD3", {
-        "actor.mu.0.normaliser.mean", "actor.mu.0.normaliser.std", "actor.mu.0.network.dynamics",
+        "actor.mu.0.normaliser.mean", "actor.mu.0.normaliser.std",
+        "actor.mu.0.network.neuron_constants",
         "actor.mu.0.network.head.bias", "actor.mu.0.network.head.weight",
         f"actor.mu.0.network.{LAYER}bias", f"actor.mu.0.network.{LAYER}weight",
     }),
@@ -114,7 +115,7 @@ def test_acting_tensors_leave_out_what_only_training_needs(name: str, names: set
 def test_wrong_acting_tensors_are_named() -> None:
     policy = make("PPO").policy
     good = policy.acting_state_dict()
-    bias, dynamics = "action_net.bias", "mlp_extractor.actor.dynamics"
+    bias, dynamics = "action_net.bias", "mlp_extractor.actor.neuron_constants"
     for change, message in (
         ({"critic": torch.zeros(1)}, "do not match: critic"),
         ({bias: torch.zeros(3)}, r"tensor action_net.bias: expected shape \(4,\).*got \(3,\)"),

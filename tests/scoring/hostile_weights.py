@@ -121,7 +121,7 @@ def _counts_and_names() -> Iterator[Case]:
 
 def _dynamics() -> Iterator[Case]:
     def change(tensors: _Tensors, index: int) -> None:
-        key = next(key for key in tensors if key.endswith("dynamics"))
+        key = next(key for key in tensors if key.endswith("neuron_constants"))
         tensors[key][index] += 0.125
 
     for index in range(7):
@@ -261,7 +261,7 @@ def _duplicates() -> Iterator[Case]:
             {
                 key: torch.where(value == 0, -value, value)
                 for key, value in t.items()
-                if not key.endswith("dynamics")
+                if not key.endswith("neuron_constants")
             }
         ),
     )

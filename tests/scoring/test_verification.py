@@ -178,7 +178,7 @@ def test_a_refused_load_does_not_spoil_the_next_submission(
     template: Template, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(verification, "rerun_in_worker", _in_process)
-    dynamics = next(name for name in template.tensors() if name.endswith("dynamics"))
+    dynamics = next(name for name in template.tensors() if name.endswith("neuron_constants"))
     hostile = template.with_tensors(lambda t: t[dynamics].add_(1.0))
     with pytest.raises(SubmissionError, match="weights-dynamics"):
         verify(hostile.write(tmp_path / "hostile"), tmp_path / "board", SETTINGS)

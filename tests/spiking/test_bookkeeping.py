@@ -24,7 +24,7 @@ CONFIG = NetworkConfig(
     regulation={"controller": {"min_samples": 1000}},  # type: ignore[arg-type]
 )
 BOOKKEEPING = {
-    "0.count", "0.total", "0.total_of_squares", "0.due", "1.dynamics", "1.noise_state",
+    "0.count", "0.total", "0.total_of_squares", "0.due", "1.neuron_constants", "1.noise_state",
     *(f"1.regulation.controllers.0.{name}" for name in ("count", "total", "moved")),
 }  # fmt: skip
 
@@ -92,7 +92,7 @@ def test_what_does_not_fit_is_refused() -> None:
     module = used()
     for name, value, message in (
         ("0.total", torch.zeros(4), r"0.total: expected of shape \(3,\), got shape \(4,\)"),
-        ("1.dynamics", torch.zeros(2), "1.dynamics: saved under other dynamics"),
+        ("1.neuron_constants", torch.zeros(2), "1.neuron_constants: saved under other dynamics"),
     ):
         with pytest.raises(RuntimeError, match=message):
             used().load_state_dict({**module.state_dict(), name: value})

@@ -8,17 +8,17 @@ import pytest
 import torch
 from hypothesis import assume, given, settings
 
+from snn_gym.spiking.assembly import configured_neuron
 from snn_gym.spiking.config import NetworkConfig
 from snn_gym.spiking.initialisation import mean_square_rate
 from snn_gym.spiking.network import SpikingNetwork
 from snn_gym.spiking.neurons.parameters import IAFParameters, LIFBoxParameters
-from snn_gym.spiking.neurons.registered import make_neuron
 from tests.spiking.strategies import DECODERS, ENCODERS, network_configs, normal
 
 
 def box(tau_mem_ms: float, v_leak: float = 0.0, v_threshold: float = 1.0):  # type: ignore[no-untyped-def]
     parameters = LIFBoxParameters(tau_mem_ms=tau_mem_ms, v_leak=v_leak, v_threshold=v_threshold)
-    return make_neuron(NetworkConfig(neuron_parameters=parameters))
+    return configured_neuron(NetworkConfig(neuron_parameters=parameters))
 
 
 def test_rheobase_in_closed_form() -> None:
@@ -28,7 +28,7 @@ def test_rheobase_in_closed_form() -> None:
         assert box(tau_ms, v_threshold=1.5).rheobase(time_steps) == pytest.approx(expected)
     # The input adds to the resting potential
     assert box(2.0, v_leak=0.25).rheobase(8) == pytest.approx(0.75 / (1.0 - 0.5**8))
-    integrator = make_neuron(
+    integrator = configured_neuron(
         NetworkConfig(neuron="iaf", neuron_parameters=IAFParameters(v_threshold=2.0))
     )
     assert integrator.rheobase(16) == pytest.approx(2.0 / 16)
@@ -113,7 +113,7 @@ def test_a_recurrent_layer_starts_with_half_the_spread_of_its_input() -> None:
     network = SpikingNetwork(NetworkConfig(hidden_sizes=(64,), recurrent=True), 64)
     norms = [w.weight.norm(dim=1) for w in (network.layers[0].linear, network.layers[0].recurrent)]
     # Orthogonal: every row has the same norm; rates are below 1, so their weights are larger.
-    neuron = make_neuron(network.config)
+    neuron = configured_neuron(network.config)
     expected = 0.5 * neuron.rheobase(8) / mean_square_rate(neuron, 8) ** 0.5
     torch.testing.assert_close(norms[0], torch.full((64,), neuron.rheobase(8)))
     torch.testing.assert_close(norms[1], torch.full((64,), expected))

@@ -12,6 +12,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from snn_gym.spiking.assembly import todays_names
+from snn_gym.spiking.bookkeeping import full_state
 from snn_gym.spiking.coding.decoders import make_head
 from snn_gym.spiking.coding.encoders import DeltaEncoder
 from snn_gym.spiking.coding.parameters import PopulationDecoderParameters
@@ -47,7 +49,7 @@ class Tally:
 def stepwise(network: SpikingNetwork, x: torch.Tensor) -> list[tuple[torch.Tensor, torch.Tensor]]:
     """Spikes of each layer and distances to threshold, by stepping with T separate products."""
     layers = network.layers
-    rest = [layer.dynamics.initial_state(len(x), layer.size, x) for layer in layers]
+    rest = [layer.neuron.initial_state(len(x), layer.size, x) for layer in layers]
     states = list(rest)
     spikes = [[torch.zeros(len(x), layer.size)] for layer in layers]
     voltages: list[list[torch.Tensor]] = [[] for _ in layers]
@@ -57,13 +59,13 @@ def stepwise(network: SpikingNetwork, x: torch.Tensor) -> list[tuple[torch.Tenso
             current = layer.linear(signal)
             if layer.recurrent is not None:
                 current = current + layer.recurrent(spikes[k][-1])
-            signal, voltage, states[k] = layer.dynamics.step(current, states[k])
+            signal, voltage, states[k] = layer.neuron.step(current, states[k])
             spikes[k].append(signal)
             voltages[k].append(voltage)
     traces = []
     for k, layer in enumerate(layers):
         fired = torch.stack(spikes[k][1:])
-        traces.append((fired, torch.stack(voltages[k]) - layer.dynamics.thresholds(fired, rest[k])))
+        traces.append((fired, torch.stack(voltages[k]) - layer.neuron.thresholds(fired, rest[k])))
     return traces
 
 
@@ -206,7 +208,7 @@ def test_a_population_of_output_neurons() -> None:
     assert bare.output_size == 12
     bare.layers.load_state_dict(owner.layers.state_dict())
     torch.testing.assert_close(bare.decide(x), rates)
-    assert make_head(config, bare.output_size, 3)(bare.decide(x)).shape == (5, 3)
+    assert make_head(config.decoder_parameters, bare.output_size, 3)(bare.decide(x)).shape == (5, 3)
     fan_outs = [layer.fan_out for layer in bare.record(x, readout_size=3).layers]
     assert fan_outs == [12, 1]
     with pytest.raises(ValueError, match="needs the number of outputs, got neither output_size"):
@@ -351,3 +353,27 @@ def test_parameters_of_another_part_are_refused() -> None:
 def test_configurations_survive_plain_types(config: NetworkConfig, encoder: str) -> None:
     config = replace(config, encoder=encoder, encoder_parameters=None)
     assert NetworkConfig.from_dict(config.to_dict()) == config
+
+
+def test_weights_saved_under_older_names_load() -> None:
+    def cell(size: int) -> torch.nn.Module:
+        made = norse.LIFBoxCell()
+        made.scale = torch.nn.Parameter(torch.full((size,), 0.5))
+        return made
+
+    network = SpikingNetwork(NetworkConfig((4,)), 3, 2, cell_factory=cell)
+    today = full_state(network)
+    older = {
+        name.replace("neuron_constants", "dynamics").replace(".neuron.", ".dynamics."): x
+        for name, x in today.items()
+    }
+    assert {"dynamics", "layers.0.dynamics.cell.scale"} <= older.keys()
+    assert todays_names(older).keys() == today.keys()
+    torch.manual_seed(1)
+    other = SpikingNetwork(NetworkConfig((4,)), 3, 2, cell_factory=cell)
+    torch.nn.Sequential(other).load_state_dict({f"0.{name}": x for name, x in older.items()})
+    for name, x in full_state(other).items():
+        assert torch.equal(x, today[name])
+    older["dynamics"] = older["dynamics"] + 1.0
+    with pytest.raises(RuntimeError, match="neuron_constants: saved under other dynamics"):
+        other.load_state_dict(older)

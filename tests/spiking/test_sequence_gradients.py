@@ -203,15 +203,15 @@ def test_a_penalty_is_that_of_all_decisions(neuron: str, recurrent: bool) -> Non
     ):
         rates = trace.spikes.mean((0, 1))
         loss = loss + 1.5 * (rates - rates.clamp(0.2, 0.25)).square().sum()
-        threshold, rest_state = layer.dynamics.v_threshold, layer.initial_state(4, inputs)
+        threshold, rest_state = layer.neuron.v_threshold, layer.initial_state(4, inputs)
         if neuron == "alif":  # by hand, step by step, with the resets
             b, compared = rest_state[2], []
             for t, z in enumerate(trace.spikes.detach()):
                 if t % 4 == 0:
                     b = torch.where(starts[t // 4][:, None], rest_state[2], b)
-                b = layer.dynamics.integrate(z, (b, b, b))[2]
+                b = layer.neuron.integrate(z, (b, b, b))[2]
                 compared.append(b)
-                b = b + z * layer.dynamics.parameters.beta
+                b = b + z * layer.neuron.parameters.beta
             threshold = torch.stack(compared)
         u = trace.voltages / threshold
         excess = torch.relu(u - 1).square() + torch.relu(-u - 1).square()

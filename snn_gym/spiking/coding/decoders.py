@@ -22,11 +22,11 @@ from norse.torch.functional.leaky_integrator_box import (
 from torch import Tensor, nn
 
 from snn_gym.spiking.coding.parameters import (
+    DecoderParameters,
     LeakyReadoutParameters,
     MaxVoltageParameters,
     PopulationDecoderParameters,
 )
-from snn_gym.spiking.config import NetworkConfig
 from snn_gym.spiking.neurons.base import Breaks, no_breaks
 
 
@@ -152,11 +152,11 @@ class PopulationHead(nn.Module):
         return output
 
 
-def make_head(config: NetworkConfig, features: int, outputs: int) -> nn.Module:
+def make_head(parameters: DecoderParameters | None, features: int, outputs: int) -> nn.Module:
     """Return the linear head that reads what a network's decoder gives.
 
     Args:
-        config: Configuration of the network.
+        parameters: Those of the decoder; None for the default, ``mean_rate``.
         features: Decoded values: the network's ``output_size`` where it has no head of its own.
         outputs: Outputs of the head.
 
@@ -167,7 +167,6 @@ def make_head(config: NetworkConfig, features: int, outputs: int) -> nn.Module:
     Raises:
         ValueError: The decoder is ``population`` and the features are not its populations.
     """
-    parameters = config.decoder_parameters
     if not isinstance(parameters, PopulationDecoderParameters):
         return nn.Linear(features, outputs)
     head = PopulationHead(outputs, parameters.neurons_per_output)
@@ -179,17 +178,21 @@ def make_head(config: NetworkConfig, features: int, outputs: int) -> nn.Module:
     return head
 
 
-def make_decoder(config: NetworkConfig) -> Decoder:
-    """Return the decoder that a configuration names."""
-    parameters = config.decoder_parameters
+def make_decoder(parameters: DecoderParameters | None, dt_ms: float, time_steps: int) -> Decoder:
+    """Return a decoder.
+
+    Args:
+        parameters: Those of the decoder, whose type says which; None for ``mean_rate``.
+        dt_ms: Length of a time step (ms).
+        time_steps: T.
+    """
     if isinstance(parameters, LeakyReadoutParameters):
-        voltages, final = _impulse_responses(parameters, config.dt_ms / 1000.0, config.time_steps)
+        voltages, final = _impulse_responses(parameters, dt_ms / 1000.0, time_steps)
         if not isinstance(parameters, MaxVoltageParameters):
             voltages = voltages[-1:]
         response = torch.cat([voltages, final]).float()
-        steps = config.time_steps
-        return Decoder(response[:, :steps].contiguous(), response[:, steps:].contiguous())
-    share = torch.full((1, config.time_steps), 1.0 / config.time_steps)
+        return Decoder(response[:, :time_steps].contiguous(), response[:, time_steps:].contiguous())
+    share = torch.full((1, time_steps), 1.0 / time_steps)
     return Decoder(share, torch.empty(1, 0))
 
 

@@ -6,10 +6,18 @@ As with the neurons' parameters, reading them loads neither torch nor Norse.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Any
 
 from snn_gym.config import Config, Count, NonNegative, Positive, Range
-from snn_gym.spiking.coding.encoders import RECEPTIVE_FIELD_MACS
+from snn_gym.spiking.coding.encoders import (
+    ENCODERS,
+    RECEPTIVE_FIELD_MACS,
+    ConstantEncoder,
+    DeltaEncoder,
+    LatencyEncoder,
+    PopulationEncoder,
+    RateEncoder,
+)
 
 
 @dataclass(frozen=True)
@@ -91,3 +99,18 @@ class LearnablePopulationParameters(Config):
     def macs(self, dimensions: int, time_steps: int) -> int:
         """Return 3 for each channel's activity, and T more for adding it up."""
         return (RECEPTIVE_FIELD_MACS + time_steps) * self.channels(dimensions)
+
+
+NetworkEncoder = (
+    ConstantEncoder
+    | RateEncoder
+    | LatencyEncoder
+    | PopulationEncoder
+    | DeltaEncoder
+    | LearnablePopulationParameters
+)
+NETWORK_ENCODERS: dict[str, type[Any]] = {
+    **ENCODERS,
+    "learnable_population": LearnablePopulationParameters,
+}
+"""Parameter type of each encoder of a network."""

@@ -19,10 +19,11 @@ from snn_gym.spiking.measures.definitions import (
     LayerView,
 )
 from snn_gym.spiking.measures.measure import Array, FloatArray, Measure
-from snn_gym.spiking.measures.neurons import firing_rate_hz, surrogate_half_width
+from snn_gym.spiking.measures.neurons import firing_rate_hz
 from snn_gym.spiking.measures.synapses import delayed, drive
 from snn_gym.spiking.network import SpikingNetwork
 from snn_gym.spiking.neurons.base import Neuron
+from snn_gym.spiking.neurons.surrogates import surrogate_half_width
 from snn_gym.spiking.recording import LayerRecording, Recording
 
 _ViewT = TypeVar("_ViewT", LayerView, ConnectionView)
@@ -173,7 +174,7 @@ def _half_widths(
     if told is not None:
         return dict.fromkeys(driven, told)
     # Each layer's own neurons, because a controller may have moved their slope.
-    neurons = [] if network is None else [layer.dynamics for layer in network.layers]
+    neurons = [] if network is None else [layer.neuron for layer in network.layers]
     return {
         name: surrogate_half_width(neuron.surrogate, neuron.slope)
         for name, neuron in zip(driven, neurons, strict=False)

@@ -86,7 +86,7 @@ class Run(NamedTuple):
 
 
 class Stepped(ABC):
-    """Dynamics of one layer's neurons, one time step at a time."""
+    """One layer's neurons, one time step at a time."""
 
     v_threshold: float | None
     """Firing threshold, at rest where it adapts; None where there is none to tell."""

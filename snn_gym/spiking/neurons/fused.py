@@ -35,7 +35,7 @@ def run_fused(
     (``create_graph=True``) goes through ``run_stepped``.
 
     Args:
-        neuron: Dynamics of the layer.
+        neuron: The layer's neurons.
         currents: As in ``run_stepped``; float32.
         state: As in ``run_stepped``; float32, not changed. Recurrent spikes are 0 or 1.
         time_steps: T.

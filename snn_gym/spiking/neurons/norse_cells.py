@@ -1,4 +1,4 @@
-"""Any feed-forward Norse cell as a layer's dynamics, for research."""
+"""Any feed-forward Norse cell as a layer's neurons, for research."""
 
 from __future__ import annotations
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import keyword
 from dataclasses import MISSING, fields
 
-from snn_gym.spiking.config import NetworkConfig
 from snn_gym.spiking.neurons.adaptive_lif import ALIFNeuron
 from snn_gym.spiking.neurons.base import FusedNeuron, Neuron, State
 from snn_gym.spiking.neurons.norse_neurons import IAFNeuron, LIFBoxNeuron, LIFNeuron
@@ -19,7 +18,7 @@ NEURONS: dict[str, type[Neuron]] = {
     "iaf": IAFNeuron,
     "alif": ALIFNeuron,
 }
-"""Dynamics of each registered neuron; ``register_neuron`` adds to it."""
+"""Class of each registered neuron; ``register_neuron`` adds to it."""
 
 
 def register_neuron(
@@ -34,7 +33,7 @@ def register_neuron(
         name: An identifier that no neuron has yet.
         parameters_type: Its parameters: a frozen dataclass derived from ``NeuronParameters``, all
             of whose fields are numbers with a default.
-        neuron_type: Its dynamics, made as ``neuron_type(parameters, dt_ms, surrogate, slope)``.
+        neuron_type: The neuron, made as ``neuron_type(parameters, dt_ms, surrogate, slope)``.
             It runs step by step: the compiled kernels know the built-in neurons only.
 
     Raises:
@@ -79,9 +78,16 @@ def _check_parameters_type(parameters_type: type[NeuronParameters]) -> None:
             )
 
 
-def make_neuron(config: NetworkConfig) -> Neuron:
-    """Return the dynamics that a configuration names."""
-    parameters = config.neuron_parameters
-    assert parameters is not None  # filled in by NetworkConfig
-    kind = NEURONS[config.neuron]
-    return kind(parameters, config.dt_ms, config.surrogate, config.surrogate_slope)
+def make_neuron(
+    name: str, parameters: NeuronParameters, dt_ms: float, surrogate: str, slope: float
+) -> Neuron:
+    """Return a registered neuron.
+
+    Args:
+        name: One of ``NEURONS``.
+        parameters: Its parameters, of the type registered under that name.
+        dt_ms: Length of a time step (ms).
+        surrogate: Name of the surrogate gradient.
+        slope: Slope of the surrogate gradient.
+    """
+    return NEURONS[name](parameters, dt_ms, surrogate, slope)

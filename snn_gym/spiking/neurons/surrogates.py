@@ -55,6 +55,34 @@ SURROGATES: dict[str, Derivative] = {
 """Derivative of each surrogate, from (distance to threshold, slope)."""
 
 
+def surrogate_half_width(surrogate: str, slope: float) -> float:
+    """Return the distance from the threshold at which a surrogate gradient has fallen to half.
+
+    The half-width at half maximum of the derivatives above:
+    superspike (sqrt(2) - 1) / k, arctan 2 / (pi k), sigmoid 2 ln(1 + sqrt(2)) / k; of triangle 1/2,
+    because its slope scales the height and not the width.
+
+    Args:
+        surrogate: Name of the surrogate gradient.
+        slope: Its slope k, above 0.
+
+    Returns:
+        Half-width, voltage units.
+
+    Raises:
+        ValueError: The surrogate is unknown.
+    """
+    widths = {
+        "superspike": (math.sqrt(2.0) - 1.0) / slope,
+        "arctan": 2.0 / (math.pi * slope),
+        "triangle": 0.5,
+        "sigmoid": 2.0 * math.log(1.0 + math.sqrt(2.0)) / slope,
+    }
+    if surrogate not in widths:
+        raise ValueError(f"surrogate {surrogate!r} is unknown; known: {', '.join(widths)}")
+    return widths[surrogate]
+
+
 class _Spike(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, surrogate: str, slope: float) -> Tensor:

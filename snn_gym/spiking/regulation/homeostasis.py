@@ -34,6 +34,7 @@ from torch import Tensor
 from snn_gym.spiking.bookkeeping import BookkeepingModule
 from snn_gym.spiking.layers import SpikingLayer
 from snn_gym.spiking.neurons.base import Neuron, Run
+from snn_gym.spiking.neurons.surrogates import surrogate_half_width
 from snn_gym.spiking.regulation.parameters import ControllerParameters, RegulationParameters
 
 
@@ -66,14 +67,14 @@ class Homeostasis(BookkeepingModule):
         self._controller: ControllerParameters = parameters.controller
         self._rates = parameters.min_rate, parameters.max_rate
         self._order = order
-        if self._controller.controlled != "gain" and not isinstance(layer.dynamics, Neuron):
+        if self._controller.controlled != "gain" and not isinstance(layer.neuron, Neuron):
             raise ValueError(
                 f"controlled={self._controller.controlled!r} needs a registered neuron, got "
-                f"{type(layer.dynamics).__name__}; control 'gain'"
+                f"{type(layer.neuron).__name__}; control 'gain'"
             )
-        if isinstance(layer.dynamics, Neuron):
-            self._slope = layer.dynamics.slope
-            self._rheobase = layer.dynamics.rheobase(time_steps)
+        if isinstance(layer.neuron, Neuron):
+            self._slope = layer.neuron.slope
+            self._rheobase = layer.neuron.rheobase(time_steps)
         size = 1 if self._controller.controlled == "slope" else layer.size
         self.register_bookkeeping("count", torch.zeros(1, dtype=torch.float64))
         self.register_bookkeeping("total", torch.zeros(size, dtype=torch.float64))
@@ -90,10 +91,7 @@ class Homeostasis(BookkeepingModule):
             # A count of spikes is exact in float32.
             self.total += spikes.sum((0, 1)).double() / (spikes.shape[0] // rounds)
             return
-        # The measures are taken of networks, hence import them.
-        from snn_gym.spiking.measures.neurons import surrogate_half_width
-
-        neuron = layer.dynamics
+        neuron = layer.neuron
         assert isinstance(neuron, Neuron)  # checked at the start
         threshold = neuron.thresholds(spikes, run.entered)
         assert threshold is not None  # of a neuron
@@ -133,5 +131,5 @@ class Homeostasis(BookkeepingModule):
     def prepare(self, layer: SpikingLayer) -> None:
         """Give the layer's neurons the controlled slope, before a run that is differentiated."""
         if self._controller.controlled == "slope":
-            assert isinstance(layer.dynamics, Neuron)  # checked at the start
-            layer.dynamics.slope = self._slope * math.exp(-self.moved.item())
+            assert isinstance(layer.neuron, Neuron)  # checked at the start
+            layer.neuron.slope = self._slope * math.exp(-self.moved.item())

@@ -143,9 +143,9 @@ class LayerPenalty:
     ) -> None:
         self._parameters = parameters
         self._order = order
-        self._dynamics = layer.dynamics
-        self._v_rest = layer.dynamics.rest[0] if isinstance(layer.dynamics, Neuron) else 0.0
-        v_threshold = layer.dynamics.v_threshold
+        self._neuron = layer.neuron
+        self._v_rest = layer.neuron.rest[0] if isinstance(layer.neuron, Neuron) else 0.0
+        v_threshold = layer.neuron.v_threshold
         if parameters.voltage_strength > 0 and (v_threshold is None or v_threshold <= self._v_rest):
             raise ValueError(
                 "voltage_strength needs neurons with a threshold above their resting potential, "
@@ -157,7 +157,7 @@ class LayerPenalty:
         threshold = None
         if self._parameters.voltage_strength > 0:
             with torch.no_grad():
-                threshold = self._dynamics.thresholds(run.spikes, run.entered)
+                threshold = self._neuron.thresholds(run.spikes, run.entered)
         result: Tensor = _Penalised.apply(  # type: ignore[no-untyped-call]
             run.spikes, run.voltages, threshold, self
         )

@@ -12,20 +12,14 @@ from snn_gym.spiking.coding.decoders import PopulationHead, make_decoder, make_h
 from snn_gym.spiking.coding.parameters import (
     LastVoltageParameters,
     MaxVoltageParameters,
+    MeanRateParameters,
     PopulationDecoderParameters,
 )
-from snn_gym.spiking.config import NetworkConfig
 from tests.spiking.strategies import normal
 
 
 def last_voltage(tau_mem_ms: float, tau_syn_ms: float, time_steps: int):  # type: ignore[no-untyped-def]
-    return make_decoder(
-        NetworkConfig(
-            time_steps=time_steps,
-            decoder="last_voltage",
-            decoder_parameters=LastVoltageParameters(tau_mem_ms, tau_syn_ms),
-        )
-    )
+    return make_decoder(LastVoltageParameters(tau_mem_ms, tau_syn_ms), 1.0, time_steps)
 
 
 def random_spikes(seed: int, *shape: int) -> torch.Tensor:
@@ -33,7 +27,7 @@ def random_spikes(seed: int, *shape: int) -> torch.Tensor:
 
 
 def test_mean_rate_is_the_mean_and_has_no_state() -> None:
-    decoder = make_decoder(NetworkConfig(time_steps=4))
+    decoder = make_decoder(MeanRateParameters(), 1.0, 4)
     spikes = torch.tensor([1.0, 0.0, 1.0, 1.0]).reshape(4, 1, 1)
     output, state = decoder(spikes, None)
     assert output.item() == 0.75
@@ -91,13 +85,7 @@ def test_commutes_with_a_linear_head() -> None:
 
 
 def max_voltage(tau_mem_ms: float, tau_syn_ms: float, time_steps: int):  # type: ignore[no-untyped-def]
-    return make_decoder(
-        NetworkConfig(
-            time_steps=time_steps,
-            decoder="max_voltage",
-            decoder_parameters=MaxVoltageParameters(tau_mem_ms, tau_syn_ms),
-        )
-    )
+    return make_decoder(MaxVoltageParameters(tau_mem_ms, tau_syn_ms), 1.0, time_steps)
 
 
 def test_maximum_voltage_by_hand() -> None:
@@ -148,9 +136,7 @@ def test_maximum_voltage_equals_norses_integrator_behind_the_head(
 
 
 def test_a_population_head_by_hand() -> None:
-    head = make_head(
-        NetworkConfig(decoder="population", decoder_parameters=PopulationDecoderParameters(2)), 4, 2
-    )
+    head = make_head(PopulationDecoderParameters(2), 4, 2)
     assert isinstance(head, PopulationHead)
     head.weight.data.copy_(torch.tensor([[1.0, 2.0], [3.0, 4.0]]))
     head.bias.data.copy_(torch.tensor([0.5, -0.5]))
@@ -175,12 +161,11 @@ def test_a_population_head_is_a_grouped_convolution(
 
 
 def test_heads_by_decoder() -> None:
-    for decoder in ("mean_rate", "last_voltage", "max_voltage"):
-        head = make_head(NetworkConfig(decoder=decoder), 7, 3)
+    for decoder in (MeanRateParameters(), LastVoltageParameters(), MaxVoltageParameters()):
+        head = make_head(decoder, 7, 3)
         assert type(head) is torch.nn.Linear
         assert (head.in_features, head.out_features) == (7, 3)
-    config = NetworkConfig(decoder="population")
     with pytest.raises(ValueError, match="3 outputs reads 30 features, got 64; build the network"):
-        make_head(config, 64, 3)
+        make_head(PopulationDecoderParameters(), 64, 3)
     with pytest.raises(ValueError, match="neurons_per_output must be at least 1, got 0"):
         PopulationDecoderParameters(0)

@@ -188,7 +188,7 @@ def test_recurrent_synapses_pair_a_spike_with_the_step_before():
 
 def test_a_policys_head_can_be_the_readout():
     net = SpikingNetwork(NetworkConfig(hidden_sizes=(6,)), 4)
-    head = make_head(net.config, 6, 3)
+    head = make_head(net.config.decoder_parameters, 6, 3)
     weights = network_weights(net, head)
     dynamics = measured(net, weights=weights)
     assert dynamics.connections == ("hidden_1", "readout")
@@ -214,7 +214,7 @@ def test_the_window_follows_a_layers_own_slope():
     before = [
         measured(net).measure("window_share", name).value for name in ("hidden_1", "hidden_2")
     ]
-    net.layers[1].dynamics.slope = 0.5 * net.config.surrogate_slope
+    net.layers[1].neuron.slope = 0.5 * net.config.surrogate_slope
     after = [measured(net).measure("window_share", name).value for name in ("hidden_1", "hidden_2")]
     assert np.array_equal(before[0], after[0])
     assert before[1].sum() < after[1].sum()

@@ -17,12 +17,11 @@ from snn_gym.spiking.measures.neurons import (
     firing_rate_hz,
     interspike_intervals,
     spikes_per_step,
-    surrogate_half_width,
     threshold_margins,
     voltage_moments,
     window_share,
 )
-from snn_gym.spiking.neurons.surrogates import SURROGATES
+from snn_gym.spiking.neurons.surrogates import SURROGATES, surrogate_half_width
 from tests.spiking.measures.rasters import raster, rasters
 
 # elephant's own use of quantities

@@ -8,7 +8,6 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from snn_gym.spiking.config import NetworkConfig
 from snn_gym.spiking.neurons.fused import run_fused
 from snn_gym.spiking.neurons.parameters import (
     ALIFParameters,
@@ -27,15 +26,7 @@ shapes = st.tuples(st.integers(1, 9), st.integers(1, 5), st.integers(1, 40))  # 
 def neuron_of(
     parameters: NeuronParameters, surrogate: str = "superspike", slope: float = 2.0
 ) -> Neuron:
-    return make_neuron(
-        NetworkConfig(
-            neuron=NAMES[type(parameters)],
-            neuron_parameters=parameters,
-            dt_ms=DT_MS,
-            surrogate=surrogate,  # type: ignore[arg-type]
-            surrogate_slope=slope,
-        )
-    )
+    return make_neuron(NAMES[type(parameters)], parameters, DT_MS, surrogate, slope)
 
 
 def norse_cell(parameters: NeuronParameters, method: str = "super", alpha: float = 1.0):  # type: ignore[no-untyped-def]

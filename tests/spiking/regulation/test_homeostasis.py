@@ -90,8 +90,8 @@ def test_the_threshold_falls_by_rheobases_of_the_bias(neuron: str) -> None:
     network.rollout_started()
     for k, move in enumerate(moves):
         layer = layers_of(network)[k]
-        assert isinstance(layer.dynamics, Neuron)
-        shift = (layer.dynamics.rheobase(4) * move).float()
+        assert isinstance(layer.neuron, Neuron)
+        shift = (layer.neuron.rheobase(4) * move).float()
         expected = before[f"layers.{k}.linear.bias"] + shift
         torch.testing.assert_close(layer.linear.bias, expected)
         assert torch.equal(layer.linear.weight, before[f"layers.{k}.linear.weight"])
@@ -120,8 +120,8 @@ def test_the_slope_follows_the_share_within_the_window(
     for layer, share in zip(layers_of(network), shares, strict=True):
         distance = share - min(max(share, low), high)
         assert distance != 0
-        assert isinstance(layer.dynamics, Neuron)
-        assert math.isclose(layer.dynamics.slope, 5 * math.exp(0.5 * distance), rel_tol=1e-6)
+        assert isinstance(layer.neuron, Neuron)
+        assert math.isclose(layer.neuron.slope, 5 * math.exp(0.5 * distance), rel_tol=1e-6)
     assert all(torch.equal(before[name], x) for name, x in weights(network).items())
 
 
