@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import importlib
 import sys
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
@@ -64,7 +65,9 @@ def main(arguments: list[str] | None = None) -> int:
     """
     words = sys.argv[1:] if arguments is None else arguments
     try:
-        code = app(words or ["--help"], prog_name="snn-gym", standalone_mode=False)
+        with warnings.catch_warnings():
+            warnings.showwarning = _show_warning
+            code = app(words or ["--help"], prog_name="snn-gym", standalone_mode=False)
     except typer.TyperException as error:
         return _refuse(error.format_message())
     except (ValueError, OSError, ImportError, OverflowError, gym.error.Error) as error:
@@ -75,6 +78,10 @@ def main(arguments: list[str] | None = None) -> int:
         hint = "; --resume goes on from the last checkpoint" if words[0] == "train" else ""
         print(f"snn-gym: interrupted{hint}", file=sys.stderr)
     return code if isinstance(code, int) else 0
+
+
+def _show_warning(message: Warning | str, *_: object, **__: object) -> None:
+    print("snn-gym:", " ".join(str(message).split()), file=sys.stderr)
 
 
 def _refuse(message: str) -> int:
@@ -226,6 +233,7 @@ def submit(
     out: Annotated[
         Path | None, typer.Option(help="Folder to write.", show_default="RUN/submission")
     ] = None,
+    _module: Module = None,
 ) -> None:
     """Evaluate a run and write a submission: a manifest and the weights that acting needs."""
     from snn_gym.scoring import submit as write_submission

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import difflib
 import functools
+import importlib
 import tomllib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import gymnasium as gym
 
@@ -231,16 +232,76 @@ def make_task(env_id: str, **arguments: Any) -> gym.Env[Any, Any]:
         return gym.make(env_id, **arguments)
 
 
-@contextmanager
-def naming_the_extra(env_id: str) -> Iterator[None]:
-    """Name our extra where gymnasium finds that a package which a task needs is absent.
+def import_named_module(env_id: str) -> str:
+    """Import the module that an id names before a colon, as ``gym.make`` does.
+
+    For ids that a caller passes. One from a file goes through ``check_recorded`` instead.
+
+    Args:
+        env_id: Such as ``CartPole-v1`` or ``my_package:MyEnv-v0``.
+
+    Returns:
+        The id without the module.
 
     Raises:
+        ValueError: There is no such module.
+    """
+    module, _, name = env_id.rpartition(":")
+    if module:
+        try:
+            importlib.import_module(module)
+        except ModuleNotFoundError as error:
+            raise ValueError(f"environment {env_id!r}: {error}; install it or check it") from error
+    return name
+
+
+def check_names_no_module(value: Any, where: str) -> None:
+    """Refuse an id or arguments of an environment that name a module.
+
+    ``gym.make`` imports the module before a colon. A caller may want that; a file that did it would
+    run a stranger's code.
+
+    Args:
+        value: Id or arguments from a file.
+        where: Place to name in the error.
+
+    Raises:
+        ValueError: A module is named.
+    """
+    if isinstance(value, Mapping):
+        value = list(value.values())
+    if isinstance(value, list | tuple):
+        for item in value:
+            check_names_no_module(item, where)
+    elif isinstance(value, str) and ":" in value:
+        raise ValueError(
+            f"{where} is {value!r}, which names a module, and a file can't have code run; import "
+            "the module yourself, and record what comes after the colon"
+        )
+
+
+RecordedId = Annotated[str, check_names_no_module]
+"""Id of an environment that a file names."""
+RecordedArguments = Annotated[dict[str, Any], check_names_no_module]
+"""Arguments of ``gym.make`` that a file names."""
+
+
+@contextmanager
+def naming_the_extra(env_id: str) -> Iterator[None]:
+    """Name what is missing where gymnasium can't make a task: our extra, or an import.
+
+    Raises:
+        ValueError: No task of that id is registered.
         gymnasium.error.DependencyNotInstalled: With the extra to install in its message if
             the task is one of ours, else as it came.
     """
     try:
         yield
+    except gym.error.UnregisteredEnv as error:
+        raise ValueError(
+            f"environment {env_id!r} is not registered: import the package that registers it first "
+            f"(on the command line, --module PACKAGE); gymnasium says: {error}"
+        ) from error
     except gym.error.DependencyNotInstalled as error:
         path = _files_by_id().get(env_id)
         extra = None if path is None else _read_toml(path).get("extra")

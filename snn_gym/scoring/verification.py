@@ -11,6 +11,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -193,11 +194,11 @@ def _check_terms(manifest: Manifest, agent: AgentSpec, environment: EnvironmentS
 
 def _steps_between_updates(agent: AgentSpec, env_id: str, environment: EnvironmentSpec) -> int:
     # Training stops after whole rollouts only. In DQN n_steps is no rollout's length.
-    settings = agent.settings(env_id)
+    settings: Any = agent.settings(env_id)
     if isinstance(settings, LearnerSettings):
         return settings.episodes_per_iteration * environment.max_episode_steps
-    steps: int = getattr(settings, "train_freq", 0) or settings.n_steps
-    return steps * settings.n_envs
+    steps: int = (getattr(settings, "train_freq", 0) or settings.n_steps) * settings.n_envs
+    return steps
 
 
 def _check_claim(claim: Scores, episodes: int) -> None:

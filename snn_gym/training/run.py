@@ -9,12 +9,13 @@ from functools import partial
 from pathlib import Path
 from typing import Literal
 
+import gymnasium as gym
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.callbacks import BaseCallback, CallbackList
 from stable_baselines3.common.logger import configure
 
 from snn_gym.config import Config, Count, Natural, from_mapping, to_mapping
-from snn_gym.registry import load_environment_spec
+from snn_gym.registry import RecordedId, import_named_module, known_ids, load_environment_spec
 from snn_gym.storage import read_regular_file, remove_partial_files, write_text_atomic
 from snn_gym.threads import one_thread
 from snn_gym.training.checkpoint import restore_checkpoint
@@ -45,7 +46,7 @@ class RunSettings(Config):
     """Name and version of this format."""
     agent: str
     """Agent of the zoo."""
-    environment: str
+    environment: RecordedId
     """Gymnasium id."""
     seed: Natural
     """Seed of everything random."""
@@ -93,7 +94,7 @@ def train(
 
     Args:
         agent: One of ``snn_gym.agent_ids()``.
-        env_id: Environment that the agent has hyper-parameters for.
+        env_id: Any id that gymnasium knows.
         out: Folder of the run; must not hold anything else.
         seed: Seed of everything random.
         steps: Environment steps; the environment's budget for the agent's class if None.
@@ -109,8 +110,9 @@ def train(
         How it ended. The trained agent is in ``out``, in the form that ``save_agent`` writes.
 
     Raises:
-        ValueError: A name or number is invalid, ``out`` is in use, or holds a run with other
-            settings, or dynamics are wanted of an agent that does not spike.
+        ValueError: A name or number is invalid, the agent does not serve the environment's spaces,
+            ``out`` is in use, or holds a run with other settings, or dynamics are wanted of an
+            agent that does not spike.
     """
     settings = make_run_settings(agent, env_id, seed, steps, checkpoint_interval, dynamics=dynamics)
     out = Path(out)
@@ -121,7 +123,7 @@ def train(
         return TrainingRun(out, done, resumed_at=done, was_finished=True)
     with one_thread():
         # Before the folder is made: a package that the environment needs may be missing.
-        model = make_agent(agent, env_id, seed)
+        model = make_agent(agent, settings.environment, seed)
         _begin_folder(out, settings)
         resumed_at = _learn(model, settings, out, progress_bar, tensorboard)
     # From here on the run counts as finished; killed before, its last stretch is trained again.
@@ -163,7 +165,7 @@ def make_run_settings(
 
     Args:
         agent: One of ``snn_gym.agent_ids()``.
-        env_id: Environment that the agent has hyper-parameters for.
+        env_id: Any id that gymnasium knows.
         seed: Seed of everything random.
         steps: Environment steps; the environment's budget for the agent's class if None.
         checkpoint_interval: Environment steps between checkpoints.
@@ -174,8 +176,9 @@ def make_run_settings(
             that does not spike.
     """
     spec = load_agent_spec(agent)
-    environment = load_environment_spec(env_id)
-    spec.settings(env_id)  # says now, and not after the folder was made, that there are none
+    env_id = import_named_module(env_id)
+    if env_id not in gym.registry:
+        load_environment_spec(env_id)  # says now, and not after the folder was made, what is known
     if dynamics and not acts_in_spikes(spec):
         raise ValueError(
             f"agent {agent!r} does not spike, so it has no dynamics to log; leave out --dynamics, "
@@ -186,11 +189,17 @@ def make_run_settings(
         agent=agent,
         environment=env_id,
         seed=seed,
-        steps=environment.budget[spec.budget_class] if steps is None else steps,
+        steps=_budget(spec, env_id) if steps is None else steps,
         checkpoint_interval=checkpoint_interval,
         versions=package_versions(),
         dynamics=dynamics,
     )
+
+
+def _budget(spec: AgentSpec, env_id: str) -> int:
+    if env_id not in known_ids():
+        raise ValueError(f"{env_id} is no task of snn_gym and has no budget; say how many --steps")
+    return load_environment_spec(env_id).budget[spec.budget_class]
 
 
 def acts_in_spikes(spec: AgentSpec) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from snn_gym._lazy import lazy_names
+from snn_gym.zoo.algorithms import register_learner
 from snn_gym.zoo.spec import AgentSpec, agent_ids, load_agent_spec
 
 if TYPE_CHECKING:
@@ -21,6 +22,7 @@ __all__ = [
     "make_agent",
     "policy_arguments",
     "read_manifest",
+    "register_learner",
     "save_agent",
 ]
 

@@ -1,80 +1,242 @@
-"""Algorithms and policies by name; each library is imported when an algorithm of it is used."""
+"""The algorithms that the zoo can name: where each is, its policy and its hyper-parameters.
+
+Each library is imported when an algorithm of it is used.
+"""
 
 from __future__ import annotations
 
 import importlib
 import sys
-from typing import Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
-from stable_baselines3.common.base_class import BaseAlgorithm
-from stable_baselines3.common.policies import BasePolicy
+from snn_gym.config import from_mapping
+from snn_gym.learners.settings import (
+    AcceptRejectSettings,
+    CMAESSettings,
+    EvolutionStrategiesSettings,
+    LearnerSettings,
+    RandomSearchSettings,
+    SynapseAgentsSettings,
+    WinStaySettings,
+)
+from snn_gym.zoo.settings import (
+    A2CSettings,
+    AlgorithmSettings,
+    DDPGSettings,
+    DQNSettings,
+    PPOSettings,
+    QRDQNSettings,
+    SACSettings,
+    StatefulDQNSettings,
+    StatefulPPOSettings,
+    TD3Settings,
+    TQCSettings,
+    TRPOSettings,
+)
 
-from snn_gym import policies
-from snn_gym.zoo.spec import POLICIES, AlgorithmName
+if TYPE_CHECKING:
+    from stable_baselines3.common.base_class import BaseAlgorithm
+    from stable_baselines3.common.policies import BasePolicy
 
-_CONTRIB = ("QRDQN", "TQC", "TRPO")
-_OURS = ("SpikingControllerPolicy", "StatefulActorCriticPolicy", "StatefulDQNPolicy")
+Settings = AlgorithmSettings | LearnerSettings
+"""Hyper-parameters of an algorithm."""
+
+
+@dataclass(frozen=True)
+class Algorithm:
+    """What the zoo knows of an algorithm."""
+
+    library: str
+    """Module that has the class under the algorithm's name."""
+    policy: str
+    """Name of the policy class that fits it."""
+    settings: type[Settings]
+    """Type of its hyper-parameters, named as the arguments of its class."""
+    classes: tuple[type[BaseAlgorithm], type[BasePolicy]] | None = None
+    """Its own and its policy's class, of one from outside."""
+
+
+_SB3, _CONTRIB, _OURS = "stable_baselines3", "sb3_contrib", "snn_gym.learners"
+_ACTOR_CRITIC, _CONTROLLER = "SpikingActorCriticPolicy", "SpikingControllerPolicy"
+
+ALGORITHMS: dict[str, Algorithm] = {
+    "PPO": Algorithm(_SB3, _ACTOR_CRITIC, PPOSettings),
+    "A2C": Algorithm(_SB3, _ACTOR_CRITIC, A2CSettings),
+    "TRPO": Algorithm(_CONTRIB, _ACTOR_CRITIC, TRPOSettings),
+    "DQN": Algorithm(_SB3, "SpikingDQNPolicy", DQNSettings),
+    "QRDQN": Algorithm(_CONTRIB, "SpikingQRDQNPolicy", QRDQNSettings),
+    "DDPG": Algorithm(_SB3, "SpikingTD3Policy", DDPGSettings),
+    "TD3": Algorithm(_SB3, "SpikingTD3Policy", TD3Settings),
+    "SAC": Algorithm(_SB3, "SpikingSACPolicy", SACSettings),
+    "TQC": Algorithm(_CONTRIB, "SpikingTQCPolicy", TQCSettings),
+    "RandomSearch": Algorithm(_OURS, _CONTROLLER, RandomSearchSettings),
+    "AcceptReject": Algorithm(_OURS, _CONTROLLER, AcceptRejectSettings),
+    "WinStay": Algorithm(_OURS, _CONTROLLER, WinStaySettings),
+    "EvolutionStrategies": Algorithm(_OURS, _CONTROLLER, EvolutionStrategiesSettings),
+    "CMAES": Algorithm(_OURS, _CONTROLLER, CMAESSettings),
+    "SynapseAgents": Algorithm(_OURS, _CONTROLLER, SynapseAgentsSettings),
+    "StatefulPPO": Algorithm(_OURS, "StatefulActorCriticPolicy", StatefulPPOSettings),
+    "StatefulDQN": Algorithm(_OURS, "StatefulDQNPolicy", StatefulDQNSettings),
+}
+"""Algorithms by name; ``register_learner`` adds to it."""
+
+
+def _check_known(name: str, where: str) -> None:
+    if name not in ALGORITHMS:
+        raise ValueError(
+            f"{where}: got {name!r}; allowed values: {', '.join(map(repr, ALGORITHMS))}; one of "
+            "your own is registered first, by snn_gym.register_learner"
+        )
+
+
+AlgorithmName = Annotated[str, _check_known]
+"""Key of ``ALGORITHMS``."""
+
+
+def register_learner(
+    name: str,
+    algorithm_class: type[BaseAlgorithm],
+    policy_class: type[BasePolicy],
+    settings_class: type[Settings],
+) -> None:
+    """Add an algorithm to those that agents' files, saved agents and commands can name.
+
+    Files hold the name and the hyper-parameters, never code: who loads an agent of this
+    algorithm registers it first.
+
+    Args:
+        name: An identifier that no algorithm has yet.
+        algorithm_class: Takes the arguments that Stable-Baselines3's algorithms share, and its
+            hyper-parameters, each of which it keeps in an attribute of that name.
+        policy_class: Its policy, one of ``snn_gym.policies`` or a subclass of one.
+        settings_class: Its hyper-parameters but for ``n_envs``: a frozen dataclass derived from
+            ``snn_gym.zoo.settings.AlgorithmSettings`` or
+            ``snn_gym.learners.settings.LearnerSettings``.
+
+    Raises:
+        ValueError: The name is no identifier or is taken.
+        TypeError: A class is not of the kind above.
+
+    Example:
+        >>> import snn_gym
+        >>> from stable_baselines3 import PPO
+        >>> from snn_gym.policies import SpikingActorCriticPolicy
+        >>> from snn_gym.zoo.settings import PPOSettings
+        >>> class MyPPO(PPO):
+        ...     pass
+        >>> snn_gym.register_learner("MyPPO", MyPPO, SpikingActorCriticPolicy, PPOSettings)
+    """
+    from stable_baselines3.common.base_class import BaseAlgorithm
+    from stable_baselines3.common.policies import BasePolicy
+
+    if not name.isidentifier():
+        raise ValueError(f"the name of an algorithm must be an identifier, got {name!r}")
+    if name in ALGORITHMS:
+        raise ValueError(f"algorithm {name!r} is registered already: {', '.join(ALGORITHMS)}")
+    _check_subclass("algorithm_class", algorithm_class, BaseAlgorithm)
+    _check_subclass("policy_class", policy_class, BasePolicy)
+    _check_subclass("settings_class", settings_class, AlgorithmSettings, LearnerSettings)
+    if not hasattr(policy_class, "acting_state_dict"):
+        raise TypeError(f"policy_class must be one of snn_gym.policies', got {policy_class!r}")
+    classes = algorithm_class, policy_class
+    ALGORITHMS[name] = Algorithm(
+        algorithm_class.__module__, policy_class.__name__, settings_class, classes
+    )
+
+
+def _check_subclass(argument: str, given: object, *bases: type) -> None:
+    if not (isinstance(given, type) and issubclass(given, bases)):
+        expected = " or ".join(base.__name__ for base in bases)
+        raise TypeError(f"{argument} must be a subclass of {expected}, got {given!r}")
 
 
 def algorithm_class(name: str) -> type[BaseAlgorithm]:
     """Return the class of an algorithm.
 
     Args:
-        name: A key of ``POLICIES``.
+        name: A key of ``ALGORITHMS``.
 
     Raises:
         ImportError: The algorithm is sb3-contrib's, which is not installed.
     """
-    library = _library(name)
+    algorithm = ALGORITHMS[name]
+    if algorithm.classes is not None:
+        return algorithm.classes[0]
     try:
-        module = importlib.import_module(library)
+        module = importlib.import_module(algorithm.library)
     except ModuleNotFoundError as error:
-        if error.name != library:
+        if error.name != algorithm.library:
             raise
         raise ImportError(
             f'{name} is in sb3-contrib, which is not installed: pip install "snn-gym[contrib]"'
         ) from error
-    found: type[BaseAlgorithm] = getattr(module, name)
-    return found
+    return cast("type[BaseAlgorithm]", getattr(module, name))
 
 
 def policy_class(name: str) -> type[BasePolicy]:
-    """Return the policy class of that name.
+    """Return the policy class that fits an algorithm.
 
     Args:
-        name: A value of ``POLICIES``.
+        name: A key of ``ALGORITHMS``.
 
     Raises:
         ImportError: The policy needs sb3-contrib, which is not installed.
     """
-    found: type[BasePolicy] = getattr(policies, name)
-    return found
+    algorithm = ALGORITHMS[name]
+    if algorithm.classes is not None:
+        return algorithm.classes[1]
+    from snn_gym import policies
+
+    return cast("type[BasePolicy]", getattr(policies, algorithm.policy))
 
 
-def algorithm_name(model: BaseAlgorithm) -> AlgorithmName:
+def algorithm_name(model: BaseAlgorithm) -> str:
     """Return the name of a model's algorithm.
 
     Args:
         model: Any model.
 
     Raises:
-        ValueError: It is no stock algorithm or learner of ours with one of our policies.
+        ValueError: It is no algorithm of the table with its policy.
     """
-    for name, policy in POLICIES.items():
+    for name, algorithm in ALGORITHMS.items():
         # Equal types, for a subclass may behave in a way that its hyper-parameters do not say.
-        library: Any = sys.modules.get(_library(name))
-        if library is None or type(model) is not getattr(library, name):
+        if algorithm.library not in sys.modules or type(model) is not algorithm_class(name):
             continue
-        if type(model.policy) is policy_class(policy):
+        if type(model.policy) is policy_class(name):
             return name
-    supported = ", ".join(f"{name} with {policy}" for name, policy in POLICIES.items())
+    supported = ", ".join(f"{name} with {known.policy}" for name, known in ALGORITHMS.items())
     raise ValueError(
-        f"{type(model).__name__} with {type(model.policy).__name__} can't be saved as data; "
-        f"supported: {supported}"
+        f"{type(model).__name__} with {type(model.policy).__name__} can't be saved as data; one of "
+        f"your own is registered first, by snn_gym.register_learner; supported: {supported}"
     )
 
 
-def _library(name: str) -> str:
-    if POLICIES.get(name) in _OURS:  # type: ignore[call-overload]
-        return "snn_gym.learners"
-    return "sb3_contrib" if name in _CONTRIB else "stable_baselines3"
+def check_policy(algorithm: str, policy: str) -> None:
+    """Refuse a policy that is not the algorithm's.
+
+    Args:
+        algorithm: A key of ``ALGORITHMS``.
+        policy: Name of a policy class.
+
+    Raises:
+        ValueError: Another policy fits the algorithm.
+    """
+    fitting = ALGORITHMS[algorithm].policy
+    if policy != fitting:
+        raise ValueError(f"{algorithm} needs the policy {fitting}, got {policy}")
+
+
+def make_settings(algorithm: str, values: dict[str, Any], where: str) -> Settings:
+    """Build the hyper-parameters of an algorithm, strictly.
+
+    Args:
+        algorithm: A key of ``ALGORITHMS``.
+        values: Hyper-parameters by name; what is left out keeps its default.
+        where: Place to name in errors.
+
+    Raises:
+        ValueError: A name is unknown, or a value has a wrong type or range.
+    """
+    return from_mapping(ALGORITHMS[algorithm].settings, values, where)

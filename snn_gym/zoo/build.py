@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from typing import Any
 
@@ -15,13 +16,19 @@ from stable_baselines3.common.utils import ConstantSchedule
 from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv
 
 from snn_gym.config import to_mapping
-from snn_gym.registry import env_ids, load_environment_spec, make_task, naming_the_extra
+from snn_gym.registry import (
+    env_ids,
+    import_named_module,
+    load_environment_spec,
+    make_task,
+    naming_the_extra,
+)
 from snn_gym.spiking import NetworkConfig
 from snn_gym.vector import make_vec_env as make_batched
-from snn_gym.zoo.algorithms import algorithm_class, policy_class
+from snn_gym.zoo.algorithms import Settings, algorithm_class, policy_class
 from snn_gym.zoo.identity import Identity, remember_identity
 from snn_gym.zoo.schedules import parse_schedule
-from snn_gym.zoo.settings import SCHEDULES, Settings
+from snn_gym.zoo.settings import SCHEDULES
 from snn_gym.zoo.spec import AgentSpec, load_agent_spec
 
 
@@ -40,7 +47,8 @@ def make_agent(
 
     Args:
         name: One of ``snn_gym.agent_ids()``.
-        env_id: Environment that the agent has hyper-parameters for.
+        env_id: Any id that gymnasium knows. The agent's ``[default]`` settings serve, with a
+            warning, where it has none for it.
         seed: Seed of the initial weights, of exploration and of the environments.
         device: PyTorch device.
         verbose: Stable-Baselines3's verbosity, 0 to 2.
@@ -57,11 +65,11 @@ def make_agent(
             unknown or invalid.
     """
     spec = load_agent_spec(name)
+    env_id = import_named_module(env_id)
     settings = spec.settings(env_id, overrides)
     arguments = policy_arguments(spec, env_id, network)
     model = build_model(
         spec.algorithm,
-        policy_class(spec.policy),
         arguments,
         settings,
         make_environments(env_id, settings.n_envs, seed),
@@ -70,6 +78,11 @@ def make_agent(
         verbose=verbose,
         tensorboard_log=tensorboard_log,
     )
+    if env_id not in spec.environments:
+        warnings.warn(
+            f"agent {name!r} was not tuned for {env_id}: it learns with its default settings",
+            stacklevel=2,
+        )
     remember_identity(model, Identity(agent=name, environment=env_id))
     return model
 
@@ -79,7 +92,7 @@ def build_policy(name: str, env_id: str) -> BasePolicy:
 
     Args:
         name: One of ``snn_gym.agent_ids()``.
-        env_id: Environment that the agent has hyper-parameters for.
+        env_id: Any id that gymnasium knows.
 
     Raises:
         ValueError: The agent or the environment is unknown.
@@ -91,7 +104,7 @@ def build_policy(name: str, env_id: str) -> BasePolicy:
     env = make_task(env_id)
     spaces = env.observation_space, env.action_space
     env.close()
-    policy = policy_class(spec.policy)(*spaces, ConstantSchedule(0.0), **arguments)
+    policy = policy_class(spec.algorithm)(*spaces, ConstantSchedule(0.0), **arguments)
     policy.train(False)
     return policy
 
@@ -103,7 +116,7 @@ def policy_arguments(
 
     Args:
         spec: Description of the agent.
-        env_id: Environment that the agent has hyper-parameters for.
+        env_id: Any id that gymnasium knows.
         network: Settings of the network that replace those of the description.
 
     Raises:
@@ -136,7 +149,6 @@ def make_environments(
 
 def build_model(
     algorithm: str,
-    policy_class: type[BasePolicy],
     arguments: dict[str, Any],
     settings: Settings,
     env: VecEnv,
@@ -149,8 +161,7 @@ def build_model(
     """Build an algorithm from typed hyper-parameters.
 
     Args:
-        algorithm: A key of ``snn_gym.zoo.spec.POLICIES``.
-        policy_class: Class of the policy.
+        algorithm: A key of ``snn_gym.zoo.algorithms.ALGORITHMS``.
         arguments: Keyword arguments of the policy.
         settings: Hyper-parameters of that algorithm.
         env: ``settings.n_envs`` copies of the environment.
@@ -158,6 +169,9 @@ def build_model(
         device: PyTorch device.
         verbose: Stable-Baselines3's verbosity, 0 to 2.
         tensorboard_log: Folder of TensorBoard logs; None for none.
+
+    Raises:
+        ValueError: The algorithm does not serve the environment's spaces.
     """
     values = to_mapping(settings)
     del values["n_envs"]  # the environments say so themselves
@@ -168,13 +182,16 @@ def build_model(
     if noise_std > 0:
         size = get_action_dim(env.action_space)
         values["action_noise"] = NormalActionNoise(np.zeros(size), np.full(size, noise_std))
-    return algorithm_class(algorithm)(
-        policy_class,
-        env,
-        policy_kwargs=dict(arguments),
-        seed=seed,
-        device=device,
-        verbose=verbose,
-        tensorboard_log=tensorboard_log,
+    arguments = {
+        "policy_kwargs": dict(arguments),
+        "seed": seed,
+        "device": device,
+        "verbose": verbose,
+        "tensorboard_log": tensorboard_log,
         **values,
-    )
+    }
+    try:
+        return algorithm_class(algorithm)(policy_class(algorithm), env, **arguments)
+    except AssertionError as error:
+        # This is how Stable-Baselines3 says that it does not serve these spaces.
+        raise ValueError(f"{algorithm} can't be built: {error}") from error

@@ -14,9 +14,9 @@ from stable_baselines3.common.type_aliases import TrainFreq, TrainFrequencyUnit
 
 from snn_gym.spiking import NetworkConfig
 from snn_gym.spiking.neurons.parameters import NEURON_PARAMETERS
-from snn_gym.zoo.algorithms import algorithm_name
+from snn_gym.zoo.algorithms import ALGORITHMS, Settings, algorithm_name, make_settings
 from snn_gym.zoo.schedules import format_schedule
-from snn_gym.zoo.settings import SCHEDULES, SETTINGS, Settings, make_settings
+from snn_gym.zoo.settings import SCHEDULES
 
 
 def extract_settings(model: BaseAlgorithm) -> Settings:
@@ -29,7 +29,7 @@ def extract_settings(model: BaseAlgorithm) -> Settings:
         ValueError: The algorithm isn't supported, or a hyper-parameter is no plain data.
     """
     algorithm = algorithm_name(model)
-    names = [field.name for field in dataclasses.fields(SETTINGS[algorithm])]
+    names = [field.name for field in dataclasses.fields(ALGORITHMS[algorithm].settings)]
     values = {name: getattr(model, name) for name in names if hasattr(model, name)}
     for name in SCHEDULES:
         if name in values:

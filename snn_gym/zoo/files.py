@@ -18,6 +18,7 @@ from stable_baselines3.common.vec_env import VecEnv
 
 from snn_gym._version import __version__
 from snn_gym.config import Config, Natural, from_mapping, to_mapping
+from snn_gym.registry import RecordedArguments, RecordedId
 from snn_gym.spiking import NetworkConfig
 from snn_gym.spiking.assembly import todays_names
 from snn_gym.spiking.bookkeeping import full_state
@@ -28,13 +29,17 @@ from snn_gym.storage import (
     write_bytes_atomic,
     write_text_atomic,
 )
-from snn_gym.zoo.algorithms import algorithm_name, policy_class
+from snn_gym.zoo.algorithms import (
+    ALGORITHMS,
+    AlgorithmName,
+    algorithm_name,
+    check_policy,
+    make_settings,
+)
 from snn_gym.zoo.build import build_model, make_environments
 from snn_gym.zoo.extract import extract_policy_arguments, extract_settings
 from snn_gym.zoo.identity import Identity, identify, remember_identity
-from snn_gym.zoo.settings import make_settings
 from snn_gym.zoo.spaces import describe_space
-from snn_gym.zoo.spec import POLICIES, AlgorithmName, PolicyName
 
 FORMAT = "snn_gym/agent/1"
 MANIFEST = "manifest.json"
@@ -54,14 +59,14 @@ class AgentManifest(Config):
     agent: str | None
     """Agent of the zoo; None for a model made by hand."""
     algorithm: AlgorithmName
-    """Algorithm of Stable-Baselines3, sb3-contrib or ``snn_gym.learners``."""
-    policy: PolicyName
-    """Policy class in ``snn_gym.policies``."""
+    """Key of ``snn_gym.zoo.algorithms.ALGORITHMS``."""
+    policy: str
+    """Name of the policy class."""
     policy_kwargs: dict[str, Any]
     """Arguments of the policy; ``network`` holds every setting of the network."""
-    environment: str
+    environment: RecordedId
     """Gymnasium id."""
-    environment_kwargs: dict[str, Any]
+    environment_kwargs: RecordedArguments
     """Arguments of ``gym.make``."""
     observation_space: dict[str, Any]
     """Description of the observation space."""
@@ -81,10 +86,7 @@ class AgentManifest(Config):
     def __post_init__(self) -> None:
         """Check that policy and algorithm fit."""
         super().__post_init__()
-        if self.policy != POLICIES[self.algorithm]:
-            raise ValueError(
-                f"{self.algorithm} needs the policy {POLICIES[self.algorithm]}, got {self.policy}"
-            )
+        check_policy(self.algorithm, self.policy)
 
 
 def save_agent(model: BaseAlgorithm, path: str | os.PathLike[str]) -> Path:
@@ -161,7 +163,6 @@ def load_agent(path: str | os.PathLike[str], env: VecEnv | None = None) -> BaseA
     _check_spaces(manifest, env, where)
     model = build_model(
         manifest.algorithm,
-        policy_class(manifest.policy),
         arguments,
         settings,
         env,
@@ -224,7 +225,7 @@ def _describe(model: BaseAlgorithm, weights_sha256: str) -> AgentManifest:
         "format": FORMAT,
         "agent": identity.agent,
         "algorithm": algorithm,
-        "policy": POLICIES[algorithm],
+        "policy": ALGORITHMS[algorithm].policy,
         "policy_kwargs": extract_policy_arguments(model),
         "environment": identity.environment,
         "environment_kwargs": identity.environment_kwargs,

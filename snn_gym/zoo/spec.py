@@ -6,70 +6,16 @@ import difflib
 import functools
 import tomllib
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, Literal
 
 from snn_gym.config import Config, from_mapping
 from snn_gym.content import content_path
-from snn_gym.zoo.settings import Settings, make_settings
-
-AlgorithmName = Literal[
-    "PPO",
-    "A2C",
-    "TRPO",
-    "DQN",
-    "QRDQN",
-    "DDPG",
-    "TD3",
-    "SAC",
-    "TQC",
-    "RandomSearch",
-    "AcceptReject",
-    "WinStay",
-    "EvolutionStrategies",
-    "CMAES",
-    "SynapseAgents",
-    "StatefulPPO",
-    "StatefulDQN",
-]
-"""Algorithms of Stable-Baselines3, sb3-contrib and ``snn_gym.learners`` that the zoo knows."""
-PolicyName = Literal[
-    "SpikingActorCriticPolicy",
-    "SpikingDQNPolicy",
-    "SpikingQRDQNPolicy",
-    "SpikingTD3Policy",
-    "SpikingSACPolicy",
-    "SpikingTQCPolicy",
-    "SpikingControllerPolicy",
-    "StatefulActorCriticPolicy",
-    "StatefulDQNPolicy",
-]
-"""Policy classes in ``snn_gym.policies``."""
-
-POLICIES: dict[AlgorithmName, PolicyName] = {
-    "PPO": "SpikingActorCriticPolicy",
-    "A2C": "SpikingActorCriticPolicy",
-    "TRPO": "SpikingActorCriticPolicy",
-    "DQN": "SpikingDQNPolicy",
-    "QRDQN": "SpikingQRDQNPolicy",
-    "DDPG": "SpikingTD3Policy",
-    "TD3": "SpikingTD3Policy",
-    "SAC": "SpikingSACPolicy",
-    "TQC": "SpikingTQCPolicy",
-    "RandomSearch": "SpikingControllerPolicy",
-    "AcceptReject": "SpikingControllerPolicy",
-    "WinStay": "SpikingControllerPolicy",
-    "EvolutionStrategies": "SpikingControllerPolicy",
-    "CMAES": "SpikingControllerPolicy",
-    "SynapseAgents": "SpikingControllerPolicy",
-    "StatefulPPO": "StatefulActorCriticPolicy",
-    "StatefulDQN": "StatefulDQNPolicy",
-}
-"""Name of the policy class, in ``snn_gym.policies``, that fits each algorithm."""
+from snn_gym.zoo.algorithms import ALGORITHMS, AlgorithmName, Settings, make_settings
 
 # Keys of an [environments.ID] table that are no hyper-parameters.
 _INHERIT = "same_as"
 _NETWORK = "network"
+_PARENT = "parent"
 
 
 @dataclass(frozen=True)
@@ -81,13 +27,15 @@ class AgentSpec(Config):
     description: str
     """One sentence for lists."""
     algorithm: AlgorithmName
-    """Algorithm of Stable-Baselines3, sb3-contrib or ``snn_gym.learners``."""
-    policy: PolicyName
-    """Policy class in ``snn_gym.policies``."""
+    """Key of ``snn_gym.zoo.algorithms.ALGORITHMS``."""
     budget_class: Literal["gradient", "local", "evolutionary"]
     """Which of the environment's budgets binds it."""
     environments: dict[str, dict[str, Any]]
     """Hyper-parameters by environment id; may hold ``network`` and ``same_as``."""
+    default: dict[str, Any] = field(default_factory=dict)
+    """Hyper-parameters for all other environments, likewise; tuned on none of them."""
+    parent: str | None = None
+    """Agent whose file this one's was laid over; None for none."""
     twin: str | None = None
     """Agent to compare with: the ANN twin of a spiking agent, and the other way round; None for a
     learner without gradients, which is compared with the others of its kind."""
@@ -97,62 +45,63 @@ class AgentSpec(Config):
     """Further arguments of the policy."""
 
     def __post_init__(self) -> None:
-        """Check that the parts fit together and that every environment's settings are valid."""
+        """Check that the hyper-parameters of every environment are valid."""
         super().__post_init__()
-        if self.policy != POLICIES[self.algorithm]:
-            raise ValueError(
-                f"{self.algorithm} needs the policy {POLICIES[self.algorithm]}, got {self.policy}"
-            )
         for env_id in self.environments:
             self.settings(env_id)
+        make_settings(self.algorithm, _without_network(self._resolved(self.default)), "[default]")
+
+    @property
+    def policy(self) -> str:
+        """Name of the policy class, which is the algorithm's."""
+        return ALGORITHMS[self.algorithm].policy
 
     def settings(self, env_id: str, overrides: dict[str, Any] | None = None) -> Settings:
-        """Return the hyper-parameters for an environment.
+        """Return the hyper-parameters for an environment, the default ones if it has no own.
 
         Args:
-            env_id: One of the agent's environments.
+            env_id: Any environment.
             overrides: Values that replace those of the file.
 
         Raises:
-            ValueError: The agent has no hyper-parameters for it, or one is unknown or invalid.
+            ValueError: A hyper-parameter is unknown or invalid.
         """
-        table = self._table(env_id)
-        values = {key: table[key] for key in table if key != _NETWORK} | (overrides or {})
+        values = _without_network(self._table(env_id)) | (overrides or {})
         return make_settings(self.algorithm, values, f"agent {self.name!r} on {env_id}")
 
     def network_settings(self, env_id: str) -> dict[str, Any]:
-        """Return the network's settings for an environment.
+        """Return the network's settings for an environment, the default ones if it has no own.
 
         Args:
-            env_id: One of the agent's environments.
-
-        Raises:
-            ValueError: The agent has no hyper-parameters for it.
+            env_id: Any environment.
         """
         return {**self.network, **self._table(env_id).get(_NETWORK, {})}
 
     def _table(self, env_id: str) -> dict[str, Any]:
-        """Return an environment's table, merged over the one that it is the same as."""
-        if env_id not in self.environments:
-            known = ", ".join(self.environments)
-            raise ValueError(
-                f"agent {self.name!r} has no hyper-parameters for environment {env_id!r}; "
-                f"it has them for: {known}"
-            )
-        table = dict(self.environments[env_id])
-        parent = table.pop(_INHERIT, None)
-        if parent is None:
+        return self._resolved(self.environments.get(env_id, self.default))
+
+    def _resolved(self, table: dict[str, Any]) -> dict[str, Any]:
+        """Return an environment's table, laid over the one that it is the same as."""
+        if _INHERIT not in table:
             return table
-        if parent not in self.environments or _INHERIT in self.environments[parent]:
+        other = table[_INHERIT]
+        if other not in self.environments or _INHERIT in self.environments[other]:
             raise ValueError(
-                f"{env_id}: {_INHERIT} is {parent!r}; expected one of the agent's environments "
-                f"that has no {_INHERIT} of its own"
+                f"{_INHERIT} is {other!r}; expected one of the agent's environments that has no "
+                f"{_INHERIT} of its own"
             )
-        network = {
-            **self.environments[parent].get(_NETWORK, {}),
-            **table.get(_NETWORK, {}),
-        }
-        return {**self.environments[parent], **table, _NETWORK: network}
+        own = {key: value for key, value in table.items() if key != _INHERIT}
+        return _laid_over(self.environments[other], own)
+
+
+def _laid_over(base: dict[str, Any], own: dict[str, Any]) -> dict[str, Any]:
+    """Return a table with what it inherits; settings of the network one by one."""
+    network = {**base.get(_NETWORK, {}), **own.get(_NETWORK, {})}
+    return {**base, **own, **({_NETWORK: network} if network else {})}
+
+
+def _without_network(table: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in table.items() if key != _NETWORK}
 
 
 def agent_ids() -> tuple[str, ...]:
@@ -160,6 +109,7 @@ def agent_ids() -> tuple[str, ...]:
     return tuple(sorted(path.parent.name for path in content_path("agents").glob("*/agent.toml")))
 
 
+@functools.cache
 def load_agent_spec(name: str) -> AgentSpec:
     """Load the description of an agent.
 
@@ -169,23 +119,33 @@ def load_agent_spec(name: str) -> AgentSpec:
     Raises:
         ValueError: The name is unknown, or the file does not fit the schema.
     """
+    spec = from_mapping(AgentSpec, _read_table(name), f"agents/{name}/agent.toml")
+    if spec.name != name:
+        raise ValueError(f"agents/{name}/agent.toml: name is {spec.name!r}, expected {name!r}")
+    return spec
+
+
+def _read_table(name: str, what: str = "agent", heirs: tuple[str, ...] = ()) -> dict[str, Any]:
+    """Return an agent's table, laid over its parent's."""
     known = agent_ids()
     # Asked of the list and not of the disk: a name such as "../x" reaches no file.
     if name not in known:
         close = difflib.get_close_matches(name, known, n=1)
         hint = f"; did you mean {close[0]!r}?" if close else ";"
-        raise ValueError(f"agent {name!r} is unknown{hint} known agents: {', '.join(known)}")
-    return _read_spec(content_path("agents") / name / "agent.toml")
-
-
-@functools.cache
-def _read_spec(path: Path) -> AgentSpec:
-    where = f"agents/{path.parent.name}/agent.toml"
+        raise ValueError(f"{what} {name!r} is unknown{hint} known agents: {', '.join(known)}")
+    if name in heirs:
+        raise ValueError(f"agents/{name}/agent.toml: {name!r} is its own ancestor")
+    path = content_path("agents") / name / "agent.toml"
     try:
-        table = tomllib.loads(path.read_text(encoding="utf-8"))
+        own = tomllib.loads(path.read_text(encoding="utf-8"))
     except tomllib.TOMLDecodeError as error:
-        raise ValueError(f"{where}: not valid TOML: {error}") from error
-    spec = from_mapping(AgentSpec, table, where)
-    if spec.name != path.parent.name:
-        raise ValueError(f"{where}: name is {spec.name!r}, expected {path.parent.name!r}")
-    return spec
+        raise ValueError(f"agents/{name}/agent.toml: not valid TOML: {error}") from error
+    if _PARENT not in own:
+        return own
+    base = _read_table(own[_PARENT], f"agents/{name}/agent.toml: parent", (*heirs, name))
+    table = {**_laid_over(base, own), "environments": dict(base["environments"])}
+    for key in ("policy_kwargs", "default"):
+        table[key] = _laid_over(base.get(key, {}), own.get(key, {}))
+    for env_id, settings in own.get("environments", {}).items():
+        table["environments"][env_id] = _laid_over(base["environments"].get(env_id, {}), settings)
+    return table

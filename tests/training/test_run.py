@@ -136,7 +136,7 @@ def test_resuming_under_other_versions_warns(finished):
         ({"env_id": "CartPole-v9"}, "environment 'CartPole-v9' is unknown"),
         (
             {"agent": "dqsn", "env_id": "Pendulum-v1"},
-            "has no hyper-parameters for environment 'Pendulum-v1'",
+            "DQN can't be built: The algorithm only supports .*Discrete.* as action spaces but Box",
         ),
         ({"steps": 0}, "steps must be at least 1"),
         ({"interval": 0}, "checkpoint_interval must be at least 1"),

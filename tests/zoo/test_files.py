@@ -28,7 +28,6 @@ from snn_gym.zoo import (
 )
 from snn_gym.zoo.algorithms import algorithm_class, policy_class
 from snn_gym.zoo.extract import extract_settings
-from snn_gym.zoo.spec import POLICIES
 
 SMALL = NetworkConfig(hidden_sizes=(8,), time_steps=3)
 
@@ -50,7 +49,7 @@ def by_hand(algorithm, arguments):
     policy_kwargs = {"network": SMALL, **arguments.get("policy_kwargs", {})}
     off_policy = {} if on_policy else {"buffer_size": 500, **FEW_UPDATES}
     return algorithm_class(algorithm)(
-        policy_class(POLICIES[algorithm]),
+        policy_class(algorithm),
         "CartPole-v1" if discrete else "Pendulum-v1",
         **(off_policy | arguments | {"policy_kwargs": policy_kwargs}),
     )
@@ -161,7 +160,7 @@ def edit(folder, **changes):
     [
         ({"format": "snn_gym/agent/2"}, "format: got 'snn_gym/agent/2'"),
         ({"algorithm": "ARS"}, "allowed values: 'PPO', 'A2C', 'TRPO'"),
-        ({"policy": "os.system"}, "policy: got 'os.system'"),
+        ({"policy": "os.system"}, "PPO needs the policy SpikingActorCriticPolicy, got os.system"),
         ({"policy": "SpikingDQNPolicy"}, "PPO needs the policy"),
         ({"extra": 1}, "unknown key extra"),
         ({"num_timesteps": "9"}, "num_timesteps: expected int"),

@@ -6,33 +6,28 @@ import math
 import pytest
 
 from snn_gym.config import to_mapping
-from snn_gym.zoo.algorithms import algorithm_class, policy_class
+from snn_gym.zoo.algorithms import ALGORITHMS, algorithm_class, make_settings, policy_class
 from snn_gym.zoo.extract import extract_settings
-from snn_gym.zoo.settings import SETTINGS, make_settings
-from snn_gym.zoo.spec import POLICIES
 
-WITHOUT_GRADIENTS = [x for x in POLICIES if POLICIES[x] == "SpikingControllerPolicy"]
+WITHOUT_GRADIENTS = [x for x in ALGORITHMS if ALGORITHMS[x].policy == "SpikingControllerPolicy"]
 OFF_POLICY = ("DQN", "QRDQN", "DDPG", "TD3", "SAC", "TQC")
 CONTINUOUS = ("DDPG", "TD3", "SAC", "TQC")
 
 
-def test_every_algorithm_has_settings_and_a_policy():
-    assert set(SETTINGS) == set(POLICIES)
-
-
-@pytest.mark.parametrize("algorithm", SETTINGS)
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
 def test_defaults_are_those_of_the_algorithm(algorithm):
     env = "Pendulum-v1" if algorithm in CONTINUOUS else "CartPole-v1"
     arguments = {"buffer_size": 1_000} if algorithm in OFF_POLICY else {}
-    model = algorithm_class(algorithm)(policy_class(POLICIES[algorithm]), env, **arguments)
-    assert extract_settings(model) == dataclasses.replace(SETTINGS[algorithm](), **arguments)
+    model = algorithm_class(algorithm)(policy_class(algorithm), env, **arguments)
+    expected = dataclasses.replace(ALGORITHMS[algorithm].settings(), **arguments)
+    assert extract_settings(model) == expected
 
 
-@pytest.mark.parametrize("algorithm", SETTINGS)
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
 def test_settings_survive_plain_data(algorithm):
     without = algorithm in WITHOUT_GRADIENTS
     changes = {"probe_episodes": 3} if without else {"learning_rate": "lin_0.5", "gamma": 0.3}
-    settings = SETTINGS[algorithm](**changes)
+    settings = ALGORITHMS[algorithm].settings(**changes)
     assert make_settings(algorithm, to_mapping(settings), "here") == settings
 
 
@@ -78,4 +73,4 @@ def test_no_nonsense_is_trained(algorithm, values, message):
     with pytest.raises(ValueError, match=f"^here: .*{message}"):
         make_settings(algorithm, values, "here")
     with pytest.raises(ValueError, match=message):
-        SETTINGS[algorithm](**values)
+        ALGORITHMS[algorithm].settings(**values)

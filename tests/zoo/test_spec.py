@@ -1,7 +1,9 @@
 """Agents as their files describe them."""
 
+import dataclasses
 import tomllib
 
+import gymnasium as gym
 import pytest
 
 from snn_gym.content import content_path
@@ -12,6 +14,7 @@ from snn_gym.zoo import (
     load_agent_spec,
     make_agent,
 )
+from snn_gym.zoo import spec as spec_module
 
 PAIRS = [(name, env_id) for name in agent_ids() for env_id in load_agent_spec(name).environments]
 
@@ -78,23 +81,94 @@ def test_a_name_reaches_no_other_file(name):
         load_agent_spec(name)
 
 
-def test_an_environment_without_hyper_parameters_is_named_with_those_that_have():
-    with pytest.raises(ValueError, match=r"'Pendulum-v1'; it has them for: CartPole-v1"):
+def test_any_agent_learns_on_any_environment_whose_spaces_fit_and_says_that_it_is_not_tuned():
+    with pytest.warns(
+        UserWarning, match=r"^agent 'dqsn' was not tuned for MountainCar-v0: it"
+    ):
+        model = make_agent("dqsn", "MountainCar-v0", buffer_size=100)
+    assert (model.learning_rate, model.batch_size) == (6.3e-4, 128)  # those of Acrobot-v1
+    with pytest.raises(ValueError, match="DQN can't be built: The algorithm only supports"):
         make_agent("dqsn", "Pendulum-v1")
 
 
+def test_a_caller_may_name_the_module_that_registers_an_environment(tmp_path, monkeypatch):
+    (tmp_path / "my_tasks.py").write_text(
+        "import gymnasium as gym\n"
+        "from gymnasium.envs.classic_control import CartPoleEnv\n"
+        "gym.register('MyCartPole-v0', entry_point=CartPoleEnv, max_episode_steps=9)\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.warns(UserWarning, match="not tuned for MyCartPole-v0"):
+        make_agent("ppo-lif", "my_tasks:MyCartPole-v0", n_envs=1)
+    with pytest.raises(ValueError, match="'no_such:A-v0': No module named 'no_such'"):
+        make_agent("ppo-lif", "no_such:A-v0")
+    gym.registry.pop("MyCartPole-v0")
+
+
+def raw(name):
+    return tomllib.loads((content_path("agents") / name / "agent.toml").read_text())
+
+
+def repeated(own, theirs):
+    return [key for key in own if key in theirs and own[key] == theirs[key]]
+
+
+def test_a_child_holds_nothing_that_its_parent_says_already():
+    children = [name for name in agent_ids() if load_agent_spec(name).parent is not None]
+    assert len(children) == 9
+    for name in children:
+        own, parent = raw(name), load_agent_spec(load_agent_spec(name).parent)
+        for key in ("algorithm", "budget_class", "default", "twin"):
+            assert own.get(key, object()) != getattr(parent, key)
+        assert not repeated(own.get("policy_kwargs", {}), parent.policy_kwargs)
+        assert not repeated(own.get("network", {}), parent.network)
+        for env_id, table in own.get("environments", {}).items():
+            theirs = parent.environments.get(env_id, {})
+            assert not repeated(table, theirs)
+            assert not repeated(table.get("network", {}), theirs.get("network", {}))
+
+
+def test_a_file_is_laid_over_its_parents_key_by_key():
+    parent, child = load_agent_spec("recurrent-ppo-gru"), load_agent_spec("recurrent-ppo-lsnn")
+    assert child.parent == "recurrent-ppo-gru"
+    assert (child.algorithm, child.budget_class) == (parent.algorithm, parent.budget_class)
+    assert child.policy_kwargs == {**parent.policy_kwargs, "spiking_actor": True}
+    assert child.settings("snn/WaterMaze-hard-v0") == dataclasses.replace(
+        parent.settings("snn/WaterMaze-hard-v0"), learning_rate="lin_0.005"
+    )
+    masked = child.network_settings("snn/MaskedCartPole-v1")
+    assert (masked["hidden_sizes"], masked["encoder"]) == ([128], "population")
+    # A grandchild: what the child changed is changed for it too.
+    grandchild = load_agent_spec("ppo-lif-dynamics")
+    assert grandchild.settings("snn/CartPole-v1").learning_rate == "lin_0.001"
+    assert load_agent_spec("ppo-mlp").settings("snn/CartPole-v1").learning_rate == "lin_0.0005"
+
+
+def test_a_parent_must_be_an_agent_and_no_descendant(tmp_path, monkeypatch):
+    for name, parent in (("a", "b"), ("b", "a"), ("c", "d")):
+        (tmp_path / "agents" / name).mkdir(parents=True)
+        (tmp_path / "agents" / name / "agent.toml").write_text(
+            f'name = "{name}"\nparent = "{parent}"\n'
+        )
+    monkeypatch.setattr(spec_module, "content_path", lambda name: tmp_path / name)
+    with pytest.raises(ValueError, match="'a' is its own ancestor"):
+        load_agent_spec("a")
+    with pytest.raises(ValueError, match=r"agents/c/agent\.toml: parent 'd' is unknown; known"):
+        load_agent_spec("c")
+
+
 def spec_table(**changes):
-    path = content_path("agents") / "ppo-lif" / "agent.toml"
-    return {**tomllib.loads(path.read_text()), **changes}
+    return {**raw("ppo-mlp"), **changes}
 
 
 def test_same_as_inherits_and_overrides():
     spec = AgentSpec(
         **spec_table(
+            default={},
             environments={
                 "A": {"n_steps": 5, "gamma": 0.5, "network": {"time_steps": 4}},
                 "B": {"same_as": "A", "gamma": 0.6, "network": {"hidden_sizes": [3]}},
-            }
+            },
         )
     )
     assert (spec.settings("B").n_steps, spec.settings("B").gamma) == (5, 0.6)
@@ -116,9 +190,9 @@ def test_same_as_inherits_and_overrides():
 )
 def test_a_bad_environment_table_is_refused(environments, message):
     with pytest.raises(ValueError, match=message):
-        AgentSpec(**spec_table(environments=environments))
+        AgentSpec(**spec_table(environments=environments, default={}))
 
 
-def test_a_policy_that_does_not_fit_the_algorithm_is_refused():
-    with pytest.raises(ValueError, match="PPO needs the policy SpikingActorCriticPolicy"):
-        AgentSpec(**spec_table(policy="SpikingDQNPolicy"))
+def test_an_unknown_algorithm_is_named_with_the_known_ones():
+    with pytest.raises(ValueError, match="algorithm: got 'ARS'; allowed values: 'PPO', 'A2C'"):
+        AgentSpec(**spec_table(algorithm="ARS"))
