@@ -233,9 +233,10 @@ def submit(
     out: Annotated[
         Path | None, typer.Option(help="Folder to write.", show_default="RUN/submission")
     ] = None,
-    _module: Module = None,
+    module: Module = None,
 ) -> None:
     """Evaluate a run and write a submission: a manifest and the weights that acting needs."""
+    _import_module(module)
     from snn_gym.scoring import submit as write_submission
 
     print(f"submission: {write_submission(run, out)}")

@@ -114,7 +114,7 @@ def test_evaluate_prints_the_score_and_the_costs(trained, capsys):
             "train ppo-lif Blackjack-v1",
             "Blackjack-v1 is no task of snn_gym and has no budget; say",
         ),
-        ("train ppo-lif A-v0 --module no_such", "--module no_such: No module named 'no_such'"),
+        ("train ppo-lif A-v0 --module no_such", "No module named 'no_such'"),
         ("train ppo-lif CartPole-v1 --steps 0", "steps must be at least 1"),
         ("train ppo-lif CartPole-v1 --seed -3", "seed must be at least 0"),
         ("train ppo-lif CartPole-v1 --checkpoint-interval 0", "checkpoint_interval must be"),

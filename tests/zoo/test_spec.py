@@ -82,9 +82,7 @@ def test_a_name_reaches_no_other_file(name):
 
 
 def test_any_agent_learns_on_any_environment_whose_spaces_fit_and_says_that_it_is_not_tuned():
-    with pytest.warns(
-        UserWarning, match=r"^agent 'dqsn' was not tuned for MountainCar-v0: it"
-    ):
+    with pytest.warns(UserWarning, match=r"^agent 'dqsn' was not tuned for MountainCar-v0: it"):
         model = make_agent("dqsn", "MountainCar-v0", buffer_size=100)
     assert (model.learning_rate, model.batch_size) == (6.3e-4, 128)  # those of Acrobot-v1
     with pytest.raises(ValueError, match="DQN can't be built: The algorithm only supports"):
