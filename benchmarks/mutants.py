@@ -152,8 +152,7 @@ def mutants(group: str, path: str, text: str) -> list[Mutant]:
 
 
 def draw(root: Path, count: int, seed: int) -> list[Mutant]:
-    """Draw an equal number of mutants from each group."""
-    rng = random.Random(seed)
+    """Draw an equal number of mutants from each group, each with the seed."""
     drawn: list[Mutant] = []
     for group, (patterns, _) in GROUPS.items():
         files = sorted({f for pattern in patterns for f in (root / "snn_gym").glob(pattern)})
@@ -162,7 +161,7 @@ def draw(root: Path, count: int, seed: int) -> list[Mutant]:
             for file in files
             for mutant in mutants(group, file.relative_to(root).as_posix(), file.read_text("utf-8"))
         ]
-        drawn += rng.sample(pool, min(count // len(GROUPS), len(pool)))
+        drawn += random.Random(seed).sample(pool, min(count // len(GROUPS), len(pool)))
     return drawn
 
 
