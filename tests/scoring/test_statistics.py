@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from snn_gym.scoring import statistics
 from snn_gym.scoring.statistics import interquartile_mean, stratified_bootstrap_interval
 
 finite = st.floats(-1e6, 1e6)
@@ -50,6 +51,14 @@ def test_interval_spans_the_percentiles_of_all_possible_resamples() -> None:
     )
     expected = np.quantile(exact, [0.1, 0.9], method="inverted_cdf")
     assert found == pytest.approx(tuple(expected))
+
+
+def test_batches_bound_the_memory_and_not_the_result(monkeypatch: pytest.MonkeyPatch) -> None:
+    runs = np.random.default_rng(3).normal(size=(5, 4))
+    whole = stratified_bootstrap_interval([runs], np.random.default_rng(0), replicates=50)
+    monkeypatch.setattr(statistics, "_SCORES_PER_BATCH", 7 * runs.size)  # 7 batches of 7, and one
+    parts = stratified_bootstrap_interval([runs], np.random.default_rng(0), replicates=50)
+    assert parts == whole
 
 
 def test_runs_are_resampled_within_their_stratum() -> None:

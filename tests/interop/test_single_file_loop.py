@@ -1,9 +1,4 @@
-"""Other people's training programs, unchanged, on our environments and policies."""
-
-import os
-import subprocess
-import sys
-from pathlib import Path
+"""A training loop of one file in the manner of CleanRL on a spiking task."""
 
 import gymnasium as gym
 import numpy as np
@@ -12,40 +7,6 @@ from torch import nn
 from torch.distributions import Categorical
 
 import snn_gym  # noqa: F401  registers the ids
-
-ROOT = Path(__file__).resolve().parent.parent
-RL_ZOO = [
-    *(sys.executable, "-m", "rl_zoo3.train", "--algo", "ppo", "--env", "snn/CartPole-v1"),
-    *("--gym-packages", "snn_gym", "-n", "2000"),
-]
-
-
-def run_rl_zoo(folder, *extra):
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
-    done = subprocess.run(
-        [*RL_ZOO, *extra],
-        cwd=folder,
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    return done.stdout, folder / "logs/ppo/snn-CartPole-v1_1/snn-CartPole-v1.zip"
-
-
-def test_rl_zoo_trains_its_own_policy(tmp_path):
-    printed, saved = run_rl_zoo(tmp_path)
-    assert "('policy', 'MlpPolicy')" in printed
-    assert saved.exists()
-
-
-def test_rl_zoo_trains_a_spiking_policy_from_a_hyper_parameter_file(tmp_path):
-    config = ROOT / "docs/rl_zoo3/ppo.yml"
-    printed, saved = run_rl_zoo(tmp_path, "-conf", str(config), "--seed", "0")
-    assert "SpikingActorCriticPolicy" in printed
-    assert saved.exists()
 
 
 class Agent(nn.Module):
