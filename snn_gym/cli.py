@@ -196,7 +196,13 @@ def evaluate(
     from snn_gym.spiking.costs import COST_COLUMNS
     from snn_gym.zoo import load_agent, read_manifest
 
-    result = evaluate_model(load_agent(run), read_manifest(run).environment, episodes=episodes)
+    trained = read_manifest(run)
+    result = evaluate_model(
+        load_agent(run),
+        trained.environment,
+        episodes=episodes,
+        env_kwargs=trained.environment_kwargs,
+    )
     print(f"{result.env_id}: IQM {result.iqm:.2f}, mean {result.mean:.2f}, {episodes} episodes")
     for name, column in COST_COLUMNS.items():
         value = getattr(result, name)

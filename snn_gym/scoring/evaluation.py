@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import functools
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
@@ -28,6 +29,9 @@ FIRST_EVALUATION_SEED = 2_000_000_000
 TRAINING_SEED_LIMIT = 1_000_000_000
 """Exclusive upper bound of training seeds, so that seeds counted up from them (one for each
 parallel environment) never reach an evaluation seed."""
+
+MOST_EPISODES = 1_000_000
+"""Most episodes of one evaluation."""
 
 OFFICIAL_EPISODES = 100
 """Episodes behind every row of the results table."""
@@ -73,13 +77,13 @@ def evaluation_seeds(episodes: int) -> tuple[int, ...]:
     """Return the public seeds of the first episodes of an evaluation.
 
     Args:
-        episodes: Number of episodes, at least 1.
+        episodes: Number of episodes, 1 to `MOST_EPISODES`.
 
     Raises:
-        ValueError: `episodes` is below 1.
+        ValueError: `episodes` is out of range.
     """
-    if episodes < 1:
-        raise ValueError(f"episodes must be at least 1, got {episodes}")
+    if not 1 <= episodes <= MOST_EPISODES:
+        raise ValueError(f"episodes must be at least 1 and at most {MOST_EPISODES}, got {episodes}")
     return tuple(range(FIRST_EVALUATION_SEED, FIRST_EVALUATION_SEED + episodes))
 
 
@@ -88,6 +92,8 @@ def evaluate(
     env_id: str,
     episodes: int = OFFICIAL_EPISODES,
     seeds: Sequence[int] | None = None,
+    *,
+    env_kwargs: Mapping[str, Any] | None = None,
 ) -> Evaluation:
     """Evaluate a final policy, deterministically, on episodes with public seeds.
 
@@ -105,6 +111,7 @@ def evaluate(
         env_id: Gymnasium id; observations are arrays or numbers, not dictionaries.
         episodes: Number of episodes, unless `seeds` is given.
         seeds: Seed of each episode, each in [0, 2**32).
+        env_kwargs: Arguments of the environment, as ``gym.make`` takes them.
 
     Returns:
         Returns, lengths and costs.
@@ -118,8 +125,9 @@ def evaluate(
     seeds = evaluation_seeds(episodes) if seeds is None else tuple(int(seed) for seed in seeds)
     visited = _Visited(MAX_KEPT_OBSERVATIONS)
     groups = [seeds[k : k + _EPISODES_TOGETHER] for k in range(0, len(seeds), _EPISODES_TOGETHER)]
+    make = functools.partial(make_task, env_id, **(env_kwargs or {}))
     with one_thread():
-        played = [episode for group in groups for episode in _play(policy, env_id, group, visited)]
+        played = [episode for group in groups for episode in _play(policy, make, group, visited)]
         costs = mean_costs(_costs(policy, visited.decisions, seeds))
     returns = tuple(episode_return for episode_return, _ in played)
     return Evaluation(
@@ -158,10 +166,13 @@ _Decision = tuple[NDArray[Any], tuple[NDArray[Any], ...] | None]
 
 
 def _play(
-    policy: BasePolicy, env_id: str, seeds: Sequence[int], visited: _Visited
+    policy: BasePolicy,
+    make: Callable[[], gym.Env[Any, Any]],
+    seeds: Sequence[int],
+    visited: _Visited,
 ) -> list[tuple[float, int]]:
     """Play episodes side by side; return the undiscounted return and the length of each."""
-    envs: list[gym.Env[Any, Any]] = [make_task(env_id) for _ in seeds]
+    envs = [make() for _ in seeds]
     if isinstance(policy, _Noisy):
         policy.reseed_noise(seeds[0])
     returns = np.zeros(len(seeds), dtype=np.float64)

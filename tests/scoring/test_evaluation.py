@@ -100,8 +100,18 @@ def test_default_seeds_are_public_and_apart_from_training() -> None:
     assert result.seeds == tuple(_Countdown.reset_seeds) == expected
     assert min(evaluation_seeds(100)) >= evaluation.TRAINING_SEED_LIMIT
     assert max(evaluation_seeds(100)) < 2**31
-    with pytest.raises(ValueError, match="at least 1"):
-        evaluation_seeds(0)
+    for episodes in (0, 10**20):
+        with pytest.raises(ValueError, match="at least 1 and at most 1000000, got"):
+            evaluation_seeds(episodes)
+
+
+def test_arguments_reach_every_environment() -> None:
+    policy = build_policy("sac-mlp", "Pendulum-v1")
+    heavy = evaluate(policy, "Pendulum-v1", seeds=(1, 2), env_kwargs={"g": 20.0})
+    for seed, expected in zip((1, 2), heavy.returns, strict=True):
+        alone, _ = play_alone(policy, gym.make("Pendulum-v1", g=20.0), seed)
+        assert alone == pytest.approx(expected, rel=1e-4)
+    assert heavy.returns != evaluate(policy, "Pendulum-v1", seeds=(1, 2)).returns
 
 
 def test_costs_weigh_chunks_by_their_size(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -199,19 +209,26 @@ def test_spikes_into_an_ann_are_synaptic_operations(
     assert sum(result.neuron_updates_per_decision.values()) == updates
 
 
+def play_alone(
+    policy: Any, env: gym.Env[Any, Any], seed: int
+) -> tuple[float, list[tuple[Any, Any]]]:
+    """Play an episode by `predict`; return its return, and every observation and state met."""
+    observation, _ = env.reset(seed=seed)
+    state, total, ended, met = None, 0.0, False, []
+    while not ended:
+        met.append((observation, state))
+        action, state = policy.predict(observation, state, deterministic=True)
+        observation, reward, terminated, truncated, _ = env.step(action)
+        total, ended = total + float(reward), terminated or truncated
+    return total, met
+
+
 def test_an_episode_is_that_of_the_environment_and_policy_alone() -> None:
     """Played side by side, episodes end as if each were played on its own with `predict`."""
     policy = build_policy("ppo-mlp", "CartPole-v1")
     result = evaluate(policy, "CartPole-v1", episodes=5)
     for seed, expected in zip(result.seeds, result.returns, strict=True):
-        env = gym.make("CartPole-v1")
-        observation, _ = env.reset(seed=seed)
-        total, ended = 0.0, False
-        while not ended:
-            action, _ = policy.predict(observation, deterministic=True)
-            observation, reward, terminated, truncated, _ = env.step(action)
-            total, ended = total + float(reward), terminated or truncated
-        assert total == expected
+        assert play_alone(policy, gym.make("CartPole-v1"), seed)[0] == expected
 
 
 @pytest.mark.parametrize("agent", ["recurrent-ppo-lsnn", "recurrent-ppo-gru"])
@@ -221,16 +238,10 @@ def test_a_state_lasts_through_an_episode_and_no_longer(agent: str) -> None:
     result = evaluate(policy, task, episodes=4)
     spikes, decisions = 0.0, 0
     for seed, expected in zip(result.seeds, result.returns, strict=True):
-        env = gym.make(task)
-        observation, _ = env.reset(seed=seed)
-        state, total, ended = None, 0.0, False
-        while not ended:
-            spikes += sum(policy.record(observation, state).spikes_per_decision().values())
-            decisions += 1
-            action, state = policy.predict(observation, state, deterministic=True)
-            observation, reward, terminated, truncated, _ = env.step(action)
-            total, ended = total + float(reward), terminated or truncated
+        total, met = play_alone(policy, gym.make(task), seed)
         assert total == expected
+        decisions += len(met)
+        spikes += sum(sum(policy.record(*x).spikes_per_decision().values()) for x in met)
     assert sum(result.lengths) == decisions
     assert sum(result.spikes_per_decision.values()) == pytest.approx(spikes / decisions, rel=1e-4)
     assert ("hidden_1" in result.spikes_per_decision) == (agent == "recurrent-ppo-lsnn")
