@@ -21,6 +21,7 @@ from snn_gym.spiking.config import NetworkConfig
 from snn_gym.spiking.network import SpikingNetwork
 from snn_gym.spiking.neurons.parameters import LIFBoxParameters, LIFParameters
 from tests.spiking.strategies import ENCODERS, network_configs, normal
+from tests.spiking.tally import few_excused
 
 MARGIN = 1e-5
 encoders = st.sampled_from(ENCODERS)
@@ -39,11 +40,6 @@ def with_backend(network: SpikingNetwork, backend: str) -> SpikingNetwork:
 def make(config: NetworkConfig, seed: int = 0, outputs: int | None = 2) -> SpikingNetwork:
     torch.manual_seed(seed)
     return SpikingNetwork(config, 3, outputs)
-
-
-class Tally:
-    examples = 0
-    excused = 0
 
 
 def stepwise(network: SpikingNetwork, x: torch.Tensor) -> list[tuple[torch.Tensor, torch.Tensor]]:
@@ -69,34 +65,28 @@ def stepwise(network: SpikingNetwork, x: torch.Tensor) -> list[tuple[torch.Tenso
     return traces
 
 
-@settings(max_examples=100, deadline=None)
-@given(network_configs(), st.integers(0, 2**20), st.integers(1, 6))
-def test_whole_networks_differ_from_norse_first_at_a_tiny_margin(
-    config: NetworkConfig, seed: int, batch: int
-) -> None:
-    network = make(config, seed)
-    x = normal(seed, batch, 3)
-    with torch.no_grad():
-        layers = network.record(x).layers
-        reference = stepwise(network, x)
-    Tally.examples += 1
-    for layer, (spikes, distances) in zip(layers, reference, strict=True):
-        different = layer.spikes != spikes
-        if not different.any():
-            continue
-        Tally.excused += 1
-        # Later differences follow from the first one; only that one must be excused.
-        first = int(different.flatten(1).any(1).nonzero()[0])
-        assert float(distances[first][different[first]].abs().max()) < MARGIN
-        return
+def test_whole_networks_differ_from_norse_first_at_a_tiny_margin() -> None:
+    @settings(max_examples=100, deadline=None)
+    @given(network_configs(), st.integers(0, 2**20), st.integers(1, 6))
+    def compare(config: NetworkConfig, seed: int, batch: int) -> None:
+        network = make(config, seed)
+        x = normal(seed, batch, 3)
+        with torch.no_grad():
+            layers = network.record(x).layers
+            reference = stepwise(network, x)
+        tally.made += 1
+        for layer, (spikes, distances) in zip(layers, reference, strict=True):
+            different = layer.spikes != spikes
+            if not different.any():
+                continue
+            tally.excused += 1
+            # Later differences follow from the first one; only that one must be excused.
+            first = int(different.flatten(1).any(1).nonzero()[0])
+            assert float(distances[first][different[first]].abs().max()) < MARGIN
+            return
 
-
-def test_the_differing_examples_are_few() -> None:
-    """Reads the tally of the test above, which runs before it in this file."""
-    if Tally.examples == 0:
-        pytest.skip("needs the test above in the same process")
-    print(f"whole networks: {Tally.excused} of {Tally.examples} examples differ at a tiny margin")
-    assert Tally.excused <= 0.1 * Tally.examples
+    with few_excused() as tally:
+        compare()
 
 
 @settings(max_examples=60, deadline=None)

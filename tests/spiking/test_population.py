@@ -16,17 +16,11 @@ from snn_gym.spiking.population import (
     surrogate_window,
 )
 from tests.spiking.strategies import network_configs
+from tests.spiking.tally import few_excused
 
 # Sums in another order differ by this much; a potential as near to its threshold may fire or not.
 MARGIN = 1e-5
 NEURONS = ("lif_box", "lif", "iaf", "alif")
-
-
-class Tally:
-    """How often a spike at a tiny margin made the rest incomparable."""
-
-    examples = 0
-    excused = 0
 
 
 def make_networks(config, networks, inputs=3, outputs=2, seed=0):
@@ -45,9 +39,9 @@ def first_difference(recording, activity, samples):
     return min(firsts, key=lambda first: first[:2]) if firsts else None
 
 
-def assert_equal_until_the_first_difference(recording, outputs, activity, samples):
+def assert_equal_until_the_first_difference(recording, outputs, activity, samples, tally):
     first = first_difference(recording, activity, samples)
-    Tally.examples += 1
+    tally.made += 1
     for index, voltages in enumerate(activity.voltages):
         end = voltages.shape[1] if first is None else first[0]
         ours = voltages[samples].transpose(1, 0, 2)[:end]
@@ -56,7 +50,7 @@ def assert_equal_until_the_first_difference(recording, outputs, activity, sample
     if first is None:
         assert np.allclose(activity.outputs[samples], outputs, rtol=1e-4, atol=1e-5)
         return
-    Tally.excused += 1
+    tally.excused += 1
     step, index, different = first
     layer = recording.layers[index]
     voltages = layer.voltages.numpy()
@@ -64,37 +58,34 @@ def assert_equal_until_the_first_difference(recording, outputs, activity, sample
     assert (distances / (1.0 + np.abs(voltages[step])))[different[step]].max() < MARGIN
 
 
-@settings(max_examples=60, deadline=None)
-@given(
-    config=st.sampled_from(["mean_rate", "last_voltage"]).flatmap(
-        lambda decoder: network_configs(recurrent=False, decoder=decoder)
-    ),
-    sizes=st.lists(st.integers(1, 12), min_size=1, max_size=2),
-    networks=st.integers(1, 3),
-    samples=st.integers(1, 4),
-    seed=st.integers(0, 2**20),
-)
-def test_outputs_and_activity_are_those_of_the_network(config, sizes, networks, samples, seed):
-    config = NetworkConfig(**{**vars(config), "hidden_sizes": tuple(sizes)})
-    singles = make_networks(config, networks, seed=seed)
-    population = Population(config, 3, 2)
-    weights = np.stack([population.flatten(network) for network in singles])
-    inputs = np.random.default_rng(seed).normal(0, 2, (networks, samples, 3)).astype(np.float32)
-    owners = np.repeat(np.arange(networks), samples)
-    activity = population.run(population.arrange(weights), owners, inputs.reshape(-1, 3))
-    for index, network in enumerate(singles):
-        x = torch.from_numpy(inputs[index])
-        with torch.no_grad():
-            recording, outputs = network.record(x), network(x)[0].numpy()
-        mine = slice(index * samples, (index + 1) * samples)
-        assert_equal_until_the_first_difference(recording, outputs, activity, mine)
+def test_outputs_and_activity_are_those_of_the_network():
+    @settings(max_examples=60, deadline=None)
+    @given(
+        config=st.sampled_from(["mean_rate", "last_voltage"]).flatmap(
+            lambda decoder: network_configs(recurrent=False, decoder=decoder)
+        ),
+        sizes=st.lists(st.integers(1, 12), min_size=1, max_size=2),
+        networks=st.integers(1, 3),
+        samples=st.integers(1, 4),
+        seed=st.integers(0, 2**20),
+    )
+    def compare(config, sizes, networks, samples, seed):
+        config = NetworkConfig(**{**vars(config), "hidden_sizes": tuple(sizes)})
+        singles = make_networks(config, networks, seed=seed)
+        population = Population(config, 3, 2)
+        weights = np.stack([population.flatten(network) for network in singles])
+        inputs = np.random.default_rng(seed).normal(0, 2, (networks, samples, 3)).astype(np.float32)
+        owners = np.repeat(np.arange(networks), samples)
+        activity = population.run(population.arrange(weights), owners, inputs.reshape(-1, 3))
+        for index, network in enumerate(singles):
+            x = torch.from_numpy(inputs[index])
+            with torch.no_grad():
+                recording, outputs = network.record(x), network(x)[0].numpy()
+            mine = slice(index * samples, (index + 1) * samples)
+            assert_equal_until_the_first_difference(recording, outputs, activity, mine, tally)
 
-
-def test_the_differing_examples_are_few():
-    """Reads the tally of the test above, which runs before it in this file."""
-    if Tally.examples == 0:
-        pytest.skip("needs the test above in the same process")
-    assert Tally.excused <= 0.1 * Tally.examples
+    with few_excused() as tally:
+        compare()
 
 
 @pytest.mark.parametrize("neuron", NEURONS)

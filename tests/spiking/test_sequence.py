@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
@@ -34,6 +35,7 @@ from tests.spiking.strategies import (
     neuron_parameters,
     normal,
 )
+from tests.spiking.tally import Tally, few_excused
 from tests.spiking.test_recurrent import start_of, weight_of
 
 MARGIN = 1e-5
@@ -129,12 +131,9 @@ def decided(network: SpikingNetwork, inputs: Tensor, state: Tensor, starts: Tens
     return torch.stack(clear).long().cumprod(0).bool()
 
 
-class Tally:
-    samples = 0
-    excused = 0
-
-
-def assert_equals_stepping(network: SpikingNetwork, rounds: int, batch: int, seed: int) -> None:
+def assert_equals_stepping(
+    network: SpikingNetwork, rounds: int, batch: int, seed: int, tally: Tally
+) -> None:
     other = copy.deepcopy(network)
     inputs, starts = inputs_of(network, rounds, batch, seed), starts_of(rounds, batch, seed)
     state = carried(network, batch, seed)
@@ -146,45 +145,41 @@ def assert_equals_stepping(network: SpikingNetwork, rounds: int, batch: int, see
     torch.testing.assert_close(final[clear[-1]], expected_final[clear[-1]], rtol=1e-4, atol=2e-5)
     for name, buffer in network.named_buffers():  # the noise is where stepping leaves it
         assert torch.equal(buffer, other.get_buffer(name))
-    Tally.samples += batch
-    Tally.excused += int((~clear[-1]).sum())
+    tally.made += batch
+    tally.excused += int((~clear[-1]).sum())
 
 
-@pytest.mark.parametrize("kind", INPUTS)
-@pytest.mark.parametrize("decoder", DECODERS)
 @pytest.mark.parametrize("recurrent", [False, True])
 @pytest.mark.parametrize("neuron", [*BUILT_IN, "slow", "cell"])
-def test_equals_stepping(neuron: str, recurrent: bool, decoder: str, kind: str) -> None:
-    options: dict[str, Any] = {} if neuron == "cell" else {"neuron": neuron}
-    if decoder == "max_voltage":
-        options["decoder_parameters"] = {"tau_mem_ms": 3.0, "tau_syn_ms": 2.0}
-    config = NetworkConfig((9, 7), 4, decoder=decoder, recurrent=recurrent, **options)
-    network = build(config, kind)
-    if neuron == "cell":
-        torch.manual_seed(0)
-        steps = 4 if kind == "spike_train" else None
-        network = SpikingNetwork(network.config, 3, 2, spike_steps=steps, cell_factory=cell)
-    assert_equals_stepping(network, 6, 5, 1)
+def test_equals_stepping(neuron: str, recurrent: bool) -> None:
+    with few_excused() as tally:
+        for decoder, kind in itertools.product(DECODERS, INPUTS):
+            options: dict[str, Any] = {} if neuron == "cell" else {"neuron": neuron}
+            if decoder == "max_voltage":
+                options["decoder_parameters"] = {"tau_mem_ms": 3.0, "tau_syn_ms": 2.0}
+            config = NetworkConfig((9, 7), 4, decoder=decoder, recurrent=recurrent, **options)
+            network = build(config, kind)
+            if neuron == "cell":
+                torch.manual_seed(0)
+                steps = 4 if kind == "spike_train" else None
+                network = SpikingNetwork(network.config, 3, 2, spike_steps=steps, cell_factory=cell)
+            assert_equals_stepping(network, 6, 5, 1, tally)
 
 
-@settings(max_examples=60, deadline=None)
-@given(
-    network_configs(), st.sampled_from(INPUTS), st.integers(0, 2**20), st.integers(1, 5),
-    st.integers(1, 4), st.sampled_from(["auto", "norse"]),
-)  # fmt: skip
-def test_equals_stepping_in_every_shape(
-    config: NetworkConfig, kind: str, seed: int, rounds: int, batch: int, backend: Any
-) -> None:
-    network = build(replace(config, backend=backend), kind, seed)
-    assert_equals_stepping(network, rounds, batch, seed)
+def test_equals_stepping_in_every_shape() -> None:
+    @settings(max_examples=60, deadline=None)
+    @given(
+        network_configs(), st.sampled_from(INPUTS), st.integers(0, 2**20), st.integers(1, 5),
+        st.integers(1, 4), st.sampled_from(["auto", "norse"]),
+    )  # fmt: skip
+    def compare(
+        config: NetworkConfig, kind: str, seed: int, rounds: int, batch: int, backend: Any
+    ) -> None:
+        network = build(replace(config, backend=backend), kind, seed)
+        assert_equals_stepping(network, rounds, batch, seed, tally)
 
-
-def test_the_excused_samples_are_few() -> None:
-    """Reads the tally of the tests above, which run before it in this file."""
-    if Tally.samples == 0:
-        pytest.skip("needs the tests above in the same process")
-    print(f"sequences: {Tally.excused} of {Tally.samples} samples come within a tiny margin")
-    assert Tally.excused <= 0.1 * Tally.samples
+    with few_excused() as tally:
+        compare()
 
 
 def test_none_starts_from_rest() -> None:
