@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import functools
+import multiprocessing
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal, get_args
 
 import gymnasium as gym
-from gymnasium.vector import AutoresetMode, VectorEnv
+from gymnasium.vector import VectorEnv
+from stable_baselines3.common.monitor import Monitor
+from stable_baselines3.common.vec_env import DummyVecEnv, SubprocVecEnv, VecEnv
 
-from snn_gym.registry import env_ids, naming_the_extra
+from snn_gym.registry import env_ids, import_named_module, naming_the_extra
 from snn_gym.tasks.classic_control import BATCHED_TASKS
 from snn_gym.wrappers.stable_baselines import StableBaselinesVecEnv, require_same_step
 
@@ -27,23 +31,24 @@ def make_vec_env(
     mode: Mode | None = None,
     env_kwargs: Mapping[str, Any] | None = None,
     wrappers: Sequence[Wrap] = (),
-) -> StableBaselinesVecEnv:
+) -> VecEnv:
     """Make environments that Stable-Baselines3 can learn in.
 
     Modes:
 
     - ``batched``: our own environments, stepped as one batch: the classic control tasks
       and every ``snn/`` id. Default where there are such and no wrappers are given.
-    - ``sync``: single environments, stepped one after the other. Default elsewhere.
-    - ``async``: single environments, each in a process of its own.
+    - ``sync``: single environments, stepped one after the other, in Stable-Baselines3's
+      ``DummyVecEnv``. Default elsewhere.
+    - ``async``: single environments, each in a process of its own, in its ``SubprocVecEnv``.
     - ``vector_entry_point``: the batch that the id registers with gymnasium, if it starts
       new episodes in the step that ends one.
 
     All give the same transitions as Stable-Baselines3's ``DummyVecEnv`` on environments
-    wrapped in ``Monitor``.
+    wrapped in ``Monitor``; ``SubprocVecEnv`` leaves rewards in float64, the others in float32.
 
     Args:
-        env_id: Any id that gymnasium knows.
+        env_id: Any id that gymnasium knows; ``module:id`` imports the module first.
         n_envs: Number of environments, at least 1.
         seed: Environment i is reset with seed + i at the first reset, and the action space
             seeded; None for random.
@@ -65,20 +70,18 @@ def make_vec_env(
     """
     if n_envs < 1:
         raise ValueError(f"n_envs must be at least 1, got {n_envs}")
-    spec = gym.spec(env_id)
+    spec = gym.spec(import_named_module(env_id))
     has_batch = spec.id in BATCHED_TASKS or spec.id in env_ids()
     if mode is None:
         mode = "batched" if has_batch and not wrappers else "sync"
     best = "mode='batched'" if has_batch and not wrappers else "mode='sync'"
     _check_mode(mode, spec, has_batch, best, wrappers)
+    arguments = dict(env_kwargs or {})
     with naming_the_extra(spec.id):
-        env = _make(env_id, spec, n_envs, mode, dict(env_kwargs or {}), wrappers)
-    try:
-        require_same_step(env, best)
-    except ValueError:
-        env.close()
-        raise
-    made = StableBaselinesVecEnv(env)
+        if mode in ("sync", "async"):
+            made = _singles(spec, n_envs, mode, arguments, wrappers)
+        else:
+            made = StableBaselinesVecEnv(_batch(spec, n_envs, mode, arguments, best))
     if seed is not None:
         made.seed(seed)
         made.action_space.seed(seed)
@@ -110,23 +113,40 @@ def _check_mode(
         raise ValueError(f"{spec.id} registers no vector environment; use {best}")
 
 
-def _make(
-    env_id: str,
-    spec: Any,
-    n_envs: int,
-    mode: Mode,
-    arguments: dict[str, Any],
-    wrappers: Sequence[Wrap],
+def _batch(
+    spec: Any, n_envs: int, mode: Mode, arguments: dict[str, Any], best: str
 ) -> VectorEnv[Any, Any, Any]:
+    """Make a batch that starts new episodes in the step that ends one."""
     if mode == "batched" and spec.id in BATCHED_TASKS:
         return BATCHED_TASKS[spec.id](n_envs, **arguments)
-    if mode in ("batched", "vector_entry_point"):
-        return gym.make_vec(env_id, n_envs, "vector_entry_point", **arguments)
-    return gym.make_vec(
-        env_id,
-        n_envs,
-        mode,
-        vector_kwargs={"autoreset_mode": AutoresetMode.SAME_STEP},
-        wrappers=wrappers,
-        **arguments,
-    )
+    env = gym.make_vec(spec, n_envs, "vector_entry_point", **arguments)
+    try:
+        require_same_step(env, best)
+    except ValueError:
+        env.close()
+        raise
+    return env
+
+
+def _singles(
+    spec: Any, n_envs: int, mode: Mode, arguments: dict[str, Any], wrappers: Sequence[Wrap]
+) -> VecEnv:
+    """Make single environments in this process or, each, in one of its own."""
+    make = functools.partial(_monitored, spec, arguments, tuple(wrappers))
+    makers: list[Callable[[], gym.Env[Any, Any]]] = [make] * n_envs
+    if mode == "sync":
+        return DummyVecEnv(makers)
+    # Made once here, because an error in a process says nothing to its caller.
+    make().close()
+    # The interpreter's own way to start processes: where that is to fork, scripts need no guard
+    # of their main part and environments that they register are known.
+    return SubprocVecEnv(makers, multiprocessing.get_start_method())
+
+
+def _monitored(
+    spec: Any, arguments: dict[str, Any], wrappers: tuple[Wrap, ...]
+) -> gym.Env[Any, Any]:
+    env: gym.Env[Any, Any] = gym.make(spec, **arguments)
+    for wrap in wrappers:
+        env = wrap(env)
+    return Monitor(env)

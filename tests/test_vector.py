@@ -5,7 +5,6 @@ import gymnasium as gym
 import numpy as np
 import pytest
 import torch
-from gymnasium.vector import AsyncVectorEnv, SyncVectorEnv
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from stable_baselines3 import DQN, PPO, SAC
@@ -15,6 +14,7 @@ from stable_baselines3.common.evaluation import evaluate_policy
 from stable_baselines3.common.monitor import Monitor
 from stable_baselines3.common.vec_env import (
     DummyVecEnv,
+    SubprocVecEnv,
     VecFrameStack,
     VecMonitor,
     VecNormalize,
@@ -68,25 +68,53 @@ def test_whole_episodes_are_those_of_dummy_vec_env(env_id):
 
 
 def test_each_mode_makes_its_kind():
-    kinds = {
+    batched = {
         ("CartPole-v1", None): BATCHED_TASKS["CartPole-v1"],
         ("CartPole-v1", "batched"): BATCHED_TASKS["CartPole-v1"],
-        ("CartPole-v1", "sync"): SyncVectorEnv,
-        ("CartPole-v1", "async"): AsyncVectorEnv,
-        ("Blackjack-v1", None): SyncVectorEnv,
         ("snn/Pendulum-v1", None): BatchedSpikingEnv,
         ("snn/Pendulum-v1", "vector_entry_point"): BatchedSpikingEnv,
         ("snn/LunarLander-v3", "batched"): BatchedSpikingEnv,
-        ("snn/Pendulum-v1", "sync"): SyncVectorEnv,
-        ("LunarLander-v3", None): SyncVectorEnv,
     }
-    for (env_id, mode), kind in kinds.items():
+    for (env_id, mode), kind in batched.items():
         env = make_vec_env(env_id, 2, mode=mode)
         assert isinstance(env, StableBaselinesVecEnv)
         assert isinstance(env.vector_env, kind)
+        assert env.get_attr("spec")[0].id == env_id
+    singles = {
+        ("CartPole-v1", "sync"): DummyVecEnv,
+        ("CartPole-v1", "async"): SubprocVecEnv,
+        ("Blackjack-v1", None): DummyVecEnv,
+        ("snn/Pendulum-v1", "sync"): DummyVecEnv,
+        ("LunarLander-v3", None): DummyVecEnv,
+    }
+    for (env_id, mode), kind in singles.items():
+        env = make_vec_env(env_id, 2, mode=mode)
+        assert type(env) is kind
         assert env.num_envs == 2
         assert env.get_attr("spec")[0].id == env_id
+        assert env.env_is_wrapped(Monitor) == [True, True]
         env.close()
+
+
+def test_a_module_before_the_id_is_imported_first():
+    code = (
+        "from snn_gym.vector import make_vec_env\n"
+        "env = make_vec_env('snn_gym:snn/CartPole-v1', 2)\n"
+        "print(env.reset().shape, env.get_attr('spec')[0].id)\n"
+        "print(make_vec_env('snn_gym:snn/CartPole-v1', mode='sync').reset().shape)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines() == ["(2, 8, 40) snn/CartPole-v1", "(1, 8, 40)"]
+    with pytest.raises(ValueError, match="No module named 'no_such_package'; install it"):
+        make_vec_env("no_such_package:CartPole-v1")
+
+
+def test_environments_in_processes_are_reached_and_their_errors_are_the_callers():
+    env = make_vec_env("Pendulum-v1", 2, mode="async", env_kwargs={"g": 2.0})
+    assert env.get_attr("g") == [2.0, 2.0]
+    env.close()
+    with pytest.raises(TypeError, match="unexpected keyword argument 'gravity'"):
+        make_vec_env("Pendulum-v1", 2, mode="async", env_kwargs={"gravity": 2.0})
 
 
 def test_the_seed_seeds_states_and_actions():

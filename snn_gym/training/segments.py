@@ -42,7 +42,7 @@ def begin_segment(
     env = model.get_env()
     if not isinstance(env, DummyVecEnv | StableBaselinesVecEnv):
         raise ValueError(
-            "training in segments needs environments in a DummyVecEnv or of snn_gym.make_vec_env, "
+            "training in segments needs environments in a DummyVecEnv or StableBaselinesVecEnv, "
             f"got {env!r}"
         )
     # Words further back come after and change none of those before.

@@ -10,9 +10,8 @@ from typing import Any
 
 import gymnasium as gym
 import numpy as np
-from gymnasium.vector import AsyncVectorEnv, AutoresetMode, SyncVectorEnv, VectorEnv
+from gymnasium.vector import AutoresetMode, VectorEnv
 from numpy.typing import NDArray
-from stable_baselines3.common.env_util import is_wrapped
 from stable_baselines3.common.monitor import Monitor
 from stable_baselines3.common.vec_env.base_vec_env import VecEnv, VecEnvObs, VecEnvStepReturn
 
@@ -32,11 +31,10 @@ class StableBaselinesVecEnv(VecEnv):
     length, seconds since the start) in infos; ``reset_infos``; ``seed`` and
     ``set_options`` for the next reset. Observations are new arrays at every step.
 
-    Attributes of single environments can be reached where there are single environments,
-    in ``SyncVectorEnv`` and ``AsyncVectorEnv``; of other ones only what the batch has in
-    common. Options must be equal for all environments, because gymnasium's batches take
-    one set. Other infos are as gymnasium batches them: in a step, the first environment
-    that gives a key sets the dtype of its values.
+    Of single environments only what the batch has in common can be reached; ``make_vec_env``
+    with mode ``sync`` or ``async`` makes environments that have more. Options must be equal for
+    all environments, because gymnasium's batches take one set. Other infos are as gymnasium
+    batches them: in a step, the first environment that gives a key sets the dtype of its values.
 
     Example:
         >>> import gymnasium as gym
@@ -111,11 +109,7 @@ class StableBaselinesVecEnv(VecEnv):
             ValueError: There is not one action for each environment, or they are of another
                 kind than the space's.
         """
-        actions = self._checked(actions)
-        if isinstance(self._env, AsyncVectorEnv):
-            self._env.step_async(actions)
-        else:
-            self._actions = actions
+        self._actions = self._checked(actions)
 
     def step_wait(self) -> VecEnvStepReturn:
         """Finish the step.
@@ -124,13 +118,9 @@ class StableBaselinesVecEnv(VecEnv):
             Observations as from ``reset``; rewards (B,), float32; dones (B,), bool; and B
             infos.
         """
-        if isinstance(self._env, AsyncVectorEnv):
-            result = self._env.step_wait()
-        else:
-            assert self._actions is not None, "step_wait() without step_async()"
-            result = self._env.step(self._actions)
-            self._actions = None
-        observations, rewards, terminated, truncated, infos = result
+        assert self._actions is not None, "step_wait() without step_async()"
+        observations, rewards, terminated, truncated, infos = self._env.step(self._actions)
+        self._actions = None
         self._returns += rewards
         self._lengths += 1
         dones = np.logical_or(terminated, truncated)
@@ -154,22 +144,12 @@ class StableBaselinesVecEnv(VecEnv):
         return list(self._env.render())
 
     def get_attr(self, attr_name: str, indices: Indices = None) -> list[Any]:
-        """Return an attribute of some environments, by default of all.
+        """Return what the environments have in common, once for each of some of them.
 
         Raises:
-            AttributeError: They have none of that name, or the batch has no single
-                environments and it is nothing that they have in common.
+            AttributeError: They have nothing of that name in common.
         """
-        chosen = list(self._get_indices(indices))
         base = self._env.unwrapped
-        if isinstance(base, SyncVectorEnv):
-            return [base.envs[index].get_wrapper_attr(attr_name) for index in chosen]
-        if isinstance(base, AsyncVectorEnv):
-            # Asked first, because an error in a worker is the worker's end.
-            if not all(base.call("has_wrapper_attr", attr_name)):
-                raise AttributeError(f"the environments have no attribute {attr_name!r}")
-            values = base.call("get_wrapper_attr", attr_name)
-            return [values[index] for index in chosen]
         common = {
             "spec": _single_spec(base.spec),
             "render_mode": self._env.render_mode,
@@ -178,68 +158,34 @@ class StableBaselinesVecEnv(VecEnv):
             "action_space": self._env.single_action_space,
         }
         if attr_name not in common:
-            raise AttributeError(_no_single_environments(attr_name, base))
-        return [common[attr_name]] * len(chosen)
+            raise self._no_single_environments(attr_name)
+        return [common[attr_name]] * len(list(self._get_indices(indices)))
 
     def set_attr(self, attr_name: str, value: Any, indices: Indices = None) -> None:
-        """Set an attribute of some environments, by default of all.
+        """Refuse: a batch has no single environments.
 
         Raises:
-            AttributeError: The batch has no single environments.
-            ValueError: Some of a batch of processes are meant; it is all or none there.
+            AttributeError: Always.
         """
-        base = self._env.unwrapped
-        if isinstance(base, SyncVectorEnv):
-            for index in self._get_indices(indices):
-                setattr(base.envs[index], attr_name, value)
-        elif isinstance(base, AsyncVectorEnv):
-            self._require_all(indices)
-            base.set_attr(attr_name, [value] * self.num_envs)
-        else:
-            raise AttributeError(_no_single_environments(attr_name, base))
+        del value, indices
+        raise self._no_single_environments(attr_name)
 
     def env_method(
         self, method_name: str, *method_args: Any, indices: Indices = None, **method_kwargs: Any
     ) -> list[Any]:
-        """Call a method of some environments, by default of all; return what they return.
+        """Refuse: a batch has no single environments.
 
         Raises:
-            AttributeError: They have none of that name, or the batch has no single
-                environments.
-            ValueError: Some of a batch of processes are meant; it is all or none there.
+            AttributeError: Always.
         """
-        base = self._env.unwrapped
-        if isinstance(base, SyncVectorEnv):
-            return [
-                base.envs[index].get_wrapper_attr(method_name)(*method_args, **method_kwargs)
-                for index in self._get_indices(indices)
-            ]
-        if isinstance(base, AsyncVectorEnv):
-            self._require_all(indices)
-            if not all(base.call("has_wrapper_attr", method_name)):
-                raise AttributeError(f"the environments have no method {method_name!r}")
-            return list(base.call(method_name, *method_args, **method_kwargs))
-        raise AttributeError(_no_single_environments(method_name, base))
+        del method_args, indices, method_kwargs
+        raise self._no_single_environments(method_name)
 
     def env_is_wrapped(
         self, wrapper_class: type[gym.Wrapper[Any, Any, Any, Any]], indices: Indices = None
     ) -> list[bool]:
-        """Tell whether environments are wrapped in a wrapper.
-
-        ``Monitor`` counts as one that they are wrapped in, because its records are here.
-        Of environments in other processes the wrappers' class names are compared.
-        """
-        chosen = list(self._get_indices(indices))
-        base = self._env.unwrapped
-        if wrapper_class is Monitor:
-            return [True] * len(chosen)
-        if isinstance(base, SyncVectorEnv):
-            return [is_wrapped(base.envs[index], wrapper_class) for index in chosen]
-        if isinstance(base, AsyncVectorEnv):
-            # <Outer<Inner<Task<id>>>>
-            chains = base.call("__str__")
-            return [f"<{wrapper_class.__name__}<" in chains[index] for index in chosen]
-        return [False] * len(chosen)
+        """Tell whether environments are wrapped; ``Monitor`` counts, as its records are here."""
+        return [wrapper_class is Monitor] * len(list(self._get_indices(indices)))
 
     def _next_seed(self) -> int | list[int | None] | None:
         """Return the seeds for the next reset; s alone for s, s + 1, …, which all batches take."""
@@ -315,12 +261,11 @@ class StableBaselinesVecEnv(VecEnv):
         self._lengths[dones] = 0
         return split
 
-    def _require_all(self, indices: Indices) -> None:
-        if list(self._get_indices(indices)) != list(range(self.num_envs)):
-            raise ValueError(
-                "environments in processes are reached all at once: leave indices out, or use "
-                "mode='sync'"
-            )
+    def _no_single_environments(self, name: str) -> AttributeError:
+        return AttributeError(
+            f"{self._env.unwrapped} steps its environments as one batch and has no {name!r} of "
+            "single environments; use snn_gym.make_vec_env with mode='sync'"
+        )
 
 
 def require_same_step(env: VectorEnv[Any, Any, Any], remedy: str) -> None:
@@ -344,13 +289,6 @@ def require_same_step(env: VectorEnv[Any, Any, Any], remedy: str) -> None:
     raise ValueError(
         f"the autoreset mode of {env} is {reason}; learners need SAME_STEP: "
         f"use snn_gym.make_vec_env with {remedy}"
-    )
-
-
-def _no_single_environments(name: str, env: VectorEnv[Any, Any, Any]) -> str:
-    return (
-        f"{env} steps its environments as one batch and has no {name!r} of single environments; "
-        "use mode='sync'"
     )
 
 

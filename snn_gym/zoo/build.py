@@ -8,23 +8,16 @@ from typing import Any
 
 import numpy as np
 from stable_baselines3.common.base_class import BaseAlgorithm
-from stable_baselines3.common.env_util import make_vec_env
 from stable_baselines3.common.noise import NormalActionNoise
 from stable_baselines3.common.policies import BasePolicy
 from stable_baselines3.common.preprocessing import get_action_dim
 from stable_baselines3.common.utils import ConstantSchedule
-from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv
+from stable_baselines3.common.vec_env import VecEnv
 
 from snn_gym.config import to_mapping
-from snn_gym.registry import (
-    env_ids,
-    import_named_module,
-    load_environment_spec,
-    make_task,
-    naming_the_extra,
-)
+from snn_gym.registry import env_ids, import_named_module, load_environment_spec, make_task
 from snn_gym.spiking import NetworkConfig
-from snn_gym.vector import make_vec_env as make_batched
+from snn_gym.vector import Mode, make_vec_env
 from snn_gym.zoo.algorithms import Settings, algorithm_class, policy_class
 from snn_gym.zoo.identity import Identity, remember_identity
 from snn_gym.zoo.schedules import parse_schedule
@@ -139,12 +132,9 @@ def make_environments(
         seed: Seed of the action space; None to leave it unseeded.
         env_kwargs: Arguments of ``gym.make``.
     """
-    if env_id in env_ids() and load_environment_spec(env_id).task is not None:
-        return make_batched(env_id, n_envs, seed, env_kwargs=env_kwargs)
-    with naming_the_extra(env_id):
-        return make_vec_env(
-            env_id, n_envs=n_envs, seed=seed, vec_env_cls=DummyVecEnv, env_kwargs=env_kwargs
-        )
+    is_ours = env_id in env_ids() and load_environment_spec(env_id).task is not None
+    mode: Mode = "batched" if is_ours else "sync"
+    return make_vec_env(env_id, n_envs, seed, mode=mode, env_kwargs=env_kwargs)
 
 
 def build_model(

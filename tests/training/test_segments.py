@@ -56,7 +56,7 @@ def test_a_batch_of_our_own_begins_anew_too():
 def test_other_environments_can_not_be_trained_in_segments():
     model = make_agent("ppo-lif", "CartPole-v1")
     model.env = VecNormalize(model.env)
-    with pytest.raises(ValueError, match=r"needs environments in a DummyVecEnv or of snn_gym\."):
+    with pytest.raises(ValueError, match=r"needs environments in a DummyVecEnv or Stable"):
         begin_segment(model, 0, 0, lambda: make_environments("CartPole-v1", 8, 0))
 
 

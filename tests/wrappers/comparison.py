@@ -1,6 +1,7 @@
 """Comparison of two VecEnvs of Stable-Baselines3, and of two of gymnasium's."""
 
 import numpy as np
+from stable_baselines3.common.vec_env import SubprocVecEnv
 
 
 def parts(observations):
@@ -34,8 +35,9 @@ def assert_equal_runs(ours, theirs, seed, steps):
         )
         assert_equal_observations(observations, same)
         for one, other in zip(arrays, same_arrays, strict=True):
-            assert np.array_equal(one, other)
-            assert one.dtype == other.dtype
+            # Stable-Baselines3's processes leave rewards in float64
+            assert one.dtype == other.dtype or isinstance(ours, SubprocVecEnv)
+            assert np.array_equal(one.astype(other.dtype), other)
         for info, same_info in zip(infos, same_infos, strict=True):
             assert info.keys() == same_info.keys()
             assert info["TimeLimit.truncated"] is bool(same_info["TimeLimit.truncated"])

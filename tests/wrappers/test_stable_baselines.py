@@ -3,7 +3,7 @@ import copy
 import gymnasium as gym
 import numpy as np
 import pytest
-from gymnasium.vector import AsyncVectorEnv, AutoresetMode, SyncVectorEnv
+from gymnasium.vector import AutoresetMode, SyncVectorEnv
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from stable_baselines3.common.monitor import Monitor
@@ -12,19 +12,15 @@ from stable_baselines3.common.vec_env import DummyVecEnv, VecNormalize
 from snn_gym.tasks.classic_control import BatchedCartPole
 from snn_gym.wrappers import StableBaselinesVecEnv
 from tests.wrappers.comparison import assert_equal_runs
-from tests.wrappers.toy_envs import Failing, Ledger, Mixed
-
-KINDS = {"sync": SyncVectorEnv, "async": AsyncVectorEnv}
-every_kind = pytest.mark.parametrize("kind", KINDS)
+from tests.wrappers.toy_envs import Ledger, Mixed
 
 
-def view(kind, factories):
-    return StableBaselinesVecEnv(KINDS[kind](factories, autoreset_mode=AutoresetMode.SAME_STEP))
+def view(factories):
+    return StableBaselinesVecEnv(SyncVectorEnv(factories, autoreset_mode=AutoresetMode.SAME_STEP))
 
 
-@every_kind
-def test_steps_worked_out_by_hand(kind):
-    env = view(kind, [lambda: Ledger((2, 3, 1))])
+def test_steps_worked_out_by_hand():
+    env = view([lambda: Ledger((2, 3, 1))])
     env.set_options({"easy": 1})
     assert env.reset().tolist() == [[0, 0]]
     assert env.reset_infos == [{"episode_number": 0, "options": "{'easy': 1}"}]
@@ -53,19 +49,18 @@ def test_steps_worked_out_by_hand(kind):
             assert (info["episode"]["r"], info["episode"]["l"]) == (total, length)
             assert info["episode"]["t"] >= 0
             assert env.reset_infos == [{"episode_number": seen[0], "options": "None"}]
-    assert env.get_attr("actions") == [list(range(8))]
+    assert [one.actions for one in env.vector_env.envs] == [list(range(8))]
     env.close()
 
 
-@every_kind
 @settings(max_examples=5)
 @given(
     lengths=st.lists(st.integers(1, 4), min_size=1, max_size=3),
     num_envs=st.integers(1, 3),
     data=st.data(),
 )
-def test_every_action_sent_is_applied(kind, lengths, num_envs, data):
-    env = view(kind, [lambda: Ledger(lengths)] * num_envs)
+def test_every_action_sent_is_applied(lengths, num_envs, data):
+    env = view([lambda: Ledger(lengths)] * num_envs)
     env.reset()
     sent = [
         data.draw(st.lists(st.integers(0, 999), min_size=num_envs, max_size=num_envs))
@@ -74,12 +69,14 @@ def test_every_action_sent_is_applied(kind, lengths, num_envs, data):
     for actions in sent:
         infos = env.step(np.array(actions))[3]
         assert [info["action"] for info in infos] == actions
-    assert env.get_attr("actions") == [list(column) for column in zip(*sent, strict=True)]
+    assert [one.actions for one in env.vector_env.envs] == [
+        list(column) for column in zip(*sent, strict=True)
+    ]
     env.close()
 
 
 def test_returns_are_summed_in_float64():
-    env = view("sync", [lambda: Ledger((3000,))])
+    env = view([lambda: Ledger((3000,))])
     env.reset()
     for _ in range(3000):
         info = env.step(np.array([0]))[3][0]
@@ -88,11 +85,10 @@ def test_returns_are_summed_in_float64():
     assert info["episode"]["l"] == 3000
 
 
-@every_kind
 @settings(max_examples=4)
 @given(num_envs=st.integers(1, 4), seed=st.integers(0, 2**31))
-def test_dict_observations_are_those_of_dummy_vec_env(kind, num_envs, seed):
-    ours = view(kind, [Mixed] * num_envs)
+def test_dict_observations_are_those_of_dummy_vec_env(num_envs, seed):
+    ours = view([Mixed] * num_envs)
     theirs = DummyVecEnv([lambda: Monitor(Mixed())] * num_envs)
     assert_equal_runs(ours, theirs, seed, steps=40)
     ours.close()
@@ -173,11 +169,11 @@ def test_actions_are_cast_where_no_kind_of_number_is_lost():
             seen.append(action.dtype)
             return super().step(action)
 
-    env = view("sync", [Watching])
+    env = view([Watching])
     env.reset()
     env.step(np.array([5], np.int32))
     assert seen == [np.int64]
-    assert env.get_attr("actions") == [[5]]
+    assert [one.actions for one in env.vector_env.envs] == [[5]]
 
 
 def test_seeds_reach_the_next_reset_only_and_may_be_any():
@@ -194,7 +190,7 @@ def test_seeds_reach_the_next_reset_only_and_may_be_any():
 
 
 def test_options_reach_the_next_reset_and_must_be_equal():
-    env = view("sync", [Ledger] * 2)
+    env = view([Ledger] * 2)
     env.set_options([{"a": 1}, {"a": 1}])
     env.reset()
     assert [info["options"] for info in env.reset_infos] == ["{'a': 1}"] * 2
@@ -203,42 +199,6 @@ def test_options_reach_the_next_reset_and_must_be_equal():
     env.set_options([{"a": 1}, {"a": 2}])
     with pytest.raises(ValueError, match=r"options differ .*one set of options for all"):
         env.reset()
-
-
-def test_attributes_and_methods_of_single_environments():
-    env = view("sync", [Ledger] * 3)
-    env.reset()
-    env.step(np.array([1, 2, 3]))
-    assert env.get_attr("actions", [2, 0]) == [[3], [1]]
-    assert env.get_attr("double")[0](4) == 8
-    env.set_attr("lengths", (9,), 1)
-    assert env.get_attr("lengths") == [(2, 3, 1), (9,), (2, 3, 1)]
-    assert env.env_method("double", 4) == [8, 8, 8]
-    assert env.env_method("double", number=5, indices=[1]) == [10]
-    assert env.has_attr("actions")
-    assert not env.has_attr("nothing")
-
-
-def test_attributes_and_methods_in_processes():
-    env = view("async", [Ledger] * 2)
-    env.reset()
-    env.step(np.array([1, 2]))
-    assert env.get_attr("actions") == [[1], [2]]
-    assert env.get_attr("actions", 1) == [[2]]
-    env.set_attr("lengths", (9,))
-    assert env.get_attr("lengths") == [(9,), (9,)]
-    assert env.env_method("double", 4) == [8, 8]
-    assert not env.has_attr("nothing")
-    with pytest.raises(AttributeError, match="no method 'nothing'"):
-        env.env_method("nothing")
-    for reach in (
-        lambda: env.env_method("double", 4, indices=0),
-        lambda: env.set_attr("lengths", (1,), [1]),
-    ):
-        with pytest.raises(ValueError, match="reached all at once: leave indices out"):
-            reach()
-    env.step(np.array([1, 2]))  # the workers have outlived all that
-    env.close()
 
 
 def test_a_batch_has_what_its_environments_have_in_common():
@@ -255,18 +215,15 @@ def test_a_batch_has_what_its_environments_have_in_common():
         lambda: env.set_attr("state", 0),
         lambda: env.env_method("state"),
     ):
-        with pytest.raises(AttributeError, match=r"has no 'state' of single .*use mode='sync'"):
+        with pytest.raises(AttributeError, match=r"has no 'state' of single .*with mode='sync'"):
             reach()
 
 
-@every_kind
-def test_wrappers_are_found(kind):
-    env = view(kind, [lambda: gym.wrappers.TimeLimit(Ledger(), 5)] * 2)
-    assert env.env_is_wrapped(gym.wrappers.TimeLimit) == [True, True]
-    assert env.env_is_wrapped(gym.wrappers.FlattenObservation, [1]) == [False]
+def test_a_batch_is_wrapped_in_the_records_alone():
+    env = StableBaselinesVecEnv(BatchedCartPole(2))
+    assert env.env_is_wrapped(gym.wrappers.TimeLimit, [1]) == [False]
     # the records are here, and callers ask for the sake of the records
     assert env.env_is_wrapped(Monitor) == [True, True]
-    env.close()
 
 
 def test_pictures():
@@ -279,28 +236,6 @@ def test_pictures():
     blind = StableBaselinesVecEnv(BatchedCartPole(2))
     with pytest.warns(UserWarning, match="need render_mode 'rgb_array', and .* is None"):
         assert blind.get_images() == [None, None]
-
-
-def test_an_error_in_a_process_surfaces_and_closing_is_clean():
-    env = view("async", [Failing] * 2)
-    env.reset()
-    env.step(np.array([0, 0])), env.step(np.array([0, 0]))
-    processes = list(env.vector_env.processes)
-    with pytest.raises(ArithmeticError, match="the third step fails"):
-        env.step(np.array([0, 0]))
-    env.close()
-    env.close()
-    assert not any(process.is_alive() for process in processes)
-
-
-def test_processes_end_with_a_step_under_way():
-    env = view("async", [Ledger] * 2)
-    env.reset()
-    env.step_async(np.array([0, 0]))
-    processes = list(env.vector_env.processes)
-    with pytest.warns(UserWarning, match="waiting for a pending call to `step`"):
-        env.close()
-    assert not any(process.is_alive() for process in processes)
 
 
 def test_wrappers_of_stable_baselines_go_around_it():

@@ -41,30 +41,6 @@ class Ledger(gym.Env):
         truncated = over and (self.episode % 2 == 1 or self.episode % 4 == 0)
         return self._observation.copy(), 0.1, terminated, truncated, {"action": int(action)}
 
-    def double(self, number):
-        return 2 * number
-
-
-class Failing(gym.Env):
-    """Raise in the third step."""
-
-    metadata = {"render_modes": []}  # noqa: RUF012
-
-    def __init__(self):
-        self.observation_space = spaces.Box(0, 1, (1,), np.float32)
-        self.action_space = spaces.Discrete(2)
-        self.render_mode = None
-        self._count = 0
-
-    def reset(self, *, seed=None, options=None):
-        return np.zeros(1, np.float32), {}
-
-    def step(self, action):
-        self._count += 1
-        if self._count == 3:
-            raise ArithmeticError("the third step fails")
-        return np.zeros(1, np.float32), 0.0, False, False, {}
-
 
 class Mixed(gym.Env):
     """Dict observations that are drawn from the environment's own stream."""
