@@ -51,11 +51,13 @@ class PlasticitySettings(Config):
     weight_limit: Positive = 4.0
     """Bound of every weight's absolute value."""
     renew_probe_every: Count = 30
-    """Moves after which a new probe is drawn; the default is that of Bhargava et al. 2022."""
+    """Moves after which a new probe is drawn, on which old weights are then judged too; the default
+    is that of Bhargava et al. 2022."""
     reward: Literal["sign", "difference"] = "sign"
     """``sign``: 1 if the score rose, else -1, ties too; or the ``difference`` of scores."""
     features: tuple[str, ...] = PRESETS["weight+topology"]
-    """Blocks of ``FEATURES`` that are observed; a name of ``PRESETS`` serves too."""
+    """What is observed, out of ``action_history``, ``reward_history``, ``weight``, ``topology`` and
+    ``dynamics``; a name of ``PRESETS`` serves too."""
     history: Count = 2
     """Past moves and rewards in the blocks of histories."""
 

@@ -42,7 +42,8 @@ class DelayedMatchToSampleSettings(Config):
     delay_jitter_steps: Natural = 0
     """Environment steps by which the delay may be longer, uniformly drawn."""
     distractors: Natural = 0
-    """Patterns shown during the delay, evenly spread, one environment step each."""
+    """Patterns shown during the delay, evenly spread, one environment step each: number j of D at
+    place ⌊j ``delay_steps`` / (D + 1)⌋."""
     pattern_rate_hz: float = 400.0
     """Rate of neurons during their burst and of the go signal (Hz)."""
     background_rate_hz: float = 10.0

@@ -1,0 +1,208 @@
+"""Write the tables of the environments' cards.
+
+    python docs/write_cards.py
+
+A card's marked parts (arguments, levels, budget, reference scores, results) are written from the
+environment's file, the docstrings of its settings' fields, and the results under ``leaderboard/``;
+the text around them is by hand. A test says when a card is not up to date.
+"""
+
+from __future__ import annotations
+
+import ast
+import dataclasses
+import importlib
+import inspect
+import json
+import re
+import textwrap
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from snn_gym.registry import EnvironmentSpec, load_environment_spec
+from snn_gym.scoring import COLUMNS, table_rows
+from snn_gym.spiking.coding.encoders import make_encoder
+from snn_gym.synapses.core import PlasticityCore, PlasticitySettings
+from snn_gym.wrappers.coding import SPIKE_ENCODERS
+
+ROOT = Path(__file__).resolve().parents[1]
+SCORES = ("random", "memoryless", "rate_only", "oracle", "solved", "maximum")
+LEVELS = ("lowest", "medium", "hard")
+RESULT_HEADINGS = ("Id", "Agent", "Seeds", "Mean return of each seed", "Normalised", "Steps")
+RESULT_COLUMNS = ("Agent", "Seeds", "Mean of each seed", "Normalised", "Steps")
+END = "<!-- end -->"
+PART = re.compile(rf"(<!-- generated: (\w+) -->\n).*?({END})", re.DOTALL)
+_LONGEST = 80
+_UNITS = {"width": "spacings of centres", "threshold": "of the range between the limits"}
+
+
+def table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """Return a Markdown table."""
+    lines = [f"| {' | '.join(cells)} |" for cells in (headings, *rows)]
+    return "\n".join([lines[0], "|---" * len(headings) + "|", *lines[1:]])
+
+
+def number(value: float) -> str:
+    """Return a number as cards write it: no zeros at the end, and a minus of full width."""
+    return f"{value:g}".replace("-", "−")
+
+
+def field_docstrings(owner: type) -> dict[str, str]:
+    """Return the docstring under each field of a dataclass, without its last full stop."""
+    tree = ast.parse(textwrap.dedent(inspect.getsource(owner))).body[0]
+    assert isinstance(tree, ast.ClassDef)
+    found = {}
+    for field, after in zip(tree.body, tree.body[1:], strict=False):
+        if isinstance(field, ast.AnnAssign) and isinstance(after, ast.Expr):
+            text = " ".join(ast.literal_eval(after.value).split())
+            found[ast.unparse(field.target)] = text.removesuffix(".").replace("``", "`")
+    return found
+
+
+def call(env_id: str, arguments: dict[str, Any]) -> str:
+    """Return the call that makes an environment, in Python."""
+    words = [f"    {name}={literal(value)},\n" for name, value in arguments.items()]
+    return (
+        f'```python\ngym.make(\n    "{env_id}",\n{"".join(words)})\n```\n\nThese are the defaults.'
+    )
+
+
+def literal(value: Any) -> str:
+    """Return Python's text of a value, with double quotes, long lists over several lines."""
+    if isinstance(value, str | dict):
+        return json.dumps(value)
+    text = repr(value)
+    if len(text) > _LONGEST:
+        text = text.replace("[", "[\n        ").replace(", ", ",\n        ")
+        text = text.replace("]", ",\n    ]")
+    return text
+
+
+def arguments(spec: EnvironmentSpec) -> str:
+    """Return the call with the defaults, and what each argument means."""
+    if spec.spikes is not None:
+        return spiking_arguments(spec)
+    assert spec.task is not None
+    if "job" in spec.task.arguments:
+        core = PlasticityCore(spec.task.arguments["job"])
+        settings: Any = core.settings
+        meanings = {"network": "A `NetworkConfig` or its fields"}
+        config = core.population.config
+        values = {
+            "network": {"hidden_sizes": list(config.hidden_sizes), "time_steps": config.time_steps},
+            **{name: getattr(settings, name) for name in PlasticitySettings.__dataclass_fields__},
+            "features": "weight+topology",
+        }
+    else:
+        settings = default_settings(spec)
+        meanings, values = {}, dataclasses.asdict(settings)
+    meanings |= field_docstrings(type(settings))
+    rows = [(f"`{name}`", meanings[name]) for name in values]
+    return f"{call(spec.base_id, values)}\n\n{table(('Argument', 'Meaning'), rows)}"
+
+
+def default_settings(spec: EnvironmentSpec) -> Any:
+    """Return the settings of a native task's lowest level."""
+    assert spec.task is not None
+    module, name = spec.task.vector_entry_point.split(":")
+    return getattr(importlib.import_module(module), name).settings_class()
+
+
+def spiking_arguments(spec: EnvironmentSpec) -> str:
+    """Return the call of a task of gymnasium's in spikes, and its encoders."""
+    assert spec.spikes is not None
+    (env_id,) = spec.registers
+    values = {
+        "encoder": spec.spikes.encoder,
+        "encoder_parameters": {"width": 1.0},
+        "time_steps": spec.spikes.time_steps,
+        "low": list(spec.spikes.low),
+        "high": list(spec.spikes.high),
+        "render_mode": None,
+    }
+    rows = []
+    for name in SPIKE_ENCODERS:
+        encoder: Any = make_encoder(name, spec.spikes.encoder_parameters.get(name))
+        texts = [
+            f"`{key}` {value}" + (f" ({_UNITS[key]})" if key in _UNITS else "")
+            for key, value in dataclasses.asdict(encoder).items()
+        ]
+        channels = str(encoder.channels(len(spec.spikes.low)))
+        rows.append((f"`{name}`", channels, ", ".join(texts) or "none"))
+    headings = ("Encoder", "Channels", "Parameters and their values here")
+    return f"{call(env_id, values)}\n\n{table(headings, rows)}"
+
+
+def levels(spec: EnvironmentSpec) -> str:
+    """Return what differs between the ids of a task of several levels."""
+    specs = [load_environment_spec(env_id) for env_id in spec.registers]
+    tasks = [level.task.arguments for level in specs if level.task is not None]
+    names = [
+        name for name in tasks[0] | tasks[1] if len({str(task.get(name)) for task in tasks}) > 1
+    ]
+    defaults = default_settings(spec)
+    rows = [
+        (
+            f"`{level.base_id}`",
+            *(str(task.get(name, getattr(defaults, name))) for name in names),
+            f"{level.max_episode_steps:,}",
+        )
+        for level, task in zip(specs, tasks, strict=True)
+    ]
+    return table(("Id", *(f"`{name}`" for name in names), "Environment steps, at most"), rows)
+
+
+def budget(spec: EnvironmentSpec) -> str:
+    """Return the steps that training may use."""
+    rows = [(name, f"{steps:,}") for name, steps in spec.budget.items()]
+    return table(("Class", "Environment steps"), rows)
+
+
+def scores(spec: EnvironmentSpec) -> str:
+    """Return the reference scores, of every level."""
+    references = [load_environment_spec(env_id).reference for env_id in spec.registers]
+    headings = LEVELS if len(references) > 1 else ("Return",)
+    rows = []
+    for name in SCORES:
+        values = [getattr(reference, name) for reference in references]
+        if values[0] is not None:
+            rows.append((name.replace("_", " "), *map(number, values)))
+    return table(("Score", *headings), rows)
+
+
+def results(spec: EnvironmentSpec) -> str:
+    """Return the rows of the results table on a card's ids, lowest level first."""
+    level = spec.registers.index
+    rows = [row for row in table_rows(ROOT / "leaderboard") if row.environment in spec.registers]
+    lines = []
+    for row in sorted(rows, key=lambda row: (level(row.environment), row.agent)):
+        cells = dict(zip(COLUMNS, row.cells(), strict=True))
+        lines.append((f"`{row.environment}`", *(cells[name] for name in RESULT_COLUMNS)))
+    return table(RESULT_HEADINGS, lines)
+
+
+PARTS: dict[str, Callable[[EnvironmentSpec], str]] = {
+    "arguments": arguments,
+    "levels": levels,
+    "budget": budget,
+    "scores": scores,
+    "results": results,
+}
+"""What writes each marked part."""
+
+
+def written(card: str, spec: EnvironmentSpec) -> str:
+    """Return a card's text with its marked parts written anew."""
+    return PART.sub(lambda found: f"{found[1]}{PARTS[found[2]](spec)}\n{found[3]}", card)
+
+
+def main() -> None:
+    """Write every card."""
+    for card in sorted((ROOT / "envs").glob("*.md")):
+        text = written(card.read_text(encoding="utf-8"), load_environment_spec(f"snn/{card.stem}"))
+        card.write_text(text, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
