@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from stable_baselines3.common.buffers import RolloutBuffer
+from stable_baselines3.common.buffers import DictRolloutBuffer, RolloutBuffer
 from stable_baselines3.common.type_aliases import RolloutBufferSamples
 from torch import Tensor
 
@@ -34,8 +34,12 @@ class SequenceRolloutBuffer(RolloutBuffer):
     """
 
     states: NDArray[np.float32]
-    _padded_observations: NDArray[Any]
+    """(K + n_steps, n_envs, S): before the steps of the burn-in and of the rollout."""
+    _padded_observations: Any
+    """As ``observations``, which are the rows of the rollout, with those of the burn-in before."""
     _padded_starts: NDArray[np.bool_]
+    _follows_another = False
+    """Whether a whole rollout was stored before this one."""
 
     def __init__(
         self,
@@ -55,26 +59,45 @@ class SequenceRolloutBuffer(RolloutBuffer):
 
     def reset(self) -> None:
         """Begin a new rollout; its burn-in is the end of the one before."""
-        burnt, rows = self.burn_in_steps, self.burn_in_steps + self.buffer_size
-        before = None
-        if burnt and self.full:
+        burnt = self.burn_in_steps
+        self._follows_another = burnt > 0 and self.full
+        before: Any = None
+        if self._follows_another:
             before = self._padded_observations, self._padded_starts, self.states
         super().reset()
-        shape = (rows, self.n_envs, *self.obs_shape)
-        self._padded_observations = np.zeros(shape, self.observation_space.dtype)
+        self._padded_observations = _over_parts(
+            lambda part: np.concatenate(
+                [np.zeros_like(part, shape=(burnt, *part.shape[1:])), part]
+            ),
+            self.observations,
+        )
+        rows = (burnt + self.buffer_size, self.n_envs)
         # Without a rollout before, the first step is the first of an episode: what would come
         # before it is forgotten there.
-        self._padded_starts = np.ones((rows, self.n_envs), np.bool_)
-        self.states = np.zeros((rows, self.n_envs, self.state_size), np.float32)
+        self._padded_starts = np.ones(rows, np.bool_)
+        self.states = np.zeros((*rows, self.state_size), np.float32)
+        # The base class stores observations here.
+        self.observations = _over_parts(lambda part: part[burnt:], self._padded_observations)
         if before is not None:
             for new, old in zip(
                 (self._padded_observations, self._padded_starts, self.states), before, strict=True
             ):
-                new[:burnt] = old[-burnt:]
+                _over_parts(lambda part, past: np.copyto(part[:burnt], past[-burnt:]), new, old)
+
+    def burn_in(self) -> SequenceBatch | None:
+        """Return the steps before this rollout of all environments, None if there were none."""
+        if not self._follows_another:
+            return None
+        burnt = self.burn_in_steps
+        return SequenceBatch(
+            _over_parts(lambda part: self.to_torch(part[:burnt]), self._padded_observations),
+            self.to_torch(self.states[0]),
+            self.to_torch(self._padded_starts[:burnt]),
+        )
 
     def add_with_state(
         self,
-        obs: NDArray[Any],
+        obs: Any,
         action: NDArray[Any],
         reward: NDArray[Any],
         episode_start: NDArray[Any],
@@ -85,7 +108,7 @@ class SequenceRolloutBuffer(RolloutBuffer):
         """Add one step of every environment; as ``add``, and the state before its decision.
 
         Args:
-            obs: (B, ...).
+            obs: (B, ...), or a dict of such.
             action: (B, ...).
             reward: (B,).
             episode_start: (B,), bool.
@@ -95,7 +118,6 @@ class SequenceRolloutBuffer(RolloutBuffer):
         """
         row = self.burn_in_steps + self.pos
         self.states[row] = states.cpu().numpy()
-        self._padded_observations[row] = np.asarray(obs).reshape(self.n_envs, *self.obs_shape)
         self._padded_starts[row] = episode_start
         super().add(obs, action, reward, episode_start, value, log_prob)
 
@@ -123,7 +145,7 @@ class SequenceRolloutBuffer(RolloutBuffer):
         padded = first + np.arange(self.burn_in_steps + self.sequence_length)[:, np.newaxis]
         steps = first + np.arange(self.sequence_length)[:, np.newaxis]
         batch = SequenceBatch(
-            self.to_torch(self._padded_observations[padded, envs]),
+            _over_parts(lambda part: self.to_torch(part[padded, envs]), self._padded_observations),
             self.to_torch(self.states[first, envs]),
             self.to_torch(self._padded_starts[padded, envs]),
             self.burn_in_steps,
@@ -149,3 +171,15 @@ class SequenceRolloutBuffer(RolloutBuffer):
             advantages,
             returns,
         )
+
+
+class SequenceDictRolloutBuffer(SequenceRolloutBuffer, DictRolloutBuffer):  # type: ignore[misc]
+    """The same for observations of a Dict space."""
+
+
+def _over_parts(function: Callable[..., Any], *observations: Any) -> Any:
+    """Apply a function to arrays, or to the arrays of each key of dicts."""
+    first = observations[0]
+    if isinstance(first, dict):
+        return {key: function(*(each[key] for each in observations)) for key in first}
+    return function(*observations)

@@ -17,6 +17,7 @@ from stable_baselines3.common.utils import obs_as_tensor
 from torch import Tensor
 from torch.nn import functional
 
+from snn_gym.learners.sequence_learner import SequenceLearner
 from snn_gym.learners.sequence_replay import SequenceReplayBuffer, SequenceSamples
 from snn_gym.learners.sequence_settings import check_sequences
 from snn_gym.policies._stateful import State, reset_where
@@ -25,7 +26,7 @@ from snn_gym.policies.stateful_dqn import StatefulDQNPolicy, StatefulQNetwork
 _FIXED = ("replay_buffer_class", "replay_buffer_kwargs", "optimize_memory_usage")
 
 
-class StatefulDQN(DQN):
+class StatefulDQN(SequenceLearner, DQN):
     """Deep Q-learning on sequences, for any network that carries a state.
 
     Between environment steps the membranes (and the gated units of a twin) keep their state; an
@@ -65,6 +66,7 @@ class StatefulDQN(DQN):
     policy: StatefulDQNPolicy
     q_net: StatefulQNetwork
     q_net_target: StatefulQNetwork
+    sequence_length: int
 
     def __init__(
         self,
@@ -76,7 +78,6 @@ class StatefulDQN(DQN):
         burn_in_steps: int = 8,
         bptt_steps: int | None = None,
         double_q: bool = True,
-        _init_setup_model: bool = True,
         **kwargs: Any,
     ) -> None:
         for name in _FIXED:
@@ -85,31 +86,24 @@ class StatefulDQN(DQN):
                     f"StatefulDQN replays from its own SequenceReplayBuffer, got {name}="
                     f"{kwargs[name]!r}; leave it out"
                 )
-        self.sequence_length = sequence_length
-        self.burn_in_steps = burn_in_steps
-        self.bptt_steps = bptt_steps
         self.double_q = double_q
-        # Before and after the present step, (n_envs, S) each.
-        self._last_states: Tensor | None = None
-        self._next_states: Tensor | None = None
+        self._next_states: Tensor | None = None  # after the present step, (n_envs, S)
         super().__init__(
             policy,
             env,
             learning_rate,
-            _init_setup_model=_init_setup_model,
-            **{"device": "cpu", **kwargs},
+            sequence_length=sequence_length,
+            bptt_steps=bptt_steps,
+            burn_in_steps=burn_in_steps,
+            **kwargs,
         )
 
     def _setup_model(self) -> None:
         self._check()
-        # The buffer needs the size of the policy's state, and Stable-Baselines3 makes the buffer
-        # first: here it makes the least that it can.
-        buffer_size, n_steps = self.buffer_size, self.n_steps
-        self.buffer_size, self.n_steps = self.n_envs, 1
-        super()._setup_model()
-        self.buffer_size, self.n_steps = buffer_size, n_steps
+        with self._temporarily(buffer_size=self.n_envs, n_steps=1):
+            super()._setup_model()
         self.replay_buffer = SequenceReplayBuffer(
-            buffer_size,
+            self.buffer_size,
             self.observation_space,
             self.action_space,
             self.device,
@@ -117,7 +111,7 @@ class StatefulDQN(DQN):
             state_size=self.policy.rest_state(1).shape[1],
             sequence_length=self.sequence_length,
             burn_in_steps=self.burn_in_steps,
-            n_steps=n_steps,
+            n_steps=self.n_steps,
             truncate_every=self.bptt_steps,
         )
 
@@ -145,10 +139,8 @@ class StatefulDQN(DQN):
     ) -> tuple[NDArray[Any], NDArray[Any]]:
         """Choose actions in a rollout, as Stable-Baselines3 does; all states advance."""
         del action_noise  # DQN has none
-        if self._last_states is None or len(self._last_states) != n_envs:
-            self._last_states = self.policy.rest_state(n_envs)
         starts = torch.as_tensor(np.asarray(self._last_episode_starts, bool), device=self.device)
-        self._last_states = reset_where(starts, self._last_states, self.policy.rest_state(1))
+        self._last_states = reset_where(starts, self.states(n_envs), self.policy.rest_state(1))
         with torch.no_grad():
             obs = obs_as_tensor(self._last_obs, self.device)  # type: ignore[arg-type]
             q_values, self._next_states = self.q_net(obs, self._last_states)
@@ -238,8 +230,7 @@ class StatefulDQN(DQN):
         return torch.where(known, losses, 0.0).sum() / known.sum().clamp(min=1)
 
     def _excluded_save_params(self) -> list[str]:
-        # Where it loads, episodes start anew.
-        return [*super()._excluded_save_params(), "_last_states", "_next_states"]
+        return [*super()._excluded_save_params(), "_next_states"]
 
 
 def n_step_targets(

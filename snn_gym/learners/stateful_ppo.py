@@ -17,12 +17,13 @@ from stable_baselines3.common.utils import obs_as_tensor
 from stable_baselines3.common.vec_env import VecEnv
 from torch import Tensor
 
-from snn_gym.learners.sequence_rollouts import SequenceRolloutBuffer
+from snn_gym.learners.sequence_learner import SequenceLearner
+from snn_gym.learners.sequence_rollouts import SequenceDictRolloutBuffer, SequenceRolloutBuffer
 from snn_gym.learners.sequence_settings import check_sequences
 from snn_gym.policies.stateful_actor_critic import StatefulActorCriticPolicy
 
 
-class StatefulPPO(PPO):
+class StatefulPPO(SequenceLearner, PPO):
     """Proximal policy optimisation on whole sequences, for any network that carries a state.
 
     Between environment steps the membranes (and the gated units of a twin) keep their state; an
@@ -45,11 +46,13 @@ class StatefulPPO(PPO):
         bptt_steps: Environment steps that a gradient passes back; None for whole sequences.
         burn_in_steps: Environment steps before each sequence that bring its state up to date with
             the present weights, without gradient; at most ``sequence_length``. The steps before a
-            rollout's first sequence are those of the rollout before.
+            rollout's first sequence are those of the rollout before; the rollout itself starts from
+            the states that they lead to, under the weights and the statistics of observations that
+            hold from then on.
         **kwargs: Further arguments of PPO.
 
     Raises:
-        ValueError: The lengths do not fit each other, or observations are a Dict.
+        ValueError: The lengths do not fit each other.
     """
 
     policy_aliases: ClassVar[dict[str, type[BasePolicy]]] = {
@@ -69,42 +72,30 @@ class StatefulPPO(PPO):
         sequence_length: int | None = None,
         bptt_steps: int | None = None,
         burn_in_steps: int = 0,
-        _init_setup_model: bool = True,
         **kwargs: Any,
     ) -> None:
-        self.sequence_length = sequence_length
-        self.bptt_steps = bptt_steps
-        self.burn_in_steps = burn_in_steps
-        self._last_states: Tensor | None = None
         super().__init__(
             policy,
             env,
             learning_rate,
             n_steps,
             batch_size,
-            _init_setup_model=False,
-            **{"device": "cpu", **kwargs},
+            sequence_length=sequence_length,
+            bptt_steps=bptt_steps,
+            burn_in_steps=burn_in_steps,
+            **kwargs,
         )
-        if _init_setup_model:
-            self._setup_model()
 
     def _setup_model(self) -> None:
         length = self.n_steps if self.sequence_length is None else self.sequence_length
         check_sequences(length, self.burn_in_steps, self.bptt_steps)
         _check_rollout(self.n_steps, self.batch_size, length)
-        if isinstance(self.observation_space, spaces.Dict):
-            raise ValueError(
-                f"StatefulPPO takes no Dict observations, got {self.observation_space}; wrap the "
-                "environment in gymnasium.wrappers.FlattenObservation"
-            )
-        # The buffer needs the size of the policy's state, and Stable-Baselines3 makes the buffer
-        # first: here it makes the least that it can.
-        n_steps, self.n_steps = self.n_steps, 1
-        self.rollout_buffer_class, self.rollout_buffer_kwargs = RolloutBuffer, {}
-        super()._setup_model()
-        self.n_steps = n_steps
-        self.rollout_buffer = SequenceRolloutBuffer(
-            n_steps,
+        with self._temporarily(n_steps=1, rollout_buffer_class=None, rollout_buffer_kwargs={}):
+            super()._setup_model()
+        has_parts = isinstance(self.observation_space, spaces.Dict)
+        buffer_class = SequenceDictRolloutBuffer if has_parts else SequenceRolloutBuffer
+        self.rollout_buffer = buffer_class(
+            self.n_steps,
             self.observation_space,
             self.action_space,
             self.device,
@@ -142,8 +133,10 @@ class StatefulPPO(PPO):
         if self.use_sde:
             self.policy.reset_noise(env.num_envs)
         callback.on_rollout_start()
-        if self._last_states is None or len(self._last_states) != env.num_envs:
-            self._last_states = self.policy.rest_state(env.num_envs)
+        burn_in = rollout_buffer.burn_in()
+        # As replay does it, so that what is replayed is what was played.
+        states = self.states(env.num_envs) if burn_in is None else self.policy.carry(burn_in)
+        self._last_states = states
         for step in range(n_rollout_steps):
             if self.use_sde and self.sde_sample_freq > 0 and step % self.sde_sample_freq == 0:
                 self.policy.reset_noise(env.num_envs)
@@ -175,7 +168,7 @@ class StatefulPPO(PPO):
         self._update_info_buffer(infos, dones)
         self._bootstrap(rewards, dones, infos, states)
         rollout_buffer.add_with_state(
-            self._last_obs,  # type: ignore[arg-type]
+            self._last_obs,
             taken,
             rewards,
             self._last_episode_starts,  # type: ignore[arg-type]
@@ -222,10 +215,6 @@ class StatefulPPO(PPO):
                 state = states[index : index + 1]
                 value = self.policy.predict_values(obs, state, going_on)
             rewards[index] += self.gamma * value.item()
-
-    def _excluded_save_params(self) -> list[str]:
-        # Where it loads, episodes start anew.
-        return [*super()._excluded_save_params(), "_last_states"]
 
 
 def _check_rollout(n_steps: int, batch_size: int, sequence_length: int) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import torch
@@ -106,20 +107,32 @@ class StatefulActorCriticPolicy(StatefulPolicyMixin, SpikingActorCriticPolicy):
         Returns:
             Values (L * B, 1), log-probabilities (L * B,), and entropies (L * B,) or None.
         """
-        networks = self.mlp_extractor
-        steps, count = obs.starts.shape
-        features = self._features(flatten_steps(obs.observations))
-        latents = []
-        for network, state in zip(
-            (networks.actor, networks.critic), networks.split(obs.states), strict=True
-        ):
-            inputs = network_inputs(features, network, networks.spike_steps)
-            # (L * B, ...) -> (L, B, ...)
-            inputs = inputs.view(steps, count, *inputs.shape[1:])
-            latents.append(run_sequence(network, inputs, state, obs).flatten(0, 1))
+        latents = [
+            run_sequence(network, inputs, state, obs).flatten(0, 1)
+            for network, inputs, state in self._parts(obs)
+        ]
         distribution = self._get_action_dist_from_latent(latents[0])
         values = self.value_net(latents[1])
         return values, distribution.log_prob(actions), distribution.entropy()
+
+    def carry(self, batch: SequenceBatch) -> Tensor:
+        """Return the states (B, S) after sequences, under the present weights and statistics."""
+        with torch.no_grad():
+            states = [
+                network.sequence(inputs, state, batch.starts)[1]
+                for network, inputs, state in self._parts(batch)
+            ]
+        return torch.cat(states, dim=1)
+
+    def _parts(self, batch: SequenceBatch) -> Iterator[tuple[StatefulNetwork, Tensor, Tensor]]:
+        """Give actor and critic, each with what it sees (K + L, B, ...) and its states (B, S')."""
+        networks = self.mlp_extractor
+        features = self._features(flatten_steps(batch.observations))
+        for network, state in zip(
+            (networks.actor, networks.critic), networks.split(batch.states), strict=True
+        ):
+            inputs = network_inputs(features, network, networks.spike_steps)
+            yield network, inputs.view(*batch.starts.shape, *inputs.shape[1:]), state
 
     def predict_values(  # type: ignore[override]
         self, obs: PyTorchObs, states: Tensor, starts: Tensor

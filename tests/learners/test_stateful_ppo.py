@@ -1,6 +1,7 @@
 """PPO that remembers."""
 
 import copy
+import itertools
 
 import gymnasium as gym
 import numpy as np
@@ -45,11 +46,24 @@ def model(kind="alif", env="tests/Recall-v0", *, n_envs=4, seed=0, others=None, 
 
 
 def rolled_out(made, rollouts=1):
-    """Collect rollouts without updates."""
-    made.n_epochs = 0
-    made.train = lambda: None
+    """Collect rollouts whose updates leave the weights as they are."""
+    made.train = lambda: made.policy.set_training_mode(True)
     made.learn(rollouts * made.n_steps * made.n_envs)
     return made
+
+
+def assert_replayed_as_played(made):
+    """Values and log-probabilities along sequences are those of the steps; return their number."""
+    made.policy.set_training_mode(True)
+    count = 0
+    for batch in made.rollout_buffer.get(made.batch_size):
+        values, log_prob, _ = made.policy.evaluate_actions(
+            batch.observations, batch.actions.long().flatten()
+        )
+        torch.testing.assert_close(values.flatten(), batch.old_values, atol=1e-5, rtol=1e-5)
+        torch.testing.assert_close(log_prob, batch.old_log_prob, atol=1e-5, rtol=1e-5)
+        count += len(log_prob)
+    return count
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -60,17 +74,26 @@ def rolled_out(made, rollouts=1):
 def test_replayed_sequences_are_the_steps_that_were_taken(kind, spiking_critic, lengths):
     # Episodes of 5 steps, so that sequences of 20 hold starts in their middle.
     made = rolled_out(model(kind, others={"spiking_critic": spiking_critic}, **lengths), 2)
-    made.policy.set_training_mode(True)
-    count = 0
-    for batch in made.rollout_buffer.get(made.batch_size):
-        values, log_prob, _ = made.policy.evaluate_actions(
-            batch.observations, batch.actions.long().flatten()
-        )
-        torch.testing.assert_close(values.flatten(), batch.old_values, atol=1e-5, rtol=1e-5)
-        torch.testing.assert_close(log_prob, batch.old_log_prob, atol=1e-5, rtol=1e-5)
-        count += len(log_prob)
-    assert count == made.n_steps * made.n_envs
+    assert assert_replayed_as_played(made) == made.n_steps * made.n_envs
     assert made.rollout_buffer.episode_starts[1:].any()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_burn_in_is_replayed_as_it_was_played_though_statistics_change(kind):
+    # Rollouts of 12 steps begin in the middle of episodes of 5.
+    made = model(kind, n_steps=12, batch_size=12, sequence_length=4, burn_in_steps=3)
+    normaliser, means, starts = made.policy.normaliser, [], []
+
+    def check():
+        assert assert_replayed_as_played(made) == made.n_steps * made.n_envs
+        means.append(normaliser.mean.clone())
+        starts.append(made.rollout_buffer.episode_starts[0].any())
+
+    made.train = check
+    made.learn(4 * made.n_steps * made.n_envs)
+    # Otherwise there would be nothing to get wrong.
+    assert not any(torch.equal(*pair) for pair in itertools.pairwise(means))
+    assert starts == [True, False, False, False]
 
 
 @pytest.mark.parametrize("kind", ["alif", "gru"])
@@ -191,12 +214,40 @@ def test_lengths_that_do_not_fit_are_refused(arguments, message):
         model(**arguments)
 
 
-def test_dict_observations_are_refused():
-    env = gym.make("tests/Recall-v0")
-    space = gym.spaces.Dict(a=env.observation_space)
-    wrapped = gym.wrappers.TransformObservation(env, lambda seen: {"a": seen}, space)
-    with pytest.raises(ValueError, match=r"takes no Dict observations.*FlattenObservation"):
-        model(env=DummyVecEnv([lambda: wrapped]))
+class InParts(gym.ObservationWrapper):
+    """Recall whose cue and question are parts of a Dict, beside a number that says nothing."""
+
+    def __init__(self, env):
+        super().__init__(env)
+        low, high = np.zeros(2, np.float32), np.ones(2, np.float32)
+        parts = {"cue": gym.spaces.Box(low, high), "asked": gym.spaces.Discrete(2)}
+        self.observation_space = gym.spaces.Dict(parts)
+
+    def observation(self, observation):
+        return {"cue": observation[:2], "asked": int(observation[2])}
+
+
+def in_parts(count, seed=0):
+    return make_vec_env(lambda: InParts(Recall()), count, seed=seed)
+
+
+@pytest.mark.parametrize("burn_in_steps", [0, 5])
+def test_dict_observations_are_replayed_as_they_were_played(burn_in_steps):
+    made = model("gru", in_parts(4), sequence_length=5, burn_in_steps=burn_in_steps)
+    assert assert_replayed_as_played(rolled_out(made, 2)) == made.n_steps * made.n_envs
+    buffer = made.rollout_buffer
+    assert buffer.observations["cue"].shape == (20, 4, 2)
+    assert buffer.observations["asked"].any()
+
+
+def test_it_remembers_what_a_dict_showed(tmp_path):
+    made = model("gru", in_parts(16), ent_coef=0.01, batch_size=160, n_epochs=8)
+    made.learn(12_000)
+    made.save(tmp_path / "model.zip")
+    loaded = StatefulPPO.load(tmp_path / "model.zip", env=in_parts(16))
+    mean, _ = evaluate_policy(loaded, in_parts(4, seed=99), 100)
+    assert mean > 0.95
+    loaded.learn(320)
 
 
 def test_a_policy_without_a_state_takes_none():

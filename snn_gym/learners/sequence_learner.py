@@ -1,0 +1,61 @@
+"""What learners with memory share: lengths of sequences, and the states that go on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from stable_baselines3.common.base_class import BaseAlgorithm
+from torch import Tensor
+
+
+class SequenceLearner(BaseAlgorithm):
+    """A Stable-Baselines3 algorithm whose policy's state goes on from step to step.
+
+    Args:
+        *args: Of the algorithm.
+        sequence_length: Environment steps of a sequence; None for all that there are.
+        bptt_steps: Environment steps that a gradient passes back; None for whole sequences.
+        burn_in_steps: Environment steps before a sequence that bring its state up to date.
+        **kwargs: Of the algorithm.
+    """
+
+    def __init__(
+        self,
+        *args: Any,
+        sequence_length: int | None,
+        bptt_steps: int | None,
+        burn_in_steps: int,
+        **kwargs: Any,
+    ) -> None:
+        self.sequence_length = sequence_length
+        self.bptt_steps = bptt_steps
+        self.burn_in_steps = burn_in_steps
+        self._last_states: Tensor | None = None
+        super().__init__(*args, **{"device": "cpu", **kwargs})
+
+    def states(self, n_envs: int) -> Tensor:
+        """Return the present states (n_envs, S) before the next step, at rest if there are none."""
+        if self._last_states is None or len(self._last_states) != n_envs:
+            policy: Any = self.policy
+            self._last_states = policy.rest_state(n_envs)
+        return self._last_states
+
+    @contextmanager
+    def _temporarily(self, **attributes: Any) -> Iterator[None]:
+        """Set attributes for a while.
+
+        A buffer needs the size of the policy's state, and Stable-Baselines3 makes the buffer before
+        the policy: meanwhile it makes the least that it can.
+        """
+        kept = {name: getattr(self, name) for name in attributes}
+        vars(self).update(attributes)
+        try:
+            yield
+        finally:
+            vars(self).update(kept)
+
+    def _excluded_save_params(self) -> list[str]:
+        # Where it loads, episodes start anew.
+        return [*super()._excluded_save_params(), "_last_states"]
