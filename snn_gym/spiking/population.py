@@ -19,6 +19,7 @@ from snn_gym.spiking.assembly import configured_neuron
 from snn_gym.spiking.coding.decoders import make_decoder
 from snn_gym.spiking.config import NetworkConfig
 from snn_gym.spiking.network import SpikingNetwork
+from snn_gym.spiking.neurons.backward_kernels import surrogate_derivative
 from snn_gym.spiking.neurons.base import FusedNeuron
 from snn_gym.spiking.neurons.forward_kernels import Array, population_layer, population_readout
 
@@ -77,7 +78,8 @@ class Population:
     """
 
     def __init__(self, config: NetworkConfig, input_size: int, output_size: int) -> None:
-        self._neuron = _checked(config)
+        self.neuron = _checked(config)
+        """Neuron of the hidden layers."""
         self.config = config
         self.sizes = (input_size, *config.hidden_sizes, output_size)
         """Inputs, neurons of each hidden layer, outputs."""
@@ -94,12 +96,12 @@ class Population:
     @property
     def v_threshold(self) -> float:
         """Firing threshold of the hidden neurons at rest."""
-        return self._neuron.v_threshold
+        return self.neuron.v_threshold
 
     @property
     def rheobase(self) -> float:
         """Least constant current that fires a resting neuron within a decision."""
-        return self._neuron.rheobase(self.config.time_steps)
+        return self.neuron.rheobase(self.config.time_steps)
 
     def flatten(self, network: SpikingNetwork) -> Array:
         """Return a network's weights and biases (W,), float32, in the order of its parameters."""
@@ -170,7 +172,7 @@ class Population:
             shape = (count, steps, weight.shape[2])
             voltages, spikes = np.empty(shape, np.float32), np.empty(shape, np.float32)
             population_layer(
-                self._neuron.kind, self._neuron.constants, self._neuron.rest32,
+                self.neuron.kind, self.neuron.constants, self.neuron.rest32,
                 weight, bias, owners, signal, voltages, spikes,
             )  # fmt: skip
             all_voltages.append(voltages)
@@ -262,10 +264,18 @@ def start_weights(
 
 
 def surrogate_window(population: Population, voltages: Array) -> Array:
-    """Return the surrogate's share ψ in [0, 1] at voltages: ``1 / (1 + slope |v - v_th|)²``."""
-    slope = population.config.surrogate_slope
-    distance = np.abs(voltages - np.float32(population.v_threshold))
-    result: Array = 1.0 / np.square(1.0 + np.float32(slope) * distance)
+    """Return the surrogate gradient's share ψ of its maximum, in [0, 1], at voltages.
+
+    Args:
+        population: Architecture of the networks.
+        voltages: Any shape, float32, compared with the threshold at rest.
+    """
+    neuron = population.neuron
+    at = np.append(voltages, np.float32(neuron.v_threshold)).astype(np.float32, copy=False)
+    derivative = np.empty_like(at)
+    surrogate_derivative(*neuron.surrogate_code, np.float32(neuron.v_threshold), at, derivative)
+    # Each derivative is greatest at the threshold, the last entry.
+    result: Array = (derivative[:-1] / derivative[-1]).reshape(voltages.shape)
     return result
 
 

@@ -1,5 +1,7 @@
 """Populations: equal to ``SpikingNetwork``, and their parts by hand."""
 
+import math
+
 import numpy as np
 import pytest
 import torch
@@ -241,6 +243,24 @@ def test_the_window_by_its_formula():
     assert population.v_threshold == 0.5
     window = surrogate_window(population, np.array([0.5, 0.7, 0.3, -0.5], np.float32))
     assert np.allclose(window, [1.0, 1 / 4, 1 / 4, 1 / 36])
+
+
+@pytest.mark.parametrize(
+    ("surrogate", "share"),
+    [
+        # half a unit from the threshold at slope 5, as shares of the maxima 1, 5 / 2, 5 and 5 / 4
+        ("superspike", 1 / 3.5**2),
+        ("arctan", 1 / (1 + (1.25 * math.pi) ** 2)),
+        ("triangle", 1 / 2),
+        ("sigmoid", 1 / math.cosh(1.25) ** 2),
+    ],
+)
+def test_every_surrogate_has_a_window_of_its_own(surrogate, share):
+    config = NetworkConfig(surrogate=surrogate, surrogate_slope=5.0)
+    voltages = np.array([[1.0], [1.5], [0.5]], np.float32)
+    window = surrogate_window(Population(config, 1, 1), voltages)
+    assert window.dtype == np.float32
+    assert window[:, 0].tolist() == pytest.approx([1.0, share, share], rel=1e-5)
 
 
 def test_weights_that_are_no_numbers_are_counted():
