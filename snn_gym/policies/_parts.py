@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from snn_gym.policies._networks import NetworkBuilder, StatelessNetwork, network_inputs
 from snn_gym.spiking.normaliser import ObservationNormaliser
+from snn_gym.spiking.tracing import is_traced
 
 
 class NormalisedModule(nn.Module):
@@ -33,7 +34,7 @@ class NormalisedModule(nn.Module):
         Args:
             counts: Whether they are; if not the context does nothing.
         """
-        if self.normaliser is None or not counts:
+        if self.normaliser is None or not counts or is_traced():
             return nullcontext()
         return self.normaliser.accumulating()
 

@@ -40,6 +40,7 @@ from snn_gym.spiking.sequence import (
     run_layers,
     seen_before,
 )
+from snn_gym.spiking.tracing import is_traced
 
 # Standardised observations in [-3, 3] span a spike encoder's intensities in [0, 1].
 INTENSITY_RANGE = 3.0
@@ -326,6 +327,12 @@ class SpikingNetwork(BookkeepingModule):
         if self.receptive_fields is not None:
             return self.receptive_fields(inputs, steps), None
         assert isinstance(encoder, SpikeEncoder)  # the two others are served above
+        if is_traced():
+            raise ValueError(
+                f"encoder {self.config.encoder!r} is computed outside of PyTorch, and a trace "
+                "would freeze its spikes; export a network of encoder 'constant' or "
+                "'learnable_population', or one that observes spike trains"
+            )
         intensity = inputs / (2.0 * INTENSITY_RANGE) + 0.5
         if encoder.needs_previous:
             intensity = intensity.detach().clamp(0.0, 1.0)

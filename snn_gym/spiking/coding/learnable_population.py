@@ -18,13 +18,14 @@ class _RegularSpikes(torch.autograd.Function):
 
     @staticmethod
     def forward(_ctx: Any, activity: Tensor, time_steps: int) -> Tensor:
-        spikes = activity.new_empty((time_steps, *activity.shape))
+        spikes = []
         voltage = torch.zeros_like(activity)
-        for t in range(time_steps):
+        for _ in range(time_steps):
             voltage += activity
-            torch.gt(voltage, _THRESHOLD, out=spikes[t])
-            voltage.sub_(spikes[t], alpha=_THRESHOLD)
-        return spikes
+            fired = voltage.clone().gt_(_THRESHOLD)
+            voltage.sub_(fired, alpha=_THRESHOLD)
+            spikes.append(fired)
+        return torch.stack(spikes)
 
     @staticmethod
     def backward(_ctx: Any, *grads: Tensor) -> tuple[Tensor, None]:

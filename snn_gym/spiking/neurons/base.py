@@ -134,13 +134,12 @@ class Stepped(ABC):
                 environment step (L = 1) that goes on from ``state``.
         """
         batch, size = currents.shape[1:]
-        breaks = no_breaks(batch) if breaks is None else breaks
         rest = self.initial_state(batch, size, currents)
         if recurrent_weight is not None:
             rest = (*rest, torch.zeros_like(currents[0]))
         spikes, voltages, entered = [], [], []
-        for k, inputs in enumerate(currents.chunk(len(breaks.cuts))):
-            state = breaks.enter(k, state, rest)
+        for k, inputs in enumerate(currents.chunk(1 if breaks is None else len(breaks.cuts))):
+            state = state if breaks is None else breaks.enter(k, state, rest)
             entered.append(state)
             for t in range(time_steps):
                 current = inputs[min(t, len(inputs) - 1)]

@@ -11,13 +11,14 @@ from torch import Tensor
 from snn_gym.spiking.neurons.backward_kernels import sequence_backward
 from snn_gym.spiking.neurons.base import Breaks, FusedNeuron, Run, State, no_breaks
 from snn_gym.spiking.neurons.forward_kernels import Array, sequence_forward
+from snn_gym.spiking.tracing import is_traced
 
 _NOTHING = np.empty((0, 0), dtype=np.float32)
 
 
 def supports(currents: Tensor) -> bool:
-    """Tell whether the kernels can serve this tensor: float32 on the CPU."""
-    return currents.dtype == torch.float32 and currents.device.type == "cpu"
+    """Tell whether the kernels can serve this tensor: float32 on the CPU, and not in a trace."""
+    return currents.dtype == torch.float32 and currents.device.type == "cpu" and not is_traced()
 
 
 def run_fused(

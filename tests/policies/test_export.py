@@ -1,0 +1,195 @@
+"""An exported policy acts as ``predict`` says, or is refused in one line; never a constant."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from stable_baselines3.common.utils import ConstantSchedule
+from torch import Tensor, nn
+
+from snn_gym.policies import StatefulActorCriticPolicy
+from snn_gym.spiking import NetworkConfig
+from snn_gym.spiking.bookkeeping import full_state
+from tests.policies.identity import CASES, VIEWS, Identity, make, observations
+from tests.policies.test_policies import tell_apart
+
+COUNT = 1000
+Exported = Callable[[Tensor], Tensor]
+ignored = pytest.mark.filterwarnings("ignore")
+
+
+class Acts(nn.Module):
+    """What Stable-Baselines3's documentation exports: the best action."""
+
+    def __init__(self, policy: Any) -> None:
+        super().__init__()
+        self.policy = policy
+
+    def forward(self, observation: Tensor) -> Tensor:
+        action: Tensor = self.policy._predict(observation, deterministic=True)
+        return action
+
+
+def traced(module: nn.Module, seen: Tensor) -> Exported:
+    return torch.jit.trace(module, seen[:2])  # type: ignore[no-any-return, no-untyped-call]
+
+
+def exported(module: nn.Module, seen: Tensor) -> Exported:
+    batch = {0: torch.export.Dim("batch", min=2, max=COUNT)}
+    return torch.export.export(module, (seen[:5],), dynamic_shapes=(batch,)).module()
+
+
+def compiled(module: nn.Module, _: Tensor) -> Exported:
+    return torch.compile(module, backend="eager")  # type: ignore[return-value]
+
+
+def recorded(module: nn.Module, seen: Tensor) -> Exported:
+    return torch.fx.experimental.proxy_tensor.make_fx(module)(seen)
+
+
+def onnx(module: nn.Module, seen: Tensor, dynamo: bool) -> Exported:
+    pytest.importorskip("onnx", reason="export to ONNX needs onnx")
+    runtime = pytest.importorskip("onnxruntime", reason="an ONNX file is run by onnxruntime")
+    if dynamo:
+        pytest.importorskip("onnxscript", reason="torch.onnx.export(dynamo=True) needs onnxscript")
+    file = io.BytesIO()
+    torch.onnx.export(module, (seen,), file, dynamo=dynamo, input_names=["seen"], verbose=False)
+    session = runtime.InferenceSession(file.getvalue())
+    return lambda x: torch.as_tensor(session.run(None, {"seen": x.numpy()})[0])
+
+
+WAYS: dict[str, Callable[[nn.Module, Tensor], Exported]] = {
+    "torch.jit.trace": traced,
+    "torch.export": exported,
+    "torch.compile": compiled,
+    "make_fx": recorded,
+    "onnx by TorchScript": lambda module, seen: onnx(module, seen, dynamo=False),
+    "onnx by torch.export": lambda module, seen: onnx(module, seen, dynamo=True),
+}
+ways = pytest.mark.parametrize("way", list(WAYS))
+NETWORKS: dict[str, dict[str, Any]] = {
+    "lif": {"neuron": "lif"},
+    "recurrent alif": {"neuron": "alif", "recurrent": True, "decoder": "last_voltage"},
+    "learnable population": {"encoder": "learnable_population", "decoder": "population"},
+}
+
+
+@pytest.fixture(autouse=True)
+def unchecked_distributions() -> Iterator[None]:
+    """PyTorch's own checks of a distribution's values can't be exported, of no policy."""
+    kept = torch.distributions.Distribution._validate_args
+    torch.distributions.Distribution.set_default_validate_args(False)
+    yield
+    torch.distributions.Distribution.set_default_validate_args(kept)
+
+
+def actions_of(policy: Any, exported: Exported, seen: Tensor) -> Any:
+    with torch.no_grad():
+        actions = exported(seen).numpy()
+    if policy.squash_output:
+        return policy.unscale_action(actions)
+    return np.clip(actions, -1, 1) if actions.dtype == np.float32 else actions
+
+
+def assert_acts_alike(model: Any, way: str, view: str = "analogue") -> None:
+    tell_apart(model) if view == "analogue" else None
+    policy = model.policy
+    policy.set_training_mode(False)
+    raw = observations(view, COUNT)
+    seen = torch.as_tensor(raw, dtype=torch.float32)
+    with torch.no_grad():
+        expected, _ = model.predict(raw, deterministic=True)
+        exported = WAYS[way](Acts(policy), seen)
+    assert len(np.unique(expected, axis=0)) > 1
+    actions = actions_of(policy, exported, seen)
+    # Another library's product may round otherwise, and a spike at threshold flip.
+    flips = 1 if way.startswith("onnx") else 0
+    same = np.isclose(actions.reshape(COUNT, -1), expected.reshape(COUNT, -1), atol=1e-5)
+    assert same.all(axis=1).sum() >= COUNT - flips
+
+
+@ignored
+@ways
+@pytest.mark.parametrize("network", NETWORKS)
+def test_an_exported_policy_acts_as_predict_says(way: str, network: str) -> None:
+    config = NetworkConfig((16,), 4, **NETWORKS[network])
+    assert_acts_alike(make("PPO", policy_kwargs={"network": config}), way)
+
+
+@ignored
+@pytest.mark.parametrize("way", ["torch.jit.trace", "torch.export"])
+@pytest.mark.parametrize("name", [x for x in CASES if x != "PPO"])
+def test_so_does_every_algorithms(way: str, name: str) -> None:
+    assert_acts_alike(make(name), way)
+
+
+@ignored
+@ways
+def test_so_does_one_that_observes_spike_trains(way: str) -> None:
+    model = make("DQN", Identity("spikes"))
+    with torch.no_grad():
+        model.policy.q_net.q_net.head.weight.mul_(20.0)
+    assert_acts_alike(model, way, "spikes")
+
+
+@ignored
+@pytest.mark.parametrize(
+    ("way", "encoder"),
+    [*((way, "rate") for way in WAYS),
+     *(("torch.jit.trace", encoder) for encoder in ("latency", "population"))],
+)  # fmt: skip
+def test_spikes_made_outside_of_pytorch_are_refused(way: str, encoder: str) -> None:
+    model = make("PPO", policy_kwargs={"network": NetworkConfig((4,), 4, encoder=encoder)})
+    seen = torch.as_tensor(observations("analogue", 4))
+    message = f"encoder '{encoder}' is computed outside of PyTorch"
+    with torch.no_grad(), pytest.raises(Exception) as caught:  # noqa: PT011
+        WAYS[way](Acts(model.policy), seen)(seen)
+    reasons: list[BaseException] = [caught.value]
+    while cause := reasons[-1].__cause__:
+        reasons.append(cause)
+    assert any(message in str(x) for x in reasons)
+    if way == "torch.jit.trace":
+        assert type(caught.value) is ValueError
+        assert "\n" not in str(caught.value)
+
+
+@ignored
+@pytest.mark.parametrize("way", ["torch.jit.trace", "torch.export"])
+def test_a_state_is_carried_through_an_exported_network(way: str) -> None:
+    torch.manual_seed(0)
+    policy = StatefulActorCriticPolicy(
+        VIEWS["analogue"].space, Identity().action_space, ConstantSchedule(0.1),
+        network=NetworkConfig((8, 6), 4, neuron="alif"),
+    )  # fmt: skip
+    network = policy.mlp_extractor.actor
+    seen, state = torch.randn(20, 7, 3) * 3, network.rest_state(7)
+    with torch.no_grad():
+        step: Any = (
+            torch.jit.trace(network, (seen[0], state))  # type: ignore[no-untyped-call]
+            if way == "torch.jit.trace"
+            else torch.export.export(network, (seen[0], state)).module()
+        )
+        own, carried = state, state
+        outputs = []
+        for x in seen:
+            expected, own = network(x, own)
+            output, carried = step(x, carried)
+            assert torch.equal(output, expected)
+            assert torch.equal(carried, own)
+            outputs.append(output)
+    assert torch.stack(outputs).std() > 0
+
+
+@ignored
+def test_a_trace_is_no_training_data() -> None:
+    model = make("PPO").learn(64)
+    before = {name: x.clone() for name, x in full_state(model.policy).items()}
+    with torch.no_grad():
+        torch.jit.trace(model.policy, torch.zeros(2, 3), check_trace=False)  # type: ignore[no-untyped-call]
+    after = full_state(model.policy)
+    assert all(torch.equal(after[name], x) for name, x in before.items())
