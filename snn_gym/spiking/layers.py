@@ -104,7 +104,7 @@ class SpikingLayer(nn.Module):
             return self.neuron
         if self.backend == "fused":
             raise ValueError(
-                f"backend 'fused' runs float32 on the CPU and can't be traced, got "
-                f"{currents.dtype} on {currents.device}; use backend='auto'"
+                f"backend 'fused' runs float32 on the CPU, got {currents.dtype} on "
+                f"{currents.device}, or a trace of it; use backend='auto'"
             )
         return None

@@ -137,10 +137,14 @@ def test_spaces_that_do_not_fit_are_refused(observations, actions, message):
         policy(observations, actions)
 
 
-@pytest.mark.parametrize("argument", ["net_arch", "spiking", "features_extractor_class"])
+@pytest.mark.parametrize("argument", ["cell_factory", "spiking", "features_extractor_class"])
 def test_arguments_of_other_policies_are_refused(argument):
     with pytest.raises(ValueError, match=argument):
         policy(**{argument: [64]})
+
+
+def test_net_arch_is_the_hidden_sizes():
+    assert [layer.size for layer in policy(net_arch=[6, 5]).controller.layers] == [6, 5]
 
 
 def test_an_encoder_that_needs_a_carried_state_is_refused():
