@@ -17,6 +17,7 @@ import torch
 from snn_gym.scoring.evaluation import evaluation_seeds
 from snn_gym.scoring.manifest import MANIFEST_NAME, WEIGHTS_NAME
 from snn_gym.scoring.rerun import VerificationSettings
+from snn_gym.scoring.worker import Request, Rerun, rerun
 from snn_gym.storage import dump_tensors, parse_tensors
 
 SETTINGS = VerificationSettings(seeds=evaluation_seeds(3))
@@ -56,6 +57,11 @@ class Template:
         (folder / MANIFEST_NAME).write_text(json.dumps(self.manifest))
         (folder / WEIGHTS_NAME).write_bytes(self.weights)
         return folder
+
+
+def rerun_in_process(request: Request, weights: bytes, settings: VerificationSettings) -> Rerun:
+    """Stand in for the limited process of its own."""
+    return rerun(request, weights)
 
 
 def fingerprint(folder: Path) -> str:

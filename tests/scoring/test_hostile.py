@@ -12,10 +12,9 @@ from typing import Any
 import pytest
 
 from snn_gym.scoring import SubmissionError, verification, verify
-from snn_gym.scoring.rerun import VerificationSettings
 from snn_gym.scoring.results import list_rows
 from snn_gym.scoring.worker import Request, Rerun, rerun
-from tests.scoring.helpers import SETTINGS, Template, fingerprint
+from tests.scoring.helpers import SETTINGS, Template, fingerprint, rerun_in_process
 from tests.scoring.hostile_folders import folder_cases
 from tests.scoring.hostile_manifests import Case, manifest_cases
 from tests.scoring.hostile_weights import MARKER_VARIABLE, TENSORS, Payload, weights_cases
@@ -46,35 +45,40 @@ def _must_not_start(*_: object) -> Rerun:
     pytest.fail("the re-run was started for a submission that a cheap check has to refuse")
 
 
-def _in_process(request: Request, weights: bytes, settings: VerificationSettings) -> Rerun:
-    return rerun(request, weights)
+@pytest.fixture
+def refuse(
+    leaderboard: Path,
+    marker: Path,
+    tmp_path: Path,
+    record_property: Callable[[str, object], None],
+) -> Callable[[str, str], None]:
+    """Give what verifies tmp_path/submission: one line, that check, no row changed, no code run."""
 
+    def refuse(code: str, kind: str) -> None:
+        before = fingerprint(leaderboard)
+        with pytest.raises(SubmissionError) as caught:
+            verify(tmp_path / "submission", leaderboard, SETTINGS)
+        assert caught.value.code == code, str(caught.value)
+        assert "\n" not in str(caught.value)
+        assert len(str(caught.value)) < 1000
+        assert fingerprint(leaderboard) == before
+        assert not marker.exists()
+        record_property("hostile", kind)
 
-def _refuse(folder: Path, leaderboard: Path, code: str, marker: Path) -> None:
-    before = fingerprint(leaderboard)
-    with pytest.raises(SubmissionError) as caught:
-        verify(folder, leaderboard, SETTINGS)
-    assert caught.value.code == code, str(caught.value)
-    assert "\n" not in str(caught.value)
-    assert len(str(caught.value)) < 1000
-    assert fingerprint(leaderboard) == before
-    assert not marker.exists()
+    return refuse
 
 
 @pytest.mark.parametrize("case", CASES, ids=str)
 def test_hostile_submission_is_refused_by_its_check(
     case: Case,
     template: Template,
-    leaderboard: Path,
-    marker: Path,
+    refuse: Callable[[str, str], None],
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
-    record_property: Callable[[str, object], None],
 ) -> None:
     case.write(template, tmp_path / "submission")
     monkeypatch.setattr(verification, "rerun_in_worker", _must_not_start)
-    _refuse(tmp_path / "submission", leaderboard, case.code, marker)
-    record_property("hostile", case.kind)
+    refuse(case.code, case.kind)
 
 
 def _claim(returns: list[float]) -> dict[str, Any]:
@@ -99,11 +103,9 @@ CLAIMS: dict[str, Callable[[list[float]], list[float]]] = {
 def test_claimed_score_must_be_that_of_the_re_run(
     name: str,
     template: Template,
-    leaderboard: Path,
-    marker: Path,
+    refuse: Callable[[str, str], None],
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
-    record_property: Callable[[str, object], None],
 ) -> None:
     # Other weights than the row's, honest but for the claim.
     other = template.with_tensors(
@@ -112,9 +114,8 @@ def test_claimed_score_must_be_that_of_the_re_run(
     claim = _claim(CLAIMS[name](_true_returns(other)))
     other.with_manifest(seed=1, score=claim).write(tmp_path / "submission")
     if name != "all at the maximum":  # that one by the real worker, the others without its start
-        monkeypatch.setattr(verification, "rerun_in_worker", _in_process)
-    _refuse(tmp_path / "submission", leaderboard, "score-mismatch", marker)
-    record_property("hostile", "claimed score")
+        monkeypatch.setattr(verification, "rerun_in_worker", rerun_in_process)
+    refuse("score-mismatch", "claimed score")
 
 
 def _true_returns(template: Template) -> list[float]:
@@ -124,7 +125,7 @@ def _true_returns(template: Template) -> list[float]:
 
 def test_controls_are_accepted(template: Template, tmp_path: Path, monkeypatch: Any) -> None:
     """Each honest submission adds exactly one row, also beside others; none replaces another."""
-    monkeypatch.setattr(verification, "rerun_in_worker", _in_process)
+    monkeypatch.setattr(verification, "rerun_in_worker", rerun_in_process)
     board = tmp_path / "leaderboard"
     for seed in range(4):
         scale = 1.0 + seed / 8
@@ -144,7 +145,7 @@ def test_controls_are_accepted(template: Template, tmp_path: Path, monkeypatch: 
 def test_an_unclaimed_rounding_difference_is_accepted(
     template: Template, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(verification, "rerun_in_worker", _in_process)
+    monkeypatch.setattr(verification, "rerun_in_worker", rerun_in_process)
     score = copy.deepcopy(template.manifest["score"])
     score["returns"][0] *= 1 + 1e-9
     folder = template.with_manifest(score=score).write(tmp_path / "submission")

@@ -10,10 +10,9 @@ import pytest
 from snn_gym.cli import main
 from snn_gym.scoring import reevaluate, reevaluation, verification, verify
 from snn_gym.scoring.evaluation import EVALUATOR_VERSION
-from snn_gym.scoring.rerun import VerificationSettings
 from snn_gym.scoring.results import list_rows
 from snn_gym.scoring.worker import Request, Rerun, rerun
-from tests.scoring.helpers import SETTINGS, Template, fingerprint
+from tests.scoring.helpers import SETTINGS, Template, fingerprint, rerun_in_process
 
 NEW_COSTS = ("neuron_updates_per_decision", "parameter_bytes_per_decision", "synapses")
 
@@ -23,14 +22,11 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> list[Request]:
     """Verify in this process, and remember which rows are played again."""
     played: list[Request] = []
 
-    def in_process(request: Request, weights: bytes, settings: VerificationSettings) -> Rerun:
-        return rerun(request, weights)
-
     def counted(request: Request, weights: bytes) -> Rerun:
         played.append(request)
         return rerun(request, weights)
 
-    monkeypatch.setattr(verification, "rerun_in_worker", in_process)
+    monkeypatch.setattr(verification, "rerun_in_worker", rerun_in_process)
     monkeypatch.setattr(reevaluation, "rerun", counted)
     return played
 

@@ -17,19 +17,15 @@ from snn_gym.scoring.rerun import VerificationSettings, rerun_in_worker
 from snn_gym.scoring.results import list_rows
 from snn_gym.scoring.worker import Limits, Request, Rerun, rerun
 from snn_gym.storage import load_tensors
-from tests.scoring.helpers import SETTINGS, Template, fingerprint
+from tests.scoring.helpers import SETTINGS, Template, fingerprint, rerun_in_process
 
 REQUEST = Request(agent="ppo-lif", environment="CartPole-v1", seeds=SETTINGS.seeds)
-
-
-def _in_process(request: Request, weights: bytes, settings: VerificationSettings) -> Rerun:
-    return rerun(request, weights)
 
 
 def test_the_row_says_what_the_re_run_gave(
     template: Template, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(verification, "rerun_in_worker", _in_process)
+    monkeypatch.setattr(verification, "rerun_in_worker", rerun_in_process)
     path = verify(template.write(tmp_path / "s"), tmp_path / "board", SETTINGS)
     (row,) = list_rows(tmp_path / "board")
     assert json.loads(path.read_text())["agent"] == "ppo-lif"
@@ -156,7 +152,7 @@ def test_of_two_at_once_one_gets_the_row(
 def test_a_crash_between_weights_and_row_leaves_no_row(
     template: Template, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(verification, "rerun_in_worker", _in_process)
+    monkeypatch.setattr(verification, "rerun_in_worker", rerun_in_process)
     board, folder = tmp_path / "board", template.write(tmp_path / "s")
     replace = os.replace
 
@@ -177,7 +173,7 @@ def test_a_crash_between_weights_and_row_leaves_no_row(
 def test_a_refused_load_does_not_spoil_the_next_submission(
     template: Template, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(verification, "rerun_in_worker", _in_process)
+    monkeypatch.setattr(verification, "rerun_in_worker", rerun_in_process)
     dynamics = next(name for name in template.tensors() if name.endswith("neuron_constants"))
     hostile = template.with_tensors(lambda t: t[dynamics].add_(1.0))
     with pytest.raises(SubmissionError, match="weights-dynamics"):
