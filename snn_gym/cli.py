@@ -5,12 +5,14 @@ What a command needs is imported inside it, so that ``snn-gym --help`` does not 
 
 from __future__ import annotations
 
+import functools
 import importlib
+import inspect
 import sys
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, Literal
 
 import gymnasium as gym
 import typer
@@ -50,6 +52,25 @@ Module = Annotated[
         show_default=False,
     ),
 ]
+
+
+def _with_module(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command the option --module, which is imported before it runs."""
+
+    @functools.wraps(command)
+    def run(*args: Any, module: str | None = None, **kwargs: Any) -> None:
+        _import_module(module)
+        command(*args, **kwargs)
+
+    signature = inspect.signature(command, eval_str=True)
+    keyword = inspect.Parameter.KEYWORD_ONLY
+    option = inspect.Parameter("module", keyword, default=None, annotation=Module)
+    parameters = [*signature.parameters.values(), option]
+    run.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
+    run.__annotations__ = {**command.__annotations__, "module": Module}
+    return run
+
+
 Run = Annotated[Path, typer.Argument(help="Folder that `snn-gym train` wrote.")]
 
 
@@ -132,6 +153,7 @@ def agents() -> None:
 
 
 @app.command()
+@_with_module
 def train(
     agent: Annotated[str, typer.Argument(help="Agent of the zoo, such as ppo-lif.")],
     env: Annotated[str, typer.Argument(help="Environment, such as CartPole-v1.")],
@@ -154,26 +176,32 @@ def train(
     dynamics: Annotated[
         bool, typer.Option("--dynamics", help="Log what the network does, in dynamics.csv.")
     ] = False,
-    module: Module = None,
+    seeding: Annotated[
+        Literal["disjoint", "consecutive"],
+        typer.Option(help="How the environments' random streams follow from the seed."),
+    ] = "disjoint",
 ) -> None:
     """Train an agent, with checkpoints and TensorBoard logs."""
-    _import_module(module)
     from snn_gym.training import make_run_settings
     from snn_gym.training import train as train_agent
 
-    settings = make_run_settings(agent, env, seed, steps, checkpoint_interval, dynamics=dynamics)
+    recipe: dict[str, Any] = {
+        "seed": seed,
+        "steps": steps,
+        "checkpoint_interval": checkpoint_interval,
+        "dynamics": dynamics,
+        "seeding": seeding,
+    }
+    settings = make_run_settings(agent, env, **recipe)
     folder = out or Path("runs") / agent / env.replace("/", "__") / str(seed)
     print(f"training {agent} on {env}: {settings.steps:,} steps, seed {seed}", flush=True)
     run = train_agent(
         agent,
         env,
         out=folder,
-        seed=seed,
-        steps=steps,
-        checkpoint_interval=checkpoint_interval,
         resume=resume,
         progress_bar=sys.stderr.isatty() if progress is None else progress,
-        dynamics=dynamics,
+        **recipe,
     )
     if run.was_finished:
         print(f"{folder} had already finished after {run.steps:,} steps; nothing to do")
@@ -183,15 +211,14 @@ def train(
 
 
 @app.command()
+@_with_module
 def evaluate(
     run: Run,
     episodes: Annotated[
         int, typer.Option(min=1, max=MOST_EPISODES, help="Episodes, one seed each.")
     ] = 100,
-    module: Module = None,
 ) -> None:
     """Evaluate the final policy of a run, deterministically."""
-    _import_module(module)
     from snn_gym.scoring import evaluate as evaluate_model
     from snn_gym.spiking.costs import COST_COLUMNS
     from snn_gym.zoo import load_agent, read_manifest
@@ -212,6 +239,7 @@ def evaluate(
 
 
 @app.command()
+@_with_module
 def plot(
     run: Run,
     out: Annotated[
@@ -220,10 +248,8 @@ def plot(
     formats: Annotated[
         str, typer.Option("--format", help="Formats, with commas between.")
     ] = "png,svg",
-    module: Module = None,
 ) -> None:
     """Draw a run: spikes, membrane traces, the learning curve, dynamics over training."""
-    _import_module(module)
     from snn_gym.plotting import plot_run
 
     pictures = plot_run(run, out, [name.strip() for name in formats.split(",")])
@@ -234,15 +260,14 @@ def plot(
 
 
 @app.command()
+@_with_module
 def submit(
     run: Run,
     out: Annotated[
         Path | None, typer.Option(help="Folder to write.", show_default="RUN/submission")
     ] = None,
-    module: Module = None,
 ) -> None:
     """Evaluate a run and write a submission: a manifest and the weights that acting needs."""
-    _import_module(module)
     from snn_gym.scoring import submit as write_submission
 
     print(f"submission: {write_submission(run, out)}")

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, datetime
-from typing import Annotated, Any, Literal, NoReturn, TypeVar
+from typing import Annotated, Any, NoReturn, TypeVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 from pydantic_core import PydanticCustomError
 
 from snn_gym.scoring.errors import SubmissionError
 from snn_gym.scoring.evaluation import TRAINING_SEED_LIMIT
+from snn_gym.zoo.seeding import Seeding
 
 MANIFEST_NAME = "manifest.json"
 WEIGHTS_NAME = "weights.safetensors"
@@ -62,7 +63,6 @@ Version = Annotated[int, Field(ge=1, le=1_000_000)]
 # No Literal[1]: it would take true, which equals 1.
 Format = Annotated[int, Field(ge=1, le=1)]
 Seed = Annotated[int, Field(ge=0, lt=TRAINING_SEED_LIMIT)]
-Seeding = Literal["consecutive", "disjoint"]
 Steps = Annotated[int, Field(ge=1, le=_MAX_STEPS)]
 Score = Annotated[float, Field(ge=-1e12, le=1e12)]
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]

@@ -22,7 +22,6 @@ from snn_gym.scoring.manifest import (
     Packages,
     Scores,
     Seed,
-    Seeding,
     Sha256,
     Steps,
     StrictModel,
@@ -32,6 +31,7 @@ from snn_gym.scoring.manifest import (
 )
 from snn_gym.spiking.costs import Costs
 from snn_gym.storage import read_regular_file, write_bytes_atomic, write_text_atomic
+from snn_gym.zoo.seeding import Seeding
 
 if TYPE_CHECKING:
     import torch

@@ -76,6 +76,7 @@ def submit(
         environment_version=load_environment_spec(saved.environment).version,
         seed=seed,
         steps=saved.num_timesteps,
+        seeding=saved.seeding,
         score=Scores(iqm=evaluation.iqm, mean=evaluation.mean, returns=evaluation.returns),
         evaluator_version=EVALUATOR_VERSION,
         packages=saved.versions,

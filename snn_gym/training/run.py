@@ -7,7 +7,7 @@ import warnings
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import gymnasium as gym
 from stable_baselines3.common.base_class import BaseAlgorithm
@@ -25,6 +25,7 @@ from snn_gym.training.segments import SegmentCallback
 from snn_gym.zoo import load_agent_spec, make_agent, read_manifest, save_agent
 from snn_gym.zoo.build import make_environments
 from snn_gym.zoo.files import MANIFEST, package_versions
+from snn_gym.zoo.seeding import Seeding
 from snn_gym.zoo.spec import AgentSpec
 
 DEFAULT_CHECKPOINT_INTERVAL = 10_000
@@ -36,6 +37,7 @@ TENSORBOARD_FOLDER = "tb"
 DYNAMICS_ROWS = 100
 """Times that the dynamics of a run are logged, about."""
 _MAX_RUN_BYTES = 1 << 20
+_RECIPE = ("agent", "environment", "seed", "steps", "checkpoint_interval", "dynamics", "seeding")
 
 
 @dataclass(frozen=True)
@@ -58,6 +60,8 @@ class RunSettings(Config):
     """Versions of the packages that began the run."""
     dynamics: bool = False
     """Whether the network's dynamics are logged, in dynamics.csv."""
+    seeding: Seeding = "consecutive"
+    """How the environments' random streams follow from the seed; older files do not say."""
 
 
 @dataclass(frozen=True)
@@ -79,13 +83,10 @@ def train(
     env_id: str,
     *,
     out: Path,
-    seed: int = 0,
-    steps: int | None = None,
-    checkpoint_interval: int = DEFAULT_CHECKPOINT_INTERVAL,
     resume: bool = False,
     progress_bar: bool = False,
     tensorboard: bool = True,
-    dynamics: bool = False,
+    **recipe: Any,
 ) -> TrainingRun:
     """Train an agent of the zoo, with checkpoints.
 
@@ -96,15 +97,11 @@ def train(
         agent: One of ``snn_gym.agent_ids()``.
         env_id: Any id that gymnasium knows.
         out: Folder of the run; must not hold anything else.
-        seed: Seed of everything random.
-        steps: Environment steps; the environment's budget for the agent's class if None.
-        checkpoint_interval: Environment steps between checkpoints.
         resume: Whether to go on with the run in ``out``, if there is one.
         progress_bar: Whether to show a progress bar.
         tensorboard: Whether to log for TensorBoard, under ``out/tb``.
-        dynamics: Whether to log what the spiking network does, about 100 times, in
-            ``out/dynamics.csv`` and for TensorBoard (``DynamicsCallback``). The trained agent is
-            the same with and without.
+        **recipe: ``seed``, ``steps``, ``checkpoint_interval``, ``dynamics`` and ``seeding``, as for
+            ``make_run_settings``.
 
     Returns:
         How it ended. The trained agent is in ``out``, in the form that ``save_agent`` writes.
@@ -114,7 +111,7 @@ def train(
             ``out`` is in use, or holds a run with other settings, or dynamics are wanted of an
             agent that does not spike.
     """
-    settings = make_run_settings(agent, env_id, seed, steps, checkpoint_interval, dynamics=dynamics)
+    settings = make_run_settings(agent, env_id, **recipe)
     out = Path(out)
     _check_folder(out, settings, resume)
     if (out / MANIFEST).exists():
@@ -123,7 +120,7 @@ def train(
         return TrainingRun(out, done, resumed_at=done, was_finished=True)
     with one_thread():
         # Before the folder is made: a package that the environment needs may be missing.
-        model = make_agent(agent, settings.environment, seed)
+        model = make_agent(agent, settings.environment, settings.seed, seeding=settings.seeding)
         _begin_folder(out, settings)
         resumed_at = _learn(model, settings, out, progress_bar, tensorboard)
     # From here on the run counts as finished; killed before, its last stretch is trained again.
@@ -155,11 +152,12 @@ def read_run_settings(folder: Path) -> RunSettings:
 def make_run_settings(
     agent: str,
     env_id: str,
-    seed: int,
-    steps: int | None,
-    checkpoint_interval: int,
     *,
+    seed: int = 0,
+    steps: int | None = None,
+    checkpoint_interval: int = DEFAULT_CHECKPOINT_INTERVAL,
     dynamics: bool = False,
+    seeding: Seeding = "disjoint",
 ) -> RunSettings:
     """Complete and check the settings of a run.
 
@@ -169,7 +167,11 @@ def make_run_settings(
         seed: Seed of everything random.
         steps: Environment steps; the environment's budget for the agent's class if None.
         checkpoint_interval: Environment steps between checkpoints.
-        dynamics: Whether the network's dynamics are logged.
+        dynamics: Whether to log what the spiking network does, about 100 times, in
+            ``out/dynamics.csv`` and for TensorBoard (``DynamicsCallback``). The trained agent is
+            the same with and without.
+        seeding: How the environments' random streams follow from the seed; ``consecutive`` gives
+            the bits of results from before there was a choice.
 
     Raises:
         ValueError: A name is unknown or a number out of range, or dynamics are wanted of an agent
@@ -193,6 +195,7 @@ def make_run_settings(
         checkpoint_interval=checkpoint_interval,
         versions=package_versions(),
         dynamics=dynamics,
+        seeding=seeding,
     )
 
 
@@ -232,7 +235,7 @@ def _begin_folder(out: Path, settings: RunSettings) -> None:
 
 
 def _check_same(old: RunSettings, new: RunSettings, out: Path) -> None:
-    for name in ("agent", "environment", "seed", "steps", "checkpoint_interval", "dynamics"):
+    for name in _RECIPE:
         if getattr(old, name) != getattr(new, name):
             raise ValueError(
                 f"{out} holds a run with {name} {getattr(old, name)!r}, not "
@@ -264,6 +267,7 @@ def _learn(
         settings.seed,
         settings.checkpoint_interval,
         partial(make_environments, settings.environment, model.n_envs, settings.seed),
+        settings.seeding,
     )
     callbacks: list[BaseCallback] = [segments]
     if settings.dynamics:

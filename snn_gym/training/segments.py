@@ -18,10 +18,15 @@ from snn_gym.spiking import SpikingNetwork
 from snn_gym.training.checkpoint import save_checkpoint
 from snn_gym.training.episodes import EpisodeLog
 from snn_gym.wrappers import StableBaselinesVecEnv
+from snn_gym.zoo.seeding import Seeding, seed_environments
 
 
 def begin_segment(
-    model: BaseAlgorithm, seed: int, segment: int, make_envs: Callable[[], VecEnv]
+    model: BaseAlgorithm,
+    seed: int,
+    segment: int,
+    make_envs: Callable[[], VecEnv],
+    seeding: Seeding = "disjoint",
 ) -> None:
     """Set every random state from the seed and the segment's number, and reset environments.
 
@@ -35,6 +40,7 @@ def begin_segment(
         seed: Seed of the run.
         segment: Number of the segment, from 0.
         make_envs: Makes the model's environments once more.
+        seeding: How the environments' random streams follow from the segment's seed.
 
     Raises:
         ValueError: The model has no environments that are stepped in this process.
@@ -47,7 +53,7 @@ def begin_segment(
         )
     # Words further back come after and change none of those before.
     state = np.random.SeedSequence([seed, segment]).generate_state(5)
-    # torch and the global generators take 32 bits; environment i gets its seed + i.
+    # torch and the global generators take 32 bits.
     general, actions, environments, noise, learner = (int(value) // 2 for value in state)
     set_random_seed(general)
     model.action_space.seed(actions)
@@ -59,6 +65,7 @@ def begin_segment(
     _end_episodes_in_replay(model)
     _replace_environments(env, make_envs())
     env.seed(environments)
+    seed_environments(env, environments, seeding)
     model._last_obs = env.reset()  # type: ignore[assignment]
     model._last_episode_starts = np.ones(env.num_envs, dtype=bool)
     if model.use_sde:
@@ -100,6 +107,7 @@ class SegmentCallback(BaseCallback):
         seed: int,
         interval: int,
         make_envs: Callable[[], VecEnv],
+        seeding: Seeding,
     ) -> None:
         """Set up for one call of ``learn``.
 
@@ -110,6 +118,7 @@ class SegmentCallback(BaseCallback):
             seed: Seed of the run.
             interval: Environment steps between checkpoints.
             make_envs: Makes the model's environments once more.
+            seeding: How the environments' random streams follow from the seed.
         """
         super().__init__()
         self._checkpoint = checkpoint
@@ -118,6 +127,7 @@ class SegmentCallback(BaseCallback):
         self._seed = seed
         self._interval = interval
         self._make_envs = make_envs
+        self._seeding = seeding
         self._segment: int | None = None
 
     def _on_rollout_start(self) -> None:
@@ -128,7 +138,7 @@ class SegmentCallback(BaseCallback):
         if self._segment is not None:
             save_checkpoint(self._checkpoint, self.model, self._episodes)
             self._episodes.write(self._episodes_file)
-        begin_segment(self.model, self._seed, segment, self._make_envs)
+        begin_segment(self.model, self._seed, segment, self._make_envs, self._seeding)
         self._segment = segment
 
     def _on_step(self) -> bool:

@@ -21,6 +21,7 @@ from snn_gym.vector import Mode, make_vec_env
 from snn_gym.zoo.algorithms import Settings, algorithm_class, policy_class
 from snn_gym.zoo.identity import Identity, remember_identity
 from snn_gym.zoo.schedules import parse_schedule
+from snn_gym.zoo.seeding import Seeding, seed_environments
 from snn_gym.zoo.settings import SCHEDULES
 from snn_gym.zoo.spec import AgentSpec, load_agent_spec
 
@@ -34,6 +35,7 @@ def make_agent(
     verbose: int = 0,
     tensorboard_log: str | None = None,
     network: Mapping[str, Any] | None = None,
+    seeding: Seeding = "disjoint",
     **overrides: Any,
 ) -> BaseAlgorithm:
     """Make an agent of the zoo, ready to learn.
@@ -48,6 +50,8 @@ def make_agent(
         tensorboard_log: Folder of TensorBoard logs; None for none.
         network: Settings of ``snn_gym.spiking.NetworkConfig`` that replace those of the agent's
             file, each as a whole.
+        seeding: How the environments' random streams follow from the seed; ``consecutive`` gives
+            the bits of results from before there was a choice.
         **overrides: Hyper-parameters that replace those of the agent's file.
 
     Returns:
@@ -61,11 +65,12 @@ def make_agent(
     env_id = import_named_module(env_id)
     settings = spec.settings(env_id, overrides)
     arguments = policy_arguments(spec, env_id, network)
+    env = make_environments(env_id, settings.n_envs, seed)
     model = build_model(
         spec.algorithm,
         arguments,
         settings,
-        make_environments(env_id, settings.n_envs, seed),
+        env,
         seed=seed,
         device=device,
         verbose=verbose,
@@ -76,7 +81,8 @@ def make_agent(
             f"agent {name!r} was not tuned for {env_id}: it learns with its default settings",
             stacklevel=2,
         )
-    remember_identity(model, Identity(agent=name, environment=env_id))
+    seed_environments(env, seed, seeding)
+    remember_identity(model, Identity(agent=name, environment=env_id, seeding=seeding))
     return model
 
 

@@ -39,6 +39,7 @@ from snn_gym.zoo.algorithms import (
 from snn_gym.zoo.build import build_model, make_environments
 from snn_gym.zoo.extract import extract_policy_arguments, extract_settings
 from snn_gym.zoo.identity import Identity, identify, remember_identity
+from snn_gym.zoo.seeding import Seeding, seed_environments
 from snn_gym.zoo.spaces import describe_space
 
 FORMAT = "snn_gym/agent/1"
@@ -82,6 +83,8 @@ class AgentManifest(Config):
     """Versions of the packages that wrote it."""
     weights_sha256: str
     """SHA-256 of weights.safetensors, hexadecimal."""
+    seeding: Seeding = "consecutive"
+    """How the environments' random streams follow from the seed; older files do not say."""
 
     def __post_init__(self) -> None:
         """Check that policy and algorithm fit."""
@@ -174,8 +177,12 @@ def load_agent(path: str | os.PathLike[str], env: VecEnv | None = None) -> BaseA
     model.policy.train(False)
     model.num_timesteps = manifest.num_timesteps
     remember_identity(
-        model, Identity(manifest.agent, manifest.environment, manifest.environment_kwargs)
+        model,
+        Identity(
+            manifest.agent, manifest.environment, manifest.environment_kwargs, manifest.seeding
+        ),
     )
+    seed_environments(env, manifest.seed, manifest.seeding)
     return model
 
 
@@ -236,6 +243,7 @@ def _describe(model: BaseAlgorithm, weights_sha256: str) -> AgentManifest:
         "seed": model.seed,
         "versions": package_versions(),
         "weights_sha256": weights_sha256,
+        "seeding": identity.seeding,
     }
     return from_mapping(AgentManifest, mapping, MANIFEST)
 

@@ -10,6 +10,8 @@ from weakref import WeakKeyDictionary
 import gymnasium as gym
 from stable_baselines3.common.base_class import BaseAlgorithm
 
+from snn_gym.zoo.seeding import Seeding
+
 
 @dataclass(frozen=True)
 class Identity:
@@ -21,6 +23,8 @@ class Identity:
     """Gymnasium id of the environment."""
     environment_kwargs: dict[str, Any] = field(default_factory=dict)
     """Arguments of ``gym.make``."""
+    seeding: Seeding = "consecutive"
+    """How the environments' random streams follow from the seed."""
 
 
 # Beside the models and not on them: a Stable-Baselines3 object gets no attribute of ours.

@@ -1,0 +1,114 @@
+"""Random streams of a run's environments."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+import pytest
+from stable_baselines3.common.env_util import make_vec_env
+from stable_baselines3.common.vec_env import DummyVecEnv
+
+import snn_gym
+from snn_gym.scoring.evaluation import FIRST_EVALUATION_SEED
+from snn_gym.training import read_run_settings
+from snn_gym.zoo import read_manifest
+from snn_gym.zoo.seeding import environment_seeds, seed_environments
+
+SMALL = {"n_steps": 8, "batch_size": 16, "n_epochs": 1, "network": {"hidden_sizes": [4]}}
+
+
+def test_runs_share_no_stream_of_64_environments() -> None:
+    seeds = [seed for run in range(20) for seed in environment_seeds(run, 64, "disjoint")]
+    assert len(set(seeds)) == 20 * 64
+    # Before, neighbours shared all but one.
+    old = [set(environment_seeds(run, 64, "consecutive")) for run in (0, 1)]
+    assert len(old[0] & old[1]) == 63
+
+
+def test_no_stream_is_one_of_an_evaluation_and_all_seeds_have_32_bits() -> None:
+    seeds = [seed for run in range(200) for seed in environment_seeds(run, 64, "disjoint")]
+    assert min(seeds) > FIRST_EVALUATION_SEED + 1000
+    assert max(seeds) < 2**32
+
+
+@pytest.mark.parametrize("env_id", ["CartPole-v1", "snn/CueAccumulation-v0"])
+def test_each_environment_begins_as_one_of_its_own_seed_does(env_id: str) -> None:
+    agent = "ppo-lif" if env_id == "CartPole-v1" else "recurrent-ppo-lsnn"
+    model = snn_gym.make_agent(agent, env_id, seed=3, n_envs=4, n_steps=36, batch_size=36)
+    observations = model.get_env().reset()
+    for index, seed in enumerate(environment_seeds(3, 4, "disjoint")):
+        single = gym.make(env_id)
+        np.testing.assert_array_equal(observations[index], single.reset(seed=seed)[0])
+
+
+def test_consecutive_seeding_is_that_of_stable_baselines3() -> None:
+    model = snn_gym.make_agent("ppo-lif", "CartPole-v1", seed=3, seeding="consecutive", **SMALL)
+    ours = model.get_env()
+    theirs = make_vec_env("CartPole-v1", 8, seed=3)
+    np.testing.assert_array_equal(ours.reset(), theirs.reset())
+    assert isinstance(ours, DummyVecEnv)
+    assert [e.action_space.sample() for e in ours.envs[1:]] == [
+        e.action_space.sample() for e in theirs.envs[1:]
+    ]
+
+
+def test_action_spaces_have_streams_of_their_own_too() -> None:
+    env = make_vec_env("Pendulum-v1", 64, seed=0)
+    samples = []
+    for seed in (0, 1):
+        seed_environments(env, seed, "disjoint")
+        samples += [float(single.action_space.sample()[0]) for single in env.envs]
+    assert len(set(samples)) == 128
+
+
+def test_the_recipe_says_how_a_run_was_seeded_and_loading_repeats_it(tmp_path: Path) -> None:
+    model = snn_gym.make_agent("ppo-lif", "CartPole-v1", seed=5, **SMALL)
+    folder = snn_gym.save_agent(model, tmp_path)
+    assert read_manifest(folder).seeding == "disjoint"
+    first = model.get_env().reset()
+    loaded = snn_gym.load_agent(folder)
+    np.testing.assert_array_equal(loaded.get_env().reset(), first)
+    assert read_manifest(snn_gym.save_agent(loaded, tmp_path / "again")).seeding == "disjoint"
+    # Files from before there was a choice say nothing.
+    content = json.loads((folder / "manifest.json").read_text())
+    del content["seeding"]
+    (folder / "manifest.json").write_text(json.dumps(content))
+    consecutive = snn_gym.load_agent(folder).get_env().reset()
+    np.testing.assert_array_equal(consecutive, make_vec_env("CartPole-v1", 8, seed=5).reset())
+
+
+def test_segments_of_a_run_are_seeded_as_its_recipe_says(tmp_path: Path) -> None:
+    from snn_gym.training.segments import begin_segment
+    from snn_gym.zoo.build import make_environments
+
+    starts: dict[str, Any] = {}
+    for seeding in ("disjoint", "consecutive"):
+        model = snn_gym.make_agent("ppo-lif", "CartPole-v1", seed=0, **SMALL)
+        begin_segment(model, 0, 1, lambda: make_environments("CartPole-v1", 8, 0), seeding)
+        starts[seeding] = model._last_obs
+    word = int(np.random.SeedSequence([0, 1]).generate_state(5)[2]) // 2
+    for seeding, observations in starts.items():
+        for index, seed in enumerate(environment_seeds(word, 8, seeding)):
+            expected = gym.make("CartPole-v1").reset(seed=seed)[0]
+            np.testing.assert_array_equal(observations[index], expected)
+
+
+def test_a_run_file_from_before_there_was_a_choice_is_consecutive(tmp_path: Path) -> None:
+    (tmp_path / "run.json").write_text(
+        json.dumps(
+            {
+                "format": "snn_gym/run/1",
+                "agent": "ppo-lif",
+                "environment": "CartPole-v1",
+                "seed": 0,
+                "steps": 100,
+                "checkpoint_interval": 100,
+                "versions": {},
+            }
+        )
+    )
+    assert read_run_settings(tmp_path).seeding == "consecutive"
