@@ -24,6 +24,11 @@ from snn_gym.tasks.rollout import (
     play,
 )
 
+Weights = NDArray[np.float32]
+"""(P, W), a network in each row."""
+Seeds = Sequence[int]
+"""(E,), of the episodes that every network plays."""
+
 # What Stable-Baselines3 puts around every environment, and changes nothing that a network sees.
 _HARMLESS_WRAPPERS = {"Monitor"}
 
@@ -31,12 +36,7 @@ _HARMLESS_WRAPPERS = {"Monitor"}
 class Judge(Protocol):
     """Something that plays the same episodes with every network."""
 
-    def play(
-        self,
-        weights: NDArray[np.float32],
-        seeds: Sequence[int],
-        observer: Observer | None = None,
-    ) -> Rollouts:
+    def play(self, weights: Weights, seeds: Seeds, observer: Observer | None = None) -> Rollouts:
         """Return what networks (P, W) earn in the first episode after a reset with each seed."""
 
 
@@ -55,12 +55,7 @@ class BatchedJudge:
         self._limits = limits
         self._task = BATCHED_TASKS[env_id](1)
 
-    def play(
-        self,
-        weights: NDArray[np.float32],
-        seeds: Sequence[int],
-        observer: Observer | None = None,
-    ) -> Rollouts:
+    def play(self, weights: Weights, seeds: Seeds, observer: Observer | None = None) -> Rollouts:
         """Play; see ``Judge``."""
         if self._task.num_envs != len(seeds):
             self._task.close()
@@ -83,12 +78,7 @@ class SequentialJudge:
         self._env = env
         self._policy = policy
 
-    def play(
-        self,
-        weights: NDArray[np.float32],
-        seeds: Sequence[int],
-        observer: Observer | None = None,
-    ) -> Rollouts:
+    def play(self, weights: Weights, seeds: Seeds, observer: Observer | None = None) -> Rollouts:
         """Play; see ``Judge``.
 
         Raises:

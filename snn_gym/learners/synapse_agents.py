@@ -78,7 +78,7 @@ class SynapseAgents(GradientFreeAlgorithm):
     @property
     def rule_memory(self) -> dict[str, NDArray[Any]]:
         """What the synapses have learned, by name; for ``load_rule`` of another model."""
-        return {name: array.copy() for name, array in self.rule.memory.items()}
+        return to_arrays(self.rule.memory)
 
     def load_rule(self, memory: Mapping[str, NDArray[Any]]) -> None:
         """Start from what other synapses have learned, as ``rule_memory`` gives it.
@@ -95,7 +95,7 @@ class SynapseAgents(GradientFreeAlgorithm):
 
     def state_tensors(self) -> dict[str, NDArray[Any]]:
         """Return what is carried between iterations, what the rule has learned included."""
-        rule = {f"{_RULE}{name}": array.copy() for name, array in self.rule.memory.items()}
+        rule = {f"{_RULE}{name}": array for name, array in self.rule_memory.items()}
         return {**to_arrays(self.memory), **rule}
 
     def load_state_tensors(self, tensors: Mapping[str, NDArray[Any]]) -> None:

@@ -33,6 +33,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from snn_gym.spiking.population import Activity, Population, surrogate_window
+from snn_gym.tasks.rollout import Seen
 
 LOCAL_MEASURES = ("pre_rate", "post_rate", "coincidence", "window", "drive", "eligibility")
 """Names of the K measures, in their order."""
@@ -63,22 +64,14 @@ class LocalDynamics:
         self._ends: list[tuple[NDArray[np.bool_], NDArray[np.bool_]]] = []
         self._over = np.zeros(len(weights) * episodes, np.bool_)
 
-    def step(
-        self,
-        lanes: NDArray[np.int64],
-        activity: Activity,
-        actions: NDArray[Any],
-        rewards: NDArray[np.float64],
-        terminated: NDArray[np.bool_],
-        truncated: NDArray[np.bool_],
-    ) -> None:
+    def step(self, seen: Seen) -> None:
         """Keep one step of the lanes that still run."""
-        runs = ~self._over[lanes]
-        self._lanes.append(lanes[runs])
-        self._samples.append(_reduced(self._population, activity, actions, runs))
-        self._rewards.append(rewards[runs])
-        self._ends.append((terminated[runs], truncated[runs]))
-        self._over[lanes] |= terminated | truncated
+        runs = ~self._over[seen.lanes]
+        self._lanes.append(seen.lanes[runs])
+        self._samples.append(_reduced(self._population, seen.activity, seen.actions, runs))
+        self._rewards.append(seen.rewards[runs])
+        self._ends.append((seen.terminated[runs], seen.truncated[runs]))
+        self._over[seen.lanes] |= seen.terminated | seen.truncated
 
     def per_synapse(self) -> Array:
         """Return the measures (P, W, K), float32 in [-1, 1]."""

@@ -1,20 +1,23 @@
 """How agents at synapses choose moves and learn from what they earn.
 
 All synapses of a network act at once, each on what it observes. A rule turns observations (W, F)
-into moves (W,) in {-1, 0, 1} and learns from rewards (W,). What a rule has learned is a mapping of
-named arrays, so that it can be saved, frozen and carried to another network.
+into moves (W,) in {-1, 0, 1} and learns from rewards (W,). What a rule has learned can be saved,
+frozen and carried to another network as named arrays.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+
+from snn_gym.arrays import from_arrays, to_arrays
 
 Features = NDArray[np.float32]
 Moves = NDArray[np.int8]
@@ -35,8 +38,8 @@ _MOST_STATES = 2**40
 class SynapseRule(Protocol):
     """A learning rule that all synapses share, or that each has for itself."""
 
-    memory: dict[str, NDArray[Any]]
-    """What has been learned, by name."""
+    memory: Any
+    """What has been learned: a dataclass of numbers and arrays."""
 
     def act(self, features: Features, exploration: float, rng: np.random.Generator) -> Moves:
         """Return moves (W,) in {-1, 0, 1}; each is random with probability ``exploration``."""
@@ -53,6 +56,20 @@ def _explore(greedy: NDArray[np.int64], exploration: float, rng: np.random.Gener
     """Return greedy choices 0 to 2 as moves, but random ones with probability ``exploration``."""
     random = _random_moves(greedy.size, rng)
     return np.where(rng.random(greedy.size) < exploration, random, greedy - 1).astype(np.int8)
+
+
+@dataclass
+class Table:
+    """What ``TabularRule`` has learned."""
+
+    states: NDArray[np.int64]
+    """(n,), numbers of the states seen so far, in their order."""
+    values: NDArray[np.float32]
+    """(n, 3), values of the moves in them."""
+    bins: NDArray[np.int64]
+    """(F,), bins of each feature."""
+    per_synapse: bool
+    """Whether every synapse has states of its own."""
 
 
 class TabularRule:
@@ -87,13 +104,9 @@ class TabularRule:
             )
         self._rate = rate
         self._discount = discount
-        self._per_synapse = per_synapse
-        self.memory: dict[str, NDArray[Any]] = {
-            "states": np.empty(0, np.int64),
-            "values": np.empty((0, MOVES), np.float32),
-            "bins": self._bins,
-            "per_synapse": np.array(per_synapse),
-        }
+        self.memory = Table(
+            np.empty(0, np.int64), np.empty((0, MOVES), np.float32), self._bins, per_synapse
+        )
 
     def act(self, features: Features, exploration: float, rng: np.random.Generator) -> Moves:
         """Return the moves (W,) of highest value, ties broken at random, some of them random."""
@@ -110,9 +123,9 @@ class TabularRule:
         )
         means = np.bincount(inverse, targets, len(pairs)) / counts
         self._insert(pairs // MOVES)
-        rows = np.searchsorted(self.memory["states"], pairs // MOVES)
+        rows = np.searchsorted(self.memory.states, pairs // MOVES)
         columns = pairs % MOVES
-        values = self.memory["values"]
+        values = self.memory.values
         share = 1.0 - (1.0 - self._rate) ** counts
         values[rows, columns] += (share * (means - values[rows, columns])).astype(np.float32)
 
@@ -123,13 +136,13 @@ class TabularRule:
         states = np.zeros(len(features), np.int64)
         for column, bins in enumerate(self._bins.tolist()):
             states = states * bins + places[:, column]
-        if self._per_synapse:
+        if self.memory.per_synapse:
             states += np.arange(len(features)) * int(np.prod(self._bins))
         return states
 
     def _values(self, states: NDArray[np.int64]) -> NDArray[np.float32]:
         """Return values (W, 3), zero for states never seen."""
-        known, values = self.memory["states"], self.memory["values"]
+        known, values = self.memory.states, self.memory.values
         if not len(known):
             return np.zeros((len(states), MOVES), np.float32)
         rows = np.minimum(np.searchsorted(known, states), len(known) - 1)
@@ -137,12 +150,12 @@ class TabularRule:
         return np.where(found, values[rows], np.float32(0.0))
 
     def _insert(self, states: NDArray[np.int64]) -> None:
-        known = self.memory["states"]
+        known = self.memory.states
         new = np.setdiff1d(states, known)
         if new.size:
             places = np.searchsorted(known, new)
-            self.memory["states"] = np.insert(known, places, new)
-            self.memory["values"] = np.insert(self.memory["values"], places, 0.0, axis=0)
+            self.memory.states = np.insert(known, places, new)
+            self.memory.values = np.insert(self.memory.values, places, 0.0, axis=0)
 
 
 def _bins(name: str) -> int:
@@ -153,6 +166,36 @@ def _bins(name: str) -> int:
     if name in ("layer", "pre_index", "post_index"):
         return INDEX_BINS
     return DYNAMICS_BINS.get(name, 1)
+
+
+@dataclass
+class NetworkMemory:
+    """What a network that all synapses share has learned."""
+
+    weights: NDArray[np.float32]
+    """(n,), weights and biases."""
+    mean: NDArray[np.float32]
+    """(n,), Adam's running mean of the gradient."""
+    square: NDArray[np.float32]
+    """(n,), Adam's running mean of its square."""
+    updates: int
+    """Steps of Adam so far."""
+
+
+@dataclass
+class TargetMemory(NetworkMemory):
+    """The same, and an older copy of the weights."""
+
+    target: NDArray[np.float32]
+    """(n,), weights that the targets are computed with."""
+
+
+@dataclass
+class BaselineMemory(NetworkMemory):
+    """The same, and what rewards are compared with."""
+
+    baseline: np.float32
+    """Running mean of the rewards."""
 
 
 class _SharedNetwork:
@@ -168,12 +211,12 @@ class _SharedNetwork:
         self._rate = rate
         first = rng.standard_normal((inputs, self.hidden)) / np.sqrt(inputs)
         weights = [first.ravel(), np.zeros(self._count - first.size)]
-        self.memory: dict[str, NDArray[Any]] = {
-            "weights": np.concatenate(weights).astype(np.float32),
-            "mean": np.zeros(self._count, np.float32),
-            "square": np.zeros(self._count, np.float32),
-            "updates": np.zeros(1, np.int64),
-        }
+        self.memory = NetworkMemory(
+            np.concatenate(weights).astype(np.float32),
+            np.zeros(self._count, np.float32),
+            np.zeros(self._count, np.float32),
+            updates=0,
+        )
 
     @property
     def _count(self) -> int:
@@ -189,22 +232,20 @@ class _SharedNetwork:
         hidden = torch.tanh(torch.from_numpy(features) @ parts[0] + parts[1])
         return hidden @ parts[2] + parts[3]
 
-    def _read(self, features: Features, name: str = "weights") -> NDArray[np.float32]:
+    def _read(self, weights: NDArray[np.float32], features: Features) -> NDArray[np.float32]:
         with torch.no_grad():
-            result: NDArray[np.float32] = self._outputs(
-                torch.from_numpy(self.memory[name]), features
-            ).numpy()
+            result: NDArray[np.float32] = self._outputs(torch.from_numpy(weights), features).numpy()
         return result
 
     def _descend(self, gradient: NDArray[np.float32]) -> None:
         memory = self.memory
-        memory["updates"] += 1
-        count = int(memory["updates"][0])
-        memory["mean"] += 0.1 * (gradient - memory["mean"])
-        memory["square"] += 0.001 * (np.square(gradient) - memory["square"])
-        mean = memory["mean"] / (1.0 - 0.9**count)
-        square = memory["square"] / (1.0 - 0.999**count)
-        memory["weights"] -= self._rate * mean / (np.sqrt(square) + 1e-8)
+        memory.updates += 1
+        count = memory.updates
+        memory.mean += 0.1 * (gradient - memory.mean)
+        memory.square += 0.001 * (np.square(gradient) - memory.square)
+        mean = memory.mean / (1.0 - 0.9**count)
+        square = memory.square / (1.0 - 0.999**count)
+        memory.weights -= self._rate * mean / (np.sqrt(square) + 1e-8)
 
 
 class QNetworkRule(_SharedNetwork):
@@ -221,29 +262,30 @@ class QNetworkRule(_SharedNetwork):
     """
 
     renewal = 10
+    memory: TargetMemory
 
     def __init__(
         self, names: tuple[str, ...], rate: float, discount: float, rng: np.random.Generator
     ) -> None:
         super().__init__(len(names), rate, rng)
         self._discount = discount
-        self.memory["target"] = self.memory["weights"].copy()
+        self.memory = TargetMemory(**vars(self.memory), target=self.memory.weights.copy())
 
     def act(self, features: Features, exploration: float, rng: np.random.Generator) -> Moves:
         """Return the moves (W,) of highest value, some of them random."""
-        return _explore(self._read(features).argmax(axis=1), exploration, rng)
+        return _explore(self._read(self.memory.weights, features).argmax(axis=1), exploration, rng)
 
     def learn(self, features: Features, moves: Moves, rewards: Features, after: Features) -> None:
         """Make one step of Adam on the temporal differences of all synapses."""
-        targets = rewards + self._discount * self._read(after, "target").max(axis=1)
-        weights = torch.from_numpy(self.memory["weights"]).clone().requires_grad_()
+        targets = rewards + self._discount * self._read(self.memory.target, after).max(axis=1)
+        weights = torch.from_numpy(self.memory.weights).clone().requires_grad_()
         chosen = torch.from_numpy(moves.astype(np.int64) + 1)[:, None]
         values = self._outputs(weights, features).gather(1, chosen)[:, 0]
         loss = torch.nn.functional.smooth_l1_loss(values, torch.from_numpy(targets))
         (gradient,) = torch.autograd.grad(loss, weights)
         self._descend(gradient.numpy())
-        if int(self.memory["updates"][0]) % self.renewal == 0:
-            self.memory["target"] = self.memory["weights"].copy()
+        if self.memory.updates % self.renewal == 0:
+            self.memory.target = self.memory.weights.copy()
 
 
 class PolicyGradientRule(_SharedNetwork):
@@ -258,23 +300,25 @@ class PolicyGradientRule(_SharedNetwork):
         rng: Source of the first weights.
     """
 
+    memory: BaselineMemory
+
     def __init__(self, names: tuple[str, ...], rate: float, rng: np.random.Generator) -> None:
         super().__init__(len(names), rate, rng)
-        self.memory["baseline"] = np.zeros(1, np.float32)
+        self.memory = BaselineMemory(**vars(self.memory), baseline=np.float32(0.0))
 
     def act(self, features: Features, exploration: float, rng: np.random.Generator) -> Moves:
         """Return moves (W,) drawn from the policy, some of them random."""
-        outputs = self._read(features)
+        outputs = self._read(self.memory.weights, features)
         # The largest output plus Gumbel noise is a draw from the softmax.
         return _explore((outputs + rng.gumbel(size=outputs.shape)).argmax(axis=1), exploration, rng)
 
     def learn(self, features: Features, moves: Moves, rewards: Features, after: Features) -> None:
         """Make one step of Adam along the score times the reward above the baseline."""
         del after  # the return is the reward of this step
-        baseline = self.memory["baseline"]
-        advantages = torch.from_numpy((rewards - baseline[0]).astype(np.float32))
-        baseline += np.float32(0.1) * (rewards.mean() - baseline)
-        weights = torch.from_numpy(self.memory["weights"]).clone().requires_grad_()
+        baseline = self.memory.baseline
+        advantages = torch.from_numpy((rewards - baseline).astype(np.float32))
+        self.memory.baseline = baseline + np.float32(0.1) * (rewards.mean() - baseline)
+        weights = torch.from_numpy(self.memory.weights).clone().requires_grad_()
         chosen = torch.from_numpy(moves.astype(np.int64) + 1)[:, None]
         scores = self._outputs(weights, features).log_softmax(1).gather(1, chosen)[:, 0]
         (gradient,) = torch.autograd.grad(-(advantages * scores).mean(), weights)
@@ -292,13 +336,14 @@ def load_memory(rule: SynapseRule, memory: Mapping[str, NDArray[Any]]) -> None:
         ValueError: It is that of another kind of rule or of other features; tables may have any
             number of states.
     """
-    if memory.keys() != rule.memory.keys():
+    known = to_arrays(rule.memory)
+    if memory.keys() != known.keys():
         raise ValueError(
-            f"{type(rule).__name__} has learned {sorted(rule.memory)}, got {sorted(memory)}; load "
+            f"{type(rule).__name__} has learned {sorted(known)}, got {sorted(memory)}; load "
             "what a rule of the same kind has learned"
         )
     for name, array in memory.items():
-        own = rule.memory[name]
+        own = known[name]
         if isinstance(rule, TabularRule):
             fits = name in ("states", "values") or np.array_equal(array, own)
         else:
@@ -308,7 +353,7 @@ def load_memory(rule: SynapseRule, memory: Mapping[str, NDArray[Any]]) -> None:
                 f"{type(rule).__name__}: {name} does not fit, got {_summary(array)}, expected "
                 f"{_summary(own)}; load what the same learner has learned on the same features"
             )
-    rule.memory = {name: np.array(array) for name, array in memory.items()}
+    rule.memory = from_arrays(rule.memory, memory, type(rule).__name__)
 
 
 def _summary(array: NDArray[Any]) -> str:

@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import gymnasium as gym
 import numpy as np
@@ -43,19 +43,28 @@ class Rollouts:
         return int(self.lengths.sum())
 
 
+class Seen(NamedTuple):
+    """One environment step of the L lanes that still run."""
+
+    lanes: NDArray[np.int64]
+    """(L,), lane ``p * E + e`` plays network p's episode e."""
+    activity: Activity
+    """What the networks did."""
+    actions: NDArray[Any]
+    """(L, ...), what came of it."""
+    rewards: NDArray[np.float64]
+    """(L,), in the task's reward units."""
+    terminated: NDArray[np.bool_]
+    """(L,), whether the episode came to its end."""
+    truncated: NDArray[np.bool_]
+    """(L,), whether it was cut."""
+
+
 class Observer(Protocol):
     """Something that looks at every environment step of a rollout."""
 
-    def step(
-        self,
-        lanes: NDArray[np.int64],
-        activity: Activity,
-        actions: NDArray[Any],
-        rewards: NDArray[np.float64],
-        terminated: NDArray[np.bool_],
-        truncated: NDArray[np.bool_],
-    ) -> None:
-        """See one step of the lanes (L,) that still run; lane ``p * E + e`` is network p's."""
+    def step(self, seen: Seen) -> None:
+        """See one step."""
 
 
 @dataclass(frozen=True)
@@ -251,7 +260,7 @@ class _Stage:
         self.lengths[lanes] += running
         if self._observer is not None:
             over = terminated & running, truncated & running
-            self._observer.step(lanes, activity, actions, rewards, *over)
+            self._observer.step(Seen(lanes, activity, actions, rewards, *over))
         return observations, running & ~(terminated | truncated)
 
 

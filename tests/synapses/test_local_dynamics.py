@@ -16,7 +16,7 @@ from snn_gym.synapses.local_dynamics import (
     standardised,
 )
 from snn_gym.tasks.classic_control import BATCHED_TASKS
-from snn_gym.tasks.rollout import ObservationLimits, play
+from snn_gym.tasks.rollout import ObservationLimits, Seen, play
 
 ELIGIBILITY = LOCAL_MEASURES.index("eligibility")
 GAIN = 0.5  # of a step of 1 ms in the default membrane's 2 ms
@@ -193,7 +193,7 @@ def feed(dynamics, population, weights, lanes, rewards, terminated, truncated):
     activity = decide(population, weights, observations, lanes // 2)
     flags = np.array(terminated, bool), np.array(truncated, bool)
     actions = activity.outputs.argmax(axis=1)
-    dynamics.step(lanes, activity, actions, np.array(rewards, float), *flags)
+    dynamics.step(Seen(lanes, activity, actions, np.array(rewards, float), *flags))
 
 
 def test_advantages_by_hand():

@@ -6,6 +6,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from snn_gym.arrays import to_arrays
 from snn_gym.learners.synapse_agents import make_rule
 from snn_gym.synapses.rules import (
     DYNAMICS_BINS,
@@ -42,7 +43,7 @@ def rewards_of(*values):
 
 
 def table(rule):
-    return dict(zip(rule.memory["states"].tolist(), rule.memory["values"].tolist(), strict=True))
+    return dict(zip(rule.memory.states.tolist(), rule.memory.values.tolist(), strict=True))
 
 
 def batch(count, names=NAMES, seed=1):
@@ -74,8 +75,8 @@ def test_two_q_updates_by_hand():
 )
 def test_synapses_in_one_state_update_as_often_with_their_mean_target(count, rate, start, seed):
     rule = TabularRule(("weight",), rate, discount=0.0)
-    rule.memory["states"] = np.array([4])
-    rule.memory["values"] = np.array([[0.0, start, 0.0]], np.float32)
+    rule.memory.states = np.array([4])
+    rule.memory.values = np.array([[0.0, start, 0.0]], np.float32)
     rewards = generator(seed).choice([-1.0, 1.0], count).astype(np.float32)
     same = np.zeros((count, 1), np.float32)
     rule.learn(same, np.zeros(count, np.int8), rewards, same)
@@ -96,8 +97,8 @@ def test_new_states_are_put_in_their_order():
     rule = TabularRule(("weight",), rate=1.0, discount=0.0)
     for place, reward in ((0.0, 1), (1.0, 2), (-1.0, 3), (0.5, 4)):
         rule.learn(column(place), moves_of(0), rewards_of(reward), column(0.0))
-    assert rule.memory["states"].tolist() == [0, 4, 6, 8]
-    assert rule.memory["values"][:, 1].tolist() == [3, 1, 4, 2]
+    assert rule.memory.states.tolist() == [0, 4, 6, 8]
+    assert rule.memory.values[:, 1].tolist() == [3, 1, 4, 2]
     assert np.array_equal(rule._values(np.array([4, 5, 8]))[:, 1], [1, 0, 2])
 
 
@@ -186,12 +187,12 @@ def test_any_number_of_synapses_acts_and_learns(learner, count, seed):
     assert (acted.shape, acted.dtype) == ((count,), np.int8)
     assert set(acted.tolist()) <= {-1, 0, 1}
     rule.learn(features, moves, rewards, after)
-    assert all(np.isfinite(array).all() for array in rule.memory.values())
+    assert all(np.isfinite(array).all() for array in to_arrays(rule.memory).values())
 
 
 def network_of(rule, weights=None):
     """Return the rule's network as torch layers, built by its flat order."""
-    flat = torch.from_numpy((rule.memory["weights"] if weights is None else weights).copy())
+    flat = torch.from_numpy((rule.memory.weights if weights is None else weights).copy())
     inputs = rule._shapes[0][0]
     first, second = torch.nn.Linear(inputs, 32), torch.nn.Linear(32, 3)
     sizes = [inputs * 32, 32, 96, 3]
@@ -224,8 +225,8 @@ def test_the_policy_gradient_is_that_of_the_explicit_loss_by_torchs_adam():
         adam.step()
         rule.learn(features, moves, rewards, after)
         baseline += 0.1 * (rewards.mean() - baseline)
-        assert rule.memory["baseline"][0] == pytest.approx(baseline, abs=1e-6)
-    np.testing.assert_allclose(rule.memory["weights"], flat_of(network), atol=2e-5)
+        assert rule.memory.baseline == pytest.approx(baseline, abs=1e-6)
+    np.testing.assert_allclose(rule.memory.weights, flat_of(network), atol=2e-5)
 
 
 def test_the_policy_gradients_last_bias_has_a_closed_form():
@@ -234,13 +235,13 @@ def test_the_policy_gradients_last_bias_has_a_closed_form():
     rule = PolicyGradientRule(NAMES, 0.01, generator())
     features, *_ = batch(4)
     rule.learn(features, moves_of(1, 1, 1, -1), rewards_of(1, 1, 1, 1), features)
-    np.testing.assert_allclose(rule.memory["mean"][-3:] / 0.1, [1 / 12, 1 / 3, -5 / 12], rtol=1e-5)
-    np.testing.assert_allclose(rule.memory["weights"][-3:], [-0.01, -0.01, 0.01], rtol=1e-4)
+    np.testing.assert_allclose(rule.memory.mean[-3:] / 0.1, [1 / 12, 1 / 3, -5 / 12], rtol=1e-5)
+    np.testing.assert_allclose(rule.memory.weights[-3:], [-0.01, -0.01, 0.01], rtol=1e-4)
 
 
 def test_a_policy_samples_its_softmax():
     rule = PolicyGradientRule(("weight",), 0.1, generator())
-    rule.memory["weights"][-3:] = np.log([0.2, 0.3, 0.5])
+    rule.memory.weights[-3:] = np.log([0.2, 0.3, 0.5])
     moves = rule.act(np.zeros((20_000, 1), np.float32), 0.0, generator())
     shares = np.bincount(moves + 1) / 20_000
     np.testing.assert_allclose(shares, [0.2, 0.3, 0.5], atol=0.02)
@@ -267,9 +268,9 @@ def test_the_q_network_follows_hubers_loss_and_an_old_target():
         rule.learn(features, moves, rewards, after)
         if step % 10 == 0:
             target = flat_of(network)
-        np.testing.assert_allclose(rule.memory["target"], target, atol=2e-5)
-        assert np.array_equal(rule.memory["target"], rule.memory["weights"]) == (step % 10 == 0)
-    np.testing.assert_allclose(rule.memory["weights"], flat_of(network), atol=2e-5)
+        np.testing.assert_allclose(rule.memory.target, target, atol=2e-5)
+        assert np.array_equal(rule.memory.target, rule.memory.weights) == (step % 10 == 0)
+    np.testing.assert_allclose(rule.memory.weights, flat_of(network), atol=2e-5)
 
 
 @pytest.mark.parametrize("learner", LEARNERS)
@@ -285,33 +286,38 @@ def test_it_learns_to_move_weights_towards_the_middle(learner):
     assert shares > 0.9
 
 
+def assert_same(first, second):
+    assert first.keys() == second.keys()
+    assert all(np.array_equal(first[name], second[name]) for name in first)
+
+
 @pytest.mark.parametrize("learner", LEARNERS)
 def test_what_was_learned_can_be_loaded_and_is_a_copy(learner):
     teacher, pupil = rule_of(learner), rule_of(learner)
     data = batch(20)
     for _ in range(12):
         teacher.learn(*data)
-    load_memory(pupil, teacher.memory)
-    before = {name: array.copy() for name, array in pupil.memory.items()}
+    load_memory(pupil, to_arrays(teacher.memory))
+    before = to_arrays(pupil.memory)
     acted = [rule.act(data[0], 0.1, generator()) for rule in (teacher, pupil)]
     assert np.array_equal(*acted)
     teacher.learn(*batch(20, seed=3))
-    assert all(np.array_equal(pupil.memory[name], array) for name, array in before.items())
+    assert_same(to_arrays(pupil.memory), before)
     pupil.learn(*batch(20, seed=3))
-    assert all(np.array_equal(pupil.memory[name], x) for name, x in teacher.memory.items())
+    assert_same(to_arrays(pupil.memory), to_arrays(teacher.memory))
 
 
 def test_what_another_rule_has_learned_is_refused():
     with pytest.raises(ValueError, match=r"TabularRule has learned .*'values'\], got .*'target'"):
-        load_memory(rule_of("shared_table"), rule_of("q_network").memory)
+        load_memory(rule_of("shared_table"), to_arrays(rule_of("q_network").memory))
     with pytest.raises(
         ValueError, match=r"weights does not fit, got shape \(195,\).*same features"
     ):
-        load_memory(rule_of("q_network", ("weight",)), rule_of("q_network").memory)
+        load_memory(rule_of("q_network", ("weight",)), to_arrays(rule_of("q_network").memory))
     with pytest.raises(ValueError, match=r"bins does not fit, got \[9\], expected \[9, 5\]"):
-        load_memory(rule_of("shared_table"), rule_of("shared_table", ("weight",)).memory)
+        load_memory(rule_of("shared_table"), to_arrays(rule_of("shared_table", ("weight",)).memory))
     with pytest.raises(ValueError, match="per_synapse does not fit, got True, expected False"):
-        load_memory(rule_of("shared_table"), rule_of("synapse_tables").memory)
+        load_memory(rule_of("shared_table"), to_arrays(rule_of("synapse_tables").memory))
 
 
 def test_more_states_than_can_be_numbered_are_refused():

@@ -171,7 +171,8 @@ class Ledger:
         self.over = np.zeros(lanes, bool)
         self.ends = np.zeros((lanes, 2), int)
 
-    def step(self, lanes, activity, actions, rewards, terminated, truncated):
+    def step(self, seen):
+        lanes, activity, actions, rewards, terminated, truncated = seen
         assert len(set(lanes.tolist())) == len(lanes) == len(actions) == len(rewards)
         assert len(activity.outputs) == len(activity.inputs) == len(lanes)
         rows = zip(lanes, activity.inputs, activity.outputs, actions, rewards, strict=True)

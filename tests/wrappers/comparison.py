@@ -1,6 +1,7 @@
 """Comparison of two VecEnvs of Stable-Baselines3, and of two of gymnasium's."""
 
 import numpy as np
+import pytest
 from stable_baselines3.common.vec_env import SubprocVecEnv
 
 
@@ -71,3 +72,14 @@ def assert_equal_results(ours, theirs):
         assert one.dtype == other.dtype
         assert np.array_equal(one, other)
     assert_equal_infos(ours[-1], theirs[-1])
+
+
+def assert_out_of_reach(env, name, message):
+    """Assert that a VecEnv has no attribute or method of single environments of that name."""
+    for reach in (
+        lambda: env.get_attr(name),
+        lambda: env.set_attr(name, 1.0),
+        lambda: env.env_method(name),
+    ):
+        with pytest.raises(AttributeError, match=message):
+            reach()

@@ -11,7 +11,7 @@ from stable_baselines3.common.vec_env import DummyVecEnv, VecNormalize
 
 from snn_gym.tasks.classic_control import BatchedCartPole
 from snn_gym.wrappers import StableBaselinesVecEnv
-from tests.wrappers.comparison import assert_equal_runs
+from tests.wrappers.comparison import assert_equal_runs, assert_out_of_reach
 from tests.wrappers.toy_envs import Ledger, Mixed
 
 
@@ -210,13 +210,7 @@ def test_a_batch_has_what_its_environments_have_in_common():
     assert env.get_attr("action_space") == [gym.spaces.Discrete(2)] * 2
     assert env.get_attr("observation_space")[0] == env.observation_space
     assert not env.has_attr("state")
-    for reach in (
-        lambda: env.get_attr("state"),
-        lambda: env.set_attr("state", 0),
-        lambda: env.env_method("state"),
-    ):
-        with pytest.raises(AttributeError, match=r"has no 'state' of single .*with mode='sync'"):
-            reach()
+    assert_out_of_reach(env, "state", r"has no 'state' of single .*with mode='sync'")
 
 
 def test_a_batch_is_wrapped_in_the_records_alone():
