@@ -187,6 +187,11 @@ def test_long_values_are_shortened_in_messages():
     with pytest.raises(ValueError, match="expected str") as caught:
         build(name=list(range(1000)))
     assert len(str(caught.value)) < 120
+    # Sixty characters are shown whole, of more the first 57.
+    for zeros, shown in ([0] * 20, repr([0] * 20)), ([0] * 21, "[" + "0, " * 18 + "0,..."):
+        with pytest.raises(ValueError, match="expected str") as caught:
+            build(name=zeros)
+        assert str(caught.value) == f"here.toml: name: expected str, got {shown} (list)"
 
 
 def test_only_dataclasses_are_built_and_written():

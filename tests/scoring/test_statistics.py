@@ -9,7 +9,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from snn_gym.scoring import statistics
 from snn_gym.scoring.statistics import interquartile_mean, stratified_bootstrap_interval
 
 finite = st.floats(-1e6, 1e6)
@@ -53,12 +52,10 @@ def test_interval_spans_the_percentiles_of_all_possible_resamples() -> None:
     assert found == pytest.approx(tuple(expected))
 
 
-def test_batches_bound_the_memory_and_not_the_result(monkeypatch: pytest.MonkeyPatch) -> None:
-    runs = np.random.default_rng(3).normal(size=(5, 4))
-    whole = stratified_bootstrap_interval([runs], np.random.default_rng(0), replicates=50)
-    monkeypatch.setattr(statistics, "_SCORES_PER_BATCH", 7 * runs.size)  # 7 batches of 7, and one
-    parts = stratified_bootstrap_interval([runs], np.random.default_rng(0), replicates=50)
-    assert parts == whole
+def test_one_replicate_has_no_width() -> None:
+    runs = np.array([[0.0], [1.0], [5.0]])
+    low, high = stratified_bootstrap_interval([runs], np.random.default_rng(0), replicates=1) or ()
+    assert low == high
 
 
 def test_runs_are_resampled_within_their_stratum() -> None:
@@ -102,7 +99,8 @@ def test_only_the_generator_decides() -> None:
 def test_memory_batches_do_not_change_the_result(monkeypatch: pytest.MonkeyPatch) -> None:
     runs = np.random.default_rng(3).normal(size=(6, 5))
     whole = stratified_bootstrap_interval([runs], np.random.default_rng(0), replicates=100)
-    monkeypatch.setattr("snn_gym.scoring.statistics._SCORES_PER_BATCH", 300)
+    # 7 replicates at a time, and a last batch of 2.
+    monkeypatch.setattr("snn_gym.scoring.statistics._SCORES_PER_BATCH", 7 * runs.size)
     assert stratified_bootstrap_interval([runs], np.random.default_rng(0), replicates=100) == whole
 
 
@@ -112,6 +110,7 @@ def test_memory_batches_do_not_change_the_result(monkeypatch: pytest.MonkeyPatch
         ([], {}, "at least one array"),
         ([np.ones(3)], {}, "shape"),
         ([np.ones((2, 0))], {}, "at least one score"),
+        ([np.ones((2, 2))], {"confidence": 0.0}, "confidence"),
         ([np.ones((2, 2))], {"confidence": 1.0}, "confidence"),
         ([np.ones((2, 2))], {"replicates": 0}, "replicates"),
     ],

@@ -1,0 +1,93 @@
+"""The schema at its bounds, and how it says what is wrong."""
+
+import math
+
+import pytest
+from pydantic import TypeAdapter, ValidationError
+
+from snn_gym.scoring import manifest, results
+from snn_gym.scoring.errors import SubmissionError
+from snn_gym.scoring.evaluation import TRAINING_SEED_LIMIT
+from snn_gym.scoring.manifest import StrictModel, parse_strict
+
+
+class Point(StrictModel):
+    x: float
+    name: manifest.AgentName = "a"
+
+
+def entries(count, value=1.0, letter="k"):
+    return {f"{letter}{i}": value for i in range(count)}
+
+
+@pytest.mark.parametrize(
+    ("kind", "accepted", "refused"),
+    [
+        (manifest.AgentName, ["a", "a" * 64], ["", "a" * 65, "./a"]),
+        (manifest.EnvironmentId, ["A-v0", "snn/A-v9"], ["A", "a" * 62 + "-v0", "~/A-v0", "A-v0\0"]),
+        (manifest.Version, [1, 1_000_000], [0, 1_000_001]),
+        (manifest.Format, [1], [0, 2]),
+        (manifest.Seed, [0, TRAINING_SEED_LIMIT - 1], [-1, TRAINING_SEED_LIMIT]),
+        (manifest.Steps, [1, 10**12], [0, 10**12 + 1]),
+        (manifest.Score, [-1e12, 1e12], [-1.001e12, 1.001e12, math.nan]),
+        (manifest.Sha256, ["0" * 64, "f" * 64], ["0" * 63, "0" * 65, "F" * 64]),
+        (manifest.Date, ["2026-01-31T12:00:00Z"], ["2026-01-31T12:00:00", "2026-02-30T12:00:00Z"]),
+        (manifest.PackageName, ["a", "a" * 64], ["", "a" * 65]),
+        (manifest.PackageVersion, ["1", "1" * 64], ["", "1" * 65]),
+        (manifest.Packages, [{}, entries(32, "1")], [entries(33, "1")]),
+        (results._Count, [0.0, 1e15], [-1e-9, 1.001e15]),
+        (
+            results._LayerCounts,
+            [{"k": 1.0}, {"k" * 64: 1.0}, entries(64)],
+            [{"": 1.0}, entries(65)],
+        ),
+        (results._LayerCounts, [{}], [{"k" * 65: 1.0}]),
+        (results.Lengths, [(1,), (10**9,), (5,) * 1000], [(), (0,), (10**9 + 1,), (5,) * 1001]),
+    ],
+)
+def test_values_at_the_bounds_are_taken_and_those_beyond_refused(kind, accepted, refused):
+    adapter = TypeAdapter(kind)
+    for value in accepted:
+        assert adapter.validate_python(value) == value
+    for value in refused:
+        with pytest.raises(ValidationError):
+            adapter.validate_python(value)
+
+
+@pytest.mark.parametrize("x", [math.nan, math.inf, "1", True])
+def test_nothing_is_coerced_and_every_number_is_finite(x):
+    with pytest.raises(ValidationError):
+        Point(x=x)
+
+
+@pytest.mark.parametrize(
+    ("data", "code", "message"),
+    [
+        (b"\xff", "row-json", "f is not plain JSON: it is not UTF-8; write it with"),
+        (b'{"x": 1, "x": 2}', "row-json", "f is not plain JSON: key 'x' appears twice; write it"),
+        (b'{"x": NaN}', "row-json", "f is not plain JSON: NaN is not a JSON number; write it"),
+        (b"[1]", "row-json", "f holds JSON of type list; expected one object"),
+        (b'{"x": 1, "y": 2}', "unknown-key", "f: key 'y' is unknown; expected only the keys"),
+        (b"{}", "row-schema", "f: x: Field required"),
+        (b'{"x": "1"}', "row-schema", "f: x: Input should be a valid number"),
+        (b'{"x": "1", "y": 2}', "row-schema", "f: x: Input should be a valid number (and 1 more)"),
+        (
+            b'{"x": "1", "name": "/a"}',
+            "path",
+            "f: name: is a path; expected a plain name (and 1 more)",
+        ),
+    ],
+)
+def test_what_does_not_fit_is_named_with_its_place(data, code, message):
+    with pytest.raises(SubmissionError) as error:
+        parse_strict(Point, data, where="f", code="row")
+    assert error.value.code == code
+    assert message in str(error.value)
+    if "more" not in message:
+        assert "more" not in str(error.value)
+
+
+def test_long_and_unprintable_text_becomes_one_short_line():
+    assert manifest.shorten("a" * 120) == "a" * 120
+    assert manifest.shorten("a" * 121) == "a" * 120 + "…"
+    assert manifest.shorten(" a\n\tb\x07") == "a b?"
