@@ -10,10 +10,11 @@ from typing import Any, Literal, get_args
 import gymnasium as gym
 from gymnasium.vector import VectorEnv
 from stable_baselines3.common.monitor import Monitor
-from stable_baselines3.common.vec_env import DummyVecEnv, SubprocVecEnv, VecEnv
+from stable_baselines3.common.vec_env import SubprocVecEnv, VecEnv
 
 from snn_gym.registry import env_ids, import_named_module, naming_the_extra
 from snn_gym.tasks.classic_control import BATCHED_TASKS
+from snn_gym.wrappers.checked import CheckedVecEnv
 from snn_gym.wrappers.stable_baselines import StableBaselinesVecEnv, require_same_step
 
 Mode = Literal["batched", "sync", "async", "vector_entry_point"]
@@ -46,6 +47,7 @@ def make_vec_env(
 
     All give the same transitions as Stable-Baselines3's ``DummyVecEnv`` on environments
     wrapped in ``Monitor``; ``SubprocVecEnv`` leaves rewards in float64, the others in float32.
+    In this process, an observation or a reward that is not finite raises ValueError.
 
     Args:
         env_id: Any id that gymnasium knows; ``module:id`` imports the module first.
@@ -70,7 +72,8 @@ def make_vec_env(
     """
     if n_envs < 1:
         raise ValueError(f"n_envs must be at least 1, got {n_envs}")
-    spec = gym.spec(import_named_module(env_id))
+    with naming_the_extra(env_id):
+        spec = gym.spec(import_named_module(env_id))
     has_batch = spec.id in BATCHED_TASKS or spec.id in env_ids()
     if mode is None:
         mode = "batched" if has_batch and not wrappers else "sync"
@@ -135,7 +138,7 @@ def _singles(
     make = functools.partial(_monitored, spec, arguments, tuple(wrappers))
     makers: list[Callable[[], gym.Env[Any, Any]]] = [make] * n_envs
     if mode == "sync":
-        return DummyVecEnv(makers)
+        return CheckedVecEnv(makers)
     # Made once here, because an error in a process says nothing to its caller.
     make().close()
     # The interpreter's own way to start processes: where that is to fork, scripts need no guard

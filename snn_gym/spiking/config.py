@@ -158,4 +158,6 @@ def _typed(given: Any, kind: type[ParametersT], part: str, name: str) -> Paramet
 
 def _check_choice(field: str, value: str, allowed: tuple[str, ...]) -> None:
     if value not in allowed:
-        raise ValueError(f"{field} {value!r} is unknown; allowed: {', '.join(allowed)}")
+        own = "; one of your own: import the package that registers it first"
+        hint = own if field == "neuron" else ""
+        raise ValueError(f"{field} {value!r} is unknown; allowed: {', '.join(allowed)}{hint}")

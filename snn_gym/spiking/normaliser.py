@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -49,6 +50,13 @@ class ObservationNormaliser(BookkeepingModule):
         self.register_bookkeeping("total_of_squares", torch.zeros(size, dtype=torch.float64))
         self.register_bookkeeping("due", torch.zeros(1, dtype=torch.bool))
         self._accumulate = False
+
+    def _load_from_state_dict(
+        self, state_dict: dict[str, Any], prefix: str, local_metadata: dict[str, Any], *args: Any
+    ) -> None:
+        super()._load_from_state_dict(state_dict, prefix, local_metadata, *args)
+        if not bool((self.std > 0).all()):
+            args[-1].append(f"{prefix}std must be above 0, got {self.std.min().item()}")
 
     @contextmanager
     def accumulating(self) -> Iterator[None]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,7 @@ def check_finite(
     what: str,
     values: NDArray[Any] | dict[str, NDArray[Any]],
     environment: str,
-    step: int,
+    step: int | NDArray[np.int64],
     running: NDArray[np.bool_] | None = None,
     seeds: Sequence[int] | NDArray[np.int64] | None = None,
 ) -> None:
@@ -23,7 +24,7 @@ def check_finite(
         what: ``observation`` or ``reward``.
         values: (B, ...), of B environments; of a Dict space one array for each key.
         environment: Name of the environments.
-        step: Environment step of the episode, 0 for what a reset gave.
+        step: Environment step of the episode, 0 for what a reset gave; one for all, or (B,).
         running: (B,), bool: environments whose values count; None for all.
         seeds: (B,), seeds of the episodes, if they are known.
 
@@ -31,7 +32,7 @@ def check_finite(
         ValueError: A value is not finite.
     """
     for key, part in values.items() if isinstance(values, dict) else (("", values),):
-        if part.dtype.kind != "f" or np.isfinite(part).all():
+        if part.dtype.kind != "f" or _surely_finite(part) or np.isfinite(part).all():
             continue
         wrong = ~np.isfinite(part).reshape(len(part), -1)
         bad = np.flatnonzero(wrong.any(axis=1) & (True if running is None else running))
@@ -40,7 +41,48 @@ def check_finite(
             value = part.reshape(len(part), -1)[first][wrong[first]][0]
             episode = "an episode" if seeds is None else f"the episode with seed {seeds[first]}"
             name = f"{what} {key!r}" if key else what
+            at = step if isinstance(step, int) else int(step[first])
             raise ValueError(
-                f"{environment} gave the {name} {value} at step {step} of {episode}; "
+                f"{environment} gave the {name} {value} at step {at} of {episode}; "
                 f"{what}s must be finite"
             )
+
+
+def check_step(
+    environment: str,
+    observations: NDArray[Any] | dict[str, NDArray[Any]],
+    rewards: NDArray[Any],
+    dones: NDArray[np.bool_],
+    steps: NDArray[np.int64],
+    infos: Sequence[Mapping[str, Any]],
+) -> None:
+    """Refuse a step of a Stable-Baselines3 ``VecEnv`` that gave what is not finite.
+
+    Args:
+        environment: Name of the environments.
+        observations: (B, ...); of a Dict space one array for each key.
+        rewards: (B,).
+        dones: (B,), which episodes ended, so that the observation is the next one's first.
+        steps: (B,), environment steps of each episode, this one included.
+        infos: B infos; where an episode ended ``terminal_observation`` is checked too.
+
+    Raises:
+        ValueError: A value is not finite.
+    """
+    check_finite("reward", rewards, environment, steps)
+    if not dones.any():
+        check_finite("observation", observations, environment, steps)
+        return
+    check_finite("observation", observations, environment, np.where(dones, 0, steps))
+    for index in np.flatnonzero(dones).tolist():
+        final = infos[index].get("terminal_observation")
+        if isinstance(final, np.ndarray | Mapping):
+            parts = final if isinstance(final, Mapping) else {"": final}
+            one = {key: part[np.newaxis] for key, part in parts.items()}
+            check_finite("observation", one, environment, int(steps[index]))
+
+
+def _surely_finite(values: NDArray[Any]) -> bool:
+    """Tell by one product whether values are finite; False where their squares overflow too."""
+    flat = values.ravel()
+    return math.isfinite(flat.dot(flat))

@@ -20,7 +20,7 @@ from snn_gym.learners.sequence_replay import SequenceReplayBuffer
 from snn_gym.spiking.bookkeeping import full_state
 from snn_gym.storage import load_tensors, save_tensors
 from snn_gym.training.episodes import EpisodeLog
-from snn_gym.zoo.files import load_state
+from snn_gym.zoo.files import finite_or_raise, load_state
 
 FORMAT = "snn_gym/checkpoint/2"
 MAX_CHECKPOINT_BYTES = 1 << 36
@@ -49,10 +49,15 @@ def save_checkpoint(path: Path, model: BaseAlgorithm, episodes: EpisodeLog) -> N
         path: File to create or replace.
         model: Model between two rollouts.
         episodes: Episodes so far.
+
+    Raises:
+        ValueError: A weight is not finite.
     """
     replay_tensors, replay = _pack_replay(model)
+    policy = full_state(model.policy)
+    finite_or_raise(policy, f"the model at step {model.num_timesteps:,}")
     tensors = {
-        **_prefixed("policy", full_state(model.policy)),
+        **_prefixed("policy", policy),
         **_prefixed("beside", _tensors_beside(model)),
         **_prefixed("replay", replay_tensors),
         **_prefixed("episodes", episodes.to_arrays()),

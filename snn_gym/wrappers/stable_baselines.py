@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from stable_baselines3.common.monitor import Monitor
 from stable_baselines3.common.vec_env.base_vec_env import VecEnv, VecEnvObs, VecEnvStepReturn
 
+from snn_gym.tasks.finite import check_finite, check_step
 from snn_gym.wrappers.vector_infos import final_observation, split_infos
 
 Indices = int | Iterable[int] | None
@@ -62,6 +63,7 @@ class StableBaselinesVecEnv(VecEnv):
         self._start_time = time.time()
         self._returns = np.zeros(env.num_envs)
         self._lengths = np.zeros(env.num_envs, np.int64)
+        self._name = str(env) if env.spec is None else env.spec.id
         super().__init__(env.num_envs, env.single_observation_space, env.single_action_space)
         self.metadata = env.metadata
 
@@ -96,6 +98,7 @@ class StableBaselinesVecEnv(VecEnv):
         self.reset_infos = split_infos(infos, self.num_envs)
         self._returns[:] = 0
         self._lengths[:] = 0
+        check_finite("observation", observations, self._name, 0)
         return self._owned(observations)
 
     def step_async(self, actions: NDArray[Any]) -> None:
@@ -123,8 +126,10 @@ class StableBaselinesVecEnv(VecEnv):
         self._actions = None
         self._returns += rewards
         self._lengths += 1
+        steps = self._lengths
         dones = np.logical_or(terminated, truncated)
         split = self._step_infos(infos, dones)
+        check_step(self._name, observations, rewards, dones, steps, split)
         for info, cut in zip(split, (truncated & ~terminated).tolist(), strict=True):
             info["TimeLimit.truncated"] = cut
         return self._owned(observations), np.array(rewards, np.float32), dones, split
@@ -258,7 +263,7 @@ class StableBaselinesVecEnv(VecEnv):
                 },
             }
         self._returns[dones] = 0
-        self._lengths[dones] = 0
+        self._lengths = np.where(dones, 0, self._lengths)
         return split
 
     def _no_single_environments(self, name: str) -> AttributeError:

@@ -106,9 +106,12 @@ def save_agent(model: BaseAlgorithm, path: str | os.PathLike[str]) -> Path:
         The folder.
 
     Raises:
-        ValueError: The model can't be described as plain data; the message says why.
+        ValueError: The model can't be described as plain data, or a weight is not finite; the
+            message says why.
     """
-    weights = dump_tensors(full_state(model.policy))
+    state = full_state(model.policy)
+    finite_or_raise(state, "the model")
+    weights = dump_tensors(state)
     manifest = _describe(model, hashlib.sha256(weights).hexdigest())
     folder = Path(path)
     folder.mkdir(parents=True, exist_ok=True)
@@ -217,6 +220,24 @@ def load_state(module: torch.nn.Module, tensors: Mapping[str, torch.Tensor], whe
         module.load_state_dict(dict(tensors))
     except RuntimeError as error:
         raise ValueError(f"{where}: {error}") from error
+
+
+def finite_or_raise(tensors: Mapping[str, torch.Tensor], where: str) -> None:
+    """Refuse weights that are infinite or no numbers, which nothing is saved with.
+
+    Args:
+        tensors: Weights by name.
+        where: Whose they are, for the message.
+
+    Raises:
+        ValueError: One is not finite.
+    """
+    for name, tensor in tensors.items():
+        if tensor.is_floating_point() and not bool(torch.isfinite(tensor).all()):
+            raise ValueError(
+                f"{where} has weights that are not finite, in {name!r}, and is not saved; training "
+                "diverged: lower learning_rate or max_grad_norm"
+            )
 
 
 def package_versions() -> dict[str, str]:

@@ -1,0 +1,117 @@
+"""Files name environments and neurons, never code: nothing that they name is imported."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sys
+from pathlib import Path
+
+import pytest
+
+import snn_gym
+from snn_gym.cli import main
+from snn_gym.spiking.neurons.parameters import NEURON_PARAMETERS, LIFBoxParameters
+from snn_gym.spiking.neurons.registered import NEURONS
+
+PAYLOAD = "payload:CartPole-v1"
+TRAIN = ("train", "ppo-lif", "CartPole-v1", "--steps", "256", "--no-progress")
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    run = tmp_path_factory.mktemp("trained") / "run"
+    assert main([*TRAIN, "--out", str(run)]) == 0
+    return run
+
+
+@pytest.fixture
+def marker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A module that leaves a mark when it is imported."""
+    mark = tmp_path / "it-ran"
+    (tmp_path / "payload.py").write_text(f"open({str(mark)!r}, 'w').close()\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    return mark
+
+
+def with_payload(run: Path, folder: Path, **changes: object) -> Path:
+    """Copy a run and change what its files say of the environment."""
+    shutil.copytree(run, folder)
+    for name in ("manifest.json", "run.json"):
+        content = json.loads((folder / name).read_text())
+        content.update({key: value for key, value in changes.items() if key in content})
+        (folder / name).write_text(json.dumps(content))
+    return folder
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"environment": PAYLOAD},
+        {"environment_kwargs": {"base_id": PAYLOAD}, "environment": "snn/CartPole-v1"},
+        {"environment_kwargs": {"wrapped": [{"env": PAYLOAD}]}},
+    ],
+)
+def test_load_agent_imports_nothing_that_a_manifest_names(
+    changes: dict[str, object], trained: Path, marker: Path, tmp_path: Path
+) -> None:
+    folder = with_payload(trained, tmp_path / "run", **changes)
+    with pytest.raises(ValueError, match="'payload:CartPole-v1', which names a module"):
+        snn_gym.load_agent(folder)
+    assert not marker.exists()
+    assert "payload" not in sys.modules
+
+
+@pytest.mark.parametrize(
+    "words",
+    ["evaluate RUN", "plot RUN", "submit RUN --out OUT", f"{' '.join(TRAIN)} --out RUN --resume"],
+)
+def test_no_command_imports_what_a_run_names(
+    words: str, trained: Path, marker: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = with_payload(trained, tmp_path / "run", environment=PAYLOAD)
+    places = {"RUN": str(folder), "OUT": str(tmp_path / "out")}
+    assert main([places.get(word, word) for word in words.split()]) == 2
+    assert "names a module" in capsys.readouterr().err
+    assert not marker.exists()
+
+
+def test_verify_imports_nothing_that_a_submission_names(
+    trained: Path, marker: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "submission"
+    folder.mkdir()
+    manifest = json.loads((trained / "manifest.json").read_text()) | {"environment": PAYLOAD}
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+    shutil.copy(trained / "weights.safetensors", folder)
+    assert main(["verify", str(folder), "--leaderboard", str(tmp_path / "board")]) == 2
+    assert not marker.exists()
+
+
+def test_an_environment_that_is_not_registered_says_what_to_do(
+    trained: Path, tmp_path: Path
+) -> None:
+    folder = with_payload(trained, tmp_path / "run", environment="Nobodys-v0")
+    message = "'Nobodys-v0' is not registered: import the package that registers it first"
+    with pytest.raises(ValueError, match=message) as caught:
+        snn_gym.load_agent(folder)
+    assert "\n" not in str(caught.value)
+    # The caller's own environments need no id.
+    env = snn_gym.load_agent(trained).get_env()
+    assert snn_gym.load_agent(folder, env=env).get_env() is env
+
+
+def test_a_neuron_that_is_not_registered_says_what_to_do(tmp_path: Path) -> None:
+    class OwnParameters(LIFBoxParameters):
+        pass
+
+    NEURON_PARAMETERS["own"], NEURONS["own"] = OwnParameters, NEURONS["lif_box"]
+    try:
+        model = snn_gym.make_agent("ppo-lif", "CartPole-v1", network={"neuron": "own"})
+        folder = snn_gym.save_agent(model, tmp_path)
+    finally:
+        del NEURON_PARAMETERS["own"], NEURONS["own"]
+    message = "neuron 'own' is unknown; .*: import the package that registers it first"
+    with pytest.raises(ValueError, match=message) as caught:
+        snn_gym.load_agent(folder)
+    assert "\n" not in str(caught.value)
