@@ -22,9 +22,8 @@ from typing import Any
 
 from snn_gym.registry import EnvironmentSpec, load_environment_spec
 from snn_gym.scoring import COLUMNS, table_rows
-from snn_gym.spiking.coding.encoders import make_encoder
+from snn_gym.spiking.coding.encoders import make_encoder, spike_encoders
 from snn_gym.synapses.core import PlasticityCore, PlasticitySettings
-from snn_gym.wrappers.coding import SPIKE_ENCODERS
 
 ROOT = Path(__file__).resolve().parents[1]
 SCORES = ("random", "memoryless", "rate_only", "oracle", "solved", "maximum")
@@ -122,7 +121,7 @@ def spiking_arguments(spec: EnvironmentSpec) -> str:
         "render_mode": None,
     }
     rows = []
-    for name in SPIKE_ENCODERS:
+    for name in spike_encoders():
         encoder: Any = make_encoder(name, spec.spikes.encoder_parameters.get(name))
         texts = [
             f"`{key}` {value}" + (f" ({_UNITS[key]})" if key in _UNITS else "")

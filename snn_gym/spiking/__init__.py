@@ -11,6 +11,7 @@ from snn_gym._lazy import lazy_names
 
 if TYPE_CHECKING:
     from snn_gym.spiking.coding.decoders import PopulationHead, make_head
+    from snn_gym.spiking.coding.encoders import SpikeEncoder, register_encoder
     from snn_gym.spiking.coding.parameters import (
         LastVoltageParameters,
         LearnablePopulationParameters,
@@ -62,11 +63,13 @@ __all__ = [
     "PopulationHead",
     "Recording",
     "RegulationParameters",
+    "SpikeEncoder",
     "SpikingNetwork",
     "damage_spreading",
     "make_head",
     "network_weights",
     "record_with_damage",
+    "register_encoder",
     "register_neuron",
 ]
 
@@ -77,6 +80,8 @@ __getattr__, __dir__ = lazy_names(
         "ControllerParameters": "regulation.parameters",
         "PopulationHead": "coding.decoders",
         "make_head": "coding.decoders",
+        "SpikeEncoder": "coding.encoders",
+        "register_encoder": "coding.encoders",
         "Dynamics": "measures",
         "Measure": "measures",
         "damage_spreading": "measures",

@@ -10,10 +10,7 @@ from gymnasium import spaces
 from gymnasium.utils import seeding
 from numpy.typing import ArrayLike, NDArray
 
-from snn_gym.spiking.coding.encoders import ENCODERS, SpikeEncoder, make_encoder
-
-SPIKE_ENCODERS = tuple(name for name, cls in ENCODERS.items() if issubclass(cls, SpikeEncoder))
-"""Names of the encoders that give spikes."""
+from snn_gym.spiking.coding.encoders import SpikeEncoder, make_encoder, spike_encoders
 
 
 class BatchCoder:
@@ -42,7 +39,7 @@ class BatchCoder:
 
         Args:
             observation_space: Box, Discrete or MultiDiscrete; of one environment.
-            encoder: One of ``SPIKE_ENCODERS``.
+            encoder: One of ``spike_encoders()``.
             encoder_parameters: The encoder's parameters; defaults where absent.
             time_steps: Number T of time steps for each environment step, at least 1.
             low: For a Box, the observation that becomes intensity 0; a number or an
@@ -53,8 +50,8 @@ class BatchCoder:
         Raises:
             ValueError: An argument is not allowed; the message names what is.
         """
-        if encoder not in SPIKE_ENCODERS:
-            allowed = ", ".join(SPIKE_ENCODERS)
+        if encoder not in spike_encoders():
+            allowed = ", ".join(spike_encoders())
             raise ValueError(f"encoder {encoder!r} is not allowed; allowed encoders: {allowed}")
         if type(time_steps) is not int or time_steps < 1:
             raise ValueError(f"time_steps must be a whole number of at least 1, got {time_steps!r}")

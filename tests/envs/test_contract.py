@@ -13,7 +13,7 @@ from gymnasium.utils.env_checker import check_env as gymnasium_check_env
 from stable_baselines3.common.env_checker import check_env as sb3_check_env
 
 from snn_gym.registry import load_environment_spec
-from snn_gym.wrappers.coding import SPIKE_ENCODERS
+from snn_gym.spiking.coding.encoders import spike_encoders
 from tests.envs.variants import every_id, every_spiking_id, every_variant, steps_of
 
 # The whole list: Pendulum's own torques reach from -2 to 2, and other ones were another task.
@@ -144,7 +144,7 @@ def test_returned_buffers_are_never_written_again(env_id, arguments):
 
 
 @every_spiking_id
-@pytest.mark.parametrize("encoder", SPIKE_ENCODERS)
+@pytest.mark.parametrize("encoder", spike_encoders())
 def test_states_and_rewards_are_those_of_the_base_task(env_id, encoder):
     env = gym.make(env_id, encoder=encoder)
     base = gym.make(load_environment_spec(env_id).base_id)

@@ -4,7 +4,7 @@ import pytest
 
 import snn_gym
 from snn_gym.registry import load_environment_spec
-from snn_gym.wrappers.coding import SPIKE_ENCODERS
+from snn_gym.spiking.coding.encoders import spike_encoders
 
 SPIKING = [name for name in snn_gym.env_ids() if load_environment_spec(name).spikes is not None]
 """Gymnasium's tasks seen through spikes."""
@@ -36,7 +36,7 @@ _PLASTICITY_ARGUMENTS = [
 ]
 
 VARIANTS = [
-    *((name, {"encoder": encoder}) for name in SPIKING for encoder in SPIKE_ENCODERS),
+    *((name, {"encoder": encoder}) for name in SPIKING for encoder in spike_encoders()),
     *((name, {}) for name in OWN),
     *((name, arguments) for name in _JOBS for arguments in _PLASTICITY_ARGUMENTS),
 ]

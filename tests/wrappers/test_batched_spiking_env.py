@@ -6,14 +6,14 @@ import numpy as np
 import pytest
 from gymnasium.vector import AutoresetMode
 
+from snn_gym.spiking.coding.encoders import spike_encoders
 from snn_gym.wrappers import BatchedSpikingEnv
-from snn_gym.wrappers.coding import SPIKE_ENCODERS
 from tests.envs.variants import every_spiking_id
 from tests.wrappers.comparison import assert_equal_results
 
 
 @every_spiking_id
-@pytest.mark.parametrize("encoder", SPIKE_ENCODERS)
+@pytest.mark.parametrize("encoder", spike_encoders())
 def test_a_batch_is_gymnasiums_batch_of_single_environments(env_id, encoder):
     arguments = {"encoder": encoder, "time_steps": 3, "max_episode_steps": 23}
     ours = gym.make_vec(env_id, 3, **arguments)

@@ -10,6 +10,7 @@ Intensities outside [0, 1] are clipped: a sensor saturates at its limits.
 
 from __future__ import annotations
 
+import keyword
 import sys
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
@@ -27,11 +28,14 @@ ArrayT = TypeVar("ArrayT")
 FloatArray: TypeAlias = NDArray[np.float32]
 Timing = Literal["poisson", "regular"]
 
+LEARNED = "learnable_population"
+"""Name of the encoder that is learned, which networks alone have."""
+
 RECEPTIVE_FIELD_MACS = 3
 """Multiplications of a Gaussian receptive field: by the inverse width, the square, by -1/2."""
 
 
-class _Inputs(NamedTuple):
+class EncoderInputs(NamedTuple):
     """What a spike encoder computes from, checked."""
 
     intensity: FloatArray
@@ -71,7 +75,11 @@ class ConstantEncoder(Config):
 
 
 class SpikeEncoder(Config, ABC):
-    """Turn intensities into spikes; the common part of all spiking encoders."""
+    """Turn intensities into spikes; the common part of all spiking encoders.
+
+    A subclass is a frozen dataclass whose fields are its parameters. It defines ``_spikes``, and
+    overrides ``channels``, ``needs_noise`` and the others where they differ from here.
+    """
 
     @property
     def needs_noise(self) -> bool:
@@ -128,11 +136,11 @@ class SpikeEncoder(Config, ABC):
         values = _intensities(intensity, "intensity")
         noise_values = self._noise_for(values, time_steps, noise)
         previous_values = self._previous_for(values, previous)
-        spikes = self._spikes(_Inputs(values, time_steps, noise_values, previous_values))
+        spikes = self._spikes(EncoderInputs(values, time_steps, noise_values, previous_values))
         return _like(intensity, spikes)
 
     @abstractmethod
-    def _spikes(self, inputs: _Inputs) -> FloatArray:
+    def _spikes(self, inputs: EncoderInputs) -> FloatArray:
         """Return the spikes (T, ..., channels) of checked inputs."""
 
     def _noise_for(self, intensity: FloatArray, time_steps: int, noise: Any) -> FloatArray:
@@ -185,7 +193,7 @@ class RateEncoder(SpikeEncoder):
         """Return D·T with regular timing, which takes t·x at every time step, else 0."""
         return dimensions * time_steps if self.timing == "regular" else 0
 
-    def _spikes(self, inputs: _Inputs) -> FloatArray:
+    def _spikes(self, inputs: EncoderInputs) -> FloatArray:
         return _rate_spikes(inputs.intensity, inputs, self.timing)
 
 
@@ -205,7 +213,7 @@ class LatencyEncoder(SpikeEncoder):
         del time_steps
         return dimensions
 
-    def _spikes(self, inputs: _Inputs) -> FloatArray:
+    def _spikes(self, inputs: EncoderInputs) -> FloatArray:
         last = np.float32(inputs.time_steps - 1)
         spike_time = np.floor((1 - inputs.intensity) * last + np.float32(0.5))
         spikes: NDArray[np.bool_] = _steps(inputs.time_steps, spike_time.ndim) == spike_time
@@ -249,7 +257,7 @@ class PopulationEncoder(SpikeEncoder):
         steps = time_steps if self.timing == "regular" else 0
         return (RECEPTIVE_FIELD_MACS + steps) * self.channels(dimensions)
 
-    def _spikes(self, inputs: _Inputs) -> FloatArray:
+    def _spikes(self, inputs: EncoderInputs) -> FloatArray:
         intensity, neurons = inputs.intensity, self.neurons_per_dimension
         centres = np.linspace(0, 1, neurons, dtype=np.float32)
         # (..., D, 1) - (n,) -> (..., D, n), distance in standard deviations
@@ -293,7 +301,7 @@ class DeltaEncoder(SpikeEncoder):
         del time_steps
         return self.channels(dimensions)
 
-    def _spikes(self, inputs: _Inputs) -> FloatArray:
+    def _spikes(self, inputs: EncoderInputs) -> FloatArray:
         change = inputs.intensity - inputs.previous
         # (..., D) twice -> (..., D, 2) -> (..., 2 * D); a negative count gives no spike
         signed = np.stack([change, -change], axis=-1)
@@ -312,7 +320,44 @@ ENCODERS: dict[str, type[ConstantEncoder] | type[SpikeEncoder]] = {
     "population": PopulationEncoder,
     "delta": DeltaEncoder,
 }
-"""Encoders by name."""
+"""Encoders by name; ``register_encoder`` adds to it."""
+
+
+def spike_encoders() -> tuple[str, ...]:
+    """Return the names of the encoders that give spikes."""
+    return tuple(name for name, kind in ENCODERS.items() if issubclass(kind, SpikeEncoder))
+
+
+def register_encoder(name: str, encoder_type: type[SpikeEncoder]) -> None:
+    """Add an encoder to those that environments and ``NetworkConfig.encoder`` can name.
+
+    Configurations and files hold the name and the parameters, never code: who loads a model with
+    this encoder registers it first.
+
+    Args:
+        name: An identifier that no encoder has yet.
+        encoder_type: A frozen dataclass derived from ``SpikeEncoder``, all of whose fields have
+            defaults.
+
+    Raises:
+        ValueError: The name is no identifier or is taken.
+        TypeError: The type is not of the kind above.
+    """
+    if not name.isidentifier() or keyword.iskeyword(name):
+        raise ValueError(f"the name of an encoder must be an identifier, got {name!r}")
+    if name in ENCODERS or name == LEARNED:
+        raise ValueError(f"encoder {name!r} is registered already: {', '.join(ENCODERS)}")
+    given: object = encoder_type
+    if not (isinstance(given, type) and issubclass(given, SpikeEncoder)):
+        raise TypeError(f"encoder_type must be a subclass of SpikeEncoder, got {encoder_type!r}")
+    missing = sorted(getattr(encoder_type, "__abstractmethods__", ()))
+    if missing:
+        raise TypeError(f"{encoder_type.__name__} must define {', '.join(missing)}")
+    if "__dataclass_fields__" not in vars(encoder_type):
+        raise TypeError(
+            f"{encoder_type.__name__} must be a dataclass: decorate it with @dataclass(frozen=True)"
+        )
+    ENCODERS[name] = encoder_type
 
 
 def make_encoder(name: str, parameters: Mapping[str, Any] | None = None) -> Encoder:
@@ -362,7 +407,7 @@ def _steps(time_steps: int, intensity_axes: int) -> FloatArray:
     return np.arange(time_steps, dtype=np.float32).reshape(-1, *[1] * intensity_axes)
 
 
-def _rate_spikes(rate: FloatArray, inputs: _Inputs, timing: Timing) -> FloatArray:
+def _rate_spikes(rate: FloatArray, inputs: EncoderInputs, timing: Timing) -> FloatArray:
     """Return spikes (T, ...) at ``rate`` spikes per time step, in [0, 1]."""
     if timing == "poisson":
         return (inputs.noise < rate).astype(np.float32)

@@ -5,18 +5,18 @@ As with the neurons' parameters, reading them loads neither torch nor Norse.
 
 from __future__ import annotations
 
+from collections import ChainMap
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated, Any, cast
 
 from snn_gym.config import Config, Count, NonNegative, Positive, Range
 from snn_gym.spiking.coding.encoders import (
     ENCODERS,
+    LEARNED,
     RECEPTIVE_FIELD_MACS,
     ConstantEncoder,
-    DeltaEncoder,
-    LatencyEncoder,
-    PopulationEncoder,
-    RateEncoder,
+    SpikeEncoder,
 )
 
 
@@ -101,16 +101,8 @@ class LearnablePopulationParameters(Config):
         return (RECEPTIVE_FIELD_MACS + time_steps) * self.channels(dimensions)
 
 
-NetworkEncoder = (
-    ConstantEncoder
-    | RateEncoder
-    | LatencyEncoder
-    | PopulationEncoder
-    | DeltaEncoder
-    | LearnablePopulationParameters
+NetworkEncoder = ConstantEncoder | SpikeEncoder | LearnablePopulationParameters
+NETWORK_ENCODERS: Mapping[str, type[Any]] = ChainMap(
+    {LEARNED: LearnablePopulationParameters}, cast("dict[str, type[Any]]", ENCODERS)
 )
-NETWORK_ENCODERS: dict[str, type[Any]] = {
-    **ENCODERS,
-    "learnable_population": LearnablePopulationParameters,
-}
 """Parameter type of each encoder of a network."""

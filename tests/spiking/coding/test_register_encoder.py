@@ -1,0 +1,71 @@
+"""Encoders from outside: environments and networks name them, and mistakes are named."""
+
+from dataclasses import dataclass
+
+import gymnasium as gym
+import numpy as np
+import pytest
+import torch
+
+from snn_gym.config import Positive
+from snn_gym.spiking import NetworkConfig, SpikeEncoder, SpikingNetwork, register_encoder
+from snn_gym.spiking.coding.encoders import ENCODERS, spike_encoders
+
+
+@dataclass(frozen=True)
+class ThresholdEncoder(SpikeEncoder):
+    """Spike at every time step where the intensity is above a threshold."""
+
+    above: Positive = 0.5
+
+    def _spikes(self, inputs):
+        on = inputs.intensity > self.above
+        return np.repeat(on[np.newaxis], inputs.time_steps, axis=0).astype(np.float32)
+
+
+@pytest.fixture
+def threshold():
+    register_encoder("threshold_test", ThresholdEncoder)
+    yield "threshold_test"
+    del ENCODERS["threshold_test"]
+
+
+def test_an_environment_shows_its_spikes(threshold):
+    assert threshold in spike_encoders()
+    env = gym.make(
+        "snn/CartPole-v1", encoder=threshold, encoder_parameters={"above": 0.25}, time_steps=3
+    )
+    spikes, _ = env.reset(seed=0)
+    # At the start every value is near the middle of its range.
+    assert spikes.tolist() == [[1, 1, 1, 1]] * 3
+
+
+def test_a_network_is_built_and_rebuilt_with_it(threshold):
+    config = NetworkConfig(encoder=threshold, encoder_parameters={"above": 0.75}, time_steps=3)
+    assert config.encoder_parameters == ThresholdEncoder(0.75)
+    assert NetworkConfig.from_dict(config.to_dict()) == config
+    recording = SpikingNetwork(config, 2, 1).record(torch.tensor([[2.9, -2.9]]))
+    assert recording["input"].spikes[:, 0].tolist() == [[1.0, 0.0]] * 3
+
+
+class Bare(SpikeEncoder):
+    def _spikes(self, inputs):
+        return inputs.intensity
+
+
+@pytest.mark.parametrize(
+    ("name", "kind", "error", "message"),
+    [
+        ("rate", ThresholdEncoder, ValueError, "'rate' is registered already"),
+        ("learnable_population", ThresholdEncoder, ValueError, "is registered already"),
+        ("two words", ThresholdEncoder, ValueError, "must be an identifier"),
+        ("bare", Bare, TypeError, "Bare must be a dataclass"),
+        ("base", SpikeEncoder, TypeError, "SpikeEncoder must define _spikes"),
+        ("number", int, TypeError, "must be a subclass of SpikeEncoder"),
+    ],
+)
+def test_what_does_not_fit_is_refused(name, kind, error, message):
+    before = dict(ENCODERS)
+    with pytest.raises(error, match=message):
+        register_encoder(name, kind)
+    assert before == ENCODERS
