@@ -1,4 +1,4 @@
-"""What all gradient-free learners share: the Stable-Baselines3 API around judged weights."""
+"""``GradientFreeAlgorithm``: the Stable-Baselines3 API around weights that are judged."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Judges: they say what networks earn, on episodes that the learner names by their seeds."""
+"""Judges, which play episodes with networks and return what each earned."""
 
 from __future__ import annotations
 

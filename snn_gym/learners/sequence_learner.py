@@ -1,4 +1,4 @@
-"""What learners with memory share: lengths of sequences, and the states that go on."""
+"""Base of the learners with memory: lengths of sequences, and states that go on."""
 
 from __future__ import annotations
 

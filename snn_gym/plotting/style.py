@@ -1,4 +1,4 @@
-"""What all pictures share: colours, figures and files.
+"""Colours, figures and files of all pictures.
 
 Figures are made and saved without pyplot, so that no global state is read or left behind.
 """

@@ -1,4 +1,4 @@
-"""What the policies of all algorithms share."""
+"""``SpikingPolicyMixin``, from which every policy derives: arguments, checks and recording."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the policies of SAC, TD3 and TQC share: an actor and critics behind one normaliser."""
+"""Actor and critics behind one normaliser, for the policies of SAC, TD3 and TQC."""
 
 from __future__ import annotations
 

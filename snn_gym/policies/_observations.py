@@ -1,4 +1,4 @@
-"""How observations and actions reach a policy: what is taken, what is normalised, what is refused.
+"""Observation and action spaces of policies: those taken, their normalisation, those refused.
 
 | observation | what the network sees |
 |---|---|

@@ -1,4 +1,4 @@
-"""Which policy an algorithm needs."""
+"""The check that an algorithm gets a policy that is made for it."""
 
 from __future__ import annotations
 

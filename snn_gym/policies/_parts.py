@@ -1,4 +1,4 @@
-"""What the parts of a policy share: networks that see observations through one normaliser."""
+"""Parts of policies whose networks see observations through one normaliser."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What stateful policies share: one flat state, carried between decisions.
+"""``StatefulPolicyMixin``: one flat state that is carried between decisions.
 
 A state is opaque: one float32 array (B, S), in the 1-tuple that Stable-Baselines3's ``predict``
 returns and takes. It holds whatever the network's layers carry, of whatever sizes.

@@ -1,4 +1,4 @@
-"""What the networks and policies of DQN, QR-DQN and StatefulDQN share."""
+"""Networks and policies that DQN, QR-DQN and StatefulDQN share."""
 
 from __future__ import annotations
 
