@@ -7,7 +7,8 @@ definitions are not public. These are ours, as is the block of local dynamics.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -100,39 +101,25 @@ class SynapseFeatures:
                 f"rewards {rewards[~np.isfinite(rewards)]} are not finite; give the job finite "
                 "scores"
             )
-        shape = (*weights.shape, len(self.names))
-        observed = np.empty(shape, np.float32)
-        start = 0
-        for block in self.features:
-            part = self._block(block, weights, actions, rewards, dynamics)
-            observed[..., start : start + part.shape[-1]] = part
-            start += part.shape[-1]
-        return observed
-
-    def _block(
-        self,
-        block: str,
-        weights: NDArray[np.float32],
-        actions: NDArray[np.int8],
-        rewards: NDArray[np.floating],
-        dynamics: NDArray[np.float32] | None,
-    ) -> NDArray[np.float32]:
-        if block == "action_history":
-            return actions.transpose(0, 2, 1).astype(np.float32)
-        if block == "reward_history":
-            seen: NDArray[np.float32] = np.clip(rewards, -1.0, 1.0).astype(np.float32)
-            return seen[:, np.newaxis, :]
-        if block == "weight":
-            share: NDArray[np.float32] = np.clip(weights / self._weight_limit, -1.0, 1.0)
-            return share[..., np.newaxis]
-        if block == "topology":
-            return self._topology[np.newaxis]
-        if dynamics is None:
+        if dynamics is None and "dynamics" in self.features:
             raise ValueError(
                 "the feature 'dynamics' needs measured local dynamics, got none; judge the "
                 "networks with a job that measures, or leave 'dynamics' out"
             )
-        return dynamics
+        blocks: dict[str, Callable[[], Any]] = {
+            "action_history": lambda: actions.transpose(0, 2, 1),
+            "reward_history": lambda: np.clip(rewards, -1.0, 1.0)[:, np.newaxis],
+            "weight": lambda: np.clip(weights / self._weight_limit, -1.0, 1.0)[..., np.newaxis],
+            "topology": lambda: self._topology[np.newaxis],
+            "dynamics": lambda: dynamics,
+        }
+        observed = np.empty((*weights.shape, len(self.names)), np.float32)
+        start = 0
+        for name in self.features:
+            block = blocks[name]()
+            observed[..., start : start + block.shape[-1]] = block
+            start += block.shape[-1]
+        return observed
 
 
 def topology(table: SynapseTable) -> NDArray[np.float32]:

@@ -23,6 +23,8 @@ from snn_gym.tasks.batched import BatchedTask
 from snn_gym.tasks.classic_control import BATCHED_TASKS
 from snn_gym.tasks.rollout import ObservationLimits, output_size, play
 
+Weights = NDArray[np.float32]
+"""(P, W), a network in each row."""
 Probe = NDArray[np.int64]
 """(E,), what all networks are judged on, or (P, E), for each its own: seeds or indices."""
 
@@ -68,12 +70,7 @@ class Job(ABC):
 
     @abstractmethod
     def judge(
-        self,
-        population: Population,
-        weights: NDArray[np.float32],
-        probe: Probe,
-        *,
-        measure: bool = False,
+        self, population: Population, weights: Weights, probe: Probe, *, measure: bool = False
     ) -> Judgement:
         """Say how well networks do.
 
@@ -119,12 +116,7 @@ class RolloutJob(Job):
         return rng.integers(_HIGHEST_SEED, size=size)
 
     def judge(
-        self,
-        population: Population,
-        weights: NDArray[np.float32],
-        probe: Probe,
-        *,
-        measure: bool = False,
+        self, population: Population, weights: Weights, probe: Probe, *, measure: bool = False
     ) -> Judgement:
         """Play all episodes of all networks as one batch; see ``Job.judge``."""
         check_probe(probe, len(weights))

@@ -9,10 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from snn_gym.synapses.features import SynapseFeatures
-from snn_gym.synapses.jobs import Judgement, Probe
+from snn_gym.synapses.jobs import Judgement, Probe, Weights
 from snn_gym.synapses.local_dynamics import LOCAL_MEASURES
 
-JudgeWeights = Callable[[NDArray[np.float32], Probe], Judgement]
+JudgeWeights = Callable[[Weights, Probe], Judgement]
 """What judges networks (P, W), each on its own probe (P, E)."""
 
 _NONE = np.empty(0, np.int64)

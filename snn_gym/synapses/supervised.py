@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from snn_gym.spiking.population import Population
-from snn_gym.synapses.jobs import Job, Judgement, Probe, check_probe
+from snn_gym.synapses.jobs import Job, Judgement, Probe, Weights, check_probe
 from snn_gym.synapses.local_dynamics import local_measures
 
 
@@ -52,12 +52,7 @@ class SupervisedJob(Job):
         return rng.choice(len(self._samples), size, replace=False)
 
     def judge(
-        self,
-        population: Population,
-        weights: NDArray[np.float32],
-        probe: Probe,
-        *,
-        measure: bool = False,
+        self, population: Population, weights: Weights, probe: Probe, *, measure: bool = False
     ) -> Judgement:
         """Decide on the samples; see ``Job.judge``."""
         check_probe(probe, len(weights))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from typing import Any
 
+import gymnasium as gym
 import numpy as np
 from numpy.typing import NDArray
 
@@ -116,6 +117,18 @@ def enlarged(cells: NDArray[np.uint8], height: int, width: int) -> NDArray[np.ui
     columns_of_pixels = np.arange(width) * cells.shape[1] // width
     pixels: NDArray[np.uint8] = cells[rows_of_pixels][:, columns_of_pixels]
     return pixels
+
+
+def warn_of_no_render_mode(how: str) -> None:
+    """Say why ``render()`` draws nothing.
+
+    Args:
+        how: What makes environments, such as ``gym.make``.
+    """
+    gym.logger.warn(
+        "render() draws nothing without a render mode; "
+        f'make the environment with {how}(id, render_mode="rgb_array")'
+    )
 
 
 class Window:

@@ -12,6 +12,8 @@ from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 from numpy.typing import ArrayLike, NDArray
 
+from snn_gym.tasks.rendering import warn_of_no_render_mode
+
 Seeds = int | Sequence[int | None] | None
 """Seeds as ``VectorEnv.reset`` takes them."""
 
@@ -210,10 +212,7 @@ class SameStepEnv(VectorEnv[NDArray[Any], NDArray[Any], NDArray[Any]], ABC):
             B images (height, width, 3), uint8, in mode ``rgb_array``; else None.
         """
         if self.render_mode is None:
-            gym.logger.warn(
-                "render() draws nothing without a render mode; "
-                'make the environments with gym.make_vec(id, render_mode="rgb_array")'
-            )
+            warn_of_no_render_mode("gym.make_vec")
             return None
         return tuple(self.draw(index) for index in range(self.num_envs))
 

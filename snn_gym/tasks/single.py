@@ -9,7 +9,7 @@ import gymnasium as gym
 import numpy as np
 from numpy.typing import NDArray
 
-from snn_gym.tasks.rendering import Window
+from snn_gym.tasks.rendering import Window, warn_of_no_render_mode
 from snn_gym.tasks.same_step import SameStepEnv
 
 _NOBODY = np.empty(0, np.int64)
@@ -98,10 +98,7 @@ class SingleEnv(gym.Env[NDArray[Any], Any]):
             Image (height, width, 3), uint8, in mode ``rgb_array``; else None.
         """
         if self.render_mode is None:
-            gym.logger.warn(
-                "render() draws nothing without a render mode; "
-                'make the environment with gym.make(id, render_mode="rgb_array")'
-            )
+            warn_of_no_render_mode("gym.make")
         return self.batch.draw(0) if self.render_mode == "rgb_array" else None
 
     def close(self) -> None:

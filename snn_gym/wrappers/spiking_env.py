@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from snn_gym.registry import load_spike_settings, make_task
-from snn_gym.tasks.rendering import SpikeRenderer
+from snn_gym.tasks.rendering import SpikeRenderer, warn_of_no_render_mode
 from snn_gym.wrappers.coding import ObservationCoder
 
 
@@ -136,10 +136,7 @@ class SpikingEnv(gym.Env[NDArray[np.int8], Any]):
             Image (height, width, 3), uint8, in mode ``rgb_array``; else None.
         """
         if self._renderer is None:
-            gym.logger.warn(
-                "render() draws nothing without a render mode; "
-                'make the environment with gym.make(id, render_mode="rgb_array")'
-            )
+            warn_of_no_render_mode("gym.make")
             return None
         return self._renderer.draw(self._base.render())
 

@@ -8,7 +8,7 @@ from gymnasium.vector import AutoresetMode
 from snn_gym.synapses.environment import BatchedPlasticityEnv
 from tests.envs.variants import PLASTICITY
 from tests.synapses.toy_jobs import Distance
-from tests.wrappers.comparison import assert_equal_results
+from tests.wrappers.comparison import assert_equal_batches
 
 SMALL = {"hidden_sizes": [4], "time_steps": 3}
 
@@ -26,22 +26,7 @@ def vectors(env_id, **arguments):
 @pytest.mark.parametrize("env_id", PLASTICITY)
 def test_a_batch_is_gymnasiums_batch_of_single_environments(env_id):
     ours, theirs = vectors(env_id, network=SMALL, probe_size=2, max_episode_steps=3)
-    assert ours.observation_space == theirs.observation_space
-    assert ours.action_space == theirs.action_space
-    assert_equal_results(ours.reset(seed=8), theirs.reset(seed=8))
-    ours.action_space.seed(0)
-    mask = np.array([True, False, True])
-    for step in range(8):
-        actions = ours.action_space.sample()
-        assert_equal_results(ours.step(actions), theirs.step(actions))
-        if step == 3:
-            assert_equal_results(ours.reset(), theirs.reset())
-        if step in (4, 5):
-            seed = [5, 6, 7] if step == 4 else None
-            results = [
-                env.reset(seed=seed, options={"reset_mask": mask.copy()}) for env in (ours, theirs)
-            ]
-            assert_equal_results(*results)
+    assert_equal_batches(ours, theirs, steps=9)
 
 
 def test_infos_say_what_the_core_knows():

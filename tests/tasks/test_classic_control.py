@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from snn_gym.tasks.classic_control import BATCHED_TASKS
+from tests.wrappers.comparison import assert_equal_batches, assert_equal_results
 
 every_task = pytest.mark.parametrize("base_id", BATCHED_TASKS)
 
@@ -110,22 +111,6 @@ def same_step(base_id, num_envs, **arguments):
     )
 
 
-def assert_equal_results(ours, theirs):
-    for one, other in zip(ours[:-1], theirs[:-1], strict=True):
-        assert np.array_equal(one, other)
-        assert one.dtype == other.dtype
-    assert ours[-1].keys() == theirs[-1].keys()
-    for key, value in theirs[-1].items():
-        if key == "final_obs":
-            for one, other in zip(ours[-1][key], value, strict=True):
-                assert np.array_equal(one, other)
-        elif key == "final_info":
-            assert ours[-1][key] == value
-        else:
-            assert np.array_equal(ours[-1][key], value)
-            assert ours[-1][key].dtype == value.dtype
-
-
 @every_task
 @settings(max_examples=5)
 @given(
@@ -138,28 +123,14 @@ def test_interface_is_that_of_gymnasiums_same_step_batch(base_id, num_envs, seed
     ours = BATCHED_TASKS[base_id](num_envs, max_episode_steps=limit)
     theirs = same_step(base_id, num_envs, max_episode_steps=limit)
     assert isinstance(theirs, SyncVectorEnv)
-    for name in ("action_space", "observation_space"):
-        assert getattr(ours, name) == getattr(theirs, name)
-        assert getattr(ours, f"single_{name}") == getattr(theirs, f"single_{name}")
     assert ours.metadata["autoreset_mode"] is AutoresetMode.SAME_STEP
-    assert_equal_results(ours.reset(seed=seed), theirs.reset(seed=seed))
-    ours.action_space.seed(0)
-    for step in range(45):
-        actions = ours.action_space.sample()
-        assert_equal_results(ours.step(actions), theirs.step(actions))
-        if step == 20:
-            assert_equal_results(ours.reset(), theirs.reset())
-        if step == 30:
-            mask = np.arange(num_envs) % 2 == 0
-            results = [env.reset(options={"reset_mask": mask.copy()}) for env in (ours, theirs)]
-            assert_equal_results(*results)
-        if step == 37:
-            mask = np.arange(num_envs) == num_envs - 1
-            options = [{"reset_mask": mask} for _ in range(2)]
-            assert_equal_results(
-                ours.reset(seed=5, options=options[0]), theirs.reset(seed=5, options=options[1])
-            )
-            assert options[0]["reset_mask"] is mask  # what was passed is left as it was
+    assert_equal_batches(ours, theirs, steps=45, seed=seed)
+    mask = np.arange(num_envs) == num_envs - 1
+    options = [{"reset_mask": mask} for _ in range(2)]
+    assert_equal_results(
+        ours.reset(seed=5, options=options[0]), theirs.reset(seed=5, options=options[1])
+    )
+    assert options[0]["reset_mask"] is mask  # what was passed is left as it was
 
 
 OPTIONS = {

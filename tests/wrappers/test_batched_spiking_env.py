@@ -9,7 +9,7 @@ from gymnasium.vector import AutoresetMode
 from snn_gym.spiking.coding.encoders import spike_encoders
 from snn_gym.wrappers import BatchedSpikingEnv
 from tests.envs.variants import every_spiking_id
-from tests.wrappers.comparison import assert_equal_results
+from tests.wrappers.comparison import assert_equal_batches
 
 
 @every_spiking_id
@@ -25,22 +25,7 @@ def test_a_batch_is_gymnasiums_batch_of_single_environments(env_id, encoder):
         **arguments,
     )
     assert isinstance(ours, BatchedSpikingEnv)
-    assert ours.observation_space == theirs.observation_space
-    assert ours.action_space == theirs.action_space
-    assert_equal_results(ours.reset(seed=8), theirs.reset(seed=8))
-    ours.action_space.seed(0)
-    for step in range(90):
-        actions = ours.action_space.sample()
-        assert_equal_results(ours.step(actions), theirs.step(actions))
-        if step == 30:
-            assert_equal_results(ours.reset(), theirs.reset())
-        if step in (40, 41):
-            seed = [5, 6, 7] if step == 40 else None
-            results = [
-                env.reset(seed=seed, options={"reset_mask": np.array([True, False, True])})
-                for env in (ours, theirs)
-            ]
-            assert_equal_results(*results)
+    assert_equal_batches(ours, theirs, steps=90)
 
 
 @every_spiking_id
