@@ -1,4 +1,4 @@
-"""Scripted policies that put scores in their place: what memory, timing or nothing can earn."""
+"""Scripted policies of the native tasks, whose returns are their reference scores."""
 
 from references.policy import (
     RandomActions,

@@ -1,4 +1,4 @@
-"""What a scripted policy is, and how its returns are measured."""
+"""The interface of scripted policies, and the measurement of their returns."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How many threads torch computes on."""
+"""A context in which torch computes on one thread."""
 
 from __future__ import annotations
 

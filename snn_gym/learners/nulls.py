@@ -1,4 +1,4 @@
-"""Learners that compare a candidate with what they hold: the nulls of every learning rule."""
+"""Learners that compare a candidate with the weights they hold: the nulls of a learning rule."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Strategy A: every synapse of a spiking network is an agent that moves its own weight."""
+"""``SynapseAgents``: every synapse of a spiking network is an agent that moves its own weight."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The short way through a network when nothing is differentiated, carried or recorded.
+"""A fast forward pass for acting, where nothing is differentiated, carried or recorded.
 
 At the batch sizes of acting a decision costs what its operations cost to call, not what they
 compute. This path calls the same products and the same kernels on the same numbers as the general

@@ -1,4 +1,4 @@
-"""The parts that a configuration names, put together; and the names of what is saved of them."""
+"""Assembly of the parts that a configuration names, and names of what is saved of them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a module keeps beside its weights: counts, flags, seeds and constants.
+"""Counts, flags, seeds and constants that a module keeps beside its weights.
 
 ``state_dict`` holds what shapes the module's function and nothing else, so that a client may
 replace its tensors by others of the same shape. Bookkeeping travels in the metadata that PyTorch

@@ -1,4 +1,4 @@
-"""What a decision costs, counted by the same rules for every kind of network.
+"""Costs of a decision, counted by the same rules for every kind of network.
 
 Events are counted and not energy: how much a synaptic operation or a multiply-accumulate takes
 depends on the hardware. Spikes per synapse as the figure that compares events with dense products:

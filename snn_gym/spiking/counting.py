@@ -1,4 +1,4 @@
-"""What the parts of a spiking network cost in one decision."""
+"""Counting of what the parts of a spiking network cost in one decision."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What happened in a forward pass: the one type that learners, metrics, plots and logs read."""
+"""``Recording``: what learners, metrics, plots and logs read of a forward pass."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The gymnasium face: one agent moves all weights of a network."""
+"""The gymnasium environment in which one agent moves all weights of a network."""
 
 from __future__ import annotations
 

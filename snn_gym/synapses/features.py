@@ -1,4 +1,4 @@
-"""What an agent at a synapse may see: a mask of features, named by content.
+"""Features of a synapse that an agent may see, chosen by a mask of names.
 
 The founding paper (Zheng et al. 2026, https://www.mdpi.com/2313-7673/11/1/47) builds the state of a
 synapse from its past actions, past rewards, present weight and place in the network; its exact

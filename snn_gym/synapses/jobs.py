@@ -1,4 +1,4 @@
-"""Jobs: what a spiking network in training is there for, and how well it does it.
+"""Jobs that a spiking network is trained for, and how well it does them.
 
 A job judges weights on a probe, a set of episodes or of samples. Old and new weights are compared
 on one probe, so that a difference of scores is due to the weights alone. (In the code published

@@ -1,4 +1,4 @@
-"""What a synapse can know of the network around it: local measures of a rollout or a batch.
+"""Local measures of the activity around each synapse, of a rollout or a batch.
 
 Six numbers for every synapse, each from what is present at it or broadcast to all:
 

@@ -1,4 +1,4 @@
-"""What makes the PettingZoo face, where PettingZoo is installed."""
+"""The function that makes the PettingZoo environment, where PettingZoo is installed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The PettingZoo face: every synapse is an agent."""
+"""The PettingZoo environment in which every synapse is an agent."""
 
 from __future__ import annotations
 

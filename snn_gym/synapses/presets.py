@@ -1,4 +1,4 @@
-"""Names of what a synapse may see, and of masks of them; nothing here imports torch."""
+"""Names of a synapse's features, and of masks of them; nothing here imports torch."""
 
 from __future__ import annotations
 

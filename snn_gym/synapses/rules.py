@@ -1,4 +1,4 @@
-"""How agents at synapses choose moves and learn from what they earn.
+"""Learning rules of agents at synapses: how they choose moves and learn from rewards.
 
 All synapses of a network act at once, each on what it observes. A rule turns observations (W, F)
 into moves (W,) in {-1, 0, 1} and learns from rewards (W,). What a rule has learned can be saved,

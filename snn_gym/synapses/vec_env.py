@@ -1,4 +1,4 @@
-"""The Stable-Baselines3 face: every synapse is an environment, all share one policy."""
+"""The Stable-Baselines3 ``VecEnv`` in which every synapse is an environment."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Batches of environments whose episodes start anew in the step that ends them."""
+"""``SameStepEnv``, the base of all batches: episodes start anew in the step that ends them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Training that survives being killed: a resumed run ends as if it had never stopped."""
+"""Training runs in folders: checkpoints, resuming, and logs of episodes and dynamics."""
 
 from snn_gym.training.dynamics_callback import DynamicsCallback
 from snn_gym.training.run import (

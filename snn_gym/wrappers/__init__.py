@@ -1,4 +1,4 @@
-"""Spikes around gymnasium environments, and gymnasium's batches for Stable-Baselines3."""
+"""Wrappers that show environments through spikes, and batches for Stable-Baselines3."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The common core of everything that shows an environment through spikes."""
+"""``BatchCoder``: scales observations and encodes them as spikes, for all wrappers."""
 
 from __future__ import annotations
 

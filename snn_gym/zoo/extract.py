@@ -1,4 +1,4 @@
-"""Read back from a model what it was built from, as plain data."""
+"""Policy arguments and hyper-parameters read back from a model, as plain data."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a model is beyond its algorithm: its agent and its environment."""
+"""The agent and the environment that a model was made from."""
 
 from __future__ import annotations
 

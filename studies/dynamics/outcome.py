@@ -1,4 +1,4 @@
-"""What a run of the study leaves: one small file of plain data."""
+"""The small file of plain data that a run of the study leaves."""
 
 from __future__ import annotations
 

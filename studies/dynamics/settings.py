@@ -1,4 +1,4 @@
-"""What is fixed before the study's runs: hyper-parameters, budgets and sizes.
+"""Hyper-parameters, budgets and sizes that are fixed before the study's runs.
 
 Hyper-parameters of synapse agents were chosen on tuning seeds from 1000 on, which no table shows;
 those of the nulls on CartPole, Acrobot and MountainCar are the zoo's. On the Teacher job every

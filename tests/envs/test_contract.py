@@ -1,4 +1,4 @@
-"""What every registered environment must do, without exception."""
+"""The contract of every registered environment."""
 
 import itertools
 import pickle

@@ -1,4 +1,4 @@
-"""What every learner without gradients does, whatever its rule."""
+"""The contract of every learner without gradients."""
 
 import csv
 

@@ -1,4 +1,4 @@
-"""What the rollout buffer gives is what was put in, in sequences."""
+"""The rollout buffer returns what was put in, as sequences."""
 
 import numpy as np
 import pytest

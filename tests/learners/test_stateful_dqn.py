@@ -1,4 +1,4 @@
-"""DQN that remembers."""
+"""StatefulDQN: exploration, sequences, states, targets and learning."""
 
 import copy
 

@@ -1,4 +1,4 @@
-"""PPO that remembers."""
+"""StatefulPPO: rollouts, states, bootstrapping and learning."""
 
 import copy
 import itertools

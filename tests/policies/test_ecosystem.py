@@ -1,4 +1,4 @@
-"""What works with Stable-Baselines3's MLP policies works with spiking ones in the same way."""
+"""Stable-Baselines3's tools work with spiking policies as they do with MLP policies."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the network sees of each kind of observation, and what is refused with which words."""
+"""Kinds of observations: what the network sees of each, and what is refused."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What all policies do: acting tensors, round trips, and the normaliser's rule."""
+"""All policies: acting tensors, round trips, and the normaliser's rule."""
 
 from __future__ import annotations
 

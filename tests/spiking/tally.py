@@ -1,4 +1,4 @@
-"""How often a comparison was excused, and whether that was seldom."""
+"""A tally of comparisons that were excused, and a check that they are seldom."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is run, and what is passed over."""
+"""The study's runner: which cases it runs and which it passes over."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What synapses see, by hand."""
+"""Features of synapses, by hand."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""What environments give is finite."""
+"""Observations and rewards that are not finite are refused."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""What every neuron is: its step, and the stepped run of a layer.
+"""``Neuron``, the base of all neurons: its step, and the stepped run of a layer.
 
 ``run_stepped`` calls a neuron's step once per time step. It is the reference (any device and
 dtype, differentiable twice) that the fused kernels of the registered neurons are tested against.

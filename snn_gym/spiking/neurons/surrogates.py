@@ -1,4 +1,4 @@
-"""Spikes with surrogate gradients whose slope works.
+"""Spikes with surrogate gradients.
 
 Forward, a spike is the Heaviside step ``x > 0`` of the distance ``x = v - v_threshold``. Backward,
 its derivative is replaced by a smooth one. Norse 1.1.0's ``super`` ignores its slope, so these are

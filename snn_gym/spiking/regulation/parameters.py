@@ -1,4 +1,4 @@
-"""Typed parameters of what watches a network's dynamics while it is optimised."""
+"""Typed parameters of regulation: its penalties and its controller."""
 
 from __future__ import annotations
 

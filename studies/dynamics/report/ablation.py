@@ -1,4 +1,4 @@
-"""The best preset with dynamics on, off and shuffled across synapses."""
+"""Section on the best preset with dynamics on, off and shuffled across synapses."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""PPO with and without regulation by the network's dynamics."""
+"""Section on PPO with and without regulation by the network's dynamics."""
 
 from __future__ import annotations
 

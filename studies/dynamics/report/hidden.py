@@ -1,4 +1,4 @@
-"""Whether DQSN gets better with more hidden neurons."""
+"""Section on DQSN with more hidden neurons."""
 
 from __future__ import annotations
 

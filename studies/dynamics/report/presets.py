@@ -1,4 +1,4 @@
-"""What synapses see: presets and nulls on CartPole and on the Teacher job."""
+"""Section on presets of a synapse's features against nulls, on CartPole and the Teacher job."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How learners of CartPole fare with more synapses."""
+"""Section on learners of CartPole with more synapses."""
 
 from __future__ import annotations
 

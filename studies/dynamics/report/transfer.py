@@ -1,4 +1,4 @@
-"""Whether a rule that was learned on one job is of use on another."""
+"""Section on rules learned on one job and used on another."""
 
 from __future__ import annotations
 

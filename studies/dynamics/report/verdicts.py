@@ -1,4 +1,4 @@
-"""Sentences that say what the data allow: each is chosen by where an interval lies."""
+"""Sentences of the report, each chosen by where an interval lies."""
 
 from __future__ import annotations
 

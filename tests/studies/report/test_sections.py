@@ -1,4 +1,4 @@
-"""What the sections conclude from made-up runs: the claim that holds, and the one that fails."""
+"""Sections of the report on made-up runs: the claim that holds, and the one that fails."""
 
 from __future__ import annotations
 
