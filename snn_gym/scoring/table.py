@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from snn_gym.registry import ReferenceScores, known_ids, load_environment_spec
+from snn_gym.scoring.evaluation import EVALUATOR_VERSION
 from snn_gym.scoring.results import Row, list_rows, locked
 from snn_gym.scoring.statistics import interquartile_mean, stratified_bootstrap_interval
 from snn_gym.spiking.costs import COST_COLUMNS
@@ -146,9 +147,16 @@ def table_rows(leaderboard: str | Path) -> tuple[TableRow, ...]:
         Rows sorted by environment, budget class, pair and agent.
 
     Raises:
-        ValueError: A stored row is damaged; the message names it.
+        ValueError: A stored row is damaged, or of another evaluator; the message names it.
     """
     by_agent = sorted(list_rows(Path(leaderboard)), key=_group)
+    for row in by_agent:
+        if row.evaluator_version != EVALUATOR_VERSION:
+            raise ValueError(
+                f"the row of {row.agent} on {row.environment} with seed {row.seed} is of evaluator "
+                f"version {row.evaluator_version}; expected {EVALUATOR_VERSION}, whose scores and "
+                "costs compare; run `snn-gym verify --again`"
+            )
     summaries = [_summarise(list(rows)) for _, rows in itertools.groupby(by_agent, key=_group)]
     return tuple(sorted(summaries, key=_order))
 

@@ -146,7 +146,7 @@ class CostCounter:
         spikes = spikes.detach()
         batch, neurons = spikes.shape[1:]
         count = float(spikes.double().sum()) / batch
-        fired = int(spikes.any(0).sum()) / batch
+        fired = float(spikes.amax(0).double().sum()) / batch
         self._add("spikes_per_decision", source, count)
         self._add("synops_per_decision", source, count * fan_out)
         self._add("synapses", source, neurons * fan_out)

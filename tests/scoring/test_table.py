@@ -202,6 +202,12 @@ def test_versions_of_an_environment_stay_apart(tmp_path: Path) -> None:
     assert "## CartPole-v1, version 2, budget class gradient" in render_table(board)
 
 
+def test_rows_of_another_evaluator_are_not_shown(tmp_path: Path) -> None:
+    board = fill(tmp_path, make_row(seed=0), make_row(seed=1, evaluator_version=1))
+    with pytest.raises(ValueError, match="seed 1 is of evaluator version 1; .* verify --again"):
+        render_table(board)
+
+
 def test_rows_of_different_evaluations_are_not_pooled(tmp_path: Path) -> None:
     board = fill(tmp_path, make_row(seed=0), make_row(seed=1, returns=(1.0, 2.0, 3.0)))
     with pytest.raises(ValueError, match="different numbers of episodes"):
