@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import multiprocessing
 import os
 from collections.abc import Iterator, Sequence
@@ -10,14 +9,12 @@ from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
 
-from snn_gym.scoring.architecture import check_tensors
-from snn_gym.scoring.errors import SubmissionError
 from snn_gym.scoring.evaluation import EVALUATOR_VERSION, OFFICIAL_EPISODES, evaluation_seeds
 from snn_gym.scoring.manifest import utc_now
 from snn_gym.scoring.results import Row, list_rows, replace_row, row_path
-from snn_gym.scoring.verification import MAX_WEIGHTS_BYTES, different_returns
-from snn_gym.scoring.worker import Request, Rerun, rerun
-from snn_gym.storage import parse_tensors, read_regular_file
+from snn_gym.scoring.verification import MAX_WEIGHTS_BYTES, check_weights, different_returns
+from snn_gym.scoring.worker import Request, rerun
+from snn_gym.storage import read_regular_file
 
 
 @dataclass(frozen=True)
@@ -78,7 +75,9 @@ def _reevaluate(leaderboard: Path, row: Row, seeds: tuple[int, ...]) -> Reevalua
     if len(stored) != len(seeds):
         return Reevaluation(path, f"returns of {len(stored)} episodes, expected {len(seeds)}")
     try:
-        result = _rerun(path.with_suffix(".safetensors"), row, seeds)
+        weights = read_regular_file(path.with_suffix(".safetensors"), max_bytes=MAX_WEIGHTS_BYTES)
+        check_weights(weights, row)
+        result = rerun(Request(agent=row.agent, environment=row.environment, seeds=seeds), weights)
     except ValueError as error:
         return Reevaluation(path, str(error))
     different = different_returns(row.score, result.score)
@@ -92,14 +91,3 @@ def _reevaluate(leaderboard: Path, row: Row, seeds: tuple[int, ...]) -> Reevalua
     changes = {**dict(result), "evaluator_version": EVALUATOR_VERSION, "verified": utc_now()}
     replace_row(leaderboard, row.model_copy(update=changes))
     return Reevaluation(path, None, exact=row.score == result.score)
-
-
-def _rerun(weights_file: Path, row: Row, seeds: tuple[int, ...]) -> Rerun:
-    weights = read_regular_file(weights_file, max_bytes=MAX_WEIGHTS_BYTES)
-    if hashlib.sha256(weights).hexdigest() != row.weights_sha256:
-        raise SubmissionError(
-            "weights-sha256", f"{weights_file.name} is not the file that the row was written for"
-        )
-    tensors, _ = parse_tensors(weights, where=weights_file.name)
-    check_tensors(tensors, row.agent, row.environment)
-    return rerun(Request(agent=row.agent, environment=row.environment, seeds=seeds), weights)

@@ -92,7 +92,7 @@ def verify(
         place = row_path(leaderboard, manifest.agent, manifest.environment, manifest.seed)
         check_is_new(leaderboard, place, content_sha256=None)
         data = _read(WEIGHTS_NAME, MAX_WEIGHTS_BYTES, descriptor)
-    tensors = _check_weights(data, manifest)
+    tensors = check_weights(data, manifest)
     trained = trained_tensors(tensors, manifest.agent, manifest.environment)
     # Of the trained numbers only: changed observation statistics make no other training run.
     content_sha256 = hash_tensors(trained)
@@ -221,20 +221,32 @@ def _check_claim(claim: Scores, episodes: int) -> None:
             )
 
 
-def _check_weights(data: bytes, manifest: Manifest) -> dict[str, torch.Tensor]:
+def check_weights(data: bytes, of: Manifest | Row) -> dict[str, torch.Tensor]:
+    """Parse the bytes of a weights file and check that the registered architecture takes them.
+
+    Args:
+        data: Whole content of the file.
+        of: What names its hash, the agent and the environment.
+
+    Returns:
+        Tensors by the names that the architecture has today.
+
+    Raises:
+        SubmissionError: They are damaged, another file's, or do not fit; the ``code`` says which.
+    """
     try:
         tensors, _ = parse_tensors(data, where=WEIGHTS_NAME)
     except StorageError as error:
         raise SubmissionError(_STORAGE_CODES.get(error.reason, error.reason), str(error)) from error
     digest = hashlib.sha256(data).hexdigest()
-    if digest != manifest.weights_sha256:
+    if digest != of.weights_sha256:
         raise SubmissionError(
             "weights-sha256",
-            f"{WEIGHTS_NAME} has the SHA-256 {digest[:16]}…; expected "
-            f"{manifest.weights_sha256[:16]}… as in {MANIFEST_NAME}; copy both files again",
+            f"{WEIGHTS_NAME} has the SHA-256 {digest[:16]}…; expected {of.weights_sha256[:16]}…, "
+            "as written beside it; copy both files again",
         )
     tensors = todays_names(tensors)
-    check_tensors(tensors, manifest.agent, manifest.environment)
+    check_tensors(tensors, of.agent, of.environment)
     return tensors
 
 

@@ -12,6 +12,7 @@ from snn_gym.scoring import reevaluate, reevaluation, verification, verify
 from snn_gym.scoring.evaluation import EVALUATOR_VERSION
 from snn_gym.scoring.results import list_rows
 from snn_gym.scoring.worker import Request, Rerun, rerun
+from snn_gym.storage import dump_tensors, parse_tensors
 from tests.scoring.helpers import SETTINGS, Template, fingerprint, rerun_in_process
 
 NEW_COSTS = ("neuron_updates_per_decision", "parameter_bytes_per_decision", "synapses")
@@ -120,9 +121,11 @@ def test_rows_are_played_by_several_processes(
 
 def test_weights_that_are_not_the_rows_are_named(board: Path, calls: list[Request]) -> None:
     (weights,) = board.glob("results/*/*/*.safetensors")
-    weights.write_bytes(weights.read_bytes() + b"\0")
+    tensors, _ = parse_tensors(weights.read_bytes(), where="weights")
+    next(iter(tensors.values())).add_(1.0)
+    weights.write_bytes(dump_tensors(tensors))
     (result,) = reevaluate(board, seeds=SETTINGS.seeds)
-    assert "not the file that the row was written for" in str(result.problem)
+    assert "[weights-sha256]" in str(result.problem)
     assert calls == []
 
 

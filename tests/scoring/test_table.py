@@ -204,7 +204,7 @@ def test_versions_of_an_environment_stay_apart(tmp_path: Path) -> None:
 
 def test_rows_of_another_evaluator_are_not_shown(tmp_path: Path) -> None:
     board = fill(tmp_path, make_row(seed=0), make_row(seed=1, evaluator_version=1))
-    with pytest.raises(ValueError, match="seed 1 is of evaluator version 1; .* verify --again"):
+    with pytest.raises(ValueError, match=r"seed 1 is of evaluator version 1; .* verify --again"):
         render_table(board)
 
 
