@@ -1,4 +1,4 @@
-"""The rows of leaderboard/: their weights fit today's architectures, their costs are counted anew."""
+"""Rows of leaderboard/: weights fit the architectures, costs are those that are counted today."""
 
 from __future__ import annotations
 
