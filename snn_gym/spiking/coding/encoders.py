@@ -47,16 +47,12 @@ class EncoderInputs(NamedTuple):
     """(..., D) in [0, 1], or empty where not needed."""
 
 
-@dataclass(frozen=True)
-class ConstantEncoder(Config):
-    """Feed the observation as a current that is constant over the time steps.
-
-    For networks only: a current is no spike, so there is nothing to encode.
-    """
+class BaseEncoder(Config):
+    """What a network or an environment asks of every encoder, as the simplest one answers."""
 
     @property
     def needs_noise(self) -> bool:
-        """Whether encoding draws random numbers."""
+        """Whether encoding draws uniform random numbers."""
         return False
 
     @property
@@ -69,41 +65,30 @@ class ConstantEncoder(Config):
         return dimensions
 
     def macs(self, dimensions: int, time_steps: int) -> int:
-        """Return 0: nothing is computed."""
+        """Return the multiplications by which values become input, comparisons left out.
+
+        Args:
+            dimensions: Number D of values.
+            time_steps: Number T of time steps.
+        """
         del dimensions, time_steps
         return 0
 
 
-class SpikeEncoder(Config, ABC):
+@dataclass(frozen=True)
+class ConstantEncoder(BaseEncoder):
+    """Feed the observation as a current that is constant over the time steps.
+
+    For networks only: a current is no spike, so there is nothing to encode.
+    """
+
+
+class SpikeEncoder(BaseEncoder, ABC):
     """Turn intensities into spikes; the common part of all spiking encoders.
 
     A subclass is a frozen dataclass whose fields are its parameters. It defines ``_spikes``, and
     overrides ``channels``, ``needs_noise`` and the others where they differ from here.
     """
-
-    @property
-    def needs_noise(self) -> bool:
-        """Whether ``encode`` needs uniform random numbers."""
-        return False
-
-    @property
-    def needs_previous(self) -> bool:
-        """Whether ``encode`` needs the intensity one environment step before."""
-        return False
-
-    def channels(self, dimensions: int) -> int:
-        """Return the number of spike channels for ``dimensions`` intensities."""
-        return dimensions
-
-    def macs(self, dimensions: int, time_steps: int) -> int:
-        """Return the multiplications by which intensities become spikes, comparisons left out.
-
-        Args:
-            dimensions: Number D of intensities.
-            time_steps: Number T of time steps.
-        """
-        del dimensions, time_steps
-        return 0
 
     def encode(
         self,

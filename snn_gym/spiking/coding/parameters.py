@@ -15,6 +15,7 @@ from snn_gym.spiking.coding.encoders import (
     ENCODERS,
     LEARNED,
     RECEPTIVE_FIELD_MACS,
+    BaseEncoder,
     ConstantEncoder,
     SpikeEncoder,
 )
@@ -70,7 +71,7 @@ DECODER_PARAMETERS: dict[str, type[DecoderParameters]] = {
 
 
 @dataclass(frozen=True)
-class LearnablePopulationParameters(Config):
+class LearnablePopulationParameters(BaseEncoder):
     """Gaussian receptive fields whose centres and widths are learned (PopSAN's encoder).
 
     For networks only. At the start the centres of each value's neurons are spread evenly over the
@@ -81,16 +82,6 @@ class LearnablePopulationParameters(Config):
     """Neurons for each value of an observation."""
     width: Positive = 1.0
     """Standard deviation of a receptive field at the start, in units of the centres' spacing."""
-
-    @property
-    def needs_noise(self) -> bool:
-        """Whether encoding draws random numbers: no."""
-        return False
-
-    @property
-    def needs_previous(self) -> bool:
-        """Whether encoding compares with the environment step before: no."""
-        return False
 
     def channels(self, dimensions: int) -> int:
         """Return ``dimensions`` times ``neurons_per_dimension``."""

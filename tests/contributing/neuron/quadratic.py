@@ -9,10 +9,12 @@ from snn_gym.spiking import Neuron, NeuronParameters, register_neuron
 
 @dataclass(frozen=True)
 class QIFParameters(NeuronParameters):
-    gain: float = 0.5
-    """Factor of the quadratic drift v (v - 1/2)."""
+    """Voltages are in units of the threshold's distance from rest."""
+
     v_threshold: float = 1.0
     v_reset: float = 0.0
+    gain: float = 0.5
+    """Factor of the quadratic drift v (v - 1/2)."""
 
 
 class QIFNeuron(Neuron):

@@ -17,16 +17,15 @@ GROUP = 10
 class SideReportSettings(Config):
     """How fast the group fires, and for how long."""
 
+    channels = 2 * GROUP
+    start_size = 1
+    noise_size = 0
     rate_hz: float = 300.0
     """Rate of the group that fires (Hz)."""
     episode_steps: Count = 4
     """Environment steps of an episode."""
     time_steps: Count = 8
     """Time steps T of an environment step, 1 ms each."""
-
-    channels = 2 * GROUP
-    start_size = 1
-    noise_size = 0
 
 
 class SideReport(SpikeTask):
