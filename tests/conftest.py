@@ -4,7 +4,7 @@ from collections import Counter
 import pytest
 from hypothesis import settings
 
-from tests.policies.matrix import matrix_lines
+from tests.policies.matrix import matrix_lines, promise_lines
 
 # pygame opens its windows nowhere, and keeps silent, on machines without screen and sound.
 os.environ.setdefault("SDL_VIDEODRIVER", "dummy")
@@ -23,10 +23,13 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         for report in terminalreporter.stats.get("passed", [])
         for recorded in report.user_properties
     ]
-    if lines := matrix_lines(properties):
-        terminalreporter.section("algorithm × action space × observation kind")
-        for line in lines:
-            terminalreporter.write_line(line)
+    for title, lines in (
+        ("algorithm × action space × observation kind", matrix_lines(properties)),
+        ("what Stable-Baselines3 promises of a policy × algorithm", promise_lines(properties)),
+    ):
+        if lines:
+            terminalreporter.section(title)
+            terminalreporter.write("".join(f"{line}\n" for line in lines))
     refused = Counter(value for name, value in properties if name == "hostile")
     if refused:
         terminalreporter.section("hostile submissions refused by the check meant for them")

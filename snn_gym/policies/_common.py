@@ -180,7 +180,7 @@ class SpikingPolicyMixin(BasePolicy):
         if not hasattr(self, "builder"):
             self.builder = NetworkBuilder(
                 self.network,
-                features_dim,
+                int(features_dim),  # of a Dict it is numpy's
                 spike_steps_of(self.observation_space, self.features_extractor_class),
                 self.activation_fn,
                 self._make_normaliser(),

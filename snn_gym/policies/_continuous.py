@@ -46,6 +46,13 @@ class ActionValueCritic(NormalisedModule, BuiltPart, ContinuousCritic):
             self.add_module(f"qf{k}", network)
             self.q_networks.append(network)
 
+    def _get_constructor_parameters(self) -> dict[str, Any]:
+        # Stable-Baselines3 saves none of them of a critic.
+        names = ("features_extractor", "n_critics", "share_features_extractor")
+        own = {name: getattr(self, name) for name in names}
+        features_dim = self.builder.features_dim
+        return {**super()._get_constructor_parameters(), **own, "features_dim": features_dim}
+
     def extract_features(
         self, obs: PyTorchObs, features_extractor: BaseFeaturesExtractor
     ) -> Tensor:

@@ -19,6 +19,7 @@ from stable_baselines3 import A2C, DDPG, DQN, PPO, SAC, TD3
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.noise import NormalActionNoise
 
+from snn_gym.learners import StatefulDQN, StatefulPPO
 from snn_gym.policies import (
     SpikingActorCriticPolicy,
     SpikingDQNPolicy,
@@ -26,6 +27,8 @@ from snn_gym.policies import (
     SpikingSACPolicy,
     SpikingTD3Policy,
     SpikingTQCPolicy,
+    StatefulActorCriticPolicy,
+    StatefulDQNPolicy,
 )
 from snn_gym.spiking import NetworkConfig
 
@@ -166,6 +169,17 @@ CASES: dict[str, Case] = {
 }  # fmt: skip
 
 
+STATEFUL: dict[str, Case] = {
+    "StatefulPPO": Case(StatefulPPO, StatefulActorCriticPolicy, _ALL, 0,
+                        {"n_steps": 32, "batch_size": 32, "sequence_length": 8, "n_epochs": 2}),
+    "StatefulDQN": Case(StatefulDQN, StatefulDQNPolicy, ("Discrete",), 0,
+                        {"learning_starts": 32, "batch_size": 16, "sequence_length": 8,
+                         "burn_in_steps": 2, "buffer_size": 500}),
+}  # fmt: skip
+"""Those that carry a state; that they learn is tested on tasks that need one."""
+EVERY = {**CASES, **STATEFUL}
+
+
 # What a convolutional network needs in place of the case's settings.
 FOR_IMAGES: dict[str, dict[str, Any]] = {
     "A2C": {"learning_rate": 1e-3, "ent_coef": 0.02},
@@ -177,7 +191,7 @@ FOR_IMAGES: dict[str, dict[str, Any]] = {
 
 def make(name: str, env: Any = None, seed: int = 0, **arguments: Any) -> Any:
     """Return a model of an algorithm on a small spiking network."""
-    case = CASES[name]
+    case = EVERY[name]
     policy_kwargs = {"network": SMALL, **case.policy_kwargs, **arguments.pop("policy_kwargs", {})}
     return case.algorithm(
         case.policy, env or Identity(action=case.actions[0]), seed=seed, device="cpu",

@@ -18,10 +18,12 @@ from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
 from stable_baselines3.common.vec_env import DummyVecEnv, VecNormalize
 
 from snn_gym.spiking.bookkeeping import full_state
-from tests.policies.identity import CASES, Identity, make, observations
+from tests.policies.identity import CASES, EVERY, Identity, make, observations
+from tests.policies.matrix import PROMISE
 from tests.policies.test_identity import assert_same
 
 algorithms = pytest.mark.parametrize("name", list(CASES))
+every = pytest.mark.parametrize("name", list(EVERY))
 OFF_POLICY = [x for x, case in CASES.items() if issubclass(case.algorithm, OffPolicyAlgorithm)]
 GSDE = ["PPO", "A2C", "TRPO", "SAC", "TQC"]
 STEPS = 96
@@ -32,16 +34,18 @@ def weights(model: Any) -> dict[str, torch.Tensor]:
 
 
 def environment(name: str, view: str = "analogue") -> Identity:
-    return Identity(view, CASES[name].actions[0])
+    return Identity(view, EVERY[name].actions[0])
 
 
 def box(name: str) -> DummyVecEnv:
-    action = "Box" if "Box" in CASES[name].actions else CASES[name].actions[0]
+    action = "Box" if "Box" in EVERY[name].actions else EVERY[name].actions[0]
     return DummyVecEnv([lambda: Identity("analogue", action)])
 
 
-@algorithms
-def test_evaluation_and_checkpoints_leave_training_alone(name: str, tmp_path: Path) -> None:
+@every
+def test_evaluation_and_checkpoints_leave_training_alone(
+    name: str, tmp_path: Path, record_property: Any
+) -> None:
     plain = make(name).learn(STEPS)
     model = make(name)
     evaluation = EvalCallback(
@@ -59,10 +63,11 @@ def test_evaluation_and_checkpoints_leave_training_alone(name: str, tmp_path: Pa
     model.learn(STEPS, callback=[evaluation, Watch(40, str(tmp_path), "model")])
     assert_same(weights(model), weights(plain))
     assert np.load(tmp_path / "evaluations.npz")["timesteps"][:2].tolist() == [40, 80]
-    loaded = CASES[name].algorithm.load(tmp_path / "model_80_steps", device="cpu")
+    loaded = EVERY[name].algorithm.load(tmp_path / "model_80_steps", device="cpu")
     assert_same(weights(loaded), at_80)
-    best = CASES[name].algorithm.load(tmp_path / "best_model", device="cpu")
+    best = EVERY[name].algorithm.load(tmp_path / "best_model", device="cpu")
     assert best.num_timesteps in (40, 80, 120)
+    record_property(PROMISE, f"{name}|callbacks|yes")
 
 
 @algorithms
@@ -127,8 +132,10 @@ def test_evaluate_policy_plays_what_predict_says(name: str) -> None:
     assert abs(total / 30 - mean / 10) < 0.6
 
 
-@algorithms
-def test_vecnormalize_of_analogue_observations_trains_as_usual(name: str, tmp_path: Path) -> None:
+@every
+def test_vecnormalize_of_analogue_observations_trains_as_usual(
+    name: str, tmp_path: Path, record_property: Any
+) -> None:
     env = VecNormalize(box(name), gamma=0.0)
     model = make(name, env, policy_kwargs={"normalise_observations": False}).learn(STEPS)
     assert model.get_vec_normalize_env() is env
@@ -139,6 +146,7 @@ def test_vecnormalize_of_analogue_observations_trains_as_usual(name: str, tmp_pa
     raw = observations("analogue", 4)
     seen = [model.predict(x.normalize_obs(raw), deterministic=True)[0] for x in (env, again)]
     assert np.array_equal(*seen)
+    record_property(PROMISE, f"{name}|VecNormalize|yes")
 
 
 def test_vecnormalize_refuses_spikes_and_takes_their_rewards() -> None:
@@ -181,7 +189,7 @@ class Reach(gym.Env[Any, Any]):
 
 
 @pytest.mark.parametrize("name", OFF_POLICY)
-def test_hindsight_replay(name: str, tmp_path: Path) -> None:
+def test_hindsight_replay(name: str, tmp_path: Path, record_property: Any) -> None:
     def run() -> Any:
         noise = {"action_noise": None} if "action_noise" in CASES[name].arguments else {}
         return make(
@@ -204,6 +212,7 @@ def test_hindsight_replay(name: str, tmp_path: Path) -> None:
     }
     expected, _ = model.predict(seen, deterministic=True)
     assert np.array_equal(loaded.predict(seen, deterministic=True)[0], expected)
+    record_property(PROMISE, f"{name}|hindsight replay|yes")
 
 
 @pytest.mark.parametrize("name", GSDE)
