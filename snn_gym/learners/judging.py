@@ -23,12 +23,15 @@ from snn_gym.tasks.rollout import (
     Samples,
     play,
 )
+from snn_gym.wrappers.checked import CheckedVecEnv
 
 Weights = NDArray[np.float32]
 """(P, W), a network in each row."""
 Seeds = Sequence[int]
 """(E,), of the episodes that every network plays."""
 
+# Environments stepped one after the other as they are; of a subclass nobody knows what it does.
+_PLAIN = (DummyVecEnv, CheckedVecEnv)
 # What Stable-Baselines3 puts around every environment, and changes nothing that a network sees.
 _HARMLESS_WRAPPERS = {"Monitor"}
 
@@ -160,7 +163,7 @@ def batched_id(env: VecEnv) -> str | None:
         with arguments, which the batched task does not have.
     """
     spec = _spec(env)
-    if spec is None or type(env) is not DummyVecEnv or spec.id not in BATCHED_TASKS:
+    if spec is None or type(env) not in _PLAIN or spec.id not in BATCHED_TASKS:
         return None
     same = spec.max_episode_steps == gym.spec(spec.id).max_episode_steps
     arguments = {key for key, value in spec.kwargs.items() if key != "render_mode"}

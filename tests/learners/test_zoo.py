@@ -4,11 +4,14 @@ import json
 
 import pytest
 
+from snn_gym.learners.judging import batched_id
 from snn_gym.registry import load_environment_spec
 from snn_gym.scoring import SubmissionError, submit, verify
 from snn_gym.scoring.manifest import MANIFEST_NAME, WEIGHTS_NAME
 from snn_gym.scoring.table import table_rows
+from snn_gym.tasks.classic_control import BATCHED_TASKS
 from snn_gym.zoo import load_agent_spec, make_agent, save_agent
+from snn_gym.zoo.build import make_environments
 from tests.scoring.helpers import SETTINGS, Template
 
 
@@ -48,3 +51,11 @@ def test_settings_of_the_file_reach_the_learner():
     assert model.step_size == 0.125
     assert model.seed == 3
     assert model.population.parameter_count == 114
+
+
+@pytest.mark.parametrize("env_id", sorted(BATCHED_TASKS))
+def test_the_zoos_environments_are_judged_in_batches(env_id):
+    model = make_agent("random-search", "CartPole-v1")
+    env = make_environments(env_id, 2, seed=0)
+    assert batched_id(env) == env_id
+    assert batched_id(model.env) == "CartPole-v1"
