@@ -11,7 +11,7 @@ import pytest
 from snn_gym.content import checkout_root, content_path
 from snn_gym.registry import load_environment_spec
 from snn_gym.synapses.core import PlasticitySettings
-from tests.envs.script import write_cards
+from tests.docs.scripts import load_script
 from tests.envs.variants import (
     ANALOGUE,
     NATIVE,
@@ -44,6 +44,7 @@ NATIVE_SECTIONS = (
     "Source",
 )
 ANALOGUE_SECTIONS = tuple(name for name in NATIVE_SECTIONS if name in (*SECTIONS, "Agents"))
+write_cards = load_script("write_cards")
 CARDS = sorted((checkout_root() / "envs").glob("*.md"))
 SCORES = ("random", "memoryless", "rate_only", "oracle", "solved", "maximum")
 
