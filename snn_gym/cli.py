@@ -131,14 +131,16 @@ def _options(
 @app.command()
 def envs() -> None:
     """List the environments: id, base task, and budget in environment steps."""
-    from snn_gym.registry import known_ids, load_environment_spec
+    from snn_gym.registry import flat_ids, known_ids, load_environment_spec
 
-    specs = [(env_id, load_environment_spec(env_id)) for env_id in sorted(known_ids())]
+    shown = sorted(known_ids().difference(flat_ids()))
+    specs = [(env_id, load_environment_spec(env_id)) for env_id in shown]
     rows = [
         (env_id, spec.base_id, f"{spec.budget['gradient']:,}", f"{spec.budget['local']:,}")
         for env_id, spec in specs
     ]
     _print_columns(("environment", "base task", "gradient budget", "local budget"), rows)
+    print(f"\nsnn/X-flat-vN is snn/X-vN with flat spikes, for {len(flat_ids())} of these.")
 
 
 @app.command()

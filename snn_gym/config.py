@@ -145,6 +145,28 @@ def from_mapping(cls: type[ConfigT], mapping: Mapping[str, Any], where: str) -> 
         raise ValueError(f"{where}: {error}") from error
 
 
+def from_arguments(cls: type[ConfigT], arguments: Mapping[str, Any], where: str) -> ConfigT:
+    """Build a dataclass from keyword arguments; as ``from_mapping``, but for unknown ones.
+
+    Args:
+        cls: As for ``from_mapping``.
+        arguments: Values by field name.
+        where: Whose arguments they are, to name in errors.
+
+    Raises:
+        TypeError: An argument is unknown, as Python says of functions.
+        ValueError: An argument is not allowed.
+    """
+    allowed = [field.name for field in dataclasses.fields(cls) if field.init]  # type: ignore[arg-type]
+    for name in arguments:
+        if name not in allowed:
+            raise TypeError(
+                f"{where} got an unexpected keyword argument {name!r}; allowed: "
+                f"{', '.join(allowed)}"
+            )
+    return from_mapping(cls, arguments, where)
+
+
 def to_mapping(config: Any) -> dict[str, Any]:
     """Turn a configuration dataclass into plain JSON types.
 

@@ -58,6 +58,8 @@ class TaskClass(Config):
     """Class of the batch, likewise."""
     arguments: dict[str, Any] = field(default_factory=dict)
     """Arguments of both classes that the ids fix."""
+    shows_spikes: bool = False
+    """Whether observations are spikes (T, N), so that the ids have flat forms too."""
 
 
 @dataclass(frozen=True)
@@ -167,12 +169,28 @@ class EnvironmentSpec(Config):
 
 
 def env_ids() -> tuple[str, ...]:
-    """Return the ids that ``import snn_gym`` registers, sorted."""
-    return tuple(sorted(name for name in _files_by_id() if name.startswith("snn/")))
+    """Return the ids that ``import snn_gym`` registers, sorted, without ``flat_ids``."""
+    return tuple(sorted(name for path in _toml_paths() for name in _ids(_read_toml(path), path)))
+
+
+def flat_ids() -> tuple[str, ...]:
+    """Return the ids, sorted, of the flat forms of those of ``env_ids`` that show spikes."""
+    return tuple(sorted(set(_files_by_id()).difference(*map(_own_ids, _toml_paths()))))
+
+
+def flat_id(env_id: str) -> str:
+    """Return the id of the flat form: ``snn/CartPole-flat-v1`` of ``snn/CartPole-v1``."""
+    name, _, version = env_id.rpartition("-v")
+    return f"{name}-flat-v{version}"
+
+
+def unflattened_id(env_id: str) -> str:
+    """Return the id whose flat form an id is; of any other id, itself."""
+    return env_id.replace("-flat-v", "-v")
 
 
 def known_ids() -> frozenset[str]:
-    """Return every id that a file describes: spiking forms, base tasks, and tasks of our own."""
+    """Return every id that a file describes: spiking and flat forms, base and own tasks."""
     return frozenset(_files_by_id())
 
 
@@ -190,14 +208,14 @@ def load_environment_spec(env_id: str) -> EnvironmentSpec:
         close = difflib.get_close_matches(env_id, files, n=1)
         hint = f"; did you mean {close[0]!r}?" if close else ";"
         raise ValueError(
-            f"environment {env_id!r} is unknown{hint} `snn-gym envs` lists the {len(files)} known "
-            "ones"
+            f"environment {env_id!r} is unknown{hint} `snn-gym envs` lists the "
+            f"{len(files) - len(flat_ids())} known ones"
         )
     path = files[env_id]
     spec = from_mapping(EnvironmentSpec, _read_toml(path), f"envs/{path.name}")
     if spec.name != path.stem:
         raise ValueError(f"envs/{path.name}: name is {spec.name!r}, expected {path.stem!r}")
-    return spec.at_level(env_id)
+    return spec.at_level(unflattened_id(env_id))
 
 
 def load_spike_settings(env_id: str) -> SpikeSettings:
@@ -322,25 +340,31 @@ def register_environments() -> None:
         missing = [key for key in ("base_id", "max_episode_steps") if key not in table]
         if missing:
             raise ValueError(f"envs/{path.name}: missing key {', '.join(missing)}")
+        task = _task_class(table, path)
         for env_id in ids:
-            if env_id not in gym.registry:
-                task = _task_class(table, path)
-                level = table.get("levels", {}).get(env_id, {})
-                gym.register(
-                    id=env_id,
-                    entry_point=task.entry_point,
-                    vector_entry_point=task.vector_entry_point,
-                    kwargs={**task.arguments, **level.get("arguments", {})},
-                    max_episode_steps=level.get("max_episode_steps", table["max_episode_steps"]),
-                    reward_threshold=table.get("reward_threshold"),
-                )
+            level = table.get("levels", {}).get(env_id, {})
+            forms: dict[str, dict[str, Any]] = {env_id: {}}
+            if task.shows_spikes:
+                forms[flat_id(env_id)] = {"flatten": True}
+            for form, changes in forms.items():
+                if form not in gym.registry:
+                    gym.register(
+                        id=form,
+                        entry_point=task.entry_point,
+                        vector_entry_point=task.vector_entry_point,
+                        kwargs={**task.arguments, **level.get("arguments", {}), **changes},
+                        max_episode_steps=level.get(
+                            "max_episode_steps", table["max_episode_steps"]
+                        ),
+                        reward_threshold=table.get("reward_threshold"),
+                    )
 
 
 def _task_class(table: Mapping[str, Any], path: Path) -> TaskClass:
     """Return what makes the environments of a file."""
     if "task" in table:
         return from_mapping(TaskClass, table["task"], f"envs/{path.name}: task")
-    return TaskClass(_ENTRY_POINT, _VECTOR_ENTRY_POINT, {"base_id": table["base_id"]})
+    return TaskClass(_ENTRY_POINT, _VECTOR_ENTRY_POINT, {"base_id": table["base_id"]}, True)
 
 
 def _toml_paths() -> list[Path]:
@@ -362,13 +386,22 @@ def _ids(table: Mapping[str, Any], path: Path) -> list[str]:
     return ids
 
 
+def _own_ids(path: Path) -> list[str]:
+    """Return the base id of a file and those that it registers."""
+    table = _read_toml(path)
+    return list(dict.fromkeys([table.get("base_id", path.stem), *_ids(table, path)]))
+
+
 @functools.cache
 def _files_by_id() -> Mapping[str, Path]:
-    """Return the file of every known id, base and spiking."""
+    """Return the file of every known id, base, spiking and flat."""
     files: dict[str, Path] = {}
     for path in _toml_paths():
         table = _read_toml(path)
-        for env_id in dict.fromkeys([table.get("base_id", path.stem), *_ids(table, path)]):
+        ids = _own_ids(path)
+        if _task_class(table, path).shows_spikes:
+            ids += [flat_id(env_id) for env_id in _ids(table, path)]
+        for env_id in ids:
             if env_id in files:
                 raise ValueError(f"envs/{path.name}: {env_id} is in envs/{files[env_id].name} too")
             files[env_id] = path

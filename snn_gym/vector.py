@@ -12,7 +12,7 @@ from gymnasium.vector import VectorEnv
 from stable_baselines3.common.monitor import Monitor
 from stable_baselines3.common.vec_env import SubprocVecEnv, VecEnv
 
-from snn_gym.registry import env_ids, import_named_module, naming_the_extra
+from snn_gym.registry import env_ids, flat_ids, import_named_module, naming_the_extra
 from snn_gym.tasks.classic_control import BATCHED_TASKS
 from snn_gym.wrappers.checked import CheckedVecEnv
 from snn_gym.wrappers.stable_baselines import StableBaselinesVecEnv, require_same_step
@@ -74,7 +74,7 @@ def make_vec_env(
         raise ValueError(f"n_envs must be at least 1, got {n_envs}")
     with naming_the_extra(env_id):
         spec = gym.spec(import_named_module(env_id))
-    has_batch = spec.id in BATCHED_TASKS or spec.id in env_ids()
+    has_batch = spec.id in (*BATCHED_TASKS, *env_ids(), *flat_ids())
     if mode is None:
         mode = "batched" if has_batch and not wrappers else "sync"
     best = "mode='batched'" if has_batch and not wrappers else "mode='sync'"
@@ -109,8 +109,8 @@ def _check_mode(
     if mode == "batched" and not has_batch:
         raise ValueError(
             f"{spec.id} has no batched form of ours; use {best}, or 'async' or "
-            "'vector_entry_point'; batched are "
-            f"{', '.join(sorted([*BATCHED_TASKS, *env_ids()]))}"
+            "'vector_entry_point'; batched are every snn/ id and "
+            f"{', '.join(BATCHED_TASKS)}"
         )
     if mode == "vector_entry_point" and spec.vector_entry_point is None:
         raise ValueError(f"{spec.id} registers no vector environment; use {best}")

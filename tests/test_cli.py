@@ -64,7 +64,9 @@ def test_quick_commands_load_nothing_heavy(words):
 def test_envs_lists_every_environment_that_agents_train_on(capsys):
     assert main(["envs"]) == 0
     out = capsys.readouterr().out
-    listed = [line.split()[0] for line in out.splitlines()[1:]]
+    table, _, note = out.partition("\n\n")
+    assert note == "snn/X-flat-vN is snn/X-vN with flat spikes, for 32 of these.\n"
+    listed = [line.split()[0] for line in table.splitlines()[1:]]
     assert len(listed) == len(set(listed))
     assert set(env_ids()) <= set(listed)
     assert {env_id for name in agent_ids() for env_id in load_agent_spec(name).environments} <= set(

@@ -13,6 +13,8 @@ from snn_gym.registry import (
     BUDGET_CLASSES,
     EnvironmentSpec,
     ReferenceScores,
+    flat_id,
+    flat_ids,
     known_ids,
     load_environment_spec,
 )
@@ -81,7 +83,11 @@ def test_ids_equal_the_registers_fields_both_ways():
     registered = {name for name in gym.registry if name.startswith("snn/")}
     stated = [name for spec in specs() for name in spec.registers]
     assert len(stated) == len(set(stated))
-    assert registered == set(stated) == set(snn_gym.env_ids())
+    assert set(stated) == set(snn_gym.env_ids())
+    # flat forms are derived from those that show spikes
+    spiking = {name for name in stated if len(gym.make(name).observation_space.shape) == 2}
+    assert set(flat_ids()) == {flat_id(name) for name in spiking}
+    assert registered == {*stated, *flat_ids()}
 
 
 def test_every_file_has_its_card_and_every_card_its_file():
@@ -233,7 +239,7 @@ def test_an_unknown_id_says_where_the_known_ones_are(env_id):
     message = str(caught.value)
     assert message.startswith(f"environment {env_id!r} is unknown")
     known = {*TASKS, *(f"snn/{task}" for task in TASKS), *OWN, *NATIVE}
-    assert known_ids() == known
+    assert known_ids() == {*known, *flat_ids()}
     assert message.endswith(f"`snn-gym envs` lists the {len(known)} known ones")
     assert "\n" not in message
 
@@ -292,7 +298,7 @@ def test_two_files_with_one_id_are_refused(other_content):
     (other_content / "A-v0.toml").write_text(MINIMAL.format(base="A-v0", spiking="X-v0"))
     (other_content / "B-v0.toml").write_text(MINIMAL.format(base="B-v0", spiking="X-v0"))
     with pytest.raises(ValueError, match=r"^envs/B-v0\.toml: snn/X-v0 is in envs/A-v0\.toml too$"):
-        registry.env_ids()
+        registry.known_ids()
 
 
 def test_a_broken_file_is_named(other_content):

@@ -5,7 +5,7 @@
 | Box | its values, standardised by the policy's normaliser |
 | Discrete, MultiDiscrete | one-hots |
 | MultiBinary(N) | flags, analogue input |
-| MultiBinary((T, N)) | a spike train of T time steps |
+| MultiBinary((T, N)), FlatSpikes(T, N) | a spike train of T time steps |
 | image (Box, uint8, three axes) | the features of Stable-Baselines3's NatureCNN |
 | Dict of these, without spike trains | the concatenation by its CombinedExtractor |
 """
@@ -26,6 +26,7 @@ from stable_baselines3.common.torch_layers import (
 )
 from torch import Tensor
 
+from snn_gym.spaces import FlatSpikes
 from snn_gym.spiking.normaliser import ObservationNormaliser
 
 # The kernels of NatureCNN (8 by 4, 4 by 2, 3 by 1) need this many pixels a side.
@@ -54,16 +55,23 @@ def default_extractor(
 
 
 def spike_steps_of(space: spaces.Space[Any], extractor: type[BaseFeaturesExtractor]) -> int | None:
-    """Return T of a spike train MultiBinary((T, N)), None where observations are analogue.
+    """Return T of a spike train, None where observations are analogue.
 
     Args:
         space: Observation space.
         extractor: Features extractor; what another one than FlattenExtractor makes of a spike
             train is analogue.
     """
-    if isinstance(space, spaces.MultiBinary) and len(space.shape) == 2:
-        return int(space.shape[0]) if extractor is FlattenExtractor else None
-    return None
+    shape = _spike_shape(space)
+    return int(shape[0]) if shape is not None and extractor is FlattenExtractor else None
+
+
+def _spike_shape(space: spaces.Space[Any]) -> tuple[int, ...] | None:
+    """Return (T, N) of a spike train, None for any other space."""
+    if isinstance(space, FlatSpikes):
+        return space.spike_shape
+    is_train = isinstance(space, spaces.MultiBinary) and len(space.shape) == 2
+    return space.shape if is_train else None
 
 
 def check_observation_space(
@@ -90,11 +98,12 @@ def check_observation_space(
         )
     for key, part in space.items():
         name = f"observation {key!r} of the Dict"
-        if isinstance(part, spaces.MultiBinary) and len(part.shape) == 2:
+        shape = _spike_shape(part)
+        if shape is not None:
             raise ValueError(
                 f"{name} is the spike train {part}, which can't be joined with values that have "
                 "no time; observe the spike train alone, or flatten it to MultiBinary"
-                f"({part.shape[0] * part.shape[1]}) to feed it as flags"
+                f"({shape[0] * shape[1]}) to feed it as flags"
             )
         is_image = is_image_space(part)
         _check_part(part, NatureCNN if is_image else FlattenExtractor, name)
@@ -155,7 +164,8 @@ def make_normaliser(
         normalize_images: As in ``default_extractor``.
     """
     if extractor is FlattenExtractor:
-        analogue = isinstance(space, spaces.Box) and not is_image_space(space)
+        values = isinstance(space, spaces.Box) and not is_image_space(space)
+        analogue = values and _spike_shape(space) is None
         return ObservationNormaliser(get_flattened_obs_dim(space)) if analogue else None
     if extractor is not CombinedExtractor or not isinstance(space, spaces.Dict):
         return None

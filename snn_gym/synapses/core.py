@@ -12,7 +12,7 @@ import numpy as np
 from gymnasium.utils import seeding
 from numpy.typing import NDArray
 
-from snn_gym.config import Config, Count, Positive, from_mapping
+from snn_gym.config import Config, Count, Positive, from_arguments
 from snn_gym.spiking.config import NetworkConfig
 from snn_gym.spiking.population import Population, start_weights
 from snn_gym.synapses.features import SynapseFeatures, check_features
@@ -239,4 +239,4 @@ def _settings(job: Job, given: Mapping[str, Any]) -> PlasticitySettings:
                 "blocks"
             )
         values["features"] = PRESETS[features]
-    return from_mapping(PlasticitySettings, values, "plasticity")
+    return from_arguments(PlasticitySettings, values, "plasticity")

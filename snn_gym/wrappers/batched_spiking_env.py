@@ -13,7 +13,7 @@ from snn_gym.registry import load_environment_spec, load_spike_settings, make_ta
 from snn_gym.tasks.classic_control import BATCHED_TASKS
 from snn_gym.tasks.same_step import Infos, Rows, SameStepEnv
 from snn_gym.tasks.spike_batch import SpikeBatch
-from snn_gym.wrappers.coding import BatchCoder
+from snn_gym.wrappers.coding import ANALOGUE, BatchCoder
 
 
 class BatchedSpikingEnv(SpikeBatch):
@@ -22,8 +22,8 @@ class BatchedSpikingEnv(SpikeBatch):
     ``gym.make_vec("snn/CartPole-v1", num_envs=8)`` makes one. The task itself runs in our own
     batched form where there is one, else in environments that are stepped one after the other.
 
-    ``infos["observation"]`` (B, D) holds the analogue observations, and
-    ``infos["final_info"]["observation"]`` the last ones of ended episodes.
+    ``infos["analogue_observation"]`` (B, D) holds the analogue observations, and
+    ``infos["final_info"]["analogue_observation"]`` the last ones of ended episodes.
     """
 
     def __init__(
@@ -37,6 +37,8 @@ class BatchedSpikingEnv(SpikeBatch):
         low: ArrayLike | None = None,
         high: ArrayLike | None = None,
         render_mode: str | None = None,
+        flatten: bool = False,
+        **arguments: Any,
     ) -> None:
         """Make the task and its encoder.
 
@@ -51,8 +53,11 @@ class BatchedSpikingEnv(SpikeBatch):
             low: Observation that becomes intensity 0, per observed value.
             high: Likewise for intensity 1.
             render_mode: ``rgb_array`` or None.
+            flatten: Observe ``FlatSpikes(T, N)``, a Box of one dimension.
+            **arguments: Arguments of the task itself, as for ``gym.make``.
 
         Raises:
+            TypeError: An argument is unknown, to the task too.
             ValueError: An argument is not allowed; the message names what is.
         """
         settings = load_spike_settings(base_id)
@@ -60,7 +65,7 @@ class BatchedSpikingEnv(SpikeBatch):
         if max_episode_steps is None:
             max_episode_steps = load_environment_spec(base_id).max_episode_steps
         make_base = BATCHED_TASKS.get(base_id) or functools.partial(_OneByOne, base_id)
-        self.base: SameStepEnv = make_base(num_envs, max_episode_steps, render_mode)
+        self.base: SameStepEnv = make_base(num_envs, max_episode_steps, render_mode, **arguments)
         """The batch of the task itself, with analogue observations."""
         self._coder = BatchCoder(
             self.base.single_observation_space,
@@ -71,10 +76,16 @@ class BatchedSpikingEnv(SpikeBatch):
             settings.high if high is None else high,
             num_envs,
         )
-        actions = self.base.single_action_space
-        super().__init__(num_envs, max_episode_steps, self._coder.space, actions, render_mode)
         self.metadata = {**self.metadata, "render_fps": self.base.metadata["render_fps"]}
-        self._make_renderers(self._coder.channels_per_value)
+        super().__init__(
+            num_envs,
+            max_episode_steps,
+            self._coder.spike_shape,
+            self.base.single_action_space,
+            render_mode,
+            flatten,
+            self._coder.channels_per_value,
+        )
         space = self.base.observation_space
         self._analogue = np.zeros(space.shape or (), space.dtype)
 
@@ -84,23 +95,23 @@ class BatchedSpikingEnv(SpikeBatch):
 
     def _start(
         self, rows: Rows, seeds: Sequence[int | None] | None, options: dict[str, Any] | None
-    ) -> NDArray[np.int8]:
+    ) -> NDArray[Any]:
         which = np.arange(self.num_envs)[rows]
         first = self.base.begin(rows, seeds, options)
         self._analogue[rows] = first
         if seeds is not None:
             self._coder.seed(seeds, which)
-        return self._coder.start(first, which)
+        return self._observation(self._coder.start(first, which))
 
     def _advance(self, actions: NDArray[Any]) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
         self._analogue, rewards, terminated, *_ = self.base.advance(actions)
         return rewards, terminated
 
-    def _observe(self) -> NDArray[np.int8]:
-        return self._coder.step(self._analogue)
+    def _observe(self) -> NDArray[Any]:
+        return self._observation(self._coder.step(self._analogue))
 
     def _info(self) -> Infos:
-        return {"observation": self._analogue}
+        return {ANALOGUE: self._analogue}
 
     def _scene(self, index: int) -> NDArray[np.uint8]:
         return self.base.draw(index)
@@ -114,13 +125,20 @@ class _OneByOne(SameStepEnv):
         num_envs: Number B of environments, at least 1.
         max_episode_steps: Environment steps after which an episode is truncated.
         render_mode: ``rgb_array`` or None.
+        **arguments: Arguments of the task.
     """
 
     def __init__(
-        self, base_id: str, num_envs: int, max_episode_steps: int, render_mode: str | None
+        self,
+        base_id: str,
+        num_envs: int,
+        max_episode_steps: int,
+        render_mode: str | None,
+        **arguments: Any,
     ) -> None:
         self._envs = [
-            make_task(base_id, render_mode=render_mode).unwrapped for _ in range(max(num_envs, 1))
+            make_task(base_id, render_mode=render_mode, **arguments).unwrapped
+            for _ in range(max(num_envs, 1))
         ]
         first = self._envs[0]
         super().__init__(

@@ -12,6 +12,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from snn_gym.spiking.coding.encoders import SpikeEncoder, make_encoder, spike_encoders
 
+ANALOGUE = "analogue_observation"
+"""Key of infos that holds what was encoded."""
+
 
 class BatchCoder:
     """Turn the observations of B environments into spike trains.
@@ -21,6 +24,7 @@ class BatchCoder:
     step before.
 
     Attributes:
+        spike_shape: Time steps T and channels N of a spike train.
         space: The spike trains of one environment, MultiBinary((T, N)).
         dimensions: Number D of intensities.
     """
@@ -61,7 +65,8 @@ class BatchCoder:
         self._scaling = _scaling_for(observation_space, low, high)
         self._time_steps = time_steps
         self.dimensions = self._scaling.dimensions
-        self.space = spaces.MultiBinary((time_steps, made.channels(self.dimensions)))
+        self.spike_shape = (time_steps, made.channels(self.dimensions))
+        self.space = spaces.MultiBinary(self.spike_shape)
         self._previous = np.zeros((num_envs, self.dimensions), np.float32)
         self._noise_sources = [seeding.np_random()[0] for _ in range(num_envs)]
         self._everywhere = np.arange(num_envs)

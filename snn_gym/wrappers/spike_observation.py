@@ -10,7 +10,7 @@ import numpy as np
 from gymnasium.utils import RecordConstructorArgs
 from numpy.typing import ArrayLike, NDArray
 
-from snn_gym.wrappers.coding import ObservationCoder
+from snn_gym.wrappers.coding import ANALOGUE, ObservationCoder
 
 ActT = TypeVar("ActT")
 
@@ -20,7 +20,7 @@ class SpikeObservation(gym.Wrapper[NDArray[np.int8], ActT, Any, ActT], RecordCon
 
     Observations may be Box, Discrete or MultiDiscrete. A Box is scaled from its limits
     to intensities in [0, 1] and clipped; a category becomes one intensity of 1 among
-    zeros. The analogue observation stays in ``info["observation"]``.
+    zeros. The analogue observation stays in ``info["analogue_observation"]``.
 
     Random spikes come from a stream of their own, restarted by ``reset(seed=...)``:
     dynamics and rewards are those of the wrapped environment at the same seed.
@@ -83,11 +83,11 @@ class SpikeObservation(gym.Wrapper[NDArray[np.int8], ActT, Any, ActT], RecordCon
 
         Returns:
             Spikes (T, N), int8, and the environment's info with the analogue
-            observation under ``observation``.
+            observation under ``analogue_observation``.
         """
         observation, info = self.env.reset(seed=seed, options=options)
         self._coder.seed(seed)
-        return self._coder.start(observation), {**info, "observation": np.array(observation)}
+        return self._coder.start(observation), {**info, ANALOGUE: np.array(observation)}
 
     def step(
         self, action: ActT
@@ -99,8 +99,8 @@ class SpikeObservation(gym.Wrapper[NDArray[np.int8], ActT, Any, ActT], RecordCon
 
         Returns:
             Spikes (T, N), int8; reward; terminated; truncated; and info with the
-            analogue observation under ``observation``.
+            analogue observation under ``analogue_observation``.
         """
         observation, reward, terminated, truncated, info = self.env.step(action)
-        info = {**info, "observation": np.array(observation)}
+        info = {**info, ANALOGUE: np.array(observation)}
         return self._coder.step(observation), reward, terminated, truncated, info

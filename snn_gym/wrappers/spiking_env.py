@@ -10,11 +10,12 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from snn_gym.registry import load_spike_settings, make_task
+from snn_gym.spaces import FlatSpikes
 from snn_gym.tasks.rendering import SpikeRenderer, warn_of_no_render_mode
-from snn_gym.wrappers.coding import ObservationCoder
+from snn_gym.wrappers.coding import ANALOGUE, ObservationCoder
 
 
-class SpikingEnv(gym.Env[NDArray[np.int8], Any]):
+class SpikingEnv(gym.Env[NDArray[Any], Any]):
     """A known task seen through spikes: its dynamics, spike trains for observations.
 
     It owns its base environment instead of wrapping one, because gymnasium's checker
@@ -23,7 +24,7 @@ class SpikingEnv(gym.Env[NDArray[np.int8], Any]):
 
     Base environment and random spikes are seeded by ``reset(seed=...)`` and draw from
     two streams, so that states and rewards are those of the base environment at the
-    same seed, whatever the encoder. ``info["observation"]`` is the analogue observation.
+    same seed, whatever the encoder. ``info["analogue_observation"]`` is the analogue observation.
     """
 
     metadata = {"render_modes": ["human", "rgb_array"], "render_fps": 30}  # noqa: RUF012 - gymnasium's own type
@@ -37,6 +38,8 @@ class SpikingEnv(gym.Env[NDArray[np.int8], Any]):
         low: ArrayLike | None = None,
         high: ArrayLike | None = None,
         render_mode: str | None = None,
+        flatten: bool = False,
+        **arguments: Any,
     ) -> None:
         """Make the base environment and its encoder.
 
@@ -51,8 +54,11 @@ class SpikingEnv(gym.Env[NDArray[np.int8], Any]):
                 task's.
             high: Likewise for intensity 1.
             render_mode: ``human``, ``rgb_array`` or None.
+            flatten: Observe ``FlatSpikes(T, N)``, a Box of one dimension.
+            **arguments: Arguments of the base environment, as for ``gym.make``.
 
         Raises:
+            TypeError: An argument is unknown, to the base environment too.
             ValueError: An argument is not allowed; the message names what is.
         """
         settings = load_spike_settings(base_id)
@@ -61,7 +67,7 @@ class SpikingEnv(gym.Env[NDArray[np.int8], Any]):
         self._check_render_mode(render_mode)
         self.render_mode = render_mode
         base_mode = None if render_mode is None else "rgb_array"
-        self._base = make_task(base_id, render_mode=base_mode).unwrapped
+        self._base = make_task(base_id, render_mode=base_mode, **arguments).unwrapped
         self._coder = ObservationCoder(
             self._base.observation_space,
             encoder,
@@ -72,7 +78,8 @@ class SpikingEnv(gym.Env[NDArray[np.int8], Any]):
         )
         self.metadata = {**self.metadata, "render_fps": self._base.metadata["render_fps"]}
         self.action_space = self._base.action_space
-        self.observation_space = self._coder.space
+        self._flat = FlatSpikes(*self._coder.space.shape) if flatten else None
+        self.observation_space = self._coder.space if self._flat is None else self._flat
         self._renderer = None if render_mode is None else self._make_renderer()
 
     def __getstate__(self) -> dict[str, Any]:
@@ -89,9 +96,24 @@ class SpikingEnv(gym.Env[NDArray[np.int8], Any]):
         """The base environment, without wrappers."""
         return self._base
 
+    def has_wrapper_attr(self, name: str) -> bool:
+        """Tell whether this environment or its base has an attribute."""
+        return super().has_wrapper_attr(name) or self._base.has_wrapper_attr(name)
+
+    def get_wrapper_attr(self, name: str) -> Any:
+        """Return an attribute of this environment or else of its base."""
+        owner = self if super().has_wrapper_attr(name) else self._base
+        return getattr(owner, name)
+
+    def set_wrapper_attr(self, name: str, value: Any, *, force: bool = True) -> bool:
+        """Set an attribute where it is, here or in the base; a new one here, if forced."""
+        if not super().has_wrapper_attr(name) and self._base.has_wrapper_attr(name):
+            return self._base.set_wrapper_attr(name, value)
+        return super().set_wrapper_attr(name, value, force=force)
+
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
-    ) -> tuple[NDArray[np.int8], dict[str, Any]]:
+    ) -> tuple[NDArray[Any], dict[str, Any]]:
         """Start an episode.
 
         Args:
@@ -99,7 +121,7 @@ class SpikingEnv(gym.Env[NDArray[np.int8], Any]):
             options: Passed to the base environment.
 
         Returns:
-            Spikes (T, N), int8, and info with the analogue ``observation``.
+            Spikes (T, N), int8, or flat, and info with the ``analogue_observation``.
         """
         super().reset(seed=seed)
         observation, info = self._base.reset(seed=seed, options=options)
@@ -107,27 +129,23 @@ class SpikingEnv(gym.Env[NDArray[np.int8], Any]):
         spikes = self._coder.start(observation)
         if self._renderer is not None:
             self._renderer.clear()
-        self._show(spikes)
-        return spikes, {**info, "observation": np.array(observation)}
+        return self._observation(spikes), {**info, ANALOGUE: np.array(observation)}
 
-    def step(
-        self, action: Any
-    ) -> tuple[NDArray[np.int8], SupportsFloat, bool, bool, dict[str, Any]]:
+    def step(self, action: Any) -> tuple[NDArray[Any], SupportsFloat, bool, bool, dict[str, Any]]:
         """Make one environment step.
 
         Args:
             action: Action of the base environment.
 
         Returns:
-            Spikes (T, N), int8; reward; terminated; truncated; and info with the
-            analogue ``observation``.
+            Spikes (T, N), int8, or flat; reward; terminated; truncated; and info with the
+            ``analogue_observation``.
         """
         observation, reward, terminated, truncated, info = self._base.step(action)
         spikes = self._coder.step(observation)
-        self._show(spikes)
-        info = {**info, "observation": np.array(observation)}
+        info = {**info, ANALOGUE: np.array(observation)}
         # Some tasks give whole numbers or numpy's, and learners' checkers expect a float.
-        return spikes, float(reward), terminated, truncated, info
+        return self._observation(spikes), float(reward), terminated, truncated, info
 
     def render(self) -> NDArray[np.uint8] | None:
         """Draw the base environment beside the latest spikes.
@@ -153,12 +171,13 @@ class SpikingEnv(gym.Env[NDArray[np.int8], Any]):
             frames_per_second=self.metadata["render_fps"],
         )
 
-    def _show(self, spikes: NDArray[np.int8]) -> None:
-        """Keep spikes for the raster and, in mode ``human``, draw at once."""
+    def _observation(self, spikes: NDArray[np.int8]) -> NDArray[Any]:
+        """Draw spikes (T, N) in mode ``human``; return them as an observation."""
         if self._renderer is not None:
             self._renderer.add(spikes)
             if self.render_mode == "human":
                 self._renderer.draw(self._base.render())
+        return spikes if self._flat is None else self._flat.flatten(spikes)
 
     def _check_render_mode(self, render_mode: str | None) -> None:
         modes = self.metadata["render_modes"]

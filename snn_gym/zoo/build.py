@@ -15,7 +15,13 @@ from stable_baselines3.common.utils import ConstantSchedule
 from stable_baselines3.common.vec_env import VecEnv
 
 from snn_gym.config import to_mapping
-from snn_gym.registry import env_ids, import_named_module, load_environment_spec, make_task
+from snn_gym.registry import (
+    import_named_module,
+    known_ids,
+    load_environment_spec,
+    make_task,
+    unflattened_id,
+)
 from snn_gym.spiking import NetworkConfig
 from snn_gym.vector import Mode, make_vec_env
 from snn_gym.zoo.algorithms import Settings, algorithm_class, policy_class
@@ -76,7 +82,7 @@ def make_agent(
         verbose=verbose,
         tensorboard_log=tensorboard_log,
     )
-    if env_id not in spec.environments:
+    if unflattened_id(env_id) not in spec.environments:
         warnings.warn(
             f"agent {name!r} was not tuned for {env_id}: it learns with its default settings",
             stacklevel=2,
@@ -138,7 +144,7 @@ def make_environments(
         seed: Seed of the action space; None to leave it unseeded.
         env_kwargs: Arguments of ``gym.make``.
     """
-    is_ours = env_id in env_ids() and load_environment_spec(env_id).task is not None
+    is_ours = env_id in known_ids() and load_environment_spec(env_id).task is not None
     mode: Mode = "batched" if is_ours else "sync"
     return make_vec_env(env_id, n_envs, seed, mode=mode, env_kwargs=env_kwargs)
 

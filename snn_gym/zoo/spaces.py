@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 from gymnasium import spaces
 
+from snn_gym.spaces import FlatSpikes
+
 SUPPORTED_SPACES = "Box, Discrete, MultiDiscrete or MultiBinary"
 
 
@@ -20,6 +22,8 @@ def describe_space(space: spaces.Space[Any]) -> dict[str, Any]:
     Raises:
         ValueError: It is a space of another kind.
     """
+    if isinstance(space, FlatSpikes):
+        return {"type": "FlatSpikes", "shape": list(space.spike_shape)}
     if isinstance(space, spaces.Box):
         return {
             "type": "Box",

@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 from snn_gym.config import Config, from_mapping
 from snn_gym.content import content_path
+from snn_gym.registry import unflattened_id
 from snn_gym.zoo.algorithms import ALGORITHMS, AlgorithmName, Settings, make_settings
 
 # Keys of an [environments.ID] table that are no hyper-parameters.
@@ -78,7 +79,7 @@ class AgentSpec(Config):
         return {**self.network, **self._table(env_id).get(_NETWORK, {})}
 
     def _table(self, env_id: str) -> dict[str, Any]:
-        return self._resolved(self.environments.get(env_id, self.default))
+        return self._resolved(self.environments.get(unflattened_id(env_id), self.default))
 
     def _resolved(self, table: dict[str, Any]) -> dict[str, Any]:
         """Return an environment's table, laid over the one that it is the same as."""

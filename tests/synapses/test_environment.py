@@ -63,7 +63,9 @@ def test_a_batch_of_a_job_of_ones_own():
 
 
 def test_wrong_arguments_are_named():
-    with pytest.raises(ValueError, match="plasticity: unknown key stepsize; allowed keys: step_si"):
+    with pytest.raises(
+        TypeError, match="plasticity got an unexpected keyword argument 'stepsize'; allowed: step_s"
+    ):
         gym.make("snn/Plasticity-XOR-v0", stepsize=0.1)
     with pytest.raises(ValueError, match="job 'Chess' is unknown; allowed: Teacher, XOR, Digits"):
         gym.make("snn/Plasticity-XOR-v0", job="Chess")

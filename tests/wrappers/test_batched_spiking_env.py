@@ -37,7 +37,7 @@ def test_each_environment_is_the_single_one(env_id):
     vector.action_space.seed(1)
     for _ in range(220):
         assert np.array_equal(spikes[1], observation)
-        assert np.array_equal(infos["observation"][1], info["observation"])
+        assert np.array_equal(infos["analogue_observation"][1], info["analogue_observation"])
         actions = vector.action_space.sample()
         spikes, rewards, terminated, truncated, infos = vector.step(actions)
         observation, reward, *ends, info = single.step(actions[1])
@@ -45,8 +45,8 @@ def test_each_environment_is_the_single_one(env_id):
         assert [terminated[1], truncated[1]] == ends
         if any(ends):
             assert np.array_equal(infos["final_obs"][1], observation)
-            final = infos["final_info"]["observation"][1]
-            assert np.array_equal(final, info["observation"])
+            final = infos["final_info"]["analogue_observation"][1]
+            assert np.array_equal(final, info["analogue_observation"])
             observation, info = single.reset()
 
 
@@ -55,7 +55,7 @@ def test_returned_arrays_are_never_written_again():
     kept, copies = [], []
     for result in [env.reset(seed=0), *(env.step(env.action_space.sample()) for _ in range(9))]:
         infos = result[-1]
-        arrays = [*result[:-1], infos["observation"]]
+        arrays = [*result[:-1], infos["analogue_observation"]]
         arrays += [final for final in infos.get("final_obs", ()) if final is not None]
         kept += arrays
         copies += [array.copy() for array in arrays]
@@ -91,6 +91,29 @@ def test_arguments_of_make_count_and_wrong_ones_are_named():
     assert env.base.spec.id == "CartPole-v1"
     with pytest.raises(ValueError, match=r"^encoder 'population': unknown key neurons; "):
         gym.make_vec("snn/CartPole-v1", 2, encoder_parameters={"neurons": 4})
+
+
+@pytest.mark.parametrize(
+    ("env_id", "arguments"),
+    [
+        ("snn/Pendulum-v1", {"g": 2.0}),
+        ("snn/CartPole-v1", {"sutton_barto_reward": True}),
+        ("snn/LunarLander-v3", {"gravity": -3.0, "enable_wind": True}),
+    ],
+)
+def test_arguments_of_the_task_reach_it(env_id, arguments):
+    ours = gym.make_vec(env_id, 2, **arguments)
+    theirs = gym.make_vec(
+        env_id,
+        2,
+        vectorization_mode="sync",
+        vector_kwargs={"autoreset_mode": AutoresetMode.SAME_STEP},
+        **arguments,
+    )
+    assert_equal_batches(ours, theirs, steps=60)
+    base = ours.base._task if hasattr(ours.base, "_task") else ours.base._envs[1]
+    for name, value in arguments.items():
+        assert getattr(base, name.replace("sutton", "_sutton")) == value
 
 
 def test_a_batch_loads_no_learning_library():

@@ -120,10 +120,10 @@ def test_delta_compares_with_the_step_before_and_starts_silent():
 def test_the_rest_of_a_step_passes_through():
     env = wrap(spaces.Discrete(2), [0, 1])
     _, info = env.reset(seed=1, options={"easy": True})
-    assert info == {"options": {"easy": True}, "observation": np.array(0)}
+    assert info == {"options": {"easy": True}, "analogue_observation": np.array(0)}
     _, reward, terminated, truncated, info = env.step(1)
     assert (reward, terminated, truncated) == (1.5, False, False)
-    assert info == {"action": 1, "observation": np.array(1)}
+    assert info == {"action": 1, "analogue_observation": np.array(1)}
     assert env.action_space == spaces.Discrete(2)
 
 
@@ -132,7 +132,7 @@ def test_info_holds_a_copy_of_the_observation():
     env = wrap(spaces.Box(0, 1, (1,)), [shared])
     _, info = env.reset()
     shared[0] = 0.9
-    assert info["observation"].tolist() == [0.5]
+    assert info["analogue_observation"].tolist() == [0.5]
 
 
 def test_random_spikes_follow_the_seed_and_nothing_else():

@@ -90,7 +90,7 @@ def test_several_copies_run_side_by_side():
     vector = gym.make_vec("snn/CartPole-v1", num_envs=3, vectorization_mode="sync")
     spikes, info = vector.reset(seed=0)
     assert spikes.shape == (3, 8, 40)
-    assert info["observation"].shape == (3, 4)
+    assert info["analogue_observation"].shape == (3, 4)
     single = gym.make("snn/CartPole-v1")
     assert np.array_equal(spikes[1], single.reset(seed=1)[0])
     vector.close()
@@ -103,4 +103,30 @@ def test_info_holds_a_copy_of_the_observation(monkeypatch):
     monkeypatch.setattr(env.base, "step", lambda action: (shared, 1.0, False, False, {}))
     infos = [env.reset(seed=0)[1], env.step(0)[4]]
     shared[:] = 1
-    assert not any(info["observation"].any() for info in infos)
+    assert not any(info["analogue_observation"].any() for info in infos)
+
+
+def test_arguments_of_the_task_reach_it_and_its_attributes_can_be_reached():
+    env = gym.make("snn/Pendulum-v1", g=9.81)
+    assert env.unwrapped.base.g == 9.81
+    assert env.get_wrapper_attr("g") == 9.81
+    assert env.has_wrapper_attr("max_torque")
+    assert not env.has_wrapper_attr("gravity")
+    with pytest.raises(AttributeError, match="gravity"):
+        env.get_wrapper_attr("gravity")
+    env.set_wrapper_attr("g", 3.0)
+    assert env.unwrapped.base.g == 3.0
+    # what both have is this environment's own
+    assert env.get_wrapper_attr("observation_space") == gym.spaces.MultiBinary((8, 30))
+    plain = gym.make("Pendulum-v1", g=9.81)
+    env = gym.make("snn/Pendulum-v1", g=9.81)
+    for one in (plain, env):
+        one.reset(seed=1)
+    assert env.step([1.0])[1] == plain.step([1.0])[1]
+
+
+@pytest.mark.parametrize("env_id", ["snn/Pendulum-v1", "snn/LunarLander-v3"])
+@pytest.mark.parametrize("make", [gym.make, gym.make_vec])
+def test_an_unknown_argument_is_a_type_error_as_pythons_own(env_id, make):
+    with pytest.raises(TypeError, match="got an unexpected keyword argument 'frameskip'"):
+        make(env_id, frameskip=4)

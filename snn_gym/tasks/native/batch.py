@@ -10,7 +10,7 @@ import gymnasium as gym
 import numpy as np
 from numpy.typing import NDArray
 
-from snn_gym.config import from_mapping
+from snn_gym.config import from_arguments
 from snn_gym.tasks.same_step import EVERY, Rows
 from snn_gym.tasks.spike_batch import SpikeBatch
 from snn_gym.tasks.streams import NoiseStreams, StartStreams
@@ -34,9 +34,11 @@ class SpikeTask(SpikeBatch):
         max_episode_steps: Environment steps after which an episode is truncated; None: the longest
             that an episode of these settings can be.
         render_mode: ``rgb_array`` or None.
+        flatten: Observe ``FlatSpikes(T, N)``, a Box of one dimension.
         **settings: Fields of ``settings_class``.
 
     Raises:
+        TypeError: An argument is unknown.
         ValueError: An argument is not allowed; the message names what is.
     """
 
@@ -54,26 +56,28 @@ class SpikeTask(SpikeBatch):
         num_envs: int = 1,
         max_episode_steps: int | None = None,
         render_mode: str | None = None,
+        flatten: bool = False,
         **settings: Any,
     ) -> None:
-        self.settings = from_mapping(self.settings_class, settings, type(self).__name__)
+        self.settings = from_arguments(self.settings_class, settings, type(self).__name__)
         self.time_steps, self.channels = self.settings.time_steps, self.settings.channels
         super().__init__(
             num_envs,
             self.settings.episode_steps if max_episode_steps is None else max_episode_steps,
-            gym.spaces.MultiBinary((self.time_steps, self.channels)),
+            (self.time_steps, self.channels),
             self._make_action_space(),
             render_mode,
+            flatten,
+            self.channels_per_band,
         )
         self._spike_bytes = self.time_steps * self.channels
         self._starts = StartStreams(num_envs, self.settings.start_size)
         self._noise = NoiseStreams(num_envs, self._spike_bytes + self.settings.noise_size)
-        self._make_renderers(self.channels_per_band)
         self._allocate(num_envs)
 
     def _start(
         self, rows: Rows, seeds: Sequence[int | None] | None, options: dict[str, Any] | None
-    ) -> NDArray[np.int8]:
+    ) -> NDArray[Any]:
         if options:
             raise ValueError(
                 f"options {sorted(options)} are unknown; {type(self).__name__} takes 'reset_mask' "
@@ -88,15 +92,15 @@ class SpikeTask(SpikeBatch):
         self._row = self._noise.take(EVERY)
         return self._move(actions, self._row[:, self._spike_bytes :])
 
-    def _observe(self) -> NDArray[np.int8]:
+    def _observe(self) -> NDArray[Any]:
         return self._spikes(EVERY, self._row)
 
-    def _spikes(self, rows: Rows, noise: NDArray[np.uint8]) -> NDArray[np.int8]:
+    def _spikes(self, rows: Rows, noise: NDArray[np.uint8]) -> NDArray[Any]:
         spikes = np.empty((len(noise), self.time_steps, self.channels), np.int8)
         # (n, T, N) int8 -> (n, T * N) bool, the same memory
         flat = spikes.reshape(len(noise), -1).view(np.bool_)
         self._emit(rows, noise[:, : self._spike_bytes], flat)
-        return spikes
+        return self._observation(spikes)
 
     @abstractmethod
     def _make_action_space(self) -> gym.Space[Any]:

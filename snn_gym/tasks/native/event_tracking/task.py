@@ -189,7 +189,7 @@ class EventTracking(SpikeTask):
             self._camera[index].tolist(),
             self.settings.arena_px,
             self.settings.light_radius_px,
-            self._latest[index].reshape(-1, 2, VIEW, VIEW).any(axis=0),
+            np.any(self._latest_spikes(index).reshape(-1, 2, VIEW, VIEW), axis=0),
         )
 
 

@@ -183,7 +183,7 @@ class PatternDetection(SpikeTask):
     def _scene(self, index: int) -> NDArray[np.uint8]:
         seen = min(int(self._steps[index]) + 1, self.settings.windows)
         return draw_scene(
-            self._latest[index],
+            self._latest_spikes(index),
             self._present[index, :seen].tolist(),
             self.settings.windows,
             self.settings.pattern_channels,

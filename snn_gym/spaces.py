@@ -1,0 +1,48 @@
+"""The space of spike trains in one dimension."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from gymnasium import spaces
+from numpy.typing import NDArray
+
+
+class FlatSpikes(spaces.Box):
+    """Spike trains as vectors (T * N,), float32, 0 or 1: a Box for everyone who wants one.
+
+    It equals the Box of its limits, and another ``FlatSpikes`` of the same T and N alone.
+
+    Attributes:
+        spike_shape: T time steps and N channels of the spike train; time steps are outside.
+    """
+
+    def __init__(self, time_steps: int, channels: int, seed: int | None = None) -> None:
+        """Make the space of T time steps and N channels."""
+        self.spike_shape = (time_steps, channels)
+        super().__init__(0.0, 1.0, (time_steps * channels,), np.float32, seed)
+
+    def flatten(self, spikes: NDArray[Any]) -> NDArray[np.float32]:
+        """Return spikes (..., T, N) as a new array (..., T * N), float32."""
+        return spikes.reshape(*spikes.shape[:-2], *self.shape).astype(np.float32)
+
+    def sample(self, mask: None = None, probability: None = None) -> NDArray[np.float32]:
+        """Return random spikes (T * N,), each with probability 1/2.
+
+        Args:
+            mask: None; a Box takes no other.
+            probability: Likewise.
+        """
+        return np.round(super().sample(mask, probability)).astype(np.float32)
+
+    def __eq__(self, other: object) -> bool:
+        """Tell whether another space is this one."""
+        other_shape = getattr(other, "spike_shape", self.spike_shape)
+        return super().__eq__(other) and bool(self.spike_shape == other_shape)
+
+    __hash__ = spaces.Box.__hash__
+
+    def __repr__(self) -> str:
+        """Return how the space is made."""
+        return f"FlatSpikes{self.spike_shape}"

@@ -1,0 +1,151 @@
+"""Flat forms are the spike trains of their ids, laid flat: what holds of those holds of them."""
+
+import pickle
+import warnings
+
+import gymnasium as gym
+import numpy as np
+import pytest
+from gymnasium.utils.env_checker import check_env as gymnasium_check_env
+from gymnasium.vector import AutoresetMode
+from stable_baselines3.common.env_checker import check_env as sb3_check_env
+
+from snn_gym import make_vec_env
+from snn_gym.registry import flat_id, flat_ids, load_environment_spec, unflattened_id
+from snn_gym.spaces import FlatSpikes
+from tests.envs.test_contract import ALLOWED_WARNINGS
+from tests.envs.variants import NATIVE, SPIKING
+from tests.wrappers.comparison import assert_equal_infos
+
+every_flat_id = pytest.mark.parametrize("env_id", flat_ids())
+ONE_OF_EACH = ("snn/CartPole-flat-v1", "snn/CueAccumulation-hard-flat-v0")
+
+
+def test_every_id_with_spikes_has_one():
+    assert sorted(map(flat_id, [*SPIKING, *NATIVE])) == list(flat_ids())
+    assert sorted(map(unflattened_id, flat_ids())) == sorted([*SPIKING, *NATIVE])
+    assert flat_id("snn/CartPole-v1") == "snn/CartPole-flat-v1"
+    assert flat_id("snn/WaterMaze-hard-v0") == "snn/WaterMaze-hard-flat-v0"
+    assert unflattened_id("snn/Plasticity-XOR-v0") == "snn/Plasticity-XOR-v0"
+
+
+@every_flat_id
+def test_its_description_is_that_of_the_id(env_id):
+    assert load_environment_spec(env_id) == load_environment_spec(unflattened_id(env_id))
+    flat, spec = gym.spec(env_id), gym.spec(unflattened_id(env_id))
+    assert flat.kwargs == {**spec.kwargs, "flatten": True}
+    assert flat.max_episode_steps == spec.max_episode_steps
+    assert flat.reward_threshold == spec.reward_threshold
+
+
+@every_flat_id
+def test_observations_are_the_spike_train_laid_flat(env_id):
+    train, flat = gym.make(unflattened_id(env_id)), gym.make(env_id)
+    named = gym.make(unflattened_id(env_id), flatten=True)
+    assert named.observation_space == flat.observation_space
+    assert type(flat.observation_space) is FlatSpikes
+    assert flat.observation_space.spike_shape == train.observation_space.shape
+    results = [env.reset(seed=3) for env in (train, flat, named)]
+    train.action_space.seed(0)
+    for _ in range(30):
+        (spikes, *rest, info), *others = results
+        for observation, *same, same_info in others:
+            assert observation in flat.observation_space
+            assert observation.dtype == np.float32
+            assert np.array_equal(observation.reshape(spikes.shape), spikes)
+            assert same == rest
+            assert_equal_infos(
+                {key: np.asarray(value) for key, value in same_info.items()},
+                {key: np.asarray(value) for key, value in info.items()},
+            )
+        action = train.action_space.sample()
+        results = [env.step(action) for env in (train, flat, named)]
+        if results[0][2] or results[0][3]:
+            results = [env.reset() for env in (train, flat, named)]
+
+
+@every_flat_id
+@pytest.mark.parametrize("check_env", [gymnasium_check_env, sb3_check_env])
+def test_checkers_find_nothing(env_id, check_env):
+    env = gym.make(env_id)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        check_env(env.unwrapped if check_env is gymnasium_check_env else env)
+    allowed = ALLOWED_WARNINGS.get(unflattened_id(env_id))
+    messages = [str(warning.message) for warning in caught]
+    assert [text for text in messages if allowed is None or not allowed.search(text)] == []
+
+
+def assert_equal_but_infos(ours, theirs):
+    """Gymnasium lets the first environment set the dtype of an info, which is another matter."""
+    for one, other in zip(ours[:-1], theirs[:-1], strict=True):
+        assert one.dtype == other.dtype
+        assert np.array_equal(one, other)
+    assert ("final_obs" in ours[-1]) == ("final_obs" in theirs[-1])
+    if "final_obs" in ours[-1]:
+        for one, other in zip(ours[-1]["final_obs"], theirs[-1]["final_obs"], strict=True):
+            assert np.array_equal(one, other)
+
+
+@every_flat_id
+def test_a_batch_is_gymnasiums_batch_of_single_environments(env_id):
+    ours = gym.make_vec(env_id, 3, max_episode_steps=5)
+    theirs = gym.make_vec(
+        env_id,
+        3,
+        vectorization_mode="sync",
+        vector_kwargs={"autoreset_mode": AutoresetMode.SAME_STEP},
+        max_episode_steps=5,
+    )
+    assert type(ours.single_observation_space) is type(theirs.single_observation_space)
+    assert ours.single_observation_space == theirs.single_observation_space
+    assert ours.observation_space == theirs.observation_space
+    assert_equal_but_infos(ours.reset(seed=2), theirs.reset(seed=2))
+    ours.action_space.seed(0)
+    for step in range(12):
+        actions = ours.action_space.sample()
+        assert_equal_but_infos(ours.step(actions), theirs.step(actions))
+        if step == 7:
+            mask = np.array([True, False, True])
+            results = [env.reset(options={"reset_mask": mask.copy()}) for env in (ours, theirs)]
+            assert_equal_but_infos(*results)
+
+
+@pytest.mark.parametrize("env_id", ONE_OF_EACH)
+@pytest.mark.parametrize("mode", ["batched", "sync", "async", "vector_entry_point"])
+def test_every_vec_env_has_the_space(env_id, mode):
+    env = make_vec_env(env_id, 2, seed=0, mode=mode)
+    assert type(env.observation_space) is FlatSpikes
+    spikes = make_vec_env(unflattened_id(env_id), 2, seed=0).reset()
+    assert np.array_equal(env.reset(), spikes.reshape(2, -1))
+    env.close()
+
+
+@pytest.mark.parametrize("env_id", ONE_OF_EACH)
+def test_pickles_and_specs_make_it_again(env_id):
+    env = gym.make(env_id)
+    env.reset(seed=0)
+    copies = (
+        pickle.loads(pickle.dumps(env)),
+        gym.make(gym.envs.registration.EnvSpec.from_json(env.spec.to_json())),
+    )
+    start = env.reset(seed=4)[0]
+    for same in copies:
+        assert same.observation_space == env.observation_space
+        assert np.array_equal(same.reset(seed=4)[0], start)
+
+
+@pytest.mark.parametrize("env_id", ONE_OF_EACH)
+def test_pictures_are_those_of_the_id(env_id):
+    envs = [gym.make(name, render_mode="rgb_array") for name in (env_id, unflattened_id(env_id))]
+    vector = gym.make_vec(env_id, 1, render_mode="rgb_array")
+    vector.reset(seed=0)
+    for env in envs:
+        env.reset(seed=0)
+    for _ in range(3):
+        flat, train = (env.render() for env in envs)
+        assert np.array_equal(flat, train)
+        assert np.array_equal(vector.render()[0], train)
+        for env in envs:
+            env.step(0)
+        vector.step(np.array([0]))

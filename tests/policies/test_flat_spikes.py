@@ -1,0 +1,62 @@
+"""A flat spike train is a spike train for our policies: the same weights come of it."""
+
+import gymnasium as gym
+import pytest
+import torch
+from gymnasium import spaces
+from stable_baselines3.common.torch_layers import CombinedExtractor, FlattenExtractor, NatureCNN
+
+import snn_gym
+from snn_gym.policies import SpikingActorCriticPolicy
+from snn_gym.policies._observations import make_normaliser, spike_steps_of
+from snn_gym.spaces import FlatSpikes
+
+
+def test_time_steps_come_from_the_space_and_nothing_is_normalised():
+    space = FlatSpikes(7, 3)
+    assert spike_steps_of(space, FlattenExtractor) == 7
+    assert spike_steps_of(space, NatureCNN) is None
+    assert make_normaliser(space, FlattenExtractor, {}, True) is None
+    plain = spaces.Box(0.0, 1.0, (21,))
+    assert spike_steps_of(plain, FlattenExtractor) is None
+    assert make_normaliser(plain, FlattenExtractor, {}, True) is not None
+
+
+def test_it_is_not_joined_with_values_without_time():
+    space = spaces.Dict({"spikes": FlatSpikes(7, 3), "value": spaces.Box(0.0, 1.0, (1,))})
+    with pytest.raises(ValueError, match="'spikes' of the Dict is the spike train FlatSpikes"):
+        SpikingActorCriticPolicy(
+            space,
+            gym.spaces.Discrete(2),
+            lambda _: 0.0,
+            features_extractor_class=CombinedExtractor,
+        )
+
+
+@pytest.mark.parametrize(
+    ("agent", "env_id", "flat_id", "steps", "overrides"),
+    [
+        ("ppo-lif", "snn/CartPole-v1", "snn/CartPole-flat-v1", 256, {"n_steps": 32}),
+        (
+            "dqsn",
+            "snn/CartPole-v1",
+            "snn/CartPole-flat-v1",
+            200,
+            {"learning_starts": 64, "train_freq": 32, "gradient_steps": 2},
+        ),
+        (
+            "recurrent-ppo-lsnn",
+            "snn/CueAccumulation-v0",
+            "snn/CueAccumulation-flat-v0",
+            1024,
+            {"n_envs": 8, "n_steps": 64, "batch_size": 256, "n_epochs": 1},
+        ),
+    ],
+)
+def test_training_gives_the_same_weights(agent, env_id, flat_id, steps, overrides):
+    weights = []
+    for name in (env_id, flat_id):
+        # one after the other, because learners draw on global generators
+        model = snn_gym.make_agent(agent, name, seed=0, **overrides).learn(steps)
+        weights.append(torch.nn.utils.parameters_to_vector(model.policy.parameters()))
+    assert torch.equal(*weights)
