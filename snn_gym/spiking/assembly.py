@@ -27,13 +27,16 @@ _OLD_NAMES = (
 )
 
 
-def configured_neuron(config: NetworkConfig) -> Neuron:
-    """Return a neuron as a configuration names it."""
-    parameters = config.neuron_parameters
-    assert parameters is not None  # filled in by NetworkConfig
-    return make_neuron(
-        config.neuron, parameters, config.dt_ms, config.surrogate, config.surrogate_slope
-    )
+def configured_neuron(config: NetworkConfig, layer: int = 0) -> Neuron:
+    """Return the neuron that a configuration names, with its constants fixed.
+
+    Args:
+        config: Configuration of the network.
+        layer: Place of the layer; one after the hidden ones has the neuron of the last of them.
+    """
+    neurons = config.layer_neurons
+    name, parameters = neurons[min(layer, len(neurons) - 1)]
+    return make_neuron(name, parameters, config.dt_ms, config.surrogate, config.surrogate_slope)
 
 
 def make_layers(
@@ -55,20 +58,29 @@ def make_layers(
         ValueError: The backend is ``fused`` and a layer's neurons have no kernels, or the number
             of outputs is needed and not known.
     """
+    if cell_factory is not None and config.learnable:
+        raise ValueError(
+            "learnable names constants of the configured neuron, and a cell_factory makes others; "
+            "give the cells nn.Parameters"
+        )
     layers: list[SpikingLayer] = []
     inputs = channels
-    for size in (*config.hidden_sizes, *_population_sizes(config, outputs)):
+    for place, size in enumerate((*config.hidden_sizes, *_population_sizes(config, outputs))):
         # Neurons of its own: the slope of a layer's surrogate gradient may be controlled.
-        neuron = (
-            configured_neuron(config) if cell_factory is None else NorseCell(cell_factory, size)
-        )
-        recurrent = config.recurrent and len(layers) < len(config.hidden_sizes)
+        neuron: Neuron | NorseCell
+        if cell_factory is None:
+            neuron = configured_neuron(config, place)
+            neuron.learn(config.learnable, size)
+        else:
+            neuron = NorseCell(cell_factory, size)
+        recurrent = config.recurrent and place < len(config.hidden_sizes)
         layers.append(SpikingLayer(inputs, size, neuron, config.backend, recurrent=recurrent))
         inputs = size
     if config.backend == "fused" and not all(layer.fusable for layer in layers):
+        learned = " for learnable constants" if config.learnable else ""
         raise ValueError(
-            f"backend 'fused' needs a neuron with kernels, and neuron {config.neuron!r} has none; "
-            "use backend='auto'"
+            f"backend 'fused' needs a neuron with kernels, and neuron {config.neuron!r} has none"
+            f"{learned}; use backend='auto'"
         )
     return layers
 
@@ -85,7 +97,8 @@ def initialise_layers(
     """
     encoder = None if spike_input else config.encoder_parameters
     mean_square = input_mean_square(encoder, config.time_steps)
-    initialise(layers, [configured_neuron(config)] * len(layers), mean_square, config.time_steps)
+    neurons = [configured_neuron(config, place) for place in range(len(layers))]
+    initialise(layers, neurons, mean_square, config.time_steps)
 
 
 def _population_sizes(config: NetworkConfig, outputs: int | None) -> tuple[int, ...]:
@@ -107,8 +120,12 @@ def neuron_constants(config: NetworkConfig) -> Tensor:
     silently under other time constants.
     """
     numbers = [config.dt_ms, config.time_steps, config.surrogate_slope]
-    for parameters in (config.neuron_parameters, config.decoder_parameters):
-        numbers.extend(astuple(parameters))  # type: ignore[arg-type]
+    neurons = config.neuron_parameters
+    for parameters in (
+        *(neurons if isinstance(neurons, tuple) else (neurons,)),
+        config.decoder_parameters,
+    ):
+        numbers.extend(astuple(parameters))
     return torch.tensor(numbers, dtype=torch.float64)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal
 
 from snn_gym.config import Config, Count, Positive, from_mapping, to_mapping
 from snn_gym.spiking.coding.parameters import (
@@ -18,8 +18,6 @@ from snn_gym.spiking.regulation.parameters import RegulationParameters
 
 SurrogateName = Literal["superspike", "arctan", "triangle", "sigmoid"]
 Backend = Literal["auto", "fused", "norse"]
-ParametersT = TypeVar("ParametersT")
-
 _PARTS: dict[str, Mapping[str, type[Any]]] = {
     "neuron": NEURON_PARAMETERS,
     "encoder": NETWORK_ENCODERS,
@@ -41,10 +39,16 @@ class NetworkConfig(Config):
     """Integration steps T of one decision."""
     dt_ms: Positive = 1.0
     """Length of an integration step (ms)."""
-    neuron: str = "lif_box"
-    """``lif_box``, ``lif``, ``iaf``, ``alif``, or a name given to ``register_neuron``."""
-    neuron_parameters: NeuronParameters | None = None
-    """Parameters of the neuron; its defaults if None."""
+    neuron: str | tuple[str, ...] = "lif_box"
+    """``lif_box``, ``lif``, ``iaf``, ``alif``, or a name given to ``register_neuron``; a tuple
+    names the neuron of each hidden layer."""
+    neuron_parameters: NeuronParameters | tuple[NeuronParameters, ...] | None = None
+    """Parameters of the neuron, a tuple for those of each hidden layer; its defaults if None."""
+    learnable: tuple[str, ...] = ()
+    """Constants that are learned, one value for each neuron, from the configured one: fields of
+    ``neuron_parameters`` such as ``tau_mem``, ``v_threshold`` and ``beta``, with or without unit.
+    How they stay valid is told in ``snn_gym.spiking.neurons.learned``. The kernels know fixed
+    constants only: layers that learn some are stepped, which is about ten times slower."""
     recurrent: bool = False
     """Whether every hidden layer's spikes come back to it, one time step later, through learned
     weights; a neuron's own spike too (Norse's ``autapses=True``)."""
@@ -74,8 +78,24 @@ class NetworkConfig(Config):
         super().__post_init__()
         if not self.hidden_sizes:
             raise ValueError("hidden_sizes must name at least one layer")
+        self._check_layers()
+        self._name_learnable()
         self._check_time_constants()
         self._check_controlled_slope()
+
+    @property
+    def layer_neurons(self) -> tuple[tuple[str, NeuronParameters], ...]:
+        """Name and parameters of each hidden layer's neuron."""
+        names, parameters = self.neuron, self.neuron_parameters
+        assert parameters is not None  # filled in above
+        count = len(self.hidden_sizes)
+        return tuple(
+            zip(
+                names if isinstance(names, tuple) else (names,) * count,
+                parameters if isinstance(parameters, tuple) else (parameters,) * count,
+                strict=True,
+            )
+        )
 
     @property
     def needs_state(self) -> bool:
@@ -85,14 +105,47 @@ class NetworkConfig(Config):
         step late.
         """
         assert self.encoder_parameters is not None  # filled in above
-        late = self.neuron == "alif" and self.time_steps == 1
+        late = self.time_steps == 1 and "alif" in (name for name, _ in self.layer_neurons)
         return late or self.encoder_parameters.needs_previous
 
     def _fill(self, part: str) -> None:
-        name, types = getattr(self, part), _PARTS[part]
-        _check_choice(part, name, tuple(types))
-        given = getattr(self, f"{part}_parameters")
-        object.__setattr__(self, f"{part}_parameters", _typed(given, types[name], part, name))
+        name, given = getattr(self, part), getattr(self, f"{part}_parameters")
+        object.__setattr__(self, f"{part}_parameters", _typed_part(part, name, given))
+
+    def _check_layers(self) -> None:
+        for name in ("neuron", "neuron_parameters"):
+            value = getattr(self, name)
+            if isinstance(value, tuple) and len(value) != len(self.hidden_sizes):
+                raise ValueError(
+                    f"{name} names {len(value)} layers and hidden_sizes {len(self.hidden_sizes)}; "
+                    "give one for each hidden layer, or one for all"
+                )
+
+    def _name_learnable(self) -> None:
+        """Put the fields' names in the place of names without unit, and check them."""
+        allowed = dict.fromkeys(
+            field for _, parameters in self.layer_neurons for field in parameters.learnable_fields
+        )
+        learnable = dict.fromkeys(
+            name if name in allowed else f"{name}_ms" for name in self.learnable
+        )
+        unknown = [name for name in self.learnable if not {name, f"{name}_ms"} & set(allowed)]
+        if unknown:
+            raise ValueError(
+                f"learnable {', '.join(map(repr, unknown))} is unknown; allowed: "
+                f"{', '.join(name.removesuffix('_ms') for name in allowed) or 'none'}"
+            )
+        object.__setattr__(self, "learnable", tuple(learnable))
+        for name, parameters in self.layer_neurons:
+            for field in set(learnable) & set(parameters.learnable_fields):
+                value, least = getattr(parameters, field), 0.0
+                if field.startswith("tau_"):
+                    least = self.dt_ms
+                if field != "v_threshold" and value <= least:
+                    raise ValueError(
+                        f"learnable {field} of neuron {name!r} must start above {least}, got "
+                        f"{value}"
+                    )
 
     def _check_controlled_slope(self) -> None:
         controller = None if self.regulation is None else self.regulation.controller
@@ -108,8 +161,8 @@ class NetworkConfig(Config):
             )
 
     def _check_time_constants(self) -> None:
-        for part in ("neuron", "decoder"):
-            parameters = getattr(self, f"{part}_parameters")
+        parts = [("neuron", parameters) for _, parameters in self.layer_neurons]
+        for part, parameters in [*parts, ("decoder", self.decoder_parameters)]:
             for field in ("tau_mem_ms", "tau_syn_ms", "tau_adapt_ms"):
                 tau_ms = getattr(parameters, field, 0.0)
                 # The Euler step of Norse overshoots and oscillates beyond this.
@@ -130,12 +183,15 @@ class NetworkConfig(Config):
             ValueError: A key is unknown, or a value has a wrong type or is not allowed.
         """
         values = dict(mapping)
-        for part, types in _PARTS.items():
-            name = values.get(part, getattr(cls, part))
-            given = values.get(f"{part}_parameters")
-            if isinstance(given, Mapping) and isinstance(name, str):
-                _check_choice(part, name, tuple(types))
-                values[f"{part}_parameters"] = from_mapping(types[name], given, f"network: {part}")
+        for part in _PARTS:
+            name, given = values.get(part, getattr(cls, part)), values.get(f"{part}_parameters")
+            if isinstance(name, list):
+                name = tuple(name)
+            if given is not None and isinstance(name, str | tuple):
+                try:
+                    values[f"{part}_parameters"] = _typed_part(part, name, given)
+                except ValueError as error:
+                    raise ValueError(f"network: {error}") from error
         return from_mapping(cls, values, "network")
 
     def to_dict(self) -> dict[str, Any]:
@@ -143,7 +199,27 @@ class NetworkConfig(Config):
         return to_mapping(self)
 
 
-def _typed(given: Any, kind: type[ParametersT], part: str, name: str) -> ParametersT:
+def _typed_part(part: str, name: str | tuple[str, ...], given: Any) -> Any:
+    """Return the parameters of a part, or of each hidden layer where name or given are several."""
+    if part != "neuron" or not (isinstance(name, tuple) or isinstance(given, tuple | list)):
+        return _typed(part, name, given)
+    count = len(name if isinstance(name, tuple) else given)
+    names = name if isinstance(name, tuple) else (name,) * count
+    parameters = (None,) * len(names) if given is None else given
+    if not isinstance(parameters, tuple | list) or len(parameters) != len(names):
+        raise ValueError(
+            f"neuron_parameters must be one for each of {', '.join(names)}, got {given!r}"
+        )
+    return tuple(_typed(part, *pair) for pair in zip(names, parameters, strict=True))
+
+
+def _typed(part: str, name: Any, given: Any) -> Any:
+    types = _PARTS[part]
+    if name not in tuple(types):
+        own = "; one of your own: import the package that registers it first"
+        hint = own if part == "neuron" else ""
+        raise ValueError(f"{part} {name!r} is unknown; allowed: {', '.join(types)}{hint}")
+    kind = types[name]
     if given is None:
         return kind()
     if isinstance(given, Mapping):
@@ -154,10 +230,3 @@ def _typed(given: Any, kind: type[ParametersT], part: str, name: str) -> Paramet
             f"got {type(given).__name__}"
         )
     return given
-
-
-def _check_choice(field: str, value: str, allowed: tuple[str, ...]) -> None:
-    if value not in allowed:
-        own = "; one of your own: import the package that registers it first"
-        hint = own if field == "neuron" else ""
-        raise ValueError(f"{field} {value!r} is unknown; allowed: {', '.join(allowed)}{hint}")

@@ -21,6 +21,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -99,14 +100,15 @@ def initialise(
         mean_square: Mean square of what an input channel delivers (``input_mean_square``).
         time_steps: T.
     """
-    rates: dict[Neuron, float] = {}
+    rates: dict[Any, float] = {}
     for layer, neuron in zip(layers, neurons, strict=True):
         current = neuron.rheobase(time_steps)
-        if neuron not in rates:
-            rates[neuron] = mean_square_rate(neuron, time_steps)
+        same = type(neuron), neuron.parameters  # as in most networks
+        if same not in rates:
+            rates[same] = mean_square_rate(neuron, time_steps)
         _orthogonal(layer.linear.weight, current / math.sqrt(mean_square))
         nn.init.uniform_(layer.linear.bias, 0.0, 2.0 * current)
-        mean_square = rates[neuron]
+        mean_square = rates[same]
         if layer.recurrent is not None:
             _orthogonal(
                 layer.recurrent.weight, _RECURRENT_SPREAD * current / math.sqrt(mean_square)

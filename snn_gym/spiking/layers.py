@@ -6,6 +6,7 @@ from torch import Tensor, nn
 
 from snn_gym.spiking.neurons.base import Breaks, FusedNeuron, Neuron, Run, State
 from snn_gym.spiking.neurons.fused import run_fused, supports
+from snn_gym.spiking.neurons.learned import hidden_parameters
 from snn_gym.spiking.neurons.norse_cells import NorseCell
 
 
@@ -40,6 +41,12 @@ class SpikingLayer(nn.Module):
         self.neuron = neuron
         self.backend = backend
         self.size = size
+        learned = neuron.learned if isinstance(neuron, Neuron) else {}
+        self.learned = nn.ModuleDict(learned)
+        # What a neuron or cell learns of its own is trained and saved with the layer.
+        self.neuron_parameters = nn.ParameterDict(hidden_parameters(neuron, self.parameters()))
+        self.fusable = isinstance(neuron, FusedNeuron) and not learned and backend != "norse"
+        """Whether the fused kernels run this layer where they support the input."""
 
     @property
     def state_names(self) -> tuple[str, ...]:
@@ -57,11 +64,6 @@ class SpikingLayer(nn.Module):
         """Parameters that every decision reads: all but the weights, which spikes pass or not."""
         weights = sum(x.weight.numel() for x in (self.linear, self.recurrent) if x is not None)
         return sum(x.numel() for x in self.parameters()) - weights
-
-    @property
-    def fusable(self) -> bool:
-        """Whether the fused kernels run this layer where they support the input."""
-        return isinstance(self.neuron, FusedNeuron) and self.backend != "norse"
 
     def initial_state(self, batch: int, like: Tensor) -> State:
         """Return the state at rest, each variable (batch, size)."""
@@ -98,8 +100,9 @@ class SpikingLayer(nn.Module):
 
     def _fused_neuron(self, currents: Tensor) -> FusedNeuron | None:
         """Return the neurons if the fused kernels run them on these currents, else None."""
-        if not isinstance(self.neuron, FusedNeuron) or self.backend == "norse":
+        if not self.fusable:
             return None
+        assert isinstance(self.neuron, FusedNeuron)
         if supports(currents):
             return self.neuron
         if self.backend == "fused":

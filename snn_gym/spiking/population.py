@@ -206,12 +206,18 @@ def _checked(config: NetworkConfig) -> FusedNeuron:
         ("encoder", ("constant",)),
         ("recurrent", (False,)),
         ("decoder", _LINEAR_DECODERS),
+        ("learnable", ((),)),
     ):
         if getattr(config, name) not in allowed:
             raise ValueError(
                 f"a population of networks can't run {name}={getattr(config, name)!r}; use "
                 f"{name}={' or '.join(map(repr, allowed))}"
             )
+    if len(set(config.layer_neurons)) > 1:
+        raise ValueError(
+            f"a population of networks can't run neuron={config.neuron!r} of layers that differ; "
+            "use one neuron for all layers"
+        )
     neuron = configured_neuron(config)
     if not isinstance(neuron, FusedNeuron):
         raise ValueError(

@@ -6,8 +6,7 @@ import torch
 from torch import Tensor
 
 from snn_gym.spiking.neurons.base import FusedNeuron, State
-from snn_gym.spiking.neurons.forward_kernels import ADAPT_GAIN, ALIF, BETA, CURRENT_GAIN, GAIN, LEAK
-from snn_gym.spiking.neurons.norse_neurons import per_second
+from snn_gym.spiking.neurons.forward_kernels import ALIF
 from snn_gym.spiking.neurons.parameters import ALIFParameters
 from snn_gym.spiking.neurons.surrogates import spike
 
@@ -28,17 +27,13 @@ class ALIFNeuron(FusedNeuron):
         self, parameters: ALIFParameters, dt_ms: float, surrogate: str, slope: float
     ) -> None:
         super().__init__(parameters, dt_ms, surrogate, slope)
-        # The same expressions as in Norse's step, so that the bits agree.
-        self._gain = self.dt_s * per_second(parameters.tau_mem_ms)
-        self._current_gain = -self.dt_s * per_second(parameters.tau_syn_ms)
-        self._adapt_gain = self.dt_s * per_second(parameters.tau_adapt_ms)
         self._leak = torch.tensor(parameters.v_leak)
         self._beta = torch.tensor(parameters.beta)
-        self.constants[GAIN] = self._gain.item()
-        self.constants[CURRENT_GAIN] = self._current_gain.item()
-        self.constants[LEAK] = parameters.v_leak
-        self.constants[ADAPT_GAIN] = self._adapt_gain.item()
-        self.constants[BETA] = parameters.beta
+
+    @property
+    def beta(self) -> Tensor:
+        """Rise of the threshold by one spike, (N,) where it is learned."""
+        return self.learned["beta"].value if "beta" in self.learned else self._beta
 
     @property
     def rest(self) -> tuple[float, ...]:
@@ -46,13 +41,20 @@ class ALIFNeuron(FusedNeuron):
         v_leak, i, _ = super().rest
         return (v_leak, i, self.v_threshold)
 
+    def initial_state(self, batch: int, size: int, like: Tensor) -> State:
+        """Return the state of ``size`` neurons at rest, each variable (batch, size)."""
+        v, i, b = super().initial_state(batch, size, like)
+        if "v_threshold" in self.learned:
+            b = self.firing_threshold.detach().to(like).expand_as(b)
+        return v, i, b
+
     def integrate(self, current: Tensor, state: State) -> State:
         """Return the state after one time step without spike, reset or jump of the threshold."""
         v, i, b = state
         return (
-            v + self._gain * ((self._leak - v) + i),
-            (i + self._current_gain * i) + current,
-            b + self._adapt_gain * (self._threshold - b),
+            v + self.gain("tau_mem_ms") * ((self._leak - v) + i),
+            (i - self.gain("tau_syn_ms") * i) + current,
+            b + self.gain("tau_adapt_ms") * (self.firing_threshold - b),
         )
 
     def step(self, current: Tensor, state: State) -> tuple[Tensor, Tensor, State]:
@@ -60,16 +62,16 @@ class ALIFNeuron(FusedNeuron):
         voltage, i, threshold = self.integrate(current, state)
         z = spike(voltage - threshold, self.surrogate, self.slope)
         v = (1 - z) * voltage + z * self._reset
-        return z, voltage, (v, i, threshold + z * self._beta)
+        return z, voltage, (v, i, threshold + z * self.beta)
 
     def thresholds(self, spikes: Tensor, entered: State) -> Tensor:
         """Return the threshold (L * T, B, N) at every time step; as ``Stepped.thresholds``."""
         b, compared = entered[2].view(-1, *spikes.shape[1:]), []
         # (L * T, B, N) -> (L, T, B, N): all environment steps at once, time step by time step
         for z in spikes.view(len(b), -1, *spikes.shape[1:]).unbind(1):
-            threshold = b + self._adapt_gain * (self._threshold - b)
+            threshold = b + self.gain("tau_adapt_ms") * (self.firing_threshold - b)
             compared.append(threshold)
-            b = threshold + z * self._beta
+            b = threshold + z * self.beta
         return torch.stack(compared, dim=1).flatten(0, 1)
 
     def rheobase(self, time_steps: int) -> float:

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, fields
 from functools import cached_property, lru_cache
 from typing import NamedTuple, cast
 
@@ -17,9 +18,23 @@ import torch
 from torch import Tensor, nn
 
 from snn_gym.spiking.neurons.backward_kernels import SURROGATE_CODES
-from snn_gym.spiking.neurons.forward_kernels import CONSTANTS, GAIN, RESET, THRESHOLD, Array
+from snn_gym.spiking.neurons.forward_kernels import (
+    ADAPT_GAIN,
+    BETA,
+    CONSTANTS,
+    CURRENT_GAIN,
+    GAIN,
+    LEAK,
+    RESET,
+    THRESHOLD,
+    Array,
+)
+from snn_gym.spiking.neurons.learned import LearnedConstant
 from snn_gym.spiking.neurons.parameters import NeuronParameters
 from snn_gym.spiking.neurons.surrogates import spike
+
+_TAUS = (("tau_mem_ms", GAIN, 1), ("tau_syn_ms", CURRENT_GAIN, -1), ("tau_adapt_ms", ADAPT_GAIN, 1))
+_POTENTIALS = (("v_threshold", THRESHOLD), ("v_reset", RESET), ("v_leak", LEAK), ("beta", BETA))
 
 State = tuple[Tensor, ...]
 """State variables of a layer, each (B, N); the first is the membrane potential."""
@@ -172,6 +187,11 @@ class Stepped(ABC):
         return self.v_threshold
 
 
+def per_second(tau_ms: float) -> Tensor:
+    """Return the inverse of a time constant, as Norse takes it (1/s)."""
+    return torch.tensor(1000.0 / tau_ms)
+
+
 class Neuron(Stepped):
     """A neuron that fires at a threshold, with our surrogate gradients.
 
@@ -192,12 +212,51 @@ class Neuron(Stepped):
         self, parameters: NeuronParameters, dt_ms: float, surrogate: str, slope: float
     ) -> None:
         self.parameters = parameters
+        self.dt_ms = dt_ms
         self.dt_s = dt_ms / 1000.0
         self.surrogate = surrogate
         self.slope = slope
         self.v_threshold = parameters.v_threshold
+        self.learned: dict[str, LearnedConstant] = {}
+        """Constants that are learned, by the parameters' field."""
         self._threshold = torch.tensor(parameters.v_threshold)
         self._reset = torch.tensor(parameters.v_reset)
+        self._gains = {
+            field.name: self.dt_s * per_second(getattr(parameters, field.name))
+            for field in fields(parameters)
+            if field.name.startswith("tau_")
+        }
+
+    def learn(self, names: Iterable[str], size: int) -> None:
+        """Let constants be learned, with a value for each neuron, from the configured one.
+
+        Args:
+            names: Fields of the parameters; those that the neuron can't learn are left out.
+            size: Neurons of the layer.
+        """
+        for name in names:
+            if name in self.parameters.learnable_fields:
+                self.learned[name] = LearnedConstant(name, self.parameters, self.dt_ms, size)
+
+    def gain(self, tau: str) -> Tensor:
+        """Return ``dt / tau`` of a time constant, (N,) where it is learned.
+
+        Args:
+            tau: Field of the parameters.
+        """
+        return self.learned[tau].value if tau in self.learned else self._gains[tau]
+
+    @property
+    def firing_threshold(self) -> Tensor:
+        """The threshold at rest, (N,) where it is learned."""
+        learned = self.learned.get("v_threshold")
+        return self._threshold if learned is None else learned.value
+
+    def thresholds(self, spikes: Tensor, entered: State) -> Tensor | float | None:
+        """Return what the potentials of a run were compared with; as ``Stepped.thresholds``."""
+        if "v_threshold" not in self.learned:
+            return super().thresholds(spikes, entered)
+        return self.firing_threshold.detach().expand_as(spikes)
 
     @property
     def rest(self) -> tuple[float, ...]:
@@ -228,7 +287,7 @@ class Neuron(Stepped):
             Spikes (B, N), membrane potential before the reset (B, N), and the new state.
         """
         voltage, *others = self.integrate(current, state)
-        z = spike(voltage - self._threshold, self.surrogate, self.slope)
+        z = spike(voltage - self.firing_threshold, self.surrogate, self.slope)
         v = (1 - z) * voltage + z * self._reset
         return z, voltage, (v, *others)
 
@@ -241,6 +300,9 @@ class Neuron(Stepped):
         Args:
             time_steps: T.
         """
+        if self.learned:  # for the configured constants
+            fixed = type(self)(self.parameters, self.dt_ms, self.surrogate, self.slope)
+            return fixed.rheobase(time_steps)
         currents = torch.tensor([[0.0, 1.0]], dtype=torch.float64)
         state = self.initial_state(1, 2, currents)
         least = math.inf
@@ -256,7 +318,7 @@ class FusedNeuron(Neuron):
     """A neuron that compiled kernels know, which run all time steps of a layer in one call.
 
     Their spikes and voltages equal those of ``run_stepped`` bit for bit, their gradients agree to
-    float32 accuracy. A subclass fills in its own ``constants``.
+    float32 accuracy. The kernels know no constants that are learned: such neurons are stepped.
     """
 
     kind: int
@@ -268,8 +330,11 @@ class FusedNeuron(Neuron):
         super().__init__(parameters, dt_ms, surrogate, slope)
         self.constants: Array = np.zeros(len(CONSTANTS), dtype=np.float32)
         self.constants[GAIN] = 1.0
-        self.constants[THRESHOLD] = parameters.v_threshold
-        self.constants[RESET] = parameters.v_reset
+        for field, place, sign in _TAUS:
+            if field in self._gains:
+                self.constants[place] = sign * self._gains[field].item()
+        for field, place in _POTENTIALS:
+            self.constants[place] = getattr(parameters, field, 0.0)
         # (S, 1), for acting, where every microsecond counts
         self.rest32: Array = np.array(self.rest, dtype=np.float32)[:, np.newaxis]
 

@@ -8,103 +8,95 @@ the membrane potential before the reset. The spike ``v - v_threshold > 0`` and t
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from typing import Any
 
 import torch
-from norse.torch.functional.iaf import IAFFeedForwardState, iaf_feed_forward_step
-from norse.torch.functional.iaf import IAFParameters as NorseIAFParameters
-from norse.torch.functional.lif import LIFFeedForwardState, lif_feed_forward_step
-from norse.torch.functional.lif import LIFParameters as NorseLIFParameters
-from norse.torch.functional.lif_box import LIFBoxFeedForwardState, lif_box_feed_forward_step
-from norse.torch.functional.lif_box import LIFBoxParameters as NorseLIFBoxParameters
+from norse.torch.functional.iaf import (
+    IAFFeedForwardState,
+    IAFParameters,
+    iaf_feed_forward_step,
+)
+from norse.torch.functional.lif import (
+    LIFFeedForwardState,
+    LIFParameters,
+    lif_feed_forward_step,
+)
+from norse.torch.functional.lif_box import (
+    LIFBoxFeedForwardState,
+    LIFBoxParameters,
+    lif_box_feed_forward_step,
+)
 from torch import Tensor
 
-from snn_gym.spiking.neurons.base import FusedNeuron, State
-from snn_gym.spiking.neurons.forward_kernels import CURRENT_GAIN, GAIN, IAF, LEAK, LIF, LIF_BOX
-from snn_gym.spiking.neurons.parameters import IAFParameters, LIFBoxParameters, LIFParameters
+from snn_gym.spiking.neurons.base import FusedNeuron, State, per_second
+from snn_gym.spiking.neurons.forward_kernels import IAF, LIF, LIF_BOX
+from snn_gym.spiking.neurons.parameters import NeuronParameters
 
 # Norse's threshold at infinity never fires: what it returns is the bare integration.
 _NEVER = torch.tensor(math.inf)
 
 
-def per_second(tau_ms: float) -> Tensor:
-    """Return the inverse of a time constant, as Norse takes it (1/s)."""
-    return torch.tensor(1000.0 / tau_ms)
+class NorseNeuron(FusedNeuron):
+    """A neuron whose potential Norse integrates."""
+
+    norse_step: Callable[..., Any]
+    """Norse's step function."""
+    norse_state: type[Any]
+    """Norse's tuple of the state variables, named as in ``state_names``."""
+    norse_parameters: type[Any]
+    """Norse's tuple of the parameters."""
+
+    def __init__(
+        self, parameters: NeuronParameters, dt_ms: float, surrogate: str, slope: float
+    ) -> None:
+        super().__init__(parameters, dt_ms, surrogate, slope)
+        self._rates = {
+            f"{name.removesuffix('_ms')}_inv": per_second(getattr(parameters, name))
+            for name in self._gains
+        }
+        self._norse = self._make()
+
+    def _make(self) -> Any:
+        rates = dict(self._rates)
+        for name in self.learned.keys() & self._gains.keys():
+            rates[f"{name.removesuffix('_ms')}_inv"] = self.gain(name) / self.dt_s
+        if hasattr(self.parameters, "v_leak"):
+            rates["v_leak"] = torch.tensor(self.parameters.v_leak)
+        return self.norse_parameters(v_th=_NEVER, v_reset=self._reset, method="heaviside", **rates)
+
+    def integrate(self, current: Tensor, state: State) -> State:
+        """Return the state after one time step without spike or reset."""
+        norse = self._make() if self.learned else self._norse
+        _, new = type(self).norse_step(current, self.norse_state(*state), norse, self.dt_s)
+        return tuple(new)
 
 
-class LIFBoxNeuron(FusedNeuron):
+class LIFBoxNeuron(NorseNeuron):
     """Norse's LIFBox: leaky integrate-and-fire without synaptic current."""
 
     state_names = ("v",)
     kind = LIF_BOX
-
-    def __init__(
-        self, parameters: LIFBoxParameters, dt_ms: float, surrogate: str, slope: float
-    ) -> None:
-        super().__init__(parameters, dt_ms, surrogate, slope)
-        self._norse = NorseLIFBoxParameters(
-            tau_mem_inv=per_second(parameters.tau_mem_ms),
-            v_leak=torch.tensor(parameters.v_leak),
-            v_th=_NEVER,
-            v_reset=self._reset,
-            method="heaviside",
-        )
-        # The same expression as in Norse's step, so that the bits agree.
-        self.constants[GAIN] = (self.dt_s * self._norse.tau_mem_inv).item()
-        self.constants[LEAK] = parameters.v_leak
-
-    def integrate(self, current: Tensor, state: State) -> State:
-        """Return the state after one time step without spike or reset."""
-        _, new = lif_box_feed_forward_step(
-            current, LIFBoxFeedForwardState(v=state[0]), self._norse, self.dt_s
-        )
-        return (new.v,)
+    norse_step = lif_box_feed_forward_step
+    norse_state = LIFBoxFeedForwardState
+    norse_parameters = LIFBoxParameters
 
 
-class IAFNeuron(FusedNeuron):
+class IAFNeuron(NorseNeuron):
     """Norse's IAF: integrate-and-fire without leak."""
 
     state_names = ("v",)
     kind = IAF
-
-    def __init__(
-        self, parameters: IAFParameters, dt_ms: float, surrogate: str, slope: float
-    ) -> None:
-        super().__init__(parameters, dt_ms, surrogate, slope)
-        self._norse = NorseIAFParameters(v_th=_NEVER, v_reset=self._reset, method="heaviside")
-
-    def integrate(self, current: Tensor, state: State) -> State:
-        """Return the state after one time step without spike or reset."""
-        _, new = iaf_feed_forward_step(
-            current, IAFFeedForwardState(v=state[0]), self._norse, self.dt_s
-        )
-        return (new.v,)
+    norse_step = iaf_feed_forward_step
+    norse_state = IAFFeedForwardState
+    norse_parameters = IAFParameters
 
 
-class LIFNeuron(FusedNeuron):
+class LIFNeuron(NorseNeuron):
     """Norse's current-based LIF."""
 
     state_names = ("v", "i")
     kind = LIF
-
-    def __init__(
-        self, parameters: LIFParameters, dt_ms: float, surrogate: str, slope: float
-    ) -> None:
-        super().__init__(parameters, dt_ms, surrogate, slope)
-        self._norse = NorseLIFParameters(
-            tau_syn_inv=per_second(parameters.tau_syn_ms),
-            tau_mem_inv=per_second(parameters.tau_mem_ms),
-            v_leak=torch.tensor(parameters.v_leak),
-            v_th=_NEVER,
-            v_reset=self._reset,
-            method="heaviside",
-        )
-        self.constants[GAIN] = (self.dt_s * self._norse.tau_mem_inv).item()
-        self.constants[CURRENT_GAIN] = (-self.dt_s * self._norse.tau_syn_inv).item()
-        self.constants[LEAK] = parameters.v_leak
-
-    def integrate(self, current: Tensor, state: State) -> State:
-        """Return the state after one time step without spike or reset."""
-        _, new = lif_feed_forward_step(
-            current, LIFFeedForwardState(v=state[0], i=state[1]), self._norse, self.dt_s
-        )
-        return (new.v, new.i)
+    norse_step = lif_feed_forward_step
+    norse_state = LIFFeedForwardState
+    norse_parameters = LIFParameters

@@ -7,7 +7,7 @@ They hold numbers only, so that reading a configuration loads neither torch nor 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from snn_gym.config import Config, NonNegative, Positive
 
@@ -19,6 +19,10 @@ class NeuronParameters(Config):
     A neuron's own are a frozen dataclass of numbers with defaults, ``v_threshold`` and ``v_reset``
     among them; time constants are named ``tau_..._ms``.
     """
+
+    learnable_fields: ClassVar[tuple[str, ...]] = ()
+    """Fields that ``NetworkConfig.learnable`` can name. A registered neuron of one's own has none:
+    it makes an ``nn.Parameter`` of what it learns."""
 
     if TYPE_CHECKING:
         # Fields of the subclasses. Declared as fields here they would come first there.
@@ -50,6 +54,8 @@ def _check_threshold(v_threshold: float, v_reset: float, v_leak: float) -> None:
 class LIFBoxParameters(NeuronParameters):
     """Leaky integrate-and-fire without synaptic current: ``tau_mem dv/dt = v_leak - v + x``."""
 
+    learnable_fields = ("tau_mem_ms", "v_threshold")
+
     tau_mem_ms: Positive = 2.0
     """Membrane time constant (ms)."""
     v_threshold: float = 1.0
@@ -72,6 +78,8 @@ class LIFParameters(NeuronParameters):
     ``tau_mem dv/dt = v_leak - v + i`` and ``tau_syn di/dt = -i``; an input jumps the current.
     """
 
+    learnable_fields = ("tau_mem_ms", "tau_syn_ms", "v_threshold")
+
     tau_mem_ms: Positive = 2.0
     """Membrane time constant (ms)."""
     tau_syn_ms: Positive = 2.0
@@ -92,6 +100,8 @@ class LIFParameters(NeuronParameters):
 @dataclass(frozen=True)
 class IAFParameters(NeuronParameters):
     """Integrate-and-fire without leak: every time step adds its input to ``v``."""
+
+    learnable_fields = ("v_threshold",)
 
     v_threshold: float = 1.0
     """Potential above which the neuron fires."""
@@ -115,6 +125,8 @@ class ALIFParameters(NeuronParameters):
     Bellec et al. 2018, https://arxiv.org/abs/1803.09574, have ``beta (1 - exp(-dt / tau_adapt))``
     where Norse and we have ``beta``: their 1.8 is 0.09 at the defaults below.
     """
+
+    learnable_fields = ("tau_mem_ms", "tau_syn_ms", "tau_adapt_ms", "beta", "v_threshold")
 
     tau_mem_ms: Positive = 2.0
     """Membrane time constant (ms)."""

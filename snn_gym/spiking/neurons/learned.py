@@ -1,0 +1,101 @@
+"""What neurons learn: constants, parametrised so that they stay valid, and parameters of their own.
+
+A constant that ``NetworkConfig.learnable`` names is learned as a number
+``w`` without bounds, one for each neuron:
+
+- a time constant by ``dt / tau = sigmoid(w)``, which keeps ``tau`` above ``dt`` (the parametric LIF
+  of Fang et al. 2021, https://arxiv.org/abs/2007.05785, equation 9);
+- the threshold by ``v_threshold = floor + softplus(w)``, with the higher one of resting potential
+  and reset as the floor, so that a neuron never fires without input nor forever;
+- the rise of an adaptive threshold by ``beta = softplus(w)``.
+
+Every neuron starts with the configured value.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator, Mapping
+
+import torch
+from torch import Tensor, nn
+
+from snn_gym.spiking.neurons.parameters import NeuronParameters
+
+
+class LearnedConstant(nn.Module):
+    """A constant of a layer's neurons that is learned.
+
+    Args:
+        name: A field in ``learnable_fields`` of the parameters.
+        parameters: Parameters of the neuron.
+        dt_ms: Length of a time step (ms).
+        size: Neurons N.
+    """
+
+    def __init__(self, name: str, parameters: NeuronParameters, dt_ms: float, size: int) -> None:
+        super().__init__()
+        value = float(getattr(parameters, name))
+        self._is_time_constant = name.startswith("tau_")
+        self._floor = 0.0
+        if self._is_time_constant:
+            gain = dt_ms / value
+            start = math.log(gain / (1.0 - gain))
+        else:
+            if name == "v_threshold":
+                self._floor = max(parameters.v_reset, getattr(parameters, "v_leak", -math.inf))
+            start = math.log(math.expm1(value - self._floor))
+        self.raw = nn.Parameter(torch.full((size,), start))
+        """(N,), what is learned."""
+
+    @property
+    def value(self) -> Tensor:
+        """The constant of every neuron (N,); of a time constant ``dt / tau``."""
+        if self._is_time_constant:
+            return torch.sigmoid(self.raw)
+        return self._floor + nn.functional.softplus(self.raw)
+
+
+def hidden_parameters(holder: object, known: Iterable[nn.Parameter]) -> dict[str, nn.Parameter]:
+    """Find the parameters that PyTorch does not see, such as those in a cell's named tuple.
+
+    Args:
+        holder: A neuron or a cell; its attributes are searched, and the modules, tuples, lists and
+            mappings in them.
+        known: Parameters that are registered already, which are left out.
+
+    Returns:
+        Each parameter once, by where it was found.
+    """
+    seen = {id(parameter) for parameter in known}
+    found: dict[str, nn.Parameter] = {}
+    for path, parameter in _walk(vars(holder), (), set()):
+        if id(parameter) not in seen:
+            seen.add(id(parameter))
+            found["_".join(path)] = parameter
+    return found
+
+
+# Where a module keeps what is registered; no part of a name.
+_REGISTRIES = ("_parameters", "_modules")
+
+
+def _walk(
+    value: object, path: tuple[str, ...], visited: set[int]
+) -> Iterator[tuple[tuple[str, ...], nn.Parameter]]:
+    if isinstance(value, nn.Parameter):
+        yield path, value
+        return
+    parts: Iterable[tuple[object, object]] = ()
+    if isinstance(value, nn.Module):
+        parts = vars(value).items()
+    elif isinstance(value, Mapping):
+        parts = value.items()
+    elif isinstance(value, tuple | list):
+        parts = zip(getattr(value, "_fields", range(len(value))), value, strict=True)
+    if not parts or id(value) in visited:
+        return
+    visited.add(id(value))
+    for name, part in parts:
+        inner = path if name in _REGISTRIES else (*path, str(name))
+        yield from _walk(part, inner, visited)
