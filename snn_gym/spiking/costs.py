@@ -143,10 +143,10 @@ class CostCounter:
             spikes: (T, B, N), 0 or 1.
             fan_out: Synapses that leave each neuron, recurrent ones included.
         """
-        spikes = spikes.detach()
-        batch, neurons = spikes.shape[1:]
-        count = float(spikes.double().sum()) / batch
-        fired = float(spikes.amax(0).double().sum()) / batch
+        of_neurons = spikes.detach().sum(0)  # (B, N)
+        batch, neurons = of_neurons.shape
+        count = float(of_neurons.double().sum()) / batch
+        fired = int((of_neurons > 0).sum()) / batch
         self._add("spikes_per_decision", source, count)
         self._add("synops_per_decision", source, count * fan_out)
         self._add("synapses", source, neurons * fan_out)
