@@ -17,9 +17,10 @@ import dataclasses
 import functools
 import math
 import numbers
+import re
 import types
 import typing
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence, Sized
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal, TypeVar, Union
 
@@ -28,6 +29,24 @@ ConfigT = TypeVar("ConfigT")
 
 class _WrongTypeError(ValueError):
     """A value that is not of the type that its field has."""
+
+
+class UnknownKeyError(ValueError):
+    """A mapping has keys that are no fields.
+
+    Attributes:
+        keys: These.
+    """
+
+    def __init__(self, keys: Sequence[str], message: str) -> None:
+        """Keep the keys beside the message.
+
+        Args:
+            keys: Keys that are no fields.
+            message: One line.
+        """
+        super().__init__(message)
+        self.keys = tuple(keys)
 
 
 @dataclass(frozen=True)
@@ -70,6 +89,52 @@ class Range:
                 if bound is not None
             ]
             raise ValueError(f"{where} must be {' and '.join(bounds)}, got {value}")
+
+
+@dataclass(frozen=True)
+class Length:
+    """Rule of a field: how many entries or letters it may have."""
+
+    at_least: int
+    """Fewest."""
+    at_most: int
+    """Most."""
+
+    def __call__(self, value: Sized, where: str) -> None:
+        """Refuse what is too short or too long.
+
+        Args:
+            value: Text, tuple or mapping of the field.
+            where: Place to name in the error.
+
+        Raises:
+            ValueError: It is.
+        """
+        if not self.at_least <= len(value) <= self.at_most:
+            raise ValueError(
+                f"{where} must have {self.at_least} to {self.at_most} entries, got {len(value)}"
+            )
+
+
+@dataclass(frozen=True)
+class Matching:
+    """Rule of a field: the regular expression that its whole text fits."""
+
+    pattern: str
+    """As ``re.fullmatch`` takes it."""
+
+    def __call__(self, value: str, where: str) -> None:
+        """Refuse what does not fit.
+
+        Args:
+            value: Text of the field.
+            where: Place to name in the error.
+
+        Raises:
+            ValueError: It does not fit.
+        """
+        if re.fullmatch(self.pattern, value) is None:
+            raise ValueError(f"{where} must match {self.pattern}, got {_show(value)}")
 
 
 Count = Annotated[int, Range(at_least=1)]
@@ -202,7 +267,9 @@ def _check_keys(
     allowed = ", ".join(fields) or "none"
     unknown = [str(key) for key in mapping if key not in fields]
     if unknown:
-        raise ValueError(f"{where}: unknown key {', '.join(unknown)}; allowed keys: {allowed}")
+        raise UnknownKeyError(
+            unknown, f"{where}: unknown key {', '.join(unknown)}; allowed keys: {allowed}"
+        )
     missing = [
         name
         for name, field in fields.items()

@@ -12,7 +12,7 @@ def run_python(code: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-HEAVY = "torch norse stable_baselines3 numba matplotlib pydantic scipy pygame safetensors"
+HEAVY = "torch norse stable_baselines3 numba matplotlib scipy pygame safetensors"
 
 
 @pytest.mark.parametrize(

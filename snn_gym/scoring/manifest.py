@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Annotated, Any, NoReturn, TypeVar
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
-from pydantic_core import PydanticCustomError
-
+from snn_gym.config import (
+    Config,
+    Length,
+    Matching,
+    Range,
+    UnknownKeyError,
+    from_mapping,
+    to_mapping,
+)
 from snn_gym.scoring.errors import SubmissionError
 from snn_gym.scoring.evaluation import TRAINING_SEED_LIMIT
 from snn_gym.zoo.seeding import Seeding
@@ -20,70 +27,61 @@ MAX_MANIFEST_BYTES = 64 * 1024
 MAX_EPISODES = 1000
 _MAX_STEPS = 10**12
 _MAX_SHOWN = 120
-_AGENT_PATTERN = r"^[a-z0-9]+(-[a-z0-9]+)*$"
-_ENVIRONMENT_PATTERN = r"^(snn/)?[A-Za-z0-9]+(-[A-Za-z0-9]+)*-v[0-9]+$"
+_AGENT_PATTERN = r"[a-z0-9]+(-[a-z0-9]+)*"
+_ENVIRONMENT_PATTERN = r"(snn/)?[A-Za-z0-9]+(-[A-Za-z0-9]+)*-v[0-9]+"
 _DATE_FORMAT = "%Y-%m-%dT%H:%M:%SZ"
 
-_Model = TypeVar("_Model", bound=BaseModel)
+_Record = TypeVar("_Record", bound=Config)
 
 
-class StrictModel(BaseModel):
-    """A frozen record that refuses unknown keys, coerced types, NaN and infinity."""
-
-    model_config = ConfigDict(
-        extra="forbid", strict=True, frozen=True, allow_inf_nan=False, hide_input_in_errors=True
-    )
+class _PathError(ValueError):
+    """A name that leads to another place."""
 
 
-def _no_path(value: str) -> str:
+def _no_path(value: str, where: str) -> None:
     parts = value.split("/")
     if ".." in parts or "." in parts or value.startswith(("/", "~")) or "\\" in value:
-        raise PydanticCustomError("path", "is a path; expected a plain name")
+        raise _PathError(f"{where}: is a path; expected a plain name")
     if "\0" in value:
-        raise PydanticCustomError("path", "holds a NUL character; expected a plain name")
-    return value
+        raise _PathError(f"{where}: holds a NUL character; expected a plain name")
 
 
-def _matching(pattern: str) -> Any:
-    return Field(max_length=64, pattern=pattern)
-
-
-def _is_date(value: str) -> str:
+def _is_date(value: str, where: str) -> None:
     try:
         datetime.strptime(value, _DATE_FORMAT)
     except ValueError as error:
-        raise PydanticCustomError("date", "is no UTC time like 2026-01-31T12:00:00Z") from error
-    return value
+        raise ValueError(f"{where}: is no UTC time like 2026-01-31T12:00:00Z") from error
 
 
-# pydantic applies validators from left to right: a path is named as such before the pattern.
-AgentName = Annotated[str, AfterValidator(_no_path), _matching(_AGENT_PATTERN)]
-EnvironmentId = Annotated[str, AfterValidator(_no_path), _matching(_ENVIRONMENT_PATTERN)]
-Version = Annotated[int, Field(ge=1, le=1_000_000)]
-# No Literal[1]: it would take true, which equals 1.
-Format = Annotated[int, Field(ge=1, le=1)]
-Seed = Annotated[int, Field(ge=0, lt=TRAINING_SEED_LIMIT)]
-Steps = Annotated[int, Field(ge=1, le=_MAX_STEPS)]
-Score = Annotated[float, Field(ge=-1e12, le=1e12)]
-Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
-Date = Annotated[str, Field(max_length=20), AfterValidator(_is_date)]
-PackageName = Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9._-]+$")]
-PackageVersion = Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9.+!_-]+$")]
-Packages = Annotated[dict[PackageName, PackageVersion], Field(max_length=32)]
+# Rules are applied from left to right: a path is named as such before the pattern.
+AgentName = Annotated[str, _no_path, Length(1, 64), Matching(_AGENT_PATTERN)]
+EnvironmentId = Annotated[str, _no_path, Length(1, 64), Matching(_ENVIRONMENT_PATTERN)]
+Version = Annotated[int, Range(at_least=1, at_most=1_000_000)]
+Format = Annotated[int, Range(at_least=1, at_most=1)]
+Seed = Annotated[int, Range(at_least=0, below=TRAINING_SEED_LIMIT)]
+Steps = Annotated[int, Range(at_least=1, at_most=_MAX_STEPS)]
+Score = Annotated[float, Range(at_least=-1e12, at_most=1e12)]
+Sha256 = Annotated[str, Matching(r"[0-9a-f]{64}")]
+Date = Annotated[str, Length(1, 20), _is_date]
+PackageName = Annotated[str, Length(1, 64), Matching(r"[A-Za-z0-9._-]+")]
+PackageVersion = Annotated[str, Length(1, 64), Matching(r"[A-Za-z0-9.+!_-]+")]
+Packages = Annotated[dict[PackageName, PackageVersion], Length(0, 32)]
 
 
-class Scores(StrictModel):
+@dataclass(frozen=True, kw_only=True)
+class Scores(Config):
     """Returns of an evaluation and their aggregates, in the task's reward units."""
 
     iqm: Score
     """Interquartile mean of `returns`."""
     mean: Score
     """Mean of `returns`."""
-    returns: Annotated[tuple[Score, ...], Field(min_length=1, max_length=MAX_EPISODES)]
+    returns: Annotated[tuple[Score, ...], Length(1, MAX_EPISODES)]
     """Undiscounted return of each episode, in the order of the public seeds."""
 
 
-class Manifest(StrictModel):
+@dataclass(frozen=True, kw_only=True)
+class Manifest(Config):
     """What a submission says of itself; nothing in it is believed unchecked."""
 
     format: Format
@@ -131,11 +129,11 @@ def parse_manifest(data: bytes) -> Manifest:
     return parse_strict(Manifest, data, where=MANIFEST_NAME, code="manifest")
 
 
-def parse_strict(model: type[_Model], data: bytes, *, where: str, code: str) -> _Model:
-    """Parse JSON from an untrusted source into a strict model.
+def parse_strict(record: type[_Record], data: bytes, *, where: str, code: str) -> _Record:
+    """Parse JSON from an untrusted source into a record.
 
     Args:
-        model: Model to build.
+        record: Type of the record to build.
         data: UTF-8 text with one JSON object; keys may not repeat.
         where: Name of the file, for messages.
         code: Beginning of the error codes for JSON and schema.
@@ -158,15 +156,22 @@ def parse_strict(model: type[_Model], data: bytes, *, where: str, code: str) -> 
             f"{where} holds JSON of type {type(content).__name__}; expected one object",
         )
     try:
-        # From text, because strict models take a JSON list for a tuple but refuse Python's list.
-        return model.model_validate_json(text)
-    except ValidationError as error:
-        raise _refuse(error, where, code) from error
+        return from_mapping(record, content, where)
+    except UnknownKeyError as error:
+        raise SubmissionError(
+            "unknown-key",
+            f"{where}: key {shorten(error.keys[0])!r} is unknown; expected only the keys that "
+            "`snn-gym submit` writes",
+        ) from error
+    except ValueError as error:
+        kind = "path" if isinstance(error, _PathError) else f"{code}-schema"
+        detail = shorten(str(error).removeprefix(f"{where}: "))
+        raise SubmissionError(kind, f"{where}: {detail}") from error
 
 
-def dump_json(model: BaseModel) -> str:
-    """Write a model as JSON text with a line end; floats keep their exact value."""
-    return json.dumps(model.model_dump(mode="json"), indent=2, allow_nan=False) + "\n"
+def dump_json(record: Config) -> str:
+    """Write a record as JSON text with a line end; floats keep their exact value."""
+    return json.dumps(to_mapping(record), indent=2, allow_nan=False) + "\n"
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -180,21 +185,6 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _no_constant(literal: str) -> NoReturn:
     raise ValueError(f"{literal} is not a JSON number")
-
-
-def _refuse(error: ValidationError, where: str, code: str) -> SubmissionError:
-    problems = error.errors(include_url=False, include_input=False, include_context=False)
-    # A path anywhere outweighs other faults; the rest in the order of the schema.
-    first = next((problem for problem in problems if problem["type"] == "path"), problems[0])
-    place = shorten(".".join(str(part) for part in first["loc"])) or "content"
-    codes = {"path": "path", "extra_forbidden": "unknown-key"}
-    kind = codes.get(first["type"], f"{code}-schema")
-    if kind == "unknown-key":
-        detail = f"key {place!r} is unknown; expected only the keys that `snn-gym submit` writes"
-    else:
-        detail = f"{place}: {first['msg']}"
-    more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
-    return SubmissionError(kind, f"{where}: {detail}{more}")
 
 
 def shorten(text: str) -> str:

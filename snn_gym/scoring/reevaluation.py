@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import multiprocessing
 import os
 from collections.abc import Iterator, Sequence
@@ -88,6 +89,6 @@ def _reevaluate(leaderboard: Path, row: Row, seeds: tuple[int, ...]) -> Reevalua
             f"other returns in {len(different)} of {len(stored)} episodes, first in episode "
             f"{episode}: {claimed} stored, {found} found",
         )
-    changes = {**dict(result), "evaluator_version": EVALUATOR_VERSION, "verified": utc_now()}
-    replace_row(leaderboard, row.model_copy(update=changes))
+    changes = {**vars(result), "evaluator_version": EVALUATOR_VERSION, "verified": utc_now()}
+    replace_row(leaderboard, dataclasses.replace(row, **changes))
     return Reevaluation(path, None, exact=row.score == result.score)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -11,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
+from snn_gym.config import to_mapping
 from snn_gym.scoring.errors import SubmissionError
 from snn_gym.scoring.evaluation import OFFICIAL_EPISODES, evaluation_seeds
 from snn_gym.scoring.manifest import parse_strict, shorten
@@ -61,7 +63,7 @@ def rerun_in_worker(request: Request, weights: bytes, settings: VerificationSett
         tempfile.TemporaryFile() as answer,
         tempfile.TemporaryFile() as log,
     ):
-        question.write(request.model_dump_json().encode() + b"\n" + weights)
+        question.write(json.dumps(to_mapping(request)).encode() + b"\n" + weights)
         question.seek(0)
         status = _run(limits, settings.wall_seconds, question, answer, log)
         if status != 0:
@@ -77,7 +79,7 @@ def _run(
     """Return the exit status of the worker, None if its time ran out."""
     # Files and not pipes: their size is limited, and no writer waits for a reader.
     process = subprocess.Popen(
-        [sys.executable, "-P", "-m", _WORKER, limits.model_dump_json()],
+        [sys.executable, "-P", "-m", _WORKER, json.dumps(to_mapping(limits))],
         stdin=question,
         stdout=answer,
         stderr=log,

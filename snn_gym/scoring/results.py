@@ -7,11 +7,11 @@ import hashlib
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
-from pydantic import Field
-
+from snn_gym.config import Config, Length, Range
 from snn_gym.scoring.errors import SubmissionError
 from snn_gym.scoring.manifest import (
     MAX_EPISODES,
@@ -24,7 +24,6 @@ from snn_gym.scoring.manifest import (
     Seed,
     Sha256,
     Steps,
-    StrictModel,
     Version,
     dump_json,
     parse_strict,
@@ -39,16 +38,15 @@ if TYPE_CHECKING:
 RESULTS_FOLDER = "results"
 _MAX_ROW_BYTES = 256 * 1024
 
-_Count = Annotated[float, Field(ge=0.0, le=1e15)]
-_LayerCounts = Annotated[
-    dict[Annotated[str, Field(min_length=1, max_length=64)], _Count], Field(max_length=64)
-]
+_Count = Annotated[float, Range(at_least=0, at_most=1e15)]
+_LayerCounts = Annotated[dict[Annotated[str, Length(1, 64)], _Count], Length(0, 64)]
 Lengths = Annotated[
-    tuple[Annotated[int, Field(ge=1, le=10**9)], ...], Field(min_length=1, max_length=MAX_EPISODES)
+    tuple[Annotated[int, Range(at_least=1, at_most=10**9)], ...], Length(1, MAX_EPISODES)
 ]
 
 
-class CostFields(StrictModel):
+@dataclass(frozen=True, kw_only=True)
+class CostFields(Config):
     """The costs of `snn_gym.spiking.costs.Costs`, as files have them: means over decisions.
 
     Rows of evaluator version 1 lack the last three.
@@ -60,19 +58,24 @@ class CostFields(StrictModel):
     """Synaptic operations, by layer."""
     macs_per_decision: _LayerCounts
     """Multiply-accumulates, by layer."""
-    neuron_updates_per_decision: _LayerCounts = Field(default_factory=dict)
+    neuron_updates_per_decision: _LayerCounts = field(default_factory=dict)
     """Updates of neurons, by layer."""
-    parameter_bytes_per_decision: _LayerCounts = Field(default_factory=dict)
+    parameter_bytes_per_decision: _LayerCounts = field(default_factory=dict)
     """Parameters read (bytes), by layer."""
-    synapses: _LayerCounts = Field(default_factory=dict)
+    synapses: _LayerCounts = field(default_factory=dict)
     """Synapses that spikes can pass, by layer."""
 
     @property
     def costs(self) -> Costs:
         """The costs alone."""
-        return Costs(**{name: getattr(self, name) for name in CostFields.model_fields})
+        return Costs(**{name: getattr(self, name) for name in COST_NAMES})
 
 
+COST_NAMES = tuple(cost.name for cost in fields(CostFields))
+"""Names of the costs, as files have them."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Row(CostFields):
     """A verified result, as its file stores it."""
 
@@ -94,7 +97,7 @@ class Row(CostFields):
     """Score of the re-run."""
     lengths: Lengths
     """Environment steps of each episode of the re-run."""
-    parameters: Annotated[int, Field(ge=1, le=10**12)]
+    parameters: Annotated[int, Range(at_least=1, at_most=10**12)]
     """Trained numbers that acting needs, observation statistics left out."""
     seeding: Seeding = "consecutive"
     """How the environments of the training run were seeded."""

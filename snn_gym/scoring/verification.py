@@ -104,8 +104,8 @@ def verify(
     _check_score(manifest.score, result.score)
     row = Row(
         format=1,
-        **manifest.model_dump(include=_KEPT_OF_MANIFEST),
-        **result.model_dump(),
+        **{name: getattr(manifest, name) for name in _KEPT_OF_MANIFEST},
+        **vars(result),
         budget_class=agent.budget_class,
         parameters=sum(tensor.numel() for tensor in trained.values()),
         weights_sha256=hashlib.sha256(weights).hexdigest(),

@@ -11,46 +11,49 @@ import json
 import os
 import resource
 import sys
-from typing import Any
+from dataclasses import dataclass
+from typing import Annotated, Any
 
-from pydantic import Field
-
+from snn_gym.config import Config, Count, Length, to_mapping
 from snn_gym.scoring.manifest import (
+    MAX_EPISODES,
     AgentName,
     EnvironmentId,
     Packages,
     Scores,
-    StrictModel,
     parse_strict,
 )
-from snn_gym.scoring.results import CostFields, Lengths
+from snn_gym.scoring.results import COST_NAMES, CostFields, Lengths
 
 MAX_REQUEST_BYTES = 64 * 1024
 _MAX_OPEN_FILES = 256
 
 
-class Limits(StrictModel):
+@dataclass(frozen=True, kw_only=True)
+class Limits(Config):
     """What the re-run may use."""
 
-    memory_bytes: int = Field(ge=1)
+    memory_bytes: Count
     """Address space of the process."""
-    cpu_seconds: int = Field(ge=1)
+    cpu_seconds: Count
     """Processor time of all its threads."""
-    file_bytes: int = Field(ge=1)
+    file_bytes: Count
     """Size of any file that it writes, its answer included."""
 
 
-class Request(StrictModel):
+@dataclass(frozen=True, kw_only=True)
+class Request(Config):
     """What to re-run."""
 
     agent: AgentName
     """Agent of the zoo."""
     environment: EnvironmentId
     """One of its environments."""
-    seeds: tuple[int, ...] = Field(min_length=1)
+    seeds: Annotated[tuple[int, ...], Length(1, MAX_EPISODES)]
     """Seed of each episode."""
 
 
+@dataclass(frozen=True, kw_only=True)
 class Rerun(CostFields):
     """What the re-run gave."""
 
@@ -72,7 +75,7 @@ def main() -> None:
     request = parse_strict(Request, line, where="request", code="worker")
     result = rerun(request, sys.stdin.buffer.read())
     with os.fdopen(answer, "w", encoding="utf-8") as output:
-        json.dump(result.model_dump(mode="json"), output, allow_nan=False)
+        json.dump(to_mapping(result), output, allow_nan=False)
 
 
 def apply_limits(limits: Limits) -> None:
@@ -120,7 +123,7 @@ def rerun(request: Request, weights: bytes) -> Rerun:
         score=Scores(iqm=evaluation.iqm, mean=evaluation.mean, returns=evaluation.returns),
         lengths=evaluation.lengths,
         packages=package_versions(),
-        **{name: getattr(evaluation, name) for name in CostFields.model_fields},
+        **{name: getattr(evaluation, name) for name in COST_NAMES},
     )
 
 

@@ -1,17 +1,19 @@
 """The schema at its bounds, and how it says what is wrong."""
 
 import math
+from dataclasses import dataclass, make_dataclass
 
 import pytest
-from pydantic import TypeAdapter, ValidationError
 
+from snn_gym.config import Config, from_mapping
 from snn_gym.scoring import manifest, results
 from snn_gym.scoring.errors import SubmissionError
 from snn_gym.scoring.evaluation import TRAINING_SEED_LIMIT
-from snn_gym.scoring.manifest import StrictModel, parse_strict
+from snn_gym.scoring.manifest import parse_strict
 
 
-class Point(StrictModel):
+@dataclass(frozen=True)
+class Point(Config):
     x: float
     name: manifest.AgentName = "a"
 
@@ -46,17 +48,17 @@ def entries(count, value=1.0, letter="k"):
     ],
 )
 def test_values_at_the_bounds_are_taken_and_those_beyond_refused(kind, accepted, refused):
-    adapter = TypeAdapter(kind)
+    one = make_dataclass("One", [("value", kind)], bases=(Config,), frozen=True)
     for value in accepted:
-        assert adapter.validate_python(value) == value
+        assert from_mapping(one, {"value": value}, "f").value == value
     for value in refused:
-        with pytest.raises(ValidationError):
-            adapter.validate_python(value)
+        with pytest.raises(ValueError, match=r"^f: value"):
+            from_mapping(one, {"value": value}, "f")
 
 
 @pytest.mark.parametrize("x", [math.nan, math.inf, "1", True])
 def test_nothing_is_coerced_and_every_number_is_finite(x):
-    with pytest.raises(ValidationError):
+    with pytest.raises(ValueError, match=r"^x"):
         Point(x=x)
 
 
@@ -68,14 +70,11 @@ def test_nothing_is_coerced_and_every_number_is_finite(x):
         (b'{"x": NaN}', "row-json", "f is not plain JSON: NaN is not a JSON number; write it"),
         (b"[1]", "row-json", "f holds JSON of type list; expected one object"),
         (b'{"x": 1, "y": 2}', "unknown-key", "f: key 'y' is unknown; expected only the keys"),
-        (b"{}", "row-schema", "f: x: Field required"),
-        (b'{"x": "1"}', "row-schema", "f: x: Input should be a valid number"),
-        (b'{"x": "1", "y": 2}', "row-schema", "f: x: Input should be a valid number (and 1 more)"),
-        (
-            b'{"x": "1", "name": "/a"}',
-            "path",
-            "f: name: is a path; expected a plain name (and 1 more)",
-        ),
+        (b"{}", "row-schema", "f: missing key x; allowed keys: x, name"),
+        (b'{"x": "1"}', "row-schema", "f: x: expected float, got '1' (str)"),
+        (b'{"x": "1", "y": 2}', "unknown-key", "f: key 'y' is unknown; expected only the keys"),
+        (b'{"x": 1, "name": "/a"}', "path", "f: name: is a path; expected a plain name"),
+        (b'{"x": 1, "name": "A\\ud800"}', "row-schema", "f: name must match"),
     ],
 )
 def test_what_does_not_fit_is_named_with_its_place(data, code, message):
@@ -83,8 +82,6 @@ def test_what_does_not_fit_is_named_with_its_place(data, code, message):
         parse_strict(Point, data, where="f", code="row")
     assert error.value.code == code
     assert message in str(error.value)
-    if "more" not in message:
-        assert "more" not in str(error.value)
 
 
 def test_long_and_unprintable_text_becomes_one_short_line():

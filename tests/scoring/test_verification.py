@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from snn_gym.config import to_mapping
 from snn_gym.scoring import SubmissionError, verification, verify
 from snn_gym.scoring.rerun import VerificationSettings, rerun_in_worker
 from snn_gym.scoring.results import list_rows
@@ -67,13 +68,13 @@ def test_the_worker_keeps_its_limits_and_sees_a_clean_environment(tmp_path: Path
     program = (
         "import resource, json, os, sys\n"
         "from snn_gym.scoring.worker import Limits, apply_limits\n"
-        "apply_limits(Limits.model_validate_json(sys.argv[1]))\n"
+        "apply_limits(Limits(**json.loads(sys.argv[1])))\n"
         "kinds = (resource.RLIMIT_AS, resource.RLIMIT_CPU, resource.RLIMIT_FSIZE)\n"
         "print(json.dumps([resource.getrlimit(kind) for kind in kinds]))\n"
     )
     limits = Limits(memory_bytes=2 << 30, cpu_seconds=77, file_bytes=4096)
     done = subprocess.run(
-        [sys.executable, "-c", program, limits.model_dump_json()],
+        [sys.executable, "-c", program, json.dumps(to_mapping(limits))],
         capture_output=True,
         check=True,
         text=True,
