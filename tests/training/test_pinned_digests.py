@@ -1,0 +1,69 @@
+"""Weights of small trainings, bit for bit: a change of them is a decision, made by editing this.
+
+Another processor or library rounds otherwise. So what they give for fixed arithmetic is pinned too,
+and where that differs there is nothing to compare.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+
+import numpy as np
+import pytest
+import torch
+
+import snn_gym
+from snn_gym.threads import one_thread
+
+ARITHMETIC = "82f5ea9d34bda130"
+"""Digest of `arithmetic` where the digests below were made."""
+
+
+def digest(tensors: Iterable[torch.Tensor]) -> str:
+    found = hashlib.sha256()
+    for tensor in tensors:
+        found.update(tensor.detach().contiguous().numpy().tobytes())
+    return found.hexdigest()[:16]
+
+
+def arithmetic() -> list[torch.Tensor]:
+    """Products of the sizes that trainings have, and the functions that they call."""
+    generator = np.random.default_rng(0)
+    results = []
+    for rows, inner, columns in ((1, 4, 64), (8, 64, 64), (64, 128, 3), (256, 64, 64)):
+        left, right = (
+            torch.from_numpy(generator.normal(size=size).astype(np.float32))
+            for size in ((rows, inner), (inner, columns))
+        )
+        product = (left @ right).requires_grad_()
+        value = (product.tanh() + torch.sigmoid(product)).exp().log_softmax(-1).mean()
+        (gradient,) = torch.autograd.grad(value + (product**2).mean().sqrt(), product)
+        results += [product, gradient, left.sum(0)]
+    results.append(torch.linalg.qr(results[0].detach().reshape(8, 8))[1])
+    return results
+
+
+@pytest.mark.parametrize(
+    ("agent", "env_id", "steps", "seeding", "weights"),
+    [
+        ("ppo-lif", "CartPole-v1", 1024, "disjoint", "5cd5c69496abf573"),
+        ("recurrent-ppo-lsnn", "snn/CueAccumulation-v0", 4096, "disjoint", "82aacdcdb1467741"),
+        ("es", "CartPole-v1", 3000, "disjoint", "61d1cc53e106ba16"),
+        # As in results that were trained before seeding was a choice.
+        ("ppo-lif", "CartPole-v1", 1024, "consecutive", "5f50503a51554f62"),
+    ],
+)
+def test_training_gives_the_weights_that_it_gave(
+    agent: str, env_id: str, steps: int, seeding: str, weights: str
+) -> None:
+    with one_thread():
+        here = digest(arithmetic())
+        if here != ARITHMETIC:
+            pytest.skip(
+                f"numpy {np.__version__} and torch {torch.__version__} round otherwise on this "
+                f"processor ({torch.backends.cpu.get_cpu_capability()}): {here}, not {ARITHMETIC}"
+            )
+        model = snn_gym.make_agent(agent, env_id, seed=0, seeding=seeding)
+        model.learn(steps)
+    assert digest(model.policy.parameters()) == weights
