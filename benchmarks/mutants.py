@@ -18,7 +18,9 @@ import os
 import queue
 import random
 import re
+import resource
 import shutil
+import signal
 import sys
 import tempfile
 from collections import Counter
@@ -29,7 +31,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "benchmarks" / "mutants.json"
-TIMEOUT_S = 400
+CPU_LIMIT_S = 300
+"""Of a run's own process: a loop without end is a kill, a busy machine is none."""
 HEAVY = ("stable_baselines3", "numba", "scipy.stats", "pytest")
 """What takes seconds to import and is not under test."""
 
@@ -200,6 +203,7 @@ def _run_tests(copy_of_root: str, tests: Sequence[str], cache: str, report: str)
             if report.failed and not self.name:
                 self.name = report.nodeid
 
+    resource.setrlimit(resource.RLIMIT_CPU, (CPU_LIMIT_S, CPU_LIMIT_S))
     os.chdir(copy_of_root)
     os.environ.update(NUMBA_CACHE_DIR=cache, PYTHONPATH=copy_of_root, OMP_NUM_THREADS="1")
     sys.path.insert(0, copy_of_root)
@@ -236,8 +240,8 @@ class Workshop:
             target=_run_tests, args=(str(self.tree), tests, str(cache), str(report))
         )
         run.start()
-        run.join(TIMEOUT_S)
-        late = run.is_alive()
+        run.join(10 * CPU_LIMIT_S)
+        late = run.is_alive() or run.exitcode in (-signal.SIGXCPU, -signal.SIGKILL)
         run.kill()
         run.join()
         file.write_text(original, "utf-8")

@@ -11,7 +11,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 
 
-def run(folder, *arguments, timeout=300):
+def run(folder, *arguments, timeout=900):
     """Run Python with arguments in a folder; return what it prints."""
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
     done = subprocess.run(

@@ -1,0 +1,20 @@
+"""TorchRL's environment around a spiking task in its flat form."""
+
+import gymnasium as gym
+import pytest
+
+import snn_gym  # noqa: F401  registers the ids
+
+torchrl_gym = pytest.importorskip("torchrl.envs.libs.gym", reason="torchrl is not installed")
+
+
+@pytest.mark.parametrize("task", ["snn/CartPole-flat-v1", "snn/Pendulum-flat-v1"])
+def test_torchrl_accepts_a_flat_task(task):
+    from torchrl.envs.utils import check_env_specs
+
+    env = torchrl_gym.GymEnv(task)
+    check_env_specs(env, seed=0)
+    space = gym.make(task).observation_space
+    rollout = env.rollout(5)
+    assert rollout["observation"].shape == (5, *space.shape)
+    assert set(rollout["observation"].unique().tolist()) == {0.0, 1.0}
