@@ -53,7 +53,8 @@ class SpikingPolicyMixin(BasePolicy):
         lr_schedule: Learning rate over the remaining progress.
         network: What the networks are made of, also as a mapping; its defaults if None.
         normalise_observations: Whether Box observations, also those in a Dict, are standardised.
-        cell_factory: For research: makes any Norse cell in place of the configured neuron.
+        cell_factory: For research: makes any spiking module with Norse's protocol in place of the
+            configured neuron.
         activation_fn: Activation of networks that do not spike; None for Stable-Baselines3's
             default.
         net_arch: Stable-Baselines3's name of ``network.hidden_sizes``, which it replaces.

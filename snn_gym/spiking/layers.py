@@ -55,6 +55,12 @@ class SpikingLayer(nn.Module):
         return names if self.recurrent is None else (*names, "z")
 
     @property
+    def state_sizes(self) -> tuple[int, ...]:
+        """Numbers of one sample in each state variable."""
+        sizes = self.neuron.state_sizes(self.size)
+        return sizes if self.recurrent is None else (*sizes, self.size)
+
+    @property
     def recurrent_weight(self) -> Tensor | None:
         """Weights (size, size) from the spikes of the step before, None without recurrence."""
         return None if self.recurrent is None else self.recurrent.weight

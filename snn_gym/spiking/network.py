@@ -66,8 +66,8 @@ class SpikingNetwork(BookkeepingModule):
             ignore it.
         spike_steps: Time steps of a spike-train input, which no encoder touches and which sets
             the number of time steps; None for analogue input.
-        cell_factory: For research: makes any Norse cell from a layer's size, in place of the
-            configured neuron. Runs by Norse stepping.
+        cell_factory: For research: makes any spiking module with Norse's protocol from a layer's
+            size, in place of the configured neuron (``neurons.norse_cells``). It is stepped.
 
     Raises:
         ValueError: The decoder is ``population`` and the number of outputs is not told.
@@ -139,7 +139,7 @@ class SpikingNetwork(BookkeepingModule):
 
     @property
     def _state_sizes(self) -> list[int]:
-        sizes = [layer.size for layer in self._layers for _ in layer.state_names]
+        sizes = [size for layer in self._layers for size in layer.state_sizes]
         sizes += [self._layers[-1].size] * self.decoder.state_variables
         return [*sizes, self.input_size] if self._keeps_intensity else sizes
 
@@ -245,7 +245,7 @@ class SpikingNetwork(BookkeepingModule):
             self.noise_state.copy_(noise_state)
         layers = [
             LayerRecording(
-                name, done.spikes, done.voltages, fan_out,
+                name, done.spikes, done.voltages if layer.neuron.has_potential else None, fan_out,
                 layer.neuron.thresholds(done.spikes, done.entered),
             )
             for name, done, fan_out, layer in zip(

@@ -278,7 +278,7 @@ def test_any_norse_cell_serves_as_dynamics() -> None:
     state = research(x)[1]
     assert torch.equal(state, registered(x)[1])
     assert torch.equal(research(x, state)[0], registered(x, state)[0])
-    with pytest.raises(ValueError, match="must make a feed-forward Norse cell"):
+    with pytest.raises(ValueError, match="of LSTMCell must be spikes, 0 or 1, got "):
         SpikingNetwork(NetworkConfig(), 3, cell_factory=lambda size: torch.nn.LSTMCell(size, size))
 
 

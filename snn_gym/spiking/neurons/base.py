@@ -106,10 +106,17 @@ class Stepped(ABC):
     v_threshold: float | None
     """Firing threshold, at rest where it adapts; None where there is none to tell."""
 
+    has_potential: bool = True
+    """Whether ``step`` tells a membrane potential."""
+
     @property
     @abstractmethod
     def state_names(self) -> tuple[str, ...]:
         """Names of the state variables."""
+
+    def state_sizes(self, size: int) -> tuple[int, ...]:
+        """Return the numbers of one sample in each state variable of ``size`` neurons."""
+        return (size,) * len(self.state_names)
 
     @abstractmethod
     def initial_state(self, batch: int, size: int, like: Tensor) -> State:

@@ -1,0 +1,158 @@
+"""Any spiking module with Norse's protocol: states of every shape, outputs that are no spikes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import norse.torch as norse
+import pytest
+import torch
+from torch import Tensor, nn
+
+from snn_gym.spiking import NetworkConfig, SpikingNetwork
+from tests.spiking.strategies import normal
+
+RATES = {"tau_mem_inv": torch.tensor(500.0)}
+
+
+def lif() -> nn.Module:
+    return norse.LIFCell(norse.LIFParameters(tau_syn_inv=torch.tensor(500.0), **RATES))
+
+
+class Pair(NamedTuple):
+    left: Tensor
+    right: list[Tensor | None]
+
+
+class Nested(nn.Module):
+    """``v = (v + x) / 2`` and a count of its spikes, in a nest of all that a state may be."""
+
+    def forward(self, x: Tensor, state: Any = None) -> tuple[Tensor, Any]:
+        v, count = x.new_zeros(x.shape), x.new_zeros(len(x), 2, 3)
+        if state is not None:
+            pair, extra = state["pair"], state["none"]
+            assert extra is None
+            v, (count, nothing) = pair.left, pair.right
+            assert nothing is None
+        v = (v + x) / 2
+        z = torch.heaviside(v - 1, torch.zeros(()))
+        count = count + z.sum(1)[:, None, None]
+        return z, {"pair": Pair((1 - z) * v, [count, None]), "none": None}
+
+
+MODULES: dict[str, Callable[[int], nn.Module]] = {
+    "cell": lambda size: lif(),
+    "recurrent cell": lambda size: norse.LIFRecurrentCell(size, size, autapses=True),
+    "sequential": lambda size: norse.SequentialState(lif()),
+    "sequential of several": lambda size: norse.SequentialState(
+        nn.Linear(size, 3), norse.LICell(), nn.Linear(3, size), lif(), norse.LIFBoxCell()
+    ),
+    "nested sequential": lambda size: norse.SequentialState(norse.SequentialState(lif()), lif()),
+    "nested": lambda size: Nested(),
+}
+
+
+def network_of(factory: Callable[[int], nn.Module], time_steps: int = 4) -> SpikingNetwork:
+    torch.manual_seed(0)
+    network = SpikingNetwork(NetworkConfig((5,), time_steps), 3, cell_factory=factory)
+    with torch.no_grad():  # what fires behind several layers needs a strong input
+        network.layers[0].linear.weight.mul_(4.0)
+        network.layers[0].linear.bias.mul_(4.0)
+    return network
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_the_state_is_that_of_the_module_run_by_itself(name: str) -> None:
+    network = network_of(MODULES[name])
+    (layer,) = network.layers
+    module, nested, state = layer.neuron.cell, None, None
+    for decision in range(3):
+        x = normal(decision, 6, 3)
+        current, spikes = layer.linear(x), []
+        for _ in range(4):
+            z, nested = module(current, nested)
+            spikes.append(z)
+        output, state = network(x, state)
+        torch.testing.assert_close(output, torch.stack(spikes).mean(0))
+    assert state.shape == (6, network.state_size)
+    # An episode that starts anew beside others that go on.
+    x, starts = normal(9, 6, 3), torch.tensor([True, False] * 3)
+    mixed = torch.where(starts[:, None], network.rest_state(6), state)
+    anew, carried = network(x)[0], network(x, state)[0]
+    torch.testing.assert_close(network(x, mixed)[0], torch.where(starts[:, None], anew, carried))
+    outputs, _ = network.sequence(x[None], state, starts[None])
+    torch.testing.assert_close(outputs[0], network(x, mixed)[0])
+
+
+@pytest.mark.parametrize("name", [name for name in MODULES if name != "nested"])
+def test_its_parameters_learn(name: str) -> None:
+    network = network_of(MODULES[name], 8)
+    network.decide(normal(0, 32, 3)).sum().backward()
+    gradients = {k: p.grad for k, p in network.named_parameters()}
+    assert all(gradient is not None for gradient in gradients.values()), gradients
+    assert float(gradients["layers.0.linear.weight"].abs().sum()) > 0  # type: ignore[union-attr]
+
+
+def test_a_state_without_potential_has_none_in_recordings() -> None:
+    for name, has in (("nested", False), ("sequential of several", True), ("cell", True)):
+        (layer,) = network_of(MODULES[name]).record(normal(0, 4, 3)).layers
+        assert (layer.voltages is not None) is has
+
+
+def test_the_nest_by_hand() -> None:
+    network = network_of(MODULES["nested"])
+    (layer,) = network.layers
+    assert layer.state_names == ("pair.left", "pair.right.0", "begun")
+    assert layer.state_sizes == (5, 6, 1)
+    nn.init.zeros_(layer.linear.weight)
+    nn.init.constant_(layer.linear.bias, 1.5)
+    _, state = network(torch.zeros(2, 3))
+    # 0.75, 1.125 (fires), 0.75, 1.125 (fires): twice each of five neurons
+    assert state[0].tolist() == [0.0] * 5 + [10.0] * 6 + [1.0]
+
+
+def test_what_is_no_spike_is_refused_with_its_value() -> None:
+    # The potential of a leaky integrator from rest is 0 without input, hence no mistake yet.
+    network = network_of(lambda size: norse.LICell())
+    with pytest.raises(ValueError, match=r"output of LICell must be spikes, 0 or 1, got -?\d+\.\d"):
+        network.decide(torch.ones(2, 3))
+    with pytest.raises(ValueError, match=r"of Stateless must be spikes, 0 or 1, got 0\.5"):
+        network_of(lambda size: Stateless(nn.Sigmoid()))
+
+
+class Stateless(nn.Module):
+    def __init__(self, inner: nn.Module) -> None:
+        super().__init__()
+        self.inner = inner
+
+    def forward(self, x: Tensor, state: None = None) -> tuple[Tensor, None]:
+        return self.inner(x), state
+
+
+class WrongState(nn.Module):
+    def __init__(self, state: Any) -> None:
+        super().__init__()
+        self.state = state
+
+    def forward(self, x: Tensor, state: Any = None) -> tuple[Tensor, Any]:
+        return torch.zeros_like(x), self.state
+
+
+@pytest.mark.parametrize(
+    ("module", "message"),
+    [
+        (nn.Identity(), "Identity does not"),
+        (norse.LIFRecurrentCell(5, 4), "LIFRecurrentCell does not"),
+        (WrongState(torch.zeros(3)), r"state 'state' of WrongState must .* got \(3,\) for a batch"),
+        (WrongState([{"a": "b"}]), "tensors, tuples, lists, mappings and None, got str"),
+    ],
+)
+def test_mistakes_are_named(module: nn.Module, message: str) -> None:
+    class Plain(nn.Module):
+        def forward(self, x: Tensor, state: Any = None) -> Any:
+            return module(x) if isinstance(module, nn.Identity) else module(x, state)
+
+    Plain.__name__ = type(module).__name__
+    with pytest.raises(ValueError, match=message):
+        network_of(lambda size: Plain())
