@@ -73,7 +73,7 @@ WAYS: dict[str, Callable[[nn.Module, Tensor], Exported]] = {
 }
 ways = pytest.mark.parametrize("way", list(WAYS))
 NETWORKS: dict[str, dict[str, Any]] = {
-    "lif": {"neuron": "lif"},
+    "lif": {"neuron": "lif", "learnable": ("tau_mem", "v_threshold")},
     "recurrent alif": {"neuron": "alif", "recurrent": True, "decoder": "last_voltage"},
     "learnable population": {"encoder": "learnable_population", "decoder": "population"},
 }
