@@ -177,7 +177,6 @@ def test_a_score_that_is_no_number_is_refused():
         ({"renew_probe_every": 0}, "renew_probe_every must be at least 1, got 0"),
         ({"history": 0}, "history must be at least 1, got 0"),
         ({"reward": "gain"}, "reward: got 'gain' .*; allowed values: 'sign', 'difference'"),
-        ({"stepsize": 1.0}, "unknown key stepsize; allowed keys: step_size, probe_size"),
         ({"networks": 0}, "networks must be at least 1, got 0"),
         ({"network": {"recurrent": True}}, "can't run recurrent=True; use recurrent=False"),
     ],

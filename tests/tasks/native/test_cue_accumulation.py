@@ -211,7 +211,6 @@ def test_levels_fall():
         ({"cue_rate_hz": 1000.0}, r"must be in \[0, 255/256\], got 1.0$"),
         ({"background_rate_hz": -3.0}, r"must be in \[0, 255/256\], got -0.003$"),
         ({"cues": 3.0}, r"cues: expected int, got 3.0 \(float\)$"),
-        ({"speed": 1}, "CueAccumulation: unknown key speed; allowed keys: cues, gap_steps, delay_"),
     ],
 )
 def test_bad_settings_are_named_in_one_line(settings, message):

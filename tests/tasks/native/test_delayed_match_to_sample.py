@@ -259,7 +259,6 @@ def test_levels_fall():
         ),
         ({"pattern_rate_hz": 1000.0}, r"must be in \[0, 255/256\], got 1.0$"),
         ({"background_rate_hz": -3.0}, r"must be in \[0, 255/256\], got -0.003$"),
-        ({"delay": 3}, "DelayedMatchToSample: unknown key delay; allowed keys: patterns, active_"),
     ],
 )
 def test_bad_settings_are_named_in_one_line(settings, message):

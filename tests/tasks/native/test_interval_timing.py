@@ -172,7 +172,6 @@ class TestSettings:
             ({"pulse_rate_hz": 10.0}, "above background_rate_hz, got 10.0 and 10.0"),
             ({"pulse_rate_hz": 1000.0}, r"must be in \[0, 255/256\], got 1.0"),
             ({"time_steps": 0}, "time_steps must be at least 1, got 0"),
-            ({"interval": 3}, "unknown key interval"),
         ],
     )
     def test_bad_settings_say_what_is_wrong(self, settings, message):

@@ -163,7 +163,6 @@ class TestSettings:
             ({"shift_steps": -1}, "shift_steps must be at least 0, got -1"),
             ({"pattern_seed": -1}, "pattern_seed must be at least 0, got -1"),
             ({"time_steps": 4}, "time_steps must be at least 5 and at most 32, got 4"),
-            ({"jitter_ms": 1}, "unknown key jitter_ms"),
         ],
     )
     def test_bad_settings_say_what_is_wrong(self, settings, message):
