@@ -10,10 +10,24 @@ import gymnasium as gym
 import numpy as np
 from numpy.typing import NDArray
 
-from snn_gym.config import from_arguments
-from snn_gym.tasks.same_step import EVERY, Rows
+from snn_gym.config import Config, from_arguments
+from snn_gym.tasks.same_step import EVERY, Infos, Rows
 from snn_gym.tasks.spike_batch import SpikeBatch
 from snn_gym.tasks.streams import NoiseStreams, StartStreams
+
+
+class SpikeTaskSettings(Config):
+    """What the settings of every native task say.
+
+    As fields or properties they also have ``time_steps`` (T), ``channels`` (N), ``episode_steps``,
+    the environment steps of the longest episode, and ``start_size``, the uniform numbers that the
+    start of an episode takes.
+    """
+
+    @property
+    def noise_size(self) -> int:
+        """Bytes of noise that the dynamics of an environment step take: none."""
+        return 0
 
 
 class SpikeTask(SpikeBatch):
@@ -26,8 +40,8 @@ class SpikeTask(SpikeBatch):
     ``noise_size`` bytes for the dynamics of the step that leads to it. So neither actions nor the
     other environments move an environment's noise.
 
-    A subclass gives the settings, the action space, the methods at the end, ``_info`` and
-    ``_scene``. Its state is arrays whose first axis is the environment.
+    A subclass gives the settings, the action space, what infos say, the methods at the
+    end and ``_scene``. Its state is arrays whose first axis is the environment.
 
     Args:
         num_envs: Number B of environments, at least 1.
@@ -44,10 +58,9 @@ class SpikeTask(SpikeBatch):
 
     metadata: dict[str, Any] = {**SpikeBatch.metadata, "render_fps": 8}  # noqa: RUF012 - gymnasium's own type
     settings_class: ClassVar[type[Any]]
-    """Frozen dataclass of the task's settings. As fields or properties it has ``time_steps`` (T),
-    ``channels`` (N), ``episode_steps``, the environment steps of the longest episode,
-    ``start_size``, the uniform numbers that the start of an episode takes, and ``noise_size``, the
-    bytes of noise that the dynamics of an environment step take."""
+    """Frozen dataclass of the task's settings, a ``SpikeTaskSettings``."""
+    told: ClassVar[tuple[tuple[str, str], ...]] = ()
+    """What infos say: keys, and the attributes that hold their arrays (B, ...)."""
     channels_per_band: ClassVar[int] = 10
     """Channels in a band of the drawn raster."""
 
@@ -94,6 +107,9 @@ class SpikeTask(SpikeBatch):
 
     def _observe(self) -> NDArray[Any]:
         return self._spikes(EVERY, self._row)
+
+    def _info(self) -> Infos:
+        return {key: getattr(self, name) for key, name in self.told}
 
     def _spikes(self, rows: Rows, noise: NDArray[np.uint8]) -> NDArray[Any]:
         spikes = np.empty((len(noise), self.time_steps, self.channels), np.int8)

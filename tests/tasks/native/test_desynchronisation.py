@@ -171,27 +171,6 @@ def test_episodes_start_at_different_phases():
     assert 0.15 < (task._count > 12).mean() < 0.6
 
 
-@every_level
-def test_a_batch_is_its_environments_one_by_one(env_id):
-    batch = level(env_id, 3)
-    actions = np.random.default_rng(0).uniform(-1, 1, (44, 3, 1)).astype(np.float32)
-    shown, rewards = [batch.reset(seed=7)[0]], []
-    for action in actions:
-        spikes, reward, *_ = batch.step(action)
-        shown.append(spikes)
-        rewards.append(reward)
-    for index in range(3):
-        env = gym.make(env_id)
-        alone, _ = env.reset(seed=7 + index)
-        assert np.array_equal(alone, shown[0][index])
-        for step, action in enumerate(actions):
-            alone, reward, terminated, _, _ = env.step(action[index])
-            assert reward == rewards[step][index]
-            if terminated:
-                alone, _ = env.reset()
-            assert np.array_equal(alone, shown[step + 1][index])
-
-
 def test_a_reset_of_a_part_leaves_the_others_alone():
     task, same = Desynchronisation(3), Desynchronisation(3)
     task.reset(seed=0), same.reset(seed=0)
@@ -271,7 +250,6 @@ def test_each_difficulty_alone_lowers_the_memoryless_score(arguments):
         ({"heterogeneity": 1.0}, r"heterogeneity must be at least 0 and below 1, got 1.0"),
         ({"healthy_rate_hz": 0.0}, "healthy_rate_hz must be above 0, got 0.0"),
         ({"episode_steps": 0}, "episode_steps"),
-        ({"nonsense": 1}, "nonsense"),
     ],
 )
 def test_bad_settings_are_named(arguments, message):

@@ -20,7 +20,6 @@ from snn_gym.tasks.native.interval_timing.scene import draw_scene
 from snn_gym.tasks.native.interval_timing.task import (
     GROUP,
     IntervalTiming,
-    IntervalTimingEnv,
     IntervalTimingSettings,
 )
 
@@ -135,23 +134,6 @@ class TestDynamics:
         shares = spikes.reshape(-1, 4, GROUP).mean(axis=(0, 2))
         expected = np.array([32, 3, 3, 3]) / 256
         assert np.allclose(shares, expected, atol=0.002)
-
-    def test_single_environments_equal_the_batch(self):
-        batch = IntervalTiming(3)
-        singles = [IntervalTimingEnv() for _ in range(3)]
-        spikes, _ = batch.reset(seed=7)
-        for index, env in enumerate(singles):
-            assert np.array_equal(env.reset(seed=7 + index)[0], spikes[index])
-        actions = np.random.default_rng(0).integers(2, size=(60, 3))
-        for row in actions:
-            spikes, rewards, terminated, _, infos = batch.step(row)
-            for index, env in enumerate(singles):
-                observation, reward, over, _, _ = env.step(row[index])
-                assert (reward, over) == (rewards[index], terminated[index])
-                if over:
-                    assert np.array_equal(observation, infos["final_obs"][index])
-                    observation, _ = env.reset()
-                assert np.array_equal(observation, spikes[index])
 
 
 class TestSettings:

@@ -15,7 +15,6 @@ from snn_gym.tasks.native.canvas import ACCENT, FAINT, GOOD, INK, PAPER
 from snn_gym.tasks.native.pattern_detection.scene import draw_scene
 from snn_gym.tasks.native.pattern_detection.task import (
     PatternDetection,
-    PatternDetectionEnv,
     PatternDetectionSettings,
 )
 from snn_gym.tasks.same_step import EVERY
@@ -131,23 +130,6 @@ class TestDynamics:
             assert len(pairs) == 56
             mean = len(times) / 56
             assert (((counts - mean) ** 2) / mean).sum() < 55 + 5 * np.sqrt(2 * 55)
-
-    def test_single_environments_equal_the_batch(self):
-        arguments = {"windows": 3, "jitter_steps": 1, "shift_steps": 2}
-        batch = PatternDetection(3, **arguments)
-        singles = [PatternDetectionEnv(**arguments) for _ in range(3)]
-        spikes, _ = batch.reset(seed=7)
-        for index, env in enumerate(singles):
-            assert np.array_equal(env.reset(seed=7 + index)[0], spikes[index])
-        for row in np.random.default_rng(0).integers(2, size=(20, 3)):
-            spikes, rewards, terminated, _, infos = batch.step(row)
-            for index, env in enumerate(singles):
-                observation, reward, over, _, _ = env.step(row[index])
-                assert (reward, over) == (rewards[index], terminated[index])
-                if over:
-                    assert np.array_equal(observation, infos["final_obs"][index])
-                    observation, _ = env.reset()
-                assert np.array_equal(observation, spikes[index])
 
 
 class TestSettings:

@@ -9,11 +9,11 @@ import gymnasium as gym
 import numpy as np
 from numpy.typing import NDArray
 
-from snn_gym.config import Config, Count, Natural
-from snn_gym.tasks.native.batch import SpikeTask
+from snn_gym.config import Count, Natural
+from snn_gym.tasks.native.batch import SpikeTask, SpikeTaskSettings
 from snn_gym.tasks.native.cue_accumulation.scene import draw_scene
 from snn_gym.tasks.native.single import SpikeTaskEnv
-from snn_gym.tasks.same_step import Infos, Rows
+from snn_gym.tasks.same_step import Rows
 from snn_gym.tasks.streams import byte_rate
 
 LEFT, RIGHT = 0, 1
@@ -24,7 +24,7 @@ GROUP = 10
 
 
 @dataclass(frozen=True)
-class CueAccumulationSettings(Config):
+class CueAccumulationSettings(SpikeTaskSettings):
     """How many cues, how long to remember, how clear the spikes."""
 
     cues: Count = 3
@@ -75,11 +75,6 @@ class CueAccumulationSettings(Config):
         """Uniform numbers for the start of an episode: the side of each cue, and the delay."""
         return self.cues + 1
 
-    @property
-    def noise_size(self) -> int:
-        """Bytes of noise for the dynamics: none."""
-        return 0
-
 
 class CueAccumulation(SpikeTask):
     """Cues come one after the other on the left or on the right; the majority counts.
@@ -98,6 +93,7 @@ class CueAccumulation(SpikeTask):
 
     settings_class = CueAccumulationSettings
     settings: CueAccumulationSettings
+    told = (("majority", "_majority"), ("go_step", "_go_step"))
     channels_per_band = GROUP
 
     def _make_action_space(self) -> gym.Space[Any]:
@@ -145,9 +141,6 @@ class CueAccumulation(SpikeTask):
         is_cue = (number < self.settings.cues) & (place == 0)
         shown = np.where(is_cue, side, 3)
         return np.where(step == self._go_step[rows], 2, shown)
-
-    def _info(self) -> Infos:
-        return {"majority": self._majority, "go_step": self._go_step}
 
     def _scene(self, index: int) -> NDArray[np.uint8]:
         step = int(self._steps[index])

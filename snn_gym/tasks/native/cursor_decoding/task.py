@@ -9,11 +9,11 @@ import gymnasium as gym
 import numpy as np
 from numpy.typing import NDArray
 
-from snn_gym.config import Config, Count, Natural, NonNegative, Positive, Range
-from snn_gym.tasks.native.batch import SpikeTask
+from snn_gym.config import Count, Natural, NonNegative, Positive, Range
+from snn_gym.tasks.native.batch import SpikeTask, SpikeTaskSettings
 from snn_gym.tasks.native.cursor_decoding.scene import draw_scene
 from snn_gym.tasks.native.single import SpikeTaskEnv
-from snn_gym.tasks.same_step import Infos, Rows
+from snn_gym.tasks.same_step import Rows
 from snn_gym.tasks.streams import byte_rate
 
 NEURONS = 40
@@ -30,7 +30,7 @@ TURN_RANGE_DEG = (75.0, 285.0)
 
 
 @dataclass(frozen=True)
-class CursorDecodingSettings(Config):
+class CursorDecodingSettings(SpikeTaskSettings):
     """How strong and steady the tuning, how many channels fail, how long an episode."""
 
     baseline_hz: NonNegative = 90.0
@@ -79,11 +79,6 @@ class CursorDecodingSettings(Config):
         """Uniform numbers for a start: the turn, an order of channels, two for each target."""
         return 1 + NEURONS + 2 * self.targets
 
-    @property
-    def noise_size(self) -> int:
-        """Bytes of noise for the dynamics: none."""
-        return 0
-
 
 def preferred_directions(tuning_seed: int) -> NDArray[np.float64]:
     """Return the directions (40, 2) in which the neurons fire most: unit vectors, float64.
@@ -119,6 +114,7 @@ class CursorDecoding(SpikeTask):
 
     settings_class = CursorDecodingSettings
     settings: CursorDecodingSettings
+    told = (("cursor", "_cursor"), ("target", "_target"), ("acquired", "_number"))
     channels_per_band = 10
 
     def _make_action_space(self) -> gym.Space[Any]:
@@ -228,13 +224,6 @@ class CursorDecoding(SpikeTask):
     def alive(self, rows: Rows) -> NDArray[np.bool_]:
         """Return which channels (n, 40) of some environments are not lost."""
         return self._alive[rows]
-
-    def _info(self) -> Infos:
-        return {
-            "cursor": self._cursor,
-            "target": self._target,
-            "acquired": self._number,
-        }
 
     def _scene(self, index: int) -> NDArray[np.uint8]:
         row = np.array([index])

@@ -9,11 +9,11 @@ import gymnasium as gym
 import numpy as np
 from numpy.typing import NDArray
 
-from snn_gym.config import Config, Count, Natural, Range
-from snn_gym.tasks.native.batch import SpikeTask
+from snn_gym.config import Count, Natural, Range
+from snn_gym.tasks.native.batch import SpikeTask, SpikeTaskSettings
 from snn_gym.tasks.native.delayed_match_to_sample.scene import draw_scene
 from snn_gym.tasks.native.single import SpikeTaskEnv
-from snn_gym.tasks.same_step import Infos, Rows
+from snn_gym.tasks.same_step import Rows
 from snn_gym.tasks.streams import byte_rate
 
 NON_MATCH, MATCH = 0, 1
@@ -26,7 +26,7 @@ GROUP = 10
 
 
 @dataclass(frozen=True)
-class DelayedMatchToSampleSettings(Config):
+class DelayedMatchToSampleSettings(SpikeTaskSettings):
     """Which patterns, how long to remember, how clear the spikes."""
 
     patterns: Annotated[int, Range(at_least=2, at_most=STIMULUS)] = 2
@@ -88,11 +88,6 @@ class DelayedMatchToSampleSettings(Config):
         """Uniform numbers for a start: sample, match, test of a non-match, delay, distractors."""
         return 4 + self.distractors
 
-    @property
-    def noise_size(self) -> int:
-        """Bytes of noise for the dynamics: none."""
-        return 0
-
 
 def make_patterns(settings: DelayedMatchToSampleSettings) -> NDArray[np.bool_]:
     """Return where the stimulus neurons burst in each pattern.
@@ -137,6 +132,7 @@ class DelayedMatchToSample(SpikeTask):
 
     settings_class = DelayedMatchToSampleSettings
     settings: DelayedMatchToSampleSettings
+    told = (("sample", "_sample"), ("test", "_test"), ("go_step", "_go_step"))
     channels_per_band = GROUP
 
     def _make_action_space(self) -> gym.Space[Any]:
@@ -203,13 +199,6 @@ class DelayedMatchToSample(SpikeTask):
         before = np.take_along_axis(self._scripts[rows], place[:, np.newaxis], axis=1)[:, 0]
         test = self._test[rows] + self.settings.patterns + 1
         return np.where(step == self._go_step[rows], test, before)
-
-    def _info(self) -> Infos:
-        return {
-            "sample": self._sample,
-            "test": self._test,
-            "go_step": self._go_step,
-        }
 
     def _scene(self, index: int) -> NDArray[np.uint8]:
         count = self.settings.patterns

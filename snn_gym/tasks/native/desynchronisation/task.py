@@ -9,8 +9,8 @@ import gymnasium as gym
 import numpy as np
 from numpy.typing import NDArray
 
-from snn_gym.config import Config, Count, NonNegative, Positive, Range
-from snn_gym.tasks.native.batch import SpikeTask
+from snn_gym.config import Count, NonNegative, Positive, Range
+from snn_gym.tasks.native.batch import SpikeTask, SpikeTaskSettings
 from snn_gym.tasks.native.desynchronisation.kernel import (
     EXCITATORY,
     NEURONS,
@@ -32,7 +32,7 @@ _TRACE_LENGTH = 32
 
 
 @dataclass(frozen=True)
-class DesynchronisationSettings(Config):
+class DesynchronisationSettings(SpikeTaskSettings):
     """How strongly the neurons pull each other, how much of them is seen, what energy costs."""
 
     coupling: NonNegative = 1.0

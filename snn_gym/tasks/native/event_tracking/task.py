@@ -10,11 +10,11 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from snn_gym.config import Config, Count, Natural, NonNegative, Positive
-from snn_gym.tasks.native.batch import SpikeTask
+from snn_gym.config import Count, Natural, NonNegative, Positive
+from snn_gym.tasks.native.batch import SpikeTask, SpikeTaskSettings
 from snn_gym.tasks.native.event_tracking.scene import draw_scene
 from snn_gym.tasks.native.single import SpikeTaskEnv
-from snn_gym.tasks.same_step import Infos, Rows
+from snn_gym.tasks.same_step import Rows
 from snn_gym.tasks.streams import byte_rate
 
 VIEW = 16
@@ -31,7 +31,7 @@ _FAR = 40.0
 
 
 @dataclass(frozen=True)
-class EventTrackingSettings(Config):
+class EventTrackingSettings(SpikeTaskSettings):
     """How fast the light, how sharp the camera."""
 
     target_speed_px: Positive = 1.0
@@ -104,6 +104,7 @@ class EventTracking(SpikeTask):
 
     settings_class = EventTrackingSettings
     settings: EventTrackingSettings
+    told = (("light", "_light"), ("velocity", "_velocity"), ("camera", "_camera"))
     channels_per_band = PIXELS
 
     def _make_action_space(self) -> gym.Space[Any]:
@@ -175,13 +176,6 @@ class EventTracking(SpikeTask):
         out = spikes.reshape(shape)
         np.less(noise.reshape(shape), self._noise_rates[rows][:, np.newaxis], out=out)
         out |= self._events[rows].reshape(shape)
-
-    def _info(self) -> Infos:
-        return {
-            "light": self._light,
-            "velocity": self._velocity,
-            "camera": self._camera,
-        }
 
     def _scene(self, index: int) -> NDArray[np.uint8]:
         return draw_scene(

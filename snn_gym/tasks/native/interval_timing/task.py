@@ -9,11 +9,11 @@ import gymnasium as gym
 import numpy as np
 from numpy.typing import NDArray
 
-from snn_gym.config import Config, Count, Natural, PositiveShare
-from snn_gym.tasks.native.batch import SpikeTask
+from snn_gym.config import Count, Natural, PositiveShare
+from snn_gym.tasks.native.batch import SpikeTask, SpikeTaskSettings
 from snn_gym.tasks.native.interval_timing.scene import draw_scene
 from snn_gym.tasks.native.single import SpikeTaskEnv
-from snn_gym.tasks.same_step import Infos, Rows
+from snn_gym.tasks.same_step import Rows
 from snn_gym.tasks.streams import byte_rate
 
 WAIT, GO = 0, 1
@@ -26,7 +26,7 @@ _READY, _SET, _NOTHING = 0, 1, 2
 
 
 @dataclass(frozen=True)
-class IntervalTimingSettings(Config):
+class IntervalTimingSettings(SpikeTaskSettings):
     """Which intervals, how precise the answer, how clear the pulses."""
 
     intervals_steps: tuple[Count, ...] = (2, 4, 6)
@@ -81,11 +81,6 @@ class IntervalTimingSettings(Config):
         """Uniform numbers for the start of an episode: the foreperiod and the interval."""
         return 2
 
-    @property
-    def noise_size(self) -> int:
-        """Bytes of noise for the dynamics: none."""
-        return 0
-
     def score(self, produced: NDArray[np.int64], interval: NDArray[np.int64]) -> NDArray[Any]:
         """Return the reward of produced intervals, of any shapes that broadcast.
 
@@ -116,6 +111,11 @@ class IntervalTiming(SpikeTask):
 
     settings_class = IntervalTimingSettings
     settings: IntervalTimingSettings
+    told = (
+        ("interval_steps", "_interval"),
+        ("set_step", "_set_step"),
+        ("produced_steps", "_produced"),
+    )
     channels_per_band = GROUP
 
     @property
@@ -169,13 +169,6 @@ class IntervalTiming(SpikeTask):
         elapsed = self._steps[rows] - self._set_step[rows]
         shown = np.where(elapsed == 0, _SET, _NOTHING)
         return np.where(elapsed == -self._interval[rows], _READY, shown)
-
-    def _info(self) -> Infos:
-        return {
-            "interval_steps": self._interval,
-            "set_step": self._set_step,
-            "produced_steps": self._produced,
-        }
 
     def _scene(self, index: int) -> NDArray[np.uint8]:
         interval, set_step = int(self._interval[index]), int(self._set_step[index])

@@ -9,8 +9,8 @@ import gymnasium as gym
 import numpy as np
 from numpy.typing import NDArray
 
-from snn_gym.config import Config, Count, Natural, Range
-from snn_gym.tasks.native.batch import SpikeTask
+from snn_gym.config import Count, Natural, Range
+from snn_gym.tasks.native.batch import SpikeTask, SpikeTaskSettings
 from snn_gym.tasks.native.pattern_detection.scene import draw_scene
 from snn_gym.tasks.native.single import SpikeTaskEnv
 from snn_gym.tasks.same_step import EVERY, Infos, Rows
@@ -24,7 +24,7 @@ _FEWEST_TIME_STEPS, _MOST_TIME_STEPS = 5, 32
 
 
 @dataclass(frozen=True)
-class PatternDetectionSettings(Config):
+class PatternDetectionSettings(SpikeTaskSettings):
     """Which pattern, how exact, how many windows."""
 
     windows: Count = 10
@@ -72,11 +72,6 @@ class PatternDetectionSettings(Config):
     def start_size(self) -> int:
         """Uniform numbers for the start of an episode: presence and shift in each window."""
         return 2 * self.windows
-
-    @property
-    def noise_size(self) -> int:
-        """Bytes of noise for the dynamics: none."""
-        return 0
 
     def pattern(self) -> NDArray[np.uint8]:
         """Return the time step (pattern_channels,) at which each channel fires in the pattern.

@@ -10,11 +10,11 @@ import gymnasium as gym
 import numpy as np
 from numpy.typing import NDArray
 
-from snn_gym.config import Config, Count, Positive, Range
-from snn_gym.tasks.native.batch import SpikeTask
+from snn_gym.config import Count, Positive, Range
+from snn_gym.tasks.native.batch import SpikeTask, SpikeTaskSettings
 from snn_gym.tasks.native.single import SpikeTaskEnv
 from snn_gym.tasks.native.water_maze.scene import draw_scene
-from snn_gym.tasks.same_step import Infos, Rows
+from snn_gym.tasks.same_step import Rows
 from snn_gym.tasks.streams import byte_rate
 
 PLATFORM_CHANNELS = 8
@@ -25,7 +25,7 @@ _TRAIL = 16  # places that a picture shows
 
 
 @dataclass(frozen=True)
-class WaterMazeSettings(Config):
+class WaterMazeSettings(SpikeTaskSettings):
     """How many places to search, how fast to swim, how clear the spikes.
 
     Lengths are in sides of the square pool.
@@ -137,6 +137,7 @@ class WaterMaze(SpikeTask):
 
     settings_class = WaterMazeSettings
     settings: WaterMazeSettings
+    told = (("platform", "_platform"), ("place", "_place"), ("reached", "_reached"))
     channels_per_band = PLATFORM_CHANNELS
 
     def _make_action_space(self) -> gym.Space[Any]:
@@ -211,13 +212,6 @@ class WaterMaze(SpikeTask):
                 trail.clear()
             trail.append(place)
             del trail[:-_TRAIL]
-
-    def _info(self) -> Infos:
-        return {
-            "platform": self._platform,
-            "place": self._place,
-            "reached": self._reached,
-        }
 
     def _scene(self, index: int) -> NDArray[np.uint8]:
         return draw_scene(
