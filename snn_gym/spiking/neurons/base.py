@@ -284,15 +284,7 @@ class Neuron(Stepped):
         """
 
     def step(self, current: Tensor, state: State) -> tuple[Tensor, Tensor, State]:
-        """Advance one time step: integrate, fire above the threshold, reset.
-
-        Args:
-            current: Input (B, N).
-            state: State variables, each (B, N).
-
-        Returns:
-            Spikes (B, N), membrane potential before the reset (B, N), and the new state.
-        """
+        """Advance one time step, fire above the threshold and reset; as ``Stepped.step``."""
         voltage, *others = self.integrate(current, state)
         z = spike(voltage - self.firing_threshold, self.surrogate, self.slope)
         v = (1 - z) * voltage + z * self._reset

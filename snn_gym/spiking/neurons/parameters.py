@@ -37,21 +37,29 @@ class NeuronParameters(Config):
             raise NotImplementedError
 
 
-def _check_threshold(v_threshold: float, v_reset: float, v_leak: float) -> None:
-    if v_leak >= v_threshold:
-        raise ValueError(
-            f"v_leak must be below v_threshold, or the neuron fires without input; "
-            f"got v_leak={v_leak}, v_threshold={v_threshold}"
-        )
-    if v_reset >= v_threshold:
-        raise ValueError(
-            f"v_reset must be below v_threshold, or the neuron never stops firing; "
-            f"got v_reset={v_reset}, v_threshold={v_threshold}"
-        )
+@dataclass(frozen=True)
+class _BuiltInParameters(NeuronParameters):
+    """Parameters of a neuron that rests at ``v_leak``, or at ``v_reset`` if it does not leak."""
+
+    def __post_init__(self) -> None:
+        """Check the values."""
+        super().__post_init__()
+        v_threshold, v_reset = self.v_threshold, self.v_reset
+        v_leak = getattr(self, "v_leak", v_reset)
+        if v_leak >= v_threshold:
+            raise ValueError(
+                f"v_leak must be below v_threshold, or the neuron fires without input; "
+                f"got v_leak={v_leak}, v_threshold={v_threshold}"
+            )
+        if v_reset >= v_threshold:
+            raise ValueError(
+                f"v_reset must be below v_threshold, or the neuron never stops firing; "
+                f"got v_reset={v_reset}, v_threshold={v_threshold}"
+            )
 
 
 @dataclass(frozen=True)
-class LIFBoxParameters(NeuronParameters):
+class LIFBoxParameters(_BuiltInParameters):
     """Leaky integrate-and-fire without synaptic current: ``tau_mem dv/dt = v_leak - v + x``."""
 
     learnable_fields = ("tau_mem_ms", "v_threshold")
@@ -65,14 +73,9 @@ class LIFBoxParameters(NeuronParameters):
     v_leak: float = 0.0
     """Resting potential."""
 
-    def __post_init__(self) -> None:
-        """Check the values."""
-        super().__post_init__()
-        _check_threshold(self.v_threshold, self.v_reset, self.v_leak)
-
 
 @dataclass(frozen=True)
-class LIFParameters(NeuronParameters):
+class LIFParameters(_BuiltInParameters):
     """Current-based leaky integrate-and-fire.
 
     ``tau_mem dv/dt = v_leak - v + i`` and ``tau_syn di/dt = -i``; an input jumps the current.
@@ -91,14 +94,9 @@ class LIFParameters(NeuronParameters):
     v_leak: float = 0.0
     """Resting potential."""
 
-    def __post_init__(self) -> None:
-        """Check the values."""
-        super().__post_init__()
-        _check_threshold(self.v_threshold, self.v_reset, self.v_leak)
-
 
 @dataclass(frozen=True)
-class IAFParameters(NeuronParameters):
+class IAFParameters(_BuiltInParameters):
     """Integrate-and-fire without leak: every time step adds its input to ``v``."""
 
     learnable_fields = ("v_threshold",)
@@ -108,14 +106,9 @@ class IAFParameters(NeuronParameters):
     v_reset: float = 0.0
     """Potential after a spike."""
 
-    def __post_init__(self) -> None:
-        """Check the values."""
-        super().__post_init__()
-        _check_threshold(self.v_threshold, self.v_reset, v_leak=self.v_reset)
-
 
 @dataclass(frozen=True)
-class ALIFParameters(NeuronParameters):
+class ALIFParameters(_BuiltInParameters):
     """Adaptive leaky integrate-and-fire: Norse's LSNN, whose threshold ``b`` rises with each spike.
 
     ``tau_mem dv/dt = v_leak - v + i``, ``tau_syn di/dt = -i`` and ``tau_adapt db/dt = v_threshold -
@@ -142,11 +135,6 @@ class ALIFParameters(NeuronParameters):
     """Potential after a spike."""
     v_leak: float = 0.0
     """Resting potential."""
-
-    def __post_init__(self) -> None:
-        """Check the values."""
-        super().__post_init__()
-        _check_threshold(self.v_threshold, self.v_reset, self.v_leak)
 
 
 NEURON_PARAMETERS: dict[str, type[NeuronParameters]] = {
