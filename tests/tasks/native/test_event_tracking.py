@@ -221,3 +221,7 @@ def test_the_scene():
     assert colour(12.5, 12.5) == ACCENT
     assert colour(27.5, 27.5) == (90, 150, 240)
     assert colour(20.0, 11.6) == colour(11.6, 20.0) == PAPER  # the frame
+    # Two pixels around the view of 16 by 16 px, from (12, 12) to (28, 28), at 3.2 pixels each.
+    rows, columns = np.nonzero((image == PAPER).all(axis=2))
+    assert (rows.min(), rows.max()) == (round(44 * 3.2 - 2), round(60 * 3.2 + 2) - 1)
+    assert (columns.min(), columns.max()) == (round(20 * 3.2 - 2), round(36 * 3.2 + 2) - 1)

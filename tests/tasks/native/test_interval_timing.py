@@ -262,6 +262,17 @@ class TestScene:
         before = draw_scene(-1, -4, 3, 0.5, 6, has_gone=False)
         assert {tuple(pixel) for pixel in before.reshape(-1, 3)} == {PAPER, FAINT}
 
+    def test_the_rewarded_zone_is_centred_on_the_line_and_the_mark(self):
+        image = draw_scene(3, 1, 3, 0.5, 6, has_gone=False)
+        # A step is 34 pixels: the mark at 32 + 3 * 34, the zone half an interval to each side.
+        rows, columns = np.nonzero((image[100:] == FAINT).all(axis=2))
+        assert (rows.min() + 100, rows.max() + 100) == (140, 203)
+        above_the_line = columns[rows + 100 < 160]
+        assert (above_the_line.min(), above_the_line.max()) == (83, 184)
+        mark = np.argwhere((image == GOOD).all(axis=2))
+        assert mark.min(axis=0).tolist() == [140, 132]
+        assert mark.max(axis=0).tolist() == [203, 135]
+
     def test_the_environment_draws_its_state(self):
         task, _ = clear_task(foreperiod=0, interval=3, tolerance=0.5, response_steps=6)
         for _ in range(5):

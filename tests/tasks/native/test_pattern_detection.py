@@ -284,6 +284,15 @@ class TestScene:
         colours = {tuple(pixel) for pixel in image.reshape(-1, 3).tolist()}
         assert colours == {PAPER, FAINT, INK, GOOD}
 
+    def test_a_window_has_a_cell_of_24_pixels_with_a_frame_of_4(self):
+        image = draw_scene(np.eye(8, dtype=np.int8), [True, False], 4, 8)
+        # Four windows share the columns from 16 to 240; the second is the present one.
+        for column, colour, top, height in ((40, GOOD, 216, 24), (100, FAINT, 216, 24)):
+            rows = np.nonzero((image[200:, column] == colour).all(axis=1))[0] + 200
+            assert (rows.min(), len(rows)) == (top, height)
+        frame = np.nonzero((image[200:, 73] == INK).all(axis=1))[0] + 200
+        assert (frame.min(), frame.max()) == (212, 243)
+
     def test_the_environment_draws_its_window(self):
         env = gym.make(LEVELS[0], render_mode="rgb_array")
         env.reset(seed=0)
