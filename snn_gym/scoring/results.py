@@ -15,22 +15,14 @@ from snn_gym.config import Config, Length, Range
 from snn_gym.scoring.errors import SubmissionError
 from snn_gym.scoring.manifest import (
     MAX_EPISODES,
-    AgentName,
     Date,
-    EnvironmentId,
-    Format,
-    Packages,
-    Scores,
-    Seed,
+    Manifest,
     Sha256,
-    Steps,
-    Version,
     dump_json,
     parse_strict,
 )
 from snn_gym.spiking.costs import Costs
 from snn_gym.storage import read_regular_file, write_bytes_atomic, write_text_atomic
-from snn_gym.zoo.seeding import Seeding
 
 if TYPE_CHECKING:
     import torch
@@ -76,41 +68,21 @@ COST_NAMES = tuple(cost.name for cost in fields(CostFields))
 
 
 @dataclass(frozen=True, kw_only=True)
-class Row(CostFields):
-    """A verified result, as its file stores it."""
+class Row(CostFields, Manifest):
+    """A verified result, as its file stores it.
 
-    format: Format
-    """Version of this schema."""
-    agent: AgentName
-    """Agent of the zoo."""
-    environment: EnvironmentId
-    """Gymnasium id, base or spiking."""
-    environment_version: Version
-    """Version of the environment's description."""
-    seed: Seed
-    """Training seed."""
-    steps: Steps
-    """Environment steps of training, as claimed."""
+    Of the manifest's fields, score, packages and weights' hash are not the submission's but those
+    of the re-run.
+    """
+
     budget_class: Literal["gradient", "local", "evolutionary"]
     """Class whose budget binds the agent."""
-    score: Scores
-    """Score of the re-run."""
     lengths: Lengths
     """Environment steps of each episode of the re-run."""
     parameters: Annotated[int, Range(at_least=1, at_most=10**12)]
     """Trained numbers that acting needs, observation statistics left out."""
-    seeding: Seeding = "consecutive"
-    """How the environments of the training run were seeded."""
-    evaluator_version: Version
-    """Version of the evaluation."""
-    weights_sha256: Sha256
-    """SHA-256 of the weights file beside the row."""
     content_sha256: Sha256
     """Hash of names, shapes and values of the tensors; see `hash_tensors`."""
-    packages: Packages
-    """Versions of the packages of the re-run."""
-    created: Date
-    """When the submission was written, UTC."""
     verified: Date
     """When the re-run was made, UTC."""
 

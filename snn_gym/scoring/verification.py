@@ -45,16 +45,6 @@ SCORE_TOLERANCE = 1e-6
 """Largest accepted difference between a claimed and a re-run return, relative to the return where
 that is above 1. It covers how sums are rounded, not another trajectory."""
 
-_KEPT_OF_MANIFEST = {
-    "agent",
-    "environment",
-    "environment_version",
-    "seed",
-    "seeding",
-    "steps",
-    "evaluator_version",
-    "created",
-}
 _STORAGE_CODES = {
     "missing": "missing-file",
     "truncated": "weights-truncated",
@@ -102,16 +92,15 @@ def verify(
     request = Request(agent=manifest.agent, environment=manifest.environment, seeds=settings.seeds)
     result = rerun_in_worker(request, weights, settings)
     _check_score(manifest.score, result.score)
-    row = Row(
-        format=1,
-        **{name: getattr(manifest, name) for name in _KEPT_OF_MANIFEST},
-        **vars(result),
-        budget_class=agent.budget_class,
-        parameters=sum(tensor.numel() for tensor in trained.values()),
-        weights_sha256=hashlib.sha256(weights).hexdigest(),
-        content_sha256=content_sha256,
-        verified=utc_now(),
-    )
+    found = {
+        **vars(result),  # its score and packages in place of the claimed ones
+        "budget_class": agent.budget_class,
+        "parameters": sum(tensor.numel() for tensor in trained.values()),
+        "weights_sha256": hashlib.sha256(weights).hexdigest(),
+        "content_sha256": content_sha256,
+        "verified": utc_now(),
+    }
+    row = Row(**{**vars(manifest), **found})
     return write_row(leaderboard, row, weights)
 
 

@@ -82,7 +82,7 @@ def test_no_row_replaces_another(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "match"),
     [
-        ("{}", "missing key spikes_per_decision"),
+        ("{}", "missing key format"),
         ("not JSON", "not plain JSON"),
         (dump_json(make_row(seed=3)), "its own place|own place"),
         (dump_json(make_row()).replace('"steps"', '"stepz"'), "unknown|required"),
