@@ -1,4 +1,4 @@
-"""Whether operations are being recorded to be run again, for export."""
+"""The check that operations are being traced or exported."""
 
 from __future__ import annotations
 

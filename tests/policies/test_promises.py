@@ -1,4 +1,4 @@
-"""What Stable-Baselines3 promises of a policy, for every algorithm; see also test_ecosystem."""
+"""Stable-Baselines3's promises of a policy, for every algorithm; see also test_ecosystem."""
 
 from __future__ import annotations
 

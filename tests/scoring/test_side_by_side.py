@@ -1,4 +1,4 @@
-"""Why an episode played alone may part from the same one in a batch; RULES.md says so."""
+"""Episodes played alone and in a batch: where they part, as RULES.md says."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is not finite stops training with one line, and nothing of it is saved."""
+"""Values that are not finite stop training with one line, and nothing of them is saved."""
 
 from __future__ import annotations
 

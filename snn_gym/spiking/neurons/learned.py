@@ -1,4 +1,4 @@
-"""What neurons learn: constants, parametrised so that they stay valid, and parameters of their own.
+"""Learned constants of neurons, parametrised so that they stay valid, and parameters of their own.
 
 A constant that ``NetworkConfig.learnable`` names is learned as a number
 ``w`` without bounds, one for each neuron:

@@ -1,4 +1,4 @@
-"""What neurons learn: gradients against Norse's under autograd, validity, files, and layers."""
+"""Learned constants of neurons: gradients against Norse's, validity, files, and layers."""
 
 from __future__ import annotations
 
