@@ -309,14 +309,14 @@ def naming_the_extra(env_id: str) -> Iterator[None]:
     """Name what is missing where gymnasium can't make a task: our extra, or an import.
 
     Raises:
-        ValueError: No task of that id is registered.
+        gymnasium.error.UnregisteredEnv: No task of that id is registered.
         gymnasium.error.DependencyNotInstalled: With the extra to install in its message if
             the task is one of ours, else as it came.
     """
     try:
         yield
     except gym.error.UnregisteredEnv as error:
-        raise ValueError(
+        raise type(error)(
             f"environment {env_id!r} is not registered: import the package that registers it first "
             f"(on the command line, --module PACKAGE); gymnasium says: {error}"
         ) from error

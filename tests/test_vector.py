@@ -89,7 +89,7 @@ def test_each_mode_makes_its_kind():
     }
     for (env_id, mode), kind in singles.items():
         env = make_vec_env(env_id, 2, mode=mode)
-        assert type(env) is kind
+        assert isinstance(env, kind)
         assert env.num_envs == 2
         assert env.get_attr("spec")[0].id == env_id
         assert env.env_is_wrapped(Monitor) == [True, True]

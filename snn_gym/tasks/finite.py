@@ -22,7 +22,7 @@ def check_finite(
 
     Args:
         what: ``observation`` or ``reward``.
-        values: (B, ...), of B environments; of a Dict space one array for each key.
+        values: (B, ...), of B environments; of a Dict or Tuple space one array for each part.
         environment: Name of the environments.
         step: Environment step of the episode, 0 for what a reset gave; one for all, or (B,).
         running: (B,), bool: environments whose values count; None for all.
@@ -31,7 +31,7 @@ def check_finite(
     Raises:
         ValueError: A value is not finite.
     """
-    for key, part in values.items() if isinstance(values, dict) else (("", values),):
+    for key, part in _parts(values):
         if part.dtype.kind != "f" or _surely_finite(part) or np.isfinite(part).all():
             continue
         wrong = ~np.isfinite(part).reshape(len(part), -1)
@@ -60,7 +60,7 @@ def check_step(
 
     Args:
         environment: Name of the environments.
-        observations: (B, ...); of a Dict space one array for each key.
+        observations: (B, ...); of a Dict or Tuple space one array for each part.
         rewards: (B,).
         dones: (B,), which episodes ended, so that the observation is the next one's first.
         steps: (B,), environment steps of each episode, this one included.
@@ -75,11 +75,18 @@ def check_step(
         return
     check_finite("observation", observations, environment, np.where(dones, 0, steps))
     for index in np.flatnonzero(dones).tolist():
-        final = infos[index].get("terminal_observation")
-        if isinstance(final, np.ndarray | Mapping):
-            parts = final if isinstance(final, Mapping) else {"": final}
-            one = {key: part[np.newaxis] for key, part in parts.items()}
-            check_finite("observation", one, environment, int(steps[index]))
+        final = infos[index]["terminal_observation"]
+        one = {key: np.asarray(part)[np.newaxis] for key, part in _parts(final)}
+        check_finite("observation", one, environment, int(steps[index]))
+
+
+def _parts(values: Any) -> list[tuple[str, Any]]:
+    """Return the arrays of an observation by name; of one that is an array, itself."""
+    if isinstance(values, Mapping):
+        return list(values.items())
+    if isinstance(values, tuple):
+        return [(str(index), part) for index, part in enumerate(values)]
+    return [("", values)]
 
 
 def _surely_finite(values: NDArray[Any]) -> bool:

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from snn_gym.tasks.finite import check_finite
+from snn_gym.tasks.finite import check_finite, check_step
 
 
 def test_the_first_value_that_counts_is_named():
@@ -26,3 +26,24 @@ def test_parts_of_a_dict_are_named_and_whole_numbers_are_finite():
         check_finite("observation", values, "it", 0)
     check_finite("observation", {"image": values["image"]}, "it", 0)
     check_finite("reward", np.array([1.0, -1e300]), "it", 1)
+
+
+@pytest.mark.parametrize(
+    ("observation", "named"),
+    [
+        (np.array([0.0, np.nan]), "observation nan"),
+        ((3, np.array([np.inf])), "observation '1' inf"),
+        ({"a": 1, "b": np.array([-np.inf])}, "observation 'b' -inf"),
+    ],
+)
+def test_the_last_observation_of_an_episode_is_checked_of_every_space(observation, named):
+    rewards, dones, steps = np.zeros(1), np.array([True]), np.array([7])
+    with pytest.raises(ValueError, match=f"it gave the {named} at step 7 of an episode"):
+        check_step(
+            "it", np.zeros((1, 2)), rewards, dones, steps, [{"terminal_observation": observation}]
+        )
+
+
+def test_numbers_whose_squares_overflow_are_finite():
+    check_finite("reward", np.full(3, 1e200), "it", 1)
+    check_finite("reward", np.full(3, 3e38, np.float32), "it", 1)

@@ -7,6 +7,7 @@ import shutil
 import sys
 from pathlib import Path
 
+import gymnasium as gym
 import pytest
 
 import snn_gym
@@ -93,7 +94,7 @@ def test_an_environment_that_is_not_registered_says_what_to_do(
 ) -> None:
     folder = with_payload(trained, tmp_path / "run", environment="Nobodys-v0")
     message = "'Nobodys-v0' is not registered: import the package that registers it first"
-    with pytest.raises(ValueError, match=message) as caught:
+    with pytest.raises(gym.error.NameNotFound, match=message) as caught:
         snn_gym.load_agent(folder)
     assert "\n" not in str(caught.value)
     # The caller's own environments need no id.
