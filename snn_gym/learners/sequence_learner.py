@@ -9,6 +9,8 @@ from typing import Any
 from stable_baselines3.common.base_class import BaseAlgorithm
 from torch import Tensor
 
+from snn_gym.learners.sequence_settings import check_sequences
+
 
 class SequenceLearner(BaseAlgorithm):
     """A Stable-Baselines3 algorithm whose policy's state goes on from step to step.
@@ -41,6 +43,14 @@ class SequenceLearner(BaseAlgorithm):
             policy: Any = self.policy
             self._last_states = policy.rest_state(n_envs)
         return self._last_states
+
+    def _check_lengths(self, sequence_length: int, batch_size: int) -> None:
+        check_sequences(sequence_length, self.burn_in_steps, self.bptt_steps)
+        if batch_size < 1 or batch_size % sequence_length:
+            raise ValueError(
+                f"batch_size counts environment steps of whole sequences of {sequence_length}, got "
+                f"{batch_size}; take a multiple of {sequence_length}"
+            )
 
     @contextmanager
     def _temporarily(self, **attributes: Any) -> Iterator[None]:

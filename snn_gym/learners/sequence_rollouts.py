@@ -65,13 +65,10 @@ class SequenceRolloutBuffer(RolloutBuffer):
         if self._follows_another:
             before = self._padded_observations, self._padded_starts, self.states
         super().reset()
-        self._padded_observations = _over_parts(
-            lambda part: np.concatenate(
-                [np.zeros_like(part, shape=(burnt, *part.shape[1:])), part]
-            ),
-            self.observations,
-        )
         rows = (burnt + self.buffer_size, self.n_envs)
+        self._padded_observations = _over_parts(
+            lambda part: np.zeros((*rows, *part.shape[2:]), part.dtype), self.observations
+        )
         # Without a rollout before, the first step is the first of an episode: what would come
         # before it is forgotten there.
         self._padded_starts = np.ones(rows, np.bool_)

@@ -19,7 +19,6 @@ from torch.nn import functional
 
 from snn_gym.learners.sequence_learner import SequenceLearner
 from snn_gym.learners.sequence_replay import SequenceReplayBuffer, SequenceSamples
-from snn_gym.learners.sequence_settings import check_sequences
 from snn_gym.policies._stateful import State, reset_where
 from snn_gym.policies.stateful_dqn import StatefulDQNPolicy, StatefulQNetwork
 
@@ -116,15 +115,9 @@ class StatefulDQN(SequenceLearner, DQN):
         )
 
     def _check(self) -> None:
-        check_sequences(self.sequence_length, self.burn_in_steps, self.bptt_steps)
+        self._check_lengths(self.sequence_length, self.batch_size)
         if self.n_steps < 1:
             raise ValueError(f"n_steps must be at least 1, got {self.n_steps}; 1 is plain DQN")
-        if self.batch_size < 1 or self.batch_size % self.sequence_length:
-            raise ValueError(
-                f"batch_size counts environment steps of whole sequences of "
-                f"{self.sequence_length}, got {self.batch_size}; take a multiple of "
-                f"{self.sequence_length}"
-            )
         if isinstance(self.observation_space, spaces.Dict):
             raise ValueError(
                 f"StatefulDQN takes no Dict observations, got {self.observation_space}; wrap the "

@@ -19,7 +19,6 @@ from torch import Tensor
 
 from snn_gym.learners.sequence_learner import SequenceLearner
 from snn_gym.learners.sequence_rollouts import SequenceDictRolloutBuffer, SequenceRolloutBuffer
-from snn_gym.learners.sequence_settings import check_sequences
 from snn_gym.policies.stateful_actor_critic import StatefulActorCriticPolicy
 
 
@@ -88,8 +87,12 @@ class StatefulPPO(SequenceLearner, PPO):
 
     def _setup_model(self) -> None:
         length = self.n_steps if self.sequence_length is None else self.sequence_length
-        check_sequences(length, self.burn_in_steps, self.bptt_steps)
-        _check_rollout(self.n_steps, self.batch_size, length)
+        self._check_lengths(length, self.batch_size)
+        if self.n_steps % length:
+            raise ValueError(
+                f"sequence_length must divide n_steps={self.n_steps}, got {length}; take "
+                f"sequence_length={self.n_steps} or another divisor"
+            )
         with self._temporarily(n_steps=1, rollout_buffer_class=None, rollout_buffer_kwargs={}):
             super()._setup_model()
         has_parts = isinstance(self.observation_space, spaces.Dict)
@@ -215,16 +218,3 @@ class StatefulPPO(SequenceLearner, PPO):
                 state = states[index : index + 1]
                 value = self.policy.predict_values(obs, state, going_on)
             rewards[index] += self.gamma * value.item()
-
-
-def _check_rollout(n_steps: int, batch_size: int, sequence_length: int) -> None:
-    if n_steps % sequence_length:
-        raise ValueError(
-            f"sequence_length must divide n_steps={n_steps}, got {sequence_length}; take "
-            f"sequence_length={n_steps} or another divisor"
-        )
-    if batch_size % sequence_length:
-        raise ValueError(
-            f"batch_size counts environment steps of whole sequences of {sequence_length}, got "
-            f"{batch_size}; take a multiple of {sequence_length}"
-        )

@@ -195,7 +195,7 @@ def test_a_cut_episode_goes_on_in_the_critics_eyes():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"sequence_length": 7}, "sequence_length must divide n_steps=20, got 7"),
+        ({"sequence_length": 8}, "sequence_length must divide n_steps=20, got 8"),
         (
             {"batch_size": 30},
             "batch_size counts environment steps of whole sequences of 20, got 30",
