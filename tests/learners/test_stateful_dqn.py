@@ -329,7 +329,7 @@ def test_a_run_that_was_stopped_goes_on_as_if_it_was_not(tmp_path):
 
     def segments():
         files = tmp_path / "c.safetensors", tmp_path / "e.csv"
-        return SegmentCallback(*files, EpisodeLog(), 7, 400, make_envs)
+        return SegmentCallback(*files, EpisodeLog(), 7, 400, make_envs, "disjoint")
 
     unbroken = model("alif", train_freq=7).learn(800, segments())
     resumed = model("alif", train_freq=7, seed=3)
