@@ -14,6 +14,7 @@ SAVED = "logs/ppo/snn-CartPole-v1_1/snn-CartPole-v1.zip"
 SPIKING = ("-conf", str(ROOT / "docs/rl_zoo3/ppo.yml"), "--seed", "0")
 
 
+@pytest.mark.slow
 def test_rl_zoo_trains_its_own_policy(tmp_path):
     assert "('policy', 'MlpPolicy')" in run(tmp_path, *TRAIN)
     assert (tmp_path / SAVED).exists()
