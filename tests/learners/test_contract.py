@@ -94,6 +94,31 @@ def test_it_logs_as_stable_baselines3_does(name, tmp_path):
     assert float(last["time/fps"]) > 0
 
 
+def test_a_run_for_tensorboard_is_called_as_asked_or_after_the_learner(name, tmp_path):
+    model = make(name, tensorboard_log=str(tmp_path))
+    model.learn(1)
+    model.learn(1, tb_log_name="mine")
+    assert sorted(folder.name for folder in tmp_path.iterdir()) == sorted([f"{name}_1", "mine_1"])
+
+
+def test_a_progress_bar_is_shown_only_where_asked_for(name, monkeypatch):
+    shown = []
+
+    class Bar(BaseCallback):
+        def _on_training_start(self):
+            shown.append(self.model)
+
+        def _on_step(self):
+            return True
+
+    monkeypatch.setattr("snn_gym.learners.base._ProgressBar", Bar)
+    model = make(name)
+    model.learn(1)
+    assert shown == []
+    model.learn(1, progress_bar=True)
+    assert shown == [model]
+
+
 def test_a_seed_decides_everything(name):
     first, same, other = (make(name, seed=seed).learn(STEPS) for seed in (3, 3, 4))
     assert np.array_equal(first.weights, same.weights)

@@ -268,6 +268,16 @@ def test_each_copy_explores_by_a_coin_of_its_own_and_the_state_advances():
     np.testing.assert_allclose(one[0][0], state[0][0], atol=1e-6)
 
 
+def test_the_first_learning_starts_steps_are_random(monkeypatch):
+    made = model("gru", n_envs=1, learning_starts=5, exploration_fraction=1e-9, train_freq=1)
+    rates, explore = [], made._explore
+    monkeypatch.setattr(
+        made, "_explore", lambda greedy, rate: (rates.append(rate), explore(greedy, rate))[1]
+    )
+    made.learn(8)
+    assert rates == [1.0] * 5 + [made.exploration_final_eps] * 3
+
+
 def test_no_update_before_a_whole_sequence():
     # 11 environment steps of 4 copies.
     made = model("gru", learning_starts=0, train_freq=1)

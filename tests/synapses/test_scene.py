@@ -29,6 +29,12 @@ def test_colours_are_full_at_the_limit():
     assert corners == [ACCENT, INK, PAPER, ACCENT]
 
 
+def test_colours_fade_to_white_at_zero():
+    picture = draw_scene([np.full((1, 1), 0.5, np.float32)], 2.0, [1.0])
+    quarter = [round(0.25 * full + 0.75 * 255) for full in ACCENT]
+    assert picture[20, 20].tolist() == quarter
+
+
 def test_scores_run_from_the_lowest_to_the_highest():
     rising = draw_scene([np.zeros((1, 1))], 1.0, [0.0, 5.0, 10.0])[188:244]
     ink = (rising == INK).all(axis=2)
