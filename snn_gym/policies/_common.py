@@ -29,6 +29,7 @@ from snn_gym.policies._pairing import check_pairing
 from snn_gym.spiking.assembly import todays_names
 from snn_gym.spiking.bookkeeping import full_state
 from snn_gym.spiking.coding.decoders import PopulationHead
+from snn_gym.spiking.coding.encoders import SpikeEncoder
 from snn_gym.spiking.config import NetworkConfig
 from snn_gym.spiking.layers import SynapticLinear
 from snn_gym.spiking.network import SpikingNetwork
@@ -169,7 +170,7 @@ class SpikingPolicyMixin(BasePolicy):
         """
         extractor = super().make_features_extractor()
         trainable = any(parameter.requires_grad for parameter in extractor.parameters())
-        if trainable and self.network.encoder in ("rate", "latency", "population"):
+        if trainable and isinstance(self.network.encoder_parameters, SpikeEncoder):
             raise ValueError(
                 f"encoder {self.network.encoder!r} passes no gradient to "
                 f"{type(extractor).__name__}, which would never learn; use encoder='constant'"

@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from snn_gym.config import Positive
+from snn_gym.policies import SpikingActorCriticPolicy
 from snn_gym.spiking import NetworkConfig, SpikeEncoder, SpikingNetwork, register_encoder
 from snn_gym.spiking.coding.encoders import ENCODERS, spike_encoders
 
@@ -46,6 +47,14 @@ def test_a_network_is_built_and_rebuilt_with_it(threshold):
     assert NetworkConfig.from_dict(config.to_dict()) == config
     recording = SpikingNetwork(config, 2, 1).record(torch.tensor([[2.9, -2.9]]))
     assert recording["input"].spikes[:, 0].tolist() == [[1.0, 0.0]] * 3
+
+
+def test_a_learned_extractor_before_it_is_refused_as_its_gradient_ends_there(threshold):
+    image = gym.spaces.Box(0, 255, (1, 36, 36), np.uint8)
+    with pytest.raises(ValueError, match="'threshold_test' passes no gradient to NatureCNN"):
+        SpikingActorCriticPolicy(
+            image, gym.spaces.Discrete(2), lambda _: 1e-3, network=NetworkConfig(encoder=threshold)
+        )
 
 
 class Bare(SpikeEncoder):
