@@ -96,6 +96,19 @@ def test_each_mode_makes_its_kind():
         env.close()
 
 
+@pytest.mark.parametrize("mode", ["sync", "async", "vector_entry_point"])
+@pytest.mark.parametrize(
+    "env_id", ["snn/CartPole-flat-v1", "snn/WaterMaze-flat-v0", "snn/Plasticity-XOR-v0"]
+)
+def test_gymnasiums_own_modes_make_the_ids(env_id, mode):
+    env = gym.make_vec(env_id, 2, vectorization_mode=mode)
+    starts, _ = env.reset(seed=6)
+    assert env.single_observation_space == gym.make(env_id).observation_space
+    for index, start in enumerate(starts):
+        assert np.array_equal(start, gym.make(env_id).reset(seed=6 + index)[0])
+    env.close()
+
+
 def test_a_module_before_the_id_is_imported_first():
     code = (
         "from snn_gym.vector import make_vec_env\n"
