@@ -48,16 +48,14 @@ class Decoder(nn.Module):
         # Derived from the configuration, hence not saved.
         self.register_buffer("coefficients", coefficients, persistent=False)
         self.register_buffer("transition", transition, persistent=False)
-
-    @property
-    def state_variables(self) -> int:
+        self.state_variables = transition.shape[1]
         """Number of state variables per neuron."""
-        return self.transition.shape[1]
+        self._values = len(coefficients) - self.state_variables
 
     @property
     def takes_maximum(self) -> bool:
         """Whether the output is the maximum of several values, which is not linear."""
-        return self.coefficients.shape[0] - self.state_variables > 1
+        return self._values > 1
 
     def forward(
         self,
@@ -89,9 +87,11 @@ class Decoder(nn.Module):
         if self.state_variables and not (state is None and breaks is None):
             values, final = self._carry(decoded, state, breaks)
         else:
-            count = len(self.transition) - self.state_variables
-            values = decoded[..., :count, :, :]
-            final = decoded[..., count:, :, :] if breaks is None else decoded[-1, count:]
+            count = self._values
+            if breaks is None:
+                values, final = decoded[:count], decoded[count:]
+            else:
+                values, final = decoded[:, :count], decoded[-1, count:]
         return _read(values, head), final
 
     def _carry(
