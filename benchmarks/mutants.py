@@ -249,7 +249,7 @@ class Workshop:
         if late:
             return "timeout", ""
         code, name = json.loads(report.read_text()) if report.exists() else (-1, "the process died")
-        if code in (4, 5):
+        if code == 5:
             raise RuntimeError(f"no tests for {mutant.path}: {tests}")
         return ("survived", "") if code == 0 else ("killed", name or "the import fails")
 
@@ -265,12 +265,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--results", type=Path, default=RESULTS)
     options = parser.parse_args(arguments)
     results = json.loads(options.results.read_text()) if options.results.exists() else {}
-    repeat = {None, *options.again}
-    drawn = [m for m in draw(ROOT, options.count, options.seed) if m.group in options.groups]
-    todo = [m for m in drawn if results.get(m.key, {}).get("outcome") in repeat]
     workshops: queue.SimpleQueue[Workshop] = queue.SimpleQueue()
-    for _ in range(options.workers):
-        workshops.put(Workshop(ROOT))
+    for made in [Workshop(ROOT) for _ in range(options.workers)]:
+        workshops.put(made)
+        tree = made.tree  # the working tree may change meanwhile
+    repeat = {None, *options.again}
+    drawn = [m for m in draw(tree, options.count, options.seed) if m.group in options.groups]
+    todo = [m for m in drawn if results.get(m.key, {}).get("outcome") in repeat]
 
     def attempt(mutant: Mutant) -> tuple[Mutant, str, str]:
         workshop = workshops.get()
