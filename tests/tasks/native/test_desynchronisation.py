@@ -25,7 +25,11 @@ from snn_gym.tasks.native.desynchronisation.kernel import (
     run_network,
 )
 from snn_gym.tasks.native.desynchronisation.scene import draw_scene
-from snn_gym.tasks.native.desynchronisation.task import Desynchronisation, DesynchronisationEnv
+from snn_gym.tasks.native.desynchronisation.task import (
+    BURN_IN_MS,
+    Desynchronisation,
+    DesynchronisationEnv,
+)
 
 IDS = (
     "snn/Desynchronisation-v0",
@@ -169,6 +173,16 @@ def test_episodes_start_at_different_phases():
     silent = (task._count == 0).mean()
     assert 0.1 < silent < 0.6
     assert 0.15 < (task._count > 12).mean() < 0.6
+
+
+def test_every_phase_of_a_cycle_is_started_from(monkeypatch):
+    task = Desynchronisation(640)
+    quiet_ms = np.zeros(640, int)
+    monkeypatch.setattr(task, "_run_quietly", lambda which, ms: np.add.at(quiet_ms, which, ms))
+    task.reset(seed=0)
+    phases, counts = np.unique(quiet_ms - BURN_IN_MS, return_counts=True)
+    assert phases.tolist() == list(range(32))
+    assert 5 < counts.min() <= counts.max() < 40  # 20 each, give or take 4 standard deviations
 
 
 def test_a_reset_of_a_part_leaves_the_others_alone():

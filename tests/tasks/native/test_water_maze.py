@@ -202,6 +202,8 @@ def test_the_scene():
     assert colour(0.25, 0.25 + 33.5 / 227) == PAPER  # the ring of the other site
     assert colour(0.5, 0.5) == colour(0.2, 0.5) == colour(0.35, 0.5) == INK
     assert colour(0.9, 0.1) == FAINT
+    # The start of the way, at row 127.5 and column 59.4, is marked three pixels around.
+    assert [tuple(image[row, 59]) for row in (125, 124)] == [INK, FAINT]
     on = draw_scene([[0.75, 0.75]], [[0.75, 0.75]], [0.75, 0.75], 0.15, True)
     assert tuple(on[round(241 - 227 * 0.75), round(14 + 227 * 0.75)]) == ACCENT
 
