@@ -6,10 +6,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import expit
 
-from references.policy import Scripted
+from references.policy import Fixed, Scripted
 from snn_gym.tasks.native.batch import SpikeTask
-from snn_gym.tasks.native.cue_accumulation.task import GROUP, CueAccumulationSettings
-from snn_gym.tasks.streams import byte_rate
+from snn_gym.tasks.native.cue_accumulation.task import GROUP, LEFT, CueAccumulationSettings
 
 KINDS = ("oracle", "memoryless")
 FIXED_AGENT = "oracle"
@@ -32,10 +31,7 @@ class IdealObserver(Scripted):
     def __init__(self, task: SpikeTask) -> None:
         settings: CueAccumulationSettings = task.settings
         self._settings = settings
-        cue, background = (
-            byte_rate(rate / 1000.0) / 256.0
-            for rate in (settings.cue_rate_hz, settings.background_rate_hz)
-        )
+        background, cue = (rate / 256.0 for rate in settings.rate_bytes())
         # A silent background makes one spike of a cue certain.
         background = max(background, _LEAST)
         self._weight = float(np.log(cue * (1 - background) / (background * (1 - cue))))
@@ -60,25 +56,16 @@ class IdealObserver(Scripted):
         return side
 
 
-class AlwaysLeft(Scripted):
-    """The best policy without memory.
-
-    Only the action at the go signal counts, and the spikes of that environment step are independent
-    of the cues: every memoryless policy is right with probability 1/2.
-    """
-
-    def act(self, spikes: NDArray[np.int8], starts: NDArray[np.bool_]) -> NDArray[np.int64]:
-        """Return left everywhere."""
-        del starts
-        return np.zeros(len(spikes), np.int64)
-
-
 def oracle(task: SpikeTask) -> Scripted:
     """Return the ideal observer."""
     return IdealObserver(task)
 
 
 def memoryless(task: SpikeTask) -> Scripted:
-    """Return the best policy without memory."""
+    """Return the best policy without memory: always left.
+
+    Only the action at the go signal counts, and the spikes of that environment step are independent
+    of the cues: every memoryless policy is right with probability 1/2.
+    """
     del task
-    return AlwaysLeft()
+    return Fixed(LEFT)

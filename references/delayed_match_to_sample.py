@@ -5,14 +5,14 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from references.policy import Scripted
+from references.policy import Fixed, Scripted
 from snn_gym.tasks.native.batch import SpikeTask
 from snn_gym.tasks.native.delayed_match_to_sample.task import (
+    MATCH,
     STIMULUS,
     DelayedMatchToSampleSettings,
     make_patterns,
 )
-from snn_gym.tasks.streams import byte_rate
 
 KINDS = ("oracle", "memoryless")
 FIXED_AGENT = "oracle"
@@ -34,10 +34,7 @@ class IdealObserver(Scripted):
     def __init__(self, task: SpikeTask) -> None:
         settings: DelayedMatchToSampleSettings = task.settings
         self._settings = settings
-        low, high = (
-            byte_rate(rate / 1000.0) / 256.0
-            for rate in (settings.background_rate_hz, settings.pattern_rate_hz)
-        )
+        low, high = (rate / 256.0 for rate in settings.rate_bytes())
         # A rate of 0 counts as a very low one, for its logarithm's sake.
         chance = np.maximum(np.where(make_patterns(settings), high, low), 1e-9)
         chance = chance.reshape(settings.patterns, -1)
@@ -62,28 +59,19 @@ class IdealObserver(Scripted):
         return answer
 
 
-class AlwaysMatch(Scripted):
-    """The best policy without memory.
-
-    Only the action at the test counts, and its spikes are independent of whether it is a match:
-    every memoryless policy is right with probability 1/2.
-    """
-
-    def act(self, spikes: NDArray[np.int8], starts: NDArray[np.bool_]) -> NDArray[np.int64]:
-        """Return match everywhere."""
-        del starts
-        return np.ones(len(spikes), np.int64)
-
-
 def oracle(task: SpikeTask) -> Scripted:
     """Return the ideal observer."""
     return IdealObserver(task)
 
 
 def memoryless(task: SpikeTask) -> Scripted:
-    """Return the best policy without memory."""
+    """Return the best policy without memory: always match.
+
+    Only the action at the test counts, and its spikes are independent of whether it is a match:
+    every memoryless policy is right with probability 1/2.
+    """
     del task
-    return AlwaysMatch()
+    return Fixed(MATCH)
 
 
 def _shares(logarithms: NDArray[np.float64]) -> NDArray[np.float64]:

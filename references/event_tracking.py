@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import cast
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from references.policy import Scripted
+from references.policy import Privileged, Scripted
 from snn_gym.tasks.native.batch import SpikeTask
-from snn_gym.tasks.native.event_tracking.task import VIEW, EventTracking, EventTrackingSettings
+from snn_gym.tasks.native.event_tracking.task import VIEW, EventTrackingSettings
 
 KINDS = ("oracle", "memoryless", "tracker")
 FIXED_AGENT = "memoryless"
@@ -21,20 +21,11 @@ Vectors = NDArray[np.float64]
 _AXIS = np.arange(VIEW) - 0.5 * (VIEW - 1)
 
 
-class Privileged(Scripted):
-    """Knows the light's place and velocity, and turns the camera to where it will be.
+class Follower(Privileged):
+    """Knows the light's place and velocity, and turns the camera to where it will be."""
 
-    Args:
-        task: The batch, whose hidden state it reads.
-    """
-
-    def __init__(self, task: SpikeTask) -> None:
-        self._task = cast(EventTracking, task)
-
-    def act(self, spikes: NDArray[np.int8], starts: NDArray[np.bool_]) -> NDArray[np.float32]:
+    def choose(self, info: dict[str, Any], settings: EventTrackingSettings) -> NDArray[np.float32]:
         """Return the pan to the light's next place, as far as it goes."""
-        del spikes, starts
-        info, settings = self._task._info(), self._task.settings
         ahead = info["light"] + info["velocity"]
         ahead = settings.arena_px - np.abs(settings.arena_px - np.abs(ahead))  # the border reflects
         return _pan(ahead - info["camera"], settings)
@@ -141,7 +132,7 @@ def _pan(wanted: Vectors, settings: EventTrackingSettings) -> NDArray[np.float32
 
 def oracle(task: SpikeTask) -> Scripted:
     """Return the one that knows place and velocity of the light."""
-    return Privileged(task)
+    return Follower(task)
 
 
 # Gains found on other seeds than those of the scores: the faster the light, the larger. Per

@@ -11,7 +11,6 @@ from scipy.stats import binom
 from references.policy import Scripted
 from snn_gym.tasks.native.batch import SpikeTask
 from snn_gym.tasks.native.interval_timing.task import GROUP, IntervalTiming, IntervalTimingSettings
-from snn_gym.tasks.streams import byte_rate
 
 KINDS = ("oracle", "memoryless", "fixed_delay")
 FIXED_AGENT = "oracle"
@@ -171,10 +170,8 @@ def best_memoryless(settings: IntervalTimingSettings) -> tuple[float, float, int
 
 def _probabilities(settings: IntervalTimingSettings) -> tuple[float, float]:
     """Return the probabilities of a spike in a time step, in a pulse and else."""
-    return (
-        byte_rate(settings.pulse_rate_hz / 1000.0) / 256.0,
-        byte_rate(settings.background_rate_hz / 1000.0) / 256.0,
-    )
+    background, pulse = settings.rate_bytes()
+    return pulse / 256.0, background / 256.0
 
 
 def oracle(task: SpikeTask) -> Scripted:

@@ -53,6 +53,42 @@ class RandomActions(Scripted):
         return np.stack([space.sample() for space in self._spaces])
 
 
+class Fixed(Scripted):
+    """The same discrete action everywhere.
+
+    Args:
+        action: The action.
+    """
+
+    def __init__(self, action: int) -> None:
+        self._action = action
+
+    def act(self, spikes: NDArray[np.int8], starts: NDArray[np.bool_]) -> NDArray[np.int64]:
+        """Return the action everywhere."""
+        del starts
+        return np.full(len(spikes), self._action, np.int64)
+
+
+class Privileged(Scripted):
+    """Reads the task's hidden state, and sees no spikes.
+
+    Args:
+        task: The batch, whose hidden state it reads.
+    """
+
+    def __init__(self, task: SpikeTask) -> None:
+        self._task = task
+
+    def act(self, spikes: NDArray[np.int8], starts: NDArray[np.bool_]) -> NDArray[Any]:
+        """Return the actions that the hidden state asks for."""
+        del spikes, starts
+        return self.choose(self._task._info(), self._task.settings)
+
+    @abstractmethod
+    def choose(self, info: dict[str, Any], settings: Any) -> NDArray[Any]:
+        """Choose actions (B, ...) by what infos say, arrays (B, ...), and the task's settings."""
+
+
 def scripted_policy(task: SpikeTask, kind: str) -> Scripted:
     """Return a scripted policy of a task.
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import cast
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import ncx2
 
-from references.policy import Scripted
+from references.policy import Privileged, Scripted
 from snn_gym.tasks.native.batch import SpikeTask
 from snn_gym.tasks.native.water_maze.task import (
     PLATFORM_CHANNELS,
@@ -83,21 +83,12 @@ def heading_to(settings: WaterMazeSettings, places: Places, goals: Places) -> ND
     return heading
 
 
-class Privileged(Scripted):
-    """Knows the place of the animal and of the platform, and swims straight to it.
+class Swimmer(Privileged):
+    """Knows the place of the animal and of the platform, and swims straight to it."""
 
-    Args:
-        task: The batch, whose hidden state it reads.
-    """
-
-    def __init__(self, task: SpikeTask) -> None:
-        self._task = cast(WaterMaze, task)
-
-    def act(self, spikes: NDArray[np.int8], starts: NDArray[np.bool_]) -> NDArray[np.int64]:
+    def choose(self, info: dict[str, Any], settings: WaterMazeSettings) -> NDArray[np.int64]:
         """Return the headings to the platform."""
-        del spikes, starts
-        info = self._task._info()
-        return heading_to(self._task.settings, info["place"], info["platform"])
+        return heading_to(settings, info["place"], info["platform"])
 
 
 class TourField(Scripted):
@@ -229,4 +220,4 @@ def oracle(task: SpikeTask) -> Scripted:
 
 def privileged(task: SpikeTask) -> Scripted:
     """Return the one that knows where the platform is."""
-    return Privileged(task)
+    return Swimmer(task)

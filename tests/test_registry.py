@@ -301,28 +301,22 @@ def test_two_files_with_one_id_are_refused(other_content):
         registry.known_ids()
 
 
-def test_a_broken_file_is_named(other_content):
-    (other_content / "A-v0.toml").write_text("base_id = ")
-    with pytest.raises(ValueError, match=r"^envs/A-v0\.toml: not valid TOML: "):
-        registry.register_environments()
-
-
-def test_registers_must_be_a_list(other_content):
-    (other_content / "A-v0.toml").write_text('registers = "snn/A-v0"')
-    with pytest.raises(ValueError, match=r"^envs/A-v0\.toml: registers must be a list of ids"):
-        registry.register_environments()
-
-
-def test_a_file_without_a_needed_key_is_named(other_content):
-    (other_content / "A-v0.toml").write_text('registers = ["snn/A-v0"]')
-    with pytest.raises(ValueError, match=r"^envs/A-v0\.toml: missing key base_id"):
-        registry.register_environments()
-
-
-def test_the_class_of_a_task_of_our_own_is_checked(other_content):
-    text = MINIMAL.format(base="snn/A-v0", spiking="A-v0") + '[task]\nentry_pont = "a:B"\n'
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("base_id = ", "not valid TOML: "),
+        ('registers = "snn/A-v0"', "registers must be a list of ids"),
+        ('registers = ["snn/A-v0"]', "missing key base_id"),
+        (
+            MINIMAL.format(base="snn/A-v0", spiking="A-v0") + '[task]\nentry_pont = "a:B"\n',
+            "task: unknown key entry_pont; allow",
+        ),
+    ],
+    ids=["broken", "registers no list", "key missing", "key of the task's class unknown"],
+)
+def test_a_bad_file_is_named(other_content, text, message):
     (other_content / "A-v0.toml").write_text(text)
-    with pytest.raises(ValueError, match=r"^envs/A-v0\.toml: task: unknown key entry_pont; allow"):
+    with pytest.raises(ValueError, match=rf"^envs/A-v0\.toml: {message}"):
         registry.register_environments()
 
 

@@ -39,25 +39,23 @@ def different(first: dict[str, Tensor], second: dict[str, Tensor]) -> set[str]:
     return {name for name in first if not torch.equal(first[name], second[name])}
 
 
-@pytest.mark.parametrize("name", FIRST_ORDER)
-def test_every_algorithm_learns_under_penalties_and_repeats(name: str) -> None:
+@pytest.mark.parametrize(
+    ("name", "regulation"),
+    [
+        *(pytest.param(name, PENALTIES, id=f"{name}-penalties") for name in FIRST_ORDER),
+        *(pytest.param(name, CONTROLLER, id=f"{name}-controller") for name in CASES),
+    ],
+)
+def test_every_algorithm_learns_under_regulation_and_repeats(
+    name: str, regulation: RegulationParameters
+) -> None:
     first, again, plain = (
-        tensors(regulated(name, regulation).learn(STEPS[name]))
-        for regulation in (PENALTIES, PENALTIES, None)
+        tensors(regulated(name, chosen).learn(STEPS[name]))
+        for chosen in (regulation, regulation, None)
     )
     assert not different(first, again)
     assert different(first, plain)
     assert all(bool(torch.isfinite(x).all()) for x in first.values())
-
-
-@pytest.mark.parametrize("name", CASES)
-def test_every_algorithm_learns_under_a_controller_and_repeats(name: str) -> None:
-    first, again, plain = (
-        tensors(regulated(name, regulation).learn(STEPS[name]))
-        for regulation in (CONTROLLER, CONTROLLER, None)
-    )
-    assert not different(first, again)
-    assert different(first, plain)
 
 
 def test_trpo_is_refused_with_penalties_and_ppo_is_named() -> None:

@@ -53,6 +53,15 @@ def weights(network: SpikingNetwork) -> dict[str, Tensor]:
 X = normal(0, 16, 3, scale=2.0)
 
 
+def controlled(what: str, **changes: Any) -> tuple[SpikingNetwork, list[Tensor], dict[str, Tensor]]:
+    """Let a controller act once; return the network, the moves by the rule, and weights before."""
+    network = build(regulation(what), **changes)
+    moves, before = expected_moves(network, 0.5), weights(network)
+    network.decide(X)
+    network.rollout_started()
+    return network, moves, before
+
+
 def expected_moves(network: SpikingNetwork, step: float) -> list[Tensor]:
     """The rule on a recording: -step times the distance of each neuron's rate from its range."""
     moves = []
@@ -65,10 +74,7 @@ def expected_moves(network: SpikingNetwork, step: float) -> list[Tensor]:
 
 @pytest.mark.parametrize("recurrent", [False, True])
 def test_the_gain_multiplies_all_synapses_of_a_neuron(recurrent: bool) -> None:
-    network = build(regulation("gain"), recurrent=recurrent)
-    moves, before = expected_moves(network, 0.5), weights(network)
-    network.decide(X)
-    network.rollout_started()
+    network, moves, before = controlled("gain", recurrent=recurrent)
     for k, move in enumerate(moves):
         assert float(move.detach().abs().max()) > 0.01
         gain = move.exp().float()
@@ -84,10 +90,7 @@ def test_the_gain_multiplies_all_synapses_of_a_neuron(recurrent: bool) -> None:
 
 @pytest.mark.parametrize("neuron", ["lif_box", "lif", "iaf", "alif"])
 def test_the_threshold_falls_by_rheobases_of_the_bias(neuron: str) -> None:
-    network = build(regulation("threshold"), neuron=neuron)
-    moves, before = expected_moves(network, 0.5), weights(network)
-    network.decide(X)
-    network.rollout_started()
+    network, moves, before = controlled("threshold", neuron=neuron)
     for k, move in enumerate(moves):
         layer = layers_of(network)[k]
         assert isinstance(layer.neuron, Neuron)

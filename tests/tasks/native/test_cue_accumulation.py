@@ -19,6 +19,7 @@ from snn_gym.tasks.native.cue_accumulation.task import (
     CueAccumulationSettings,
 )
 from snn_gym.tasks.streams import byte_rate
+from tests.tasks.native.starts import begin_with
 
 IDS = load_environment_spec("snn/CueAccumulation-v0").registers
 CLEAR = {"cue_rate_hz": 996.0, "background_rate_hz": 0.0}
@@ -28,9 +29,7 @@ GO, NOTHING = 2, 3
 def started(numbers, **settings):
     """Return environments whose episodes start with the given uniform numbers, and their spikes."""
     task = CueAccumulation(len(numbers), **settings)
-    task.reset(seed=0)
-    task._starts.take = lambda rows: np.array(numbers)[rows]
-    return task, task.begin(slice(None))
+    return task, begin_with(task, np.array(numbers))
 
 
 def firing(spikes):

@@ -10,6 +10,7 @@ from snn_gym.tasks.native.canvas import ACCENT, INK, PAPER
 from snn_gym.tasks.native.event_tracking.scene import draw_scene
 from snn_gym.tasks.native.event_tracking.task import VIEW, EventTracking
 from snn_gym.tasks.same_step import EVERY
+from tests.tasks.native.starts import begin_with
 
 IDS = load_environment_spec("snn/EventTracking-v0").registers
 STRAIGHT = {"turn_px": 0.0, "noise_rate_hz": 0.0}
@@ -19,9 +20,7 @@ NO_TURN = np.array([[0, 128, 0, 128]], np.uint8)
 def started(numbers, **settings):
     """Return environments whose episodes start with the given uniform numbers."""
     task = EventTracking(len(numbers), **settings)
-    task.reset(seed=0)
-    task._starts.take = lambda rows: np.array(numbers)[rows]
-    task.begin(EVERY)
+    begin_with(task, np.array(numbers))
     return task
 
 

@@ -2,7 +2,6 @@
 
 import functools
 
-import gymnasium as gym
 import numpy as np
 import pytest
 
@@ -159,15 +158,6 @@ class TestSettings:
     def test_bad_settings_say_what_is_wrong(self, settings, message):
         with pytest.raises(ValueError, match=message):
             IntervalTiming(1, **settings)
-
-    @pytest.mark.parametrize("env_id", LEVELS)
-    def test_the_limit_of_an_id_is_its_longest_episode(self, env_id):
-        spec = load_environment_spec(env_id)
-        assert spec.max_episode_steps == level_task(env_id, 1).settings.episode_steps
-        assert gym.spec(env_id).max_episode_steps == spec.max_episode_steps
-
-    def test_the_lowest_level_has_the_default_settings(self):
-        assert level_task(LEVELS[0], 1).settings == IntervalTimingSettings()
 
 
 class TestReferences:

@@ -160,15 +160,6 @@ class TestSettings:
         assert (np.sort(blocks, axis=1) == np.arange(8)).all()
         assert len({tuple(block) for block in blocks.tolist()}) == 5
 
-    @pytest.mark.parametrize("env_id", LEVELS)
-    def test_the_limit_of_an_id_is_its_longest_episode(self, env_id):
-        spec = load_environment_spec(env_id)
-        assert spec.max_episode_steps == level_task(env_id, 1).settings.episode_steps
-        assert gym.spec(env_id).max_episode_steps == spec.max_episode_steps
-
-    def test_the_lowest_level_has_the_default_settings(self):
-        assert level_task(LEVELS[0], 1).settings == PatternDetectionSettings()
-
 
 class TestRatesTellNothing:
     @pytest.mark.parametrize("env_id", LEVELS)

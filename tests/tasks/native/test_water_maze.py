@@ -15,6 +15,7 @@ from snn_gym.tasks.native.water_maze.task import (
     WaterMazeSettings,
 )
 from snn_gym.tasks.same_step import EVERY
+from tests.tasks.native.starts import begin_with
 
 IDS = load_environment_spec("snn/WaterMaze-v0").registers
 EAST, NORTH, WEST, SOUTH = 0, 2, 4, 6
@@ -25,9 +26,7 @@ NOISE = np.array([[0, 128, 0, 64, 128]], np.uint8)
 def started(numbers, **settings):
     """Return environments whose sessions start with the given uniform numbers."""
     task = WaterMaze(len(numbers), **settings)
-    task.reset(seed=0)
-    task._starts.take = lambda rows: np.array(numbers)[rows]
-    task.begin(EVERY)
+    begin_with(task, np.array(numbers))
     return task
 
 

@@ -5,17 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from snn_gym.tasks.native.canvas import (
-    ACCENT,
-    FAINT,
-    GOOD,
-    HEIGHT,
-    INK,
-    WIDTH,
-    blank,
-    disc,
-    rectangle,
-)
+from snn_gym.tasks.native import canvas
 
 _GO = 2
 _NOTHING = 3
@@ -32,14 +22,29 @@ def draw_scene(cues: list[int], total: int, shown: int) -> NDArray[np.uint8]:
     Returns:
         Image (256, 256, 3), uint8. The present cue is red, the go signal a green bar.
     """
-    image = blank()
-    rectangle(image, 0, WIDTH * 0.36, HEIGHT, WIDTH * 0.28, FAINT)
-    spacing = HEIGHT * 0.8 / total
+    image = canvas.blank()
+    canvas.rectangle(
+        image, 0, canvas.WIDTH * 0.36, canvas.HEIGHT, canvas.WIDTH * 0.28, canvas.FAINT
+    )
+    spacing = canvas.HEIGHT * 0.8 / total
     for number, side in enumerate(cues):
-        row = HEIGHT * 0.95 - (number + 0.5) * spacing
+        row = canvas.HEIGHT * 0.95 - (number + 0.5) * spacing
         is_present = number == len(cues) - 1 and shown == side
-        column = WIDTH * (0.18 if side == 0 else 0.82)
-        disc(image, row, column, min(14.0, spacing * 0.4), ACCENT if is_present else INK)
+        column = canvas.WIDTH * (0.18 if side == 0 else 0.82)
+        canvas.disc(
+            image,
+            row,
+            column,
+            min(14.0, spacing * 0.4),
+            canvas.ACCENT if is_present else canvas.INK,
+        )
     if shown == _GO:
-        rectangle(image, HEIGHT * 0.04, WIDTH * 0.36, HEIGHT * 0.08, WIDTH * 0.28, GOOD)
+        canvas.rectangle(
+            image,
+            canvas.HEIGHT * 0.04,
+            canvas.WIDTH * 0.36,
+            canvas.HEIGHT * 0.08,
+            canvas.WIDTH * 0.28,
+            canvas.GOOD,
+        )
     return image

@@ -10,11 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from snn_gym.config import Count, Natural
-from snn_gym.tasks.native.batch import SpikeTask, SpikeTaskSettings
+from snn_gym.tasks.native.batch import SpikeTask
 from snn_gym.tasks.native.cue_accumulation.scene import draw_scene
+from snn_gym.tasks.native.signal import SignalTaskSettings
 from snn_gym.tasks.native.single import SpikeTaskEnv
 from snn_gym.tasks.same_step import Rows
-from snn_gym.tasks.streams import byte_rate
 
 LEFT, RIGHT = 0, 1
 """Actions, and the sides of cues."""
@@ -24,8 +24,10 @@ GROUP = 10
 
 
 @dataclass(frozen=True)
-class CueAccumulationSettings(SpikeTaskSettings):
+class CueAccumulationSettings(SignalTaskSettings):
     """How many cues, how long to remember, how clear the spikes."""
+
+    signal_rate = "cue_rate_hz"
 
     cues: Count = 3
     """Cues of an episode, odd so that one side has more."""
@@ -47,13 +49,6 @@ class CueAccumulationSettings(SpikeTaskSettings):
         super().__post_init__()
         if self.cues % 2 == 0:
             raise ValueError(f"cues must be odd, got {self.cues}: a tie would have no right answer")
-        if not self.background_rate_hz < self.cue_rate_hz:
-            raise ValueError(
-                f"cue_rate_hz must be above background_rate_hz, got {self.cue_rate_hz} and "
-                f"{self.background_rate_hz}"
-            )
-        byte_rate(self.background_rate_hz / 1000.0)
-        byte_rate(self.cue_rate_hz / 1000.0)
 
     @property
     def channels(self) -> int:
@@ -104,9 +99,7 @@ class CueAccumulation(SpikeTask):
         self._cues = np.zeros((num_envs, settings.cues), np.int8)
         self._majority = np.zeros(num_envs, np.int64)
         self._go_step = np.zeros(num_envs, np.int64)
-        low, high = (
-            byte_rate(rate / 1000.0) for rate in (settings.background_rate_hz, settings.cue_rate_hz)
-        )
+        low, high = settings.rate_bytes()
         # Row g < 3: group g fires; row 3: none does. (4, T * N)
         rates = np.full((4, self.time_steps, self.channels), low, np.uint8)
         for group in range(3):

@@ -5,19 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from snn_gym.tasks.native.canvas import (
-    ACCENT,
-    FAINT,
-    GOOD,
-    HEIGHT,
-    INK,
-    PAPER,
-    WIDTH,
-    blank,
-    disc,
-    line,
-    rectangle,
-)
+from snn_gym.tasks.native import canvas
 
 _MARGIN = 12.0
 _CURSOR_RADIUS = 6.0
@@ -29,7 +17,7 @@ Point = tuple[float, float]
 def pixel(place: Point) -> Point:
     """Return (row, column) of a place (x, y) in the workspace [-1, 1] x [-1, 1], y upwards."""
     x, y = place
-    half_height, half_width = HEIGHT / 2, WIDTH / 2
+    half_height, half_width = canvas.HEIGHT / 2, canvas.WIDTH / 2
     return (
         half_height - y * (half_height - _MARGIN),
         half_width + x * (half_width - _MARGIN),
@@ -53,19 +41,19 @@ def draw_scene(
         Image (256, 256, 3), uint8. The target is a green ring that fills while it is held, the
         cursor blue with its last way behind it; the red line is the intention.
     """
-    image = blank()
-    for edge in (_MARGIN, HEIGHT - _MARGIN - 1):
-        rectangle(image, edge, _MARGIN, 1, WIDTH - 2 * _MARGIN, FAINT)
-        rectangle(image, _MARGIN, edge, HEIGHT - 2 * _MARGIN, 1, FAINT)
-    disc(image, HEIGHT / 2, WIDTH / 2, 2.0, FAINT)
-    size = radius * (HEIGHT / 2 - _MARGIN)
-    disc(image, *pixel(target), size, GOOD)
-    disc(image, *pixel(target), size - 3.0, PAPER)
+    image = canvas.blank()
+    for edge in (_MARGIN, canvas.HEIGHT - _MARGIN - 1):
+        canvas.rectangle(image, edge, _MARGIN, 1, canvas.WIDTH - 2 * _MARGIN, canvas.FAINT)
+        canvas.rectangle(image, _MARGIN, edge, canvas.HEIGHT - 2 * _MARGIN, 1, canvas.FAINT)
+    canvas.disc(image, canvas.HEIGHT / 2, canvas.WIDTH / 2, 2.0, canvas.FAINT)
+    size = radius * (canvas.HEIGHT / 2 - _MARGIN)
+    canvas.disc(image, *pixel(target), size, canvas.GOOD)
+    canvas.disc(image, *pixel(target), size - 3.0, canvas.PAPER)
     if held > 0:
-        disc(image, *pixel(target), (size - 3.0) * held, GOOD)
+        canvas.disc(image, *pixel(target), (size - 3.0) * held, canvas.GOOD)
     row, column = pixel(cursor)
-    line(image, pixel(before), (row, column), FAINT, 8.0)
+    canvas.line(image, pixel(before), (row, column), canvas.FAINT, 8.0)
     tip = (row - intention[1] * _ARROW_LENGTH, column + intention[0] * _ARROW_LENGTH)
-    line(image, (row, column), tip, ACCENT, 3.0)
-    disc(image, row, column, _CURSOR_RADIUS, INK)
+    canvas.line(image, (row, column), tip, canvas.ACCENT, 3.0)
+    canvas.disc(image, row, column, _CURSOR_RADIUS, canvas.INK)
     return image

@@ -5,17 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from snn_gym.tasks.native.canvas import (
-    ACCENT,
-    FAINT,
-    GOOD,
-    HEIGHT,
-    INK,
-    WIDTH,
-    Colour,
-    blank,
-    rectangle,
-)
+from snn_gym.tasks.native import canvas
 
 _TOP, _LEFT, _RIGHT = 20, 20, 140
 _HEIGHT, _WIDTH = 180, 96
@@ -44,24 +34,30 @@ def draw_scene(
     Returns:
         Image (256, 256, 3), uint8.
     """
-    image = blank()
-    _panel(image, _LEFT, sample, ACCENT if is_sample else INK)
-    _panel(image, _RIGHT, None if is_sample else shown, GOOD if is_test else ACCENT)
-    length = WIDTH - 2 * _LEFT
-    rectangle(image, _BAR_TOP, _LEFT, 12, length, FAINT)
-    rectangle(image, _BAR_TOP, _LEFT, 12, length * progress, GOOD if is_test else INK)
+    image = canvas.blank()
+    _panel(image, _LEFT, sample, canvas.ACCENT if is_sample else canvas.INK)
+    _panel(image, _RIGHT, None if is_sample else shown, canvas.GOOD if is_test else canvas.ACCENT)
+    length = canvas.WIDTH - 2 * _LEFT
+    canvas.rectangle(image, _BAR_TOP, _LEFT, 12, length, canvas.FAINT)
+    canvas.rectangle(
+        image, _BAR_TOP, _LEFT, 12, length * progress, canvas.GOOD if is_test else canvas.INK
+    )
     if is_test:
-        rectangle(image, HEIGHT * 0.02, _RIGHT, HEIGHT * 0.03, _WIDTH, GOOD)
+        canvas.rectangle(
+            image, canvas.HEIGHT * 0.02, _RIGHT, canvas.HEIGHT * 0.03, _WIDTH, canvas.GOOD
+        )
     return image
 
 
 def _panel(
-    image: NDArray[np.uint8], left: int, pattern: NDArray[np.bool_] | None, colour: Colour
+    image: NDArray[np.uint8], left: int, pattern: NDArray[np.bool_] | None, colour: canvas.Colour
 ) -> None:
-    rectangle(image, _TOP, left, _HEIGHT, _WIDTH, FAINT)
+    canvas.rectangle(image, _TOP, left, _HEIGHT, _WIDTH, canvas.FAINT)
     if pattern is None:
         return
     times, neurons = pattern.shape
     width, height = _WIDTH / times, _HEIGHT / neurons
     for time, neuron in np.argwhere(pattern):
-        rectangle(image, _TOP + neuron * height, left + time * width, height - 1, width - 1, colour)
+        canvas.rectangle(
+            image, _TOP + neuron * height, left + time * width, height - 1, width - 1, colour
+        )

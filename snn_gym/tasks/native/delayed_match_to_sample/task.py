@@ -10,11 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from snn_gym.config import Count, Natural, Range
-from snn_gym.tasks.native.batch import SpikeTask, SpikeTaskSettings
+from snn_gym.tasks.native.batch import SpikeTask
 from snn_gym.tasks.native.delayed_match_to_sample.scene import draw_scene
+from snn_gym.tasks.native.signal import SignalTaskSettings
 from snn_gym.tasks.native.single import SpikeTaskEnv
 from snn_gym.tasks.same_step import Rows
-from snn_gym.tasks.streams import byte_rate
 
 NON_MATCH, MATCH = 0, 1
 """Actions."""
@@ -26,8 +26,10 @@ GROUP = 10
 
 
 @dataclass(frozen=True)
-class DelayedMatchToSampleSettings(SpikeTaskSettings):
+class DelayedMatchToSampleSettings(SignalTaskSettings):
     """Which patterns, how long to remember, how clear the spikes."""
+
+    signal_rate = "pattern_rate_hz"
 
     patterns: Annotated[int, Range(at_least=2, at_most=STIMULUS)] = 2
     """Patterns K that a sample and a test are drawn from."""
@@ -65,13 +67,6 @@ class DelayedMatchToSampleSettings(SpikeTaskSettings):
                 f"distractors must be fewer than delay_steps, {self.delay_steps}, got "
                 f"{self.distractors}"
             )
-        if not self.background_rate_hz < self.pattern_rate_hz:
-            raise ValueError(
-                f"pattern_rate_hz must be above background_rate_hz, got {self.pattern_rate_hz} "
-                f"and {self.background_rate_hz}"
-            )
-        byte_rate(self.background_rate_hz / 1000.0)
-        byte_rate(self.pattern_rate_hz / 1000.0)
 
     @property
     def channels(self) -> int:
@@ -157,10 +152,7 @@ class DelayedMatchToSample(SpikeTask):
     def _make_rates(self) -> NDArray[np.uint8]:
         """Return thresholds (2 K + 1, T * N): pattern k, nothing, pattern k with the go signal."""
         settings = self.settings
-        low, high = (
-            byte_rate(rate / 1000.0)
-            for rate in (settings.background_rate_hz, settings.pattern_rate_hz)
-        )
+        low, high = settings.rate_bytes()
         count = settings.patterns
         rates = np.full((2 * count + 1, self.time_steps, self.channels), low, np.uint8)
         for first in (0, count + 1):

@@ -7,15 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from snn_gym.tasks.native.canvas import (
-    ACCENT,
-    FAINT,
-    GOOD,
-    INK,
-    WIDTH,
-    blank,
-    rectangle,
-)
+from snn_gym.tasks.native import canvas
 
 MARGIN = 12.0
 BASE_ROW = 176.0
@@ -42,22 +34,22 @@ def draw_scene(
         Image (256, 256, 3), uint8. The green band is where calm is above one half; bars of activity
         within it are green too, others blue. Bars of stimulation are red.
     """
-    image = blank()
-    width = (WIDTH - 2 * MARGIN) / length
+    image = canvas.blank()
+    width = (canvas.WIDTH - 2 * MARGIN) / length
     half = healthy * 0.5**0.5
     scale = _ACTIVITY_HEIGHT / _FULL_COUNT
     top = BASE_ROW - (healthy + half) * scale
-    rectangle(image, top, MARGIN, 2 * half * scale, WIDTH - 2 * MARGIN, FAINT)
+    canvas.rectangle(image, top, MARGIN, 2 * half * scale, canvas.WIDTH - 2 * MARGIN, canvas.FAINT)
     for place, (count, amplitude) in enumerate(zip(counts, amplitudes, strict=True)):
-        left = WIDTH - MARGIN - (len(counts) - place) * width
+        left = canvas.WIDTH - MARGIN - (len(counts) - place) * width
         height = min(count, _FULL_COUNT) * scale
-        colour = GOOD if abs(count - healthy) <= half else INK
-        rectangle(image, BASE_ROW - height, left + 1, height, width - 1, colour)
+        colour = canvas.GOOD if abs(count - healthy) <= half else canvas.INK
+        canvas.rectangle(image, BASE_ROW - height, left + 1, height, width - 1, colour)
         size = abs(amplitude) * _STIMULATION_HEIGHT
         up = STIMULATION_ROW - size if amplitude > 0 else STIMULATION_ROW
-        rectangle(image, up, left + 1, size, width - 1, ACCENT)
+        canvas.rectangle(image, up, left + 1, size, width - 1, canvas.ACCENT)
     row = BASE_ROW - healthy * scale
-    rectangle(image, row, MARGIN, 1, WIDTH - 2 * MARGIN, GOOD)
+    canvas.rectangle(image, row, MARGIN, 1, canvas.WIDTH - 2 * MARGIN, canvas.GOOD)
     for line in (BASE_ROW, STIMULATION_ROW):
-        rectangle(image, line, MARGIN, 1, WIDTH - 2 * MARGIN, INK)
+        canvas.rectangle(image, line, MARGIN, 1, canvas.WIDTH - 2 * MARGIN, canvas.INK)
     return image

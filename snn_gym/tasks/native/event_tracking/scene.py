@@ -5,15 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from snn_gym.tasks.native.canvas import (
-    ACCENT,
-    HEIGHT,
-    INK,
-    PAPER,
-    WIDTH,
-    blank,
-    rectangle,
-)
+from snn_gym.tasks.native import canvas
 
 _DARK = (18, 24, 38)
 _LIGHT = (255, 236, 170)
@@ -41,11 +33,11 @@ def draw_scene(
         Image (256, 256, 3), uint8: the light yellow, the view framed, ON events red and OFF events
         blue at their pixels.
     """
-    scale = HEIGHT / (arena + 2 * _MARGIN)
-    image = blank(INK)
+    scale = canvas.HEIGHT / (arena + 2 * _MARGIN)
+    image = canvas.blank(canvas.INK)
     edge, side = _MARGIN * scale, arena * scale
-    rectangle(image, edge, edge, side, side, _DARK)
-    rows, columns = np.ogrid[:HEIGHT, :WIDTH]
+    canvas.rectangle(image, edge, edge, side, side, _DARK)
+    rows, columns = np.ogrid[: canvas.HEIGHT, : canvas.WIDTH]
     x = (columns + 0.5) / scale - _MARGIN
     y = arena + _MARGIN - (rows + 0.5) / scale
     away = (x - light[0]) ** 2 + (y - light[1]) ** 2
@@ -54,10 +46,10 @@ def draw_scene(
     size = events.shape[1]
     left = (camera[0] - size / 2 + _MARGIN) * scale
     bottom = (arena + _MARGIN - camera[1] + size / 2) * scale
-    for polarity, colour in enumerate((ACCENT, _OFF)):
+    for polarity, colour in enumerate((canvas.ACCENT, _OFF)):
         for row, column in np.argwhere(events[polarity]):
             corner = bottom - (row + 1) * scale + 0.2 * scale, left + (column + 0.2) * scale
-            rectangle(image, *corner, 0.6 * scale, 0.6 * scale, colour)
+            canvas.rectangle(image, *corner, 0.6 * scale, 0.6 * scale, colour)
     side = size * scale
     for top, start, height, width in (
         (bottom - side - 2, left - 2, 2, side + 4),
@@ -65,5 +57,5 @@ def draw_scene(
         (bottom - side, left - 2, side, 2),
         (bottom - side, left + side, side, 2),
     ):
-        rectangle(image, top, start, height, width, PAPER)
+        canvas.rectangle(image, top, start, height, width, canvas.PAPER)
     return image

@@ -5,16 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from snn_gym.tasks.native.canvas import (
-    ACCENT,
-    FAINT,
-    GOOD,
-    INK,
-    blank,
-    disc,
-    line,
-    rectangle,
-)
+from snn_gym.tasks.native import canvas
 
 _LEFT, _RIGHT = 32.0, 236.0
 _MEASURED_ROW, _PRODUCED_ROW = 84.0, 172.0
@@ -39,27 +30,29 @@ def draw_scene(
         Image (256, 256, 3), uint8. Pulses are discs, red while they last. The produced interval
         runs towards the green mark through the pale zone that earns a reward; the go is a red bar.
     """
-    image = blank()
+    image = canvas.blank()
     step = (_RIGHT - _LEFT) / longest
     for row in (_MEASURED_ROW, _PRODUCED_ROW):
-        line(image, (row, _LEFT), (row, _RIGHT), FAINT)
+        canvas.line(image, (row, _LEFT), (row, _RIGHT), canvas.FAINT)
     if measured >= 0:
-        rectangle(image, _MEASURED_ROW - _BAR / 2, _LEFT, _BAR, measured * step, INK)
+        canvas.rectangle(image, _MEASURED_ROW - _BAR / 2, _LEFT, _BAR, measured * step, canvas.INK)
         _pulse(image, _MEASURED_ROW, _LEFT, is_now=measured == 0)
     if produced >= 0:
         centre, reach = _LEFT + interval * step, tolerance * interval * step
         width = min(2 * reach, _RIGHT - centre + reach)
-        rectangle(image, _PRODUCED_ROW - 2 * _BAR, centre - reach, 4 * _BAR, width, FAINT)
-        rectangle(image, _PRODUCED_ROW - _BAR / 2, _LEFT, _BAR, produced * step, INK)
-        rectangle(image, _PRODUCED_ROW - 2 * _BAR, centre - 2, 4 * _BAR, 4, GOOD)
+        canvas.rectangle(
+            image, _PRODUCED_ROW - 2 * _BAR, centre - reach, 4 * _BAR, width, canvas.FAINT
+        )
+        canvas.rectangle(image, _PRODUCED_ROW - _BAR / 2, _LEFT, _BAR, produced * step, canvas.INK)
+        canvas.rectangle(image, _PRODUCED_ROW - 2 * _BAR, centre - 2, 4 * _BAR, 4, canvas.GOOD)
         is_now = produced == 0 and not has_gone
         _pulse(image, _MEASURED_ROW, _LEFT + interval * step, is_now)
         _pulse(image, _PRODUCED_ROW, _LEFT, is_now)
     if has_gone:
         end = _LEFT + produced * step
-        rectangle(image, _PRODUCED_ROW - 2 * _BAR, end - 3, 4 * _BAR, 6, ACCENT)
+        canvas.rectangle(image, _PRODUCED_ROW - 2 * _BAR, end - 3, 4 * _BAR, 6, canvas.ACCENT)
     return image
 
 
 def _pulse(image: NDArray[np.uint8], row: float, column: float, is_now: bool) -> None:
-    disc(image, row, column, _PULSE_RADIUS, ACCENT if is_now else INK)
+    canvas.disc(image, row, column, _PULSE_RADIUS, canvas.ACCENT if is_now else canvas.INK)

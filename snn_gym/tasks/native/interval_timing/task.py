@@ -10,11 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from snn_gym.config import Count, Natural, PositiveShare
-from snn_gym.tasks.native.batch import SpikeTask, SpikeTaskSettings
+from snn_gym.tasks.native.batch import SpikeTask
 from snn_gym.tasks.native.interval_timing.scene import draw_scene
+from snn_gym.tasks.native.signal import SignalTaskSettings
 from snn_gym.tasks.native.single import SpikeTaskEnv
 from snn_gym.tasks.same_step import Rows
-from snn_gym.tasks.streams import byte_rate
 
 WAIT, GO = 0, 1
 """Actions."""
@@ -26,8 +26,10 @@ _READY, _SET, _NOTHING = 0, 1, 2
 
 
 @dataclass(frozen=True)
-class IntervalTimingSettings(SpikeTaskSettings):
+class IntervalTimingSettings(SignalTaskSettings):
     """Which intervals, how precise the answer, how clear the pulses."""
+
+    signal_rate = "pulse_rate_hz"
 
     intervals_steps: tuple[Count, ...] = (2, 4, 6)
     """Environment steps from ready to set: one of these, all equally probable; rising."""
@@ -57,13 +59,6 @@ class IntervalTimingSettings(SpikeTaskSettings):
                 f"response_steps must be at least the longest interval, {intervals[-1]}, "
                 f"got {self.response_steps}"
             )
-        if not self.background_rate_hz < self.pulse_rate_hz:
-            raise ValueError(
-                f"pulse_rate_hz must be above background_rate_hz, got {self.pulse_rate_hz} and "
-                f"{self.background_rate_hz}"
-            )
-        byte_rate(self.background_rate_hz / 1000.0)
-        byte_rate(self.pulse_rate_hz / 1000.0)
 
     @property
     def channels(self) -> int:
@@ -133,10 +128,7 @@ class IntervalTiming(SpikeTask):
         self._set_step = np.zeros(num_envs, np.int64)
         # Environment steps from set to go; -1 until then.
         self._produced = np.full(num_envs, -1)
-        low, high = (
-            byte_rate(rate / 1000.0)
-            for rate in (settings.background_rate_hz, settings.pulse_rate_hz)
-        )
+        low, high = settings.rate_bytes()
         # Row g < 2: group g fires; row 2: none does. (3, T * N)
         rates = np.full((3, self.time_steps, self.channels), low, np.uint8)
         for group in (_READY, _SET):

@@ -5,15 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from snn_gym.tasks.native.canvas import (
-    ACCENT,
-    FAINT,
-    GOOD,
-    INK,
-    WIDTH,
-    blank,
-    rectangle,
-)
+from snn_gym.tasks.native import canvas
 
 _MARGIN = 16.0
 _WINDOW_HEIGHT = 176.0
@@ -36,23 +28,27 @@ def draw_scene(
         pattern are red, all others blue; in the strip, windows with the pattern are green and those
         without are pale. The frame stands on the present one.
     """
-    image = blank()
+    image = canvas.blank()
     time_steps, channels = spikes.shape
-    width = WIDTH - 2 * _MARGIN
+    width = canvas.WIDTH - 2 * _MARGIN
     column, row = width / time_steps, _WINDOW_HEIGHT / channels
     for step in range(time_steps + 1):
-        rectangle(image, _MARGIN, _MARGIN + step * column, _WINDOW_HEIGHT, 1, FAINT)
+        canvas.rectangle(image, _MARGIN, _MARGIN + step * column, _WINDOW_HEIGHT, 1, canvas.FAINT)
     for step, channel in np.argwhere(spikes):
         is_pattern = present[-1] and channel < pattern_channels
         top, left = _MARGIN + channel * row, _MARGIN + step * column
-        colour = ACCENT if is_pattern else INK
-        rectangle(image, top, left + 2, max(row - 1, 1), column - 3, colour)
+        colour = canvas.ACCENT if is_pattern else canvas.INK
+        canvas.rectangle(image, top, left + 2, max(row - 1, 1), column - 3, colour)
     cell = width / windows
     last = len(present) - 1
-    rectangle(image, _STRIP_TOP - 4, _MARGIN + last * cell, _STRIP_HEIGHT + 8, cell, INK)
+    canvas.rectangle(
+        image, _STRIP_TOP - 4, _MARGIN + last * cell, _STRIP_HEIGHT + 8, cell, canvas.INK
+    )
     for window in range(windows):
-        colour = GOOD if window <= last and present[window] else FAINT
+        colour = canvas.GOOD if window <= last and present[window] else canvas.FAINT
         height = _STRIP_HEIGHT if window <= last else 2
         left = _MARGIN + window * cell + 2
-        rectangle(image, _STRIP_TOP + (_STRIP_HEIGHT - height) / 2, left, height, cell - 4, colour)
+        canvas.rectangle(
+            image, _STRIP_TOP + (_STRIP_HEIGHT - height) / 2, left, height, cell - 4, colour
+        )
     return image

@@ -7,22 +7,10 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from snn_gym.tasks.native.canvas import (
-    ACCENT,
-    FAINT,
-    GOOD,
-    HEIGHT,
-    INK,
-    PAPER,
-    WIDTH,
-    blank,
-    disc,
-    line,
-    rectangle,
-)
+from snn_gym.tasks.native import canvas
 
 _MARGIN = 14
-_POOL = WIDTH - 2 * _MARGIN
+_POOL = canvas.WIDTH - 2 * _MARGIN
 
 
 def draw_scene(
@@ -45,25 +33,25 @@ def draw_scene(
         Image (256, 256, 3), uint8. The platform is green, the other candidates are white, the
         animal is blue, or red on the platform.
     """
-    image = blank()
-    rectangle(image, _MARGIN - 3, _MARGIN - 3, _POOL + 6, _POOL + 6, INK)
-    rectangle(image, _MARGIN, _MARGIN, _POOL, _POOL, FAINT)
+    image = canvas.blank()
+    canvas.rectangle(image, _MARGIN - 3, _MARGIN - 3, _POOL + 6, _POOL + 6, canvas.INK)
+    canvas.rectangle(image, _MARGIN, _MARGIN, _POOL, _POOL, canvas.FAINT)
     for site in sites:
         row, column = _pixel(site)
-        disc(image, row, column, radius * _POOL, PAPER)
-        disc(image, row, column, radius * _POOL - 2, FAINT)
-    disc(image, *_pixel(platform), radius * _POOL, GOOD)
+        canvas.disc(image, row, column, radius * _POOL, canvas.PAPER)
+        canvas.disc(image, row, column, radius * _POOL - 2, canvas.FAINT)
+    canvas.disc(image, *_pixel(platform), radius * _POOL, canvas.GOOD)
     points = [_pixel(place) for place in trail]
     for start, end in pairwise(points):
-        line(image, start, end, INK, width=2.0)
+        canvas.line(image, start, end, canvas.INK, width=2.0)
     for row, column in points[:-1]:
-        disc(image, row, column, 3.0, INK)
-    disc(image, *points[-1], 9.0, PAPER)
-    disc(image, *points[-1], 7.0, ACCENT if on_platform else INK)
+        canvas.disc(image, row, column, 3.0, canvas.INK)
+    canvas.disc(image, *points[-1], 9.0, canvas.PAPER)
+    canvas.disc(image, *points[-1], 7.0, canvas.ACCENT if on_platform else canvas.INK)
     return image
 
 
 def _pixel(place: list[float]) -> tuple[float, float]:
     """Return row and column of a place; row 0 is the top of the image."""
     x, y = place
-    return HEIGHT - 1 - _MARGIN - y * (_POOL - 1), _MARGIN + x * (_POOL - 1)
+    return canvas.HEIGHT - 1 - _MARGIN - y * (_POOL - 1), _MARGIN + x * (_POOL - 1)
