@@ -8,17 +8,17 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 from numpy.typing import NDArray
-from stable_baselines3.common.monitor import Monitor
-from stable_baselines3.common.vec_env.base_vec_env import VecEnv, VecEnvStepReturn
+from stable_baselines3.common.vec_env.base_vec_env import VecEnvStepReturn
 
 from snn_gym.spiking.config import NetworkConfig
 from snn_gym.synapses.core import HORIZON, MOVES
 from snn_gym.synapses.environment import BatchedPlasticityEnv
 from snn_gym.synapses.jobs import Job
-from snn_gym.wrappers.stable_baselines import Indices, StableBaselinesVecEnv
+from snn_gym.wrappers.batch_vec_env import BatchVecEnv
+from snn_gym.wrappers.stable_baselines import StableBaselinesVecEnv
 
 
-class PlasticityVecEnv(VecEnv):
+class PlasticityVecEnv(BatchVecEnv):
     """Networks in training whose synapses are environments of their own.
 
     Synapse w of network n is environment ``n * W + w``: it sees its own features, moves its own
@@ -129,47 +129,19 @@ class PlasticityVecEnv(VecEnv):
     def close(self) -> None:
         """Do nothing: there is nothing to close."""
 
-    def get_attr(self, attr_name: str, indices: Indices = None) -> list[Any]:
-        """Return what the synapses have in common, once for each of some of them.
-
-        Raises:
-            AttributeError: They have nothing of that name in common.
-        """
-        common: dict[str, Any] = {
+    def _common_attributes(self) -> dict[str, Any]:
+        return {
             "render_mode": self._networks.render_mode,
             "metadata": self._networks.metadata,
             "observation_space": getattr(self, "observation_space", None),
             "action_space": getattr(self, "action_space", None),
         }
-        if attr_name not in common:
-            raise AttributeError(_no_single_environments(attr_name))
-        return [common[attr_name]] * len(list(self._get_indices(indices)))
 
-    def set_attr(self, attr_name: str, value: Any, indices: Indices = None) -> None:
-        """Refuse: synapses have no attributes of their own.
-
-        Raises:
-            AttributeError: Always.
-        """
-        del value, indices
-        raise AttributeError(_no_single_environments(attr_name))
-
-    def env_method(
-        self, method_name: str, *method_args: Any, indices: Indices = None, **method_kwargs: Any
-    ) -> list[Any]:
-        """Refuse: synapses have no methods of their own.
-
-        Raises:
-            AttributeError: Always.
-        """
-        del method_args, indices, method_kwargs
-        raise AttributeError(_no_single_environments(method_name))
-
-    def env_is_wrapped(
-        self, wrapper_class: type[gym.Wrapper[Any, Any, Any, Any]], indices: Indices = None
-    ) -> list[bool]:
-        """Tell whether synapses are wrapped; ``Monitor`` counts, because its records are here."""
-        return [wrapper_class is Monitor] * len(list(self._get_indices(indices)))
+    def _no_single_environments(self, name: str) -> AttributeError:
+        return AttributeError(
+            f"synapses are moved as one batch and have no {name!r} of their own; "
+            "PlasticityVecEnv.core holds the networks"
+        )
 
     def get_images(self) -> Sequence[NDArray[np.uint8] | None]:
         """Return an image (height, width, 3), uint8, of each network, or None."""
@@ -183,10 +155,3 @@ class PlasticityVecEnv(VecEnv):
     def _shared(self, infos: list[dict[str, Any]]) -> list[dict[str, Any]]:
         """Return every synapse's info: its network's, not a copy."""
         return [info for info in infos for _ in range(self.core.synapses)]
-
-
-def _no_single_environments(name: str) -> str:
-    return (
-        f"synapses are moved as one batch and have no {name!r} of their own; PlasticityVecEnv.core "
-        "holds the networks"
-    )

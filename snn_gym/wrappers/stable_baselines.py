@@ -5,26 +5,23 @@ from __future__ import annotations
 import copy
 import time
 import warnings
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import gymnasium as gym
 import numpy as np
 from gymnasium.vector import AutoresetMode, VectorEnv
 from numpy.typing import NDArray
-from stable_baselines3.common.monitor import Monitor
-from stable_baselines3.common.vec_env.base_vec_env import VecEnv, VecEnvObs, VecEnvStepReturn
+from stable_baselines3.common.vec_env.base_vec_env import VecEnvObs, VecEnvStepReturn
 
 from snn_gym.tasks.finite import check_finite, check_step
+from snn_gym.wrappers.batch_vec_env import BatchVecEnv
 from snn_gym.wrappers.vector_infos import final_observation, split_infos
-
-Indices = int | Iterable[int] | None
-"""Environments as Stable-Baselines3 names them: one, some, or None for all."""
 
 _FINAL = ("final_obs", "_final_obs", "final_info", "_final_info")
 
 
-class StableBaselinesVecEnv(VecEnv):
+class StableBaselinesVecEnv(BatchVecEnv):
     """A Stable-Baselines3 ``VecEnv`` on any gymnasium ``VectorEnv`` with autoreset SAME_STEP.
 
     It gives what ``DummyVecEnv`` gives on environments wrapped in ``Monitor``: float32
@@ -148,49 +145,14 @@ class StableBaselinesVecEnv(VecEnv):
             return [None] * self.num_envs
         return list(self._env.render())
 
-    def get_attr(self, attr_name: str, indices: Indices = None) -> list[Any]:
-        """Return what the environments have in common, once for each of some of them.
-
-        Raises:
-            AttributeError: They have nothing of that name in common.
-        """
-        base = self._env.unwrapped
-        common = {
-            "spec": _single_spec(base.spec),
+    def _common_attributes(self) -> dict[str, Any]:
+        return {
+            "spec": _single_spec(self._env.unwrapped.spec),
             "render_mode": self._env.render_mode,
             "metadata": self._env.metadata,
             "observation_space": self._env.single_observation_space,
             "action_space": self._env.single_action_space,
         }
-        if attr_name not in common:
-            raise self._no_single_environments(attr_name)
-        return [common[attr_name]] * len(list(self._get_indices(indices)))
-
-    def set_attr(self, attr_name: str, value: Any, indices: Indices = None) -> None:
-        """Refuse: a batch has no single environments.
-
-        Raises:
-            AttributeError: Always.
-        """
-        del value, indices
-        raise self._no_single_environments(attr_name)
-
-    def env_method(
-        self, method_name: str, *method_args: Any, indices: Indices = None, **method_kwargs: Any
-    ) -> list[Any]:
-        """Refuse: a batch has no single environments.
-
-        Raises:
-            AttributeError: Always.
-        """
-        del method_args, indices, method_kwargs
-        raise self._no_single_environments(method_name)
-
-    def env_is_wrapped(
-        self, wrapper_class: type[gym.Wrapper[Any, Any, Any, Any]], indices: Indices = None
-    ) -> list[bool]:
-        """Tell whether environments are wrapped; ``Monitor`` counts, as its records are here."""
-        return [wrapper_class is Monitor] * len(list(self._get_indices(indices)))
 
     def _next_seed(self) -> int | list[int | None] | None:
         """Return the seeds for the next reset; s alone for s, s + 1, …, which all batches take."""

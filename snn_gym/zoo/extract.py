@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 from typing import Any
 
 import numpy as np
@@ -15,6 +14,7 @@ from stable_baselines3.common.type_aliases import TrainFreq, TrainFrequencyUnit
 from snn_gym.spiking import NetworkConfig
 from snn_gym.spiking.neurons.parameters import NEURON_PARAMETERS
 from snn_gym.zoo.algorithms import ALGORITHMS, Settings, algorithm_name, make_settings
+from snn_gym.zoo.plain_data import as_plain_data
 from snn_gym.zoo.schedules import format_schedule
 from snn_gym.zoo.settings import SCHEDULES
 
@@ -65,13 +65,7 @@ def extract_policy_arguments(model: BaseAlgorithm) -> dict[str, Any]:
             "a network of cells from a cell_factory is code and can't be saved as data; use a "
             f"registered neuron in NetworkConfig(neuron=...): {', '.join(NEURON_PARAMETERS)}"
         )
-    try:
-        plain = json.loads(json.dumps(arguments, allow_nan=False))
-    except (TypeError, ValueError) as error:
-        raise ValueError(
-            f"policy arguments {arguments!r} hold more than plain data and can't be saved; "
-            "use numbers, strings, lists and mappings"
-        ) from error
+    plain = as_plain_data(arguments, "policy arguments")
     # From the policy, which knows its default network.
     network: NetworkConfig = model.policy.network  # type: ignore[assignment]
     return {**plain, "network": network.to_dict()}

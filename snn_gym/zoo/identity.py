@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, field
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -10,6 +9,7 @@ from weakref import WeakKeyDictionary
 import gymnasium as gym
 from stable_baselines3.common.base_class import BaseAlgorithm
 
+from snn_gym.zoo.plain_data import as_plain_data
 from snn_gym.zoo.seeding import Seeding
 
 
@@ -66,11 +66,5 @@ def identify(model: BaseAlgorithm) -> Identity:
         for key, value in spec.kwargs.items()
         if key != "render_mode" and (key not in registered or registered[key] != value)
     }
-    try:
-        plain = json.loads(json.dumps(kwargs, allow_nan=False))
-    except (TypeError, ValueError) as error:
-        raise ValueError(
-            f"environment {spec.id!r} was made with arguments that are no plain data: {kwargs!r}; "
-            "use numbers, strings, lists and mappings"
-        ) from error
+    plain = as_plain_data(kwargs, f"arguments of environment {spec.id!r}")
     return Identity(agent=None, environment=spec.id, environment_kwargs=plain)

@@ -44,30 +44,17 @@ def run_fused(
         breaks: As in ``run_stepped``.
     """
     within = no_breaks(currents.shape[1]) if breaks is None else breaks
-    spikes, voltages, entered, *final = _run(
-        neuron, time_steps, within, currents, recurrent_weight, state
-    )
-    # (L, S, B, N) -> S variables (L * B, N); a single decision begins in what it is given
-    began = state if breaks is None else tuple(x.flatten(0, 1) for x in entered.unbind(1))
-    return Run(spikes, voltages, tuple(final), began)
-
-
-def _run(
-    neuron: FusedNeuron,
-    time_steps: int,
-    breaks: Breaks,
-    currents: Tensor,
-    recurrent_weight: Tensor | None,
-    state: State,
-) -> tuple[Tensor, ...]:
-    """Return spikes and voltages (L * T, B, N), what was entered (L, S, B, N), the final state."""
     weights = () if recurrent_weight is None else (recurrent_weight,)
     if torch.is_grad_enabled() and any(x.requires_grad for x in (currents, *state, *weights)):
         outputs: tuple[Tensor, ...] = _FusedLayer.apply(  # type: ignore[no-untyped-call]
-            neuron, time_steps, breaks, currents, recurrent_weight, *state
+            neuron, time_steps, within, currents, recurrent_weight, *state
         )
-        return outputs
-    return _forward(neuron, time_steps, breaks, currents, recurrent_weight, state)
+    else:
+        outputs = _forward(neuron, time_steps, within, currents, recurrent_weight, state)
+    spikes, voltages, entered, *final = outputs
+    # (L, S, B, N) -> S variables (L * B, N); a single decision begins in what it is given
+    began = state if breaks is None else tuple(x.flatten(0, 1) for x in entered.unbind(1))
+    return Run(spikes, voltages, tuple(final), began)
 
 
 def _flat(tensor: Tensor) -> Array:
@@ -88,6 +75,7 @@ def _forward(
     recurrent_weight: Tensor | None,
     state: State,
 ) -> tuple[Tensor, ...]:
+    """Return spikes and voltages (L * T, B, N), what was entered (L, S, B, N), the final state."""
     rounds, shape = len(breaks.cuts), currents.shape[1:]
     spikes = torch.empty((rounds * time_steps, *shape))
     voltages = torch.empty_like(spikes)
