@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
-from references.policy import Scripted
+from references.policy import Privileged, Scripted
 from snn_gym.tasks.native.batch import SpikeTask
 from snn_gym.tasks.native.cursor_decoding.task import (
     MAX_SPEED,
@@ -28,20 +30,13 @@ _STEP_VARIANCE = 0.01
 """Variance by which it expects a target to move in an environment step, tuned on other seeds."""
 
 
-class Straight(Scripted):
-    """Knows the target: moves straight to it at the best speed. Reads the hidden state.
+class Straight(Privileged):
+    """Knows the target: moves straight to it at the best speed."""
 
-    Args:
-        task: The batch.
-    """
-
-    def __init__(self, task: CursorDecoding) -> None:
-        self._task = task
-
-    def act(self, spikes: NDArray[np.int8], starts: NDArray[np.bool_]) -> NDArray[np.float32]:
+    def choose(self, info: dict[str, Any], settings: Any) -> NDArray[np.float32]:
         """Return the way to the target, at most as long as a step can be."""
-        del spikes, starts
-        way = (self._task.target - self._task.cursor) / MAX_SPEED
+        del settings
+        way = (info["target"] - info["cursor"]) / MAX_SPEED
         length = np.sqrt((way**2).sum(axis=1, keepdims=True))
         actions: NDArray[np.float32] = (way / np.maximum(length, 1.0)).astype(np.float32)
         return actions

@@ -89,27 +89,31 @@ def test_whole_networks_differ_from_norse_first_at_a_tiny_margin() -> None:
         compare()
 
 
+@st.composite
+def cases(draw: st.DrawFn, **fixed: object) -> tuple[SpikingNetwork, torch.Tensor, int]:
+    """Draw a network of any encoder, observations (1 to 5, 3), and the seed of both."""
+    config, seed = draw(network_configs(**fixed)), draw(st.integers(0, 2**20))
+    config = replace(config, encoder=draw(encoders), encoder_parameters=None)
+    return make(config, seed), normal(seed, draw(st.integers(1, 5)), 3), seed
+
+
 @settings(max_examples=60, deadline=None)
-@given(network_configs(recurrent=False), encoders, st.integers(0, 2**20), st.integers(1, 5))
-def test_both_backends_give_the_same_bits(
-    config: NetworkConfig, encoder: str, seed: int, batch: int
-) -> None:
-    fused = make(replace(config, encoder=encoder, encoder_parameters=None), seed)
+@given(cases(recurrent=False))
+def test_both_backends_give_the_same_bits(case: tuple[SpikingNetwork, torch.Tensor, int]) -> None:
+    fused, x, seed = case
     stepped = with_backend(fused, "norse")
-    x = normal(seed, batch, 3)
-    state = fused.rest_state(batch) + normal(seed + 1, batch, fused.state_size, scale=0.2)
+    state = fused.rest_state(len(x)) + normal(seed + 1, len(x), fused.state_size, scale=0.2)
     for ours, theirs in zip(fused(x, state), stepped(x, state), strict=True):
         assert torch.equal(ours, theirs)
 
 
 @settings(max_examples=60, deadline=None)
-@given(network_configs(), encoders, st.integers(0, 2**20), st.integers(1, 5))
+@given(cases())
 def test_the_short_way_of_acting_gives_the_same_bits(
-    config: NetworkConfig, encoder: str, seed: int, batch: int
+    case: tuple[SpikingNetwork, torch.Tensor, int],
 ) -> None:
-    network = make(replace(config, encoder=encoder, encoder_parameters=None), seed)
+    network, x, seed = case
     other = copy.deepcopy(network)
-    x = normal(seed, batch, 3)
     with torch.no_grad():
         short = network.decide(x)
     assert torch.equal(short, other.decide(x).detach())
@@ -231,16 +235,15 @@ def test_delta_compares_with_the_decision_before() -> None:
 
 
 @settings(max_examples=30, deadline=None)
-@given(network_configs(), encoders, st.integers(0, 2**20), st.integers(1, 5))
+@given(cases())
 def test_the_rest_state_is_where_none_starts(
-    config: NetworkConfig, encoder: str, seed: int, batch: int
+    case: tuple[SpikingNetwork, torch.Tensor, int],
 ) -> None:
-    network = make(replace(config, encoder=encoder, encoder_parameters=None), seed)
+    network, x, seed = case
     network.reseed_noise(seed)
-    x = normal(seed, batch, 3)
     without = network(x)
     network.reseed_noise(seed)
-    for ours, expected in zip(network(x, network.rest_state(batch)), without, strict=True):
+    for ours, expected in zip(network(x, network.rest_state(len(x))), without, strict=True):
         torch.testing.assert_close(ours, expected, rtol=1e-5, atol=1e-6)
 
 

@@ -19,7 +19,7 @@ from snn_gym.spiking.neurons.parameters import (
     NeuronParameters,
 )
 from snn_gym.spiking.neurons.registered import Neuron
-from tests.spiking.neurons.test_fused import DT_MS, neuron_of, random_state, shapes
+from tests.spiking.neurons.test_fused import DT_MS, neuron_of, norse_constants, random_state, shapes
 from tests.spiking.strategies import SURROGATES, network_configs, neuron_parameters, normal
 
 MARGIN = 1e-5
@@ -36,20 +36,13 @@ def start_of(neuron: Neuron, batch: int, size: int, seed: int) -> tuple[torch.Te
 
 def norse_step(parameters: NeuronParameters, state, current, weight):  # type: ignore[no-untyped-def]
     """Norse's recurrent step with the input current given: its input weights are the identity."""
-    eye, dt = torch.eye(current.shape[1]), DT_MS / 1000
-    common = {"v_th": torch.tensor(parameters.v_threshold),
-              "v_reset": torch.tensor(parameters.v_reset)}  # fmt: skip
-    if isinstance(parameters, IAFParameters):
-        return iaf.iaf_step(current, state, eye, weight, iaf.IAFParameters(**common), dt)
-    assert isinstance(parameters, LIFParameters | ALIFParameters)
-    common["v_leak"] = torch.tensor(parameters.v_leak)
-    common["tau_mem_inv"] = torch.tensor(1000.0 / parameters.tau_mem_ms)
-    common["tau_syn_inv"] = torch.tensor(1000.0 / parameters.tau_syn_ms)
-    if isinstance(parameters, LIFParameters):
-        return lif.lif_step(current, state, eye, weight, lif.LIFParameters(**common), dt)
-    common["tau_adapt_inv"] = torch.tensor(1000.0 / parameters.tau_adapt_ms)
-    common["beta"] = torch.tensor(parameters.beta)
-    return lsnn.lsnn_step(current, state, eye, weight, lsnn.LSNNParameters(**common), dt)
+    step, kind = {
+        IAFParameters: (iaf.iaf_step, iaf.IAFParameters),
+        LIFParameters: (lif.lif_step, lif.LIFParameters),
+        ALIFParameters: (lsnn.lsnn_step, lsnn.LSNNParameters),
+    }[type(parameters)]
+    eye, constants = torch.eye(current.shape[1]), kind(**norse_constants(parameters))
+    return step(current, state, eye, weight, constants, DT_MS / 1000)
 
 
 def norse_state(parameters: NeuronParameters, start):  # type: ignore[no-untyped-def]

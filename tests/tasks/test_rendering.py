@@ -4,6 +4,7 @@ import pytest
 
 from snn_gym.tasks.rendering import SHOWN_ENVIRONMENT_STEPS, SpikeRenderer, draw_raster
 from tests.envs.variants import every_spiking_id
+from tests.tasks.windows import open_and_close
 
 
 @every_spiking_id
@@ -28,12 +29,7 @@ def test_the_base_picture_is_beside_the_raster(env_id, monkeypatch):
 
 @every_spiking_id
 def test_a_window_opens_and_closes(env_id):
-    env = gym.make(env_id, render_mode="human")
-    env.reset(seed=0)
-    env.step(env.action_space.sample())
-    assert env.render() is None
-    env.close()
-    env.close()
+    open_and_close(gym.make(env_id, render_mode="human"))
 
 
 def test_drawing_changes_no_result():

@@ -29,27 +29,30 @@ def neuron_of(
     return make_neuron(NAMES[type(parameters)], parameters, DT_MS, surrogate, slope)
 
 
+def norse_constants(parameters: NeuronParameters) -> dict[str, torch.Tensor]:
+    """The parameters of a neuron as Norse names them."""
+    constants = {"v_th": parameters.v_threshold, "v_reset": parameters.v_reset}
+    if not isinstance(parameters, IAFParameters):
+        constants["v_leak"] = parameters.v_leak
+        constants["tau_mem_inv"] = 1000.0 / parameters.tau_mem_ms
+    if isinstance(parameters, LIFParameters | ALIFParameters):
+        constants["tau_syn_inv"] = 1000.0 / parameters.tau_syn_ms
+    if isinstance(parameters, ALIFParameters):
+        constants["tau_adapt_inv"] = 1000.0 / parameters.tau_adapt_ms
+        constants["beta"] = parameters.beta
+    return {name: torch.tensor(value) for name, value in constants.items()}
+
+
 def norse_cell(parameters: NeuronParameters, method: str = "super", alpha: float = 1.0):  # type: ignore[no-untyped-def]
     """Norse's own cell, with its own threshold and reset."""
-    common = {
-        "v_th": torch.tensor(parameters.v_threshold),
-        "v_reset": torch.tensor(parameters.v_reset),
-        "method": method,
-        "alpha": alpha,
-    }
-    dt = DT_MS / 1000
-    if isinstance(parameters, IAFParameters):
-        return norse.IAFCell(norse.IAFParameters(**common), dt=dt)
-    common["v_leak"] = torch.tensor(parameters.v_leak)
-    common["tau_mem_inv"] = torch.tensor(1000.0 / parameters.tau_mem_ms)
-    if isinstance(parameters, LIFBoxParameters):
-        return norse.LIFBoxCell(norse.LIFBoxParameters(**common), dt=dt)
-    common["tau_syn_inv"] = torch.tensor(1000.0 / parameters.tau_syn_ms)
-    if isinstance(parameters, ALIFParameters):
-        common["tau_adapt_inv"] = torch.tensor(1000.0 / parameters.tau_adapt_ms)
-        common["beta"] = torch.tensor(parameters.beta)
-        return norse.LSNNCell(norse.LSNNParameters(**common), dt=dt)
-    return norse.LIFCell(norse.LIFParameters(**common), dt=dt)
+    cell, kind = {
+        IAFParameters: (norse.IAFCell, norse.IAFParameters),
+        LIFBoxParameters: (norse.LIFBoxCell, norse.LIFBoxParameters),
+        LIFParameters: (norse.LIFCell, norse.LIFParameters),
+        ALIFParameters: (norse.LSNNCell, norse.LSNNParameters),
+    }[type(parameters)]
+    constants = norse_constants(parameters)
+    return cell(kind(**constants, method=method, alpha=alpha), dt=DT_MS / 1000)
 
 
 def norse_state(parameters: NeuronParameters, state):  # type: ignore[no-untyped-def]

@@ -13,6 +13,7 @@ from snn_gym.registry import load_environment_spec
 from snn_gym.tasks.native.batch import SpikeTask
 from snn_gym.wrappers import StableBaselinesVecEnv
 from tests.envs.variants import NATIVE, every_native_id
+from tests.tasks.windows import open_and_close
 
 SIZE = 4
 # Long enough for several episodes of most tasks; long ones are cut as well, see below.
@@ -128,6 +129,7 @@ def test_spaces_limits_and_autoreset_are_stated(env_id):
     assert task.single_action_space == env.action_space
     assert task.observation_space.shape == (3, *env.observation_space.shape)
     assert task.settings.episode_steps == spec.max_episode_steps == task._limit
+    assert gym.spec(env_id).max_episode_steps == spec.max_episode_steps
     spikes, _ = task.reset(seed=0)
     assert spikes.dtype == np.int8
     assert all(one in task.single_observation_space for one in spikes)
@@ -294,11 +296,7 @@ def test_a_picture_draws_on_no_random_numbers(env_id):
 def test_a_window_opens_and_closes(env_id):
     env = gym.make(env_id, render_mode="human")
     env.unwrapped._window._frames_per_second = 0
-    env.reset(seed=0)
-    env.step(env.action_space.sample())
-    assert env.render() is None
-    env.close()
-    env.close()
+    open_and_close(env)
 
 
 def test_without_a_render_mode_nothing_is_drawn_and_a_remedy_named():

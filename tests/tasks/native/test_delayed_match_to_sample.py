@@ -21,6 +21,7 @@ from snn_gym.tasks.native.delayed_match_to_sample.task import (
     make_patterns,
 )
 from snn_gym.tasks.streams import byte_rate
+from tests.tasks.native.starts import begin_with
 
 IDS = load_environment_spec("snn/DelayedMatchToSample-v0").registers
 NEVER_SILENT = {"pattern_rate_hz": 996.0, "background_rate_hz": 0.0}
@@ -34,9 +35,7 @@ TALL = DelayedMatchToSampleSettings(
 def started(numbers, **settings):
     """Return one environment whose episode starts with the given uniform numbers."""
     task = DelayedMatchToSample(1, **settings)
-    task.reset(seed=0)
-    task._begin(np.array([0]), np.array([numbers]))
-    task._steps[:] = 0
+    begin_with(task, np.array([numbers]))
     return task
 
 

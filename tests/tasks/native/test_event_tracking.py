@@ -1,15 +1,15 @@
 """Event tracking: motion and events by hand, the camera against log intensities, controllers."""
 
-import gymnasium as gym
 import numpy as np
 import pytest
 
-from references.policy import RandomActions, play, scripted_policy
+from references.policy import play, scripted_policy
 from snn_gym.registry import load_environment_spec
 from snn_gym.tasks.native.canvas import ACCENT, INK, PAPER
 from snn_gym.tasks.native.event_tracking.scene import draw_scene
 from snn_gym.tasks.native.event_tracking.task import VIEW, EventTracking
 from snn_gym.tasks.same_step import EVERY
+from tests.tasks.native.scores import mean_scores
 from tests.tasks.native.starts import begin_with
 
 IDS = load_environment_spec("snn/EventTracking-v0").registers
@@ -147,12 +147,7 @@ def test_noise_and_hot_pixels_are_added_to_events():
 @pytest.mark.parametrize("env_id", IDS)
 def test_controllers_are_in_their_order(env_id):
     reference = load_environment_spec(env_id).reference
-    task = gym.make_vec(env_id, 60)
-    scores = {
-        kind: play(task, scripted_policy(task, kind), seed=0).mean()
-        for kind in ("memoryless", "tracker", "oracle")
-    }
-    scores["random"] = play(task, RandomActions(task), seed=0).mean()
+    scores = mean_scores(env_id, 60, ("memoryless", "tracker", "oracle"))
     assert scores["random"] < 0.15
     assert reference.random < scores["memoryless"] < scores["oracle"] <= 1.0
     assert scores["tracker"] > reference.random

@@ -4,7 +4,7 @@ import gymnasium as gym
 import numpy as np
 import pytest
 
-from references.policy import RandomActions, play, scripted_policy
+from references.policy import play, scripted_policy
 from references.water_maze import TOURS, Decoder
 from snn_gym.registry import load_environment_spec
 from snn_gym.tasks.native.canvas import ACCENT, FAINT, GOOD, INK, PAPER
@@ -15,6 +15,7 @@ from snn_gym.tasks.native.water_maze.task import (
     WaterMazeSettings,
 )
 from snn_gym.tasks.same_step import EVERY
+from tests.tasks.native.scores import mean_scores
 from tests.tasks.native.starts import begin_with
 
 IDS = load_environment_spec("snn/WaterMaze-v0").registers
@@ -118,12 +119,7 @@ def test_off_the_platform_spikes_do_not_tell_where_it_is(env_id):
 @pytest.mark.parametrize("env_id", IDS)
 def test_memory_pays_and_is_needed(env_id):
     reference = load_environment_spec(env_id).reference
-    task = gym.make_vec(env_id, 150)
-    scores = {
-        kind: play(task, scripted_policy(task, kind), seed=0).mean()
-        for kind in ("memoryless", "searcher", "privileged")
-    }
-    scores["random"] = play(task, RandomActions(task), seed=0).mean()
+    scores = mean_scores(env_id, 150, ("memoryless", "searcher", "privileged"))
     assert scores["random"] < scores["memoryless"] < scores["searcher"] < scores["privileged"]
     # nearer to random play than the searcher is, by 3/10 of its way at least
     way = scores["searcher"] - scores["random"]
