@@ -1,4 +1,4 @@
-"""Locate the content folders: environments, agents and results.
+"""Locate the content folders, environments, agents and results, and read their TOML files.
 
 Content is data and lives beside the code: at the root of a checkout, or under
 ``snn_gym/_content/`` in a wheel.
@@ -6,7 +6,9 @@ Content is data and lives beside the code: at the root of a checkout, or under
 
 from __future__ import annotations
 
+import tomllib
 from pathlib import Path
+from typing import Any
 
 CONTENT_FOLDERS = ("envs", "agents", "leaderboard")
 """Names of the folders that hold content."""
@@ -42,3 +44,19 @@ def content_path(folder: str) -> Path:
         known = ", ".join(CONTENT_FOLDERS)
         raise ValueError(f"content folder {folder!r} is unknown; known folders: {known}")
     return (checkout_root() or _PACKAGE / "_content") / folder
+
+
+def read_toml(path: Path, where: str) -> dict[str, Any]:
+    """Return the content of a TOML file.
+
+    Args:
+        path: The file.
+        where: What to call it in an error.
+
+    Raises:
+        ValueError: The file is not valid TOML.
+    """
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except tomllib.TOMLDecodeError as error:
+        raise ValueError(f"{where}: not valid TOML: {error}") from error

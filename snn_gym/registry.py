@@ -5,7 +5,6 @@ from __future__ import annotations
 import difflib
 import functools
 import importlib
-import tomllib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -15,7 +14,7 @@ from typing import Annotated, Any
 import gymnasium as gym
 
 from snn_gym.config import Config, Count, from_mapping
-from snn_gym.content import content_path
+from snn_gym.content import content_path, read_toml
 
 BUDGET_CLASSES = ("gradient", "local", "evolutionary")
 """Classes of agents; tables compare agents within one class."""
@@ -373,10 +372,7 @@ def _toml_paths() -> list[Path]:
 
 @functools.cache
 def _read_toml(path: Path) -> Mapping[str, Any]:
-    try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except tomllib.TOMLDecodeError as error:
-        raise ValueError(f"envs/{path.name}: not valid TOML: {error}") from error
+    return read_toml(path, f"envs/{path.name}")
 
 
 def _ids(table: Mapping[str, Any], path: Path) -> list[str]:

@@ -9,6 +9,7 @@ from typing import Any, ClassVar, Self
 
 import gymnasium as gym
 import numpy as np
+from gymnasium.envs.classic_control.utils import maybe_parse_reset_bounds
 from numpy.typing import NDArray
 
 from snn_gym.tasks.same_step import Rows, SameStepEnv
@@ -28,6 +29,8 @@ class BatchedTask(SameStepEnv):
     """Numbers in the state of an environment."""
     start_size: ClassVar[int]
     """Random numbers that the start of an episode takes."""
+    start_bounds: ClassVar[tuple[float, float]]
+    """Bounds of a uniform start state, unless the options of ``reset`` say otherwise."""
 
     def __init__(
         self,
@@ -90,11 +93,12 @@ class BatchedTask(SameStepEnv):
         """Close the renderer."""
         self._task.close()
 
-    @abstractmethod
     def _start_states(
         self, numbers: NDArray[np.float64], options: dict[str, Any] | None
     ) -> NDArray[np.float64]:
-        """Return start states (state_size, n) from uniform numbers (start_size, n)."""
+        """Return start states (state_size, n) from numbers (start_size, n), uniform in [0, 1)."""
+        low, high = maybe_parse_reset_bounds(options, *self.start_bounds)
+        return low + (high - low) * numbers
 
     @abstractmethod
     def _advance(self, actions: NDArray[Any]) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import difflib
 import functools
-import tomllib
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from snn_gym.config import Config, from_mapping
-from snn_gym.content import content_path
+from snn_gym.content import content_path, read_toml
 from snn_gym.registry import unflattened_id
 from snn_gym.zoo.algorithms import ALGORITHMS, AlgorithmName, Settings, make_settings
 
@@ -137,10 +136,7 @@ def _read_table(name: str, what: str = "agent", heirs: tuple[str, ...] = ()) -> 
     if name in heirs:
         raise ValueError(f"agents/{name}/agent.toml: {name!r} is its own ancestor")
     path = content_path("agents") / name / "agent.toml"
-    try:
-        own = tomllib.loads(path.read_text(encoding="utf-8"))
-    except tomllib.TOMLDecodeError as error:
-        raise ValueError(f"agents/{name}/agent.toml: not valid TOML: {error}") from error
+    own = read_toml(path, f"agents/{name}/agent.toml")
     if _PARENT not in own:
         return own
     base = _read_table(own[_PARENT], f"agents/{name}/agent.toml: parent", (*heirs, name))

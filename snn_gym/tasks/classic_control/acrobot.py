@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from gymnasium.envs.classic_control.utils import maybe_parse_reset_bounds
 from numpy.typing import NDArray
 
 from snn_gym.tasks.batched import BatchedTask
@@ -23,13 +22,13 @@ class BatchedAcrobot(BatchedTask):
     base_id = "Acrobot-v1"
     state_size = 4
     start_size = 4
+    start_bounds = (-0.1, 0.1)
 
     def _start_states(
         self, numbers: NDArray[np.float64], options: dict[str, Any] | None
     ) -> NDArray[np.float64]:
-        low, high = maybe_parse_reset_bounds(options, -0.1, 0.1)
         # Gymnasium rounds start states to float32.
-        return (low + (high - low) * numbers).astype(np.float32).astype(np.float64)
+        return super()._start_states(numbers, options).astype(np.float32).astype(np.float64)
 
     def _advance(self, actions: NDArray[Any]) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
         task = self._task

@@ -6,7 +6,6 @@ import math
 from typing import Any
 
 import numpy as np
-from gymnasium.envs.classic_control.utils import maybe_parse_reset_bounds
 from numpy.typing import NDArray
 
 from snn_gym.tasks.batched import BatchedTask
@@ -17,12 +16,13 @@ class _MountainCarStarts(BatchedTask):
 
     state_size = 2
     start_size = 1
+    start_bounds = (-0.6, -0.4)
 
     def _start_states(
         self, numbers: NDArray[np.float64], options: dict[str, Any] | None
     ) -> NDArray[np.float64]:
-        low, high = maybe_parse_reset_bounds(options, -0.6, -0.4)
-        return np.concatenate([low + (high - low) * numbers, np.zeros_like(numbers)])
+        positions = super()._start_states(numbers, options)
+        return np.concatenate([positions, np.zeros_like(numbers)])
 
 
 class BatchedMountainCar(_MountainCarStarts):
