@@ -19,7 +19,14 @@ from snn_gym.spiking.neurons.parameters import (
     NeuronParameters,
 )
 from snn_gym.spiking.neurons.registered import Neuron
-from tests.spiking.neurons.test_fused import DT_MS, neuron_of, norse_constants, random_state, shapes
+from tests.spiking.neurons.test_fused import (
+    DT_MS,
+    drives,
+    neuron_of,
+    norse_constants,
+    random_state,
+    shapes,
+)
 from tests.spiking.strategies import SURROGATES, network_configs, neuron_parameters, normal
 
 MARGIN = 1e-5
@@ -77,19 +84,14 @@ def test_a_literal_trace_of_two_neurons() -> None:
 
 
 @settings(max_examples=60, deadline=None)
-@given(neuron_parameters(), shapes, st.integers(0, 2**31), st.floats(0.1, 3.0), st.booleans())
+@given(neuron_parameters(), drives(3.0))
 def test_equals_norse_up_to_a_tiny_margin(
-    parameters: NeuronParameters,
-    shape: tuple[int, int, int],
-    seed: int,
-    scale: float,
-    constant: bool,
+    parameters: NeuronParameters, drive: tuple[int, torch.Tensor, int]
 ) -> None:
     assume(not isinstance(parameters, LIFBoxParameters))  # Norse has no recurrent form of it
-    time_steps, batch, size = shape
+    time_steps, currents, seed = drive
+    steps, batch, size = currents.shape
     neuron, weight = neuron_of(parameters), weight_of(size, seed + 2)
-    steps = 1 if constant else time_steps
-    currents = normal(seed, steps, batch, size, scale=scale, shift=0.5)
     start = start_of(neuron, batch, size, seed)
     spikes, voltages, final, _ = run_fused(neuron, currents, start, time_steps, weight)
     state, theirs = norse_state(parameters, start), []

@@ -72,19 +72,22 @@ def random_state(neuron: Neuron, batch: int, size: int, seed: int) -> tuple[torc
     )
 
 
+@st.composite
+def drives(draw: st.DrawFn, largest: float) -> tuple[int, torch.Tensor, int]:
+    """Draw time steps T, currents (T, B, N) or constant ones (1, B, N), and their seed."""
+    (time_steps, batch, size), seed = draw(shapes), draw(st.integers(0, 2**31))
+    scale, steps = draw(st.floats(0.1, largest)), 1 if draw(st.booleans()) else time_steps
+    return time_steps, normal(seed, steps, batch, size, scale=scale, shift=0.5), seed
+
+
 @settings(max_examples=150, deadline=None)
-@given(neuron_parameters(), shapes, st.integers(0, 2**31), st.floats(0.1, 5.0), st.booleans())
+@given(neuron_parameters(), drives(5.0))
 def test_spikes_and_voltages_equal_norse_bit_for_bit(
-    parameters: NeuronParameters,
-    shape: tuple[int, int, int],
-    seed: int,
-    scale: float,
-    constant: bool,
+    parameters: NeuronParameters, drive: tuple[int, torch.Tensor, int]
 ) -> None:
-    time_steps, batch, size = shape
+    time_steps, currents, seed = drive
+    steps, batch, size = currents.shape
     neuron = neuron_of(parameters)
-    steps = 1 if constant else time_steps
-    currents = normal(seed, steps, batch, size, scale=scale, shift=0.5)
     start = random_state(neuron, batch, size, seed)
     spikes, voltages, final, _ = run_fused(neuron, currents, start, time_steps)
 
