@@ -168,26 +168,38 @@ def draw(root: Path, count: int, seed: int) -> list[Mutant]:
     return drawn
 
 
-def tests_of(root: Path, mutant: Mutant) -> list[str]:
+def tests_of(root: Path, mutant: Mutant, *, nearest: bool) -> list[str]:
     """Return the test files of a mutant's group that concern its module, the nearest first.
 
     Those called after the module come first, then those that name it or what it defines. Kernels
-    are reached through the layers that run them: all tests of their group count.
+    are reached through the layers that run them: all tests of their group count, folder by folder.
+
+    Args:
+        root: Root of the tree.
+        mutant: The mutant.
+        nearest: Return only the first of these kinds that there is.
     """
     module = root / mutant.path
     tree = ast.parse(module.read_text("utf-8"))
     names = [n.name for n in tree.body if isinstance(n, ast.ClassDef | ast.FunctionDef)]
-    stem = module.parent.name if module.stem in ("__init__", "task", "scene") else module.stem
-    named = re.compile("|".join(rf"\b{re.escape(n)}\b" for n in (*names, stem)))
-    ranks: dict[str, tuple[int, int]] = {}
+    said_by_all = {"__init__", "task", "scene", *GROUPS[mutant.group][1]}
+    stems = {module.stem, module.parent.name} - said_by_all
+    named = re.compile("|".join(rf"\b{re.escape(n)}\b" for n in (*names, *stems)))
+    ranks: dict[str, int] = {}
     for place, folder in enumerate(GROUPS[mutant.group][1]):
         for test in (root / "tests" / folder).glob(
             "test_*.py" if folder == "." else "**/test_*.py"
         ):
-            near = 0 if stem in test.stem else 1 if named.search(test.read_text("utf-8")) else 2
-            if near < 2 or mutant.group == "kernels":
-                ranks.setdefault(test.relative_to(root).as_posix(), (near, place))
-    return sorted(ranks, key=lambda name: (ranks[name], name))
+            path = test.relative_to(root).as_posix()
+            if mutant.group == "kernels":
+                ranks.setdefault(path, place)
+            elif any(stem in test.stem for stem in stems):
+                ranks.setdefault(path, 0)
+            elif named.search(test.read_text("utf-8")):
+                ranks.setdefault(path, 1)
+    first = min(ranks.values(), default=0)
+    files = [path for path, rank in ranks.items() if rank == first or not nearest]
+    return sorted(files, key=lambda path: (ranks[path], path))
 
 
 def _run_tests(copy_of_root: str, tests: Sequence[str], cache: str, report: str) -> None:
@@ -226,7 +238,7 @@ class Workshop:
         self.context = multiprocessing.get_context("forkserver")
         self.context.set_forkserver_preload(list(preload))
 
-    def outcome(self, mutant: Mutant) -> tuple[str, str]:
+    def outcome(self, mutant: Mutant, *, nearest: bool) -> tuple[str, str]:
         """Return killed, survived or timeout, and the test that failed first."""
         file = self.tree / mutant.path
         original = file.read_text("utf-8")
@@ -234,7 +246,7 @@ class Workshop:
         cache = self.folder / ("fresh" if "njit" in original else "cache")
         report = self.folder / "report.json"
         report.unlink(missing_ok=True)
-        tests = tests_of(self.tree, mutant)
+        tests = tests_of(self.tree, mutant, nearest=nearest)
         file.write_text(mutant.apply(original), "utf-8")
         run = self.context.Process(
             target=_run_tests, args=(str(self.tree), tests, str(cache), str(report))
@@ -249,7 +261,7 @@ class Workshop:
         if late:
             return "timeout", ""
         code, name = json.loads(report.read_text()) if report.exists() else (-1, "the process died")
-        if code == 5:
+        if code == 5 or not tests:
             raise RuntimeError(f"no tests for {mutant.path}: {tests}")
         return ("survived", "") if code == 0 else ("killed", name or "the import fails")
 
@@ -262,6 +274,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--workers", type=int, default=1)
     parser.add_argument("--groups", nargs="+", default=list(GROUPS), choices=list(GROUPS))
     parser.add_argument("--again", nargs="+", default=[], metavar="OUTCOME")
+    parser.add_argument("--nearest", action="store_true", help="run only the nearest tests")
     parser.add_argument("--results", type=Path, default=RESULTS)
     options = parser.parse_args(arguments)
     results = json.loads(options.results.read_text()) if options.results.exists() else {}
@@ -276,7 +289,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     def attempt(mutant: Mutant) -> tuple[Mutant, str, str]:
         workshop = workshops.get()
         try:
-            return mutant, *workshop.outcome(mutant)
+            return mutant, *workshop.outcome(mutant, nearest=options.nearest)
         finally:
             workshops.put(workshop)
 

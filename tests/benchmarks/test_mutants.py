@@ -92,12 +92,16 @@ def test_the_draw_is_that_of_the_seed(tree):
 def test_the_nearest_tests_come_first_and_those_of_other_modules_not_at_all(tree):
     (mutant, _) = mutation.draw(tree, 2 * len(GROUPS), seed=0)
     expected = ["tests/tasks/test_clip.py", "tests/tasks/test_all.py"]
-    assert mutation.tests_of(tree, mutant) == expected
+    assert mutation.tests_of(tree, mutant, nearest=False) == expected
+    assert mutation.tests_of(tree, mutant, nearest=True) == expected[:1]
 
 
 def test_a_mutant_is_killed_by_the_test_that_fails_and_leaves_no_trace(tree):
     workshop = Workshop(tree, preload=())
-    outcomes = {m.after: workshop.outcome(m) for m in mutation.draw(tree, 2 * len(GROUPS), seed=0)}
+    outcomes = {
+        m.after: workshop.outcome(m, nearest=False)
+        for m in mutation.draw(tree, 2 * len(GROUPS), seed=0)
+    }
     assert outcomes == {
         "(not value > top)": ("killed", "tests/tasks/test_clip.py::test_lower"),
         "(value >= top)": ("survived", ""),
