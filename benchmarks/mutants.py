@@ -171,8 +171,9 @@ def draw(root: Path, count: int, seed: int) -> list[Mutant]:
 def tests_of(root: Path, mutant: Mutant, *, nearest: bool) -> list[str]:
     """Return the test files of a mutant's group that concern its module, the nearest first.
 
-    Those called after the module come first, then those that name it or what it defines. Kernels
-    are reached through the layers that run them: all tests of their group count, folder by folder.
+    Those called after the module come first, then those that name it or what it defines; where
+    there are none, all. Kernels are reached through the layers that run them: all tests of their
+    group count, folder by folder.
 
     Args:
         root: Root of the tree.
@@ -182,21 +183,25 @@ def tests_of(root: Path, mutant: Mutant, *, nearest: bool) -> list[str]:
     module = root / mutant.path
     tree = ast.parse(module.read_text("utf-8"))
     names = [n.name for n in tree.body if isinstance(n, ast.ClassDef | ast.FunctionDef)]
-    said_by_all = {"__init__", "task", "scene", *GROUPS[mutant.group][1]}
+    said_by_all = {"__init__", "task", "scene", "neurons", *GROUPS[mutant.group][1]}
     stems = {module.stem, module.parent.name} - said_by_all
     named = re.compile("|".join(rf"\b{re.escape(n)}\b" for n in (*names, *stems)))
     ranks: dict[str, int] = {}
+    others: list[str] = []
     for place, folder in enumerate(GROUPS[mutant.group][1]):
         for test in (root / "tests" / folder).glob(
             "test_*.py" if folder == "." else "**/test_*.py"
         ):
             path = test.relative_to(root).as_posix()
-            if mutant.group == "kernels":
-                ranks.setdefault(path, place)
-            elif any(stem in test.stem for stem in stems):
+            if any(stem in test.stem for stem in stems):
                 ranks.setdefault(path, 0)
+            elif mutant.group == "kernels":
+                ranks.setdefault(path, 1 + place)
             elif named.search(test.read_text("utf-8")):
                 ranks.setdefault(path, 1)
+            else:
+                others.append(path)
+    ranks = ranks or dict.fromkeys(others, 1)
     first = min(ranks.values(), default=0)
     files = [path for path, rank in ranks.items() if rank == first or not nearest]
     return sorted(files, key=lambda path: (ranks[path], path))
