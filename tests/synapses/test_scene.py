@@ -27,6 +27,9 @@ def test_colours_are_full_at_the_limit():
     assert (picture.shape, picture.dtype) == ((256, 256, 3), np.uint8)
     corners = [tuple(picture[row, column]) for row in (20, 160) for column in (20, 230)]
     assert corners == [ACCENT, INK, PAPER, ACCENT]
+    column = [tuple(picture[row, 20]) for row in (11, 12, 91, 92)]
+    assert column == [PAPER, ACCENT, ACCENT, PAPER]  # 160 pixels of matrix below the margin
+    assert [tuple(picture[row, 230]) for row in (171, 172)] == [ACCENT, PAPER]
 
 
 def test_colours_fade_to_white_at_zero():

@@ -306,6 +306,20 @@ def test_a_reward_that_is_no_number_is_named():
         play(Unbounded(1), population, weights, [0], limits_of("CartPole-v1"))
 
 
+class Blind(BatchedCartPole):
+    """A pole that is not seen after its second step."""
+
+    def advance(self, actions):
+        observations, *rest = super().advance(actions)
+        return np.where(self._steps[:, np.newaxis] == 2, np.nan, observations), *rest
+
+
+def test_an_observation_that_is_no_number_is_named():
+    population, weights = prepare("CartPole-v1", 2)
+    with pytest.raises(ValueError, match="CartPole-v1 gave the observation nan at step 2 of the"):
+        play(Blind(1), population, weights, [0], limits_of("CartPole-v1"))
+
+
 def test_seeds_and_weights_that_do_not_fit_are_refused():
     population, weights = prepare("CartPole-v1", 2)
     limits, task = limits_of("CartPole-v1"), BatchedCartPole(3)

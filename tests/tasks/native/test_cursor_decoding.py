@@ -257,7 +257,9 @@ def test_the_scene_shows_target_cursor_and_intention():
     row, column = (round(place) for place in pixel((0.5, 0.5)))
     assert (row, column) == (70, 186)
     assert tuple(image[row, column]) == PAPER
-    assert tuple(image[row, column + 22]) == GOOD
+    # The ring lies between 23.2 pixels, the target's radius, and 3 less.
+    ring = [tuple(image[row, column + away]) for away in (20, 21, 23, 24)]
+    assert ring == [PAPER, GOOD, GOOD, PAPER]
     assert tuple(image[128, 128]) == INK
     assert tuple(image[128 - 20, 128]) == ACCENT
     held = draw_scene((0.0, 0.0), (0.0, 0.0), (0.5, 0.5), (0.0, 0.0), radius=0.2, held=0.5)
