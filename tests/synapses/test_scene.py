@@ -44,6 +44,8 @@ def test_scores_run_from_the_lowest_to_the_highest():
     assert ink[-1, 12:16].any()
     assert ink[0, 240:245].any()
     assert not ink[0, 12:100].any()
+    two = draw_scene([np.zeros((1, 1))], 1.0, [0.0, 10.0])[188:244]
+    assert (two == INK).all(axis=2)[0, 240:245].any()
     alone = draw_scene([np.zeros((1, 1))], 1.0, [3.0])[188:244]
     assert (alone[:, 12:244] == FAINT).all()
 

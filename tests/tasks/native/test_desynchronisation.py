@@ -279,6 +279,7 @@ def test_the_scene_shows_activity_and_stimulation():
     assert tuple(image[200, 60]) == ACCENT
     assert tuple(image[200, 180]) == PAPER
     assert tuple(image[235, 180]) == ACCENT
+    assert [tuple(image[row, 60]) for row in (217, 218, 219)] == [ACCENT, INK, PAPER]
 
 
 def test_the_picture_goes_with_the_episode():

@@ -259,6 +259,8 @@ class TestScene:
         assert (rows.min() + 100, rows.max() + 100) == (140, 203)
         above_the_line = columns[rows + 100 < 160]
         assert (above_the_line.min(), above_the_line.max()) == (83, 184)
+        bar = np.nonzero((image[:, 60] == INK).all(axis=1))[0]
+        assert bar.tolist() == [*range(76, 92), *range(164, 180)]  # 16 pixels around each line
         mark = np.argwhere((image == GOOD).all(axis=2))
         assert mark.min(axis=0).tolist() == [140, 132]
         assert mark.max(axis=0).tolist() == [203, 135]
