@@ -1,3 +1,4 @@
+import dataclasses
 import json
 import math
 from collections.abc import Mapping
@@ -9,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from snn_gym import config
 from snn_gym.config import Config, Count, Natural, Positive, Range, Share, from_mapping, to_mapping
 
 
@@ -158,6 +160,36 @@ def test_bounds_themselves_are_allowed_and_values_converted():
     made = Bounded(np.int64(1), 0, 179.9, np.float32(0.5), [0], "Ho", 2, {"slope": 2})
     assert made == Bounded(1, 0.0, 179.9, 0.5, (0,), "Ho", 2.0, Inner(2.0))
     assert [type(x) for x in (made.count, made.share, made.limit)] == [int, float, float]
+
+
+@pytest.mark.parametrize(
+    ("kind", "inside", "outside"),
+    [
+        (config.Count, [1, 7], [0]),
+        (config.Natural, [0], [-1]),
+        (config.Positive, [1e-300], [0.0]),
+        (config.NonNegative, [0.0], [-1e-300]),
+        (config.Share, [0.0, 1.0], [-1e-300, 1.0 + 1e-15]),
+        (config.PositiveShare, [1e-300, 1.0], [0.0, 1.0 + 1e-15]),
+        (Annotated[str, config.Length(2, 3)], ["ab", "abc"], ["a", "abcd"]),
+        (Annotated[str, config.Matching("a+")], ["aa"], ["", "ab", "ba", "a\n"]),
+    ],
+)
+def test_named_ranges_end_where_they_say(kind, inside, outside):
+    made = dataclasses.make_dataclass("Made", [("value", kind)], bases=(Config,), frozen=True)
+    for value in inside:
+        assert made(value).value == value
+    for value in outside:
+        with pytest.raises(ValueError, match=r"^value must "):
+            made(value)
+
+
+def test_unknown_arguments_are_type_errors():
+    made = config.from_arguments(Inner, {"slope": 2}, "Inner")
+    assert made == Inner(2.0)
+    message = r"^Inner got an unexpected keyword argument 'gain'; allowed: slope, kind$"
+    with pytest.raises(TypeError, match=message):
+        config.from_arguments(Inner, {"gain": 2}, "Inner")
 
 
 def test_what_holds_between_fields_is_checked_after_the_fields():
