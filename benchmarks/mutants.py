@@ -265,7 +265,9 @@ class Workshop:
         shutil.rmtree(self.folder / "fresh", ignore_errors=True)
         if late:
             return "timeout", ""
-        code, name = json.loads(report.read_text()) if report.exists() else (-1, "the process died")
+        if not report.exists() and run.exitcode not in (-signal.SIGSEGV, -signal.SIGABRT):
+            raise RuntimeError(f"the run of {mutant.key} ended with {run.exitcode}, no report")
+        code, name = json.loads(report.read_text()) if report.exists() else (1, "it crashed")
         if code == 5 or not tests:
             raise RuntimeError(f"no tests for {mutant.path}: {tests}")
         return ("survived", "") if code == 0 else ("killed", name or "the import fails")
