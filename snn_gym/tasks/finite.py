@@ -74,10 +74,10 @@ def check_step(
         check_finite("observation", observations, environment, steps)
         return
     check_finite("observation", observations, environment, np.where(dones, 0, steps))
-    for index in np.flatnonzero(dones).tolist():
-        final = infos[index]["terminal_observation"]
-        one = {key: np.asarray(part)[np.newaxis] for key, part in _parts(final)}
-        check_finite("observation", one, environment, int(steps[index]))
+    ended = np.flatnonzero(dones)
+    finals = [dict(_parts(infos[index]["terminal_observation"])) for index in ended.tolist()]
+    together = {key: np.array([final[key] for final in finals]) for key in finals[0]}
+    check_finite("observation", together, environment, steps[ended])
 
 
 def _parts(values: Any) -> list[tuple[str, Any]]:
