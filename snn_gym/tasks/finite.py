@@ -32,7 +32,7 @@ def check_finite(
         ValueError: A value is not finite.
     """
     for key, part in _parts(values):
-        if part.dtype.kind != "f" or _surely_finite(part) or np.isfinite(part).all():
+        if _surely_finite(part) or np.isfinite(part).all():
             continue
         wrong = ~np.isfinite(part).reshape(len(part), -1)
         bad = np.flatnonzero(wrong.any(axis=1) & (True if running is None else running))
@@ -69,15 +69,17 @@ def check_step(
     Raises:
         ValueError: A value is not finite.
     """
-    check_finite("reward", rewards, environment, steps)
-    if not dones.any():
-        check_finite("observation", observations, environment, steps)
-        return
-    check_finite("observation", observations, environment, np.where(dones, 0, steps))
     ended = np.flatnonzero(dones)
-    finals = [dict(_parts(infos[index]["terminal_observation"])) for index in ended.tolist()]
-    together = {key: np.array([final[key] for final in finals]) for key in finals[0]}
-    check_finite("observation", together, environment, steps[ended])
+    finals = [infos[index]["terminal_observation"] for index in ended.tolist()]
+    # Every step of training comes by here, nearly always with plain arrays of finite numbers.
+    if all(map(_surely_finite, (rewards, observations, *finals))):
+        return
+    check_finite("reward", rewards, environment, steps)
+    check_finite("observation", observations, environment, np.where(dones, 0, steps))
+    if finals:
+        parts = [dict(_parts(final)) for final in finals]
+        together = {key: np.array([part[key] for part in parts]) for key in parts[0]}
+        check_finite("observation", together, environment, steps[ended])
 
 
 def _parts(values: Any) -> list[tuple[str, Any]]:
@@ -89,7 +91,11 @@ def _parts(values: Any) -> list[tuple[str, Any]]:
     return [("", values)]
 
 
-def _surely_finite(values: NDArray[Any]) -> bool:
+def _surely_finite(values: Any) -> bool:
     """Tell by one product whether values are finite; False where their squares overflow too."""
+    if not isinstance(values, np.ndarray):
+        return False
+    if values.dtype.kind != "f":
+        return True
     flat = values.ravel()
     return math.isfinite(flat.dot(flat))
