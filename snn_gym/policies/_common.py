@@ -5,7 +5,6 @@ from __future__ import annotations
 import inspect
 from abc import abstractmethod
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -17,7 +16,7 @@ from stable_baselines3.common.type_aliases import Schedule
 from torch import Tensor, nn
 
 from snn_gym.policies._gated import Gated
-from snn_gym.policies._networks import NetworkBuilder
+from snn_gym.policies._networks import NetworkBuilder, network_config
 from snn_gym.policies._observations import (
     check_observation_space,
     check_start,
@@ -357,39 +356,6 @@ class SpikingPolicyMixin(BasePolicy):
                     "the weights belong to a network of other dynamics"
                 )
         self.load_state_dict({**self.state_dict(), **tensors})
-
-
-def network_config(
-    network: NetworkConfig | Mapping[str, Any] | None, net_arch: Any = None
-) -> NetworkConfig:
-    """Return the configuration that a policy's arguments mean.
-
-    Args:
-        network: Configuration, also as a mapping; its defaults if None.
-        net_arch: Hidden sizes as Stable-Baselines3 takes them: a list, or a dict of lists that are
-            the same for actor (``pi``) and critic (``vf``, ``qf``), also in a list of its own.
-
-    Raises:
-        ValueError: One is of another kind, or actor and critic shall have other sizes.
-    """
-    if isinstance(network, Mapping):
-        network = NetworkConfig.from_dict(network)
-    config = NetworkConfig() if network is None else network
-    if not isinstance(config, NetworkConfig):
-        raise ValueError(
-            f"network must be a NetworkConfig or a mapping of its fields, got {network!r}"
-        )
-    if net_arch is None:
-        return config
-    arch = net_arch[0] if isinstance(net_arch, list) and len(net_arch) == 1 else net_arch
-    parts = arch if isinstance(arch, Mapping) else {"pi": net_arch}
-    sizes = list(parts.values())
-    if not sizes or any(size != sizes[0] for size in sizes) or parts.keys() - {"pi", "vf", "qf"}:
-        raise ValueError(
-            f"net_arch must be hidden sizes of both actor and critic, such as [64, 64], got "
-            f"{net_arch!r}; give one list"
-        )
-    return replace(config, hidden_sizes=sizes[0])
 
 
 class ActorCriticFlags(SpikingPolicyMixin):

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
 from stable_baselines3.common.torch_layers import create_mlp
@@ -141,3 +142,36 @@ def network_inputs(features: Tensor, network: nn.Module, spike_steps: int | None
         return features
     # (B, T * N) -> (B, T, N)
     return features.view(features.shape[0], spike_steps, -1)
+
+
+def network_config(
+    network: NetworkConfig | Mapping[str, Any] | None, net_arch: Any = None
+) -> NetworkConfig:
+    """Return the configuration that a policy's arguments mean.
+
+    Args:
+        network: Configuration, also as a mapping; its defaults if None.
+        net_arch: Hidden sizes as Stable-Baselines3 takes them: a list, or a dict of lists that are
+            the same for actor (``pi``) and critic (``vf``, ``qf``), also in a list of its own.
+
+    Raises:
+        ValueError: One is of another kind, or actor and critic shall have other sizes.
+    """
+    if isinstance(network, Mapping):
+        network = NetworkConfig.from_dict(network)
+    config = NetworkConfig() if network is None else network
+    if not isinstance(config, NetworkConfig):
+        raise ValueError(
+            f"network must be a NetworkConfig or a mapping of its fields, got {network!r}"
+        )
+    if net_arch is None:
+        return config
+    arch = net_arch[0] if isinstance(net_arch, list) and len(net_arch) == 1 else net_arch
+    parts = arch if isinstance(arch, Mapping) else {"pi": net_arch}
+    sizes = list(parts.values())
+    if not sizes or any(size != sizes[0] for size in sizes) or parts.keys() - {"pi", "vf", "qf"}:
+        raise ValueError(
+            f"net_arch must be hidden sizes of both actor and critic, such as [64, 64], got "
+            f"{net_arch!r}; give one list"
+        )
+    return replace(config, hidden_sizes=sizes[0])

@@ -12,7 +12,8 @@ from stable_baselines3.common.policies import BasePolicy
 from stable_baselines3.common.type_aliases import PyTorchObs, Schedule
 from torch import Tensor, nn
 
-from snn_gym.policies._common import SpikingPolicyMixin, network_config
+from snn_gym.policies._common import SpikingPolicyMixin
+from snn_gym.policies._networks import network_config
 from snn_gym.spiking.config import NetworkConfig
 from snn_gym.spiking.network import SpikingNetwork
 
