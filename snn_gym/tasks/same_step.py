@@ -216,9 +216,9 @@ class SameStepEnv(VectorEnv[NDArray[Any], NDArray[Any], NDArray[Any]], ABC):
             return None
         return tuple(self.draw(index) for index in range(self.num_envs))
 
+    @abstractmethod
     def draw(self, index: int) -> NDArray[np.uint8]:
         """Return the picture (height, width, 3), uint8, of one environment; needs a render mode."""
-        raise NotImplementedError(f"{type(self).__name__} has no pictures")
 
     @abstractmethod
     def _start(
