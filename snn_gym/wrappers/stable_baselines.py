@@ -123,10 +123,10 @@ class StableBaselinesVecEnv(BatchVecEnv):
         self._actions = None
         self._returns += rewards
         self._lengths += 1
-        steps = self._lengths
         dones = np.logical_or(terminated, truncated)
         split = self._step_infos(infos, dones)
-        check_step(self._name, observations, rewards, dones, steps, split)
+        check_step(self._name, observations, rewards, dones, self._lengths, split)
+        self._lengths[dones] = 0
         for info, cut in zip(split, (truncated & ~terminated).tolist(), strict=True):
             info["TimeLimit.truncated"] = cut
         return self._owned(observations), np.array(rewards, np.float32), dones, split
@@ -225,7 +225,6 @@ class StableBaselinesVecEnv(BatchVecEnv):
                 },
             }
         self._returns[dones] = 0
-        self._lengths = np.where(dones, 0, self._lengths)
         return split
 
     def _no_single_environments(self, name: str) -> AttributeError:

@@ -18,8 +18,8 @@ def final_observation(final: Any, index: int) -> Any:
         index: The environment.
     """
     if isinstance(final, Mapping):
-        return {key: copy.deepcopy(values[index]) for key, values in final.items()}
-    return copy.deepcopy(final[index])
+        return {key: _own(values[index]) for key, values in final.items()}
+    return _own(final[index])
 
 
 def split_infos(infos: Mapping[str, Any], num_envs: int) -> list[dict[str, Any]]:
@@ -47,4 +47,10 @@ def split_infos(infos: Mapping[str, Any], num_envs: int) -> list[dict[str, Any]]
 
 def _plain(value: Any) -> Any:
     """Return a value of its own: Python's number for numpy's, a copy of anything else."""
-    return value.item() if isinstance(value, np.generic) else copy.deepcopy(value)
+    return value.item() if isinstance(value, np.generic) else _own(value)
+
+
+def _own(value: Any) -> Any:
+    """Return a copy that shares nothing; of plain arrays by their own, much faster, method."""
+    plain = isinstance(value, np.ndarray) and value.dtype.kind != "O"
+    return value.copy() if plain else copy.deepcopy(value)
