@@ -48,14 +48,18 @@ def number(value: float) -> str:
 
 
 def field_docstrings(owner: type) -> dict[str, str]:
-    """Return the docstring under each field of a dataclass, without its last full stop."""
-    tree = ast.parse(textwrap.dedent(inspect.getsource(owner))).body[0]
-    assert isinstance(tree, ast.ClassDef)
+    """Return the docstring under each field of a dataclass, without its last full stop.
+
+    A field without one has that of the base.
+    """
     found = {}
-    for field, after in zip(tree.body, tree.body[1:], strict=False):
-        if isinstance(field, ast.AnnAssign) and isinstance(after, ast.Expr):
-            text = " ".join(ast.literal_eval(after.value).split())
-            found[ast.unparse(field.target)] = text.removesuffix(".").replace("``", "`")
+    for base in filter(dataclasses.is_dataclass, reversed(owner.__mro__)):
+        tree = ast.parse(textwrap.dedent(inspect.getsource(base))).body[0]
+        assert isinstance(tree, ast.ClassDef)
+        for field, after in zip(tree.body, tree.body[1:], strict=False):
+            if isinstance(field, ast.AnnAssign) and isinstance(after, ast.Expr):
+                text = " ".join(ast.literal_eval(after.value).split())
+                found[ast.unparse(field.target)] = text.removesuffix(".").replace("``", "`")
     return found
 
 
@@ -95,7 +99,9 @@ def arguments(spec: EnvironmentSpec) -> str:
         }
     else:
         settings = default_settings(spec)
-        meanings, values = {}, dataclasses.asdict(settings)
+        # As Python takes them: what all tasks have comes last.
+        names = inspect.signature(type(settings)).parameters
+        meanings, values = {}, {name: getattr(settings, name) for name in names}
     meanings |= field_docstrings(type(settings))
     rows = [(f"`{name}`", meanings[name]) for name in values]
     return f"{call(spec.base_id, values)}\n\n{table(('Argument', 'Meaning'), rows)}"

@@ -155,23 +155,24 @@ PositiveShare = Annotated[float, Range(above=0, at_most=1)]
 class Config:
     """Base of configuration: however it is made, its values fit their fields' annotations.
 
-    Conversions are those of ``from_mapping``. A subclass is a frozen dataclass; what holds between
-    fields it checks in a ``__post_init__`` that begins with this one's.
+    Conversions are those of ``from_mapping``. A subclass is a frozen dataclass.
     """
 
     def __post_init__(self) -> None:
-        """Convert and check every value.
+        """Convert and check every value, then what holds between them.
 
         Raises:
-            ValueError: A value has a wrong type, breaks a rule of its field, or is not finite.
+            ValueError: A value has a wrong type, breaks a rule or is not finite, or two do not fit.
         """
         cls: Any = type(self)
         hints = _type_hints(cls)
         for field in dataclasses.fields(self):
-            value = getattr(self, field.name)
-            converted = _convert(hints[field.name], value, field.name)
-            if converted is not value:
-                object.__setattr__(self, field.name, converted)
+            converted = _convert(hints[field.name], getattr(self, field.name), field.name)
+            object.__setattr__(self, field.name, converted)
+        self._check()
+
+    def _check(self) -> None:
+        """Refuse values that do not fit each other; a subclass calls a base's own check first."""
 
 
 def from_mapping(cls: type[ConfigT], mapping: Mapping[str, Any], where: str) -> ConfigT:
@@ -188,7 +189,7 @@ def from_mapping(cls: type[ConfigT], mapping: Mapping[str, Any], where: str) -> 
         where: Place to name in errors, such as a file name.
 
     Returns:
-        The dataclass, after its own checks in ``__post_init__``.
+        The dataclass, after its own checks.
 
     Raises:
         ValueError: A key is unknown or missing, or a value has a wrong type, breaks a rule or
@@ -395,6 +396,5 @@ def _name(hint: Any) -> str:
 
 def _show(value: Any) -> str:
     text = repr(value)
-    if len(text) > 60:
-        text = text[:57] + "..."
-    return f"{text} ({type(value).__name__})"
+    shown = text if len(text) <= 60 else text[:57] + "..."
+    return f"{shown} ({type(value).__name__})"

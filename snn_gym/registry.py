@@ -38,9 +38,7 @@ class SpikeSettings(Config):
     encoder_parameters: dict[str, dict[str, Any]] = field(default_factory=dict)
     """This task's parameters of encoders, by encoder name."""
 
-    def __post_init__(self) -> None:
-        """Check that limits are in order."""
-        super().__post_init__()
+    def _check(self) -> None:
         if len(self.low) != len(self.high):
             raise ValueError(f"low has {len(self.low)} values and high {len(self.high)}")
         if not all(low < high for low, high in zip(self.low, self.high, strict=True)):
@@ -130,9 +128,7 @@ class EnvironmentSpec(Config):
     extra: str | None = None
     """Extra of the package that brings what the task needs, if it needs more."""
 
-    def __post_init__(self) -> None:
-        """Check ids, budget classes and levels."""
-        super().__post_init__()
+    def _check(self) -> None:
         if not self.registers or not all(name.startswith("snn/") for name in self.registers):
             raise ValueError(f"registers must name ids that start with snn/: {self.registers}")
         if set(self.budget) != set(BUDGET_CLASSES):

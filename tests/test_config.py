@@ -198,8 +198,7 @@ def test_what_holds_between_fields_is_checked_after_the_fields():
         low: float
         high: float
 
-        def __post_init__(self) -> None:
-            super().__post_init__()
+        def _check(self) -> None:
             if self.low >= self.high:
                 raise ValueError("low must be below high")
 

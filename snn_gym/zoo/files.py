@@ -86,9 +86,7 @@ class AgentManifest(Config):
     seeding: Seeding = "consecutive"
     """How the environments' random streams follow from the seed; older files do not say."""
 
-    def __post_init__(self) -> None:
-        """Check that policy and algorithm fit."""
-        super().__post_init__()
+    def _check(self) -> None:
         check_policy(self.algorithm, self.policy)
 
 

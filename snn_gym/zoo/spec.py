@@ -44,9 +44,7 @@ class AgentSpec(Config):
     policy_kwargs: dict[str, Any] = field(default_factory=dict)
     """Further arguments of the policy."""
 
-    def __post_init__(self) -> None:
-        """Check that the hyper-parameters of every environment are valid."""
-        super().__post_init__()
+    def _check(self) -> None:
         for env_id in self.environments:
             self.settings(env_id)
         make_settings(self.algorithm, _without_network(self._resolved(self.default)), "[default]")

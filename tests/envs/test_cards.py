@@ -1,7 +1,7 @@
 """Every card says what its environment and its file say."""
 
 import ast
-import dataclasses
+import inspect
 import re
 
 import gymnasium as gym
@@ -221,10 +221,8 @@ def test_the_channels_of_a_native_card_are_all_channels_in_order(env_id):
 def test_the_arguments_of_a_native_card_are_the_defaults_of_its_settings(env_id):
     lowest = lowest_level(env_id)
     settings_class = gym.make(env_id).unwrapped.task.settings_class
-    defaults = {
-        field.name: getattr(settings_class(), field.name)
-        for field in dataclasses.fields(settings_class)
-    }
+    parameters = inspect.signature(settings_class).parameters
+    defaults = {name: parameter.default for name, parameter in parameters.items()}
     assert shown_arguments(env_id) == defaults
     section = card_sections(lowest)[1]["Arguments"]
     assert [row[0].strip("`") for row in table_rows(section)] == list(defaults)

@@ -41,9 +41,7 @@ class NeuronParameters(Config):
 class _BuiltInParameters(NeuronParameters):
     """Parameters of a neuron that rests at ``v_leak``, or at ``v_reset`` if it does not leak."""
 
-    def __post_init__(self) -> None:
-        """Check the values."""
-        super().__post_init__()
+    def _check(self) -> None:
         v_threshold, v_reset = self.v_threshold, self.v_reset
         v_leak = getattr(self, "v_leak", v_reset)
         if v_leak >= v_threshold:

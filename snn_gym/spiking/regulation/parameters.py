@@ -32,9 +32,7 @@ class ControllerParameters(Config):
     min_samples: Count = 1024
     """Decisions that are measured for one change."""
 
-    def __post_init__(self) -> None:
-        """Check the values."""
-        super().__post_init__()
+    def _check(self) -> None:
         _check_range("window_share", self.min_window_share, self.max_window_share)
 
 
@@ -63,9 +61,7 @@ class RegulationParameters(Config):
     does: the control whose signals are as many and as large and reach the wrong neuron. None for
     the neuron's own signals."""
 
-    def __post_init__(self) -> None:
-        """Check the values."""
-        super().__post_init__()
+    def _check(self) -> None:
         _check_range("rate", self.min_rate, self.max_rate)
         if not self.penalised and self.controller is None:
             raise ValueError(

@@ -4,25 +4,30 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import gymnasium as gym
 import numpy as np
 from numpy.typing import NDArray
 
-from snn_gym.config import Config, from_arguments
+from snn_gym.config import Config, Count, from_arguments
 from snn_gym.tasks.same_step import EVERY, Infos, Rows
 from snn_gym.tasks.spike_batch import SpikeBatch
 from snn_gym.tasks.streams import NoiseStreams, StartStreams
 
 
+@dataclass(frozen=True, kw_only=True)
 class SpikeTaskSettings(Config):
     """What the settings of every native task say.
 
-    As fields or properties they also have ``time_steps`` (T), ``channels`` (N), ``episode_steps``,
-    the environment steps of the longest episode, and ``start_size``, the uniform numbers that the
-    start of an episode takes.
+    As fields or properties they also have ``channels`` (N), ``episode_steps``, the environment
+    steps of the longest episode, and ``start_size``, the uniform numbers that the start of an
+    episode takes.
     """
+
+    time_steps: Count = 8
+    """Time steps T of an environment step, 1 ms each."""
 
     @property
     def noise_size(self) -> int:

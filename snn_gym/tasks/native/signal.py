@@ -2,26 +2,26 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import ClassVar
 
 from snn_gym.tasks.native.batch import SpikeTaskSettings
 from snn_gym.tasks.streams import byte_rate
 
 
+@dataclass(frozen=True, kw_only=True)
 class SignalTaskSettings(SpikeTaskSettings):
     """Neurons fire at a high rate while they show a signal, and at a low one otherwise.
 
-    A subclass has the two rates as fields.
+    A subclass has the rate of its signal as a field.
     """
 
     signal_rate: ClassVar[str]
     """Name of the field that holds the rate of a signal (Hz)."""
-    background_rate_hz: float
+    background_rate_hz: float = 10.0
     """Rate of all neurons otherwise (Hz)."""
 
-    def __post_init__(self) -> None:
-        """Check the rates."""
-        super().__post_init__()
+    def _check(self) -> None:
         signal_rate_hz = getattr(self, self.signal_rate)
         if not self.background_rate_hz < signal_rate_hz:
             raise ValueError(

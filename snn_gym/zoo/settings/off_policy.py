@@ -50,9 +50,7 @@ class StatefulDQNSettings(DQNSettings):
     double_q: bool = True
     """Whether the online network chooses the action that the target network values."""
 
-    def __post_init__(self) -> None:
-        """Check that the lengths fit each other too."""
-        super().__post_init__()
+    def _check(self) -> None:
         check_sequences(self.sequence_length, self.burn_in_steps, self.bptt_steps)
 
 

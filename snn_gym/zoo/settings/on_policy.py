@@ -51,9 +51,7 @@ class StatefulPPOSettings(PPOSettings):
     burn_in_steps: Natural = 0
     """Environment steps before a sequence that bring its state up to date."""
 
-    def __post_init__(self) -> None:
-        """Check that the lengths fit each other too."""
-        super().__post_init__()
+    def _check(self) -> None:
         length = self.n_steps if self.sequence_length is None else self.sequence_length
         check_sequences(length, self.burn_in_steps, self.bptt_steps)
 

@@ -1,6 +1,6 @@
 """Delayed match to sample: the trial by hand, the patterns, chance, the ideal observer."""
 
-from dataclasses import replace
+from dataclasses import asdict, replace
 from itertools import product
 
 import gymnasium as gym
@@ -54,7 +54,7 @@ def level_settings(env_id):
 def test_a_trial_by_hand(match, other, test, jitter):
     # sample 1 of 5 by 0.2 <= 0.39 < 0.4; the others are then 2, 3, 4, 0
     numbers = [0.39, match, other, (jitter + 0.5) / 4, 0.99, 0.61]
-    task = started(numbers, **vars_of(TALL))
+    task = started(numbers, **asdict(TALL))
     info = task._info()
     go_step = 2 + 5 + jitter
     assert {key: int(value[0]) for key, value in info.items()} == {
@@ -179,16 +179,12 @@ def test_starts_follow_their_distribution(env_id):
 
 
 def test_distractors_are_independent_of_sample_and_test():
-    task = DelayedMatchToSample(5000, **vars_of(TALL))
+    task = DelayedMatchToSample(5000, **asdict(TALL))
     task.reset(seed=1)
     last = task._scripts[:, 2]
     for match in (True, False):
         rows = (task._sample == task._test) == match
         assert (last == task._test)[rows].mean() == pytest.approx(0.2, abs=0.033)
-
-
-def vars_of(settings):
-    return {name: getattr(settings, name) for name in settings.__dataclass_fields__}
 
 
 def closed_form(settings):
@@ -221,7 +217,7 @@ def test_the_oracle_reaches_the_closed_form_of_two_patterns(high, low):
 
 
 def test_the_oracle_remembers_the_sample_through_distractors():
-    task = DelayedMatchToSample(500, **{**vars_of(TALL), **NEVER_SILENT})
+    task = DelayedMatchToSample(500, **{**asdict(TALL), **NEVER_SILENT})
     assert play(task, scripted_policy(task, "oracle"), seed=5).mean() == 1.0
 
 

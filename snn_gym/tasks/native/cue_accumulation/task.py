@@ -39,14 +39,9 @@ class CueAccumulationSettings(SignalTaskSettings):
     """Environment steps by which the delay may be longer, uniformly drawn."""
     cue_rate_hz: float = 200.0
     """Rate of a group's neurons while they show a cue or the go signal (Hz)."""
-    background_rate_hz: float = 10.0
-    """Rate of all neurons otherwise (Hz)."""
-    time_steps: Count = 8
-    """Time steps T of an environment step, 1 ms each."""
 
-    def __post_init__(self) -> None:
-        """Check counts and rates."""
-        super().__post_init__()
+    def _check(self) -> None:
+        super()._check()
         if self.cues % 2 == 0:
             raise ValueError(f"cues must be odd, got {self.cues}: a tie would have no right answer")
 

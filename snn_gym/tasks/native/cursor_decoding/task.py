@@ -51,12 +51,8 @@ class CursorDecodingSettings(SpikeTaskSettings):
     """Environment steps in a row inside a target after which the next one appears."""
     episode_steps: Count = 32
     """Environment steps of an episode."""
-    time_steps: Count = 8
-    """Time steps T of an environment step, 1 ms each."""
 
-    def __post_init__(self) -> None:
-        """Check counts, rates and angles."""
-        super().__post_init__()
+    def _check(self) -> None:
         if self.drift_deg * self.drift_growth > 180.0:
             raise ValueError(
                 "drift_deg times drift_growth must be at most 180, got "

@@ -48,16 +48,11 @@ class DelayedMatchToSampleSettings(SignalTaskSettings):
     place ⌊j ``delay_steps`` / (D + 1)⌋."""
     pattern_rate_hz: float = 400.0
     """Rate of neurons during their burst and of the go signal (Hz)."""
-    background_rate_hz: float = 10.0
-    """Rate of all neurons otherwise (Hz)."""
     pattern_seed: Natural = 0
     """Seed of the patterns, which are part of the task: episodes do not change them."""
-    time_steps: Count = 8
-    """Time steps T of an environment step, 1 ms each."""
 
-    def __post_init__(self) -> None:
-        """Check counts and rates."""
-        super().__post_init__()
+    def _check(self) -> None:
+        super()._check()
         if self.burst_steps > self.time_steps:
             raise ValueError(
                 f"burst_steps must be at most time_steps, {self.time_steps}, got {self.burst_steps}"

@@ -49,8 +49,6 @@ class DesynchronisationSettings(SpikeTaskSettings):
     """Cost of a full stimulation in every step, on the scale on which full calm earns 1."""
     episode_steps: Count = 40
     """Environment steps of an episode."""
-    time_steps: Count = 8
-    """Time steps T of an environment step, 1 ms each."""
 
     @property
     def channels(self) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import gymnasium as gym
@@ -59,12 +59,9 @@ class EventTrackingSettings(SpikeTaskSettings):
     """Side of the square at whose border the light is reflected (px)."""
     episode_steps: Count = 30
     """Environment steps of an episode."""
-    time_steps: Count = 4
-    """Time steps T of an environment step, 1 ms each."""
+    time_steps: Count = field(default=4, kw_only=True)
 
-    def __post_init__(self) -> None:
-        """Check counts, lengths and rates."""
-        super().__post_init__()
+    def _check(self) -> None:
         # One reflection in a time step has to be enough.
         if not self.target_speed_px < self.arena_px:
             raise ValueError(

@@ -43,14 +43,9 @@ class IntervalTimingSettings(SignalTaskSettings):
     """Error at which the reward reaches 0, as a share of the interval."""
     pulse_rate_hz: float = 200.0
     """Rate of a group's neurons during its pulse (Hz)."""
-    background_rate_hz: float = 10.0
-    """Rate of all neurons otherwise (Hz)."""
-    time_steps: Count = 8
-    """Time steps T of an environment step, 1 ms each."""
 
-    def __post_init__(self) -> None:
-        """Check intervals, tolerance and rates."""
-        super().__post_init__()
+    def _check(self) -> None:
+        super()._check()
         intervals = self.intervals_steps
         if not intervals or sorted(set(intervals)) != list(intervals):
             raise ValueError(f"intervals_steps must hold rising numbers, got {list(intervals)}")

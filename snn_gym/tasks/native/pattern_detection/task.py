@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated, Any
 
 import gymnasium as gym
@@ -20,7 +20,7 @@ NOISE, PATTERN = 0, 1
 
 _KEY_BYTES = 4
 # Noise for a spike is a key of 4 bytes and a byte of jitter, of the T bytes there are.
-_FEWEST_TIME_STEPS, _MOST_TIME_STEPS = 5, 32
+_TimeSteps = Annotated[int, Range(at_least=5, at_most=32)]
 
 
 @dataclass(frozen=True)
@@ -40,12 +40,10 @@ class PatternDetectionSettings(SpikeTaskSettings):
     """Time steps by which the whole pattern comes later at most, uniformly drawn."""
     pattern_seed: Natural = 0
     """Seed of the pattern, which is a part of the task."""
-    time_steps: Annotated[int, Range(at_least=_FEWEST_TIME_STEPS, at_most=_MOST_TIME_STEPS)] = 8
+    time_steps: _TimeSteps = field(default=8, kw_only=True)
     """Time steps T of a window, 1 ms each."""
 
-    def __post_init__(self) -> None:
-        """Check counts, and that channels fill blocks."""
-        super().__post_init__()
+    def _check(self) -> None:
         for name in ("channels", "pattern_channels"):
             if getattr(self, name) % self.time_steps != 0:
                 raise ValueError(

@@ -54,12 +54,8 @@ class WaterMazeSettings(SpikeTaskSettings):
     """Visits of the platform that together earn 1."""
     episode_steps: Count = 48
     """Environment steps of a session."""
-    time_steps: Count = 8
-    """Time steps T of an environment step, 1 ms each."""
 
-    def __post_init__(self) -> None:
-        """Check counts, lengths and rates."""
-        super().__post_init__()
+    def _check(self) -> None:
         byte_rate(self.background_rate_hz / 1000.0)
         byte_rate((self.background_rate_hz + self.peak_rate_hz) / 1000.0)
 
