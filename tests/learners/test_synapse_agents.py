@@ -63,6 +63,15 @@ def test_the_past_is_seen_latest_first():
     assert np.array_equal(seen[2], better)
 
 
+def test_a_table_goes_a_part_of_the_way_to_the_reward_unless_told_otherwise():
+    model = learner(gamma=0.0)
+    attach(model, scores(2, 1)[0])
+    run(model, 1)
+    assert model.memory.rewards[0, 0] == -1
+    values = model.rule_memory["values"]
+    assert -1 < values.min() < 0 == values.max()
+
+
 def test_a_move_that_made_it_worse_is_taken_back_and_an_equal_one_stays():
     model = learner(moves_kept="improving")
     start = model.weights

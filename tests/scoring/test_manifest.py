@@ -31,13 +31,17 @@ def entries(count, value=1.0, letter="k"):
         (manifest.Format, [1], [0, 2]),
         (manifest.Seed, [0, TRAINING_SEED_LIMIT - 1], [-1, TRAINING_SEED_LIMIT]),
         (manifest.Steps, [1, 10**12], [0, 10**12 + 1]),
-        (manifest.Score, [-1e12, 1e12], [-1.001e12, 1.001e12, math.nan]),
+        (
+            manifest.Score,
+            [-1e12, 1e12],
+            [math.nextafter(-1e12, -math.inf), math.nextafter(1e12, math.inf), math.nan],
+        ),
         (manifest.Sha256, ["0" * 64, "f" * 64], ["0" * 63, "0" * 65, "F" * 64]),
         (manifest.Date, ["2026-01-31T12:00:00Z"], ["2026-01-31T12:00:00", "2026-02-30T12:00:00Z"]),
         (manifest.PackageName, ["a", "a" * 64], ["", "a" * 65]),
         (manifest.PackageVersion, ["1", "1" * 64], ["", "1" * 65]),
         (manifest.Packages, [{}, entries(32, "1")], [entries(33, "1")]),
-        (results._Count, [0.0, 1e15], [-1e-9, 1.001e15]),
+        (results._Count, [0.0, 1e15], [-1e-9, math.nextafter(1e15, math.inf)]),
         (
             results._LayerCounts,
             [{"k": 1.0}, {"k" * 64: 1.0}, entries(64)],
@@ -54,6 +58,23 @@ def test_values_at_the_bounds_are_taken_and_those_beyond_refused(kind, accepted,
     for value in refused:
         with pytest.raises(ValueError, match=r"^f: value"):
             from_mapping(one, {"value": value}, "f")
+
+
+@pytest.mark.parametrize(("count", "fits"), [(0, False), (1, True), (1000, True), (1001, False)])
+def test_a_score_is_of_1_to_1000_episodes(count, fits):
+    mapping = {"iqm": 2.0, "mean": 2.0, "returns": [2.0] * count}
+    if fits:
+        assert from_mapping(manifest.Scores, mapping, "score").returns == (2.0,) * count
+    else:
+        with pytest.raises(ValueError, match=f"returns must have 1 to 1000 entries, got {count}"):
+            from_mapping(manifest.Scores, mapping, "score")
+
+
+def test_text_that_is_longer_than_a_date_is_not_read_as_one():
+    one = make_dataclass("One", [("value", manifest.Date)], bases=(Config,), frozen=True)
+    for letters, message in ((20, "is no UTC time like"), (21, "must have 1 to 20 entries")):
+        with pytest.raises(ValueError, match=message):
+            from_mapping(one, {"value": "2" * letters}, "f")
 
 
 @pytest.mark.parametrize("x", [math.nan, math.inf, "1", True])
@@ -88,3 +109,10 @@ def test_long_and_unprintable_text_becomes_one_short_line():
     assert manifest.shorten("a" * 120) == "a" * 120
     assert manifest.shorten("a" * 121) == "a" * 120 + "…"
     assert manifest.shorten(" a\n\tb\x07") == "a b?"
+
+
+def test_a_record_is_written_by_hand():
+    record = Point(x=0.1, name="b")
+    text = '{\n  "x": 0.1,\n  "name": "b"\n}\n'
+    assert manifest.dump_json(record) == text
+    assert parse_strict(Point, text.encode(), where="f", code="row") == record

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import itertools
+from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.stats import trim_mean
 
 from snn_gym.scoring.statistics import interquartile_mean, stratified_bootstrap_interval
 
@@ -41,14 +43,16 @@ def test_scores_must_be_there_and_finite(scores: list[float]) -> None:
         interquartile_mean(scores)
 
 
-def test_interval_spans_the_percentiles_of_all_possible_resamples() -> None:
+@pytest.mark.parametrize("confidence", [0.4, 0.8])
+def test_interval_spans_the_percentiles_of_all_possible_resamples(confidence: float) -> None:
     runs = np.array([[0.0, 2.0], [10.0, 12.0], [11.0, 40.0]])
     # All 27 equally likely draws of three runs out of three: the bootstrap's exact distribution.
     exact = [interquartile_mean(runs[list(draw)]) for draw in itertools.product(range(3), repeat=3)]
     found = stratified_bootstrap_interval(
-        [runs], np.random.default_rng(1), replicates=20_000, confidence=0.8
+        [runs], np.random.default_rng(1), replicates=20_000, confidence=confidence
     )
-    expected = np.quantile(exact, [0.1, 0.9], method="inverted_cdf")
+    tail = (1 - confidence) / 2
+    expected = np.quantile(exact, [tail, 1 - tail], method="inverted_cdf")
     assert found == pytest.approx(tuple(expected))
 
 
@@ -102,6 +106,33 @@ def test_memory_batches_do_not_change_the_result(monkeypatch: pytest.MonkeyPatch
     # 7 replicates at a time, and a last batch of 2.
     monkeypatch.setattr("snn_gym.scoring.statistics._SCORES_PER_BATCH", 7 * runs.size)
     assert stratified_bootstrap_interval([runs], np.random.default_rng(0), replicates=100) == whole
+
+
+@pytest.mark.parametrize(
+    ("limit", "sizes"), [(7 * 30, [210] * 14 + [60]), (30, [30] * 100), (1, [30] * 100)]
+)
+def test_a_batch_holds_no_more_scores_than_the_limit_or_one_replicate(
+    limit: int, sizes: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    held = []
+
+    def noted(scores: np.ndarray, *arguments: Any, **options: Any) -> Any:
+        held.append(scores.size)
+        return trim_mean(scores, *arguments, **options)
+
+    monkeypatch.setattr("snn_gym.scoring.statistics.trim_mean", noted)
+    monkeypatch.setattr("snn_gym.scoring.statistics._SCORES_PER_BATCH", limit)
+    stratified_bootstrap_interval([np.ones((6, 5))], np.random.default_rng(0), replicates=100)
+    assert held == sizes
+
+
+def test_an_interval_is_of_2000_replicates_as_the_leaderboard_says() -> None:
+    runs = np.random.default_rng(3).normal(size=(6, 5))
+    bounds = [
+        stratified_bootstrap_interval([runs], np.random.default_rng(0), **options)
+        for options in ({}, {"replicates": 2000}, {"replicates": 2001})
+    ]
+    assert bounds[0] == bounds[1] != bounds[2]
 
 
 @pytest.mark.parametrize(

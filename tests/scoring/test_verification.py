@@ -43,6 +43,20 @@ def test_the_row_says_what_the_re_run_gave(
     assert stored.keys() == template.tensors().keys()
 
 
+def test_a_manifest_may_have_64_kib(
+    template: Template, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(verification, "rerun_in_worker", rerun_in_process)
+    folder = template.write(tmp_path / "s")
+    text = (folder / "manifest.json").read_text()
+    (folder / "manifest.json").write_text(text.ljust(64 * 1024 + 1))
+    with pytest.raises(SubmissionError) as caught:
+        verify(folder, tmp_path / "board", SETTINGS)
+    assert caught.value.code == "file-too-large"
+    (folder / "manifest.json").write_text(text.ljust(64 * 1024))
+    assert verify(folder, tmp_path / "board", SETTINGS).is_file()
+
+
 @pytest.mark.parametrize(
     ("limits", "code"),
     [

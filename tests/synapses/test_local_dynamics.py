@@ -12,6 +12,7 @@ from snn_gym.spiking.population import Population, start_weights
 from snn_gym.synapses.local_dynamics import (
     LOCAL_MEASURES,
     LocalDynamics,
+    _covariance,
     local_measures,
     standardised,
 )
@@ -280,3 +281,11 @@ def test_without_any_difference_nothing_is_eligible():
     values = local_measures(population, both, owners, activity, actions, np.ones(8))
     assert np.isfinite(values).all()
     assert (values[0, :, LOCAL_MEASURES.index("drive")] == 0).all()
+
+
+def test_covariances_are_numpys():
+    rng = np.random.default_rng(0)
+    factor, pre = rng.normal(size=(7, 2)), rng.normal(size=(7, 3))
+    expected = np.cov(factor, pre, rowvar=False, bias=True)[:2, 2:]
+    np.testing.assert_allclose(_covariance(factor, pre), expected)
+    assert _covariance(factor[:0], pre[:0]).tolist() == [[0.0] * 3] * 2

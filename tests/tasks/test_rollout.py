@@ -1,5 +1,7 @@
 """Rollouts: equal to single episodes of gymnasium, and their parts by hand."""
 
+import threading
+
 import gymnasium as gym
 import numpy as np
 import pytest
@@ -119,6 +121,42 @@ def test_workers_and_blocks_change_nothing(env_id, monkeypatch):
             assert np.array_equal(getattr(alone, name), getattr(shared, name))
 
 
+def test_workers_play_at_the_same_time():
+    meeting = threading.Barrier(2, timeout=60)
+
+    class Meeting(BatchedCartPole):
+        """A pole that moves first when another one does."""
+
+        def _advance(self, actions):
+            if not self._steps.any():
+                meeting.wait()
+            return super()._advance(actions)
+
+    population, weights = prepare("CartPole-v1", 2)
+    arguments = population, weights, [0], limits_of("CartPole-v1")
+    together = play(Meeting(1), *arguments, workers=2)
+    assert np.array_equal(together.returns, play(BatchedCartPole(1), *arguments).returns)
+
+
+@pytest.mark.parametrize(
+    ("lanes", "workers", "parts"),
+    [
+        (3, 1, [[0, 1, 2]]),
+        (4, 1, [[0, 1, 2, 3]]),
+        (5, 1, [[0, 2, 4], [1, 3]]),
+        (9, 2, [[0, 3, 6], [1, 4, 7], [2, 5, 8]]),
+        (3, 2, [[0, 2], [1]]),
+        (2, 5, [[0], [1]]),
+    ],
+)
+def test_parts_are_as_few_as_fit_a_block_and_the_workers(lanes, workers, parts, monkeypatch):
+    monkeypatch.setattr(snn_gym.tasks.rollout, "_BLOCK", 4)
+    blocks = snn_gym.tasks.rollout._blocks(lanes, workers, None)
+    assert [block.tolist() for block in blocks] == parts
+    (whole,) = snn_gym.tasks.rollout._blocks(lanes, 1, Ledger(lanes))
+    assert whole.tolist() == list(range(lanes))
+
+
 def test_workers_for_an_observer_and_none_at_all_are_refused():
     population, weights = prepare("CartPole-v1", 2)
     arguments = BatchedCartPole(1), population, weights, [0], limits_of("CartPole-v1")
@@ -207,43 +245,6 @@ def test_an_observer_sees_each_step_once(env_id):
         again = population.outputs(weights[[lane // 3]], inputs[np.newaxis, np.newaxis])[0, 0]
         assert np.array_equal(again, outputs)
         assert np.allclose(act(space, outputs), action)
-
-
-@every_task
-def test_selected_environments_go_on_as_the_originals_would(env_id):
-    task = BATCHED_TASKS[env_id](3)
-    task.reset(seed=5)
-    task.action_space.seed(0)
-    for _ in range(4):
-        task.step(task.action_space.sample())
-    which = np.array([2, 0, 0])
-    before = task.state
-    copies, same = task.select(which), task.select(np.arange(3))
-    for _ in range(5):
-        actions = task.action_space.sample()
-        ours = copies.advance(actions[which])
-        theirs = same.advance(actions)
-        assert np.array_equal(task.state, before)  # copies move nothing else
-        for mine, all_of_them in zip(ours[:4], theirs[:4], strict=True):
-            assert np.array_equal(mine, all_of_them[which])
-    same = task.select(np.arange(3))
-    for _ in range(5):
-        actions = task.action_space.sample()
-        stepped = task.step(actions)
-        assert not (stepped[2] | stepped[3]).any()
-        for mine, original in zip(same.advance(actions)[:4], stepped[:4], strict=True):
-            assert np.array_equal(mine, original)
-
-
-def test_advance_ends_episodes_where_step_does_and_starts_none():
-    task = BatchedCartPole(1, max_episode_steps=3)
-    task.reset(seed=0)
-    copy = task.select(np.array([0]))
-    assert [copy.advance(np.array([1]))[3][0] for _ in range(3)] == [False, False, True]
-    state = copy.state
-    assert not np.array_equal(copy.advance(np.array([1]))[0], state)
-    with pytest.raises(gym.error.ResetNeeded):
-        copy.step(np.array([1]))
 
 
 def test_limits_scale_by_hand():

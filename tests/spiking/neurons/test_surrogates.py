@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import pytest
 import torch
 from scipy.integrate import quad
@@ -58,6 +59,22 @@ def test_compiled_derivative_equals_torch(surrogate: str, slope: float) -> None:
     surrogate_derivative(SURROGATE_CODES[surrogate], slope, 1.0, voltages.numpy(), compiled.numpy())
     exact = DERIVATIVES[surrogate](voltages.double() - 1.0, slope)
     torch.testing.assert_close(compiled.double(), exact, rtol=2e-5, atol=1e-7)
+
+
+def test_the_compiled_exponential_is_as_exact_as_its_polynomial() -> None:
+    # Far out the sigmoid's derivative is exp(-|x|), to 1e-15. Of exp(-|x| / 64) the terms up to
+    # the 7th power are summed; what is left out alternates and falls, so that it is smaller than
+    # its first term. The 64th power makes 64 times as much of it, and of the rounding.
+    x = torch.linspace(36.0, 40.0, 2001)
+    compiled = torch.empty_like(x)
+    surrogate_derivative(
+        SURROGATE_CODES["sigmoid"], np.float32(1.0), np.float32(0.0), x.numpy(), compiled.numpy()
+    )
+    away = x.double()
+    r = away / 64.0
+    left_out = 64.0 * r**8 / math.factorial(8) * torch.exp(r)
+    rounding = 2.0 * 64.0 * 2.0**-24
+    assert ((compiled.double() * torch.exp(away) - 1.0).abs() < left_out + rounding).all()
 
 
 def test_second_derivative_is_the_surrogates_own() -> None:

@@ -262,5 +262,7 @@ def test_the_scene_shows_target_cursor_and_intention():
     assert ring == [PAPER, GOOD, GOOD, PAPER]
     assert tuple(image[128, 128]) == INK
     assert tuple(image[128 - 20, 128]) == ACCENT
+    aside = draw_scene((0.0, 0.0), (0.0, 0.0), (0.5, 0.5), (1.0, 0.0), radius=0.2, held=0.0)
+    assert [tuple(aside[128, 128 + away]) for away in (-20, 20)] == [PAPER, ACCENT]
     held = draw_scene((0.0, 0.0), (0.0, 0.0), (0.5, 0.5), (0.0, 0.0), radius=0.2, held=0.5)
     assert tuple(held[row, column]) == GOOD

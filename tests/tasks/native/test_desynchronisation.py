@@ -8,7 +8,7 @@ import snn_gym  # noqa: F401 - registers the ids
 from references import RandomActions, play, scripted_policy
 from references.desynchronisation import Constant
 from snn_gym.registry import load_environment_spec
-from snn_gym.tasks.native.canvas import ACCENT, GOOD, INK, PAPER
+from snn_gym.tasks.native.canvas import ACCENT, FAINT, GOOD, INK, PAPER
 from snn_gym.tasks.native.desynchronisation.kernel import (
     EXCITATION_MS,
     EXCITATORY,
@@ -280,6 +280,11 @@ def test_the_scene_shows_activity_and_stimulation():
     assert tuple(image[200, 180]) == PAPER
     assert tuple(image[235, 180]) == ACCENT
     assert [tuple(image[row, 60]) for row in (217, 218, 219)] == [ACCENT, INK, PAPER]
+    # With room for a third step: calm is above one half from 2.34 to 13.66 spikes, 5.125 pixels
+    # each, which is from row 106.01 to row 163.99.
+    early = draw_scene([32, 8], [1.0, -1.0], healthy=8.0, length=3)
+    band = [tuple(early[row, 50]) for row in (105, 106, 163, 164)]
+    assert band == [PAPER, FAINT, FAINT, PAPER]
 
 
 def test_the_picture_goes_with_the_episode():

@@ -49,6 +49,15 @@ def test_an_episode_by_hand():
     assert task._camera[0].tolist() == [31.0, 19.0]
 
 
+@pytest.mark.parametrize(
+    ("number", "velocity"),
+    [(0.0, (1, 0)), (0.25, (0, 1)), (0.5, (-1, 0)), (0.75, (0, -1)), (0.999, (1, -np.pi / 128))],
+)
+def test_directions_go_around_the_whole_circle(number, velocity):
+    task = started([[0.5, 0.5, 0.5, 0.5, number]], **STRAIGHT)
+    assert task._velocity[0] == pytest.approx(velocity, abs=1e-3)
+
+
 def test_far_away_earns_nothing():
     task = started([[0.5, 0.5, 0.0, 0.5, 0.0]], start_offset_px=10.0, **STRAIGHT)
     assert moved(task, [0.0, 0.0])[0] == 0.0
@@ -219,3 +228,12 @@ def test_the_scene():
     rows, columns = np.nonzero((image == PAPER).all(axis=2))
     assert (rows.min(), rows.max()) == (round(44 * 3.2 - 2), round(60 * 3.2 + 2) - 1)
     assert (columns.min(), columns.max()) == (round(20 * 3.2 - 2), round(36 * 3.2 + 2) - 1)
+
+
+def test_a_light_in_the_middle_shines_alike_to_all_sides():
+    events = np.zeros((2, VIEW, VIEW), np.bool_)
+    image = draw_scene([32.0, 32.0], [4.0, 4.0], 64.0, 2.0, events)
+    glow = image[80:176, 80:176]  # without the view's frame
+    assert glow[47:49, 47:49, 0].min() > 240 > 30 > glow[0, 0, 0]
+    assert np.array_equal(glow, glow[:, ::-1])
+    assert np.array_equal(glow, glow[::-1])
