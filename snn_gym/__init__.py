@@ -15,7 +15,14 @@ from snn_gym.registry import env_ids, register_environments
 if TYPE_CHECKING:
     from snn_gym.scoring import evaluate
     from snn_gym.vector import make_vec_env
-    from snn_gym.zoo import agent_ids, load_agent, make_agent, register_learner, save_agent
+    from snn_gym.zoo import (
+        agent_ids,
+        load_agent,
+        make_agent,
+        make_lean,
+        register_learner,
+        save_agent,
+    )
 
 __all__ = [
     "__version__",
@@ -24,6 +31,7 @@ __all__ = [
     "evaluate",
     "load_agent",
     "make_agent",
+    "make_lean",
     "make_vec_env",
     "register_learner",
     "save_agent",
@@ -36,6 +44,7 @@ __getattr__, __dir__ = lazy_names(
         "evaluate": "scoring",
         "load_agent": "zoo",
         "make_agent": "zoo",
+        "make_lean": "zoo",
         "make_vec_env": "vector",
         "register_learner": "zoo",
         "save_agent": "zoo",

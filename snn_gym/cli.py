@@ -214,6 +214,48 @@ def train(
 
 @app.command()
 @_with_module
+def lean(
+    run: Run,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder to write.", show_default="RUN-lean")
+    ] = None,
+    steps: Annotated[
+        int | None,
+        typer.Option(min=1, help="Environment steps.", show_default="a fifth of those trained"),
+    ] = None,
+    bound: Annotated[
+        float | None, typer.Option(help="Divergence from the run's policy that is allowed.")
+    ] = None,
+    max_synops: Annotated[
+        float | None, typer.Option(help="Synaptic operations that a decision may cost.")
+    ] = None,
+    time_steps: Annotated[int | None, typer.Option(help="Time steps of a decision.")] = None,
+    student: Annotated[
+        str | None, typer.Option(help="Agent to teach, where the run's own is an ANN.")
+    ] = None,
+) -> None:
+    """Make an agent of a run's that does the same with fewer spikes."""
+    from snn_gym.scoring import evaluate as evaluate_model
+    from snn_gym.zoo import load_agent, make_lean, read_manifest, save_agent
+
+    found = read_manifest(run)
+    given = {"bound": bound, "max_synops": max_synops}
+    settings: dict[str, Any] = {name: x for name, x in given.items() if x is not None}
+    network = {} if time_steps is None else {"time_steps": time_steps}
+    trained = load_agent(run)
+    made = make_lean(trained, steps, student=student, network=network, **settings)
+    folder = save_agent(made, out or run.with_name(f"{run.name}-lean"))
+    for name, model in (("before", trained), ("after", made)):
+        result = evaluate_model(
+            model, found.environment, episodes=20, env_kwargs=found.environment_kwargs
+        )
+        synops = result.total("synops_per_decision")
+        print(f"{name}: mean return {result.mean:.2f}, SynOps per decision {synops or 0:,.0f}")
+    print(f"lean agent: {folder}")
+
+
+@app.command()
+@_with_module
 def evaluate(
     run: Run,
     episodes: Annotated[

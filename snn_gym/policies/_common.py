@@ -15,6 +15,7 @@ from stable_baselines3.common.torch_layers import BaseFeaturesExtractor
 from stable_baselines3.common.type_aliases import Schedule
 from torch import Tensor, nn
 
+from snn_gym.policies._behaviour import Behaviour
 from snn_gym.policies._gated import Gated
 from snn_gym.policies._networks import NetworkBuilder, network_config
 from snn_gym.policies._observations import (
@@ -39,7 +40,7 @@ from snn_gym.spiking.recording import Recording
 _STOCK_PACKAGES = ("stable_baselines3.", "sb3_contrib.")
 
 
-class SpikingPolicyMixin(BasePolicy):
+class SpikingPolicyMixin(Behaviour):
     """A policy on spiking networks: what the policies of all algorithms share.
 
     Unless a policy says otherwise, the state of its networks starts from rest at every decision.
@@ -212,16 +213,8 @@ class SpikingPolicyMixin(BasePolicy):
         return self.gated is not None
 
     @abstractmethod
-    def _acting_network(self) -> Any:
-        """Return the network that chooses actions."""
-
-    @abstractmethod
     def _acting_modules(self) -> dict[str, nn.Module]:
         """Return the modules that acting needs, by the prefix of their names in state_dict."""
-
-    @abstractmethod
-    def _network_inputs(self, observation: Tensor) -> Tensor:
-        """Return what the acting network sees of a batch of observations."""
 
     def _readout_size(self) -> int | None:
         """Return the outputs of the head after the acting network, None if it has its own."""

@@ -90,6 +90,40 @@ class StatefulPolicyMixin(SpikingPolicyMixin):
     def _choose(self, output: Tensor, deterministic: bool) -> Tensor:
         """Return actions (B, ...) from the acting network's output (B, O)."""
 
+    @abstractmethod
+    def acting_state(self, states: Tensor) -> Tensor:
+        """Return the acting network's part (B, S') of the policy's states (B, S)."""
+
+    def watched(  # type: ignore[override]
+        self, observations: SequenceBatch
+    ) -> tuple[Tensor, list[Tensor]]:
+        """Decide along whole sequences; gradients can be taken of all that is returned.
+
+        Args:
+            observations: B sequences of L environment steps; those of a burn-in count too.
+
+        Returns:
+            Behaviour (L * B, A), and the spikes (L * T, B, N) of every spiking layer.
+        """
+        behaviour, _, spikes = self.followed(observations, self.acting_state(observations.states))
+        return behaviour.flatten(0, 1), spikes
+
+    def followed(self, batch: SequenceBatch, state: Tensor) -> tuple[Tensor, Tensor, list[Tensor]]:
+        """Decide along whole sequences from states of the acting network alone.
+
+        Args:
+            batch: B sequences of L environment steps, whose stored states are not used.
+            state: (B, S').
+
+        Returns:
+            Behaviour (L, B, A), the state (B, S') after the sequences, and the spikes.
+        """
+        inputs = self._network_inputs(flatten_steps(batch.observations))  # type: ignore[arg-type]
+        inputs = inputs.view(*batch.starts.shape, *inputs.shape[1:])
+        output, after, spikes = self._acting_network().watched(inputs, state, batch.starts)
+        behaviour = self.behaviour(output.flatten(0, 1))
+        return behaviour.view(*batch.starts.shape, -1), after, spikes
+
     def predict(
         self,
         observation: NDArray[Any] | dict[str, NDArray[Any]],

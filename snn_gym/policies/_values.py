@@ -64,6 +64,7 @@ class ValuePolicyMixin(SpikingPolicyMixin):
 
     action_spaces = (spaces.Discrete,)
     own_arguments: tuple[str, ...] = ("spiking",)
+    rates_actions = True
     network_class: type[ValueNetworkMixin]
     net_args: dict[str, Any]
 
@@ -78,6 +79,10 @@ class ValuePolicyMixin(SpikingPolicyMixin):
         return self.network_class(builder=builder, spiking=self.spiking, **arguments).to(
             self.device
         )
+
+    def behaviour(self, output: Tensor) -> Tensor:
+        """Return the values (B, A) of the actions, for an output (B, O) of the network."""
+        return output
 
     def _online(self) -> ValueNetworkMixin:
         network = getattr(self, self.network_class.part)

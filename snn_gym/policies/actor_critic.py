@@ -10,6 +10,7 @@ from stable_baselines3.common.policies import ActorCriticPolicy
 from stable_baselines3.common.type_aliases import Schedule
 from torch import Tensor, nn
 
+from snn_gym.policies._behaviour import scaled_actions
 from snn_gym.policies._common import ActorCriticFlags
 from snn_gym.policies._networks import NetworkBuilder, StatelessNetwork, network_inputs
 from snn_gym.policies._parts import NormalisedModule
@@ -114,6 +115,13 @@ class SpikingActorCriticPolicy(ActorCriticFlags, ActorCriticPolicy):
         """
         with self.mlp_extractor.training_data():
             return super().forward(obs, deterministic)
+
+    def behaviour(self, output: Tensor) -> Tensor:
+        """Return the log-odds or the mean action (B, A) of an output (B, O) of the actor."""
+        chosen: Tensor = self.action_net(output)
+        if isinstance(self.action_space, spaces.Box):
+            return scaled_actions(chosen, self.action_space)
+        return chosen
 
     def _acting_network(self) -> Any:
         return self.mlp_extractor.actor

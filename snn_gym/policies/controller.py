@@ -111,6 +111,10 @@ class SpikingControllerPolicy(SpikingPolicyMixin, BasePolicy):
             return outputs.argmax(dim=1)
         return torch.tanh(outputs)  # which predict scales to the space
 
+    def behaviour(self, output: Tensor) -> Tensor:
+        """Return the values (B, A) of discrete actions, or the action (B, A), squashed."""
+        return output if isinstance(self.action_space, spaces.Discrete) else torch.tanh(output)
+
     def _acting_network(self) -> SpikingNetwork:
         return self.controller
 

@@ -33,3 +33,7 @@ class SpikingQRDQNPolicy(ValuePolicyMixin, QRDQNPolicy):
     quantile_net: SpikingQuantileNetwork
     quantile_net_target: SpikingQuantileNetwork
     make_quantile_net = ValuePolicyMixin.make_value_network
+
+    def behaviour(self, output: Tensor) -> Tensor:
+        """Return the mean over quantiles (B, A) for an output (B, n_quantiles * A)."""
+        return output.view(len(output), self.n_quantiles, -1).mean(1)

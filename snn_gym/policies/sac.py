@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+import torch
 from gymnasium import spaces
 from stable_baselines3.common.preprocessing import get_action_dim
 from stable_baselines3.sac.policies import Actor, SACPolicy
-from torch import nn
+from torch import Tensor, nn
 
 from snn_gym.policies._continuous import ActionValueCritic, ActorAndCriticsMixin
 from snn_gym.policies._networks import NetworkBuilder
@@ -66,6 +67,10 @@ class SpikingSACPolicy(ActorAndCriticsMixin, SACPolicy):
     actor: SpikingSACActor
     critic: ActionValueCritic
     critic_target: ActionValueCritic
+
+    def behaviour(self, output: Tensor) -> Tensor:
+        """Return the mean action (B, A) of an output (B, O) of the actor, squashed."""
+        return torch.tanh(self.actor.mu(output))
 
     def _online(self) -> FeatureNetwork:
         return self.actor.latent_pi

@@ -162,6 +162,10 @@ class StatefulActorCriticPolicy(StatefulPolicyMixin, SpikingActorCriticPolicy):
         output, carried = network(inputs, state)
         return output, carried
 
+    def acting_state(self, states: Tensor) -> Tensor:
+        """Return the actor's part (B, S') of states (B, S)."""
+        return self.mlp_extractor.split(states)[0]
+
     def _choose(self, output: Tensor, deterministic: bool) -> Tensor:
         distribution = self._get_action_dist_from_latent(output)
         return distribution.get_actions(deterministic=deterministic)

@@ -65,6 +65,10 @@ class StatefulDQNPolicy(StatefulPolicyMixin, SpikingDQNPolicy):
         """Return the states (batch, S) at the start of an episode."""
         return self.q_net.q_net.rest_state(batch)
 
+    def acting_state(self, states: Tensor) -> Tensor:
+        """Return states (B, S), all of which are the network's."""
+        return states
+
     def _choose(self, output: Tensor, deterministic: bool) -> Tensor:
         del deterministic  # exploration is the algorithm's
         return output.argmax(dim=1)

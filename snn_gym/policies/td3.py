@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+import torch
 from stable_baselines3.common.preprocessing import get_action_dim
 from stable_baselines3.td3.policies import Actor, TD3Policy
-from torch import nn
+from torch import Tensor, nn
 
 from snn_gym.policies._continuous import ActionValueCritic, ActorAndCriticsMixin
 from snn_gym.policies._networks import NetworkBuilder
@@ -49,6 +50,10 @@ class SpikingTD3Policy(ActorAndCriticsMixin, TD3Policy):
     actor_target: SpikingTD3Actor
     critic: ActionValueCritic
     critic_target: ActionValueCritic
+
+    def behaviour(self, output: Tensor) -> Tensor:
+        """Return the action (B, A) of an output (B, A) of the actor, squashed."""
+        return torch.tanh(output)
 
     def _online(self) -> FeatureNetwork:
         return self.actor.feature_network

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -26,13 +26,14 @@ from snn_gym.spiking.coding.parameters import (
 from snn_gym.spiking.config import NetworkConfig
 from snn_gym.spiking.costs import CostCounter
 from snn_gym.spiking.counting import Readout, count_encoder, count_layers, fan_outs
-from snn_gym.spiking.neurons.base import Breaks, Run, State
+from snn_gym.spiking.neurons.base import Breaks, State
 from snn_gym.spiking.neurons.fused import supports
 from snn_gym.spiking.neurons.norse_cells import CellFactory
 from snn_gym.spiking.recording import LayerRecording, Recording
 from snn_gym.spiking.regulation.penalties import Regulation
 from snn_gym.spiking.sequence import (
     NOTHING_SEEN,
+    NetworkRun,
     in_order,
     join_state,
     make_breaks,
@@ -227,6 +228,24 @@ class SpikingNetwork(BookkeepingModule):
         output: Tensor = self.decoder(spikes, None, self.head)[0]
         return output
 
+    def watched(
+        self, inputs: Tensor, state: Tensor | None = None, starts: Tensor | None = None
+    ) -> tuple[Tensor, Tensor, list[Tensor]]:
+        """Decide and show the spikes, of which gradients can be taken as of the output.
+
+        Args:
+            inputs: As in ``forward``, or with ``starts`` as in ``sequence``.
+            state: As there.
+            starts: (L, B) bool: an episode starts there; None for one decision.
+
+        Returns:
+            Output (B, output_size) or (L, B, output_size); the flat state to carry on; and the
+            spikes (T, B, N) or (L * T, B, N) of every layer. Nothing is regulated.
+        """
+        breaks = None if starts is None else make_breaks(inputs, starts, None)
+        run = self._run(inputs, state, breaks, optimised=False)
+        return run.output, run.state, [layer.spikes for layer in run.layers]
+
     def record(
         self, inputs: Tensor, state: Tensor | None = None, *, readout_size: int | None = None
     ) -> Recording:
@@ -285,7 +304,7 @@ class SpikingNetwork(BookkeepingModule):
         breaks: Breaks | None = None,
         *,
         optimised: bool = True,
-    ) -> _NetworkRun:
+    ) -> NetworkRun:
         """Decide once, or with ``breaks`` at every environment step of a sequence."""
         first = inputs if breaks is None else inputs[0]
         states, readout_state, intensity = self._split_state(state, first)
@@ -299,7 +318,7 @@ class SpikingNetwork(BookkeepingModule):
         runs = run_layers(self._layers, watching, source, states, self.config.time_steps, breaks)
         output, readout = self.decoder(runs[-1].spikes, readout_state, self.head, breaks)
         last = None if intensity is None else intensity[-len(first) :]
-        return _NetworkRun(output, join_state(runs, readout, last), signal, runs)
+        return NetworkRun(output, join_state(runs, readout, last), signal, runs)
 
     def _check_inputs(self, inputs: Tensor, axes: tuple[str, ...] = ("batch",)) -> None:
         expected: tuple[int, ...] = (self.input_size,)
@@ -379,16 +398,3 @@ class SpikingNetwork(BookkeepingModule):
                 "parameters of neuron and decoder); build it from the same NetworkConfig"
             )
         super().load_bookkeeping(saved, prefix, errors)
-
-
-class _NetworkRun(NamedTuple):
-    """A pass through the network: one decision, or a sequence of L."""
-
-    output: Tensor
-    """(B, output_size), of a sequence (L, B, output_size)."""
-    state: Tensor
-    """(B, state_size) at the end."""
-    signal: Tensor
-    """(T, L * B, channels) or (1, L * B, channels), what the first layer got."""
-    layers: list[Run]
-    """One of each layer."""

@@ -14,6 +14,7 @@ Encoders see the environment steps as samples, ``(T, L * B, channels)``, and lay
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -24,6 +25,19 @@ from snn_gym.spiking.regulation.penalties import Regulation
 
 # No intensity: in the state of a network that compares with the decision before, the start.
 NOTHING_SEEN = -1.0
+
+
+class NetworkRun(NamedTuple):
+    """A pass through the network: one decision, or a sequence of L."""
+
+    output: Tensor
+    """(B, output_size), of a sequence (L, B, output_size)."""
+    state: Tensor
+    """(B, state_size) at the end."""
+    signal: Tensor
+    """(T, L * B, channels) or (1, L * B, channels), what the first layer got."""
+    layers: list[Run]
+    """One of each layer."""
 
 
 def make_breaks(inputs: Tensor, starts: Tensor, truncate_every: int | None) -> Breaks:

@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Mapping
 from operator import attrgetter
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -15,12 +15,21 @@ from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.buffers import ReplayBuffer
 from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
 
-from snn_gym.learners import GradientFreeAlgorithm
 from snn_gym.learners.sequence_replay import SequenceReplayBuffer
 from snn_gym.spiking.bookkeeping import full_state
 from snn_gym.storage import load_tensors, save_tensors
 from snn_gym.training.episodes import EpisodeLog
 from snn_gym.zoo.files import finite_or_raise, load_state
+
+
+@runtime_checkable
+class _Carrying(Protocol):
+    """An algorithm that carries something from update to update beside its policy."""
+
+    def state_tensors(self) -> dict[str, np.ndarray[Any, Any]]: ...
+
+    def load_state_tensors(self, tensors: Mapping[str, np.ndarray[Any, Any]]) -> None: ...
+
 
 FORMAT = "snn_gym/checkpoint/2"
 MAX_CHECKPOINT_BYTES = 1 << 36
@@ -62,7 +71,7 @@ def save_checkpoint(path: Path, model: BaseAlgorithm, episodes: EpisodeLog) -> N
         **_prefixed("replay", replay_tensors),
         **_prefixed("episodes", episodes.to_arrays()),
     }
-    if isinstance(model, GradientFreeAlgorithm):
+    if isinstance(model, _Carrying):
         tensors |= _prefixed("learner", model.state_tensors())
     optimisers: dict[str, Any] = {}
     for name, optimiser in _optimisers(model).items():
@@ -103,7 +112,7 @@ def restore_checkpoint(path: Path, model: BaseAlgorithm) -> EpisodeLog:
         _unpack_optimiser(
             optimiser, _with_prefix(f"optimiser.{name}", tensors), state["optimisers"][name]
         )
-    if isinstance(model, GradientFreeAlgorithm):
+    if isinstance(model, _Carrying):
         learner = _with_prefix("learner", tensors)
         model.load_state_tensors({name: tensor.numpy() for name, tensor in learner.items()})
     _unpack_replay(model, _with_prefix("replay", tensors), state["replay"])

@@ -11,6 +11,7 @@ from snn_gym.zoo.spec import AgentSpec, agent_ids, load_agent_spec
 if TYPE_CHECKING:
     from snn_gym.zoo.build import build_policy, make_agent, policy_arguments
     from snn_gym.zoo.files import AgentManifest, load_agent, read_manifest, save_agent
+    from snn_gym.zoo.lean import make_lean
 
 __all__ = [
     "AgentManifest",
@@ -20,6 +21,7 @@ __all__ = [
     "load_agent",
     "load_agent_spec",
     "make_agent",
+    "make_lean",
     "policy_arguments",
     "read_manifest",
     "register_learner",
@@ -35,6 +37,7 @@ __getattr__, __dir__ = lazy_names(
         "build_policy": "build",
         "load_agent": "files",
         "make_agent": "build",
+        "make_lean": "lean",
         "policy_arguments": "build",
         "read_manifest": "files",
         "save_agent": "files",

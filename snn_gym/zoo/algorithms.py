@@ -200,9 +200,12 @@ def algorithm_name(model: BaseAlgorithm) -> str:
     Raises:
         ValueError: It is no algorithm of the table with its policy.
     """
+    from snn_gym.learners.lean import stock
+
+    kind = stock(type(model))
     for name, algorithm in ALGORITHMS.items():
         # Equal types, for a subclass may behave in a way that its hyper-parameters do not say.
-        if algorithm.library not in sys.modules or type(model) is not algorithm_class(name):
+        if algorithm.library not in sys.modules or kind is not algorithm_class(name):
             continue
         if type(model.policy) is policy_class(name):
             return name

@@ -15,6 +15,7 @@ from stable_baselines3.common.utils import ConstantSchedule
 from stable_baselines3.common.vec_env import VecEnv
 
 from snn_gym.config import to_mapping
+from snn_gym.learners.lean import lean
 from snn_gym.registry import (
     import_named_module,
     known_ids,
@@ -192,8 +193,12 @@ def build_model(
         "tensorboard_log": tensorboard_log,
         **values,
     }
+    kind = algorithm_class(algorithm)
+    regulation = arguments["policy_kwargs"]["network"].regulation
+    if regulation is not None and regulation.lean is not None:
+        kind = lean(kind)
     try:
-        return algorithm_class(algorithm)(policy_class(algorithm), env, **arguments)
+        return kind(policy_class(algorithm), env, **arguments)
     except AssertionError as error:
         # This is how Stable-Baselines3 says that it does not serve these spaces.
         raise ValueError(f"{algorithm} can't be built: {error}") from error

@@ -1,13 +1,14 @@
-"""Typed parameters of regulation: its penalties and its controller."""
+"""Typed parameters of regulation: its penalties, its controller, and the shedding of spikes."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
-from snn_gym.config import Config, Count, NonNegative, Positive, Range, Share
+from snn_gym.config import Config, Count, NonNegative, Positive, PositiveShare, Range, Share
 
 Controlled = Literal["gain", "threshold", "slope"]
+Signals = Literal["own", "shuffled", "uniform"]
 
 
 @dataclass(frozen=True)
@@ -37,6 +38,53 @@ class ControllerParameters(Config):
 
 
 @dataclass(frozen=True)
+class LeanParameters(Config):
+    """How a network that has learned sheds spikes while its behaviour stays what it was.
+
+    The rules are those of ``snn_gym.spiking.regulation.control``; ``snn_gym.learners.lean`` makes
+    algorithms that follow them.
+    """
+
+    bound: Positive = 0.02
+    """Divergence from the network's own frozen policy that is allowed at first: the mean over
+    visited states of the Kullback-Leibler divergence (nat) for discrete actions, of the squared
+    distance in units of half the action's range for continuous ones."""
+    max_synops: Positive | None = None
+    """Synaptic operations of hidden spikes that a decision may cost: the least divergence at that
+    cost is looked for, in place of the least cost at a bounded divergence. None for the latter."""
+    latest_start: PositiveShare = 0.8
+    """Share of the training after which learning is over, if it was not found to be before."""
+    patience: PositiveShare = 0.4
+    """Share of the training without a better return after which learning is over."""
+    tolerance: Share = 0.05
+    """Loss of return that is allowed, in units of what was gained since the start of training."""
+    updates: Count = 3000
+    """Updates of the weights, spread evenly over the rest of the training."""
+    batch_size: Count = 256
+    """Decisions in an update."""
+    learning_rate: Positive = 0.003
+    """Step size of Adam at the first update; falls linearly."""
+    final_learning_rate: NonNegative = 0.00015
+    """Step size at the last update."""
+    control_rate: Positive = 0.05
+    """Change of the logarithm of the cost's strength at an update whose divergence is zero."""
+    episodes: Count = 10
+    """Training episodes that are judged together."""
+    widening: Annotated[float, Range(at_least=1)] = 1.5
+    """Factor of the bound after episodes whose return was kept; 1 for a bound that stays."""
+    signals: Signals = "own"
+    """Whose dynamics a neuron is told to spare: its ``own``, or for control those of another
+    neuron of its layer (``shuffled``) or the layer's mean (``uniform``)."""
+
+    def _check(self) -> None:
+        if self.final_learning_rate > self.learning_rate:
+            raise ValueError(
+                f"final_learning_rate must be at most learning_rate={self.learning_rate}, got "
+                f"{self.final_learning_rate}"
+            )
+
+
+@dataclass(frozen=True)
 class RegulationParameters(Config):
     """What keeps the neurons of a network in their responsive range while it is optimised.
 
@@ -51,11 +99,16 @@ class RegulationParameters(Config):
     """Largest rate that is left alone; equal to ``min_rate`` for a target rate."""
     rate_strength: NonNegative = 0.0
     """Weight of the penalty on rates outside of the range in the loss; 0 for none."""
+    rescue_strength: NonNegative = 0.0
+    """Further weight of that penalty in a network most of whose neurons are silent or saturated,
+    times their share (``regulation.rescue``); 0 for none."""
     voltage_strength: NonNegative = 0.0
     """Weight of the penalty on potentials beyond the threshold, or as far below rest, in the loss;
     0 for none."""
     controller: ControllerParameters | None = None
     """Homeostasis; None for none."""
+    lean: LeanParameters | None = None
+    """Shedding of spikes once learning is over; None for none."""
     shuffle_seed: Annotated[int, Range(at_least=0, below=2**63)] | None = None
     """Seed of a permutation by which every neuron is regulated by what another neuron of its layer
     does: the control whose signals are as many and as large and reach the wrong neuron. None for
@@ -63,17 +116,17 @@ class RegulationParameters(Config):
 
     def _check(self) -> None:
         _check_range("rate", self.min_rate, self.max_rate)
-        if not self.penalised and self.controller is None:
+        if not self.penalised and self.controller is None and self.lean is None:
             raise ValueError(
-                "regulation does nothing: give rate_strength or voltage_strength above 0, or a "
-                "controller, or leave regulation out"
+                "regulation does nothing: give rate_strength, rescue_strength or voltage_strength "
+                "above 0, a controller or lean, or leave regulation out"
             )
         self._check_shuffle()
 
     @property
     def penalised(self) -> bool:
         """Whether there is a penalty."""
-        return self.rate_strength > 0 or self.voltage_strength > 0
+        return max(self.rate_strength, self.rescue_strength, self.voltage_strength) > 0
 
     def _check_shuffle(self) -> None:
         if self.shuffle_seed is None:

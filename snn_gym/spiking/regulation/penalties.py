@@ -12,6 +12,9 @@ B samples and the rate ``f_j = sum_tb z_tbj / (T B)`` of neuron j,
       + voltage_strength / (2 T B) sum_tbj (max(0, u_tbj - 1)^2 + max(0, -u_tbj - 1)^2),
     u = (v - v_rest) / (threshold - v_rest).
 
+``rescue_strength`` adds to ``rate_strength`` in a network that does not respond, for as long as it
+does not (``snn_gym.spiking.regulation.rescue``).
+
 ``P`` is a mean over samples and is added as it is, whatever the algorithm multiplies or averages
 its own loss by: the strengths mean the same at every batch size.
 
@@ -34,6 +37,7 @@ from snn_gym.spiking.layers import SpikingLayer
 from snn_gym.spiking.neurons.base import Neuron, Run
 from snn_gym.spiking.regulation.homeostasis import Homeostasis
 from snn_gym.spiking.regulation.parameters import RegulationParameters
+from snn_gym.spiking.regulation.rescue import Rescue
 
 
 def rate_error(rates: Tensor, parameters: RegulationParameters) -> Tensor:
@@ -53,6 +57,7 @@ def penalty_gradients(
     threshold: Tensor | float | None,
     parameters: RegulationParameters,
     order: Tensor | None = None,
+    rescue: float = 0.0,
 ) -> tuple[Tensor | None, Tensor | None]:
     """Return the gradient of the penalty of one layer, as this module defines it.
 
@@ -64,6 +69,7 @@ def penalty_gradients(
             Unused without a penalty on potentials.
         parameters: Range and strengths.
         order: (N,) int64: neuron j gets the signals of neuron ``order[j]``; None for its own.
+        rescue: What the rate's strength is raised by.
 
     Returns:
         Gradients by spikes and by voltages, each of a shape that broadcasts to (T, B, N); None for
@@ -71,9 +77,10 @@ def penalty_gradients(
     """
     samples = spikes.shape[0] * spikes.shape[1]
     by_spikes = by_voltages = None
-    if parameters.rate_strength > 0:
+    strength = parameters.rate_strength + rescue
+    if strength > 0:
         error = rate_error(spikes.mean((0, 1)), parameters)
-        by_spikes = _reordered(error, order) * (parameters.rate_strength / samples)
+        by_spikes = _reordered(error, order) * (strength / samples)
     if parameters.voltage_strength > 0:
         assert threshold is not None  # checked where the layers are made
         scale = threshold - v_rest
@@ -133,15 +140,21 @@ class LayerPenalty:
         parameters: Range and strengths.
         layer: The layer.
         order: As in ``penalty_gradients``.
+        rescue: Rescue of the network, or None.
 
     Raises:
         ValueError: Potentials are penalised and the layer's neurons state no threshold above rest.
     """
 
     def __init__(
-        self, parameters: RegulationParameters, layer: SpikingLayer, order: Tensor | None
+        self,
+        parameters: RegulationParameters,
+        layer: SpikingLayer,
+        order: Tensor | None,
+        rescue: Rescue | None = None,
     ) -> None:
         self._parameters = parameters
+        self._rescue = rescue
         self._order = order
         self._neuron = layer.neuron
         self._v_rest = layer.neuron.rest[0] if isinstance(layer.neuron, Neuron) else 0.0
@@ -167,8 +180,9 @@ class LayerPenalty:
         self, spikes: Tensor, voltages: Tensor, threshold: Tensor | float | None
     ) -> tuple[Tensor | None, Tensor | None]:
         """Return the penalty's gradients by spikes and voltages, the latter (T, B, N)."""
+        rescue = 0.0 if self._rescue is None else self._rescue.strength
         return penalty_gradients(
-            spikes, voltages, self._v_rest, threshold, self._parameters, self._order
+            spikes, voltages, self._v_rest, threshold, self._parameters, self._order, rescue
         )
 
 
@@ -192,10 +206,12 @@ class Regulation(nn.Module):
     ) -> None:
         super().__init__()
         orders = _orders(parameters.shuffle_seed, layers)
+        strength = parameters.rescue_strength
+        self.rescue = Rescue(strength, len(layers)) if strength > 0 else None
         self._penalties: list[LayerPenalty] = []
         if parameters.penalised:
             self._penalties = [
-                LayerPenalty(parameters, layer, order)
+                LayerPenalty(parameters, layer, order, self.rescue)
                 for layer, order in zip(layers, orders, strict=True)
             ]
         self.controllers = nn.ModuleList()
@@ -215,6 +231,8 @@ class Regulation(nn.Module):
         """
         if self.controllers:
             self._controllers[index].measure(layer, run)
+        if self.rescue is not None:
+            self.rescue.measure(index, run.spikes)
         if not self._penalties:
             return run.spikes
         return self._penalties[index](run)

@@ -246,7 +246,7 @@ def test_cells_of_a_factory_have_rates_and_no_threshold() -> None:
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        ({}, "does nothing: give rate_strength or voltage_strength above 0"),
+        ({}, "does nothing: give rate_strength, rescue_strength or voltage_strength above 0"),
         ({"rate_strength": -1.0}, "rate_strength must be at least 0, got -1"),
         ({"voltage_strength": float("nan")}, "voltage_strength must be finite, got nan"),
         ({"min_rate": 0.5, "max_rate": 0.4}, "min_rate must be at most max_rate, got 0.5 and 0.4"),

@@ -1,0 +1,306 @@
+"""``Shedding``: a policy that has learned loses spikes while it does what it did.
+
+The rules are those of ``snn_gym.spiking.regulation.control``, the cost that of
+``snn_gym.spiking.regulation.shedding``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from stable_baselines3.common.base_class import BaseAlgorithm
+from torch import Tensor
+
+from snn_gym.arrays import from_arrays, to_arrays
+from snn_gym.learners.visited import make_visited
+from snn_gym.policies._behaviour import divergence
+from snn_gym.spiking.regulation.control import (
+    SETTLING,
+    SYNOPS_MARGIN,
+    BoundControl,
+    StrengthControl,
+)
+from snn_gym.spiking.regulation.parameters import LeanParameters
+from snn_gym.spiking.regulation.shedding import (
+    neurons_of,
+    redirect,
+    shuffled_orders,
+    spike_cost,
+)
+
+_SHUFFLE_SEED = 0
+_FRESH = 1024
+"""Decisions by which the divergence in the latest states is measured."""
+_MOST_JUDGED = 3
+"""Verdicts' worth of episodes that are judged together while the verdict is unclear."""
+_ADAM = ("step", "exp_avg", "exp_avg_sq")
+
+
+@dataclass
+class Counters:
+    """Numbers of a shedding, beside those of its two loops."""
+
+    begun_at: float
+    """Share of the training after which it began."""
+    updates: int = 0
+    """Updates so far."""
+    first_cost: float = 0.0
+    """Cost of the network at the first update."""
+    temperature: float = 1.0
+    """What behaviour is divided by, so that it is log-odds."""
+
+
+def twin_of(policy: Any) -> Any:
+    """Return a policy of the same kind that decides as a policy does now, and is not trained."""
+    with torch.random.fork_rng():
+        copy = type(policy)(**policy._get_constructor_parameters())
+    copy.to(policy.device)
+    copy.load_acting_state_dict(policy.acting_state_dict())
+    copy.set_training_mode(False)
+    return copy
+
+
+class Shedding:
+    """What sheds spikes of one model's policy.
+
+    Args:
+        model: Algorithm with a spiking policy that has learned.
+        parameters: How.
+        bound: Outer loop, which knows what the policy earned.
+        progress: Share of the training that is done.
+        teacher: Policy whose behaviour is kept, of the same action space; None for the model's own
+            as it is now.
+    """
+
+    def __init__(
+        self,
+        model: BaseAlgorithm,
+        parameters: LeanParameters,
+        bound: BoundControl,
+        progress: float,
+        teacher: Any = None,
+    ) -> None:
+        self._model, self._parameters = model, parameters
+        policy: Any = model.policy
+        self._policy = policy
+        self._teacher = twin_of(self._policy if teacher is None else teacher)
+        self._visited = make_visited(model, self._teacher)
+        self._weights = acting_parameters(self._policy)
+        self._fan_outs: list[int] = []
+        network = self._policy._acting_network()
+        sizes = neurons_of(self._weights, list(network.layers))
+        self._orders = shuffled_orders(sizes, _SHUFFLE_SEED)
+        self._optimiser = torch.optim.Adam(self._weights.values(), lr=parameters.learning_rate)
+        self._good = self._policy.acting_state_dict()
+        self.returns: list[float] = []
+        """Returns of the training episodes since the last verdict."""
+        self.counters = Counters(progress)
+        self.strength = StrengthControl()
+        self.bound = bound
+        self._last = 0.0, 0.0
+
+    def update(self, progress: float) -> None:
+        """Make the updates that are due, and let returns move the bound.
+
+        Args:
+            progress: Share of the training that is done, 0 to 1.
+        """
+        self._visited.collect()
+        if not self._fan_outs:
+            self._begin()
+        self._judge(progress)
+        due = round(self._parameters.updates * min(1.0, self._share(progress)))
+        with torch.enable_grad():
+            for _ in range(due - self.counters.updates):
+                self._step()
+        self._log()
+
+    def finish(self) -> None:
+        """Take back the weights of the end if the last episodes earned less."""
+        few = replace(self._parameters, episodes=max(2, min(5, self._parameters.episodes)))
+        if self._follows_returns and self.bound.judge(self.returns, few) == "lost":
+            self._policy.load_acting_state_dict(self._good)
+
+    @property
+    def _follows_returns(self) -> bool:
+        return self._parameters.max_synops is None
+
+    def _share(self, progress: float) -> float:
+        """Return how much of the shedding is over, 0 to 1, at some progress of the training."""
+        left = 1.0 - self.counters.begun_at
+        return (progress - self.counters.begun_at) / left if left > 0 else 1.0
+
+    def _begin(self) -> None:
+        """Look at the network and at the scale of its behaviour for the first time."""
+        observations, behaviour = self._visited.sample(self._parameters.batch_size)
+        self._set_fan_outs()
+        if self._policy.rates_actions:
+            gap = float((behaviour.max(1).values - behaviour.mean(1)).mean())
+            self.counters.temperature = max(gap / 2, 1e-6)
+        with torch.no_grad():
+            cost, _ = self._cost(self._policy.watched(observations)[1])
+        self.counters.first_cost = max(float(cost), 1e-6)
+
+    def _set_fan_outs(self) -> None:
+        network = self._policy._acting_network()
+        shape = (network.config.time_steps,) if network.spike_input else ()
+        zeros = torch.zeros(1, *shape, network.input_size, device=self._policy.device)
+        recording = network.record(zeros, readout_size=self._policy._readout_size())
+        self._fan_outs = [x.fan_out for x in recording.layers if x.name != "input"]
+
+    def _judge(self, progress: float) -> None:
+        """Move the bound by what the training episodes earned, and keep or take back weights."""
+        parameters = self._parameters
+        # Older ones were played with more spikes.
+        del self.returns[: -_MOST_JUDGED * parameters.episodes]
+        if not self._follows_returns:
+            return
+        verdict = self.bound.judge(self.returns, parameters)
+        if verdict == "unclear":
+            return
+        self.returns.clear()
+        if verdict == "lost" and self._is_unsettled():
+            return
+        settling = self._share(progress) > 1.0 - SETTLING
+        self.bound = self.bound.step(verdict, parameters, settling)
+        if verdict == "kept":
+            self._good = self._policy.acting_state_dict()
+        elif self.bound.losses > 1:
+            # A tighter bound alone did not bring the return back.
+            self._policy.load_acting_state_dict(self._good)
+            self._optimiser.state.clear()
+            self.strength = StrengthControl()
+
+    def _is_unsettled(self) -> bool:
+        """Return whether behaviour in the latest states was beyond the bound.
+
+        Then the bound is not to blame for a loss: no update has seen these states yet.
+        """
+        sample = self._visited.sample(_FRESH, newest=True)
+        with torch.no_grad():
+            far, _ = self._measure(*sample)
+        return float(far) > self.bound.bound
+
+    def _measure(self, observations: Any, target: Tensor) -> tuple[Tensor, list[Tensor]]:
+        """Return the divergence from the teacher in some states, and the spikes."""
+        behaviour, spikes = self._policy.watched(observations)
+        heat = self.counters.temperature
+        far = divergence(self._policy.action_space, target / heat, behaviour / heat)
+        return far, spikes
+
+    def _cost(self, spikes: Sequence[Tensor]) -> tuple[Tensor, float]:
+        return spike_cost(spikes, self._fan_outs, self._policy._acting_network().config.time_steps)
+
+    def _step(self) -> None:
+        """Make one update of the weights and of the cost's strength."""
+        parameters = self._parameters
+        self._set_learning_rate()
+        far, spikes = self._measure(*self._visited.sample(parameters.batch_size))
+        cost, synops = self._cost(spikes)
+        self._last = synops, float(far.detach())
+        bound = self.bound.bound
+        limited, limit, sign = self._last[1], bound, 1
+        if parameters.max_synops is not None:
+            limited, limit, sign = synops, SYNOPS_MARGIN * parameters.max_synops, -1
+        self.strength = self.strength.step(limited, limit, parameters.control_rate, sign)
+        weight = self.strength.strength / self.counters.first_cost
+        self._set_gradients(far / bound, weight * cost)
+        self._optimiser.step()
+        self.counters.updates += 1
+
+    def _set_learning_rate(self) -> None:
+        done = self.counters.updates / self._parameters.updates
+        first, last = self._parameters.learning_rate, self._parameters.final_learning_rate
+        self._optimiser.param_groups[0]["lr"] = first + done * (last - first)
+
+    def _set_gradients(self, far: Tensor, cost: Tensor) -> None:
+        weights, signals = list(self._weights.values()), self._parameters.signals
+        if signals == "own":
+            gradients = _gradients(far + cost, weights)
+        else:
+            of_cost = dict(zip(self._weights, _gradients(cost, weights), strict=True))
+            told = redirect(of_cost, self._orders, signals).values()
+            pairs = zip(_gradients(far, weights), told, strict=True)
+            gradients = tuple(of_far + of_cost for of_far, of_cost in pairs)
+        for weight, gradient in zip(weights, gradients, strict=True):
+            weight.grad = gradient
+
+    def _log(self) -> None:
+        synops, far = self._last
+        for name, value in (
+            ("synops", synops),
+            ("divergence", self.strength.smoothed if self._follows_returns else far),
+            ("bound", self.bound.bound),
+            ("strength", self.strength.strength),
+        ):
+            self._model.logger.record(f"lean/{name}", value)
+
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        """Return all that an interrupted shedding needs to go on, as arrays by name."""
+        found = {"returns": np.array(self.returns, np.float64)}
+        for part, values in (
+            ("counters", self.counters),
+            ("strength", self.strength),
+            ("bound", self.bound),
+        ):
+            found |= {f"{part}.{name}": x for name, x in to_arrays(values).items()}
+        for prefix, tensors in (
+            ("good", self._good),
+            ("teacher", self._teacher.acting_state_dict()),
+        ):
+            found |= {f"{prefix}.{name}": x.cpu().numpy() for name, x in tensors.items()}
+        for name, weight in self._weights.items():
+            moments = self._optimiser.state.get(weight, {})
+            found |= {f"adam.{key}.{name}": x.cpu().numpy() for key, x in moments.items()}
+        return found | {f"visited.{name}": x for name, x in self._visited.arrays().items()}
+
+    def load(self, arrays: Mapping[str, NDArray[Any]]) -> None:
+        """Go on from what ``arrays`` returned.
+
+        Args:
+            arrays: Arrays by name.
+        """
+        owner = type(self).__name__
+        self.counters = from_arrays(self.counters, _with_prefix(arrays, "counters."), owner)
+        self.strength = from_arrays(self.strength, _with_prefix(arrays, "strength."), owner)
+        self.bound = from_arrays(self.bound, _with_prefix(arrays, "bound."), owner)
+        self.returns = [float(x) for x in arrays["returns"]]
+        self._good = _tensors(arrays, "good.")
+        self._teacher.load_acting_state_dict(_tensors(arrays, "teacher."))
+        for name, weight in self._weights.items():
+            if f"adam.{_ADAM[0]}.{name}" in arrays:
+                self._optimiser.state[weight] = {
+                    key: torch.from_numpy(np.array(arrays[f"adam.{key}.{name}"])) for key in _ADAM
+                }
+        self._visited.load(_with_prefix(arrays, "visited."))
+        self._set_fan_outs()
+
+
+def _gradients(loss: Tensor, weights: Sequence[Tensor]) -> tuple[Tensor, ...]:
+    """Return the gradient by each of some weights, zero where a weight has no part in the loss."""
+    return torch.autograd.grad(
+        loss, weights, retain_graph=True, allow_unused=True, materialize_grads=True
+    )
+
+
+def acting_parameters(policy: Any) -> dict[str, Tensor]:
+    """Return the parameters that a policy acts by, by name."""
+    return {
+        f"{prefix}.{name}": x
+        for prefix, module in policy._acting_modules().items()
+        for name, x in module.named_parameters()
+        if x.requires_grad
+    }
+
+
+def _with_prefix(arrays: Mapping[str, NDArray[Any]], prefix: str) -> dict[str, NDArray[Any]]:
+    return {name.removeprefix(prefix): x for name, x in arrays.items() if name.startswith(prefix)}
+
+
+def _tensors(arrays: Mapping[str, NDArray[Any]], prefix: str) -> dict[str, Tensor]:
+    return {name: torch.from_numpy(x.copy()) for name, x in _with_prefix(arrays, prefix).items()}

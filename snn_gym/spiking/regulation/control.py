@@ -1,0 +1,170 @@
+"""Control of the shedding of spikes: measurements in, strengths and decisions out.
+
+A network that has learned is optimised for
+
+    divergence / bound + strength * cost / cost of the frozen network
+
+by three rules, each a pure function or a small state that is stepped:
+
+- **When learning is over** (``learning_is_over``): the return of training is at its best and has
+  not improved for a while, or most of the training is spent.
+- **Inner loop** (``StrengthControl``), at every update: the strength grows while the divergence
+  is within the bound and shrinks beyond it. It is the multiplier of a constraint in dual ascent,
+  as in GECO (Rezende and Viola 2018, https://arxiv.org/abs/1810.00597) and in Lagrangian safe
+  reinforcement learning, here the integral term alone of Stooke et al. 2020
+  (https://arxiv.org/abs/2007.03964). Differences: the multiplier stands before the cost, it moves
+  on a logarithmic scale, and what it follows is the divergence smoothed over updates.
+- **Outer loop** (``BoundControl``), slowly: the bound is widened while training episodes earn what
+  they did, and halved where they do not; where that does not help the last good weights come back.
+
+The frozen policy that teaches its own network is policy distillation (Rusu et al. 2016,
+https://arxiv.org/abs/1511.06295).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from snn_gym.spiking.regulation.parameters import LeanParameters
+
+SMOOTHING = 0.1
+"""Weight of an update's divergence in its running mean."""
+FIRST_STRENGTH = 0.3
+"""Strength of the cost at the first update."""
+STRENGTHS = math.exp(-12.0), math.exp(9.0)
+"""Least and largest strength."""
+STRETCHES = 20
+"""Stretches of a training, each with the mean return of its episodes."""
+EARLIEST_START = 0.4
+"""Share of a training before which learning is not over."""
+MARGIN = 0.02
+"""Difference of returns that counts, in units of what was gained since the start."""
+SETTLING = 0.25
+"""Share of the shedding, at its end, in which the bound is not widened any more."""
+SYNOPS_MARGIN = 0.9
+"""Share of ``max_synops`` that is aimed at, because other states are visited in the end."""
+
+Verdict = Literal["kept", "lost", "unclear"]
+
+
+def learning_is_over(
+    returns: NDArray[np.float64], progress: float, parameters: LeanParameters
+) -> bool:
+    """Tell whether the return of a training stopped improving.
+
+    Args:
+        returns: (STRETCHES,) mean return of the episodes that ended in each stretch of the
+            training, NaN where none did or the stretch is still to come.
+        progress: Share of the training that is done, 0 to 1.
+        parameters: When it is over.
+    """
+    if progress >= parameters.latest_start:
+        return True
+    done = int(progress * STRETCHES)
+    recent = max(1, round(parameters.patience * STRETCHES))
+    seen, before = returns[:done], returns[: max(0, done - recent)]
+    known = seen[~np.isnan(seen)]
+    if progress < EARLIEST_START or np.isnan(before).all() or np.isnan(seen[-1]):
+        return False
+    best = float(known.max())
+    gained = best - float(known[0])
+    # A training that has gained nothing yet may still find its first reward, and one that is worse
+    # than it was may recover.
+    improved = best > float(np.nanmax(before)) + MARGIN * gained
+    return gained > 0 and not improved and float(seen[-1]) >= best - MARGIN * gained
+
+
+@dataclass(frozen=True)
+class StrengthControl:
+    """The inner loop: the strength of the cost, and the running mean that it follows."""
+
+    strength: float = FIRST_STRENGTH
+    """Weight of the relative cost."""
+    smoothed: float = math.nan
+    """Running mean of what is bounded; NaN before the first update."""
+
+    def step(self, measured: float, limit: float, rate: float, sign: int = 1) -> StrengthControl:
+        """Return the control after an update.
+
+        Args:
+            measured: What is bounded, at this update.
+            limit: Its bound.
+            rate: Change of the strength's logarithm where ``measured`` is 0.
+            sign: 1 where the strength makes ``measured`` larger, as of a divergence; -1 where it
+                makes it smaller, as of a cost.
+
+        Raises:
+            ValueError: The measurement is not finite.
+        """
+        if not math.isfinite(measured):
+            raise ValueError(
+                f"the network that sheds spikes measured {measured}; lower its learning_rate"
+            )
+        before = measured if math.isnan(self.smoothed) else self.smoothed
+        smoothed = before + SMOOTHING * (measured - before)
+        slack = min(1.0, max(-1.0, (limit - smoothed) / limit))
+        strength = self.strength * math.exp(sign * rate * slack)
+        least, largest = STRENGTHS
+        return StrengthControl(min(largest, max(least, strength)), smoothed)
+
+
+@dataclass(frozen=True)
+class BoundControl:
+    """The outer loop: the bound, and what returns are compared with."""
+
+    bound: float
+    """Divergence that is allowed."""
+    ceiling: float = math.inf
+    """Bound that is never exceeded, because one above it lost return."""
+    reference: float = math.nan
+    """Mean return of the last training episodes of the policy that was frozen; NaN for none."""
+    error: float = 0.0
+    """Standard error of the reference."""
+    gained: float = 0.0
+    """What the reference is above the first episodes of the training."""
+    losses: int = 0
+    """Verdicts ``lost`` since the last ``kept``."""
+
+    def judge(self, returns: Sequence[float], parameters: LeanParameters) -> Verdict:
+        """Say whether training episodes earned what they did before.
+
+        Args:
+            returns: Return of each episode since the last verdict.
+            parameters: How many it takes, and what loss is allowed.
+
+        Returns:
+            ``kept``, or ``lost`` where the loss is beyond what is allowed by more than 1.7
+            standard errors; ``unclear`` in between and where there are too few.
+        """
+        count = len(returns)
+        if count < max(2, parameters.episodes) or math.isnan(self.reference):
+            return "unclear"
+        scores = np.asarray(returns, np.float64)
+        loss = self.reference - float(scores.mean())
+        allowed = parameters.tolerance * self.gained
+        if loss <= allowed:
+            return "kept"
+        error = math.hypot(self.error, float(scores.std(ddof=1)) / math.sqrt(count))
+        return "lost" if loss - 1.7 * error > allowed else "unclear"
+
+    def step(self, verdict: Verdict, parameters: LeanParameters, settling: bool) -> BoundControl:
+        """Return the control after a verdict.
+
+        Args:
+            verdict: What ``judge`` said.
+            parameters: How far the bound is widened.
+            settling: Whether it is not widened any more.
+        """
+        if verdict == "lost":
+            ceiling = self.bound / parameters.widening
+            return replace(self, bound=self.bound / 2, ceiling=ceiling, losses=self.losses + 1)
+        if verdict == "kept":
+            wider = self.bound if settling else min(self.bound * parameters.widening, self.ceiling)
+            return replace(self, bound=wider, losses=0)
+        return self

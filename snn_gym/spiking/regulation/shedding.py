@@ -1,0 +1,104 @@
+"""The cost of a network's spikes, and its gradient, by which they are shed.
+
+With the rate ``f_j`` of neuron j (spikes per time step, mean over decisions) and the fan-out of its
+layer, a decision of T time steps costs
+
+    C = sum over layers of fan_out T sum_j (f_j / 2 + f_j^2),
+
+half of its synaptic operations and as much again where a neuron fires at every other time step: a
+square spares those that say much with few spikes and takes from those that fire all the time, as in
+the rate regulariser of e-prop (Bellec et al. 2020, https://doi.org/10.1038/s41467-020-17236-y).
+A layer with less than one spike in a decision costs nothing, so that none falls silent.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from snn_gym.spiking.layers import SpikingLayer
+from snn_gym.spiking.regulation.parameters import Signals
+from snn_gym.spiking.regulation.penalties import shuffled_order
+
+LEAST_SPIKES = 1.0
+"""Spikes of a layer in a decision below which they cost nothing."""
+
+
+def spike_cost(
+    spikes: Sequence[Tensor], fan_outs: Sequence[int], time_steps: int
+) -> tuple[Tensor, float]:
+    """Return what the spikes of a network cost, for its gradient, and what they are.
+
+    Args:
+        spikes: (L * T, B, N) of each layer, 0 or 1.
+        fan_outs: Synapses that leave each neuron of a layer.
+        time_steps: T.
+
+    Returns:
+        The cost, differentiable, and the synaptic operations of a decision.
+    """
+    cost, synops = spikes[0].new_zeros(()), 0.0
+    for fired, fan_out in zip(spikes, fan_outs, strict=True):
+        rates = fired.mean((0, 1))
+        count = time_steps * float(rates.detach().sum())
+        synops += count * fan_out
+        price = fan_out * time_steps if count >= LEAST_SPIKES else 0
+        cost = cost + price * (rates / 2 + rates.square()).sum()
+    return cost, synops
+
+
+def redirect(
+    gradients: dict[str, Tensor], orders: dict[str, Tensor], signals: Signals
+) -> dict[str, Tensor]:
+    """Return gradients of the cost as a control sees them.
+
+    A row of a layer's weights is a neuron's synapses, so that its gradient is the whole of what a
+    neuron is told: cost times surrogate gradient times input.
+
+    Args:
+        gradients: Gradient of each parameter by name, (N, ...).
+        orders: Of each parameter of a spiking layer whose neuron takes whose place, (N,) int64;
+            gradients of all others stay.
+        signals: ``own`` changes nothing, ``shuffled`` permutes rows, ``uniform`` averages them.
+    """
+    if signals == "own":
+        return gradients
+    changed = dict(gradients)
+    for name in orders.keys() & gradients.keys():
+        rows = gradients[name]
+        if signals == "shuffled":
+            changed[name] = rows[orders[name].to(rows.device)]
+        else:
+            changed[name] = rows.mean(0, keepdim=True).expand_as(rows)
+    return changed
+
+
+def neurons_of(parameters: dict[str, Tensor], layers: Sequence[SpikingLayer]) -> dict[str, int]:
+    """Return the number of neurons of every parameter, by name, whose rows are neurons'.
+
+    Args:
+        parameters: Parameters by name.
+        layers: Spiking layers, whose synapses, biases and learned constants these may be.
+    """
+    sizes = {id(x): layer.size for layer in layers for x in layer.parameters()}
+    return {
+        name: sizes[id(x)]
+        for name, x in parameters.items()
+        if id(x) in sizes and x.dim() > 0 and len(x) == sizes[id(x)]
+    }
+
+
+def shuffled_orders(sizes: dict[str, int], seed: int) -> dict[str, Tensor]:
+    """Return a cycle for the parameters of each number of neurons: none keeps its own place.
+
+    Args:
+        sizes: Neurons of each parameter, by name.
+        seed: Of the permutations.
+    """
+    orders = {
+        size: shuffled_order(size, torch.Generator().manual_seed(seed))
+        for size in set(sizes.values())
+    }
+    return {name: orders[size] for name, size in sizes.items()}

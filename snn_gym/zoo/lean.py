@@ -1,0 +1,136 @@
+"""``make_lean``: a trained agent taught to another one that spikes less."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from stable_baselines3.common.base_class import BaseAlgorithm
+from torch import Tensor
+
+from snn_gym.config import from_mapping, to_mapping
+from snn_gym.learners.lean import LeanAlgorithm, lean
+from snn_gym.spiking import NetworkConfig
+from snn_gym.spiking.regulation.parameters import LeanParameters, RegulationParameters
+from snn_gym.zoo.algorithms import algorithm_name, make_settings
+from snn_gym.zoo.build import build_model, make_environments, policy_arguments
+from snn_gym.zoo.extract import extract_policy_arguments, extract_settings
+from snn_gym.zoo.identity import identify, remember_identity
+from snn_gym.zoo.seeding import seed_environments
+from snn_gym.zoo.spec import load_agent_spec
+
+_AT_ONCE = 1e-9
+_LEAST_STEPS = 1000
+
+
+def make_lean(
+    model: BaseAlgorithm,
+    steps: int | None = None,
+    *,
+    student: str | None = None,
+    network: Mapping[str, Any] | None = None,
+    seed: int | None = None,
+    **settings: Any,
+) -> LeanAlgorithm:
+    """Return an agent that does what a trained one does, with fewer spikes.
+
+    The trained agent is not changed; it teaches in the states that the new one visits. The bound
+    stays where it is, because nobody knows what return the trained agent's training began with.
+
+    Args:
+        model: Trained agent, of the zoo or a stock algorithm with one of our policies. Its ANN twin
+            can teach too, if ``student`` is named.
+        steps: Environment steps to visit states in; a fifth of those trained if None, at least
+            1,000.
+        student: Agent of the zoo of which the new one is made, of the same algorithm; None for the
+            trained one's own policy.
+        network: Settings of ``snn_gym.spiking.NetworkConfig`` that replace the student's, such as
+            ``{"time_steps": 4}`` or ``{"hidden_sizes": [16, 16]}``. A network whose weights have
+            the shapes of the trained one's starts from them, any other from fresh ones.
+        seed: Seed of the new agent; that of the trained one if None.
+        **settings: Fields of ``LeanParameters``, such as ``bound`` or ``max_synops``.
+
+    Returns:
+        The new agent, after its updates. It can be saved and goes on learning as any other.
+
+    Raises:
+        ValueError: A setting is unknown or out of range, the student does not spike, or it is of
+            another algorithm.
+
+    Example:
+        >>> import snn_gym
+        >>> trained = snn_gym.make_agent("ppo-lif", "CartPole-v1", seed=0).learn(512)
+        >>> small = snn_gym.make_lean(trained, network={"time_steps": 4}, updates=20)
+    """
+    parameters = from_mapping(
+        LeanParameters, {"widening": 1.0, **settings, "latest_start": _AT_ONCE}, "make_lean"
+    )
+    new = _build_student(model, parameters, student, dict(network or {}), seed)
+    new.teacher = model.policy
+    _take_over(new.policy, model.policy)
+    wanted = steps if steps is not None else max(_LEAST_STEPS, model.num_timesteps // 5)
+    return new.learn(wanted)
+
+
+def _build_student(
+    model: BaseAlgorithm,
+    parameters: LeanParameters,
+    student: str | None,
+    network: dict[str, Any],
+    seed: int | None,
+) -> LeanAlgorithm:
+    algorithm, identity = algorithm_name(model), identify(model)
+    settings, arguments = extract_settings(model), extract_policy_arguments(model)
+    if student is not None:
+        spec = load_agent_spec(student)
+        if spec.algorithm != algorithm:
+            raise ValueError(
+                f"student {student!r} learns by {spec.algorithm}, and the trained agent by "
+                f"{algorithm}; take a student of the same algorithm"
+            )
+        arguments = policy_arguments(spec, identity.environment)
+    config = NetworkConfig.from_dict({**_plain_network(arguments["network"]), **network})
+    regulation = RegulationParameters(lean=parameters)
+    if config.regulation is not None:
+        regulation = replace(config.regulation, lean=parameters)
+    arguments["network"] = replace(config, regulation=regulation)
+    if hasattr(settings, "learning_starts"):
+        values = {**to_mapping(settings), "learning_starts": 0}
+        settings = make_settings(algorithm, values, "make_lean")
+    seed = model.seed if seed is None else seed
+    env = make_environments(
+        identity.environment, settings.n_envs, seed, identity.environment_kwargs
+    )
+    seed_environments(env, seed, identity.seeding)
+    new = build_model(algorithm, arguments, settings, env, seed=seed, device=str(model.device))
+    assert isinstance(new, lean(type(new)))  # as the network asks
+    name = identity.agent if student is None else student
+    remember_identity(new, dataclasses.replace(identity, agent=name))
+    return new
+
+
+def _plain_network(network: NetworkConfig | Mapping[str, Any]) -> Mapping[str, Any]:
+    return network.to_dict() if isinstance(network, NetworkConfig) else network
+
+
+def _take_over(policy: Any, trained: Any) -> None:
+    """Give a policy the weights of a trained one where all fit, and else its normaliser."""
+    own, given = _of_weights(policy), _of_weights(trained)
+    fits = own.keys() == given.keys() and all(
+        x.shape == own[name].shape for name, x in given.items()
+    )
+    taken = {
+        name: x for name, x in given.items() if name in own and (fits or ".normaliser." in name)
+    }
+    policy.load_acting_state_dict({**policy.acting_state_dict(), **taken})
+
+
+def _of_weights(policy: Any) -> dict[str, Tensor]:
+    """Return the tensors that a policy acts by, but for its neurons' constants."""
+    return {
+        name: x
+        for name, x in policy.acting_state_dict().items()
+        if not name.endswith(".neuron_constants")
+    }
