@@ -107,12 +107,20 @@ class LeanAlgorithm(BaseAlgorithm):
     ) -> None:
         super()._update_info_buffer(infos, dones)
         returns = [float(info["episode"]["r"]) for info in infos if "episode" in info]
-        if not returns:
-            return
-        stretch = min(STRETCHES - 1, int(self._progress() * STRETCHES))
-        self._sums[:, stretch] += sum(returns), len(returns)
+        for episode_return in returns:
+            self.remember_episode(self._progress(), episode_return)
         if self.shedding is not None:
             self.shedding.returns.extend(returns)
+
+    def remember_episode(self, progress: float, episode_return: float) -> None:
+        """Count a training episode, by which it is found when learning is over.
+
+        Args:
+            progress: Share of the training that was done when it ended, 0 to 1.
+            episode_return: Sum of its rewards.
+        """
+        stretch = min(STRETCHES - 1, int(progress * STRETCHES))
+        self._sums[:, stretch] += episode_return, 1
 
     def state_tensors(self) -> dict[str, NDArray[Any]]:
         """Return what is carried between updates beside the policy, as arrays by name."""

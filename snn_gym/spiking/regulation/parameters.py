@@ -100,8 +100,8 @@ class RegulationParameters(Config):
     rate_strength: NonNegative = 0.0
     """Weight of the penalty on rates outside of the range in the loss; 0 for none."""
     rescue_strength: NonNegative = 0.0
-    """Further weight of that penalty in a network most of whose neurons are silent or saturated,
-    times their share (``regulation.rescue``); 0 for none."""
+    """Further weight of that penalty from when most neurons of the network are silent or saturated
+    until few are (``regulation.rescue``); 0 for none."""
     voltage_strength: NonNegative = 0.0
     """Weight of the penalty on potentials beyond the threshold, or as far below rest, in the loss;
     0 for none."""

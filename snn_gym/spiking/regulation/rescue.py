@@ -3,8 +3,8 @@
 A neuron that hardly ever or nearly always spikes says little about what it gets, and a surrogate
 gradient teaches little through it. The share of such neurons in the whole network is measured at
 every update. A share of more than one half begins a rescue, a share of less than a fifth ends it,
-and while it lasts rates out of their range are penalised with a strength that is the share times
-``rescue_strength``. A network that responds is never touched.
+and while it lasts rates out of their range are penalised with ``rescue_strength``. A network that
+responds is never touched.
 """
 
 from __future__ import annotations
@@ -28,16 +28,16 @@ def next_strength(share: float, rescuing: bool, full: float) -> float:
     Args:
         share: Silent and saturated neurons of the network, 0 to 1.
         rescuing: Whether a rescue goes on.
-        full: Strength at a share of 1.
+        full: Strength while it goes on.
     """
-    return full * share if share > (END if rescuing else BEGIN) else 0.0
+    return full if share > (END if rescuing else BEGIN) else 0.0
 
 
 class Rescue(BookkeepingModule):
     """The rescue of one network.
 
     Args:
-        full: Strength at a share of 1.
+        full: Strength while it goes on.
         layers: Spiking layers of the network.
     """
 

@@ -1,0 +1,1 @@
+"""What a network gains that sheds spikes by its own dynamics once it has learned: the study."""

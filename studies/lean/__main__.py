@@ -1,0 +1,53 @@
+"""Run the study: ``python -m studies.lean run [--task ID] [--arms a,b] [--seeds 100-109]``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from studies.dynamics.__main__ import parse_seeds
+from studies.lean.outcome import Outcome
+from studies.lean.plan import ARMS, TASKS
+from studies.lean.runner import run_seed
+
+RESULTS = Path(__file__).parent / "results"
+SCRATCH = Path("runs") / "lean"
+
+app = typer.Typer(add_completion=False, no_args_is_help=True)
+
+
+@app.callback()
+def study() -> None:
+    """Run the study."""
+
+
+@app.command()
+def run(
+    task: Annotated[str | None, typer.Option(help="Task; all of them if none.")] = None,
+    arms: Annotated[str, typer.Option(help="Arms, with commas between.")] = ",".join(ARMS),
+    seeds: Annotated[str | None, typer.Option(help="Such as 100-109; the reported ones.")] = None,
+    out: Annotated[Path, typer.Option(help="Folder of the results.")] = RESULTS,
+    scratch: Annotated[Path, typer.Option(help="Folder of checkpoints.")] = SCRATCH,
+) -> None:
+    """Train what is missing; an arm whose file exists is passed over."""
+    if task is not None and task not in TASKS:
+        raise typer.BadParameter(f"task {task!r} is unknown; tasks: {', '.join(TASKS)}")
+    try:
+        for name in TASKS if task is None else (task,):
+            for seed in parse_seeds(seeds) or TASKS[name].seed_range():
+                run_seed(TASKS[name], seed, arms.split(","), out, scratch, _show)
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from error
+
+
+def _show(outcome: Outcome) -> None:
+    typer.echo(
+        f"{outcome.task}/{outcome.arm}/{outcome.seed}: mean {outcome.mean:.1f}, "
+        f"{outcome.hidden_synops:.0f} SynOps, {outcome.seconds:.0f} s"
+    )
+
+
+if __name__ == "__main__":
+    app()

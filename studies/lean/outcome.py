@@ -1,0 +1,100 @@
+"""The small file of plain data that an arm of the study leaves."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from snn_gym.config import Config, from_mapping, to_mapping
+from snn_gym.storage import write_text_atomic
+
+
+@dataclass(frozen=True)
+class Outcome(Config):
+    """How an arm went and what it led to."""
+
+    task: str
+    """Gymnasium id."""
+    arm: str
+    """Key of ``studies.lean.plan.ARMS``."""
+    seed: int
+    """Seed of everything random."""
+    agent: str
+    """Agent of the zoo whose hyper-parameters were used."""
+    steps: int
+    """Environment steps of the whole training."""
+    branched_at: int
+    """Environment steps of the checkpoint that the arm was trained from; 0 for the start."""
+    settings: dict[str, Any]
+    """Settings of ``LeanParameters`` that are not the default."""
+    begun_at: float | None
+    """Share of the training after which learning was found to be over."""
+    last_bound: float | None
+    """Bound at the end."""
+    returns: tuple[float, ...]
+    """Returns of the public evaluation episodes."""
+    mean: float
+    """Mean of the returns."""
+    synops: dict[str, float]
+    """Synaptic operations of a decision, by layer."""
+    macs: float
+    """Multiply-accumulates of a decision."""
+    neuron_updates: float
+    """Updates of neurons in a decision."""
+    seconds: float
+    """CPU time of the training since ``branched_at`` (s)."""
+    version: str
+    """Version of the package."""
+
+    @property
+    def hidden_synops(self) -> float:
+        """Synaptic operations of hidden spikes."""
+        return sum(value for layer, value in self.synops.items() if layer != "input")
+
+    @property
+    def operations(self) -> float:
+        """Synaptic operations of hidden spikes, multiply-accumulates and neuron updates."""
+        return self.hidden_synops + self.macs + self.neuron_updates
+
+
+def outcome_path(folder: Path, task: str, arm: str, seed: int) -> Path:
+    """Return where the file of an arm is.
+
+    Args:
+        folder: Folder of all results.
+        task: Gymnasium id.
+        arm: Name of the arm.
+        seed: Seed of the run.
+    """
+    return folder / task.replace("/", "__") / arm / f"{seed}.json"
+
+
+def write_outcome(folder: Path, outcome: Outcome) -> Path:
+    """Write an arm's file, atomically: a file that exists is whole.
+
+    Args:
+        folder: Folder of all results.
+        outcome: The arm.
+
+    Returns:
+        The file.
+    """
+    path = outcome_path(folder, outcome.task, outcome.arm, outcome.seed)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_text_atomic(path, json.dumps(to_mapping(outcome), separators=(",", ":")) + "\n")
+    return path
+
+
+def read_outcome(path: Path) -> Outcome:
+    """Read an arm's file.
+
+    Raises:
+        ValueError: The file is not one of ours.
+    """
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except json.JSONDecodeError as error:
+        raise ValueError(f"{path}: not valid JSON ({error}); delete it and run again") from error
+    return from_mapping(Outcome, content, str(path))

@@ -1,0 +1,104 @@
+"""Tasks, arms and seeds of the study."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any
+
+from snn_gym.registry import load_environment_spec
+
+CHECKPOINT_INTERVAL = 10_000
+"""Environment steps between checkpoints, from which arms branch."""
+FIRST_SEED = 100
+"""First seed that is reported. Settings were chosen on seeds from 1000 on."""
+
+
+@dataclass(frozen=True)
+class Task:
+    """A task of the study, and who plays it."""
+
+    env_id: str
+    """Gymnasium id."""
+    agent: str = "ppo-lif"
+    """Agent that is trained; its twin is the zoo's."""
+    seeds: int = 10
+    """Number of seeds."""
+    margin: float = 0.05
+    """Loss of return that is no loss, in units of the range from random play to ``solved``."""
+    confirmatory: bool = False
+    """Whether no pilot ran here."""
+
+    @property
+    def steps(self) -> int:
+        """Environment steps of a training: the environment's budget."""
+        return load_environment_spec(self.env_id).budget["gradient"]
+
+    @property
+    def allowed_loss(self) -> float:
+        """Loss of return that is no loss, in units of return."""
+        reference = load_environment_spec(self.env_id).reference
+        return self.margin * (reference.solved - reference.random)
+
+    def seed_range(self) -> range:
+        """Return the reported seeds."""
+        return range(FIRST_SEED, FIRST_SEED + self.seeds)
+
+
+TASKS: Mapping[str, Task] = MappingProxyType(
+    {
+        task.env_id: task
+        for task in (
+            Task("CartPole-v1"),
+            Task("Pendulum-v1", margin=0.02),
+            Task("Acrobot-v1"),
+            Task("MountainCar-v0"),
+            Task("snn/CartPole-v1", confirmatory=True),
+            Task("snn/CueAccumulation-v0", "recurrent-ppo-lsnn", confirmatory=True),
+            Task("LunarLander-v3", seeds=5, confirmatory=True),
+        )
+    }
+)
+"""Tasks by id, in the order in which they are run."""
+
+OFF = "off"
+LEAN = "lean"
+
+_CONTROL = {"widening": 1.0, "tolerance": 1.0}
+"""A bound that stays, whatever is earned."""
+
+ARMS: Mapping[str, Mapping[str, Any] | None] = MappingProxyType(
+    {
+        OFF: None,
+        LEAN: {},
+        "shuffled": {"signals": "shuffled", **_CONTROL},
+        "uniform": {"signals": "uniform", **_CONTROL},
+        "synops-2000": {"max_synops": 2000.0},
+        "synops-1000": {"max_synops": 1000.0},
+        "synops-500": {"max_synops": 500.0},
+        "synops-250": {"max_synops": 250.0},
+    }
+)
+"""Settings of ``LeanParameters`` by arm; None for an agent that goes on learning. Controls have
+the last bound of ``lean``, so they are run after it."""
+
+
+def settings_of(arm: str, last_bound: float | None) -> dict[str, Any] | None:
+    """Return the settings of an arm.
+
+    Args:
+        arm: One of ``ARMS``.
+        last_bound: Bound at the end of ``lean`` with the same seed, which controls take.
+
+    Raises:
+        ValueError: The arm is unknown, or needs a bound that is not known yet.
+    """
+    if arm not in ARMS:
+        raise ValueError(f"arm {arm!r} is unknown; arms: {', '.join(ARMS)}")
+    settings = ARMS[arm]
+    if settings is None or "signals" not in settings:
+        return None if settings is None else dict(settings)
+    if last_bound is None:
+        raise ValueError(f"arm {arm!r} takes the last bound of {LEAN!r}: run that first")
+    return {**settings, "bound": last_bound}

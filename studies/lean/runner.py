@@ -1,0 +1,168 @@
+"""Train the arms of the study: all of a task and seed from the checkpoints of one training."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from stable_baselines3.common.base_class import BaseAlgorithm
+
+import snn_gym
+from snn_gym.learners.lean import LeanAlgorithm
+from snn_gym.scoring.evaluation import evaluate
+from snn_gym.spiking.regulation.control import EARLIEST_START
+from snn_gym.threads import one_thread
+from snn_gym.training.checkpoint import restore_checkpoint
+from snn_gym.training.episodes import EpisodeLog
+from snn_gym.training.segments import SegmentCallback
+from snn_gym.zoo import make_agent
+from snn_gym.zoo.build import make_environments
+from studies.lean.outcome import Outcome, outcome_path, read_outcome, write_outcome
+from studies.lean.plan import ARMS, CHECKPOINT_INTERVAL, LEAN, OFF, Task, settings_of
+
+Report = Callable[[Outcome], None]
+"""Called with every arm as it ends."""
+
+
+class _KeptSegments(SegmentCallback):
+    """Segments of a training each of whose checkpoints is a file of its own."""
+
+    def __init__(self, folder: Path, *args: Any, **kwargs: Any) -> None:
+        self._folder = folder
+        super().__init__(folder, folder / "episodes.csv", *args, **kwargs)
+
+    def _on_rollout_start(self) -> None:
+        self._checkpoint = self._folder / f"{self.model.num_timesteps}.safetensors"
+        super()._on_rollout_start()
+
+
+def run_seed(
+    task: Task, seed: int, arms: Sequence[str], results: Path, scratch: Path, report: Report
+) -> None:
+    """Train what is missing of a task's arms with one seed.
+
+    Args:
+        task: The task.
+        seed: Seed of everything random.
+        arms: Keys of ``ARMS``.
+        results: Folder of all results.
+        scratch: Folder of checkpoints, which may be thrown away: they are trained again to the
+            same bits.
+        report: Called with every arm as it ends.
+
+    Raises:
+        ValueError: An arm is unknown.
+    """
+    for arm in arms:
+        if arm not in ARMS:
+            raise ValueError(f"arm {arm!r} is unknown; arms: {', '.join(ARMS)}")
+    missing = [x for x in arms if not outcome_path(results, task.env_id, x, seed).exists()]
+    if not missing:
+        return
+    folder = scratch / task.env_id.replace("/", "__") / str(seed)
+    folder.mkdir(parents=True, exist_ok=True)
+    with one_thread():
+        if OFF in missing or not (folder / "done").exists():
+            outcome = _train_off(task, seed, folder)
+            if OFF in missing:
+                write_outcome(results, outcome)
+                report(outcome)
+        for arm in (x for x in ARMS if x in missing and x != OFF):
+            outcome = _train_arm(task, arm, seed, folder, results)
+            write_outcome(results, outcome)
+            report(outcome)
+
+
+def _train_off(task: Task, seed: int, folder: Path) -> Outcome:
+    """Train an agent that goes on learning, and keep all of its checkpoints."""
+    model = make_agent(task.agent, task.env_id, seed)
+    kept = _kept(folder)
+    episodes = restore_checkpoint(kept[-1], model) if kept else EpisodeLog()
+    branched_at = model.num_timesteps
+    seconds = _learn(model, task, seed, partial(_KeptSegments, folder), episodes)
+    (folder / "done").touch()
+    return _judge(model, task, OFF, seed, {}, branched_at, seconds)
+
+
+def _train_arm(task: Task, arm: str, seed: int, folder: Path, results: Path) -> Outcome:
+    """Train an arm from the last checkpoint before learning was over."""
+    lean_path = outcome_path(results, task.env_id, LEAN, seed)
+    known = read_outcome(lean_path) if arm != LEAN and lean_path.exists() else None
+    settings = settings_of(arm, None if known is None else known.last_bound)
+    assert settings is not None  # only off has none
+    share = EARLIEST_START if known is None else known.begun_at
+    assert share is not None  # lean always begins
+    model = make_agent(task.agent, task.env_id, seed, network={"regulation": {"lean": settings}})
+    assert isinstance(model, LeanAlgorithm)  # as its network asks
+    kept = _kept(folder)
+    before = [path for path in kept if int(path.stem) <= share * task.steps]
+    episodes = restore_checkpoint(before[-1], model)
+    columns = episodes.to_arrays()
+    for step, value in zip(columns["timestep"], columns["return"], strict=True):
+        model.remember_episode(step / task.steps, float(value))
+    branched_at = model.num_timesteps
+    own = folder / f"{arm}.safetensors"
+    segments = partial(SegmentCallback, own, folder / f"{arm}.csv")
+    seconds = _learn(model, task, seed, segments, episodes)
+    own.unlink(missing_ok=True)
+    return _judge(model, task, arm, seed, settings, branched_at, seconds)
+
+
+def _kept(folder: Path) -> list[Path]:
+    """Return the checkpoints of a training, oldest first."""
+    found = (path for path in folder.glob("*.safetensors") if path.stem.isdigit())
+    return sorted(found, key=lambda path: int(path.stem))
+
+
+def _learn(
+    model: BaseAlgorithm,
+    task: Task,
+    seed: int,
+    segments: Callable[..., SegmentCallback],
+    episodes: EpisodeLog,
+) -> float:
+    """Train to the end of the budget; return the CPU time that it took (s)."""
+    make = partial(make_environments, task.env_id, model.n_envs, seed)
+    callback = segments(episodes, seed, CHECKPOINT_INTERVAL, make, "disjoint")
+    begin = time.process_time()
+    model.learn(
+        task.steps - model.num_timesteps,
+        callback=callback,
+        reset_num_timesteps=model.num_timesteps == 0,
+    )
+    return time.process_time() - begin
+
+
+def _judge(
+    model: BaseAlgorithm,
+    task: Task,
+    arm: str,
+    seed: int,
+    settings: dict[str, Any],
+    branched_at: int,
+    seconds: float,
+) -> Outcome:
+    evaluation = evaluate(model, task.env_id)
+    shedding = model.shedding if isinstance(model, LeanAlgorithm) else None
+    return Outcome(
+        task=task.env_id,
+        arm=arm,
+        seed=seed,
+        agent=task.agent,
+        steps=model.num_timesteps,
+        branched_at=branched_at,
+        settings=settings,
+        begun_at=None if shedding is None else shedding.counters.begun_at,
+        last_bound=None if shedding is None else shedding.bound.bound,
+        returns=evaluation.returns,
+        mean=float(np.mean(evaluation.returns)),
+        synops=evaluation.synops_per_decision,
+        macs=evaluation.total("macs_per_decision") or 0.0,
+        neuron_updates=evaluation.total("neuron_updates_per_decision") or 0.0,
+        seconds=seconds,
+        version=snn_gym.__version__,
+    )
