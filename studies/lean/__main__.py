@@ -10,6 +10,8 @@ import typer
 from studies.dynamics.__main__ import parse_seeds
 from studies.lean.outcome import Outcome
 from studies.lean.plan import ARMS, TASKS
+from studies.lean.rescue import ARMS as RESCUES
+from studies.lean.rescue import STARTS, reported_seeds, run_start
 from studies.lean.runner import run_seed
 
 RESULTS = Path(__file__).parent / "results"
@@ -38,6 +40,22 @@ def run(
         for name in TASKS if task is None else (task,):
             for seed in parse_seeds(seeds) or TASKS[name].seed_range():
                 run_seed(TASKS[name], seed, arms.split(","), out, scratch, _show)
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from error
+
+
+@app.command()
+def rescue(
+    start: Annotated[str | None, typer.Option(help="Bad start; all of them if none.")] = None,
+    arms: Annotated[str, typer.Option(help="Arms, with commas between.")] = ",".join(RESCUES),
+    seeds: Annotated[str | None, typer.Option(help="Such as 100-109; the reported ones.")] = None,
+    out: Annotated[Path, typer.Option(help="Folder of the results.")] = RESULTS,
+) -> None:
+    """Train networks that start dead; an arm whose file exists is passed over."""
+    try:
+        for name in STARTS if start is None else (start,):
+            for seed in parse_seeds(seeds) or reported_seeds():
+                run_start(name, seed, arms.split(","), out, _show)
     except ValueError as error:
         raise typer.BadParameter(str(error)) from error
 

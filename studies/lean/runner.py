@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 from stable_baselines3.common.base_class import BaseAlgorithm
+from stable_baselines3.common.type_aliases import MaybeCallback
 
 import snn_gym
 from snn_gym.learners.lean import LeanAlgorithm
@@ -83,9 +84,9 @@ def _train_off(task: Task, seed: int, folder: Path) -> Outcome:
     kept = _kept(folder)
     episodes = restore_checkpoint(kept[-1], model) if kept else EpisodeLog()
     branched_at = model.num_timesteps
-    seconds = _learn(model, task, seed, partial(_KeptSegments, folder), episodes)
+    seconds = _learn_in_segments(model, task, seed, partial(_KeptSegments, folder), episodes)
     (folder / "done").touch()
-    return _judge(model, task, OFF, seed, {}, branched_at, seconds)
+    return judge(model, task, OFF, seed, {}, branched_at, seconds)
 
 
 def _train_arm(task: Task, arm: str, seed: int, folder: Path, results: Path) -> Outcome:
@@ -107,9 +108,9 @@ def _train_arm(task: Task, arm: str, seed: int, folder: Path, results: Path) -> 
     branched_at = model.num_timesteps
     own = folder / f"{arm}.safetensors"
     segments = partial(SegmentCallback, own, folder / f"{arm}.csv")
-    seconds = _learn(model, task, seed, segments, episodes)
+    seconds = _learn_in_segments(model, task, seed, segments, episodes)
     own.unlink(missing_ok=True)
-    return _judge(model, task, arm, seed, settings, branched_at, seconds)
+    return judge(model, task, arm, seed, settings, branched_at, seconds)
 
 
 def _kept(folder: Path) -> list[Path]:
@@ -118,26 +119,35 @@ def _kept(folder: Path) -> list[Path]:
     return sorted(found, key=lambda path: int(path.stem))
 
 
-def _learn(
+def _learn_in_segments(
     model: BaseAlgorithm,
     task: Task,
     seed: int,
     segments: Callable[..., SegmentCallback],
     episodes: EpisodeLog,
 ) -> float:
-    """Train to the end of the budget; return the CPU time that it took (s)."""
     make = partial(make_environments, task.env_id, model.n_envs, seed)
     callback = segments(episodes, seed, CHECKPOINT_INTERVAL, make, "disjoint")
-    begin = time.process_time()
-    model.learn(
-        task.steps - model.num_timesteps,
-        callback=callback,
-        reset_num_timesteps=model.num_timesteps == 0,
-    )
+    return learn(model, task.steps, callback)
+
+
+def learn(model: BaseAlgorithm, steps: int, callback: MaybeCallback = None) -> float:
+    """Train to the end of a budget, from wherever a model is.
+
+    Args:
+        model: Agent.
+        steps: Environment steps of the whole training.
+        callback: As in Stable-Baselines3.
+
+    Returns:
+        The CPU time that it took (s).
+    """
+    begin, done = time.process_time(), model.num_timesteps
+    model.learn(steps - done, callback=callback, reset_num_timesteps=done == 0)
     return time.process_time() - begin
 
 
-def _judge(
+def judge(
     model: BaseAlgorithm,
     task: Task,
     arm: str,
@@ -146,6 +156,17 @@ def _judge(
     branched_at: int,
     seconds: float,
 ) -> Outcome:
+    """Evaluate what was trained.
+
+    Args:
+        model: Trained agent.
+        task: Its task.
+        arm: Name of the arm.
+        seed: Seed of the run.
+        settings: What was chosen for the arm.
+        branched_at: Environment steps of the checkpoint it was trained from.
+        seconds: CPU time of the training (s).
+    """
     evaluation = evaluate(model, task.env_id)
     shedding = model.shedding if isinstance(model, LeanAlgorithm) else None
     return Outcome(

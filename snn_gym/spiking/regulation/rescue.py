@@ -2,7 +2,7 @@
 
 A neuron that hardly ever or nearly always spikes says little about what it gets, and a surrogate
 gradient teaches little through it. The share of such neurons in the whole network is measured at
-every update. A share of more than one half begins a rescue, a share of less than a fifth ends it,
+every update. A share of more than one half begins a rescue, one of less than a twentieth ends it,
 and while it lasts rates out of their range are penalised with ``rescue_strength``. A network that
 responds is never touched.
 """
@@ -18,7 +18,7 @@ SILENT_RATE = 0.01
 """Spikes per time step below which a neuron counts as silent."""
 SATURATED_RATE = 0.95
 """Spikes per time step above which a neuron counts as saturated."""
-BEGIN, END = 0.5, 0.2
+BEGIN, END = 0.5, 0.05
 """Shares of silent and saturated neurons above which a rescue begins and below which it ends."""
 
 

@@ -1,0 +1,142 @@
+"""Networks that start dead: whether they are rescued by their own dynamics, and by what else."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+import torch
+from stable_baselines3.common.base_class import BaseAlgorithm
+
+from snn_gym.spiking.layers import SpikingLayer
+from snn_gym.threads import one_thread
+from snn_gym.zoo import make_agent
+from studies.lean.outcome import outcome_path, write_outcome
+from studies.lean.plan import FIRST_SEED, Task
+from studies.lean.runner import Report, judge, learn
+
+SEEDS = 10
+_DYNAMICS = {"rescue_strength": 2.0}
+
+
+@dataclass(frozen=True)
+class BadStart:
+    """How weights and biases are spoilt, and how long may be learned."""
+
+    env_id: str
+    """Task."""
+    steps: int
+    """Environment steps of the training."""
+    weight_factor: float = 1.0
+    """What synaptic weights are multiplied by."""
+    silent_share: float = 0.0
+    """Share of neurons that are silenced; the others are saturated. 0 leaves biases alone."""
+    silent_bias: float = 0.0
+    """Bias of a silenced neuron (units of the threshold's input)."""
+    saturated_bias: float = 3.0
+    """Bias of a saturated one."""
+    layers: int = 2
+    """Hidden layers of 64 neurons."""
+    default_initialisation: bool = False
+    """Whether weights and biases are PyTorch's default for a linear layer."""
+
+
+STARTS: Mapping[str, BadStart] = MappingProxyType(
+    {
+        "dead": BadStart("CartPole-v1", 30_000, 0.5, 0.85, -1.0),
+        "dead-deep": BadStart("CartPole-v1", 30_000, layers=6, default_initialisation=True),
+        "dead-pendulum": BadStart("Pendulum-v1", 100_000, 0.3, 0.92, -1.5),
+        "dead-acrobot": BadStart("Acrobot-v1", 150_000, 0.3, 0.92, -1.5),
+    }
+)
+"""Bad starts by name."""
+
+ARMS: Mapping[str, Mapping[str, Any] | None] = MappingProxyType(
+    {
+        "off": None,
+        "rescue": _DYNAMICS,
+        "shuffled": {**_DYNAMICS, "shuffle_seed": 0},
+        "kick": None,
+        "good": None,
+    }
+)
+"""Regulation by arm. ``kick`` adds one number to the biases of every layer, such that the layer's
+mean is what a good start has; ``good`` is that start itself, which is no control."""
+
+
+def run_start(name: str, seed: int, arms: Sequence[str], results: Path, report: Report) -> None:
+    """Train what is missing of a bad start's arms with one seed.
+
+    Args:
+        name: Key of ``STARTS``.
+        seed: Seed of everything random.
+        arms: Keys of ``ARMS``.
+        results: Folder of all results.
+        report: Called with every arm as it ends.
+
+    Raises:
+        ValueError: The start or an arm is unknown.
+    """
+    if name not in STARTS:
+        raise ValueError(f"start {name!r} is unknown; starts: {', '.join(STARTS)}")
+    for arm in arms:
+        if arm not in ARMS:
+            raise ValueError(f"arm {arm!r} is unknown; arms: {', '.join(ARMS)}")
+        label = f"{name}-{arm}"
+        start = STARTS[name]
+        if outcome_path(results, start.env_id, label, seed).exists():
+            continue
+        with one_thread():
+            outcome = _train(start, arm, label, seed)
+        write_outcome(results, outcome)
+        report(outcome)
+
+
+def reported_seeds() -> range:
+    """Return the seeds that are reported."""
+    return range(FIRST_SEED, FIRST_SEED + SEEDS)
+
+
+def _train(start: BadStart, arm: str, label: str, seed: int) -> Any:
+    task = Task(start.env_id)
+    regulation = ARMS[arm]
+    network: dict[str, Any] = {"regulation": None if regulation is None else dict(regulation)}
+    if start.layers != 2 and arm != "good":
+        network["hidden_sizes"] = [64] * start.layers
+    model = make_agent(task.agent, task.env_id, seed, network=network)
+    if arm != "good":
+        spoil(_layers(model), start, seed, kick=arm == "kick")
+    seconds = learn(model, start.steps)
+    return judge(model, task, label, seed, network, 0, seconds)
+
+
+def _layers(model: BaseAlgorithm) -> list[SpikingLayer]:
+    policy: Any = model.policy
+    return list(policy.mlp_extractor.actor.layers)
+
+
+@torch.no_grad()
+def spoil(layers: Sequence[SpikingLayer], start: BadStart, seed: int, *, kick: bool) -> None:
+    """Spoil the weights of a network in place.
+
+    Args:
+        layers: Its spiking layers.
+        start: How.
+        seed: Of which neurons are silenced.
+        kick: Whether the mean of each layer's biases is then put back to where it was.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    for layer in layers:
+        mean = layer.linear.bias.mean().clone()
+        if start.default_initialisation:
+            layer.linear.reset_parameters()
+        layer.linear.weight.mul_(start.weight_factor)
+        if start.silent_share > 0:
+            silent = torch.rand(layer.size, generator=generator) < start.silent_share
+            low, high = torch.tensor(start.silent_bias), torch.tensor(start.saturated_bias)
+            layer.linear.bias.copy_(torch.where(silent, low, high))
+        if kick:
+            layer.linear.bias.add_(mean - layer.linear.bias.mean())
