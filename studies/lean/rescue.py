@@ -47,7 +47,7 @@ class BadStart:
 STARTS: Mapping[str, BadStart] = MappingProxyType(
     {
         "dead": BadStart("CartPole-v1", 30_000, 0.5, 0.85, -1.0),
-        "dead-deep": BadStart("CartPole-v1", 30_000, layers=6, default_initialisation=True),
+        "dead-deep": BadStart("CartPole-v1", 100_000, layers=6, default_initialisation=True),
         "dead-pendulum": BadStart("Pendulum-v1", 100_000, 0.3, 0.92, -1.5),
         "dead-acrobot": BadStart("Acrobot-v1", 150_000, 0.3, 0.92, -1.5),
     }
