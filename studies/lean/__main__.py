@@ -10,12 +10,14 @@ import typer
 from studies.dynamics.__main__ import parse_seeds
 from studies.lean.outcome import Outcome
 from studies.lean.plan import ARMS, TASKS
+from studies.lean.report import write_report
 from studies.lean.rescue import ARMS as RESCUES
 from studies.lean.rescue import STARTS, reported_seeds, run_start
 from studies.lean.runner import run_seed
 
 RESULTS = Path(__file__).parent / "results"
 SCRATCH = Path("runs") / "lean"
+DOCS = Path(__file__).parents[2] / "docs"
 
 app = typer.Typer(add_completion=False, no_args_is_help=True)
 
@@ -58,6 +60,15 @@ def rescue(
                 run_start(name, seed, arms.split(","), out, _show)
     except ValueError as error:
         raise typer.BadParameter(str(error)) from error
+
+
+@app.command()
+def report(
+    results: Annotated[Path, typer.Option(help="Folder of the results.")] = RESULTS,
+    docs: Annotated[Path, typer.Option(help="Folder of the report.")] = DOCS,
+) -> None:
+    """Write the report from the arms there are."""
+    typer.echo(f"wrote {write_report(results, docs)}")
 
 
 def _show(outcome: Outcome) -> None:

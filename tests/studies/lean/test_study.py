@@ -1,0 +1,144 @@
+"""Tests of the study's plan, runner and report, on trainings of a moment."""
+
+import dataclasses
+from pathlib import Path
+
+import pytest
+import torch
+
+from snn_gym.learners import lean
+from snn_gym.scoring import evaluate
+from snn_gym.training import train
+from snn_gym.zoo import load_agent, make_agent
+from studies.lean import plan, runner
+from studies.lean.outcome import Outcome, outcome_path, read_outcome, write_outcome
+from studies.lean.plan import ARMS, LEAN, TASKS, Task, settings_of
+from studies.lean.report import write_report
+from studies.lean.rescue import STARTS, spoil
+
+
+@dataclasses.dataclass(frozen=True)
+class _ShortTask(Task):
+    steps: int = 2048  # type: ignore[misc]
+
+
+_TASK = _ShortTask("CartPole-v1", seeds=2)
+
+
+@pytest.fixture(autouse=True)
+def _few_updates(monkeypatch: pytest.MonkeyPatch) -> None:
+    arms = {
+        arm: settings if settings is None else {**settings, "updates": 40}
+        for arm, settings in ARMS.items()
+    }
+    for module in (plan, runner):
+        monkeypatch.setattr(module, "ARMS", arms)
+    monkeypatch.setattr(runner, "CHECKPOINT_INTERVAL", 512)
+
+
+def _outcome(arm: str, seed: int, mean: float, synops: float) -> Outcome:
+    return Outcome(
+        task="CartPole-v1", arm=arm, seed=seed, agent="ppo-lif", steps=1, branched_at=0,
+        settings={}, begun_at=0.5, last_bound=0.02, returns=(mean,), mean=mean,
+        synops={"input": 7.0, "hidden_1": synops}, macs=10.0, neuron_updates=100.0, seconds=1.0,
+        version="0",
+    )  # fmt: skip
+
+
+def test_arms_end_as_planned_and_off_as_the_zoo_trains_it(tmp_path: Path) -> None:
+    seen: list[Outcome] = []
+    runner.run_seed(
+        _TASK, 1000, ("off", "lean", "uniform"), tmp_path / "r", tmp_path / "s", seen.append
+    )
+    assert [x.arm for x in seen] == ["off", "lean", "uniform"]
+    off, shed, uniform = seen
+    run = train("ppo-lif", "CartPole-v1", out=tmp_path / "run", seed=1000, steps=2048,
+                checkpoint_interval=512, tensorboard=False)  # fmt: skip
+    assert evaluate(load_agent(run.folder), "CartPole-v1").returns == off.returns
+    assert off.steps == 2048
+    # An arm begins no later than its share, from a checkpoint before.
+    assert shed.begun_at is not None
+    assert shed.branched_at <= shed.begun_at * 2048
+    assert uniform.settings == {
+        "signals": "uniform", "widening": 1.0, "tolerance": 1.0, "updates": 40,
+        "bound": shed.last_bound,
+    }  # fmt: skip
+    # A file that exists is passed over.
+    runner.run_seed(_TASK, 1000, ("off", "lean"), tmp_path / "r", tmp_path / "s", seen.append)
+    assert len(seen) == 3
+
+
+def test_an_arm_is_what_training_it_from_the_start_gives(tmp_path: Path) -> None:
+    seen: list[Outcome] = []
+    runner.run_seed(_TASK, 1000, ("lean",), tmp_path / "r", tmp_path / "s", seen.append)
+    regulation = {"lean": {"updates": 40}}
+    whole = make_agent("ppo-lif", "CartPole-v1", 1000, network={"regulation": regulation})
+    log = runner.EpisodeLog()
+    segments = runner.partial(runner.SegmentCallback, tmp_path / "c", tmp_path / "e")
+    runner._learn_in_segments(whole, _TASK, 1000, segments, log)
+    again = runner.judge(whole, _TASK, LEAN, 1000, {}, 0, 0.0)
+    assert again.returns == seen[0].returns
+    assert again.synops == seen[0].synops
+
+
+def test_unknown_arms_and_missing_bounds_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="arm 'lena' is unknown; arms: off, lean"):
+        runner.run_seed(_TASK, 0, ("lena",), tmp_path, tmp_path, print)
+    with pytest.raises(ValueError, match="takes the last bound of 'lean'"):
+        settings_of("shuffled", None)
+    assert settings_of("off", None) is None
+
+
+def test_every_arm_is_valid_settings() -> None:
+    for arm in ARMS:
+        settings = settings_of(arm, 0.02)
+        if settings is not None:
+            model = make_agent("ppo-lif", "CartPole-v1", network={"regulation": {"lean": settings}})
+            assert isinstance(model, lean(type(model)))
+
+
+def test_margins_are_shares_of_the_range_to_solved() -> None:
+    assert TASKS["CartPole-v1"].allowed_loss == pytest.approx(0.05 * (475.0 - 21.65))
+    assert TASKS["Pendulum-v1"].allowed_loss == pytest.approx(0.02 * (-150.0 + 1203.32))
+    assert min(TASKS["CartPole-v1"].seed_range()) == plan.FIRST_SEED
+
+
+def test_outcomes_are_read_as_written_and_operations_leave_input_out(tmp_path: Path) -> None:
+    outcome = _outcome("lean", 100, 500.0, 90.0)
+    assert read_outcome(write_outcome(tmp_path, outcome)) == outcome
+    assert outcome.hidden_synops == 90.0
+    assert outcome.operations == 200.0
+    (tmp_path / "x.json").write_text("{")
+    with pytest.raises(ValueError, match="delete it and run again"):
+        read_outcome(tmp_path / "x.json")
+
+
+def test_the_report_names_bounds_factors_and_the_closest_control(tmp_path: Path) -> None:
+    for seed in (100, 101):
+        for arm, mean, synops in (
+            ("off", 500.0, 8000.0), ("lean", 500.0, 100.0), ("shuffled", 500.0, 4000.0),
+            ("uniform", 300.0, 50.0),
+        ):  # fmt: skip
+            write_outcome(tmp_path / "r", _outcome(arm, seed, mean, synops))
+    text = write_report(tmp_path / "r", tmp_path).read_text()
+    assert "| CartPole-v1 | 2 | 500 (500 to 500) | 500 (500 to 500) | 0.0 (-22.7) | yes |" in text
+    assert "| 80.0 | 210 |" in text
+    # uniform lost return, so it counts with the spikes of off; both signs of 2 seeds: p = 1/4
+    assert "| CartPole-v1 | shuffled | 4,000 (4,000 to 4,000) | 40.00 | 0 of 2 | 0.500 |" in text
+    assert "| CartPole-v1 | uniform | 50 (50 to 50) | 80.00 | 2 of 2 | 0.500 |" in text
+    assert text.index("| shuffled |") < text.index("| uniform |")
+    assert outcome_path(tmp_path / "r", "CartPole-v1", "off", 100).exists()
+
+
+def test_a_spoilt_start_has_the_biases_that_it_says_and_a_kick_puts_the_mean_back() -> None:
+    model = make_agent("ppo-lif", "CartPole-v1", 0)
+    layers = list(model.policy.mlp_extractor.actor.layers)  # type: ignore[operator, union-attr]
+    weights = [layer.linear.weight.clone() for layer in layers]
+    means = [layer.linear.bias.mean().item() for layer in layers]
+    spoil(layers, STARTS["dead"], 0, kick=False)
+    for layer, weight in zip(layers, weights, strict=True):
+        assert torch.equal(layer.linear.weight, weight * 0.5)
+        assert set(layer.linear.bias.tolist()) == {-1.0, 3.0}
+    spoil(layers, STARTS["dead"], 0, kick=True)
+    spoilt = [layer.linear.bias.mean().item() for layer in layers]
+    assert spoilt != pytest.approx(means)  # the means of the spoilt layers were put back
