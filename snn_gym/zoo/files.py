@@ -85,6 +85,8 @@ class AgentManifest(Config):
     """SHA-256 of weights.safetensors, hexadecimal."""
     seeding: Seeding = "consecutive"
     """How the environments' random streams follow from the seed; older files do not say."""
+    parent_sha256: str | None = None
+    """SHA-256 of the weights of the agent that this one was made lean from; None for none."""
 
     def _check(self) -> None:
         check_policy(self.algorithm, self.policy)
@@ -107,9 +109,7 @@ def save_agent(model: BaseAlgorithm, path: str | os.PathLike[str]) -> Path:
         ValueError: The model can't be described as plain data, or a weight is not finite; the
             message says why.
     """
-    state = full_state(model.policy)
-    finite_or_raise(state, "the model")
-    weights = dump_tensors(state)
+    weights = dump_weights(model)
     manifest = _describe(model, hashlib.sha256(weights).hexdigest())
     folder = Path(path)
     folder.mkdir(parents=True, exist_ok=True)
@@ -120,6 +120,20 @@ def save_agent(model: BaseAlgorithm, path: str | os.PathLike[str]) -> Path:
     text = json.dumps(to_mapping(manifest), indent=2, allow_nan=False)
     write_text_atomic(folder / MANIFEST, text + "\n")
     return folder
+
+
+def dump_weights(model: BaseAlgorithm) -> bytes:
+    """Return the weights of a model as the bytes of weights.safetensors.
+
+    Args:
+        model: Any model.
+
+    Raises:
+        ValueError: A weight is not finite.
+    """
+    state = full_state(model.policy)
+    finite_or_raise(state, "the model")
+    return dump_tensors(state)
 
 
 def read_manifest(path: str | os.PathLike[str]) -> AgentManifest:
@@ -180,7 +194,11 @@ def load_agent(path: str | os.PathLike[str], env: VecEnv | None = None) -> BaseA
     remember_identity(
         model,
         Identity(
-            manifest.agent, manifest.environment, manifest.environment_kwargs, manifest.seeding
+            manifest.agent,
+            manifest.environment,
+            manifest.environment_kwargs,
+            manifest.seeding,
+            manifest.parent_sha256,
         ),
     )
     seed_environments(env, manifest.seed, manifest.seeding)
@@ -263,6 +281,7 @@ def _describe(model: BaseAlgorithm, weights_sha256: str) -> AgentManifest:
         "versions": package_versions(),
         "weights_sha256": weights_sha256,
         "seeding": identity.seeding,
+        "parent_sha256": identity.parent_sha256,
     }
     return from_mapping(AgentManifest, mapping, MANIFEST)
 

@@ -25,6 +25,8 @@ class Identity:
     """Arguments of ``gym.make``."""
     seeding: Seeding = "consecutive"
     """How the environments' random streams follow from the seed."""
+    parent_sha256: str | None = None
+    """SHA-256 of the weights of the agent that this one was made lean from; None for none."""
 
 
 # Beside the models and not on them: a Stable-Baselines3 object gets no attribute of ours.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import dataclasses
+import hashlib
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
@@ -17,6 +17,7 @@ from snn_gym.spiking.regulation.parameters import LeanParameters, RegulationPara
 from snn_gym.zoo.algorithms import algorithm_name, make_settings
 from snn_gym.zoo.build import build_model, make_environments, policy_arguments
 from snn_gym.zoo.extract import extract_policy_arguments, extract_settings
+from snn_gym.zoo.files import dump_weights
 from snn_gym.zoo.identity import identify, remember_identity
 from snn_gym.zoo.seeding import seed_environments
 from snn_gym.zoo.spec import load_agent_spec
@@ -107,7 +108,8 @@ def _build_student(
     new = build_model(algorithm, arguments, settings, env, seed=seed, device=str(model.device))
     assert isinstance(new, lean(type(new)))  # as the network asks
     name = identity.agent if student is None else student
-    remember_identity(new, dataclasses.replace(identity, agent=name))
+    parent = hashlib.sha256(dump_weights(model)).hexdigest()
+    remember_identity(new, replace(identity, agent=name, parent_sha256=parent))
     return new
 
 
