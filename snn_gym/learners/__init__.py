@@ -9,7 +9,7 @@ from snn_gym._lazy import lazy_names
 if TYPE_CHECKING:
     from snn_gym.learners.base import GradientFreeAlgorithm
     from snn_gym.learners.evolution import CMAES, EvolutionStrategies
-    from snn_gym.learners.lean import lean
+    from snn_gym.learners.lean_algorithm import lean
     from snn_gym.learners.nulls import AcceptReject, RandomSearch, WinStay
     from snn_gym.learners.stateful_dqn import StatefulDQN
     from snn_gym.learners.stateful_ppo import StatefulPPO
@@ -42,6 +42,6 @@ __getattr__, __dir__ = lazy_names(
         "StatefulPPO": "stateful_ppo",
         "SynapseAgents": "synapse_agents",
         "WinStay": "nulls",
-        "lean": "lean",
+        "lean": "lean_algorithm",
     },
 )

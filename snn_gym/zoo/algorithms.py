@@ -200,7 +200,7 @@ def algorithm_name(model: BaseAlgorithm) -> str:
     Raises:
         ValueError: It is no algorithm of the table with its policy.
     """
-    from snn_gym.learners.lean import stock
+    from snn_gym.learners.lean_algorithm import stock
 
     kind = stock(type(model))
     for name, algorithm in ALGORITHMS.items():

@@ -15,7 +15,7 @@ from stable_baselines3.common.utils import ConstantSchedule
 from stable_baselines3.common.vec_env import VecEnv
 
 from snn_gym.config import to_mapping
-from snn_gym.learners.lean import lean
+from snn_gym.learners.lean_algorithm import lean
 from snn_gym.registry import (
     import_named_module,
     known_ids,

@@ -11,7 +11,7 @@ from stable_baselines3.common.base_class import BaseAlgorithm
 from torch import Tensor
 
 from snn_gym.config import from_mapping, to_mapping
-from snn_gym.learners.lean import LeanAlgorithm, lean
+from snn_gym.learners.lean_algorithm import LeanAlgorithm, lean
 from snn_gym.spiking import NetworkConfig
 from snn_gym.spiking.regulation.parameters import LeanParameters, RegulationParameters
 from snn_gym.zoo.algorithms import algorithm_name, make_settings

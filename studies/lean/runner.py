@@ -13,7 +13,7 @@ from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.type_aliases import MaybeCallback
 
 import snn_gym
-from snn_gym.learners.lean import LeanAlgorithm
+from snn_gym.learners.lean_algorithm import LeanAlgorithm
 from snn_gym.scoring.evaluation import evaluate
 from snn_gym.spiking.regulation.control import EARLIEST_START
 from snn_gym.threads import one_thread

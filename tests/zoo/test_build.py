@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch.testing import assert_close
 
+from snn_gym.learners.lean_algorithm import LeanAlgorithm, stock
 from snn_gym.spiking import SpikingNetwork
 from snn_gym.zoo import (
     agent_ids,
@@ -28,7 +29,8 @@ def observations(env_id, count=16):
 def test_every_agent_is_built_as_its_file_says(name, env_id):
     spec = load_agent_spec(name)
     model = make_agent(name, env_id, seed=3)
-    assert type(model).__name__ == spec.algorithm
+    assert stock(type(model)).__name__ == spec.algorithm
+    assert isinstance(model, LeanAlgorithm) == name.endswith("-dynamics")
     assert model.seed == 3
     assert model.get_env().num_envs == spec.settings(env_id).n_envs
     assert extract_settings(model) == spec.settings(env_id)

@@ -115,7 +115,7 @@ def repeated(own, theirs):
 
 def test_a_child_holds_nothing_that_its_parent_says_already():
     children = [name for name in agent_ids() if load_agent_spec(name).parent is not None]
-    assert len(children) == 9
+    assert len(children) == 11
     for name in children:
         own, parent = raw(name), load_agent_spec(load_agent_spec(name).parent)
         for key in ("algorithm", "budget_class", "default", "twin"):
