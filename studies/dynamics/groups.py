@@ -6,10 +6,13 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from snn_gym.config import to_mapping
+from snn_gym.spiking import NetworkConfig
 from studies.dynamics.outcome import Result, read_result, result_path
 from studies.dynamics.plan import plan
 
@@ -76,32 +79,32 @@ def read_groups(part: str, folder: Path) -> Groups:
     for entry in plan(part):
         paths = [result_path(folder, part, entry.labels, seed) for seed in range(entry.seeds)]
         results = tuple(read_result(path) for path in paths if path.exists())
-        if any(result.settings != results[0].settings for result in results):
+        chosen = [_with_new_fields(result.settings) for result in results]
+        if any(settings != chosen[0] for settings in chosen):
             raise ValueError(
                 f"the runs in {paths[0].parent} were made with different settings; delete those "
                 "that are outdated and run the part again"
             )
-        outdated = bool(results) and results[0].settings != json.loads(
-            json.dumps(entry.case.settings)
-        )
+        outdated = bool(chosen) and chosen[0] != json.loads(json.dumps(entry.case.settings))
         groups[entry.labels] = Group(entry.labels, entry.seeds, results, outdated)
     return groups
 
 
-def shared(first: Group, second: Group, attribute: str) -> tuple[Values, Values]:
-    """Return values of two groups on the seeds that both have.
-
-    Args:
-        first: A group.
-        second: Another one.
-        attribute: ``means`` or ``steps``.
-    """
+def shared(first: Group, second: Group) -> tuple[Values, Values]:
+    """Return the means of two groups on the seeds that both have."""
     seeds = sorted(set(first.seeds) & set(second.seeds))
     values = []
     for group in (first, second):
-        by_seed = dict(zip(group.seeds, getattr(group, attribute), strict=True))
+        by_seed = dict(zip(group.seeds, group.means, strict=True))
         values.append(np.array([by_seed[seed] for seed in seeds]))
     return values[0], values[1]
+
+
+def _with_new_fields(settings: dict[str, Any]) -> dict[str, Any]:
+    """Return settings as later versions write them: fields new since the run at their defaults."""
+    network = to_mapping(NetworkConfig.from_dict(settings["network"]))
+    completed: dict[str, Any] = json.loads(json.dumps({**settings, "network": network}))
+    return completed
 
 
 def _or_infinite(values: Sequence[int | None]) -> Values:

@@ -6,16 +6,32 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from stable_baselines3.common.callbacks import BaseCallback
+
 from snn_gym import evaluate, make_agent
 from snn_gym.config import to_mapping
 from snn_gym.spiking import NetworkConfig
 from snn_gym.threads import one_thread
 from snn_gym.zoo import load_agent_spec
-from studies.dynamics.gradient import EpisodeRows
 from studies.dynamics.outcome import Outcome, reduced_curve
 
 AGENT = "dqsn"
 ENVIRONMENT = "CartPole-v1"
+
+
+class EpisodeRows(BaseCallback):
+    """Keep when every training episode ended, and its return."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.rows: list[tuple[int, float]] = []
+        """(environment steps of the training at its end, return) of every episode."""
+
+    def _on_step(self) -> bool:
+        for info in self.locals["infos"]:
+            if "episode" in info:
+                self.rows.append((self.num_timesteps, float(info["episode"]["r"])))
+        return True
 
 
 @dataclass(frozen=True)

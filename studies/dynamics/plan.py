@@ -4,18 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any, Protocol, get_args
+from typing import Any, Literal, Protocol
 
 from snn_gym.config import to_mapping
 from snn_gym.learners.settings import PRESET_NAMES, SynapseAgentsSettings
 from studies.dynamics.control import ControlCase
-from studies.dynamics.gradient import Arm, GradientCase
 from studies.dynamics.hidden import HiddenCase
 from studies.dynamics.outcome import Outcome
 from studies.dynamics.settings import (
     ABLATION_BUDGET,
     BEST_PRESET,
-    GRADIENT_STEPS,
     HIDDEN_NEURONS,
     HIDDEN_STEPS,
     NULLS,
@@ -38,6 +36,7 @@ from studies.dynamics.transfer import AGENT, TransferCase
 
 CARTPOLE = "CartPole-v1"
 TEACHER = "Teacher"
+Arm = Literal["dynamics", "off", "shuffled"]
 
 
 class Case(Protocol):
@@ -174,21 +173,11 @@ def _target(target: str, agent: str, overrides: Mapping[str, Any]) -> ControlCas
     return TeacherCase(agent, TRANSFER_JUDGEMENTS, hidden, overrides)
 
 
-def _gradient(part: str) -> list[Planned]:
-    """List PPO on spiking networks with and without regulation by their dynamics."""
-    return [
-        Planned(part, (env_id, arm), 10, GradientCase(arm, env_id, steps))
-        for env_id, steps in GRADIENT_STEPS.items()
-        for arm in get_args(Arm)
-    ]
-
-
 PARTS: dict[str, Callable[[str], list[Planned]]] = {
     "presets": _presets,
     "hidden": _hidden,
     "size": _size,
     "ablation": _ablation,
     "transfer": _transfer,
-    "gradient": _gradient,
 }
 """What lists the cases of each part, by its name."""

@@ -59,15 +59,6 @@ HIDDEN_STEPS = 50_000
 """Environment steps of DQSN's training."""
 SIZE_HIDDEN_NEURONS = (7, 14, 28, 71, 143, 286, 714, 1428)
 """Hidden neurons H of controllers of CartPole, which have 7 H + 2 synapses: 51 to 9,998."""
-GRADIENT_STEPS: Mapping[str, int] = MappingProxyType(
-    {
-        "CartPole-v1": 50_000,
-        "Acrobot-v1": 200_000,
-        "Pendulum-v1": 60_000,
-        "MountainCar-v0": 300_000,
-    }
-)
-"""Environment steps of PPO's training, by environment."""
 
 _PLAIN = SynapseAgentsSettings()
 _WATCHING = replace(_PLAIN, reward="local", exploration=0.5)

@@ -80,11 +80,6 @@ def median(values: Values) -> Estimate:
     return estimate([values], lambda x: np.median(x, axis=1))
 
 
-def mean(values: Values) -> Estimate:
-    """Estimate the mean of values (runs,)."""
-    return estimate([values], lambda x: x.mean(axis=1))
-
-
 def iqm(scores: Values) -> Estimate:
     """Estimate the interquartile mean of the episodes of all runs (runs, episodes)."""
     generator = np.random.default_rng(_SEED)
@@ -111,24 +106,15 @@ def _superiority(values: Values, others: Values) -> Values:
     return share
 
 
-def paired_difference(
-    values: Values, others: Values, kind: Literal["iqm", "mean"] = "mean"
-) -> Estimate:
-    """Estimate the difference of two means over seeds, which are drawn together for both.
+def iqm_difference(values: Values, others: Values, *, paired: bool = False) -> Estimate:
+    """Estimate the difference of the interquartile means of two samples.
 
     Args:
-        values: (seeds,).
-        others: (seeds,), of the same seeds.
-        kind: Interquartile mean or mean.
+        values: (runs,).
+        others: (runs,).
+        paired: Whether runs of the same place have the same seed and are drawn together.
     """
-    if kind == "mean":
-        return estimate([values, others], lambda x, y: (x - y).mean(axis=1), paired=True)
-    return estimate([values, others], lambda x, y: _iqm(x) - _iqm(y), paired=True)
-
-
-def iqm_difference(values: Values, others: Values) -> Estimate:
-    """Estimate the difference of the interquartile means of two samples, (runs,) each."""
-    return estimate([values, others], lambda x, y: _iqm(x) - _iqm(y))
+    return estimate([values, others], lambda x, y: _iqm(x) - _iqm(y), paired=paired)
 
 
 def _iqm(values: Values) -> Values:

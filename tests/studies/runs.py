@@ -33,7 +33,6 @@ def write_runs(
             curve=((1000, mean),),
             solved_episodes=solved,
             solved_steps=None if solved is None else 10 * solved,
-            spikes_per_decision=2.5,
         )
         chosen = {**entry.case.settings, **settings}
         write_result(folder, make_result(part, labels, seed, "0.0.1", chosen, outcome))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -33,11 +34,11 @@ def test_runs_beyond_the_reported_seeds_are_left_out(tmp_path: Path) -> None:
 
 
 def test_values_on_the_seeds_that_both_have(tmp_path: Path) -> None:
-    first, second = ("CartPole-v1", "off"), ("CartPole-v1", "dynamics")
-    write_runs(tmp_path, "gradient", first, [1.0, 2.0, None, 4.0])
-    write_runs(tmp_path, "gradient", second, [None, 20.0, 30.0, 40.0])
-    groups = read_groups("gradient", tmp_path)
-    ours, theirs = shared(groups[first], groups[second], "means")
+    first, second = ("Acrobot-v1", "off"), ("Acrobot-v1", "dynamics")
+    write_runs(tmp_path, "ablation", first, [1.0, 2.0, None, 4.0])
+    write_runs(tmp_path, "ablation", second, [None, 20.0, 30.0, 40.0])
+    groups = read_groups("ablation", tmp_path)
+    ours, theirs = shared(groups[first], groups[second])
     assert (ours.tolist(), theirs.tolist()) == ([2.0, 4.0], [20.0, 40.0])
 
 
@@ -47,4 +48,18 @@ def test_other_settings_are_noticed(tmp_path: Path) -> None:
     result_path(tmp_path, "presets", HISTORY, 0).unlink()
     write_runs(tmp_path, "presets", HISTORY, [1.0])
     with pytest.raises(ValueError, match=r"history were made with different settings; delete"):
+        read_groups("presets", tmp_path)
+
+
+def test_fields_that_networks_have_got_since_are_no_other_settings(tmp_path: Path) -> None:
+    write_runs(tmp_path, "presets", HISTORY, [1.0, 2.0])
+    path = result_path(tmp_path, "presets", HISTORY, 0)
+    content = json.loads(path.read_text())
+    assert content["settings"]["network"].pop("learnable") == []
+    path.write_text(json.dumps(content))
+    group = read_groups("presets", tmp_path)[HISTORY]
+    assert (group.seeds, group.is_outdated) == ((0, 1), False)
+    content["settings"]["network"]["learnable"] = ["tau_mem"]
+    path.write_text(json.dumps(content))
+    with pytest.raises(ValueError, match="were made with different settings"):
         read_groups("presets", tmp_path)

@@ -14,9 +14,7 @@ from studies.dynamics.statistics import (
     estimate,
     iqm,
     iqm_difference,
-    mean,
     median,
-    paired_difference,
     rank_correlation,
     superiority,
 )
@@ -66,23 +64,27 @@ def test_separate_samples_are_told_apart() -> None:
 def test_pairs_are_drawn_together() -> None:
     values = np.array([0.0, 100.0, 3.0, 50.0, 7.0])
     # Every pair differs by 2, whatever seeds are drawn; apart they differ by much more.
-    assert paired_difference(values + 2, values) == Estimate(2.0, (2.0, 2.0))
-    assert iqm_difference(values + 2, values).interval != (2.0, 2.0)
+    together, apart = (iqm_difference(values + 2, values, paired=x) for x in (True, False))
+    assert together.interval is not None
+    assert (together.value, *together.interval) == pytest.approx((2.0, 2.0, 2.0))
+    assert apart.interval is not None
+    assert apart.interval[1] - apart.interval[0] > 10
     with pytest.raises(ValueError, match=r"paired ones equally many; got \[2, 3\]"):
-        paired_difference(np.zeros(2), np.zeros(3))
+        iqm_difference(np.zeros(2), np.zeros(3), paired=True)
     with pytest.raises(ValueError, match="samples need runs"):
         median(np.zeros(0))
 
 
-def test_iqm_of_paired_differences_by_hand() -> None:
+def test_difference_of_iqms_by_hand() -> None:
     # Of four values the middle two count: (2 + 3) / 2 - (0 + 10) / 2.
-    change = paired_difference(np.array([1.0, 2.0, 3.0, 99.0]), np.array([-9.0, 0, 10, 11]), "iqm")
-    assert change.value == 2.5 - 5.0
+    values, others = np.array([1.0, 2.0, 3.0, 99.0]), np.array([-9.0, 0, 10, 11])
+    for paired in (False, True):
+        assert iqm_difference(values, others, paired=paired).value == 2.5 - 5.0
 
 
 def test_interval_of_a_mean_agrees_with_its_standard_error() -> None:
     values = np.tile([0.0, 1.0], 200)
-    found = mean(values)
+    found = estimate([values], lambda x: x.mean(axis=1))
     assert found.value == 0.5
     assert found.interval is not None
     # 1.96 standard errors of a share of one half among 400.
@@ -111,4 +113,4 @@ def test_estimates_do_not_depend_on_those_before() -> None:
     values = np.random.default_rng(1).normal(size=9)
     first = estimate([values], lambda x: x.mean(axis=1))
     median(values)
-    assert mean(values) == first
+    assert estimate([values], lambda x: x.mean(axis=1)) == first

@@ -6,7 +6,7 @@ from studies.dynamics.groups import Groups, shared
 from studies.dynamics.plan import CARTPOLE
 from studies.dynamics.report import markdown, verdicts
 from studies.dynamics.settings import ABLATION_BUDGET, BEST_PRESET, PRESETS_BUDGET
-from studies.dynamics.statistics import iqm, median, paired_difference, superiority
+from studies.dynamics.statistics import iqm, iqm_difference, median, superiority
 
 ARMS = ("dynamics", "off", "shuffled")
 OTHER_TASKS = ("Acrobot-v1", "MountainCar-v0")
@@ -92,10 +92,10 @@ def _other_sentences(groups: Groups) -> list[str]:
     for task in OTHER_TASKS:
         for other in ("off", "shuffled"):
             what = f"{task}, `dynamics` − `{other}`"
-            on, against = shared(groups[task, "dynamics"], groups[task, other], "means")
+            on, against = shared(groups[task, "dynamics"], groups[task, other])
             if not len(on):
                 said.append(f"{what}: runs are missing.")
                 continue
-            change = paired_difference(on, against, "iqm")
+            change = iqm_difference(on, against, paired=True)
             said.append(verdicts.difference(what, change, 1, higher_is_better=True))
     return said

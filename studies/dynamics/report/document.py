@@ -13,11 +13,11 @@ from studies.dynamics.plan import PARTS
 from studies.dynamics.report import (
     ablation,
     figures,
-    gradient,
     hidden,
     presets,
     size,
     transfer,
+    withdrawn,
 )
 
 SECTIONS: Mapping[str, Callable[[Groups], str]] = {
@@ -26,7 +26,6 @@ SECTIONS: Mapping[str, Callable[[Groups], str]] = {
     "size": size.section,
     "ablation": ablation.section,
     "transfer": transfer.section,
-    "gradient": gradient.section,
 }
 """What writes about each part."""
 
@@ -65,8 +64,8 @@ def document(groups: Mapping[str, Groups]) -> str:
     Args:
         groups: The runs of every part.
     """
-    parts = [_introduction(groups), *(write(groups[part]) for part, write in SECTIONS.items())]
-    return "\n\n".join(parts) + "\n"
+    parts = [write(groups[part]) for part, write in SECTIONS.items()]
+    return "\n\n".join([_introduction(groups), *parts, withdrawn.section()]) + "\n"
 
 
 def _introduction(groups: Mapping[str, Groups]) -> str:

@@ -16,9 +16,8 @@ from snn_gym.learners.settings import PRESET_NAMES
 from snn_gym.plotting.style import BLACK, GREY, layer_colours, new_figure, title
 from studies.dynamics.groups import Groups, Values
 from studies.dynamics.plan import CARTPOLE, TEACHER
-from studies.dynamics.report import ablation, gradient, presets, size
+from studies.dynamics.report import ablation, presets, size
 from studies.dynamics.settings import (
-    GRADIENT_STEPS,
     HIDDEN_NEURONS,
     NULLS,
     PRESETS_BUDGET,
@@ -164,44 +163,11 @@ def draw_ablation(groups: Groups) -> Figure:
     return figure
 
 
-def draw_gradient(groups: Groups) -> Figure:
-    """Draw the differences that regulation makes to PPO, with their intervals."""
-    tasks = list(GRADIENT_STEPS)
-    figure = new_figure(9.5, 4.2)
-    grid = figure.subplots(2, len(tasks), squeeze=False)
-    labels = {"return": "return: higher is better", "steps": "steps to threshold:\nfewer is better"}
-    for column, task in enumerate(tasks):
-        title(grid[0, column], task)
-        for row, kind in enumerate(labels):
-            _draw_differences(grid[row, column], groups, task, kind)
-    for row, label in enumerate(labels.values()):
-        grid[row, 0].set_ylabel(label)
-    figure.suptitle("PPO: regulation by the dynamics minus a control", x=0.01, ha="left")
-    handles = [
-        Line2D([], [], color=BLACK, marker="s", label="difference over seeds, 95 % interval")
-    ]
-    figure.legend(handles=handles, loc="outside lower center")
-    return figure
-
-
-def _draw_differences(axes: Axes, groups: Groups, task: str, kind: str) -> None:
-    for place, other in enumerate(gradient.CONTROLS):
-        found = gradient.differences(groups, task, other)
-        if found:
-            colour = _ARM_COLOURS[other]
-            _error_bars(axes, np.array([place]), [found[kind]], colour)
-    axes.axhline(0.0, color=GREY, linewidth=0.8)
-    axes.set_xlim(-0.6, len(gradient.CONTROLS) - 0.4)
-    axes.set_xticks(range(len(gradient.CONTROLS)), [f"− {name}" for name in gradient.CONTROLS])
-    axes.yaxis.set_major_formatter(FuncFormatter(_thousands))
-
-
 FIGURES: dict[str, Callable[[Groups], Figure]] = {
     "presets": draw_presets,
     "hidden": draw_hidden,
     "size": draw_size,
     "ablation": draw_ablation,
-    "gradient": draw_gradient,
 }
 """What draws the figure of each part."""
 
@@ -313,8 +279,3 @@ def _marks() -> list[Line2D]:
         Line2D([], [], color=BLACK, marker="|", linestyle="", markersize=10, label="median"),
         Line2D([], [], color=GREY, marker="x", linestyle="", markersize=5, label="failed run"),
     ]
-
-
-def _thousands(value: float, _: int) -> str:
-    shown = f"{value / 1000:g}k" if abs(value) >= 1000 else f"{value:g}"
-    return shown.replace("-", "−")

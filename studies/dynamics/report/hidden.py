@@ -17,7 +17,8 @@ def section(groups: Groups) -> str:
         [
             "## 2. DQSN and its hidden neurons",
             f"`dqsn` on CartPole-v1, {HIDDEN_STEPS:,} environment steps; everything else is the "
-            "zoo's. Returns of the 100 public episodes.",
+            "zoo's. Returns of the 100 public episodes. With 128 this is the zoo's `dqsn` itself: "
+            "its rows of the results table are other runs on the same seeds, and the rows count.",
             markdown.table(["hidden neurons", "IQM (95 % interval)", "mean by seed"], rows),
             markdown.bullets(sentences(groups)),
             "![Return by hidden neurons](images/study-hidden.png)",

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from studies.dynamics.__main__ import DOCS, RESULTS
 from studies.dynamics.groups import read_groups
 from studies.dynamics.plan import PARTS, plan
 from studies.dynamics.report import write_report
-from studies.dynamics.report.document import SECTIONS, document
+from studies.dynamics.report.document import REPORT, SECTIONS, document
 from studies.dynamics.report.figures import FIGURES
 from tests.studies.runs import write_runs
 
@@ -42,3 +43,14 @@ def test_a_report_of_a_few_runs(tmp_path: Path) -> None:
     assert {docs / link for link in links} == {x for x in paths if x.suffix == ".png"}
     assert len(paths) == 1 + 2 * len(FIGURES)
     assert document({part: read_groups(part, results) for part in PARTS}) == text
+
+
+def test_the_report_is_that_of_the_stored_runs() -> None:
+    text = document({part: read_groups(part, RESULTS) for part in PARTS})
+    written = (DOCS / REPORT).read_text(encoding="utf-8")
+    assert written == text, "run: python -m studies.dynamics report"
+    assert "other settings than the present ones" not in text
+
+
+def test_every_stored_run_is_of_a_part() -> None:
+    assert {path.name for path in RESULTS.iterdir()} <= PARTS.keys()

@@ -8,10 +8,9 @@ from pathlib import Path
 import pytest
 
 from studies.dynamics.groups import read_groups
-from studies.dynamics.report import ablation, gradient, hidden, presets, size, transfer
+from studies.dynamics.report import ablation, hidden, presets, size, transfer
 from studies.dynamics.settings import (
     BEST_PRESET,
-    GRADIENT_STEPS,
     HIDDEN_NEURONS,
     PAPER_PRESET,
     SIZE_HIDDEN_NEURONS,
@@ -130,33 +129,3 @@ def test_transfer(tmp_path: Path) -> None:
     assert f"{ours} ends at a lower cross-entropy than {theirs}" in text
     assert f"`{PAPER_PRESET}, pretrained` needs more episodes than `accept-reject`" in text
     assert f"| `{PAPER_PRESET}, pretrained` | 1,004 (1,002 to 1,007), solved 10 of 10 |" in text
-
-
-@pytest.mark.parametrize(
-    ("shuffled", "verdict"),
-    [(1.0, "**met**, on CartPole-v1, Acrobot-v1 of 2 tasks judged"), (3.0, "**missed**, on none")],
-)
-def test_gradient_learners(tmp_path: Path, shuffled: float, verdict: str) -> None:
-    for task in ("CartPole-v1", "Acrobot-v1"):
-        for arm, shift in (("dynamics", 3.0), ("off", 1.0), ("shuffled", shuffled)):
-            means = [shift + seed for seed in range(10)]
-            write_runs(tmp_path, "gradient", (task, arm), means, [100] * 10)
-    groups = read_groups("gradient", tmp_path)
-    first, *rest = gradient.sentences(groups)
-    assert verdict in first
-    text = " ".join(rest)
-    assert (
-        "CartPole-v1, `dynamics` − `off`, return: 2.0 (95 % interval 2.0 to 2.0), **better**"
-        in text
-    )
-    assert "steps to threshold: 0 (95 % interval 0 to 0), no difference" in text
-    assert "Pendulum-v1, `dynamics` − `off`: runs are missing." in text
-
-
-def test_steps_of_runs_that_did_not_get_there_are_the_budget(tmp_path: Path) -> None:
-    budget = GRADIENT_STEPS["CartPole-v1"]
-    write_runs(tmp_path, "gradient", ("CartPole-v1", "dynamics"), [1.0] * 2, [100, None])
-    write_runs(tmp_path, "gradient", ("CartPole-v1", "off"), [1.0] * 2, [None, None])
-    found = gradient.differences(read_groups("gradient", tmp_path), "CartPole-v1", "off")
-    # The runs of the first arm took 10 * 100 steps, and all.
-    assert found["steps"].value == (1000 + budget) / 2 - budget
