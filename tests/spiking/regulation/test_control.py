@@ -1,0 +1,268 @@
+"""The controllers of shedding against sequences worked out by hand."""
+
+from __future__ import annotations
+
+import math
+import re
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from snn_gym.config import from_mapping
+from snn_gym.spiking.regulation.control import (
+    FIRST_STRENGTH,
+    STRENGTHS,
+    STRETCHES,
+    BoundControl,
+    StrengthControl,
+    learning_is_over,
+)
+from snn_gym.spiking.regulation.parameters import LeanParameters
+
+NAN = math.nan
+DEFAULT = LeanParameters()
+
+
+def strengths(measured: list[float], limit: float = 1.0, **options: Any) -> list[float]:
+    """Strengths after each update, from a start of 1."""
+    control, found = StrengthControl(1.0), []
+    for value in measured:
+        control = control.step(value, limit, 0.1, **options)
+        found.append(control.strength)
+    return found
+
+
+def test_the_first_strength_and_running_mean() -> None:
+    assert StrengthControl().strength == FIRST_STRENGTH
+    # Nothing was measured before, so that the mean begins at the first measurement.
+    assert StrengthControl().step(0.5, 1.0, 0.1).smoothed == 0.5
+
+
+def test_it_grows_within_the_bound_by_the_slack() -> None:
+    # Slack 1, 1; then the mean is 0.05, 0.095 and the slack 0.95, 0.905.
+    expected = np.exp(0.1 * np.cumsum([1.0, 1.0, 0.95, 0.905]))
+    assert strengths([0.0, 0.0, 0.5, 0.5]) == pytest.approx(expected.tolist(), rel=1e-12)
+
+
+def test_it_shrinks_beyond_the_bound_and_recovers() -> None:
+    # Mean 1.5, 1.35, 1.215, 1.0935, 0.98415 of bound 1.
+    slacks = [-0.5, -0.35, -0.215, -0.0935, 0.01585]
+    expected = np.exp(0.1 * np.cumsum(slacks)).tolist()
+    assert strengths([1.5, 0.0, 0.0, 0.0, 0.0]) == pytest.approx(expected, rel=1e-12)
+
+
+def test_at_the_bound_it_stays() -> None:
+    assert strengths([0.02] * 5, limit=0.02) == [1.0] * 5
+
+
+def test_the_slack_is_relative_to_the_bound_and_limited() -> None:
+    assert strengths([0.005], limit=0.02) == pytest.approx([math.exp(0.075)])
+    # A thousand bounds of divergence, and a cost below 0, count as one bound of slack.
+    assert strengths([1000.0]) == pytest.approx([math.exp(-0.1)])
+    assert strengths([-1000.0]) == pytest.approx([math.exp(0.1)])
+
+
+def test_a_strength_that_lessens_what_is_bounded_moves_the_other_way() -> None:
+    assert strengths([0.0, 0.0], sign=-1) == pytest.approx([math.exp(-0.1), math.exp(-0.2)])
+    assert strengths([2.0], sign=-1) == pytest.approx([math.exp(0.1)])
+
+
+@pytest.mark.parametrize(("measured", "end"), [(0.0, STRENGTHS[1]), (9.0, STRENGTHS[0])])
+def test_the_strength_stays_within_its_limits(measured: float, end: float) -> None:
+    control = StrengthControl()
+    for _ in range(50):
+        control = control.step(measured, 1.0, 1.0)
+    assert control.strength == end
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+@pytest.mark.parametrize("gain", [0.1, 5.0])
+def test_it_settles_where_what_is_bounded_is_at_its_bound(gain: float, sign: int) -> None:
+    # A plant whose response is monotonous in the strength: gain * s grows, gain / s falls.
+    control = StrengthControl()
+    for _ in range(1500):
+        control = control.step(gain * control.strength**sign, 0.7, 0.05, sign)
+    assert gain * control.strength**sign == pytest.approx(0.7, rel=1e-3)
+
+
+@pytest.mark.parametrize("value", [NAN, math.inf, -math.inf])
+def test_numbers_that_are_not_finite_are_refused(value: float) -> None:
+    with pytest.raises(ValueError, match=f"measured {value}; lower its learning_rate"):
+        StrengthControl().step(value, 1.0, 0.1)
+
+
+@given(st.lists(st.floats(0, 1e6), max_size=30), st.floats(1e-6, 1e3), st.floats(1e-3, 5.0))
+def test_the_strength_is_always_a_usable_number(
+    measured: list[float], limit: float, rate: float
+) -> None:
+    control = StrengthControl()
+    for value in measured:
+        before, control = control, control.step(value, limit, rate)
+        assert STRENGTHS[0] <= control.strength <= STRENGTHS[1]
+        # It never moves against the smoothed measurement.
+        moved = control.strength - before.strength
+        assert moved * (limit - control.smoothed) >= 0
+
+
+# Reference 100, gained 100 since the start: a loss of 5 is allowed.
+EARNED = BoundControl(0.02, reference=100.0, gained=100.0)
+FOUR = LeanParameters(episodes=4)
+
+
+@pytest.mark.parametrize(
+    ("returns", "verdict"),
+    [
+        ([100.0] * 4, "kept"),
+        ([500.0] * 4, "kept"),
+        ([95.0] * 4, "kept"),  # all of what is allowed
+        ([94.9] * 4, "lost"),  # rewards that are all equal have no error
+        ([100.0] * 3, "unclear"),  # too few
+        ([0.0] * 3, "unclear"),
+        ([], "unclear"),  # no episode in a rollout
+        # Mean 90, standard deviation 20 / sqrt(3), error of the mean 5.77: 10 - 9.8 is within 5.
+        ([80.0, 80.0, 100.0, 100.0], "unclear"),
+        # Mean 85, the same error: 15 - 9.8 is beyond 5.
+        ([75.0, 75.0, 95.0, 95.0], "lost"),
+    ],
+)
+def test_verdicts_on_training_episodes(returns: list[float], verdict: str) -> None:
+    assert EARNED.judge(returns, FOUR) == verdict
+
+
+def test_the_references_own_error_counts() -> None:
+    # 15 - 1.7 * hypot(5.77, 4) = 3.06, within the 5 that are allowed.
+    unsure = BoundControl(0.02, reference=100.0, error=4.0, gained=100.0)
+    assert unsure.judge([75.0, 75.0, 95.0, 95.0], FOUR) == "unclear"
+    assert unsure.judge([90.0] * 4, FOUR) == "unclear"  # 10 - 6.8
+    assert unsure.judge([88.0] * 4, FOUR) == "lost"  # 12 - 6.8
+
+
+def test_losses_are_counted_in_units_of_what_was_gained() -> None:
+    flat = BoundControl(0.02, reference=-200.0)  # nothing gained, nothing may be lost
+    assert flat.judge([-200.0] * 4, FOUR) == "kept"
+    assert flat.judge([-200.1] * 4, FOUR) == "lost"
+    tolerant = LeanParameters(episodes=4, tolerance=0.5)
+    assert EARNED.judge([50.0] * 4, tolerant) == "kept"
+    assert EARNED.judge([49.0] * 4, tolerant) == "lost"
+
+
+def test_without_a_reference_nothing_is_clear() -> None:
+    assert BoundControl(0.02).judge([0.0] * 50, FOUR) == "unclear"
+
+
+def test_one_episode_is_never_enough() -> None:
+    one = LeanParameters(episodes=1)
+    assert EARNED.judge([0.0], one) == "unclear"
+    assert EARNED.judge([0.0, 0.0], one) == "lost"
+
+
+def test_the_bound_is_widened_halved_and_kept_below_what_lost() -> None:
+    control, found = BoundControl(0.08), []
+    for verdict in ("kept", "unclear", "lost", "lost", "kept", "kept", "kept", "kept"):
+        control = control.step(verdict, DEFAULT, settling=False)
+        found.append((control.bound, control.losses))
+    # 0.12 lost, so that 0.08 is the ceiling; then 0.06 lost, so that it is 0.04.
+    expected = [
+        (0.12, 0), (0.12, 0), (0.06, 1), (0.03, 2), (0.04, 0), (0.04, 0), (0.04, 0), (0.04, 0),
+    ]  # fmt: skip
+    for (bound, losses), (wanted, count) in zip(found, expected, strict=True):
+        assert bound == pytest.approx(wanted, rel=1e-12)
+        assert losses == count
+    assert control.ceiling == pytest.approx(0.04, rel=1e-12)
+
+
+def test_while_it_settles_the_bound_only_falls() -> None:
+    start = BoundControl(0.08, losses=1)
+    kept = start.step("kept", DEFAULT, settling=True)
+    assert (kept.bound, kept.losses) == (0.08, 0)
+    assert start.step("lost", DEFAULT, settling=True).bound == 0.04
+
+
+def test_a_widening_of_one_leaves_the_bound() -> None:
+    control = BoundControl(0.08)
+    for _ in range(5):
+        control = control.step("kept", LeanParameters(widening=1.0), settling=False)
+    assert control.bound == 0.08
+
+
+def returns_of(*values: float) -> np.ndarray[Any, Any]:
+    """Mean returns of the first stretches; NaN for those to come."""
+    return np.array([*values, *[NAN] * (STRETCHES - len(values))])
+
+
+# Ten of twenty stretches are done; the patience of 0.4 is eight of them.
+PLATEAU = [0.0, 90.0, 100.0, 100.0, 100.0, 100.0, 100.0, 100.0, 100.0, 100.0]
+
+
+@pytest.mark.parametrize(
+    ("why", "values", "over"),
+    [
+        ("improved by 10 within the patience", PLATEAU, False),
+        ("nothing better since", [0.0, 100.0, *[99.0] * 8], True),
+        ("a better one, within the margin", [0.0, 98.0, *[100.0] * 8], True),
+        ("a better one beyond the margin", [0.0, 97.0, *[100.0] * 8], False),
+        ("the latest is worse than the best", [0.0, 100.0, *[99.0] * 7, 97.0], False),
+        ("nothing gained yet", [5.0] * 10, False),
+        ("worse than at the start", [100.0, *[50.0] * 9], False),
+        ("no episode ended in the latest stretch", [0.0, 100.0, *[100.0] * 7, NAN], False),
+        ("no episode ended before the patience", [NAN, NAN, 0.0, *[100.0] * 7], False),
+        ("gaps elsewhere do not matter", [0.0, 100.0, NAN, NAN, *[100.0] * 6], True),
+        ("no episode at all", [NAN] * 10, False),
+    ],
+)
+def test_when_learning_is_over(why: str, values: list[float], over: bool) -> None:
+    assert learning_is_over(returns_of(*values), 0.5, DEFAULT) == over, why
+
+
+def test_learning_is_never_over_early_and_always_late() -> None:
+    settled = returns_of(0.0, *[100.0] * 19)
+    quick = LeanParameters(patience=0.05)
+    assert not learning_is_over(settled, 0.39, quick)
+    assert learning_is_over(settled, 0.4, quick)
+    rising = returns_of(*range(STRETCHES))
+    assert not learning_is_over(rising, 0.79, DEFAULT)
+    assert learning_is_over(rising, 0.8, DEFAULT)
+    assert learning_is_over(returns_of(), 0.8, DEFAULT)
+    assert learning_is_over(returns_of(), 0.1, LeanParameters(latest_start=0.1))
+
+
+def test_stretches_that_are_to_come_do_not_count() -> None:
+    # A training that is resumed knows only what was played.
+    known = [0.0, 100.0, *[100.0] * 8]
+    later = np.array([*known, *[900.0] * 10])
+    assert learning_is_over(later, 0.5, DEFAULT) == learning_is_over(
+        returns_of(*known), 0.5, DEFAULT
+    )
+
+
+def test_patience_is_a_share_of_the_training() -> None:
+    values = returns_of(0.0, 50.0, 100.0, 100.0, 100.0, 100.0, 100.0, 100.0, 100.0, 100.0)
+    assert not learning_is_over(values, 0.5, DEFAULT)
+    assert learning_is_over(values, 0.5, LeanParameters(patience=0.35))
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"bound": 0.0}, "bound must be above 0, got 0"),
+        ({"bound": NAN}, "bound must be finite, got nan"),
+        ({"max_synops": -1.0}, "max_synops must be above 0, got -1"),
+        ({"latest_start": 1.5}, "latest_start must be above 0 and at most 1, got 1.5"),
+        ({"tolerance": -0.1}, "tolerance must be at least 0 and at most 1, got -0.1"),
+        ({"updates": 0}, "updates must be at least 1, got 0"),
+        ({"widening": 0.5}, "widening must be at least 1, got 0.5"),
+        (
+            {"signals": "loud"},
+            "signals: got 'loud' (str); allowed values: 'own', 'shuffled', 'uniform'",
+        ),
+        ({"learning_rate": 1e-5}, "final_learning_rate must be at most learning_rate=1e-05, got"),
+        ({"bund": 0.1}, "lean: unknown key bund; allowed keys: bound, max_synops"),
+    ],
+)
+def test_bad_settings_are_refused_in_one_line(values: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=re.escape(message)) as caught:
+        from_mapping(LeanParameters, values, "lean")
+    assert "\n" not in str(caught.value)

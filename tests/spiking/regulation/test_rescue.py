@@ -1,0 +1,133 @@
+"""Rescue: when it begins and ends, what it measures, and that it leaves a network that responds."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+import torch
+from torch import Tensor
+
+from snn_gym.spiking import NetworkConfig, RegulationParameters, SpikingNetwork
+from snn_gym.spiking.regulation.rescue import Rescue, next_strength
+from tests.spiking.strategies import normal
+
+RESCUE = RegulationParameters(min_rate=0.05, max_rate=0.5, rescue_strength=2.0)
+
+
+def test_it_begins_late_and_ends_late() -> None:
+    shares = [0.0, 0.5, 0.51, 0.3, 0.06, 0.05, 0.3, 0.5, 0.9, 0.04, 0.06]
+    strength, found = 0.0, []
+    for share in shares:
+        strength = next_strength(share, strength > 0, 2.0)
+        found.append(strength)
+    assert found == [0.0, 0.0, 2.0, 2.0, 2.0, 0.0, 0.0, 0.0, 2.0, 0.0, 0.0]
+
+
+def spikes_of(*counts: int, steps: int = 100) -> Tensor:
+    """(steps, 1, N) with so many spikes of each neuron."""
+    fired = torch.zeros(steps, 1, len(counts))
+    for neuron, count in enumerate(counts):
+        fired[:count, 0, neuron] = 1.0
+    return fired
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "strength"),
+    [
+        # Silent below 1 of 100 steps, saturated above 95; the layers count together.
+        ((0, 0, 50), (100,), 3.0),  # 3 of 4
+        ((0, 0, 50), (50,), 0.0),  # 2 of 4 are not more than half
+        ((0, 1, 95), (0,), 0.0),  # 1 and 95 of 100 respond
+        ((0, 96, 100), (50,), 3.0),
+        ((50, 50), (0, 0, 0), 3.0),
+        ((50, 50, 50), (0, 0, 0), 0.0),
+    ],
+)
+def test_the_share_of_the_whole_network(
+    first: tuple[int, ...], second: tuple[int, ...], strength: float
+) -> None:
+    rescue = Rescue(3.0, 2)
+    rescue.measure(0, spikes_of(*first))
+    assert rescue.strength == 0.0  # only when all layers were seen
+    rescue.measure(1, spikes_of(*second))
+    assert rescue.strength == strength
+
+
+def test_every_measurement_begins_anew() -> None:
+    rescue = Rescue(3.0, 1)
+    for counts, strength in (((0, 0), 3.0), ((0, 50), 3.0), ((50, 50), 0.0), ((0, 50), 0.0)):
+        rescue.measure(0, spikes_of(*counts))
+        assert rescue.strength == strength
+
+
+def build(regulation: RegulationParameters | None, bias: float = 0.0) -> SpikingNetwork:
+    torch.manual_seed(0)
+    network = SpikingNetwork(NetworkConfig((8, 6), 5, regulation=regulation), 3, 2)
+    with torch.no_grad():
+        for layer in network.layers:
+            assert layer.linear.bias is not None
+            layer.linear.bias += bias
+    return network
+
+
+def gradients(network: SpikingNetwork) -> list[Tensor]:
+    loss = network.decide(normal(0, 32, 3, scale=2.0)).square().sum()
+    return list(torch.autograd.grad(loss, list(network.parameters())))
+
+
+def test_a_network_that_responds_is_never_touched() -> None:
+    rescued, plain = build(RESCUE), build(None)
+    for ours, theirs in zip(gradients(rescued), gradients(plain), strict=True):
+        assert torch.equal(ours, theirs)
+    assert rescued.regulation.rescue.strength == 0.0
+
+
+@pytest.mark.parametrize("bias", [-20.0, 20.0])
+def test_a_network_that_does_not_respond_is_told_as_by_a_penalty(bias: float) -> None:
+    rescued, plain = build(RESCUE, bias), build(None, bias)
+    penalised = build(replace(RESCUE, rescue_strength=0.0, rate_strength=2.0), bias)
+    found, untouched = gradients(rescued), gradients(plain)
+    for ours, theirs in zip(found, gradients(penalised), strict=True):
+        assert torch.equal(ours, theirs)
+    assert any(not torch.equal(a, b) for a, b in zip(found, untouched, strict=True))
+    assert rescued.regulation.rescue.strength == 2.0
+
+
+def test_it_adds_to_a_penalty_that_is_there() -> None:
+    both = build(replace(RESCUE, rate_strength=1.0), -20.0)
+    alone = build(replace(RESCUE, rescue_strength=0.0, rate_strength=3.0), -20.0)
+    for ours, theirs in zip(gradients(both), gradients(alone), strict=True):
+        assert torch.equal(ours, theirs)
+
+
+def test_it_brings_a_dead_network_back_and_lets_go() -> None:
+    network = build(RESCUE, -4.0)
+    x = normal(0, 64, 3, scale=2.0)
+
+    def responding() -> float:
+        with torch.no_grad():
+            rates = [layer.spikes.mean((0, 1)) for layer in network.record(x).layers]
+        hidden = torch.cat(rates[-2:])
+        return float(((hidden >= 0.01) & (hidden <= 0.95)).float().mean())
+
+    assert responding() < 0.5
+    optimiser = torch.optim.Adam(network.parameters(), lr=0.02)
+    strengths = []
+    for _ in range(400):
+        optimiser.zero_grad()
+        (0.0 * network.decide(x).sum()).backward()
+        optimiser.step()
+        strengths.append(network.regulation.rescue.strength)
+    assert strengths[0] == 2.0
+    assert strengths[-1] == 0.0
+    assert responding() >= 0.95
+
+
+def test_acting_is_not_measured() -> None:
+    network = build(RESCUE, -20.0)
+    with torch.no_grad():
+        network.decide(normal(0, 4, 3))
+    network.watched(normal(0, 4, 3))
+    network.record(normal(0, 4, 3))
+    assert network.regulation.rescue.strength == 0.0

@@ -1,0 +1,198 @@
+"""The cost of spikes by hand and against autograd, and its gradient as the controls see it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import Tensor
+
+from snn_gym.spiking import NetworkConfig, SpikingNetwork
+from snn_gym.spiking.regulation.shedding import (
+    neurons_of,
+    redirect,
+    shuffled_orders,
+    spike_cost,
+)
+from tests.spiking.strategies import normal
+
+
+def test_the_cost_of_three_neurons() -> None:
+    # T = 2, B = 1: rates 1, 0.5 and 0, three spikes, each to four neurons.
+    spikes = torch.tensor([[[1.0, 0.0, 0.0]], [[1.0, 1.0, 0.0]]])
+    cost, synops = spike_cost([spikes], [4], 2)
+    assert synops == 12.0
+    # 4 * 2 * (1 / 2 + 1 + 0.5 / 2 + 0.25)
+    assert float(cost) == 16.0
+
+
+def test_a_neuron_that_fires_at_every_other_step_costs_its_synops() -> None:
+    spikes = torch.tensor([[[1.0, 0.0]], [[0.0, 1.0]]])
+    cost, synops = spike_cost([spikes], [3], 2)
+    assert float(cost) == synops == 6.0
+
+
+def test_layers_are_added_each_with_its_fan_out() -> None:
+    first, second = torch.ones(2, 3, 4), torch.ones(2, 3, 1)
+    cost, synops = spike_cost([first, second], [10, 7], 2)
+    assert synops == 2 * (4 * 10 + 1 * 7)
+    assert float(cost) == 2 * 1.5 * (4 * 10 + 1 * 7)
+
+
+def test_a_mean_over_decisions_whatever_their_number() -> None:
+    spikes = (normal(0, 4, 6, 5) > 0).float()
+    cost, synops = spike_cost([spikes], [3], 4)
+    for copies in (2, 5):
+        again, same = spike_cost([spikes.repeat(1, copies, 1)], [3], 4)
+        assert float(again) == pytest.approx(float(cost), rel=1e-6)
+        assert same == pytest.approx(synops, rel=1e-6)
+    # Three environment steps after each other are three decisions of T steps.
+    again, same = spike_cost([spikes.repeat(3, 1, 1)], [3], 4)
+    assert float(again) == pytest.approx(float(cost), rel=1e-6)
+    assert same == pytest.approx(synops, rel=1e-6)
+
+
+@pytest.mark.parametrize(("spikes_in_two_decisions", "free"), [(0, True), (1, True), (2, False)])
+def test_a_layer_with_less_than_one_spike_costs_nothing(
+    spikes_in_two_decisions: int, free: bool
+) -> None:
+    quiet = torch.zeros(2, 2, 3)
+    quiet.view(-1)[:spikes_in_two_decisions] = 1.0
+    quiet.requires_grad_()
+    busy = torch.ones(2, 2, 1, requires_grad=True)
+    cost, synops = spike_cost([quiet, busy], [5, 4], 2)
+    assert synops == pytest.approx(2 * 4 + 5 * spikes_in_two_decisions / 2)
+    of_quiet, of_busy = torch.autograd.grad(cost, [quiet, busy])
+    assert bool((of_quiet == 0).all()) == free
+    assert bool((of_busy > 0).all())
+    assert (float(cost.detach()) == pytest.approx(2 * 4 * 1.5)) == free
+
+
+@given(
+    steps=st.integers(1, 5), batch=st.integers(1, 6), fan_outs=st.lists(st.integers(1, 9),
+    min_size=1, max_size=3), seed=st.integers(0, 999),
+)  # fmt: skip
+def test_gradients_are_those_of_the_formula(
+    steps: int, batch: int, fan_outs: list[int], seed: int
+) -> None:
+    layers = [
+        (normal(seed + k, steps, batch, 2 + k) > -0.5).float().requires_grad_()
+        for k in range(len(fan_outs))
+    ]
+    cost, _ = spike_cost(layers, fan_outs, steps)
+    found = torch.autograd.grad(cost, layers)
+    for spikes, fan_out, gradient in zip(layers, fan_outs, found, strict=True):
+        # d/dz of fan_out T (f / 2 + f^2), f = sum z / (T B)
+        rates = spikes.detach().sum((0, 1)) / (steps * batch)
+        expected = fan_out * (0.5 + 2 * rates) / batch
+        if float(rates.sum()) * steps < 1:
+            expected = torch.zeros_like(rates)
+        torch.testing.assert_close(gradient, expected.expand_as(gradient))
+
+
+def explicit_cost(recording: Any, time_steps: int) -> Any:
+    """The cost as the module's docstring defines it, from what a network recorded."""
+    total: Any = 0.0
+    for layer in recording.layers:
+        if layer.name != "input":
+            f = layer.spikes.mean((0, 1))
+            total = total + layer.fan_out * time_steps * (f / 2 + f**2).sum()
+    return total
+
+
+@pytest.mark.parametrize("neuron", ["lif_box", "alif"])
+@pytest.mark.parametrize("recurrent", [False, True])
+def test_equals_the_cost_in_the_loss_of_a_network(neuron: str, recurrent: bool) -> None:
+    torch.manual_seed(0)
+    config = NetworkConfig((6, 5), 4, neuron=neuron, recurrent=recurrent)
+    network = SpikingNetwork(config, 3, 2)
+    x = normal(0, 8, 3, scale=3.0)
+    recording = network.record(x)
+    fan_outs = [layer.fan_out for layer in recording.layers if layer.name != "input"]
+    # The next layer, and with recurrent synapses the layer itself; the readout of 2.
+    assert fan_outs == ([6 + 5, 5 + 2] if recurrent else [5, 2])
+    parameters = [x for x in network.parameters() if x.requires_grad]
+
+    def gradients(loss: Tensor) -> list[Tensor]:
+        return list(torch.autograd.grad(loss, parameters, materialize_grads=True))
+
+    output, _, spikes = network.watched(x)
+    assert torch.equal(output, recording.output)
+    cost, synops = spike_cost(spikes, fan_outs, 4)
+    expected = explicit_cost(recording, 4)
+    assert float(cost.detach()) == pytest.approx(float(expected.detach()), rel=1e-5)
+    counted = sum(
+        layer.fan_out * float(layer.spikes.detach().sum()) / 8
+        for layer in recording.layers
+        if layer.name != "input"
+    )
+    assert synops == pytest.approx(counted, rel=1e-5)
+    found = gradients(cost)
+    assert max(float(part.abs().max()) for part in found) > 0.1
+    for ours, theirs in zip(found, gradients(expected), strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-4)
+
+
+ROWS = torch.tensor([[1.0, 2.0], [3.0, 4.0], [8.0, 0.0]])
+ORDER = torch.tensor([1, 2, 0])
+
+
+def test_own_signals_are_left_alone() -> None:
+    gradients = {"weight": ROWS, "head": ROWS}
+    assert redirect(gradients, {"weight": ORDER}, "own") is gradients
+
+
+def test_shuffled_rows_by_hand() -> None:
+    gradients = {"weight": ROWS, "bias": torch.tensor([1.0, 2.0, 3.0]), "head": ROWS}
+    found = redirect(gradients, {"weight": ORDER, "bias": ORDER, "absent": ORDER}, "shuffled")
+    assert found["weight"].tolist() == [[3.0, 4.0], [8.0, 0.0], [1.0, 2.0]]
+    assert found["bias"].tolist() == [2.0, 3.0, 1.0]
+    assert found["head"] is ROWS
+    assert list(found) == list(gradients)
+    assert gradients["weight"] is ROWS
+
+
+def test_uniform_rows_by_hand() -> None:
+    found = redirect({"weight": ROWS, "head": ROWS}, {"weight": ORDER}, "uniform")
+    assert found["weight"].tolist() == [[4.0, 2.0]] * 3
+    assert found["head"] is ROWS
+
+
+@given(st.integers(2, 30), st.integers(0, 99))
+def test_the_controls_keep_what_is_told_in_sum(size: int, seed: int) -> None:
+    rows = normal(seed, size, 4)
+    orders = shuffled_orders({"weight": size}, seed)
+    shuffled = redirect({"weight": rows}, orders, "shuffled")["weight"]
+    assert sorted(shuffled[:, 0].tolist()) == sorted(rows[:, 0].tolist())
+    uniform = redirect({"weight": rows}, orders, "uniform")["weight"]
+    torch.testing.assert_close(uniform.sum(0), rows.sum(0), rtol=1e-4, atol=1e-4)
+
+
+@given(st.dictionaries(st.text(max_size=3), st.integers(2, 40), max_size=5), st.integers(0, 999))
+def test_no_neuron_keeps_its_own_place(sizes: dict[str, int], seed: int) -> None:
+    orders = shuffled_orders(sizes, seed)
+    assert orders.keys() == sizes.keys()
+    for name, order in orders.items():
+        assert sorted(order.tolist()) == list(range(sizes[name]))
+        assert not bool((order == torch.arange(sizes[name])).any())
+    # Weights and biases of a neuron go together.
+    for name, order in orders.items():
+        for other, size in sizes.items():
+            if size == sizes[name]:
+                assert torch.equal(order, orders[other])
+
+
+def test_which_rows_are_neurons() -> None:
+    config = NetworkConfig((6, 5), 4, recurrent=True)
+    network = SpikingNetwork(config, 3, 2)
+    named = dict(network.named_parameters())
+    found = neurons_of(named, list(network.layers))
+    assert set(found.values()) == {6, 5}
+    # Input weights, recurrent weights and biases of both layers; nothing of the head.
+    assert not any(name.startswith("head") for name in found)
+    rest = {name for name in named if name not in found}
+    assert rest
+    assert all(name.startswith(("head", "decoder")) for name in rest), rest
