@@ -1,0 +1,270 @@
+"""What a policy says it does against what it does, and its distance from another's by hand."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from gymnasium import spaces
+from hypothesis import given
+from hypothesis import strategies as st
+from stable_baselines3.common.utils import ConstantSchedule
+from torch import Tensor
+
+from snn_gym.policies import SpikingControllerPolicy, StatefulActorCriticPolicy
+from snn_gym.policies._behaviour import divergence, scaled_actions
+from snn_gym.policies._stateful import SequenceBatch
+from snn_gym.spiking import NetworkConfig
+from tests.policies.identity import (
+    ACTIONS,
+    CASES,
+    STATEFUL,
+    VIEWS,
+    Identity,
+    make,
+    observations,
+)
+from tests.spiking.strategies import normal
+
+STATELESS = [(name, action) for name, case in CASES.items() for action in case.actions]
+WITH_STATE = [(name, action) for name, case in STATEFUL.items() for action in case.actions]
+LOPSIDED = spaces.Box(np.float32([-2.0, 0.0]), np.float32([2.0, 5.0]))
+TWO = NetworkConfig(hidden_sizes=(12, 8), time_steps=4)
+
+
+def test_discrete_actions_by_hand() -> None:
+    # Probabilities 3/4, 1/4 against 1/2, 1/2, and the same against itself.
+    reference = torch.tensor([[math.log(3.0), 0.0], [math.log(3.0), 0.0]])
+    behaviour = torch.tensor([[7.0, 7.0], [math.log(3.0), 0.0]])
+    expected = 0.75 * math.log(1.5) + 0.25 * math.log(0.5)
+    found = divergence(spaces.Discrete(2), reference, behaviour)
+    assert float(found) == pytest.approx(expected / 2, rel=1e-5)
+    # It is the behaviour that is measured by the reference, not the other way round.
+    back = divergence(spaces.Discrete(2), behaviour, reference)
+    assert float(back) == pytest.approx(math.log(2 / math.sqrt(3)) / 2, rel=1e-5)
+
+
+def test_parts_of_an_action_are_added() -> None:
+    space = spaces.MultiDiscrete([2, 3])
+    reference = torch.tensor([[math.log(3.0), 0.0, 0.0, 0.0, math.log(2.0)]])
+    behaviour = torch.zeros(1, 5)
+    # 3/4, 1/4 against halves, and 1/4, 1/4, 1/2 against thirds.
+    expected = (0.75 * math.log(1.5) + 0.25 * math.log(0.5)) + (
+        0.5 * math.log(0.75) + 0.5 * math.log(1.5)
+    )
+    assert float(divergence(space, reference, behaviour)) == pytest.approx(expected, rel=1e-5)
+
+
+def test_binary_actions_by_hand() -> None:
+    reference = torch.tensor([[math.log(3.0), 0.0]])  # 3/4 and 1/2
+    behaviour = torch.tensor([[0.0, -math.log(4.0)]])  # 1/2 and 1/5
+    expected = (0.75 * math.log(1.5) + 0.25 * math.log(0.5)) + (
+        0.5 * math.log(0.5 / 0.2) + 0.5 * math.log(0.5 / 0.8)
+    )
+    found = divergence(spaces.MultiBinary(2), reference, behaviour)
+    assert float(found) == pytest.approx(expected, rel=1e-5)
+
+
+def test_continuous_actions_by_hand() -> None:
+    reference = torch.tensor([[0.0, 0.5], [1.0, 0.0]])
+    behaviour = torch.tensor([[0.1, 0.0], [1.0, 0.2]])
+    # 0.01 + 0.25, and 0.04
+    found = divergence(LOPSIDED, reference, behaviour)
+    assert float(found) == pytest.approx(0.15, rel=1e-5)
+
+
+@pytest.mark.parametrize("action", ACTIONS)
+@given(seed=st.integers(0, 999), batch=st.integers(1, 8), scale=st.sampled_from((0.1, 1.0, 30.0)))
+def test_zero_for_equals_and_never_below(action: str, seed: int, batch: int, scale: float) -> None:
+    size = 4 if action in ("Discrete", "MultiDiscrete") else 2
+    first, second = (normal(seed + k, batch, size, scale=scale) for k in (0, 1))
+    space = ACTIONS[action]
+    assert float(divergence(space, first, first)) == pytest.approx(0.0, abs=1e-5)
+    apart = float(divergence(space, first, second))
+    assert math.isfinite(apart)
+    assert apart > 0
+    if action != "Box":
+        # Log-odds of alternatives are defined up to a constant.
+        shifted = second if action == "MultiBinary" else second + 3.0
+        assert float(divergence(space, first, shifted)) == pytest.approx(apart, rel=1e-3, abs=1e-4)
+
+
+def test_a_step_down_the_divergence_comes_closer() -> None:
+    for space in ACTIONS.values():
+        size = 2 if isinstance(space, spaces.Box | spaces.MultiBinary) else 4
+        reference, behaviour = normal(0, 8, size), normal(1, 8, size).requires_grad_()
+        before = divergence(space, reference, behaviour)
+        (gradient,) = torch.autograd.grad(before, behaviour)
+        assert float(divergence(space, reference, behaviour - 0.5 * gradient)) < float(before)
+
+
+def test_other_actions_are_refused() -> None:
+    with pytest.raises(ValueError, match=r"compared on Box and discrete actions, got Tuple"):
+        divergence(spaces.Tuple([spaces.Discrete(2)]), torch.zeros(1, 2), torch.zeros(1, 2))
+
+
+def test_actions_in_units_of_half_the_range() -> None:
+    actions = torch.tensor([[-2.0, 0.0], [0.0, 2.5], [2.0, 5.0], [1.0, 3.75], [9.0, -9.0]])
+    expected = [[-1.0, -1.0], [0.0, 0.0], [1.0, 1.0], [0.5, 0.5], [1.0, -1.0]]
+    assert scaled_actions(actions, LOPSIDED).tolist() == expected
+
+
+def test_actions_without_limits_are_in_units_of_their_own() -> None:
+    low, high = np.float32([-np.inf, 0.0, -4.0]), np.float32([np.inf, np.inf, 4.0])
+    actions = torch.tensor([[-30.0, 30.0, 2.0], [30.0, -30.0, -6.0]])
+    # Half a limit clips and does not scale.
+    expected = [[-30.0, 30.0, 0.5], [30.0, 0.0, -1.0]]
+    assert scaled_actions(actions, spaces.Box(low, high)).tolist() == expected
+
+
+def test_actions_of_several_axes_are_flattened() -> None:
+    space = spaces.Box(-2.0, 2.0, (2, 3))
+    actions = normal(0, 4, 2, 3)
+    expected = (actions.flatten(1) / 2).clamp(-1.0, 1.0)
+    torch.testing.assert_close(scaled_actions(actions, space), expected)
+
+
+def taken(space: spaces.Space[Any], behaviour: Tensor) -> Any:
+    """The best action (B, ...) of a behaviour (B, A), by the meaning of the behaviour."""
+    if isinstance(space, spaces.Box):
+        shares = (behaviour.numpy() + 1) / 2
+        return space.low + shares * (space.high - space.low)
+    if isinstance(space, spaces.MultiBinary):
+        return (behaviour > 0).numpy()
+    if isinstance(space, spaces.MultiDiscrete):
+        parts = torch.split(behaviour, space.nvec.tolist(), 1)
+        return np.stack([part.argmax(1).numpy() for part in parts], 1)
+    return behaviour.argmax(1).numpy()
+
+
+def stir(policy: Any, view: str = "analogue") -> Any:
+    """Move all weights of a policy, until it does not the same whatever it sees."""
+    policy.set_training_mode(False)
+    drawn = {name: x.clone() for name, x in policy.named_parameters()}
+    seen, _ = policy.obs_to_tensor(observations(view, 40))
+    for seed in range(100):
+        torch.manual_seed(seed)
+        with torch.no_grad():
+            for name, weight in policy.named_parameters():
+                weight.copy_(drawn[name] + 0.4 * torch.randn_like(weight))
+            network = policy._acting_network()
+            output = policy.behaviour(network.decide(policy._network_inputs(seen)))
+        if len(np.unique(taken(policy.action_space, output), axis=0)) > 1:
+            return policy
+    raise AssertionError("no weights make a difference")
+
+
+def assert_says_what_it_does(policy: Any, seen: Any) -> None:
+    tensors, _ = policy.obs_to_tensor(seen)
+    with torch.no_grad():
+        behaviour, spikes = policy.watched(tensors)
+    chosen, _ = policy.predict(seen, deterministic=True)
+    assert len(np.unique(chosen.reshape(len(chosen), -1), axis=0)) > 1
+    np.testing.assert_allclose(chosen, taken(policy.action_space, behaviour), atol=1e-5)
+    recorded = [layer.spikes for layer in policy.record(seen).layers if layer.name != "input"]
+    assert len(spikes) == len(recorded) == 2
+    assert float(spikes[-1].sum()) > 0
+    for ours, theirs in zip(spikes, recorded, strict=True):
+        assert torch.equal(ours, theirs)
+
+
+@pytest.mark.parametrize(("name", "action"), STATELESS)
+def test_behaviour_and_spikes_are_those_of_acting(name: str, action: str) -> None:
+    env = Identity(action=action)
+    policy = stir(make(name, env, policy_kwargs={"network": TWO}).policy)
+    assert_says_what_it_does(policy, observations("analogue", 40))
+
+
+@pytest.mark.parametrize("view", VIEWS)
+def test_behaviour_is_that_of_acting_in_every_view(view: str) -> None:
+    policy = stir(make("PPO", Identity(view), policy_kwargs={"network": TWO}).policy, view)
+    assert_says_what_it_does(policy, observations(view, 40))
+
+
+@pytest.mark.parametrize("name", [name for name, case in CASES.items() if "Box" in case.actions])
+def test_behaviour_knows_the_range_of_the_actions(name: str) -> None:
+    case = CASES[name]
+    policy = case.policy(
+        VIEWS["analogue"].space, LOPSIDED, ConstantSchedule(1e-3), network=TWO,
+        **case.policy_kwargs,
+    )  # fmt: skip
+    assert_says_what_it_does(stir(policy), observations("analogue", 40))
+
+
+@pytest.mark.parametrize("action", ["Discrete", "Box"])
+def test_a_controllers_behaviour_is_that_of_acting(action: str) -> None:
+    space = {"Discrete": ACTIONS["Discrete"], "Box": LOPSIDED}[action]
+    policy = SpikingControllerPolicy(
+        spaces.Box(-1.0, 1.0, (3,)), space, ConstantSchedule(1e-3), network=TWO
+    )
+    seen = np.random.default_rng(0).uniform(-1, 1, (40, 3)).astype(np.float32)
+    assert_says_what_it_does(stir(policy), seen)
+
+
+def test_watching_is_differentiable_and_changes_nothing() -> None:
+    policy = stir(make("PPO", policy_kwargs={"network": TWO}).policy)
+    seen, _ = policy.obs_to_tensor(observations("analogue", 16))
+    before = {name: x.clone() for name, x in policy.acting_state_dict().items()}
+    behaviour, spikes = policy.watched(seen)
+    first = policy.mlp_extractor.actor.layers[0].linear.weight
+    for result in (behaviour.square().sum(), spikes[0].sum()):
+        (gradient,) = torch.autograd.grad(result, first, retain_graph=True)
+        assert bool(gradient.abs().sum() > 0)
+    for name, x in policy.acting_state_dict().items():
+        assert torch.equal(x, before[name])
+
+
+def sequences(policy: Any, length: int, count: int, *, rest: bool = False) -> SequenceBatch:
+    """Sequences with episodes that start here and there, from states that are not at rest."""
+    shape = (length, count)
+    flat, _ = policy.obs_to_tensor(observations("analogue", length * count, seed=3))
+    starts = torch.from_numpy(np.random.default_rng(1).random(shape) < 0.3)
+    size = policy.rest_state(1).shape[1]
+    states = policy.rest_state(count) if rest else normal(5, count, size, scale=0.3)
+    return SequenceBatch(flat.view(*shape, -1), states, starts)
+
+
+@pytest.mark.parametrize(("name", "action"), WITH_STATE)
+def test_sequences_are_watched_as_they_are_played(name: str, action: str) -> None:
+    model = make(name, Identity(action=action), policy_kwargs={"network": TWO})
+    policy = stir(model.policy)
+    batch = sequences(policy, length=6, count=5)
+    with torch.no_grad():
+        behaviour, spikes = policy.watched(batch)
+        steps, after, same = policy.followed(batch, policy.acting_state(batch.states))
+    assert torch.equal(steps.flatten(0, 1), behaviour)
+    assert all(map(torch.equal, spikes, same))
+    assert all(layer.shape[:2] == (6 * 4, 5) for layer in spikes)
+    state: Any = (policy.acting_state(batch.states).numpy(),)
+    seen: Any = batch.observations
+    chosen, fired = [], []
+    for step in range(6):
+        start = batch.starts[step].numpy()
+        rested = torch.where(
+            batch.starts[step].unsqueeze(1),
+            policy.acting_state(policy.rest_state(1)),
+            torch.from_numpy(state[0]),
+        )
+        layers = policy.record(seen[step].numpy(), (rested.numpy(),)).layers
+        fired.append([layer.spikes for layer in layers if layer.name != "input"])
+        actions, state = policy.predict(seen[step].numpy(), state, start, deterministic=True)
+        chosen.append(actions)
+    expected = taken(policy.action_space, behaviour)
+    assert len(np.unique(expected.reshape(30, -1), axis=0)) > 1
+    np.testing.assert_allclose(np.concatenate(chosen), expected, atol=1e-4)
+    np.testing.assert_allclose(state[0], after.numpy(), atol=1e-4)
+    for index, layer in enumerate(spikes):
+        played = torch.cat([step[index] for step in fired])
+        assert torch.equal(layer, played)
+
+
+def test_a_stateful_actors_state_is_its_own_part() -> None:
+    made = make("StatefulPPO", policy_kwargs={"network": TWO})
+    policy: StatefulActorCriticPolicy = made.policy
+    states = normal(0, 3, policy.rest_state(1).shape[1])
+    part = policy.acting_state(states)
+    assert part.shape == (3, policy.mlp_extractor.actor.state_size)
+    assert torch.equal(part, states[:, : part.shape[1]])
