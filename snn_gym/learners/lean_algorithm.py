@@ -59,6 +59,9 @@ class LeanAlgorithm(BaseAlgorithm):
     ) -> Self:
         """Learn, as Stable-Baselines3 defines it, and shed spikes once learning is over.
 
+        Called again, it learns again; with ``reset_num_timesteps=False`` a shedding that has begun
+        goes on.
+
         Args:
             total_timesteps: Environment steps, of both.
             callback: As in the algorithm.
@@ -69,6 +72,19 @@ class LeanAlgorithm(BaseAlgorithm):
         if self.shedding is not None:
             self.shedding.finish()
         return self
+
+    def _setup_learn(
+        self,
+        total_timesteps: int,
+        callback: MaybeCallback = None,
+        reset_num_timesteps: bool = True,
+        *args: Any,
+        **kwargs: Any,
+    ) -> Any:
+        if reset_num_timesteps:
+            self.shedding = None
+            self._sums = np.zeros_like(self._sums)
+        return super()._setup_learn(total_timesteps, callback, reset_num_timesteps, *args, **kwargs)
 
     def train(self, *args: Any, **kwargs: Any) -> None:
         """Update the policy: by the algorithm, or where learning is over by shedding spikes."""

@@ -1,0 +1,110 @@
+"""Small models that shed spikes on the identity task, for every algorithm."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from functools import cache
+from typing import Any
+
+import torch
+from stable_baselines3.common.callbacks import BaseCallback
+from torch import Tensor
+
+from snn_gym.learners import lean
+from snn_gym.learners.lean_algorithm import LeanAlgorithm
+from snn_gym.spiking.bookkeeping import full_state
+from tests.policies.identity import EVERY, SMALL, Identity
+
+# TRPO has PPO's policy and its buffer.
+NAMES = [name for name in EVERY if name != "TRPO"]
+QUICK: dict[str, Any] = {
+    "latest_start": 0.6, "patience": 0.5, "updates": 200, "batch_size": 64, "learning_rate": 0.01,
+    "final_learning_rate": 0.001, "control_rate": 0.1, "widening": 1.0,
+}  # fmt: skip
+"""Settings of shedding with which it takes seconds."""
+FAST: dict[str, dict[str, Any]] = {
+    "StatefulPPO": {"learning_rate": 3e-3, "n_epochs": 4},
+    "StatefulDQN": {
+        "learning_rate": 3e-3, "exploration_fraction": 0.3, "target_update_interval": 50,
+    },
+}  # fmt: skip
+"""What those that are tested elsewhere need to learn the identity task fast."""
+
+
+def make_shedding(
+    name: str, action: str | None = None, seed: int = 0, env: Any = None, **settings: Any
+) -> LeanAlgorithm:
+    """Return an algorithm that is yet to learn."""
+    case = EVERY[name]
+    network = replace(SMALL, regulation={"lean": {**QUICK, **settings}})
+    model: LeanAlgorithm = lean(case.algorithm)(
+        case.policy, env or Identity(action=action or case.actions[0]), seed=seed, device="cpu",
+        policy_kwargs={"network": network, **case.policy_kwargs},
+        **{"gamma": 0.0, **case.arguments, **FAST.get(name, {})},
+    )  # fmt: skip
+    return model
+
+
+def steps_of(name: str) -> int:
+    """Return environment steps in which the algorithm learns and sheds."""
+    return 2 * EVERY[name].steps or 1600
+
+
+@dataclass
+class Shed:
+    """A model that has shed, and what was seen on the way."""
+
+    model: LeanAlgorithm
+    calls: int = 0
+    """Of the callback."""
+    frozen: dict[str, Tensor] = field(default_factory=dict)
+    """State of the policy at the first step after learning was over."""
+
+    @property
+    def shedding(self) -> Any:
+        """What shed, which there is."""
+        assert self.model.shedding is not None
+        return self.model.shedding
+
+
+class _Watch(BaseCallback):
+    def __init__(self, seen: Shed) -> None:
+        super().__init__()
+        self._seen = seen
+
+    def _on_step(self) -> bool:
+        self._seen.calls += 1
+        model = self._seen.model
+        if model.shedding is not None and not self._seen.frozen:
+            state = full_state(model.policy)
+            self._seen.frozen = {name: x.clone() for name, x in state.items()}
+        return True
+
+
+@cache
+def shed(name: str, action: str | None = None, **settings: Any) -> Shed:
+    """Train a model until it has shed; trained once, so leave it as it is."""
+    seen = Shed(make_shedding(name, action, **settings))
+    seen.model.learn(steps_of(name), callback=_Watch(seen))
+    return seen
+
+
+def synops(policy: Any, observations: Any) -> float:
+    """Return the synaptic operations of hidden spikes in a decision, counted in a recording."""
+    layers = policy.record(observations).layers
+    return sum(
+        layer.fan_out * float(layer.spikes.sum(0).mean(0).sum())
+        for layer in layers
+        if layer.name != "input"
+    )
+
+
+def distance(first: dict[str, Tensor], second: dict[str, Tensor]) -> float:
+    """Return the largest difference of tensors by name."""
+    assert first.keys() == second.keys()
+    return max(float((x.double() - second[name].double()).abs().max()) for name, x in first.items())
+
+
+def copied(state: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Return copies of tensors by name."""
+    return {name: torch.clone(x) for name, x in state.items()}

@@ -1,0 +1,318 @@
+"""One shedding from inside: its gradient, its verdicts, and the states that it looks at."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from snn_gym.learners.lean_algorithm import LeanAlgorithm
+from snn_gym.learners.shedding import Shedding, acting_parameters, twin_of
+from snn_gym.learners.visited import Collected, Followed, Replayed
+from snn_gym.spiking.bookkeeping import full_state
+from snn_gym.spiking.regulation.control import BoundControl, StrengthControl
+from tests.learners.shed import copied, distance, make_shedding
+from tests.policies.identity import observations
+
+# One update, so that nothing has moved far.
+ONCE: dict[str, Any] = {"latest_start": 0.5, "updates": 1, "batch_size": 32}
+EARNED = BoundControl(0.02, reference=100.0, gained=100.0)
+
+
+def begun(name: str = "PPO", **settings: Any) -> tuple[LeanAlgorithm, Shedding]:
+    """Return a model that has begun to shed."""
+    model = make_shedding(name, **{**ONCE, **settings}).learn(192)
+    assert model.shedding is not None
+    return model, model.shedding
+
+
+def explicit_loss(shedding: Any, observations: Any, target: Tensor, strength: float) -> Tensor:
+    """``divergence / bound + strength * cost / first cost``, written out for discrete actions."""
+    policy, heat = shedding._policy, shedding.counters.temperature
+    behaviour, spikes = policy.watched(observations)
+    taught = torch.softmax(target / heat, 1)
+    ratio = torch.log_softmax(target / heat, 1) - torch.log_softmax(behaviour / heat, 1)
+    divergence = (taught * ratio).sum() / len(behaviour)
+    cost: Any = 0.0
+    for fired, fan_out in zip(spikes, shedding._fan_outs, strict=True):
+        f = fired.sum((0, 1)) / (fired.shape[0] * fired.shape[1])
+        cost = cost + fan_out * 4 * (f / 2 + f * f).sum()
+    return divergence / shedding.bound.bound + strength * cost / shedding.counters.first_cost
+
+
+@pytest.mark.parametrize("name", ["PPO", "DQN", "StatefulPPO", "StatefulDQN"])
+def test_the_gradient_is_that_of_the_explicit_loss(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, shedding = begun(name, updates=3)
+    sample = shedding._visited.sample(32)
+    monkeypatch.setattr(shedding._visited, "sample", lambda *_: sample)
+    weights = list(shedding._weights.values())
+    before = [x.detach().clone() for x in weights]
+    shedding._step()
+    found = [x.grad.clone() for x in weights if x.grad is not None]
+    with torch.no_grad():
+        for x, value in zip(weights, before, strict=True):
+            x.copy_(value)
+    loss = explicit_loss(shedding, *sample, shedding.strength.strength)
+    expected = torch.autograd.grad(loss, weights, materialize_grads=True, allow_unused=True)
+    assert max(float(x.abs().max()) for x in expected) > 1e-3
+    for ours, theirs in zip(found, expected, strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=1e-3, atol=1e-4)
+
+
+def gradients_of_cost(signals: str) -> tuple[dict[str, Tensor], Shedding]:
+    """Return what the cost alone tells the weights, at equal weights and states."""
+    _, shedding = begun("PPO", signals=signals)
+    seen, _ = shedding._policy.obs_to_tensor(observations("analogue", 32))
+    cost, _ = shedding._cost(shedding._policy.watched(seen)[1])
+    shedding._set_gradients(0.0 * cost, cost)
+    return {k: x.grad for k, x in shedding._weights.items() if x.grad is not None}, shedding
+
+
+def test_controls_change_the_cost_alone_and_rows_of_neurons_alone() -> None:
+    own, shedding = gradients_of_cost("own")
+    rows = shedding._orders
+    assert any(float(own[name].abs().sum()) > 0 for name in rows)
+    assert own.keys() - rows.keys()
+    # The weights of the three models are no more the same after an update, so that the rule is
+    # tested within each.
+    for signals in ("shuffled", "uniform"):
+        model, other = begun("PPO", signals=signals)
+        assert model.shedding is other
+        seen, _ = other._policy.obs_to_tensor(observations("analogue", 32))
+
+        def set_gradients(
+            far_weight: float, cost_weight: float, shedding: Any = other, seen: Any = seen
+        ) -> dict[str, Tensor]:
+            behaviour, spikes = shedding._policy.watched(seen)
+            cost, _ = shedding._cost(spikes)
+            shedding._set_gradients(far_weight * behaviour.square().mean(), cost_weight * cost)
+            return copied({k: x.grad for k, x in shedding._weights.items()})
+
+        far, told = set_gradients(1.0, 0.0), set_gradients(0.0, 1.0)
+        other._parameters = replace(other._parameters, signals="own")
+        same, plain = set_gradients(1.0, 0.0), set_gradients(0.0, 1.0)
+        assert distance(far, same) < 1e-7
+        for name, gradient in plain.items():
+            expected = gradient
+            if name in rows and signals == "shuffled":
+                expected = gradient[other._orders[name]]
+            elif name in rows:
+                expected = gradient.mean(0, keepdim=True).expand_as(gradient)
+            torch.testing.assert_close(told[name], expected)
+
+
+def test_a_twin_decides_as_its_original_and_is_not_trained() -> None:
+    model, _ = begun()
+    torch.manual_seed(5)
+    expected = torch.rand(3)
+    torch.manual_seed(5)
+    twin = twin_of(model.policy)
+    assert torch.equal(torch.rand(3), expected)  # nothing was drawn
+    seen, _ = model.policy.obs_to_tensor(observations("analogue", 16))
+    policy: Any = model.policy
+    ours, theirs = policy.watched(seen)[0], twin.watched(seen)[0]
+    assert torch.equal(ours, theirs)
+    with torch.no_grad():
+        for x in acting_parameters(policy).values():
+            x.add_(1.0)
+    assert torch.equal(twin.watched(seen)[0], theirs)
+
+
+def test_all_that_acts_is_trained_and_nothing_else() -> None:
+    for name in ("PPO", "SAC", "DQN", "StatefulPPO"):
+        model = make_shedding(name)
+        policy: Any = model.policy
+        found = acting_parameters(policy)
+        assert found
+        assert not any("critic" in key or "value" in key or "target" in key for key in found)
+        acting = policy.acting_state_dict()
+        weights = {key for key in policy.state_dict() if key in acting}
+        assert {key for key in found if key in acting} <= weights
+
+
+def put(shedding: Any, value: float) -> None:
+    with torch.no_grad():
+        for x in shedding._weights.values():
+            x.fill_(value)
+
+
+def weight(shedding: Any) -> float:
+    return float(next(iter(shedding._weights.values())).flatten()[0].detach())
+
+
+def test_weights_come_back_when_a_tighter_bound_did_not_help(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    _, shedding = begun(episodes=2, widening=1.5)
+    monkeypatch.setattr(shedding, "_is_unsettled", lambda: False)
+    shedding.bound, shedding.strength = EARNED, StrengthControl(5.0)
+    put(shedding, 0.25)
+    shedding.returns = [100.0, 100.0]
+    shedding._judge(0.5)  # kept: these weights are good
+    assert shedding.bound.bound == pytest.approx(0.03)
+    assert shedding.returns == []
+    put(shedding, 0.5)
+    shedding.returns = [10.0, 10.0]
+    shedding._judge(0.5)  # lost: half of the bound, the weights stay
+    assert (shedding.bound.bound, weight(shedding)) == (pytest.approx(0.015), 0.5)
+    assert shedding.strength.strength == 5.0
+    shedding.returns = [10.0, 10.0]
+    shedding._judge(0.5)  # lost again: back
+    assert (shedding.bound.bound, weight(shedding)) == (pytest.approx(0.0075), 0.25)
+    assert shedding.strength == StrengthControl()
+    assert not shedding._optimiser.state
+
+
+def test_an_unclear_verdict_waits_for_more_episodes_but_not_for_old_ones() -> None:
+    _, shedding = begun(episodes=4)
+    shedding.bound = EARNED
+    shedding.returns = [80.0, 80.0, 100.0, 100.0]
+    shedding._judge(0.5)
+    assert shedding.returns == [80.0, 80.0, 100.0, 100.0]
+    assert shedding.bound == EARNED
+    shedding.returns = [0.0] * 20 + [100.0] * 12
+    shedding._judge(0.5)  # the zeros are older than three verdicts' worth
+    assert shedding.bound.losses == 0
+    assert shedding.returns == []
+
+
+def test_a_loss_in_states_that_no_update_has_seen_is_not_the_bounds(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    _, shedding = begun(episodes=2)
+    monkeypatch.setattr(shedding, "_is_unsettled", lambda: True)
+    shedding.bound, shedding.returns = EARNED, [0.0, 0.0]
+    shedding._judge(0.5)
+    assert shedding.bound == EARNED
+    assert shedding.returns == []
+
+
+def test_whether_the_latest_states_are_beyond_the_bound_is_measured() -> None:
+    _, shedding = begun()
+    shedding._policy.load_acting_state_dict(shedding._teacher.acting_state_dict())
+    assert not shedding._is_unsettled()
+    put(shedding, 1.0)
+    assert shedding._is_unsettled()
+
+
+@pytest.mark.parametrize(
+    ("returns", "comes_back"),
+    [([0.0] * 2, True), ([100.0] * 2, False), ([0.0], False), ([], False)],
+)
+def test_the_end_is_judged_as_well(returns: list[float], comes_back: bool) -> None:
+    _, shedding = begun(episodes=2)
+    good = copied(shedding._policy.acting_state_dict())
+    shedding._good, shedding.bound, shedding.returns = good, EARNED, returns
+    put(shedding, 0.5)
+    shedding.finish()
+    assert (weight(shedding) != 0.5) == comes_back
+
+
+def test_within_max_synops_returns_are_not_followed() -> None:
+    _, shedding = begun(episodes=2, max_synops=50.0)
+    shedding.bound, shedding.returns = EARNED, [0.0, 0.0]
+    put(shedding, 0.5)
+    shedding._judge(0.5)
+    shedding.finish()
+    assert shedding.bound == EARNED
+    assert weight(shedding) == 0.5
+
+
+@pytest.mark.parametrize("name", ["PPO", "DQN", "SAC", "StatefulPPO"])
+def test_all_of_it_goes_into_arrays_and_back(name: str) -> None:
+    model, shedding = begun(name, updates=4)
+    shedding.returns = [1.0, 2.0]
+    arrays = {key: np.array(x) for key, x in shedding.arrays().items()}
+    other_model = make_shedding(name, **{**ONCE, "updates": 4}, seed=1)
+    other = Shedding(other_model, other_model.lean_parameters, BoundControl(9.0), 0.1)
+    other.load(arrays)
+    again = other.arrays()
+    assert again.keys() == arrays.keys()
+    for key, x in arrays.items():
+        assert np.array_equal(x, again[key], equal_nan=True), key
+    assert (other.counters, other.bound) == (shedding.counters, shedding.bound)
+    taught = (x._teacher.acting_state_dict() for x in (shedding, other))
+    assert distance(*taught) == 0
+    assert other._fan_outs == shedding._fan_outs
+    del model
+
+
+def test_a_network_that_is_not_finite_says_so() -> None:
+    _, shedding = begun()
+    put(shedding, math.nan)
+    with pytest.raises(ValueError, match=r"sheds spikes measured nan; lower its learning_rate"):
+        shedding._step()
+
+
+def test_updates_are_spread_over_what_is_left() -> None:
+    model = make_shedding("PPO", latest_start=0.5, updates=40)
+    seen: list[tuple[float, int]] = []
+
+    def watch(*_: Any) -> bool:
+        if model.shedding is not None:
+            seen.append((model._progress(), model.shedding.counters.updates))
+        return True
+
+    model.learn(640, callback=watch)
+    assert model.shedding is not None
+    begun_at = model.shedding.counters.begun_at
+    for progress, updates in seen:
+        # Within a rollout of 64 steps nothing is updated.
+        due = 40 * (progress - begun_at) / (1 - begun_at)
+        assert due - 40 * 0.2 - 1 <= updates <= due + 1
+    assert model.shedding.counters.updates == 40
+    assert model.shedding._optimiser.param_groups[0]["lr"] == pytest.approx(
+        0.01 + 39 / 40 * (0.001 - 0.01)
+    )
+
+
+def test_rollouts_are_collected_and_the_oldest_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("snn_gym.learners.visited.KEPT", 100)
+    model, shedding = begun(updates=2)
+    visited = shedding._visited
+    assert isinstance(visited, Collected)
+    buffer: Any = model.rollout_buffer  # type: ignore[attr-defined]
+    for value in (1.0, 2.0, 3.0):
+        buffer.observations[:] = value
+        visited.collect()
+    kept = visited.arrays()["kept."]
+    assert sorted(set(kept[:, 0].tolist())) == [2.0, 3.0]
+    assert len(kept) == 100
+    newest, target = visited.sample(50, newest=True)
+    assert set(newest.flatten().tolist()) == {3.0}  # type: ignore[union-attr]
+    assert torch.equal(target, shedding._teacher.watched(newest)[0])
+
+
+def test_of_a_replay_buffer_the_latest_are_drawn(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("snn_gym.learners.visited.KEPT", 10)
+    model, shedding = begun("DQN")
+    visited = shedding._visited
+    assert isinstance(visited, Replayed)
+    buffer: Any = model.replay_buffer  # type: ignore[attr-defined]
+    # The position has wrapped, so that the latest ten are at both ends.
+    buffer.pos, buffer.full = 4, True
+    buffer.observations[:] = 0.0
+    buffer.observations[:4], buffer.observations[-6:] = 1.0, 1.0
+    drawn, _ = visited.sample(64)
+    assert set(drawn.flatten().tolist()) == {1.0}  # type: ignore[union-attr]
+
+
+def test_the_teacher_carries_a_state_of_its_own_along_what_was_played() -> None:
+    model, shedding = begun("StatefulPPO", updates=40)
+    visited: Any = shedding._visited
+    assert isinstance(visited, Followed)
+    teacher, before = shedding._teacher, full_state(model.policy)
+    put(shedding, 0.3)
+    # Played by a policy that does something else, the teacher's target is its own.
+    model.env.seed(3)  # type: ignore[union-attr]
+    part, target = visited.sample(64)
+    again = teacher.followed(part, teacher.acting_state(part.states))[0]
+    assert target.shape == again.flatten(0, 1).shape
+    assert before
