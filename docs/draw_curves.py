@@ -43,7 +43,6 @@ CARDS = (
     "EventTracking-v0",
     "CursorDecoding-v0",
     "Desynchronisation-v0",
-    "MaskedCartPole-v1",
 )
 """Cards with a figure each."""
 CARD_AGENTS = ("recurrent-ppo-lsnn", "recurrent-ppo-gru", "ppo-lif")
