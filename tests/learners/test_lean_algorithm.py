@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -241,3 +243,14 @@ def test_policies_that_act_without_spikes_are_refused(
 def test_learners_without_gradients_are_refused() -> None:
     with pytest.raises(ValueError, match=r"^RandomSearch learns without gradients, which lean nee"):
         lean(RandomSearch)
+
+
+def test_the_packages_name_is_the_function_whatever_was_imported_before() -> None:
+    code = (
+        "import importlib, pkgutil, snn_gym.learners as learners\n"
+        "for module in pkgutil.iter_modules(learners.__path__):\n"
+        "    importlib.import_module(f'snn_gym.learners.{module.name}')\n"
+        "for name in learners.__all__:\n"
+        "    assert callable(getattr(learners, name)), name\n"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
