@@ -1,0 +1,88 @@
+"""A run that was killed while it shed spikes, and resumed, ends as if it had not been."""
+
+from functools import partial
+
+import pytest
+
+from snn_gym.storage import load_tensors
+from snn_gym.zoo import make_agent
+from tests.training._runs import Killed, kill_at, results, run
+
+LEAN = {
+    "latest_start": 0.35, "updates": 40, "batch_size": 16, "learning_rate": 0.01, "episodes": 2,
+    "control_rate": 0.3,
+}  # fmt: skip
+ROLLOUTS = {"n_envs": 4, "n_steps": 32, "batch_size": 64}
+SEQUENCES = {**ROLLOUTS, "sequence_length": 16}
+OFF_POLICY = {"learning_starts": 50, "batch_size": 16, "train_freq": 4, "gradient_steps": 1}
+# Whole sequences of each environment have to be there.
+RECURRENT = {**OFF_POLICY, "learning_starts": 200, "sequence_length": 8, "burn_in_steps": 2}
+
+
+def use_lean(monkeypatch, overrides, network=(), **settings):
+    """Make every agent small and let it shed spikes early."""
+    regulation = {"lean": {**LEAN, **settings}, "rescue_strength": 1.0}
+    values = {"hidden_sizes": [8], "regulation": regulation, **dict(network)}
+    made = partial(make_agent, network=values, **overrides)
+    monkeypatch.setattr("snn_gym.training.run.make_agent", made)
+
+
+def shedding_of(folder):
+    """Return the arrays of a shedding that a checkpoint holds."""
+    tensors, _ = load_tensors(folder / "checkpoint.safetensors", max_bytes=1 << 30)
+    return {name for name in tensors if name.startswith("learner.shedding.")}
+
+
+@pytest.mark.parametrize(
+    ("agent", "env_id", "steps", "overrides"),
+    [
+        ("ppo-lif", "CartPole-v1", 1024, ROLLOUTS),
+        ("a2c-lif", "CartPole-v1", 1024, {}),
+        ("dqsn", "CartPole-v1", 640, OFF_POLICY),
+        ("qrdqn-lif", "CartPole-v1", 640, OFF_POLICY),
+        ("sac-lif", "Pendulum-v1", 400, OFF_POLICY),
+        ("recurrent-ppo-lsnn", "snn/MaskedCartPole-v1", 1024, SEQUENCES),
+        ("recurrent-dqsn", "snn/CueAccumulation-v0", 640, RECURRENT),
+    ],
+)
+def test_a_run_killed_before_and_in_its_shedding_ends_bit_equal(
+    agent, env_id, steps, overrides, tmp_path, monkeypatch
+):
+    options = {"env_id": env_id, "steps": steps, "interval": steps // 8}
+    use_lean(monkeypatch, overrides)
+    run(agent, tmp_path / "whole", **options)
+    had = []
+    for share in (0.3, 0.7, 0.9):  # learning is over after 0.35
+        kill_at(monkeypatch, int(share * steps))
+        with pytest.raises(Killed):
+            run(agent, tmp_path / "killed", resume=True, **options)
+        had.append(len(shedding_of(tmp_path / "killed")) > 0)
+    assert had == [False, True, True]
+    run(agent, tmp_path / "killed", resume=True, **options)
+    assert results(tmp_path / "killed") == results(tmp_path / "whole")
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [{"max_synops": 20.0}, {"signals": "shuffled"}, {"widening": 3.0, "tolerance": 1.0}],
+    ids=lambda settings: next(iter(settings)),
+)
+def test_in_every_mode(settings, tmp_path, monkeypatch):
+    assert_ends_bit_equal(tmp_path, monkeypatch, {}, **settings)
+
+
+@pytest.mark.parametrize("network", [{"encoder": "rate"}, {"decoder": "population"}], ids=str)
+def test_with_noise_and_other_decoders(network, tmp_path, monkeypatch):
+    assert_ends_bit_equal(tmp_path, monkeypatch, network)
+
+
+def assert_ends_bit_equal(tmp_path, monkeypatch, network, **settings):
+    options = {"steps": 1024, "interval": 256}
+    use_lean(monkeypatch, ROLLOUTS, network, **settings)
+    run("ppo-lif", tmp_path / "whole", **options)
+    kill_at(monkeypatch, 800)
+    with pytest.raises(Killed):
+        run("ppo-lif", tmp_path / "killed", **options)
+    assert shedding_of(tmp_path / "killed")
+    run("ppo-lif", tmp_path / "killed", resume=True, **options)
+    assert results(tmp_path / "killed") == results(tmp_path / "whole")
