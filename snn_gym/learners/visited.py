@@ -140,8 +140,12 @@ class Followed:
             torch_of(buffer.episode_starts).bool(),
         )
         if self._state is None:
-            # The policies are one until now, and so are their states.
-            self._state = self._teacher.acting_state(self._batch.states)
+            # The policies are one until now, and so are their states; one with other states has
+            # taught from the start, where an episode begins.
+            states, rest = self._batch.states, self._teacher.rest_state(1)
+            if states.shape[1] != rest.shape[1]:
+                states = rest.expand(len(states), -1)
+            self._state = self._teacher.acting_state(states)
         with torch.no_grad():
             self._target, self._state, _ = self._teacher.followed(self._batch, self._state)
 
@@ -181,10 +185,30 @@ def make_visited(model: BaseAlgorithm, teacher: Any) -> Visited:
     Args:
         model: Algorithm that plays.
         teacher: Policy whose behaviour in these states is asked for.
+
+    Raises:
+        ValueError: Sequences are replayed from states that the teacher does not have.
     """
     if isinstance(model, OffPolicyAlgorithm):
+        if isinstance(model.replay_buffer, SequenceReplayBuffer):
+            _check_states(model.policy, teacher)
         return Replayed(teacher, model)
     buffer: RolloutBuffer = model.rollout_buffer  # type: ignore[attr-defined]
     if isinstance(buffer, SequenceRolloutBuffer):
         return Followed(teacher, buffer)
     return Collected(teacher, buffer)
+
+
+def _check_states(policy: Any, teacher: Any) -> None:
+    """Refuse a teacher that can't go on from the states that a policy played with."""
+    networks = policy._acting_network(), teacher._acting_network()
+    own, given = (
+        (type(network), network.state_size, x.network.hidden_sizes)
+        for network, x in zip(networks, (policy, teacher), strict=True)
+    )
+    if own != given:
+        raise ValueError(
+            f"replayed sequences begin from states of the student's {own[0].__name__} of "
+            f"{own[2]}, which the teacher's {given[0].__name__} of {given[2]} does not have; keep "
+            "network and sizes, or train with StatefulPPO"
+        )

@@ -113,6 +113,13 @@ class GatedNetwork(nn.Module):
             outputs.append(output)
         return torch.cat(outputs), state
 
+    def watched(
+        self, inputs: Tensor, state: Tensor | None = None, starts: Tensor | None = None
+    ) -> tuple[Tensor, Tensor, list[Tensor]]:
+        """Decide, once or along sequences, as ``SpikingNetwork.watched``: nothing spikes."""
+        decided = self(inputs, state) if starts is None else self.sequence(inputs, state, starts)
+        return (*decided, [])
+
     def record(
         self, inputs: Tensor, state: Tensor | None = None, *, readout_size: int | None = None
     ) -> Recording:

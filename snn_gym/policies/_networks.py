@@ -105,6 +105,13 @@ class DenseNetwork(nn.Sequential):
         output: Tensor = self(inputs)
         return output
 
+    def watched(
+        self, inputs: Tensor, state: Tensor | None = None, starts: Tensor | None = None
+    ) -> tuple[Tensor, Tensor, list[Tensor]]:
+        """Decide, as ``SpikingNetwork.watched``: there is no state, and nothing spikes."""
+        del state, starts
+        return self.decide(inputs), inputs.new_zeros(len(inputs), 0), []
+
     def record(
         self, inputs: Tensor, state: Tensor | None = None, *, readout_size: int | None = None
     ) -> Recording:

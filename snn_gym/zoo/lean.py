@@ -57,14 +57,16 @@ def make_lean(
         The new agent, after its updates. It can be saved and goes on learning as any other.
 
     Raises:
-        ValueError: A setting is unknown or out of range, the student does not spike, or it is of
-            another algorithm.
+        ValueError: A setting is unknown or out of range, the student does not spike, it is of
+            another algorithm, or replayed sequences begin from states that the trained one lacks.
 
     Example:
         >>> import snn_gym
         >>> trained = snn_gym.make_agent("ppo-lif", "CartPole-v1", seed=0).learn(512)
         >>> small = snn_gym.make_lean(trained, network={"time_steps": 4}, updates=20)
     """
+    if steps is not None and steps < 1:
+        raise ValueError(f"steps must be at least 1, got {steps}")
     parameters = from_mapping(
         LeanParameters, {"widening": 1.0, **settings, "latest_start": _AT_ONCE}, "make_lean"
     )
