@@ -1,0 +1,229 @@
+"""``make_lean``: a trained agent is left as it is and taught to one that spikes less."""
+
+import re
+
+import numpy as np
+import pytest
+import torch
+
+import snn_gym
+from snn_gym.learners.lean_algorithm import LeanAlgorithm
+from snn_gym.spiking import SpikingNetwork
+from snn_gym.spiking.bookkeeping import full_state
+from snn_gym.zoo import load_agent, make_agent, make_lean, read_manifest, save_agent
+from snn_gym.zoo.identity import identify
+from tests.learners.shed import synops
+
+TINY = {"hidden_sizes": [12]}
+QUICK = {
+    "updates": 250, "batch_size": 64, "learning_rate": 0.01, "final_learning_rate": 0.001,
+    "control_rate": 0.1, "bound": 0.05,
+}  # fmt: skip
+ONCE = {**QUICK, "updates": 3}
+OFF_POLICY = {"learning_starts": 50, "batch_size": 16}
+SEQUENCES = {"n_envs": 4, "n_steps": 32, "batch_size": 64, "sequence_length": 16}
+REPLAYED = {**OFF_POLICY, "learning_starts": 200, "sequence_length": 8, "burn_in_steps": 2}
+
+
+@pytest.fixture(scope="module")
+def agents():
+    """Agents that were trained for a while, on first use."""
+    made = {}
+
+    def get(name, env_id="CartPole-v1", steps=8192, **overrides):
+        if name.startswith("ppo"):
+            overrides = {"learning_rate": 3e-3, **overrides}
+        if (name, env_id) not in made:
+            made[name, env_id] = make_agent(name, env_id, seed=3, network=TINY, **overrides)
+            made[name, env_id].learn(steps)
+        return made[name, env_id]
+
+    return get
+
+
+def played(model, count=300):
+    """Observations of CartPole, as they are met."""
+    model.env.seed(5)
+    seen, found = model.env.reset(), []
+    while len(found) * model.n_envs < count:
+        found.append(seen)
+        seen, *_ = model.env.step(model.predict(seen)[0])
+    return np.concatenate(found)[:count]
+
+
+def apart(trained, lean, seen):
+    """Return the divergence of a new agent's choices from the trained one's, as PyTorch has it."""
+    with torch.no_grad():
+        first, second = (
+            x.policy.get_distribution(x.policy.obs_to_tensor(seen)[0]).distribution
+            for x in (trained, lean)
+        )
+        return float(torch.distributions.kl_divergence(first, second).mean())
+
+
+def test_the_trained_agent_is_not_changed_and_the_new_one_spikes_less(agents):
+    trained = agents("ppo-lif")
+    before = {name: x.clone() for name, x in full_state(trained.policy).items()}
+    steps, settings = trained.num_timesteps, trained.policy.network
+    lean = make_lean(trained, **QUICK)
+    assert isinstance(lean, LeanAlgorithm)
+    assert not isinstance(trained, LeanAlgorithm)
+    assert (trained.num_timesteps, trained.policy.network) == (steps, settings)
+    for name, x in full_state(trained.policy).items():
+        assert torch.equal(x, before[name]), name
+    assert lean.shedding.counters.updates == 250
+    assert lean.num_timesteps == 1792  # whole rollouts for a fifth of 8,192 steps
+    seen = played(trained)
+    assert 0 < synops(lean.policy, seen) <= synops(trained.policy, seen) / 2
+    assert apart(trained, lean, seen) < 2 * 0.05
+    assert lean.shedding.bound.bound == 0.05
+    assert lean.shedding.strength.smoothed < 1.5 * 0.05
+
+
+def test_it_starts_from_the_trained_ones_weights(agents):
+    still = {**ONCE, "learning_rate": 1e-9, "final_learning_rate": 0.0}
+    lean = make_lean(agents("ppo-lif"), 256, **still)
+    ours, theirs = (x.policy.acting_state_dict() for x in (lean, agents("ppo-lif")))
+    assert ours.keys() == theirs.keys()
+    for name, x in theirs.items():
+        torch.testing.assert_close(ours[name], x, rtol=0, atol=1e-6)
+
+
+def test_the_same_seed_gives_the_same_agent_and_another_one_another(agents):
+    first, same, other = (
+        make_lean(agents("ppo-lif"), 256, seed=seed, **ONCE).policy.state_dict()
+        for seed in (None, 3, 4)
+    )
+    assert all(torch.equal(x, same[name]) for name, x in first.items())
+    assert any(not torch.equal(x, other[name]) for name, x in first.items())
+
+
+@pytest.mark.parametrize(
+    "network", [{"time_steps": 4}, {"hidden_sizes": [6]}, {"hidden_sizes": [6, 6]}], ids=str
+)
+def test_the_network_may_be_smaller(agents, network):
+    trained = agents("ppo-lif")
+    lean = make_lean(trained, network=network, **{**QUICK, "updates": 400})
+    for key, value in network.items():
+        assert getattr(lean.policy.network, key) == (value if key == "time_steps" else tuple(value))
+    seen = played(trained)
+    assert synops(lean.policy, seen) < synops(trained.policy, seen)
+    assert apart(trained, lean, seen) < 2 * 0.05
+
+
+def test_synops_may_be_limited(agents):
+    trained = agents("ppo-lif")
+    seen = played(trained)
+    limit = 0.5 * synops(trained.policy, seen)
+    lean = make_lean(trained, max_synops=limit, **QUICK)
+    assert synops(lean.policy, seen) <= limit
+
+
+def test_an_ann_twin_teaches(agents):
+    twin = agents("ppo-mlp")
+    lean = make_lean(twin, student="ppo-lif", network=TINY, **{**QUICK, "updates": 400})
+    assert isinstance(lean.policy.mlp_extractor.actor, SpikingNetwork)
+    assert not isinstance(twin.policy.mlp_extractor.actor, SpikingNetwork)
+    assert identify(lean).agent == "ppo-lif"
+    seen = played(twin)
+    assert apart(twin, lean, seen) < 2 * 0.05
+    # Whatever is seen, a fresh student does about the same.
+    fresh = make_agent("ppo-lif", "CartPole-v1", seed=3, network=TINY)
+    assert apart(twin, fresh, seen) > 2 * 0.05
+
+
+@pytest.mark.parametrize(
+    ("name", "env_id", "overrides"),
+    [
+        ("dqsn", "CartPole-v1", OFF_POLICY),
+        ("qrdqn-lif", "CartPole-v1", OFF_POLICY),
+        ("a2c-lif", "CartPole-v1", {}),
+        ("sac-lif", "Pendulum-v1", OFF_POLICY),
+        ("recurrent-ppo-lsnn", "snn/MaskedCartPole-v1", SEQUENCES),
+        ("recurrent-dqsn", "snn/CueAccumulation-v0", REPLAYED),
+    ],
+)
+def test_every_agent_can_be_made_lean_saved_and_loaded(agents, name, env_id, overrides, tmp_path):
+    trained = agents(name, env_id, 300, **overrides)
+    lean = make_lean(trained, 300, **ONCE)
+    assert lean.shedding.counters.updates == 3
+    save_agent(lean, tmp_path)
+    manifest = read_manifest(tmp_path)
+    assert (manifest.agent, manifest.environment) == (name, env_id)
+    loaded = load_agent(tmp_path)
+    ours, theirs = full_state(lean.policy), full_state(loaded.policy)
+    assert all(torch.equal(x, theirs[key]) for key, x in ours.items())
+    assert isinstance(loaded, LeanAlgorithm)
+    assert loaded.lean_parameters == lean.lean_parameters
+
+
+def test_the_manifest_names_the_parents_weights(agents, tmp_path):
+    trained = agents("ppo-lif")
+    save_agent(trained, tmp_path / "trained")
+    save_agent(make_lean(trained, 256, **ONCE), tmp_path / "lean")
+    parent = read_manifest(tmp_path / "trained")
+    assert read_manifest(tmp_path / "lean").parent_sha256 == parent.weights_sha256
+    assert parent.parent_sha256 is None
+
+
+@pytest.mark.parametrize(
+    "network", [{"hidden_sizes": [4]}, {"hidden_sizes": [6, 6]}, {"time_steps": 2}], ids=str
+)
+def test_a_stateful_student_may_be_of_another_size(agents, network):
+    trained = agents("recurrent-ppo-lsnn", "snn/MaskedCartPole-v1", 300, **SEQUENCES)
+    assert make_lean(trained, 256, network=network, **ONCE).shedding.counters.updates == 3
+
+
+def test_a_gated_twin_teaches_a_stateful_student(agents):
+    twin = agents("recurrent-ppo-gru", "snn/MaskedCartPole-v1", 300, **SEQUENCES)
+    lean = make_lean(twin, 256, student="recurrent-ppo-lsnn", network=TINY, **ONCE)
+    assert isinstance(lean.policy.mlp_extractor.actor, SpikingNetwork)
+
+
+def test_a_lean_agent_can_be_made_leaner(agents):
+    first = make_lean(agents("ppo-lif"), 256, **ONCE)
+    second = make_lean(first, 256, **{**ONCE, "bound": 0.5})
+    assert second.lean_parameters.bound == 0.5
+    assert first.lean_parameters.bound == 0.05
+
+
+def test_an_agent_keeps_its_rescue(agents):
+    trained = make_agent(
+        "ppo-lif", "CartPole-v1", network={**TINY, "regulation": {"rescue_strength": 2.0}}
+    )
+    lean = make_lean(trained, 256, **ONCE)
+    assert lean.policy.network.regulation.rescue_strength == 2.0
+    assert lean.policy.network.regulation.lean.updates == 3
+
+
+@pytest.mark.parametrize(
+    ("agent", "arguments", "message"),
+    [
+        ("ppo-lif", {"bund": 0.1}, "make_lean: unknown key bund; allowed keys: bound, max_synops"),
+        ("ppo-lif", {"bound": -1.0}, "make_lean: bound must be above 0, got -1"),
+        ("ppo-lif", {"steps": 0}, "steps must be at least 1, got 0"),
+        ("ppo-lif", {"network": {"time_step": 4}}, "network: unknown key time_step; allowed keys"),
+        ("ppo-lif", {"student": "ppo-lfi"}, "'ppo-lfi' is unknown; did you mean 'ppo-lif'?"),
+        ("ppo-lif", {"student": "dqsn"}, "student 'dqsn' learns by DQN, and the trained agent by"),
+        ("ppo-lif", {"student": "ppo-mlp"}, "acts without spikes, so there are none to shed"),
+        ("ppo-mlp", {}, "SpikingActorCriticPolicy acts without spikes, so there are none to shed"),
+        ("cma-es", {}, "CMAES learns without gradients, which lean needs"),
+    ],
+)
+def test_mistakes_are_named_in_one_line(agents, agent, arguments, message):
+    trained = agents(agent, steps=8)
+    with pytest.raises(ValueError, match=re.escape(message)) as caught:
+        make_lean(trained, **arguments)
+    assert "\n" not in str(caught.value)
+
+
+def test_replayed_states_of_another_network_are_refused(agents):
+    trained = agents("recurrent-dqsn", "snn/CueAccumulation-v0", 300, **REPLAYED)
+    with pytest.raises(
+        ValueError, match=r"states of the student's SpikingNetwork of \(4,\), which"
+    ):
+        make_lean(trained, 256, network={"hidden_sizes": [4]}, **ONCE)
+
+
+def test_it_is_found_at_the_top():
+    assert snn_gym.make_lean is make_lean
