@@ -238,13 +238,15 @@ def lean(
     from snn_gym.scoring import evaluate as evaluate_model
     from snn_gym.zoo import load_agent, make_lean, read_manifest, save_agent
 
-    found = read_manifest(run)
+    found, folder = read_manifest(run), out or run.resolve().with_name(f"{run.resolve().name}-lean")
+    if folder.exists() and any(folder.iterdir()):
+        raise ValueError(f"{folder} is not empty; name another folder with --out")
     given = {"bound": bound, "max_synops": max_synops}
     settings: dict[str, Any] = {name: x for name, x in given.items() if x is not None}
     network = {} if time_steps is None else {"time_steps": time_steps}
     trained = load_agent(run)
     made = make_lean(trained, steps, student=student, network=network, **settings)
-    folder = save_agent(made, out or run.with_name(f"{run.name}-lean"))
+    save_agent(made, folder)
     for name, model in (("before", trained), ("after", made)):
         result = evaluate_model(
             model, found.environment, episodes=20, env_kwargs=found.environment_kwargs

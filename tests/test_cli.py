@@ -1,6 +1,7 @@
 """The command line: what it prints, and one line and exit code 2 for bad input."""
 
 import json
+import re
 import subprocess
 import sys
 
@@ -12,8 +13,11 @@ from snn_gym.cli import main
 from snn_gym.registry import env_ids
 from snn_gym.scoring import submit
 from snn_gym.spiking.costs import COST_COLUMNS
-from snn_gym.zoo import agent_ids, load_agent_spec, read_manifest
+from snn_gym.zoo import agent_ids, load_agent, load_agent_spec, read_manifest
 
+COMMANDS = (
+    "envs", "agents", "train", "lean", "evaluate", "plot", "submit", "verify", "table",
+)  # fmt: skip
 TRAIN = ["train", "ppo-lif", "CartPole-v1", "--steps", "300", "--no-progress"]
 
 
@@ -44,7 +48,7 @@ def test_help_names_every_command(capsys):
     for words in (["--help"], []):
         assert main(words) == 0
         out = capsys.readouterr().out
-        for command in ("envs", "agents", "train", "evaluate", "plot", "submit", "verify", "table"):
+        for command in COMMANDS:
             assert f" {command} " in out
 
 
@@ -102,6 +106,61 @@ def test_evaluate_prints_the_score_and_the_costs(trained, capsys):
     assert "SynOps per decision: hidden_1 " in out
 
 
+def test_lean_makes_an_agent_and_says_what_became_of_it(trained, capsys, tmp_path):
+    capsys.readouterr()
+    out = tmp_path / "small"
+    options = ["--steps", "256", "--time-steps", "2", "--bound", "0.1", "--out", str(out)]
+    assert main(["lean", str(trained), *options]) == 0
+    before, after, folder = capsys.readouterr().out.splitlines()[-3:]
+    shape = r"mean return (\d+\.\d\d), SynOps per decision ([\d,]+)"
+    counts = []
+    for name, line in (("before", before), ("after", after)):
+        found = re.fullmatch(f"{name}: {shape}", line)
+        assert found, line
+        counts.append(int(found[2].replace(",", "")))
+    assert 0 < counts[1] < counts[0]
+    assert folder == f"lean agent: {out}"
+    manifest = read_manifest(out)
+    assert (manifest.agent, manifest.environment, manifest.seed) == ("ppo-lif", "CartPole-v1", 4)
+    assert manifest.parent_sha256 == read_manifest(trained).weights_sha256
+    network = load_agent(out).policy.network
+    assert (network.time_steps, network.regulation.lean.bound) == (2, 0.1)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ("--bound -1", "make_lean: bound must be above 0, got -1"),
+        ("--max-synops 0", "make_lean: max_synops must be above 0, got 0"),
+        ("--time-steps 0", "time_steps must be at least 1, got 0"),
+        ("--steps 0", "'--steps': Input should be greater than or equal to 1"),
+        ("--student dqsn", "student 'dqsn' learns by DQN, and the trained agent by PPO"),
+        ("--bund 0.1", "No such option: --bund"),
+    ],
+)
+def test_mistakes_about_lean_leave_nothing_behind(trained, options, message, capsys, tmp_path):
+    line = refused(capsys, "lean", trained, *options.split(), "--out", tmp_path / "small")
+    assert message in line
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_lean_writes_over_nothing(trained, capsys, tmp_path):
+    before = {path: path.stat().st_mtime_ns for path in trained.iterdir()}
+    line = refused(capsys, "lean", trained, "--steps", "1", "--out", trained)
+    assert f"{trained} is not empty; name another folder with --out" in line
+    assert {path: path.stat().st_mtime_ns for path in trained.iterdir()} == before
+    (tmp_path / "file").write_text("")
+    assert "file" in refused(capsys, "lean", trained, "--out", tmp_path / "file")
+
+
+def test_leans_folder_is_beside_the_runs(trained, capsys, monkeypatch):
+    monkeypatch.chdir(trained)
+    assert main(["lean", ".", "--steps", "1"]) == 0
+    folder = trained.with_name(f"{trained.name}-lean")
+    assert capsys.readouterr().out.endswith(f"lean agent: {folder}\n")
+    assert read_manifest(folder).agent == "ppo-lif"
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [
@@ -124,6 +183,7 @@ def test_evaluate_prints_the_score_and_the_costs(trained, capsys):
         ("train ppo-lif CartPole-v1 --module no_such_package", "No module named 'no_such_package'"),
         ("evaluate nowhere", "nowhere holds no saved agent"),
         ("evaluate nowhere --episodes 100000000000000000000", "less than or equal to 1000000"),
+        ("lean nowhere", "nowhere holds no saved agent"),
         ("plot nowhere", "nowhere holds no training run"),
         ("plot nowhere --format gif", "format gif is unknown; choose from png, svg"),
         ("submit nowhere", "nowhere holds no saved agent"),
