@@ -153,6 +153,16 @@ def test_weights_come_back_when_a_tighter_bound_did_not_help(
     assert not shedding._optimiser.state
 
 
+@pytest.mark.parametrize(("progress", "bound"), [(0.87, 0.03), (0.88, 0.02)])
+def test_the_bound_settles_in_the_last_quarter(progress: float, bound: float) -> None:
+    _, shedding = begun(episodes=2, widening=1.5)
+    assert shedding.counters.begun_at == pytest.approx(0.5, abs=0.2)
+    shedding.counters.begun_at = 0.5
+    shedding.bound, shedding.returns = EARNED, [100.0, 100.0]
+    shedding._judge(progress)  # of the half that is left three quarters are over at 0.875
+    assert shedding.bound.bound == pytest.approx(bound)
+
+
 def test_an_unclear_verdict_waits_for_more_episodes_but_not_for_old_ones() -> None:
     _, shedding = begun(episodes=4)
     shedding.bound = EARNED
@@ -197,6 +207,13 @@ def test_the_end_is_judged_as_well(returns: list[float], comes_back: bool) -> No
     put(shedding, 0.5)
     shedding.finish()
     assert (weight(shedding) != 0.5) == comes_back
+
+
+def test_the_end_is_the_end_of_learn(monkeypatch: pytest.MonkeyPatch) -> None:
+    ended: list[int] = []
+    monkeypatch.setattr(Shedding, "finish", lambda self: ended.append(self.counters.updates))
+    begun(updates=7)
+    assert ended == [7]
 
 
 def test_within_max_synops_returns_are_not_followed() -> None:
