@@ -99,9 +99,7 @@ def _build_student(
     if config.regulation is not None:
         regulation = replace(config.regulation, lean=parameters)
     arguments["network"] = replace(config, regulation=regulation)
-    if hasattr(settings, "learning_starts"):
-        values = {**to_mapping(settings), "learning_starts": 0}
-        settings = make_settings(algorithm, values, "make_lean")
+    settings = make_settings(algorithm, _as_it_plays(to_mapping(settings)), "make_lean")
     seed = model.seed if seed is None else seed
     env = make_environments(
         identity.environment, settings.n_envs, seed, identity.environment_kwargs
@@ -113,6 +111,20 @@ def _build_student(
     parent = hashlib.sha256(dump_weights(model)).hexdigest()
     remember_identity(new, replace(identity, agent=name, parent_sha256=parent))
     return new
+
+
+def _as_it_plays(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Return hyper-parameters under which the first states are those of a trained agent."""
+    values = dict(settings)
+    if "learning_starts" in values:
+        values["learning_starts"] = 0
+    if "burn_in_steps" in values and "learning_starts" in values:
+        # Before that no sequence is complete.
+        span = values["burn_in_steps"] + values["sequence_length"] + 1
+        values["learning_starts"] = values["n_envs"] * span
+    if "exploration_initial_eps" in values:
+        values["exploration_initial_eps"] = values["exploration_final_eps"]
+    return values
 
 
 def _plain_network(network: NetworkConfig | Mapping[str, Any]) -> Mapping[str, Any]:

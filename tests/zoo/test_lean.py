@@ -180,6 +180,24 @@ def test_a_gated_twin_teaches_a_stateful_student(agents):
     assert isinstance(lean.policy.mlp_extractor.actor, SpikingNetwork)
 
 
+@pytest.mark.parametrize("train_freq", [1, 4, 256])
+def test_a_stateful_dqn_waits_for_its_first_sequence(train_freq):
+    trained = make_agent(
+        "recurrent-dqsn", "snn/CueAccumulation-v0", network=TINY,
+        **{**REPLAYED, "train_freq": train_freq},
+    )  # fmt: skip
+    assert make_lean(trained, 300, **ONCE).shedding.counters.updates == 3
+
+
+@pytest.mark.parametrize("name", ["dqsn", "qrdqn-lif"])
+def test_states_are_those_of_play_and_not_of_exploration(agents, name):
+    trained = agents(name, "CartPole-v1", 300, **OFF_POLICY)
+    lean = make_lean(trained, 300, **ONCE)
+    assert lean.learning_starts == 0
+    assert lean.exploration_initial_eps == lean.exploration_final_eps
+    assert lean.exploration_final_eps == trained.exploration_final_eps
+
+
 def test_a_lean_agent_can_be_made_leaner(agents):
     first = make_lean(agents("ppo-lif"), 256, **ONCE)
     second = make_lean(first, 256, **{**ONCE, "bound": 0.5})
