@@ -32,7 +32,8 @@ class LeanAlgorithm(BaseAlgorithm):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         self.shedding: Shedding | None = None
         self.teacher: Any = None
-        """Policy whose behaviour is kept; None for the own one when learning is over."""
+        """Policy whose behaviour is kept from the first update on; None for the own one when
+        learning is over."""
         self._sums = np.zeros((2, STRETCHES))  # of returns, and of episodes
         super().__init__(*args, **kwargs)
 
@@ -89,14 +90,17 @@ class LeanAlgorithm(BaseAlgorithm):
     def train(self, *args: Any, **kwargs: Any) -> None:
         """Update the policy: by the algorithm, or where learning is over by shedding spikes."""
         progress = self._progress()
-        if self.shedding is None and learning_is_over(
-            self._mean_returns(), progress, self.lean_parameters
-        ):
+        if self.shedding is None and self._is_over(progress):
             self.shedding = self._begin_shedding(progress)
         if self.shedding is None:
             super().train(*args, **kwargs)  # type: ignore[misc]
         else:
             self.shedding.update(progress)
+
+    def _is_over(self, progress: float) -> bool:
+        """Return whether there is nothing to learn, by returns or because another has learned."""
+        taught = self.teacher is not None
+        return taught or learning_is_over(self._mean_returns(), progress, self.lean_parameters)
 
     def _begin_shedding(self, progress: float) -> Shedding:
         recent = [episode["r"] for episode in self.ep_info_buffer or ()]

@@ -22,7 +22,6 @@ from snn_gym.zoo.identity import identify, remember_identity
 from snn_gym.zoo.seeding import seed_environments
 from snn_gym.zoo.spec import load_agent_spec
 
-_AT_ONCE = 1e-9
 _LEAST_STEPS = 1000
 
 
@@ -67,14 +66,14 @@ def make_lean(
     """
     if steps is not None and steps < 1:
         raise ValueError(f"steps must be at least 1, got {steps}")
-    parameters = from_mapping(
-        LeanParameters, {"widening": 1.0, **settings, "latest_start": _AT_ONCE}, "make_lean"
-    )
+    parameters = from_mapping(LeanParameters, {"widening": 1.0, **settings}, "make_lean")
     new = _build_student(model, parameters, student, dict(network or {}), seed)
     new.teacher = model.policy
     _take_over(new.policy, model.policy)
     wanted = steps if steps is not None else max(_LEAST_STEPS, model.num_timesteps // 5)
-    return new.learn(wanted)
+    new.learn(wanted)
+    new.teacher = None  # it goes on alone
+    return new
 
 
 def _build_student(

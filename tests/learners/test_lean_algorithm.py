@@ -200,7 +200,7 @@ def test_progress_shows_what_is_shed() -> None:
 
 
 def test_without_settings_the_defaults_hold() -> None:
-    model = lean(PPO)(SpikingActorCriticPolicy, Identity(), n_steps=16, device="cpu")
+    model = lean(PPO)(SpikingActorCriticPolicy, Identity(), device="cpu")
     assert model.lean_parameters == LeanParameters()
 
 

@@ -198,6 +198,17 @@ def test_states_are_those_of_play_and_not_of_exploration(agents, name):
     assert lean.exploration_final_eps == trained.exploration_final_eps
 
 
+def test_a_lean_agent_goes_on_learning_as_any_other(agents, tmp_path):
+    lean = make_lean(agents("ppo-lif"), 256, **ONCE, latest_start=0.6)
+    save_agent(lean, tmp_path)
+    for model in (lean, load_agent(tmp_path)):
+        begun = []
+        model.learn(2048, callback=lambda *_, m=model, b=begun: b.append(m.shedding) or True)
+        assert begun[0] is None  # it learns
+        assert begun[-1] is not None
+        assert begun[-1].counters.begun_at == pytest.approx(0.6, abs=0.15)
+
+
 def test_a_lean_agent_can_be_made_leaner(agents):
     first = make_lean(agents("ppo-lif"), 256, **ONCE)
     second = make_lean(first, 256, **{**ONCE, "bound": 0.5})
