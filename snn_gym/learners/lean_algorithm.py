@@ -107,7 +107,8 @@ class LeanAlgorithm(BaseAlgorithm):
         means = self._mean_returns()
         first = means[~np.isnan(means)][:1]
         bound = BoundControl(self.lean_parameters.bound)
-        if len(recent) > 1 and len(first):
+        # Nobody knows what a teacher earned, and a student that starts anew earns nothing yet.
+        if self.teacher is None and len(recent) > 1 and len(first):
             reference = float(np.mean(recent))
             error = float(np.std(recent, ddof=1)) / len(recent) ** 0.5
             gained = max(0.0, reference - float(first[0]))

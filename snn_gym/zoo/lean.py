@@ -37,7 +37,8 @@ def make_lean(
     """Return an agent that does what a trained one does, with fewer spikes.
 
     The trained agent is not changed; it teaches in the states that the new one visits. The bound
-    stays where it is, because nobody knows what return the trained agent's training began with.
+    stays where it is, because nobody knows what return the trained agent's training began with and
+    a student that starts anew earns nothing yet.
 
     Args:
         model: Trained agent, of the zoo or a stock algorithm with one of our policies. Its ANN twin
@@ -66,7 +67,7 @@ def make_lean(
     """
     if steps is not None and steps < 1:
         raise ValueError(f"steps must be at least 1, got {steps}")
-    parameters = from_mapping(LeanParameters, {"widening": 1.0, **settings}, "make_lean")
+    parameters = from_mapping(LeanParameters, settings, "make_lean")
     new = _build_student(model, parameters, student, dict(network or {}), seed)
     new.teacher = model.policy
     _take_over(new.policy, model.policy)

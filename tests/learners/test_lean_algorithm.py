@@ -193,6 +193,37 @@ def test_a_bound_is_widened_while_returns_are_kept() -> None:
     assert model.shedding.bound.bound > 0.02
 
 
+class Endless(Identity):
+    """No episode ends."""
+
+    def step(self, action: Any) -> Any:
+        observation, reward, _, _, info = super().step(action)
+        return observation, reward, False, False, info
+
+
+class Worthless(Identity):
+    """All rewards are equal."""
+
+    def step(self, action: Any) -> Any:
+        observation, _, *rest = super().step(action)
+        return observation, 1.0, *rest
+
+
+@pytest.mark.parametrize("name", ["PPO", "DQN", "StatefulPPO"])
+@pytest.mark.parametrize("env", [Endless, Worthless])
+def test_without_a_return_to_follow_the_bound_is_kept(name: str, env: type[Identity]) -> None:
+    model = make_shedding(name, env=env(), **{**SHORT, "episodes": 2}).learn(320)
+    assert model.shedding is not None
+    assert model.shedding.counters.begun_at >= 0.3  # not found before
+    assert model.shedding.counters.updates == 12
+    bound = model.shedding.bound
+    assert bound.bound == 0.02
+    if env is Endless:
+        assert np.isnan(bound.reference)
+    else:
+        assert (bound.reference, bound.error, bound.gained) == (10.0, 0.0, 0.0)
+
+
 def test_progress_shows_what_is_shed() -> None:
     logged = shed("PPO").model.logger.name_to_value
     shown = {name for name in logged if name.startswith("lean/")}

@@ -198,6 +198,13 @@ def test_states_are_those_of_play_and_not_of_exploration(agents, name):
     assert lean.exploration_final_eps == trained.exploration_final_eps
 
 
+def test_the_bound_stays_whatever_a_student_earns(agents):
+    twin = agents("ppo-mlp")
+    lean = make_lean(twin, 1024, student="ppo-lif", network=TINY, **{**ONCE, "episodes": 2})
+    assert np.isnan(lean.shedding.bound.reference)
+    assert lean.shedding.bound.bound == 0.05
+
+
 def test_a_lean_agent_goes_on_learning_as_any_other(agents, tmp_path):
     lean = make_lean(agents("ppo-lif"), 256, **ONCE, latest_start=0.6)
     save_agent(lean, tmp_path)
