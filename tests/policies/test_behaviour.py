@@ -99,7 +99,7 @@ def test_a_step_down_the_divergence_comes_closer() -> None:
         reference, behaviour = normal(0, 8, size), normal(1, 8, size).requires_grad_()
         before = divergence(space, reference, behaviour)
         (gradient,) = torch.autograd.grad(before, behaviour)
-        assert float(divergence(space, reference, behaviour - 0.5 * gradient)) < before.item()
+        assert divergence(space, reference, behaviour - 0.5 * gradient).item() < before.item()
 
 
 def test_other_actions_are_refused() -> None:
