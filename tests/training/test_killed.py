@@ -19,7 +19,6 @@ from tests.training._runs import INTERVAL, STEPS, Killed, kill_at, results, run
     [
         ("ppo-lif", "CartPole-v1", STEPS),
         ("dqsn", "CartPole-v1", STEPS),
-        ("ppo-lif-dynamics", "CartPole-v1", STEPS),
         ("ppo-lif", "snn/CartPole-v1", STEPS),
         ("a2c-lif", "CartPole-v1", STEPS),
         ("qrdqn-lif", "CartPole-v1", STEPS),
