@@ -63,6 +63,9 @@ def trained(kind):
         overrides = dict(FEW_UPDATES) if off_policy else {}
         if kind.startswith("recurrent-dq"):
             overrides |= {"n_envs": 4, "batch_size": 16}  # one sequence
+        if kind.endswith("-dynamics"):
+            regulation = load_agent_spec(kind).network["regulation"]
+            overrides["network"] = {"regulation": {**regulation, "lean": {"updates": 20}}}
         model = make_agent(kind, env_id, seed=5, **overrides)
     elif kind in BY_HAND:
         model = by_hand(kind.split()[0], dict(BY_HAND[kind]))
