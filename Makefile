@@ -52,9 +52,12 @@ results: $(STAMP) ## Train, submit, verify AGENT on ENV for SEEDS (and STEPS) in
 	done
 
 # Every run that has its file is passed over; the report is written from whatever runs there are.
-study: $(STAMP) ## Run what is missing of the study of dynamics (days), write docs/dynamics-study.md.
+study: $(STAMP) ## Run what is missing of both studies (days), write docs/*-study.md.
 	$(BIN)/python -m studies.dynamics run --workers 2
 	$(BIN)/python -m studies.dynamics report
+	$(BIN)/python -m studies.lean run
+	$(BIN)/python -m studies.lean rescue
+	$(BIN)/python -m studies.lean report
 
 test: $(STAMP) ## Run the tests (without the slow ones).
 	$(BIN)/python -m pytest -n 2 --dist worksteal $(PYTEST_ARGS)

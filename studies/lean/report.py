@@ -30,6 +30,9 @@ the seeds below were run.
 Returns are means of 100 evaluation episodes; operations are those of a decision, SynOps of
 hidden spikes alone (those of input spikes are the same for all arms). Cells are medians over
 seeds, with the smallest and the largest.
+
+Seeds 100 and 101 are not quite fresh: an early version of the environments and of `ppo-lif` was
+tried on them, long before there was anything to shed.
 """
 
 
