@@ -218,8 +218,8 @@ def _rescue_section(found: _Found) -> str:
     text = (
         "`dead`: weights times 0.5, 85 % of the biases −1, the others 3; `dead-pendulum` and "
         "`dead-acrobot`: weights times 0.3, 92 % of the biases −1.5, the others 3; "
-        "`dead-deep`: six layers with PyTorch's default initialisation. `shuffled`: every neuron is "
-        "told what another one of its layer does; `kick`: each layer's mean bias is put back; "
+        "`dead-deep`: six layers with PyTorch's default initialisation. `shuffled`: every neuron "
+        "is told what another one of its layer does; `kick`: each layer's mean bias is put back; "
         "`good`: the start of `ppo-lif`, no control.\n"
     )
     head = ["start", "task", "steps", "arm", "return", "solved"]
