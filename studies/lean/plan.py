@@ -54,8 +54,8 @@ TASKS: Mapping[str, Task] = MappingProxyType(
             Task("Pendulum-v1", margin=0.02),
             Task("Acrobot-v1"),
             Task("MountainCar-v0"),
-            Task("snn/CartPole-v1", confirmatory=True),
-            Task("snn/CueAccumulation-v0", "recurrent-ppo-lsnn", confirmatory=True),
+            Task("snn/CartPole-v1"),
+            Task("snn/CueAccumulation-v0", "recurrent-ppo-lsnn"),
             Task("LunarLander-v3", seeds=5, confirmatory=True),
         )
     }
