@@ -1,4 +1,4 @@
-"""Dataclasses of numbers and arrays as named arrays, in which form they are saved, and back."""
+"""Named arrays, in which form things are saved: of dataclasses, and with the names' prefixes."""
 
 from __future__ import annotations
 
@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from _typeshed import DataclassInstance
 
     DataclassT = TypeVar("DataclassT", bound=DataclassInstance)
+
+ValueT = TypeVar("ValueT")
 
 
 def to_arrays(values: DataclassInstance) -> dict[str, NDArray[Any]]:
@@ -45,3 +47,24 @@ def from_arrays(like: DataclassT, arrays: Mapping[str, NDArray[Any]], owner: str
         is_array = isinstance(known, np.ndarray)
         values[name] = np.array(array) if is_array else type(known)(array.item())
     return type(like)(**values)
+
+
+def prefixed(prefix: str, values: Mapping[str, ValueT]) -> dict[str, ValueT]:
+    """Return values by names that begin with a prefix and a point.
+
+    Args:
+        prefix: What tells these values from others in a file.
+        values: Values by name.
+    """
+    return {f"{prefix}.{name}": value for name, value in values.items()}
+
+
+def with_prefix(prefix: str, values: Mapping[str, ValueT]) -> dict[str, ValueT]:
+    """Return those values whose names begin with a prefix and a point, without these.
+
+    Args:
+        prefix: As for ``prefixed``.
+        values: Values by name.
+    """
+    start = f"{prefix}."
+    return {name[len(start) :]: value for name, value in values.items() if name.startswith(start)}

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 
-from snn_gym.arrays import from_arrays, to_arrays
+from snn_gym.arrays import from_arrays, prefixed, to_arrays, with_prefix
 
 
 @dataclass
@@ -46,3 +46,10 @@ def test_nothing_is_shared():
 def test_other_names_are_refused():
     with pytest.raises(ValueError, match=r"^it carries \['baseline', .*'weights'\], got \['x'\]$"):
         from_arrays(Carried(0, 0.0, False, np.float32(0), np.zeros(1)), {"x": np.zeros(1)}, "it")
+
+
+def test_values_with_a_prefix_are_found_again_and_others_left_out():
+    named = {**prefixed("a", {"x": 1, "b.y": 2}), **prefixed("ab", {"x": 3}), "a": 4}
+    assert named == {"a.x": 1, "a.b.y": 2, "ab.x": 3, "a": 4}
+    assert with_prefix("a", named) == {"x": 1, "b.y": 2}
+    assert with_prefix("a.b", named) == {"y": 2}

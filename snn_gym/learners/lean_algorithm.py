@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.type_aliases import MaybeCallback
 
-from snn_gym.learners.base import GradientFreeAlgorithm
+from snn_gym.arrays import prefixed, with_prefix
 from snn_gym.learners.shedding import Shedding
 from snn_gym.spiking import SpikingNetwork
 from snn_gym.spiking.regulation.control import STRETCHES, BoundControl, learning_is_over
@@ -147,7 +147,7 @@ class LeanAlgorithm(BaseAlgorithm):
         """Return what is carried between updates beside the policy, as arrays by name."""
         found = {"sums": self._sums.copy()}
         if self.shedding is not None:
-            found |= {f"shedding.{name}": x for name, x in self.shedding.arrays().items()}
+            found |= prefixed("shedding", self.shedding.arrays())
         return found
 
     def load_state_tensors(self, tensors: Mapping[str, NDArray[Any]]) -> None:
@@ -158,10 +158,7 @@ class LeanAlgorithm(BaseAlgorithm):
         """
         if "sums" in tensors:
             self._sums = np.array(tensors["sums"])
-        prefix = "shedding."
-        shed = {
-            name.removeprefix(prefix): x for name, x in tensors.items() if name.startswith(prefix)
-        }
+        shed = with_prefix("shedding", tensors)
         if shed:
             self.shedding = self._begin_shedding(0.0)
             self.shedding.load(shed)
@@ -194,7 +191,7 @@ def lean(algorithm: type[BaseAlgorithm]) -> type[LeanAlgorithm]:
     """
     if issubclass(algorithm, LeanAlgorithm):
         return algorithm
-    if issubclass(algorithm, GradientFreeAlgorithm):
+    if not hasattr(algorithm, "train"):
         raise ValueError(f"{algorithm.__name__} learns without gradients, which lean needs")
     namespace = {"stock": algorithm, "__doc__": LeanAlgorithm.__doc__, "__module__": __name__}
     return type(f"Lean{algorithm.__name__}", (LeanAlgorithm, algorithm), namespace)

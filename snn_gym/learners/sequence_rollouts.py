@@ -66,7 +66,7 @@ class SequenceRolloutBuffer(RolloutBuffer):
             before = self._padded_observations, self._padded_starts, self.states
         super().reset()
         rows = (burnt + self.buffer_size, self.n_envs)
-        self._padded_observations = _over_parts(
+        self._padded_observations = over_parts(
             lambda part: np.zeros((*rows, *part.shape[2:]), part.dtype), self.observations
         )
         # Without a rollout before, the first step is the first of an episode: what would come
@@ -74,12 +74,12 @@ class SequenceRolloutBuffer(RolloutBuffer):
         self._padded_starts = np.ones(rows, np.bool_)
         self.states = np.zeros((*rows, self.state_size), np.float32)
         # The base class stores observations here.
-        self.observations = _over_parts(lambda part: part[burnt:], self._padded_observations)
+        self.observations = over_parts(lambda part: part[burnt:], self._padded_observations)
         if before is not None:
             for new, old in zip(
                 (self._padded_observations, self._padded_starts, self.states), before, strict=True
             ):
-                _over_parts(lambda part, past: np.copyto(part[:burnt], past[-burnt:]), new, old)
+                over_parts(lambda part, past: np.copyto(part[:burnt], past[-burnt:]), new, old)
 
     def burn_in(self) -> SequenceBatch | None:
         """Return the steps before this rollout of all environments, None if there were none."""
@@ -87,7 +87,7 @@ class SequenceRolloutBuffer(RolloutBuffer):
             return None
         burnt = self.burn_in_steps
         return SequenceBatch(
-            _over_parts(lambda part: self.to_torch(part[:burnt]), self._padded_observations),
+            over_parts(lambda part: self.to_torch(part[:burnt]), self._padded_observations),
             self.to_torch(self.states[0]),
             self.to_torch(self._padded_starts[:burnt]),
         )
@@ -142,7 +142,7 @@ class SequenceRolloutBuffer(RolloutBuffer):
         padded = first + np.arange(self.burn_in_steps + self.sequence_length)[:, np.newaxis]
         steps = first + np.arange(self.sequence_length)[:, np.newaxis]
         batch = SequenceBatch(
-            _over_parts(lambda part: self.to_torch(part[padded, envs]), self._padded_observations),
+            over_parts(lambda part: self.to_torch(part[padded, envs]), self._padded_observations),
             self.to_torch(self.states[first, envs]),
             self.to_torch(self._padded_starts[padded, envs]),
             self.burn_in_steps,
@@ -174,7 +174,7 @@ class SequenceDictRolloutBuffer(SequenceRolloutBuffer, DictRolloutBuffer):  # ty
     """The same for observations of a Dict space."""
 
 
-def _over_parts(function: Callable[..., Any], *observations: Any) -> Any:
+def over_parts(function: Callable[..., Any], *observations: Any) -> Any:
     """Apply a function to arrays, or to the arrays of each key of dicts."""
     first = observations[0]
     if isinstance(first, dict):

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from stable_baselines3.common.base_class import BaseAlgorithm
 from torch import Tensor
 
-from snn_gym.arrays import from_arrays, to_arrays
+from snn_gym.arrays import from_arrays, to_arrays, with_prefix
 from snn_gym.learners.visited import make_visited
 from snn_gym.policies._behaviour import divergence
 from snn_gym.spiking.regulation.control import (
@@ -266,18 +266,18 @@ class Shedding:
             arrays: Arrays by name.
         """
         owner = type(self).__name__
-        self.counters = from_arrays(self.counters, _with_prefix(arrays, "counters."), owner)
-        self.strength = from_arrays(self.strength, _with_prefix(arrays, "strength."), owner)
-        self.bound = from_arrays(self.bound, _with_prefix(arrays, "bound."), owner)
+        self.counters = from_arrays(self.counters, with_prefix("counters", arrays), owner)
+        self.strength = from_arrays(self.strength, with_prefix("strength", arrays), owner)
+        self.bound = from_arrays(self.bound, with_prefix("bound", arrays), owner)
         self.returns = [float(x) for x in arrays["returns"]]
-        self._good = _tensors(arrays, "good.")
-        self._teacher.load_acting_state_dict(_tensors(arrays, "teacher."))
+        self._good = _tensors(with_prefix("good", arrays))
+        self._teacher.load_acting_state_dict(_tensors(with_prefix("teacher", arrays)))
         for name, weight in self._weights.items():
             if f"adam.{_ADAM[0]}.{name}" in arrays:
                 self._optimiser.state[weight] = {
                     key: torch.from_numpy(np.array(arrays[f"adam.{key}.{name}"])) for key in _ADAM
                 }
-        self._visited.load(_with_prefix(arrays, "visited."))
+        self._visited.load(with_prefix("visited", arrays))
         self._set_fan_outs()
 
 
@@ -298,9 +298,5 @@ def acting_parameters(policy: Any) -> dict[str, Tensor]:
     }
 
 
-def _with_prefix(arrays: Mapping[str, NDArray[Any]], prefix: str) -> dict[str, NDArray[Any]]:
-    return {name.removeprefix(prefix): x for name, x in arrays.items() if name.startswith(prefix)}
-
-
-def _tensors(arrays: Mapping[str, NDArray[Any]], prefix: str) -> dict[str, Tensor]:
-    return {name: torch.from_numpy(x.copy()) for name, x in _with_prefix(arrays, prefix).items()}
+def _tensors(arrays: Mapping[str, NDArray[Any]]) -> dict[str, Tensor]:
+    return {name: torch.from_numpy(x.copy()) for name, x in arrays.items()}

@@ -14,8 +14,9 @@ from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
 from stable_baselines3.common.type_aliases import PyTorchObs
 from torch import Tensor
 
+from snn_gym.arrays import prefixed, with_prefix
 from snn_gym.learners.sequence_replay import SequenceReplayBuffer
-from snn_gym.learners.sequence_rollouts import SequenceRolloutBuffer
+from snn_gym.learners.sequence_rollouts import SequenceRolloutBuffer, over_parts
 from snn_gym.policies._stateful import SequenceBatch
 
 KEPT = 20_000
@@ -102,11 +103,11 @@ class Collected:
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         """Return the observations by part."""
-        return {f"kept.{name}": kept for name, kept in self._kept.items()}
+        return prefixed("kept", self._kept)
 
     def load(self, arrays: Mapping[str, NDArray[Any]]) -> None:
         """Go on from what ``arrays`` returned."""
-        self._kept = {name.removeprefix("kept."): kept for name, kept in arrays.items()}
+        self._kept = with_prefix("kept", arrays)
 
     def _parts(self) -> dict[str, NDArray[Any]]:
         observations: Any = self._buffer.observations
@@ -130,12 +131,8 @@ class Followed:
     def collect(self) -> None:
         """Let the teacher see the latest rollout."""
         buffer, torch_of = self._buffer, self._buffer.to_torch
-        observations: Any = buffer.observations
-        parts = isinstance(observations, dict)
         self._batch = SequenceBatch(
-            {name: torch_of(part) for name, part in observations.items()}
-            if parts
-            else torch_of(observations),
+            over_parts(torch_of, buffer.observations),
             torch_of(buffer.states[buffer.burn_in_steps]),
             torch_of(buffer.episode_starts).bool(),
         )
@@ -158,12 +155,7 @@ class Followed:
         length, sequences = batch.starts.shape
         count = min(sequences, max(1, batch_size // length))
         chosen = torch.randperm(sequences)[:count]
-        observations: Any = batch.observations
-        drawn = (
-            {name: part[:, chosen] for name, part in observations.items()}
-            if isinstance(observations, dict)
-            else observations[:, chosen]
-        )
+        drawn = over_parts(lambda part: part[:, chosen], batch.observations)
         part = SequenceBatch(drawn, batch.states[chosen], batch.starts[:, chosen])
         return part, target[:, chosen].flatten(0, 1)
 

@@ -15,21 +15,12 @@ from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.buffers import ReplayBuffer
 from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
 
+from snn_gym.arrays import prefixed, with_prefix
 from snn_gym.learners.sequence_replay import SequenceReplayBuffer
 from snn_gym.spiking.bookkeeping import full_state
 from snn_gym.storage import load_tensors, save_tensors
 from snn_gym.training.episodes import EpisodeLog
 from snn_gym.zoo.files import finite_or_raise, load_state
-
-
-@runtime_checkable
-class _Carrying(Protocol):
-    """An algorithm that carries something from update to update beside its policy."""
-
-    def state_tensors(self) -> dict[str, np.ndarray[Any, Any]]: ...
-
-    def load_state_tensors(self, tensors: Mapping[str, np.ndarray[Any, Any]]) -> None: ...
-
 
 FORMAT = "snn_gym/checkpoint/2"
 MAX_CHECKPOINT_BYTES = 1 << 36
@@ -46,6 +37,15 @@ _COUNTERS = (
     "exploration_rate",
 )
 _REPLAY_ARRAYS = ("observations", "next_observations", "actions", "rewards", "dones", "timeouts")
+
+
+@runtime_checkable
+class _Carrying(Protocol):
+    """An algorithm that carries something from update to update beside its policy."""
+
+    def state_tensors(self) -> dict[str, np.ndarray[Any, Any]]: ...
+
+    def load_state_tensors(self, tensors: Mapping[str, np.ndarray[Any, Any]]) -> None: ...
 
 
 def save_checkpoint(path: Path, model: BaseAlgorithm, episodes: EpisodeLog) -> None:
@@ -65,18 +65,18 @@ def save_checkpoint(path: Path, model: BaseAlgorithm, episodes: EpisodeLog) -> N
     replay_tensors, replay = _pack_replay(model)
     policy = full_state(model.policy)
     finite_or_raise(policy, f"the model at step {model.num_timesteps:,}")
-    tensors = {
-        **_prefixed("policy", policy),
-        **_prefixed("beside", _tensors_beside(model)),
-        **_prefixed("replay", replay_tensors),
-        **_prefixed("episodes", episodes.to_arrays()),
+    tensors: dict[str, Any] = {
+        **prefixed("policy", policy),
+        **prefixed("beside", _tensors_beside(model)),
+        **prefixed("replay", replay_tensors),
+        **prefixed("episodes", episodes.to_arrays()),
     }
     if isinstance(model, _Carrying):
-        tensors |= _prefixed("learner", model.state_tensors())
+        tensors |= prefixed("learner", model.state_tensors())
     optimisers: dict[str, Any] = {}
     for name, optimiser in _optimisers(model).items():
         optimiser_tensors, optimisers[name] = _pack_optimiser(optimiser)
-        tensors |= _prefixed(f"optimiser.{name}", optimiser_tensors)
+        tensors |= prefixed(f"optimiser.{name}", optimiser_tensors)
     state = {
         "format": FORMAT,
         "counters": {name: getattr(model, name) for name in _COUNTERS if hasattr(model, name)},
@@ -104,23 +104,23 @@ def restore_checkpoint(path: Path, model: BaseAlgorithm) -> EpisodeLog:
     state = json.loads(metadata.get(_STATE, "{}"))
     if state.get("format") != FORMAT:
         raise ValueError(f"{path}: format is {state.get('format')!r}, expected {FORMAT!r}")
-    load_state(model.policy, _with_prefix("policy", tensors), str(path))
-    beside = _with_prefix("beside", tensors)
+    load_state(model.policy, with_prefix("policy", tensors), str(path))
+    beside = with_prefix("beside", tensors)
     for name, tensor in _tensors_beside(model).items():
         tensor.copy_(beside[name])
     for name, optimiser in _optimisers(model).items():
         _unpack_optimiser(
-            optimiser, _with_prefix(f"optimiser.{name}", tensors), state["optimisers"][name]
+            optimiser, with_prefix(f"optimiser.{name}", tensors), state["optimisers"][name]
         )
     if isinstance(model, _Carrying):
-        learner = _with_prefix("learner", tensors)
+        learner = with_prefix("learner", tensors)
         model.load_state_tensors({name: tensor.numpy() for name, tensor in learner.items()})
-    _unpack_replay(model, _with_prefix("replay", tensors), state["replay"])
+    _unpack_replay(model, with_prefix("replay", tensors), state["replay"])
     for name, value in state["counters"].items():
         setattr(model, name, value)
     model.ep_info_buffer = deque(state["recent_episodes"], maxlen=model._stats_window_size)
     model.ep_success_buffer = deque(maxlen=model._stats_window_size)
-    return EpisodeLog.from_arrays(_with_prefix("episodes", tensors))
+    return EpisodeLog.from_arrays(with_prefix("episodes", tensors))
 
 
 def _optimisers(model: BaseAlgorithm) -> dict[str, torch.optim.Optimizer]:
@@ -199,12 +199,3 @@ def _unpack_replay(
 
 def _plain_episode(info: Mapping[str, Any]) -> dict[str, float]:
     return {key: float(value) for key, value in info.items()}
-
-
-def _prefixed(prefix: str, tensors: Mapping[str, Any]) -> dict[str, Any]:
-    return {f"{prefix}.{name}": value for name, value in tensors.items()}
-
-
-def _with_prefix(prefix: str, tensors: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    start = f"{prefix}."
-    return {name[len(start) :]: value for name, value in tensors.items() if name.startswith(start)}

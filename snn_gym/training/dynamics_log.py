@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from snn_gym.arrays import prefixed, with_prefix
 from snn_gym.storage import load_tensors, read_regular_file, save_tensors, write_text_atomic
 
 HEADER = ("timestep", "part", "measure", "value")
@@ -21,8 +22,8 @@ Row = tuple[int, str, str, float]
 
 _TIMESTEPS = "timesteps"
 _PLAIN = "observation"
-_BY_KEY = "observation."
-_WEIGHTS = "weights."
+_BY_KEY = "observation"
+_WEIGHTS = "weights"
 
 
 def by_key(observations: Any) -> dict[str, NDArray[Any]]:
@@ -119,12 +120,8 @@ class Probe:
             path: File to create or replace.
         """
         batch = self.batch()
-        named = (
-            {f"{_BY_KEY}{key}": x for key, x in batch.items()}
-            if isinstance(batch, dict)
-            else {_PLAIN: batch}
-        )
-        weights = {f"{_WEIGHTS}{name}": x for name, x in self.first_weights.items()}
+        named = prefixed(_BY_KEY, batch) if isinstance(batch, dict) else {_PLAIN: batch}
+        weights = prefixed(_WEIGHTS, self.first_weights)
         save_tensors(path, {_TIMESTEPS: np.array(self._timesteps), **named, **weights})
 
     def read(self, path: Path) -> None:
@@ -139,12 +136,8 @@ class Probe:
         tensors, _ = load_tensors(path, max_bytes=_MAX_PROBE_BYTES)
         arrays = {name: tensor.numpy() for name, tensor in tensors.items()}
         self._timesteps = arrays.pop(_TIMESTEPS).tolist()
-        self.first_weights = _with_prefix(_WEIGHTS, arrays)
-        named = _with_prefix(_BY_KEY, arrays) or {"": arrays.get(_PLAIN, np.empty(0))}
+        self.first_weights = with_prefix(_WEIGHTS, arrays)
+        named = with_prefix(_BY_KEY, arrays) or {"": arrays.get(_PLAIN, np.empty(0))}
         self._observations = [
             {key: x[k] for key, x in named.items()} for k in range(len(self._timesteps))
         ]
-
-
-def _with_prefix(prefix: str, arrays: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
-    return {name.removeprefix(prefix): x for name, x in arrays.items() if name.startswith(prefix)}

@@ -15,7 +15,6 @@ from stable_baselines3.common.utils import ConstantSchedule
 from stable_baselines3.common.vec_env import VecEnv
 
 from snn_gym.config import to_mapping
-from snn_gym.learners.lean_algorithm import lean
 from snn_gym.registry import (
     import_named_module,
     known_ids,
@@ -196,6 +195,9 @@ def build_model(
     kind = algorithm_class(algorithm)
     regulation = arguments["policy_kwargs"]["network"].regulation
     if regulation is not None and regulation.lean is not None:
+        # Its policies, and Norse with them, are not loaded by importing this module.
+        from snn_gym.learners.lean_algorithm import lean
+
         kind = lean(kind)
     try:
         return kind(policy_class(algorithm), env, **arguments)

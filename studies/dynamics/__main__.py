@@ -5,7 +5,6 @@ python -m studies.dynamics run [--part NAME] [--seeds 0-9] [--only TEXT] [--work
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 from typing import Annotated
 
@@ -15,6 +14,7 @@ from studies.dynamics.outcome import Result
 from studies.dynamics.plan import PARTS
 from studies.dynamics.report import write_report
 from studies.dynamics.runner import run_part
+from studies.seeds import parse_seeds
 
 RESULTS = Path(__file__).parent / "results"
 DOCS = Path(__file__).parents[2] / "docs"
@@ -57,20 +57,6 @@ def report(
         raise typer.BadParameter(str(error)) from error
     for path in paths:
         typer.echo(f"wrote {path}")
-
-
-def parse_seeds(text: str | None) -> range | None:
-    """Return the seeds that a text such as ``3`` or ``0-9`` names, both ends included.
-
-    Raises:
-        ValueError: It names none.
-    """
-    if text is None:
-        return None
-    match = re.fullmatch(r"(\d+)(?:-(\d+))?", text)
-    if match is None or (match[2] and int(match[2]) < int(match[1])):
-        raise ValueError(f"seeds must be a number or a range such as 0-9, got {text!r}")
-    return range(int(match[1]), int(match[2] or match[1]) + 1)
 
 
 def _show(result: Result) -> None:

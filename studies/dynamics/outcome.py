@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,9 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from snn_gym.config import from_mapping, to_mapping
 from snn_gym.scoring.statistics import interquartile_mean
-from snn_gym.storage import write_text_atomic
+from studies.files import read_run, write_run
 
 CURVE_POINTS = 60
 """Most points of a learning curve that are kept."""
@@ -118,10 +116,7 @@ def write_result(folder: Path, result: Result) -> Path:
     Returns:
         The file.
     """
-    path = result_path(folder, result.part, result.case, result.seed)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    write_text_atomic(path, json.dumps(to_mapping(result), separators=(",", ":")) + "\n")
-    return path
+    return write_run(result_path(folder, result.part, result.case, result.seed), result)
 
 
 def read_result(path: Path) -> Result:
@@ -130,8 +125,4 @@ def read_result(path: Path) -> Result:
     Raises:
         ValueError: The file is not one of ours.
     """
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except json.JSONDecodeError as error:
-        raise ValueError(f"{path}: not valid JSON ({error}); delete it and run again") from error
-    return from_mapping(Result, content, str(path))
+    return read_run(Result, path)

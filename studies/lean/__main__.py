@@ -7,13 +7,13 @@ from typing import Annotated
 
 import typer
 
-from studies.dynamics.__main__ import parse_seeds
 from studies.lean.outcome import Outcome
 from studies.lean.plan import ARMS, TASKS
 from studies.lean.report import write_report
 from studies.lean.rescue import ARMS as RESCUES
 from studies.lean.rescue import STARTS, reported_seeds, run_start
 from studies.lean.runner import run_seed
+from studies.seeds import parse_seeds
 
 RESULTS = Path(__file__).parent / "results"
 SCRATCH = Path("runs") / "lean"

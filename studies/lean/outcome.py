@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from snn_gym.config import Config, from_mapping, to_mapping
-from snn_gym.storage import write_text_atomic
+from snn_gym.config import Config
+from studies.files import read_run, write_run
 
 
 @dataclass(frozen=True)
@@ -81,10 +80,7 @@ def write_outcome(folder: Path, outcome: Outcome) -> Path:
     Returns:
         The file.
     """
-    path = outcome_path(folder, outcome.task, outcome.arm, outcome.seed)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    write_text_atomic(path, json.dumps(to_mapping(outcome), separators=(",", ":")) + "\n")
-    return path
+    return write_run(outcome_path(folder, outcome.task, outcome.arm, outcome.seed), outcome)
 
 
 def read_outcome(path: Path) -> Outcome:
@@ -93,8 +89,4 @@ def read_outcome(path: Path) -> Outcome:
     Raises:
         ValueError: The file is not one of ours.
     """
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except json.JSONDecodeError as error:
-        raise ValueError(f"{path}: not valid JSON ({error}); delete it and run again") from error
-    return from_mapping(Outcome, content, str(path))
+    return read_run(Outcome, path)

@@ -14,7 +14,7 @@ from stable_baselines3.common.base_class import BaseAlgorithm
 from snn_gym.spiking.layers import SpikingLayer
 from snn_gym.threads import one_thread
 from snn_gym.zoo import make_agent
-from studies.lean.outcome import outcome_path, write_outcome
+from studies.lean.outcome import Outcome, outcome_path, write_outcome
 from studies.lean.plan import FIRST_SEED, Task
 from studies.lean.runner import Report, judge, learn
 
@@ -100,7 +100,7 @@ def reported_seeds() -> range:
     return range(FIRST_SEED, FIRST_SEED + SEEDS)
 
 
-def _train(start: BadStart, arm: str, label: str, seed: int) -> Any:
+def _train(start: BadStart, arm: str, label: str, seed: int) -> Outcome:
     task = Task(start.env_id)
     regulation = ARMS[arm]
     network: dict[str, Any] = {"regulation": None if regulation is None else dict(regulation)}
