@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from studies.lean.outcome import Outcome
-from studies.lean.plan import ARMS, TASKS
+from studies.lean.plan import ARMS, TASKS, Task
 from studies.lean.report import write_report
 from studies.lean.rescue import ARMS as RESCUES
 from studies.lean.rescue import STARTS, reported_seeds, run_start
 from studies.lean.runner import run_seed
+from studies.lean.twins import run_twin
 from studies.seeds import parse_seeds
 
 RESULTS = Path(__file__).parent / "results"
@@ -36,12 +38,26 @@ def run(
     scratch: Annotated[Path, typer.Option(help="Folder of checkpoints.")] = SCRATCH,
 ) -> None:
     """Train what is missing; an arm whose file exists is passed over."""
-    if task is not None and task not in TASKS:
-        raise typer.BadParameter(f"task {task!r} is unknown; tasks: {', '.join(TASKS)}")
     try:
-        for name in TASKS if task is None else (task,):
-            for seed in parse_seeds(seeds) or TASKS[name].seed_range():
-                run_seed(TASKS[name], seed, arms.split(","), out, scratch, _show)
+        for chosen in _chosen(TASKS, task):
+            for seed in parse_seeds(seeds) or chosen.seed_range():
+                run_seed(chosen, seed, arms.split(","), out, scratch, _show)
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from error
+
+
+@app.command()
+def twins(
+    task: Annotated[str | None, typer.Option(help="Task; all of them if none.")] = None,
+    seeds: Annotated[str | None, typer.Option(help="Such as 100-109; the reported ones.")] = None,
+    out: Annotated[Path, typer.Option(help="Folder of the results.")] = RESULTS,
+    scratch: Annotated[Path, typer.Option(help="Folder of checkpoints.")] = SCRATCH,
+) -> None:
+    """Train the ANN twins of the tasks' agents; one whose file exists is passed over."""
+    try:
+        for chosen in _chosen(TASKS, task):
+            for seed in parse_seeds(seeds) or chosen.seed_range():
+                run_twin(chosen, seed, out, scratch, _show)
     except ValueError as error:
         raise typer.BadParameter(str(error)) from error
 
@@ -71,10 +87,24 @@ def report(
     typer.echo(f"wrote {write_report(results, docs)}")
 
 
+def _chosen(tasks: Mapping[str, Task], name: str | None) -> Sequence[Task]:
+    """Return the task of that name, all of them if none.
+
+    Raises:
+        ValueError: The task is unknown.
+    """
+    if name is None:
+        return list(tasks.values())
+    if name not in tasks:
+        raise ValueError(f"task {name!r} is unknown; tasks: {', '.join(tasks)}")
+    return [tasks[name]]
+
+
 def _show(outcome: Outcome) -> None:
     typer.echo(
         f"{outcome.task}/{outcome.arm}/{outcome.seed}: mean {outcome.mean:.1f}, "
-        f"{outcome.hidden_synops:.0f} SynOps, {outcome.seconds:.0f} s"
+        f"{outcome.hidden_synops:.0f} SynOps, {outcome.operations:.0f} operations, "
+        f"{outcome.seconds:.0f} s"
     )
 
 

@@ -17,7 +17,7 @@ class Outcome(Config):
     task: str
     """Gymnasium id."""
     arm: str
-    """Key of ``studies.lean.plan.ARMS``."""
+    """Name of the arm."""
     seed: int
     """Seed of everything random."""
     agent: str
@@ -51,6 +51,11 @@ class Outcome(Config):
     def hidden_synops(self) -> float:
         """Synaptic operations of hidden spikes."""
         return sum(value for layer, value in self.synops.items() if layer != "input")
+
+    @property
+    def input_synops(self) -> float:
+        """Synaptic operations of the spikes that the environment shows; 0 where it shows none."""
+        return self.synops.get("input", 0.0)
 
     @property
     def operations(self) -> float:

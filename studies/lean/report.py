@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
 from snn_gym.registry import load_environment_spec
 from snn_gym.storage import write_text_atomic
-from studies.lean.outcome import Outcome, read_outcome
+from studies.lean.outcome import Outcome
 from studies.lean.plan import ARMS, LEAN, OFF, TASKS, Task
+from studies.lean.report_twins import twin_section
 from studies.lean.rescue import ARMS as RESCUES
 from studies.lean.rescue import STARTS
 from studies.lean.statistics import holm, lower_bound, permutation_p
+from studies.lean.tables import Found as _Found
+from studies.lean.tables import pairs as _pairs
+from studies.lean.tables import read_found
+from studies.lean.tables import return_digits as _digits
+from studies.lean.tables import spread as _spread
+from studies.lean.tables import table as _table
 
 CONTROLS = ("shuffled", "uniform")
 BUDGETS = tuple(arm for arm in ARMS if arm.startswith("synops-"))
@@ -49,50 +55,19 @@ def write_report(results: Path, docs: Path) -> Path:
     Returns:
         The document.
     """
-    found = _read(results)
+    found = read_found(results)
     parts = [
         _HEAD,
         _lean_section(found),
         _control_section(found),
         _budget_section(found),
+        twin_section(found),
         _rescue_section(found),
         _seed_section(found),
     ]
     path = docs / "lean-study.md"
     write_text_atomic(path, "\n".join(parts))
     return path
-
-
-_Found = Mapping[tuple[str, str], Mapping[int, Outcome]]
-
-
-def _read(results: Path) -> _Found:
-    found: dict[tuple[str, str], dict[int, Outcome]] = {}
-    for path in sorted(results.glob("*/*/*.json")):
-        outcome = read_outcome(path)
-        found.setdefault((outcome.task, outcome.arm), {})[outcome.seed] = outcome
-    return found
-
-
-def _pairs(found: _Found, task: Task, arm: str, other: str) -> list[tuple[Outcome, Outcome]]:
-    """Return the outcomes of two arms on the seeds that both have."""
-    one, two = found.get((task.env_id, arm), {}), found.get((task.env_id, other), {})
-    return [(one[seed], two[seed]) for seed in sorted(one.keys() & two.keys())]
-
-
-def _spread(values: Sequence[float], digits: int = 0) -> str:
-    low, middle, high = np.min(values), np.median(values), np.max(values)
-    return f"{middle:,.{digits}f} ({low:,.{digits}f} to {high:,.{digits}f})"
-
-
-def _digits(task: str) -> int:
-    reference = load_environment_spec(task).reference
-    return 2 if abs(reference.solved - reference.random) < 10 else 0
-
-
-def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    lines = [head, ["---"] * len(head), *rows]
-    return "\n".join("| " + " | ".join(cells) + " |" for cells in lines) + "\n"
 
 
 def _lean_section(found: _Found) -> str:

@@ -64,8 +64,7 @@ def run_seed(
     missing = [x for x in arms if not outcome_path(results, task.env_id, x, seed).exists()]
     if not missing:
         return
-    folder = scratch / task.env_id.replace("/", "__") / str(seed)
-    folder.mkdir(parents=True, exist_ok=True)
+    folder = scratch_folder(scratch, task, seed)
     with one_thread():
         if OFF in missing or not (folder / "done").exists():
             outcome = _train_off(task, seed, folder)
@@ -76,6 +75,13 @@ def run_seed(
             outcome = _train_arm(task, arm, seed, folder, results)
             write_outcome(results, outcome)
             report(outcome)
+
+
+def scratch_folder(scratch: Path, task: Task, seed: int) -> Path:
+    """Return the folder, which is made, of the checkpoints of a task and seed."""
+    folder = scratch / task.env_id.replace("/", "__") / str(seed)
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
 
 
 def _train_off(task: Task, seed: int, folder: Path) -> Outcome:
@@ -106,10 +112,7 @@ def _train_arm(task: Task, arm: str, seed: int, folder: Path, results: Path) -> 
     for step, value in zip(columns["timestep"], columns["return"], strict=True):
         model.remember_episode(step / task.steps, float(value))
     branched_at = model.num_timesteps
-    own = folder / f"{arm}.safetensors"
-    segments = partial(SegmentCallback, own, folder / f"{arm}.csv")
-    seconds = _learn_in_segments(model, task, seed, segments, episodes)
-    own.unlink(missing_ok=True)
+    seconds = learn_arm(model, task, seed, folder / arm, episodes)
     return judge(model, task, arm, seed, settings, branched_at, seconds)
 
 
@@ -117,6 +120,30 @@ def _kept(folder: Path) -> list[Path]:
     """Return the checkpoints of a training, oldest first."""
     found = (path for path in folder.glob("*.safetensors") if path.stem.isdigit())
     return sorted(found, key=lambda path: int(path.stem))
+
+
+def learn_arm(
+    model: BaseAlgorithm, task: Task, seed: int, own: Path, episodes: EpisodeLog | None = None
+) -> float:
+    """Train to the end of a task's budget, in the segments that ``off`` is trained in.
+
+    Args:
+        model: Agent, new or as a checkpoint left it.
+        task: Its task.
+        seed: Seed of the run.
+        own: Files of its own, without suffix: a checkpoint, which is deleted at the end, and the
+            episodes.
+        episodes: Episodes so far.
+
+    Returns:
+        The CPU time that it took (s).
+    """
+    checkpoint = own.with_name(f"{own.name}.safetensors")
+    segments = partial(SegmentCallback, checkpoint, own.with_name(f"{own.name}.csv"))
+    episodes = EpisodeLog() if episodes is None else episodes
+    seconds = _learn_in_segments(model, task, seed, segments, episodes)
+    checkpoint.unlink(missing_ok=True)
+    return seconds
 
 
 def _learn_in_segments(

@@ -1,0 +1,57 @@
+"""What the report says about the ANN twins."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from studies.lean.outcome import Outcome
+from studies.lean.plan import LEAN, TASKS, Task
+from studies.lean.statistics import lower_bound
+from studies.lean.tables import Found, pairs, return_digits, spread, table
+from studies.lean.twins import TWIN, twin_of
+
+_TEXT = (
+    "`python -m studies.lean twins` trains the agent that the zoo names as the twin of a task's "
+    "agent, with the same seeds and environment steps. Operations of a decision: SynOps of "
+    "hidden spikes, multiply-accumulates and neuron updates, of which a twin has the last two; "
+    "no multiply-accumulate is skipped. Ratio: of the medians, `lean` over twin. Lower bound of "
+    "the difference in return to the twin and what it must not be below: as above. Where a "
+    "task's observations are spikes, the SynOps of these stand beside: medians of `lean` and of "
+    "the twin.\n"
+)
+_HEAD = (
+    *("task", "twin", "seeds", "return, lean", "return, twin", "lower bound", "not inferior"),
+    *("operations, lean", "operations, twin", "ratio", "SynOps of the input"),
+)
+
+
+def twin_section(found: Found) -> str:
+    """Return the section on lean beside the ANN twin, of tasks with at least two seeds of both."""
+    rows = [
+        _row(task, both)
+        for task in TASKS.values()
+        if len(both := pairs(found, task, LEAN, TWIN)) >= 2
+    ]
+    return f"## Beside the ANN twin\n\n{_TEXT}\n{table(_HEAD, rows)}"
+
+
+def _row(task: Task, both: Sequence[tuple[Outcome, Outcome]]) -> list[str]:
+    lean, twin = zip(*both, strict=True)
+    bound = lower_bound([a.mean - b.mean for a, b in both])
+    operations = [[x.operations for x in arm] for arm in (lean, twin)]
+    inputs = [np.median([x.input_synops for x in arm]) for arm in (lean, twin)]
+    digits = return_digits(task.env_id)
+    return [
+        task.env_id,
+        twin_of(task),
+        str(len(both)),
+        spread([x.mean for x in lean], digits),
+        spread([x.mean for x in twin], digits),
+        f"{bound:.{max(1, digits)}f} ({-task.allowed_loss:.{max(1, digits)}f})",
+        "yes" if bound >= -task.allowed_loss else "**no**",
+        *(spread(values) for values in operations),
+        f"{np.median(operations[0]) / np.median(operations[1]):.2f}",
+        f"{inputs[0]:,.0f} / {inputs[1]:,.0f}" if any(inputs) else "",
+    ]

@@ -1,0 +1,55 @@
+"""What the parts of the report share: the outcomes there are, numbers and tables."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from snn_gym.registry import load_environment_spec
+from studies.lean.outcome import Outcome, read_outcome
+from studies.lean.plan import Task
+
+Found = Mapping[tuple[str, str], Mapping[int, Outcome]]
+"""Outcomes by seed, by task and arm."""
+
+
+def read_found(results: Path) -> Found:
+    """Read all outcomes.
+
+    Args:
+        results: Folder of all results.
+
+    Raises:
+        ValueError: A file is not one of ours.
+    """
+    found: dict[tuple[str, str], dict[int, Outcome]] = {}
+    for path in sorted(results.glob("*/*/*.json")):
+        outcome = read_outcome(path)
+        found.setdefault((outcome.task, outcome.arm), {})[outcome.seed] = outcome
+    return found
+
+
+def pairs(found: Found, task: Task, arm: str, other: str) -> list[tuple[Outcome, Outcome]]:
+    """Return the outcomes of two arms on the seeds that both have."""
+    one, two = found.get((task.env_id, arm), {}), found.get((task.env_id, other), {})
+    return [(one[seed], two[seed]) for seed in sorted(one.keys() & two.keys())]
+
+
+def spread(values: Sequence[float], digits: int = 0) -> str:
+    """Return the median of values, and the smallest and the largest."""
+    low, middle, high = np.min(values), np.median(values), np.max(values)
+    return f"{middle:,.{digits}f} ({low:,.{digits}f} to {high:,.{digits}f})"
+
+
+def return_digits(env_id: str) -> int:
+    """Return the decimals with which returns of a task are shown."""
+    reference = load_environment_spec(env_id).reference
+    return 2 if abs(reference.solved - reference.random) < 10 else 0
+
+
+def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Return a Markdown table."""
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join("| " + " | ".join(cells) + " |" for cells in lines) + "\n"
