@@ -57,6 +57,7 @@ study: $(STAMP) ## Run what is missing of both studies (days), write docs/*-stud
 	$(BIN)/python -m studies.dynamics report
 	$(BIN)/python -m studies.lean run
 	$(BIN)/python -m studies.lean twins
+	$(BIN)/python -m studies.lean front
 	$(BIN)/python -m studies.lean rescue
 	$(BIN)/python -m studies.lean report
 

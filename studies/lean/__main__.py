@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from studies.lean.front import FRONT_TASKS, front_seeds, planned, run_configuration
 from studies.lean.outcome import Outcome
 from studies.lean.plan import ARMS, TASKS, Task
 from studies.lean.report import write_report
@@ -58,6 +59,26 @@ def twins(
         for chosen in _chosen(TASKS, task):
             for seed in parse_seeds(seeds) or chosen.seed_range():
                 run_twin(chosen, seed, out, scratch, _show)
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from error
+
+
+@app.command()
+def front(
+    task: Annotated[str | None, typer.Option(help="Task; all of them if none.")] = None,
+    seeds: Annotated[str | None, typer.Option(help="Such as 100-102; the reported ones.")] = None,
+    configs: Annotated[
+        str | None, typer.Option(help="Configurations, with commas between.")
+    ] = None,
+    out: Annotated[Path, typer.Option(help="Folder of the results.")] = RESULTS,
+    scratch: Annotated[Path, typer.Option(help="Folder of checkpoints.")] = SCRATCH,
+) -> None:
+    """Train smaller networks, fewer time steps and ANNs; what exists is passed over."""
+    names = None if configs is None else configs.split(",")
+    try:
+        for chosen, configuration in planned(_chosen(FRONT_TASKS, task), names):
+            for seed in parse_seeds(seeds) or front_seeds():
+                run_configuration(chosen, configuration, seed, out, scratch, _show)
     except ValueError as error:
         raise typer.BadParameter(str(error)) from error
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +46,11 @@ class Outcome(Config):
     """CPU time of the training since ``branched_at`` (s)."""
     version: str
     """Version of the package."""
+    network: dict[str, Any] = field(default_factory=dict)
+    """Settings of the network that replace the agent's."""
+    zero_share: float | None = None
+    """Share of hidden activations that were zero and whose multiply-accumulates were skipped and
+    are not in ``macs``; None where none is skipped."""
 
     @property
     def hidden_synops(self) -> float:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
 
@@ -27,6 +27,14 @@ class Task:
     """Number of seeds."""
     margin: float = 0.05
     """Loss of return that is no loss, in units of the range from random play to ``solved``."""
+    network: Mapping[str, Any] = field(default_factory=dict)
+    """Settings of the network that replace the agent's."""
+    variant: str = ""
+    """What the arms of such a network are called after; nothing for the agent's own."""
+
+    def label(self, arm: str) -> str:
+        """Return the name under which an arm's outcome is kept."""
+        return f"{self.variant}-{arm}" if self.variant else arm
 
     @property
     def steps(self) -> int:

@@ -61,7 +61,11 @@ def run_seed(
     for arm in arms:
         if arm not in ARMS:
             raise ValueError(f"arm {arm!r} is unknown; arms: {', '.join(ARMS)}")
-    missing = [x for x in arms if not outcome_path(results, task.env_id, x, seed).exists()]
+    missing = [
+        arm
+        for arm in arms
+        if not outcome_path(results, task.env_id, task.label(arm), seed).exists()
+    ]
     if not missing:
         return
     folder = scratch_folder(scratch, task, seed)
@@ -79,14 +83,14 @@ def run_seed(
 
 def scratch_folder(scratch: Path, task: Task, seed: int) -> Path:
     """Return the folder, which is made, of the checkpoints of a task and seed."""
-    folder = scratch / task.env_id.replace("/", "__") / str(seed)
+    folder = scratch / task.env_id.replace("/", "__") / task.variant / str(seed)
     folder.mkdir(parents=True, exist_ok=True)
     return folder
 
 
 def _train_off(task: Task, seed: int, folder: Path) -> Outcome:
     """Train an agent that goes on learning, and keep all of its checkpoints."""
-    model = make_agent(task.agent, task.env_id, seed)
+    model = make_agent(task.agent, task.env_id, seed, network=task.network)
     kept = _kept(folder)
     episodes = restore_checkpoint(kept[-1], model) if kept else EpisodeLog()
     branched_at = model.num_timesteps
@@ -97,13 +101,14 @@ def _train_off(task: Task, seed: int, folder: Path) -> Outcome:
 
 def _train_arm(task: Task, arm: str, seed: int, folder: Path, results: Path) -> Outcome:
     """Train an arm from the last checkpoint before learning was over."""
-    lean_path = outcome_path(results, task.env_id, LEAN, seed)
+    lean_path = outcome_path(results, task.env_id, task.label(LEAN), seed)
     known = read_outcome(lean_path) if arm != LEAN and lean_path.exists() else None
     settings = settings_of(arm, None if known is None else known.last_bound)
     assert settings is not None  # only off has none
     share = EARLIEST_START if known is None else known.begun_at
     assert share is not None  # lean always begins
-    model = make_agent(task.agent, task.env_id, seed, network={"regulation": {"lean": settings}})
+    network = {**task.network, "regulation": {"lean": settings}}
+    model = make_agent(task.agent, task.env_id, seed, network=network)
     assert isinstance(model, LeanAlgorithm)  # as its network asks
     kept = _kept(folder)
     before = [path for path in kept if int(path.stem) <= share * task.steps]
@@ -182,6 +187,7 @@ def judge(
     settings: dict[str, Any],
     branched_at: int,
     seconds: float,
+    policy: Any = None,
 ) -> Outcome:
     """Evaluate what was trained.
 
@@ -193,12 +199,13 @@ def judge(
         settings: What was chosen for the arm.
         branched_at: Environment steps of the checkpoint it was trained from.
         seconds: CPU time of the training (s).
+        policy: What is evaluated; None for the agent's own.
     """
-    evaluation = evaluate(model, task.env_id)
+    evaluation = evaluate(model if policy is None else policy, task.env_id)
     shedding = model.shedding if isinstance(model, LeanAlgorithm) else None
     return Outcome(
         task=task.env_id,
-        arm=arm,
+        arm=task.label(arm),
         seed=seed,
         agent=task.agent,
         steps=model.num_timesteps,
@@ -213,4 +220,5 @@ def judge(
         neuron_updates=evaluation.total("neuron_updates_per_decision") or 0.0,
         seconds=seconds,
         version=snn_gym.__version__,
+        network=dict(task.network),
     )
