@@ -8,8 +8,10 @@ import numpy as np
 
 from snn_gym.registry import load_environment_spec
 from snn_gym.storage import write_text_atomic
+from studies.lean.figure_front import write_figure
 from studies.lean.outcome import Outcome
 from studies.lean.plan import ARMS, LEAN, OFF, TASKS, Task
+from studies.lean.report_front import front_section
 from studies.lean.report_twins import twin_section
 from studies.lean.rescue import ARMS as RESCUES
 from studies.lean.rescue import STARTS
@@ -46,11 +48,11 @@ tried on them, long before there was anything to shed.
 
 
 def write_report(results: Path, docs: Path) -> Path:
-    """Write the report from the arms there are.
+    """Write the report and its figure from the arms there are.
 
     Args:
         results: Folder of all results.
-        docs: Folder to write into.
+        docs: Folder to write into; the figure goes to its folder images.
 
     Returns:
         The document.
@@ -62,9 +64,11 @@ def write_report(results: Path, docs: Path) -> Path:
         _control_section(found),
         _budget_section(found),
         twin_section(found),
+        front_section(found),
         _rescue_section(found),
         _seed_section(found),
     ]
+    write_figure(found, docs / "images")
     path = docs / "lean-study.md"
     write_text_atomic(path, "\n".join(parts))
     return path
