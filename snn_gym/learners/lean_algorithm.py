@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Mapping
-from dataclasses import replace
+from functools import cache, partial
 from typing import Any, ClassVar, Self
 
 import numpy as np
+from gymnasium import spaces
 from numpy.typing import NDArray
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.type_aliases import MaybeCallback
@@ -15,7 +15,11 @@ from stable_baselines3.common.type_aliases import MaybeCallback
 from snn_gym.arrays import prefixed, with_prefix
 from snn_gym.learners.shedding import Shedding
 from snn_gym.spiking import SpikingNetwork
-from snn_gym.spiking.regulation.control import STRETCHES, BoundControl, learning_is_over
+from snn_gym.spiking.regulation.control import (
+    STRETCHES,
+    begin_bound,
+    learning_is_over,
+)
 from snn_gym.spiking.regulation.parameters import LeanParameters
 
 
@@ -34,7 +38,8 @@ class LeanAlgorithm(BaseAlgorithm):
         self.teacher: Any = None
         """Policy whose behaviour is kept from the first update on; None for the own one when
         learning is over."""
-        self._sums = np.zeros((2, STRETCHES))  # of returns, and of episodes
+        self._sums = np.zeros((3, STRETCHES))  # of episodes, returns, and squares of returns
+        self._noiseless = False
         super().__init__(*args, **kwargs)
 
     @property
@@ -95,7 +100,43 @@ class LeanAlgorithm(BaseAlgorithm):
         if self.shedding is None:
             super().train(*args, **kwargs)  # type: ignore[misc]
         else:
-            self.shedding.update(progress)
+            self.shedding.update(progress, self._progress(self._rollout_steps()))
+
+    def collect_rollouts(self, *args: Any, **kwargs: Any) -> Any:
+        """Collect experience, as the algorithm does; of continuous actions the best while shedding.
+
+        Only the best action is kept. Noise around it is not: where it depends on the state
+        (``use_sde``) it is a function of the very spikes that are shed.
+        """
+        if self.shedding is None or not isinstance(self.action_space, spaces.Box):
+            return super().collect_rollouts(*args, **kwargs)  # type: ignore[misc]
+        policy, self._noiseless = self.policy, True
+        policy.forward = partial(policy.forward, deterministic=True)
+        if "action_noise" in kwargs:
+            kwargs["action_noise"] = None
+        try:
+            return super().collect_rollouts(*args, **kwargs)  # type: ignore[misc]
+        finally:
+            self._noiseless = False
+            del policy.forward
+
+    def predict(
+        self,
+        observation: Any,
+        state: Any = None,
+        episode_start: Any = None,
+        deterministic: bool = False,
+    ) -> Any:
+        """Choose actions, as Stable-Baselines3 defines it.
+
+        Args:
+            observation: As in the algorithm.
+            state: As in the algorithm.
+            episode_start: As in the algorithm.
+            deterministic: As in the algorithm.
+        """
+        best = deterministic or self._noiseless
+        return super().predict(observation, state, episode_start, best)
 
     def _is_over(self, progress: float) -> bool:
         """Return whether there is nothing to learn, by returns or because another has learned."""
@@ -103,24 +144,23 @@ class LeanAlgorithm(BaseAlgorithm):
         return taught or learning_is_over(self._mean_returns(), progress, self.lean_parameters)
 
     def _begin_shedding(self, progress: float) -> Shedding:
-        recent = [episode["r"] for episode in self.ep_info_buffer or ()]
-        means = self._mean_returns()
-        first = means[~np.isnan(means)][:1]
-        bound = BoundControl(self.lean_parameters.bound)
+        parameters = self.lean_parameters
         # Nobody knows what a teacher earned, and a student that starts anew earns nothing yet.
-        if self.teacher is None and len(recent) > 1 and len(first):
-            reference = float(np.mean(recent))
-            error = float(np.std(recent, ddof=1)) / len(recent) ** 0.5
-            gained = max(0.0, reference - float(first[0]))
-            bound = replace(bound, reference=reference, error=error, gained=gained)
-        return Shedding(self, self.lean_parameters, bound, progress, self.teacher)
+        known = np.zeros_like(self._sums) if self.teacher is not None else self._sums
+        bound = begin_bound(known, parameters)
+        return Shedding(self, parameters, bound, progress, self.teacher)
 
-    def _progress(self) -> float:
-        return min(1.0, self.num_timesteps / max(1, self._total_timesteps))
+    def _progress(self, more_steps: int = 0) -> float:
+        return min(1.0, (self.num_timesteps + more_steps) / max(1, self._total_timesteps))
+
+    def _rollout_steps(self) -> int:
+        """Return the environment steps of a rollout, 0 where there are only steps."""
+        buffer = getattr(self, "rollout_buffer", None)
+        return 0 if buffer is None else buffer.buffer_size * buffer.n_envs
 
     def _mean_returns(self) -> NDArray[np.float64]:
         """Return the mean return (STRETCHES,) of every stretch of the training, NaN for none."""
-        returns, episodes = self._sums
+        episodes, returns, _ = self._sums
         return np.where(episodes > 0, returns / np.maximum(episodes, 1), np.nan)
 
     def _update_info_buffer(
@@ -141,7 +181,7 @@ class LeanAlgorithm(BaseAlgorithm):
             episode_return: Sum of its rewards.
         """
         stretch = min(STRETCHES - 1, int(progress * STRETCHES))
-        self._sums[:, stretch] += episode_return, 1
+        self._sums[:, stretch] += 1.0, episode_return, episode_return**2
 
     def state_tensors(self) -> dict[str, NDArray[Any]]:
         """Return what is carried between updates beside the policy, as arrays by name."""
@@ -168,7 +208,7 @@ class LeanAlgorithm(BaseAlgorithm):
         return [*super()._excluded_save_params(), "shedding", "teacher", "_sums"]
 
 
-@functools.cache
+@cache
 def lean(algorithm: type[BaseAlgorithm]) -> type[LeanAlgorithm]:
     """Return an algorithm that sheds spikes once learning is over.
 

@@ -20,6 +20,7 @@ from snn_gym.arrays import from_arrays, to_arrays, with_prefix
 from snn_gym.learners.visited import make_visited
 from snn_gym.policies._behaviour import divergence
 from snn_gym.spiking.regulation.control import (
+    CHECKED,
     SETTLING,
     SYNOPS_MARGIN,
     BoundControl,
@@ -27,6 +28,7 @@ from snn_gym.spiking.regulation.control import (
 )
 from snn_gym.spiking.regulation.parameters import LeanParameters
 from snn_gym.spiking.regulation.shedding import (
+    decay_cost,
     neurons_of,
     redirect,
     shuffled_orders,
@@ -36,8 +38,8 @@ from snn_gym.spiking.regulation.shedding import (
 _SHUFFLE_SEED = 0
 _FRESH = 1024
 """Decisions by which the divergence in the latest states is measured."""
-_MOST_JUDGED = 3
-"""Verdicts' worth of episodes that are judged together while the verdict is unclear."""
+_MOST_JUDGED = 300
+"""Episodes that are judged together while the verdict is unclear; older ones had more spikes."""
 _ADAM = ("step", "exp_avg", "exp_avg_sq")
 
 
@@ -100,28 +102,37 @@ class Shedding:
         self.returns: list[float] = []
         """Returns of the training episodes since the last verdict."""
         self.counters = Counters(progress)
-        self.strength = StrengthControl()
+        self.strength = StrengthControl(parameters.first_strength)
         self.bound = bound
         self._last = 0.0, 0.0
 
-    def update(self, progress: float) -> None:
+    def update(self, progress: float, ahead: float) -> None:
         """Make the updates that are due, and let returns move the bound.
 
         Args:
             progress: Share of the training that is done, 0 to 1.
+            ahead: What it will be at the next call: episodes until then judge these updates.
         """
         self._visited.collect()
         if not self._fan_outs:
             self._begin()
+        if self.counters.updates == self._parameters.updates:
+            self._log()
+            return  # the weights are final, and their episodes are judged together
+        if self.counters.updates == 0:
+            self.returns.clear()  # those of the frozen policy judge no bound
         self._judge(progress)
-        due = round(self._parameters.updates * min(1.0, self._share(progress)))
+        due = round(self._parameters.updates * min(1.0, self._share(ahead)))
         with torch.enable_grad():
             for _ in range(due - self.counters.updates):
                 self._step()
+        if due == self._parameters.updates:
+            self.returns.clear()
         self._log()
 
     def finish(self) -> None:
-        """Take back the weights of the end if the last episodes earned less."""
+        """Take back the final weights if the episodes played with them earned less."""
+        self._forget_old()
         few = replace(self._parameters, episodes=max(2, min(5, self._parameters.episodes)))
         if self._follows_returns and self.bound.judge(self.returns, few) == "lost":
             self._policy.load_acting_state_dict(self._good)
@@ -131,8 +142,8 @@ class Shedding:
         return self._parameters.max_synops is None
 
     def _share(self, progress: float) -> float:
-        """Return how much of the shedding is over, 0 to 1, at some progress of the training."""
-        left = 1.0 - self.counters.begun_at
+        """Return what share of the updates is due at some progress of the training; 1 for all."""
+        left = (1.0 - self.counters.begun_at) * (1.0 - CHECKED)
         return (progress - self.counters.begun_at) / left if left > 0 else 1.0
 
     def _begin(self) -> None:
@@ -156,8 +167,7 @@ class Shedding:
     def _judge(self, progress: float) -> None:
         """Move the bound by what the training episodes earned, and keep or take back weights."""
         parameters = self._parameters
-        # Older ones were played with more spikes.
-        del self.returns[: -_MOST_JUDGED * parameters.episodes]
+        self._forget_old()
         if not self._follows_returns:
             return
         verdict = self.bound.judge(self.returns, parameters)
@@ -174,7 +184,10 @@ class Shedding:
             # A tighter bound alone did not bring the return back.
             self._policy.load_acting_state_dict(self._good)
             self._optimiser.state.clear()
-            self.strength = StrengthControl()
+            self.strength = StrengthControl(parameters.first_strength)
+
+    def _forget_old(self) -> None:
+        del self.returns[: -max(_MOST_JUDGED, self._parameters.episodes)]
 
     def _is_unsettled(self) -> bool:
         """Return whether behaviour in the latest states was beyond the bound.
@@ -194,7 +207,11 @@ class Shedding:
         return far, spikes
 
     def _cost(self, spikes: Sequence[Tensor]) -> tuple[Tensor, float]:
-        return spike_cost(spikes, self._fan_outs, self._policy._acting_network().config.time_steps)
+        steps = self._policy._acting_network().config.time_steps
+        cost, synops = spike_cost(spikes, self._fan_outs, steps)
+        if self._parameters.signals == "blind":
+            cost = decay_cost(self._weights[name] for name in self._orders)
+        return cost, synops
 
     def _step(self) -> None:
         """Make one update of the weights and of the cost's strength."""
@@ -220,7 +237,7 @@ class Shedding:
 
     def _set_gradients(self, far: Tensor, cost: Tensor) -> None:
         weights, signals = list(self._weights.values()), self._parameters.signals
-        if signals == "own":
+        if signals in ("own", "blind"):
             gradients = _gradients(far + cost, weights)
         else:
             of_cost = dict(zip(self._weights, _gradients(cost, weights), strict=True))

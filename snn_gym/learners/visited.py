@@ -21,6 +21,8 @@ from snn_gym.policies._stateful import SequenceBatch
 
 KEPT = 20_000
 """Latest observations that are kept, or looked at in a replay buffer."""
+ASKED = 1024
+"""Observations that the teacher is shown at a time."""
 
 Sample = tuple[PyTorchObs | SequenceBatch, Tensor]
 """What a policy's ``watched`` takes, and the behaviour (B, A) of the one that teaches."""
@@ -81,33 +83,55 @@ class Collected:
     def __init__(self, teacher: Any, buffer: RolloutBuffer) -> None:
         self._teacher, self._buffer = teacher, buffer
         self._kept: dict[str, NDArray[Any]] = {}
+        self._targets: NDArray[np.float32] | None = None
         self._newest = 0
 
     def collect(self) -> None:
-        """Take in the latest rollout."""
-        for name, rollout in self._parts().items():
-            flat = rollout.reshape(-1, *rollout.shape[2:])
-            before = self._kept.get(name, flat[:0])
-            self._kept[name] = np.concatenate([before, flat])[-max(KEPT, len(flat)) :]
-            self._newest = len(flat)
+        """Take in the latest rollout, and ask the teacher about it."""
+        parts = {name: x.reshape(-1, *x.shape[2:]) for name, x in self._parts().items()}
+        self._newest = len(next(iter(parts.values())))
+        targets = self._ask(parts)
+        for name, rollout in parts.items():
+            self._kept[name] = self._appended(self._kept.get(name), rollout)
+        self._targets = self._appended(self._targets, targets)
+
+    def _ask(self, parts: Mapping[str, NDArray[Any]]) -> NDArray[np.float32]:
+        """Return the teacher's behaviour (N, A) in observations, a few at a time."""
+        found = []
+        with torch.no_grad():
+            for first in range(0, self._newest, ASKED):
+                few = {name: x[first : first + ASKED] for name, x in parts.items()}
+                found.append(self._teacher.watched(self._torch_of(few))[0].cpu().numpy())
+        return np.concatenate(found)
+
+    @staticmethod
+    def _appended(before: NDArray[Any] | None, rows: NDArray[Any]) -> NDArray[Any]:
+        # Also without any before it is a copy: the buffer is filled again.
+        both = np.concatenate([rows[:0] if before is None else before, rows])
+        return both[-max(KEPT, len(rows)) :]
 
     def sample(self, batch_size: int, *, newest: bool = False) -> Sample:
         """Draw decisions, as ``Replayed.sample`` does."""
-        count = len(next(iter(self._kept.values())))
+        assert self._targets is not None  # collected before
+        count = len(self._targets)
         first = count - self._newest if newest else 0
         rows = torch.randint(first, count, (batch_size,)).numpy()
-        parts = {name: self._buffer.to_torch(kept[rows]) for name, kept in self._kept.items()}
-        drawn = parts if isinstance(self._buffer, DictRolloutBuffer) else parts[""]
-        with torch.no_grad():
-            return drawn, self._teacher.watched(drawn)[0]
+        drawn = self._torch_of({name: kept[rows] for name, kept in self._kept.items()})
+        return drawn, self._buffer.to_torch(self._targets[rows])
 
     def arrays(self) -> dict[str, NDArray[Any]]:
-        """Return the observations by part."""
-        return prefixed("kept", self._kept)
+        """Return the observations by part, and the teacher's behaviour."""
+        targets = {} if self._targets is None else {"targets": self._targets}
+        return prefixed("kept", self._kept) | targets
 
     def load(self, arrays: Mapping[str, NDArray[Any]]) -> None:
         """Go on from what ``arrays`` returned."""
         self._kept = with_prefix("kept", arrays)
+        self._targets = arrays.get("targets")
+
+    def _torch_of(self, parts: Mapping[str, NDArray[Any]]) -> PyTorchObs:
+        tensors = {name: self._buffer.to_torch(x) for name, x in parts.items()}
+        return tensors if isinstance(self._buffer, DictRolloutBuffer) else tensors[""]
 
     def _parts(self) -> dict[str, NDArray[Any]]:
         observations: Any = self._buffer.observations

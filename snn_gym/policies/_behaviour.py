@@ -78,14 +78,15 @@ def divergence(space: spaces.Space[Any], reference: Tensor, behaviour: Tensor) -
         behaviour: Behaviour (B, A) of the other policy.
 
     Returns:
-        Of a Box the squared distance, summed over actions; of all others the Kullback-Leibler
-        divergence of the behaviour from the reference (nat), summed over parts of the action.
+        The Kullback-Leibler divergence of the behaviour from the reference (nat), summed over
+        parts of the action; of a Box that of Gaussians whose standard deviation is a quarter of
+        the action's range: twice the squared distance in units of half of it.
 
     Raises:
         ValueError: Actions are of another kind.
     """
     if isinstance(space, spaces.Box):
-        return (behaviour - reference).square().sum(1).mean()
+        return 2 * (behaviour - reference).square().sum(1).mean()
     if isinstance(space, spaces.MultiBinary):
         odds = torch.sigmoid(reference)
         cross = binary_cross_entropy_with_logits(behaviour, odds, reduction="none")

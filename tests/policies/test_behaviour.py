@@ -71,9 +71,14 @@ def test_binary_actions_by_hand() -> None:
 def test_continuous_actions_by_hand() -> None:
     reference = torch.tensor([[0.0, 0.5], [1.0, 0.0]])
     behaviour = torch.tensor([[0.1, 0.0], [1.0, 0.2]])
-    # 0.01 + 0.25, and 0.04
+    # 0.01 + 0.25, and 0.04: a mean of 0.15
     found = divergence(LOPSIDED, reference, behaviour)
-    assert float(found) == pytest.approx(0.15, rel=1e-5)
+    assert float(found) == pytest.approx(0.3, rel=1e-5)
+    deviation = torch.distributions.Normal
+    expected = torch.distributions.kl_divergence(
+        deviation(reference, 0.5), deviation(behaviour, 0.5)
+    )
+    assert float(found) == pytest.approx(float(expected.sum(1).mean()), rel=1e-5)
 
 
 @pytest.mark.parametrize("action", ACTIONS)

@@ -235,7 +235,7 @@ def test_an_agent_keeps_its_rescue(agents):
 @pytest.mark.parametrize(
     ("agent", "arguments", "message"),
     [
-        ("ppo-lif", {"bund": 0.1}, "make_lean: unknown key bund; allowed keys: bound, max_synops"),
+        ("ppo-lif", {"bund": 0.1}, "make_lean: unknown key bund; allowed keys: bound, max_bound"),
         ("ppo-lif", {"bound": -1.0}, "make_lean: bound must be above 0, got -1"),
         ("ppo-lif", {"steps": 0}, "steps must be at least 1, got 0"),
         ("ppo-lif", {"network": {"time_step": 4}}, "network: unknown key time_step; allowed keys"),

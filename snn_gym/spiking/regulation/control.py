@@ -35,8 +35,6 @@ from snn_gym.spiking.regulation.parameters import LeanParameters
 
 SMOOTHING = 0.1
 """Weight of an update's divergence in its running mean."""
-FIRST_STRENGTH = 0.3
-"""Strength of the cost at the first update."""
 STRENGTHS = math.exp(-12.0), math.exp(9.0)
 """Least and largest strength."""
 STRETCHES = 20
@@ -46,7 +44,11 @@ EARLIEST_START = 0.4
 MARGIN = 0.02
 """Difference of returns that counts, in units of what was gained since the start."""
 SETTLING = 0.25
-"""Share of the shedding, at its end, in which the bound is not widened any more."""
+"""Share of the updates, the last ones, in which the bound is not widened any more."""
+SURE = 1.7
+"""Standard errors by which a verdict must be clear: one-sided 95 %."""
+CHECKED = 0.15
+"""Share of the shedding, at its very end, in which the final weights are played and judged."""
 SYNOPS_MARGIN = 0.9
 """Share of ``max_synops`` that is aimed at, because other states are visited in the end."""
 
@@ -84,7 +86,7 @@ def learning_is_over(
 class StrengthControl:
     """The inner loop: the strength of the cost, and the running mean that it follows."""
 
-    strength: float = FIRST_STRENGTH
+    strength: float
     """Weight of the relative cost."""
     smoothed: float = math.nan
     """Running mean of what is bounded; NaN before the first update."""
@@ -95,7 +97,7 @@ class StrengthControl:
         Args:
             measured: What is bounded, at this update.
             limit: Its bound.
-            rate: Change of the strength's logarithm where ``measured`` is 0.
+            rate: Change of the strength's logarithm where ``measured`` is 0; 0 for none.
             sign: 1 where the strength makes ``measured`` larger, as of a divergence; -1 where it
                 makes it smaller, as of a cost.
 
@@ -120,10 +122,10 @@ class BoundControl:
 
     bound: float
     """Divergence that is allowed."""
-    ceiling: float = math.inf
-    """Bound that is never exceeded, because one above it lost return."""
+    ceiling: float
+    """Bound that is never exceeded: the one set, or a lower one because one above it lost."""
     reference: float = math.nan
-    """Mean return of the last training episodes of the policy that was frozen; NaN for none."""
+    """Mean return of the last training episodes before the policy was frozen; NaN for none."""
     error: float = 0.0
     """Standard error of the reference."""
     gained: float = 0.0
@@ -139,8 +141,8 @@ class BoundControl:
             parameters: How many it takes, and what loss is allowed.
 
         Returns:
-            ``kept``, or ``lost`` where the loss is beyond what is allowed by more than 1.7
-            standard errors; ``unclear`` in between and where there are too few.
+            ``kept`` where the loss is within what is allowed by more than 1.7 standard errors,
+            ``lost`` where it is as far beyond; ``unclear`` in between and where there are too few.
         """
         count = len(returns)
         if count < max(2, parameters.episodes) or math.isnan(self.reference):
@@ -148,10 +150,10 @@ class BoundControl:
         scores = np.asarray(returns, np.float64)
         loss = self.reference - float(scores.mean())
         allowed = parameters.tolerance * self.gained
-        if loss <= allowed:
+        doubt = SURE * math.hypot(self.error, float(scores.std(ddof=1)) / math.sqrt(count))
+        if loss + doubt <= allowed:
             return "kept"
-        error = math.hypot(self.error, float(scores.std(ddof=1)) / math.sqrt(count))
-        return "lost" if loss - 1.7 * error > allowed else "unclear"
+        return "lost" if loss - doubt > allowed else "unclear"
 
     def step(self, verdict: Verdict, parameters: LeanParameters, settling: bool) -> BoundControl:
         """Return the control after a verdict.
@@ -162,9 +164,33 @@ class BoundControl:
             settling: Whether it is not widened any more.
         """
         if verdict == "lost":
-            ceiling = self.bound / parameters.widening
+            ceiling = min(self.ceiling, self.bound / parameters.widening)
             return replace(self, bound=self.bound / 2, ceiling=ceiling, losses=self.losses + 1)
         if verdict == "kept":
             wider = self.bound if settling else min(self.bound * parameters.widening, self.ceiling)
             return replace(self, bound=wider, losses=0)
         return self
+
+
+def begin_bound(sums: NDArray[np.float64], parameters: LeanParameters) -> BoundControl:
+    """Return the outer loop at its start, which compares with what was earned of late.
+
+    Args:
+        sums: (3, STRETCHES) number of the episodes that ended in each stretch of the training, sum
+            of their returns, and sum of the squares. The two latest stretches count, and more
+            where there were fewer episodes than are judged together.
+        parameters: The first bound.
+    """
+    control = BoundControl(parameters.bound, max(parameters.bound, parameters.max_bound))
+    played = np.flatnonzero(sums[0])
+    if len(played) == 0:
+        return control
+    first = sums[1, played[0]] / sums[0, played[0]]
+    for oldest in range(max(0, played[-1] - 1), -1, -1):
+        count, total, squares = sums[:, oldest : played[-1] + 1].sum(1)
+        if count >= max(2, parameters.episodes):
+            mean = total / count
+            error = math.sqrt(max(0.0, squares / count - mean**2) / (count - 1))
+            gained = max(0.0, mean - first)
+            return replace(control, reference=float(mean), error=error, gained=float(gained))
+    return control

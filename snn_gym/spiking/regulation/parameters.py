@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 from snn_gym.config import Config, Count, NonNegative, Positive, PositiveShare, Range, Share
 
 Controlled = Literal["gain", "threshold", "slope"]
-Signals = Literal["own", "shuffled", "uniform"]
+Signals = Literal["own", "shuffled", "uniform", "scale", "blind"]
 
 
 @dataclass(frozen=True)
@@ -45,10 +45,13 @@ class LeanParameters(Config):
     algorithms that follow them.
     """
 
-    bound: Positive = 0.02
+    bound: Positive = 0.03
     """Divergence from the network's own frozen policy that is allowed at first: the mean over
-    visited states of the Kullback-Leibler divergence (nat) for discrete actions, of the squared
-    distance in units of half the action's range for continuous ones."""
+    visited states of the Kullback-Leibler divergence (nat), for continuous actions that of
+    Gaussians whose standard deviation is a quarter of the action's range."""
+    max_bound: Positive = 0.05
+    """Largest bound to which what episodes earn may widen it; one that begins above is not
+    widened."""
     max_synops: Positive | None = None
     """Synaptic operations of hidden spikes that a decision may cost: the least divergence at that
     cost is looked for, in place of the least cost at a bounded divergence. None for the latter."""
@@ -56,7 +59,7 @@ class LeanParameters(Config):
     """Share of the training after which learning is over, if it was not found to be before."""
     patience: PositiveShare = 0.4
     """Share of the training without a better return after which learning is over."""
-    tolerance: Share = 0.05
+    tolerance: Share = 0.03
     """Loss of return that is allowed, in units of what was gained since the start of training."""
     updates: Count = 3000
     """Updates of the weights, spread evenly over the rest of the training."""
@@ -66,15 +69,19 @@ class LeanParameters(Config):
     """Step size of Adam at the first update; falls linearly."""
     final_learning_rate: NonNegative = 0.00015
     """Step size at the last update."""
-    control_rate: Positive = 0.05
-    """Change of the logarithm of the cost's strength at an update whose divergence is zero."""
+    first_strength: Positive = 0.3
+    """Strength of the cost at the first update."""
+    control_rate: NonNegative = 0.05
+    """Change of the strength's logarithm at an update whose divergence is zero; 0 for a strength
+    that stays."""
     episodes: Count = 10
-    """Training episodes that are judged together."""
+    """Training episodes that are judged together, at least."""
     widening: Annotated[float, Range(at_least=1)] = 1.5
     """Factor of the bound after episodes whose return was kept; 1 for a bound that stays."""
     signals: Signals = "own"
-    """Whose dynamics a neuron is told to spare: its ``own``, or for control those of another
-    neuron of its layer (``shuffled``) or the layer's mean (``uniform``)."""
+    """What a neuron is told: what its ``own`` spikes cost, or for control what those of another
+    neuron of its layer do (``shuffled``), the layer's mean (``uniform``), the same for its
+    threshold alone (``scale``), or nothing, and its weights decay (``blind``)."""
 
     def _check(self) -> None:
         if self.final_learning_rate > self.learning_rate:

@@ -13,7 +13,7 @@ A layer with less than one spike in a decision costs nothing, so that none falls
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import torch
 from torch import Tensor
@@ -49,6 +49,11 @@ def spike_cost(
     return cost, synops
 
 
+def decay_cost(weights: Iterable[Tensor]) -> Tensor:
+    """Return half the sum of squares of some weights, the cost to which spikes are nothing."""
+    return torch.stack([x.square().sum() / 2 for x in weights]).sum()
+
+
 def redirect(
     gradients: dict[str, Tensor], orders: dict[str, Tensor], signals: Signals
 ) -> dict[str, Tensor]:
@@ -61,15 +66,19 @@ def redirect(
         gradients: Gradient of each parameter by name, (N, ...).
         orders: Of each parameter of a spiking layer whose neuron takes whose place, (N,) int64;
             gradients of all others stay.
-        signals: ``own`` changes nothing, ``shuffled`` permutes rows, ``uniform`` averages them.
+        signals: ``shuffled`` permutes rows, ``uniform`` averages them, ``scale`` does so for
+            thresholds, biases and other numbers of a neuron and tells its synapses nothing; all
+            others change nothing.
     """
-    if signals == "own":
+    if signals in ("own", "blind"):
         return gradients
     changed = dict(gradients)
     for name in orders.keys() & gradients.keys():
         rows = gradients[name]
         if signals == "shuffled":
             changed[name] = rows[orders[name].to(rows.device)]
+        elif signals == "scale" and rows.dim() > 1:
+            changed[name] = torch.zeros_like(rows)
         else:
             changed[name] = rows.mean(0, keepdim=True).expand_as(rows)
     return changed

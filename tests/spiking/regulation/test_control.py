@@ -13,11 +13,11 @@ from hypothesis import strategies as st
 
 from snn_gym.config import from_mapping
 from snn_gym.spiking.regulation.control import (
-    FIRST_STRENGTH,
     STRENGTHS,
     STRETCHES,
     BoundControl,
     StrengthControl,
+    begin_bound,
     learning_is_over,
 )
 from snn_gym.spiking.regulation.parameters import LeanParameters
@@ -35,10 +35,8 @@ def strengths(measured: list[float], limit: float = 1.0, **options: Any) -> list
     return found
 
 
-def test_the_first_strength_and_running_mean() -> None:
-    assert StrengthControl().strength == FIRST_STRENGTH
-    # Nothing was measured before, so that the mean begins at the first measurement.
-    assert StrengthControl().step(0.5, 1.0, 0.1).smoothed == 0.5
+def test_the_running_mean_begins_at_the_first_measurement() -> None:
+    assert StrengthControl(1.0).step(0.5, 1.0, 0.1).smoothed == 0.5
 
 
 def test_it_grows_within_the_bound_by_the_slack() -> None:
@@ -52,6 +50,13 @@ def test_it_shrinks_beyond_the_bound_and_recovers() -> None:
     slacks = [-0.5, -0.35, -0.215, -0.0935, 0.01585]
     expected = np.exp(0.1 * np.cumsum(slacks)).tolist()
     assert strengths([1.5, 0.0, 0.0, 0.0, 0.0]) == pytest.approx(expected, rel=1e-12)
+
+
+def test_with_a_rate_of_zero_it_stays() -> None:
+    control = StrengthControl(0.7)
+    for value in (0.0, 5.0, 0.0):
+        control = control.step(value, 1.0, 0.0)
+    assert control.strength == 0.7
 
 
 def test_at_the_bound_it_stays() -> None:
@@ -72,7 +77,7 @@ def test_a_strength_that_lessens_what_is_bounded_moves_the_other_way() -> None:
 
 @pytest.mark.parametrize(("measured", "end"), [(0.0, STRENGTHS[1]), (9.0, STRENGTHS[0])])
 def test_the_strength_stays_within_its_limits(measured: float, end: float) -> None:
-    control = StrengthControl()
+    control = StrengthControl(0.3)
     for _ in range(50):
         control = control.step(measured, 1.0, 1.0)
     assert control.strength == end
@@ -82,7 +87,7 @@ def test_the_strength_stays_within_its_limits(measured: float, end: float) -> No
 @pytest.mark.parametrize("gain", [0.1, 5.0])
 def test_it_settles_where_what_is_bounded_is_at_its_bound(gain: float, sign: int) -> None:
     # A plant whose response is monotonous in the strength: gain * s grows, gain / s falls.
-    control = StrengthControl()
+    control = StrengthControl(0.3)
     for _ in range(1500):
         control = control.step(gain * control.strength**sign, 0.7, 0.05, sign)
     assert gain * control.strength**sign == pytest.approx(0.7, rel=1e-3)
@@ -91,14 +96,14 @@ def test_it_settles_where_what_is_bounded_is_at_its_bound(gain: float, sign: int
 @pytest.mark.parametrize("value", [NAN, math.inf, -math.inf])
 def test_numbers_that_are_not_finite_are_refused(value: float) -> None:
     with pytest.raises(ValueError, match=f"measured {value}; lower its learning_rate"):
-        StrengthControl().step(value, 1.0, 0.1)
+        StrengthControl(0.3).step(value, 1.0, 0.1)
 
 
 @given(st.lists(st.floats(0, 1e6), max_size=30), st.floats(1e-6, 1e3), st.floats(1e-3, 5.0))
 def test_the_strength_is_always_a_usable_number(
     measured: list[float], limit: float, rate: float
 ) -> None:
-    control = StrengthControl()
+    control = StrengthControl(0.3)
     for value in measured:
         before, control = control, control.step(value, limit, rate)
         assert STRENGTHS[0] <= control.strength <= STRENGTHS[1]
@@ -108,8 +113,8 @@ def test_the_strength_is_always_a_usable_number(
 
 
 # Reference 100, gained 100 since the start: a loss of 5 is allowed.
-EARNED = BoundControl(0.02, reference=100.0, gained=100.0)
-FOUR = LeanParameters(episodes=4)
+EARNED = BoundControl(0.02, 9.0, reference=100.0, gained=100.0)
+FOUR = LeanParameters(episodes=4, tolerance=0.05)
 
 
 @pytest.mark.parametrize(
@@ -117,7 +122,11 @@ FOUR = LeanParameters(episodes=4)
     [
         ([100.0] * 4, "kept"),
         ([500.0] * 4, "kept"),
-        ([95.0] * 4, "kept"),  # all of what is allowed
+        ([95.0] * 4, "kept"),  # all of what is allowed, and no error
+        # Mean 95, error of the mean 3.33 / sqrt(3) = 1.92: 5 + 3.3 is beyond 5.
+        ([91.67, 91.67, 98.33, 98.33], "unclear"),
+        # Mean 98, error of the mean 1.73: 2 + 2.9 is within 5.
+        ([95.0, 95.0, 101.0, 101.0], "kept"),
         ([94.9] * 4, "lost"),  # rewards that are all equal have no error
         ([100.0] * 3, "unclear"),  # too few
         ([0.0] * 3, "unclear"),
@@ -133,15 +142,17 @@ def test_verdicts_on_training_episodes(returns: list[float], verdict: str) -> No
 
 
 def test_the_references_own_error_counts() -> None:
-    # 15 - 1.7 * hypot(5.77, 4) = 3.06, within the 5 that are allowed.
-    unsure = BoundControl(0.02, reference=100.0, error=4.0, gained=100.0)
+    # 15 - 1.7 * hypot(5.77, 4) = 3.06, within the 5 that are allowed, and 15 + 1.7 * ... beyond.
+    unsure = BoundControl(0.02, 9.0, reference=100.0, error=4.0, gained=100.0)
     assert unsure.judge([75.0, 75.0, 95.0, 95.0], FOUR) == "unclear"
     assert unsure.judge([90.0] * 4, FOUR) == "unclear"  # 10 - 6.8
+    assert unsure.judge([99.0] * 4, FOUR) == "unclear"  # 1 + 6.8
+    assert unsure.judge([102.0] * 4, FOUR) == "kept"  # -2 + 6.8
     assert unsure.judge([88.0] * 4, FOUR) == "lost"  # 12 - 6.8
 
 
 def test_losses_are_counted_in_units_of_what_was_gained() -> None:
-    flat = BoundControl(0.02, reference=-200.0)  # nothing gained, nothing may be lost
+    flat = BoundControl(0.02, 9.0, reference=-200.0)  # nothing gained, nothing may be lost
     assert flat.judge([-200.0] * 4, FOUR) == "kept"
     assert flat.judge([-200.1] * 4, FOUR) == "lost"
     tolerant = LeanParameters(episodes=4, tolerance=0.5)
@@ -150,17 +161,17 @@ def test_losses_are_counted_in_units_of_what_was_gained() -> None:
 
 
 def test_without_a_reference_nothing_is_clear() -> None:
-    assert BoundControl(0.02).judge([0.0] * 50, FOUR) == "unclear"
+    assert BoundControl(0.02, 9.0).judge([0.0] * 50, FOUR) == "unclear"
 
 
 def test_one_episode_is_never_enough() -> None:
-    one = LeanParameters(episodes=1)
+    one = LeanParameters(episodes=1, tolerance=0.05)
     assert EARNED.judge([0.0], one) == "unclear"
     assert EARNED.judge([0.0, 0.0], one) == "lost"
 
 
 def test_the_bound_is_widened_halved_and_kept_below_what_lost() -> None:
-    control, found = BoundControl(0.08), []
+    control, found = BoundControl(0.08, 9.0), []
     for verdict in ("kept", "unclear", "lost", "lost", "kept", "kept", "kept", "kept"):
         control = control.step(verdict, DEFAULT, settling=False)
         found.append((control.bound, control.losses))
@@ -175,17 +186,65 @@ def test_the_bound_is_widened_halved_and_kept_below_what_lost() -> None:
 
 
 def test_while_it_settles_the_bound_only_falls() -> None:
-    start = BoundControl(0.08, losses=1)
+    start = BoundControl(0.08, 9.0, losses=1)
     kept = start.step("kept", DEFAULT, settling=True)
     assert (kept.bound, kept.losses) == (0.08, 0)
     assert start.step("lost", DEFAULT, settling=True).bound == 0.04
 
 
+def test_the_bound_is_never_widened_beyond_its_ceiling() -> None:
+    control = BoundControl(0.08, 0.1).step("kept", DEFAULT, settling=False)
+    assert (control.bound, control.ceiling) == (0.1, 0.1)
+    # A bound that lost is no reason for a higher ceiling.
+    lost = BoundControl(0.3, 0.1).step("lost", DEFAULT, settling=False)
+    assert lost.ceiling == 0.1
+
+
 def test_a_widening_of_one_leaves_the_bound() -> None:
-    control = BoundControl(0.08)
+    control = BoundControl(0.08, 9.0)
     for _ in range(5):
         control = control.step("kept", LeanParameters(widening=1.0), settling=False)
     assert control.bound == 0.08
+
+
+def sums_of(*stretches: list[float]) -> np.ndarray[Any, Any]:
+    """Number, sum and sum of squares of the returns in the first stretches of a training."""
+    rows = [[len(x), sum(x), sum(y * y for y in x)] for x in stretches]
+    return np.array(rows + [[0.0, 0.0, 0.0]] * (STRETCHES - len(rows))).T
+
+
+def test_returns_are_compared_with_the_two_latest_stretches() -> None:
+    sums = sums_of([10.0, 20.0], [500.0] * 9, [80.0, 100.0], [], [90.0, 130.0])
+    found = begin_bound(sums, LeanParameters(bound=0.01, max_bound=0.04, episodes=2))
+    assert (found.bound, found.ceiling, found.losses) == (0.01, 0.04, 0)
+    # The latest stretch, and none in the one before: mean 110, standard deviation 28.28.
+    assert found.reference == 110.0
+    assert found.error == pytest.approx(20.0)
+    assert found.gained == 95.0
+    large = LeanParameters(bound=0.5, episodes=2)
+    assert begin_bound(sums, large).ceiling == 0.5
+    both = begin_bound(sums_of([0.0], [80.0, 100.0], [90.0, 130.0]), LeanParameters(episodes=3))
+    # Mean 100; squares of differences 400, 0, 100, 900 over 3 and over 4.
+    assert both.reference == 100.0
+    assert both.error == pytest.approx(math.sqrt(1400 / 3 / 4))
+    assert both.gained == 100.0
+
+
+def test_more_stretches_count_where_episodes_are_few() -> None:
+    sums = sums_of([0.0], [100.0], [], [200.0], [300.0])
+    assert begin_bound(sums, LeanParameters(episodes=2)).reference == 250.0
+    assert begin_bound(sums, LeanParameters(episodes=3)).reference == 200.0
+    assert begin_bound(sums, LeanParameters(episodes=4)).reference == 150.0
+
+
+@pytest.mark.parametrize("sums", [sums_of(), sums_of([5.0] * 9)])
+def test_too_few_episodes_are_nothing_to_compare_with(sums: Any) -> None:
+    assert begin_bound(sums, DEFAULT) == BoundControl(DEFAULT.bound, DEFAULT.max_bound)
+
+
+def test_a_training_that_lost_has_gained_nothing() -> None:
+    found = begin_bound(sums_of([5.0] * 10, [1.0] * 10, [1.0] * 10), DEFAULT)
+    assert (found.reference, found.error, found.gained) == (1.0, 0.0, 0.0)
 
 
 def returns_of(*values: float) -> np.ndarray[Any, Any]:
@@ -256,10 +315,11 @@ def test_patience_is_a_share_of_the_training() -> None:
         ({"widening": 0.5}, "widening must be at least 1, got 0.5"),
         (
             {"signals": "loud"},
-            "signals: got 'loud' (str); allowed values: 'own', 'shuffled', 'uniform'",
+            "signals: got 'loud' (str); allowed values: 'own', 'shuffled', 'uniform', "
+            "'scale', 'blind'",
         ),
         ({"learning_rate": 1e-5}, "final_learning_rate must be at most learning_rate=1e-05, got"),
-        ({"bund": 0.1}, "lean: unknown key bund; allowed keys: bound, max_synops"),
+        ({"bund": 0.1}, "lean: unknown key bund; allowed keys: bound, max_bound"),
     ],
 )
 def test_bad_settings_are_refused_in_one_line(values: dict[str, Any], message: str) -> None:

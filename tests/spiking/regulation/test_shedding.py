@@ -12,6 +12,7 @@ from torch import Tensor
 
 from snn_gym.spiking import NetworkConfig, SpikingNetwork
 from snn_gym.spiking.regulation.shedding import (
+    decay_cost,
     neurons_of,
     redirect,
     shuffled_orders,
@@ -183,6 +184,18 @@ def test_no_neuron_keeps_its_own_place(sizes: dict[str, int], seed: int) -> None
         for other, size in sizes.items():
             if size == sizes[name]:
                 assert torch.equal(order, orders[other])
+
+
+def test_the_scale_of_a_layer_is_one_threshold() -> None:
+    gradients = {"weight": ROWS, "bias": ROWS[:, 0], "head": ROWS}
+    found = redirect(gradients, {"weight": ORDER, "bias": ORDER}, "scale")
+    assert torch.equal(found["weight"], torch.zeros_like(ROWS))
+    assert torch.equal(found["bias"], ROWS[:, 0].mean().expand(len(ROWS)))
+    assert torch.equal(found["head"], ROWS)
+
+
+def test_the_decay_cost_is_half_the_sum_of_squares() -> None:
+    assert float(decay_cost([torch.tensor([[1.0, -2.0]]), torch.tensor([3.0])])) == 7.0
 
 
 def test_which_rows_are_neurons() -> None:
