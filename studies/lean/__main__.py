@@ -77,7 +77,7 @@ def front(
     names = None if configs is None else configs.split(",")
     try:
         for chosen, configuration in planned(_chosen(FRONT_TASKS, task), names):
-            for seed in parse_seeds(seeds) or front_seeds():
+            for seed in parse_seeds(seeds) or front_seeds(chosen):
                 run_configuration(chosen, configuration, seed, out, scratch, _show)
     except ValueError as error:
         raise typer.BadParameter(str(error)) from error

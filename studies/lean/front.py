@@ -18,7 +18,7 @@ from snn_gym.zoo import load_agent_spec
 from snn_gym.zoo.build import build_model, make_environments, policy_arguments
 from snn_gym.zoo.seeding import seed_environments
 from studies.lean.outcome import Outcome, outcome_path, write_outcome
-from studies.lean.plan import FIRST_SEED, LEAN, OFF, TASKS, Task
+from studies.lean.plan import LEAN, OFF, TASKS, Task
 from studies.lean.runner import Report, judge, learn_arm, run_seed, scratch_folder
 from studies.lean.twins import TWIN, run_twin, twin_of
 from studies.lean.zeros import ZeroSkipping
@@ -116,9 +116,9 @@ def planned(
     return [item for item in everything if names is None or item[1].name in names]
 
 
-def front_seeds() -> range:
-    """Return the reported seeds."""
-    return range(FIRST_SEED, FIRST_SEED + SEEDS)
+def front_seeds(task: Task) -> range:
+    """Return the reported seeds of a task: its first ones."""
+    return task.seed_range()[:SEEDS]
 
 
 def labels(task: Task, configuration: Configuration) -> dict[str, str]:

@@ -13,6 +13,8 @@ CHECKPOINT_INTERVAL = 10_000
 """Environment steps between checkpoints, from which arms branch."""
 FIRST_SEED = 100
 """First seed that is reported. Settings were chosen on seeds from 1000 on."""
+FRESH_SEED = 110
+"""First seed of tasks whose first ten seeds showed what was wrong with an earlier outer loop."""
 
 
 @dataclass(frozen=True)
@@ -25,6 +27,8 @@ class Task:
     """Agent that is trained; its twin is the zoo's."""
     seeds: int = 10
     """Number of seeds."""
+    first_seed: int = FIRST_SEED
+    """First of them."""
     margin: float = 0.05
     """Loss of return that is no loss, in units of the range from random play to ``solved``."""
     network: Mapping[str, Any] = field(default_factory=dict)
@@ -49,19 +53,19 @@ class Task:
 
     def seed_range(self) -> range:
         """Return the reported seeds."""
-        return range(FIRST_SEED, FIRST_SEED + self.seeds)
+        return range(self.first_seed, self.first_seed + self.seeds)
 
 
 TASKS: Mapping[str, Task] = MappingProxyType(
     {
         task.env_id: task
         for task in (
-            Task("CartPole-v1"),
-            Task("Pendulum-v1", margin=0.02),
-            Task("Acrobot-v1"),
+            Task("CartPole-v1", first_seed=FRESH_SEED),
+            Task("Pendulum-v1", first_seed=FRESH_SEED, margin=0.02),
+            Task("Acrobot-v1", first_seed=FRESH_SEED),
             Task("MountainCar-v0"),
-            Task("snn/CartPole-v1"),
-            Task("snn/CueAccumulation-v0", "recurrent-ppo-lsnn"),
+            Task("snn/CartPole-v1", first_seed=FRESH_SEED),
+            Task("snn/CueAccumulation-v0", "recurrent-ppo-lsnn", first_seed=FRESH_SEED),
             Task("LunarLander-v3", seeds=5),
         )
     }
@@ -80,6 +84,8 @@ ARMS: Mapping[str, Mapping[str, Any] | None] = MappingProxyType(
         LEAN: {},
         "shuffled": {"signals": "shuffled", **_CONTROL},
         "uniform": {"signals": "uniform", **_CONTROL},
+        "scale": {"signals": "scale", **_CONTROL},
+        "blind": {"signals": "blind", **_CONTROL},
         "synops-2000": {"max_synops": 2000.0},
         "synops-1000": {"max_synops": 1000.0},
         "synops-500": {"max_synops": 500.0},

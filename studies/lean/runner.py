@@ -111,7 +111,8 @@ def _train_arm(task: Task, arm: str, seed: int, folder: Path, results: Path) -> 
     model = make_agent(task.agent, task.env_id, seed, network=network)
     assert isinstance(model, LeanAlgorithm)  # as its network asks
     kept = _kept(folder)
-    before = [path for path in kept if int(path.stem) <= share * task.steps]
+    # At the share itself the checkpoint has an update of learning where the arm begins to shed.
+    before = [path for path in kept if int(path.stem) < share * task.steps]
     episodes = restore_checkpoint(before[-1], model)
     columns = episodes.to_arrays()
     for step, value in zip(columns["timestep"], columns["return"], strict=True):

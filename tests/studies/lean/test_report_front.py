@@ -19,7 +19,7 @@ _Outcomes = dict[tuple[str, str], dict[int, Outcome]]
 
 
 def _found(
-    arms: dict[str, tuple[float, float]], seeds: range = front_seeds(), **changes: float
+    arms: dict[str, tuple[float, float]], seeds: range = front_seeds(_TASK), **changes: float
 ) -> _Outcomes:
     """Return outcomes of CartPole by arm, each with a return and operations."""
     return {
@@ -83,7 +83,7 @@ def test_an_ann_with_that_return_and_as_few_operations_is_as_good(
 def test_a_seed_that_failed_counts_and_a_missing_one_leaves_its_point_out() -> None:
     found = _found(_ARMS)
     cheap = ("CartPole-v1", "front-16-16-T4-lean")
-    seed = front_seeds()[1]
+    seed = front_seeds(_TASK)[1]
     found[cheap][seed] = made_outcome(cheap[1], seed, 100.0)
     judged = _verdict(found)
     assert judged.lean is not None
@@ -97,7 +97,7 @@ def test_a_seed_that_failed_counts_and_a_missing_one_leaves_its_point_out() -> N
 
 def test_seeds_that_the_front_has_not_are_left_out() -> None:
     found = _found(_ARMS)
-    found["CartPole-v1", "off"][front_seeds().stop] = made_outcome("off", 0, -1e9)
+    found["CartPole-v1", "off"][front_seeds(_TASK).stop] = made_outcome("off", 0, -1e9)
     assert _verdict(found).best == 500.0
     assert all(point.is_whole for point in front_points(found, _TASK))
 
