@@ -49,7 +49,7 @@ SURE = 1.7
 """Standard errors by which a verdict must be clear: one-sided 95 %."""
 CHECKED = 0.15
 """Share of the shedding, at its very end, in which the final weights are played and judged."""
-SYNOPS_MARGIN = 0.9
+SYNOPS_MARGIN = 0.75
 """Share of ``max_synops`` that is aimed at, because other states are visited in the end."""
 
 Verdict = Literal["kept", "lost", "unclear"]
