@@ -8,9 +8,10 @@ from typing import Annotated
 
 import typer
 
+from studies.lean.fixed import choose_strength
 from studies.lean.front import FRONT_TASKS, front_seeds, planned, run_configuration
 from studies.lean.outcome import Outcome
-from studies.lean.plan import ARMS, TASKS, Task
+from studies.lean.plan import REPORTED, TASKS, Task
 from studies.lean.report import write_report
 from studies.lean.rescue import ARMS as RESCUES
 from studies.lean.rescue import STARTS, reported_seeds, run_start
@@ -19,6 +20,7 @@ from studies.lean.twins import run_twin
 from studies.seeds import parse_seeds
 
 RESULTS = Path(__file__).parent / "results"
+TUNING = Path(__file__).parent / "tuning"
 SCRATCH = Path("runs") / "lean"
 DOCS = Path(__file__).parents[2] / "docs"
 
@@ -33,7 +35,7 @@ def study() -> None:
 @app.command()
 def run(
     task: Annotated[str | None, typer.Option(help="Task; all of them if none.")] = None,
-    arms: Annotated[str, typer.Option(help="Arms, with commas between.")] = ",".join(ARMS),
+    arms: Annotated[str, typer.Option(help="Arms, with commas between.")] = ",".join(REPORTED),
     seeds: Annotated[str | None, typer.Option(help="Such as 100-109; the reported ones.")] = None,
     out: Annotated[Path, typer.Option(help="Folder of the results.")] = RESULTS,
     scratch: Annotated[Path, typer.Option(help="Folder of checkpoints.")] = SCRATCH,
@@ -43,6 +45,21 @@ def run(
         for chosen in _chosen(TASKS, task):
             for seed in parse_seeds(seeds) or chosen.seed_range():
                 run_seed(chosen, seed, arms.split(","), out, scratch, _show)
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from error
+
+
+@app.command()
+def choose(
+    task: Annotated[str | None, typer.Option(help="Task; all of them if none.")] = None,
+    out: Annotated[Path, typer.Option(help="Folder of what is tried; no results.")] = TUNING,
+    scratch: Annotated[Path, typer.Option(help="Folder of checkpoints.")] = SCRATCH,
+) -> None:
+    """Choose the strength of the arm ``fixed``; what was tried is passed over."""
+    try:
+        for chosen in _chosen(TASKS, task):
+            strength = choose_strength(chosen, out, scratch, _show)
+            typer.echo(f"{chosen.env_id}: strength {strength:g}")
     except ValueError as error:
         raise typer.BadParameter(str(error)) from error
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
@@ -74,9 +76,22 @@ TASKS: Mapping[str, Task] = MappingProxyType(
 
 OFF = "off"
 LEAN = "lean"
+FIXED = "fixed"
+
+TUNING_SEEDS = range(1002, 1005)
+"""Seeds on which the strength of ``fixed`` is chosen; no result uses them."""
+STRENGTHS = (0.3, 0.7, 1.7, 4.0, 10.0)
+"""Strengths of which it is chosen, evenly apart on a logarithmic scale: they span those between
+which the strength of ``lean`` moves."""
+CHOICES = Path(__file__).parent / "fixed.json"
+"""File of the strengths that were chosen, by task."""
 
 _CONTROL = {"widening": 1.0, "tolerance": 1.0}
 """A bound that stays, whatever is earned."""
+_FIXED = {"control_rate": 0.0, **_CONTROL}
+
+TRIED: Mapping[str, float] = MappingProxyType({f"{FIXED}-{x:g}": x for x in STRENGTHS})
+"""Strengths by the arm that tries one."""
 
 ARMS: Mapping[str, Mapping[str, Any] | None] = MappingProxyType(
     {
@@ -86,31 +101,74 @@ ARMS: Mapping[str, Mapping[str, Any] | None] = MappingProxyType(
         "uniform": {"signals": "uniform", **_CONTROL},
         "scale": {"signals": "scale", **_CONTROL},
         "blind": {"signals": "blind", **_CONTROL},
+        FIXED: _FIXED,
         "synops-2000": {"max_synops": 2000.0},
         "synops-1000": {"max_synops": 1000.0},
         "synops-500": {"max_synops": 500.0},
         "synops-250": {"max_synops": 250.0},
+        **{arm: {"first_strength": x, **_FIXED} for arm, x in TRIED.items()},
     }
 )
 """Settings of ``LeanParameters`` by arm; None for an agent that goes on learning. Controls have
 the last bound of ``lean``, so they are run after it."""
 
+REPORTED = tuple(arm for arm in ARMS if arm not in TRIED)
+"""Arms that are run with the reported seeds."""
 
-def settings_of(arm: str, last_bound: float | None) -> dict[str, Any] | None:
+
+def settings_of(
+    arm: str, last_bound: float | None, strength: float | None = None
+) -> dict[str, Any] | None:
     """Return the settings of an arm.
 
     Args:
         arm: One of ``ARMS``.
         last_bound: Bound at the end of ``lean`` with the same seed, which controls take.
+        strength: Strength that ``fixed`` takes, by ``chosen_strength``.
 
     Raises:
-        ValueError: The arm is unknown, or needs a bound that is not known yet.
+        ValueError: The arm is unknown, or needs a bound or a strength that is not known yet.
     """
     if arm not in ARMS:
         raise ValueError(f"arm {arm!r} is unknown; arms: {', '.join(ARMS)}")
     settings = ARMS[arm]
-    if settings is None or "signals" not in settings:
+    if settings is None or not _CONTROL.items() <= settings.items():
         return None if settings is None else dict(settings)
     if last_bound is None:
         raise ValueError(f"arm {arm!r} takes the last bound of {LEAN!r}: run that first")
-    return {**settings, "bound": last_bound}
+    if arm != FIXED:
+        return {**settings, "bound": last_bound}
+    if strength is None:
+        raise ValueError(f"arm {arm!r} takes a strength that was chosen, got none")
+    return {**settings, "first_strength": strength, "bound": last_bound}
+
+
+def read_choices(path: Path = CHOICES) -> dict[str, float]:
+    """Return the strengths that were chosen, by task; none where there is no file.
+
+    Args:
+        path: The file.
+    """
+    if not path.exists():
+        return {}
+    found: dict[str, float] = json.loads(path.read_text(encoding="utf-8"))
+    return found
+
+
+def chosen_strength(task: Task, path: Path = CHOICES) -> float:
+    """Return the strength that was chosen for a task.
+
+    Args:
+        task: The task.
+        path: File of the choices.
+
+    Raises:
+        ValueError: None of ``STRENGTHS`` was chosen.
+    """
+    chosen = read_choices(path).get(task.env_id)
+    if chosen not in STRENGTHS:
+        raise ValueError(
+            f"arm {FIXED!r} of {task.env_id} has the strength {chosen}, expected one of "
+            f"{STRENGTHS}: run `python -m studies.lean choose --task {task.env_id}` first"
+        )
+    return chosen

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,7 @@ from snn_gym.registry import load_environment_spec
 from snn_gym.storage import write_text_atomic
 from studies.lean.figure_front import write_figure
 from studies.lean.outcome import Outcome
-from studies.lean.plan import ARMS, LEAN, OFF, TASKS, Task
+from studies.lean.plan import ARMS, FIXED, LEAN, OFF, TASKS, TUNING_SEEDS, Task
 from studies.lean.report_front import front_section
 from studies.lean.report_twins import twin_section
 from studies.lean.rescue import ARMS as RESCUES
@@ -18,7 +19,7 @@ from studies.lean.rescue import STARTS
 from studies.lean.statistics import holm, lower_bound, permutation_p
 from studies.lean.tables import Found, pairs, read_found, return_digits, spread, table
 
-CONTROLS = ("shuffled", "uniform", "scale", "blind")
+CONTROLS = ("shuffled", "uniform", "scale", "blind", FIXED)
 BUDGETS = tuple(arm for arm in ARMS if arm.startswith("synops-"))
 
 _HEAD = """# Fewest spikes at full return, and rescue of networks that start dead
@@ -120,6 +121,12 @@ def _log_synops(outcome: Outcome, off: Outcome, task: Task) -> float:
     return float(np.log(max(1.0, (outcome if kept else off).hidden_synops)))
 
 
+def _with_choice(control: str, outcomes: Iterable[Outcome]) -> str:
+    """Return a control's name, with what was chosen for it."""
+    chosen = sorted({x.settings["first_strength"] for x in outcomes if control == FIXED})
+    return f"{control} ({', '.join(f'{x:g}' for x in chosen)})" if chosen else control
+
+
 def _control_section(found: Found) -> str:
     rows = []
     for task in TASKS.values():
@@ -143,12 +150,16 @@ def _control_section(found: Found) -> str:
             )
         adjusted = holm(p_values)
         for control in sorted(shown, key=lambda name: float(shown[name][1])):
-            rows.append([task.env_id, control, *shown[control], f"{adjusted[control]:.3f}"])
+            name = _with_choice(control, found[task.env_id, control].values())
+            rows.append([task.env_id, name, *shown[control], f"{adjusted[control]:.3f}"])
     text = (
         "The same inner bound as `lean` had in the end, but the whole gradient of the cost "
         "goes to another neuron of the layer (`shuffled`), is the layer's mean (`uniform`), is "
         "that mean for thresholds alone (`scale`: one of each layer is raised), or is the decay of "
-        "weights and biases, to which spikes are nothing (`blind`). "
+        "weights and biases, to which spikes are nothing (`blind`). Or neurons are told what they "
+        f"are in `lean`, at a fixed strength (`{FIXED}`, in brackets): of five the one of the "
+        "fewest SynOps whose mean return was within the margin, on seeds "
+        f"{TUNING_SEEDS[0]} to {TUNING_SEEDS[-1]} of the task (`python -m studies.lean choose`). "
         "Factor: geometric mean of the control's SynOps over those of `lean`, a seed that "
         "lost return counting with those of `off`, for both; p: one-sided paired permutation "
         "test over seeds, adjusted by Holm within a task. The closest control comes first.\n"

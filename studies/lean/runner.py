@@ -23,7 +23,16 @@ from snn_gym.training.segments import SegmentCallback
 from snn_gym.zoo import make_agent
 from snn_gym.zoo.build import make_environments
 from studies.lean.outcome import Outcome, outcome_path, read_outcome, write_outcome
-from studies.lean.plan import ARMS, CHECKPOINT_INTERVAL, LEAN, OFF, Task, settings_of
+from studies.lean.plan import (
+    ARMS,
+    CHECKPOINT_INTERVAL,
+    FIXED,
+    LEAN,
+    OFF,
+    Task,
+    chosen_strength,
+    settings_of,
+)
 
 Report = Callable[[Outcome], None]
 """Called with every arm as it ends."""
@@ -56,7 +65,7 @@ def run_seed(
         report: Called with every arm as it ends.
 
     Raises:
-        ValueError: An arm is unknown.
+        ValueError: An arm is unknown, or no strength was chosen for ``fixed``.
     """
     for arm in arms:
         if arm not in ARMS:
@@ -68,6 +77,8 @@ def run_seed(
     ]
     if not missing:
         return
+    if FIXED in missing:
+        chosen_strength(task)  # refused before anything is trained
     folder = scratch_folder(scratch, task, seed)
     with one_thread():
         if OFF in missing or not (folder / "done").exists():
@@ -103,7 +114,8 @@ def _train_arm(task: Task, arm: str, seed: int, folder: Path, results: Path) -> 
     """Train an arm from the last checkpoint before learning was over."""
     lean_path = outcome_path(results, task.env_id, task.label(LEAN), seed)
     known = read_outcome(lean_path) if arm != LEAN and lean_path.exists() else None
-    settings = settings_of(arm, None if known is None else known.last_bound)
+    strength = chosen_strength(task) if arm == FIXED else None
+    settings = settings_of(arm, None if known is None else known.last_bound, strength)
     assert settings is not None  # only off has none
     share = EARLIEST_START if known is None else known.begun_at
     assert share is not None  # lean always begins

@@ -89,7 +89,7 @@ def _refuse(outcome: Outcome) -> None:
 def _few_updates(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(runner, "CHECKPOINT_INTERVAL", 512)
     arms = {**ARMS, "lean": {"updates": 20}}
-    monkeypatch.setattr(runner, "settings_of", lambda arm, _bound: arms[arm])
+    monkeypatch.setattr(runner, "settings_of", lambda arm, *_: arms[arm])
 
 
 @pytest.mark.usefixtures("_few_updates")

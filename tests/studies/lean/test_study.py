@@ -87,11 +87,14 @@ def test_unknown_arms_and_missing_bounds_are_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="takes the last bound of 'lean'"):
         settings_of("shuffled", None)
     assert settings_of("off", None) is None
+    with pytest.raises(ValueError, match="'fixed' takes a strength that was chosen, got none"):
+        settings_of("fixed", 0.02)
+    assert settings_of("synops-500", None) == {"max_synops": 500.0, "updates": 40}
 
 
 def test_every_arm_is_valid_settings() -> None:
     for arm in ARMS:
-        settings = settings_of(arm, 0.02)
+        settings = settings_of(arm, 0.02, 0.7)
         if settings is not None:
             model = make_agent("ppo-lif", "CartPole-v1", network={"regulation": {"lean": settings}})
             assert isinstance(model, lean(type(model)))
