@@ -30,6 +30,7 @@ from snn_gym.spiking.regulation.parameters import LeanParameters
 from snn_gym.spiking.regulation.shedding import (
     decay_cost,
     neurons_of,
+    prune,
     redirect,
     shuffled_orders,
     spike_cost,
@@ -211,6 +212,8 @@ class Shedding:
         cost, synops = spike_cost(spikes, self._fan_outs, steps)
         if self._parameters.signals == "blind":
             cost = decay_cost(self._weights[name] for name in self._orders)
+        elif self._parameters.signals == "prune":
+            cost = torch.zeros_like(cost)  # its strength is how many synapses are pruned
         return cost, synops
 
     def _step(self) -> None:
@@ -228,6 +231,8 @@ class Shedding:
         weight = self.strength.strength / self.counters.first_cost
         self._set_gradients(far / bound, weight * cost)
         self._optimiser.step()
+        if parameters.signals == "prune":
+            prune(self._policy._acting_network().layers, self.strength.strength)
         self.counters.updates += 1
 
     def _set_learning_rate(self) -> None:
@@ -237,7 +242,7 @@ class Shedding:
 
     def _set_gradients(self, far: Tensor, cost: Tensor) -> None:
         weights, signals = list(self._weights.values()), self._parameters.signals
-        if signals in ("own", "blind"):
+        if signals in ("own", "blind", "prune"):
             gradients = _gradients(far + cost, weights)
         else:
             of_cost = dict(zip(self._weights, _gradients(cost, weights), strict=True))

@@ -107,6 +107,50 @@ def test_to_the_blind_control_spikes_are_nothing_and_weights_decay() -> None:
         torch.testing.assert_close(weight.grad, expected)
 
 
+def zeros_of(shedding: Any) -> list[int]:
+    layers = shedding._policy._acting_network().layers
+    return [int((layer.linear.weight == 0).sum()) for layer in layers]
+
+
+def test_pruning_follows_the_divergence_and_its_strength_is_the_share(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    _, shedding = begun("PPO", signals="prune", updates=9, tolerance=1.0)
+    size = shedding._policy._acting_network().layers[0].linear.weight.numel()
+    sample = shedding._visited.sample(32)
+    monkeypatch.setattr(shedding._visited, "sample", lambda *_: sample)
+    # Far within the bound more is pruned at every update, and far beyond it less.
+    for bound, strength, grows in ((9.0, 1.0, True), (1e-9, 6.0, False)):
+        shedding.bound, shedding.strength = BoundControl(bound, 9.0), StrengthControl(strength)
+        seen = []
+        for _ in range(4):
+            shedding._step()
+            now = shedding.strength.strength
+            seen.append(now)
+            assert zeros_of(shedding) == [int(now / (1 + now) * size)]
+        assert seen == sorted(seen, reverse=not grows)
+        assert len(set(seen)) == 4
+        assert (seen[0] > strength) == grows
+
+
+def test_to_pruning_the_divergence_alone_has_a_gradient() -> None:
+    _, shedding = begun("PPO", signals="prune")
+    seen, _ = shedding._policy.obs_to_tensor(observations("analogue", 32))
+    behaviour, spikes = shedding._policy.watched(seen)
+    far = behaviour.square().mean()
+    cost, synops = shedding._cost(spikes)
+    assert synops > 0
+    weights = list(shedding._weights.values())
+    expected = torch.autograd.grad(
+        far, weights, retain_graph=True, allow_unused=True, materialize_grads=True
+    )
+    shedding._set_gradients(far, 9.0 * cost)
+    assert max(float(x.abs().max()) for x in expected) > 0
+    for x, gradient in zip(weights, expected, strict=True):
+        assert x.grad is not None
+        assert torch.equal(x.grad, gradient)
+
+
 def test_a_twin_decides_as_its_original_and_is_not_trained() -> None:
     model, _ = begun()
     torch.manual_seed(5)

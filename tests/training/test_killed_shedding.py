@@ -64,8 +64,13 @@ def test_a_run_killed_before_and_in_its_shedding_ends_bit_equal(
 
 @pytest.mark.parametrize(
     "settings",
-    [{"max_synops": 20.0}, {"signals": "shuffled"}, {"widening": 3.0, "tolerance": 1.0}],
-    ids=lambda settings: next(iter(settings)),
+    [
+        {"max_synops": 20.0},
+        {"signals": "shuffled"},
+        {"signals": "prune", "tolerance": 1.0},
+        {"widening": 3.0, "tolerance": 1.0},
+    ],
+    ids=str,
 )
 def test_in_every_mode(settings, tmp_path, monkeypatch):
     assert_ends_bit_equal(tmp_path, monkeypatch, {}, **settings)

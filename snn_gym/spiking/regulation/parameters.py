@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 from snn_gym.config import Config, Count, NonNegative, Positive, PositiveShare, Range, Share
 
 Controlled = Literal["gain", "threshold", "slope"]
-Signals = Literal["own", "shuffled", "uniform", "scale", "blind"]
+Signals = Literal["own", "shuffled", "uniform", "scale", "blind", "prune"]
 
 
 @dataclass(frozen=True)
@@ -81,9 +81,16 @@ class LeanParameters(Config):
     signals: Signals = "own"
     """What a neuron is told: what its ``own`` spikes cost, or for control what those of another
     neuron of its layer do (``shuffled``), the layer's mean (``uniform``), the same for its
-    threshold alone (``scale``), or nothing, and its weights decay (``blind``)."""
+    threshold alone (``scale``), or nothing, and its weights decay (``blind``) or synapses are
+    pruned (``prune``): the strength is then the number of those that are zero for each that is
+    left."""
 
     def _check(self) -> None:
+        if self.signals == "prune" and self.max_synops is not None:
+            raise ValueError(
+                "signals 'prune' follow a bound and not max_synops, which counts synapses that are "
+                f"pruned as well; leave max_synops out, got {self.max_synops}"
+            )
         if self.final_learning_rate > self.learning_rate:
             raise ValueError(
                 f"final_learning_rate must be at most learning_rate={self.learning_rate}, got "

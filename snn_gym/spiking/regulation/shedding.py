@@ -70,7 +70,7 @@ def redirect(
             thresholds, biases and other numbers of a neuron and tells its synapses nothing; all
             others change nothing.
     """
-    if signals in ("own", "blind"):
+    if signals in ("own", "blind", "prune"):
         return gradients
     changed = dict(gradients)
     for name in orders.keys() & gradients.keys():
@@ -82,6 +82,42 @@ def redirect(
         else:
             changed[name] = rows.mean(0, keepdim=True).expand_as(rows)
     return changed
+
+
+def prune(layers: Iterable[SpikingLayer], strength: float) -> None:
+    """Set the weakest synapses into each layer to zero, in place.
+
+    Magnitude pruning (Han et al. 2015, https://arxiv.org/abs/1506.02626), after every update, as in
+    iterative hard thresholding (Blumensath and Davies 2009, https://arxiv.org/abs/0805.0510): a
+    synapse that was pruned follows its gradient like any other and comes back, from zero, once it
+    is not among the weakest any more, because it has grown or because fewer are pruned.
+
+    Args:
+        layers: Spiking layers, of which synapses from other layers and from the same one are pruned
+            apart; biases stay.
+        strength: Synapses that are zero for each that is left, at least 0.
+    """
+    share = strength / (1.0 + strength)
+    with torch.no_grad():
+        for layer in layers:
+            for part in (layer.linear, layer.recurrent):
+                if part is not None:
+                    part.weight.copy_(pruned(part.weight, share))
+
+
+def pruned(weight: Tensor, share: float) -> Tensor:
+    """Return weights of which a share, those of the smallest magnitude, is zero.
+
+    Args:
+        weight: Weights of any shape.
+        share: 0 to 1.
+    """
+    count = int(share * weight.numel())
+    if count == 0:
+        return weight
+    magnitudes = weight.abs()
+    weakest = magnitudes.flatten().kthvalue(count).values
+    return weight.masked_fill(magnitudes <= weakest, 0.0)
 
 
 def neurons_of(parameters: dict[str, Tensor], layers: Sequence[SpikingLayer]) -> dict[str, int]:

@@ -316,7 +316,12 @@ def test_patience_is_a_share_of_the_training() -> None:
         (
             {"signals": "loud"},
             "signals: got 'loud' (str); allowed values: 'own', 'shuffled', 'uniform', "
-            "'scale', 'blind'",
+            "'scale', 'blind', 'prune'",
+        ),
+        (
+            {"signals": "prune", "max_synops": 50.0},
+            "signals 'prune' follow a bound and not max_synops, which counts synapses that are "
+            "pruned as well; leave max_synops out, got 50",
         ),
         ({"learning_rate": 1e-5}, "final_learning_rate must be at most learning_rate=1e-05, got"),
         ({"bund": 0.1}, "lean: unknown key bund; allowed keys: bound, max_bound"),

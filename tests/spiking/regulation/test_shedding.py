@@ -14,6 +14,8 @@ from snn_gym.spiking import NetworkConfig, SpikingNetwork
 from snn_gym.spiking.regulation.shedding import (
     decay_cost,
     neurons_of,
+    prune,
+    pruned,
     redirect,
     shuffled_orders,
     spike_cost,
@@ -143,7 +145,8 @@ ORDER = torch.tensor([1, 2, 0])
 
 def test_own_signals_are_left_alone() -> None:
     gradients = {"weight": ROWS, "head": ROWS}
-    assert redirect(gradients, {"weight": ORDER}, "own") is gradients
+    for signals in ("own", "blind", "prune"):
+        assert redirect(gradients, {"weight": ORDER}, signals) is gradients  # type: ignore[arg-type]
 
 
 def test_shuffled_rows_by_hand() -> None:
@@ -196,6 +199,54 @@ def test_the_scale_of_a_layer_is_one_threshold() -> None:
 
 def test_the_decay_cost_is_half_the_sum_of_squares() -> None:
     assert float(decay_cost([torch.tensor([[1.0, -2.0]]), torch.tensor([3.0])])) == 7.0
+
+
+@pytest.mark.parametrize(
+    ("share", "left"),
+    [
+        (0.0, [[1.0, -4.0], [0.5, 2.0]]),
+        (0.24, [[1.0, -4.0], [0.5, 2.0]]),
+        (0.25, [[1.0, -4.0], [0.0, 2.0]]),
+        (0.5, [[0.0, -4.0], [0.0, 2.0]]),
+        (0.99, [[0.0, -4.0], [0.0, 0.0]]),
+        (1.0, [[0.0, 0.0], [0.0, 0.0]]),
+    ],
+)
+def test_the_weakest_are_pruned_first(share: float, left: list[list[float]]) -> None:
+    weight = torch.tensor([[1.0, -4.0], [0.5, 2.0]])
+    assert pruned(weight, share).tolist() == left
+    assert weight.tolist() == [[1.0, -4.0], [0.5, 2.0]]
+
+
+@given(st.integers(1, 9), st.integers(1, 9), st.floats(0.0, 1.0), st.integers(0, 99))
+def test_what_is_left_is_as_it_was_and_larger_than_what_is_not(
+    rows: int, columns: int, share: float, seed: int
+) -> None:
+    weight = normal(seed, rows, columns)
+    left = pruned(weight, share)
+    kept = left != 0
+    assert int((~kept).sum()) == int(share * rows * columns)
+    assert torch.equal(left[kept], weight[kept])
+    if bool(kept.any()) and not bool(kept.all()):
+        assert float(weight[kept].abs().min()) > float(weight[~kept].abs().max())
+    assert torch.equal(pruned(left, share), left)  # what was pruned is among the weakest
+
+
+def test_every_layer_loses_the_same_share_of_its_synapses_and_no_bias() -> None:
+    config = NetworkConfig((6, 5), 4, recurrent=True)
+    network = SpikingNetwork(config, 3, 2)
+    before = {name: x.detach().clone() for name, x in network.named_parameters()}
+    prune(network.layers, 3.0)  # three for each that is left
+    weights = [x.weight for layer in network.layers for x in (layer.linear, layer.recurrent) if x]
+    assert [x.numel() for x in weights] == [18, 36, 30, 25]
+    assert [int((x == 0).sum()) for x in weights] == [13, 27, 22, 18]
+    changed = {id(x) for x in weights}
+    for name, x in network.named_parameters():
+        if id(x) not in changed:
+            assert torch.equal(x, before[name]), name
+    untouched = [x.detach().clone() for x in weights]
+    prune(network.layers, 0.0)
+    assert all(torch.equal(x, y) for x, y in zip(weights, untouched, strict=True))
 
 
 def test_which_rows_are_neurons() -> None:
