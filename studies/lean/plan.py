@@ -77,6 +77,7 @@ TASKS: Mapping[str, Task] = MappingProxyType(
 OFF = "off"
 LEAN = "lean"
 FIXED = "fixed"
+PRUNE = "prune"
 
 TUNING_SEEDS = range(1002, 1005)
 """Seeds on which the strength of ``fixed`` is chosen; no result uses them."""
@@ -102,6 +103,7 @@ ARMS: Mapping[str, Mapping[str, Any] | None] = MappingProxyType(
         "scale": {"signals": "scale", **_CONTROL},
         "blind": {"signals": "blind", **_CONTROL},
         FIXED: _FIXED,
+        PRUNE: {"signals": "prune", **_CONTROL},
         "synops-2000": {"max_synops": 2000.0},
         "synops-1000": {"max_synops": 1000.0},
         "synops-500": {"max_synops": 500.0},

@@ -11,7 +11,7 @@ from snn_gym.registry import load_environment_spec
 from snn_gym.storage import write_text_atomic
 from studies.lean.figure_front import write_figure
 from studies.lean.outcome import Outcome
-from studies.lean.plan import ARMS, FIXED, LEAN, OFF, TASKS, TUNING_SEEDS, Task
+from studies.lean.plan import ARMS, FIXED, LEAN, OFF, PRUNE, TASKS, TUNING_SEEDS, Task
 from studies.lean.report_front import front_section
 from studies.lean.report_twins import twin_section
 from studies.lean.rescue import ARMS as RESCUES
@@ -19,7 +19,7 @@ from studies.lean.rescue import STARTS
 from studies.lean.statistics import holm, lower_bound, permutation_p
 from studies.lean.tables import Found, pairs, read_found, return_digits, spread, table
 
-CONTROLS = ("shuffled", "uniform", "scale", "blind", FIXED)
+CONTROLS = ("shuffled", "uniform", "scale", "blind", FIXED, PRUNE)
 BUDGETS = tuple(arm for arm in ARMS if arm.startswith("synops-"))
 
 _HEAD = """# Fewest spikes at full return, and rescue of networks that start dead
@@ -160,6 +160,9 @@ def _control_section(found: Found) -> str:
         f"are in `lean`, at a fixed strength (`{FIXED}`, in brackets): of five the one of the "
         "fewest SynOps whose mean return was within the margin, on seeds "
         f"{TUNING_SEEDS[0]} to {TUNING_SEEDS[-1]} of the task (`python -m studies.lean choose`). "
+        "Or no spike costs anything, and the weakest synapses into each layer are zero "
+        f"(`{PRUNE}`), more of them while behaviour is within the bound: these do not count as "
+        "SynOps. "
         "Factor: geometric mean of the control's SynOps over those of `lean`, a seed that "
         "lost return counting with those of `off`, for both; p: one-sided paired permutation "
         "test over seeds, adjusted by Holm within a task. The closest control comes first.\n"

@@ -29,10 +29,12 @@ from studies.lean.plan import (
     FIXED,
     LEAN,
     OFF,
+    PRUNE,
     Task,
     chosen_strength,
     settings_of,
 )
+from studies.lean.pruned import PrunedCounting
 
 Report = Callable[[Outcome], None]
 """Called with every arm as it ends."""
@@ -131,7 +133,8 @@ def _train_arm(task: Task, arm: str, seed: int, folder: Path, results: Path) -> 
         model.remember_episode(step / task.steps, float(value))
     branched_at = model.num_timesteps
     seconds = learn_arm(model, task, seed, folder / arm, episodes)
-    return judge(model, task, arm, seed, settings, branched_at, seconds)
+    policy = PrunedCounting(model.policy) if arm == PRUNE else None
+    return judge(model, task, arm, seed, settings, branched_at, seconds, policy)
 
 
 def _kept(folder: Path) -> list[Path]:
