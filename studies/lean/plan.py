@@ -78,6 +78,7 @@ OFF = "off"
 LEAN = "lean"
 FIXED = "fixed"
 PRUNE = "prune"
+SMALL = "small"
 
 TUNING_SEEDS = range(1002, 1005)
 """Seeds on which the strength of ``fixed`` is chosen; no result uses them."""
@@ -104,6 +105,7 @@ ARMS: Mapping[str, Mapping[str, Any] | None] = MappingProxyType(
         "blind": {"signals": "blind", **_CONTROL},
         FIXED: _FIXED,
         PRUNE: {"signals": "prune", **_CONTROL},
+        SMALL: {"first_strength": 0.0, **_FIXED},
         "synops-2000": {"max_synops": 2000.0},
         "synops-1000": {"max_synops": 1000.0},
         "synops-500": {"max_synops": 500.0},

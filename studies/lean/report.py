@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -11,7 +12,17 @@ from snn_gym.registry import load_environment_spec
 from snn_gym.storage import write_text_atomic
 from studies.lean.figure_front import write_figure
 from studies.lean.outcome import Outcome
-from studies.lean.plan import ARMS, FIXED, LEAN, OFF, PRUNE, TASKS, TUNING_SEEDS, Task
+from studies.lean.plan import (
+    ARMS,
+    FIXED,
+    LEAN,
+    OFF,
+    PRUNE,
+    SMALL,
+    TASKS,
+    TUNING_SEEDS,
+    Task,
+)
 from studies.lean.report_front import front_section
 from studies.lean.report_twins import twin_section
 from studies.lean.rescue import ARMS as RESCUES
@@ -19,7 +30,7 @@ from studies.lean.rescue import STARTS
 from studies.lean.statistics import holm, lower_bound, permutation_p
 from studies.lean.tables import Found, pairs, read_found, return_digits, spread, table
 
-CONTROLS = ("shuffled", "uniform", "scale", "blind", FIXED, PRUNE)
+CONTROLS = ("shuffled", "uniform", "scale", "blind", FIXED, PRUNE, SMALL)
 BUDGETS = tuple(arm for arm in ARMS if arm.startswith("synops-"))
 
 _HEAD = """# Fewest spikes at full return, and rescue of networks that start dead
@@ -47,6 +58,24 @@ Seeds 100 and 101, used for MountainCar-v0 and LunarLander-v3, are not quite fre
 version of the environments and of `ppo-lif` was tried on them, long before there was anything to
 shed.
 """
+
+
+_CONTROLS_TEXT = (
+    "The same inner bound as `lean` had in the end, but the whole gradient of the cost goes to "
+    "another neuron of the layer (`shuffled`), is the layer's mean (`uniform`), is that mean for "
+    "thresholds alone (`scale`: one of each layer is raised), or is the decay of weights and "
+    "biases, to which spikes are nothing (`blind`). Or neurons are told what they are in `lean`, "
+    f"at a fixed strength (`{FIXED}`, in brackets): of five the one of the fewest SynOps whose "
+    f"mean return was within the margin, on seeds {TUNING_SEEDS[0]} to {TUNING_SEEDS[-1]} of the "
+    "task (`python -m studies.lean choose`). Or no spike costs anything, and the weakest synapses "
+    f"into each layer are zero (`{PRUNE}`), more of them while behaviour is within the bound: "
+    "these do not count as SynOps. Or the policy that `lean` froze is taught to networks of 8-8, "
+    f"16-16 and 32-32 (`{SMALL}`), each in the environment steps that are left and at no cost of "
+    "spikes, and the smallest one within the bound stands for it, else the whole network. "
+    "Factor: geometric mean of the control's SynOps over those of `lean`, a seed that lost return "
+    "counting with those of `off`, for both; p: one-sided paired permutation test over seeds, "
+    "adjusted by Holm within a task. The closest control comes first.\n"
+)
 
 
 def write_report(results: Path, docs: Path) -> Path:
@@ -122,9 +151,19 @@ def _log_synops(outcome: Outcome, off: Outcome, task: Task) -> float:
 
 
 def _with_choice(control: str, outcomes: Iterable[Outcome]) -> str:
-    """Return a control's name, with what was chosen for it."""
-    chosen = sorted({x.settings["first_strength"] for x in outcomes if control == FIXED})
-    return f"{control} ({', '.join(f'{x:g}' for x in chosen)})" if chosen else control
+    """Return a control's name, with what was chosen for it: a strength, or sizes by their seeds."""
+    if control == FIXED:
+        chosen = sorted({x.settings["first_strength"] for x in outcomes})
+        return f"{control} ({', '.join(f'{x:g}' for x in chosen)})"
+    if control == SMALL:
+        sizes = Counter(_sizes(x) for x in outcomes)
+        return f"{control} ({', '.join(f'{count} × {x}' for x, count in sorted(sizes.items()))})"
+    return control
+
+
+def _sizes(outcome: Outcome) -> str:
+    sizes = outcome.network.get("hidden_sizes")
+    return "whole" if sizes is None else "-".join(str(x) for x in sizes)
 
 
 def _control_section(found: Found) -> str:
@@ -152,23 +191,8 @@ def _control_section(found: Found) -> str:
         for control in sorted(shown, key=lambda name: float(shown[name][1])):
             name = _with_choice(control, found[task.env_id, control].values())
             rows.append([task.env_id, name, *shown[control], f"{adjusted[control]:.3f}"])
-    text = (
-        "The same inner bound as `lean` had in the end, but the whole gradient of the cost "
-        "goes to another neuron of the layer (`shuffled`), is the layer's mean (`uniform`), is "
-        "that mean for thresholds alone (`scale`: one of each layer is raised), or is the decay of "
-        "weights and biases, to which spikes are nothing (`blind`). Or neurons are told what they "
-        f"are in `lean`, at a fixed strength (`{FIXED}`, in brackets): of five the one of the "
-        "fewest SynOps whose mean return was within the margin, on seeds "
-        f"{TUNING_SEEDS[0]} to {TUNING_SEEDS[-1]} of the task (`python -m studies.lean choose`). "
-        "Or no spike costs anything, and the weakest synapses into each layer are zero "
-        f"(`{PRUNE}`), more of them while behaviour is within the bound: these do not count as "
-        "SynOps. "
-        "Factor: geometric mean of the control's SynOps over those of `lean`, a seed that "
-        "lost return counting with those of `off`, for both; p: one-sided paired permutation "
-        "test over seeds, adjusted by Holm within a task. The closest control comes first.\n"
-    )
     head = ["task", "control", "SynOps", "factor", "seeds that lost return", "p"]
-    return f"## Controls\n\n{text}\n{table(head, rows)}"
+    return f"## Controls\n\n{_CONTROLS_TEXT}\n{table(head, rows)}"
 
 
 def _budget_section(found: Found) -> str:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from stable_baselines3.common.base_class import BaseAlgorithm
+from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.type_aliases import MaybeCallback
 
 import snn_gym
@@ -30,11 +32,13 @@ from studies.lean.plan import (
     LEAN,
     OFF,
     PRUNE,
+    SMALL,
     Task,
     chosen_strength,
     settings_of,
 )
 from studies.lean.pruned import PrunedCounting
+from studies.lean.small import smallest_student
 
 Report = Callable[[Outcome], None]
 """Called with every arm as it ends."""
@@ -50,6 +54,17 @@ class _KeptSegments(SegmentCallback):
     def _on_rollout_start(self) -> None:
         self._checkpoint = self._folder / f"{self.model.num_timesteps}.safetensors"
         super()._on_rollout_start()
+
+
+class _Until(BaseCallback):
+    """Ends a training in the rollout before an update that is not to be made."""
+
+    def __init__(self, steps: int) -> None:
+        super().__init__()
+        self._steps = steps
+
+    def _on_step(self) -> bool:
+        return self.num_timesteps < self._steps
 
 
 def run_seed(
@@ -89,7 +104,10 @@ def run_seed(
                 write_outcome(results, outcome)
                 report(outcome)
         for arm in (x for x in ARMS if x in missing and x != OFF):
-            outcome = _train_arm(task, arm, seed, folder, results)
+            if arm == SMALL:
+                outcome = _train_small(task, seed, folder, results)
+            else:
+                outcome = _train_arm(task, arm, seed, folder, results)
             write_outcome(results, outcome)
             report(outcome)
 
@@ -114,8 +132,7 @@ def _train_off(task: Task, seed: int, folder: Path) -> Outcome:
 
 def _train_arm(task: Task, arm: str, seed: int, folder: Path, results: Path) -> Outcome:
     """Train an arm from the last checkpoint before learning was over."""
-    lean_path = outcome_path(results, task.env_id, task.label(LEAN), seed)
-    known = read_outcome(lean_path) if arm != LEAN and lean_path.exists() else None
+    known = None if arm == LEAN else _known(task, seed, results)
     strength = chosen_strength(task) if arm == FIXED else None
     settings = settings_of(arm, None if known is None else known.last_bound, strength)
     assert settings is not None  # only off has none
@@ -124,10 +141,7 @@ def _train_arm(task: Task, arm: str, seed: int, folder: Path, results: Path) -> 
     network = {**task.network, "regulation": {"lean": settings}}
     model = make_agent(task.agent, task.env_id, seed, network=network)
     assert isinstance(model, LeanAlgorithm)  # as its network asks
-    kept = _kept(folder)
-    # At the share itself the checkpoint has an update of learning where the arm begins to shed.
-    before = [path for path in kept if int(path.stem) < share * task.steps]
-    episodes = restore_checkpoint(before[-1], model)
+    episodes = _restore_before(share * task.steps, model, folder)
     columns = episodes.to_arrays()
     for step, value in zip(columns["timestep"], columns["return"], strict=True):
         model.remember_episode(step / task.steps, float(value))
@@ -137,6 +151,44 @@ def _train_arm(task: Task, arm: str, seed: int, folder: Path, results: Path) -> 
     return judge(model, task, arm, seed, settings, branched_at, seconds, policy)
 
 
+def _train_small(task: Task, seed: int, folder: Path, results: Path) -> Outcome:
+    """Train the agent that ``lean`` began to shed from, and teach it to smaller networks."""
+    known = _known(task, seed, results)
+    settings = settings_of(SMALL, None if known is None else known.last_bound)
+    assert settings is not None  # only off has none
+    assert known is not None  # or it would have been refused
+    assert known.begun_at is not None  # lean always begins
+    frozen_at = round(known.begun_at * task.steps)
+    trained = make_agent(task.agent, task.env_id, seed, network=task.network)
+    episodes = _restore_before(frozen_at, trained, folder)
+    branched_at = trained.num_timesteps
+    begin = time.process_time()
+    learn_arm(trained, task, seed, folder / SMALL, episodes, until=frozen_at)
+    student = smallest_student(trained, task.steps - frozen_at, settings)
+    seconds = time.process_time() - begin
+    own, judged, steps = task, trained, frozen_at
+    if student is not None:
+        policy: Any = student.policy
+        sizes = {"hidden_sizes": list(policy.network.hidden_sizes)}
+        own, judged = replace(task, network={**task.network, **sizes}), student
+        steps += student.num_timesteps
+    outcome = judge(judged, own, SMALL, seed, settings, branched_at, seconds)
+    return replace(outcome, steps=steps, begun_at=known.begun_at, last_bound=known.last_bound)
+
+
+def _known(task: Task, seed: int, results: Path) -> Outcome | None:
+    """Return how ``lean`` went, None if it has not been run."""
+    path = outcome_path(results, task.env_id, task.label(LEAN), seed)
+    return read_outcome(path) if path.exists() else None
+
+
+def _restore_before(steps: float, model: BaseAlgorithm, folder: Path) -> EpisodeLog:
+    """Restore the last checkpoint before a number of environment steps; return its episodes."""
+    # At the number itself the checkpoint has an update of learning where the arm begins to shed.
+    before = [path for path in _kept(folder) if int(path.stem) < steps]
+    return restore_checkpoint(before[-1], model)
+
+
 def _kept(folder: Path) -> list[Path]:
     """Return the checkpoints of a training, oldest first."""
     found = (path for path in folder.glob("*.safetensors") if path.stem.isdigit())
@@ -144,7 +196,12 @@ def _kept(folder: Path) -> list[Path]:
 
 
 def learn_arm(
-    model: BaseAlgorithm, task: Task, seed: int, own: Path, episodes: EpisodeLog | None = None
+    model: BaseAlgorithm,
+    task: Task,
+    seed: int,
+    own: Path,
+    episodes: EpisodeLog | None = None,
+    until: int | None = None,
 ) -> float:
     """Train to the end of a task's budget, in the segments that ``off`` is trained in.
 
@@ -155,6 +212,8 @@ def learn_arm(
         own: Files of its own, without suffix: a checkpoint, which is deleted at the end, and the
             episodes.
         episodes: Episodes so far.
+        until: Environment steps after whose rollout no update is made any more; None for the whole
+            budget.
 
     Returns:
         The CPU time that it took (s).
@@ -162,7 +221,7 @@ def learn_arm(
     checkpoint = own.with_name(f"{own.name}.safetensors")
     segments = partial(SegmentCallback, checkpoint, own.with_name(f"{own.name}.csv"))
     episodes = EpisodeLog() if episodes is None else episodes
-    seconds = _learn_in_segments(model, task, seed, segments, episodes)
+    seconds = _learn_in_segments(model, task, seed, segments, episodes, until)
     checkpoint.unlink(missing_ok=True)
     return seconds
 
@@ -173,10 +232,15 @@ def _learn_in_segments(
     seed: int,
     segments: Callable[..., SegmentCallback],
     episodes: EpisodeLog,
+    until: int | None = None,
 ) -> float:
     make = partial(make_environments, task.env_id, model.n_envs, seed)
-    callback = segments(episodes, seed, CHECKPOINT_INTERVAL, make, "disjoint")
-    return learn(model, task.steps, callback)
+    callbacks: list[BaseCallback] = [
+        segments(episodes, seed, CHECKPOINT_INTERVAL, make, "disjoint")
+    ]
+    if until is not None:
+        callbacks.append(_Until(until))
+    return learn(model, task.steps, callbacks)
 
 
 def learn(model: BaseAlgorithm, steps: int, callback: MaybeCallback = None) -> float:

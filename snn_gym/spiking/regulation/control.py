@@ -110,6 +110,8 @@ class StrengthControl:
             )
         before = measured if math.isnan(self.smoothed) else self.smoothed
         smoothed = before + SMOOTHING * (measured - before)
+        if rate == 0:
+            return StrengthControl(self.strength, smoothed)
         slack = min(1.0, max(-1.0, (limit - smoothed) / limit))
         strength = self.strength * math.exp(sign * rate * slack)
         least, largest = STRENGTHS

@@ -69,8 +69,8 @@ class LeanParameters(Config):
     """Step size of Adam at the first update; falls linearly."""
     final_learning_rate: NonNegative = 0.00015
     """Step size at the last update."""
-    first_strength: Positive = 0.3
-    """Strength of the cost at the first update."""
+    first_strength: NonNegative = 0.3
+    """Strength of the cost at the first update; 0, with ``control_rate`` 0, for no cost at all."""
     control_rate: NonNegative = 0.05
     """Change of the strength's logarithm at an update whose divergence is zero; 0 for a strength
     that stays."""

@@ -52,11 +52,17 @@ def test_it_shrinks_beyond_the_bound_and_recovers() -> None:
     assert strengths([1.5, 0.0, 0.0, 0.0, 0.0]) == pytest.approx(expected, rel=1e-12)
 
 
-def test_with_a_rate_of_zero_it_stays() -> None:
-    control = StrengthControl(0.7)
+@pytest.mark.parametrize("strength", [0.7, 0.0])
+def test_with_a_rate_of_zero_it_stays(strength: float) -> None:
+    control = StrengthControl(strength)
     for value in (0.0, 5.0, 0.0):
         control = control.step(value, 1.0, 0.0)
-    assert control.strength == 0.7
+    assert control.strength == strength
+    assert control.smoothed == pytest.approx(0.9 * 0.5)
+
+
+def test_one_that_moves_grows_from_zero_too() -> None:
+    assert 0 < StrengthControl(0.0).step(0.0, 1.0, 0.1).strength < 1e-5
 
 
 def test_at_the_bound_it_stays() -> None:
@@ -310,6 +316,7 @@ def test_patience_is_a_share_of_the_training() -> None:
         ({"bound": NAN}, "bound must be finite, got nan"),
         ({"max_synops": -1.0}, "max_synops must be above 0, got -1"),
         ({"latest_start": 1.5}, "latest_start must be above 0 and at most 1, got 1.5"),
+        ({"first_strength": -1.0}, "first_strength must be at least 0, got -1"),
         ({"tolerance": -0.1}, "tolerance must be at least 0 and at most 1, got -0.1"),
         ({"updates": 0}, "updates must be at least 1, got 0"),
         ({"widening": 0.5}, "widening must be at least 1, got 0.5"),

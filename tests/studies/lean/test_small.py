@@ -1,0 +1,143 @@
+"""Tests of the smallest student that keeps the bound."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import torch
+
+from snn_gym.spiking.regulation.control import BoundControl, StrengthControl
+from snn_gym.zoo import make_lean
+from studies.lean import plan, runner, small
+from studies.lean.outcome import Outcome, write_outcome
+from studies.lean.report import write_report
+from studies.lean.runner import run_seed
+from studies.lean.small import smallest_student
+from tests.studies.lean.made import ShortTask, made_outcome
+
+_TASK = ShortTask("CartPole-v1")
+
+
+@pytest.fixture(autouse=True)
+def _few_updates(monkeypatch: pytest.MonkeyPatch) -> None:
+    arms = {arm: x if x is None else {**x, "updates": 20} for arm, x in plan.ARMS.items()}
+    for module in (plan, runner):
+        monkeypatch.setattr(module, "ARMS", arms)
+    monkeypatch.setattr(runner, "CHECKPOINT_INTERVAL", 512)
+
+
+@pytest.mark.parametrize(
+    ("divergences", "taken", "taught"),
+    [
+        ({8: 0.02, 16: 0.01, 32: 0.0}, 8, [8]),
+        ({8: 0.05, 16: 0.03, 32: 0.0}, 16, [8, 16]),
+        ({8: 0.5, 16: 0.4, 32: 0.031}, None, [8, 16, 32]),
+    ],
+)
+def test_the_first_of_the_smallest_within_the_bound_is_taken(
+    divergences: dict[int, float],
+    taken: int | None,
+    taught: list[int],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    tried: list[int] = []
+
+    def fake(trained: Any, steps: int, *, network: Any, **settings: Any) -> Any:
+        assert (trained, steps, settings) == ("trained", 77, {"bound": 0.03, "updates": 5})
+        width, other = network["hidden_sizes"]
+        assert width == other
+        tried.append(width)
+        strength, bound = StrengthControl(0.0, divergences[width]), BoundControl(0.03, 0.05)
+        return SimpleNamespace(
+            width=width, shedding=SimpleNamespace(strength=strength, bound=bound)
+        )
+
+    monkeypatch.setattr(small, "make_lean", fake)
+    found: Any = smallest_student("trained", 77, {"bound": 0.03, "updates": 5})  # type: ignore[arg-type]
+    assert (None if found is None else found.width) == taken
+    assert tried == taught
+
+
+def watch(monkeypatch: pytest.MonkeyPatch, *, fits: bool) -> SimpleNamespace:
+    """Keep what is taught and judged, and let every student fit or none."""
+    seen = SimpleNamespace(frozen=[], taught=[], judged=[], students=[])
+
+    def copy(policy: Any) -> dict[str, torch.Tensor]:
+        return {name: x.clone() for name, x in policy.acting_state_dict().items()}
+
+    def judge(model: Any, task: Any, arm: str, *args: Any) -> Outcome:
+        seen.judged.append(model)
+        if arm == "lean":
+            seen.frozen.append(copy(model.shedding._teacher))
+        return whole_judge(model, task, arm, *args)
+
+    def teach(trained: Any, steps: int, **options: Any) -> Any:
+        seen.taught.append((copy(trained.policy), steps, trained.num_timesteps))
+        student = make_lean(trained, steps, **options)
+        assert student.shedding is not None
+        assert student.shedding.strength.strength == 0.0
+        assert student.shedding.counters.updates == 20
+        student.shedding.strength = StrengthControl(0.0, 0.0 if fits else 99.0)
+        seen.students.append(student)
+        return student
+
+    whole_judge = runner.judge
+    monkeypatch.setattr(runner, "judge", judge)
+    monkeypatch.setattr(small, "make_lean", teach)
+    return seen
+
+
+def test_it_is_taught_by_the_policy_that_lean_froze_in_the_steps_that_are_left(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen, outcomes = watch(monkeypatch, fits=True), []
+    folders = tmp_path / "r", tmp_path / "s"
+    run_seed(_TASK, 1000, ("lean", "small"), *folders, outcomes.append)
+    lean, found = outcomes
+    frozen_at = round(lean.begun_at * _TASK.steps)
+    (frozen,), ((taught, steps, at),) = seen.frozen, seen.taught
+    assert (steps, at) == (_TASK.steps - frozen_at, frozen_at)
+    assert frozen.keys() == taught.keys()
+    for name, x in frozen.items():
+        assert torch.equal(x, taught[name]), name
+    assert seen.judged[-1] is seen.students[0]
+    assert found.network == {"hidden_sizes": [8, 8]}
+    assert found.steps == frozen_at + seen.students[0].num_timesteps
+    assert (found.begun_at, found.last_bound) == (lean.begun_at, lean.last_bound)
+    assert found.settings == {
+        "first_strength": 0.0, "control_rate": 0.0, "widening": 1.0, "tolerance": 1.0,
+        "updates": 20, "bound": lean.last_bound,
+    }  # fmt: skip
+    assert found.arm == "small"
+    assert list((tmp_path / "r").glob("*/small/1000.json"))
+    assert not list((tmp_path / "s").glob("**/small.safetensors"))
+
+
+def test_where_none_fits_it_is_the_network_that_lean_froze(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen, outcomes = watch(monkeypatch, fits=False), []
+    run_seed(_TASK, 1000, ("lean", "small"), tmp_path / "r", tmp_path / "s", outcomes.append)
+    lean, found = outcomes
+    assert len(seen.taught) == 3
+    judged = seen.judged[-1].policy.acting_state_dict()
+    assert all(torch.equal(x, judged[name]) for name, x in seen.frozen[0].items())
+    assert (found.network, found.steps) == ({}, round(lean.begun_at * _TASK.steps))
+    assert (found.begun_at, found.last_bound) == (lean.begun_at, lean.last_bound)
+
+
+def test_lean_comes_first(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="arm 'small' takes the last bound of 'lean': run that"):
+        run_seed(_TASK, 1000, ("small",), tmp_path / "r", tmp_path / "s", print)
+
+
+def test_the_report_says_which_sizes_it_had(tmp_path: Path) -> None:
+    for seed in (110, 111, 112):
+        for arm in ("off", "lean", "small"):
+            network = {"hidden_sizes": [8, 8]} if arm == "small" and seed != 111 else {}
+            write_outcome(tmp_path / "r", made_outcome(arm, seed, 500.0, network=network))
+    text = write_report(tmp_path / "r", tmp_path).read_text()
+    assert "| CartPole-v1 | small (2 × 8-8, 1 × whole) | 100 (100 to 100) | 1.00 |" in text
