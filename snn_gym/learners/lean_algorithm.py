@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from functools import cache, partial
 from typing import Any, ClassVar, Self
 
 import numpy as np
-from gymnasium import spaces
 from numpy.typing import NDArray
 from stable_baselines3.common.base_class import BaseAlgorithm
+from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 from stable_baselines3.common.type_aliases import MaybeCallback
 
 from snn_gym.arrays import prefixed, with_prefix
@@ -103,22 +104,35 @@ class LeanAlgorithm(BaseAlgorithm):
             self.shedding.update(progress, self._progress(self._rollout_steps()))
 
     def collect_rollouts(self, *args: Any, **kwargs: Any) -> Any:
-        """Collect experience, as the algorithm does; of continuous actions the best while shedding.
+        """Collect experience, as the algorithm does; without exploration while shedding.
 
-        Only the best action is kept. Noise around it is not: where it depends on the state
-        (``use_sde``) it is a function of the very spikes that are shed.
+        What is judged is what is left in the end. Exploration may hide that the best actions lead
+        nowhere, and where its noise depends on the state (``use_sde``) it is a function of the very
+        spikes that are shed.
         """
-        if self.shedding is None or not isinstance(self.action_space, spaces.Box):
+        if self.shedding is None:
             return super().collect_rollouts(*args, **kwargs)  # type: ignore[misc]
-        policy, self._noiseless = self.policy, True
-        policy.forward = partial(policy.forward, deterministic=True)
-        if "action_noise" in kwargs:
-            kwargs["action_noise"] = None
+        with self._without_exploration():
+            if "action_noise" in kwargs:
+                kwargs["action_noise"] = None
+            return super().collect_rollouts(*args, **kwargs)  # type: ignore[misc]
+
+    @contextmanager
+    def _without_exploration(self) -> Iterator[None]:
+        policy, schedule = self.policy, getattr(self, "exploration_schedule", None)
+        self._noiseless = True
+        if isinstance(self, OnPolicyAlgorithm):
+            policy.forward = partial(policy.forward, deterministic=True)
+        if schedule is not None:
+            self.exploration_rate, self.exploration_schedule = 0.0, _never
         try:
-            return super().collect_rollouts(*args, **kwargs)  # type: ignore[misc]
+            yield
         finally:
             self._noiseless = False
-            del policy.forward
+            if isinstance(self, OnPolicyAlgorithm):
+                del policy.forward
+            if schedule is not None:
+                self.exploration_schedule = schedule
 
     def predict(
         self,
@@ -206,6 +220,11 @@ class LeanAlgorithm(BaseAlgorithm):
     def _excluded_save_params(self) -> list[str]:
         # Where it is loaded, learning begins anew.
         return [*super()._excluded_save_params(), "shedding", "teacher", "_sums"]
+
+
+def _never(progress_remaining: float) -> float:
+    del progress_remaining
+    return 0.0
 
 
 @cache

@@ -271,8 +271,8 @@ def test_the_end_is_judged_as_well(returns: list[float], comes_back: bool) -> No
 class Recorded(Identity):
     """Keeps what was shown and what was done."""
 
-    def __init__(self) -> None:
-        super().__init__(action="Box")
+    def __init__(self, action: str) -> None:
+        super().__init__(action=action)
         self.shown: list[Any] = []
         self.done: list[Any] = []
 
@@ -287,11 +287,16 @@ class Recorded(Identity):
         return super().step(action)
 
 
-@pytest.mark.parametrize("name", ["PPO", "SAC", "TD3", "DDPG"])
-def test_of_continuous_actions_the_best_are_played_while_shedding(name: str) -> None:
-    env = Recorded()
-    model = make_shedding(name, env=env, latest_start=0.5, updates=8)
-    model.learn(400)
+@pytest.mark.parametrize(
+    ("name", "action"),
+    [
+        ("PPO", "Box"), ("PPO", "Discrete"), ("A2C", "MultiBinary"), ("SAC", "Box"),
+        ("TD3", "Box"), ("DDPG", "Box"), ("DQN", "Discrete"), ("QRDQN", "Discrete"),
+    ],
+)  # fmt: skip
+def test_the_best_actions_are_played_while_shedding(name: str, action: str) -> None:
+    env = Recorded(action)
+    model = make_shedding(name, env=env, latest_start=0.5, updates=8).learn(400)
     last = range(len(env.done) - 20, len(env.done))  # of the final weights
     best, _ = model.predict(np.stack([env.shown[k] for k in last]), deterministic=True)
     played = np.stack([env.done[k] for k in last])
@@ -304,10 +309,8 @@ def test_of_continuous_actions_the_best_are_played_while_shedding(name: str) -> 
     assert "forward" not in vars(model.policy)
 
 
-@pytest.mark.parametrize(("action", "best"), [("Box", True), ("Discrete", False)])
-def test_and_so_they_are_with_memory_and_discrete_ones_are_drawn(
-    action: str, best: bool, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.mark.parametrize("action", ["Box", "Discrete"])
+def test_and_so_they_are_with_memory(action: str, monkeypatch: pytest.MonkeyPatch) -> None:
     model = make_shedding("StatefulPPO", action, latest_start=0.5, updates=8)
     policy = type(model.policy)
     forward: Any = policy.forward
@@ -319,7 +322,24 @@ def test_and_so_they_are_with_memory_and_discrete_ones_are_drawn(
 
     monkeypatch.setattr(policy, "forward", spy)
     model.learn(600)
-    assert set(seen) == {(False, False), (True, best)}
+    assert set(seen) == {(False, False), (True, True)}
+
+
+def test_and_with_memory_and_values(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = make_shedding("StatefulDQN", latest_start=0.5, updates=8)
+    explore: Any = type(model)._explore  # type: ignore[attr-defined]
+    seen: list[tuple[bool, float]] = []
+
+    def spy(self: Any, actions: Any, share: float) -> Any:
+        seen.append((model.shedding is not None, share))
+        return explore(self, actions, share)
+
+    monkeypatch.setattr(type(model), "_explore", spy)
+    schedule = model.exploration_schedule  # type: ignore[attr-defined]
+    model.learn(600)
+    assert {share for shed, share in seen if shed} == {0.0}
+    assert min(share for shed, share in seen if not shed) > 0.0
+    assert model.exploration_schedule is schedule  # type: ignore[attr-defined]
 
 
 def test_final_weights_are_played_before_they_are_judged(monkeypatch: pytest.MonkeyPatch) -> None:

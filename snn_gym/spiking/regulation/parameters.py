@@ -59,7 +59,7 @@ class LeanParameters(Config):
     """Share of the training after which learning is over, if it was not found to be before."""
     patience: PositiveShare = 0.4
     """Share of the training without a better return after which learning is over."""
-    tolerance: Share = 0.03
+    tolerance: Share = 0.02
     """Loss of return that is allowed, in units of what was gained since the start of training."""
     updates: Count = 3000
     """Updates of the weights, spread evenly over the rest of the training."""
