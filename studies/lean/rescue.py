@@ -19,7 +19,10 @@ from studies.lean.plan import FIRST_SEED, Task
 from studies.lean.runner import Report, judge, learn
 
 SEEDS = 10
-_DYNAMICS = {"rescue_strength": 2.0}
+_DYNAMICS = {
+    "rescue_strength": 2.0,
+    "controller": {"controlled": "synapses", "step": 10.0, "limit": 1.5},
+}
 
 
 @dataclass(frozen=True)
@@ -47,7 +50,7 @@ class BadStart:
 STARTS: Mapping[str, BadStart] = MappingProxyType(
     {
         "dead": BadStart("CartPole-v1", 30_000, 0.5, 0.85, -1.0),
-        "dead-deep": BadStart("CartPole-v1", 100_000, layers=6, default_initialisation=True),
+        "dead-deep": BadStart("CartPole-v1", 50_000, layers=6, default_initialisation=True),
         "dead-pendulum": BadStart("Pendulum-v1", 100_000, 0.3, 0.92, -1.5),
         "dead-acrobot": BadStart("Acrobot-v1", 150_000, 0.3, 0.92, -1.5),
     }
@@ -104,7 +107,7 @@ def _train(start: BadStart, arm: str, label: str, seed: int) -> Outcome:
     task = Task(start.env_id)
     regulation = ARMS[arm]
     network: dict[str, Any] = {"regulation": None if regulation is None else dict(regulation)}
-    if start.layers != 2 and arm != "good":
+    if start.layers != 2:
         network["hidden_sizes"] = [64] * start.layers
     model = make_agent(task.agent, task.env_id, seed, network=network)
     if arm != "good":

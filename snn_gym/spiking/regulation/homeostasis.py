@@ -11,6 +11,8 @@ with, by what is controlled,
 - ``gain``: ``e`` of the neuron's firing rate; its synapses, bias included, are multiplied by
   ``exp(u)``. The synaptic scaling of Turrigiano 2008, https://doi.org/10.1016/j.cell.2008.10.008:
   multiplicative, of all synapses of a neuron, towards a rate.
+- ``synapses``: as ``gain``, but the bias stays. What a neuron gets counts more, beside what it is
+  without input. Ours.
 - ``threshold``: ``e`` of the neuron's firing rate; its bias grows by ``u`` rheobases, which is its
   threshold falling as far. Intrinsic plasticity (Triesch 2005,
   https://doi.org/10.1007/11550822_11): his rule shapes the distribution of outputs by gain and
@@ -36,6 +38,9 @@ from snn_gym.spiking.layers import SpikingLayer
 from snn_gym.spiking.neurons.base import Neuron, Run
 from snn_gym.spiking.neurons.surrogates import surrogate_half_width
 from snn_gym.spiking.regulation.parameters import ControllerParameters, RegulationParameters
+
+_SCALED = ("gain", "synapses")
+"""What is controlled by multiplying weights."""
 
 
 class Homeostasis(BookkeepingModule):
@@ -67,7 +72,7 @@ class Homeostasis(BookkeepingModule):
         self._controller: ControllerParameters = parameters.controller
         self._rates = parameters.min_rate, parameters.max_rate
         self._order = order
-        if self._controller.controlled != "gain" and not isinstance(layer.neuron, Neuron):
+        if self._controller.controlled not in _SCALED and not isinstance(layer.neuron, Neuron):
             raise ValueError(
                 f"controlled={self._controller.controlled!r} needs a registered neuron, got "
                 f"{type(layer.neuron).__name__}; control 'gain'"
@@ -121,10 +126,11 @@ class Homeostasis(BookkeepingModule):
         """Fold a change (N,) of ``moved`` into the weights; the slope is set by ``prepare``."""
         if self._controller.controlled == "threshold":
             layer.linear.bias.add_(self._rheobase * change)
-        if self._controller.controlled == "gain":
+        if self._controller.controlled in _SCALED:
             gain = change.exp().to(layer.linear.weight)
             layer.linear.weight.mul_(gain[:, None])
-            layer.linear.bias.mul_(gain)
+            if self._controller.controlled == "gain":
+                layer.linear.bias.mul_(gain)
             if layer.recurrent is not None:
                 layer.recurrent.weight.mul_(gain[:, None])
 

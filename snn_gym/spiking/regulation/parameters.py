@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from snn_gym.config import Config, Count, NonNegative, Positive, PositiveShare, Range, Share
 
-Controlled = Literal["gain", "threshold", "slope"]
+Controlled = Literal["gain", "synapses", "threshold", "slope"]
 Signals = Literal["own", "shuffled", "uniform", "scale", "blind", "prune"]
 
 
@@ -19,8 +19,8 @@ class ControllerParameters(Config):
     """
 
     controlled: Controlled = "threshold"
-    """``gain`` or ``threshold`` of each neuron, by its rate; ``slope`` of a layer's surrogate
-    gradient, by the share of its potentials within the surrogate's window."""
+    """``gain``, ``synapses`` or ``threshold`` of each neuron, by its rate; ``slope`` of a layer's
+    surrogate gradient, by the share of its potentials within the surrogate's window."""
     step: Positive = 0.5
     """Change for a distance of 1 from the range: of the logarithm of gain or slope, or of
     the threshold in units of the rheobase."""
@@ -120,7 +120,7 @@ class RegulationParameters(Config):
     """Weight of the penalty on potentials beyond the threshold, or as far below rest, in the loss;
     0 for none."""
     controller: ControllerParameters | None = None
-    """Homeostasis; None for none."""
+    """Homeostasis; with ``rescue_strength`` only while a rescue lasts. None for none."""
     lean: LeanParameters | None = None
     """Shedding of spikes once learning is over; None for none."""
     shuffle_seed: Annotated[int, Range(at_least=0, below=2**63)] | None = None

@@ -229,10 +229,10 @@ class Regulation(nn.Module):
             layer: The layer.
             run: What it did.
         """
-        if self.controllers:
-            self._controllers[index].measure(layer, run)
         if self.rescue is not None:
             self.rescue.measure(index, run.spikes)
+        if self.controllers and self._is_controlled:
+            self._controllers[index].measure(layer, run)
         if not self._penalties:
             return run.spikes
         return self._penalties[index](run)
@@ -242,8 +242,15 @@ class Regulation(nn.Module):
         # A ModuleList forgets the type of its members.
         return cast(list[Homeostasis], list(self.controllers))
 
+    @property
+    def _is_controlled(self) -> bool:
+        """Whether controllers act: where there is a rescue, as long as it lasts."""
+        return self.rescue is None or self.rescue.strength > 0
+
     def rollout_started(self, layers: list[SpikingLayer]) -> None:
         """Let the controllers act on their layers, by what updates have measured."""
+        if not self._is_controlled:
+            return
         for controller, layer in zip(self._controllers, layers, strict=False):
             controller.act(layer)
 

@@ -24,7 +24,7 @@ from snn_gym.spiking.measures.neurons import window_share
 from snn_gym.spiking.regulation.homeostasis import Homeostasis
 from tests.spiking.strategies import normal
 
-CONTROLLED = ("gain", "threshold", "slope")
+CONTROLLED = ("gain", "synapses", "threshold", "slope")
 
 
 def regulation(controlled: Any, **changes: Any) -> RegulationParameters:
@@ -72,14 +72,16 @@ def expected_moves(network: SpikingNetwork, step: float) -> list[Tensor]:
     return moves
 
 
+@pytest.mark.parametrize("what", ["gain", "synapses"])
 @pytest.mark.parametrize("recurrent", [False, True])
-def test_the_gain_multiplies_all_synapses_of_a_neuron(recurrent: bool) -> None:
-    network, moves, before = controlled("gain", recurrent=recurrent)
+def test_all_synapses_of_a_neuron_are_multiplied(what: str, recurrent: bool) -> None:
+    network, moves, before = controlled(what, recurrent=recurrent)
     for k, move in enumerate(moves):
         assert float(move.detach().abs().max()) > 0.01
         gain = move.exp().float()
         layer = layers_of(network)[k]
-        torch.testing.assert_close(layer.linear.bias, gain * before[f"layers.{k}.linear.bias"])
+        of_bias = gain if what == "gain" else 1.0
+        torch.testing.assert_close(layer.linear.bias, of_bias * before[f"layers.{k}.linear.bias"])
         old = before[f"layers.{k}.linear.weight"]
         torch.testing.assert_close(layer.linear.weight, gain[:, None] * old)
         if recurrent:
@@ -263,12 +265,13 @@ def test_a_loaded_slope_is_in_force() -> None:
         assert torch.equal(first, second)
 
 
-def test_cells_of_a_factory_have_a_gain_alone() -> None:
+def test_cells_of_a_factory_have_synapses_alone() -> None:
     def make(controlled: Any) -> SpikingNetwork:
         config = NetworkConfig((6,), 4, regulation=regulation(controlled))
         return SpikingNetwork(config, 3, 2, cell_factory=lambda size: norse.LIFBoxCell())
 
     make("gain").decide(X)
+    make("synapses").decide(X)
     for controlled in ("threshold", "slope"):
         with pytest.raises(ValueError, match="needs a registered neuron, got NorseCell"):
             make(controlled)
@@ -279,7 +282,7 @@ def test_cells_of_a_factory_have_a_gain_alone() -> None:
     [
         (
             {"controlled": "bias"},
-            "controller: controlled: got 'bias'.*'gain', 'threshold', 'slope'",
+            "controller: controlled: got 'bias'.*'gain', 'synapses', 'threshold', 'slope'",
         ),
         ({"step": 0.0}, "step must be above 0, got 0.0"),
         ({"limit": math.inf}, "limit must be finite, got inf"),
@@ -299,5 +302,5 @@ def test_what_could_not_work_is_refused() -> None:
         NetworkConfig.from_dict({"regulation": {**slope, "shuffle_seed": 0}})
     with pytest.raises(ValueError, match=r"'triangle' is as wide at every slope.*another surrog"):
         NetworkConfig.from_dict({"regulation": slope, "surrogate": "triangle"})
-    with pytest.raises(ValueError, match=r"controlled: got 'bias'.*'gain', 'threshold'"):
+    with pytest.raises(ValueError, match=r"controlled: got 'bias'.*'gain', 'synapses', 'thr"):
         ControllerParameters("bias")  # type: ignore[arg-type]

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from snn_gym.spiking import NetworkConfig, RegulationParameters, SpikingNetwork
+from snn_gym.spiking.regulation.parameters import ControllerParameters
 from snn_gym.spiking.regulation.rescue import Rescue, next_strength
 from tests.spiking.strategies import normal
 
@@ -122,6 +123,34 @@ def test_it_brings_a_dead_network_back_and_lets_go() -> None:
     assert strengths[0] == 2.0
     assert strengths[-1] == 0.0
     assert responding() >= 0.95
+
+
+@pytest.mark.parametrize(("bias", "moved"), [(0.0, False), (-4.0, True)])
+def test_a_controller_acts_only_while_a_rescue_lasts(bias: float, moved: bool) -> None:
+    controller = ControllerParameters("synapses", min_samples=32)
+    network = build(replace(RESCUE, controller=controller, rescue_strength=2.0), bias)
+    weights = [layer.linear.weight.clone() for layer in network.layers]
+
+    def updated() -> None:
+        network.decide(normal(0, 64, 3, scale=2.0))
+        network.rollout_started()
+
+    def is_moved() -> bool:
+        pairs = zip(network.layers, weights, strict=True)
+        return any(not torch.equal(layer.linear.weight, x) for layer, x in pairs)
+
+    updated()
+    assert is_moved() == moved
+    # It responds again: what was measured before moves nothing any more.
+    with torch.no_grad():
+        for layer in network.layers:
+            assert layer.linear.bias is not None
+            layer.linear.bias -= bias
+    weights = [layer.linear.weight.clone() for layer in network.layers]
+    updated()
+    updated()
+    assert network.regulation.rescue.strength == 0.0
+    assert not is_moved()
 
 
 def test_acting_is_not_measured() -> None:
