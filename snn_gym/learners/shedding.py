@@ -139,6 +139,11 @@ class Shedding:
             self._policy.load_acting_state_dict(self._good)
 
     @property
+    def teacher(self) -> Any:
+        """Policy whose behaviour is kept."""
+        return self._teacher
+
+    @property
     def _follows_returns(self) -> bool:
         return self._parameters.max_synops is None
 

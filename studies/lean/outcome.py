@@ -51,6 +51,9 @@ class Outcome(Config):
     zero_share: float | None = None
     """Share of hidden activations that were zero and whose multiply-accumulates were skipped and
     are not in ``macs``; None where none is skipped."""
+    frozen_mean: float | None = None
+    """Mean return, in the same episodes, of the policy when learning was found to be over; of
+    ``lean`` alone."""
 
     @property
     def hidden_synops(self) -> float:

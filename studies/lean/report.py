@@ -94,6 +94,7 @@ def write_report(results: Path, docs: Path) -> Path:
     parts = [
         _HEAD,
         _lean_section(found),
+        _frozen_section(found),
         _control_section(found),
         _budget_section(found),
         twin_section(found),
@@ -144,6 +145,35 @@ def _lean_section(found: Found) -> str:
         *("SynOps, off", "SynOps, lean", "factor", "operations"),
     ]
     return f"## Lean against off\n\n{text}\n{table(head, rows)}"
+
+
+def _frozen_section(found: Found) -> str:
+    rows = []
+    for task in TASKS.values():
+        outcomes = found.get((task.env_id, LEAN), {}).values()
+        frozen = [(x.mean, x.frozen_mean) for x in outcomes if x.frozen_mean is not None]
+        if len(frozen) < 2:
+            continue
+        digits = return_digits(task.env_id)
+        bound = lower_bound([mean - before for mean, before in frozen])
+        rows.append(
+            [
+                task.env_id,
+                str(len(frozen)),
+                spread([before for _, before in frozen], digits),
+                spread([mean for mean, _ in frozen], digits),
+                f"{bound:.{max(1, digits)}f} ({-task.allowed_loss:.{max(1, digits)}f})",
+                "yes" if bound >= -task.allowed_loss else "**no**",
+            ]
+        )
+    text = (
+        "`off` goes on learning where `lean` stops, so that a loss may come of either: of "
+        "learning that was not over, or of spikes that were needed. Here `lean` beside its own "
+        "policy at the moment when learning was found to be over, in the same evaluation "
+        "episodes; bound and margin as above.\n"
+    )
+    head = ["task", "seeds", "return, frozen", "return, lean", "lower bound", "no loss"]
+    return f"## Lean against what it froze\n\n{text}\n{table(head, rows)}"
 
 
 def _log_synops(outcome: Outcome, off: Outcome, task: Task) -> float:

@@ -148,7 +148,12 @@ def _train_arm(task: Task, arm: str, seed: int, folder: Path, results: Path) -> 
     branched_at = model.num_timesteps
     seconds = learn_arm(model, task, seed, folder / arm, episodes)
     policy = PrunedCounting(model.policy) if arm == PRUNE else None
-    return judge(model, task, arm, seed, settings, branched_at, seconds, policy)
+    outcome = judge(model, task, arm, seed, settings, branched_at, seconds, policy)
+    if arm != LEAN:
+        return outcome
+    assert model.shedding is not None  # it begins by the latest start
+    frozen = evaluate(model.shedding.teacher, task.env_id)
+    return replace(outcome, frozen_mean=float(np.mean(frozen.returns)))
 
 
 def _train_small(task: Task, seed: int, folder: Path, results: Path) -> Outcome:

@@ -56,6 +56,9 @@ def test_arms_end_as_planned_and_off_as_the_zoo_trains_it(tmp_path: Path) -> Non
                 checkpoint_interval=512, tensorboard=False)  # fmt: skip
     assert evaluate(load_agent(run.folder), "CartPole-v1").returns == off.returns
     assert off.steps == 2048
+    assert off.frozen_mean is uniform.frozen_mean is None
+    assert shed.frozen_mean is not None
+    assert 8.0 < shed.frozen_mean < 500.0
     # An arm begins no later than its share, from a checkpoint before.
     assert shed.begun_at is not None
     assert shed.branched_at <= shed.begun_at * 2048
@@ -132,6 +135,18 @@ def test_the_report_names_bounds_factors_and_the_closest_control(tmp_path: Path)
     assert "| CartPole-v1 | uniform | 50 (50 to 50) | 80.00 | 2 of 2 | 0.500 |" in text
     assert text.index("| shuffled |") < text.index("| uniform |")
     assert outcome_path(tmp_path / "r", "CartPole-v1", "off", 100).exists()
+
+
+def test_the_report_tells_what_learning_was_missed_from_what_was_shed(tmp_path: Path) -> None:
+    for seed, frozen in ((100, 290.0), (101, 310.0)):
+        write_outcome(tmp_path / "r", _outcome("off", seed, 500.0, 8000.0))
+        lean = dataclasses.replace(_outcome("lean", seed, 300.0, 80.0), frozen_mean=frozen)
+        write_outcome(tmp_path / "r", lean)
+    text = write_report(tmp_path / "r", tmp_path).read_text()
+    assert "| CartPole-v1 | 2 | 500 (500 to 500) | 300 (300 to 300) | -200.0 (-22.7) |" in text
+    # Differences 10 and -10: standard error 10, t of one degree of freedom 6.314.
+    row = "| CartPole-v1 | 2 | 300 (290 to 310) | 300 (300 to 300) | -63.1 (-22.7) | **no** |"
+    assert row in text
 
 
 def test_a_spoilt_start_has_the_biases_that_it_says_and_a_kick_puts_the_mean_back() -> None:
