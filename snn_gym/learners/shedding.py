@@ -21,6 +21,7 @@ from snn_gym.learners.visited import make_visited
 from snn_gym.policies._behaviour import divergence
 from snn_gym.spiking.regulation.control import (
     CHECKED,
+    COMPARED,
     SETTLING,
     SYNOPS_MARGIN,
     BoundControl,
@@ -121,7 +122,10 @@ class Shedding:
             self._log()
             return  # the weights are final, and their episodes are judged together
         if self.counters.updates == 0:
-            self.returns.clear()  # those of the frozen policy judge no bound
+            if self._share(progress) < 0:
+                return  # what the frozen policy earns is not known well enough yet
+            self.bound = self.bound.compared_with(self.returns)
+            self.returns.clear()
         self._judge(progress)
         due = round(self._parameters.updates * min(1.0, self._share(ahead)))
         with torch.enable_grad():
@@ -148,9 +152,15 @@ class Shedding:
         return self._parameters.max_synops is None
 
     def _share(self, progress: float) -> float:
-        """Return what share of the updates is due at some progress of the training; 1 for all."""
-        left = (1.0 - self.counters.begun_at) * (1.0 - CHECKED)
-        return (progress - self.counters.begun_at) / left if left > 0 else 1.0
+        """Return what share of the updates is due at some progress of the training.
+
+        It is below 0 where the first is still to come, and 1 or more where the last was due.
+        """
+        left = 1.0 - self.counters.begun_at
+        first = COMPARED if self._follows_returns and self.bound.is_followed else 0.0
+        if left <= 0:
+            return 1.0
+        return ((progress - self.counters.begun_at) / left - first) / (1.0 - CHECKED - first)
 
     def _begin(self) -> None:
         """Look at the network and at the scale of its behaviour for the first time."""

@@ -51,7 +51,7 @@ def test_it_sheds_half_of_its_synops_and_does_the_same(name: str) -> None:
 @every_algorithm
 def test_behaviour_stays_within_the_bound(name: str) -> None:
     found = shed(name).shedding
-    assert found.bound.bound == 0.03  # no widening
+    assert found.bound.bound <= 0.03  # no widening, but a loss may have halved it
     # Some networks may be silenced without coming near the bound.
     assert found.strength.smoothed < 1.5 * 0.03
     if name in ("PPO", "A2C", "DQN", "SAC"):

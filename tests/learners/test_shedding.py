@@ -211,13 +211,13 @@ def test_weights_come_back_when_a_tighter_bound_did_not_help(
     assert not shedding._optimiser.state
 
 
-@pytest.mark.parametrize(("progress", "bound"), [(0.81, 0.03), (0.82, 0.02)])
+@pytest.mark.parametrize(("progress", "bound"), [(0.83, 0.03), (0.84, 0.02)])
 def test_the_bound_settles_in_the_last_quarter(progress: float, bound: float) -> None:
     _, shedding = begun(episodes=2, widening=1.5)
     assert shedding.counters.begun_at == pytest.approx(0.5, abs=0.2)
     shedding.counters.begun_at = 0.5
     shedding.bound, shedding.returns = EARNED, [100.0, 100.0]
-    # The updates take 0.85 of the half that is left: three quarters are made at 0.819.
+    # The updates are made from 0.1 to 0.85 of the half that is left, three quarters by 0.831.
     shedding._judge(progress)
     assert shedding.bound.bound == pytest.approx(bound)
 
@@ -342,6 +342,36 @@ def test_and_with_memory_and_values(monkeypatch: pytest.MonkeyPatch) -> None:
     assert model.exploration_schedule is schedule  # type: ignore[attr-defined]
 
 
+def test_the_frozen_policy_is_played_first_and_compared_with(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    model = make_shedding("PPO", latest_start=0.5, updates=8)
+    given: list[list[float]] = []
+    compared_with = BoundControl.compared_with
+
+    def spy(self: BoundControl, returns: list[float]) -> BoundControl:
+        given.append(list(returns))
+        return compared_with(self, returns)
+
+    monkeypatch.setattr(BoundControl, "compared_with", spy)
+    model.learn(1280)
+    assert model.shedding is not None
+    (returns,) = given  # of a rollout, the first whose end is beyond a tenth of the rest
+    assert len(returns) in (6, 7, 12, 13)
+    assert model.shedding.bound.reference == pytest.approx(np.mean(returns))
+    assert model.shedding.counters.updates == 8
+
+
+def test_a_teacher_that_is_given_is_not_compared_with() -> None:
+    model = make_shedding("PPO", latest_start=0.5, updates=8)
+    model.teacher = model.policy
+    model.learn(640)
+    assert model.shedding is not None
+    assert math.isnan(model.shedding.bound.reference)
+    assert model.shedding.counters.begun_at == pytest.approx(0.1)
+    assert model.shedding.counters.updates == 8
+
+
 def test_final_weights_are_played_before_they_are_judged(monkeypatch: pytest.MonkeyPatch) -> None:
     judged: list[list[float]] = []
     model = make_shedding("PPO", latest_start=0.5, updates=8)
@@ -423,10 +453,11 @@ def test_updates_are_spread_over_what_is_left() -> None:
     begun_at = model.shedding.counters.begun_at
     for progress, updates in seen:
         # Made before a rollout of a tenth of the training are those due at its end.
-        due, soon = (
-            40 * (x - begun_at) / (1 - begun_at) / 0.85 for x in (progress, progress + 0.1)
-        )
-        assert min(40.0, due) - 1 <= updates <= soon + 1
+        shares = ((x - begun_at) / (1 - begun_at) for x in (progress, progress + 0.1))
+        due, soon = (40 * (share - 0.1) / 0.75 for share in shares)
+        # The rollout in which the first tenth ends is the frozen policy's to its end.
+        began = (progress - 0.1 - begun_at) / (1 - begun_at) > 0.1
+        assert (min(40.0, due) - 1 if began else 0) <= updates <= max(0.0, soon) + 1
     assert model.shedding.counters.updates == 40
     assert model.shedding._optimiser.param_groups[0]["lr"] == pytest.approx(
         0.01 + 39 / 40 * (0.001 - 0.01)

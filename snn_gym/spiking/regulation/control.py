@@ -14,8 +14,9 @@ by three rules, each a pure function or a small state that is stepped:
   reinforcement learning, here the integral term alone of Stooke et al. 2020
   (https://arxiv.org/abs/2007.03964). Differences: the multiplier stands before the cost, it moves
   on a logarithmic scale, and what it follows is the divergence smoothed over updates.
-- **Outer loop** (``BoundControl``), slowly: the bound is widened while training episodes earn what
-  they did, and halved where they do not; where that does not help the last good weights come back.
+- **Outer loop** (``BoundControl``), slowly: the bound is widened where training episodes surely
+  earn what those of the frozen policy did, up to a largest one, and halved where they surely do
+  not; where that does not help, or the final weights earn less, the last good weights come back.
 
 The frozen policy that teaches its own network is policy distillation (Rusu et al. 2016,
 https://arxiv.org/abs/1511.06295).
@@ -45,6 +46,9 @@ MARGIN = 0.02
 """Difference of returns that counts, in units of what was gained since the start."""
 SETTLING = 0.25
 """Share of the updates, the last ones, in which the bound is not widened any more."""
+COMPARED = 0.1
+"""Share of the shedding, at its beginning, in which the frozen policy is played: what it earns is
+what is compared with."""
 SURE = 1.7
 """Standard errors by which a verdict must be clear: one-sided 95 %."""
 CHECKED = 0.15
@@ -127,13 +131,31 @@ class BoundControl:
     ceiling: float
     """Bound that is never exceeded: the one set, or a lower one because one above it lost."""
     reference: float = math.nan
-    """Mean return of the last training episodes before the policy was frozen; NaN for none."""
+    """Mean return that is compared with, of the frozen policy; NaN for none."""
     error: float = 0.0
     """Standard error of the reference."""
     gained: float = 0.0
     """What the reference is above the first episodes of the training."""
     losses: int = 0
     """Verdicts ``lost`` since the last ``kept``."""
+
+    @property
+    def is_followed(self) -> bool:
+        """Whether there is a return to compare with."""
+        return not math.isnan(self.reference)
+
+    def compared_with(self, returns: Sequence[float]) -> BoundControl:
+        """Return the control with another reference, if there are enough episodes for one.
+
+        Args:
+            returns: Return of each episode of the frozen policy, played as all after it will be.
+        """
+        count = len(returns)
+        if count < 2 or not self.is_followed:
+            return self
+        mean, error = float(np.mean(returns)), float(np.std(returns, ddof=1)) / math.sqrt(count)
+        gained = max(0.0, self.gained + mean - self.reference)
+        return replace(self, reference=mean, error=error, gained=gained)
 
     def judge(self, returns: Sequence[float], parameters: LeanParameters) -> Verdict:
         """Say whether training episodes earned what they did before.
@@ -147,7 +169,7 @@ class BoundControl:
             ``lost`` where it is as far beyond; ``unclear`` in between and where there are too few.
         """
         count = len(returns)
-        if count < max(2, parameters.episodes) or math.isnan(self.reference):
+        if count < max(2, parameters.episodes) or not self.is_followed:
             return "unclear"
         scores = np.asarray(returns, np.float64)
         loss = self.reference - float(scores.mean())

@@ -236,6 +236,20 @@ def test_returns_are_compared_with_the_two_latest_stretches() -> None:
     assert both.gained == 100.0
 
 
+def test_the_frozen_policy_is_compared_with_as_it_is_played_later() -> None:
+    start = BoundControl(0.02, 9.0, reference=80.0, error=7.0, gained=60.0, losses=1)
+    found = start.compared_with([90.0, 110.0])
+    # Mean 100, standard deviation 14.14; what was gained grows by as much as the reference.
+    assert (found.reference, found.gained) == (100.0, 80.0)
+    assert found.error == pytest.approx(10.0)
+    assert (found.bound, found.ceiling, found.losses) == (0.02, 9.0, 1)
+    assert start.compared_with([0.0, 0.0]).gained == 0.0
+    assert start.compared_with([90.0]) == start
+    unknown = BoundControl(0.02, 9.0)
+    assert not unknown.is_followed
+    assert unknown.compared_with([90.0, 110.0]) is unknown
+
+
 def test_more_stretches_count_where_episodes_are_few() -> None:
     sums = sums_of([0.0], [100.0], [], [200.0], [300.0])
     assert begin_bound(sums, LeanParameters(episodes=2)).reference == 250.0
