@@ -55,6 +55,7 @@ results: $(STAMP) ## Train, submit, verify AGENT on ENV for SEEDS (and STEPS) in
 study: $(STAMP) ## Run what is missing of both studies (days), write docs/*-study.md.
 	$(BIN)/python -m studies.dynamics run --workers 2
 	$(BIN)/python -m studies.dynamics report
+	$(BIN)/python -m studies.lean choose
 	$(BIN)/python -m studies.lean run
 	$(BIN)/python -m studies.lean twins
 	$(BIN)/python -m studies.lean front
