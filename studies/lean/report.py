@@ -140,7 +140,7 @@ def _lean_section(found: Found) -> str:
         "Lower bound: one-sided 95 % bound, by Student's t over seeds, of the difference in "
         "return to `off`; it must not be below the number in brackets, 5 % of the range from "
         "random play to `solved` (2 % on Pendulum-v1). Factor: geometric mean over seeds of "
-        "the SynOps of `off` over those of `lean`. Operations: SynOps, multiply-accumulates "
+        "the SynOps of `off` over those of `lean`, of which there is at least one. Operations: SynOps, multiply-accumulates "
         "and neuron updates of `lean`.\n"
     )
     head = [
