@@ -140,8 +140,8 @@ def _lean_section(found: Found) -> str:
         "Lower bound: one-sided 95 % bound, by Student's t over seeds, of the difference in "
         "return to `off`; it must not be below the number in brackets, 5 % of the range from "
         "random play to `solved` (2 % on Pendulum-v1). Factor: geometric mean over seeds of "
-        "the SynOps of `off` over those of `lean`, of which there is at least one. Operations: SynOps, multiply-accumulates "
-        "and neuron updates of `lean`.\n"
+        "the SynOps of `off` over those of `lean`, none counting as one. Operations: SynOps, "
+        "multiply-accumulates and neuron updates of `lean`.\n"
     )
     head = [
         *("task", "seeds", "return, off", "return, lean", "lower bound", "no loss"),
