@@ -29,6 +29,7 @@ from snn_gym.spiking.regulation.control import (
 )
 from snn_gym.spiking.regulation.parameters import LeanParameters
 from snn_gym.spiking.regulation.shedding import (
+    REDIRECTED,
     decay_cost,
     neurons_of,
     prune,
@@ -115,12 +116,12 @@ class Shedding:
             progress: Share of the training that is done, 0 to 1.
             ahead: What it will be at the next call: episodes until then judge these updates.
         """
-        self._visited.collect()
-        if not self._fan_outs:
-            self._begin()
         if self.counters.updates == self._parameters.updates:
             self._log()
             return  # the weights are final, and their episodes are judged together
+        self._visited.collect()
+        if not self._fan_outs:
+            self._begin()
         if self.counters.updates == 0:
             if self._share(progress) < 0:
                 return  # what the frozen policy earns is not known well enough yet
@@ -257,7 +258,7 @@ class Shedding:
 
     def _set_gradients(self, far: Tensor, cost: Tensor) -> None:
         weights, signals = list(self._weights.values()), self._parameters.signals
-        if signals in ("own", "blind", "prune"):
+        if signals not in REDIRECTED:
             gradients = _gradients(far + cost, weights)
         else:
             of_cost = dict(zip(self._weights, _gradients(cost, weights), strict=True))

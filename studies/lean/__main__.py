@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
@@ -24,6 +25,11 @@ TUNING = Path(__file__).parent / "tuning"
 SCRATCH = Path("runs") / "lean"
 DOCS = Path(__file__).parents[2] / "docs"
 
+OneTask = Annotated[str | None, typer.Option(help="Task; all of them if none.")]
+SomeSeeds = Annotated[str | None, typer.Option(help="Such as 100-102; the reported ones.")]
+Results = Annotated[Path, typer.Option(help="Folder of the results.")]
+Scratch = Annotated[Path, typer.Option(help="Folder of checkpoints.")]
+
 app = typer.Typer(add_completion=False, no_args_is_help=True)
 
 
@@ -34,95 +40,94 @@ def study() -> None:
 
 @app.command()
 def run(
-    task: Annotated[str | None, typer.Option(help="Task; all of them if none.")] = None,
+    task: OneTask = None,
     arms: Annotated[str, typer.Option(help="Arms, with commas between.")] = ",".join(REPORTED),
-    seeds: Annotated[str | None, typer.Option(help="Such as 100-109; the reported ones.")] = None,
-    out: Annotated[Path, typer.Option(help="Folder of the results.")] = RESULTS,
-    scratch: Annotated[Path, typer.Option(help="Folder of checkpoints.")] = SCRATCH,
+    seeds: SomeSeeds = None,
+    out: Results = RESULTS,
+    scratch: Scratch = SCRATCH,
 ) -> None:
     """Train what is missing; an arm whose file exists is passed over."""
-    try:
+    with _usage():
         for chosen in _chosen(TASKS, task):
             for seed in parse_seeds(seeds) or chosen.seed_range():
                 run_seed(chosen, seed, arms.split(","), out, scratch, _show)
-    except ValueError as error:
-        raise typer.BadParameter(str(error)) from error
 
 
 @app.command()
 def choose(
-    task: Annotated[str | None, typer.Option(help="Task; all of them if none.")] = None,
+    task: OneTask = None,
     out: Annotated[Path, typer.Option(help="Folder of what is tried; no results.")] = TUNING,
-    scratch: Annotated[Path, typer.Option(help="Folder of checkpoints.")] = SCRATCH,
+    scratch: Scratch = SCRATCH,
 ) -> None:
     """Choose the strength of the arm ``fixed``; what was tried is passed over."""
-    try:
+    with _usage():
         for chosen in _chosen(TASKS, task):
             strength = choose_strength(chosen, out, scratch, _show)
             typer.echo(f"{chosen.env_id}: strength {strength:g}")
-    except ValueError as error:
-        raise typer.BadParameter(str(error)) from error
 
 
 @app.command()
 def twins(
-    task: Annotated[str | None, typer.Option(help="Task; all of them if none.")] = None,
-    seeds: Annotated[str | None, typer.Option(help="Such as 100-109; the reported ones.")] = None,
-    out: Annotated[Path, typer.Option(help="Folder of the results.")] = RESULTS,
-    scratch: Annotated[Path, typer.Option(help="Folder of checkpoints.")] = SCRATCH,
+    task: OneTask = None,
+    seeds: SomeSeeds = None,
+    out: Results = RESULTS,
+    scratch: Scratch = SCRATCH,
 ) -> None:
     """Train the ANN twins of the tasks' agents; one whose file exists is passed over."""
-    try:
+    with _usage():
         for chosen in _chosen(TASKS, task):
             for seed in parse_seeds(seeds) or chosen.seed_range():
                 run_twin(chosen, seed, out, scratch, _show)
-    except ValueError as error:
-        raise typer.BadParameter(str(error)) from error
 
 
 @app.command()
 def front(
-    task: Annotated[str | None, typer.Option(help="Task; all of them if none.")] = None,
-    seeds: Annotated[str | None, typer.Option(help="Such as 100-102; the reported ones.")] = None,
+    task: OneTask = None,
+    seeds: SomeSeeds = None,
     configs: Annotated[
         str | None, typer.Option(help="Configurations, with commas between.")
     ] = None,
-    out: Annotated[Path, typer.Option(help="Folder of the results.")] = RESULTS,
-    scratch: Annotated[Path, typer.Option(help="Folder of checkpoints.")] = SCRATCH,
+    out: Results = RESULTS,
+    scratch: Scratch = SCRATCH,
 ) -> None:
     """Train smaller networks, fewer time steps and ANNs; what exists is passed over."""
     names = None if configs is None else configs.split(",")
-    try:
+    with _usage():
         for chosen, configuration in planned(_chosen(FRONT_TASKS, task), names):
             for seed in parse_seeds(seeds) or front_seeds(chosen):
                 run_configuration(chosen, configuration, seed, out, scratch, _show)
-    except ValueError as error:
-        raise typer.BadParameter(str(error)) from error
 
 
 @app.command()
 def rescue(
     start: Annotated[str | None, typer.Option(help="Bad start; all of them if none.")] = None,
     arms: Annotated[str, typer.Option(help="Arms, with commas between.")] = ",".join(RESCUES),
-    seeds: Annotated[str | None, typer.Option(help="Such as 100-109; the reported ones.")] = None,
-    out: Annotated[Path, typer.Option(help="Folder of the results.")] = RESULTS,
+    seeds: SomeSeeds = None,
+    out: Results = RESULTS,
 ) -> None:
     """Train networks that start dead; an arm whose file exists is passed over."""
-    try:
+    with _usage():
         for name in STARTS if start is None else (start,):
             for seed in parse_seeds(seeds) or reported_seeds():
                 run_start(name, seed, arms.split(","), out, _show)
-    except ValueError as error:
-        raise typer.BadParameter(str(error)) from error
 
 
 @app.command()
 def report(
-    results: Annotated[Path, typer.Option(help="Folder of the results.")] = RESULTS,
+    results: Results = RESULTS,
     docs: Annotated[Path, typer.Option(help="Folder of the report.")] = DOCS,
 ) -> None:
     """Write the report from the arms there are."""
     typer.echo(f"wrote {write_report(results, docs)}")
+
+
+@contextmanager
+def _usage() -> Iterator[None]:
+    """Say in one line what was asked for wrongly."""
+    try:
+        yield
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from error
 
 
 def _chosen(tasks: Mapping[str, Task], name: str | None) -> Sequence[Task]:

@@ -60,12 +60,8 @@ def best_strength(
     keeping = [x for x, outcomes in tried.items() if _mean_return(outcomes) >= least]
     if not keeping:
         return max(tried, key=lambda x: _mean_return(tried[x]))
-    return min(keeping, key=lambda x: _log_synops(tried[x]))
+    return min(keeping, key=lambda x: np.mean([run.log_synops for run in tried[x]]))
 
 
 def _mean_return(outcomes: Sequence[Outcome]) -> float:
     return float(np.mean([x.mean for x in outcomes]))
-
-
-def _log_synops(outcomes: Sequence[Outcome]) -> float:
-    return float(np.mean(np.log([max(1.0, x.hidden_synops) for x in outcomes])))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -59,6 +60,11 @@ class Outcome(Config):
     def hidden_synops(self) -> float:
         """Synaptic operations of hidden spikes."""
         return sum(value for layer, value in self.synops.items() if layer != "input")
+
+    @property
+    def log_synops(self) -> float:
+        """Logarithm of that; none counts as one."""
+        return math.log(max(1.0, self.hidden_synops))
 
     @property
     def input_synops(self) -> float:

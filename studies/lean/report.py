@@ -27,8 +27,8 @@ from studies.lean.report_front import front_section
 from studies.lean.report_twins import twin_section
 from studies.lean.rescue import ARMS as RESCUES
 from studies.lean.rescue import STARTS
-from studies.lean.statistics import holm, lower_bound, permutation_p
-from studies.lean.tables import Found, pairs, read_found, return_digits, spread, table
+from studies.lean.statistics import holm, permutation_p
+from studies.lean.tables import Found, bound_cells, pairs, read_found, return_digits, spread, table
 
 CONTROLS = ("shuffled", "uniform", "scale", "blind", FIXED, PRUNE, SMALL)
 BUDGETS = tuple(arm for arm in ARMS if arm.startswith("synops-"))
@@ -118,9 +118,7 @@ def _lean_section(found: Found) -> str:
         if len(both) < 2:
             continue
         lean, off = zip(*both, strict=True)
-        bound = lower_bound([a.mean - b.mean for a, b in both])
-        logs = [np.log([max(1.0, x.hidden_synops) for x in arm]) for arm in (off, lean)]
-        ratio = np.exp(np.mean(logs[0] - logs[1]))
+        ratio = np.exp(np.mean([b.log_synops - a.log_synops for a, b in both]))
         digits = return_digits(task.env_id)
         rows.append(
             [
@@ -128,8 +126,7 @@ def _lean_section(found: Found) -> str:
                 str(len(both)),
                 spread([x.mean for x in off], digits),
                 spread([x.mean for x in lean], digits),
-                f"{bound:.{max(1, digits)}f} ({-task.allowed_loss:.{max(1, digits)}f})",
-                "yes" if bound >= -task.allowed_loss else "**no**",
+                *bound_cells([a.mean - b.mean for a, b in both], task),
                 spread([x.hidden_synops for x in off]),
                 spread([x.hidden_synops for x in lean]),
                 f"{ratio:.1f}",
@@ -158,15 +155,13 @@ def _frozen_section(found: Found) -> str:
         if len(frozen) < 2:
             continue
         digits = return_digits(task.env_id)
-        bound = lower_bound([mean - before for mean, before in frozen])
         rows.append(
             [
                 task.env_id,
                 str(len(frozen)),
                 spread([before for _, before in frozen], digits),
                 spread([mean for mean, _ in frozen], digits),
-                f"{bound:.{max(1, digits)}f} ({-task.allowed_loss:.{max(1, digits)}f})",
-                "yes" if bound >= -task.allowed_loss else "**no**",
+                *bound_cells([mean - before for mean, before in frozen], task),
             ]
         )
     text = (
@@ -182,7 +177,7 @@ def _frozen_section(found: Found) -> str:
 def _log_synops(outcome: Outcome, off: Outcome, task: Task) -> float:
     """Return the logarithm of an arm's SynOps, those of ``off`` where return was lost."""
     kept = outcome.mean >= off.mean - task.allowed_loss
-    return float(np.log(max(1.0, (outcome if kept else off).hidden_synops)))
+    return (outcome if kept else off).log_synops
 
 
 def _with_choice(control: str, outcomes: Iterable[Outcome]) -> str:
@@ -239,16 +234,14 @@ def _budget_section(found: Found) -> str:
                 continue
             most = float(arm.removeprefix("synops-"))
             over = sum(a.hidden_synops > most for a, _ in both)
-            bound = lower_bound([a.mean - b.mean for a, b in both])
-            digits = return_digits(task.env_id)
             rows.append(
                 [
                     task.env_id,
                     f"{most:,.0f}",
                     spread([a.hidden_synops for a, _ in both]),
                     f"{over} of {len(both)}",
-                    spread([a.mean for a, _ in both], digits),
-                    "yes" if bound >= -task.allowed_loss else "**no**",
+                    spread([a.mean for a, _ in both], return_digits(task.env_id)),
+                    bound_cells([a.mean - b.mean for a, b in both], task)[1],
                 ]
             )
     head = ["task", "max_synops", "SynOps", "seeds above", "return", "no loss"]

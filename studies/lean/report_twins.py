@@ -8,8 +8,7 @@ import numpy as np
 
 from studies.lean.outcome import Outcome
 from studies.lean.plan import LEAN, TASKS, Task
-from studies.lean.statistics import lower_bound
-from studies.lean.tables import Found, pairs, return_digits, spread, table
+from studies.lean.tables import Found, bound_cells, pairs, return_digits, spread, table
 from studies.lean.twins import TWIN, twin_of
 
 _TEXT = (
@@ -39,7 +38,6 @@ def twin_section(found: Found) -> str:
 
 def _row(task: Task, both: Sequence[tuple[Outcome, Outcome]]) -> list[str]:
     lean, twin = zip(*both, strict=True)
-    bound = lower_bound([a.mean - b.mean for a, b in both])
     operations = [[x.operations for x in arm] for arm in (lean, twin)]
     inputs = [np.median([x.input_synops for x in arm]) for arm in (lean, twin)]
     digits = return_digits(task.env_id)
@@ -49,8 +47,7 @@ def _row(task: Task, both: Sequence[tuple[Outcome, Outcome]]) -> list[str]:
         str(len(both)),
         spread([x.mean for x in lean], digits),
         spread([x.mean for x in twin], digits),
-        f"{bound:.{max(1, digits)}f} ({-task.allowed_loss:.{max(1, digits)}f})",
-        "yes" if bound >= -task.allowed_loss else "**no**",
+        *bound_cells([a.mean - b.mean for a, b in both], task),
         *(spread(values) for values in operations),
         f"{np.median(operations[0]) / np.median(operations[1]):.2f}",
         f"{inputs[0]:,.0f} / {inputs[1]:,.0f}" if any(inputs) else "",

@@ -10,6 +10,7 @@ import numpy as np
 from snn_gym.registry import load_environment_spec
 from studies.lean.outcome import Outcome, read_outcome
 from studies.lean.plan import Task
+from studies.lean.statistics import lower_bound
 
 Found = Mapping[tuple[str, str], Mapping[int, Outcome]]
 """Outcomes by seed, by task and arm."""
@@ -47,6 +48,18 @@ def return_digits(env_id: str) -> int:
     """Return the decimals with which returns of a task are shown."""
     reference = load_environment_spec(env_id).reference
     return 2 if abs(reference.solved - reference.random) < 10 else 0
+
+
+def bound_cells(differences: Sequence[float], task: Task) -> list[str]:
+    """Return the lower bound of differences in return, with the margin, and whether it is within.
+
+    Args:
+        differences: One of each seed, at least 2.
+        task: Its margin counts.
+    """
+    bound, digits = lower_bound(differences), max(1, return_digits(task.env_id))
+    within = "yes" if bound >= -task.allowed_loss else "**no**"
+    return [f"{bound:.{digits}f} ({-task.allowed_loss:.{digits}f})", within]
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

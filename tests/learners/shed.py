@@ -12,6 +12,7 @@ from torch import Tensor
 
 from snn_gym.learners import lean
 from snn_gym.learners.lean_algorithm import LeanAlgorithm
+from snn_gym.learners.shedding import Shedding
 from snn_gym.spiking.bookkeeping import full_state
 from tests.policies.identity import EVERY, SMALL, Identity
 
@@ -108,3 +109,21 @@ def distance(first: dict[str, Tensor], second: dict[str, Tensor]) -> float:
 def copied(state: dict[str, Tensor]) -> dict[str, Tensor]:
     """Return copies of tensors by name."""
     return {name: torch.clone(x) for name, x in state.items()}
+
+
+# One update, so that nothing has moved far.
+ONCE: dict[str, Any] = {"latest_start": 0.5, "updates": 1, "batch_size": 32}
+
+
+def begun(name: str = "PPO", **settings: Any) -> tuple[LeanAlgorithm, Shedding]:
+    """Return a model that has begun to shed."""
+    model = make_shedding(name, **{**ONCE, **settings}).learn(192)
+    assert model.shedding is not None
+    return model, model.shedding
+
+
+def put(shedding: Any, value: float) -> None:
+    """Set all weights to a value."""
+    with torch.no_grad():
+        for x in shedding._weights.values():
+            x.fill_(value)

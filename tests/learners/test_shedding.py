@@ -1,4 +1,4 @@
-"""One shedding from inside: its gradient, its verdicts, and the states that it looks at."""
+"""One shedding from inside: its gradient, its verdicts, and when its updates are made."""
 
 from __future__ import annotations
 
@@ -11,23 +11,12 @@ import pytest
 import torch
 from torch import Tensor
 
-from snn_gym.learners.lean_algorithm import LeanAlgorithm
 from snn_gym.learners.shedding import Shedding, acting_parameters, twin_of
-from snn_gym.learners.visited import Collected, Followed, Replayed
 from snn_gym.spiking.regulation.control import BoundControl, StrengthControl
-from tests.learners.shed import copied, distance, make_shedding
-from tests.policies.identity import Identity, observations
+from tests.learners.shed import ONCE, begun, copied, distance, make_shedding, put
+from tests.policies.identity import observations
 
-# One update, so that nothing has moved far.
-ONCE: dict[str, Any] = {"latest_start": 0.5, "updates": 1, "batch_size": 32}
 EARNED = BoundControl(0.02, 9.0, reference=100.0, gained=100.0)
-
-
-def begun(name: str = "PPO", **settings: Any) -> tuple[LeanAlgorithm, Shedding]:
-    """Return a model that has begun to shed."""
-    model = make_shedding(name, **{**ONCE, **settings}).learn(192)
-    assert model.shedding is not None
-    return model, model.shedding
 
 
 def explicit_loss(shedding: Any, observations: Any, target: Tensor, strength: float) -> Tensor:
@@ -178,12 +167,6 @@ def test_all_that_acts_is_trained_and_nothing_else() -> None:
         assert {name for name, _ in policy.named_parameters() if name in acting} == found.keys()
 
 
-def put(shedding: Any, value: float) -> None:
-    with torch.no_grad():
-        for x in shedding._weights.values():
-            x.fill_(value)
-
-
 def weight(shedding: Any) -> float:
     return float(next(iter(shedding._weights.values())).flatten()[0].detach())
 
@@ -266,80 +249,6 @@ def test_the_end_is_judged_as_well(returns: list[float], comes_back: bool) -> No
     put(shedding, 0.5)
     shedding.finish()
     assert (weight(shedding) != 0.5) == comes_back
-
-
-class Recorded(Identity):
-    """Keeps what was shown and what was done."""
-
-    def __init__(self, action: str) -> None:
-        super().__init__(action=action)
-        self.shown: list[Any] = []
-        self.done: list[Any] = []
-
-    def _next(self) -> Any:
-        self.shown.append(super()._next())
-        return self.shown[-1]
-
-    def step(self, action: Any) -> Any:
-        if len(self.shown) > len(self.done) + 1:
-            del self.shown[-2]  # the last observation of an episode is followed by a reset
-        self.done.append(np.array(action))
-        return super().step(action)
-
-
-@pytest.mark.parametrize(
-    ("name", "action"),
-    [
-        ("PPO", "Box"), ("PPO", "Discrete"), ("A2C", "MultiBinary"), ("SAC", "Box"),
-        ("TD3", "Box"), ("DDPG", "Box"), ("DQN", "Discrete"), ("QRDQN", "Discrete"),
-    ],
-)  # fmt: skip
-def test_the_best_actions_are_played_while_shedding(name: str, action: str) -> None:
-    env = Recorded(action)
-    model = make_shedding(name, env=env, latest_start=0.5, updates=8).learn(400)
-    last = range(len(env.done) - 20, len(env.done))  # of the final weights
-    best, _ = model.predict(np.stack([env.shown[k] for k in last]), deterministic=True)
-    played = np.stack([env.done[k] for k in last])
-    # A normaliser may have seen more since.
-    assert float(np.abs(best - played).max()) < 0.05
-    early = range(60, 80)
-    before = np.stack([env.done[k] for k in early])
-    best, _ = model.predict(np.stack([env.shown[k] for k in early]), deterministic=True)
-    assert float(np.abs(best - before).mean()) > 0.05  # noise, and what was not learned yet
-    assert "forward" not in vars(model.policy)
-
-
-@pytest.mark.parametrize("action", ["Box", "Discrete"])
-def test_and_so_they_are_with_memory(action: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    model = make_shedding("StatefulPPO", action, latest_start=0.5, updates=8)
-    policy = type(model.policy)
-    forward: Any = policy.forward
-    seen: list[tuple[bool, bool]] = []
-
-    def spy(self: Any, *args: Any, deterministic: bool = False) -> Any:
-        seen.append((model.shedding is not None, deterministic))
-        return forward(self, *args, deterministic=deterministic)
-
-    monkeypatch.setattr(policy, "forward", spy)
-    model.learn(600)
-    assert set(seen) == {(False, False), (True, True)}
-
-
-def test_and_with_memory_and_values(monkeypatch: pytest.MonkeyPatch) -> None:
-    model = make_shedding("StatefulDQN", latest_start=0.5, updates=8)
-    explore: Any = type(model)._explore  # type: ignore[attr-defined]
-    seen: list[tuple[bool, float]] = []
-
-    def spy(self: Any, actions: Any, share: float) -> Any:
-        seen.append((model.shedding is not None, share))
-        return explore(self, actions, share)
-
-    monkeypatch.setattr(type(model), "_explore", spy)
-    schedule = model.exploration_schedule  # type: ignore[attr-defined]
-    model.learn(600)
-    assert {share for shed, share in seen if shed} == {0.0}
-    assert min(share for shed, share in seen if not shed) > 0.0
-    assert model.exploration_schedule is schedule  # type: ignore[attr-defined]
 
 
 def test_the_frozen_policy_is_played_first_and_compared_with(
@@ -462,59 +371,3 @@ def test_updates_are_spread_over_what_is_left() -> None:
     assert model.shedding._optimiser.param_groups[0]["lr"] == pytest.approx(
         0.01 + 39 / 40 * (0.001 - 0.01)
     )
-
-
-def test_rollouts_are_collected_and_the_oldest_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("snn_gym.learners.visited.KEPT", 100)
-    model, shedding = begun(updates=2)
-    visited = shedding._visited
-    assert isinstance(visited, Collected)
-    buffer: Any = model.rollout_buffer  # type: ignore[attr-defined]
-    for value in (1.0, 2.0, 3.0):
-        buffer.observations[:] = value
-        visited.collect()
-    kept = visited.arrays()["kept."]
-    assert sorted(set(kept[:, 0].tolist())) == [2.0, 3.0]
-    assert len(kept) == len(visited.arrays()["targets"]) == 100
-    buffer.observations[:] = 9.0  # the next rollout is no business of what was kept
-    newest, target = visited.sample(50, newest=True)
-    assert set(newest.flatten().tolist()) == {3.0}  # type: ignore[union-attr]
-    torch.testing.assert_close(target, shedding._teacher.watched(newest)[0])
-
-
-def test_of_a_replay_buffer_the_latest_are_drawn(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("snn_gym.learners.visited.KEPT", 10)
-    model, shedding = begun("DQN")
-    visited = shedding._visited
-    assert isinstance(visited, Replayed)
-    buffer: Any = model.replay_buffer  # type: ignore[attr-defined]
-    # The position has wrapped, so that the latest ten are at both ends.
-    buffer.pos, buffer.full = 4, True
-    buffer.observations[:] = 0.0
-    buffer.observations[:4], buffer.observations[-6:] = 1.0, 1.0
-    drawn, _ = visited.sample(64)
-    assert set(drawn.flatten().tolist()) == {1.0}  # type: ignore[union-attr]
-
-
-def test_the_teacher_carries_a_state_of_its_own_along_what_was_played() -> None:
-    _, shedding = begun("StatefulPPO")
-    visited: Any = shedding._visited
-    assert isinstance(visited, Followed)
-    teacher: Any = shedding._teacher
-    put(shedding, 0.3)  # the states that the buffer has are no more the teacher's
-    batch, state = visited._batch, visited._state
-    assert batch is not None
-    assert state is not None
-    with torch.no_grad():
-        expected, after, _ = teacher.followed(batch, state)
-    visited.collect()
-    assert torch.equal(visited._target, expected)
-    assert torch.equal(visited._state, after)
-    length, count = batch.starts.shape
-    part, target = visited.sample(length)  # one sequence
-    assert part.starts.shape == (length, 1)
-    columns = [torch.equal(target, expected[:, k]) for k in range(count)]
-    assert any(columns)
-    everything, targets = visited.sample(10 * length * count)
-    assert everything.starts.shape == (length, count)
-    assert targets.shape == expected.flatten(0, 1).shape

@@ -22,6 +22,8 @@ from snn_gym.spiking.layers import SpikingLayer
 from snn_gym.spiking.regulation.parameters import Signals
 from snn_gym.spiking.regulation.penalties import shuffled_order
 
+REDIRECTED: tuple[Signals, ...] = ("shuffled", "uniform", "scale")
+"""Signals by which neurons are told another gradient of the cost than its own."""
 LEAST_SPIKES = 1.0
 """Spikes of a layer in a decision below which they cost nothing."""
 
@@ -70,7 +72,7 @@ def redirect(
             thresholds, biases and other numbers of a neuron and tells its synapses nothing; all
             others change nothing.
     """
-    if signals in ("own", "blind", "prune"):
+    if signals not in REDIRECTED:
         return gradients
     changed = dict(gradients)
     for name in orders.keys() & gradients.keys():

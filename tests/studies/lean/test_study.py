@@ -12,17 +12,12 @@ from snn_gym.training import train
 from snn_gym.zoo import load_agent, make_agent
 from studies.lean import plan, runner
 from studies.lean.outcome import Outcome, outcome_path, read_outcome, write_outcome
-from studies.lean.plan import ARMS, LEAN, TASKS, Task, settings_of
+from studies.lean.plan import ARMS, LEAN, TASKS, settings_of
 from studies.lean.report import write_report
 from studies.lean.rescue import STARTS, spoil
+from tests.studies.lean.made import ShortTask, made_outcome
 
-
-@dataclasses.dataclass(frozen=True)
-class _ShortTask(Task):
-    steps: int = 2048  # type: ignore[misc]
-
-
-_TASK = _ShortTask("CartPole-v1", seeds=2)
+_TASK = ShortTask("CartPole-v1", seeds=2)
 
 
 @pytest.fixture(autouse=True)
@@ -37,12 +32,8 @@ def _few_updates(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def _outcome(arm: str, seed: int, mean: float, synops: float) -> Outcome:
-    return Outcome(
-        task="CartPole-v1", arm=arm, seed=seed, agent="ppo-lif", steps=1, branched_at=0,
-        settings={}, begun_at=0.5, last_bound=0.02, returns=(mean,), mean=mean,
-        synops={"input": 7.0, "hidden_1": synops}, macs=10.0, neuron_updates=100.0, seconds=1.0,
-        version="0",
-    )  # fmt: skip
+    counted = {"input": 7.0, "hidden_1": synops}
+    return made_outcome(arm, seed, mean, synops=counted, neuron_updates=100.0)
 
 
 def test_arms_end_as_planned_and_off_as_the_zoo_trains_it(tmp_path: Path) -> None:

@@ -1,0 +1,85 @@
+"""Nothing is explored while spikes are shed, by any algorithm."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tests.learners.shed import make_shedding
+from tests.policies.identity import Identity
+
+
+class Recorded(Identity):
+    """Keeps what was shown and what was done."""
+
+    def __init__(self, action: str) -> None:
+        super().__init__(action=action)
+        self.shown: list[Any] = []
+        self.done: list[Any] = []
+
+    def _next(self) -> Any:
+        self.shown.append(super()._next())
+        return self.shown[-1]
+
+    def step(self, action: Any) -> Any:
+        if len(self.shown) > len(self.done) + 1:
+            del self.shown[-2]  # the last observation of an episode is followed by a reset
+        self.done.append(np.array(action))
+        return super().step(action)
+
+
+@pytest.mark.parametrize(
+    ("name", "action"),
+    [
+        ("PPO", "Box"), ("PPO", "Discrete"), ("A2C", "MultiBinary"), ("SAC", "Box"),
+        ("TD3", "Box"), ("DDPG", "Box"), ("DQN", "Discrete"), ("QRDQN", "Discrete"),
+    ],
+)  # fmt: skip
+def test_the_best_actions_are_played_while_shedding(name: str, action: str) -> None:
+    env = Recorded(action)
+    model = make_shedding(name, env=env, latest_start=0.5, updates=8).learn(400)
+    last = range(len(env.done) - 20, len(env.done))  # of the final weights
+    best, _ = model.predict(np.stack([env.shown[k] for k in last]), deterministic=True)
+    played = np.stack([env.done[k] for k in last])
+    # A normaliser may have seen more since.
+    assert float(np.abs(best - played).max()) < 0.05
+    early = range(60, 80)
+    before = np.stack([env.done[k] for k in early])
+    best, _ = model.predict(np.stack([env.shown[k] for k in early]), deterministic=True)
+    assert float(np.abs(best - before).mean()) > 0.05  # noise, and what was not learned yet
+    assert "forward" not in vars(model.policy)
+
+
+@pytest.mark.parametrize("action", ["Box", "Discrete"])
+def test_and_so_they_are_with_memory(action: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    model = make_shedding("StatefulPPO", action, latest_start=0.5, updates=8)
+    policy = type(model.policy)
+    forward: Any = policy.forward
+    seen: list[tuple[bool, bool]] = []
+
+    def spy(self: Any, *args: Any, deterministic: bool = False) -> Any:
+        seen.append((model.shedding is not None, deterministic))
+        return forward(self, *args, deterministic=deterministic)
+
+    monkeypatch.setattr(policy, "forward", spy)
+    model.learn(600)
+    assert set(seen) == {(False, False), (True, True)}
+
+
+def test_and_with_memory_and_values(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = make_shedding("StatefulDQN", latest_start=0.5, updates=8)
+    explore: Any = type(model)._explore  # type: ignore[attr-defined]
+    seen: list[tuple[bool, float]] = []
+
+    def spy(self: Any, actions: Any, share: float) -> Any:
+        seen.append((model.shedding is not None, share))
+        return explore(self, actions, share)
+
+    monkeypatch.setattr(type(model), "_explore", spy)
+    schedule = model.exploration_schedule  # type: ignore[attr-defined]
+    model.learn(600)
+    assert {share for shed, share in seen if shed} == {0.0}
+    assert min(share for shed, share in seen if not shed) > 0.0
+    assert model.exploration_schedule is schedule  # type: ignore[attr-defined]
