@@ -17,6 +17,8 @@ FIRST_SEED = 100
 """First seed that is reported. Settings were chosen on seeds from 1000 on."""
 FRESH_SEED = 110
 """First seed of tasks whose first ten seeds showed what was wrong with an earlier outer loop."""
+FRESHER_SEED = 120
+"""First seed of the task whose seeds from 110 on showed that learning went on after 80 % of it."""
 
 
 @dataclass(frozen=True)
@@ -62,13 +64,13 @@ TASKS: Mapping[str, Task] = MappingProxyType(
     {
         task.env_id: task
         for task in (
-            Task("CartPole-v1", first_seed=FRESH_SEED),
+            Task("CartPole-v1", first_seed=FRESHER_SEED),
             Task("Pendulum-v1", first_seed=FRESH_SEED, margin=0.02),
             Task("Acrobot-v1", first_seed=FRESH_SEED),
-            Task("MountainCar-v0"),
+            Task("MountainCar-v0", first_seed=FRESH_SEED),
             Task("snn/CartPole-v1", first_seed=FRESH_SEED),
             Task("snn/CueAccumulation-v0", "recurrent-ppo-lsnn", first_seed=FRESH_SEED),
-            Task("LunarLander-v3", seeds=5, first_seed=106),
+            Task("LunarLander-v3", seeds=5, first_seed=111),
         )
     }
 )

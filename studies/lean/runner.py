@@ -17,7 +17,7 @@ from stable_baselines3.common.type_aliases import MaybeCallback
 import snn_gym
 from snn_gym.learners.lean_algorithm import LeanAlgorithm
 from snn_gym.scoring.evaluation import evaluate
-from snn_gym.spiking.regulation.control import EARLIEST_START
+from snn_gym.spiking.regulation.control import STRETCHES, learning_is_over
 from snn_gym.threads import one_thread
 from snn_gym.training.checkpoint import restore_checkpoint
 from snn_gym.training.episodes import EpisodeLog
@@ -136,12 +136,10 @@ def _train_arm(task: Task, arm: str, seed: int, folder: Path, results: Path) -> 
     strength = chosen_strength(task) if arm == FIXED else None
     settings = settings_of(arm, None if known is None else known.last_bound, strength)
     assert settings is not None  # only off has none
-    share = EARLIEST_START if known is None else known.begun_at
-    assert share is not None  # lean always begins
     network = {**task.network, "regulation": {"lean": settings}}
     model = make_agent(task.agent, task.env_id, seed, network=network)
     assert isinstance(model, LeanAlgorithm)  # as its network asks
-    episodes = _restore_before(share * task.steps, model, folder)
+    episodes = _restore_before(_learned_at(model, task, folder), model, folder)
     columns = episodes.to_arrays()
     for step, value in zip(columns["timestep"], columns["return"], strict=True):
         model.remember_episode(step / task.steps, float(value))
@@ -185,6 +183,22 @@ def _known(task: Task, seed: int, results: Path) -> Outcome | None:
     """Return how ``lean`` went, None if it has not been run."""
     path = outcome_path(results, task.env_id, task.label(LEAN), seed)
     return read_outcome(path) if path.exists() else None
+
+
+def _learned_at(model: LeanAlgorithm, task: Task, folder: Path) -> int:
+    """Return the environment steps after which ``off`` had learned, as ``lean`` will find it."""
+    columns = restore_checkpoint(_kept(folder)[-1], model).to_arrays()
+    stretches = np.minimum(STRETCHES - 1, columns["timestep"] / task.steps * STRETCHES).astype(int)
+    counts = np.bincount(stretches, minlength=STRETCHES)
+    sums = np.bincount(stretches, weights=columns["return"], minlength=STRETCHES)
+    returns = np.where(counts > 0, sums / np.maximum(counts, 1), np.nan)
+    # Later episodes than the last checkpoint's are not needed: no arm branches after it.
+    rollout = model.n_envs * model.rollout_buffer.buffer_size  # type: ignore[attr-defined]
+    return next(
+        steps
+        for steps in range(rollout, task.steps + rollout, rollout)
+        if learning_is_over(returns, min(1.0, steps / task.steps), model.lean_parameters)
+    )
 
 
 def _restore_before(steps: float, model: BaseAlgorithm, folder: Path) -> EpisodeLog:

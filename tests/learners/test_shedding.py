@@ -265,7 +265,7 @@ def test_the_frozen_policy_is_played_first_and_compared_with(
     monkeypatch.setattr(BoundControl, "compared_with", spy)
     model.learn(1280)
     assert model.shedding is not None
-    (returns,) = given  # of a rollout, the first whose end is beyond a tenth of the rest
+    (returns,) = given  # of a rollout, the first whose end is beyond a fifth of the rest
     assert len(returns) in (6, 7, 12, 13)
     assert model.shedding.bound.reference == pytest.approx(np.mean(returns))
     assert model.shedding.counters.updates == 8
@@ -363,9 +363,9 @@ def test_updates_are_spread_over_what_is_left() -> None:
     for progress, updates in seen:
         # Made before a rollout of a tenth of the training are those due at its end.
         shares = ((x - begun_at) / (1 - begun_at) for x in (progress, progress + 0.1))
-        due, soon = (40 * (share - 0.1) / 0.75 for share in shares)
-        # The rollout in which the first tenth ends is the frozen policy's to its end.
-        began = (progress - 0.1 - begun_at) / (1 - begun_at) > 0.1
+        due, soon = (40 * (share - 0.2) / 0.65 for share in shares)
+        # The rollout in which the first fifth ends is the frozen policy's to its end.
+        began = (progress - 0.1 - begun_at) / (1 - begun_at) > 0.2
         assert (min(40.0, due) - 1 if began else 0) <= updates <= max(0.0, soon) + 1
     assert model.shedding.counters.updates == 40
     assert model.shedding._optimiser.param_groups[0]["lr"] == pytest.approx(

@@ -46,7 +46,7 @@ MARGIN = 0.02
 """Difference of returns that counts, in units of what was gained since the start."""
 SETTLING = 0.25
 """Share of the updates, the last ones, in which the bound is not widened any more."""
-COMPARED = 0.1
+COMPARED = 0.2
 """Share of the shedding, at its beginning, in which the frozen policy is played: what it earns is
 what is compared with."""
 SURE = 1.7

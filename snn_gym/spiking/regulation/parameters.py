@@ -55,8 +55,10 @@ class LeanParameters(Config):
     max_synops: Positive | None = None
     """Synaptic operations of hidden spikes that a decision may cost: the least divergence at that
     cost is looked for, in place of the least cost at a bounded divergence. None for the latter."""
-    latest_start: PositiveShare = 0.8
-    """Share of the training after which learning is over, if it was not found to be before."""
+    latest_start: PositiveShare = 0.9
+    """Share of the training after which learning is over, if it was not found to be before: the
+    step sizes of most agents have all but ended by then, while policies frozen at 0.8 lost what was
+    still to be learned."""
     patience: PositiveShare = 0.4
     """Share of the training without a better return after which learning is over."""
     tolerance: Share = 0.02
