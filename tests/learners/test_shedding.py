@@ -194,13 +194,13 @@ def test_weights_come_back_when_a_tighter_bound_did_not_help(
     assert not shedding._optimiser.state
 
 
-@pytest.mark.parametrize(("progress", "bound"), [(0.83, 0.03), (0.84, 0.02)])
+@pytest.mark.parametrize(("progress", "bound"), [(0.84, 0.03), (0.85, 0.02)])
 def test_the_bound_settles_in_the_last_quarter(progress: float, bound: float) -> None:
     _, shedding = begun(episodes=2, widening=1.5)
     assert shedding.counters.begun_at == pytest.approx(0.5, abs=0.2)
     shedding.counters.begun_at = 0.5
     shedding.bound, shedding.returns = EARNED, [100.0, 100.0]
-    # The updates are made from 0.1 to 0.85 of the half that is left, three quarters by 0.831.
+    # The updates are made from 0.2 to 0.85 of the half that is left, three quarters by 0.844.
     shedding._judge(progress)
     assert shedding.bound.bound == pytest.approx(bound)
 
@@ -265,8 +265,8 @@ def test_the_frozen_policy_is_played_first_and_compared_with(
     monkeypatch.setattr(BoundControl, "compared_with", spy)
     model.learn(1280)
     assert model.shedding is not None
-    (returns,) = given  # of a rollout, the first whose end is beyond a fifth of the rest
-    assert len(returns) in (6, 7, 12, 13)
+    (returns,) = given  # of two or three rollouts, until a fifth of the rest is over
+    assert len(returns) in (12, 13, 19, 20)
     assert model.shedding.bound.reference == pytest.approx(np.mean(returns))
     assert model.shedding.counters.updates == 8
 

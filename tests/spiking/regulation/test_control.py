@@ -302,9 +302,9 @@ def test_learning_is_never_over_early_and_always_late() -> None:
     assert not learning_is_over(settled, 0.39, quick)
     assert learning_is_over(settled, 0.4, quick)
     rising = returns_of(*range(STRETCHES))
-    assert not learning_is_over(rising, 0.79, DEFAULT)
-    assert learning_is_over(rising, 0.8, DEFAULT)
-    assert learning_is_over(returns_of(), 0.8, DEFAULT)
+    assert not learning_is_over(rising, 0.89, DEFAULT)
+    assert learning_is_over(rising, 0.9, DEFAULT)
+    assert learning_is_over(returns_of(), 0.9, DEFAULT)
     assert learning_is_over(returns_of(), 0.1, LeanParameters(latest_start=0.1))
 
 

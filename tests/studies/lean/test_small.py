@@ -19,11 +19,12 @@ from studies.lean.small import smallest_student
 from tests.studies.lean.made import ShortTask, made_outcome
 
 _TASK = ShortTask("CartPole-v1")
+_SHORT = {"updates": 20, "latest_start": 0.75}  # a rollout is an eighth of the training
 
 
 @pytest.fixture(autouse=True)
 def _few_updates(monkeypatch: pytest.MonkeyPatch) -> None:
-    arms = {arm: x if x is None else {**x, "updates": 20} for arm, x in plan.ARMS.items()}
+    arms = {arm: x if x is None else {**x, **_SHORT} for arm, x in plan.ARMS.items()}
     for module in (plan, runner):
         monkeypatch.setattr(module, "ARMS", arms)
     monkeypatch.setattr(runner, "CHECKPOINT_INTERVAL", 512)
@@ -109,7 +110,7 @@ def test_it_is_taught_by_the_policy_that_lean_froze_in_the_steps_that_are_left(
     assert (found.begun_at, found.last_bound) == (lean.begun_at, lean.last_bound)
     assert found.settings == {
         "first_strength": 0.0, "control_rate": 0.0, "widening": 1.0, "tolerance": 1.0,
-        "updates": 20, "bound": lean.last_bound,
+        **_SHORT, "bound": lean.last_bound,
     }  # fmt: skip
     assert found.arm == "small"
     assert list((tmp_path / "r").glob("*/small/1000.json"))

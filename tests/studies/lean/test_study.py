@@ -18,12 +18,13 @@ from studies.lean.rescue import STARTS, spoil
 from tests.studies.lean.made import ShortTask, made_outcome
 
 _TASK = ShortTask("CartPole-v1", seeds=2)
+_SHORT = {"updates": 40, "latest_start": 0.75}  # a rollout is an eighth of the training
 
 
 @pytest.fixture(autouse=True)
 def _few_updates(monkeypatch: pytest.MonkeyPatch) -> None:
     arms = {
-        arm: settings if settings is None else {**settings, "updates": 40}
+        arm: settings if settings is None else {**settings, **_SHORT}
         for arm, settings in ARMS.items()
     }
     for module in (plan, runner):
@@ -54,7 +55,7 @@ def test_arms_end_as_planned_and_off_as_the_zoo_trains_it(tmp_path: Path) -> Non
     assert shed.begun_at is not None
     assert shed.branched_at <= shed.begun_at * 2048
     assert uniform.settings == {
-        "signals": "uniform", "widening": 1.0, "tolerance": 1.0, "updates": 40,
+        "signals": "uniform", "widening": 1.0, "tolerance": 1.0, **_SHORT,
         "bound": shed.last_bound,
     }  # fmt: skip
     # A file that exists is passed over.
@@ -65,7 +66,7 @@ def test_arms_end_as_planned_and_off_as_the_zoo_trains_it(tmp_path: Path) -> Non
 def test_an_arm_is_what_training_it_from_the_start_gives(tmp_path: Path) -> None:
     seen: list[Outcome] = []
     runner.run_seed(_TASK, 1000, ("lean",), tmp_path / "r", tmp_path / "s", seen.append)
-    regulation = {"lean": {"updates": 40}}
+    regulation = {"lean": _SHORT}
     whole = make_agent("ppo-lif", "CartPole-v1", 1000, network={"regulation": regulation})
     log = runner.EpisodeLog()
     segments = runner.partial(runner.SegmentCallback, tmp_path / "c", tmp_path / "e")
@@ -83,7 +84,7 @@ def test_unknown_arms_and_missing_bounds_are_refused(tmp_path: Path) -> None:
     assert settings_of("off", None) is None
     with pytest.raises(ValueError, match="'fixed' takes a strength that was chosen, got none"):
         settings_of("fixed", 0.02)
-    assert settings_of("synops-500", None) == {"max_synops": 500.0, "updates": 40}
+    assert settings_of("synops-500", None) == {"max_synops": 500.0, **_SHORT}
 
 
 def test_every_arm_is_valid_settings() -> None:
