@@ -101,7 +101,7 @@ class LeanAlgorithm(BaseAlgorithm):
         if self.shedding is None:
             super().train(*args, **kwargs)  # type: ignore[misc]
         else:
-            self.shedding.update(progress, self._progress(self._rollout_steps()))
+            self.shedding.update(progress, self._progress(self.rollout_steps))
 
     def collect_rollouts(self, *args: Any, **kwargs: Any) -> Any:
         """Collect experience, as the algorithm does; without exploration while shedding.
@@ -167,7 +167,8 @@ class LeanAlgorithm(BaseAlgorithm):
     def _progress(self, more_steps: int = 0) -> float:
         return min(1.0, (self.num_timesteps + more_steps) / max(1, self._total_timesteps))
 
-    def _rollout_steps(self) -> int:
+    @property
+    def rollout_steps(self) -> int:
         """Return the environment steps of a rollout, 0 where there are only steps."""
         buffer = getattr(self, "rollout_buffer", None)
         return 0 if buffer is None else buffer.buffer_size * buffer.n_envs

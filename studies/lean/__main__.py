@@ -12,7 +12,7 @@ import typer
 from studies.lean.fixed import choose_strength
 from studies.lean.front import FRONT_TASKS, front_seeds, planned, run_configuration
 from studies.lean.outcome import Outcome
-from studies.lean.plan import REPORTED, TASKS, Task
+from studies.lean.plan import OTHER_AGENTS, REPORTED, TASKS, Task
 from studies.lean.report import write_report
 from studies.lean.rescue import ARMS as RESCUES
 from studies.lean.rescue import STARTS, reported_seeds, run_start
@@ -25,7 +25,10 @@ TUNING = Path(__file__).parent / "tuning"
 SCRATCH = Path("runs") / "lean"
 DOCS = Path(__file__).parents[2] / "docs"
 
-OneTask = Annotated[str | None, typer.Option(help="Task; all of them if none.")]
+OneTask = Annotated[
+    str | None,
+    typer.Option(help="Task (of `run`, also one of the other agents); all of them if none."),
+]
 SomeSeeds = Annotated[str | None, typer.Option(help="Such as 100-102; the reported ones.")]
 Results = Annotated[Path, typer.Option(help="Folder of the results.")]
 Scratch = Annotated[Path, typer.Option(help="Folder of checkpoints.")]
@@ -48,7 +51,7 @@ def run(
 ) -> None:
     """Train what is missing; an arm whose file exists is passed over."""
     with _usage():
-        for chosen in _chosen(TASKS, task):
+        for chosen in _chosen({**TASKS, **OTHER_AGENTS}, task):
             for seed in parse_seeds(seeds) or chosen.seed_range():
                 run_seed(chosen, seed, arms.split(","), out, scratch, _show)
 

@@ -38,7 +38,10 @@ class Task:
     network: Mapping[str, Any] = field(default_factory=dict)
     """Settings of the network that replace the agent's."""
     variant: str = ""
-    """What the arms of such a network are called after; nothing for the agent's own."""
+    """What the arms of such a network or agent are called after; nothing for the task's own."""
+
+    budget: int | None = None
+    """Environment steps of a training; None for the environment's budget."""
 
     def label(self, arm: str) -> str:
         """Return the name under which an arm's outcome is kept."""
@@ -46,8 +49,8 @@ class Task:
 
     @property
     def steps(self) -> int:
-        """Environment steps of a training: the environment's budget."""
-        return load_environment_spec(self.env_id).budget["gradient"]
+        """Environment steps of a training."""
+        return self.budget or load_environment_spec(self.env_id).budget["gradient"]
 
     @property
     def allowed_loss(self) -> float:
@@ -75,6 +78,17 @@ TASKS: Mapping[str, Task] = MappingProxyType(
     }
 )
 """Tasks by id, in the order in which they are run."""
+OTHER_AGENTS: Mapping[str, Task] = MappingProxyType(
+    {
+        task.agent: task
+        for task in (
+            Task("CartPole-v1", "dqsn", seeds=5, variant="dqsn"),
+            # Each step has an update of all networks; this is what it needs.
+            Task("Pendulum-v1", "sac-lif", seeds=5, margin=0.02, variant="sac-lif", budget=20_000),
+        )
+    }
+)
+"""Agents that learn in other ways, by name, each on one task."""
 
 OFF = "off"
 LEAN = "lean"

@@ -17,6 +17,7 @@ from studies.lean.plan import (
     FIXED,
     LEAN,
     OFF,
+    OTHER_AGENTS,
     PRUNE,
     SMALL,
     TASKS,
@@ -101,6 +102,7 @@ def write_report(results: Path, docs: Path) -> Path:
         _HEAD,
         _lean_section(found),
         _frozen_section(found),
+        _others_section(found),
         _control_section(found),
         _budget_section(found),
         twin_section(found),
@@ -115,8 +117,32 @@ def write_report(results: Path, docs: Path) -> Path:
 
 
 def _lean_section(found: Found) -> str:
+    text = (
+        "Lower bound: one-sided 95 % bound, by Student's t over seeds, of the difference in "
+        "return to `off`; it must not be below the number in brackets, 5 % of the range from "
+        "random play to `solved` (2 % on Pendulum-v1). Factor: geometric mean over seeds of "
+        "the SynOps of `off` over those of `lean`, none counting as one. Operations: SynOps, "
+        "multiply-accumulates and neuron updates of `lean`.\n"
+    )
+    return f"## Lean against off\n\n{text}\n{_lean_table(found, TASKS.values(), 'task')}"
+
+
+def _others_section(found: Found) -> str:
+    text = (
+        "The same with agents that learn in other ways, at the same settings: "
+        + ", ".join(
+            f"`{task.agent}` on {task.env_id} ({task.steps:,} environment steps)"
+            for task in OTHER_AGENTS.values()
+        )
+        + ".\n"
+    )
+    return f"## Other algorithms\n\n{text}\n{_lean_table(found, OTHER_AGENTS.values(), 'agent')}"
+
+
+def _lean_table(found: Found, tasks: Iterable[Task], kind: str) -> str:
+    """Return the table of ``lean`` beside ``off``, a row for a task or for an agent."""
     rows = []
-    for task in TASKS.values():
+    for task in tasks:
         both = pairs(found, task, LEAN, OFF)
         if len(both) < 2:
             continue
@@ -125,7 +151,7 @@ def _lean_section(found: Found) -> str:
         digits = return_digits(task.env_id)
         rows.append(
             [
-                task.env_id,
+                task.agent if kind == "agent" else task.env_id,
                 str(len(both)),
                 spread([x.mean for x in off], digits),
                 spread([x.mean for x in lean], digits),
@@ -136,18 +162,11 @@ def _lean_section(found: Found) -> str:
                 f"{np.median([x.operations for x in lean]):,.0f}",
             ]
         )
-    text = (
-        "Lower bound: one-sided 95 % bound, by Student's t over seeds, of the difference in "
-        "return to `off`; it must not be below the number in brackets, 5 % of the range from "
-        "random play to `solved` (2 % on Pendulum-v1). Factor: geometric mean over seeds of "
-        "the SynOps of `off` over those of `lean`, none counting as one. Operations: SynOps, "
-        "multiply-accumulates and neuron updates of `lean`.\n"
-    )
     head = [
-        *("task", "seeds", "return, off", "return, lean", "lower bound", "no loss"),
+        *(kind, "seeds", "return, off", "return, lean", "lower bound", "no loss"),
         *("SynOps, off", "SynOps, lean", "factor", "operations"),
     ]
-    return f"## Lean against off\n\n{text}\n{table(head, rows)}"
+    return table(head, rows)
 
 
 def _frozen_section(found: Found) -> str:

@@ -193,7 +193,7 @@ def _learned_at(model: LeanAlgorithm, task: Task, folder: Path) -> int:
     sums = np.bincount(stretches, weights=columns["return"], minlength=STRETCHES)
     returns = np.where(counts > 0, sums / np.maximum(counts, 1), np.nan)
     # Later episodes than the last checkpoint's are not needed: no arm branches after it.
-    rollout = model.n_envs * model.rollout_buffer.buffer_size  # type: ignore[attr-defined]
+    rollout = max(1, model.rollout_steps)
     return next(
         steps
         for steps in range(rollout, task.steps + rollout, rollout)

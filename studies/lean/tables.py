@@ -34,7 +34,7 @@ def read_found(results: Path) -> Found:
 
 def pairs(found: Found, task: Task, arm: str, other: str) -> list[tuple[Outcome, Outcome]]:
     """Return the outcomes of two arms on the seeds that both have."""
-    one, two = found.get((task.env_id, arm), {}), found.get((task.env_id, other), {})
+    one, two = (found.get((task.env_id, task.label(x)), {}) for x in (arm, other))
     return [(one[seed], two[seed]) for seed in sorted(one.keys() & two.keys())]
 
 

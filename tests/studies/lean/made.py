@@ -13,7 +13,7 @@ from studies.lean.plan import Task
 class ShortTask(Task):
     """A task whose budget is a few rollouts."""
 
-    steps: int = 2048
+    budget: int | None = 2048
 
 
 def made_outcome(arm: str, seed: int, mean: float, **changes: Any) -> Outcome:

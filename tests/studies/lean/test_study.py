@@ -76,6 +76,21 @@ def test_an_arm_is_what_training_it_from_the_start_gives(tmp_path: Path) -> None
     assert again.synops == seen[0].synops
 
 
+def test_agents_of_other_algorithms_have_names_of_their_own(tmp_path: Path) -> None:
+    task, seen = ShortTask("CartPole-v1", "dqsn", variant="dqsn"), list[Outcome]()
+    runner.run_seed(task, 1000, ("off", "lean"), tmp_path / "r", tmp_path / "s", seen.append)
+    off, shed = seen
+    assert (off.arm, shed.arm, shed.agent) == ("dqsn-off", "dqsn-lean", "dqsn")
+    assert shed.begun_at is not None
+    assert 0 < shed.branched_at < shed.begun_at * task.steps
+    row = "| dqsn | 2 | 9 (9 to 9) | 9 (9 to 9) | 0.0 (-22.7) | yes |"
+    for seed in (100, 101):
+        for arm in ("dqsn-off", "dqsn-lean"):
+            write_outcome(tmp_path / "r2", _outcome(arm, seed, 9.0, 100.0))
+    assert row in write_report(tmp_path / "r2", tmp_path).read_text()
+    assert plan.OTHER_AGENTS["sac-lif"].steps == 20_000
+
+
 def test_unknown_arms_and_missing_bounds_are_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="arm 'lena' is unknown; arms: off, lean"):
         runner.run_seed(_TASK, 0, ("lena",), tmp_path, tmp_path, print)
