@@ -16,7 +16,7 @@ from torch import Tensor
 
 from snn_gym.arrays import prefixed, with_prefix
 from snn_gym.learners.sequence_replay import SequenceReplayBuffer
-from snn_gym.learners.sequence_rollouts import SequenceRolloutBuffer, over_parts
+from snn_gym.learners.sequence_rollouts import SequenceRolloutBuffer
 from snn_gym.policies._stateful import SequenceBatch
 
 KEPT = 20_000
@@ -26,6 +26,19 @@ ASKED = 1024
 
 Sample = tuple[PyTorchObs | SequenceBatch, Tensor]
 """What a policy's ``watched`` takes, and the behaviour (B, A) of the one that teaches."""
+
+
+def appended(before: NDArray[Any] | None, rows: NDArray[Any], most: int) -> NDArray[Any]:
+    """Return the latest rows, as many as there are now and at least ``most`` if there are so many.
+
+    Args:
+        before: (N, ...), None for none.
+        rows: (M, ...).
+        most: Rows that are kept, all new ones at least.
+    """
+    # Also without any before it is a copy: a buffer is filled again.
+    both = np.concatenate([rows[:0] if before is None else before, rows])
+    return both[-max(most, len(rows)) :]
 
 
 class Replayed:
@@ -92,8 +105,8 @@ class Collected:
         self._newest = len(next(iter(parts.values())))
         targets = self._ask(parts)
         for name, rollout in parts.items():
-            self._kept[name] = self._appended(self._kept.get(name), rollout)
-        self._targets = self._appended(self._targets, targets)
+            self._kept[name] = appended(self._kept.get(name), rollout, KEPT)
+        self._targets = appended(self._targets, targets, KEPT)
 
     def _ask(self, parts: Mapping[str, NDArray[Any]]) -> NDArray[np.float32]:
         """Return the teacher's behaviour (N, A) in observations, a few at a time."""
@@ -103,12 +116,6 @@ class Collected:
                 few = {name: x[first : first + ASKED] for name, x in parts.items()}
                 found.append(self._teacher.watched(self._torch_of(few))[0].cpu().numpy())
         return np.concatenate(found)
-
-    @staticmethod
-    def _appended(before: NDArray[Any] | None, rows: NDArray[Any]) -> NDArray[Any]:
-        # Also without any before it is a copy: the buffer is filled again.
-        both = np.concatenate([rows[:0] if before is None else before, rows])
-        return both[-max(KEPT, len(rows)) :]
 
     def sample(self, batch_size: int, *, newest: bool = False) -> Sample:
         """Draw decisions, as ``Replayed.sample`` does."""
@@ -139,7 +146,7 @@ class Collected:
 
 
 class Followed:
-    """The latest rollout as sequences, along which the teacher carries a state of its own.
+    """Latest rollouts as sequences, along which the teacher carried a state of its own.
 
     Args:
         teacher: Policy whose behaviour is asked for.
@@ -149,46 +156,60 @@ class Followed:
     def __init__(self, teacher: Any, buffer: SequenceRolloutBuffer) -> None:
         self._teacher, self._buffer = teacher, buffer
         self._state: Tensor | None = None
-        self._batch: SequenceBatch | None = None
-        self._target: Tensor | None = None
+        self._kept: dict[str, NDArray[Any]] = {}
+        self._newest = 0
 
     def collect(self) -> None:
-        """Let the teacher see the latest rollout."""
-        buffer, torch_of = self._buffer, self._buffer.to_torch
-        self._batch = SequenceBatch(
-            over_parts(torch_of, buffer.observations),
-            torch_of(buffer.states[buffer.burn_in_steps]),
-            torch_of(buffer.episode_starts).bool(),
-        )
+        """Let the teacher see the latest rollout, and take that in."""
+        buffer = self._buffer
+        observations: Any = buffer.observations
+        named = observations if isinstance(observations, dict) else {"": observations}
+        rollout = prefixed("observations", {name: x.swapaxes(0, 1) for name, x in named.items()})
+        rollout["states"] = buffer.states[buffer.burn_in_steps]
+        rollout["starts"] = buffer.episode_starts.swapaxes(0, 1).astype(np.bool_)
+        batch = self._batch_of(rollout)
         if self._state is None:
             # The policies are one until now, and so are their states; one with other states has
             # taught from the start, where an episode begins.
-            states, rest = self._batch.states, self._teacher.rest_state(1)
+            states, rest = batch.states, self._teacher.rest_state(1)
             if states.shape[1] != rest.shape[1]:
                 states = rest.expand(len(states), -1)
             self._state = self._teacher.acting_state(states)
         with torch.no_grad():
-            self._target, self._state, _ = self._teacher.followed(self._batch, self._state)
+            target, self._state, _ = self._teacher.followed(batch, self._state)
+        rollout["targets"] = target.cpu().numpy().swapaxes(0, 1)
+        self._newest, length = batch.starts.shape[1], len(batch.starts)
+        most = max(self._newest, KEPT // length)
+        for name, rows in rollout.items():
+            self._kept[name] = appended(self._kept.get(name), rows, most)
 
     def sample(self, batch_size: int, *, newest: bool = False) -> Sample:
-        """Draw whole sequences of the latest rollout, of about as many decisions."""
-        del newest
-        batch, target = self._batch, self._target
-        assert batch is not None  # collected before
-        assert target is not None
-        length, sequences = batch.starts.shape
-        count = min(sequences, max(1, batch_size // length))
-        chosen = torch.randperm(sequences)[:count]
-        drawn = over_parts(lambda part: part[:, chosen], batch.observations)
-        part = SequenceBatch(drawn, batch.states[chosen], batch.starts[:, chosen])
-        return part, target[:, chosen].flatten(0, 1)
+        """Draw whole sequences, of about as many decisions."""
+        sequences, length = self._kept["starts"].shape
+        among = self._newest if newest else sequences
+        count = min(among, max(1, batch_size // length))
+        chosen = sequences - 1 - torch.randperm(among)[:count].numpy()
+        drawn = {name: x[chosen] for name, x in self._kept.items()}
+        targets = self._buffer.to_torch(drawn["targets"].swapaxes(0, 1))
+        return self._batch_of(drawn), targets.flatten(0, 1)
+
+    def _batch_of(self, rows: Mapping[str, NDArray[Any]]) -> SequenceBatch:
+        """Return sequences whose first axis is which one as those whose first axis is time."""
+        parts = {
+            name: self._buffer.to_torch(x.swapaxes(0, 1))
+            for name, x in with_prefix("observations", rows).items()
+        }
+        starts = self._buffer.to_torch(rows["starts"].swapaxes(0, 1))
+        observations: Any = parts.get("", parts)
+        return SequenceBatch(observations, self._buffer.to_torch(rows["states"]), starts)
 
     def arrays(self) -> dict[str, NDArray[Any]]:
-        """Return nothing: episodes start anew where a training is resumed."""
-        return {}
+        """Return the sequences; not the teacher's state: episodes start anew after a resume."""
+        return dict(self._kept)
 
     def load(self, arrays: Mapping[str, NDArray[Any]]) -> None:
         """Go on from what ``arrays`` returned."""
+        self._kept = dict(arrays)
 
 
 Visited = Replayed | Collected | Followed

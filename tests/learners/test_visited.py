@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from snn_gym.learners.visited import Collected, Followed, Replayed
+from snn_gym.policies._stateful import SequenceBatch
 from tests.learners.shed import begun, put
 
 
@@ -43,26 +44,65 @@ def test_of_a_replay_buffer_the_latest_are_drawn(monkeypatch: pytest.MonkeyPatch
     assert set(drawn.flatten().tolist()) == {1.0}  # type: ignore[union-attr]
 
 
+def rolled_out(visited: Followed) -> SequenceBatch:
+    """Return the rollout that the buffer has, as it was played."""
+    buffer = visited._buffer
+    torch_of = buffer.to_torch
+    return SequenceBatch(
+        torch_of(buffer.observations),
+        torch_of(buffer.states[buffer.burn_in_steps]),
+        torch_of(buffer.episode_starts).bool(),
+    )
+
+
 def test_the_teacher_carries_a_state_of_its_own_along_what_was_played() -> None:
     _, shedding = begun("StatefulPPO")
-    visited: Any = shedding._visited
+    visited, teacher = shedding._visited, shedding._teacher
     assert isinstance(visited, Followed)
-    teacher: Any = shedding._teacher
     visited.collect()  # the latest rollout, which was played by final weights
     put(shedding, 0.3)  # the states that the buffer has are no more the teacher's
-    batch, state = visited._batch, visited._state
-    assert batch is not None
+    batch, state = rolled_out(visited), visited._state
     assert state is not None
     with torch.no_grad():
         expected, after, _ = teacher.followed(batch, state)
     visited.collect()
-    assert torch.equal(visited._target, expected)
+    assert visited._state is not None
     assert torch.equal(visited._state, after)
     length, count = batch.starts.shape
-    part, target = visited.sample(length)  # one sequence
-    assert part.starts.shape == (length, 1)
+    part, target = visited.sample(length, newest=True)  # one sequence
+    assert part.starts.shape == (length, 1)  # type: ignore[union-attr]
     columns = [torch.equal(target, expected[:, k]) for k in range(count)]
     assert any(columns)
-    everything, targets = visited.sample(10 * length * count)
-    assert everything.starts.shape == (length, count)
+    everything, targets = visited.sample(10 * length * count, newest=True)
+    assert everything.starts.shape == (length, count)  # type: ignore[union-attr]
     assert targets.shape == expected.flatten(0, 1).shape
+
+
+def test_sequences_of_earlier_rollouts_are_kept_with_what_the_teacher_did(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    _, shedding = begun("StatefulPPO")
+    visited = shedding._visited
+    assert isinstance(visited, Followed)
+    buffer: Any = visited._buffer
+    length, count = rolled_out(visited).starts.shape
+    monkeypatch.setattr("snn_gym.learners.visited.KEPT", 2 * count * length)
+    visited.load({})
+    for value in (1.0, 2.0, 3.0):
+        buffer.observations[:] = value
+        visited.collect()
+    kept = visited.arrays()
+    assert kept["observations."].shape[:2] == (2 * count, length)
+    assert sorted(set(kept["observations."].flatten().tolist())) == [2.0, 3.0]
+    newest, _ = visited.sample(10 * count * length, newest=True)
+    assert set(newest.observations.flatten().tolist()) == {3.0}  # type: ignore[union-attr]
+    assert newest.starts.shape == (length, count)  # type: ignore[union-attr]
+    # Drawn in any order, each sequence comes with its own state, starts and target.
+    drawn, targets = visited.sample(10 * count * length)
+    rows = [
+        [x.flatten().tolist() for x in (kept["targets"][k], kept["states"][k])]
+        for k in range(2 * count)
+    ]
+    for k in range(2 * count):
+        target = targets.view(length, 2 * count, -1)[:, k].flatten().tolist()
+        assert [target, drawn.states[k].tolist()] in rows  # type: ignore[union-attr]
