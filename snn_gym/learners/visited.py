@@ -21,6 +21,8 @@ from snn_gym.policies._stateful import SequenceBatch
 
 KEPT = 20_000
 """Latest observations that are kept, or looked at in a replay buffer."""
+FEWEST = 256
+"""Latest observations of a replay buffer that are drawn from when hardly any is new."""
 ASKED = 1024
 """Observations that the teacher is shown at a time."""
 
@@ -42,7 +44,7 @@ def appended(before: NDArray[Any] | None, rows: NDArray[Any], most: int) -> NDAr
 
 
 class Replayed:
-    """Latest observations, or sequences, of a replay buffer.
+    """Observations of a replay buffer since it was made, or sequences of all that the buffer has.
 
     Args:
         teacher: Policy whose behaviour is asked for.
@@ -51,6 +53,8 @@ class Replayed:
 
     def __init__(self, teacher: Any, model: OffPolicyAlgorithm) -> None:
         self._teacher, self._model = teacher, model
+        # What exploring led to is not what is visited without.
+        self._since = model.num_timesteps
 
     def collect(self) -> None:
         """Take in what was played since the last call; the buffer has it already."""
@@ -70,7 +74,8 @@ class Replayed:
             drawn: Any = buffer.sample(count, self._model._vec_normalize_env).sequences
         else:
             filled = buffer.size()
-            recent = min(filled, max(1, KEPT // buffer.n_envs))
+            new = self._model.num_timesteps - self._since
+            recent = min(filled, -(-min(KEPT, max(FEWEST, new)) // buffer.n_envs))
             ages = torch.randint(recent, (batch_size,)).numpy()
             rows = (buffer.pos - 1 - ages) % buffer.buffer_size
             drawn = buffer._get_samples(rows, self._model._vec_normalize_env).observations
@@ -79,10 +84,11 @@ class Replayed:
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         """Return what a resumed training needs; a checkpoint has the buffer."""
-        return {}
+        return {"since": np.array(self._since)}
 
     def load(self, arrays: Mapping[str, NDArray[Any]]) -> None:
         """Go on from what ``arrays`` returned."""
+        self._since = int(arrays["since"])
 
 
 class Collected:

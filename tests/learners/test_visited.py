@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
@@ -42,6 +43,24 @@ def test_of_a_replay_buffer_the_latest_are_drawn(monkeypatch: pytest.MonkeyPatch
     buffer.observations[:4], buffer.observations[-6:] = 1.0, 1.0
     drawn, _ = visited.sample(64)
     assert set(drawn.flatten().tolist()) == {1.0}  # type: ignore[union-attr]
+
+
+def test_of_a_replay_buffer_nothing_is_drawn_that_was_explored_before(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("snn_gym.learners.visited.FEWEST", 2)
+    model, shedding = begun("DQN")
+    visited = shedding._visited
+    assert isinstance(visited, Replayed)
+    buffer: Any = model.replay_buffer  # type: ignore[attr-defined]
+    buffer.pos, buffer.full = 8, True
+    for played, kept in ((6, 6), (0, 2)):  # steps since it was made, and what is drawn from
+        visited.load({"since": np.array(model.num_timesteps - played * buffer.n_envs)})
+        buffer.observations[:] = 0.0
+        buffer.observations[8 - kept : 8] = np.arange(1, kept + 1).reshape(-1, 1, 1)
+        drawn, _ = visited.sample(256)
+        assert set(drawn.flatten().tolist()) == set(range(1, kept + 1))  # type: ignore[union-attr]
+    assert visited.arrays() == {"since": model.num_timesteps}
 
 
 def rolled_out(visited: Followed) -> SequenceBatch:
