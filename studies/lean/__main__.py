@@ -9,6 +9,8 @@ from typing import Annotated
 
 import typer
 
+from studies.lean.disturbed import SEEDS as DISTURBED_SEEDS
+from studies.lean.disturbed import disturbed_tasks, run_disturbed
 from studies.lean.fixed import choose_strength
 from studies.lean.front import FRONT_TASKS, front_seeds, planned, run_configuration
 from studies.lean.outcome import Outcome
@@ -113,6 +115,20 @@ def rescue(
         for name in STARTS if start is None else (start,):
             for seed in parse_seeds(seeds) or reported_seeds():
                 run_start(name, seed, arms.split(","), out, _show)
+
+
+@app.command()
+def disturbed(
+    task: OneTask = None,
+    seeds: SomeSeeds = None,
+    out: Results = RESULTS,
+    scratch: Scratch = SCRATCH,
+) -> None:
+    """Evaluate `off` and `lean` with noisy observations and changed physics."""
+    with _usage():
+        for chosen in _chosen(disturbed_tasks(), task):
+            for seed in parse_seeds(seeds) or chosen.seed_range()[:DISTURBED_SEEDS]:
+                run_disturbed(chosen, seed, out, scratch, _show)
 
 
 @app.command()

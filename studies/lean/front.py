@@ -13,13 +13,14 @@ from typing import Any
 from stable_baselines3.common.base_class import BaseAlgorithm
 from torch import nn
 
+from snn_gym.scoring.evaluation import evaluate
 from snn_gym.threads import one_thread
 from snn_gym.zoo import load_agent_spec
 from snn_gym.zoo.build import build_model, make_environments, policy_arguments
 from snn_gym.zoo.seeding import seed_environments
 from studies.lean.outcome import Outcome, outcome_path, write_outcome
 from studies.lean.plan import LEAN, OFF, TASKS, Task
-from studies.lean.runner import Report, judge, learn_arm, run_seed, scratch_folder
+from studies.lean.runner import Report, Trained, judge, learn_arm, run_seed, scratch_folder
 from studies.lean.twins import TWIN, run_twin, twin_of
 from studies.lean.zeros import ZeroSkipping
 
@@ -193,10 +194,11 @@ def _train_ann(
     own = replace(task, agent=_ann_agent(task, configuration), network=configuration.network)
     model = make_ann(task, configuration, seed)
     seconds = learn_arm(model, own, seed, scratch_folder(scratch, own, seed) / label)
+    trained = Trained(model, 0, seconds)
     if configuration.units != RELU:
-        return judge(model, own, label, seed, {}, 0, seconds)
-    policy = ZeroSkipping(model.policy)
-    outcome = judge(model, own, label, seed, {}, 0, seconds, policy)
+        return judge(trained, own, label, seed, {})
+    policy: Any = ZeroSkipping(model.policy)
+    outcome = judge(trained, own, label, seed, {}, evaluate(policy, own.env_id))
     return replace(outcome, zero_share=policy.zero_share)
 
 

@@ -16,7 +16,7 @@ from snn_gym.threads import one_thread
 from snn_gym.zoo import make_agent
 from studies.lean.outcome import Outcome, outcome_path, write_outcome
 from studies.lean.plan import FIRST_SEED, Task
-from studies.lean.runner import Report, judge, learn
+from studies.lean.runner import Report, Trained, judge, learn
 
 SEEDS = 10
 _DYNAMICS = {
@@ -113,7 +113,7 @@ def _train(start: BadStart, arm: str, label: str, seed: int) -> Outcome:
     if arm != "good":
         spoil(_layers(model), start, seed, kick=arm == "kick")
     seconds = learn(model, start.steps)
-    return judge(model, task, label, seed, network, 0, seconds)
+    return judge(Trained(model, 0, seconds), task, label, seed, network)
 
 
 def _layers(model: BaseAlgorithm) -> list[SpikingLayer]:

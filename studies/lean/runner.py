@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ from stable_baselines3.common.type_aliases import MaybeCallback
 
 import snn_gym
 from snn_gym.learners.lean_algorithm import LeanAlgorithm
-from snn_gym.scoring.evaluation import evaluate
+from snn_gym.scoring.evaluation import Evaluation, evaluate
 from snn_gym.spiking.regulation.control import STRETCHES, learning_is_over
 from snn_gym.threads import one_thread
 from snn_gym.training.checkpoint import restore_checkpoint
@@ -42,6 +42,18 @@ from studies.lean.small import smallest_student
 
 Report = Callable[[Outcome], None]
 """Called with every arm as it ends."""
+
+
+@dataclass(frozen=True)
+class Trained:
+    """An agent, and what its training took."""
+
+    model: BaseAlgorithm
+    """The agent."""
+    branched_at: int = 0
+    """Environment steps of the checkpoint it was trained from; 0 for the start."""
+    seconds: float = 0.0
+    """CPU time of the training (s)."""
 
 
 class _KeptSegments(SegmentCallback):
@@ -99,8 +111,9 @@ def run_seed(
     folder = scratch_folder(scratch, task, seed)
     with one_thread():
         if OFF in missing or not (folder / "done").exists():
-            outcome = _train_off(task, seed, folder)
+            off = trained_off(task, seed, folder)
             if OFF in missing:
+                outcome = judge(off, task, OFF, seed, {})
                 write_outcome(results, outcome)
                 report(outcome)
         for arm in (x for x in ARMS if x in missing and x != OFF):
@@ -119,24 +132,36 @@ def scratch_folder(scratch: Path, task: Task, seed: int) -> Path:
     return folder
 
 
-def _train_off(task: Task, seed: int, folder: Path) -> Outcome:
-    """Train an agent that goes on learning, and keep all of its checkpoints."""
+def trained_off(task: Task, seed: int, folder: Path) -> Trained:
+    """Train an agent that goes on learning, from its last checkpoint; keep all of these.
+
+    Args:
+        task: The task.
+        seed: Seed of everything random.
+        folder: Checkpoints of the task and seed.
+    """
     model = make_agent(task.agent, task.env_id, seed, network=task.network)
     kept = _kept(folder)
     episodes = restore_checkpoint(kept[-1], model) if kept else EpisodeLog()
     branched_at = model.num_timesteps
     seconds = _learn_in_segments(model, task, seed, partial(_KeptSegments, folder), episodes)
     (folder / "done").touch()
-    return judge(model, task, OFF, seed, {}, branched_at, seconds)
+    return Trained(model, branched_at, seconds)
 
 
-def _train_arm(task: Task, arm: str, seed: int, folder: Path, results: Path) -> Outcome:
-    """Train an arm from the last checkpoint before learning was over."""
-    known = None if arm == LEAN else _known(task, seed, results)
-    strength = chosen_strength(task) if arm == FIXED else None
-    settings = settings_of(arm, None if known is None else known.last_bound, strength)
-    assert settings is not None  # only off has none
-    network = {**task.network, "regulation": {"lean": settings}}
+def trained_arm(
+    task: Task, arm: str, settings: Mapping[str, Any], seed: int, folder: Path
+) -> Trained:
+    """Train an arm from the last checkpoint before learning was over.
+
+    Args:
+        task: The task.
+        arm: Name of the arm.
+        settings: Its fields of ``LeanParameters``.
+        seed: Seed of everything random.
+        folder: Checkpoints of the task and seed, which ``off`` has left.
+    """
+    network = {**task.network, "regulation": {"lean": dict(settings)}}
     model = make_agent(task.agent, task.env_id, seed, network=network)
     assert isinstance(model, LeanAlgorithm)  # as its network asks
     episodes = _restore_before(_learned_at(model, task, folder), model, folder)
@@ -144,12 +169,23 @@ def _train_arm(task: Task, arm: str, seed: int, folder: Path, results: Path) -> 
     for step, value in zip(columns["timestep"], columns["return"], strict=True):
         model.remember_episode(step / task.steps, float(value))
     branched_at = model.num_timesteps
-    seconds = learn_arm(model, task, seed, folder / arm, episodes)
-    policy = PrunedCounting(model.policy) if arm == PRUNE else None
-    outcome = judge(model, task, arm, seed, settings, branched_at, seconds, policy)
+    return Trained(model, branched_at, learn_arm(model, task, seed, folder / arm, episodes))
+
+
+def _train_arm(task: Task, arm: str, seed: int, folder: Path, results: Path) -> Outcome:
+    known = None if arm == LEAN else _known(task, seed, results)
+    strength = chosen_strength(task) if arm == FIXED else None
+    settings = settings_of(arm, None if known is None else known.last_bound, strength)
+    assert settings is not None  # only off has none
+    trained = trained_arm(task, arm, settings, seed, folder)
+    model: Any = trained.model
+    evaluation = None
+    if arm == PRUNE:
+        pruned: Any = PrunedCounting(model.policy)
+        evaluation = evaluate(pruned, task.env_id)
+    outcome = judge(trained, task, arm, seed, settings, evaluation)
     if arm != LEAN:
         return outcome
-    assert model.shedding is not None  # it begins by the latest start
     frozen = evaluate(model.shedding.teacher, task.env_id)
     return replace(outcome, frozen_mean=float(np.mean(frozen.returns)))
 
@@ -175,7 +211,7 @@ def _train_small(task: Task, seed: int, folder: Path, results: Path) -> Outcome:
         sizes = {"hidden_sizes": list(policy.network.hidden_sizes)}
         own, judged = replace(task, network={**task.network, **sizes}), student
         steps += student.num_timesteps
-    outcome = judge(judged, own, SMALL, seed, settings, branched_at, seconds)
+    outcome = judge(Trained(judged, branched_at, seconds), own, SMALL, seed, settings)
     return replace(outcome, steps=steps, begun_at=known.begun_at, last_bound=known.last_bound)
 
 
@@ -279,28 +315,25 @@ def learn(model: BaseAlgorithm, steps: int, callback: MaybeCallback = None) -> f
 
 
 def judge(
-    model: BaseAlgorithm,
+    trained: Trained,
     task: Task,
     arm: str,
     seed: int,
-    settings: dict[str, Any],
-    branched_at: int,
-    seconds: float,
-    policy: Any = None,
+    settings: Mapping[str, Any],
+    evaluation: Evaluation | None = None,
 ) -> Outcome:
-    """Evaluate what was trained.
+    """Return the outcome of what was trained.
 
     Args:
-        model: Trained agent.
+        trained: The agent.
         task: Its task.
         arm: Name of the arm.
         seed: Seed of the run.
         settings: What was chosen for the arm.
-        branched_at: Environment steps of the checkpoint it was trained from.
-        seconds: CPU time of the training (s).
-        policy: What is evaluated; None for the agent's own.
+        evaluation: How it did; None to evaluate it on the task.
     """
-    evaluation = evaluate(model if policy is None else policy, task.env_id)
+    model = trained.model
+    evaluation = evaluate(model, task.env_id) if evaluation is None else evaluation
     shedding = model.shedding if isinstance(model, LeanAlgorithm) else None
     return Outcome(
         task=task.env_id,
@@ -308,8 +341,8 @@ def judge(
         seed=seed,
         agent=task.agent,
         steps=model.num_timesteps,
-        branched_at=branched_at,
-        settings=settings,
+        branched_at=trained.branched_at,
+        settings=dict(settings),
         begun_at=None if shedding is None else shedding.counters.begun_at,
         last_bound=None if shedding is None else shedding.bound.bound,
         returns=evaluation.returns,
@@ -317,7 +350,7 @@ def judge(
         synops=evaluation.synops_per_decision,
         macs=evaluation.total("macs_per_decision") or 0.0,
         neuron_updates=evaluation.total("neuron_updates_per_decision") or 0.0,
-        seconds=seconds,
+        seconds=trained.seconds,
         version=snn_gym.__version__,
         network=dict(task.network),
     )

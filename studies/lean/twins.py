@@ -9,7 +9,7 @@ from snn_gym.threads import one_thread
 from snn_gym.zoo import load_agent_spec, make_agent
 from studies.lean.outcome import outcome_path, write_outcome
 from studies.lean.plan import Task
-from studies.lean.runner import Report, judge, learn_arm, scratch_folder
+from studies.lean.runner import Report, Trained, judge, learn_arm, scratch_folder
 
 TWIN = "twin"
 """Name of the arm."""
@@ -46,6 +46,6 @@ def run_twin(task: Task, seed: int, results: Path, scratch: Path, report: Report
     with one_thread():
         model = make_agent(own.agent, own.env_id, seed)
         seconds = learn_arm(model, own, seed, scratch_folder(scratch, own, seed) / TWIN)
-        outcome = judge(model, own, TWIN, seed, {}, 0, seconds)
+        outcome = judge(Trained(model, 0, seconds), own, TWIN, seed, {})
     write_outcome(results, outcome)
     report(outcome)

@@ -69,11 +69,11 @@ def watch(monkeypatch: pytest.MonkeyPatch, *, fits: bool) -> SimpleNamespace:
     def copy(policy: Any) -> dict[str, torch.Tensor]:
         return {name: x.clone() for name, x in policy.acting_state_dict().items()}
 
-    def judge(model: Any, task: Any, arm: str, *args: Any) -> Outcome:
-        seen.judged.append(model)
+    def judge(trained: Any, task: Any, arm: str, *args: Any) -> Outcome:
+        seen.judged.append(trained.model)
         if arm == "lean":
-            seen.frozen.append(copy(model.shedding._teacher))
-        return whole_judge(model, task, arm, *args)
+            seen.frozen.append(copy(trained.model.shedding._teacher))
+        return whole_judge(trained, task, arm, *args)
 
     def teach(trained: Any, steps: int, **options: Any) -> Any:
         seen.taught.append((copy(trained.policy), steps, trained.num_timesteps))

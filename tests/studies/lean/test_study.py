@@ -71,7 +71,7 @@ def test_an_arm_is_what_training_it_from_the_start_gives(tmp_path: Path) -> None
     log = runner.EpisodeLog()
     segments = runner.partial(runner.SegmentCallback, tmp_path / "c", tmp_path / "e")
     runner._learn_in_segments(whole, _TASK, 1000, segments, log)
-    again = runner.judge(whole, _TASK, LEAN, 1000, {}, 0, 0.0)
+    again = runner.judge(runner.Trained(whole), _TASK, LEAN, 1000, {})
     assert again.returns == seen[0].returns
     assert again.synops == seen[0].synops
 

@@ -1,0 +1,170 @@
+"""Trained agents where something differs from training: what they see, or how the task moves."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+from numpy.typing import NDArray
+from stable_baselines3.common.base_class import BaseAlgorithm
+
+from snn_gym.scoring.evaluation import Evaluation, evaluate
+from snn_gym.spiking.recording import Recording
+from snn_gym.threads import one_thread
+from studies.lean.outcome import outcome_path, write_outcome
+from studies.lean.plan import LEAN, OFF, TASKS, Task
+from studies.lean.runner import Report, judge, scratch_folder, trained_arm, trained_off
+
+SEEDS = 5
+"""Seeds of a task, its first ones."""
+_CHANGED = "studies/Changed-v0"
+
+
+@dataclass(frozen=True)
+class Disturbance:
+    """What differs from training."""
+
+    name: str
+    """Name in files and tables."""
+    noise: float = 0.0
+    """Standard deviation of noise on each observation, in units of its own in training."""
+    changes: Mapping[str, float] = field(default_factory=dict)
+    """Attributes of the environment that have another value."""
+
+
+_NOISES = tuple(Disturbance(f"noise-{x:g}", noise=x) for x in (0.1, 0.3))
+DISTURBANCES: Mapping[str, tuple[Disturbance, ...]] = MappingProxyType(
+    {
+        "CartPole-v1": (
+            *_NOISES,
+            Disturbance("longer-pole", changes={"length": 1.0, "polemass_length": 0.1}),
+        ),
+        "Pendulum-v1": (*_NOISES, Disturbance("heavier", changes={"m": 1.25})),
+        "Acrobot-v1": (*_NOISES, Disturbance("heavier-link", changes={"LINK_MASS_2": 1.25})),
+        "MountainCar-v0": (*_NOISES, Disturbance("weaker-motor", changes={"force": 0.0009})),
+    }
+)
+"""Disturbances by task. Physics: the pole of CartPole-v1 is twice as long, the masses of the
+pendulum and of the second link are 25 % larger, and the force of the car is 10 % smaller."""
+
+
+def disturbed_tasks() -> Mapping[str, Task]:
+    """Return the tasks, by id."""
+    return {env_id: TASKS[env_id] for env_id in DISTURBANCES}
+
+
+def disturbed_label(disturbance: Disturbance, arm: str) -> str:
+    """Return the name under which an outcome is kept."""
+    return f"{disturbance.name}-{arm}"
+
+
+def run_disturbed(task: Task, seed: int, results: Path, scratch: Path, report: Report) -> None:
+    """Train ``off`` and ``lean`` again from their checkpoints and evaluate them disturbed.
+
+    Args:
+        task: One of ``disturbed_tasks``.
+        seed: Seed of everything random.
+        results: Folder of all results; an outcome whose file exists is passed over.
+        scratch: Folder of checkpoints.
+        report: Called with every outcome.
+    """
+    folder = scratch_folder(scratch, task, seed)
+    for arm in (OFF, LEAN):
+        missing = [
+            disturbance
+            for disturbance in DISTURBANCES[task.env_id]
+            if not outcome_path(
+                results, task.env_id, disturbed_label(disturbance, arm), seed
+            ).exists()
+        ]
+        if not missing:
+            continue
+        with one_thread():
+            off = trained_off(task, seed, folder)
+            trained = off if arm == OFF else trained_arm(task, arm, {}, seed, folder)
+            for disturbance in missing:
+                evaluation = evaluate_disturbed(trained.model, task.env_id, disturbance)
+                label = disturbed_label(disturbance, arm)
+                outcome = judge(trained, task, label, seed, {}, evaluation)
+                write_outcome(results, outcome)
+                report(outcome)
+
+
+def evaluate_disturbed(
+    model: BaseAlgorithm, env_id: str, disturbance: Disturbance, episodes: int = 100
+) -> Evaluation:
+    """Evaluate an agent where something differs from training.
+
+    Args:
+        model: Agent whose policy standardises observations.
+        env_id: Gymnasium id of the task.
+        disturbance: What differs.
+        episodes: Number of evaluation episodes.
+    """
+    policy = NoisySight(model.policy, disturbance.noise) if disturbance.noise > 0 else model.policy
+    if not disturbance.changes:
+        return evaluate(policy, env_id, episodes)  # type: ignore[arg-type]
+    _register()
+    arguments = {"task": env_id, "changes": dict(disturbance.changes)}
+    return evaluate(policy, _CHANGED, episodes, env_kwargs=arguments)  # type: ignore[arg-type]
+
+
+@cache
+def _register() -> None:
+    gym.register(_CHANGED, entry_point=f"{__name__}:make_changed", disable_env_checker=True)
+
+
+def make_changed(
+    task: str, changes: Mapping[str, float], render_mode: str | None = None
+) -> gym.Env[Any, Any]:
+    """Make an environment some of whose attributes have another value.
+
+    Args:
+        task: Gymnasium id.
+        changes: Values by name.
+        render_mode: As in ``gym.make``.
+
+    Raises:
+        ValueError: It has no such attribute.
+    """
+    env = gym.make(task, render_mode=render_mode)
+    for name, value in changes.items():
+        if not hasattr(env.unwrapped, name):
+            raise ValueError(f"{task} has no attribute {name!r}, of which {value} was to be one")
+        setattr(env.unwrapped, name, value)
+    return env
+
+
+class NoisySight:
+    """A policy that sees its observations through Gaussian noise.
+
+    Args:
+        policy: The policy, which standardises observations.
+        noise: Standard deviation, in units of that of each observation in training.
+    """
+
+    def __init__(self, policy: Any, noise: float) -> None:
+        self._policy = policy
+        self._deviations = noise * policy.normaliser.std.cpu().numpy()
+        self._rng = np.random.default_rng(0)
+
+    def predict(self, obs: NDArray[Any], *args: Any, **kwargs: Any) -> Any:
+        """Act as the policy does, on noisy observations (B, ...)."""
+        noise = self._rng.standard_normal(obs.shape) * self._deviations.reshape(obs.shape[1:])
+        return self._policy.predict((obs + noise).astype(obs.dtype), *args, **kwargs)
+
+    def reseed_noise(self, seed: int) -> None:
+        """Restart the noise, and that of the policy's encoder."""
+        self._rng = np.random.default_rng(seed)
+        self._policy.reseed_noise(seed)
+
+    def record(self, obs: NDArray[Any], state: Any = None) -> Recording:
+        """Record as the policy does; costs are those of observations without noise."""
+        found: Recording = self._policy.record(obs, state)
+        return found
