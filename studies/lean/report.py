@@ -296,8 +296,10 @@ def _rescue_section(found: Found) -> str:
     text = (
         "`dead`: weights times 0.5, 85 % of the biases −1, the others 3; `dead-pendulum` and "
         "`dead-acrobot`: weights times 0.3, 92 % of the biases −1.5, the others 3; "
-        "`dead-deep`: six layers with PyTorch's default initialisation. `shuffled`: every neuron "
-        "is told what another one of its layer does; `kick`: each layer's mean bias is put back; "
+        "`dead-deep`: six layers with PyTorch's default initialisation; `half-deleted`: a good "
+        "start, and half of the neurons of each layer deleted for good after half of the steps. "
+        "`shuffled`: every neuron is told what another one of its layer does; `kick`: each layer's "
+        "mean bias is put back; "
         "`good`: the start of `ppo-lif`, no control.\n"
     )
     head = ["start", "task", "steps", "arm", "return", "solved"]

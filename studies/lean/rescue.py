@@ -14,6 +14,7 @@ from stable_baselines3.common.base_class import BaseAlgorithm
 from snn_gym.spiking.layers import SpikingLayer
 from snn_gym.threads import one_thread
 from snn_gym.zoo import make_agent
+from studies.lean.deleted import Deletion
 from studies.lean.outcome import Outcome, outcome_path, write_outcome
 from studies.lean.plan import FIRST_SEED, Task
 from studies.lean.runner import Report, Trained, judge, learn
@@ -45,6 +46,8 @@ class BadStart:
     """Hidden layers of 64 neurons."""
     default_initialisation: bool = False
     """Whether weights and biases are PyTorch's default for a linear layer."""
+    deleted_share: float = 0.0
+    """Share of the neurons of each layer that is deleted after half of the training."""
 
 
 STARTS: Mapping[str, BadStart] = MappingProxyType(
@@ -53,9 +56,10 @@ STARTS: Mapping[str, BadStart] = MappingProxyType(
         "dead-deep": BadStart("CartPole-v1", 50_000, layers=6, default_initialisation=True),
         "dead-pendulum": BadStart("Pendulum-v1", 100_000, 0.3, 0.92, -1.5),
         "dead-acrobot": BadStart("Acrobot-v1", 150_000, 0.3, 0.92, -1.5),
+        "half-deleted": BadStart("CartPole-v1", 50_000, deleted_share=0.5),
     }
 )
-"""Bad starts by name."""
+"""Bad starts by name, and one training whose neurons are deleted in the middle."""
 
 ARMS: Mapping[str, Mapping[str, Any] | None] = MappingProxyType(
     {
@@ -112,7 +116,8 @@ def _train(start: BadStart, arm: str, label: str, seed: int) -> Outcome:
     model = make_agent(task.agent, task.env_id, seed, network=network)
     if arm != "good":
         spoil(_layers(model), start, seed, kick=arm == "kick")
-    seconds = learn(model, start.steps)
+    deletion = Deletion(_layers(model), start.deleted_share, start.steps // 2, seed)
+    seconds = learn(model, start.steps, deletion if start.deleted_share > 0 else None)
     return judge(Trained(model, 0, seconds), task, label, seed, network)
 
 
