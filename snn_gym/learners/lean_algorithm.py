@@ -186,7 +186,7 @@ class LeanAlgorithm(BaseAlgorithm):
         for episode_return in returns:
             self.remember_episode(self._progress(), episode_return)
         if self.shedding is not None:
-            self.shedding.returns.extend(returns)
+            self.shedding.played.step(infos)
 
     def remember_episode(self, progress: float, episode_return: float) -> None:
         """Count a training episode, by which it is found when learning is over.

@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 from stable_baselines3.common.base_class import BaseAlgorithm
 from torch import Tensor
 
-from snn_gym.arrays import from_arrays, to_arrays, with_prefix
+from snn_gym.arrays import from_arrays, prefixed, to_arrays, with_prefix
+from snn_gym.learners.played import Played
 from snn_gym.learners.visited import make_visited
 from snn_gym.policies._behaviour import divergence
 from snn_gym.spiking.regulation.control import (
@@ -102,8 +103,8 @@ class Shedding:
         self._orders = shuffled_orders(sizes, _SHUFFLE_SEED)
         self._optimiser = torch.optim.Adam(self._weights.values(), lr=parameters.learning_rate)
         self._good = self._policy.acting_state_dict()
-        self.returns: list[float] = []
-        """Returns of the training episodes since the last verdict."""
+        self.played = Played(model.n_envs)
+        """Training episodes since the last verdict."""
         self.counters = Counters(progress)
         self.strength = StrengthControl(parameters.first_strength)
         self.bound = bound
@@ -125,22 +126,22 @@ class Shedding:
         if self.counters.updates == 0:
             if self._share(progress) < 0:
                 return  # what the frozen policy earns is not known well enough yet
-            self.bound = self.bound.compared_with(self.returns)
-            self.returns.clear()
+            self.bound = self.bound.compared_with(self.played.returns)
+            self.played.forget()
         self._judge(progress)
         due = round(self._parameters.updates * min(1.0, self._share(ahead)))
         with torch.enable_grad():
             for _ in range(due - self.counters.updates):
                 self._step()
         if due == self._parameters.updates:
-            self.returns.clear()
+            self.played.forget()
         self._log()
 
     def finish(self) -> None:
         """Take back the final weights if the episodes played with them earned less."""
         self._forget_old()
         few = replace(self._parameters, episodes=max(2, min(5, self._parameters.episodes)))
-        if self._follows_returns and self.bound.judge(self.returns, few) == "lost":
+        if self._follows_returns and self.bound.judge(self.played.returns, few) == "lost":
             self._policy.load_acting_state_dict(self._good)
 
     @property
@@ -187,10 +188,10 @@ class Shedding:
         self._forget_old()
         if not self._follows_returns:
             return
-        verdict = self.bound.judge(self.returns, parameters)
+        verdict = self.bound.judge(self.played.returns, parameters)
         if verdict == "unclear":
             return
-        self.returns.clear()
+        self.played.forget()
         if verdict == "lost" and self._is_unsettled():
             return
         settling = self._share(progress) > 1.0 - SETTLING
@@ -204,7 +205,7 @@ class Shedding:
             self.strength = StrengthControl(parameters.first_strength)
 
     def _forget_old(self) -> None:
-        del self.returns[: -max(_MOST_JUDGED, self._parameters.episodes)]
+        self.played.forget_old(max(_MOST_JUDGED, self._parameters.episodes))
 
     def _is_unsettled(self) -> bool:
         """Return whether behaviour in the latest states was beyond the bound.
@@ -280,7 +281,7 @@ class Shedding:
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         """Return all that an interrupted shedding needs to go on, as arrays by name."""
-        found = {"returns": np.array(self.returns, np.float64)}
+        found = prefixed("played", self.played.arrays())
         for part, values in (
             ("counters", self.counters),
             ("strength", self.strength),
@@ -307,7 +308,7 @@ class Shedding:
         self.counters = from_arrays(self.counters, with_prefix("counters", arrays), owner)
         self.strength = from_arrays(self.strength, with_prefix("strength", arrays), owner)
         self.bound = from_arrays(self.bound, with_prefix("bound", arrays), owner)
-        self.returns = [float(x) for x in arrays["returns"]]
+        self.played.load(with_prefix("played", arrays))
         self._good = _tensors(with_prefix("good", arrays))
         self._teacher.load_acting_state_dict(_tensors(with_prefix("teacher", arrays)))
         for name, weight in self._weights.items():
