@@ -70,7 +70,7 @@ TASKS: Mapping[str, Task] = MappingProxyType(
             Task("CartPole-v1", first_seed=FRESHER_SEED),
             Task("Pendulum-v1", first_seed=FRESH_SEED, margin=0.02),
             Task("Acrobot-v1", first_seed=FRESH_SEED),
-            Task("MountainCar-v0", first_seed=FRESH_SEED),
+            Task("MountainCar-v0", first_seed=FRESHER_SEED),
             Task("snn/CartPole-v1", first_seed=FRESH_SEED),
             Task("snn/CueAccumulation-v0", "recurrent-ppo-lsnn", first_seed=FRESHER_SEED),
             Task("LunarLander-v3", seeds=5, first_seed=111),
