@@ -57,7 +57,7 @@ def bound_cells(differences: Sequence[float], task: Task) -> list[str]:
         differences: One of each seed, at least 2.
         task: Its margin counts.
     """
-    bound, digits = lower_bound(differences), max(1, return_digits(task.env_id))
+    bound, digits = lower_bound(differences), return_digits(task.env_id) + 1
     within = "yes" if bound >= -task.allowed_loss else "**no**"
     return [f"{bound:.{digits}f} ({-task.allowed_loss:.{digits}f})", within]
 
