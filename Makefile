@@ -60,6 +60,7 @@ study: $(STAMP) ## Run what is missing of both studies (days), write docs/*-stud
 	$(BIN)/python -m studies.lean twins
 	$(BIN)/python -m studies.lean front
 	$(BIN)/python -m studies.lean rescue
+	$(BIN)/python -m studies.lean disturbed
 	$(BIN)/python -m studies.lean report
 
 test: $(STAMP) ## Run the tests (without the slow ones).
