@@ -10,7 +10,7 @@ import importlib
 import inspect
 import sys
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -270,12 +270,8 @@ def evaluate(
     from snn_gym.zoo import load_agent, read_manifest
 
     trained = read_manifest(run)
-    result = evaluate_model(
-        load_agent(run),
-        trained.environment,
-        episodes=episodes,
-        env_kwargs=trained.environment_kwargs,
-    )
+    arguments = trained.environment_kwargs
+    result = evaluate_model(load_agent(run), trained.environment, episodes, env_kwargs=arguments)
     print(f"{result.env_id}: IQM {result.iqm:.2f}, mean {result.mean:.2f}, {episodes} episodes")
     for name, column in COST_COLUMNS.items():
         value = getattr(result, name)
@@ -331,6 +327,7 @@ def verify(
     processes: Annotated[int, typer.Option(min=1, help="Rows at a time, with --again.")] = 1,
 ) -> None:
     """Run a submission again and, if it gives what it claims, add its row to the table."""
+    from snn_gym.scoring import reevaluate
     from snn_gym.scoring import verify as verify_submission
 
     if (folder is None) != again:
@@ -338,21 +335,39 @@ def verify(
     if folder is not None:
         print(f"verified: {verify_submission(folder, _leaderboard(leaderboard))}")
     else:
-        _verify_again(_leaderboard(leaderboard), processes)
+        played = reevaluate(_leaderboard(leaderboard), processes=processes)
+        _print_played(played, "written, {} left as they were")
 
 
-def _verify_again(leaderboard: Path, processes: int) -> None:
-    from snn_gym.scoring import reevaluate
+@app.command()
+def audit(
+    leaderboard: Leaderboard = None,
+    evaluate: Annotated[bool, typer.Option("--evaluate", help="Also play all rows again.")] = False,
+    processes: Annotated[int, typer.Option(min=1, help="Rows at a time, with --evaluate.")] = 1,
+) -> None:
+    """Check that rows, weights and table are what was verified."""
+    from snn_gym.scoring import audit as audit_leaderboard
+    from snn_gym.scoring.reevaluation import play_again
 
-    results = []
-    for result in reevaluate(leaderboard, processes=processes):
-        same = "the same returns" if result.exact else "returns within the tolerance"
-        print(f"{result.path}: {result.problem or same}", flush=True)
-        results.append(result)
-    failed = sum(result.problem is not None for result in results)
-    print(f"{len(results) - failed} rows written, {failed} left as they were")
-    if failed:
-        raise ValueError(f"{failed} rows do not give their returns; see the lines above")
+    folder = _leaderboard(leaderboard)
+    problems = audit_leaderboard(folder)
+    if problems:
+        print(*problems, sep="\n")
+        raise ValueError(f"problems in {folder}: {len(problems)}; see the lines above")
+    if evaluate:
+        _print_played(play_again(folder, processes=processes), "hold, {} do not")
+    print(f"{folder} is as it was verified")
+
+
+def _print_played(results: Iterable[Any], what: str) -> None:
+    """Print what came of rows that are played again, and in the end how many."""
+    counts = [0, 0]
+    for result in results:
+        print(result, flush=True)
+        counts[result.problem is not None] += 1
+    print(f"{counts[0]} rows {what.format(counts[1])}")
+    if counts[1]:
+        raise ValueError(f"{counts[1]} rows do not give their returns; see the lines above")
 
 
 @app.command()

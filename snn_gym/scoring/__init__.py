@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from snn_gym._lazy import lazy_names
 
 if TYPE_CHECKING:
+    from snn_gym.scoring.audit import audit
     from snn_gym.scoring.errors import SubmissionError
     from snn_gym.scoring.evaluation import Evaluation, evaluate
     from snn_gym.scoring.reevaluation import reevaluate
@@ -21,6 +22,7 @@ __all__ = [
     "SubmissionError",
     "TableRow",
     "VerificationSettings",
+    "audit",
     "evaluate",
     "reevaluate",
     "render_table",
@@ -40,6 +42,7 @@ __getattr__, __dir__ = lazy_names(
         "SubmissionError": "errors",
         "TableRow": "table",
         "VerificationSettings": "rerun",
+        "audit": "audit",
         "evaluate": "evaluation",
         "reevaluate": "reevaluation",
         "render_table": "table",

@@ -12,9 +12,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from snn_gym.config import Config, Length, Range
+from snn_gym.scoring.chain import add_link
 from snn_gym.scoring.errors import SubmissionError
 from snn_gym.scoring.manifest import (
     MAX_EPISODES,
+    MAX_ROW_BYTES,
+    MAX_WEIGHTS_BYTES,
     Date,
     Manifest,
     Sha256,
@@ -28,7 +31,6 @@ if TYPE_CHECKING:
     import torch
 
 RESULTS_FOLDER = "results"
-_MAX_ROW_BYTES = 256 * 1024
 
 _Count = Annotated[float, Range(at_least=0, at_most=1e15)]
 _LayerCounts = Annotated[dict[Annotated[str, Length(1, 64)], _Count], Length(0, 64)]
@@ -111,11 +113,23 @@ def list_rows(leaderboard: Path) -> tuple[Row, ...]:
         StorageError: A row is no regular file of a sensible size.
     """
     paths = (leaderboard / RESULTS_FOLDER).glob("*/*/*.json")
-    return tuple(_read_row(leaderboard, path) for path in sorted(paths))
+    return tuple(
+        read_row(leaderboard, path, read_regular_file(path, max_bytes=MAX_ROW_BYTES))
+        for path in sorted(paths)
+    )
 
 
-def _read_row(leaderboard: Path, path: Path) -> Row:
-    data = read_regular_file(path, max_bytes=_MAX_ROW_BYTES)
+def read_row(leaderboard: Path, path: Path, data: bytes) -> Row:
+    """Read a row, which has to lie at its own place.
+
+    Args:
+        leaderboard: Folder of the leaderboard.
+        path: The row's file.
+        data: Its content.
+
+    Raises:
+        SubmissionError: It does not fit the schema, or lies at another row's place.
+    """
     where = path.relative_to(leaderboard).as_posix()
     row = parse_strict(Row, data, where=where, code="row")
     if row_path(leaderboard, row.agent, row.environment, row.seed) != path:
@@ -159,7 +173,8 @@ def write_row(leaderboard: Path, row: Row, weights: bytes) -> Path:
     """Add a verified row: all of it or nothing, also beside other writers.
 
     The weights are written first and the row last, so that a process killed in between leaves no
-    row; the weights that it leaves are replaced by the next attempt.
+    row; the weights that it leaves are replaced by the next attempt, and its line in the chain of
+    digests is followed by another one.
 
     Args:
         leaderboard: Folder of the leaderboard; made if absent.
@@ -178,7 +193,7 @@ def write_row(leaderboard: Path, row: Row, weights: bytes) -> Path:
         check_is_new(leaderboard, path, row.content_sha256)
         path.parent.mkdir(parents=True, exist_ok=True)
         write_bytes_atomic(path.with_suffix(".safetensors"), weights)
-        write_text_atomic(path, dump_json(row))
+        _write(leaderboard, path, row, weights)
     return path
 
 
@@ -194,8 +209,15 @@ def replace_row(leaderboard: Path, row: Row) -> Path:
     """
     path = row_path(leaderboard, row.agent, row.environment, row.seed)
     with locked(leaderboard):
-        write_text_atomic(path, dump_json(row))
+        weights = read_regular_file(path.with_suffix(".safetensors"), max_bytes=MAX_WEIGHTS_BYTES)
+        _write(leaderboard, path, row, weights)
     return path
+
+
+def _write(leaderboard: Path, path: Path, row: Row, weights: bytes) -> None:
+    text = dump_json(row)
+    add_link(leaderboard, path, text.encode(), weights)
+    write_text_atomic(path, text)
 
 
 @contextmanager

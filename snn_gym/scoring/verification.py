@@ -24,6 +24,7 @@ from snn_gym.scoring.evaluation import EVALUATOR_VERSION
 from snn_gym.scoring.manifest import (
     MANIFEST_NAME,
     MAX_MANIFEST_BYTES,
+    MAX_WEIGHTS_BYTES,
     WEIGHTS_NAME,
     Manifest,
     Scores,
@@ -37,9 +38,6 @@ from snn_gym.scoring.worker import Request
 from snn_gym.spiking.assembly import todays_names
 from snn_gym.storage import StorageError, dump_tensors, parse_tensors, read_regular_file
 from snn_gym.zoo import AgentSpec, agent_ids, load_agent_spec
-
-MAX_WEIGHTS_BYTES = 64 << 20
-"""Largest accepted weights file."""
 
 SCORE_TOLERANCE = 1e-6
 """Largest accepted difference between a claimed and a re-run return, relative to the return where
@@ -78,7 +76,7 @@ def verify(
         manifest = parse_manifest(_read(MANIFEST_NAME, MAX_MANIFEST_BYTES, descriptor))
         agent, environment = _check_names(manifest)
         _check_terms(manifest, agent, environment)
-        _check_claim(manifest.score, len(settings.seeds))
+        check_claim(manifest.score, len(settings.seeds))
         place = row_path(leaderboard, manifest.agent, manifest.environment, manifest.seed)
         check_is_new(leaderboard, place, content_sha256=None)
         data = _read(WEIGHTS_NAME, MAX_WEIGHTS_BYTES, descriptor)
@@ -190,8 +188,16 @@ def _steps_between_updates(agent: AgentSpec, env_id: str, environment: Environme
     return steps
 
 
-def _check_claim(claim: Scores, episodes: int) -> None:
-    """Check what can be known of a claimed score without a re-run."""
+def check_claim(claim: Scores, episodes: int) -> None:
+    """Check what can be known of a claimed score without a re-run.
+
+    Args:
+        claim: The score.
+        episodes: How many there should be.
+
+    Raises:
+        SubmissionError: ``score-episodes`` or ``score-inconsistent``.
+    """
     if len(claim.returns) != episodes:
         raise SubmissionError(
             "score-episodes",
