@@ -373,11 +373,9 @@ def _print_played(results: Iterable[Any], what: str) -> None:
 @app.command()
 def table(leaderboard: Leaderboard = None) -> None:
     """Print the results table and write it to the leaderboard's README.md."""
-    from snn_gym.scoring import render_table, write_table
+    from snn_gym.scoring import write_table
 
-    folder = _leaderboard(leaderboard)
-    write_table(folder)
-    print(render_table(folder))
+    print(write_table(_leaderboard(leaderboard)).read_text(encoding="utf-8"))
 
 
 def _leaderboard(given: Path | None) -> Path:

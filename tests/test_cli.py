@@ -223,7 +223,7 @@ def test_verify_outside_a_checkout_needs_a_leaderboard(capsys, monkeypatch, tmp_
     [
         (TRAIN, "training.train", "interrupted; --resume goes on from the last checkpoint"),
         (["evaluate", "RUN"], "scoring.evaluate", "interrupted"),
-        (["table"], "scoring.render_table", "interrupted"),
+        (["table"], "scoring.write_table", "interrupted"),
     ],
 )
 def test_an_interruption_names_resume_where_there_is_one(

@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections.abc import Iterator
 from pathlib import Path
 
 from snn_gym.scoring.architecture import trained_tensors
-from snn_gym.scoring.chain import DIGESTS_NAME, Link, read_chain
+from snn_gym.scoring.chain import Link, read_chain, read_linked
 from snn_gym.scoring.errors import SubmissionError
-from snn_gym.scoring.manifest import MAX_ROW_BYTES, MAX_WEIGHTS_BYTES
-from snn_gym.scoring.results import RESULTS_FOLDER, Row, hash_tensors, read_row
+from snn_gym.scoring.results import Row, hash_tensors, named, read_row, strangers
 from snn_gym.scoring.table import TABLE_NAME, render_table
 from snn_gym.scoring.verification import check_claim, check_weights
-from snn_gym.storage import StorageError, read_regular_file
-
-_HISTORY = "restore it from the history"
+from snn_gym.storage import StorageError
 
 
 def audit(leaderboard: str | os.PathLike[str]) -> tuple[str, ...]:
@@ -40,64 +36,23 @@ def audit(leaderboard: str | os.PathLike[str]) -> tuple[str, ...]:
     leaderboard = Path(leaderboard)
     if not leaderboard.is_dir():
         raise ValueError(f"{leaderboard} is no folder; expected a leaderboard; verify a row first")
-    problems = [] if not (chain := _chain_problem(leaderboard)) else [chain]
-    links = () if problems else read_chain(leaderboard)
-    known = {link.place: link for link in links}
-    if not problems:
-        problems += _strangers(leaderboard, known)
-    for link in known.values():
-        if problem := _row_problem(leaderboard, link):
-            problems.append(problem)
-    if not problems:
-        problems += _table_problem(leaderboard)
-    return tuple(problems)
-
-
-def _chain_problem(leaderboard: Path) -> str | None:
     try:
-        read_chain(leaderboard)
+        links = {link.place: link for link in read_chain(leaderboard)}
     except (SubmissionError, StorageError) as error:
-        return str(error)
-    return None
-
-
-def _strangers(leaderboard: Path, known: dict[str, Link]) -> Iterator[str]:
-    """Name the files that no line of the chain accounts for."""
-    expected = {Path(place).with_suffix(x) for place in known for x in (".json", ".safetensors")}
-    for path in sorted((leaderboard / RESULTS_FOLDER).rglob("*")):
-        relative = path.relative_to(leaderboard)
-        if relative not in expected and (path.is_symlink() or not path.is_dir()):
-            yield (
-                f"{relative.as_posix()} is not in {DIGESTS_NAME}; expected only what `snn-gym "
-                "verify` wrote; remove it and verify its submission"
-            )
+        return (str(error),)
+    problems = list(strangers(leaderboard, links))
+    problems += filter(None, (_row_problem(leaderboard, link) for link in links.values()))
+    return tuple(problems or _table_problem(leaderboard))
 
 
 def _row_problem(leaderboard: Path, link: Link) -> str | None:
     """Return what is wrong with a row and its weights, None if nothing is."""
-    row_file = leaderboard / link.place
-    weights_file = row_file.with_suffix(".safetensors")
     try:
-        data = _same(leaderboard, row_file, link.row, MAX_ROW_BYTES)
-        weights = _same(leaderboard, weights_file, link.weights, MAX_WEIGHTS_BYTES)
-        _check_row(read_row(leaderboard, row_file, data), weights)
+        data, weights = read_linked(leaderboard, link)
+        _check_row(read_row(leaderboard, leaderboard / link.place, data), weights)
     except (SubmissionError, StorageError) as error:
-        text = str(error)
-        return text if link.place.removesuffix(".json") in text else f"{link.place}: {text}"
+        return named(link, error)
     return None
-
-
-def _same(leaderboard: Path, path: Path, digest: str, max_bytes: int) -> bytes:
-    """Return the content of a file that has a known digest."""
-    data = read_regular_file(path, max_bytes=max_bytes)
-    found = hashlib.sha256(data).hexdigest()
-    if found != digest:
-        raise SubmissionError(
-            "digests",
-            f"{path.relative_to(leaderboard).as_posix()} has the SHA-256 {found[:16]}…; expected "
-            f"{digest[:16]}…, as in {DIGESTS_NAME}; {_HISTORY}",
-        )
-    return data
 
 
 def _check_row(row: Row, weights: bytes) -> None:
@@ -109,7 +64,8 @@ def _check_row(row: Row, weights: bytes) -> None:
     ):
         if stored != found:
             raise SubmissionError(
-                "row-weights", f"{name} is {stored}, but that of its weights is {found}; {_HISTORY}"
+                "row-weights",
+                f"{name} is {stored}, but that of its weights is {found}; submit the run again",
             )
 
 

@@ -76,6 +76,37 @@ def read_chain(leaderboard: Path) -> tuple[Link, ...]:
     return tuple(links)
 
 
+def read_linked(leaderboard: Path, link: Link) -> tuple[bytes, bytes]:
+    """Return the row and the weights of a line, if they are what it says.
+
+    Args:
+        leaderboard: Folder of the leaderboard.
+        link: Last line of the row.
+
+    Raises:
+        SubmissionError: ``digests``: one of them is another file.
+        StorageError: One of them is missing, or no regular file of a sensible size.
+    """
+    row = leaderboard / link.place
+    weights = row.with_suffix(".safetensors")
+    return (
+        _same(leaderboard, row, link.row, MAX_ROW_BYTES),
+        _same(leaderboard, weights, link.weights, MAX_WEIGHTS_BYTES),
+    )
+
+
+def _same(leaderboard: Path, path: Path, digest: str, max_bytes: int) -> bytes:
+    data = read_regular_file(path, max_bytes=max_bytes)
+    found = _digest(data)
+    if found != digest:
+        raise SubmissionError(
+            "digests",
+            f"{path.relative_to(leaderboard).as_posix()} has the SHA-256 {found[:16]}…; expected "
+            f"{digest[:16]}…, as in {DIGESTS_NAME}; restore it from the history",
+        )
+    return data
+
+
 def add_link(leaderboard: Path, row_file: Path, row: bytes, weights: bytes) -> None:
     """Add a row that is about to be written; the caller holds the leaderboard's lock.
 

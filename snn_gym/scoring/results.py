@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from snn_gym.config import Config, Length, Range
-from snn_gym.scoring.chain import add_link
+from snn_gym.scoring.chain import DIGESTS_NAME, Link, add_link, read_chain, read_linked
 from snn_gym.scoring.errors import SubmissionError
 from snn_gym.scoring.manifest import (
     MAX_EPISODES,
@@ -25,7 +25,7 @@ from snn_gym.scoring.manifest import (
     parse_strict,
 )
 from snn_gym.spiking.costs import Costs
-from snn_gym.storage import read_regular_file, write_bytes_atomic, write_text_atomic
+from snn_gym.storage import StorageError, read_regular_file, write_bytes_atomic, write_text_atomic
 
 if TYPE_CHECKING:
     import torch
@@ -117,6 +117,55 @@ def list_rows(leaderboard: Path) -> tuple[Row, ...]:
         read_row(leaderboard, path, read_regular_file(path, max_bytes=MAX_ROW_BYTES))
         for path in sorted(paths)
     )
+
+
+def sound_rows(leaderboard: Path) -> tuple[tuple[Row, ...], tuple[str, ...]]:
+    """Read the rows that are as they were verified, and name the others.
+
+    Args:
+        leaderboard: Folder of the leaderboard; an absent one has no rows.
+
+    Returns:
+        Rows whose files have the digests of the chain, and a line for each that is set aside.
+
+    Raises:
+        SubmissionError: ``digests``: the chain itself is broken.
+        StorageError: The chain is no regular file of a sensible size.
+    """
+    links = {link.place: link for link in read_chain(leaderboard)}
+    rows: list[Row] = []
+    problems = list(strangers(leaderboard, links))
+    for place, link in sorted(links.items()):
+        try:
+            rows.append(
+                read_row(leaderboard, leaderboard / place, read_linked(leaderboard, link)[0])
+            )
+        except (SubmissionError, StorageError) as error:
+            problems.append(named(link, error))
+    return tuple(rows), tuple(problems)
+
+
+def strangers(leaderboard: Path, links: Mapping[str, Link]) -> Iterator[str]:
+    """Name the files beside the rows that no line of the chain accounts for.
+
+    Args:
+        leaderboard: Folder of the leaderboard.
+        links: Last line of each row, by its place.
+    """
+    expected = {Path(place).with_suffix(x) for place in links for x in (".json", ".safetensors")}
+    for path in sorted((leaderboard / RESULTS_FOLDER).rglob("*")):
+        relative = path.relative_to(leaderboard)
+        if relative not in expected and (path.is_symlink() or not path.is_dir()):
+            yield (
+                f"{relative.as_posix()} is not in {DIGESTS_NAME}; expected only what `snn-gym "
+                "verify` wrote; remove it and verify its submission"
+            )
+
+
+def named(link: Link, error: ValueError) -> str:
+    """Return what is wrong with a row in one line that names its file."""
+    text = " ".join(str(error).split())
+    return text if link.place.removesuffix(".json") in text else f"{link.place}: {text}"
 
 
 def read_row(leaderboard: Path, path: Path, data: bytes) -> Row:

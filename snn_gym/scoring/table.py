@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import warnings
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +12,7 @@ import numpy as np
 
 from snn_gym.registry import ReferenceScores, known_ids, load_environment_spec
 from snn_gym.scoring.evaluation import EVALUATOR_VERSION
-from snn_gym.scoring.results import Row, list_rows, locked
+from snn_gym.scoring.results import Row, locked, sound_rows
 from snn_gym.scoring.statistics import interquartile_mean, stratified_bootstrap_interval
 from snn_gym.spiking.costs import COST_COLUMNS
 from snn_gym.storage import write_text_atomic
@@ -140,6 +141,8 @@ class TableRow:
 def table_rows(leaderboard: str | Path) -> tuple[TableRow, ...]:
     """Summarise a leaderboard, an agent directly above its twin.
 
+    Rows that are not as they were verified are set aside, with a warning that names each.
+
     Args:
         leaderboard: Folder of the leaderboard; an absent one has no rows.
 
@@ -147,9 +150,13 @@ def table_rows(leaderboard: str | Path) -> tuple[TableRow, ...]:
         Rows sorted by environment, budget class, pair and agent.
 
     Raises:
-        ValueError: A stored row is damaged, or of another evaluator; the message names it.
+        ValueError: The chain of digests is broken, or a row is of another evaluator; the message
+            names it.
     """
-    by_agent = sorted(list_rows(Path(leaderboard)), key=_group)
+    sound, problems = sound_rows(Path(leaderboard))
+    for problem in problems:
+        warnings.warn(f"set aside: {problem}", stacklevel=2)
+    by_agent = sorted(sound, key=_group)
     for row in by_agent:
         if row.evaluator_version != EVALUATOR_VERSION:
             raise ValueError(
@@ -168,7 +175,7 @@ def render_table(leaderboard: str | Path) -> str:
         leaderboard: Folder of the leaderboard.
 
     Raises:
-        ValueError: A stored row is damaged; the message names it.
+        ValueError: As in ``table_rows``.
     """
     sections = [_INTRODUCTION]
     rows = table_rows(leaderboard)
@@ -195,7 +202,7 @@ def write_table(leaderboard: str | Path) -> Path:
         Path of the file.
 
     Raises:
-        ValueError: The folder is missing, or a stored row is damaged.
+        ValueError: The folder is missing, or as in ``table_rows``.
     """
     leaderboard = Path(leaderboard)
     if not leaderboard.is_dir():

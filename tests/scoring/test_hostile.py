@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from snn_gym.scoring import SubmissionError, verification, verify
+from snn_gym.scoring.chain import DIGESTS_NAME
 from snn_gym.scoring.results import list_rows
 from snn_gym.scoring.worker import Request, Rerun, rerun
 from tests.scoring.helpers import SETTINGS, Template, fingerprint, rerun_in_process
@@ -137,7 +138,9 @@ def test_controls_are_accepted(template: Template, tmp_path: Path, monkeypatch: 
         before = {path: path.read_bytes() for path in board.rglob("*") if path.is_file()}
         row = verify(folder, board, SETTINGS)
         after = {path: path.read_bytes() for path in board.rglob("*") if path.is_file()}
-        assert set(after) - set(before) == {row, row.with_suffix(".safetensors")}
+        digests = board / DIGESTS_NAME
+        assert set(after) - set(before) - {digests} == {row, row.with_suffix(".safetensors")}
+        assert after.pop(digests).startswith(before.pop(digests, b""))
         assert before.items() <= after.items()
         assert len(list_rows(board)) == seed + 1
 

@@ -19,7 +19,7 @@ from snn_gym import load_agent
 from snn_gym.cli import main
 from snn_gym.scoring import SubmissionError, reevaluate, submit, table_rows, verify
 from snn_gym.scoring.manifest import dump_json
-from snn_gym.scoring.results import row_path
+from snn_gym.scoring.results import list_rows, row_path
 from snn_gym.training import train
 from snn_gym.zoo import read_manifest
 from tests.scoring.helpers import SETTINGS, Template
@@ -121,7 +121,7 @@ def test_a_submission_has_no_module_imported(
     assert not (tmp_path / "board").exists()
 
 
-@pytest.mark.parametrize("read", [table_rows, lambda board: list(reevaluate(board))])
+@pytest.mark.parametrize("read", [list_rows, lambda board: list(reevaluate(board))])
 def test_a_row_has_no_module_imported(
     read: Callable[[Path], object], marker: Path, tmp_path: Path
 ) -> None:
@@ -132,4 +132,6 @@ def test_a_row_has_no_module_imported(
     with pytest.raises(SubmissionError) as caught:
         read(tmp_path)
     assert caught.value.code == "row-schema"
+    with pytest.warns(UserWarning, match="set aside"):
+        assert table_rows(tmp_path) == ()
     assert not marker.exists()

@@ -11,8 +11,10 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from snn_gym.cli import main
 from snn_gym.content import checkout_root
 from snn_gym.scoring import COLUMNS, SubmissionError, render_table, table_rows, write_table
+from snn_gym.scoring.chain import DIGESTS_NAME, begin_chain
 from snn_gym.scoring.manifest import Scores, dump_json, parse_strict
 from snn_gym.scoring.results import Row, hash_tensors, list_rows, row_path, write_row
 from snn_gym.scoring.statistics import interquartile_mean
@@ -89,12 +91,36 @@ def test_no_row_replaces_another(tmp_path: Path) -> None:
     ],
 )
 def test_a_damaged_row_is_named(text: str, match: str, tmp_path: Path) -> None:
+    fill(tmp_path, make_row(seed=1))
     path = row_path(tmp_path, "ppo-lif", "CartPole-v1", 0)
-    path.parent.mkdir(parents=True)
     path.write_text(text)
+    path.with_suffix(".safetensors").write_bytes(b"")
     with pytest.raises(ValueError, match=match) as caught:
-        table_rows(tmp_path)
+        list_rows(tmp_path)
     assert "results/ppo-lif/CartPole-v1/0.json" in str(caught.value)
+    (tmp_path / DIGESTS_NAME).unlink()
+    begin_chain(tmp_path)  # even one that the chain has
+    with pytest.warns(UserWarning, match=match) as warned:
+        (row,) = table_rows(tmp_path)  # is set aside, and the others are shown
+    assert row.seeds == (1,)
+    assert "set aside: results/ppo-lif/CartPole-v1/0.json" in str(warned[0].message)
+
+
+def test_a_row_that_was_edited_is_set_aside(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    board = fill(tmp_path, make_row(seed=0), make_row(seed=1))
+    path = row_path(board, "ppo-lif", "CartPole-v1", 0)
+    path.write_text(dump_json(make_row(seed=0, steps=5)))
+    assert main(["table", "--leaderboard", str(board)]) == 0
+    said = capsys.readouterr()
+    assert said.out == (board / "README.md").read_text() + "\n"
+    assert "| ppo-lif | ppo-mlp | 1 |" in said.out
+    (line,) = said.err.splitlines()
+    assert line.startswith("snn-gym: set aside: results/ppo-lif/CartPole-v1/0.json has the SHA-256")
+    (board / DIGESTS_NAME).write_text("nothing\n")
+    assert main(["table", "--leaderboard", str(board)]) == 2
+    assert "line 1 of digests.txt does not follow" in capsys.readouterr().err
 
 
 def test_a_row_may_not_be_a_link(tmp_path: Path) -> None:
