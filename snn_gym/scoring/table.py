@@ -53,6 +53,7 @@ Every row was run again by `snn-gym verify` before it was written. [RULES.md](RU
 submit and how a policy is evaluated; what the columns mean stands at the end. This file is written
 by `snn-gym table`; do not edit it.
 """
+_WRITTEN = _INTRODUCTION.partition("\n")[0] + "\n\nEvery row was run again by `snn-gym verify`"
 _NOTES = f"""{_MARK} Environment k of a run had the seed of the run plus k, so that runs with \
 neighbouring seeds shared most of their environments' random streams, and the interval between \
 them may be too narrow. Runs since then draw disjoint streams.
@@ -202,12 +203,19 @@ def write_table(leaderboard: str | Path) -> Path:
         Path of the file.
 
     Raises:
-        ValueError: The folder is missing, or as in ``table_rows``.
+        ValueError: The folder is missing, its README.md is another one, or as in ``table_rows``.
     """
     leaderboard = Path(leaderboard)
     if not leaderboard.is_dir():
         raise ValueError(f"{leaderboard} is no folder; expected a leaderboard; verify a row first")
     path = leaderboard / TABLE_NAME
+    if path.exists() and not path.read_text(encoding="utf-8", errors="replace").startswith(
+        _WRITTEN
+    ):
+        raise ValueError(
+            f"{path} was not written by `snn-gym table`, which would replace it; name the folder of "
+            "the leaderboard, or move the file"
+        )
     # Locked, so that a table made before another writer's row cannot replace one made after it.
     with locked(leaderboard):
         write_text_atomic(path, render_table(leaderboard))

@@ -255,6 +255,16 @@ def test_an_absent_leaderboard_has_no_rows_and_no_table(tmp_path: Path) -> None:
         write_table(tmp_path / "none")
 
 
+def test_no_other_readme_is_replaced(tmp_path: Path) -> None:
+    board = fill(tmp_path, make_row())
+    write_table(board)
+    write_table(board)  # its own one it may
+    (board / "README.md").write_text("# Results\n\nof my thesis\n")
+    with pytest.raises(ValueError, match=r"README.md was not written by `snn-gym table`, which"):
+        write_table(board)
+    assert (board / "README.md").read_text() == "# Results\n\nof my thesis\n"
+
+
 def test_the_committed_table_is_up_to_date() -> None:
     root = checkout_root()
     assert root is not None
