@@ -213,8 +213,8 @@ def write_table(leaderboard: str | Path) -> Path:
         _WRITTEN
     ):
         raise ValueError(
-            f"{path} was not written by `snn-gym table`, which would replace it; name the folder of "
-            "the leaderboard, or move the file"
+            f"{path} was not written by `snn-gym table`, which would replace it; name a "
+            "leaderboard's folder, or move the file"
         )
     # Locked, so that a table made before another writer's row cannot replace one made after it.
     with locked(leaderboard):
