@@ -24,11 +24,7 @@ EVALUATOR_VERSION = 2
 """Version of the procedure in this module; scores of different versions do not compare."""
 
 FIRST_EVALUATION_SEED = 2_000_000_000
-"""Public seed of the first episode. Training seeds must lie below `TRAINING_SEED_LIMIT`."""
-
-TRAINING_SEED_LIMIT = 1_000_000_000
-"""Exclusive upper bound of training seeds, so that seeds counted up from them (one for each
-parallel environment) never reach an evaluation seed."""
+"""Public seed of the first episode. Training seeds lie below, by `zoo.seeding`."""
 
 MOST_EPISODES = 1_000_000
 """Most episodes of one evaluation."""

@@ -17,8 +17,7 @@ from snn_gym.config import (
     to_mapping,
 )
 from snn_gym.scoring.errors import SubmissionError
-from snn_gym.scoring.evaluation import TRAINING_SEED_LIMIT
-from snn_gym.zoo.seeding import Seeding
+from snn_gym.zoo.seeding import Seeding, TrainingSeed
 
 MANIFEST_NAME = "manifest.json"
 WEIGHTS_NAME = "weights.safetensors"
@@ -60,7 +59,6 @@ AgentName = Annotated[str, _no_path, Length(1, 64), Matching(_AGENT_PATTERN)]
 EnvironmentId = Annotated[str, _no_path, Length(1, 64), Matching(_ENVIRONMENT_PATTERN)]
 Version = Annotated[int, Range(at_least=1, at_most=1_000_000)]
 Format = Annotated[int, Range(at_least=1, at_most=1)]
-Seed = Annotated[int, Range(at_least=0, below=TRAINING_SEED_LIMIT)]
 Steps = Annotated[int, Range(at_least=1, at_most=_MAX_STEPS)]
 Score = Annotated[float, Range(at_least=-1e12, at_most=1e12)]
 Sha256 = Annotated[str, Matching(r"[0-9a-f]{64}")]
@@ -94,7 +92,7 @@ class Manifest(Config):
     """Gymnasium id, base or spiking."""
     environment_version: Version
     """Version in the environment's file when the agent was trained."""
-    seed: Seed
+    seed: TrainingSeed
     """Training seed."""
     steps: Steps
     """Environment steps of training."""

@@ -14,7 +14,6 @@ from snn_gym.scoring.errors import SubmissionError
 from snn_gym.scoring.evaluation import (
     EVALUATOR_VERSION,
     OFFICIAL_EPISODES,
-    TRAINING_SEED_LIMIT,
     evaluate,
     evaluation_seeds,
 )
@@ -28,6 +27,7 @@ from snn_gym.scoring.manifest import (
 )
 from snn_gym.storage import dump_tensors, write_bytes_atomic, write_text_atomic
 from snn_gym.zoo import build_policy, load_agent, load_agent_spec, read_manifest
+from snn_gym.zoo.seeding import TRAINING_SEED_LIMIT
 
 if TYPE_CHECKING:
     from snn_gym.zoo import AgentManifest

@@ -14,7 +14,7 @@ from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.callbacks import BaseCallback, CallbackList
 from stable_baselines3.common.logger import configure
 
-from snn_gym.config import Config, Count, Natural, from_mapping, to_mapping
+from snn_gym.config import Config, Count, from_mapping, to_mapping
 from snn_gym.registry import RecordedId, import_named_module, known_ids, load_environment_spec
 from snn_gym.storage import read_regular_file, remove_partial_files, write_text_atomic
 from snn_gym.threads import one_thread
@@ -25,7 +25,7 @@ from snn_gym.training.segments import SegmentCallback
 from snn_gym.zoo import load_agent_spec, make_agent, read_manifest, save_agent
 from snn_gym.zoo.build import make_environments
 from snn_gym.zoo.files import MANIFEST, package_versions
-from snn_gym.zoo.seeding import Seeding
+from snn_gym.zoo.seeding import Seeding, TrainingSeed
 from snn_gym.zoo.spec import AgentSpec
 
 DEFAULT_CHECKPOINT_INTERVAL = 10_000
@@ -50,7 +50,7 @@ class RunSettings(Config):
     """Agent of the zoo."""
     environment: RecordedId
     """Gymnasium id."""
-    seed: Natural
+    seed: TrainingSeed
     """Seed of everything random."""
     steps: Count
     """Environment steps to train."""

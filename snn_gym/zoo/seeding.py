@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import numpy as np
+
+from snn_gym.config import Range
 
 if TYPE_CHECKING:
     from stable_baselines3.common.vec_env import VecEnv
@@ -13,6 +15,13 @@ Seeding = Literal["disjoint", "consecutive"]
 """``disjoint``: environment k of a run with seed s has a stream that is drawn from (s, k), so that
 runs of different seeds share none; ``consecutive``: it is seeded with s + k, as
 Stable-Baselines3 does, so that runs 0 and 1 of 64 environments share 63 streams."""
+
+TRAINING_SEED_LIMIT = 1_000_000_000
+"""Exclusive upper bound of training seeds, so that seeds counted up from them (one for each
+parallel environment) never reach a public evaluation seed."""
+
+TrainingSeed = Annotated[int, Range(at_least=0, below=TRAINING_SEED_LIMIT)]
+"""Seed of a run that may be scored."""
 
 # Below lie training seeds, those that count up from them, and those of evaluations.
 _FIRST_SEED = 1 << 31

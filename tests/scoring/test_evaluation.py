@@ -19,6 +19,7 @@ from snn_gym.scoring.evaluation import _Visited, evaluate, evaluation_seeds
 from snn_gym.spiking.bookkeeping import full_state
 from snn_gym.spiking.costs import Costs
 from snn_gym.zoo import build_policy
+from snn_gym.zoo.seeding import TRAINING_SEED_LIMIT
 
 
 class _Countdown(gym.Env[np.ndarray, int]):
@@ -98,7 +99,7 @@ def test_default_seeds_are_public_and_apart_from_training() -> None:
     result = evaluate(policy, "Countdown-v0", episodes=4)
     expected = tuple(2_000_000_000 + episode for episode in range(4))
     assert result.seeds == tuple(_Countdown.reset_seeds) == expected
-    assert min(evaluation_seeds(100)) >= evaluation.TRAINING_SEED_LIMIT
+    assert min(evaluation_seeds(100)) >= TRAINING_SEED_LIMIT
     assert max(evaluation_seeds(100)) < 2**31
     for episodes in (0, 10**20):
         with pytest.raises(ValueError, match="at least 1 and at most 1000000, got"):

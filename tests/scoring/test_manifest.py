@@ -8,8 +8,8 @@ import pytest
 from snn_gym.config import Config, from_mapping
 from snn_gym.scoring import manifest, results
 from snn_gym.scoring.errors import SubmissionError
-from snn_gym.scoring.evaluation import TRAINING_SEED_LIMIT
 from snn_gym.scoring.manifest import parse_strict
+from snn_gym.zoo.seeding import TRAINING_SEED_LIMIT, TrainingSeed
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ def entries(count, value=1.0, letter="k"):
         (manifest.EnvironmentId, ["A-v0", "snn/A-v9"], ["A", "a" * 62 + "-v0", "~/A-v0", "A-v0\0"]),
         (manifest.Version, [1, 1_000_000], [0, 1_000_001]),
         (manifest.Format, [1], [0, 2]),
-        (manifest.Seed, [0, TRAINING_SEED_LIMIT - 1], [-1, TRAINING_SEED_LIMIT]),
+        (TrainingSeed, [0, TRAINING_SEED_LIMIT - 1], [-1, TRAINING_SEED_LIMIT]),
         (manifest.Steps, [1, 10**12], [0, 10**12 + 1]),
         (
             manifest.Score,

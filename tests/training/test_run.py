@@ -141,6 +141,7 @@ def test_resuming_under_other_versions_warns(finished):
         ({"steps": 0}, "steps must be at least 1"),
         ({"interval": 0}, "checkpoint_interval must be at least 1"),
         ({"seed": -1}, "seed must be at least 0"),
+        ({"seed": 10**9}, "seed must be at least 0 and below 1000000000, got 1000000000"),
     ],
 )
 def test_bad_arguments_are_refused_before_the_folder_is_made(arguments, message, tmp_path):
