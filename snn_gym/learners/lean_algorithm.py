@@ -20,6 +20,8 @@ from snn_gym.spiking.regulation.control import (
     STRETCHES,
     begin_bound,
     learning_is_over,
+    mean_returns,
+    sums_of_episodes,
 )
 from snn_gym.spiking.regulation.parameters import LeanParameters
 
@@ -155,7 +157,7 @@ class LeanAlgorithm(BaseAlgorithm):
     def _is_over(self, progress: float) -> bool:
         """Return whether there is nothing to learn, by returns or because another has learned."""
         taught = self.teacher is not None
-        return taught or learning_is_over(self._mean_returns(), progress, self.lean_parameters)
+        return taught or learning_is_over(mean_returns(self._sums), progress, self.lean_parameters)
 
     def _begin_shedding(self, progress: float) -> Shedding:
         parameters = self.lean_parameters
@@ -173,30 +175,26 @@ class LeanAlgorithm(BaseAlgorithm):
         buffer = getattr(self, "rollout_buffer", None)
         return 0 if buffer is None else buffer.buffer_size * buffer.n_envs
 
-    def _mean_returns(self) -> NDArray[np.float64]:
-        """Return the mean return (STRETCHES,) of every stretch of the training, NaN for none."""
-        episodes, returns, _ = self._sums
-        return np.where(episodes > 0, returns / np.maximum(episodes, 1), np.nan)
-
     def _update_info_buffer(
         self, infos: list[dict[str, Any]], dones: NDArray[np.bool_] | None = None
     ) -> None:
         super()._update_info_buffer(infos, dones)
-        returns = [float(info["episode"]["r"]) for info in infos if "episode" in info]
-        for episode_return in returns:
-            self.remember_episode(self._progress(), episode_return)
+        returns = np.array([info["episode"]["r"] for info in infos if "episode" in info], float)
+        if len(returns) > 0:
+            self.remember_episodes(np.full_like(returns, self._progress()), returns)
         if self.shedding is not None:
             self.shedding.played.step(infos)
 
-    def remember_episode(self, progress: float, episode_return: float) -> None:
-        """Count a training episode, by which it is found when learning is over.
+    def remember_episodes(
+        self, progress: NDArray[np.float64], returns: NDArray[np.float64]
+    ) -> None:
+        """Count training episodes, by which it is found when learning is over.
 
         Args:
-            progress: Share of the training that was done when it ended, 0 to 1.
-            episode_return: Sum of its rewards.
+            progress: (E,) share of the training that was done when each ended, 0 to 1.
+            returns: (E,) sum of the rewards of each.
         """
-        stretch = min(STRETCHES - 1, int(progress * STRETCHES))
-        self._sums[:, stretch] += 1.0, episode_return, episode_return**2
+        self._sums += sums_of_episodes(progress, returns)
 
     def state_tensors(self) -> dict[str, NDArray[Any]]:
         """Return what is carried between updates beside the policy, as arrays by name."""

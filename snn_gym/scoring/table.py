@@ -53,7 +53,7 @@ Every row was run again by `snn-gym verify` before it was written. [RULES.md](RU
 submit and how a policy is evaluated; what the columns mean stands at the end. This file is written
 by `snn-gym table`; do not edit it.
 """
-_WRITTEN = _INTRODUCTION.partition("\n")[0] + "\n\nEvery row was run again by `snn-gym verify`"
+_WRITTEN = _INTRODUCTION.partition(" before it was written")[0]
 _NOTES = f"""{_MARK} Environment k of a run had the seed of the run plus k, so that runs with \
 neighbouring seeds shared most of their environments' random streams, and the interval between \
 them may be too narrow. Runs since then draw disjoint streams.

@@ -9,7 +9,6 @@ from typing import Annotated
 
 import typer
 
-from studies.lean.disturbed import SEEDS as DISTURBED_SEEDS
 from studies.lean.disturbed import disturbed_tasks, run_disturbed
 from studies.lean.fixed import choose_strength
 from studies.lean.front import FRONT_TASKS, front_seeds, planned, run_configuration
@@ -53,9 +52,8 @@ def run(
 ) -> None:
     """Train what is missing; an arm whose file exists is passed over."""
     with _usage():
-        for chosen in _chosen({**TASKS, **OTHER_AGENTS}, task):
-            for seed in parse_seeds(seeds) or chosen.seed_range():
-                run_seed(chosen, seed, arms.split(","), out, scratch, _show)
+        for chosen, seed in _asked({**TASKS, **OTHER_AGENTS}, task, seeds):
+            run_seed(chosen, seed, arms.split(","), out, scratch, _show)
 
 
 @app.command()
@@ -80,9 +78,8 @@ def twins(
 ) -> None:
     """Train the ANN twins of the tasks' agents; one whose file exists is passed over."""
     with _usage():
-        for chosen in _chosen(TASKS, task):
-            for seed in parse_seeds(seeds) or chosen.seed_range():
-                run_twin(chosen, seed, out, scratch, _show)
+        for chosen, seed in _asked(TASKS, task, seeds):
+            run_twin(chosen, seed, out, scratch, _show)
 
 
 @app.command()
@@ -126,9 +123,8 @@ def disturbed(
 ) -> None:
     """Evaluate `off` and `lean` with noisy observations and changed physics."""
     with _usage():
-        for chosen in _chosen(disturbed_tasks(), task):
-            for seed in parse_seeds(seeds) or chosen.seed_range()[:DISTURBED_SEEDS]:
-                run_disturbed(chosen, seed, out, scratch, _show)
+        for chosen, seed in _asked(disturbed_tasks(), task, seeds):
+            run_disturbed(chosen, seed, out, scratch, _show)
 
 
 @app.command()
@@ -147,6 +143,19 @@ def _usage() -> Iterator[None]:
         yield
     except ValueError as error:
         raise typer.BadParameter(str(error)) from error
+
+
+def _asked(
+    tasks: Mapping[str, Task], name: str | None, seeds: str | None
+) -> Iterator[tuple[Task, int]]:
+    """Yield the tasks of that name, all of them if none, with the seeds, the reported if none.
+
+    Raises:
+        ValueError: The task is unknown, or the seeds are none.
+    """
+    for chosen in _chosen(tasks, name):
+        for seed in parse_seeds(seeds) or chosen.seed_range():
+            yield chosen, seed
 
 
 def _chosen(tasks: Mapping[str, Task], name: str | None) -> Sequence[Task]:

@@ -11,7 +11,7 @@ from torch.optim import Optimizer
 
 from snn_gym.spiking.layers import SpikingLayer
 
-_SILENT = -1.0  # a bias against which nothing comes
+_SILENT = -1.0  # a bias below the threshold, and no synapse to raise it
 
 
 class Deletion(BaseCallback):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
 from types import MappingProxyType
@@ -55,8 +55,8 @@ pendulum and of the second link are 25 % larger, and the force of the car is 10 
 
 
 def disturbed_tasks() -> Mapping[str, Task]:
-    """Return the tasks, by id."""
-    return {env_id: TASKS[env_id] for env_id in DISTURBANCES}
+    """Return the tasks by id, each with its first seeds."""
+    return {env_id: replace(TASKS[env_id], seeds=SEEDS) for env_id in DISTURBANCES}
 
 
 def disturbed_label(disturbance: Disturbance, arm: str) -> str:
@@ -75,25 +75,24 @@ def run_disturbed(task: Task, seed: int, results: Path, scratch: Path, report: R
         report: Called with every outcome.
     """
     folder = scratch_folder(scratch, task, seed)
-    for arm in (OFF, LEAN):
-        missing = [
-            disturbance
-            for disturbance in DISTURBANCES[task.env_id]
-            if not outcome_path(
-                results, task.env_id, disturbed_label(disturbance, arm), seed
-            ).exists()
-        ]
-        if not missing:
-            continue
-        with one_thread():
-            off = trained_off(task, seed, folder)
-            trained = off if arm == OFF else trained_arm(task, arm, {}, seed, folder)
-            for disturbance in missing:
-                evaluation = evaluate_disturbed(trained.model, task.env_id, disturbance)
-                label = disturbed_label(disturbance, arm)
-                outcome = judge(trained, task, label, seed, {}, evaluation)
-                write_outcome(results, outcome)
-                report(outcome)
+    missing = [
+        (arm, disturbance)
+        for arm in (OFF, LEAN)
+        for disturbance in DISTURBANCES[task.env_id]
+        if not outcome_path(results, task.env_id, disturbed_label(disturbance, arm), seed).exists()
+    ]
+    if not missing:
+        return
+    with one_thread():
+        agents = {OFF: trained_off(task, seed, folder)}
+        for arm, disturbance in missing:
+            if arm not in agents:
+                agents[arm] = trained_arm(task, arm, {}, seed, folder)
+            evaluation = evaluate_disturbed(agents[arm].model, task.env_id, disturbance)
+            label = disturbed_label(disturbance, arm)
+            outcome = judge(agents[arm], task, label, seed, {}, evaluation)
+            write_outcome(results, outcome)
+            report(outcome)
 
 
 def evaluate_disturbed(

@@ -116,8 +116,10 @@ def _train(start: BadStart, arm: str, label: str, seed: int) -> Outcome:
     model = make_agent(task.agent, task.env_id, seed, network=network)
     if arm != "good":
         spoil(_layers(model), start, seed, kick=arm == "kick")
-    deletion = Deletion(_layers(model), start.deleted_share, start.steps // 2, seed)
-    seconds = learn(model, start.steps, deletion if start.deleted_share > 0 else None)
+    deletion = None
+    if start.deleted_share > 0:
+        deletion = Deletion(_layers(model), start.deleted_share, start.steps // 2, seed)
+    seconds = learn(model, start.steps, deletion)
     return judge(Trained(model, 0, seconds), task, label, seed, network)
 
 

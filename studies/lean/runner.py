@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.type_aliases import MaybeCallback
@@ -17,7 +18,11 @@ from stable_baselines3.common.type_aliases import MaybeCallback
 import snn_gym
 from snn_gym.learners.lean_algorithm import LeanAlgorithm
 from snn_gym.scoring.evaluation import Evaluation, evaluate
-from snn_gym.spiking.regulation.control import STRETCHES, learning_is_over
+from snn_gym.spiking.regulation.control import (
+    learning_is_over,
+    mean_returns,
+    sums_of_episodes,
+)
 from snn_gym.threads import one_thread
 from snn_gym.training.checkpoint import restore_checkpoint
 from snn_gym.training.episodes import EpisodeLog
@@ -165,9 +170,7 @@ def trained_arm(
     model = make_agent(task.agent, task.env_id, seed, network=network)
     assert isinstance(model, LeanAlgorithm)  # as its network asks
     episodes = _restore_before(_learned_at(model, task, folder), model, folder)
-    columns = episodes.to_arrays()
-    for step, value in zip(columns["timestep"], columns["return"], strict=True):
-        model.remember_episode(step / task.steps, float(value))
+    model.remember_episodes(*_course(episodes, task))
     branched_at = model.num_timesteps
     return Trained(model, branched_at, learn_arm(model, task, seed, folder / arm, episodes))
 
@@ -223,11 +226,8 @@ def _known(task: Task, seed: int, results: Path) -> Outcome | None:
 
 def _learned_at(model: LeanAlgorithm, task: Task, folder: Path) -> int:
     """Return the environment steps after which ``off`` had learned, as ``lean`` will find it."""
-    columns = restore_checkpoint(_kept(folder)[-1], model).to_arrays()
-    stretches = np.minimum(STRETCHES - 1, columns["timestep"] / task.steps * STRETCHES).astype(int)
-    counts = np.bincount(stretches, minlength=STRETCHES)
-    sums = np.bincount(stretches, weights=columns["return"], minlength=STRETCHES)
-    returns = np.where(counts > 0, sums / np.maximum(counts, 1), np.nan)
+    episodes = restore_checkpoint(_kept(folder)[-1], model)
+    returns = mean_returns(sums_of_episodes(*_course(episodes, task)))
     # Later episodes than the last checkpoint's are not needed: no arm branches after it.
     rollout = max(1, model.rollout_steps)
     return next(
@@ -235,6 +235,12 @@ def _learned_at(model: LeanAlgorithm, task: Task, folder: Path) -> int:
         for steps in range(rollout, task.steps + rollout, rollout)
         if learning_is_over(returns, min(1.0, steps / task.steps), model.lean_parameters)
     )
+
+
+def _course(episodes: EpisodeLog, task: Task) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return when episodes ended, as shares of the training, and their returns."""
+    columns = episodes.to_arrays()
+    return columns["timestep"] / task.steps, columns["return"]
 
 
 def _restore_before(steps: float, model: BaseAlgorithm, folder: Path) -> EpisodeLog:

@@ -31,12 +31,16 @@ def test_rollouts_are_collected_and_the_oldest_forgotten(monkeypatch: pytest.Mon
     torch.testing.assert_close(target, shedding._teacher.watched(newest)[0])
 
 
+def replayed() -> tuple[Any, Replayed, Any]:
+    """Return a model that sheds, the states it visits, and its replay buffer."""
+    model, shedding = begun("DQN")
+    assert isinstance(shedding._visited, Replayed)
+    return model, shedding._visited, model.replay_buffer  # type: ignore[attr-defined]
+
+
 def test_of_a_replay_buffer_the_latest_are_drawn(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("snn_gym.learners.visited.KEPT", 10)
-    model, shedding = begun("DQN")
-    visited = shedding._visited
-    assert isinstance(visited, Replayed)
-    buffer: Any = model.replay_buffer  # type: ignore[attr-defined]
+    _, visited, buffer = replayed()
     # The position has wrapped, so that the latest ten are at both ends.
     buffer.pos, buffer.full = 4, True
     buffer.observations[:] = 0.0
@@ -49,10 +53,7 @@ def test_of_a_replay_buffer_nothing_is_drawn_that_was_explored_before(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr("snn_gym.learners.visited.FEWEST", 2)
-    model, shedding = begun("DQN")
-    visited = shedding._visited
-    assert isinstance(visited, Replayed)
-    buffer: Any = model.replay_buffer  # type: ignore[attr-defined]
+    model, visited, buffer = replayed()
     buffer.pos, buffer.full = 8, True
     for played, kept in ((6, 6), (0, 2)):  # steps since it was made, and what is drawn from
         visited.load({"since": np.array(model.num_timesteps - played * buffer.n_envs)})

@@ -59,6 +59,33 @@ SYNOPS_MARGIN = 0.75
 Verdict = Literal["kept", "lost", "unclear"]
 
 
+def sums_of_episodes(
+    progress: NDArray[np.float64], returns: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Return what is remembered of training episodes.
+
+    Args:
+        progress: (E,) share of the training that was done when each ended, 0 to 1.
+        returns: (E,) sum of the rewards of each.
+
+    Returns:
+        (3, STRETCHES) number of those that ended in each stretch, sum of their returns, and sum of
+        the squares.
+    """
+    stretches = np.minimum(STRETCHES - 1, progress * STRETCHES).astype(np.intp)
+    columns = np.ones_like(returns), returns, returns**2
+    return np.stack([np.bincount(stretches, column, STRETCHES) for column in columns])
+
+
+def mean_returns(sums: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the mean return (STRETCHES,) of every stretch of a training, NaN for none.
+
+    Args:
+        sums: As ``sums_of_episodes`` returns them.
+    """
+    return np.where(sums[0] > 0, sums[1] / np.maximum(sums[0], 1), np.nan)
+
+
 def learning_is_over(
     returns: NDArray[np.float64], progress: float, parameters: LeanParameters
 ) -> bool:
