@@ -79,7 +79,7 @@ def _run(
     """Return the exit status of the worker, None if its time ran out."""
     # Files and not pipes: their size is limited, and no writer waits for a reader.
     process = subprocess.Popen(
-        [sys.executable, "-P", "-m", _WORKER, json.dumps(to_mapping(limits))],
+        [sys.executable, "-P", "-m", _WORKER, json.dumps(to_mapping(limits)), str(os.getpid())],
         stdin=question,
         stdout=answer,
         stderr=log,

@@ -2,14 +2,16 @@
 
 It limits itself before it reads anything, takes one request on its standard input, and answers
 with one JSON object on its standard output. The request is a JSON line followed by the bytes of
-the weights; no path, module or code comes with it.
+the weights; no path, module or code comes with it. It ends with the process that started it.
 """
 
 from __future__ import annotations
 
+import ctypes
 import json
 import os
 import resource
+import signal
 import sys
 from dataclasses import dataclass
 from typing import Annotated, Any
@@ -27,6 +29,7 @@ from snn_gym.scoring.results import COST_NAMES, CostFields, Lengths
 
 MAX_REQUEST_BYTES = 64 * 1024
 _MAX_OPEN_FILES = 256
+_PR_SET_PDEATHSIG = 1  # of <sys/prctl.h>
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,6 +70,7 @@ class Rerun(CostFields):
 
 def main() -> None:
     """Limit this process, then answer the one request on standard input."""
+    end_with(int(sys.argv[2]))
     apply_limits(parse_strict(Limits, sys.argv[1].encode(), where="limits", code="worker"))
     answer = os.dup(sys.stdout.fileno())
     # Whatever a library prints goes to standard error and cannot pose as the answer.
@@ -76,6 +80,24 @@ def main() -> None:
     result = rerun(request, sys.stdin.buffer.read())
     with os.fdopen(answer, "w", encoding="utf-8") as output:
         json.dump(to_mapping(result), output, allow_nan=False)
+
+
+def end_with(parent: int) -> None:
+    """Have the kernel kill this process when the one that started it ends, however that happens.
+
+    As https://man7.org/linux/man-pages/man2/PR_SET_PDEATHSIG.2const.html describes.
+
+    Args:
+        parent: Process id of the one that started it.
+
+    Raises:
+        OSError: The kernel refuses.
+    """
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0) != 0:
+        raise OSError(ctypes.get_errno(), "the re-run can't be made to end with its parent")
+    if os.getppid() != parent:  # it had ended before the kernel was asked
+        os.kill(os.getpid(), signal.SIGKILL)
 
 
 def apply_limits(limits: Limits) -> None:

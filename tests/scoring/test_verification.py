@@ -5,10 +5,14 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
+import signal
 import subprocess
 import sys
 import threading
+import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import TypeVar
 
 import pytest
 
@@ -20,6 +24,7 @@ from snn_gym.scoring.worker import Limits, Request, Rerun, rerun
 from snn_gym.storage import load_tensors
 from tests.scoring.helpers import SETTINGS, Template, fingerprint, rerun_in_process
 
+T = TypeVar("T")
 REQUEST = Request(agent="ppo-lif", environment="CartPole-v1", seeds=SETTINGS.seeds)
 
 
@@ -95,6 +100,47 @@ def test_the_worker_keeps_its_limits_and_sees_a_clean_environment(tmp_path: Path
         cwd=Path(__file__).parents[2],
     )
     assert json.loads(done.stdout) == [[2 << 30] * 2, [77, 78], [4096] * 2]
+
+
+PARENT = """
+import sys
+from pathlib import Path
+from snn_gym.scoring.rerun import VerificationSettings, rerun_in_worker
+from snn_gym.scoring.worker import Request
+request = Request(agent="ppo-lif", environment="CartPole-v1", seeds=tuple(range(1_000)))
+rerun_in_worker(request, Path(sys.argv[1]).read_bytes(), VerificationSettings())
+"""
+
+
+@pytest.mark.parametrize("blow", [signal.SIGTERM, signal.SIGKILL])
+def test_the_worker_ends_with_its_parent(
+    blow: signal.Signals, template: Template, tmp_path: Path
+) -> None:
+    (tmp_path / "weights").write_bytes(template.weights)
+    parent = subprocess.Popen([sys.executable, "-c", PARENT, str(tmp_path / "weights")])
+    children = Path(f"/proc/{parent.pid}/task/{parent.pid}/children")
+    worker = wait_until(lambda: children.read_text().split())[0]
+    wait_until(lambda: b"snn_gym.scoring.worker" in Path(f"/proc/{worker}/cmdline").read_bytes())
+    parent.send_signal(blow)
+    assert parent.wait() == -blow
+    wait_until(lambda: not runs(worker), limit_s=5.0)  # the re-run takes longer
+
+
+def wait_until(condition: Callable[[], T], limit_s: float = 60.0) -> T:
+    """Return what a condition gives as soon as that is true."""
+    end = time.monotonic() + limit_s
+    while not (value := condition()):
+        assert time.monotonic() < end
+        time.sleep(0.01)
+    return value
+
+
+def runs(process: str) -> bool:
+    """Say whether a process is there and is no zombie, for which nobody waits."""
+    try:
+        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
 
 
 def test_worker_and_this_process_agree_bit_for_bit(
