@@ -45,7 +45,8 @@ MAX_HEADER_BYTES = 1 << 20
 MAX_DIMENSIONS = 16
 MAX_EMPTY_ELEMENTS = 1 << 40
 
-_PARTIAL_SUFFIX = ".partial"
+PARTIAL_SUFFIX = ".partial"
+"""End of the names of files that are being written."""
 _LENGTH_BYTES = 8
 _CHUNK_BYTES = 1 << 20
 
@@ -92,7 +93,7 @@ def write_bytes_atomic(path: str | os.PathLike[str], data: bytes) -> None:
     """Write a file so that every reader sees the old content or all of the new.
 
     The data goes to a hidden `.partial` file in the same folder, is synced, and is then renamed.
-    A process killed in between leaves `path` as it was; `remove_partial_files` clears the rest.
+    A process killed in between leaves `path` as it was, and the `.partial` file.
 
     Args:
         path: File to create or replace; its folder must exist.
@@ -106,7 +107,7 @@ def write_bytes_atomic(path: str | os.PathLike[str], data: bytes) -> None:
     umask = os.umask(0)
     os.umask(umask)
     descriptor, name = tempfile.mkstemp(
-        dir=path.parent, prefix=f".{path.name}.", suffix=_PARTIAL_SUFFIX
+        dir=path.parent, prefix=f".{path.name}.", suffix=PARTIAL_SUFFIX
     )
     try:
         with os.fdopen(descriptor, "wb") as file:
@@ -132,23 +133,6 @@ def write_text_atomic(path: str | os.PathLike[str], text: str) -> None:
         OSError: The folder is missing or not writable, or the disk is full.
     """
     write_bytes_atomic(path, text.encode("utf-8"))
-
-
-def remove_partial_files(folder: str | os.PathLike[str]) -> int:
-    """Delete what writers killed in the middle of an atomic write have left in a folder.
-
-    Only for a folder that nobody else is writing to.
-
-    Args:
-        folder: Folder to clear, without its subfolders.
-
-    Returns:
-        Number of files deleted.
-    """
-    leftovers = list(Path(folder).glob(f".*{_PARTIAL_SUFFIX}"))
-    for leftover in leftovers:
-        leftover.unlink(missing_ok=True)
-    return len(leftovers)
 
 
 def read_regular_file(

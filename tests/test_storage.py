@@ -107,13 +107,6 @@ def test_written_files_are_readable_as_the_umask_allows(tmp_path: Path) -> None:
     assert (tmp_path / "f").stat().st_mode & 0o777 == 0o640
 
 
-def test_partial_files_of_killed_writers_are_removed(tmp_path: Path) -> None:
-    (tmp_path / ".run.json.abc.partial").write_text("half")
-    (tmp_path / "run.json").write_text("{}")
-    assert storage.remove_partial_files(tmp_path) == 1
-    assert os.listdir(tmp_path) == ["run.json"]
-
-
 def test_only_regular_files_are_read(tmp_path: Path) -> None:
     real = tmp_path / "real"
     real.write_bytes(b"data")

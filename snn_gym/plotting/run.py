@@ -22,7 +22,7 @@ from snn_gym.storage import read_regular_file
 from snn_gym.threads import one_thread
 from snn_gym.training.dynamics_callback import DYNAMICS_FILE, acting_spiking_network
 from snn_gym.training.dynamics_log import read_rows
-from snn_gym.training.run import EPISODES_FILE, RunSettings, read_run_settings
+from snn_gym.training.run import EPISODES_FILE, RunSettings, check_logs, read_run_settings
 from snn_gym.zoo import load_agent
 
 FORMATS = ("png", "svg")
@@ -60,10 +60,11 @@ def plot_run(run: Path, out: Path | None = None, formats: Sequence[str] = FORMAT
         The files, and notes on what is missing.
 
     Raises:
-        ValueError: A format is unknown, or there is no finished run.
+        ValueError: A format is unknown, there is no finished run, or its files were changed.
     """
     formats = _checked_formats(formats)
     settings = read_run_settings(Path(run))
+    check_logs(Path(run))
     trace = _trace_final_policy(run, settings)
     out = run / "plots" if out is None else Path(out)
     out.mkdir(parents=True, exist_ok=True)
@@ -163,9 +164,15 @@ def read_episodes(path: Path) -> tuple[FloatArray, FloatArray]:
 
     Returns:
         Environment steps at each episode's end, and returns, each (episodes,).
+
+    Raises:
+        ValueError: The file is not such a log.
     """
-    _, *lines = path.read_text().splitlines()
-    rows = np.array([line.split(",")[:2] for line in lines], dtype=np.float64).reshape(-1, 2)
+    try:
+        _, *lines = path.read_text().splitlines()
+        rows = np.array([line.split(",")[:2] for line in lines], dtype=np.float64).reshape(-1, 2)
+    except ValueError as error:
+        raise ValueError(f"{path} is no log of episodes: {error}") from error
     return rows[:, 0], rows[:, 1]
 
 

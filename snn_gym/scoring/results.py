@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import os
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from snn_gym.config import Config, Length, Range
+from snn_gym.folders import locked
 from snn_gym.scoring.chain import DIGESTS_NAME, Link, add_link, read_chain, read_linked
 from snn_gym.scoring.errors import SubmissionError
 from snn_gym.scoring.manifest import (
@@ -267,21 +266,6 @@ def _write(leaderboard: Path, path: Path, row: Row, weights: bytes) -> None:
     text = dump_json(row)
     add_link(leaderboard, path, text.encode(), weights)
     write_text_atomic(path, text)
-
-
-@contextmanager
-def locked(folder: Path) -> Iterator[None]:
-    """Hold a folder's lock; the kernel frees it when the process ends, however that happens.
-
-    Args:
-        folder: Existing folder. The lock is on the folder itself and leaves no file.
-    """
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(descriptor)
 
 
 def hash_tensors(tensors: Mapping[str, torch.Tensor]) -> str:

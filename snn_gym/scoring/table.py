@@ -10,9 +10,10 @@ from pathlib import Path
 
 import numpy as np
 
+from snn_gym.folders import locked
 from snn_gym.registry import ReferenceScores, known_ids, load_environment_spec
 from snn_gym.scoring.evaluation import EVALUATOR_VERSION
-from snn_gym.scoring.results import Row, locked, sound_rows
+from snn_gym.scoring.results import Row, sound_rows
 from snn_gym.scoring.statistics import interquartile_mean, stratified_bootstrap_interval
 from snn_gym.spiking.costs import COST_COLUMNS
 from snn_gym.storage import write_text_atomic

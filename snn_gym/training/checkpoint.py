@@ -1,10 +1,16 @@
-"""One file that holds all of a training run: policy, optimisers, replay buffer and counters."""
+"""One file that holds all of a training run: policy, optimisers, replay buffer and counters.
+
+The file is sealed, and says whose run it is of. The one before is kept beside it, in case that it
+is damaged.
+"""
 
 from __future__ import annotations
 
 import json
+import os
+import warnings
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from operator import attrgetter
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
@@ -17,13 +23,15 @@ from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
 
 from snn_gym.arrays import prefixed, with_prefix
 from snn_gym.learners.sequence_replay import SequenceReplayBuffer
+from snn_gym.sealing import SEAL, UNSEALED, check_seal, seal
 from snn_gym.spiking.bookkeeping import full_state
-from snn_gym.storage import load_tensors, save_tensors
+from snn_gym.storage import dump_tensors, parse_tensors, read_regular_file, write_bytes_atomic
 from snn_gym.training.episodes import EpisodeLog
 from snn_gym.zoo.files import finite_or_raise, load_state
 
-FORMAT = "snn_gym/checkpoint/2"
+FORMAT = "snn_gym/checkpoint/3"
 MAX_CHECKPOINT_BYTES = 1 << 36
+_MAX_LOG_BYTES = 1 << 32
 
 _STATE = "state"
 # What Stable-Baselines3 carries from one rollout to the next besides the networks. DQN alone has
@@ -48,16 +56,25 @@ class _Carrying(Protocol):
     def load_state_tensors(self, tensors: Mapping[str, np.ndarray[Any, Any]]) -> None: ...
 
 
-def save_checkpoint(path: Path, model: BaseAlgorithm, episodes: EpisodeLog) -> None:
-    """Write everything that a run needs to go on, atomically.
+def save_checkpoint(
+    path: Path,
+    model: BaseAlgorithm,
+    episodes: EpisodeLog,
+    *,
+    run: Mapping[str, Any] | None = None,
+    logs: Iterable[Path] = (),
+) -> None:
+    """Write everything that a run needs to go on, atomically; the checkpoint there is kept beside.
 
     Random states aren't in it: at every checkpoint they are set anew from the seed and the
     checkpoint's number.
 
     Args:
-        path: File to create or replace.
+        path: File to create; one that is there becomes ``previous_checkpoint(path)``.
         model: Model between two rollouts.
         episodes: Episodes so far.
+        run: What tells this run from others, as plain JSON values by name.
+        logs: Files that go on with the run, to be as they are now when it is resumed.
 
     Raises:
         ValueError: A weight is not finite.
@@ -70,6 +87,7 @@ def save_checkpoint(path: Path, model: BaseAlgorithm, episodes: EpisodeLog) -> N
         **prefixed("beside", _tensors_beside(model)),
         **prefixed("replay", replay_tensors),
         **prefixed("episodes", episodes.to_arrays()),
+        **prefixed("log", _pack_logs(logs)),
     }
     if isinstance(model, _Carrying):
         tensors |= prefixed("learner", model.state_tensors())
@@ -79,16 +97,76 @@ def save_checkpoint(path: Path, model: BaseAlgorithm, episodes: EpisodeLog) -> N
         tensors |= prefixed(f"optimiser.{name}", optimiser_tensors)
     state = {
         "format": FORMAT,
+        "run": run,
         "counters": {name: getattr(model, name) for name in _COUNTERS if hasattr(model, name)},
         "optimisers": optimisers,
         "replay": replay,
         "recent_episodes": [_plain_episode(info) for info in model.ep_info_buffer or ()],
     }
-    save_tensors(path, tensors, {_STATE: json.dumps(state)})
+    data = seal(dump_tensors(tensors, {_STATE: json.dumps(state), SEAL: UNSEALED}))
+    if path.exists():
+        os.replace(path, previous_checkpoint(path))
+    write_bytes_atomic(path, data)
+
+
+def previous_checkpoint(path: Path) -> Path:
+    """Return where the checkpoint before that at ``path`` is."""
+    return path.with_name(f"{path.stem}.previous{path.suffix}")
+
+
+def remove_checkpoints(path: Path) -> None:
+    """Delete a checkpoint and the one before, if they are there."""
+    path.unlink(missing_ok=True)
+    previous_checkpoint(path).unlink(missing_ok=True)
+
+
+def resume_newest(
+    path: Path, model: BaseAlgorithm, *, run: Mapping[str, Any], logs: Iterable[Path] = ()
+) -> EpisodeLog | None:
+    """Bring a freshly built model to its run's last checkpoint that is whole.
+
+    Args:
+        path: As for ``save_checkpoint``. If the checkpoint there is damaged or of another run, it
+            is set aside under another name, and the one before is used.
+        model: Model of the same agent, environment and seed; changed in place.
+        run: As ``save_checkpoint`` was told.
+        logs: As ``save_checkpoint`` was told; they become what they were at the checkpoint.
+
+    Returns:
+        The episodes until then, None if there is no checkpoint.
+
+    Raises:
+        ValueError: There are checkpoints, but none that is whole and of this run.
+    """
+    previous = previous_checkpoint(path)
+    found = [file for file in (path, previous) if file.exists()]
+    refused: list[ValueError] = []
+    for file in found:
+        try:
+            tensors, state = _read(file, run)
+        except ValueError as error:
+            refused.append(error)
+            continue
+        if refused:
+            aside = path.with_name(f"{path.name}.refused")
+            warnings.warn(
+                f"{refused[0]}; it is now {aside.name}, and training goes on from the checkpoint "
+                "before",
+                stacklevel=4,
+            )
+            # Or the next checkpoint would take the place of the one that is whole.
+            os.replace(path, aside)
+        episodes = _restore(tensors, state, model, str(file))
+        _unpack_logs(with_prefix("log", tensors), logs)
+        return episodes
+    if refused:
+        no_more = f"; {refused[1]}" if len(refused) > 1 else ""
+        raise ValueError(f"{refused[0]}{no_more}; without it, the run has to begin anew")
+    return None
 
 
 def restore_checkpoint(path: Path, model: BaseAlgorithm) -> EpisodeLog:
-    """Bring a freshly built model to where a checkpoint was written.
+    """Bring a freshly built model to where a checkpoint was written, whatever run it is of.
 
     Args:
         path: File that ``save_checkpoint`` wrote.
@@ -98,13 +176,36 @@ def restore_checkpoint(path: Path, model: BaseAlgorithm) -> EpisodeLog:
         The episodes until then.
 
     Raises:
-        ValueError: The file is no checkpoint or does not fit the model.
+        ValueError: The file is no checkpoint, is damaged or does not fit the model.
     """
-    tensors, metadata = load_tensors(path, max_bytes=MAX_CHECKPOINT_BYTES)
+    tensors, state = _read(path)
+    return _restore(tensors, state, model, str(path))
+
+
+def _read(
+    path: Path, run: Mapping[str, Any] | None = None
+) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
+    """Read a checkpoint that is as it was written and, if a run is given, of that one."""
+    data = read_regular_file(path, max_bytes=MAX_CHECKPOINT_BYTES)
+    check_seal(data, str(path))
+    tensors, metadata = parse_tensors(data, where=str(path))
     state = json.loads(metadata.get(_STATE, "{}"))
     if state.get("format") != FORMAT:
         raise ValueError(f"{path}: format is {state.get('format')!r}, expected {FORMAT!r}")
-    load_state(model.policy, with_prefix("policy", tensors), str(path))
+    saved = state["run"] or {}
+    for name, value in ({} if run is None else run).items():
+        if saved.get(name) != value:
+            raise ValueError(
+                f"{path} is of a run with {name} {saved.get(name)!r}, not {value!r}; put this "
+                "run's own checkpoint there"
+            )
+    return tensors, state
+
+
+def _restore(
+    tensors: Mapping[str, torch.Tensor], state: Mapping[str, Any], model: BaseAlgorithm, where: str
+) -> EpisodeLog:
+    load_state(model.policy, with_prefix("policy", tensors), where)
     beside = with_prefix("beside", tensors)
     for name, tensor in _tensors_beside(model).items():
         tensor.copy_(beside[name])
@@ -121,6 +222,23 @@ def restore_checkpoint(path: Path, model: BaseAlgorithm) -> EpisodeLog:
     model.ep_info_buffer = deque(state["recent_episodes"], maxlen=model._stats_window_size)
     model.ep_success_buffer = deque(maxlen=model._stats_window_size)
     return EpisodeLog.from_arrays(with_prefix("episodes", tensors))
+
+
+def _pack_logs(logs: Iterable[Path]) -> dict[str, np.ndarray[Any, Any]]:
+    """Return the bytes of those files that are there, by name."""
+    there = (path for path in logs if path.exists())
+    return {
+        path.name: np.frombuffer(
+            bytearray(read_regular_file(path, max_bytes=_MAX_LOG_BYTES)), np.uint8
+        )
+        for path in there
+    }
+
+
+def _unpack_logs(content: Mapping[str, torch.Tensor], logs: Iterable[Path]) -> None:
+    for path in logs:
+        if path.name in content:
+            write_bytes_atomic(path, content[path.name].numpy().tobytes())
 
 
 def _optimisers(model: BaseAlgorithm) -> dict[str, torch.optim.Optimizer]:

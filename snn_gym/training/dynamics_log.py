@@ -43,11 +43,16 @@ def read_rows(path: Path) -> list[Row]:
     Raises:
         ValueError: The file is not such a log.
     """
-    text = read_regular_file(path, max_bytes=_MAX_CSV_BYTES).decode()
-    header, *lines = list(csv.reader(text.splitlines())) or [[]]
-    if tuple(header) != HEADER or any(len(line) != len(HEADER) for line in lines):
-        raise ValueError(f"{path} is no log of dynamics: expected the columns {', '.join(HEADER)}")
-    return [(int(step), part, name, float(value)) for step, part, name, value in lines]
+    data = read_regular_file(path, max_bytes=_MAX_CSV_BYTES)
+    try:
+        header, *lines = list(csv.reader(data.decode().splitlines())) or [[]]
+        if tuple(header) != HEADER:
+            raise ValueError(f"its columns are {', '.join(header)}"[:80])
+        return [(int(step), part, name, float(value)) for step, part, name, value in lines]
+    except (ValueError, csv.Error) as error:
+        raise ValueError(
+            f"{path} is no log of dynamics: expected the columns {', '.join(HEADER)}: {error}"
+        ) from error
 
 
 def write_rows(path: Path, rows: Iterable[Row]) -> None:
@@ -131,13 +136,16 @@ class Probe:
             path: The file.
 
         Raises:
-            ValueError: The file is no safetensors file.
+            ValueError: The file is no such file.
         """
         tensors, _ = load_tensors(path, max_bytes=_MAX_PROBE_BYTES)
         arrays = {name: tensor.numpy() for name, tensor in tensors.items()}
-        self._timesteps = arrays.pop(_TIMESTEPS).tolist()
-        self.first_weights = with_prefix(_WEIGHTS, arrays)
         named = with_prefix(_BY_KEY, arrays) or {"": arrays.get(_PLAIN, np.empty(0))}
-        self._observations = [
-            {key: x[k] for key, x in named.items()} for k in range(len(self._timesteps))
-        ]
+        try:
+            self._timesteps = arrays[_TIMESTEPS].tolist()
+            self._observations = [
+                {key: x[k] for key, x in named.items()} for k in range(len(self._timesteps))
+            ]
+        except (KeyError, IndexError) as error:
+            raise ValueError(f"{path} holds no observations of a log of dynamics") from error
+        self.first_weights = with_prefix(_WEIGHTS, arrays)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import warnings
 from dataclasses import dataclass
 from functools import partial
@@ -15,16 +14,18 @@ from stable_baselines3.common.callbacks import BaseCallback, CallbackList
 from stable_baselines3.common.logger import configure
 
 from snn_gym.config import Config, Count, from_mapping, to_mapping
+from snn_gym.folders import locked, make_writable, partial_files
 from snn_gym.registry import RecordedId, import_named_module, known_ids, load_environment_spec
-from snn_gym.storage import read_regular_file, remove_partial_files, write_text_atomic
+from snn_gym.sealing import check_digests, dump_sealed, parse_sealed, write_digests
+from snn_gym.storage import read_regular_file, write_bytes_atomic
 from snn_gym.threads import one_thread
-from snn_gym.training.checkpoint import restore_checkpoint
-from snn_gym.training.dynamics_callback import DynamicsCallback
+from snn_gym.training.checkpoint import remove_checkpoints, resume_newest
+from snn_gym.training.dynamics_callback import DYNAMICS_FILE, PROBE_FILE, DynamicsCallback
 from snn_gym.training.episodes import EpisodeLog
 from snn_gym.training.segments import SegmentCallback
 from snn_gym.zoo import load_agent_spec, make_agent, read_manifest, save_agent
 from snn_gym.zoo.build import make_environments
-from snn_gym.zoo.files import MANIFEST, package_versions
+from snn_gym.zoo.files import MANIFEST, WEIGHTS, package_versions, read_weights
 from snn_gym.zoo.seeding import Seeding, TrainingSeed
 from snn_gym.zoo.spec import AgentSpec
 
@@ -33,10 +34,16 @@ DEFAULT_CHECKPOINT_INTERVAL = 10_000
 RUN_FILE = "run.json"
 EPISODES_FILE = "episodes.csv"
 CHECKPOINT_FILE = "checkpoint.safetensors"
+DIGESTS_FILE = "logs.sha256"
+"""Digests of a finished run's logs, which ``sha256sum -c`` checks too."""
 TENSORBOARD_FOLDER = "tb"
 DYNAMICS_ROWS = 100
 """Times that the dynamics of a run are logged, about."""
 _MAX_RUN_BYTES = 1 << 20
+_WRITTEN = (
+    RUN_FILE, CHECKPOINT_FILE, EPISODES_FILE, DYNAMICS_FILE, PROBE_FILE, DIGESTS_FILE, WEIGHTS,
+    MANIFEST,
+)  # fmt: skip
 _RECIPE = ("agent", "environment", "seed", "steps", "checkpoint_interval", "dynamics", "seeding")
 
 
@@ -91,7 +98,9 @@ def train(
     """Train an agent of the zoo, with checkpoints.
 
     A run that was killed at any moment and resumed ends bit-equal to one that was not, given the
-    same settings and package versions on the same machine.
+    same settings and package versions on the same machine. Files that were damaged or swapped
+    meanwhile are named, or made again from the checkpoint; of two checkpoints one may be lost.
+    What TensorBoard reads, under ``out/tb``, is not checked.
 
     Args:
         agent: One of ``snn_gym.agent_ids()``.
@@ -108,25 +117,60 @@ def train(
 
     Raises:
         ValueError: A name or number is invalid, the agent does not serve the environment's spaces,
-            ``out`` is in use, or holds a run with other settings, or dynamics are wanted of an
-            agent that does not spike.
+            ``out`` is in use, can't be written, or holds a run with other settings or damaged
+            files, or dynamics are wanted of an agent that does not spike.
     """
     settings = make_run_settings(agent, env_id, **recipe)
     out = Path(out)
-    _check_folder(out, settings, resume)
-    if (out / MANIFEST).exists():
-        (out / CHECKPOINT_FILE).unlink(missing_ok=True)
-        done = read_manifest(out).num_timesteps
-        return TrainingRun(out, done, resumed_at=done, was_finished=True)
+    make = partial(make_agent, agent, settings.environment, settings.seed, seeding=settings.seeding)
     with one_thread():
         # Before the folder is made: a package that the environment needs may be missing.
-        model = make_agent(agent, settings.environment, settings.seed, seeding=settings.seeding)
-        _begin_folder(out, settings)
-        resumed_at = _learn(model, settings, out, progress_bar, tensorboard)
-    # From here on the run counts as finished; killed before, its last stretch is trained again.
-    save_agent(model, out)
-    (out / CHECKPOINT_FILE).unlink(missing_ok=True)
+        model = None if out.exists() else make()
+        make_writable(out)
+        with locked(out, wait=False):
+            settings = _begin_or_find(out, settings, resume)
+            if (out / MANIFEST).exists():
+                return _finished(out, settings)
+            model = model or make()
+            resumed_at = _learn(model, settings, out, progress_bar, tensorboard)
+            logs = [out / EPISODES_FILE, *_dynamics_logs(out, settings)]
+            write_digests(out / DIGESTS_FILE, [log.name for log in logs if log.exists()])
+            # From here on the run is finished; killed before, its last stretch is trained again.
+            save_agent(model, out)
+            remove_checkpoints(out / CHECKPOINT_FILE)
     return TrainingRun(out, model.num_timesteps, resumed_at, was_finished=False)
+
+
+def _finished(out: Path, settings: RunSettings) -> TrainingRun:
+    check_logs(out)
+    manifest = read_manifest(out)
+    read_weights(out, manifest)
+    for name in ("agent", "environment", "seed", "seeding"):
+        if getattr(manifest, name) != getattr(settings, name):
+            raise ValueError(
+                f"{out / MANIFEST} is of an agent with {name} {getattr(manifest, name)!r}, not "
+                f"{getattr(settings, name)!r} as {RUN_FILE} says; put this run's own files there"
+            )
+    remove_checkpoints(out / CHECKPOINT_FILE)
+    done = manifest.num_timesteps
+    return TrainingRun(out, done, resumed_at=done, was_finished=True)
+
+
+def check_logs(out: Path) -> None:
+    """Refuse a finished run whose logs are not as they were written.
+
+    Args:
+        out: Folder that ``train`` wrote; one of an older version says nothing of its logs.
+
+    Raises:
+        ValueError: A log is missing or was changed.
+    """
+    if (out / DIGESTS_FILE).exists():
+        check_digests(out / DIGESTS_FILE)
+
+
+def _dynamics_logs(out: Path, settings: RunSettings) -> list[Path]:
+    return [out / DYNAMICS_FILE, out / PROBE_FILE] if settings.dynamics else []
 
 
 def read_run_settings(folder: Path) -> RunSettings:
@@ -136,17 +180,13 @@ def read_run_settings(folder: Path) -> RunSettings:
         folder: Folder that ``train`` wrote.
 
     Raises:
-        ValueError: There are none, or they do not fit the schema.
+        ValueError: There are none, they were changed since, or they do not fit the schema.
     """
     file = folder / RUN_FILE
     if not file.exists():
         raise ValueError(f"{folder} holds no training run: there is no {RUN_FILE} in it")
     data = read_regular_file(file, max_bytes=_MAX_RUN_BYTES)
-    try:
-        mapping = json.loads(data)
-    except ValueError as error:
-        raise ValueError(f"{file}: not valid JSON: {error}") from error
-    return from_mapping(RunSettings, mapping, str(file))
+    return from_mapping(RunSettings, parse_sealed(data, str(file)), str(file))
 
 
 def make_run_settings(
@@ -211,27 +251,22 @@ def acts_in_spikes(spec: AgentSpec) -> bool:
     return all(spec.policy_kwargs.get(switch, True) for switch in switches)
 
 
-def _check_folder(out: Path, settings: RunSettings, resume: bool) -> None:
-    """Make sure that ``out`` is this run's own folder, or can become it."""
-    if out.exists() and not out.is_dir():
-        raise ValueError(f"{out} is a file; expected a folder for the run")
-    if not out.exists():
-        return
-    if resume:
-        remove_partial_files(out)
-    if any(out.iterdir()):
+def _begin_or_find(out: Path, settings: RunSettings, resume: bool) -> RunSettings:
+    """Make an empty folder this run's own, or make sure that it is; return how the run began."""
+    partial = partial_files(out, _WRITTEN) if resume else []
+    if set(out.iterdir()) - set(partial):
         if not resume:
             raise ValueError(
                 f"{out} is not empty; use --resume to go on with a run in it, or another folder"
             )
-        _check_same(read_run_settings(out), settings, out)
-
-
-def _begin_folder(out: Path, settings: RunSettings) -> None:
-    out.mkdir(parents=True, exist_ok=True)
-    if not (out / RUN_FILE).exists():
-        text = json.dumps(to_mapping(settings), indent=2)
-        write_text_atomic(out / RUN_FILE, text + "\n")
+        begun = read_run_settings(out)
+        _check_same(begun, settings, out)
+        settings = begun
+    else:
+        write_bytes_atomic(out / RUN_FILE, dump_sealed(to_mapping(settings)))
+    for file in partial:
+        file.unlink(missing_ok=True)
+    return settings
 
 
 def _check_same(old: RunSettings, new: RunSettings, out: Path) -> None:
@@ -255,9 +290,10 @@ def _learn(
 ) -> int | None:
     """Train what is left to train; return the steps done before, None at the start."""
     checkpoint = out / CHECKPOINT_FILE
-    resuming = checkpoint.exists()
-    episodes = restore_checkpoint(checkpoint, model) if resuming else EpisodeLog()
-    resumed_at = model.num_timesteps if resuming else None
+    kept: dict[str, Any] = {"run": to_mapping(settings), "logs": _dynamics_logs(out, settings)}
+    restored = resume_newest(checkpoint, model, **kept)
+    resumed_at = None if restored is None else model.num_timesteps
+    episodes = EpisodeLog() if restored is None else restored
     if tensorboard:
         model.set_logger(configure(str(out / TENSORBOARD_FOLDER), ["tensorboard"]))
     segments = SegmentCallback(
@@ -268,6 +304,7 @@ def _learn(
         settings.checkpoint_interval,
         partial(make_environments, settings.environment, model.n_envs, settings.seed),
         settings.seeding,
+        **kept,
     )
     callbacks: list[BaseCallback] = [segments]
     if settings.dynamics:
@@ -278,7 +315,7 @@ def _learn(
     model.learn(
         settings.steps - model.num_timesteps,
         callback=CallbackList(callbacks),
-        reset_num_timesteps=not resuming,
+        reset_num_timesteps=restored is None,
         progress_bar=progress_bar,
     )
     episodes.write(out / EPISODES_FILE)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -108,6 +108,9 @@ class SegmentCallback(BaseCallback):
         interval: int,
         make_envs: Callable[[], VecEnv],
         seeding: Seeding,
+        *,
+        run: Mapping[str, Any] | None = None,
+        logs: Sequence[Path] = (),
     ) -> None:
         """Set up for one call of ``learn``.
 
@@ -119,6 +122,8 @@ class SegmentCallback(BaseCallback):
             interval: Environment steps between checkpoints.
             make_envs: Makes the model's environments once more.
             seeding: How the environments' random streams follow from the seed.
+            run: What tells this run from others; ``save_checkpoint`` is told.
+            logs: Files that go on with the run; ``save_checkpoint`` is told.
         """
         super().__init__()
         self._checkpoint = checkpoint
@@ -128,6 +133,8 @@ class SegmentCallback(BaseCallback):
         self._interval = interval
         self._make_envs = make_envs
         self._seeding = seeding
+        self._run = run
+        self._logs = logs
         self._segment: int | None = None
 
     def _on_rollout_start(self) -> None:
@@ -136,7 +143,9 @@ class SegmentCallback(BaseCallback):
             return
         # The first rollout of a call begins at the start, or where a checkpoint was read.
         if self._segment is not None:
-            save_checkpoint(self._checkpoint, self.model, self._episodes)
+            save_checkpoint(
+                self._checkpoint, self.model, self._episodes, run=self._run, logs=self._logs
+            )
             self._episodes.write(self._episodes_file)
         begin_segment(self.model, self._seed, segment, self._make_envs, self._seeding)
         self._segment = segment

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import importlib.metadata
-import json
 import os
 import platform
 from collections.abc import Mapping
@@ -19,6 +18,7 @@ from stable_baselines3.common.vec_env import VecEnv
 from snn_gym._version import __version__
 from snn_gym.config import Config, Natural, from_mapping, to_mapping
 from snn_gym.registry import RecordedArguments, RecordedId
+from snn_gym.sealing import dump_sealed, parse_sealed
 from snn_gym.spiking import NetworkConfig
 from snn_gym.spiking.assembly import todays_names
 from snn_gym.spiking.bookkeeping import full_state
@@ -27,7 +27,6 @@ from snn_gym.storage import (
     parse_tensors,
     read_regular_file,
     write_bytes_atomic,
-    write_text_atomic,
 )
 from snn_gym.zoo.algorithms import (
     ALGORITHMS,
@@ -117,8 +116,7 @@ def save_agent(model: BaseAlgorithm, path: str | os.PathLike[str]) -> Path:
     # leaves none, and never old words beside new weights.
     (folder / MANIFEST).unlink(missing_ok=True)
     write_bytes_atomic(folder / WEIGHTS, weights)
-    text = json.dumps(to_mapping(manifest), indent=2, allow_nan=False)
-    write_text_atomic(folder / MANIFEST, text + "\n")
+    write_bytes_atomic(folder / MANIFEST, dump_sealed(to_mapping(manifest)))
     return folder
 
 
@@ -143,17 +141,13 @@ def read_manifest(path: str | os.PathLike[str]) -> AgentManifest:
         path: Folder that ``save_agent`` wrote.
 
     Raises:
-        ValueError: There is none, or it does not fit the schema.
+        ValueError: There is none, it was changed since, or it does not fit the schema.
     """
     file = Path(path) / MANIFEST
     if not file.exists():
         raise ValueError(f"{path} holds no saved agent: there is no {MANIFEST} in it")
     data = read_regular_file(file, max_bytes=MAX_MANIFEST_BYTES)
-    try:
-        mapping = json.loads(data)
-    except (ValueError, RecursionError) as error:
-        raise ValueError(f"{file}: not valid JSON: {error}") from error
-    return from_mapping(AgentManifest, mapping, str(file))
+    return from_mapping(AgentManifest, parse_sealed(data, str(file)), str(file))
 
 
 def load_agent(path: str | os.PathLike[str], env: VecEnv | None = None) -> BaseAlgorithm:
@@ -173,7 +167,7 @@ def load_agent(path: str | os.PathLike[str], env: VecEnv | None = None) -> BaseA
     settings = make_settings(manifest.algorithm, manifest.hyperparameters, where)
     arguments = dict(manifest.policy_kwargs)
     arguments["network"] = NetworkConfig.from_dict(arguments.get("network", {}))
-    weights = _read_weights(folder, manifest)
+    weights = read_weights(folder, manifest)
     if env is None:
         env = make_environments(
             manifest.environment, settings.n_envs, manifest.seed, manifest.environment_kwargs
@@ -286,7 +280,16 @@ def _describe(model: BaseAlgorithm, weights_sha256: str) -> AgentManifest:
     return from_mapping(AgentManifest, mapping, MANIFEST)
 
 
-def _read_weights(folder: Path, manifest: AgentManifest) -> dict[str, torch.Tensor]:
+def read_weights(folder: Path, manifest: AgentManifest) -> dict[str, torch.Tensor]:
+    """Read the weights of a saved agent.
+
+    Args:
+        folder: Folder that ``save_agent`` wrote.
+        manifest: What its manifest says.
+
+    Raises:
+        ValueError: They are missing, damaged, or not those of the manifest.
+    """
     data = read_regular_file(folder / WEIGHTS, max_bytes=MAX_WEIGHTS_BYTES)
     tensors, _ = parse_tensors(data, where=str(folder / WEIGHTS))
     if hashlib.sha256(data).hexdigest() != manifest.weights_sha256:

@@ -24,7 +24,7 @@ from snn_gym.spiking.regulation.control import (
     sums_of_episodes,
 )
 from snn_gym.threads import one_thread
-from snn_gym.training.checkpoint import restore_checkpoint
+from snn_gym.training.checkpoint import remove_checkpoints, restore_checkpoint
 from snn_gym.training.episodes import EpisodeLog
 from snn_gym.training.segments import SegmentCallback
 from snn_gym.zoo import make_agent
@@ -270,7 +270,7 @@ def learn_arm(
         model: Agent, new or as a checkpoint left it.
         task: Its task.
         seed: Seed of the run.
-        own: Files of its own, without suffix: a checkpoint, which is deleted at the end, and the
+        own: Files of its own, without suffix: checkpoints, which are deleted at the end, and the
             episodes.
         episodes: Episodes so far.
         until: Environment steps after whose rollout no update is made any more; None for the whole
@@ -283,7 +283,7 @@ def learn_arm(
     segments = partial(SegmentCallback, checkpoint, own.with_name(f"{own.name}.csv"))
     episodes = EpisodeLog() if episodes is None else episodes
     seconds = _learn_in_segments(model, task, seed, segments, episodes, until)
-    checkpoint.unlink(missing_ok=True)
+    remove_checkpoints(checkpoint)
     return seconds
 
 

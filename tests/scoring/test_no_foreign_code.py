@@ -8,7 +8,7 @@ import io
 import json
 import shutil
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ from snn_gym.scoring.manifest import dump_json
 from snn_gym.scoring.results import list_rows, row_path
 from snn_gym.training import train
 from snn_gym.zoo import read_manifest
+from tests.edits import edit_json
 from tests.scoring.helpers import SETTINGS, Template
 from tests.scoring.test_table import make_row
 
@@ -29,14 +30,15 @@ TASK = "payload:CartPole-v1"
 
 
 @pytest.fixture
-def marker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def marker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """Put a module on the path that makes a file when it is imported; give that file."""
     made = tmp_path / "imported"
     (tmp_path / "payload.py").write_text(f"open({str(made)!r}, 'w').close()")
     monkeypatch.syspath_prepend(str(tmp_path))
     importlib.invalidate_caches()
     monkeypatch.delitem(sys.modules, "payload", raising=False)
-    return made
+    yield made
+    sys.modules.pop("payload", None)
 
 
 @pytest.fixture(scope="session")
@@ -52,7 +54,7 @@ def edited(trained: Path, folder: Path, **changes: Any) -> Path:
     shutil.copytree(trained, folder)
     for path in folder.rglob("*.json"):
         content = json.loads(path.read_text())
-        path.write_text(json.dumps({**content, **{k: changes[k] for k in changes if k in content}}))
+        edit_json(path, **{key: changes[key] for key in changes if key in content})
     return folder
 
 

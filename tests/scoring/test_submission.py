@@ -13,6 +13,7 @@ from snn_gym.scoring import SubmissionError, evaluate, submit
 from snn_gym.scoring.manifest import MANIFEST_NAME, WEIGHTS_NAME, parse_manifest
 from snn_gym.storage import load_tensors
 from snn_gym.zoo import load_agent, make_agent, save_agent
+from tests.edits import edit_json
 from tests.scoring.helpers import SETTINGS, Template
 
 
@@ -63,8 +64,7 @@ def test_a_folder_without_an_agent_is_refused(tmp_path: Path) -> None:
 
 def _edit(run_folder: Path, folder: Path, **changes: object) -> Path:
     shutil.copytree(run_folder, folder)
-    manifest = json.loads((folder / "manifest.json").read_text())
-    (folder / "manifest.json").write_text(json.dumps({**manifest, **changes}))
+    edit_json(folder / "manifest.json", **changes)
     return folder
 
 

@@ -1,12 +1,20 @@
 """Checkpoints bring back everything."""
 
+import json
 from operator import attrgetter
 
+import numpy as np
 import pytest
 from torch.testing import assert_close
 
 from snn_gym.spiking.bookkeeping import full_state
-from snn_gym.training.checkpoint import restore_checkpoint, save_checkpoint
+from snn_gym.storage import save_tensors
+from snn_gym.training.checkpoint import (
+    previous_checkpoint,
+    remove_checkpoints,
+    restore_checkpoint,
+    save_checkpoint,
+)
 from snn_gym.training.episodes import EpisodeLog
 from snn_gym.zoo import make_agent
 
@@ -65,6 +73,25 @@ def test_a_checkpoint_of_another_agent_is_refused(tmp_path):
     save_checkpoint(tmp_path / "c", make_agent("ppo-lif", "CartPole-v1"), EpisodeLog())
     with pytest.raises(ValueError, match="tensors do not fit the network"):
         restore_checkpoint(tmp_path / "c", make_agent("dqsn", "CartPole-v1"))
+
+
+def test_a_checkpoint_of_an_older_format_is_refused_in_one_line(tmp_path):
+    state = {"state": json.dumps({"format": "snn_gym/checkpoint/2"})}
+    save_tensors(tmp_path / "c.safetensors", {"x": np.zeros(1)}, state)
+    with pytest.raises(ValueError, match=r"c\.safetensors holds no SHA-256 .* older version"):
+        restore_checkpoint(tmp_path / "c.safetensors", make_agent("ppo-lif", "CartPole-v1"))
+
+
+def test_the_last_two_checkpoints_are_kept(tmp_path):
+    path, model = tmp_path / "c.safetensors", make_agent("ppo-lif", "CartPole-v1")
+    for timesteps in (1, 2, 3):
+        model.num_timesteps = timesteps
+        save_checkpoint(path, model, EpisodeLog())
+    for file, timesteps in ((path, 3), (previous_checkpoint(path), 2)):
+        restore_checkpoint(file, model)
+        assert model.num_timesteps == timesteps
+    remove_checkpoints(path)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_controller_goes_on_where_it_stopped(tmp_path):

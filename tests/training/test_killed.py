@@ -54,7 +54,7 @@ def test_a_kill_while_the_result_is_written_is_mended(finished, tmp_path, monkey
     def die(*arguments, **options):
         raise Killed
 
-    monkeypatch.setattr("snn_gym.zoo.files.write_text_atomic", die)
+    monkeypatch.setattr("snn_gym.zoo.files.dump_sealed", die)
     with pytest.raises(Killed):
         run("ppo-lif", tmp_path / "run")
     assert (tmp_path / "run" / "weights.safetensors").exists()
@@ -68,7 +68,7 @@ def test_a_kill_while_the_result_is_written_is_mended(finished, tmp_path, monkey
 def test_a_half_written_file_is_swept_up_on_resume(finished, tmp_path):
     folder = tmp_path / "run"
     folder.mkdir()
-    (folder / ".run.json.abc.partial").write_text("{")
+    (folder / ".run.json.abc_1234.partial").write_text("{")
     run("ppo-lif", folder, resume=True)
     assert results(folder) == results(finished("ppo-lif"))
     assert not list(folder.glob(".*"))

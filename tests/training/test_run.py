@@ -1,23 +1,28 @@
 """Training in a folder: what it writes and what it refuses."""
 
 import json
+import shutil
 import warnings
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from torch.testing import assert_close
 
+from snn_gym.folders import locked
 from snn_gym.storage import load_tensors
 from snn_gym.training import read_run_settings, train
 from snn_gym.zoo import load_agent, read_manifest
+from tests.edits import edit_json
 from tests.training._runs import INTERVAL, RESULTS, STEPS, Killed, kill_at, results, run
 
 
 @pytest.mark.parametrize("agent", ["ppo-lif", "dqsn"])
 def test_a_run_leaves_these_files_and_no_checkpoint(agent, finished):
     folder = finished(agent)
-    assert sorted(path.name for path in folder.iterdir()) == sorted([*RESULTS, "run.json"])
+    names = sorted(path.name for path in folder.iterdir())
+    assert names == sorted([*RESULTS, "logs.sha256", "run.json"])
     settings = read_run_settings(folder)
     assert (settings.agent, settings.environment, settings.seed) == (agent, "CartPole-v1", 7)
     assert (settings.steps, settings.checkpoint_interval) == (STEPS, INTERVAL)
@@ -120,11 +125,65 @@ def test_resuming_in_a_folder_of_something_else_is_refused(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["notes.txt"]
 
 
+def test_resuming_deletes_nothing_that_it_did_not_make(finished, tmp_path):
+    mine = (".notes.partial", ".run.json.partial", ".run.json.abc.partial", ".x.abcd_123.partial")
+    for name in mine:
+        (tmp_path / name).write_text("mine")
+    (tmp_path / ".run.json.abcd_123.partial").mkdir()
+    with pytest.raises(ValueError, match="holds no training run"):
+        run("ppo-lif", tmp_path, resume=True)
+    shutil.copy(finished("ppo-lif") / "run.json", tmp_path)
+    run("ppo-lif", tmp_path, resume=True)
+    assert results(tmp_path) == results(finished("ppo-lif"))
+    assert all((tmp_path / name).read_text() == "mine" for name in mine)
+    assert (tmp_path / ".run.json.abcd_123.partial").is_dir()
+
+
+def test_a_folder_of_another_run_is_not_swept(finished, tmp_path):
+    shutil.copytree(finished("ppo-lif"), tmp_path / "run")
+    half = tmp_path / "run" / ".run.json.abcd_123.partial"
+    half.write_text("half")
+    with pytest.raises(ValueError, match="holds a run with seed 7, not 9"):
+        run("ppo-lif", tmp_path / "run", resume=True, seed=9)
+    assert half.exists()
+
+
+def test_a_second_process_in_the_folder_is_refused_at_once(tmp_path):
+    with (
+        locked(tmp_path),
+        pytest.raises(ValueError, match="is in use by another process") as caught,
+    ):
+        run("ppo-lif", tmp_path)
+    assert "\n" not in str(caught.value)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_run_holds_its_folders_lock_until_it_ends(tmp_path, monkeypatch):
+    def try_to_lock(*arguments):
+        with pytest.raises(ValueError, match="in use"), locked(tmp_path, wait=False):
+            pass
+        raise Killed
+
+    monkeypatch.setattr("snn_gym.training.run.save_agent", try_to_lock)
+    with pytest.raises(Killed):
+        run("ppo-mlp", tmp_path, steps=256)
+    with locked(tmp_path, wait=False):
+        pass
+
+
+def test_a_folder_that_can_not_be_written_is_refused_before_training(tmp_path, monkeypatch):
+    kill_at(monkeypatch, 1)  # training would be noticed
+    (tmp_path / "file").write_text("")
+    for out in (tmp_path / "file", tmp_path / "file" / "run", Path("/proc/self")):
+        with pytest.raises(ValueError, match=r"is a file; expected a folder|can't be written"):
+            run("ppo-mlp", out, resume=True)
+
+
 def test_resuming_under_other_versions_warns(finished):
     file = finished("ppo-mlp") / "run.json"
     settings = json.loads(file.read_text())
     settings["versions"]["torch"] = "1.0"
-    file.write_text(json.dumps(settings))
+    edit_json(file, versions=settings["versions"])
     with pytest.warns(UserWarning, match="begun with other versions of torch"):
         run("ppo-mlp", finished("ppo-mlp"), resume=True)
 

@@ -28,6 +28,7 @@ from snn_gym.zoo import (
 )
 from snn_gym.zoo.algorithms import algorithm_class, policy_class
 from snn_gym.zoo.extract import extract_settings
+from tests.edits import edit_json
 
 SMALL = NetworkConfig(hidden_sizes=(8,), time_steps=3)
 
@@ -154,8 +155,7 @@ def copy(saved, tmp_path):
 
 
 def edit(folder, **changes):
-    file = folder / "manifest.json"
-    file.write_text(json.dumps({**json.loads(file.read_text()), **changes}))
+    edit_json(folder / "manifest.json", **changes)
 
 
 @pytest.mark.parametrize(

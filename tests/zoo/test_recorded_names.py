@@ -14,6 +14,7 @@ import snn_gym
 from snn_gym.cli import main
 from snn_gym.spiking.neurons.parameters import NEURON_PARAMETERS, LIFBoxParameters
 from snn_gym.spiking.neurons.registered import NEURONS
+from tests.edits import edit_json
 
 PAYLOAD = "payload:CartPole-v1"
 TRAIN = ("train", "ppo-lif", "CartPole-v1", "--steps", "256", "--no-progress")
@@ -40,8 +41,7 @@ def with_payload(run: Path, folder: Path, **changes: object) -> Path:
     shutil.copytree(run, folder)
     for name in ("manifest.json", "run.json"):
         content = json.loads((folder / name).read_text())
-        content.update({key: value for key, value in changes.items() if key in content})
-        (folder / name).write_text(json.dumps(content))
+        edit_json(folder / name, **{key: changes[key] for key in changes if key in content})
     return folder
 
 
