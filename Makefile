@@ -62,6 +62,7 @@ study: $(STAMP) ## Run what is missing of both studies (days), write docs/*-stud
 	$(BIN)/python -m studies.lean rescue
 	$(BIN)/python -m studies.lean disturbed
 	$(BIN)/python -m studies.lean report
+	$(BIN)/python -m studies.intervals --no-measure
 
 test: $(STAMP) ## Run the tests (without the slow ones).
 	$(BIN)/python -m pytest -n 2 --dist worksteal $(PYTEST_ARGS)

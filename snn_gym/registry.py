@@ -80,11 +80,17 @@ class ReferenceScores(Config):
     oracle: float | None = None
     """Mean return of the ideal observer or of a policy that knows more, of native tasks."""
 
-    def normalise(self, score: float) -> float | None:
-        """Return a score on the scale from random play (0) to the oracle (1), None without one."""
-        if self.oracle is None:
-            return None
-        return (score - self.random) / (self.oracle - self.random)
+    def normalise(self, score: float) -> float:
+        """Return a score on the scale from random play (0) to the reference (1).
+
+        The reference is the oracle, or ``solved`` where a task has none.
+        """
+        reference = self.solved if self.oracle is None else self.oracle
+        return (score - self.random) / (reference - self.random)
+
+    def loss(self, share: float) -> float:
+        """Return a share of the way from random play to ``solved``, in units of return."""
+        return share * (self.solved - self.random)
 
 
 @dataclass(frozen=True)

@@ -182,7 +182,7 @@ def test_a_spiking_form_has_no_levels():
         from_mapping(EnvironmentSpec, cartpole(levels={HARD_CUES: level}), "envs/X.toml")
 
 
-def test_scores_are_normalised_from_random_to_oracle():
+def test_scores_are_normalised_from_random_to_the_reference():
     reference = ReferenceScores(
         random=0.5,
         random_standard_error=0.01,
@@ -193,8 +193,17 @@ def test_scores_are_normalised_from_random_to_oracle():
     )
     scores = [reference.normalise(score) for score in (0.5, 0.7, 0.9, 1.0, 0.1)]
     assert scores == pytest.approx([0.0, 0.5, 1.0, 1.25, -1.0])
-    assert dataclasses.replace(reference, oracle=None).normalise(0.7) is None
-    assert load_environment_spec("CartPole-v1").reference.normalise(100.0) is None
+    without = dataclasses.replace(reference, oracle=None)
+    assert [without.normalise(score) for score in (0.5, 0.8, 1.1)] == pytest.approx([0.0, 1.0, 2.0])
+    assert reference.loss(0.05) == without.loss(0.05) == pytest.approx(0.015)
+
+
+@pytest.mark.parametrize("env_id", sorted(known_ids()))
+def test_every_task_has_a_scale(env_id):
+    reference = load_environment_spec(env_id).reference
+    assert reference.normalise(reference.random) == 0.0
+    assert 0.0 < reference.normalise(reference.solved) <= 1.0
+    assert reference.solved <= reference.maximum
 
 
 def test_a_file_describes_a_spiking_form_or_a_task_of_our_own():

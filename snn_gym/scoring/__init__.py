@@ -11,9 +11,10 @@ if TYPE_CHECKING:
     from snn_gym.scoring.errors import SubmissionError
     from snn_gym.scoring.evaluation import Evaluation, evaluate
     from snn_gym.scoring.reevaluation import reevaluate
+    from snn_gym.scoring.rendering import render_table, write_table
     from snn_gym.scoring.rerun import VerificationSettings
     from snn_gym.scoring.submission import submit
-    from snn_gym.scoring.table import COLUMNS, TableRow, render_table, table_rows, write_table
+    from snn_gym.scoring.table import COLUMNS, TableRow, table_rows
     from snn_gym.scoring.verification import verify
 
 __all__ = [
@@ -45,10 +46,10 @@ __getattr__, __dir__ = lazy_names(
         "audit": "audit",
         "evaluate": "evaluation",
         "reevaluate": "reevaluation",
-        "render_table": "table",
+        "render_table": "rendering",
         "submit": "submission",
         "table_rows": "table",
         "verify": "verification",
-        "write_table": "table",
+        "write_table": "rendering",
     },
 )

@@ -9,8 +9,8 @@ from pathlib import Path
 from snn_gym.scoring.architecture import trained_tensors
 from snn_gym.scoring.chain import Link, read_chain, read_linked
 from snn_gym.scoring.errors import SubmissionError
+from snn_gym.scoring.rendering import TABLE_NAME, render_table
 from snn_gym.scoring.results import Row, hash_tensors, named, read_row, strangers
-from snn_gym.scoring.table import TABLE_NAME, render_table
 from snn_gym.scoring.verification import check_claim, check_weights
 from snn_gym.storage import StorageError
 

@@ -1,23 +1,23 @@
-"""Aggregate scores and their uncertainty, as pure functions on arrays.
+"""Scores over training seeds and how sure they are, as pure functions on arrays.
 
-The interquartile mean and its bootstrap follow Agarwal et al., "Deep Reinforcement Learning at
-the Edge of the Statistical Precipice", NeurIPS 2021, https://arxiv.org/abs/2108.13264. Where we
-differ: a score here is the return of one episode, and the episodes of a training run are
-resampled together with it.
+A seed is the unit: episodes of one seed share a policy, so that what is said about an agent rests
+on its seeds' mean returns. `python -m studies.intervals` measured how often the interval holds.
+Interquartile mean and probability of improvement follow Agarwal et al., "Deep Reinforcement
+Learning at the Edge of the Statistical Precipice", NeurIPS 2021, https://arxiv.org/abs/2108.13264.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.stats import trim_mean
+from scipy.stats import permutation_test, trim_mean
+from scipy.stats import t as student_t
 
 TRIMMED_FRACTION = 0.25
 """Fraction of the scores that the interquartile mean leaves out at each end."""
 
-_SCORES_PER_BATCH = 4_000_000
+# All splits of 20 seeds in halves are 184,756.
+_MOST_SPLITS = 200_000
 
 
 def interquartile_mean(scores: ArrayLike) -> float:
@@ -34,83 +34,129 @@ def interquartile_mean(scores: ArrayLike) -> float:
     Raises:
         ValueError: There is no score, or one is not finite.
     """
-    flat = _checked(scores, "scores").reshape(-1)  # shape: (n,)
+    flat = checked_scores(scores, "scores").reshape(-1)  # shape: (n,)
     return float(trim_mean(flat, TRIMMED_FRACTION))
 
 
-def stratified_bootstrap_interval(
-    strata: Sequence[ArrayLike],
-    generator: np.random.Generator,
-    *,
-    replicates: int = 2000,
-    confidence: float = 0.95,
-) -> tuple[float, float] | None:
-    """Estimate a confidence interval of the interquartile mean by a stratified bootstrap.
+def mean_interval(seed_means: ArrayLike, confidence: float = 0.95) -> tuple[float, float]:
+    """Return the interval of the mean over seeds by Student's t.
 
-    A stratum holds the runs of one agent on one environment. Every replicate draws, within each
-    stratum, as many runs as it has, with replacement, and takes the interquartile mean of all
-    their episodes. A run is drawn with all its episodes: they share one trained policy, so that
-    drawing episodes apart would understate how much training varies. The interval spans the
-    percentiles of the replicates.
+    A one-sided bound of confidence c is the bound on its side of an interval of 2 c - 1.
 
     Args:
-        strata: Scores per stratum, each of shape (runs, episodes), in the task's reward units.
-        generator: Source of the resampling.
-        replicates: Number of resampled sets, at least 1.
+        seed_means: Mean return of each seed, shape (seeds,), at least 2.
         confidence: Coverage aimed at, in (0, 1).
 
     Returns:
-        Lower and upper bound in the units of the scores; None when no stratum has two runs, as
-        the spread between runs is then unknown.
+        Lower and upper bound in the units of the scores.
 
     Raises:
-        ValueError: A stratum is empty or not two-dimensional, or a score is not finite, or
-            `replicates` or `confidence` is out of range.
+        ValueError: There are too few seeds, a score is not finite, or `confidence` is out of range.
     """
-    if replicates < 1 or not 0.0 < confidence < 1.0:
-        raise ValueError(
-            f"replicates must be at least 1 and confidence within (0, 1), "
-            f"got {replicates} and {confidence}"
-        )
-    arrays = [_checked(scores, "each stratum") for scores in strata]
-    if not arrays or any(scores.ndim != 2 for scores in arrays):
-        raise ValueError("strata must hold at least one array of shape (runs, episodes)")
-    if all(len(scores) < 2 for scores in arrays):
-        return None
-    estimates = _bootstrap_estimates(arrays, generator, replicates)
-    tail = (1.0 - confidence) / 2.0
-    low, high = np.quantile(estimates, [tail, 1.0 - tail])
-    return float(low), float(high)
+    values = _seeds(seed_means, "an interval")
+    error = values.std(ddof=1) / np.sqrt(len(values))
+    width = _quantile(confidence, len(values) - 1) * error
+    return float(values.mean() - width), float(values.mean() + width)
 
 
-def _bootstrap_estimates(
-    strata: Sequence[NDArray[np.float64]], generator: np.random.Generator, replicates: int
-) -> NDArray[np.float64]:
-    """Return the interquartile mean of every replicate, shape (replicates,)."""
-    pooled_size = sum(scores.size for scores in strata)
-    batch_size = max(1, _SCORES_PER_BATCH // pooled_size)  # bounds the memory, not the result
-    estimates = []
-    for start in range(0, replicates, batch_size):
-        batch = min(batch_size, replicates - start)
-        drawn = [_resample(scores, generator, batch) for scores in strata]
-        # shape: (batch, scores pooled over strata)
-        pooled = np.concatenate(drawn, axis=1)
-        estimates.append(trim_mean(pooled, TRIMMED_FRACTION, axis=1))
-    return np.concatenate(estimates)
+def difference_interval(
+    seed_means: ArrayLike, others: ArrayLike, confidence: float = 0.95
+) -> tuple[float, float]:
+    """Return the interval of the difference of the means of two agents (Welch 1947).
+
+    Spreads may differ: Student's t with Welch's degrees of freedom,
+    https://doi.org/10.1093/biomet/34.1-2.28. Seeds are not paired, because an agent and its twin
+    share nothing but a number.
+
+    Args:
+        seed_means: Mean return of each seed, shape (seeds,), at least 2.
+        others: Those of the other agent, shape (other seeds,), at least 2.
+        confidence: Coverage aimed at, in (0, 1).
+
+    Returns:
+        Lower and upper bound of the first mean less the second.
+
+    Raises:
+        ValueError: As in ``mean_interval``.
+    """
+    one, two = _seeds(seed_means, "an interval"), _seeds(others, "an interval")
+    variances = np.array([values.var(ddof=1) / len(values) for values in (one, two)])
+    difference = float(one.mean() - two.mean())
+    if not variances.any():
+        return difference, difference
+    freedom = variances.sum() ** 2 / (variances**2 / [len(one) - 1, len(two) - 1]).sum()
+    width = _quantile(confidence, freedom) * np.sqrt(variances.sum())
+    return float(difference - width), float(difference + width)
 
 
-def _resample(
-    scores: NDArray[np.float64], generator: np.random.Generator, batch: int
-) -> NDArray[np.float64]:
-    runs = generator.integers(len(scores), size=(batch, len(scores)))
-    # shape: (batch, runs, episodes) -> (batch, runs * episodes)
-    return scores[runs].reshape(batch, -1)
+def probability_of_improvement(values: ArrayLike, others: ArrayLike) -> NDArray[np.float64]:
+    """Return how probable it is that a run's value is above another's: ties count one half.
+
+    The Mann-Whitney statistic over the number of pairs, as in Agarwal et al. 2021; one half is no
+    difference. Values may be infinite.
+
+    Args:
+        values: (..., runs), higher is better.
+        others: (..., other runs), with the same leading axes.
+
+    Returns:
+        (...,) in [0, 1].
+    """
+    one = np.asarray(values, np.float64)[..., :, np.newaxis]
+    two = np.asarray(others, np.float64)[..., np.newaxis, :]
+    share: NDArray[np.float64] = ((one > two) + 0.5 * (one == two)).mean(axis=(-2, -1))
+    return share
 
 
-def _checked(scores: ArrayLike, what: str) -> NDArray[np.float64]:
+def permutation_p(seed_means: ArrayLike, others: ArrayLike) -> float:
+    """Return the two-sided p-value of a permutation test of the difference of two means.
+
+    All ways to split the seeds between the agents are counted, of more than 200,000 as many drawn
+    ones; twice the smaller tail.
+
+    Args:
+        seed_means: Mean return of each seed, shape (seeds,), at least 2.
+        others: Those of the other agent, shape (other seeds,), at least 2.
+
+    Raises:
+        ValueError: There are too few seeds, or a score is not finite.
+    """
+    found = permutation_test(
+        (_seeds(seed_means, "a test"), _seeds(others, "a test")),
+        lambda one, two, axis: np.mean(one, axis=axis) - np.mean(two, axis=axis),
+        n_resamples=_MOST_SPLITS,
+        vectorized=True,
+        rng=np.random.default_rng(0),
+    )
+    return float(found.pvalue)
+
+
+def checked_scores(scores: ArrayLike, what: str) -> NDArray[np.float64]:
+    """Return scores as an array.
+
+    Args:
+        scores: Scores of any shape.
+        what: What to call them in the error.
+
+    Raises:
+        ValueError: There is none, or one is not finite.
+    """
     array = np.asarray(scores, dtype=np.float64)
     if array.size == 0 or not np.isfinite(array).all():
         raise ValueError(
             f"{what} must hold at least one score and only finite ones, got shape {array.shape}"
         )
     return array
+
+
+def _seeds(seed_means: ArrayLike, what: str) -> NDArray[np.float64]:
+    values = checked_scores(seed_means, "means of seeds")
+    if values.ndim != 1 or len(values) < 2:
+        raise ValueError(f"{what} takes the means of at least 2 seeds, got shape {values.shape}")
+    return values
+
+
+def _quantile(confidence: float, freedom: float) -> float:
+    if not 0.0 < confidence < 1.0:
+        raise ValueError(f"confidence must be within (0, 1), got {confidence}")
+    return float(student_t.ppf((1.0 + confidence) / 2.0, freedom))

@@ -1,4 +1,4 @@
-"""The results table: what verified rows say, by environment and budget class."""
+"""The rows of the results table: what verified rows say of an agent on an environment."""
 
 from __future__ import annotations
 
@@ -10,60 +10,52 @@ from pathlib import Path
 
 import numpy as np
 
-from snn_gym.folders import locked
 from snn_gym.registry import ReferenceScores, known_ids, load_environment_spec
 from snn_gym.scoring.evaluation import EVALUATOR_VERSION
 from snn_gym.scoring.results import Row, sound_rows
-from snn_gym.scoring.statistics import interquartile_mean, stratified_bootstrap_interval
+from snn_gym.scoring.statistics import interquartile_mean, mean_interval
 from snn_gym.spiking.costs import COST_COLUMNS
-from snn_gym.storage import write_text_atomic
 from snn_gym.zoo import agent_ids, load_agent_spec
 
-TABLE_NAME = "README.md"
-_DEFINITIONS: dict[str, str] = {
+FEWEST_SEEDS = 5
+"""Seeds from which on an interval is given, and agents are compared."""
+HELD_PERCENT = {5: (39, 95), 10: (64, 95)}
+"""How often the interval held the mean: in the worst and in the best case, from so many seeds on.
+
+As `python -m studies.intervals` measured it for docs/intervals.md.
+"""
+MARK = "†"
+"""Of what rests on runs that shared streams of random numbers."""
+
+COLUMN_DEFINITIONS: dict[str, str] = {
     "Agent": "the agent",
     "Twin": "the agent to compare it with: the same algorithm and hidden sizes with spikes or "
     "without",
-    "Seeds": "training runs behind the line",
-    "IQM": "interquartile mean: the mean of the middle half of all returns, of all episodes of all "
-    "seeds; floor(n / 4) of n are left out at each end",
-    "95 % interval": "of the IQM, by 2,000 bootstrap replicates. Training runs are drawn with "
-    "replacement, each with all its episodes, because episodes of one run share a policy. "
-    '"–" for one seed, where the spread between runs is unknown; with few seeds the interval is '
-    "too narrow",
-    "Normalised": "the mean return of all episodes on the scale from random play (0) to the oracle "
-    '(1) of the environment\'s file; "–" where the task has no oracle. Means, because the middle '
-    "half of returns that are 0 or 1 says little",
+    "Seeds": "training runs behind the line; the unit of all statistics is the mean return of a "
+    "seed's episodes",
+    "Mean": "mean over seeds",
+    "95 % interval": "of the mean, by Student's t over seeds, cut off at the environment's "
+    f'maximum; "–" under {FEWEST_SEEDS} seeds',
+    "Held": "how often such an interval of so many seeds, 95 % aimed at, held the mean when it was "
+    "measured: from where one seed in ten fails, which most intervals then know nothing of, to "
+    "where the spread is normal ([all cases](../docs/intervals.md))",
+    "IQM": "interquartile mean over seeds: the mean of the middle half; floor(n / 4) of n are left "
+    "out at each end",
+    "Solved": "seeds whose mean return is at least the environment's `solved`",
+    "Worst seed": "smallest mean return of a seed",
+    "Normalised": "the mean on the scale from random play (0) to the oracle of the environment's "
+    "file (1), or to `solved` where it has none",
     "Mean of each seed": "mean return of each training run, in the order of the seeds",
     **{column.heading: column.definition for column in COST_COLUMNS.values()},
     "Parameters": "trained numbers that acting needs; critics and observation statistics do not "
     "count",
     "Steps": "environment steps of training",
 }
-COLUMNS = tuple(_DEFINITIONS)
+COLUMNS = tuple(COLUMN_DEFINITIONS)
 """Headings of the table, in the order of `TableRow.cells`."""
 
-_BOOTSTRAP_SEED = 0
 # Returns need more than one decimal where random play and the maximum are nearer than this.
 _SMALL_SCALE = 10.0
-
-_MARK = "†"
-_INTRODUCTION = """# Results
-
-Every row was run again by `snn-gym verify` before it was written. [RULES.md](RULES.md) says how to
-submit and how a policy is evaluated; what the columns mean stands at the end. This file is written
-by `snn-gym table`; do not edit it.
-"""
-_WRITTEN = _INTRODUCTION.partition(" before it was written")[0]
-_NOTES = f"""{_MARK} Environment k of a run had the seed of the run plus k, so that runs with \
-neighbouring seeds shared most of their environments' random streams, and the interval between \
-them may be too narrow. Runs since then draw disjoint streams.
-"""
-_COSTS = """Costs are means over the observations that the policy visited in its evaluation (of \
-more than 20,000, an even subsample), with the states it met them in, summed over layers; "–" \
-where an agent has none. They count events, not energy: how much a SynOp or a MAC takes depends on \
-the hardware. IQM and bootstrap follow [Agarwal et al. 2021](https://arxiv.org/abs/2108.13264).
-"""
 
 
 @dataclass(frozen=True)
@@ -82,15 +74,10 @@ class TableRow:
     """Agent that it is compared with; None if it has none, or has left the zoo."""
     seeds: tuple[int, ...]
     """Training seeds."""
-    iqm: float
-    """Interquartile mean over seeds and episodes, in the task's reward units."""
-    interval: tuple[float, float] | None
-    """95 % interval of `iqm`; None for a single seed."""
-    normalised: float | None
-    """Mean return from random play (0) to the oracle (1); None for a task without an oracle, or one
-    that has left the suite or changed."""
     seed_means: tuple[float, ...]
     """Mean return of each seed."""
+    reference: ReferenceScores | None
+    """Scores to compare with; None for a task that has left the suite or changed."""
     spiking: bool
     """Whether the agent has spiking neurons, not only spikes to see."""
     spikes_per_decision: float | None
@@ -105,8 +92,6 @@ class TableRow:
     """Parameters read (bytes), summed over layers."""
     spikes_per_synapse: float | None
     """Synaptic operations of a decision for each synapse."""
-    decimals: int
-    """Decimals of a score that say something on the task's scale."""
     parameters: int
     """Trained numbers that acting needs."""
     steps: tuple[int, ...]
@@ -114,21 +99,62 @@ class TableRow:
     shared_streams: bool
     """Whether training runs with neighbouring seeds shared streams of random numbers."""
 
-    def _score(self, value: float) -> str:
-        return f"{value:.{self.decimals}f}"
+    @property
+    def mean(self) -> float:
+        """Mean over seeds, in the task's reward units."""
+        return float(np.mean(self.seed_means))
+
+    @property
+    def iqm(self) -> float:
+        """Interquartile mean over seeds."""
+        return interquartile_mean(self.seed_means)
+
+    @property
+    def interval(self) -> tuple[float, float] | None:
+        """95 % interval of `mean`; None with too few seeds."""
+        if len(self.seeds) < FEWEST_SEEDS:
+            return None
+        low, high = mean_interval(self.seed_means)
+        return low, high if self.reference is None else min(high, self.reference.maximum)
+
+    @property
+    def solved(self) -> int | None:
+        """Seeds that solved the task; None without a reference."""
+        if self.reference is None:
+            return None
+        return sum(mean >= self.reference.solved for mean in self.seed_means)
+
+    @property
+    def normalised(self) -> float | None:
+        """Mean from random play (0) to the reference (1); None without one."""
+        return None if self.reference is None else self.reference.normalise(self.mean)
+
+    def score(self, value: float) -> str:
+        """Return a score with the decimals that say something on the task's scale."""
+        reference = self.reference
+        wide = reference is None or reference.maximum - reference.random > _SMALL_SCALE
+        return f"{value:.{1 if wide else 3}f}"
+
+    def _held(self) -> str:
+        measured = [held for seeds, held in HELD_PERCENT.items() if seeds <= len(self.seeds)]
+        return "{} to {} %".format(*measured[-1]) if measured else "–"
 
     def cells(self) -> tuple[str, ...]:
         """Return the texts under `COLUMNS`."""
-        low_to_high = " to ".join(map(self._score, self.interval or ()))
-        mark = f" {_MARK}" if self.shared_streams and low_to_high else ""
+        low_to_high = " to ".join(map(self.score, self.interval or ()))
+        mark = f" {MARK}" if self.shared_streams and low_to_high else ""
         return (
             self.agent,
             self.twin or "–",
             str(len(self.seeds)),
-            self._score(self.iqm),
+            self.score(self.mean),
             (low_to_high or "–") + mark,
+            self._held(),
+            self.score(self.iqm),
+            "–" if self.solved is None else f"{self.solved} of {len(self.seeds)}",
+            self.score(min(self.seed_means)),
             "–" if self.normalised is None else f"{self.normalised:.2f}",
-            ", ".join(map(self._score, self.seed_means)),
+            ", ".join(map(self.score, self.seed_means)),
             _count(self.spikes_per_decision),
             _count(self.synops_per_decision),
             _count(self.macs_per_decision),
@@ -170,84 +196,29 @@ def table_rows(leaderboard: str | Path) -> tuple[TableRow, ...]:
     return tuple(sorted(summaries, key=_order))
 
 
-def render_table(leaderboard: str | Path) -> str:
-    """Render a leaderboard as Markdown; equal rows give equal text.
-
-    Args:
-        leaderboard: Folder of the leaderboard.
-
-    Raises:
-        ValueError: As in ``table_rows``.
-    """
-    sections = [_INTRODUCTION]
-    rows = table_rows(leaderboard)
-    for (environment, version, budget_class), group in itertools.groupby(rows, key=_section):
-        heading = f"## {environment}, version {version}, budget class {budget_class}\n"
-        sections.append(heading + "\n" + _markdown([row.cells() for row in group]))
-    if not rows:
-        return "\n".join([*sections, "There are no results yet.\n"])
-    if any(_MARK in cell for row in rows for cell in row.cells()):
-        sections.append(_NOTES)
-    definitions = "".join(f"| {name} | {text} |\n" for name, text in _DEFINITIONS.items())
-    sections.append("## What the columns mean\n\n| column | meaning |\n|---|---|\n" + definitions)
-    sections.append(_COSTS)
-    return "\n".join(sections)
-
-
-def write_table(leaderboard: str | Path) -> Path:
-    """Write leaderboard/README.md afresh, atomically.
-
-    Args:
-        leaderboard: Existing folder of the leaderboard.
-
-    Returns:
-        Path of the file.
-
-    Raises:
-        ValueError: The folder is missing, its README.md is another one, or as in ``table_rows``.
-    """
-    leaderboard = Path(leaderboard)
-    if not leaderboard.is_dir():
-        raise ValueError(f"{leaderboard} is no folder; expected a leaderboard; verify a row first")
-    path = leaderboard / TABLE_NAME
-    if path.exists() and not path.read_text(encoding="utf-8", errors="replace").startswith(
-        _WRITTEN
-    ):
-        raise ValueError(
-            f"{path} was not written by `snn-gym table`, which would replace it; name a "
-            "leaderboard's folder, or move the file"
-        )
-    # Locked, so that a table made before another writer's row cannot replace one made after it.
-    with locked(leaderboard):
-        write_text_atomic(path, render_table(leaderboard))
-    return path
-
-
 def _group(row: Row) -> tuple[str, int, str, str]:
     return (row.environment, row.environment_version, row.budget_class, row.agent)
 
 
-def _section(row: TableRow) -> tuple[str, int, str]:
+def section(row: TableRow) -> tuple[str, int, str]:
+    """Return environment, its version and class: rows that are compared share all three."""
     return (row.environment, row.environment_version, row.budget_class)
 
 
 def _order(row: TableRow) -> tuple[str, int, str, tuple[str, ...], bool, str]:
     pair = tuple(sorted((row.agent, row.twin or row.agent)))
     # The spiking one of a pair comes above its ANN twin.
-    return (*_section(row), pair, not row.spiking, row.agent)
+    return (*section(row), pair, not row.spiking, row.agent)
 
 
 def _summarise(rows: Sequence[Row]) -> TableRow:
     rows = sorted(rows, key=lambda row: row.seed)
     first = rows[0]
-    returns = [row.score.returns for row in rows]
-    if len({len(scores) for scores in returns}) > 1:
+    if len({len(row.score.returns) for row in rows}) > 1:
         raise ValueError(
             f"rows of {first.agent} on {first.environment} have different numbers of episodes; "
             "expected those of one evaluator; remove the rows that were not officially verified"
         )
-    generator = np.random.default_rng(_BOOTSTRAP_SEED)
-    reference = _reference(first)
     return TableRow(
         environment=first.environment,
         environment_version=first.environment_version,
@@ -255,13 +226,10 @@ def _summarise(rows: Sequence[Row]) -> TableRow:
         agent=first.agent,
         twin=load_agent_spec(first.agent).twin if first.agent in agent_ids() else None,
         seeds=tuple(row.seed for row in rows),
-        iqm=interquartile_mean(returns),
-        interval=stratified_bootstrap_interval([returns], generator),
-        normalised=None if reference is None else reference.normalise(float(np.mean(returns))),
         seed_means=tuple(row.score.mean for row in rows),
+        reference=_reference(first),
         spiking=any(layer != "input" for row in rows for layer in row.spikes_per_decision),
         **{name: _mean(row.costs.total(name) for row in rows) for name in COST_COLUMNS},
-        decimals=_decimals(reference),
         parameters=max(row.parameters for row in rows),
         steps=tuple(row.steps for row in rows),
         shared_streams=any(row.seeding == "consecutive" for row in rows),
@@ -276,13 +244,6 @@ def _reference(row: Row) -> ReferenceScores | None:
     return spec.reference if spec.version == row.environment_version else None
 
 
-def _decimals(reference: ReferenceScores | None) -> int:
-    """Return the decimals that say something on the task's scale."""
-    if reference is None or reference.maximum - reference.random > _SMALL_SCALE:
-        return 1
-    return 3
-
-
 def _mean(values: Iterable[float | None]) -> float | None:
     """Return the mean of what is known, None if nothing is."""
     known = [value for value in values if value is not None]
@@ -291,10 +252,3 @@ def _mean(values: Iterable[float | None]) -> float | None:
 
 def _count(value: float | None, decimals: int = 1) -> str:
     return "–" if value is None else f"{value:,.{decimals}f}"
-
-
-def _markdown(rows: Sequence[Sequence[str]]) -> str:
-    # Text to the left, numbers to the right.
-    rule = ["---", "---"] + ["---:"] * (len(COLUMNS) - 2)
-    lines = [COLUMNS, rule, *rows]
-    return "".join(f"| {' | '.join(line)} |\n" for line in lines)

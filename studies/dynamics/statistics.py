@@ -16,8 +16,9 @@ from scipy.stats import rankdata, trim_mean
 from snn_gym.scoring.statistics import (
     TRIMMED_FRACTION,
     interquartile_mean,
-    stratified_bootstrap_interval,
+    probability_of_improvement,
 )
+from studies.bootstrap import stratified_bootstrap_interval
 
 Values = NDArray[np.float64]
 Statistic = Callable[..., Values]
@@ -90,20 +91,13 @@ def iqm(scores: Values) -> Estimate:
 def superiority(values: Values, others: Values) -> Estimate:
     """Estimate how probable it is that a run's value is the lower one.
 
-    ``P(x < y) + P(x = y) / 2`` over all pairs, as in Agarwal et al. 2021
-    (https://arxiv.org/abs/2108.13264, "probability of improvement"); one half is no difference.
+    One half is no difference.
 
     Args:
         values: (runs,), lower is better.
         others: (other runs,).
     """
-    return estimate([values, others], _superiority)
-
-
-def _superiority(values: Values, others: Values) -> Values:
-    x, y = values[:, :, np.newaxis], others[:, np.newaxis, :]
-    share: Values = ((x < y) + 0.5 * (x == y)).mean(axis=(1, 2))
-    return share
+    return estimate([values, others], lambda x, y: probability_of_improvement(y, x))
 
 
 def iqm_difference(values: Values, others: Values, *, paired: bool = False) -> Estimate:

@@ -55,8 +55,7 @@ class Task:
     @property
     def allowed_loss(self) -> float:
         """Loss of return that is no loss, in units of return."""
-        reference = load_environment_spec(self.env_id).reference
-        return self.margin * (reference.solved - reference.random)
+        return load_environment_spec(self.env_id).reference.loss(self.margin)
 
     def seed_range(self) -> range:
         """Return the reported seeds."""

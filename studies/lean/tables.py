@@ -8,10 +8,12 @@ from pathlib import Path
 import numpy as np
 
 from snn_gym.registry import load_environment_spec
+from snn_gym.scoring.statistics import mean_interval
 from studies.lean.outcome import Outcome, read_outcome
 from studies.lean.plan import Task
-from studies.lean.statistics import lower_bound
 
+CONFIDENCE = 0.95
+"""Of the lower one-sided bound."""
 Found = Mapping[tuple[str, str], Mapping[int, Outcome]]
 """Outcomes by seed, by task and arm."""
 
@@ -57,7 +59,8 @@ def bound_cells(differences: Sequence[float], task: Task) -> list[str]:
         differences: One of each seed, at least 2.
         task: Its margin counts.
     """
-    bound, digits = lower_bound(differences), return_digits(task.env_id) + 1
+    bound, _ = mean_interval(differences, 2 * CONFIDENCE - 1)
+    digits = return_digits(task.env_id) + 1
     within = "yes" if bound >= -task.allowed_loss else "**no**"
     return [f"{bound:.{digits}f} ({-task.allowed_loss:.{digits}f})", within]
 

@@ -1,17 +1,22 @@
-"""Statistics against hand-worked numbers, exact enumeration and known coverage."""
+"""Statistics against hand-worked numbers and other implementations."""
 
 from __future__ import annotations
 
-import itertools
-from typing import Any
+import math
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy.stats import trim_mean
+from scipy.stats import mannwhitneyu, ttest_1samp, ttest_ind
 
-from snn_gym.scoring.statistics import interquartile_mean, stratified_bootstrap_interval
+from snn_gym.scoring.statistics import (
+    difference_interval,
+    interquartile_mean,
+    mean_interval,
+    permutation_p,
+    probability_of_improvement,
+)
 
 finite = st.floats(-1e6, 1e6)
 
@@ -43,111 +48,98 @@ def test_scores_must_be_there_and_finite(scores: list[float]) -> None:
         interquartile_mean(scores)
 
 
-@pytest.mark.parametrize("confidence", [0.4, 0.8])
-def test_interval_spans_the_percentiles_of_all_possible_resamples(confidence: float) -> None:
-    runs = np.array([[0.0, 2.0], [10.0, 12.0], [11.0, 40.0]])
-    # All 27 equally likely draws of three runs out of three: the bootstrap's exact distribution.
-    exact = [interquartile_mean(runs[list(draw)]) for draw in itertools.product(range(3), repeat=3)]
-    found = stratified_bootstrap_interval(
-        [runs], np.random.default_rng(1), replicates=20_000, confidence=confidence
+def test_the_interval_of_a_mean_by_hand() -> None:
+    # mean 2, standard deviation 1, standard error 1 / sqrt(3), t(0.975, 2) = 4.30265273
+    half = 4.30265273 / math.sqrt(3.0)
+    assert mean_interval([1.0, 2.0, 3.0]) == pytest.approx((2.0 - half, 2.0 + half))
+    # one-sided: t(0.95, 2) = 2.91998558
+    assert mean_interval([1.0, 2.0, 3.0], 0.9)[0] == pytest.approx(2.0 - 2.91998558 / math.sqrt(3))
+    assert mean_interval([-4.0, -4.0]) == (-4.0, -4.0)
+
+
+def test_the_interval_of_a_difference_by_hand() -> None:
+    # Variances of the means 1/3 and 4/3: (5/3)^2 / ((1/3)^2 / 2 + (4/3)^2 / 2) = 50/17 degrees.
+    low, high = difference_interval([1.0, 2.0, 3.0], [2.0, 4.0, 6.0])
+    assert (low + high) / 2 == pytest.approx(-2.0)
+    assert high - low == pytest.approx(2 * 3.2210 * math.sqrt(5 / 3), rel=1e-3)
+    assert difference_interval([3.0, 3.0], [1.0, 1.0]) == (2.0, 2.0)
+    # A twin that is always equal gives degrees of freedom of the other alone.
+    assert difference_interval([1.0, 2.0, 3.0], [2.0] * 9) == pytest.approx(
+        np.subtract(mean_interval([1.0, 2.0, 3.0]), 2.0)
     )
-    tail = (1 - confidence) / 2
-    expected = np.quantile(exact, [tail, 1 - tail], method="inverted_cdf")
-    assert found == pytest.approx(tuple(expected))
 
 
-def test_one_replicate_has_no_width() -> None:
-    runs = np.array([[0.0], [1.0], [5.0]])
-    low, high = stratified_bootstrap_interval([runs], np.random.default_rng(0), replicates=1) or ()
-    assert low == high
+samples = st.lists(st.sampled_from([0.0, 1.0, 2.5, 7.0, 500.0]), min_size=2, max_size=6)
 
 
-def test_runs_are_resampled_within_their_stratum() -> None:
-    # Each stratum's runs are alike, so that nothing can vary unless runs change their stratum.
-    strata = [np.zeros((4, 3)), np.full((4, 3), 100.0)]
-    low, high = stratified_bootstrap_interval(strata, np.random.default_rng(0)) or (0.0, 0.0)
-    assert low == high == 50.0
-
-
-def test_episodes_stay_with_their_run() -> None:
-    # Two runs that disagree wholly: a replicate is all 0, all 1 or half of each.
-    runs = np.array([[0.0] * 50, [1.0] * 50])
-    interval = stratified_bootstrap_interval([runs], np.random.default_rng(0))
-    assert interval == (0.0, 1.0)
-
-
-def test_one_run_gives_no_interval() -> None:
-    assert stratified_bootstrap_interval([np.ones((1, 9))], np.random.default_rng(0)) is None
-
-
-def test_the_interval_covers_the_truth_about_as_often_as_it_says() -> None:
-    generator = np.random.default_rng(7)
-    hits = 0
-    for _ in range(200):
-        runs = generator.normal(0.0, 1.0, size=(20, 1)) + generator.normal(0.0, 1.0, (20, 10))
-        low, high = stratified_bootstrap_interval([runs], generator, replicates=300) or (1.0, 1.0)
-        hits += low <= 0.0 <= high  # the interquartile mean of a symmetric law is its centre
-    assert 0.88 <= hits / 200 <= 0.99
-
-
-def test_only_the_generator_decides() -> None:
-    runs = np.random.default_rng(3).normal(size=(6, 5))
-    state = np.random.get_state()[1].copy()  # noqa: NPY002 - the global state must not move
-    first = stratified_bootstrap_interval([runs], np.random.default_rng(0))
-    again = stratified_bootstrap_interval([runs], np.random.default_rng(0))
-    other = stratified_bootstrap_interval([runs], np.random.default_rng(1))
-    assert first == again != other
-    assert (np.random.get_state()[1] == state).all()  # noqa: NPY002
-
-
-def test_memory_batches_do_not_change_the_result(monkeypatch: pytest.MonkeyPatch) -> None:
-    runs = np.random.default_rng(3).normal(size=(6, 5))
-    whole = stratified_bootstrap_interval([runs], np.random.default_rng(0), replicates=100)
-    # 7 replicates at a time, and a last batch of 2.
-    monkeypatch.setattr("snn_gym.scoring.statistics._SCORES_PER_BATCH", 7 * runs.size)
-    assert stratified_bootstrap_interval([runs], np.random.default_rng(0), replicates=100) == whole
+@pytest.mark.filterwarnings("ignore:Precision loss occurred")
+@given(samples, samples)
+def test_intervals_are_scipys(one: list[float], two: list[float]) -> None:
+    if len(set(one)) > 1:
+        expected = ttest_1samp(one, 0.0).confidence_interval(0.9)
+        assert mean_interval(one, 0.9) == pytest.approx(tuple(expected))
+    if len(set(one)) > 1 or len(set(two)) > 1:
+        welch = ttest_ind(one, two, equal_var=False).confidence_interval(0.9)
+        assert difference_interval(one, two, 0.9) == pytest.approx(tuple(welch))
 
 
 @pytest.mark.parametrize(
-    ("limit", "sizes"), [(7 * 30, [210] * 14 + [60]), (30, [30] * 100), (1, [30] * 100)]
-)
-def test_a_batch_holds_no_more_scores_than_the_limit_or_one_replicate(
-    limit: int, sizes: list[int], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    held = []
-
-    def noted(scores: np.ndarray, *arguments: Any, **options: Any) -> Any:
-        held.append(scores.size)
-        return trim_mean(scores, *arguments, **options)
-
-    monkeypatch.setattr("snn_gym.scoring.statistics.trim_mean", noted)
-    monkeypatch.setattr("snn_gym.scoring.statistics._SCORES_PER_BATCH", limit)
-    stratified_bootstrap_interval([np.ones((6, 5))], np.random.default_rng(0), replicates=100)
-    assert held == sizes
-
-
-def test_an_interval_is_of_2000_replicates_as_the_leaderboard_says() -> None:
-    runs = np.random.default_rng(3).normal(size=(6, 5))
-    bounds = [
-        stratified_bootstrap_interval([runs], np.random.default_rng(0), **options)
-        for options in ({}, {"replicates": 2000}, {"replicates": 2001})
-    ]
-    assert bounds[0] == bounds[1] != bounds[2]
-
-
-@pytest.mark.parametrize(
-    ("strata", "options", "match"),
+    ("values", "others", "probability"),
     [
-        ([], {}, "at least one array"),
-        ([np.ones(3)], {}, "shape"),
-        ([np.ones((2, 0))], {}, "at least one score"),
-        ([np.ones((2, 2))], {"confidence": 0.0}, "confidence"),
-        ([np.ones((2, 2))], {"confidence": 1.0}, "confidence"),
-        ([np.ones((2, 2))], {"replicates": 0}, "replicates"),
+        ([2.0, 3.0], [1.0, 2.0, -np.inf], 5.5 / 6),  # 2 ties with 2, all else is won
+        ([500.0], [500.0, 500.0], 0.5),
+        ([1.0], [2.0, 3.0], 0.0),
+        ([-np.inf], [-np.inf], 0.5),
     ],
 )
-def test_bad_arguments_are_named(
-    strata: list[np.ndarray], options: dict[str, float], match: str
+def test_the_probability_of_improvement_by_hand(
+    values: list[float], others: list[float], probability: float
 ) -> None:
-    with pytest.raises(ValueError, match=match):
-        stratified_bootstrap_interval(strata, np.random.default_rng(0), **options)
+    assert probability_of_improvement(values, others) == pytest.approx(probability)
+    both = probability_of_improvement([values, values], [others, others])
+    assert both == pytest.approx([probability, probability])
+
+
+@given(samples, samples)
+def test_the_probability_of_improvement_is_mann_whitneys(
+    one: list[float], two: list[float]
+) -> None:
+    expected = mannwhitneyu(one, two, method="asymptotic").statistic / (len(one) * len(two))
+    assert probability_of_improvement(one, two) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize(
+    ("one", "two", "p"),
+    [
+        ([4.0, 5.0, 6.0], [1.0, 2.0, 3.0], 2 / 20),  # one of 20 splits, and its mirror image
+        ([1.0, 2.0, 3.0], [4.0, 5.0, 6.0], 2 / 20),
+        ([1.0, 1.0], [1.0, 1.0], 1.0),
+        # Splits of 0, 1, 2, 9 by their sums: 1, 2, 3, 9, 10, 11; at least 10 have two of six.
+        ([1.0, 9.0], [0.0, 2.0], 4 / 6),
+        # Of ten seeds at the ceiling, one that failed may as well be the other agent's.
+        ([500.0] * 5, [500.0] * 4 + [10.0], 1.0),
+    ],
+)
+def test_all_splits_are_counted(one: list[float], two: list[float], p: float) -> None:
+    assert permutation_p(one, two) == pytest.approx(p)
+
+
+def test_ten_seeds_against_ten_are_all_split() -> None:
+    low, high = np.arange(10.0), np.arange(10.0) + 20
+    assert permutation_p(low, high) == pytest.approx(2 / math.comb(20, 10))
+    # With more there are drawn ones, the same each time, and the observed one counts.
+    assert permutation_p(np.arange(11.0), np.arange(11.0) + 20) == 2 / 200_001
+
+
+@pytest.mark.parametrize("function", [mean_interval, lambda x: permutation_p(x, [1.0, 2.0])])
+def test_one_seed_is_too_few(function) -> None:
+    with pytest.raises(ValueError, match=r"at least 2 seeds, got shape \(1,\)"):
+        function([1.0])
+    with pytest.raises(ValueError, match="only finite ones"):
+        function([1.0, np.nan])
+
+
+@pytest.mark.parametrize("confidence", [0.0, 1.0])
+def test_confidence_is_a_share(confidence: float) -> None:
+    with pytest.raises(ValueError, match=r"confidence must be within \(0, 1\)"):
+        mean_interval([1.0, 2.0], confidence)

@@ -15,6 +15,7 @@ from snn_gym.cli import main
 from snn_gym.content import checkout_root
 from snn_gym.scoring import COLUMNS, SubmissionError, render_table, table_rows, write_table
 from snn_gym.scoring.chain import DIGESTS_NAME, begin_chain
+from snn_gym.scoring.comparison import COMPARISON_COLUMNS
 from snn_gym.scoring.manifest import Scores, dump_json, parse_strict
 from snn_gym.scoring.results import Row, hash_tensors, list_rows, row_path, write_row
 from snn_gym.scoring.statistics import interquartile_mean
@@ -152,24 +153,49 @@ def test_the_table_by_hand(tmp_path: Path) -> None:
     ]
     lif = rows[2]
     assert lif.seeds == (0, 1)
-    assert lif.iqm == 5.0  # of 0, 4, 6, 8 the middle two
     assert lif.seed_means == (3.0, 6.0)
-    # Both draws of run 0 or run 1 alone are a quarter each, so the interval spans their means.
-    assert lif.interval == (3.0, 6.0)
+    assert lif.mean == lif.iqm == 4.5  # of two seeds the middle half is both
+    assert lif.interval is None
+    # Random play earns 21.65 and 475 solves: (4.5 - 21.65) / (475 - 21.65) is -0.038.
     assert (lif.spikes_per_decision, lif.synops_per_decision) == (15.5, 650.0)
     assert lif.cells() == (
-        *("ppo-lif", "ppo-mlp", "2", "5.0", "3.0 to 6.0", "–", "3.0, 6.0"),
+        *("ppo-lif", "ppo-mlp", "2", "4.5", "–", "–", "4.5", "0 of 2", "3.0", "-0.04", "3.0, 6.0"),
         *("15.5", "650.0", "256.0", "128.0", "1,024.0", "1.000"),
         *("4,610", "100,000 to 100,096"),
     )
-    assert rows[3].cells()[4:10] == ("–", "–", "500.0", "–", "–", "256.0")
-    assert rows[3].cells()[12] == "–"
+    assert rows[3].cells()[4:9] == ("–", "–", "500.0", "1 of 1", "500.0")
+    assert rows[3].cells()[9:14] == ("1.06", "500.0", "–", "–", "256.0")
+    assert rows[3].cells()[16] == "–"
     text = render_table(board)
     assert text.index("## Acrobot-v1") < text.index("## CartPole-v1") < text.index("## snn/")
-    assert "| ppo-lif | ppo-mlp | 2 | 5.0 | 3.0 to 6.0 |" in text
+    assert "| ppo-lif | ppo-mlp | 2 | 4.5 | – | – | 4.5 | 0 of 2 | 3.0 |" in text
+    assert "\n| ppo-lif | ppo-mlp | -495.5 | 0.00 | – | – | too few seeds |\n" in text
 
 
-def test_scores_are_normalised_from_random_play_to_the_oracle(tmp_path: Path) -> None:
+def test_a_seed_counts_once_whatever_its_episodes(tmp_path: Path) -> None:
+    returns = ((500.0, 500.0), (500.0, 0.0), (480.0, 470.0), (475.0, 475.0), (400.0, 500.0))
+    seeds = (make_row(seed=seed, returns=each) for seed, each in enumerate(returns))
+    (row,) = table_rows(fill(tmp_path, *seeds))
+    assert row.seed_means == (500.0, 250.0, 475.0, 475.0, 450.0)
+    assert (row.mean, row.solved) == (430.0, 3)
+    assert row.iqm == pytest.approx(1400.0 / 3)  # without 250 and 500
+    # Deviations 70, -180, 45, 45, 20: variance 41750 / 4, of the mean a fifth of it; t(0.975, 4) =
+    # 2.77644511. The upper bound, 556.9, is above what can be earned.
+    low, high = row.interval or (0.0, 0.0)
+    assert low == pytest.approx(430.0 - 2.77644511 * np.sqrt(41750 / 20))
+    assert high == 500.0
+    shown = ("430.0", "303.1 to 500.0", "39 to 95 %", "466.7", "3 of 5", "250.0", "0.90")
+    assert row.cells()[3:10] == shown
+
+
+def test_four_seeds_have_no_interval_and_five_do(tmp_path: Path) -> None:
+    few = fill(tmp_path / "few", *(make_row(seed=seed) for seed in range(4)))
+    assert table_rows(few)[0].cells()[4:6] == ("–", "–")
+    (row,) = table_rows(fill(tmp_path / "more", *(make_row(seed=seed) for seed in range(5))))
+    assert "–" not in row.cells()[4:6]
+
+
+def test_scores_are_normalised_from_random_play_to_the_reference(tmp_path: Path) -> None:
     # Random play has 0.4875, the oracle 1: the mean 0.74375 is half of the way.
     task = "snn/CueAccumulation-v0"
     board = fill(
@@ -180,17 +206,26 @@ def test_scores_are_normalised_from_random_play_to_the_oracle(tmp_path: Path) ->
     )
     now, gone, changed = sorted(table_rows(board), key=lambda row: row.normalised is None)
     assert now.normalised == pytest.approx(0.5)
-    assert now.cells()[3:7] == ("0.744", "–", "0.50", "0.744")
-    assert gone.normalised is changed.normalised is None
+    assert now.cells()[3:10] == ("0.744", "–", "–", "0.744", "0 of 1", "0.744", "0.50")
+    for row in (gone, changed):
+        assert row.normalised is row.solved is None
+        assert (row.cells()[7], row.cells()[9]) == ("–", "–")
+
+
+def test_every_row_of_the_leaderboard_is_normalised() -> None:
+    root = checkout_root()
+    assert root is not None
+    rows = table_rows(root / "leaderboard")
+    assert rows
+    assert all(row.normalised is not None for row in rows)
 
 
 def test_runs_that_shared_streams_are_marked(tmp_path: Path) -> None:
+    seeds = range(5)
     board = fill(
         tmp_path,
-        make_row(seed=0),
-        make_row(seed=1, seeding="consecutive"),
-        make_row("ppo-mlp", seed=0),
-        make_row("ppo-mlp", seed=1),
+        *(make_row(seed=seed, seeding="consecutive" if seed else "disjoint") for seed in seeds),
+        *(make_row("ppo-mlp", seed=seed) for seed in seeds),
         make_row("dqsn", seed=1, seeding="consecutive"),
     )
     # One run alone has no interval between runs that could be too narrow.
@@ -198,7 +233,8 @@ def test_runs_that_shared_streams_are_marked(tmp_path: Path) -> None:
     assert marked.endswith(" †")
     assert "†" not in clean
     assert dqsn == "–"
-    assert render_table(board).count("†") == 2
+    # The row, the comparison with its twin, and the note.
+    assert render_table(board).count("†") == 3
     clean_board = fill(tmp_path / "other", make_row(seed=0), make_row(seed=1))
     assert "†" not in render_table(clean_board)
     old = dump_json(make_row()).replace('  "seeding": "disjoint",\n', "")
@@ -218,7 +254,7 @@ def test_an_anns_spikes_do_not_make_it_the_spiking_one_of_a_pair(tmp_path: Path)
 
 def test_every_column_is_defined_under_the_table(tmp_path: Path) -> None:
     text = render_table(fill(tmp_path, make_row()))
-    for heading in COLUMNS:
+    for heading in (*COLUMNS, *COMPARISON_COLUMNS):
         assert f"\n| {heading} | " in text.split("## What the columns mean")[1]
 
 

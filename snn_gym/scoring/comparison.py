@@ -1,0 +1,118 @@
+"""Agents against their twins: which is better, and what the data do not show."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from snn_gym.scoring.statistics import (
+    difference_interval,
+    permutation_p,
+    probability_of_improvement,
+)
+from snn_gym.scoring.table import FEWEST_SEEDS, MARK, TableRow
+
+SIGNIFICANCE = 0.05
+"""Of the test of a difference, and of the one-sided bound of a loss."""
+MARGIN = 0.05
+"""Share of the way from random play to `solved` whose loss is no loss."""
+WRONG_PERCENT = {"normal": (4, 5), "failing": (69, 50)}
+"""How often "not inferior" was said of agents that lose just the margin, of 5 and of 10 seeds.
+
+As `python -m studies.intervals` measured it for docs/intervals.md.
+"""
+
+_WRONG = (
+    "Of agents that lose just that it was said in {} % (5 seeds of each) and {} % (10) of repeats "
+    "where seeds are normal, in {} % and {} % where one in 15 of the agent's seeds fails and none "
+    "of the twin's ([all cases](../docs/intervals.md))"
+).format(*WRONG_PERCENT["normal"], *WRONG_PERCENT["failing"])
+COMPARISON_DEFINITIONS: dict[str, str] = {
+    "Agent": "the agent",
+    "Against": "its twin, in the same environment, version and budget class",
+    "Difference": "the agent's mean over seeds less the twin's",
+    "Improvement": "probability that a seed of the agent is above one of the twin: share of all "
+    "pairs, ties counting one half",
+    "p": "of the difference, two-sided: all ways to split the seeds between the two are counted; "
+    "not adjusted for the number of comparisons",
+    "Lower bound": "lower one-sided 95 % bound of the difference by Welch's t; in brackets the "
+    f"loss that is none, {MARGIN:.0%} of the way from random play to `solved`",
+    "Finding": f'"better" or "worse" if p is at most {SIGNIFICANCE}, else "no difference shown"; '
+    "nothing if one of the two has "
+    f'fewer than {FEWEST_SEEDS} seeds. "not inferior" if the lower bound is above the loss that is '
+    f"none. {_WRONG}",
+}
+COMPARISON_COLUMNS = tuple(COMPARISON_DEFINITIONS)
+"""Headings of comparisons, in the order of `Comparison.cells`."""
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """An agent against its twin."""
+
+    row: TableRow
+    """The agent."""
+    twin: TableRow
+    """Its twin."""
+
+    @property
+    def difference(self) -> float:
+        """The agent's mean over seeds less the twin's, in the task's reward units."""
+        return self.row.mean - self.twin.mean
+
+    @property
+    def has_enough_seeds(self) -> bool:
+        """Whether both have the seeds that a finding takes."""
+        return min(len(self.row.seeds), len(self.twin.seeds)) >= FEWEST_SEEDS
+
+    @property
+    def improvement(self) -> float:
+        """Probability that a seed of the agent is above one of the twin."""
+        return float(probability_of_improvement(self.row.seed_means, self.twin.seed_means))
+
+    @property
+    def margin(self) -> float | None:
+        """Loss that is none, in the task's reward units; None without a reference."""
+        return None if self.row.reference is None else self.row.reference.loss(MARGIN)
+
+    def cells(self) -> tuple[str, ...]:
+        """Return the texts under `COMPARISON_COLUMNS`."""
+        return (
+            self.row.agent,
+            self.twin.agent,
+            self.row.score(self.difference),
+            f"{self.improvement:.2f}",
+            *(self._tests() if self.has_enough_seeds else ("–", "–", "too few seeds")),
+        )
+
+    def _tests(self) -> tuple[str, str, str]:
+        """Return p, the lower bound and the finding."""
+        p = permutation_p(self.row.seed_means, self.twin.seed_means)
+        bound, _ = difference_interval(
+            self.row.seed_means, self.twin.seed_means, 1 - 2 * SIGNIFICANCE
+        )
+        shown = self.row.score(bound)
+        finding = "no difference shown"
+        if p <= SIGNIFICANCE:
+            finding = "better" if self.difference > 0 else "worse"
+        if self.margin is not None:
+            shown += f" ({self.row.score(-self.margin)})"
+            if finding != "better" and bound >= -self.margin:
+                finding += ", not inferior"
+        mark = f" {MARK}" if self.row.shared_streams or self.twin.shared_streams else ""
+        return f"{p:.3f}" + mark, shown, finding
+
+
+def comparisons(rows: Sequence[TableRow]) -> Iterator[Comparison]:
+    """Yield each pair of agent and twin once, the upper one first.
+
+    Args:
+        rows: Of one environment, version and budget class.
+    """
+    by_agent = {row.agent: row for row in rows}
+    seen = set()
+    for row in rows:
+        twin = by_agent.get(row.twin or "")
+        if twin is not None and frozenset((row.agent, twin.agent)) not in seen:
+            seen.add(frozenset((row.agent, twin.agent)))
+            yield Comparison(row, twin)

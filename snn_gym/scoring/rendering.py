@@ -1,0 +1,100 @@
+"""The results table as Markdown."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from snn_gym.folders import locked
+from snn_gym.scoring.comparison import COMPARISON_COLUMNS, COMPARISON_DEFINITIONS, comparisons
+from snn_gym.scoring.table import COLUMN_DEFINITIONS, COLUMNS, MARK, section, table_rows
+from snn_gym.storage import write_text_atomic
+
+TABLE_NAME = "README.md"
+
+_INTRODUCTION = """# Results
+
+Every row was run again by `snn-gym verify` before it was written. [RULES.md](RULES.md) says how to
+submit and how a policy is evaluated; what the columns mean stands at the end. This file is written
+by `snn-gym table`; do not edit it.
+"""
+_TEXTS = ("Agent", "Twin", "Against", "Finding")  # to the left; numbers stand to the right
+_WRITTEN = _INTRODUCTION.partition(" before it was written")[0]
+_NOTES = f"""{MARK} Environment k of a run had the seed of the run plus k, so that runs with \
+neighbouring seeds shared most of their environments' random streams, and the interval between \
+them may be too narrow, the p-value of a pair too small. Runs since then draw disjoint streams.
+"""
+_COSTS = """Costs are means over the observations that the policy visited in its evaluation (of \
+more than 20,000, an even subsample), with the states it met them in, summed over layers; "–" \
+where an agent has none. They count events, not energy: how much a SynOp or a MAC takes depends on \
+the hardware. IQM and probability of improvement follow \
+[Agarwal et al. 2021](https://arxiv.org/abs/2108.13264).
+"""
+
+
+def render_table(leaderboard: str | Path) -> str:
+    """Render a leaderboard as Markdown; equal rows give equal text.
+
+    Args:
+        leaderboard: Folder of the leaderboard.
+
+    Raises:
+        ValueError: As in ``table_rows``.
+    """
+    sections = [_INTRODUCTION]
+    rows = table_rows(leaderboard)
+    for (environment, version, budget_class), group in itertools.groupby(rows, key=section):
+        heading = f"## {environment}, version {version}, budget class {budget_class}\n"
+        shown = list(group)
+        sections.append(heading + "\n" + _markdown(COLUMNS, [row.cells() for row in shown]))
+        pairs = [pair.cells() for pair in comparisons(shown)]
+        if pairs:
+            sections.append(_markdown(COMPARISON_COLUMNS, pairs))
+    if not rows:
+        return "\n".join([*sections, "There are no results yet.\n"])
+    if any(MARK in cell for row in rows for cell in row.cells()):
+        sections.append(_NOTES)
+    sections.append("## What the columns mean\n\n" + _definitions(COLUMN_DEFINITIONS))
+    sections.append("Of an agent against its twin:\n\n" + _definitions(COMPARISON_DEFINITIONS))
+    sections.append(_COSTS)
+    return "\n".join(sections)
+
+
+def write_table(leaderboard: str | Path) -> Path:
+    """Write leaderboard/README.md afresh, atomically.
+
+    Args:
+        leaderboard: Existing folder of the leaderboard.
+
+    Returns:
+        Path of the file.
+
+    Raises:
+        ValueError: The folder is missing, its README.md is another one, or as in ``table_rows``.
+    """
+    leaderboard = Path(leaderboard)
+    if not leaderboard.is_dir():
+        raise ValueError(f"{leaderboard} is no folder; expected a leaderboard; verify a row first")
+    path = leaderboard / TABLE_NAME
+    if path.exists() and not path.read_text(encoding="utf-8", errors="replace").startswith(
+        _WRITTEN
+    ):
+        raise ValueError(
+            f"{path} was not written by `snn-gym table`, which would replace it; name a "
+            "leaderboard's folder, or move the file"
+        )
+    # Locked, so that a table made before another writer's row cannot replace one made after it.
+    with locked(leaderboard):
+        write_text_atomic(path, render_table(leaderboard))
+    return path
+
+
+def _definitions(texts: Mapping[str, str]) -> str:
+    lines = "".join(f"| {name} | {text} |\n" for name, text in texts.items())
+    return f"| column | meaning |\n|---|---|\n{lines}"
+
+
+def _markdown(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    rule = ["---" if heading in _TEXTS else "---:" for heading in headings]
+    return "".join(f"| {' | '.join(line)} |\n" for line in (headings, rule, *rows))

@@ -1,0 +1,34 @@
+"""Measure and write the report: ``python -m studies.intervals [--no-measure]``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from studies.files import read_run, write_run
+from studies.intervals.coverage import Results, measure
+from studies.intervals.populations import real, synthetic
+from studies.intervals.report import write_report
+
+ROOT = Path(__file__).parents[2]
+RESULTS = Path(__file__).parent / "results.json"
+
+
+def study(
+    anew: Annotated[
+        bool, typer.Option("--measure/--no-measure", help="Measure, or report what was measured.")
+    ] = True,
+    results: Annotated[Path, typer.Option(help="File of what was measured.")] = RESULTS,
+    docs: Annotated[Path, typer.Option(help="Folder of the report.")] = ROOT / "docs",
+) -> None:
+    """Measure how often intervals hold what they are of (15 minutes), and write the report."""
+    if anew:
+        trained = real(ROOT / "leaderboard", ROOT / "studies" / "lean" / "results")
+        write_run(results, measure([*synthetic(), *trained]))
+    typer.echo(f"wrote {write_report(read_run(Results, results), docs)}")
+
+
+if __name__ == "__main__":
+    typer.run(study)
