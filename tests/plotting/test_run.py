@@ -1,5 +1,6 @@
 """Pictures of a run: files, ink, equal bytes, and what is refused."""
 
+import shutil
 import xml.etree.ElementTree as ET
 
 import gymnasium as gym
@@ -134,6 +135,20 @@ def refused(capsys, *words):
     err = capsys.readouterr().err
     assert err.count("\n") == 1
     return err
+
+
+def test_a_log_that_was_changed_is_named_and_not_drawn(spiking, tmp_path):
+    shutil.copytree(spiking, tmp_path / "run")
+    log = tmp_path / "run" / "episodes.csv"
+    for content in ("", log.read_text()[:-3]):
+        log.write_text(content)
+        with pytest.raises(ValueError, match=r"episodes\.csv was changed after it was written"):
+            plot_run(tmp_path / "run", tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+    for content in ("", "timestep,return,length\n5,x,3\n", "timestep,return,length\n5\n"):
+        log.write_text(content)  # of an older run, whose digests are not known
+        with pytest.raises(ValueError, match=r"episodes\.csv is no log of episodes"):
+            read_episodes(log)
 
 
 def test_the_command_draws_equal_bytes_and_leaves_settings_alone(
