@@ -11,13 +11,15 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 DEMO := runs/demo
 PYTEST_ARGS ?=
+SAMPLE ?= 10
+SEED ?= 0
 
 # One thread each: networks this small lose time to thread hand-overs, and two processes share
 # the cores.
 export OMP_NUM_THREADS := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo results study test check check-all lint types contract bench clean
+.PHONY: help install demo results retrain study test check check-all lint types contract bench clean
 
 help: ## Show this list.
 	@grep -E '^[a-z-]+:.*## ' Makefile | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -50,6 +52,11 @@ results: $(STAMP) ## Train, submit, verify AGENT on ENV for SEEDS (and STEPS) in
 	  $(BIN)/snn-gym submit $$run --out $$run/submission; \
 	  $(BIN)/snn-gym verify $$run/submission; \
 	done
+
+# Rows are bit-equal only under the versions that they were trained by.
+retrain: $(STAMP) ## Train SAMPLE % of the table's rows again by their recipes, drawn by SEED.
+	$(BIN)/pip install --quiet --disable-pip-version-check $(PIP_ARGS) --constraint leaderboard/constraints.txt --editable ".[dev]"
+	$(BIN)/snn-gym verify --retrain --sample $(SAMPLE) --seed $(SEED)
 
 # Every run that has its file is passed over; the report is written from whatever runs there are.
 study: $(STAMP) ## Run what is missing of both studies (days), write docs/*-study.md.

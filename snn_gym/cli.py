@@ -5,12 +5,9 @@ What a command needs is imported inside it, so that ``snn-gym --help`` does not 
 
 from __future__ import annotations
 
-import functools
-import importlib
-import inspect
 import sys
 import warnings
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -18,6 +15,7 @@ import gymnasium as gym
 import typer
 
 from snn_gym._version import __version__
+from snn_gym.cli_module import with_module
 from snn_gym.content import checkout_root
 
 app = typer.Typer(
@@ -35,40 +33,6 @@ Leaderboard = Annotated[
     typer.Option(help="Folder of the results table.", show_default="the checkout's leaderboard/"),
 ]
 MOST_EPISODES = 1_000_000
-
-
-def _import_module(name: str | None) -> None:
-    if name is not None:
-        # A package in the folder that the command is run in is found, as by `python -m`.
-        if "" not in sys.path:
-            sys.path.insert(0, "")
-        importlib.import_module(name)
-
-
-Module = Annotated[
-    str | None,
-    typer.Option(
-        help="Import this first: it registers environments, neurons or learners of your own.",
-        show_default=False,
-    ),
-]
-
-
-def _with_module(command: Callable[..., None]) -> Callable[..., None]:
-    """Give a command the option --module, which is imported before it runs."""
-
-    @functools.wraps(command)
-    def run(*args: Any, module: str | None = None, **kwargs: Any) -> None:
-        _import_module(module)
-        command(*args, **kwargs)
-
-    signature = inspect.signature(command, eval_str=True)
-    keyword = inspect.Parameter.KEYWORD_ONLY
-    option = inspect.Parameter("module", keyword, default=None, annotation=Module)
-    parameters = [*signature.parameters.values(), option]
-    run.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
-    run.__annotations__ = {**command.__annotations__, "module": Module}
-    return run
 
 
 Run = Annotated[Path, typer.Argument(help="Folder that `snn-gym train` wrote.")]
@@ -155,7 +119,7 @@ def agents() -> None:
 
 
 @app.command()
-@_with_module
+@with_module
 def train(
     agent: Annotated[str, typer.Argument(help="Agent of the zoo, such as ppo-lif.")],
     env: Annotated[str, typer.Argument(help="Environment, such as CartPole-v1.")],
@@ -213,7 +177,7 @@ def train(
 
 
 @app.command()
-@_with_module
+@with_module
 def lean(
     run: Run,
     out: Annotated[
@@ -257,7 +221,7 @@ def lean(
 
 
 @app.command()
-@_with_module
+@with_module
 def evaluate(
     run: Run,
     episodes: Annotated[
@@ -281,7 +245,7 @@ def evaluate(
 
 
 @app.command()
-@_with_module
+@with_module
 def plot(
     run: Run,
     out: Annotated[
@@ -302,7 +266,7 @@ def plot(
 
 
 @app.command()
-@_with_module
+@with_module
 def submit(
     run: Run,
     out: Annotated[
@@ -324,19 +288,31 @@ def verify(
     again: Annotated[
         bool, typer.Option("--again", help="Evaluate the rows of an earlier evaluator again.")
     ] = False,
-    processes: Annotated[int, typer.Option(min=1, help="Rows at a time, with --again.")] = 1,
+    retrain: Annotated[
+        bool, typer.Option("--retrain", help="Train the submission, or the rows, again as well.")
+    ] = False,
+    sample: Annotated[
+        float, typer.Option(help="Percentage of the rows that --retrain draws at random.")
+    ] = 100.0,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of that draw.")] = 0,
+    processes: Annotated[int, typer.Option(min=1, help="Rows at a time, without a folder.")] = 1,
 ) -> None:
     """Run a submission again and, if it gives what it claims, add its row to the table."""
-    from snn_gym.scoring import reevaluate
+    from snn_gym.scoring import reevaluate, retrain_rows
     from snn_gym.scoring import verify as verify_submission
 
-    if (folder is None) != again:
-        raise ValueError("verify takes a submission's folder, or --again for the rows there are")
-    if folder is not None:
-        print(f"verified: {verify_submission(folder, _leaderboard(leaderboard))}")
+    board = _leaderboard(leaderboard)
+    if folder is not None and not again:
+        print(f"verified: {verify_submission(folder, board, retrain=retrain)}")
+    elif folder is not None or again == retrain:
+        raise ValueError(
+            "verify takes a submission's folder, or for the rows there are --again or --retrain"
+        )
+    elif again:
+        _print_played(reevaluate(board, processes=processes), "written, {} left as they were")
     else:
-        played = reevaluate(_leaderboard(leaderboard), processes=processes)
-        _print_played(played, "written, {} left as they were")
+        rows = retrain_rows(board, share=sample / 100, seed=seed, processes=processes)
+        _print_played(rows, "trained again, {} do not hold")
 
 
 @app.command()
@@ -367,7 +343,7 @@ def _print_played(results: Iterable[Any], what: str) -> None:
         counts[result.problem is not None] += 1
     print(f"{counts[0]} rows {what.format(counts[1])}")
     if counts[1]:
-        raise ValueError(f"{counts[1]} rows do not give their returns; see the lines above")
+        raise ValueError(f"{counts[1]} rows do not hold; see the lines above")
 
 
 @app.command()

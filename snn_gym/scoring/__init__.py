@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from snn_gym.scoring.audit import audit
     from snn_gym.scoring.errors import SubmissionError
     from snn_gym.scoring.evaluation import Evaluation, evaluate
-    from snn_gym.scoring.reevaluation import reevaluate
+    from snn_gym.scoring.reevaluation import reevaluate, retrain_rows
     from snn_gym.scoring.rendering import render_table, write_table
     from snn_gym.scoring.rerun import VerificationSettings
     from snn_gym.scoring.submission import submit
@@ -27,6 +27,7 @@ __all__ = [
     "evaluate",
     "reevaluate",
     "render_table",
+    "retrain_rows",
     "submit",
     "table_rows",
     "verify",
@@ -47,6 +48,7 @@ __getattr__, __dir__ = lazy_names(
         "evaluate": "evaluation",
         "reevaluate": "reevaluation",
         "render_table": "rendering",
+        "retrain_rows": "reevaluation",
         "submit": "submission",
         "table_rows": "table",
         "verify": "verification",

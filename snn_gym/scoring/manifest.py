@@ -17,6 +17,7 @@ from snn_gym.config import (
     to_mapping,
 )
 from snn_gym.scoring.errors import SubmissionError
+from snn_gym.zoo.recipe import Packages, Recipe
 from snn_gym.zoo.seeding import Seeding, TrainingSeed
 
 MANIFEST_NAME = "manifest.json"
@@ -63,9 +64,6 @@ Steps = Annotated[int, Range(at_least=1, at_most=_MAX_STEPS)]
 Score = Annotated[float, Range(at_least=-1e12, at_most=1e12)]
 Sha256 = Annotated[str, Matching(r"[0-9a-f]{64}")]
 Date = Annotated[str, Length(1, 20), _is_date]
-PackageName = Annotated[str, Length(1, 64), Matching(r"[A-Za-z0-9._-]+")]
-PackageVersion = Annotated[str, Length(1, 64), Matching(r"[A-Za-z0-9.+!_-]+")]
-Packages = Annotated[dict[PackageName, PackageVersion], Length(0, 32)]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -109,6 +107,8 @@ class Manifest(Config):
     """SHA-256 of the whole weights file."""
     created: Date
     """When the submission was written, UTC."""
+    recipe: Recipe | None = None
+    """What trains the weights again; None in rows that are older than recipes."""
 
 
 def utc_now() -> str:

@@ -1,38 +1,40 @@
-"""Evaluate the rows of a leaderboard again, after the evaluator has changed."""
+"""Play or train the rows of a leaderboard again."""
 
 from __future__ import annotations
 
 import dataclasses
 import multiprocessing
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
 from snn_gym.scoring.evaluation import EVALUATOR_VERSION, OFFICIAL_EPISODES, evaluation_seeds
 from snn_gym.scoring.manifest import MAX_WEIGHTS_BYTES, utc_now
 from snn_gym.scoring.results import Row, list_rows, replace_row, row_path
+from snn_gym.scoring.retraining import train_again
 from snn_gym.scoring.verification import check_weights, different_returns
 from snn_gym.scoring.worker import Request, rerun
 from snn_gym.storage import read_regular_file
 
 
 @dataclass(frozen=True)
-class Reevaluation:
-    """What evaluating a row again has shown."""
+class Again:
+    """What playing or training a row again has shown."""
 
     path: Path
     """The row's file."""
     problem: str | None
     """Why the row does not hold, in one line; None if it does."""
-    exact: bool = False
-    """Whether every return is the stored one, bit for bit."""
+    same: str = ""
+    """What was the same, in words."""
 
     def __str__(self) -> str:
         """Say in one line what came of the row."""
-        same = "the same returns" if self.exact else "returns within the tolerance"
-        return f"{self.path}: {self.problem or same}"
+        return f"{self.path}: {self.problem or self.same}"
 
 
 def reevaluate(
@@ -40,7 +42,7 @@ def reevaluate(
     *,
     seeds: Sequence[int] | None = None,
     processes: int = 1,
-) -> Iterator[Reevaluation]:
+) -> Iterator[Again]:
     """Evaluate every row of an earlier evaluator again, and write those that give their returns.
 
     A row is written as soon as it is done, with the costs that the present evaluator counts, so
@@ -60,7 +62,7 @@ def reevaluate(
     """
     rows = list_rows(Path(leaderboard))
     old = [row for row in rows if row.evaluator_version != EVALUATOR_VERSION]
-    yield from _play_rows(Path(leaderboard), old, seeds, processes, write=True)
+    yield from _each(_play_and_write, Path(leaderboard), old, seeds, processes)
 
 
 def play_again(
@@ -68,7 +70,7 @@ def play_again(
     *,
     seeds: Sequence[int] | None = None,
     processes: int = 1,
-) -> Iterator[Reevaluation]:
+) -> Iterator[Again]:
     """Evaluate every row again, and write nothing.
 
     Args:
@@ -83,47 +85,93 @@ def play_again(
         SubmissionError: A row does not fit the schema.
     """
     leaderboard = Path(leaderboard)
-    yield from _play_rows(leaderboard, list_rows(leaderboard), seeds, processes, write=False)
+    yield from _each(_play, leaderboard, list_rows(leaderboard), seeds, processes)
 
 
-def _play_rows(
+def retrain_rows(
+    leaderboard: str | os.PathLike[str],
+    *,
+    share: float = 1.0,
+    seed: int = 0,
+    seeds: Sequence[int] | None = None,
+    processes: int = 1,
+) -> Iterator[Again]:
+    """Train rows again by their recipes, and write into those that hold that they do.
+
+    Args:
+        leaderboard: As in ``reevaluate``.
+        share: Share of the rows that is drawn at random, in (0, 1]; at least one.
+        seed: Seed of the draw.
+        seeds: As in ``reevaluate``; for rows that other machines trained.
+        processes: As in ``reevaluate``.
+
+    Yields:
+        What came of each row, in the order in which they are done.
+
+    Raises:
+        SubmissionError: A row does not fit the schema.
+        ValueError: The share is out of range.
+    """
+    if not 0.0 < share <= 1.0:
+        raise ValueError(f"the share of the rows must be above 0 and at most 1, got {share}")
+    rows = list_rows(Path(leaderboard))
+    drawn = np.random.default_rng(seed).permutation(len(rows))[: max(1, round(share * len(rows)))]
+    chosen = [rows[index] for index in sorted(drawn)]
+    yield from _each(_train, Path(leaderboard), chosen, seeds, processes)
+
+
+def _each(
+    what: Callable[[Path, Row, tuple[int, ...]], Again],
     leaderboard: Path,
     rows: Sequence[Row],
     seeds: Sequence[int] | None,
     processes: int,
-    *,
-    write: bool,
-) -> Iterator[Reevaluation]:
+) -> Iterator[Again]:
     seeds = evaluation_seeds(OFFICIAL_EPISODES) if seeds is None else tuple(seeds)
     if processes == 1:
         for row in rows:
-            yield _play(leaderboard, row, seeds, write)
+            yield what(leaderboard, row, seeds)
         return
     # Fresh processes: PyTorch's threads do not survive a fork.
     pool = ProcessPoolExecutor(processes, mp_context=multiprocessing.get_context("spawn"))
     try:
-        jobs = [pool.submit(_play, leaderboard, row, seeds, write) for row in rows]
+        jobs = [pool.submit(what, leaderboard, row, seeds) for row in rows]
         for job in as_completed(jobs):
             yield job.result()
     finally:  # also where the caller stops: no further row is begun
         pool.shutdown(cancel_futures=True)
 
 
-def _play(leaderboard: Path, row: Row, seeds: tuple[int, ...], write: bool) -> Reevaluation:
+def _train(leaderboard: Path, row: Row, seeds: tuple[int, ...]) -> Again:
+    path = row_path(leaderboard, row.agent, row.environment, row.seed)
+    try:
+        weights = read_regular_file(path.with_suffix(".safetensors"), max_bytes=MAX_WEIGHTS_BYTES)
+        again = train_again(row, check_weights(weights, row), seeds)
+    except ValueError as error:
+        return Again(path, str(error))
+    replace_row(leaderboard, dataclasses.replace(row, trained_again=again))
+    return Again(path, None, f"the same {again.same}")
+
+
+def _play_and_write(leaderboard: Path, row: Row, seeds: tuple[int, ...]) -> Again:
+    return _play(leaderboard, row, seeds, write=True)
+
+
+def _play(leaderboard: Path, row: Row, seeds: tuple[int, ...], *, write: bool = False) -> Again:
     path = row_path(leaderboard, row.agent, row.environment, row.seed)
     stored = row.score.returns
     if len(stored) != len(seeds):
-        return Reevaluation(path, f"returns of {len(stored)} episodes, expected {len(seeds)}")
+        return Again(path, f"returns of {len(stored)} episodes, expected {len(seeds)}")
     try:
         weights = read_regular_file(path.with_suffix(".safetensors"), max_bytes=MAX_WEIGHTS_BYTES)
         check_weights(weights, row)
         result = rerun(Request(agent=row.agent, environment=row.environment, seeds=seeds), weights)
     except ValueError as error:
-        return Reevaluation(path, str(error))
+        return Again(path, str(error))
     different = different_returns(row.score, result.score)
     if different:
         episode, claimed, found = different[0]
-        return Reevaluation(
+        return Again(
             path,
             f"other returns in {len(different)} of {len(stored)} episodes, first in episode "
             f"{episode}: {claimed} stored, {found} found",
@@ -131,4 +179,5 @@ def _play(leaderboard: Path, row: Row, seeds: tuple[int, ...], write: bool) -> R
     if write:
         changes = {**vars(result), "evaluator_version": EVALUATOR_VERSION, "verified": utc_now()}
         replace_row(leaderboard, dataclasses.replace(row, **changes))
-    return Reevaluation(path, None, exact=row.score == result.score)
+    exact = row.score == result.score
+    return Again(path, None, "the same returns" if exact else "returns within the tolerance")

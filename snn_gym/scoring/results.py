@@ -25,6 +25,7 @@ from snn_gym.scoring.manifest import (
 )
 from snn_gym.spiking.costs import Costs
 from snn_gym.storage import StorageError, read_regular_file, write_bytes_atomic, write_text_atomic
+from snn_gym.zoo.recipe import Packages, Processor
 
 if TYPE_CHECKING:
     import torch
@@ -69,6 +70,21 @@ COST_NAMES = tuple(cost.name for cost in fields(CostFields))
 
 
 @dataclass(frozen=True, kw_only=True)
+class TrainedAgain(Config):
+    """What training a row again by its recipe gave."""
+
+    same: Literal["weights", "returns"]
+    """What was the same: all weights, bit for bit, or, under other versions or on another
+    processor, the mean return within the tolerance."""
+    versions: Packages
+    """Versions of the packages that trained it again."""
+    processor: Processor
+    """Kind of processor that did."""
+    date: Date
+    """When, UTC."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Row(CostFields, Manifest):
     """A verified result, as its file stores it.
 
@@ -86,6 +102,8 @@ class Row(CostFields, Manifest):
     """Hash of names, shapes and values of the tensors; see `hash_tensors`."""
     verified: Date
     """When the re-run was made, UTC."""
+    trained_again: TrainedAgain | None = None
+    """The last training by its recipe that gave the same; None for none."""
 
 
 def row_path(leaderboard: Path, agent: str, environment: str, seed: int) -> Path:
@@ -246,11 +264,11 @@ def write_row(leaderboard: Path, row: Row, weights: bytes) -> Path:
 
 
 def replace_row(leaderboard: Path, row: Row) -> Path:
-    """Write what a later evaluator found in place of a row; its weights stay.
+    """Write what was found later in place of a row; its weights stay.
 
     Args:
         leaderboard: Folder of the leaderboard.
-        row: The row, evaluated again.
+        row: The row, evaluated or trained again.
 
     Returns:
         Path of the row.

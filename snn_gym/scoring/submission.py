@@ -25,12 +25,20 @@ from snn_gym.scoring.manifest import (
     dump_json,
     utc_now,
 )
+from snn_gym.spiking import NetworkConfig
 from snn_gym.storage import dump_tensors, write_bytes_atomic, write_text_atomic
-from snn_gym.zoo import build_policy, load_agent, load_agent_spec, read_manifest
+from snn_gym.zoo import (
+    build_policy,
+    load_agent,
+    load_agent_spec,
+    policy_arguments,
+    read_manifest,
+)
 from snn_gym.zoo.seeding import TRAINING_SEED_LIMIT
 
 if TYPE_CHECKING:
-    from snn_gym.zoo import AgentManifest
+    from snn_gym.zoo import AgentManifest, AgentSpec
+    from snn_gym.zoo.recipe import Recipe
 
 SUBMISSION_FOLDER = "submission"
 
@@ -52,14 +60,15 @@ def submit(
         The submission folder.
 
     Raises:
-        ValueError: `run` holds no finished agent of the zoo, it was trained with other
-            hyper-parameters than the zoo's, or `out` holds something else.
+        ValueError: `run` holds no finished agent of the zoo, it differs from the zoo's in
+            algorithm, policy, network or hyper-parameters, it cannot be trained again, or `out`
+            holds something else.
     """
     run = Path(run)
     out = run / SUBMISSION_FOLDER if out is None else Path(out)
     _check_out(out)
     saved = read_manifest(run)
-    agent, seed = _check_saved(saved, run)
+    agent, seed, recipe = _check_saved(saved, run)
     # Any: PyTorch types the attributes of a module that it does not know as tensors.
     trained: Any = load_agent(run).policy
     acting = trained.acting_state_dict()
@@ -82,6 +91,7 @@ def submit(
         packages=saved.versions,
         weights_sha256=hashlib.sha256(weights).hexdigest(),
         created=utc_now(),
+        recipe=recipe,
     )
     out.mkdir(parents=True, exist_ok=True)
     write_bytes_atomic(out / WEIGHTS_NAME, weights)
@@ -100,8 +110,8 @@ def _check_out(out: Path) -> None:
         )
 
 
-def _check_saved(saved: AgentManifest, run: Path) -> tuple[str, int]:
-    """Return agent and training seed of what was saved, if it may be submitted."""
+def _check_saved(saved: AgentManifest, run: Path) -> tuple[str, int, Recipe]:
+    """Return agent, training seed and recipe of what was saved, if it may be submitted."""
     if saved.agent is None:
         raise SubmissionError(
             "unknown-agent",
@@ -115,18 +125,51 @@ def _check_saved(saved: AgentManifest, run: Path) -> tuple[str, int]:
             f"{run} was trained on {saved.environment} with the arguments "
             f"{saved.environment_kwargs}; expected the registered environment without arguments",
         )
-    expected = to_mapping(load_agent_spec(saved.agent).settings(saved.environment))
-    changed = [key for key in expected if saved.hyperparameters.get(key) != expected[key]]
-    if changed:
-        raise SubmissionError(
-            "hyper-parameters",
-            f"{run} was trained with other values of {', '.join(changed)} than the zoo's "
-            f"{saved.agent}; expected the zoo's; add a folder under agents/ for a variant",
-        )
+    _check_identity(saved, load_agent_spec(saved.agent), run)
     if saved.seed is None or not 0 <= saved.seed < TRAINING_SEED_LIMIT:
         raise SubmissionError(
             "training-seed",
             f"{run} was trained with seed {saved.seed}; expected one in [0, "
             f"{TRAINING_SEED_LIMIT}), apart from the public evaluation seeds",
         )
-    return saved.agent, saved.seed
+    if saved.recipe is None:
+        raise SubmissionError(
+            "recipe",
+            f"nobody can train the weights of {run} again: they were loaded and trained on, made "
+            "lean, or resumed on another machine or with other versions; expected one training "
+            "from the start; train it with `snn-gym train`",
+        )
+    return saved.agent, saved.seed, saved.recipe
+
+
+def _check_identity(saved: AgentManifest, spec: AgentSpec, run: Path) -> None:
+    """Refuse what differs from the zoo's agent in algorithm, policy, network or settings."""
+    zoo = policy_arguments(spec, saved.environment)
+    for code, what, found, expected in (
+        (
+            "policy",
+            "",
+            {"algorithm": saved.algorithm, "policy": saved.policy},
+            {"algorithm": spec.algorithm, "policy": spec.policy},
+        ),
+        (
+            "hyper-parameters",
+            "",
+            saved.hyperparameters,
+            to_mapping(spec.settings(saved.environment)),
+        ),
+        (
+            "network",
+            "the network's ",
+            NetworkConfig.from_dict(saved.policy_kwargs.get("network", {})).to_dict(),
+            zoo.pop("network").to_dict(),
+        ),
+        ("policy", "", {**saved.policy_kwargs, "network": None}, {**zoo, "network": None}),
+    ):
+        changed = [key for key in {**expected, **found} if found.get(key) != expected.get(key)]
+        if changed:
+            raise SubmissionError(
+                code,
+                f"{run} was trained with other values of {what}{', '.join(changed)} than the "
+                f"zoo's {spec.name}; expected the zoo's; add a folder under agents/ for a variant",
+            )

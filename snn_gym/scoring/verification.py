@@ -33,6 +33,7 @@ from snn_gym.scoring.manifest import (
 )
 from snn_gym.scoring.rerun import VerificationSettings, rerun_in_worker
 from snn_gym.scoring.results import Row, check_is_new, hash_tensors, row_path, write_row
+from snn_gym.scoring.retraining import train_again
 from snn_gym.scoring.statistics import interquartile_mean
 from snn_gym.scoring.worker import Request
 from snn_gym.spiking.assembly import todays_names
@@ -55,6 +56,8 @@ def verify(
     folder: str | os.PathLike[str],
     leaderboard: str | os.PathLike[str],
     settings: VerificationSettings | None = None,
+    *,
+    retrain: bool = False,
 ) -> Path:
     """Verify a submission and add its row to a leaderboard.
 
@@ -62,6 +65,8 @@ def verify(
         folder: Submission folder, with manifest.json and weights.safetensors and nothing else.
         leaderboard: Folder of the leaderboard; made if absent.
         settings: Seeds and limits of the re-run; those of the official table if None.
+        retrain: Whether to train the agent again by its recipe, too, in this process and for as
+            long as that takes.
 
     Returns:
         Path of the new row.
@@ -90,6 +95,7 @@ def verify(
     request = Request(agent=manifest.agent, environment=manifest.environment, seeds=settings.seeds)
     result = rerun_in_worker(request, weights, settings)
     _check_score(manifest.score, result.score)
+    again = train_again(manifest, tensors, settings.seeds) if retrain else None
     found = {
         **vars(result),  # its score and packages in place of the claimed ones
         "budget_class": agent.budget_class,
@@ -97,6 +103,7 @@ def verify(
         "weights_sha256": hashlib.sha256(weights).hexdigest(),
         "content_sha256": content_sha256,
         "verified": utc_now(),
+        "trained_again": again,
     }
     row = Row(**{**vars(manifest), **found})
     return write_row(leaderboard, row, weights)
@@ -155,7 +162,7 @@ def _check_names(manifest: Manifest) -> tuple[AgentSpec, EnvironmentSpec]:
 
 
 def _check_terms(manifest: Manifest, agent: AgentSpec, environment: EnvironmentSpec) -> None:
-    """Check versions and budget: whether the score would compare with those in the table."""
+    """Check versions, budget and recipe: whether the score would compare with the table's."""
     if manifest.environment_version != environment.version:
         raise SubmissionError(
             "environment-version",
@@ -169,13 +176,22 @@ def _check_terms(manifest: Manifest, agent: AgentSpec, environment: EnvironmentS
             f"{EVALUATOR_VERSION}; submit the run again",
         )
     budget = environment.budget[agent.budget_class]
-    limit = budget + _steps_between_updates(agent, manifest.environment, environment) - 1
+    more = _steps_between_updates(agent, manifest.environment, environment) - 1
+    limit = budget + more
     if manifest.steps > limit:
         raise SubmissionError(
             "budget",
             f"{MANIFEST_NAME}: {manifest.steps} training steps; expected at most {limit} (the "
             f"budget of {budget} of class {agent.budget_class}, filled up to an update); train "
             "with fewer --steps",
+        )
+    recipe = manifest.recipe
+    if recipe is None or not recipe.steps <= manifest.steps <= recipe.steps + more:
+        asked = "no recipe" if recipe is None else f"a recipe of {recipe.steps} steps"
+        raise SubmissionError(
+            "recipe",
+            f"{MANIFEST_NAME}: {asked} beside {manifest.steps} training steps; expected one of as "
+            "many, filled up to an update; submit the run again",
         )
 
 

@@ -21,11 +21,11 @@ from snn_gym.scoring.manifest import (
     MAX_EPISODES,
     AgentName,
     EnvironmentId,
-    Packages,
     Scores,
     parse_strict,
 )
 from snn_gym.scoring.results import COST_NAMES, CostFields, Lengths
+from snn_gym.zoo.recipe import Packages
 
 MAX_REQUEST_BYTES = 64 * 1024
 _MAX_OPEN_FILES = 256

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal
@@ -26,6 +26,8 @@ from snn_gym.training.segments import SegmentCallback
 from snn_gym.zoo import load_agent_spec, make_agent, read_manifest, save_agent
 from snn_gym.zoo.build import make_environments
 from snn_gym.zoo.files import MANIFEST, WEIGHTS, package_versions, read_weights
+from snn_gym.zoo.identity import identify, remember_identity
+from snn_gym.zoo.recipe import Processor, Recipe, processor
 from snn_gym.zoo.seeding import Seeding, TrainingSeed
 from snn_gym.zoo.spec import AgentSpec
 
@@ -69,6 +71,8 @@ class RunSettings(Config):
     """Whether the network's dynamics are logged, in dynamics.csv."""
     seeding: Seeding = "consecutive"
     """How the environments' random streams follow from the seed; older files do not say."""
+    processor: Processor = field(default_factory=dict)
+    """Processor that began the run; older files do not say."""
 
 
 @dataclass(frozen=True)
@@ -122,21 +126,20 @@ def train(
     """
     settings = make_run_settings(agent, env_id, **recipe)
     out = Path(out)
-    make = partial(make_agent, agent, settings.environment, settings.seed, seeding=settings.seeding)
     with one_thread():
         # Before the folder is made: a package that the environment needs may be missing.
-        model = None if out.exists() else make()
+        model = None if out.exists() else _make(settings)
         make_writable(out)
         with locked(out, wait=False):
             settings = _begin_or_find(out, settings, resume)
             if (out / MANIFEST).exists():
                 return _finished(out, settings)
-            model = model or make()
+            model = model or _make(settings)
             resumed_at = _learn(model, settings, out, progress_bar, tensorboard)
             logs = [out / EPISODES_FILE, *_dynamics_logs(out, settings)]
             write_digests(out / DIGESTS_FILE, [log.name for log in logs if log.exists()])
             # From here on the run is finished; killed before, its last stretch is trained again.
-            save_agent(model, out)
+            save_agent(model, out, recipe=_recipe(settings))
             remove_checkpoints(out / CHECKPOINT_FILE)
     return TrainingRun(out, model.num_timesteps, resumed_at, was_finished=False)
 
@@ -236,6 +239,7 @@ def make_run_settings(
         versions=package_versions(),
         dynamics=dynamics,
         seeding=seeding,
+        processor=processor(),
     )
 
 
@@ -283,6 +287,27 @@ def _check_same(old: RunSettings, new: RunSettings, out: Path) -> None:
             "from that of an uninterrupted run",
             stacklevel=4,
         )
+
+
+def _make(settings: RunSettings) -> BaseAlgorithm:
+    model = make_agent(
+        settings.agent, settings.environment, settings.seed, seeding=settings.seeding
+    )
+    # It learns in stretches, which one call of learn does not repeat.
+    remember_identity(model, replace(identify(model), fresh=False))
+    return model
+
+
+def _recipe(begun: RunSettings) -> Recipe | None:
+    """Return what trains a run again, None where another machine or version had begun it."""
+    if (begun.versions, begun.processor) != (package_versions(), processor()):
+        return None
+    return Recipe(
+        steps=begun.steps,
+        checkpoint_interval=begun.checkpoint_interval,
+        versions=begun.versions,
+        processor=begun.processor,
+    )
 
 
 def _learn(

@@ -88,7 +88,8 @@ def make_agent(
             stacklevel=2,
         )
     seed_environments(env, seed, seeding)
-    remember_identity(model, Identity(agent=name, environment=env_id, seeding=seeding))
+    identity = Identity(agent=name, environment=env_id, seeding=seeding, fresh=True)
+    remember_identity(model, identity)
     return model
 
 

@@ -38,6 +38,7 @@ from snn_gym.zoo.algorithms import (
 from snn_gym.zoo.build import build_model, make_environments
 from snn_gym.zoo.extract import extract_policy_arguments, extract_settings
 from snn_gym.zoo.identity import Identity, identify, remember_identity
+from snn_gym.zoo.recipe import Recipe, processor
 from snn_gym.zoo.seeding import Seeding, seed_environments
 from snn_gym.zoo.spaces import describe_space
 
@@ -47,7 +48,7 @@ WEIGHTS = "weights.safetensors"
 MAX_MANIFEST_BYTES = 1 << 20
 MAX_WEIGHTS_BYTES = 1 << 30
 
-_PACKAGES = ("gymnasium", "norse", "numpy", "stable_baselines3", "torch")
+_PACKAGES = ("gymnasium", "norse", "numba", "numpy", "stable_baselines3", "torch")
 
 
 @dataclass(frozen=True)
@@ -86,12 +87,16 @@ class AgentManifest(Config):
     """How the environments' random streams follow from the seed; older files do not say."""
     parent_sha256: str | None = None
     """SHA-256 of the weights of the agent that this one was made lean from; None for none."""
+    recipe: Recipe | None = None
+    """What trains the same weights again; None where that is not known."""
 
     def _check(self) -> None:
         check_policy(self.algorithm, self.policy)
 
 
-def save_agent(model: BaseAlgorithm, path: str | os.PathLike[str]) -> Path:
+def save_agent(
+    model: BaseAlgorithm, path: str | os.PathLike[str], *, recipe: Recipe | None = None
+) -> Path:
     """Save an agent's policy and what builds it again; no code, never a pickle.
 
     Optimisers, a learned weight of the entropy and a replay buffer aren't saved: training that
@@ -100,6 +105,9 @@ def save_agent(model: BaseAlgorithm, path: str | os.PathLike[str]) -> Path:
     Args:
         model: An agent of the zoo, or a stock algorithm with one of our policies.
         path: Folder to create; an agent saved there before is replaced.
+        recipe: What trains the same weights again. None for that of one call of ``learn`` if
+            ``make_agent`` made the model, that of the folder if it was loaded and not trained on,
+            and else for none.
 
     Returns:
         The folder.
@@ -109,7 +117,7 @@ def save_agent(model: BaseAlgorithm, path: str | os.PathLike[str]) -> Path:
             message says why.
     """
     weights = dump_weights(model)
-    manifest = _describe(model, hashlib.sha256(weights).hexdigest())
+    manifest = _describe(model, hashlib.sha256(weights).hexdigest(), recipe)
     folder = Path(path)
     folder.mkdir(parents=True, exist_ok=True)
     # The manifest comes last and is what makes the folder an agent: a process killed in between
@@ -193,6 +201,7 @@ def load_agent(path: str | os.PathLike[str], env: VecEnv | None = None) -> BaseA
             manifest.environment_kwargs,
             manifest.seeding,
             manifest.parent_sha256,
+            recipe=manifest.recipe,
         ),
     )
     seed_environments(env, manifest.seed, manifest.seeding)
@@ -256,9 +265,23 @@ def package_versions() -> dict[str, str]:
     return {"snn_gym": __version__, "python": platform.python_version(), **versions}
 
 
-def _describe(model: BaseAlgorithm, weights_sha256: str) -> AgentManifest:
+def _recipe_of(model: BaseAlgorithm, identity: Identity) -> Recipe | None:
+    if model._total_timesteps == 0:  # it has not learned since it was built or loaded
+        return identity.recipe
+    if not identity.fresh:
+        return None
+    return Recipe(
+        steps=model._total_timesteps,
+        checkpoint_interval=None,
+        versions=package_versions(),
+        processor=processor(),
+    )
+
+
+def _describe(model: BaseAlgorithm, weights_sha256: str, recipe: Recipe | None) -> AgentManifest:
     algorithm = algorithm_name(model)
     identity = identify(model)
+    recipe = recipe or _recipe_of(model, identity)
     mapping = {
         "format": FORMAT,
         "agent": identity.agent,
@@ -276,6 +299,7 @@ def _describe(model: BaseAlgorithm, weights_sha256: str) -> AgentManifest:
         "weights_sha256": weights_sha256,
         "seeding": identity.seeding,
         "parent_sha256": identity.parent_sha256,
+        "recipe": None if recipe is None else to_mapping(recipe),
     }
     return from_mapping(AgentManifest, mapping, MANIFEST)
 

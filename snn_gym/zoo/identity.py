@@ -10,6 +10,7 @@ import gymnasium as gym
 from stable_baselines3.common.base_class import BaseAlgorithm
 
 from snn_gym.zoo.plain_data import as_plain_data
+from snn_gym.zoo.recipe import Recipe
 from snn_gym.zoo.seeding import Seeding
 
 
@@ -27,6 +28,10 @@ class Identity:
     """How the environments' random streams follow from the seed."""
     parent_sha256: str | None = None
     """SHA-256 of the weights of the agent that this one was made lean from; None for none."""
+    fresh: bool = False
+    """Whether the model had fresh weights when it was made."""
+    recipe: Recipe | None = None
+    """What trains the weights again that it was made with; None where that is not known."""
 
 
 # Beside the models and not on them: a Stable-Baselines3 object gets no attribute of ours.

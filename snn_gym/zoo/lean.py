@@ -109,7 +109,8 @@ def _build_student(
     assert isinstance(new, lean(type(new)))  # as the network asks
     name = identity.agent if student is None else student
     parent = hashlib.sha256(dump_weights(model)).hexdigest()
-    remember_identity(new, replace(identity, agent=name, parent_sha256=parent))
+    derived = replace(identity, agent=name, parent_sha256=parent, fresh=False, recipe=None)
+    remember_identity(new, derived)
     return new
 
 

@@ -241,9 +241,12 @@ def _duplicates() -> Iterator[Case]:
         kind,
         "other steps and date",
         code,
-        lambda t, folder: t.with_manifest(seed=2, steps=512, created="2027-01-01T00:00:00Z").write(
-            folder
-        ),
+        lambda t, folder: t.with_manifest(
+            seed=2,
+            steps=512,
+            recipe={**t.manifest["recipe"], "steps": 512},
+            created="2027-01-01T00:00:00Z",
+        ).write(folder),
     )
     yield _bytes(
         kind,

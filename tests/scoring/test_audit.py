@@ -201,7 +201,7 @@ def test_rows_can_be_played_again(
     assert main(["audit", "--leaderboard", str(board), "--evaluate"]) == 2
     said = capsys.readouterr()
     assert "0 rows hold, 1 do not\n" in said.out
-    assert "1 rows do not give their returns" in said.err
+    assert "1 rows do not hold" in said.err
     row_of(board).write_bytes(files[row_of(board)])
 
 

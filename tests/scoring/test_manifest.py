@@ -9,6 +9,7 @@ from snn_gym.config import Config, from_mapping
 from snn_gym.scoring import manifest, results
 from snn_gym.scoring.errors import SubmissionError
 from snn_gym.scoring.manifest import parse_strict
+from snn_gym.zoo import recipe
 from snn_gym.zoo.seeding import TRAINING_SEED_LIMIT, TrainingSeed
 
 
@@ -38,9 +39,9 @@ def entries(count, value=1.0, letter="k"):
         ),
         (manifest.Sha256, ["0" * 64, "f" * 64], ["0" * 63, "0" * 65, "F" * 64]),
         (manifest.Date, ["2026-01-31T12:00:00Z"], ["2026-01-31T12:00:00", "2026-02-30T12:00:00Z"]),
-        (manifest.PackageName, ["a", "a" * 64], ["", "a" * 65]),
-        (manifest.PackageVersion, ["1", "1" * 64], ["", "1" * 65]),
-        (manifest.Packages, [{}, entries(32, "1")], [entries(33, "1")]),
+        (recipe.PackageName, ["a", "a" * 64], ["", "a" * 65]),
+        (recipe.PackageVersion, ["1", "1" * 64], ["", "1" * 65]),
+        (recipe.Packages, [{}, entries(32, "1")], [entries(33, "1")]),
         (results._Count, [0.0, 1e15], [-1e-9, math.nextafter(1e15, math.inf)]),
         (
             results._LayerCounts,

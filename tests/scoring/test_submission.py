@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 
+from snn_gym.config import to_mapping
 from snn_gym.scoring import SubmissionError, evaluate, submit
 from snn_gym.scoring.manifest import MANIFEST_NAME, WEIGHTS_NAME, parse_manifest
 from snn_gym.storage import load_tensors
-from snn_gym.zoo import load_agent, make_agent, save_agent
+from snn_gym.training import make_run_settings, train
+from snn_gym.zoo import load_agent, make_agent, make_lean, read_manifest, save_agent
 from tests.edits import edit_json
 from tests.scoring.helpers import SETTINGS, Template
 
@@ -87,9 +91,67 @@ def test_runs_that_cannot_be_built_again_are_refused(
     assert not (tmp_path / "out").exists()
 
 
-def test_other_hyper_parameters_than_the_zoos_are_refused(tmp_path: Path) -> None:
-    model = make_agent("dqn-mlp", "CartPole-v1", seed=0, gamma=0.5)
+@pytest.mark.parametrize(
+    ("changes", "code", "named"),
+    [
+        ({"gamma": 0.5}, "hyper-parameters", "other values of gamma than"),
+        ({"network": {"surrogate_slope": 9.0}}, "network", "network's surrogate_slope than"),
+        ({"network": {"regulation": {"lean": {}}}}, "network", "the network's regulation than"),
+        ({"network": {"hidden_sizes": [8, 8]}}, "network", "the network's hidden_sizes than"),
+    ],
+)
+def test_another_agent_than_the_zoos_is_refused(
+    changes: dict[str, Any], code: str, named: str, tmp_path: Path
+) -> None:
+    model = make_agent("ppo-lif", "CartPole-v1", seed=0, **changes)
     save_agent(model, tmp_path / "run")
-    with pytest.raises(SubmissionError, match="other values of gamma") as caught:
+    with pytest.raises(SubmissionError, match=named) as caught:
         submit(tmp_path / "run", tmp_path / "out")
-    assert caught.value.code == "hyper-parameters"
+    assert caught.value.code == code
+    assert "add a folder under agents/" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("changes", "code"),
+    [
+        ({"algorithm": "A2C"}, "policy"),
+        ({"policy_kwargs": {}}, "policy"),
+    ],
+)
+def test_a_manifest_of_another_policy_is_refused(
+    changes: dict[str, Any], code: str, run_folder: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(SubmissionError) as caught:
+        submit(_edit(run_folder, tmp_path / "run", **changes), tmp_path / "out")
+    assert caught.value.code == code
+
+
+def _learn_on(model: Any) -> Any:
+    return model.learn(256)
+
+
+@pytest.mark.parametrize("change", [_learn_on, lambda model: make_lean(model, 256, updates=2)])
+def test_what_was_trained_on_has_no_recipe_and_is_refused(
+    change: Callable[[Any], Any], run_folder: Path, tmp_path: Path
+) -> None:
+    """Its steps would be undercounted, and nobody could train it again."""
+    again = save_agent(load_agent(run_folder), tmp_path / "same")
+    assert read_manifest(again).recipe == read_manifest(run_folder).recipe is not None
+    save_agent(change(load_agent(run_folder)), tmp_path / "run")
+    assert read_manifest(tmp_path / "run").recipe is None
+    with pytest.raises(SubmissionError) as caught:
+        submit(tmp_path / "run", tmp_path / "out")
+    assert caught.value.code in ("recipe", "network")
+
+
+def test_a_run_that_other_versions_began_has_no_recipe(tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    settings = {"seed": 3, "steps": 600, "checkpoint_interval": 300, "tensorboard": False}
+    run.mkdir()
+    begun = make_run_settings("ppo-lif", "CartPole-v1", seed=3, steps=600, checkpoint_interval=300)
+    older = {**to_mapping(begun), "versions": {**begun.versions, "torch": "2.0.0"}}
+    (run / "run.json").write_text(json.dumps(older))
+    with pytest.warns(UserWarning, match="other versions of torch"):
+        train("ppo-lif", "CartPole-v1", out=run, resume=True, **settings)
+    with pytest.raises(SubmissionError, match="resumed on another machine or with other versions"):
+        submit(run, tmp_path / "out")

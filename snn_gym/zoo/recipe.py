@@ -1,0 +1,52 @@
+"""By what an agent was trained, beside its name, environment and seed: enough to train it again."""
+
+from __future__ import annotations
+
+import platform
+from dataclasses import dataclass
+from typing import Annotated
+
+from snn_gym.config import Config, Count, Length, Matching
+
+PackageName = Annotated[str, Length(1, 64), Matching(r"[A-Za-z0-9._-]+")]
+PackageVersion = Annotated[str, Length(1, 64), Matching(r"[A-Za-z0-9.+!_-]+")]
+Packages = Annotated[dict[PackageName, PackageVersion], Length(0, 32)]
+"""Versions by package."""
+Processor = Annotated[dict[PackageName, PackageVersion], Length(0, 8)]
+"""What of a processor decides how numbers round, by the library that chooses its code by it."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe(Config):
+    """How an agent was trained, from fresh weights to the end."""
+
+    steps: Count
+    """Environment steps that were asked for; training ends after whole updates."""
+    checkpoint_interval: Count | None
+    """Environment steps between the checkpoints of ``train``, where environments are reset; None
+    for one call of ``learn``."""
+    versions: Packages
+    """Versions of the packages that trained it."""
+    processor: Processor
+    """Processor that trained it, as ``processor`` says."""
+
+
+def processor() -> dict[str, str]:
+    """Return what of this processor decides how numbers round.
+
+    Returns:
+        The machine's architecture, the instructions that PyTorch and numpy use of it, and its name
+        to LLVM, for which numba compiles. PyTorch's matrix products also go by the maker.
+    """
+    import numpy as np
+    import torch
+    from llvmlite import binding
+
+    extensions = np.show_config(mode="dicts")["SIMD Extensions"]
+    used = [*extensions["baseline"], *extensions["found"]]
+    return {
+        "machine": platform.machine(),
+        "torch": torch.backends.cpu.get_cpu_capability().replace(" ", "_"),
+        "numpy": used[-1] if used else "none",
+        "numba": binding.get_host_cpu_name(),
+    }

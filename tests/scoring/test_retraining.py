@@ -1,0 +1,226 @@
+"""Rows trained again by their recipes: what holds, what is refused, and what the row then says."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from snn_gym.cli import main
+from snn_gym.scoring import (
+    SubmissionError,
+    reevaluation,
+    retrain_rows,
+    retraining,
+    submit,
+    verification,
+    verify,
+)
+from snn_gym.scoring.audit import audit
+from snn_gym.scoring.results import list_rows
+from snn_gym.scoring.worker import Request, rerun
+from snn_gym.training import train
+from snn_gym.zoo import make_agent, save_agent
+from snn_gym.zoo.files import package_versions
+from snn_gym.zoo.recipe import processor
+from tests.scoring.helpers import SETTINGS, Template, fingerprint, rerun_in_process
+
+
+@pytest.fixture(autouse=True)
+def _in_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(verification, "rerun_in_worker", rerun_in_process)
+
+
+@pytest.fixture(scope="module")
+def template(tmp_path_factory: pytest.TempPathFactory) -> Template:
+    """Give the submission of one call of `learn`, whose weights differ from the first ones."""
+    run = tmp_path_factory.mktemp("run")
+    model = make_agent("ppo-lif", "CartPole-v1", seed=0)
+    model.learn(1000)
+    return read(submit(save_agent(model, run), run / "submission", seeds=SETTINGS.seeds))
+
+
+def read(submission: Path) -> Template:
+    """Return a submission as data."""
+    manifest = json.loads((submission / "manifest.json").read_text())
+    return Template(manifest, (submission / "weights.safetensors").read_bytes())
+
+
+def scored(template: Template, **changes: Any) -> Template:
+    """Return a submission whose claimed score is that of its weights."""
+    request = Request(agent="ppo-lif", environment="CartPole-v1", seeds=SETTINGS.seeds)
+    score = rerun(request, template.weights).score
+    claim = {"iqm": score.iqm, "mean": score.mean, "returns": list(score.returns)}
+    return template.with_manifest(score=claim, **changes)
+
+
+def with_recipe(template: Template, **changes: Any) -> Template:
+    """Return a submission with another recipe."""
+    return template.with_manifest(recipe={**template.manifest["recipe"], **changes})
+
+
+def noisy(template: Template) -> Template:
+    """Return a submission with weights that no training gave, and their score."""
+    generator = torch.Generator().manual_seed(0)
+
+    def disturb(tensors: dict[str, torch.Tensor]) -> None:
+        weights = tensors["action_net.weight"]
+        weights *= 1 + 1e-2 * torch.randn(weights.shape, generator=generator)
+
+    return scored(template.with_tensors(disturb))
+
+
+def test_the_recipe_says_steps_versions_and_processor(template: Template) -> None:
+    # One call of learn(1000), which is filled up to rollouts of 8 environments and 32 steps.
+    assert template.manifest["steps"] == 1024
+    assert template.manifest["recipe"] == {
+        "steps": 1000,
+        "checkpoint_interval": None,
+        "versions": package_versions(),
+        "processor": processor(),
+    }
+    assert set(processor()) == {"machine", "torch", "numpy", "numba"}
+
+
+def test_an_honest_submission_has_the_mark(template: Template, tmp_path: Path) -> None:
+    verify(template.write(tmp_path / "s"), tmp_path / "board", SETTINGS, retrain=True)
+    (row,) = list_rows(tmp_path / "board")
+    assert row.trained_again is not None
+    assert row.trained_again.same == "weights"
+    assert row.trained_again.versions == package_versions()
+    assert row.trained_again.processor == processor()
+    assert audit(tmp_path / "board") == ()
+
+
+def test_a_run_with_checkpoints_is_trained_with_them(tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    train("ppo-lif", "CartPole-v1", out=run, seed=3, steps=1200, checkpoint_interval=500)
+    honest = read(submit(run, seeds=SETTINGS.seeds))
+    recipe = honest.manifest["recipe"]
+    assert (recipe["steps"], recipe["checkpoint_interval"]) == (1200, 500)
+    verify(run / "submission", tmp_path / "board", SETTINGS, retrain=True)
+    (row,) = list_rows(tmp_path / "board")
+    assert row.trained_again is not None
+    assert row.trained_again.same == "weights"
+    # Environments are reset at checkpoints, after 512 or 768 steps: these are other trainings.
+    other = with_recipe(honest, checkpoint_interval=700)
+    with pytest.raises(SubmissionError, match="other weights came") as caught:
+        verify(other.write(tmp_path / "other"), tmp_path / "board2", SETTINGS, retrain=True)
+    assert caught.value.code == "retrain-mismatch"
+
+
+@pytest.mark.parametrize("what", ["noise", "seed", "seeding", "steps"])
+def test_what_its_recipe_does_not_give_is_refused_and_adds_nothing(
+    what: str, template: Template, tmp_path: Path
+) -> None:
+    claims = {
+        "noise": lambda: noisy(template),
+        "seed": lambda: template.with_manifest(seed=1),
+        "seeding": lambda: template.with_manifest(seeding="consecutive"),
+        # The adversary's: trained for longer than is said.
+        "steps": lambda: with_recipe(template.with_manifest(steps=512), steps=512),
+    }
+    folder = claims[what]().write(tmp_path / "s")
+    board = tmp_path / "board"
+    board.mkdir()
+    before = fingerprint(board)
+    with pytest.raises(SubmissionError) as caught:
+        verify(folder, board, SETTINGS, retrain=True)
+    assert caught.value.code == "retrain-mismatch", str(caught.value)
+    assert fingerprint(board) == before
+    assert verify(folder, board, SETTINGS).is_file()  # without it, nobody sees
+
+
+def test_another_processor_excuses_other_weights_but_no_other_return(
+    template: Template, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def always_left(tensors: dict[str, torch.Tensor]) -> None:
+        tensors["action_net.weight"].zero_()
+        tensors["action_net.bias"].copy_(torch.tensor([1.0, 0.0]))
+
+    other = scored(template.with_tensors(always_left))
+    other = with_recipe(other, processor={**processor(), "numba": "some-other"})
+    apart = abs(other.manifest["score"]["mean"] - template.manifest["score"]["mean"])
+    assert apart > 0
+    share = apart / (475.0 - 21.65)  # of the range from random play to solved
+
+    monkeypatch.setattr(retraining, "RETURNS_TOLERANCE", share * (1 - 1e-9))
+    with pytest.raises(SubmissionError, match="numba was some-other and is ") as caught:
+        verify(other.write(tmp_path / "s"), tmp_path / "board", SETTINGS, retrain=True)
+    assert caught.value.code == "retrain-mismatch"
+
+    monkeypatch.setattr(retraining, "RETURNS_TOLERANCE", share * (1 + 1e-9))
+    verify(tmp_path / "s", tmp_path / "board", SETTINGS, retrain=True)
+    (row,) = list_rows(tmp_path / "board")
+    assert row.trained_again is not None
+    assert row.trained_again.same == "returns"
+
+
+def test_rows_there_are_get_the_mark_and_keep_all_else(template: Template, tmp_path: Path) -> None:
+    board = tmp_path / "board"
+    verify(template.write(tmp_path / "s"), board, SETTINGS)
+    verify(noisy(template).with_manifest(seed=1).write(tmp_path / "n"), board, SETTINGS)
+    honest, edited = list_rows(board)
+    results = list(retrain_rows(board, seeds=SETTINGS.seeds))
+    assert [result.problem is None for result in results] == [True, False]
+    assert results[0].same == "the same weights"
+    assert "other weights came" in str(results[1])
+    after = list_rows(board)
+    assert after[0].trained_again is not None
+    assert replace(after[0], trained_again=None) == honest
+    assert after[1] == edited
+    assert audit(board) == ()  # the chain knows of it
+
+
+def test_a_row_without_a_recipe_says_so(template: Template, tmp_path: Path) -> None:
+    board = tmp_path / "board"
+    path = verify(template.write(tmp_path / "s"), board, SETTINGS)
+    row = json.loads(path.read_text())
+    del row["recipe"]
+    path.write_text(json.dumps(row))
+    (result,) = retrain_rows(board, seeds=SETTINGS.seeds)
+    assert "has no recipe" in str(result)
+    older = template.with_manifest(seed=4, recipe=None).write(tmp_path / "t")
+    with pytest.raises(SubmissionError, match="no recipe beside 1024 training steps") as caught:
+        verify(older, board, SETTINGS)
+    assert caught.value.code == "recipe"
+
+
+@pytest.mark.parametrize(("share", "number"), [(1.0, 40), (0.1, 4), (0.26, 10), (0.001, 1)])
+def test_a_sample_is_drawn_by_its_seed(
+    share: float, number: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = tuple(range(40))
+    monkeypatch.setattr(reevaluation, "list_rows", lambda _: rows)
+    monkeypatch.setattr(reevaluation, "_each", lambda what, board, chosen, *_: iter(chosen))
+    drawn = list(retrain_rows(tmp_path, share=share, seed=0))
+    assert len(drawn) == len(set(drawn)) == number
+    assert drawn == sorted(drawn)
+    assert drawn == list(retrain_rows(tmp_path, share=share, seed=0))
+    others = {tuple(retrain_rows(tmp_path, share=share, seed=seed)) for seed in range(5)}
+    assert len(others) == (1 if share == 1.0 else 5)
+
+
+def test_an_empty_leaderboard_has_nothing_to_train(tmp_path: Path) -> None:
+    assert list(retrain_rows(tmp_path)) == []
+
+
+def test_the_command_trains_rows_and_says_what_it_expects(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    board = ["--leaderboard", str(tmp_path)]
+    assert main(["verify", "--retrain", "--sample", "10", "--seed", "1", *board]) == 0
+    assert capsys.readouterr().out == "0 rows trained again, 0 do not hold\n"
+    for words in (
+        [],
+        ["--again", "--retrain"],
+        ["folder", "--again"],
+        ["--retrain", "--sample", "0"],
+        ["--retrain", "--sample", "100.1"],
+    ):
+        assert main(["verify", *words, *board]) == 2
+        assert len(capsys.readouterr().err.splitlines()) == 1
