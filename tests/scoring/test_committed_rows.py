@@ -12,9 +12,11 @@ from snn_gym.registry import make_task
 from snn_gym.scoring.architecture import trained_tensors
 from snn_gym.scoring.evaluation import EVALUATOR_VERSION
 from snn_gym.scoring.results import Row, hash_tensors, list_rows, row_path
+from snn_gym.scoring.retraining import train_again
 from snn_gym.scoring.verification import MAX_WEIGHTS_BYTES, check_weights
 from snn_gym.storage import read_regular_file
 from snn_gym.zoo import build_policy
+from snn_gym.zoo.recipe import processor
 
 ROOT = checkout_root()
 assert ROOT is not None
@@ -44,3 +46,36 @@ def test_weights_and_costs_are_those_of_the_architecture(row: Row) -> None:
     # What does not depend on the spikes, hence on no state and no observation.
     for name in ("macs_per_decision", "neuron_updates_per_decision", "synapses"):
         assert getattr(row, name) == getattr(costs, name), name
+
+
+def _pinned() -> dict[str, str]:
+    text = (BOARD / "constraints.txt").read_text(encoding="utf-8")
+    lines = [line for line in text.splitlines() if not line.startswith("#")]
+    return dict(line.replace("-", "_").split("==") for line in lines)
+
+
+def test_the_pinned_versions_are_those_of_the_recipes() -> None:
+    pinned = _pinned()
+    for row in ROWS:
+        assert row.recipe is not None
+        versions = {name: x.split("+")[0] for name, x in row.recipe.versions.items()}
+        assert {name: pinned.get(name, x) for name, x in versions.items()} == versions
+
+
+SMALL = [
+    row
+    for row in ROWS
+    if (row.agent, row.environment) in {("ppo-lif", "CartPole-v1"), ("dqsn", "CartPole-v1")}
+    and row.seed < 2
+][:3]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("row", SMALL, ids=lambda row: f"{row.agent}-{row.seed}")
+def test_training_again_gives_the_same_weights(row: Row) -> None:
+    assert row.trained_again is not None
+    if row.trained_again.processor != processor():
+        pytest.skip(f"weights were found on {row.trained_again.processor}, not {processor()}")
+    path = row_path(BOARD, row.agent, row.environment, row.seed).with_suffix(".safetensors")
+    tensors = check_weights(read_regular_file(path, max_bytes=MAX_WEIGHTS_BYTES), row)
+    assert train_again(row, tensors, seeds=()).same == "weights"

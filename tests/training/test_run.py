@@ -159,7 +159,7 @@ def test_a_second_process_in_the_folder_is_refused_at_once(tmp_path):
 
 
 def test_a_run_holds_its_folders_lock_until_it_ends(tmp_path, monkeypatch):
-    def try_to_lock(*arguments):
+    def try_to_lock(*_, **__):
         with pytest.raises(ValueError, match="in use"), locked(tmp_path, wait=False):
             pass
         raise Killed
