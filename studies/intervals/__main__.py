@@ -23,7 +23,7 @@ def study(
     results: Annotated[Path, typer.Option(help="File of what was measured.")] = RESULTS,
     docs: Annotated[Path, typer.Option(help="Folder of the report.")] = ROOT / "docs",
 ) -> None:
-    """Measure how often intervals hold what they are of (15 minutes), and write the report."""
+    """Measure how often intervals hold what they are of (minutes), and write the report."""
     if anew:
         trained = real(ROOT / "leaderboard", ROOT / "studies" / "lean" / "results")
         write_run(results, measure([*synthetic(), *trained]))
