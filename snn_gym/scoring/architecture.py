@@ -51,13 +51,15 @@ def trained_tensors(
 ) -> dict[str, torch.Tensor]:
     """Return those of an architecture's tensors that gradients or a search have shaped.
 
+    They come in the order of the architecture, from observations to actions.
+
     Args:
         tensors: Checked tensors by name.
         agent: Agent of the zoo.
         env_id: One of its environments.
     """
-    trained = {name for name, _ in _registered_policy(agent, env_id).named_parameters()}
-    return {name: tensor for name, tensor in tensors.items() if name in trained}
+    names = (name for name, _ in _registered_policy(agent, env_id).named_parameters())
+    return {name: tensors[name] for name in names if name in tensors}
 
 
 def check_tensors(tensors: Mapping[str, torch.Tensor], agent: str, env_id: str) -> None:

@@ -19,6 +19,7 @@ import torch
 from snn_gym.learners.settings import LearnerSettings
 from snn_gym.registry import EnvironmentSpec, load_environment_spec
 from snn_gym.scoring.architecture import check_tensors, trained_tensors
+from snn_gym.scoring.copies import check_is_no_copy
 from snn_gym.scoring.errors import SubmissionError
 from snn_gym.scoring.evaluation import EVALUATOR_VERSION
 from snn_gym.scoring.manifest import (
@@ -90,6 +91,7 @@ def verify(
     # Of the trained numbers only: changed observation statistics make no other training run.
     content_sha256 = hash_tensors(trained)
     check_is_new(leaderboard, place, content_sha256)
+    check_is_no_copy(leaderboard, manifest.agent, manifest.environment, tensors)
     # Written afresh, so that nothing of the submitted file but its tensors is stored.
     weights = dump_tensors(tensors)
     request = Request(agent=manifest.agent, environment=manifest.environment, seeds=settings.seeds)

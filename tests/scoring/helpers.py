@@ -51,6 +51,18 @@ class Template:
         change(tensors)
         return self.with_weights(dump_tensors(tensors))
 
+    def unrelated(self, seed: int) -> Template:
+        """Return the submission with weights of their own, of the same sizes; its claim is not."""
+        generator = torch.Generator().manual_seed(seed)
+
+        def draw(tensors: dict[str, torch.Tensor]) -> None:
+            for name, tensor in tensors.items():
+                if name.endswith((".weight", ".bias")):
+                    size = tensor.square().mean().sqrt()
+                    tensor.copy_(size * torch.randn(tensor.shape, generator=generator))
+
+        return self.with_tensors(draw)
+
     def write(self, folder: Path) -> Path:
         """Write the two files to a new folder."""
         folder.mkdir(parents=True)

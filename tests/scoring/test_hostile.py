@@ -109,9 +109,7 @@ def test_claimed_score_must_be_that_of_the_re_run(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     # Other weights than the row's, honest but for the claim.
-    other = template.with_tensors(
-        lambda t: [value.mul_(1.5) for k, value in t.items() if "bias" in k]
-    )
+    other = template.unrelated(seed=1)
     claim = _claim(CLAIMS[name](_true_returns(other)))
     other.with_manifest(seed=1, score=claim).write(tmp_path / "submission")
     if name != "all at the maximum":  # that one by the real worker, the others without its start
@@ -129,10 +127,7 @@ def test_controls_are_accepted(template: Template, tmp_path: Path, monkeypatch: 
     monkeypatch.setattr(verification, "rerun_in_worker", rerun_in_process)
     board = tmp_path / "leaderboard"
     for seed in range(4):
-        scale = 1.0 + seed / 8
-        honest = template.with_tensors(
-            lambda t, by=scale: [value.mul_(by) for key, value in t.items() if "bias" in key]
-        )
+        honest = template.unrelated(seed) if seed else template
         claim = _claim(_true_returns(honest))
         folder = honest.with_manifest(seed=seed, score=claim).write(tmp_path / f"submission-{seed}")
         before = {path: path.read_bytes() for path in board.rglob("*") if path.is_file()}

@@ -1,0 +1,1 @@
+"""How far copies of trained weights are from each other, and independent trainings."""
