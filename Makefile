@@ -41,17 +41,9 @@ demo: $(STAMP) ## Train a spiking agent and its twin, submit, verify, print the 
 	$(BIN)/snn-gym verify $(DEMO)/submissions/ppo-mlp --leaderboard $(DEMO)/leaderboard
 	$(BIN)/snn-gym table --leaderboard $(DEMO)/leaderboard
 
-# Every seed's run goes on where it stopped, and a seed whose row exists is passed over.
-results: $(STAMP) ## Train, submit, verify AGENT on ENV for SEEDS (and STEPS) into leaderboard/.
-	@set -e; for seed in $(SEEDS); do \
-	  row=leaderboard/results/$(AGENT)/$(subst /,__,$(ENV))/$$seed.json; \
-	  run=runs/results/$(AGENT)/$(subst /,__,$(ENV))/$$seed; \
-	  if [ -f $$row ]; then echo "$$row exists"; continue; fi; \
-	  $(BIN)/snn-gym train $(AGENT) $(ENV) --seed $$seed --out $$run --resume --no-progress $(if $(STEPS),--steps $(STEPS)); \
-	  rm -rf $$run/submission; \
-	  $(BIN)/snn-gym submit $$run --out $$run/submission; \
-	  $(BIN)/snn-gym verify $$run/submission; \
-	done
+# A run goes on where it stopped, and one whose row exists is passed over.
+results: $(STAMP) ## Train, submit and verify what leaderboard/plan.toml has no row of yet (days).
+	$(BIN)/snn-gym sweep leaderboard/plan.toml --nice 19
 
 # Rows are bit-equal only under the versions that they were trained by.
 retrain: $(STAMP) ## Train SAMPLE % of the table's rows again by their recipes, drawn by SEED.

@@ -347,6 +347,25 @@ def _print_played(results: Iterable[Any], what: str) -> None:
 
 
 @app.command()
+def sweep(
+    plan: Annotated[Path, typer.Argument(help="TOML file with [[groups]] of runs.")],
+    leaderboard: Leaderboard = None,
+    runs: Annotated[Path, typer.Option(help="Folder of the runs.")] = Path("runs/results"),
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="Runs at a time.", show_default="one for each core")
+    ] = None,
+    nice: Annotated[
+        int, typer.Option(min=0, max=19, help="Niceness that is added; 19 lets all else go first.")
+    ] = 0,
+) -> None:
+    """Train, submit and verify the runs of a plan that have no row yet."""
+    from snn_gym.sweeps.progress import carry_out_plan
+
+    for line in carry_out_plan(plan, _leaderboard(leaderboard), runs, workers, nice):
+        print(line, flush=True)
+
+
+@app.command()
 def table(leaderboard: Leaderboard = None) -> None:
     """Print the results table and write it to the leaderboard's README.md."""
     from snn_gym.scoring import write_table

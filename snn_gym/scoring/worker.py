@@ -95,7 +95,7 @@ def end_with(parent: int) -> None:
     """
     libc = ctypes.CDLL(None, use_errno=True)
     if libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0) != 0:
-        raise OSError(ctypes.get_errno(), "the re-run can't be made to end with its parent")
+        raise OSError(ctypes.get_errno(), "this process can't be made to end with its parent")
     if os.getppid() != parent:  # it had ended before the kernel was asked
         os.kill(os.getpid(), signal.SIGKILL)
 

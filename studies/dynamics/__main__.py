@@ -10,11 +10,11 @@ from typing import Annotated
 
 import typer
 
+from snn_gym.seeds import parse_seeds
 from studies.dynamics.outcome import Result
 from studies.dynamics.plan import PARTS
 from studies.dynamics.report import write_report
 from studies.dynamics.runner import run_part
-from studies.seeds import parse_seeds
 
 RESULTS = Path(__file__).parent / "results"
 DOCS = Path(__file__).parents[2] / "docs"

@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from snn_gym.seeds import parse_seeds
 from studies.lean.disturbed import disturbed_tasks, run_disturbed
 from studies.lean.fixed import choose_strength
 from studies.lean.front import FRONT_TASKS, front_seeds, planned, run_configuration
@@ -19,7 +20,6 @@ from studies.lean.rescue import ARMS as RESCUES
 from studies.lean.rescue import STARTS, reported_seeds, run_start
 from studies.lean.runner import run_seed
 from studies.lean.twins import run_twin
-from studies.seeds import parse_seeds
 
 RESULTS = Path(__file__).parent / "results"
 TUNING = Path(__file__).parent / "tuning"

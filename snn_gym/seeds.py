@@ -1,4 +1,4 @@
-"""Seeds as commands of the studies take them."""
+"""Seeds as commands and plans write them."""
 
 from __future__ import annotations
 
@@ -7,6 +7,9 @@ import re
 
 def parse_seeds(text: str | None) -> range | None:
     """Return the seeds that a text such as ``3`` or ``0-9`` names, both ends included.
+
+    Args:
+        text: A number or a range; None for none.
 
     Raises:
         ValueError: It names none.

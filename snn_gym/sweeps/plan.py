@@ -1,0 +1,137 @@
+"""Plans: which agents are trained on which environments, with which seeds."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+from snn_gym.config import Config, Count, Length, from_mapping
+from snn_gym.content import read_toml
+from snn_gym.registry import RecordedId, load_environment_spec
+from snn_gym.seeds import parse_seeds
+from snn_gym.zoo.seeding import TrainingSeed
+from snn_gym.zoo.spec import load_agent_spec
+
+CHECKPOINT_INTERVAL = 10_000
+"""Environment steps between checkpoints, as ``snn-gym train`` has it."""
+
+
+def _are_seeds(text: str, where: str) -> None:
+    try:
+        parse_seeds(text)
+    except ValueError as error:
+        raise ValueError(f"{where}: {error}") from error
+
+
+Seeds = Annotated[str, _are_seeds]
+_Names = Annotated[tuple[str, ...], Length(1, 1000)]
+
+
+@dataclass(frozen=True)
+class Job(Config):
+    """A training run whose row is wanted."""
+
+    agent: str
+    """Agent of the zoo."""
+    environment: RecordedId
+    """Gymnasium id."""
+    seed: TrainingSeed
+    """Seed of everything random."""
+    steps: Count
+    """Environment steps to train."""
+
+    @property
+    def name(self) -> str:
+        """Name in messages."""
+        return f"{self.agent} {self.environment} seed {self.seed}"
+
+    def folder(self, runs: Path) -> Path:
+        """Return the folder of the run.
+
+        Args:
+            runs: Folder of all runs.
+        """
+        return runs / self.agent / self.environment.replace("/", "__") / str(self.seed)
+
+
+@dataclass(frozen=True)
+class Group(Config):
+    """Runs of every agent on every environment with every seed."""
+
+    agents: _Names
+    """Agents of the zoo."""
+    environments: _Names
+    """Gymnasium ids."""
+    seeds: Seeds
+    """Such as ``0-9``, both ends included."""
+    steps: Count | None = None
+    """Environment steps of a run; None for the environment's budget."""
+
+    def jobs(self) -> Iterator[Job]:
+        """Yield the runs: all agents with the first seed before any with the second.
+
+        Raises:
+            ValueError: An agent or an environment is unknown, or they do not belong together.
+        """
+        for seed in parse_seeds(self.seeds) or ():
+            for environment in self.environments:
+                for agent in self.agents:
+                    yield Job(agent, environment, seed, self._steps_of(agent, environment))
+
+    def _steps_of(self, agent: str, environment: str) -> int:
+        spec = load_agent_spec(agent)
+        budget = load_environment_spec(environment).budget[spec.budget_class]
+        if environment not in spec.environments:
+            raise ValueError(
+                f"{agent} is not registered for {environment}; expected one of "
+                f"{', '.join(spec.environments)}"
+            )
+        if self.steps is not None and self.steps > budget:
+            raise ValueError(
+                f"{agent} on {environment}: {self.steps:,} steps are more than the budget of "
+                f"{budget:,}; expected no more"
+            )
+        return self.steps or budget
+
+
+@dataclass(frozen=True)
+class Plan(Config):
+    """Groups of runs, in the order in which they are trained."""
+
+    groups: Annotated[tuple[Group, ...], Length(1, 1000)]
+    """The groups; a run that two of them name is trained once."""
+
+    def jobs(self) -> tuple[Job, ...]:
+        """Return all runs, each once.
+
+        Raises:
+            ValueError: As in ``Group.jobs``, or two groups name a run with other steps.
+        """
+        found: dict[str, Job] = {}
+        for group in self.groups:
+            for job in group.jobs():
+                if found.setdefault(job.name, job) != job:
+                    raise ValueError(
+                        f"{job.name} stands in two groups with {found[job.name].steps:,} and "
+                        f"{job.steps:,} steps; expected one row for each"
+                    )
+        return tuple(found.values())
+
+
+def read_plan(path: Path) -> Plan:
+    """Read a plan.
+
+    Args:
+        path: TOML file with ``[[groups]]``.
+
+    Raises:
+        ValueError: It does not fit the schema, or what it names does not exist.
+    """
+    plan = from_mapping(Plan, read_toml(path, str(path)), str(path))
+    try:
+        plan.jobs()
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from error
+    return plan

@@ -1,0 +1,97 @@
+"""What a sweep prints: a line for each run that ended, and how much time is left."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import Progress
+
+from snn_gym.folders import make_writable
+from snn_gym.sweeps.local import Ended, missing, sweep
+from snn_gym.sweeps.plan import read_plan
+
+
+def carry_out_plan(
+    path: Path, leaderboard: Path, runs: Path, workers: int | None, niceness: int
+) -> Iterator[str]:
+    """Carry out what is missing of a plan; on a terminal with a bar on standard error.
+
+    Args:
+        path: The plan.
+        leaderboard: Folder of the leaderboard.
+        runs: Folder of the runs.
+        workers: Runs at a time; None for one for each core that this process may use.
+        niceness: As in ``sweep``.
+
+    Yields:
+        Lines to print: how much there is to do, then one for each run that ended.
+
+    Raises:
+        ValueError: The plan is wrong, a folder cannot be written, or a run ended without a row.
+    """
+    jobs = read_plan(path).jobs()
+    wanted = missing(jobs, leaderboard)
+    workers = workers or len(os.sched_getaffinity(0))
+    for folder in (leaderboard, runs):  # before hours of work
+        make_writable(folder)
+    yield f"{len(wanted)} of {len(jobs)} runs have no row yet; {workers} at a time"
+    without, done, begun = 0, 0, time.monotonic()
+    total = sum(job.steps for job in wanted)
+    console = Console(stderr=True)
+    with Progress(console=console, disable=not console.is_terminal) as bar:
+        task = bar.add_task("environment steps", total=total)
+        for number, ended in enumerate(
+            sweep(wanted, leaderboard, runs, workers=workers, niceness=niceness), 1
+        ):
+            without += ended.row is None
+            done += ended.job.steps
+            left = time_left(time.monotonic() - begun, done, total)
+            yield f"{describe(ended)}; {number} of {len(wanted)}, {left} left"
+            bar.update(task, completed=done)
+    if without:
+        raise ValueError(f"{without} runs have no row; see the lines above, and run it again")
+
+
+def describe(ended: Ended) -> str:
+    """Say in words what came of a run.
+
+    Args:
+        ended: The run.
+    """
+    if ended.row is None:
+        return f"{ended.job.name}: {ended.problem}"
+    synops = ended.row.costs.total("synops_per_decision")
+    costs = "" if synops is None else f", {synops:,.0f} SynOps"
+    return (
+        f"{ended.job.name}: mean return {ended.row.score.mean:.2f}{costs}, "
+        f"{duration(ended.seconds)}"
+    )
+
+
+def time_left(seconds: float, done: int, total: int) -> str:
+    """Say about how much time is left, if environment steps go on taking what they took.
+
+    Args:
+        seconds: Time so far.
+        done: Environment steps of the runs that ended, at least 1.
+        total: Environment steps of all.
+    """
+    return f"about {duration(seconds * (total - done) / done)}"
+
+
+def duration(seconds: float) -> str:
+    """Say how long something takes, in two units at most.
+
+    Args:
+        seconds: How long.
+    """
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60} s"
+    return f"{whole // 3600} h {whole % 3600 // 60} min"

@@ -1,0 +1,189 @@
+"""Sweeps: rows come once each, whatever is killed meanwhile."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from snn_gym.cli import main
+from snn_gym.scoring.audit import audit
+from snn_gym.scoring.results import list_rows
+from snn_gym.storage import load_tensors
+from snn_gym.sweeps import Job, sweep
+from snn_gym.sweeps.local import MOST_DEATHS, missing
+from snn_gym.sweeps.progress import duration, time_left
+from snn_gym.training import train
+from snn_gym.zoo.files import WEIGHTS
+
+JOBS = [Job("ppo-mlp", "CartPole-v1", seed, 600) for seed in (0, 1, 2)]
+
+
+def test_rows_are_those_of_train_submit_and_verify(tmp_path: Path) -> None:
+    board, runs = tmp_path / "board", tmp_path / "runs"
+    ended = list(sweep(JOBS, board, runs, workers=2))
+    assert sorted(one.job.seed for one in ended) == [0, 1, 2]
+    assert [one.problem for one in ended] == [None] * 3
+    assert {one.row.seed: one.row for one in ended if one.row} == {
+        row.seed: row for row in list_rows(board)
+    }
+    assert audit(board) == ()
+    assert missing(JOBS, board) == []
+    alone = tmp_path / "alone"
+    train("ppo-mlp", "CartPole-v1", out=alone, seed=1, steps=600)
+    of_sweep, _ = load_tensors(JOBS[1].folder(runs) / WEIGHTS, max_bytes=1 << 20)
+    by_hand, _ = load_tensors(alone / WEIGHTS, max_bytes=1 << 20)
+    assert all((of_sweep[name] == x).all() for name, x in by_hand.items())
+
+
+def test_a_run_that_cannot_be_is_named_and_the_others_go_on(tmp_path: Path) -> None:
+    board, runs = tmp_path / "board", tmp_path / "runs"
+    folder = JOBS[0].folder(runs)
+    folder.mkdir(parents=True)
+    (folder / "notes.txt").write_text("mine")
+    ended = {one.job.seed: one for one in sweep(JOBS[:2], board, runs, workers=1)}
+    assert "holds no training run" in str(ended[0].problem)
+    assert ended[0].row is None
+    assert ended[1].row is not None
+    assert (folder / "notes.txt").read_text() == "mine"
+
+
+def workers() -> list[int]:
+    """Return the process ids of workers that this process has started."""
+    found = []
+    for folder in Path("/proc").iterdir():
+        if folder.name.isdigit():
+            try:
+                parent = int((folder / "stat").read_text().rpartition(")")[2].split()[1])
+                line = (folder / "cmdline").read_bytes()
+            except (OSError, IndexError):  # it ended meanwhile
+                continue
+            if parent == os.getpid() and b"snn_gym.sweeps.worker" in line:
+                found.append(int(folder.name))
+    return found
+
+
+def test_a_worker_that_is_killed_is_started_again_and_its_row_counted_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    board, runs = tmp_path / "board", tmp_path / "runs"
+    killed: list[int] = []
+    sleep = time.sleep
+
+    def kill_once(seconds: float) -> None:
+        sleep(seconds)
+        (worker,) = workers() or [0]
+        if worker and not killed and (JOBS[0].folder(runs) / "run.json").exists():
+            os.kill(worker, signal.SIGKILL)
+            killed.append(worker)
+
+    monkeypatch.setattr("snn_gym.sweeps.local.time.sleep", kill_once)
+    (ended,) = sweep(JOBS[:1], board, runs, workers=1)
+    assert len(killed) == 1
+    assert ended.row is not None
+    assert len(list_rows(board)) == 1
+
+
+def test_who_is_always_killed_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    killed: list[int] = []
+    sleep = time.sleep
+
+    def kill(seconds: float) -> None:
+        sleep(seconds)
+        for worker in workers():
+            os.kill(worker, signal.SIGKILL)
+            killed.append(worker)
+
+    monkeypatch.setattr("snn_gym.sweeps.local.time.sleep", kill)
+    (ended,) = sweep(JOBS[:1], tmp_path / "board", tmp_path / "runs", workers=1)
+    assert ended.problem == "was killed 3 times by signal 9"
+    assert len(set(killed)) == MOST_DEATHS
+
+
+def test_workers_end_with_the_sweep(tmp_path: Path) -> None:
+    plan = tmp_path / "plan.toml"
+    plan.write_text(
+        '[[groups]]\nagents = ["ppo-mlp"]\nenvironments = ["CartPole-v1"]\nseeds = "0"\n'
+    )
+    places = ["--leaderboard", str(tmp_path / "board"), "--runs", str(tmp_path / "runs")]
+    program = "import sys; from snn_gym.cli import main; main(sys.argv[1:])"
+    words = [sys.executable, "-c", program, "sweep", str(plan), *places]
+    process = subprocess.Popen(words, stdout=subprocess.DEVNULL, cwd=Path(__file__).parents[2])
+    run = tmp_path / "runs" / "ppo-mlp" / "CartPole-v1" / "0" / "run.json"
+    deadline = time.monotonic() + 120
+    while not run.exists() and time.monotonic() < deadline:
+        time.sleep(0.1)
+    children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+    assert len(children) == 1
+    process.kill()
+    process.wait()
+    while Path(f"/proc/{children[0]}").exists() and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert not Path(f"/proc/{children[0]}").exists()
+
+
+def test_the_command_says_what_comes_of_each_run(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    plan = tmp_path / "plan.toml"
+    plan.write_text(
+        '[[groups]]\nagents = ["ppo-lif"]\nenvironments = ["CartPole-v1"]\nseeds = "0"\n'
+        "steps = 256\n"
+    )
+    places = ["--leaderboard", str(tmp_path / "board"), "--runs", str(tmp_path / "runs")]
+    assert main(["sweep", str(plan), *places, "--workers", "1"]) == 0
+    first, second = capsys.readouterr().out.splitlines()
+    assert first == "1 of 1 runs have no row yet; 1 at a time"
+    (row,) = list_rows(tmp_path / "board")
+    synops = sum(row.synops_per_decision.values())
+    expected = f"mean return {row.score.mean:.2f}, {synops:,.0f} SynOps, "
+    assert second.startswith(f"ppo-lif CartPole-v1 seed 0: {expected}")
+    assert second.endswith(" s; 1 of 1, about 0 s left")
+    assert main(["sweep", str(plan), *places]) == 0
+    assert capsys.readouterr().out.startswith("0 of 1 runs have no row yet; ")
+
+    (tmp_path / "board" / "results").rename(tmp_path / "gone")
+    (tmp_path / "runs" / "ppo-lif" / "CartPole-v1" / "0" / "run.json").write_text(json.dumps({}))
+    assert main(["sweep", str(plan), *places]) == 2
+    assert "1 runs have no row; see the lines above" in capsys.readouterr().err
+
+
+def test_folders_that_cannot_be_written_are_refused_before_any_run(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "board").write_text("a file")
+    plan = tmp_path / "plan.toml"
+    plan.write_text(
+        '[[groups]]\nagents = ["ppo-lif"]\nenvironments = ["CartPole-v1"]\nseeds = "0"\n'
+    )
+    places = ["--leaderboard", str(tmp_path / "board"), "--runs", str(tmp_path / "runs")]
+    assert main(["sweep", str(plan), *places]) == 2
+    assert "is a file; expected a folder" in capsys.readouterr().err
+    assert not (tmp_path / "runs").exists()
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (0.4, "0 s"),
+        (59.4, "59 s"),
+        (59.6, "1 min 0 s"),
+        (3599.4, "59 min 59 s"),
+        (3600, "1 h 0 min"),
+        (90_061, "25 h 1 min"),
+    ],
+)
+def test_durations_in_words(seconds: float, text: str) -> None:
+    assert duration(seconds) == text
+
+
+def test_time_left_follows_environment_steps() -> None:
+    # A quarter of the steps took a minute, so the other three take three.
+    assert time_left(60.0, 25_000, 100_000) == "about 3 min 0 s"
+    assert time_left(60.0, 100_000, 100_000) == "about 0 s"

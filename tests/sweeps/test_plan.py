@@ -1,0 +1,77 @@
+"""Plans: which runs they name, in which order, and what they may not say."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from snn_gym.config import from_mapping
+from snn_gym.content import checkout_root
+from snn_gym.sweeps import Group, Job, Plan, read_plan
+
+PAIR = {"agents": ["ppo-lif", "ppo-mlp"], "environments": ["CartPole-v1"], "seeds": "0-1"}
+
+
+def plan_of(*groups: dict[str, object]) -> Plan:
+    return from_mapping(Plan, {"groups": groups}, "plan")
+
+
+def test_all_agents_have_the_first_seed_before_any_has_the_second() -> None:
+    # The budget of gradient learners on CartPole is 100,000 steps.
+    assert plan_of(PAIR).jobs() == (
+        Job("ppo-lif", "CartPole-v1", 0, 100_000),
+        Job("ppo-mlp", "CartPole-v1", 0, 100_000),
+        Job("ppo-lif", "CartPole-v1", 1, 100_000),
+        Job("ppo-mlp", "CartPole-v1", 1, 100_000),
+    )
+
+
+def test_a_run_of_two_groups_is_trained_once() -> None:
+    first = {**PAIR, "seeds": "1"}
+    assert [job.seed for job in plan_of(first, PAIR).jobs()] == [1, 1, 0, 0]
+    with pytest.raises(ValueError, match="ppo-lif CartPole-v1 seed 1 stands in two groups"):
+        plan_of({**first, "steps": 50_000}, PAIR).jobs()
+
+
+def test_budgets_are_those_of_the_agents_class() -> None:
+    group = Group(("es", "ppo-lif"), ("Acrobot-v1",), "3")
+    assert [job.steps for job in group.jobs()] == [3_000_000, 300_000]
+    assert [job.steps for job in Group(("dqsn",), ("CartPole-v1",), "3", 500).jobs()] == [500]
+
+
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [
+        ({"seeds": "9-0"}, "seeds must be a number or a range such as 0-9, got '9-0'"),
+        ({"seeds": "all"}, "seeds must be a number or a range"),
+        ({"agents": ["ppo-liff"]}, "agent 'ppo-liff' is unknown; did you mean 'ppo-lif'"),
+        ({"agents": []}, "agents must have 1 to 1000 entries"),
+        ({"environments": ["CartPole-v9"]}, "CartPole-v9"),
+        ({"environments": ["payload:CartPole-v1"]}, "payload:CartPole-v1"),
+        ({"agents": ["sac-lif"]}, "sac-lif is not registered for CartPole-v1; expected one of"),
+        ({"steps": 100_001}, "100,001 steps are more than the budget of 100,000"),
+        ({"steps": 0}, "steps must be at least 1"),
+        ({"workers": 2}, "unknown key workers"),
+    ],
+)
+def test_mistakes_are_named_in_one_line(
+    change: dict[str, object], named: str, tmp_path: Path
+) -> None:
+    lines = []
+    for key, value in {**PAIR, **change}.items():
+        lines.append(f"{key} = {value!r}".replace("'", '"'))
+    path = tmp_path / "plan.toml"
+    path.write_text("[[groups]]\n" + "\n".join(lines))
+    with pytest.raises(ValueError, match=r"plan\.toml: ") as caught:
+        read_plan(path)
+    assert named in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_the_tables_own_plan_names_agents_and_environments_that_there_are() -> None:
+    root = checkout_root()
+    assert root is not None
+    jobs = read_plan(root / "leaderboard" / "plan.toml").jobs()
+    assert jobs[0] == Job("recurrent-ppo-gru", "snn/EventTracking-v0", 0, jobs[0].steps)
+    assert len({job.folder(Path("runs")) for job in jobs}) == len(jobs)
