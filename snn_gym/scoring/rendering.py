@@ -8,7 +8,7 @@ from pathlib import Path
 
 from snn_gym.folders import locked
 from snn_gym.scoring.comparison import COMPARISON_COLUMNS, COMPARISON_DEFINITIONS, comparisons
-from snn_gym.scoring.table import COLUMN_DEFINITIONS, COLUMNS, MARK, section, table_rows
+from snn_gym.scoring.table import COLUMN_DEFINITIONS, COLUMNS, MARK, SHORT, section, table_rows
 from snn_gym.storage import write_text_atomic
 
 TABLE_NAME = "README.md"
@@ -24,6 +24,9 @@ _WRITTEN = _INTRODUCTION.partition(" before it was written")[0]
 _NOTES = f"""{MARK} Environment k of a run had the seed of the run plus k, so that runs with \
 neighbouring seeds shared most of their environments' random streams, and the interval between \
 them may be too narrow, the p-value of a pair too small. Runs since then draw disjoint streams.
+"""
+_SHORT = f"""{SHORT} Less than half of the budget of the agent's class: such a line compares with \
+its twin of as many steps, and does not rank among agents that used theirs.
 """
 _COSTS = """Costs are means over the observations that the policy visited in its evaluation (of \
 more than 20,000, an even subsample), with the states it met them in, summed over layers; "–" \
@@ -55,6 +58,8 @@ def render_table(leaderboard: str | Path) -> str:
         return "\n".join([*sections, "There are no results yet.\n"])
     if any(MARK in cell for row in rows for cell in row.cells()):
         sections.append(_NOTES)
+    if any(row.short for row in rows):
+        sections.append(_SHORT)
     sections.append("## What the columns mean\n\n" + _definitions(COLUMN_DEFINITIONS))
     sections.append("Of an agent against its twin:\n\n" + _definitions(COMPARISON_DEFINITIONS))
     sections.append(_COSTS)

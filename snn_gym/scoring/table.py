@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from snn_gym.registry import ReferenceScores, known_ids, load_environment_spec
+from snn_gym.registry import EnvironmentSpec, ReferenceScores, known_ids, load_environment_spec
 from snn_gym.scoring.evaluation import EVALUATOR_VERSION
 from snn_gym.scoring.results import Row, sound_rows
 from snn_gym.scoring.statistics import interquartile_mean, mean_interval
@@ -26,6 +26,8 @@ As `python -m studies.intervals` measured it for docs/intervals.md.
 """
 MARK = "†"
 """Of what rests on runs that shared streams of random numbers."""
+SHORT = "‡"
+"""Of runs that used less than half of the budget."""
 
 COLUMN_DEFINITIONS: dict[str, str] = {
     "Agent": "the agent",
@@ -50,6 +52,8 @@ COLUMN_DEFINITIONS: dict[str, str] = {
     "Parameters": "trained numbers that acting needs; critics and observation statistics do not "
     "count",
     "Steps": "environment steps of training",
+    "Trained again": "seeds whose training was repeated by its recipe and gave the same weights, "
+    "bit for bit ([how](RULES.md#a-row-is-a-recipe)); the training of the others is a claim",
 }
 COLUMNS = tuple(COLUMN_DEFINITIONS)
 """Headings of the table, in the order of `TableRow.cells`."""
@@ -98,6 +102,10 @@ class TableRow:
     """Environment steps of training of each seed."""
     shared_streams: bool
     """Whether training runs with neighbouring seeds shared streams of random numbers."""
+    short: bool
+    """Whether a run used less than half of the budget; False for a task that has left the suite."""
+    trained_again: int
+    """Seeds of which training again gave the same weights."""
 
     @property
     def mean(self) -> float:
@@ -162,7 +170,9 @@ class TableRow:
             _count(self.parameter_bytes_per_decision),
             _count(self.spikes_per_synapse, decimals=3),
             f"{self.parameters:,}",
-            " to ".join(f"{steps:,}" for steps in sorted({min(self.steps), max(self.steps)})),
+            " to ".join(f"{steps:,}" for steps in sorted({min(self.steps), max(self.steps)}))
+            + (f" {SHORT}" if self.short else ""),
+            f"{self.trained_again} of {len(self.seeds)}",
         )
 
 
@@ -233,15 +243,30 @@ def _summarise(rows: Sequence[Row]) -> TableRow:
         parameters=max(row.parameters for row in rows),
         steps=tuple(row.steps for row in rows),
         shared_streams=any(row.seeding == "consecutive" for row in rows),
+        short=any(2 * row.steps < _budget(row) for row in rows),
+        trained_again=sum(
+            row.trained_again is not None and row.trained_again.same == "weights" for row in rows
+        ),
     )
 
 
 def _reference(row: Row) -> ReferenceScores | None:
     """Return the scores that a row compares with, None if its task is gone or has changed."""
+    spec = _environment(row)
+    return None if spec is None else spec.reference
+
+
+def _budget(row: Row) -> int:
+    """Return the budget of a row's class, 0 if its task is gone or has changed."""
+    spec = _environment(row)
+    return 0 if spec is None else spec.budget[row.budget_class]
+
+
+def _environment(row: Row) -> EnvironmentSpec | None:
     if row.environment not in known_ids():
         return None
     spec = load_environment_spec(row.environment)
-    return spec.reference if spec.version == row.environment_version else None
+    return spec if spec.version == row.environment_version else None
 
 
 def _mean(values: Iterable[float | None]) -> float | None:

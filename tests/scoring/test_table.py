@@ -161,7 +161,7 @@ def test_the_table_by_hand(tmp_path: Path) -> None:
     assert lif.cells() == (
         *("ppo-lif", "ppo-mlp", "2", "4.5", "–", "–", "4.5", "0 of 2", "3.0", "-0.04", "3.0, 6.0"),
         *("15.5", "650.0", "256.0", "128.0", "1,024.0", "1.000"),
-        *("4,610", "100,000 to 100,096"),
+        *("4,610", "100,000 to 100,096", "0 of 2"),
     )
     assert rows[3].cells()[4:9] == ("–", "–", "500.0", "1 of 1", "500.0")
     assert rows[3].cells()[9:14] == ("1.06", "500.0", "–", "–", "256.0")
@@ -186,6 +186,30 @@ def test_a_seed_counts_once_whatever_its_episodes(tmp_path: Path) -> None:
     assert high == 500.0
     shown = ("430.0", "303.1 to 500.0", "39 to 95 %", "466.7", "3 of 5", "250.0", "0.90")
     assert row.cells()[3:10] == shown
+
+
+def test_rows_whose_training_gave_the_same_weights_are_counted(tmp_path: Path) -> None:
+    def again(same: str) -> dict[str, Any]:
+        date = "2026-01-03T00:00:00Z"
+        return {"same": same, "versions": {}, "processor": {}, "date": date}
+
+    rows = (
+        make_row(seed=0, trained_again=again("weights")),
+        make_row(seed=1, trained_again=again("returns")),
+        make_row(seed=2),
+    )
+    (row,) = table_rows(fill(tmp_path, *rows))
+    assert row.cells()[-1] == "1 of 3"
+
+
+def test_runs_of_less_than_half_of_the_budget_are_marked(tmp_path: Path) -> None:
+    # The budget is 100,000 steps.
+    half = fill(tmp_path / "half", make_row(seed=0, steps=50_000))
+    assert table_rows(half)[0].cells()[-2] == "50,000"
+    assert "‡" not in render_table(half)
+    less = fill(tmp_path / "less", make_row(seed=0, steps=49_999), make_row(seed=1))
+    assert table_rows(less)[0].cells()[-2] == "49,999 to 100,000 ‡"
+    assert render_table(less).count("‡") == 2  # with the note
 
 
 def test_four_seeds_have_no_interval_and_five_do(tmp_path: Path) -> None:
