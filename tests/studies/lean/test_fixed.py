@@ -55,7 +55,7 @@ def test_all_strengths_are_tried_on_seeds_of_their_own_and_the_choice_is_written
         for arm in arms:
             ran.append((seed, arm))
             synops = {"hidden_1": 1000.0 / TRIED.get(arm, 0.1)}
-            mean = 400.0 if arm == "fixed-10" else 500.0
+            mean = 400.0 if arm in ("fixed-10", "fixed-25", "fixed-60") else 500.0
             write_outcome(results, made_outcome(arm, seed, mean, synops=synops))
 
     monkeypatch.setattr(fixed, "run_seed", fake)
@@ -71,7 +71,7 @@ def test_all_strengths_are_tried_on_seeds_of_their_own_and_the_choice_is_written
 def test_strengths_are_evenly_apart_and_stay_where_they_are() -> None:
     ratios = [b / a for a, b in itertools.pairwise(STRENGTHS)]
     assert max(ratios) / min(ratios) < 1.1
-    assert (len(STRENGTHS), STRENGTHS[0], STRENGTHS[-1]) == (5, 0.3, 10.0)
+    assert (len(STRENGTHS), STRENGTHS[0], STRENGTHS[-1]) == (5, 1.7, 60.0)
     for arm, strength in TRIED.items():
         assert arm not in REPORTED
         expected = {"control_rate": 0.0, "first_strength": strength, "bound": 0.04}
