@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import sys
 import warnings
-from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -16,6 +15,7 @@ import typer
 
 from snn_gym._version import __version__
 from snn_gym.cli_module import with_module
+from snn_gym.cli_printing import print_columns, print_played
 from snn_gym.content import checkout_root
 
 app = typer.Typer(
@@ -103,7 +103,7 @@ def envs() -> None:
         (env_id, spec.base_id, f"{spec.budget['gradient']:,}", f"{spec.budget['local']:,}")
         for env_id, spec in specs
     ]
-    _print_columns(("environment", "base task", "gradient budget", "local budget"), rows)
+    print_columns(("environment", "base task", "gradient budget", "local budget"), rows)
     print(f"\nsnn/X-flat-vN is snn/X-vN with flat spikes, for {len(flat_ids())} of these.")
 
 
@@ -291,6 +291,9 @@ def verify(
     retrain: Annotated[
         bool, typer.Option("--retrain", help="Train the submission, or the rows, again as well.")
     ] = False,
+    salt: Annotated[
+        Path | None, typer.Option(help="Play episodes too that are drawn with this secret file.")
+    ] = None,
     sample: Annotated[
         float, typer.Option(help="Percentage of the rows that --retrain draws at random.")
     ] = 100.0,
@@ -298,21 +301,31 @@ def verify(
     processes: Annotated[int, typer.Option(min=1, help="Rows at a time, without a folder.")] = 1,
 ) -> None:
     """Run a submission again and, if it gives what it claims, add its row to the table."""
-    from snn_gym.scoring import reevaluate, retrain_rows
+    from snn_gym.scoring import play_hidden_seeds, reevaluate, retrain_rows
     from snn_gym.scoring import verify as verify_submission
+    from snn_gym.scoring.hidden import describe, read_salt
+    from snn_gym.scoring.results import read_row
 
     board = _leaderboard(leaderboard)
+    secret = None if salt is None else read_salt(salt, board)
     if folder is not None and not again:
-        print(f"verified: {verify_submission(folder, board, retrain=retrain)}")
-    elif folder is not None or again == retrain:
+        path = verify_submission(folder, board, retrain=retrain, salt=secret)
+        print(f"verified: {path}")
+        if secret is not None:
+            print(describe(read_row(board, path, path.read_bytes())))
+    elif folder is not None or again + retrain + (secret is not None) != 1:
         raise ValueError(
-            "verify takes a submission's folder, or for the rows there are --again or --retrain"
+            "verify takes a submission's folder, or for the rows there are one of --again, "
+            "--retrain and --salt"
         )
+    elif secret is not None:
+        rows = play_hidden_seeds(board, secret, processes=processes)
+        print_played(rows, "played on hidden seeds, {} were not")
     elif again:
-        _print_played(reevaluate(board, processes=processes), "written, {} left as they were")
+        print_played(reevaluate(board, processes=processes), "written, {} left as they were")
     else:
         rows = retrain_rows(board, share=sample / 100, seed=seed, processes=processes)
-        _print_played(rows, "trained again, {} do not hold")
+        print_played(rows, "trained again, {} do not hold")
 
 
 @app.command()
@@ -331,19 +344,8 @@ def audit(
         print(*problems, sep="\n")
         raise ValueError(f"problems in {folder}: {len(problems)}; see the lines above")
     if evaluate:
-        _print_played(play_again(folder, processes=processes), "hold, {} do not")
+        print_played(play_again(folder, processes=processes), "hold, {} do not")
     print(f"{folder} is as it was verified")
-
-
-def _print_played(results: Iterable[Any], what: str) -> None:
-    """Print what came of rows that are played again, and in the end how many."""
-    counts = [0, 0]
-    for result in results:
-        print(result, flush=True)
-        counts[result.problem is not None] += 1
-    print(f"{counts[0]} rows {what.format(counts[1])}")
-    if counts[1]:
-        raise ValueError(f"{counts[1]} rows do not hold; see the lines above")
 
 
 @app.command()
@@ -380,12 +382,6 @@ def _leaderboard(given: Path | None) -> Path:
     if root is None:
         raise ValueError("this is no checkout of snn_gym; name the folder with --leaderboard")
     return root / "leaderboard"
-
-
-def _print_columns(header: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> None:
-    widths = [max(map(len, column)) for column in zip(header, *rows, strict=True)]
-    for row in (header, *rows):
-        print("  ".join(map(str.ljust, row, widths)).rstrip())
 
 
 if __name__ == "__main__":

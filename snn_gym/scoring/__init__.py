@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from snn_gym.scoring.audit import audit
     from snn_gym.scoring.errors import SubmissionError
     from snn_gym.scoring.evaluation import Evaluation, evaluate
-    from snn_gym.scoring.reevaluation import reevaluate, retrain_rows
+    from snn_gym.scoring.reevaluation import play_hidden_seeds, reevaluate, retrain_rows
     from snn_gym.scoring.rendering import render_table, write_table
     from snn_gym.scoring.rerun import VerificationSettings
     from snn_gym.scoring.submission import submit
@@ -25,6 +25,7 @@ __all__ = [
     "VerificationSettings",
     "audit",
     "evaluate",
+    "play_hidden_seeds",
     "reevaluate",
     "render_table",
     "retrain_rows",
@@ -46,6 +47,7 @@ __getattr__, __dir__ = lazy_names(
         "VerificationSettings": "rerun",
         "audit": "audit",
         "evaluate": "evaluation",
+        "play_hidden_seeds": "reevaluation",
         "reevaluate": "reevaluation",
         "render_table": "rendering",
         "retrain_rows": "reevaluation",

@@ -57,6 +57,8 @@ def _row_problem(leaderboard: Path, link: Link) -> str | None:
 
 def _check_row(row: Row, weights: bytes) -> None:
     check_claim(row.score, len(row.lengths))
+    if row.hidden is not None:
+        check_claim(row.hidden.score, len(row.lengths))
     trained = trained_tensors(check_weights(weights, row), row.agent, row.environment)
     for name, stored, found in (
         ("content_sha256", row.content_sha256, hash_tensors(trained)),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import multiprocessing
 import os
 from collections.abc import Callable, Iterator, Sequence
@@ -13,7 +14,8 @@ from pathlib import Path
 import numpy as np
 
 from snn_gym.scoring.evaluation import EVALUATOR_VERSION, OFFICIAL_EPISODES, evaluation_seeds
-from snn_gym.scoring.manifest import MAX_WEIGHTS_BYTES, utc_now
+from snn_gym.scoring.hidden import describe, play_hidden, submission_digest
+from snn_gym.scoring.manifest import MAX_ROW_BYTES, MAX_WEIGHTS_BYTES, utc_now
 from snn_gym.scoring.results import Row, list_rows, replace_row, row_path
 from snn_gym.scoring.retraining import train_again
 from snn_gym.scoring.verification import check_weights, different_returns
@@ -23,14 +25,14 @@ from snn_gym.storage import read_regular_file
 
 @dataclass(frozen=True)
 class Again:
-    """What playing or training a row again has shown."""
+    """What playing or training a row again, or playing its hidden seeds, has shown."""
 
     path: Path
     """The row's file."""
     problem: str | None
     """Why the row does not hold, in one line; None if it does."""
     same: str = ""
-    """What was the same, in words."""
+    """What was the same, or what the hidden seeds gave, in words."""
 
     def __str__(self) -> str:
         """Say in one line what came of the row."""
@@ -120,6 +122,27 @@ def retrain_rows(
     yield from _each(_train, Path(leaderboard), chosen, seeds, processes)
 
 
+def play_hidden_seeds(
+    leaderboard: str | os.PathLike[str], salt: bytes, *, processes: int = 1
+) -> Iterator[Again]:
+    """Play the hidden seeds of the rows that lack their scores, and write these into them.
+
+    Args:
+        leaderboard: As in ``reevaluate``.
+        salt: The maintainer's secret, at least 32 bytes.
+        processes: As in ``reevaluate``.
+
+    Yields:
+        What came of each row, in the order in which they are done.
+
+    Raises:
+        SubmissionError: A row does not fit the schema.
+    """
+    rows = [row for row in list_rows(Path(leaderboard)) if row.hidden is None]
+    what = functools.partial(_play_hidden, salt=salt)
+    yield from _each(what, Path(leaderboard), rows, None, processes)
+
+
 def _each(
     what: Callable[[Path, Row, tuple[int, ...]], Again],
     leaderboard: Path,
@@ -151,6 +174,22 @@ def _train(leaderboard: Path, row: Row, seeds: tuple[int, ...]) -> Again:
         return Again(path, str(error))
     replace_row(leaderboard, dataclasses.replace(row, trained_again=again))
     return Again(path, None, f"the same {again.same}")
+
+
+def _play_hidden(leaderboard: Path, row: Row, _: tuple[int, ...], *, salt: bytes) -> Again:
+    path = row_path(leaderboard, row.agent, row.environment, row.seed)
+    if row.evaluator_version != EVALUATOR_VERSION:
+        return Again(path, "of an earlier evaluator; evaluate it first with --again")
+    try:
+        weights = read_regular_file(path.with_suffix(".safetensors"), max_bytes=MAX_WEIGHTS_BYTES)
+        check_weights(weights, row)
+        digest = submission_digest(read_regular_file(path, max_bytes=MAX_ROW_BYTES), weights)
+        hidden = play_hidden(row, digest, salt, functools.partial(rerun, weights=weights))
+    except ValueError as error:
+        return Again(path, str(error))
+    row = dataclasses.replace(row, hidden=hidden)
+    replace_row(leaderboard, row)
+    return Again(path, None, describe(row))
 
 
 def _play_and_write(leaderboard: Path, row: Row, seeds: tuple[int, ...]) -> Again:

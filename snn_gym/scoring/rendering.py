@@ -8,7 +8,17 @@ from pathlib import Path
 
 from snn_gym.folders import locked
 from snn_gym.scoring.comparison import COMPARISON_COLUMNS, COMPARISON_DEFINITIONS, comparisons
-from snn_gym.scoring.table import COLUMN_DEFINITIONS, COLUMNS, MARK, SHORT, section, table_rows
+from snn_gym.scoring.hidden import CHANCE
+from snn_gym.scoring.table import (
+    COLUMN_DEFINITIONS,
+    HIDDEN_COLUMN,
+    HIDDEN_MARK,
+    MARK,
+    SHORT,
+    TableRow,
+    section,
+    table_rows,
+)
 from snn_gym.storage import write_text_atomic
 
 TABLE_NAME = "README.md"
@@ -27,6 +37,9 @@ them may be too narrow, the p-value of a pair too small. Runs since then draw di
 """
 _SHORT = f"""{SHORT} Less than half of the budget of the agent's class: such a line compares with \
 its twin of as many steps, and does not rank among agents that used theirs.
+"""
+_FLAGGED = f"""{HIDDEN_MARK} So many training runs have a public score that is higher than that on \
+hidden seeds by more than chance (one-sided permutation test over episodes, p < {CHANCE:g}).
 """
 _COSTS = """Costs are means over the observations that the policy visited in its evaluation (of \
 more than 20,000, an even subsample), with the states it met them in, summed over layers; "–" \
@@ -47,10 +60,13 @@ def render_table(leaderboard: str | Path) -> str:
     """
     sections = [_INTRODUCTION]
     rows = table_rows(leaderboard)
+    hidden = any(row.hidden_means for row in rows)
+    columns = {**COLUMN_DEFINITIONS, **(HIDDEN_COLUMN if hidden else {})}
     for (environment, version, budget_class), group in itertools.groupby(rows, key=section):
         heading = f"## {environment}, version {version}, budget class {budget_class}\n"
         shown = list(group)
-        sections.append(heading + "\n" + _markdown(COLUMNS, [row.cells() for row in shown]))
+        lines = [_cells(row, hidden) for row in shown]
+        sections.append(heading + "\n" + _markdown(list(columns), lines))
         pairs = [pair.cells() for pair in comparisons(shown)]
         if pairs:
             sections.append(_markdown(COMPARISON_COLUMNS, pairs))
@@ -60,7 +76,9 @@ def render_table(leaderboard: str | Path) -> str:
         sections.append(_NOTES)
     if any(row.short for row in rows):
         sections.append(_SHORT)
-    sections.append("## What the columns mean\n\n" + _definitions(COLUMN_DEFINITIONS))
+    if any(row.hidden_flagged for row in rows):
+        sections.append(_FLAGGED)
+    sections.append("## What the columns mean\n\n" + _definitions(columns))
     sections.append("Of an agent against its twin:\n\n" + _definitions(COMPARISON_DEFINITIONS))
     sections.append(_COSTS)
     return "\n".join(sections)
@@ -93,6 +111,10 @@ def write_table(leaderboard: str | Path) -> Path:
     with locked(leaderboard):
         write_text_atomic(path, render_table(leaderboard))
     return path
+
+
+def _cells(row: TableRow, hidden: bool) -> tuple[str, ...]:
+    return (*row.cells(), row.hidden_cell()) if hidden else row.cells()
 
 
 def _definitions(texts: Mapping[str, str]) -> str:

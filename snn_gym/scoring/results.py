@@ -19,6 +19,7 @@ from snn_gym.scoring.manifest import (
     MAX_WEIGHTS_BYTES,
     Date,
     Manifest,
+    Scores,
     Sha256,
     dump_json,
     parse_strict,
@@ -85,6 +86,18 @@ class TrainedAgain(Config):
 
 
 @dataclass(frozen=True, kw_only=True)
+class HiddenScore(Config):
+    """What a row earned in episodes whose seeds are drawn with a maintainer's secret."""
+
+    score: Scores
+    """Returns and their aggregates, in the task's reward units."""
+    digest: Sha256
+    """What the seeds were drawn for: with the salt, it gives them again."""
+    date: Date
+    """When the episodes were played, UTC."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Row(CostFields, Manifest):
     """A verified result, as its file stores it.
 
@@ -104,6 +117,8 @@ class Row(CostFields, Manifest):
     """When the re-run was made, UTC."""
     trained_again: TrainedAgain | None = None
     """The last training by its recipe that gave the same; None for none."""
+    hidden: HiddenScore | None = None
+    """Score on seeds that nobody could train on; None if they were not played."""
 
 
 def row_path(leaderboard: Path, agent: str, environment: str, seed: int) -> Path:

@@ -8,6 +8,8 @@ Learning at the Edge of the Statistical Precipice", NeurIPS 2021, https://arxiv.
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.stats import permutation_test, trim_mean
@@ -18,6 +20,8 @@ TRIMMED_FRACTION = 0.25
 
 # All splits of 20 seeds in halves are 184,756.
 _MOST_SPLITS = 200_000
+# Of two samples of episodes, all splits are too many.
+_DRAWN_SPLITS = 19_999
 
 
 def interquartile_mean(scores: ArrayLike) -> float:
@@ -129,6 +133,36 @@ def permutation_p(seed_means: ArrayLike, others: ArrayLike) -> float:
         rng=np.random.default_rng(0),
     )
     return float(found.pvalue)
+
+
+def higher_mean_p(values: ArrayLike, others: ArrayLike) -> float:
+    """Return the p-value of a permutation test of whether the first mean is higher.
+
+    If both samples are drawn alike, every split of their union is as probable, whatever the
+    distribution: skewed, bounded or with ties. 19,999 drawn splits and the one found are counted,
+    so that a p-value of at most p is as probable as p or less (Phipson and Smyth 2010,
+    https://doi.org/10.2202/1544-6115.1585), and none is below 1 / 20,000.
+
+    Args:
+        values: Finite scores, shape (n,).
+        others: Those of the other sample, shape (m,).
+
+    Raises:
+        ValueError: There is no score, or one is not finite.
+    """
+    one, two = checked_scores(values, "scores"), checked_scores(others, "scores")
+    pooled = np.concatenate((one, two))  # shape: (n + m,)
+    sums = _drawn_splits(len(one), len(pooled)) @ pooled  # shape: (splits,)
+    # Sums of the same scores in another order differ by rounding.
+    as_high = sums >= one.sum() - 1e-9 * np.abs(pooled).sum()
+    return float((1 + as_high.sum()) / (1 + len(sums)))
+
+
+@lru_cache(maxsize=1)
+def _drawn_splits(first: int, total: int) -> NDArray[np.float64]:
+    """Return splits (splits, total): 1 for what falls to the first sample."""
+    members = np.tile(np.arange(total) < first, (_DRAWN_SPLITS, 1)).astype(np.float64)
+    return np.random.default_rng(0).permuted(members, axis=1)
 
 
 def checked_scores(scores: ArrayLike, what: str) -> NDArray[np.float64]:

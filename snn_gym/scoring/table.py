@@ -12,6 +12,7 @@ import numpy as np
 
 from snn_gym.registry import EnvironmentSpec, ReferenceScores, known_ids, load_environment_spec
 from snn_gym.scoring.evaluation import EVALUATOR_VERSION
+from snn_gym.scoring.hidden import is_flagged
 from snn_gym.scoring.results import Row, sound_rows
 from snn_gym.scoring.statistics import interquartile_mean, mean_interval
 from snn_gym.spiking.costs import COST_COLUMNS
@@ -57,6 +58,14 @@ COLUMN_DEFINITIONS: dict[str, str] = {
 }
 COLUMNS = tuple(COLUMN_DEFINITIONS)
 """Headings of the table, in the order of `TableRow.cells`."""
+
+HIDDEN_MARK = "§"
+"""Of agents whose public score is higher than that on hidden seeds by more than chance."""
+HIDDEN_COLUMN = {
+    "Hidden seeds": "mean of the returns on 100 seeds that nobody could train on, drawn with a "
+    'secret, over the training runs that played them; "–" where none did'
+}
+"""Further column of a table whose rows played hidden seeds, and what it means."""
 
 # Returns need more than one decimal where random play and the maximum are nearer than this.
 _SMALL_SCALE = 10.0
@@ -106,6 +115,10 @@ class TableRow:
     """Whether a run used less than half of the budget; False for a task that has left the suite."""
     trained_again: int
     """Seeds of which training again gave the same weights."""
+    hidden_means: tuple[float, ...]
+    """Mean return on hidden seeds of each training seed that played them."""
+    hidden_flagged: int
+    """Training seeds whose public score is higher than that by more than chance."""
 
     @property
     def mean(self) -> float:
@@ -174,6 +187,13 @@ class TableRow:
             + (f" {SHORT}" if self.short else ""),
             f"{self.trained_again} of {len(self.seeds)}",
         )
+
+    def hidden_cell(self) -> str:
+        """Return the text under `HIDDEN_COLUMN`."""
+        if not self.hidden_means:
+            return "–"
+        mark = f" {HIDDEN_MARK} {self.hidden_flagged}" if self.hidden_flagged else ""
+        return self.score(float(np.mean(self.hidden_means))) + mark
 
 
 def table_rows(leaderboard: str | Path) -> tuple[TableRow, ...]:
@@ -247,6 +267,8 @@ def _summarise(rows: Sequence[Row]) -> TableRow:
         trained_again=sum(
             row.trained_again is not None and row.trained_again.same == "weights" for row in rows
         ),
+        hidden_means=tuple(row.hidden.score.mean for row in rows if row.hidden is not None),
+        hidden_flagged=sum(map(is_flagged, rows)),
     )
 
 

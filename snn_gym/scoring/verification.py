@@ -6,6 +6,7 @@ from descriptors that were checked after opening; everything later works on thos
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import os
 from collections.abc import Iterator
@@ -22,6 +23,7 @@ from snn_gym.scoring.architecture import check_tensors, trained_tensors
 from snn_gym.scoring.copies import check_is_no_copy
 from snn_gym.scoring.errors import SubmissionError
 from snn_gym.scoring.evaluation import EVALUATOR_VERSION
+from snn_gym.scoring.hidden import play_hidden, submission_digest
 from snn_gym.scoring.manifest import (
     MANIFEST_NAME,
     MAX_MANIFEST_BYTES,
@@ -59,6 +61,7 @@ def verify(
     settings: VerificationSettings | None = None,
     *,
     retrain: bool = False,
+    salt: bytes | None = None,
 ) -> Path:
     """Verify a submission and add its row to a leaderboard.
 
@@ -68,6 +71,8 @@ def verify(
         settings: Seeds and limits of the re-run; those of the official table if None.
         retrain: Whether to train the agent again by its recipe, too, in this process and for as
             long as that takes.
+        salt: A maintainer's secret of 32 bytes or more, with which the seeds of as many further
+            episodes are drawn; None for none.
 
     Returns:
         Path of the new row.
@@ -79,7 +84,8 @@ def verify(
     settings = settings or VerificationSettings()
     leaderboard = Path(leaderboard)
     with _opened(Path(folder)) as descriptor:
-        manifest = parse_manifest(_read(MANIFEST_NAME, MAX_MANIFEST_BYTES, descriptor))
+        text = _read(MANIFEST_NAME, MAX_MANIFEST_BYTES, descriptor)
+        manifest = parse_manifest(text)
         agent, environment = _check_names(manifest)
         _check_terms(manifest, agent, environment)
         check_claim(manifest.score, len(settings.seeds))
@@ -97,6 +103,12 @@ def verify(
     request = Request(agent=manifest.agent, environment=manifest.environment, seeds=settings.seeds)
     result = rerun_in_worker(request, weights, settings)
     _check_score(manifest.score, result.score)
+    hidden = None
+    if salt is not None:
+        # Of what was submitted, byte by byte, and not of what it is written afresh as.
+        digest = submission_digest(text, data)
+        play = functools.partial(rerun_in_worker, weights=weights, settings=settings)
+        hidden = play_hidden(manifest, digest, salt, play)
     again = train_again(manifest, tensors, settings.seeds) if retrain else None
     found = {
         **vars(result),  # its score and packages in place of the claimed ones
@@ -106,6 +118,7 @@ def verify(
         "content_sha256": content_sha256,
         "verified": utc_now(),
         "trained_again": again,
+        "hidden": hidden,
     }
     row = Row(**{**vars(manifest), **found})
     return write_row(leaderboard, row, weights)

@@ -12,6 +12,7 @@ from scipy.stats import mannwhitneyu, ttest_1samp, ttest_ind
 
 from snn_gym.scoring.statistics import (
     difference_interval,
+    higher_mean_p,
     interquartile_mean,
     mean_interval,
     permutation_p,
@@ -143,3 +144,22 @@ def test_one_seed_is_too_few(function) -> None:
 def test_confidence_is_a_share(confidence: float) -> None:
     with pytest.raises(ValueError, match=r"confidence must be within \(0, 1\)"):
         mean_interval([1.0, 2.0], confidence)
+
+
+@pytest.mark.parametrize("failures", [1, 3, 5, 10])
+def test_that_a_mean_is_higher_against_the_hypergeometric_distribution(failures: int) -> None:
+    # Of all splits of 200 episodes in halves, those that have every failure in the second half.
+    exact = math.comb(100, failures) / math.comb(200, failures)
+    found = higher_mean_p([0.1] * 100, [0.0] * failures + [0.1] * (100 - failures))
+    assert found == pytest.approx(exact, abs=4 * math.sqrt(exact / 20_000) + 1 / 20_000)
+
+
+def test_a_mean_that_is_not_higher() -> None:
+    assert higher_mean_p([0.1, 0.2, 0.3], [0.3, 0.2, 0.1]) > 0.5
+    assert higher_mean_p([500.0] * 4, [500.0] * 3) == 1.0
+    assert higher_mean_p([0.0] * 50, [1.0] * 50) == 1.0
+    # Of 10 splits, one is as high as this one; no p-value is zero.
+    assert higher_mean_p([3.0, 4.0], [0.0, 1.0, 2.0]) == pytest.approx(0.1, abs=0.01)
+    assert higher_mean_p([1.0] * 100, [0.0] * 100) == 1 / 20_000
+    with pytest.raises(ValueError, match="only finite ones"):
+        higher_mean_p([1.0, math.nan], [1.0])
