@@ -51,7 +51,7 @@ retrain: $(STAMP) ## Train SAMPLE % of the table's rows again by their recipes, 
 	$(BIN)/snn-gym verify --retrain --sample $(SAMPLE) --seed $(SEED)
 
 # Every run that has its file is passed over; the report is written from whatever runs there are.
-study: $(STAMP) ## Run what is missing of the studies (days), write docs/*-study.md and docs/copies.md.
+study: $(STAMP) ## Run what is missing of the studies (days), write their pages in docs/.
 	$(BIN)/python -m studies.dynamics run --workers 2
 	$(BIN)/python -m studies.dynamics report
 	$(BIN)/python -m studies.lean choose
@@ -63,6 +63,7 @@ study: $(STAMP) ## Run what is missing of the studies (days), write docs/*-study
 	$(BIN)/python -m studies.lean report
 	$(BIN)/python -m studies.intervals --no-measure
 	$(BIN)/python -m studies.copies
+	$(BIN)/python -m studies.processors
 
 test: $(STAMP) ## Run the tests (without the slow ones).
 	$(BIN)/python -m pytest -n 2 --dist worksteal $(PYTEST_ARGS)

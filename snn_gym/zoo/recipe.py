@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import platform
 from dataclasses import dataclass
 from typing import Annotated
@@ -35,9 +36,11 @@ def processor() -> dict[str, str]:
     """Return what of this processor decides how numbers round.
 
     Returns:
-        The machine's architecture, the instructions that PyTorch and numpy use of it, and its name
-        to LLVM, for which numba compiles. PyTorch's matrix products also go by the maker.
+        The machine's architecture, the instructions that PyTorch and numpy use of it, the processor
+        that numba compiles for, by LLVM's name, and what MKL is restricted to, if anything.
+        docs/processors.md says what changes weights.
     """
+    import numba
     import numpy as np
     import torch
     from llvmlite import binding
@@ -48,5 +51,6 @@ def processor() -> dict[str, str]:
         "machine": platform.machine(),
         "torch": torch.backends.cpu.get_cpu_capability().replace(" ", "_"),
         "numpy": used[-1] if used else "none",
-        "numba": binding.get_host_cpu_name(),
+        "numba": vars(numba.config).get("CPU_NAME") or binding.get_host_cpu_name(),
+        **({"mkl": os.environ["MKL_CBWR"]} if "MKL_CBWR" in os.environ else {}),
     }

@@ -1,0 +1,1 @@
+"""Which processors train the same weights."""

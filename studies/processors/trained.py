@@ -1,0 +1,58 @@
+"""Short trainings whose weights show whether numbers were rounded in the same way."""
+
+from __future__ import annotations
+
+import json
+import sys
+import warnings
+from dataclasses import dataclass
+from typing import Any
+
+from snn_gym.config import Config
+from snn_gym.scoring.results import hash_tensors
+from snn_gym.threads import one_thread
+from snn_gym.zoo import make_agent
+from snn_gym.zoo.recipe import processor
+
+EARLY = {"learning_starts": 100}
+AGENTS: tuple[tuple[str, str, int, dict[str, Any]], ...] = (
+    ("ppo-lif", "CartPole-v1", 2048, {}),
+    ("ppo-mlp", "CartPole-v1", 2048, {}),
+    ("dqsn", "CartPole-v1", 1500, EARLY),
+    ("sac-lif", "Pendulum-v1", 300, EARLY),
+    ("recurrent-ppo-lsnn", "snn/CueAccumulation-v0", 5000, {}),
+    ("recurrent-ppo-gru", "snn/CueAccumulation-v0", 5000, {}),
+)
+"""Agent, environment, environment steps, and hyper-parameters that let it learn in so few."""
+
+
+@dataclass(frozen=True)
+class Trained(Config):
+    """What the trainings gave under one setting."""
+
+    setting: str
+    """Environment variable and its value; empty for none."""
+    processor: dict[str, str]
+    """What recipes say of the processor."""
+    weights: dict[str, str]
+    """SHA-256 of the weights by agent."""
+
+
+def train_all(agents: tuple[tuple[str, str, int, dict[str, Any]], ...] = AGENTS) -> dict[str, str]:
+    """Train each agent with seed 0, and return the SHA-256 of its weights.
+
+    Args:
+        agents: As ``AGENTS``.
+    """
+    found = {}
+    for agent, env_id, steps, settings in agents:
+        with one_thread(), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            model = make_agent(agent, env_id, seed=0, **settings)
+            policy: Any = model.learn(steps).policy
+        found[agent] = hash_tensors(policy.acting_state_dict())
+    return found
+
+
+if __name__ == "__main__":
+    json.dump({"processor": processor(), "weights": train_all()}, sys.stdout)
