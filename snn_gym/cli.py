@@ -301,7 +301,7 @@ def verify(
     processes: Annotated[int, typer.Option(min=1, help="Rows at a time, without a folder.")] = 1,
 ) -> None:
     """Run a submission again and, if it gives what it claims, add its row to the table."""
-    from snn_gym.scoring import play_hidden_seeds, reevaluate, retrain_rows
+    from snn_gym.scoring import VerificationSettings, play_hidden_seeds, reevaluate, retrain_rows
     from snn_gym.scoring import verify as verify_submission
     from snn_gym.scoring.hidden import describe, read_salt
     from snn_gym.scoring.results import read_row
@@ -310,7 +310,7 @@ def verify(
     secret = None if salt is None else read_salt(salt, board)
     if folder is not None and not again:
         path = verify_submission(folder, board, retrain=retrain, salt=secret)
-        print(f"verified: {path}")
+        print(f"verified: {path}\nre-run {VerificationSettings().describe()}")
         if secret is not None:
             print(describe(read_row(board, path, path.read_bytes())))
     elif folder is not None or again + retrain + (secret is not None) != 1:

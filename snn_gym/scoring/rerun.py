@@ -16,6 +16,7 @@ from snn_gym.config import to_mapping
 from snn_gym.scoring.errors import SubmissionError
 from snn_gym.scoring.evaluation import OFFICIAL_EPISODES, evaluation_seeds
 from snn_gym.scoring.manifest import parse_strict, shorten
+from snn_gym.scoring.sandbox import Sandbox, find_sandbox
 from snn_gym.scoring.worker import Limits, Request, Rerun
 
 _WORKER = "snn_gym.scoring.worker"
@@ -41,9 +42,17 @@ class VerificationSettings:
     file_bytes: int = 32 << 20
     """Size of any file that the re-run writes."""
 
+    def describe(self) -> str:
+        """Say what keeps the re-run apart here."""
+        return (
+            f"{find_sandbox().description}, in a session of its own, {self.memory_bytes >> 20:,} "
+            f"MiB of memory, {self.cpu_seconds:,} s of processor time, {self.wall_seconds:,.0f} s "
+            f"in all, files of {self.file_bytes >> 20} MiB"
+        )
+
 
 def rerun_in_worker(request: Request, weights: bytes, settings: VerificationSettings) -> Rerun:
-    """Re-run a submission in a limited process of its own.
+    """Re-run a submission in a limited process of its own, in a sandbox if one is allowed.
 
     Args:
         request: What to re-run.
@@ -65,7 +74,8 @@ def rerun_in_worker(request: Request, weights: bytes, settings: VerificationSett
     ):
         question.write(json.dumps(to_mapping(request)).encode() + b"\n" + weights)
         question.seek(0)
-        status = _run(limits, settings.wall_seconds, question, answer, log)
+        command = _command(find_sandbox(), limits)
+        status = _run(command, settings.wall_seconds, question, answer, log)
         if status != 0:
             raise _explain(status, log, settings)
         answer.seek(0)
@@ -73,13 +83,23 @@ def rerun_in_worker(request: Request, weights: bytes, settings: VerificationSett
     return parse_strict(Rerun, data, where="the re-run's answer", code="rerun")
 
 
+def _command(sandbox: Sandbox, limits: Limits) -> list[str]:
+    worker = [sys.executable, "-P", "-m", _WORKER, json.dumps(to_mapping(limits))]
+    parent = [] if sandbox.waits else [str(os.getpid())]
+    return [*sandbox.command, *worker, *parent]
+
+
 def _run(
-    limits: Limits, wall_seconds: float, question: IO[bytes], answer: IO[bytes], log: IO[bytes]
+    command: list[str],
+    wall_seconds: float,
+    question: IO[bytes],
+    answer: IO[bytes],
+    log: IO[bytes],
 ) -> int | None:
     """Return the exit status of the worker, None if its time ran out."""
     # Files and not pipes: their size is limited, and no writer waits for a reader.
     process = subprocess.Popen(
-        [sys.executable, "-P", "-m", _WORKER, json.dumps(to_mapping(limits)), str(os.getpid())],
+        command,
         stdin=question,
         stdout=answer,
         stderr=log,
@@ -88,13 +108,14 @@ def _run(
         start_new_session=True,
     )
     try:
-        return process.wait(timeout=wall_seconds)
+        status = process.wait(timeout=wall_seconds)
     except subprocess.TimeoutExpired:
         return None
     finally:
         if process.poll() is None:  # only then is the group surely still the worker's
             os.killpg(process.pid, signal.SIGKILL)
             process.wait()
+    return 128 - status if status > 128 else status  # a sandbox's word for a signal
 
 
 def _environment() -> dict[str, str]:
