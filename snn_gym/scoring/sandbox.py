@@ -37,7 +37,7 @@ SANDBOXES = (
         (
             *("bwrap", "--unshare-net", "--unshare-pid", "--unshare-ipc", "--die-with-parent"),
             *("--ro-bind", "/", "/", "--dev", "/dev", "--proc", "/proc"),
-            # The one place to write, which ends with it; Numba compiles afresh there (half a minute).
+            # The one place to write, which ends with it; Numba compiles afresh there (30 s).
             *("--setenv", "TMPDIR", _PRIVATE_FOLDER, "--setenv", "NUMBA_CACHE_DIR"),
             *(_PRIVATE_FOLDER, "--"),
         ),
