@@ -15,7 +15,7 @@ import typer
 
 from snn_gym._version import __version__
 from snn_gym.cli_module import with_module
-from snn_gym.cli_printing import print_columns, print_played
+from snn_gym.cli_printing import print_columns, print_evaluation, print_lines, print_played
 from snn_gym.content import checkout_root
 
 app = typer.Typer(
@@ -230,18 +230,12 @@ def evaluate(
 ) -> None:
     """Evaluate the final policy of a run, deterministically."""
     from snn_gym.scoring import evaluate as evaluate_model
-    from snn_gym.spiking.costs import COST_COLUMNS
     from snn_gym.zoo import load_agent, read_manifest
 
     trained = read_manifest(run)
     arguments = trained.environment_kwargs
     result = evaluate_model(load_agent(run), trained.environment, episodes, env_kwargs=arguments)
-    print(f"{result.env_id}: IQM {result.iqm:.2f}, mean {result.mean:.2f}, {episodes} episodes")
-    for name, column in COST_COLUMNS.items():
-        value = getattr(result, name)
-        layers = value if isinstance(value, dict) else {"all layers": value}
-        shown = ", ".join(f"{layer} {x:,.2f}" for layer, x in layers.items() if x is not None)
-        print(f"  {column.heading} per decision: {shown or 'none'}")
+    print_evaluation(result)
 
 
 @app.command()
@@ -363,8 +357,24 @@ def sweep(
     """Train, submit and verify the runs of a plan that have no row yet."""
     from snn_gym.sweeps.progress import carry_out_plan
 
-    for line in carry_out_plan(plan, _leaderboard(leaderboard), runs, workers, nice):
-        print(line, flush=True)
+    print_lines(carry_out_plan(plan, _leaderboard(leaderboard), runs, workers, nice))
+
+
+@app.command()
+@with_module
+def tune(
+    search: Annotated[Path, typer.Argument(help="TOML file that says what is tried.")],
+    out: Annotated[
+        Path | None, typer.Option(help="Folder of the results.", show_default="runs/tuning/SEARCH")
+    ] = None,
+    agent: Annotated[
+        str | None, typer.Option(help="Only this one.", show_default="the agent and its twin")
+    ] = None,
+) -> None:
+    """Search hyper-parameters of an agent and, at the same cost, of its twin."""
+    from snn_gym.sweeps.tuning import tune as tune_agents
+
+    print_lines(tune_agents(search, out or Path("runs/tuning") / search.stem, agent))
 
 
 @app.command()

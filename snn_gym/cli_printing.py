@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import typer
+
+if TYPE_CHECKING:
+    from snn_gym.scoring import Evaluation
 
 
 def print_columns(header: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> None:
@@ -18,6 +21,33 @@ def print_columns(header: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> N
     widths = [max(map(len, column)) for column in zip(header, *rows, strict=True)]
     for row in (header, *rows):
         typer.echo("  ".join(map(str.ljust, row, widths)).rstrip())
+
+
+def print_lines(lines: Iterable[str]) -> None:
+    """Print lines as they come.
+
+    Args:
+        lines: Texts.
+    """
+    for line in lines:
+        typer.echo(line)
+
+
+def print_evaluation(result: Evaluation) -> None:
+    """Print what a policy earned, and what its decisions cost.
+
+    Args:
+        result: Evaluation of the policy.
+    """
+    from snn_gym.spiking.costs import COST_COLUMNS
+
+    scores = f"IQM {result.iqm:.2f}, mean {result.mean:.2f}"
+    typer.echo(f"{result.env_id}: {scores}, {len(result.returns)} episodes")
+    for name, column in COST_COLUMNS.items():
+        value = getattr(result, name)
+        layers = value if isinstance(value, dict) else {"all layers": value}
+        shown = ", ".join(f"{layer} {x:,.2f}" for layer, x in layers.items() if x is not None)
+        typer.echo(f"  {column.heading} per decision: {shown or 'none'}")
 
 
 def print_played(results: Iterable[Any], what: str) -> None:

@@ -64,7 +64,7 @@ class AgentSpec(Config):
         Raises:
             ValueError: A hyper-parameter is unknown or invalid.
         """
-        values = _without_network(self._table(env_id)) | (overrides or {})
+        values = _without_network(self.table(env_id)) | (overrides or {})
         return make_settings(self.algorithm, values, f"agent {self.name!r} on {env_id}")
 
     def network_settings(self, env_id: str) -> dict[str, Any]:
@@ -73,9 +73,14 @@ class AgentSpec(Config):
         Args:
             env_id: Any environment.
         """
-        return {**self.network, **self._table(env_id).get(_NETWORK, {})}
+        return {**self.network, **self.table(env_id).get(_NETWORK, {})}
 
-    def _table(self, env_id: str) -> dict[str, Any]:
+    def table(self, env_id: str) -> dict[str, Any]:
+        """Return all that the file says for an environment, or its default.
+
+        Args:
+            env_id: Any environment.
+        """
         return self._resolved(self.environments.get(unflattened_id(env_id), self.default))
 
     def _resolved(self, table: dict[str, Any]) -> dict[str, Any]:
