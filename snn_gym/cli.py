@@ -353,11 +353,15 @@ def sweep(
     nice: Annotated[
         int, typer.Option(min=0, max=19, help="Niceness that is added; 19 lets all else go first.")
     ] = 0,
+    ray: Annotated[
+        str | None, typer.Option(help="Address of a Ray cluster that carries out the runs.")
+    ] = None,
 ) -> None:
     """Train, submit and verify the runs of a plan that have no row yet."""
     from snn_gym.sweeps.progress import carry_out_plan
 
-    print_lines(carry_out_plan(plan, _leaderboard(leaderboard), runs, workers, nice))
+    board = _leaderboard(leaderboard)
+    print_lines(carry_out_plan(plan, board, runs, workers=workers, niceness=nice, ray=ray))
 
 
 @app.command()

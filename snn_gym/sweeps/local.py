@@ -14,29 +14,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from snn_gym.config import to_mapping
-from snn_gym.scoring.manifest import MAX_ROW_BYTES
-from snn_gym.scoring.results import Row, read_row, row_path
-from snn_gym.storage import read_regular_file
+from snn_gym.sweeps.ended import MOST_DEATHS, Clock, Ended, ended
 from snn_gym.sweeps.plan import Job
 
 _WORKER = "snn_gym.sweeps.worker"
 _POLL_SECONDS = 0.2
-MOST_DEATHS = 3
-"""Times that a run's process may be killed from outside before the run is given up."""
-
-
-@dataclass(frozen=True)
-class Ended:
-    """A run that ended."""
-
-    job: Job
-    """The run."""
-    row: Row | None
-    """Its row; None where there is none."""
-    problem: str | None
-    """Why there is none, in one line."""
-    seconds: float
-    """Wall-clock time of its process, or of the last one if some were killed."""
 
 
 @dataclass
@@ -46,18 +28,8 @@ class _Process:
     job: Job
     process: subprocess.Popen[bytes]
     log: Path
-    begun: float
+    clock: Clock
     deaths: int
-
-
-def missing(jobs: Sequence[Job], leaderboard: Path) -> list[Job]:
-    """Return the runs that have no row yet.
-
-    Args:
-        jobs: Runs.
-        leaderboard: Folder of the leaderboard.
-    """
-    return [job for job in jobs if not _row_file(job, leaderboard).exists()]
 
 
 def sweep(
@@ -127,21 +99,13 @@ def _start(job: Job, deaths: int, errand: str, logs: Path) -> _Process:
             # One thread each: networks this small lose time to thread hand-overs.
             env={**os.environ, "OMP_NUM_THREADS": "1"},
         )
-    return _Process(job, process, path, time.monotonic(), deaths)
+    return _Process(job, process, path, Clock(), deaths)
 
 
 def _ended(one: _Process, leaderboard: Path) -> Ended:
-    seconds = time.monotonic() - one.begun
-    path = _row_file(one.job, leaderboard)
-    if path.exists():
-        data = read_regular_file(path, max_bytes=MAX_ROW_BYTES)
-        return Ended(one.job, read_row(leaderboard, path, data), None, seconds)
     status = one.process.returncode
-    if status < 0:
-        return Ended(one.job, None, f"was killed {MOST_DEATHS} times by signal {-status}", seconds)
     lines = one.log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
-    return Ended(one.job, None, lines[-1] if lines else f"ended with status {status}", seconds)
-
-
-def _row_file(job: Job, leaderboard: Path) -> Path:
-    return row_path(leaderboard, job.agent, job.environment, job.seed)
+    problem = lines[-1] if lines else f"ended with status {status}"
+    if status < 0:
+        problem = f"was killed {MOST_DEATHS} times by signal {-status}"
+    return ended(one.job, leaderboard, problem, one.clock.seconds())

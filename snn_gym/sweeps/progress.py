@@ -11,12 +11,19 @@ from rich.console import Console
 from rich.progress import Progress
 
 from snn_gym.folders import make_writable
-from snn_gym.sweeps.local import Ended, missing, sweep
+from snn_gym.sweeps.ended import Ended, missing
+from snn_gym.sweeps.local import sweep
 from snn_gym.sweeps.plan import read_plan
 
 
 def carry_out_plan(
-    path: Path, leaderboard: Path, runs: Path, workers: int | None, niceness: int
+    path: Path,
+    leaderboard: Path,
+    runs: Path,
+    *,
+    workers: int | None = None,
+    niceness: int = 0,
+    ray: str | None = None,
 ) -> Iterator[str]:
     """Carry out what is missing of a plan; on a terminal with a bar on standard error.
 
@@ -26,6 +33,7 @@ def carry_out_plan(
         runs: Folder of the runs.
         workers: Runs at a time; None for one for each core that this process may use.
         niceness: As in ``sweep``.
+        ray: Address of a Ray cluster that carries out the runs; None for this machine.
 
     Yields:
         Lines to print: how much there is to do, then one for each run that ended.
@@ -35,18 +43,24 @@ def carry_out_plan(
     """
     jobs = read_plan(path).jobs()
     wanted = missing(jobs, leaderboard)
-    workers = workers or len(os.sched_getaffinity(0))
     for folder in (leaderboard, runs):  # before hours of work
         make_writable(folder)
-    yield f"{len(wanted)} of {len(jobs)} runs have no row yet; {workers} at a time"
+    if ray is None:
+        workers = workers or len(os.sched_getaffinity(0))
+        where = f"{workers} at a time"
+        results = sweep(wanted, leaderboard, runs, workers=workers, niceness=niceness)
+    else:
+        from snn_gym.sweeps.cluster import sweep_on_cluster
+
+        where = f"on the cluster at {ray}"
+        results = sweep_on_cluster(wanted, leaderboard, runs, address=ray, niceness=niceness)
+    yield f"{len(wanted)} of {len(jobs)} runs have no row yet; {where}"
     without, done, begun = 0, 0, time.monotonic()
     total = sum(job.steps for job in wanted)
     console = Console(stderr=True)
     with Progress(console=console, disable=not console.is_terminal) as bar:
         task = bar.add_task("environment steps", total=total)
-        for number, ended in enumerate(
-            sweep(wanted, leaderboard, runs, workers=workers, niceness=niceness), 1
-        ):
+        for number, ended in enumerate(results, 1):
             without += ended.row is None
             done += ended.job.steps
             left = time_left(time.monotonic() - begun, done, total)

@@ -33,22 +33,23 @@ class Errand(Config):
     """Process id of the sweep."""
 
 
-def carry_out(errand: Errand) -> Path:
-    """Train, submit and verify a run.
+def train_and_submit(job: Job, runs: Path) -> Path:
+    """Train a run, from its last checkpoint if it has one, and submit it.
 
     Args:
-        errand: What to do.
+        job: The run.
+        runs: Folder of all runs.
 
     Returns:
-        Path of its row.
+        The submission.
 
     Raises:
         ValueError: A step refuses it.
     """
-    from snn_gym.scoring import submit, verify
+    from snn_gym.scoring import submit
     from snn_gym.training import train
 
-    job, folder = errand.job, errand.job.folder(Path(errand.runs))
+    folder = job.folder(runs)
     train(
         job.agent,
         job.environment,
@@ -58,7 +59,7 @@ def carry_out(errand: Errand) -> Path:
         steps=job.steps,
         checkpoint_interval=CHECKPOINT_INTERVAL,
     )
-    return verify(submit(folder), errand.leaderboard)
+    return submit(folder)
 
 
 def main() -> None:
@@ -66,8 +67,10 @@ def main() -> None:
     errand = from_mapping(Errand, json.loads(sys.argv[1]), "errand")
     end_with(errand.parent)
     os.nice(errand.niceness)
+    from snn_gym.scoring import verify
+
     try:
-        carry_out(errand)
+        verify(train_and_submit(errand.job, Path(errand.runs)), errand.leaderboard)
     except (ValueError, OSError) as error:
         sys.exit(" ".join(str(error).split()))
 

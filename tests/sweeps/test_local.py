@@ -16,8 +16,8 @@ from snn_gym.cli import main
 from snn_gym.scoring.audit import audit
 from snn_gym.scoring.results import list_rows
 from snn_gym.storage import load_tensors
-from snn_gym.sweeps import Job, sweep
-from snn_gym.sweeps.local import MOST_DEATHS, missing
+from snn_gym.sweeps import Job, missing, sweep
+from snn_gym.sweeps.ended import MOST_DEATHS
 from snn_gym.sweeps.progress import duration, time_left
 from snn_gym.training import train
 from snn_gym.zoo.files import WEIGHTS
