@@ -14,9 +14,8 @@ import gymnasium as gym
 import typer
 
 from snn_gym._version import __version__
-from snn_gym.cli_module import with_module
+from snn_gym.cli_options import Leaderboard, Run, leaderboard_folder, with_module
 from snn_gym.cli_printing import print_columns, print_evaluation, print_lines, print_played
-from snn_gym.content import checkout_root
 
 app = typer.Typer(
     name="snn-gym",
@@ -28,14 +27,7 @@ app = typer.Typer(
 BAD_INPUT = 2
 _INTERRUPTED = 130
 
-Leaderboard = Annotated[
-    Path | None,
-    typer.Option(help="Folder of the results table.", show_default="the checkout's leaderboard/"),
-]
 MOST_EPISODES = 1_000_000
-
-
-Run = Annotated[Path, typer.Argument(help="Folder that `snn-gym train` wrote.")]
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -300,7 +292,7 @@ def verify(
     from snn_gym.scoring.hidden import describe, read_salt
     from snn_gym.scoring.results import read_row
 
-    board = _leaderboard(leaderboard)
+    board = leaderboard_folder(leaderboard)
     secret = None if salt is None else read_salt(salt, board)
     if folder is not None and not again:
         path = verify_submission(folder, board, retrain=retrain, salt=secret)
@@ -332,7 +324,7 @@ def audit(
     from snn_gym.scoring import audit as audit_leaderboard
     from snn_gym.scoring.reevaluation import play_again
 
-    folder = _leaderboard(leaderboard)
+    folder = leaderboard_folder(leaderboard)
     problems = audit_leaderboard(folder)
     if problems:
         print(*problems, sep="\n")
@@ -360,7 +352,7 @@ def sweep(
     """Train, submit and verify the runs of a plan that have no row yet."""
     from snn_gym.sweeps.progress import carry_out_plan
 
-    board = _leaderboard(leaderboard)
+    board = leaderboard_folder(leaderboard)
     print_lines(carry_out_plan(plan, board, runs, workers=workers, niceness=nice, ray=ray))
 
 
@@ -386,16 +378,7 @@ def table(leaderboard: Leaderboard = None) -> None:
     """Print the results table and write it to the leaderboard's README.md."""
     from snn_gym.scoring import write_table
 
-    print(write_table(_leaderboard(leaderboard)).read_text(encoding="utf-8"))
-
-
-def _leaderboard(given: Path | None) -> Path:
-    if given is not None:
-        return given
-    root = checkout_root()
-    if root is None:
-        raise ValueError("this is no checkout of snn_gym; name the folder with --leaderboard")
-    return root / "leaderboard"
+    print(write_table(leaderboard_folder(leaderboard)).read_text(encoding="utf-8"))
 
 
 if __name__ == "__main__":

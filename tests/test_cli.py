@@ -216,7 +216,7 @@ def test_an_unwritable_place_is_refused(capsys, tmp_path):
 
 
 def test_verify_outside_a_checkout_needs_a_leaderboard(capsys, monkeypatch, tmp_path):
-    monkeypatch.setattr("snn_gym.cli.checkout_root", lambda: None)
+    monkeypatch.setattr("snn_gym.cli_options.checkout_root", lambda: None)
     line = refused(capsys, "verify", tmp_path)
     assert "name the folder with --leaderboard" in line
     assert "--leaderboard" in refused(capsys, "table")

@@ -1,4 +1,4 @@
-"""The option ``--module`` of commands: what is imported before they run."""
+"""Options that commands share, and what they stand for."""
 
 from __future__ import annotations
 
@@ -7,9 +7,12 @@ import importlib
 import inspect
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+
+from snn_gym.content import checkout_root
 
 
 def _import_module(name: str | None) -> None:
@@ -20,6 +23,11 @@ def _import_module(name: str | None) -> None:
         importlib.import_module(name)
 
 
+Leaderboard = Annotated[
+    Path | None,
+    typer.Option(help="Folder of the results table.", show_default="the checkout's leaderboard/"),
+]
+Run = Annotated[Path, typer.Argument(help="Folder that `snn-gym train` wrote.")]
 Module = Annotated[
     str | None,
     typer.Option(
@@ -48,3 +56,20 @@ def with_module(command: Callable[..., None]) -> Callable[..., None]:
     run.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
     run.__annotations__ = {**command.__annotations__, "module": Module}
     return run
+
+
+def leaderboard_folder(given: Path | None) -> Path:
+    """Return the folder of the results table.
+
+    Args:
+        given: The one that was named; None for the checkout's.
+
+    Raises:
+        ValueError: None was named, and this is no checkout.
+    """
+    if given is not None:
+        return given
+    root = checkout_root()
+    if root is None:
+        raise ValueError("this is no checkout of snn_gym; name the folder with --leaderboard")
+    return root / "leaderboard"
