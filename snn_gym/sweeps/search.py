@@ -206,6 +206,25 @@ def _check_space(spec: AgentSpec, search: Search) -> None:
             hint = f"did you mean {close[0]!r}?" if close else f"known: {', '.join(known)}"
             raise ValueError(f"{name!r} is no hyper-parameter of {spec.name}; {hint}")
         for value in values.extremes:
-            overrides, network = split({name: value})
-            spec.settings(search.environment, overrides)
-            policy_arguments(spec, search.environment, network)
+            _check_value(spec, search.environment, name, value)
+        if isinstance(values.low, int) and isinstance(values.high, int):
+            _check_whole(spec, search.environment, name, values)
+
+
+def _check_value(spec: AgentSpec, env_id: str, name: str, value: Any) -> None:
+    overrides, network = split({name: value})
+    spec.settings(env_id, overrides)
+    policy_arguments(spec, env_id, network)
+
+
+def _check_whole(spec: AgentSpec, env_id: str, name: str, values: Values) -> None:
+    """Refuse whole ends of what need not be whole: of 0 to 1 nothing between would be tried."""
+    assert values.low is not None
+    try:
+        _check_value(spec, env_id, name, values.value(values.low + 0.5))
+    except ValueError:
+        return
+    raise ValueError(
+        f"{name!r} may be any number, but from low {values.low} to high {values.high} only whole "
+        f"ones are tried; write low = {float(values.low)}, or choices"
+    )

@@ -13,7 +13,7 @@ HEAD = {"agent": "ppo-lif", "environment": "CartPole-v1", "seeds": "1000-1002", 
 SPACE = (
     "learning_rate = { low = 1e-4, high = 3e-3, log = true }\n"
     "n_steps = { choices = [32, 64] }\n"
-    "network.surrogate_slope = { low = 1, high = 10 }\n"
+    "network.surrogate_slope = { low = 1.0, high = 10 }\n"
 )
 
 
@@ -53,6 +53,12 @@ def test_settings_of_spikes_are_not_tried_of_a_twin_without_spikes(tmp_path: Pat
     assert set(search.space_of("ppo-mlp")) == {"learning_rate", "n_steps", "network.hidden_sizes"}
 
 
+def test_whole_ends_are_for_what_is_whole(tmp_path: Path) -> None:
+    space = "n_epochs = { low = 4, high = 20 }\nnetwork.time_steps = { low = 4, high = 16 }"
+    found = read_search(written(tmp_path, space=space)).space
+    assert [type(values.low) for values in found.values()] == [int, int]
+
+
 def test_values_are_those_of_the_agents_file() -> None:
     assert Values(low=1, high=2, schedule="lin").value(1.5) == "lin_1.5"
     assert Values(choices=([32, 32], [64])).value("[32, 32]") == [32, 32]
@@ -73,12 +79,13 @@ def test_values_are_those_of_the_agents_file() -> None:
         ({"pruner": "none"}, SPACE, "unknown key pruner"),
         ({}, "", "space must have 1 to 100 entries"),
         ({}, "learnin_rate = { low = 0.1, high = 1 }", "did you mean 'learning_rate'?"),
-        ({}, "network.surogate_slope = { low = 1, high = 2 }", "'network.surrogate_slope'?"),
+        ({}, "network.surogate_slope = { low = 1.0, high = 2 }", "'network.surrogate_slope'?"),
         ({}, "tau = { low = 0.1, high = 1 }", "'tau' is no hyper-parameter of ppo-lif"),
         ({}, "network.time_steps = { choices = [4, 8] }", "ppo-mlp can be tuned in"),
         ({}, "gamma = { low = 0.9, high = 1.1 }", "at least 0 and at most 1, got 1.1"),
         ({}, "gamma = { low = 0.9, high = 0.1 }", "expected low < high, got low 0.9 and high 0.1"),
-        ({}, "gamma = { low = 0, high = 1, log = true }", "expected 0 < low < high"),
+        ({}, "gamma = { low = 0.0, high = 1, log = true }", "expected 0 < low < high"),
+        ({}, "gamma = { low = 0, high = 1 }", "'gamma' may be any number, but from low 0"),
         ({}, "gamma = { low = 0.9 }", "expected low and high, or choices"),
         ({}, "gamma = { low = 0.9, choices = [0.9, 1.0] }", "choices stand alone"),
         ({}, "gamma = { choices = [0.9] }", "choices must have 2 to 1000 entries"),
