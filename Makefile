@@ -10,6 +10,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 DEMO := runs/demo
+PROPOSED := runs/proposed
 PYTEST_ARGS ?=
 SAMPLE ?= 10
 SEED ?= 0
@@ -19,7 +20,7 @@ SEED ?= 0
 export OMP_NUM_THREADS := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo results retrain study test check check-all lint types contract bench clean
+.PHONY: help install demo submissions results retrain study test check check-all lint types contract bench clean
 
 help: ## Show this list.
 	@grep -E '^[a-z-]+:.*## ' Makefile | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -40,6 +41,10 @@ demo: $(STAMP) ## Train a spiking agent and its twin, submit, verify, print the 
 	$(BIN)/snn-gym verify $(DEMO)/submissions/ppo-lif --leaderboard $(DEMO)/leaderboard
 	$(BIN)/snn-gym verify $(DEMO)/submissions/ppo-mlp --leaderboard $(DEMO)/leaderboard
 	$(BIN)/snn-gym table --leaderboard $(DEMO)/leaderboard
+
+submissions: $(STAMP) ## Verify what lies under submissions/ beside a copy of the leaderboard.
+	rm -rf $(PROPOSED) && mkdir -p $(dir $(PROPOSED))
+	$(BIN)/python -m snn_gym.scoring.proposals submissions leaderboard $(PROPOSED)
 
 # A run goes on where it stopped, and one whose row exists is passed over.
 results: $(STAMP) ## Train, submit and verify what leaderboard/plan.toml has no row of yet (days).
@@ -87,4 +92,4 @@ bench: $(STAMP) ## Measure speed (benchmarks/).
 	$(BIN)/python -m benchmarks
 
 clean: ## Remove the virtual environment, caches and runs of the demo.
-	rm -rf $(VENV) $(DEMO) build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) $(DEMO) $(PROPOSED) build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache

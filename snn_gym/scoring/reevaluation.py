@@ -119,7 +119,7 @@ def retrain_rows(
     rows = list_rows(Path(leaderboard))
     drawn = np.random.default_rng(seed).permutation(len(rows))[: max(1, round(share * len(rows)))]
     chosen = [rows[index] for index in sorted(drawn)]
-    yield from _each(_train, Path(leaderboard), chosen, seeds, processes)
+    yield from _each(retrain_row, Path(leaderboard), chosen, seeds, processes)
 
 
 def play_hidden_seeds(
@@ -165,7 +165,14 @@ def _each(
         pool.shutdown(cancel_futures=True)
 
 
-def _train(leaderboard: Path, row: Row, seeds: tuple[int, ...]) -> Again:
+def retrain_row(leaderboard: Path, row: Row, seeds: tuple[int, ...]) -> Again:
+    """Train a row again by its recipe, and write into it that it holds if it does.
+
+    Args:
+        leaderboard: As in ``reevaluate``.
+        row: The row.
+        seeds: As in ``reevaluate``; for a row that another machine trained.
+    """
     path = row_path(leaderboard, row.agent, row.environment, row.seed)
     try:
         weights = read_regular_file(path.with_suffix(".safetensors"), max_bytes=MAX_WEIGHTS_BYTES)

@@ -9,6 +9,7 @@ from pathlib import Path
 from snn_gym.folders import locked
 from snn_gym.scoring.comparison import COMPARISON_COLUMNS, COMPARISON_DEFINITIONS, comparisons
 from snn_gym.scoring.hidden import CHANCE
+from snn_gym.scoring.results import Row
 from snn_gym.scoring.table import (
     COLUMN_DEFINITIONS,
     HIDDEN_COLUMN,
@@ -82,6 +83,27 @@ def render_table(leaderboard: str | Path) -> str:
     sections.append("Of an agent against its twin:\n\n" + _definitions(COMPARISON_DEFINITIONS))
     sections.append(_COSTS)
     return "\n".join(sections)
+
+
+def render_line(leaderboard: str | Path, row: Row) -> str:
+    """Render the one line of the table that a row is part of, with its headings.
+
+    Args:
+        leaderboard: Folder of the leaderboard.
+        row: One of its rows.
+
+    Raises:
+        ValueError: As in ``table_rows``.
+    """
+    rows = [
+        line
+        for line in table_rows(leaderboard)
+        if (line.agent, line.environment) == (row.agent, row.environment)
+        and line.environment_version == row.environment_version
+    ]
+    hidden = any(line.hidden_means for line in rows)
+    columns = {**COLUMN_DEFINITIONS, **(HIDDEN_COLUMN if hidden else {})}
+    return _markdown(list(columns), [_cells(line, hidden) for line in rows])
 
 
 def write_table(leaderboard: str | Path) -> Path:

@@ -19,34 +19,38 @@ from snn_gym.zoo import spec as spec_module
 PAIRS = [(name, env_id) for name in agent_ids() for env_id in load_agent_spec(name).environments]
 
 
+# Further ones may be anybody's.
+OURS = (
+    "a2c-lif",
+    "a2c-mlp",
+    "accept-reject",
+    "cma-es",
+    "dqn-mlp",
+    "dqsn",
+    "dqsn-dynamics",
+    "es",
+    "ppo-lif",
+    "ppo-lif-dynamics",
+    "ppo-mlp",
+    "qrdqn-lif",
+    "qrdqn-mlp",
+    "random-search",
+    "recurrent-dqn-gru",
+    "recurrent-dqsn",
+    "recurrent-ppo-gru",
+    "recurrent-ppo-lsnn",
+    "recurrent-ppo-lsnn-dynamics",
+    "sac-lif",
+    "sac-lif-dynamics",
+    "sac-mlp",
+    "synapse-agents",
+    "win-stay",
+)
+
+
 def test_the_zoo_holds_the_agents_and_their_twins():
-    assert agent_ids() == (
-        "a2c-lif",
-        "a2c-mlp",
-        "accept-reject",
-        "cma-es",
-        "dqn-mlp",
-        "dqsn",
-        "dqsn-dynamics",
-        "es",
-        "ppo-lif",
-        "ppo-lif-dynamics",
-        "ppo-mlp",
-        "qrdqn-lif",
-        "qrdqn-mlp",
-        "random-search",
-        "recurrent-dqn-gru",
-        "recurrent-dqsn",
-        "recurrent-ppo-gru",
-        "recurrent-ppo-lsnn",
-        "recurrent-ppo-lsnn-dynamics",
-        "sac-lif",
-        "sac-lif-dynamics",
-        "sac-mlp",
-        "synapse-agents",
-        "win-stay",
-    )
-    for name in agent_ids():
+    assert set(OURS) <= set(agent_ids())
+    for name in OURS:
         spec = load_agent_spec(name)
         if spec.policy == "SpikingControllerPolicy":
             assert spec.twin is None
@@ -115,7 +119,7 @@ def repeated(own, theirs):
 
 def test_a_child_holds_nothing_that_its_parent_says_already():
     children = [name for name in agent_ids() if load_agent_spec(name).parent is not None]
-    assert len(children) == 11
+    assert len(children) >= 11
     for name in children:
         own, parent = raw(name), load_agent_spec(load_agent_spec(name).parent)
         for key in ("algorithm", "budget_class", "default", "twin"):
