@@ -9,7 +9,7 @@ from pathlib import Path
 from snn_gym.scoring.architecture import trained_tensors
 from snn_gym.scoring.chain import Link, read_chain, read_linked
 from snn_gym.scoring.errors import SubmissionError
-from snn_gym.scoring.rendering import TABLE_NAME, render_table
+from snn_gym.scoring.rendering import TABLE_NAME, read_table, render_table
 from snn_gym.scoring.results import Row, hash_tensors, named, read_row, strangers
 from snn_gym.scoring.verification import check_claim, check_weights
 from snn_gym.storage import StorageError
@@ -78,5 +78,10 @@ def _table_problem(leaderboard: Path) -> Iterator[str]:
     except ValueError as error:
         yield str(error)
         return
-    if path.exists() and path.read_text(encoding="utf-8") != text:
+    try:
+        written = read_table(path)
+    except StorageError as error:
+        yield str(error)
+        return
+    if written is not None and written != text.encode():
         yield f"{TABLE_NAME} is not the table of the rows; write it with `snn-gym table`"

@@ -15,8 +15,8 @@ import numpy as np
 
 from snn_gym.scoring.evaluation import EVALUATOR_VERSION, OFFICIAL_EPISODES, evaluation_seeds
 from snn_gym.scoring.hidden import describe, play_hidden, submission_digest
-from snn_gym.scoring.manifest import MAX_ROW_BYTES, MAX_WEIGHTS_BYTES, utc_now
-from snn_gym.scoring.results import Row, list_rows, replace_row, row_path
+from snn_gym.scoring.manifest import MAX_ROW_BYTES, utc_now
+from snn_gym.scoring.results import Row, list_rows, replace_row, row_path, verified_weights
 from snn_gym.scoring.retraining import train_again
 from snn_gym.scoring.verification import check_weights, different_returns
 from snn_gym.scoring.worker import Request, rerun
@@ -175,7 +175,7 @@ def retrain_row(leaderboard: Path, row: Row, seeds: tuple[int, ...]) -> Again:
     """
     path = row_path(leaderboard, row.agent, row.environment, row.seed)
     try:
-        weights = read_regular_file(path.with_suffix(".safetensors"), max_bytes=MAX_WEIGHTS_BYTES)
+        weights = verified_weights(leaderboard, row)
         again = train_again(row, check_weights(weights, row), seeds)
     except ValueError as error:
         return Again(path, str(error))
@@ -188,7 +188,7 @@ def _play_hidden(leaderboard: Path, row: Row, _: tuple[int, ...], *, salt: bytes
     if row.evaluator_version != EVALUATOR_VERSION:
         return Again(path, "of an earlier evaluator; evaluate it first with --again")
     try:
-        weights = read_regular_file(path.with_suffix(".safetensors"), max_bytes=MAX_WEIGHTS_BYTES)
+        weights = verified_weights(leaderboard, row)
         check_weights(weights, row)
         digest = submission_digest(read_regular_file(path, max_bytes=MAX_ROW_BYTES), weights)
         hidden = play_hidden(row, digest, salt, functools.partial(rerun, weights=weights))
@@ -209,7 +209,7 @@ def _play(leaderboard: Path, row: Row, seeds: tuple[int, ...], *, write: bool = 
     if len(stored) != len(seeds):
         return Again(path, f"returns of {len(stored)} episodes, expected {len(seeds)}")
     try:
-        weights = read_regular_file(path.with_suffix(".safetensors"), max_bytes=MAX_WEIGHTS_BYTES)
+        weights = verified_weights(leaderboard, row)
         check_weights(weights, row)
         result = rerun(Request(agent=row.agent, environment=row.environment, seeds=seeds), weights)
     except ValueError as error:

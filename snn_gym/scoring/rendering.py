@@ -20,9 +20,10 @@ from snn_gym.scoring.table import (
     section,
     table_rows,
 )
-from snn_gym.storage import write_text_atomic
+from snn_gym.storage import StorageError, read_regular_file, write_text_atomic
 
 TABLE_NAME = "README.md"
+_MAX_TABLE_BYTES = 64 << 20
 
 _INTRODUCTION = """# Results
 
@@ -106,6 +107,23 @@ def render_line(leaderboard: str | Path, row: Row) -> str:
     return _markdown(list(columns), [_cells(line, hidden) for line in rows])
 
 
+def read_table(path: Path) -> bytes | None:
+    """Return what a leaderboard's README.md holds, None if there is none.
+
+    Args:
+        path: The file.
+
+    Raises:
+        StorageError: It is no regular file of a sensible size.
+    """
+    try:
+        return read_regular_file(path, max_bytes=_MAX_TABLE_BYTES)
+    except StorageError as error:
+        if error.reason == "missing":
+            return None
+        raise
+
+
 def write_table(leaderboard: str | Path) -> Path:
     """Write leaderboard/README.md afresh, atomically.
 
@@ -122,9 +140,8 @@ def write_table(leaderboard: str | Path) -> Path:
     if not leaderboard.is_dir():
         raise ValueError(f"{leaderboard} is no folder; expected a leaderboard; verify a row first")
     path = leaderboard / TABLE_NAME
-    if path.exists() and not path.read_text(encoding="utf-8", errors="replace").startswith(
-        _WRITTEN
-    ):
+    written = read_table(path)
+    if written is not None and not written.startswith(_WRITTEN.encode()):
         raise ValueError(
             f"{path} was not written by `snn-gym table`, which would replace it; name a "
             "leaderboard's folder, or move the file"

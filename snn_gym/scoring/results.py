@@ -23,6 +23,7 @@ from snn_gym.scoring.manifest import (
     Sha256,
     dump_json,
     parse_strict,
+    shorten,
 )
 from snn_gym.spiking.costs import Costs
 from snn_gym.storage import StorageError, read_regular_file, write_bytes_atomic, write_text_atomic
@@ -188,10 +189,38 @@ def strangers(leaderboard: Path, links: Mapping[str, Link]) -> Iterator[str]:
     for path in sorted((leaderboard / RESULTS_FOLDER).rglob("*")):
         relative = path.relative_to(leaderboard)
         if relative not in expected and (path.is_symlink() or not path.is_dir()):
-            yield (
-                f"{relative.as_posix()} is not in {DIGESTS_NAME}; expected only what `snn-gym "
-                "verify` wrote; remove it and verify its submission"
-            )
+            yield _stranger(shorten(relative.as_posix()))
+
+
+def verified_weights(leaderboard: Path, row: Row) -> bytes:
+    """Return the weights of a row if both its files are as they were verified.
+
+    What is found of a row later is written with a line of the chain, which must not make a row that
+    was edited look like a verified one.
+
+    Args:
+        leaderboard: Folder of the leaderboard; one that is older than the chain says nothing.
+        row: One of its rows.
+
+    Raises:
+        SubmissionError: ``digests``: the row or its weights have another digest, or no line.
+        StorageError: One of them is no regular file of a sensible size.
+    """
+    path = row_path(leaderboard, row.agent, row.environment, row.seed)
+    links = {link.place: link for link in read_chain(leaderboard)}
+    if not links:
+        return read_regular_file(path.with_suffix(".safetensors"), max_bytes=MAX_WEIGHTS_BYTES)
+    place = path.relative_to(leaderboard).as_posix()
+    if place not in links:
+        raise SubmissionError("digests", _stranger(place))
+    return read_linked(leaderboard, links[place])[1]
+
+
+def _stranger(place: str) -> str:
+    return (
+        f"{place} is not in {DIGESTS_NAME}; expected only what `snn-gym verify` wrote; remove it "
+        "and verify its submission"
+    )
 
 
 def named(link: Link, error: ValueError) -> str:

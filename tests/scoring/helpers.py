@@ -21,6 +21,7 @@ from snn_gym.scoring.worker import Request, Rerun, rerun
 from snn_gym.storage import dump_tensors, parse_tensors
 
 SETTINGS = VerificationSettings(seeds=evaluation_seeds(3))
+_MAX_HASHED_BYTES = 1 << 28
 
 
 @dataclass(frozen=True)
@@ -81,9 +82,10 @@ def fingerprint(folder: Path) -> str:
     digest = hashlib.sha256()
     for path in sorted(folder.rglob("*")):
         status = path.lstat()
-        head = f"{path.relative_to(folder)}|{status.st_mode}|{status.st_mtime_ns}|"
-        digest.update(head.encode())
-        if stat.S_ISREG(status.st_mode):
+        head = f"{path.relative_to(folder)}|{status.st_mode}|{status.st_mtime_ns}|{status.st_size}|"
+        digest.update(os.fsencode(head))
+        # Larger ones are sparse, made to be refused for their size.
+        if stat.S_ISREG(status.st_mode) and status.st_size <= _MAX_HASHED_BYTES:
             digest.update(path.read_bytes())
         elif path.is_symlink():
             digest.update(os.readlink(path).encode())

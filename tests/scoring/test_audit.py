@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -212,3 +213,21 @@ def test_a_folder_that_is_missing_is_refused(tmp_path: Path) -> None:
 
 def test_the_committed_leaderboard_is_as_it_was_verified() -> None:
     assert audit(ROOT / "leaderboard") == ()
+
+
+@pytest.mark.parametrize("put", [os.mkfifo, os.mkdir, lambda path: path.symlink_to("/dev/zero")])
+def test_a_table_that_is_no_file_is_named_and_not_waited_for(
+    put: Callable[[Path], object], board: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (board / "README.md").unlink()
+    put(board / "README.md")
+    (problem,) = audit(board)
+    assert problem.startswith("README.md ")
+    assert main(["table", "--leaderboard", str(board)]) == 2
+    assert capsys.readouterr().err.startswith("snn-gym: README.md ")
+
+
+def test_names_of_strangers_are_shown_in_one_line(board: Path) -> None:
+    row_of(board).with_name("a\nb\udcff.txt").touch()
+    (problem,) = audit(board)
+    assert problem.startswith("results/ppo-lif/CartPole-v1/a b?.txt is not in digests.txt")

@@ -8,7 +8,15 @@ from pathlib import Path
 import pytest
 
 from snn_gym.cli import main
-from snn_gym.scoring import reevaluate, reevaluation, verification, verify
+from snn_gym.scoring import (
+    play_hidden_seeds,
+    reevaluate,
+    reevaluation,
+    retrain_rows,
+    verification,
+    verify,
+)
+from snn_gym.scoring.chain import DIGESTS_NAME, read_chain
 from snn_gym.scoring.evaluation import EVALUATOR_VERSION
 from snn_gym.scoring.results import list_rows
 from snn_gym.scoring.worker import Request, Rerun, rerun
@@ -41,7 +49,8 @@ def board(template: Template, tmp_path: Path) -> Path:
 
 
 def age(board: Path) -> None:
-    """Take what version 1 did not have out of the only row."""
+    """Take what version 1 did not have out of the only row; the chain is younger than that."""
+    (board / DIGESTS_NAME).unlink()
     (path,) = board.glob("results/*/*/*.json")
     row = {**json.loads(path.read_text()), "evaluator_version": 1}
     for name in NEW_COSTS:
@@ -141,3 +150,19 @@ def test_the_command_names_every_row_and_fails_if_one_differs(
         "takes a submission's folder, or for the rows there are one of --again"
         in capsys.readouterr().err
     )
+
+
+def test_a_row_that_was_edited_is_not_written_as_if_it_had_been_verified(
+    template: Template, tmp_path: Path
+) -> None:
+    board = tmp_path / "board"
+    path = verify(template.write(tmp_path / "s"), board, SETTINGS)
+    edited = {**json.loads(path.read_text()), "evaluator_version": 1, "steps": 7}
+    path.write_text(json.dumps(edited))
+    for play in (reevaluate, retrain_rows):
+        (result,) = play(board, seeds=SETTINGS.seeds)
+        assert "0.json has the SHA-256" in str(result.problem)
+    path.write_text(json.dumps({**edited, "evaluator_version": EVALUATOR_VERSION}))
+    (result,) = play_hidden_seeds(board, b"s" * 32)
+    assert "0.json has the SHA-256" in str(result.problem)
+    assert len(read_chain(board)) == 1  # no line was added

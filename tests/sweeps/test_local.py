@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from snn_gym.cli import main
-from snn_gym.scoring.audit import audit
+from snn_gym.scoring import audit
 from snn_gym.scoring.results import list_rows
 from snn_gym.storage import load_tensors
 from snn_gym.sweeps import Job, missing, sweep
