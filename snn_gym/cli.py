@@ -15,7 +15,13 @@ import typer
 
 from snn_gym._version import __version__
 from snn_gym.cli_options import Leaderboard, Run, leaderboard_folder, with_module
-from snn_gym.cli_printing import print_columns, print_evaluation, print_lines, print_played
+from snn_gym.cli_printing import (
+    in_one_line,
+    print_columns,
+    print_evaluation,
+    print_lines,
+    print_played,
+)
 
 app = typer.Typer(
     name="snn-gym",
@@ -58,11 +64,11 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _show_warning(message: Warning | str, *_: object, **__: object) -> None:
-    print("snn-gym:", " ".join(str(message).split()), file=sys.stderr)
+    print("snn-gym:", in_one_line(str(message)), file=sys.stderr)
 
 
 def _refuse(message: str) -> int:
-    print("snn-gym:", " ".join(message.split()), file=sys.stderr)
+    print("snn-gym:", in_one_line(message), file=sys.stderr)
     return BAD_INPUT
 
 

@@ -10,6 +10,19 @@ import typer
 if TYPE_CHECKING:
     from snn_gym.scoring import Evaluation
 
+_MAX_SHOWN = 2000
+
+
+def in_one_line(text: str) -> str:
+    """Return a message as one printable line of bounded length; it may quote a stranger's file.
+
+    Args:
+        text: The message.
+    """
+    line = " ".join(text.split())
+    shown = line if len(line) <= _MAX_SHOWN else f"{line[:_MAX_SHOWN]}…"
+    return "".join(letter if letter.isprintable() else "?" for letter in shown)
+
 
 def print_columns(header: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> None:
     """Print a table, each column as wide as its widest text.

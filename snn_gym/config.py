@@ -266,7 +266,7 @@ def _check_keys(
     fields: Mapping[str, dataclasses.Field[Any]], mapping: Mapping[str, Any], where: str
 ) -> None:
     allowed = ", ".join(fields) or "none"
-    unknown = [str(key) for key in mapping if key not in fields]
+    unknown = [f"{key!s:.60}" for key in mapping if key not in fields]
     if unknown:
         raise UnknownKeyError(
             unknown, f"{where}: unknown key {', '.join(unknown)}; allowed keys: {allowed}"
@@ -368,7 +368,7 @@ def _convert_dict(hint: Any, value: Any, where: str) -> dict[Any, Any]:
         raise ValueError(f"{where}: expected a table, got {_show(value)}")
     key_hint, item_hint = typing.get_args(hint)
     return {
-        _convert(key_hint, key, f"{where}: key"): _convert(item_hint, item, f"{where}.{key}")
+        _convert(key_hint, key, f"{where}: key"): _convert(item_hint, item, f"{where}.{key!s:.60}")
         for key, item in value.items()
     }
 

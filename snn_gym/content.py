@@ -56,7 +56,22 @@ def read_toml(path: Path, where: str) -> dict[str, Any]:
     Raises:
         ValueError: The file is not valid TOML.
     """
+    return parse_toml(path.read_bytes(), where)
+
+
+def parse_toml(data: bytes, where: str) -> dict[str, Any]:
+    """Return the content of a TOML file's bytes.
+
+    Args:
+        data: Content of the file.
+        where: What to call it in an error.
+
+    Raises:
+        ValueError: It is not valid TOML.
+    """
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except tomllib.TOMLDecodeError as error:
+        return tomllib.loads(data.decode("utf-8"))
+    except RecursionError as error:
+        raise ValueError(f"{where}: not valid TOML: nested too deeply") from error
+    except ValueError as error:  # also of bytes that are no text, and of endless numbers
         raise ValueError(f"{where}: not valid TOML: {error}") from error

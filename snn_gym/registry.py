@@ -13,7 +13,7 @@ from typing import Annotated, Any
 
 import gymnasium as gym
 
-from snn_gym.config import Config, Count, from_mapping
+from snn_gym.config import Config, Count, Matching, from_mapping
 from snn_gym.content import content_path, read_toml
 
 BUDGET_CLASSES = ("gradient", "local", "evolutionary")
@@ -299,7 +299,7 @@ def check_names_no_module(value: Any, where: str) -> None:
         )
 
 
-RecordedId = Annotated[str, check_names_no_module]
+RecordedId = Annotated[str, check_names_no_module, Matching(r"[\w./-]*")]
 """Id of an environment that a file names."""
 RecordedArguments = Annotated[dict[str, Any], check_names_no_module]
 """Arguments of ``gym.make`` that a file names."""

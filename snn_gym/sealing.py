@@ -91,14 +91,27 @@ def parse_sealed(data: bytes, where: str) -> Any:
     Raises:
         ValueError: It is no JSON, or was changed after it was written.
     """
-    try:
-        content = json.loads(data)
-    except (ValueError, RecursionError) as error:
-        raise ValueError(f"{where}: not valid JSON: {error}") from error
+    content = parse_json(data, where)
     if isinstance(content, dict) and SEAL in content:
         check_seal(data, where)
         del content[SEAL]
     return content
+
+
+def parse_json(data: bytes | str, where: str) -> Any:
+    """Read JSON from a file that may be damaged.
+
+    Args:
+        data: Content of the file.
+        where: Its name, for the message.
+
+    Raises:
+        ValueError: It is no JSON.
+    """
+    try:
+        return json.loads(data)
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"{where}: not valid JSON: {error}") from error
 
 
 def write_digests(file: Path, names: Iterable[str]) -> None:

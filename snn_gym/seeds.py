@@ -18,5 +18,5 @@ def parse_seeds(text: str | None) -> range | None:
         return None
     match = re.fullmatch(r"(\d+)(?:-(\d+))?", text)
     if match is None or (match[2] and int(match[2]) < int(match[1])):
-        raise ValueError(f"seeds must be a number or a range such as 0-9, got {text!r}")
+        raise ValueError(f"seeds must be a number or a range such as 0-9, got {text[:80]!r}")
     return range(int(match[1]), int(match[2] or match[1]) + 1)

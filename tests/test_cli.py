@@ -10,6 +10,7 @@ import pytest
 
 import snn_gym
 from snn_gym.cli import main
+from snn_gym.cli_printing import in_one_line
 from snn_gym.registry import env_ids
 from snn_gym.scoring import submit
 from snn_gym.spiking.costs import COST_COLUMNS
@@ -323,3 +324,8 @@ def test_submit_verify_and_table(trained, capsys, tmp_path):
     assert "ppo-lif" in (board / "README.md").read_text()
     # The same weights a second time.
     assert "snn-gym: " in refused(capsys, "verify", submission, "--leaderboard", board)
+
+
+def test_a_message_is_one_printable_line_of_bounded_length():
+    assert in_one_line("a\n b\x1b[2J\udcff") == "a b?[2J?"
+    assert len(in_one_line("x" * 100_000)) == 2001

@@ -21,6 +21,8 @@ MovesKept = Literal["always", "improving"]
 """Which moves of synapses stay."""
 ProbeRenewal = Literal["always", "improved", "never"]
 """When the episodes that judge weights are drawn anew."""
+Copies = Annotated[int, Range(at_least=1, at_most=65_536)]
+"""Copies of an environment. A file may ask for any number, and each takes memory at once."""
 Limits = tuple[tuple[float, ...], tuple[float, ...]]
 """Lower and upper limits of the observed values, in the environment's units."""
 
@@ -29,7 +31,7 @@ Limits = tuple[tuple[float, ...], tuple[float, ...]]
 class LearnerSettings(Config):
     """Hyper-parameters that every gradient-free learner has."""
 
-    n_envs: Count = 1
+    n_envs: Copies = 1
     """Copies of the environment that are stepped together where no batched task serves."""
     probe_episodes: Count = 1
     """Episodes that judge weights."""

@@ -182,6 +182,8 @@ class NetworkConfig(Config):
         Raises:
             ValueError: A key is unknown, or a value has a wrong type or is not allowed.
         """
+        if not isinstance(mapping, Mapping):
+            raise ValueError(f"network: expected a table of settings, got {mapping!r:.60}")
         values = dict(mapping)
         for part in _PARTS:
             name, given = values.get(part, getattr(cls, part)), values.get(f"{part}_parameters")
@@ -205,6 +207,8 @@ def _typed_part(part: str, name: str | tuple[str, ...], given: Any) -> Any:
         return _typed(part, name, given)
     count = len(name if isinstance(name, tuple) else given)
     names = name if isinstance(name, tuple) else (name,) * count
+    if not all(isinstance(x, str) for x in names):
+        raise ValueError(f"neuron must name the neuron of each hidden layer, got {name!r:.60}")
     parameters = (None,) * len(names) if given is None else given
     if not isinstance(parameters, tuple | list) or len(parameters) != len(names):
         raise ValueError(

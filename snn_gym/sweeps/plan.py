@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
 from snn_gym.config import Config, Count, Length, from_mapping
-from snn_gym.content import read_toml
+from snn_gym.content import parse_toml
 from snn_gym.registry import RecordedId, load_environment_spec
 from snn_gym.seeds import parse_seeds
+from snn_gym.storage import read_regular_file
 from snn_gym.zoo.seeding import TrainingSeed
 from snn_gym.zoo.spec import load_agent_spec
 
 CHECKPOINT_INTERVAL = 10_000
 """Environment steps between checkpoints, as ``snn-gym train`` has it."""
+MOST_RUNS = 100_000
+"""Most runs that a plan may name; more than a machine trains in its life are a mistake."""
+_MAX_PLAN_BYTES = 1 << 20
 
 
 def _are_seeds(text: str, where: str) -> None:
@@ -69,6 +74,13 @@ class Group(Config):
     steps: Count | None = None
     """Environment steps of a run; None for the environment's budget."""
 
+    @property
+    def runs(self) -> int:
+        """How many there are."""
+        seeds = parse_seeds(self.seeds) or range(0)
+        # len() of a range takes no more than 63 bits.
+        return len(self.agents) * len(self.environments) * (seeds.stop - seeds.start)
+
     def jobs(self) -> Iterator[Job]:
         """Yield the runs: all agents with the first seed before any with the second.
 
@@ -103,6 +115,11 @@ class Plan(Config):
     groups: Annotated[tuple[Group, ...], Length(1, 1000)]
     """The groups; a run that two of them name is trained once."""
 
+    def _check(self) -> None:
+        runs = sum(group.runs for group in self.groups)
+        if runs > MOST_RUNS:
+            raise ValueError(f"groups name {runs:,} runs; expected at most {MOST_RUNS:,}")
+
     def jobs(self) -> tuple[Job, ...]:
         """Return all runs, each once.
 
@@ -129,7 +146,9 @@ def read_plan(path: Path) -> Plan:
     Raises:
         ValueError: It does not fit the schema, or what it names does not exist.
     """
-    plan = from_mapping(Plan, read_toml(path, str(path)), str(path))
+    # A link is followed: who names a plan means what it leads to. A pipe would be waited for.
+    data = read_regular_file(os.path.realpath(path), max_bytes=_MAX_PLAN_BYTES)
+    plan = from_mapping(Plan, parse_toml(data, str(path)), str(path))
     try:
         plan.jobs()
     except ValueError as error:

@@ -11,6 +11,7 @@ import os
 import warnings
 from collections import deque
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from operator import attrgetter
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
@@ -22,8 +23,9 @@ from stable_baselines3.common.buffers import ReplayBuffer
 from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
 
 from snn_gym.arrays import prefixed, with_prefix
+from snn_gym.config import Config, Natural, from_mapping
 from snn_gym.learners.sequence_replay import SequenceReplayBuffer
-from snn_gym.sealing import SEAL, UNSEALED, check_seal, seal
+from snn_gym.sealing import SEAL, UNSEALED, check_seal, parse_json, seal
 from snn_gym.spiking.bookkeeping import full_state
 from snn_gym.storage import dump_tensors, parse_tensors, read_regular_file, write_bytes_atomic
 from snn_gym.training.episodes import EpisodeLog
@@ -126,8 +128,8 @@ def resume_newest(
     """Bring a freshly built model to its run's last checkpoint that is whole.
 
     Args:
-        path: As for ``save_checkpoint``. If the checkpoint there is damaged or of another run, it
-            is set aside under another name, and the one before is used.
+        path: As for ``save_checkpoint``. If the checkpoint there is damaged, of another run or does
+            not fit the model, it is set aside under another name, and the one before is used.
         model: Model of the same agent, environment and seed; changed in place.
         run: As ``save_checkpoint`` was told.
         logs: As ``save_checkpoint`` was told; they become what they were at the checkpoint.
@@ -136,7 +138,7 @@ def resume_newest(
         The episodes until then, None if there is no checkpoint.
 
     Raises:
-        ValueError: There are checkpoints, but none that is whole and of this run.
+        ValueError: There are checkpoints, but none that is whole, of this run and fits.
     """
     previous = previous_checkpoint(path)
     found = [file for file in (path, previous) if file.exists()]
@@ -144,6 +146,7 @@ def resume_newest(
     for file in found:
         try:
             tensors, state = _read(file, run)
+            episodes = _restore(tensors, state, model, str(file))
         except ValueError as error:
             refused.append(error)
             continue
@@ -156,7 +159,6 @@ def resume_newest(
             )
             # Or the next checkpoint would take the place of the one that is whole.
             os.replace(path, aside)
-        episodes = _restore(tensors, state, model, str(file))
         _unpack_logs(with_prefix("log", tensors), logs)
         return episodes
     if refused:
@@ -182,28 +184,76 @@ def restore_checkpoint(path: Path, model: BaseAlgorithm) -> EpisodeLog:
     return _restore(tensors, state, model, str(path))
 
 
+@dataclass(frozen=True)
+class _Optimiser(Config):
+    """What an optimiser holds besides tensors."""
+
+    values: dict[str, Any]
+    param_groups: tuple[dict[str, Any], ...]
+
+
+@dataclass(frozen=True)
+class _Place(Config):
+    """Where a replay buffer stands."""
+
+    pos: Natural
+    full: bool
+
+
+@dataclass(frozen=True)
+class _State(Config):
+    """What a checkpoint holds besides tensors."""
+
+    format: str
+    run: dict[str, Any] | None
+    counters: dict[str, int | float]
+    optimisers: dict[str, _Optimiser]
+    replay: _Place | None
+    recent_episodes: tuple[dict[str, float], ...]
+
+    def _check(self) -> None:
+        unknown = sorted(set(self.counters) - set(_COUNTERS))
+        if unknown:  # it would become an attribute of the model
+            raise ValueError(f"counter {unknown[0]!r:.60} is unknown")
+
+
 def _read(
     path: Path, run: Mapping[str, Any] | None = None
-) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
+) -> tuple[dict[str, torch.Tensor], _State]:
     """Read a checkpoint that is as it was written and, if a run is given, of that one."""
     data = read_regular_file(path, max_bytes=MAX_CHECKPOINT_BYTES)
     check_seal(data, str(path))
     tensors, metadata = parse_tensors(data, where=str(path))
-    state = json.loads(metadata.get(_STATE, "{}"))
-    if state.get("format") != FORMAT:
-        raise ValueError(f"{path}: format is {state.get('format')!r}, expected {FORMAT!r}")
-    saved = state["run"] or {}
+    content = parse_json(metadata.get(_STATE, "{}"), str(path))
+    found = content.get("format") if isinstance(content, dict) else None
+    if found != FORMAT:
+        raise ValueError(f"{path}: format is {found!r:.60}, expected {FORMAT!r}")
+    state = from_mapping(_State, content, str(path))
+    saved = state.run or {}
     for name, value in ({} if run is None else run).items():
         if saved.get(name) != value:
             raise ValueError(
-                f"{path} is of a run with {name} {saved.get(name)!r}, not {value!r}; put this "
+                f"{path} is of a run with {name} {saved.get(name)!r:.300}, not {value!r}; put this "
                 "run's own checkpoint there"
             )
     return tensors, state
 
 
 def _restore(
-    tensors: Mapping[str, torch.Tensor], state: Mapping[str, Any], model: BaseAlgorithm, where: str
+    tensors: Mapping[str, torch.Tensor], state: _State, model: BaseAlgorithm, where: str
+) -> EpisodeLog:
+    try:
+        return _restore_all(tensors, state, model, where)
+    # Whatever another model's checkpoint, or a forged one, lacks of what this model asks for.
+    except (AttributeError, LookupError, RuntimeError, TypeError) as error:
+        line = " ".join(str(error).split())
+        raise ValueError(
+            f"{where} does not hold what this model needs ({type(error).__name__}: {line:.300})"
+        ) from error
+
+
+def _restore_all(
+    tensors: Mapping[str, torch.Tensor], state: _State, model: BaseAlgorithm, where: str
 ) -> EpisodeLog:
     load_state(model.policy, with_prefix("policy", tensors), where)
     beside = with_prefix("beside", tensors)
@@ -211,15 +261,15 @@ def _restore(
         tensor.copy_(beside[name])
     for name, optimiser in _optimisers(model).items():
         _unpack_optimiser(
-            optimiser, with_prefix(f"optimiser.{name}", tensors), state["optimisers"][name]
+            optimiser, with_prefix(f"optimiser.{name}", tensors), state.optimisers[name]
         )
     if isinstance(model, _Carrying):
         learner = with_prefix("learner", tensors)
         model.load_state_tensors({name: tensor.numpy() for name, tensor in learner.items()})
-    _unpack_replay(model, with_prefix("replay", tensors), state["replay"])
-    for name, value in state["counters"].items():
+    _unpack_replay(model, with_prefix("replay", tensors), state.replay)
+    for name, value in state.counters.items():
         setattr(model, name, value)
-    model.ep_info_buffer = deque(state["recent_episodes"], maxlen=model._stats_window_size)
+    model.ep_info_buffer = deque(state.recent_episodes, maxlen=model._stats_window_size)
     model.ep_success_buffer = deque(maxlen=model._stats_window_size)
     return EpisodeLog.from_arrays(with_prefix("episodes", tensors))
 
@@ -269,10 +319,10 @@ def _pack_optimiser(
 
 
 def _unpack_optimiser(
-    optimiser: torch.optim.Optimizer, tensors: Mapping[str, torch.Tensor], plain: dict[str, Any]
+    optimiser: torch.optim.Optimizer, tensors: Mapping[str, torch.Tensor], plain: _Optimiser
 ) -> None:
     state: dict[int, dict[str, Any]] = {}
-    for name, value in {**tensors, **plain["values"]}.items():
+    for name, value in {**tensors, **plain.values}.items():
         index, key = name.split(".", 1)
         state.setdefault(int(index), {})[key] = value
     # JSON made lists of tuples such as Adam's betas.
@@ -281,7 +331,7 @@ def _unpack_optimiser(
             key: tuple(value) if isinstance(value, list) and key != "params" else value
             for key, value in group.items()
         }
-        for group in plain["param_groups"]
+        for group in plain.param_groups
     ]
     optimiser.load_state_dict({"state": state, "param_groups": groups})
 
@@ -303,7 +353,7 @@ def _replay_arrays(buffer: ReplayBuffer) -> tuple[str, ...]:
 
 
 def _unpack_replay(
-    model: BaseAlgorithm, tensors: Mapping[str, torch.Tensor], place: dict[str, Any] | None
+    model: BaseAlgorithm, tensors: Mapping[str, torch.Tensor], place: _Place | None
 ) -> None:
     if not isinstance(model, OffPolicyAlgorithm) or model.replay_buffer is None or place is None:
         return
@@ -312,7 +362,9 @@ def _unpack_replay(
         array = tensors[name].numpy()
         # shape: (filled, n_envs, ...), the first rows of (buffer_size, n_envs, ...)
         getattr(buffer, name)[: len(array)] = array
-    buffer.pos, buffer.full = place["pos"], place["full"]
+    if place.pos >= buffer.buffer_size:
+        raise IndexError(f"the replay buffer stands at {place.pos} of {buffer.buffer_size}")
+    buffer.pos, buffer.full = place.pos, place.full
 
 
 def _plain_episode(info: Mapping[str, Any]) -> dict[str, float]:

@@ -6,7 +6,8 @@ import hashlib
 import importlib.metadata
 import os
 import platform
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -168,6 +169,8 @@ def load_agent(path: str | os.PathLike[str], env: VecEnv | None = None) -> BaseA
     Raises:
         ValueError: The folder holds no saved agent, a file is damaged, or the environment's
             spaces or the weights do not fit.
+        gymnasium.error.Error: The recorded environment is not registered, or needs a package that
+            is absent.
     """
     folder = Path(path)
     manifest = read_manifest(folder)
@@ -176,19 +179,20 @@ def load_agent(path: str | os.PathLike[str], env: VecEnv | None = None) -> BaseA
     arguments = dict(manifest.policy_kwargs)
     arguments["network"] = NetworkConfig.from_dict(arguments.get("network", {}))
     weights = read_weights(folder, manifest)
-    if env is None:
-        env = make_environments(
-            manifest.environment, settings.n_envs, manifest.seed, manifest.environment_kwargs
+    with _naming(where):
+        if env is None:
+            env = make_environments(
+                manifest.environment, settings.n_envs, manifest.seed, manifest.environment_kwargs
+            )
+        _check_spaces(manifest, env, where)
+        model = build_model(
+            manifest.algorithm,
+            arguments,
+            settings,
+            env,
+            seed=manifest.seed,
+            device="cpu",
         )
-    _check_spaces(manifest, env, where)
-    model = build_model(
-        manifest.algorithm,
-        arguments,
-        settings,
-        env,
-        seed=manifest.seed,
-        device="cpu",
-    )
     load_state(model.policy, weights, str(folder / WEIGHTS))
     # Not set_training_mode: that would tell the normaliser that a rollout begins.
     model.policy.train(False)
@@ -208,6 +212,32 @@ def load_agent(path: str | os.PathLike[str], env: VecEnv | None = None) -> BaseA
     return model
 
 
+@contextmanager
+def _naming(where: str) -> Iterator[None]:
+    """Name the file where what it says can't be built.
+
+    It holds arguments of other libraries' classes, which hardly check them and fail in every way.
+
+    Raises:
+        ValueError: It can't.
+    """
+    try:
+        yield
+    except (
+        ArithmeticError,
+        AttributeError,
+        LookupError,
+        MemoryError,
+        RuntimeError,
+        TypeError,
+    ) as error:
+        line = " ".join(str(error).split())
+        raise ValueError(
+            f"{where} says what can't be built ({type(error).__name__}: {line:.300}); expected "
+            "what save_agent wrote"
+        ) from error
+
+
 def load_state(module: torch.nn.Module, tensors: Mapping[str, torch.Tensor], where: str) -> None:
     """Load a module's whole state, of exactly its names, shapes and element types.
 
@@ -219,8 +249,8 @@ def load_state(module: torch.nn.Module, tensors: Mapping[str, torch.Tensor], whe
         where: Place to name in errors.
 
     Raises:
-        ValueError: A tensor is missing, unknown, or of another shape or element type, or was
-            saved under other neuron parameters.
+        ValueError: A tensor is missing, unknown, not finite, or of another shape or element type,
+            or was saved under other neuron parameters.
     """
     state, tensors = full_state(module), todays_names(tensors)
     missing, unknown = sorted(state.keys() - tensors.keys()), sorted(tensors.keys() - state.keys())
@@ -235,10 +265,15 @@ def load_state(module: torch.nn.Module, tensors: Mapping[str, torch.Tensor], whe
                 f"{where}: tensor {name!r} has shape {tuple(given.shape)} and {given.dtype}; "
                 f"expected {tuple(tensor.shape)} and {tensor.dtype}"
             )
+        if _not_finite(given):
+            raise ValueError(
+                f"{where}: tensor {name!r} holds values that are NaN or infinite, which nothing is "
+                "saved with; copy the file again"
+            )
     try:
         module.load_state_dict(dict(tensors))
-    except RuntimeError as error:
-        raise ValueError(f"{where}: {error}") from error
+    except RuntimeError as error:  # in several lines
+        raise ValueError(f"{where}: {' '.join(str(error).split())}") from error
 
 
 def finite_or_raise(tensors: Mapping[str, torch.Tensor], where: str) -> None:
@@ -252,11 +287,15 @@ def finite_or_raise(tensors: Mapping[str, torch.Tensor], where: str) -> None:
         ValueError: One is not finite.
     """
     for name, tensor in tensors.items():
-        if tensor.is_floating_point() and not bool(torch.isfinite(tensor).all()):
+        if _not_finite(tensor):
             raise ValueError(
                 f"{where} has weights that are not finite, in {name!r}, and is not saved; training "
                 "diverged: lower learning_rate or max_grad_norm"
             )
+
+
+def _not_finite(tensor: torch.Tensor) -> bool:
+    return tensor.is_floating_point() and not bool(torch.isfinite(tensor).all())
 
 
 def package_versions() -> dict[str, str]:

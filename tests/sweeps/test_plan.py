@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -75,3 +76,35 @@ def test_the_tables_own_plan_names_agents_and_environments_that_there_are() -> N
     jobs = read_plan(root / "leaderboard" / "plan.toml").jobs()
     assert jobs[0] == Job("recurrent-ppo-gru", "snn/EventTracking-v0", 0, jobs[0].steps)
     assert len({job.folder(Path("runs")) for job in jobs}) == len(jobs)
+
+
+@pytest.mark.parametrize(
+    ("text", "named"),
+    [
+        ("a = " + "[" * 5000, "not valid TOML: nested too deeply"),
+        ("a = " + "9" * 5000, "not valid TOML"),
+        ("a = '\udcff'", "not valid TOML"),
+        (
+            '[[groups]]\nagents = ["es"]\nenvironments = ["x"]\nseeds = "0-99999999999999999999"',
+            "runs",
+        ),
+    ],
+)
+def test_what_would_take_for_ever_or_end_in_a_traceback_is_named(
+    text: str, named: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "plan.toml"
+    path.write_bytes(text.encode("utf-8", "surrogateescape"))
+    with pytest.raises(ValueError, match=rf"plan\.toml: .*{named}"):
+        read_plan(path)
+
+
+def test_a_link_is_followed_and_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
+    (tmp_path / "plan").write_text(
+        '[[groups]]\nagents = ["ppo-lif"]\nenvironments = ["CartPole-v1"]\nseeds = "3"'
+    )
+    (tmp_path / "link").symlink_to("plan")
+    assert len(read_plan(tmp_path / "link").jobs()) == 1
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(ValueError, match="pipe is a pipe"):
+        read_plan(tmp_path / "pipe")

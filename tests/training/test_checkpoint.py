@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 from torch.testing import assert_close
 
+from snn_gym.sealing import SEAL, UNSEALED, seal
 from snn_gym.spiking.bookkeeping import full_state
-from snn_gym.storage import save_tensors
+from snn_gym.storage import dump_tensors, load_tensors, save_tensors
 from snn_gym.training.checkpoint import (
     previous_checkpoint,
     remove_checkpoints,
@@ -109,3 +110,33 @@ def test_a_controller_goes_on_where_it_stopped(tmp_path):
         assert controllers[0].count.item() == 0
         assert controllers[0].moved.abs().max() > 0
     assert_close(full_state(fresh.policy), full_state(model.policy), rtol=0, atol=0)
+
+
+@pytest.mark.parametrize(
+    ("place", "value", "named"),
+    [
+        (("counters", "policy"), 1, "counter 'policy' is unknown"),
+        (("counters", "num_timesteps"), "many", "num_timesteps"),
+        (("run",), 1, "run"),
+        (("recent_episodes",), ["r"], "recent_episodes"),
+        (("optimisers", "policy.optimizer"), 1, "optimisers"),
+        (("optimisers",), {}, "does not hold what this model needs"),
+        (("replay",), {"pos": 10**9, "full": False}, "stands at 1000000000 of"),
+    ],
+)
+def test_a_forged_checkpoint_is_refused_in_one_line(place, value, named, tmp_path):
+    path = tmp_path / "c.safetensors"
+    save_checkpoint(path, make_agent("dqsn", "CartPole-v1"), EpisodeLog())
+    tensors, metadata = load_tensors(path, max_bytes=1 << 30)
+    state = json.loads(metadata["state"])
+    inside = state
+    for key in place[:-1]:
+        inside = inside[key]
+    inside[place[-1]] = value
+    path.write_bytes(seal(dump_tensors(tensors, {"state": json.dumps(state), SEAL: UNSEALED})))
+    model = make_agent("dqsn", "CartPole-v1")
+    policy = model.policy
+    with pytest.raises(ValueError, match=rf"c\.safetensors.*{named}") as caught:
+        restore_checkpoint(path, model)
+    assert "\n" not in str(caught.value)
+    assert model.policy is policy

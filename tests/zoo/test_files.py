@@ -1,5 +1,6 @@
 """Agents saved and loaded as data."""
 
+import hashlib
 import json
 import pickle
 import shutil
@@ -18,6 +19,7 @@ from snn_gym.learners import GradientFreeAlgorithm, StatefulDQN, StatefulPPO
 from snn_gym.policies import SpikingActorCriticPolicy, SpikingDQNPolicy
 from snn_gym.spiking import NetworkConfig
 from snn_gym.spiking.bookkeeping import full_state
+from snn_gym.storage import dump_tensors, load_tensors
 from snn_gym.zoo import (
     agent_ids,
     load_agent,
@@ -228,3 +230,49 @@ def test_an_environment_without_an_id_is_refused(tmp_path):
     model = PPO(SpikingActorCriticPolicy, CartPoleEnv())
     with pytest.raises(ValueError, match="no gymnasium id"):
         save_agent(model, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("place", "value"),
+    [
+        (("policy_kwargs", "network"), 5),
+        (("policy_kwargs", "network", "neuron"), [None]),
+        (("policy_kwargs", "network", "hidden_sizes"), [2**63]),
+        (("policy_kwargs", "activation_fn"), "os.system"),
+        (("policy_kwargs", "unheard_of"), 1),
+        (("environment_kwargs", "unheard_of"), 1),
+        (("environment",), "a\nb"),
+        (("hyperparameters", "n_envs"), 2**31),
+        (("hyperparameters", "n_steps"), 10**12),
+    ],
+)
+def test_what_cannot_be_built_is_refused_in_one_line(copy, place, value):
+    manifest = json.loads((copy / "manifest.json").read_text())
+    inside = manifest
+    for key in place[:-1]:
+        inside = inside[key]
+    inside[place[-1]] = value
+    edit(copy, **manifest)
+    with pytest.raises(ValueError, match=r"manifest\.json|network|unheard_of") as caught:
+        load_agent(copy)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [
+        (lambda tensor: tensor * float("nan"), "NaN or infinite"),
+        (lambda tensor: tensor + 1, "loading state_dict"),
+    ],
+)
+def test_other_weights_with_their_digest_are_refused_in_one_line(copy, change, named):
+    tensors, _ = load_tensors(copy / "weights.safetensors", max_bytes=1 << 30)
+    for name, tensor in tensors.items():
+        if tensor.is_floating_point():
+            tensors[name] = change(tensor)
+    data = dump_tensors(tensors)
+    (copy / "weights.safetensors").write_bytes(data)
+    edit(copy, weights_sha256=hashlib.sha256(data).hexdigest())
+    with pytest.raises(ValueError, match=named) as caught:
+        load_agent(copy)
+    assert "\n" not in str(caught.value)

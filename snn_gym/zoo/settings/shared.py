@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Annotated
 
 from snn_gym.config import Config, Count, Natural, PositiveShare, Range, Share
+from snn_gym.learners.settings import Copies
 from snn_gym.zoo.schedules import Schedule
 
 
@@ -13,7 +14,7 @@ from snn_gym.zoo.schedules import Schedule
 class AlgorithmSettings(Config):
     """Hyper-parameters of every algorithm that learns by gradients."""
 
-    n_envs: Count = 1
+    n_envs: Copies = 1
     """Copies of the environment that are stepped together."""
     learning_rate: Schedule = 3e-4
     """Step size of the optimisers; a number or a schedule such as ``lin_0.001``."""
