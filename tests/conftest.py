@@ -30,6 +30,11 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         if lines:
             terminalreporter.section(title)
             terminalreporter.write("".join(f"{line}\n" for line in lines))
+    changed = [value for name, value in properties if name == "changed"]
+    if changed:
+        terminalreporter.section("changed files, by what read them and what came of them")
+        for how, count in changed:
+            terminalreporter.write_line(f"{count:5d}  {how}")
     refused = Counter(value for name, value in properties if name == "hostile")
     if refused:
         terminalreporter.section("hostile submissions refused by the check meant for them")

@@ -1,0 +1,198 @@
+"""Fixtures: folders that every reader accepts, and one to change copies of them in."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import importlib
+import os
+import resource
+import shutil
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from snn_gym.scoring import reevaluation, verification, verify, write_table
+from snn_gym.scoring.errors import SubmissionError
+from snn_gym.scoring.manifest import utc_now
+from snn_gym.scoring.results import TrainedAgain, hash_tensors, list_rows, replace_row
+from snn_gym.scoring.worker import Request, Rerun, rerun
+from snn_gym.storage import parse_tensors
+from snn_gym.training import train
+from snn_gym.zoo.files import package_versions
+from snn_gym.zoo.recipe import processor
+from tests.hostile import readers
+from tests.hostile.readers import RUN, Reader
+from tests.scoring.conftest import run_folder, template
+from tests.scoring.helpers import SETTINGS, Template
+from tests.scoring.hostile_weights import MARKER_VARIABLE
+from tests.training._runs import Killed, kill_at
+
+__all__ = ["run_folder", "template"]  # fixtures
+
+MAX_MEMORY_BYTES = 6 << 30
+"""Address space; PyTorch and numba map a part of it without using it."""
+
+PLAN = """
+[[groups]]
+agents = ["ppo-lif", "ppo-mlp"]
+environments = ["CartPole-v1"]
+seeds = "0-9"
+
+[[groups]]
+agents = ["dqsn"]
+environments = ["CartPole-v1", "Acrobot-v1"]
+seeds = "3"
+steps = 500
+"""
+
+
+class Played:
+    """Plays known weights once; all others give other returns than any claim."""
+
+    def __init__(self) -> None:
+        self._results: dict[str, Rerun] = {}
+
+    def play(self, request: Request, weights: bytes) -> Rerun:
+        """Play weights and remember what they gave."""
+        result = rerun(request, weights)
+        self._results[_hash(weights)] = result
+        return result
+
+    def __call__(self, request: Request, weights: bytes, settings: Any = None) -> Rerun:
+        """Stand in for ``rerun`` and ``rerun_in_worker``."""
+        known = self._results.get(_hash(weights))
+        if known is None or request.seeds != SETTINGS.seeds:
+            raise SubmissionError("rerun-failed", "not the weights that were claimed")
+        return known
+
+    def train_again(self, claim: Any, tensors: Any, seeds: Any) -> TrainedAgain:
+        """Stand in for ``train_again``."""
+        if hash_tensors(tensors) not in self._results or claim.recipe is None:
+            raise SubmissionError("retrain-mismatch", "other weights came of it")
+        return TrainedAgain(
+            same="weights", versions=package_versions(), processor=processor(), date=utc_now()
+        )
+
+
+def _hash(weights: bytes) -> str:
+    return hash_tensors(parse_tensors(weights, where="weights")[0])
+
+
+@pytest.fixture(scope="module")
+def played() -> Played:
+    return Played()
+
+
+def _submission(honest: Template, seed: int, played: Played, folder: Path) -> Path:
+    request = Request(agent="ppo-lif", environment="CartPole-v1", seeds=SETTINGS.seeds)
+    score = dataclasses.asdict(played.play(request, honest.weights).score)
+    claim = {**score, "returns": list(score["returns"])}
+    return honest.with_manifest(seed=seed, score=claim).write(folder)
+
+
+@pytest.fixture(scope="module")
+def boards(
+    template: Template, played: Played, tmp_path_factory: pytest.TempPathFactory
+) -> dict[str, Path]:
+    """Give a board of three rows, the same of an earlier evaluator, and a submission beside one."""
+    root = tmp_path_factory.mktemp("boards")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(verification, "rerun_in_worker", played)
+        for seed in range(5):
+            honest = template.unrelated(seed) if seed else template
+            _submission(honest, seed, played, root / f"s{seed}" / "submission")
+        for seed in range(3):
+            verify(root / f"s{seed}" / "submission", root / "board", SETTINGS)
+        for row in list_rows(root / "board")[:1]:
+            again = played.train_again(row, honest.tensors(), SETTINGS.seeds)
+            replace_row(root / "board", dataclasses.replace(row, trained_again=again))
+        write_table(root / "board")
+        verify(root / "s4" / "submission", root / "s3" / "board", SETTINGS)
+        verify(root / "s0" / "submission", root / "others", SETTINGS)
+    shutil.copytree(root / "board", root / "old")
+    for row in list_rows(root / "old"):
+        replace_row(root / "old", dataclasses.replace(row, evaluator_version=1))
+    return {x.name: x for x in root.iterdir()}
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Give a killed and a finished run, each with two seeds."""
+    root = tmp_path_factory.mktemp("runs")
+    for seed in (7, 8):
+        options = {**RUN, "seed": seed}
+        train("ppo-lif", "CartPole-v1", out=root / f"finished{seed}", **options)
+        with pytest.MonkeyPatch.context() as patch:
+            kill_at(patch, 800)
+            with pytest.raises(Killed):
+                train("ppo-lif", "CartPole-v1", out=root / f"killed{seed}", **options)
+    return {x.name: x for x in root.iterdir()}
+
+
+@pytest.fixture(scope="module")
+def made(
+    boards: dict[str, Path], runs: dict[str, Path], tmp_path_factory: pytest.TempPathFactory
+) -> dict[str, Callable[[], Reader]]:
+    """Give what makes every reader, by its name."""
+    board, results = boards["board"], boards["s4"] / "submission"
+    other_rows = boards["others"] / "results" / "ppo-lif" / "CartPole-v1"
+    flat = tmp_path_factory.mktemp("flat")
+    for path in (*other_rows.iterdir(), boards["others"] / "digests.txt"):
+        shutil.copy(path, flat)
+    for suffix in (".json", ".safetensors"):  # so that there is another row 1
+        shutil.copy(flat / f"0{suffix}", flat / f"1{suffix}")
+    shutil.copy(board / "README.md", flat)
+    plan, plans = tmp_path_factory.mktemp("plan"), tmp_path_factory.mktemp("plans")
+    (plan / "plan.toml").write_text(PLAN)
+    (plans / "plan.toml").write_text("[x]\n")
+    places: dict[type[Reader], tuple[Path, Path]] = {
+        readers.Verify: (boards["s3"], results),
+        readers.Audit: (board, flat),
+        readers.Table: (board, flat),
+        readers.Again: (boards["old"], flat),
+        readers.Retrain: (board, flat),
+        readers.LoadAgent: (runs["finished7"], runs["finished8"]),
+        readers.Resume: (runs["killed7"], runs["killed8"]),
+        readers.ResumeFinished: (runs["finished7"], runs["finished8"]),
+        readers.Plan: (plan, plans),
+    }
+    return {kind.name: functools.partial(kind, *where) for kind, where in places.items()}
+
+
+@pytest.fixture
+def little_memory() -> Iterator[None]:
+    """Have what would fill the machine's memory fail, and not the machine."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_AS)
+    resource.setrlimit(resource.RLIMIT_AS, (MAX_MEMORY_BYTES, hard))
+    yield
+    resource.setrlimit(resource.RLIMIT_AS, (soft, hard))
+
+
+@pytest.fixture
+def room(
+    tmp_path: Path, played: Played, little_memory: None, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Path]:
+    """Give a folder to work in; what costs time is replaced, a payload lies on the path."""
+    for name in ("outside", "scratch", "here"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "outside" / "kept").write_text("kept")
+    marker = tmp_path / "marker"
+    (tmp_path / "here" / "payload.py").write_text(f"open({str(marker)!r}, 'w').close()")
+    monkeypatch.setenv(MARKER_VARIABLE, str(marker))
+    monkeypatch.syspath_prepend(str(tmp_path / "here"))
+    monkeypatch.chdir(tmp_path / "here")
+    importlib.invalidate_caches()
+    monkeypatch.setattr(verification, "rerun_in_worker", played)
+    monkeypatch.setattr(verification, "VerificationSettings", lambda: SETTINGS)
+    monkeypatch.setattr(reevaluation, "rerun", played)
+    monkeypatch.setattr(reevaluation, "train_again", played.train_again)
+    monkeypatch.setattr(reevaluation, "evaluation_seeds", lambda _: SETTINGS.seeds)
+    monkeypatch.setattr("snn_gym.sweeps.progress.sweep", lambda *_, **__: iter(()))
+    readers.stop_when_restored(monkeypatch, tmp_path / "scratch")
+    yield tmp_path
+    assert "payload" not in sys.modules
+    assert not os.path.lexists(marker)

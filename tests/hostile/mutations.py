@@ -1,0 +1,209 @@
+"""Ways to damage a file, drawn at random: its bytes, and what stands in its place."""
+
+from __future__ import annotations
+
+import os
+import pickle
+import shutil
+import socket
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from tests.scoring.hostile_weights import Payload
+
+Bytes = Callable[[bytes, np.random.Generator], bytes]
+Place = Callable[[Path, Path, np.random.Generator], None]
+"""Changes what stands at a path; the second one is a folder beside, with files to point at."""
+
+HEADER_BYTES = 2000
+"""About where headers and most of what a file says of itself are."""
+
+
+def _place(data: bytes, generator: np.random.Generator) -> int:
+    # Half of them in the first part, where headers are.
+    limit = min(len(data), HEADER_BYTES) if generator.random() < 0.5 else len(data)
+    return int(generator.integers(limit)) if limit else 0
+
+
+def _block(data: bytes, generator: np.random.Generator) -> slice:
+    begin = _place(data, generator)
+    return slice(begin, begin + int(generator.integers(1, 65)))
+
+
+def flip(data: bytes, generator: np.random.Generator) -> bytes:
+    """Flip one bit."""
+    place, bit = _place(data, generator), int(generator.integers(8))
+    return data[:place] + bytes([data[place] ^ (1 << bit)]) + data[place + 1 :]
+
+
+def flip_many(data: bytes, generator: np.random.Generator) -> bytes:
+    """Flip two to a hundred bits."""
+    for _ in range(int(generator.integers(2, 101))):
+        data = flip(data, generator)
+    return data
+
+
+def cut(data: bytes, generator: np.random.Generator) -> bytes:
+    """Leave out the end."""
+    return data[: _place(data, generator)]
+
+
+def behead(data: bytes, generator: np.random.Generator) -> bytes:
+    """Leave out the beginning."""
+    return data[1 + _place(data, generator) :]
+
+
+def extend(data: bytes, generator: np.random.Generator) -> bytes:
+    """Add something behind."""
+    size = int(generator.integers(1, 300))
+    more = (b"\0" * size, generator.bytes(size), data, b"\n" * size, b" " * size)
+    return data + more[int(generator.integers(len(more)))]
+
+
+def swap(data: bytes, generator: np.random.Generator) -> bytes:
+    """Exchange two blocks of equal size."""
+    size = int(generator.integers(1, max(2, min(65, len(data) // 2))))
+    one, other = sorted(int(generator.integers(len(data) - size)) for _ in range(2))
+    if other < one + size:
+        return data[::-1]
+    middle = data[one + size : other]
+    end = data[other + size :]
+    return data[:one] + data[other : other + size] + middle + data[one : one + size] + end
+
+
+def leave_out(data: bytes, generator: np.random.Generator) -> bytes:
+    """Leave out a block."""
+    block = _block(data, generator)
+    return data[: block.start] + data[block.stop :]
+
+
+def repeat(data: bytes, generator: np.random.Generator) -> bytes:
+    """Write a block twice."""
+    block = _block(data, generator)
+    return data[: block.stop] + data[block] + data[block.stop :]
+
+
+def overwrite(data: bytes, generator: np.random.Generator) -> bytes:
+    """Replace a block by zeros, by ones or by noise."""
+    block = _block(data, generator)
+    size = len(data[block])
+    what = (b"\0" * size, b"\xff" * size, generator.bytes(size))[int(generator.integers(3))]
+    return data[: block.start] + what + data[block.stop :]
+
+
+def other_format(data: bytes, generator: np.random.Generator) -> bytes:
+    """Replace all by another kind of file."""
+    kinds = (
+        b"",
+        b"null",
+        b"[]",
+        b"{}",
+        b"\xef\xbb\xbf" + data,
+        data.decode("latin-1").encode("utf-16"),
+        pickle.dumps(Payload()),
+        b"PK\x03\x04" + data,
+        b"import payload\n",
+        b"[" * 50_000,
+        b'{"a":' * 50_000,
+        b"a=[" + b"[" * 50_000,
+        b"\0" * 10_000,
+        generator.bytes(1000),
+    )
+    return kinds[int(generator.integers(len(kinds)))]
+
+
+BYTES: tuple[Bytes, ...] = (
+    flip, flip, flip, flip_many, cut, behead, extend, swap, leave_out, repeat, overwrite,
+    other_format,
+)  # fmt: skip
+
+
+def remove(path: Path) -> None:
+    """Delete whatever is at a path."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def missing(path: Path, beside: Path, generator: np.random.Generator) -> None:
+    """Delete the file."""
+    remove(path)
+
+
+def link(path: Path, beside: Path, generator: np.random.Generator) -> None:
+    """Put a symbolic link in its place."""
+    targets = (str(beside / "kept"), "nowhere", path.name, "/dev/zero", "/etc/passwd", str(beside))
+    remove(path)
+    path.symlink_to(targets[int(generator.integers(len(targets)))])
+
+
+def hard_link(path: Path, beside: Path, generator: np.random.Generator) -> None:
+    """Put a second name of a file elsewhere in its place."""
+    remove(path)
+    os.link(beside / "kept", path)
+
+
+def pipe(path: Path, beside: Path, generator: np.random.Generator) -> None:
+    """Put a pipe in its place, which nobody writes to."""
+    remove(path)
+    os.mkfifo(path)
+
+
+def bound_socket(path: Path, beside: Path, generator: np.random.Generator) -> None:
+    """Put a socket in its place."""
+    remove(path)
+    # A socket's path may hold 107 bytes only, hence the detour over a descriptor.
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        with socket.socket(socket.AF_UNIX) as server:
+            server.bind(f"/proc/self/fd/{folder}/{path.name}")
+    finally:
+        os.close(folder)
+
+
+def folder(path: Path, beside: Path, generator: np.random.Generator) -> None:
+    """Put a folder in its place, empty or not."""
+    remove(path)
+    path.mkdir()
+    if generator.random() < 0.5:
+        (path / "x").touch()
+
+
+def huge(path: Path, beside: Path, generator: np.random.Generator) -> None:
+    """Make it a TiB long, without the disk's having to hold that."""
+    os.truncate(path, 1 << 40)
+
+
+def exchanged(path: Path, beside: Path, generator: np.random.Generator) -> None:
+    """Exchange it with another file of the folder."""
+    others = sorted(x for x in path.parent.iterdir() if x != path and x.is_file())
+    if not others:
+        return missing(path, beside, generator)
+    other = others[int(generator.integers(len(others)))]
+    kept = path.read_bytes()
+    path.write_bytes(other.read_bytes())
+    other.write_bytes(kept)
+    return None
+
+
+def replaced(path: Path, beside: Path, generator: np.random.Generator) -> None:
+    """Put the file of that name of another folder in its place."""
+    path.write_bytes((beside / "other" / path.name).read_bytes())
+
+
+NAMES = ("x", ".hidden", "__init__.py", "a\nb.json", "9.json", "\udcff.json", "\x1b[2J.txt", "ü ")
+
+
+def stranger(path: Path, beside: Path, generator: np.random.Generator) -> None:
+    """Put a further file beside it."""
+    name = NAMES[int(generator.integers(len(NAMES)))]
+    (path.parent / name).write_bytes(pickle.dumps(Payload()))
+
+
+PLACES: tuple[Place, ...] = (
+    missing, link, link, hard_link, pipe, bound_socket, folder, huge, exchanged, replaced, replaced,
+    stranger,
+)  # fmt: skip

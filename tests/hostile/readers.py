@@ -1,0 +1,388 @@
+"""What reads files that others may have written, and what it may make of changed ones."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import tomllib
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar
+
+import pytest
+import safetensors.torch
+import torch
+
+from snn_gym.config import to_mapping
+from snn_gym.scoring import audit, reevaluate, retrain_rows, table_rows, verify
+from snn_gym.scoring.chain import DIGESTS_NAME, begin_chain, read_chain
+from snn_gym.scoring.errors import SubmissionError
+from snn_gym.scoring.manifest import MANIFEST_NAME, WEIGHTS_NAME
+from snn_gym.scoring.results import hash_tensors, list_rows, sound_rows
+from snn_gym.storage import load_tensors
+from snn_gym.sweeps.plan import read_plan
+from snn_gym.training import train
+from snn_gym.training.checkpoint import save_checkpoint
+from snn_gym.zoo import load_agent, read_manifest
+from snn_gym.zoo.files import dump_weights
+from tests.hostile.structured import resealed, without_seal
+from tests.scoring.helpers import SETTINGS
+from tests.training._runs import Killed
+
+RUN = {"steps": 900, "checkpoint_interval": 256, "seed": 7, "dynamics": True, "tensorboard": False}
+"""Four rollouts, before three of which the run is saved."""
+
+
+@dataclass
+class Reader:
+    """A reader, a folder that it accepts, and what changed copies of that may give."""
+
+    control: Path
+    """Folder that is accepted; files are changed in copies of it."""
+    other: Path
+    """Folder with files of the same names that are somebody else's."""
+
+    name: ClassVar[str]
+    files: ClassVar[tuple[str, ...]]
+    """Files that are changed, from inside the folder."""
+
+    def read(self, work: Path) -> Any:
+        """Read a copy; return what was accepted.
+
+        Raises:
+            ValueError: It is refused.
+        """
+        raise NotImplementedError
+
+    def repair(self, work: Path, path: Path) -> None:
+        """Make digests fit a changed file, as who knows how they are made can."""
+
+    def check(self, work: Path, accepted: Any, repaired: bool) -> None:
+        """Make sure that what was accepted may be."""
+        assert repaired or accepted == self.honest
+
+    def words(self, work: Path) -> list[str]:
+        """Return the command that reads a copy."""
+        raise NotImplementedError
+
+    def __post_init__(self) -> None:
+        """Read the control itself."""
+        self.honest: Any = None
+
+
+class Verify(Reader):
+    """``verify`` of a submission."""
+
+    name = "verify"
+    files = (f"submission/{MANIFEST_NAME}", f"submission/{WEIGHTS_NAME}")
+
+    def read(self, work: Path) -> Any:
+        return verify(work / "submission", work / "board", SETTINGS)
+
+    def repair(self, work: Path, path: Path) -> None:
+        if path.name == WEIGHTS_NAME:
+            manifest = work / "submission" / MANIFEST_NAME
+            content = json.loads(manifest.read_text())
+            content["weights_sha256"] = hashlib.sha256(path.read_bytes()).hexdigest()
+            manifest.write_text(json.dumps(content))
+
+    def check(self, work: Path, accepted: Any, repaired: bool) -> None:
+        """A row says what the submission does, but for what the re-run gave, of its weights."""
+        row = json.loads(accepted.read_text())
+        claimed = json.loads((work / "submission" / MANIFEST_NAME).read_text())
+        honest = json.loads((self.control / "submission" / MANIFEST_NAME).read_text())
+        for key in claimed.keys() - {"score", "packages", "weights_sha256"}:
+            assert row[key] == claimed[key]
+        for key in ("agent", "environment", "environment_version", "evaluator_version", "score"):
+            assert row[key] == honest[key]
+        same = [
+            hash_tensors(safetensors.torch.load_file(path))
+            for path in (
+                accepted.with_suffix(".safetensors"),
+                self.control / "submission" / WEIGHTS_NAME,
+            )
+        ]
+        assert same[0] == same[1]
+        assert len(list_rows(work / "board")) == 1 + len(list_rows(self.control / "board"))
+
+    def words(self, work: Path) -> list[str]:
+        return ["verify", str(work / "submission"), "--leaderboard", str(work / "board")]
+
+
+class _Board(Reader):
+    """A reader of a leaderboard."""
+
+    files = (
+        "results/ppo-lif/CartPole-v1/0.json",
+        "results/ppo-lif/CartPole-v1/0.safetensors",
+        "results/ppo-lif/CartPole-v1/1.json",
+        DIGESTS_NAME,
+        "README.md",
+    )
+
+    def repair(self, work: Path, path: Path) -> None:
+        if path.suffix == ".safetensors":
+            row = path.with_suffix(".json")
+            content = json.loads(row.read_text())
+            content["weights_sha256"] = hashlib.sha256(path.read_bytes()).hexdigest()
+            row.write_text(json.dumps(content))
+        if path.name == DIGESTS_NAME:
+            _chain_anew(path)
+        elif path.name != "README.md":
+            (work / DIGESTS_NAME).unlink()
+            begin_chain(work)
+
+    def words(self, work: Path) -> list[str]:
+        return [self.name, "--leaderboard", str(work)]
+
+
+def _chain_anew(path: Path) -> None:
+    """Let every line follow from the one before, whatever it says."""
+    before, lines = "0" * 64, []
+    for line in path.read_bytes().splitlines():
+        content = b" ".join(line.split(b" ")[1:])
+        before = hashlib.sha256(before.encode() + b" " + content).hexdigest()
+        lines.append(before.encode() + b" " + content + b"\n")
+    path.write_bytes(b"".join(lines))
+
+
+def one_line(problem: str) -> None:
+    """Make sure that a message is one short printable line."""
+    assert problem
+    assert "\n" not in problem, problem
+    problem.encode()  # without what no terminal takes
+
+
+class Audit(_Board):
+    """``audit``: whatever it finds is a refusal."""
+
+    name = "audit"
+
+    def read(self, work: Path) -> Any:
+        problems = audit(work)
+        for problem in problems:
+            one_line(problem)
+        if problems:
+            raise SubmissionError("audit", f"{len(problems)} problems")
+        return [to_mapping(row) for row in list_rows(work)], read_chain(work)
+
+
+class Table(_Board):
+    """``table``: no row is lost but the one that was changed."""
+
+    name = "table"
+
+    def read(self, work: Path) -> Any:
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always", UserWarning)
+            rows = table_rows(work)
+        said = [str(warning.message) for warning in caught]
+        for line in said:
+            one_line(line)
+        return rows, said
+
+    def check(self, work: Path, accepted: Any, repaired: bool) -> None:
+        rows, said = accepted
+        seeds = {seed for row in rows for seed in row.seeds}
+        if not repaired:
+            assert rows == self.honest[0] or said
+        for seed in {0, 1, 2} - seeds:
+            place = f"results/ppo-lif/CartPole-v1/{seed}"
+            assert any(line.startswith("set aside: ") and place in line for line in said), said
+            names = (DIGESTS_NAME, f"{place}.json", f"{place}.safetensors")
+            assert not all(_same_file(self.control / name, work / name) for name in names)
+
+
+def _same_file(one: Path, other: Path) -> bool:
+    return (
+        other.is_file()
+        and not other.is_symlink()
+        and other.stat().st_size == one.stat().st_size
+        and one.read_bytes() == other.read_bytes()
+    )
+
+
+class Again(_Board):
+    """``verify --again``: a row that was changed is not written as if it had been verified."""
+
+    name = "verify --again"
+
+    def read(self, work: Path) -> Any:
+        before, links = (), ()
+        with contextlib.suppress(ValueError):  # a broken chain, which it is for play to refuse
+            before, links = sound_rows(work)[1], read_chain(work)
+        results = list(self.play(work))
+        for result in results:
+            one_line(str(result))
+        # Without any line, the rows are taken for older than the chain, which begins with them.
+        assert not before or sound_rows(work)[1] or not links, before
+        return sorted((result.path.name, result.problem is None) for result in results)
+
+    def play(self, work: Path) -> Any:
+        return reevaluate(work, seeds=SETTINGS.seeds)
+
+    def check(self, work: Path, accepted: Any, repaired: bool) -> None:
+        """Rows are written, named or left out; a table was written of those that there are."""
+        if not repaired:
+            assert set(accepted) <= {
+                *self.honest,
+                *((name, False) for name, _ in self.honest),
+            }
+
+    def words(self, work: Path) -> list[str]:
+        return ["verify", "--again", "--leaderboard", str(work)]
+
+
+class Retrain(Again):
+    """``verify --retrain`` of rows."""
+
+    name = "verify --retrain"
+
+    def play(self, work: Path) -> Any:
+        return retrain_rows(work, seeds=SETTINGS.seeds)
+
+    def words(self, work: Path) -> list[str]:
+        return ["verify", "--retrain", "--leaderboard", str(work)]
+
+
+class LoadAgent(Reader):
+    """``load_agent``."""
+
+    name = "load_agent"
+    files = ("manifest.json", "weights.safetensors")
+
+    def read(self, work: Path) -> Any:
+        model = load_agent(work)
+        tensors = safetensors.torch.load(dump_weights(model))
+        stored = safetensors.torch.load_file(work / "weights.safetensors")
+        assert all(torch.equal(tensors[name], tensor) for name, tensor in stored.items())
+        model.env.close()
+        return hash_tensors(tensors), to_mapping(read_manifest(work))
+
+    def repair(self, work: Path, path: Path) -> None:
+        manifest = work / "manifest.json"
+        if path.suffix == ".safetensors":
+            content = json.loads(manifest.read_text())
+            content["weights_sha256"] = hashlib.sha256(path.read_bytes()).hexdigest()
+            manifest.write_text(json.dumps(content))
+        manifest.write_bytes(without_seal(manifest.read_bytes()))
+
+    def words(self, work: Path) -> list[str]:
+        return ["evaluate", str(work), "--episodes", "1"]
+
+
+class Resume(Reader):
+    """``train --resume`` of a killed run, until it would go on training."""
+
+    name = "train --resume"
+    files = (
+        "run.json",
+        "checkpoint.safetensors",
+        "checkpoint.safetensors",
+        "checkpoint.previous.safetensors",
+        "dynamics.csv",
+        "episodes.csv",
+    )
+
+    def read(self, work: Path) -> Any:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)
+            return self.resume(work)
+
+    def resume(self, work: Path) -> Any:
+        try:
+            train("ppo-lif", "CartPole-v1", out=work, resume=True, **RUN)
+        except Restored as restored:
+            return restored.args[0]
+        raise AssertionError("it trained")
+
+    def repair(self, work: Path, path: Path) -> None:
+        path.write_bytes(resealed(path.read_bytes()))
+
+    def check(self, work: Path, accepted: Any, repaired: bool) -> None:
+        """What is restored is one of the two checkpoints, or, without any, a fresh start."""
+        fresh = not any(os.path.exists(work / name) for name in self.files[2:4])
+        before = self.earlier if accepted != self.honest else self.honest
+        assert repaired or accepted == before or (fresh and accepted == "fresh")
+
+    earlier: Any = None
+
+    def words(self, work: Path) -> list[str]:
+        return [
+            "train", "ppo-lif", "CartPole-v1", "--out", str(work), "--resume", "--steps", "900",
+            "--checkpoint-interval", "256", "--seed", "7", "--dynamics",
+        ]  # fmt: skip
+
+
+class Restored(Killed):
+    """What a run had restored when it was about to go on; nothing under test catches it."""
+
+
+def stop_when_restored(monkeypatch: pytest.MonkeyPatch, scratch: Path) -> None:
+    """Have training stop dead where files have been read, and say what they gave."""
+    from snn_gym.training import run
+
+    original = run.resume_newest
+
+    def resume_newest(path: Path, model: Any, **kept: Any) -> Any:
+        episodes = original(path, model, **kept)
+        if episodes is None:
+            raise Restored("fresh")
+        save_checkpoint(scratch / "state", model, episodes, logs=kept["logs"])
+        tensors, said = load_tensors(scratch / "state", max_bytes=1 << 30)
+        raise Restored((hash_tensors(tensors), said["state"]))
+
+    monkeypatch.setattr(run, "resume_newest", resume_newest)
+
+
+class ResumeFinished(Resume):
+    """``train --resume`` of a finished run, which has nothing to do but to look."""
+
+    name = "train --resume, finished"
+    files = (
+        "run.json",
+        "manifest.json",
+        "weights.safetensors",
+        "logs.sha256",
+        "episodes.csv",
+        "dynamics.csv",
+    )
+
+    def resume(self, work: Path) -> Any:
+        try:
+            return train("ppo-lif", "CartPole-v1", out=work, resume=True, **RUN).steps
+        except Restored as restored:  # its manifest was deleted: it is trained to the end again
+            return restored.args[0]
+
+    def check(self, work: Path, accepted: Any, repaired: bool) -> None:
+        unfinished = not os.path.exists(work / "manifest.json")
+        assert repaired or accepted == ("fresh" if unfinished else self.honest)
+
+    def repair(self, work: Path, path: Path) -> None:
+        if path.suffix == ".json":
+            path.write_bytes(resealed(path.read_bytes()))
+
+
+class Plan(Reader):
+    """The plan of a sweep, which has no digest: what is read is what it says."""
+
+    name = "sweep"
+    files = ("plan.toml",)
+
+    def read(self, work: Path) -> Any:
+        plan = read_plan(work / "plan.toml")
+        assert len(plan.jobs()) <= 1_000_000
+        return to_mapping(plan)
+
+    def check(self, work: Path, accepted: Any, repaired: bool) -> None:
+        said = tomllib.loads((work / "plan.toml").read_text())
+        for group in said["groups"]:
+            group.setdefault("steps", None)
+        assert accepted == said
+
+    def words(self, work: Path) -> list[str]:
+        runs = ["--leaderboard", str(work / "b"), "--runs", str(work / "r"), "--workers", "1"]
+        return ["sweep", str(work / "plan.toml"), *runs]

@@ -1,0 +1,219 @@
+"""Changed files of every kind: refused in one line, or taken for exactly what they say."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+import shutil
+import signal
+import traceback
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+import pytest
+
+from snn_gym.cli import main
+from tests.hostile.mutations import BYTES, PLACES
+from tests.hostile.readers import Reader, Restored, Resume, Table, one_line
+from tests.hostile.structured import STRUCTURED
+from tests.scoring.helpers import fingerprint
+
+NUMBERS = {
+    "verify": (60, 2200),
+    "audit": (40, 1500),
+    "table": (40, 1500),
+    "verify --again": (20, 500),
+    "verify --retrain": (20, 500),
+    "load_agent": (60, 2200),
+    "train --resume": (30, 1200),
+    "train --resume, finished": (20, 700),
+    "sweep": (60, 1000),
+}
+"""Changed inputs of each reader: by default, and in the slow test."""
+CONTROL_EVERY = 20
+COMMAND_EVERY = 5
+MAX_SECONDS = 20.0
+MOST_SHOWN = 50
+MOST_LETTERS = 3000
+
+Made = dict[str, Callable[[], Reader]]
+
+
+class HungError(BaseException):
+    """An input kept its reader busy; nothing under test catches it."""
+
+
+class Noted(contextlib.AbstractContextManager["Noted"]):
+    """Notes whatever is raised, so that one run shows all defects."""
+
+    def __init__(self, defects: list[str], what: str) -> None:
+        self._defects, self._what = defects, what
+
+    def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> bool:
+        if error is None or isinstance(error, KeyboardInterrupt):
+            return False
+        where = "".join(traceback.format_exception(error)[-5:])
+        self._defects.append(f"{self._what}:\n{where[-MOST_LETTERS:]}")
+        return True
+
+
+@contextlib.contextmanager
+def limited() -> Iterator[None]:
+    """Stop what takes too long."""
+
+    def stop(*_: object) -> None:
+        raise HungError
+
+    before = signal.signal(signal.SIGALRM, stop)
+    signal.setitimer(signal.ITIMER_REAL, MAX_SECONDS)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+
+
+def mutate(reader: Reader, work: Path, outside: Path, generator: np.random.Generator) -> str:
+    """Change one file of a folder; return how."""
+    path = work / reader.files[int(generator.integers(len(reader.files)))]
+    chance = generator.random()
+    if chance < 0.15:
+        place = PLACES[int(generator.integers(len(PLACES)))]
+        place(path, outside, generator)
+        return place.__name__
+    data = path.read_bytes()
+    if chance < 0.5 or path.suffix not in STRUCTURED:
+        change = BYTES[int(generator.integers(len(BYTES)))]
+    else:
+        change = STRUCTURED[path.suffix]
+    path.write_bytes(change(data, generator))
+    repaired = generator.random() < 0.6
+    if repaired:
+        with contextlib.suppress(ValueError, RecursionError, KeyError, TypeError):
+            reader.repair(work, path)
+    return f"{path.suffix} {change.__name__}{', digests made to fit' if repaired else ''}"
+
+
+class Bench:
+    """Gives changed copies to a reader, and counts."""
+
+    def __init__(self, reader: Reader, room: Path) -> None:
+        self.reader, self.room, self.work = reader, room, room / "work"
+        self.outside, self.here = room / "outside", room / "here"
+        shutil.copytree(reader.other, self.outside / "other")
+        self.kept = self._surroundings()
+        self.counts: Counter[str] = Counter()
+        self.defects: list[str] = []
+        self._fresh()
+        reader.honest = reader.read(self.work)
+        if isinstance(reader, Resume):
+            self._fresh()
+            (self.work / "checkpoint.safetensors").unlink(missing_ok=True)
+            reader.earlier = reader.read(self.work)
+        if reader.name in ("audit", "table", "verify --again", "verify --retrain"):
+            assert len(reader.honest[0]) or reader.name == "audit"
+
+    def _fresh(self) -> None:
+        shutil.rmtree(self.work, ignore_errors=True)
+        shutil.copytree(self.reader.control, self.work)
+
+    def _surroundings(self) -> tuple[str, str]:
+        return fingerprint(self.outside), str(sorted(os.listdir(self.here)))
+
+    def control(self) -> None:
+        """Give the unchanged folder, by the function and by the command."""
+        self._fresh()
+        assert self.reader.read(self.work) == self.reader.honest or self.reader.name == "verify"
+        self._fresh()
+        code, said = self._command()
+        assert code == 0, said
+        self.counts["controls accepted"] += 2
+
+    def changed(self, seed: tuple[int, ...]) -> None:
+        """Give a changed folder, or name what is wrong with how it was taken."""
+        self._fresh()
+        how = mutate(self.reader, self.work, self.outside, np.random.default_rng(seed))
+        before = fingerprint(self.work)
+        with Noted(self.defects, f"seed {seed}, {how}"):
+            with limited():
+                outcome = self._call("made to fit" in how, before)
+            assert self._surroundings() == self.kept, "something outside was touched"
+            if seed[-1] % COMMAND_EVERY == 0:
+                self._again_by_command(seed)
+            self.counts[f"{outcome}: {how}"] += 1
+
+    def _call(self, repaired: bool, before: str) -> str:
+        try:
+            accepted = self.reader.read(self.work)
+        except (ValueError, gym.error.Error) as error:
+            one_line(str(error))
+            assert fingerprint(self.work) == before, "refused, and yet something was changed"
+            return "refused"
+        self.reader.check(self.work, accepted, repaired)
+        return "accepted"
+
+    def _again_by_command(self, seed: tuple[int, ...]) -> None:
+        self._fresh()
+        mutate(self.reader, self.work, self.outside, np.random.default_rng(seed))
+        code, said = self._command()
+        lines = said.splitlines()
+        assert code in (0, 2), said
+        # Warnings may come before the line that refuses.
+        assert code == 0 or isinstance(self.reader, Table | Resume) or len(lines) == 1, said
+        assert all(line.startswith("snn-gym: ") and len(line) < 2100 for line in lines), said
+        self.counts[f"command ended with {code}"] += 1
+
+    def _command(self) -> tuple[int, str]:
+        said = io.StringIO()
+        with contextlib.redirect_stderr(said), contextlib.redirect_stdout(io.StringIO()):
+            try:
+                with limited():
+                    code = main(self.reader.words(self.work))
+            except Restored:
+                code = 0
+        return code, said.getvalue()
+
+
+def run(name: str, number: int, made: Made, room: Path) -> Counter[str]:
+    """Give a reader so many changed inputs, with controls between; return what came of them."""
+    bench = Bench(made[name](), room)
+    for index in range(number):
+        if index % CONTROL_EVERY == 0:
+            bench.control()
+        bench.changed((list(NUMBERS).index(name), index))
+    if bench.defects:
+        first = "\n".join(bench.defects[:MOST_SHOWN])
+        pytest.fail(f"{len(bench.defects)} of {number} inputs of {name}:\n{first}", pytrace=False)
+    return bench.counts
+
+
+def total(counts: Counter[str], word: str) -> int:
+    return sum(count for how, count in counts.items() if how.startswith(word))
+
+
+@pytest.mark.parametrize("name", NUMBERS)
+def test_changed_files_are_refused_or_taken_as_they_are(name: str, made: Made, room: Path) -> None:
+    number, _ = NUMBERS[name]
+    counts = run(name, number, made, room)
+    assert total(counts, "refused") >= number // 10
+    assert total(counts, "refused") + total(counts, "accepted") == number
+    assert counts["controls accepted"] >= 2
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", NUMBERS)
+def test_ten_thousand_changed_files(
+    name: str, made: Made, room: Path, record_property: Any
+) -> None:
+    counts = run(name, NUMBERS[name][1], made, room)
+    for how, count in sorted(counts.items()):
+        record_property("changed", (f"{name}, {how}", count))
+
+
+def test_there_are_ten_thousand() -> None:
+    assert sum(number for _, number in NUMBERS.values()) >= 10_000
