@@ -352,7 +352,8 @@ def _name_other_format(data: bytes, where: str) -> StorageError:
 
 
 def _explain(error: safetensors.SafetensorError, size: int, where: str) -> StorageError:
-    detail = str(error).removeprefix("Error while deserializing: ")[:200]
+    # It quotes the header, line ends and all.
+    detail = " ".join(str(error).removeprefix("Error while deserializing: ").split())[:200]
     if "IncompleteBuffer" in detail or "incomplete" in detail.lower():
         return StorageError(
             "truncated",

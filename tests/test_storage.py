@@ -221,3 +221,10 @@ def test_arbitrary_bytes_never_raise_anything_else(data: bytes) -> None:
             continue
         with pytest.raises(StorageError):
             storage.parse_tensors(content, where="weights")
+
+
+def test_a_header_that_is_quoted_stays_in_one_line():
+    header = {"x": {"dtype": "a\nb", "shape": [0], "data_offsets": [0, 0]}}
+    with pytest.raises(StorageError, match="a b") as caught:
+        storage.parse_tensors(raw_safetensors(header), where="w")
+    assert "\n" not in str(caught.value)

@@ -189,6 +189,11 @@ def _no_constant(literal: str) -> NoReturn:
 
 def shorten(text: str) -> str:
     """Return untrusted text as one short printable line, for a message."""
+    line = printable(text)
+    return line if len(line) <= _MAX_SHOWN else line[:_MAX_SHOWN] + "…"
+
+
+def printable(text: str) -> str:
+    """Return untrusted text, such as a file's name, as one printable line."""
     line = " ".join(text.split())
-    printable = "".join(letter if letter.isprintable() else "?" for letter in line)
-    return printable if len(printable) <= _MAX_SHOWN else printable[:_MAX_SHOWN] + "…"
+    return "".join(letter if letter.isprintable() else "?" for letter in line)

@@ -23,6 +23,7 @@ from snn_gym.scoring.manifest import (
     Sha256,
     dump_json,
     parse_strict,
+    printable,
     shorten,
 )
 from snn_gym.spiking.costs import Costs
@@ -240,7 +241,7 @@ def read_row(leaderboard: Path, path: Path, data: bytes) -> Row:
     Raises:
         SubmissionError: It does not fit the schema, or lies at another row's place.
     """
-    where = path.relative_to(leaderboard).as_posix()
+    where = printable(path.relative_to(leaderboard).as_posix())
     row = parse_strict(Row, data, where=where, code="row")
     if row_path(leaderboard, row.agent, row.environment, row.seed) != path:
         raise SubmissionError(

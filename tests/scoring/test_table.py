@@ -347,3 +347,13 @@ def test_the_hash_sees_values_names_shapes_and_types(
     assert hash_tensors({"a": tensor[None], "b": tensor[:1]}) != plain
     assert hash_tensors({"c": tensor, "b": tensor[:1]}) != plain
     assert hash_tensors({"a": tensor.to(torch.float16), "b": tensor[:1]}) != plain
+
+
+def test_a_strange_file_is_named_in_one_printable_line(tmp_path: Path) -> None:
+    fill(tmp_path, make_row())
+    row_path(tmp_path, "ppo-lif", "CartPole-v1", 0).with_name("a\nb\udcff.json").write_text("")
+    with pytest.raises(
+        SubmissionError, match=r"CartPole-v1/a b\?\.json is not plain JSON"
+    ) as caught:
+        list_rows(tmp_path)
+    assert "\n" not in str(caught.value)
