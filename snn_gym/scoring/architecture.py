@@ -107,7 +107,7 @@ def check_tensors(tensors: Mapping[str, torch.Tensor], agent: str, env_id: str) 
     fresh: Any = build_policy(agent, env_id)
     try:
         fresh.load_acting_state_dict(tensors)
-    except ValueError as error:
+    except (ValueError, RuntimeError) as error:  # the latter of a part of the policy
         detail = shorten(str(error).splitlines()[-1])
         raise SubmissionError("weights-dynamics", f"{WEIGHTS_NAME}: {detail}; {fix}") from error
 

@@ -82,6 +82,15 @@ def test_hostile_submission_is_refused_by_its_check(
     refuse(case.code, case.kind)
 
 
+def test_statistics_that_nothing_can_be_divided_by_are_refused(
+    template: Template, refuse: Callable[[str, str], None], tmp_path: Path
+) -> None:
+    name = "mlp_extractor.normaliser.std"
+    zeros = template.with_tensors(lambda tensors: tensors[name].zero_())
+    zeros.with_manifest(seed=1).write(tmp_path / "submission")
+    refuse("weights-dynamics", "other dynamics")
+
+
 def _claim(returns: list[float]) -> dict[str, Any]:
     middle = sorted(returns)
     assert len(returns) == 3  # so that floor(3 / 4) = 0 are left out and IQM and mean agree
