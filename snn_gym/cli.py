@@ -287,7 +287,8 @@ def verify(
         Path | None, typer.Option(help="Play episodes too that are drawn with this secret file.")
     ] = None,
     sample: Annotated[
-        float, typer.Option(help="Percentage of the rows that --retrain draws at random.")
+        float,
+        typer.Option(min=0, max=100, help="Percentage of the rows that --retrain draws at random."),
     ] = 100.0,
     seed: Annotated[int, typer.Option(min=0, help="Seed of that draw.")] = 0,
     processes: Annotated[int, typer.Option(min=1, help="Rows at a time, without a folder.")] = 1,

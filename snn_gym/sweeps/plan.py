@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 from snn_gym.config import Config, Count, Length, from_mapping
 from snn_gym.content import parse_toml
@@ -146,11 +146,23 @@ def read_plan(path: Path) -> Plan:
     Raises:
         ValueError: It does not fit the schema, or what it names does not exist.
     """
-    # A link is followed: who names a plan means what it leads to. A pipe would be waited for.
-    data = read_regular_file(os.path.realpath(path), max_bytes=_MAX_PLAN_BYTES)
-    plan = from_mapping(Plan, parse_toml(data, str(path)), str(path))
+    plan = from_mapping(Plan, read_table(path), str(path))
     try:
         plan.jobs()
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from error
     return plan
+
+
+def read_table(path: Path) -> dict[str, Any]:
+    """Return the content of a TOML file that a command was given.
+
+    Args:
+        path: The file, or a link to it.
+
+    Raises:
+        ValueError: It is missing, no regular file of a sensible size, or not valid TOML.
+    """
+    # A link is followed: who names one means what it leads to. A pipe would be waited for.
+    data = read_regular_file(os.path.realpath(path), max_bytes=_MAX_PLAN_BYTES)
+    return parse_toml(data, str(path))

@@ -11,11 +11,10 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from snn_gym.config import Config, Count, Length, Natural, Range, from_mapping
-from snn_gym.content import read_toml
 from snn_gym.registry import RecordedId
 from snn_gym.seeds import parse_seeds
 from snn_gym.spiking import NetworkConfig
-from snn_gym.sweeps.plan import Seeds
+from snn_gym.sweeps.plan import Seeds, read_table
 from snn_gym.training.run import acts_in_spikes, make_run_settings
 from snn_gym.zoo.algorithms import ALGORITHMS
 from snn_gym.zoo.build import policy_arguments
@@ -173,7 +172,7 @@ def read_search(path: Path) -> Search:
         ValueError: It does not fit the schema, what it names does not exist, or an agent cannot
             have a value that it names.
     """
-    table = read_toml(path, str(path))
+    table = read_table(path)
     if isinstance(space := table.get("space"), dict) and isinstance(space.get(_NETWORK), dict):
         # TOML's network.NAME without quotes.
         of_network = {f"{_OF_NETWORK}{name}": x for name, x in space.pop(_NETWORK).items()}
