@@ -9,11 +9,11 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import gymnasium as gym
 
-from snn_gym.config import Config, Count, Matching, from_mapping
+from snn_gym.config import Config, Count, from_mapping
 from snn_gym.content import content_path, read_toml
 
 BUDGET_CLASSES = ("gradient", "local", "evolutionary")
@@ -254,7 +254,7 @@ def make_task(env_id: str, **arguments: Any) -> gym.Env[Any, Any]:
 def import_named_module(env_id: str) -> str:
     """Import the module that an id names before a colon, as ``gym.make`` does.
 
-    For ids that a caller passes. One from a file goes through ``check_recorded`` instead.
+    For ids that a caller passes. One from a file is a ``snn_gym.recorded.RecordedId``.
 
     Args:
         env_id: Such as ``CartPole-v1`` or ``my_package:MyEnv-v0``.
@@ -272,37 +272,6 @@ def import_named_module(env_id: str) -> str:
         except ModuleNotFoundError as error:
             raise ValueError(f"environment {env_id!r}: {error}; install it or check it") from error
     return name
-
-
-def check_names_no_module(value: Any, where: str) -> None:
-    """Refuse an id or arguments of an environment that name a module.
-
-    ``gym.make`` imports the module before a colon. A caller may want that; a file that did it would
-    run a stranger's code.
-
-    Args:
-        value: Id or arguments from a file.
-        where: Place to name in the error.
-
-    Raises:
-        ValueError: A module is named.
-    """
-    if isinstance(value, Mapping):
-        value = list(value.values())
-    if isinstance(value, list | tuple):
-        for item in value:
-            check_names_no_module(item, where)
-    elif isinstance(value, str) and ":" in value:
-        raise ValueError(
-            f"{where} is {value!r}, which names a module, and a file can't have code run; import "
-            "the module yourself, and record what comes after the colon"
-        )
-
-
-RecordedId = Annotated[str, check_names_no_module, Matching(r"[\w./-]*")]
-"""Id of an environment that a file names."""
-RecordedArguments = Annotated[dict[str, Any], check_names_no_module]
-"""Arguments of ``gym.make`` that a file names."""
 
 
 @contextmanager

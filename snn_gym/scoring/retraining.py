@@ -61,7 +61,7 @@ def train_again(
     request = Request(agent=claim.agent, environment=claim.environment, seeds=tuple(seeds))
     mean = rerun(request, dump_tensors(acting)).score.mean
     reference = load_environment_spec(claim.environment).reference
-    tolerance = RETURNS_TOLERANCE * (reference.solved - reference.random)
+    tolerance = reference.loss(RETURNS_TOLERANCE)
     if abs(mean - claim.score.mean) > tolerance:
         raise SubmissionError(
             "retrain-mismatch",

@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 import socket
 import tempfile
+import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from snn_gym.scoring import verify
 from snn_gym.scoring.manifest import MANIFEST_NAME, WEIGHTS_NAME
-from snn_gym.sweeps.ended import MOST_DEATHS, Clock, Ended, ended
+from snn_gym.sweeps.ended import MOST_DEATHS, Ended, ended
 from snn_gym.sweeps.plan import Job
 from snn_gym.sweeps.worker import train_and_submit
 
@@ -43,7 +44,7 @@ def sweep_on_cluster(
     ray = _connect(address)
     try:
         task = ray.remote(num_cpus=1, max_retries=MOST_DEATHS - 1)(_submission)
-        clock, folder = Clock(), str(runs.resolve())
+        begun, folder = time.monotonic(), str(runs.resolve())
         waiting = {task.remote(job, folder, niceness): job for job in jobs}
         while waiting:
             (ready,), _ = ray.wait(list(waiting), num_returns=1)
@@ -52,7 +53,7 @@ def sweep_on_cluster(
                 problem = _verified(ray.get(ready), leaderboard)
             except ray.exceptions.RayError as error:
                 problem = _last_line(error)
-            yield ended(job, leaderboard, problem, clock.seconds())
+            yield ended(job, leaderboard, problem, begun)
     finally:
         ray.shutdown()
 

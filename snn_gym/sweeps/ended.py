@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from snn_gym.scoring.manifest import MAX_ROW_BYTES
@@ -30,28 +30,16 @@ class Ended:
     """Wall-clock time since its process, or the sweep on a cluster, began."""
 
 
-@dataclass(frozen=True)
-class Clock:
-    """A moment to count from."""
-
-    begun: float = field(default_factory=time.monotonic)
-    """When it was, by ``time.monotonic``."""
-
-    def seconds(self) -> float:
-        """Return the time since then."""
-        return time.monotonic() - self.begun
-
-
-def ended(job: Job, leaderboard: Path, problem: str | None, seconds: float) -> Ended:
+def ended(job: Job, leaderboard: Path, problem: str | None, begun: float) -> Ended:
     """Return what came of a run: its row if there is one, whatever was said.
 
     Args:
         job: The run.
         leaderboard: Folder of the leaderboard.
         problem: Why there should be none.
-        seconds: As in ``Ended``.
+        begun: When its process began, by ``time.monotonic``.
     """
-    path = row_file(job, leaderboard)
+    path, seconds = row_file(job, leaderboard), time.monotonic() - begun
     if not path.exists():
         return Ended(job, None, problem or "ended without a row", seconds)
     data = read_regular_file(path, max_bytes=MAX_ROW_BYTES)

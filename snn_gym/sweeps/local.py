@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from snn_gym.config import to_mapping
-from snn_gym.sweeps.ended import MOST_DEATHS, Clock, Ended, ended
+from snn_gym.sweeps.ended import MOST_DEATHS, Ended, ended
 from snn_gym.sweeps.plan import Job
 
 _WORKER = "snn_gym.sweeps.worker"
@@ -28,7 +28,7 @@ class _Process:
     job: Job
     process: subprocess.Popen[bytes]
     log: Path
-    clock: Clock
+    begun: float
     deaths: int
 
 
@@ -99,7 +99,7 @@ def _start(job: Job, deaths: int, errand: str, logs: Path) -> _Process:
             # One thread each: networks this small lose time to thread hand-overs.
             env={**os.environ, "OMP_NUM_THREADS": "1"},
         )
-    return _Process(job, process, path, Clock(), deaths)
+    return _Process(job, process, path, time.monotonic(), deaths)
 
 
 def _ended(one: _Process, leaderboard: Path) -> Ended:
@@ -108,4 +108,4 @@ def _ended(one: _Process, leaderboard: Path) -> Ended:
     problem = lines[-1] if lines else f"ended with status {status}"
     if status < 0:
         problem = f"was killed {MOST_DEATHS} times by signal {-status}"
-    return ended(one.job, leaderboard, problem, one.clock.seconds())
+    return ended(one.job, leaderboard, problem, one.begun)

@@ -10,14 +10,13 @@ from typing import Annotated, Any
 
 from snn_gym.config import Config, Count, Length, from_mapping
 from snn_gym.content import parse_toml
-from snn_gym.registry import RecordedId, load_environment_spec
+from snn_gym.recorded import RecordedId
+from snn_gym.registry import load_environment_spec
 from snn_gym.seeds import parse_seeds
 from snn_gym.storage import read_regular_file
 from snn_gym.zoo.seeding import TrainingSeed
 from snn_gym.zoo.spec import load_agent_spec
 
-CHECKPOINT_INTERVAL = 10_000
-"""Environment steps between checkpoints, as ``snn-gym train`` has it."""
 MOST_RUNS = 100_000
 """Most runs that a plan may name; more than a machine trains in its life are a mistake."""
 _MAX_PLAN_BYTES = 1 << 20

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from snn_gym.config import Config, Count, Length, Natural, Range, from_mapping
-from snn_gym.registry import RecordedId
+from snn_gym.recorded import RecordedId
 from snn_gym.seeds import parse_seeds
 from snn_gym.spiking import NetworkConfig
 from snn_gym.sweeps.plan import Seeds, read_table

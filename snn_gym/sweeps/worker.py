@@ -14,7 +14,7 @@ from pathlib import Path
 
 from snn_gym.config import Config, Natural, from_mapping
 from snn_gym.scoring.worker import end_with
-from snn_gym.sweeps.plan import CHECKPOINT_INTERVAL, Job
+from snn_gym.sweeps.plan import Job
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,7 +57,6 @@ def train_and_submit(job: Job, runs: Path) -> Path:
         resume=True,
         seed=job.seed,
         steps=job.steps,
-        checkpoint_interval=CHECKPOINT_INTERVAL,
     )
     return submit(folder)
 

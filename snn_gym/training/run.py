@@ -15,7 +15,8 @@ from stable_baselines3.common.logger import configure
 
 from snn_gym.config import Config, Count, from_mapping, to_mapping
 from snn_gym.folders import locked, make_writable, partial_files
-from snn_gym.registry import RecordedId, import_named_module, known_ids, load_environment_spec
+from snn_gym.recorded import RecordedId
+from snn_gym.registry import import_named_module, known_ids, load_environment_spec
 from snn_gym.sealing import check_digests, dump_sealed, parse_sealed, write_digests
 from snn_gym.storage import read_regular_file, write_bytes_atomic
 from snn_gym.threads import one_thread

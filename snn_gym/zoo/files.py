@@ -18,7 +18,7 @@ from stable_baselines3.common.vec_env import VecEnv
 
 from snn_gym._version import __version__
 from snn_gym.config import Config, Natural, from_mapping, to_mapping
-from snn_gym.registry import RecordedArguments, RecordedId
+from snn_gym.recorded import RecordedArguments, RecordedId
 from snn_gym.sealing import dump_sealed, parse_sealed
 from snn_gym.spiking import NetworkConfig
 from snn_gym.spiking.assembly import todays_names
