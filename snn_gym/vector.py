@@ -74,11 +74,11 @@ def make_vec_env(
         raise ValueError(f"n_envs must be at least 1, got {n_envs}")
     with naming_the_extra(env_id):
         spec = gym.spec(import_named_module(env_id))
-    has_batch = spec.id in (*BATCHED_TASKS, *env_ids(), *flat_ids())
+    batchable = has_batch(spec.id)
     if mode is None:
-        mode = "batched" if has_batch and not wrappers else "sync"
-    best = "mode='batched'" if has_batch and not wrappers else "mode='sync'"
-    _check_mode(mode, spec, has_batch, best, wrappers)
+        mode = "batched" if batchable and not wrappers else "sync"
+    best = "mode='batched'" if batchable and not wrappers else "mode='sync'"
+    _check_mode(mode, spec, batchable, best, wrappers)
     arguments = dict(env_kwargs or {})
     with naming_the_extra(spec.id):
         if mode in ("sync", "async"):
@@ -91,10 +91,19 @@ def make_vec_env(
     return made
 
 
+def has_batch(env_id: str) -> bool:
+    """Tell whether environments have a batched form of ours, so that mode ``batched`` serves them.
+
+    Args:
+        env_id: Gymnasium id.
+    """
+    return env_id in (*BATCHED_TASKS, *env_ids(), *flat_ids())
+
+
 def _check_mode(
     mode: str,
     spec: Any,
-    has_batch: bool,
+    batchable: bool,
     best: str,
     wrappers: Sequence[Wrap],
 ) -> None:
@@ -106,7 +115,7 @@ def _check_mode(
             f"wrappers are for single environments, and mode {mode!r} has none; use mode='sync' or "
             "mode='async'"
         )
-    if mode == "batched" and not has_batch:
+    if mode == "batched" and not batchable:
         raise ValueError(
             f"{spec.id} has no batched form of ours; use {best}, or 'async' or "
             "'vector_entry_point'; batched are every snn/ id and "

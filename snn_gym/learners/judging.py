@@ -14,6 +14,7 @@ from stable_baselines3.common.vec_env.base_vec_env import VecEnvWrapper
 from snn_gym.policies.controller import SpikingControllerPolicy
 from snn_gym.registry import env_ids, load_spike_settings
 from snn_gym.spiking.population import Population
+from snn_gym.tasks.batched import BatchedTask
 from snn_gym.tasks.classic_control import BATCHED_TASKS
 from snn_gym.tasks.finite import check_finite
 from snn_gym.tasks.rollout import (
@@ -24,6 +25,7 @@ from snn_gym.tasks.rollout import (
     play,
 )
 from snn_gym.wrappers.checked import CheckedVecEnv
+from snn_gym.wrappers.stable_baselines import StableBaselinesVecEnv
 
 Weights = NDArray[np.float32]
 """(P, W), a network in each row."""
@@ -163,7 +165,7 @@ def batched_id(env: VecEnv) -> str | None:
         with arguments, which the batched task does not have.
     """
     spec = _spec(env)
-    if spec is None or type(env) not in _PLAIN or spec.id not in BATCHED_TASKS:
+    if spec is None or spec.id not in BATCHED_TASKS or not _is_plain(env, BATCHED_TASKS[spec.id]):
         return None
     same = spec.max_episode_steps == gym.spec(spec.id).max_episode_steps
     arguments = {key for key, value in spec.kwargs.items() if key != "render_mode"}
@@ -205,6 +207,12 @@ def _spec(env: VecEnv) -> gym.envs.registration.EnvSpec | None:
     except AttributeError:
         return None
     return spec
+
+
+def _is_plain(env: VecEnv, task: type[BatchedTask]) -> bool:
+    if type(env) is StableBaselinesVecEnv:
+        return type(env.vector_env) is task
+    return type(env) in _PLAIN
 
 
 def _sees_the_task(env: VecEnv, spec: gym.envs.registration.EnvSpec) -> bool:

@@ -51,12 +51,15 @@ class BatchedTask(SameStepEnv):
         Raises:
             ValueError: A number is below 1 or the render mode is unknown.
         """
-        spec = gym.spec(self.base_id)
+        spec = copy.deepcopy(gym.spec(self.base_id))
         limit = spec.max_episode_steps if max_episode_steps is None else max_episode_steps
         assert limit is not None
         # Gymnasium's own environment holds the constants and draws the pictures.
         self._task: Any = gym.make(self.base_id, render_mode=render_mode, **arguments).unwrapped
         super().__init__(num_envs, limit, *self._single_spaces(), render_mode)
+        # As of the single environment that gym.make would make.
+        spec.kwargs.update(arguments)
+        spec.max_episode_steps = limit
         self.spec = spec
         self.metadata = {**self.metadata, "render_fps": self._task.metadata["render_fps"]}
         self._streams = StartStreams(num_envs, self.start_size)

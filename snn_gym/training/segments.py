@@ -56,7 +56,6 @@ def begin_segment(
     # torch and the global generators take 32 bits.
     general, actions, environments, noise, learner = (int(value) // 2 for value in state)
     set_random_seed(general)
-    model.action_space.seed(actions)
     networks = (part for part in model.policy.modules() if isinstance(part, SpikingNetwork))
     for index, network in enumerate(networks):
         network.reseed_noise(noise + index)
@@ -66,6 +65,7 @@ def begin_segment(
     _replace_environments(env, make_envs())
     env.seed(environments)
     seed_environments(env, environments, seeding)
+    model.action_space.seed(actions)  # last, for environments may share it
     model._last_obs = env.reset()  # type: ignore[assignment]
     model._last_episode_starts = np.ones(env.num_envs, dtype=bool)
     if model.use_sde:

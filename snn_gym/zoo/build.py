@@ -23,13 +23,16 @@ from snn_gym.registry import (
     unflattened_id,
 )
 from snn_gym.spiking import NetworkConfig
-from snn_gym.vector import Mode, make_vec_env
+from snn_gym.vector import Mode, has_batch, make_vec_env
 from snn_gym.zoo.algorithms import Settings, algorithm_class, policy_class
 from snn_gym.zoo.identity import Identity, remember_identity
 from snn_gym.zoo.schedules import parse_schedule
 from snn_gym.zoo.seeding import Seeding, seed_environments
 from snn_gym.zoo.settings import SCHEDULES
 from snn_gym.zoo.spec import AgentSpec, load_agent_spec
+
+BATCHED_FROM = 4
+"""Copies of an environment from which on a batch of them is stepped at least as fast as singles."""
 
 
 def make_agent(
@@ -137,7 +140,9 @@ def make_environments(
 ) -> VecEnv:
     """Make copies of an environment that are stepped together, in this process.
 
-    Tasks of our own are stepped as a batch, all others one after the other.
+    Tasks of our own are stepped as a batch, and so are others that have a batched form where there
+    are at least ``BATCHED_FROM`` copies: a batch of fewer is slower. All others are stepped one
+    after the other. The transitions, and with them all that is learned, are the same to the bit.
 
     Args:
         env_id: Gymnasium id.
@@ -146,7 +151,8 @@ def make_environments(
         env_kwargs: Arguments of ``gym.make``.
     """
     is_ours = env_id in known_ids() and load_environment_spec(env_id).task is not None
-    mode: Mode = "batched" if is_ours else "sync"
+    batched = is_ours or (n_envs >= BATCHED_FROM and has_batch(env_id))
+    mode: Mode = "batched" if batched else "sync"
     return make_vec_env(env_id, n_envs, seed, mode=mode, env_kwargs=env_kwargs)
 
 

@@ -44,7 +44,7 @@ def environment_seeds(seed: int, n_envs: int, seeding: Seeding) -> list[int]:
 
 
 def seed_environments(env: VecEnv, seed: int | None, seeding: Seeding) -> None:
-    """Set the seeds of the next reset, and of the action spaces of single environments.
+    """Set the seeds of the next reset, and of action spaces.
 
     Args:
         env: Environments that Stable-Baselines3 has seeded, which is ``consecutive``.
@@ -56,7 +56,8 @@ def seed_environments(env: VecEnv, seed: int | None, seeding: Seeding) -> None:
     base: Any = env.unwrapped
     # What VecEnv.seed sets, which can only count up.
     base._seeds = environment_seeds(seed, env.num_envs, seeding)
-    # A batch has no single environments.
+    # A batch has no single environments: its action space is that of the first one.
+    base.action_space.seed(_words(seed, 0)[1])
     for index, single in enumerate(getattr(base, "envs", ())):
         single.action_space.seed(_words(seed, index)[1])
 

@@ -94,6 +94,9 @@ def test_only_the_bare_task_is_played_in_batches():
     assert batched_id(make_vec_env("CartPole-v1", env_kwargs={"max_episode_steps": 9})) is None
     assert batched_id(VecNormalize(make_vec_env("CartPole-v1"))) is None
     assert batched_id(make_vec_env("CartPole-v1", vec_env_cls=None, env_kwargs={})) == "CartPole-v1"
+    assert batched_id(snn_gym.make_vec_env("CartPole-v1", 4)) == "CartPole-v1"
+    assert batched_id(snn_gym.make_vec_env("CartPole-v1", 4, env_kwargs=changed)) is None
+    assert batched_id(snn_gym.make_vec_env("snn/CartPole-v1", 4)) is None
 
 
 def test_limits_are_those_given_or_of_the_task_or_of_the_box():

@@ -1,0 +1,129 @@
+"""The zoo's batches of environments against the same environments stepped one after the other."""
+
+from __future__ import annotations
+
+from functools import partial
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from stable_baselines3 import PPO
+from stable_baselines3.common.base_class import BaseAlgorithm
+from stable_baselines3.common.vec_env import DummyVecEnv
+
+import snn_gym
+from snn_gym.policies import SpikingActorCriticPolicy
+from snn_gym.spiking.bookkeeping import full_state
+from snn_gym.tasks.classic_control import BATCHED_TASKS
+from snn_gym.training.segments import begin_segment
+from snn_gym.wrappers import StableBaselinesVecEnv
+from snn_gym.zoo import build
+from snn_gym.zoo.identity import identify
+from snn_gym.zoo.seeding import seed_environments
+from tests.wrappers.comparison import assert_equal_runs
+
+ON_POLICY = {"n_steps": 8, "batch_size": 16, "n_epochs": 1}
+OFF_POLICY = {"learning_starts": 20, "batch_size": 8}
+SMALL = {"network": {"hidden_sizes": [8]}, "n_envs": 4}
+TRAININGS = [
+    *(
+        (agent, f"{prefix}{base_id}", {**ON_POLICY, **SMALL})
+        for agent in ("ppo-lif", "ppo-mlp")
+        for base_id in BATCHED_TASKS
+        for prefix in ("", "snn/")
+        if base_id != "MountainCarContinuous-v0" or not prefix
+    ),
+    ("dqsn", "CartPole-v1", {**OFF_POLICY, **SMALL}),
+    ("dqsn", "Acrobot-v1", {**OFF_POLICY, **SMALL}),
+    ("dqsn", "snn/MountainCar-v0", {**OFF_POLICY, **SMALL}),
+    ("sac-lif", "Pendulum-v1", {**OFF_POLICY, **SMALL}),
+    ("sac-lif", "MountainCarContinuous-v0", {**OFF_POLICY, **SMALL}),
+]
+
+
+def learned(agent: str, env_id: str, seeding: str, settings: dict) -> BaseAlgorithm:
+    """Return an agent that has learned, and gone on as a run that is trained with checkpoints."""
+    model = snn_gym.make_agent(agent, env_id, seed=2, seeding=seeding, **settings)
+    model.learn(160)
+    make_environments = partial(build.make_environments, env_id, model.n_envs, 0)
+    begin_segment(model, 7, 1, make_environments, seeding)
+    return model.learn(96, reset_num_timesteps=False)
+
+
+@pytest.mark.parametrize("env_id", ["CartPole-v1", "snn/CartPole-v1", "Pendulum-v1"])
+def test_few_copies_are_stepped_one_by_one_and_many_as_a_batch(env_id: str) -> None:
+    few, many = (build.make_environments(env_id, n_envs, 0) for n_envs in (3, 4))
+    assert isinstance(few, DummyVecEnv)
+    assert isinstance(many, StableBaselinesVecEnv)
+
+
+def test_tasks_without_a_batched_form_are_stepped_one_by_one() -> None:
+    assert isinstance(build.make_environments("FrozenLake-v1", 8, 0), DummyVecEnv)
+
+
+@pytest.mark.filterwarnings("ignore:.*was not tuned for")
+@pytest.mark.parametrize(("agent", "env_id", "settings"), TRAININGS)
+@pytest.mark.parametrize("seeding", ["disjoint", "consecutive"])
+def test_agents_learn_the_same_weights_and_episodes(
+    agent: str, env_id: str, settings: dict, seeding: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    batched = learned(agent, env_id, seeding, settings)
+    monkeypatch.setattr(build, "BATCHED_FROM", 1000)
+    single = learned(agent, env_id, seeding, settings)
+    assert isinstance(batched.get_env(), StableBaselinesVecEnv)
+    assert isinstance(single.get_env(), DummyVecEnv)
+    start = full_state(snn_gym.make_agent(agent, env_id, seed=2, **settings).policy)
+    found, same = full_state(batched.policy), full_state(single.policy)
+    for name, tensor in same.items():
+        np.testing.assert_array_equal(found[name], tensor)
+    assert any(not np.array_equal(found[name], start[name]) for name in start)
+    episodes, same_episodes = (
+        [(info["r"], info["l"]) for info in model.ep_info_buffer] for model in (batched, single)
+    )
+    assert episodes == same_episodes
+
+
+@pytest.mark.parametrize("env_id", ["CartPole-v1", "Pendulum-v1", "snn/Acrobot-v1"])
+@settings(max_examples=3)
+@given(n_envs=st.integers(1, 6), seed=st.integers(0, 10**9 - 1))
+def test_streams_are_the_same_under_both_seedings(env_id: str, n_envs: int, seed: int) -> None:
+    for seeding in ("disjoint", "consecutive"):
+        both = [
+            snn_gym.make_vec_env(env_id, n_envs, seed, mode=mode) for mode in ("batched", "sync")
+        ]
+        starts, actions = [], []
+        for env in both:
+            seed_environments(env, seed, seeding)
+            starts.append(env.reset())
+            actions.append([env.action_space.sample() for _ in range(5)])
+        np.testing.assert_array_equal(*starts)
+        np.testing.assert_array_equal(*actions)
+        for env in both:
+            seed_environments(env, seed, seeding)
+            env.seed = lambda _: None  # type: ignore[method-assign, assignment]
+        assert_equal_runs(*both, seed, steps=40)
+
+
+@pytest.mark.parametrize(
+    ("env_id", "arguments"),
+    [
+        ("CartPole-v1", {"sutton_barto_reward": True}),
+        ("Pendulum-v1", {"g": 3.0}),
+        ("MountainCar-v0", {}),
+        ("snn/CartPole-v1", {"encoder": "rate"}),
+    ],
+)
+def test_a_model_on_a_batch_says_what_its_environments_were_made_with(
+    env_id: str, arguments: dict
+) -> None:
+    env = build.make_environments(env_id, 4, 0, arguments)
+    assert isinstance(env, StableBaselinesVecEnv)
+    model = PPO(SpikingActorCriticPolicy, env, n_steps=8, batch_size=32)
+    assert identify(model).environment_kwargs == arguments
+    assert identify(model).environment == env_id
+
+
+def test_a_batchs_description_tells_its_limit() -> None:
+    env = snn_gym.make_vec_env("CartPole-v1", 4, env_kwargs={"max_episode_steps": 17})
+    assert env.get_attr("spec")[0].max_episode_steps == 17
