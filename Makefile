@@ -88,8 +88,11 @@ check: lint types contract test ## What CI runs: lint, types, import contract, t
 check-all: lint types contract ## The same with the slow tests.
 	$(BIN)/python -m pytest -n 2 --dist worksteal -m "slow or not slow" $(PYTEST_ARGS)
 
-bench: $(STAMP) ## Measure speed (benchmarks/).
-	$(BIN)/python -m benchmarks
+# What is made once (a trained and a lean agent, compiled peers) is kept in runs/bench.
+bench: $(STAMP) ## Measure speed beside other libraries, write docs/speed.md.
+	$(BIN)/pip install --quiet --disable-pip-version-check $(PIP_ARGS) --editable ".[dev,bench]"
+	$(BIN)/python -m benchmarks run
+	$(BIN)/python -m benchmarks report
 
 clean: ## Remove the virtual environment, caches and runs of the demo.
 	rm -rf $(VENV) $(DEMO) $(PROPOSED) build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache

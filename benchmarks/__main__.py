@@ -1,63 +1,103 @@
-"""Run every benchmark and print its paired ratios: ``make bench``."""
+"""Measure speed: ``python -m benchmarks run [--only NAME,…] [--quick]``, ``list``, ``report``."""
 
 from __future__ import annotations
 
-import platform
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
 
-import torch
+import typer
 
-from benchmarks import (
-    fused_against_norse,
-    recurrent_training,
-    rollouts,
-    stepping,
-    training_speed,
-)
-from benchmarks.timing import Paired
+from benchmarks.measurement import FULL_SECONDS, QUICK_SECONDS, Effort, Experiment
+from benchmarks.registry import FAMILIES, MEASUREMENTS, chosen
+from benchmarks.report import figure_line, write_report
+from benchmarks.run import Record, Solved, read_speed, run_experiments
+from benchmarks.solved import run_solved
+from snn_gym.seeds import parse_seeds
 
+DOCS = Path(__file__).parents[1] / "docs"
+SCRATCH = Path("runs") / "bench"
 
-def main() -> None:
-    """Print the tables."""
-    print(f"{platform.processor() or platform.machine()}, torch {torch.__version__}, one thread")
-    print("\n64-64 LIF neurons, T = 8      ours ms   other ms   times faster (quartiles)")
-    for name, timing in fused_against_norse.measure().items():
-        low, median, high = timing.ratios
-        print(
-            f"{name}: {timing.median_a_ms:.3f}  {timing.median_b_ms:.3f}  "
-            f"{median:.1f} ({low:.1f} to {high:.1f})"
-        )
-    print(
-        "\nTraining on CartPole-v1       steps/s   other steps/s   share of its speed (quartiles)"
-    )
-    for name, timing in training_speed.measure().items():
-        low, median, high = timing.ratios
-        ours, other = (
-            training_speed.steps_per_second(ms) for ms in (timing.median_a_ms, timing.median_b_ms)
-        )
-        print(f"{name}: {ours:.0f}  {other:.0f}  {median:.2f} ({low:.2f} to {high:.2f})")
-    print(f"\n{stepping.ENVIRONMENTS} environments, steps/s      batched   SyncVectorEnv   ratio")
-    for name, timing in {**stepping.measure_stepping(), **stepping.measure_native()}.items():
-        print(f"{name}: {_rates(timing, stepping.ENVIRONMENTS)}")
-    print("\nPPO in 64 CartPole-v1, steps/s  make_vec_env   DummyVecEnv   ratio")
-    for name, timing in stepping.measure_learning().items():
-        print(f"{name}: {_rates(timing, stepping.LEARNING_STEPS)}")
-    print(f"\n{recurrent_training.TASK}, training steps/s  ours   RecurrentPPO   ratio")
-    for name, timing in recurrent_training.measure().items():
-        print(f"{name}: {_rates(timing, recurrent_training.STEPS)}")
-    for workers in (1, 2):
-        print(
-            f"\n{rollouts.NETWORKS} networks, steps/s, {workers} cores   batch   one by one   ratio"
-        )
-        for name, timing in rollouts.measure(workers).items():
-            print(f"{name}: {_rates(timing, 1)}")
+Out = Annotated[Path, typer.Option(help="File of what was measured.")]
+Scratch = Annotated[Path, typer.Option(help="Folder of agents and caches that are made once.")]
+
+app = typer.Typer(add_completion=False, no_args_is_help=True)
 
 
-def _rates(timing: Paired, steps: int) -> str:
-    """Return steps per second of A and B, and A's as a multiple of B's with its quartiles."""
-    low, median, high = timing.ratios
-    ours, other = (1000 * steps / ms for ms in (timing.median_a_ms, timing.median_b_ms))
-    return f"{ours:,.0f}  {other:,.0f}  {median:.1f} ({low:.1f} to {high:.1f})"
+@app.callback()
+def benchmarks() -> None:
+    """Measure speed side by side."""
+
+
+@app.command()
+def run(
+    only: Annotated[
+        str | None, typer.Option(help="Families or experiments, with commas between.")
+    ] = None,
+    quick: Annotated[bool, typer.Option("--quick", help="Rough figures, in two minutes.")] = False,
+    out: Out = DOCS / "speed.json",
+    scratch: Scratch = SCRATCH,
+) -> None:
+    """Measure, and write what was found; agents and compiled peers are made at the first run."""
+    effort = Effort(QUICK_SECONDS if quick else FULL_SECONDS, quick, scratch)
+    with _usage():
+        run_experiments(chosen(only), tuple(MEASUREMENTS.values()), effort, out, _show)
+
+
+@app.command()
+def solved(
+    agents: Annotated[
+        str, typer.Option(help="Spiking agent and its twin, with a comma between.")
+    ] = "ppo-lif,ppo-mlp",
+    seeds: Annotated[str, typer.Option(help="Such as 0-9.")] = "0-9",
+    out: Out = DOCS / "speed.json",
+) -> None:
+    """Train until CartPole is solved (an hour); seeds that the file has are passed over."""
+    with _usage():
+        run_solved(agents.split(","), list(parse_seeds(seeds) or ()), out, _show_solved)
+
+
+@app.command("list")
+def list_experiments() -> None:
+    """Print what can be measured."""
+    for family, module in FAMILIES.items():
+        typer.echo(family)
+        for experiment in module.EXPERIMENTS:
+            typer.echo(f"  {experiment.name}: {experiment.title}")
+
+
+@app.command()
+def report(
+    out: Out = DOCS / "speed.json",
+    docs: Annotated[Path, typer.Option(help="Folder of the report.")] = DOCS,
+) -> None:
+    """Write the report and its figures from what was measured."""
+    with _usage():
+        typer.echo(f"wrote {write_report(read_speed(out), docs)}")
+
+
+@contextmanager
+def _usage() -> Iterator[None]:
+    """Say in one line what was asked for wrongly."""
+    try:
+        yield
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from error
+
+
+def _show_solved(done: Solved) -> None:
+    ended = "solved" if done.solved else "not solved"
+    typer.echo(f"{done.agent}, seed {done.seed}: {ended}, {done.seconds:.1f} s, {done.steps:,}")
+
+
+def _show(record: Record, experiment: Experiment) -> None:
+    typer.echo(f"{experiment.title} ({record.took:.0f} s)")
+    for name, reason in record.missing.items():
+        typer.echo(f"  without {name}: {reason}")
+    for name, result in record.results.items():
+        typer.echo(f"  {figure_line(MEASUREMENTS[name], result)}")
 
 
 if __name__ == "__main__":
-    main()
+    app()

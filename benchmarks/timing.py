@@ -1,56 +1,101 @@
-"""Time two things in turn, so that a drifting machine speed hits both alike."""
+"""Time things in turn, so that a drifting machine speed hits all alike."""
 
 from __future__ import annotations
 
-import statistics
+import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+
+import numpy as np
+
+from snn_gym.config import Config
+
+Run = Callable[[], object]
+"""What is timed."""
+Samples = dict[str, tuple[float, ...]]
+"""Seconds of one call by contender, one number for each round; rounds pair them."""
+
+_SAMPLE_SECONDS = 1e-3
+"""What is quicker is called several times for one sample."""
+_MOST_ROUNDS = 300
+_WARM_UPS = 3
+_SLOW_SECONDS = 0.1
+"""What is slower is warm after one call."""
 
 
 @dataclass(frozen=True)
-class Paired:
-    """Timings of A and B, taken in turn."""
+class Quartiles(Config):
+    """Three numbers that say where repeated measurements lie."""
 
-    seconds_a: tuple[float, ...]
-    seconds_b: tuple[float, ...]
+    low: float
+    """First quartile."""
+    median: float
+    """Second."""
+    high: float
+    """Third."""
 
-    @property
-    def median_a_ms(self) -> float:
-        """Median time of A (ms)."""
-        return 1000 * statistics.median(self.seconds_a)
-
-    @property
-    def median_b_ms(self) -> float:
-        """Median time of B (ms)."""
-        return 1000 * statistics.median(self.seconds_b)
-
-    @property
-    def ratios(self) -> tuple[float, float, float]:
-        """First quartile, median and third quartile of B / A, pair by pair."""
-        ratios = [b / a for a, b in zip(self.seconds_a, self.seconds_b, strict=True)]
-        first, median, third = statistics.quantiles(ratios, n=4)
-        return first, median, third
+    @classmethod
+    def of(cls, values: Sequence[float]) -> Quartiles:
+        """Return the quartiles of measurements, at least one."""
+        low, median, high = np.quantile(np.asarray(values, dtype=np.float64), (0.25, 0.5, 0.75))
+        return cls(float(low), float(median), float(high))
 
 
-def paired(a: Callable[[], object], b: Callable[[], object], pairs: int) -> Paired:
-    """Time A and B in turn, after three unrecorded pairs.
+def race(contenders: Mapping[str, Run], seconds: float, least_rounds: int = 5) -> Samples:
+    """Time contenders in turn; each round begins with another of them.
 
     Args:
-        a: The thing to judge.
-        b: What it is compared with.
-        pairs: Number of pairs, at least 2.
+        contenders: What to call, by name; at least one.
+        seconds: Time to spend, warm-up left out; ``least_rounds`` may take longer.
+        least_rounds: Rounds at least.
+
+    Returns:
+        Seconds of one call, for each contender and round.
     """
-    for _ in range(3):
-        a()
-        b()
-    times_a, times_b = [], []
-    for _ in range(pairs):
-        start = time.perf_counter()
-        a()
-        middle = time.perf_counter()
-        b()
-        end = time.perf_counter()
-        times_a.append(middle - start)
-        times_b.append(end - middle)
-    return Paired(tuple(times_a), tuple(times_b))
+    calls = {name: _calls(run) for name, run in contenders.items()}
+    per_round = sum(count * estimate for count, estimate in calls.values())
+    rounds = min(max(least_rounds, math.floor(seconds / per_round)), _MOST_ROUNDS)
+    names, times = list(contenders), {name: [0.0] * rounds for name in contenders}
+    for index in range(rounds):
+        first = index % len(names)
+        for name in names[first:] + names[:first]:
+            times[name][index] = _time(contenders[name], calls[name][0])
+    return {name: tuple(values) for name, values in times.items()}
+
+
+def _calls(run: Run) -> tuple[int, float]:
+    """Warm up, and return how many calls make a sample and how long one takes (s)."""
+    seconds = _time(run, 1)
+    for _ in range(_WARM_UPS - 1 if seconds < _SLOW_SECONDS else 1):
+        seconds = min(seconds, _time(run, 1))
+    return max(1, math.ceil(_SAMPLE_SECONDS / seconds)), seconds
+
+
+def _time(run: Run, calls: int) -> float:
+    start = time.perf_counter()
+    for _ in range(calls):
+        run()
+    return (time.perf_counter() - start) / calls
+
+
+def per_step(samples: Samples, steps: Mapping[str, int]) -> Samples:
+    """Return seconds of one step, of calls that make several.
+
+    Args:
+        samples: Seconds of one call.
+        steps: Steps of a call, by contender.
+    """
+    return {name: tuple(x / steps[name] for x in times) for name, times in samples.items()}
+
+
+def ratio(samples: Samples, above: str, below: str) -> Quartiles:
+    """Return the time of one contender in units of another's, pair by pair.
+
+    Args:
+        samples: Their times.
+        above: Contender whose time is divided.
+        below: Contender by whose time it is.
+    """
+    pairs = zip(samples[above], samples[below], strict=True)
+    return Quartiles.of([a / b for a, b in pairs])

@@ -1,4 +1,4 @@
-"""Rollouts of a population of networks against the same networks one by one, in turn."""
+"""Populations without gradients: networks and tasks together, beside one network at a time."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from benchmarks.timing import Paired, paired
+from benchmarks.measurement import Effort, Experiment, Found, Measurement, faster, measured
+from benchmarks.timing import Run, Samples, per_step, race
 from snn_gym.registry import load_spike_settings
 from snn_gym.spiking import NetworkConfig, SpikingNetwork
 from snn_gym.spiking.population import Population, start_weights
@@ -21,7 +22,9 @@ EPISODES = 4
 """Episodes of each network."""
 NETWORK = NetworkConfig(hidden_sizes=(16,), time_steps=8)
 TASKS = ("CartPole-v1", "Acrobot-v1", "MountainCar-v0")
-_PAIRS = 5
+TOGETHER, TWO_CORES, ONE_BY_ONE = "together", "together, two cores", "one by one"
+_RATE = "steps/s, one core"
+_MILLION = 1e6
 
 Weights = NDArray[np.float32]
 
@@ -56,8 +59,8 @@ def _prepare(env_id: str, networks: int) -> tuple[Population, Weights, Observati
     return population, weights, ObservationLimits.of(spikes.low, spikes.high)
 
 
-def _batched(env_id: str, networks: int, workers: int) -> tuple[Callable[[], object], int]:
-    """Return a function that plays all networks as a batch, and the steps that it makes."""
+def _batched(env_id: str, networks: int, workers: int) -> tuple[Run, int]:
+    """Return a function that plays all networks together, and the steps that it makes."""
     population, weights, limits = _prepare(env_id, networks)
     task = BATCHED_TASKS[env_id](EPISODES)
 
@@ -68,7 +71,7 @@ def _batched(env_id: str, networks: int, workers: int) -> tuple[Callable[[], obj
     return run, run()
 
 
-def _one_by_one(env_id: str) -> tuple[Callable[[], object], int]:
+def _one_by_one(env_id: str) -> tuple[Run, int]:
     """Return a function that plays an episode of one network, and the steps that it makes."""
     population, weights, limits = _prepare(env_id, 1)
     network = SpikingNetwork(NETWORK, population.sizes[0], population.sizes[-1])
@@ -89,23 +92,53 @@ def _one_by_one(env_id: str) -> tuple[Callable[[], object], int]:
     return run, run()
 
 
-def measure(workers: int = 1, networks: int = NETWORKS) -> dict[str, Paired]:
-    """Return the times of one environment step by task, in a batch and one by one.
+def _run(env_id: str) -> Callable[[Effort], Found]:
+    def run(effort: Effort) -> Found:
+        made = {
+            TOGETHER: _batched(env_id, NETWORKS, 1),
+            TWO_CORES: _batched(env_id, NETWORKS, 2),
+            ONE_BY_ONE: _one_by_one(env_id),
+        }
+        calls = {name: call for name, (call, _) in made.items()}
+        samples: Samples = per_step(
+            race(calls, effort.seconds, 2 if effort.quick else 5),
+            {name: steps for name, (_, steps) in made.items()},
+        )
+        rates = tuple(1 / seconds / _MILLION for seconds in samples[TOGETHER])
+        note = "Seconds of one environment step with its decision, whole episodes."
+        return Found(samples, {_RATE: rates}, notes=(note,))
 
-    Args:
-        workers: Threads that share a batch.
-        networks: Networks of a batch.
-    """
-    torch.set_num_threads(1)
-    results = {}
-    for env_id in TASKS:
-        (ours, our_steps), (other, other_steps) = (
-            _batched(env_id, networks, workers),
-            _one_by_one(env_id),
-        )
-        pair = paired(ours, other, _PAIRS)
-        results[env_id] = Paired(
-            tuple(seconds / our_steps for seconds in pair.seconds_a),
-            tuple(seconds / other_steps for seconds in pair.seconds_b),
-        )
-    return results
+    return run
+
+
+def _name(env_id: str) -> str:
+    return f"populations-{env_id}"
+
+
+EXPERIMENTS = tuple(
+    Experiment(_name(env_id), f"{NETWORKS:,} networks of 16 neurons, T = 8, {env_id}", _run(env_id))
+    for env_id in TASKS
+)
+MEASUREMENTS = tuple(
+    found
+    for env_id in TASKS
+    for found in (
+        Measurement(
+            f"{_name(env_id)}-rate",
+            _name(env_id),
+            f"populations without gradients, {env_id}, one core",
+            "",
+            "M steps/s",
+            measured(_RATE),
+            *((3.5, 7.0) if env_id == "CartPole-v1" else (None, None)),
+        ),
+        Measurement(
+            f"{_name(env_id)}-ratio",
+            _name(env_id),
+            f"populations without gradients, {env_id}, one core",
+            "one network after the other",
+            "×",
+            faster(TOGETHER, ONE_BY_ONE),
+        ),
+    )
+)

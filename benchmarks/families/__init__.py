@@ -1,0 +1,1 @@
+"""What is measured, a family to a file; ``benchmarks.registry`` joins them."""

@@ -1,0 +1,234 @@
+"""Acting: networks and whole policies, beside other libraries, the dense floor and MLPs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from benchmarks import floor
+from benchmarks.agents import Agent, default_agent, lean_agent, stock, twin
+from benchmarks.measurement import Effort, Experiment, Found, Measurement, costs, faster
+from benchmarks.peers import (
+    COMPILED,
+    COMPILED_NAMES,
+    PEER_NAMES,
+    Forward,
+    build_peers,
+    check_equal,
+    compiled,
+)
+from benchmarks.timing import Run, race
+from snn_gym.spiking import SpikingNetwork
+
+TIME_STEPS = 8
+FLOOR = "dense products"
+PREDICT, FORWARD, DECIDE = "predict", "forward", "decide"
+TWIN, STOCK, MODULE, ONE_CALL = (
+    "ppo-mlp, predict",
+    "MlpPolicy, predict",
+    "MLP, PyTorch module",
+    "MLP, one compiled call",
+)
+_PREDICTING = ", predict"
+_PEER_CASES = ((64, 1), (64, 8), (64, 256), (256, 1), (256, 8), (256, 256))
+_LEAN_CASES = ((64, 1), (64, 8), (256, 1), (256, 8))
+
+
+def without_gradient(forward: Forward, x: Tensor) -> Run:
+    """Return a function that decides under ``no_grad``."""
+
+    def run() -> None:
+        with torch.no_grad():
+            forward(x)
+
+    return run
+
+
+def plain_forward(network: SpikingNetwork) -> Forward:
+    """Return what a PyTorch user calls: ``SpikingNetwork.forward``, its output alone."""
+    return lambda x: network(x)[0]
+
+
+def all_peers(
+    network: SpikingNetwork, x: Tensor, effort: Effort
+) -> tuple[dict[str, Forward], dict[str, str]]:
+    """Return the peers' networks, as they come and compiled by PyTorch, all giving our rates.
+
+    Args:
+        network: The network to copy.
+        x: Inputs (B, I) to compare them on.
+        effort: A quick run leaves the compiled ones out.
+    """
+    peers, missing = build_peers(network)
+    if effort.quick:
+        missing |= dict.fromkeys(COMPILED_NAMES, "left out by --quick")
+    else:
+        torch._dynamo.reset()  # it gives up on code of many shapes
+        cache = effort.scratch / "compiled"
+        peers |= {f"{name}{COMPILED}": compiled(peer, cache) for name, peer in peers.items()}
+    check_equal(peers, network.decide, x)
+    return peers, missing
+
+
+def _predicting(agent: Agent, forward: Forward, observations: NDArray[np.float32]) -> Run:
+    """Return a function from observations to actions by a peer's network, as thin as can be."""
+    policy: Any = agent.model.policy
+
+    def run() -> NDArray[np.int64]:
+        with torch.no_grad():
+            inputs = policy.mlp_extractor.normalised(torch.from_numpy(observations))
+            actions: NDArray[np.int64] = policy.action_net(forward(inputs)).argmax(1).numpy()
+        return actions
+
+    return run
+
+
+def _ours(agent: Agent, batch: int) -> dict[str, Run]:
+    network, x, observations = agent.network, agent.inputs(batch), agent.visited[:batch]
+    return {
+        PREDICT: lambda: agent.model.predict(observations, deterministic=True),
+        FORWARD: without_gradient(plain_forward(network), x),
+        DECIDE: without_gradient(network.decide, x),
+    }
+
+
+def _beside_peers(width: int, batch: int) -> Callable[[Effort], Found]:
+    def run(effort: Effort) -> Found:
+        agent = default_agent(width, effort.scratch)
+        x, observations = agent.inputs(batch), agent.visited[:batch]
+        peers, missing = all_peers(agent.network, x, effort)
+        contenders = _ours(agent, batch)
+        for name, forward in peers.items():
+            contenders[name] = without_gradient(forward, x)
+            contenders[f"{name}{_PREDICTING}"] = _predicting(agent, forward, observations)
+        contenders[FLOOR] = floor.products((4, width, width), TIME_STEPS, batch)
+        notes = (agent.describe(f"ppo-lif {width}-{width}"),)
+        return Found(race(contenders, effort.seconds), missing=missing, notes=notes)
+
+    return run
+
+
+def _beside_mlps(width: int, batch: int) -> Callable[[Effort], Found]:
+    def run(effort: Effort) -> Found:
+        agent = lean_agent(width, effort.scratch)
+        x, observations = agent.inputs(batch), agent.visited[:batch]
+        ann, plain = twin(width), stock(width)
+        policy: Any = plain.policy
+        module = nn.Sequential(policy.mlp_extractor.policy_net, policy.action_net)
+        linears = [layer for layer in module.modules() if isinstance(layer, nn.Linear)]
+        one_call = floor.CompiledMLP(linears)
+        contenders = _ours(agent, batch) | {
+            TWIN: lambda: ann.predict(observations, deterministic=True),
+            STOCK: lambda: plain.predict(observations, deterministic=True),
+            MODULE: without_gradient(module, x),
+            ONE_CALL: lambda: one_call(observations),
+            FLOOR: floor.products((4, width, width), TIME_STEPS, batch),
+        }
+        notes = (agent.describe(f"lean ppo-lif {width}-{width}"),)
+        return Found(race(contenders, effort.seconds), notes=notes)
+
+    return run
+
+
+def _name(width: int, batch: int, lean: bool = False) -> str:
+    return f"acting-{'lean-' if lean else ''}{width}-batch-{batch}"
+
+
+def _where(width: int, batch: int) -> str:
+    return f"{width}-{width}, T = {TIME_STEPS}, batch {batch}"
+
+
+EXPERIMENTS = tuple(
+    Experiment(
+        _name(width, batch),
+        f"Acting, default agent, {_where(width, batch)}",
+        _beside_peers(width, batch),
+    )
+    for width, batch in _PEER_CASES
+) + tuple(
+    Experiment(
+        _name(width, batch, lean=True),
+        f"Acting, lean agent, {_where(width, batch)}",
+        _beside_mlps(width, batch),
+    )
+    for width, batch in _LEAN_CASES
+)
+
+
+def _peer_measurements(width: int, batch: int) -> list[Measurement]:
+    name, where = _name(width, batch), _where(width, batch)
+    found = []
+    for ours, suffix in ((PREDICT, _PREDICTING), (FORWARD, "")):
+        for peers, words, promised in (
+            (PEER_NAMES, "the best of Norse, SpikingJelly and snnTorch", True),
+            (COMPILED_NAMES, "the best of the three under torch.compile", False),
+        ):
+            judged = (9.0, 20.0) if promised and batch < 256 and width == 64 else (None, None)
+            found.append(
+                Measurement(
+                    f"{name}-{ours}-{'eager' if promised else 'compiled'}",
+                    name,
+                    f"acting, `{ours}`, {where}",
+                    words,
+                    "×",
+                    faster(ours, *(f"{peer}{suffix}" for peer in peers)),
+                    *judged,
+                )
+            )
+    return found
+
+
+def _floor_measurement(width: int, batch: int) -> Measurement:
+    name = _name(width, batch)
+    return Measurement(
+        f"{name}-floor",
+        name,
+        f"acting, `forward`, {_where(width, batch)}",
+        "the dense floor of its products",
+        "×",
+        costs(FORWARD, FLOOR),
+        1.5,
+        1.0,
+        at_least=False,
+    )
+
+
+def _lean_measurements(width: int, batch: int) -> list[Measurement]:
+    name, where = _name(width, batch, lean=True), f"lean agent, {_where(width, batch)}"
+    promised = (1.0, 2.0) if width == 256 else (None, 2.0)
+    return [
+        Measurement(
+            f"{name}-pytorch",
+            name,
+            f"`predict`, {where}",
+            "the faster of ppo-mlp and stock MlpPolicy through `predict`",
+            "×",
+            faster(PREDICT, TWIN, STOCK),
+            1.0,
+            2.0,
+        ),
+        *(
+            Measurement(
+                f"{name}-{ours}-compiled-mlp",
+                name,
+                f"`{ours}`, {where}",
+                "the MLP in one compiled call, observations to actions",
+                "×",
+                faster(ours, ONE_CALL),
+                *promised,
+            )
+            for ours in (PREDICT, DECIDE)
+        ),
+    ]
+
+
+MEASUREMENTS = (
+    *(found for case in _PEER_CASES for found in _peer_measurements(*case)),
+    *(_floor_measurement(*case) for case in _PEER_CASES if 256 in case),
+    *(found for case in _LEAN_CASES for found in _lean_measurements(*case)),
+)

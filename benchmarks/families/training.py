@@ -1,0 +1,142 @@
+"""Forward and backward: beside other libraries, and over the dense floor of the products."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from benchmarks import floor
+from benchmarks.agents import default_agent, lean_agent
+from benchmarks.families.acting import FLOOR, all_peers, plain_forward
+from benchmarks.measurement import Effort, Experiment, Found, Measurement, costs, faster
+from benchmarks.networks import INPUTS, at_activity, with_time_steps
+from benchmarks.peers import COMPILED_NAMES, PEER_NAMES, forward_backward, hidden_linears
+from benchmarks.timing import race
+from snn_gym.spiking import SpikingNetwork
+
+BATCH = 256
+OURS, DECIDE = "forward", "decide"
+_LOW_SHARE = 0.02
+
+
+@dataclass(frozen=True)
+class _Case:
+    """A network that learns."""
+
+    name: str
+    words: str
+    width: int
+    time_steps: int
+    make: Callable[[Effort], tuple[SpikingNetwork, Tensor, str]]
+    peers: bool = True
+
+
+def _default(width: int, time_steps: int) -> Callable[[Effort], tuple[SpikingNetwork, Tensor, str]]:
+    def make(effort: Effort) -> tuple[SpikingNetwork, Tensor, str]:
+        agent = default_agent(width, effort.scratch)
+        network = with_time_steps(agent.network, time_steps)
+        return network, agent.inputs(BATCH), _activity(network, agent.inputs(BATCH))
+
+    return make
+
+
+def _lean(width: int, time_steps: int) -> Callable[[Effort], tuple[SpikingNetwork, Tensor, str]]:
+    def make(effort: Effort) -> tuple[SpikingNetwork, Tensor, str]:
+        agent = lean_agent(width, effort.scratch)
+        network = with_time_steps(agent.network, time_steps)
+        return network, agent.inputs(BATCH), _activity(network, agent.inputs(BATCH))
+
+    return make
+
+
+def _seldom(width: int, time_steps: int) -> Callable[[Effort], tuple[SpikingNetwork, Tensor, str]]:
+    def make(_: Effort) -> tuple[SpikingNetwork, Tensor, str]:
+        network, x = at_activity((width, width), time_steps, BATCH, _LOW_SHARE)
+        return network, x, _activity(network, x)
+
+    return make
+
+
+def _activity(network: SpikingNetwork, x: Tensor) -> str:
+    recorded = network.record(x).layers
+    shares = [f"{100 * float(layer.spikes.detach().mean()):.2g} %" for layer in recorded]
+    return f"{' and '.join(shares)} of its layers' neurons fire at a time step."
+
+
+_CASES = (
+    _Case("training-64-T8", "default agent, 64-64, T = 8", 64, 8, _default(64, 8)),
+    _Case("training-256-T16", "default agent, 256-256, T = 16", 256, 16, _default(256, 16)),
+    _Case("training-2%-256-T16", "2 % active, 256-256, T = 16", 256, 16, _seldom(256, 16)),
+    _Case("training-256-T8", "default agent, 256-256, T = 8", 256, 8, _default(256, 8), False),
+    _Case("training-lean-256-T8", "lean agent, 256-256, T = 8", 256, 8, _lean(256, 8), False),
+)
+_PROMISED: dict[str, tuple[float | None, float | None]] = {
+    "training-64-T8": (4.0, 8.0),
+    "training-256-T16": (2.0, 4.0),
+    "training-2%-256-T16": (6.0, 15.0),
+}
+_PROMISED_OVER_FLOOR: dict[str, tuple[float | None, float | None]] = {
+    "training-256-T8": (1.5, 1.0),
+    "training-lean-256-T8": (0.6, 0.2),
+}
+
+
+def _run(case: _Case) -> Callable[[Effort], Found]:
+    def run(effort: Effort) -> Found:
+        network, x, note = case.make(effort)
+        linears = hidden_linears(network)
+        peers, missing = all_peers(network, x, effort) if case.peers else ({}, {})
+        forwards = {OURS: plain_forward(network), DECIDE: network.decide, **peers}
+        contenders = {
+            name: forward_backward(linears, forward, x) for name, forward in forwards.items()
+        }
+        sizes = (INPUTS, case.width, case.width)
+        contenders[FLOOR] = floor.training_products(sizes, case.time_steps, BATCH)
+        return Found(race(contenders, effort.seconds), missing=missing, notes=(note,))
+
+    return run
+
+
+def _measurements(case: _Case) -> list[Measurement]:
+    timed = f"forward and backward, {case.words}, batch {BATCH}"
+    bar, stretch = _PROMISED_OVER_FLOOR.get(case.name, (None, None))
+    over = Measurement(
+        f"{case.name}-floor",
+        case.name,
+        timed,
+        "the dense floor of its products",
+        "×",
+        costs(OURS, FLOOR),
+        bar,
+        stretch,
+        at_least=False,
+    )
+    if not case.peers:
+        return [over]
+    eager = Measurement(
+        f"{case.name}-eager",
+        case.name,
+        timed,
+        "the best of Norse, SpikingJelly and snnTorch",
+        "×",
+        faster(OURS, *PEER_NAMES),
+        *_PROMISED.get(case.name, (None, None)),
+    )
+    compiled = Measurement(
+        f"{case.name}-compiled",
+        case.name,
+        timed,
+        "the best of the three under torch.compile",
+        "×",
+        faster(OURS, *COMPILED_NAMES),
+    )
+    return [eager, compiled, over]
+
+
+EXPERIMENTS = tuple(
+    Experiment(case.name, f"Forward and backward, {case.words}, batch {BATCH}", _run(case))
+    for case in _CASES
+)
+MEASUREMENTS = tuple(found for case in _CASES for found in _measurements(case))

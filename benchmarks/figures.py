@@ -1,0 +1,204 @@
+"""Figures of docs/speed.md, from what was measured alone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from benchmarks.families import crossover, roofline, scaling
+from benchmarks.families.acting import FORWARD
+from benchmarks.measurement import Curve
+from benchmarks.peers import COMPILED
+from benchmarks.run import Record, Speed
+from snn_gym.plotting.style import GREY, layer_colours, new_figure, save, style, title
+
+Records = Mapping[str, Record]
+
+_EDGES = (1e-1, 1e3)
+"""Ends of the roofline (operations per byte)."""
+
+
+def write_figures(speed: Speed, images: Path) -> dict[str, str]:
+    """Draw what there are measurements of.
+
+    Args:
+        speed: What was measured.
+        images: Folder to write into, made if it is absent.
+
+    Returns:
+        Caption of each figure by the name of its file.
+    """
+    images.mkdir(parents=True, exist_ok=True)
+    written = {}
+    with style():
+        for name, (draw, caption) in _FIGURES.items():
+            figure = draw(speed.records)
+            if figure is not None:
+                save(figure, images / name, ("png",))
+                written[f"{name}.png"] = caption
+    return written
+
+
+def _roofline(records: Records) -> Figure | None:
+    record = records.get("roofline")
+    if record is None:
+        return None
+    figure = new_figure(6.4, 4.0)
+    axes = figure.subplots()
+    peak, bandwidth = (
+        record.values[name].median for name in (roofline.PRODUCT_RATE, roofline.BANDWIDTH)
+    )
+    x = np.geomspace(*_EDGES)
+    axes.loglog(x, np.minimum(peak, bandwidth * x), color=GREY)
+    axes.annotate(f"{peak:.0f} GFLOP/s", (x[-1], peak), ha="right", va="bottom", color=GREY)
+    axes.annotate(f"{bandwidth:.0f} GB/s", (x[0], bandwidth * x[0]), ha="left", va="bottom",
+                  color=GREY)  # fmt: skip
+    colours = _colours(record.curves)
+    for name, curve in record.curves.items():
+        marker = "o" if name.startswith("acting") else "s"
+        axes.loglog(curve.x, curve.y, marker, color=colours[name], label=name, markersize=5)
+    axes.set_xlabel("operations for each byte")
+    axes.set_ylabel("GFLOP/s")
+    title(axes, "Dense operations per second, beside the machine's")
+    figure.legend(loc="outside right center")
+    return figure
+
+
+def _scaling(records: Records) -> Figure | None:
+    found = [case for case in scaling.CASES if case.name in records]
+    if not found:
+        return None
+    figure = new_figure(9.6, 5.6)
+    panels = list(figure.subplots(2, 3, squeeze=False).flat)
+    for axes, case in zip(panels, found, strict=False):
+        curves = records[case.name].curves
+        colours = _colours(curves)
+        for kind, curve in curves.items():
+            fitted = scaling.upper_half(curve)
+            exponent = scaling.slope(fitted)
+            axes.loglog(curve.x, curve.y, "o", color=colours[kind], markersize=4,
+                        label=f"{kind}: {exponent:.2f}")  # fmt: skip
+            axes.loglog(fitted.x, _fit(fitted, exponent), color=colours[kind], linewidth=0.9)
+        axes.set_xlabel(case.axis)
+        axes.set_ylabel("seconds of a call")
+        axes.legend(title="slope")
+    for axes in panels[len(found) :]:
+        axes.set_visible(False)
+    return figure
+
+
+def _fit(curve: Curve, slope: float) -> list[float]:
+    logs = np.log(curve.x), np.log(curve.y)
+    middle = [float(values.mean()) for values in logs]
+    return [float(np.exp(middle[1] + slope * (np.log(x) - middle[0]))) for x in curve.x]
+
+
+def _ratios(records: Records) -> Figure | None:
+    """Draw how many times faster we are than each library, an experiment to a row."""
+    names = [name for name in records if _has_peers(records[name])]
+    if not names:
+        return None
+    libraries = _libraries(records, names)
+    colours = _colours(libraries)
+    figure = new_figure(7.2, 0.55 * len(names) + 1.2)
+    axes = figure.subplots()
+    for row, name in enumerate(names):
+        timings = records[name].timings
+        for library in libraries:
+            if library in timings:
+                times = timings[library].median / timings[FORWARD].median
+                filled = colours[library] if COMPILED not in library else "none"
+                axes.plot(times, row, "o", color=colours[library], markerfacecolor=filled,
+                          label=library if row == 0 else "_")  # fmt: skip
+    axes.axvline(1.0, color=GREY, linewidth=0.8)
+    axes.set_xscale("log")
+    axes.set_yticks(range(len(names)), names)
+    axes.invert_yaxis()
+    axes.set_xlabel("time of theirs in units of our `forward`")
+    figure.legend(loc="outside lower center", ncols=3)
+    return figure
+
+
+def _has_peers(record: Record) -> bool:
+    return FORWARD in record.timings and any(x in record.timings for x in _eager())
+
+
+def _eager() -> tuple[str, ...]:
+    return ("Norse", "SpikingJelly", "snnTorch")
+
+
+def _libraries(records: Records, names: list[str]) -> list[str]:
+    known = [*_eager(), *(f"{name}{COMPILED}" for name in _eager())]
+    return [x for x in known if any(x in records[name].timings for name in names)]
+
+
+def _crossover(records: Records) -> Figure | None:
+    panels = list(_crossover_panels(records))
+    if not panels:
+        return None
+    figure = new_figure(9.6, 3.1 * ((len(panels) + 2) // 3))
+    grid = list(figure.subplots((len(panels) + 2) // 3, 3, squeeze=False).flat)
+    for axes, (heading, curves) in zip(grid, panels, strict=False):
+        _activity_panel(axes, heading, curves)
+    for axes in grid[len(panels) :]:
+        axes.set_visible(False)
+    handles, labels = grid[0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=len(labels))
+    return figure
+
+
+def _crossover_panels(records: Records) -> Iterator[tuple[str, dict[str, Curve]]]:
+    floors = (crossover.PRODUCTS, crossover.TRAINING, crossover.MODULE, crossover.ONE_CALL)
+    for experiment in crossover.EXPERIMENTS:
+        if experiment.name not in records:
+            continue
+        curves = records[experiment.name].curves
+        for name in floors:
+            of_floor = {
+                f"{width}-{width}": curves[f"{name}, {width}"]
+                for width in crossover.WIDTHS
+                if f"{name}, {width}" in curves
+            }
+            if of_floor:
+                yield f"over {name}, {experiment.title.rsplit(', ', 1)[1]}", of_floor
+
+
+def _activity_panel(axes: Axes, heading: str, curves: dict[str, Curve]) -> None:
+    colours = _colours(curves)
+    for name, curve in curves.items():
+        axes.loglog(curve.x, curve.y, "o-", color=colours[name], label=name, markersize=3)
+    axes.axhline(1.0, color=GREY, linewidth=0.8)
+    axes.set_xlabel("neurons that fire at a time step (%)")
+    axes.set_ylabel("our time in units of theirs")
+    title(axes, heading)
+
+
+def _colours(names: Mapping[str, object] | list[str]) -> dict[str, str]:
+    colours = layer_colours([name.removesuffix(COMPILED) for name in names])
+    return {name: colours[name.removesuffix(COMPILED)] for name in names}
+
+
+_Draw = Callable[[Records], Figure | None]
+_FIGURES: dict[str, tuple[_Draw, str]] = {
+    "speed-roofline": (
+        _roofline,
+        "Operations per second of our passes, if their products were dense, below the measured "
+        "rate of products and the measured bandwidth; a pass that skips silent neurons may lie "
+        "above.",
+    ),
+    "speed-ratios": (
+        _ratios,
+        "Other libraries, each by its fastest path, beside ours: filled as they come, hollow under "
+        "`torch.compile`.",
+    ),
+    "speed-scaling": (_scaling, "Cost as sizes grow, with fitted power laws."),
+    "speed-crossover": (
+        _crossover,
+        "Our time by activity, in units of the dense products' and of an MLP's of the same sizes: "
+        "below 1 spikes are cheaper.",
+    ),
+}

@@ -1,0 +1,166 @@
+"""What a measurement is: what was found, how a figure is read from it, and the bar for it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from benchmarks.timing import Quartiles, Samples, ratio
+from snn_gym.config import Config
+
+
+@dataclass(frozen=True)
+class Effort:
+    """How much time is spent."""
+
+    seconds: float
+    """Time of one race (s)."""
+    quick: bool
+    """Whether the figures may be rough."""
+    scratch: Path
+    """Folder of agents and caches, outside of the repository's history."""
+
+
+FULL_SECONDS, QUICK_SECONDS = 3.0, 0.3
+
+
+@dataclass(frozen=True)
+class Curve(Config):
+    """A line of a figure."""
+
+    x: tuple[float, ...]
+    """Positions; their quantity is the experiment's."""
+    y: tuple[float, ...]
+    """Medians."""
+
+
+@dataclass(frozen=True)
+class Found:
+    """What an experiment found."""
+
+    samples: Samples = field(default_factory=dict)
+    """Times of contenders (s), in pairs."""
+    values: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
+    """Repeats of what else was measured, by name."""
+    curves: Mapping[str, Curve] = field(default_factory=dict)
+    """Lines of figures, by name."""
+    missing: Mapping[str, str] = field(default_factory=dict)
+    """Contenders that could not start, and why."""
+    notes: tuple[str, ...] = ()
+    """What a reader has to know."""
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """A part of a run: contenders that are timed in turn."""
+
+    name: str
+    """Short name, as ``--only`` takes it."""
+    title: str
+    """What is timed, for headings."""
+    run: Callable[[Effort], Found]
+    """Does it."""
+
+
+@dataclass(frozen=True)
+class Result(Config):
+    """A figure beside its bar."""
+
+    value: Quartiles | None
+    """The figure; None if it could not be measured."""
+    beside: str
+    """Contender that it was measured beside, or why it was not."""
+
+
+Judge = Callable[[Found], Result]
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """A figure that is read from an experiment."""
+
+    name: str
+    """Unique name."""
+    experiment: str
+    """Experiment that it is read from."""
+    timed: str
+    """What is timed, for readers."""
+    against: str
+    """Beside what, for readers; empty where the figure stands for itself."""
+    unit: str
+    """Unit of the figure; ``×`` for a ratio."""
+    judge: Judge
+    """Reads it."""
+    bar: float | None = None
+    """What it has to reach; None where nothing was promised."""
+    stretch: float | None = None
+    """What would be better still."""
+    at_least: bool = True
+    """Whether the bar is a least figure; if not, a largest."""
+
+    def met(self, value: float, bar: float) -> bool:
+        """Tell whether a figure reaches a bar."""
+        return value >= bar if self.at_least else value <= bar
+
+
+def faster(subject: str, *others: str) -> Judge:
+    """Return a judge: how many times faster a contender is than the best of others.
+
+    Args:
+        subject: Contender to judge.
+        *others: Contenders beside it; those that could not start are left out.
+    """
+
+    def judge(found: Found) -> Result:
+        ratios = {
+            other: ratio(found.samples, other, subject)
+            for other in others
+            if other in found.samples and subject in found.samples
+        }
+        if not ratios:
+            return _unmeasured(found, (subject, *others))
+        best = min(ratios, key=lambda name: ratios[name].median)
+        return Result(ratios[best], best)
+
+    return judge
+
+
+def costs(subject: str, floor: str) -> Judge:
+    """Return a judge: the time of a contender in units of another's.
+
+    Args:
+        subject: Contender to judge.
+        floor: Contender by whose time it is divided.
+    """
+
+    def judge(found: Found) -> Result:
+        if not {subject, floor} <= found.samples.keys():
+            return _unmeasured(found, (subject, floor))
+        return Result(ratio(found.samples, subject, floor), floor)
+
+    return judge
+
+
+def measured(name: str) -> Judge:
+    """Return a judge that reads one of the values.
+
+    Args:
+        name: Its name.
+    """
+
+    def judge(found: Found) -> Result:
+        if name not in found.values:
+            return _unmeasured(found, (name,))
+        return Result(Quartiles.of(found.values[name]), "")
+
+    return judge
+
+
+def _unmeasured(found: Found, names: tuple[str, ...]) -> Result:
+    reasons = {
+        reason: None
+        for missing, reason in found.missing.items()
+        if any(name.startswith(missing) for name in names)
+    }
+    return Result(None, "; ".join(reasons) or "not measured")

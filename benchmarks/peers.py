@@ -1,0 +1,227 @@
+"""The same network in other libraries, each by its fastest path on a CPU.
+
+All share the linear layers of ours, make the product of a constant input once, and return the mean
+rates of the last layer. Their neurons are ours (``lif_box`` at its defaults: the potential moves
+half of the way to the input, fires above 1 and is reset to 0), so that spikes are equal:
+
+- Norse's ``LIFBoxCell`` with a rate of 500 Hz;
+- SpikingJelly's multi-step LIF with ``tau=2``, ``decay_input`` and hard reset, as a function;
+- snnTorch's ``Leaky`` with ``beta=0.5`` and reset to zero, at twice the threshold for a potential
+  that is twice as large.
+
+Surrogate gradients are each library's own: equal in cost, not in value.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from benchmarks.timing import Run
+from snn_gym.spiking import NetworkConfig, SpikingNetwork
+
+Forward = Callable[[Tensor], Tensor]
+"""From inputs (B, I) to mean rates (B, N)."""
+
+COMPILED = ", torch.compile"
+"""What the names of compiled peers end in."""
+
+
+def hidden_linears(network: SpikingNetwork) -> list[nn.Linear]:
+    """Return the products into the layers of a network, input side first."""
+    linears: list[nn.Linear] = [layer.linear for layer in network._layers]
+    return linears
+
+
+def _norse(network: SpikingNetwork) -> Forward:
+    norse: Any = importlib.import_module("norse.torch")
+    rate_hz = torch.tensor(1000.0 / network.config.neuron_parameters.tau_mem_ms)  # type: ignore[union-attr]
+    parameters = norse.LIFBoxParameters(tau_mem_inv=rate_hz)
+    linears = hidden_linears(network)
+    cells = [norse.LIFBoxCell(parameters) for _ in linears]
+
+    def step(index: int, current: Tensor, state: Any) -> tuple[Tensor, Any]:
+        spikes, state = cells[index](current, state)
+        return spikes, state
+
+    return _stepped(linears, network.config.time_steps, lambda _: None, step)
+
+
+def _snntorch(network: SpikingNetwork) -> Forward:
+    snntorch: Any = importlib.import_module("snntorch")
+    surrogate: Any = importlib.import_module("snntorch.surrogate")
+    linears = hidden_linears(network)
+    cells = [
+        snntorch.Leaky(
+            beta=0.5, threshold=2.0, reset_mechanism="zero", spike_grad=surrogate.fast_sigmoid()
+        )
+        for _ in linears
+    ]
+
+    def step(index: int, current: Tensor, state: Any) -> tuple[Tensor, Any]:
+        spikes, state = cells[index](current, state)
+        return spikes, state
+
+    return _stepped(linears, network.config.time_steps, torch.zeros_like, step)
+
+
+def _stepped(
+    linears: list[nn.Linear],
+    time_steps: int,
+    rest: Callable[[Tensor], Any],
+    step: Callable[[int, Tensor, Any], tuple[Tensor, Any]],
+) -> Forward:
+    """Return the network of cells that are stepped one time step at a time."""
+
+    def forward(x: Tensor) -> Tensor:
+        held = linears[0](x)
+        states: list[Any] = [None] * len(linears)
+        total: Any = 0.0
+        for time_step in range(time_steps):
+            signal = held
+            for index in range(len(linears)):
+                current = linears[index](signal) if index else signal
+                if time_step == 0:
+                    states[index] = rest(current)
+                signal, states[index] = step(index, current, states[index])
+            total = total + signal
+        rates: Tensor = total / time_steps
+        return rates
+
+    return forward
+
+
+def _spikingjelly(network: SpikingNetwork) -> Forward:
+    functional: Any = importlib.import_module("spikingjelly.activation_based.functional")
+    linears, time_steps = hidden_linears(network), network.config.time_steps
+
+    def neurons(currents: Tensor) -> Tensor:
+        rest = torch.zeros_like(currents[0])
+        spikes: Tensor = functional.lif_multi_step(currents, rest, 2.0, True, 1.0, 0.0, None)[0]
+        return spikes
+
+    def forward(x: Tensor) -> Tensor:
+        spikes = neurons(linears[0](x).expand(time_steps, -1, -1))
+        for linear in linears[1:]:
+            spikes = neurons(linear(spikes))
+        return spikes.mean(0)
+
+    return forward
+
+
+@dataclass(frozen=True)
+class Peer:
+    """Another library."""
+
+    name: str
+    """How it is called."""
+    package: str
+    """What it is imported as."""
+    distribution: str
+    """What it is installed as."""
+    build: Callable[[SpikingNetwork], Forward]
+    """Builds the network of one of ours."""
+
+    def absent(self) -> str | None:
+        """Return why it can't be measured; None if it can."""
+        if importlib.util.find_spec(self.package) is not None:
+            return None
+        return f"{self.distribution} is not installed"
+
+
+PEERS = (
+    Peer("Norse", "norse", "norse", _norse),
+    Peer("SpikingJelly", "spikingjelly", "spikingjelly", _spikingjelly),
+    Peer("snnTorch", "snntorch", "snntorch", _snntorch),
+)
+PEER_NAMES = tuple(peer.name for peer in PEERS)
+COMPILED_NAMES = tuple(f"{name}{COMPILED}" for name in PEER_NAMES)
+
+
+def build_peers(network: SpikingNetwork) -> tuple[dict[str, Forward], dict[str, str]]:
+    """Return the networks of the peers that are installed, and why others are missing.
+
+    Args:
+        network: Feed-forward network of ``lif_box`` at its defaults with the decoder
+            ``mean_rate``, whose linear layers the peers share.
+
+    Raises:
+        ValueError: It is another kind of network.
+    """
+    own = NetworkConfig(hidden_sizes=network.config.hidden_sizes)
+    for part in ("neuron", "neuron_parameters", "recurrent", "encoder", "decoder", "dt_ms"):
+        if getattr(network.config, part) != getattr(own, part):
+            raise ValueError(
+                f"peers copy networks whose {part} is {getattr(own, part)!r}, got "
+                f"{getattr(network.config, part)!r}"
+            )
+    built, missing = {}, {}
+    for peer in PEERS:
+        reason = peer.absent()
+        if reason is None:
+            built[peer.name] = peer.build(network)
+        else:
+            missing[peer.name] = reason
+    return built, missing
+
+
+def compiled(forward: Forward, cache: Path) -> Forward:
+    """Return what ``torch.compile`` makes of a peer's network, for each shape anew.
+
+    Args:
+        forward: The peer's network.
+        cache: Folder of compiled code, which takes minutes to make and moments to load.
+    """
+    os.environ["TORCHINDUCTOR_CACHE_DIR"] = str(cache.resolve())
+    result: Forward = torch.compile(forward, dynamic=False)
+    return result
+
+
+def forward_backward(linears: list[nn.Linear], forward: Forward, x: Tensor) -> Run:
+    """Return a function that makes the gradients of all weights for a batch.
+
+    Args:
+        linears: What is learned.
+        forward: A network of these.
+        x: Inputs (B, I).
+    """
+    parameters = [parameter for linear in linears for parameter in linear.parameters()]
+
+    def run() -> None:
+        for parameter in parameters:
+            parameter.grad = None
+        forward(x).square().sum().backward()  # type: ignore[no-untyped-call]
+
+    return run
+
+
+def check_equal(forwards: dict[str, Forward], reference: Forward, x: Tensor) -> None:
+    """Refuse networks that give other rates.
+
+    Args:
+        forwards: Networks by name.
+        reference: What they are compared with.
+        x: Inputs (B, I).
+
+    Raises:
+        ValueError: One differs in more than 1 of 1,000 rates: in a sum of other order a neuron
+            at its threshold may fire where another does not.
+    """
+    with torch.no_grad():
+        expected = reference(x)
+        for name, forward in forwards.items():
+            differing = (forward(x) - expected).abs() > 1e-6
+            share = float(differing.float().mean())
+            if share > 1e-3:
+                raise ValueError(
+                    f"{name} gives other rates than ours in {share:.2%} of neurons; it is no "
+                    "longer the same network: compare its neuron with lif_box"
+                )

@@ -1,0 +1,216 @@
+"""docs/speed.md: what was measured beside its bars, from the file alone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from statistics import fmean, median
+
+from benchmarks.figures import write_figures
+from benchmarks.measurement import Measurement, Result
+from benchmarks.registry import EXPERIMENTS, FAMILIES, MEASUREMENTS
+from benchmarks.run import Record, Speed
+from benchmarks.timing import Quartiles
+from snn_gym.storage import write_text_atomic
+
+PAGE = "speed.md"
+SOLVED_BAR, SOLVED_STRETCH = 0.7, 0.3
+"""Of the spiking agent's mean time to solve the task, in units of its twin's."""
+_UNITS = ((1.0, "s"), (1e-3, "ms"), (1e-6, "µs"))
+
+
+def write_report(speed: Speed, docs: Path) -> Path:
+    """Write the page and its figures.
+
+    Args:
+        speed: What was measured.
+        docs: Folder to write into.
+
+    Returns:
+        The page.
+    """
+    figures = write_figures(speed, docs / "images")
+    page = docs / PAGE
+    write_text_atomic(page, "\n".join(_page(speed, figures)) + "\n")
+    return page
+
+
+def figure_line(measurement: Measurement, result: Result) -> str:
+    """Return a figure in one line, for terminals."""
+    beside = f", against {measurement.against}" if measurement.against else ""
+    line = f"{measurement.timed}{beside}: {_figure(measurement, result)}"
+    if measurement.bar is None or result.value is None:
+        return line
+    return f"{line}; bar {_bar(measurement, measurement.bar)}: {_met(measurement, result)}"
+
+
+def _page(speed: Speed, figures: dict[str, str]) -> Iterator[str]:
+    machine = speed.machine
+    yield "# Speed"
+    yield ""
+    yield (
+        "Written by `python -m benchmarks report` from [speed.json](speed.json), which "
+        "`python -m benchmarks run` measured (`make bench` does both). Contenders are timed in "
+        "turn in one process on one thread; a ratio is the median of those of single rounds, with "
+        "their quartiles in brackets."
+    )
+    yield ""
+    packages = ", ".join(f"{name} {version}" for name, version in machine.packages.items())
+    yield (
+        f"{machine.processor}, {machine.cores} cores, {' '.join(machine.flags)}; {machine.system}, "
+        f"Python {machine.python}; {packages}."
+    )
+    yield from _warnings(speed)
+    yield ""
+    yield "## Beside what was promised"
+    yield ""
+    yield from _table(speed, [x for x in MEASUREMENTS.values() if _promised(x)], promised=True)
+    yield from _solved(speed)
+    for name, caption in figures.items():
+        yield ""
+        yield f"![{caption}](images/{name})"
+        yield ""
+        yield f"*{caption}*"
+    for family, module in FAMILIES.items():
+        yield from _family(speed, family, module.EXPERIMENTS)
+
+
+def _solved(speed: Speed) -> Iterator[str]:
+    """Give the wall time to a solved task, if it was measured: agents in the order of the file."""
+    agents = list(dict.fromkeys(x.agent for x in speed.solved))
+    if not agents:
+        return
+    yield ""
+    yield "Seconds of training until CartPole-v1 is solved (`python -m benchmarks solved`):"
+    yield ""
+    yield "| agent | seeds | failures | mean | median | over the last |"
+    yield "|---|---|---|---|---|---|"
+    means = {agent: fmean(x.seconds for x in speed.solved if x.agent == agent) for agent in agents}
+    for agent in agents:
+        done = [x for x in speed.solved if x.agent == agent]
+        failures = sum(not x.solved for x in done)
+        middle = median(x.seconds for x in done)
+        over = f"{means[agent] / means[agents[-1]]:.2f}"
+        yield (
+            f"| {agent} | {len(done)} | {failures} | {means[agent]:.1f} | {middle:.1f} | {over} |"
+        )
+    yield ""
+    yield f"The bar is {SOLVED_BAR} of the twin's mean, the stretch {SOLVED_STRETCH}."
+
+
+def _warnings(speed: Speed) -> Iterator[str]:
+    if any(record.quick for record in speed.records.values()):
+        yield ""
+        yield "Of a quick run: these figures are rough."
+    busiest = max((record.load for record in speed.records.values()), default=0.0)
+    if busiest > speed.machine.cores:
+        yield ""
+        yield f"The machine was busy (load {busiest:.1f}): ratios are fair, times are too long."
+    absent: dict[str, None] = {}
+    for record in speed.records.values():
+        absent |= {f"{name} ({reason})": None for name, reason in record.missing.items()}
+    if absent:
+        yield ""
+        yield f"Left out: {'; '.join(absent)}."
+
+
+def _family(speed: Speed, family: str, experiments: tuple[object, ...]) -> Iterator[str]:
+    names = [name for name, one in EXPERIMENTS.items() if one in experiments]
+    names = [name for name in names if name in speed.records]
+    if not names:
+        return
+    yield ""
+    yield f"## {family[0].upper()}{family[1:]}"
+    others = [x for x in MEASUREMENTS.values() if x.experiment in names and not _promised(x)]
+    if others:
+        yield ""
+        yield from _table(speed, others, promised=False)
+    for name in names:
+        yield from _experiment(EXPERIMENTS[name].title, speed.records[name])
+
+
+def _experiment(title: str, record: Record) -> Iterator[str]:
+    yield ""
+    yield f"### {title}"
+    for note in record.notes:
+        yield ""
+        yield note
+    if record.timings:
+        yield ""
+        yield "| contender | time | quartiles |"
+        yield "|---|---|---|"
+        for name, times in record.timings.items():
+            yield f"| {name} | {_time(times.median)} | {_time(times.low)} to {_time(times.high)} |"
+    if record.values:
+        yield ""
+        yield "| figure | median | quartiles |"
+        yield "|---|---|---|"
+        for name, value in record.values.items():
+            yield f"| {name} | {_number(value.median)} | {_range(value)} |"
+
+
+def _table(speed: Speed, measurements: list[Measurement], *, promised: bool) -> Iterator[str]:
+    bars = " bar | stretch | met |" if promised else ""
+    yield f"| timed | against | measured |{bars}"
+    yield "|---|---|---|" + ("---|---|---|" if promised else "")
+    for measurement in measurements:
+        record = speed.records.get(measurement.experiment)
+        result = Result(None, "not measured")
+        if record is not None:
+            result = record.results.get(measurement.name, result)
+        cells = [measurement.timed, measurement.against or "–", _figure(measurement, result)]
+        if promised:
+            cells += [_bar(measurement, x) for x in (measurement.bar, measurement.stretch)]
+            cells.append(_met(measurement, result))
+        yield f"| {' | '.join(cells)} |"
+
+
+def _promised(measurement: Measurement) -> bool:
+    return measurement.bar is not None or measurement.stretch is not None
+
+
+def _figure(measurement: Measurement, result: Result) -> str:
+    if result.value is None:
+        return f"skipped: {result.beside}"
+    value, unit = result.value, _unit(measurement)
+    spread = "" if value.low == value.high else f" ({_range(value)})"
+    beside = f", {result.beside}" if result.beside else ""
+    return f"{_number(value.median)}{unit}{spread}{beside}"
+
+
+def _bar(measurement: Measurement, bar: float | None) -> str:
+    if bar is None:
+        return "–"
+    return f"{'≥' if measurement.at_least else '≤'} {_number(bar)}{_unit(measurement)}"
+
+
+def _met(measurement: Measurement, result: Result) -> str:
+    if result.value is None:
+        return "–"
+    value = result.value.median
+    if measurement.stretch is not None and measurement.met(value, measurement.stretch):
+        return "stretch"
+    if measurement.bar is None:
+        return "–"
+    return "yes" if measurement.met(value, measurement.bar) else "**no**"
+
+
+def _unit(measurement: Measurement) -> str:
+    return f" {measurement.unit}" if measurement.unit else ""
+
+
+def _number(value: float) -> str:
+    if abs(value) >= 1000:
+        return f"{value:,.0f}"
+    return f"{value:.3g}"
+
+
+def _range(value: Quartiles) -> str:
+    return f"{_number(value.low)} to {_number(value.high)}"
+
+
+def _time(seconds: float) -> str:
+    for size, unit in _UNITS:
+        if seconds >= size:
+            return f"{seconds / size:.3g} {unit}"
+    return f"{seconds / 1e-6:.3g} µs"

@@ -1,0 +1,45 @@
+"""The dense controls compute what they say."""
+
+import numpy as np
+import torch
+from torch import nn
+
+from benchmarks import floor
+
+
+def test_the_compiled_mlp_prefers_what_the_module_does():
+    torch.manual_seed(0)
+    mlp = nn.Sequential(nn.Linear(5, 64), nn.Tanh(), nn.Linear(64, 30), nn.Tanh(), nn.Linear(30, 7))
+    compiled = floor.CompiledMLP([layer for layer in mlp if isinstance(layer, nn.Linear)])
+    x = torch.randn(200, 5)
+    outputs = mlp(x)
+    first, second = outputs.topk(2).values.T
+    clear = (first - second > 1e-4).numpy()
+    assert clear.mean() > 0.9
+    chosen = compiled(x.numpy())
+    assert np.array_equal(chosen[clear], outputs.argmax(1).numpy()[clear])
+    assert len(set(chosen)) > 1
+
+
+def test_the_fast_tanh_is_one():
+    x = np.linspace(-12, 12, 2001, dtype=np.float32)
+    found = np.array([floor._tanh(value) for value in x])
+    np.testing.assert_allclose(found, np.tanh(x), atol=5e-7)
+
+
+def test_macs_are_those_of_a_constant_input_and_a_product_at_each_time_step():
+    # 3 rows: 4 x 10 once, 10 x 20 at each of 8 time steps
+    assert floor.macs((4, 10, 20), 8, 3) == 3 * 40 + 8 * 3 * 200
+
+
+def test_products_run_as_often_as_gradients_need(monkeypatch):
+    shapes = []
+    monkeypatch.setattr(
+        torch, "mm", lambda left, right, out: shapes.append((*left.shape, right.shape[1]))
+    )
+    floor.products((4, 10, 20), 8, 3)()
+    assert shapes == [(3, 4, 10), (24, 10, 20)]
+    shapes.clear()
+    floor.training_products((4, 10, 20), 8, 3)()
+    # forward twice, both weights' gradients, and the second layer's input's
+    assert shapes == [(3, 4, 10), (24, 10, 20), (4, 3, 10), (10, 24, 20), (24, 20, 10)]
