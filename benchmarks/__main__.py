@@ -42,7 +42,7 @@ def run(
     """Measure, and write what was found; agents and compiled peers are made at the first run."""
     effort = Effort(QUICK_SECONDS if quick else FULL_SECONDS, quick, scratch)
     with _usage():
-        run_experiments(chosen(only), tuple(MEASUREMENTS.values()), effort, out, _show)
+        run_experiments(chosen(only, quick=quick), tuple(MEASUREMENTS.values()), effort, out, _show)
 
 
 @app.command()

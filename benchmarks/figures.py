@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +20,7 @@ Records = Mapping[str, Record]
 
 _EDGES = (1e-1, 1e3)
 """Ends of the roofline (operations per byte)."""
+_FLOORS = (crossover.PRODUCTS, crossover.MODULE, crossover.ONE_CALL, crossover.TRAINING)
 
 
 def write_figures(speed: Speed, images: Path) -> dict[str, str]:
@@ -57,10 +58,12 @@ def _roofline(records: Records) -> Figure | None:
     axes.annotate(f"{peak:.0f} GFLOP/s", (x[-1], peak), ha="right", va="bottom", color=GREY)
     axes.annotate(f"{bandwidth:.0f} GB/s", (x[0], bandwidth * x[0]), ha="left", va="bottom",
                   color=GREY)  # fmt: skip
-    colours = _colours(record.curves)
+    # Names are of a kind of pass and, after a comma, of sizes.
+    colours = _colours([name.split(", ", 1)[1] for name in record.curves])
     for name, curve in record.curves.items():
-        marker = "o" if name.startswith("acting") else "s"
-        axes.loglog(curve.x, curve.y, marker, color=colours[name], label=name, markersize=5)
+        kind, sizes = name.split(", ", 1)
+        marker = "o" if kind == "acting" else "s"
+        axes.loglog(curve.x, curve.y, marker, color=colours[sizes], label=name, markersize=5)
     axes.set_xlabel("operations for each byte")
     axes.set_ylabel("GFLOP/s")
     title(axes, "Dense operations per second, beside the machine's")
@@ -85,7 +88,8 @@ def _scaling(records: Records) -> Figure | None:
             axes.loglog(fitted.x, _fit(fitted, exponent), color=colours[kind], linewidth=0.9)
         axes.set_xlabel(case.axis)
         axes.set_ylabel("seconds of a call")
-        axes.legend(title="slope")
+        axes.margins(y=0.35)
+        axes.legend(title="slope", loc="upper left")
     for axes in panels[len(found) :]:
         axes.set_visible(False)
     return figure
@@ -118,7 +122,7 @@ def _ratios(records: Records) -> Figure | None:
     axes.set_xscale("log")
     axes.set_yticks(range(len(names)), names)
     axes.invert_yaxis()
-    axes.set_xlabel("time of theirs in units of our `forward`")
+    axes.set_xlabel("time of theirs in units of ours")
     figure.legend(loc="outside lower center", ncols=3)
     return figure
 
@@ -137,34 +141,31 @@ def _libraries(records: Records, names: list[str]) -> list[str]:
 
 
 def _crossover(records: Records) -> Figure | None:
-    panels = list(_crossover_panels(records))
-    if not panels:
+    found = [x for x in crossover.EXPERIMENTS if x.name in records]
+    if not found:
         return None
-    figure = new_figure(9.6, 3.1 * ((len(panels) + 2) // 3))
-    grid = list(figure.subplots((len(panels) + 2) // 3, 3, squeeze=False).flat)
-    for axes, (heading, curves) in zip(grid, panels, strict=False):
-        _activity_panel(axes, heading, curves)
-    for axes in grid[len(panels) :]:
-        axes.set_visible(False)
-    handles, labels = grid[0].get_legend_handles_labels()
+    figure = new_figure(11.6, 2.8 * len(found) + 0.4)
+    grid = figure.subplots(len(found), len(_FLOORS), squeeze=False)
+    for row, experiment in zip(grid, found, strict=True):
+        batch = experiment.title.rsplit(", ", 1)[1]
+        for axes, floor in zip(row, _FLOORS, strict=True):
+            curves = _of_floor(records[experiment.name], floor)
+            if curves:
+                _activity_panel(axes, f"over {floor}, {batch}", curves)
+            else:
+                axes.set_axis_off()  # and keeps its place
+    handles, labels = grid[0, 0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=len(labels))
     return figure
 
 
-def _crossover_panels(records: Records) -> Iterator[tuple[str, dict[str, Curve]]]:
-    floors = (crossover.PRODUCTS, crossover.TRAINING, crossover.MODULE, crossover.ONE_CALL)
-    for experiment in crossover.EXPERIMENTS:
-        if experiment.name not in records:
-            continue
-        curves = records[experiment.name].curves
-        for name in floors:
-            of_floor = {
-                f"{width}-{width}": curves[f"{name}, {width}"]
-                for width in crossover.WIDTHS
-                if f"{name}, {width}" in curves
-            }
-            if of_floor:
-                yield f"over {name}, {experiment.title.rsplit(', ', 1)[1]}", of_floor
+def _of_floor(record: Record, floor: str) -> dict[str, Curve]:
+    """Return the curves over a kind of contender, by width."""
+    return {
+        f"{width}-{width}": record.curves[f"{floor}, {width}"]
+        for width in crossover.WIDTHS
+        if f"{floor}, {width}" in record.curves
+    }
 
 
 def _activity_panel(axes: Axes, heading: str, curves: dict[str, Curve]) -> None:
@@ -172,8 +173,8 @@ def _activity_panel(axes: Axes, heading: str, curves: dict[str, Curve]) -> None:
     for name, curve in curves.items():
         axes.loglog(curve.x, curve.y, "o-", color=colours[name], label=name, markersize=3)
     axes.axhline(1.0, color=GREY, linewidth=0.8)
-    axes.set_xlabel("neurons that fire at a time step (%)")
-    axes.set_ylabel("our time in units of theirs")
+    axes.set_xlabel("active at a time step (%)")
+    axes.set_ylabel("our time / theirs")
     title(axes, heading)
 
 

@@ -21,6 +21,11 @@ class Effort:
     scratch: Path
     """Folder of agents and caches, outside of the repository's history."""
 
+    @property
+    def least_rounds(self) -> int:
+        """Rounds of a race at least where it is one point of many."""
+        return 3 if self.quick else 9
+
 
 FULL_SECONDS, QUICK_SECONDS = 3.0, 0.3
 
@@ -61,6 +66,8 @@ class Experiment:
     """What is timed, for headings."""
     run: Callable[[Effort], Found]
     """Does it."""
+    quick: bool = True
+    """Whether a quick run has it."""
 
 
 @dataclass(frozen=True)
@@ -70,7 +77,7 @@ class Result(Config):
     value: Quartiles | None
     """The figure; None if it could not be measured."""
     beside: str
-    """Contender that it was measured beside, or why it was not."""
+    """The best of several contenders, or why it was not measured."""
 
 
 Judge = Callable[[Found], Result]
@@ -121,7 +128,7 @@ def faster(subject: str, *others: str) -> Judge:
         if not ratios:
             return _unmeasured(found, (subject, *others))
         best = min(ratios, key=lambda name: ratios[name].median)
-        return Result(ratios[best], best)
+        return Result(ratios[best], best if len(others) > 1 else "")
 
     return judge
 
@@ -137,7 +144,7 @@ def costs(subject: str, floor: str) -> Judge:
     def judge(found: Found) -> Result:
         if not {subject, floor} <= found.samples.keys():
             return _unmeasured(found, (subject, floor))
-        return Result(ratio(found.samples, subject, floor), floor)
+        return Result(ratio(found.samples, subject, floor), "")
 
     return judge
 

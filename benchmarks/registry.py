@@ -46,17 +46,18 @@ MEASUREMENTS: dict[str, Measurement] = {
 }
 
 
-def chosen(names: str | None) -> tuple[Experiment, ...]:
+def chosen(names: str | None, *, quick: bool = False) -> tuple[Experiment, ...]:
     """Return the experiments that were asked for.
 
     Args:
         names: Names of experiments or of families, with commas between; all of them if None.
+        quick: Whether all of them means those of a quick run.
 
     Raises:
         ValueError: A name is unknown.
     """
     if names is None:
-        return tuple(EXPERIMENTS.values())
+        return tuple(x for x in EXPERIMENTS.values() if x.quick or not quick)
     asked = []
     for name in names.split(","):
         family = FAMILIES.get(name)

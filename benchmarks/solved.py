@@ -76,6 +76,11 @@ def _is_solved(model: object) -> bool:
     return result.mean >= THRESHOLD
 
 
+def training_budget() -> int:
+    """Return the environment steps that the results table allows."""
+    return load_environment_spec(ENV_ID).budget["gradient"]
+
+
 def train_until_solved(agent: str, seed: int) -> Solved:
     """Train until an evaluation solves the task or the budget ends.
 
@@ -84,14 +89,14 @@ def train_until_solved(agent: str, seed: int) -> Solved:
         seed: Training seed.
     """
     torch.set_num_threads(1)
-    budget = load_environment_spec(ENV_ID).budget["gradient"]
+    budget = training_budget()
     clock = _Clock()
     model = snn_gym.make_agent(agent, ENV_ID, seed=seed)
     until = _UntilSolved(clock)
     clock.start()
     model.learn(budget, callback=until)
     clock.stop()
-    solved = until.solved or _is_solved(model)
+    solved = until.solved or _is_solved(model)  # the last rollout has no other after it
     return Solved(agent, seed, model.num_timesteps, clock.total, solved)
 
 

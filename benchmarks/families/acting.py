@@ -55,7 +55,7 @@ def plain_forward(network: SpikingNetwork) -> Forward:
 
 
 def all_peers(
-    network: SpikingNetwork, x: Tensor, effort: Effort
+    network: SpikingNetwork, x: Tensor, effort: Effort, *, compile_too: bool = True
 ) -> tuple[dict[str, Forward], dict[str, str]]:
     """Return the peers' networks, as they come and compiled by PyTorch, all giving our rates.
 
@@ -63,11 +63,12 @@ def all_peers(
         network: The network to copy.
         x: Inputs (B, I) to compare them on.
         effort: A quick run leaves the compiled ones out.
+        compile_too: Whether any run has them: a shape takes minutes at the first time.
     """
     peers, missing = build_peers(network)
-    if effort.quick:
+    if compile_too and effort.quick:
         missing |= dict.fromkeys(COMPILED_NAMES, "left out by --quick")
-    else:
+    elif compile_too:
         torch._dynamo.reset()  # it gives up on code of many shapes
         cache = effort.scratch / "compiled"
         peers |= {f"{name}{COMPILED}": compiled(peer, cache) for name, peer in peers.items()}
@@ -101,7 +102,7 @@ def _beside_peers(width: int, batch: int) -> Callable[[Effort], Found]:
     def run(effort: Effort) -> Found:
         agent = default_agent(width, effort.scratch)
         x, observations = agent.inputs(batch), agent.visited[:batch]
-        peers, missing = all_peers(agent.network, x, effort)
+        peers, missing = all_peers(agent.network, x, effort, compile_too=width == 64)
         contenders = _ours(agent, batch)
         for name, forward in peers.items():
             contenders[name] = without_gradient(forward, x)
@@ -167,7 +168,7 @@ def _peer_measurements(width: int, batch: int) -> list[Measurement]:
         for peers, words, promised in (
             (PEER_NAMES, "the best of Norse, SpikingJelly and snnTorch", True),
             (COMPILED_NAMES, "the best of the three under torch.compile", False),
-        ):
+        )[: 2 if width == 64 else 1]:
             judged = (9.0, 20.0) if promised and batch < 256 and width == 64 else (None, None)
             found.append(
                 Measurement(

@@ -21,7 +21,7 @@ WIDTHS = (64, 128, 256, 512, 1024)
 ACTIONS = 2
 PRODUCTS, TRAINING, MODULE, ONE_CALL = (
     "dense products",
-    "dense products, training",
+    "training products",
     "MLP, PyTorch",
     "MLP, one call",
 )
@@ -67,15 +67,17 @@ def _crossing(curve: Curve) -> float:
 def _run(batch: int) -> Callable[[Effort], Found]:
     def run(effort: Effort) -> Found:
         curves: dict[str, Curve] = {}
-        for width in WIDTHS:
+        widths, shares = (WIDTHS[::2], SHARES[::3]) if effort.quick else (WIDTHS, SHARES)
+        for width in widths:
             over: dict[str, list[float]] = {}
-            for share in SHARES:
-                samples = race(_contenders(width, batch, share), _POINT_SHARE * effort.seconds, 3)
+            for share in shares:
+                contenders = _contenders(width, batch, share)
+                samples = race(contenders, _POINT_SHARE * effort.seconds, effort.least_rounds)
                 for floor_name in samples.keys() - {_OURS, _LEARNING}:
                     ours = _LEARNING if floor_name == TRAINING else _OURS
                     pairs = zip(samples[ours], samples[floor_name], strict=True)
                     over.setdefault(floor_name, []).append(median(a / b for a, b in pairs))
-            percent = tuple(100 * share for share in SHARES)
+            percent = tuple(100 * share for share in shares)
             for floor_name in sorted(over):
                 curves[f"{floor_name}, {width}"] = Curve(percent, tuple(over[floor_name]))
         values = {f"up to, over {name}": (_crossing(curve),) for name, curve in curves.items()}

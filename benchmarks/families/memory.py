@@ -75,7 +75,7 @@ MEASUREMENTS = tuple(
         f"memory-{what}",
         _NAME,
         f"training memory per neuron and time step, {what}",
-        "32-bit potentials, spikes and currents: 12",
+        "",
         "bytes",
         measured(f"ours, {what}"),
         bar,

@@ -86,7 +86,8 @@ def _as_in_the_zoo(effort: Effort) -> Found:
         "Seconds of one environment step, updates included; 8 environments, the hyper-parameters "
         "of the zoo for all. Twin is `ppo-mlp`, stock is Stable-Baselines3's `MlpPolicy`."
     )
-    return Found(rates(contenders, STEPS, effort), notes=(note,))
+    lean = lean_agent(64, effort.scratch).describe("The lean agent goes on from a trained one")
+    return Found(rates(contenders, STEPS, effort), notes=(note, lean))
 
 
 def _in_many(policy: str, env: VecEnv) -> PPO:
@@ -139,7 +140,7 @@ def _with_many(effort: Effort) -> Found:
 
 EXPERIMENTS = (
     Experiment(_ZOO, f"PPO on {ENV_ID}, 64-64, T = 8", _as_in_the_zoo),
-    Experiment(_MANY, f"PPO in {MANY} environments of {ENV_ID}", _with_many),
+    Experiment(_MANY, f"PPO in {MANY} environments of {ENV_ID}", _with_many, quick=False),
 )
 
 

@@ -7,10 +7,12 @@ from dataclasses import dataclass
 from statistics import median
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from benchmarks.families.acting import plain_forward, without_gradient
 from benchmarks.families.environments import stepper
+from benchmarks.machine import this_machine
 from benchmarks.measurement import Curve, Effort, Experiment, Found, Measurement, measured
 from benchmarks.networks import at_activity
 from benchmarks.peers import forward_backward, hidden_linears
@@ -24,6 +26,8 @@ ACTING, TRAINING, STEPPING = "acting", "forward and backward", "stepping"
 _POINT_SHARE = 0.08
 """Time of a point, in units of that of a race."""
 _BAR = 1.1
+_THREADS = (1, 2, 4, 8)
+_THREADED = ((64, 8), (64, 256), (256, 256), (1024, 256))
 
 
 def slope(curve: Curve) -> float:
@@ -116,7 +120,7 @@ def _run(case: _Case) -> Callable[[Effort], Found]:
     def run(effort: Effort) -> Found:
         ys: dict[str, list[float]] = {kind: [] for kind in case.kinds}
         for point in case.points:
-            samples = race(case.make(point), _POINT_SHARE * effort.seconds)
+            samples = race(case.make(point), _POINT_SHARE * effort.seconds, effort.least_rounds)
             for kind, times in samples.items():
                 ys[kind].append(median(times))
         xs = tuple(float(case.x(point)) for point in case.points)
@@ -131,7 +135,36 @@ def _run(case: _Case) -> Callable[[Effort], Found]:
     return run
 
 
-EXPERIMENTS = tuple(Experiment(case.name, case.title, _run(case)) for case in CASES)
+def _threads(effort: Effort) -> Found:
+    """Race the same passes on one thread and on more, up to all cores."""
+    counts = [count for count in _THREADS if count <= this_machine().cores]
+    contenders: dict[str, Run] = {}
+    for width, batch in _THREADED:
+        for kind, run in _passes((width, width), 8, batch).items():
+            for count in counts:
+                name = f"{kind}, {width}-{width}, batch {batch:,}, threads: {count}"
+                contenders[name] = _on_threads(run, count)
+    try:
+        samples = race(contenders, 2 * effort.seconds)
+    finally:
+        torch.set_num_threads(1)
+    note = f"{len(counts)} counts of PyTorch's threads; our kernels run on one in all of them."
+    return Found(samples, notes=(note,))
+
+
+def _on_threads(run: Run, count: int) -> Run:
+    def on_threads() -> None:
+        if torch.get_num_threads() != count:
+            torch.set_num_threads(count)
+        run()
+
+    return on_threads
+
+
+EXPERIMENTS = (
+    *(Experiment(case.name, case.title, _run(case)) for case in CASES),
+    Experiment("threads", "PyTorch's threads", _threads, quick=False),
+)
 MEASUREMENTS = tuple(
     Measurement(
         f"{case.name}-{kind}",

@@ -37,7 +37,7 @@ def _run(effort: Effort) -> Found:
         IMPORTS: _process("import torch, stable_baselines3"),
         FIRST: _process(_FIRST_CODE.format(folder=str(folder))),
     }
-    samples = race(contenders, 0.0, 2 if effort.quick else 7)
+    samples = race(contenders, 0.0, 1 if effort.quick else 7)
     beyond = tuple(a - b for a, b in zip(samples[FIRST], samples[IMPORTS], strict=True))
     note = "Whole processes; compiled code and files were in their caches."
     return Found(samples, {HELP: samples[HELP], _BEYOND: beyond}, notes=(note,))
