@@ -10,6 +10,7 @@ from torch import nn
 from snn_gym.spiking.coding.decoders import Decoder
 from snn_gym.spiking.coding.encoders import SpikeEncoder
 from snn_gym.spiking.coding.parameters import NetworkEncoder
+from snn_gym.spiking.config import NetworkConfig
 from snn_gym.spiking.costs import CostCounter
 from snn_gym.spiking.layers import SpikingLayer
 from snn_gym.spiking.recording import LayerRecording
@@ -50,6 +51,12 @@ class Readout:
             leaking = self.neurons
         counter.macs("readout", time_steps * self.decoder.state_variables * leaking)
         counter.parameters("readout", self.outputs)  # biases
+
+
+def layer_names(config: NetworkConfig, layers: Sequence[SpikingLayer]) -> list[str]:
+    """Return the names of layers in recordings and counts, ``output`` for one after the hidden."""
+    hidden = len(config.hidden_sizes)
+    return [f"hidden_{k + 1}" if k < hidden else "output" for k in range(len(layers))]
 
 
 def fan_outs(layers: Sequence[SpikingLayer], readout: Readout) -> list[int]:

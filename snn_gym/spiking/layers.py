@@ -8,6 +8,7 @@ from snn_gym.spiking.neurons.base import Breaks, FusedNeuron, Neuron, Run, State
 from snn_gym.spiking.neurons.fused import run_fused, supports
 from snn_gym.spiking.neurons.learned import hidden_parameters
 from snn_gym.spiking.neurons.norse_cells import NorseCell
+from snn_gym.spiking.neurons.products import spike_product
 
 
 class SynapticLinear(nn.Linear):
@@ -100,6 +101,8 @@ class SpikingLayer(nn.Module):
 
     def _currents(self, inputs: Tensor) -> Tensor:
         # One product for all K steps: (K, B, in) -> (K * B, in) -> (K, B, size)
+        if supports(inputs):
+            return spike_product(inputs, self.linear.weight, self.linear.bias)
         steps, batch, _ = inputs.shape
         currents: Tensor = self.linear(inputs.reshape(steps * batch, -1))
         return currents.view(steps, batch, self.size)

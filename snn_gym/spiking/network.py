@@ -8,7 +8,6 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from snn_gym.spiking.acting import last_spikes
 from snn_gym.spiking.assembly import (
     initialise_layers,
     make_layers,
@@ -23,17 +22,18 @@ from snn_gym.spiking.coding.parameters import (
     LearnablePopulationParameters,
     NetworkEncoder,
 )
+from snn_gym.spiking.compiled import CompiledLayers
 from snn_gym.spiking.config import NetworkConfig
 from snn_gym.spiking.costs import CostCounter
-from snn_gym.spiking.counting import Readout, count_encoder, count_layers, fan_outs
+from snn_gym.spiking.counting import Readout, count_encoder, count_layers, fan_outs, layer_names
 from snn_gym.spiking.neurons.base import Breaks, State
-from snn_gym.spiking.neurons.fused import supports
 from snn_gym.spiking.neurons.norse_cells import CellFactory
 from snn_gym.spiking.recording import LayerRecording, Recording
 from snn_gym.spiking.regulation.penalties import Regulation
 from snn_gym.spiking.sequence import (
     NOTHING_SEEN,
     NetworkRun,
+    check_inputs,
     in_order,
     join_state,
     make_breaks,
@@ -98,17 +98,17 @@ class SpikingNetwork(BookkeepingModule):
         layers = make_layers(config, channels, outputs, cell_factory)
         self.layers = nn.ModuleList(layers)
         self._layers = layers  # a ModuleList forgets the type of its members
-        self._fusable = all(layer.fusable for layer in layers)
         readout, features = config.decoder_parameters, layers[-1].size
         self.decoder = make_decoder(readout, config.dt_ms, config.time_steps)
+        fusable = all(layer.fusable for layer in layers)
+        self._compiled = CompiledLayers(layers, self.decoder.coefficients) if fusable else None
         self.head = None if output_size is None else make_head(readout, features, output_size)
         self.output_size = features if output_size is None else output_size
         initialise_layers(config, layers, spike_input=self.spike_input)
         self.receptive_fields = self._make_receptive_fields()
-        watched = config.regulation
-        self.regulation = (
-            None if watched is None else Regulation(watched, layers, config.time_steps)
-        )
+        self.regulation: Regulation | None = None
+        if config.regulation is not None:
+            self.regulation = Regulation(config.regulation, layers, config.time_steps)
         self.register_bookkeeping("neuron_constants", neuron_constants(config))
         if self._needs_noise:
             seed = torch.randint(2**31, (1,))
@@ -179,18 +179,29 @@ class SpikingNetwork(BookkeepingModule):
             ValueError: Inputs or state have a wrong shape.
         """
         self._check_inputs(inputs)
-        run = self._run(inputs, state)
-        return run.output, run.state
+        compiled = None if torch.is_grad_enabled() else self._served(inputs)
+        if compiled is None:
+            run = self._run(inputs, state)
+            return run.output, run.state
+        readout, seen = None, None
+        if state is not None:
+            _, readout, seen = self._split_state(state, inputs)
+        signal, seen = self._encode(inputs, seen)
+        layers = compiled.enter(state, len(inputs))
+        output, left = self.decoder.read(compiled.decoded(signal, layers), readout, self.head)
+        return output, join_state([layers], left, seen)
+
+    def _served(self, inputs: Tensor) -> CompiledLayers | None:
+        """Return the compiled layers if they can serve inputs, as these and gradients are now."""
+        if torch.is_grad_enabled() and self.regulation is not None:
+            return None
+        compiled = self._compiled
+        return compiled if compiled is not None and compiled.serves(inputs) else None
 
     def sequence(
-        self,
-        inputs: Tensor,
-        state: Tensor | None,
-        starts: Tensor,
-        *,
-        truncate_every: int | None = None,
-        optimised: bool = True,
-    ) -> tuple[Tensor, Tensor]:
+        self, inputs: Tensor, state: Tensor | None, starts: Tensor, *,
+        truncate_every: int | None = None, optimised: bool = True,
+    ) -> tuple[Tensor, Tensor]:  # fmt: skip
         """Decide at every environment step of a sequence, as ``forward`` does one by one.
 
         Args:
@@ -221,11 +232,11 @@ class SpikingNetwork(BookkeepingModule):
                 If not, as where an actor learns through a critic, nothing is regulated.
         """
         self._check_inputs(inputs)
-        if torch.is_grad_enabled() or not self._fusable or not supports(inputs):
+        compiled = self._served(inputs)
+        if compiled is None:
             return self._run(inputs, None, optimised=optimised).output
         signal, _ = self._encode(inputs, None)
-        spikes = last_spikes(signal, self._layers, self.config.time_steps)
-        output: Tensor = self.decoder(spikes, None, self.head)[0]
+        output: Tensor = self.decoder.read(compiled.decoded(signal), None, self.head)[0]
         return output
 
     def watched(
@@ -268,7 +279,8 @@ class SpikingNetwork(BookkeepingModule):
                 layer.neuron.thresholds(done.spikes, done.entered),
             )
             for name, done, fan_out, layer in zip(
-                self._names, run.layers, fan_outs(self._layers, readout), self._layers, strict=True
+                layer_names(self.config, self._layers), run.layers,
+                fan_outs(self._layers, readout), self._layers, strict=True,
             )
         ]  # fmt: skip
         counter, steps = CostCounter(), self.config.time_steps
@@ -282,20 +294,12 @@ class SpikingNetwork(BookkeepingModule):
         readout.count(counter, steps)
         return Recording(tuple(layers), run.output, self.config.dt_ms, counter.costs())
 
-    @property
-    def _names(self) -> list[str]:
-        hidden = len(self.config.hidden_sizes)
-        return [f"hidden_{k + 1}" if k < hidden else "output" for k in range(len(self._layers))]
-
     def _readout(self, readout_size: int | None) -> Readout:
         own = self.head is not None
         return Readout(
-            self.decoder,
-            self._layers[-1].size,
-            self.output_size if own else (readout_size or 0),
-            own_populations=self.config.decoder == "population",
-            apart=not own,
-        )
+            self.decoder, self._layers[-1].size, self.output_size if own else (readout_size or 0),
+            own_populations=self.config.decoder == "population", apart=not own,
+        )  # fmt: skip
 
     def _run(
         self,
@@ -318,17 +322,13 @@ class SpikingNetwork(BookkeepingModule):
         runs = run_layers(self._layers, watching, source, states, self.config.time_steps, breaks)
         output, readout = self.decoder(runs[-1].spikes, readout_state, self.head, breaks)
         last = None if intensity is None else intensity[-len(first) :]
-        return NetworkRun(output, join_state(runs, readout, last), signal, runs)
+        return NetworkRun(
+            output, join_state([x for run in runs for x in run.final], readout, last), signal, runs
+        )
 
     def _check_inputs(self, inputs: Tensor, axes: tuple[str, ...] = ("batch",)) -> None:
-        expected: tuple[int, ...] = (self.input_size,)
-        if self.spike_input:
-            expected = (self.config.time_steps, self.input_size)
-        if inputs.shape[len(axes) :] != expected:
-            raise ValueError(
-                f"inputs must have shape ({', '.join(map(str, axes + expected))}), got "
-                f"{tuple(inputs.shape)}; reshape them, or build the network for them"
-            )
+        steps = (self.config.time_steps,) if self.spike_input else ()
+        check_inputs(inputs, (*steps, self.input_size), axes)
 
     def _encode(
         self, inputs: Tensor, previous: Tensor | None, breaks: Breaks | None = None

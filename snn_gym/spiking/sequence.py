@@ -40,6 +40,24 @@ class NetworkRun(NamedTuple):
     """One of each layer."""
 
 
+def check_inputs(inputs: Tensor, expected: tuple[int, ...], axes: tuple[str, ...]) -> None:
+    """Check the shape of a network's inputs.
+
+    Args:
+        inputs: Of a network.
+        expected: Their last axes.
+        axes: What the axes before are.
+
+    Raises:
+        ValueError: They have another shape.
+    """
+    if inputs.shape[len(axes) :] != expected:
+        raise ValueError(
+            f"inputs must have shape ({', '.join(map(str, axes + expected))}), got "
+            f"{tuple(inputs.shape)}; reshape them, or build the network for them"
+        )
+
+
 def make_breaks(inputs: Tensor, starts: Tensor, truncate_every: int | None) -> Breaks:
     """Return where the state of a sequence is reset and where its gradient is cut.
 
@@ -154,13 +172,13 @@ def run_layers(
     return runs
 
 
-def join_state(runs: Sequence[Run], readout: Tensor, intensity: Tensor | None) -> Tensor:
+def join_state(layers: Sequence[Tensor], readout: Tensor, intensity: Tensor | None) -> Tensor:
     """Return the flat state (B, state_size) at the end of a run.
 
     Args:
-        runs: One of each layer.
+        layers: State of the layers, parts (B, ...).
         readout: State variables (S, B, N) of the decoder.
         intensity: (B, D) for an encoder that compares with it, or None.
     """
-    parts = [*(x for run in runs for x in run.final), *readout]
+    parts = [*layers, *readout]
     return torch.cat(parts if intensity is None else [*parts, intensity], dim=1)

@@ -179,8 +179,8 @@ def test_a_state_is_carried_through_an_exported_network(way: str) -> None:
         for x in seen:
             expected, own = network(x, own)
             output, carried = step(x, carried)
-            assert torch.equal(output, expected)
-            assert torch.equal(carried, own)
+            torch.testing.assert_close(output, expected)  # sums in another order
+            torch.testing.assert_close(carried, own)
             outputs.append(output)
     assert torch.stack(outputs).std() > 0
 

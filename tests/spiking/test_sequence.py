@@ -202,7 +202,7 @@ def test_delta_compares_with_nothing_at_a_start() -> None:
     inputs = torch.tensor([0.0, 1.5, -1.5]).reshape(3, 1, 1).repeat(1, 2, 1)
     starts = torch.tensor([[True, True], [False, False], [False, True]])
     seen: list[Tensor] = []
-    network.layers[0].linear.register_forward_hook(lambda _, given, __: seen.append(given[0]))
+    network.layers[0].register_forward_hook(lambda _, given, __: seen.append(given[0]))
     _, final = network.sequence(inputs, None, starts)
     # (L * T * B, ON and OFF) -> counts (L, B, ON and OFF)
     counts = seen[0].view(3, 4, 2, 2).sum(1)

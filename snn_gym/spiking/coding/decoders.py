@@ -83,7 +83,24 @@ class Decoder(nn.Module):
         rounds = () if breaks is None else (len(breaks.cuts),)
         # (R + S, T) @ (..., T, B * N) -> (..., R + S, B, N)
         decoded = self.coefficients @ spikes.reshape(*rounds, -1, batch * size)
-        decoded = decoded.view(*rounds, -1, batch, size)
+        return self.read(decoded.view(*rounds, -1, batch, size), state, head, breaks)
+
+    def read(
+        self,
+        decoded: Tensor,
+        state: Tensor | None,
+        head: nn.Module | None = None,
+        breaks: Breaks | None = None,
+    ) -> tuple[Tensor, Tensor]:
+        """Return what ``forward`` does for the weighted sums of spikes.
+
+        Args:
+            decoded: ``coefficients`` times the spikes, (R + S, B, N), of a sequence with an axis L
+                before.
+            state: As in ``forward``.
+            head: As in ``forward``.
+            breaks: As in ``forward``.
+        """
         if self.state_variables and not (state is None and breaks is None):
             values, final = self._carry(decoded, state, breaks)
         else:

@@ -76,13 +76,9 @@ def surrogate_derivative(
 
 @njit(cache=True, error_model="numpy")
 def _before_reset(
-    voltage: Array,
-    grad_spike: Array,
-    grad_v: Array,
-    derivative: Array,
-    v_threshold: np.float32,
+    voltage: Array, grad_spike: Array, grad_v: Array, derivative: Array, v_threshold: np.float32,
     v_reset: np.float32,
-) -> None:
+) -> None:  # fmt: skip
     """Turn ``grad_v`` (after the reset) into the gradient at the voltage before the reset."""
     zero, one = np.float32(0.0), np.float32(1.0)
     for m in range(voltage.size):
@@ -93,15 +89,9 @@ def _before_reset(
 
 @njit(cache=True, error_model="numpy")
 def _before_jump(
-    voltage: Array,
-    threshold: Array,
-    grad_spike: Array,
-    grad_v: Array,
-    grad_b: Array,
-    derivative: Array,
-    v_reset: np.float32,
-    beta: np.float32,
-) -> None:
+    voltage: Array, threshold: Array, grad_spike: Array, grad_v: Array, grad_b: Array,
+    derivative: Array, v_reset: np.float32, beta: np.float32,
+) -> None:  # fmt: skip
     """Turn gradients after reset and jump into those at the potential and threshold before."""
     zero, one = np.float32(0.0), np.float32(1.0)
     for m in range(voltage.size):
@@ -133,15 +123,9 @@ def _keep_input_gradient(gain: np.float32, grad_input: Array, t: int, grad_curre
 
 @njit(cache=True, error_model="numpy")
 def _box_backward(
-    constants: Array,
-    keep: np.float32,
-    surrogate: tuple[int, np.float32],
-    voltages: Array,
-    grad_spikes: Array,
-    grad_voltages: Array,
-    grad_v: Array,
-    grad_currents: Array,
-) -> None:
+    constants: Array, keep: np.float32, surrogate: tuple[int, np.float32], voltages: Array,
+    grad_spikes: Array, grad_voltages: Array, grad_v: Array, grad_currents: Array,
+) -> None:  # fmt: skip
     """Back-propagate through LIFBox (``keep = 1 - gain``) or IAF (``gain = keep = 1``)."""
     gain, v_threshold, v_reset = constants[GAIN], constants[THRESHOLD], constants[RESET]
     derivative = np.empty(grad_v.size, dtype=np.float32)
@@ -156,15 +140,9 @@ def _box_backward(
 
 @njit(cache=True, error_model="numpy")
 def _lif_backward(
-    constants: Array,
-    surrogate: tuple[int, np.float32],
-    voltages: Array,
-    grad_spikes: Array,
-    grad_voltages: Array,
-    grad_v: Array,
-    grad_i: Array,
-    grad_currents: Array,
-) -> None:
+    constants: Array, surrogate: tuple[int, np.float32], voltages: Array, grad_spikes: Array,
+    grad_voltages: Array, grad_v: Array, grad_i: Array, grad_currents: Array,
+) -> None:  # fmt: skip
     """Back-propagate through the current-based LIF."""
     one = np.float32(1.0)
     gain, v_threshold, v_reset = constants[GAIN], constants[THRESHOLD], constants[RESET]
@@ -196,15 +174,9 @@ def alif_thresholds(constants: Array, voltages: Array, b: Array, thresholds: Arr
 
 @njit(cache=True, error_model="numpy")
 def _alif_backward(
-    constants: Array,
-    surrogate: tuple[int, np.float32],
-    voltages: Array,
-    thresholds: Array,
-    grad_spikes: Array,
-    grad_voltages: Array,
-    grad_state: Array,
-    grad_currents: Array,
-) -> None:
+    constants: Array, surrogate: tuple[int, np.float32], voltages: Array, thresholds: Array,
+    grad_spikes: Array, grad_voltages: Array, grad_state: Array, grad_currents: Array,
+) -> None:  # fmt: skip
     """Back-propagate through the adaptive LIF."""
     zero, one = np.float32(0.0), np.float32(1.0)
     gain, v_reset, beta = constants[GAIN], constants[RESET], constants[BETA]
@@ -230,16 +202,10 @@ def _alif_backward(
 
 @njit(cache=True, error_model="numpy")
 def _backward(
-    kind: int,
-    constants: Array,
-    surrogate: tuple[int, np.float32],
-    voltages: Array,
-    thresholds: Array,
-    grad_spikes: Array,
-    grad_voltages: Array,
-    grad_state: Array,
+    kind: int, constants: Array, surrogate: tuple[int, np.float32], voltages: Array,
+    thresholds: Array, grad_spikes: Array, grad_voltages: Array, grad_state: Array,
     grad_currents: Array,
-) -> None:
+) -> None:  # fmt: skip
     if kind == ALIF:
         _alif_backward(
             constants, surrogate, voltages, thresholds, grad_spikes, grad_voltages, grad_state,
@@ -270,16 +236,9 @@ def _thresholds(kind: int, constants: Array, voltages: Array, state: Array) -> A
 
 @njit(cache=True, error_model="numpy")
 def backward(
-    kind: int,
-    constants: Array,
-    surrogate: tuple[int, np.float32],
-    voltages: Array,
-    state: Array,
-    grad_spikes: Array,
-    grad_voltages: Array,
-    grad_state: Array,
-    grad_currents: Array,
-) -> None:
+    kind: int, constants: Array, surrogate: tuple[int, np.float32], voltages: Array, state: Array,
+    grad_spikes: Array, grad_voltages: Array, grad_state: Array, grad_currents: Array,
+) -> None:  # fmt: skip
     """Back-propagate through ``forward``; ``surrogate`` is code and slope, ``state`` the first."""
     thresholds = _thresholds(kind, constants, voltages, state)
     _backward(
@@ -316,17 +275,10 @@ def _add_product(left: Array, weight: Array, total: Array) -> None:
 
 @njit(cache=True, error_model="numpy")
 def recurrent_backward(
-    kind: int,
-    constants: Array,
-    surrogate: tuple[int, np.float32],
-    weight: Array,
-    voltages: Array,
-    state: Array,
-    grad_spikes: Array,
-    grad_voltages: Array,
-    grad_state: Array,
+    kind: int, constants: Array, surrogate: tuple[int, np.float32], weight: Array, voltages: Array,
+    state: Array, grad_spikes: Array, grad_voltages: Array, grad_state: Array,
     grad_currents: Array,
-) -> None:
+) -> None:  # fmt: skip
     """Back-propagate through ``recurrent_forward``.
 
     ``weight`` is (N, N), row i the synapses **onto** neuron i; ``grad_spikes`` is (1 + T, M), row 0
@@ -356,16 +308,10 @@ def _block(blocked: NDArray[np.bool_], grad_state: Array) -> None:
 
 @njit(cache=True, error_model="numpy")
 def sequence_backward(
-    neuron: tuple[int, Array, tuple[int, np.float32]],
-    weight: Array,
-    blocked: NDArray[np.bool_],
-    voltages: Array,
-    entered: Array,
-    grad_spikes: Array,
-    grad_voltages: Array,
-    grad_state: Array,
+    neuron: tuple[int, Array, tuple[int, np.float32]], weight: Array, blocked: NDArray[np.bool_],
+    voltages: Array, entered: Array, grad_spikes: Array, grad_voltages: Array, grad_state: Array,
     grad_currents: Array,
-) -> None:
+) -> None:  # fmt: skip
     """Back-propagate through ``sequence_forward``; ``neuron`` is kind, constants and surrogate.
 
     ``weight`` is that of ``recurrent_backward``, without rows for no recurrence; with it the last
@@ -393,3 +339,32 @@ def sequence_backward(
             )  # fmt: skip
             grad_state[-1] = gathered[0]
         _block(blocked[k], grad_state)
+
+
+@njit(cache=True, error_model="numpy")
+def layer_backward(
+    neuron: tuple[int, Array, tuple[int, np.float32]], rest: Array, voltages: Array,
+    grad_spikes: Array, batch: int, steps: int, chunk: int, grad_currents: Array,
+) -> None:  # fmt: skip
+    """Back-propagate through a layer's neurons in ``network_forward``, chunk by chunk.
+
+    ``voltages``, ``grad_spikes`` and ``grad_currents`` are (T * B * N,); the last is (B * N,) for
+    a held input, and must be zero then.
+    """
+    kind, constants, surrogate = neuron
+    size, moving = voltages.size // (batch * steps), grad_currents.size == voltages.size
+    unseen = np.empty((0, 0), dtype=np.float32)
+    for first in range(0, batch, chunk):
+        across = (min(first + chunk, batch) - first) * size
+        a, z = steps * first * size, steps * first * size + steps * across
+        state = np.empty((rest.shape[0], across), dtype=np.float32)
+        state[:] = rest
+        grad_state = np.zeros((rest.shape[0], across), dtype=np.float32)
+        if moving:
+            inputs = grad_currents[a:z].reshape(steps, across)
+        else:
+            inputs = grad_currents[first * size : first * size + across].reshape(1, across)
+        backward(
+            kind, constants, surrogate, voltages[a:z].reshape(steps, across), state,
+            grad_spikes[a:z].reshape(steps, across), unseen, grad_state, inputs,
+        )  # fmt: skip

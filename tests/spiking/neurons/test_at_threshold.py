@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from snn_gym.spiking import NetworkConfig, SpikingNetwork
-from snn_gym.spiking.acting import last_spikes
+from snn_gym.spiking.compiled import CompiledLayers
 from snn_gym.spiking.neurons.base import Breaks, FusedNeuron
 from snn_gym.spiking.neurons.fused import run_fused
 from snn_gym.spiking.population import Population
@@ -68,8 +68,8 @@ def sequence(layer, currents: Tensor) -> tuple[Tensor, Tensor]:  # type: ignore[
 
 
 def acting(layer, currents: Tensor) -> tuple[Tensor, None]:  # type: ignore[no-untyped-def]
-    with torch.no_grad():
-        return last_spikes(currents, [layer], 4), None
+    with torch.no_grad():  # each time step decoded alone: its spikes
+        return CompiledLayers([layer], torch.eye(4)).decoded(currents), None
 
 
 WAYS: dict[str, Callable] = {  # type: ignore[type-arg]

@@ -1,0 +1,259 @@
+"""A network's decisions in one compiled call: from the encoder's signal to what the decoder reads.
+
+It serves layers with compiled neurons that decide once, from rest or from a given state. The
+kernels repeat those of the general path on the same numbers, hence give the same spikes; what that
+path also does (recordings, regulation, sequences) is left out. With gradients, the layers are
+feed-forward and start from rest: the backward pass walks the layers with the voltages that were
+kept, 4 bytes of a neuron and time step, and its spikes, one byte.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from snn_gym.spiking.layers import SpikingLayer
+from snn_gym.spiking.neurons.backward_kernels import layer_backward
+from snn_gym.spiking.neurons.base import FusedNeuron
+from snn_gym.spiking.neurons.forward_kernels import Array, network_forward
+from snn_gym.spiking.neurons.fused import supports
+from snn_gym.spiking.neurons.products import array_of, gradients_of_synapses
+from snn_gym.spiking.neurons.synapse_kernels import spread
+
+_CHUNK_ROWS = 256
+"""Samples times time steps that are computed together: enough for a dense product to be fast, few
+enough for their currents and spikes to stay in a core's cache."""
+_NO_SPIKES = np.empty(0, dtype=np.uint8)
+_NO_WEIGHT = np.empty((0, 0), dtype=np.float32)
+
+
+class Kept(NamedTuple):
+    """What the backward pass needs of the forward pass: of each layer a flat array."""
+
+    voltages: tuple[Array, ...]
+    spikes: tuple[NDArray[np.uint8], ...]
+
+
+class CompiledLayers:
+    """The layers of a network and its decoder's coefficients, as one compiled call reads them.
+
+    Args:
+        layers: Fusable layers, input side first.
+        coefficients: (Q, T) of the decoder.
+    """
+
+    def __init__(self, layers: Sequence[SpikingLayer], coefficients: Tensor) -> None:
+        self._layers = list(layers)
+        self._neurons = [_fused(layer) for layer in layers]
+        self._coefficients: Array = coefficients.numpy().copy()
+        self._kinds = np.array([neuron.kind for neuron in self._neurons])
+        # Kept, because a module is slow to find its own.
+        self._linears = [layer.linear for layer in layers]
+        self._looped = [layer.recurrent for layer in layers if layer.recurrent is not None]
+        self._steps = int(coefficients.shape[1])
+        self._sizes = [layer.size for layer in layers]
+        like = layers[0].linear.weight.detach().cpu().float()
+        rest = [x for layer in layers for x in layer.initial_state(1, like)]
+        self._rest: Array = torch.cat(rest, dim=1).numpy()
+        widest, channels = max(self._sizes), max(linear.in_features for linear in self._linears)
+        chunk = max(1, _CHUNK_ROWS // self._steps)
+        self._limits = (chunk, channels, widest)
+        self._overwritten = Kept(
+            tuple(np.empty(self._steps * chunk * size, np.float32) for size in self._sizes),
+            (_NO_SPIKES,) * len(layers),
+        )
+        self._scratch: dict[str, Array] = {}
+        self._places: tuple[int, ...] = ()
+        self._read: tuple[tuple[Array, ...], ...] = ()
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave out what is read off tensors, of which a copy has others."""
+        return {**self.__dict__, "_places": (), "_read": (), "_scratch": {}}
+
+    def serves(self, inputs: Tensor) -> bool:
+        """Tell whether the kernels can serve this input: float32 on the CPU, not in a trace."""
+        return supports(inputs) and not (self._looped and torch.is_grad_enabled())
+
+    def enter(self, state: Tensor | None, batch: int) -> Tensor:
+        """Return the flat state of the layers (B, F), to be updated, of a network's flat state.
+
+        Args:
+            state: (B, at least F), of which the layers' comes first; None for rest.
+            batch: B.
+        """
+        if state is None:
+            return torch.from_numpy(np.repeat(self._rest, batch, axis=0))
+        return state[:, : self._rest.shape[1]].clone(memory_format=torch.contiguous_format)
+
+    def decoded(self, signal: Tensor, states: Tensor | None = None) -> Tensor:
+        """Run the network.
+
+        Args:
+            signal: (T, B, D), or (1, B, D) for the same input at every time step; float32.
+            states: Flat state of the layers (B, F), updated in place; None to start from rest,
+                which alone has a gradient.
+
+        Returns:
+            Sums of the last layer's spikes, (Q, B, N).
+        """
+        if torch.is_grad_enabled() and states is None:
+            weights = [x for linear in self._linears for x in (linear.weight, linear.bias)]
+            result: Tensor = _Decoded.apply(self, signal, *weights)  # type: ignore[no-untyped-call]
+            return result
+        flat = None if states is None else states.numpy()
+        return torch.from_numpy(self.run(_by_sample(signal), flat))
+
+    def run(self, signal: Array, states: Array | None = None, kept: Kept | None = None) -> Array:
+        """Run the network on arrays, without gradients.
+
+        Args:
+            signal: (B, T, D) or (B, 1, D), as in ``decoded``; rows in order.
+            states: As in ``decoded``.
+            kept: Where to keep voltages and spikes; None to keep none.
+
+        Returns:
+            Sums of the last layer's spikes, (Q, B, N).
+        """
+        batch = len(signal)
+        decoded = np.empty((len(self._coefficients), batch, self._sizes[-1]), np.float32)
+        (chunk, channels, widest), (voltages, spikes) = self._limits, kept or self._overwritten
+        network_forward(
+            self._kinds, self._arrays(), self._coefficients, signal,
+            np.empty((batch, 0), np.float32) if states is None else states, voltages, spikes,
+            decoded, (min(chunk, batch), channels, widest),
+        )  # fmt: skip
+        return decoded
+
+    def _arrays(self) -> tuple[tuple[Array, ...], ...]:
+        """Return what the kernels read, made anew where a parameter has another memory."""
+        tensors = [x for linear in self._linears for x in (linear.weight, linear.bias)]
+        tensors += [linear.weight for linear in self._looped]
+        places = tuple([x.data_ptr() for x in tensors])
+        if places != self._places:
+            self._read = self._views()
+            # A copy of what has no order of rows would not follow it.
+            self._places = places if all(x.is_contiguous() for x in tensors) else ()
+        return self._read
+
+    def _views(self) -> tuple[tuple[Array, ...], ...]:
+        weights = [linear.weight for linear in self._linears]
+        looped = [layer.recurrent_weight for layer in self._layers]
+        return (
+            tuple(neuron.constants for neuron in self._neurons),
+            tuple(neuron.rest32 for neuron in self._neurons),
+            tuple(array_of(linear.bias) for linear in self._linears),
+            *_with_rows([array_of(weight) for weight in weights]),
+            *_with_rows([_NO_WEIGHT if weight is None else array_of(weight) for weight in looped]),
+        )
+
+    def room(self, batch: int) -> Kept:
+        """Return room for what the backward pass needs of a batch."""
+        sizes = [self._steps * batch * size for size in self._sizes]
+        spikes = [np.empty(size, np.uint8) for size in sizes[:-1]]
+        return Kept(tuple(np.empty(size, np.float32) for size in sizes), (*spikes, _NO_SPIKES))
+
+    def gradients(
+        self, kept: Kept, signal: Tensor, weights: Sequence[Tensor], grad_decoded: Tensor
+    ) -> list[Tensor | None]:
+        """Return the gradient of the signal, and of each layer's weights and biases.
+
+        Args:
+            kept: Voltages and spikes.
+            signal: As in ``decoded``.
+            weights: Weights and biases, layer by layer.
+            grad_decoded: (Q, B, N).
+        """
+        batch, chunk = signal.shape[1], min(self._limits[0], signal.shape[1])
+        upstream = self._borrow("spikes", self._steps * batch * self._sizes[-1])
+        spread(self._coefficients, array_of(grad_decoded), chunk, upstream)
+        grads: list[Tensor | None] = []
+        for k in range(len(self._sizes) - 1, -1, -1):
+            neuron, (size, channels) = self._neurons[k], weights[2 * k].shape
+            held = k == 0 and len(signal) == 1
+            currents = self._borrow("currents", batch * size * (1 if held else self._steps))
+            if held:
+                currents[:] = 0.0
+            layer_backward(
+                (neuron.kind, neuron.constants, neuron.surrogate_code), neuron.rest32,
+                kept.voltages[k], upstream, batch, self._steps, chunk, currents,
+            )  # fmt: skip
+            source = kept.spikes[k - 1] if k else array_of(_in_chunks(signal, chunk))
+            rows = currents.reshape(-1, size)
+            grads += reversed(gradients_of_synapses(source.reshape(-1, channels), rows))
+            if k or signal.requires_grad:
+                upstream = self._borrow("spikes", len(rows) * channels)
+                out = upstream.reshape(-1, channels)
+                np.matmul(rows, array_of(weights[2 * k]), out=out)
+        grads.append(_in_time(out, signal, chunk) if signal.requires_grad else None)
+        return grads[::-1]
+
+    def _borrow(self, name: str, size: int) -> Array:
+        """Return scratch of the backward pass: fresh memory would cost as much as the work."""
+        if len(self._scratch.get(name, ())) < size:
+            self._scratch[name] = np.empty(size, np.float32)
+        return self._scratch[name][:size]
+
+    def stepped(self, signal: Tensor, weights: Sequence[Tensor]) -> Tensor:
+        """Return what ``decoded`` does, as operations of PyTorch."""
+        for k, (layer, neuron) in enumerate(zip(self._layers, self._neurons, strict=True)):
+            currents = nn.functional.linear(signal, weights[2 * k], weights[2 * k + 1])
+            rest = layer.initial_state(currents.shape[1], currents)
+            signal = neuron.run_stepped(currents, rest, self._steps).spikes
+        return torch.einsum("qt,tbn->qbn", torch.from_numpy(self._coefficients), signal)
+
+
+class _Decoded(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, compiled: CompiledLayers, signal: Tensor, *weights: Tensor) -> Tensor:
+        ctx.compiled, ctx.kept = compiled, compiled.room(signal.shape[1])
+        ctx.save_for_backward(signal, *weights)
+        return torch.from_numpy(compiled.run(_by_sample(signal), None, ctx.kept))
+
+    @staticmethod
+    def backward(ctx: Any, grad_decoded: Tensor) -> tuple[Tensor | None, ...]:
+        signal, *weights = ctx.saved_tensors
+        # As in ``fused``: a second derivative goes through operations of PyTorch.
+        if not torch.is_grad_enabled():
+            return None, *ctx.compiled.gradients(ctx.kept, signal, weights, grad_decoded)
+        inputs = (signal, *weights)
+        wanted = [x for x in inputs if x.requires_grad]
+        output = ctx.compiled.stepped(signal, weights)
+        grads = iter(torch.autograd.grad(output, wanted, grad_decoded, create_graph=True))
+        return None, *(next(grads) if x.requires_grad else None for x in inputs)
+
+
+def _fused(layer: SpikingLayer) -> FusedNeuron:
+    assert isinstance(layer.neuron, FusedNeuron)  # of a fusable layer
+    return layer.neuron
+
+
+def _by_sample(signal: Tensor) -> Array:
+    """Return a signal (K, B, D) as (B, K, D)."""
+    return array_of(signal.transpose(0, 1))
+
+
+def _with_rows(weights: list[Array]) -> tuple[tuple[Array, ...], ...]:
+    """Return weights (N, D), what ``rows`` has seen of them (nothing yet), and room for theirs."""
+    return (
+        tuple(weights),
+        tuple(np.full_like(weight, np.nan) for weight in weights),
+        tuple(np.empty(weight.shape[::-1], np.float32) for weight in weights),
+    )
+
+
+def _in_chunks(signal: Tensor, chunk: int) -> Tensor:
+    """Return a signal (K, B, D) as rows (K * B, D), in the order of the kernel's chunks."""
+    if len(signal) == 1:
+        return signal[0]
+    return torch.cat([part.reshape(-1, signal.shape[2]) for part in torch.split(signal, chunk, 1)])
+
+
+def _in_time(rows: Array, signal: Tensor, chunk: int) -> Tensor:
+    """Return rows in the order of ``_in_chunks`` as the ``signal`` that they came from."""
+    parts = torch.split(torch.from_numpy(rows), len(signal) * chunk)
+    return torch.cat([part.view(len(signal), -1, signal.shape[2]) for part in parts], 1)

@@ -1,0 +1,215 @@
+"""The compiled network against the general path, by hand, and after every way to change weights."""
+
+from __future__ import annotations
+
+import copy
+import pickle
+from dataclasses import replace
+from functools import partial
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor, nn
+
+from snn_gym.spiking import NetworkConfig, SpikingNetwork, compiled
+from snn_gym.spiking.compiled import CompiledLayers
+from snn_gym.spiking.neurons import backward_kernels, forward_kernels, products, synapse_kernels
+from tests.spiking.strategies import NAMES, SURROGATES, network_configs, normal
+
+HALVES = {"neuron": "lif_box", "neuron_parameters": {"tau_mem_ms": 2.0}}
+
+
+def build(config: NetworkConfig, inputs: int = 3, **arguments: int) -> SpikingNetwork:
+    torch.manual_seed(0)
+    return SpikingNetwork(config, inputs, 2, **arguments)
+
+
+@settings(max_examples=60, deadline=None)
+@given(network_configs(encoder="constant"), st.integers(0, 2**20), st.integers(1, 5))
+def test_acting_with_a_state_gives_the_bits_of_the_general_path(
+    config: NetworkConfig, seed: int, batch: int
+) -> None:
+    network, x = build(config), normal(seed, batch, 3)
+    start = network.rest_state(batch) + normal(seed + 1, batch, network.state_size, scale=0.2)
+    given_state = start.clone()
+    for state in (None, start):
+        expected = network(x, state)
+        with torch.no_grad():
+            for ours, theirs in zip(network(x, state), expected, strict=True):
+                torch.testing.assert_close(ours, theirs.detach(), rtol=1e-6, atol=1e-6)
+            own = -network.decoder.state_variables * network.config.hidden_sizes[-1] or None
+            assert torch.equal(network(x, state)[1][:, :own], expected[1].detach()[:, :own])
+    assert torch.equal(start, given_state)
+
+
+@settings(max_examples=40, deadline=None)
+@given(network_configs(encoder="constant"), st.integers(0, 2**20))
+def test_a_sample_has_the_bits_of_its_batch(config: NetworkConfig, seed: int) -> None:
+    network, x = build(config), normal(seed, 7, 3)
+    layers = CompiledLayers(list(network.layers), network.decoder.coefficients)  # type: ignore[arg-type]
+    with torch.no_grad():
+        together = layers.decoded(x[None])
+        alone = [layers.decoded(x[None, k : k + 1]) for k in range(7)]
+    assert torch.equal(together, torch.cat(alone, 1))
+
+
+# Dense above 1/8 of spikes in 128 rows, that is samples times time steps; chunks have 256.
+@pytest.mark.parametrize("bias", [-0.9, 0.5])
+@pytest.mark.parametrize("encoder", ["constant", "rate", "learnable_population"])
+@pytest.mark.parametrize(
+    ("neuron", "surrogate"), list(zip(sorted(NAMES.values()), SURROGATES, strict=True))
+)
+def test_gradients_are_those_of_stepping(
+    neuron: str, surrogate: str, encoder: str, bias: float
+) -> None:
+    config = NetworkConfig(
+        (12, 9), 7, neuron=neuron, surrogate=surrogate, surrogate_slope=2.0, encoder=encoder
+    )
+    network, x = build(config), normal(1, 80, 3)
+    with torch.no_grad():
+        for layer in network.layers:
+            layer.linear.bias += bias  # type: ignore[union-attr, operator]
+    stepped = SpikingNetwork(replace(config, backend="norse"), 3, 2)
+    stepped.load_state_dict(network.state_dict())
+    found = []
+    for one in (network, stepped):
+        one.reseed_noise(3)
+        inputs = x.clone().requires_grad_(encoder != "rate")
+        wanted = [*one.parameters(), *([inputs] if inputs.requires_grad else [])]
+        output = one.decide(inputs)
+        found.append([output, *torch.autograd.grad((output * normal(2, 80, 2)).sum(), wanted)])
+    assert sum(bool(x.any()) for x in found[1]) > len(found[1]) - 3
+    for ours, theirs in zip(*found, strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=1e-3, atol=2e-4)
+
+
+def test_both_kinds_of_product_are_met_above(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen = []
+    monkeypatch.setattr(products, "is_dense", lambda x: seen.append(real(x)) or seen[-1])
+    real = partial(_is_dense)
+    for bias in (-0.9, 0.5):
+        test_gradients_are_those_of_stepping("lif_box", "superspike", "constant", bias)
+    assert {True, False} <= set(seen)
+
+
+_is_dense = products.is_dense
+
+
+def test_a_product_by_events_by_hand() -> None:
+    signal = np.array([[0, 1, 0], [2, 0, -1], [0, 0, 0]], np.float32)
+    weight, bias = np.arange(6, dtype=np.float32).reshape(3, 2), np.array([10, 20], np.float32)
+    currents = np.empty((3, 2), np.float32)
+    forward_kernels.products(signal, weight, bias, currents)
+    assert currents.tolist() == [[12, 23], [10 - 4, 22 - 5], [10, 20]]
+    grads, grad_weight, grad_bias = currents, np.zeros((3, 2), np.float32), np.zeros(2, np.float32)
+    synapse_kernels.synapse_gradients(signal, grads, grad_weight, grad_bias)
+    assert grad_weight.tolist() == [[12, 34], [12, 23], [-6, -17]]
+    assert grad_bias.tolist() == [28, 60]
+
+
+@pytest.mark.parametrize("share", [0.02, 0.5])
+def test_a_product_with_spikes_is_a_linear_layer(share: float) -> None:
+    linear = nn.Linear(20, 15)
+    rng = np.random.default_rng(0)
+    spikes = torch.from_numpy((rng.random((6, 50, 20)) < share).astype(np.float32))
+    spikes.requires_grad_()
+    wanted = (spikes, linear.weight, linear.bias)
+    ours = products.spike_product(spikes, linear.weight, linear.bias)
+    theirs = linear(spikes)
+    torch.testing.assert_close(ours, theirs)
+    upstream = normal(1, 6, 50, 15)
+    found = [torch.autograd.grad((x * upstream).sum(), wanted) for x in (ours, theirs)]
+    for mine, reference in zip(*found, strict=True):
+        torch.testing.assert_close(mine, reference, rtol=1e-4, atol=1e-4)
+
+
+def decide(network: SpikingNetwork, x: Tensor) -> Tensor:
+    with torch.no_grad():
+        return network.decide(x)
+
+
+def in_place(network: SpikingNetwork) -> None:
+    with torch.no_grad():
+        network.layers[1].linear.weight.mul_(-1.5)  # type: ignore[union-attr, operator]
+
+
+def by_data(network: SpikingNetwork) -> None:
+    """As Stable-Baselines3's polyak_update does, which no version counter of PyTorch sees."""
+    network.layers[0].linear.weight.data.mul_(-1.5)  # type: ignore[union-attr, operator]
+
+
+def replaced(network: SpikingNetwork) -> None:
+    linear = network.layers[0].linear
+    linear.bias = nn.Parameter(linear.bias.detach() + 0.5)  # type: ignore[union-attr, operator]
+
+
+def of_strange_order(network: SpikingNetwork) -> None:
+    linear = network.layers[0].linear
+    linear.weight = nn.Parameter(-linear.weight.detach().t().contiguous().t())  # type: ignore[union-attr, operator]
+    decide(network, normal(0, 1, 3))
+    by_data(network)
+
+
+def loaded(network: SpikingNetwork) -> None:
+    torch.manual_seed(5)
+    network.load_state_dict(SpikingNetwork(network.config, 3, 2).state_dict())
+
+
+@pytest.mark.parametrize("change", [in_place, by_data, replaced, of_strange_order, loaded])
+def test_weights_are_never_stale(change) -> None:  # type: ignore[no-untyped-def]
+    network, x = build(NetworkConfig((8, 6), 5)), normal(0, 4, 3, scale=2.0)
+    before = decide(network, x)
+    change(network)
+    after = decide(network, x)
+    assert not torch.equal(before, after)
+    fresh = SpikingNetwork(network.config, 3, 2)
+    fresh.load_state_dict(network.state_dict())
+    assert torch.equal(after, decide(fresh, x))
+
+
+@pytest.mark.parametrize("how", [copy.deepcopy, lambda x: pickle.loads(pickle.dumps(x))])
+def test_a_copy_has_weights_of_its_own(how) -> None:  # type: ignore[no-untyped-def]
+    network, x = build(NetworkConfig((8, 6), 5)), normal(0, 4, 3, scale=2.0)
+    before = decide(network, x)
+    other = how(network)
+    by_data(other)
+    assert not torch.equal(decide(other, x), before)
+    assert torch.equal(decide(network, x), before)
+
+
+def test_a_neuron_and_time_step_take_five_bytes_of_a_training() -> None:
+    network = build(NetworkConfig((8, 6), 5))
+    kept = network._compiled.room(batch=3)  # type: ignore[union-attr]
+    sizes = [sum(x.nbytes for x in arrays) for arrays in zip(*kept, strict=True)]
+    # Of the last layer, voltages alone tell what the backward pass needs.
+    assert sizes == [5 * 3 * 5 * 8, 4 * 3 * 5 * 6]
+
+
+@pytest.mark.parametrize("neuron", sorted(NAMES.values()))
+@pytest.mark.parametrize("recurrent", [False, True])
+def test_kernels_stay_within_their_arrays(
+    neuron: str, recurrent: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = NetworkConfig((5, 4), 3, neuron=neuron, recurrent=recurrent, decoder="last_voltage")
+    network, x = build(config), normal(0, 3, 3, scale=2.0)
+    state = network.rest_state(3)
+    found = []
+    for way in ("compiled", "interpreted"):
+        if way == "interpreted":
+            for module in (
+                forward_kernels, backward_kernels, synapse_kernels, products, compiled,
+            ):  # fmt: skip
+                for name, kernel in list(vars(module).items()):
+                    if hasattr(kernel, "py_func"):
+                        monkeypatch.setattr(module, name, kernel.py_func)
+        with torch.no_grad():
+            parts = [*network(x, state)]
+        if not recurrent:
+            loss = network.decide(x).square().sum()
+            parts += torch.autograd.grad(loss, list(network.parameters()))
+        found.append(parts)
+    for ours, interpreted in zip(*found, strict=True):
+        torch.testing.assert_close(ours, interpreted, rtol=1e-5, atol=1e-6)
