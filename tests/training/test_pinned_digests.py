@@ -16,7 +16,7 @@ import torch
 import snn_gym
 from snn_gym.threads import one_thread
 
-ARITHMETIC = "82f5ea9d34bda130"
+ARITHMETIC = "733b7b07adafc35a"
 """Digest of `arithmetic` where the digests below were made."""
 
 
@@ -37,21 +37,23 @@ def arithmetic() -> list[torch.Tensor]:
             for size in ((rows, inner), (inner, columns))
         )
         product = (left @ right).requires_grad_()
+        # numpy's own library makes the products of networks that spike
+        results.append(torch.from_numpy(np.matmul(left.numpy(), right.numpy())))
         value = (product.tanh() + torch.sigmoid(product)).exp().log_softmax(-1).mean()
         (gradient,) = torch.autograd.grad(value + (product**2).mean().sqrt(), product)
         results += [product, gradient, left.sum(0)]
-    results.append(torch.linalg.qr(results[0].detach().reshape(8, 8))[1])
+    results.append(torch.linalg.qr(results[1].detach().reshape(8, 8))[1])
     return results
 
 
 @pytest.mark.parametrize(
     ("agent", "env_id", "steps", "seeding", "weights"),
     [
-        ("ppo-lif", "CartPole-v1", 1024, "disjoint", "5cd5c69496abf573"),
-        ("recurrent-ppo-lsnn", "snn/CueAccumulation-v0", 4096, "disjoint", "82aacdcdb1467741"),
+        ("ppo-lif", "CartPole-v1", 1024, "disjoint", "752b555aef0efc44"),
+        ("recurrent-ppo-lsnn", "snn/CueAccumulation-v0", 4096, "disjoint", "b7252c20afeaf768"),
         ("es", "CartPole-v1", 3000, "disjoint", "61d1cc53e106ba16"),
         # As in results that were trained before seeding was a choice.
-        ("ppo-lif", "CartPole-v1", 1024, "consecutive", "5f50503a51554f62"),
+        ("ppo-lif", "CartPole-v1", 1024, "consecutive", "2c4879f3d6cd6d87"),
     ],
 )
 def test_training_gives_the_weights_that_it_gave(
