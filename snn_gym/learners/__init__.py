@@ -11,12 +11,14 @@ if TYPE_CHECKING:
     from snn_gym.learners.evolution import CMAES, EvolutionStrategies
     from snn_gym.learners.lean_algorithm import lean
     from snn_gym.learners.nulls import AcceptReject, RandomSearch, WinStay
+    from snn_gym.learners.ppo import PPO
     from snn_gym.learners.stateful_dqn import StatefulDQN
     from snn_gym.learners.stateful_ppo import StatefulPPO
     from snn_gym.learners.synapse_agents import SynapseAgents
 
 __all__ = [
     "CMAES",
+    "PPO",
     "AcceptReject",
     "EvolutionStrategies",
     "GradientFreeAlgorithm",
@@ -37,6 +39,7 @@ __getattr__, __dir__ = lazy_names(
         "AcceptReject": "nulls",
         "EvolutionStrategies": "evolution",
         "GradientFreeAlgorithm": "base",
+        "PPO": "ppo",
         "RandomSearch": "nulls",
         "StatefulDQN": "stateful_dqn",
         "StatefulPPO": "stateful_ppo",

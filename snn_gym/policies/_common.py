@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 from abc import abstractmethod
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -38,6 +38,8 @@ from snn_gym.spiking.normaliser import ObservationNormaliser
 from snn_gym.spiking.recording import Recording
 
 _STOCK_PACKAGES = ("stable_baselines3.", "sb3_contrib.")
+_ADAM_IMPLEMENTATIONS = {"fused", "foreach", "capturable", "differentiable"}
+"""Options of PyTorch's Adam of which one asks for an implementation."""
 
 
 class SpikingPolicyMixin(Behaviour):
@@ -79,6 +81,8 @@ class SpikingPolicyMixin(Behaviour):
     activation_fn: type[nn.Module] = nn.ReLU
     gated: Gated | None = None
     """Units of networks that carry a state and do not spike; None where none carries a state."""
+    adam_defaults: ClassVar[Mapping[str, Any]] = {}
+    """Options of Adam, where nobody gives any, as Stable-Baselines3's policy has them."""
     builder: NetworkBuilder
     _predicting: bool = False
 
@@ -139,16 +143,31 @@ class SpikingPolicyMixin(Behaviour):
             )
         check_start(action_space, "action space")
         self._refuse_unknown(arguments)
+        self._choose_optimiser(arguments)
         extractor = arguments.setdefault(
             "features_extractor_class",
             default_extractor(observation_space, arguments.get("normalize_images", True)),
         )
         check_observation_space(observation_space, extractor)
 
-    def _refuse_unknown(self, arguments: dict[str, Any]) -> None:
+    def _stock_arguments(self) -> set[str]:
         # The first class after our own is Stable-Baselines3's, whose arguments are known.
         stock = next(x for x in type(self).__mro__ if x.__module__.startswith(_STOCK_PACKAGES))
-        unknown = sorted(arguments.keys() - inspect.signature(stock).parameters.keys())
+        return set(inspect.signature(stock).parameters)
+
+    def _choose_optimiser(self, arguments: dict[str, Any]) -> None:
+        """Let an Adam whose implementation nobody chose be fused, which is the fastest by far."""
+        chosen = arguments.get("optimizer_class", torch.optim.Adam)
+        if chosen is not torch.optim.Adam or "optimizer_kwargs" not in self._stock_arguments():
+            return
+        options = arguments.get("optimizer_kwargs")
+        options = self.adam_defaults if options is None else options
+        if options.keys().isdisjoint(_ADAM_IMPLEMENTATIONS):
+            options = {**options, "fused": True}
+        arguments["optimizer_kwargs"] = options
+
+    def _refuse_unknown(self, arguments: dict[str, Any]) -> None:
+        unknown = sorted(arguments.keys() - self._stock_arguments())
         if unknown:
             raise ValueError(
                 f"{type(self).__name__}, the policy for {' and '.join(self.algorithms)}, takes no "

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
 import torch
 from gymnasium import spaces
@@ -68,6 +69,7 @@ class SpikingActorCriticPolicy(ActorCriticFlags, ActorCriticPolicy):
     action_spaces = (spaces.Box, spaces.Discrete, spaces.MultiDiscrete, spaces.MultiBinary)
     own_arguments: tuple[str, ...] = (*ActorCriticFlags.own_arguments, "share_features_extractor")
     activation_fn = nn.Tanh
+    adam_defaults: ClassVar[Mapping[str, Any]] = {"eps": 1e-5}
     networks_class: type[ActorCriticNetworks] = ActorCriticNetworks
     mlp_extractor: ActorCriticNetworks  # type: ignore[assignment]
 
@@ -115,6 +117,23 @@ class SpikingActorCriticPolicy(ActorCriticFlags, ActorCriticPolicy):
         """
         with self.mlp_extractor.training_data():
             return super().forward(obs, deterministic)
+
+    def logits(self, obs: Tensor) -> Tensor:
+        """Return the actor's logits (B, A) for a batch of observations and discrete actions."""
+        features = self.extract_features(obs)
+        seen = features if isinstance(features, Tensor) else features[0]
+        chosen: Tensor = self.action_net(self.mlp_extractor.forward_actor(seen))
+        return chosen
+
+    def logits_and_values(self, obs: Tensor) -> tuple[Tensor, Tensor]:
+        """Return logits (B, A) as ``logits``, and values (B, 1)."""
+        features = self.extract_features(obs)
+        if isinstance(features, Tensor):
+            output, valued = self.mlp_extractor(features)
+        else:
+            output = self.mlp_extractor.forward_actor(features[0])
+            valued = self.mlp_extractor.forward_critic(features[1])
+        return self.action_net(output), self.value_net(valued)
 
     def behaviour(self, output: Tensor) -> Tensor:
         """Return the log-odds or the mean action (B, A) of an output (B, O) of the actor."""

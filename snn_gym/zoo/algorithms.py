@@ -61,7 +61,7 @@ _SB3, _CONTRIB, _OURS = "stable_baselines3", "sb3_contrib", "snn_gym.learners"
 _ACTOR_CRITIC, _CONTROLLER = "SpikingActorCriticPolicy", "SpikingControllerPolicy"
 
 ALGORITHMS: dict[str, Algorithm] = {
-    "PPO": Algorithm(_SB3, _ACTOR_CRITIC, PPOSettings),
+    "PPO": Algorithm(_OURS, _ACTOR_CRITIC, PPOSettings),
     "A2C": Algorithm(_SB3, _ACTOR_CRITIC, A2CSettings),
     "TRPO": Algorithm(_CONTRIB, _ACTOR_CRITIC, TRPOSettings),
     "DQN": Algorithm(_SB3, "SpikingDQNPolicy", DQNSettings),
@@ -205,7 +205,10 @@ def algorithm_name(model: BaseAlgorithm) -> str:
     kind = stock(type(model))
     for name, algorithm in ALGORITHMS.items():
         # Equal types, for a subclass may behave in a way that its hyper-parameters do not say.
-        if algorithm.library not in sys.modules or kind is not algorithm_class(name):
+        if algorithm.library not in sys.modules:
+            continue
+        known = algorithm_class(name)
+        if kind is not known and kind is not getattr(known, "same_as", known):
             continue
         if type(model.policy) is policy_class(name):
             return name

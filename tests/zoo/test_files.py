@@ -108,7 +108,7 @@ def test_a_saved_agent_acts_the_same_and_goes_on_learning(kind, tmp_path):
         model.predict(seen, deterministic=True)[0], loaded.predict(seen, deterministic=True)[0]
     )
     assert_close(full_state(loaded.policy), full_state(model.policy), rtol=0, atol=0)
-    assert type(loaded) is type(model)
+    assert isinstance(loaded, type(model))  # the zoo's own PPO for Stable-Baselines3's
     assert loaded.num_timesteps == model.num_timesteps
     assert extract_settings(loaded) == extract_settings(model)
     before = {name: value.clone() for name, value in full_state(loaded.policy).items()}
