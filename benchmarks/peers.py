@@ -4,7 +4,7 @@ All share the linear layers of ours, make the product of a constant input once, 
 rates of the last layer. Their neurons are ours (``lif_box`` at its defaults: the potential moves
 half of the way to the input, fires above 1 and is reset to 0), so that spikes are equal:
 
-- Norse's ``LIFBoxCell`` with a rate of 500 Hz;
+- Norse's step of ``lif_box``, as a function, with a rate of 500 Hz;
 - SpikingJelly's multi-step LIF with ``tau=2``, ``decay_input`` and hard reset, as a function;
 - snnTorch's ``Leaky`` with ``beta=0.5`` and reset to zero, at twice the threshold for a potential
   that is twice as large.
@@ -41,57 +41,53 @@ def hidden_linears(network: SpikingNetwork) -> list[nn.Linear]:
     return linears
 
 
+# The loops of Norse and snnTorch are alike, but are no common function: where PyTorch's compiler
+# gives up on a function for one of them, it gives up on it for both.
+
+
 def _norse(network: SpikingNetwork) -> Forward:
-    norse: Any = importlib.import_module("norse.torch")
+    lif_box: Any = importlib.import_module("norse.torch.functional.lif_box")
+    linears, time_steps = hidden_linears(network), network.config.time_steps
     rate_hz = torch.tensor(1000.0 / network.config.neuron_parameters.tau_mem_ms)  # type: ignore[union-attr]
-    parameters = norse.LIFBoxParameters(tau_mem_inv=rate_hz)
-    linears = hidden_linears(network)
-    cells = [norse.LIFBoxCell(parameters) for _ in linears]
+    parameters = lif_box.LIFBoxParameters(tau_mem_inv=rate_hz)
 
-    def step(index: int, current: Tensor, state: Any) -> tuple[Tensor, Any]:
-        spikes, state = cells[index](current, state)
-        return spikes, state
+    def forward(x: Tensor) -> Tensor:
+        held = linears[0](x)
+        states = [
+            lif_box.LIFBoxFeedForwardState(x.new_zeros(len(x), linear.out_features))
+            for linear in linears
+        ]
+        total: Any = 0.0
+        for _ in range(time_steps):
+            signal = held
+            for index, linear in enumerate(linears):
+                signal, states[index] = lif_box.lif_box_feed_forward_step(
+                    linear(signal) if index else signal, states[index], parameters
+                )
+            total = total + signal
+        rates: Tensor = total / time_steps
+        return rates
 
-    return _stepped(linears, network.config.time_steps, lambda _: None, step)
+    return forward
 
 
 def _snntorch(network: SpikingNetwork) -> Forward:
     snntorch: Any = importlib.import_module("snntorch")
     surrogate: Any = importlib.import_module("snntorch.surrogate")
-    linears = hidden_linears(network)
-    cells = [
-        snntorch.Leaky(
-            beta=0.5, threshold=2.0, reset_mechanism="zero", spike_grad=surrogate.fast_sigmoid()
-        )
-        for _ in linears
-    ]
-
-    def step(index: int, current: Tensor, state: Any) -> tuple[Tensor, Any]:
-        spikes, state = cells[index](current, state)
-        return spikes, state
-
-    return _stepped(linears, network.config.time_steps, torch.zeros_like, step)
-
-
-def _stepped(
-    linears: list[nn.Linear],
-    time_steps: int,
-    rest: Callable[[Tensor], Any],
-    step: Callable[[int, Tensor, Any], tuple[Tensor, Any]],
-) -> Forward:
-    """Return the network of cells that are stepped one time step at a time."""
+    linears, time_steps = hidden_linears(network), network.config.time_steps
+    settings = {"beta": 0.5, "threshold": 2.0, "reset_mechanism": "zero"}
+    cells = [snntorch.Leaky(**settings, spike_grad=surrogate.fast_sigmoid()) for _ in linears]
 
     def forward(x: Tensor) -> Tensor:
         held = linears[0](x)
-        states: list[Any] = [None] * len(linears)
+        potentials = [x.new_zeros(len(x), linear.out_features) for linear in linears]
         total: Any = 0.0
-        for time_step in range(time_steps):
+        for _ in range(time_steps):
             signal = held
-            for index in range(len(linears)):
-                current = linears[index](signal) if index else signal
-                if time_step == 0:
-                    states[index] = rest(current)
-                signal, states[index] = step(index, current, states[index])
+            for index, linear in enumerate(linears):
+                signal, potentials[index] = cells[index](
+                    linear(signal) if index else signal, potentials[index]
+                )
             total = total + signal
         rates: Tensor = total / time_steps
         return rates

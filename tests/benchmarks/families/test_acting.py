@@ -1,0 +1,42 @@
+"""Contenders decide the same before they are timed."""
+
+import numpy as np
+import pytest
+import torch
+
+from benchmarks.agents import default_agent, stock, twin
+from benchmarks.families.acting import _predicting, plain_forward
+
+
+@pytest.fixture(scope="module")
+def agent(tmp_path_factory):
+    return default_agent(64, tmp_path_factory.mktemp("unused"))
+
+
+def test_the_default_agent_is_the_row_of_the_table(agent):
+    assert agent.visited.shape == (1024, 4)
+    # it balances: no angle that it meets ends an episode (12 degrees)
+    assert 0 < np.abs(agent.visited[:, 2]).max() < np.deg2rad(12)
+    assert agent.synops() == pytest.approx(10_000, rel=0.2)
+
+
+def test_a_peer_around_our_own_network_chooses_what_predict_does(agent):
+    chosen, _ = agent.model.predict(agent.visited, deterministic=True)
+    assert set(chosen) == {0, 1}
+    for forward in (agent.network.decide, plain_forward(agent.network)):
+        run = _predicting(agent, forward, agent.visited)
+        assert np.array_equal(run(), chosen)
+
+
+def test_inputs_are_those_that_the_network_gets(agent):
+    x = agent.inputs(8)
+    with torch.no_grad():
+        logits = agent.model.policy.action_net(agent.network.decide(x))
+    chosen, _ = agent.model.predict(agent.visited[:8], deterministic=True)
+    assert np.array_equal(logits.argmax(1).numpy(), chosen)
+
+
+def test_twin_and_stock_have_the_sizes():
+    for model in (twin(32), stock(32)):
+        shapes = [tuple(x.shape) for x in model.policy.parameters() if x.ndim == 2]
+        assert sorted(shapes) == sorted([(32, 4), (32, 32)] * 2 + [(2, 32), (1, 32)])
