@@ -179,7 +179,8 @@ def _activity_panel(axes: Axes, heading: str, curves: dict[str, Curve]) -> None:
 
 
 def _colours(names: Mapping[str, object] | list[str]) -> dict[str, str]:
-    colours = layer_colours([name.removesuffix(COMPILED) for name in names])
+    told_apart = dict.fromkeys(name.removesuffix(COMPILED) for name in names)
+    colours = layer_colours(list(told_apart))
     return {name: colours[name.removesuffix(COMPILED)] for name in names}
 
 
