@@ -15,6 +15,7 @@ from stable_baselines3.common.torch_layers import BaseFeaturesExtractor
 from stable_baselines3.common.type_aliases import Schedule
 from torch import Tensor, nn
 
+from snn_gym.policies._acting import best_actions
 from snn_gym.policies._behaviour import Behaviour
 from snn_gym.policies._gated import Gated
 from snn_gym.policies._networks import NetworkBuilder, network_config
@@ -239,6 +240,10 @@ class SpikingPolicyMixin(Behaviour):
         """Return the outputs of the head after the acting network, None if it has its own."""
         return None
 
+    def _acting_head(self) -> nn.Module | None:
+        """Return what ``best_actions`` takes for the head, None for another way to choose."""
+        return None
+
     @staticmethod
     def init_weights(module: nn.Module, gain: float = 1.0) -> None:
         """Initialise orthogonally, but leave spiking layers to their own initialisation."""
@@ -257,6 +262,8 @@ class SpikingPolicyMixin(Behaviour):
         begins; there the normaliser takes its new statistics, and controllers of the dynamics act.
         ``predict`` also passes False and must change nothing.
         """
+        if self._predicting and mode == self.training:
+            return  # nothing to switch, at every decision
         super().set_training_mode(mode)
         if self._predicting:
             return
@@ -288,6 +295,12 @@ class SpikingPolicyMixin(Behaviour):
                 f"{type(self).__name__} starts from rest at every decision and takes no state, got "
                 "one; pass state=None, or train with StatefulPPO or StatefulDQN"
             )
+        if deterministic and not self.training:
+            actions = best_actions(
+                self, self._acting_network(), self._acting_head(), self.normaliser, observation
+            )
+            if actions is not None:
+                return actions, None
         self._predicting = True
         try:
             return super().predict(observation, state, episode_start, deterministic)

@@ -145,6 +145,9 @@ class SpikingActorCriticPolicy(ActorCriticFlags, ActorCriticPolicy):
     def _acting_network(self) -> Any:
         return self.mlp_extractor.actor
 
+    def _acting_head(self) -> nn.Module | None:
+        return self.action_net
+
     def _acting_modules(self) -> dict[str, nn.Module]:
         modules: dict[str, nn.Module] = {
             "mlp_extractor.actor": self.mlp_extractor.actor,

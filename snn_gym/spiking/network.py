@@ -101,7 +101,7 @@ class SpikingNetwork(BookkeepingModule):
         readout, features = config.decoder_parameters, layers[-1].size
         self.decoder = make_decoder(readout, config.dt_ms, config.time_steps)
         fusable = all(layer.fusable for layer in layers)
-        self._compiled = CompiledLayers(layers, self.decoder.coefficients) if fusable else None
+        self.compiled = CompiledLayers(layers, self.decoder.coefficients) if fusable else None
         self.head = None if output_size is None else make_head(readout, features, output_size)
         self.output_size = features if output_size is None else output_size
         initialise_layers(config, layers, spike_input=self.spike_input)
@@ -195,7 +195,7 @@ class SpikingNetwork(BookkeepingModule):
         """Return the compiled layers if they can serve inputs, as these and gradients are now."""
         if torch.is_grad_enabled() and self.regulation is not None:
             return None
-        compiled = self._compiled
+        compiled = self.compiled
         return compiled if compiled is not None and compiled.serves(inputs) else None
 
     def sequence(

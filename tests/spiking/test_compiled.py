@@ -182,7 +182,7 @@ def test_a_copy_has_weights_of_its_own(how) -> None:  # type: ignore[no-untyped-
 
 def test_a_neuron_and_time_step_take_five_bytes_of_a_training() -> None:
     network = build(NetworkConfig((8, 6), 5))
-    kept = network._compiled.room(batch=3)  # type: ignore[union-attr]
+    kept = network.compiled.room(batch=3)  # type: ignore[union-attr]
     sizes = [sum(x.nbytes for x in arrays) for arrays in zip(*kept, strict=True)]
     # Of the last layer, voltages alone tell what the backward pass needs.
     assert sizes == [5 * 3 * 5 * 8, 4 * 3 * 5 * 6]
