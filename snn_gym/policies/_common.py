@@ -295,14 +295,15 @@ class SpikingPolicyMixin(Behaviour):
                 f"{type(self).__name__} starts from rest at every decision and takes no state, got "
                 "one; pass state=None, or train with StatefulPPO or StatefulDQN"
             )
-        if deterministic and not self.training:
-            actions = best_actions(
-                self, self._acting_network(), self._acting_head(), self.normaliser, observation
-            )
-            if actions is not None:
-                return actions, None
         self._predicting = True
         try:
+            self.set_training_mode(False)
+            if deterministic:
+                actions = best_actions(
+                    self, self._acting_network(), self._acting_head(), self.normaliser, observation
+                )
+                if actions is not None:
+                    return actions, None
             return super().predict(observation, state, episode_start, deterministic)
         finally:
             self._predicting = False
