@@ -13,7 +13,7 @@ from snn_gym._version import __version__
 from snn_gym.registry import env_ids, register_environments
 
 if TYPE_CHECKING:
-    from snn_gym.scoring import evaluate
+    from snn_gym.scoring import evaluate, load_pretrained
     from snn_gym.vector import make_vec_env
     from snn_gym.zoo import (
         agent_ids,
@@ -30,6 +30,7 @@ __all__ = [
     "env_ids",
     "evaluate",
     "load_agent",
+    "load_pretrained",
     "make_agent",
     "make_lean",
     "make_vec_env",
@@ -43,6 +44,7 @@ __getattr__, __dir__ = lazy_names(
         "agent_ids": "zoo",
         "evaluate": "scoring",
         "load_agent": "zoo",
+        "load_pretrained": "scoring",
         "make_agent": "zoo",
         "make_lean": "zoo",
         "make_vec_env": "vector",

@@ -22,6 +22,7 @@ from snn_gym.cli_printing import (
     print_lines,
     print_played,
 )
+from snn_gym.cli_trained import pretrained
 
 app = typer.Typer(
     name="snn-gym",
@@ -387,6 +388,8 @@ def table(leaderboard: Leaderboard = None) -> None:
 
     print(write_table(leaderboard_folder(leaderboard)).read_text(encoding="utf-8"))
 
+
+app.command()(pretrained)
 
 if __name__ == "__main__":
     sys.exit(main())

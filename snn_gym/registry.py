@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import functools
 import importlib
 from collections.abc import Iterator, Mapping
@@ -15,6 +14,7 @@ import gymnasium as gym
 
 from snn_gym.config import Config, Count, from_mapping
 from snn_gym.content import content_path, read_toml
+from snn_gym.names import did_you_mean
 
 BUDGET_CLASSES = ("gradient", "local", "evolutionary")
 """Classes of agents; tables compare agents within one class."""
@@ -206,8 +206,7 @@ def load_environment_spec(env_id: str) -> EnvironmentSpec:
     """
     files = _files_by_id()
     if env_id not in files:
-        close = difflib.get_close_matches(env_id, files, n=1)
-        hint = f"; did you mean {close[0]!r}?" if close else ";"
+        hint = did_you_mean(env_id, files)
         raise ValueError(
             f"environment {env_id!r} is unknown{hint} `snn-gym envs` lists the "
             f"{len(files) - len(flat_ids())} known ones"

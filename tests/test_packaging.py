@@ -4,6 +4,7 @@ import os
 import re
 import subprocess
 import sys
+import tarfile
 import tomllib
 import zipfile
 from pathlib import PurePosixPath
@@ -12,28 +13,52 @@ import pytest
 
 import snn_gym
 from snn_gym.content import CONTENT_FOLDERS, checkout_root
+from snn_gym.scoring.pretrained import find_trained
+from snn_gym.scoring.shipping import shipped_files
 
 ROOT = checkout_root()
 
 
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("wheel")
+    return build("wheel", ROOT, tmp_path_factory.mktemp("wheel"))
+
+
+def build(target, root, folder):
     # hatchling itself, for pip would fetch the build backend from the network
-    subprocess.run(
-        [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(folder)],
-        cwd=ROOT,
-        check=True,
-        capture_output=True,
-    )
-    (file,) = folder.glob("*.whl")
+    command = [sys.executable, "-m", "hatchling", "build", "-t", target, "-d", str(folder)]
+    subprocess.run(command, cwd=root, check=True, capture_output=True)
+    (file,) = folder.glob("*.whl" if target == "wheel" else "*.tar.gz")
     return file
+
+
+def names_in(wheel):
+    with zipfile.ZipFile(wheel) as archive:
+        return [PurePosixPath(name) for name in archive.namelist()]
 
 
 @pytest.fixture(scope="module")
 def names(wheel):
+    return names_in(wheel)
+
+
+@pytest.fixture(scope="module")
+def site(wheel, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("site")
     with zipfile.ZipFile(wheel) as archive:
-        return [PurePosixPath(name) for name in archive.namelist()]
+        archive.extractall(folder)
+    return folder
+
+
+def run_from(site, code, folder):
+    return subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": str(site)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
 
 
 def test_the_only_top_level_of_the_wheel_is_the_package(names):
@@ -51,9 +76,16 @@ def test_the_wheel_has_the_code_and_its_type_marker(names):
     assert PurePosixPath("snn_gym/py.typed") in names
 
 
-def test_the_wheel_has_all_light_content_and_no_weights(names):
-    content = {PurePosixPath(*name.parts[2:]) for name in names if "_content" in name.parts}
-    assert {name.suffix for name in content} == {".toml", ".md"}
+def content_of(names):
+    return {PurePosixPath(*name.parts[2:]) for name in names if "_content" in name.parts}
+
+
+def test_the_wheel_has_all_light_content_and_small_trained_agents(names):
+    content = content_of(names)
+    shipped = {"leaderboard" / PurePosixPath(file) for file in shipped_files(ROOT / "leaderboard")}
+    assert len(shipped) > 20
+    assert shipped <= content
+    assert {name.suffix for name in content - shipped} == {".toml", ".md"}
     for folder in ("envs", "agents"):
         expected = {
             PurePosixPath(path.relative_to(ROOT).as_posix())
@@ -78,27 +110,55 @@ raise SystemExit(main(["table"]))
 """
 
 
-def test_the_wheel_works_beside_somebody_elses_folders(wheel, tmp_path):
-    with zipfile.ZipFile(wheel) as archive:
-        archive.extractall(tmp_path / "site")
+def test_the_wheel_works_beside_somebody_elses_folders(site, tmp_path):
     project = tmp_path / "project"
     for folder in ("envs", "agents"):
         (project / folder).mkdir(parents=True)
         (project / folder / "__init__.py").write_text("")
     (project / "pyproject.toml").write_text("")
-    done = subprocess.run(
-        [sys.executable, "-c", CODE],
-        cwd=project,
-        env={**os.environ, "PYTHONPATH": str(tmp_path / "site")},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    done = run_from(site, CODE, project)
     where, *ids = done.stdout.split()
-    assert where.startswith(str(tmp_path / "site"))
+    assert where.startswith(str(site))
     assert ids == [*snn_gym.env_ids(), *snn_gym.agent_ids()]
     assert done.returncode == 2
     assert "name the folder with --leaderboard" in done.stderr
+
+
+def test_a_wheel_of_the_source_distribution_has_the_same(names, tmp_path):
+    sdist = build("sdist", ROOT, tmp_path)
+    with tarfile.open(sdist) as archive:
+        archive.extractall(tmp_path, filter="data")
+    (root,) = (path for path in tmp_path.iterdir() if path.is_dir())
+    (tmp_path / "out").mkdir()
+    assert set(names_in(build("wheel", root, tmp_path / "out"))) == set(names)
+
+
+TRAINED = """
+import snn_gym
+from snn_gym.cli import main
+model = snn_gym.load_pretrained("ppo-lif", "CartPole-v1")
+print(model.seed, model.predict(model.env.reset())[0].shape)
+assert main(["pretrained"]) == 0
+try:
+    snn_gym.load_pretrained("recurrent-ppo-gru", "snn/WaterMaze-v0")
+except ValueError as error:
+    print(error)
+"""
+
+
+def test_a_wheel_has_trained_agents_and_says_where_the_others_are(site, tmp_path):
+    done = run_from(site, TRAINED, tmp_path)
+    assert done.stderr == ""
+    first, *table, last = done.stdout.splitlines()
+    assert first.startswith(f"{find_trained('ppo-lif', 'CartPole-v1').row().seed} (")
+    listed = {tuple(line.split()[:2]) for line in table if "-v" in line}
+    shipped = [file.parts for file in shipped_files(ROOT / "leaderboard") if len(file.parts) > 1]
+    assert listed == {(agent, env.replace("__", "/")) for _, agent, env, _ in shipped}
+    assert "are in a checkout of snn_gym, under leaderboard/results" in table[-1]
+    assert last == (
+        "recurrent-ppo-gru on snn/WaterMaze-v0, median, is not in this installation, which has "
+        "none of 5 seeds; a checkout of snn_gym has it, under leaderboard/results"
+    )
 
 
 def test_there_is_one_version():

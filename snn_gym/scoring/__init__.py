@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from snn_gym.scoring.audit import audit
     from snn_gym.scoring.errors import SubmissionError
     from snn_gym.scoring.evaluation import Evaluation, evaluate
+    from snn_gym.scoring.pretrained import load_pretrained
     from snn_gym.scoring.reevaluation import play_hidden_seeds, reevaluate, retrain_rows
     from snn_gym.scoring.rendering import render_table, write_table
     from snn_gym.scoring.rerun import VerificationSettings
@@ -25,6 +26,7 @@ __all__ = [
     "VerificationSettings",
     "audit",
     "evaluate",
+    "load_pretrained",
     "play_hidden_seeds",
     "reevaluate",
     "render_table",
@@ -47,6 +49,7 @@ __getattr__, __dir__ = lazy_names(
         "VerificationSettings": "rerun",
         "audit": "audit",
         "evaluate": "evaluation",
+        "load_pretrained": "pretrained",
         "play_hidden_seeds": "reevaluation",
         "reevaluate": "reevaluation",
         "render_table": "rendering",

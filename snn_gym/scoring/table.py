@@ -176,12 +176,12 @@ class TableRow:
             self.score(min(self.seed_means)),
             "–" if self.normalised is None else f"{self.normalised:.2f}",
             ", ".join(map(self.score, self.seed_means)),
-            _count(self.spikes_per_decision),
-            _count(self.synops_per_decision),
-            _count(self.macs_per_decision),
-            _count(self.neuron_updates_per_decision),
-            _count(self.parameter_bytes_per_decision),
-            _count(self.spikes_per_synapse, decimals=3),
+            count(self.spikes_per_decision),
+            count(self.synops_per_decision),
+            count(self.macs_per_decision),
+            count(self.neuron_updates_per_decision),
+            count(self.parameter_bytes_per_decision),
+            count(self.spikes_per_synapse, decimals=3),
             f"{self.parameters:,}",
             " to ".join(f"{steps:,}" for steps in sorted({min(self.steps), max(self.steps)}))
             + (f" {SHORT}" if self.short else ""),
@@ -215,14 +215,7 @@ def table_rows(leaderboard: str | Path) -> tuple[TableRow, ...]:
     for problem in problems:
         warnings.warn(f"set aside: {problem}", stacklevel=2)
     by_agent = sorted(sound, key=_group)
-    for row in by_agent:
-        if row.evaluator_version != EVALUATOR_VERSION:
-            raise ValueError(
-                f"the row of {row.agent} on {row.environment} with seed {row.seed} is of evaluator "
-                f"version {row.evaluator_version}; expected {EVALUATOR_VERSION}, whose scores and "
-                "costs compare; run `snn-gym verify --again`"
-            )
-    summaries = [_summarise(list(rows)) for _, rows in itertools.groupby(by_agent, key=_group)]
+    summaries = [summarise(list(rows)) for _, rows in itertools.groupby(by_agent, key=_group)]
     return tuple(sorted(summaries, key=_order))
 
 
@@ -241,9 +234,24 @@ def _order(row: TableRow) -> tuple[str, int, str, tuple[str, ...], bool, str]:
     return (*section(row), pair, not row.spiking, row.agent)
 
 
-def _summarise(rows: Sequence[Row]) -> TableRow:
+def summarise(rows: Sequence[Row]) -> TableRow:
+    """Summarise what is stored of one agent on one environment.
+
+    Args:
+        rows: One for each seed, at least one.
+
+    Raises:
+        ValueError: One is of another evaluator, or they have different numbers of episodes.
+    """
     rows = sorted(rows, key=lambda row: row.seed)
     first = rows[0]
+    for row in rows:
+        if row.evaluator_version != EVALUATOR_VERSION:
+            raise ValueError(
+                f"the row of {row.agent} on {row.environment} with seed {row.seed} is of evaluator "
+                f"version {row.evaluator_version}; expected {EVALUATOR_VERSION}, whose scores and "
+                "costs compare; run `snn-gym verify --again`"
+            )
     if len({len(row.score.returns) for row in rows}) > 1:
         raise ValueError(
             f"rows of {first.agent} on {first.environment} have different numbers of episodes; "
@@ -297,5 +305,6 @@ def _mean(values: Iterable[float | None]) -> float | None:
     return float(np.mean(known)) if known else None
 
 
-def _count(value: float | None, decimals: int = 1) -> str:
+def count(value: float | None, decimals: int = 1) -> str:
+    """Return a cost as tables show it, a dash for none."""
     return "–" if value is None else f"{value:,.{decimals}f}"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import difflib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,6 +10,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from snn_gym.config import Config, Count, Length, Natural, Range, from_mapping
+from snn_gym.names import did_you_mean
 from snn_gym.recorded import RecordedId
 from snn_gym.seeds import parse_seeds
 from snn_gym.spiking import NetworkConfig
@@ -201,9 +201,8 @@ def _check_space(spec: AgentSpec, search: Search) -> None:
         )
     for name, values in space.items():
         if name not in known:
-            close = difflib.get_close_matches(name, known, n=1)
-            hint = f"did you mean {close[0]!r}?" if close else f"known: {', '.join(known)}"
-            raise ValueError(f"{name!r} is no hyper-parameter of {spec.name}; {hint}")
+            hint = did_you_mean(name, known, f"; known: {', '.join(known)}")
+            raise ValueError(f"{name!r} is no hyper-parameter of {spec.name}{hint}")
         for value in values.extremes:
             _check_value(spec, search.environment, name, value)
         if isinstance(values.low, int) and isinstance(values.high, int):

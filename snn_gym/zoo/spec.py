@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
 import functools
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from snn_gym.config import Config, from_mapping
 from snn_gym.content import content_path, read_toml
+from snn_gym.names import did_you_mean
 from snn_gym.registry import unflattened_id
 from snn_gym.zoo.algorithms import ALGORITHMS, AlgorithmName, Settings, make_settings
 
@@ -133,8 +133,7 @@ def _read_table(name: str, what: str = "agent", heirs: tuple[str, ...] = ()) -> 
     known = agent_ids()
     # Asked of the list and not of the disk: a name such as "../x" reaches no file.
     if name not in known:
-        close = difflib.get_close_matches(name, known, n=1)
-        hint = f"; did you mean {close[0]!r}?" if close else ";"
+        hint = did_you_mean(name, known)
         raise ValueError(f"{what} {name!r} is unknown{hint} known agents: {', '.join(known)}")
     if name in heirs:
         raise ValueError(f"agents/{name}/agent.toml: {name!r} is its own ancestor")
