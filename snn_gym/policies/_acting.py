@@ -84,8 +84,9 @@ def _outputs(
     observations: NDArray[Any],
 ) -> NDArray[np.float32]:
     """Return what the head gives (B, outputs) for observations (B, ...)."""
-    inputs = np.ascontiguousarray(observations, np.float32)
-    inputs = inputs.reshape(len(observations), -1, network.input_size)
+    # (B, ...) -> (K, B, channels)
+    inputs = observations.reshape(len(observations), -1, network.input_size).swapaxes(0, 1)
+    inputs = np.ascontiguousarray(inputs, np.float32)
     if normaliser is not None:
         inputs = (inputs - _read(normaliser.mean)) / _read(normaliser.std)
         np.clip(inputs, -normaliser.clip, normaliser.clip, out=inputs)

@@ -3,13 +3,14 @@
 It serves layers with compiled neurons that decide once, from rest or from a given state. The
 kernels repeat those of the general path on the same numbers, hence give the same spikes; what that
 path also does (recordings, regulation, sequences) is left out. With gradients, the layers are
-feed-forward and start from rest: the backward pass walks the layers with the voltages that were
-kept, 4 bytes of a neuron and time step, and its spikes, one byte.
+feed-forward: the backward pass walks them with the voltages that were kept, 4 bytes of a neuron
+and time step, and its spikes, one byte.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import accumulate, pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -60,9 +61,10 @@ class CompiledLayers:
         like = layers[0].linear.weight.detach().cpu().float()
         rest = [x for layer in layers for x in layer.initial_state(1, like)]
         self._rest: Array = torch.cat(rest, dim=1).numpy()
-        widest, channels = max(self._sizes), max(linear.in_features for linear in self._linears)
+        ends = list(accumulate([0, *(sum(layer.state_sizes) for layer in layers)]))
+        self._variables = list(pairwise(ends))  # places in the flat state
         chunk = max(1, _CHUNK_ROWS // self._steps)
-        self._limits = (chunk, channels, widest)
+        self._limits = (chunk, max(self._sizes))
         self._overwritten = Kept(
             tuple(np.empty(self._steps * chunk * size, np.float32) for size in self._sizes),
             (_NO_SPIKES,) * len(layers),
@@ -79,53 +81,46 @@ class CompiledLayers:
         """Tell whether the kernels can serve this input: float32 on the CPU, not in a trace."""
         return supports(inputs) and not (self._looped and torch.is_grad_enabled())
 
-    def enter(self, state: Tensor | None, batch: int) -> Tensor:
-        """Return the flat state of the layers (B, F), to be updated, of a network's flat state.
-
-        Args:
-            state: (B, at least F), of which the layers' comes first; None for rest.
-            batch: B.
-        """
-        if state is None:
-            return torch.from_numpy(np.repeat(self._rest, batch, axis=0))
-        return state[:, : self._rest.shape[1]].clone(memory_format=torch.contiguous_format)
-
-    def decoded(self, signal: Tensor, states: Tensor | None = None) -> Tensor:
+    def decoded(self, signal: Tensor, states: Tensor | None) -> tuple[Tensor, Tensor]:
         """Run the network.
 
         Args:
             signal: (T, B, D), or (1, B, D) for the same input at every time step; float32.
-            states: Flat state of the layers (B, F), updated in place; None to start from rest,
-                which alone has a gradient.
+            states: Flat state of the network, of which the layers' (B, F) comes first; None to
+                start from rest.
 
         Returns:
-            Sums of the last layer's spikes, (Q, B, N).
+            Sums of the last layer's spikes, (Q, B, N), and the final flat state of the layers.
         """
-        if torch.is_grad_enabled() and states is None:
+        if states is None:
+            entered = torch.from_numpy(np.repeat(self._rest, signal.shape[1], axis=0))
+        else:
+            entered = states[:, : self._rest.shape[1]]
+        if torch.is_grad_enabled():
             weights = [x for linear in self._linears for x in (linear.weight, linear.bias)]
-            result: Tensor = _Decoded.apply(self, signal, *weights)  # type: ignore[no-untyped-call]
+            result: tuple[Tensor, Tensor] = _Decoded.apply(self, signal, entered, *weights)  # type: ignore[no-untyped-call]
             return result
-        flat = None if states is None else states.numpy()
-        return torch.from_numpy(self.run(_by_sample(signal), flat))
+        final = entered.clone(memory_format=torch.contiguous_format)
+        return torch.from_numpy(self.run(array_of(signal), final.numpy())), final
 
     def run(self, signal: Array, states: Array | None = None, kept: Kept | None = None) -> Array:
         """Run the network on arrays, without gradients.
 
         Args:
-            signal: (B, T, D) or (B, 1, D), as in ``decoded``; rows in order.
-            states: As in ``decoded``.
+            signal: As in ``decoded``; rows in order.
+            states: Flat state of the layers (B, F), updated in place; None to start from rest.
             kept: Where to keep voltages and spikes; None to keep none.
 
         Returns:
             Sums of the last layer's spikes, (Q, B, N).
         """
-        batch = len(signal)
+        batch = signal.shape[1]
         decoded = np.empty((len(self._coefficients), batch, self._sizes[-1]), np.float32)
-        (chunk, channels, widest), (voltages, spikes) = self._limits, kept or self._overwritten
+        (chunk, widest), (voltages, spikes) = self._limits, kept or self._overwritten
         network_forward(
             self._kinds, self._arrays(), self._coefficients, signal,
-            np.empty((batch, 0), np.float32) if states is None else states, voltages, spikes,
-            decoded, (min(chunk, batch), channels, widest),
+            np.repeat(self._rest, batch, axis=0) if states is None else states, voltages, spikes,
+            decoded, (min(chunk, batch), widest),
         )  # fmt: skip
         return decoded
 
@@ -145,7 +140,6 @@ class CompiledLayers:
         looped = [layer.recurrent_weight for layer in self._layers]
         return (
             tuple(neuron.constants for neuron in self._neurons),
-            tuple(neuron.rest32 for neuron in self._neurons),
             tuple(array_of(linear.bias) for linear in self._linears),
             *_with_rows([array_of(weight) for weight in weights]),
             *_with_rows([_NO_WEIGHT if weight is None else array_of(weight) for weight in looped]),
@@ -158,19 +152,21 @@ class CompiledLayers:
         return Kept(tuple(np.empty(size, np.float32) for size in sizes), (*spikes, _NO_SPIKES))
 
     def gradients(
-        self, kept: Kept, signal: Tensor, weights: Sequence[Tensor], grad_decoded: Tensor
+        self, kept: Kept, inputs: Sequence[Tensor], grad_decoded: Tensor, grad_final: Tensor
     ) -> list[Tensor | None]:
-        """Return the gradient of the signal, and of each layer's weights and biases.
+        """Return the gradients of what the network was run with.
 
         Args:
             kept: Voltages and spikes.
-            signal: As in ``decoded``.
-            weights: Weights and biases, layer by layer.
+            inputs: Signal and states as in ``decoded``; weights and biases, layer by layer.
             grad_decoded: (Q, B, N).
+            grad_final: (B, F), of the final state.
         """
+        signal, states, *weights = inputs
         batch, chunk = signal.shape[1], min(self._limits[0], signal.shape[1])
         upstream = self._borrow("spikes", self._steps * batch * self._sizes[-1])
         spread(self._coefficients, array_of(grad_decoded), chunk, upstream)
+        grad_states = array_of(grad_final).copy()
         grads: list[Tensor | None] = []
         for k in range(len(self._sizes) - 1, -1, -1):
             neuron, (size, channels) = self._neurons[k], weights[2 * k].shape
@@ -179,8 +175,8 @@ class CompiledLayers:
             if held:
                 currents[:] = 0.0
             layer_backward(
-                (neuron.kind, neuron.constants, neuron.surrogate_code), neuron.rest32,
-                kept.voltages[k], upstream, batch, self._steps, chunk, currents,
+                (neuron.kind, neuron.constants, neuron.surrogate_code), array_of(states),
+                self._variables[k], kept.voltages[k], upstream, chunk, grad_states, currents,
             )  # fmt: skip
             source = kept.spikes[k - 1] if k else array_of(_in_chunks(signal, chunk))
             rows = currents.reshape(-1, size)
@@ -189,6 +185,7 @@ class CompiledLayers:
                 upstream = self._borrow("spikes", len(rows) * channels)
                 out = upstream.reshape(-1, channels)
                 np.matmul(rows, array_of(weights[2 * k]), out=out)
+        grads.append(torch.from_numpy(grad_states))
         grads.append(_in_time(out, signal, chunk) if signal.requires_grad else None)
         return grads[::-1]
 
@@ -198,43 +195,45 @@ class CompiledLayers:
             self._scratch[name] = np.empty(size, np.float32)
         return self._scratch[name][:size]
 
-    def stepped(self, signal: Tensor, weights: Sequence[Tensor]) -> Tensor:
+    def stepped(self, signal: Tensor, states: Tensor, *weights: Tensor) -> tuple[Tensor, Tensor]:
         """Return what ``decoded`` does, as operations of PyTorch."""
+        final: list[Tensor] = []
         for k, (layer, neuron) in enumerate(zip(self._layers, self._neurons, strict=True)):
             currents = nn.functional.linear(signal, weights[2 * k], weights[2 * k + 1])
-            rest = layer.initial_state(currents.shape[1], currents)
-            signal = neuron.run_stepped(currents, rest, self._steps).spikes
-        return torch.einsum("qt,tbn->qbn", torch.from_numpy(self._coefficients), signal)
+            own = states[:, slice(*self._variables[k])].split(layer.size, dim=1)  # type: ignore[no-untyped-call]
+            run = neuron.run_stepped(currents, own, self._steps)
+            signal = run.spikes
+            final += run.final
+        coefficients = torch.from_numpy(self._coefficients)
+        return torch.einsum("qt,tbn->qbn", coefficients, signal), torch.cat(final, 1)
 
 
 class _Decoded(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, compiled: CompiledLayers, signal: Tensor, *weights: Tensor) -> Tensor:
+    def forward(
+        ctx: Any, compiled: CompiledLayers, signal: Tensor, states: Tensor, *weights: Tensor
+    ) -> tuple[Tensor, Tensor]:
         ctx.compiled, ctx.kept = compiled, compiled.room(signal.shape[1])
-        ctx.save_for_backward(signal, *weights)
-        return torch.from_numpy(compiled.run(_by_sample(signal), None, ctx.kept))
+        ctx.save_for_backward(signal, states, *weights)
+        final = states.clone(memory_format=torch.contiguous_format)
+        decoded = compiled.run(array_of(signal), final.numpy(), ctx.kept)
+        return torch.from_numpy(decoded), final
 
     @staticmethod
-    def backward(ctx: Any, grad_decoded: Tensor) -> tuple[Tensor | None, ...]:
-        signal, *weights = ctx.saved_tensors
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
+        inputs = ctx.saved_tensors
         # As in ``fused``: a second derivative goes through operations of PyTorch.
         if not torch.is_grad_enabled():
-            return None, *ctx.compiled.gradients(ctx.kept, signal, weights, grad_decoded)
-        inputs = (signal, *weights)
+            return None, *ctx.compiled.gradients(ctx.kept, inputs, *grads)
         wanted = [x for x in inputs if x.requires_grad]
-        output = ctx.compiled.stepped(signal, weights)
-        grads = iter(torch.autograd.grad(output, wanted, grad_decoded, create_graph=True))
-        return None, *(next(grads) if x.requires_grad else None for x in inputs)
+        outputs = ctx.compiled.stepped(*inputs)
+        found = iter(torch.autograd.grad(outputs, wanted, grads, create_graph=True))
+        return None, *(next(found) if x.requires_grad else None for x in inputs)
 
 
 def _fused(layer: SpikingLayer) -> FusedNeuron:
     assert isinstance(layer.neuron, FusedNeuron)  # of a fusable layer
     return layer.neuron
-
-
-def _by_sample(signal: Tensor) -> Array:
-    """Return a signal (K, B, D) as (B, K, D)."""
-    return array_of(signal.transpose(0, 1))
 
 
 def _with_rows(weights: list[Array]) -> tuple[tuple[Array, ...], ...]:

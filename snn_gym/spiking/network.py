@@ -179,7 +179,7 @@ class SpikingNetwork(BookkeepingModule):
             ValueError: Inputs or state have a wrong shape.
         """
         self._check_inputs(inputs)
-        compiled = None if torch.is_grad_enabled() else self._served(inputs)
+        compiled = self._served(inputs)
         if compiled is None:
             run = self._run(inputs, state)
             return run.output, run.state
@@ -187,8 +187,8 @@ class SpikingNetwork(BookkeepingModule):
         if state is not None:
             _, readout, seen = self._split_state(state, inputs)
         signal, seen = self._encode(inputs, seen)
-        layers = compiled.enter(state, len(inputs))
-        output, left = self.decoder.read(compiled.decoded(signal, layers), readout, self.head)
+        decoded, layers = compiled.decoded(signal, state)
+        output, left = self.decoder.read(decoded, readout, self.head)
         return output, join_state([layers], left, seen)
 
     def _served(self, inputs: Tensor) -> CompiledLayers | None:
@@ -236,7 +236,7 @@ class SpikingNetwork(BookkeepingModule):
         if compiled is None:
             return self._run(inputs, None, optimised=optimised).output
         signal, _ = self._encode(inputs, None)
-        output: Tensor = self.decoder.read(compiled.decoded(signal), None, self.head)[0]
+        output: Tensor = self.decoder.read(compiled.decoded(signal, None)[0], None, self.head)[0]
         return output
 
     def watched(

@@ -30,6 +30,7 @@ from snn_gym.spiking.neurons.forward_kernels import (
     LIF,
     RESET,
     THRESHOLD,
+    VARIABLES,
     Array,
 )
 
@@ -343,23 +344,33 @@ def sequence_backward(
 
 @njit(cache=True, error_model="numpy")
 def layer_backward(
-    neuron: tuple[int, Array, tuple[int, np.float32]], rest: Array, voltages: Array,
-    grad_spikes: Array, batch: int, steps: int, chunk: int, grad_currents: Array,
+    neuron: tuple[int, Array, tuple[int, np.float32]], entered: Array, places: tuple[int, int],
+    voltages: Array, grad_spikes: Array, chunk: int, grad_states: Array, grad_currents: Array,
 ) -> None:  # fmt: skip
     """Back-propagate through a layer's neurons in ``network_forward``, chunk by chunk.
 
-    ``voltages``, ``grad_spikes`` and ``grad_currents`` are (T * B * N,); the last is (B * N,) for
-    a held input, and must be zero then.
+    ``entered`` (B, F) are the flat states in which it began, of which the S * N from place a to z
+    are the layer's; ``grad_states`` (B, F) holds the gradient of the final ones on entry and of
+    the first ones on return. ``voltages``, ``grad_spikes`` and ``grad_currents`` are (T * B * N,);
+    the last is (B * N,) for a held input, and must be zero then.
     """
-    kind, constants, surrogate = neuron
-    size, moving = voltages.size // (batch * steps), grad_currents.size == voltages.size
+    (kind, constants, surrogate), batch = neuron, len(entered)
+    variables = VARIABLES[kind]
+    size = (places[1] - places[0]) // variables
+    steps, moving = voltages.size // (batch * size), grad_currents.size == voltages.size
     unseen = np.empty((0, 0), dtype=np.float32)
     for first in range(0, batch, chunk):
-        across = (min(first + chunk, batch) - first) * size
-        a, z = steps * first * size, steps * first * size + steps * across
-        state = np.empty((rest.shape[0], across), dtype=np.float32)
-        state[:] = rest
-        grad_state = np.zeros((rest.shape[0], across), dtype=np.float32)
+        count = min(first + chunk, batch) - first
+        a, across = steps * first * size, count * size
+        z = a + steps * across
+        state = np.empty((variables, across), dtype=np.float32)
+        grad_state = np.empty((variables, across), dtype=np.float32)
+        for s in range(variables):
+            for c in range(count):
+                b, i, k = first + c, places[0] + s * size, c * size
+                for n in range(size):  # of slices, an assignment takes longer
+                    state[s, k + n] = entered[b, i + n]
+                    grad_state[s, k + n] = grad_states[b, i + n]
         if moving:
             inputs = grad_currents[a:z].reshape(steps, across)
         else:
@@ -368,3 +379,8 @@ def layer_backward(
             kind, constants, surrogate, voltages[a:z].reshape(steps, across), state,
             grad_spikes[a:z].reshape(steps, across), unseen, grad_state, inputs,
         )  # fmt: skip
+        for s in range(variables):
+            for c in range(count):
+                b, i, k = first + c, places[0] + s * size, c * size
+                for n in range(size):
+                    grad_states[b, i + n] = grad_state[s, k + n]

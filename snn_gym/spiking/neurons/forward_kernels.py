@@ -4,20 +4,16 @@ Each kernel runs all ``T`` time steps of one layer in a single compiled call. A 
 neurons on a batch of ``B`` is seen as ``M = B * N`` independent elements; arrays are ``(T, M)``,
 contiguous, float32, and the state is ``(S, M)``, a row for each variable. The arithmetic repeats
 Norse's step functions operation by operation (no fused multiply-add, no reassociation), so for
-equal input currents spikes and voltages are equal to Norse's bit for bit. It is written without
-branches, which is also what lets the compiler turn the inner loops into vector instructions.
+equal input currents spikes and voltages are equal to Norse's bit for bit, and without branches,
+which lets the compiler turn inner loops into vector instructions. Products with spikes add weights
+of the neurons that fired, in an order of their own: of whole layers, equality with Norse holds up
+to the first spike whose margin is within rounding.
 
 A kernel writes ``voltages`` (the membrane potential that is compared with the threshold, before
 the reset) and ``spikes``, and updates the state in place. ``currents`` of shape ``(1, M)`` mean the
 same input at every time step. ``constants`` are a neuron's numbers at the places ``GAIN`` to
-``BETA``; it reads those that it has.
-
-Products with spikes add the weights of the neurons that fired (``_add_rows``). Their sum has
-another order than a dense product's: of whole layers, equality with Norse holds up to the first
-spike whose margin is within rounding.
-
-A sequence is a run over ``L`` environment steps of ``T`` time steps each: arrays are
-``(L * T, M)``, and inputs that are held over the time steps of an environment step ``(L, M)``.
+``BETA``; it reads those that it has. A sequence is a run over ``L`` environment steps of ``T`` time
+steps: arrays are ``(L * T, M)``, inputs held over an environment step ``(L, M)``.
 
 Numba caches machine code by the file it was written in, so kernels call none of another file.
 Reference: Norse 1.1.0, ``norse.torch.functional`` (``lif_box``, ``lif``, ``iaf``, ``lsnn``),
@@ -33,13 +29,14 @@ from numpy.typing import NDArray
 Array = NDArray[np.float32]
 
 LIF_BOX, IAF, LIF, ALIF = range(4)
-"""Kinds of neuron."""
+VARIABLES = (1, 1, 2, 3)
+"""Kinds of neuron, and how many state variables each has: potential, current, threshold."""
 
 CONSTANTS = GAIN, CURRENT_GAIN, LEAK, THRESHOLD, RESET, ADAPT_GAIN, BETA = range(7)
 """Places in the constants: ``dt / tau_mem``, ``-dt / tau_syn``, resting potential, threshold at
 rest, potential after a spike, ``dt / tau_adapt``, and the threshold's rise by a spike."""
 
-DENSE_ROWS, DENSE_SHARE = 128, 0.125
+DENSE_ROWS, DENSE_SHARE = 128, 0.2
 """Rows and share of spikes in them from which on a dense product is faster than one with events."""
 
 
@@ -135,7 +132,7 @@ def forward(
         _alif(constants, currents, state[0], state[1], state[2], voltages, spikes)
 
 
-@njit(cache=True, error_model="numpy")
+@njit(cache=True, error_model="numpy", inline="always")
 def _add_rows(values: Array, weight: Array, total: Array, places: NDArray[np.int64]) -> None:
     """Add ``values @ weight`` to ``total`` (N,), of ``values`` (D,) only those that are not zero.
 
@@ -182,9 +179,9 @@ def products(signal: Array, weight: Array, bias: Array, currents: Array) -> None
     """Fill ``currents`` (R, N) with ``signal`` (R, D) times ``weight`` (D, N), plus ``bias``."""
     places = np.empty(weight.shape[0] + 1, dtype=np.int64)
     for r in range(signal.shape[0]):
-        row = currents[r]
-        row[:] = bias
-        _add_rows(signal[r], weight, row, places)
+        for n in range(bias.size):
+            currents[r, n] = bias[n]
+        _add_rows(signal[r], weight, currents[r], places)
 
 
 @njit(cache=True, error_model="numpy")
@@ -313,115 +310,91 @@ def population_readout(
 
 
 @njit(cache=True, error_model="numpy")
-def _enter(states: Array, offset: int, size: int, rest: Array, state: Array) -> None:
-    """Fill ``state`` (S, C * N) from flat states (C, F) from ``offset`` on, or for F = 0 with rest.
-
-    Spikes of the time step before, which have no row in ``rest``, are zero at rest.
-    """
+def _move(states: Array, offset: int, state: Array, leaving: bool) -> None:
+    """Fill ``state`` (S, C * N) from flat states (C, F) from ``offset`` on, or write it back."""
+    size = state.shape[1] // states.shape[0]
     for s in range(state.shape[0]):
-        if states.shape[1] == 0:
-            state[s] = rest[s, 0] if s < rest.shape[0] else np.float32(0.0)
-        else:
-            a = offset + s * size
-            for c in range(states.shape[0]):
-                state[s, c * size : (c + 1) * size] = states[c, a : a + size]
+        for c in range(states.shape[0]):
+            a, k = offset + s * size, c * size
+            for n in range(size):  # of slices, an assignment takes longer
+                if leaving:
+                    states[c, a + n] = state[s, k + n]
+                else:
+                    state[s, k + n] = states[c, a + n]
 
 
 @njit(cache=True, error_model="numpy")
-def _leave(states: Array, offset: int, size: int, state: Array) -> None:
-    """Write ``state`` back to where ``_enter`` took it from."""
-    if states.shape[1]:
-        for s in range(state.shape[0]):
-            a = offset + s * size
-            for c in range(states.shape[0]):
-                states[c, a : a + size] = state[s, c * size : (c + 1) * size]
-
-
-@njit(cache=True, error_model="numpy")
-def _chunk_currents(
-    first: int, count: int, signal: Array, source: Array, weight: Array, bias: Array,
-    currents: Array, places: NDArray[np.int64],
-) -> None:  # fmt: skip
-    """Fill ``currents`` (K, C * N) of the C samples from ``first`` on.
-
-    Their input is ``signal`` (B, K, D) or, where that is empty, ``source`` (K * C * D,).
-    """
-    fan_in, size = weight.shape
-    driven = currents.reshape(-1, size)
-    if len(driven) >= DENSE_ROWS and not signal.size:
-        spikes, fired = source[: len(driven) * fan_in], 0
-        for m in range(spikes.size):
-            fired += int(spikes[m] != np.float32(0.0))
-        if fired > DENSE_SHARE * spikes.size:
-            np.dot(spikes.reshape(-1, fan_in), weight, driven)
-            for r in range(len(driven)):
-                for n in range(size):
-                    driven[r, n] += bias[n]
-            return
-    for r in range(len(driven)):
-        row = driven[r]
-        row[:] = bias
-        if signal.size:
-            values = signal[first + r % count, r // count]
-        else:
-            values = source[r * fan_in : (r + 1) * fan_in]
-        _add_rows(values, weight, row, places)
+def _spike_products(spikes: Array, weight: Array, bias: Array, currents: Array) -> None:
+    """Do what ``products`` does, by a dense product where that is faster."""
+    fired, flat = np.int32(0), spikes.reshape(-1)
+    if len(spikes) >= DENSE_ROWS:
+        for m in range(flat.size):
+            fired += np.int32(flat[m] != np.float32(0.0))
+    if fired <= DENSE_SHARE * flat.size:
+        products(spikes, weight, bias, currents)
+        return
+    np.dot(spikes, weight, currents)
+    for r in range(len(currents)):
+        for n in range(bias.size):
+            currents[r, n] += bias[n]
 
 
 @njit(cache=True, error_model="numpy")
 def network_forward(
     kinds: NDArray[np.int64], layers: tuple[tuple[Array, ...], ...], coefficients: Array,
     signal: Array, states: Array, voltages: tuple[Array, ...],
-    kept: tuple[NDArray[np.uint8], ...], decoded: Array, limits: tuple[int, int, int],
+    kept: tuple[NDArray[np.uint8], ...], decoded: Array, limits: tuple[int, int],
 ) -> None:  # fmt: skip
     """Run a network, a chunk of samples after the other, whose arrays stay in the cache.
 
     Args:
         kinds: (layers,) int64.
-        layers: Constants (7,), rests (S, 1), biases (N,), and twice weights, those of the input and
-            the recurrent ones: each as it is stored (N, D), with what ``rows`` keeps of it; (0, 0)
-            for no recurrence. An entry for each layer.
+        layers: Constants (7,), biases (N,), and twice weights, those of the input and the recurrent
+            ones: each as it is stored (N, D), with what ``rows`` keeps of it; (0, 0) for no
+            recurrence. An entry for each layer.
         coefficients: (Q, T) of the decoder.
-        signal: (B, K, D), input at K = T time steps or, for K = 1, at all of them.
-        states: (B, F) flat, updated in place; (B, 0) to start from rest.
+        signal: (K, B, D), input at K = T time steps or, for K = 1, at all of them.
+        states: (B, F) flat, updated in place.
         voltages: Flat each: (T * B * N,) to be kept, chunk by chunk (T, C * N), or
             (T * chunk * N,), which the next chunk overwrites.
         kept: (T * B * N,) each, written with spikes in the same order, or empty.
         decoded: (Q, B, N), written.
-        limits: Samples of a chunk, inputs and neurons of a layer, at most.
+        limits: Samples of a chunk and neurons of a layer, at most.
     """
-    constants, rests, biases, stored, seen, weights, looped, seen_looped, recurrent = layers
+    constants, biases, stored, seen, weights, looped, seen_looped, recurrent = layers
     for k in range(len(weights)):
         rows(stored[k], seen[k], weights[k])
         rows(looped[k], seen_looped[k], recurrent[k])
-    nothing, steps = signal[:0], coefficients.shape[1]
-    chunk, places = limits[0], np.empty(limits[1] + 1, np.int64)
-    longest = max(steps, signal.shape[1]) * chunk * limits[2]
-    currents, spikes = np.empty(longest, np.float32), np.empty(longest, np.float32)
-    source = np.empty(longest, np.float32)
-    for first in range(0, len(signal), chunk):
-        last, offset = min(first + chunk, len(signal)), 0
+    (held, batch, _), steps, chunk = signal.shape, coefficients.shape[1], limits[0]
+    scratch = np.empty((3, steps * chunk * limits[1]), np.float32)
+    currents, spikes, source = scratch[0], scratch[1], scratch[2]
+    for first in range(0, batch, chunk):
+        last, offset = min(first + chunk, batch), 0
+        count = last - first
         for k in range(len(weights)):
-            size, given = weights[k].shape[1], signal if k == 0 else nothing
-            across, held = (last - first) * size, signal.shape[1] if k == 0 else steps
-            driven = currents[: held * across].reshape(held, across)
-            _chunk_currents(
-                first, last - first, given, source, weights[k], biases[k], driven, places
-            )
-            state = np.empty((rests[k].shape[0] + min(len(recurrent[k]), 1), across), np.float32)
-            _enter(states[first:last], offset, size, rests[k], state)
+            fan_in, size = weights[k].shape
+            across, given = count * size, held if k == 0 else steps
+            driven = currents[: given * across].reshape(given * count, size)
+            if k == 0:
+                for t in range(held):
+                    own = driven[t * count : (t + 1) * count]
+                    products(signal[t, first:last], weights[k], biases[k], own)
+            else:
+                fired = source[: steps * count * fan_in].reshape(steps * count, fan_in)
+                _spike_products(fired, weights[k], biases[k], driven)
+            state = np.empty((VARIABLES[kinds[k]] + min(len(recurrent[k]), 1), across), np.float32)
+            _move(states[first:last], offset, state, False)
             a = steps * first * size if len(voltages[k]) > steps * chunk * size else 0
-            fired = spikes[: steps * across]
             _run_layer(
-                kinds[k], constants[k], recurrent[k], driven, state,
-                voltages[k][a : a + fired.size].reshape(steps, across),
-                fired.reshape(steps, across),
+                kinds[k], constants[k], recurrent[k], driven.reshape(given, across), state,
+                voltages[k][a : a + steps * across].reshape(steps, across),
+                spikes[: steps * across].reshape(steps, across),
             )  # fmt: skip
-            _leave(states[first:last], offset, size, state)
+            _move(states[first:last], offset, state, True)
             if len(kept[k]):
-                room = kept[k][a : a + fired.size]
-                for m in range(fired.size):
-                    room[m] = fired[m] != np.float32(0.0)
+                room = kept[k][a : a + steps * across]
+                for m in range(room.size):
+                    room[m] = spikes[m] != np.float32(0.0)
             offset += len(state) * size
             source, spikes = spikes, source
-        decode(coefficients, fired.reshape(steps, across), first, decoded)
+        decode(coefficients, source[: steps * across].reshape(steps, across), first, decoded)

@@ -69,7 +69,7 @@ def sequence(layer, currents: Tensor) -> tuple[Tensor, Tensor]:  # type: ignore[
 
 def acting(layer, currents: Tensor) -> tuple[Tensor, None]:  # type: ignore[no-untyped-def]
     with torch.no_grad():  # each time step decoded alone: its spikes
-        return CompiledLayers([layer], torch.eye(4)).decoded(currents), None
+        return CompiledLayers([layer], torch.eye(4)).decoded(currents, None)[0], None
 
 
 WAYS: dict[str, Callable] = {  # type: ignore[type-arg]
