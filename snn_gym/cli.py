@@ -14,7 +14,7 @@ import gymnasium as gym
 import typer
 
 from snn_gym._version import __version__
-from snn_gym.cli_options import Leaderboard, Run, leaderboard_folder, with_module
+from snn_gym.cli_options import MOST_EPISODES, Leaderboard, Run, leaderboard_folder, with_module
 from snn_gym.cli_printing import (
     in_one_line,
     print_columns,
@@ -22,7 +22,7 @@ from snn_gym.cli_printing import (
     print_lines,
     print_played,
 )
-from snn_gym.cli_trained import pretrained
+from snn_gym.cli_trained import compare, pretrained
 
 app = typer.Typer(
     name="snn-gym",
@@ -33,8 +33,6 @@ app = typer.Typer(
 
 BAD_INPUT = 2
 _INTERRUPTED = 130
-
-MOST_EPISODES = 1_000_000
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -390,6 +388,7 @@ def table(leaderboard: Leaderboard = None) -> None:
 
 
 app.command()(pretrained)
+app.command()(with_module(compare))
 
 if __name__ == "__main__":
     sys.exit(main())

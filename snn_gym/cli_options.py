@@ -14,6 +14,9 @@ import typer
 
 from snn_gym.content import checkout_root
 
+MOST_EPISODES = 1_000_000
+"""Most episodes that a command takes: those of `scoring.evaluation`, which is slow to load."""
+
 
 def _import_module(name: str | None) -> None:
     if name is not None:

@@ -1,13 +1,16 @@
 """Commands on trained agents: what they print, and one line for bad input."""
 
+import numpy as np
 import pytest
 
 import snn_gym.scoring.pretrained as home
 from snn_gym.cli import main
 from snn_gym.scoring.pretrained import list_trained
 from snn_gym.scoring.results import row_path
+from snn_gym.training.run import EPISODES_FILE
 from tests.scoring.test_table import fill, make_row
 from tests.test_cli import refused
+from tests.training._runs import run
 
 
 def columns(out):
@@ -54,11 +57,48 @@ def test_pretrained_filters(capsys, tmp_path):
     assert [line[0] for line in lines] == ["ppo-lif", "ppo-mlp"]
 
 
+def test_compare_prints_both_sides_and_draws_them(capsys, tmp_path):
+    board = fill(tmp_path / "board", *(make_row("ppo-lif", seed) for seed in range(5)))
+    fill(board, make_row("ppo-mlp"))
+    words = ["compare", "ppo-lif", "ppo-mlp", "--env", "CartPole-v1", "--leaderboard", str(board)]
+    assert main([*words, "--save", str(tmp_path / "pictures" / "both.v1.svg")]) == 0
+    out = capsys.readouterr().out
+    header, *lines = columns(out)
+    assert header == ["CartPole-v1", "ppo-lif", "ppo-mlp"]
+    assert ["seeds", "0-4", "0"] in lines
+    assert ["mean return", "451.0", "–"] in lines
+    assert ["SynOps per decision", "650.0", "–"] in lines
+    assert "fewer than 5 seeds are listed and not summarised" in out
+    assert out.endswith(f"picture: {tmp_path / 'pictures' / 'both.v1.svg'}\n")
+    assert (tmp_path / "pictures" / "both.v1.svg").read_text().startswith("<?xml")
+
+
+def test_compare_shows_the_learning_curves_of_runs(capsys, tmp_path):
+    run("ppo-mlp", tmp_path / "long", steps=600)
+    run("ppo-mlp", tmp_path / "short", steps=256)
+    sides = [str(tmp_path / name) for name in ("long", "short")]
+    assert main(["compare", *sides, "--env", "CartPole-v1", "--episodes", "2"]) == 0
+    _, *lines = columns(capsys.readouterr().out)
+    read = {line[0]: line[1:] for line in lines if line[0].startswith("training return")}
+    assert [int(name.split()[-1].replace(",", "")) for name in read] == [192, 384, 576, 768]
+    episodes = np.loadtxt(tmp_path / "long" / EPISODES_FILE, delimiter=",", skiprows=1)
+    last = f"{episodes[-20:, 1].mean():.1f}"
+    assert read["training return at 768"] == [last, "–"]
+    assert read["training return at 192"][1] != "–"
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [
         ("pretrained --agent ppo-lfi", "'ppo-lfi'; did you mean 'ppo-lif'? there are: a2c-lif"),
         ("pretrained --env Cartpole-v1", "did you mean 'CartPole-v1'? there are some for: Acrob"),
+        ("compare ppo-lif ppo-mpl --env CartPole-v1", "'ppo-mpl'; did you mean 'ppo-mlp'?"),
+        ("compare ppo-lif ppo-lif --env CartPole-v1", "ppo-lif is compared with itself; name two"),
+        ("compare ppo-lif ./ppo-mlp --env CartPole-v1", "./ppo-mlp is no folder; expected an"),
+        ("compare ppo-lif ppo-mlp --env CartPole-v9", "did you mean 'CartPole-v1'? there are"),
+        ("compare ppo-lif ppo-mlp", "Missing option '--env'"),
+        ("compare ppo-lif ppo-mlp --env CartPole-v1 --save x.gif", "in .png or .svg"),
+        ("compare ppo-lif ppo-mlp --env CartPole-v1 --episodes 0", "'--episodes': Input should"),
         ("pretrained --leaderboard nowhere", "the results table is empty; train one with"),
     ],
 )

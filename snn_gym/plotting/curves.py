@@ -99,7 +99,7 @@ def learning_curve(
         Environment steps and means, each (different steps,).
     """
     # Episodes that end together have no order: the curve would jump up and down on the spot.
-    last = np.flatnonzero(np.append(np.diff(timesteps) > 0, True))
+    last = np.flatnonzero(np.append(np.diff(timesteps) > 0, True)[: len(timesteps)])
     return timesteps[last], running_mean(returns, window)[last]
 
 
@@ -140,7 +140,7 @@ def draw_learning_curve(
     title(axes, heading)
     axes.set_xlabel("environment steps")
     axes.set_ylabel("return of an episode (reward units)")
-    _step_axis(axes, timesteps)
+    step_axis(axes, timesteps)
     figure.legend(loc="outside lower center", ncols=3)
     return figure
 
@@ -188,7 +188,7 @@ def _draw_panel(axes: Axes, panel: _Panel, series: Series, layers: Sequence[str]
             timesteps, values, color=colour, linestyle=dashed, linewidth=width, marker="o",
             markersize=width + 0.6,
         )  # fmt: skip
-        _step_axis(axes, timesteps)
+        step_axis(axes, timesteps)
     title(axes, panel.heading)
     axes.set_ylabel(panel.label)
     if panel.log:
@@ -200,7 +200,13 @@ def _draw_panel(axes: Axes, panel: _Panel, series: Series, layers: Sequence[str]
     return drawn
 
 
-def _step_axis(axes: Axes, timesteps: FloatArray) -> None:
+def step_axis(axes: Axes, timesteps: FloatArray) -> None:
+    """Make the horizontal axis one of environment steps from 0 to the last.
+
+    Args:
+        axes: Axes to change.
+        timesteps: All that is drawn over, any order.
+    """
     last = float(timesteps.max())
     axes.set_xlim(0, 1.02 * last)
     axes.xaxis.set_major_locator(MaxNLocator(5, integer=True, steps=[1, 2, 5, 10]))

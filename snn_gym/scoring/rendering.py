@@ -33,7 +33,7 @@ by `snn-gym table`; do not edit it.
 """
 _TEXTS = ("Agent", "Twin", "Against", "Finding")  # to the left; numbers stand to the right
 _WRITTEN = _INTRODUCTION.partition(" before it was written")[0]
-_NOTES = f"""{MARK} Environment k of a run had the seed of the run plus k, so that runs with \
+STREAMS_NOTE = f"""{MARK} Environment k of a run had the seed of the run plus k, so that runs with \
 neighbouring seeds shared most of their environments' random streams, and the interval between \
 them may be too narrow, the p-value of a pair too small. Runs since then draw disjoint streams.
 """
@@ -75,7 +75,7 @@ def render_table(leaderboard: str | Path) -> str:
     if not rows:
         return "\n".join([*sections, "There are no results yet.\n"])
     if any(MARK in cell for row in rows for cell in row.cells()):
-        sections.append(_NOTES)
+        sections.append(STREAMS_NOTE)
     if any(row.short for row in rows):
         sections.append(_SHORT)
     if any(row.hidden_flagged for row in rows):

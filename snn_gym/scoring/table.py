@@ -267,7 +267,7 @@ def summarise(rows: Sequence[Row]) -> TableRow:
         seed_means=tuple(row.score.mean for row in rows),
         reference=_reference(first),
         spiking=any(layer != "input" for row in rows for layer in row.spikes_per_decision),
-        **{name: _mean(row.costs.total(name) for row in rows) for name in COST_COLUMNS},
+        **{name: mean_known(row.costs.total(name) for row in rows) for name in COST_COLUMNS},
         parameters=max(row.parameters for row in rows),
         steps=tuple(row.steps for row in rows),
         shared_streams=any(row.seeding == "consecutive" for row in rows),
@@ -299,7 +299,7 @@ def _environment(row: Row) -> EnvironmentSpec | None:
     return spec if spec.version == row.environment_version else None
 
 
-def _mean(values: Iterable[float | None]) -> float | None:
+def mean_known(values: Iterable[float | None]) -> float | None:
     """Return the mean of what is known, None if nothing is."""
     known = [value for value in values if value is not None]
     return float(np.mean(known)) if known else None

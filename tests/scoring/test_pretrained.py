@@ -126,6 +126,7 @@ def small_board(folder: Path) -> Path:
     return folder
 
 
+@pytest.mark.filterwarnings("ignore:set aside")  # of the other file
 def test_changed_files_are_refused_as_in_the_table(tmp_path: Path) -> None:
     board = small_board(tmp_path)
     assert load_pretrained("ppo-lif", "CartPole-v1", 1, leaderboard=board).seed == 1
@@ -177,6 +178,8 @@ def test_what_a_wheel_lacks_is_in_a_checkout(
         load_pretrained("ppo-lif", "CartPole-v1", 1, leaderboard=board)  # a table with a hole
     home = "snn_gym.scoring.pretrained"
     monkeypatch.setattr(f"{home}.content_path", lambda folder: board)
+    with pytest.warns(UserWarning, match="set aside"):
+        assert list_trained()[0].elsewhere == ()  # nor does a checkout's own lack any
     monkeypatch.setattr(f"{home}.checkout_root", lambda: None)
     assert load_pretrained("ppo-lif", "CartPole-v1").seed == 0
     assert load_pretrained("ppo-lif", "CartPole-v1", 0).seed == 0

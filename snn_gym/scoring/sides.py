@@ -1,0 +1,271 @@
+"""The two sides of a comparison: rows of the results table, or runs that are played now."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from snn_gym.registry import EnvironmentSpec, known_ids, load_environment_spec
+from snn_gym.scoring.comparison import Comparison
+from snn_gym.scoring.evaluation import OFFICIAL_EPISODES, Evaluation, evaluate
+from snn_gym.scoring.pretrained import find_trained
+from snn_gym.scoring.rendering import STREAMS_NOTE
+from snn_gym.scoring.statistics import difference_interval
+from snn_gym.scoring.table import FEWEST_SEEDS, MARK, TableRow, count, mean_known, summarise
+from snn_gym.seeds import shown_seeds
+from snn_gym.spiking.costs import COST_COLUMNS, Costs
+from snn_gym.zoo import agent_ids, load_agent, load_agent_spec, read_manifest
+from snn_gym.zoo.files import MANIFEST
+
+if TYPE_CHECKING:
+    from snn_gym.zoo import AgentManifest
+
+OPERATIONS = ("synops_per_decision", "macs_per_decision", "neuron_updates_per_decision")
+"""Costs that are operations, by their names in `COST_COLUMNS`."""
+
+
+@dataclass(frozen=True)
+class Side:
+    """One agent of a comparison, over its training seeds."""
+
+    line: TableRow
+    """What the results table would say of it; its agent is the name that was given."""
+    costs: tuple[Costs, ...]
+    """Costs of a decision, of each seed."""
+    episodes: int
+    """Episodes behind the mean return of a seed."""
+    runs: tuple[Path, ...] = ()
+    """Folder of each seed's run; empty for rows."""
+    arguments: tuple[tuple[str, Any], ...] = ()
+    """Arguments of the environment."""
+
+    @property
+    def name(self) -> str:
+        """Agent of the zoo, or the folder as it was given."""
+        return self.line.agent
+
+    @property
+    def is_summarised(self) -> bool:
+        """Whether there are the seeds that a summary takes."""
+        return len(self.line.seeds) >= FEWEST_SEEDS
+
+    def shown(self, values: Sequence[float | None], show: Callable[[float], str]) -> str:
+        """Return the mean of what the seeds have as text, or, of few, what each has.
+
+        Args:
+            values: One for each seed, None for none.
+            show: What makes a text of a value.
+        """
+        mean = mean_known(values)
+        if mean is None or self.is_summarised:
+            return "–" if mean is None else show(mean)
+        return ", ".join("–" if value is None else show(value) for value in values)
+
+    def cells(self) -> tuple[str, ...]:
+        """Return the texts beside `MEASURES`."""
+        line, few = self.line, not self.is_summarised
+        low_to_high = " to ".join(map(line.score, line.interval or ()))
+        shown = line.seed_means if few else (min(line.seed_means), max(line.seed_means))
+        return (
+            shown_seeds(line.seeds),
+            str(self.episodes),
+            "–" if few else line.score(line.mean),
+            low_to_high or "–",
+            "–" if few else line.score(line.iqm),
+            "–" if line.solved is None else f"{line.solved} of {len(line.seeds)}",
+            (", " if few else " to ").join(map(line.score, shown)),
+            *(
+                self.shown([costs.total(name) for costs in self.costs], count)
+                for name in OPERATIONS
+            ),
+            f"{line.parameters:,}",
+            " to ".join(f"{steps:,}" for steps in sorted({min(line.steps), max(line.steps)})),
+        )
+
+
+MEASURES = (
+    "seeds",
+    "episodes of a seed",
+    "mean return",
+    "95 % interval",
+    "IQM",
+    "solved",
+    "return of each seed",
+    *(f"{COST_COLUMNS[name].heading} per decision" for name in OPERATIONS),
+    "parameters",
+    "training steps",
+)
+"""What a comparison says of each side, in the order of `Side.cells`."""
+
+
+def find_sides(
+    names: tuple[str, str],
+    env_id: str,
+    *,
+    episodes: int = OFFICIAL_EPISODES,
+    leaderboard: Path | None = None,
+) -> tuple[Side, Side]:
+    """Find both sides of a comparison.
+
+    Args:
+        names: Of each an agent of the zoo, for its rows, or a folder: that of a run, or one that
+            holds runs of different seeds.
+        env_id: Gymnasium id of the environment.
+        episodes: Episodes with public seeds that each run plays now.
+        leaderboard: Folder of the results table; None as for ``load_pretrained``.
+
+    Raises:
+        ValueError: There are no such rows or runs, or they do not compare.
+    """
+    if names[0] == names[1]:
+        raise ValueError(f"{names[0]} is compared with itself; name two agents or folders")
+    # All are looked up before the first is played, which takes time.
+    found = [_of_rows(x, env_id, leaderboard) if _is_agent(x) else _runs(x, env_id) for x in names]
+    one, two = (
+        side if isinstance(side, Side) else _played(name, env_id, side, episodes)
+        for name, side in zip(names, found, strict=True)
+    )
+    for what, of_one, of_two in (
+        ("version", one.line.environment_version, two.line.environment_version),
+        ("arguments", dict(one.arguments), dict(two.arguments)),
+    ):
+        if of_one != of_two:
+            raise ValueError(
+                f"{one.name} and {two.name} do not compare: {what} of {env_id} {of_one} and "
+                f"{of_two}; train both on the same"
+            )
+    return one, two
+
+
+def describe_difference(one: Side, two: Side) -> list[str]:
+    """Return what is known of the difference of two sides, as lines of text.
+
+    Args:
+        one: One side.
+        two: The other.
+    """
+    pair = Comparison(one.line, two.line)
+    if not pair.has_enough_seeds:
+        return [f"fewer than {FEWEST_SEEDS} seeds are listed and not summarised or compared"]
+    _, _, difference, improvement, p, bound, finding = pair.cells()
+    low, high = difference_interval(one.line.seed_means, two.line.seed_means)
+    score = one.line.score
+    lines = [
+        f"{one.name} less {two.name}: {difference}, 95 % interval {score(low)} to {score(high)}",
+        f"probability of improvement {improvement}, p {p}: {finding}",
+        f"lower one-sided 95 % bound of the difference {bound}"
+        + ("" if pair.margin is None else "; in brackets the loss that is none"),
+    ]
+    if one.line.budget_class != two.line.budget_class:
+        lines.append(f"budget classes: {one.line.budget_class} and {two.line.budget_class}")
+    return [*lines, STREAMS_NOTE.strip()] if MARK in p else lines
+
+
+def _is_agent(what: str) -> bool:
+    """Return whether a name is an agent's rather than a folder's; ./NAME is always a folder's."""
+    return what in agent_ids() or not (os.sep in what or Path(what).exists())
+
+
+def _of_rows(agent: str, env_id: str, leaderboard: Path | None) -> Side:
+    found = find_trained(agent, env_id, leaderboard)
+    if not found.rows:
+        found.row()  # says why
+    rows = found.rows
+    return Side(
+        summarise(rows), tuple(row.costs for row in rows), episodes=len(rows[0].score.returns)
+    )
+
+
+def _runs(what: str, env_id: str) -> dict[Path, AgentManifest]:
+    """Return the runs in a folder by seed, with their manifests."""
+    folder = Path(what)
+    if not folder.is_dir():
+        raise ValueError(f"{what} is no folder; expected an agent's name or a folder of runs")
+    inside = [folder] if (folder / MANIFEST).exists() else sorted(folder.iterdir())
+    runs = {run: read_manifest(run) for run in inside if (run / MANIFEST).exists()}
+    for run in inside:
+        if run not in runs and run.is_dir():
+            warnings.warn(f"left out: {run} holds no finished run", stacklevel=2)
+    if not runs:
+        raise ValueError(f"{what} holds no finished run; expected what `snn-gym train` wrote")
+    first = next(iter(runs.values()))
+    for run, manifest in runs.items():
+        if manifest.environment != env_id:
+            raise ValueError(
+                f"{run} was trained on {manifest.environment}, not on {env_id}; name its "
+                "environment with --env, or other runs"
+            )
+        for name in ("agent", "environment_kwargs"):
+            if getattr(manifest, name) != getattr(first, name):
+                raise ValueError(
+                    f"{run} has {name} {getattr(manifest, name)!r} and another run in {what} "
+                    f"{getattr(first, name)!r}; put runs that differ in more than the seed apart"
+                )
+    seeds = [manifest.seed or 0 for manifest in runs.values()]
+    if len(set(seeds)) < len(seeds):
+        raise ValueError(
+            f"runs in {what} have the same seed, of {sorted(seeds)}; a seed counts once"
+        )
+    return dict(sorted(runs.items(), key=lambda run: run[1].seed or 0))
+
+
+def _played(what: str, env_id: str, runs: dict[Path, AgentManifest], episodes: int) -> Side:
+    manifests = tuple(runs.values())
+    arguments = manifests[0].environment_kwargs
+    # Any: PyTorch types the attributes of a module that it does not know as tensors.
+    policies: list[Any] = [load_agent(run).policy for run in runs]
+    results = [evaluate(x, env_id, episodes, env_kwargs=arguments) for x in policies]
+    acting = policies[0].acting_state_dict()
+    parameters = sum(
+        value.numel() for name, value in policies[0].named_parameters() if name in acting
+    )
+    return Side(
+        _line(what, env_id, manifests, results, parameters),
+        tuple(results),
+        episodes,
+        tuple(runs),
+        tuple(arguments.items()),
+    )
+
+
+def _line(
+    what: str,
+    env_id: str,
+    manifests: Sequence[AgentManifest],
+    results: Sequence[Evaluation],
+    parameters: int,
+) -> TableRow:
+    first = manifests[0]
+    spec: EnvironmentSpec | None = None
+    if env_id in known_ids() and not first.environment_kwargs:
+        spec = load_environment_spec(env_id)
+    agent = load_agent_spec(first.agent) if first.agent in agent_ids() else None
+    budget_class = "gradient" if agent is None else agent.budget_class
+    budget = 0 if spec is None else spec.budget[budget_class]
+    return TableRow(
+        environment=env_id,
+        environment_version=1 if spec is None else spec.version,
+        budget_class=budget_class,
+        agent=what,
+        twin=None,
+        seeds=tuple(manifest.seed or 0 for manifest in manifests),
+        seed_means=tuple(result.mean for result in results),
+        reference=None if spec is None else spec.reference,
+        spiking=_spikes(results),
+        **{name: mean_known(x.total(name) for x in results) for name in COST_COLUMNS},
+        parameters=parameters,
+        steps=tuple(manifest.num_timesteps for manifest in manifests),
+        shared_streams=any(manifest.seeding == "consecutive" for manifest in manifests),
+        short=any(2 * manifest.num_timesteps < budget for manifest in manifests),
+        trained_again=0,
+        hidden_means=(),
+        hidden_flagged=0,
+    )
+
+
+def _spikes(results: Iterable[Costs]) -> bool:
+    return any(layer != "input" for result in results for layer in result.spikes_per_decision)
