@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from snn_gym.scoring.evaluation import EVALUATOR_VERSION
 from snn_gym.scoring.manifest import MANIFEST_NAME, MAX_MANIFEST_BYTES, WEIGHTS_NAME
 from tests.scoring.helpers import Template
 
@@ -182,7 +183,7 @@ def _terms() -> Iterator[Case]:
             "environment-version",
             environment_version=version,
         )
-    for version in (1, 3, 10, 1000, 1_000_000):
+    for version in (1, EVALUATOR_VERSION - 1, EVALUATOR_VERSION + 1, 1000, 1_000_000):
         yield changed(
             "other evaluator version", str(version), "evaluator-version", evaluator_version=version
         )

@@ -85,24 +85,32 @@ def test_a_row_gets_the_new_costs_and_keeps_its_returns(board: Path, calls: list
     assert calls == []
 
 
+# From random play to `solved` of CartPole-v1 there are 453.1, of which 1 % is the tolerance of a
+# mean of three episodes.
 @pytest.mark.parametrize(
-    ("difference", "message"), [(0.5e-6, None), (0.1, "other returns in 1 of 3 episodes")]
+    ("difference", "words"),
+    [
+        (0.5e-6, "returns within the tolerance"),
+        (13.0, "other returns in 1 episodes, mean "),
+        (-14.0, "other returns in 1 of 3 episodes"),
+    ],
 )
-def test_returns_have_to_agree_within_the_tolerance(
-    difference: float, message: str | None, template: Template, board: Path
+def test_returns_have_to_agree_but_for_rounding(
+    difference: float, words: str, template: Template, board: Path
 ) -> None:
     score = json.loads(json.dumps(template.manifest["score"]))
     score["returns"][1] += difference
+    score["mean"] += difference / 3
     (path,) = board.glob("results/*/*/*.json")
     path.write_text(json.dumps({**json.loads(path.read_text()), "score": score}))
     before = fingerprint(board)
     (result,) = reevaluate(board, seeds=SETTINGS.seeds)
-    assert result.same != "the same returns"
-    if message is None:
+    assert words in str(result)
+    if abs(difference) < 14.0:
         assert result.problem is None
         assert list_rows(board)[0].score.returns == tuple(template.manifest["score"]["returns"])
     else:
-        assert message in str(result.problem)
+        assert result.problem is not None
         assert fingerprint(board) == before
 
 

@@ -16,6 +16,7 @@ from snn_gym.content import checkout_root
 from snn_gym.scoring import COLUMNS, SubmissionError, render_table, table_rows, write_table
 from snn_gym.scoring.chain import DIGESTS_NAME, begin_chain
 from snn_gym.scoring.comparison import COMPARISON_COLUMNS
+from snn_gym.scoring.evaluation import EVALUATOR_VERSION
 from snn_gym.scoring.manifest import Scores, dump_json, parse_strict
 from snn_gym.scoring.results import Row, hash_tensors, list_rows, row_path, write_row
 from snn_gym.scoring.statistics import interquartile_mean
@@ -47,7 +48,7 @@ def make_row(agent: str = "ppo-lif", seed: int = 0, **changes: Any) -> Row:
         "synapses": {"hidden_1": 640.0, "hidden_2": 10.0} if spiking else {},
         "parameters": 4610,
         "seeding": "disjoint",
-        "evaluator_version": 2,
+        "evaluator_version": EVALUATOR_VERSION,
         "weights_sha256": "0" * 64,
         "content_sha256": hash_tensors({f"{agent} {environment}": torch.tensor(seed)}),
         "packages": {"torch": "2.13.0"},
