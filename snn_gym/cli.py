@@ -15,6 +15,7 @@ import typer
 
 from snn_gym._version import __version__
 from snn_gym.cli_options import MOST_EPISODES, Leaderboard, Run, leaderboard_folder, with_module
+from snn_gym.cli_pictures import plot, watch
 from snn_gym.cli_printing import (
     in_one_line,
     print_columns,
@@ -237,27 +238,6 @@ def evaluate(
 
 @app.command()
 @with_module
-def plot(
-    run: Run,
-    out: Annotated[
-        Path | None, typer.Option(help="Folder for the pictures.", show_default="RUN/plots")
-    ] = None,
-    formats: Annotated[
-        str, typer.Option("--format", help="Formats, with commas between.")
-    ] = "png,svg",
-) -> None:
-    """Draw a run: spikes, membrane traces, the learning curve, dynamics over training."""
-    from snn_gym.plotting import plot_run
-
-    pictures = plot_run(run, out, [name.strip() for name in formats.split(",")])
-    for path in pictures.paths:
-        print(path)
-    for note in pictures.notes:
-        print(note)
-
-
-@app.command()
-@with_module
 def submit(
     run: Run,
     out: Annotated[
@@ -389,6 +369,8 @@ def table(leaderboard: Leaderboard = None) -> None:
 
 app.command()(pretrained)
 app.command()(with_module(compare))
+app.command()(with_module(plot))
+app.command()(with_module(watch))
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -86,3 +86,10 @@ def test_the_scores_of_native_tasks_are_those_of_the_results_table():
         row = rows[f"snn/{name}"]
         assert score == f"{row.normalised:.2f}", name
         assert len(row.seeds) == 5
+
+
+def test_its_pictures_are_small():
+    pictures = [ROOT / name for name in re.findall(r"!\[[^]]*\]\(([^)]+)\)", README)]
+    assert any(path.suffix == ".gif" for path in pictures)
+    for path in pictures:
+        assert path.stat().st_size <= 1_000_000, path

@@ -1,8 +1,9 @@
-"""Record what a network does over consecutive decisions of an episode."""
+"""Play episodes, and record what a network does over their consecutive decisions."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import itertools
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -55,6 +56,54 @@ class EpisodeTrace:
         return (np.arange(self.decisions * self.time_steps, dtype=np.float64) + 0.5) * self.dt_ms
 
 
+@dataclass(frozen=True, eq=False)
+class Decision:
+    """A decision of an episode, and what came of it."""
+
+    index: int
+    """Which one of its episode, from 1."""
+    recording: Recording | None
+    """What the network did; None of a policy that cannot say."""
+    action: Any
+    """What the environment was given."""
+    reward: float
+    """In the task's reward units."""
+    episode_return: float
+    """Undiscounted sum of the rewards so far, this one included."""
+    over: bool
+    """Whether the episode ended with it."""
+
+
+def play_episode(policy: Any, env: gym.Env[Any, Any], seed: int) -> Iterator[Decision]:
+    """Play an episode deterministically, one decision each time the next is asked for.
+
+    Between two decisions the environment is as the former left it, ready to be drawn.
+
+    Args:
+        policy: Policy of Stable-Baselines3's interface. Of ours, a noisy encoder's noise restarts
+            with the seed, as in an evaluation.
+        env: Environment, which is left open.
+        seed: Seed of the episode.
+
+    Yields:
+        Its decisions, the last one with ``over``.
+    """
+    if hasattr(policy, "reseed_noise"):
+        policy.reseed_noise(seed)
+    observation, _ = env.reset(seed=seed)
+    state, total = None, np.float64(0)
+    for index in itertools.count(1):
+        # Before the decision: recording leaves the noise where it is, and deciding then draws it.
+        recording = policy.record(observation, state) if hasattr(policy, "record") else None
+        action, state = policy.predict(observation, state, deterministic=True)
+        observation, reward, terminated, truncated, _ = env.step(action)
+        total += np.float64(reward)
+        over = bool(terminated or truncated)
+        yield Decision(index, recording, action, float(reward), float(total), over)
+        if over:
+            return
+
+
 def record_episode(
     policy: Any, env: gym.Env[Any, Any], seed: int, max_decisions: int
 ) -> EpisodeTrace:
@@ -70,16 +119,8 @@ def record_episode(
     Raises:
         ValueError: The policy does not spike.
     """
-    policy.reseed_noise(seed)
-    observation, _ = env.reset(seed=seed)
-    recordings: list[Recording] = []
-    state, over = None, False
-    while not over and len(recordings) < max_decisions:
-        # Before the decision: recording leaves the noise where it is, and deciding then draws it.
-        recordings.append(policy.record(observation, state))
-        action, state = policy.predict(observation, state, deterministic=True)
-        observation, _, terminated, truncated, _ = env.step(action)
-        over = terminated or truncated
+    decisions = itertools.islice(play_episode(policy, env, seed), max_decisions)
+    recordings = [x.recording for x in decisions if x.recording is not None]
     env.close()
     return join(recordings, stateful=policy.carries_state)
 
@@ -94,9 +135,9 @@ def join(recordings: Sequence[Recording], *, stateful: bool = False) -> EpisodeT
     Raises:
         ValueError: The network does not spike.
     """
-    first = recordings[0]
-    if not first.layers:
+    if not recordings or not recordings[0].layers:
         raise ValueError("the policy does not spike, so there are no spikes to draw")
+    first = recordings[0]
     layers = tuple(
         _join_layer([recording.layers[k] for recording in recordings])
         for k in range(len(first.layers))

@@ -1,0 +1,305 @@
+"""Play episodes and show them as films: in a file, or in a window as they are played."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+from collections import deque
+from collections.abc import Callable, Generator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Any
+
+import gymnasium as gym
+import numpy as np
+from numpy.typing import NDArray
+
+from snn_gym.config import Config, Count, Range
+from snn_gym.plotting.episode import Decision, play_episode
+from snn_gym.plotting.film_files import check_film_path, write_film
+from snn_gym.plotting.frames import Frame, LayerSpikes, draw_frame, shown_steps
+from snn_gym.plotting.window import show_frames
+from snn_gym.registry import make_task
+from snn_gym.threads import one_thread
+
+MOST_FRAMES = 250
+"""Frames of a film; of more decisions every second (fourth, …) is shown."""
+
+_LARGEST_SEED = 2**32 - 1
+_FEW_VALUES = 4
+
+
+@dataclass(frozen=True)
+class FilmSettings(Config):
+    """What a film shows, and how fast."""
+
+    episodes: Count = 1
+    """Episodes, one after the other."""
+    seed: Annotated[int, Range(at_least=0, at_most=_LARGEST_SEED)] = 0
+    """Seed of the first; each further one has the next."""
+    max_steps: Count | None = None
+    """Decisions of an episode that are played, at most; None for all."""
+    frames_per_second: Annotated[int, Range(at_least=1, at_most=50)] = 25
+    """Pace; a GIF can have no more than 50."""
+
+
+@dataclass(frozen=True)
+class Played:
+    """An episode that a film shows."""
+
+    seed: int
+    """Its seed."""
+    decisions: int
+    """Decisions played."""
+    episode_return: float
+    """Undiscounted sum of their rewards."""
+    spikes_per_decision: float | None
+    """Mean over them, all layers and the input together; None if the agent does not spike."""
+
+
+@dataclass(frozen=True)
+class Film:
+    """What was shown."""
+
+    episodes: tuple[Played, ...]
+    """Those played, in order; the last one unfinished if a window was closed."""
+    frames: int
+    """Frames shown."""
+
+
+def record_film(
+    model_or_policy: Any,
+    env_id: str,
+    path: str | Path,
+    settings: FilmSettings | None = None,
+    *,
+    env_kwargs: Mapping[str, Any] | None = None,
+    name: str | None = None,
+) -> Film:
+    """Play episodes deterministically and write them as a film.
+
+    The task is above, as its ``rgb_array`` shows it after each decision; below it scroll the spikes
+    of every layer, with those of the input where the network sees spikes. A film has at most
+    ``MOST_FRAMES`` frames, a GIF fewer if it would grow beyond a megabyte, and the last decision
+    played is in it.
+
+    Args:
+        model_or_policy: Stable-Baselines3 model or policy. Of a policy without ``record``, or one
+            that does not spike, there is no raster.
+        env_id: Gymnasium id.
+        path: File to write, ``.gif`` or ``.mp4``; an earlier one is replaced.
+        settings: Episodes, seed and pace; the defaults if None.
+        env_kwargs: Arguments of the environment, as ``gym.make`` takes them.
+        name: What the film calls the agent; the class of the policy if None.
+
+    Returns:
+        What was played.
+
+    Raises:
+        ValueError: The file can't be written here, the environment draws nothing, or the policy
+            is for other spaces.
+        gymnasium.error.Error: The environment is unknown.
+    """
+    path = check_film_path(Path(path))
+    settings = settings or FilmSettings()
+    kept = _Kept()
+    with one_thread():
+        film = _Filming(model_or_policy, env_id, settings, env_kwargs, name)
+        for shot in film.play():
+            kept.add(shot)
+    kept.add_last()
+    frames = write_film(kept.frames, path, settings.frames_per_second)
+    return Film(tuple(film.played), frames)
+
+
+def show_film(
+    model_or_policy: Any,
+    env_id: str,
+    settings: FilmSettings | None = None,
+    *,
+    env_kwargs: Mapping[str, Any] | None = None,
+    name: str | None = None,
+) -> Film:
+    """Play episodes deterministically and show every decision in a window, as ``record_film``.
+
+    Closing the window ends it.
+
+    Args:
+        model_or_policy: As for ``record_film``.
+        env_id: Gymnasium id.
+        settings: Episodes, seed and pace; the defaults if None.
+        env_kwargs: Arguments of the environment, as ``gym.make`` takes them.
+        name: What the window calls the agent; the class of the policy if None.
+
+    Returns:
+        What was played.
+
+    Raises:
+        ValueError: No window can be opened here, the environment draws nothing, or the policy is
+            for other spaces.
+        gymnasium.error.Error: The environment is unknown.
+    """
+    settings = settings or FilmSettings()
+    with one_thread():
+        film = _Filming(model_or_policy, env_id, settings, env_kwargs, name)
+        with contextlib.closing(film.play()) as shots:
+            pictures = (draw_frame(shot()) for shot in shots)
+            frames = show_frames(pictures, settings.frames_per_second, f"{film.name} on {env_id}")
+    return Film(tuple(film.played), frames)
+
+
+class _Filming:
+    """An agent in its environment, and the spikes of its latest decisions."""
+
+    def __init__(
+        self,
+        model_or_policy: Any,
+        env_id: str,
+        settings: FilmSettings,
+        env_kwargs: Mapping[str, Any] | None,
+        name: str | None,
+    ) -> None:
+        # A model holds its policy; a policy has no such attribute.
+        self.policy: Any = getattr(model_or_policy, "policy", None) or model_or_policy
+        self.name = name or type(self.policy).__name__
+        self.played: list[Played] = []
+        self._settings = settings
+        self._heading = f"{self.name} on {env_id}"
+        self._env = _make_drawn(env_id, env_kwargs or {})
+        _check_spaces(self.policy, self._env, self._heading)
+        self._latest: deque[tuple[NDArray[np.bool_], ...]] = deque()
+
+    def play(self) -> Generator[Callable[[], Frame], None, None]:
+        """Yield after each decision what draws its frame, good until the next one."""
+        first = self._settings.seed
+        try:
+            for seed in range(first, first + self._settings.episodes):
+                yield from self._play_episode(seed)
+        finally:
+            self._env.close()
+
+    def _play_episode(self, seed: int) -> Generator[Callable[[], Frame], None, None]:
+        self._latest.clear()
+        spikes: list[int] = []
+        self.played.append(Played(seed, 0, 0.0, None))
+        for decision in play_episode(self.policy, self._env, seed):
+            recording = decision.recording
+            if recording is not None and recording.layers:
+                self._remember(recording.layers)
+                spikes.append(sum(int(x.sum()) for x in self._latest[-1]))
+            self.played[-1] = Played(
+                seed,
+                decision.index,
+                decision.episode_return,
+                float(np.mean(spikes)) if spikes else None,
+            )
+            yield functools.partial(self._frame, decision, seed, spikes[-1] if spikes else None)
+            if decision.index == self._settings.max_steps:
+                return
+
+    def _remember(self, layers: Sequence[Any]) -> None:
+        # (T, 1, N) of each layer -> (T, N)
+        self._latest.append(tuple(x.spikes[:, 0].cpu().numpy() > 0 for x in layers))
+        time_steps = len(self._latest[-1][0])
+        while (len(self._latest) - 1) * time_steps >= shown_steps(time_steps):
+            self._latest.popleft()
+
+    def _frame(self, decision: Decision, seed: int, spikes: int | None) -> Frame:
+        picture = self._env.render()
+        if not isinstance(picture, np.ndarray) or picture.ndim != 3:
+            raise ValueError(
+                f"{self._heading}: the environment draws {type(picture).__name__}, expected an "
+                'image (height, width, 3); give it the render mode "rgb_array"'
+            )
+        layers: tuple[LayerSpikes, ...] = ()
+        if self._latest:
+            assert decision.recording is not None  # or nothing had been remembered
+            names = [layer.name for layer in decision.recording.layers]
+            together = (np.concatenate(x) for x in zip(*self._latest, strict=True))
+            layers = tuple(map(LayerSpikes, names, together))
+        status = [
+            f"decision {decision.index}",
+            f"action {describe_action(decision.action)}",
+            f"return {shown_return(decision.episode_return)}",
+            *([] if spikes is None else [f"{spikes} spikes"]),
+        ]
+        time_steps = len(self._latest[-1][0]) if self._latest else 0
+        heading = f"{self._heading}, episode of seed {seed}"
+        return Frame(picture, layers, time_steps, heading, "   ".join(status))
+
+
+@dataclass(eq=False)
+class _Kept:
+    """An even subsample of the decisions, drawn; of bounded size."""
+
+    frames: list[Frame] = field(default_factory=list)
+    _stride: int = 1
+    _seen: int = 0
+    _passed_over: Callable[[], Frame] | None = None
+
+    def add(self, shot: Callable[[], Frame]) -> None:
+        self._passed_over = shot
+        if self._seen % self._stride == 0:
+            if len(self.frames) == MOST_FRAMES - 1:
+                self.frames = self.frames[::2]
+                self._stride *= 2
+            if self._seen % self._stride == 0:
+                self.frames.append(shot())
+                self._passed_over = None
+        self._seen += 1
+
+    def add_last(self) -> None:
+        if self._passed_over is not None:
+            self.frames.append(self._passed_over())
+
+
+def describe_action(action: Any) -> str:
+    """Return an action in a few letters.
+
+    Args:
+        action: A number, or an array; of one with many values, how often each comes or their mean.
+    """
+    values = np.asarray(action).ravel()
+    whole = values.dtype.kind in "biu"
+    if len(values) <= _FEW_VALUES:
+        return " ".join(f"{x:d}" if whole else f"{x:+.2f}" for x in values)
+    kinds, counts = np.unique(values, return_counts=True)
+    if whole and len(kinds) <= _FEW_VALUES:
+        return ", ".join(f"{n} × {kind:d}" for kind, n in zip(kinds, counts, strict=True))
+    return f"of {len(values)} values, mean {values.mean():+.2f}"
+
+
+def shown_return(value: float) -> str:
+    """Return a return in a few letters: without decimals if it has none.
+
+    Args:
+        value: In the task's reward units.
+    """
+    return f"{value:,.0f}" if value == round(value) else f"{value:,.2f}"
+
+
+def _make_drawn(env_id: str, arguments: Mapping[str, Any]) -> gym.Env[Any, Any]:
+    try:
+        return make_task(env_id, **{**arguments, "render_mode": "rgb_array"})
+    except TypeError as error:
+        raise ValueError(
+            f"{env_id} can't be drawn: {error}; its class needs an argument render_mode that takes "
+            '"rgb_array"'
+        ) from error
+
+
+def _check_spaces(policy: Any, env: gym.Env[Any, Any], heading: str) -> None:
+    for what in ("observation_space", "action_space"):
+        expected, found = getattr(policy, what), getattr(env, what)
+        if _form(expected) != _form(found):
+            env.close()
+            raise ValueError(
+                f"{heading}: the agent's {what} is {expected} and the environment's {found}; name "
+                "the environment that it was trained on"
+            )
+
+
+def _form(space: gym.Space[Any]) -> tuple[Any, ...]:
+    # The limits of a Box are no part of it: an argument of the environment may move them.
+    number = int(space.n) if isinstance(space, gym.spaces.Discrete) else None
+    return space.shape, space.dtype, number
