@@ -29,6 +29,8 @@ from snn_gym.spiking.neurons.synapse_kernels import spread
 _CHUNK_ROWS = 256
 """Samples times time steps that are computed together: enough for a dense product to be fast, few
 enough for their currents and spikes to stay in a core's cache."""
+_SPARE = 2
+"""Rooms of a forward pass that are kept for the next: a loss lives until it is assigned anew."""
 _NO_SPIKES = np.empty(0, dtype=np.uint8)
 _NO_WEIGHT = np.empty((0, 0), dtype=np.float32)
 
@@ -70,12 +72,13 @@ class CompiledLayers:
             (_NO_SPIKES,) * len(layers),
         )
         self._scratch: dict[str, Array] = {}
+        self._spare: list[tuple[int, Kept]] = []
         self._places: tuple[int, ...] = ()
         self._read: tuple[tuple[Array, ...], ...] = ()
 
     def __getstate__(self) -> dict[str, Any]:
         """Leave out what is read off tensors, of which a copy has others."""
-        return {**self.__dict__, "_places": (), "_read": (), "_scratch": {}}
+        return {**self.__dict__, "_places": (), "_read": (), "_scratch": {}, "_spare": []}
 
     def serves(self, inputs: Tensor) -> bool:
         """Tell whether the kernels can serve this input: float32 on the CPU, not in a trace."""
@@ -93,7 +96,7 @@ class CompiledLayers:
             Sums of the last layer's spikes, (Q, B, N), and the final flat state of the layers.
         """
         if states is None:
-            entered = torch.from_numpy(np.repeat(self._rest, signal.shape[1], axis=0))
+            entered = torch.from_numpy(self._rest).expand(signal.shape[1], -1)
         else:
             entered = states[:, : self._rest.shape[1]]
         if torch.is_grad_enabled():
@@ -147,9 +150,17 @@ class CompiledLayers:
 
     def room(self, batch: int) -> Kept:
         """Return room for what the backward pass needs of a batch."""
+        for place, (rows, kept) in enumerate(self._spare):
+            if rows == batch:
+                del self._spare[place]
+                return kept
         sizes = [self._steps * batch * size for size in self._sizes]
         spikes = [np.empty(size, np.uint8) for size in sizes[:-1]]
         return Kept(tuple(np.empty(size, np.float32) for size in sizes), (*spikes, _NO_SPIKES))
+
+    def take_back(self, batch: int, kept: Kept) -> None:
+        """Keep room that is no longer needed: fresh memory would cost as much as the work."""
+        self._spare = [*self._spare, (batch, kept)][-_SPARE:]
 
     def gradients(
         self, kept: Kept, inputs: Sequence[Tensor], grad_decoded: Tensor, grad_final: Tensor
@@ -190,7 +201,7 @@ class CompiledLayers:
         return grads[::-1]
 
     def _borrow(self, name: str, size: int) -> Array:
-        """Return scratch of the backward pass: fresh memory would cost as much as the work."""
+        """Return scratch of the backward pass."""
         if len(self._scratch.get(name, ())) < size:
             self._scratch[name] = np.empty(size, np.float32)
         return self._scratch[name][:size]
@@ -208,15 +219,26 @@ class CompiledLayers:
         return torch.einsum("qt,tbn->qbn", coefficients, signal), torch.cat(final, 1)
 
 
+class _Loan:
+    """Room that goes back to its network with the graph that needed it."""
+
+    def __init__(self, compiled: CompiledLayers, batch: int) -> None:
+        self.kept = compiled.room(batch)
+        self._compiled, self._batch = compiled, batch
+
+    def __del__(self) -> None:
+        self._compiled.take_back(self._batch, self.kept)
+
+
 class _Decoded(torch.autograd.Function):
     @staticmethod
     def forward(
         ctx: Any, compiled: CompiledLayers, signal: Tensor, states: Tensor, *weights: Tensor
     ) -> tuple[Tensor, Tensor]:
-        ctx.compiled, ctx.kept = compiled, compiled.room(signal.shape[1])
+        ctx.compiled, ctx.loan = compiled, _Loan(compiled, signal.shape[1])
         ctx.save_for_backward(signal, states, *weights)
         final = states.clone(memory_format=torch.contiguous_format)
-        decoded = compiled.run(array_of(signal), final.numpy(), ctx.kept)
+        decoded = compiled.run(array_of(signal), final.numpy(), ctx.loan.kept)
         return torch.from_numpy(decoded), final
 
     @staticmethod
@@ -224,7 +246,7 @@ class _Decoded(torch.autograd.Function):
         inputs = ctx.saved_tensors
         # As in ``fused``: a second derivative goes through operations of PyTorch.
         if not torch.is_grad_enabled():
-            return None, *ctx.compiled.gradients(ctx.kept, inputs, *grads)
+            return None, *ctx.compiled.gradients(ctx.loan.kept, inputs, *grads)
         wanted = [x for x in inputs if x.requires_grad]
         outputs = ctx.compiled.stepped(*inputs)
         found = iter(torch.autograd.grad(outputs, wanted, grads, create_graph=True))

@@ -208,6 +208,17 @@ def test_a_copy_has_weights_of_its_own(how) -> None:  # type: ignore[no-untyped-
     assert torch.equal(decide(network, x), before)
 
 
+def test_graphs_that_live_side_by_side_have_room_of_their_own() -> None:
+    network, (x, y) = build(NetworkConfig((8, 6), 5)), (normal(0, 4, 3), normal(1, 4, 3))
+    wanted = list(network.parameters())
+    alone = [torch.autograd.grad(network.decide(z).sum(), wanted) for z in (x, y)]
+    first, second = network.decide(x).sum(), network.decide(y).sum()
+    together = [torch.autograd.grad(z, wanted, retain_graph=True) for z in (first, second)]
+    again = torch.autograd.grad(first, wanted)
+    for expected, found in zip([*alone, alone[0]], [*together, again], strict=True):
+        assert all(torch.equal(p, q) for p, q in zip(expected, found, strict=True))
+
+
 def test_a_neuron_and_time_step_take_five_bytes_of_a_training() -> None:
     network = build(NetworkConfig((8, 6), 5))
     kept = network.compiled.room(batch=3)  # type: ignore[union-attr]
