@@ -55,3 +55,19 @@ def test_every_public_name_is_listed_and_loads():
     assert set(snn_gym.__all__) <= set(dir(snn_gym))
     for name in snn_gym.__all__:
         assert getattr(snn_gym, name) is not None
+
+
+def test_a_first_decision_loads_neither_norse_nor_plots_nor_pytorchs_compiler():
+    code = (
+        "import sys, torch, stable_baselines3, numpy, snn_gym\n"
+        "before = set(sys.modules)\n"
+        "agent = snn_gym.make_agent('ppo-lif', 'CartPole-v1')\n"
+        "agent.predict(numpy.zeros(4, numpy.float32), deterministic=True)\n"
+        "print(*sorted(set(sys.modules) - before))"
+    )
+    done = run_python(code)
+    assert (done.returncode, done.stderr) == (0, "")
+    loaded = done.stdout.split()
+    assert "snn_gym.spiking.compiled" in loaded
+    slow = {"norse", "matplotlib", "torch._dynamo", "torchvision", "pettingzoo", "sb3_contrib"}
+    assert not slow & set(loaded)

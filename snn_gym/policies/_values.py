@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from snn_gym.policies._common import SpikingPolicyMixin
 from snn_gym.policies._networks import NetworkBuilder
+from snn_gym.policies._optimiser import LateOptimiser
 from snn_gym.policies._parts import BuiltPart, SingleNetworkModule
 
 
@@ -52,7 +53,7 @@ class ValueNetworkMixin(SingleNetworkModule, BuiltPart, BasePolicy):
         return output
 
 
-class ValuePolicyMixin(SpikingPolicyMixin):
+class ValuePolicyMixin(LateOptimiser, SpikingPolicyMixin):
     """Policy whose online and target network share one normaliser.
 
     Args:

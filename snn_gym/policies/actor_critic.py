@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from snn_gym.policies._behaviour import scaled_actions
 from snn_gym.policies._common import ActorCriticFlags
 from snn_gym.policies._networks import NetworkBuilder, StatelessNetwork, network_inputs
+from snn_gym.policies._optimiser import LateOptimiser
 from snn_gym.policies._parts import NormalisedModule
 from snn_gym.spiking.coding.decoders import make_head
 
@@ -58,7 +59,7 @@ class ActorCriticNetworks(NormalisedModule):
         return network.decide(network_inputs(inputs, network, self.spike_steps))
 
 
-class SpikingActorCriticPolicy(ActorCriticFlags, ActorCriticPolicy):
+class SpikingActorCriticPolicy(LateOptimiser, ActorCriticFlags, ActorCriticPolicy):
     """Policy for PPO, A2C and TRPO on spiking networks: the actor, and on request the critic.
 
     Its arguments are those of ``ActorCriticFlags`` and of Stable-Baselines3's
@@ -92,10 +93,8 @@ class SpikingActorCriticPolicy(ActorCriticFlags, ActorCriticPolicy):
         if self.spiking_critic:
             self.value_net = self._population_head(networks.latent_dim_vf, 1, gain=1.0)  # type: ignore[assignment]
         # The first one holds the parameters of Stable-Baselines3's own heads.
-        self.optimizer = self.optimizer_class(
-            self.parameters(),
-            lr=lr_schedule(1),  # type: ignore[call-arg]
-            **self.optimizer_kwargs,
+        self.optimizer = self._optimiser(
+            self.optimizer_class, self.parameters(), lr=lr_schedule(1), **self.optimizer_kwargs
         )
 
     def _population_head(self, features: int, outputs: int, gain: float) -> nn.Module:

@@ -101,7 +101,8 @@ def initialise(
         time_steps: T.
     """
     rates: dict[Any, float] = {}
-    for layer, neuron in zip(layers, neurons, strict=True):
+    for layer, given in zip(layers, neurons, strict=True):
+        neuron = given.written_out()
         current = neuron.rheobase(time_steps)
         same = type(neuron), neuron.parameters  # as in most networks
         if same not in rates:

@@ -13,12 +13,6 @@ import math
 from typing import cast
 
 import torch
-from norse.torch.functional.leaky_integrator import LIParameters, LIState, li_feed_forward_step
-from norse.torch.functional.leaky_integrator_box import (
-    LIBoxParameters,
-    LIBoxState,
-    li_box_feed_forward_step,
-)
 from torch import Tensor, nn
 
 from snn_gym.spiking.coding.parameters import (
@@ -222,6 +216,10 @@ def _impulse_responses(
         Voltages (T, T + S) after every time step and final state (S, T + S), float64. Run k < T
         gets a unit input at time step k, run T + k a unit of state variable k.
     """
+    # Here, because importing Norse takes longer than loading an agent, and few decoders need it.
+    from norse.torch.functional import leaky_integrator as li
+    from norse.torch.functional import leaky_integrator_box as li_box
+
     variables = 2 if parameters.tau_syn_ms > 0 else 1
     runs = time_steps + variables
     inputs = torch.eye(time_steps, runs, dtype=torch.float64)
@@ -229,14 +227,16 @@ def _impulse_responses(
     tau_mem_inv = torch.tensor(1000.0 / parameters.tau_mem_ms, dtype=torch.float64)
     voltages = []
     if variables == 1:
-        box = LIBoxState(v=state[0])
+        box = li_box.LIBoxState(v=state[0])
         for x in inputs:
-            _, box = li_box_feed_forward_step(x, box, LIBoxParameters(tau_mem_inv), dt_s)
+            _, box = li_box.li_box_feed_forward_step(
+                x, box, li_box.LIBoxParameters(tau_mem_inv), dt_s
+            )
             voltages.append(box.v)
         return torch.stack(voltages), torch.stack([box.v])
     tau_syn_inv = torch.tensor(1000.0 / parameters.tau_syn_ms, dtype=torch.float64)
-    li = LIState(v=state[0], i=state[1])
+    both = li.LIState(v=state[0], i=state[1])
     for x in inputs:
-        _, li = li_feed_forward_step(x, li, LIParameters(tau_syn_inv, tau_mem_inv), dt_s)
-        voltages.append(li.v)
-    return torch.stack(voltages), torch.stack([li.v, li.i])
+        _, both = li.li_feed_forward_step(x, both, li.LIParameters(tau_syn_inv, tau_mem_inv), dt_s)
+        voltages.append(both.v)
+    return torch.stack(voltages), torch.stack([both.v, both.i])

@@ -283,6 +283,13 @@ class Neuron(Stepped):
             state: State variables, each (B, N).
         """
 
+    def written_out(self) -> Neuron:
+        """Return a neuron that does the same bit for bit and waits for no library's import.
+
+        For making a network; its constants are the configured ones.
+        """
+        return self
+
     def step(self, current: Tensor, state: State) -> tuple[Tensor, Tensor, State]:
         """Advance one time step, fire above the threshold and reset; as ``Stepped.step``."""
         voltage, *others = self.integrate(current, state)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from importlib import import_module
 from typing import Any
 
 import torch
@@ -35,6 +36,8 @@ class NorseCell(nn.Module, Stepped):
 
     def __init__(self, factory: CellFactory, size: int) -> None:
         super().__init__()
+        # Makes Norse's parameters picklable; here, because few networks need Norse.
+        import_module("snn_gym.spiking.neurons.pickling")
         self.cell: Any = factory(size)
         with torch.no_grad():
             found = self.cell(torch.zeros(2, size), None)

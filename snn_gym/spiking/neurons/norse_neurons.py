@@ -3,49 +3,65 @@
 Norse does the integration: its step function is called with an infinite threshold, which leaves
 the membrane potential before the reset. The spike ``v - v_threshold > 0`` and the reset
 ``(1 - z) v + z v_reset`` are then Norse's own formulas with a surrogate gradient whose slope works.
+
+Importing Norse takes longer than loading an agent. It waits until a neuron is stepped; making a
+network takes what Norse would do from here (``written_out``), bit for bit.
 """
 
 from __future__ import annotations
 
 import math
+from abc import abstractmethod
 from collections.abc import Callable
-from typing import Any
+from copy import copy
+from functools import cache, cached_property
+from importlib import import_module
+from typing import Any, NamedTuple
 
 import torch
-from norse.torch.functional.iaf import (
-    IAFFeedForwardState,
-    IAFParameters,
-    iaf_feed_forward_step,
-)
-from norse.torch.functional.lif import (
-    LIFFeedForwardState,
-    LIFParameters,
-    lif_feed_forward_step,
-)
-from norse.torch.functional.lif_box import (
-    LIFBoxFeedForwardState,
-    LIFBoxParameters,
-    lif_box_feed_forward_step,
-)
 from torch import Tensor
 
-from snn_gym.spiking.neurons.base import FusedNeuron, State, per_second
+from snn_gym.spiking.neurons.base import FusedNeuron, Neuron, State, per_second
 from snn_gym.spiking.neurons.forward_kernels import IAF, LIF, LIF_BOX
 from snn_gym.spiking.neurons.parameters import NeuronParameters
+from snn_gym.spiking.tracing import is_traced
 
 # Norse's threshold at infinity never fires: what it returns is the bare integration.
 _NEVER = torch.tensor(math.inf)
 
 
+class Norse(NamedTuple):
+    """What Norse has of a neuron."""
+
+    step: Callable[..., Any]
+    """Its step function."""
+    state: type[Any]
+    """Its tuple of the state variables, named as in ``state_names``."""
+    parameters: type[Any]
+    """Its tuple of the parameters."""
+
+
+@cache
+def _norse(module: str, name: str) -> Norse:
+    """Import what Norse has of a neuron."""
+    functional = import_module(f"norse.torch.functional.{module}")
+    # Makes what neurons then hold picklable.
+    import_module("snn_gym.spiking.neurons.pickling")
+    return Norse(
+        getattr(functional, f"{module}_feed_forward_step"),
+        getattr(functional, f"{name}FeedForwardState"),
+        getattr(functional, f"{name}Parameters"),
+    )
+
+
 class NorseNeuron(FusedNeuron):
     """A neuron whose potential Norse integrates."""
 
-    norse_step: Callable[..., Any]
-    """Norse's step function."""
-    norse_state: type[Any]
-    """Norse's tuple of the state variables, named as in ``state_names``."""
-    norse_parameters: type[Any]
-    """Norse's tuple of the parameters."""
+    norse_module: str
+    """Norse's module of this neuron."""
+    norse_name: str
+    """How that module's names begin."""
+    _alone = False
 
     def __init__(
         self, parameters: NeuronParameters, dt_ms: float, surrogate: str, slope: float
@@ -55,21 +71,41 @@ class NorseNeuron(FusedNeuron):
             f"{name.removesuffix('_ms')}_inv": per_second(getattr(parameters, name))
             for name in self._gains
         }
-        self._norse = self._make()
+        self._leak = torch.tensor(getattr(parameters, "v_leak", 0.0))
 
     def _make(self) -> Any:
         rates = dict(self._rates)
         for name in self.learned.keys() & self._gains.keys():
             rates[f"{name.removesuffix('_ms')}_inv"] = self.gain(name) / self.dt_s
         if hasattr(self.parameters, "v_leak"):
-            rates["v_leak"] = torch.tensor(self.parameters.v_leak)
-        return self.norse_parameters(v_th=_NEVER, v_reset=self._reset, method="heaviside", **rates)
+            rates["v_leak"] = self._leak
+        parameters = _norse(self.norse_module, self.norse_name).parameters
+        return parameters(v_th=_NEVER, v_reset=self._reset, method="heaviside", **rates)
+
+    @cached_property
+    def _fixed(self) -> Any:
+        return self._make()
 
     def integrate(self, current: Tensor, state: State) -> State:
         """Return the state after one time step without spike or reset."""
-        norse = self._make() if self.learned else self._norse
-        _, new = type(self).norse_step(current, self.norse_state(*state), norse, self.dt_s)
+        if self._alone:
+            return self._written(current, state)
+        norse = _norse(self.norse_module, self.norse_name)
+        # What a trace makes belongs to that trace.
+        fresh = self.learned or is_traced()
+        parameters = self._make() if fresh else self._fixed
+        _, new = norse.step(current, norse.state(*state), parameters, self.dt_s)
         return tuple(new)
+
+    @abstractmethod
+    def _written(self, current: Tensor, state: State) -> State:
+        """Return what Norse does, in its operations and their order."""
+
+    def written_out(self) -> Neuron:
+        """Return a neuron that does the same without Norse; as ``Neuron.written_out``."""
+        twin = copy(self)
+        twin.learned, twin._alone = {}, True
+        return twin
 
 
 class LIFBoxNeuron(NorseNeuron):
@@ -77,9 +113,13 @@ class LIFBoxNeuron(NorseNeuron):
 
     state_names = ("v",)
     kind = LIF_BOX
-    norse_step = lif_box_feed_forward_step
-    norse_state = LIFBoxFeedForwardState
-    norse_parameters = LIFBoxParameters
+    norse_module = "lif_box"
+    norse_name = "LIFBox"
+
+    def _written(self, current: Tensor, state: State) -> State:
+        """As ``NorseNeuron._written``."""
+        (v,) = state
+        return (v + self._gains["tau_mem_ms"] * (current + self._leak - v),)
 
 
 class IAFNeuron(NorseNeuron):
@@ -87,9 +127,13 @@ class IAFNeuron(NorseNeuron):
 
     state_names = ("v",)
     kind = IAF
-    norse_step = iaf_feed_forward_step
-    norse_state = IAFFeedForwardState
-    norse_parameters = IAFParameters
+    norse_module = "iaf"
+    norse_name = "IAF"
+
+    def _written(self, current: Tensor, state: State) -> State:
+        """As ``NorseNeuron._written``."""
+        (v,) = state
+        return (v + current,)
 
 
 class LIFNeuron(NorseNeuron):
@@ -97,6 +141,14 @@ class LIFNeuron(NorseNeuron):
 
     state_names = ("v", "i")
     kind = LIF
-    norse_step = lif_feed_forward_step
-    norse_state = LIFFeedForwardState
-    norse_parameters = LIFParameters
+    norse_module = "lif"
+    norse_name = "LIF"
+
+    def _written(self, current: Tensor, state: State) -> State:
+        """As ``NorseNeuron._written``."""
+        v, i = state
+        jumped = i + current
+        return (
+            v + self._gains["tau_mem_ms"] * ((self._leak - v) + jumped),
+            jumped - self._gains["tau_syn_ms"] * jumped,
+        )

@@ -5,7 +5,6 @@ from __future__ import annotations
 import keyword
 from dataclasses import MISSING, fields
 
-from snn_gym.spiking.neurons import pickling  # noqa: F401  makes what neurons hold picklable
 from snn_gym.spiking.neurons.adaptive_lif import ALIFNeuron
 from snn_gym.spiking.neurons.base import FusedNeuron, Neuron, State
 from snn_gym.spiking.neurons.norse_neurons import IAFNeuron, LIFBoxNeuron, LIFNeuron
