@@ -8,8 +8,9 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
+
+from snn_gym.compilation import njit
 
 Array = NDArray[np.float32]
 

@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
+
+from snn_gym.compilation import njit
 
 NEURONS = 40
 EXCITATORY = 32

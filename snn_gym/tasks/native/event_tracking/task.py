@@ -7,9 +7,9 @@ from typing import Any
 
 import gymnasium as gym
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from snn_gym.compilation import njit
 from snn_gym.config import Count, Natural, NonNegative, Positive
 from snn_gym.tasks.native.batch import SpikeTask, SpikeTaskSettings
 from snn_gym.tasks.native.event_tracking.scene import draw_scene

@@ -1,0 +1,92 @@
+"""``njit``, numba's, with a cache that may be absent, damaged or written by two processes.
+
+Numba keeps the compiled code beside the source or, where that can't be written, in the user's cache
+folder; ``NUMBA_CACHE_DIR`` names another. Numba alone fails at import where it can write to none,
+fails at a damaged file, and believes a file that two processes wrote under one name.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import pickle
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+import numba
+from numba.core import sigutils
+from numba.core.caching import FunctionCache
+
+from snn_gym._lazy import collector_paused
+
+_NumbaCache: Any = FunctionCache
+
+# What reading a damaged pickle raises: https://docs.python.org/3/library/pickle.html names the
+# first four, and wrong bytes make its operations fail with the others.
+_DAMAGE = (
+    pickle.UnpicklingError,
+    AttributeError,
+    ImportError,
+    LookupError,
+    EOFError,
+    TypeError,
+    ValueError,
+    MemoryError,
+    OverflowError,
+)
+
+
+def njit(*, cache: bool, **options: Any) -> Callable[[Callable[..., Any]], Any]:
+    """Return a decorator that compiles a function at its first call, as ``numba.njit`` does.
+
+    Args:
+        cache: Whether to keep the compiled code where that is possible.
+        **options: As in ``numba.njit``.
+    """
+
+    def decorate(function: Callable[..., Any]) -> Any:
+        dispatcher = numba.njit(**options)(function)
+        if cache:
+            try:
+                dispatcher._cache = _Cache(function)
+            except RuntimeError:  # numba finds no folder
+                _warn_of_no_cache()
+        return dispatcher
+
+    return decorate
+
+
+@functools.cache
+def _warn_of_no_cache() -> None:
+    """Warn once a process."""
+    warnings.warn(
+        "compiled code can be kept neither beside snn_gym nor in the user's cache folder, so every "
+        "process compiles its own, which takes seconds; set NUMBA_CACHE_DIR to a writable folder",
+        RuntimeWarning,
+        stacklevel=2,
+    )
+
+
+class _Cache(_NumbaCache):  # type: ignore[misc]
+    """Numba's cache of one function, where code that can't be used is compiled anew."""
+
+    def load_overload(self, sig: Any, target_context: Any) -> Any:
+        """Return the compiled code for the types ``sig``, None if there is none to be used."""
+        with collector_paused():
+            try:
+                found = super().load_overload(sig, target_context)
+            except _DAMAGE:
+                with contextlib.suppress(OSError):
+                    self.flush()
+                return None
+        # Two processes that compile at once may give one name to the code of different types.
+        wanted, _ = sigutils.normalize_signature(sig)  # type: ignore[no-untyped-call]
+        return found if found is not None and found.signature.args == wanted else None
+
+    def save_overload(self, sig: Any, data: Any) -> None:
+        """Keep compiled code if the folder can still be written."""
+        try:
+            super().save_overload(sig, data)
+        except OSError:
+            _warn_of_no_cache()
