@@ -170,3 +170,23 @@ def test_two_processes_compile_at_once(tmp_path: Path) -> None:
     assert [x[:2] for x in first] == [[package, action]] * 2
     assert loaded == "1"
     assert {file.name for file in tmp_path.rglob("*.nb[ic]")} == compiled
+
+
+@pytest.mark.slow
+def test_a_package_that_can_not_be_written_decides_without_a_home(tmp_path: Path) -> None:
+    root = tmp_path / "installed"
+    shutil.copytree(
+        ROOT / "snn_gym", root / "snn_gym", ignore=shutil.ignore_patterns("__pycache__")
+    )
+    for folder in ("agents", "envs"):
+        shutil.copytree(ROOT / folder, root / folder)
+    shutil.copy(ROOT / "pyproject.toml", root)
+    # Rights don't stop root: where a folder would have to be made stands a file.
+    for file in list(root.rglob("*.py")):
+        (file.parent / "__pycache__").touch()
+    (home := tmp_path / "home").touch()
+    (package, _, loaded), complaints = outcome(start(root, {"HOME": str(home)}))
+    assert package == str(root / "snn_gym" / "__init__.py")
+    assert loaded == "0"
+    assert complaints.count("set NUMBA_CACHE_DIR to a writable folder") == 1
+    assert not list(tmp_path.rglob("*.nb[ic]"))

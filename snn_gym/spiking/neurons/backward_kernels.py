@@ -17,9 +17,9 @@ Numba caches machine code by the file it was written in, so kernels call none of
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from snn_gym.compilation import njit
 from snn_gym.spiking.neurons.forward_kernels import (
     ADAPT_GAIN,
     ALIF,

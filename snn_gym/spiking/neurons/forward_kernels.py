@@ -23,8 +23,9 @@ https://github.com/norse/norse.
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
+
+from snn_gym.compilation import njit
 
 Array = NDArray[np.float32]
 

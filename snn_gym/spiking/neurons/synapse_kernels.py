@@ -7,9 +7,9 @@ file it was written in, so kernels call none of another file.
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from snn_gym.compilation import njit
 from snn_gym.spiking.neurons.forward_kernels import Array
 
 Source = NDArray[np.float32] | NDArray[np.uint8]
