@@ -31,6 +31,8 @@ _CHUNK_ROWS = 256
 enough for their currents and spikes to stay in a core's cache."""
 _SPARE = 2
 """Rooms of a forward pass that are kept for the next: a loss lives until it is assigned anew."""
+_KEPT_BYTES = 2**25
+"""Arrays of a pass that are larger than that go back to the system."""
 _NO_SPIKES = np.empty(0, dtype=np.uint8)
 _NO_WEIGHT = np.empty((0, 0), dtype=np.float32)
 
@@ -160,7 +162,8 @@ class CompiledLayers:
 
     def take_back(self, batch: int, kept: Kept) -> None:
         """Keep room that is no longer needed: fresh memory would cost as much as the work."""
-        self._spare = [*self._spare, (batch, kept)][-_SPARE:]
+        if sum(x.nbytes for x in kept.voltages) <= _KEPT_BYTES:
+            self._spare = [*self._spare, (batch, kept)][-_SPARE:]
 
     def gradients(
         self, kept: Kept, inputs: Sequence[Tensor], grad_decoded: Tensor, grad_final: Tensor
@@ -202,9 +205,12 @@ class CompiledLayers:
 
     def _borrow(self, name: str, size: int) -> Array:
         """Return scratch of the backward pass."""
-        if len(self._scratch.get(name, ())) < size:
-            self._scratch[name] = np.empty(size, np.float32)
-        return self._scratch[name][:size]
+        found = self._scratch.get(name)
+        if found is None or len(found) < size:
+            found = np.empty(size, np.float32)
+            if found.nbytes <= _KEPT_BYTES:
+                self._scratch[name] = found
+        return found[:size]
 
     def stepped(self, signal: Tensor, states: Tensor, *weights: Tensor) -> tuple[Tensor, Tensor]:
         """Return what ``decoded`` does, as operations of PyTorch."""

@@ -3,21 +3,20 @@
 Each kernel runs all ``T`` time steps of one layer in a single compiled call. A layer of ``N``
 neurons on a batch of ``B`` is seen as ``M = B * N`` independent elements; arrays are ``(T, M)``,
 contiguous, float32, and the state is ``(S, M)``, a row for each variable. The arithmetic repeats
-Norse's step functions operation by operation (no fused multiply-add, no reassociation), so for
-equal input currents spikes and voltages are equal to Norse's bit for bit, and without branches,
-which lets the compiler turn inner loops into vector instructions. Products with spikes add weights
-of the neurons that fired, in an order of their own: of whole layers, equality with Norse holds up
-to the first spike whose margin is within rounding.
+the step functions of Norse 1.1.0 (https://github.com/norse/norse, ``norse.torch.functional``)
+operation by operation (no fused multiply-add, no reassociation), so for equal input currents spikes
+and voltages are equal to Norse's bit for bit, and without branches, which lets the compiler turn
+inner loops into vector instructions. Products with spikes add weights of the neurons that fired, in
+an order of their own: of whole layers, equality with Norse holds up to the first spike whose margin
+is within rounding.
 
 A kernel writes ``voltages`` (the membrane potential that is compared with the threshold, before
 the reset) and ``spikes``, and updates the state in place. ``currents`` of shape ``(1, M)`` mean the
 same input at every time step. ``constants`` are a neuron's numbers at the places ``GAIN`` to
-``BETA``; it reads those that it has. A sequence is a run over ``L`` environment steps of ``T`` time
-steps: arrays are ``(L * T, M)``, inputs held over an environment step ``(L, M)``.
+``BETA``. A sequence is a run over ``L`` environment steps of ``T`` time steps: arrays are
+``(L * T, M)``, inputs held over an environment step ``(L, M)``.
 
 Numba caches machine code by the file it was written in, so kernels call none of another file.
-Reference: Norse 1.1.0, ``norse.torch.functional`` (``lif_box``, ``lif``, ``iaf``, ``lsnn``),
-https://github.com/norse/norse.
 """
 
 from __future__ import annotations
@@ -135,11 +134,9 @@ def forward(
 
 @njit(cache=True, error_model="numpy", inline="always")
 def _add_rows(values: Array, weight: Array, total: Array, places: NDArray[np.int64]) -> None:
-    """Add ``values @ weight`` to ``total`` (N,), of ``values`` (D,) only those that are not zero.
+    """Add rows of ``weight`` (D, N) times ``values`` (D,) that are not zero to ``total`` (N,).
 
-    A spike costs a row of ``weight`` (D, N), silence nothing. The order of the sum is that of the
-    values, so that a sample gives the same bits alone and in a batch, on every processor.
-    ``places`` is scratch of D + 1 entries.
+    Their order does not depend on batch or processor. ``places`` is scratch of D + 1 entries.
     """
     count = 0
     for d in range(values.size):
@@ -162,10 +159,8 @@ def _add_rows(values: Array, weight: Array, total: Array, places: NDArray[np.int
 
 @njit(cache=True, error_model="numpy")
 def rows(weight: Array, seen: Array, transposed: Array) -> None:
-    """Keep ``transposed`` (D, N) that of ``weight`` (N, D), of which ``seen`` is a copy.
-
-    To compare is much less than to transpose, and sees every change, however it was made.
-    """
+    """Keep ``transposed`` (D, N) that of ``weight`` (N, D), of which ``seen`` is a copy."""
+    # To compare is much less than to transpose, and sees every change, however it was made.
     for n in range(weight.shape[0]):
         changed = 0
         for d in range(weight.shape[1]):
@@ -192,8 +187,8 @@ def recurrent_forward(
 ) -> None:  # fmt: skip
     """Run all time steps of a recurrent layer of neurons of that kind.
 
-    ``weight`` is (N, N), row j the synapses **from** neuron j; ``previous`` (M,) are the spikes of
-    the step before the first.
+    ``weight`` (N, N) has in row j the synapses **from** neuron j; ``previous`` (M,) are the spikes
+    of the step before the first.
     """
     size = weight.shape[0]
     total = np.empty((1, previous.size), dtype=np.float32)
@@ -225,12 +220,11 @@ def _run_layer(
 @njit(cache=True, error_model="numpy")
 def _reset(starts: NDArray[np.bool_], rest: Array, state: Array) -> None:
     """Set the state of samples that start an episode to ``rest`` (S, 1), spikes after it to 0."""
-    size, variables = state.shape[1] // starts.size, rest.shape[0]
+    size = state.shape[1] // starts.size
     for b in range(starts.size):
-        if starts[b]:
-            for s in range(state.shape[0]):
-                value = rest[s, 0] if s < variables else np.float32(0.0)
-                state[s, b * size : (b + 1) * size] = value
+        for s in range(state.shape[0] * int(starts[b])):
+            value = rest[s, 0] if s < rest.shape[0] else np.float32(0.0)
+            state[s, b * size : (b + 1) * size] = value
 
 
 @njit(cache=True, error_model="numpy")
@@ -240,9 +234,8 @@ def sequence_forward(
 ) -> None:  # fmt: skip
     """Run all environment steps of a layer; samples in ``starts`` (L, B) are reset before theirs.
 
-    ``weight`` is that of ``recurrent_forward``, without rows for no recurrence; with it the last
-    row of ``state`` and ``entered`` is the spikes of the time step before. Writes to ``entered``
-    (L, S, M) the state in which each environment step begins.
+    ``weight`` is that of ``recurrent_forward``, without rows for none; with it the last row of
+    ``state`` is the spikes before. ``entered`` (L, S, M) gets the state that each step begins in.
     """
     rounds = starts.shape[0]
     steps, held = voltages.shape[0] // rounds, currents.shape[0] // rounds
@@ -255,10 +248,7 @@ def sequence_forward(
 
 @njit(cache=True, error_model="numpy")
 def decode(coefficients: Array, spikes: Array, first: int, decoded: Array) -> None:
-    """Weigh spikes (T, C * N) by coefficients (Q, T), of the C samples from ``first`` on.
-
-    The sums go to ``decoded`` (Q, B, N).
-    """
+    """Fill ``decoded`` (Q, B, N) from sample ``first`` on: coefficients (Q, T) times spikes."""
     size = decoded.shape[2]
     for q in range(decoded.shape[0]):
         for c in range(spikes.shape[1] // size):
@@ -278,14 +268,23 @@ def population_layer(
     """Run one layer of many networks from rest, each sample by the weights of its own network.
 
     ``weights`` (P, D, N) and ``biases`` (P, N) are those of P networks, ``owners`` (L,) says whose
-    sample l is, ``signal`` (L, K, D) is its input at K = T time steps or, for K = 1, at all of
-    them, and ``rest`` (S, 1) the state at rest. Writes ``voltages`` and ``spikes`` (L, T, N).
+    sample l is, ``signal`` (L, K, D) is its input (K = T, or 1 for a held one), ``rest`` (S, 1) the
+    state at rest. Writes ``voltages`` and ``spikes`` (L, T, N).
     """
     steps, size = signal.shape[1], weights.shape[2]
     currents = np.empty((steps, size), dtype=np.float32)
     state = np.empty((rest.shape[0], size), dtype=np.float32)
     for sample in range(owners.size):
-        products(signal[sample], weights[owners[sample]], biases[owners[sample]], currents)
+        weight, bias = weights[owners[sample]], biases[owners[sample]]
+        for k in range(steps):
+            row = currents[k]
+            row[:] = bias
+            for d in range(weight.shape[0]):  # networks are small: no search for spikes
+                x = signal[sample, k, d]
+                if x != np.float32(0.0):
+                    source = weight[d]
+                    for n in range(size):
+                        row[n] += source[n] * x
         state[:] = rest
         forward(kind, constants, currents, state, voltages[sample], spikes[sample])
 
@@ -295,14 +294,16 @@ def population_readout(
     coefficients: Array, weights: Array, biases: Array, owners: NDArray[np.int64], spikes: Array,
     features: Array, outputs: Array,
 ) -> None:  # fmt: skip
-    """Decode spikes (L, T, N) to ``features`` (L, N) and read them to ``outputs`` (L, O).
+    """Decode spikes (L, T, N) to ``features`` (L, N), and read these to ``outputs`` (L, O).
 
-    ``coefficients`` (T,) weigh the time steps; ``weights`` (P, O, N) and ``biases`` (P, O) are the
-    heads of P networks, ``owners`` (L,) says whose sample l is.
+    ``weights`` (P, O, N) and ``biases`` (P, O) are heads, ``owners`` (L,) says whose sample l is.
     """
     for sample in range(owners.size):
         weight, bias, feature = weights[owners[sample]], biases[owners[sample]], features[sample]
-        decode(coefficients.reshape(1, -1), spikes[sample], 0, feature.reshape(1, 1, -1))
+        feature[:] = np.float32(0.0)
+        for t in range(coefficients.size):
+            for n in range(feature.size):
+                feature[n] += coefficients[t] * spikes[sample, t, n]
         for o in range(bias.size):
             total = bias[o]
             for n in range(feature.size):
@@ -356,11 +357,10 @@ def network_forward(
         coefficients: (Q, T) of the decoder.
         signal: (K, B, D), input at K = T time steps or, for K = 1, at all of them.
         states: (B, F) flat, updated in place.
-        voltages: Flat each: (T * B * N,) to be kept, chunk by chunk (T, C * N), or
-            (T * chunk * N,), which the next chunk overwrites.
+        voltages: (T * B * N,) each to be kept, chunk by chunk (T, C * N), or (T * chunk * N,).
         kept: (T * B * N,) each, written with spikes in the same order, or empty.
         decoded: (Q, B, N), written.
-        limits: Samples of a chunk and neurons of a layer, at most.
+        limits: Samples of a chunk, neurons of a layer.
     """
     constants, biases, stored, seen, weights, looped, seen_looped, recurrent = layers
     for k in range(len(weights)):
