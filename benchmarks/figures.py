@@ -103,7 +103,7 @@ def _fit(curve: Curve, slope: float) -> list[float]:
 
 def _ratios(records: Records) -> Figure | None:
     """Draw how many times faster we are than each library, an experiment to a row."""
-    names = [name for name in records if _has_peers(records[name])]
+    names = sorted(name for name in records if _has_peers(records[name]))
     if not names:
         return None
     libraries = _libraries(records, names)
@@ -151,7 +151,7 @@ def _crossover(records: Records) -> Figure | None:
         for axes, floor in zip(row, _FLOORS, strict=True):
             curves = _of_floor(records[experiment.name], floor)
             if curves:
-                _activity_panel(axes, f"over {floor}, {batch}", curves)
+                _activity_panel(axes, f"over {floor},\n{batch}", curves)
             else:
                 axes.set_axis_off()  # and keeps its place
     handles, labels = grid[0, 0].get_legend_handles_labels()
