@@ -193,9 +193,8 @@ class SpikingNetwork(BookkeepingModule):
 
     def _served(self, inputs: Tensor) -> CompiledLayers | None:
         """Return the compiled layers if they can serve inputs, as these and gradients are now."""
-        if torch.is_grad_enabled() and self.regulation is not None:
-            return None
-        compiled = self.compiled
+        watched = self.regulation is not None and not self.regulation.is_idle
+        compiled = None if watched and torch.is_grad_enabled() else self.compiled
         return compiled if compiled is not None and compiled.serves(inputs) else None
 
     def sequence(

@@ -221,6 +221,11 @@ class Regulation(nn.Module):
                 for layer, order in zip(layers, orders, strict=True)
             )
 
+    @property
+    def is_idle(self) -> bool:
+        """Whether there is nothing that it watches, as where spikes are only shed (``lean``)."""
+        return self.rescue is None and not self._penalties and not self.controllers
+
     def watch(self, index: int, layer: SpikingLayer, run: Run) -> Tensor:
         """Measure a run of a layer and return its spikes, penalised in the backward pass.
 

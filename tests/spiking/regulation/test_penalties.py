@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from snn_gym.spiking import NetworkConfig, Recording, RegulationParameters, SpikingNetwork
+from snn_gym.spiking.regulation.parameters import LeanParameters
 from snn_gym.spiking.regulation.penalties import penalty_gradients, rate_error, shuffled_order
 from tests.spiking.strategies import normal
 
@@ -131,6 +132,15 @@ def test_inactive_in_evaluation_mode_and_where_the_network_is_not_optimised() ->
     for found in (recorded, elsewhere, penalised_gradients(regulated)):
         for ours, theirs in zip(found, expected, strict=True):
             torch.testing.assert_close(ours, theirs)  # sums in another order
+
+
+def test_where_spikes_are_only_shed_gradients_are_those_of_a_plain_network() -> None:
+    shedding = build(
+        NetworkConfig((6, 5), 4, regulation=RegulationParameters(lean=LeanParameters()))
+    )
+    plain = build(NetworkConfig((6, 5), 4))
+    pairs = zip(penalised_gradients(shedding), penalised_gradients(plain), strict=True)
+    assert all(torch.equal(ours, theirs) for ours, theirs in pairs)
 
 
 def test_acting_and_the_state_dict_stay_as_they_are() -> None:
