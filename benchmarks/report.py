@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from statistics import fmean, median
 
@@ -135,18 +135,21 @@ def _experiment(title: str, record: Record) -> Iterator[str]:
     for note in record.notes:
         yield ""
         yield note
-    if record.timings:
-        yield ""
-        yield "| contender | time | quartiles |"
-        yield "|---|---|---|"
-        for name, times in record.timings.items():
-            yield f"| {name} | {_time(times.median)} | {_time(times.low)} to {_time(times.high)} |"
-    if record.values:
-        yield ""
-        yield "| figure | median | quartiles |"
-        yield "|---|---|---|"
-        for name, value in record.values.items():
-            yield f"| {name} | {_number(value.median)} | {_range(value)} |"
+    yield from _columns("contender", "time", record.timings, _time)
+    yield from _columns("figure", "median", record.values, _number)
+
+
+def _columns(
+    first: str, middle: str, rows: Mapping[str, Quartiles], written: Callable[[float], str]
+) -> Iterator[str]:
+    if not rows:
+        return
+    yield ""
+    yield f"| {first} | {middle} | quartiles |"
+    yield "|---|---|---|"
+    for name, found in rows.items():
+        low, high = written(found.low), written(found.high)
+        yield f"| {name} | {written(found.median)} | {low} to {high} |"
 
 
 def _table(speed: Speed, measurements: list[Measurement], *, promised: bool) -> Iterator[str]:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 from torch import Tensor
 
 from benchmarks import floor
-from benchmarks.agents import default_agent, lean_agent
+from benchmarks.agents import Agent, default_agent, lean_agent
 from benchmarks.families.acting import FLOOR, all_peers, plain_forward
 from benchmarks.measurement import Effort, Experiment, Found, Measurement, costs, faster
 from benchmarks.networks import INPUTS, at_activity, with_time_steps
@@ -21,6 +22,10 @@ OURS, DECIDE = "forward", "decide"
 _LOW_SHARE = 0.02
 
 
+_Make = Callable[[Effort, int, int], tuple[SpikingNetwork, Tensor]]
+"""Makes a network of a width and number of time steps, and inputs."""
+
+
 @dataclass(frozen=True)
 class _Case:
     """A network that learns."""
@@ -29,34 +34,20 @@ class _Case:
     words: str
     width: int
     time_steps: int
-    make: Callable[[Effort], tuple[SpikingNetwork, Tensor, str]]
+    make: _Make
     peers: bool = True
 
 
-def _default(width: int, time_steps: int) -> Callable[[Effort], tuple[SpikingNetwork, Tensor, str]]:
-    def make(effort: Effort) -> tuple[SpikingNetwork, Tensor, str]:
-        agent = default_agent(width, effort.scratch)
-        network = with_time_steps(agent.network, time_steps)
-        return network, agent.inputs(BATCH), _activity(network, agent.inputs(BATCH))
+def _trained(agent: Callable[[int, Path], Agent]) -> _Make:
+    def make(effort: Effort, width: int, time_steps: int) -> tuple[SpikingNetwork, Tensor]:
+        found = agent(width, effort.scratch)
+        return with_time_steps(found.network, time_steps), found.inputs(BATCH)
 
     return make
 
 
-def _lean(width: int, time_steps: int) -> Callable[[Effort], tuple[SpikingNetwork, Tensor, str]]:
-    def make(effort: Effort) -> tuple[SpikingNetwork, Tensor, str]:
-        agent = lean_agent(width, effort.scratch)
-        network = with_time_steps(agent.network, time_steps)
-        return network, agent.inputs(BATCH), _activity(network, agent.inputs(BATCH))
-
-    return make
-
-
-def _seldom(width: int, time_steps: int) -> Callable[[Effort], tuple[SpikingNetwork, Tensor, str]]:
-    def make(_: Effort) -> tuple[SpikingNetwork, Tensor, str]:
-        network, x = at_activity((width, width), time_steps, BATCH, _LOW_SHARE)
-        return network, x, _activity(network, x)
-
-    return make
+def _seldom(_: Effort, width: int, time_steps: int) -> tuple[SpikingNetwork, Tensor]:
+    return at_activity((width, width), time_steps, BATCH, _LOW_SHARE)
 
 
 def _activity(network: SpikingNetwork, x: Tensor) -> str:
@@ -66,11 +57,15 @@ def _activity(network: SpikingNetwork, x: Tensor) -> str:
 
 
 _CASES = (
-    _Case("training-64-T8", "default agent, 64-64, T = 8", 64, 8, _default(64, 8)),
-    _Case("training-256-T16", "default agent, 256-256, T = 16", 256, 16, _default(256, 16)),
-    _Case("training-2%-256-T16", "2 % active, 256-256, T = 16", 256, 16, _seldom(256, 16)),
-    _Case("training-256-T8", "default agent, 256-256, T = 8", 256, 8, _default(256, 8), False),
-    _Case("training-lean-256-T8", "lean agent, 256-256, T = 8", 256, 8, _lean(256, 8), False),
+    _Case("training-64-T8", "default agent, 64-64, T = 8", 64, 8, _trained(default_agent)),
+    _Case("training-256-T16", "default agent, 256-256, T = 16", 256, 16, _trained(default_agent)),
+    _Case("training-2%-256-T16", "2 % active, 256-256, T = 16", 256, 16, _seldom),
+    _Case(
+        "training-256-T8", "default agent, 256-256, T = 8", 256, 8, _trained(default_agent), False
+    ),
+    _Case(
+        "training-lean-256-T8", "lean agent, 256-256, T = 8", 256, 8, _trained(lean_agent), False
+    ),
 )
 _PROMISED: dict[str, tuple[float | None, float | None]] = {
     "training-64-T8": (4.0, 8.0),
@@ -85,7 +80,7 @@ _PROMISED_OVER_FLOOR: dict[str, tuple[float | None, float | None]] = {
 
 def _run(case: _Case) -> Callable[[Effort], Found]:
     def run(effort: Effort) -> Found:
-        network, x, note = case.make(effort)
+        network, x = case.make(effort, case.width, case.time_steps)
         linears = hidden_linears(network)
         peers, missing = all_peers(network, x, effort) if case.peers else ({}, {})
         forwards = {OURS: plain_forward(network), DECIDE: network.decide, **peers}
@@ -94,7 +89,9 @@ def _run(case: _Case) -> Callable[[Effort], Found]:
         }
         sizes = (INPUTS, case.width, case.width)
         contenders[FLOOR] = floor.training_products(sizes, case.time_steps, BATCH)
-        return Found(race(contenders, effort.seconds), missing=missing, notes=(note,))
+        return Found(
+            race(contenders, effort.seconds), missing=missing, notes=(_activity(network, x),)
+        )
 
     return run
 

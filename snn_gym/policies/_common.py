@@ -26,6 +26,7 @@ from snn_gym.policies._observations import (
     make_normaliser,
     spike_steps_of,
 )
+from snn_gym.policies._optimiser import choose_adam
 from snn_gym.policies._pairing import check_pairing
 from snn_gym.spiking.assembly import todays_names
 from snn_gym.spiking.bookkeeping import full_state
@@ -39,8 +40,6 @@ from snn_gym.spiking.normaliser import ObservationNormaliser
 from snn_gym.spiking.recording import Recording
 
 _STOCK_PACKAGES = ("stable_baselines3.", "sb3_contrib.")
-_ADAM_IMPLEMENTATIONS = {"fused", "foreach", "capturable", "differentiable"}
-"""Options of PyTorch's Adam of which one asks for an implementation."""
 
 
 class SpikingPolicyMixin(Behaviour):
@@ -144,7 +143,8 @@ class SpikingPolicyMixin(Behaviour):
             )
         check_start(action_space, "action space")
         self._refuse_unknown(arguments)
-        self._choose_optimiser(arguments)
+        if "optimizer_kwargs" in self._stock_arguments():
+            choose_adam(arguments, self.adam_defaults)
         extractor = arguments.setdefault(
             "features_extractor_class",
             default_extractor(observation_space, arguments.get("normalize_images", True)),
@@ -155,17 +155,6 @@ class SpikingPolicyMixin(Behaviour):
         # The first class after our own is Stable-Baselines3's, whose arguments are known.
         stock = next(x for x in type(self).__mro__ if x.__module__.startswith(_STOCK_PACKAGES))
         return set(inspect.signature(stock).parameters)
-
-    def _choose_optimiser(self, arguments: dict[str, Any]) -> None:
-        """Let an Adam whose implementation nobody chose be fused, which is the fastest by far."""
-        chosen = arguments.get("optimizer_class", torch.optim.Adam)
-        if chosen is not torch.optim.Adam or "optimizer_kwargs" not in self._stock_arguments():
-            return
-        options = arguments.get("optimizer_kwargs")
-        options = self.adam_defaults if options is None else options
-        if options.keys().isdisjoint(_ADAM_IMPLEMENTATIONS):
-            options = {**options, "fused": True}
-        arguments["optimizer_kwargs"] = options
 
     def _refuse_unknown(self, arguments: dict[str, Any]) -> None:
         unknown = sorted(arguments.keys() - self._stock_arguments())

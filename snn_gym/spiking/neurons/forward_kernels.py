@@ -7,14 +7,13 @@ the step functions of Norse 1.1.0 (https://github.com/norse/norse, ``norse.torch
 operation by operation (no fused multiply-add, no reassociation), so for equal input currents spikes
 and voltages are equal to Norse's bit for bit, and without branches, which lets the compiler turn
 inner loops into vector instructions. Products with spikes add weights of the neurons that fired, in
-an order of their own: of whole layers, equality with Norse holds up to the first spike whose margin
-is within rounding.
+an order of their own: there, equality with Norse ends at a spike whose margin is within rounding.
 
 A kernel writes ``voltages`` (the membrane potential that is compared with the threshold, before
 the reset) and ``spikes``, and updates the state in place. ``currents`` of shape ``(1, M)`` mean the
 same input at every time step. ``constants`` are a neuron's numbers at the places ``GAIN`` to
-``BETA``. A sequence is a run over ``L`` environment steps of ``T`` time steps: arrays are
-``(L * T, M)``, inputs held over an environment step ``(L, M)``.
+``BETA``. A sequence is ``L`` environment steps of ``T`` time steps: arrays are ``(L * T, M)``,
+inputs held over an environment step ``(L, M)``.
 
 Numba caches machine code by the file it was written in, so kernels call none of another file.
 """
@@ -326,7 +325,7 @@ def _move(states: Array, offset: int, state: Array, leaving: bool) -> None:
 
 
 @njit(cache=True, error_model="numpy")
-def _spike_products(spikes: Array, weight: Array, bias: Array, currents: Array) -> None:
+def spike_products(spikes: Array, weight: Array, bias: Array, currents: Array) -> None:
     """Do what ``products`` does, by a dense product where that is faster."""
     fired, flat = np.int32(0), spikes.reshape(-1)
     if len(spikes) >= DENSE_ROWS:
@@ -382,7 +381,7 @@ def network_forward(
                     products(signal[t, first:last], weights[k], biases[k], own)
             else:
                 fired = source[: steps * count * fan_in].reshape(steps * count, fan_in)
-                _spike_products(fired, weights[k], biases[k], driven)
+                spike_products(fired, weights[k], biases[k], driven)
             state = np.empty((VARIABLES[kinds[k]] + min(len(recurrent[k]), 1), across), np.float32)
             _move(states[first:last], offset, state, False)
             a = steps * first * size if len(voltages[k]) > steps * chunk * size else 0

@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from snn_gym.spiking.neurons.forward_kernels import DENSE_ROWS, DENSE_SHARE, Array, products
+from snn_gym.spiking.neurons.forward_kernels import DENSE_ROWS, DENSE_SHARE, Array, spike_products
 from snn_gym.spiking.neurons.synapse_kernels import synapse_gradients
 
 
@@ -25,7 +25,10 @@ def array_of(tensor: Tensor) -> Array:
 
 
 def is_dense(source: Array | NDArray[np.uint8]) -> bool:
-    """Tell whether a dense product with inputs (R, D) is faster than one by events."""
+    """Tell whether the gradient of dense weights is faster than that by events, for (R, D).
+
+    By the rule that ``spike_products`` has for the product itself.
+    """
     if len(source) < DENSE_ROWS:
         return False
     return bool(np.count_nonzero(source) > DENSE_SHARE * source.size)
@@ -68,11 +71,7 @@ class _SpikeProduct(torch.autograd.Function):
         ctx.save_for_backward(signal, weight)
         source = array_of(signal).reshape(-1, signal.shape[2])
         currents = np.empty((len(source), len(weight)), np.float32)
-        if is_dense(source):
-            np.matmul(source, array_of(weight).T, out=currents)
-            currents += array_of(bias)
-        else:
-            products(source, array_of(weight.t()), array_of(bias), currents)
+        spike_products(source, array_of(weight.t()), array_of(bias), currents)
         return torch.from_numpy(currents).view(*signal.shape[:2], -1)
 
     @staticmethod
