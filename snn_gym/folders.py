@@ -68,3 +68,14 @@ def partial_files(folder: Path, names: Iterable[str]) -> list[Path]:
     # As tempfile.mkstemp makes names.
     partial = re.compile(rf"\.(?:{written})\.[a-z0-9_]{{8}}{re.escape(PARTIAL_SUFFIX)}")
     return [path for path in folder.iterdir() if partial.fullmatch(path.name) and path.is_file()]
+
+
+def remove_partial_files(folder: Path, names: Iterable[str]) -> None:
+    """Remove what `partial_files` returns; the caller keeps other writers of these files away.
+
+    Args:
+        folder: Folder to look in, without its subfolders.
+        names: Files that killed writers wrote.
+    """
+    for file in partial_files(folder, names):
+        file.unlink(missing_ok=True)

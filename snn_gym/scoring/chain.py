@@ -11,13 +11,13 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from snn_gym.scoring.errors import SubmissionError
 from snn_gym.scoring.manifest import MAX_ROW_BYTES, MAX_WEIGHTS_BYTES
-from snn_gym.storage import read_regular_file, write_text_atomic
+from snn_gym.storage import StorageError, read_regular_file, write_text_atomic
 
 DIGESTS_NAME = "digests.txt"
 _MAX_DIGESTS_BYTES = 64 * 1024 * 1024
@@ -52,6 +52,10 @@ def read_chain(leaderboard: Path) -> tuple[Link, ...]:
     Args:
         leaderboard: Folder of the leaderboard; one without the file has no lines.
 
+    Returns:
+        Its lines. The last one is left out where its row is still that of the row's line before: a
+        process was killed between the two, and the next line takes its place.
+
     Raises:
         SubmissionError: ``digests``: a line was changed, left out or put in.
         StorageError: The file is no regular file of a sensible size.
@@ -73,7 +77,23 @@ def read_chain(leaderboard: Path) -> tuple[Link, ...]:
             )
         links.append(link)
         before = link.chain
-    return tuple(links)
+    return tuple(links[:-1] if _is_interrupted(leaderboard, links) else links)
+
+
+def _is_interrupted(leaderboard: Path, links: Sequence[Link]) -> bool:
+    """Say whether a row that was to be replaced is still the one before the last line.
+
+    Who puts an earlier file of the last row back is taken for that; without the last line it would
+    be whole, too, and only the history of the file tells either.
+    """
+    earlier = [link for link in links[:-1] if link.place == links[-1].place]
+    if not earlier or earlier[-1].row == links[-1].row:
+        return False
+    try:
+        row = read_regular_file(leaderboard / links[-1].place, max_bytes=MAX_ROW_BYTES)
+    except StorageError:
+        return False  # said where the row is read
+    return _digest(row) == earlier[-1].row
 
 
 def read_linked(leaderboard: Path, link: Link) -> tuple[bytes, bytes]:

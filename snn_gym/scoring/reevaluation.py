@@ -184,7 +184,7 @@ def retrain_row(leaderboard: Path, row: Row, seeds: tuple[int, ...]) -> Again:
         again = train_again(row, check_weights(weights, row), seeds)
     except ValueError as error:
         return Again(path, str(error))
-    replace_row(leaderboard, dataclasses.replace(row, trained_again=again))
+    replace_row(leaderboard, row, trained_again=again)
     return Again(path, None, f"the same {again.same}")
 
 
@@ -199,9 +199,8 @@ def _play_hidden(leaderboard: Path, row: Row, _: tuple[int, ...], *, salt: bytes
         hidden = play_hidden(row, digest, salt, functools.partial(rerun, weights=weights))
     except ValueError as error:
         return Again(path, str(error))
-    row = dataclasses.replace(row, hidden=hidden)
-    replace_row(leaderboard, row)
-    return Again(path, None, describe(row))
+    replace_row(leaderboard, row, hidden=hidden)
+    return Again(path, None, describe(dataclasses.replace(row, hidden=hidden)))
 
 
 def _play_and_write(leaderboard: Path, row: Row, seeds: tuple[int, ...]) -> Again:
@@ -229,7 +228,7 @@ def _play(leaderboard: Path, row: Row, seeds: tuple[int, ...], *, write: bool = 
         )
     if write:
         changes = {**vars(result), "evaluator_version": EVALUATOR_VERSION, "verified": utc_now()}
-        replace_row(leaderboard, dataclasses.replace(row, **changes))
+        replace_row(leaderboard, row, **changes)
     if different:
         means = f"{row.score.mean:.6g} before, {result.score.mean:.6g} now"
         return Again(path, None, f"other returns in {len(different)} episodes, mean {means}")

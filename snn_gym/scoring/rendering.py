@@ -6,7 +6,7 @@ import itertools
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from snn_gym.folders import locked
+from snn_gym.folders import locked, remove_partial_files
 from snn_gym.scoring.comparison import COMPARISON_COLUMNS, COMPARISON_DEFINITIONS, comparisons
 from snn_gym.scoring.hidden import CHANCE
 from snn_gym.scoring.results import Row
@@ -148,6 +148,7 @@ def write_table(leaderboard: str | Path) -> Path:
         )
     # Locked, so that a table made before another writer's row cannot replace one made after it.
     with locked(leaderboard):
+        remove_partial_files(leaderboard, [TABLE_NAME])
         write_text_atomic(path, render_table(leaderboard))
     return path
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, fields
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from snn_gym.config import Config, Length, Range
-from snn_gym.folders import locked
+from snn_gym.folders import locked, remove_partial_files
 from snn_gym.scoring.chain import DIGESTS_NAME, Link, add_link, read_chain, read_linked
 from snn_gym.scoring.errors import SubmissionError
 from snn_gym.scoring.manifest import (
@@ -280,7 +280,9 @@ def check_is_new(leaderboard: Path, row_file: Path, content_sha256: str | None) 
             )
 
 
-def write_row(leaderboard: Path, row: Row, weights: bytes) -> Path:
+def write_row(
+    leaderboard: Path, row: Row, weights: bytes, check: Callable[[], object] = lambda: None
+) -> Path:
     """Add a verified row: all of it or nothing, also beside other writers.
 
     The weights are written first and the row last, so that a process killed in between leaves no
@@ -291,38 +293,54 @@ def write_row(leaderboard: Path, row: Row, weights: bytes) -> Path:
         leaderboard: Folder of the leaderboard; made if absent.
         row: Verified row.
         weights: The weights file that the row's hash belongs to.
+        check: What else has to hold beside the rows that there are then, or raises.
 
     Returns:
         Path of the row.
 
     Raises:
-        SubmissionError: Somebody has added the same row or weights meanwhile.
+        SubmissionError: Somebody has added the same row or weights meanwhile, or ``check`` says so.
     """
     path = row_path(leaderboard, row.agent, row.environment, row.seed)
     leaderboard.mkdir(parents=True, exist_ok=True)
     with locked(leaderboard):
         check_is_new(leaderboard, path, row.content_sha256)
+        check()
         path.parent.mkdir(parents=True, exist_ok=True)
+        _sweep(leaderboard, path)
         write_bytes_atomic(path.with_suffix(".safetensors"), weights)
         _write(leaderboard, path, row, weights)
     return path
 
 
-def replace_row(leaderboard: Path, row: Row) -> Path:
-    """Write what was found later in place of a row; its weights stay.
+def replace_row(leaderboard: Path, row: Row, **changes: Any) -> Path:
+    """Write what was found later into a row; its weights stay, and so does all else.
 
     Args:
         leaderboard: Folder of the leaderboard.
         row: The row, evaluated or trained again.
+        **changes: Fields and what they are now, beside what other writers found meanwhile.
 
     Returns:
         Path of the row.
+
+    Raises:
+        SubmissionError: As in ``verified_weights`` and ``read_row``.
+        StorageError: As in ``verified_weights``.
     """
     path = row_path(leaderboard, row.agent, row.environment, row.seed)
     with locked(leaderboard):
-        weights = read_regular_file(path.with_suffix(".safetensors"), max_bytes=MAX_WEIGHTS_BYTES)
-        _write(leaderboard, path, row, weights)
+        _sweep(leaderboard, path)
+        weights = verified_weights(leaderboard, row)
+        data = read_regular_file(path, max_bytes=MAX_ROW_BYTES)
+        _write(leaderboard, path, replace(read_row(leaderboard, path, data), **changes), weights)
     return path
+
+
+def _sweep(leaderboard: Path, path: Path) -> None:
+    """Remove what writers of a row left that were killed; the caller holds the lock."""
+    remove_partial_files(leaderboard, [DIGESTS_NAME])
+    remove_partial_files(path.parent, [path.name, path.with_suffix(".safetensors").name])
 
 
 def _write(leaderboard: Path, path: Path, row: Row, weights: bytes) -> None:

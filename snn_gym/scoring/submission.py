@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from snn_gym.config import to_mapping
+from snn_gym.folders import locked, partial_files, remove_partial_files
 from snn_gym.registry import load_environment_spec
 from snn_gym.scoring.errors import SubmissionError
 from snn_gym.scoring.evaluation import (
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
     from snn_gym.zoo.recipe import Recipe
 
 SUBMISSION_FOLDER = "submission"
+_WRITTEN = (MANIFEST_NAME, WEIGHTS_NAME)
 
 
 def submit(
@@ -94,15 +96,18 @@ def submit(
         recipe=recipe,
     )
     out.mkdir(parents=True, exist_ok=True)
-    write_bytes_atomic(out / WEIGHTS_NAME, weights)
-    write_text_atomic(out / MANIFEST_NAME, dump_json(manifest))
+    with locked(out):  # of two at once, the files of one
+        remove_partial_files(out, _WRITTEN)
+        write_bytes_atomic(out / WEIGHTS_NAME, weights)
+        write_text_atomic(out / MANIFEST_NAME, dump_json(manifest))
     return out
 
 
 def _check_out(out: Path) -> None:
     if not os.path.lexists(out):
         return
-    if not out.is_dir() or {path.name for path in out.iterdir()} - {MANIFEST_NAME, WEIGHTS_NAME}:
+    own = [out / name for name in _WRITTEN]
+    if not out.is_dir() or {*out.iterdir()} - {*own, *partial_files(out, _WRITTEN)}:
         raise SubmissionError(
             "out-in-use",
             f"{out} exists and is no submission folder; expected a new folder or one with only "

@@ -97,7 +97,10 @@ def verify(
     # Of the trained numbers only: changed observation statistics make no other training run.
     content_sha256 = hash_tensors(trained)
     check_is_new(leaderboard, place, content_sha256)
-    check_is_no_copy(leaderboard, manifest.agent, manifest.environment, tensors)
+    check = functools.partial(
+        check_is_no_copy, leaderboard, manifest.agent, manifest.environment, tensors
+    )
+    check()
     # Written afresh, so that nothing of the submitted file but its tensors is stored.
     weights = dump_tensors(tensors)
     request = Request(agent=manifest.agent, environment=manifest.environment, seeds=settings.seeds)
@@ -121,7 +124,7 @@ def verify(
         "hidden": hidden,
     }
     row = Row(**{**vars(manifest), **found})
-    return write_row(leaderboard, row, weights)
+    return write_row(leaderboard, row, weights, check)
 
 
 @contextmanager

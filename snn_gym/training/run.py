@@ -14,7 +14,7 @@ from stable_baselines3.common.callbacks import BaseCallback, CallbackList
 from stable_baselines3.common.logger import configure
 
 from snn_gym.config import Config, Count, from_mapping, to_mapping
-from snn_gym.folders import locked, make_writable, partial_files
+from snn_gym.folders import locked, make_writable, partial_files, remove_partial_files
 from snn_gym.recorded import RecordedId
 from snn_gym.registry import import_named_module, known_ids, load_environment_spec
 from snn_gym.sealing import check_digests, dump_sealed, parse_sealed, write_digests
@@ -269,8 +269,8 @@ def _begin_or_find(out: Path, settings: RunSettings, resume: bool) -> RunSetting
         settings = begun
     else:
         write_bytes_atomic(out / RUN_FILE, dump_sealed(to_mapping(settings)))
-    for file in partial:
-        file.unlink(missing_ok=True)
+    if resume:
+        remove_partial_files(out, _WRITTEN)
     return settings
 
 

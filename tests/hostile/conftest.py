@@ -109,13 +109,13 @@ def boards(
             verify(root / f"s{seed}" / "submission", root / "board", SETTINGS)
         for row in list_rows(root / "board")[:1]:
             again = played.train_again(row, honest.tensors(), SETTINGS.seeds)
-            replace_row(root / "board", dataclasses.replace(row, trained_again=again))
+            replace_row(root / "board", row, trained_again=again)
         write_table(root / "board")
         verify(root / "s4" / "submission", root / "s3" / "board", SETTINGS)
         verify(root / "s0" / "submission", root / "others", SETTINGS)
     shutil.copytree(root / "board", root / "old")
     for row in list_rows(root / "old"):
-        replace_row(root / "old", dataclasses.replace(row, evaluator_version=1))
+        replace_row(root / "old", row, evaluator_version=1)
     return {x.name: x for x in root.iterdir()}
 
 

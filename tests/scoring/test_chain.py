@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from snn_gym.scoring import SubmissionError
 from snn_gym.scoring.chain import DIGESTS_NAME, add_link, begin_chain, read_chain
+from snn_gym.scoring.evaluation import EVALUATOR_VERSION
 from snn_gym.scoring.manifest import dump_json
 from snn_gym.scoring.results import replace_row
 from tests.scoring.test_table import fill, make_row
@@ -34,7 +35,7 @@ def test_a_line_by_hand(tmp_path: Path) -> None:
 
 def test_a_row_that_is_evaluated_again_has_a_further_line(tmp_path: Path) -> None:
     fill(tmp_path, make_row(evaluator_version=1))
-    replace_row(tmp_path, make_row())
+    replace_row(tmp_path, make_row(), evaluator_version=EVALUATOR_VERSION)
     before, after = read_chain(tmp_path)
     assert (before.place, before.weights) == (after.place, after.weights)
     assert after.row == sha(dump_json(make_row()))
