@@ -23,7 +23,8 @@ from snn_gym.plotting.run import RASTER_DECISIONS, read_episodes, read_evaluatio
 from snn_gym.plotting.style import agent_colours, layer_colours, save, stacked_widths, style
 from snn_gym.registry import load_environment_spec, make_task
 from snn_gym.scoring.evaluation import FIRST_EVALUATION_SEED
-from snn_gym.training.run import EPISODES_FILE, acts_in_spikes
+from snn_gym.training.run import EPISODES_FILE
+from snn_gym.training.settings import acts_in_spikes
 from snn_gym.zoo import load_agent_spec
 
 ROOT = Path(__file__).resolve().parents[1]

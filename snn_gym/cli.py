@@ -8,7 +8,7 @@ from __future__ import annotations
 import sys
 import warnings
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import gymnasium as gym
 import typer
@@ -23,6 +23,7 @@ from snn_gym.cli_printing import (
     print_lines,
     print_played,
 )
+from snn_gym.cli_train import train
 from snn_gym.cli_trained import compare, pretrained
 
 app = typer.Typer(
@@ -116,62 +117,7 @@ def agents() -> None:
         print(f"    {twin}; environments {', '.join(spec.environments)}")
 
 
-@app.command()
-@with_module
-def train(
-    agent: Annotated[str, typer.Argument(help="Agent of the zoo, such as ppo-lif.")],
-    env: Annotated[str, typer.Argument(help="Environment, such as CartPole-v1.")],
-    out: Annotated[
-        Path | None, typer.Option(help="Folder of the run.", show_default="runs/AGENT/ENV/SEED")
-    ] = None,
-    seed: Annotated[int, typer.Option(help="Seed of everything random.")] = 0,
-    steps: Annotated[
-        int | None, typer.Option(help="Environment steps.", show_default="the budget")
-    ] = None,
-    checkpoint_interval: Annotated[
-        int, typer.Option(help="Environment steps between checkpoints.")
-    ] = 10_000,
-    resume: Annotated[
-        bool, typer.Option("--resume", help="Go on with the run in the folder, if there is one.")
-    ] = False,
-    progress: Annotated[
-        bool | None, typer.Option(help="Progress bar.", show_default="on a terminal")
-    ] = None,
-    dynamics: Annotated[
-        bool, typer.Option("--dynamics", help="Log what the network does, in dynamics.csv.")
-    ] = False,
-    seeding: Annotated[
-        Literal["disjoint", "consecutive"],
-        typer.Option(help="How the environments' random streams follow from the seed."),
-    ] = "disjoint",
-) -> None:
-    """Train an agent, with checkpoints and TensorBoard logs."""
-    from snn_gym.training import make_run_settings
-    from snn_gym.training import train as train_agent
-
-    recipe: dict[str, Any] = {
-        "seed": seed,
-        "steps": steps,
-        "checkpoint_interval": checkpoint_interval,
-        "dynamics": dynamics,
-        "seeding": seeding,
-    }
-    settings = make_run_settings(agent, env, **recipe)
-    folder = out or Path("runs") / agent / env.replace("/", "__") / str(seed)
-    print(f"training {agent} on {env}: {settings.steps:,} steps, seed {seed}", flush=True)
-    run = train_agent(
-        agent,
-        env,
-        out=folder,
-        resume=resume,
-        progress_bar=sys.stderr.isatty() if progress is None else progress,
-        **recipe,
-    )
-    if run.was_finished:
-        print(f"{folder} had already finished after {run.steps:,} steps; nothing to do")
-        return
-    since = "" if run.resumed_at is None else f" (resumed at {run.resumed_at:,})"
-    print(f"trained {run.steps:,} steps{since}: {folder}")
+app.command()(with_module(train))
 
 
 @app.command()

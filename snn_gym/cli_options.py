@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import importlib
 import inspect
 import sys
-from collections.abc import Callable
+import tomllib
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -16,6 +18,9 @@ from snn_gym.content import checkout_root
 
 MOST_EPISODES = 1_000_000
 """Most episodes that a command takes: those of `scoring.evaluation`, which is slow to load."""
+
+_EXAMPLE = "gamma=0.98"
+_PYTHON_VALUES = {"True": True, "False": False, "None": None}
 
 
 def _import_module(name: str | None) -> None:
@@ -34,7 +39,7 @@ Run = Annotated[Path, typer.Argument(help="Folder that `snn-gym train` wrote.")]
 Module = Annotated[
     str | None,
     typer.Option(
-        help="Import this first: it registers environments, neurons or learners of your own.",
+        help="Import this first: it registers environments, agents, neurons… of your own.",
         show_default=False,
     ),
 ]
@@ -59,6 +64,84 @@ def with_module(command: Callable[..., None]) -> Callable[..., None]:
     run.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
     run.__annotations__ = {**command.__annotations__, "module": Module}
     return run
+
+
+def with_options(kind: type[Any]) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Give a command an option for each field of a dataclass; it gets them as ``options``.
+
+    Args:
+        kind: A dataclass whose fields are annotated as options and have defaults.
+    """
+
+    def decorate(command: Callable[..., None]) -> Callable[..., None]:
+        names = [field.name for field in dataclasses.fields(kind)]
+
+        @functools.wraps(command)
+        def run(*args: Any, **kwargs: Any) -> None:
+            given = {name: kwargs.pop(name) for name in names}
+            command(*args, options=kind(**given), **kwargs)
+
+        signature = inspect.signature(command, eval_str=True)
+        keyword = inspect.Parameter.KEYWORD_ONLY
+        own = [x for name, x in signature.parameters.items() if name != "options"]
+        added = [
+            x.replace(kind=keyword)
+            for x in inspect.signature(kind, eval_str=True).parameters.values()
+        ]
+        run.__signature__ = signature.replace(parameters=[*own, *added])  # type: ignore[attr-defined]
+        run.__annotations__ = {x.name: x.annotation for x in (*own, *added)}
+        return run
+
+    return decorate
+
+
+def parse_changes(option: str, texts: Sequence[str]) -> dict[str, Any]:
+    """Return the values of an option that is given as NAME=VALUE, maybe more than once.
+
+    A value is read as TOML (``0.98``, ``true``, ``[32, 32]``), or as Python's ``True``, ``False``
+    and ``None``; any other is a text. ``a.b=1`` is the entry ``b`` of the table ``a``.
+
+    Args:
+        option: The option, to name in errors.
+        texts: What was given.
+
+    Raises:
+        ValueError: One has no name or no value, or comes twice.
+    """
+    changes: dict[str, Any] = {}
+    for text in texts:
+        name, equals, value = text.partition("=")
+        path = [part.strip() for part in name.split(".")]
+        if not equals or not all(path):
+            raise ValueError(f"{option} {text!r} is not NAME=VALUE, such as {option} {_EXAMPLE}")
+        place = changes
+        if _is_said(changes, path):
+            raise ValueError(f"{option} says twice what {name.strip()!r} is; leave out one of them")
+        for table in path[:-1]:
+            place = place.setdefault(table, {})
+        place[path[-1]] = _parse_value(value.strip())
+    return changes
+
+
+def _is_said(changes: dict[str, Any], path: Sequence[str]) -> bool:
+    """Tell whether a value stands at a path, or where one of its tables should."""
+    place: Any = changes
+    for name in path:
+        if not isinstance(place, dict):
+            return True
+        if name not in place:
+            return False
+        place = place[name]
+    return True
+
+
+def _parse_value(text: str) -> Any:
+    if text in _PYTHON_VALUES:
+        return _PYTHON_VALUES[text]
+    try:
+        return tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        return text
 
 
 def leaderboard_folder(given: Path | None) -> Path:

@@ -24,6 +24,8 @@ from collections.abc import Mapping, Sequence, Sized
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal, TypeVar, Union
 
+from snn_gym.names import did_you_mean
+
 ConfigT = TypeVar("ConfigT")
 
 
@@ -268,15 +270,13 @@ def _check_keys(
     allowed = ", ".join(fields) or "none"
     unknown = [f"{key!s:.60}" for key in mapping if key not in fields]
     if unknown:
-        raise UnknownKeyError(
-            unknown, f"{where}: unknown key {', '.join(unknown)}; allowed keys: {allowed}"
-        )
+        hint = did_you_mean(unknown[0], fields)
+        message = f"{where}: unknown key {', '.join(unknown)}{hint} allowed keys: {allowed}"
+        raise UnknownKeyError(unknown, message)
     missing = [
         name
         for name, field in fields.items()
-        if name not in mapping
-        and field.default is dataclasses.MISSING
-        and field.default_factory is dataclasses.MISSING
+        if name not in mapping and field.default is field.default_factory is dataclasses.MISSING
     ]
     if missing:
         raise ValueError(f"{where}: missing key {', '.join(missing)}; allowed keys: {allowed}")

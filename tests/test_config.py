@@ -99,7 +99,10 @@ ALLOWED = "name, sizes, limits, inner, budget, notes, threshold, rate, active"
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        ({"size": 1}, f"here.toml: unknown key size; allowed keys: {ALLOWED}"),
+        (
+            {"size": 1},
+            f"here.toml: unknown key size; did you mean 'sizes'? allowed keys: {ALLOWED}",
+        ),
         ({"inner": {"gain": 1}}, "here.toml: inner: unknown key gain; allowed keys: slope, kind"),
         ({"inner": 3}, "here.toml: inner: expected a table of Inner, got 3 (int)"),
         (

@@ -318,7 +318,7 @@ def test_two_files_with_one_id_are_refused(other_content):
         ('registers = ["snn/A-v0"]', "missing key base_id"),
         (
             MINIMAL.format(base="snn/A-v0", spiking="A-v0") + '[task]\nentry_pont = "a:B"\n',
-            "task: unknown key entry_pont; allow",
+            r"task: unknown key entry_pont; did you mean 'entry_point'\? allow",
         ),
     ],
     ids=["broken", "registers no list", "key missing", "key of the task's class unknown"],

@@ -22,12 +22,13 @@ from snn_gym.storage import read_regular_file
 from snn_gym.threads import one_thread
 from snn_gym.training.dynamics_callback import DYNAMICS_FILE, acting_spiking_network
 from snn_gym.training.dynamics_log import read_rows
-from snn_gym.training.run import EPISODES_FILE, RunSettings, check_logs, read_run_settings
+from snn_gym.training.evaluations import EVALUATIONS_FILE
+from snn_gym.training.run import EPISODES_FILE, check_logs
+from snn_gym.training.settings import RunSettings, read_run_settings
 from snn_gym.zoo import load_agent
 
 FORMATS = ("png", "svg")
 RASTER_DECISIONS = 25
-EVALUATIONS_FILE = "evaluations.npz"
 """Name under which Stable-Baselines3's ``EvalCallback(log_path=RUN)`` writes."""
 
 
@@ -92,7 +93,7 @@ def _trace_final_policy(run: Path, settings: RunSettings) -> EpisodeTrace | None
         policy: Any = load_agent(run).policy
         if acting_spiking_network(policy) is None:
             return None
-        env = make_task(settings.environment)
+        env = make_task(settings.environment, **settings.environment_kwargs)
         return record_episode(policy, env, FIRST_EVALUATION_SEED, RASTER_DECISIONS)
 
 

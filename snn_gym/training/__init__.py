@@ -1,13 +1,12 @@
 """Training runs in folders: checkpoints, resuming, and logs of episodes and dynamics."""
 
 from snn_gym.training.dynamics_callback import DynamicsCallback
-from snn_gym.training.run import (
+from snn_gym.training.run import TrainingRun, train
+from snn_gym.training.settings import (
     DEFAULT_CHECKPOINT_INTERVAL,
     RunSettings,
-    TrainingRun,
     make_run_settings,
     read_run_settings,
-    train,
 )
 
 __all__ = [

@@ -230,11 +230,12 @@ def _read(
         raise ValueError(f"{path}: format is {found!r:.60}, expected {FORMAT!r}")
     state = from_mapping(_State, content, str(path))
     saved = state.run or {}
-    for name, value in ({} if run is None else run).items():
-        if saved.get(name) != value:
+    asked = saved if run is None else run
+    for name in {**asked, **saved}:
+        if saved.get(name) != asked.get(name):
             raise ValueError(
-                f"{path} is of a run with {name} {saved.get(name)!r:.300}, not {value!r}; put this "
-                "run's own checkpoint there"
+                f"{path} is of a run with {name} {saved.get(name)!r:.300}, not "
+                f"{asked.get(name)!r}; put this run's own checkpoint there"
             )
     return tensors, state
 

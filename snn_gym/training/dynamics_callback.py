@@ -11,6 +11,7 @@ from stable_baselines3.common.vec_env import VecEnv
 from snn_gym.spiking import Dynamics, Recording, SpikingNetwork, network_weights
 from snn_gym.training.dynamics_log import Observation, Probe, Row, read_rows, write_rows
 from snn_gym.training.played import PLAYED_TOGETHER, play_decisions
+from snn_gym.training.undisturbed import undisturbed
 from snn_gym.zoo.build import make_environments
 from snn_gym.zoo.identity import identify
 
@@ -173,18 +174,15 @@ class DynamicsCallback(BaseCallback):
 
     def _record(self, policy: Any, network: SpikingNetwork) -> Recording:
         """Record with a noisy encoder's noise always the same, and its stream left alone."""
-        noise_state = getattr(network, "noise_state", None)
-        kept = None if noise_state is None else noise_state.clone()
-        network.reseed_noise(_NOISE_SEED)
-        batch: tuple[Any, ...] = (self._probe.batch(),)
-        if self._played_in is not None:
-            normaliser = self.model.get_vec_normalize_env()
-            size = self._probe.size
-            batch = play_decisions(policy, self._played_in, size, normaliser)
+        with undisturbed(policy):
             network.reseed_noise(_NOISE_SEED)
-        recording: Recording = policy.record(*batch)
-        if noise_state is not None:
-            noise_state.copy_(kept)
+            batch: tuple[Any, ...] = (self._probe.batch(),)
+            if self._played_in is not None:
+                normaliser = self.model.get_vec_normalize_env()
+                size = self._probe.size
+                batch = play_decisions(policy, self._played_in, size, normaliser)
+                network.reseed_noise(_NOISE_SEED)
+            recording: Recording = policy.record(*batch)
         return recording
 
     def _write_probe(self) -> None:

@@ -3,77 +3,51 @@
 from __future__ import annotations
 
 import warnings
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
-import gymnasium as gym
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.callbacks import BaseCallback, CallbackList
-from stable_baselines3.common.logger import configure
 
-from snn_gym.config import Config, Count, from_mapping, to_mapping
 from snn_gym.folders import locked, make_writable, partial_files, remove_partial_files
-from snn_gym.recorded import RecordedId
-from snn_gym.registry import import_named_module, known_ids, load_environment_spec
-from snn_gym.sealing import check_digests, dump_sealed, parse_sealed, write_digests
-from snn_gym.storage import read_regular_file, write_bytes_atomic
+from snn_gym.sealing import check_digests, dump_sealed, write_digests
+from snn_gym.storage import write_bytes_atomic
 from snn_gym.threads import one_thread
 from snn_gym.training.checkpoint import remove_checkpoints, resume_newest
 from snn_gym.training.dynamics_callback import DYNAMICS_FILE, PROBE_FILE, DynamicsCallback
 from snn_gym.training.episodes import EpisodeLog
+from snn_gym.training.evaluations import EVALUATIONS_FILE, EvaluationCallback
+from snn_gym.training.progress import ProgressCallback
 from snn_gym.training.segments import SegmentCallback
-from snn_gym.zoo import load_agent_spec, make_agent, read_manifest, save_agent
+from snn_gym.training.settings import (
+    RUN_FILE,
+    RunSettings,
+    make_run_settings,
+    read_run_settings,
+)
+from snn_gym.training.tracking import TrackedRun, check_tracker
+from snn_gym.zoo import make_agent, read_manifest, save_agent
 from snn_gym.zoo.build import make_environments
 from snn_gym.zoo.files import MANIFEST, WEIGHTS, package_versions, read_weights
 from snn_gym.zoo.identity import identify, remember_identity
-from snn_gym.zoo.recipe import Processor, Recipe, processor
-from snn_gym.zoo.seeding import Seeding, TrainingSeed
-from snn_gym.zoo.spec import AgentSpec
+from snn_gym.zoo.recipe import Recipe, processor
 
-DEFAULT_CHECKPOINT_INTERVAL = 10_000
-
-RUN_FILE = "run.json"
 EPISODES_FILE = "episodes.csv"
 CHECKPOINT_FILE = "checkpoint.safetensors"
 DIGESTS_FILE = "logs.sha256"
 """Digests of a finished run's logs, which ``sha256sum -c`` checks too."""
-TENSORBOARD_FOLDER = "tb"
 DYNAMICS_ROWS = 100
 """Times that the dynamics of a run are logged, about."""
-_MAX_RUN_BYTES = 1 << 20
 _WRITTEN = (
-    RUN_FILE, CHECKPOINT_FILE, EPISODES_FILE, DYNAMICS_FILE, PROBE_FILE, DIGESTS_FILE, WEIGHTS,
-    MANIFEST,
+    RUN_FILE, CHECKPOINT_FILE, EPISODES_FILE, DYNAMICS_FILE, PROBE_FILE, EVALUATIONS_FILE,
+    DIGESTS_FILE, WEIGHTS, MANIFEST,
 )  # fmt: skip
-_RECIPE = ("agent", "environment", "seed", "steps", "checkpoint_interval", "dynamics", "seeding")
-
-
-@dataclass(frozen=True)
-class RunSettings(Config):
-    """What decides the outcome of a training run; kept in run.json."""
-
-    format: Literal["snn_gym/run/1"]
-    """Name and version of this format."""
-    agent: str
-    """Agent of the zoo."""
-    environment: RecordedId
-    """Gymnasium id."""
-    seed: TrainingSeed
-    """Seed of everything random."""
-    steps: Count
-    """Environment steps to train."""
-    checkpoint_interval: Count
-    """Environment steps between checkpoints; environments are reset there, so it counts."""
-    versions: dict[str, str]
-    """Versions of the packages that began the run."""
-    dynamics: bool = False
-    """Whether the network's dynamics are logged, in dynamics.csv."""
-    seeding: Seeding = "consecutive"
-    """How the environments' random streams follow from the seed; older files do not say."""
-    processor: Processor = field(default_factory=dict)
-    """Processor that began the run; older files do not say."""
+_RECIPE = (
+    "agent", "environment", "seed", "steps", "checkpoint_interval", "dynamics", "seeding",
+    "hyperparameters", "network", "environment_kwargs", "eval_every",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -98,6 +72,7 @@ def train(
     resume: bool = False,
     progress_bar: bool = False,
     tensorboard: bool = True,
+    track: bool = False,
     **recipe: Any,
 ) -> TrainingRun:
     """Train an agent of the zoo, with checkpoints.
@@ -112,10 +87,14 @@ def train(
         env_id: Any id that gymnasium knows.
         out: Folder of the run; must not hold anything else.
         resume: Whether to go on with the run in ``out``, if there is one.
-        progress_bar: Whether to show a progress bar.
+        progress_bar: Whether to show on standard error how far training is.
         tensorboard: Whether to log for TensorBoard, under ``out/tb``.
-        **recipe: ``seed``, ``steps``, ``checkpoint_interval``, ``dynamics`` and ``seeding``, as for
-            ``make_run_settings``.
+        track: Whether to log for Weights & Biases too, which has to be installed.
+        **recipe: ``seed``, ``steps``, ``checkpoint_interval``, ``dynamics``, ``seeding``,
+            ``hyperparameters``, ``network``, ``environment_kwargs`` and ``eval_every``, as for
+            ``make_run_settings``. Evaluations have seeds apart from those of trainings and of the
+            results table, and stand in ``out/evaluations.npz``; the best policy that they find is
+            kept in ``out/best``, beside the final one.
 
     Returns:
         How it ended. The trained agent is in ``out``, in the form that ``save_agent`` writes.
@@ -124,8 +103,11 @@ def train(
         ValueError: A name or number is invalid, the agent does not serve the environment's spaces,
             ``out`` is in use, can't be written, or holds a run with other settings or damaged
             files, or dynamics are wanted of an agent that does not spike.
+        ImportError: Weights & Biases is wanted and not installed.
     """
     settings = make_run_settings(agent, env_id, **recipe)
+    if track:
+        check_tracker()
     out = Path(out)
     with one_thread():
         # Before the folder is made: a package that the environment needs may be missing.
@@ -136,8 +118,9 @@ def train(
             if (out / MANIFEST).exists():
                 return _finished(out, settings)
             model = model or _make(settings)
-            resumed_at = _learn(model, settings, out, progress_bar, tensorboard)
-            logs = [out / EPISODES_FILE, *_dynamics_logs(out, settings)]
+            with TrackedRun(out, settings, tensorboard=tensorboard, track=track) as tracked:
+                resumed_at = _learn(model, settings, out, progress_bar, tracked)
+            logs = [out / EPISODES_FILE, *_logs(out, settings)]
             write_digests(out / DIGESTS_FILE, [log.name for log in logs if log.exists()])
             # From here on the run is finished; killed before, its last stretch is trained again.
             save_agent(model, out, recipe=_recipe(settings))
@@ -173,87 +156,10 @@ def check_logs(out: Path) -> None:
         check_digests(out / DIGESTS_FILE)
 
 
-def _dynamics_logs(out: Path, settings: RunSettings) -> list[Path]:
-    return [out / DYNAMICS_FILE, out / PROBE_FILE] if settings.dynamics else []
-
-
-def read_run_settings(folder: Path) -> RunSettings:
-    """Read the settings of a training run.
-
-    Args:
-        folder: Folder that ``train`` wrote.
-
-    Raises:
-        ValueError: There are none, they were changed since, or they do not fit the schema.
-    """
-    file = folder / RUN_FILE
-    if not file.exists():
-        raise ValueError(f"{folder} holds no training run: there is no {RUN_FILE} in it")
-    data = read_regular_file(file, max_bytes=_MAX_RUN_BYTES)
-    return from_mapping(RunSettings, parse_sealed(data, str(file)), str(file))
-
-
-def make_run_settings(
-    agent: str,
-    env_id: str,
-    *,
-    seed: int = 0,
-    steps: int | None = None,
-    checkpoint_interval: int = DEFAULT_CHECKPOINT_INTERVAL,
-    dynamics: bool = False,
-    seeding: Seeding = "disjoint",
-) -> RunSettings:
-    """Complete and check the settings of a run.
-
-    Args:
-        agent: One of ``snn_gym.agent_ids()``.
-        env_id: Any id that gymnasium knows.
-        seed: Seed of everything random.
-        steps: Environment steps; the environment's budget for the agent's class if None.
-        checkpoint_interval: Environment steps between checkpoints.
-        dynamics: Whether to log what the spiking network does, about 100 times, in
-            ``out/dynamics.csv`` and for TensorBoard (``DynamicsCallback``). The trained agent is
-            the same with and without.
-        seeding: How the environments' random streams follow from the seed; ``consecutive`` gives
-            the bits of results from before there was a choice.
-
-    Raises:
-        ValueError: A name is unknown or a number out of range, or dynamics are wanted of an agent
-            that does not spike.
-    """
-    spec = load_agent_spec(agent)
-    env_id = import_named_module(env_id)
-    if env_id not in gym.registry:
-        load_environment_spec(env_id)  # says now, and not after the folder was made, what is known
-    if dynamics and not acts_in_spikes(spec):
-        raise ValueError(
-            f"agent {agent!r} does not spike, so it has no dynamics to log; leave out --dynamics, "
-            f"or train its twin {spec.twin!r}"
-        )
-    return RunSettings(
-        format="snn_gym/run/1",
-        agent=agent,
-        environment=env_id,
-        seed=seed,
-        steps=_budget(spec, env_id) if steps is None else steps,
-        checkpoint_interval=checkpoint_interval,
-        versions=package_versions(),
-        dynamics=dynamics,
-        seeding=seeding,
-        processor=processor(),
-    )
-
-
-def _budget(spec: AgentSpec, env_id: str) -> int:
-    if env_id not in known_ids():
-        raise ValueError(f"{env_id} is no task of snn_gym and has no budget; say how many --steps")
-    return load_environment_spec(env_id).budget[spec.budget_class]
-
-
-def acts_in_spikes(spec: AgentSpec) -> bool:
-    """Return whether the network that chooses an agent's actions spikes."""
-    switches = ("spiking_actor", "spiking")
-    return all(spec.policy_kwargs.get(switch, True) for switch in switches)
+def _logs(out: Path, settings: RunSettings) -> list[Path]:
+    """Return the logs that a checkpoint keeps."""
+    dynamics = [out / DYNAMICS_FILE, out / PROBE_FILE] if settings.dynamics else []
+    return [*dynamics, out / EVALUATIONS_FILE] if settings.eval_every else dynamics
 
 
 def _begin_or_find(out: Path, settings: RunSettings, resume: bool) -> RunSettings:
@@ -268,7 +174,7 @@ def _begin_or_find(out: Path, settings: RunSettings, resume: bool) -> RunSetting
         _check_same(begun, settings, out)
         settings = begun
     else:
-        write_bytes_atomic(out / RUN_FILE, dump_sealed(to_mapping(settings)))
+        write_bytes_atomic(out / RUN_FILE, dump_sealed(settings.recorded()))
     if resume:
         remove_partial_files(out, _WRITTEN)
     return settings
@@ -292,7 +198,13 @@ def _check_same(old: RunSettings, new: RunSettings, out: Path) -> None:
 
 def _make(settings: RunSettings) -> BaseAlgorithm:
     model = make_agent(
-        settings.agent, settings.environment, settings.seed, seeding=settings.seeding
+        settings.agent,
+        settings.environment,
+        settings.seed,
+        network=settings.network,
+        env_kwargs=settings.environment_kwargs,
+        seeding=settings.seeding,
+        **settings.hyperparameters,
     )
     # It learns in stretches, which one call of learn does not repeat.
     remember_identity(model, replace(identify(model), fresh=False))
@@ -312,37 +224,41 @@ def _recipe(begun: RunSettings) -> Recipe | None:
 
 
 def _learn(
-    model: BaseAlgorithm, settings: RunSettings, out: Path, progress_bar: bool, tensorboard: bool
+    model: BaseAlgorithm, settings: RunSettings, out: Path, progress_bar: bool, tracked: TrackedRun
 ) -> int | None:
     """Train what is left to train; return the steps done before, None at the start."""
     checkpoint = out / CHECKPOINT_FILE
-    kept: dict[str, Any] = {"run": to_mapping(settings), "logs": _dynamics_logs(out, settings)}
+    kept: dict[str, Any] = {"run": settings.recorded(), "logs": _logs(out, settings)}
     restored = resume_newest(checkpoint, model, **kept)
     resumed_at = None if restored is None else model.num_timesteps
     episodes = EpisodeLog() if restored is None else restored
-    if tensorboard:
-        model.set_logger(configure(str(out / TENSORBOARD_FOLDER), ["tensorboard"]))
+    if tracked.logger is not None:
+        model.set_logger(tracked.logger)
+    make = partial(make_environments, settings.environment, env_kwargs=settings.environment_kwargs)
     segments = SegmentCallback(
         checkpoint,
         out / EPISODES_FILE,
         episodes,
         settings.seed,
         settings.checkpoint_interval,
-        partial(make_environments, settings.environment, model.n_envs, settings.seed),
+        partial(make, model.n_envs, settings.seed),
         settings.seeding,
         **kept,
     )
     callbacks: list[BaseCallback] = [segments]
+    # Before it, so that what they logged is on disk before a checkpoint is.
+    if settings.eval_every:
+        callbacks.insert(0, EvaluationCallback(settings.eval_every, out, make))
     if settings.dynamics:
-        # First, so that what it logged is on disk before a checkpoint is.
         callbacks.insert(0, DynamicsCallback(max(1, settings.steps // DYNAMICS_ROWS), out))
+    if progress_bar:
+        callbacks.append(ProgressCallback(settings.steps))
     # Stable-Baselines3 adds the steps already done to what it is asked for, so that schedules
     # see the progress of the whole run.
     model.learn(
         settings.steps - model.num_timesteps,
         callback=CallbackList(callbacks),
         reset_num_timesteps=restored is None,
-        progress_bar=progress_bar,
     )
     episodes.write(out / EPISODES_FILE)
     return resumed_at

@@ -26,6 +26,7 @@ from snn_gym.spiking import NetworkConfig
 from snn_gym.vector import Mode, has_batch, make_vec_env
 from snn_gym.zoo.algorithms import Settings, algorithm_class, policy_class
 from snn_gym.zoo.identity import Identity, remember_identity
+from snn_gym.zoo.plain_data import as_plain_data
 from snn_gym.zoo.schedules import parse_schedule
 from snn_gym.zoo.seeding import Seeding, seed_environments
 from snn_gym.zoo.settings import SCHEDULES
@@ -44,6 +45,7 @@ def make_agent(
     verbose: int = 0,
     tensorboard_log: str | None = None,
     network: Mapping[str, Any] | None = None,
+    env_kwargs: Mapping[str, Any] | None = None,
     seeding: Seeding = "disjoint",
     **overrides: Any,
 ) -> BaseAlgorithm:
@@ -59,6 +61,7 @@ def make_agent(
         tensorboard_log: Folder of TensorBoard logs; None for none.
         network: Settings of ``snn_gym.spiking.NetworkConfig`` that replace those of the agent's
             file, each as a whole.
+        env_kwargs: Arguments of the environment, as ``gym.make`` takes them.
         seeding: How the environments' random streams follow from the seed; ``consecutive`` gives
             the bits of results from before there was a choice.
         **overrides: Hyper-parameters that replace those of the agent's file.
@@ -74,7 +77,8 @@ def make_agent(
     env_id = import_named_module(env_id)
     settings = spec.settings(env_id, overrides)
     arguments = policy_arguments(spec, env_id, network)
-    env = make_environments(env_id, settings.n_envs, seed)
+    given = dict(env_kwargs or {})
+    env = make_environments(env_id, settings.n_envs, seed, given)
     model = build_model(
         spec.algorithm,
         arguments,
@@ -91,7 +95,8 @@ def make_agent(
             stacklevel=2,
         )
     seed_environments(env, seed, seeding)
-    identity = Identity(agent=name, environment=env_id, seeding=seeding, fresh=True)
+    plain = as_plain_data(given, f"arguments of environment {env_id!r}")
+    identity = Identity(name, env_id, plain, seeding=seeding, fresh=True)
     remember_identity(model, identity)
     return model
 

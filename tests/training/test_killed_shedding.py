@@ -1,7 +1,5 @@
 """A run that was killed while it shed spikes, and resumed, ends as if it had not been."""
 
-from functools import partial
-
 import pytest
 
 from snn_gym.storage import load_tensors
@@ -23,7 +21,10 @@ def use_lean(monkeypatch, overrides, network=(), **settings):
     """Make every agent small and let it shed spikes early."""
     regulation = {"lean": {**LEAN, **settings}, "rescue_strength": 1.0}
     values = {"hidden_sizes": [8], "regulation": regulation, **dict(network)}
-    made = partial(make_agent, network=values, **overrides)
+
+    def made(*names, **given):
+        return make_agent(*names, **{**given, "network": values, **overrides})
+
     monkeypatch.setattr("snn_gym.training.run.make_agent", made)
 
 

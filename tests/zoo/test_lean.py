@@ -235,10 +235,18 @@ def test_an_agent_keeps_its_rescue(agents):
 @pytest.mark.parametrize(
     ("agent", "arguments", "message"),
     [
-        ("ppo-lif", {"bund": 0.1}, "make_lean: unknown key bund; allowed keys: bound, max_bound"),
+        (
+            "ppo-lif",
+            {"bund": 0.1},
+            "make_lean: unknown key bund; did you mean 'bound'? allowed keys",
+        ),
         ("ppo-lif", {"bound": -1.0}, "make_lean: bound must be above 0, got -1"),
         ("ppo-lif", {"steps": 0}, "steps must be at least 1, got 0"),
-        ("ppo-lif", {"network": {"time_step": 4}}, "network: unknown key time_step; allowed keys"),
+        (
+            "ppo-lif",
+            {"network": {"time_step": 4}},
+            "unknown key time_step; did you mean 'time_steps'?",
+        ),
         ("ppo-lif", {"student": "ppo-lfi"}, "'ppo-lfi' is unknown; did you mean 'ppo-lif'?"),
         ("ppo-lif", {"student": "dqsn"}, "student 'dqsn' learns by DQN, and the trained agent by"),
         ("ppo-lif", {"student": "ppo-mlp"}, "acts without spikes, so there are none to shed"),

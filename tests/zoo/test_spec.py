@@ -184,7 +184,10 @@ def test_same_as_inherits_and_overrides():
 @pytest.mark.parametrize(
     ("environments", "message"),
     [
-        ({"A": {"n_step": 5}}, "unknown key n_step; allowed keys: n_envs"),
+        (
+            {"A": {"n_step": 5}},
+            r"unknown key n_step; did you mean 'n_steps'\? allowed keys: n_envs",
+        ),
         ({"A": {"n_steps": "5"}}, "n_steps: expected int, got '5'"),
         ({"A": {"n_envs": 0}}, "n_envs must be at least 1 and at most 65536, got 0"),
         ({"A": {"learning_rate": "lin"}}, "learning_rate: got 'lin'; expected a number"),

@@ -263,7 +263,11 @@ def test_encoders_are_made_by_name():
     ("name", "parameters", "message"),
     [
         ("rte", {}, "encoder 'rte' is unknown; known encoders: constant, rate, latency, pop"),
-        ("rate", {"timng": "regular"}, "encoder 'rate': unknown key timng; allowed keys: timing"),
+        (
+            "rate",
+            {"timng": "regular"},
+            r"'rate': unknown key timng; did you mean 'timing'\? allowed keys",
+        ),
         ("latency", {"x": 1}, "encoder 'latency': unknown key x; allowed keys: none"),
         ("rate", {"timing": "odd"}, "got 'odd' .*; allowed values: 'poisson', 'regular'"),
         ("population", {"neurons_per_dimension": 1}, "must be at least 2, got 1"),

@@ -345,7 +345,10 @@ def test_patience_is_a_share_of_the_training() -> None:
             "pruned as well; leave max_synops out, got 50",
         ),
         ({"learning_rate": 1e-5}, "final_learning_rate must be at most learning_rate=1e-05, got"),
-        ({"bund": 0.1}, "lean: unknown key bund; allowed keys: bound, max_bound"),
+        (
+            {"bund": 0.1},
+            "lean: unknown key bund; did you mean 'bound'? allowed keys: bound, max_bound",
+        ),
     ],
 )
 def test_bad_settings_are_refused_in_one_line(values: dict[str, Any], message: str) -> None:

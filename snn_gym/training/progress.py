@@ -1,0 +1,113 @@
+"""How far a training is: one line that is written over on a terminal, else a line now and then."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections import deque
+from typing import Any
+
+import numpy as np
+from stable_baselines3.common.callbacks import BaseCallback
+from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
+from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
+
+from snn_gym.training.undisturbed import undisturbed
+
+_PLAIN_LINES = 10
+_SECONDS_BETWEEN_LINES = 0.5
+_SECONDS_BETWEEN_COUNTS = 2.0
+_WINDOW = 30
+"""Seconds that the speed is over; what is compiled at the start soon counts no more."""
+_ERASE_REST = "\x1b[K"
+
+
+class ProgressCallback(BaseCallback):
+    """Write to standard error how a training is doing.
+
+    Steps, the mean return of the last episodes (100 at most), operations of a decision in the
+    states that the environments are in, steps per second in the last half minute and the time left
+    at that speed. On a terminal one line is written over twice in a second; elsewhere ten lines are
+    written in all.
+
+    Args:
+        total: Environment steps of the whole training.
+    """
+
+    def __init__(self, total: int) -> None:
+        super().__init__()
+        self._total = total
+        self._operations = ""
+        self._passed: deque[tuple[float, int]] = deque(maxlen=_WINDOW)
+        self._shown_s = self._counted_s = 0.0
+        self._tenth = 0
+
+    def _on_training_start(self) -> None:
+        begun_at = self.model.num_timesteps
+        self._shown_s = time.monotonic()
+        self._passed.append((self._shown_s, begun_at))
+        self._counted_s = -_SECONDS_BETWEEN_COUNTS
+        self._tenth = begun_at * _PLAIN_LINES // self._total
+
+    def _on_rollout_start(self) -> None:
+        now = time.monotonic()
+        if now - self._passed[-1][0] >= 1.0:
+            self._passed.append((now, self.model.num_timesteps))
+        if now - self._counted_s >= _SECONDS_BETWEEN_COUNTS:
+            self._operations, self._counted_s = _operations(self.model), now
+
+    def _on_step(self) -> bool:
+        if sys.stderr.isatty():
+            now = time.monotonic()
+            if now - self._shown_s >= _SECONDS_BETWEEN_LINES:
+                sys.stderr.write(f"\r{self.line()}{_ERASE_REST}")
+                sys.stderr.flush()
+                self._shown_s = now
+        else:
+            tenth = self.num_timesteps * _PLAIN_LINES // self._total
+            if tenth > self._tenth:
+                self._tenth = tenth
+                sys.stderr.write(f"{self.line()}\n")
+        return True
+
+    def _on_training_end(self) -> None:
+        if sys.stderr.isatty():
+            sys.stderr.write(f"\r{_ERASE_REST}")
+
+    def line(self) -> str:
+        """Return how the training is doing."""
+        done = self.model.num_timesteps
+        since_s, since = self._passed[0]
+        speed = (done - since) / max(time.monotonic() - since_s, 1e-9)
+        left_s = max(self._total - done, 0) / max(speed, 1e-9)
+        ended = [episode["r"] for episode in self.model.ep_info_buffer or ()]
+        shown = f"return {np.mean(ended):,.1f}" if ended else "no episode has ended"
+        parts = [
+            f"{done:,} of {self._total:,} steps",
+            shown,
+            *([self._operations] if self._operations else []),
+            f"{speed:,.0f} steps/s",
+            f"{_duration(left_s)} left",
+        ]
+        return " | ".join(parts)
+
+
+def _operations(model: Any) -> str:
+    """Return what a decision costs where the environments are; empty where that is not known."""
+    gradients = isinstance(model, OnPolicyAlgorithm | OffPolicyAlgorithm)
+    if not gradients or model._last_obs is None or not hasattr(model.policy, "record"):
+        return ""
+    states = getattr(model, "_last_states", None)
+    carried = None if states is None else (states.detach().cpu().numpy(),)
+    with undisturbed(model.policy):
+        costs = model.policy.record(model._last_obs, carried).costs
+    synops = costs.total("synops_per_decision")
+    if synops:
+        return f"{synops:,.0f} SynOps a decision"
+    return f"{costs.total('macs_per_decision') or 0:,.0f} MACs a decision"
+
+
+def _duration(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"

@@ -1,0 +1,114 @@
+"""Evaluations during training: that they change nothing, what they find, and what is kept."""
+
+import io
+
+import numpy as np
+import pytest
+
+import snn_gym
+from snn_gym.scoring.evaluation import FIRST_EVALUATION_SEED
+from snn_gym.scoring.hidden import hidden_seeds
+from snn_gym.sweeps.tuning import FIRST_TUNING_EPISODE_SEED
+from snn_gym.training.evaluations import BEST_FOLDER, EVALUATION_EPISODES, EVALUATIONS_FILE
+from snn_gym.training.evaluations import FIRST_SEED as FIRST
+from snn_gym.zoo import load_agent, read_manifest
+from snn_gym.zoo.seeding import TRAINING_SEED_LIMIT
+from tests.training._runs import Killed, kill_at, results, run
+
+EVERY = 400
+SEEDS = range(FIRST, FIRST + EVALUATION_EPISODES)
+
+
+def log(folder):
+    with np.load(io.BytesIO((folder / EVALUATIONS_FILE).read_bytes())) as arrays:
+        return {name: arrays[name] for name in arrays.files}
+
+
+def kept(folder):
+    best = folder / BEST_FOLDER
+    return {file.name: file.read_bytes() for file in (*best.iterdir(), folder / EVALUATIONS_FILE)}
+
+
+@pytest.fixture(scope="module")
+def watched(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("evaluated") / "run"
+    run("ppo-lif", folder, eval_every=EVERY)
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("agent", "options"),
+    [
+        ("ppo-lif", {}),
+        ("ppo-lif", {"network": {"encoder": "rate"}}),  # which draws noise when it acts
+        ("ppo-lif", {"env_id": "snn/CartPole-v1"}),
+        ("dqsn", {}),
+        ("es", {"steps": 3200}),
+        ("sac-lif", {"env_id": "Pendulum-v1", "steps": 400}),
+        ("recurrent-ppo-lsnn", {"env_id": "snn/CueAccumulation-v0", "steps": 5000}),
+    ],
+)
+def test_the_agent_is_the_same_with_and_without(agent, options, tmp_path, finished):
+    plain = finished(agent) if not options else tmp_path / "plain"
+    if options:
+        run(agent, plain, **options)
+    run(agent, tmp_path / "watched", eval_every=EVERY, **options)
+    assert results(tmp_path / "watched") == results(plain)
+    assert len(log(tmp_path / "watched")["timesteps"]) >= 1
+
+
+def test_returns_are_those_that_the_evaluator_finds(watched):
+    found = log(watched)
+    for folder, row in ((watched, -1), (watched / BEST_FOLDER, found["results"].mean(1).argmax())):
+        played = snn_gym.evaluate(load_agent(folder), "CartPole-v1", seeds=SEEDS)
+        # Stable-Baselines3 lists episodes as they end.
+        assert sorted(found["results"][row]) == sorted(played.returns)
+        assert sorted(found["ep_lengths"][row]) == sorted(played.lengths)
+
+
+def test_it_is_made_at_the_first_rollout_after_each_interval_and_at_the_end(watched):
+    rollout = 8 * 32
+    ends = np.arange(0, 1600 + rollout, rollout)
+    first = [int(ends[ends >= mark][0]) for mark in range(EVERY, 1600, EVERY)]
+    assert log(watched)["timesteps"].tolist() == sorted({*first, 1792})
+
+
+def test_the_best_policy_is_the_first_of_the_highest_mean(watched):
+    found = log(watched)
+    best = read_manifest(watched / BEST_FOLDER)
+    assert best.num_timesteps == found["timesteps"][found["results"].mean(1).argmax()]
+    assert best.recipe is None  # nobody can train it again
+    assert read_manifest(watched).recipe is not None
+
+
+def test_a_killed_run_ends_with_the_same_log_and_best_policy(watched, tmp_path, monkeypatch):
+    for step in (700, 1300):
+        kill_at(monkeypatch, step)
+        with pytest.raises(Killed):
+            run("ppo-lif", tmp_path / "run", eval_every=EVERY, resume=True)
+    run("ppo-lif", tmp_path / "run", eval_every=EVERY, resume=True)
+    assert results(tmp_path / "run") == results(watched)
+    assert kept(tmp_path / "run") == kept(watched)
+
+
+def test_a_finished_runs_log_is_checked(watched, tmp_path):
+    run("ppo-lif", tmp_path / "run", steps=256, eval_every=100)
+    (tmp_path / "run" / EVALUATIONS_FILE).write_bytes(b"")
+    with pytest.raises(ValueError, match=EVALUATIONS_FILE):
+        run("ppo-lif", tmp_path / "run", steps=256, eval_every=100, resume=True)
+
+
+def test_a_log_of_something_else_is_refused(tmp_path, monkeypatch):
+    from snn_gym.training import evaluations
+
+    (tmp_path / EVALUATIONS_FILE).write_bytes(b"PK")
+    with pytest.raises(ValueError, match="is no log of evaluations"):
+        evaluations._read(tmp_path / EVALUATIONS_FILE)
+
+
+def test_its_seeds_are_those_of_nothing_else():
+    most_copies = 100_000
+    assert TRAINING_SEED_LIMIT + most_copies < FIRST
+    assert max(SEEDS) < min(FIRST_EVALUATION_SEED, 1 << 31)
+    assert FIRST_TUNING_EPISODE_SEED + most_copies < FIRST
+    assert max(hidden_seeds(bytes(32), "0" * 64, 1000)) < FIRST

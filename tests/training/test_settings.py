@@ -1,0 +1,134 @@
+"""Runs with settings of one's own: what they change, and that they are kept."""
+
+import json
+import shutil
+
+import pytest
+
+from snn_gym.scoring import submit
+from snn_gym.scoring.errors import SubmissionError
+from snn_gym.training import make_run_settings, read_run_settings, train
+from snn_gym.zoo import load_agent, read_manifest
+from tests.training._runs import Killed, kill_at, results, run
+
+CHANGES = {
+    "hyperparameters": {"gamma": 0.5, "n_envs": 4},
+    "network": {"time_steps": 3, "hidden_sizes": (8,)},
+    "environment_kwargs": {"g": 3.5},
+}
+SMALL = {"env_id": "Pendulum-v1", "steps": 1024, "interval": 512}
+
+
+def changed(out, **options):
+    changes = {**CHANGES, "hyperparameters": {**CHANGES["hyperparameters"], "n_steps": 64}}
+    return run("ppo-lif", out, **{**SMALL, **changes, **options})
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("changed") / "run"
+    changed(folder)
+    return folder
+
+
+def test_what_was_asked_for_is_trained(trained):
+    model = load_agent(trained)
+    assert (model.gamma, model.n_envs, model.n_steps) == (0.5, 4, 64)
+    assert model.policy.network.time_steps == 3
+    assert model.policy.network.hidden_sizes == (8,)
+    # What was not named is the agent's own.
+    assert model.policy.network.surrogate_slope == 5.0
+    assert model.gae_lambda == 0.95
+    assert read_manifest(trained).environment_kwargs == {"g": 3.5}
+
+
+def test_the_environments_get_their_arguments(tmp_path):
+    """Under strong gravity a pendulum swings about its lowest point, which costs most."""
+    worst = {}
+    for g in (0.0, 60.0):
+        out = tmp_path / str(g)
+        changed(out, environment_kwargs={"g": g}, interval=10_000)
+        rows = (out / "episodes.csv").read_text().splitlines()[1:]
+        worst[g] = min(float(row.split(",")[1]) for row in rows)
+    assert worst[60.0] < -1600 < worst[0.0]
+
+
+def test_a_killed_run_keeps_its_settings(trained, tmp_path, monkeypatch):
+    kill_at(monkeypatch, 800)
+    with pytest.raises(Killed):
+        changed(tmp_path / "run")
+    assert changed(tmp_path / "run", resume=True).resumed_at == 512
+    assert results(tmp_path / "run") == results(trained)
+
+
+@pytest.mark.parametrize("name", CHANGES)
+def test_it_is_not_resumed_with_others(name, trained):
+    before = results(trained)
+    with pytest.raises(ValueError, match=f"holds a run with {name} .*, not {{}}; resume it with"):
+        changed(trained, resume=True, **{name: {}})
+    assert results(trained) == before
+
+
+def test_a_run_of_the_zoos_own_settings_says_nothing_of_them(finished):
+    # So that runs begun before there was a choice go on.
+    named = json.loads((finished("ppo-lif") / "run.json").read_text())
+    assert named.keys().isdisjoint({*CHANGES, "eval_every"})
+    settings = read_run_settings(finished("ppo-lif"))
+    assert (settings.hyperparameters, settings.network, settings.eval_every) == ({}, {}, 0)
+
+
+def test_a_checkpoint_of_changed_settings_is_not_the_runs_own(tmp_path, monkeypatch):
+    for name, gamma in (("own", {}), ("other", {"gamma": 0.5})):
+        kill_at(monkeypatch, 800)
+        with pytest.raises(Killed):
+            run("ppo-lif", tmp_path / name, hyperparameters=gamma, steps=1024, interval=512)
+    shutil.copy(tmp_path / "other" / "checkpoint.safetensors", tmp_path / "own")
+    with pytest.raises(
+        ValueError, match=r"of a run with hyperparameters \{'gamma': 0.5\}, not None"
+    ):
+        run("ppo-lif", tmp_path / "own", resume=True, steps=1024, interval=512)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"hyperparameters": {"gamma": 0.5}}, "other values of gamma than the zoo's ppo-lif"),
+        ({"network": {"time_steps": 2}}, "other values of the network's time_steps than the"),
+        ({"environment_kwargs": {"g": 3.5}}, "with the arguments {'g': 3.5}; expected the regist"),
+    ],
+)
+def test_a_changed_run_is_no_submission(changes, message, tmp_path):
+    train("ppo-lif", "Pendulum-v1", out=tmp_path / "run", steps=64, tensorboard=False, **changes)
+    with pytest.raises(SubmissionError, match="expected the") as caught:
+        submit(tmp_path / "run", seeds=[1])
+    assert message in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"hyperparameters": {"gama": 1}}, "unknown key gama; did you mean 'gamma'?"),
+        ({"hyperparameters": {"gamma": "x"}}, "gamma: expected float, got 'x'"),
+        ({"hyperparameters": {"gamma": object()}}, "hyperparameters .* hold more than plain data"),
+        ({"network": {"time_step": 2}}, "unknown key time_step; did you mean 'time_steps'?"),
+        ({"network": {"time_steps": 0}}, "time_steps must be at least 1, got 0"),
+        (
+            {"environment_kwargs": {"gg": 1}},
+            "Pendulum-v1 takes no argument 'gg'; did you mean 'g'?",
+        ),
+        ({"environment_kwargs": {"g": "os:x"}}, "names a module"),
+        ({"eval_every": -1}, "eval_every must be at least 0, got -1"),
+    ],
+)
+def test_settings_that_make_nothing_are_refused_before_the_folder_is_made(
+    changes, message, tmp_path
+):
+    with pytest.raises(ValueError, match=message.replace("?", r"\?")):
+        train("ppo-lif", "Pendulum-v1", out=tmp_path / "run", **changes)
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_word_that_is_no_setting_is_an_unknown_argument():
+    with pytest.raises(TypeError, match="unexpected keyword argument 'sede'"):
+        make_run_settings("ppo-lif", "CartPole-v1", sede=3)

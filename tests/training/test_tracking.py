@@ -1,0 +1,78 @@
+"""Logging for Weights & Biases, with a module in its place that keeps what it is told."""
+
+import sys
+import types
+
+import pytest
+
+from tests.training._runs import Killed, kill_at, results, run
+
+
+class Wandb(types.ModuleType):
+    """As much of wandb as is called; https://docs.wandb.ai/ref/python says what it takes."""
+
+    class Error(Exception):
+        pass
+
+    def __init__(self):
+        super().__init__("wandb")
+        self.begun, self.logged, self.ended, self.refuses = [], [], [], False
+
+    def init(self, **arguments):
+        if self.refuses:
+            raise self.Error("api_key not configured")
+        self.begun.append(arguments)
+        return self
+
+    def log(self, values, step):
+        self.logged.append((step, values))
+
+    def finish(self, exit_code):
+        self.ended.append(exit_code)
+
+
+@pytest.fixture
+def wandb(monkeypatch):
+    module = Wandb()
+    monkeypatch.setitem(sys.modules, "wandb", module)
+    return module
+
+
+def test_numbers_go_there_as_to_tensorboard(wandb, tmp_path, finished):
+    run("ppo-lif", tmp_path / "run", track=True, tensorboard=True)
+    (begun,) = wandb.begun
+    assert begun["project"] == "snn-gym"
+    assert (begun["config"]["agent"], begun["config"]["seed"]) == ("ppo-lif", 7)
+    assert wandb.ended == [0]
+    steps = [step for step, _ in wandb.logged]
+    assert steps == sorted(steps)
+    assert steps[-1] <= 1792
+    values = wandb.logged[-1][1]
+    assert {"rollout/ep_rew_mean", "train/loss"} <= values.keys()
+    assert all(type(value) is float for value in values.values())
+    assert list((tmp_path / "run" / "tb").glob("events.out.tfevents.*"))
+    assert results(tmp_path / "run") == results(finished("ppo-lif"))
+
+
+def test_a_resumed_run_goes_on_there_and_a_killed_one_has_failed(wandb, tmp_path, monkeypatch):
+    kill_at(monkeypatch, 800)
+    with pytest.raises(Killed):
+        run("ppo-mlp", tmp_path / "run", track=True)
+    run("ppo-mlp", tmp_path / "run", track=True, resume=True)
+    run("ppo-mlp", tmp_path / "other", track=True)
+    ids = [begun["id"] for begun in wandb.begun]
+    assert ids[0] == ids[1] != ids[2]
+    assert wandb.ended == [1, 0, 0]
+
+
+def test_it_is_missed_before_the_folder_is_made(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "wandb", None)
+    with pytest.raises(ImportError, match="not installed: pip install wandb, or leave out --track"):
+        run("ppo-mlp", tmp_path / "run", track=True)
+    assert not (tmp_path / "run").exists()
+
+
+def test_what_it_refuses_is_said_in_one_line(wandb, tmp_path):
+    wandb.refuses = True
+    with pytest.raises(ValueError, match="Weights & Biases says: api_key not configured; run `wan"):
+        run("ppo-mlp", tmp_path / "run", track=True)
