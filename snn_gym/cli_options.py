@@ -23,7 +23,16 @@ _EXAMPLE = "gamma=0.98"
 _PYTHON_VALUES = {"True": True, "False": False, "None": None}
 
 
+_imported: list[str] = []
+
+
+def module_words() -> str:
+    """Return what a further command has to say to import what this one was told to, if anything."""
+    return "".join(f" --module {name}" for name in _imported)
+
+
 def _import_module(name: str | None) -> None:
+    _imported[:] = [] if name is None else [name]
     if name is not None:
         # A package in the folder that the command is run in is found, as by `python -m`.
         if "" not in sys.path:

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
+import gymnasium as gym
 import typer
 
-from snn_gym.cli_options import parse_changes, with_options
+from snn_gym.cli_options import module_words, parse_changes, with_options
+
+if TYPE_CHECKING:
+    from snn_gym.training import RunSettings
 
 _Changes = list[str] | None
 
@@ -32,7 +37,10 @@ class TrainOptions:
         bool, typer.Option("--resume", help="Go on with the run in the folder, if there is one.")
     ] = False
     progress: Annotated[
-        bool | None, typer.Option(help="Say how it is doing.", show_default="on a terminal")
+        bool | None,
+        typer.Option(
+            help="Say how it is doing, and what came of it.", show_default="on a terminal; the end"
+        ),
     ] = None
     dynamics: Annotated[
         bool, typer.Option("--dynamics", help="Log what the network does, in dynamics.csv.")
@@ -102,3 +110,41 @@ def train(
         return
     since = "" if run.resumed_at is None else f" (resumed at {run.resumed_at:,})"
     typer.echo(f"trained {run.steps:,} steps{since}: {folder}")
+    if options.progress is not False:
+        _say_what_came_of_it(folder, settings)
+
+
+def _say_what_came_of_it(folder: Path, settings: RunSettings) -> None:
+    """Print score and operations of a finished run, what is where, and what to try next."""
+    from snn_gym.training.evaluations import BEST_FOLDER
+    from snn_gym.training.run import EPISODES_FILE
+    from snn_gym.training.tracking import TENSORBOARD_FOLDER
+    from snn_gym.zoo import load_agent, read_manifest
+
+    model = load_agent(folder)
+    if not isinstance(model.observation_space, gym.spaces.Dict):  # which evaluations do not take
+        typer.echo(_score(model, settings))
+    if settings.eval_every:
+        best = read_manifest(folder / BEST_FOLDER).num_timesteps
+        typer.echo(f"best policy of the evaluations, after {best:,} steps: {folder / BEST_FOLDER}")
+    typer.echo(f"episodes: {folder / EPISODES_FILE}")
+    typer.echo(f"curves: tensorboard --logdir {folder / TENSORBOARD_FOLDER}")
+    words = f"{shlex.quote(str(folder))}{module_words()}"
+    typer.echo(f"next: snn-gym watch {words} --save film.gif, or plot, evaluate or submit it")
+
+
+def _score(model: Any, settings: RunSettings) -> str:
+    """Play with the final policy on the seeds of evaluations during training."""
+    from snn_gym.scoring import evaluate
+    from snn_gym.training.evaluations import EVALUATION_EPISODES, FIRST_SEED
+
+    seeds = range(FIRST_SEED, FIRST_SEED + EVALUATION_EPISODES)
+    arguments = settings.environment_kwargs
+    result = evaluate(model, settings.environment, seeds=seeds, env_kwargs=arguments)
+    operations = [
+        f"{value:,.0f} {name}"
+        for name, cost in (("SynOps", "synops_per_decision"), ("MACs", "macs_per_decision"))
+        if (value := result.total(cost)) is not None
+    ]
+    cost = f"; {' and '.join(operations)} a decision" if operations else ""
+    return f"score: mean return {result.mean:,.2f} in {len(seeds)} episodes on other seeds{cost}"

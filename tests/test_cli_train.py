@@ -1,13 +1,16 @@
 """The command ``train``: settings of one's own, and what it says."""
 
+import re
 import sys
 
 import gymnasium as gym
 import numpy as np
 import pytest
 
+import snn_gym
 from snn_gym.cli import main
 from snn_gym.cli_options import parse_changes
+from snn_gym.training.evaluations import FIRST_SEED
 from snn_gym.zoo import load_agent, read_manifest
 from tests.test_cli import refused
 
@@ -131,3 +134,40 @@ def test_arguments_of_every_kind_of_environment(env_id, argument, message, in_fo
     line = refused(capsys, "train", "ppo-lif", env_id, "--env-arg", argument, "--steps", "9")
     assert message in line
     assert list(in_folder.iterdir()) == []
+
+
+def test_the_end_gives_score_places_and_the_next_command(in_folder, capsys):
+    (in_folder / "mine_env.py").write_text(MINE)
+    words = "train ppo-lif Mine-v0 --module mine_env --steps 256 --out my-run --eval-every 100"
+    assert main(words.split()) == 0
+    out = capsys.readouterr().out
+    score = re.search(
+        r"^score: mean return ([\d.]+) in 20 episodes on other seeds; ([\d,]+) SynOps and ([\d,]+) "
+        r"MACs a decision$", out, re.MULTILINE,
+    )  # fmt: skip
+    result = snn_gym.evaluate(
+        load_agent("my-run"), "Mine-v0", seeds=range(FIRST_SEED, FIRST_SEED + 20)
+    )
+    assert float(score[1]) == pytest.approx(result.mean, abs=0.005)
+    assert int(score[2].replace(",", "")) == round(result.total("synops_per_decision"))
+    places = re.findall(
+        r"^(?:episodes|curves|best.*): (?:tensorboard --logdir )?(.*)$", out, re.MULTILINE
+    )
+    assert len(places) == 3
+    assert all((in_folder / place).exists() for place in places)
+    (command,) = re.findall(
+        r"^next: snn-gym (.*?), or plot, evaluate or submit it$", out, re.MULTILINE
+    )
+    assert command == "watch my-run --module mine_env --save film.gif"
+    assert main([*command.split(), "--max-steps", "3"]) == 0
+    assert (in_folder / "film.gif").exists()
+
+
+def test_a_quiet_training_says_what_it_does_and_where(in_folder, capsys):
+    assert (
+        main(["train", "ppo-mlp", "CartPole-v1", "--steps=256", "--no-progress", "--out=run"]) == 0
+    )
+    assert capsys.readouterr() == (
+        "training ppo-mlp on CartPole-v1: 256 steps, seed 0\ntrained 256 steps: run\n",
+        "",
+    )

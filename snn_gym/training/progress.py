@@ -64,7 +64,8 @@ class ProgressCallback(BaseCallback):
                 sys.stderr.flush()
                 self._shown_s = now
         else:
-            tenth = self.num_timesteps * _PLAIN_LINES // self._total
+            # Training ends after whole rollouts, maybe beyond the total.
+            tenth = min(self.num_timesteps * _PLAIN_LINES // self._total, _PLAIN_LINES)
             if tenth > self._tenth:
                 self._tenth = tenth
                 sys.stderr.write(f"{self.line()}\n")

@@ -1,0 +1,112 @@
+"""What a training says while it goes on: numbers that its own logs have too."""
+
+import io
+import re
+import sys
+
+import numpy as np
+import pytest
+
+from snn_gym.training.progress import ProgressCallback, _duration
+from snn_gym.zoo import load_agent, make_agent
+from tests.training._runs import results, run
+
+LINE = re.compile(
+    r"([\d,]+) of ([\d,]+) steps \| (?:return (-?[\d,.]+)|no episode has ended)"
+    r"(?: \| ([\d,]+) (SynOps|MACs) a decision)? \| ([\d,]+) steps/s \| (\d+:\d\d(?::\d\d)?) left"
+)
+
+
+class Terminal(io.StringIO):
+    def isatty(self):
+        return True
+
+
+@pytest.mark.parametrize(
+    ("agent", "unit", "options"),
+    [
+        ("ppo-lif", "SynOps", {}),
+        ("ppo-mlp", "MACs", {}),
+        ("dqsn", "SynOps", {}),
+        ("es", None, {"steps": 3200}),
+        ("recurrent-ppo-lsnn", "SynOps", {"env_id": "snn/CueAccumulation-v0", "steps": 5000}),
+    ],
+)
+def test_elsewhere_than_on_a_terminal_it_is_a_line_for_each_tenth(
+    agent, unit, options, tmp_path, finished, capsys
+):
+    plain = finished(agent, **options)
+    capsys.readouterr()
+    run(agent, tmp_path / "run", progress_bar=True, **options)
+    out, err = capsys.readouterr()
+    assert out == ""
+    found = [LINE.fullmatch(line) for line in err.splitlines() if "warn" not in line]
+    assert all(found)
+    steps = [int(line[1].replace(",", "")) for line in found]
+    assert steps == sorted(set(steps))
+    assert 2 <= len(steps) <= 10
+    assert {line[5] for line in found} == {unit}
+    assert results(tmp_path / "run") == results(plain)
+
+
+def test_the_return_is_the_mean_of_the_last_hundred_episodes(tmp_path, capsys):
+    run("ppo-lif", tmp_path / "run", steps=5120, interval=10_000, progress_bar=True)
+    last = LINE.fullmatch(capsys.readouterr().err.splitlines()[-1])
+    steps = int(last[1].replace(",", ""))
+    log = np.loadtxt(tmp_path / "run" / "episodes.csv", delimiter=",", skiprows=1)
+    ended = log[log[:, 0] <= steps]
+    assert len(ended) > 100
+    # Those that end in this very step are logged after it.
+    earlier = log[log[:, 0] < steps]
+    assert any(
+        float(last[3]) == pytest.approx(rows[-100:, 1].mean(), abs=0.06)
+        for rows in (ended, earlier)
+    )
+
+
+def test_operations_are_those_of_the_states_that_it_is_in():
+    model = make_agent("ppo-lif", "CartPole-v1", seed=0)
+    callback = ProgressCallback(256)
+    model.learn(256, callback=callback)
+    callback._counted_s = -1e9
+    callback._on_rollout_start()
+    costs = model.policy.record(model._last_obs).costs
+    assert callback._operations == f"{costs.total('synops_per_decision'):,.0f} SynOps a decision"
+
+
+def test_on_a_terminal_one_line_is_written_over(tmp_path, monkeypatch):
+    terminal = Terminal()
+    monkeypatch.setattr(sys, "stderr", terminal)
+    monkeypatch.setattr("snn_gym.training.progress._SECONDS_BETWEEN_LINES", 0.0)
+    run("ppo-mlp", tmp_path / "run", progress_bar=True)
+    written = terminal.getvalue()
+    assert "\n" not in written
+    first, *lines, last = written.split("\r")
+    assert (first, last) == ("", "\x1b[K")  # nothing is left of it
+    assert all(LINE.fullmatch(line.removesuffix("\x1b[K")) for line in lines)
+    assert len(lines) > 10
+
+
+def test_without_it_nothing_is_written(tmp_path, capsys):
+    run("ppo-mlp", tmp_path / "run")
+    assert capsys.readouterr() == ("", "")
+
+
+def test_a_resumed_run_counts_on(tmp_path, monkeypatch, capsys):
+    from tests.training._runs import Killed, kill_at
+
+    kill_at(monkeypatch, 1000)
+    with pytest.raises(Killed):
+        run("ppo-mlp", tmp_path / "run")
+    run("ppo-mlp", tmp_path / "run", resume=True, progress_bar=True)
+    first = LINE.fullmatch(capsys.readouterr().err.splitlines()[0])
+    resumed_at = 768
+    assert int(first[1].replace(",", "")) > resumed_at
+    assert load_agent(tmp_path / "run").num_timesteps == 1792
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"), [(0, "0:00"), (59.6, "1:00"), (754, "12:34"), (3661, "1:01:01")]
+)
+def test_durations(seconds, text):
+    assert _duration(seconds) == text
