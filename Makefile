@@ -20,7 +20,7 @@ SEED ?= 0
 export OMP_NUM_THREADS := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo submissions results retrain study test check check-all lint types contract bench clean
+.PHONY: help install demo wheel submissions results retrain study test check check-all lint types contract bench clean
 
 help: ## Show this list.
 	@grep -E '^[a-z-]+:.*## ' Makefile | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -32,15 +32,22 @@ $(STAMP): pyproject.toml
 
 install: $(STAMP) ## Make the virtual environment and install the project into it.
 
-demo: $(STAMP) ## Train a spiking agent and its twin, submit, verify, print the table.
+# Trained, they are played on the table's seeds; a run's folder holds all that is written of it.
+demo: $(STAMP) ## Train a spiking agent and its ANN twin, put score and operations side by side.
 	rm -rf $(DEMO)
-	$(BIN)/snn-gym train ppo-lif CartPole-v1 --seed 0 --out $(DEMO)/ppo-lif
-	$(BIN)/snn-gym train ppo-mlp CartPole-v1 --seed 0 --out $(DEMO)/ppo-mlp
-	$(BIN)/snn-gym submit $(DEMO)/ppo-lif --out $(DEMO)/submissions/ppo-lif
-	$(BIN)/snn-gym submit $(DEMO)/ppo-mlp --out $(DEMO)/submissions/ppo-mlp
-	$(BIN)/snn-gym verify $(DEMO)/submissions/ppo-lif --leaderboard $(DEMO)/leaderboard
-	$(BIN)/snn-gym verify $(DEMO)/submissions/ppo-mlp --leaderboard $(DEMO)/leaderboard
-	$(BIN)/snn-gym table --leaderboard $(DEMO)/leaderboard
+	$(BIN)/snn-gym train ppo-lif-dynamics CartPole-v1 --out $(DEMO)/ppo-lif-dynamics
+	$(BIN)/snn-gym train ppo-mlp CartPole-v1 --out $(DEMO)/ppo-mlp
+	$(BIN)/snn-gym compare $(DEMO)/ppo-lif-dynamics $(DEMO)/ppo-mlp --env CartPole-v1 --save $(DEMO)/compare.png
+	@echo
+	@echo "Written: $(DEMO)/ppo-lif-dynamics and $(DEMO)/ppo-mlp, the agents; $(DEMO)/compare.png, their learning curves."
+	@echo "Try next, after . $(BIN)/activate:"
+	@echo "  snn-gym watch $(DEMO)/ppo-lif-dynamics --save $(DEMO)/film.gif"
+	@echo "  snn-gym plot $(DEMO)/ppo-lif-dynamics"
+	@echo "  snn-gym pretrained --env CartPole-v1"
+	@echo "  snn-gym train ppo-lif-dynamics Acrobot-v1"
+
+wheel: $(STAMP) ## Build the wheel, dist/snn_gym-VERSION-py3-none-any.whl.
+	$(BIN)/pip wheel --quiet --disable-pip-version-check --no-build-isolation --no-deps --wheel-dir dist .
 
 submissions: $(STAMP) ## Verify what lies under submissions/ beside a copy of the leaderboard.
 	rm -rf $(PROPOSED) && mkdir -p $(dir $(PROPOSED))
