@@ -174,7 +174,9 @@ def _tensors(data: bytes, generator: np.random.Generator) -> bytes:
         values = (0.0, 1.0, -1.0, 127.0, 1e38, float("nan"), float("inf"))
         value = values[int(generator.integers(4 if not old.is_floating_point() else 7))]
         flat = old.clone().reshape(-1)
-        flat[: int(generator.integers(1, max(2, flat.numel())))] = value
+        # Cast, for no unsigned number is -1.
+        number = torch.tensor(value).to(old.dtype)
+        flat[: int(generator.integers(1, max(2, flat.numel())))] = number
         tensors[name] = flat.reshape(old.shape)
     return safetensors.torch.save(tensors, header.get("__metadata__"))
 
