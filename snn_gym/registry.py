@@ -74,7 +74,8 @@ class ReferenceScores(Config):
     maximum: float
     """Upper bound of the return of an episode; the card says how near one can get."""
     memoryless: float | None = None
-    """Mean return of the best policy that sees the present observation alone, of native tasks."""
+    """Mean return of the best policy known that sees the present observation alone, of native
+    tasks."""
     rate_only: float | None = None
     """Mean return of the best policy that sees spike counts alone, where timing is claimed."""
     oracle: float | None = None

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from snn_gym.folders import locked, remove_partial_files
 from snn_gym.scoring.comparison import COMPARISON_COLUMNS, COMPARISON_DEFINITIONS, comparisons
 from snn_gym.scoring.hidden import CHANCE
+from snn_gym.scoring.profiles import PROFILE_COLUMNS, PROFILE_DEFINITIONS, profiles
 from snn_gym.scoring.results import Row
 from snn_gym.scoring.table import (
     COLUMN_DEFINITIONS,
+    COLUMNS,
     HIDDEN_COLUMN,
     HIDDEN_MARK,
     MARK,
+    REFERENCE_COLUMNS,
     SHORT,
     TableRow,
     section,
@@ -31,7 +34,8 @@ Every row was run again by `snn-gym verify` before it was written. [RULES.md](RU
 submit and how a policy is evaluated; what the columns mean stands at the end. This file is written
 by `snn-gym table`; do not edit it.
 """
-_TEXTS = ("Agent", "Twin", "Against", "Finding")  # to the left; numbers stand to the right
+_TEXTS = ("Agent", "Twin", "Against", "Environments", "Finding")
+"""Columns whose texts stand to the left; numbers stand to the right."""
 _WRITTEN = _INTRODUCTION.partition(" before it was written")[0]
 STREAMS_NOTE = f"""{MARK} Environment k of a run had the seed of the run plus k, so that runs with \
 neighbouring seeds shared most of their environments' random streams, and the interval between \
@@ -42,6 +46,12 @@ its twin of as many steps, and does not rank among agents that used theirs.
 """
 _FLAGGED = f"""{HIDDEN_MARK} So many training runs have a public score that is higher than that on \
 hidden seeds by more than chance (one-sided permutation test over episodes, p < {CHANCE:g}).
+"""
+_PROFILES = """## Across environments, agents and their twins
+
+How many seeds do well: performance profiles \
+([Agarwal et al. 2021](https://arxiv.org/abs/2108.13264), section 4.2) of each pair over the \
+environments in which both have seeds enough.
 """
 _COSTS = """Costs are means over the observations that the policy visited in its evaluation (of \
 more than 20,000, an even subsample), with the states it met them in, summed over layers; "–" \
@@ -63,25 +73,31 @@ def render_table(leaderboard: str | Path) -> str:
     sections = [_INTRODUCTION]
     rows = table_rows(leaderboard)
     hidden = any(row.hidden_means for row in rows)
-    columns = {**COLUMN_DEFINITIONS, **(HIDDEN_COLUMN if hidden else {})}
     for (environment, version, budget_class), group in itertools.groupby(rows, key=section):
         heading = f"## {environment}, version {version}, budget class {budget_class}\n"
         shown = list(group)
-        lines = [_cells(row, hidden) for row in shown]
+        columns = _columns(shown[0].is_native, hidden)
+        lines = [_cells(row, columns, shown) for row in shown]
         sections.append(heading + "\n" + _markdown(list(columns), lines))
         pairs = [pair.cells() for pair in comparisons(shown)]
         if pairs:
             sections.append(_markdown(COMPARISON_COLUMNS, pairs))
     if not rows:
         return "\n".join([*sections, "There are no results yet.\n"])
+    lines = [profile.cells() for profile in profiles(rows)]
+    if lines:
+        sections.append(_PROFILES + "\n" + _markdown(PROFILE_COLUMNS, lines))
     if any(MARK in cell for row in rows for cell in row.cells()):
         sections.append(STREAMS_NOTE)
     if any(row.short for row in rows):
         sections.append(_SHORT)
     if any(row.hidden_flagged for row in rows):
         sections.append(_FLAGGED)
-    sections.append("## What the columns mean\n\n" + _definitions(columns))
+    defined = _columns(any(row.is_native for row in rows), hidden)
+    sections.append("## What the columns mean\n\n" + _definitions(defined))
     sections.append("Of an agent against its twin:\n\n" + _definitions(COMPARISON_DEFINITIONS))
+    if lines:
+        sections.append("Across environments:\n\n" + _definitions(PROFILE_DEFINITIONS))
     sections.append(_COSTS)
     return "\n".join(sections)
 
@@ -99,12 +115,12 @@ def render_line(leaderboard: str | Path, row: Row) -> str:
     rows = [
         line
         for line in table_rows(leaderboard)
-        if (line.agent, line.environment) == (row.agent, row.environment)
-        and line.environment_version == row.environment_version
+        if section(line) == (row.environment, row.environment_version, row.budget_class)
     ]
-    hidden = any(line.hidden_means for line in rows)
-    columns = {**COLUMN_DEFINITIONS, **(HIDDEN_COLUMN if hidden else {})}
-    return _markdown(list(columns), [_cells(line, hidden) for line in rows])
+    shown = [line for line in rows if line.agent == row.agent]
+    native = any(line.is_native for line in shown)
+    columns = _columns(native, any(line.hidden_means for line in shown))
+    return _markdown(list(columns), [_cells(line, columns, rows) for line in shown])
 
 
 def read_table(path: Path) -> bytes | None:
@@ -153,8 +169,26 @@ def write_table(leaderboard: str | Path) -> Path:
     return path
 
 
-def _cells(row: TableRow, hidden: bool) -> tuple[str, ...]:
-    return (*row.cells(), row.hidden_cell()) if hidden else row.cells()
+def _columns(native: bool, hidden: bool) -> dict[str, str]:
+    """Return the columns of a table and what they mean, in their order."""
+    after = COLUMNS.index("Normalised") + 1
+    defined = list(COLUMN_DEFINITIONS.items())
+    return {
+        **dict(defined[:after]),
+        **(REFERENCE_COLUMNS if native else {}),
+        **dict(defined[after:]),
+        **(HIDDEN_COLUMN if hidden else {}),
+    }
+
+
+def _cells(row: TableRow, columns: Iterable[str], rows: Iterable[TableRow]) -> tuple[str, ...]:
+    """Return the texts of a row under columns, in a table of rows."""
+    texts = {
+        **dict(zip(COLUMNS, row.cells(), strict=True)),
+        **row.reference_cells(rows),
+        **dict.fromkeys(HIDDEN_COLUMN, row.hidden_cell()),
+    }
+    return tuple(texts[column] for column in columns)
 
 
 def _definitions(texts: Mapping[str, str]) -> str:

@@ -255,6 +255,7 @@ def _line(
         seeds=tuple(manifest.seed or 0 for manifest in manifests),
         seed_means=tuple(result.mean for result in results),
         reference=None if spec is None else spec.reference,
+        card=None if spec is None else spec.name,
         spiking=_spikes(results),
         **{name: mean_known(x.total(name) for x in results) for name in COST_COLUMNS},
         parameters=parameters,

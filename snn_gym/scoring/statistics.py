@@ -8,6 +8,7 @@ Learning at the Edge of the Statistical Precipice", NeurIPS 2021, https://arxiv.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import lru_cache
 
 import numpy as np
@@ -83,14 +84,42 @@ def difference_interval(
     Raises:
         ValueError: As in ``mean_interval``.
     """
-    one, two = _seeds(seed_means, "an interval"), _seeds(others, "an interval")
-    variances = np.array([values.var(ddof=1) / len(values) for values in (one, two)])
-    difference = float(one.mean() - two.mean())
+    return _sum_interval([seed_means, others], np.array([1.0, -1.0]), confidence)
+
+
+def grand_mean_interval(
+    groups: Sequence[ArrayLike], confidence: float = 0.95
+) -> tuple[float, float]:
+    """Return the interval of the mean of the means of groups, which count alike.
+
+    As ``difference_interval``, with the degrees of freedom of Welch 1947 for any sum of means.
+
+    Args:
+        groups: Values of the seeds of each group, each of shape (seeds,), at least 2; at least one
+            group.
+        confidence: Coverage aimed at, in (0, 1).
+
+    Returns:
+        Lower and upper bound in the units of the values.
+
+    Raises:
+        ValueError: As in ``mean_interval``.
+    """
+    return _sum_interval(groups, np.full(len(groups), 1.0 / len(groups)), confidence)
+
+
+def _sum_interval(
+    groups: Sequence[ArrayLike], factors: NDArray[np.float64], confidence: float
+) -> tuple[float, float]:
+    """Return the interval of the sum of the means of groups, each times its factor."""
+    values = [_seeds(group, "an interval") for group in groups]
+    total = float(factors @ [group.mean() for group in values])
+    variances = factors**2 * [group.var(ddof=1) / len(group) for group in values]
     if not variances.any():
-        return difference, difference
-    freedom = variances.sum() ** 2 / (variances**2 / [len(one) - 1, len(two) - 1]).sum()
+        return total, total
+    freedom = variances.sum() ** 2 / (variances**2 / [len(group) - 1 for group in values]).sum()
     width = _quantile(confidence, freedom) * np.sqrt(variances.sum())
-    return float(difference - width), float(difference + width)
+    return float(total - width), float(total + width)
 
 
 def probability_of_improvement(values: ArrayLike, others: ArrayLike) -> NDArray[np.float64]:

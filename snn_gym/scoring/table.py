@@ -59,6 +59,15 @@ COLUMN_DEFINITIONS: dict[str, str] = {
 COLUMNS = tuple(COLUMN_DEFINITIONS)
 """Headings of the table, in the order of `TableRow.cells`."""
 
+REFERENCE_COLUMNS: dict[str, str] = {
+    "Memoryless": "mean return of the best policy known that sees the present observation alone; "
+    "the card says which that is, and how it was measured",
+    "Twin's mean": 'mean over the twin\'s seeds; "–" where it has no row here',
+    "Oracle": "mean return of the ideal observer, or of a policy that knows more than an agent can "
+    "see, from the card",
+}
+"""Further columns of tables of native tasks, after "Normalised", and what they mean."""
+
 HIDDEN_MARK = "§"
 """Of agents whose public score is higher than that on hidden seeds by more than chance."""
 HIDDEN_COLUMN = {
@@ -91,6 +100,8 @@ class TableRow:
     """Mean return of each seed."""
     reference: ReferenceScores | None
     """Scores to compare with; None for a task that has left the suite or changed."""
+    card: str | None
+    """Name of the card that says whose scores these are; None likewise."""
     spiking: bool
     """Whether the agent has spiking neurons, not only spikes to see."""
     spikes_per_decision: float | None
@@ -188,6 +199,27 @@ class TableRow:
             f"{self.trained_again} of {len(self.seeds)}",
         )
 
+    @property
+    def is_native(self) -> bool:
+        """Whether the task has an oracle, as those of our own have."""
+        return self.reference is not None and self.reference.oracle is not None
+
+    def reference_cells(self, rows: Iterable[TableRow]) -> dict[str, str]:
+        """Return the texts under `REFERENCE_COLUMNS`.
+
+        Args:
+            rows: Of the same environment, version and budget class.
+        """
+        twins = [row.score(row.mean) for row in rows if row.agent == self.twin]
+        reference, card = self.reference, f"([card](../envs/{self.card}.md#reference-scores))"
+        known = (None, None) if reference is None else (reference.memoryless, reference.oracle)
+        memoryless, oracle = ("–" if x is None else self.score(x) for x in known)
+        return {
+            "Memoryless": memoryless if memoryless == "–" else f"{memoryless} {card}",
+            "Twin's mean": twins[0] if twins else "–",
+            "Oracle": oracle,
+        }
+
     def hidden_cell(self) -> str:
         """Return the text under `HIDDEN_COLUMN`."""
         if not self.hidden_means:
@@ -257,6 +289,7 @@ def summarise(rows: Sequence[Row]) -> TableRow:
             f"rows of {first.agent} on {first.environment} have different numbers of episodes; "
             "expected those of one evaluator; remove the rows that were not officially verified"
         )
+    spec = _environment(first)
     return TableRow(
         environment=first.environment,
         environment_version=first.environment_version,
@@ -265,7 +298,8 @@ def summarise(rows: Sequence[Row]) -> TableRow:
         twin=load_agent_spec(first.agent).twin if first.agent in agent_ids() else None,
         seeds=tuple(row.seed for row in rows),
         seed_means=tuple(row.score.mean for row in rows),
-        reference=_reference(first),
+        reference=None if spec is None else spec.reference,
+        card=None if spec is None else spec.name,
         spiking=any(layer != "input" for row in rows for layer in row.spikes_per_decision),
         **{name: mean_known(row.costs.total(name) for row in rows) for name in COST_COLUMNS},
         parameters=max(row.parameters for row in rows),
@@ -280,12 +314,6 @@ def summarise(rows: Sequence[Row]) -> TableRow:
     )
 
 
-def _reference(row: Row) -> ReferenceScores | None:
-    """Return the scores that a row compares with, None if its task is gone or has changed."""
-    spec = _environment(row)
-    return None if spec is None else spec.reference
-
-
 def _budget(row: Row) -> int:
     """Return the budget of a row's class, 0 if its task is gone or has changed."""
     spec = _environment(row)
@@ -293,6 +321,7 @@ def _budget(row: Row) -> int:
 
 
 def _environment(row: Row) -> EnvironmentSpec | None:
+    """Return the task of a row, None if it is gone or has changed."""
     if row.environment not in known_ids():
         return None
     spec = load_environment_spec(row.environment)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +19,10 @@ from snn_gym.scoring.chain import DIGESTS_NAME, begin_chain
 from snn_gym.scoring.comparison import COMPARISON_COLUMNS
 from snn_gym.scoring.evaluation import EVALUATOR_VERSION
 from snn_gym.scoring.manifest import Scores, dump_json, parse_strict
+from snn_gym.scoring.rendering import render_line
 from snn_gym.scoring.results import Row, hash_tensors, list_rows, row_path, write_row
 from snn_gym.scoring.statistics import interquartile_mean
+from snn_gym.scoring.table import REFERENCE_COLUMNS
 from snn_gym.storage import StorageError
 
 
@@ -237,6 +240,33 @@ def test_scores_are_normalised_from_random_play_to_the_reference(tmp_path: Path)
         assert (row.cells()[7], row.cells()[9]) == ("–", "–")
 
 
+def test_native_tasks_have_what_scores_compare_with_beside_them(tmp_path: Path) -> None:
+    # Of the card: no memory earns 0.5, the ideal observer 1.
+    task = "snn/CueAccumulation-v0"
+    board = fill(
+        tmp_path,
+        make_row("recurrent-ppo-lsnn", seed=0, environment=task, returns=(0.5, 1.0)),
+        make_row("recurrent-ppo-gru", seed=0, environment=task, returns=(0.75, 1.0)),
+        make_row("recurrent-ppo-gru", seed=1, environment=task, returns=(1.0, 1.0)),
+        make_row("ppo-lif", seed=0, environment=task, returns=(0.4875, 1.0)),
+        make_row("ppo-lif", seed=0, environment="CartPole-v1"),
+    )
+    text = render_table(board)
+    card = "0.500 ([card](../envs/CueAccumulation-v0.md#reference-scores))"
+    assert "| Normalised | Memoryless | Twin's mean | Oracle | Mean of each seed |" in text
+    shown = {line.split(" | ")[0][2:]: line for line in text.splitlines() if card in line}
+    # The twin of the last one has no row here.
+    twins = {"recurrent-ppo-lsnn": "0.938", "recurrent-ppo-gru": "0.750", "ppo-lif": "–"}
+    assert shown.keys() == twins.keys()
+    for agent, twin in twins.items():
+        assert f" | {card} | {twin} | 1.000 | " in shown[agent]
+    classic = text.partition("## CartPole-v1")[2].partition("## snn/")[0]
+    assert "Memoryless" not in classic
+    # A row alone has its twin beside it, too.
+    row = next(row for row in list_rows(board) if row.agent == "recurrent-ppo-lsnn")
+    assert f" | {card} | 0.938 | 1.000 | " in render_line(board, row)
+
+
 def test_every_row_of_the_leaderboard_is_normalised() -> None:
     root = checkout_root()
     assert root is not None
@@ -279,6 +309,9 @@ def test_an_anns_spikes_do_not_make_it_the_spiking_one_of_a_pair(tmp_path: Path)
 
 def test_every_column_is_defined_under_the_table(tmp_path: Path) -> None:
     text = render_table(fill(tmp_path, make_row()))
+    assert "Memoryless" not in text
+    native = fill(tmp_path / "native", make_row(environment="snn/CueAccumulation-v0"))
+    assert set(REFERENCE_COLUMNS) <= set(re.findall(r"\n\| ([^|]+) \| ", render_table(native)))
     for heading in (*COLUMNS, *COMPARISON_COLUMNS):
         assert f"\n| {heading} | " in text.split("## What the columns mean")[1]
 
