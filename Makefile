@@ -20,7 +20,7 @@ SEED ?= 0
 export OMP_NUM_THREADS := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo wheel submissions results retrain study test check check-all lint types contract bench clean
+.PHONY: help install demo wheel submissions results retrain study test check check-all lint types contract docs bench clean
 
 help: ## Show this list.
 	@grep -E '^[a-z-]+:.*## ' Makefile | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -92,7 +92,11 @@ contract: $(STAMP) ## Check that imports point one way.
 
 check: lint types contract test ## What CI runs: lint, types, import contract, tests.
 
-check-all: lint types contract ## The same with the slow tests.
+# Pages are written from cards, rows and docstrings; a warning is an error. Nothing is fetched.
+docs: $(STAMP) ## Build the documentation site, docs/_build/html/index.html.
+	$(BIN)/python -m sphinx -q -W --keep-going -j 2 -d docs/_build/doctrees docs docs/_build/html
+
+check-all: lint types contract docs ## The same with the slow tests and the documentation site.
 	$(BIN)/python -m pytest -n 2 --dist worksteal -m "slow or not slow" $(PYTEST_ARGS)
 
 # What is made once (a trained and a lean agent, compiled peers) is kept in runs/bench.
@@ -102,4 +106,4 @@ bench: $(STAMP) ## Measure speed beside other libraries, write docs/speed.md.
 	$(BIN)/python -m benchmarks report
 
 clean: ## Remove the virtual environment, caches and runs of the demo.
-	rm -rf $(VENV) $(DEMO) $(PROPOSED) build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) $(DEMO) $(PROPOSED) build dist docs/_build .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache

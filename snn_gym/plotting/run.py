@@ -28,6 +28,8 @@ from snn_gym.training.settings import RunSettings, read_run_settings
 from snn_gym.zoo import load_agent
 
 FORMATS = ("png", "svg")
+"""Formats of pictures, by the endings of their files' names."""
+
 RASTER_DECISIONS = 25
 """Name under which Stable-Baselines3's ``EvalCallback(log_path=RUN)`` writes."""
 

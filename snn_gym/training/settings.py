@@ -23,6 +23,8 @@ from snn_gym.zoo.seeding import Seeding, TrainingSeed
 from snn_gym.zoo.spec import AgentSpec
 
 DEFAULT_CHECKPOINT_INTERVAL = 10_000
+"""Environment steps between checkpoints of a run."""
+
 RUN_FILE = "run.json"
 _MAX_RUN_BYTES = 1 << 20
 # Left out of files where they change nothing, so that runs begun without them go on.

@@ -1,14 +1,24 @@
-"""The scripts of docs/, which is no package, as modules."""
+"""The scripts of docs/, which is no package, as modules, and what writes its pages."""
 
+import importlib
 import importlib.util
+import sys
 
 from snn_gym.content import checkout_root
+
+DOCS = checkout_root() / "docs"
 
 
 def load_script(name):
     """Return docs/NAME.py as a module."""
-    path = checkout_root() / "docs" / f"{name}.py"
-    spec = importlib.util.spec_from_file_location(name, path)
+    spec = importlib.util.spec_from_file_location(name, DOCS / f"{name}.py")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
+
+
+def load_pages(name):
+    """Return docs/pages/NAME.py as a module; docs/ is on the path as for Sphinx."""
+    if str(DOCS) not in sys.path:
+        sys.path.append(str(DOCS))
+    return importlib.import_module(f"pages.{name}")

@@ -7,9 +7,9 @@ our own; they differentiate twice.
 ======================  =================================  =============================
 name                    derivative at x, slope k           source
 ======================  =================================  =============================
-``superspike``          1 / (1 + k|x|)^2                   Zenke & Ganguli 2018, 3.3.2
+``superspike``          ``1 / (1 + k|x|)^2``               Zenke & Ganguli 2018, 3.3.2
 ``arctan``              (k/2) / (1 + (pi/2 k x)^2)         Fang et al. 2021
-``triangle``            k max(0, 1 - |x|)                  Esser 2016, Bellec et al. 2020
+``triangle``            ``k max(0, 1 - |x|)``              Esser 2016, Bellec et al. 2020
 ``sigmoid``             k s(kx) (1 - s(kx))                the logistic function's own
 ======================  =================================  =============================
 

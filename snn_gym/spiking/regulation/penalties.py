@@ -6,7 +6,7 @@ and membrane potentials.
 An identity follows every spiking layer. Forward it changes nothing; backward it adds to the
 arriving gradient that of a penalty ``P`` on the layer's spikes ``z`` and potentials ``v``. So any
 algorithm is trained as if ``P`` stood in its loss, and none has to know of it. With T time steps,
-B samples and the rate ``f_j = sum_tb z_tbj / (T B)`` of neuron j,
+B samples and the rate ``f_j = sum_tb z_tbj / (T B)`` of neuron j::
 
     P = rate_strength / 2 sum_j (max(0, f_j - max_rate)^2 + max(0, min_rate - f_j)^2)
       + voltage_strength / (2 T B) sum_tbj (max(0, u_tbj - 1)^2 + max(0, -u_tbj - 1)^2),

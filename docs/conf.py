@@ -1,0 +1,90 @@
+"""How the documentation is built: `make docs`, or ``sphinx-build docs docs/_build/html``."""
+
+from __future__ import annotations
+
+import re
+import sys
+from pathlib import Path
+
+from sphinx.application import Sphinx
+
+HERE = Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE))
+sys.path.insert(0, str(HERE.parent))
+
+from pages import GENERATED, write_pages  # noqa: E402 - found by the path above
+from pages.copied import relinked, sources  # noqa: E402
+from pages.inventories import inventories  # noqa: E402
+
+import snn_gym  # noqa: E402
+
+project = "snn_gym"
+author = "snn_gym contributors"
+project_copyright = author
+release = version = snn_gym.__version__
+
+extensions = [
+    "myst_parser",
+    "sphinx.ext.autodoc",
+    "sphinx.ext.autosummary",
+    "sphinx.ext.intersphinx",
+    "sphinx.ext.napoleon",
+]
+exclude_patterns = ["_build"]
+templates_path: list[str] = []
+
+myst_heading_anchors = 4
+myst_enable_extensions = ["colon_fence", "deflist"]
+
+autodoc_member_order = "bysource"
+autodoc_typehints_format = "short"
+autodoc_preserve_defaults = True
+autosummary_generate = False
+napoleon_numpy_docstring = False
+python_maximum_signature_line_length = 88
+add_module_names = False
+toc_object_entries = False
+
+# No request leaves this machine: the inventories are written from a file of this folder.
+intersphinx_mapping = inventories(HERE / "inventories.toml", HERE / "_build" / "inventories")
+intersphinx_disabled_reftypes = ["std:doc"]
+
+html_theme = "furo"
+html_title = f"snn_gym {release}"
+html_static_path = ["_static"]
+html_css_files = ["site.css"]
+html_copy_source = False
+html_show_sourcelink = False
+# A page that is opened as a file may not read other files, from where summaries would come.
+html_show_search_summary = False
+html_theme_options = {"top_of_page_buttons": []}
+
+# Words of docstrings that say an array's shape are taken for types, and found in several classes.
+suppress_warnings = ["config.cache", "ref.python"]
+
+
+def plain_types(
+    _app: Sphinx,
+    _kind: str,
+    _name: str,
+    _value: object,
+    _options: object,
+    signature: str,
+    returns: str,
+) -> tuple[str, str]:
+    """Return a signature without the ranges that settings annotate their numbers with."""
+    return re.sub(r"Annotated\[(\w+), .*?\)\]", r"\1", signature or ""), returns
+
+
+def relink(_app: Sphinx, docname: str, content: list[str]) -> None:
+    """Make links to files that the site holds elsewhere, or not, right before a page is read."""
+    source = f"docs/{docname}.md"
+    if docname.split("/", maxsplit=1)[0] not in GENERATED and (HERE.parent / source).exists():
+        content[0] = relinked(content[0], source, sources(HERE.parent))
+
+
+def setup(app: Sphinx) -> None:
+    """Write the pages that are made from cards, rows and docstrings before any is read."""
+    app.connect("config-inited", lambda *_: write_pages(HERE, GENERATED))
+    app.connect("source-read", relink)
+    app.connect("autodoc-process-signature", plain_types)
