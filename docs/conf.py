@@ -69,11 +69,13 @@ def plain_types(
     _name: str,
     _value: object,
     _options: object,
-    signature: str,
+    signature: str | None,
     returns: str,
-) -> tuple[str, str]:
+) -> tuple[str, str] | None:
     """Return a signature without the ranges that settings annotate their numbers with."""
-    return re.sub(r"Annotated\[(\w+), .*?\)\]", r"\1", signature or ""), returns
+    if not signature or "Annotated[" not in signature:
+        return None
+    return re.sub(r"Annotated\[(\w+), .*?\)\]", r"\1", signature), returns
 
 
 def relink(_app: Sphinx, docname: str, content: list[str]) -> None:
