@@ -94,9 +94,9 @@ check: lint types contract test ## What CI runs: lint, types, import contract, t
 
 # Pages are written from cards, rows and docstrings; a warning is an error. Nothing is fetched.
 docs: $(STAMP) ## Build the documentation site, docs/_build/html/index.html.
-	$(BIN)/python -m sphinx -q -W --keep-going -j 2 -d docs/_build/doctrees docs docs/_build/html
+	$(BIN)/python -m sphinx -E -q -W --keep-going -d docs/_build/doctrees docs docs/_build/html
 
-check-all: lint types contract docs ## The same with the slow tests and the documentation site.
+check-all: lint types contract ## The same with the slow tests, which build the documentation site.
 	$(BIN)/python -m pytest -n 2 --dist worksteal -m "slow or not slow" $(PYTEST_ARGS)
 
 # What is made once (a trained and a lean agent, compiled peers) is kept in runs/bench.

@@ -1,6 +1,8 @@
 """The built site, for tests that look at it."""
 
 import fcntl
+import re
+import shlex
 import subprocess
 import sys
 
@@ -8,17 +10,18 @@ import pytest
 
 from tests.docs.scripts import DOCS
 
+MAKEFILE = DOCS.parent / "Makefile"
 HTML = DOCS / "_build" / "html"
 
 
 @pytest.fixture(scope="session")
 def site():
-    """Build what is not up to date, as `make docs` does; return the folder with the pages."""
+    """Build the site as `make docs` does; return the folder with the pages."""
     (DOCS / "_build").mkdir(exist_ok=True)
-    words = ["-q", "-W", "--keep-going", "-d", "docs/_build/doctrees", "docs", "docs/_build/html"]
+    (recipe,) = re.findall(r"^\t\$\(BIN\)/python (-m sphinx .*)$", MAKEFILE.read_text(), re.M)
     with open(DOCS / "_build" / "lock", "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        command = [sys.executable, "-m", "sphinx", *words]
+        command = [sys.executable, *shlex.split(recipe)]
         built = subprocess.run(
             command, cwd=DOCS.parent, capture_output=True, text=True, check=False
         )
