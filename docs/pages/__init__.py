@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from pages.copied import copied_pages
-from pages.gallery import gallery_pages
+from pages.gallery import agent_parts, gallery_pages
 from pages.reference import reference_pages
 
 GENERATED = ("environments", "agents", "results", "reference", "project")
@@ -27,6 +27,8 @@ def write_pages(site: Path, folders: Sequence[str]) -> None:
     """
     root = site.parent
     texts = {**copied_pages(root), **gallery_pages(root), **reference_pages(root)}
+    for name, part in agent_parts(root).items():
+        texts[name] += f"\n{part}"
     for name in texts:
         if name.split("/")[0] not in folders:
             raise ValueError(f"generated pages belong in one of {', '.join(folders)}: {name}")

@@ -1,21 +1,233 @@
-"""The galleries of environments and agents."""
+"""The galleries of environments and agents, from TOML files, cards, spaces and rows."""
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from write_cards import number, table
 
-def contents(heading: str, names: list[str]) -> str:
-    """Return a page that lists others."""
+from snn_gym.registry import EnvironmentSpec, load_environment_spec
+from snn_gym.scoring import TableRow, table_rows
+from snn_gym.zoo import AgentSpec, agent_ids, load_agent_spec
+
+GROUPS = {
+    "Classic control and Box2D, seen through spikes": (
+        "Tasks of gymnasium. Without `snn/` they show numbers, which the agent's network encodes; "
+        "with `snn/` the environment does, and the observation is a spike train."
+    ),
+    "Native tasks of spikes": (
+        "Tasks of our own whose observations are spike trains by nature. Each has three levels, "
+        "and its card proves what it tests: `memoryless` is what the best policy without memory "
+        "earns, `oracle` what an observer earns that misses nothing in the spikes."
+    ),
+    "A network as an environment": (
+        "The state is a spiking network in training, an action moves its weights, and the reward "
+        "says whether it now does its job better."
+    ),
+}
+ACTING = ("spiking", "spiking_actor")
+"""Arguments of policies that say whether what acts has spikes."""
+COST = ("Spikes", "SynOps", "MACs")
+PICTURES = {
+    "ppo-lif-cartpole.png": "ppo-lif balances the pole: spikes, and learning curves",
+    "watch-cartpole.gif": "ppo-lif made lean: few spikes are enough",
+}
+NEURONS = {"lif": "LIF", "lif_box": "LIF (without synaptic current)", "iaf": "IAF", "alif": "ALIF"}
+
+
+def group(spec: EnvironmentSpec) -> str:
+    """Return the heading under which an environment stands."""
+    first, native, network = GROUPS
+    if spec.name.startswith("Plasticity"):
+        return network
+    return first if spec.spikes is not None or spec.name.startswith("Masked") else native
+
+
+def section(card: str, heading: str) -> str:
+    """Return the first paragraph of a card's section, of its head if the heading is empty."""
+    parts = re.split(r"^## (.+)$", card, flags=re.MULTILINE)
+    if not heading:
+        paragraphs = parts[0].split("\n\n")[2:]
+    else:
+        paragraphs = parts[parts.index(heading) + 1].strip().split("\n\n")
+    return " ".join(paragraphs[0].split()) if paragraphs else ""
+
+
+def scores(spec: EnvironmentSpec) -> str:
+    """Return the reference scores of a level in one line."""
+    reference = spec.reference
+    named = {
+        "random play": reference.random,
+        "memoryless": reference.memoryless,
+        "oracle": reference.oracle,
+        "solved": reference.solved,
+    }
+    return ", ".join(
+        f"{name} {number(value)}" for name, value in named.items() if value is not None
+    )
+
+
+def best(rows: Iterable[TableRow]) -> str:
+    """Return the best spiking agent and the best other one of some rows, by mean return."""
+    found = []
+    for spiking, kind in ((True, "spiking"), (False, "ANN")):
+        of_kind = [row for row in rows if row.spiking == spiking]
+        if of_kind:
+            top = max(of_kind, key=lambda row: row.mean)
+            mean = f"{top.mean:.3g}".replace("-", "−")
+            found.append(f"{kind} [{top.agent}](../agents/{top.agent}.md) {mean}")
+    return ", ".join(found) or "none yet"
+
+
+def environment_entry(root: Path, spec: EnvironmentSpec, rows: Sequence[TableRow]) -> str:
+    """Return what the gallery shows of an environment."""
+    card = (root / "envs" / f"{spec.name}.md").read_text(encoding="utf-8")
+    title = card.splitlines()[0].removeprefix("# ")
+    lines = [f"### [{title}]({spec.name}.md)", "", section(card, ""), ""]
+    if (root / "docs" / "images" / f"{spec.name}.png").exists():
+        lines += [f"![What {spec.name} shows](../images/{spec.name}.png)", ""]
+    specs = [load_environment_spec(env_id) for env_id in spec.registers]
+    ids = dict.fromkeys([spec.base_id, *spec.registers])
+    facts = [
+        ("Ids", ", ".join(f"`{env_id}`" for env_id in ids)),
+        ("Action", section(card, "Action")),
+        ("Observation", section(card, "Observation")),
+        ("Reward", section(card, "Reward")),
+        *((f"Scores of `{level.base_id}`", scores(level)) for level in specs),
+        ("Best row", best([row for row in rows if row.environment in ids])),
+    ]
+    # A bar would end the cell.
+    cells = [(name, text.replace("|", "\\|")) for name, text in facts]
+    return "\n".join([*lines, table(("", ""), cells), ""])
+
+
+def environments_page(root: Path, rows: Sequence[TableRow]) -> str:
+    """Return the gallery of environments."""
+    specs = [
+        load_environment_spec(f"snn/{card.stem}") for card in sorted((root / "envs").glob("*.md"))
+    ]
+    lines = [
+        "# Environments",
+        "",
+        "Every environment is made by `gymnasium.make`, many at once by `snn_gym.make_vec_env`. "
+        "Its card has the whole description, the arguments, the sources and all results.",
+        "",
+    ]
+    for heading, text in GROUPS.items():
+        lines += [f"## {heading}", "", text, ""]
+        lines += [environment_entry(root, spec, rows) for spec in specs if group(spec) == heading]
+    return "\n".join([*lines, hidden_contents(spec.name for spec in specs)])
+
+
+def hidden_contents(names: Iterable[str]) -> str:
+    """Return a table of contents for the side bar alone."""
     entries = "\n".join(names)
-    return f"# {heading}\n\n```{{toctree}}\n:maxdepth: 1\n\n{entries}\n```\n"
+    return f"```{{toctree}}\n:hidden:\n\n{entries}\n```\n"
+
+
+def spiking(spec: AgentSpec) -> bool:
+    """Return whether an agent acts by spikes."""
+    return all(value is not False for key, value in spec.policy_kwargs.items() if key in ACTING)
+
+
+def network_in_words(spec: AgentSpec) -> str:
+    """Return an agent's network in a few words."""
+    sizes = "-".join(str(size) for size in spec.network.get("hidden_sizes", ())) or "by task"
+    if not spiking(spec):
+        return f"{sizes} artificial units"
+    neuron = NEURONS[spec.network.get("neuron", "lif")]
+    steps = spec.network.get("time_steps")
+    recurrent = "recurrent " if spec.network.get("recurrent") else ""
+    return f"{sizes} {recurrent}{neuron} neurons" + (f", {steps} time steps" if steps else "")
+
+
+def agent_part(spec: AgentSpec, rows: Sequence[TableRow]) -> str:
+    """Return what stands under an agent's card: its rows with their costs, how to train it."""
+    own = [row for row in rows if row.agent == spec.name]
+    example = own[0].environment if own else next(iter(spec.environments), "CartPole-v1")
+    folder = f"runs/{spec.name}"
+    train = f"snn-gym train {spec.name} {example} --seed 0 --out {folder}"
+    lines = ["## Train it", "", "```bash", train, f"snn-gym evaluate {folder}", "```", ""]
+    lines += ["## Results and costs", ""]
+    if not own:
+        return "\n".join([*lines, "No row of the results table yet.", ""])
+    cells = [
+        (
+            row.environment,
+            str(len(row.seeds)),
+            f"{row.mean:.4g}".replace("-", "−"),
+            *(cost(value) for value in costs(row)),
+        )
+        for row in own
+    ]
+    lines += [table(("Environment", "Seeds", "Mean return", *COST), cells), ""]
+    text = (
+        "Costs are those of a decision, means over seeds; [the results](../results/index.md) say "
+        "how they are counted."
+    )
+    return "\n".join([*lines, text, ""])
+
+
+def costs(row: TableRow) -> tuple[float | None, float | None, float | None]:
+    """Return spikes, SynOps and MACs of a decision, None where an agent has none."""
+    return row.spikes_per_decision, row.synops_per_decision, row.macs_per_decision
+
+
+def cost(value: float | None) -> str:
+    """Return a cost as a cell shows it."""
+    return "–" if value is None else f"{value:,.0f}"
+
+
+def agents_page(specs: Sequence[AgentSpec], rows: Sequence[TableRow]) -> str:
+    """Return the gallery of agents."""
+    lines = [
+        "# Agents",
+        "",
+        "An agent of the zoo is a folder of settings: algorithm, network, hyper-parameters for "
+        "each task. `snn_gym.make_agent(name, env_id)` makes one, `snn-gym train` trains it, and "
+        "`snn_gym.load_pretrained(name, env_id)` loads one that was trained for the results table.",
+        "",
+    ]
+    for heading, spikes, local in (
+        ("Spiking, trained by gradients", True, False),
+        ("Spiking, trained without gradients", True, True),
+        ("ANN twins", False, False),
+    ):
+        chosen = [
+            spec
+            for spec in specs
+            if spiking(spec) == spikes and (spec.budget_class != "gradient") == local
+        ]
+        cells = [
+            (
+                f"[{spec.name}]({spec.name}.md)",
+                spec.description,
+                network_in_words(spec),
+                f"[{spec.twin}]({spec.twin}.md)" if spec.twin else "none",
+                str(sum(row.agent == spec.name for row in rows)),
+            )
+            for spec in chosen
+        ]
+        head = ("Agent", "What it is", "Network", "Twin", "Environments with rows")
+        lines += [f"## {heading}", "", table(head, cells), ""]
+    for picture, text in PICTURES.items():
+        lines += [f"![{text}](../images/{picture})", "", f"*{text}.*", ""]
+    return "\n".join([*lines, hidden_contents(spec.name for spec in specs)])
 
 
 def gallery_pages(root: Path) -> dict[str, str]:
     """Return the text of each gallery by its path on the site."""
-    environments = sorted(card.stem for card in (root / "envs").glob("*.md"))
-    agents = sorted(card.parent.name for card in (root / "agents").glob("*/README.md"))
+    rows = table_rows(root / "leaderboard")
+    specs = [load_agent_spec(name) for name in agent_ids()]
     return {
-        "environments/index.md": contents("Environments", environments),
-        "agents/index.md": contents("Agents", agents),
+        "environments/index.md": environments_page(root, rows),
+        "agents/index.md": agents_page(specs, rows),
     }
+
+
+def agent_parts(root: Path) -> dict[str, str]:
+    """Return what is added to each agent's card, by the card's path on the site."""
+    rows = table_rows(root / "leaderboard")
+    return {f"agents/{name}.md": agent_part(load_agent_spec(name), rows) for name in agent_ids()}
