@@ -20,6 +20,7 @@ if TYPE_CHECKING:
         load_agent,
         make_agent,
         make_lean,
+        register_agent,
         register_learner,
         save_agent,
     )
@@ -34,6 +35,7 @@ __all__ = [
     "make_agent",
     "make_lean",
     "make_vec_env",
+    "register_agent",
     "register_learner",
     "save_agent",
 ]
@@ -48,6 +50,7 @@ __getattr__, __dir__ = lazy_names(
         "make_agent": "zoo",
         "make_lean": "zoo",
         "make_vec_env": "vector",
+        "register_agent": "zoo",
         "register_learner": "zoo",
         "save_agent": "zoo",
     },

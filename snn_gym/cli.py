@@ -14,6 +14,7 @@ import gymnasium as gym
 import typer
 
 from snn_gym._version import __version__
+from snn_gym.cli_new import new
 from snn_gym.cli_options import MOST_EPISODES, Leaderboard, Run, leaderboard_folder, with_module
 from snn_gym.cli_pictures import plot, watch
 from snn_gym.cli_printing import (
@@ -313,6 +314,7 @@ def table(leaderboard: Leaderboard = None) -> None:
     print(write_table(leaderboard_folder(leaderboard)).read_text(encoding="utf-8"))
 
 
+app.command()(new)
 app.command()(pretrained)
 app.command()(with_module(compare))
 app.command()(with_module(plot))

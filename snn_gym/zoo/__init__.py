@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from snn_gym._lazy import lazy_names
 from snn_gym.zoo.algorithms import register_learner
-from snn_gym.zoo.spec import AgentSpec, agent_ids, load_agent_spec
+from snn_gym.zoo.spec import AgentSpec, agent_ids, load_agent_spec, register_agent
 
 if TYPE_CHECKING:
     from snn_gym.zoo.build import build_policy, make_agent, policy_arguments
@@ -24,6 +24,7 @@ __all__ = [
     "make_lean",
     "policy_arguments",
     "read_manifest",
+    "register_agent",
     "register_learner",
     "save_agent",
 ]

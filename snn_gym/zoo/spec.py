@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import functools
+import re
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -16,6 +18,9 @@ from snn_gym.zoo.algorithms import ALGORITHMS, AlgorithmName, Settings, make_set
 _INHERIT = "same_as"
 _NETWORK = "network"
 _PARENT = "parent"
+_NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
+# Tables of agents that have no file, by name.
+_REGISTERED: dict[str, dict[str, Any]] = {}
 
 
 @dataclass(frozen=True)
@@ -108,8 +113,49 @@ def _without_network(table: dict[str, Any]) -> dict[str, Any]:
 
 
 def agent_ids() -> tuple[str, ...]:
-    """Return the names of the zoo's agents, sorted."""
-    return tuple(sorted(path.parent.name for path in content_path("agents").glob("*/agent.toml")))
+    """Return the names of the zoo's agents, sorted, with those that were registered."""
+    return tuple(sorted({*_filed(), *_REGISTERED}))
+
+
+def _filed() -> set[str]:
+    return {path.parent.name for path in content_path("agents").glob("*/agent.toml")}
+
+
+def register_agent(name: str, **table: Any) -> None:
+    """Add an agent to those that ``make_agent`` and commands can name, as a file in agents/ does.
+
+    Who loads a saved one does not need it registered, for the saved one says all. The results
+    table takes agents with a folder in agents/ alone.
+
+    Args:
+        name: Small letters, digits and hyphens; no other agent's.
+        **table: What agents/NAME/agent.toml holds beside the name: ``description``, ``parent`` and
+            what differs, or all fields of ``AgentSpec``.
+
+    Raises:
+        ValueError: The name is taken or none, or the table does not fit the schema.
+
+    Example:
+        >>> import snn_gym
+        >>> snn_gym.register_agent(
+        ...     "ppo-lif-small",
+        ...     parent="ppo-lif",
+        ...     description="ppo-lif with few neurons.",
+        ...     network={"hidden_sizes": [16]},
+        ... )
+        >>> snn_gym.make_agent("ppo-lif-small", "CartPole-v1").policy.network.hidden_sizes
+        (16,)
+    """
+    if _NAME.fullmatch(name) is None:
+        raise ValueError(f"the name of an agent is small letters, digits and hyphens, got {name!r}")
+    if name in agent_ids():
+        raise ValueError(f"agent {name!r} is there already; take another name")
+    _REGISTERED[name] = {"name": name, **copy.deepcopy(table)}
+    try:
+        load_agent_spec(name)
+    except ValueError:
+        del _REGISTERED[name]
+        raise
 
 
 @functools.cache
@@ -122,10 +168,15 @@ def load_agent_spec(name: str) -> AgentSpec:
     Raises:
         ValueError: The name is unknown, or the file does not fit the schema.
     """
-    spec = from_mapping(AgentSpec, _read_table(name), f"agents/{name}/agent.toml")
+    spec = from_mapping(AgentSpec, _read_table(name), _place(name))
     if spec.name != name:
-        raise ValueError(f"agents/{name}/agent.toml: name is {spec.name!r}, expected {name!r}")
+        raise ValueError(f"{_place(name)}: name is {spec.name!r}, expected {name!r}")
     return spec
+
+
+def _place(name: str) -> str:
+    """Return where an agent is described, for errors."""
+    return f"register_agent({name!r})" if name in _REGISTERED else f"agents/{name}/agent.toml"
 
 
 def _read_table(name: str, what: str = "agent", heirs: tuple[str, ...] = ()) -> dict[str, Any]:
@@ -136,12 +187,13 @@ def _read_table(name: str, what: str = "agent", heirs: tuple[str, ...] = ()) -> 
         hint = did_you_mean(name, known)
         raise ValueError(f"{what} {name!r} is unknown{hint} known agents: {', '.join(known)}")
     if name in heirs:
-        raise ValueError(f"agents/{name}/agent.toml: {name!r} is its own ancestor")
-    path = content_path("agents") / name / "agent.toml"
-    own = read_toml(path, f"agents/{name}/agent.toml")
+        raise ValueError(f"{_place(name)}: {name!r} is its own ancestor")
+    own = _REGISTERED.get(name)
+    if own is None:
+        own = read_toml(content_path("agents") / name / "agent.toml", _place(name))
     if _PARENT not in own:
         return own
-    base = _read_table(own[_PARENT], f"agents/{name}/agent.toml: parent", (*heirs, name))
+    base = _read_table(own[_PARENT], f"{_place(name)}: parent", (*heirs, name))
     table = {**_laid_over(base, own), "environments": dict(base["environments"])}
     for key in ("policy_kwargs", "default"):
         table[key] = _laid_over(base.get(key, {}), own.get(key, {}))

@@ -1,0 +1,68 @@
+"""Agents without a folder: they are those of a file with the same content."""
+
+import pytest
+
+import snn_gym
+from snn_gym.zoo import agent_ids, load_agent_spec
+from snn_gym.zoo.spec import _REGISTERED
+
+
+@pytest.fixture(autouse=True)
+def forget():
+    yield
+    _REGISTERED.clear()
+    load_agent_spec.cache_clear()
+
+
+def test_it_is_laid_over_its_parent():
+    parent = load_agent_spec("ppo-lif")
+    network = {"hidden_sizes": [16], "time_steps": 4}
+    snn_gym.register_agent(
+        "small", parent="ppo-lif", description="Small.", network=network,
+        environments={"CartPole-v1": {"gamma": 0.5}},
+    )  # fmt: skip
+    network["hidden_sizes"] = [1]  # what was registered stays
+    assert "small" in agent_ids()
+    spec = load_agent_spec("small")
+    assert (spec.twin, spec.algorithm, spec.parent) == (parent.twin, parent.algorithm, "ppo-lif")
+    assert spec.settings("CartPole-v1").gamma == 0.5
+    assert spec.settings("CartPole-v1").n_steps == parent.settings("CartPole-v1").n_steps
+    model = snn_gym.make_agent("small", "CartPole-v1")
+    assert (model.policy.network.hidden_sizes, model.policy.network.time_steps) == ((16,), 4)
+    assert model.policy.network.surrogate_slope == 5.0
+
+
+def test_one_may_be_laid_over_another(tmp_path):
+    snn_gym.register_agent("small", parent="ppo-lif", description="S.", network={"time_steps": 2})
+    snn_gym.register_agent(
+        "smaller", parent="small", description="s.", network={"hidden_sizes": [4]}
+    )
+    model = snn_gym.make_agent("smaller", "CartPole-v1", n_envs=1)
+    snn_gym.save_agent(model, tmp_path / "run")
+    _REGISTERED.clear()
+    load_agent_spec.cache_clear()
+    loaded = snn_gym.load_agent(tmp_path / "run").policy.network
+    assert (loaded.hidden_sizes, loaded.time_steps) == ((4,), 2)
+
+
+@pytest.mark.parametrize(
+    ("name", "table", "message"),
+    [
+        ("ppo-lif", {"parent": "ppo-lif"}, "agent 'ppo-lif' is there already; take another name"),
+        ("../x", {"parent": "ppo-lif"}, "is small letters, digits and hyphens, got '../x'"),
+        ("mine", {}, r"register_agent\('mine'\): missing key description, algorithm"),
+        ("mine", {"parent": "ppo-lfi"}, "'ppo-lfi' is unknown; did you mean 'ppo-lif'"),
+        ("mine", {"parent": "mine"}, "'mine' is its own ancestor"),
+        ("mine", {"parent": "ppo-lif", "netwrk": {}}, "unknown key netwrk; did you mean 'network'"),
+        (
+            "mine",
+            {"parent": "ppo-lif", "environments": {"A-v0": {"gama": 1}}},
+            "unknown key gama; did you mean 'gamma'",
+        ),
+    ],
+)
+def test_what_is_no_agent_is_refused_and_forgotten(name, table, message):
+    before = agent_ids()
+    with pytest.raises(ValueError, match=message):
+        snn_gym.register_agent(name, **table)
+    assert agent_ids() == before
