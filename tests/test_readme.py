@@ -1,22 +1,43 @@
-"""README.md keeps its promises: every block runs, every command and file exists."""
+"""README.md and the guide keep their promises: blocks run, files exist, figures hold."""
 
 import re
 import shlex
 import subprocess
+import sys
 
+import gymnasium as gym
 import pytest
 
 from snn_gym.cli import main
 from snn_gym.content import checkout_root
+from snn_gym.registry import env_ids
 from snn_gym.scoring import table_rows
+from snn_gym.spiking.neurons.parameters import NEURON_PARAMETERS
+from snn_gym.spiking.neurons.registered import NEURONS
+from snn_gym.zoo import agent_ids, load_agent_spec
+from snn_gym.zoo.algorithms import ALGORITHMS
+from snn_gym.zoo.spec import _REGISTERED
 
 ROOT = checkout_root()
-README = (ROOT / "README.md").read_text()
-PYTHON = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
-SHELL = [
-    line
-    for block in re.findall(r"```bash\n(.*?)```", README, re.DOTALL)
-    for line in block.splitlines()
+GUIDE = sorted(path.relative_to(ROOT).as_posix() for path in (ROOT / "docs/guide").glob("*.md"))
+PAGES = {page: (ROOT / page).read_text(encoding="utf-8") for page in ("README.md", *GUIDE)}
+README = PAGES["README.md"]
+CONTRIBUTING = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+SPEED = (ROOT / "docs/speed.md").read_text(encoding="utf-8")
+
+
+def blocks(text, language):
+    return re.findall(rf"```{language}\n(.*?)```", text, re.DOTALL)
+
+
+def shell(text):
+    return [line for block in blocks(text, "bash") for line in block.splitlines()]
+
+
+PYTHON = [
+    pytest.param(block, id=f"{page}-{number}")
+    for page, text in PAGES.items()
+    for number, block in enumerate(blocks(text, "python"))
 ]
 
 
@@ -25,49 +46,88 @@ def shortened(text):
     return text.replace("100_000", "300").replace("episodes=100", "episodes=2")
 
 
-def test_the_readme_shows_the_three_uses():
-    assert len(PYTHON) >= 3
-    assert any(line.startswith("snn-gym verify") for line in SHELL)
+@pytest.fixture
+def forgotten(tmp_path, monkeypatch):
+    """Work in a folder; forget what is registered and imported from it."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    tables = (gym.registry, NEURONS, NEURON_PARAMETERS, _REGISTERED)
+    before, modules = [dict(table) for table in tables], set(sys.modules)
+    yield
+    for table, old in zip(tables, before, strict=True):
+        table.clear()
+        table.update(old)
+    load_agent_spec.cache_clear()
+    for path in tmp_path.glob("*.py"):
+        if path.stem not in modules:
+            sys.modules.pop(path.stem, None)
+
+
+def test_the_readme_is_short_and_shows_the_three_uses():
+    assert len(README.splitlines()) <= 160
+    assert len(blocks(README, "python")) >= 2
+    assert any(line.startswith("snn-gym verify") for line in shell(README))
     assert all(f"**{number}. " in README for number in (1, 2, 3))
 
 
-@pytest.mark.parametrize("block", PYTHON, ids=range(len(PYTHON)))
-def test_a_python_block_runs(block, tmp_path, monkeypatch, capsys):
-    monkeypatch.chdir(tmp_path)
+@pytest.mark.parametrize("block", PYTHON)
+def test_a_python_block_runs(block, forgotten, capsys):
     exec(compile(shortened(block), "README.md", "exec"), {})  # noqa: S102 - our own README
     if "print(" in block:
         assert capsys.readouterr().out.strip()
 
 
-def test_the_commands_run_one_after_another(tmp_path, monkeypatch, capsys):
-    monkeypatch.chdir(tmp_path)
-    for line in SHELL:
+@pytest.mark.parametrize("page", [page for page, text in PAGES.items() if "\nsnn-gym " in text])
+def test_the_commands_run_one_after_another(page, forgotten, capsys, tmp_path):
+    for line in shell(PAGES[page]):
         if not line.startswith("snn-gym "):
             continue
         words = shlex.split(line)[1:]
         if words[0] == "train":
-            words += ["--steps", "300"]
+            words = [word for word in words if word not in ("--steps", "50000")]
+            words += ["--steps", "300", "--no-progress"]
         assert main(words) == 0, line
     assert "ppo-lif" in capsys.readouterr().out
-    assert (tmp_path / "my-leaderboard" / "README.md").exists()
+    if "snn-gym table" in PAGES[page]:
+        assert (tmp_path / "my-leaderboard" / "README.md").exists()
 
 
 def test_every_make_target_exists():
     makefile = (ROOT / "Makefile").read_text()
-    targets = set(re.findall(r"`?make ([a-z-]+)", README)) - {"virtual"}
-    assert {"demo", "test", "check", "check-all"} <= targets
+    targets = set(re.findall(r"\bmake ([a-z-]+)", README))
+    assert {"demo", "test", "check", "check-all", "wheel", "docs"} <= targets
     for target in targets:
         assert re.search(rf"^{target}:", makefile, re.MULTILINE), target
 
 
-def test_every_linked_file_exists():
-    links = [link for link in re.findall(r"\]\(([^)]+)\)", README) if "://" not in link]
-    assert "leaderboard/RULES.md" in links
-    assert [link for link in links if not (ROOT / link).exists()] == []
+def test_extras_are_those_of_the_project_and_come_from_no_index():
+    named = re.findall(r"^\| `([a-z]+)`(?:, `([a-z]+)`)? \| ", README, re.MULTILINE)
+    extras = {name for pair in named for name in pair if name}
+    project = (ROOT / "pyproject.toml").read_text().split("[project.optional-dependencies]")[1]
+    known = set(re.findall(r"^([a-z]+) = \[", project.split("\n[")[0], re.MULTILINE))
+    assert extras == known - {"dev", "bench", "docs", "interop"}
+    for text in (README, *PAGES.values()):
+        assert re.findall(r"pip install[^\n]*\"?snn[-_]gym(?!-[\d.]+-py3)", text) == []
+
+
+@pytest.mark.parametrize("page", [*PAGES, "CONTRIBUTING.md"])
+def test_every_linked_file_exists(page):
+    text = (ROOT / page).read_text(encoding="utf-8")
+    links = [link.split("#")[0] for link in re.findall(r"\]\(([^)]+)\)", text) if "://" not in link]
+    assert links or page == "docs/guide/networks.md"
+    folder = (ROOT / page).parent
+    assert [link for link in links if link and not (folder / link).exists()] == []
+
+
+def test_the_guide_is_reached_from_the_readme_and_from_the_site():
+    index = (ROOT / "docs/index.md").read_text(encoding="utf-8")
+    for page in GUIDE:
+        assert f"]({page})" in README
+        assert f"\n{page.removeprefix('docs/').removesuffix('.md')}\n" in index
 
 
 def test_the_map_names_every_folder_of_the_root():
-    named = set(re.findall(r"^\| `([a-z_]+)/` \|", README, re.MULTILINE))
+    named = set(re.findall(r"^\| `([a-z_]+)/` \|", CONTRIBUTING, re.MULTILINE))
     listing = ["git", "ls-tree", "-d", "--name-only", "HEAD"]
     tracked = subprocess.run(listing, cwd=ROOT, capture_output=True, text=True, check=True).stdout
     assert named == {folder for folder in tracked.split() if not folder.startswith(".")}
@@ -75,7 +135,9 @@ def test_the_map_names_every_folder_of_the_root():
 
 
 def test_the_scores_of_native_tasks_are_those_of_the_results_table():
-    shown = re.findall(r"^\| \[\w+\]\(envs/(\S+)\.md\) \| .+ \| (\S+) \|$", README, re.MULTILINE)
+    page = PAGES["docs/guide/environments.md"]
+    pattern = r"^\| \[\w+\]\(\.\./\.\./envs/(\S+)\.md\) \| .+ \| (\S+) \|$"
+    shown = re.findall(pattern, page, re.MULTILINE)
     rows = {
         row.environment: row
         for row in table_rows(ROOT / "leaderboard")
@@ -88,8 +150,45 @@ def test_the_scores_of_native_tasks_are_those_of_the_results_table():
         assert len(row.seeds) == 5
 
 
-def test_its_pictures_are_small():
-    pictures = [ROOT / name for name in re.findall(r"!\[[^]]*\]\(([^)]+)\)", README)]
-    assert any(path.suffix == ".gif" for path in pictures)
+def test_its_numbers_of_agents_rows_ids_and_algorithms_are_todays():
+    trained = sum(len(row.seeds) for row in table_rows(ROOT / "leaderboard"))
+    stock = [name for name, x in ALGORITHMS.items() if x.library != "snn_gym.learners"]
+    for text in (
+        f"{len(agent_ids())} agents, {trained} trained ones by name",
+        f"{len(env_ids())} ids more",
+        f"{len({*stock, 'PPO'})} of its and sb3-contrib's algorithms",
+    ):
+        assert text in README, text
+
+
+def median(timed, against):
+    """Return a median of docs/speed.md."""
+    found = re.search(
+        rf"^\| {re.escape(timed)} \| {re.escape(against)} \| ([\d.]+) × ", SPEED, re.M
+    )
+    return float(found[1])
+
+
+def test_its_figures_of_speed_are_those_that_were_measured():
+    best = "the best of Norse, SpikingJelly and snnTorch"
+    acting = [
+        median(f"acting, `{how}`, 64-64, T = 8, batch 1", best) for how in ("predict", "forward")
+    ]
+    ppo = [median("PPO environment steps/s, ppo-lif", other) for other in ("MlpPolicy", "ppo-mlp")]
+    line = " ".join(README.split())
+    for text in (
+        "acting, `predict` {:.0f} and `forward` {:.0f} times as fast".format(*acting),
+        "acting {:.0f} to {:.0f} times as fast as the best".format(*acting),
+        "PPO makes {:.2f} times the environment steps per second of stock `MlpPolicy`, and {:.2f} "
+        "of the ANN twin".format(*ppo),
+    ):
+        assert text in line, text
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_its_pictures_are_small(page):
+    folder = (ROOT / page).parent
+    pictures = [folder / name for name in re.findall(r"!\[[^]]*\]\(([^)]+)\)", PAGES[page])]
+    assert page != "README.md" or any(path.suffix == ".gif" for path in pictures)
     for path in pictures:
         assert path.stat().st_size <= 1_000_000, path
