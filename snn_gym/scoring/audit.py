@@ -8,6 +8,7 @@ from pathlib import Path
 
 from snn_gym.scoring.architecture import trained_tensors
 from snn_gym.scoring.chain import Link, read_chain, read_linked
+from snn_gym.scoring.derivation import find_parent
 from snn_gym.scoring.errors import SubmissionError
 from snn_gym.scoring.rendering import TABLE_NAME, read_table, render_table
 from snn_gym.scoring.results import Row, hash_tensors, named, read_row, strangers
@@ -20,9 +21,9 @@ def audit(leaderboard: str | os.PathLike[str]) -> tuple[str, ...]:
 
     Every row and its weights have the digests of their last line in ``digests.txt``, and every line
     follows from the one before; there are no other files; weights fit the architecture that the row
-    names and have its hashes; aggregates follow from the returns; README.md is the table of the
-    rows. No episode is played. Who writes a row and all lines from its own on anew is seen only
-    where the file's history is known, as in git.
+    names and have its hashes; aggregates follow from the returns; the parents of rows that were
+    made lean are rows; README.md is the table of the rows. No episode is played. Who writes a row
+    and all lines from its own on anew is seen only where the file's history is known, as in git.
 
     Args:
         leaderboard: Existing folder of the leaderboard.
@@ -49,7 +50,9 @@ def _row_problem(leaderboard: Path, link: Link) -> str | None:
     """Return what is wrong with a row and its weights, None if nothing is."""
     try:
         data, weights = read_linked(leaderboard, link)
-        _check_row(read_row(leaderboard, leaderboard / link.place, data), weights)
+        row = read_row(leaderboard, leaderboard / link.place, data)
+        _check_row(row, weights)
+        find_parent(leaderboard, row)
     except (SubmissionError, StorageError) as error:
         return named(link, error)
     return None

@@ -109,9 +109,9 @@ def comparisons(rows: Sequence[TableRow]) -> Iterator[Comparison]:
     Args:
         rows: Of one environment, version and budget class.
     """
-    by_agent = {row.agent: row for row in rows}
+    by_agent = {row.agent: row for row in rows if not row.derived}
     seen = set()
-    for row in rows:
+    for row in by_agent.values():
         twin = by_agent.get(row.twin or "")
         if twin is not None and frozenset((row.agent, twin.agent)) not in seen:
             seen.add(frozenset((row.agent, twin.agent)))

@@ -131,7 +131,11 @@ def distance(one: Network, other: Network) -> float:
 
 
 def check_is_no_copy(
-    leaderboard: Path, agent: str, environment: str, tensors: Mapping[str, torch.Tensor]
+    leaderboard: Path,
+    agent: str,
+    environment: str,
+    tensors: Mapping[str, torch.Tensor],
+    parent: Row | None = None,
 ) -> None:
     """Refuse weights that are those of a stored row, slightly changed or written another way.
 
@@ -140,6 +144,7 @@ def check_is_no_copy(
         agent: Agent of the new row.
         environment: Its environment.
         tensors: Its checked tensors, by today's names.
+        parent: Row that it was made from, which it may be near to.
 
     Raises:
         SubmissionError: ``near-copy``; or ``row-weights``: those of a stored row cannot be read.
@@ -147,6 +152,8 @@ def check_is_no_copy(
     network = read_network(tensors, agent, environment)
     shapes = _shapes(tensors)
     for row in list_rows(leaderboard):
+        if parent is not None and row.content_sha256 == parent.content_sha256:
+            continue
         stored = stored_tensors(leaderboard, row)
         # An agent that has left the zoo has no architecture any more to sort its tensors by.
         if _shapes(stored) != shapes or row.agent not in agent_ids():

@@ -87,7 +87,8 @@ def load_pretrained(
     ``median`` is the default because the best of several seeds is a lucky draw: training again
     gives such a one rarely, while half of the seeds are at least as good as the median. What is
     loaded is somebody's row already and can't be submitted as one's own, trained on or not: no
-    recipe from the start leads to it, and the table refuses copies.
+    recipe from the start leads to it, and the table refuses copies. Made lean (``make_lean``) it
+    can, as a row that names this one as its parent.
 
     Args:
         agent: Agent of the zoo, such as ``ppo-lif``; `snn-gym pretrained` lists those there are.
@@ -104,12 +105,27 @@ def load_pretrained(
         ValueError: There is no such agent, environment or seed, or a file of it was changed.
         gymnasium.error.Error: The environment needs a package that is absent.
     """
+    board = _board(leaderboard)
+    return load_row(board, find_trained(agent, env_id, board).row(pick))
+
+
+def load_row(board: Path, row: Row) -> BaseAlgorithm:
+    """Load the agent of a row, as ``load_pretrained`` does.
+
+    Args:
+        board: Folder of the leaderboard.
+        row: One of its rows.
+
+    Returns:
+        The model.
+
+    Raises:
+        ValueError: A file of the row was changed, or its agent has left the zoo.
+    """
     from snn_gym.scoring.verification import check_weights
     from snn_gym.zoo import make_agent
     from snn_gym.zoo.identity import Identity, remember_identity
 
-    board = _board(leaderboard)
-    row = find_trained(agent, env_id, board).row(pick)
     tensors = check_weights(verified_weights(board, row), row)
     model = make_agent(row.agent, row.environment, row.seed, seeding=row.seeding)
     # Any: PyTorch types the attributes of a module that it does not know as tensors.

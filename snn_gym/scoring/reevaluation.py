@@ -181,7 +181,7 @@ def retrain_row(leaderboard: Path, row: Row, seeds: tuple[int, ...]) -> Again:
     path = row_path(leaderboard, row.agent, row.environment, row.seed)
     try:
         weights = verified_weights(leaderboard, row)
-        again = train_again(row, check_weights(weights, row), seeds)
+        again = train_again(row, check_weights(weights, row), seeds, leaderboard)
     except ValueError as error:
         return Again(path, str(error))
     replace_row(leaderboard, row, trained_again=again)

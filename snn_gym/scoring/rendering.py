@@ -14,12 +14,14 @@ from snn_gym.scoring.results import Row
 from snn_gym.scoring.table import (
     COLUMN_DEFINITIONS,
     COLUMNS,
+    DERIVED,
     HIDDEN_COLUMN,
     HIDDEN_MARK,
     MARK,
     REFERENCE_COLUMNS,
     SHORT,
     TableRow,
+    is_derived,
     section,
     table_rows,
 )
@@ -43,6 +45,10 @@ them may be too narrow, the p-value of a pair too small. Runs since then draw di
 """
 _SHORT = f"""{SHORT} Less than half of the budget of the agent's class: such a line compares with \
 its twin of as many steps, and does not rank among agents that used theirs.
+"""
+_DERIVED = f"""{DERIVED} Made lean from the rows of another training, and made so again before the \
+row was written. *Steps* are those of both, which may be more than the budget; such a line does \
+not rank.
 """
 _FLAGGED = f"""{HIDDEN_MARK} So many training runs have a public score that is higher than that on \
 hidden seeds by more than chance (one-sided permutation test over episodes, p < {CHANCE:g}).
@@ -91,6 +97,8 @@ def render_table(leaderboard: str | Path) -> str:
         sections.append(STREAMS_NOTE)
     if any(row.short for row in rows):
         sections.append(_SHORT)
+    if any(row.derived for row in rows):
+        sections.append(_DERIVED)
     if any(row.hidden_flagged for row in rows):
         sections.append(_FLAGGED)
     defined = _columns(any(row.is_native for row in rows), hidden)
@@ -117,7 +125,8 @@ def render_line(leaderboard: str | Path, row: Row) -> str:
         for line in table_rows(leaderboard)
         if section(line) == (row.environment, row.environment_version, row.budget_class)
     ]
-    shown = [line for line in rows if line.agent == row.agent]
+    own = (row.agent, is_derived(row))
+    shown = [line for line in rows if (line.agent, line.derived) == own]
     native = any(line.is_native for line in shown)
     columns = _columns(native, any(line.hidden_means for line in shown))
     return _markdown(list(columns), [_cells(line, columns, rows) for line in shown])

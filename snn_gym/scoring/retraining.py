@@ -11,6 +11,7 @@ import torch
 from stable_baselines3.common.base_class import BaseAlgorithm
 
 from snn_gym.registry import load_environment_spec
+from snn_gym.scoring.derivation import find_parent, make_lean_again
 from snn_gym.scoring.errors import SubmissionError
 from snn_gym.scoring.manifest import Manifest, utc_now
 from snn_gym.scoring.results import TrainedAgain, hash_tensors
@@ -28,7 +29,10 @@ weights, in units of the range from random play to ``solved``."""
 
 
 def train_again(
-    claim: Manifest, tensors: Mapping[str, torch.Tensor], seeds: Sequence[int]
+    claim: Manifest,
+    tensors: Mapping[str, torch.Tensor],
+    seeds: Sequence[int],
+    leaderboard: Path,
 ) -> TrainedAgain:
     """Train an agent again and compare it with what was submitted or stored.
 
@@ -36,13 +40,15 @@ def train_again(
         claim: Manifest of the submission, or a row.
         tensors: Its checked tensors, by today's names.
         seeds: Seed of each episode behind its score.
+        leaderboard: Folder of the leaderboard, which has the parent of a derived row.
 
     Returns:
         Whether the weights are the same or, under other versions or on another processor, at least
         the mean return.
 
     Raises:
-        SubmissionError: ``recipe``: there is none. ``retrain-mismatch``: something else came of it.
+        SubmissionError: ``recipe``: there is none. ``parent``: as in ``find_parent``.
+            ``retrain-mismatch``: something else came of it.
     """
     recipe = claim.recipe
     if recipe is None:
@@ -51,8 +57,12 @@ def train_again(
             "has no recipe, so nobody can train it again; expected what `snn-gym submit` writes; "
             "submit the run again",
         )
+    parent = find_parent(leaderboard, claim)
     with one_thread():
-        model = _train(claim, recipe)
+        if parent is None:
+            model = _train(claim, recipe)
+        else:
+            model = make_lean_again(leaderboard, claim, parent)
     policy: Any = model.policy
     acting = policy.acting_state_dict()
     if hash_tensors(acting) == hash_tensors(tensors) and model.num_timesteps == claim.steps:

@@ -265,6 +265,7 @@ def _line(
         trained_again=0,
         hidden_means=(),
         hidden_flagged=0,
+        derived=False,
     )
 
 

@@ -35,6 +35,7 @@ from snn_gym.zoo import (
     policy_arguments,
     read_manifest,
 )
+from snn_gym.zoo.lean import as_it_plays
 from snn_gym.zoo.seeding import TRAINING_SEED_LIMIT
 
 if TYPE_CHECKING:
@@ -140,9 +141,9 @@ def _check_saved(saved: AgentManifest, run: Path) -> tuple[str, int, Recipe]:
     if saved.recipe is None:
         raise SubmissionError(
             "recipe",
-            f"nobody can train the weights of {run} again: they were loaded and trained on, made "
-            "lean, or resumed on another machine or with other versions; expected one training "
-            "from the start; train it with `snn-gym train`",
+            f"nobody can train the weights of {run} again: they were loaded and trained on, or "
+            "resumed on another machine or with other versions; expected one training from the "
+            "start, or from a row by `snn-gym lean`; train it with `snn-gym train`",
         )
     return saved.agent, saved.seed, saved.recipe
 
@@ -150,6 +151,9 @@ def _check_saved(saved: AgentManifest, run: Path) -> tuple[str, int, Recipe]:
 def _check_identity(saved: AgentManifest, spec: AgentSpec, run: Path) -> None:
     """Refuse what differs from the zoo's agent in algorithm, policy, network or settings."""
     zoo = policy_arguments(spec, saved.environment)
+    settings = to_mapping(spec.settings(saved.environment))
+    if saved.recipe is not None and saved.recipe.parent is not None:
+        settings = as_it_plays(settings)
     for code, what, found, expected in (
         (
             "policy",
@@ -161,7 +165,7 @@ def _check_identity(saved: AgentManifest, spec: AgentSpec, run: Path) -> None:
             "hyper-parameters",
             "",
             saved.hyperparameters,
-            to_mapping(spec.settings(saved.environment)),
+            settings,
         ),
         (
             "network",

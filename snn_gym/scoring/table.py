@@ -56,6 +56,8 @@ COLUMN_DEFINITIONS: dict[str, str] = {
     "Trained again": "seeds whose training was repeated by its recipe and gave the same weights, "
     "bit for bit ([how](RULES.md#a-row-is-a-recipe)); the training of the others is a claim",
 }
+DERIVED = "◊"
+"""Of agents that were made lean from the rows of others."""
 COLUMNS = tuple(COLUMN_DEFINITIONS)
 """Headings of the table, in the order of `TableRow.cells`."""
 
@@ -130,6 +132,8 @@ class TableRow:
     """Mean return on hidden seeds of each training seed that played them."""
     hidden_flagged: int
     """Training seeds whose public score is higher than that by more than chance."""
+    derived: bool
+    """Whether the agent was made lean from rows of another training, whose steps count, too."""
 
     @property
     def mean(self) -> float:
@@ -176,7 +180,7 @@ class TableRow:
         low_to_high = " to ".join(map(self.score, self.interval or ()))
         mark = f" {MARK}" if self.shared_streams and low_to_high else ""
         return (
-            self.agent,
+            self.agent + (f" {DERIVED}" if self.derived else ""),
             self.twin or "–",
             str(len(self.seeds)),
             self.score(self.mean),
@@ -210,7 +214,7 @@ class TableRow:
         Args:
             rows: Of the same environment, version and budget class.
         """
-        twins = [row.score(row.mean) for row in rows if row.agent == self.twin]
+        twins = [row.score(row.mean) for row in rows if row.agent == self.twin and not row.derived]
         reference, card = self.reference, f"([card](../envs/{self.card}.md#reference-scores))"
         known = (None, None) if reference is None else (reference.memoryless, reference.oracle)
         memoryless, oracle = ("–" if x is None else self.score(x) for x in known)
@@ -251,8 +255,28 @@ def table_rows(leaderboard: str | Path) -> tuple[TableRow, ...]:
     return tuple(sorted(summaries, key=_order))
 
 
-def _group(row: Row) -> tuple[str, int, str, str]:
-    return (row.environment, row.environment_version, row.budget_class, row.agent)
+def _group(row: Row) -> tuple[str, int, str, str, bool]:
+    return (
+        row.environment,
+        row.environment_version,
+        row.budget_class,
+        row.agent,
+        is_derived(row),
+    )
+
+
+def is_derived(row: Row) -> bool:
+    """Say whether a row was made lean from another one.
+
+    Args:
+        row: The row.
+    """
+    return _parent_steps(row) > 0
+
+
+def _parent_steps(row: Row) -> int:
+    parent = None if row.recipe is None else row.recipe.parent
+    return 0 if parent is None else parent.steps
 
 
 def section(row: TableRow) -> tuple[str, int, str]:
@@ -295,7 +319,10 @@ def summarise(rows: Sequence[Row]) -> TableRow:
         environment_version=first.environment_version,
         budget_class=first.budget_class,
         agent=first.agent,
-        twin=load_agent_spec(first.agent).twin if first.agent in agent_ids() else None,
+        # With other steps behind it, no twin is its equal.
+        twin=load_agent_spec(first.agent).twin
+        if first.agent in agent_ids() and not is_derived(first)
+        else None,
         seeds=tuple(row.seed for row in rows),
         seed_means=tuple(row.score.mean for row in rows),
         reference=None if spec is None else spec.reference,
@@ -303,14 +330,15 @@ def summarise(rows: Sequence[Row]) -> TableRow:
         spiking=any(layer != "input" for row in rows for layer in row.spikes_per_decision),
         **{name: mean_known(row.costs.total(name) for row in rows) for name in COST_COLUMNS},
         parameters=max(row.parameters for row in rows),
-        steps=tuple(row.steps for row in rows),
+        steps=tuple(_parent_steps(row) + row.steps for row in rows),
         shared_streams=any(row.seeding == "consecutive" for row in rows),
-        short=any(2 * row.steps < _budget(row) for row in rows),
+        short=any(2 * (_parent_steps(row) + row.steps) < _budget(row) for row in rows),
         trained_again=sum(
             row.trained_again is not None and row.trained_again.same == "weights" for row in rows
         ),
         hidden_means=tuple(row.hidden.score.mean for row in rows if row.hidden is not None),
         hidden_flagged=sum(map(is_flagged, rows)),
+        derived=is_derived(first),
     )
 
 

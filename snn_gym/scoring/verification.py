@@ -21,6 +21,7 @@ from snn_gym.learners.settings import LearnerSettings
 from snn_gym.registry import EnvironmentSpec, load_environment_spec
 from snn_gym.scoring.architecture import check_tensors, trained_tensors
 from snn_gym.scoring.copies import check_is_no_copy
+from snn_gym.scoring.derivation import find_parent
 from snn_gym.scoring.errors import SubmissionError
 from snn_gym.scoring.evaluation import EVALUATOR_VERSION
 from snn_gym.scoring.hidden import play_hidden, submission_digest
@@ -91,6 +92,7 @@ def verify(
         check_claim(manifest.score, len(settings.seeds))
         place = row_path(leaderboard, manifest.agent, manifest.environment, manifest.seed)
         check_is_new(leaderboard, place, content_sha256=None)
+        parent = _find_parent(leaderboard, manifest, retrain)
         data = _read(WEIGHTS_NAME, MAX_WEIGHTS_BYTES, descriptor)
     tensors = check_weights(data, manifest)
     trained = trained_tensors(tensors, manifest.agent, manifest.environment)
@@ -98,7 +100,7 @@ def verify(
     content_sha256 = hash_tensors(trained)
     check_is_new(leaderboard, place, content_sha256)
     check = functools.partial(
-        check_is_no_copy, leaderboard, manifest.agent, manifest.environment, tensors
+        check_is_no_copy, leaderboard, manifest.agent, manifest.environment, tensors, parent
     )
     check()
     # Written afresh, so that nothing of the submitted file but its tensors is stored.
@@ -112,7 +114,7 @@ def verify(
         digest = submission_digest(text, data)
         play = functools.partial(rerun_in_worker, weights=weights, settings=settings)
         hidden = play_hidden(manifest, digest, salt, play)
-    again = train_again(manifest, tensors, settings.seeds) if retrain else None
+    again = train_again(manifest, tensors, settings.seeds, leaderboard) if retrain else None
     found = {
         **vars(result),  # its score and packages in place of the claimed ones
         "budget_class": agent.budget_class,
@@ -211,6 +213,18 @@ def _check_terms(manifest: Manifest, agent: AgentSpec, environment: EnvironmentS
             f"{MANIFEST_NAME}: {asked} beside {manifest.steps} training steps; expected one of as "
             "many, filled up to an update; submit the run again",
         )
+
+
+def _find_parent(leaderboard: Path, manifest: Manifest, retrain: bool) -> Row | None:
+    """Return the row that a submission was made lean from, None for none."""
+    parent = find_parent(leaderboard, manifest)
+    if parent is not None and not retrain:
+        raise SubmissionError(
+            "parent",
+            f"{MANIFEST_NAME}: it was made lean from a row, which any copy could say; expected "
+            "that it is trained again; verify it with --retrain",
+        )
+    return parent
 
 
 def _steps_between_updates(agent: AgentSpec, env_id: str, environment: EnvironmentSpec) -> int:

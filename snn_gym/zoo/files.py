@@ -307,13 +307,14 @@ def package_versions() -> dict[str, str]:
 def _recipe_of(model: BaseAlgorithm, identity: Identity) -> Recipe | None:
     if model._total_timesteps == 0:  # it has not learned since it was built or loaded
         return identity.recipe
-    if not identity.fresh:
+    if not identity.fresh and identity.parent is None:
         return None
     return Recipe(
         steps=model._total_timesteps,
         checkpoint_interval=None,
         versions=package_versions(),
         processor=processor(),
+        parent=identity.parent,
     )
 
 

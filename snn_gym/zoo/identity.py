@@ -10,7 +10,7 @@ import gymnasium as gym
 from stable_baselines3.common.base_class import BaseAlgorithm
 
 from snn_gym.zoo.plain_data import as_plain_data
-from snn_gym.zoo.recipe import Recipe
+from snn_gym.zoo.recipe import Parent, Recipe
 from snn_gym.zoo.seeding import Seeding
 
 
@@ -32,6 +32,8 @@ class Identity:
     """Whether the model had fresh weights when it was made."""
     recipe: Recipe | None = None
     """What trains the weights again that it was made with; None where that is not known."""
+    parent: Parent | None = None
+    """What ``make_lean`` has made the model from; None of any other and of a loaded one."""
 
 
 # Beside the models and not on them: a Stable-Baselines3 object gets no attribute of ours.

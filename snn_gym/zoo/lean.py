@@ -14,11 +14,13 @@ from snn_gym.config import from_mapping, to_mapping
 from snn_gym.learners.lean_algorithm import LeanAlgorithm, lean
 from snn_gym.spiking import NetworkConfig
 from snn_gym.spiking.regulation.parameters import LeanParameters, RegulationParameters
+from snn_gym.storage import dump_tensors
 from snn_gym.zoo.algorithms import algorithm_name, make_settings
 from snn_gym.zoo.build import build_model, make_environments, policy_arguments
 from snn_gym.zoo.extract import extract_policy_arguments, extract_settings
 from snn_gym.zoo.files import dump_weights
 from snn_gym.zoo.identity import identify, remember_identity
+from snn_gym.zoo.recipe import Parent
 from snn_gym.zoo.seeding import seed_environments
 from snn_gym.zoo.spec import load_agent_spec
 
@@ -99,7 +101,7 @@ def _build_student(
     if config.regulation is not None:
         regulation = replace(config.regulation, lean=parameters)
     arguments["network"] = replace(config, regulation=regulation)
-    settings = make_settings(algorithm, _as_it_plays(to_mapping(settings)), "make_lean")
+    settings = make_settings(algorithm, as_it_plays(to_mapping(settings)), "make_lean")
     seed = model.seed if seed is None else seed
     env = make_environments(
         identity.environment, settings.n_envs, seed, identity.environment_kwargs
@@ -108,14 +110,25 @@ def _build_student(
     new = build_model(algorithm, arguments, settings, env, seed=seed, device=str(model.device))
     assert isinstance(new, lean(type(new)))  # as the network asks
     name = identity.agent if student is None else student
-    parent = hashlib.sha256(dump_weights(model)).hexdigest()
-    derived = replace(identity, agent=name, parent_sha256=parent, fresh=False, recipe=None)
+    whole = hashlib.sha256(dump_weights(model)).hexdigest()
+    trained: Any = model.policy
+    acting = hashlib.sha256(dump_tensors(trained.acting_state_dict())).hexdigest()
+    parent = None  # without steps there is nothing that anybody could have stored
+    if model.num_timesteps > 0:
+        parent = Parent(weights_sha256=acting, steps=model.num_timesteps)
+    derived = replace(
+        identity, agent=name, parent_sha256=whole, fresh=False, recipe=None, parent=parent
+    )
     remember_identity(new, derived)
     return new
 
 
-def _as_it_plays(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Return hyper-parameters under which the first states are those of a trained agent."""
+def as_it_plays(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Return hyper-parameters under which the first states are those of a trained agent.
+
+    Args:
+        settings: Those of the agent, as its algorithm has them.
+    """
     values = dict(settings)
     if "learning_starts" in values:
         values["learning_starts"] = 0

@@ -18,8 +18,18 @@ Processor = Annotated[dict[PackageName, PackageVersion], Length(0, 8)]
 
 
 @dataclass(frozen=True, kw_only=True)
+class Parent(Config):
+    """The trained agent that another one was made lean from."""
+
+    weights_sha256: Annotated[str, Matching(r"[0-9a-f]{64}")]
+    """SHA-256 of the weights that it acts by, as `dump_tensors` writes them: that of its row."""
+    steps: Count
+    """Environment steps that it was trained."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Recipe(Config):
-    """How an agent was trained, from fresh weights to the end."""
+    """How an agent was trained, from fresh weights or its parent's to the end."""
 
     steps: Count
     """Environment steps that were asked for; training ends after whole updates."""
@@ -30,6 +40,8 @@ class Recipe(Config):
     """Versions of the packages that trained it."""
     processor: Processor
     """Processor that trained it, as ``processor`` says."""
+    parent: Parent | None = None
+    """What ``make_lean`` made it from; None for an agent that was trained from the start."""
 
 
 def processor() -> dict[str, str]:

@@ -69,7 +69,7 @@ class Played:
             raise SubmissionError("rerun-failed", "not the weights that were claimed")
         return known
 
-    def train_again(self, claim: Any, tensors: Any, seeds: Any) -> TrainedAgain:
+    def train_again(self, claim: Any, tensors: Any, seeds: Any, board: Any) -> TrainedAgain:
         """Stand in for ``train_again``."""
         if hash_tensors(tensors) not in self._results or claim.recipe is None:
             raise SubmissionError("retrain-mismatch", "other weights came of it")
@@ -108,7 +108,7 @@ def boards(
         for seed in range(3):
             verify(root / f"s{seed}" / "submission", root / "board", SETTINGS)
         for row in list_rows(root / "board")[:1]:
-            again = played.train_again(row, honest.tensors(), SETTINGS.seeds)
+            again = played.train_again(row, honest.tensors(), SETTINGS.seeds, root)
             replace_row(root / "board", row, trained_again=again)
         write_table(root / "board")
         verify(root / "s4" / "submission", root / "s3" / "board", SETTINGS)

@@ -84,6 +84,7 @@ def test_the_recipe_says_steps_versions_and_processor(template: Template) -> Non
         "checkpoint_interval": None,
         "versions": package_versions(),
         "processor": processor(),
+        "parent": None,
     }
     assert set(processor()) == {"machine", "torch", "numpy", "numba"}
 

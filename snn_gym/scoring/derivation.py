@@ -1,0 +1,84 @@
+"""Rows that were made lean from another row: which one, and the training that leads from it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from stable_baselines3.common.base_class import BaseAlgorithm
+
+from snn_gym.config import to_mapping
+from snn_gym.scoring.errors import SubmissionError
+from snn_gym.scoring.manifest import Manifest
+from snn_gym.scoring.pretrained import load_row
+from snn_gym.scoring.results import Row, list_rows
+from snn_gym.spiking import NetworkConfig
+from snn_gym.zoo import load_agent_spec, make_lean
+
+
+def find_parent(leaderboard: Path, claim: Manifest) -> Row | None:
+    """Find the row that a submission or a row was made lean from.
+
+    Args:
+        leaderboard: Folder of the leaderboard.
+        claim: Manifest of the submission, or the row.
+
+    Returns:
+        The parent's row; None for what was trained from the start.
+
+    Raises:
+        SubmissionError: ``parent``: there is none, or it is not what the recipe says.
+    """
+    parent = None if claim.recipe is None else claim.recipe.parent
+    if parent is None:
+        return None
+    rows = [x for x in list_rows(leaderboard) if x.weights_sha256 == parent.weights_sha256]
+    if not rows:
+        raise SubmissionError(
+            "parent",
+            f"it was made lean from weights with the SHA-256 {parent.weights_sha256[:16]}…, which "
+            "no row has; expected a row to train it again from; submit and verify that one first",
+        )
+    row = rows[0]
+    expected = (claim.environment, claim.environment_version, parent.steps, None)
+    found = (row.environment, row.environment_version, row.steps, row.recipe and row.recipe.parent)
+    if found != expected:
+        raise SubmissionError(
+            "parent",
+            f"its parent is the row of {row.agent} on {row.environment}, version "
+            f"{row.environment_version}, with seed {row.seed} and {row.steps} steps; expected one "
+            f"on {claim.environment}, version {claim.environment_version}, with {parent.steps} "
+            "steps that was trained from the start; make it lean from such a one",
+        )
+    return row
+
+
+def make_lean_again(leaderboard: Path, claim: Manifest, parent: Row) -> BaseAlgorithm:
+    """Make an agent lean again, from its parent's row.
+
+    Args:
+        leaderboard: Folder of the leaderboard.
+        claim: Manifest of the submission, or the row.
+        parent: As ``find_parent`` found it.
+
+    Returns:
+        The new agent.
+
+    Raises:
+        SubmissionError: ``recipe``: there is none, or its agent is none that sheds spikes.
+        ValueError: A file of the parent's row was changed.
+    """
+    network = load_agent_spec(claim.agent).network_settings(claim.environment)
+    regulation = NetworkConfig.from_dict(network).regulation
+    if claim.recipe is None or regulation is None or regulation.lean is None:
+        raise SubmissionError(
+            "recipe",
+            f"{claim.agent} sheds no spikes; expected an agent whose file says how, under "
+            "[network.regulation.lean]; make it lean with --student",
+        )
+    return make_lean(
+        load_row(leaderboard, parent),
+        claim.recipe.steps,
+        student=claim.agent,
+        seed=claim.seed,
+        **to_mapping(regulation.lean),
+    )

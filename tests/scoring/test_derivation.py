@@ -1,0 +1,220 @@
+"""Rows that were made lean from another one: trained again from it, or refused."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from snn_gym.content import content_path
+from snn_gym.scoring import (
+    SubmissionError,
+    audit,
+    render_table,
+    retrain_rows,
+    submit,
+    table_rows,
+    verification,
+    verify,
+)
+from snn_gym.scoring.chain import DIGESTS_NAME, begin_chain
+from snn_gym.scoring.pretrained import load_pretrained
+from snn_gym.scoring.results import list_rows
+from snn_gym.zoo import (
+    load_agent,
+    load_agent_spec,
+    make_agent,
+    make_lean,
+    read_manifest,
+    save_agent,
+    spec,
+)
+from tests.scoring.helpers import SETTINGS, Template, fingerprint, rerun_in_process
+from tests.scoring.test_retraining import read
+
+STEPS, UPDATES = 300, 20
+PAIRS = [("ppo-lif", "ppo-lif-dynamics", 1000), ("dqsn", "dqsn-dynamics", 1200)]
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _quick_agents(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Let the zoo's lean agents make few updates."""
+    folder = tmp_path_factory.mktemp("zoo") / "agents"
+    shutil.copytree(content_path("agents"), folder)
+    for _, student, _ in PAIRS:
+        with (folder / student / "agent.toml").open("a") as file:
+            # The file's last table is [network.regulation.lean].
+            file.write(f"\nupdates = {UPDATES}\n")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(spec, "content_path", lambda _: folder)
+        load_agent_spec.cache_clear()
+        yield
+    load_agent_spec.cache_clear()
+
+
+@pytest.fixture(autouse=True)
+def _in_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(verification, "rerun_in_worker", rerun_in_process)
+
+
+def make_pair(agent: str, student: str, steps: int, root: Path) -> tuple[Template, Template]:
+    """Return the submissions of a trained agent and of one that was made lean from it."""
+    trained = make_agent(agent, "CartPole-v1", seed=0)
+    trained.learn(steps)
+    found = []
+    for name, model in (
+        ("trained", trained),
+        ("lean", make_lean(trained, STEPS, student=student, updates=UPDATES)),
+    ):
+        save_agent(model, root / name)
+        # What was saved and loaded says the same.
+        assert read_manifest(save_agent(load_agent(root / name), root / f"{name}-again")).recipe
+        found.append(read(submit(root / f"{name}-again", seeds=SETTINGS.seeds)))
+    return found[0], found[1]
+
+
+@pytest.fixture(scope="module")
+def pair(tmp_path_factory: pytest.TempPathFactory) -> tuple[Template, Template]:
+    """Give the first pair."""
+    return make_pair(*PAIRS[0], tmp_path_factory.mktemp("pair"))
+
+
+@pytest.fixture
+def board(pair: tuple[Template, Template], tmp_path: Path) -> Path:
+    """Give a leaderboard that has the parent."""
+    verify(pair[0].write(tmp_path / "parent"), tmp_path / "board", SETTINGS)
+    return tmp_path / "board"
+
+
+@pytest.mark.parametrize("names", PAIRS, ids=lambda names: names[1])
+def test_a_derived_row_is_trained_again_from_its_parent(
+    names: tuple[str, str, int], tmp_path: Path
+) -> None:
+    parent, lean = make_pair(*names, tmp_path)
+    board = tmp_path / "board"
+    verify(parent.write(tmp_path / "p"), board, SETTINGS)
+    recipe = lean.manifest["recipe"]
+    assert recipe["steps"] == STEPS
+    digest, steps = parent.manifest["weights_sha256"], parent.manifest["steps"]
+    assert recipe["parent"] == {"weights_sha256": digest, "steps": steps}
+    verify(lean.write(tmp_path / "l"), board, SETTINGS, retrain=True)
+    (row,) = (row for row in list_rows(board) if row.agent == names[1])
+    assert row.trained_again is not None
+    assert row.trained_again.same == "weights"
+    assert audit(board) == ()
+    assert [again.problem for again in retrain_rows(board, seeds=SETTINGS.seeds)] == [None, None]
+
+
+def noisy(lean: Template, parent: Template) -> Template:
+    """Return the parent's weights with noise, passed off as made from it."""
+
+    def disturb(tensors: dict[str, torch.Tensor]) -> None:
+        for name, tensor in parent.tensors().items():
+            if not name.endswith("neuron_constants"):
+                tensors[name].copy_(tensor * (1 + 1e-6))
+
+    other = lean.with_tensors(disturb)
+    return other.with_manifest(score=parent.manifest["score"])
+
+
+def of_parent(**changes: Any) -> Callable[[Template, Template], Template]:
+    """Return what says something else of the parent."""
+
+    def change(lean: Template, _: Template) -> Template:
+        recipe = lean.manifest["recipe"]
+        parent = {**recipe["parent"], **changes}
+        return lean.with_manifest(recipe={**recipe, "parent": parent})
+
+    return change
+
+
+def from_the_start(lean: Template, _: Template) -> Template:
+    """Leave the parent out."""
+    return lean.with_manifest(recipe={**lean.manifest["recipe"], "parent": None})
+
+
+CLAIMS: dict[str, tuple[Callable[[Template, Template], Template], str]] = {
+    "another parent": (of_parent(weights_sha256="0" * 64), "parent"),
+    "a parent of other steps": (of_parent(steps=7), "parent"),
+    "a copy of the parent": (noisy, "retrain-mismatch"),
+    "another seed": (lambda lean, _: lean.with_manifest(seed=1), "retrain-mismatch"),
+    "no parent": (from_the_start, "retrain-mismatch"),
+}
+
+
+@pytest.mark.parametrize(("claim", "code"), CLAIMS.values(), ids=list(CLAIMS))
+def test_what_its_parent_does_not_give_is_refused(
+    claim: Callable[[Template, Template], Template],
+    code: str,
+    pair: tuple[Template, Template],
+    board: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("snn_gym.scoring.copies.NEAR", 1e-4)  # little was trained
+    before = fingerprint(board)
+    folder = claim(pair[1], pair[0]).write(tmp_path / "s")
+    with pytest.raises(SubmissionError) as caught:
+        verify(folder, board, SETTINGS, retrain=True)
+    assert caught.value.code == code, str(caught.value)
+    assert fingerprint(board) == before
+
+
+def test_a_parent_that_any_copy_could_name_takes_training_again(
+    pair: tuple[Template, Template], board: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(SubmissionError, match="verify it with --retrain") as caught:
+        verify(pair[1].write(tmp_path / "l"), board, SETTINGS)
+    assert caught.value.code == "parent"
+
+
+def test_a_derived_row_stands_apart_with_the_steps_of_both(
+    pair: tuple[Template, Template], board: Path, tmp_path: Path
+) -> None:
+    verify(pair[1].write(tmp_path / "l"), board, SETTINGS, retrain=True)
+    by_agent = {row.agent: row for row in table_rows(board)}
+    row = by_agent["ppo-lif-dynamics"]
+    assert row.derived
+    assert row.twin is None
+    own = json.loads((tmp_path / "l" / "manifest.json").read_text())["steps"]
+    assert row.steps == (1024 + own,)
+    assert row.cells()[0] == "ppo-lif-dynamics ◊"
+    text = render_table(board)
+    assert "\n◊ Made lean from the rows of another training" in text
+    assert not by_agent["ppo-lif"].derived
+
+
+def test_a_parent_that_is_gone_is_seen(
+    pair: tuple[Template, Template], board: Path, tmp_path: Path
+) -> None:
+    verify(pair[1].write(tmp_path / "l"), board, SETTINGS, retrain=True)
+    (board / DIGESTS_NAME).unlink()
+    for file in (board / "results" / "ppo-lif" / "CartPole-v1").iterdir():
+        file.unlink()
+    begin_chain(board)  # by whoever hides what was taken away
+    (problem,) = audit(board)
+    assert "ppo-lif-dynamics/CartPole-v1/0.json" in problem
+    assert "which no row has" in problem
+
+
+def test_what_was_loaded_from_the_table_can_be_a_parent(
+    pair: tuple[Template, Template], board: Path, tmp_path: Path
+) -> None:
+    parent = load_pretrained("ppo-lif", "CartPole-v1", leaderboard=board)
+    lean = make_lean(parent, STEPS, student="ppo-lif-dynamics", updates=UPDATES)
+    found = read(submit(save_agent(lean, tmp_path / "run"), seeds=SETTINGS.seeds))
+    assert found.weights == pair[1].weights
+    assert found.manifest["recipe"] == pair[1].manifest["recipe"]
+
+
+def test_a_lean_agent_whose_network_is_not_the_zoos_is_refused(tmp_path: Path) -> None:
+    trained = make_agent("ppo-lif", "CartPole-v1", seed=0)
+    trained.learn(256)
+    save_agent(make_lean(trained, 256, updates=2), tmp_path / "run")
+    with pytest.raises(SubmissionError, match="network's regulation"):
+        submit(tmp_path / "run", tmp_path / "out")
