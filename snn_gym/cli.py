@@ -18,6 +18,7 @@ from snn_gym.cli_new import new
 from snn_gym.cli_options import MOST_EPISODES, Leaderboard, Run, leaderboard_folder, with_module
 from snn_gym.cli_pictures import plot, watch
 from snn_gym.cli_printing import (
+    describe_refusal,
     in_one_line,
     print_columns,
     print_evaluation,
@@ -54,8 +55,11 @@ def main(arguments: list[str] | None = None) -> int:
             warnings.showwarning = _show_warning
             code = app(words or ["--help"], prog_name="snn-gym", standalone_mode=False)
     except typer.TyperException as error:
-        return _refuse(error.format_message())
-    except (ValueError, OSError, ImportError, OverflowError, gym.error.Error) as error:
+        said = error.format_message().rstrip(".")
+        return _refuse(f"{said}{' ' if said.endswith('?') else '; '}see `{_help_of(words)}`")
+    except OSError as error:
+        return _refuse(describe_refusal(error))
+    except (ValueError, ImportError, OverflowError, gym.error.Error) as error:
         return _refuse(str(error))
     except MemoryError as error:
         return _refuse(f"not enough memory; ask for less at once ({error!s:.200})")
@@ -63,6 +67,13 @@ def main(arguments: list[str] | None = None) -> int:
         hint = "; --resume goes on from the last checkpoint" if words[0] == "train" else ""
         print(f"snn-gym: interrupted{hint}", file=sys.stderr)
     return code if isinstance(code, int) else 0
+
+
+def _help_of(words: list[str]) -> str:
+    """Return the command that says what the one that was given takes."""
+    callbacks = (command.callback for command in app.registered_commands)
+    known = {callback.__name__ for callback in callbacks if callback is not None}
+    return " ".join(["snn-gym", *(word for word in words[:1] if word in known), "--help"])
 
 
 def _show_warning(message: Warning | str, *_: object, **__: object) -> None:

@@ -31,13 +31,24 @@ def module_words() -> str:
     return "".join(f" --module {name}" for name in _imported)
 
 
+def _advice(name: str) -> str:
+    if name.endswith(".py"):
+        return f"leave out .py: --module {name.removesuffix('.py')}"
+    return "install it, or run the command in the folder of its file"
+
+
 def _import_module(name: str | None) -> None:
     _imported[:] = [] if name is None else [name]
     if name is not None:
         # A package in the folder that the command is run in is found, as by `python -m`.
         if "" not in sys.path:
             sys.path.insert(0, "")
-        importlib.import_module(name)
+        try:
+            importlib.import_module(name)
+        except ModuleNotFoundError as error:
+            raise ImportError(f"--module {name}: {error}; {_advice(name)}") from error
+        except SyntaxError as error:
+            raise ImportError(f"--module {name}: {error}; mend that line") from error
 
 
 Leaderboard = Annotated[

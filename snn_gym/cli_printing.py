@@ -24,6 +24,20 @@ def in_one_line(text: str) -> str:
     return "".join(letter if letter.isprintable() else "?" for letter in shown)
 
 
+def describe_refusal(error: OSError) -> str:
+    """Return what the operating system refused, and what to do about it.
+
+    Args:
+        error: Its error.
+    """
+    if error.filename is None or error.strerror is None:
+        return str(error)
+    if isinstance(error, FileExistsError | NotADirectoryError):
+        return f"{error.filename} is a file; expected a folder; name another"
+    said = f"{error.strerror[:1].lower()}{error.strerror[1:]}"
+    return f"{error.filename}: {said}; name a place that can be read and written"
+
+
 def print_columns(header: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> None:
     """Print a table, each column as wide as its widest text.
 

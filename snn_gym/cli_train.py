@@ -92,6 +92,7 @@ def train(
     from snn_gym.training import make_run_settings
     from snn_gym.training import train as train_agent
 
+    _check_order(agent, env)
     recipe = options.recipe()
     settings = make_run_settings(agent, env, **recipe)
     folder = options.out or Path("runs") / agent / env.replace("/", "__") / str(options.seed)
@@ -112,6 +113,16 @@ def train(
     typer.echo(f"trained {run.steps:,} steps{since}: {folder}")
     if options.progress is not False:
         _say_what_came_of_it(folder, settings)
+
+
+def _check_order(agent: str, env: str) -> None:
+    from snn_gym.zoo import agent_ids
+
+    if agent not in agent_ids() and agent in gym.registry:
+        raise ValueError(
+            f"{agent} is an environment, and the agent comes first: snn-gym train "
+            f"{env if env in agent_ids() else 'ppo-lif'} {agent}"
+        )
 
 
 def _say_what_came_of_it(folder: Path, settings: RunSettings) -> None:

@@ -60,7 +60,8 @@ class LeanAlgorithm(BaseAlgorithm):
         if find is None or not isinstance(find(), SpikingNetwork):
             raise ValueError(
                 f"{type(policy).__name__} acts without spikes, so there are none to shed; use a "
-                "spiking policy of snn_gym.policies, or the algorithm without lean"
+                "spiking policy of snn_gym.policies, or the algorithm without lean; make_lean "
+                "(`snn-gym lean`) can teach a spiking agent, its student, instead"
             )
 
     def learn(

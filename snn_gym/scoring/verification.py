@@ -132,7 +132,10 @@ def verify(
 @contextmanager
 def _opened(folder: Path) -> Iterator[int]:
     """Yield a descriptor of a submission folder that holds exactly the two files."""
-    expected = f"expected a folder with {MANIFEST_NAME} and {WEIGHTS_NAME} and nothing else"
+    expected = (
+        f"expected a folder with {MANIFEST_NAME} and {WEIGHTS_NAME} and nothing else, which "
+        "`snn-gym submit` writes"
+    )
     flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
     try:
         descriptor = os.open(folder, flags)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from snn_gym.config import Config, Count, Positive, from_mapping, to_mapping
+from snn_gym.names import did_you_mean
 from snn_gym.spiking.coding.parameters import (
     DECODER_PARAMETERS,
     NETWORK_ENCODERS,
@@ -222,7 +223,8 @@ def _typed(part: str, name: Any, given: Any) -> Any:
     if name not in tuple(types):
         own = "; one of your own: import the package that registers it first"
         hint = own if part == "neuron" else ""
-        raise ValueError(f"{part} {name!r} is unknown; allowed: {', '.join(types)}{hint}")
+        near = did_you_mean(str(name), types)
+        raise ValueError(f"{part} {name!r} is unknown{near} allowed: {', '.join(types)}{hint}")
     kind = types[name]
     if given is None:
         return kind()

@@ -154,6 +154,9 @@ def read_run_settings(folder: Path) -> RunSettings:
     """
     file = folder / RUN_FILE
     if not file.exists():
-        raise ValueError(f"{folder} holds no training run: there is no {RUN_FILE} in it")
+        raise ValueError(
+            f"{folder} holds no training run: there is no {RUN_FILE} in it; name the folder of a "
+            "run of `snn-gym train`"
+        )
     data = read_regular_file(file, max_bytes=_MAX_RUN_BYTES)
     return from_mapping(RunSettings, parse_sealed(data, str(file)), str(file))

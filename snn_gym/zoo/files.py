@@ -154,7 +154,10 @@ def read_manifest(path: str | os.PathLike[str]) -> AgentManifest:
     """
     file = Path(path) / MANIFEST
     if not file.exists():
-        raise ValueError(f"{path} holds no saved agent: there is no {MANIFEST} in it")
+        raise ValueError(
+            f"{path} holds no saved agent: there is no {MANIFEST} in it; name the folder of a run "
+            "that `snn-gym train` has finished, or of save_agent"
+        )
     data = read_regular_file(file, max_bytes=MAX_MANIFEST_BYTES)
     return from_mapping(AgentManifest, parse_sealed(data, str(file)), str(file))
 

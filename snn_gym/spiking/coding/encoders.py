@@ -21,6 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from snn_gym.config import Config, Positive, PositiveShare, Range, from_mapping
+from snn_gym.names import did_you_mean
 
 ArrayT = TypeVar("ArrayT")
 """A numpy array or a torch tensor."""
@@ -356,7 +357,8 @@ def make_encoder(name: str, parameters: Mapping[str, Any] | None = None) -> Enco
         ValueError: The name or a parameter is unknown, or a value is not allowed.
     """
     if name not in ENCODERS:
-        raise ValueError(f"encoder {name!r} is unknown; known encoders: {', '.join(ENCODERS)}")
+        near = did_you_mean(str(name), ENCODERS)
+        raise ValueError(f"encoder {name!r} is unknown{near} known encoders: {', '.join(ENCODERS)}")
     encoder: Encoder = from_mapping(ENCODERS[name], parameters or {}, f"encoder {name!r}")
     return encoder
 
