@@ -316,7 +316,7 @@ def test_wrong_shapes_are_named() -> None:
             {"neuron": "izhikevich"},
             "neuron 'izhikevich' is unknown; allowed: lif_box, lif, iaf, alif",
         ),
-        ({"encoder": "dlta"}, "encoder 'dlta' is unknown; allowed: constant, rate"),
+        ({"encoder": "dlta"}, "encoder 'dlta' is unknown; did you mean 'delta'"),
         ({"decoder": "max"}, "decoder 'max' is unknown; allowed: mean_rate, last_voltage"),
         ({"decoder_parameters": {"k": 1}, "decoder": "max"}, "decoder 'max' is unknown"),
         ({"recurrent": 1}, r"recurrent: expected bool, got 1"),

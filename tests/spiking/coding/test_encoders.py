@@ -262,7 +262,7 @@ def test_encoders_are_made_by_name():
 @pytest.mark.parametrize(
     ("name", "parameters", "message"),
     [
-        ("rte", {}, "encoder 'rte' is unknown; known encoders: constant, rate, latency, pop"),
+        ("rte", {}, r"'rte' is unknown; did you mean 'rate'\? known encoders: constant, rate, latency"),
         (
             "rate",
             {"timng": "regular"},

@@ -236,7 +236,7 @@ def test_an_agent_with_learned_constants_is_saved(tmp_path: Any) -> None:
             "learnable beta of neuron 'alif' must start above 0.0, got 0.0",
         ),
         ({"neuron": ["lif"]}, r"neuron names 1 layers and hidden_sizes 2; give one for each"),
-        ({"neuron": ["lif", "lf"]}, "neuron 'lf' is unknown; allowed: lif_box"),
+        ({"neuron": ["lif", "lf"]}, "neuron 'lf' is unknown; did you mean 'lif'"),
         (
             {"neuron": ["lif", "iaf"], "neuron_parameters": {"tau_mem_ms": 2.0}},
             "neuron_parameters must be one for each of lif, iaf",
