@@ -13,9 +13,11 @@ from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.evaluation import evaluate_policy
 from stable_baselines3.common.vec_env import VecEnv
 
+from snn_gym.folders import remove_partial_files
 from snn_gym.storage import read_regular_file, write_bytes_atomic
 from snn_gym.training.undisturbed import undisturbed
 from snn_gym.zoo import save_agent
+from snn_gym.zoo.files import MANIFEST, WEIGHTS
 
 EVALUATIONS_FILE = "evaluations.npz"
 """What Stable-Baselines3's ``EvalCallback(log_path=RUN)`` writes, in its form."""
@@ -55,10 +57,17 @@ class EvaluationCallback(BaseCallback):
         self._lengths: list[NDArray[np.int64]] = []
 
     def _on_training_start(self) -> None:
-        log = self._folder / EVALUATIONS_FILE
-        if self.model.num_timesteps == 0 or not log.exists():
+        best, log = self._folder / BEST_FOLDER, self._folder / EVALUATIONS_FILE
+        if best.is_dir():
+            remove_partial_files(best, (WEIGHTS, MANIFEST))
+        done = self.model.num_timesteps
+        if done == 0 or not log.exists():
             return
-        self._timesteps, self._returns, self._lengths = _read(log)
+        timesteps, returns, lengths = _read(log)
+        # What is logged of later steps comes again.
+        kept = sum(timestep <= done for timestep in timesteps)
+        self._timesteps, self._returns = timesteps[:kept], returns[:kept]
+        self._lengths = lengths[:kept]
 
     def _on_rollout_start(self) -> None:
         last = self._timesteps[-1] if self._timesteps else 0

@@ -91,6 +91,35 @@ def test_a_killed_run_ends_with_the_same_log_and_best_policy(watched, tmp_path, 
     assert kept(tmp_path / "run") == kept(watched)
 
 
+def test_what_a_kill_left_behind_does_not_stay(watched, tmp_path, monkeypatch):
+    """Killed between an evaluation and the next checkpoint, while the best policy was written."""
+    kill_at(monkeypatch, 800)
+    with pytest.raises(Killed):
+        run("ppo-lif", tmp_path / "run", eval_every=EVERY)
+    best = tmp_path / "run" / BEST_FOLDER
+    (best / "weights.safetensors").write_bytes(b"half")
+    (best / ".manifest.json.abcd_123.partial").write_text("half")
+    last = log(tmp_path / "run")["timesteps"][-1]
+    resumed = run("ppo-lif", tmp_path / "run", eval_every=EVERY, resume=True)
+    assert resumed.resumed_at < 800
+    assert last < 800
+    assert results(tmp_path / "run") == results(watched)
+    assert not list(best.glob(".*"))
+    assert log(tmp_path / "run")["timesteps"].tolist() == log(watched)["timesteps"].tolist()
+
+
+def test_what_is_logged_of_later_steps_comes_again(watched, tmp_path, monkeypatch):
+    kill_at(monkeypatch, 300)  # before the first evaluation
+    with pytest.raises(Killed):
+        run("ppo-lif", tmp_path / "run", eval_every=EVERY, interval=256)
+    plain = run("ppo-lif", tmp_path / "whole", eval_every=EVERY, interval=256)
+    assert plain.resumed_at is None
+    forged = {name: values[:1] for name, values in log(watched).items()}
+    np.savez(tmp_path / "run" / EVALUATIONS_FILE, **{**forged, "results": forged["results"] + 9e9})
+    run("ppo-lif", tmp_path / "run", eval_every=EVERY, interval=256, resume=True)
+    assert kept(tmp_path / "run") == kept(tmp_path / "whole")
+
+
 def test_a_finished_runs_log_is_checked(watched, tmp_path):
     run("ppo-lif", tmp_path / "run", steps=256, eval_every=100)
     (tmp_path / "run" / EVALUATIONS_FILE).write_bytes(b"")

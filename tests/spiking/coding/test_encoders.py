@@ -262,7 +262,11 @@ def test_encoders_are_made_by_name():
 @pytest.mark.parametrize(
     ("name", "parameters", "message"),
     [
-        ("rte", {}, r"'rte' is unknown; did you mean 'rate'\? known encoders: constant, rate, latency"),
+        (
+            "rte",
+            {},
+            r"'rte' is unknown; did you mean 'rate'\? known encoders: constant, rate, latency",
+        ),
         (
             "rate",
             {"timng": "regular"},
