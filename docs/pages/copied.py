@@ -28,6 +28,8 @@ def on_site(path: str, pages: dict[str, str]) -> str | None:
     """Return where a file of the repository stands on the site, None if it does not."""
     if path in pages:
         return pages[path]
+    if path == "README.md":
+        return "index.md"
     return path.removeprefix("docs/") if path.startswith("docs/") else None
 
 
