@@ -141,7 +141,16 @@ def _say_what_came_of_it(folder: Path, settings: RunSettings) -> None:
     typer.echo(f"episodes: {folder / EPISODES_FILE}")
     typer.echo(f"curves: tensorboard --logdir {folder / TENSORBOARD_FOLDER}")
     words = f"{shlex.quote(str(folder))}{module_words()}"
-    typer.echo(f"next: snn-gym watch {words} --save film.gif, or plot, evaluate or submit it")
+    others = "plot, evaluate or submit" if _may_be_submitted(settings) else "plot or evaluate"
+    typer.echo(f"next: snn-gym watch {words} --save film.gif, or {others} it")
+
+
+def _may_be_submitted(settings: RunSettings) -> bool:
+    """Tell whether the results table takes such a run."""
+    from snn_gym.zoo import load_agent_spec
+
+    changed = settings.hyperparameters or settings.network or settings.environment_kwargs
+    return not changed and settings.environment in load_agent_spec(settings.agent).environments
 
 
 def _score(model: Any, settings: RunSettings) -> str:

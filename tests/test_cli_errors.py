@@ -17,7 +17,7 @@ MISTAKES = [
     ("train ppo-lif CartPoel-v1", "is unknown; did you mean 'CartPole-v1'? `snn-gym envs` lists"),
     ("train CartPole-v1 dqsn", "the agent comes first: snn-gym train dqsn CartPole-v1"),
     ("train CartPole-v1 dqns", "the agent comes first: snn-gym train ppo-lif CartPole-v1"),
-    ("train dqsn Pendulum-v1", "; `snn-gym agents` lists what agents are for"),
+    ("train dqsn Pendulum-v1", "float32) was provided; see `snn-gym agents`"),
     ("train ppo-lif CartPole-v1 --out FILE", "is a file; expected a folder"),
     ("train ppo-lif CartPole-v1 --network neuron=lfi", "'lfi' is unknown; did you mean 'lif'?"),
     ("train ppo-lif CartPole-v1 --network encoder=lateny", "is unknown; did you mean 'latency'?"),

@@ -155,9 +155,7 @@ def test_the_end_gives_score_places_and_the_next_command(in_folder, capsys):
     )
     assert len(places) == 3
     assert all((in_folder / place).exists() for place in places)
-    (command,) = re.findall(
-        r"^next: snn-gym (.*?), or plot, evaluate or submit it$", out, re.MULTILINE
-    )
+    (command,) = re.findall(r"^next: snn-gym (.*?), or plot or evaluate it$", out, re.MULTILINE)
     assert command == "watch my-run --module mine_env --save film.gif"
     assert main([*command.split(), "--max-steps", "3"]) == 0
     assert (in_folder / "film.gif").exists()
@@ -171,3 +169,17 @@ def test_a_quiet_training_says_what_it_does_and_where(in_folder, capsys):
         "training ppo-mlp on CartPole-v1: 256 steps, seed 0\ntrained 256 steps: run\n",
         "",
     )
+
+
+def test_a_run_that_the_table_takes_is_told_of_submitting(in_folder, capsys):
+    for changes, told in (
+        ([], "or plot, evaluate or submit it"),
+        (["--set=gamma=0.5"], "evaluate it"),
+    ):
+        out = f"run-{len(changes)}"
+        words = ["train", "ppo-mlp", "CartPole-v1", "--steps=256", f"--out={out}", *changes]
+        assert main(words) == 0
+        (line,) = [x for x in capsys.readouterr().out.splitlines() if x.startswith("next: ")]
+        assert line.endswith(told)
+        # It tells the truth.
+        assert main(["submit", out]) == (2 if changes else 0)

@@ -215,6 +215,4 @@ def build_model(
         return kind(policy_class(algorithm), env, **arguments)
     except AssertionError as error:
         # This is how Stable-Baselines3 says that it does not serve these spaces.
-        raise ValueError(
-            f"{algorithm} can't be built: {error}; `snn-gym agents` lists what agents are for"
-        ) from error
+        raise ValueError(f"{algorithm} can't be built: {error}; see `snn-gym agents`") from error

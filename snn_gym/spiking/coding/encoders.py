@@ -1,11 +1,9 @@
 """Encoders: intensities in [0, 1] to spikes over time steps.
 
-One implementation of each encoder serves environments and networks. It computes in
-numpy, so that importing it is cheap and so that a tensor and an array of equal values
-give equal spikes; a tensor is viewed as an array and its spikes come back as a tensor
-on the same device. Spikes carry no gradient to the intensity.
-
-Intensities outside [0, 1] are clipped: a sensor saturates at its limits.
+One implementation of each encoder serves environments and networks. It computes in numpy, so that
+importing it is cheap and so that a tensor and an array of equal values give equal spikes; a tensor
+is viewed as an array and its spikes come back as a tensor on the same device. Spikes carry no
+gradient to the intensity. Intensities outside [0, 1] are clipped: a sensor saturates at its limits.
 """
 
 from __future__ import annotations
@@ -359,8 +357,7 @@ def make_encoder(name: str, parameters: Mapping[str, Any] | None = None) -> Enco
     if name not in ENCODERS:
         near = did_you_mean(str(name), ENCODERS)
         raise ValueError(f"encoder {name!r} is unknown{near} known encoders: {', '.join(ENCODERS)}")
-    encoder: Encoder = from_mapping(ENCODERS[name], parameters or {}, f"encoder {name!r}")
-    return encoder
+    return from_mapping(ENCODERS[name], parameters or {}, f"encoder {name!r}")
 
 
 def _as_float_array(values: Any) -> FloatArray:
