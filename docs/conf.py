@@ -13,6 +13,7 @@ sys.path.insert(0, str(HERE))
 sys.path.insert(0, str(HERE.parent))
 
 from pages import GENERATED, write_pages  # noqa: E402 - found by the path above
+from pages.accessible import make_accessible  # noqa: E402
 from pages.copied import relinked, sources  # noqa: E402
 from pages.inventories import inventories  # noqa: E402
 
@@ -78,6 +79,12 @@ def plain_types(
     return re.sub(r"Annotated\[(\w+), .*?\)\]", r"\1", signature), returns
 
 
+def finish(app: Sphinx, error: Exception | None) -> None:
+    """Add to the built pages what the theme lacks."""
+    if error is None and app.builder.format == "html":
+        make_accessible(Path(app.outdir))
+
+
 def relink(_app: Sphinx, docname: str, content: list[str]) -> None:
     """Make links to files that the site holds elsewhere, or not, right before a page is read."""
     source = f"docs/{docname}.md"
@@ -89,4 +96,5 @@ def setup(app: Sphinx) -> None:
     """Write the pages that are made from cards, rows and docstrings before any is read."""
     app.connect("config-inited", lambda *_: write_pages(HERE, GENERATED))
     app.connect("source-read", relink)
+    app.connect("build-finished", finish)
     app.connect("autodoc-process-signature", plain_types)

@@ -1,6 +1,8 @@
 """The site in the system's Chromium: phone and desktop, light and dark, opened as files."""
 
 import shutil
+import subprocess
+import tarfile
 
 import pytest
 
@@ -89,3 +91,27 @@ def test_search_works_from_a_file(page, word, found, site):  # noqa: F811 - the 
     page.wait_for_selector("ul.search li a")
     assert any(found in text for text in page.locator("ul.search li").all_inner_texts())
     assert page.problems == []
+
+
+@pytest.fixture(scope="module")
+def axe(tmp_path_factory):
+    """Fetch axe-core, the checker, by npm; skip where that cannot be."""
+    if shutil.which("npm") is None:
+        pytest.skip("there is no npm on this machine, which fetches axe-core")
+    folder = tmp_path_factory.mktemp("axe")
+    words = ["npm", "pack", "axe-core@4", "--silent"]
+    fetched = subprocess.run(words, cwd=folder, capture_output=True, check=False, timeout=120)
+    packed = list(folder.glob("axe-core-*.tgz"))
+    if fetched.returncode or not packed:
+        pytest.skip("npm can't fetch axe-core")
+    with tarfile.open(packed[0]) as archive:
+        return archive.extractfile("package/axe.min.js").read().decode()
+
+
+# Sphinx writes signatures of several lines as lists without terms, which axe-core minds.
+@pytest.mark.parametrize("address", [x for x in PAGES if not x.startswith("reference/")])
+def test_axe_finds_nothing_against_a_page(page, address, axe, site):  # noqa: F811 - the fixture
+    page.goto((site / address).as_uri())
+    page.add_script_tag(content=axe)
+    found = page.evaluate("axe.run(document, {resultTypes: ['violations']})")["violations"]
+    assert [(one["id"], one["nodes"][0]["html"]) for one in found] == []
