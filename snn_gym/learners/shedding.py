@@ -170,7 +170,7 @@ class Shedding:
         self._set_fan_outs()
         if self._policy.rates_actions:
             gap = float((behaviour.max(1).values - behaviour.mean(1)).mean())
-            self.counters.temperature = max(gap / 2, 1e-6)
+            self.counters.temperature = max(gap, 1e-6)
         with torch.no_grad():
             cost, _ = self._cost(self._policy.watched(observations)[1])
         self.counters.first_cost = max(float(cost), 1e-6)
@@ -222,7 +222,12 @@ class Shedding:
         behaviour, spikes = self._policy.watched(observations)
         heat = self.counters.temperature
         far = divergence(self._policy.action_space, target / heat, behaviour / heat)
-        return far, spikes
+        return self._worst(far), spikes
+
+    def _worst(self, far: Tensor) -> Tensor:
+        """Return the mean divergence in the states in which it is largest."""
+        count = max(1, round(self._parameters.worst_share * len(far)))
+        return far.topk(count).values.mean()
 
     def _cost(self, spikes: Sequence[Tensor]) -> tuple[Tensor, float]:
         steps = self._policy._acting_network().config.time_steps

@@ -70,7 +70,7 @@ def scaled_actions(actions: Tensor, space: spaces.Box) -> Tensor:
 
 
 def divergence(space: spaces.Space[Any], reference: Tensor, behaviour: Tensor) -> Tensor:
-    """Return how far a policy's behaviour is from another's, a mean over decisions.
+    """Return how far a policy's behaviour is from another's, at each decision.
 
     Args:
         space: Action space.
@@ -78,7 +78,7 @@ def divergence(space: spaces.Space[Any], reference: Tensor, behaviour: Tensor) -
         behaviour: Behaviour (B, A) of the other policy.
 
     Returns:
-        The Kullback-Leibler divergence of the behaviour from the reference (nat), summed over
+        (B,) the Kullback-Leibler divergence of the behaviour from the reference (nat), summed over
         parts of the action; of a Box that of Gaussians whose standard deviation is a quarter of
         the action's range: twice the squared distance in units of half of it.
 
@@ -86,12 +86,12 @@ def divergence(space: spaces.Space[Any], reference: Tensor, behaviour: Tensor) -
         ValueError: Actions are of another kind.
     """
     if isinstance(space, spaces.Box):
-        return 2 * (behaviour - reference).square().sum(1).mean()
+        return 2 * (behaviour - reference).square().sum(1)
     if isinstance(space, spaces.MultiBinary):
         odds = torch.sigmoid(reference)
         cross = binary_cross_entropy_with_logits(behaviour, odds, reduction="none")
         entropy = binary_cross_entropy_with_logits(reference, odds, reduction="none")
-        return (cross - entropy).sum(1).mean()
+        return (cross - entropy).sum(1)
     if isinstance(space, spaces.MultiDiscrete):
         sizes = [int(n) for n in space.nvec.flatten()]
     elif isinstance(space, spaces.Discrete):
@@ -100,4 +100,4 @@ def divergence(space: spaces.Space[Any], reference: Tensor, behaviour: Tensor) -
         raise ValueError(f"behaviour is compared on Box and discrete actions, got {space}")
     pairs = zip(torch.split(reference, sizes, 1), torch.split(behaviour, sizes, 1), strict=True)
     parts = [(log_softmax(a, 1), log_softmax(b, 1)) for a, b in pairs]
-    return torch.stack([(a.exp() * (a - b)).sum(1) for a, b in parts]).sum(0).mean()
+    return torch.stack([(a.exp() * (a - b)).sum(1) for a, b in parts]).sum(0)

@@ -180,6 +180,7 @@ def _train_arm(task: Task, arm: str, seed: int, folder: Path, results: Path) -> 
     strength = chosen_strength(task) if arm == FIXED else None
     settings = settings_of(arm, None if known is None else known.last_bound, strength)
     assert settings is not None  # only off has none
+    settings = {**task.lean, **settings}
     trained = trained_arm(task, arm, settings, seed, folder)
     model: Any = trained.model
     evaluation = None
@@ -198,6 +199,7 @@ def _train_small(task: Task, seed: int, folder: Path, results: Path) -> Outcome:
     known = _known(task, seed, results)
     settings = settings_of(SMALL, None if known is None else known.last_bound)
     assert settings is not None  # only off has none
+    settings = {**task.lean, **settings}
     assert known is not None  # or it would have been refused
     assert known.begun_at is not None  # lean always begins
     frozen_at = round(known.begun_at * task.steps)

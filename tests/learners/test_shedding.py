@@ -19,13 +19,20 @@ from tests.policies.identity import observations
 EARNED = BoundControl(0.02, 9.0, reference=100.0, gained=100.0)
 
 
-def explicit_loss(shedding: Any, observations: Any, target: Tensor, strength: float) -> Tensor:
-    """``divergence / bound + strength * cost / first cost``, written out for discrete actions."""
+def explicit_loss(
+    shedding: Any, observations: Any, target: Tensor, strength: float, share: float
+) -> Tensor:
+    """``divergence / bound + strength * cost / first cost``, written out for discrete actions.
+
+    The divergence is that of the share of the decisions in which it is largest.
+    """
     policy, heat = shedding._policy, shedding.counters.temperature
     behaviour, spikes = policy.watched(observations)
     taught = torch.softmax(target / heat, 1)
     ratio = torch.log_softmax(target / heat, 1) - torch.log_softmax(behaviour / heat, 1)
-    divergence = (taught * ratio).sum() / len(behaviour)
+    apart, _ = torch.sort((taught * ratio).sum(1), descending=True)
+    count = round(share * len(behaviour))
+    divergence = apart[:count].sum() / count
     cost: Any = 0.0
     for fired, fan_out in zip(spikes, shedding._fan_outs, strict=True):
         f = fired.sum((0, 1)) / (fired.shape[0] * fired.shape[1])
@@ -33,11 +40,12 @@ def explicit_loss(shedding: Any, observations: Any, target: Tensor, strength: fl
     return divergence / shedding.bound.bound + strength * cost / shedding.counters.first_cost
 
 
+@pytest.mark.parametrize("share", [1.0, 0.25])
 @pytest.mark.parametrize("name", ["PPO", "DQN", "StatefulPPO", "StatefulDQN"])
 def test_the_gradient_is_that_of_the_explicit_loss(
-    name: str, monkeypatch: pytest.MonkeyPatch
+    name: str, share: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    _, shedding = begun(name, updates=3)
+    _, shedding = begun(name, updates=3, worst_share=share)
     sample = shedding._visited.sample(32)
     monkeypatch.setattr(shedding._visited, "sample", lambda *_: sample)
     weights = list(shedding._weights.values())
@@ -47,7 +55,7 @@ def test_the_gradient_is_that_of_the_explicit_loss(
     with torch.no_grad():
         for x, value in zip(weights, before, strict=True):
             x.copy_(value)
-    loss = explicit_loss(shedding, *sample, shedding.strength.strength)
+    loss = explicit_loss(shedding, *sample, shedding.strength.strength, share)
     expected = torch.autograd.grad(loss, weights, materialize_grads=True, allow_unused=True)
     assert max(float(x.abs().max()) for x in expected) > 1e-3
     for ours, theirs in zip(found, expected, strict=True):

@@ -41,10 +41,10 @@ def test_discrete_actions_by_hand() -> None:
     behaviour = torch.tensor([[7.0, 7.0], [math.log(3.0), 0.0]])
     expected = 0.75 * math.log(1.5) + 0.25 * math.log(0.5)
     found = divergence(spaces.Discrete(2), reference, behaviour)
-    assert float(found) == pytest.approx(expected / 2, rel=1e-5)
+    assert found.tolist() == pytest.approx([expected, 0.0], rel=1e-5)
     # It is the behaviour that is measured by the reference, not the other way round.
     back = divergence(spaces.Discrete(2), behaviour, reference)
-    assert float(back) == pytest.approx(math.log(2 / math.sqrt(3)) / 2, rel=1e-5)
+    assert back.tolist() == pytest.approx([math.log(2 / math.sqrt(3)), 0.0], rel=1e-5)
 
 
 def test_parts_of_an_action_are_added() -> None:
@@ -71,14 +71,14 @@ def test_binary_actions_by_hand() -> None:
 def test_continuous_actions_by_hand() -> None:
     reference = torch.tensor([[0.0, 0.5], [1.0, 0.0]])
     behaviour = torch.tensor([[0.1, 0.0], [1.0, 0.2]])
-    # 0.01 + 0.25, and 0.04: a mean of 0.15
     found = divergence(LOPSIDED, reference, behaviour)
-    assert float(found) == pytest.approx(0.3, rel=1e-5)
+    # Twice 0.01 + 0.25, and twice 0.04.
+    assert found.tolist() == pytest.approx([0.52, 0.08], rel=1e-5)
     deviation = torch.distributions.Normal
     expected = torch.distributions.kl_divergence(
         deviation(reference, 0.5), deviation(behaviour, 0.5)
     )
-    assert float(found) == pytest.approx(float(expected.sum(1).mean()), rel=1e-5)
+    torch.testing.assert_close(found, expected.sum(1))
 
 
 @pytest.mark.parametrize("action", ACTIONS)
@@ -87,24 +87,27 @@ def test_zero_for_equals_and_never_below(action: str, seed: int, batch: int, sca
     size = 4 if action in ("Discrete", "MultiDiscrete") else 2
     first, second = (normal(seed + k, batch, size, scale=scale) for k in (0, 1))
     space = ACTIONS[action]
-    assert float(divergence(space, first, first)) == pytest.approx(0.0, abs=1e-5)
-    apart = float(divergence(space, first, second))
-    assert math.isfinite(apart)
+    assert divergence(space, first, first).tolist() == pytest.approx([0.0] * batch, abs=1e-5)
+    apart = divergence(space, first, second)
+    assert apart.shape == (batch,)
+    assert torch.isfinite(apart).all()
     # Log-odds of 30 are certainties, and their distance may round to nothing.
-    assert apart > (-1e-5 if scale > 1 else 0)
+    assert (apart > (-1e-5 if scale > 1 else 0)).all()
     if action != "Box":
         # Log-odds of alternatives are defined up to a constant.
         shifted = second if action == "MultiBinary" else second + 3.0
-        assert float(divergence(space, first, shifted)) == pytest.approx(apart, rel=1e-3, abs=1e-4)
+        found = divergence(space, first, shifted)
+        torch.testing.assert_close(found, apart, rtol=1e-3, atol=1e-4)
 
 
 def test_a_step_down_the_divergence_comes_closer() -> None:
     for space in ACTIONS.values():
         size = 2 if isinstance(space, spaces.Box | spaces.MultiBinary) else 4
         reference, behaviour = normal(0, 8, size), normal(1, 8, size).requires_grad_()
-        before = divergence(space, reference, behaviour)
+        before = divergence(space, reference, behaviour).mean()
         (gradient,) = torch.autograd.grad(before, behaviour)
-        assert divergence(space, reference, behaviour - 0.5 * gradient).item() < before.item()
+        after = divergence(space, reference, behaviour - 0.5 * gradient).mean()
+        assert after < before
 
 
 def test_other_actions_are_refused() -> None:

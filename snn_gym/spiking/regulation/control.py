@@ -36,8 +36,9 @@ from snn_gym.spiking.regulation.parameters import LeanParameters
 
 SMOOTHING = 0.1
 """Weight of an update's divergence in its running mean."""
-STRENGTHS = math.exp(-12.0), math.exp(9.0)
-"""Least and largest strength."""
+STRENGTHS = 0.01, math.exp(9.0)
+"""Least and largest strength. Where the optimiser's first steps alone are beyond the bound, as they
+are for action values, a strength that fell further would be back when few updates are left."""
 STRETCHES = 20
 """Stretches of a training, each with the mean return of its episodes."""
 EARLIEST_START = 0.4

@@ -46,9 +46,12 @@ class LeanParameters(Config):
     """
 
     bound: Positive = 0.03
-    """Divergence from the network's own frozen policy that is allowed at first: the mean over
-    visited states of the Kullback-Leibler divergence (nat), for continuous actions that of
-    Gaussians whose standard deviation is a quarter of the action's range."""
+    """Divergence from the network's own frozen policy that is allowed at first: the mean over the
+    visited states of ``worst_share`` of the Kullback-Leibler divergence (nat), for continuous
+    actions that of Gaussians whose standard deviation is a quarter of the action's range."""
+    worst_share: PositiveShare = 1.0
+    """Share of the visited states, those in which behaviour is farthest off, that the bound is for;
+    1 for all of them. A mean over all hides what is lost in the few states that decide."""
     max_bound: Positive = 0.05
     """Largest bound to which what episodes earn may widen it; one that begins above is not
     widened."""

@@ -62,7 +62,7 @@ def test_with_a_rate_of_zero_it_stays(strength: float) -> None:
 
 
 def test_one_that_moves_grows_from_zero_too() -> None:
-    assert 0 < StrengthControl(0.0).step(0.0, 1.0, 0.1).strength < 1e-5
+    assert StrengthControl(0.0).step(0.0, 1.0, 0.1).strength == STRENGTHS[0]
 
 
 def test_at_the_bound_it_stays() -> None:
@@ -347,7 +347,7 @@ def test_patience_is_a_share_of_the_training() -> None:
         ({"learning_rate": 1e-5}, "final_learning_rate must be at most learning_rate=1e-05, got"),
         (
             {"bund": 0.1},
-            "lean: unknown key bund; did you mean 'bound'? allowed keys: bound, max_bound",
+            "lean: unknown key bund; did you mean 'bound'? allowed keys: bound, worst_share",
         ),
     ],
 )
