@@ -48,11 +48,11 @@ the first spike that flips makes another training of it. MKL chooses its code by
 maker as well, which one machine cannot show: that of another maker may give other weights, as
 `MKL_CBWR` does here. `snn-gym verify --retrain` then compares returns, and says so.
 
-Whole rows do the same. Of `ppo-lif` and `ppo-mlp` on CartPole-v1, seeds 0 and 1, which `snn-gym
-sweep` made, `snn-gym verify --retrain` found 4 of 4 to have the same weights as the machine is and
-under `NPY_DISABLE_CPU_FEATURES=AVX512_ICL,X86_V4`. Under `ATEN_CPU_CAPABILITY=default` all 4 had
-other weights and the mean return of their rows, 500, so that they held as `returns`. Another build
-of numpy or PyTorch has not been tried.
+Whole rows do the same. Of `ppo-lif` and `ppo-mlp` on CartPole-v1, seeds 0 and 1, trained again by
+`snn_gym.scoring.retraining`, 4 of 4 had the same weights as the machine is and under
+`NPY_DISABLE_CPU_FEATURES=AVX512_ICL,X86_V4`. Under `ATEN_CPU_CAPABILITY=default` all 4 had other
+weights and the mean return of their rows, 500, the most there is, so that they held as `returns`.
+Another build of numpy or PyTorch has not been tried.
 """
 
 

@@ -102,6 +102,29 @@ def test_unknown_arms_and_missing_bounds_are_refused(tmp_path: Path) -> None:
     assert settings_of("synops-500", None) == {"max_synops": 500.0, **_SHORT}
 
 
+def test_a_variant_of_the_tasks_sheds_by_settings_of_its_own(tmp_path: Path) -> None:
+    task = ShortTask("CartPole-v1", variant="tenth", lean={"worst_share": 0.5, **_SHORT})
+    seen = list[Outcome]()
+    arms = ("off", "lean", "uniform")
+    runner.run_seed(task, 1000, arms, tmp_path / "r", tmp_path / "s", seen.append)
+    off, shed, control = seen
+    assert [x.arm for x in seen] == ["tenth-off", "tenth-lean", "tenth-uniform"]
+    assert off.settings == {}
+    assert shed.settings == {"worst_share": 0.5, **_SHORT}
+    # Arms have the settings of the variant, but for their own.
+    assert control.settings.items() >= {"worst_share": 0.5, "bound": shed.last_bound}.items()
+    for seed in (130, 131):
+        for arm in ("tenth-off", "tenth-lean"):
+            outcome = made_outcome(arm, seed, 9.0 + seed, frozen_mean=10.0 + seed)
+            write_outcome(tmp_path / "made", outcome)
+    text = write_report(tmp_path / "made", tmp_path).read_text()
+    section = text[text.index("worst tenth") : text.index("## Other algorithms")]
+    row = "| CartPole-v1 | 2 | {} | 140 (139 to 140) | {} (-22.7) | yes |"
+    assert row.format("140 (139 to 140)", "0.0") in section
+    assert row.format("140 (140 to 141)", "-1.0") in section
+    assert list(plan.TENTH_TASKS) == [f"{env_id}@tenth" for env_id in TASKS]
+
+
 def test_every_arm_is_valid_settings() -> None:
     for arm in ARMS:
         settings = settings_of(arm, 0.02, 0.7)
