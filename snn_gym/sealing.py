@@ -13,6 +13,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from snn_gym.config import ConfigT, from_mapping
 from snn_gym.storage import StorageError, read_regular_file, write_text_atomic
 
 SEAL = "sha256"
@@ -96,6 +97,28 @@ def parse_sealed(data: bytes, where: str) -> Any:
         check_seal(data, where)
         del content[SEAL]
     return content
+
+
+def read_sealed(kind: type[ConfigT], file: Path, what: str, advice: str, max_bytes: int) -> ConfigT:
+    """Read a sealed file in a folder that a command wrote.
+
+    Args:
+        kind: Schema of what it holds.
+        file: The file.
+        what: What the folder holds where the file is there, to say that it is not.
+        advice: Which folder to name instead.
+        max_bytes: Largest size that is read.
+
+    Raises:
+        ValueError: It is not there, was changed since, or does not fit the schema.
+    """
+    if not file.exists():
+        raise ValueError(
+            f"{file.parent} holds no {what}: there is no {file.name} in it; name the folder of "
+            f"{advice}"
+        )
+    data = read_regular_file(file, max_bytes=max_bytes)
+    return from_mapping(kind, parse_sealed(data, str(file)), str(file))
 
 
 def parse_json(data: bytes | str, where: str) -> Any:

@@ -8,11 +8,10 @@ from typing import Any, Literal
 
 import gymnasium as gym
 
-from snn_gym.config import Config, Count, Natural, from_mapping, to_mapping
+from snn_gym.config import Config, Count, Natural, to_mapping
 from snn_gym.recorded import RecordedArguments, RecordedId
 from snn_gym.registry import import_named_module, known_ids, load_environment_spec
-from snn_gym.sealing import parse_sealed
-from snn_gym.storage import read_regular_file
+from snn_gym.sealing import read_sealed
 from snn_gym.zoo import load_agent_spec, policy_arguments
 from snn_gym.zoo.build import make_environments
 from snn_gym.zoo.environment_arguments import naming_the_argument
@@ -152,11 +151,5 @@ def read_run_settings(folder: Path) -> RunSettings:
     Raises:
         ValueError: There are none, they were changed since, or they do not fit the schema.
     """
-    file = folder / RUN_FILE
-    if not file.exists():
-        raise ValueError(
-            f"{folder} holds no training run: there is no {RUN_FILE} in it; name the folder of a "
-            "run of `snn-gym train`"
-        )
-    data = read_regular_file(file, max_bytes=_MAX_RUN_BYTES)
-    return from_mapping(RunSettings, parse_sealed(data, str(file)), str(file))
+    advice = "a run of `snn-gym train`"
+    return read_sealed(RunSettings, folder / RUN_FILE, "training run", advice, _MAX_RUN_BYTES)

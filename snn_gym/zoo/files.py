@@ -19,7 +19,7 @@ from stable_baselines3.common.vec_env import VecEnv
 from snn_gym._version import __version__
 from snn_gym.config import Config, Natural, from_mapping, to_mapping
 from snn_gym.recorded import RecordedArguments, RecordedId
-from snn_gym.sealing import dump_sealed, parse_sealed
+from snn_gym.sealing import dump_sealed, read_sealed
 from snn_gym.spiking import NetworkConfig
 from snn_gym.spiking.assembly import todays_names
 from snn_gym.spiking.bookkeeping import full_state
@@ -152,14 +152,9 @@ def read_manifest(path: str | os.PathLike[str]) -> AgentManifest:
     Raises:
         ValueError: There is none, it was changed since, or it does not fit the schema.
     """
+    advice = "a run that `snn-gym train` has finished, or of save_agent"
     file = Path(path) / MANIFEST
-    if not file.exists():
-        raise ValueError(
-            f"{path} holds no saved agent: there is no {MANIFEST} in it; name the folder of a run "
-            "that `snn-gym train` has finished, or of save_agent"
-        )
-    data = read_regular_file(file, max_bytes=MAX_MANIFEST_BYTES)
-    return from_mapping(AgentManifest, parse_sealed(data, str(file)), str(file))
+    return read_sealed(AgentManifest, file, "saved agent", advice, MAX_MANIFEST_BYTES)
 
 
 def load_agent(path: str | os.PathLike[str], env: VecEnv | None = None) -> BaseAlgorithm:

@@ -7,13 +7,15 @@ import hashlib
 import json
 import os
 import stat
-from collections.abc import Callable, Mapping
+import threading
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from snn_gym.scoring import SubmissionError, verify
 from snn_gym.scoring.evaluation import evaluation_seeds
 from snn_gym.scoring.manifest import MANIFEST_NAME, WEIGHTS_NAME
 from snn_gym.scoring.rerun import VerificationSettings
@@ -96,3 +98,27 @@ def raw_safetensors(header: Mapping[str, object] | bytes, data: bytes = b"") -> 
     """Build a safetensors file from its header, without any library's checks."""
     text = header if isinstance(header, bytes) else json.dumps(header).encode()
     return len(text).to_bytes(8, "little") + text + data
+
+
+def verify_at_once(folders: Sequence[Path], leaderboard: Path) -> list[str]:
+    """Verify submissions at the same time; return "row" or the refusal's code for each, as it ends.
+
+    Args:
+        folders: Submissions.
+        leaderboard: Folder that takes their rows.
+    """
+    outcomes: list[str] = []
+
+    def attempt(folder: Path) -> None:
+        try:
+            verify(folder, leaderboard, SETTINGS)
+            outcomes.append("row")
+        except SubmissionError as error:
+            outcomes.append(error.code)
+
+    threads = [threading.Thread(target=attempt, args=(folder,)) for folder in folders]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return outcomes

@@ -13,12 +13,11 @@ import torch
 
 from snn_gym.scoring import audit, submit, verification, verify, write_table
 from snn_gym.scoring.chain import read_chain
-from snn_gym.scoring.errors import SubmissionError
 from snn_gym.scoring.rendering import render_table
 from snn_gym.scoring.rerun import VerificationSettings
 from snn_gym.scoring.results import list_rows, replace_row, sound_rows
 from snn_gym.scoring.worker import Request, Rerun, rerun
-from tests.scoring.helpers import SETTINGS, Template, rerun_in_process
+from tests.scoring.helpers import SETTINGS, Template, rerun_in_process, verify_at_once
 
 Write = Callable[[], object]
 
@@ -164,19 +163,6 @@ def test_of_two_near_copies_at_once_one_gets_the_row(
         copy.with_manifest(seed=1, score=claim).write(tmp_path / "two"),
     ]
     monkeypatch.setattr(verification, "rerun_in_worker", meet)
-    outcomes: list[str] = []
-
-    def attempt(folder: Path) -> None:
-        try:
-            verify(folder, tmp_path / "board", SETTINGS)
-            outcomes.append("row")
-        except SubmissionError as error:
-            outcomes.append(error.code)
-
-    threads = [threading.Thread(target=attempt, args=(folder,)) for folder in folders]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    outcomes = verify_at_once(folders, tmp_path / "board")
     assert sorted(outcomes) == ["near-copy", "row"]
     assert len(list_rows(tmp_path / "board")) == 1

@@ -22,7 +22,13 @@ from snn_gym.scoring.rerun import VerificationSettings, rerun_in_worker
 from snn_gym.scoring.results import list_rows
 from snn_gym.scoring.worker import Limits, Request, Rerun, rerun
 from snn_gym.storage import load_tensors
-from tests.scoring.helpers import SETTINGS, Template, fingerprint, rerun_in_process
+from tests.scoring.helpers import (
+    SETTINGS,
+    Template,
+    fingerprint,
+    rerun_in_process,
+    verify_at_once,
+)
 
 T = TypeVar("T")
 REQUEST = Request(agent="ppo-lif", environment="CartPole-v1", seeds=SETTINGS.seeds)
@@ -199,21 +205,8 @@ def test_of_two_at_once_one_gets_the_row(
         return result
 
     monkeypatch.setattr(verification, "rerun_in_worker", meet)
-    outcomes: list[str] = []
-
-    def attempt(seed: int) -> None:
-        folder = template.with_manifest(seed=seed).write(tmp_path / f"s{seed}")
-        try:
-            verify(folder, tmp_path / "board", SETTINGS)
-            outcomes.append("row")
-        except SubmissionError as error:
-            outcomes.append(error.code)
-
-    threads = [threading.Thread(target=attempt, args=(seed,)) for seed in (0, 1)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    folders = [template.with_manifest(seed=k).write(tmp_path / f"s{k}") for k in (0, 1)]
+    outcomes = verify_at_once(folders, tmp_path / "board")
     assert sorted(outcomes) == ["duplicate-weights", "row"]
     assert len(list_rows(tmp_path / "board")) == 1
 
