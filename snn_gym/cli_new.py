@@ -12,9 +12,11 @@ from typing import Annotated, Literal
 
 import typer
 
+from snn_gym.names import AGENT_NAME, AGENT_NAME_RULE
+
 Kind = Literal["agent", "env", "neuron"]
 _NAMES = {
-    "agent": (r"[a-z0-9]+(-[a-z0-9]+)*", "small letters, digits and hyphens, such as my-agent"),
+    "agent": (AGENT_NAME, f"{AGENT_NAME_RULE}, such as my-agent"),
     "env": (r"[A-Z][A-Za-z0-9]*(-v[0-9]+)?", "a word with a capital, such as Corridor"),
     "neuron": (r"[a-z][a-z0-9_]*", "small letters, digits and underscores, such as my_neuron"),
 }

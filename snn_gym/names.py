@@ -1,9 +1,14 @@
-"""The name that somebody may have meant."""
+"""Names: how an agent's is written, and the one that somebody may have meant."""
 
 from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
+
+AGENT_NAME = r"[a-z0-9]+(-[a-z0-9]+)*"
+"""Pattern of an agent's name."""
+AGENT_NAME_RULE = "small letters, digits and hyphens"
+"""What that pattern says."""
 
 
 def did_you_mean(name: str, known: Iterable[str], otherwise: str = ";") -> str:

@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from snn_gym.config import Config, from_mapping
 from snn_gym.content import content_path, read_toml
-from snn_gym.names import did_you_mean
+from snn_gym.names import AGENT_NAME, AGENT_NAME_RULE, did_you_mean
 from snn_gym.registry import unflattened_id
 from snn_gym.zoo.algorithms import ALGORITHMS, AlgorithmName, Settings, make_settings
 
@@ -18,7 +18,6 @@ from snn_gym.zoo.algorithms import ALGORITHMS, AlgorithmName, Settings, make_set
 _INHERIT = "same_as"
 _NETWORK = "network"
 _PARENT = "parent"
-_NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 # Tables of agents that have no file, by name.
 _REGISTERED: dict[str, dict[str, Any]] = {}
 
@@ -146,8 +145,8 @@ def register_agent(name: str, **table: Any) -> None:
         >>> snn_gym.make_agent("ppo-lif-small", "CartPole-v1").policy.network.hidden_sizes
         (16,)
     """
-    if _NAME.fullmatch(name) is None:
-        raise ValueError(f"the name of an agent is small letters, digits and hyphens, got {name!r}")
+    if re.fullmatch(AGENT_NAME, name) is None:
+        raise ValueError(f"the name of an agent is {AGENT_NAME_RULE}, got {name!r}")
     if name in agent_ids():
         raise ValueError(f"agent {name!r} is there already; take another name")
     _REGISTERED[name] = {"name": name, **copy.deepcopy(table)}
