@@ -10,6 +10,8 @@ if TYPE_CHECKING:
     from snn_gym.learners.base import GradientFreeAlgorithm
     from snn_gym.learners.evolution import CMAES, EvolutionStrategies
     from snn_gym.learners.lean_algorithm import lean
+    from snn_gym.learners.local_actor_critic import LocalActorCritic
+    from snn_gym.learners.local_online import OnlineActor
     from snn_gym.learners.nulls import AcceptReject, RandomSearch, WinStay
     from snn_gym.learners.ppo import PPO
     from snn_gym.learners.stateful_dqn import StatefulDQN
@@ -22,6 +24,8 @@ __all__ = [
     "AcceptReject",
     "EvolutionStrategies",
     "GradientFreeAlgorithm",
+    "LocalActorCritic",
+    "OnlineActor",
     "RandomSearch",
     "StatefulDQN",
     "StatefulPPO",
@@ -39,6 +43,8 @@ __getattr__, __dir__ = lazy_names(
         "AcceptReject": "nulls",
         "EvolutionStrategies": "evolution",
         "GradientFreeAlgorithm": "base",
+        "LocalActorCritic": "local_actor_critic",
+        "OnlineActor": "local_online",
         "PPO": "ppo",
         "RandomSearch": "nulls",
         "StatefulDQN": "stateful_dqn",

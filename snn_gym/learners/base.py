@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
-import sys
 import time
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
@@ -22,14 +20,14 @@ from stable_baselines3.common.callbacks import (
 )
 from stable_baselines3.common.policies import BasePolicy
 from stable_baselines3.common.type_aliases import GymEnv, MaybeCallback
-from stable_baselines3.common.utils import safe_mean
 
 from snn_gym.arrays import from_arrays, to_arrays
 from snn_gym.config import from_mapping
 from snn_gym.learners.hyperparameters import (
-    Hyperparameter,
+    attach,
     hyperparameter_names,
-    signature_with,
+    plain_limits,
+    take_over_attributes,
 )
 from snn_gym.learners.judging import (
     BatchedJudge,
@@ -38,7 +36,8 @@ from snn_gym.learners.judging import (
     batched_id,
     find_observation_limits,
 )
-from snn_gym.learners.settings import LearnerSettings, Limits
+from snn_gym.learners.logged import log_progress
+from snn_gym.learners.settings import LearnerSettings
 from snn_gym.policies.controller import SpikingControllerPolicy
 from snn_gym.spiking.population import Population, finite_or_raise, start_weights
 from snn_gym.tasks.rollout import ObservationLimits, Observer, Rollouts
@@ -101,10 +100,7 @@ class GradientFreeAlgorithm(BaseAlgorithm):
     def __init_subclass__(cls, **kwargs: Any) -> None:
         """Make the hyper-parameters of a learner its attributes and show them in its signature."""
         super().__init_subclass__(**kwargs)
-        for name in hyperparameter_names(cls.settings_class):
-            setattr(cls, name, Hyperparameter(cls.settings_class, name))
-        signature = signature_with(cls.__init__, cls.settings_class)
-        cls.__signature__ = signature  # type: ignore[attr-defined]  # which inspect looks up
+        attach(cls, cls.settings_class)
 
     def __init__(
         self,
@@ -151,7 +147,7 @@ class GradientFreeAlgorithm(BaseAlgorithm):
                 f"{cls.__name__}() got an unexpected keyword argument {unknown[0]!r}; "
                 f"hyper-parameters: {', '.join(names)}"
             )
-        limits = _plain_limits(given.get("observation_limits"))
+        limits = plain_limits(given.get("observation_limits"))
         return from_mapping(
             cls.settings_class, {**given, "observation_limits": limits}, cls.__name__
         )
@@ -273,17 +269,7 @@ class GradientFreeAlgorithm(BaseAlgorithm):
 
     def dump_logs(self) -> None:
         """Write the means of the last episodes and the counters to the logger."""
-        seconds = max((time.time_ns() - self.start_time) / 1e9, sys.float_info.epsilon)
-        episodes = self.ep_info_buffer or ()
-        if episodes:
-            self.logger.record("rollout/ep_rew_mean", safe_mean([x["r"] for x in episodes]))
-            self.logger.record("rollout/ep_len_mean", safe_mean([x["l"] for x in episodes]))
-        steps = self.num_timesteps - self._num_timesteps_at_start
-        self.logger.record("time/episodes", self._episode_num, exclude="tensorboard")
-        self.logger.record("time/fps", int(steps / seconds))
-        self.logger.record("time/time_elapsed", int(seconds), exclude="tensorboard")
-        self.logger.record("time/total_timesteps", self.num_timesteps, exclude="tensorboard")
-        self.logger.dump(step=self.num_timesteps)
+        log_progress(self)
 
     def set_env(self, env: GymEnv, force_reset: bool = True) -> None:
         """Judge in other environments from now on, as Stable-Baselines3 defines it."""
@@ -308,7 +294,7 @@ class GradientFreeAlgorithm(BaseAlgorithm):
         self.memory = from_arrays(self.memory, tensors, type(self).__name__)
 
     def _setup_model(self) -> None:
-        self._take_over_attributes()
+        take_over_attributes(self)
         self.set_random_seed(self.seed)
         self._setup_lr_schedule()
         if not issubclass(self.policy_class, SpikingControllerPolicy):
@@ -327,12 +313,6 @@ class GradientFreeAlgorithm(BaseAlgorithm):
             self.weights = start_weights(self.population, self.rng, 1)[0]
             self.memory = self._first_memory()
             self._is_new = False
-
-    def _take_over_attributes(self) -> None:
-        """Make hyper-parameters of what ``load(path, step_size=0.5)`` wrote past the attributes."""
-        names = hyperparameter_names(self.settings_class)
-        given = {name: vars(self).pop(name) for name in names if name in vars(self)}
-        self.settings = dataclasses.replace(self.settings, **given)
 
     def _limits(self) -> ObservationLimits | None:
         """Return the limits that scale observations, None where nothing is scaled."""
@@ -376,14 +356,6 @@ class GradientFreeAlgorithm(BaseAlgorithm):
 
     def _get_torch_save_params(self) -> tuple[list[str], list[str]]:
         return ["policy"], []
-
-
-def _plain_limits(limits: tuple[Sequence[float], Sequence[float]] | None) -> Limits | None:
-    """Return limits as plain numbers, which can be saved as data."""
-    if limits is None:
-        return None
-    low, high = (tuple(float(value) for value in side) for side in limits)
-    return low, high
 
 
 class _ProgressBar(ProgressBarCallback):

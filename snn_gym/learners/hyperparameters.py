@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
-from snn_gym.learners.settings import LearnerSettings
+from snn_gym.learners.settings import LearnerSettings, Limits, LocalRuleSettings
+
+SettingsClass = type[LearnerSettings] | type[LocalRuleSettings]
+"""Type of hyper-parameters."""
 
 _OF_THE_ENVIRONMENTS = "n_envs"  # which the environments that a learner is given say themselves
 
 
-def hyperparameter_names(settings_class: type[LearnerSettings]) -> tuple[str, ...]:
+def hyperparameter_names(settings_class: SettingsClass) -> tuple[str, ...]:
     """Return the names of the settings that are arguments and attributes of a learner."""
     names = (field.name for field in dataclasses.fields(settings_class))
     return tuple(name for name in names if name != _OF_THE_ENVIRONMENTS)
@@ -26,7 +29,7 @@ class Hyperparameter:
         name: Name of the field.
     """
 
-    def __init__(self, settings_class: type[LearnerSettings], name: str) -> None:
+    def __init__(self, settings_class: SettingsClass, name: str) -> None:
         self._name = name
         default = getattr(settings_class, name)
         self.__doc__ = f"Field of ``{settings_class.__name__}``; {default!r} unless told otherwise."
@@ -39,7 +42,7 @@ class Hyperparameter:
 
 
 def signature_with(
-    constructor: Callable[..., Any], settings_class: type[LearnerSettings]
+    constructor: Callable[..., Any], settings_class: SettingsClass
 ) -> inspect.Signature:
     """Return a constructor's signature with the hyper-parameters in place of its ``**kwargs``.
 
@@ -55,3 +58,38 @@ def signature_with(
         for name in hyperparameter_names(settings_class)
     ]
     return inspect.Signature([*own, *added])
+
+
+def attach(kind: type[Any], settings_class: SettingsClass) -> None:
+    """Make the hyper-parameters of a class of learners its attributes and show its signature.
+
+    Args:
+        kind: Class whose constructor takes them in its ``**kwargs``.
+        settings_class: Type of the settings.
+    """
+    for name in hyperparameter_names(settings_class):
+        setattr(kind, name, Hyperparameter(settings_class, name))
+    kind.__signature__ = signature_with(kind.__init__, settings_class)  # which inspect looks up
+
+
+def take_over_attributes(model: Any) -> None:
+    """Make hyper-parameters of what ``load(path, step_size=0.5)`` wrote past the attributes.
+
+    Args:
+        model: Learner with ``settings``.
+    """
+    names = hyperparameter_names(type(model.settings))
+    given = {name: vars(model).pop(name) for name in names if name in vars(model)}
+    model.settings = dataclasses.replace(model.settings, **given)
+
+
+def plain_limits(limits: tuple[Sequence[float], Sequence[float]] | None) -> Limits | None:
+    """Return limits as plain numbers, which can be saved as data.
+
+    Args:
+        limits: Lower and upper limits, or None.
+    """
+    if limits is None:
+        return None
+    low, high = (tuple(float(value) for value in side) for side in limits)
+    return low, high

@@ -181,3 +181,30 @@ class SynapseAgentsSettings(LearnerSettings):
     def episodes_per_iteration(self) -> int:
         """Most episodes of one iteration: of the weights before and after."""
         return 2 * self.probe_episodes
+
+
+FeedbackName = Literal["random", "symmetric", "none"]
+"""How the error of the readouts reaches hidden synapses."""
+OptimiserName = Literal["adam", "sgd"]
+"""How a gradient becomes a change of weights."""
+
+
+@dataclass(frozen=True)
+class LocalRuleSettings(Config):
+    """Hyper-parameters of ``LocalActorCritic``'s rule."""
+
+    gamma: Share = 0.99
+    """Discount of a reward one environment step later."""
+    trace_decay: Share = 0.9
+    """Lambda: what is left of a trace one environment step later, beside the discount."""
+    hidden_rate: NonNegative = 0.5
+    """Step size of hidden synapses, as a share of the readouts' ``learning_rate``."""
+    feedback: FeedbackName = "random"
+    """``random``: fixed random weights; ``symmetric``: the readouts' own; ``none``: hidden synapses
+    stay as they are."""
+    optimiser: OptimiserName = "adam"
+    """``adam`` (with its usual constants) or ``sgd``."""
+    reward_scale: Positive = 0.01
+    """Factor of rewards, so that values are of the order of 1."""
+    observation_limits: Limits | None = None
+    """Limits (low, high) that become -1 and 1; None for those of the task."""

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 from snn_gym.policies.actor_critic import SpikingActorCriticPolicy
 from snn_gym.policies.controller import SpikingControllerPolicy
 from snn_gym.policies.dqn import SpikingDQNPolicy
+from snn_gym.policies.local_actor_critic import LocalActorCriticPolicy
 from snn_gym.policies.sac import SpikingSACPolicy
 from snn_gym.policies.stateful_actor_critic import StatefulActorCriticPolicy
 from snn_gym.policies.stateful_dqn import StatefulDQNPolicy
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
 # Without the policies for sb3-contrib, so that a star import works where it is not installed.
 __all__ = [
+    "LocalActorCriticPolicy",
     "SpikingActorCriticPolicy",
     "SpikingControllerPolicy",
     "SpikingDQNPolicy",

@@ -235,7 +235,9 @@ def _steps_between_updates(agent: AgentSpec, env_id: str, environment: Environme
     settings: Any = agent.settings(env_id)
     if isinstance(settings, LearnerSettings):
         return settings.episodes_per_iteration * environment.max_episode_steps
-    steps: int = (getattr(settings, "train_freq", 0) or settings.n_steps) * settings.n_envs
+    # Who has neither learns at every step.
+    rollout = getattr(settings, "train_freq", 0) or getattr(settings, "n_steps", 1)
+    steps: int = rollout * settings.n_envs
     return steps
 
 

@@ -13,7 +13,7 @@ from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.utils import set_random_seed
 from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv
 
-from snn_gym.learners import GradientFreeAlgorithm
+from snn_gym.learners import GradientFreeAlgorithm, LocalActorCritic
 from snn_gym.spiking import SpikingNetwork
 from snn_gym.training.checkpoint import save_checkpoint
 from snn_gym.training.episodes import EpisodeLog
@@ -59,7 +59,7 @@ def begin_segment(
     networks = (part for part in model.policy.modules() if isinstance(part, SpikingNetwork))
     for index, network in enumerate(networks):
         network.reseed_noise(noise + index)
-    if isinstance(model, GradientFreeAlgorithm):
+    if isinstance(model, GradientFreeAlgorithm | LocalActorCritic):
         model.reseed(learner)
     _end_episodes_in_replay(model)
     _replace_environments(env, make_envs())

@@ -25,6 +25,7 @@ from snn_gym.zoo.settings import (
     AlgorithmSettings,
     DDPGSettings,
     DQNSettings,
+    LocalActorCriticSettings,
     PPOSettings,
     QRDQNSettings,
     SACSettings,
@@ -76,6 +77,7 @@ ALGORITHMS: dict[str, Algorithm] = {
     "EvolutionStrategies": Algorithm(_OURS, _CONTROLLER, EvolutionStrategiesSettings),
     "CMAES": Algorithm(_OURS, _CONTROLLER, CMAESSettings),
     "SynapseAgents": Algorithm(_OURS, _CONTROLLER, SynapseAgentsSettings),
+    "LocalActorCritic": Algorithm(_OURS, "LocalActorCriticPolicy", LocalActorCriticSettings),
     "StatefulPPO": Algorithm(_OURS, "StatefulActorCriticPolicy", StatefulPPOSettings),
     "StatefulDQN": Algorithm(_OURS, "StatefulDQNPolicy", StatefulDQNSettings),
 }

@@ -28,6 +28,8 @@ from tests.training._runs import INTERVAL, STEPS, Killed, kill_at, results, run
         ("es", "CartPole-v1", 2 * STEPS),
         ("cma-es", "CartPole-v1", 2 * STEPS),
         ("synapse-agents", "CartPole-v1", STEPS),
+        ("local-actor-critic", "CartPole-v1", STEPS),
+        ("local-actor-critic", "Pendulum-v1", STEPS),
         ("sac-lif", "Pendulum-v1", 400),
         ("sac-lif", "MountainCarContinuous-v0", 400),  # gSDE
         ("recurrent-ppo-lsnn", "snn/CueAccumulation-v0", 3 * 2304),  # three rollouts

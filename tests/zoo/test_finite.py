@@ -26,6 +26,7 @@ AGENTS = (
     "accept-reject",
     "es",
     "synapse-agents",
+    "local-actor-critic",
     "recurrent-ppo-gru",
     "recurrent-dqn-gru",
 )

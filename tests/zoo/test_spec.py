@@ -29,6 +29,7 @@ OURS = (
     "dqsn",
     "dqsn-dynamics",
     "es",
+    "local-actor-critic",
     "ppo-lif",
     "ppo-lif-dynamics",
     "ppo-mlp",
@@ -52,7 +53,7 @@ def test_the_zoo_holds_the_agents_and_their_twins():
     assert set(OURS) <= set(agent_ids())
     for name in OURS:
         spec = load_agent_spec(name)
-        if spec.policy == "SpikingControllerPolicy":
+        if spec.budget_class != "gradient":
             assert spec.twin is None
             continue
         twin = load_agent_spec(spec.twin)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from snn_gym.zoo.settings.local import LocalActorCriticSettings
 from snn_gym.zoo.settings.off_policy import (
     DDPGSettings,
     DQNSettings,
@@ -25,6 +26,7 @@ __all__ = [
     "AlgorithmSettings",
     "DDPGSettings",
     "DQNSettings",
+    "LocalActorCriticSettings",
     "OffPolicySettings",
     "OnPolicySettings",
     "PPOSettings",

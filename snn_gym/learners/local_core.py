@@ -1,0 +1,282 @@
+"""``LocalCore``: a policy's synapses, alive: their traces, and what changes them at every step."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from gymnasium import spaces
+from numpy.typing import NDArray
+
+from snn_gym.learners.local_kernels import (
+    GAIN,
+    LEAK,
+    NO_FEEDBACK,
+    RANDOM_FEEDBACK,
+    RESET,
+    SLOPE,
+    SYMMETRIC_FEEDBACK,
+    THRESHOLD,
+    Array,
+    Places,
+    climb,
+    live,
+    values_of,
+)
+from snn_gym.policies.local_actor_critic import LocalActorCriticPolicy
+from snn_gym.spiking.neurons import forward_kernels
+from snn_gym.spiking.neurons.base import FusedNeuron
+
+FEEDBACK = {
+    "none": NO_FEEDBACK,
+    "random": RANDOM_FEEDBACK,
+    "symmetric": SYMMETRIC_FEEDBACK,
+}
+"""Kinds of feedback by name."""
+_LINEAR_DECODERS = ("mean_rate", "last_voltage")
+
+
+@dataclass
+class Moments:
+    """What Adam carries from update to update."""
+
+    first: Array
+    """(P,) float32, mean of the gradient."""
+    second: Array
+    """(P,) float32, mean of its square."""
+    updates: int = 0
+    """Updates so far."""
+
+    @classmethod
+    def none(cls, count: int) -> Moments:
+        """Return those of ``count`` weights before the first update."""
+        return cls(np.zeros(count, np.float32), np.zeros(count, np.float32))
+
+
+class Rule(NamedTuple):
+    """Constants of the learning rule."""
+
+    feedback: str
+    """Key of ``FEEDBACK``."""
+    gamma: float
+    """Discount of a reward one environment step later."""
+    trace_decay: float
+    """Lambda: what of a trace is left one environment step later, beside the discount."""
+    optimiser: str
+    """``adam`` or ``sgd``."""
+    reward_scale: float
+    """Factor of rewards."""
+
+
+class Outcome(NamedTuple):
+    """What B actions led to."""
+
+    rewards: Array
+    """(B,) float32."""
+    ended: NDArray[np.bool_]
+    """(B,), whether the episode ended, so that the present inputs begin another."""
+    values_after: Array
+    """(B,) float32, the value of what came after the end: 0 but where a limit cut the episode."""
+
+
+class LocalCore:
+    """The synapses of a ``LocalActorCriticPolicy`` in B environments, with their traces.
+
+    The policy's parameters become views of one array, which every update writes: whoever acts with
+    the policy acts with what was learned last.
+
+    Args:
+        policy: Policy whose weights are learned; its network has layers of ``lif_box`` neurons.
+        samples: Number B of environments.
+        rule: Constants of the rule.
+        moments: Adam's, of this policy; None for none yet.
+
+    Raises:
+        ValueError: The network has a part that the rule can't learn.
+    """
+
+    def __init__(
+        self,
+        policy: LocalActorCriticPolicy,
+        samples: int,
+        rule: Rule,
+        moments: Moments | None = None,
+    ) -> None:
+        check_network(policy)
+        self._rule = rule
+        self._constants_of_rule = (
+            FEEDBACK[rule.feedback], rule.gamma, rule.gamma * rule.trace_decay, rule.reward_scale,
+        )  # fmt: skip
+        hidden, _, _ = policy.learned_parts()
+        sizes: Places = np.array(
+            [hidden[0].in_features, *(x.out_features for x in hidden)], np.int64
+        )
+        constants = np.stack([_constants(layer.neuron) for layer in policy.controller.layers])
+        constants[:, SLOPE] = policy.network.surrogate_slope
+        coefficients: Array = policy.controller.decoder.coefficients[0].numpy().copy()
+        self._network = (sizes, constants, coefficients)
+        self._limits = _limits(policy, hidden[0].in_features)
+        self._order, self._hidden = _places(policy)
+        self._shown = _as_one_array(policy)
+        self._theta = np.empty_like(self._shown)
+        self.read_policy()
+        count = self._theta.size
+        self.moments = moments or Moments.none(count)
+        continuous = isinstance(policy.action_space, spaces.Box)
+        outputs = policy.head.out_features
+        self.noise_shape = (samples, outputs if continuous else 1)
+        """Shape of the noise that a step takes: uniform for Discrete actions, else normal."""
+        self._back: Array = policy.feedback.numpy()
+        self._traces = np.zeros((samples, count), np.float32)
+        self._values, self._errors = np.zeros(samples, np.float32), np.zeros(samples, np.float32)
+        self._started = np.zeros(samples, np.bool_)
+        self._chosen = np.zeros(samples, np.int64)
+        self._drawn = np.zeros((samples, outputs if continuous else 0), np.float32)
+        self._gradient = np.zeros(count, np.float32)
+
+    @property
+    def traces(self) -> Array:
+        """Traces (B, P) float32, in the order that ``local_kernels`` tells."""
+        return self._traces
+
+    @property
+    def errors(self) -> Array:
+        """TD errors (B,) of the last step, float32; 0 where a decision was the first."""
+        return self._errors
+
+    @property
+    def is_continuous(self) -> bool:
+        """Whether actions are those of a Box."""
+        return self._drawn.shape[1] > 0
+
+    def read_policy(self) -> None:
+        """Take over the policy's weights, which something else may have changed."""
+        self._theta[self._order] = self._shown
+
+    def forget(self) -> None:
+        """Begin anew everywhere: no trace of what was decided before."""
+        self._started[:] = False
+
+    def values(self, observations: Array) -> Array:
+        """Return the values (n,) of observations (n, D), float32."""
+        found = np.empty(len(observations), np.float32)
+        values_of(self._network, self._limits, self._theta, observations, found)
+        return found
+
+    def step(
+        self,
+        observations: Array,
+        noise: NDArray[np.float64],
+        outcome: Outcome,
+        step_sizes: tuple[float, float],
+    ) -> NDArray[Any]:
+        """Learn from what the last actions led to, and choose the next.
+
+        The decision is made with the weights that were there before this update: a network runs
+        once for each environment step, and its value closes the TD error of the step before.
+
+        Args:
+            observations: (B, D) float32, what there is to see now, not scaled yet.
+            noise: As ``noise_shape`` says, float64.
+            outcome: Of the last actions; not looked at where there were none since ``forget``.
+            step_sizes: Of hidden synapses and of readouts; both 0 to learn nothing.
+
+        Returns:
+            Actions (B,) int64, or (B, A) float32 before ``tanh``; overwritten by the next step.
+        """
+        live(
+            self._network, self._constants_of_rule, self._limits, (self._theta, self._back),
+            (self._traces, self._values, self._started), observations, tuple(outcome),
+            (noise, self._chosen, self._drawn), (self._gradient, self._errors),
+        )  # fmt: skip
+        if step_sizes != (0.0, 0.0):
+            moments = self.moments
+            moments.updates += 1
+            update = moments.updates if self._rule.optimiser == "adam" else 0
+            climb(
+                step_sizes, self._hidden, len(self._values), update, self._gradient, moments.first,
+                moments.second, self._theta, self._order, self._shown,
+            )  # fmt: skip
+        return self._drawn if self.is_continuous else self._chosen
+
+
+def check_network(policy: LocalActorCriticPolicy) -> None:
+    """Refuse a network that the rule can't learn.
+
+    Args:
+        policy: Policy with the network.
+
+    Raises:
+        ValueError: A part of it is another than the rule knows; the message says which one to use.
+    """
+    config = policy.network
+    for name, allowed in (
+        ("neuron", ("lif_box",)),
+        ("encoder", ("constant",)),
+        ("recurrent", (False,)),
+        ("decoder", _LINEAR_DECODERS),
+        ("learnable", ((),)),
+        ("surrogate", ("superspike",)),
+        ("regulation", (None,)),
+    ):
+        if getattr(config, name) not in allowed:
+            raise ValueError(
+                f"LocalActorCritic can't learn {name}={getattr(config, name)!r}; use "
+                f"{name}={' or '.join(map(repr, allowed))}"
+            )
+
+
+def _constants(neuron: Any) -> Array:
+    assert isinstance(neuron, FusedNeuron)  # lif_box
+    constants = np.zeros(5, np.float32)
+    for place, theirs in (
+        (GAIN, forward_kernels.GAIN),
+        (LEAK, forward_kernels.LEAK),
+        (THRESHOLD, forward_kernels.THRESHOLD),
+        (RESET, forward_kernels.RESET),
+    ):
+        constants[place] = neuron.constants[theirs]
+    return constants
+
+
+def _limits(policy: LocalActorCriticPolicy, inputs: int) -> Array:
+    """Return middle, half range and clip (3, D) of what the kernels see."""
+    scaler = policy.scaler
+    if scaler is None:
+        return np.array([[0.0], [1.0], [np.inf]], np.float32).repeat(inputs, 1)
+    clip = np.full(inputs, scaler.clip, np.float32)
+    return np.stack([scaler.mean.numpy(), scaler.std.numpy(), clip])
+
+
+def _places(policy: LocalActorCriticPolicy) -> tuple[Places, int]:
+    """Return where the kernels keep each of the policy's parameters, and how many are hidden."""
+    hidden, head, critic = policy.learned_parts()
+    at, found = 0, []
+    for linear in hidden:
+        count = (linear.in_features + 1) * linear.out_features
+        block = np.arange(at, at + count).reshape(-1, linear.out_features)
+        found += [block[:-1].T.ravel(), block[-1]]
+        at += count
+    width = head.in_features + 1
+    rows = np.arange(at, at + (1 + head.out_features) * width).reshape(-1, width)
+    found += [rows[1:, :-1].ravel(), rows[1:, -1], rows[0, :-1], rows[0, -1:]]
+    end = at + rows.size
+    found.append(np.arange(end, end + policy.log_std.numel()))
+    assert critic.in_features == head.in_features
+    return np.concatenate(found), at
+
+
+def _as_one_array(policy: LocalActorCriticPolicy) -> Array:
+    """Make the policy's parameters views of one array, in the order of ``_places``; return it."""
+    hidden, head, critic = policy.learned_parts()
+    parts = [x for linear in (*hidden, head, critic) for x in (linear.weight, linear.bias)]
+    parts.append(policy.log_std)
+    flat = torch.cat([part.detach().reshape(-1) for part in parts])
+    at = 0
+    for part in parts:
+        part.data = flat[at : at + part.numel()].view_as(part)
+        at += part.numel()
+    array: Array = flat.numpy()
+    return array

@@ -1,0 +1,401 @@
+"""The local rule, compiled: a decision, its eligibilities, traces and one update, for B samples.
+
+All that is learned lies in one vector (P,): of each hidden layer the weights (D + 1, N), a row for
+each input and the last one for the bias; of the readouts the weights (1 + A, N + 1), row 0 the
+value, a row for each output of the actor, the last column for the bias; then, where actions are
+continuous, the logarithms (A,) of their standard deviations. Traces (B, P) and the optimiser's
+moments (P,) have the same places.
+
+With ψ the surrogate derivative of neuron j at its potential, k the decoder's weight of time step
+t, and c what a unit of constant input has left in the potential,
+
+    c <- c + g (1 - c), and 0 after a spike        g = dt / tau_mem
+    e_ij = (sum over t of k(t) ψ_j(t) c_j(t)) x_i
+
+is what the first layer's synapse i to j sees. Above it, where inputs are spikes, each synapse has
+a filter of its own in the place of ``c x``. The broadcast signal of neuron j is
+``L_j = B_0j + sum over a of (1[a] - p_a) B_aj``, and of the readouts it is the error itself.
+
+Numba caches machine code by the file it was written in, so kernels call none of another file.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+
+from snn_gym.compilation import njit
+
+Array = NDArray[np.float32]
+Places = NDArray[np.int64]
+Network = tuple[Places, Array, Array]
+Rule = tuple[int, float, float, float]
+
+CONSTANTS = GAIN, LEAK, THRESHOLD, RESET, SLOPE = range(5)
+"""Places in the constants of a neuron: ``dt / tau_mem``, resting potential, threshold, potential
+after a spike, and the slope of the surrogate derivative ``1 / (1 + slope |v - threshold|)^2``."""
+
+BETA1, BETA2, EPSILON = 0.9, 0.999, 1e-8
+"""Adam's usual constants."""
+
+TINY = np.float32(1e-30)
+"""What decays below it is 0."""
+
+NO_FEEDBACK, RANDOM_FEEDBACK, SYMMETRIC_FEEDBACK = range(3)
+"""How the error reaches hidden neurons: not at all, by fixed weights, or by the readouts' own."""
+
+
+@njit(cache=True, error_model="numpy", inline="always")
+def _fire(
+    constants: Array, current: Array, v: Array, spikes: Array, window: Array, weight: np.float32
+) -> None:
+    """Advance potentials (N,) by a time step; ``window`` gets ``weight`` times ψ."""
+    zero, one = np.float32(0.0), np.float32(1.0)
+    gain, leak, slope = constants[GAIN], constants[LEAK], constants[SLOPE]
+    threshold, reset = constants[THRESHOLD], constants[RESET]
+    for j in range(v.size):
+        decayed = v[j] + gain * ((current[j] + leak) - v[j])
+        margin = decayed - threshold
+        root = slope * abs(margin) + one
+        z = np.float32(margin > zero)
+        window[j] = weight / (root * root)
+        spikes[j] = z
+        v[j] = (one - z) * decayed + z * reset
+
+
+@njit(cache=True, error_model="numpy")
+def held_layer(
+    constants: Array, coefficients: Array, weights: Array, x: Array, spikes: Array,
+    local: Array,
+) -> None:  # fmt: skip
+    """Run a layer on held input ``x`` (D,): fill spikes (T, N) and eligibilities (D + 1, N)."""
+    zero, one = np.float32(0.0), np.float32(1.0)
+    gain = constants[GAIN]
+    inputs = x.size
+    scratch = np.empty((4, weights.shape[1]), np.float32)
+    current, v, window, c = scratch[0], scratch[1], scratch[2], scratch[3]
+    gate = local[inputs]
+    for j in range(v.size):
+        current[j] = weights[inputs, j]
+        v[j] = constants[LEAK]
+        c[j] = zero
+        gate[j] = zero
+    for i in range(inputs):
+        for j in range(v.size):
+            current[j] += x[i] * weights[i, j]
+    for t in range(coefficients.size):
+        _fire(constants, current, v, spikes[t], window, coefficients[t])
+        for j in range(v.size):
+            charged = c[j] + gain * (one - c[j])
+            gate[j] += window[j] * charged
+            c[j] = (one - spikes[t, j]) * charged
+    for i in range(inputs):
+        for j in range(v.size):
+            local[i, j] = gate[j] * x[i]
+
+
+@njit(cache=True, error_model="numpy")
+def driven_layer(
+    constants: Array, coefficients: Array, weights: Array, inputs: Array, spikes: Array,
+    local: Array,
+) -> None:  # fmt: skip
+    """Run a layer on spikes ``inputs`` (T, D): fill spikes (T, N), eligibilities (D + 1, N)."""
+    zero, one = np.float32(0.0), np.float32(1.0)
+    gain = constants[GAIN]
+    size, channels = weights.shape[1], inputs.shape[1]
+    scratch = np.empty((3, size), np.float32)
+    current, v, window = scratch[0], scratch[1], scratch[2]
+    filtered = np.zeros_like(weights)
+    local[:] = zero
+    v[:] = constants[LEAK]
+    for t in range(coefficients.size):
+        current[:] = weights[channels]
+        for i in range(channels):
+            if inputs[t, i] != zero:
+                for j in range(size):
+                    current[j] += weights[i, j]
+        _fire(constants, current, v, spikes[t], window, coefficients[t])
+        for i in range(channels + 1):
+            x = one if i == channels else inputs[t, i]
+            for j in range(size):
+                charged = filtered[i, j] + gain * (x - filtered[i, j])
+                local[i, j] += window[j] * charged
+                filtered[i, j] = (one - spikes[t, j]) * charged
+
+
+@njit(cache=True, error_model="numpy")
+def run_layers(
+    sizes: Places, constants: Array, coefficients: Array, theta: Array, x: Array,
+    spikes: Array, local: Array, features: Array,
+) -> int:  # fmt: skip
+    """Run all hidden layers from rest, fill the decoded activity; return where readouts begin.
+
+    ``spikes`` (L * T * N,) has room for the spikes of every layer, N of the widest.
+    """
+    zero, one = np.float32(0.0), np.float32(1.0)
+    start, steps = 0, coefficients.size
+    before, at = spikes[:0].reshape(0, 0), 0
+    for layer in range(sizes.size - 1):
+        inputs, size = sizes[layer], sizes[layer + 1]
+        end = start + (inputs + 1) * size
+        weights = theta[start:end].reshape(inputs + 1, size)
+        part = local[start:end].reshape(inputs + 1, size)
+        own = spikes[at : at + steps * size].reshape(steps, size)
+        if layer == 0:
+            held_layer(constants[layer], coefficients, weights, x, own, part)
+        else:
+            driven_layer(constants[layer], coefficients, weights, before, own, part)
+        before, start, at = own, end, at + steps * size
+    last = sizes[-1]
+    features[:last] = zero
+    features[last] = one
+    for t in range(steps):
+        row, weight = before[t], coefficients[t]
+        for j in range(last):
+            features[j] += weight * row[j]
+    return start
+
+
+@njit(cache=True, error_model="numpy")
+def read_out(readouts: Array, features: Array, outputs: Array) -> None:
+    """Fill value and actor's outputs (1 + A,) from features (N + 1,), the last of which is 1."""
+    for o in range(outputs.size):
+        total = np.float32(0.0)
+        for j in range(features.size):
+            total += readouts[o, j] * features[j]
+        outputs[o] = total
+
+
+@njit(cache=True, error_model="numpy")
+def choose_discrete(outputs: Array, uniform: float, errors: Array) -> int:
+    """Draw an action from the softmax of outputs 1 to A; fill the errors of all outputs.
+
+    The value's is 1, an action's is ``1[a] - p_a``.
+    """
+    highest = outputs[1:].max()
+    total = np.float32(0.0)
+    for a in range(1, outputs.size):
+        errors[a] = np.float32(math.exp(outputs[a] - highest))
+        total += errors[a]
+    chosen, below = outputs.size - 2, 0.0
+    for a in range(1, outputs.size):
+        errors[a] = errors[a] / total
+    for a in range(1, outputs.size):
+        below += errors[a]
+        if uniform < below:
+            chosen = a - 1
+            break
+    for a in range(1, outputs.size):
+        errors[a] = -errors[a]
+    errors[0] = np.float32(1.0)
+    errors[1 + chosen] += np.float32(1.0)
+    return chosen
+
+
+@njit(cache=True, error_model="numpy")
+def choose_gaussian(
+    outputs: Array, log_std: Array, normal: NDArray[np.float64], action: Array, errors: Array,
+    of_log_std: Array,
+) -> None:  # fmt: skip
+    """Draw ``u`` from Gaussians around outputs 1 to A; fill the errors of outputs and deviations.
+
+    They are ``(u - mu) / std^2`` and ``((u - mu) / std)^2 - 1``.
+    """
+    errors[0] = np.float32(1.0)
+    for a in range(log_std.size):
+        std, drawn = np.float32(math.exp(log_std[a])), np.float32(normal[a])
+        action[a] = outputs[1 + a] + std * drawn
+        errors[1 + a] = drawn / std
+        of_log_std[a] = drawn * drawn - np.float32(1.0)
+
+
+@njit(cache=True, error_model="numpy")
+def weigh(
+    sizes: Places, feedback: int, back: Array, theta: Array, errors: Array, features: Array,
+    local: Array, signal: Array,
+) -> None:  # fmt: skip
+    """Turn what synapses see into what they are eligible for, by the signal of their neuron.
+
+    ``back`` (1 + A, all hidden neurons) are the fixed weights of random feedback. Symmetric
+    feedback goes down layer by layer: a lower neuron's signal is the sum of its targets' signals
+    times their gates, over the synapses between them.
+    """
+    readouts_at = 0
+    for layer in range(sizes.size - 1):
+        readouts_at += (sizes[layer] + 1) * sizes[layer + 1]
+    width = features.size
+    for o in range(errors.size):
+        for j in range(width):
+            local[readouts_at + o * width + j] = errors[o] * features[j]
+    if feedback == NO_FEEDBACK:
+        local[:readouts_at] = np.float32(0.0)
+        return
+    end, neurons = readouts_at, back.shape[1]
+    for layer in range(sizes.size - 2, -1, -1):
+        inputs, size = sizes[layer], sizes[layer + 1]
+        start = end - (inputs + 1) * size
+        neurons -= size
+        if feedback == RANDOM_FEEDBACK:
+            _broadcast(errors, back[:, neurons : neurons + size], signal)
+        elif layer == sizes.size - 2:
+            rows = errors.size
+            readouts = theta[end : end + rows * width].reshape(rows, width)
+            _broadcast(errors, readouts[:, :size], signal)
+        else:
+            above = sizes[layer + 2]
+            stop = end + (size + 1) * above
+            between = theta[end : stop - above].reshape(size, above)
+            _send_down(between, local[stop - above : stop], signal)
+        part = local[start:end].reshape(inputs + 1, size)
+        for i in range(inputs + 1):
+            for j in range(size):
+                part[i, j] *= signal[j]
+        end = start
+
+
+@njit(cache=True, error_model="numpy")
+def _broadcast(errors: Array, weights: Array, signal: Array) -> None:
+    """Fill the signals (N,) with errors (O,) times weights (O, N)."""
+    for j in range(weights.shape[1]):
+        signal[j] = np.float32(0.0)
+    for o in range(errors.size):
+        for j in range(weights.shape[1]):
+            signal[j] += errors[o] * weights[o, j]
+
+
+@njit(cache=True, error_model="numpy")
+def _send_down(between: Array, gated: Array, signal: Array) -> None:
+    """Fill the signals (N,) of neurons with weights (N, M) to others times what these received."""
+    for i in range(between.shape[0]):
+        total = np.float32(0.0)
+        for j in range(gated.size):
+            total += between[i, j] * gated[j]
+        signal[i] = total
+
+
+@njit(cache=True, error_model="numpy", inline="always")
+def _flushed(value: np.float32) -> np.float32:
+    """Return 0 for what nears the subnormal numbers, which cost ten times the time of others."""
+    return value if abs(value) > TINY else np.float32(0.0)
+
+
+@njit(cache=True, error_model="numpy")
+def follow(
+    delta: np.float32, decay: np.float32, eligible: Array, trace: Array, gradient: Array
+) -> None:
+    """Add ``delta`` times the old trace to the gradient, then let the trace follow (P,)."""
+    for p in range(trace.size):
+        gradient[p] += delta * trace[p]
+        trace[p] = _flushed(decay * trace[p] + eligible[p])
+
+
+@njit(cache=True, error_model="numpy")
+def scale(limits: Array, observation: Array, x: Array) -> None:
+    """Fill ``x`` (D,) with an observation less ``limits[0]``, over ``limits[1]``, and clipped."""
+    for i in range(x.size):
+        scaled = (observation[i] - limits[0, i]) / limits[1, i]
+        x[i] = min(max(scaled, -limits[2, i]), limits[2, i])
+
+
+@njit(cache=True, error_model="numpy")
+def live(
+    network: Network, rule: Rule, limits: Array, learned: tuple[Array, Array],
+    lives: tuple[Array, Array, NDArray[np.bool_]], observations: Array,
+    outcome: tuple[Array, NDArray[np.bool_], Array],
+    choice: tuple[NDArray[np.float64], Places, Array], found: tuple[Array, Array],
+) -> None:  # fmt: skip
+    """Take in what B actions led to and choose the next: TD errors, gradient, traces, actions.
+
+    The TD error of sample b is ``scale rewards + gamma V' - values``, where V' is the value now, or
+    ``values_after`` where the episode ended. It meets the trace of the decisions up to the last
+    one; only then does the present decision enter the trace, which an end has emptied.
+
+    Args:
+        network: Sizes, constants of each layer's neurons, the decoder's weights.
+        rule: Feedback, gamma, gamma * lambda, scale of rewards.
+        limits: As in ``scale``.
+        learned: What is learned (P,), and the weights of random feedback.
+        lives: Traces (B, P), values (B,) of the last decisions, and whether there were any (B,);
+            written.
+        observations: (B, D).
+        outcome: Rewards, ends and the values after them, each (B,).
+        choice: Noise; written are actions (B,), or (B, A) if the latter has columns.
+        found: Written: the sum (P,) of the samples' gradients, and TD errors (B,).
+    """
+    sizes, constants, coefficients = network
+    (theta, back), (traces, values, started) = learned, lives
+    rewards, ended, values_after = outcome
+    (noise, chosen, drawn), (gradient, errors_seen) = choice, found
+    feedback, gamma, decay = rule[0], np.float32(rule[1]), np.float32(rule[2])
+    zero, reward_scale = np.float32(0.0), np.float32(rule[3])
+    widest, outputs_count = sizes.max(), back.shape[0]
+    spikes = np.empty((sizes.size - 1) * coefficients.size * widest, np.float32)
+    local, features = np.empty_like(theta), np.empty(sizes[-1] + 1, np.float32)
+    outputs, errors = np.empty(outputs_count, np.float32), np.empty(outputs_count, np.float32)
+    signal, x = np.empty(widest, np.float32), np.empty(sizes[0], np.float32)
+    gradient[:] = zero
+    for b in range(observations.shape[0]):
+        scale(limits, observations[b], x)
+        at = run_layers(sizes, constants, coefficients, theta, x, spikes, local, features)
+        stop = at + outputs_count * features.size
+        read_out(theta[at:stop].reshape(outputs_count, features.size), features, outputs)
+        if drawn.shape[1]:
+            choose_gaussian(outputs, theta[stop:], noise[b], drawn[b], errors, local[stop:])
+        else:
+            chosen[b] = choose_discrete(outputs, noise[b, 0], errors)
+        weigh(sizes, feedback, back, theta, errors, features, local, signal)
+        after = values_after[b] if ended[b] else outputs[0]
+        error = reward_scale * rewards[b] + gamma * after - values[b] if started[b] else zero
+        goes_on = started[b] and not ended[b]
+        follow(error, decay if goes_on else zero, local, traces[b], gradient)
+        errors_seen[b], values[b], started[b] = error, outputs[0], True
+
+
+@njit(cache=True, error_model="numpy")
+def values_of(
+    network: Network, limits: Array, theta: Array, observations: Array, values: Array
+) -> None:
+    """Fill the values (B,) of observations (B, D)."""
+    sizes, constants, coefficients = network
+    widest = sizes.max()
+    spikes = np.empty((sizes.size - 1) * coefficients.size * widest, np.float32)
+    local, features = np.empty_like(theta), np.empty(sizes[-1] + 1, np.float32)
+    x = np.empty(sizes[0], np.float32)
+    for b in range(observations.shape[0]):
+        scale(limits, observations[b], x)
+        at = run_layers(sizes, constants, coefficients, theta, x, spikes, local, features)
+        readout = theta[at : at + features.size].reshape(1, features.size)
+        read_out(readout, features, values[b : b + 1])
+
+
+@njit(cache=True, error_model="numpy")
+def climb(
+    steps: tuple[float, float], hidden: int, samples: int, update: int, gradient: Array,
+    first: Array, second: Array, theta: Array, order: Places, shown: Array,
+) -> None:  # fmt: skip
+    """Climb the mean gradient of the samples, by Adam; by its ``update`` 0 without moments.
+
+    ``steps`` are the step sizes of the first ``hidden`` weights (P,) and of the others; ``shown``
+    gets the weights in the policy's order. Adam: Kingma & Ba 2015, https://arxiv.org/abs/1412.6980.
+    """
+    one, share = np.float32(1.0), np.float32(1.0 / samples)
+    beta1, beta2, epsilon = np.float32(BETA1), np.float32(BETA2), np.float32(EPSILON)
+    for part in range(2):
+        begin, end = (hidden, theta.size) if part else (0, hidden)
+        step = np.float32(steps[part])
+        if update == 0:
+            for p in range(begin, end):
+                theta[p] += step * (share * gradient[p])
+            continue
+        of_first = np.float32(1.0 / (1.0 - BETA1**update))
+        of_second = np.float32(1.0 / (1.0 - BETA2**update))
+        for p in range(begin, end):
+            g = share * gradient[p]
+            first[p] = _flushed(beta1 * first[p] + (one - beta1) * g)
+            second[p] = _flushed(beta2 * second[p] + (one - beta2) * (g * g))
+            root = np.sqrt(second[p] * of_second) + epsilon
+            theta[p] += step * (first[p] * of_first) / root
+    for k in range(order.size):
+        shown[k] = theta[order[k]]
