@@ -21,6 +21,8 @@ FRESHER_SEED = 120
 """First seed of tasks whose seeds from 110 on taught something as well."""
 TENTH_SEED = 130
 """First seed of ``TENTH_TASKS``, whose settings follow from what all seeds before had shown."""
+SECOND_SEED = 140
+"""First seed of ``SECOND_TASKS``."""
 
 
 @dataclass(frozen=True)
@@ -40,13 +42,19 @@ class Task:
     network: Mapping[str, Any] = field(default_factory=dict)
     """Settings of the network that replace the agent's."""
     variant: str = ""
-    """What the arms of such a network or agent are called after; nothing for the task's own."""
+    """What the arms of such a network, agent or seeds are called after; nothing for the task's
+    own."""
 
     budget: int | None = None
     """Environment steps of a training; None for the environment's budget."""
 
     lean: Mapping[str, Any] = field(default_factory=dict)
     """Settings of ``LeanParameters`` for all arms but ``off``, which have those of the arm too."""
+
+    @property
+    def name(self) -> str:
+        """Id of the environment, and what sets the task apart from its first run."""
+        return f"{self.env_id}@{self.variant}" if self.variant else self.env_id
 
     def label(self, arm: str) -> str:
         """Return the name under which an arm's outcome is kept."""
@@ -109,6 +117,16 @@ TENTH_TASKS: Mapping[str, Task] = MappingProxyType(
 )
 """The tasks with a bound for the tenth of the states in which behaviour is farthest off, by id and
 ``@tenth``."""
+SECOND = "second"
+SECOND_TASKS: Mapping[str, Task] = MappingProxyType(
+    {
+        f"{env_id}@{SECOND}": replace(TASKS[env_id], first_seed=SECOND_SEED, variant=SECOND)
+        for env_id in ("snn/CueAccumulation-v0", "LunarLander-v3", "MountainCar-v0")
+    }
+)
+"""Tasks all of whose arms were trained once more, with other seeds, on another processor, by id and
+``@second``: an arm branches from the weights of its `off`, and these were not kept and come out
+otherwise there."""
 
 OFF = "off"
 LEAN = "lean"
