@@ -27,6 +27,7 @@ help: ## Show this list.
 
 $(STAMP): pyproject.toml
 	$(PYTHON) -m venv $(VENV)
+	@echo "Installing into $(VENV); that takes some minutes, most of them for PyTorch."
 	$(BIN)/pip install --quiet --disable-pip-version-check $(PIP_ARGS) --editable ".[dev]"
 	@touch $(STAMP)
 

@@ -9,8 +9,15 @@ from snn_gym.content import checkout_root
 DOCS = checkout_root() / "docs"
 
 
+def reach():
+    """Put docs/ on the path, as Sphinx and a script's start do."""
+    if str(DOCS) not in sys.path:
+        sys.path.append(str(DOCS))
+
+
 def load_script(name):
     """Return docs/NAME.py as a module."""
+    reach()
     spec = importlib.util.spec_from_file_location(name, DOCS / f"{name}.py")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
@@ -18,7 +25,6 @@ def load_script(name):
 
 
 def load_pages(name):
-    """Return docs/pages/NAME.py as a module; docs/ is on the path as for Sphinx."""
-    if str(DOCS) not in sys.path:
-        sys.path.append(str(DOCS))
+    """Return docs/pages/NAME.py as a module."""
+    reach()
     return importlib.import_module(f"pages.{name}")

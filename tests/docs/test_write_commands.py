@@ -1,0 +1,39 @@
+"""The page of the command line has every command and option, as they are today."""
+
+import inspect
+import re
+
+import pytest
+
+from snn_gym.cli import app
+from tests.docs.scripts import load_script
+
+write_commands = load_script("write_commands")
+PAGE = write_commands.page()
+SECTIONS = dict(re.findall(r"^## (\S+)\n(.*?)(?=^## |\Z)", PAGE, re.M | re.S))
+COMMANDS = {command.callback.__name__: command.callback for command in app.registered_commands}
+
+
+def test_the_page_is_up_to_date():
+    assert write_commands.TARGET.read_text() == PAGE, "run: python docs/write_commands.py"
+
+
+def test_every_command_has_its_section_and_is_named_at_the_top():
+    assert set(SECTIONS) == set(COMMANDS)
+    assert set(re.findall(r"\]\(#(\w+)\)", PAGE)) == set(COMMANDS)
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_parameter_of_a_command_has_its_line(name):
+    wanted = inspect.signature(COMMANDS[name]).parameters
+    lines = re.findall(r"^\| `(\S+).*?` \| (.+) \|$", SECTIONS[name], re.M)
+    assert len(lines) == len(wanted)
+    assert all(purpose[0].isupper() for _, purpose in lines)
+    # An option may have another name than its parameter, such as --set.
+    shown = {parameter.lstrip("-").replace("-", "_") for parameter, _ in lines}
+    assert set(wanted) - shown <= {"hyperparameters", "format_", "formats"}
+
+
+def test_what_would_break_a_table_is_escaped():
+    assert "`--seeding <disjoint\\|consecutive>`" in SECTIONS["train"]
+    assert "\\[default: runs/AGENT/ENV/SEED]" in SECTIONS["train"]
