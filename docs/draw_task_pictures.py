@@ -1,10 +1,11 @@
-"""Draw the pictures of the native tasks' cards: a scripted policy at work, at a fixed seed.
+"""Draw the pictures of the environments, for cards and gallery, at a fixed seed.
 
     python docs/draw_task_pictures.py            # all of them
     python docs/draw_task_pictures.py WaterMaze  # some, by a part of the name
 
-Each shows the last environment step before the end of the first episode, or the 16th: as many as
-the raster beside the scene looks back.
+That of a native task shows a scripted policy at work: the last environment step before the end of
+the first episode, or the 16th, as many as the raster beside the scene looks back. The others show
+random actions.
 """
 
 from __future__ import annotations
@@ -19,30 +20,43 @@ from matplotlib import image as images
 from numpy.typing import NDArray
 
 from references import Scripted, scripted_policy
-from snn_gym.registry import env_ids, load_environment_spec
+from snn_gym.registry import EnvironmentSpec, env_ids, load_environment_spec
 from snn_gym.tasks.native.batch import SpikeTask
 from snn_gym.tasks.native.event_tracking.task import EventTracking
 from snn_gym.tasks.rendering import SHOWN_ENVIRONMENT_STEPS
 
 TARGET = Path(__file__).resolve().parent / "images"
 SEED = 3
+RANDOM_ACTIONS = 40
 
 
-def native_ids() -> list[str]:
-    """Return the lowest levels of the native tasks."""
+def lowest_levels() -> list[EnvironmentSpec]:
+    """Return the environments, of each the lowest level."""
     specs = {env_id: load_environment_spec(env_id) for env_id in env_ids()}
-    return [
-        env_id
-        for env_id, spec in specs.items()
-        if spec.task is not None
-        and spec.task.entry_point.startswith("snn_gym.tasks.native.")
-        and env_id == f"snn/{spec.name}"
-    ]
+    return [spec for env_id, spec in specs.items() if env_id == f"snn/{spec.name}"]
+
+
+def native(spec: EnvironmentSpec) -> bool:
+    """Return whether an environment is a native task, which draws its spikes too."""
+    return spec.task is not None and spec.task.entry_point.startswith("snn_gym.tasks.native.")
 
 
 def player(task: SpikeTask) -> Scripted:
     """Return the oracle, but of event tracking the controller: a still camera sees no events."""
     return scripted_policy(task, "memoryless" if isinstance(task, EventTracking) else "oracle")
+
+
+def plain_picture(env_id: str) -> NDArray[np.uint8]:
+    """Play random actions, at most to an episode's end; return the last picture."""
+    env = gym.make(env_id, render_mode="rgb_array")
+    env.reset(seed=SEED)
+    env.action_space.seed(SEED)
+    for _ in range(RANDOM_ACTIONS):
+        if any(env.step(env.action_space.sample())[2:4]):
+            break
+    shown = cast(NDArray[np.uint8], env.render())
+    env.close()
+    return shown
 
 
 def picture(env_id: str) -> NDArray[np.uint8]:
@@ -64,11 +78,12 @@ def picture(env_id: str) -> NDArray[np.uint8]:
 
 
 def main(parts: list[str]) -> None:
-    """Write the pictures of the tasks whose ids have one of the parts, of all without parts."""
+    """Write the pictures of the environments whose names have one of the parts, or of all."""
     TARGET.mkdir(parents=True, exist_ok=True)
-    for env_id in native_ids():
-        if not parts or any(part in env_id for part in parts):
-            images.imsave(TARGET / f"{env_id.removeprefix('snn/')}.png", picture(env_id))
+    for spec in lowest_levels():
+        if not parts or any(part in spec.name for part in parts):
+            drawn = picture(f"snn/{spec.name}") if native(spec) else plain_picture(spec.base_id)
+            images.imsave(TARGET / f"{spec.name}.png", drawn)
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from write_cards import number, table
 
+from pages.films import FILMS, shown
 from snn_gym.registry import EnvironmentSpec, load_environment_spec
 from snn_gym.scoring import TableRow, table_rows
 from snn_gym.zoo import AgentSpec, agent_ids, load_agent_spec
@@ -24,7 +25,8 @@ GROUPS = {
     ),
     "A network as an environment": (
         "The state is a spiking network in training, an action moves its weights, and the reward "
-        "says whether it now does its job better."
+        "says whether it now does its job better. Pictures show its weights, layer by layer (a row "
+        "is what a neuron gets, red above 0, blue below), and the scores so far below them."
     ),
 }
 ACTING = ("spiking", "spiking_actor")
@@ -86,10 +88,10 @@ def environment_entry(root: Path, spec: EnvironmentSpec, rows: Sequence[TableRow
     card = (root / "envs" / f"{spec.name}.md").read_text(encoding="utf-8")
     title = card.splitlines()[0].removeprefix("# ")
     lines = [f"### [{title}]({spec.name}.md)", "", section(card, ""), ""]
-    if (root / "docs" / "images" / f"{spec.name}.png").exists():
-        lines += [f"![What {spec.name} shows](../images/{spec.name}.png)", ""]
     specs = [load_environment_spec(env_id) for env_id in spec.registers]
     ids = dict.fromkeys([spec.base_id, *spec.registers])
+    films = [film for film in FILMS if film.environment in ids]
+    lines += shown(films) or [f"![What {spec.name} shows](../images/{spec.name}.png)", ""]
     facts = [
         ("Ids", ", ".join(f"`{env_id}`" for env_id in ids)),
         ("Action", section(card, "Action")),
@@ -149,7 +151,9 @@ def agent_part(spec: AgentSpec, rows: Sequence[TableRow]) -> str:
     example = own[0].environment if own else next(iter(spec.environments), "CartPole-v1")
     folder = f"runs/{spec.name}"
     train = f"snn-gym train {spec.name} {example} --seed 0 --out {folder}"
-    lines = ["## Train it", "", "```bash", train, f"snn-gym evaluate {folder}", "```", ""]
+    films = [film for film in FILMS if film.agent == spec.name]
+    lines = ["## At work", "", *shown(films)] if films else []
+    lines += ["## Train it", "", "```bash", train, f"snn-gym evaluate {folder}", "```", ""]
     lines += ["## Results and costs", ""]
     if not own:
         return "\n".join([*lines, "No row of the results table yet.", ""])
@@ -212,8 +216,15 @@ def agents_page(specs: Sequence[AgentSpec], rows: Sequence[TableRow]) -> str:
         ]
         head = ("Agent", "What it is", "Network", "Twin", "Environments with rows")
         lines += [f"## {heading}", "", table(head, cells), ""]
+    lines += ["## At work", ""]
     for picture, text in PICTURES.items():
         lines += [f"![{text}](../images/{picture})", "", f"*{text}.*", ""]
+    lines += [
+        "Films of agents of the results table, each the median of its seeds in the first episode "
+        "that `watch` plays, and the command that makes it:",
+        "",
+        *shown(FILMS),
+    ]
     return "\n".join([*lines, hidden_contents(spec.name for spec in specs)])
 
 

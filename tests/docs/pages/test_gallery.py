@@ -3,15 +3,19 @@
 import re
 
 import pytest
+from PIL import Image
 
 from snn_gym.content import checkout_root
 from snn_gym.registry import env_ids, load_environment_spec
 from snn_gym.scoring import table_rows
+from snn_gym.scoring.pretrained import find_trained
 from snn_gym.zoo import agent_ids, load_agent_spec
 from tests.docs.scripts import load_pages
 
 gallery = load_pages("gallery")
+films = load_pages("films")
 ROOT = checkout_root()
+IMAGES = ROOT / "docs" / "images"
 PAGES = gallery.gallery_pages(ROOT)
 ENTRIES = dict(
     re.findall(
@@ -70,3 +74,34 @@ def test_an_agents_part_lists_its_rows_with_their_costs():
         assert f" | {row.synops_per_decision:,.0f} | " in line
     assert "No row" in gallery.agent_part(load_agent_spec("win-stay"), rows)
     assert "snn-gym train ppo-lif " in part
+
+
+@pytest.mark.parametrize("name", ENTRIES)
+def test_every_environment_is_seen(name):
+    pictures = re.findall(r"^!\[[^\]]+\]\(\.\./images/(\S+)\)$", ENTRIES[name], re.M)
+    assert pictures
+    assert all((IMAGES / picture).is_file() for picture in pictures)
+
+
+@pytest.mark.parametrize("film", films.FILMS, ids=lambda film: film.file)
+def test_a_film_is_small_moves_and_shows_an_agent_of_the_table(film):
+    assert (IMAGES / film.file).stat().st_size <= 1_000_000
+    with Image.open(IMAGES / film.file) as opened:
+        assert opened.n_frames >= 20
+        first = opened.convert("RGB").tobytes()
+        opened.seek(opened.n_frames // 2)
+        assert opened.convert("RGB").tobytes() != first
+    assert find_trained(film.agent, film.environment).rows
+    assert film.extra in (None, "box2d")
+
+
+def test_films_stand_with_their_commands_where_agent_and_environment_do():
+    assert len(films.FILMS) >= 5
+    rows = table_rows(ROOT / "leaderboard")
+    for film in films.FILMS:
+        command = f"`snn-gym watch {film.agent} {film.environment} --save film.gif`"
+        entry = ENTRIES[load_environment_spec(f"snn/{film.task}").name]
+        part = gallery.agent_part(load_agent_spec(film.agent), rows)
+        for text in (PAGES["agents/index.md"], entry, part):
+            assert f"](../images/{film.file})" in text
+            assert command in text
