@@ -15,6 +15,7 @@ import snn_gym
 from snn_gym.content import CONTENT_FOLDERS, checkout_root
 from snn_gym.scoring.pretrained import find_trained
 from snn_gym.scoring.shipping import shipped_files
+from tests.packages import build
 
 ROOT = checkout_root()
 
@@ -22,14 +23,6 @@ ROOT = checkout_root()
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory):
     return build("wheel", ROOT, tmp_path_factory.mktemp("wheel"))
-
-
-def build(target, root, folder):
-    # hatchling itself, for pip would fetch the build backend from the network
-    command = [sys.executable, "-m", "hatchling", "build", "-t", target, "-d", str(folder)]
-    subprocess.run(command, cwd=root, check=True, capture_output=True)
-    (file,) = folder.glob("*.whl" if target == "wheel" else "*.tar.gz")
-    return file
 
 
 def names_in(wheel):

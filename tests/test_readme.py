@@ -1,7 +1,6 @@
 """README.md and the guide keep their promises: blocks run, files exist, figures hold."""
 
 import re
-import shlex
 import subprocess
 import sys
 
@@ -10,7 +9,6 @@ import pytest
 
 import snn_gym
 from snn_gym.cli import main
-from snn_gym.content import checkout_root
 from snn_gym.registry import env_ids
 from snn_gym.scoring import table_rows
 from snn_gym.spiking.neurons.parameters import NEURON_PARAMETERS
@@ -18,21 +16,11 @@ from snn_gym.spiking.neurons.registered import NEURONS
 from snn_gym.zoo import agent_ids, load_agent_spec
 from snn_gym.zoo.algorithms import ALGORITHMS
 from snn_gym.zoo.spec import _REGISTERED
+from tests.readme import GUIDE, PAGES, ROOT, blocks, commands, shell, shortened
 
-ROOT = checkout_root()
-GUIDE = sorted(path.relative_to(ROOT).as_posix() for path in (ROOT / "docs/guide").glob("*.md"))
-PAGES = {page: (ROOT / page).read_text(encoding="utf-8") for page in ("README.md", *GUIDE)}
 README = PAGES["README.md"]
 CONTRIBUTING = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
 SPEED = (ROOT / "docs/speed.md").read_text(encoding="utf-8")
-
-
-def blocks(text, language):
-    return re.findall(rf"```{language}\n(.*?)```", text, re.DOTALL)
-
-
-def shell(text):
-    return [line for block in blocks(text, "bash") for line in block.splitlines()]
 
 
 PYTHON = [
@@ -40,11 +28,6 @@ PYTHON = [
     for page, text in PAGES.items()
     for number, block in enumerate(blocks(text, "python"))
 ]
-
-
-def shortened(text):
-    """Cut training to a few steps and evaluation to a few episodes; all else runs as printed."""
-    return text.replace("100_000", "300").replace("episodes=100", "episodes=2")
 
 
 @pytest.fixture
@@ -80,14 +63,8 @@ def test_a_python_block_runs(block, forgotten, capsys):
 
 @pytest.mark.parametrize("page", [page for page, text in PAGES.items() if "\nsnn-gym " in text])
 def test_the_commands_run_one_after_another(page, forgotten, capsys, tmp_path):
-    for line in shell(PAGES[page]):
-        if not line.startswith("snn-gym "):
-            continue
-        words = shlex.split(line)[1:]
-        if words[0] == "train":
-            words = [word for word in words if word not in ("--steps", "50000")]
-            words += ["--steps", "300", "--no-progress"]
-        assert main(words) == 0, line
+    for words in commands(PAGES[page]):
+        assert main(words) == 0, words
     assert "ppo-lif" in capsys.readouterr().out
     if "snn-gym table" in PAGES[page]:
         assert (tmp_path / "my-leaderboard" / "README.md").exists()

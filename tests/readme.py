@@ -1,0 +1,36 @@
+"""What README.md and the guide tell a reader to run, cut to what takes seconds."""
+
+import re
+import shlex
+
+from snn_gym.content import checkout_root
+
+ROOT = checkout_root()
+GUIDE = sorted(path.relative_to(ROOT).as_posix() for path in (ROOT / "docs/guide").glob("*.md"))
+PAGES = {page: (ROOT / page).read_text(encoding="utf-8") for page in ("README.md", *GUIDE)}
+
+
+def blocks(text, language):
+    return re.findall(rf"```{language}\n(.*?)```", text, re.DOTALL)
+
+
+def shell(text):
+    return [line for block in blocks(text, "bash") for line in block.splitlines()]
+
+
+def shortened(text):
+    """Cut training to a few steps and evaluation to a few episodes; all else runs as printed."""
+    return text.replace("100_000", "300").replace("episodes=100", "episodes=2")
+
+
+def commands(text):
+    """Return the words after `snn-gym` of each of its lines, trainings cut to a few steps."""
+    found = []
+    for line in shell(text):
+        if line.startswith("snn-gym "):
+            words = shlex.split(line)[1:]
+            if words[0] == "train":
+                words = [word for word in words if word not in ("--steps", "50000")]
+                words += ["--steps", "300", "--no-progress"]
+            found.append(words)
+    return found
