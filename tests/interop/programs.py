@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.docs.scripts import load_pages
+
 ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -25,6 +27,14 @@ def run(folder, *arguments, timeout=900):
     )
     assert done.returncode == 0, done.stderr
     return done.stdout
+
+
+def program_of_tutorial(name, folder):
+    """Write a program that the tutorial on other libraries shows into a folder; return its name."""
+    page = (ROOT / "docs" / "tutorials" / "others.md").read_text(encoding="utf-8")
+    (block,) = [block for block in load_pages("tutorials").blocks(page) if block.file == name]
+    (folder / name).write_text(block.text, encoding="utf-8")
+    return name
 
 
 def unpack_wheel(requirement, folder, python="3.9"):

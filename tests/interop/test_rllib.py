@@ -3,6 +3,8 @@
 import gymnasium as gym
 import pytest
 
+from tests.interop.programs import program_of_tutorial, run
+
 rllib_ppo = pytest.importorskip("ray.rllib.algorithms.ppo", reason="ray[rllib] is not installed")
 
 
@@ -30,3 +32,10 @@ def test_rllib_learns_a_spiking_task(monkeypatch):
     algorithm.stop()
     assert returns[0] < 40  # random play: 22
     assert returns[-1] > 80
+
+
+@pytest.mark.slow
+def test_the_program_of_the_tutorial_runs(monkeypatch, tmp_path):
+    monkeypatch.setenv("RAY_AUTH_MODE", "disabled")
+    said = run(tmp_path, program_of_tutorial("with_rllib.py", tmp_path))
+    assert 8 <= float(said.split("return: ")[1].split()[0]) < 100  # one iteration: near random play

@@ -4,6 +4,7 @@ import gymnasium as gym
 import pytest
 
 import snn_gym  # noqa: F401  registers the ids
+from tests.interop.programs import program_of_tutorial, run
 
 torchrl_gym = pytest.importorskip("torchrl.envs.libs.gym", reason="torchrl is not installed")
 
@@ -18,3 +19,8 @@ def test_torchrl_accepts_a_flat_task(task):
     rollout = env.rollout(5)
     assert rollout["observation"].shape == (5, *space.shape)
     assert set(rollout["observation"].unique().tolist()) == {0.0, 1.0}
+
+
+def test_the_program_of_the_tutorial_runs(tmp_path):
+    said = run(tmp_path, program_of_tutorial("with_torchrl.py", tmp_path))
+    assert float(said.removeprefix("return: ")) >= 8  # a pole falls no sooner
