@@ -6,7 +6,8 @@ import json
 import os
 import subprocess
 import sys
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated
 
@@ -14,11 +15,13 @@ import typer
 
 from snn_gym.config import Config
 from snn_gym.storage import write_text_atomic
+from snn_gym.zoo.recipe import processor
 from studies.files import read_run, write_run
 from studies.processors.trained import AGENTS, Trained
 
 DOCS = Path(__file__).parents[2] / "docs"
-RESULTS = Path(__file__).parent / "results.json"
+RESULTS = Path(__file__).parent / "results"
+"""A file for each processor, by the name that numba compiles for."""
 SETTINGS = (
     "",
     "ATEN_CPU_CAPABILITY=avx2",
@@ -37,22 +40,34 @@ _TEXT = """# Which processors train the same weights
 
 Written by `python -m studies.processors`, which trains {number} agents for a moment, once as the
 machine is and once for each variable that hides instructions of the processor from a library
-(PyTorch, MKL, oneDNN, numpy, OpenBLAS, numba); numbers in `studies/processors/results.json`. “=”:
-the same weights, bit for bit; “other”: not. Recipes say of the machine: {processor}.
+(PyTorch, MKL, oneDNN, numpy, OpenBLAS, numba), or by an interpreter with other versions of
+packages (`--python`); numbers in `studies/processors/results`. “=”: the same weights as the machine
+gives without it, bit for bit; “other”: not.
+"""
+_MACHINE = """
+## {name}
+
+Recipes say of it: {processor}.
 
 """
 _END = """
-On this machine AVX-512 changes nothing against AVX2. Where PyTorch has no AVX2, MKL another code
-path or numba no fused multiply-add, sums are added up in another order or rounded once more, and
-the first spike that flips makes another training of it. MKL chooses its code by the processor's
-maker as well, which one machine cannot show: that of another maker may give other weights, as
-`MKL_CBWR` does here. `snn-gym verify --retrain` then compares returns, and says so.
+## What follows
+
+On the AMD processor (znver5) AVX-512 changes nothing against AVX2; on the Intel processor
+(emeraldrapids) MKL and OpenBLAS round otherwise with it. Where PyTorch has no AVX2, MKL another
+code path or numba no fused multiply-add, sums are added up in another order or rounded once more,
+and the first spike that flips makes another training of it. MKL chooses its code by the processor's
+maker as well: one commit gave other weights of all six agents on the two processors, also where
+both had `MKL_CBWR=COMPATIBLE`, with and without `ATEN_CPU_CAPABILITY=default`. Another numpy
+changed nothing. The number of threads counts too on the Intel processor: two share a product in
+other parts than one, and the zoo trains with one. `snn-gym verify --retrain` then compares returns,
+and says so.
 
 Whole rows do the same. Of `ppo-lif` and `ppo-mlp` on CartPole-v1, seeds 0 and 1, trained again by
-`snn_gym.scoring.retraining`, 4 of 4 had the same weights as the machine is and under
-`NPY_DISABLE_CPU_FEATURES=AVX512_ICL,X86_V4`. Under `ATEN_CPU_CAPABILITY=default` all 4 had other
-weights and the mean return of their rows, 500, the most there is, so that they held as `returns`.
-Another build of numpy or PyTorch has not been tried.
+`snn_gym.scoring.retraining` on the AMD processor, 4 of 4 had the same weights as the machine is and
+under `NPY_DISABLE_CPU_FEATURES=AVX512_ICL,X86_V4`. Under `ATEN_CPU_CAPABILITY=default` all 4 had
+other weights and the mean return of their rows, 500, the most there is, so that they held as
+`returns`.
 """
 
 
@@ -64,16 +79,17 @@ class Found(Config):
     """One for each setting, the machine as it is first."""
 
 
-def train_under(setting: str) -> Trained:
+def train_under(setting: str, python: Path | None = None) -> Trained:
     """Train in a process that has an environment variable.
 
     Args:
         setting: ``NAME=VALUE``; empty for none.
+        python: Interpreter; None for this one.
     """
     name, _, value = setting.partition("=")
     changed = {"OMP_NUM_THREADS": "1", **({name: value} if name else {})}
     done = subprocess.run(
-        [sys.executable, "-m", "studies.processors.trained"],
+        [str(python or sys.executable), "-m", "studies.processors.trained"],
         env={**os.environ, **changed},
         stdout=subprocess.PIPE,
         check=True,
@@ -81,12 +97,46 @@ def train_under(setting: str) -> Trained:
     return Trained(setting=setting, **json.loads(done.stdout))
 
 
-def report(found: Found) -> str:
+def add_build(found: Found, python: Path) -> Found:
+    """Train by an interpreter with other versions of packages.
+
+    Args:
+        found: What the study found so far.
+        python: The interpreter.
+
+    Raises:
+        ValueError: This machine trains other weights than the study's, so that nothing would be
+            learned of the packages, or the versions are the same.
+    """
+    first, other = train_under(""), train_under("", python)
+    if first.weights != found.trained[0].weights:
+        raise ValueError(
+            "this machine trains other weights than the study's: train under all settings first"
+        )
+    versions = set(other.versions.items() - first.versions.items())
+    if not versions:
+        raise ValueError(f"{python} has the same versions of all packages: nothing to compare")
+    label = ", ".join(f"{name} {version}" for name, version in sorted(versions))
+    kept = tuple(one for one in found.trained if one.setting != label)
+    return Found((*kept, replace(other, setting=label)))
+
+
+def report(machines: Mapping[str, Found]) -> str:
     """Return the page.
 
     Args:
-        found: What the study found.
+        machines: What the study found, by the machine's name.
     """
+    text = _TEXT.format(number=len(AGENTS))
+    return text + "".join(_machine(*item) for item in machines.items()) + _END
+
+
+def read_machines() -> dict[str, Found]:
+    """Return what the study found on each machine, by its name."""
+    return {path.stem: read_run(Found, path) for path in sorted(RESULTS.glob("*.json"))}
+
+
+def _machine(name: str, found: Found) -> str:
     first, *others = found.trained
     agents = [agent for agent, *_ in AGENTS]
     lines = [("setting", *agents), ("---",) * (len(agents) + 1)]
@@ -94,17 +144,23 @@ def report(found: Found) -> str:
         same = ("=" if one.weights[x] == first.weights[x] else "other" for x in agents)
         lines.append((f"`{one.setting}`", *same))
     table = "".join(f"| {' | '.join(line)} |\n" for line in lines)
-    processor = ", ".join(f"{name} {value}" for name, value in first.processor.items())
-    return _TEXT.format(number=len(agents), processor=processor) + table + _END
+    processor = ", ".join(f"{key} {value}" for key, value in first.processor.items())
+    return _MACHINE.format(name=name, processor=processor) + table
 
 
 def main(
     report_only: Annotated[bool, typer.Option(help="Write the report alone.")] = False,
+    python: Annotated[
+        Path | None, typer.Option(help="Interpreter with other packages; trains by it alone.")
+    ] = None,
 ) -> None:
     """Train under every setting, and write docs/processors.md."""
-    if not report_only:
-        write_run(RESULTS, Found(tuple(train_under(setting) for setting in SETTINGS)))
-    write_text_atomic(DOCS / "processors.md", report(read_run(Found, RESULTS)))
+    own = RESULTS / f"{processor()['numba']}.json"
+    if python is not None:
+        write_run(own, add_build(read_run(Found, own), python))
+    elif not report_only:
+        write_run(own, Found(tuple(train_under(setting) for setting in SETTINGS)))
+    write_text_atomic(DOCS / "processors.md", report(read_machines()))
     typer.echo(f"wrote {DOCS / 'processors.md'}")
 
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import sys
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from snn_gym.config import Config
 from snn_gym.scoring.results import hash_tensors
 from snn_gym.threads import one_thread
 from snn_gym.zoo import make_agent
+from snn_gym.zoo.files import package_versions
 from snn_gym.zoo.recipe import processor
 
 EARLY = {"learning_starts": 100}
@@ -31,11 +32,13 @@ class Trained(Config):
     """What the trainings gave under one setting."""
 
     setting: str
-    """Environment variable and its value; empty for none."""
+    """Environment variable and its value, or packages of another version; empty for none."""
     processor: dict[str, str]
     """What recipes say of the processor."""
     weights: dict[str, str]
     """SHA-256 of the weights by agent."""
+    versions: dict[str, str] = field(default_factory=dict)
+    """Versions of the packages, as recipes have them; none in files of before."""
 
 
 def train_all(agents: tuple[tuple[str, str, int, dict[str, Any]], ...] = AGENTS) -> dict[str, str]:
@@ -55,4 +58,5 @@ def train_all(agents: tuple[tuple[str, str, int, dict[str, Any]], ...] = AGENTS)
 
 
 if __name__ == "__main__":
-    json.dump({"processor": processor(), "weights": train_all()}, sys.stdout)
+    found = {"processor": processor(), "versions": package_versions(), "weights": train_all()}
+    json.dump(found, sys.stdout)
