@@ -22,6 +22,7 @@ from snn_gym.spiking.coding.parameters import (
     PopulationDecoderParameters,
 )
 from snn_gym.spiking.neurons.base import Breaks, no_breaks
+from snn_gym.spiking.neurons.norse_modules import norse_functional
 
 
 class Decoder(nn.Module):
@@ -217,8 +218,7 @@ def _impulse_responses(
         gets a unit input at time step k, run T + k a unit of state variable k.
     """
     # Here, because importing Norse takes longer than loading an agent, and few decoders need it.
-    from norse.torch.functional import leaky_integrator as li
-    from norse.torch.functional import leaky_integrator_box as li_box
+    li, li_box = map(norse_functional, ("leaky_integrator", "leaky_integrator_box"))
 
     variables = 2 if parameters.tau_syn_ms > 0 else 1
     runs = time_steps + variables

@@ -23,6 +23,7 @@ from torch import Tensor
 
 from snn_gym.spiking.neurons.base import FusedNeuron, Neuron, State, per_second
 from snn_gym.spiking.neurons.forward_kernels import IAF, LIF, LIF_BOX
+from snn_gym.spiking.neurons.norse_modules import norse_functional
 from snn_gym.spiking.neurons.parameters import NeuronParameters
 from snn_gym.spiking.tracing import is_traced
 
@@ -44,7 +45,7 @@ class Norse(NamedTuple):
 @cache
 def _norse(module: str, name: str) -> Norse:
     """Import what Norse has of a neuron."""
-    functional = import_module(f"norse.torch.functional.{module}")
+    functional = norse_functional(module)
     # Makes what neurons then hold picklable.
     import_module("snn_gym.spiking.neurons.pickling")
     return Norse(

@@ -10,12 +10,12 @@ import copyreg
 from collections.abc import Callable
 from typing import Any
 
-from norse.torch.functional.iaf import IAFParameters
-from norse.torch.functional.lif import LIFParameters
-from norse.torch.functional.lif_box import LIFBoxParameters
+from snn_gym.spiking.neurons.norse_modules import norse_functional
 
 _TYPES: dict[str, Callable[..., Any]] = {
-    kind.__name__: kind for kind in (IAFParameters, LIFParameters, LIFBoxParameters)
+    "IAFParameters": norse_functional("iaf").IAFParameters,
+    "LIFParameters": norse_functional("lif").LIFParameters,
+    "LIFBoxParameters": norse_functional("lif_box").LIFBoxParameters,
 }
 
 
