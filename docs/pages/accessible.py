@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 CHANGES = {
@@ -15,12 +16,20 @@ CHANGES = {
     '<th class="head"><p></p></th>': "<td></td>",
 }
 
+# Sphinx writes a signature of several lines as a list of definitions that lacks the terms.
+_SIGNATURE = re.compile(r'<dl>\n(<dd><em class="sig-param">.*?)\n</dl>', re.DOTALL)
+
 
 def accessible(html: str) -> str:
     """Return a page with levels of headings, names of regions, and reachable scrolling parts."""
     for before, after in CHANGES.items():
         html = html.replace(before, after)
-    return html
+    return _SIGNATURE.sub(_as_lines, html)
+
+
+def _as_lines(signature: re.Match[str]) -> str:
+    """Return the parameters of a signature as lines, which `site.css` sets apart."""
+    return signature[1].replace("<dd>", '<span class="sig-line">').replace("</dd>", "</span>")
 
 
 def make_accessible(folder: Path) -> None:

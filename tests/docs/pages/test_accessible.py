@@ -18,3 +18,11 @@ def test_headings_get_levels_and_scrolling_parts_the_keyboard():
 def test_twice_is_as_once():
     page = '<pre>x</pre><aside class="sidebar-drawer"></aside>'
     assert accessible(accessible(page)) == accessible(page)
+
+
+def test_a_signature_of_several_lines_is_no_list_without_terms():
+    one, other = (f'<em class="sig-param"><span>{name}</span></em>,' for name in "ab")
+    fields = '<dl class="field-list"><dt>Returns</dt>\n<dd>x</dd>\n</dl>'
+    page = f"(\n\n<dl>\n<dd>{one}</dd>\n<dd>{other}</dd>\n</dl>\n\n)</dt>{fields}"
+    lines = f'<span class="sig-line">{one}</span>\n<span class="sig-line">{other}</span>'
+    assert accessible(page) == f"(\n\n{lines}\n\n)</dt>{fields}"
