@@ -1,0 +1,211 @@
+"""The C source of an exported agent, in float: the parts that do not depend on its numbers."""
+
+HEADER = """\
+/* A spiking agent as C99, written by `snn-gym export`: {title}.
+ *
+ * A decision has {time_steps} time steps. At most, all neurons firing at each of them, it takes
+ *   {macs} multiply-accumulates, {updates} neuron updates, {additions} additions of weights.
+ * Memory: {constant_bytes} bytes of constants, {state_bytes} bytes of `{name}_state`, below
+ * {stack_bytes} bytes of stack; nothing is allocated.
+ */
+#ifndef {guard}
+#define {guard}
+
+#define {upper}_INPUTS {inputs}       /* values of an observation */
+#define {upper}_TIME_STEPS {time_steps}  /* time steps of a decision */
+#define {upper}_ACTIONS {actions}      /* values of an action */
+
+/* What lasts from one decision to the next{lasting}. */
+typedef struct {{
+{state_fields}
+}} {name}_state;
+
+{action_comment}
+typedef {action_type} {name}_action;
+
+/* Put the state to rest: call it once, and where an episode starts. */
+void {name}_reset({name}_state *state);
+
+/* Decide. `observation` has {observation_comment}; {action_written}. */
+void {name}_step({name}_state *state, const float *observation, {name}_action *action);
+
+#endif
+"""
+
+HELPERS = """\
+/* Places of the bytes that are not 0, in order; returns how many there are. */
+static int places_of(const unsigned char *spikes, int size, int *places) {
+    int count = 0, n = 0;
+    for (; n + 8 <= size; n += 8) { /* lean layers are silent, eight neurons at a look */
+        unsigned long long eight;
+        memcpy(&eight, spikes + n, 8);
+        if (eight == 0) {
+            continue;
+        }
+        for (int k = n; k < n + 8; k++) {
+            places[count] = k;
+            count += spikes[k];
+        }
+    }
+    for (; n < size; n++) {
+        places[count] = n;
+        count += spikes[n];
+    }
+    return count;
+}
+
+/* Add the rows of weights of the neurons that fired, four at a time. */
+static inline void add_rows(const float *weights, int size, const int *places, int count,
+                            float *total) {
+    int k = 0;
+    for (; k + 4 <= count; k += 4) {
+        const float *a = weights + places[k] * size, *b = weights + places[k + 1] * size;
+        const float *c = weights + places[k + 2] * size, *d = weights + places[k + 3] * size;
+        for (int n = 0; n < size; n++) {
+            total[n] += (a[n] + b[n]) + (c[n] + d[n]);
+        }
+    }
+    for (; k < count; k++) {
+        const float *a = weights + places[k] * size;
+        for (int n = 0; n < size; n++) {
+            total[n] += a[n];
+        }
+    }
+}
+"""
+
+ADD_PRODUCTS = """\
+/* Add the rows of weights times the values that are not 0, four at a time. */
+static inline void add_products(const float *weights, int inputs, int size, const float *values,
+                                float *total) {
+    const float *rows[4];
+    float factors[4];
+    int held = 0;
+    for (int d = 0; d < inputs; d++) {
+        if (values[d] == 0.0f) {
+            continue;
+        }
+        rows[held] = weights + d * size;
+        factors[held++] = values[d];
+        if (held == 4) {
+            for (int n = 0; n < size; n++) {
+                total[n] += (factors[0] * rows[0][n] + factors[1] * rows[1][n]) +
+                            (factors[2] * rows[2][n] + factors[3] * rows[3][n]);
+            }
+            held = 0;
+        }
+    }
+    for (int k = 0; k < held; k++) {
+        for (int n = 0; n < size; n++) {
+            total[n] += factors[k] * rows[k][n];
+        }
+    }
+}
+"""
+
+NEURONS = (
+    """\
+/* lif_box: dv = gain * ((x + leak) - v), a spike above the threshold, hard reset. */
+static inline void lif_box(const float *constants, const float *currents, float *v, int size,
+                           unsigned char *spikes) {
+    const float gain = constants[0], leak = constants[2];
+    const float threshold = constants[3], reset = constants[4];
+    for (int n = 0; n < size; n++) {
+        const float moved = v[n] + gain * ((currents[n] + leak) - v[n]);
+        const int fired = moved - threshold > 0.0f;
+        v[n] = fired ? reset : moved;
+        spikes[n] = (unsigned char)fired;
+    }
+}
+""",
+    """\
+/* iaf: v = v + x, a spike above the threshold, hard reset. */
+static inline void iaf(const float *constants, const float *currents, float *v, int size,
+                       unsigned char *spikes) {
+    const float threshold = constants[3], reset = constants[4];
+    for (int n = 0; n < size; n++) {
+        const float moved = v[n] + currents[n];
+        const int fired = moved - threshold > 0.0f;
+        v[n] = fired ? reset : moved;
+        spikes[n] = (unsigned char)fired;
+    }
+}
+""",
+    """\
+/* lif: a current that decays drives the potential; v and i follow each other in `v`. */
+static inline void lif(const float *constants, const float *currents, float *v, int size,
+                       unsigned char *spikes) {
+    const float gain = constants[0], current_gain = constants[1], leak = constants[2];
+    const float threshold = constants[3], reset = constants[4];
+    float *i = v + size;
+    for (int n = 0; n < size; n++) {
+        const float jumped = i[n] + currents[n];
+        const float moved = v[n] + gain * ((leak - v[n]) + jumped);
+        const int fired = moved - threshold > 0.0f;
+        i[n] = jumped + current_gain * jumped;
+        v[n] = fired ? reset : moved;
+        spikes[n] = (unsigned char)fired;
+    }
+}
+""",
+    """\
+/* alif: as lif, one time step late, with a threshold that rises by every spike: v, i, b. */
+static inline void alif(const float *constants, const float *currents, float *v, int size,
+                        unsigned char *spikes) {
+    const float gain = constants[0], current_gain = constants[1], leak = constants[2];
+    const float rest = constants[3], reset = constants[4];
+    const float adapt_gain = constants[5], beta = constants[6];
+    float *i = v + size, *b = v + 2 * size;
+    for (int n = 0; n < size; n++) {
+        const float moved = v[n] + gain * ((leak - v[n]) + i[n]);
+        const float threshold = b[n] + adapt_gain * (rest - b[n]);
+        const int fired = moved - threshold > 0.0f;
+        i[n] = (i[n] + current_gain * i[n]) + currents[n];
+        v[n] = fired ? reset : moved;
+        b[n] = threshold + (float)fired * beta;
+        spikes[n] = (unsigned char)fired;
+    }
+}
+""",
+)
+"""By kind, as in ``snn_gym.spiking.neurons.forward_kernels``; constants lie as there."""
+NAMES = ("lif_box", "iaf", "lif", "alif")
+
+MAIN = """\
+/* Decides for every line of the standard input, and writes a line for each: values with spaces
+ * between. A line "reset" starts an episode. */
+#include <stdio.h>
+#include <string.h>
+
+#include "{name}.h"
+
+#define VALUES ({observation_size})
+
+static {name}_state state;
+
+int main(void) {{
+    static char line[{line_size}];
+    static float observation[VALUES];
+    {name}_action action;
+    {name}_reset(&state);
+    while (fgets(line, sizeof line, stdin) != NULL) {{
+        char *place = line;
+        if (strncmp(line, "reset", 5) == 0) {{
+            {name}_reset(&state);
+            continue;
+        }}
+        for (int k = 0; k < VALUES; k++) {{
+            int read = 0;
+            if (sscanf(place, "%f%n", &observation[k], &read) != 1) {{
+                fprintf(stderr, "expected %d values in a line, got %d\\n", VALUES, k);
+                return 2;
+            }}
+            place += read;
+        }}
+        {name}_step(&state, observation, &action);
+{print_action}
+        fflush(stdout);
+    }}
+    return 0;
+}}
+"""

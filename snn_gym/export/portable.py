@@ -1,0 +1,248 @@
+"""What of a trained agent leaves the project: constants, weights and how an action is chosen.
+
+Every exporter reads this and nothing else, so that what can be exported is decided in one place.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+from gymnasium import spaces
+from numpy.typing import NDArray
+from scipy.linalg import block_diag
+from stable_baselines3.common.base_class import BaseAlgorithm
+from stable_baselines3.common.policies import BasePolicy
+from stable_baselines3.common.torch_layers import FlattenExtractor
+from torch import Tensor, nn
+
+from snn_gym.policies._common import SpikingPolicyMixin
+from snn_gym.policies._stateful import StatefulPolicyMixin
+from snn_gym.policies.controller import SpikingControllerPolicy
+from snn_gym.spiking.coding.decoders import PopulationHead
+from snn_gym.spiking.coding.encoders import ConstantEncoder
+from snn_gym.spiking.layers import SpikingLayer
+from snn_gym.spiking.network import SpikingNetwork
+from snn_gym.spiking.neurons.base import FusedNeuron
+from snn_gym.spiking.neurons.forward_kernels import VARIABLES
+
+Array = NDArray[np.float32]
+Choice = Literal["argmax", "clip", "squash"]
+
+
+@dataclass(frozen=True)
+class PortableNormaliser:
+    """Standardisation of observations: ``clip((x - mean) / std)``."""
+
+    mean: Array
+    """(D,)"""
+    std: Array
+    """(D,), above 0."""
+    clip: float
+    """Standardised values are within [-clip, clip]."""
+
+
+@dataclass(frozen=True)
+class PortableLayer:
+    """A layer of neurons with its synapses."""
+
+    kind: int
+    """Neuron, as in ``snn_gym.spiking.neurons.forward_kernels``."""
+    constants: Array
+    """(7,), the neuron's numbers, at the places named there."""
+    weights: Array
+    """(D, N): row d has the synapses from input d."""
+    biases: Array
+    """(N,)"""
+    recurrent: Array | None
+    """(N, N): row j has the synapses from neuron j, whose spikes arrive one time step later; None
+    for a layer without recurrence."""
+    rest: Array
+    """(S, N), the neuron's state variables at rest."""
+
+    @property
+    def size(self) -> int:
+        """Number of neurons N."""
+        return len(self.biases)
+
+
+@dataclass(frozen=True)
+class PortableAgent:
+    """An agent as numbers: normaliser, layers, readout, and how an action is chosen of it."""
+
+    inputs: int
+    """Values of an observation, or channels of a spike train."""
+    time_steps: int
+    """Time steps of a decision."""
+    spike_input: bool
+    """Whether observations are spike trains (T, D), seen a time step at a time, not values that are
+    held as currents."""
+    normaliser: PortableNormaliser | None
+    """None for none."""
+    layers: tuple[PortableLayer, ...]
+    """Layers, input side first."""
+    coefficients: Array
+    """(1 + S, T): row 0 weighs the last layer's spikes for the readout, the others for the
+    decoder's S state variables at the end."""
+    transition: Array
+    """(1 + S, S): what the decoder's state adds to the readout and to its next state."""
+    head_weights: Array
+    """(O, N) of the linear head."""
+    head_biases: Array
+    """(O,)"""
+    choice: Choice
+    """``argmax``: the action is the place of the largest output; ``clip``: outputs within ``low``
+    and ``high``; ``squash``: ``low + (tanh(output) + 1) / 2 * (high - low)``."""
+    low: Array
+    """(O,) of continuous actions, else (0,)."""
+    high: Array
+    """(O,) of continuous actions, else (0,)."""
+    first_action: int
+    """What is added to the place of the largest output."""
+    stateful: bool
+    """Whether neurons go on from the state that the last decision left, until an episode ends."""
+
+    @property
+    def outputs(self) -> int:
+        """Outputs O of the head."""
+        return len(self.head_biases)
+
+
+def portable(model: BaseAlgorithm | BasePolicy) -> PortableAgent:
+    """Return what of an agent can be exported.
+
+    Args:
+        model: Algorithm with a spiking policy, or the policy.
+
+    Raises:
+        ValueError: A part has no form outside of the project; the message names the nearest one.
+    """
+    policy: Any = model.policy if isinstance(model, BaseAlgorithm) else model
+    network = _network(policy)
+    low, high = _limits(policy.action_space)
+    weights, biases = _head(policy, network)
+    transition = _numbers(network.decoder.transition)
+    return PortableAgent(
+        inputs=network.input_size,
+        time_steps=network.config.time_steps,
+        spike_input=network.spike_input,
+        normaliser=_normaliser(policy),
+        layers=tuple(_layers(network)),
+        coefficients=_numbers(network.decoder.coefficients),
+        transition=transition.reshape(len(network.decoder.coefficients), -1),
+        head_weights=weights,
+        head_biases=biases,
+        choice=_choice(policy),
+        low=low,
+        high=high,
+        first_action=int(getattr(policy.action_space, "start", 0)),
+        stateful=isinstance(policy, StatefulPolicyMixin),
+    )
+
+
+def _network(policy: Any) -> SpikingNetwork:
+    """Return the acting network, checked."""
+    if not isinstance(policy, SpikingPolicyMixin):
+        raise ValueError(
+            f"only spiking policies of snn_gym are exported, got {type(policy).__name__}"
+        )
+    network = policy._acting_network()
+    if not isinstance(network, SpikingNetwork):
+        raise ValueError(
+            f"the acting network does not spike ({type(network).__name__}); export an agent whose "
+            "network is a SpikingNetwork"
+        )
+    _check_spaces(policy)
+    config = network.config
+    if not (network.spike_input or isinstance(config.encoder_parameters, ConstantEncoder)):
+        raise ValueError(
+            f"encoder {config.encoder!r} is not exported; train with encoder 'constant', or on an "
+            "environment whose observations are spikes"
+        )
+    if network.decoder.takes_maximum:
+        raise ValueError(
+            f"decoder {config.decoder!r} is not exported; train with 'mean_rate' or 'last_voltage'"
+        )
+    if network.compiled is None:
+        raise ValueError(
+            f"neuron {config.neuron!r} of backend {config.backend!r} with learnable constants "
+            f"{config.learnable} is not exported; train with 'lif_box', 'lif', 'iaf' or 'alif', "
+            "backend 'auto' and no learnable constants"
+        )
+    return network
+
+
+def _check_spaces(policy: SpikingPolicyMixin) -> None:
+    seen, chosen = policy.observation_space, policy.action_space
+    if not isinstance(seen, spaces.Box | spaces.MultiBinary) or (
+        policy.features_extractor_class is not FlattenExtractor
+    ):
+        raise ValueError(
+            f"observations {seen} are not exported; train on a Box or MultiBinary space that is "
+            "flattened"
+        )
+    if not isinstance(chosen, spaces.Box | spaces.Discrete):
+        raise ValueError(f"actions {chosen} are not exported; train with Box or Discrete actions")
+
+
+def _layers(network: SpikingNetwork) -> Iterator[PortableLayer]:
+    for layer in network.layers:
+        assert isinstance(layer, SpikingLayer)  # as the network makes them
+        neuron, looped = layer.neuron, layer.recurrent_weight
+        assert isinstance(neuron, FusedNeuron)  # of a compiled network
+        state = neuron.initial_state(1, layer.size, layer.linear.weight)
+        assert len(state) == VARIABLES[neuron.kind]
+        yield PortableLayer(
+            kind=neuron.kind,
+            constants=neuron.constants.copy(),
+            weights=np.ascontiguousarray(_numbers(layer.linear.weight).T),
+            biases=_numbers(layer.linear.bias),
+            recurrent=None if looped is None else np.ascontiguousarray(_numbers(looped).T),
+            rest=np.concatenate([_numbers(x) for x in state]),
+        )
+
+
+def _head(policy: Any, network: SpikingNetwork) -> tuple[Array, Array]:
+    """Return weights (O, N) and biases (O,) by which the decoded activity is read."""
+    head: nn.Module = network.head if network.head is not None else _outer_head(policy)
+    assert isinstance(head, nn.Linear | PopulationHead)
+    weights, biases = _numbers(head.weight), _numbers(head.bias)
+    if isinstance(head, PopulationHead):  # each output reads neurons of its own
+        weights = block_diag(*weights)
+    quantiles = getattr(policy, "n_quantiles", 1)
+    if quantiles > 1 and network.head is not None:  # of QR-DQN, whose value is their mean
+        weights = weights.reshape(quantiles, -1, weights.shape[1]).mean(0)
+        biases = biases.reshape(quantiles, -1).mean(0)
+    return weights, biases
+
+
+def _outer_head(policy: Any) -> nn.Module:
+    actor = getattr(policy, "actor", None)
+    head: nn.Module = policy.action_net if actor is None else actor.mu
+    return head
+
+
+def _choice(policy: Any) -> Choice:
+    if isinstance(policy.action_space, spaces.Discrete):
+        return "argmax"
+    return "squash" if policy.squash_output else "clip"
+
+
+def _limits(space: spaces.Space[Any]) -> tuple[Array, Array]:
+    if isinstance(space, spaces.Box):
+        return space.low.reshape(-1).astype(np.float32), space.high.reshape(-1).astype(np.float32)
+    return np.zeros(0, np.float32), np.zeros(0, np.float32)
+
+
+def _normaliser(policy: SpikingPolicyMixin) -> PortableNormaliser | None:
+    found = policy.scaler if isinstance(policy, SpikingControllerPolicy) else policy.normaliser
+    if found is None:
+        return None
+    return PortableNormaliser(_numbers(found.mean), _numbers(found.std), float(found.clip))
+
+
+def _numbers(tensor: Tensor) -> Array:
+    """Return a copy as float32."""
+    return tensor.detach().cpu().float().numpy().copy()
