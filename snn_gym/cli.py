@@ -14,6 +14,7 @@ import gymnasium as gym
 import typer
 
 from snn_gym._version import __version__
+from snn_gym.cli_export import export
 from snn_gym.cli_new import new
 from snn_gym.cli_options import MOST_EPISODES, Leaderboard, Run, leaderboard_folder, with_module
 from snn_gym.cli_pictures import plot, watch
@@ -130,6 +131,7 @@ def agents() -> None:
 
 
 app.command()(with_module(train))
+app.command()(with_module(export))
 
 
 @app.command()

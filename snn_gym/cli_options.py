@@ -8,7 +8,7 @@ import importlib
 import inspect
 import sys
 import tomllib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -56,6 +56,12 @@ Leaderboard = Annotated[
     typer.Option(help="Folder of the results table.", show_default="the checkout's leaderboard/"),
 ]
 Run = Annotated[Path, typer.Argument(help="Folder that `snn-gym train` wrote.")]
+Shown = Annotated[
+    str, typer.Argument(help="Folder of a run, or an agent that `snn-gym pretrained` lists.")
+]
+ShownEnvironment = Annotated[
+    str | None, typer.Argument(help="Environment.", show_default="that of the run")
+]
 Module = Annotated[
     str | None,
     typer.Option(
@@ -179,3 +185,41 @@ def leaderboard_folder(given: Path | None) -> Path:
     if root is None:
         raise ValueError("this is no checkout of snn_gym; name the folder with --leaderboard")
     return root / "leaderboard"
+
+
+def load_shown(
+    command: str, agent: str, env: str | None
+) -> tuple[Any, str, str, Mapping[str, Any]]:
+    """Load the agent that a command shows or exports.
+
+    Args:
+        command: Name of the command, for what it says.
+        agent: Folder of a run, or an agent of the zoo with stored weights.
+        env: Environment; None for that of the run.
+
+    Returns:
+        Model, environment, name and arguments of the environment.
+
+    Raises:
+        ValueError: There is no such run or agent, or no environment is named for an agent.
+    """
+    from snn_gym.names import did_you_mean
+    from snn_gym.scoring import load_pretrained
+    from snn_gym.zoo import agent_ids, load_agent, read_manifest
+
+    run = Path(agent)
+    if agent in agent_ids() and not run.is_dir():
+        if env is None:
+            raise ValueError(f"{command} {agent} on what? name an environment, such as CartPole-v1")
+        return load_pretrained(agent, env), env, agent, {}
+    if not run.is_dir():
+        raise ValueError(
+            f"{agent!r} is neither a folder of a run nor an agent of the zoo"
+            f"{did_you_mean(agent, agent_ids())} `snn-gym pretrained` lists stored agents, and "
+            "`snn-gym train` makes runs"
+        )
+    found = read_manifest(run)
+    lean = "" if found.parent_sha256 is None else "lean "
+    arguments = found.environment_kwargs if env in (None, found.environment) else {}
+    name = f"{lean}{found.agent or found.policy}"
+    return load_agent(run), env or found.environment, name, arguments

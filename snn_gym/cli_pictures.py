@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from snn_gym.cli_options import Run
+from snn_gym.cli_options import Run, Shown, ShownEnvironment, load_shown
 
 if TYPE_CHECKING:
     from snn_gym.plotting import Film
@@ -33,13 +32,8 @@ def plot(
 
 
 def watch(
-    agent: Annotated[
-        str,
-        typer.Argument(help="Folder of a run, or an agent that `snn-gym pretrained` lists."),
-    ],
-    env: Annotated[
-        str | None, typer.Argument(help="Environment.", show_default="that of the run")
-    ] = None,
+    agent: Shown,
+    env: ShownEnvironment = None,
     save: Annotated[
         Path | None, typer.Option(help="Film to write, .gif or .mp4.", show_default="a window")
     ] = None,
@@ -62,7 +56,7 @@ def watch(
         check_film_path(save)
         # Tasks are drawn with pygame, which would look for a screen, and complain of having none.
         os.environ.setdefault("SDL_VIDEODRIVER", "dummy")
-    model, env_id, name, arguments = _load(agent, env)
+    model, env_id, name, arguments = load_shown("watch", agent, env)
     if save is None:
         film = show_film(model, env_id, settings, env_kwargs=arguments, name=name)
     else:
@@ -82,27 +76,3 @@ def _print_film(film: Film, path: Path | None) -> None:
         )
     if path is not None:
         typer.echo(f"film: {path}, {film.frames} frames, {path.stat().st_size / 1000:,.0f} kB")
-
-
-def _load(agent: str, env: str | None) -> tuple[Any, str, str, Mapping[str, Any]]:
-    """Return model, environment, name and arguments of the environment."""
-    from snn_gym.names import did_you_mean
-    from snn_gym.scoring import load_pretrained
-    from snn_gym.zoo import agent_ids, load_agent, read_manifest
-
-    run = Path(agent)
-    if agent in agent_ids() and not run.is_dir():
-        if env is None:
-            raise ValueError(f"watch {agent} on what? name an environment, such as CartPole-v1")
-        return load_pretrained(agent, env), env, agent, {}
-    if not run.is_dir():
-        raise ValueError(
-            f"{agent!r} is neither a folder of a run nor an agent of the zoo"
-            f"{did_you_mean(agent, agent_ids())} `snn-gym pretrained` lists those to watch, and "
-            "`snn-gym train` makes runs"
-        )
-    found = read_manifest(run)
-    lean = "" if found.parent_sha256 is None else "lean "
-    arguments = found.environment_kwargs if env in (None, found.environment) else {}
-    name = f"{lean}{found.agent or found.policy}"
-    return load_agent(run), env or found.environment, name, arguments

@@ -3,36 +3,40 @@
 HEADER = """\
 /* A spiking agent as C99, written by `snn-gym export`: {title}.
  *
- * A decision has {time_steps} time steps. At most, all neurons firing at each of them, it takes
- *   {macs} multiply-accumulates, {updates} neuron updates, {additions} additions of weights.
- * Memory: {constant_bytes} bytes of constants, {state_bytes} bytes of `{name}_state`, below
- * {stack_bytes} bytes of stack; nothing is allocated.
+ * Numbers: {shape}.
+ * A decision: {time_steps} time steps; {macs:,} multiply-accumulates, {updates:,} neuron updates,
+ *   {additions:,} additions of weights if all neurons fire at each time step.
+ * Memory: {constant_bytes} bytes of constants, {state_bytes} of state, below
+ *   {stack_bytes} of stack; nothing is allocated.
+ * Compile with -std=c99 -O3 and link libm.
  */
-#ifndef {guard}
-#define {guard}
+#ifndef {upper}_H
+#define {upper}_H
 
-#define {upper}_INPUTS {inputs}       /* values of an observation */
-#define {upper}_TIME_STEPS {time_steps}  /* time steps of a decision */
-#define {upper}_ACTIONS {actions}      /* values of an action */
+#include <stdint.h>
+
+#define {upper}_INPUTS {inputs}
+#define {upper}_TIME_STEPS {time_steps}
+#define {upper}_ACTIONS {actions}
 
 /* What lasts from one decision to the next{lasting}. */
 typedef struct {{
 {state_fields}
 }} {name}_state;
 
-{action_comment}
+/* The action: {action_comment}. */
 typedef {action_type} {name}_action;
 
 /* Put the state to rest: call it once, and where an episode starts. */
 void {name}_reset({name}_state *state);
 
-/* Decide. `observation` has {observation_comment}; {action_written}. */
+/* Decide. `observation` has {observation_comment}; the action is written. */
 void {name}_step({name}_state *state, const float *observation, {name}_action *action);
 
 #endif
 """
 
-HELPERS = """\
+PLACES = """\
 /* Places of the bytes that are not 0, in order; returns how many there are. */
 static int places_of(const unsigned char *spikes, int size, int *places) {
     int count = 0, n = 0;
@@ -53,7 +57,9 @@ static int places_of(const unsigned char *spikes, int size, int *places) {
     }
     return count;
 }
+"""
 
+HELPERS = """\
 /* Add the rows of weights of the neurons that fired, four at a time. */
 static inline void add_rows(const float *weights, int size, const int *places, int count,
                             float *total) {
@@ -170,6 +176,51 @@ static inline void alif(const float *constants, const float *currents, float *v,
 )
 """By kind, as in ``snn_gym.spiking.neurons.forward_kernels``; constants lie as there."""
 NAMES = ("lif_box", "iaf", "lif", "alif")
+
+CARRY = """\
+    for (int n = 0; n < {size}; n++) {{ /* what the decoder carries from the decision before */
+        float before[{rows}];
+        for (int s = 0; s < {rows}; s++) {{
+            before[s] = state->readout[s][n];
+        }}
+        for (int r = 0; r < {rows} + 1; r++) {{
+            for (int s = 0; s < {rows}; s++) {{
+                decoded[r][n] += transition[r][s] * before[s];
+            }}
+        }}
+        for (int s = 0; s < {rows}; s++) {{
+            state->readout[s][n] = decoded[s + 1][n];
+        }}
+    }}"""
+
+READ = """\
+    for (int o = 0; o < {outputs}; o++) {{
+        outputs[o] = head_biases[o];
+        for (int n = 0; n < {size}; n++) {{
+            outputs[o] += head_weights[o][n] * decoded[0][n];
+        }}
+    }}"""
+
+ARGMAX = """\
+    int best = 0;
+    for (int o = 1; o < {outputs}; o++) {{
+        best = outputs[o] > outputs[best] ? o : best;
+    }}
+    *action = best;"""
+
+SQUASH = """\
+        const float part = 0.5f * (tanhf(x) + 1.0f);
+        action->values[o] = lows[o] + part * (highs[o] - lows[o]);"""
+
+CLIP = """\
+        action->values[o] = x < lows[o] ? lows[o] : (x > highs[o] ? highs[o] : x);"""
+
+PRINT_NUMBER = '        printf("%d\\n", action);'
+PRINT_VALUES = """\
+        for (int k = 0; k < {upper}_ACTIONS; k++) {{
+            printf(k ? " %.9g" : "%.9g", (double)action.values[k]);
+        }}
+        printf("\\n");"""
 
 MAIN = """\
 /* Decides for every line of the standard input, and writes a line for each: values with spaces

@@ -5,8 +5,8 @@ Every exporter reads this and nothing else, so that what can be exported is deci
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -99,8 +99,6 @@ class PortableAgent:
     """(O,) of continuous actions, else (0,)."""
     high: Array
     """(O,) of continuous actions, else (0,)."""
-    first_action: int
-    """What is added to the place of the largest output."""
     stateful: bool
     """Whether neurons go on from the state that the last decision left, until an episode ends."""
 
@@ -137,9 +135,38 @@ def portable(model: BaseAlgorithm | BasePolicy) -> PortableAgent:
         choice=_choice(policy),
         low=low,
         high=high,
-        first_action=int(getattr(policy.action_space, "start", 0)),
         stateful=isinstance(policy, StatefulPolicyMixin),
     )
+
+
+def without_silent(agent: PortableAgent, fired: Sequence[NDArray[np.bool_]]) -> PortableAgent:
+    """Return an agent without the neurons that do not fire.
+
+    Args:
+        agent: The agent.
+        fired: Which neurons (N,) of each layer ever fired. Of a layer that was silent altogether
+            the first neuron stays, for a layer has at least one.
+
+    Raises:
+        ValueError: There is not one mask for each layer, of its size.
+    """
+    sizes, given = [x.size for x in agent.layers], [x.size for x in fired]
+    if sizes != given:
+        raise ValueError(f"layers have {sizes} neurons, got masks of {given}")
+    kept = [np.flatnonzero(x) if x.any() else np.array([0]) for x in fired]
+    sources = [np.arange(len(agent.layers[0].weights)), *kept[:-1]]
+    layers = tuple(
+        replace(
+            layer,
+            weights=np.ascontiguousarray(layer.weights[np.ix_(source, own)]),
+            biases=layer.biases[own],
+            recurrent=None if layer.recurrent is None else layer.recurrent[np.ix_(own, own)],
+            rest=np.ascontiguousarray(layer.rest[:, own]),
+        )
+        for layer, source, own in zip(agent.layers, sources, kept, strict=True)
+    )
+    head = np.ascontiguousarray(agent.head_weights[:, kept[-1]])
+    return replace(agent, layers=layers, head_weights=head)
 
 
 def _network(policy: Any) -> SpikingNetwork:

@@ -1,0 +1,185 @@
+"""An agent in fixed point: weights of 8 bits, potentials of 16, scales found on visited states.
+
+Weights ``w`` of a layer are ``q * s``, with ``s`` such that the largest is 127. Potentials,
+currents and thresholds are whole numbers of ``s / 2**f``, where ``f`` leaves the potentials that
+were met half of the range; beyond it they saturate. Decays are products with a number of 14 bits,
+rounded to the nearest. Observations are standardised in float and then rounded to whole numbers of
+``2**-k``.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from snn_gym.export import c_fixed_text, c_text
+from snn_gym.export.c_source import CSource, number
+from snn_gym.export.portable import PortableAgent, PortableLayer
+from snn_gym.spiking.neurons.forward_kernels import (
+    ADAPT_GAIN,
+    BETA,
+    CURRENT_GAIN,
+    GAIN,
+    LEAK,
+    RESET,
+    THRESHOLD,
+)
+
+_WEIGHT_LIMIT, _LIMIT, _SUM_LIMIT = 2**7 - 1, 2**15 - 1, 2**31 - 1
+_GAIN_BITS = 14
+_MOST_BITS = 12
+_SPARE = 2.0
+"""Range of potentials over what was met."""
+_GAINS = (GAIN, CURRENT_GAIN, ADAPT_GAIN)
+_POTENTIALS = (LEAK, THRESHOLD, RESET, BETA)
+
+
+@dataclass(frozen=True)
+class _Scale:
+    """Units of a layer."""
+
+    weight: float
+    """Of a weight: ``s``."""
+    bits: int
+    """Fraction ``f`` of potentials, in bits."""
+
+    @property
+    def potential(self) -> float:
+        """Unit of potentials and currents."""
+        return float(self.weight / 2**self.bits)
+
+
+class FixedSource(CSource):
+    """The files of an agent, in fixed point.
+
+    Args:
+        agent: What is written.
+        name: What functions, types and files are called after.
+        title: What the header says that it is.
+        peaks: Largest absolute potential of each layer in the states that the agent visits.
+
+    Raises:
+        ValueError: The decoder carries a state.
+    """
+
+    number, sum = "int16_t", "int32_t"
+    shape = "fixed point, weights of 8 bits and potentials of 16"
+    common = c_text.PLACES + "\n" + c_fixed_text.SATURATED
+    helpers, products = c_fixed_text.HELPERS, c_fixed_text.ADD_PRODUCTS
+    neurons = c_fixed_text.NEURONS
+
+    def __init__(self, agent: PortableAgent, name: str, title: str, peaks: Sequence[float]) -> None:
+        super().__init__(agent, name, title)
+        if self.keeps_readout:
+            raise ValueError(
+                "a decoder that carries a state is not written in fixed point; train with decoder "
+                "'mean_rate', or export in float"
+            )
+        pairs = zip(agent.layers, peaks, strict=True)
+        self._scales = [_scale(layer, peak) for layer, peak in pairs]
+        self._head = _unit(agent.head_weights)
+        self._coefficient = _unit_of_coefficients(agent.coefficients[:1])
+
+    @cached_property
+    def _input_bits(self) -> int:
+        """Fraction of standardised observations, in bits."""
+        normaliser, inputs = self.agent.normaliser, self.agent.inputs
+        if normaliser is None:
+            raise ValueError(
+                "observations that are not standardised have no scale in fixed point; train with "
+                "normalise_observations=True, or export in float"
+            )
+        # So that neither a value nor a sum over all of them overflows.
+        most = min(_LIMIT, _SUM_LIMIT // (2 * _WEIGHT_LIMIT * inputs))
+        return max(self._scales[0].bits, math.floor(math.log2(most / normaliser.clip)))
+
+    def _tables(self) -> Iterator[tuple[str, NDArray[Any]]]:
+        agent = self.agent
+        yield from self._input_tables()
+        for k, (layer, scale) in enumerate(zip(agent.layers, self._scales, strict=True), start=1):
+            yield f"constants_{k}", _constants(layer, scale)
+            yield f"rest_{k}", _rounded(layer.rest.reshape(-1) / scale.potential, np.int16)
+            yield f"weights_{k}", _rounded(layer.weights / scale.weight, np.int8)
+            yield f"biases_{k}", _rounded(layer.biases / scale.potential, np.int16)
+            if layer.recurrent is not None:
+                yield f"recurrent_{k}", _rounded(layer.recurrent / scale.weight, np.int8)
+        yield "coefficients", _rounded(agent.coefficients[:1] / self._coefficient, np.int8)
+        yield "head_weights", _rounded(agent.head_weights / self._head, np.int8)
+        yield "head_biases", _rounded(agent.head_biases / self._output_unit, np.int32)
+        yield from self._limit_tables()
+
+    @property
+    def _output_unit(self) -> float:
+        return self._head * self._coefficient
+
+    def _held(self, size: int) -> Iterator[str]:
+        inputs, bits = self.agent.inputs, self._input_bits
+        unit, shift = number(float(2**bits)), bits - self._scales[0].bits
+        yield f"    int16_t values[{inputs}];"
+        yield f"    int32_t held[{size}];"
+        yield f"    for (int d = 0; d < {inputs}; d++) {{"
+        yield f"        const float x = {self._standardised()};"
+        yield f"        values[d] = (int16_t)lrintf({unit} * ({self._clipped('x')}));"
+        yield "    }"
+        yield "    memset(held, 0, sizeof held);"
+        yield f"    add_products(&weights_1[0][0], {inputs}, {size}, values, held);"
+        yield f"    for (int n = 0; n < {size}; n++) {{"
+        yield f"        held[n] = biases_1[n] + scaled(held[n], {shift});"
+        yield "    }"
+
+    def _layer(self, k: int, layer: PortableLayer) -> Iterator[str]:
+        held = k == 1 and not self.agent.spike_input
+        if held and layer.recurrent is None:
+            yield self._updated(k, layer, "held")
+            return
+        yield f"int32_t currents[{layer.size}];"
+        yield "memset(currents, 0, sizeof currents);"
+        yield from self._driven(k, layer, "currents", held=held)
+        yield f"for (int n = 0; n < {layer.size}; n++) {{"
+        base = "held" if held else f"biases_{k}"
+        yield f"    currents[n] = {base}[n] + currents[n] * {2 ** self._scales[k - 1].bits};"
+        yield "}"
+        yield self._updated(k, layer, "currents")
+
+    def _output(self) -> str:
+        return f"{number(self._output_unit)} * (float)outputs[o]"
+
+
+def _scale(layer: PortableLayer, peak: float) -> _Scale:
+    weight = _unit(layer.weights, *([] if layer.recurrent is None else [layer.recurrent]))
+    threshold = max(abs(float(layer.constants[x])) for x in (LEAK, THRESHOLD, RESET))
+    met = max(peak, threshold) * _SPARE / weight
+    return _Scale(weight, min(_MOST_BITS, max(0, math.floor(math.log2(_LIMIT / met)))))
+
+
+def _unit(*weights: NDArray[np.float32]) -> float:
+    """Return the unit in which the largest weight is the largest of 8 bits."""
+    return max(float(np.abs(x).max()) for x in weights) / _WEIGHT_LIMIT or 1.0
+
+
+def _unit_of_coefficients(coefficients: NDArray[np.float32]) -> float:
+    """Return the unit of the readout; of a mean rate one share, so that spikes are counted."""
+    first = float(coefficients[0, 0])
+    return first if np.all(coefficients == first) else _unit(coefficients)
+
+
+def _constants(layer: PortableLayer, scale: _Scale) -> NDArray[np.int16]:
+    found = layer.constants.astype(np.float64)
+    for place in _GAINS:
+        found[place] *= 2**_GAIN_BITS
+    for place in _POTENTIALS:
+        found[place] /= scale.potential
+    return _rounded(found, np.int16)
+
+
+def _rounded(values: NDArray[Any], kind: type[np.signedinteger[Any]]) -> NDArray[Any]:
+    """Return the nearest whole numbers, saturated."""
+    limits = np.iinfo(kind)
+    found: NDArray[Any] = np.clip(np.rint(values), limits.min, limits.max).astype(kind)
+    return found

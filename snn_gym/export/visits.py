@@ -1,0 +1,80 @@
+"""What an agent's network does in the states that the agent visits."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from stable_baselines3.common.base_class import BaseAlgorithm
+from stable_baselines3.common.policies import BasePolicy
+
+from snn_gym.scoring.evaluation import evaluate
+from snn_gym.spiking.recording import Recording
+
+FIRST_SEED = 1_000_000_000
+"""Seed of the first episode; those of evaluations lie above."""
+
+
+@dataclass(frozen=True)
+class Visits:
+    """Activity of a network over the decisions of some episodes."""
+
+    fired: tuple[NDArray[np.bool_], ...]
+    """Which neurons (N,) of each layer fired at all, input side first."""
+    peaks: tuple[float, ...]
+    """Largest absolute membrane potential of each layer."""
+
+
+def visit(
+    model: BaseAlgorithm | BasePolicy,
+    env_id: str,
+    episodes: int = 20,
+    *,
+    env_kwargs: Mapping[str, Any] | None = None,
+) -> Visits:
+    """Play episodes without exploration, apart from those of evaluations, and watch the network.
+
+    Args:
+        model: Algorithm with a spiking policy, or the policy.
+        env_id: Gymnasium id.
+        episodes: Number of episodes, at least 1.
+        env_kwargs: Arguments of the environment.
+
+    Raises:
+        ValueError: There are no episodes.
+    """
+    policy: Any = model.policy if isinstance(model, BaseAlgorithm) else model
+    watched = _Watched(policy)
+    seeds = range(FIRST_SEED, FIRST_SEED + episodes)
+    evaluate(watched, env_id, seeds=seeds, env_kwargs=env_kwargs)  # type: ignore[arg-type]
+    return Visits(tuple(watched.fired), tuple(watched.peaks))
+
+
+class _Watched:
+    """A policy whose recordings are looked at as the evaluation asks for them."""
+
+    def __init__(self, policy: Any) -> None:
+        self._policy = policy
+        self.fired: list[NDArray[np.bool_]] = []
+        self.peaks: list[float] = []
+
+    def predict(self, *args: Any, **kwargs: Any) -> Any:
+        return self._policy.predict(*args, **kwargs)
+
+    def reseed_noise(self, seed: int) -> None:
+        self._policy.reseed_noise(seed)
+
+    def record(self, obs: NDArray[Any], state: Any = None) -> Recording:
+        found: Recording = self._policy.record(obs, state)
+        layers = [layer for layer in found.layers if layer.name != "input"]
+        if not self.fired:
+            self.fired = [np.zeros(x.spikes.shape[2], np.bool_) for x in layers]
+            self.peaks = [0.0] * len(layers)
+        for k, layer in enumerate(layers):
+            self.fired[k] |= (layer.spikes != 0).flatten(0, 1).any(0).numpy()
+            if layer.voltages is not None:
+                self.peaks[k] = max(self.peaks[k], float(layer.voltages.abs().max()))
+        return found

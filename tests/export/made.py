@@ -1,0 +1,92 @@
+"""Policies with random weights, and C files as functions."""
+
+from __future__ import annotations
+
+import ctypes
+import shutil
+import subprocess
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from gymnasium import spaces
+from numpy.typing import NDArray
+from stable_baselines3.common.utils import ConstantSchedule
+
+from snn_gym.export import CFiles, PortableAgent
+from snn_gym.spiking import NetworkConfig
+
+COMPILER = shutil.which("cc")
+needs_compiler = pytest.mark.skipif(COMPILER is None, reason="no C compiler, cc, is installed")
+WARNINGS = ("-std=c99", "-Wall", "-Wextra", "-Werror")
+SANITIZERS = ("-g", "-O1", "-fsanitize=address,undefined", "-fno-sanitize-recover")
+SEEN: dict[str, spaces.Space[Any]] = {
+    "analogue": spaces.Box(-4.0, 4.0, (3,), np.float32),
+    "flags": spaces.MultiBinary(6),
+    "spikes": spaces.MultiBinary((5, 6)),
+}
+CHOSEN: dict[str, spaces.Space[Any]] = {
+    "discrete": spaces.Discrete(3),
+    "continuous": spaces.Box(-2.0, 2.0, (2,), np.float32),
+}
+
+
+def build(kind: type[Any], seen: str = "analogue", chosen: str = "discrete", **network: Any) -> Any:
+    """Return a policy whose neurons fire."""
+    torch.manual_seed(0)
+    config = NetworkConfig(**{"hidden_sizes": (12, 9), "time_steps": 5, **network})
+    policy = kind(SEEN[seen], CHOSEN[chosen], ConstantSchedule(0.1), network=config)
+    with torch.no_grad():
+        for parameter in policy.parameters():
+            parameter.mul_(3.0)
+        if policy.normaliser is not None:
+            policy.normaliser.mean.normal_()
+            policy.normaliser.std.uniform_(0.5, 2.0)
+    policy.set_training_mode(False)
+    return policy
+
+
+def observe(seen: str, count: int) -> NDArray[Any]:
+    SEEN[seen].seed(0)
+    return np.stack([SEEN[seen].sample() for _ in range(count)])
+
+
+class Compiled:
+    """An agent's C files, compiled, loaded and called."""
+
+    def __init__(self, files: CFiles, agent: PortableAgent, fixed: bool = False) -> None:
+        library = files.source.with_suffix(".so")
+        words = (str(COMPILER), *WARNINGS, "-O2", "-shared", "-fPIC", "-o", str(library))
+        subprocess.run([*words, str(files.source), "-lm"], check=True)
+        self._agent, self._library = agent, ctypes.CDLL(str(library))
+        number = ctypes.c_int16 if fixed else ctypes.c_float
+        fields: list[tuple[str, Any]] = []
+        for k, layer in enumerate(agent.layers, start=1):
+            fields.append((f"neurons_{k}", number * layer.rest.size))
+            fields.append((f"spikes_{k}", ctypes.c_ubyte * layer.size))
+        if agent.stateful and len(agent.coefficients) > 1:
+            rows = len(agent.coefficients) - 1
+            fields.append(("readout", number * (rows * agent.layers[-1].size)))
+        self.state = type("State", (ctypes.Structure,), {"_fields_": fields})()
+        self.reset()
+
+    def reset(self) -> None:
+        self._library.agent_reset(ctypes.byref(self.state))
+
+    def step(self, observation: NDArray[Any]) -> Any:
+        given = np.ascontiguousarray(observation, np.float32).reshape(-1)
+        pointer = given.ctypes.data_as(ctypes.POINTER(ctypes.c_float))
+        discrete = self._agent.choice == "argmax"
+        action = ctypes.c_int() if discrete else (ctypes.c_float * self._agent.outputs)()
+        self._library.agent_step(ctypes.byref(self.state), pointer, ctypes.byref(action))
+        return action.value if isinstance(action, ctypes.c_int) else np.array(action[:])
+
+    def neurons(self) -> NDArray[np.float32]:
+        """State of all neurons as our networks have it: of each layer its variables, then z."""
+        parts = []
+        for k, layer in enumerate(self._agent.layers, start=1):
+            parts.append(np.array(getattr(self.state, f"neurons_{k}")[:], np.float32))
+            if layer.recurrent is not None:
+                parts.append(np.array(getattr(self.state, f"spikes_{k}")[:], np.float32))
+        return np.concatenate(parts)

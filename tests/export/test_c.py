@@ -1,0 +1,211 @@
+"""C files against our own networks: every potential and action, compiled with all warnings."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from snn_gym import load_pretrained
+from snn_gym.export import Visits, portable, to_c, visit
+from snn_gym.policies import (
+    SpikingActorCriticPolicy,
+    SpikingControllerPolicy,
+    SpikingDQNPolicy,
+    SpikingQRDQNPolicy,
+    SpikingSACPolicy,
+    SpikingTD3Policy,
+    StatefulActorCriticPolicy,
+    StatefulDQNPolicy,
+)
+from snn_gym.scoring import evaluate
+from tests.export.made import (
+    COMPILER,
+    SANITIZERS,
+    WARNINGS,
+    Compiled,
+    build,
+    needs_compiler,
+    observe,
+)
+
+KINDS: list[tuple[type[Any], str, str, dict[str, Any]]] = [
+    (SpikingActorCriticPolicy, "analogue", "discrete", {}),
+    (SpikingActorCriticPolicy, "analogue", "discrete", {"neuron": "lif"}),
+    (SpikingActorCriticPolicy, "analogue", "continuous", {"neuron": "iaf"}),
+    (SpikingActorCriticPolicy, "spikes", "discrete", {"neuron": ("alif", "lif_box")}),
+    (SpikingActorCriticPolicy, "flags", "discrete", {"decoder": "last_voltage"}),
+    (SpikingActorCriticPolicy, "analogue", "continuous", {"decoder": "population"}),
+    (SpikingActorCriticPolicy, "analogue", "discrete", {"recurrent": True}),
+    (SpikingDQNPolicy, "analogue", "discrete", {"hidden_sizes": (20,)}),
+    (SpikingQRDQNPolicy, "analogue", "discrete", {}),
+    (SpikingSACPolicy, "analogue", "continuous", {}),
+    (SpikingTD3Policy, "analogue", "continuous", {}),
+]
+STATEFUL: list[tuple[type[Any], str, dict[str, Any]]] = [
+    (StatefulActorCriticPolicy, "analogue", {"neuron": "alif", "recurrent": True}),
+    (StatefulActorCriticPolicy, "spikes", {"neuron": "alif", "recurrent": True}),
+    (StatefulActorCriticPolicy, "analogue", {"neuron": "lif", "decoder": "last_voltage"}),
+    (StatefulDQNPolicy, "analogue", {}),
+]
+
+
+@needs_compiler
+@pytest.mark.parametrize(("kind", "seen", "chosen", "network"), KINDS)
+def test_a_decision_is_ours_to_the_last_bit_of_every_neuron(
+    kind: type[Any], seen: str, chosen: str, network: dict[str, Any], tmp_path: Path
+) -> None:
+    policy = build(kind, seen, chosen, **network)
+    agent = portable(policy)
+    compiled = Compiled(to_c(policy, tmp_path), agent)
+    acting, met = policy._acting_network(), set()
+    for observation in observe(seen, 60):
+        expected = policy.predict(observation, deterministic=True)[0]
+        np.testing.assert_allclose(compiled.step(observation), expected, rtol=1e-5, atol=1e-5)
+        with torch.no_grad():
+            inputs = policy._network_inputs(policy.obs_to_tensor(observation)[0])
+            _, state = acting(inputs, acting.rest_state(1))
+        met.add(compiled.neurons().tobytes())
+        assert np.array_equal(compiled.neurons(), state[0, : len(compiled.neurons())].numpy())
+    assert len(met) > 20
+
+
+@needs_compiler
+@pytest.mark.parametrize(("kind", "seen", "network"), STATEFUL)
+def test_a_state_is_carried_and_reset_as_ours(
+    kind: type[Any], seen: str, network: dict[str, Any], tmp_path: Path
+) -> None:
+    policy = build(kind, seen, **network)
+    compiled = Compiled(to_c(policy, tmp_path), portable(policy))
+    state = None
+    for k, observation in enumerate(observe(seen, 40)):
+        if k == 25:
+            compiled.reset()
+            state = None
+        action, state = policy.predict(observation, state, deterministic=True)
+        assert compiled.step(observation) == action
+        assert np.array_equal(compiled.neurons(), state[0][0, : len(compiled.neurons())])
+
+
+@needs_compiler
+@pytest.mark.parametrize("fixed", [False, True])
+@pytest.mark.parametrize("neuron", ["lif_box", "lif", "iaf", "alif"])
+def test_the_program_reads_lines_without_undefined_behaviour(
+    neuron: str, fixed: bool, tmp_path: Path
+) -> None:
+    policy = build(StatefulActorCriticPolicy, neuron=neuron, recurrent=True)
+    # Peaks far too small: everything saturates that can.
+    visits = Visits((np.ones(12, bool), np.ones(9, bool)), (0.1, 0.1))
+    files = to_c(policy, tmp_path, visits=visits, fixed_point=fixed, title="a */ title")
+    program = tmp_path / "program"
+    words = (str(COMPILER), *WARNINGS, *SANITIZERS, "-o", str(program))
+    subprocess.run([*words, str(files.source), str(files.program), "-lm"], check=True)
+    lines = "1 -2 0.5\n1e30 -1e30 0\nreset\n1 -2 0.5\n"
+    done = subprocess.run([program], input=lines, capture_output=True, text=True, check=True)
+    first, _, again = done.stdout.split()
+    assert first == again
+    done = subprocess.run([program], input="1 2\n", capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (2, "expected 3 values in a line, got 2\n")
+
+
+@needs_compiler
+@pytest.mark.parametrize("drop", [False, True])
+@pytest.mark.parametrize(
+    ("env_id", "margin", "most_bytes"), [("CartPole-v1", 0.0, 6_000), ("Pendulum-v1", 20.0, 6_000)]
+)
+def test_fixed_point_earns_what_float_does(
+    env_id: str, margin: float, most_bytes: int, drop: bool, tmp_path: Path
+) -> None:
+    model = load_pretrained("ppo-lif", env_id)
+    visits = visit(model, env_id, 2)
+    files = to_c(model, tmp_path, visits=visits, fixed_point=True, drop_silent=drop)
+    agent = portable(model)
+    assert files.constant_bytes < most_bytes
+    if drop:
+        assert files.neurons == tuple(int(x.sum()) for x in visits.fired)
+        agent = _smaller(agent, visits)
+    compiled = Compiled(files, agent, fixed=True)
+
+    class Policy:
+        def predict(self, observations: Any, *_: Any, **__: Any) -> Any:
+            return np.stack([compiled.step(x) for x in observations]), None
+
+    seeds = range(5)
+    own = evaluate(model, env_id, seeds=seeds).mean
+    assert evaluate(Policy(), env_id, seeds=seeds).mean >= own - margin  # type: ignore[arg-type]
+
+
+def _smaller(agent: Any, visits: Visits) -> Any:
+    from snn_gym.export import without_silent
+
+    return without_silent(agent, visits.fired)
+
+
+@needs_compiler
+def test_without_silent_neurons_visited_states_are_decided_alike(tmp_path: Path) -> None:
+    policy = build(SpikingActorCriticPolicy)
+    observations = observe("analogue", 30)
+    layers = policy.record(observations).layers
+    fired = tuple((layer.spikes != 0).flatten(0, 1).any(0).numpy() for layer in layers)
+    assert not all(x.all() for x in fired)
+    visits = Visits(fired, (1.0, 1.0))
+    files = to_c(policy, tmp_path, visits=visits, drop_silent=True)
+    compiled = Compiled(files, _smaller(portable(policy), visits))
+    taken = [compiled.step(x) for x in observations]
+    assert taken == policy.predict(observations, deterministic=True)[0].tolist()
+
+
+@pytest.mark.parametrize(
+    ("kind", "seen", "network", "message"),
+    [
+        (SpikingActorCriticPolicy, "analogue", {"encoder": "rate"}, "encoder 'rate' is not"),
+        (SpikingActorCriticPolicy, "analogue", {"decoder": "max_voltage"}, "'mean_rate' or 'last"),
+        (SpikingActorCriticPolicy, "analogue", {"learnable": ("tau_mem",)}, "learnable constants"),
+        (SpikingActorCriticPolicy, "analogue", {"backend": "norse"}, "backend 'auto'"),
+    ],
+)
+def test_what_has_no_form_in_c_is_refused(
+    kind: type[Any], seen: str, network: dict[str, Any], message: str, tmp_path: Path
+) -> None:
+    with pytest.raises(ValueError, match=message):
+        to_c(build(kind, seen, **network), tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
+def test_bad_arguments_name_what_mends_them(tmp_path: Path) -> None:
+    policy = build(SpikingActorCriticPolicy)
+    for name in ("Agent", "main", "a b", "1a", "a" * 33):
+        with pytest.raises(ValueError, match="such as 'agent'"):
+            to_c(policy, tmp_path, name=name)
+    for fixed, drop in ((True, False), (False, True)):
+        with pytest.raises(ValueError, match=r"pass visits=visit\(model, env_id\)"):
+            to_c(policy, tmp_path, fixed_point=fixed, drop_silent=drop)
+    visits = Visits((np.ones(12, bool), np.ones(9, bool)), (1.0, 1.0))
+    plain = build(SpikingActorCriticPolicy, "flags")
+    with pytest.raises(ValueError, match="no scale in fixed point"):
+        to_c(plain, tmp_path, visits=visits, fixed_point=True)
+    carried = build(StatefulActorCriticPolicy, decoder="last_voltage")
+    with pytest.raises(ValueError, match="a decoder that carries a state"):
+        to_c(carried, tmp_path, visits=visits, fixed_point=True)
+    assert not list(tmp_path.iterdir())
+
+
+@needs_compiler
+def test_a_controller_of_evolution_is_written_too(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    from gymnasium import spaces
+
+    policy = SpikingControllerPolicy(
+        spaces.Box(-4.0, 4.0, (3,), np.float32), spaces.Discrete(3), network={"hidden_sizes": [16]}
+    )
+    with torch.no_grad():
+        for parameter in policy.parameters():
+            parameter.mul_(3.0)
+    policy.set_observation_limits([-4.0] * 3, [2.0] * 3)
+    compiled = Compiled(to_c(policy, tmp_path), portable(policy))
+    for observation in observe("analogue", 30):
+        assert compiled.step(observation) == policy.predict(observation)[0]

@@ -1,0 +1,65 @@
+"""Numbers of 8 and 16 bits, worked by hand."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from snn_gym.export import PortableAgent, PortableLayer, PortableNormaliser
+from snn_gym.export.c_fixed import FixedSource
+from snn_gym.spiking.neurons.forward_kernels import LIF_BOX
+
+ZERO = np.zeros(1, np.float32)
+
+
+def one_neuron() -> PortableAgent:
+    constants = np.array([0.5, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0], np.float32)
+    layer = PortableLayer(
+        kind=LIF_BOX,
+        constants=constants,
+        weights=np.array([[1.27]], np.float32),
+        biases=np.array([0.25], np.float32),
+        recurrent=None,
+        rest=np.zeros((1, 1), np.float32),
+    )
+    return PortableAgent(
+        inputs=1,
+        time_steps=4,
+        spike_input=False,
+        normaliser=PortableNormaliser(ZERO, ZERO + 1.0, 5.0),
+        layers=(layer,),
+        coefficients=np.full((1, 4), 0.25, np.float32),
+        transition=np.zeros((1, 0), np.float32),
+        head_weights=np.array([[2.54], [-1.0]], np.float32),
+        head_biases=np.array([0.0, 0.05], np.float32),
+        choice="argmax",
+        low=ZERO[:0],
+        high=ZERO[:0],
+        stateful=False,
+    )
+
+
+def test_scales_are_those_worked_by_hand() -> None:
+    # 1.27 / 127 = 0.01 is a weight's unit; of potentials up to 2 * 1.5 = 300 units, 32,767 holds
+    # 2^6 in each: 0.01 / 64. Threshold 1 is 6,400 of these, the bias 0.25 is 1,600; gain 0.5 is
+    # 2^13 of 2^14. The head's unit is 2.54 / 127 = 0.02, read four times a quarter: -1 is -50, and
+    # the bias 0.05 is 0.05 / (0.02 * 0.25) = 10.
+    tables = FixedSource(one_neuron(), "agent", "", [1.5]).tables
+    assert tables["weights_1"].tolist() == [[127]]
+    assert tables["biases_1"].tolist() == [1600]
+    assert tables["constants_1"].tolist() == [8192, 0, 0, 6400, 0, 0, 0]
+    assert tables["coefficients"].tolist() == [[1, 1, 1, 1]]
+    assert tables["head_weights"].tolist() == [[127], [-50]]
+    assert tables["head_biases"].tolist() == [0, 10]
+    sizes = {name: table.dtype.itemsize for name, table in tables.items()}
+    assert (sizes["weights_1"], sizes["biases_1"], sizes["head_biases"]) == (1, 2, 4)
+
+
+def test_a_silent_layer_has_a_unit_and_large_peaks_no_fraction() -> None:
+    agent = one_neuron()
+    silent = replace(agent.layers[0], weights=np.zeros((1, 1), np.float32))
+    quiet = FixedSource(replace(agent, layers=(silent,)), "agent", "", [1.0])
+    assert quiet.tables["weights_1"].tolist() == [[0]]
+    large = FixedSource(agent, "agent", "", [1e6])
+    assert large.tables["constants_1"][3] == 100  # 1 / 0.01
