@@ -61,7 +61,7 @@ def test_a_python_block_runs(block, forgotten, capsys):
         assert capsys.readouterr().out.strip()
 
 
-@pytest.mark.parametrize("page", [page for page, text in PAGES.items() if "\nsnn-gym " in text])
+@pytest.mark.parametrize("page", [page for page, text in PAGES.items() if commands(text)])
 def test_the_commands_run_one_after_another(page, forgotten, capsys, tmp_path):
     for words in commands(PAGES[page]):
         assert main(words) == 0, words

@@ -1,0 +1,33 @@
+"""``snn-gym export``: C files of a stored agent, which a compiler takes as the command says."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from snn_gym import load_pretrained
+from snn_gym.cli import main
+from tests.export.made import needs_compiler
+
+
+@needs_compiler
+def test_what_it_says_next_makes_a_program_that_acts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    words = ["export", "ppo-lif", "CartPole-v1", "--c", "out", "--name", "pole"]
+    assert main([*words, "--fixed-point", "--drop-silent", "--episodes", "1"]) == 0
+    sizes, memory, written, following = capsys.readouterr().out.splitlines()
+    assert sizes.startswith("layers of ")
+    assert "bytes of constants" in memory
+    assert written == "written: out/pole.h, out/pole.c, out/main.c"
+    command = following.removeprefix("next: ").split(",")[0]
+    subprocess.run(command.split(), check=True)
+    policy = load_pretrained("ppo-lif", "CartPole-v1").policy
+    given = [[0.0, 0.0, 0.1, 1.0], [0.0, 0.0, -0.1, -1.0]]
+    lines = "".join(f"{' '.join(map(str, x))}\n" for x in given)
+    done = subprocess.run(["out/pole"], input=lines, capture_output=True, text=True, check=True)
+    expected = [str(int(policy.predict(x, deterministic=True)[0])) for x in given]
+    assert done.stdout.split() == expected
