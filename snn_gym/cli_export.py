@@ -39,7 +39,8 @@ def export(
         model, c, visits=visits, fixed_point=fixed_point, drop_silent=drop_silent, name=name,
         title=f"{title} on {env_id}",
     )  # fmt: skip
-    typer.echo(f"layers of {', '.join(str(x) for x in files.neurons)} neurons")
+    sizes = ", ".join(str(x) for x in files.neurons)
+    typer.echo(f"{title} on {env_id}: layers of {sizes} neurons")
     typer.echo(f"{files.constant_bytes:,} bytes of constants, {files.state_bytes:,} of state")
     typer.echo(f"written: {files.header}, {files.source}, {files.program}")
     typer.echo(

@@ -20,7 +20,7 @@ def test_what_it_says_next_makes_a_program_that_acts(
     words = ["export", "ppo-lif", "CartPole-v1", "--c", "out", "--name", "pole"]
     assert main([*words, "--fixed-point", "--drop-silent", "--episodes", "1"]) == 0
     sizes, memory, written, following = capsys.readouterr().out.splitlines()
-    assert sizes.startswith("layers of ")
+    assert sizes.startswith("ppo-lif on CartPole-v1: layers of ")
     assert "bytes of constants" in memory
     assert written == "written: out/pole.h, out/pole.c, out/main.c"
     command = following.removeprefix("next: ").split(",")[0]
