@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from snn_gym.config import to_mapping
 from snn_gym.folders import locked, partial_files, remove_partial_files
-from snn_gym.registry import load_environment_spec
+from snn_gym.registry import known_ids, load_environment_spec
 from snn_gym.scoring.errors import SubmissionError
 from snn_gym.scoring.evaluation import (
     EVALUATOR_VERSION,
@@ -124,7 +124,13 @@ def _check_saved(saved: AgentManifest, run: Path) -> tuple[str, int, Recipe]:
             f"{run} holds a model made by hand; expected an agent of the zoo, because only its "
             "architecture can be built again; train one with `snn-gym train`",
         )
-    load_environment_spec(saved.environment)
+    if saved.environment not in known_ids():
+        raise SubmissionError(
+            "unknown-environment",
+            f"{run} was trained on {saved.environment}, which has no file under envs/; expected an "
+            "environment that has one, with budget and reference scores: CONTRIBUTING.md says how "
+            "to add it",
+        )
     if saved.environment_kwargs:
         raise SubmissionError(
             "unknown-environment",
