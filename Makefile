@@ -67,6 +67,8 @@ retrain: $(STAMP) ## Train SAMPLE % of the table's rows again by their recipes, 
 study: $(STAMP) ## Run what is missing of the studies (days), write their pages in docs/.
 	$(BIN)/python -m studies.dynamics run --workers 2
 	$(BIN)/python -m studies.dynamics report
+	$(BIN)/python -m studies.local run
+	$(BIN)/python -m studies.local report
 	$(BIN)/python -m studies.lean choose
 	$(BIN)/python -m studies.lean run
 	$(BIN)/python -m studies.lean twins

@@ -232,8 +232,9 @@ class LocalActorCritic(BaseAlgorithm):
             self._last_obs = self._decided_on = new_obs
             self._last_episode_starts = dones
             if np.count_nonzero(dones):
-                self._episode_num += int(dones.sum())
-                self._update_info_buffer(infos, dones)
+                ended = np.flatnonzero(dones)
+                self._episode_num += len(ended)
+                self._update_info_buffer([infos[k] for k in ended.tolist()], dones[ended])
             if not callback.on_step():
                 return False
             if self.num_timesteps >= total_timesteps:

@@ -72,28 +72,36 @@ def held_layer(
 ) -> None:  # fmt: skip
     """Run a layer on held input ``x`` (D,): fill spikes (T, N) and eligibilities (D + 1, N)."""
     zero, one = np.float32(0.0), np.float32(1.0)
-    gain = constants[GAIN]
-    inputs = x.size
-    scratch = np.empty((4, weights.shape[1]), np.float32)
-    current, v, window, c = scratch[0], scratch[1], scratch[2], scratch[3]
-    gate = local[inputs]
+    gain, leak, slope = constants[GAIN], constants[LEAK], constants[SLOPE]
+    threshold, reset, inputs = constants[THRESHOLD], constants[RESET], x.size
+    scratch = np.empty((3, weights.shape[1]), np.float32)
+    current, v, c = scratch[0], scratch[1], scratch[2]
+    gate, bias = local[inputs], weights[inputs]
     for j in range(v.size):
-        current[j] = weights[inputs, j]
-        v[j] = constants[LEAK]
+        current[j] = bias[j]
+        v[j] = leak
         c[j] = zero
         gate[j] = zero
     for i in range(inputs):
+        value, row = x[i], weights[i]
         for j in range(v.size):
-            current[j] += x[i] * weights[i, j]
+            current[j] += value * row[j]
     for t in range(coefficients.size):
-        _fire(constants, current, v, spikes[t], window, coefficients[t])
+        fired, weight = spikes[t], coefficients[t]
         for j in range(v.size):
+            decayed = v[j] + gain * ((current[j] + leak) - v[j])
             charged = c[j] + gain * (one - c[j])
-            gate[j] += window[j] * charged
-            c[j] = (one - spikes[t, j]) * charged
+            margin = decayed - threshold
+            root = slope * abs(margin) + one
+            z = np.float32(margin > zero)
+            gate[j] += weight / (root * root) * charged
+            fired[j] = z
+            v[j] = (one - z) * decayed + z * reset
+            c[j] = (one - z) * charged
     for i in range(inputs):
+        value, row = x[i], local[i]
         for j in range(v.size):
-            local[i, j] = gate[j] * x[i]
+            row[j] = gate[j] * value
 
 
 @njit(cache=True, error_model="numpy")
@@ -161,11 +169,18 @@ def run_layers(
 @njit(cache=True, error_model="numpy")
 def read_out(readouts: Array, features: Array, outputs: Array) -> None:
     """Fill value and actor's outputs (1 + A,) from features (N + 1,), the last of which is 1."""
+    fours = features.size - features.size % 4
     for o in range(outputs.size):
-        total = np.float32(0.0)
-        for j in range(features.size):
-            total += readouts[o, j] * features[j]
-        outputs[o] = total
+        row = readouts[o]
+        a = b = c = d = np.float32(0.0)  # four sums, for each has to wait for its own last one
+        for j in range(0, fours, 4):
+            a += row[j] * features[j]
+            b += row[j + 1] * features[j + 1]
+            c += row[j + 2] * features[j + 2]
+            d += row[j + 3] * features[j + 3]
+        for j in range(fours, features.size):
+            a += row[j] * features[j]
+        outputs[o] = (a + b) + (c + d)
 
 
 @njit(cache=True, error_model="numpy")
@@ -227,8 +242,9 @@ def weigh(
         readouts_at += (sizes[layer] + 1) * sizes[layer + 1]
     width = features.size
     for o in range(errors.size):
+        error, first = errors[o], readouts_at + o * width
         for j in range(width):
-            local[readouts_at + o * width + j] = errors[o] * features[j]
+            local[first + j] = error * features[j]
     if feedback == NO_FEEDBACK:
         local[:readouts_at] = np.float32(0.0)
         return
@@ -238,11 +254,11 @@ def weigh(
         start = end - (inputs + 1) * size
         neurons -= size
         if feedback == RANDOM_FEEDBACK:
-            _broadcast(errors, back[:, neurons : neurons + size], signal)
+            _broadcast(errors, back, neurons, signal[:size])
         elif layer == sizes.size - 2:
             rows = errors.size
             readouts = theta[end : end + rows * width].reshape(rows, width)
-            _broadcast(errors, readouts[:, :size], signal)
+            _broadcast(errors, readouts, 0, signal[:size])
         else:
             above = sizes[layer + 2]
             stop = end + (size + 1) * above
@@ -256,13 +272,14 @@ def weigh(
 
 
 @njit(cache=True, error_model="numpy")
-def _broadcast(errors: Array, weights: Array, signal: Array) -> None:
-    """Fill the signals (N,) with errors (O,) times weights (O, N)."""
-    for j in range(weights.shape[1]):
+def _broadcast(errors: Array, weights: Array, first: int, signal: Array) -> None:
+    """Fill the signals (N,) with errors (O,) times weights (O, M), columns from ``first`` on."""
+    for j in range(signal.size):
         signal[j] = np.float32(0.0)
     for o in range(errors.size):
-        for j in range(weights.shape[1]):
-            signal[j] += errors[o] * weights[o, j]
+        error = errors[o]
+        for j in range(signal.size):
+            signal[j] += error * weights[o, first + j]
 
 
 @njit(cache=True, error_model="numpy")

@@ -131,6 +131,32 @@ class StableBaselinesVecEnv(BatchVecEnv):
             info["TimeLimit.truncated"] = cut
         return self._owned(observations), np.array(rewards, np.float32), dones, split
 
+    def step_without_infos(self, actions: NDArray[Any]) -> VecEnvStepReturn:
+        """Make a step as ``step`` does, of environments that have no infos of their own.
+
+        Infos say what they do there where an episode ended. All others are one empty dict, for to
+        make a thousand of them takes longer than the step.
+
+        Args:
+            actions: As for ``step_async``.
+        """
+        result = self._env.step(self._checked(actions))
+        observations, rewards, terminated, truncated, infos = result
+        self._returns += rewards
+        self._lengths += 1
+        dones = terminated | truncated
+        split: list[dict[str, Any]] = [{}] * self.num_envs
+        seconds = round(time.time() - self._start_time, 6)
+        for index in np.flatnonzero(dones).tolist():
+            split[index] = {
+                **self._end(infos, index, seconds),
+                "TimeLimit.truncated": bool(truncated[index] and not terminated[index]),
+            }
+        self._returns[dones] = 0
+        check_step(self._name, observations, rewards, dones, self._lengths, split)
+        self._lengths[dones] = 0
+        return self._owned(observations), np.array(rewards, np.float32), dones, split
+
     def close(self) -> None:
         """Close the environments."""
         self._env.close()
@@ -215,17 +241,20 @@ class StableBaselinesVecEnv(BatchVecEnv):
         seconds = round(time.time() - self._start_time, 6)
         for index in np.flatnonzero(dones).tolist():
             self.reset_infos[index] = split[index]
-            split[index] = {
-                **final[index],
-                "terminal_observation": final_observation(infos["final_obs"], index),
-                "episode": {
-                    "r": round(float(self._returns[index]), 6),
-                    "l": int(self._lengths[index]),
-                    "t": seconds,
-                },
-            }
+            split[index] = {**final[index], **self._end(infos, index, seconds)}
         self._returns[dones] = 0
         return split
+
+    def _end(self, infos: Mapping[str, Any], index: int, seconds: float) -> dict[str, Any]:
+        """Return what an info says of the end of an environment's episode."""
+        return {
+            "terminal_observation": final_observation(infos["final_obs"], index),
+            "episode": {
+                "r": round(float(self._returns[index]), 6),
+                "l": int(self._lengths[index]),
+                "t": seconds,
+            },
+        }
 
     def _no_single_environments(self, name: str) -> AttributeError:
         return AttributeError(

@@ -1,0 +1,175 @@
+"""A run: one agent and seed, until CartPole-v1 is solved by the criterion or steps are spent."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from stable_baselines3.common.base_class import BaseAlgorithm
+from stable_baselines3.common.callbacks import BaseCallback
+
+from snn_gym.config import Config
+from snn_gym.scoring.evaluation import evaluation_seeds
+from snn_gym.threads import one_thread
+from snn_gym.vector import make_vec_env
+from snn_gym.zoo import make_agent
+from studies.files import read_run, write_run
+
+ENV_ID = "CartPole-v1"
+STEPS = 200_000
+"""Environment steps after which a run that has not solved it has failed."""
+WINDOW = 100
+SOLVED = 475.0
+"""A run is solved by ``WINDOW`` training episodes in a row whose mean return is this."""
+EVALUATION_EPISODES = 100
+SEEDS = tuple(range(100, 130))
+"""Seeds of the table; nothing is tuned on seeds below 1000."""
+RESULTS = Path(__file__).parent / "results"
+
+
+@dataclass(frozen=True)
+class Arm:
+    """An agent as the study trains it."""
+
+    agent: str
+    """Name in the zoo."""
+    hyperparameters: dict[str, Any]
+    """What differs from its file."""
+    says: str
+    """What it is, for the table."""
+
+
+ARMS: dict[str, Arm] = {
+    "random": Arm("local-actor-critic", {}, "`local-actor-critic`, random feedback"),
+    "symmetric": Arm(
+        "local-actor-critic", {"feedback": "symmetric"}, "the same, symmetric feedback"
+    ),
+    "none": Arm(
+        "local-actor-critic", {"feedback": "none"}, "the same, hidden synapses stay as they are"
+    ),
+    "accept-reject": Arm("accept-reject", {}, "`accept-reject`, every episode it judges by counts"),
+}
+"""Arms by name."""
+
+
+@dataclass(frozen=True)
+class LocalRun(Config):
+    """What a run left."""
+
+    arm: str
+    """Key of ``ARMS``."""
+    seed: int
+    """Seed of weights, actions and environments."""
+    steps: int
+    """Environment steps of the training."""
+    returns: tuple[float, ...]
+    """Return of each training episode."""
+    evaluation: tuple[float, ...]
+    """Returns of the trained agent, deterministic, in fresh episodes."""
+
+    @property
+    def solved_after(self) -> int | None:
+        """Episodes to the end of the first window that solves it; None for none."""
+        return solved_after(self.returns)
+
+    @property
+    def final(self) -> float:
+        """Mean return of the evaluation."""
+        return float(np.mean(self.evaluation))
+
+
+def solved_after(returns: tuple[float, ...] | list[float]) -> int | None:
+    """Return the episodes to the end of the first window that solves the task; None for none.
+
+    Args:
+        returns: Returns of the training's episodes, in their order.
+    """
+    if len(returns) < WINDOW:
+        return None
+    means = np.convolve(returns, np.full(WINDOW, 1.0 / WINDOW), "valid")
+    found = np.flatnonzero(means >= SOLVED - 1e-9)
+    return int(found[0]) + WINDOW if found.size else None
+
+
+class UntilSolved(BaseCallback):
+    """Keep the returns of all episodes, and stop where they solve the task."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.returns: list[float] = []
+
+    def _on_step(self) -> bool:
+        ended = [info["episode"]["r"] for info in self.locals["infos"] if "episode" in info]
+        self.returns += ended
+        return not ended or solved_after(self.returns) is None
+
+
+def path_of(arm: str, seed: int, results: Path = RESULTS) -> Path:
+    """Return the file of a run."""
+    return results / arm / f"{seed}.json"
+
+
+def run(arm: str, seed: int, steps: int = STEPS) -> LocalRun:
+    """Train one agent and evaluate it.
+
+    Args:
+        arm: Key of ``ARMS``.
+        seed: Seed of the run.
+        steps: Environment steps that it may use.
+    """
+    given, log = ARMS[arm], UntilSolved()
+    with one_thread():
+        model: BaseAlgorithm = make_agent(given.agent, ENV_ID, seed, **given.hyperparameters)
+        model.learn(steps, callback=log)
+        returns = play_without_exploration(model)
+    return LocalRun(arm, seed, model.num_timesteps, tuple(log.returns), returns)
+
+
+def play_without_exploration(
+    model: BaseAlgorithm, episodes: int = EVALUATION_EPISODES
+) -> tuple[float, ...]:
+    """Return the returns of fresh episodes, those of the table's first evaluation seed and on.
+
+    Args:
+        model: Agent that acts deterministically, and does not learn.
+        episodes: Number of episodes, which are played side by side.
+    """
+    env = make_vec_env(ENV_ID, episodes, evaluation_seeds(1)[0], mode="batched")
+    returns, running = np.zeros(episodes), np.ones(episodes, np.bool_)
+    observations: Any = env.reset()
+    while running.any():
+        actions, _ = model.predict(observations, deterministic=True)
+        observations, rewards, dones, _ = env.step(actions)
+        returns += np.where(running, rewards, 0.0)
+        running &= ~dones
+    env.close()
+    return tuple(returns.tolist())
+
+
+def run_missing(
+    arm: str, seeds: tuple[int, ...], results: Path = RESULTS, tell: Callable[[str], None] = print
+) -> None:
+    """Make those runs of an arm that have no file yet.
+
+    Args:
+        arm: Key of ``ARMS``.
+        seeds: Seeds of the runs.
+        results: Folder of the files.
+        tell: Is told of each run.
+    """
+    for seed in seeds:
+        path = path_of(arm, seed, results)
+        if path.exists():
+            continue
+        made = run(arm, seed)
+        write_run(path, made)
+        tell(f"{arm} {seed}: solved after {made.solved_after} episodes, then {made.final:.1f}")
+
+
+def read_runs(arm: str, results: Path = RESULTS) -> list[LocalRun]:
+    """Return the runs of an arm that there are, by seed."""
+    files = sorted((results / arm).glob("*.json"), key=lambda path: int(path.stem))
+    return [read_run(LocalRun, path) for path in files]
