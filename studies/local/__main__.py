@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from studies.local.report import write_report
-from studies.local.runs import ARMS, RESULTS, SEEDS, run_missing
+from studies.local.runs import ARMS, RESULTS, run_missing
 
 ROOT = Path(__file__).parents[2]
 app = typer.Typer(add_completion=False, help=__doc__)
@@ -25,7 +25,7 @@ def run(
     for arm in arms.split(","):
         if arm not in ARMS:
             raise typer.BadParameter(f"{arm!r} is unknown; arms: {', '.join(ARMS)}")
-        run_missing(arm, SEEDS, results, typer.echo)
+        run_missing(arm, results, typer.echo)
 
 
 @app.command()

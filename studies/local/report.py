@@ -9,10 +9,12 @@ import numpy as np
 
 from snn_gym.storage import write_text_atomic
 from studies.lean.tables import table
+from studies.local import td_stdp
 from studies.local.runs import (
     ARMS,
     ENV_ID,
     EVALUATION_EPISODES,
+    FEWER_EPISODES,
     RESULTS,
     SOLVED,
     STEPS,
@@ -48,6 +50,10 @@ def _head() -> str:
         f"whose mean return is at least {SOLVED:.0f}, exploration included, and ends there; one "
         f"that has made {STEPS:,} environment steps before has failed. What failed is counted. "
         f"Then the agent plays {EVALUATION_EPISODES} fresh episodes without exploration.",
+        "TD-STDP ([Chung and Kozma 2020](https://arxiv.org/abs/2008.13044)) was written anew from "
+        "its equations and published constants (`studies/local/td_stdp.py`) and has "
+        f"{td_stdp.EPISODES} episodes, as there; its evaluation is {FEWER_EPISODES} episodes. "
+        "Published: 169.5 ± 23.5 episodes to a mean of 500, over those of 10 runs that got there.",
     )
 
 

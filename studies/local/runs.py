@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import gymnasium as gym
 import numpy as np
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.callbacks import BaseCallback
@@ -17,6 +18,7 @@ from snn_gym.threads import one_thread
 from snn_gym.vector import make_vec_env
 from snn_gym.zoo import make_agent
 from studies.files import read_run, write_run
+from studies.local import td_stdp
 
 ENV_ID = "CartPole-v1"
 STEPS = 200_000
@@ -25,8 +27,12 @@ WINDOW = 100
 SOLVED = 475.0
 """A run is solved by ``WINDOW`` training episodes in a row whose mean return is this."""
 EVALUATION_EPISODES = 100
+FEWER_EPISODES = 20
+"""Evaluation episodes of TD-STDP, whose inputs are drawn at each of 20 time steps."""
 SEEDS = tuple(range(100, 130))
 """Seeds of the table; nothing is tuned on seeds below 1000."""
+FEWER = SEEDS[:10]
+"""Seeds of what is beside it."""
 RESULTS = Path(__file__).parent / "results"
 
 
@@ -34,23 +40,26 @@ RESULTS = Path(__file__).parent / "results"
 class Arm:
     """An agent as the study trains it."""
 
-    agent: str
-    """Name in the zoo."""
+    agent: str | None
+    """Name in the zoo; None for TD-STDP."""
     hyperparameters: dict[str, Any]
     """What differs from its file."""
     says: str
     """What it is, for the table."""
+    seeds: tuple[int, ...] = SEEDS
+    """Seeds of its runs."""
 
 
 ARMS: dict[str, Arm] = {
     "random": Arm("local-actor-critic", {}, "`local-actor-critic`, random feedback"),
     "symmetric": Arm(
-        "local-actor-critic", {"feedback": "symmetric"}, "the same, symmetric feedback"
+        "local-actor-critic", {"feedback": "symmetric"}, "the same, symmetric feedback", FEWER
     ),
     "none": Arm(
-        "local-actor-critic", {"feedback": "none"}, "the same, hidden synapses stay as they are"
+        "local-actor-critic", {"feedback": "none"}, "the same, hidden synapses do not learn", FEWER
     ),
-    "accept-reject": Arm("accept-reject", {}, "`accept-reject`, every episode it judges by counts"),
+    "td-stdp": Arm(None, {}, "TD-STDP as published", FEWER),
+    "accept-reject": Arm("accept-reject", {}, "`accept-reject`, all episodes it judges", FEWER),
 }
 """Arms by name."""
 
@@ -121,11 +130,27 @@ def run(arm: str, seed: int, steps: int = STEPS) -> LocalRun:
         steps: Environment steps that it may use.
     """
     given, log = ARMS[arm], UntilSolved()
+    if given.agent is None:
+        return _run_td_stdp(arm, seed, steps)
     with one_thread():
         model: BaseAlgorithm = make_agent(given.agent, ENV_ID, seed, **given.hyperparameters)
         model.learn(steps, callback=log)
         returns = play_without_exploration(model)
     return LocalRun(arm, seed, model.num_timesteps, tuple(log.returns), returns)
+
+
+def _run_td_stdp(arm: str, seed: int, steps: int) -> LocalRun:
+    env, agent = gym.make(ENV_ID), td_stdp.TDSTDP(np.random.default_rng(seed))
+    returns: list[float] = []
+    while len(returns) < td_stdp.EPISODES and sum(returns) < steps:
+        first = None if returns else seed
+        returns.append(td_stdp.episode(agent, env, first, learns=True))
+        if solved_after(returns) is not None:
+            break
+    seeds = evaluation_seeds(FEWER_EPISODES)
+    played = tuple(td_stdp.episode(agent, env, x, learns=False) for x in seeds)
+    env.close()
+    return LocalRun(arm, seed, int(sum(returns)), tuple(returns), played)
 
 
 def play_without_exploration(
@@ -149,18 +174,15 @@ def play_without_exploration(
     return tuple(returns.tolist())
 
 
-def run_missing(
-    arm: str, seeds: tuple[int, ...], results: Path = RESULTS, tell: Callable[[str], None] = print
-) -> None:
+def run_missing(arm: str, results: Path = RESULTS, tell: Callable[[str], None] = print) -> None:
     """Make those runs of an arm that have no file yet.
 
     Args:
         arm: Key of ``ARMS``.
-        seeds: Seeds of the runs.
         results: Folder of the files.
         tell: Is told of each run.
     """
-    for seed in seeds:
+    for seed in ARMS[arm].seeds:
         path = path_of(arm, seed, results)
         if path.exists():
             continue

@@ -321,4 +321,4 @@ def test_the_zoos_agent_is_made_of_its_file():
     model = make_agent("local-actor-critic", "CartPole-v1", seed=3, trace_decay=0.5)
     assert isinstance(model, LocalActorCritic)
     assert (model.trace_decay, model.feedback, model.n_envs) == (0.5, "random", 1)
-    assert model.policy.network.hidden_sizes == (128,)
+    assert model.policy.network.hidden_sizes == (64,)

@@ -1,5 +1,7 @@
 """The study of local learning: the criterion, runs and the page."""
 
+from dataclasses import replace
+
 import pytest
 
 from studies.local import runs as module
@@ -54,8 +56,9 @@ def test_runs_that_are_there_are_not_made_again_and_stand_on_the_page(tmp_path, 
         return LocalRun(arm, seed, 10_000, good, (500.0, 480.0 if seed == 101 else 500.0))
 
     monkeypatch.setattr(module, "run", fake)
-    run_missing("random", (100, 101), tmp_path, lambda line: None)
-    run_missing("random", (100, 101, 102), tmp_path, lambda line: None)
+    for seeds in ((100, 101), (100, 101, 102)):
+        monkeypatch.setitem(ARMS, "random", replace(ARMS["random"], seeds=seeds))
+        run_missing("random", tmp_path, lambda line: None)
     assert asked == [100, 101, 102]
     assert [x.seed for x in read_runs("random", tmp_path)] == [100, 101, 102]
     page = write_report(tmp_path, tmp_path).read_text()
