@@ -135,7 +135,7 @@ def run(arm: str, seed: int, steps: int = STEPS) -> LocalRun:
     with one_thread():
         model: BaseAlgorithm = make_agent(given.agent, ENV_ID, seed, **given.hyperparameters)
         model.learn(steps, callback=log)
-        returns = play_without_exploration(model)
+        returns = play_without_exploration(model, EVALUATION_EPISODES)
     return LocalRun(arm, seed, model.num_timesteps, tuple(log.returns), returns)
 
 
@@ -153,9 +153,7 @@ def _run_td_stdp(arm: str, seed: int, steps: int) -> LocalRun:
     return LocalRun(arm, seed, int(sum(returns)), tuple(returns), played)
 
 
-def play_without_exploration(
-    model: BaseAlgorithm, episodes: int = EVALUATION_EPISODES
-) -> tuple[float, ...]:
+def play_without_exploration(model: BaseAlgorithm, episodes: int) -> tuple[float, ...]:
     """Return the returns of fresh episodes, those of the table's first evaluation seed and on.
 
     Args:

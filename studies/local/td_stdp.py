@@ -14,8 +14,8 @@ At each time step, in this order:
     P <- exp(-1/20) P + η s_pre,  z <- exp(-1/20) z + P s_post / 20
 
 ``V`` is 0 in the last 2 ms of the decision in which an episode has failed; an episode that the
-limit has cut goes on in value. Then all but the weights is at rest, and 6 decisions pass before the pole
-moves, with δ = 0. The action is drawn from the softmax of 50 mean(r) / 20.
+limit has cut goes on in value. Then all but the weights is at rest, and 6 decisions pass before the
+pole moves, with δ = 0. The action is drawn from the softmax of 50 mean(r) / 20.
 """
 
 from __future__ import annotations
