@@ -239,3 +239,29 @@ def test_wrappers_of_stable_baselines_go_around_it():
     raw = copy.copy(env.get_original_obs())
     assert start.shape == raw.shape == (2, 4)
     assert np.abs(raw).max() <= 0.05
+
+
+def test_a_step_without_infos_is_the_step():
+    usual, quick = (StableBaselinesVecEnv(BatchedCartPole(5, max_episode_steps=30)) for _ in "ab")
+    rng = np.random.default_rng(0)
+    for env in (usual, quick):
+        env.seed(3)
+    assert np.array_equal(usual.reset(), quick.reset())
+    ends = 0
+    for _ in range(200):
+        actions = rng.integers(0, 2, 5)
+        *arrays, infos = usual.step(actions)
+        *same, shared = quick.step_without_infos(actions)
+        assert all(np.array_equal(*pair) for pair in zip(arrays, same, strict=True))
+        for info, short in zip(infos, shared, strict=True):
+            if "episode" not in info:
+                assert short == {}
+                continue
+            ends += 1
+            for each in (info, short):
+                del each["episode"]["t"]
+            assert short.keys() == info.keys()
+            assert short["episode"] == info["episode"]
+            assert np.array_equal(short["terminal_observation"], info["terminal_observation"])
+            assert short["TimeLimit.truncated"] is info["TimeLimit.truncated"]
+    assert ends > 20
