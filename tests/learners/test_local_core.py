@@ -198,6 +198,16 @@ def test_steps_are_those_of_plain_python(feedback, hidden, actions):
         assert_allclose(core._theta, reference.flat(), rtol=1e-3, atol=1e-4)
 
 
+@pytest.mark.parametrize("decoder", ["mean_rate", "last_voltage"])
+def test_constants_of_the_neuron_and_the_decoder_count(decoder):
+    constants = {"tau_mem_ms": 3.0, "v_threshold": 0.7, "v_reset": -0.3, "v_leak": 0.2}
+    policy = make_policy((6, 5), neuron_parameters=constants, decoder=decoder, time_steps=7)
+    core = make_core(policy, feedback="symmetric")
+    reference = Reference(policy, 0.9, 0.5, "symmetric")
+    for gradient, sizes in live_beside(core, reference, policy):
+        reference.climb(gradient, *sizes)
+
+
 @settings(max_examples=30, deadline=None)
 @given(
     hidden=st.lists(st.integers(1, 6), min_size=1, max_size=3).map(tuple),
@@ -235,14 +245,15 @@ def test_adam_is_the_papers():
         assert_allclose(core._theta[clear], expected[clear], rtol=1e-4, atol=1e-5)
 
 
-def test_moments_of_adam_follow_a_series_of_gradients():
+@pytest.mark.parametrize("size", [1.0, 1e-8])  # the second is of Adam's epsilon
+def test_moments_of_adam_follow_a_series_of_gradients(size):
     count, rng = 6, np.random.default_rng(0)
     from snn_gym.learners.local_kernels import climb
 
     moments, adam = Moments.none(count), Adam(count)
     theta, expected = np.zeros(count, np.float32), np.zeros(count)
     for update in range(1, 9):
-        gradient = rng.normal(size=count).astype(np.float32)
+        gradient = (size * rng.normal(size=count)).astype(np.float32)
         climb(
             (0.1, 0.2), 2, 1, update, gradient, moments.first, moments.second, theta,
             np.arange(count), np.zeros(count, np.float32),
