@@ -23,6 +23,7 @@ from stable_baselines3.common.type_aliases import GymEnv, MaybeCallback
 
 from snn_gym.arrays import from_arrays, to_arrays
 from snn_gym.config import from_mapping
+from snn_gym.learners.calls import log_progress, set_up_learning
 from snn_gym.learners.hyperparameters import (
     attach,
     hyperparameter_names,
@@ -36,7 +37,6 @@ from snn_gym.learners.judging import (
     batched_id,
     find_observation_limits,
 )
-from snn_gym.learners.logged import log_progress
 from snn_gym.learners.settings import LearnerSettings
 from snn_gym.policies.controller import SpikingControllerPolicy
 from snn_gym.spiking.population import Population, finite_or_raise, start_weights
@@ -242,14 +242,8 @@ class GradientFreeAlgorithm(BaseAlgorithm):
             ValueError: There is nothing to spend, or an observation, a reward or a weight is not
                 finite.
         """
-        if total_timesteps < 1:
-            raise ValueError(f"total_timesteps must be at least 1, got {total_timesteps}")
-        total_timesteps, callback = self._setup_learn(
-            total_timesteps,
-            callback,
-            reset_num_timesteps,
-            tb_log_name or type(self).__name__,
-            progress_bar,
+        total_timesteps, callback = set_up_learning(
+            self, total_timesteps, callback, tb_log_name, reset_num_timesteps, progress_bar
         )
         self._callback, self._stopped = callback, False
         self._judge = None  # the environments may be others than before

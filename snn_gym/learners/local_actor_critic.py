@@ -16,6 +16,7 @@ from stable_baselines3.common.type_aliases import GymEnv, MaybeCallback, Schedul
 
 from snn_gym.arrays import from_arrays, to_arrays
 from snn_gym.config import from_mapping
+from snn_gym.learners.calls import log_progress, set_up_learning
 from snn_gym.learners.hyperparameters import (
     attach,
     hyperparameter_names,
@@ -25,7 +26,6 @@ from snn_gym.learners.hyperparameters import (
 from snn_gym.learners.judging import find_observation_limits
 from snn_gym.learners.local_core import Moments, Rule, check_network
 from snn_gym.learners.local_online import OnlineActor
-from snn_gym.learners.logged import log_progress
 from snn_gym.learners.settings import LocalRuleSettings
 from snn_gym.learners.stepping import stepper
 from snn_gym.policies.local_actor_critic import LocalActorCriticPolicy
@@ -190,14 +190,8 @@ class LocalActorCritic(BaseAlgorithm):
         Raises:
             ValueError: There is nothing to spend, or an observation or a reward is not finite.
         """
-        if total_timesteps < 1:
-            raise ValueError(f"total_timesteps must be at least 1, got {total_timesteps}")
-        total_timesteps, callback = self._setup_learn(
-            total_timesteps,
-            callback,
-            reset_num_timesteps,
-            tb_log_name or type(self).__name__,
-            progress_bar,
+        total_timesteps, callback = set_up_learning(
+            self, total_timesteps, callback, tb_log_name, reset_num_timesteps, progress_bar
         )
         # Weights, environments and hyper-parameters may be others than before.
         self._actor, self._decided_on = self.online(0.0, self.n_envs), None

@@ -10,6 +10,7 @@ import torch
 from gymnasium import spaces
 from numpy.typing import NDArray
 
+from snn_gym.learners.local_climbing import climb
 from snn_gym.learners.local_kernels import (
     GAIN,
     LEAK,
@@ -21,7 +22,6 @@ from snn_gym.learners.local_kernels import (
     THRESHOLD,
     Array,
     Places,
-    climb,
     live,
     values_of,
 )

@@ -37,11 +37,8 @@ CONSTANTS = GAIN, LEAK, THRESHOLD, RESET, SLOPE = range(5)
 """Places in the constants of a neuron: ``dt / tau_mem``, resting potential, threshold, potential
 after a spike, and the slope of the surrogate derivative ``1 / (1 + slope |v - threshold|)^2``."""
 
-BETA1, BETA2, EPSILON = 0.9, 0.999, 1e-8
-"""Adam's usual constants."""
-
 TINY = np.float32(1e-30)
-"""What decays below it is 0."""
+"""Traces below it are 0, for subnormal numbers cost ten times the time of others."""
 
 NO_FEEDBACK, RANDOM_FEEDBACK, SYMMETRIC_FEEDBACK = range(3)
 """How the error reaches hidden neurons: not at all, by fixed weights, or by the readouts' own."""
@@ -292,12 +289,6 @@ def _send_down(between: Array, gated: Array, signal: Array) -> None:
         signal[i] = total
 
 
-@njit(cache=True, error_model="numpy", inline="always")
-def _flushed(value: np.float32) -> np.float32:
-    """Return 0 for what nears the subnormal numbers, which cost ten times the time of others."""
-    return value if abs(value) > TINY else np.float32(0.0)
-
-
 @njit(cache=True, error_model="numpy")
 def follow(
     delta: np.float32, decay: np.float32, eligible: Array, trace: Array, gradient: Array
@@ -305,7 +296,8 @@ def follow(
     """Add ``delta`` times the old trace to the gradient, then let the trace follow (P,)."""
     for p in range(trace.size):
         gradient[p] += delta * trace[p]
-        trace[p] = _flushed(decay * trace[p] + eligible[p])
+        kept = decay * trace[p] + eligible[p]
+        trace[p] = kept if abs(kept) > TINY else np.float32(0.0)
 
 
 @njit(cache=True, error_model="numpy")
@@ -385,34 +377,3 @@ def values_of(
         at = run_layers(sizes, constants, coefficients, theta, x, spikes, local, features)
         readout = theta[at : at + features.size].reshape(1, features.size)
         read_out(readout, features, values[b : b + 1])
-
-
-@njit(cache=True, error_model="numpy")
-def climb(
-    steps: tuple[float, float], hidden: int, samples: int, update: int, gradient: Array,
-    first: Array, second: Array, theta: Array, order: Places, shown: Array,
-) -> None:  # fmt: skip
-    """Climb the mean gradient of the samples, by Adam; by its ``update`` 0 without moments.
-
-    ``steps`` are the step sizes of the first ``hidden`` weights (P,) and of the others; ``shown``
-    gets the weights in the policy's order. Adam: Kingma & Ba 2015, https://arxiv.org/abs/1412.6980.
-    """
-    one, share = np.float32(1.0), np.float32(1.0 / samples)
-    beta1, beta2, epsilon = np.float32(BETA1), np.float32(BETA2), np.float32(EPSILON)
-    for part in range(2):
-        begin, end = (hidden, theta.size) if part else (0, hidden)
-        step = np.float32(steps[part])
-        if update == 0:
-            for p in range(begin, end):
-                theta[p] += step * (share * gradient[p])
-            continue
-        of_first = np.float32(1.0 / (1.0 - BETA1**update))
-        of_second = np.float32(1.0 / (1.0 - BETA2**update))
-        for p in range(begin, end):
-            g = share * gradient[p]
-            first[p] = _flushed(beta1 * first[p] + (one - beta1) * g)
-            second[p] = _flushed(beta2 * second[p] + (one - beta2) * (g * g))
-            root = np.sqrt(second[p] * of_second) + epsilon
-            theta[p] += step * (first[p] * of_first) / root
-    for k in range(order.size):
-        shown[k] = theta[order[k]]

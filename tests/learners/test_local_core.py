@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose
 
+from snn_gym.learners.local_climbing import climb
 from snn_gym.learners.local_core import LocalCore, Moments, Outcome, Rule
 from snn_gym.policies import LocalActorCriticPolicy
 from snn_gym.spiking import NetworkConfig
@@ -248,8 +249,6 @@ def test_adam_is_the_papers():
 @pytest.mark.parametrize("size", [1.0, 1e-8])  # the second is of Adam's epsilon
 def test_moments_of_adam_follow_a_series_of_gradients(size):
     count, rng = 6, np.random.default_rng(0)
-    from snn_gym.learners.local_kernels import climb
-
     moments, adam = Moments.none(count), Adam(count)
     theta, expected = np.zeros(count, np.float32), np.zeros(count)
     for update in range(1, 9):
