@@ -135,6 +135,10 @@ class LocalCore:
         self._chosen = np.zeros(samples, np.int64)
         self._drawn = np.zeros((samples, outputs if continuous else 0), np.float32)
         self._gradient = np.zeros(count, np.float32)
+        # What the kernel takes together, made once.
+        self._learned = (self._theta, self._back)
+        self._lives = (self._traces, self._values, self._started)
+        self._found = (self._gradient, self._errors)
 
     @property
     def traces(self) -> Array:
@@ -187,9 +191,8 @@ class LocalCore:
             Actions (B,) int64, or (B, A) float32 before ``tanh``; overwritten by the next step.
         """
         live(
-            self._network, self._constants_of_rule, self._limits, (self._theta, self._back),
-            (self._traces, self._values, self._started), observations, tuple(outcome),
-            (noise, self._chosen, self._drawn), (self._gradient, self._errors),
+            self._network, self._constants_of_rule, self._limits, self._learned, self._lives,
+            observations, outcome, (noise, self._chosen, self._drawn), self._found,
         )  # fmt: skip
         if step_sizes != (0.0, 0.0):
             moments = self.moments
