@@ -26,7 +26,7 @@ def export(
     ] = 20,
     name: Annotated[str, typer.Option(help="What functions and files are called after.")] = "agent",
 ) -> None:
-    """Write an agent as C source: no allocation, no library but the standard one."""
+    """Write an agent as C source: nothing is allocated, no library but the standard one."""
     from snn_gym.export import to_c, visit
 
     if c.exists() and (not c.is_dir() or any(c.iterdir())):
@@ -39,8 +39,8 @@ def export(
         model, c, visits=visits, fixed_point=fixed_point, drop_silent=drop_silent, name=name,
         title=f"{title} on {env_id}",
     )  # fmt: skip
-    sizes = ", ".join(str(x) for x in files.neurons)
-    typer.echo(f"{title} on {env_id}: layers of {sizes} neurons")
+    sizes = ", ".join(str(x) for x in files.sizes)
+    typer.echo(f"{title} on {env_id}: layers of {sizes}")
     typer.echo(f"{files.constant_bytes:,} bytes of constants, {files.state_bytes:,} of state")
     typer.echo(f"written: {files.header}, {files.source}, {files.program}")
     typer.echo(

@@ -51,7 +51,7 @@ MISTAKES = [
     ("watch RUN --save film.avi", "expected a name that ends in .gif or .mp4"),
     ("export ppo-lif CartPole-v1", "Missing option '--c'; see `snn-gym export --help`"),
     ("export ppo-lif --c new", "export ppo-lif on what? name an environment, such as CartPole-v1"),
-    ("export RUN --c new", "export an agent whose network is a SpikingNetwork"),
+    ("export RUN --c new --fixed-point", "are for spiking agents, and this is an ANN; leave"),
     ("export ppo-lif CartPole-v1 --c FILE", "is not an empty folder; name another one with --c"),
     ("watch RUN Acrobot-v1 --save film.gif", "name the environment that it was trained on"),
 ]  # fmt: skip

@@ -2,7 +2,9 @@
 
 from snn_gym.export.c import CFiles, to_c
 from snn_gym.export.portable import (
+    Portable,
     PortableAgent,
+    PortableANN,
     PortableLayer,
     PortableNormaliser,
     portable,
@@ -12,6 +14,8 @@ from snn_gym.export.visits import Visits, visit
 
 __all__ = [
     "CFiles",
+    "Portable",
+    "PortableANN",
     "PortableAgent",
     "PortableLayer",
     "PortableNormaliser",

@@ -16,9 +16,11 @@ from pathlib import Path
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.policies import BasePolicy
 
+from snn_gym.export.c_ann import ANNSource
+from snn_gym.export.c_base import Source
 from snn_gym.export.c_fixed import FixedSource
-from snn_gym.export.c_source import CSource
-from snn_gym.export.portable import portable, without_silent
+from snn_gym.export.c_source import SpikingSource
+from snn_gym.export.portable import PortableANN, portable, without_silent
 from snn_gym.export.visits import Visits
 from snn_gym.storage import write_text_atomic
 
@@ -37,8 +39,8 @@ class CFiles:
     """Memory of the constants."""
     state_bytes: int
     """Memory of the state."""
-    neurons: tuple[int, ...]
-    """Neurons of each layer."""
+    sizes: tuple[int, ...]
+    """Neurons or units of each layer."""
 
 
 def to_c(
@@ -54,7 +56,7 @@ def to_c(
     """Write an agent as C source.
 
     Args:
-        model: Algorithm with a spiking policy, or the policy.
+        model: Algorithm with a policy of snn_gym, or the policy.
         folder: Folder to write ``NAME.h``, ``NAME.c`` and ``main.c`` into; it is made.
         visits: What ``visit`` saw of its network; fixed point and silent neurons need it.
         fixed_point: Whether weights have 8 bits and potentials 16, instead of float.
@@ -78,22 +80,28 @@ def to_c(
             "fixed_point and drop_silent need visits, what the network does in the states that the "
             "agent visits: pass visits=visit(model, env_id)"
         )
-    agent, said = portable(model), " ".join(title.replace("*/", "").split())
+    said = " ".join(title.replace("*/", "").split())
+    agent = portable(model)
+    if isinstance(agent, PortableANN):
+        if fixed_point or drop_silent:
+            raise ValueError(
+                "fixed_point and drop_silent are for spiking agents, and this is an ANN; leave "
+                "them out"
+            )
+        return _write(ANNSource(agent, name, said), Path(folder))
     if drop_silent and visits is not None:
         agent = without_silent(agent, visits.fired)
     if fixed_point and visits is not None:
-        source: CSource = FixedSource(agent, name, said, visits.peaks)
-    else:
-        source = CSource(agent, name, said)
-    return _write(source, Path(folder))
+        return _write(FixedSource(agent, name, said, visits.peaks), Path(folder))
+    return _write(SpikingSource(agent, name, said), Path(folder))
 
 
-def _write(source: CSource, folder: Path) -> CFiles:
+def _write(source: Source, folder: Path) -> CFiles:
     header, code = (folder / f"{source.name}.{suffix}" for suffix in "hc")
     program = folder / "main.c"
     texts = {header: source.header(), code: source.source(), program: source.program()}
     folder.mkdir(parents=True, exist_ok=True)
     for path, text in texts.items():
         write_text_atomic(path, text)
-    sizes = tuple(layer.size for layer in source.agent.layers)
-    return CFiles(header, code, program, source.constant_bytes, source.state_bytes, sizes)
+    memory = source.constant_bytes, source.state_bytes
+    return CFiles(header, code, program, *memory, source.sizes)

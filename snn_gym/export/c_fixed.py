@@ -19,7 +19,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from snn_gym.export import c_fixed_text, c_text
-from snn_gym.export.c_source import CSource, number
+from snn_gym.export.c_base import number
+from snn_gym.export.c_source import SpikingSource
 from snn_gym.export.portable import PortableAgent, PortableLayer
 from snn_gym.spiking.neurons.forward_kernels import (
     ADAPT_GAIN,
@@ -55,7 +56,7 @@ class _Scale:
         return float(self.weight / 2**self.bits)
 
 
-class FixedSource(CSource):
+class FixedSource(SpikingSource):
     """The files of an agent, in fixed point.
 
     Args:
@@ -70,7 +71,7 @@ class FixedSource(CSource):
 
     number, sum = "int16_t", "int32_t"
     shape = "fixed point, weights of 8 bits and potentials of 16"
-    common = c_text.PLACES + "\n" + c_fixed_text.SATURATED
+    places = c_text.PLACES + "\n" + c_fixed_text.SATURATED
     helpers, products = c_fixed_text.HELPERS, c_fixed_text.ADD_PRODUCTS
     neurons = c_fixed_text.NEURONS
 
@@ -140,7 +141,7 @@ class FixedSource(CSource):
             return
         yield f"int32_t currents[{layer.size}];"
         yield "memset(currents, 0, sizeof currents);"
-        yield from self._driven(k, layer, "currents", held=held)
+        yield from self._driven(k, layer, held=held)
         yield f"for (int n = 0; n < {layer.size}; n++) {{"
         base = "held" if held else f"biases_{k}"
         yield f"    currents[n] = {base}[n] + currents[n] * {2 ** self._scales[k - 1].bits};"

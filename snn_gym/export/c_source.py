@@ -1,24 +1,21 @@
-"""The text of an agent's C files, in float; ``c_fixed`` says what differs in fixed point."""
+"""The C files of a spiking agent, in float; ``c_fixed`` says what differs in fixed point."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from functools import cached_property
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
 from snn_gym.export import c_text
+from snn_gym.export.c_base import Source
 from snn_gym.export.portable import PortableAgent, PortableLayer
 
-_LINE = 96
-_TYPES = {"float32": "float", "int8": "int8_t", "int16": "int16_t", "int32": "int32_t"}
 _VARIABLES = ("potentials", "currents", "thresholds")
 
 
-class CSource:
-    """The files of an agent, in float.
+class SpikingSource(Source):
+    """The files of a spiking agent, in float.
 
     Args:
         agent: What is written.
@@ -27,68 +24,35 @@ class CSource:
     """
 
     number, sum = "float", "float"
-    """C types of weights' values and of what adds them up."""
-    shape = "float"
-    """What the header says of them."""
-    common, helpers, products, neurons = (
-        c_text.PLACES,
-        c_text.HELPERS,
-        c_text.ADD_PRODUCTS,
-        c_text.NEURONS,
-    )
+    """C types of neurons' numbers and of what adds weights up."""
+    places, helpers, products = c_text.PLACES, c_text.HELPERS, c_text.ADD_PRODUCTS
+    neurons = c_text.NEURONS
 
     def __init__(self, agent: PortableAgent, name: str, title: str) -> None:
-        self.agent, self.name, self.title = agent, name, title or "an agent"
+        super().__init__(agent, name, title)
+        self.agent = agent
         self.keeps_readout = agent.stateful and len(agent.coefficients) > 1
 
-    @cached_property
-    def tables(self) -> Mapping[str, NDArray[Any]]:
-        """Constant arrays by name."""
-        return dict(self._tables())
-
     @property
-    def constant_bytes(self) -> int:
-        """Memory of the constants."""
-        return sum(x.nbytes for x in self.tables.values())
+    def sizes(self) -> tuple[int, ...]:
+        """Neurons of each layer."""
+        return self.agent.sizes
 
     @property
     def state_bytes(self) -> int:
         """Memory of the state."""
         agent = self.agent
         values = sum(x.rest.size for x in agent.layers)
-        values += (len(agent.coefficients) - 1) * agent.layers[-1].size * self.keeps_readout
-        width = self.tables["rest_1"].itemsize
-        return values * width + sum(x.size for x in agent.layers)
-
-    def header(self) -> str:
-        """Return the text of ``NAME.h``."""
-        agent, count = self.agent, 1 if self.agent.choice == "argmax" else self.agent.outputs
-        sizes = [x.size for x in agent.layers]
-        widest = max(agent.inputs, *sizes)
-        rows = 4 + 2 * len(sizes) + len(agent.coefficients)
-        discrete = agent.choice == "argmax"
-        return c_text.HEADER.format(
-            title=self.title, name=self.name, upper=self.name.upper(), shape=self.shape,
-            time_steps=agent.time_steps, inputs=agent.inputs, actions=count, macs=_macs(agent),
-            updates=agent.time_steps * sum(sizes), additions=_additions(agent),
-            constant_bytes=f"{self.constant_bytes:,}", state_bytes=f"{self.state_bytes:,}",
-            stack_bytes=f"{-(-4 * widest * rows // 1024) * 1024:,}",
-            lasting="" if agent.stateful else ": nothing, it is only room to decide in",
-            state_fields="\n".join(self._state_fields()),
-            action_comment="its number" if discrete else f"{count} values within their limits",
-            action_type="int" if discrete else f"struct {{ float values[{count}]; }}",
-            observation_comment=_observation_comment(agent),
-        )  # fmt: skip
+        values += (len(agent.coefficients) - 1) * self.sizes[-1] * self.keeps_readout
+        return values * self.tables["rest_1"].itemsize + sum(self.sizes)
 
     def source(self) -> str:
         """Return the text of ``NAME.c``."""
         agent = self.agent
         parts = [
-            f"/* Weights and decisions of {self.title}; {self.name}.h says how to use it. */\n"
-            f'#include "{self.name}.h"\n\n#include <math.h>\n#include <stdint.h>\n'
-            "#include <string.h>",
-            *(_table(key, values) for key, values in self.tables.items()),
-            self.common,
+            self._opening(),
+            *self._table_texts(),
+            self.places,
             *([self.helpers] if agent.spike_input or self._adds_rows() else []),
             *([] if agent.spike_input else [self.products]),
             *(self.neurons[kind] for kind in sorted({layer.kind for layer in agent.layers})),
@@ -97,16 +61,27 @@ class CSource:
         ]
         return "\n\n".join(part.rstrip() for part in parts) + "\n"
 
-    def program(self) -> str:
-        """Return the text of ``main.c``."""
-        upper, agent = self.name.upper(), self.agent
-        trains = f" * {upper}_TIME_STEPS" if agent.spike_input else ""
-        shown = c_text.PRINT_NUMBER if agent.choice == "argmax" else c_text.PRINT_VALUES
-        values = agent.inputs * (agent.time_steps if agent.spike_input else 1)
-        return c_text.MAIN.format(
-            name=self.name, observation_size=f"{upper}_INPUTS{trains}", line_size=64 + 32 * values,
-            print_action=shown.format(upper=upper),
-        )  # fmt: skip
+    def _header(self) -> Mapping[str, str]:
+        agent, widest = self.agent, max(self.agent.inputs, *self.sizes)
+        rows = 4 + 2 * len(self.sizes) + len(agent.coefficients)
+        spikes = f"{agent.time_steps} time steps of {agent.inputs} values, 0 or 1"
+        values = f"{agent.inputs} values in the environment's units"
+        return {
+            "costs": (
+                f"{agent.time_steps} time steps; {_macs(agent):,} multiply-accumulates, "
+                f"{agent.time_steps * sum(self.sizes):,} neuron updates,\n"
+                f" *   {_additions(agent):,} additions of weights if all neurons fire at each "
+                "time step"
+            ),
+            "stack_bytes": f"{-(-4 * widest * rows // 1024) * 1024:,}",
+            "lasting": "" if agent.stateful else ": nothing, it is only room to decide in",
+            "state_fields": "\n".join(self._state_fields()),
+            "observation_comment": spikes if agent.spike_input else values,
+        }
+
+    @property
+    def _values(self) -> int:
+        return self.agent.inputs * (self.agent.time_steps if self.agent.spike_input else 1)
 
     def _tables(self) -> Iterator[tuple[str, NDArray[Any]]]:
         agent = self.agent
@@ -125,16 +100,6 @@ class CSource:
         yield "head_biases", agent.head_biases
         yield from self._limit_tables()
 
-    def _input_tables(self) -> Iterator[tuple[str, NDArray[Any]]]:
-        if self.agent.normaliser is not None:
-            yield "means", self.agent.normaliser.mean
-            yield "deviations", self.agent.normaliser.std
-
-    def _limit_tables(self) -> Iterator[tuple[str, NDArray[Any]]]:
-        if self.agent.choice != "argmax":
-            yield "lows", self.agent.low
-            yield "highs", self.agent.high
-
     def _adds_rows(self) -> bool:
         """Tell whether a layer is driven by spikes, its own or another's."""
         layers = self.agent.layers
@@ -146,7 +111,7 @@ class CSource:
             yield f"    {self.number} neurons_{k}[{layer.rest.size}]; /* {held} */"
             yield f"    unsigned char spikes_{k}[{layer.size}]; /* of the last time step */"
         if self.keeps_readout:
-            rows, last = len(self.agent.coefficients) - 1, self.agent.layers[-1].size
+            rows, last = len(self.agent.coefficients) - 1, self.sizes[-1]
             yield f"    float readout[{rows}][{last}];"
 
     def _reset(self) -> Iterator[str]:
@@ -159,19 +124,16 @@ class CSource:
         yield "}"
 
     def _step(self) -> Iterator[str]:
-        agent, name = self.agent, self.name
-        widest = max(agent.inputs, *(x.size for x in agent.layers))
-        last, count = agent.layers[-1].size, len(agent.layers)
-        yield f"void {name}_step({name}_state *state, const float *observation,"
-        yield f"{' ' * (len(name) + 11)}{name}_action *action) {{"
+        agent, last, count = self.agent, self.sizes[-1], len(self.sizes)
+        yield from self._signature()
         yield f"    {self.sum} decoded[{self._readout_rows()}][{last}];"
         yield f"    {self.sum} outputs[{agent.outputs}];"
-        yield f"    int places[{widest}];"
+        yield f"    int places[{max(agent.inputs, *self.sizes)}];"
         yield "    memset(decoded, 0, sizeof decoded);"
         if not agent.stateful:
-            yield f"    {name}_reset(state);"
+            yield f"    {self.name}_reset(state);"
         if not agent.spike_input:
-            yield from self._held(agent.layers[0].size)
+            yield from self._held(self.sizes[0])
         yield f"    for (int t = 0; t < {agent.time_steps}; t++) {{"
         for k, layer in enumerate(agent.layers, start=1):
             yield "        {"
@@ -185,7 +147,7 @@ class CSource:
         yield "    }"
         if self.keeps_readout:
             yield c_text.CARRY.format(rows=len(agent.coefficients) - 1, size=last)
-        yield c_text.READ.format(outputs=agent.outputs, size=last)
+        yield self._read("decoded[0]", last)
         yield from self._choose()
         yield "}"
 
@@ -194,24 +156,10 @@ class CSource:
 
     def _held(self, size: int) -> Iterator[str]:
         """Give the currents of a held observation, which are the same at all time steps."""
-        inputs = self.agent.inputs
-        yield f"    float values[{inputs}], held[{size}];"
-        yield f"    for (int d = 0; d < {inputs}; d++) {{"
-        yield f"        values[d] = {self._standardised()};"
-        if self.agent.normaliser is not None:
-            yield f"        values[d] = {self._clipped('values[d]')};"
-        yield "    }"
+        yield from self._standardise()
+        yield f"    float held[{size}];"
         yield "    memcpy(held, biases_1, sizeof held);"
-        yield f"    add_products(&weights_1[0][0], {inputs}, {size}, values, held);"
-
-    def _standardised(self) -> str:
-        plain = self.agent.normaliser is None
-        return "observation[d]" if plain else "(observation[d] - means[d]) / deviations[d]"
-
-    def _clipped(self, value: str) -> str:
-        assert self.agent.normaliser is not None  # as the caller has found
-        limit = number(self.agent.normaliser.clip)
-        return f"{value} < -{limit} ? -{limit} : ({value} > {limit} ? {limit} : {value})"
+        yield f"    add_products(&weights_1[0][0], {self.agent.inputs}, {size}, values, held);"
 
     def _layer(self, k: int, layer: PortableLayer) -> Iterator[str]:
         """Give what a layer does at a time step."""
@@ -222,11 +170,11 @@ class CSource:
             currents = "currents"
             yield f"float currents[{layer.size}];"
             yield f"memcpy(currents, {'held' if held else f'biases_{k}'}, sizeof currents);"
-            yield from self._driven(k, layer, currents, held=held)
+            yield from self._driven(k, layer, held=held)
         yield self._updated(k, layer, currents)
 
-    def _driven(self, k: int, layer: PortableLayer, target: str, *, held: bool) -> Iterator[str]:
-        """Give the addition of what spikes bring, the input's and the layer's own."""
+    def _driven(self, k: int, layer: PortableLayer, *, held: bool) -> Iterator[str]:
+        """Give the addition to ``currents`` of what spikes bring, the input's and the layer's."""
         inputs, size = layer.weights.shape
         if not held:
             source = f"state->spikes_{k - 1}"
@@ -237,10 +185,10 @@ class CSource:
                 yield f"    seen[d] = observation[t * {inputs} + d] != 0.0f;"
                 yield "}"
             yield f"const int count = places_of({source}, {inputs}, places);"
-            yield f"add_rows(&weights_{k}[0][0], {size}, places, count, {target});"
+            yield f"add_rows(&weights_{k}[0][0], {size}, places, count, currents);"
         if layer.recurrent is not None:
             yield f"const int looped = places_of(state->spikes_{k}, {size}, places);"
-            yield f"add_rows(&recurrent_{k}[0][0], {size}, places, looped, {target});"
+            yield f"add_rows(&recurrent_{k}[0][0], {size}, places, looped, currents);"
 
     def _updated(self, k: int, layer: PortableLayer, currents: str) -> str:
         kind = c_text.NAMES[layer.kind]
@@ -248,49 +196,6 @@ class CSource:
             f"{kind}(constants_{k}, {currents}, state->neurons_{k}, {layer.size}, "
             f"state->spikes_{k});"
         )
-
-    def _choose(self) -> Iterator[str]:
-        agent = self.agent
-        if agent.choice == "argmax":
-            yield c_text.ARGMAX.format(outputs=agent.outputs)
-            return
-        yield f"    for (int o = 0; o < {agent.outputs}; o++) {{"
-        yield f"        const float x = {self._output()};"
-        yield c_text.SQUASH if agent.choice == "squash" else c_text.CLIP
-        yield "    }"
-
-    def _output(self) -> str:
-        return "outputs[o]"
-
-
-def number(value: float) -> str:
-    """Return a float32 as C text that is read as the same number."""
-    text = f"{value:.9g}"
-    return f"{text}f" if set(text) & set(".e") else f"{text}.0f"
-
-
-def _table(name: str, values: NDArray[Any]) -> str:
-    sizes = "".join(f"[{x}]" for x in values.shape)
-    return f"static const {_TYPES[values.dtype.name]} {name}{sizes} = {{\n{_lines(values)}\n}};"
-
-
-def _lines(values: NDArray[Any]) -> str:
-    """Return numbers as C text, a row of a matrix in braces of its own."""
-    if values.ndim == 2:
-        return ",\n".join(f"    {{\n{_lines(row)}\n    }}" for row in values)
-    shown = number if np.issubdtype(values.dtype, np.floating) else str
-    lines = [""]
-    for text in (shown(x) for x in values.tolist()):
-        if len(lines[-1]) + len(text) + 2 > _LINE:
-            lines.append("")
-        lines[-1] += f"{text}, "
-    return "\n".join(f"    {line.rstrip(' ')}" for line in lines).rstrip(",")
-
-
-def _observation_comment(agent: PortableAgent) -> str:
-    if agent.spike_input:
-        return f"{agent.time_steps} time steps of {agent.inputs} values, 0 or 1"
-    return f"{agent.inputs} values in the environment's units"
 
 
 def _macs(agent: PortableAgent) -> int:

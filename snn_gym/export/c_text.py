@@ -1,11 +1,10 @@
-"""The C source of an exported agent, in float: the parts that do not depend on its numbers."""
+"""The C source of an exported agent, in float: what does not depend on its numbers."""
 
 HEADER = """\
 /* A spiking agent as C99, written by `snn-gym export`: {title}.
  *
  * Numbers: {shape}.
- * A decision: {time_steps} time steps; {macs:,} multiply-accumulates, {updates:,} neuron updates,
- *   {additions:,} additions of weights if all neurons fire at each time step.
+ * A decision: {costs}.
  * Memory: {constant_bytes} bytes of constants, {state_bytes} of state, below
  *   {stack_bytes} of stack; nothing is allocated.
  * Compile with -std=c99 -O3 and link libm.
@@ -16,7 +15,6 @@ HEADER = """\
 #include <stdint.h>
 
 #define {upper}_INPUTS {inputs}
-#define {upper}_TIME_STEPS {time_steps}
 #define {upper}_ACTIONS {actions}
 
 /* What lasts from one decision to the next{lasting}. */
@@ -197,7 +195,7 @@ READ = """\
     for (int o = 0; o < {outputs}; o++) {{
         outputs[o] = head_biases[o];
         for (int n = 0; n < {size}; n++) {{
-            outputs[o] += head_weights[o][n] * decoded[0][n];
+            outputs[o] += head_weights[o][n] * {features}[n];
         }}
     }}"""
 
@@ -230,7 +228,7 @@ MAIN = """\
 
 #include "{name}.h"
 
-#define VALUES ({observation_size})
+#define VALUES {values}
 
 static {name}_state state;
 

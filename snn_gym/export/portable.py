@@ -19,6 +19,7 @@ from stable_baselines3.common.torch_layers import FlattenExtractor
 from torch import Tensor, nn
 
 from snn_gym.policies._common import SpikingPolicyMixin
+from snn_gym.policies._networks import DenseNetwork
 from snn_gym.policies._stateful import StatefulPolicyMixin
 from snn_gym.policies.controller import SpikingControllerPolicy
 from snn_gym.spiking.coding.decoders import PopulationHead
@@ -30,6 +31,8 @@ from snn_gym.spiking.neurons.forward_kernels import VARIABLES
 
 Array = NDArray[np.float32]
 Choice = Literal["argmax", "clip", "squash"]
+Activation = Literal["tanh", "relu"]
+_ACTIVATIONS: dict[type[nn.Module], Activation] = {nn.Tanh: "tanh", nn.ReLU: "relu"}
 
 
 @dataclass(frozen=True)
@@ -68,26 +71,14 @@ class PortableLayer:
         return len(self.biases)
 
 
-@dataclass(frozen=True)
-class PortableAgent:
-    """An agent as numbers: normaliser, layers, readout, and how an action is chosen of it."""
+@dataclass(frozen=True, kw_only=True)
+class Portable:
+    """What spiking agents and ANNs share: what comes first, and how an action is chosen."""
 
     inputs: int
     """Values of an observation, or channels of a spike train."""
-    time_steps: int
-    """Time steps of a decision."""
-    spike_input: bool
-    """Whether observations are spike trains (T, D), seen a time step at a time, not values that are
-    held as currents."""
     normaliser: PortableNormaliser | None
     """None for none."""
-    layers: tuple[PortableLayer, ...]
-    """Layers, input side first."""
-    coefficients: Array
-    """(1 + S, T): row 0 weighs the last layer's spikes for the readout, the others for the
-    decoder's S state variables at the end."""
-    transition: Array
-    """(1 + S, S): what the decoder's state adds to the readout and to its next state."""
     head_weights: Array
     """(O, N) of the linear head."""
     head_biases: Array
@@ -99,8 +90,6 @@ class PortableAgent:
     """(O,) of continuous actions, else (0,)."""
     high: Array
     """(O,) of continuous actions, else (0,)."""
-    stateful: bool
-    """Whether neurons go on from the state that the last decision left, until an episode ends."""
 
     @property
     def outputs(self) -> int:
@@ -108,35 +97,115 @@ class PortableAgent:
         return len(self.head_biases)
 
 
-def portable(model: BaseAlgorithm | BasePolicy) -> PortableAgent:
+@dataclass(frozen=True, kw_only=True)
+class PortableANN(Portable):
+    """An ANN as numbers."""
+
+    weights: tuple[Array, ...]
+    """(D, N) of each hidden layer, input side first."""
+    biases: tuple[Array, ...]
+    """(N,) of each hidden layer."""
+    activation: Activation
+    """Activation of the units."""
+
+    @property
+    def sizes(self) -> tuple[int, ...]:
+        """Units of each hidden layer."""
+        return tuple(len(x) for x in self.biases)
+
+
+@dataclass(frozen=True, kw_only=True)
+class PortableAgent(Portable):
+    """A spiking agent as numbers."""
+
+    time_steps: int
+    """Time steps of a decision."""
+    spike_input: bool
+    """Whether observations are spike trains (T, D), seen a time step at a time, not values that are
+    held as currents."""
+    layers: tuple[PortableLayer, ...]
+    """Layers, input side first."""
+    coefficients: Array
+    """(1 + S, T): row 0 weighs the last layer's spikes for the readout, the others for the
+    decoder's S state variables at the end."""
+    transition: Array
+    """(1 + S, S): what the decoder's state adds to the readout and to its next state."""
+    stateful: bool
+    """Whether neurons go on from the state that the last decision left, until an episode ends."""
+
+    @property
+    def sizes(self) -> tuple[int, ...]:
+        """Neurons of each layer."""
+        return tuple(layer.size for layer in self.layers)
+
+
+def portable(model: BaseAlgorithm | BasePolicy) -> PortableAgent | PortableANN:
     """Return what of an agent can be exported.
 
     Args:
-        model: Algorithm with a spiking policy, or the policy.
+        model: Algorithm with a policy of snn_gym, or the policy.
 
     Raises:
         ValueError: A part has no form outside of the project; the message names the nearest one.
     """
     policy: Any = model.policy if isinstance(model, BaseAlgorithm) else model
-    network = _network(policy)
-    low, high = _limits(policy.action_space)
-    weights, biases = _head(policy, network)
+    if not isinstance(policy, SpikingPolicyMixin):
+        raise ValueError(f"only policies of snn_gym are exported, got {type(policy).__name__}")
+    _check_spaces(policy)
+    network = policy._acting_network()
+    if isinstance(network, DenseNetwork):
+        return _ann(policy, network)
+    if not isinstance(network, SpikingNetwork):
+        raise ValueError(
+            f"{type(network).__name__} is not exported; train a spiking network or an ANN without "
+            "a state"
+        )
+    _check_network(network)
     transition = _numbers(network.decoder.transition)
     return PortableAgent(
         inputs=network.input_size,
         time_steps=network.config.time_steps,
         spike_input=network.spike_input,
-        normaliser=_normaliser(policy),
         layers=tuple(_layers(network)),
         coefficients=_numbers(network.decoder.coefficients),
         transition=transition.reshape(len(network.decoder.coefficients), -1),
-        head_weights=weights,
-        head_biases=biases,
-        choice=_choice(policy),
-        low=low,
-        high=high,
         stateful=isinstance(policy, StatefulPolicyMixin),
+        **_common(policy, network.head),
     )
+
+
+def _ann(policy: SpikingPolicyMixin, network: DenseNetwork) -> PortableANN:
+    modules = list(network)
+    linears = [x for x in modules if isinstance(x, nn.Linear)]
+    others = {type(x) for x in modules if not isinstance(x, nn.Linear)}
+    if len(others) != 1 or not others <= set(_ACTIVATIONS):
+        raise ValueError(
+            f"activations {', '.join(x.__name__ for x in others) or 'none'} are not exported; "
+            "train with Tanh or ReLU"
+        )
+    own_head = len(linears) > len(network.hidden_sizes)
+    hidden = linears[: len(network.hidden_sizes)]
+    return PortableANN(
+        inputs=hidden[0].in_features,
+        weights=tuple(np.ascontiguousarray(_numbers(x.weight).T) for x in hidden),
+        biases=tuple(_numbers(x.bias) for x in hidden),
+        activation=_ACTIVATIONS[others.pop()],
+        **_common(policy, linears[-1] if own_head else None),
+    )
+
+
+def _common(policy: Any, own_head: nn.Module | None) -> dict[str, Any]:
+    """Return the fields of ``Portable``, but for the inputs."""
+    weights, biases = _head(policy, own_head)
+    low, high = _limits(policy.action_space)
+    return {
+        "normaliser": _normaliser(policy),
+        "head_weights": weights,
+        "head_biases": biases,
+        "choice": _choice(policy),
+        "low": low,
+        "high": high,
+    }
 
 
 def without_silent(agent: PortableAgent, fired: Sequence[NDArray[np.bool_]]) -> PortableAgent:
@@ -169,19 +238,7 @@ def without_silent(agent: PortableAgent, fired: Sequence[NDArray[np.bool_]]) -> 
     return replace(agent, layers=layers, head_weights=head)
 
 
-def _network(policy: Any) -> SpikingNetwork:
-    """Return the acting network, checked."""
-    if not isinstance(policy, SpikingPolicyMixin):
-        raise ValueError(
-            f"only spiking policies of snn_gym are exported, got {type(policy).__name__}"
-        )
-    network = policy._acting_network()
-    if not isinstance(network, SpikingNetwork):
-        raise ValueError(
-            f"the acting network does not spike ({type(network).__name__}); export an agent whose "
-            "network is a SpikingNetwork"
-        )
-    _check_spaces(policy)
+def _check_network(network: SpikingNetwork) -> None:
     config = network.config
     if not (network.spike_input or isinstance(config.encoder_parameters, ConstantEncoder)):
         raise ValueError(
@@ -198,7 +255,6 @@ def _network(policy: Any) -> SpikingNetwork:
             f"{config.learnable} is not exported; train with 'lif_box', 'lif', 'iaf' or 'alif', "
             "backend 'auto' and no learnable constants"
         )
-    return network
 
 
 def _check_spaces(policy: SpikingPolicyMixin) -> None:
@@ -231,15 +287,15 @@ def _layers(network: SpikingNetwork) -> Iterator[PortableLayer]:
         )
 
 
-def _head(policy: Any, network: SpikingNetwork) -> tuple[Array, Array]:
-    """Return weights (O, N) and biases (O,) by which the decoded activity is read."""
-    head: nn.Module = network.head if network.head is not None else _outer_head(policy)
+def _head(policy: Any, own: nn.Module | None) -> tuple[Array, Array]:
+    """Return weights (O, N) and biases (O,) by which the last layer is read."""
+    head: nn.Module = own if own is not None else _outer_head(policy)
     assert isinstance(head, nn.Linear | PopulationHead)
     weights, biases = _numbers(head.weight), _numbers(head.bias)
     if isinstance(head, PopulationHead):  # each output reads neurons of its own
         weights = block_diag(*weights)
     quantiles = getattr(policy, "n_quantiles", 1)
-    if quantiles > 1 and network.head is not None:  # of QR-DQN, whose value is their mean
+    if quantiles > 1 and own is not None:  # of QR-DQN, whose value is their mean
         weights = weights.reshape(quantiles, -1, weights.shape[1]).mean(0)
         biases = biases.reshape(quantiles, -1).mean(0)
     return weights, biases

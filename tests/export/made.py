@@ -14,7 +14,7 @@ from gymnasium import spaces
 from numpy.typing import NDArray
 from stable_baselines3.common.utils import ConstantSchedule
 
-from snn_gym.export import CFiles, PortableAgent
+from snn_gym.export import CFiles, PortableAgent, PortableANN, portable
 from snn_gym.spiking import NetworkConfig
 
 COMPILER = shutil.which("cc")
@@ -52,20 +52,32 @@ def observe(seen: str, count: int) -> NDArray[Any]:
     return np.stack([SEEN[seen].sample() for _ in range(count)])
 
 
+def spiking(policy: Any) -> PortableAgent:
+    """Return the numbers of a spiking agent."""
+    agent = portable(policy)
+    assert isinstance(agent, PortableAgent)
+    return agent
+
+
 class Compiled:
     """An agent's C files, compiled, loaded and called."""
 
-    def __init__(self, files: CFiles, agent: PortableAgent, fixed: bool = False) -> None:
+    def __init__(
+        self, files: CFiles, agent: PortableAgent | PortableANN, fixed: bool = False
+    ) -> None:
         library = files.source.with_suffix(".so")
         words = (str(COMPILER), *WARNINGS, "-O2", "-shared", "-fPIC", "-o", str(library))
         subprocess.run([*words, str(files.source), "-lm"], check=True)
         self._agent, self._library = agent, ctypes.CDLL(str(library))
         number = ctypes.c_int16 if fixed else ctypes.c_float
         fields: list[tuple[str, Any]] = []
-        for k, layer in enumerate(agent.layers, start=1):
+        layers = agent.layers if isinstance(agent, PortableAgent) else ()
+        for k, layer in enumerate(layers, start=1):
             fields.append((f"neurons_{k}", number * layer.rest.size))
             fields.append((f"spikes_{k}", ctypes.c_ubyte * layer.size))
-        if agent.stateful and len(agent.coefficients) > 1:
+        if isinstance(agent, PortableANN):
+            fields.append(("unused", ctypes.c_char))
+        elif agent.stateful and len(agent.coefficients) > 1:
             rows = len(agent.coefficients) - 1
             fields.append(("readout", number * (rows * agent.layers[-1].size)))
         self.state = type("State", (ctypes.Structure,), {"_fields_": fields})()
@@ -85,6 +97,7 @@ class Compiled:
     def neurons(self) -> NDArray[np.float32]:
         """State of all neurons as our networks have it: of each layer its variables, then z."""
         parts = []
+        assert isinstance(self._agent, PortableAgent)
         for k, layer in enumerate(self._agent.layers, start=1):
             parts.append(np.array(getattr(self.state, f"neurons_{k}")[:], np.float32))
             if layer.recurrent is not None:

@@ -9,9 +9,11 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from stable_baselines3.common.utils import ConstantSchedule
+from torch import nn
 
 from snn_gym import load_pretrained
-from snn_gym.export import Visits, portable, to_c, visit
+from snn_gym.export import Visits, portable, to_c, visit, without_silent
 from snn_gym.policies import (
     SpikingActorCriticPolicy,
     SpikingControllerPolicy,
@@ -24,13 +26,16 @@ from snn_gym.policies import (
 )
 from snn_gym.scoring import evaluate
 from tests.export.made import (
+    CHOSEN,
     COMPILER,
     SANITIZERS,
+    SEEN,
     WARNINGS,
     Compiled,
     build,
     needs_compiler,
     observe,
+    spiking,
 )
 
 KINDS: list[tuple[type[Any], str, str, dict[str, Any]]] = [
@@ -60,7 +65,7 @@ def test_a_decision_is_ours_to_the_last_bit_of_every_neuron(
     kind: type[Any], seen: str, chosen: str, network: dict[str, Any], tmp_path: Path
 ) -> None:
     policy = build(kind, seen, chosen, **network)
-    agent = portable(policy)
+    agent = spiking(policy)
     compiled = Compiled(to_c(policy, tmp_path), agent)
     acting, met = policy._acting_network(), set()
     for observation in observe(seen, 60):
@@ -80,7 +85,7 @@ def test_a_state_is_carried_and_reset_as_ours(
     kind: type[Any], seen: str, network: dict[str, Any], tmp_path: Path
 ) -> None:
     policy = build(kind, seen, **network)
-    compiled = Compiled(to_c(policy, tmp_path), portable(policy))
+    compiled = Compiled(to_c(policy, tmp_path), spiking(policy))
     state = None
     for k, observation in enumerate(observe(seen, 40)):
         if k == 25:
@@ -123,11 +128,11 @@ def test_fixed_point_earns_what_float_does(
     model = load_pretrained("ppo-lif", env_id)
     visits = visit(model, env_id, 2)
     files = to_c(model, tmp_path, visits=visits, fixed_point=True, drop_silent=drop)
-    agent = portable(model)
+    agent = spiking(model)
     assert files.constant_bytes < most_bytes
     if drop:
-        assert files.neurons == tuple(int(x.sum()) for x in visits.fired)
-        agent = _smaller(agent, visits)
+        assert files.sizes == tuple(int(x.sum()) for x in visits.fired)
+        agent = without_silent(agent, visits.fired)
     compiled = Compiled(files, agent, fixed=True)
 
     class Policy:
@@ -139,12 +144,6 @@ def test_fixed_point_earns_what_float_does(
     assert evaluate(Policy(), env_id, seeds=seeds).mean >= own - margin  # type: ignore[arg-type]
 
 
-def _smaller(agent: Any, visits: Visits) -> Any:
-    from snn_gym.export import without_silent
-
-    return without_silent(agent, visits.fired)
-
-
 @needs_compiler
 def test_without_silent_neurons_visited_states_are_decided_alike(tmp_path: Path) -> None:
     policy = build(SpikingActorCriticPolicy)
@@ -154,7 +153,7 @@ def test_without_silent_neurons_visited_states_are_decided_alike(tmp_path: Path)
     assert not all(x.all() for x in fired)
     visits = Visits(fired, (1.0, 1.0))
     files = to_c(policy, tmp_path, visits=visits, drop_silent=True)
-    compiled = Compiled(files, _smaller(portable(policy), visits))
+    compiled = Compiled(files, without_silent(spiking(policy), fired))
     taken = [compiled.step(x) for x in observations]
     assert taken == policy.predict(observations, deterministic=True)[0].tolist()
 
@@ -206,6 +205,27 @@ def test_a_controller_of_evolution_is_written_too(tmp_path: Path) -> None:
         for parameter in policy.parameters():
             parameter.mul_(3.0)
     policy.set_observation_limits([-4.0] * 3, [2.0] * 3)
-    compiled = Compiled(to_c(policy, tmp_path), portable(policy))
+    compiled = Compiled(to_c(policy, tmp_path), spiking(policy))
     for observation in observe("analogue", 30):
         assert compiled.step(observation) == policy.predict(observation)[0]
+
+
+@needs_compiler
+@pytest.mark.parametrize("activation", [nn.Tanh, nn.ReLU])
+@pytest.mark.parametrize("chosen", ["discrete", "continuous"])
+def test_a_twin_acts_as_ours(activation: type[nn.Module], chosen: str, tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    policy = SpikingActorCriticPolicy(
+        SEEN["analogue"], CHOSEN[chosen], ConstantSchedule(0.1), network={"hidden_sizes": [12, 9]},
+        spiking_actor=False, spiking_critic=False, activation_fn=activation,
+    )  # fmt: skip
+    with torch.no_grad():
+        for parameter in policy.parameters():
+            parameter.mul_(3.0)
+    compiled = Compiled(to_c(policy, tmp_path), portable(policy))
+    for observation in observe("analogue", 30):
+        expected = policy.predict(observation, deterministic=True)[0]
+        np.testing.assert_allclose(compiled.step(observation), expected, rtol=1e-4, atol=1e-5)
+    visits = Visits((), ())
+    with pytest.raises(ValueError, match="this is an ANN; leave them out"):
+        to_c(policy, tmp_path, visits=visits, fixed_point=True)

@@ -1,0 +1,176 @@
+"""What the C files of all exported agents share: header, tables, standardising, the choice."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from snn_gym.export import c_text
+from snn_gym.export.portable import Portable
+
+_LINE = 96
+_TYPES = {"float32": "float", "int8": "int8_t", "int16": "int16_t", "int32": "int32_t"}
+
+
+class Source(ABC):
+    """The files of an agent.
+
+    Args:
+        agent: What is written.
+        name: What functions, types and files are called after.
+        title: What the header says that it is.
+    """
+
+    shape = "float"
+    """What the header says of the numbers."""
+
+    def __init__(self, agent: Portable, name: str, title: str) -> None:
+        self.common, self.name, self.title = agent, name, title or "an agent"
+
+    @property
+    @abstractmethod
+    def sizes(self) -> tuple[int, ...]:
+        """Neurons or units of each layer."""
+
+    @property
+    @abstractmethod
+    def state_bytes(self) -> int:
+        """Memory of the state."""
+
+    @abstractmethod
+    def source(self) -> str:
+        """Return the text of ``NAME.c``."""
+
+    @abstractmethod
+    def _tables(self) -> Iterator[tuple[str, NDArray[Any]]]:
+        """Give the constant arrays by name."""
+
+    @abstractmethod
+    def _header(self) -> Mapping[str, str]:
+        """Return what the header says of this kind of agent."""
+
+    @cached_property
+    def tables(self) -> Mapping[str, NDArray[Any]]:
+        """Constant arrays by name."""
+        return dict(self._tables())
+
+    @property
+    def constant_bytes(self) -> int:
+        """Memory of the constants."""
+        return sum(x.nbytes for x in self.tables.values())
+
+    def header(self) -> str:
+        """Return the text of ``NAME.h``."""
+        agent, discrete = self.common, self.common.choice == "argmax"
+        count = 1 if discrete else agent.outputs
+        return c_text.HEADER.format(
+            title=self.title, name=self.name, upper=self.name.upper(), shape=self.shape,
+            inputs=agent.inputs, actions=count, constant_bytes=f"{self.constant_bytes:,}",
+            state_bytes=f"{self.state_bytes:,}",
+            action_comment="its number" if discrete else f"{count} values within their limits",
+            action_type="int" if discrete else f"struct {{ float values[{count}]; }}",
+            **self._header(),
+        )  # fmt: skip
+
+    def program(self) -> str:
+        """Return the text of ``main.c``."""
+        upper, values = self.name.upper(), self._values
+        shown = c_text.PRINT_NUMBER if self.common.choice == "argmax" else c_text.PRINT_VALUES
+        return c_text.MAIN.format(
+            name=self.name, values=values, line_size=64 + 32 * values,
+            print_action=shown.format(upper=upper),
+        )  # fmt: skip
+
+    @property
+    def _values(self) -> int:
+        """Values of an observation."""
+        return self.common.inputs
+
+    def _opening(self) -> str:
+        return (
+            f"/* Weights and decisions of {self.title}; {self.name}.h says how to use it. */\n"
+            f'#include "{self.name}.h"\n\n#include <math.h>\n#include <stdint.h>\n'
+            "#include <string.h>"
+        )
+
+    def _table_texts(self) -> Iterator[str]:
+        for name, values in self.tables.items():
+            yield _table(name, values)
+
+    def _input_tables(self) -> Iterator[tuple[str, NDArray[Any]]]:
+        if self.common.normaliser is not None:
+            yield "means", self.common.normaliser.mean
+            yield "deviations", self.common.normaliser.std
+
+    def _limit_tables(self) -> Iterator[tuple[str, NDArray[Any]]]:
+        if self.common.choice != "argmax":
+            yield "lows", self.common.low
+            yield "highs", self.common.high
+
+    def _signature(self) -> Iterator[str]:
+        yield f"void {self.name}_step({self.name}_state *state, const float *observation,"
+        yield f"{' ' * (len(self.name) + 11)}{self.name}_action *action) {{"
+
+    def _standardise(self) -> Iterator[str]:
+        """Give the float array ``values``: observations, standardised."""
+        inputs = self.common.inputs
+        yield f"    float values[{inputs}];"
+        yield f"    for (int d = 0; d < {inputs}; d++) {{"
+        yield f"        values[d] = {self._standardised()};"
+        if self.common.normaliser is not None:
+            yield f"        values[d] = {self._clipped('values[d]')};"
+        yield "    }"
+
+    def _standardised(self) -> str:
+        plain = self.common.normaliser is None
+        return "observation[d]" if plain else "(observation[d] - means[d]) / deviations[d]"
+
+    def _clipped(self, value: str) -> str:
+        assert self.common.normaliser is not None  # as the caller has found
+        limit = number(self.common.normaliser.clip)
+        return f"{value} < -{limit} ? -{limit} : ({value} > {limit} ? {limit} : {value})"
+
+    def _read(self, features: str, size: int) -> str:
+        """Return the head's product with features."""
+        return c_text.READ.format(outputs=self.common.outputs, size=size, features=features)
+
+    def _choose(self) -> Iterator[str]:
+        if self.common.choice == "argmax":
+            yield c_text.ARGMAX.format(outputs=self.common.outputs)
+            return
+        yield f"    for (int o = 0; o < {self.common.outputs}; o++) {{"
+        yield f"        const float x = {self._output()};"
+        yield c_text.SQUASH if self.common.choice == "squash" else c_text.CLIP
+        yield "    }"
+
+    def _output(self) -> str:
+        return "outputs[o]"
+
+
+def number(value: float) -> str:
+    """Return a float32 as C text that is read as the same number."""
+    text = f"{value:.9g}"
+    return f"{text}f" if set(text) & set(".e") else f"{text}.0f"
+
+
+def _table(name: str, values: NDArray[Any]) -> str:
+    sizes = "".join(f"[{x}]" for x in values.shape)
+    return f"static const {_TYPES[values.dtype.name]} {name}{sizes} = {{\n{_lines(values)}\n}};"
+
+
+def _lines(values: NDArray[Any]) -> str:
+    """Return numbers as C text, a row of a matrix in braces of its own."""
+    if values.ndim == 2:
+        return ",\n".join(f"    {{\n{_lines(row)}\n    }}" for row in values)
+    shown = number if np.issubdtype(values.dtype, np.floating) else str
+    lines = [""]
+    for text in (shown(x) for x in values.tolist()):
+        if len(lines[-1]) + len(text) + 2 > _LINE:
+            lines.append("")
+        lines[-1] += f"{text}, "
+    return "\n".join(f"    {line.rstrip(' ')}" for line in lines).rstrip(",")
