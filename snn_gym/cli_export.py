@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -14,24 +14,36 @@ def export(
     agent: Shown,
     env: ShownEnvironment = None,
     *,
-    c: Annotated[Path, typer.Option("--c", help="Folder to write C files into.")],
+    c: Annotated[
+        Path | None, typer.Option("--c", help="Folder to write C files into.", show_default="none")
+    ] = None,
+    nir: Annotated[
+        Path | None, typer.Option("--nir", help="NIR graph to write.", show_default="none")
+    ] = None,
     fixed_point: Annotated[
-        bool, typer.Option("--fixed-point", help="Weights of 8 bits, potentials of 16.")
+        bool, typer.Option("--fixed-point", help="C with weights of 8 bits, potentials of 16.")
     ] = False,
     drop_silent: Annotated[
-        bool, typer.Option("--drop-silent", help="Leave out neurons that never fire.")
+        bool, typer.Option("--drop-silent", help="C without neurons that never fire.")
     ] = False,
     episodes: Annotated[
         int, typer.Option(min=1, help="Episodes that are played for scales and silent neurons.")
     ] = 20,
     name: Annotated[str, typer.Option(help="What functions and files are called after.")] = "agent",
 ) -> None:
-    """Write an agent as C source: nothing is allocated, no library but the standard one."""
+    """Write an agent as C source that allocates nothing, or as a NIR graph."""
+    if (c is None) == (nir is None):
+        raise ValueError("export to what? give either --c FOLDER or --nir FILE")
+    target = c if c is not None else nir
+    assert target is not None  # as was just found
+    if target.exists() and (target.is_file() or any(target.iterdir())):
+        raise ValueError(f"{target} exists already; name another place")
+    model, env_id, title, arguments = load_shown("export", agent, env)
+    if c is None:
+        _to_nir(model, target)
+        return
     from snn_gym.export import to_c, visit
 
-    if c.exists() and (not c.is_dir() or any(c.iterdir())):
-        raise ValueError(f"{c} is not an empty folder; name another one with --c")
-    model, env_id, title, arguments = load_shown("export", agent, env)
     visits = None
     if fixed_point or drop_silent:
         visits = visit(model, env_id, episodes, env_kwargs=arguments)
@@ -47,3 +59,10 @@ def export(
         f"next: cc -std=c99 -O3 -o {c / name} {files.source} {files.program} -lm, and send it "
         "observations, a line for each"
     )
+
+
+def _to_nir(model: Any, path: Path) -> None:
+    from snn_gym.export import to_nir
+
+    files = to_nir(model, path)
+    typer.echo(f"written: {files.graph}, and what belongs to the host: {files.host}")

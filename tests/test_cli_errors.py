@@ -49,10 +49,11 @@ MISTAKES = [
     ("plot RUN --format gif", "is unknown; choose from png, svg"),
     ("watch ppo-lfi CartPole-v1 --save film.gif", "did you mean 'ppo-lif'? `snn-gym pretrained`"),
     ("watch RUN --save film.avi", "expected a name that ends in .gif or .mp4"),
-    ("export ppo-lif CartPole-v1", "Missing option '--c'; see `snn-gym export --help`"),
+    ("export ppo-lif CartPole-v1", "export to what? give either --c FOLDER or --nir FILE"),
+    ("export recurrent-ppo-lsnn snn/CueAccumulation-v0 --nir a.nir", "train with neuron 'lif_box'"),
     ("export ppo-lif --c new", "export ppo-lif on what? name an environment, such as CartPole-v1"),
     ("export RUN --c new --fixed-point", "are for spiking agents, and this is an ANN; leave"),
-    ("export ppo-lif CartPole-v1 --c FILE", "is not an empty folder; name another one with --c"),
+    ("export ppo-lif CartPole-v1 --c FILE", "exists already; name another place"),
     ("watch RUN Acrobot-v1 --save film.gif", "name the environment that it was trained on"),
 ]  # fmt: skip
 

@@ -31,3 +31,12 @@ def test_what_it_says_next_makes_a_program_that_acts(
     done = subprocess.run(["out/pole"], input=lines, capture_output=True, text=True, check=True)
     expected = [str(int(policy.predict(x, deterministic=True)[0])) for x in given]
     assert done.stdout.split() == expected
+
+
+def test_a_graph_is_written_with_what_belongs_to_the_host(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main(["export", "ppo-lif", "CartPole-v1", "--nir", "out/pole.nir"]) == 0
+    assert "out/pole.nir, and what belongs to the host: out/pole.json" in capsys.readouterr().out
+    assert sorted(x.name for x in (tmp_path / "out").iterdir()) == ["pole.json", "pole.nir"]

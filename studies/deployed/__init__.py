@@ -1,0 +1,1 @@
+"""What agents cost and earn as C."""

@@ -1,0 +1,165 @@
+"""Run the study: ``python -m studies.deployed`` exports, compiles, plays, times and reports."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+import gymnasium as gym
+import numpy as np
+import typer
+from numpy.typing import NDArray
+
+from snn_gym import load_pretrained, make_lean
+from snn_gym.config import Config
+from snn_gym.export import to_c, visit
+from snn_gym.scoring import evaluate
+from snn_gym.storage import write_text_atomic
+from snn_gym.threads import one_thread
+from snn_gym.zoo.recipe import processor
+from studies.deployed.program import Player, seconds_per_decision
+from studies.files import read_run, write_run
+
+DOCS = Path(__file__).parents[2] / "docs"
+RESULTS = Path(__file__).parent / "results.json"
+ENV_ID = "CartPole-v1"
+SEEDS = range(5)
+LEAN = "ppo-lif, made lean"
+FORMS: Mapping[str, Mapping[str, bool]] = {
+    "float": {},
+    "fixed point": {"fixed_point": True},
+    "float, without silent neurons": {"drop_silent": True},
+    "fixed point, without silent neurons": {"fixed_point": True, "drop_silent": True},
+}
+_TIMED = 1000
+
+_TEXT = """# Agents as C
+
+Written by `python -m studies.deployed` from `studies/deployed/results.json`. Agents of the results
+table, seeds {first} to {last} on {env}, and the spiking ones made lean (`make_lean` as it comes),
+are written as C by [snn-gym export](guide/export.md), compiled by `cc -std=c99 -O3 -march=native`,
+played through a pipe on the table's {episodes} episodes, and timed on {timed:,} states that the
+agent visits: CPU time of a decision, observation to action, one core, the least of 15 rounds.
+Scales of fixed point and silent neurons come from 20 other episodes. Cells are medians over seeds,
+with the smallest and the largest. Processor: {processor}.
+
+"""
+_END = """
+The ANN is the twin, `ppo-mlp`, with the same hidden sizes, written as C in the same way, in float.
+Constants are weights, biases, scales and what standardises observations. All of this is one small
+task; what a chip makes of it is another question.
+"""
+
+
+@dataclass(frozen=True)
+class Deployed(Config):
+    """One agent in one form."""
+
+    agent: str
+    """Agent."""
+    form: str
+    """One of ``FORMS``."""
+    seed: int
+    """Seed of its row."""
+    sizes: tuple[int, ...]
+    """Neurons or units of each layer."""
+    constant_bytes: int
+    """Memory of the constants."""
+    mean: float
+    """Mean return as C."""
+    simulated: float
+    """Mean return of the agent itself, in the same episodes."""
+    seconds: float
+    """CPU time of a decision (s)."""
+
+
+@dataclass(frozen=True)
+class Found(Config):
+    """What the study found."""
+
+    processor: dict[str, str]
+    """As recipes have it."""
+    deployed: tuple[Deployed, ...]
+    """All agents and forms."""
+
+
+def measure() -> Iterator[Deployed]:
+    """Export, compile, play and time every agent in every form."""
+    for seed in SEEDS:
+        trained, ann = (load_pretrained(x, ENV_ID, seed) for x in ("ppo-lif", "ppo-mlp"))
+        for agent, model in (("ppo-lif", trained), (LEAN, make_lean(trained)), ("ppo-mlp", ann)):
+            simulated = evaluate(model, ENV_ID).mean
+            visits, seen = visit(model, ENV_ID), visited(model)
+            forms = FORMS if agent != "ppo-mlp" else {"float": FORMS["float"]}
+            for form, options in forms.items():
+                with tempfile.TemporaryDirectory() as folder:
+                    files = to_c(model, folder, visits=visits, **options)  # type: ignore[arg-type]
+                    with Player(files) as player:
+                        mean = evaluate(player, ENV_ID).mean  # type: ignore[arg-type]
+                    spent = seconds_per_decision(files, seen)
+                yield Deployed(
+                    agent, form, seed, files.sizes, files.constant_bytes, mean, simulated, spent
+                )
+
+
+def visited(model: Any) -> NDArray[np.float32]:
+    """Return states (1000, D) of the agent's episodes."""
+    env, seen = gym.make(ENV_ID), list[NDArray[np.float32]]()
+    observation, _ = env.reset(seed=0)
+    while len(seen) < _TIMED:
+        seen.append(observation)
+        action = model.predict(observation, deterministic=True)[0]
+        observation, _, terminated, truncated, _ = env.step(action)
+        if terminated or truncated:
+            observation, _ = env.reset()
+    return np.stack(seen)
+
+
+def report(found: Found) -> str:
+    """Return the page."""
+    text = _TEXT.format(
+        first=SEEDS[0], last=SEEDS[-1], env=ENV_ID, episodes=100, timed=_TIMED,
+        processor=", ".join(f"{name} {value}" for name, value in found.processor.items()),
+    )  # fmt: skip
+    head = (
+        "agent", "form", "seeds", "neurons", "bytes of constants", "return as C",
+        "return in the simulator", "time of a decision (µs)",
+    )  # fmt: skip
+    lines = [head, ("---",) * len(head)]
+    for agent in dict.fromkeys(x.agent for x in found.deployed):
+        for form in FORMS:
+            own = [x for x in found.deployed if (x.agent, x.form) == (agent, form)]
+            if own:
+                lines.append(_line(agent, form, own))
+    return text + "".join(f"| {' | '.join(line)} |\n" for line in lines) + _END
+
+
+def _line(agent: str, form: str, own: list[Deployed]) -> tuple[str, ...]:
+    return (
+        agent, form, str(len(own)), _spread([sum(x.sizes) for x in own], 0),
+        _spread([x.constant_bytes for x in own], 0), _spread([x.mean for x in own], 1),
+        _spread([x.simulated for x in own], 1), _spread([1e6 * x.seconds for x in own], 2),
+    )  # fmt: skip
+
+
+def _spread(values: list[float] | list[int], digits: int) -> str:
+    low, middle, high = np.min(values), np.median(values), np.max(values)
+    return f"{middle:,.{digits}f} ({low:,.{digits}f} to {high:,.{digits}f})"
+
+
+def main(
+    report_only: Annotated[bool, typer.Option(help="Write the report alone.")] = False,
+) -> None:
+    """Measure everything, and write docs/deployed.md."""
+    if not report_only:
+        with one_thread():
+            write_run(RESULTS, Found(processor(), tuple(measure())))
+    write_text_atomic(DOCS / "deployed.md", report(read_run(Found, RESULTS)))
+    typer.echo(f"wrote {DOCS / 'deployed.md'}")
+
+
+if __name__ == "__main__":
+    typer.run(main)

@@ -1,0 +1,42 @@
+"""What the study of exported agents says follows from its numbers; its programs act."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from snn_gym import load_pretrained
+from snn_gym.export import to_c
+from studies.deployed.__main__ import DOCS, RESULTS, Deployed, Found, report
+from studies.deployed.program import Player, seconds_per_decision
+from studies.files import read_run
+from tests.export.made import needs_compiler
+
+
+def test_the_committed_page_is_that_of_the_committed_numbers() -> None:
+    assert (DOCS / "deployed.md").read_text(encoding="utf-8") == report(read_run(Found, RESULTS))
+
+
+def test_cells_are_medians_with_the_smallest_and_the_largest() -> None:
+    bytes_and_times = [(10, 3e-7), (30, 1e-7), (20, 2e-7)]
+    found = tuple(
+        Deployed("a", "float", seed, (2, 3), size, 500.0, 499.5, seconds)
+        for seed, (size, seconds) in enumerate(bytes_and_times)
+    )
+    line = (
+        "| a | float | 3 | 5 (5 to 5) | 20 (10 to 30) | 500.0 (500.0 to 500.0) | "
+        "499.5 (499.5 to 499.5) | 0.20 (0.10 to 0.30) |\n"
+    )
+    assert line in report(Found({"machine": "x"}, found))
+
+
+@needs_compiler
+def test_a_program_acts_as_the_agent_and_takes_time(tmp_path: Path) -> None:
+    model = load_pretrained("ppo-lif", "CartPole-v1")
+    files = to_c(model, tmp_path)
+    observations = np.random.default_rng(0).uniform(-0.2, 0.2, (20, 4)).astype(np.float32)
+    with Player(files) as player:
+        actions, _ = player.predict(observations)
+    assert actions.tolist() == model.predict(observations, deterministic=True)[0].tolist()
+    assert 0.0 < seconds_per_decision(files, observations) < 1.0
