@@ -82,7 +82,7 @@ def test_the_equations_of_the_graph_give_our_spikes_and_actions(
     graph, state, fired = nir.read(files.graph), None, 0
     reader = Euler(graph, host["dt_s"])
     for observation in observe(seen, 25):
-        inputs, steps = _seen(observation, host), host["time_steps"]
+        inputs, steps = seen_by_the_graph(observation, host), host["time_steps"]
         if host["state"] == "reset":
             reader = Euler(graph, host["dt_s"])
         outputs, spikes = zip(*(reader.step(x) for x in inputs), strict=True)
@@ -105,7 +105,7 @@ def _hidden(layers: Any) -> list[Any]:
     return [layer for layer in layers if layer.name != "input"]
 
 
-def _seen(observation: NDArray[Any], host: dict[str, Any]) -> list[NDArray[Any]]:
+def seen_by_the_graph(observation: NDArray[Any], host: dict[str, Any]) -> list[NDArray[Any]]:
     """What the graph is given at every time step, as the host's file says."""
     given, scale = host["observation"], host["observation"]["standardised"]
     if given["is"] == "spikes":
