@@ -44,6 +44,9 @@ class Simulated:
     def predict(self, observations: NDArray[Any], *_: Any, **__: Any) -> Any:
         steps = np.stack([np.stack(seen_by_the_graph(x, self._host)) for x in observations], axis=1)
         state, total = None, torch.zeros(())
+        for module in self._network.modules():
+            if hasattr(module, "reset_mem"):  # snnTorch's neurons keep their state themselves
+                module.reset_mem()
         with torch.no_grad():
             for inputs in torch.from_numpy(steps.astype(np.float32)):
                 output, state = self._network(inputs, state)
