@@ -67,8 +67,8 @@ Whole rows do the same. Of `ppo-lif` and `ppo-mlp` on CartPole-v1, seeds 0 and 1
 `snn_gym.scoring.retraining` on the AMD processor, 4 of 4 had the same weights as the machine is and
 under `NPY_DISABLE_CPU_FEATURES=AVX512_ICL,X86_V4`. Under `ATEN_CPU_CAPABILITY=default` all 4 had
 other weights and the mean return of their rows, 500, the most there is, so that they held as
-`returns`. On the Intel processor `snn-gym verify --retrain --sample 6 --seed 1` trained 9 rows of
-version 0.1.0 again by 0.2.0: none had the same weights, 6 held as `returns`, and 3 did not
+`returns`. On the Intel processor `snn-gym verify --retrain --sample 6 --seed 1` trained 10 rows of
+version 0.1.0 again by 0.2.0: none had the same weights, 7 held as `returns`, and 3 did not
 (`ppo-lif` on snn/CartPole-v1 448.5 for 500 and on snn/CueAccumulation-v0 0.52 for 0.46, `ppo-mlp`
 on Pendulum-v1 -308 for -171): there other weights of the same seed are another draw.
 """
