@@ -54,6 +54,10 @@ def _head() -> str:
         "its equations and published constants (`studies/local/td_stdp.py`) and has "
         f"{td_stdp.EPISODES} episodes, as there; its evaluation is {FEWER_EPISODES} episodes. "
         "Published: 169.5 ± 23.5 episodes to a mean of 500, over those of 10 runs that got there.",
+        "The episodes of `accept-reject` are those of every network that it tries, the rejected "
+        "ones too, so their mean says little of the one that it keeps: by this criterion, which "
+        "asks what an agent earns while it learns, it solves nothing. By what that network earns "
+        "it needed a median of 69 episodes ([dynamics study](dynamics-study.md)).",
     )
 
 
