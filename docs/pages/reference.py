@@ -113,7 +113,8 @@ def reference_pages(root: Path) -> dict[str, str]:
     Args:
         root: The folder that holds the package.
     """
-    modules = [one for one in public_modules(root, PACKAGE) if "cli" not in one.name]
+    found = public_modules(root, PACKAGE)
+    modules = [x for x in found if not x.name.removeprefix(f"{PACKAGE}.").startswith("cli")]
     shown = exports(modules)
     defined = {one.target: one for module in modules for one in module.definitions}
     pages: dict[str, str] = {}

@@ -24,6 +24,10 @@ QUICK: dict[str, Any] = {
     "final_learning_rate": 0.001, "control_rate": 0.1, "widening": 1.0,
 }  # fmt: skip
 """Settings of shedding with which it takes seconds."""
+SETTLED: dict[str, dict[str, Any]] = {
+    name: {"updates": 400, "control_rate": 0.05} for name in ("DQN", "StatefulDQN")
+}
+"""What those need for the strength to come to rest: gaps of values vary more than policies."""
 FAST: dict[str, dict[str, Any]] = {
     "StatefulPPO": {"learning_rate": 3e-3, "n_epochs": 4},
     "StatefulDQN": {
@@ -33,12 +37,17 @@ FAST: dict[str, dict[str, Any]] = {
 """What those that are tested elsewhere need to learn the identity task fast."""
 
 
+def quick(name: str) -> dict[str, Any]:
+    """Return settings of shedding with which an algorithm takes seconds."""
+    return {**QUICK, **SETTLED.get(name, {})}
+
+
 def make_shedding(
     name: str, action: str | None = None, seed: int = 0, env: Any = None, **settings: Any
 ) -> LeanAlgorithm:
     """Return an algorithm that is yet to learn."""
     case = EVERY[name]
-    network = replace(SMALL, regulation={"lean": {**QUICK, **settings}})
+    network = replace(SMALL, regulation={"lean": {**quick(name), **settings}})
     model: LeanAlgorithm = lean(case.algorithm)(
         case.policy, env or Identity(action=action or case.actions[0]), seed=seed, device="cpu",
         policy_kwargs={"network": network, **case.policy_kwargs},

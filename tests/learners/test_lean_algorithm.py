@@ -20,7 +20,7 @@ from snn_gym.learners.lean_algorithm import LeanAlgorithm, stock
 from snn_gym.policies import SpikingActorCriticPolicy, SpikingDQNPolicy, StatefulActorCriticPolicy
 from snn_gym.spiking.bookkeeping import full_state
 from snn_gym.spiking.regulation.parameters import LeanParameters
-from tests.learners.shed import NAMES, QUICK, make_shedding, shed, steps_of, synops
+from tests.learners.shed import NAMES, make_shedding, quick, shed, steps_of, synops
 from tests.policies.identity import EVERY, Identity, observations, score
 
 SHORT: dict[str, Any] = {"latest_start": 0.3, "updates": 12, "batch_size": 16}
@@ -35,7 +35,7 @@ def choices(policy: Any, seen: Any) -> Any:
 def test_it_sheds_half_of_its_synops_and_does_the_same(name: str) -> None:
     found = shed(name)
     shedding, action = found.shedding, EVERY[name].actions[0]
-    assert shedding.counters.updates == QUICK["updates"]
+    assert shedding.counters.updates == quick(name)["updates"]
     seen = observations("analogue", 300, seed=9)
     before, after = synops(shedding._teacher, seen), synops(found.model.policy, seen)
     assert 0 < after <= before / 2
@@ -172,7 +172,7 @@ def test_synops_stay_below_their_limit(name: str) -> None:
 def test_the_controls_shed_less_within_the_same_bound(name: str, signals: str) -> None:
     own, control = shed(name), shed(name, signals=signals)
     assert control.shedding.strength.smoothed < 2 * 0.02
-    assert control.shedding.counters.updates == QUICK["updates"]
+    assert control.shedding.counters.updates == quick(name)["updates"]
     seen = observations("analogue", 300, seed=9)
     assert synops(control.model.policy, seen) > 1.2 * synops(own.model.policy, seen)
 
