@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -34,16 +34,17 @@ def export(
     """Write an agent as C source that allocates nothing, or as a NIR graph."""
     if (c is None) == (nir is None):
         raise ValueError("export to what? give either --c FOLDER or --nir FILE")
-    target = c if c is not None else nir
-    assert target is not None  # as was just found
-    if target.exists() and (target.is_file() or any(target.iterdir())):
-        raise ValueError(f"{target} exists already; name another place")
-    model, env_id, title, arguments = load_shown("export", agent, env)
-    if c is None:
-        _to_nir(model, target)
-        return
-    from snn_gym.export import to_c, visit
+    for target in filter(None, (c, nir)):
+        if target.exists() and (target.is_file() or any(target.iterdir())):
+            raise ValueError(f"{target} exists already; name another place")
+    from snn_gym.export import to_c, to_nir, visit
 
+    model, env_id, title, arguments = load_shown("export", agent, env)
+    if nir is not None:
+        graph = to_nir(model, nir)
+        typer.echo(f"written: {graph.graph}, and what belongs to the host: {graph.host}")
+    if c is None:
+        return
     visits = None
     if fixed_point or drop_silent:
         visits = visit(model, env_id, episodes, env_kwargs=arguments)
@@ -59,10 +60,3 @@ def export(
         f"next: cc -std=c99 -O3 -o {c / name} {files.source} {files.program} -lm, and send it "
         "observations, a line for each"
     )
-
-
-def _to_nir(model: Any, path: Path) -> None:
-    from snn_gym.export import to_nir
-
-    files = to_nir(model, path)
-    typer.echo(f"written: {files.graph}, and what belongs to the host: {files.host}")

@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -143,21 +142,6 @@ def host_of(agent: PortableAgent) -> dict[str, Any]:
         "output": "mean",
         "action": {"choice": agent.choice, "low": agent.low.tolist(), "high": agent.high.tolist()},
     }
-
-
-def choose(outputs: NDArray[np.float32], action: Mapping[str, Any]) -> Any:
-    """Return the action for mean outputs, as the host's file says.
-
-    Args:
-        outputs: (O,), means over the time steps of a decision.
-        action: The host's entry ``action``.
-    """
-    if action["choice"] == "argmax":
-        return int(np.argmax(outputs))
-    low, high = (np.array(action[x], np.float32) for x in ("low", "high"))
-    if action["choice"] == "squash":
-        return low + 0.5 * (np.tanh(outputs) + 1.0) * (high - low)
-    return np.clip(outputs, low, high)
 
 
 def _check(agent: PortableAgent) -> None:

@@ -68,6 +68,7 @@ class _Watched:
         self._policy.reseed_noise(seed)
 
     def record(self, obs: NDArray[Any], state: Any = None) -> Recording:
+        """Record as the policy does, and note who fired and how far potentials went."""
         found: Recording = self._policy.record(obs, state)
         layers = [layer for layer in found.layers if layer.name != "input"]
         if not self.fired:

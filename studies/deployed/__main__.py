@@ -22,6 +22,7 @@ from snn_gym.threads import one_thread
 from snn_gym.zoo.recipe import processor
 from studies.deployed.program import Player, seconds_per_decision
 from studies.files import read_run, write_run
+from studies.lean.tables import spread, table
 
 DOCS = Path(__file__).parents[2] / "docs"
 RESULTS = Path(__file__).parent / "results.json"
@@ -128,26 +129,21 @@ def report(found: Found) -> str:
         "agent", "form", "seeds", "neurons", "bytes of constants", "return as C",
         "return in the simulator", "time of a decision (µs)",
     )  # fmt: skip
-    lines = [head, ("---",) * len(head)]
+    rows = []
     for agent in dict.fromkeys(x.agent for x in found.deployed):
         for form in FORMS:
             own = [x for x in found.deployed if (x.agent, x.form) == (agent, form)]
             if own:
-                lines.append(_line(agent, form, own))
-    return text + "".join(f"| {' | '.join(line)} |\n" for line in lines) + _END
+                rows.append(_line(agent, form, own))
+    return text + table(head, rows) + _END
 
 
 def _line(agent: str, form: str, own: list[Deployed]) -> tuple[str, ...]:
     return (
-        agent, form, str(len(own)), _spread([sum(x.sizes) for x in own], 0),
-        _spread([x.constant_bytes for x in own], 0), _spread([x.mean for x in own], 1),
-        _spread([x.simulated for x in own], 1), _spread([1e6 * x.seconds for x in own], 2),
+        agent, form, str(len(own)), spread([sum(x.sizes) for x in own]),
+        spread([x.constant_bytes for x in own]), spread([x.mean for x in own], 1),
+        spread([x.simulated for x in own], 1), spread([1e6 * x.seconds for x in own], 2),
     )  # fmt: skip
-
-
-def _spread(values: list[float] | list[int], digits: int) -> str:
-    low, middle, high = np.min(values), np.median(values), np.max(values)
-    return f"{middle:,.{digits}f} ({low:,.{digits}f} to {high:,.{digits}f})"
 
 
 def main(

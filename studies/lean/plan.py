@@ -109,10 +109,11 @@ WORST_TENTH: Mapping[str, float] = MappingProxyType(
 """Settings chosen on seeds 1000 to 1003 of all tasks but LunarLander-v3."""
 TENTH_TASKS: Mapping[str, Task] = MappingProxyType(
     {
-        f"{task.env_id}@{TENTH}": replace(
-            task, first_seed=TENTH_SEED, variant=TENTH, lean=WORST_TENTH
+        task.name: task
+        for task in (
+            replace(task, first_seed=TENTH_SEED, variant=TENTH, lean=WORST_TENTH)
+            for task in TASKS.values()
         )
-        for task in TASKS.values()
     }
 )
 """The tasks with a bound for the tenth of the states in which behaviour is farthest off, by id and
@@ -120,8 +121,11 @@ TENTH_TASKS: Mapping[str, Task] = MappingProxyType(
 SECOND = "second"
 SECOND_TASKS: Mapping[str, Task] = MappingProxyType(
     {
-        f"{env_id}@{SECOND}": replace(TASKS[env_id], first_seed=SECOND_SEED, variant=SECOND)
-        for env_id in ("snn/CueAccumulation-v0", "LunarLander-v3", "MountainCar-v0")
+        task.name: task
+        for task in (
+            replace(TASKS[env_id], first_seed=SECOND_SEED, variant=SECOND)
+            for env_id in ("snn/CueAccumulation-v0", "LunarLander-v3", "MountainCar-v0")
+        )
     }
 )
 """Tasks all of whose arms were trained once more, with other seeds, on another processor, by id and

@@ -17,6 +17,7 @@ from snn_gym.config import Config
 from snn_gym.storage import write_text_atomic
 from snn_gym.zoo.recipe import processor
 from studies.files import read_run, write_run
+from studies.lean.tables import table
 from studies.processors.trained import AGENTS, Trained
 
 DOCS = Path(__file__).parents[2] / "docs"
@@ -142,13 +143,12 @@ def read_machines() -> dict[str, Found]:
 def _machine(name: str, found: Found) -> str:
     first, *others = found.trained
     agents = [agent for agent, *_ in AGENTS]
-    lines = [("setting", *agents), ("---",) * (len(agents) + 1)]
+    rows = []
     for one in others:
         same = ("=" if one.weights[x] == first.weights[x] else "other" for x in agents)
-        lines.append((f"`{one.setting}`", *same))
-    table = "".join(f"| {' | '.join(line)} |\n" for line in lines)
+        rows.append((f"`{one.setting}`", *same))
     processor = ", ".join(f"{key} {value}" for key, value in first.processor.items())
-    return _MACHINE.format(name=name, processor=processor) + table
+    return _MACHINE.format(name=name, processor=processor) + table(("setting", *agents), rows)
 
 
 def main(

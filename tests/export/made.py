@@ -16,6 +16,7 @@ from stable_baselines3.common.utils import ConstantSchedule
 
 from snn_gym.export import CFiles, PortableAgent, PortableANN, portable
 from snn_gym.spiking import NetworkConfig
+from tests.policies.firing import made_to_fire
 
 COMPILER = shutil.which("cc")
 needs_compiler = pytest.mark.skipif(COMPILER is None, reason="no C compiler, cc, is installed")
@@ -36,15 +37,8 @@ def build(kind: type[Any], seen: str = "analogue", chosen: str = "discrete", **n
     """Return a policy whose neurons fire."""
     torch.manual_seed(0)
     config = NetworkConfig(**{"hidden_sizes": (12, 9), "time_steps": 5, **network})
-    policy = kind(SEEN[seen], CHOSEN[chosen], ConstantSchedule(0.1), network=config)
-    with torch.no_grad():
-        for parameter in policy.parameters():
-            parameter.mul_(3.0)
-        if policy.normaliser is not None:
-            policy.normaliser.mean.normal_()
-            policy.normaliser.std.uniform_(0.5, 2.0)
-    policy.set_training_mode(False)
-    return policy
+    policy: Any = kind(SEEN[seen], CHOSEN[chosen], ConstantSchedule(0.1), network=config)
+    return made_to_fire(policy)
 
 
 def observe(seen: str, count: int) -> NDArray[Any]:

@@ -37,6 +37,7 @@ from tests.export.made import (
     observe,
     spiking,
 )
+from tests.policies.firing import made_to_fire
 
 KINDS: list[tuple[type[Any], str, str, dict[str, Any]]] = [
     (SpikingActorCriticPolicy, "analogue", "discrete", {}),
@@ -219,9 +220,7 @@ def test_a_twin_acts_as_ours(activation: type[nn.Module], chosen: str, tmp_path:
         SEEN["analogue"], CHOSEN[chosen], ConstantSchedule(0.1), network={"hidden_sizes": [12, 9]},
         spiking_actor=False, spiking_critic=False, activation_fn=activation,
     )  # fmt: skip
-    with torch.no_grad():
-        for parameter in policy.parameters():
-            parameter.mul_(3.0)
+    made_to_fire(policy)
     compiled = Compiled(to_c(policy, tmp_path), portable(policy))
     for observation in observe("analogue", 30):
         expected = policy.predict(observation, deterministic=True)[0]

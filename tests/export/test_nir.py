@@ -13,13 +13,13 @@ import torch
 from numpy.typing import NDArray
 
 from snn_gym.export import to_nir
-from snn_gym.export.nir_graph import choose
 from snn_gym.policies import (
     SpikingActorCriticPolicy,
     SpikingDQNPolicy,
     SpikingSACPolicy,
     StatefulActorCriticPolicy,
 )
+from tests.export.host import choose, seen_by_the_graph
 from tests.export.made import build, observe
 
 
@@ -103,18 +103,6 @@ def test_the_equations_of_the_graph_give_our_spikes_and_actions(
 
 def _hidden(layers: Any) -> list[Any]:
     return [layer for layer in layers if layer.name != "input"]
-
-
-def seen_by_the_graph(observation: NDArray[Any], host: dict[str, Any]) -> list[NDArray[Any]]:
-    """What the graph is given at every time step, as the host's file says."""
-    given, scale = host["observation"], host["observation"]["standardised"]
-    if given["is"] == "spikes":
-        return list(observation)
-    values: NDArray[Any] = observation.reshape(-1).astype(np.float32)
-    if scale is not None:
-        mean, std = (np.array(scale[x], np.float32) for x in ("mean", "std"))
-        values = np.clip((values - mean) / std, -scale["clip"], scale["clip"])
-    return [values] * int(host["time_steps"])
 
 
 @pytest.mark.parametrize(

@@ -18,9 +18,8 @@ from numpy.typing import NDArray
 
 from snn_gym import load_pretrained
 from snn_gym.export import to_nir
-from snn_gym.export.nir_graph import choose
 from snn_gym.scoring import evaluate
-from tests.export.test_nir import seen_by_the_graph
+from tests.export.host import choose, seen_by_the_graph
 
 EPISODES = 20
 

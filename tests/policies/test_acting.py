@@ -17,6 +17,7 @@ from snn_gym.policies import (
     _common,
 )
 from snn_gym.spiking import NetworkConfig
+from tests.policies.firing import made_to_fire
 
 BOX = spaces.Box(-2.0, 2.0, (2, 2), np.float32)
 SEEN = {
@@ -33,15 +34,8 @@ SHORT = {"analogue", "of two axes", "flags", "spikes"}
 def build(kind: type[Any], seen: str, chosen: str = "discrete", **network: Any) -> Any:
     torch.manual_seed(0)
     config = NetworkConfig((12, 8), 5, **network)
-    policy = kind(SEEN[seen], CHOSEN[chosen], ConstantSchedule(0.1), network=config)
-    with torch.no_grad():
-        for parameter in policy.parameters():
-            parameter.mul_(3.0)
-        if policy.normaliser is not None:
-            policy.normaliser.mean.normal_()
-            policy.normaliser.std.uniform_(0.5, 2.0)
-    policy.set_training_mode(False)
-    return policy
+    policy: Any = kind(SEEN[seen], CHOSEN[chosen], ConstantSchedule(0.1), network=config)
+    return made_to_fire(policy)
 
 
 def observe(seen: str, batch: int) -> np.ndarray[Any, Any]:

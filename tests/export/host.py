@@ -1,0 +1,36 @@
+"""What the host of a NIR graph does, as the JSON file beside the graph says."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+def seen_by_the_graph(observation: NDArray[Any], host: dict[str, Any]) -> list[NDArray[Any]]:
+    """What the graph is given at every time step, as the host's file says."""
+    given, scale = host["observation"], host["observation"]["standardised"]
+    if given["is"] == "spikes":
+        return list(observation)
+    values: NDArray[Any] = observation.reshape(-1).astype(np.float32)
+    if scale is not None:
+        mean, std = (np.array(scale[x], np.float32) for x in ("mean", "std"))
+        values = np.clip((values - mean) / std, -scale["clip"], scale["clip"])
+    return [values] * int(host["time_steps"])
+
+
+def choose(outputs: NDArray[np.float32], action: Mapping[str, Any]) -> Any:
+    """Return the action for mean outputs, as the host's file says.
+
+    Args:
+        outputs: (O,), means over the time steps of a decision.
+        action: The host's entry ``action``.
+    """
+    if action["choice"] == "argmax":
+        return int(np.argmax(outputs))
+    low, high = (np.array(action[x], np.float32) for x in ("low", "high"))
+    if action["choice"] == "squash":
+        return low + 0.5 * (np.tanh(outputs) + 1.0) * (high - low)
+    return np.clip(outputs, low, high)

@@ -1,0 +1,19 @@
+"""Policies with random weights whose neurons fire."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+
+
+@torch.no_grad()
+def made_to_fire(policy: Any) -> Any:
+    """Enlarge a policy's weights, give its normaliser statistics, and let it act; return it."""
+    for parameter in policy.parameters():
+        parameter.mul_(3.0)
+    if policy.normaliser is not None:
+        policy.normaliser.mean.normal_()
+        policy.normaliser.std.uniform_(0.5, 2.0)
+    policy.set_training_mode(False)
+    return policy
