@@ -1,0 +1,1 @@
+"""e-prop beside back-propagation through time, on the two tasks that need memory."""
