@@ -30,6 +30,7 @@ class SequenceRolloutBuffer(RolloutBuffer):
         sequence_length: Environment steps of a sequence; divides ``buffer_size``.
         burn_in_steps: Environment steps before a sequence that bring its state up to date.
         truncate_every: Passed on to the policy.
+        recurrent_gradient: Passed on to the policy.
         **kwargs: As in Stable-Baselines3's ``RolloutBuffer``.
     """
 
@@ -49,11 +50,13 @@ class SequenceRolloutBuffer(RolloutBuffer):
         sequence_length: int,
         burn_in_steps: int = 0,
         truncate_every: int | None = None,
+        recurrent_gradient: bool = True,
         **kwargs: Any,
     ) -> None:
         self.sequence_length = sequence_length
         self.burn_in_steps = burn_in_steps
         self.truncate_every = truncate_every
+        self.recurrent_gradient = recurrent_gradient
         self.state_size = state_size
         super().__init__(buffer_size, *args, **kwargs)
 
@@ -147,6 +150,7 @@ class SequenceRolloutBuffer(RolloutBuffer):
             self.to_torch(self._padded_starts[padded, envs]),
             self.burn_in_steps,
             self.truncate_every,
+            self.recurrent_gradient,
         )
         # (L, n, ...) -> (L * n, ...), as the policy's outputs come
         flat = (

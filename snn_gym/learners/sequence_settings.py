@@ -1,6 +1,38 @@
-"""Lengths of sequences, checked in one place for files, models and commands."""
+"""Lengths of sequences and credit, checked in one place for files, models and commands."""
 
 from __future__ import annotations
+
+from typing import Literal, get_args
+
+CreditName = Literal["bptt", "eprop"]
+"""Which gradient a spiking network learns by."""
+CreditFeedbackName = Literal["symmetric", "random"]
+"""By which weights the error of the readout reaches spiking neurons."""
+
+
+def check_credit(credit: str, feedback: str) -> None:
+    """Refuse a kind of credit or feedback that is unknown, or one that does not fit the other.
+
+    Args:
+        credit: One of ``CreditName``.
+        feedback: One of ``CreditFeedbackName``.
+
+    Raises:
+        ValueError: It is none of them, or feedback is random without e-prop.
+    """
+    for name, value, kind in (
+        ("credit", credit, CreditName),
+        ("feedback", feedback, CreditFeedbackName),
+    ):
+        if value not in get_args(kind):
+            raise ValueError(
+                f"{name} must be one of {', '.join(map(repr, get_args(kind)))}, got {value!r}"
+            )
+    if feedback == "random" and credit != "eprop":
+        raise ValueError(
+            f"feedback='random' belongs to credit='eprop', got credit={credit!r}; set the one or "
+            "leave out the other"
+        )
 
 
 def check_sequences(sequence_length: int, burn_in_steps: int, bptt_steps: int | None) -> None:

@@ -19,7 +19,9 @@ from torch import Tensor
 
 from snn_gym.learners.sequence_learner import SequenceLearner
 from snn_gym.learners.sequence_rollouts import SequenceDictRolloutBuffer, SequenceRolloutBuffer
+from snn_gym.learners.sequence_settings import CreditFeedbackName, CreditName, check_credit
 from snn_gym.policies.stateful_actor_critic import StatefulActorCriticPolicy
+from snn_gym.spiking.network import SpikingNetwork
 
 
 class StatefulPPO(SequenceLearner, PPO):
@@ -29,6 +31,14 @@ class StatefulPPO(SequenceLearner, PPO):
     episode starts from rest. Rollouts are stored with the state before every step, cut into
     sequences, and replayed in one call of the network, with resets wherever episodes start, so that
     nothing is padded. Gradients pass back through a sequence, or through ``bptt_steps`` of it.
+
+    With ``credit="eprop"`` they do not pass through recurrent spikes, and all else is the same. Of
+    one recurrent layer that is e-prop (Bellec et al. 2020,
+    https://doi.org/10.1038/s41467-020-17236-y, equations 3 and 4), adaptive thresholds included:
+    what is left at each synapse is an eligibility trace, which can be followed forward in time
+    (``snn_gym.spiking.eligibility``), times the learning signal of its neuron. Other than there,
+    the trace passes the reset, as gradients do here, and a critic of gated units learns through
+    time; with several layers gradients also pass from layer to layer.
 
     Everything else is Stable-Baselines3's PPO (Schulman et al. 2017,
     https://arxiv.org/abs/1707.06347): its ``train`` is used unchanged. Unlike sb3-contrib's
@@ -48,10 +58,13 @@ class StatefulPPO(SequenceLearner, PPO):
             rollout's first sequence are those of the rollout before; the rollout itself starts from
             the states that they lead to, under the weights and the statistics of observations that
             hold from then on.
+        credit: ``bptt``, or ``eprop`` for no gradient through recurrent spikes.
+        feedback: With e-prop, what carries the readout's error to spiking neurons: its own weights
+            (``symmetric``), or ``random`` ones that stay as they are.
         **kwargs: Further arguments of PPO.
 
     Raises:
-        ValueError: The lengths do not fit each other.
+        ValueError: The lengths do not fit each other, or the credit does not fit the network.
     """
 
     policy_aliases: ClassVar[dict[str, type[BasePolicy]]] = {
@@ -71,8 +84,11 @@ class StatefulPPO(SequenceLearner, PPO):
         sequence_length: int | None = None,
         bptt_steps: int | None = None,
         burn_in_steps: int = 0,
+        credit: CreditName = "bptt",
+        feedback: CreditFeedbackName = "symmetric",
         **kwargs: Any,
     ) -> None:
+        self.credit, self.feedback = credit, feedback
         super().__init__(
             policy,
             env,
@@ -93,8 +109,13 @@ class StatefulPPO(SequenceLearner, PPO):
                 f"sequence_length must divide n_steps={self.n_steps}, got {length}; take "
                 f"sequence_length={self.n_steps} or another divisor"
             )
-        with self._temporarily(n_steps=1, rollout_buffer_class=None, rollout_buffer_kwargs={}):
+        check_credit(self.credit, self.feedback)
+        arguments = {**self.policy_kwargs, "random_feedback": self.feedback == "random"}
+        with self._temporarily(
+            n_steps=1, rollout_buffer_class=None, rollout_buffer_kwargs={}, policy_kwargs=arguments
+        ):
             super()._setup_model()
+        self._check_recurrence()
         has_parts = isinstance(self.observation_space, spaces.Dict)
         buffer_class = SequenceDictRolloutBuffer if has_parts else SequenceRolloutBuffer
         self.rollout_buffer = buffer_class(
@@ -109,7 +130,17 @@ class StatefulPPO(SequenceLearner, PPO):
             sequence_length=length,
             burn_in_steps=self.burn_in_steps,
             truncate_every=self.bptt_steps,
+            recurrent_gradient=self.credit != "eprop",
         )
+
+    def _check_recurrence(self) -> None:
+        networks = self.policy.mlp_extractor
+        spiking = [x for x in (networks.actor, networks.critic) if isinstance(x, SpikingNetwork)]
+        if self.credit == "eprop" and not any(network.config.recurrent for network in spiking):
+            raise ValueError(
+                "credit='eprop' is about recurrent spikes, and neither actor nor critic has any; "
+                "use a network with recurrent=True, or leave credit out"
+            )
 
     def collect_rollouts(
         self,

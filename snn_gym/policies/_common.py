@@ -40,6 +40,7 @@ from snn_gym.spiking.normaliser import ObservationNormaliser
 from snn_gym.spiking.recording import Recording
 
 _STOCK_PACKAGES = ("stable_baselines3.", "sb3_contrib.")
+_TRAINING_NAMES = ("count", "total", "total_of_squares", "due", "feedback")
 
 
 class SpikingPolicyMixin(Behaviour):
@@ -396,4 +397,4 @@ class ActorCriticFlags(SpikingPolicyMixin):
 
 def _only_for_training(name: str) -> bool:
     last = name.rsplit(".", 1)[-1]
-    return ".regulation." in name or last in ("count", "total", "total_of_squares", "due")
+    return ".regulation." in name or last in _TRAINING_NAMES

@@ -81,6 +81,7 @@ class GatedNetwork(nn.Module):
         starts: Tensor,
         *,
         truncate_every: int | None = None,
+        recurrent_gradient: bool = True,
     ) -> tuple[Tensor, Tensor]:
         """Decide on sequences of environment steps; as ``SpikingNetwork.sequence``.
 
@@ -89,10 +90,12 @@ class GatedNetwork(nn.Module):
             state: Flat state (B, state_size) from before the first step, or None.
             starts: (L, B), bool: where an episode starts.
             truncate_every: Environment steps after which no gradient passes back.
+            recurrent_gradient: Of spiking networks; what gated units carry always passes it.
 
         Returns:
             Outputs (L, B, output_size) and the final state (B, state_size).
         """
+        del recurrent_gradient
         steps, batch = starts.shape
         if state is None:
             state = self.rest_state(batch)

@@ -38,6 +38,8 @@ class SequenceBatch:
     """First steps K that only bring the state up to date: no outputs, no gradient."""
     truncate_every: int | None = None
     """Environment steps after which no gradient passes back; None: passes through all L."""
+    recurrent_gradient: bool = True
+    """Whether gradients pass back through recurrent spikes."""
 
 
 def reset_where(starts: Tensor, state: Tensor, rest: Tensor) -> Tensor:
@@ -68,7 +70,11 @@ def run_sequence(
         with torch.no_grad():
             _, state = network.sequence(inputs[:burnt], state, batch.starts[:burnt])
     outputs, _ = network.sequence(
-        inputs[burnt:], state, batch.starts[burnt:], truncate_every=batch.truncate_every
+        inputs[burnt:],
+        state,
+        batch.starts[burnt:],
+        truncate_every=batch.truncate_every,
+        recurrent_gradient=batch.recurrent_gradient,
     )
     return outputs
 

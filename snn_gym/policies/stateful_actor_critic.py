@@ -7,9 +7,10 @@ from typing import Any
 
 import torch
 from stable_baselines3.common.policies import ActorCriticPolicy
-from stable_baselines3.common.type_aliases import PyTorchObs
+from stable_baselines3.common.type_aliases import PyTorchObs, Schedule
 from torch import Tensor
 
+from snn_gym.policies._feedback import broadcast_head
 from snn_gym.policies._networks import StatefulNetwork, network_inputs
 from snn_gym.policies._stateful import (
     SequenceBatch,
@@ -44,24 +45,37 @@ class StatefulActorCriticPolicy(StatefulPolicyMixin, SpikingActorCriticPolicy):
     It is reset where an episode starts. Networks that do not spike are made of gated units, which
     carry a state too.
 
-    Its arguments are those of ``StatefulPolicyMixin`` and ``SpikingActorCriticPolicy``.
+    Args:
+        *args: As in ``StatefulPolicyMixin`` and ``SpikingActorCriticPolicy``.
+        random_feedback: Whether the readouts' errors reach spiking neurons by fixed random weights
+            and not by the readouts' own.
+        **kwargs: As there.
 
     Raises:
-        ValueError: Actor and critic shall have features extractors of their own.
+        ValueError: Actor and critic shall have features extractors of their own, or feedback is
+            random to a readout of populations.
     """
 
     algorithms = ("StatefulPPO",)
-    own_arguments = (*SpikingActorCriticPolicy.own_arguments, "gated")
+    own_arguments = (*SpikingActorCriticPolicy.own_arguments, "gated", "random_feedback")
     networks_class = StatefulNetworks
     mlp_extractor: StatefulNetworks
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, random_feedback: bool = False, **kwargs: Any) -> None:
         if not kwargs.get("share_features_extractor", True):
             raise ValueError(
                 "StatefulActorCriticPolicy has one features extractor for actor and critic, got "
                 "share_features_extractor=False; leave it out"
             )
+        self.random_feedback = random_feedback
         super().__init__(*args, **kwargs)
+
+    def _build(self, lr_schedule: Schedule) -> None:
+        super()._build(lr_schedule)
+        if self.random_feedback and self.spiking_actor:
+            self.action_net = broadcast_head(self.action_net)
+        if self.random_feedback and self.spiking_critic:
+            self.value_net = broadcast_head(self.value_net)
 
     def rest_state(self, batch: int) -> Tensor:
         """Return the states (batch, S) of actor and critic at the start of an episode."""

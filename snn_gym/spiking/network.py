@@ -199,7 +199,7 @@ class SpikingNetwork(BookkeepingModule):
 
     def sequence(
         self, inputs: Tensor, state: Tensor | None, starts: Tensor, *,
-        truncate_every: int | None = None, optimised: bool = True,
+        truncate_every: int | None = None, optimised: bool = True, recurrent_gradient: bool = True,
     ) -> tuple[Tensor, Tensor]:  # fmt: skip
         """Decide at every environment step of a sequence, as ``forward`` does one by one.
 
@@ -210,6 +210,7 @@ class SpikingNetwork(BookkeepingModule):
             truncate_every: No gradient passes through the state into environment steps k, 2k, 3k,
                 ... of the sequence, which carry on its values; None for no truncation.
             optimised: As in ``decide``.
+            recurrent_gradient: Whether gradients pass back through recurrent spikes.
 
         Returns:
             Outputs (L, B, output_size) and the flat state (B, state_size) to carry on.
@@ -218,7 +219,7 @@ class SpikingNetwork(BookkeepingModule):
             ValueError: A shape is wrong, or ``truncate_every`` is below 1.
         """
         self._check_inputs(inputs, ("environment steps", "batch"))
-        breaks = make_breaks(inputs, starts, truncate_every)
+        breaks = make_breaks(inputs, starts, truncate_every, recurrent_gradient)
         run = self._run(inputs, state, breaks, optimised=optimised)
         return run.output, run.state
 

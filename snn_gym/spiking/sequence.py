@@ -58,13 +58,16 @@ def check_inputs(inputs: Tensor, expected: tuple[int, ...], axes: tuple[str, ...
         )
 
 
-def make_breaks(inputs: Tensor, starts: Tensor, truncate_every: int | None) -> Breaks:
+def make_breaks(
+    inputs: Tensor, starts: Tensor, truncate_every: int | None, recurrent_gradient: bool = True
+) -> Breaks:
     """Return where the state of a sequence is reset and where its gradient is cut.
 
     Args:
         inputs: (L, B, ...), of the sequence.
         starts: (L, B) bool: an episode starts at that environment step.
         truncate_every: No gradient passes into environment steps k, 2k, 3k, ...; None for no cut.
+        recurrent_gradient: Whether gradients pass back through recurrent spikes.
 
     Raises:
         ValueError: The sequence is empty, ``starts`` does not fit it, or the number is below 1.
@@ -87,7 +90,8 @@ def make_breaks(inputs: Tensor, starts: Tensor, truncate_every: int | None) -> B
             "for no truncation"
         )
     every = rounds if truncate_every is None else truncate_every
-    return Breaks(starts.contiguous(), tuple(k > 0 and k % every == 0 for k in range(rounds)))
+    cuts = tuple(k > 0 and k % every == 0 for k in range(rounds))
+    return Breaks(starts.contiguous(), cuts, recurrent_gradient)
 
 
 def in_order(signal: Tensor, rounds: int) -> Tensor:

@@ -28,8 +28,7 @@ def run(
             if name not in known:
                 raise typer.BadParameter(f"{kind} {name!r} is unknown; there are {', '.join(known)}")
     for env_id in tasks.split(","):
-        for arm in arms.split(","):
-            run_missing(env_id, arm, results, typer.echo)
+        run_missing(env_id, arms.split(","), results, typer.echo)
 
 
 if __name__ == "__main__":

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ from studies.files import read_run, write_run
 
 AGENT = "recurrent-ppo-lsnn"
 """Agent whose settings all arms have."""
-TASKS = {"snn/CueAccumulation-v0": 300_000, "snn/MaskedCartPole-v1": 200_000}
+TASKS = {"snn/CueAccumulation-v0": 300_000, "snn/MaskedCartPole-v1": 160_000}
 """Environment steps of a training, by task."""
 SEEDS = tuple(range(200, 205))
 """Seeds of the table; nothing is tuned on seeds below 1000."""
@@ -139,17 +140,17 @@ def run(env_id: str, arm: str, seed: int, steps: int | None = None) -> EpropRun:
 
 
 def run_missing(
-    env_id: str, arm: str, results: Path = RESULTS, tell: Callable[[str], None] = print
+    env_id: str, arms: Sequence[str], results: Path = RESULTS, tell: Callable[[str], None] = print
 ) -> None:
-    """Make those runs of a task and an arm that have no file yet.
+    """Make those runs of a task and some arms that have no file yet, seed by seed.
 
     Args:
         env_id: Key of ``TASKS``.
-        arm: Key of ``ARMS``.
+        arms: Keys of ``ARMS``.
         results: Folder of the files.
         tell: Is told of each run.
     """
-    for seed in SEEDS:
+    for seed, arm in itertools.product(SEEDS, arms):
         path = path_of(env_id, arm, seed, results)
         if not path.exists():
             made = run(env_id, arm, seed)

@@ -48,6 +48,8 @@ class Breaks:
     """(L, B) bool: the sample's state is reset to rest before that environment step."""
     cuts: tuple[bool, ...]
     """L times: whether no gradient passes into that environment step through the state."""
+    recurrent_gradient: bool = True
+    """Whether gradients pass back through recurrent spikes."""
 
     @cached_property
     def blocked(self) -> Tensor:
@@ -165,6 +167,8 @@ class Stepped(ABC):
             entered.append(state)
             for t in range(time_steps):
                 current = inputs[min(t, len(inputs) - 1)]
+                if breaks is not None and not breaks.recurrent_gradient:
+                    state = (*state[:-1], state[-1].detach())
                 z, voltage, state = self._recurrent_step(current, state, recurrent_weight)
                 spikes.append(z)
                 voltages.append(voltage)

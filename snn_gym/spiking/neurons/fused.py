@@ -134,7 +134,10 @@ def _recurrent_gradients(ctx: Any, grads: tuple[Tensor | None, ...]) -> tuple[Te
     currents, weight, voltages, spikes, _, *_, previous = ctx.saved_tensors
     starts, rounds = ctx.breaks.starts, len(ctx.breaks.cuts)
     grad_steps = torch.zeros_like(voltages)
-    grad_state = _backward(ctx, grads, grad_steps, _flat(weight))
+    if ctx.breaks.recurrent_gradient:
+        grad_state = _backward(ctx, grads, grad_steps, _flat(weight))
+    else:
+        grad_state = _backward(ctx, _direct(grads, voltages), grad_steps, _NOTHING)
     # What came back at each time step: the spikes before it, but none at the start of an episode.
     before = spikes[:-1]
     if rounds > 1 and starts[1:].any():
@@ -147,6 +150,16 @@ def _recurrent_gradients(ctx: Any, grads: tuple[Tensor | None, ...]) -> tuple[Te
     if len(currents) == rounds:
         grad_currents = grad_steps.view(rounds, -1, *previous.shape).sum(1)
     return grad_currents, grad_weight, *grad_state
+
+
+def _direct(grads: tuple[Tensor | None, ...], like: Tensor) -> tuple[Tensor | None, ...]:
+    """Return gradients in which that of the last spikes, as final state, is theirs as outputs."""
+    grad_spikes, *others, grad_last = grads
+    if grad_last is None:
+        return grads
+    grad_spikes = torch.zeros_like(like) if grad_spikes is None else grad_spikes.clone()
+    grad_spikes[-1] += grad_last
+    return grad_spikes, *others, None
 
 
 def _backward(

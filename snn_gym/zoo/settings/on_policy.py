@@ -6,7 +6,12 @@ from dataclasses import dataclass
 from typing import Annotated
 
 from snn_gym.config import Count, Natural, NonNegative, Positive, Range, Share
-from snn_gym.learners.sequence_settings import check_sequences
+from snn_gym.learners.sequence_settings import (
+    CreditFeedbackName,
+    CreditName,
+    check_credit,
+    check_sequences,
+)
 from snn_gym.zoo.schedules import Schedule
 from snn_gym.zoo.settings.shared import OnPolicySettings
 
@@ -50,8 +55,15 @@ class StatefulPPOSettings(PPOSettings):
     """Environment steps that a gradient passes back; None for whole sequences."""
     burn_in_steps: Natural = 0
     """Environment steps before a sequence that bring its state up to date."""
+    credit: CreditName = "bptt"
+    """``bptt``: gradients pass back through recurrent spikes; ``eprop``: they do not, so that
+    eligibility traces could carry them forward in time."""
+    feedback: CreditFeedbackName = "symmetric"
+    """With e-prop, what carries the readout's error to spiking neurons: its own weights
+    (``symmetric``), or fixed random ones."""
 
     def _check(self) -> None:
+        check_credit(self.credit, self.feedback)
         length = self.n_steps if self.sequence_length is None else self.sequence_length
         check_sequences(length, self.burn_in_steps, self.bptt_steps)
 
