@@ -1,0 +1,123 @@
+"""StatefulPPO with e-prop: which gradient reaches what, feedback, and what is refused."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+
+from snn_gym import load_agent, save_agent
+from snn_gym.learners import StatefulPPO
+from snn_gym.policies._feedback import BroadcastLinear
+from snn_gym.spiking import NetworkConfig
+from snn_gym.spiking.bookkeeping import full_state
+from tests.learners.test_stateful_ppo import model, play, rolled_out
+
+RANDOM = {"credit": "eprop", "feedback": "random"}
+
+
+def gradients(made, batch, sequences):
+    """Gradients of a minibatch's log-probabilities and values, by parameter."""
+    made.policy.zero_grad()
+    values, log_prob, _ = made.policy.evaluate_actions(sequences, batch.actions.long().flatten())
+    (log_prob.sum() + values.square().sum()).backward()
+    return values, {name: x.grad.clone() for name, x in made.policy.named_parameters()}
+
+
+@pytest.mark.parametrize("spiking_critic", [False, True])
+def test_recurrent_spikes_pass_no_gradient_and_all_else_stays(spiking_critic):
+    made = rolled_out(model(credit="eprop", others={"spiking_critic": spiking_critic}))
+    made.policy.set_training_mode(True)
+    batch = next(iter(made.rollout_buffer.get(made.batch_size)))
+    assert not batch.observations.recurrent_gradient
+    values, local = gradients(made, batch, batch.observations)
+    through_time = replace(batch.observations, recurrent_gradient=True)
+    same_values, full = gradients(made, batch, through_time)
+    assert torch.equal(values, same_values)
+    changed = {name for name in local if not torch.allclose(local[name], full[name], rtol=1e-3)}
+    networks = ("actor", "critic") if spiking_critic else ("actor",)
+    assert changed == {
+        f"mlp_extractor.{network}.layers.0.{name}"
+        for network in networks
+        for name in ("linear.weight", "linear.bias", "recurrent.weight")
+    }
+
+
+def test_random_feedback_carries_the_error_by_weights_of_its_own():
+    torch.manual_seed(0)
+    head = BroadcastLinear(5, 3)
+    plain = torch.nn.Linear(5, 3)
+    plain.load_state_dict({"weight": head.weight, "bias": head.bias})
+    features, errors = torch.randn(4, 7, 5), torch.randn(4, 7, 3)
+    seen, same = features.clone().requires_grad_(), features.clone()
+    output = head(seen)
+    assert torch.equal(output, plain(same))
+    output.backward(errors)
+    plain(same).backward(errors)
+    torch.testing.assert_close(seen.grad, errors @ head.feedback)
+    torch.testing.assert_close(head.weight.grad, plain.weight.grad)
+    torch.testing.assert_close(head.bias.grad, plain.bias.grad)
+    assert not head.feedback.requires_grad
+
+
+@pytest.mark.parametrize("spiking_critic", [False, True])
+def test_readouts_of_spiking_networks_have_random_feedback_that_never_changes(spiking_critic):
+    made = model(**RANDOM, others={"spiking_critic": spiking_critic})
+    policy = made.policy
+    assert isinstance(policy.action_net, BroadcastLinear)
+    assert isinstance(policy.value_net, BroadcastLinear) == spiking_critic
+    fixed, before = policy.action_net.feedback.clone(), policy.action_net.weight.clone()
+    made.learn(160)
+    assert torch.equal(policy.action_net.feedback, fixed)
+    assert not torch.equal(policy.action_net.weight, before)
+    assert not any("feedback" in name for name in policy.acting_state_dict())
+
+
+@pytest.mark.parametrize("arguments", [{"credit": "eprop"}, RANDOM])
+def test_training_twice_and_going_on_from_a_file_give_the_same(arguments, tmp_path):
+    states = []
+    for k in range(2):
+        made = model(**arguments)
+        made.learn(160)
+        made.save(tmp_path / f"{k}.zip")
+        states.append(full_state(made.policy))
+    assert all(torch.equal(states[0][name], states[1][name]) for name in states[0])
+    save_agent(made, tmp_path / "agent")
+    env = made.get_env()
+    for other in (StatefulPPO.load(tmp_path / "1.zip", env=env), load_agent(tmp_path / "agent")):
+        assert (other.credit, other.feedback) == (made.credit, made.feedback)
+        assert other.rollout_buffer.recurrent_gradient is False
+        again = full_state(other.policy)
+        assert again.keys() == states[1].keys()
+        assert all(torch.equal(again[name], states[1][name]) for name in again)
+        for one, same in zip(play(made, env), play(other, env), strict=True):
+            assert (one == same).all()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("arguments", [{"credit": "eprop"}, RANDOM])
+def test_it_remembers(arguments):
+    made = model(n_envs=16, ent_coef=0.01, batch_size=160, n_epochs=8, **arguments)
+    made.learn(9_600)
+    returns = [episode["r"] for episode in made.ep_info_buffer]
+    assert sum(returns) / len(returns) > 0.9
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"credit": "rtrl"}, "credit must be one of 'bptt', 'eprop', got 'rtrl'"),
+        ({"credit": "eprop", "feedback": "none"}, "feedback must be one of 'symmetric', 'random'"),
+        ({"feedback": "random"}, "belongs to credit='eprop', got credit='bptt'"),
+        ({"kind": "gru", "credit": "eprop"}, "credit='eprop' is about recurrent spikes"),
+        ({"kind": "delta", "credit": "eprop"}, "credit='eprop' is about recurrent spikes"),
+    ],
+)
+def test_what_does_not_fit_is_refused(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        model(**arguments)
+
+
+def test_random_feedback_needs_a_linear_readout():
+    network = NetworkConfig((12,), 4, recurrent=True, decoder="population")
+    with pytest.raises(ValueError, match="feedback='random' needs a linear readout, got Popul"):
+        model(**RANDOM, others={"network": network})
