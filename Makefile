@@ -69,6 +69,9 @@ study: $(STAMP) ## Run what is missing of the studies (days), write their pages 
 	$(BIN)/python -m studies.dynamics report
 	$(BIN)/python -m studies.local run
 	$(BIN)/python -m studies.local report
+	$(BIN)/python -m studies.eprop run
+	$(BIN)/python -m studies.eprop measure
+	$(BIN)/python -m studies.eprop report
 	$(BIN)/python -m studies.lean choose
 	$(BIN)/python -m studies.lean run
 	$(BIN)/python -m studies.lean twins

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
         PopulationDecoderParameters,
     )
     from snn_gym.spiking.config import NetworkConfig
+    from snn_gym.spiking.eligibility import EligibilityTraces, LayerGradients
     from snn_gym.spiking.measures import (
         Dynamics,
         Measure,
@@ -46,10 +47,12 @@ __all__ = [
     "ALIFParameters",
     "ControllerParameters",
     "Dynamics",
+    "EligibilityTraces",
     "IAFParameters",
     "LIFBoxParameters",
     "LIFParameters",
     "LastVoltageParameters",
+    "LayerGradients",
     "LayerRecording",
     "LearnablePopulationParameters",
     "MaxVoltageParameters",
@@ -82,6 +85,8 @@ __getattr__, __dir__ = lazy_names(
         "make_head": "coding.decoders",
         "SpikeEncoder": "coding.encoders",
         "register_encoder": "coding.encoders",
+        "EligibilityTraces": "eligibility",
+        "LayerGradients": "eligibility",
         "Dynamics": "measures",
         "Measure": "measures",
         "damage_spreading": "measures",

@@ -1,4 +1,4 @@
-"""Run what is missing and write the report: ``python -m studies.eprop {run,report}``."""
+"""Run what is missing, measure, report: ``python -m studies.eprop {run,measure,report}``."""
 
 from __future__ import annotations
 
@@ -7,8 +7,11 @@ from typing import Annotated
 
 import typer
 
+from studies.eprop.cost import COSTS, measure_all
+from studies.eprop.report import write_report
 from studies.eprop.runs import ARMS, RESULTS, TASKS, run_missing
 
+ROOT = Path(__file__).parents[2]
 app = typer.Typer(add_completion=False, help=__doc__)
 
 
@@ -26,9 +29,26 @@ def run(
     for kind, asked, known in (("arm", arms, ARMS), ("task", tasks, TASKS)):
         for name in asked.split(","):
             if name not in known:
-                raise typer.BadParameter(f"{kind} {name!r} is unknown; there are {', '.join(known)}")
+                raise typer.BadParameter(
+                    f"{kind} {name!r} is unknown; there are {', '.join(known)}"
+                )
     for env_id in tasks.split(","):
         run_missing(env_id, arms.split(","), results, typer.echo)
+
+
+@app.command()
+def measure(costs: Annotated[Path, typer.Option(help="File of the costs.")] = COSTS) -> None:
+    """Measure time and memory of a gradient by the length of its sequence (minutes)."""
+    measure_all(costs)
+
+
+@app.command()
+def report(
+    results: Annotated[Path, typer.Option(help="Folder of the runs.")] = RESULTS,
+    docs: Annotated[Path, typer.Option(help="Folder of the report.")] = ROOT / "docs",
+) -> None:
+    """Write docs/eprop-study.md."""
+    typer.echo(f"wrote {write_report(docs, results)}")
 
 
 if __name__ == "__main__":

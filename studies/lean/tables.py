@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -63,6 +64,15 @@ def bound_cells(differences: Sequence[float], task: Task) -> list[str]:
     digits = return_digits(task.env_id) + 1
     within = "yes" if bound >= -task.allowed_loss else "**no**"
     return [f"{bound:.{digits}f} ({-task.allowed_loss:.{digits}f})", within]
+
+
+def wrapped(*paragraphs: str) -> str:
+    """Return paragraphs of text, their lines broken anew."""
+    filled = [
+        textwrap.fill(text, 100, break_long_words=False, break_on_hyphens=False)
+        for text in paragraphs
+    ]
+    return "\n\n".join(filled) + "\n"
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import textwrap
 from pathlib import Path
 
 import numpy as np
 
 from snn_gym.storage import write_text_atomic
-from studies.lean.tables import table
+from studies.lean.tables import table, wrapped
 from studies.local import td_stdp
 from studies.local.runs import (
     ARMS,
@@ -41,7 +40,7 @@ def write_report(docs: Path, results: Path = RESULTS) -> Path:
 
 
 def _head() -> str:
-    return _wrapped(
+    return wrapped(
         "# Learning on line by local rules",
         "Written by `python -m studies.local report` from the runs of `python -m studies.local "
         "run`, which lie in `studies/local/results`.",
@@ -99,13 +98,5 @@ def _seeds(runs: dict[str, list[LocalRun]]) -> str:
         cells = [
             f"{run.seed}: {run.solved_after or '–'} ({run.final:.1f})" for run in found
         ]  # fmt: skip
-        parts.append(_wrapped(f"**{ARMS[arm].says}.** {'; '.join(cells)}."))
+        parts.append(wrapped(f"**{ARMS[arm].says}.** {'; '.join(cells)}."))
     return "\n".join(parts)
-
-
-def _wrapped(*paragraphs: str) -> str:
-    filled = [
-        textwrap.fill(text, 100, break_long_words=False, break_on_hyphens=False)
-        for text in paragraphs
-    ]
-    return "\n\n".join(filled) + "\n"

@@ -41,6 +41,7 @@ OURS = (
     "recurrent-ppo-gru",
     "recurrent-ppo-lsnn",
     "recurrent-ppo-lsnn-dynamics",
+    "recurrent-ppo-lsnn-eprop",
     "sac-lif",
     "sac-lif-dynamics",
     "sac-mlp",
@@ -57,8 +58,8 @@ def test_the_zoo_holds_the_agents_and_their_twins():
             assert spec.twin is None
             continue
         twin = load_agent_spec(spec.twin)
-        # A regulated agent has the twin of the agent that it regulates.
-        assert twin.twin == name.removesuffix("-dynamics")
+        # One that is regulated or learns by e-prop has the twin of the agent that it differs from.
+        assert twin.twin == name.removesuffix("-dynamics").removesuffix("-eprop")
         assert (twin.algorithm, twin.budget_class) == (spec.algorithm, spec.budget_class)
         assert twin.network["hidden_sizes"] == spec.network["hidden_sizes"]
         assert set(twin.environments) == set(spec.environments)

@@ -1,0 +1,164 @@
+"""e-prop forward in time: gradients of a recurrent layer by eligibility traces.
+
+``SpikingNetwork.sequence`` with ``recurrent_gradient=False`` gives the same gradients backward, and
+keeps what happened at every time step of the sequence for it. Here a decision's traces and learning
+signals are all that is kept, whatever the length of the sequence: of each sample and synapse S + Q
+numbers, S state variables of a neuron and Q of the decoder.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from snn_gym.spiking.coding.decoders import Decoder
+from snn_gym.spiking.layers import SpikingLayer
+from snn_gym.spiking.neurons.backward_kernels import alif_thresholds, surrogate_derivative
+from snn_gym.spiking.neurons.base import FusedNeuron, Run
+from snn_gym.spiking.neurons.eligibility_kernels import add_products, follow
+from snn_gym.spiking.neurons.forward_kernels import ALIF, VARIABLES, Array
+
+
+class LayerGradients(NamedTuple):
+    """Gradients of a recurrent layer's synapses."""
+
+    weight: Tensor
+    """(N, D), of the input's."""
+    bias: Tensor
+    """(N,)."""
+    recurrent_weight: Tensor
+    """(N, N), row i of the synapses onto neuron i."""
+
+
+class EligibilityTraces:
+    """A recurrent layer that decides step by step and learns by e-prop while it goes.
+
+    Call ``step`` at every environment step, then ``learn`` with the learning signals of that
+    decision: the derivative of the loss by what the decoder gave, through the readout's own weights
+    (symmetric feedback) or others. A loss that is a sum over decisions then has the gradients
+    ``gradients()``, with recurrent spikes taken as given.
+
+    Args:
+        layer: A recurrent layer of compiled neurons, such as ``network.layers[0]`` of a network of
+            one layer. Its weights must not change between a step and its ``learn``.
+        decoder: Linear decoder, such as ``network.decoder``.
+        batch: Samples B.
+
+    Raises:
+        ValueError: The layer is not recurrent or its neurons are not compiled, or the decoder takes
+            a maximum.
+    """
+
+    def __init__(self, layer: SpikingLayer, decoder: Decoder, batch: int) -> None:
+        if layer.recurrent is None or not layer.fusable or decoder.takes_maximum:
+            raise ValueError(
+                "eligibility traces are of a recurrent layer of compiled neurons under a linear "
+                f"decoder, got recurrent={layer.recurrent is not None}, compiled={layer.fusable}, "
+                f"maximum={decoder.takes_maximum}; use another neuron or decoder, or "
+                "SpikingNetwork.sequence"
+            )
+        assert isinstance(layer.neuron, FusedNeuron)  # of a fusable layer
+        self._layer, self._decoder, self._neuron = layer, decoder, layer.neuron
+        self._channels = layer.linear.in_features
+        synapses, size = self._channels + 1 + layer.size, layer.size
+        like = layer.linear.weight.detach()
+        self._rest = layer.initial_state(batch, like)
+        self._state = self._rest
+        self._read = like.new_zeros(decoder.state_variables, batch, size)
+        variables, sums = VARIABLES[self._neuron.kind], len(decoder.coefficients)
+        self._traces: Array = np.zeros((batch, size, variables, synapses), np.float32)
+        self._gathered: Array = np.zeros((sums, batch, size, synapses), np.float32)
+        self._carried: Array = np.zeros(
+            (decoder.state_variables, batch, size, synapses), np.float32
+        )
+        self._gradient: Array = np.zeros((size, synapses), np.float32)
+
+    def step(self, signal: Tensor, starts: Tensor) -> Tensor:
+        """Make one environment step.
+
+        Args:
+            signal: What the layer gets, (T, B, D), or (1, B, D) for an input that is held; float32.
+            starts: (B,) bool: an episode starts there, so that state and traces are at rest.
+
+        Returns:
+            What the decoder gives, (B, N).
+        """
+        self._reset(starts)
+        steps = self._decoder.coefficients.shape[1]
+        decoded: Tensor
+        with torch.no_grad():
+            run: Run = self._layer(signal, self._state, steps)
+            decoded, self._read = self._decoder(run.spikes, self._read)
+        self._follow(self._sources(signal, run.spikes), run)
+        self._state = run.final
+        return decoded
+
+    def learn(self, signals: Tensor) -> None:
+        """Add the gradients of the decision that was made last.
+
+        Args:
+            signals: Learning signals (B, N), the derivative of the loss by what ``step`` gave.
+        """
+        # The value is the first of the decoder's sums.
+        add_products(signals.detach().contiguous().numpy(), self._gathered[0], self._gradient)
+
+    def gradients(self) -> LayerGradients:
+        """Return the gradients that were added since the last call, and begin anew."""
+        found = torch.from_numpy(self._gradient.copy())
+        self._gradient[:] = 0.0
+        ends = [self._channels, 1, self._layer.size]
+        weight, bias, recurrent = found.split(ends, dim=1)  # type: ignore[no-untyped-call]
+        return LayerGradients(weight, bias[:, 0], recurrent)
+
+    def _reset(self, starts: Tensor) -> None:
+        if not starts.any():
+            return
+        column = starts.unsqueeze(1)
+        pairs = zip(self._rest, self._state, strict=True)
+        self._state = tuple(torch.where(column, rest, carried) for rest, carried in pairs)
+        self._read = self._read.masked_fill(column, 0.0)
+        started = starts.numpy()
+        self._traces[started] = 0.0
+        self._carried[:, started] = 0.0
+
+    def _sources(self, signal: Tensor, spikes: Tensor) -> Array:
+        """Return what the synapses bring at every time step, (T, B, D + 1 + N)."""
+        steps, batch, size = spikes.shape
+        sources = np.empty((steps, batch, self._channels + 1 + size), np.float32)
+        sources[..., : self._channels] = signal.numpy()
+        sources[..., self._channels] = 1.0
+        sources[0, :, -size:] = self._state[-1].numpy()
+        sources[1:, :, -size:] = spikes[:-1].numpy()
+        return sources
+
+    def _follow(self, sources: Array, run: Run) -> None:
+        neuron, coefficients = self._neuron, self._decoder.coefficients.numpy()
+        voltages = run.voltages.numpy()
+        follow(
+            neuron.kind, neuron.constants, coefficients, sources, self._derivatives(voltages),
+            voltages, run.spikes.numpy(), self._traces, self._gathered,
+        )  # fmt: skip
+        variables = self._decoder.state_variables
+        if variables:
+            # What the decoder carries over from the decisions before.
+            transition = self._decoder.transition.numpy()
+            for q, s in np.ndindex(transition.shape):
+                self._gathered[q] += transition[q, s] * self._carried[s]
+            self._carried[:] = self._gathered[-variables:]
+
+    def _derivatives(self, voltages: Array) -> Array:
+        """Return the surrogate's derivative (T, B, N) at the margins of potentials."""
+        neuron, margins = self._neuron, voltages.reshape(len(voltages), -1)
+        threshold = np.float32(neuron.v_threshold)
+        if neuron.kind == ALIF:
+            thresholds = np.empty_like(margins)
+            b = self._state[2].contiguous().numpy().reshape(-1)
+            alif_thresholds(neuron.constants, margins, b, thresholds)
+            margins, threshold = margins - thresholds, np.float32(0.0)
+        derivatives = np.empty_like(voltages)
+        code, slope = neuron.surrogate_code
+        surrogate_derivative(code, slope, threshold, margins.reshape(-1), derivatives.reshape(-1))
+        return derivatives

@@ -1,0 +1,165 @@
+"""Write docs/eprop-study.md from the runs and costs that there are."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+
+from snn_gym.registry import load_environment_spec
+from snn_gym.scoring import table_rows
+from snn_gym.storage import write_text_atomic
+from studies.eprop.cost import BATCH, COSTS, FORMS, LENGTHS, read_costs
+from studies.eprop.runs import (
+    AGENT,
+    ARMS,
+    EVALUATION_EPISODES,
+    RESULTS,
+    SEEDS,
+    TASKS,
+    EpropRun,
+    read_runs,
+)
+from studies.lean.tables import return_digits, table, wrapped
+
+BAR = 0.9
+"""Share of the return of back-propagation through time that e-prop is to earn."""
+MEMORYLESS = "ppo-lif"
+"""Agent of the results table that starts from rest at every decision."""
+LEADERBOARD = Path(__file__).parents[2] / "leaderboard"
+
+Found = Mapping[str, list[EpropRun]]
+
+
+def write_report(docs: Path, results: Path = RESULTS, costs: Path = COSTS) -> Path:
+    """Write the report.
+
+    Args:
+        docs: Folder to write into.
+        results: Folder of the runs.
+        costs: File of the costs.
+
+    Returns:
+        The document.
+    """
+    parts = [_head()]
+    for env_id in TASKS:
+        runs = {arm: found for arm in ARMS if (found := read_runs(env_id, arm, results))}
+        if runs:
+            parts.append(_task(env_id, runs))
+    parts.append(_costs(costs))
+    path = docs / "eprop-study.md"
+    write_text_atomic(path, "\n".join(parts))
+    return path
+
+
+def _head() -> str:
+    return wrapped(
+        "# Memory learned without back-propagation through recurrent spikes",
+        "Written by `python -m studies.eprop report` from the runs of `python -m studies.eprop "
+        "run`, which lie in `studies/eprop/results`, and from the costs of "
+        "`python -m studies.eprop measure`.",
+        f"`{AGENT}` learns two tasks that need memory, with the settings of its file and with "
+        "either gradient: back-propagation through time, or e-prop ([Bellec et al. "
+        "2020](https://doi.org/10.1038/s41467-020-17236-y)), which is the same without the path "
+        "through recurrent spikes. With random feedback the actor's error reaches its neurons "
+        "through fixed random weights. The critic, needed in training only, is a GRU that learns "
+        "through time in every arm. Nothing was tuned for e-prop, and nothing on these seeds "
+        f"({SEEDS[0]} to {SEEDS[-1]}); all arms make the same number of environment steps on one "
+        f"machine. Then an agent plays {EVALUATION_EPISODES} fresh episodes without exploration.",
+        f"The bar, set before the runs: e-prop earns at least {BAR} of the return of "
+        "back-propagation through time, as means over seeds.",
+    )
+
+
+def _task(env_id: str, runs: Found) -> str:
+    spec, digits = load_environment_spec(env_id), return_digits(env_id)
+    steps, budget = next(iter(runs.values()))[0].steps, spec.budget["gradient"]
+    heading = (
+        "gradient", "seeds", "mean return", "each seed", "share of BPTT's",
+        "training, s of a core", "of these updates",
+    )  # fmt: skip
+    rows = [_row(arm, found, runs, digits) for arm, found in runs.items()]
+    rows.append(_memoryless(env_id, digits))
+    return "\n".join(
+        [
+            f"\n## {env_id}\n",
+            wrapped(
+                f"{steps:,} environment steps, of the budget's {budget:,}. Random play "
+                f"earns {spec.reference.random:.{digits}f}, solved is "
+                f"{spec.reference.solved:.{digits}f}."
+            ),
+            table(heading, rows),
+            _verdict(runs),
+        ]
+    )
+
+
+def _row(arm: str, found: list[EpropRun], runs: Found, digits: int) -> tuple[str, ...]:
+    seeds = ", ".join(f"{run.seed}: {run.final:.{digits}f}" for run in found)
+    share = _share(found, runs.get("bptt", []))
+    return (
+        ARMS[arm].says,
+        str(len(found)),
+        f"{np.mean([run.final for run in found]):.{digits}f}",
+        seeds,
+        "1" if arm == "bptt" else f"{share:.3f}" if share is not None else "–",
+        f"{np.median([run.training_s for run in found]):.0f}",
+        f"{np.median([run.update_s for run in found]):.0f}",
+    )
+
+
+def _share(found: list[EpropRun], base: list[EpropRun]) -> float | None:
+    """Return the share of another arm's return, over the seeds that both have; None for none."""
+    finals = {run.seed: run.final for run in base}
+    both = [(run.final, finals[run.seed]) for run in found if run.seed in finals]
+    if not both:
+        return None
+    earned, reference = np.mean(both, axis=0)
+    return float(earned / reference)
+
+
+def _memoryless(env_id: str, digits: int) -> tuple[str, ...]:
+    board = table_rows(LEADERBOARD)
+    row = next(x for x in board if (x.agent, x.environment) == (MEMORYLESS, env_id))
+    says = f"no memory: `{MEMORYLESS}` of the results table, {row.steps[0]:,} steps"
+    seeds = ", ".join(f"{x:.{digits}f}" for x in row.seed_means)
+    return says, str(len(row.seeds)), f"{row.mean:.{digits}f}", seeds, "–", "–", "–"
+
+
+def _verdict(runs: Found) -> str:
+    share = _share(runs.get("eprop", []), runs.get("bptt", []))
+    if share is None:
+        return wrapped("No seed has both gradients yet.")
+    word = "reaches" if share >= BAR else "misses"
+    return wrapped(f"E-prop with symmetric feedback {word} the bar: {share:.3f} against {BAR}.")
+
+
+def _costs(path: Path) -> str:
+    found = {(cost.form, cost.length): cost for cost in read_costs(path)}
+    heading = ("gradient", *(f"{length:,} steps" for length in LENGTHS))
+    memory = [
+        (says, *(f"{found[form, length].peak_mib:.1f}" for length in LENGTHS))
+        for form, says in FORMS.items()
+    ]
+    times = [
+        (says, *(f"{found[form, length].step_us:.0f}" for length in LENGTHS))
+        for form, says in FORMS.items()
+    ]
+    return "\n".join(
+        [
+            "\n## Memory and time by the length of a sequence\n",
+            wrapped(
+                f"One gradient of the actor on CueAccumulation, {BATCH} sequences at once, one "
+                "core. `StatefulPPO` learns by the two that go backward, on rollouts of 32 or 36 "
+                "steps. Forward in time (`snn_gym.spiking.EligibilityTraces`) every synapse of "
+                "every sequence keeps four numbers, so that memory does not grow with the length, and a "
+                "step takes longer.",
+                "Peak memory beyond that of a sequence of one step, MiB:",
+            ),
+            table(heading, memory),
+            "Processor time of an environment step of one sequence, µs:\n",
+            table(heading, times),
+        ]
+    )
