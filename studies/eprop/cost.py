@@ -15,12 +15,13 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from snn_gym.config import Config
-from snn_gym.spiking import EligibilityTraces, NetworkConfig, SpikingNetwork
+from snn_gym.spiking import EligibilityTraces, SpikingNetwork
 from snn_gym.threads import one_thread
 from snn_gym.zoo import build_policy
 from studies.eprop.runs import AGENT, TASKS
@@ -68,9 +69,8 @@ def make_network() -> SpikingNetwork:
     """Return the agent's actor on CueAccumulation, with fresh weights."""
     torch.manual_seed(0)
     env_id = next(iter(TASKS))
-    actor = build_policy(AGENT, env_id).mlp_extractor.actor
-    assert isinstance(actor, SpikingNetwork)
-    assert isinstance(actor.config, NetworkConfig)
+    policy: Any = build_policy(AGENT, env_id)
+    actor: SpikingNetwork = policy.mlp_extractor.actor
     return actor
 
 
@@ -90,7 +90,7 @@ def gradients(network: SpikingNetwork, form: str, length: int) -> list[Tensor]:
         form: Key of ``FORMS``.
         length: Environment steps.
     """
-    (layer,) = network.layers
+    layer: Any = network.layers[0]
     if form == "forward":
         traces = EligibilityTraces(layer, network.decoder, BATCH)
         nobody, signals = torch.zeros(BATCH, dtype=torch.bool), torch.ones(BATCH, layer.size)

@@ -154,8 +154,8 @@ def _costs(path: Path) -> str:
                 f"One gradient of the actor on CueAccumulation, {BATCH} sequences at once, one "
                 "core. `StatefulPPO` learns by the two that go backward, on rollouts of 32 or 36 "
                 "steps. Forward in time (`snn_gym.spiking.EligibilityTraces`) every synapse of "
-                "every sequence keeps four numbers, so that memory does not grow with the length, and a "
-                "step takes longer.",
+                "every sequence keeps four numbers, so that memory does not grow with the length, "
+                "and a step takes longer.",
                 "Peak memory beyond that of a sequence of one step, MiB:",
             ),
             table(heading, memory),
