@@ -1,20 +1,30 @@
-"""What leaves the project: agents as C source and as NIR graphs."""
+"""What leaves the project, as C source and as NIR graphs, and what comes in as such a graph."""
 
-from snn_gym.export.c import CFiles, to_c
-from snn_gym.export.nir_graph import NIRFiles, to_nir
-from snn_gym.export.portable import (
-    Portable,
-    PortableAgent,
-    PortableANN,
-    PortableLayer,
-    PortableNormaliser,
-    portable,
-    without_silent,
-)
-from snn_gym.export.visits import Visits, visit
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from snn_gym._lazy import lazy_names
+
+if TYPE_CHECKING:
+    from snn_gym.export.c import CFiles, to_c
+    from snn_gym.export.host import Host, read_host
+    from snn_gym.export.nir_graph import NIRFiles, to_nir
+    from snn_gym.export.nir_import import from_nir, network_from_nir
+    from snn_gym.export.portable_agent import (
+        Portable,
+        PortableAgent,
+        PortableANN,
+        PortableLayer,
+        PortableNormaliser,
+        portable,
+        without_silent,
+    )
+    from snn_gym.export.visits import Visits, visit
 
 __all__ = [
     "CFiles",
+    "Host",
     "NIRFiles",
     "Portable",
     "PortableANN",
@@ -22,9 +32,37 @@ __all__ = [
     "PortableLayer",
     "PortableNormaliser",
     "Visits",
+    "from_nir",
+    "network_from_nir",
     "portable",
+    "read_host",
     "to_c",
     "to_nir",
     "visit",
     "without_silent",
 ]
+
+# The process that reads files of others starts from here, and needs none of it.
+
+__getattr__, __dir__ = lazy_names(
+    __name__,
+    {
+        "CFiles": "c",
+        "Host": "host",
+        "NIRFiles": "nir_graph",
+        "Portable": "portable_agent",
+        "PortableANN": "portable_agent",
+        "PortableAgent": "portable_agent",
+        "PortableLayer": "portable_agent",
+        "PortableNormaliser": "portable_agent",
+        "Visits": "visits",
+        "from_nir": "nir_import",
+        "network_from_nir": "nir_import",
+        "portable": "portable_agent",
+        "read_host": "host",
+        "to_c": "c",
+        "to_nir": "nir_graph",
+        "visit": "visits",
+        "without_silent": "portable_agent",
+    },
+)

@@ -21,11 +21,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.policies import BasePolicy
 
-from snn_gym.export.portable import PortableAgent, PortableLayer, portable
+from snn_gym.config import to_mapping
+from snn_gym.export.host import DT_S, host_of
+from snn_gym.export.portable_agent import Array, PortableAgent, PortableLayer, portable
 from snn_gym.spiking.neurons.forward_kernels import (
     ALIF,
     CURRENT_GAIN,
@@ -41,9 +42,6 @@ from snn_gym.storage import write_text_atomic
 if TYPE_CHECKING:
     import nir
 
-DT_S = 1e-4
-"""Time step (s) that the graph's time constants are meant for."""
-HOST_FORMAT = "snn_gym.host/1"
 _REFUSED = {
     IAF: "'iaf' has no form that importers of NIR agree on; train with neuron 'lif_box'",
     ALIF: "'alif' has no node in NIR; train with neuron 'lif_box' or 'lif'",
@@ -84,7 +82,7 @@ def to_nir(model: BaseAlgorithm | BasePolicy, path: str | os.PathLike[str]) -> N
     nir.write(partial, graph)
     partial.replace(file)
     described = file.with_suffix(".json")
-    write_text_atomic(described, json.dumps(host, indent=2) + "\n")
+    write_text_atomic(described, json.dumps(to_mapping(host), indent=2) + "\n")
     return NIRFiles(file, described)
 
 
@@ -116,34 +114,6 @@ def nir_graph(agent: PortableAgent) -> nir.NIRGraph:
     return nir.NIRGraph(nodes, [*edges, (source, "head"), ("head", "output")])
 
 
-def host_of(agent: PortableAgent) -> dict[str, Any]:
-    """Return what the host of the graph does, as plain JSON types.
-
-    Args:
-        agent: The agent.
-    """
-    normaliser = agent.normaliser
-    return {
-        "format": HOST_FORMAT,
-        "dt_s": DT_S,
-        "time_steps": agent.time_steps,
-        "observation": {
-            "values": agent.inputs,
-            "is": "spikes" if agent.spike_input else "held",
-            "standardised": None
-            if normaliser is None
-            else {
-                "mean": normaliser.mean.tolist(),
-                "std": normaliser.std.tolist(),
-                "clip": normaliser.clip,
-            },
-        },
-        "state": "carried" if agent.stateful else "reset",
-        "output": "mean",
-        "action": {"choice": agent.choice, "low": agent.low.tolist(), "high": agent.high.tolist()},
-    }
-
-
 def _check(agent: PortableAgent) -> None:
     for layer in agent.layers:
         if layer.kind in _REFUSED:
@@ -160,20 +130,35 @@ def _check(agent: PortableAgent) -> None:
         )
 
 
+def equations(kind: int, constants: Array) -> dict[str, float]:
+    """Return the numbers by which a node of NIR has a neuron's equations.
+
+    Args:
+        kind: ``LIF_BOX`` or ``LIF``.
+        constants: (7,), the neuron's numbers.
+    """
+    gain, threshold = float(constants[GAIN]), float(constants[THRESHOLD])
+    rest = {"v_leak": 0.0, "v_reset": 0.0}
+    if kind != LIF:
+        return {"tau": DT_S / gain, "r": 1.0, "v_threshold": threshold, **rest}
+    decay = -float(constants[CURRENT_GAIN])
+    return {
+        "tau_syn": DT_S / decay,
+        "tau_mem": DT_S / gain,
+        "r": 1.0 / gain,
+        "v_threshold": threshold / gain,
+        "w_in": 1.0 / decay,
+        **rest,
+    }
+
+
 def _neurons(layer: PortableLayer) -> Any:
     import nir
 
-    def each(value: float) -> NDArray[np.float32]:
-        return np.full(layer.size, value, np.float32)
-
-    gain, threshold = float(layer.constants[GAIN]), float(layer.constants[THRESHOLD])
-    if layer.kind != LIF:
-        return nir.LIF(
-            tau=each(DT_S / gain), r=each(1.0), v_leak=each(0.0), v_threshold=each(threshold),
-            v_reset=each(0.0),
-        )  # fmt: skip
-    decay = -float(layer.constants[CURRENT_GAIN])
-    return nir.CubaLIF(
-        tau_syn=each(DT_S / decay), tau_mem=each(DT_S / gain), r=each(1.0 / gain), v_leak=each(0.0),
-        v_threshold=each(threshold / gain), v_reset=each(0.0), w_in=each(1.0 / decay),
-    )  # fmt: skip
+    node = nir.CubaLIF if layer.kind == LIF else nir.LIF
+    return node(
+        **{
+            name: np.full(layer.size, value, np.float32)
+            for name, value in equations(layer.kind, layer.constants).items()
+        }
+    )

@@ -129,7 +129,9 @@ def parse_manifest(data: bytes) -> Manifest:
     return parse_strict(Manifest, data, where=MANIFEST_NAME, code="manifest")
 
 
-def parse_strict(record: type[_Record], data: bytes, *, where: str, code: str) -> _Record:
+def parse_strict(
+    record: type[_Record], data: bytes, *, where: str, code: str, by: str = "`snn-gym submit`"
+) -> _Record:
     """Parse JSON from an untrusted source into a record.
 
     Args:
@@ -137,6 +139,7 @@ def parse_strict(record: type[_Record], data: bytes, *, where: str, code: str) -
         data: UTF-8 text with one JSON object; keys may not repeat.
         where: Name of the file, for messages.
         code: Beginning of the error codes for JSON and schema.
+        by: What writes such files, for messages.
 
     Raises:
         SubmissionError: The data do not fit; the message names the place.
@@ -148,7 +151,7 @@ def parse_strict(record: type[_Record], data: bytes, *, where: str, code: str) -
         detail = str(error) if not isinstance(error, UnicodeDecodeError) else "it is not UTF-8"
         raise SubmissionError(
             f"{code}-json",
-            f"{where} is not plain JSON: {shorten(detail)}; write it with `snn-gym submit`",
+            f"{where} is not plain JSON: {shorten(detail)}; write it with {by}",
         ) from error
     if not isinstance(content, dict):
         raise SubmissionError(
@@ -161,7 +164,7 @@ def parse_strict(record: type[_Record], data: bytes, *, where: str, code: str) -
         raise SubmissionError(
             "unknown-key",
             f"{where}: key {shorten(error.keys[0])!r} is unknown; expected only the keys that "
-            "`snn-gym submit` writes",
+            f"{by} writes",
         ) from error
     except ValueError as error:
         kind = "path" if isinstance(error, _PathError) else f"{code}-schema"

@@ -104,7 +104,7 @@ def _run(
         stdout=answer,
         stderr=log,
         cwd="/",
-        env=_environment(),
+        env=worker_environment(),
         start_new_session=True,
     )
     try:
@@ -118,7 +118,8 @@ def _run(
     return 128 - status if status > 128 else status  # a sandbox's word for a signal
 
 
-def _environment() -> dict[str, str]:
+def worker_environment() -> dict[str, str]:
+    """Return what a process that reads what others wrote gets for its environment."""
     kept = {name: os.environ[name] for name in _KEPT_VARIABLES if name in os.environ}
     return {
         **kept,

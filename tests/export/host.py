@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 def seen_by_the_graph(observation: NDArray[Any], host: dict[str, Any]) -> list[NDArray[Any]]:
     """What the graph is given at every time step, as the host's file says."""
     given, scale = host["observation"], host["observation"]["standardised"]
-    if given["is"] == "spikes":
+    if given["form"] == "spikes":
         return list(observation)
     values: NDArray[Any] = observation.reshape(-1).astype(np.float32)
     if scale is not None:

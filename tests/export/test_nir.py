@@ -10,7 +10,6 @@ import nir
 import numpy as np
 import pytest
 import torch
-from numpy.typing import NDArray
 
 from snn_gym.export import to_nir
 from snn_gym.policies import (
@@ -19,46 +18,9 @@ from snn_gym.policies import (
     SpikingSACPolicy,
     StatefulActorCriticPolicy,
 )
+from tests.export.euler import Euler
 from tests.export.host import choose, seen_by_the_graph
 from tests.export.made import build, observe
-
-
-class Euler:
-    """A reader of graphs of affine maps and neurons in a chain, with loops: their equations."""
-
-    def __init__(self, graph: nir.NIRGraph, dt_s: float) -> None:
-        self.nodes, self.edges, self.dt_s = graph.nodes, graph.edges, dt_s
-        self.state = {
-            name: {key: np.zeros(node.v_threshold.shape) for key in ("v", "i", "z")}
-            for name, node in self.nodes.items()
-            if isinstance(node, nir.LIF | nir.CubaLIF)
-        }
-
-    def step(self, seen: NDArray[Any]) -> tuple[NDArray[Any], dict[str, NDArray[Any]]]:
-        """Return what arrives at the output and the spikes of one time step."""
-        name, signal, fired = "input", seen.astype(np.float64), {}
-        while name != "output":
-            (name,) = [b for a, b in self.edges if a == name and not b.startswith("recurrent")]
-            node = self.nodes[name]
-            if isinstance(node, nir.Affine):
-                signal = node.weight @ signal + node.bias
-            elif name in self.state:
-                looped = self.nodes.get(name.replace("neurons", "recurrent"))
-                if looped is not None:
-                    signal = signal + looped.weight @ self.state[name]["z"]
-                signal = fired[name] = self._neurons(node, self.state[name], signal)
-        return signal, fired
-
-    def _neurons(self, node: Any, state: dict[str, Any], x: NDArray[Any]) -> NDArray[Any]:
-        tau = node.tau if isinstance(node, nir.LIF) else node.tau_mem
-        if isinstance(node, nir.CubaLIF):
-            state["i"] = state["i"] + self.dt_s / node.tau_syn * (node.w_in * x - state["i"])
-            x = state["i"]
-        v = state["v"] + self.dt_s / tau * ((node.v_leak - state["v"]) + node.r * x)
-        state["z"] = (v > node.v_threshold).astype(np.float64)
-        state["v"] = np.where(state["z"] > 0, node.v_reset, v)
-        return np.array(state["z"])
-
 
 KINDS: list[tuple[type[Any], str, str, dict[str, Any]]] = [
     (SpikingActorCriticPolicy, "analogue", "discrete", {}),
@@ -138,4 +100,15 @@ def test_an_ann_is_refused(tmp_path: Path) -> None:
         SEEN["analogue"], CHOSEN["discrete"], ConstantSchedule(0.1), spiking_actor=False
     )
     with pytest.raises(ValueError, match="export it as C"):
+        to_nir(policy, tmp_path / "agent.nir")
+
+
+def test_a_mean_that_is_clipped_before_it_is_squashed_is_refused(tmp_path: Path) -> None:
+    from stable_baselines3.common.utils import ConstantSchedule
+
+    from tests.export.made import CHOSEN, SEEN
+
+    schedule = ConstantSchedule(0.1)
+    policy = SpikingSACPolicy(SEEN["analogue"], CHOSEN["continuous"], schedule, use_sde=True)
+    with pytest.raises(ValueError, match="train without use_sde"):
         to_nir(policy, tmp_path / "agent.nir")

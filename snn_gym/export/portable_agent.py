@@ -289,8 +289,12 @@ def _layers(network: SpikingNetwork) -> Iterator[PortableLayer]:
 
 def _head(policy: Any, own: nn.Module | None) -> tuple[Array, Array]:
     """Return weights (O, N) and biases (O,) by which the last layer is read."""
-    head: nn.Module = own if own is not None else _outer_head(policy)
-    assert isinstance(head, nn.Linear | PopulationHead)
+    head: nn.Module = own if own is not None else outer_head(policy)
+    if not isinstance(head, nn.Linear | PopulationHead):
+        raise ValueError(
+            "actions whose mean is clipped before it is squashed, as use_sde has it, are not "
+            "exported; train without use_sde"
+        )
     weights, biases = _numbers(head.weight), _numbers(head.bias)
     if isinstance(head, PopulationHead):  # each output reads neurons of its own
         weights = block_diag(*weights)
@@ -301,7 +305,12 @@ def _head(policy: Any, own: nn.Module | None) -> tuple[Array, Array]:
     return weights, biases
 
 
-def _outer_head(policy: Any) -> nn.Module:
+def outer_head(policy: Any) -> nn.Module:
+    """Return the head of a policy whose network has none of its own.
+
+    Args:
+        policy: Actor-critic policy.
+    """
     actor = getattr(policy, "actor", None)
     head: nn.Module = policy.action_net if actor is None else actor.mu
     return head

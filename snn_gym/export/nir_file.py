@@ -1,0 +1,261 @@
+"""Reading of NIR graphs (HDF5) that others may have written.
+
+HDF5 is a wide format: a file can name other files, expand without end, and break its parser; one of
+300 files with changed bytes kept it busy for ever. So a file is read by a process of its own,
+``python -m snn_gym.export.nir_file``, whose memory and time are limited, and which gives back named
+arrays and edges and nothing else. Of the format of ``nir`` 1.0 (https://neuroir.org) it takes what
+networks of ours are made of; other nodes are named as such.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from snn_gym.scoring.manifest import printable, shorten
+from snn_gym.scoring.worker import Limits, apply_limits
+from snn_gym.storage import StorageError, parse_tensors, read_regular_file
+
+MAX_FILE_BYTES = 64 << 20
+"""Largest accepted file."""
+MAX_VALUES = 8 << 20
+"""Most numbers in all arrays together."""
+MAX_NODES = 128
+"""Most nodes of a graph."""
+_MAX_NAME = 128
+_MAX_SAID = 300
+_MAX_DIMENSIONS = 4
+_LIMITS = Limits(memory_bytes=1 << 30, cpu_seconds=10, file_bytes=256 << 20)
+_WALL_SECONDS = 120.0
+_REFUSED = 3
+"""Exit status of the reader where its last line says what is wrong with the file."""
+
+FIELDS: dict[str, tuple[str, ...]] = {
+    "Input": ("shape",),
+    "Output": ("shape",),
+    "Affine": ("weight", "bias"),
+    "Linear": ("weight",),
+    "IF": ("r", "v_threshold", "v_reset"),
+    "LIF": ("tau", "r", "v_leak", "v_threshold", "v_reset"),
+    "CubaLIF": ("tau_syn", "tau_mem", "r", "v_leak", "v_threshold", "v_reset", "w_in"),
+}
+"""Arrays of each kind of node that is read. A missing ``v_reset`` is 0, as ``nir`` has it."""
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Node:
+    """A node of a graph."""
+
+    kind: str
+    """A key of ``FIELDS``."""
+    arrays: dict[str, Array]
+    """Its numbers, finite, by field."""
+
+
+@dataclass(frozen=True)
+class Graph:
+    """A graph of nodes."""
+
+    nodes: dict[str, Node]
+    """Nodes by name."""
+    edges: tuple[tuple[str, str], ...]
+    """Names of source and target."""
+
+
+def read_graph(path: str | os.PathLike[str]) -> Graph:
+    """Read a NIR graph in a limited process of its own.
+
+    Args:
+        path: HDF5 file as ``nir.write`` writes it.
+
+    Raises:
+        ValueError: It is no such file, is damaged, too large, or holds other nodes or numbers that
+            are not finite; one line says which.
+    """
+    name = shorten(Path(path).name)
+    data = read_regular_file(path, max_bytes=MAX_FILE_BYTES)
+    status, answer, said = _in_process(data)
+    if status == _REFUSED:
+        raise ValueError(f"{name}: {said}")
+    if status != 0:
+        raise ValueError(
+            f"{name} can't be read as a NIR graph (status {status}: {said}); expected the HDF5 "
+            "file that nir.write makes"
+        )
+    tensors, header = parse_tensors(answer, where="the reader's answer")
+    kinds: dict[str, str] = json.loads(header["kinds"])
+    arrays = {key: tensor.numpy() for key, tensor in tensors.items()}
+    nodes = {
+        node: Node(kind, {field: arrays[f"{k}/{field}"] for field in FIELDS[kind]})
+        for k, (node, kind) in enumerate(kinds.items())
+    }
+    return Graph(nodes, tuple((a, b) for a, b in json.loads(header["edges"])))
+
+
+def _in_process(data: bytes) -> tuple[int, bytes, str]:
+    """Return exit status, answer and last words of the process that reads a file."""
+    # It imports what the process itself has no need of.
+    from snn_gym.scoring.rerun import worker_environment
+
+    with (
+        tempfile.TemporaryFile() as question,
+        tempfile.TemporaryFile() as answer,
+        tempfile.TemporaryFile() as log,
+    ):
+        question.write(data)
+        question.seek(0)
+        try:
+            status = subprocess.run(
+                [sys.executable, "-P", "-m", "snn_gym.export.nir_file"],
+                stdin=question, stdout=answer, stderr=log, cwd="/", env=worker_environment(),
+                timeout=_WALL_SECONDS, check=False,
+            ).returncode  # fmt: skip
+        except subprocess.TimeoutExpired:
+            return -1, b"", f"it took more than {_WALL_SECONDS:g} s"
+        answer.seek(0)
+        log.seek(0)
+        lines = log.read(1 << 20).decode("utf-8", "replace").strip().splitlines()
+        last = printable(lines[-1])[:_MAX_SAID] if lines else "it said nothing"
+        return status, answer.read(), last
+
+
+def main() -> None:
+    """Limit this process, then read the file on standard input and write what is in it."""
+    apply_limits(_LIMITS)
+    import h5py
+    from safetensors.numpy import save
+
+    with h5py.File(io.BytesIO(sys.stdin.buffer.read()), "r") as file:
+        try:
+            graph = _graph(file)
+        except StorageError as error:
+            print(error, file=sys.stderr)  # noqa: T201
+            sys.exit(_REFUSED)
+    arrays = {
+        f"{k}/{field}": np.ascontiguousarray(array)
+        for k, node in enumerate(graph.nodes.values())
+        for field, array in node.arrays.items()
+    }
+    kinds = {name: node.kind for name, node in graph.nodes.items()}
+    header = {"kinds": json.dumps(kinds), "edges": json.dumps(graph.edges)}
+    sys.stdout.buffer.write(save(arrays, metadata=header))
+
+
+def _graph(file: Any) -> Graph:
+    """Return the graph of an opened file.
+
+    Raises:
+        StorageError: It holds something else.
+    """
+    top = _inside(file, "node", "the file")
+    kind = _text(_inside(top, "type", "the graph"), "the graph's type")
+    if kind != "NIRGraph":
+        raise _refuse(f"its top node is a {kind!r}; expected a NIRGraph")
+    folder = _inside(top, "nodes", "the graph")
+    if len(folder) > MAX_NODES:
+        raise _refuse(f"it has {len(folder)} nodes; expected at most {MAX_NODES}")
+    nodes, room = {}, MAX_VALUES
+    for name in folder:
+        _name(name, "a node's name")
+        nodes[name] = _node(_inside(folder, name, "the graph"), f"node {name!r}", room)
+        room -= sum(x.size for x in nodes[name].arrays.values())
+    return Graph(nodes, tuple(_edges(_inside(top, "edges", "the graph"))))
+
+
+def _node(group: Any, where: str, room: int) -> Node:
+    kind = _text(_inside(group, "type", where), f"the type of {where}")
+    if kind not in FIELDS:
+        raise _refuse(
+            f"{where} is a {kind!r}, which no network here has; expected {', '.join(FIELDS)}"
+        )
+    arrays: dict[str, Array] = {}
+    for field in FIELDS[kind]:
+        if field == "v_reset" and field not in group:
+            arrays[field] = np.zeros_like(arrays["v_threshold"])
+            continue
+        arrays[field] = _array(_inside(group, field, where), f"{field} of {where}", room)
+        room -= arrays[field].size
+    return Node(kind, arrays)
+
+
+def _array(data: Any, where: str, room: int) -> Array:
+    """Return finite numbers of a data set, of which there is room for so many."""
+    _check_here(data, where)
+    if data.dtype.kind not in "fiu" or data.dtype.itemsize > 8:
+        raise _refuse(f"{where} has elements of type {data.dtype}; expected numbers")
+    if len(data.shape) > _MAX_DIMENSIONS or data.size > room:
+        raise _refuse(f"{where} has the shape {data.shape}; expected at most {MAX_VALUES} numbers")
+    values: Array = np.asarray(data[()], dtype=np.float64)
+    if not np.isfinite(values).all():
+        raise _refuse(f"{where} has values that are NaN or infinite; expected finite ones")
+    return values
+
+
+def _edges(data: Any) -> Iterator[tuple[str, str]]:
+    _check_here(data, "edges")
+    shape = data.shape
+    if len(shape) != 2 or shape[1] != 2 or shape[0] > 4 * MAX_NODES:
+        raise _refuse(f"edges have the shape {shape}; expected pairs of names")
+    for k in range(shape[0]):  # one at a time: many may be one long text
+        yield _name(data[k, 0], "an edge"), _name(data[k, 1], "an edge")
+
+
+def _text(data: Any, where: str) -> str:
+    _check_here(data, where)
+    if data.shape != ():
+        raise _refuse(f"{where} has the shape {data.shape}; expected one name")
+    return _name(data[()], where)
+
+
+def _name(value: Any, where: str) -> str:
+    if isinstance(value, bytes):
+        value = value.decode("utf-8", "replace")
+    if not isinstance(value, str) or len(value) > _MAX_NAME:
+        raise _refuse(f"{where} is no text of at most {_MAX_NAME} characters")
+    return value
+
+
+def _inside(group: Any, name: str, where: str) -> Any:
+    """Return a member of a group; a link to another place or file is none."""
+    import h5py
+
+    if not isinstance(group, h5py.Group) or name not in group:
+        raise _refuse(f"{where} has no {name!r}")
+    if not isinstance(group.get(name, getlink=True), h5py.HardLink):
+        raise _refuse(f"{where}: {name!r} is a link to another place; expected the data itself")
+    return group[name]
+
+
+def _check_here(data: Any, where: str) -> None:
+    """Refuse a data set whose numbers lie in other files, or in a form that plug-ins read."""
+    import h5py
+
+    if not isinstance(data, h5py.Dataset):
+        raise _refuse(f"{where} is no data set")
+    if data.is_virtual or data.external:
+        raise _refuse(f"{where} lies in another file; expected the data itself")
+    written = data.id.get_create_plist()
+    filters = {written.get_filter(k)[0] for k in range(written.get_nfilters())}
+    if not filters <= {h5py.h5z.FILTER_DEFLATE, h5py.h5z.FILTER_SHUFFLE}:
+        raise _refuse(f"{where} is packed by the filters {sorted(filters)}; expected gzip")
+
+
+def _refuse(problem: str) -> StorageError:
+    return StorageError("unreadable", printable(problem))
+
+
+if __name__ == "__main__":
+    main()

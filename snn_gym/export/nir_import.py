@@ -1,0 +1,318 @@
+"""Import of NIR graphs: networks of ours, trainable, from what any framework wrote.
+
+A graph is a chain of affine maps and neurons from its input to its output, and a layer of neurons
+may have one linear loop. What explicit Euler steps of the graph's equations would do, our neurons
+do:
+
+- LIF is ``lif_box`` and CubaLIF ``lif``, with the resistance and the gain of the current in the
+  weights; IF is ``iaf``, with ``r dt`` in the weights;
+- neurons of a layer may differ in ``r``, ``w_in`` and, where they rest at 0, in their threshold,
+  which goes into the weights too; they share their time constants;
+- affine maps that follow each other are one; where none stands before neurons or the output, it is
+  the identity.
+
+Time constants and thresholds are read as the simplest decimal numbers of which ``to_nir`` makes the
+same float32, so that a network of ours comes back bit for bit.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from stable_baselines3.common.base_class import BaseAlgorithm
+from torch import Tensor, nn
+
+from snn_gym.export.host import Host, read_host
+from snn_gym.export.nir_chain import Chain, chain_of
+from snn_gym.export.nir_file import read_graph
+from snn_gym.export.nir_neurons import DT_MS, Neurons, neurons_of
+from snn_gym.export.portable_agent import PortableAgent, outer_head, portable
+from snn_gym.spiking.config import NetworkConfig
+from snn_gym.spiking.layers import SpikingLayer
+from snn_gym.spiking.network import SpikingNetwork
+from snn_gym.zoo.build import build_model, make_environments, policy_arguments
+from snn_gym.zoo.identity import Identity, remember_identity
+from snn_gym.zoo.seeding import seed_environments
+from snn_gym.zoo.spec import load_agent_spec
+
+CLIP = 5.0
+"""Limit of standardised observations in policies of ours."""
+_AGENTS = {
+    ("reset", "argmax"): "ppo-lif",
+    ("reset", "clip"): "ppo-lif",
+    ("reset", "squash"): "sac-lif",
+    ("carried", "argmax"): "recurrent-ppo-lsnn",
+    ("carried", "clip"): "recurrent-ppo-lsnn",
+}
+
+
+@dataclass(frozen=True)
+class NIRNetwork:
+    """A graph in terms of ours."""
+
+    chain: Chain
+    """Its weights, in order."""
+    neurons: tuple[Neurons, ...]
+    """Of each layer."""
+    host: Host
+    """What its host does."""
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """Settings of ``NetworkConfig`` that make it."""
+        neurons = self.neurons
+        alike = all((x.neuron, x.parameters) == _form(neurons[0]) for x in neurons)
+        return {
+            "hidden_sizes": tuple(len(x.biases) for x in self.chain.layers),
+            "time_steps": self.host.time_steps,
+            "dt_ms": DT_MS,
+            "neuron": neurons[0].neuron if alike else tuple(x.neuron for x in neurons),
+            "neuron_parameters": neurons[0].parameters
+            if alike
+            else tuple(x.parameters for x in neurons),
+            "learnable": (),
+            "recurrent": any(x.recurrent is not None for x in self.chain.layers),
+            "encoder": "constant",
+            "encoder_parameters": None,
+            "decoder": "mean_rate",
+            "decoder_parameters": None,
+        }
+
+
+def _form(neurons: Neurons) -> tuple[str, Any]:
+    return neurons.neuron, neurons.parameters
+
+
+def read_nir(
+    path: str | os.PathLike[str], host: str | os.PathLike[str] | None = None
+) -> NIRNetwork:
+    """Read a graph and what its host does; neither file is trusted.
+
+    Args:
+        path: HDF5 file.
+        host: JSON file of what the host does; the one beside the graph, ``agent.json`` of
+            ``agent.nir``, if None.
+
+    Raises:
+        ValueError: A file is none such or damaged, or the graph is no network of ours; one line
+            says why.
+    """
+    described = read_host(Path(path).with_suffix(".json") if host is None else host)
+    graph = read_graph(path)
+    try:
+        chain = chain_of(graph)
+        neurons = tuple(
+            neurons_of(x.neurons, x.name, len(x.biases), described.dt_s) for x in chain.layers
+        )
+        found = NIRNetwork(chain, neurons, described)
+        NetworkConfig(**found.settings)
+    except ValueError as error:
+        raise ValueError(f"{Path(path).name}: {error}") from error
+    if chain.inputs != described.observation.values:
+        raise ValueError(
+            f"{Path(path).name} takes {chain.inputs} values, and its host gives "
+            f"{described.observation.values}; expected as many"
+        )
+    return found
+
+
+def network_from_nir(
+    path: str | os.PathLike[str], host: str | os.PathLike[str] | None = None
+) -> SpikingNetwork:
+    """Import a graph as a network, which can be trained like any other.
+
+    It takes what the graph takes, standardised observations (B, D) or spike trains (B, T, D), and
+    gives the mean of the graph's outputs over a decision's time steps.
+
+    Args:
+        path: As for ``from_nir``.
+        host: As for ``from_nir``.
+
+    Raises:
+        ValueError: As ``from_nir``.
+    """
+    found = read_nir(path, host)
+    config, spikes = NetworkConfig(**found.settings), found.host.observation.form == "spikes"
+    network = SpikingNetwork(
+        config,
+        found.chain.inputs,
+        len(found.chain.head_biases),
+        spike_steps=config.time_steps if spikes else None,
+    )
+    assert network.head is not None  # as asked for
+    load_weights(found, network, network.head)
+    return network
+
+
+def from_nir(
+    path: str | os.PathLike[str],
+    env_id: str,
+    *,
+    host: str | os.PathLike[str] | None = None,
+    agent: str | None = None,
+    seed: int = 0,
+) -> BaseAlgorithm:
+    """Import a graph as an agent, which acts as the graph's host says and can go on learning.
+
+    Args:
+        path: HDF5 file, of ``to_nir`` or of another framework.
+        env_id: Gymnasium id of the environment.
+        host: JSON file of what the host does, as ``to_nir`` writes it; the one beside the graph
+            (``agent.json`` of ``agent.nir``) if None.
+        agent: Agent of the zoo whose algorithm, critic and hyper-parameters it learns on with;
+            None for ``ppo-lif``, for ``sac-lif`` where actions are squashed, or for
+            ``recurrent-ppo-lsnn`` where the state is carried.
+        seed: Seed of what the graph does not say, such as the critic.
+
+    Returns:
+        The model. It is made by hand, not of the zoo.
+
+    Raises:
+        ValueError: A file is none such or damaged, the graph is no network of ours, or graph and
+            environment do not fit; one line says why.
+    """
+    found = read_nir(path, host)
+    spec = load_agent_spec(agent or agent_for(found.host))
+    settings = spec.settings(env_id)
+    arguments = policy_arguments(spec, env_id, found.settings)
+    arguments["normalise_observations"] = is_normalised(found.host)
+    env = make_environments(env_id, settings.n_envs, seed)
+    model = build_model(spec.algorithm, arguments, settings, env, seed=seed, device="cpu")
+    load_into(found, model.policy)
+    seed_environments(env, seed, "disjoint")
+    remember_identity(model, Identity(None, env_id, seeding="disjoint"))
+    return model
+
+
+def agent_for(host: Host) -> str:
+    """Return the agent of the zoo whose policy acts as a host says.
+
+    Args:
+        host: The host.
+
+    Raises:
+        ValueError: None does.
+    """
+    key = host.state, host.action.choice
+    if key not in _AGENTS:
+        raise ValueError(
+            f"no policy has a state that is {key[0]} and actions by {key[1]!r}; expected 'clip'"
+        )
+    return _AGENTS[key]
+
+
+def is_normalised(host: Host) -> bool:
+    """Tell whether the policy has a normaliser; without limit its numbers go into the weights.
+
+    Args:
+        host: The host.
+
+    Raises:
+        ValueError: Standardised values have another limit than in policies of ours.
+    """
+    scale = host.observation.standardised
+    if scale is None or scale.clip is None:
+        return False
+    if scale.clip != CLIP:
+        raise ValueError(
+            f"standardised observations are within {scale.clip:g}; expected {CLIP:g}, as policies "
+            "here have it, or null for no limit"
+        )
+    return True
+
+
+def load_into(found: NIRNetwork, policy: Any) -> None:
+    """Load a graph into a policy that was made for its settings.
+
+    Args:
+        found: The graph.
+        policy: The policy; changed in place.
+
+    Raises:
+        ValueError: It acts on other values, or in another way than the graph's host says.
+    """
+    network = policy._acting_network()
+    head = network.head if network.head is not None else outer_head(policy)
+    _check_fit(found, network, head)
+    load_weights(found, network, head)
+    scale = found.host.observation.standardised
+    if scale is not None and policy.normaliser is not None:
+        policy.normaliser.mean.copy_(torch.tensor(scale.mean))
+        policy.normaliser.std.copy_(torch.tensor(scale.std))
+    policy.train(False)
+    made = portable(policy)
+    assert isinstance(made, PortableAgent)  # its network spikes
+    _check_acts(found.host, made)
+
+
+def _check_fit(found: NIRNetwork, network: SpikingNetwork, head: nn.Module) -> None:
+    given = found.chain.inputs, len(found.chain.head_biases), found.host.observation.form
+    form = "spikes" if network.spike_input else "held"
+    expected = network.input_size, int(torch.as_tensor(head.bias).numel()), form
+    if given != expected:
+        names = "{} values, gives {} and has observations that are {}"
+        raise ValueError(
+            f"the graph takes {names.format(*given)}; the environment asks for one that takes "
+            f"{names.format(*expected)}"
+        )
+    if network.config.time_steps != found.host.time_steps:
+        raise ValueError(
+            f"the host has {found.host.time_steps} time steps, and observations have "
+            f"{network.config.time_steps}; expected as many"
+        )
+
+
+def _check_acts(host: Host, made: PortableAgent) -> None:
+    """Refuse a policy that acts in another way than a host says."""
+    low, high = (np.array(x, np.float32) for x in (host.action.low, host.action.high))
+    state = "carried" if made.stateful else "reset"
+    if (made.choice, state) != (host.action.choice, host.state):
+        raise ValueError(
+            f"the host chooses by {host.action.choice!r} with a state that is {host.state}; this "
+            f"policy by {made.choice!r} with one that is {state}; name another agent"
+        )
+    if not (np.array_equal(low, made.low) and np.array_equal(high, made.high)):
+        raise ValueError(
+            f"the host's actions are within {low.tolist()} and {high.tolist()}; the environment's "
+            f"within {made.low.tolist()} and {made.high.tolist()}"
+        )
+
+
+@torch.no_grad()
+def load_weights(found: NIRNetwork, network: SpikingNetwork, head: nn.Module) -> None:
+    """Load a graph's weights into a network of its form.
+
+    Args:
+        found: The graph.
+        network: The network; changed in place.
+        head: What reads it; likewise.
+    """
+    weights, biases = found.chain.layers[0].weights, found.chain.layers[0].biases
+    scale = found.host.observation.standardised
+    if scale is not None and scale.clip is None:
+        # W (x - mean) / std + b
+        weights = weights / np.array(scale.std)
+        biases = biases - weights @ np.array(scale.mean)
+    for k, (layer, own, neurons) in enumerate(
+        zip(network.layers, found.chain.layers, found.neurons, strict=True)
+    ):
+        assert isinstance(layer, SpikingLayer)  # as the network makes them
+        by = neurons.scale[:, np.newaxis]
+        _copy(layer.linear.weight, by * (own.weights if k else weights))
+        _copy(layer.linear.bias, neurons.scale * (own.biases if k else biases))
+        if layer.recurrent is not None:
+            loop = np.zeros((layer.size, layer.size)) if own.recurrent is None else own.recurrent
+            _copy(layer.recurrent.weight, by * loop)
+    _copy(head.weight, found.chain.head_weights)
+    _copy(head.bias, found.chain.head_biases)
+
+
+def _copy(into: Tensor | nn.Module, values: NDArray[np.float64]) -> None:
+    assert isinstance(into, Tensor)
+    into.copy_(torch.from_numpy(np.ascontiguousarray(values)))

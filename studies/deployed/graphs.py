@@ -1,0 +1,156 @@
+"""Every stored agent as a NIR graph and back: ``python -m studies.deployed.graphs``."""
+
+from __future__ import annotations
+
+import re
+import tempfile
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+import typer
+from numpy.typing import NDArray
+
+from snn_gym import load_pretrained
+from snn_gym.config import Config
+from snn_gym.export import from_nir, portable, to_nir
+from snn_gym.registry import make_task
+from snn_gym.scoring.pretrained import list_trained
+from snn_gym.storage import write_text_atomic
+from snn_gym.threads import one_thread
+from studies.files import read_run, write_run
+from studies.lean.tables import table
+
+DOCS = Path(__file__).parents[2] / "docs"
+RESULTS = Path(__file__).parent / "graphs.json"
+EQUAL = "equal"
+_DECISIONS = 200
+
+_TEXT = """# Agents as NIR graphs, and back
+
+Written by `python -m studies.deployed.graphs` from `studies/deployed/graphs.json`. Every row of the
+results table, {rows} of them, is loaded, exported by `to_nir` and imported again by `from_nir`. It
+counts as equal where all that is exported of the two is the same to the last bit (constants,
+weights, observation statistics, the choice of actions), and both choose the same actions in {steps}
+decisions of the agent's own episodes.
+
+**{equal} of {rows} rows come back equal, {different} come back different, and {refused} are
+refused**, for the reasons below.
+
+"""
+
+
+@dataclass(frozen=True)
+class Graphed(Config):
+    """A row, exported and imported again."""
+
+    agent: str
+    """Agent."""
+    environment: str
+    """Gymnasium id."""
+    seed: int
+    """Seed of its row."""
+    outcome: str
+    """``equal``, ``different``, or why it is refused."""
+
+
+@dataclass(frozen=True)
+class Found(Config):
+    """What the study found."""
+
+    rows: tuple[Graphed, ...]
+    """All rows of the results table."""
+
+
+def measure() -> Iterator[Graphed]:
+    """Export every stored agent, and import it again."""
+    for trained in list_trained():
+        for row in trained.rows:
+            model = load_pretrained(trained.agent, trained.environment, row.seed)
+            yield Graphed(trained.agent, trained.environment, row.seed, _outcome(model, row))
+
+
+def _outcome(model: Any, row: Any) -> str:
+    with tempfile.TemporaryDirectory() as folder:
+        try:
+            files = to_nir(model, Path(folder) / "agent.nir")
+        except ValueError as error:
+            return str(error)
+        back = from_nir(files.graph, row.environment)
+    same = same_numbers(model, back) and _same_actions(model, back, row.environment)
+    return EQUAL if same else "different"
+
+
+def same_numbers(one: Any, other: Any) -> bool:
+    """Tell whether all that is exported of two agents is the same, bit for bit.
+
+    Args:
+        one: An agent.
+        other: Another one.
+    """
+    return bool(_bits(asdict(portable(one))) == _bits(asdict(portable(other))))
+
+
+def _bits(value: Any) -> Any:
+    if isinstance(value, np.ndarray):
+        return value.shape, value.dtype.str, value.tobytes()
+    if isinstance(value, dict):
+        return {key: _bits(x) for key, x in value.items()}
+    return [_bits(x) for x in value] if isinstance(value, list | tuple) else value
+
+
+def _same_actions(one: Any, other: Any, env_id: str) -> bool:
+    """Tell whether two agents choose alike along episodes of the first one."""
+    env, states, same = make_task(env_id), list[Any]([None, None]), True
+    observation, _ = env.reset(seed=0)
+    for _ in range(_DECISIONS):
+        actions: list[NDArray[Any]] = []
+        for k, model in enumerate((one, other)):
+            action, states[k] = model.predict(observation, states[k], deterministic=True)
+            actions.append(action)
+        same = same and np.array_equal(actions[0], actions[1])
+        observation, _, terminated, truncated, _ = env.step(actions[0])
+        if terminated or truncated:
+            observation, states = env.reset()[0], [None, None]
+    env.close()
+    return same
+
+
+def report(found: Found) -> str:
+    """Return the page."""
+    outcomes = Counter("refused" if x.outcome not in _DONE else x.outcome for x in found.rows)
+    text = _TEXT.format(
+        rows=len(found.rows), steps=_DECISIONS, equal=outcomes[EQUAL],
+        different=outcomes["different"], refused=outcomes["refused"],
+    )  # fmt: skip
+    lines = []
+    for agent in dict.fromkeys(x.agent for x in found.rows):
+        own = [x for x in found.rows if x.agent == agent]
+        counted = Counter(_reason(x.outcome) for x in own)
+        lines += [(agent, str(times), outcome) for outcome, times in counted.items()]
+    return text + table(("agent", "rows", "outcome"), lines)
+
+
+_DONE = (EQUAL, "different")
+
+
+def _reason(outcome: str) -> str:
+    return outcome if outcome in _DONE else "refused: " + re.split(r"[;,] ", outcome)[0]
+
+
+def main(
+    report_only: Annotated[bool, typer.Option(help="Write the report alone.")] = False,
+) -> None:
+    """Export and import all rows, and write docs/graphs.md."""
+    if not report_only:
+        with one_thread():
+            write_run(RESULTS, Found(tuple(measure())))
+    write_text_atomic(DOCS / "graphs.md", report(read_run(Found, RESULTS)))
+    typer.echo(f"wrote {DOCS / 'graphs.md'}")
+
+
+if __name__ == "__main__":
+    typer.run(main)

@@ -1,0 +1,53 @@
+"""Explicit Euler steps of a NIR graph's own equations, in float64: the oracle of graphs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import nir
+import numpy as np
+from numpy.typing import NDArray
+
+
+class Euler:
+    """A reader of graphs of affine maps and neurons in a chain, with loops: their equations."""
+
+    def __init__(self, graph: nir.NIRGraph, dt_s: float) -> None:
+        self.nodes, self.edges, self.dt_s = graph.nodes, graph.edges, dt_s
+        self.state = {
+            name: {"v": getattr(node, "v_leak", node.v_reset).astype(np.float64), **_zeros(node)}
+            for name, node in self.nodes.items()
+            if isinstance(node, nir.LIF | nir.CubaLIF | nir.IF)
+        }
+
+    def step(self, seen: NDArray[Any]) -> tuple[NDArray[Any], dict[str, NDArray[Any]]]:
+        """Return what arrives at the output and the spikes of one time step."""
+        name, signal, fired = "input", seen.astype(np.float64), {}
+        while name != "output":
+            (name,) = [b for a, b in self.edges if a == name and not b.startswith("recurrent")]
+            node = self.nodes[name]
+            if isinstance(node, nir.Affine | nir.Linear):
+                signal = node.weight @ signal + getattr(node, "bias", 0.0)
+            elif name in self.state:
+                looped = self.nodes.get(name.replace("neurons", "recurrent"))
+                if looped is not None:
+                    signal = signal + looped.weight @ self.state[name]["z"]
+                signal = fired[name] = self._neurons(node, self.state[name], signal)
+        return signal, fired
+
+    def _neurons(self, node: Any, state: dict[str, Any], x: NDArray[Any]) -> NDArray[Any]:
+        if isinstance(node, nir.CubaLIF):
+            state["i"] = state["i"] + self.dt_s / node.tau_syn * (node.w_in * x - state["i"])
+            x = state["i"]
+        if isinstance(node, nir.IF):
+            v = state["v"] + self.dt_s * node.r * x
+        else:
+            tau = node.tau if isinstance(node, nir.LIF) else node.tau_mem
+            v = state["v"] + self.dt_s / tau * ((node.v_leak - state["v"]) + node.r * x)
+        state["z"] = (v > node.v_threshold).astype(np.float64)
+        state["v"] = np.where(state["z"] > 0, node.v_reset, v)
+        return np.array(state["z"])
+
+
+def _zeros(node: Any) -> dict[str, NDArray[Any]]:
+    return {key: np.zeros(node.v_threshold.shape) for key in ("i", "z")}

@@ -1,0 +1,190 @@
+"""Files that are no graph, damaged or hostile: one line, bounded memory, nothing of elsewhere."""
+
+from __future__ import annotations
+
+import io
+import itertools
+import os
+import resource
+import signal
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import h5py
+import nir
+import numpy as np
+import pytest
+
+from snn_gym.export import nir_file
+from snn_gym.export.nir_chain import chain_of
+from snn_gym.export.nir_file import Graph, read_graph
+from tests.hostile import mutations
+
+
+def graph(**changed: Any) -> nir.NIRGraph:
+    ones, zeros = np.ones(3), np.zeros(3)
+    nodes = {
+        "input": nir.Input(np.array([2])),
+        "affine": nir.Affine(np.ones((3, 2)), ones),
+        "neurons": nir.LIF(tau=2e-4 * ones, r=ones, v_leak=zeros, v_threshold=ones, v_reset=zeros),
+        "head": nir.Affine(np.ones((2, 3)), np.zeros(2)),
+        "output": nir.Output(np.array([2])),
+        **changed,
+    }
+    names = ["input", "affine", "neurons", "head", "output"]
+    return nir.NIRGraph(nodes, list(itertools.pairwise(names)), type_check=False)
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    path = tmp_path / "agent.nir"
+    nir.write(path, graph())
+    return path
+
+
+def refused(path: Path) -> str:
+    """Read in this process, as the reader's own does; return why it is refused."""
+    with pytest.raises(ValueError, match=r".") as caught, h5py.File(path, "r") as opened:
+        nir_file._graph(opened)
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+def test_a_graph_is_read_as_it_was_written(file: Path) -> None:
+    found = read_graph(file)
+    assert {name: node.kind for name, node in found.nodes.items()} == {
+        "input": "Input", "affine": "Affine", "neurons": "LIF", "head": "Affine", "output": "Output"
+    }  # fmt: skip
+    assert found.nodes["neurons"].arrays["tau"].tolist() == [2e-4] * 3
+    assert len(chain_of(found).layers) == 1
+
+
+def _text(path: Path) -> None:
+    path.write_text("no graph at all")
+
+
+def _cut(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:3000])
+
+
+def _nan(path: Path) -> None:
+    nir.write(path, graph(affine=nir.Affine(np.full((3, 2), np.nan), np.ones(3))))
+
+
+def _other_node(path: Path) -> None:
+    nir.write(path, graph(neurons=nir.LI(np.ones(3), np.ones(3), np.zeros(3))))
+
+
+@pytest.mark.parametrize(
+    ("spoil", "message"),
+    [
+        (_text, "agent.nir can't be read as a NIR graph"),
+        (_cut, "agent.nir can't be read as a NIR graph"),
+        (_nan, "weight of node 'affine' has values that are NaN"),
+        (_other_node, "'neurons' is a 'LI', which no network here has"),
+    ],
+)
+def test_a_spoiled_file_is_one_line(
+    file: Path, spoil: Callable[[Path], None], message: str
+) -> None:
+    spoil(file)
+    with pytest.raises(ValueError, match=message) as caught:
+        read_graph(file)
+    assert "\n" not in str(caught.value)
+
+
+def test_it_is_read_in_bounded_memory(file: Path) -> None:
+    with h5py.File(file, "a") as opened:
+        del opened["node/nodes/affine/weight"]
+        zeros = {"shape": (1 << 30,), "dtype": "f8", "compression": "gzip", "chunks": (1 << 20,)}
+        opened["node/nodes/affine"].create_dataset("weight", **zeros)
+    assert "shape (1073741824,)" in refused(file)
+
+
+def test_nothing_is_read_from_other_places(file: Path, tmp_path: Path) -> None:
+    (tmp_path / "secret").write_bytes(b"\0" * 48)
+    with h5py.File(file, "a") as opened:
+        group = opened["node/nodes/affine"]
+        del group["bias"]
+        group["bias"] = h5py.ExternalLink("other.nir", "/bias")
+        assert "is a link to another place" in refused_of(opened)
+        del group["bias"]
+        outside = [(str(tmp_path / "secret"), 0, 24)]
+        group.create_dataset("bias", shape=(3,), dtype="f8", external=outside)
+        assert "lies in another file" in refused_of(opened)
+        del group["bias"]
+        layout = h5py.VirtualLayout(shape=(3,), dtype="f8")
+        layout[:] = h5py.VirtualSource("other.nir", "bias", shape=(3,))
+        group.create_virtual_dataset("bias", layout)
+        assert "lies in another file" in refused_of(opened)
+
+
+def refused_of(opened: h5py.File) -> str:
+    with pytest.raises(ValueError, match=r".") as caught:
+        nir_file._graph(opened)
+    return str(caught.value)
+
+
+def _read_apart(data: bytes) -> int:
+    """Read in a fork with little time, as changed bytes may keep HDF5 busy; return how it ended."""
+    child = os.fork()
+    if child == 0:
+        resource.setrlimit(resource.RLIMIT_CPU, (1, 2))
+        try:
+            with h5py.File(io.BytesIO(data), "r") as opened:
+                nodes = nir_file._graph(opened).nodes.values()
+            os._exit(
+                0 if all(np.isfinite(x).all() for n in nodes for x in n.arrays.values()) else 2
+            )
+        except (ValueError, OSError, RuntimeError, KeyError, TypeError, OverflowError):
+            os._exit(1)  # all of which end the reader's process, and are one line then
+        finally:
+            os._exit(3)
+    return os.waitpid(child, 0)[1]
+
+
+def test_changed_bytes_give_finite_numbers_or_a_refusal(file: Path) -> None:
+    generator, data, ended = np.random.default_rng(0), file.read_bytes(), set[int]()
+    for k in range(40):
+        change = (mutations.flip, mutations.flip_many, mutations.cut, mutations.swap)[k % 4]
+        ended.add(_read_apart(change(data, generator)))
+    assert {0, 1 << 8} <= ended <= {0, 1 << 8, signal.SIGXCPU}
+
+
+def edges_of(*names: str) -> tuple[tuple[str, str], ...]:
+    return tuple(itertools.pairwise(names))
+
+
+@pytest.mark.parametrize(
+    ("edges", "message"),
+    [
+        (edges_of("input", "affine", "neurons", "affine"), "circle or a branch leads to 'affine'"),
+        (edges_of("input", "affine", "head", "output"), "the graph has no neurons|not on the way"),
+        (edges_of("input", "affine", "neurons", "output"), "'output' takes 2 values; expected 3"),
+        (edges_of("input", "neurons", "head", "output"), "'head' takes 3 values; expected 2"),
+        (edges_of("input", "affine", "nowhere"), "names no node: 'nowhere'"),
+        (edges_of("input", "affine", "input", "affine"), "is there 2 times"),
+        ((), "'input' leads to 0 nodes"),
+        (edges_of("input", "affine", "affine", "neurons"), "leads to 2 nodes|circle"),
+        (
+            (*edges_of("input", "affine", "neurons", "head", "output"), ("neurons", "neurons")),
+            "a circle or a branch leads to 'neurons'",
+        ),
+        (
+            (
+                *edges_of("input", "affine", "neurons", "output"),
+                *edges_of("neurons", "head", "neurons"),
+            ),
+            "loop 'head' takes 2 values; expected 3",
+        ),
+    ],
+)  # fmt: skip
+def test_what_is_no_chain_is_refused(
+    file: Path, edges: tuple[tuple[str, str], ...], message: str
+) -> None:
+    with h5py.File(file, "r") as opened:
+        found = nir_file._graph(opened)
+    with pytest.raises(ValueError, match=message) as caught:
+        chain_of(Graph(found.nodes, edges))
+    assert "\n" not in str(caught.value)

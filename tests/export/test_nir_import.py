@@ -1,0 +1,230 @@
+"""Imported graphs: ours come back bit for bit, others do what their equations say."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+from typing import Any
+
+import gymnasium as gym
+import nir
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from snn_gym import load_agent, load_pretrained, save_agent
+from snn_gym.config import to_mapping
+from snn_gym.export import from_nir, network_from_nir, portable, to_nir
+from snn_gym.export.host import Action, Host, Observation, Standardised
+from snn_gym.export.nir_chain import chain_of
+from snn_gym.export.nir_file import Graph, Node
+from snn_gym.export.nir_import import NIRNetwork, load_weights
+from snn_gym.export.nir_neurons import neurons_of
+from snn_gym.policies import SpikingActorCriticPolicy, StatefulActorCriticPolicy
+from snn_gym.spiking import NetworkConfig, SpikingNetwork
+from tests.export.euler import Euler
+from tests.export.made import build
+
+DT_S = 1e-4
+
+
+def same_numbers(one: Any, other: Any) -> bool:
+    """Tell whether all that is exported of two agents is equal, bit for bit."""
+    left, right = (dataclasses.asdict(portable(x)) for x in (one, other))
+    return torch.utils._pytree.tree_map(_bytes, left) == torch.utils._pytree.tree_map(_bytes, right)
+
+
+def _bytes(value: Any) -> Any:
+    return (value.shape, value.tobytes()) if isinstance(value, np.ndarray) else value
+
+
+@pytest.mark.parametrize(
+    ("agent", "env_id"),
+    [("ppo-lif", "snn/CartPole-v1"), ("sac-lif", "Pendulum-v1")],
+)
+def test_a_stored_agent_comes_back_bit_for_bit(agent: str, env_id: str, tmp_path: Path) -> None:
+    stored = load_pretrained(agent, env_id)
+    back = from_nir(to_nir(stored, tmp_path / "agent.nir").graph, env_id)
+    assert same_numbers(stored, back)
+    env = gym.make(env_id)
+    observations = np.stack([env.observation_space.sample() for _ in range(20)])
+    actions = [x.predict(observations, deterministic=True)[0] for x in (stored, back)]
+    assert np.array_equal(*actions)
+
+
+@pytest.mark.parametrize(
+    "network",
+    [
+        {"neuron": "lif", "neuron_parameters": {"tau_mem_ms": 3.3, "tau_syn_ms": 7.0}},
+        {"neuron": ("lif", "lif_box"), "time_steps": 3},
+        {"recurrent": True, "neuron_parameters": {"tau_mem_ms": 12.34567}},
+    ],
+)
+def test_networks_come_back_bit_for_bit(network: dict[str, Any], tmp_path: Path) -> None:
+    config = NetworkConfig.from_dict({"hidden_sizes": (12, 9), "time_steps": 5, **network})
+    given = {f.name: getattr(config, f.name) for f in dataclasses.fields(config)}
+    for kind in (SpikingActorCriticPolicy, StatefulActorCriticPolicy):
+        policy = build(kind, **given)
+        files = to_nir(policy, tmp_path / "agent.nir")
+        back = network_from_nir(files.graph)
+        assert back.config.layer_neurons == config.layer_neurons
+        pairs = zip(back.layers, policy._acting_network().layers, strict=True)
+        for ours, theirs in ((x.state_dict(), y.state_dict()) for x, y in pairs):
+            assert all(torch.equal(ours[key], theirs[key]) for key in theirs)
+        assert torch.equal(back.head.weight, policy.action_net.weight)
+
+
+def test_an_imported_agent_goes_on_learning_and_is_saved(tmp_path: Path) -> None:
+    graph = to_nir(load_pretrained("ppo-lif", "CartPole-v1"), tmp_path / "agent.nir").graph
+    model = from_nir(graph, "CartPole-v1")
+    before = portable(model)
+    model.learn(512)
+    assert not np.array_equal(portable(model).head_weights, before.head_weights)
+    assert same_numbers(load_agent(save_agent(model, tmp_path / "saved")), model)
+
+
+def _numbers(draw: Any, count: int, low: float, high: float) -> NDArray[np.float32]:
+    values = st.floats(low, high, width=32)
+    return np.array(draw(st.lists(values, min_size=count, max_size=count)), np.float32)
+
+
+@st.composite
+def layers(draw: Any) -> tuple[Any, ...]:
+    """A layer of each kind of neuron, as other frameworks may write it."""
+    size = draw(st.integers(1, 4))
+    tau = np.full(size, draw(st.floats(1.5, 20.0)) * DT_S)
+    r, threshold = _numbers(draw, size, 0.5, 8.0), _numbers(draw, size, 0.25, 2.0)
+    rest = np.zeros(size, np.float32)
+    kind = draw(st.sampled_from(["LIF", "same", "CubaLIF", "IF"]))
+    if kind == "IF":
+        node = nir.IF(r=r / DT_S, v_threshold=threshold, v_reset=rest)
+    elif kind == "CubaLIF":
+        node = nir.CubaLIF(
+            tau_syn=0.7 * tau + DT_S, tau_mem=tau, r=r, v_leak=rest, v_threshold=threshold,
+            v_reset=rest, w_in=_numbers(draw, size, 0.5, 9.0),
+        )  # fmt: skip
+    elif kind == "LIF":
+        node = nir.LIF(tau=tau, r=r, v_leak=rest, v_threshold=threshold, v_reset=rest)
+    else:  # which rests elsewhere
+        node = nir.LIF(
+            tau=tau, r=r, v_leak=rest + 0.125, v_threshold=rest + 1.0, v_reset=rest - 0.5
+        )
+    return size, node, draw(st.booleans()), draw(st.integers(0, 2**32 - 1))
+
+
+def _graph(made: list[tuple[Any, ...]], inputs: int) -> nir.NIRGraph:
+    nodes: dict[str, Any] = {"input": nir.Input(np.array([inputs]))}
+    edges, source, width = [], "input", inputs
+    for k, (size, neurons, looped, seed) in enumerate(made, start=1):
+        generator = np.random.default_rng(seed)
+        weights = generator.normal(0.0, 2.0, (size, width)).astype(np.float32)
+        nodes[f"affine_{k}"] = nir.Affine(weights, np.ones(size, np.float32))
+        nodes[f"neurons_{k}"] = neurons
+        edges += [(source, f"affine_{k}"), (f"affine_{k}", f"neurons_{k}")]
+        if looped:
+            nodes[f"recurrent_{k}"] = nir.Linear(generator.normal(0.0, 1.0, (size, size)))
+            edges += [(f"neurons_{k}", f"recurrent_{k}"), (f"recurrent_{k}", f"neurons_{k}")]
+        source, width = f"neurons_{k}", size
+    nodes["one"] = nir.Linear(np.random.default_rng(1).normal(size=(3, width)))
+    nodes["two"] = nir.Affine(np.random.default_rng(2).normal(size=(2, 3)), np.array([0.1, -0.2]))
+    nodes["output"] = nir.Output(np.array([2]))
+    return nir.NIRGraph(nodes, [*edges, (source, "one"), ("one", "two"), ("two", "output")])
+
+
+def as_read(graph: nir.NIRGraph) -> Graph:
+    """Return a graph as the reader gives it."""
+    fields = {"Input": ("shape",), "Output": ("shape",)}
+    nodes = {}
+    for name, node in graph.nodes.items():
+        values = node.to_dict()
+        kind = values["type"]
+        arrays = {
+            key: np.asarray(value, np.float64)
+            for key, value in values.items()
+            if key in fields.get(kind, values) and key not in ("type", "metadata")
+        }
+        nodes[name] = Node(kind, {k: v for k, v in arrays.items() if v.dtype == np.float64})
+    return Graph(nodes, tuple(graph.edges))
+
+
+def host(inputs: int, steps: int, **observation: Any) -> Host:
+    return Host(
+        format="snn_gym.host/1", dt_s=DT_S, time_steps=steps, state="reset", output="mean",
+        observation=Observation(
+            values=inputs, form="held", **{"standardised": None, **observation}
+        ),
+        action=Action(choice="argmax", low=(), high=()),
+    )  # fmt: skip
+
+
+def imported(graph: Graph, described: Host) -> SpikingNetwork:
+    chain = chain_of(graph)
+    neurons = tuple(neurons_of(x.neurons, x.name, len(x.biases), DT_S) for x in chain.layers)
+    found = NIRNetwork(chain, neurons, described)
+    config = NetworkConfig(**found.settings)
+    network = SpikingNetwork(config, chain.inputs, len(chain.head_biases)).double()
+    load_weights(found, network, network.head)
+    return network
+
+
+@settings(max_examples=10, deadline=None)
+@given(st.lists(layers(), min_size=1, max_size=3), st.integers(0, 2**32 - 1))
+def test_other_graphs_do_what_their_equations_say(made: list[Any], seed: int) -> None:
+    graph, steps = _graph(made, inputs=3), 12
+    network, reader = imported(as_read(graph), host(3, steps)), Euler(graph, DT_S)
+    values = np.random.default_rng(seed).normal(0.0, 1.0, 3)
+    outputs, spikes = zip(*(reader.step(values) for _ in range(steps)), strict=True)
+    recording = network.record(torch.from_numpy(values[np.newaxis]))
+    for layer, name in zip(recording.layers, reader.state, strict=True):
+        ours, theirs = layer.spikes[:, 0].detach().numpy(), np.stack([x[name] for x in spikes])
+        if not np.array_equal(ours, theirs):  # which only a margin within rounding allows
+            first = np.argwhere(ours != theirs)[0]
+            margin = layer.voltages[first[0], 0, first[1]] - layer.thresholds
+            assert abs(float(margin)) < 1e-4
+            return
+    np.testing.assert_allclose(recording.output[0].detach().numpy(), np.mean(outputs, 0), atol=1e-5)
+
+
+def test_standardisation_without_limit_goes_into_the_weights() -> None:
+    neurons = nir.LIF(
+        tau=np.full(2, 2e-4), r=np.ones(2), v_leak=np.zeros(2), v_threshold=np.ones(2),
+        v_reset=np.zeros(2),
+    )  # fmt: skip
+    graph = as_read(_graph([(2, neurons, False, 0)], inputs=2))
+    scale = Standardised(mean=(1.0, -2.0), std=(0.5, 4.0), clip=None)
+    plain, folded = imported(graph, host(2, 6)), imported(graph, host(2, 6, standardised=scale))
+    seen = torch.tensor([[2.5, 3.0], [-1.0, 0.0]], dtype=torch.float64)
+    standardised = (seen - torch.tensor(scale.mean)) / torch.tensor(scale.std)
+    assert torch.allclose(folded.decide(seen), plain.decide(standardised))
+
+
+@pytest.mark.parametrize(
+    ("changed", "env_id", "message"),
+    [
+        ({}, "Acrobot-v1", "takes 4 values, gives 2 .* takes 6 values, gives 3"),
+        ({"state": "carried"}, "CartPole-v1", "state that is carried; this policy .* reset"),
+        ({"dt_s": 0.0}, "CartPole-v1", "dt_s must be above 0"),
+        ({"time_steps": 10**9}, "CartPole-v1", "time_steps must be at most 10000"),
+        ({"more": 1}, "CartPole-v1", "'more' is unknown.*snn-gym export --nir"),
+    ],
+)
+def test_what_does_not_fit_is_one_line(
+    changed: dict[str, Any], env_id: str, message: str, tmp_path: Path
+) -> None:
+    files = to_nir(load_pretrained("ppo-lif", "CartPole-v1"), tmp_path / "agent.nir")
+    described = {**json.loads(files.host.read_text()), **changed}
+    files.host.write_text(json.dumps(described))
+    agent = "ppo-lif" if "state" in changed else None
+    with pytest.raises(ValueError, match=message) as caught:
+        from_nir(files.graph, env_id, agent=agent)
+    assert "\n" not in str(caught.value)
+
+
+def test_the_hosts_file_is_what_the_host_says(tmp_path: Path) -> None:
+    files = to_nir(build(SpikingActorCriticPolicy), tmp_path / "agent.nir")
+    described = json.loads(files.host.read_text())
+    assert to_mapping(Host(**described)) == described

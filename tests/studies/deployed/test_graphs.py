@@ -1,0 +1,18 @@
+"""What the page of graphs says follows from its numbers."""
+
+from __future__ import annotations
+
+from studies.deployed.graphs import DOCS, RESULTS, Found, Graphed, report
+from studies.files import read_run
+
+
+def test_the_committed_page_is_that_of_the_committed_numbers() -> None:
+    assert (DOCS / "graphs.md").read_text(encoding="utf-8") == report(read_run(Found, RESULTS))
+
+
+def test_outcomes_are_counted_by_agent_and_reason() -> None:
+    outcomes = ["equal", "equal", "different", "'x' has no node; train with 'y'"]
+    found = Found(tuple(Graphed("a", "E-v0", k, x) for k, x in enumerate(outcomes)))
+    page = report(found)
+    assert "**2 of 4 rows come back equal, 1 come back different, and 1 are\nrefused**" in page
+    assert "| a | 1 | refused: 'x' has no node |" in page
