@@ -34,6 +34,7 @@ from tests.training._runs import INTERVAL, STEPS, Killed, kill_at, results, run
         ("sac-lif", "MountainCarContinuous-v0", 400),  # gSDE
         ("recurrent-ppo-lsnn", "snn/CueAccumulation-v0", 3 * 2304),  # three rollouts
         ("recurrent-ppo-lsnn", "snn/MaskedCartPole-v1", 2 * 4096),
+        ("recurrent-ppo-lsnn-eprop", "snn/CueAccumulation-v0", 2 * 2304),
         ("recurrent-dqsn", "snn/CueAccumulation-v0", 2 * STEPS),
     ],
 )
