@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from snn_gym.registry import load_environment_spec
-from snn_gym.scoring import table_rows
+from snn_gym.scoring import TableRow, table_rows
 from snn_gym.storage import write_text_atomic
 from studies.eprop.cost import BATCH, COSTS, FORMS, LENGTHS, read_costs
 from studies.eprop.runs import (
@@ -78,10 +78,11 @@ def _task(env_id: str, runs: Found) -> str:
     steps, budget = next(iter(runs.values()))[0].steps, spec.budget["gradient"]
     heading = (
         "gradient", "seeds", "mean return", "each seed", "share of BPTT's",
-        "training, s of a core", "of these updates",
+        "of its gain over no memory", "training, s of a core", "of these updates",
     )  # fmt: skip
-    rows = [_row(arm, found, runs, digits) for arm, found in runs.items()]
-    rows.append(_memoryless(env_id, digits))
+    null = _memoryless(env_id)
+    rows = [_row(arm, found, runs, digits, null.mean) for arm, found in runs.items()]
+    rows.append(_null_row(null, digits))
     return "\n".join(
         [
             f"\n## {env_id}\n",
@@ -96,36 +97,49 @@ def _task(env_id: str, runs: Found) -> str:
     )
 
 
-def _row(arm: str, found: list[EpropRun], runs: Found, digits: int) -> tuple[str, ...]:
+def _row(arm: str, found: list[EpropRun], runs: Found, digits: int, null: float) -> tuple[str, ...]:
     seeds = ", ".join(f"{run.seed}: {run.final:.{digits}f}" for run in found)
-    share = _share(found, runs.get("bptt", []))
+    base = runs.get("bptt", [])
+    shares = [_share(found, base, below) for below in (0.0, null)]
     return (
         ARMS[arm].says,
         str(len(found)),
         f"{np.mean([run.final for run in found]):.{digits}f}",
         seeds,
-        "1" if arm == "bptt" else f"{share:.3f}" if share is not None else "–",
+        *("1" if arm == "bptt" else "–" if x is None else f"{x:.3f}" for x in shares),
         f"{np.median([run.training_s for run in found]):.0f}",
         f"{np.median([run.update_s for run in found]):.0f}",
     )
 
 
-def _share(found: list[EpropRun], base: list[EpropRun]) -> float | None:
-    """Return the share of another arm's return, over the seeds that both have; None for none."""
+def _share(found: list[EpropRun], base: list[EpropRun], below: float = 0.0) -> float | None:
+    """Return the share of another arm's return over a level, on the seeds that both have.
+
+    Args:
+        found: Runs of the arm.
+        base: Runs of the other.
+        below: The level.
+
+    Returns:
+        The share, None where no seed has both.
+    """
     finals = {run.seed: run.final for run in base}
     both = [(run.final, finals[run.seed]) for run in found if run.seed in finals]
     if not both:
         return None
     earned, reference = np.mean(both, axis=0)
-    return float(earned / reference)
+    return float((earned - below) / (reference - below))
 
 
-def _memoryless(env_id: str, digits: int) -> tuple[str, ...]:
+def _memoryless(env_id: str) -> TableRow:
     board = table_rows(LEADERBOARD)
-    row = next(x for x in board if (x.agent, x.environment) == (MEMORYLESS, env_id))
+    return next(x for x in board if (x.agent, x.environment) == (MEMORYLESS, env_id))
+
+
+def _null_row(row: TableRow, digits: int) -> tuple[str, ...]:
     says = f"no memory: `{MEMORYLESS}` of the results table, {row.steps[0]:,} steps"
     seeds = ", ".join(f"{x:.{digits}f}" for x in row.seed_means)
-    return says, str(len(row.seeds)), f"{row.mean:.{digits}f}", seeds, "–", "–", "–"
+    return says, str(len(row.seeds)), f"{row.mean:.{digits}f}", seeds, "–", "0", "–", "–"
 
 
 def _verdict(runs: Found) -> str:
@@ -133,7 +147,11 @@ def _verdict(runs: Found) -> str:
     if share is None:
         return wrapped("No seed has both gradients yet.")
     word = "reaches" if share >= BAR else "misses"
-    return wrapped(f"E-prop with symmetric feedback {word} the bar: {share:.3f} against {BAR}.")
+    says = f"E-prop with symmetric feedback {word} the bar: {share:.3f} against {BAR}."
+    seeds = min(len(runs["eprop"]), len(runs["bptt"]))
+    if seeds < len(SEEDS):
+        says += f" Of the {len(SEEDS)} seeds planned there was time for {seeds}."
+    return wrapped(says)
 
 
 def _costs(path: Path) -> str:
