@@ -34,7 +34,7 @@ class StatefulPPO(SequenceLearner, PPO):
 
     With ``credit="eprop"`` they do not pass through recurrent spikes, and all else is the same. Of
     one recurrent layer that is e-prop (Bellec et al. 2020,
-    https://doi.org/10.1038/s41467-020-17236-y, equations 3 and 4), adaptive thresholds included:
+    https://doi.org/10.1038/s41467-020-17236-y, equation 1), adaptive thresholds included:
     what is left at each synapse is an eligibility trace, which can be followed forward in time
     (``snn_gym.spiking.eligibility``), times the learning signal of its neuron. Other than there,
     the trace passes the reset, as gradients do here, and a critic of gated units learns through

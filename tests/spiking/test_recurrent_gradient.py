@@ -93,8 +93,8 @@ def eprop_by_hand() -> tuple[list[list[float]], list[float], list[list[float]]]:
         d v' = d v / 2 + d i / 2,  d h = 7/8 d b,  e = psi (d v' - d h)
         d i <- 3/4 d i + x,  d v <- (1 - z) d v' - v' e,  d b <- d h + 0.25 e
 
-    and the gradient is the sum over time of learning signal times e (Bellec et al. 2020, equations
-    1, 13 and 14; there the reset is left out of d v).
+    and the gradient is the sum over time of learning signal times e (Bellec et al. 2020, equation
+    1; there the reset is left out of d v).
     """
     v, i, b, z = [0.0, 0.0], [0.0, 0.0], [0.5, 0.5], [0.0, 0.0]
     d = {(j, k): [0.0, 0.0, 0.0] for j in (0, 1) for k in (0, 1, 2)}  # k = 2: the input

@@ -9,7 +9,8 @@ derivative psi at the margin v' - h,
     d i <- (1 + current_gain) d i + x,  d v <- (1 - z) d v' + (v_reset - v') e,  d b <- d h + beta e
 
 and e is what the weight did to the spike, if recurrent spikes are taken as given (Bellec et al.
-2020, https://doi.org/10.1038/s41467-020-17236-y, equations 13 to 15, which leave out the reset).
+2020, https://doi.org/10.1038/s41467-020-17236-y, the local derivative of equation 1; their
+eligibility vectors leave out the reset).
 
 Numba caches machine code by the file it was written in, so kernels call none of another file.
 """
