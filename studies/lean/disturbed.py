@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from functools import cache
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-import gymnasium as gym
 import numpy as np
 from numpy.typing import NDArray
 from stable_baselines3.common.base_class import BaseAlgorithm
@@ -17,13 +15,13 @@ from stable_baselines3.common.base_class import BaseAlgorithm
 from snn_gym.scoring.evaluation import Evaluation, evaluate
 from snn_gym.spiking.recording import Recording
 from snn_gym.threads import one_thread
+from studies.changed import CHANGED, register_changed
 from studies.lean.outcome import outcome_path, write_outcome
 from studies.lean.plan import LEAN, OFF, TASKS, Task
 from studies.lean.runner import Report, judge, scratch_folder, trained_arm, trained_off
 
 SEEDS = 5
 """Seeds of a task, its first ones."""
-_CHANGED = "studies/Changed-v0"
 
 
 @dataclass(frozen=True)
@@ -109,35 +107,9 @@ def evaluate_disturbed(
     policy = NoisySight(model.policy, disturbance.noise) if disturbance.noise > 0 else model.policy
     if not disturbance.changes:
         return evaluate(policy, env_id, episodes)  # type: ignore[arg-type]
-    _register()
+    register_changed()
     arguments = {"task": env_id, "changes": dict(disturbance.changes)}
-    return evaluate(policy, _CHANGED, episodes, env_kwargs=arguments)  # type: ignore[arg-type]
-
-
-@cache
-def _register() -> None:
-    gym.register(_CHANGED, entry_point=f"{__name__}:make_changed", disable_env_checker=True)
-
-
-def make_changed(
-    task: str, changes: Mapping[str, float], render_mode: str | None = None
-) -> gym.Env[Any, Any]:
-    """Make an environment some of whose attributes have another value.
-
-    Args:
-        task: Gymnasium id.
-        changes: Values by name.
-        render_mode: As in ``gym.make``.
-
-    Raises:
-        ValueError: It has no such attribute.
-    """
-    env = gym.make(task, render_mode=render_mode)
-    for name, value in changes.items():
-        if not hasattr(env.unwrapped, name):
-            raise ValueError(f"{task} has no attribute {name!r}, of which {value} was to be one")
-        setattr(env.unwrapped, name, value)
-    return env
+    return evaluate(policy, CHANGED, episodes, env_kwargs=arguments)  # type: ignore[arg-type]
 
 
 class NoisySight:

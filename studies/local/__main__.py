@@ -1,12 +1,15 @@
-"""Run what is missing and write the report: ``python -m studies.local {run,report}``."""
+"""Run what is missing and write the report: ``python -m studies.local {run,adapt,report}``."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from studies.local import adaptation
+from studies.local.adaptation import CHANGES
 from studies.local.report import write_report
 from studies.local.runs import ARMS, RESULTS, run_missing
 
@@ -22,10 +25,20 @@ def run(
     results: Annotated[Path, typer.Option(help="Folder of the runs.")] = RESULTS,
 ) -> None:
     """Make the runs that have no file yet (an hour)."""
-    for arm in arms.split(","):
-        if arm not in ARMS:
-            raise typer.BadParameter(f"{arm!r} is unknown; arms: {', '.join(ARMS)}")
+    for arm in _known(arms, ARMS, "arms"):
         run_missing(arm, results, typer.echo)
+
+
+@app.command()
+def adapt(
+    changes: Annotated[
+        str, typer.Option(help="Names of the changes, with commas between.")
+    ] = ",".join(CHANGES),
+    results: Annotated[Path, typer.Option(help="Folder of the runs.")] = RESULTS,
+) -> None:
+    """Make the lives after a change that have no file yet (half an hour)."""
+    for change in _known(changes, CHANGES, "changes"):
+        adaptation.run_missing(change, results, typer.echo)
 
 
 @app.command()
@@ -35,6 +48,14 @@ def report(
 ) -> None:
     """Write docs/local-study.md."""
     typer.echo(f"wrote {write_report(docs, results)}")
+
+
+def _known(names: str, allowed: Mapping[str, object], kind: str) -> list[str]:
+    given = names.split(",")
+    for name in given:
+        if name not in allowed:
+            raise typer.BadParameter(f"{name!r} is unknown; {kind}: {', '.join(allowed)}")
+    return given
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ import numpy as np
 from snn_gym.storage import write_text_atomic
 from studies.lean.tables import table, wrapped
 from studies.local import td_stdp
+from studies.local.report_adaptation import adaptation_section
 from studies.local.runs import (
     ARMS,
     ENV_ID,
@@ -21,6 +22,7 @@ from studies.local.runs import (
     LocalRun,
     read_runs,
 )
+from studies.local.text import wrapped
 
 
 def write_report(docs: Path, results: Path = RESULTS) -> Path:
@@ -35,7 +37,9 @@ def write_report(docs: Path, results: Path = RESULTS) -> Path:
     """
     runs = {arm: found for arm in ARMS if (found := read_runs(arm, results))}
     path = docs / "local-study.md"
-    write_text_atomic(path, "\n".join([_head(), _table(runs), _seeds(runs)]))
+    adapted = adaptation_section(docs / "images", results)
+    parts = (_head(), _table(runs), adapted, _seeds(runs))
+    write_text_atomic(path, "\n".join(part for part in parts if part))
     return path
 
 

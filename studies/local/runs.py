@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from snn_gym.scoring.evaluation import evaluation_seeds
 from snn_gym.threads import one_thread
 from snn_gym.vector import make_vec_env
 from snn_gym.zoo import make_agent
+from studies.changed import CHANGED, register_changed
 from studies.files import read_run, write_run
 from studies.local import td_stdp
 
@@ -153,14 +154,23 @@ def _run_td_stdp(arm: str, seed: int, steps: int) -> LocalRun:
     return LocalRun(arm, seed, int(sum(returns)), tuple(returns), played)
 
 
-def play_without_exploration(model: BaseAlgorithm, episodes: int) -> tuple[float, ...]:
+def play_without_exploration(
+    model: BaseAlgorithm, episodes: int, changes: Mapping[str, float] | None = None
+) -> tuple[float, ...]:
     """Return the returns of fresh episodes, those of the table's first evaluation seed and on.
 
     Args:
         model: Agent that acts deterministically, and does not learn.
         episodes: Number of episodes, which are played side by side.
+        changes: Attributes of the task that have another value.
     """
-    env = make_vec_env(ENV_ID, episodes, evaluation_seeds(1)[0], mode="batched")
+    seed = evaluation_seeds(1)[0]
+    if changes:
+        register_changed()
+        arguments = {"task": ENV_ID, "changes": dict(changes)}
+        env = make_vec_env(CHANGED, episodes, seed, env_kwargs=arguments)
+    else:
+        env = make_vec_env(ENV_ID, episodes, seed, mode="batched")
     returns, running = np.zeros(episodes), np.ones(episodes, np.bool_)
     observations: Any = env.reset()
     while running.any():

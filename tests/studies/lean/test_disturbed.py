@@ -11,8 +11,9 @@ import torch
 
 from snn_gym.scoring import evaluate
 from snn_gym.zoo import make_agent
+from studies.changed import make_changed
 from studies.lean import disturbed, runner
-from studies.lean.disturbed import Disturbance, NoisySight, evaluate_disturbed, make_changed
+from studies.lean.disturbed import Disturbance, NoisySight, evaluate_disturbed
 from studies.lean.outcome import Outcome
 from studies.lean.report import write_report
 from tests.studies.lean.made import ShortTask

@@ -1,0 +1,275 @@
+"""Changes in mid-life: a solved CartPole-v1 whose body or brain is another than before.
+
+An agent that has solved the task is deployed as ``OnlineActor``, with one step size that never
+falls, since nobody tells a deployed agent when its life ends. Then something changes, and it lives
+on for ``EPISODES`` episodes. It has recovered at the end of the first window by which ``runs``
+calls a run solved, counted from the change.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+from numpy.typing import NDArray
+from stable_baselines3.common.base_class import BaseAlgorithm
+from stable_baselines3.common.callbacks import StopTrainingOnMaxEpisodes
+from stable_baselines3.common.monitor import Monitor
+
+from snn_gym import load_pretrained
+from snn_gym.config import Config
+from snn_gym.learners import LocalActorCritic
+from snn_gym.learners.local_core import Moments
+from snn_gym.spiking.layers import SynapticLinear
+from snn_gym.threads import one_thread
+from snn_gym.wrappers.checked import CheckedVecEnv
+from snn_gym.zoo import make_agent
+from studies.changed import make_changed
+from studies.files import read_run, write_run
+from studies.local.runs import (
+    ENV_ID,
+    EVALUATION_EPISODES,
+    RESULTS,
+    STEPS,
+    UntilSolved,
+    play_without_exploration,
+    solved_after,
+)
+
+AGENT = "local-actor-critic"
+GRADIENT_AGENT = "ppo-lif"
+SEEDS = tuple(range(200, 210))
+"""Seeds of the table; nothing is tuned on seeds below 1000."""
+EPISODES = 400
+"""Episodes of a life after the change, ``STEPS`` environment steps at most."""
+STEP_SIZE = 2.5e-4
+"""Of a deployed agent's readouts: half of what learning starts with."""
+
+
+@dataclass(frozen=True)
+class Change:
+    """What is another than before."""
+
+    says: str
+    """What it is, for the table."""
+    attributes: Mapping[str, float] = field(default_factory=dict)
+    """Attributes of the environment that have another value."""
+    deleted: float = 0.0
+    """Share of the hidden neurons that are gone."""
+
+
+CHANGES: Mapping[str, Change] = MappingProxyType(
+    {
+        "none": Change("nothing"),
+        "pole": Change("pole of twice the length", {"length": 1.0, "polemass_length": 0.1}),
+        "motor": Change("motor reversed", {"force_mag": -10.0}),
+        "neurons": Change("half of the neurons deleted", deleted=0.5),
+    }
+)
+"""Changes by name."""
+ARMS: Mapping[str, str] = MappingProxyType(
+    {
+        "learning": f"`{AGENT}`, goes on learning",
+        "resting": "the same, learning off",
+        "new": "a new one, from scratch",
+        "gradient": f"`{GRADIENT_AGENT}`, at rest",
+    }
+)
+"""What lives after a change, by name."""
+
+
+@dataclass(frozen=True)
+class Life(Config):
+    """What a life after a change left."""
+
+    change: str
+    """Key of ``CHANGES``."""
+    arm: str
+    """Key of ``ARMS``."""
+    seed: int
+    """Seed of the agent, of its actions and of the environment."""
+    before: float
+    """Mean return without exploration before the change; of a new agent before it learns."""
+    returns: tuple[float, ...]
+    """Return of each episode after the change, exploration included."""
+    evaluation: tuple[float, ...]
+    """Returns at the end, without exploration, in fresh episodes of the changed task."""
+
+    @property
+    def recovered_after(self) -> int | None:
+        """Episodes to the end of the first window that solves the task; None for none."""
+        return solved_after(self.returns)
+
+    @property
+    def final(self) -> float:
+        """Mean return of the evaluation."""
+        return float(np.mean(self.evaluation))
+
+
+def path_of(change: str, arm: str, seed: int, results: Path = RESULTS) -> Path:
+    """Return the file of a life."""
+    return results / "adaptation" / change / arm / f"{seed}.json"
+
+
+def run_missing(
+    change: str,
+    results: Path = RESULTS,
+    tell: Callable[[str], None] = print,
+    seeds: tuple[int, ...] = SEEDS,
+) -> None:
+    """Make those lives after a change that have no file yet.
+
+    Args:
+        change: Key of ``CHANGES``.
+        results: Folder of the files.
+        tell: Is told of each life.
+        seeds: Seeds of the lives.
+    """
+    for seed in seeds:
+        for arm in ARMS:
+            path = path_of(change, arm, seed, results)
+            if not path.exists():
+                life = live(change, arm, seed)
+                write_run(path, life)
+                tell(f"{change} {arm} {seed}: {life.recovered_after}, then {life.final:.1f}")
+
+
+def read_lives(change: str, arm: str, results: Path = RESULTS) -> list[Life]:
+    """Return the lives that there are, by seed."""
+    files = path_of(change, arm, 0, results).parent.glob("*.json")
+    return [read_run(Life, path) for path in sorted(files, key=lambda path: int(path.stem))]
+
+
+def live(
+    change: str, arm: str, seed: int, *, episodes: int = EPISODES, step_size: float = STEP_SIZE
+) -> Life:
+    """Let an agent live after a change.
+
+    Args:
+        change: Key of ``CHANGES``.
+        arm: Key of ``ARMS``.
+        seed: Seed of the life.
+        episodes: Its length.
+        step_size: Of an agent that goes on learning.
+    """
+    given = CHANGES[change]
+    with one_thread():
+        if arm == "gradient":
+            model, before = _resting_gradient_agent(given, seed)
+            returns: tuple[float, ...] = ()
+        elif arm == "new":
+            model = _made(given, seed)
+            before = _mean(model, given.attributes)
+            returns = _learn_anew(model, given, seed, episodes)
+        else:
+            solved = make_agent(AGENT, ENV_ID, seed)
+            solved.learn(STEPS, callback=UntilSolved())
+            before = _mean(solved, {})
+            model = _damaged(solved, given, seed)
+            size = step_size if arm == "learning" else 0.0
+            returns = _deploy(model, given, seed, episodes, size)
+        evaluation = play_without_exploration(model, EVALUATION_EPISODES, given.attributes)
+    return Life(change, arm, seed, before, returns or evaluation, evaluation)
+
+
+def _mean(model: BaseAlgorithm, attributes: Mapping[str, float]) -> float:
+    return float(np.mean(play_without_exploration(model, EVALUATION_EPISODES, attributes)))
+
+
+def _resting_gradient_agent(change: Change, seed: int) -> tuple[BaseAlgorithm, float]:
+    """Return an agent of the results table, seeds 0 to 9, changed, and its return before."""
+    model: BaseAlgorithm = load_pretrained(GRADIENT_AGENT, ENV_ID, pick=seed - SEEDS[0])
+    before = _mean(model, {})
+    policy: Any = model.policy
+    hidden = [x for x in policy.mlp_extractor.actor.modules() if isinstance(x, SynapticLinear)]
+    for above in (*hidden[1:], policy.action_net):  # a neuron that nothing hears is deleted
+        above.weight.data[:, _deleted(above.in_features, change, seed)] = 0.0
+    return model, before
+
+
+def _deleted(neurons: int, change: Change, seed: int) -> NDArray[np.int64]:
+    """Draw which neurons of a layer are gone."""
+    order = np.random.default_rng(seed).permutation(neurons)
+    return order[: round(change.deleted * neurons)]
+
+
+def _made(change: Change, seed: int) -> LocalActorCritic:
+    """Make a new agent of as many neurons as are left."""
+    model = make_agent(AGENT, ENV_ID, seed)
+    assert isinstance(model, LocalActorCritic)
+    sizes = model.policy.network.hidden_sizes
+    left = [size - len(_deleted(size, change, seed)) for size in sizes]
+    if left != list(sizes):
+        model = make_agent(AGENT, ENV_ID, seed, network={"hidden_sizes": left})
+    assert isinstance(model, LocalActorCritic)
+    return model
+
+
+def _damaged(solved: BaseAlgorithm, change: Change, seed: int) -> LocalActorCritic:
+    """Return the agent without its deleted neurons: their synapses and all that these carried."""
+    assert isinstance(solved, LocalActorCritic)
+    if not change.deleted:
+        return solved
+    (hidden,), head, critic = solved.policy.learned_parts()
+    gone = _deleted(hidden.out_features, change, seed)
+    kept = np.setdiff1d(np.arange(hidden.out_features), gone)
+    model = _made(change, seed)
+    (new_hidden,), new_head, new_critic = model.policy.learned_parts()
+    new_hidden.weight.data[:] = hidden.weight[kept]
+    new_hidden.bias.data[:] = hidden.bias[kept]
+    for new, old in ((new_head, head), (new_critic, critic)):
+        new.weight.data[:] = old.weight[:, kept]
+        new.bias.data[:] = old.bias
+    model.policy.feedback[:] = solved.policy.feedback[:, kept]
+    moments, shape = solved.moments, (hidden.in_features + 1, 1 + head.out_features, kept)
+    assert moments is not None
+    model.moments = Moments(
+        _thinned(moments.first, *shape), _thinned(moments.second, *shape), moments.updates
+    )
+    return model
+
+
+def _thinned(
+    values: NDArray[np.float32], rows: int, readouts: int, kept: NDArray[np.int64]
+) -> NDArray[np.float32]:
+    """Return what is left of one number for each synapse, in the order of ``local_kernels``."""
+    neurons = (values.size - readouts) // (rows + readouts)
+    hidden = values[: rows * neurons].reshape(rows, neurons)[:, kept]
+    read = values[rows * neurons :].reshape(readouts, neurons + 1)[:, [*kept, neurons]]
+    return np.concatenate([hidden.ravel(), read.ravel()])
+
+
+def _learn_anew(
+    model: LocalActorCritic, change: Change, seed: int, episodes: int
+) -> tuple[float, ...]:
+    """Learn the changed task as the agent's file says, steps falling over ``STEPS``."""
+    monitor = Monitor(make_changed(ENV_ID, change.attributes))
+    env = CheckedVecEnv([lambda: monitor])
+    env.seed(seed)
+    model.set_env(env)
+    model.learn(STEPS, callback=StopTrainingOnMaxEpisodes(episodes))
+    return tuple(monitor.get_episode_rewards())
+
+
+def _deploy(
+    model: LocalActorCritic, change: Change, seed: int, episodes: int, step_size: float
+) -> tuple[float, ...]:
+    """Live on in the changed task."""
+    env: gym.Env[Any, Any] = make_changed(ENV_ID, change.attributes)
+    model.reseed(seed)
+    actor, returns = model.online(step_size), []
+    for episode in range(episodes):
+        observation, _ = env.reset(seed=None if episode else seed)
+        action, total, over = actor.reset(observation), 0.0, False
+        while not over:
+            observation, reward, terminated, truncated, _ = env.step(action)
+            action = actor.step(observation, float(reward), terminated, truncated)
+            total, over = total + float(reward), terminated or truncated
+        returns.append(total)
+    env.close()
+    return tuple(returns)
