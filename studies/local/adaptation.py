@@ -2,8 +2,9 @@
 
 An agent that has solved the task is deployed as ``OnlineActor``, with one step size that never
 falls, since nobody tells a deployed agent when its life ends. Then something changes, and it lives
-on for ``EPISODES`` episodes. It has recovered at the end of the first window by which ``runs``
-calls a run solved, counted from the change.
+on until it has recovered: to the end of the first window by which ``runs`` calls a run solved,
+counted from the change; or until ``STEPS`` environment steps are spent. An agent at rest, which can
+only go on as it began, has one window.
 """
 
 from __future__ import annotations
@@ -18,13 +19,13 @@ import gymnasium as gym
 import numpy as np
 from numpy.typing import NDArray
 from stable_baselines3.common.base_class import BaseAlgorithm
-from stable_baselines3.common.callbacks import StopTrainingOnMaxEpisodes
 from stable_baselines3.common.monitor import Monitor
 
 from snn_gym import load_pretrained
 from snn_gym.config import Config
 from snn_gym.learners import LocalActorCritic
 from snn_gym.learners.local_core import Moments
+from snn_gym.learners.local_online import OnlineActor
 from snn_gym.spiking.layers import SynapticLinear
 from snn_gym.threads import one_thread
 from snn_gym.wrappers.checked import CheckedVecEnv
@@ -36,6 +37,7 @@ from studies.local.runs import (
     EVALUATION_EPISODES,
     RESULTS,
     STEPS,
+    WINDOW,
     UntilSolved,
     play_without_exploration,
     solved_after,
@@ -45,8 +47,6 @@ AGENT = "local-actor-critic"
 GRADIENT_AGENT = "ppo-lif"
 SEEDS = tuple(range(200, 210))
 """Seeds of the table; nothing is tuned on seeds below 1000."""
-EPISODES = 400
-"""Episodes of a life after the change, ``STEPS`` environment steps at most."""
 STEP_SIZE = 2.5e-4
 """Of a deployed agent's readouts: half of what learning starts with."""
 
@@ -106,6 +106,12 @@ class Life(Config):
         return solved_after(self.returns)
 
     @property
+    def recovery_steps(self) -> int | None:
+        """Environment steps of those episodes; None for none."""
+        episodes = self.recovered_after
+        return None if episodes is None else int(sum(self.returns[:episodes]))
+
+    @property
     def final(self) -> float:
         """Mean return of the evaluation."""
         return float(np.mean(self.evaluation))
@@ -146,7 +152,7 @@ def read_lives(change: str, arm: str, results: Path = RESULTS) -> list[Life]:
 
 
 def live(
-    change: str, arm: str, seed: int, *, episodes: int = EPISODES, step_size: float = STEP_SIZE
+    change: str, arm: str, seed: int, *, steps: int = STEPS, step_size: float = STEP_SIZE
 ) -> Life:
     """Let an agent live after a change.
 
@@ -154,7 +160,7 @@ def live(
         change: Key of ``CHANGES``.
         arm: Key of ``ARMS``.
         seed: Seed of the life.
-        episodes: Its length.
+        steps: Environment steps that it may use.
         step_size: Of an agent that goes on learning.
     """
     given = CHANGES[change]
@@ -165,14 +171,14 @@ def live(
         elif arm == "new":
             model = _made(given, seed)
             before = _mean(model, given.attributes)
-            returns = _learn_anew(model, given, seed, episodes)
+            returns = _learn_anew(model, given, seed, steps)
         else:
             solved = make_agent(AGENT, ENV_ID, seed)
             solved.learn(STEPS, callback=UntilSolved())
             before = _mean(solved, {})
             model = _damaged(solved, given, seed)
             size = step_size if arm == "learning" else 0.0
-            returns = _deploy(model, given, seed, episodes, size)
+            returns = _deploy(model, given, seed, steps, size)
         evaluation = play_without_exploration(model, EVALUATION_EPISODES, given.attributes)
     return Life(change, arm, seed, before, returns or evaluation, evaluation)
 
@@ -245,31 +251,39 @@ def _thinned(
 
 
 def _learn_anew(
-    model: LocalActorCritic, change: Change, seed: int, episodes: int
+    model: LocalActorCritic, change: Change, seed: int, steps: int
 ) -> tuple[float, ...]:
-    """Learn the changed task as the agent's file says, steps falling over ``STEPS``."""
-    monitor = Monitor(make_changed(ENV_ID, change.attributes))
-    env = CheckedVecEnv([lambda: monitor])
+    """Learn the changed task as the agent's file says."""
+    env = CheckedVecEnv([lambda: Monitor(make_changed(ENV_ID, change.attributes))])
     env.seed(seed)
     model.set_env(env)
-    model.learn(STEPS, callback=StopTrainingOnMaxEpisodes(episodes))
-    return tuple(monitor.get_episode_rewards())
+    log = UntilSolved()
+    model.learn(steps, callback=log)
+    return tuple(log.returns)
 
 
 def _deploy(
-    model: LocalActorCritic, change: Change, seed: int, episodes: int, step_size: float
+    model: LocalActorCritic, change: Change, seed: int, steps: int, step_size: float
 ) -> tuple[float, ...]:
     """Live on in the changed task."""
     env: gym.Env[Any, Any] = make_changed(ENV_ID, change.attributes)
     model.reseed(seed)
-    actor, returns = model.online(step_size), []
-    for episode in range(episodes):
-        observation, _ = env.reset(seed=None if episode else seed)
-        action, total, over = actor.reset(observation), 0.0, False
-        while not over:
-            observation, reward, terminated, truncated, _ = env.step(action)
-            action = actor.step(observation, float(reward), terminated, truncated)
-            total, over = total + float(reward), terminated or truncated
-        returns.append(total)
+    actor = model.online(step_size)
+    returns: list[float] = []
+    lived, most = 0.0, WINDOW if step_size == 0.0 else steps
+    while lived < steps and len(returns) < most and solved_after(returns[-WINDOW:]) is None:
+        returns.append(_episode(actor, env, None if returns else seed))
+        lived += returns[-1]
     env.close()
     return tuple(returns)
+
+
+def _episode(actor: OnlineActor, env: gym.Env[Any, Any], seed: int | None) -> float:
+    """Live through an episode; return its return."""
+    observation, _ = env.reset(seed=seed)
+    action, total, over = actor.reset(observation), 0.0, False
+    while not over:
+        observation, reward, terminated, truncated, _ = env.step(action)
+        action = actor.step(observation, float(reward), terminated, truncated)
+        total, over = total + float(reward), terminated or truncated
+    return total
