@@ -132,10 +132,10 @@ def _verdict(adapting: Sequence[Life], anew: Sequence[Life]) -> str:
         return f"adapting takes a median of {episodes[0]:.1f} episodes; most new agents fail."
     assert steps[0] is not None  # they have one where episodes do
     assert steps[1] is not None
-    which = "quicker" if steps[0] < steps[1] else "no quicker"
+    which = f"to go on learning is {'quicker' if steps[0] < steps[1] else 'no quicker'}"
     return (
         f"adapting takes a median of {episodes[0]:.1f} episodes or {steps[0]:,.0f} steps, "
-        f"beginning again {episodes[1]:.1f} or {steps[1]:,.0f}: by steps, to go on learning is {which}."
+        f"beginning again {episodes[1]:.1f} or {steps[1]:,.0f}: by steps, {which}."
     )
 
 
