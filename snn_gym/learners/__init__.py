@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from snn_gym.learners.local_actor_critic import LocalActorCritic
     from snn_gym.learners.local_online import OnlineActor
     from snn_gym.learners.nulls import AcceptReject, RandomSearch, WinStay
+    from snn_gym.learners.plasticity import PlasticityRule, register_rule
     from snn_gym.learners.ppo import PPO
     from snn_gym.learners.stateful_dqn import StatefulDQN
     from snn_gym.learners.stateful_ppo import StatefulPPO
@@ -26,12 +27,14 @@ __all__ = [
     "GradientFreeAlgorithm",
     "LocalActorCritic",
     "OnlineActor",
+    "PlasticityRule",
     "RandomSearch",
     "StatefulDQN",
     "StatefulPPO",
     "SynapseAgents",
     "WinStay",
     "lean",
+    "register_rule",
 ]
 
 # The zoo reads the learners' settings where no torch may be loaded.
@@ -46,11 +49,13 @@ __getattr__, __dir__ = lazy_names(
         "LocalActorCritic": "local_actor_critic",
         "OnlineActor": "local_online",
         "PPO": "ppo",
+        "PlasticityRule": "plasticity",
         "RandomSearch": "nulls",
         "StatefulDQN": "stateful_dqn",
         "StatefulPPO": "stateful_ppo",
         "SynapseAgents": "synapse_agents",
         "WinStay": "nulls",
         "lean": "lean_algorithm",
+        "register_rule": "plasticity",
     },
 )

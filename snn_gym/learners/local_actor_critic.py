@@ -161,7 +161,7 @@ class LocalActorCritic(BaseAlgorithm):
         settings = self.settings
         rule = Rule(
             settings.feedback, settings.gamma, settings.trace_decay, settings.optimiser,
-            settings.reward_scale,
+            settings.reward_scale, settings.rule,
         )  # fmt: skip
         return OnlineActor(
             self.policy, samples, rule, self.rng, self.moments,

@@ -15,6 +15,7 @@ from snn_gym.learners.local_kernels import (
     GAIN,
     LEAK,
     NO_FEEDBACK,
+    ONLY_BROADCAST,
     RANDOM_FEEDBACK,
     RESET,
     SLOPE,
@@ -30,6 +31,7 @@ from snn_gym.spiking.neurons import forward_kernels
 from snn_gym.spiking.neurons.base import FusedNeuron
 
 FEEDBACK = {
+    "broadcast": ONLY_BROADCAST,
     "none": NO_FEEDBACK,
     "random": RANDOM_FEEDBACK,
     "symmetric": SYMMETRIC_FEEDBACK,
@@ -68,6 +70,8 @@ class Rule(NamedTuple):
     """``adam`` or ``sgd``."""
     reward_scale: float
     """Factor of rewards."""
+    plasticity: str = "three_factor"
+    """Key of ``plasticity.RULES``."""
 
 
 class Outcome(NamedTuple):
@@ -190,10 +194,7 @@ class LocalCore:
         Returns:
             Actions (B,) int64, or (B, A) float32 before ``tanh``; overwritten by the next step.
         """
-        live(
-            self._network, self._constants_of_rule, self._limits, self._learned, self._lives,
-            observations, outcome, (noise, self._chosen, self._drawn), self._found,
-        )  # fmt: skip
+        self._live(observations, noise, outcome)
         if step_sizes != (0.0, 0.0):
             moments = self.moments
             moments.updates += 1
@@ -203,6 +204,13 @@ class LocalCore:
                 moments.second, self._theta, self._order, self._shown,
             )  # fmt: skip
         return self._drawn if self.is_continuous else self._chosen
+
+    def _live(self, observations: Array, noise: NDArray[np.float64], outcome: Outcome) -> None:
+        """Choose actions; fill the TD errors and the gradient, and let the traces follow."""
+        live(
+            self._network, self._constants_of_rule, self._limits, self._learned, self._lives,
+            observations, outcome, (noise, self._chosen, self._drawn), self._found,
+        )  # fmt: skip
 
 
 def check_network(policy: LocalActorCriticPolicy) -> None:

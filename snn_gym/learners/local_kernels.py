@@ -40,8 +40,9 @@ after a spike, and the slope of the surrogate derivative ``1 / (1 + slope |v - t
 TINY = np.float32(1e-30)
 """Traces below it are 0, for subnormal numbers cost ten times the time of others."""
 
-NO_FEEDBACK, RANDOM_FEEDBACK, SYMMETRIC_FEEDBACK = range(3)
-"""How the error reaches hidden neurons: not at all, by fixed weights, or by the readouts' own."""
+NO_FEEDBACK, RANDOM_FEEDBACK, SYMMETRIC_FEEDBACK, ONLY_BROADCAST = range(4)
+"""How the error reaches hidden neurons: not at all, by fixed weights, by the readouts' own, or as
+the TD error alone, which is the same everywhere."""
 
 
 @njit(cache=True, error_model="numpy", inline="always")
@@ -211,10 +212,7 @@ def choose_gaussian(
     outputs: Array, log_std: Array, normal: NDArray[np.float64], action: Array, errors: Array,
     of_log_std: Array,
 ) -> None:  # fmt: skip
-    """Draw ``u`` from Gaussians around outputs 1 to A; fill the errors of outputs and deviations.
-
-    They are ``(u - mu) / std^2`` and ``((u - mu) / std)^2 - 1``.
-    """
+    """Draw u from Gaussians; fill errors ``(u - mu) / std^2`` and ``((u - mu) / std)^2 - 1``."""
     errors[0] = np.float32(1.0)
     for a in range(log_std.size):
         std, drawn = np.float32(math.exp(log_std[a])), np.float32(normal[a])
@@ -225,25 +223,20 @@ def choose_gaussian(
 
 @njit(cache=True, error_model="numpy")
 def weigh(
-    sizes: Places, feedback: int, back: Array, theta: Array, errors: Array, features: Array,
-    local: Array, signal: Array,
+    readouts_at: int, sizes: Places, feedback: int, back: Array, theta: Array, errors: Array,
+    features: Array, local: Array, signal: Array,
 ) -> None:  # fmt: skip
     """Turn what synapses see into what they are eligible for, by the signal of their neuron.
 
     ``back`` (1 + A, all hidden neurons) are the fixed weights of random feedback. Symmetric
-    feedback goes down layer by layer: a lower neuron's signal is the sum of its targets' signals
-    times their gates, over the synapses between them.
+    feedback goes down by layers: a lower neuron's signal is the sum of its targets' signals times
+    their gates, over the synapses between.
     """
-    readouts_at = 0
-    for layer in range(sizes.size - 1):
-        readouts_at += (sizes[layer] + 1) * sizes[layer + 1]
     width = features.size
-    for o in range(errors.size):
-        error, first = errors[o], readouts_at + o * width
-        for j in range(width):
-            local[first + j] = error * features[j]
+    _at_readouts(errors, features, local[readouts_at:])
     if feedback == NO_FEEDBACK:
         local[:readouts_at] = np.float32(0.0)
+    if feedback in (NO_FEEDBACK, ONLY_BROADCAST):
         return
     end, neurons = readouts_at, back.shape[1]
     for layer in range(sizes.size - 2, -1, -1):
@@ -269,6 +262,15 @@ def weigh(
 
 
 @njit(cache=True, error_model="numpy")
+def _at_readouts(errors: Array, features: Array, local: Array) -> None:
+    """Fill eligibilities (O * N,) of readouts with errors (O,) times features (N,)."""
+    for o in range(errors.size):
+        error, first = errors[o], o * features.size
+        for j in range(features.size):
+            local[first + j] = error * features[j]
+
+
+@njit(cache=True, error_model="numpy")
 def _broadcast(errors: Array, weights: Array, first: int, signal: Array) -> None:
     """Fill the signals (N,) with errors (O,) times weights (O, M), columns from ``first`` on."""
     for j in range(signal.size):
@@ -283,10 +285,9 @@ def _broadcast(errors: Array, weights: Array, first: int, signal: Array) -> None
 def _send_down(between: Array, gated: Array, signal: Array) -> None:
     """Fill the signals (N,) of neurons with weights (N, M) to others times what these received."""
     for i in range(between.shape[0]):
-        total = np.float32(0.0)
+        signal[i] = np.float32(0.0)
         for j in range(gated.size):
-            total += between[i, j] * gated[j]
-        signal[i] = total
+            signal[i] += between[i, j] * gated[j]
 
 
 @njit(cache=True, error_model="numpy")
@@ -309,6 +310,39 @@ def scale(limits: Array, observation: Array, x: Array) -> None:
 
 
 @njit(cache=True, error_model="numpy")
+def decide(
+    b: int, at: int, sizes: Places, rule: Rule, learned: tuple[Array, Array],
+    lives: tuple[Array, Array, NDArray[np.bool_]],
+    outcome: tuple[Array, NDArray[np.bool_], Array],
+    choice: tuple[NDArray[np.float64], Places, Array], found: tuple[Array, Array],
+    left: tuple[Array, Array, Array, Array, Array],
+) -> None:  # fmt: skip
+    """Do for sample b what ``live`` does once its layers have run; readouts begin ``at``.
+
+    ``left`` are features (N + 1,) and what synapses saw (P,), which is overwritten; then room for
+    outputs, their errors, and the signals of a layer.
+    """
+    (theta, back), (traces, values, started) = learned, lives
+    rewards, ended, values_after = outcome
+    (noise, chosen, drawn), (gradient, errors_seen) = choice, found
+    features, local, outputs, errors, signal = left
+    feedback, gamma, decay = rule[0], np.float32(rule[1]), np.float32(rule[2])
+    zero, reward_scale = np.float32(0.0), np.float32(rule[3])
+    stop = at + outputs.size * features.size
+    read_out(theta[at:stop].reshape(outputs.size, features.size), features, outputs)
+    if drawn.shape[1]:
+        choose_gaussian(outputs, theta[stop:], noise[b], drawn[b], errors, local[stop:])
+    else:
+        chosen[b] = choose_discrete(outputs, noise[b, 0], errors)
+    weigh(at, sizes, feedback, back, theta, errors, features, local, signal)
+    after = values_after[b] if ended[b] else outputs[0]
+    error = reward_scale * rewards[b] + gamma * after - values[b] if started[b] else zero
+    goes_on = started[b] and not ended[b]
+    follow(error, decay if goes_on else zero, local, traces[b], gradient)
+    errors_seen[b], values[b], started[b] = error, outputs[0], True
+
+
+@njit(cache=True, error_model="numpy")
 def live(
     network: Network, rule: Rule, limits: Array, learned: tuple[Array, Array],
     lives: tuple[Array, Array, NDArray[np.bool_]], observations: Array,
@@ -326,40 +360,27 @@ def live(
         rule: Feedback, gamma, gamma * lambda, scale of rewards.
         limits: As in ``scale``.
         learned: What is learned (P,), and the weights of random feedback.
-        lives: Traces (B, P), values (B,) of the last decisions, and whether there were any (B,);
-            written.
+        lives: Traces (B, P), values (B,) of the last decisions, whether there were any; written.
         observations: (B, D).
         outcome: Rewards, ends and the values after them, each (B,).
         choice: Noise; written are actions (B,), or (B, A) if the latter has columns.
         found: Written: the sum (P,) of the samples' gradients, and TD errors (B,).
     """
     sizes, constants, coefficients = network
-    (theta, back), (traces, values, started) = learned, lives
-    rewards, ended, values_after = outcome
-    (noise, chosen, drawn), (gradient, errors_seen) = choice, found
-    feedback, gamma, decay = rule[0], np.float32(rule[1]), np.float32(rule[2])
-    zero, reward_scale = np.float32(0.0), np.float32(rule[3])
+    (theta, back), gradient = learned, found[0]
     widest, outputs_count = sizes.max(), back.shape[0]
     spikes = np.empty((sizes.size - 1) * coefficients.size * widest, np.float32)
     local, features = np.empty_like(theta), np.empty(sizes[-1] + 1, np.float32)
     outputs, errors = np.empty(outputs_count, np.float32), np.empty(outputs_count, np.float32)
     signal, x = np.empty(widest, np.float32), np.empty(sizes[0], np.float32)
-    gradient[:] = zero
+    gradient[:] = np.float32(0.0)
     for b in range(observations.shape[0]):
         scale(limits, observations[b], x)
         at = run_layers(sizes, constants, coefficients, theta, x, spikes, local, features)
-        stop = at + outputs_count * features.size
-        read_out(theta[at:stop].reshape(outputs_count, features.size), features, outputs)
-        if drawn.shape[1]:
-            choose_gaussian(outputs, theta[stop:], noise[b], drawn[b], errors, local[stop:])
-        else:
-            chosen[b] = choose_discrete(outputs, noise[b, 0], errors)
-        weigh(sizes, feedback, back, theta, errors, features, local, signal)
-        after = values_after[b] if ended[b] else outputs[0]
-        error = reward_scale * rewards[b] + gamma * after - values[b] if started[b] else zero
-        goes_on = started[b] and not ended[b]
-        follow(error, decay if goes_on else zero, local, traces[b], gradient)
-        errors_seen[b], values[b], started[b] = error, outputs[0], True
+        decide(
+            b, at, sizes, rule, learned, lives, outcome, choice, found,
+            (features, local, outputs, errors, signal),
+        )  # fmt: skip
 
 
 @njit(cache=True, error_model="numpy")

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from snn_gym.learners.local_core import LocalCore, Moments, Outcome, Rule
+from snn_gym.learners.local_core import Moments, Outcome, Rule
+from snn_gym.learners.local_ruled import make_core
 from snn_gym.policies.local_actor_critic import LocalActorCriticPolicy
 
 
@@ -45,7 +46,7 @@ class OnlineActor:
     ) -> None:
         self._policy, self.rng = policy, rng
         self._hidden_rate, self.step_size = hidden_rate, step_size
-        self.core = LocalCore(policy, samples, rule, moments)
+        self.core = make_core(policy, samples, rule, moments)
         self._values_after = np.zeros(samples, np.float32)
         self._none = Outcome(
             np.zeros(samples, np.float32), np.zeros(samples, np.bool_), self._values_after

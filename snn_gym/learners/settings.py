@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Annotated, Literal
 
 from snn_gym.config import Config, Count, NonNegative, Positive, PositiveShare, Range, Share
+from snn_gym.learners.plasticity import RULES
 from snn_gym.synapses.presets import PRESETS
 
 PRESET_NAMES = tuple(PRESETS)
@@ -183,10 +184,18 @@ class SynapseAgentsSettings(LearnerSettings):
         return 2 * self.probe_episodes
 
 
-FeedbackName = Literal["random", "symmetric", "none"]
+FeedbackName = Literal["random", "symmetric", "broadcast", "none"]
 """How the error of the readouts reaches hidden synapses."""
 OptimiserName = Literal["adam", "sgd"]
 """How a gradient becomes a change of weights."""
+
+
+def _check_rule(name: str, where: str) -> None:
+    if name not in RULES:
+        raise ValueError(
+            f"{where} {name!r} is unknown; allowed: {', '.join(RULES)}; one of your own is "
+            "registered first, by snn_gym.learners.register_rule"
+        )
 
 
 @dataclass(frozen=True)
@@ -200,8 +209,11 @@ class LocalRuleSettings(Config):
     hidden_rate: NonNegative = 0.5
     """Step size of hidden synapses, as a share of the readouts' ``learning_rate``."""
     feedback: FeedbackName = "random"
-    """``random``: fixed random weights; ``symmetric``: the readouts' own; ``none``: hidden synapses
-    stay as they are."""
+    """``random``: fixed random weights; ``symmetric``: the readouts' own; ``broadcast``: the TD
+    error alone; ``none``: hidden synapses stay as they are."""
+    rule: Annotated[str, _check_rule] = "three_factor"
+    """What a hidden synapse makes of what it sees: ``three_factor``, ``r_stdp``, or a name given to
+    ``register_rule``."""
     optimiser: OptimiserName = "adam"
     """``adam`` (with its usual constants) or ``sgd``."""
     reward_scale: Positive = 0.01

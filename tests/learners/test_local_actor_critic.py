@@ -279,7 +279,10 @@ def test_observations_are_scaled_by_the_limits_of_the_task():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"feedback": "backprop"}, "feedback: got 'backprop'.*'random', 'symmetric', 'none'"),
+        (
+            {"feedback": "backprop"},
+            "feedback: got 'backprop'.*'random', 'symmetric', 'broad",
+        ),
         ({"trace_decay": 1.5}, "trace_decay must be at least 0 and at most 1, got 1.5"),
         ({"device": "meta"}, "learns on the CPU, got device 'meta'"),
         ({"network": NetworkConfig(neuron="alif")}, "can't learn neuron='alif'"),
