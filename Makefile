@@ -69,6 +69,7 @@ study: $(STAMP) ## Run what is missing of the studies (days), write their pages 
 	$(BIN)/python -m studies.dynamics report
 	$(BIN)/python -m studies.local run
 	$(BIN)/python -m studies.local adapt
+	$(BIN)/python -m studies.local tasks
 	$(BIN)/python -m studies.local report
 	$(BIN)/python -m studies.eprop run
 	$(BIN)/python -m studies.eprop measure

@@ -1,4 +1,4 @@
-"""Run what is missing and write the report: ``python -m studies.local {run,adapt,report}``."""
+"""Run what is missing and write the report: ``python -m studies.local COMMAND``."""
 
 from __future__ import annotations
 
@@ -9,9 +9,11 @@ from typing import Annotated
 import typer
 
 from studies.local import adaptation
+from studies.local import tasks as four_tasks
 from studies.local.adaptation import CHANGES
 from studies.local.report import write_report
 from studies.local.runs import ARMS, RESULTS, run_missing
+from studies.local.tasks import STEPS
 
 ROOT = Path(__file__).parents[2]
 app = typer.Typer(add_completion=False, help=__doc__)
@@ -39,6 +41,18 @@ def adapt(
     """Make the lives after a change that have no file yet (half an hour)."""
     for change in _known(changes, CHANGES, "changes"):
         adaptation.run_missing(change, results, typer.echo)
+
+
+@app.command()
+def tasks(
+    names: Annotated[str, typer.Option(help="Ids of the tasks, with commas between.")] = ",".join(
+        STEPS
+    ),
+    results: Annotated[Path, typer.Option(help="Folder of the runs.")] = RESULTS,
+) -> None:
+    """Train one setting on the tasks, where a run has no file yet (half an hour)."""
+    for task in _known(names, STEPS, "tasks"):
+        four_tasks.run_missing(task, results, typer.echo)
 
 
 @app.command()

@@ -1,0 +1,136 @@
+"""One setting on four tasks: ``local-actor-critic-wide`` beside the results table's ``ppo-lif``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+
+import numpy as np
+
+from snn_gym.config import Config
+from snn_gym.registry import load_environment_spec
+from snn_gym.scoring import evaluate
+from snn_gym.scoring.results import Row, list_rows
+from snn_gym.threads import one_thread
+from snn_gym.zoo import make_agent
+from studies.files import read_run, write_run
+from studies.local.runs import RESULTS
+
+AGENT = "local-actor-critic-wide"
+RIVAL = "ppo-lif"
+SEEDS = tuple(range(300, 310))
+"""Seeds of the table; nothing is tuned on seeds below 1000."""
+STEPS: Mapping[str, int] = MappingProxyType(
+    {
+        "CartPole-v1": 200_000,
+        "Acrobot-v1": 300_000,
+        "MountainCar-v0": 500_000,
+        "Pendulum-v1": 300_000,
+    }
+)
+"""Environment steps by task, over which the step sizes fall."""
+MOST_STEPS = 3.0
+"""How many times the steps of the rival an agent may use."""
+MARGIN = 0.1
+"""What it may lose of the range from random play to ``solved``."""
+LEADERBOARD = Path(__file__).parents[2] / "leaderboard"
+
+
+@dataclass(frozen=True)
+class TaskRun(Config):
+    """What a training left."""
+
+    task: str
+    """Key of ``STEPS``."""
+    seed: int
+    """Seed of weights, actions and environments."""
+    steps: int
+    """Environment steps of the training."""
+    evaluation: tuple[float, ...]
+    """Returns of the trained agent, deterministic, in the results table's episodes."""
+
+    @property
+    def final(self) -> float:
+        """Mean return of the evaluation."""
+        return float(np.mean(self.evaluation))
+
+
+@dataclass(frozen=True)
+class Bar:
+    """What the rival does on a task, and what is asked of an agent."""
+
+    seeds: int
+    """Its rows."""
+    mean: float
+    """Mean return of its rows."""
+    steps: int
+    """Most environment steps that it used."""
+    least: float
+    """Mean return within the margin of that."""
+
+
+def bar(task: str, leaderboard: Path = LEADERBOARD) -> Bar:
+    """Return what the rival's rows ask of an agent on a task.
+
+    Args:
+        task: Key of ``STEPS``.
+        leaderboard: Folder of the rows.
+    """
+    rows: list[Row] = [
+        row for row in list_rows(leaderboard) if (row.agent, row.environment) == (RIVAL, task)
+    ]
+    reference, mean = load_environment_spec(task).reference, _mean(rows)
+    least = mean - MARGIN * (reference.solved - reference.random)
+    return Bar(len(rows), mean, max(row.steps for row in rows), least)
+
+
+def _mean(rows: list[Row]) -> float:
+    return float(np.mean([row.score.mean for row in rows]))
+
+
+def path_of(task: str, seed: int, results: Path = RESULTS) -> Path:
+    """Return the file of a run."""
+    return results / "tasks" / task / f"{seed}.json"
+
+
+def train(task: str, seed: int) -> TaskRun:
+    """Train an agent on a task and evaluate it.
+
+    Args:
+        task: Key of ``STEPS``.
+        seed: Seed of the run.
+    """
+    with one_thread():
+        model = make_agent(AGENT, task, seed).learn(STEPS[task])
+        scores = evaluate(model, task)
+    return TaskRun(task, seed, model.num_timesteps, tuple(scores.returns))
+
+
+def run_missing(
+    task: str,
+    results: Path = RESULTS,
+    tell: Callable[[str], None] = print,
+    seeds: tuple[int, ...] = SEEDS,
+) -> None:
+    """Make those runs of a task that have no file yet.
+
+    Args:
+        task: Key of ``STEPS``.
+        results: Folder of the files.
+        tell: Is told of each run.
+        seeds: Seeds of the runs.
+    """
+    for seed in seeds:
+        path = path_of(task, seed, results)
+        if not path.exists():
+            made = train(task, seed)
+            write_run(path, made)
+            tell(f"{task} {seed}: {made.final:.1f}")
+
+
+def read_runs(task: str, results: Path = RESULTS) -> list[TaskRun]:
+    """Return the runs of a task that there are, by seed."""
+    files = path_of(task, 0, results).parent.glob("*.json")
+    return [read_run(TaskRun, path) for path in sorted(files, key=lambda path: int(path.stem))]
