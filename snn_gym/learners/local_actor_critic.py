@@ -49,7 +49,8 @@ class LocalActorCritic(BaseAlgorithm):
     - Hidden synapses: ``e_ij = L_j sum over t of k(t) ψ_j(t) ε_ij(t)``, where ``ε_ij`` is what the
       synapse's input has left in the potential since the neuron's last spike, ψ the surrogate
       derivative, k the decoder, and ``L_j`` the sum of what the errors of the readouts (1 for the
-      critic) bring back, through fixed random weights or through the readouts' own.
+      critic) bring back, through fixed random weights or through the readouts' own. Another
+      ``rule`` makes something else of what a synapse sees; see ``plasticity``.
 
     With one hidden layer and symmetric feedback, e is the surrogate gradient of ``V + log π`` with
     the reset detached. With random feedback it is e-prop's eligibility (Bellec et al. 2020,
