@@ -23,7 +23,6 @@ from studies.local.runs import (
     LocalRun,
     read_runs,
 )
-from studies.local.text import wrapped
 
 
 def write_report(docs: Path, results: Path = RESULTS) -> Path:

@@ -11,10 +11,9 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter
 
 from snn_gym.plotting.style import agent_colours, new_figure, save, style, title
-from studies.lean.tables import table
+from studies.lean.tables import table, wrapped
 from studies.local.adaptation import ARMS, CHANGES, SEEDS, STEP_SIZE, Life, read_lives
 from studies.local.runs import EVALUATION_EPISODES, RESULTS, STEPS, WINDOW
-from studies.local.text import wrapped
 
 FIGURE = "local-adaptation"
 FIRST = 20

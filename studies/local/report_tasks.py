@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from studies.lean.tables import table
+from studies.lean.tables import table, wrapped
 from studies.local.runs import RESULTS
 from studies.local.tasks import (
     AGENT,
@@ -20,7 +20,6 @@ from studies.local.tasks import (
     bar,
     read_runs,
 )
-from studies.local.text import wrapped
 
 
 def tasks_section(results: Path = RESULTS) -> str:
