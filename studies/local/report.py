@@ -48,8 +48,9 @@ def _head() -> str:
         "# Learning on line by local rules",
         "Written by `python -m studies.local report` from the runs of `python -m studies.local "
         "run`, which lie in `studies/local/results`.",
-        f"Every agent learns {ENV_ID} in one environment, each seed once, and nothing was tuned on "
-        f"these seeds. A run is solved at the end of the first {WINDOW} training episodes in a row "
+        f"Every agent learns {ENV_ID} in one environment, `ppo-lif` in 8 side by side, each seed "
+        "once, and nothing was tuned on these seeds. Step sizes fall over the steps that a run may "
+        f"use. A run is solved at the end of the first {WINDOW} training episodes in a row "
         f"whose mean return is at least {SOLVED:.0f}, exploration included, and ends there; one "
         f"that has made {STEPS:,} environment steps before has failed. What failed is counted. "
         f"Then the agent plays {EVALUATION_EPISODES} fresh episodes without exploration.",

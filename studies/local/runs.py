@@ -59,7 +59,14 @@ ARMS: dict[str, Arm] = {
     "none": Arm(
         "local-actor-critic", {"feedback": "none"}, "the same, hidden synapses do not learn", FEWER
     ),
-    "td-stdp": Arm(None, {}, "TD-STDP as published", FEWER),
+    "r-stdp": Arm(
+        "local-actor-critic",
+        {"rule": "r_stdp", "feedback": "broadcast"},
+        "the same, hidden synapses by R-STDP and the TD error alone",
+        FEWER,
+    ),
+    "td-stdp": Arm(None, {}, "TD-STDP as published"),
+    "ppo-lif": Arm("ppo-lif", {}, "`ppo-lif`, 8 environments at once"),
     "accept-reject": Arm("accept-reject", {}, "`accept-reject`, all episodes it judges", FEWER),
 }
 """Arms by name."""
