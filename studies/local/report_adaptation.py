@@ -118,6 +118,10 @@ def _answers(found: Found) -> str:
         if change == "none" or not {(change, "learning"), (change, "new")} <= found.keys():
             continue
         adapting, anew = (found[change, arm] for arm in ("learning", "new"))
+        resting = found.get((change, "resting"), ())
+        if resting and median([life.recovered_after for life in resting]) == WINDOW:
+            lines.append(wrapped(f"**{given.says}**: with learning off nothing is lost by it."))
+            continue
         lines.append(wrapped(f"**{given.says}**: {_verdict(adapting, anew)}"))
         if not _quicker([[life.recovery_steps for life in x] for x in (adapting, anew)]):
             slower.append(given.says)

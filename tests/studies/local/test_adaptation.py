@@ -113,15 +113,18 @@ def test_the_page_says_whether_starting_anew_is_as_quick(tmp_path, monkeypatch):
         ),
     )  # fmt: skip
     run_missing("motor", tmp_path, lambda line: None, (200, 201))
+    returns["resting"] = (500.0,) * 100
+    run_missing("pole", tmp_path, lambda line: None, (200,))
     page = write_report(tmp_path, tmp_path).read_text()
     text = " ".join(page.split())
-    row = next(line for line in page.splitlines() if "goes on learning |" in line)
+    row = next(line for line in page.splitlines() if "motor reversed | `local" in line)
     assert [x.strip() for x in row.strip("|").split("|")][2:] == [
         "500.0", "20.0", "2 of 2", "135.0", "135 to 135", "48,300", "500.0", "500.0",
     ]  # fmt: skip
     assert "a median of 135 episodes to adapt, 100 to begin again: to adapt is no quicker" in text
     assert "a median of 48,300 environment steps to adapt, 50,000 to begin again" in text
     assert "or quicker, after" not in text  # in steps it is quicker to adapt
+    assert "**pole of twice the length**: with learning off nothing is lost by it." in text
     assert (tmp_path / "images" / "local-adaptation.png").exists()
 
 
