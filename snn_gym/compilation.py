@@ -11,7 +11,8 @@ import contextlib
 import functools
 import pickle
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import numba
@@ -69,7 +70,16 @@ def _warn_of_no_cache() -> None:
 
 
 class _Cache(_NumbaCache):  # type: ignore[misc]
-    """Numba's cache of one function, where code that can't be used is compiled anew."""
+    """Numba's cache of one function, where code that can't be used is compiled anew.
+
+    Numba alone compares the file that the function was written in; here code is stale, too, when a
+    file has changed from which that one has imported compiled functions.
+    """
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        super().__init__(function)
+        own = self._cache_file._source_stamp
+        self._cache_file._source_stamp = (own, *_stamps_of_imported(function, set()))
 
     def load_overload(self, sig: Any, target_context: Any) -> Any:
         """Return the compiled code for the types ``sig``, None if there is none to be used."""
@@ -90,3 +100,16 @@ class _Cache(_NumbaCache):  # type: ignore[misc]
             super().save_overload(sig, data)
         except OSError:
             _warn_of_no_cache()
+
+
+def _stamps_of_imported(function: Any, seen: set[str]) -> Iterator[tuple[str, float, int]]:
+    """Yield name, time and size of the files of compiled functions that a function's file knows."""
+    seen.add(function.__code__.co_filename)
+    for name, found in sorted(function.__globals__.items()):
+        called = getattr(found, "py_func", None)
+        if called is None or called.__code__.co_filename in seen:
+            continue
+        file = Path(called.__code__.co_filename)
+        if file.is_file():  # not a cell of a notebook
+            yield name, file.stat().st_mtime, file.stat().st_size
+        yield from _stamps_of_imported(called, seen)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
 import os
 import shutil
@@ -110,6 +111,37 @@ def test_code_of_other_types_is_not_run(tmp_path: Path) -> None:
     later = load(tmp_path / "ints")
     assert later.summed(INTS) == 7
     assert hits(later.summed) == 1
+
+
+CALLING = """
+from snn_gym.compilation import njit
+from {called} import halved
+
+
+@njit(cache=True, error_model="numpy")
+def summed(values):
+    return halved(values.sum())
+"""
+
+
+def test_code_is_stale_when_a_function_of_another_file_has_changed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(str(tmp_path))
+    called = f"called_{tmp_path.name}"
+    (tmp_path / "toy.py").write_text(CALLING.format(called=called))
+
+    def run(source: str) -> tuple[float, int]:
+        (tmp_path / f"{called}.py").write_text(source)
+        sys.modules.pop(called, None)
+        importlib.invalidate_caches()
+        summed = load(tmp_path).summed
+        return summed(FLOATS), hits(summed)
+
+    assert run(SOURCE) == (0.375, 0)
+    assert run(SOURCE.replace("value / 2", "value / 10")) == (0.075, 0)
+    monkeypatch.setattr(Path, "write_text", lambda *_: 0)  # the file stays as it is
+    assert run("") == (0.075, 1)
 
 
 def refuse(*_: Any, **__: Any) -> None:

@@ -23,16 +23,18 @@ from benchmarks.peers import (
     compiled,
 )
 from benchmarks.timing import Run, race
+from snn_gym.export import freeze
 from snn_gym.spiking import SpikingNetwork
 
 TIME_STEPS = 8
 FLOOR = "dense products"
 PREDICT, FORWARD, DECIDE = "predict", "forward", "decide"
+FROZEN = "frozen, one compiled call"
 TWIN, STOCK, MODULE, ONE_CALL = (
     "ppo-mlp, predict",
     "MlpPolicy, predict",
     "MLP, PyTorch module",
-    "MLP, one compiled call",
+    "ppo-mlp frozen, one compiled call",
 )
 _PREDICTING = ", predict"
 _PEER_CASES = ((64, 1), (64, 8), (64, 256), (256, 1), (256, 8), (256, 256))
@@ -121,13 +123,15 @@ def _beside_mlps(width: int, batch: int) -> Callable[[Effort], Found]:
         ann, plain = twin(width), stock(width)
         policy: Any = plain.policy
         module = nn.Sequential(policy.mlp_extractor.policy_net, policy.action_net)
-        linears = [layer for layer in module.modules() if isinstance(layer, nn.Linear)]
-        one_call = floor.CompiledMLP(linears)
+        frozen, one_call = freeze(agent.model), freeze(ann)
         contenders = _ours(agent, batch) | {
             TWIN: lambda: ann.predict(observations, deterministic=True),
             STOCK: lambda: plain.predict(observations, deterministic=True),
             MODULE: without_gradient(module, x),
-            ONE_CALL: lambda: one_call(observations),
+            FROZEN: lambda: frozen.outputs(observations),
+            f"{FROZEN}{_PREDICTING}": lambda: frozen.predict(observations),
+            ONE_CALL: lambda: one_call.outputs(observations),
+            f"{ONE_CALL}{_PREDICTING}": lambda: one_call.predict(observations),
             FLOOR: floor.products((4, width, width), TIME_STEPS, batch),
         }
         notes = (agent.describe(f"lean ppo-lif {width}-{width}"),)
@@ -215,15 +219,33 @@ def _lean_measurements(width: int, batch: int) -> list[Measurement]:
         ),
         *(
             Measurement(
-                f"{name}-{ours}-compiled-mlp",
+                f"{name}-{key}-compiled-mlp",
                 name,
-                f"`{ours}`, {where}",
-                "the MLP in one compiled call, observations to actions",
+                f"{words}, {where}",
+                f"{against}, observations to {what}",
                 "×",
-                faster(ours, ONE_CALL),
+                faster(ours, mlp),
                 *promised,
             )
-            for ours in (PREDICT, DECIDE)
+            for key, words, ours, against, mlp, what in (
+                (
+                    PREDICT,
+                    "`predict`",
+                    PREDICT,
+                    "its twin in one compiled call",
+                    ONE_CALL,
+                    "outputs",
+                ),
+                ("frozen", "frozen", FROZEN, "its twin frozen", ONE_CALL, "outputs"),
+                (
+                    "frozen-predict",
+                    "`predict`, frozen",
+                    f"{FROZEN}{_PREDICTING}",
+                    "its twin's `predict`, frozen",
+                    f"{ONE_CALL}{_PREDICTING}",
+                    "actions",
+                ),
+            )
         ),
     ]
 

@@ -44,13 +44,13 @@ def _contenders(width: int, batch: int, share: float) -> dict[str, Run]:
     forward, sizes = plain_forward(network), (INPUTS, width, width)
     torch.manual_seed(0)
     mlp = _mlp(width)
-    one_call = floor.CompiledMLP([layer for layer in mlp if isinstance(layer, nn.Linear)])
+    one_call = floor.compiled_mlp([layer for layer in mlp if isinstance(layer, nn.Linear)])
     observations = x.numpy()
     contenders = {
         _OURS: without_gradient(forward, x),
         PRODUCTS: floor.products(sizes, TIME_STEPS, batch),
         MODULE: without_gradient(mlp, x),
-        ONE_CALL: lambda: one_call(observations),
+        ONE_CALL: lambda: one_call.outputs(observations),
     }
     if batch > 1:
         contenders[_LEARNING] = forward_backward(hidden_linears(network), forward, x)

@@ -1,4 +1,4 @@
-"""What leaves the project, as C source and as NIR graphs, and what comes in as such a graph."""
+"""Agents frozen, as C source and as NIR graphs, and what comes in as such a graph."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from snn_gym._lazy import lazy_names
 
 if TYPE_CHECKING:
     from snn_gym.export.c import CFiles, to_c
+    from snn_gym.export.frozen import FrozenPolicy, freeze
     from snn_gym.export.host import Host, read_host
     from snn_gym.export.nir_graph import NIRFiles, to_nir
     from snn_gym.export.nir_import import from_nir, network_from_nir
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "CFiles",
+    "FrozenPolicy",
     "Host",
     "NIRFiles",
     "Portable",
@@ -32,6 +34,7 @@ __all__ = [
     "PortableLayer",
     "PortableNormaliser",
     "Visits",
+    "freeze",
     "from_nir",
     "network_from_nir",
     "portable",
@@ -48,6 +51,7 @@ __getattr__, __dir__ = lazy_names(
     __name__,
     {
         "CFiles": "c",
+        "FrozenPolicy": "frozen",
         "Host": "host",
         "NIRFiles": "nir_graph",
         "Portable": "portable_agent",
@@ -56,6 +60,7 @@ __getattr__, __dir__ = lazy_names(
         "PortableLayer": "portable_agent",
         "PortableNormaliser": "portable_agent",
         "Visits": "visits",
+        "freeze": "frozen",
         "from_nir": "nir_import",
         "network_from_nir": "nir_import",
         "portable": "portable_agent",

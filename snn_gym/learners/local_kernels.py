@@ -15,8 +15,6 @@ t, and c what a unit of constant input has left in the potential,
 is what the first layer's synapse i to j sees. Above it, where inputs are spikes, each synapse has
 a filter of its own in the place of ``c x``. The broadcast signal of neuron j is
 ``L_j = B_0j + sum over a of (1[a] - p_a) B_aj``, and of the readouts it is the error itself.
-
-Numba caches machine code by the file it was written in, so kernels call none of another file.
 """
 
 from __future__ import annotations

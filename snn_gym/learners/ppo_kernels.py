@@ -1,7 +1,4 @@
-"""Compiled parts of PPO: advantages of a rollout, and the gradient of the loss at the networks.
-
-Numba caches machine code by the file it was written in, so kernels call none of another file.
-"""
+"""Compiled parts of PPO: advantages of a rollout, and the gradient of the loss at the networks."""
 
 from __future__ import annotations
 

@@ -50,6 +50,8 @@ with the smallest and the largest. Processor: {processor}.
 """
 _END = """
 The ANN is the twin, `ppo-mlp`, with the same hidden sizes, written as C in the same way, in float.
+Half of its time is `tanhf` of the C library: with tanh as a rational function, compiled in another
+way, it takes 0.5 µs, which is no more than a lean agent ([frozen agents](speed-notes.md)).
 Constants are weights, biases, scales and what standardises observations. All of this is one small
 task; what a chip makes of it is another question.
 """

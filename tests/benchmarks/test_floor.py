@@ -7,24 +7,12 @@ from torch import nn
 from benchmarks import floor
 
 
-def test_the_compiled_mlp_prefers_what_the_module_does():
+def test_the_compiled_mlp_gives_what_the_module_does():
     torch.manual_seed(0)
     mlp = nn.Sequential(nn.Linear(5, 64), nn.Tanh(), nn.Linear(64, 30), nn.Tanh(), nn.Linear(30, 7))
-    compiled = floor.CompiledMLP([layer for layer in mlp if isinstance(layer, nn.Linear)])
+    compiled = floor.compiled_mlp([layer for layer in mlp if isinstance(layer, nn.Linear)])
     x = torch.randn(200, 5)
-    outputs = mlp(x)
-    first, second = outputs.topk(2).values.T
-    clear = (first - second > 1e-4).numpy()
-    assert clear.mean() > 0.9
-    chosen = compiled(x.numpy())
-    assert np.array_equal(chosen[clear], outputs.argmax(1).numpy()[clear])
-    assert len(set(chosen)) > 1
-
-
-def test_the_fast_tanh_is_one():
-    x = np.linspace(-12, 12, 2001, dtype=np.float32)
-    found = np.array([floor._tanh(value) for value in x])
-    np.testing.assert_allclose(found, np.tanh(x), atol=5e-7)
+    np.testing.assert_allclose(compiled.outputs(x.numpy()), mlp(x).detach(), atol=2e-6)
 
 
 def test_macs_are_those_of_a_constant_input_and_a_product_at_each_time_step():

@@ -10,8 +10,6 @@ threshold.
 The reset ``v' = (1 - z) v + z v_reset`` and the jump of an adaptive threshold let the gradient
 through ``z``, as Norse's feed-forward steps do. (Of its recurrent ones, those of the LIF and the
 LSNN do not, that of the IAF does.)
-
-Numba caches machine code by the file it was written in, so kernels call none of another file.
 """
 
 from __future__ import annotations

@@ -2,11 +2,10 @@
 
 Each kernel runs all ``T`` time steps of one layer in a single compiled call. A layer of ``N``
 neurons on a batch of ``B`` is seen as ``M = B * N`` independent elements; arrays are ``(T, M)``,
-contiguous, float32, and the state is ``(S, M)``, a row for each variable. The arithmetic repeats
-the step functions of Norse 1.1.0 (https://github.com/norse/norse, ``norse.torch.functional``)
-operation by operation (no fused multiply-add, no reassociation), so for equal input currents spikes
-and voltages are equal to Norse's bit for bit, and without branches, which lets the compiler turn
-inner loops into vector instructions. Products with spikes add weights of the neurons that fired, in
+contiguous, float32, and the state is ``(S, M)``, a row for each variable. The arithmetic of a time
+step is that of ``step_kernels``, hence Norse's: for equal input currents spikes and voltages are
+equal to Norse's bit for bit. It has no branches, which lets the compiler turn inner loops into
+vector instructions. Products with spikes add weights of the neurons that fired, in
 an order of their own: there, equality with Norse ends at a spike whose margin is within rounding.
 
 A kernel writes ``voltages`` (the membrane potential that is compared with the threshold, before
@@ -14,8 +13,6 @@ the reset) and ``spikes``, and updates the state in place. ``currents`` of shape
 same input at every time step. ``constants`` are a neuron's numbers at the places ``GAIN`` to
 ``BETA``. A sequence is ``L`` environment steps of ``T`` time steps: arrays are ``(L * T, M)``,
 inputs held over an environment step ``(L, M)``.
-
-Numba caches machine code by the file it was written in, so kernels call none of another file.
 """
 
 from __future__ import annotations
@@ -24,6 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from snn_gym.compilation import njit
+from snn_gym.spiking.neurons.step_kernels import alif_step, iaf_step, lif_box_step, lif_step
 
 Array = NDArray[np.float32]
 
@@ -41,79 +39,57 @@ DENSE_ROWS, DENSE_SHARE = 128, 0.2
 
 @njit(cache=True, error_model="numpy")
 def _lif_box(constants: Array, currents: Array, v: Array, voltages: Array, spikes: Array) -> None:
-    """Run ``dv = gain * ((x + v_leak) - v)``, threshold and hard reset."""
-    zero, one = np.float32(0.0), np.float32(1.0)
-    gain, v_leak = constants[GAIN], constants[LEAK]
-    v_threshold, v_reset = constants[THRESHOLD], constants[RESET]
+    gain, leak = constants[GAIN], constants[LEAK]
+    threshold, reset = constants[THRESHOLD], constants[RESET]
     moving = 1 if currents.shape[0] > 1 else 0
     for t in range(voltages.shape[0]):
         s = t * moving
         for m in range(v.size):
-            decayed = v[m] + gain * ((currents[s, m] + v_leak) - v[m])
-            z = np.float32(decayed - v_threshold > zero)
-            voltages[t, m] = decayed
-            spikes[t, m] = z
-            v[m] = (one - z) * decayed + z * v_reset
+            voltages[t, m], spikes[t, m], v[m] = lif_box_step(
+                gain, leak, threshold, reset, v[m], currents[s, m]
+            )
 
 
 @njit(cache=True, error_model="numpy")
 def _iaf(constants: Array, currents: Array, v: Array, voltages: Array, spikes: Array) -> None:
-    """Run ``v = v + x``, threshold and hard reset."""
-    zero, one = np.float32(0.0), np.float32(1.0)
-    v_threshold, v_reset = constants[THRESHOLD], constants[RESET]
+    threshold, reset = constants[THRESHOLD], constants[RESET]
     moving = 1 if currents.shape[0] > 1 else 0
     for t in range(voltages.shape[0]):
         s = t * moving
         for m in range(v.size):
-            summed = v[m] + currents[s, m]
-            z = np.float32(summed - v_threshold > zero)
-            voltages[t, m] = summed
-            spikes[t, m] = z
-            v[m] = (one - z) * summed + z * v_reset
+            voltages[t, m], spikes[t, m], v[m] = iaf_step(threshold, reset, v[m], currents[s, m])
 
 
 @njit(cache=True, error_model="numpy")
 def _lif(
     constants: Array, currents: Array, v: Array, i: Array, voltages: Array, spikes: Array
 ) -> None:
-    """Run the current-based LIF."""
-    zero, one = np.float32(0.0), np.float32(1.0)
-    gain, current_gain, v_leak = constants[GAIN], constants[CURRENT_GAIN], constants[LEAK]
-    v_threshold, v_reset = constants[THRESHOLD], constants[RESET]
+    gain, current_gain, leak = constants[GAIN], constants[CURRENT_GAIN], constants[LEAK]
+    threshold, reset = constants[THRESHOLD], constants[RESET]
     moving = 1 if currents.shape[0] > 1 else 0
     for t in range(voltages.shape[0]):
         s = t * moving
         for m in range(v.size):
-            jumped = i[m] + currents[s, m]
-            decayed = v[m] + gain * ((v_leak - v[m]) + jumped)
-            i[m] = jumped + current_gain * jumped
-            z = np.float32(decayed - v_threshold > zero)
-            voltages[t, m] = decayed
-            spikes[t, m] = z
-            v[m] = (one - z) * decayed + z * v_reset
+            voltages[t, m], spikes[t, m], v[m], i[m] = lif_step(
+                gain, current_gain, leak, threshold, reset, v[m], i[m], currents[s, m]
+            )
 
 
 @njit(cache=True, error_model="numpy")
 def _alif(
     constants: Array, currents: Array, v: Array, i: Array, b: Array, voltages: Array, spikes: Array
 ) -> None:
-    """Run the adaptive LIF, whose threshold is ``b``."""
-    zero, one = np.float32(0.0), np.float32(1.0)
-    gain, current_gain, v_leak = constants[GAIN], constants[CURRENT_GAIN], constants[LEAK]
-    v_threshold, v_reset = constants[THRESHOLD], constants[RESET]
+    gain, current_gain, leak = constants[GAIN], constants[CURRENT_GAIN], constants[LEAK]
+    base, reset = constants[THRESHOLD], constants[RESET]
     adapt_gain, beta = constants[ADAPT_GAIN], constants[BETA]
     moving = 1 if currents.shape[0] > 1 else 0
     for t in range(voltages.shape[0]):
         s = t * moving
         for m in range(v.size):
-            decayed = v[m] + gain * ((v_leak - v[m]) + i[m])
-            threshold = b[m] + adapt_gain * (v_threshold - b[m])
-            z = np.float32(decayed - threshold > zero)
-            voltages[t, m] = decayed
-            spikes[t, m] = z
-            i[m] = (i[m] + current_gain * i[m]) + currents[s, m]
-            v[m] = (one - z) * decayed + z * v_reset
-            b[m] = threshold + z * beta
+            voltages[t, m], spikes[t, m], v[m], i[m], threshold = alif_step(
+                gain, current_gain, leak, base, reset, adapt_gain, v[m], i[m], b[m], currents[s, m]
+            )
+            b[m] = threshold + spikes[t, m] * beta
 
 
 @njit(cache=True, error_model="numpy")

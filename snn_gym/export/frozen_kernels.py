@@ -1,0 +1,348 @@
+"""Whole decisions of many observations in one compiled call: observations in, outputs out.
+
+An agent lies in two arrays, because each that is handed to compiled code costs as much time as a
+hundred products: ``plan``, int64, is its shape, and the rows of ``table`` (R, W), float32, are
+
+    means (D,), deviations (D,), the clip;
+    of each layer, if it spikes: the constants (7,) and the quiet current, its state at rest (S, N);
+    of each layer: biases (N,), and a row (N,) of weights for each input;
+    of the head: biases (O,), and a row (O,) of weights for each neuron;
+    if layers spike: the decoder's coefficients (T,).
+
+Spiking layers are computed by events on both sides. A neuron whose current never exceeds the
+*quiet current*, which does not make one fire from rest within the time steps of a decision, is
+left out; of the others the weights are added at the time steps at which they fired. Spikes are
+those of ``network_forward``, bit for bit: both run the neurons by ``step_kernels``, on sums of the
+same order. Nothing is sliced or reshaped, which would take longer than a lean decision.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from snn_gym.compilation import njit
+from snn_gym.spiking.neurons.forward_kernels import (
+    ADAPT_GAIN,
+    BETA,
+    CONSTANTS,
+    CURRENT_GAIN,
+    GAIN,
+    IAF,
+    LEAK,
+    LIF,
+    LIF_BOX,
+    RESET,
+    THRESHOLD,
+    VARIABLES,
+    Array,
+)
+from snn_gym.spiking.neurons.step_kernels import alif_step, iaf_step, lif_box_step, lif_step
+
+Plan = NDArray[np.int64]
+Places = NDArray[np.int64]
+
+STEPS, INPUTS, HELD, OUTPUTS = range(4)
+"""Places in the plan: time steps T, values D of a time step, whether they are held (1) or spikes
+(0), outputs O; then of each layer its kind and its size."""
+FIRST = 4
+"""Place of the first layer in the plan."""
+SCALING = 3
+"""Rows before those of the first layer."""
+QUIET = len(CONSTANTS)
+"""Place of the quiet current in the row of the constants."""
+TANH, RELU = range(2)
+"""Kinds of activation."""
+_BLOCK = 16
+"""Neurons that are looked at together."""
+_LEAST = np.float32(-np.inf)
+_NO = np.float32(0.0)
+
+
+@njit(cache=True, error_model="numpy", inline="always")
+def _standardise(
+    table: Array, size: int, observations: Array, b: int, first: int, x: Array, t: int
+) -> None:
+    """Fill ``x[t]`` (D,) with ``clip((value - mean) / deviation)``."""
+    limit = table[2, 0]
+    for d in range(size):
+        value = (observations[b, first + d] - table[0, d]) / table[1, d]
+        x[t, d] = min(max(value, -limit), limit)
+
+
+@njit(cache=True, error_model="numpy", inline="always")
+def _add_rows(
+    table: Array, rows: Places, values: Array, count: int, size: int, x: Array, t: int
+) -> None:
+    """Add the first ``rows`` of the table, times ``values``, to ``x[t]`` (N,)."""
+    k = 0
+    while k + 4 <= count:  # four at a time: fewer passes over the sums
+        a, b, c, d = rows[k], rows[k + 1], rows[k + 2], rows[k + 3]
+        va, vb, vc, vd = values[k], values[k + 1], values[k + 2], values[k + 3]
+        for n in range(size):
+            x[t, n] += (va * table[a, n] + vb * table[b, n]) + (vc * table[c, n] + vd * table[d, n])
+        k += 4
+    while k < count:
+        e, ve = rows[k], values[k]
+        for n in range(size):
+            x[t, n] += ve * table[e, n]
+        k += 1
+
+
+@njit(cache=True, error_model="numpy", inline="always")
+def _raise(highest: Array, size: int, values: Array, row: int) -> None:
+    """Raise ``highest`` (N,) to a row of ``values``."""
+    for n in range(size):
+        x = values[row, n]
+        highest[n] = x if x > highest[n] else highest[n]
+
+
+@njit(cache=True, error_model="numpy", inline="always")
+def _drive(
+    table: Array, at: int, size: int, source: Array, t: int, fired: Places, count: int,
+    rows: Places, values: Array, currents: Array,
+) -> int:  # fmt: skip
+    """Fill ``currents[t]`` (N,) with biases and what the weights (D, N) make of a time step.
+
+    Biases stand in a row of the table, weights in those after it; ``source[t]`` (A,) has the values
+    of the inputs ``fired``. ``rows`` and ``values`` are scratch.
+
+    Returns:
+        How many of these are not zero; if none, nothing is filled: the currents are the biases.
+    """
+    met = 0
+    for a in range(count):
+        rows[met], values[met] = at + 1 + fired[a], source[t, a]
+        met += int(source[t, a] != _NO)
+    if met > 0:
+        for n in range(size):
+            currents[t, n] = table[at, n]
+        _add_rows(table, rows, values, met, size, currents, t)
+    return met
+
+
+@njit(cache=True, error_model="numpy", inline="always")
+def _loud(highest: Array, size: int, quiet: np.float32, loud: Places) -> int:
+    """Fill ``loud`` with the neurons whose ``highest`` (N,) exceeds ``quiet``; return how many."""
+    count = 0
+    for first in range(0, size, _BLOCK):
+        last, most = min(first + _BLOCK, size), _LEAST
+        for n in range(first, last):
+            most = highest[n] if highest[n] > most else most
+        if most > quiet:
+            for n in range(first, last):
+                loud[count] = n
+                count += int(highest[n] > quiet)
+    return count
+
+
+@njit(cache=True, error_model="numpy", inline="always")
+def _enter(
+    table: Array, at: int, variables: int, currents: Array, met: Places, held: int, loud: Places,
+    count: int, state: Array, driven: Array,
+) -> None:  # fmt: skip
+    """Gather ``state`` (S, A) at rest and currents ``driven`` (K, A) of the neurons ``loud`` (A,).
+
+    In the rows of the table from ``at`` on stand the constants, the state at rest and the biases.
+    ``currents`` (K, N) count at time steps at which something was ``met``, else the biases.
+    """
+    for s in range(variables):
+        for a in range(count):
+            state[s, a] = table[at + 1 + s, loud[a]]
+    for t in range(held):
+        if met[t] > 0:
+            for a in range(count):
+                driven[t, a] = currents[t, loud[a]]
+        else:
+            for a in range(count):
+                driven[t, a] = table[at + 1 + variables, loud[a]]
+
+
+@njit(cache=True, error_model="numpy", inline="always")
+def _fire_at_once(
+    kind: int, table: Array, at: int, steps: int, count: int, state: Array, driven: Array,
+    held: int, spikes: Array,
+) -> None:  # fmt: skip
+    """Fill ``spikes`` (T, A) of neurons whose potentials ``driven`` (K, A) moves at once."""
+    gain, leak = table[at, GAIN], table[at, LEAK]
+    threshold, reset = table[at, THRESHOLD], table[at, RESET]
+    if kind == LIF_BOX:
+        for t in range(steps):
+            s = min(t, held - 1)
+            for a in range(count):
+                _, spikes[t, a], state[0, a] = lif_box_step(
+                    gain, leak, threshold, reset, state[0, a], driven[s, a]
+                )
+    else:
+        for t in range(steps):
+            s = min(t, held - 1)
+            for a in range(count):
+                _, spikes[t, a], state[0, a] = iaf_step(threshold, reset, state[0, a], driven[s, a])
+
+
+@njit(cache=True, error_model="numpy", inline="always")
+def _fire_by_current(
+    kind: int, table: Array, at: int, steps: int, count: int, state: Array, driven: Array,
+    held: int, spikes: Array,
+) -> None:  # fmt: skip
+    """Fill ``spikes`` (T, A) of neurons whose synaptic currents ``driven`` (K, A) moves."""
+    gain, current_gain, leak = table[at, GAIN], table[at, CURRENT_GAIN], table[at, LEAK]
+    threshold, reset = table[at, THRESHOLD], table[at, RESET]
+    adapt_gain, beta = table[at, ADAPT_GAIN], table[at, BETA]
+    if kind == LIF:
+        for t in range(steps):
+            s = min(t, held - 1)
+            for a in range(count):
+                _, spikes[t, a], state[0, a], state[1, a] = lif_step(
+                    gain, current_gain, leak, threshold, reset, state[0, a], state[1, a],
+                    driven[s, a],
+                )  # fmt: skip
+    else:
+        for t in range(steps):
+            s = min(t, held - 1)
+            for a in range(count):
+                _, spikes[t, a], state[0, a], state[1, a], raised = alif_step(
+                    gain, current_gain, leak, threshold, reset, adapt_gain,
+                    state[0, a], state[1, a], state[2, a], driven[s, a],
+                )  # fmt: skip
+                state[2, a] = raised + spikes[t, a] * beta
+
+
+@njit(cache=True, error_model="numpy", inline="always")
+def _read(
+    table: Array, at: int, size: int, steps: int, spikes: Array, fired: Places, count: int,
+    outputs: Array, b: int,
+) -> None:  # fmt: skip
+    """Fill ``outputs[b]`` (O,) with the head's outputs for ``spikes`` (T, A) of ``fired`` (A,).
+
+    The head's biases stand in a row of the table, its weights (N, O) and the decoder's coefficients
+    in those after it.
+    """
+    coefficients = at + 1 + size
+    size = outputs.shape[1]
+    for o in range(size):
+        outputs[b, o] = table[at, o]
+    for a in range(count):
+        feature, row = _NO, at + 1 + fired[a]
+        for t in range(steps):
+            feature += table[coefficients, t] * spikes[t, a]
+        for o in range(size):
+            outputs[b, o] += feature * table[row, o]
+
+
+@njit(cache=True, error_model="numpy", nogil=True, _nrt=False)
+def _decide(
+    plan: Plan, table: Array, observations: Array, outputs: Array, scratch: Array, state: Array,
+    places: Places, met: Places,
+) -> None:  # fmt: skip
+    """Do what ``decide_spiking`` does, with room for three (T, W), one (S, W) and two (W,)."""
+    steps, inputs, given = plan[STEPS], plan[INPUTS], 1 if plan[HELD] else plan[STEPS]
+    currents, driven, spikes = scratch[0], scratch[1], scratch[2]
+    fired, rows = places[0], places[1]
+    highest, values = state[0], state[1]  # free until the neurons are run
+    for b in range(observations.shape[0]):
+        for t in range(given):
+            _standardise(table, inputs, observations, b, t * inputs, spikes, t)
+        for d in range(inputs):
+            fired[d] = d
+        at, fan_in, count = SCALING, inputs, inputs
+        for k in range(FIRST, plan.size, 2):
+            kind, size = plan[k], plan[k + 1]
+            synapses = at + 1 + VARIABLES[kind]
+            held = given if k == FIRST else steps if count else 1
+            for n in range(size):
+                highest[n] = _LEAST
+            for t in range(held):
+                met[t] = _drive(
+                    table, synapses, size, spikes, t, fired, count, rows, values, currents
+                )
+                if met[t] > 0:
+                    _raise(highest, size, currents, t)
+                else:
+                    _raise(highest, size, table, synapses)
+            count = _loud(highest, size, table[at, QUIET], fired)
+            _enter(table, at, VARIABLES[kind], currents, met, held, fired, count, state, driven)
+            if kind in (LIF_BOX, IAF):
+                _fire_at_once(kind, table, at, steps, count, state, driven, held, spikes)
+            else:
+                _fire_by_current(kind, table, at, steps, count, state, driven, held, spikes)
+            at, fan_in = synapses + 1 + fan_in, size
+        _read(table, at, fan_in, steps, spikes, fired, count, outputs, b)
+
+
+@njit(cache=True, error_model="numpy", nogil=True)
+def decide_spiking(plan: Plan, table: Array, observations: Array, outputs: Array) -> None:
+    """Fill ``outputs`` (B, O) for ``observations`` (B, K * D), K = T for spikes, 1 for values."""
+    steps, width = plan[STEPS], table.shape[1]
+    scratch = np.empty((3, steps, width), np.float32)
+    state = np.empty((len(VARIABLES), width), np.float32)
+    places = np.empty((2, width + 1), np.int64)
+    # What allocates counts references to arrays at each use, which takes as long as all the rest.
+    met = np.empty(steps, np.int64)
+    _decide(plan, table, observations, outputs, scratch, state, places, met)
+
+
+@njit(cache=True, error_model="numpy", fastmath={"contract"}, inline="always")
+def _dense(table: Array, at: int, inputs: int, size: int, x: Array, out: Array, b: int) -> None:
+    """Fill ``out[b]`` (N,) with the biases in a row, plus ``x[0]`` (D,) times the rows after it."""
+    for n in range(size):
+        out[b, n] = table[at, n]
+    d = 0
+    while d + 4 <= inputs:  # four at a time: fewer passes over the sums
+        xa, xb, row = x[0, d], x[0, d + 1], at + 1 + d
+        xc, xd = x[0, d + 2], x[0, d + 3]
+        for n in range(size):
+            out[b, n] += (
+                xa * table[row, n]
+                + xb * table[row + 1, n]
+                + xc * table[row + 2, n]
+                + xd * table[row + 3, n]
+            )
+        d += 4
+    while d < inputs:
+        xa, row = x[0, d], at + 1 + d
+        for n in range(size):
+            out[b, n] += xa * table[row, n]
+        d += 1
+
+
+@njit(cache=True, error_model="numpy", fastmath={"contract"}, inline="always")
+def _tanh(x: np.float32) -> np.float32:
+    """Return tanh (float32) by Eigen's rational function, a few units in the last place off.
+
+    https://gitlab.com/libeigen/eigen, ``generic_fast_tanh_float``; LLVM makes vectors of it.
+    """
+    f = np.float32
+    x = max(f(-7.90531110763549805), min(f(7.90531110763549805), x))
+    s = x * x
+    p = f(-2.76076847742355e-16) * s + f(2.00018790482477e-13)
+    p = p * s + f(-8.60467152213735e-11)
+    p = p * s + f(5.12229709037114e-08)
+    p = p * s + f(1.48572235717979e-05)
+    p = p * s + f(6.37261928875436e-04)
+    p = p * s + f(4.89352455891786e-03)
+    q = f(1.19825839466702e-06) * s + f(1.18534705686654e-04)
+    q = q * s + f(2.26843463243900e-03)
+    q = q * s + f(4.89352518554385e-03)
+    return x * p / q
+
+
+@njit(cache=True, error_model="numpy", nogil=True)
+def decide_ann(plan: Plan, table: Array, observations: Array, outputs: Array) -> None:
+    """Fill ``outputs`` (B, O) for ``observations`` (B, D) of an ANN."""
+    width = table.shape[1]
+    values, sums = np.empty((1, width), np.float32), np.empty((1, width), np.float32)
+    for b in range(observations.shape[0]):
+        at, fan_in = SCALING, plan[INPUTS]
+        _standardise(table, fan_in, observations, b, 0, values, 0)
+        for k in range(FIRST, plan.size, 2):
+            kind, size = plan[k], plan[k + 1]
+            _dense(table, at, fan_in, size, values, sums, 0)
+            if kind == TANH:
+                for n in range(size):
+                    values[0, n] = _tanh(sums[0, n])
+            else:
+                for n in range(size):
+                    values[0, n] = max(sums[0, n], _NO)
+            at, fan_in = at + 1 + fan_in, size
+        _dense(table, at, fan_in, plan[OUTPUTS], values, outputs, b)

@@ -1,0 +1,146 @@
+"""Frozen agents against the agents that they were made of."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from stable_baselines3.common.utils import ConstantSchedule
+
+from snn_gym.export import PortableLayer, freeze
+from snn_gym.export.frozen import quiet_current
+from snn_gym.policies import (
+    SpikingActorCriticPolicy,
+    SpikingDQNPolicy,
+    SpikingQRDQNPolicy,
+    SpikingSACPolicy,
+    SpikingTD3Policy,
+    StatefulActorCriticPolicy,
+)
+from snn_gym.spiking.neurons.forward_kernels import ALIF, GAIN, IAF, LIF_BOX
+from tests.export.made import CHOSEN, SEEN, build, observe, spiking
+from tests.policies.firing import made_to_fire
+
+KINDS: list[tuple[type[Any], str, str, dict[str, Any]]] = [
+    (SpikingActorCriticPolicy, "analogue", "discrete", {}),
+    (SpikingActorCriticPolicy, "analogue", "discrete", {"neuron": "lif"}),
+    (SpikingActorCriticPolicy, "analogue", "continuous", {"neuron": "iaf"}),
+    (SpikingActorCriticPolicy, "spikes", "discrete", {"neuron": ("alif", "lif_box")}),
+    (SpikingActorCriticPolicy, "flags", "discrete", {"decoder": "last_voltage"}),
+    (SpikingActorCriticPolicy, "analogue", "continuous", {"decoder": "population"}),
+    (SpikingDQNPolicy, "analogue", "discrete", {"hidden_sizes": (20,)}),
+    (SpikingQRDQNPolicy, "analogue", "discrete", {}),
+    (SpikingSACPolicy, "analogue", "continuous", {}),
+    (SpikingTD3Policy, "analogue", "continuous", {"hidden_sizes": (33, 17, 9)}),
+]
+
+
+def check(policy: Any, observations: Any) -> Any:
+    """Assert that a frozen policy acts as its origin does; return the actions."""
+    expected = policy.predict(observations, deterministic=True)[0]
+    found = freeze(policy).predict(observations)[0]
+    assert (found.shape, found.dtype) == (expected.shape, expected.dtype)
+    np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-5)
+    return found
+
+
+@pytest.mark.parametrize(("kind", "seen", "chosen", "network"), KINDS)
+def test_actions_are_those_of_the_agent(
+    kind: type[Any], seen: str, chosen: str, network: dict[str, Any]
+) -> None:
+    policy, observations = build(kind, seen, chosen, **network), observe(seen, 60)
+    found = check(policy, observations)
+    rows = observations.reshape(len(observations), -1).astype(np.float32)
+    assert len(np.unique(freeze(policy).outputs(rows), axis=0)) > 10
+    for row in range(3):
+        one = freeze(policy).predict(observations[row])[0]
+        assert np.shape(one) == CHOSEN[chosen].shape
+        np.testing.assert_array_equal(one, found[row])
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    sizes=st.lists(st.integers(1, 40), min_size=1, max_size=3),
+    steps=st.integers(2, 9),
+    neuron=st.sampled_from(["lif_box", "lif", "iaf", "alif"]),
+    bias=st.floats(-3.0, 1.0),
+    seen=st.sampled_from(sorted(SEEN)),
+)
+def test_any_network_is_frozen_whoever_is_silent(
+    sizes: list[int], steps: int, neuron: str, bias: float, seen: str
+) -> None:
+    policy = build(
+        SpikingActorCriticPolicy,
+        seen,
+        hidden_sizes=tuple(sizes),
+        neuron=neuron,
+        time_steps=5 if seen == "spikes" else steps,
+    )
+    with torch.no_grad():
+        for layer in policy._acting_network().layers:
+            layer.linear.bias += bias
+    check(policy, observe(seen, 20))
+
+
+@pytest.mark.parametrize("activation", [torch.nn.Tanh, torch.nn.ReLU])
+def test_anns_are_frozen_too(activation: type[torch.nn.Module]) -> None:
+    torch.manual_seed(0)
+    policy = SpikingActorCriticPolicy(
+        SEEN["analogue"], CHOSEN["continuous"], ConstantSchedule(0.1),
+        network={"hidden_sizes": [30, 7]}, spiking_actor=False, spiking_critic=False,
+        activation_fn=activation,
+    )  # fmt: skip
+    found = check(made_to_fire(policy), observe("analogue", 40))
+    assert len(np.unique(found)) > 40
+
+
+def test_a_current_is_quiet_up_to_what_just_makes_a_neuron_fire() -> None:
+    def layer(neuron: str) -> PortableLayer:
+        return spiking(build(SpikingActorCriticPolicy, neuron=neuron)).layers[0]
+
+    box = layer("lif_box")
+    assert box.kind == LIF_BOX
+    gain, threshold = box.constants[GAIN], box.constants[3]
+    # v(T) = (1 - (1 - gain)^T) x from rest at 0
+    assert quiet_current(box, 5) == pytest.approx(threshold / (1 - (1 - gain) ** 5), rel=1e-4)
+    assert quiet_current(box, 1) == pytest.approx(threshold / gain, rel=1e-4)
+    summing = layer("iaf")
+    assert summing.kind == IAF
+    assert quiet_current(summing, 4) == pytest.approx(summing.constants[3] / 4, rel=1e-4)
+    adaptive = layer("alif")
+    assert adaptive.kind == ALIF
+    assert quiet_current(adaptive, 1) == pytest.approx(1e6, rel=1e-4)  # arrives a step later
+    box.constants[GAIN] = 1.5  # overshoots: a smaller current may fire where a larger does not
+    assert quiet_current(box, 5) == -np.inf
+
+
+def test_weights_are_copies() -> None:
+    policy, observations = build(SpikingActorCriticPolicy), observe("analogue", 30)
+    frozen = freeze(policy)
+    before = frozen.predict(observations)[0]
+    with torch.no_grad():
+        for parameter in policy.parameters():
+            parameter.neg_()
+    np.testing.assert_array_equal(frozen.predict(observations)[0], before)
+    assert (policy.predict(observations, deterministic=True)[0] != before).any()
+
+
+@pytest.mark.parametrize(
+    ("kind", "network"),
+    [(StatefulActorCriticPolicy, {}), (SpikingActorCriticPolicy, {"recurrent": True})],
+)
+def test_what_carries_a_state_is_refused(kind: type[Any], network: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match="act by their own predict"):
+        freeze(build(kind, **network))
+
+
+def test_wrong_calls_are_refused() -> None:
+    frozen = freeze(build(SpikingActorCriticPolicy))
+    with pytest.raises(ValueError, match=r"shape \(2, 4\), expected \(3,\) or a batch"):
+        frozen.predict(np.zeros((2, 4), np.float32))
+    with pytest.raises(ValueError, match="pass deterministic=True"):
+        frozen.predict(np.zeros(3, np.float32), deterministic=False)
