@@ -26,6 +26,7 @@ from snn_gym.cli_printing import (
     print_lines,
     print_played,
 )
+from snn_gym.cli_submit import submit
 from snn_gym.cli_train import train
 from snn_gym.cli_trained import compare, pretrained
 
@@ -196,18 +197,7 @@ def evaluate(
     print_evaluation(result)
 
 
-@app.command()
-@with_module
-def submit(
-    run: Run,
-    out: Annotated[
-        Path | None, typer.Option(help="Folder to write.", show_default="RUN/submission")
-    ] = None,
-) -> None:
-    """Evaluate a run and write a submission: a manifest and the weights that acting needs."""
-    from snn_gym.scoring import submit as write_submission
-
-    print(f"submission: {write_submission(run, out)}")
+app.command()(with_module(submit))
 
 
 @app.command()

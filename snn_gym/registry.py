@@ -18,6 +18,8 @@ from snn_gym.names import did_you_mean
 
 BUDGET_CLASSES = ("gradient", "local", "evolutionary")
 """Classes of agents; tables compare agents within one class."""
+IMPORTED = "imported"
+"""Class of agents that were trained elsewhere, which no budget binds."""
 
 _ENTRY_POINT = "snn_gym.wrappers.spiking_env:SpikingEnv"
 _VECTOR_ENTRY_POINT = "snn_gym.wrappers.batched_spiking_env:BatchedSpikingEnv"

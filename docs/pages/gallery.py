@@ -9,7 +9,7 @@ from pathlib import Path
 from write_cards import number, table
 
 from pages.films import FILMS, shown
-from snn_gym.registry import EnvironmentSpec, load_environment_spec
+from snn_gym.registry import IMPORTED, EnvironmentSpec, load_environment_spec
 from snn_gym.scoring import TableRow, table_rows
 from snn_gym.zoo import AgentSpec, agent_ids, load_agent_spec
 
@@ -194,15 +194,14 @@ def agents_page(specs: Sequence[AgentSpec], rows: Sequence[TableRow]) -> str:
         "`snn_gym.load_pretrained(name, env_id)` loads one that was trained for the results table.",
         "",
     ]
-    for heading, spikes, local in (
-        ("Spiking, trained by gradients", True, False),
-        ("Spiking, trained without gradients", True, True),
-        ("ANN twins", False, False),
+    for heading, spikes, classes in (
+        ("Spiking, trained by gradients", True, ("gradient",)),
+        ("Spiking, trained without gradients", True, ("local", "evolutionary")),
+        ("Spiking, trained elsewhere", True, (IMPORTED,)),
+        ("ANN twins", False, ("gradient",)),
     ):
         chosen = [
-            spec
-            for spec in specs
-            if spiking(spec) == spikes and (spec.budget_class != "gradient") == local
+            spec for spec in specs if spiking(spec) == spikes and spec.budget_class in classes
         ]
         cells = [
             (

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from snn_gym.export.host import Host, read_host
     from snn_gym.export.nir_graph import NIRFiles, to_nir
     from snn_gym.export.nir_import import from_nir, network_from_nir
+    from snn_gym.export.nir_submission import submit_nir
     from snn_gym.export.portable_agent import (
         Portable,
         PortableAgent,
@@ -39,6 +40,7 @@ __all__ = [
     "network_from_nir",
     "portable",
     "read_host",
+    "submit_nir",
     "to_c",
     "to_nir",
     "visit",
@@ -65,6 +67,7 @@ __getattr__, __dir__ = lazy_names(
         "network_from_nir": "nir_import",
         "portable": "portable_agent",
         "read_host": "host",
+        "submit_nir": "nir_submission",
         "to_c": "c",
         "to_nir": "nir_graph",
         "visit": "visits",

@@ -60,7 +60,7 @@ AgentName = Annotated[str, _no_path, Length(1, 64), Matching(_AGENT_PATTERN)]
 EnvironmentId = Annotated[str, _no_path, Length(1, 64), Matching(_ENVIRONMENT_PATTERN)]
 Version = Annotated[int, Range(at_least=1, at_most=1_000_000)]
 Format = Annotated[int, Range(at_least=1, at_most=1)]
-Steps = Annotated[int, Range(at_least=1, at_most=_MAX_STEPS)]
+Steps = Annotated[int, Range(at_least=0, at_most=_MAX_STEPS)]
 Score = Annotated[float, Range(at_least=-1e12, at_most=1e12)]
 Sha256 = Annotated[str, Matching(r"[0-9a-f]{64}")]
 Date = Annotated[str, Length(1, 20), _is_date]
@@ -93,7 +93,7 @@ class Manifest(Config):
     seed: TrainingSeed
     """Training seed."""
     steps: Steps
-    """Environment steps of training."""
+    """Environment steps of training; 0 for an imported agent of which nobody says."""
     seeding: Seeding = "consecutive"
     """How environment k of the run was seeded: ``consecutive``, seed + k, or ``disjoint``, a
     stream of its own from (seed, k)."""
@@ -108,7 +108,7 @@ class Manifest(Config):
     created: Date
     """When the submission was written, UTC."""
     recipe: Recipe | None = None
-    """What trains the weights again; None in rows that are older than recipes."""
+    """What trains the weights again; None of imported agents, and in rows older than recipes."""
 
 
 def utc_now() -> str:

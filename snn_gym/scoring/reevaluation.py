@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from snn_gym.registry import load_environment_spec
+from snn_gym.registry import IMPORTED, load_environment_spec
 from snn_gym.scoring.evaluation import EVALUATOR_VERSION, OFFICIAL_EPISODES, evaluation_seeds
 from snn_gym.scoring.hidden import describe, play_hidden, submission_digest
 from snn_gym.scoring.manifest import MAX_ROW_BYTES, Scores, utc_now
@@ -106,7 +106,7 @@ def retrain_rows(
     """Train rows again by their recipes, and write into those that hold that they do.
 
     Args:
-        leaderboard: As in ``reevaluate``.
+        leaderboard: As in ``reevaluate``; imported agents were trained elsewhere and are left out.
         share: Share of the rows that is drawn at random, in (0, 1]; at least one.
         seed: Seed of the draw.
         seeds: As in ``reevaluate``; for rows that other machines trained.
@@ -121,7 +121,7 @@ def retrain_rows(
     """
     if not 0.0 < share <= 1.0:
         raise ValueError(f"the share of the rows must be above 0 and at most 1, got {share}")
-    rows = list_rows(Path(leaderboard))
+    rows = [row for row in list_rows(Path(leaderboard)) if row.budget_class != IMPORTED]
     drawn = np.random.default_rng(seed).permutation(len(rows))[: max(1, round(share * len(rows)))]
     chosen = [rows[index] for index in sorted(drawn)]
     yield from _each(retrain_row, Path(leaderboard), chosen, seeds, processes)

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from snn_gym.folders import locked, remove_partial_files
+from snn_gym.registry import IMPORTED
 from snn_gym.scoring.comparison import COMPARISON_COLUMNS, COMPARISON_DEFINITIONS, comparisons
 from snn_gym.scoring.hidden import CHANCE
 from snn_gym.scoring.profiles import PROFILE_COLUMNS, PROFILE_DEFINITIONS, profiles
@@ -80,7 +81,7 @@ def render_table(leaderboard: str | Path) -> str:
     rows = table_rows(leaderboard)
     hidden = any(row.hidden_means for row in rows)
     for (environment, version, budget_class), group in itertools.groupby(rows, key=section):
-        heading = f"## {environment}, version {version}, budget class {budget_class}\n"
+        heading = f"## {environment}, version {version}, {_class_in_words(budget_class)}\n"
         shown = list(group)
         columns = _columns(shown[0].is_native, hidden)
         lines = [_cells(row, columns, shown) for row in shown]
@@ -108,6 +109,12 @@ def render_table(leaderboard: str | Path) -> str:
         sections.append("Across environments:\n\n" + _definitions(PROFILE_DEFINITIONS))
     sections.append(_COSTS)
     return "\n".join(sections)
+
+
+def _class_in_words(budget_class: str) -> str:
+    if budget_class == IMPORTED:
+        return "imported: trained elsewhere, evaluated here"
+    return f"budget class {budget_class}"
 
 
 def render_line(leaderboard: str | Path, row: Row) -> str:

@@ -29,6 +29,7 @@ from snn_gym.scoring.manifest import (
 from snn_gym.spiking.costs import Costs
 from snn_gym.storage import StorageError, read_regular_file, write_bytes_atomic, write_text_atomic
 from snn_gym.zoo.recipe import Packages, Processor
+from snn_gym.zoo.spec import BudgetClass
 
 if TYPE_CHECKING:
     import torch
@@ -107,8 +108,8 @@ class Row(CostFields, Manifest):
     of the re-run.
     """
 
-    budget_class: Literal["gradient", "local", "evolutionary"]
-    """Class whose budget binds the agent."""
+    budget_class: BudgetClass
+    """Class whose budget binds the agent, or ``imported`` for one that was trained elsewhere."""
     lengths: Lengths
     """Environment steps of each episode of the re-run."""
     parameters: Annotated[int, Range(at_least=1, at_most=10**12)]

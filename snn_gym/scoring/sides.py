@@ -245,7 +245,7 @@ def _line(
         spec = load_environment_spec(env_id)
     agent = load_agent_spec(first.agent) if first.agent in agent_ids() else None
     budget_class = "gradient" if agent is None else agent.budget_class
-    budget = 0 if spec is None else spec.budget[budget_class]
+    budget = 0 if spec is None else spec.budget.get(budget_class, 0)
     return TableRow(
         environment=env_id,
         environment_version=1 if spec is None else spec.version,

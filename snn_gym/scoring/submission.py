@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -36,9 +37,11 @@ from snn_gym.zoo import (
     read_manifest,
 )
 from snn_gym.zoo.lean import as_it_plays
-from snn_gym.zoo.seeding import TRAINING_SEED_LIMIT
+from snn_gym.zoo.seeding import TRAINING_SEED_LIMIT, Seeding
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from snn_gym.zoo import AgentManifest, AgentSpec
     from snn_gym.zoo.recipe import Recipe
 
@@ -69,42 +72,80 @@ def submit(
     """
     run = Path(run)
     out = run / SUBMISSION_FOLDER if out is None else Path(out)
-    _check_out(out)
+    check_out(out)
     saved = read_manifest(run)
     agent, seed, recipe = _check_saved(saved, run)
     # Any: PyTorch types the attributes of a module that it does not know as tensors.
     trained: Any = load_agent(run).policy
-    acting = trained.acting_state_dict()
+    claim = Claim(
+        agent, saved.environment, seed, saved.num_timesteps, saved.seeding, saved.versions, recipe
+    )
+    write_submission(out, claim, trained.acting_state_dict(), seeds)
+    return out
+
+
+@dataclass(frozen=True)
+class Claim:
+    """What a submission says of its agent, beside score and weights."""
+
+    agent: str
+    """Agent of the zoo."""
+    environment: str
+    """Gymnasium id."""
+    seed: int
+    """Training seed."""
+    steps: int
+    """Environment steps of training."""
+    seeding: Seeding
+    """How the environments' random streams followed from the seed."""
+    packages: dict[str, str]
+    """Versions of the packages used."""
+    recipe: Recipe | None
+    """What trains the weights again; None of an imported agent."""
+
+
+def write_submission(
+    out: Path, claim: Claim, acting: Mapping[str, Tensor], seeds: Sequence[int] | None = None
+) -> None:
+    """Evaluate weights and write their submission folder, whole or not at all.
+
+    Args:
+        out: The folder, new or with an earlier submission.
+        claim: What is said of them.
+        acting: What acting needs, by name.
+        seeds: As for ``submit``.
+    """
     # Evaluated in the registered architecture, as the verifier will.
-    policy: Any = build_policy(agent, saved.environment)
+    policy: Any = build_policy(claim.agent, claim.environment)
     policy.load_acting_state_dict(acting)
     seeds = evaluation_seeds(OFFICIAL_EPISODES) if seeds is None else seeds
-    evaluation = evaluate(policy, saved.environment, seeds=seeds)
+    evaluation = evaluate(policy, claim.environment, seeds=seeds)
     weights = dump_tensors(acting)
     manifest = Manifest(
         format=1,
-        agent=agent,
-        environment=saved.environment,
-        environment_version=load_environment_spec(saved.environment).version,
-        seed=seed,
-        steps=saved.num_timesteps,
-        seeding=saved.seeding,
+        environment_version=load_environment_spec(claim.environment).version,
         score=Scores(iqm=evaluation.iqm, mean=evaluation.mean, returns=evaluation.returns),
         evaluator_version=EVALUATOR_VERSION,
-        packages=saved.versions,
         weights_sha256=hashlib.sha256(weights).hexdigest(),
         created=utc_now(),
-        recipe=recipe,
+        **vars(claim),
     )
     out.mkdir(parents=True, exist_ok=True)
     with locked(out):  # of two at once, the files of one
         remove_partial_files(out, _WRITTEN)
         write_bytes_atomic(out / WEIGHTS_NAME, weights)
         write_text_atomic(out / MANIFEST_NAME, dump_json(manifest))
-    return out
 
 
-def _check_out(out: Path) -> None:
+def check_out(out: Path) -> None:
+    """Refuse a place that holds something else than an earlier submission.
+
+    Args:
+        out: The place.
+
+    Raises:
+        SubmissionError: ``out-in-use``.
+    """
     if not os.path.lexists(out):
         return
     own = [out / name for name in _WRITTEN]

@@ -10,7 +10,13 @@ from pathlib import Path
 
 import numpy as np
 
-from snn_gym.registry import EnvironmentSpec, ReferenceScores, known_ids, load_environment_spec
+from snn_gym.registry import (
+    IMPORTED,
+    EnvironmentSpec,
+    ReferenceScores,
+    known_ids,
+    load_environment_spec,
+)
 from snn_gym.scoring.evaluation import EVALUATOR_VERSION
 from snn_gym.scoring.hidden import is_flagged
 from snn_gym.scoring.results import Row, sound_rows
@@ -52,7 +58,7 @@ COLUMN_DEFINITIONS: dict[str, str] = {
     **{column.heading: column.definition for column in COST_COLUMNS.values()},
     "Parameters": "trained numbers that acting needs; critics and observation statistics do not "
     "count",
-    "Steps": "environment steps of training",
+    "Steps": "environment steps of training; of imported agents as their submitters say",
     "Trained again": "seeds whose training was repeated by its recipe and gave the same weights, "
     "bit for bit ([how](RULES.md#a-row-is-a-recipe)); the training of the others is a claim",
 }
@@ -175,6 +181,12 @@ class TableRow:
         measured = [held for seeds, held in HELD_PERCENT.items() if seeds <= len(self.seeds)]
         return "{} to {} %".format(*measured[-1]) if measured else "–"
 
+    def _steps(self) -> str:
+        if not max(self.steps):  # which only those of imported agents may be
+            return "–"
+        ends = sorted({min(self.steps), max(self.steps)})
+        return " to ".join(f"{steps:,}" for steps in ends) + (f" {SHORT}" if self.short else "")
+
     def cells(self) -> tuple[str, ...]:
         """Return the texts under `COLUMNS`."""
         low_to_high = " to ".join(map(self.score, self.interval or ()))
@@ -198,9 +210,8 @@ class TableRow:
             count(self.parameter_bytes_per_decision),
             count(self.spikes_per_synapse, decimals=3),
             f"{self.parameters:,}",
-            " to ".join(f"{steps:,}" for steps in sorted({min(self.steps), max(self.steps)}))
-            + (f" {SHORT}" if self.short else ""),
-            f"{self.trained_again} of {len(self.seeds)}",
+            self._steps(),
+            "–" if self.budget_class == IMPORTED else f"{self.trained_again} of {len(self.seeds)}",
         )
 
     @property
@@ -331,7 +342,8 @@ def summarise(rows: Sequence[Row]) -> TableRow:
         **{name: mean_known(row.costs.total(name) for row in rows) for name in COST_COLUMNS},
         parameters=max(row.parameters for row in rows),
         steps=tuple(_parent_steps(row) + row.steps for row in rows),
-        shared_streams=any(row.seeding == "consecutive" for row in rows),
+        shared_streams=first.budget_class != IMPORTED
+        and any(row.seeding == "consecutive" for row in rows),
         short=any(2 * (_parent_steps(row) + row.steps) < _budget(row) for row in rows),
         trained_again=sum(
             row.trained_again is not None and row.trained_again.same == "weights" for row in rows
@@ -345,7 +357,7 @@ def summarise(rows: Sequence[Row]) -> TableRow:
 def _budget(row: Row) -> int:
     """Return the budget of a row's class, 0 if its task is gone or has changed."""
     spec = _environment(row)
-    return 0 if spec is None else spec.budget[row.budget_class]
+    return 0 if spec is None else spec.budget.get(row.budget_class, 0)
 
 
 def _environment(row: Row) -> EnvironmentSpec | None:

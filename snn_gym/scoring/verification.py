@@ -198,7 +198,10 @@ def _check_terms(manifest: Manifest, agent: AgentSpec, environment: EnvironmentS
             f"{MANIFEST_NAME}: evaluator version {manifest.evaluator_version}; expected "
             f"{EVALUATOR_VERSION}; submit the run again",
         )
-    budget = environment.budget[agent.budget_class]
+    if agent.is_imported:
+        _check_imported(manifest)
+        return
+    budget = agent.budget(environment)
     more = _steps_between_updates(agent, manifest.environment, environment) - 1
     limit = budget + more
     if manifest.steps > limit:
@@ -215,6 +218,15 @@ def _check_terms(manifest: Manifest, agent: AgentSpec, environment: EnvironmentS
             "recipe",
             f"{MANIFEST_NAME}: {asked} beside {manifest.steps} training steps; expected one of as "
             "many, filled up to an update; submit the run again",
+        )
+
+
+def _check_imported(manifest: Manifest) -> None:
+    if manifest.recipe is not None:
+        raise SubmissionError(
+            "recipe",
+            f"{MANIFEST_NAME}: a recipe of {manifest.agent}, which was trained elsewhere; expected "
+            "none; write it with `snn-gym submit --nir`",
         )
 
 

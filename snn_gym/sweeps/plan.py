@@ -93,7 +93,7 @@ class Group(Config):
 
     def _steps_of(self, agent: str, environment: str) -> int:
         spec = load_agent_spec(agent)
-        budget = load_environment_spec(environment).budget[spec.budget_class]
+        budget = spec.budget(load_environment_spec(environment))
         if environment not in spec.environments:
             raise ValueError(
                 f"{agent} is not registered for {environment}; expected one of "

@@ -133,7 +133,7 @@ def _check_changes(settings: RunSettings, spec: AgentSpec) -> None:
 def _budget(spec: AgentSpec, env_id: str) -> int:
     if env_id not in known_ids():
         raise ValueError(f"{env_id} is no task of snn_gym and has no budget; say how many --steps")
-    return load_environment_spec(env_id).budget[spec.budget_class]
+    return spec.budget(load_environment_spec(env_id))
 
 
 def acts_in_spikes(spec: AgentSpec) -> bool:

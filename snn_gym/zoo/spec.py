@@ -11,8 +11,11 @@ from typing import Any, Literal
 from snn_gym.config import Config, from_mapping
 from snn_gym.content import content_path, read_toml
 from snn_gym.names import AGENT_NAME, AGENT_NAME_RULE, did_you_mean
-from snn_gym.registry import unflattened_id
+from snn_gym.registry import IMPORTED, EnvironmentSpec, unflattened_id
 from snn_gym.zoo.algorithms import ALGORITHMS, AlgorithmName, Settings, make_settings
+
+BudgetClass = Literal["gradient", "local", "evolutionary", "imported"]
+"""Agents that are compared in one table."""
 
 # Keys of an [environments.ID] table that are no hyper-parameters.
 _INHERIT = "same_as"
@@ -32,8 +35,9 @@ class AgentSpec(Config):
     """One sentence for lists."""
     algorithm: AlgorithmName
     """Key of ``snn_gym.zoo.algorithms.ALGORITHMS``."""
-    budget_class: Literal["gradient", "local", "evolutionary"]
-    """Which of the environment's budgets binds it."""
+    budget_class: BudgetClass
+    """Which of the environment's budgets binds it; ``imported`` for one that was trained elsewhere,
+    whose algorithm and hyper-parameters are those that it would learn on with."""
     environments: dict[str, dict[str, Any]]
     """Hyper-parameters by environment id; may hold ``network`` and ``same_as``."""
     default: dict[str, Any] = field(default_factory=dict)
@@ -52,6 +56,27 @@ class AgentSpec(Config):
         for env_id in self.environments:
             self.settings(env_id)
         make_settings(self.algorithm, _without_network(self._resolved(self.default)), "[default]")
+
+    @property
+    def is_imported(self) -> bool:
+        """Whether it was trained elsewhere and came in as a NIR graph."""
+        return self.budget_class == IMPORTED
+
+    def budget(self, environment: EnvironmentSpec) -> int:
+        """Return the environment steps that its training may use.
+
+        Args:
+            environment: Description of the environment.
+
+        Raises:
+            ValueError: It is not trained here.
+        """
+        if self.is_imported:
+            raise ValueError(
+                f"{self.name} was trained elsewhere and has no budget here; import its graph by "
+                "`snn-gym submit --nir`, or name an agent that is trained here"
+            )
+        return environment.budget[self.budget_class]
 
     @property
     def policy(self) -> str:

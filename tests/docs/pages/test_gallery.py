@@ -59,8 +59,11 @@ def test_every_agent_stands_once_among_its_kind():
     }
     assert sorted(name for names in shown.values() for name in names) == sorted(agent_ids())
     assert set(shown["ANN twins"]) == {x for x in agent_ids() if x.endswith(("-mlp", "-gru"))}
-    without = {x for x in agent_ids() if load_agent_spec(x).budget_class != "gradient"}
+    classes = {x: load_agent_spec(x).budget_class for x in agent_ids()}
+    without = {x for x, of in classes.items() if of in ("local", "evolutionary")}
     assert set(shown["Spiking, trained without gradients"]) == without
+    imported = {x for x, of in classes.items() if of == "imported"}
+    assert set(shown["Spiking, trained elsewhere"]) == imported
 
 
 def test_an_agents_part_lists_its_rows_with_their_costs():

@@ -1,0 +1,178 @@
+"""Submissions of NIR graphs: agents that were trained elsewhere, evaluated here."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from snn_gym.config import to_mapping
+from snn_gym.content import checkout_root
+from snn_gym.export.nir_import import NIRNetwork, agent_for, is_normalised, load_into, read_nir
+from snn_gym.names import AGENT_NAME, AGENT_NAME_RULE
+from snn_gym.registry import IMPORTED, known_ids
+from snn_gym.scoring.errors import SubmissionError
+from snn_gym.scoring.submission import Claim, check_out, write_submission
+from snn_gym.spiking import NetworkConfig
+from snn_gym.storage import write_text_atomic
+from snn_gym.zoo import agent_ids, build_policy, load_agent_spec, policy_arguments
+from snn_gym.zoo.files import package_versions
+
+_CARD = """# {name}
+
+What this agent is, who trained it, in which framework and how. **Write that here.**
+
+| | |
+|---|---|
+| Algorithm | trained elsewhere; imported as a NIR graph |
+| Network | {network} |
+| State | {state} |
+| ANN twin | none |
+| Budget class | imported: no budget binds it, and nobody here can train it again |
+"""
+
+
+def submit_nir(
+    path: str | os.PathLike[str],
+    env_id: str,
+    agent: str,
+    out: str | os.PathLike[str],
+    *,
+    host: str | os.PathLike[str] | None = None,
+    seed: int = 0,
+    steps: int = 0,
+    seeds: Sequence[int] | None = None,
+) -> Path:
+    """Evaluate a graph and write its submission folder.
+
+    An agent that the zoo lacks gets a folder in the checkout's agents/, whose card then has to be
+    written; further seeds and environments of it have the same network.
+
+    Args:
+        path: HDF5 file.
+        env_id: Gymnasium id of the environment, one with a file under envs/.
+        agent: Name that the table shows.
+        out: Folder to write.
+        host: JSON file of what the graph's host does; the one beside the graph if None.
+        seed: Seed that it was trained with; rows of an agent differ in it.
+        steps: Environment steps that its training used; 0 if nobody knows.
+        seeds: As for ``snn_gym.scoring.submit``.
+
+    Returns:
+        The submission folder.
+
+    Raises:
+        ValueError: The graph is no agent on that environment, or the agent of that name is
+            trained here or has another network; one line says which.
+    """
+    check_out(Path(out))
+    if env_id not in known_ids():
+        raise SubmissionError(
+            "unknown-environment",
+            f"{env_id} has no file under envs/; expected an environment that has one",
+        )
+    found = read_nir(path, host)
+    if agent not in agent_ids():
+        write_agent(found, agent, env_id)
+    check_agent(found, agent, env_id)
+    policy: Any = build_policy(agent, env_id)
+    load_into(found, policy)
+    claim = Claim(agent, env_id, seed, steps, "consecutive", package_versions(), recipe=None)
+    write_submission(Path(out), claim, policy.acting_state_dict(), seeds)
+    return Path(out)
+
+
+def write_agent(found: NIRNetwork, name: str, env_id: str) -> Path:
+    """Write the folder of an imported agent into the checkout's agents/.
+
+    Args:
+        found: Its graph.
+        name: Its name.
+        env_id: An environment that it is for.
+
+    Returns:
+        The folder.
+
+    Raises:
+        ValueError: There is no checkout, or the name is none.
+    """
+    root = checkout_root()
+    if root is None:
+        raise ValueError(
+            f"agent {name!r} is not in this installation, which holds no folder to add it to; "
+            "expected a checkout of snn_gym"
+        )
+    if re.fullmatch(AGENT_NAME, name) is None:
+        raise ValueError(f"the name of an agent is {AGENT_NAME_RULE}, got {name!r}")
+    folder = root / "agents" / name
+    network = to_mapping(NetworkConfig(**found.settings))
+    told = {key: network[key] for key in _told(found)}
+    kind = load_agent_spec(agent_for(found.host))
+    folder.mkdir()
+    lines = [
+        f'name = "{name}"',
+        'description = "A network that was trained elsewhere, imported as a NIR graph."',
+        f'algorithm = "{kind.algorithm}"',
+        f'budget_class = "{IMPORTED}"',
+        "\n[policy_kwargs]",
+        f"normalise_observations = {_toml(is_normalised(found.host))}",
+        "spiking_actor = true",
+        "\n[network]",
+        *(f"{key} = {_toml(value)}" for key, value in told.items()),
+        f'\n[environments."{env_id}"]',
+    ]
+    write_text_atomic(folder / "agent.toml", "\n".join(lines) + "\n")
+    sizes = "-".join(map(str, network["hidden_sizes"]))
+    words = f"{sizes} neurons `{network['neuron']}`, T = {network['time_steps']}"
+    card = _CARD.format(name=name, network=words, state=found.host.state)
+    write_text_atomic(folder / "README.md", card)
+    return folder
+
+
+def _told(found: NIRNetwork) -> list[str]:
+    """Return the settings of the network that differ from the defaults, or shape it."""
+    shaping = ["hidden_sizes", "time_steps", "neuron", "neuron_parameters"]
+    return [*shaping, *(["recurrent"] if found.settings["recurrent"] else [])]
+
+
+def _toml(value: Any) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, Mapping):
+        return "{ " + ", ".join(f"{key} = {_toml(x)}" for key, x in value.items()) + " }"
+    if isinstance(value, list | tuple):
+        return "[" + ", ".join(map(_toml, value)) + "]"
+    return f'"{value}"' if isinstance(value, str) else repr(value)
+
+
+def check_agent(found: NIRNetwork, name: str, env_id: str) -> None:
+    """Refuse a graph that is not the registered agent's network.
+
+    Args:
+        found: The graph.
+        name: Agent of the zoo.
+        env_id: Gymnasium id.
+
+    Raises:
+        ValueError: The agent is trained here, has another network or is not for the environment.
+    """
+    spec = load_agent_spec(name)
+    if not spec.is_imported:
+        raise ValueError(f"agent {name!r} is trained here; name one of budget class 'imported'")
+    if env_id not in spec.environments:
+        raise ValueError(
+            f"{name} is not registered for {env_id}; add the table "
+            f'[environments."{env_id}"] to agents/{name}/agent.toml'
+        )
+    arguments = policy_arguments(spec, env_id)
+    own, given = arguments["network"], NetworkConfig(**found.settings)
+    changed = [key for key in found.settings if getattr(own, key) != getattr(given, key)]
+    if arguments.get("normalise_observations", True) != is_normalised(found.host):
+        changed.append("normalise_observations")
+    if changed:
+        raise ValueError(
+            f"the graph has another {', '.join(changed)} than agent {name!r}; submit it as "
+            "another agent"
+        )

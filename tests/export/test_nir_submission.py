@@ -1,0 +1,94 @@
+"""Graphs as submissions: from another framework's files to a row of the table, without a recipe."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from snn_gym import load_pretrained
+from snn_gym.cli import main
+from snn_gym.content import content_path
+from snn_gym.export import nir_submission, submit_nir, to_nir
+from snn_gym.export.nir_import import read_nir
+from snn_gym.scoring import SubmissionError, render_table, retrain_rows, verify
+from snn_gym.scoring.results import list_rows
+from snn_gym.zoo.spec import AgentSpec
+from tests.scoring.helpers import SETTINGS
+
+AGENT, ENV_ID = "imported-snntorch", "CartPole-v1"
+
+
+@pytest.fixture(scope="module")
+def graph(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path: Path = tmp_path_factory.mktemp("graph") / "pole.nir"
+    return to_nir(load_pretrained(AGENT, ENV_ID), path).graph
+
+
+def test_a_graph_becomes_a_row_that_says_where_it_was_trained(graph: Path, tmp_path: Path) -> None:
+    folder = submit_nir(
+        graph, ENV_ID, AGENT, tmp_path / "submission", seed=7, steps=1234, seeds=SETTINGS.seeds
+    )
+    board = tmp_path / "board"
+    verify(folder, board, SETTINGS)
+    (row,) = list_rows(board)
+    assert (row.budget_class, row.recipe, row.steps, row.seed) == ("imported", None, 1234, 7)
+    assert "## CartPole-v1, version 1, imported: trained elsewhere" in render_table(board)
+    # Nobody here can train it again, and nobody is asked to.
+    assert not list(retrain_rows(board, seeds=SETTINGS.seeds))
+    manifest = folder / "manifest.json"
+    told = json.loads(manifest.read_text())
+    stored = content_path("leaderboard") / "results" / "ppo-lif" / ENV_ID / "0.json"
+    told.update(seed=8, recipe=json.loads(stored.read_text())["recipe"])
+    manifest.write_text(json.dumps(told))
+    with pytest.raises(SubmissionError, match="a recipe of imported-snntorch, which was trained"):
+        verify(folder, board, SETTINGS)
+
+
+def test_another_network_is_another_agent(tmp_path: Path) -> None:
+    other = to_nir(load_pretrained("ppo-lif", ENV_ID), tmp_path / "other.nir").graph
+    with pytest.raises(ValueError, match=r"another hidden_sizes.*than agent 'imported-snntorch'"):
+        submit_nir(other, ENV_ID, AGENT, tmp_path / "out")
+    with pytest.raises(ValueError, match="agent 'ppo-lif' is trained here"):
+        submit_nir(other, ENV_ID, "ppo-lif", tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_an_agent_that_the_zoo_lacks_gets_a_folder(
+    graph: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "agents").mkdir()
+    monkeypatch.setattr(nir_submission, "checkout_root", lambda: tmp_path)
+    folder = nir_submission.write_agent(read_nir(graph), "mine", ENV_ID)
+    from snn_gym.config import from_mapping
+    from snn_gym.content import read_toml
+
+    spec = from_mapping(AgentSpec, read_toml(folder / "agent.toml", "it"), "it")
+    theirs = from_mapping(
+        AgentSpec, read_toml(content_path("agents") / AGENT / "agent.toml", "it"), "it"
+    )
+    assert (spec.network, spec.policy_kwargs) == (theirs.network, theirs.policy_kwargs)
+    assert (folder / "README.md").read_text().startswith("# mine\n")
+    with pytest.raises(ValueError, match="the name of an agent is small letters"):
+        nir_submission.write_agent(read_nir(graph), "../mine", ENV_ID)
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ([], "give either the folder of a run or --nir FILE"),
+        (["runs/a", "--env", "CartPole-v1"], "are for --nir alone"),
+        (["--nir", "a.nir"], "--nir needs --env ID and --agent NAME"),
+    ],
+)
+def test_the_command_says_what_it_lacks(
+    words: list[str], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["submit", *words]) == 2
+    assert message in capsys.readouterr().err
+
+
+def test_it_is_not_trained_here(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    assert main(["train", AGENT, ENV_ID, "--out", str(tmp_path / "run")]) == 2
+    assert "was trained elsewhere and has no budget here" in capsys.readouterr().err
