@@ -84,7 +84,11 @@ def test_an_unknown_arm_is_refused():
     assert "is unknown" in answer.output
 
 
-@pytest.mark.parametrize("arm", ARMS)
+# Compiling a rule takes numba some seconds.
+SLOW = {"r-stdp": pytest.mark.slow}
+
+
+@pytest.mark.parametrize("arm", [pytest.param(x, marks=SLOW.get(x, ())) for x in ARMS])
 def test_every_arm_can_be_made(arm, monkeypatch):
     monkeypatch.setattr(module, "EVALUATION_EPISODES", 2)
     assert run(arm, 1000, steps=40).steps >= 40
