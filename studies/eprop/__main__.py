@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from studies.eprop.angle import measure_angles
 from studies.eprop.cost import COSTS, measure_all
 from studies.eprop.report import write_report
 from studies.eprop.runs import ARMS, RESULTS, TASKS, run_missing
@@ -38,8 +39,9 @@ def run(
 
 @app.command()
 def measure(costs: Annotated[Path, typer.Option(help="File of the costs.")] = COSTS) -> None:
-    """Measure time and memory of a gradient by the length of its sequence (minutes)."""
+    """Measure a gradient's time and memory by its sequence's length, and angles (minutes)."""
     measure_all(costs)
+    measure_angles()
 
 
 @app.command()

@@ -10,6 +10,7 @@ import numpy as np
 from snn_gym.registry import load_environment_spec
 from snn_gym.scoring import TableRow, table_rows
 from snn_gym.storage import write_text_atomic
+from studies.eprop.angle import ANGLES, SEED, read_angles
 from studies.eprop.cost import BATCH, COSTS, FORMS, LENGTHS, read_costs
 from studies.eprop.runs import (
     AGENT,
@@ -32,13 +33,16 @@ LEADERBOARD = Path(__file__).parents[2] / "leaderboard"
 Found = Mapping[str, list[EpropRun]]
 
 
-def write_report(docs: Path, results: Path = RESULTS, costs: Path = COSTS) -> Path:
+def write_report(
+    docs: Path, results: Path = RESULTS, costs: Path = COSTS, angles: Path = ANGLES
+) -> Path:
     """Write the report.
 
     Args:
         docs: Folder to write into.
         results: Folder of the runs.
         costs: File of the costs.
+        angles: File of the angles.
 
     Returns:
         The document.
@@ -48,7 +52,7 @@ def write_report(docs: Path, results: Path = RESULTS, costs: Path = COSTS) -> Pa
         runs = {arm: found for arm in ARMS if (found := read_runs(env_id, arm, results))}
         if runs:
             parts.append(_task(env_id, runs))
-    parts.append(_costs(costs))
+    parts += [_angles(angles), _costs(costs)]
     path = docs / "eprop-study.md"
     write_text_atomic(path, "\n".join(parts))
     return path
@@ -150,8 +154,30 @@ def _verdict(runs: Found) -> str:
     says = f"E-prop with symmetric feedback {word} the bar: {share:.3f} against {BAR}."
     seeds = min(len(runs["eprop"]), len(runs["bptt"]))
     if seeds < len(SEEDS):
-        says += f" Of the {len(SEEDS)} seeds planned there was time for {seeds}."
+        says += (
+            f" Of the {len(SEEDS)} seeds planned there was time for {seeds}, which is too few to "
+            "tell; `python -m studies.eprop run` makes the others."
+        )
     return wrapped(says)
+
+
+def _angles(path: Path) -> str:
+    heading = ("task", "steps trained", "cosine", "norm of e-prop's, share of BPTT's")
+    rows = [
+        (x.env_id, f"{x.steps:,}", f"{x.cosine:.2f}", f"{x.norms:.2f}") for x in read_angles(path)
+    ]
+    return "\n".join(
+        [
+            "\n## How far apart the gradients are\n",
+            wrapped(
+                "Both policy gradients of the actor's synapses on the same rollout of the same "
+                "agent, which learns by back-propagation through time (one training of each task, "
+                f"seed {SEED}). The path through recurrent spikes carries little before learning, "
+                "and more and more as the recurrent weights are trained."
+            ),
+            table(heading, rows),
+        ]
+    )
 
 
 def _costs(path: Path) -> str:

@@ -7,8 +7,10 @@ import pytest
 import torch
 from typer.testing import CliRunner
 
+from studies.eprop import angle
 from studies.eprop import runs as module
 from studies.eprop.__main__ import app
+from studies.eprop.angle import Angle, Angles
 from studies.eprop.cost import FORMS, LENGTHS, Cost, Costs, gradients, make_network
 from studies.eprop.report import write_report
 from studies.eprop.runs import ARMS, TASKS, EpropRun, TrainingLog, read_runs, run, run_missing
@@ -64,7 +66,10 @@ def test_runs_that_are_there_are_not_made_again_and_stand_on_the_page(tmp_path, 
     assert [x.seed for x in read_runs(CUE, "eprop", tmp_path)] == [200, 201]
     costs = tuple(Cost(form, length, 1.0, length) for form in FORMS for length in LENGTHS)
     write_run(tmp_path / "costs.json", Costs(costs))
-    page = write_report(tmp_path, tmp_path, tmp_path / "costs.json").read_text()
+    write_run(tmp_path / "angles.json", Angles((Angle(CUE, 5000, 0.456, 0.7),)))
+    files = [tmp_path / f"{name}.json" for name in ("costs", "angles")]
+    page = write_report(tmp_path, tmp_path, *files).read_text()
+    assert f"| {CUE} | 5,000 | 0.46 | 0.70 |" in page
     (row,) = [x for x in page.splitlines() if x.startswith(f"| {ARMS['eprop'].says} |")]
     assert [cell.strip() for cell in row.strip("|").split("|")][1:] == [
         "2", "0.85", "200: 0.90, 201: 0.80", "0.850", "0.707", "9", "5",
@@ -80,6 +85,16 @@ def test_forward_in_time_is_the_gradient_of_eprop():
     for expected, found in zip(backward, forward, strict=True):
         torch.testing.assert_close(found, expected, rtol=1e-3, atol=1e-3)
         assert expected.abs().max() > 0.1
+
+
+def test_angles_are_taken_on_the_way_of_one_training(monkeypatch):
+    monkeypatch.setattr(angle, "SHARES", (0.0, 0.5))
+    monkeypatch.setitem(TASKS, CUE, 4 * 2304)
+    log = angle.AngleLog(CUE)
+    model = module.make_agent(module.AGENT, CUE, 1000).learn(TASKS[CUE], callback=log)
+    assert [x.steps for x in log.found] == [0, 2 * 2304]
+    assert model.num_timesteps == 3 * 2304 + 64  # it stops at the next step
+    assert all(0.1 < x.cosine < 0.99 and 0.1 < x.norms < 2.0 for x in log.found)
 
 
 def test_nothing_is_tuned_on_the_seeds_of_the_table():
