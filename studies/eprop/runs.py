@@ -20,7 +20,7 @@ from studies.files import read_run, write_run
 
 AGENT = "recurrent-ppo-lsnn"
 """Agent whose settings all arms have."""
-TASKS = {"snn/CueAccumulation-v0": 300_000, "snn/MaskedCartPole-v1": 100_000}
+TASKS = {"snn/CueAccumulation-v0": 300_000, "snn/MaskedCartPole-v1": 160_000}
 """Environment steps of a training, by task."""
 SEEDS = tuple(range(200, 205))
 """Seeds of the table; nothing is tuned on seeds below 1000."""

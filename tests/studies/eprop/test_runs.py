@@ -101,6 +101,14 @@ def test_nothing_is_tuned_on_the_seeds_of_the_table():
     assert module.SEEDS == (200, 201, 202, 203, 204)
 
 
+@pytest.mark.parametrize("env_id", TASKS)
+def test_the_runs_that_are_kept_have_the_steps_of_their_task(env_id):
+    kept = [made for arm in ARMS for made in read_runs(env_id, arm)]
+    assert kept
+    assert all(0 <= made.steps - TASKS[env_id] < 64 * 36 for made in kept)  # a rollout
+    assert {made.seed for made in kept} <= set(module.SEEDS)
+
+
 @pytest.mark.parametrize("option", [["--arms", "nobody"], ["--tasks", "nowhere"]])
 def test_what_is_unknown_is_refused(option):
     answer = CliRunner().invoke(app, ["run", *option])
