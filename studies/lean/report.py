@@ -166,13 +166,13 @@ def _others_section(found: Found) -> str:
     )
     table = _lean_table(found, OTHER_AGENTS.values(), "agent")
     why = (
-        "Why `dqsn` sheds so little: a Q-value is near 100, the sum of rewards to come, and is made "
-        "of spikes, so that 47 % of its neurons fire at every time step, with potentials of 2 to 3 "
-        "thresholds, far from where a step of the weights moves a spike. `make_lean` of the table's "
-        "`dqsn`, seed 0, in 4,000 environment steps, leaves 955 of 2,542 SynOps, at a step size of "
-        "0.01 instead of 0.003 it leaves 338 (return 500 and 456 of 20 episodes, 500 before): the "
-        "step size is too small for such weights. And where a last verdict is that return was lost, "
-        "`lean` takes all spikes back.\n"
+        "Why `dqsn` sheds so little: a Q-value is near 100, the sum of rewards to come, and "
+        "is made of spikes, so that 47 % of its neurons fire at every time step, with "
+        "potentials of 2 to 3 thresholds, far from where a step of the weights moves a spike. "
+        "`make_lean` of the table's `dqsn`, seed 0, in 4,000 environment steps, leaves 955 of "
+        "2,542 SynOps, at a step size of 0.01 instead of 0.003 it leaves 338 (return 500 and "
+        "456 of 20 episodes, 500 before): the step size is too small for such weights. And "
+        "where a last verdict is that return was lost, `lean` takes all spikes back.\n"
     )
     return f"## Other algorithms\n\n{text}\n{table}\n{why}"
 
