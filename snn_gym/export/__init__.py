@@ -8,6 +8,7 @@ from snn_gym._lazy import lazy_names
 
 if TYPE_CHECKING:
     from snn_gym.export.c import CFiles, to_c
+    from snn_gym.export.conversion import convert
     from snn_gym.export.frozen import FrozenPolicy, freeze
     from snn_gym.export.host import Host, read_host
     from snn_gym.export.nir_graph import NIRFiles, to_nir
@@ -35,6 +36,7 @@ __all__ = [
     "PortableLayer",
     "PortableNormaliser",
     "Visits",
+    "convert",
     "freeze",
     "from_nir",
     "network_from_nir",
@@ -63,6 +65,7 @@ __getattr__, __dir__ = lazy_names(
         "PortableNormaliser": "portable_agent",
         "Visits": "visits",
         "freeze": "frozen",
+        "convert": "conversion",
         "from_nir": "nir_import",
         "network_from_nir": "nir_import",
         "portable": "portable_agent",

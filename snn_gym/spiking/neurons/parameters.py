@@ -106,6 +106,21 @@ class IAFParameters(_BuiltInParameters):
 
 
 @dataclass(frozen=True)
+class SoftIAFParameters(NeuronParameters):
+    """Integrate-and-fire whose spike takes the threshold off the potential, and keeps the rest."""
+
+    v_threshold: Positive = 1.0
+    """Potential above which the neuron fires, and what a spike takes off."""
+    v_start: float = 0.5
+    """Potential at the start."""
+
+    @property
+    def v_reset(self) -> float:
+        """Potential that a spike leaves of one that was at the threshold."""
+        return 0.0
+
+
+@dataclass(frozen=True)
 class ALIFParameters(_BuiltInParameters):
     """Adaptive leaky integrate-and-fire: Norse's LSNN, whose threshold ``b`` rises with each spike.
 
@@ -140,5 +155,6 @@ NEURON_PARAMETERS: dict[str, type[NeuronParameters]] = {
     "lif": LIFParameters,
     "iaf": IAFParameters,
     "alif": ALIFParameters,
+    "iaf_soft": SoftIAFParameters,
 }
 """Parameter type of each registered neuron; ``register_neuron`` adds to it."""

@@ -9,6 +9,7 @@ from snn_gym.spiking.neurons.adaptive_lif import ALIFNeuron
 from snn_gym.spiking.neurons.base import FusedNeuron, Neuron, State
 from snn_gym.spiking.neurons.norse_neurons import IAFNeuron, LIFBoxNeuron, LIFNeuron
 from snn_gym.spiking.neurons.parameters import NEURON_PARAMETERS, NeuronParameters
+from snn_gym.spiking.neurons.soft_iaf import SoftIAFNeuron
 
 __all__ = ["NEURONS", "FusedNeuron", "Neuron", "State", "make_neuron", "register_neuron"]
 
@@ -17,6 +18,7 @@ NEURONS: dict[str, type[Neuron]] = {
     "lif": LIFNeuron,
     "iaf": IAFNeuron,
     "alif": ALIFNeuron,
+    "iaf_soft": SoftIAFNeuron,
 }
 """Class of each registered neuron; ``register_neuron`` adds to it."""
 

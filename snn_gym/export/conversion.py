@@ -1,0 +1,154 @@
+"""Conversion of ANNs with rectified units to networks of integrate-and-fire neurons.
+
+A unit becomes a neuron whose spikes in T time steps count its activation in steps of ``theta / T``,
+``theta`` being the unit's largest activation in the states that the agent visits (per-neuron
+thresholds, as in the release of CRPI, https://github.com/xuzijie32/ANN2SNN-CRPI; balancing by the
+largest activation is Diehl et al. 2015's, https://doi.org/10.1109/IJCNN.2015.7280696). Potentials
+start at half the threshold, by which rounding is to the nearest (Bu et al. 2022,
+https://arxiv.org/abs/2303.04347). We put ``theta`` into the weights, so that every neuron has the
+threshold 1, and reset the state at every decision; the residual that the release carries on is left
+out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from stable_baselines3.common.base_class import BaseAlgorithm
+from stable_baselines3.common.policies import BasePolicy
+from torch import Tensor, nn
+
+from snn_gym.export.portable_agent import PortableANN, outer_head, portable
+from snn_gym.export.visits import FIRST_SEED
+from snn_gym.policies._networks import DenseNetwork
+from snn_gym.scoring.evaluation import evaluate
+
+DECISIONS = 10_000
+"""States by which thresholds are chosen."""
+
+
+def convert(
+    model: BaseAlgorithm | BasePolicy,
+    env_id: str,
+    time_steps: int = 16,
+    *,
+    decisions: int = DECISIONS,
+    env_kwargs: Mapping[str, Any] | None = None,
+) -> BasePolicy:
+    """Convert an ANN of rectified units to a spiking network that does about the same.
+
+    Args:
+        model: Algorithm with a policy of snn_gym whose acting network is an ANN of ReLU units, such
+            as ``dqn-mlp`` or ``sac-mlp``; or the policy.
+        env_id: Environment in whose states thresholds are chosen; the seeds are apart from those of
+            evaluations.
+        time_steps: Time steps of a decision, T.
+        decisions: States that are visited for it, at least.
+        env_kwargs: Arguments of the environment.
+
+    Returns:
+        A policy of the same class, which can be evaluated, recorded and exported as others.
+
+    Raises:
+        ValueError: The acting network is no ANN of ReLU units, or acts in a way that has no form
+            outside of the project.
+    """
+    policy: Any = model.policy if isinstance(model, BaseAlgorithm) else model
+    known = portable(policy)
+    if not isinstance(known, PortableANN) or known.activation != "relu":
+        raise ValueError(
+            "only ANNs of ReLU units are converted; train dqn-mlp, sac-mlp or another policy with "
+            "activation_fn=torch.nn.ReLU"
+        )
+    network = policy._acting_network()
+    seen = _visited(policy, env_id, decisions, env_kwargs)
+    thresholds = largest_activations(policy, network, seen)
+    made = _spiking(policy, time_steps)
+    if made.normaliser is not None:
+        made.normaliser.load_state_dict(policy.normaliser.state_dict())
+    _load(made, policy, network, thresholds)
+    made.train(False)
+    return made  # type: ignore[no-any-return]
+
+
+def _spiking(policy: Any, time_steps: int) -> Any:
+    """Return a policy of the same class whose acting network spikes."""
+    arguments = policy._get_constructor_parameters()
+    arguments["network"] = replace(
+        policy.network, time_steps=time_steps, neuron="iaf_soft", neuron_parameters=None,
+        encoder="constant", encoder_parameters=None, decoder="mean_rate", decoder_parameters=None,
+        recurrent=False, learnable=(), regulation=None,
+    )  # fmt: skip
+    flag = "spiking_actor" if "spiking_actor" in arguments else "spiking"
+    return type(policy)(**{**arguments, flag: True})
+
+
+def _visited(
+    policy: Any, env_id: str, decisions: int, env_kwargs: Mapping[str, Any] | None
+) -> NDArray[Any]:
+    """Return observations of whole episodes, ``decisions`` of them at least."""
+    watched, seed = _Watched(policy), FIRST_SEED
+    while sum(map(len, watched.seen)) < decisions:
+        seeds = range(seed, seed + 10)
+        evaluate(watched, env_id, seeds=seeds, env_kwargs=env_kwargs)  # type: ignore[arg-type]
+        seed += 10
+    return np.concatenate(watched.seen)
+
+
+class _Watched:
+    """A policy whose observations are kept."""
+
+    def __init__(self, policy: Any) -> None:
+        self._policy = policy
+        self.seen: list[NDArray[Any]] = []
+
+    def predict(self, observations: NDArray[Any], *args: Any, **kwargs: Any) -> Any:
+        """Choose as the policy does."""
+        self.seen.append(np.array(observations))
+        return self._policy.predict(observations, *args, **kwargs)
+
+
+@torch.no_grad()
+def largest_activations(
+    policy: Any, network: DenseNetwork, observations: NDArray[Any]
+) -> list[Tensor]:
+    """Return each hidden unit's largest activation (N,), layer by layer; 1 for a silent one.
+
+    Args:
+        policy: The policy.
+        network: Its acting network.
+        observations: Observations (B, ...).
+    """
+    tensor, _ = policy.obs_to_tensor(observations)
+    signal, found = policy._network_inputs(tensor), []
+    for module in network:
+        signal = module(signal)
+        if isinstance(module, nn.ReLU):
+            largest = signal.amax(0)
+            found.append(torch.where(largest > 0, largest, 1.0))
+    return found
+
+
+@torch.no_grad()
+def _load(made: Any, policy: Any, network: DenseNetwork, thresholds: list[Tensor]) -> None:
+    spiking = made._acting_network()
+    linears = [x for x in network if isinstance(x, nn.Linear)]
+    scales = [torch.ones(linears[0].in_features), *thresholds]
+    for layer, linear, (before, own) in zip(
+        spiking.layers, linears, pairwise(scales), strict=False
+    ):
+        layer.linear.weight.copy_(linear.weight * before / own.unsqueeze(1))
+        layer.linear.bias.copy_(linear.bias / own)
+    # The head is the network's own, or the policy's.
+    source = linears[-1] if len(linears) > len(thresholds) else outer_head(policy)
+    head = spiking.head if spiking.head is not None else outer_head(made)
+    assert isinstance(source, nn.Linear)  # as portable has found
+    assert isinstance(head, nn.Linear)
+    head.weight.copy_(source.weight * thresholds[-1])
+    head.bias.copy_(source.bias)

@@ -1,0 +1,79 @@
+"""Converted ANNs: neurons count in spikes what their units say, and agents act about the same."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from snn_gym import evaluate, load_pretrained
+from snn_gym.export import convert
+from snn_gym.export.conversion import _visited, largest_activations
+from snn_gym.spiking.neurons.parameters import SoftIAFParameters
+from snn_gym.spiking.neurons.registered import make_neuron
+
+
+@settings(max_examples=50, deadline=None)
+@given(
+    current=st.floats(-2.0, 2.0),
+    threshold=st.floats(0.25, 3.0),
+    steps=st.integers(1, 40),
+)
+def test_spikes_of_a_constant_current_are_its_activation_rounded(
+    current: float, threshold: float, steps: int
+) -> None:
+    parameters = SoftIAFParameters(v_threshold=threshold, v_start=threshold / 2)
+    neuron = make_neuron("iaf_soft", parameters, 1.0, "superspike", 5.0)
+    like = torch.zeros(1, 1, dtype=torch.float64)
+    run = neuron.run_stepped(
+        torch.full((1, 1, 1), current, dtype=torch.float64), neuron.initial_state(1, 1, like), steps
+    )
+    # floor(T x / theta + 1/2), none below 0 and one a step at most
+    exact = steps * current / threshold + 0.5
+    if abs(exact - round(exact)) > 1e-6:
+        assert run.spikes.sum() == min(max(np.floor(exact), 0), steps)
+
+
+@pytest.fixture(scope="module")
+def ann() -> Any:
+    return load_pretrained("dqn-mlp", "CartPole-v1")
+
+
+def test_outputs_near_those_of_the_ann_with_time_steps(ann: Any) -> None:
+    seen = _visited(ann.policy, "CartPole-v1", 200, None)[:300]  # within the thresholds
+    values = ann.policy.record(seen).output
+    apart = []
+    for steps in (4, 32, 256):
+        made: Any = convert(ann, "CartPole-v1", steps, decisions=200)
+        apart.append(float((made.record(seen).output - values).abs().mean()))
+    assert apart[0] > 2 * apart[1] > 4 * apart[2]
+    assert apart[2] < 0.01 * float(values.abs().mean())
+
+
+def test_thresholds_are_the_largest_activations(ann: Any) -> None:
+    seen = np.random.default_rng(0).normal(0.0, 0.5, (50, 4)).astype(np.float32)
+    network = ann.policy._acting_network()
+    found = largest_activations(ann.policy, network, seen)
+    with torch.no_grad():
+        hidden = torch.relu(network[0](ann.policy._network_inputs(torch.from_numpy(seen))))
+    largest = hidden.max(0).values
+    assert torch.equal(found[0], torch.where(largest > 0, largest, torch.ones(())))
+    assert all((x > 0).all() for x in found)
+
+
+def test_an_agent_of_continuous_actions_is_converted_and_plays() -> None:
+    stored = load_pretrained("sac-mlp", "Pendulum-v1")
+    made = convert(stored, "Pendulum-v1", 16, decisions=200)
+    ours, theirs = (evaluate(x, "Pendulum-v1", 5) for x in (made, stored))
+    assert abs(ours.mean - theirs.mean) < 30.0
+    assert ours.total("synops_per_decision") > 0
+
+
+def test_what_is_no_rectified_ann_is_refused() -> None:
+    for agent in ("ppo-mlp", "ppo-lif"):
+        with pytest.raises(ValueError, match="only ANNs of ReLU units are converted"):
+            convert(load_pretrained(agent, "CartPole-v1"), "CartPole-v1")

@@ -1,0 +1,24 @@
+"""What the page of converted ANNs says follows from its numbers."""
+
+from __future__ import annotations
+
+from studies.deployed.converted import DOCS, PAIRS, RESULTS, Found, Played, report
+from studies.files import read_run
+
+
+def test_the_committed_page_is_that_of_the_committed_numbers() -> None:
+    page = (DOCS / "converted.md").read_text(encoding="utf-8")
+    assert page == report(read_run(Found, RESULTS))
+
+
+def test_cells_are_medians_over_seeds() -> None:
+    ann, direct, env_id = PAIRS[0]
+    played = [
+        Played(x, agent, steps, seed, 100.0 * seed, 10.0, 1.0)
+        for agent, x in ((a, e) for one, two, e in PAIRS for a in (one, two))
+        for steps in (0, 8, 16, 32)
+        for seed in range(3)
+    ]
+    page = report(Found(tuple(played)))
+    assert f"| {env_id} | {ann}, converted, T = 8 | 3 | 100.0 (0.0 to 200.0) |" in page
+    assert f"| {env_id} | {direct} | 3 |" in page
