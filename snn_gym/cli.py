@@ -186,14 +186,34 @@ def evaluate(
     episodes: Annotated[
         int, typer.Option(min=1, max=MOST_EPISODES, help="Episodes, one seed each.")
     ] = 100,
+    weights_bits: Annotated[
+        int | None, typer.Option(min=2, max=16, help="Round weights to so many bits.")
+    ] = None,
+    weight_noise: Annotated[
+        float, typer.Option(min=0, help="Deviation of each weight, in units of itself.")
+    ] = 0.0,
+    dead_neurons: Annotated[
+        float, typer.Option(min=0, max=1, help="Share of hidden neurons that nobody hears.")
+    ] = 0.0,
+    tau_jitter: Annotated[
+        float, typer.Option(min=0, help="Deviation of time constants' logarithm.")
+    ] = 0.0,
+    faults_seed: Annotated[int, typer.Option(min=0, help="Seed of what is drawn.")] = 0,
 ) -> None:
-    """Evaluate the final policy of a run, deterministically."""
+    """Evaluate the final policy of a run, deterministically; on request with faults."""
     from snn_gym.scoring import evaluate as evaluate_model
+    from snn_gym.scoring.faults import Faults, with_faults
     from snn_gym.zoo import load_agent, read_manifest
 
     trained = read_manifest(run)
+    faults = Faults(
+        weights_bits=weights_bits, weight_noise=weight_noise, dead_neurons=dead_neurons,
+        tau_jitter=tau_jitter, seed=faults_seed,
+    )  # fmt: skip
+    model: Any = load_agent(run)
+    policy = model if faults == Faults(seed=faults_seed) else with_faults(model, faults)
     arguments = trained.environment_kwargs
-    result = evaluate_model(load_agent(run), trained.environment, episodes, env_kwargs=arguments)
+    result = evaluate_model(policy, trained.environment, episodes, env_kwargs=arguments)
     print_evaluation(result)
 
 

@@ -1,0 +1,138 @@
+"""What hardware may do to a trained agent: weights of few bits, noise, dead neurons, jitter."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Annotated, Any
+
+import numpy as np
+import torch
+from stable_baselines3.common.base_class import BaseAlgorithm
+from stable_baselines3.common.policies import BasePolicy
+from torch import Tensor, nn
+
+from snn_gym.config import Config, Natural, NonNegative, Range, Share
+from snn_gym.policies._common import SpikingPolicyMixin
+from snn_gym.spiking.coding.decoders import PopulationHead
+from snn_gym.spiking.config import NetworkConfig
+from snn_gym.spiking.network import SpikingNetwork
+
+_TAU = "tau_mem_ms"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Faults(Config):
+    """What is done to an agent."""
+
+    weights_bits: Annotated[int, Range(at_least=2, at_most=16)] | None = None
+    """Bits of a weight, its sign among them; None for float. Each matrix has a scale of its own, by
+    its largest weight; biases stay."""
+    weight_noise: NonNegative = 0.0
+    """Standard deviation of what each weight is off by, in units of itself."""
+    dead_neurons: Share = 0.0
+    """Share of the hidden neurons or units that nobody hears."""
+    tau_jitter: NonNegative = 0.0
+    """Standard deviation of the logarithm of each neuron's membrane time constant; none falls below
+    a time step."""
+    seed: Natural = 0
+    """Seed of what is drawn."""
+
+
+def with_faults(model: BaseAlgorithm | BasePolicy, faults: Faults) -> BasePolicy:
+    """Return a copy of an agent's policy with faults; the agent stays as it is.
+
+    Args:
+        model: Algorithm with a policy of snn_gym, or the policy.
+        faults: What is done to it. Time constants change first, then neurons die, weights are off,
+            and are rounded last.
+
+    Raises:
+        ValueError: It has no such parts.
+    """
+    policy: Any = model.policy if isinstance(model, BaseAlgorithm) else model
+    if not isinstance(policy, SpikingPolicyMixin):
+        raise ValueError(f"faults are for policies of snn_gym, got {type(policy).__name__}")
+    generator = np.random.default_rng(faults.seed)
+    if faults.tau_jitter:
+        made = _jittered(policy, faults.tau_jitter, generator)
+    else:
+        made = _copied(policy, policy.network)
+    with torch.no_grad():
+        for weights in _read_by(made):
+            weights.mul_(_heard(weights, faults.dead_neurons, generator))
+        for weights in _weights(made):
+            off = torch.from_numpy(generator.normal(0.0, 1.0, tuple(weights.shape)))
+            weights.mul_(1.0 + faults.weight_noise * off.to(weights))
+            if faults.weights_bits is not None:
+                weights.copy_(rounded(weights, faults.weights_bits))
+    made.train(False)
+    return made  # type: ignore[no-any-return]
+
+
+def rounded(weights: Tensor, bits: int) -> Tensor:
+    """Return weights on a symmetric grid, ``scale`` times whole numbers below ``2**(bits - 1)``.
+
+    Args:
+        weights: Any shape.
+        bits: Bits of a weight, the sign among them.
+    """
+    most = 2 ** (bits - 1) - 1
+    scale = weights.abs().max() / most
+    return weights if scale == 0 else torch.round(weights / scale) * scale
+
+
+def _parts(policy: Any) -> list[nn.Module]:
+    """Return the linear maps from observations to actions, in their order."""
+    parts: list[nn.Module] = [policy._acting_network()]
+    if policy._readout_size() is not None:
+        actor = getattr(policy, "actor", None)
+        parts.append(policy.action_net if actor is None else actor.mu)
+    inner = (module for part in parts for module in part.modules())
+    return [module for module in inner if isinstance(module, nn.Linear | PopulationHead)]
+
+
+def _weights(policy: Any) -> Iterator[Tensor]:
+    for part in _parts(policy):
+        assert isinstance(part.weight, Tensor)  # as both kinds have
+        yield part.weight
+
+
+def _read_by(policy: Any) -> Iterator[Tensor]:
+    """Yield the weights that read hidden neurons: all but the first ones."""
+    weights = _weights(policy)
+    next(weights)
+    yield from weights
+
+
+def _heard(weights: Tensor, dead: float, generator: np.random.Generator) -> Tensor:
+    """Return 0 for the inputs of weights (..., inputs) that are dead, else 1."""
+    return torch.from_numpy(generator.random(weights.shape[-1]) >= dead).to(weights)
+
+
+def _copied(policy: Any, network: NetworkConfig) -> Any:
+    """Return a copy of a policy, with other settings of its network that leave the weights."""
+    with torch.random.fork_rng(devices=[]):  # making it draws weights
+        made = type(policy)(**{**policy._get_constructor_parameters(), "network": network})
+    made.load_state_dict(policy.state_dict(), strict=False)
+    return made
+
+
+def _jittered(policy: Any, jitter: float, generator: np.random.Generator) -> Any:
+    """Return a copy of a policy whose neurons have time constants of their own."""
+    network = policy._acting_network()
+    fields = getattr(policy.network.layer_neurons[0][1], "learnable_fields", ())
+    if not isinstance(network, SpikingNetwork) or _TAU not in fields:
+        raise ValueError(
+            "tau_jitter is for neurons with a membrane time constant, and there are none"
+        )
+    made = _copied(policy, replace(policy.network, learnable=(_TAU,)))
+    dt_ms = policy.network.dt_ms
+    for layer in made._acting_network().layers:
+        raw = layer.learned[_TAU].raw
+        tau = getattr(layer.neuron.parameters, _TAU) * np.exp(
+            jitter * generator.normal(size=len(raw))
+        )
+        gain = np.clip(dt_ms / tau, None, 1.0 - 1e-6)
+        raw.data.copy_(torch.from_numpy(np.log(gain / (1.0 - gain))))
+    return made

@@ -1,0 +1,23 @@
+"""What the page of faults says follows from its numbers."""
+
+from __future__ import annotations
+
+from snn_gym.registry import load_environment_spec
+from studies.deployed.faults import AGENTS, DOCS, FORMS, RESULTS, SEEDS, Found, Played, report
+from studies.files import read_run
+
+
+def test_the_committed_page_is_that_of_the_committed_numbers() -> None:
+    assert (DOCS / "faults.md").read_text(encoding="utf-8") == report(read_run(Found, RESULTS))
+
+
+def test_what_is_kept_is_counted_from_random_play() -> None:
+    played = []
+    for agent, env_id in AGENTS:
+        low = load_environment_spec(env_id).reference.random
+        for form in FORMS:
+            left = 100.0 if form == "none" else 25.0
+            played += [Played(agent, env_id, form, seed, low + left) for seed in SEEDS]
+    lines = report(Found(tuple(played))).splitlines()
+    (four,) = [x for x in lines if x.startswith("| sac-lif | Pendulum-v1 | weights of 4 bits |")]
+    assert four.endswith("| 0.25 |")
