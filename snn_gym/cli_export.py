@@ -20,6 +20,10 @@ def export(
     nir: Annotated[
         Path | None, typer.Option("--nir", help="NIR graph to write.", show_default="none")
     ] = None,
+    onnx: Annotated[
+        Path | None,
+        typer.Option("--onnx", help="ONNX model to write.", show_default="none"),
+    ] = None,
     fixed_point: Annotated[
         bool, typer.Option("--fixed-point", help="C with weights of 8 bits, potentials of 16.")
     ] = False,
@@ -31,18 +35,20 @@ def export(
     ] = 20,
     name: Annotated[str, typer.Option(help="What functions and files are called after.")] = "agent",
 ) -> None:
-    """Write an agent as C source that allocates nothing, or as a NIR graph."""
-    if (c is None) == (nir is None):
-        raise ValueError("export to what? give either --c FOLDER or --nir FILE")
-    for target in filter(None, (c, nir)):
+    """Write an agent as C source that allocates nothing, as a NIR graph or an ONNX model."""
+    if [c, nir, onnx].count(None) != 2:
+        raise ValueError("export to what? give one of --c FOLDER, --nir FILE and --onnx FILE")
+    for target in filter(None, (c, nir, onnx)):
         if target.exists() and (target.is_file() or any(target.iterdir())):
             raise ValueError(f"{target} exists already; name another place")
-    from snn_gym.export import to_c, to_nir, visit
+    from snn_gym.export import to_c, to_nir, to_onnx, visit
 
     model, env_id, title, arguments = load_shown("export", agent, env)
     if nir is not None:
         graph = to_nir(model, nir)
         typer.echo(f"written: {graph.graph}, and what belongs to the host: {graph.host}")
+    if onnx is not None:
+        typer.echo(f"written: {to_onnx(model, onnx)}")
     if c is None:
         return
     visits = None

@@ -49,7 +49,10 @@ MISTAKES = [
     ("plot RUN --format gif", "is unknown; choose from png, svg"),
     ("watch ppo-lfi CartPole-v1 --save film.gif", "did you mean 'ppo-lif'? `snn-gym pretrained`"),
     ("watch RUN --save film.avi", "expected a name that ends in .gif or .mp4"),
-    ("export ppo-lif CartPole-v1", "export to what? give either --c FOLDER or --nir FILE"),
+    (
+        "export ppo-lif CartPole-v1",
+        "export to what? give one of --c FOLDER, --nir FILE and --onnx FILE",
+    ),
     ("export recurrent-ppo-lsnn snn/CueAccumulation-v0 --nir a.nir", "train with neuron 'lif_box'"),
     ("export ppo-lif --c new", "export ppo-lif on what? name an environment, such as CartPole-v1"),
     ("export RUN --c new --fixed-point", "are for spiking agents, and this is an ANN; leave"),

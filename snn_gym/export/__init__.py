@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from snn_gym.export.nir_graph import NIRFiles, to_nir
     from snn_gym.export.nir_import import from_nir, network_from_nir
     from snn_gym.export.nir_submission import submit_nir
+    from snn_gym.export.onnx_graph import to_onnx
     from snn_gym.export.portable_agent import (
         Portable,
         PortableAgent,
@@ -45,6 +46,7 @@ __all__ = [
     "submit_nir",
     "to_c",
     "to_nir",
+    "to_onnx",
     "visit",
     "without_silent",
 ]
@@ -73,6 +75,7 @@ __getattr__, __dir__ = lazy_names(
         "submit_nir": "nir_submission",
         "to_c": "c",
         "to_nir": "nir_graph",
+        "to_onnx": "onnx_graph",
         "visit": "visits",
         "without_silent": "portable_agent",
     },
