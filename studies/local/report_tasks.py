@@ -84,13 +84,20 @@ def _row(task: str, runs: Sequence[TaskRun], asked: Bar) -> tuple[str, ...]:
 
 def _answer(met: int, tasks: int) -> str:
     return wrapped(
-        f"Met on {met} of {tasks} tasks. What decides on MountainCar-v0 is how far the first "
-        "weights of the inputs spread: with 1.5 rheobases, as `local-actor-critic` has them, 4 of "
-        "6 tuning seeds never came to the goal; with 2.2, 6 of 6 did, in a half of these steps, "
-        "since neurons then tell places apart that a goal found by chance has to be told from. "
-        "Neither an entropy bonus nor another discount, trace or scale of rewards did that. On "
-        "Pendulum-v1 rewards are some ten times larger than elsewhere, so that values, with one "
-        "fixed scale, have ten times as far to go at the same step size."
+        f"Met on {met} of {tasks} tasks.",
+        "On MountainCar-v0 an agent that comes to the goal learns the task as well as the rival "
+        "does; the others never come to it, and earn -200 in every episode. How many do depends on "
+        "what its neurons tell apart, and what helps there harms on Acrobot-v1. On tuning seeds, "
+        "in 150,000 to 200,000 steps, with 64 neurons 13 of 16 seeds came to the goal where the "
+        "first weights of the inputs spread by 2.2 rheobases, and 14 of 16 at 4 and at 6; with 32 "
+        "neurons 16 of 16 did at 4, and 12 of 12 with 400,000 steps, but then 2 of 4 seeds of "
+        "Acrobot-v1 earned -500. Without wider weights (1.5, as `local-actor-critic`) 2 of 6 came "
+        "to the goal in 500,000 steps. An entropy bonus, another discount, trace or scale of "
+        "rewards, 128 neurons or 4 environments were no help.",
+        "On Pendulum-v1 rewards are several times larger than elsewhere, with the one scale of "
+        "rewards. With rewards over the running deviation of returns times 0.3, a wider policy at "
+        "the start (1.0) and a discount of 0.99, 6 of 6 tuning seeds earned -159 to -174, as the "
+        "rival does; with that discount none came to the goal of MountainCar-v0.",
     )
 
 
