@@ -3,6 +3,7 @@
 import re
 import subprocess
 import sys
+from importlib.util import find_spec
 
 import gymnasium as gym
 import pytest
@@ -63,11 +64,17 @@ def test_a_python_block_runs(block, forgotten, capsys):
 
 @pytest.mark.parametrize("page", [page for page, text in PAGES.items() if commands(text)])
 def test_the_commands_run_one_after_another(page, forgotten, capsys, tmp_path):
+    left_out = []
     for words in commands(PAGES[page]):
+        if "--onnx" in words and find_spec("onnx") is None:
+            left_out.append(words)
+            continue
         assert main(words) == 0, words
     assert "ppo-lif" in capsys.readouterr().out
     if "snn-gym table" in PAGES[page]:
         assert (tmp_path / "my-leaderboard" / "README.md").exists()
+    if left_out:
+        pytest.skip(f"all others ran; onnx, of the extra deploy, is not installed: {left_out}")
 
 
 def test_every_make_target_exists():

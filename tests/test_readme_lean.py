@@ -43,7 +43,7 @@ def kept(rows, *, kept=True):
     return [task(row) for row in rows if (row["no loss"] == "yes") == kept]
 
 
-(AGAINST_OFF,) = tables("Lean against off")
+AGAINST_OFF = tables("Lean against off")[0]
 TENTH, TENTH_FROZEN = tables("A bound for the worst tenth of the states")
 CONTROLS = {(task(row), row["control"].split(" (")[0]): row for row in tables("Controls")[0]}
 

@@ -8,6 +8,7 @@ the project's own kernels, but for the order of sums in matrix products.
 from __future__ import annotations
 
 import os
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -52,15 +53,23 @@ def to_onnx(model: BaseAlgorithm | BasePolicy, path: str | os.PathLike[str]) -> 
 
     Raises:
         ValueError: A part of the agent has no such form; the message names the nearest one.
-        ModuleNotFoundError: The package ``onnx`` is not installed.
+        ImportError: The package ``onnx`` is not installed.
     """
     agent = portable(model)
     _check(agent)
+    _check_installed()
     data: bytes = _Builder().model(agent).SerializeToString()
     file = Path(path)
     file.parent.mkdir(parents=True, exist_ok=True)
     write_bytes_atomic(file, data)
     return file
+
+
+def _check_installed() -> None:
+    if find_spec("onnx") is None:
+        raise ImportError(
+            'export as ONNX needs onnx, which is not installed: pip install "snn-gym[deploy]"'
+        )
 
 
 def _check(agent: Portable) -> None:

@@ -106,7 +106,7 @@ def _types() -> Iterator[Case]:
         "environment": [None, 5, "", "CartPole"],
         "environment_version": ["1", 1.5, True, 0, -1],
         "seed": [-1, "0", 0.5, True, 10**9, 2_000_000_000, 10**400],
-        "steps": [0, -5, "512", 1.5, 10**13],
+        "steps": [-1, -5, "512", 1.5, 10**13],
         "score": [None, 9.5, [], {}],
         "evaluator_version": ["1", None, 0],
         "packages": [None, ["torch"], {"torch": 2}, {"a b": "1"}, {"a": "x" * 65}],
@@ -190,6 +190,7 @@ def _terms() -> Iterator[Case]:
     # 8 copies times 32 steps end at 100,096; more than that was no training within the budget.
     for steps in (100_256, 100_352, 200_000, 3_000_000, 10**12):
         yield changed("over the budget", str(steps), "budget", steps=steps)
+    yield changed("training that was none", "0", "recipe", steps=0)
     for index, digest in enumerate(
         ("0" * 64, "f" * 64, "01234567" * 8, "e3b0c442" * 8, "deadbeef" * 8)
     ):

@@ -31,7 +31,7 @@ def entries(count, value=1.0, letter="k"):
         (manifest.Version, [1, 1_000_000], [0, 1_000_001]),
         (manifest.Format, [1], [0, 2]),
         (TrainingSeed, [0, TRAINING_SEED_LIMIT - 1], [-1, TRAINING_SEED_LIMIT]),
-        (manifest.Steps, [1, 10**12], [0, 10**12 + 1]),
+        (manifest.Steps, [0, 10**12], [-1, 10**12 + 1]),
         (
             manifest.Score,
             [-1e12, 1e12],

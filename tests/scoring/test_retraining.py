@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import torch
 
 from snn_gym.cli import main
+from snn_gym.registry import IMPORTED
 from snn_gym.scoring import (
     SubmissionError,
     audit,
@@ -201,12 +203,17 @@ def test_a_row_without_a_recipe_says_so(template: Template, tmp_path: Path) -> N
 def test_a_sample_is_drawn_by_its_seed(
     share: float, number: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    rows = tuple(range(40))
+    rows = tuple(
+        SimpleNamespace(seed=k, budget_class="gradient" if k % 2 else IMPORTED) for k in range(80)
+    )
     monkeypatch.setattr(reevaluation, "list_rows", lambda _: rows)
-    monkeypatch.setattr(reevaluation, "_each", lambda what, board, chosen, *_: iter(chosen))
+    monkeypatch.setattr(
+        reevaluation, "_each", lambda what, board, chosen, *_: (x.seed for x in chosen)
+    )
     drawn = list(retrain_rows(tmp_path, share=share, seed=0))
     assert len(drawn) == len(set(drawn)) == number
     assert drawn == sorted(drawn)
+    assert all(seed % 2 for seed in drawn)
     assert drawn == list(retrain_rows(tmp_path, share=share, seed=0))
     others = {tuple(retrain_rows(tmp_path, share=share, seed=seed)) for seed in range(5)}
     assert len(others) == (1 if share == 1.0 else 5)
