@@ -190,7 +190,7 @@ def _terms() -> Iterator[Case]:
     # 8 copies times 32 steps end at 100,096; more than that was no training within the budget.
     for steps in (100_256, 100_352, 200_000, 3_000_000, 10**12):
         yield changed("over the budget", str(steps), "budget", steps=steps)
-    yield changed("training that was none", "0", "recipe", steps=0)
+    yield changed("wrong type or range", "steps 0 beside a recipe", "recipe", steps=0)
     for index, digest in enumerate(
         ("0" * 64, "f" * 64, "01234567" * 8, "e3b0c442" * 8, "deadbeef" * 8)
     ):
