@@ -62,6 +62,7 @@ def test_hessian_vector_products_equal_the_stepped_paths(change: dict[str, Any],
         torch.testing.assert_close(product, expected, rtol=1e-3, atol=1e-5 * expected.norm().item())
 
 
+@pytest.mark.slow
 def test_learns_cartpole() -> None:
     env = make_vec_env("CartPole-v1", n_envs=2, seed=0)
     # The flatter the surrogate gradient, the better the step that it predicts.

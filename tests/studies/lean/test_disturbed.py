@@ -60,6 +60,7 @@ def test_without_a_difference_it_is_the_plain_evaluation() -> None:
     assert noisy.total("macs_per_decision") == plain.total("macs_per_decision")
 
 
+@pytest.mark.slow
 def test_off_and_lean_are_made_again_and_reported(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
