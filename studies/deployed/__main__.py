@@ -17,11 +17,9 @@ from snn_gym import load_pretrained, make_lean
 from snn_gym.config import Config
 from snn_gym.export import to_c, visit
 from snn_gym.scoring import evaluate
-from snn_gym.storage import write_text_atomic
-from snn_gym.threads import one_thread
 from snn_gym.zoo.recipe import processor
 from studies.deployed.program import Player, seconds_per_decision
-from studies.files import read_run, write_run
+from studies.files import write_page
 from studies.lean.tables import spread, table
 
 DOCS = Path(__file__).parents[2] / "docs"
@@ -152,11 +150,8 @@ def main(
     report_only: Annotated[bool, typer.Option(help="Write the report alone.")] = False,
 ) -> None:
     """Measure everything, and write docs/deployed.md."""
-    if not report_only:
-        with one_thread():
-            write_run(RESULTS, Found(processor(), tuple(measure())))
-    write_text_atomic(DOCS / "deployed.md", report(read_run(Found, RESULTS)))
-    typer.echo(f"wrote {DOCS / 'deployed.md'}")
+    anew = None if report_only else (lambda: Found(processor(), tuple(measure())))
+    typer.echo(f"wrote {write_page(DOCS / 'deployed.md', RESULTS, Found, report, anew)}")
 
 
 if __name__ == "__main__":

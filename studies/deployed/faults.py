@@ -14,9 +14,7 @@ from snn_gym.config import Config
 from snn_gym.registry import load_environment_spec
 from snn_gym.scoring import evaluate
 from snn_gym.scoring.faults import Faults, with_faults
-from snn_gym.storage import write_text_atomic
-from snn_gym.threads import one_thread
-from studies.files import read_run, write_run
+from studies.files import write_page
 from studies.lean.tables import spread, table
 
 DOCS = Path(__file__).parents[2] / "docs"
@@ -107,11 +105,8 @@ def main(
     report_only: Annotated[bool, typer.Option(help="Write the report alone.")] = False,
 ) -> None:
     """Measure everything, and write docs/faults.md."""
-    if not report_only:
-        with one_thread():
-            write_run(RESULTS, Found(tuple(measure())))
-    write_text_atomic(DOCS / "faults.md", report(read_run(Found, RESULTS)))
-    typer.echo(f"wrote {DOCS / 'faults.md'}")
+    anew = None if report_only else (lambda: Found(tuple(measure())))
+    typer.echo(f"wrote {write_page(DOCS / 'faults.md', RESULTS, Found, report, anew)}")
 
 
 if __name__ == "__main__":

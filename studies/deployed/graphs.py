@@ -19,9 +19,7 @@ from snn_gym.config import Config
 from snn_gym.export import from_nir, portable, to_nir
 from snn_gym.registry import make_task
 from snn_gym.scoring.pretrained import list_trained
-from snn_gym.storage import write_text_atomic
-from snn_gym.threads import one_thread
-from studies.files import read_run, write_run
+from studies.files import write_page
 from studies.lean.tables import table
 
 DOCS = Path(__file__).parents[2] / "docs"
@@ -145,11 +143,8 @@ def main(
     report_only: Annotated[bool, typer.Option(help="Write the report alone.")] = False,
 ) -> None:
     """Export and import all rows, and write docs/graphs.md."""
-    if not report_only:
-        with one_thread():
-            write_run(RESULTS, Found(tuple(measure())))
-    write_text_atomic(DOCS / "graphs.md", report(read_run(Found, RESULTS)))
-    typer.echo(f"wrote {DOCS / 'graphs.md'}")
+    anew = None if report_only else (lambda: Found(tuple(measure())))
+    typer.echo(f"wrote {write_page(DOCS / 'graphs.md', RESULTS, Found, report, anew)}")
 
 
 if __name__ == "__main__":

@@ -15,6 +15,13 @@ from numpy.typing import NDArray
 from stable_baselines3.common.utils import ConstantSchedule
 
 from snn_gym.export import CFiles, PortableAgent, PortableANN, portable
+from snn_gym.policies import (
+    SpikingActorCriticPolicy,
+    SpikingDQNPolicy,
+    SpikingQRDQNPolicy,
+    SpikingSACPolicy,
+    SpikingTD3Policy,
+)
 from snn_gym.spiking import NetworkConfig
 from tests.policies.firing import made_to_fire
 
@@ -31,6 +38,19 @@ CHOSEN: dict[str, spaces.Space[Any]] = {
     "discrete": spaces.Discrete(3),
     "continuous": spaces.Box(-2.0, 2.0, (2,), np.float32),
 }
+STATELESS: list[tuple[type[Any], str, str, dict[str, Any]]] = [
+    (SpikingActorCriticPolicy, "analogue", "discrete", {}),
+    (SpikingActorCriticPolicy, "analogue", "discrete", {"neuron": "lif"}),
+    (SpikingActorCriticPolicy, "analogue", "continuous", {"neuron": "iaf"}),
+    (SpikingActorCriticPolicy, "spikes", "discrete", {"neuron": ("alif", "lif_box")}),
+    (SpikingActorCriticPolicy, "flags", "discrete", {"decoder": "last_voltage"}),
+    (SpikingActorCriticPolicy, "analogue", "continuous", {"decoder": "population"}),
+    (SpikingDQNPolicy, "analogue", "discrete", {"hidden_sizes": (20,)}),
+    (SpikingQRDQNPolicy, "analogue", "discrete", {}),
+    (SpikingSACPolicy, "analogue", "continuous", {}),
+    (SpikingTD3Policy, "analogue", "continuous", {}),
+]
+"""Policies without a state or recurrence: class, what they see and choose, and their network."""
 
 
 def build(kind: type[Any], seen: str = "analogue", chosen: str = "discrete", **network: Any) -> Any:

@@ -17,10 +17,6 @@ from snn_gym.export import Visits, portable, to_c, visit, without_silent
 from snn_gym.policies import (
     SpikingActorCriticPolicy,
     SpikingControllerPolicy,
-    SpikingDQNPolicy,
-    SpikingQRDQNPolicy,
-    SpikingSACPolicy,
-    SpikingTD3Policy,
     StatefulActorCriticPolicy,
     StatefulDQNPolicy,
 )
@@ -30,6 +26,7 @@ from tests.export.made import (
     COMPILER,
     SANITIZERS,
     SEEN,
+    STATELESS,
     WARNINGS,
     Compiled,
     build,
@@ -39,19 +36,7 @@ from tests.export.made import (
 )
 from tests.policies.firing import made_to_fire
 
-KINDS: list[tuple[type[Any], str, str, dict[str, Any]]] = [
-    (SpikingActorCriticPolicy, "analogue", "discrete", {}),
-    (SpikingActorCriticPolicy, "analogue", "discrete", {"neuron": "lif"}),
-    (SpikingActorCriticPolicy, "analogue", "continuous", {"neuron": "iaf"}),
-    (SpikingActorCriticPolicy, "spikes", "discrete", {"neuron": ("alif", "lif_box")}),
-    (SpikingActorCriticPolicy, "flags", "discrete", {"decoder": "last_voltage"}),
-    (SpikingActorCriticPolicy, "analogue", "continuous", {"decoder": "population"}),
-    (SpikingActorCriticPolicy, "analogue", "discrete", {"recurrent": True}),
-    (SpikingDQNPolicy, "analogue", "discrete", {"hidden_sizes": (20,)}),
-    (SpikingQRDQNPolicy, "analogue", "discrete", {}),
-    (SpikingSACPolicy, "analogue", "continuous", {}),
-    (SpikingTD3Policy, "analogue", "continuous", {}),
-]
+KINDS = [*STATELESS, (SpikingActorCriticPolicy, "analogue", "discrete", {"recurrent": True})]
 STATEFUL: list[tuple[type[Any], str, dict[str, Any]]] = [
     (StatefulActorCriticPolicy, "analogue", {"neuron": "alif", "recurrent": True}),
     (StatefulActorCriticPolicy, "spikes", {"neuron": "alif", "recurrent": True}),

@@ -15,28 +15,11 @@ from snn_gym.export import PortableLayer, freeze
 from snn_gym.export.frozen import quiet_current
 from snn_gym.policies import (
     SpikingActorCriticPolicy,
-    SpikingDQNPolicy,
-    SpikingQRDQNPolicy,
-    SpikingSACPolicy,
-    SpikingTD3Policy,
     StatefulActorCriticPolicy,
 )
 from snn_gym.spiking.neurons.forward_kernels import ALIF, GAIN, IAF, LIF_BOX
-from tests.export.made import CHOSEN, SEEN, build, observe, spiking
+from tests.export.made import CHOSEN, SEEN, STATELESS, build, observe, spiking
 from tests.policies.firing import made_to_fire
-
-KINDS: list[tuple[type[Any], str, str, dict[str, Any]]] = [
-    (SpikingActorCriticPolicy, "analogue", "discrete", {}),
-    (SpikingActorCriticPolicy, "analogue", "discrete", {"neuron": "lif"}),
-    (SpikingActorCriticPolicy, "analogue", "continuous", {"neuron": "iaf"}),
-    (SpikingActorCriticPolicy, "spikes", "discrete", {"neuron": ("alif", "lif_box")}),
-    (SpikingActorCriticPolicy, "flags", "discrete", {"decoder": "last_voltage"}),
-    (SpikingActorCriticPolicy, "analogue", "continuous", {"decoder": "population"}),
-    (SpikingDQNPolicy, "analogue", "discrete", {"hidden_sizes": (20,)}),
-    (SpikingQRDQNPolicy, "analogue", "discrete", {}),
-    (SpikingSACPolicy, "analogue", "continuous", {}),
-    (SpikingTD3Policy, "analogue", "continuous", {"hidden_sizes": (33, 17, 9)}),
-]
 
 
 def check(policy: Any, observations: Any) -> Any:
@@ -48,7 +31,7 @@ def check(policy: Any, observations: Any) -> Any:
     return found
 
 
-@pytest.mark.parametrize(("kind", "seen", "chosen", "network"), KINDS)
+@pytest.mark.parametrize(("kind", "seen", "chosen", "network"), STATELESS)
 def test_actions_are_those_of_the_agent(
     kind: type[Any], seen: str, chosen: str, network: dict[str, Any]
 ) -> None:
