@@ -30,10 +30,10 @@ _DECISIONS = 200
 _TEXT = """# Agents as NIR graphs, and back
 
 Written by `python -m studies.deployed.graphs` from `studies/deployed/graphs.json`. Every row that
-the results table had then, {rows} of them, is loaded, exported by `to_nir` and imported again by `from_nir`. It
-counts as equal where all that is exported of the two is the same to the last bit (constants,
-weights, observation statistics, the choice of actions), and both choose the same actions in {steps}
-decisions of the agent's own episodes.
+the results table had then, {rows} of them, is loaded, exported by `to_nir` and imported again by
+`from_nir`. It counts as equal where all that is exported of the two is the same to the last bit
+(constants, weights, observation statistics, the choice of actions), and both choose the same
+actions in {steps} decisions of the agent's own episodes.
 
 **{equal} of {rows} rows come back equal, {different} come back different, and {refused} are
 refused**, for the reasons below.
