@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from stable_baselines3.common.base_class import BaseAlgorithm
-from torch import Tensor
+from torch import Tensor, nn
 
 from snn_gym.arrays import from_arrays, prefixed, to_arrays, with_prefix
 from snn_gym.learners.played import Played
@@ -28,6 +28,7 @@ from snn_gym.spiking.regulation.control import (
     BoundControl,
     StrengthControl,
 )
+from snn_gym.spiking.regulation.folding import FOLDED_RATES, REPAIRED, fold
 from snn_gym.spiking.regulation.parameters import LeanParameters
 from snn_gym.spiking.regulation.shedding import (
     REDIRECTED,
@@ -130,6 +131,8 @@ class Shedding:
             self.played.forget()
         self._judge(progress)
         due = round(self._parameters.updates * min(1.0, self._share(ahead)))
+        if self.counters.updates == 0 < due and self._parameters.signals == "own":
+            self._fold()
         with torch.enable_grad():
             for _ in range(due - self.counters.updates):
                 self._step()
@@ -172,8 +175,30 @@ class Shedding:
             gap = float((behaviour.max(1).values - behaviour.mean(1)).mean())
             self.counters.temperature = max(gap, 1e-6)
         with torch.no_grad():
-            cost, _ = self._cost(self._policy.watched(observations)[1])
-        self.counters.first_cost = max(float(cost), 1e-6)
+            self._set_first_cost(self._policy.watched(observations)[1])
+
+    def _set_first_cost(self, spikes: Sequence[Tensor]) -> None:
+        self.counters.first_cost = max(float(self._cost(spikes)[0]), 1e-6)
+
+    @torch.no_grad()
+    def _fold(self) -> None:
+        """Fold neurons that fire at nearly every time step, as many as updates can make up for."""
+        # Drawn apart: a network without such neurons sheds as if none had been looked for.
+        with torch.random.fork_rng(devices=[]):
+            sample = self._visited.sample(_FRESH)
+        rates = [x.mean((0, 1)) for x in self._measure(*sample)[1]]
+        before, network = self._policy.acting_state_dict(), self._policy._acting_network()
+        head = self._policy._acting_head() if network.head is None else network.head
+        linear = isinstance(head, nn.Linear) and not network.decoder.takes_maximum
+        gain = float(network.decoder.coefficients[0].sum())
+        for least in FOLDED_RATES:
+            if fold(network.layers, rates, least, head if linear else None, gain) == 0:
+                return
+            far, spikes = self._measure(*sample)
+            if float(far) <= REPAIRED * self.bound.bound:
+                self._set_first_cost(spikes)
+                return
+            self._policy.load_acting_state_dict(before)
 
     def _set_fan_outs(self) -> None:
         network = self._policy._acting_network()
@@ -188,13 +213,18 @@ class Shedding:
         self._forget_old()
         if not self._follows_returns:
             return
+        settling = self._share(progress) > 1.0 - SETTLING
+        reached = self.strength.out_of_reach(parameters.updates)
+        if reached is not None and not settling:
+            above = self.bound.begin_above(reached, parameters)
+            if above != self.bound:
+                self.bound, self.strength = above, StrengthControl(parameters.first_strength)
         verdict = self.bound.judge(self.played.returns, parameters)
         if verdict == "unclear":
             return
         self.played.forget()
         if verdict == "lost" and self._is_unsettled():
             return
-        settling = self._share(progress) > 1.0 - SETTLING
         self.bound = self.bound.step(verdict, parameters, settling)
         if verdict == "kept":
             self._good = self._policy.acting_state_dict()

@@ -94,8 +94,9 @@ OTHER_AGENTS: Mapping[str, Task] = MappingProxyType(
     {
         task.agent: task
         for task in (
-            # Seeds before these taught how values of actions are compared.
-            Task("CartPole-v1", "dqsn", seeds=5, first_seed=FRESH_SEED, variant="dqsn"),
+            # Seeds before these taught how values of actions are compared, and that neurons which
+            # fire all the time are to be folded.
+            Task("CartPole-v1", "dqsn", seeds=5, first_seed=FRESHER_SEED, variant="dqsn"),
             # Each step has an update of all networks; this is what it needs.
             Task("Pendulum-v1", "sac-lif", seeds=5, margin=0.02, variant="sac-lif", budget=20_000),
         )

@@ -17,6 +17,8 @@ by three rules, each a pure function or a small state that is stepped:
 - **Outer loop** (``BoundControl``), slowly: the bound is widened where training episodes surely
   earn what those of the frozen policy did, up to a largest one, and halved where they surely do
   not; where that does not help, or the final weights earn less, the last good weights come back.
+  A bound below what the smallest changes of the weights already make of behaviour, as in a network
+  with recurrent spikes, says nothing: it begins anew above that, and returns decide.
 
 The frozen policy that teaches its own network is policy distillation (Rusu et al. 2016,
 https://arxiv.org/abs/1511.06295).
@@ -54,6 +56,11 @@ SURE = 1.7
 """Standard errors by which a verdict must be clear: one-sided 95 %."""
 CHECKED = 0.15
 """Share of the shedding, at its very end, in which the final weights are played and judged."""
+STUCK = 0.1
+"""Share of the updates in a row without any success, at the least strength, after which a bound is
+held to be out of reach."""
+REACHED = 3.0
+"""Bound in units of the least divergence that was reached, where it begins anew above that."""
 SYNOPS_MARGIN = 0.75
 """Share of ``max_synops`` that is aimed at, because other states are visited in the end."""
 
@@ -122,6 +129,16 @@ class StrengthControl:
     """Weight of the relative cost."""
     smoothed: float = math.nan
     """Running mean of what is bounded; NaN before the first update."""
+    stuck: int = 0
+    """Updates in a row in which that was beyond its bound at the least strength."""
+
+    def out_of_reach(self, updates: int) -> float | None:
+        """Return the running mean where the bound is held to be out of reach, else None.
+
+        Args:
+            updates: All of the shedding.
+        """
+        return self.smoothed if self.stuck >= STUCK * updates else None
 
     def step(self, measured: float, limit: float, rate: float, sign: int = 1) -> StrengthControl:
         """Return the control after an update.
@@ -143,11 +160,12 @@ class StrengthControl:
         before = measured if math.isnan(self.smoothed) else self.smoothed
         smoothed = before + SMOOTHING * (measured - before)
         if rate == 0:
-            return StrengthControl(self.strength, smoothed)
+            return replace(self, smoothed=smoothed)
         slack = min(1.0, max(-1.0, (limit - smoothed) / limit))
         strength = self.strength * math.exp(sign * rate * slack)
         least, largest = STRENGTHS
-        return StrengthControl(min(largest, max(least, strength)), smoothed)
+        stuck = self.stuck + 1 if strength <= least and smoothed > limit else 0
+        return StrengthControl(min(largest, max(least, strength)), smoothed, stuck)
 
 
 @dataclass(frozen=True)
@@ -206,6 +224,22 @@ class BoundControl:
         if loss + doubt <= allowed:
             return "kept"
         return "lost" if loss - doubt > allowed else "unclear"
+
+    def begin_above(self, reached: float, parameters: LeanParameters) -> BoundControl:
+        """Return the control with a bound above what can be reached, or itself.
+
+        Only returns can say then what may be shed, so that there must be some to compare with, and
+        no bound may have lost yet.
+
+        Args:
+            reached: Least divergence to which the network can be brought.
+            parameters: Whether the bound moves at all, and up to where without this.
+        """
+        moves = self.is_followed and parameters.widening > 1
+        if not (moves and self.bound <= parameters.max_bound <= self.ceiling):
+            return self
+        bound = REACHED * reached
+        return replace(self, bound=bound, ceiling=parameters.widening * bound)
 
     def step(self, verdict: Verdict, parameters: LeanParameters, settling: bool) -> BoundControl:
         """Return the control after a verdict.

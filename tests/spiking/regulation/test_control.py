@@ -213,6 +213,34 @@ def test_a_widening_of_one_leaves_the_bound() -> None:
     assert control.bound == 0.08
 
 
+def test_a_bound_is_out_of_reach_after_a_tenth_of_the_updates_without_success() -> None:
+    control = StrengthControl(STRENGTHS[0])
+    for _ in range(9):
+        control = control.step(0.6, 0.5, 0.1)
+    assert control.out_of_reach(100) is None
+    control = control.step(0.6, 0.5, 0.1)
+    assert control.out_of_reach(100) == pytest.approx(0.6)
+    # One update whose running mean is within the bound, and all begins anew.
+    assert control.step(-1.0, 0.5, 0.1).out_of_reach(100) is None
+    # Above the least strength there was something to be given back first.
+    assert StrengthControl(1.0).step(0.6, 0.5, 0.1).stuck == 0
+
+
+def test_a_bound_out_of_reach_begins_anew_above_while_none_has_lost() -> None:
+    start = BoundControl(0.03, 0.05, reference=1.0, gained=1.0)
+    above = start.begin_above(0.1, DEFAULT)
+    assert (above.bound, above.ceiling) == pytest.approx((0.3, 0.45))
+    assert above.begin_above(0.4, DEFAULT) == above
+    lost = above.step("lost", DEFAULT, settling=False)
+    assert lost.begin_above(0.4, DEFAULT) == lost
+    lost = start.step("lost", DEFAULT, settling=False)
+    assert lost.begin_above(0.1, DEFAULT) == lost
+    # Nothing is earned that could say what was lost; and a control has the bound it was given.
+    alone = BoundControl(0.03, 0.05)
+    assert alone.begin_above(0.1, DEFAULT) == alone
+    assert start.begin_above(0.1, LeanParameters(widening=1.0)) == start
+
+
 def sums_of(*stretches: list[float]) -> np.ndarray[Any, Any]:
     """Number, sum and sum of squares of the returns in the first stretches of a training."""
     rows = [[len(x), sum(x), sum(y * y for y in x)] for x in stretches]
