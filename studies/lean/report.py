@@ -36,8 +36,8 @@ from studies.lean.report_front import front_section
 from studies.lean.report_twins import twin_section
 from studies.lean.rescue import ARMS as RESCUES
 from studies.lean.rescue import STARTS
-from studies.lean.statistics import holm, permutation_p
 from studies.lean.tables import Found, bound_cells, pairs, read_found, return_digits, spread, table
+from studies.statistics import holm, sign_flip_p
 
 CONTROLS = ("shuffled", "uniform", "scale", "blind", FIXED, PRUNE, SMALL)
 BUDGETS = tuple(arm for arm in ARMS if arm.startswith("synops-"))
@@ -306,7 +306,7 @@ def _control_section(found: Found) -> str:
                 _log_synops(a, off[a.seed], task) - _log_synops(b, off[b.seed], task)
                 for a, b in both
             ]
-            p_values[control] = permutation_p(differences)
+            p_values[control] = sign_flip_p(differences)
             lost = sum(b.mean < off[b.seed].mean - task.allowed_loss for _, b in both)
             shown[control] = (
                 spread([b.hidden_synops for _, b in both]),

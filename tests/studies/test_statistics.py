@@ -1,116 +1,124 @@
-"""Estimates over seeds, against values worked by hand and other implementations."""
+"""Tests of the studies against values worked by hand and other implementations."""
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy.stats import spearmanr
+from scipy.stats import mannwhitneyu, rankdata, spearmanr
 
-from snn_gym.scoring.statistics import interquartile_mean
-from studies.dynamics.statistics import (
-    Estimate,
-    estimate,
-    iqm,
-    iqm_difference,
-    median,
-    rank_correlation,
-    superiority,
-)
+from snn_gym.scoring.statistics import permutation_p
+from studies.statistics import holm, rank_sum_p, sign_flip_p, trend
 
 INF = np.inf
-counts = st.lists(st.sampled_from([1.0, 2.0, 3.0, 10.0, INF]), min_size=1, max_size=6)
+samples = st.lists(st.sampled_from([1.0, 2.0, 3.0, 10.0, INF]), min_size=2, max_size=5)
 
 
-def test_medians_count_failures() -> None:
-    assert median(np.array([5.0, INF, 1.0])).value == 5.0
-    assert median(np.array([5.0, INF, 1.0, INF])).value == INF
-    assert median(np.array([INF, INF, INF])) == Estimate(INF, (INF, INF))
-    # Of three runs, one in 27 resamples has the smallest alone: within 2.5 % at neither end.
-    assert median(np.array([5.0, INF, 1.0])).interval == (1.0, INF)
+@pytest.mark.parametrize(
+    ("differences", "p"),
+    [
+        ([-1.0, -2.0, -3.0], 1 / 8),  # the observed signs alone
+        ([-1.0, -2.0, 3.0], 5 / 8),  # sums of at most 0: 0, 0, -2, -4, -6
+        ([0.0, 0.0], 1.0),
+        ([1.0], 1.0),
+        ([-1.0], 0.5),
+    ],
+)
+def test_all_signs_are_counted(differences: list[float], p: float) -> None:
+    assert sign_flip_p(differences) == p
 
 
-def test_one_run_has_no_interval() -> None:
-    assert median(np.array([7.0])) == Estimate(7.0, None)
-    assert Estimate(7.0, None).against(0.0) == "open"
+def test_too_many_signs_are_refused() -> None:
+    with pytest.raises(ValueError, match="1 to 20 seeds"):
+        sign_flip_p([0.0] * 21)
 
 
-def test_superiority_by_hand() -> None:
-    # Pairs: 1 beats all three; 2 ties with 2 and beats the other two.
-    assert superiority(np.array([1.0, 2.0]), np.array([2.0, 3.0, INF])).value == 5.5 / 6
-    # Two failures are equally bad.
-    assert superiority(np.array([INF]), np.array([INF])).value == 0.5
-    assert superiority(np.array([INF]), np.array([9.0])).value == 0.0
+@pytest.mark.parametrize(
+    ("strata", "p"),
+    [
+        ([([1, 2], [3, 4])], 2 / 6),  # the lowest of 6 splits, twice
+        ([([3, 4], [1, 2])], 2 / 6),
+        ([([1, 2], [2, 3])], 4 / 6),  # ranks 1, 2.5, 2.5, 4: two splits have 3.5
+        ([([1, 4], [2, 3])], 1.0),  # rank sum 5, the middle
+        ([([INF, INF], [7, 9])], 2 / 6),
+        ([([INF], [INF])], 1.0),
+        ([([1, 2, 3], [4, 5, 6])], 2 / 20),
+        ([([1, 2], [3, 4]), ([10, 20], [30, 40])], 2 / 36),  # the lowest of 6 * 6
+        ([([1, 2], [3, 4]), ([30, 40], [10, 20])], 1.0),  # one says this, the other that
+        ([([1], [2]), ([1, 2], [3, 5])], 2 / 12),
+    ],
+)
+def test_all_splits_are_counted(strata: list[tuple[list[float], list[float]]], p: float) -> None:
+    assert rank_sum_p(strata) == pytest.approx(p, rel=1e-12)
 
 
-@given(counts, counts)
-def test_one_sample_is_the_better_one_as_often_as_the_other_is_the_worse_one(
+@given(samples, samples)
+@settings(max_examples=25, deadline=None)
+def test_one_stratum_is_the_permutation_test_of_the_ranks(
     first: list[float], second: list[float]
 ) -> None:
-    ours, theirs = superiority(np.array(first), np.array(second)), np.array(second)
-    assert ours.value + superiority(theirs, np.array(first)).value == pytest.approx(1.0)
-    if ours.interval is not None:
-        assert 0.0 <= ours.interval[0] <= ours.interval[1] <= 1.0
+    ranks = rankdata([*first, *second])
+    expected = permutation_p(ranks[: len(first)], ranks[len(first) :])
+    assert rank_sum_p([(first, second)]) == pytest.approx(expected, abs=1e-12)
 
 
-def test_separate_samples_are_told_apart() -> None:
-    low, high = np.arange(10.0), np.arange(10.0) + 20
-    assert superiority(low, high).against(0.5) == "above"
-    assert superiority(high, low).against(0.5) == "below"
-    assert superiority(low, low).against(0.5) == "open"
+def test_strata_are_counted_as_by_enumeration() -> None:
+    strata = [([1.0, 5.0], [2.0, 2.0, INF]), ([3.0], [1.0, 4.0])]
+    ranks = [rankdata(one + two) for one, two in strata]
+    sums = [
+        sum(left) + sum(right)
+        for left in itertools.combinations(ranks[0], 2)
+        for right in itertools.combinations(ranks[1], 1)
+    ]
+    observed = ranks[0][:2].sum() + ranks[1][:1].sum()
+    tails = np.mean(np.array(sums) <= observed), np.mean(np.array(sums) >= observed)
+    assert rank_sum_p(strata) == pytest.approx(min(1.0, 2 * min(tails)))
 
 
-def test_pairs_are_drawn_together() -> None:
-    values = np.array([0.0, 100.0, 3.0, 50.0, 7.0])
-    # Every pair differs by 2, whatever seeds are drawn; apart they differ by much more.
-    together, apart = (iqm_difference(values + 2, values, paired=x) for x in (True, False))
-    assert together.interval is not None
-    assert (together.value, *together.interval) == pytest.approx((2.0, 2.0, 2.0))
-    assert apart.interval is not None
-    assert apart.interval[1] - apart.interval[0] > 10
-    with pytest.raises(ValueError, match=r"paired ones equally many; got \[2, 3\]"):
-        iqm_difference(np.zeros(2), np.zeros(3), paired=True)
-    with pytest.raises(ValueError, match="samples need runs"):
-        median(np.zeros(0))
-
-
-def test_difference_of_iqms_by_hand() -> None:
-    # Of four values the middle two count: (2 + 3) / 2 - (0 + 10) / 2.
-    values, others = np.array([1.0, 2.0, 3.0, 99.0]), np.array([-9.0, 0, 10, 11])
-    for paired in (False, True):
-        assert iqm_difference(values, others, paired=paired).value == 2.5 - 5.0
-
-
-def test_interval_of_a_mean_agrees_with_its_standard_error() -> None:
-    values = np.tile([0.0, 1.0], 200)
-    found = estimate([values], lambda x: x.mean(axis=1))
-    assert found.value == 0.5
-    assert found.interval is not None
-    # 1.96 standard errors of a share of one half among 400.
-    assert np.subtract(*found.interval[::-1]) == pytest.approx(2 * 1.96 * 0.5 / 20, rel=0.1)
-
-
-def test_iqm_is_that_of_the_results_table() -> None:
-    scores = np.random.default_rng(0).normal(size=(5, 8))
-    found = iqm(scores)
-    assert found.value == interquartile_mean(scores)
-    assert found.interval is not None
-    assert found.interval[0] < found.value < found.interval[1]
-
-
-def test_rank_correlation_is_spearmans() -> None:
+def test_many_runs_are_counted_exactly_too() -> None:
     rng = np.random.default_rng(0)
-    samples = [rng.normal(size=4), rng.normal(size=3) + 1, np.array([1.0, 1.0, INF])]
-    levels = [8, 16, 32]
-    expected = spearmanr(np.repeat(levels, [4, 3, 3]), np.concatenate(samples)).statistic
-    assert rank_correlation(levels, samples).value == pytest.approx(expected)
-    # Constant values correlate with nothing.
-    assert rank_correlation(levels, [np.ones(2)] * 3) == Estimate(0.0, (0.0, 0.0))
+    first, second = rng.normal(size=30), rng.normal(0.5, size=30)
+    expected = mannwhitneyu(first, second, method="exact").pvalue
+    assert rank_sum_p([(first, second)]) == pytest.approx(expected)
 
 
-def test_estimates_do_not_depend_on_those_before() -> None:
-    values = np.random.default_rng(1).normal(size=9)
-    first = estimate([values], lambda x: x.mean(axis=1))
-    median(values)
-    assert estimate([values], lambda x: x.mean(axis=1)) == first
+def test_samples_without_runs_are_refused() -> None:
+    with pytest.raises(ValueError, match=r"two samples with runs, got sizes \[\(1, 0\)\]"):
+        rank_sum_p([([1.0], [])])
+    with pytest.raises(ValueError, match=r"got sizes \[\]"):
+        rank_sum_p([])
+
+
+def test_a_trend_is_spearmans_and_counts_orders() -> None:
+    rng = np.random.default_rng(0)
+    runs = [rng.normal(size=4), rng.normal(size=3) + 1, np.array([1.0, 1.0, INF])]
+    expected = spearmanr(np.repeat([8, 16, 32], [4, 3, 3]), np.concatenate(runs)).statistic
+    assert trend([8, 16, 32], runs)[0] == pytest.approx(expected)
+    # Of 24 orders of four values two are monotonous: p = 1 / 12 but for what is drawn.
+    found, p = trend([1, 2, 3, 4], [[1.0], [2.0], [5.0], [INF]])
+    assert found == pytest.approx(1.0)
+    assert p == pytest.approx(1 / 12, abs=0.01)
+    assert trend([1, 2, 3, 4], [[9.0], [6.0], [5.0], [1.0]]) == pytest.approx((-1.0, p))
+    # Three levels and these values: 1, 3, 2 has 0.5; all six orders are as strong or stronger.
+    assert trend([1, 2, 3], [[1.0], [3.0], [2.0]]) == pytest.approx((0.5, 1.0))
+
+
+def test_values_that_are_alike_have_no_trend() -> None:
+    assert trend([1, 2], [[1.0, 1.0], [1.0]]) == (0.0, 1.0)
+
+
+def test_no_p_value_of_a_trend_is_below_one_in_20000() -> None:
+    values = np.arange(40.0)
+    assert trend(list(range(40)), values[:, np.newaxis])[1] == 1 / 20_000
+
+
+def test_holm_multiplies_by_what_is_left_and_never_falls() -> None:
+    # ordered: 0.01 * 3, 0.03 * 2, 0.04 * 1 raised to the one before
+    assert holm({"b": 0.04, "a": 0.01, "c": 0.03}) == pytest.approx(
+        {"b": 0.06, "a": 0.03, "c": 0.06}
+    )
+    assert holm({}) == {}
+    assert holm({"a": 0.9, "b": 0.8}) == {"a": 1.0, "b": 1.0}

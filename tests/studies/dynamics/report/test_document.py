@@ -10,7 +10,7 @@ from studies.dynamics.plan import PARTS, plan
 from studies.dynamics.report import write_report
 from studies.dynamics.report.document import REPORT, SECTIONS, document
 from studies.dynamics.report.figures import FIGURES
-from tests.studies.runs import write_runs
+from tests.studies.dynamics.runs import write_runs
 
 
 def test_every_part_is_written_about() -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from studies.dynamics.groups import read_groups, shared
 from studies.dynamics.outcome import result_path
-from tests.studies.runs import write_runs
+from tests.studies.dynamics.runs import write_runs
 
 HISTORY = ("CartPole-v1", "history")
 

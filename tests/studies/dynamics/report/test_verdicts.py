@@ -9,7 +9,7 @@ import numpy as np
 from studies.dynamics.groups import read_groups
 from studies.dynamics.report import verdicts
 from studies.dynamics.statistics import Estimate, rank_correlation
-from tests.studies.runs import write_runs
+from tests.studies.dynamics.runs import write_runs
 
 FEW, MANY, ALL_FAILED = np.arange(10.0), np.arange(10.0) + 20, np.full(10, np.inf)
 NONE = np.zeros(0)

@@ -15,7 +15,7 @@ from studies.dynamics.settings import (
     PAPER_PRESET,
     SIZE_HIDDEN_NEURONS,
 )
-from tests.studies.runs import write_runs
+from tests.studies.dynamics.runs import write_runs
 
 FAST = [10 + seed for seed in range(10)]
 SLOW = [1000 + seed for seed in range(10)]

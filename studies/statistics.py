@@ -1,0 +1,114 @@
+"""Tests of the studies, over seeds, and what their number does to them."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Hashable, Mapping, Sequence
+from typing import TypeVar
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.stats import rankdata
+
+NameT = TypeVar("NameT", bound=Hashable)
+
+_DRAWN_ORDERS = 19_999
+
+
+def sign_flip_p(differences: Sequence[float]) -> float:
+    """Return the one-sided p-value of a paired permutation test that the mean is below 0.
+
+    All ways to flip the signs are counted, the observed one included.
+
+    Args:
+        differences: One of each seed, 1 to 20.
+
+    Raises:
+        ValueError: There are none, or too many to count all ways.
+    """
+    if not 1 <= len(differences) <= 20:
+        raise ValueError(f"all signs of 1 to 20 seeds can be counted, got {len(differences)}")
+    values = np.asarray(differences, np.float64)
+    signs = np.array(list(itertools.product((1.0, -1.0), repeat=len(values))))
+    return float(np.mean(signs @ values <= values.sum() + 1e-12))
+
+
+def rank_sum_p(strata: Sequence[tuple[ArrayLike, ArrayLike]]) -> float:
+    """Return the two-sided p-value of an exact permutation test of ranks.
+
+    Within each stratum every split of the runs between the two samples is as probable if both are
+    drawn alike; all are counted, by the shift algorithm (Streitberg and Roehmel 1986, Statistical
+    Software Newsletter 12, 10-17), ties at their mean rank. Of several strata the rank sums are
+    added. Twice the smaller tail, as ``snn_gym.scoring.statistics.permutation_p``, which of the
+    ranks of one stratum gives the same; but a run that failed may be infinite here, which a mean
+    may not, and no number of runs is too large to count all splits.
+
+    Args:
+        strata: Values (runs,) and others (other runs,) of each stratum; not NaN.
+
+    Raises:
+        ValueError: There is no stratum, or a sample is empty.
+    """
+    sizes = [(len(np.atleast_1d(one)), len(np.atleast_1d(two))) for one, two in strata]
+    if not sizes or min(map(min, sizes)) == 0:
+        raise ValueError(f"a test takes strata of two samples with runs, got sizes {sizes}")
+    shares, observed = np.ones(1), 0  # shares[s]: of all splits, those of rank sum s / 2
+    for (one, two), (count, _) in zip(strata, sizes, strict=True):
+        # Twice the mean ranks are whole numbers.
+        ranks = np.rint(2 * rankdata(np.concatenate((one, two)))).astype(np.int64)
+        shares = np.convolve(shares, _split_shares(ranks, count))
+        observed += int(ranks[:count].sum())
+    tails = shares[: observed + 1].sum(), shares[observed:].sum()
+    return float(min(1.0, 2.0 * min(tails)))
+
+
+def _split_shares(ranks: NDArray[np.int64], count: int) -> NDArray[np.float64]:
+    """Return the share of the splits at which the first ``count`` runs have each sum of ranks."""
+    total = int(ranks.sum())
+    ways = np.zeros((count + 1, total + 1))  # ways[n, s]: to choose n runs of rank sum s
+    ways[0, 0] = 1.0
+    for rank in ranks:
+        ways[1:, rank:] += ways[:-1, : total + 1 - rank].copy()
+    shares: NDArray[np.float64] = ways[count] / ways[count].sum()
+    return shares
+
+
+def trend(levels: Sequence[float], samples: Sequence[ArrayLike]) -> tuple[float, float]:
+    """Return Spearman's rank correlation of values with the level of their sample, and its p-value.
+
+    Two-sided; 19,999 drawn orders of the values and the one found are counted (Phipson and Smyth
+    2010, https://doi.org/10.2202/1544-6115.1585), so that none is below 1 / 20,000.
+
+    Args:
+        levels: One for each sample.
+        samples: (runs,) each; a run that failed may be infinite.
+
+    Returns:
+        Correlation in [-1, 1], 0 of values that are all alike, and p-value.
+    """
+    runs = [np.asarray(sample, np.float64) for sample in samples]
+    place = rankdata(np.repeat(np.asarray(levels, np.float64), [len(sample) for sample in runs]))
+    ranks = rankdata(np.concatenate(runs))
+    against, centred = place - place.mean(), ranks - ranks.mean()
+    norm = np.sqrt((against**2).sum() * (centred**2).sum())
+    if norm == 0:
+        return 0.0, 1.0
+    orders = np.random.default_rng(0).permuted(np.tile(centred, (_DRAWN_ORDERS, 1)), axis=1)
+    found = float(against @ centred / norm)
+    as_strong = np.abs(orders @ against / norm) >= abs(found) - 1e-9
+    return found, float((1 + as_strong.sum()) / (1 + _DRAWN_ORDERS))
+
+
+def holm(p_values: Mapping[NameT, float]) -> dict[NameT, float]:
+    """Return p-values adjusted for their number (Holm 1979, https://www.jstor.org/stable/4615733).
+
+    Args:
+        p_values: By name of the comparison.
+    """
+    adjusted: dict[NameT, float] = {}
+    largest = 0.0
+    ordered = sorted(p_values.items(), key=lambda item: item[1])
+    for index, (name, p) in enumerate(ordered):
+        largest = max(largest, min(1.0, p * (len(ordered) - index)))
+        adjusted[name] = largest
+    return {name: adjusted[name] for name in p_values}
