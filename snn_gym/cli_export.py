@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from snn_gym.cli_options import Shown, ShownEnvironment, load_shown
+from snn_gym.cli_printing import print_lines
 
 
 def export(
@@ -24,6 +26,9 @@ def export(
         Path | None,
         typer.Option("--onnx", help="ONNX model to write.", show_default="none"),
     ] = None,
+    hardware: Annotated[
+        bool, typer.Option("--hardware", help="Write nothing; say what chips would need for it.")
+    ] = False,
     fixed_point: Annotated[
         bool, typer.Option("--fixed-point", help="C with weights of 8 bits, potentials of 16.")
     ] = False,
@@ -36,8 +41,10 @@ def export(
     name: Annotated[str, typer.Option(help="What functions and files are called after.")] = "agent",
 ) -> None:
     """Write an agent as C source that allocates nothing, as a NIR graph or an ONNX model."""
-    if [c, nir, onnx].count(None) != 2:
-        raise ValueError("export to what? give one of --c FOLDER, --nir FILE and --onnx FILE")
+    if sum(x is not None for x in (c, nir, onnx)) + hardware != 1:
+        raise ValueError(
+            "export to what? give one of --c FOLDER, --nir FILE, --onnx FILE and --hardware"
+        )
     for target in filter(None, (c, nir, onnx)):
         if target.exists() and (target.is_file() or any(target.iterdir())):
             raise ValueError(f"{target} exists already; name another place")
@@ -49,6 +56,9 @@ def export(
         typer.echo(f"written: {graph.graph}, and what belongs to the host: {graph.host}")
     if onnx is not None:
         typer.echo(f"written: {to_onnx(model, onnx)}")
+    if hardware:
+        numbers = _on_hardware(model, agent, env_id, episodes, arguments)
+        print_lines([f"{title} on {env_id}, {episodes} episodes", *numbers])
     if c is None:
         return
     visits = None
@@ -66,3 +76,20 @@ def export(
         f"next: cc -std=c99 -O3 -o {c / name} {files.source} {files.program} -lm, and send it "
         "observations, a line for each"
     )
+
+
+def _on_hardware(
+    model: Any, agent: str, env_id: str, episodes: int, arguments: Mapping[str, Any]
+) -> Iterator[str]:
+    """Return what chips would need for an agent, beside its twin of the results table."""
+    from snn_gym.export import PortableAgent, portable, visit
+    from snn_gym.export.hardware import describe
+    from snn_gym.scoring.pretrained import twin_costs
+    from snn_gym.zoo import agent_ids, read_manifest
+
+    numbers = portable(model)
+    if not isinstance(numbers, PortableAgent):
+        raise ValueError(f"{agent} has no spiking neurons; name a spiking agent")
+    name = agent if agent in agent_ids() else read_manifest(Path(agent)).agent
+    visits = visit(model, env_id, episodes, env_kwargs=arguments)
+    return describe(numbers, visits, None if name is None else twin_costs(name, env_id))

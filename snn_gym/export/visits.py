@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.policies import BasePolicy
 
 from snn_gym.scoring.evaluation import evaluate
+from snn_gym.spiking.costs import Costs
 from snn_gym.spiking.recording import Recording
 
 FIRST_SEED = 1_000_000_000
@@ -26,6 +28,10 @@ class Visits:
     """Which neurons (N,) of each layer fired at all, input side first."""
     peaks: tuple[float, ...]
     """Largest absolute membrane potential of each layer."""
+    peak_spikes: int = 0
+    """Most spikes of all neurons in one time step."""
+    costs: Costs = field(default_factory=Costs)
+    """Costs of a decision."""
 
 
 def visit(
@@ -49,8 +55,8 @@ def visit(
     policy: Any = model.policy if isinstance(model, BaseAlgorithm) else model
     watched = _Watched(policy)
     seeds = range(FIRST_SEED, FIRST_SEED + episodes)
-    evaluate(watched, env_id, seeds=seeds, env_kwargs=env_kwargs)  # type: ignore[arg-type]
-    return Visits(tuple(watched.fired), tuple(watched.peaks))
+    costs = evaluate(watched, env_id, seeds=seeds, env_kwargs=env_kwargs)  # type: ignore[arg-type]
+    return Visits(tuple(watched.fired), tuple(watched.peaks), watched.peak_spikes, costs)
 
 
 class _Watched:
@@ -60,6 +66,7 @@ class _Watched:
         self._policy = policy
         self.fired: list[NDArray[np.bool_]] = []
         self.peaks: list[float] = []
+        self.peak_spikes = 0
 
     def predict(self, *args: Any, **kwargs: Any) -> Any:
         return self._policy.predict(*args, **kwargs)
@@ -74,6 +81,9 @@ class _Watched:
         if not self.fired:
             self.fired = [np.zeros(x.spikes.shape[2], np.bool_) for x in layers]
             self.peaks = [0.0] * len(layers)
+        if layers:
+            at_once = torch.stack([layer.spikes.sum(2) for layer in layers]).sum(0)  # (T, B)
+            self.peak_spikes = max(self.peak_spikes, int(at_once.max()))
         for k, layer in enumerate(layers):
             self.fired[k] |= (layer.spikes != 0).flatten(0, 1).any(0).numpy()
             if layer.voltages is not None:

@@ -14,8 +14,9 @@ from snn_gym.scoring.chain import Link, read_chain, read_linked
 from snn_gym.scoring.errors import SubmissionError
 from snn_gym.scoring.results import Row, named, read_row, row_path, verified_weights
 from snn_gym.scoring.shipping import median_seed
+from snn_gym.spiking.costs import Costs
 from snn_gym.storage import StorageError
-from snn_gym.zoo import agent_ids
+from snn_gym.zoo import agent_ids, load_agent_spec
 
 if TYPE_CHECKING:
     from stable_baselines3.common.base_class import BaseAlgorithm
@@ -175,16 +176,31 @@ def list_trained(
         ValueError: There is none, which the message explains, or the chain of digests is broken.
     """
     board = _board(leaderboard)
-    groups: dict[tuple[str, str], list[Link]] = {}
-    for _, link in sorted({link.place: link for link in read_chain(board)}.items()):
-        _, name, folder, _ = link.place.split("/")
-        groups.setdefault((name, folder.replace("__", "/", 1)), []).append(link)
+    groups = _groups(board)
     _check_names(agent, env_id, list(groups))
     return tuple(
         _read(board, *pair, links)
         for pair, links in groups.items()
         if agent in (None, pair[0]) and env_id in (None, pair[1])
     )
+
+
+def twin_costs(agent: str, env_id: str, leaderboard: Path | None = None) -> Costs | None:
+    """Return what a decision of an agent's ANN twin costs, by the row of its median return.
+
+    Args:
+        agent: Name of an agent.
+        env_id: Gymnasium id.
+        leaderboard: As for ``load_pretrained``.
+
+    Returns:
+        The costs; None if it has no twin, or the table no row of it.
+    """
+    twin = load_agent_spec(agent).twin if agent in agent_ids() else None
+    board = _board(leaderboard)
+    links = _groups(board).get((twin or "", env_id), [])
+    trained = _read(board, twin or "", env_id, links)
+    return trained.row().costs if trained.rows else None
 
 
 def weights_bytes(row: Row, leaderboard: Path | None = None) -> int:
@@ -200,6 +216,15 @@ def weights_bytes(row: Row, leaderboard: Path | None = None) -> int:
 
 def _board(leaderboard: Path | None) -> Path:
     return content_path("leaderboard") if leaderboard is None else Path(leaderboard)
+
+
+def _groups(board: Path) -> dict[tuple[str, str], list[Link]]:
+    """Return the newest links of all rows by agent and environment, sorted by place."""
+    groups: dict[tuple[str, str], list[Link]] = {}
+    for _, link in sorted({link.place: link for link in read_chain(board)}.items()):
+        _, name, folder, _ = link.place.split("/")
+        groups.setdefault((name, folder.replace("__", "/", 1)), []).append(link)
+    return groups
 
 
 def _check_names(agent: str | None, env_id: str | None, pairs: list[tuple[str, str]]) -> None:

@@ -1,0 +1,259 @@
+"""What an agent asks of a neuromorphic chip: room, spikes at a time, and a band of energy.
+
+Room is compared with published limits alone: whether a chip has the neuron model, takes currents
+from a host, or keeps up is not looked at.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from snn_gym.export.portable_agent import PortableAgent
+from snn_gym.export.visits import Visits
+from snn_gym.spiking.costs import Costs
+
+_STATE_BYTES = 2
+_INDEXED_SYNAPSE_BYTES = 2
+
+
+@dataclass(frozen=True)
+class Demand:
+    """Room that a network takes; a weight of exactly 0 is no synapse."""
+
+    inputs: int
+    """Values or channels of an observation."""
+    outputs: int
+    """Outputs of the readout."""
+    neurons: int
+    """Neurons of all layers."""
+    layers: int
+    """Layers of neurons, and the readout."""
+    widest: int
+    """Most inputs, neurons or outputs that stand side by side."""
+    fan_in: int
+    """Most synapses that one neuron or output has, recurrent ones included."""
+    fan_out: int
+    """Most synapses that leave one neuron, recurrent ones included."""
+    synapses: int
+    """All synapses, those from inputs and to outputs included."""
+    memory_bytes: int
+    """Weights of 8 bits; biases and state variables of 16."""
+
+    @property
+    def sources(self) -> int:
+        """Everything that spikes come from: inputs and neurons."""
+        return self.inputs + self.neurons
+
+    @property
+    def indexed_synapse_bytes(self) -> int:
+        """Synapses of 8 bits, and as much again to say where each leads."""
+        return _INDEXED_SYNAPSE_BYTES * self.synapses
+
+
+@dataclass(frozen=True)
+class Chip:
+    """A core, and what is published about its room."""
+
+    core: str
+    """What an agent has to fit into."""
+    limits: Mapping[str, int]
+    """Largest value of fields of `Demand`."""
+    source: str
+    """Where the limits stand."""
+
+
+CHIPS: Mapping[str, Chip] = {
+    "Loihi": Chip(
+        "one core",
+        {"neurons": 1024, "sources": 4096, "indexed_synapse_bytes": 131_072},
+        "1,024 compartments: Davies et al. 2018, https://doi.org/10.1109/MM.2018.112130359; "
+        "4,096 input axons and 1,048,576 bits of synapses: nengo-loihi, "
+        "https://github.com/nengo/nengo-loihi/blob/main/nengo_loihi/block.py. A synapse takes 8 "
+        "bits and its index; 16 together is our figure, after a dense network that nengo-loihi "
+        "gave 15.7",
+    ),
+    "SpiNNaker2": Chip(
+        "one core",
+        {"memory_bytes": 131_072},
+        "128 KiB of local memory for code and data: datasheet 0.03 of 2021, "
+        "https://github.com/SpiNNakerManchester/SpiNNMachine/files/14848134/SpiNN2datasheet.pdf. "
+        "What the program takes of it is not counted",
+    ),
+    "Xylo": Chip(
+        "the chip",
+        {"inputs": 16, "neurons": 1000, "outputs": 8, "fan_in": 63, "synapses": 64_000},
+        "Xylo Audio 2 (SYNS61201): 16 inputs, 1,000 hidden and 8 output neurons are the limits of "
+        "https://github.com/synsense/rockpool, devices/xylo/syns61201/xylo_mapper.py; fan-in 63 "
+        "and 64,000 weights: https://rockpool.ai/devices/xylo-overview.html",
+    ),
+    "Speck": Chip(
+        "a core for each layer",
+        {"widest": 1024, "layers": 9},
+        "9 cores, each a layer of at most 1,024 channels: "
+        "https://github.com/synsense/sinabs/blob/main/docs/speck/overview.md. Its memory, which "
+        "differs between cores, is not compared",
+    ),
+}
+"""Chips by name. Limits of neurons are those of hidden ones; outputs are read by the host on all
+but Xylo."""
+
+SYNOP_PJ = (0.9, 23.6)
+"""Energy of a synaptic operation (pJ): an addition of 32-bit floats in 45 nm without memory
+(Horowitz 2014, https://doi.org/10.1109/ISSCC.2014.6757323), and Loihi's in 14 nm with memory and
+routing (Davies et al. 2018, https://doi.org/10.1109/MM.2018.112130359)."""
+MAC_PJ = (0.23, 4.6)
+"""Energy of a multiply-accumulate (pJ): of 8-bit integers and of 32-bit floats in 45 nm, without
+memory (Horowitz 2014)."""
+
+COMPETITIVE_SPIKES = (0.15, 1.38)
+"""Spikes per synapse and decision below which a spiking network takes less energy than an ANN, by
+how its memory is built (Dampfhoffer et al. 2023, https://doi.org/10.1109/TETCI.2022.3214509, for
+integrate-and-fire neurons; other neurons need fewer)."""
+COMPETITIVE_RATE = 0.057
+"""Spikes per neuron and time step below which one takes less than an ANN with activations of
+as many levels (Yan et al., https://arxiv.org/abs/2409.08290v4, for 5 time steps)."""
+
+
+def demand_of(agent: PortableAgent) -> Demand:
+    """Count what a network takes.
+
+    Args:
+        agent: A spiking agent as numbers.
+    """
+    layers, head = agent.layers, agent.head_weights != 0  # (O, N)
+    ways_in = [x.weights != 0 for x in layers]  # (D, N)
+    loops = [np.zeros((x.size,) * 2) if x.recurrent is None else x.recurrent != 0 for x in layers]
+    into = [_most(w.sum(0) + r.sum(0)) for w, r in zip(ways_in, loops, strict=True)]
+    onward = [*(w.sum(1) for w in ways_in[1:]), head.sum(0)]
+    out = [_most(w + r.sum(1)) for w, r in zip(onward, loops, strict=True)]
+    synapses = int(sum(x.sum() for x in (*ways_in, *loops, head)))
+    states = sum(x.rest.size for x in layers)
+    neurons = sum(agent.sizes)
+    return Demand(
+        inputs=agent.inputs,
+        outputs=agent.outputs,
+        neurons=neurons,
+        layers=len(layers) + 1,
+        widest=max(agent.inputs, agent.outputs, *agent.sizes),
+        fan_in=max(*into, _most(head.sum(1))),
+        fan_out=max(out),
+        synapses=synapses,
+        memory_bytes=synapses + _STATE_BYTES * (neurons + agent.outputs + states),
+    )
+
+
+def _most(counts: NDArray[np.generic]) -> int:
+    return int(counts.max())
+
+
+def misfits(demand: Demand, chip: Chip) -> tuple[str, ...]:
+    """Say what of a network has no room on a chip; nothing if it fits.
+
+    Args:
+        demand: What the network takes.
+        chip: The chip.
+    """
+    needed = ((name, getattr(demand, name), most) for name, most in chip.limits.items())
+    return tuple(
+        f"{name.replace('_', ' ')} {need:,} of {most:,}"
+        for name, need, most in needed
+        if need > most
+    )
+
+
+@dataclass(frozen=True)
+class Activity:
+    """What a network's neurons do in the states that it visits."""
+
+    peak_spikes: int
+    """Most spikes of all neurons in one time step."""
+    mean_spikes: float
+    """Spikes of all neurons in one time step."""
+    rate: float
+    """Spikes of one neuron in one time step."""
+    spikes_per_synapse: float
+    """Spikes that one synapse passes in a decision."""
+
+
+def activity_of(agent: PortableAgent, visits: Visits) -> Activity:
+    """Return what neurons do.
+
+    Args:
+        agent: A spiking agent as numbers.
+        visits: States that it visits.
+    """
+    costs = visits.costs
+    spikes = sum(x for name, x in costs.spikes_per_decision.items() if name != "input")
+    mean = spikes / agent.time_steps
+    per_synapse = costs.spikes_per_synapse or 0.0
+    return Activity(visits.peak_spikes, mean, mean / sum(agent.sizes), per_synapse)
+
+
+def energy_nj(costs: Costs) -> tuple[float, float]:
+    """Return the band of energy of a decision (nJ): ``SynOps * SYNOP_PJ + MACs * MAC_PJ``.
+
+    Updates of neurons and what a chip takes at rest are not in it.
+
+    Args:
+        costs: Costs of a decision.
+    """
+    synops, macs = (costs.total(x) or 0.0 for x in ("synops_per_decision", "macs_per_decision"))
+    low, high = (
+        (synops * synop + macs * mac) / 1000 for synop, mac in zip(SYNOP_PJ, MAC_PJ, strict=True)
+    )
+    return low, high
+
+
+def regimes(activity: Activity) -> tuple[str, str]:
+    """Say where an agent stands by `COMPETITIVE_SPIKES` and by `COMPETITIVE_RATE`.
+
+    Args:
+        activity: What its neurons do.
+
+    Returns:
+        ``inside``, ``between`` or ``outside``, and ``inside`` or ``outside``.
+    """
+    low, high = COMPETITIVE_SPIKES
+    spikes = activity.spikes_per_synapse
+    first = "inside" if spikes < low else "between" if spikes < high else "outside"
+    return first, "inside" if activity.rate < COMPETITIVE_RATE else "outside"
+
+
+def describe(agent: PortableAgent, visits: Visits, twin: Costs | None) -> Iterator[str]:
+    """Yield all of this as lines of text.
+
+    Args:
+        agent: A spiking agent as numbers.
+        visits: States that it visits.
+        twin: Costs of its ANN twin; None where none are known.
+    """
+    demand, activity = demand_of(agent), activity_of(agent, visits)
+    yield (
+        f"{demand.neurons:,} neurons, {demand.synapses:,} synapses, fan-in {demand.fan_in:,} and "
+        f"fan-out {demand.fan_out:,} at most"
+    )
+    yield f"{demand.memory_bytes:,} bytes: weights of 8 bits, biases and states of 16"
+    yield (
+        f"spikes per time step: {activity.peak_spikes:,} at most, {activity.mean_spikes:.2f} on "
+        f"average, {activity.rate:.1%} of the neurons"
+    )
+    for name, chip in CHIPS.items():
+        missing = ", ".join(misfits(demand, chip))
+        yield f"{name}, {chip.core}: {f'no room: {missing}' if missing else 'fits'}"
+    own = "{:.3f} to {:.3f}".format(*energy_nj(visits.costs))
+    other = "not known" if twin is None else "{:.3f} to {:.3f}".format(*energy_nj(twin))
+    yield f"energy of a decision, by assumed costs of operations (nJ): {own}; ANN twin {other}"
+    first, second = regimes(activity)
+    low, high = COMPETITIVE_SPIKES
+    yield (
+        f"{activity.spikes_per_synapse:.3f} spikes per synapse and decision, competitive below "
+        f"{low} to {high}: {first}"
+    )
+    yield (
+        f"{activity.rate:.1%} spikes per neuron and time step, competitive below "
+        f"{COMPETITIVE_RATE:.1%}: {second}"
+    )

@@ -1,0 +1,220 @@
+"""What trained agents ask of chips: ``python -m studies.deployed.hardware``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from snn_gym import load_pretrained, make_lean
+from snn_gym.config import Config
+from snn_gym.export import PortableAgent, portable, visit, without_silent
+from snn_gym.export.hardware import (
+    CHIPS,
+    COMPETITIVE_RATE,
+    COMPETITIVE_SPIKES,
+    MAC_PJ,
+    SYNOP_PJ,
+    Activity,
+    Demand,
+    activity_of,
+    demand_of,
+    energy_nj,
+    misfits,
+    regimes,
+)
+from snn_gym.scoring.pretrained import list_trained, twin_costs
+from studies.files import write_page
+from studies.lean.tables import table, wrapped
+
+DOCS = Path(__file__).parents[2] / "docs"
+RESULTS = Path(__file__).parent / "hardware.json"
+EPISODES = 5
+MADE_LEAN = (("ppo-lif", "CartPole-v1"), ("ppo-lif", "Acrobot-v1"), ("ppo-lif", "Pendulum-v1"))
+
+_INTRODUCTION = (
+    "Written by `python -m studies.deployed.hardware` from `studies/deployed/hardware.json`; "
+    "`snn-gym export AGENT --hardware` says the same of one agent. Each spiking agent of the "
+    "results table that can be exported, with the seed of its median return, plays {episodes} "
+    "episodes apart from those of evaluations. *Lean* agents are made of the stored one by "
+    "`make_lean` as it comes; *without silent* leaves out the neurons that fired in none of these "
+    "episodes.",
+    "Nothing here ran on a chip. Room is compared with what is published of a core, whatever its "
+    "neurons are: that a network fits does not say that its neuron model, its currents from a host "
+    "or its readout can be had there. An export has the mean of QR-DQN's quantiles, so its room is "
+    "less than what its policy's SynOps count.",
+    "Of {stored} stored agents {fitting}. By spikes per synapse {spikes} of them are inside, by "
+    "rate {rates}; of {lean} lean ones {lean_spikes} and {lean_rates}.",
+)
+_ENERGY = (
+    "A decision's energy is a band and no figure: SynOps times {synop[0]} to {synop[1]} pJ plus "
+    "MACs times {mac[0]} to {mac[1]} pJ, the same for the ANN twin of the table. Low ends are "
+    "additions and products in 45 nm without any memory, of floats for SynOps and of 8-bit "
+    "integers for MACs; the high ends are Loihi's SynOp, with memory and routing, and a product of "
+    "floats ([Horowitz 2014](https://doi.org/10.1109/ISSCC.2014.6757323), "
+    "[Davies et al. 2018](https://doi.org/10.1109/MM.2018.112130359)). Updates of neurons and "
+    "power at rest are not in it.",
+    "Two tests are results of others. An SNN is competitive below {spikes[0]} to {spikes[1]} "
+    "spikes per synapse and decision, by how memory is built "
+    "([Dampfhoffer et al. 2023](https://doi.org/10.1109/TETCI.2022.3214509)), and below {rate:.1%} "
+    "spikes per neuron and time step, for 5 time steps "
+    "([Yan et al.](https://arxiv.org/abs/2409.08290v4)). Between is between the two numbers of the "
+    "first.",
+)
+
+
+@dataclass(frozen=True)
+class Measured(Config):
+    """One agent."""
+
+    agent: str
+    """Agent of the zoo."""
+    environment: str
+    """Gymnasium id."""
+    form: str
+    """``stored``, ``lean`` or ``lean, without silent``."""
+    seed: int
+    """Seed of its row."""
+    time_steps: int
+    """Time steps of a decision."""
+    demand: Demand
+    """Room that it takes."""
+    activity: Activity
+    """What its neurons do."""
+    energy_nj: tuple[float, float]
+    """Band of a decision's energy (nJ)."""
+    twin_nj: tuple[float, float] | None
+    """That of its twin; None where none is stored."""
+
+
+@dataclass(frozen=True)
+class Found(Config):
+    """What the study found."""
+
+    agents: tuple[Measured, ...]
+    """All agents and forms."""
+
+
+def measure() -> Iterator[Measured]:
+    """Count and play every agent."""
+    for trained in list_trained():
+        row = trained.row()
+        model = load_pretrained(trained.agent, trained.environment, row.seed)
+        if not _is_exported(model):
+            continue
+        where = (trained.agent, trained.environment)
+        yield from _measured(model, *where, row.seed, "stored")
+        if where in MADE_LEAN:
+            yield from _measured(make_lean(model), *where, row.seed, "lean")
+
+
+def _is_exported(model: Any) -> bool:
+    try:
+        return isinstance(portable(model), PortableAgent)
+    except ValueError:  # its reason is on the page of graphs
+        return False
+
+
+def _measured(model: Any, agent: str, env_id: str, seed: int, form: str) -> Iterator[Measured]:
+    numbers, visits = portable(model), visit(model, env_id, EPISODES)
+    assert isinstance(numbers, PortableAgent)  # as was asked for
+    twin = twin_costs(agent, env_id)
+    forms = {form: numbers}
+    if form == "lean":
+        forms["lean, without silent"] = without_silent(numbers, visits.fired)
+    for name, x in forms.items():
+        yield Measured(
+            agent, env_id, name, seed, x.time_steps, demand_of(x), activity_of(x, visits),
+            energy_nj(visits.costs), None if twin is None else energy_nj(twin),
+        )  # fmt: skip
+
+
+def report(found: Found) -> str:
+    """Return the page."""
+    energy = [
+        x.format(synop=SYNOP_PJ, mac=MAC_PJ, spikes=COMPETITIVE_SPIKES, rate=COMPETITIVE_RATE)
+        for x in _ENERGY
+    ]
+    limits = [(name, chip.core, f"{chip.source}.") for name, chip in CHIPS.items()]
+    return "\n".join(
+        (
+            "# Agents and chips\n",
+            wrapped(*(x.format(episodes=EPISODES, **_counted(found)) for x in _INTRODUCTION)),
+            "## Room\n",
+            table((*_HEAD, *_ROOM), [_named(x) + _room(x) for x in found.agents]),
+            table(("chip", "what has to hold it", "limits"), limits),
+            "## Spikes and energy\n",
+            wrapped(*energy),
+            # Silent neurons do nothing, so that two forms would be told twice.
+            table(
+                (*_HEAD, *_SPENT),
+                [_named(x) + _spent(x) for x in found.agents if "silent" not in x.form],
+            ),
+        )
+    )
+
+
+def _counted(found: Found) -> dict[str, object]:
+    """Return how many agents fit, and how many are inside of each test."""
+    stored, lean = ([x for x in found.agents if x.form == form] for form in ("stored", "lean"))
+    fitting = (
+        f"{sum(not misfits(x.demand, chip) for x in stored)} fit {name}"
+        for name, chip in CHIPS.items()
+    )
+    spikes, rates, lean_spikes, lean_rates = (
+        sum(regimes(x.activity)[test] == "inside" for x in some)
+        for some in (stored, lean)
+        for test in (0, 1)
+    )
+    return {
+        "stored": len(stored), "fitting": ", ".join(fitting), "spikes": spikes, "rates": rates,
+        "lean": len(lean), "lean_spikes": lean_spikes, "lean_rates": lean_rates,
+    }  # fmt: skip
+
+
+_HEAD = ("agent", "environment", "form", "seed")
+_ROOM = ("neurons", "synapses", "fan-in", "fan-out", "bytes at 8 bits", *CHIPS)
+_SPENT = (
+    "spikes per time step", "at most", "per neuron and time step", "time steps",
+    "spikes per synapse", "energy (nJ)", "twin's (nJ)", "by spikes per synapse", "by rate",
+)  # fmt: skip
+
+
+def _named(x: Measured) -> tuple[str, ...]:
+    return x.agent, x.environment, x.form, str(x.seed)
+
+
+def _room(x: Measured) -> tuple[str, ...]:
+    counts = (
+        x.demand.neurons, x.demand.synapses, x.demand.fan_in, x.demand.fan_out,
+        x.demand.memory_bytes,
+    )  # fmt: skip
+    chips = (", ".join(misfits(x.demand, chip)) or "fits" for chip in CHIPS.values())
+    return (*(f"{count:,}" for count in counts), *chips)
+
+
+def _spent(x: Measured) -> tuple[str, ...]:
+    did = x.activity
+    return (
+        f"{did.mean_spikes:.2f}", f"{did.peak_spikes:,}", f"{did.rate:.1%}", str(x.time_steps),
+        f"{did.spikes_per_synapse:.3f}", _band(x.energy_nj), _band(x.twin_nj), *regimes(did),
+    )  # fmt: skip
+
+
+def _band(ends: tuple[float, float] | None) -> str:
+    return "–" if ends is None else f"{ends[0]:.2f} to {ends[1]:.1f}"
+
+
+def main(
+    report_only: Annotated[bool, typer.Option(help="Write the report alone.")] = False,
+) -> None:
+    """Measure everything, and write docs/hardware.md."""
+    anew = None if report_only else (lambda: Found(tuple(measure())))
+    typer.echo(f"wrote {write_page(DOCS / 'hardware.md', RESULTS, Found, report, anew)}")
+
+
+if __name__ == "__main__":
+    typer.run(main)
