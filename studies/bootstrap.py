@@ -1,7 +1,7 @@
 """A bootstrap that draws runs with all their episodes.
 
-Its interval is too narrow with few runs (docs/intervals.md), so that the results table has another
-one; the study of dynamics was reported with it.
+Its interval is too narrow with few runs (docs/intervals.md), so that no table has it any more; the
+study of intervals measures it.
 """
 
 from __future__ import annotations

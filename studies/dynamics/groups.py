@@ -90,16 +90,6 @@ def read_groups(part: str, folder: Path) -> Groups:
     return groups
 
 
-def shared(first: Group, second: Group) -> tuple[Values, Values]:
-    """Return the means of two groups on the seeds that both have."""
-    seeds = sorted(set(first.seeds) & set(second.seeds))
-    values = []
-    for group in (first, second):
-        by_seed = dict(zip(group.seeds, group.means, strict=True))
-        values.append(np.array([by_seed[seed] for seed in seeds]))
-    return values[0], values[1]
-
-
 def _with_new_fields(settings: dict[str, Any]) -> dict[str, Any]:
     """Return settings as later versions write them: fields new since the run at their defaults."""
     network = to_mapping(NetworkConfig.from_dict(settings["network"]))

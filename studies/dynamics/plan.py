@@ -12,7 +12,6 @@ from studies.dynamics.control import ControlCase
 from studies.dynamics.hidden import HiddenCase
 from studies.dynamics.outcome import Outcome
 from studies.dynamics.settings import (
-    ABLATION_BUDGET,
     BEST_PRESET,
     HIDDEN_NEURONS,
     HIDDEN_STEPS,
@@ -36,7 +35,7 @@ from studies.dynamics.transfer import AGENT, TransferCase
 
 CARTPOLE = "CartPole-v1"
 TEACHER = "Teacher"
-Arm = Literal["dynamics", "off", "shuffled"]
+Arm = Literal["dynamics", "features", "off", "shuffled"]
 
 
 class Case(Protocol):
@@ -121,14 +120,16 @@ def _size(part: str) -> list[Planned]:
 
 
 def _ablation(part: str) -> list[Planned]:
-    """List the best preset with dynamics on, off and shuffled."""
+    """List the best preset with dynamics, with parts of them, and without, at one exploration."""
     planned = []
-    for env_id, seeds in ((CARTPOLE, 30), ("Acrobot-v1", 10), ("MountainCar-v0", 10)):
-        solved = SOLVED_RETURN if env_id == CARTPOLE else None
-        budget = PRESETS_BUDGET if env_id == CARTPOLE else ABLATION_BUDGET
-        for arm, settings in ablation_arms(SYNAPSE_AGENTS[env_id][BEST_PRESET]).items():
-            case = ControlCase(env_id, AGENT, budget, solved, overrides=to_mapping(settings))
-            planned.append(Planned(part, (env_id, arm), seeds, case))
+    for arm, settings in ablation_arms(SYNAPSE_AGENTS[CARTPOLE][BEST_PRESET]).items():
+        case = ControlCase(
+            CARTPOLE, AGENT, PRESETS_BUDGET, SOLVED_RETURN, overrides=to_mapping(settings)
+        )
+        planned.append(Planned(part, (CARTPOLE, arm), 30, case))
+    for arm, settings in ablation_arms(SYNAPSE_AGENTS[TEACHER][BEST_PRESET]).items():
+        taught = TeacherCase(AGENT, TEACHER_JUDGEMENTS, overrides=to_mapping(settings))
+        planned.append(Planned(part, (TEACHER, arm), 10, taught))
     return planned
 
 
@@ -140,6 +141,7 @@ def ablation_arms(settings: SynapseAgentsSettings) -> dict[Arm, SynapseAgentsSet
     """
     return {
         "dynamics": settings,
+        "features": replace(settings, reward="global"),
         "off": without_dynamics(settings),
         "shuffled": replace(settings, shuffled=True),
     }

@@ -1,7 +1,7 @@
 """Hyper-parameters, budgets and sizes that are fixed before the study's runs.
 
 Hyper-parameters of synapse agents were chosen on tuning seeds from 1000 on, which no table shows;
-those of the nulls on CartPole, Acrobot and MountainCar are the zoo's. On the Teacher job every
+those of the nulls on CartPole and Acrobot are the zoo's. On the Teacher job every
 learner had 2 to 5 settings tried on seeds 1000 to 1004.
 """
 
@@ -39,8 +39,6 @@ class Budget:
 PRESETS_BUDGET = Budget(episodes=15_000, steps=3_000_000)
 SIZE_BUDGET = Budget(episodes=2_000, steps=1_000_000)
 TRANSFER_BUDGET = Budget(episodes=2_000, steps=1_000_000)
-ABLATION_BUDGET = Budget(episodes=200_000, steps=200_000)
-"""Of Acrobot and MountainCar, where only the final return counts."""
 TEACHER_JUDGEMENTS = 3_000
 """Networks that a run on the Teacher job may have judged."""
 TRANSFER_SOLVED: Mapping[str, float] = MappingProxyType(
@@ -79,7 +77,6 @@ SYNAPSE_AGENTS: Mapping[str, Mapping[str, SynapseAgentsSettings]] = MappingProxy
     {
         "CartPole-v1": _CONTROL,
         "Acrobot-v1": _CONTROL,
-        "MountainCar-v0": _CONTROL,
         "Teacher": _for_presets(**_TEACHER),
     }
 )

@@ -1,101 +1,115 @@
-"""Section on the best preset with dynamics on, off and shuffled across synapses."""
+"""Third answer: which part of the setting with dynamics makes a difference."""
 
 from __future__ import annotations
 
-from studies.dynamics.groups import Groups, shared
-from studies.dynamics.plan import CARTPOLE
+from snn_gym.learners.settings import SynapseAgentsSettings
+from studies.dynamics.groups import Group, Groups, Values
+from studies.dynamics.plan import CARTPOLE, TEACHER, ablation_arms
 from studies.dynamics.report import markdown, verdicts
-from studies.dynamics.settings import ABLATION_BUDGET, BEST_PRESET, PRESETS_BUDGET
-from studies.dynamics.statistics import iqm, iqm_difference, median, superiority
+from studies.dynamics.report.parts import Study, answer
+from studies.dynamics.settings import BEST_PRESET, NULLS, PAPER_PRESET, SYNAPSE_AGENTS
 
-ARMS = ("dynamics", "off", "shuffled")
-OTHER_TASKS = ("Acrobot-v1", "MountainCar-v0")
-STRETCH_EPISODES = 100
-"""Median episodes on CartPole that the stretch goal asks to stay under, without a failed run."""
+FULL = "dynamics"
+ARMS = (FULL, "features", "off", "shuffled")
+EXPLORING = "exploration alone"
+"""Name of the comparison of ``off`` with the mask without dynamics, which explores less."""
+Found = dict[str, verdicts.Verdict]
 
 
-def section(groups: Groups) -> str:
-    """Return the section on dynamics on, off and shuffled."""
-    return "\n\n".join(
+def section(study: Study) -> str:
+    """Return the answer."""
+    found = judged(study)
+    settings = ablation_arms(SYNAPSE_AGENTS[CARTPOLE][BEST_PRESET])
+    rows = [
+        _row(found, arm, study["ablation"][CARTPOLE, arm], settings[arm])  # type: ignore[index]
+        for arm in ARMS
+    ]
+    paper = study["presets"][CARTPOLE, PAPER_PRESET]
+    rows.append(_row(found, PAPER_PRESET, paper, SYNAPSE_AGENTS[CARTPOLE][PAPER_PRESET]))
+    rows += [_row(found, name, study["presets"][CARTPOLE, name], None) for name in NULLS]
+    return answer(
+        "3. Is it the dynamics, or what goes with them?",
+        sentence(found),
+        ("ablation", "Dynamics on, off and shuffled, and the nulls"),
         [
-            "## 4. Dynamics on, off and shuffled",
-            f"Synapse agents with the preset `{BEST_PRESET}`. `off`: without the dynamics, neither "
-            "as features nor in the reward; `shuffled`: the same numbers, permuted across synapses "
-            "by a fixed permutation. Dynamics are of use only if they beat both.",
-            f"### {CARTPOLE}: episodes until solved",
-            f"At most {PRESETS_BUDGET.episodes:,} episodes and {PRESETS_BUDGET.steps:,} "
-            "environment steps.",
-            _cartpole_table(groups),
-            markdown.bullets(_cartpole_sentences(groups)),
-            "### Other tasks: return at the end",
-            f"{ABLATION_BUDGET.steps:,} environment steps; IQM of the 100 public episodes of all "
-            "runs. Differences are of the IQM over seeds of the runs' mean returns.",
-            _other_table(groups),
-            markdown.bullets(_other_sentences(groups)),
-            "![Dynamics on, off and shuffled](images/study-ablation.png)",
-        ]
+            "learner", "reward", "exploration", "solved", "episodes, median (least to most)",
+            f"`{FULL}` needs fewer", "p",
+        ],
+        rows,
+        f"CartPole-v1, mask `{BEST_PRESET}`. `off`: dynamics neither seen nor rewarded; "
+        "`features`: seen, not rewarded; `shuffled`: both, but each synapse has the numbers of "
+        f"another. The first ten seeds of `{FULL}` are the runs of the second question. "
+        + " ".join([*_exploration(found), *_open(study["ablation"])]),
+    )  # fmt: skip
+
+
+def judged(study: Study) -> Found:
+    """Compare the arm with dynamics with the others, and ``off`` with less exploration."""
+
+    def episodes(name: str) -> Values:
+        if name in ARMS:
+            return study["ablation"][CARTPOLE, name].episodes
+        return study["presets"][CARTPOLE, name].episodes
+
+    others = [*ARMS[1:], PAPER_PRESET, *NULLS]
+    compared: dict[str, verdicts.Strata] = {
+        name: [(episodes(FULL), episodes(name))] for name in others
+    }
+    compared[EXPLORING] = [(episodes(PAPER_PRESET), episodes("off"))]
+    return verdicts.judge(compared)
+
+
+def sentence(found: Found) -> str:
+    """Return what the runs say on the use of the dynamics."""
+    if not {"off", "shuffled"} <= found.keys():
+        return "Not known: runs are missing."
+    sides = {found[arm].side for arm in ("off", "shuffled")}
+    start = "At equal exploration the dynamics save episodes, and it matters whose they are"
+    if sides != {"better"}:
+        start = "At equal exploration these data show no use of the dynamics"
+    if "worse" in sides:
+        start = "At equal exploration the dynamics cost episodes"
+    return (
+        f"{start}: with them fewer are needed than without in {found['off']}, and than with those "
+        f"of another synapse in {found['shuffled']}."
     )
 
 
-def _cartpole_table(groups: Groups) -> str:
-    rows = []
-    for arm in ARMS:
-        group = groups[CARTPOLE, arm]
-        if not group.results:
-            rows.append([f"`{arm}`", *[markdown.MISSING] * 2, "no runs yet"])
-            continue
-        shown = markdown.with_interval(median(group.episodes))
-        rows.append(
-            [f"`{arm}`", markdown.solved(group), shown, markdown.by_seed(group, group.episodes)]
-        )
-    return markdown.table(["arm", "solved", "median episodes (95 % interval)", "by seed"], rows)
-
-
-def _cartpole_sentences(groups: Groups) -> list[str]:
-    on, off, shuffled = (groups[CARTPOLE, arm].episodes for arm in ARMS)
-    said = [
-        verdicts.pairwise("dynamics", on, "off", off, verdicts.EPISODES),
-        verdicts.pairwise("dynamics", on, "shuffled", shuffled, verdicts.EPISODES),
+def _exploration(found: Found) -> list[str]:
+    if EXPLORING not in found:
+        return []
+    verdict = found[EXPLORING]
+    return [
+        f"`{PAPER_PRESET}`, which is `off` with less exploration, needs fewer episodes than it in "
+        f"{verdict}."
     ]
-    if len(on) and len(off) and len(shuffled):
-        sides = {superiority(on, other).against(0.5) for other in (off, shuffled)}
-        helps = "**yes in these data**" if sides == {"above"} else "**the data do not show it**"
-        if "below" in sides:
-            helps = "**not in these data**"
-        said.insert(0, f"Dynamics save episodes, and it matters whose they are: {helps}.")
-        group = groups[CARTPOLE, "dynamics"]
-        middle, failed = median(on), len(on) - group.solved
-        goal = (
-            f"Stretch: a median under {STRETCH_EPISODES} episodes without a failed run; the "
-            f"median is {markdown.number(middle.value)}, and {failed} failed"
-        )
-        is_met = middle.value < STRETCH_EPISODES and not failed
-        said.append(verdicts.target(goal, is_met, group))
-    return said
 
 
-def _other_table(groups: Groups) -> str:
-    rows = []
-    for task in OTHER_TASKS:
-        for arm in ARMS:
-            group = groups[task, arm]
-            if not group.results:
-                rows.append([task, f"`{arm}`", markdown.MISSING, "no runs yet"])
-                continue
-            shown = f"{markdown.with_interval(iqm(group.scores), 1)}, {markdown.count(group)}"
-            rows.append([task, f"`{arm}`", shown, markdown.by_seed(group, group.means, 1)])
-    return markdown.table(["task", "arm", "IQM (95 % interval)", "mean by seed"], rows)
+def _open(groups: Groups) -> list[str]:
+    empty = [
+        f"{task}/{arm}"
+        for task in (CARTPOLE, TEACHER)
+        for arm in ARMS
+        if not groups[task, arm].results
+    ]
+    if not empty:
+        return []
+    return [
+        f"Planned and not run: {', '.join(empty)}; until then it is open what makes the gain with "
+        "a teacher."
+    ]
 
 
-def _other_sentences(groups: Groups) -> list[str]:
-    said = []
-    for task in OTHER_TASKS:
-        for other in ("off", "shuffled"):
-            what = f"{task}, `dynamics` − `{other}`"
-            on, against = shared(groups[task, "dynamics"], groups[task, other])
-            if not len(on):
-                said.append(f"{what}: runs are missing.")
-                continue
-            change = iqm_difference(on, against, paired=True)
-            said.append(verdicts.difference(what, change, 1, higher_is_better=True))
-    return said
+def _row(
+    found: Found, name: str, group: Group, settings: SynapseAgentsSettings | None
+) -> list[str]:
+    chosen = [markdown.MISSING] * 2
+    if settings is not None:
+        chosen = [settings.reward, f"{settings.exploration:g}"]
+    return [
+        f"`{name}`",
+        *chosen,
+        markdown.solved(group),
+        markdown.spread(group.episodes),
+        *verdicts.cells(found, name),
+    ]

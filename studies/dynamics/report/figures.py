@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -12,22 +11,25 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, NullFormatter
 
-from snn_gym.learners.settings import PRESET_NAMES
 from snn_gym.plotting.style import BLACK, GREY, layer_colours, new_figure, title
-from studies.dynamics.groups import Groups, Values
+from snn_gym.scoring.statistics import interquartile_mean
+from studies.dynamics.groups import Values
 from studies.dynamics.plan import CARTPOLE, TEACHER
-from studies.dynamics.report import ablation, presets, size
+from studies.dynamics.report import ablation, size, transfer
+from studies.dynamics.report.parts import Study, costs
+from studies.dynamics.report.seen import PLAIN_PRESETS
 from studies.dynamics.settings import (
     HIDDEN_NEURONS,
     NULLS,
+    PAPER_PRESET,
     PRESETS_BUDGET,
     SIZE_BUDGET,
     SIZE_HIDDEN_NEURONS,
+    TRANSFER_BUDGET,
 )
-from studies.dynamics.statistics import Estimate, iqm
 
 _BLUE, _ORANGE, _GREEN, _PINK, _SKY, _GOLD = list(layer_colours("abcdef").values())[1:]
-_ARM_COLOURS = {"dynamics": _ORANGE, "off": _BLUE, "shuffled": _GREEN}
+_ARM_COLOURS = {"dynamics": _ORANGE, "features": _GOLD, "off": _BLUE, "shuffled": _GREEN}
 _FAILED = 1.35
 """Where failures are drawn, as a multiple of the budget."""
 _NEXT_FAILURE = 1.08
@@ -42,21 +44,34 @@ _KINDS = {
 }
 
 
-def draw_presets(groups: Groups) -> Figure:
-    """Draw what every preset and null needs on CartPole and reaches on the Teacher job."""
+def draw_seen(study: Study) -> Figure:
+    """Draw what every mask without dynamics and every null needs on CartPole."""
+    figure = new_figure(7.0, 3.8)
+    axes = figure.subplots()
+    names = [*PLAIN_PRESETS, *NULLS]
+    values = [costs(study, CARTPOLE, name) for name in names]
+    _draw_runs(axes, values, [_kind_colour(name) for name in names], PRESETS_BUDGET.episodes)
+    _say_if_empty(axes, values)
+    title(axes, "CartPole-v1: episodes until solved")
+    axes.set_xlabel("episodes that judged weights")
+    _name_rows(axes, names)
+    handles = [_dot(colour, kind) for kind, colour in _KINDS.items() if colour != _ORANGE]
+    figure.legend(handles=[*handles, *_marks()], loc="outside lower center", ncols=2)
+    return figure
+
+
+def draw_watching(study: Study) -> Figure:
+    """Draw every mask with and without dynamics on CartPole and on the Teacher job."""
     figure = new_figure(9.5, 5.6)
     left, right = figure.subplots(1, 2, sharey=True)
-    plain = [name for name in PRESET_NAMES if "dynamics" not in name]
-    names = [*(x for name in plain for x in (name, f"{name}+dynamics")), *NULLS]
+    names = [*(x for name in PLAIN_PRESETS for x in (name, f"{name}+dynamics")), *NULLS]
     colours = [_kind_colour(name) for name in names]
-    values = [presets.costs(groups, CARTPOLE, name) for name in names]
-    _draw_runs(left, values, colours, PRESETS_BUDGET.episodes)
-    _say_if_empty(left, values)
+    for axes, task, budget in ((left, CARTPOLE, PRESETS_BUDGET.episodes), (right, TEACHER, None)):
+        values = [costs(study, task, name) for name in names]
+        _draw_runs(axes, values, colours, budget)
+        _say_if_empty(axes, values)
     title(left, "CartPole-v1: episodes until solved")
     left.set_xlabel("episodes that judged weights")
-    values_right = [presets.costs(groups, TEACHER, name) for name in names]
-    _draw_runs(right, values_right, colours)
-    _say_if_empty(right, values_right)
     title(right, "Teacher: cross-entropy at the end")
     right.set_xlabel("nat")
     _name_rows(left, names)
@@ -65,45 +80,57 @@ def draw_presets(groups: Groups) -> Figure:
     return figure
 
 
-def draw_hidden(groups: Groups) -> Figure:
-    """Draw the return of DQSN against its hidden neurons."""
-    figure = new_figure(6.5, 3.8)
+def draw_ablation(study: Study) -> Figure:
+    """Draw dynamics on, off and shuffled, and the nulls."""
+    figure = new_figure(7.0, 3.8)
     axes = figure.subplots()
-    axes.set_xscale("log", base=2)
-    have = [hidden_ for hidden_ in HIDDEN_NEURONS if groups[(str(hidden_),)].results]
-    middles = [iqm(groups[(str(hidden_),)].scores) for hidden_ in have]
-    for neurons in have:
-        means = groups[(str(neurons),)].means
-        places = neurons * 2.0 ** (0.22 * _spread(len(means)))
-        axes.plot(places, means, "o", color=_BLUE, markersize=4, alpha=0.6, markeredgewidth=0)
-    _error_bars(axes, np.array(have, float), middles, BLACK, line="-")
-    title(axes, "DQSN on CartPole-v1 by its hidden neurons")
-    axes.set_xlabel("hidden neurons")
-    axes.set_ylabel("return of 100 episodes")
-    axes.xaxis.set_major_locator(FixedLocator(HIDDEN_NEURONS))
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:.0f}"))
-    axes.set_ylim(0, 520)
-    handles = [
-        _dot(_BLUE, "mean of a run"),
-        Line2D([], [], color=BLACK, marker="s", label="IQM of all runs, 95 % interval"),
-    ]
-    figure.legend(handles=handles, loc="outside lower center", ncols=2)
+    arms = {arm: study["ablation"][CARTPOLE, arm].episodes for arm in ablation.ARMS}
+    values = {f"arm: {arm}": runs for arm, runs in arms.items() if len(runs)}
+    colours = [_ARM_COLOURS[arm] for arm, runs in arms.items() if len(runs)]
+    for name in (PAPER_PRESET, *NULLS):
+        values[name] = costs(study, CARTPOLE, name)
+        colours.append(GREY if name in NULLS else _SKY)
+    _draw_runs(axes, list(values.values()), colours, PRESETS_BUDGET.episodes)
+    _say_if_empty(axes, list(values.values()))
+    title(axes, "CartPole-v1: episodes until solved")
+    axes.set_xlabel("episodes that judged weights")
+    _name_rows(axes, list(values))
+    figure.legend(handles=_marks(), loc="outside lower center", ncols=2)
     return figure
 
 
-def draw_size(groups: Groups) -> Figure:
-    """Draw the episodes until solved against the number of synapses."""
-    figure = new_figure(7.5, 4.4)
-    axes = figure.subplots()
-    axes.set_xscale("log")
-    styles = dict(
-        zip(
-            size.LEARNERS,
-            zip((_ORANGE, _BLUE, BLACK, _GREEN, _PINK), "osDv^", strict=True),
-            strict=True,
-        )
+def draw_size(study: Study) -> Figure:
+    """Draw the episodes until solved by synapses, and DQSN's return by hidden neurons."""
+    figure = new_figure(10.5, 4.4)
+    left, right = figure.subplots(1, 2, width_ratios=(3, 2))
+    _draw_synapses(left, study)
+    _draw_hidden(right, study)
+    handles = [
+        Line2D([], [], color=colour, marker=marker, markersize=4, label=name)
+        for name, (colour, marker) in _SIZE_STYLES.items()
+    ]
+    marks = [
+        _dot(GREY, "a run"),
+        Line2D([], [], color=GREY, label="median; DQSN: IQM"),
+        _marks()[-1],
+    ]
+    figure.legend(handles=[*handles, *marks], loc="outside lower center", ncols=4)
+    return figure
+
+
+_SIZE_STYLES = dict(
+    zip(
+        size.LEARNERS,
+        zip((_ORANGE, _BLUE, BLACK, _GREEN, _PINK), "osDv^", strict=True),
+        strict=True,
     )
-    for place, (name, (colour, marker)) in enumerate(styles.items()):
+)
+
+
+def _draw_synapses(axes: Axes, study: Study) -> None:
+    axes.set_xscale("log")
+    groups = study["size"]
+    for place, (name, (colour, marker)) in enumerate(_SIZE_STYLES.items()):
         shift = 1.045 ** (place - 2)
         have = [h for h in SIZE_HIDDEN_NEURONS if groups[name, str(h)].results]
         x = np.array([size.synapses(h) for h in have]) * shift
@@ -114,62 +141,78 @@ def draw_size(groups: Groups) -> Figure:
         axes.plot(x, _shown(middles, SIZE_BUDGET.episodes), color=colour, linewidth=1.6)
     _failure_axis(axes, SIZE_BUDGET.episodes, "y")
     _count_axis(axes.xaxis)
-    title(axes, "CartPole-v1: episodes until solved, by the size of the network")
+    title(axes, "CartPole-v1: episodes until solved")
     axes.set_xlabel("synapses")
     axes.set_ylabel("episodes that judged weights")
+
+
+def _draw_hidden(axes: Axes, study: Study) -> None:
+    groups = {h: study["hidden"][(str(h),)] for h in HIDDEN_NEURONS}
+    have = {h: group for h, group in groups.items() if group.results}
+    axes.set_xscale("log", base=2)
+    for neurons, group in have.items():
+        places = neurons * 2.0 ** (0.22 * _spread(len(group.means)))
+        axes.plot(places, group.means, "o", color=GREY, markersize=4, markeredgewidth=0)
+    axes.plot(list(have), [interquartile_mean(group.scores) for group in have.values()], color=GREY)
+    title(axes, "DQSN on CartPole-v1")
+    axes.set_xlabel("hidden neurons")
+    axes.set_ylabel("return of 100 episodes")
+    axes.xaxis.set_major_locator(FixedLocator(HIDDEN_NEURONS))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:.0f}"))
+    axes.set_ylim(0, 520)
+
+
+def draw_transfer(study: Study) -> Figure:
+    """Draw rules on the jobs that they are carried to."""
+    figure = new_figure(9.5, 3.4)
+    left, right = figure.subplots(1, 2, sharey=True)
+    groups = study["transfer"]
+    names = [", ".join(labels) for labels in transfer.RULES]
+    taught = {"same": (_BLUE, "o"), "relabelled": (_ORANGE, "s"), "32-hidden": (_GREEN, "D")}
+    for place, (target, (colour, marker)) in enumerate(taught.items()):
+        _draw_rules(left, study, target, (colour, marker), shift=0.2 * (place - 1))
+    left.set_xscale("log")
+    title(left, "Teacher: cross-entropy at the end")
+    left.set_xlabel("nat")
+    controls = {
+        target: look
+        for target, look in {CARTPOLE: (_PINK, "^"), "Acrobot-v1": (_GOLD, "v")}.items()
+        if any(len(transfer.costs(groups, target, rule)) for rule in transfer.RULES)
+    }
+    for target, (colour, marker) in controls.items():
+        _draw_rules(right, study, target, (colour, marker), TRANSFER_BUDGET.episodes)
+    right.set_xscale("log")
+    _failure_axis(right, TRANSFER_BUDGET.episodes, "x")
+    title(right, "Control tasks: episodes until solved")
+    right.set_xlabel("episodes that judged weights")
+    _name_rows(left, names)
     handles = [
-        Line2D([], [], color=colour, marker=marker, markersize=4, label=name)
-        for name, (colour, marker) in styles.items()
+        Line2D([], [], color=c, marker=m, linestyle="", markersize=4, label=transfer.TARGETS[x])
+        for x, (c, m) in {**taught, **controls}.items()
     ]
-    marks = [_dot(GREY, "a run"), Line2D([], [], color=GREY, label="median"), _marks()[-1]]
-    figure.legend(handles=[*handles, *marks], loc="outside lower center", ncols=4)
+    figure.legend(handles=[*handles, _marks()[-1]], loc="outside lower center", ncols=6)
     return figure
 
 
-def draw_ablation(groups: Groups) -> Figure:
-    """Draw dynamics on, off and shuffled."""
-    figure = new_figure(9.5, 3.2)
-    first, *others = figure.subplots(1, 3)
-    arms = ablation.ARMS
-    colours = [_ARM_COLOURS[arm] for arm in arms]
-    values = [groups[CARTPOLE, arm].episodes for arm in arms]
-    _draw_runs(first, values, colours, PRESETS_BUDGET.episodes)
-    _say_if_empty(first, values)
-    title(first, "CartPole-v1")
-    first.set_xlabel("episodes until solved")
-    _name_rows(first, arms)
-    for axes, task in zip(others, ablation.OTHER_TASKS, strict=True):
-        for row, arm in enumerate(arms):
-            group = groups[task, arm]
-            if not group.results:
-                continue
-            places = row + _HALF_WIDTH * _spread(len(group.results))
-            axes.plot(
-                group.means,
-                places,
-                "o",
-                color=_ARM_COLOURS[arm],
-                markersize=4,
-                alpha=0.6,
-                markeredgewidth=0,
-            )
-            _error_bars(axes, np.array([row]), [iqm(group.scores)], BLACK, upright=False)
-        _say_if_empty(axes, [groups[task, arm].means for arm in arms])
-        title(axes, task)
-        axes.set_xlabel("return at the end")
-        _name_rows(axes, arms)
-    handles = [*_marks(), Line2D([], [], color=BLACK, marker="s", label="IQM, 95 % interval")]
-    figure.legend(handles=handles, loc="outside lower center", ncols=4)
-    return figure
+def _draw_rules(
+    axes: Axes, study: Study, target: str, look: tuple[str, str],
+    budget: float | None = None, shift: float = 0.0,
+) -> None:  # fmt: skip
+    colour, marker = look
+    for row, labels in enumerate(transfer.RULES):
+        values = transfer.costs(study["transfer"], target, labels)
+        places = row + shift + 0.3 * _HALF_WIDTH * _spread(len(values))
+        _points(axes, values, places, colour, budget, marker)
 
 
-FIGURES: dict[str, Callable[[Groups], Figure]] = {
-    "presets": draw_presets,
-    "hidden": draw_hidden,
-    "size": draw_size,
+FIGURES: dict[str, Callable[[Study], Figure]] = {
+    "seen": draw_seen,
+    "watching": draw_watching,
     "ablation": draw_ablation,
+    "size": draw_size,
+    "transfer": draw_transfer,
 }
-"""What draws the figure of each part."""
+"""What draws the figure of each answer."""
 
 
 def _say_if_empty(axes: Axes, values: Sequence[Values]) -> None:
@@ -238,20 +281,6 @@ def _count_axis(axis: Axis) -> None:
     axis.set_minor_locator(LogLocator(10.0, subs=range(2, 10)))
     axis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:,.0f}"))
     axis.set_minor_formatter(NullFormatter())
-
-
-def _error_bars(
-    axes: Axes, places: Values, estimates: Sequence[Estimate], colour: str,
-    *, line: str = "none", upright: bool = True,
-) -> None:  # fmt: skip
-    values = np.array([item.value for item in estimates])
-    bounds = [item.interval or (item.value, item.value) for item in estimates]
-    reach = np.abs(np.array(bounds).T - values) if len(values) else np.zeros((2, 0))
-    look: Any = {"color": colour, "linestyle": line, "marker": "s", "markersize": 5, "capsize": 4}
-    if upright:
-        axes.errorbar(places, values, yerr=reach, zorder=3, **look)
-    else:
-        axes.errorbar(values, places, xerr=reach, zorder=3, **look)
 
 
 def _name_rows(axes: Axes, names: Sequence[str]) -> None:

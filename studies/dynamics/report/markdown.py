@@ -1,25 +1,15 @@
-"""Numbers and tables in Markdown."""
+"""Numbers and names as the report writes them."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
 
+import numpy as np
+
 from studies.dynamics.groups import Group, Values
-from studies.dynamics.statistics import Estimate
 
 MISSING = "–"
-
-
-def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Return a Markdown table."""
-    lines = [header, ["---"] * len(header), *rows]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
-
-
-def bullets(sentences: Sequence[str]) -> str:
-    """Return sentences as a Markdown list."""
-    return "\n".join(f"- {sentence}" for sentence in sentences)
 
 
 def number(value: float, digits: int = 0) -> str:
@@ -27,38 +17,47 @@ def number(value: float, digits: int = 0) -> str:
     return "> budget" if math.isinf(value) else f"{value:,.{digits}f}".replace("-", "−")
 
 
-def with_interval(estimate: Estimate, digits: int = 0) -> str:
-    """Return an estimate with its interval."""
-    value = number(estimate.value, digits)
-    if estimate.interval is None:
-        return f"{value} (one run)"
-    low, high = (number(bound, digits) for bound in estimate.interval)
-    return f"{value} ({low} to {high})"
+def spread(values: Values, digits: int = 0) -> str:
+    """Return the median of runs (runs,), the least and the most; a dash if there are none."""
+    if not len(values):
+        return MISSING
+    middle = number(float(np.median(values)), digits)
+    if len(values) == 1:
+        return middle
+    return f"{middle} ({number(values.min(), digits)} to {number(values.max(), digits)})"
 
 
-def percent(estimate: Estimate) -> str:
-    """Return a share and its interval in percent."""
-    share = f"{100 * estimate.value:.0f} %"
-    if estimate.interval is None:
-        return f"{share} (one run each)"
-    low, high = (100 * bound for bound in estimate.interval)
-    return f"{share} ({low:.0f} to {high:.0f} %)"
+def median(values: Values, digits: int = 0) -> str:
+    """Return the median of runs (runs,), failures being infinite; a dash if there are none."""
+    return number(float(np.median(values)), digits) if len(values) else MISSING
 
 
-def by_seed(group: Group, values: Values, digits: int = 0) -> str:
-    """Return a value of every seed in order; a dash where a run is missing."""
-    shown = dict(zip(group.seeds, (number(value, digits) for value in values), strict=True))
-    return ", ".join(shown.get(seed, MISSING) for seed in range(group.planned))
+def p_value(p: float) -> str:
+    """Return a p-value as one says it."""
+    return "< 0.001" if p < 0.001 else f"{p:.3f}" if p < 0.1 else f"{p:.2f}"
 
 
-def count(group: Group) -> str:
-    """Return how many seeds there are, and of how many if some are missing."""
-    have = len(group.results)
-    return f"{have} seeds" if have == group.planned else f"{have} of {group.planned} seeds"
+def equal_to(p: float) -> str:
+    """Return a p-value with its sign, as within a sentence."""
+    return f"p {p_value(p)}" if p < 0.001 else f"p = {p_value(p)}"
+
+
+def percent(share: float) -> str:
+    """Return a share in percent."""
+    return f"{100 * share:.0f} %"
 
 
 def solved(group: Group) -> str:
-    """Return how many runs met the criterion, and how many are missing."""
-    have = len(group.results)
-    missing = "" if have == group.planned else f", {group.planned - have} missing"
-    return f"{group.solved} of {have}{missing}"
+    """Return how many runs met the criterion."""
+    return f"{group.solved} of {len(group.results)}" if group.results else MISSING
+
+
+def not_run(items: Sequence[str], cells: int) -> list[str]:
+    """Return a row for learners that were not run, with empty cells after their names."""
+    return [f"{names(items)}: not run", *[MISSING] * cells]
+
+
+def names(items: Sequence[str]) -> str:
+    """Return code names as within a sentence, at least one."""
+    quoted = [f"`{item}`" for item in items]
+    return quoted[0] if len(quoted) == 1 else f"{', '.join(quoted[:-1])} and {quoted[-1]}"

@@ -1,19 +1,30 @@
-"""Section on learners of CartPole with more synapses."""
+"""Fourth answer: how large the network may be, for synapse agents, nulls and DQSN."""
 
 from __future__ import annotations
 
-from studies.dynamics.groups import Groups
+import numpy as np
+
+from snn_gym.scoring.statistics import interquartile_mean
+from studies.dynamics.groups import Values
+from studies.dynamics.plan import CARTPOLE
 from studies.dynamics.report import markdown, verdicts
+from studies.dynamics.report.parts import Study, answer
 from studies.dynamics.settings import (
     BEST_PRESET,
+    HIDDEN_NEURONS,
+    HIDDEN_STEPS,
+    NULLS,
     PAPER_PRESET,
     SIZE_BUDGET,
     SIZE_HIDDEN_NEURONS,
     SIZE_NULLS,
 )
-from studies.dynamics.statistics import median, rank_correlation
+from studies.statistics import holm, trend
 
 LEARNERS = (BEST_PRESET, PAPER_PRESET, *SIZE_NULLS)
+DQSN = "dqsn"
+Trends = dict[str, tuple[float, float]]
+"""Rank correlation with the size and its corrected p-value, by learner."""
 
 
 def synapses(hidden: int) -> int:
@@ -21,55 +32,118 @@ def synapses(hidden: int) -> int:
     return 7 * hidden + 2
 
 
-def section(groups: Groups) -> str:
-    """Return the section on size."""
-    rows = [_row(groups, name, hidden) for name in LEARNERS for hidden in SIZE_HIDDEN_NEURONS]
-    header = [
-        "learner", "synapses", "solved", "median episodes (95 % interval)", "episodes by seed",
-        "mean return at the end, by seed",
-    ]  # fmt: skip
-    return "\n\n".join(
-        [
-            "## 3. More synapses",
-            f"CartPole-v1, one hidden layer, at most {SIZE_BUDGET.episodes:,} episodes and "
-            f"{SIZE_BUDGET.steps:,} environment steps; hyper-parameters are those for 16 hidden "
-            "neurons. CMA-ES adapts variances only.",
-            markdown.table(header, rows),
-            markdown.bullets(sentences(groups)),
-            "![Episodes until solved by size](images/study-size.png)",
-        ]
+def section(study: Study) -> str:
+    """Return the answer."""
+    found, against = trends(study), judged(study)
+    sizes = [f"{synapses(hidden):,}" for hidden in SIZE_HIDDEN_NEURONS]
+    rows = [_row(study, found, against, name) for name in LEARNERS]
+    others = [name for name in NULLS if name not in SIZE_NULLS]
+    rows.append(markdown.not_run(others, len(sizes) + 4))
+    return answer(
+        "4. How large may the network be?",
+        sentence(found, against),
+        ("size", "Episodes until solved by size; return of DQSN by hidden neurons"),
+        ["learner", *sizes, "rank correlation", "p", f"`{BEST_PRESET}` needs fewer", "p"],
+        rows,
+        "Median episodes until CartPole-v1 is solved, by number of synapses of one hidden layer; "
+        f"{_runs(study)} runs each, at most {SIZE_BUDGET.episodes:,} episodes and "
+        f"{SIZE_BUDGET.steps:,} steps, hyper-parameters as for 16 hidden neurons. So few decide "
+        f"nothing at one size: tests take all sizes together. {_dqsn(study, found)}",
     )
 
 
-def sentences(groups: Groups) -> list[str]:
-    """Return what the runs say on the number of synapses."""
-    said = []
+def trends(study: Study) -> Trends:
+    """Return how what a learner needs, or DQSN earns, goes with the size."""
+    samples: dict[str, tuple[list[int], list[Values]]] = {}
     for name in LEARNERS:
-        have = [hidden for hidden in SIZE_HIDDEN_NEURONS if groups[name, str(hidden)].results]
-        if len(have) < 2:
-            continue
-        values = [groups[name, str(hidden)].episodes for hidden in have]
-        correlation = rank_correlation([synapses(hidden) for hidden in have], values)
-        what = f"The number of episodes that `{name}` needs"
-        said.append(verdicts.trend(what, "the number of synapses", correlation))
-    smallest, largest = SIZE_HIDDEN_NEURONS[0], SIZE_HIDDEN_NEURONS[-1]
-    for hidden in (smallest, largest):
-        for other in (PAPER_PRESET, *SIZE_NULLS):
-            ours, theirs = (groups[name, str(hidden)].episodes for name in (BEST_PRESET, other))
-            compared = verdicts.pairwise(BEST_PRESET, ours, other, theirs, verdicts.EPISODES)
-            said.append(f"{synapses(hidden):,} synapses: {compared}")
-    return said
+        episodes = {h: study["size"][name, str(h)].episodes for h in SIZE_HIDDEN_NEURONS}
+        samples[name] = _present(episodes)
+    samples[DQSN] = _present({h: study["hidden"][(str(h),)].means for h in HIDDEN_NEURONS})
+    found = {name: trend(*each) for name, each in samples.items() if len(each[0]) > 1}
+    corrected = holm({name: p for name, (_, p) in found.items()})
+    return {name: (correlation, corrected[name]) for name, (correlation, _) in found.items()}
 
 
-def _row(groups: Groups, name: str, hidden: int) -> list[str]:
-    group = groups[name, str(hidden)]
-    start = [f"`{name}`", f"{synapses(hidden):,}"]
-    if not group.results:
-        return [*start, *[markdown.MISSING] * 3, "no runs yet"]
-    return [
-        *start,
-        markdown.solved(group),
-        markdown.with_interval(median(group.episodes)),
-        markdown.by_seed(group, group.episodes),
-        markdown.by_seed(group, group.means),
+def judged(study: Study) -> dict[str, verdicts.Verdict]:
+    """Compare the best mask with the other learners over all sizes."""
+    groups = study["size"]
+    return verdicts.judge(
+        {
+            name: [
+                (groups[BEST_PRESET, str(h)].episodes, groups[name, str(h)].episodes)
+                for h in SIZE_HIDDEN_NEURONS
+            ]
+            for name in LEARNERS[1:]
+        }
+    )
+
+
+def sentence(found: Trends, against: dict[str, verdicts.Verdict]) -> str:
+    """Return what the runs say on size."""
+    if not found:
+        return "Not known: runs are missing."
+    more = [name for name in LEARNERS if name in found and _side(found[name]) == "rises"]
+    level = [name for name in LEARNERS if name in found and _side(found[name]) == "is level"]
+    said = []
+    if more:
+        said.append(f"with more synapses {markdown.names(more)} needs more episodes")
+    lost = [name for name in against if against[name].side == "worse"]
+    if lost:
+        it = "it" if more == [BEST_PRESET] else f"`{BEST_PRESET}`"
+        said.append(f"over all sizes {it} needs more than {markdown.names(lost)}")
+    if level:
+        said.append(f"for {markdown.names(level)} no trend is seen")
+    if DQSN in found:
+        said.append(f"the return of `{DQSN}` {_side(found[DQSN])} with its hidden neurons")
+        if _side(found[DQSN]) == "rises":
+            said[-1] += ", as the founding paper has it"
+    text = "; ".join(said) + "."
+    return text[0].upper() + text[1:]
+
+
+def _side(found: tuple[float, float]) -> str:
+    correlation, p = found
+    if p > verdicts.SIGNIFICANT:
+        return "is level"
+    return "rises" if correlation > 0 else "falls"
+
+
+def _present(samples: dict[int, Values]) -> tuple[list[int], list[Values]]:
+    present = {level: values for level, values in samples.items() if len(values)}
+    return list(present), list(present.values())
+
+
+def _runs(study: Study) -> str:
+    counts = [len(group.results) for group in study["size"].values()]
+    return f"{min(counts)} to {max(counts)}"
+
+
+def _dqsn(study: Study, found: Trends) -> str:
+    groups = [(hidden, study["hidden"][(str(hidden),)]) for hidden in HIDDEN_NEURONS]
+    shown = ", ".join(
+        f"{interquartile_mean(group.scores):.0f} with {hidden}" for hidden, group in groups
+        if group.results
+    )  # fmt: skip
+    if DQSN not in found:
+        return f"Runs of `{DQSN}` are missing."
+    correlation, p = found[DQSN]
+    nulls = [study["presets"][CARTPOLE, name].steps for name in SIZE_NULLS]
+    fastest = min((float(np.median(steps)) for steps in nulls if len(steps)), default=np.inf)
+    return (
+        f"`{DQSN}` learns by gradients for {HIDDEN_STEPS:,} steps; the IQM of its return is "
+        f"{shown} hidden neurons: rank correlation {markdown.number(correlation, 2)}, "
+        f"{markdown.equal_to(p)}. The quickest of these nulls takes {markdown.number(fastest)} "
+        "steps to 475 with 16."
+    )
+
+
+def _row(study: Study, found: Trends, against: dict[str, verdicts.Verdict], name: str) -> list[str]:
+    row = [f"`{name}`"]
+    row += [
+        markdown.median(study["size"][name, str(hidden)].episodes) for hidden in SIZE_HIDDEN_NEURONS
     ]
+    row += [markdown.MISSING] * 2
+    if name in found:
+        correlation, p = found[name]
+        row[-2:] = [markdown.number(correlation, 2), markdown.p_value(p)]
+    return [*row, *verdicts.cells(against, name)]

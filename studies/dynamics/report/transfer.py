@@ -1,92 +1,100 @@
-"""Section on rules learned on one job and used on another."""
+"""Fifth answer: whether a rule that was learned on one job is of use on another."""
 
 from __future__ import annotations
 
-from studies.dynamics.groups import Group, Groups, Values
+from math import comb
+
+from studies.dynamics.groups import Groups, Values
 from studies.dynamics.report import markdown, verdicts
+from studies.dynamics.report.parts import Study, answer
 from studies.dynamics.settings import (
     BEST_PRESET,
+    NULLS,
     PAPER_PRESET,
     PRETRAINING_RUNS,
     TRANSFER_BUDGET,
     TRANSFER_JUDGEMENTS,
     TRANSFER_SOLVED,
 )
-from studies.dynamics.statistics import median
 
 REFERENCE = "accept-reject"
-PRESETS = (BEST_PRESET, PAPER_PRESET)
 ARMS = ("pretrained", "scratch", "untrained")
+RULES = (*((preset, arm) for preset in (BEST_PRESET, PAPER_PRESET) for arm in ARMS), (REFERENCE,))
 TARGETS = {
-    "same": "Teacher, as it was learned",
-    "relabelled": "Teacher, inputs and hidden neurons with other indices",
-    "32-hidden": "Teacher, 32 hidden neurons instead of 16",
+    "same": "Teacher",
+    "relabelled": "other indices",
+    "32-hidden": "32 hidden neurons",
     "CartPole-v1": "CartPole-v1",
     "Acrobot-v1": "Acrobot-v1",
 }
+Found = dict[tuple[str, str, str], verdicts.Verdict]
+"""Verdicts by target, mask and what the rule that was learned is compared with."""
 
 
-def section(groups: Groups) -> str:
-    """Return the section on transfer."""
-    solved = ", ".join(
-        f"{markdown.number(value)} on {name}" for name, value in TRANSFER_SOLVED.items()
+def section(study: Study) -> str:
+    """Return the answer."""
+    groups = study["transfer"]
+    others = [name for name in NULLS if name != REFERENCE]
+    return answer(
+        "5. Is a learned rule of use elsewhere?",
+        sentence(groups, judged(groups)),
+        ("transfer", "Rules that were learned on the Teacher job, on others"),
+        ["rule", *TARGETS.values()],
+        [*(_row(groups, rule) for rule in RULES), markdown.not_run(others, len(TARGETS))],
+        f"`pretrained`: learned on the Teacher job, on {PRETRAINING_RUNS} networks in a row, then "
+        "frozen; `scratch`: learned on the target only; `untrained`: frozen at the start. Cells: "
+        f"cross-entropy in nat after {TRANSFER_JUDGEMENTS:,} judged networks on the Teacher job, "
+        "on it with inputs and hidden neurons under other indices, and with more hidden neurons; "
+        f"episodes, of at most {TRANSFER_BUDGET.episodes:,}, until CartPole-v1 (475) and "
+        "Acrobot-v1 (−100) are solved. What agents lose when half of their neurons are deleted is "
+        "in [learning on line](local-study.md).",
     )
-    parts = [
-        "## 5. Transfer of a rule",
-        f"`pretrained`: learned on the Teacher job, {PRETRAINING_RUNS} fresh networks in a row and "
-        f"{TRANSFER_JUDGEMENTS:,} judged networks each, then frozen. `scratch`: learned on the "
-        "target only. `untrained`: frozen before it learned anything, so that moves are random; "
-        "what moves do not improve is taken back in all three. On the Teacher job the measure is "
-        f"the cross-entropy after {TRANSFER_JUDGEMENTS:,} judged networks, on control tasks the "
-        f"number of episodes until solved (a mean of 100 episodes of {solved}), of at most "
-        f"{TRANSFER_BUDGET.episodes:,} episodes and {TRANSFER_BUDGET.steps:,} steps. Indices are "
-        "changed for inputs and hidden neurons: those of hidden neurons alone would change "
-        "nothing in a network with fresh weights.",
-    ]
-    for target, heading in TARGETS.items():
-        parts += [
-            f"### {heading}",
-            _table(groups, target),
-            markdown.bullets(sentences(groups, target)),
-        ]
-    return "\n\n".join(parts)
 
 
-def sentences(groups: Groups, target: str) -> list[str]:
-    """Return what the runs say on the transfer to a target."""
-    measure = verdicts.EPISODES if target in TRANSFER_SOLVED else verdicts.CROSS_ENTROPY
-    null = costs(target, groups[target, REFERENCE])
+def judged(groups: Groups) -> Found:
+    """Compare every rule that was learned with the others, on every target."""
+    compared: dict[tuple[str, str, str], verdicts.Strata] = {}
+    for target in TARGETS:
+        for preset in (BEST_PRESET, PAPER_PRESET):
+            ours = costs(groups, target, (preset, "pretrained"))
+            for other in (*ARMS[1:], REFERENCE):
+                labels = (other,) if other == REFERENCE else (preset, other)
+                compared[target, preset, other] = [(ours, costs(groups, target, labels))]
+    return verdicts.judge(compared)
+
+
+def sentence(groups: Groups, found: Found) -> str:
+    """Return what the runs say on transfer."""
+    most = max((len(group.results) for group in groups.values()), default=0)
+    if not found:
+        return "Not known: runs are missing."
+    if 2 / comb(2 * most, most) > verdicts.SIGNIFICANT:
+        runs = "is one run" if most == 1 else f"are {most} runs"
+        return f"Not known: there {runs} of each, of which no test can tell anything."
     said = []
-    for preset in PRESETS:
-        values = {arm: costs(target, groups[target, preset, arm]) for arm in ARMS}
-        ours = f"{preset}, pretrained"
-        for arm in ("scratch", "untrained"):
-            other = f"{preset}, {arm}"
-            said.append(verdicts.pairwise(ours, values["pretrained"], other, values[arm], measure))
-        said.append(verdicts.pairwise(ours, values["pretrained"], REFERENCE, null, measure))
-    return said
+    for side in ("better", "worse"):
+        won = [
+            f"`{preset}` on {TARGETS[target]} than `{other}`"
+            for (target, preset, other), verdict in found.items()
+            if verdict.side == side
+        ]
+        if won:
+            said.append(f"a learned rule is {side}: {', '.join(won)}")
+    text = "; ".join(said) or f"of {len(found)} comparisons none tells a learned rule from another"
+    return f"{text[0].upper()}{text[1:]}."
 
 
-def costs(target: str, group: Group) -> Values:
-    """Return what runs cost: episodes to solve a control task, or cross-entropy."""
+def costs(groups: Groups, target: str, labels: tuple[str, ...]) -> Values:
+    """Return what runs cost: episodes to solve a control task, or cross-entropy in nat."""
+    group = groups[(target, *labels)]
     return group.episodes if target in TRANSFER_SOLVED else -group.means
 
 
-def _table(groups: Groups, target: str) -> str:
-    digits = 0 if target in TRANSFER_SOLVED else 3
-    rows = []
-    cases = [(preset, arm) for preset in PRESETS for arm in ARMS]
-    for labels in (*cases, (REFERENCE,)):
-        group = groups[(target, *labels)]
-        name = f"`{', '.join(labels)}`"
-        if not group.results:
-            rows.append([name, markdown.MISSING, "no runs yet"])
-            continue
-        values = costs(target, group)
-        shown = markdown.with_interval(median(values), digits)
-        if target in TRANSFER_SOLVED:
-            shown = f"{shown}, solved {markdown.solved(group)}"
-        else:
-            shown = f"{shown}, {markdown.count(group)}"
-        rows.append([name, shown, markdown.by_seed(group, values, digits)])
-    return markdown.table(["rule", "median (95 % interval)", "by seed"], rows)
+def _row(groups: Groups, labels: tuple[str, ...]) -> list[str]:
+    return [
+        f"`{', '.join(labels)}`",
+        *(
+            markdown.spread(costs(groups, target, labels), 0 if target in TRANSFER_SOLVED else 3)
+            for target in TARGETS
+        ),
+    ]

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from studies.dynamics.groups import read_groups, shared
+from studies.dynamics.groups import read_groups
 from studies.dynamics.outcome import result_path
 from tests.studies.dynamics.runs import write_runs
 
@@ -31,15 +31,6 @@ def test_missing_and_failed_runs(tmp_path: Path) -> None:
 def test_runs_beyond_the_reported_seeds_are_left_out(tmp_path: Path) -> None:
     write_runs(tmp_path, "size", ("es", "7"), [1.0] * 6)
     assert read_groups("size", tmp_path)["es", "7"].seeds == (0, 1, 2, 3, 4)
-
-
-def test_values_on_the_seeds_that_both_have(tmp_path: Path) -> None:
-    first, second = ("Acrobot-v1", "off"), ("Acrobot-v1", "dynamics")
-    write_runs(tmp_path, "ablation", first, [1.0, 2.0, None, 4.0])
-    write_runs(tmp_path, "ablation", second, [None, 20.0, 30.0, 40.0])
-    groups = read_groups("ablation", tmp_path)
-    ours, theirs = shared(groups[first], groups[second])
-    assert (ours.tolist(), theirs.tolist()) == ([2.0, 4.0], [20.0, 40.0])
 
 
 def test_other_settings_are_noticed(tmp_path: Path) -> None:

@@ -60,7 +60,12 @@ def test_arms_differ_in_what_is_known_of_the_dynamics_only() -> None:
         name: {key for key in values if values[key] != arms["dynamics"][key]}
         for name, values in arms.items()
     }
-    assert changed == {"dynamics": set(), "off": {"preset", "reward"}, "shuffled": {"shuffled"}}
-    assert arms["off"]["reward"] == "global"
+    assert changed == {
+        "dynamics": set(),
+        "features": {"reward"},
+        "off": {"preset", "reward"},
+        "shuffled": {"shuffled"},
+    }
+    assert arms["off"]["reward"] == arms["features"]["reward"] == "global"
     with pytest.raises(ValueError, match=r"preset 'weight' has no dynamics"):
         without_dynamics(SYNAPSE_AGENTS["CartPole-v1"]["weight"])

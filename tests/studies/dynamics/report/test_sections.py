@@ -1,4 +1,4 @@
-"""Sections of the report on made-up runs: the claim that holds, and the one that fails."""
+"""Answers of the report on made-up runs: the claim that holds, and the one that fails."""
 
 from __future__ import annotations
 
@@ -7,16 +7,18 @@ from pathlib import Path
 
 import pytest
 
-from studies.dynamics.groups import read_groups
-from studies.dynamics.report import ablation, hidden, presets, size, transfer
+from studies.dynamics.report import ablation, equal, missed, seen, size, transfer, watching
+from studies.dynamics.report.document import read_study
 from studies.dynamics.settings import (
     BEST_PRESET,
     HIDDEN_NEURONS,
+    NULLS,
     PAPER_PRESET,
     SIZE_HIDDEN_NEURONS,
 )
 from tests.studies.dynamics.runs import write_runs
 
+CARTPOLE, TEACHER = "CartPole-v1", "Teacher"
 FAST = [10 + seed for seed in range(10)]
 SLOW = [1000 + seed for seed in range(10)]
 
@@ -26,106 +28,190 @@ def solve(folder: Path, part: str, labels: tuple[str, ...], episodes: Sequence[i
 
 
 @pytest.mark.parametrize(
-    ("solved", "rest", "verdict", "claim"),
+    ("paper", "rest", "claim"),
     [
-        (10, SLOW, "it does on 10: **met**", "best state design: **yes in these data.**"),
-        (8, FAST, "it does on 8: **missed**", "best state design: **the data do not show it.**"),
-        (0, SLOW, "it does on 0: **missed**", "best state design: **not in these data.**"),
+        (FAST, SLOW, "needs 14 episodes in the median: fewer than every other mask."),
+        (FAST, FAST, "but these data tell it from none of the other masks and nulls."),
+        ([None] * 10, FAST, "needs > budget episodes in the median: more than `"),
     ],
 )
-def test_the_papers_preset(
-    tmp_path: Path, solved: int, rest: list[int], verdict: str, claim: str
+def test_the_papers_mask(
+    tmp_path: Path, paper: list[int | None], rest: list[int], claim: str
 ) -> None:
-    paper = [*FAST[:solved], *[None] * (10 - solved)]
-    solve(tmp_path, "presets", ("CartPole-v1", PAPER_PRESET), paper)
-    for name in presets.PLAIN_PRESETS:
+    solve(tmp_path, "presets", (CARTPOLE, PAPER_PRESET), paper)
+    for name in seen.PLAIN_PRESETS:
         if name != PAPER_PRESET:
-            solve(tmp_path, "presets", ("CartPole-v1", name), rest)
-    text = presets.section(read_groups("presets", tmp_path))
-    assert verdict in text
-    assert claim in text
+            solve(tmp_path, "presets", (CARTPOLE, name), rest)
+    study = read_study(tmp_path)
+    assert claim in seen.sentence(study, seen.judged(study))
 
 
-@pytest.mark.parametrize(("null", "verdict"), [(SLOW, "met"), ([9] * 10, "missed")])
-def test_the_best_agent_and_the_null(tmp_path: Path, null: list[int], verdict: str) -> None:
-    solve(tmp_path, "presets", ("CartPole-v1", BEST_PRESET), FAST)
-    solve(tmp_path, "presets", ("CartPole-v1", "accept-reject"), null)
-    text = presets.section(read_groups("presets", tmp_path))
-    goal = f"the median of `{BEST_PRESET}` (14 episodes) is not above that of `accept-reject`"
-    (line,) = (line for line in text.splitlines() if goal in line)
-    assert line.endswith(f"**{verdict}**.")
+def test_a_mask_is_told_from_some_only(tmp_path: Path) -> None:
+    solve(tmp_path, "presets", (CARTPOLE, PAPER_PRESET), FAST)
+    solve(tmp_path, "presets", (CARTPOLE, "history"), FAST)
+    solve(tmp_path, "presets", (CARTPOLE, "es"), SLOW)
+    study = read_study(tmp_path)
+    found = seen.judged(study)
+    # Two comparisons: the most extreme of 184,756 splits at either end, times two.
+    assert found["es"].p == pytest.approx(2 * 2 / 184_756)
+    assert "these data tell it only from `es` of the other" in seen.sentence(study, found)
 
 
-def test_every_seed_is_listed(tmp_path: Path) -> None:
-    labels = ("CartPole-v1", "history")
+def test_a_row_counts_failures_and_every_null_has_one(tmp_path: Path) -> None:
+    labels = (CARTPOLE, "history")
     write_runs(tmp_path, "presets", labels, [480.0, None, 480.0, 20.0], [1234, None, 7, None])
-    text = presets.section(read_groups("presets", tmp_path))
-    (row,) = (line for line in text.splitlines() if line.startswith("| `history` | 1,234"))
-    assert "| 2 of 3, 7 missing |" in row
-    assert row.endswith("| 1,234, –, 7, > budget, –, –, –, –, –, – |")
-    (empty,) = (line for line in text.splitlines() if line.startswith("| `weight` | – | – | – |"))
-    assert empty.endswith("| no runs yet |")
+    text = seen.section(read_study(tmp_path))
+    assert "| `history` | 2 of 3 | 1,234 (7 to > budget) | 12,340 | – | – |" in text
+    for name in NULLS:
+        assert f"| `{name}` | – | – | – | – | – |" in text
+
+
+def test_dynamics_with_a_teacher_and_without(tmp_path: Path) -> None:
+    for name in ("history", "weight"):
+        write_runs(tmp_path, "presets", (TEACHER, name), [-0.2, -0.3, -0.4])
+        write_runs(tmp_path, "presets", (TEACHER, f"{name}+dynamics"), [-0.01, -0.02, -0.03])
+        solve(tmp_path, "presets", (CARTPOLE, name), FAST)
+        solve(tmp_path, "presets", (CARTPOLE, f"{name}+dynamics"), FAST)
+    found = watching.judged(read_study(tmp_path))
+    # Six comparisons; all masks together: 2 of 20 * 20; each alone: 2 of 20, five left.
+    assert found[TEACHER, watching.POOLED].p == pytest.approx(6 * 2 / 400)
+    assert found[TEACHER, "history"].p == pytest.approx(5 * 2 / 20)
+    assert watching.sentence(found) == (
+        "With a teacher the setting with dynamics is better (better in 100 % of pairs of runs, "
+        "p = 0.030); without one no difference is seen (better in 50 % of pairs of runs, p = 1.00)."
+    )
+    text = watching.section(read_study(tmp_path))
+    assert "| `weight` | 14 (10) | 14 (10) | 50 % | 1.00 | 0.3000 (3) | 0.0200 (3) |" in text
+    assert "**No pair here is equal**" in text
+
+
+def test_dynamics_that_harm(tmp_path: Path) -> None:
+    solve(tmp_path, "presets", (CARTPOLE, "weight"), FAST)
+    solve(tmp_path, "presets", (CARTPOLE, "weight+dynamics"), SLOW)
+    assert watching.sentence(watching.judged(read_study(tmp_path))) == (
+        "With a teacher runs are missing; without one the setting with dynamics is worse "
+        "(better in 0 % of pairs of runs, p < 0.001)."
+    )
 
 
 @pytest.mark.parametrize(
-    ("means", "claim"),
+    ("on", "off", "shuffled", "claim"),
     [
-        ([10, 20, 30, 40, 50, 60], "**yes in these data**, at every step"),
-        ([10, 20, 20, 40, 50, 60], "**on the whole, but not at every step**, in these data"),
-        ([10, 20, 30, 40, 60, 50], "**not in these data**"),
-        ([10, 10, 10, 10, 10, 10], "**not in these data**"),
+        (FAST, SLOW, SLOW, "the dynamics save episodes, and it matters whose they are"),
+        (FAST, SLOW, FAST, "these data show no use of the dynamics"),
+        (SLOW, FAST, SLOW, "the dynamics cost episodes"),
     ],
 )
-def test_hidden_neurons(tmp_path: Path, means: list[int], claim: str) -> None:
-    for count, mean in zip(HIDDEN_NEURONS, means, strict=True):
-        write_runs(tmp_path, "hidden", (str(count),), [mean + 0.1 * seed for seed in range(5)])
-    first, *_ = hidden.sentences(read_groups("hidden", tmp_path))
-    assert first == f"The founding paper's claim that more hidden neurons are better: {claim}."
+def test_dynamics_on_and_off(
+    tmp_path: Path, on: list[int], off: list[int], shuffled: list[int], claim: str
+) -> None:
+    for arm, episodes in (("dynamics", on), ("off", off), ("shuffled", shuffled)):
+        solve(tmp_path, "ablation", (CARTPOLE, arm), episodes * 3)
+    study = read_study(tmp_path)
+    assert claim in ablation.sentence(ablation.judged(study))
+    text = ablation.section(study)
+    assert "Planned and not run: CartPole-v1/features, Teacher/dynamics" in text
+    assert "| `shuffled` | local | 0.5 | 30 of 30 |" in text
+    assert "| `features` | global | 0.5 | – | – | – | – |" in text
+    for name in NULLS:
+        assert f"| `{name}` | – | – |" in text
+
+
+def test_exploration_alone(tmp_path: Path) -> None:
+    solve(tmp_path, "ablation", (CARTPOLE, "off"), SLOW)
+    solve(tmp_path, "presets", (CARTPOLE, PAPER_PRESET), FAST)
+    text = ablation.section(read_study(tmp_path))
+    less = f"`{PAPER_PRESET}`, which is `off` with less exploration, needs fewer episodes than it"
+    assert f"{less} in 100 % of pairs of runs, p < 0.001." in text
+    assert "**Not known: runs are missing.**" in text
 
 
 def test_sizes(tmp_path: Path) -> None:
     for place, count in enumerate(SIZE_HIDDEN_NEURONS):
         grown = [(place + 1) * 10 + seed for seed in range(5)]
         solve(tmp_path, "size", (BEST_PRESET, str(count)), grown)
-        solve(tmp_path, "size", ("es", str(count)), [None] * 5)
-    said = size.sentences(read_groups("size", tmp_path))
-    assert f"`{BEST_PRESET}` needs rises with the number of synapses" in said[0]
-    assert "`es` needs shows no trend over the number of synapses" in said[1]
-    assert f"9,998 synapses: `{BEST_PRESET}` needs fewer episodes than `es`" in " ".join(said)
+        solve(tmp_path, "size", ("es", str(count)), [1] * 5)
+    for count in HIDDEN_NEURONS:
+        write_runs(tmp_path, "hidden", (str(count),), [count + 0.1 * seed for seed in range(5)])
+    study = read_study(tmp_path)
+    found, against = size.trends(study), size.judged(study)
+    # Three trends; of 40 or 30 runs none of the drawn orders is as strong.
+    assert found[BEST_PRESET][1] == pytest.approx(3 / 20_000)
+    assert found[size.DQSN][1] == pytest.approx(3 / 20_000)
+    assert found["es"] == (0.0, 1.0)
+    assert against["es"].share == 0.0
+    assert size.sentence(found, against) == (
+        f"With more synapses `{BEST_PRESET}` needs more episodes; over all sizes it needs more "
+        "than `es`; for `es` no trend is seen; the return of `dqsn` rises with its hidden "
+        "neurons, as the founding paper has it."
+    )
+    text = size.section(study)
+    assert f"| `{BEST_PRESET}` | 12 | 22 | 32 | 42 | 52 | 62 | 72 | 82 |" in text
+    assert "| `es` | 1 | 1 | 1 | 1 | 1 | 1 | 1 | 1 | 0.00 | 1.00 | 0 % | < 0.001 |" in text
+    assert "IQM of its return is 8 with 8, 16 with 16" in text
 
 
-@pytest.mark.parametrize(
-    ("on", "off", "shuffled", "claim", "goal"),
-    [
-        (FAST, SLOW, SLOW, "**yes in these data**", "met"),
-        (FAST, SLOW, FAST, "**the data do not show it**", "met"),
-        (SLOW, FAST, SLOW, "**not in these data**", "missed"),
-        ([*FAST[:9], None], SLOW, SLOW, "**yes in these data**", "missed"),
-    ],
-)
-def test_dynamics_on_and_off(
-    tmp_path: Path, on: list[int], off: list[int], shuffled: list[int], claim: str, goal: str
-) -> None:
-    for arm, episodes in zip(ablation.ARMS, (on, off, shuffled), strict=True):
-        solve(tmp_path, "ablation", ("CartPole-v1", arm), episodes * 3)
-    write_runs(tmp_path, "ablation", ("Acrobot-v1", "dynamics"), [5.0, 6.0, 7.0])
-    write_runs(tmp_path, "ablation", ("Acrobot-v1", "off"), [1.0, 2.0, 3.0])
-    text = ablation.section(read_groups("ablation", tmp_path))
-    assert f"Dynamics save episodes, and it matters whose they are: {claim}." in text
-    (stretch,) = (line for line in text.splitlines() if "Stretch" in line)
-    assert stretch.endswith(f"**{goal}**.")
-    assert "Acrobot-v1, `dynamics` − `off`: 4.0 (95 % interval 4.0 to 4.0), **better**." in text
-    assert "Acrobot-v1, `dynamics` − `shuffled`: runs are missing." in text
+def test_a_return_that_falls_is_no_claim_of_the_papers(tmp_path: Path) -> None:
+    for count in HIDDEN_NEURONS:
+        write_runs(tmp_path, "hidden", (str(count),), [-count + 0.1 * seed for seed in range(5)])
+    found = size.trends(read_study(tmp_path))
+    assert size.sentence(found, {}) == "The return of `dqsn` falls with its hidden neurons."
 
 
 def test_transfer(tmp_path: Path) -> None:
     values = [-0.1 - 0.001 * seed for seed in range(10)]
     write_runs(tmp_path, "transfer", ("same", BEST_PRESET, "pretrained"), values)
     write_runs(tmp_path, "transfer", ("same", BEST_PRESET, "scratch"), [2 * x for x in values])
-    solve(tmp_path, "transfer", ("CartPole-v1", PAPER_PRESET, "pretrained"), SLOW)
-    solve(tmp_path, "transfer", ("CartPole-v1", "accept-reject"), FAST)
-    text = transfer.section(read_groups("transfer", tmp_path))
-    ours, theirs = f"`{BEST_PRESET}, pretrained`", f"`{BEST_PRESET}, scratch`"
-    assert f"{ours} ends at a lower cross-entropy than {theirs}" in text
-    assert f"`{PAPER_PRESET}, pretrained` needs more episodes than `accept-reject`" in text
-    assert f"| `{PAPER_PRESET}, pretrained` | 1,004 (1,002 to 1,007), solved 10 of 10 |" in text
+    solve(tmp_path, "transfer", (CARTPOLE, PAPER_PRESET, "pretrained"), SLOW)
+    solve(tmp_path, "transfer", (CARTPOLE, "accept-reject"), FAST)
+    study = read_study(tmp_path)
+    groups = study["transfer"]
+    assert transfer.sentence(groups, transfer.judged(groups)) == (
+        f"A learned rule is better: `{BEST_PRESET}` on Teacher than `scratch`; "
+        f"a learned rule is worse: `{PAPER_PRESET}` on {CARTPOLE} than `accept-reject`."
+    )
+    text = transfer.section(study)
+    row = f"| `{PAPER_PRESET}, pretrained` | – | – | – | 1,004 (1,000 to 1,009) | – |"
+    assert row in text
+    assert "| `random-search`, `win-stay`, `es` and `cma-es`: not run |" in text
+
+
+@pytest.mark.parametrize(
+    ("runs", "said"),
+    [
+        (1, "Not known: there is one run of each, of which no test can tell anything."),
+        (3, "Not known: there are 3 runs of each, of which no test can tell anything."),
+        (4, "A learned rule is better: "),
+    ],
+)
+def test_few_runs_of_transfer_tell_nothing(tmp_path: Path, runs: int, said: str) -> None:
+    solve(tmp_path, "transfer", (CARTPOLE, BEST_PRESET, "pretrained"), FAST[:runs])
+    solve(tmp_path, "transfer", (CARTPOLE, BEST_PRESET, "scratch"), SLOW[:runs])
+    groups = read_study(tmp_path)["transfer"]
+    assert transfer.sentence(groups, transfer.judged(groups)).startswith(said)
+
+
+def test_rules_that_are_alike(tmp_path: Path) -> None:
+    solve(tmp_path, "transfer", (CARTPOLE, BEST_PRESET, "pretrained"), FAST)
+    solve(tmp_path, "transfer", (CARTPOLE, BEST_PRESET, "scratch"), FAST)
+    groups = read_study(tmp_path)["transfer"]
+    said = transfer.sentence(groups, transfer.judged(groups))
+    assert said == "Of 1 comparisons none tells a learned rule from another."
+
+
+@pytest.mark.parametrize(("null", "verdict"), [(SLOW, "met"), ([9] * 10, "missed")])
+def test_the_target(tmp_path: Path, null: list[int], verdict: str) -> None:
+    solve(tmp_path, "presets", (CARTPOLE, BEST_PRESET), FAST)
+    solve(tmp_path, "presets", (CARTPOLE, PAPER_PRESET), FAST)
+    solve(tmp_path, "ablation", (CARTPOLE, "dynamics"), FAST * 3)
+    assert missed.paragraphs(read_study(tmp_path)) == ["Runs are missing."]
+    solve(tmp_path, "presets", (CARTPOLE, "accept-reject"), null)
+    said, tried = missed.paragraphs(read_study(tmp_path))
+    assert f"It needs 14 in the median against {null[4] if null[0] < 10 else '1,004'}" in said
+    assert f": **{verdict}** (fewer in" in said
+    assert tried.startswith("Tried on tuning seeds")
+
+
+def test_pairs_are_equal_where_only_the_dynamics_differ() -> None:
+    differ = list(equal.pairs().values())
+    assert differ == [[], ["exploration", "reward"], ["reward"], [], [], ["exploration"]]

@@ -1,80 +1,64 @@
-"""Sentences follow from where an interval lies: each of the outcomes."""
+"""Verdicts against shares and p-values worked by hand: each of the outcomes."""
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
+import pytest
 
-from studies.dynamics.groups import read_groups
-from studies.dynamics.report import verdicts
-from studies.dynamics.statistics import Estimate, rank_correlation
-from tests.studies.dynamics.runs import write_runs
+from studies.dynamics.report import markdown, verdicts
+from studies.dynamics.report.verdicts import Verdict, judge
 
-FEW, MANY, ALL_FAILED = np.arange(10.0), np.arange(10.0) + 20, np.full(10, np.inf)
+FEW, MANY, ALL_FAILED = np.arange(4.0), np.arange(4.0) + 20, np.full(4, np.inf)
 NONE = np.zeros(0)
 
 
-def compare(values: np.ndarray, others: np.ndarray) -> str:
-    return verdicts.pairwise("a", values, "b", others, verdicts.EPISODES)
+def test_one_comparison_by_hand() -> None:
+    # One of the 70 splits of four and four is as extreme, at either end.
+    assert judge({"a": [(FEW, MANY)]}) == {"a": Verdict(1.0, pytest.approx(2 / 70))}
+    assert judge({"a": [(ALL_FAILED, MANY)]}) == {"a": Verdict(0.0, pytest.approx(2 / 70))}
+    assert judge({"a": [(ALL_FAILED, ALL_FAILED)]}) == {"a": Verdict(0.5, 1.0)}
 
 
-def test_pairs() -> None:
-    assert compare(FEW, MANY) == (
-        "`a` needs fewer episodes than `b`: in 100 % (100 to 100 %) of pairs of runs."
-    )
-    assert compare(ALL_FAILED, MANY).startswith("`a` needs more episodes than `b`")
-    assert compare(FEW, FEW).startswith("`a` and `b`: the data show no difference; the former")
-    assert compare(ALL_FAILED, ALL_FAILED).startswith("`a` and `b`: the data show no difference")
-    assert compare(FEW, NONE) == "`a` and `b` can't be compared yet: runs are missing."
+def test_a_share_is_of_pairs_of_runs() -> None:
+    # Pairs: 1 beats all three; 2 ties with 2 and beats the other two.
+    (found,) = judge({"a": [(np.array([1.0, 2.0]), np.array([2.0, 3.0, np.inf]))]}).values()
+    assert found.share == 5.5 / 6
 
 
-def test_the_best_of_several() -> None:
-    def judge(values: np.ndarray, **others: np.ndarray) -> str:
-        return verdicts.best_of("a", values, others, verdicts.EPISODES, "It is best")
-
-    assert judge(FEW, b=MANY, c=ALL_FAILED) == (
-        "It is best: **yes in these data.** `a` needs fewer episodes than `b` and `c`."
-    )
-    assert judge(MANY, b=FEW, c=ALL_FAILED, d=NONE) == (
-        "It is best: **not in these data.** `a` needs more episodes than `b`."
-    )
-    assert judge(FEW, b=FEW, c=MANY) == (
-        "It is best: **the data do not show it.** It needs fewer episodes than `c`, but no "
-        "difference is seen to `b`."
-    )
-    assert judge(FEW, b=FEW, c=FEW, d=FEW) == (
-        "It is best: **the data do not show it.** No difference is seen to `b`, `c` and `d`."
-    )
-    assert judge(FEW, b=NONE) == judge(NONE, b=FEW) == "It is best: runs are missing."
+def test_p_values_are_corrected_for_the_comparisons_that_there_are() -> None:
+    found = judge({"a": [(FEW, MANY)], "b": [(FEW, FEW)], "c": [(FEW, NONE)]})
+    assert found.keys() == {"a", "b"}
+    assert found["a"].p == pytest.approx(2 * 2 / 70)
+    assert (found["a"].side, found["b"].side) == ("open", "open")
 
 
-def test_differences() -> None:
-    def say(low: float, high: float, *, up: bool) -> str:
-        return verdicts.difference("x", Estimate(1.0, (low, high)), 1, higher_is_better=up)
-
-    assert say(0.5, 2.0, up=True) == "x: 1.0 (95 % interval 0.5 to 2.0), **better**."
-    assert say(0.5, 2.0, up=False) == "x: 1.0 (95 % interval 0.5 to 2.0), **worse**."
-    assert say(-2.0, -0.5, up=False).endswith("(95 % interval −2.0 to −0.5), **better**.")
-    assert say(-2.0, 0.0, up=True).endswith(", no difference that these data show.")
-    one = verdicts.difference("x", Estimate(1.0, None), 0, higher_is_better=True)
-    assert one == "x: 1, of one seed only."
+def test_strata_are_taken_together_and_empty_ones_left_out() -> None:
+    (found,) = judge({"a": [(FEW, MANY), (MANY, FEW + 50), (NONE, FEW)]}).values()
+    assert found == Verdict(1.0, pytest.approx(2 / 70**2))
 
 
-def test_trends() -> None:
-    rising = rank_correlation([1, 2], [FEW, MANY])
-    assert verdicts.trend("It", "size", rising).startswith("It rises with size")
-    falling = rank_correlation([1, 2], [MANY, FEW])
-    assert verdicts.trend("It", "size", falling).startswith("It falls with size")
-    level = rank_correlation([1, 2], [FEW, FEW])
-    assert verdicts.trend("It", "size", level).startswith("It shows no trend over size")
+@pytest.mark.parametrize(
+    ("share", "p", "side"),
+    [(0.9, 0.05, "better"), (0.1, 0.05, "worse"), (0.9, 0.051, "open"), (0.1, 0.051, "open")],
+)
+def test_sides(share: float, p: float, side: str) -> None:
+    assert Verdict(share, p).side == side
 
 
-def test_targets_say_how_many_seeds_they_are_judged_on(tmp_path: Path) -> None:
-    labels = ("CartPole-v1", "history")
-    write_runs(tmp_path, "presets", labels, [1.0] * 7)
-    some = read_groups("presets", tmp_path)[labels]
-    assert verdicts.target("Goal", True, some) == "Goal: **met** (so far: 7 of 10 seeds)."
-    write_runs(tmp_path, "presets", labels, [1.0] * 10)
-    every = read_groups("presets", tmp_path)[labels]
-    assert verdicts.target("Goal", False, every) == "Goal: **missed**."
+def test_verdicts_in_words_and_cells() -> None:
+    assert str(Verdict(0.375, 0.0461)) == "38 % of pairs of runs, p = 0.046"
+    found = {"a": Verdict(1.0, 0.00049)}
+    assert str(found["a"]) == "100 % of pairs of runs, p < 0.001"
+    assert verdicts.cells(found, "a") == ["100 %", "< 0.001"]
+    assert verdicts.cells(found, "b") == ["–", "–"]
+
+
+def test_numbers() -> None:
+    assert markdown.number(-1234.5, 1) == "−1,234.5"
+    assert markdown.spread(np.array([5.0, np.inf, 1.0])) == "5 (1 to > budget)"
+    assert markdown.spread(np.array([1.0, np.inf, np.inf])) == "> budget (1 to > budget)"
+    assert markdown.spread(np.array([7.0])) == markdown.median(np.array([7.0])) == "7"
+    assert markdown.spread(NONE) == markdown.median(NONE) == "–"
+    assert markdown.p_value(0.44) == "0.44"
+    assert markdown.names(["a"]) == "`a`"
+    assert markdown.not_run(["a", "b", "c"], 2) == ["`a`, `b` and `c`: not run", "–", "–"]

@@ -1,0 +1,48 @@
+"""What the answers share: the runs of all parts, and the form of an answer."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from studies.dynamics.groups import Groups, Values
+from studies.dynamics.plan import TEACHER
+from studies.lean.tables import table
+
+Study = Mapping[str, Groups]
+"""Groups of every part, by its name."""
+
+
+def costs(study: Study, task: str, name: str) -> Values:
+    """Return what a learner's runs cost: episodes to solve CartPole, or cross-entropy in nat."""
+    group = study["presets"][task, name]
+    return -group.means if task == TEACHER else group.episodes
+
+
+def answer(
+    heading: str,
+    sentence: str,
+    figure: tuple[str, str],
+    head: Sequence[str],
+    rows: Sequence[Sequence[str]],
+    *more: str,
+) -> str:
+    """Return an answer: sentence, figure, what to know of it, table.
+
+    Args:
+        heading: The question.
+        sentence: What the runs say.
+        figure: Name and text of the figure.
+        head: Head of the table.
+        rows: Its rows.
+        more: Paragraphs between figure and table.
+    """
+    name, alternative = figure
+    return "\n\n".join(
+        [
+            f"## {heading}",
+            f"**{sentence}**",
+            f"![{alternative}](images/study-{name}.png)",
+            *more,
+            table(head, rows).rstrip(),
+        ]
+    )
