@@ -12,6 +12,9 @@ from scipy.stats import rankdata
 
 NameT = TypeVar("NameT", bound=Hashable)
 
+SIGNIFICANT = 0.05
+"""P-value up to which something is said to differ."""
+
 _DRAWN_ORDERS = 19_999
 
 
@@ -112,3 +115,13 @@ def holm(p_values: Mapping[NameT, float]) -> dict[NameT, float]:
         largest = max(largest, min(1.0, p * (len(ordered) - index)))
         adjusted[name] = largest
     return {name: adjusted[name] for name in p_values}
+
+
+def p_value(p: float) -> str:
+    """Return a p-value as one says it."""
+    return "< 0.001" if p < 0.001 else f"{p:.3f}" if p < 0.1 else f"{p:.2f}"
+
+
+def equal_to(p: float) -> str:
+    """Return a p-value with its sign, as within a sentence."""
+    return f"p {p_value(p)}" if p < 0.001 else f"p = {p_value(p)}"

@@ -11,15 +11,18 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter
 
 from snn_gym.plotting.style import agent_colours, new_figure, save, style, title
+from snn_gym.scoring.statistics import probability_of_improvement
 from studies.lean.tables import table, wrapped
 from studies.local.adaptation import ARMS, CHANGES, SEEDS, STEP_SIZE, Life, read_lives
 from studies.local.runs import EVALUATION_EPISODES, RESULTS, STEPS, WINDOW
+from studies.statistics import SIGNIFICANT, equal_to, holm, rank_sum_p
 
 FIGURE = "local-adaptation"
 FIRST = 20
 """Episodes whose mean says what a change does."""
 _FORMATS = ("png", "svg")
 _DRAWN = ("learning", "new")
+_TESTS = (("resting", "episodes"), ("new", "episodes"), ("new", "environment steps"))
 _COLOURS = agent_colours({"learning": True, "new": False})
 Found = Mapping[tuple[str, str], Sequence[Life]]
 
@@ -113,46 +116,100 @@ def median(numbers: Sequence[int | None]) -> float | None:
 
 def _answers(found: Found) -> str:
     """Say of each change whether to adapt is quicker than to begin again."""
-    lines, slower = [], []
-    for change, given in CHANGES.items():
-        if change == "none" or not {(change, "learning"), (change, "new")} <= found.keys():
+    p_values, lines, unproved = corrected(found), [], []
+    for change in _compared(found):
+        says = CHANGES[change].says
+        if not _harms(change, found):
+            lines.append(wrapped(f"**{says}**: with learning off nothing is lost by it."))
             continue
-        adapting, anew = (found[change, arm] for arm in ("learning", "new"))
-        resting = found.get((change, "resting"), ())
-        if resting and median([life.recovered_after for life in resting]) == WINDOW:
-            lines.append(wrapped(f"**{given.says}**: with learning off nothing is lost by it."))
-            continue
-        lines.append(wrapped(f"**{given.says}**: {_verdict(adapting, anew)}"))
-        if not _quicker([[life.recovery_steps for life in x] for x in (adapting, anew)]):
-            slower.append(given.says)
-    if slower:
+        lines.append(wrapped(f"**{says}**: {_verdict(change, found, p_values)}"))
+        pair = _pair(found, change, "new", "environment steps")
+        if _told(pair, p_values[change, "new", "environment steps"]) != "quicker":
+            unproved.append(says)
+    if unproved:
         lines.append(
             wrapped(
-                "**In environment steps, a new agent is as quick as one that adapts, or quicker, "
-                f"after: {', '.join(slower)}.** The window alone, of a solved task, is 50,000 of "
-                "them."
+                "**In environment steps, to adapt is not quicker than to begin again, or not that "
+                f"these data tell, after: {', '.join(unproved)}.** The window alone, of a solved "
+                "task, is 50,000 of them."
+            )
+        )
+    if p_values:
+        lines.append(
+            wrapped(
+                "P-values are of two-sided exact permutation tests of the ranks of lives, those "
+                f"that failed last, corrected by Holm for all {len(p_values)} of them."
             )
         )
     return "\n".join(lines)
 
 
-def _verdict(adapting: Sequence[Life], anew: Sequence[Life]) -> str:
+def corrected(found: Found) -> dict[tuple[str, str, str], float]:
+    """Return p-values of how long lives that go on learning and others take to recover.
+
+    Args:
+        found: The lives.
+
+    Returns:
+        By change, the other arm and unit; only where something is lost with learning off.
+    """
+    return holm(
+        {
+            (change, other, unit): rank_sum_p([_pair(found, change, other, unit)])
+            for change in _compared(found)
+            if _harms(change, found)
+            for other, unit in _TESTS
+            if (change, other) in found
+        }
+    )
+
+
+def _compared(found: Found) -> list[str]:
+    return [
+        change
+        for change in CHANGES
+        if change != "none" and {(change, "learning"), (change, "new")} <= found.keys()
+    ]
+
+
+def _harms(change: str, found: Found) -> bool:
+    """Return whether something is lost by a change with learning off; true if nobody tried."""
+    resting = found.get((change, "resting"), ())
+    return not resting or median([life.recovered_after for life in resting]) != WINDOW
+
+
+def _pair(found: Found, change: str, other: str, unit: str) -> tuple[list[float], list[float]]:
+    """Return how long the lives that go on learning take, and the others; infinite if failed."""
+
+    def lengths(lives: Sequence[Life]) -> list[float]:
+        numbers = [x.recovered_after if unit == "episodes" else x.recovery_steps for x in lives]
+        return [np.inf if x is None else float(x) for x in numbers]
+
+    return lengths(found[change, "learning"]), lengths(found[change, other])
+
+
+def _verdict(change: str, found: Found, p_values: Mapping[tuple[str, str, str], float]) -> str:
     parts = []
-    for unit, pair in (
-        ("episodes", [[life.recovered_after for life in x] for x in (adapting, anew)]),
-        ("environment steps", [[life.recovery_steps for life in x] for x in (adapting, anew)]),
-    ):
-        said = ["more than any did" if x is None else f"{x:,.0f}" for x in map(median, pair)]
-        which = "quicker" if _quicker(pair) else "no quicker"
+    for unit in ("episodes", "environment steps"):
+        pair = _pair(found, change, "new", unit)
+        said = ["more than any did" if np.isinf(x) else f"{x:,.0f}" for x in map(np.median, pair)]
+        p = p_values[change, "new", unit]
         parts.append(
-            f"a median of {said[0]} {unit} to adapt, {said[1]} to begin again: to adapt is {which}"
+            f"a median of {said[0]} {unit} to adapt, {said[1]} to begin again: {_told(pair, p)} "
+            f"({equal_to(p)})"
         )
+    if (change, "resting", "episodes") in p_values:
+        p = p_values[change, "resting", "episodes"]
+        told = _told(_pair(found, change, "resting", "episodes"), p)
+        parts.append(f"beside learning off: {told} ({equal_to(p)})")
     return "; ".join(parts) + "."
 
 
-def _quicker(pair: Sequence[Sequence[int | None]]) -> bool:
-    adapting, anew = (median(numbers) or np.inf for numbers in pair)
-    return bool(adapting < anew)
+def _told(pair: tuple[Sequence[float], Sequence[float]], p: float) -> str:
+    """Return whether to adapt is quicker, slower, or no different that a test tells."""
+    if p > SIGNIFICANT:
+        return "no difference is told"
+    return "quicker" if probability_of_improvement(pair[1], pair[0]) > 0.5 else "slower"
 
 
 def _draw(found: Found) -> Figure:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from scipy.stats import mannwhitneyu, rankdata, spearmanr
 
 from snn_gym.scoring.statistics import permutation_p
-from studies.statistics import holm, rank_sum_p, sign_flip_p, trend
+from studies.statistics import equal_to, holm, p_value, rank_sum_p, sign_flip_p, trend
 
 INF = np.inf
 samples = st.lists(st.sampled_from([1.0, 2.0, 3.0, 10.0, INF]), min_size=2, max_size=5)
@@ -122,3 +122,9 @@ def test_holm_multiplies_by_what_is_left_and_never_falls() -> None:
     )
     assert holm({}) == {}
     assert holm({"a": 0.9, "b": 0.8}) == {"a": 1.0, "b": 1.0}
+
+
+def test_p_values_in_words() -> None:
+    shown = [p_value(p) for p in (0.00099, 0.001, 0.0461, 0.0994, 0.1, 0.444)]
+    assert shown == ["< 0.001", "0.001", "0.046", "0.099", "0.10", "0.44"]
+    assert (equal_to(0.0001), equal_to(0.5)) == ("p < 0.001", "p = 0.50")

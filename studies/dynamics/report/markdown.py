@@ -32,16 +32,6 @@ def median(values: Values, digits: int = 0) -> str:
     return number(float(np.median(values)), digits) if len(values) else MISSING
 
 
-def p_value(p: float) -> str:
-    """Return a p-value as one says it."""
-    return "< 0.001" if p < 0.001 else f"{p:.3f}" if p < 0.1 else f"{p:.2f}"
-
-
-def equal_to(p: float) -> str:
-    """Return a p-value with its sign, as within a sentence."""
-    return f"p {p_value(p)}" if p < 0.001 else f"p = {p_value(p)}"
-
-
 def percent(share: float) -> str:
     """Return a share in percent."""
     return f"{100 * share:.0f} %"

@@ -19,7 +19,7 @@ from studies.dynamics.settings import (
     SIZE_HIDDEN_NEURONS,
     SIZE_NULLS,
 )
-from studies.statistics import holm, trend
+from studies.statistics import SIGNIFICANT, equal_to, holm, p_value, trend
 
 LEARNERS = (BEST_PRESET, PAPER_PRESET, *SIZE_NULLS)
 DQSN = "dqsn"
@@ -103,7 +103,7 @@ def sentence(found: Trends, against: dict[str, verdicts.Verdict]) -> str:
 
 def _side(found: tuple[float, float]) -> str:
     correlation, p = found
-    if p > verdicts.SIGNIFICANT:
+    if p > SIGNIFICANT:
         return "is level"
     return "rises" if correlation > 0 else "falls"
 
@@ -132,7 +132,7 @@ def _dqsn(study: Study, found: Trends) -> str:
     return (
         f"`{DQSN}` learns by gradients for {HIDDEN_STEPS:,} steps; the IQM of its return is "
         f"{shown} hidden neurons: rank correlation {markdown.number(correlation, 2)}, "
-        f"{markdown.equal_to(p)}. The quickest of these nulls takes {markdown.number(fastest)} "
+        f"{equal_to(p)}. The quickest of these nulls takes {markdown.number(fastest)} "
         "steps to 475 with 16."
     )
 
@@ -145,5 +145,5 @@ def _row(study: Study, found: Trends, against: dict[str, verdicts.Verdict], name
     row += [markdown.MISSING] * 2
     if name in found:
         correlation, p = found[name]
-        row[-2:] = [markdown.number(correlation, 2), markdown.p_value(p)]
+        row[-2:] = [markdown.number(correlation, 2), p_value(p)]
     return [*row, *verdicts.cells(against, name)]

@@ -16,6 +16,7 @@ from studies.dynamics.settings import (
     TRANSFER_JUDGEMENTS,
     TRANSFER_SOLVED,
 )
+from studies.statistics import SIGNIFICANT
 
 REFERENCE = "accept-reject"
 ARMS = ("pretrained", "scratch", "untrained")
@@ -68,7 +69,7 @@ def sentence(groups: Groups, found: Found) -> str:
     most = max((len(group.results) for group in groups.values()), default=0)
     if not found:
         return "Not known: runs are missing."
-    if 2 / comb(2 * most, most) > verdicts.SIGNIFICANT:
+    if 2 / comb(2 * most, most) > SIGNIFICANT:
         runs = "is one run" if most == 1 else f"are {most} runs"
         return f"Not known: there {runs} of each, of which no test can tell anything."
     said = []

@@ -10,14 +10,12 @@ import numpy as np
 
 from snn_gym.scoring.statistics import probability_of_improvement
 from studies.dynamics.groups import Values
-from studies.dynamics.report.markdown import MISSING, equal_to, p_value, percent
-from studies.statistics import holm, rank_sum_p
+from studies.dynamics.report.markdown import MISSING, percent
+from studies.statistics import SIGNIFICANT, equal_to, holm, p_value, rank_sum_p
 
 NameT = TypeVar("NameT", bound=Hashable)
 Strata = Sequence[tuple[Values, Values]]
 """Values (runs,) and others (other runs,) of each stratum, of which the lower is the better."""
-
-SIGNIFICANT = 0.05
 
 
 @dataclass(frozen=True)

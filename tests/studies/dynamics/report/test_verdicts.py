@@ -59,6 +59,5 @@ def test_numbers() -> None:
     assert markdown.spread(np.array([1.0, np.inf, np.inf])) == "> budget (1 to > budget)"
     assert markdown.spread(np.array([7.0])) == markdown.median(np.array([7.0])) == "7"
     assert markdown.spread(NONE) == markdown.median(NONE) == "–"
-    assert markdown.p_value(0.44) == "0.44"
     assert markdown.names(["a"]) == "`a`"
     assert markdown.not_run(["a", "b", "c"], 2) == ["`a`, `b` and `c`: not run", "–", "–"]
