@@ -97,7 +97,7 @@ def front(
     names = None if configs is None else configs.split(",")
     with _usage():
         for chosen, configuration in planned(_chosen(FRONT_TASKS, task), names):
-            for seed in parse_seeds(seeds) or front_seeds(chosen):
+            for seed in parse_seeds(seeds) or front_seeds(chosen, configuration):
                 run_configuration(chosen, configuration, seed, out, scratch, _show)
 
 

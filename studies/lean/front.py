@@ -19,7 +19,7 @@ from snn_gym.zoo import load_agent_spec
 from snn_gym.zoo.build import build_model, make_environments, policy_arguments
 from snn_gym.zoo.seeding import seed_environments
 from studies.lean.outcome import Outcome, outcome_path, write_outcome
-from studies.lean.plan import FRESH_SEED, LEAN, OFF, TASKS, Task
+from studies.lean.plan import FIRST_SEED, FRESH_SEED, LEAN, OFF, TASKS, Task
 from studies.lean.runner import Report, Trained, judge, learn_arm, run_seed, scratch_folder
 from studies.lean.twins import TWIN, run_twin, twin_of
 from studies.lean.zeros import ZeroSkipping
@@ -118,8 +118,13 @@ def planned(
     return [item for item in everything if names is None or item[1].name in names]
 
 
-def front_seeds(task: Task) -> range:
-    """Return the reported seeds of a task: its first ones."""
+def front_seeds(task: Task, configuration: Configuration) -> range:
+    """Return the reported seeds of a configuration: the first ones of its task.
+
+    What earlier seeds of a task taught is about shedding, so that ANNs of the events keep these.
+    """
+    if task.env_id == EVENTS and configuration.time_steps is None:
+        return range(FIRST_SEED, FIRST_SEED + SEEDS)
     return task.seed_range()[:SEEDS]
 
 

@@ -89,7 +89,8 @@ def front_points(found: Found, task: Task) -> list[Point]:
     for configuration in configurations(task.env_id):
         for arm, label in labels(task, configuration).items():
             by_seed = found.get((task.env_id, label), {})
-            outcomes = tuple(by_seed[seed] for seed in front_seeds(task) if seed in by_seed)
+            seeds = front_seeds(task, configuration)
+            outcomes = tuple(by_seed[seed] for seed in seeds if seed in by_seed)
             if outcomes:
                 series = ANN_SERIES[configuration.units] if arm == ANN else arm
                 points.append(Point(configuration.name, series, outcomes))

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from studies.lean.figure_front import write_figure
-from studies.lean.front import FRONT_TASKS, front_seeds
+from studies.lean.front import EVENTS, FRONT_TASKS, Configuration, front_seeds
 from studies.lean.front_points import Verdict, front_points, planned_points, verdict
 from studies.lean.outcome import Outcome, write_outcome
 from studies.lean.report import write_report
@@ -15,11 +15,12 @@ from studies.lean.report_front import front_section
 from tests.studies.lean.made import cells_of, made_outcome
 
 _TASK = FRONT_TASKS["CartPole-v1"]
+_SEEDS = _TASK.seed_range()[:3]
 _Outcomes = dict[tuple[str, str], dict[int, Outcome]]
 
 
 def _found(
-    arms: dict[str, tuple[float, float]], seeds: range = front_seeds(_TASK), **changes: float
+    arms: dict[str, tuple[float, float]], seeds: range = _SEEDS, **changes: float
 ) -> _Outcomes:
     """Return outcomes of CartPole by arm, each with a return and operations."""
     return {
@@ -83,7 +84,7 @@ def test_an_ann_with_that_return_and_as_few_operations_is_as_good(
 def test_a_seed_that_failed_counts_and_a_missing_one_leaves_its_point_out() -> None:
     found = _found(_ARMS)
     cheap = ("CartPole-v1", "front-16-16-T4-lean")
-    seed = front_seeds(_TASK)[1]
+    seed = _SEEDS[1]
     found[cheap][seed] = made_outcome(cheap[1], seed, 100.0)
     judged = _verdict(found)
     assert judged.lean is not None
@@ -95,9 +96,16 @@ def test_a_seed_that_failed_counts_and_a_missing_one_leaves_its_point_out() -> N
     assert judged.lean.configuration == "64-64-T8"
 
 
+def test_anns_of_the_events_keep_the_seeds_from_which_shedding_learned() -> None:
+    events, ann, spiking = FRONT_TASKS[EVENTS], Configuration(16), Configuration(16, 4)
+    assert front_seeds(_TASK, spiking) == front_seeds(_TASK, ann) == _SEEDS
+    assert not set(front_seeds(events, spiking)) & set(front_seeds(events, ann))
+    assert len(front_seeds(events, ann)) == 3
+
+
 def test_seeds_that_the_front_has_not_are_left_out() -> None:
     found = _found(_ARMS)
-    found["CartPole-v1", "off"][front_seeds(_TASK).stop] = made_outcome("off", 0, -1e9)
+    found["CartPole-v1", "off"][_SEEDS.stop] = made_outcome("off", 0, -1e9)
     assert _verdict(found).best == 500.0
     assert all(point.is_whole for point in front_points(found, _TASK))
 
