@@ -102,7 +102,7 @@ def draw_ablation(study: Study) -> Figure:
 def draw_size(study: Study) -> Figure:
     """Draw the episodes until solved by synapses, and DQSN's return by hidden neurons."""
     figure = new_figure(10.5, 4.4)
-    left, right = figure.subplots(1, 2, width_ratios=(3, 2))
+    left, right = figure.subplots(1, 2, width_ratios=(3, 2), gridspec_kw={"wspace": 0.08})
     _draw_synapses(left, study)
     _draw_hidden(right, study)
     handles = [

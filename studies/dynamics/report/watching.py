@@ -32,9 +32,10 @@ def section(study: Study) -> str:
         ["mask", *(cell for head in heads for cell in head)],
         [*rows, pooled, *nulls],
         "Medians, and the number of runs: episodes until CartPole-v1 is solved; cross-entropy in "
-        f"nat on the Teacher job after {TEACHER_JUDGEMENTS:,} judged networks. There the "
-        "eligibility, which agents with dynamics see and are rewarded for, comes from the right "
-        "answers: they are taught, and all others are not. **No pair here is equal**: with "
+        f"nat on the Teacher job, to sort 200 points as a perceptron does, after "
+        f"{TEACHER_JUDGEMENTS:,} judged networks. There the eligibility, which agents with "
+        "dynamics see and are rewarded for, comes from the right answers: they are taught, and all "
+        "others are not. **No pair here is equal**: with "
         "dynamics exploration and reward are others ([below](#which-pairs-are-equal)), so that "
         "whole settings are compared.",
     )
