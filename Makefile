@@ -18,6 +18,8 @@ SEED ?= 0
 # One thread each: networks this small lose time to thread hand-overs, and two processes share
 # the cores.
 export OMP_NUM_THREADS := 1
+# Tests start a hundred processes: code is compiled once, and not in each of them.
+unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .PHONY: help install demo wheel submissions results retrain study test check check-all lint types contract docs bench clean

@@ -1,3 +1,4 @@
+import dataclasses
 import os
 from collections import Counter
 
@@ -13,6 +14,18 @@ os.environ.setdefault("SDL_AUDIODRIVER", "dummy")
 # Shared machines stall; how long an example takes says nothing about its correctness.
 settings.register_profile("snn_gym", deadline=None)
 settings.load_profile("snn_gym")
+
+
+@pytest.fixture
+def few_updates(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Shed spikes in 30 updates where nobody says in how many; all 3,000 take a quarter minute."""
+    from snn_gym.spiking.regulation.parameters import LeanParameters
+
+    given = LeanParameters.__init__.__defaults__
+    names = [field.name for field in dataclasses.fields(LeanParameters)]
+    assert given is not None
+    few = [30 if name == "updates" else x for name, x in zip(names, given, strict=True)]
+    monkeypatch.setattr(LeanParameters.__init__, "__defaults__", tuple(few))
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

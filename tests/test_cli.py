@@ -108,7 +108,7 @@ def test_evaluate_prints_the_score_and_the_costs(trained, capsys):
     assert "SynOps per decision: hidden_1 " in out
 
 
-def test_lean_makes_an_agent_and_says_what_became_of_it(trained, capsys, tmp_path):
+def test_lean_makes_an_agent_and_says_what_became_of_it(trained, few_updates, capsys, tmp_path):
     capsys.readouterr()
     out = tmp_path / "small"
     options = ["--steps", "256", "--time-steps", "2", "--bound", "0.1", "--out", str(out)]
@@ -155,7 +155,7 @@ def test_lean_writes_over_nothing(trained, capsys, tmp_path):
     assert "file" in refused(capsys, "lean", trained, "--out", tmp_path / "file")
 
 
-def test_leans_folder_is_beside_the_runs(trained, capsys, monkeypatch):
+def test_leans_folder_is_beside_the_runs(trained, few_updates, capsys, monkeypatch):
     monkeypatch.chdir(trained)
     assert main(["lean", ".", "--steps", "1"]) == 0
     folder = trained.with_name(f"{trained.name}-lean")

@@ -43,7 +43,7 @@ def test_a_trained_agent_is_watched_by_its_name(tmp_path, capsys):
 
 def test_a_lean_agent_is_watched(run, tmp_path):
     lean = tmp_path / "lean"
-    save_agent(make_lean(load_agent(run), 64), lean)
+    save_agent(make_lean(load_agent(run), 64, updates=2), lean)
     film = tmp_path / "film.gif"
     assert main(["watch", str(lean), "--save", str(film), "--max-steps", "2"]) == 0
     assert frames_of(film) == 2

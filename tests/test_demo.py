@@ -40,7 +40,7 @@ def test_it_trains_a_spiking_agent_and_its_twin(commands):
 
 
 def test_it_prints_score_and_operations_and_names_what_it_wrote(
-    commands, told, tmp_path, monkeypatch, capsys
+    commands, told, few_updates, tmp_path, monkeypatch, capsys
 ):
     monkeypatch.chdir(tmp_path)
     for words in commands:

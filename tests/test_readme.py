@@ -56,14 +56,14 @@ def test_the_readme_is_short_and_shows_the_three_uses():
 
 
 @pytest.mark.parametrize("block", PYTHON)
-def test_a_python_block_runs(block, forgotten, capsys):
+def test_a_python_block_runs(block, few_updates, forgotten, capsys):
     exec(compile(shortened(block), "README.md", "exec"), {})  # noqa: S102 - our own README
     if "print(" in block:
         assert capsys.readouterr().out.strip()
 
 
 @pytest.mark.parametrize("page", [page for page, text in PAGES.items() if commands(text)])
-def test_the_commands_run_one_after_another(page, forgotten, capsys, tmp_path):
+def test_the_commands_run_one_after_another(page, few_updates, forgotten, capsys, tmp_path):
     left_out = []
     for words in commands(PAGES[page]):
         if "--onnx" in words and find_spec("onnx") is None:

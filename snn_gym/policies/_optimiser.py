@@ -16,6 +16,8 @@ from stable_baselines3.common.type_aliases import Schedule
 from torch import nn
 from torch.optim import Adam, Optimizer
 
+from snn_gym._lazy import collector_paused
+
 _IMPLEMENTATIONS = {"fused", "foreach", "capturable", "differentiable"}
 """Options of PyTorch's Adam of which one asks for an implementation."""
 
@@ -44,7 +46,8 @@ class _Pending:
     options: Mapping[str, Any]
 
     def make(self) -> Optimizer:
-        return Adam(self.parameters, **self.options)
+        with collector_paused():  # the compiler is imported here
+            return Adam(self.parameters, **self.options)
 
 
 class LateOptimiser(BasePolicy):

@@ -14,6 +14,7 @@ from stable_baselines3.common.env_checker import check_env as sb3_check_env
 
 from snn_gym.registry import load_environment_spec
 from snn_gym.spiking.coding.encoders import spike_encoders
+from snn_gym.synapses.jobs import Judgement, RolloutJob
 from tests.envs.variants import every_id, every_spiking_id, every_variant, steps_of
 
 # The whole list: Pendulum's own torques reach from -2 to 2, and other ones were another task.
@@ -153,8 +154,18 @@ def test_states_and_rewards_are_those_of_the_base_task(env_id, encoder):
         assert step[1:4] == base_step[1:4]
 
 
+@pytest.fixture
+def worthless(monkeypatch):
+    """Have each rollout of a plasticity task, which judges a move, be worth 0 and take no time."""
+
+    def judge(self, population, weights, probe, *, measure=False):
+        return Judgement(np.zeros(len(weights)), np.zeros(len(weights), np.int64))
+
+    monkeypatch.setattr(RolloutJob, "judge", judge)
+
+
 @every_id
-def test_an_episode_is_truncated_at_its_limit(env_id):
+def test_an_episode_is_truncated_at_its_limit(env_id, worthless):
     env = gym.make(env_id)
     limit = load_environment_spec(env_id).max_episode_steps
     env.reset(seed=0)

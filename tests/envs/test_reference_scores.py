@@ -12,8 +12,11 @@ import pytest
 from snn_gym.registry import load_environment_spec
 from tests.envs.variants import ANALOGUE, PLASTICITY, SPIKING
 
-# Its 4,000 judged episodes of 500 steps take tens of seconds.
-LONG = "snn/Plasticity-Acrobot-v0"
+# 4,000 judged episodes of 500 steps of the one, 1,600 steps of Box2D an episode of the other take
+# tens of seconds.
+LONG = ("snn/Plasticity-Acrobot-v0", "snn/BipedalWalker-v3")
+FEW = 10
+"""Episodes of the walker that take a second."""
 
 
 def random_return(env, seed):
@@ -51,19 +54,32 @@ def assert_reproduced(reference, returns):
     assert reference.random < reference.solved <= reference.maximum
 
 
-@pytest.mark.parametrize("env_id", [*SPIKING, *ANALOGUE])
-def test_random_score_is_reproduced(env_id):
-    spec = load_environment_spec(env_id)
+def returns_of(spec, episodes):
     env = gym.make(spec.base_id).unwrapped
     env = gym.wrappers.TimeLimit(env, spec.max_episode_steps)
-    returns = [random_return(env, seed) for seed in range(spec.reference.random_episodes)]
-    assert_reproduced(spec.reference, returns)
+    return [random_return(env, seed) for seed in range(episodes)]
 
 
-@pytest.mark.parametrize(
-    "env_id",
-    [pytest.param(name, marks=[pytest.mark.slow] if name == LONG else []) for name in PLASTICITY],
-)
+def marked(names):
+    return [pytest.param(x, marks=[pytest.mark.slow] if x in LONG else []) for x in names]
+
+
+@pytest.mark.parametrize("env_id", marked([*SPIKING, *ANALOGUE]))
+def test_random_score_is_reproduced(env_id):
+    spec = load_environment_spec(env_id)
+    assert_reproduced(spec.reference, returns_of(spec, spec.reference.random_episodes))
+
+
+def test_the_first_episodes_of_the_walker_agree_with_its_random_score():
+    spec = load_environment_spec("snn/BipedalWalker-v3")
+    reference = spec.reference
+    error = reference.random_standard_error * np.sqrt(reference.random_episodes / FEW)
+    returns = returns_of(spec, FEW)
+    assert np.mean(returns) == pytest.approx(reference.random, abs=3 * error)
+    assert 0 < np.std(returns, ddof=1) < 3 * error * np.sqrt(FEW)
+
+
+@pytest.mark.parametrize("env_id", marked(PLASTICITY))
 def test_random_score_of_a_plasticity_task_is_reproduced(env_id):
     spec = load_environment_spec(env_id)
     assert_reproduced(spec.reference, random_returns_of_a_batch(spec))

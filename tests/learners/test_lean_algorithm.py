@@ -24,7 +24,10 @@ from tests.learners.shed import NAMES, make_shedding, quick, shed, steps_of, syn
 from tests.policies.identity import EVERY, Identity, observations, score
 
 SHORT: dict[str, Any] = {"latest_start": 0.3, "updates": 12, "batch_size": 16}
-every_algorithm = pytest.mark.parametrize("name", NAMES)
+# DDPG is TD3 with one critic and without delay; TD3 goes the same way.
+every_algorithm = pytest.mark.parametrize(
+    "name", [pytest.param(x, marks=[pytest.mark.slow] if x == "DDPG" else []) for x in NAMES]
+)
 
 
 def choices(policy: Any, seen: Any) -> Any:
@@ -72,7 +75,13 @@ def beside_acting(model: BaseAlgorithm, state: dict[str, Tensor]) -> dict[str, T
     }
 
 
-@pytest.mark.parametrize("name", ["PPO", "A2C", "SAC", "TQC", "TD3", "DDPG", "StatefulPPO"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("PPO", "A2C", "SAC", "TQC", "TD3", "StatefulPPO"),
+        pytest.param("DDPG", marks=pytest.mark.slow),
+    ],
+)
 def test_the_algorithm_itself_learns_no_more(name: str) -> None:
     found = shed(name)
     before = beside_acting(found.model, found.frozen)
@@ -159,7 +168,8 @@ def test_every_kind_of_observation_is_served(name: str, view: str) -> None:
     assert model.shedding.counters.updates == 12
 
 
-@pytest.mark.parametrize("name", ["PPO", "DQN", "TD3"])
+# The limit is kept by the strength alone, whose gaps of DQN are of the most other size.
+@pytest.mark.parametrize("name", ["PPO", "DQN", pytest.param("TD3", marks=pytest.mark.slow)])
 def test_synops_stay_below_their_limit(name: str) -> None:
     found = shed(name, max_synops=40.0)
     seen = observations("analogue", 300, seed=9)
@@ -167,8 +177,16 @@ def test_synops_stay_below_their_limit(name: str) -> None:
     assert 0 < synops(found.model.policy, seen) <= 40
 
 
-@pytest.mark.parametrize("signals", ["shuffled", "uniform"])
-@pytest.mark.parametrize("name", ["PPO", "DQN"])
+# Signals are shuffled and averaged alike for all algorithms: each once, and both algorithms.
+@pytest.mark.parametrize(
+    ("name", "signals"),
+    [
+        ("PPO", "shuffled"),
+        ("DQN", "uniform"),
+        pytest.param("PPO", "uniform", marks=pytest.mark.slow),
+        pytest.param("DQN", "shuffled", marks=pytest.mark.slow),
+    ],
+)
 def test_the_controls_shed_less_within_the_same_bound(name: str, signals: str) -> None:
     own, control = shed(name), shed(name, signals=signals)
     assert control.shedding.strength.smoothed < 2 * 0.02

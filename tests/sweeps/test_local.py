@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -17,7 +18,7 @@ from snn_gym.scoring import audit
 from snn_gym.scoring.results import list_rows
 from snn_gym.storage import load_tensors
 from snn_gym.sweeps import Job, missing, sweep
-from snn_gym.sweeps.ended import MOST_DEATHS
+from snn_gym.sweeps.ended import MOST_DEATHS, Ended
 from snn_gym.sweeps.progress import duration, time_left
 from snn_gym.training import train
 from snn_gym.zoo.files import WEIGHTS
@@ -25,33 +26,48 @@ from snn_gym.zoo.files import WEIGHTS
 JOBS = [Job("ppo-mlp", "CartPole-v1", seed, 600) for seed in (0, 1, 2)]
 
 
-def test_rows_are_those_of_train_submit_and_verify(tmp_path: Path) -> None:
-    board, runs = tmp_path / "board", tmp_path / "runs"
-    ended = list(sweep(JOBS, board, runs, workers=2))
-    assert sorted(one.job.seed for one in ended) == [0, 1, 2]
-    assert [one.problem for one in ended] == [None] * 3
+@dataclass(frozen=True)
+class Swept:
+    """A sweep, ended, whose first job could not be carried out."""
+
+    board: Path
+    runs: Path
+    ended: tuple[Ended, ...]
+
+
+@pytest.fixture(scope="module")
+def swept(tmp_path_factory: pytest.TempPathFactory) -> Swept:
+    root = tmp_path_factory.mktemp("swept")
+    board, runs = root / "board", root / "runs"
+    folder = JOBS[0].folder(runs)
+    folder.mkdir(parents=True)
+    (folder / "notes.txt").write_text("mine")
+    return Swept(board, runs, tuple(sweep(JOBS, board, runs, workers=2)))
+
+
+def test_rows_are_those_of_train_submit_and_verify(swept: Swept, tmp_path: Path) -> None:
+    ended = [one for one in swept.ended if one.job.seed != 0]
+    assert sorted(one.job.seed for one in ended) == [1, 2]
+    assert [one.problem for one in ended] == [None] * 2
     assert {one.row.seed: one.row for one in ended if one.row} == {
-        row.seed: row for row in list_rows(board)
+        row.seed: row for row in list_rows(swept.board)
     }
-    assert audit(board) == ()
-    assert missing(JOBS, board) == []
+    assert audit(swept.board) == ()
+    assert missing(JOBS, swept.board) == JOBS[:1]
     alone = tmp_path / "alone"
     train("ppo-mlp", "CartPole-v1", out=alone, seed=1, steps=600)
-    of_sweep, _ = load_tensors(JOBS[1].folder(runs) / WEIGHTS, max_bytes=1 << 20)
+    of_sweep, _ = load_tensors(JOBS[1].folder(swept.runs) / WEIGHTS, max_bytes=1 << 20)
     by_hand, _ = load_tensors(alone / WEIGHTS, max_bytes=1 << 20)
     assert all((of_sweep[name] == x).all() for name, x in by_hand.items())
 
 
-def test_a_run_that_cannot_be_is_named_and_the_others_go_on(tmp_path: Path) -> None:
-    board, runs = tmp_path / "board", tmp_path / "runs"
-    folder = JOBS[0].folder(runs)
-    folder.mkdir(parents=True)
-    (folder / "notes.txt").write_text("mine")
-    ended = {one.job.seed: one for one in sweep(JOBS[:2], board, runs, workers=1)}
+def test_a_run_that_cannot_be_is_named_and_the_others_go_on(swept: Swept) -> None:
+    assert len(swept.ended) == 3
+    ended = {one.job.seed: one for one in swept.ended}
     assert "holds no training run" in str(ended[0].problem)
     assert ended[0].row is None
-    assert ended[1].row is not None
-    assert (folder / "notes.txt").read_text() == "mine"
+    assert all(ended[seed].row is not None for seed in (1, 2))
+    assert (JOBS[0].folder(swept.runs) / "notes.txt").read_text() == "mine"
 
 
 def workers() -> list[int]:
