@@ -195,6 +195,9 @@ def evaluate(
     dead_neurons: Annotated[
         float, typer.Option(min=0, max=1, help="Share of hidden neurons that nobody hears.")
     ] = 0.0,
+    spike_loss: Annotated[
+        float, typer.Option(min=0, max=1, help="Probability that a hidden spike is lost.")
+    ] = 0.0,
     tau_jitter: Annotated[
         float, typer.Option(min=0, help="Deviation of time constants' logarithm.")
     ] = 0.0,
@@ -208,7 +211,7 @@ def evaluate(
     trained = read_manifest(run)
     faults = Faults(
         weights_bits=weights_bits, weight_noise=weight_noise, dead_neurons=dead_neurons,
-        tau_jitter=tau_jitter, seed=faults_seed,
+        spike_loss=spike_loss, tau_jitter=tau_jitter, seed=faults_seed,
     )  # fmt: skip
     model: Any = load_agent(run)
     policy = model if faults == Faults(seed=faults_seed) else with_faults(model, faults)

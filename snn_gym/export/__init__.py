@@ -9,6 +9,7 @@ from snn_gym._lazy import lazy_names
 if TYPE_CHECKING:
     from snn_gym.export.c import CFiles, to_c
     from snn_gym.export.conversion import convert
+    from snn_gym.export.fine_tuning import fine_tune
     from snn_gym.export.frozen import FrozenPolicy, freeze
     from snn_gym.export.host import Host, read_host
     from snn_gym.export.nir_graph import NIRFiles, to_nir
@@ -38,6 +39,7 @@ __all__ = [
     "PortableNormaliser",
     "Visits",
     "convert",
+    "fine_tune",
     "freeze",
     "from_nir",
     "network_from_nir",
@@ -67,6 +69,7 @@ __getattr__, __dir__ = lazy_names(
         "PortableNormaliser": "portable_agent",
         "Visits": "visits",
         "convert": "conversion",
+        "fine_tune": "fine_tuning",
         "freeze": "frozen",
         "from_nir": "nir_import",
         "network_from_nir": "nir_import",

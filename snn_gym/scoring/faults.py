@@ -1,4 +1,4 @@
-"""What hardware may do to a trained agent: weights of few bits, noise, dead neurons, jitter."""
+"""What hardware may do to a trained agent: few bits, noise, dead neurons, lost spikes, jitter."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from snn_gym.policies._common import SpikingPolicyMixin
 from snn_gym.spiking.coding.decoders import PopulationHead
 from snn_gym.spiking.config import NetworkConfig
 from snn_gym.spiking.network import SpikingNetwork
+from snn_gym.spiking.neurons.base import Run
 
 _TAU = "tau_mem_ms"
 
@@ -32,6 +33,9 @@ class Faults(Config):
     """Standard deviation of what each weight is off by, in units of itself."""
     dead_neurons: Share = 0.0
     """Share of the hidden neurons or units that nobody hears."""
+    spike_loss: Share = 0.0
+    """Probability that a hidden spike is lost on its way to the next layer or the readout, each for
+    itself; those to the own layer, of a recurrent one, arrive."""
     tau_jitter: NonNegative = 0.0
     """Standard deviation of the logarithm of each neuron's membrane time constant; none falls below
     a time step."""
@@ -61,11 +65,13 @@ def with_faults(model: BaseAlgorithm | BasePolicy, faults: Faults) -> BasePolicy
     with torch.no_grad():
         for weights in _read_by(made):
             weights.mul_(_heard(weights, faults.dead_neurons, generator))
-        for weights in _weights(made):
+        for weights in weights_of(made):
             off = torch.from_numpy(generator.normal(0.0, 1.0, tuple(weights.shape)))
             weights.mul_(1.0 + faults.weight_noise * off.to(weights))
             if faults.weights_bits is not None:
                 weights.copy_(rounded(weights, faults.weights_bits))
+    if faults.spike_loss:
+        _lose_spikes(made, faults.spike_loss, generator)
     made.train(False)
     return made  # type: ignore[no-any-return]
 
@@ -92,7 +98,12 @@ def _parts(policy: Any) -> list[nn.Module]:
     return [module for module in inner if isinstance(module, nn.Linear | PopulationHead)]
 
 
-def _weights(policy: Any) -> Iterator[Tensor]:
+def weights_of(policy: Any) -> Iterator[Tensor]:
+    """Yield the weights (..., inputs) from observations to actions, in their order.
+
+    Args:
+        policy: A policy of snn_gym.
+    """
     for part in _parts(policy):
         assert isinstance(part.weight, Tensor)  # as both kinds have
         yield part.weight
@@ -100,7 +111,7 @@ def _weights(policy: Any) -> Iterator[Tensor]:
 
 def _read_by(policy: Any) -> Iterator[Tensor]:
     """Yield the weights that read hidden neurons: all but the first ones."""
-    weights = _weights(policy)
+    weights = weights_of(policy)
     next(weights)
     yield from weights
 
@@ -108,6 +119,22 @@ def _read_by(policy: Any) -> Iterator[Tensor]:
 def _heard(weights: Tensor, dead: float, generator: np.random.Generator) -> Tensor:
     """Return 0 for the inputs of weights (..., inputs) that are dead, else 1."""
     return torch.from_numpy(generator.random(weights.shape[-1]) >= dead).to(weights)
+
+
+def _lose_spikes(policy: Any, share: float, generator: np.random.Generator) -> None:
+    """Let the layers of a policy's acting network lose spikes, drawn anew in every decision."""
+    network = policy._acting_network()
+    if not isinstance(network, SpikingNetwork):
+        raise ValueError("spike_loss is for networks of spiking layers, and there are none")
+
+    def lost(*hooked: Any) -> Run:
+        run: Run = hooked[-1]
+        arrive = generator.random(tuple(run.spikes.shape), np.float32) >= share
+        return run._replace(spikes=run.spikes * torch.from_numpy(arrive).to(run.spikes))
+
+    network.compiled = None  # which would go from layer to layer by itself
+    for layer in network.layers:
+        layer.register_forward_hook(lost)
 
 
 def _copied(policy: Any, network: NetworkConfig) -> Any:

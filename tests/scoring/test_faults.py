@@ -14,12 +14,12 @@ from hypothesis import strategies as st
 from snn_gym import load_pretrained, save_agent
 from snn_gym.cli import main
 from snn_gym.policies import SpikingActorCriticPolicy, SpikingDQNPolicy, SpikingSACPolicy
-from snn_gym.scoring.faults import Faults, _parts, rounded, with_faults
+from snn_gym.scoring.faults import Faults, rounded, weights_of, with_faults
 from tests.export.made import build, observe
 
 
 def weights(policy: Any) -> list[torch.Tensor]:
-    return [x.weight.detach().clone() for x in _parts(policy)]
+    return [x.detach().clone() for x in weights_of(policy)]
 
 
 @settings(deadline=None)
@@ -59,6 +59,32 @@ def test_dead_neurons_are_heard_by_none() -> None:
     assert all(not x.any() for x in others)
 
 
+def test_without_any_spike_it_acts_as_with_neurons_that_nobody_hears() -> None:
+    policy, seen = build(SpikingActorCriticPolicy), torch.from_numpy(observe("analogue", 20))
+    faults = Faults(dead_neurons=1.0), Faults(spike_loss=1.0)
+    made: list[Any] = [with_faults(policy, x) for x in faults]
+    deaf, lost = (x.watched(seen)[0] for x in made)
+    assert torch.equal(deaf, lost)
+    assert not torch.equal(lost, policy.watched(seen)[0])
+
+
+def test_spikes_are_lost_each_for_itself() -> None:
+    policy, seen = build(SpikingActorCriticPolicy), observe("analogue", 400)
+    made: list[Any] = [with_faults(policy, Faults(spike_loss=0.3, seed=x)) for x in (1, 1, 2)]
+    one, same, other = (x.record(seen).layers[0].spikes for x in made)
+    sent = policy.record(seen).layers[0].spikes
+    assert torch.equal(one, same)
+    assert not torch.equal(one, other)
+    assert (one <= sent).all()  # none is made
+    count = float(sent.sum())
+    assert abs(float(one.sum()) / count - 0.7) < 5 * (0.21 / count) ** 0.5
+
+
+def test_an_ann_has_no_spikes_to_lose() -> None:
+    with pytest.raises(ValueError, match="networks of spiking layers, and there are none"):
+        with_faults(load_pretrained("ppo-mlp", "CartPole-v1"), Faults(spike_loss=0.1))
+
+
 def test_time_constants_differ_and_nothing_else() -> None:
     policy = build(SpikingActorCriticPolicy, recurrent=True)
     made: Any = with_faults(policy, Faults(tau_jitter=0.2, seed=1))
@@ -80,8 +106,8 @@ def test_the_command_evaluates_with_faults(
 ) -> None:
     run = str(save_agent(load_pretrained("ppo-lif", "CartPole-v1"), tmp_path / "run"))
     told = []
-    for words in ([], ["--dead-neurons", "1"]):
+    for words in ([], ["--dead-neurons", "1"], ["--spike-loss", "1"]):
         assert main(["evaluate", run, "--episodes", "2", *words]) == 0
         told.append(capsys.readouterr().out)
     assert "500" in told[0]
-    assert "500" not in told[1]
+    assert all("500" not in x for x in told[1:])

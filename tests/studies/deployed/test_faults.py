@@ -3,7 +3,18 @@
 from __future__ import annotations
 
 from snn_gym.registry import load_environment_spec
-from studies.deployed.faults import AGENTS, DOCS, FORMS, RESULTS, SEEDS, Found, Played, report
+from studies.deployed.faults import (
+    AGENTS,
+    DOCS,
+    FORMS,
+    RESULTS,
+    SEEDS,
+    TUNED,
+    Found,
+    Played,
+    measure,
+    report,
+)
 from studies.files import read_run
 
 
@@ -15,9 +26,11 @@ def test_what_is_kept_is_counted_from_random_play() -> None:
     played = []
     for agent, env_id in AGENTS:
         low = load_environment_spec(env_id).reference.random
-        for form in FORMS:
+        for form in (*FORMS, *TUNED):
             left = 100.0 if form == "none" else 25.0
             played += [Played(agent, env_id, form, seed, low + left) for seed in SEEDS]
+    assert not list(measure(Found(tuple(played))))  # nothing is missing
     lines = report(Found(tuple(played))).splitlines()
     (four,) = [x for x in lines if x.startswith("| sac-lif | Pendulum-v1 | weights of 4 bits |")]
     assert four.endswith("| 0.25 |")
+    assert "weights of 4 bits, fine-tuned | 5 |" in lines[lines.index(four) + 1]

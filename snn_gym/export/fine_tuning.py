@@ -1,0 +1,155 @@
+"""Agents whose weights have few bits, taught to do what they did with weights of float."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from stable_baselines3.common.base_class import BaseAlgorithm
+from stable_baselines3.common.policies import BasePolicy
+from torch import Tensor
+
+from snn_gym.export.visits import FIRST_SEED
+from snn_gym.learners.shedding import twin_of
+from snn_gym.policies._behaviour import divergence
+from snn_gym.policies._common import SpikingPolicyMixin
+from snn_gym.policies._stateful import StatefulPolicyMixin
+from snn_gym.scoring.evaluation import evaluate
+from snn_gym.scoring.faults import rounded, weights_of
+
+_ROUNDS = 4
+_EPISODES = 4
+
+
+def fine_tune(
+    model: BaseAlgorithm | BasePolicy,
+    env_id: str,
+    weights_bits: int,
+    *,
+    updates: int = 500,
+    batch_size: int = 256,
+    learning_rate: float = 1e-3,
+    seed: int = 0,
+    env_kwargs: Mapping[str, Any] | None = None,
+) -> BasePolicy:
+    """Return a policy with weights of few bits that does what an agent's does.
+
+    The agent is not changed; it teaches. In states that the new policy visits by itself, in four
+    rounds of four episodes apart from those of evaluations, the divergence of its behaviour from
+    the agent's is lowered by Adam, the step size falling to 0. Its weights are those of
+    ``scoring.faults.rounded``; gradients with respect to them move weights of float that are
+    rounded anew for every update, the straight-through estimator (Bengio et al. 2013,
+    https://arxiv.org/abs/1308.3432; kept float weights: Courbariaux et al. 2015,
+    https://arxiv.org/abs/1511.00363). Biases and other parameters move unrounded.
+
+    Args:
+        model: Algorithm with a stateless policy of snn_gym, or the policy.
+        env_id: Gymnasium id of its environment.
+        weights_bits: Bits of a weight, the sign among them, at least 2.
+        updates: Updates of all rounds.
+        batch_size: States of an update.
+        learning_rate: Step size of the first update.
+        seed: Seed of the states that are drawn.
+        env_kwargs: Arguments of the environment.
+
+    Raises:
+        ValueError: The policy is of another kind or carries a state, or a number is out of range.
+    """
+    teacher: Any = model.policy if isinstance(model, BaseAlgorithm) else model
+    if not isinstance(teacher, SpikingPolicyMixin) or isinstance(teacher, StatefulPolicyMixin):
+        raise ValueError(
+            f"fine_tune takes stateless policies of snn_gym, got {type(teacher).__name__}"
+        )
+    if weights_bits < 2 or updates < _ROUNDS or batch_size < 1:
+        raise ValueError(
+            f"weights_bits must be at least 2, updates {_ROUNDS} and batch_size 1, got "
+            f"{weights_bits}, {updates} and {batch_size}"
+        )
+    tuned = _Tuned(teacher, weights_bits, learning_rate)
+    generator, seen = np.random.default_rng(seed), list[NDArray[Any]]()
+    for done in range(_ROUNDS):
+        first = FIRST_SEED + done * _EPISODES
+        seen.append(_visited(tuned.policy, env_id, range(first, first + _EPISODES), env_kwargs))
+        states = np.concatenate(seen)
+        due = (done + 1) * updates // _ROUNDS - done * updates // _ROUNDS
+        for k in range(due):
+            left = 1.0 - (done + k / due) / _ROUNDS
+            tuned.update(states[generator.integers(len(states), size=batch_size)], left)
+    made: BasePolicy = tuned.policy
+    made.set_training_mode(False)
+    return made
+
+
+class _Tuned:
+    """A policy whose weights are rounded, and what is kept in float of them."""
+
+    def __init__(self, teacher: Any, bits: int, learning_rate: float) -> None:
+        # Any: PyTorch types the attributes of a module that it does not know as tensors.
+        self.policy: Any = twin_of(teacher)
+        self._teacher: Any = twin_of(teacher)
+        self._bits, self._step_size = bits, learning_rate
+        self._weights = list(weights_of(self.policy))
+        self._kept = [x.detach().clone().requires_grad_() for x in self._weights]
+        acting = self.policy.acting_state_dict()
+        rounded_ones = {id(x) for x in self._weights}
+        self._free = [
+            x
+            for name, x in self.policy.named_parameters()
+            if name in acting and id(x) not in rounded_ones
+        ]
+        self._optimiser = torch.optim.Adam([*self._kept, *self._free], lr=learning_rate)
+        self._heat: float | None = None
+        self._round()
+
+    def _round(self) -> None:
+        with torch.no_grad():
+            for weights, kept in zip(self._weights, self._kept, strict=True):
+                weights.copy_(rounded(kept, self._bits))
+
+    def update(self, states: NDArray[Any], left: float) -> None:
+        """Bring behaviour in some states (B, ...) nearer, by ``left`` times the step size."""
+        observations = torch.from_numpy(states).float()
+        with torch.no_grad():
+            target: Tensor = self._teacher.watched(observations)[0]
+        heat = self._scale(target)
+        behaviour = self.policy.watched(observations)[0]
+        far = divergence(self.policy.action_space, target / heat, behaviour / heat).mean()
+        changed: Sequence[Tensor] = [*self._weights, *self._free]
+        found = torch.autograd.grad(far, changed, allow_unused=True)
+        for moved, gradient in zip([*self._kept, *self._free], found, strict=True):
+            moved.grad = gradient
+        self._optimiser.param_groups[0]["lr"] = left * self._step_size
+        self._optimiser.step()
+        self._round()
+
+    def _scale(self, behaviour: Tensor) -> float:
+        """Return what values of actions are divided by, so that they are like log-odds."""
+        if not self.policy.rates_actions:
+            return 1.0
+        if self._heat is None:
+            self._heat = max(float((behaviour.max(1).values - behaviour.mean(1)).mean()), 1e-6)
+        return self._heat
+
+
+def _visited(
+    policy: Any, env_id: str, seeds: range, env_kwargs: Mapping[str, Any] | None
+) -> NDArray[Any]:
+    """Return the states (N, ...) that a policy visits."""
+    seen: Any = _Seen(policy)
+    evaluate(seen, env_id, seeds=seeds, env_kwargs=env_kwargs)
+    return np.concatenate(seen.kept)
+
+
+class _Seen:
+    """A policy whose observations are kept."""
+
+    def __init__(self, policy: Any) -> None:
+        self._policy = policy
+        self.kept: list[NDArray[Any]] = []
+
+    def predict(self, observations: NDArray[Any], *args: Any, **kwargs: Any) -> Any:
+        self.kept.append(observations.copy())
+        return self._policy.predict(observations, *args, **kwargs)
