@@ -45,7 +45,11 @@ def submit(
     if not env or not agent:
         raise ValueError("--nir needs --env ID and --agent NAME")
     from snn_gym.export import submit_nir
+    from snn_gym.zoo import agent_ids
 
+    is_new = agent not in agent_ids()
     folder = out or nir.with_name(f"{nir.stem}-submission")
     made = submit_nir(nir, env, agent, folder, host=host, seed=seed, steps=steps)
     typer.echo(f"submission: {made}")
+    if is_new:
+        typer.echo(f"new agent: agents/{agent}; say in its README.md who trained it, where and how")

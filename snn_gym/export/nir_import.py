@@ -33,6 +33,7 @@ from snn_gym.export.nir_chain import Chain, chain_of
 from snn_gym.export.nir_file import read_graph
 from snn_gym.export.nir_neurons import DT_MS, Neurons, neurons_of
 from snn_gym.export.portable_agent import PortableAgent, outer_head, portable
+from snn_gym.scoring.manifest import shorten
 from snn_gym.spiking.config import NetworkConfig
 from snn_gym.spiking.layers import SpikingLayer
 from snn_gym.spiking.network import SpikingNetwork
@@ -103,8 +104,14 @@ def read_nir(
         ValueError: A file is none such or damaged, or the graph is no network of ours; one line
             says why.
     """
-    described = read_host(Path(path).with_suffix(".json") if host is None else host)
     graph = read_graph(path)
+    beside = Path(path).with_suffix(".json")
+    if host is None and not beside.exists():
+        raise ValueError(
+            f"{shorten(Path(path).name)} has no {shorten(beside.name)} beside it, which says what "
+            "its host does; write one, or name it (host, --host)"
+        )
+    described = read_host(beside if host is None else host)
     try:
         chain = chain_of(graph)
         neurons = tuple(

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 from snn_gym.config import to_mapping
 from snn_gym.content import checkout_root
 from snn_gym.export.nir_import import NIRNetwork, agent_for, is_normalised, load_into, read_nir
-from snn_gym.names import AGENT_NAME, AGENT_NAME_RULE
+from snn_gym.names import AGENT_NAME, AGENT_NAME_RULE, did_you_mean
 from snn_gym.registry import IMPORTED, known_ids
 from snn_gym.scoring.errors import SubmissionError
 from snn_gym.scoring.submission import Claim, check_out, write_submission
@@ -71,16 +73,20 @@ def submit_nir(
     if env_id not in known_ids():
         raise SubmissionError(
             "unknown-environment",
-            f"{env_id} has no file under envs/; expected an environment that has one",
+            f"{env_id} has no file under envs/{did_you_mean(env_id, known_ids())} expected an "
+            "environment that has one",
         )
     found = read_nir(path, host)
-    if agent not in agent_ids():
-        write_agent(found, agent, env_id)
-    check_agent(found, agent, env_id)
-    policy: Any = build_policy(agent, env_id)
-    load_into(found, policy)
-    claim = Claim(agent, env_id, seed, steps, "consecutive", package_versions(), recipe=None)
-    write_submission(Path(out), claim, policy.acting_state_dict(), seeds)
+    with ExitStack() as undone:
+        if agent not in agent_ids():
+            # A graph that is refused later leaves no agent behind.
+            undone.callback(shutil.rmtree, write_agent(found, agent, env_id))
+        check_agent(found, agent, env_id)
+        policy: Any = build_policy(agent, env_id)
+        load_into(found, policy)
+        claim = Claim(agent, env_id, seed, steps, "consecutive", package_versions(), recipe=None)
+        write_submission(Path(out), claim, policy.acting_state_dict(), seeds)
+        undone.pop_all()
     return Path(out)
 
 

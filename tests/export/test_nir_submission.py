@@ -74,6 +74,27 @@ def test_an_agent_that_the_zoo_lacks_gets_a_folder(
         nir_submission.write_agent(read_nir(graph), "../mine", ENV_ID)
 
 
+def test_a_graph_that_is_refused_leaves_no_agent_behind(
+    graph: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "agents").mkdir()
+    monkeypatch.setattr(nir_submission, "checkout_root", lambda: tmp_path)
+    with pytest.raises(ValueError, match="mine"):  # the zoo looks into another folder
+        submit_nir(graph, ENV_ID, "mine", tmp_path / "out")
+    assert not list((tmp_path / "agents").iterdir())
+    assert not (tmp_path / "out").exists()
+
+
+def test_the_file_that_is_missing_is_the_one_that_is_named(graph: Path, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"^absent\.nir is missing"):
+        read_nir(tmp_path / "absent.nir")
+    (tmp_path / "alone.nir").write_bytes(graph.read_bytes())
+    with pytest.raises(ValueError, match=r"^alone\.nir has no alone\.json beside it"):
+        read_nir(tmp_path / "alone.nir")
+    with pytest.raises(SubmissionError, match="did you mean 'CartPole-v1'"):
+        submit_nir(graph, "CartPole", AGENT, tmp_path / "out")
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [
