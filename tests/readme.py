@@ -20,7 +20,7 @@ def shell(text):
 
 def shortened(text):
     """Cut training to a few steps and evaluation to a few episodes; all else runs as printed."""
-    return text.replace("100_000", "300").replace("episodes=100", "episodes=2")
+    return re.sub(r"\b\d+0_000\b", "300", text).replace("episodes=100", "episodes=2")
 
 
 def commands(text):

@@ -168,7 +168,7 @@ def test_every_kind_of_observation_is_served(name: str, view: str) -> None:
     assert model.shedding.counters.updates == 12
 
 
-# The limit is kept by the strength alone, whose gaps of DQN are of the most other size.
+# What keeps the limit is the same for all; DQN is far from PPO, as its gaps are of values.
 @pytest.mark.parametrize("name", ["PPO", "DQN", pytest.param("TD3", marks=pytest.mark.slow)])
 def test_synops_stay_below_their_limit(name: str) -> None:
     found = shed(name, max_synops=40.0)
