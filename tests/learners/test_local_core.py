@@ -12,6 +12,7 @@ from numpy.testing import assert_allclose
 
 from snn_gym.learners.local_climbing import climb
 from snn_gym.learners.local_core import LocalCore, Moments, Outcome, Rule
+from snn_gym.learners.local_kernels import scale
 from snn_gym.policies import LocalActorCriticPolicy
 from snn_gym.spiking import NetworkConfig
 from snn_gym.spiking.neurons.surrogates import spike
@@ -106,6 +107,36 @@ def test_a_spike_takes_the_charge_away():
     assert_allclose(core.traces[0, 1], 5.0 * gate, rtol=1e-6)
 
 
+def test_a_potential_at_the_threshold_is_no_spike():
+    # Current 1 * 1 + 1 = 2, so v = 1 = threshold after one step: psi = 1, c = 1/2.
+    policy = tiny(time_steps=1)
+    policy.learned_parts()[0][0].bias.fill_(1.0)
+    core = make_core(policy)
+    core.step(one(1.0), np.array([[0.1]]), outcome(), NOTHING)
+    assert core.values(one(1.0)) == 0.125  # the readout's bias alone
+    assert_allclose(core.traces[0, :4], [5.0 * 0.5, 5.0 * 0.5, 0.0, 1.0], rtol=1e-6)
+
+
+def test_a_potential_at_the_threshold_is_no_spike_in_a_layer_that_spikes_drive():
+    policy = make_policy((1, 1), 1, spaces.Discrete(2), time_steps=1)
+    (below, above), _, critic = policy.learned_parts()
+    for linear, weight, bias in ((below, 8.0, 0.0), (above, 1.5, 0.5), (critic, 0.25, 0.125)):
+        linear.weight.fill_(weight)
+        linear.bias.fill_(bias)
+    # The first neuron is at 4 and fires; the second gets 1.5 + 0.5 and is at 1.
+    core = make_core(policy)
+    assert core.values(one(1.0)) == 0.125
+    above.weight.fill_(1.75)
+    core.read_policy()
+    assert core.values(one(1.0)) == 0.375
+
+
+@pytest.mark.parametrize(("uniform", "action"), [(0.0, 0), (0.4999, 0), (0.5, 1), (0.9999, 1)])
+def test_even_odds_split_the_uniform_numbers_in_halves(uniform, action):
+    core = make_core(tiny())
+    assert core.step(one(1.0), np.array([[uniform]]), outcome(), NOTHING)[0] == action
+
+
 def test_an_error_meets_the_old_trace_and_then_the_decision_joins_it():
     core = make_core(tiny())
     step = np.array([[0.1]])
@@ -160,6 +191,13 @@ def test_observations_are_scaled_and_clipped_as_the_policy_does_it():
         decoded = policy.controller.record(inputs).layers[-1].spikes.mean(0)
         expected = policy.critic(decoded).squeeze(1)
     assert_allclose(core.values(seen), expected.numpy(), rtol=1e-5, atol=1e-6)
+
+
+def test_observations_are_clipped_at_both_ends():
+    limits = np.array([[1.0] * 4, [2.0] * 4, [1.0, 1.0, 1.0, 1.5]], np.float32)
+    scaled = np.empty(4, np.float32)
+    scale(limits, np.array([2.0, 9.0, -9.0, 9.0], np.float32), scaled)
+    assert scaled.tolist() == [0.5, 1.0, -1.0, 1.5]
 
 
 def live_beside(core, reference, policy, steps=12, seed=0):
