@@ -5,6 +5,12 @@ from snn_gym.training.segments import SegmentCallback
 
 STEPS = 1600
 INTERVAL = 300
+FEW_UPDATES = {
+    "dqsn": {"gradient_steps": 16},
+    "qrdqn-lif": {"gradient_steps": 16},
+    "sac-lif": {"train_freq": 8, "gradient_steps": 1},
+}
+"""Settings of learners that make an update for each step otherwise."""
 RESULTS = ("episodes.csv", "manifest.json", "weights.safetensors")
 
 

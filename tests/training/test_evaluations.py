@@ -13,7 +13,7 @@ from snn_gym.training.evaluations import BEST_FOLDER, EVALUATION_EPISODES, EVALU
 from snn_gym.training.evaluations import FIRST_SEED as FIRST
 from snn_gym.zoo import load_agent, read_manifest
 from snn_gym.zoo.seeding import TRAINING_SEED_LIMIT
-from tests.training._runs import Killed, kill_at, results, run
+from tests.training._runs import FEW_UPDATES, Killed, kill_at, results, run
 
 EVERY = 400
 SEEDS = range(FIRST, FIRST + EVALUATION_EPISODES)
@@ -42,9 +42,12 @@ def watched(tmp_path_factory):
         ("ppo-lif", {}),
         ("ppo-lif", {"network": {"encoder": "rate"}}),  # which draws noise when it acts
         ("ppo-lif", {"env_id": "snn/CartPole-v1"}),
-        ("dqsn", {}),
+        ("dqsn", {"hyperparameters": FEW_UPDATES["dqsn"]}),
         ("es", {"steps": 3200}),
-        ("sac-lif", {"env_id": "Pendulum-v1", "steps": 400}),
+        (
+            "sac-lif",
+            {"env_id": "Pendulum-v1", "steps": 400, "hyperparameters": FEW_UPDATES["sac-lif"]},
+        ),
         ("recurrent-ppo-lsnn", {"env_id": "snn/CueAccumulation-v0", "steps": 5000}),
     ],
 )

@@ -9,7 +9,7 @@ import pytest
 
 from snn_gym.training.progress import ProgressCallback, _duration
 from snn_gym.zoo import load_agent, make_agent
-from tests.training._runs import results, run
+from tests.training._runs import FEW_UPDATES, results, run
 
 LINE = re.compile(
     r"([\d,]+) of ([\d,]+) steps \| (?:return (-?[\d,.]+)|no episode has ended)"
@@ -27,7 +27,7 @@ class Terminal(io.StringIO):
     [
         ("ppo-lif", "SynOps", {}),
         ("ppo-mlp", "MACs", {}),
-        ("dqsn", "SynOps", {}),
+        ("dqsn", "SynOps", {"hyperparameters": FEW_UPDATES["dqsn"]}),
         ("es", None, {"steps": 3200}),
         ("recurrent-ppo-lsnn", "SynOps", {"env_id": "snn/CueAccumulation-v0", "steps": 5000}),
     ],
