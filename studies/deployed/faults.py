@@ -59,7 +59,9 @@ may do to them (`snn_gym.scoring.faults`). *Fine-tuned* agents were taught after
 of as few bits, to do what they did with all of them (`snn_gym.export.fine_tune` as it comes: 500
 updates, in states of 16 other episodes, without reward); after other faults nothing was trained.
 Cells are medians over seeds, with the smallest and the largest. *Kept* is the median over seeds of
-what is left of the way from random play (0) to the agent without faults (1).
+what is left of the way from random play (0) to the agent without faults (1). The first table has
+that before and after fine-tuning over all agents and seeds that were fine-tuned, seeds from
+{first} on.
 
 """
 
@@ -122,7 +124,27 @@ def report(found: Found) -> str:
             lines.append(
                 (agent, env_id, form, str(len(seeds)), spread(own, 1), f"{np.median(kept):.2f}")
             )
-    return text + table(("agent", "environment", "fault", "seeds", "return", "kept"), lines)
+    before_and_after = table(("weights", "agents and seeds", "before", "after"), [*_pairs(found)])
+    head = ("agent", "environment", "fault", "seeds", "return", "kept")
+    return text + before_and_after + "\n" + table(head, lines)
+
+
+def _pairs(found: Found) -> Iterator[tuple[str, ...]]:
+    """Yield what is kept before and after, of those that were fine-tuned."""
+    means = {(x.agent, x.environment, x.seed, x.form): x.mean for x in found.played}
+    for form in sorted(TUNED, key=_place):
+        before, after = list[float](), list[float]()
+        for agent, env_id, seed, what in means:
+            if what == form:
+                low = load_environment_spec(env_id).reference.random
+                whole, rounded, tuned = (
+                    means[agent, env_id, seed, x] - low
+                    for x in ("none", form.removesuffix(", fine-tuned"), form)
+                )
+                before.append(rounded / whole)
+                after.append(tuned / whole)
+        if after:
+            yield form.split(",")[0], str(len(after)), spread(before, 2), spread(after, 2)
 
 
 def _place(form: str) -> tuple[int, bool]:

@@ -34,3 +34,4 @@ def test_what_is_kept_is_counted_from_random_play() -> None:
     (four,) = [x for x in lines if x.startswith("| sac-lif | Pendulum-v1 | weights of 4 bits |")]
     assert four.endswith("| 0.25 |")
     assert "weights of 4 bits, fine-tuned | 5 |" in lines[lines.index(four) + 1]
+    assert "| weights of 2 bits | 25 | 0.25 (0.25 to 0.25) | 0.25 (0.25 to 0.25) |" in lines
