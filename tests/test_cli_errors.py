@@ -51,7 +51,7 @@ MISTAKES = [
     ("watch RUN --save film.avi", "expected a name that ends in .gif or .mp4"),
     (
         "export ppo-lif CartPole-v1",
-        "export to what? give one of --c FOLDER, --nir FILE and --onnx FILE",
+        "export to what? give one of --c FOLDER, --nir FILE, --onnx FILE and --hardware",
     ),
     ("export recurrent-ppo-lsnn snn/CueAccumulation-v0 --nir a.nir", "train with neuron 'lif_box'"),
     ("export ppo-lif --c new", "export ppo-lif on what? name an environment, such as CartPole-v1"),
