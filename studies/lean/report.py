@@ -174,8 +174,8 @@ def _others_section(found: Found) -> str:
         "first update; chosen on seeds 1000 and 1001, where 711 and 1,882 SynOps were left without "
         "and 2.4 and 468 with it, at returns of 500. Without it seeds 110 to 114 went from 2,711 "
         "to 2,505 SynOps at no loss. The other tables were made before. Their agents have hardly "
-        "any such neurons: of the results table's `ppo-lif`, `sac-lif` and `a2c-lif`, one agent of a "
-        "task, those of LunarLander-v3 have one of 128 and the others none.\n"
+        "any such neurons: of the results table's `ppo-lif`, `sac-lif` and `a2c-lif`, one agent of "
+        "a task, those of LunarLander-v3 have one of 128 and the others none.\n"
     )
     return f"## Other algorithms\n\n{text}\n{table}\n{why}"
 
