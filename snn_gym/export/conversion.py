@@ -25,9 +25,8 @@ from stable_baselines3.common.policies import BasePolicy
 from torch import Tensor, nn
 
 from snn_gym.export.portable_agent import PortableANN, outer_head, portable
-from snn_gym.export.visits import FIRST_SEED
+from snn_gym.export.visits import FIRST_SEED, observations_of
 from snn_gym.policies._networks import DenseNetwork
-from snn_gym.scoring.evaluation import evaluate
 
 DECISIONS = 10_000
 """States by which thresholds are chosen."""
@@ -93,25 +92,11 @@ def _visited(
     policy: Any, env_id: str, decisions: int, env_kwargs: Mapping[str, Any] | None
 ) -> NDArray[Any]:
     """Return observations of whole episodes, ``decisions`` of them at least."""
-    watched, seed = _Watched(policy), FIRST_SEED
-    while sum(map(len, watched.seen)) < decisions:
-        seeds = range(seed, seed + 10)
-        evaluate(watched, env_id, seeds=seeds, env_kwargs=env_kwargs)  # type: ignore[arg-type]
+    seen, seed = list[NDArray[Any]](), FIRST_SEED
+    while sum(map(len, seen)) < decisions:
+        seen.append(observations_of(policy, env_id, range(seed, seed + 10), env_kwargs))
         seed += 10
-    return np.concatenate(watched.seen)
-
-
-class _Watched:
-    """A policy whose observations are kept."""
-
-    def __init__(self, policy: Any) -> None:
-        self._policy = policy
-        self.seen: list[NDArray[Any]] = []
-
-    def predict(self, observations: NDArray[Any], *args: Any, **kwargs: Any) -> Any:
-        """Choose as the policy does."""
-        self.seen.append(np.array(observations))
-        return self._policy.predict(observations, *args, **kwargs)
+    return np.concatenate(seen)
 
 
 @torch.no_grad()

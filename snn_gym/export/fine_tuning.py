@@ -12,12 +12,11 @@ from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.policies import BasePolicy
 from torch import Tensor
 
-from snn_gym.export.visits import FIRST_SEED
+from snn_gym.export.visits import FIRST_SEED, observations_of
 from snn_gym.learners.shedding import twin_of
-from snn_gym.policies._behaviour import divergence
+from snn_gym.policies._behaviour import divergence, value_scale
 from snn_gym.policies._common import SpikingPolicyMixin
 from snn_gym.policies._stateful import StatefulPolicyMixin
-from snn_gym.scoring.evaluation import evaluate
 from snn_gym.scoring.faults import rounded, weights_of
 
 _ROUNDS = 4
@@ -72,7 +71,8 @@ def fine_tune(
     generator, seen = np.random.default_rng(seed), list[NDArray[Any]]()
     for done in range(_ROUNDS):
         first = FIRST_SEED + done * _EPISODES
-        seen.append(_visited(tuned.policy, env_id, range(first, first + _EPISODES), env_kwargs))
+        seeds = range(first, first + _EPISODES)
+        seen.append(observations_of(tuned.policy, env_id, seeds, env_kwargs))
         states = np.concatenate(seen)
         due = (done + 1) * updates // _ROUNDS - done * updates // _ROUNDS
         for k in range(due):
@@ -130,26 +130,5 @@ class _Tuned:
         if not self.policy.rates_actions:
             return 1.0
         if self._heat is None:
-            self._heat = max(float((behaviour.max(1).values - behaviour.mean(1)).mean()), 1e-6)
+            self._heat = value_scale(behaviour)
         return self._heat
-
-
-def _visited(
-    policy: Any, env_id: str, seeds: range, env_kwargs: Mapping[str, Any] | None
-) -> NDArray[Any]:
-    """Return the states (N, ...) that a policy visits."""
-    seen: Any = _Seen(policy)
-    evaluate(seen, env_id, seeds=seeds, env_kwargs=env_kwargs)
-    return np.concatenate(seen.kept)
-
-
-class _Seen:
-    """A policy whose observations are kept."""
-
-    def __init__(self, policy: Any) -> None:
-        self._policy = policy
-        self.kept: list[NDArray[Any]] = []
-
-    def predict(self, observations: NDArray[Any], *args: Any, **kwargs: Any) -> Any:
-        self.kept.append(observations.copy())
-        return self._policy.predict(observations, *args, **kwargs)

@@ -59,6 +59,34 @@ def visit(
     return Visits(tuple(watched.fired), tuple(watched.peaks), watched.peak_spikes, costs)
 
 
+def observations_of(
+    policy: Any, env_id: str, seeds: range, env_kwargs: Mapping[str, Any] | None = None
+) -> NDArray[Any]:
+    """Return the observations (N, ...) of whole episodes without exploration.
+
+    Args:
+        policy: Policy without a state.
+        env_id: Gymnasium id.
+        seeds: Seeds of the episodes, from ``FIRST_SEED`` on apart from those of evaluations.
+        env_kwargs: Arguments of the environment.
+    """
+    seen: Any = _Seen(policy)
+    evaluate(seen, env_id, seeds=seeds, env_kwargs=env_kwargs)
+    return np.concatenate(seen.kept)
+
+
+class _Seen:
+    """A policy whose observations are kept."""
+
+    def __init__(self, policy: Any) -> None:
+        self._policy = policy
+        self.kept: list[NDArray[Any]] = []
+
+    def predict(self, observations: NDArray[Any], *args: Any, **kwargs: Any) -> Any:
+        self.kept.append(observations.copy())
+        return self._policy.predict(observations, *args, **kwargs)
+
+
 class _Watched:
     """A policy whose recordings are looked at as the evaluation asks for them."""
 

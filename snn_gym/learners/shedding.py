@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from snn_gym.arrays import from_arrays, prefixed, to_arrays, with_prefix
 from snn_gym.learners.played import Played
 from snn_gym.learners.visited import make_visited
-from snn_gym.policies._behaviour import divergence
+from snn_gym.policies._behaviour import divergence, value_scale
 from snn_gym.spiking.regulation.control import (
     CHECKED,
     COMPARED,
@@ -172,8 +172,7 @@ class Shedding:
         observations, behaviour = self._visited.sample(self._parameters.batch_size)
         self._set_fan_outs()
         if self._policy.rates_actions:
-            gap = float((behaviour.max(1).values - behaviour.mean(1)).mean())
-            self.counters.temperature = max(gap, 1e-6)
+            self.counters.temperature = value_scale(behaviour)
         with torch.no_grad():
             self._set_first_cost(self._policy.watched(observations)[1])
 

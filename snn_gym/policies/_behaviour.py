@@ -69,6 +69,14 @@ def scaled_actions(actions: Tensor, space: spaces.Box) -> Tensor:
     return (torch.minimum(torch.maximum(flat, low), high) - middle) / half
 
 
+def value_scale(values: Tensor) -> float:
+    """Return what values of actions (B, A) are divided by, so that they are like log-odds.
+
+    It is the mean gap between the best and the mean action, at least 1e-6.
+    """
+    return max(float((values.max(1).values - values.mean(1)).mean()), 1e-6)
+
+
 def divergence(space: spaces.Space[Any], reference: Tensor, behaviour: Tensor) -> Tensor:
     """Return how far a policy's behaviour is from another's, at each decision.
 
