@@ -394,8 +394,7 @@ def test_networks_that_the_rule_does_not_know_are_refused(change, message):
 
 
 def test_every_weight_has_one_place():
-    for hidden, space in itertools.product(
-        [(5,), (4, 3)], [spaces.Discrete(3), spaces.Box(-1.0, 1.0, (2,))]
-    ):
+    kinds = [spaces.Discrete(3), spaces.Box(-1.0, 1.0, (2,))]
+    for hidden, space in itertools.product([(5,), (4, 3)], kinds):
         core = make_core(make_policy(hidden, actions=space))
         assert sorted(core._order) == list(range(core.traces.shape[1]))
