@@ -124,7 +124,7 @@ SECOND_TASKS: Mapping[str, Task] = MappingProxyType(
     {
         task.name: task
         for task in (
-            replace(TASKS[env_id], first_seed=SECOND_SEED, variant=SECOND)
+            replace(TASKS[env_id], seeds=10, first_seed=SECOND_SEED, variant=SECOND)
             for env_id in ("snn/CueAccumulation-v0", "LunarLander-v3", "MountainCar-v0")
         )
     }
