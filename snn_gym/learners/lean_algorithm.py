@@ -22,6 +22,7 @@ from snn_gym.spiking.regulation.control import (
     learning_is_over,
     mean_returns,
     sums_of_episodes,
+    unmeasured_bound,
 )
 from snn_gym.spiking.regulation.parameters import LeanParameters
 
@@ -41,6 +42,9 @@ class LeanAlgorithm(BaseAlgorithm):
         self.teacher: Any = None
         """Policy whose behaviour is kept from the first update on; None for the own one when
         learning is over."""
+        self.teacher_first_return: float | None = None
+        """Return from which gains are counted of a teacher as which the policy begins, so that its
+        first episodes tell what the teacher earns; None where it begins otherwise."""
         self._sums = np.zeros((3, STRETCHES))  # of episodes, returns, and squares of returns
         self._noiseless = False
         super().__init__(*args, **kwargs)
@@ -162,9 +166,12 @@ class LeanAlgorithm(BaseAlgorithm):
 
     def _begin_shedding(self, progress: float) -> Shedding:
         parameters = self.lean_parameters
-        # Nobody knows what a teacher earned, and a student that starts anew earns nothing yet.
-        known = np.zeros_like(self._sums) if self.teacher is not None else self._sums
-        bound = begin_bound(known, parameters)
+        if self.teacher_first_return is not None:
+            bound = unmeasured_bound(self.teacher_first_return, parameters)
+        else:
+            # Nobody knows what a teacher earned, and a student that starts anew earns nothing yet.
+            known = np.zeros_like(self._sums) if self.teacher is not None else self._sums
+            bound = begin_bound(known, parameters)
         return Shedding(self, parameters, bound, progress, self.teacher)
 
     def _progress(self, more_steps: int = 0) -> float:
@@ -219,7 +226,8 @@ class LeanAlgorithm(BaseAlgorithm):
 
     def _excluded_save_params(self) -> list[str]:
         # Where it is loaded, learning begins anew.
-        return [*super()._excluded_save_params(), "shedding", "teacher", "_sums"]
+        own = "shedding", "teacher", "teacher_first_return", "_sums"
+        return [*super()._excluded_save_params(), *own]
 
 
 def _never(progress_remaining: float) -> float:

@@ -2,12 +2,15 @@
 
 import re
 
+import gymnasium as gym
 import numpy as np
 import pytest
 import torch
 
 import snn_gym
 from snn_gym.learners.lean_algorithm import LeanAlgorithm
+from snn_gym.registry import load_environment_spec
+from snn_gym.scoring.evaluation import evaluate
 from snn_gym.spiking import SpikingNetwork
 from snn_gym.spiking.bookkeeping import full_state
 from snn_gym.zoo import load_agent, make_agent, make_lean, read_manifest, save_agent
@@ -22,6 +25,7 @@ QUICK = {
 ONCE = {**QUICK, "updates": 3}
 OFF_POLICY = {"learning_starts": 50, "batch_size": 16}
 SEQUENCES = {"n_envs": 4, "n_steps": 32, "batch_size": 64, "sequence_length": 16}
+RANDOM = load_environment_spec("CartPole-v1").reference.random
 REPLAYED = {**OFF_POLICY, "learning_starts": 200, "sequence_length": 8, "burn_in_steps": 2}
 
 
@@ -78,6 +82,35 @@ def test_the_trained_agent_is_not_changed_and_the_new_one_spikes_less(agents):
     assert apart(trained, lean, seen) < 2 * 0.05
     assert lean.shedding.bound.bound == 0.05
     assert lean.shedding.strength.smoothed < 1.5 * 0.05
+
+
+def test_what_the_trained_agent_earns_is_measured_first_and_a_loss_undone(agents):
+    trained = agents("ppo-lif")
+    earned = np.mean(evaluate(trained, "CartPole-v1", episodes=20).returns)
+    kept, silenced = (
+        make_lean(trained, 16_384, **{**ONCE, **settings})
+        for settings in (
+            {"learning_rate": 1e-9, "final_learning_rate": 0.0, "signals": "uniform"},
+            {"updates": 60, "bound": 1e3, "max_bound": 1e3, "first_strength": 1e3},
+        )
+    )
+    for lean in (kept, silenced):
+        bound = lean.shedding.bound
+        assert abs(bound.reference - earned) < 0.5 * earned
+        assert bound.gained == pytest.approx(bound.reference - RANDOM)
+        assert lean.teacher_first_return is None
+    assert apart(trained, silenced, played(trained)) == 0.0
+
+
+def test_a_student_of_another_network_and_an_unknown_task_have_less_to_go_by(agents):
+    trained = agents("ppo-lif")
+    shorter = make_lean(trained, 2048, network={"time_steps": 4}, **ONCE)
+    assert not shorter.shedding.bound.is_followed
+    gym.register("Pole-v0", "gymnasium.envs.classic_control:CartPoleEnv", max_episode_steps=200)
+    elsewhere = make_lean(make_agent("ppo-lif", "Pole-v0", network=TINY), 8192, **ONCE)
+    gym.registry.pop("Pole-v0")
+    bound = elsewhere.shedding.bound
+    assert (bound.is_followed, bound.gained) == (True, 0.0)
 
 
 def test_it_starts_from_the_trained_ones_weights(agents):

@@ -179,7 +179,7 @@ class BoundControl:
     reference: float = math.nan
     """Mean return that is compared with, of the frozen policy; NaN for none."""
     error: float = 0.0
-    """Standard error of the reference."""
+    """Standard error of the reference; infinite where it is still to be measured."""
     gained: float = 0.0
     """What the reference is above the first episodes of the training."""
     losses: int = 0
@@ -235,7 +235,7 @@ class BoundControl:
             reached: Least divergence to which the network can be brought.
             parameters: Whether the bound moves at all, and up to where without this.
         """
-        moves = self.is_followed and parameters.widening > 1
+        moves = self.is_followed and math.isfinite(self.error) and parameters.widening > 1
         if not (moves and self.bound <= parameters.max_bound <= self.ceiling):
             return self
         bound = REACHED * reached
@@ -267,7 +267,7 @@ def begin_bound(sums: NDArray[np.float64], parameters: LeanParameters) -> BoundC
             where there were fewer episodes than are judged together.
         parameters: The first bound.
     """
-    control = BoundControl(parameters.bound, max(parameters.bound, parameters.max_bound))
+    control = _first_bound(parameters)
     played = np.flatnonzero(sums[0])
     if len(played) == 0:
         return control
@@ -280,3 +280,20 @@ def begin_bound(sums: NDArray[np.float64], parameters: LeanParameters) -> BoundC
             gained = max(0.0, mean - first)
             return replace(control, reference=float(mean), error=error, gained=float(gained))
     return control
+
+
+def unmeasured_bound(first: float, parameters: LeanParameters) -> BoundControl:
+    """Return the outer loop at the start of a shedding from a policy of unknown return.
+
+    What the policy earns is measured before the first update; until then every verdict is unclear.
+
+    Args:
+        first: Return from which gains are counted, such as that of random play; infinite where
+            nobody knows, so that no loss is allowed.
+        parameters: The first bound.
+    """
+    return replace(_first_bound(parameters), reference=first, error=math.inf)
+
+
+def _first_bound(parameters: LeanParameters) -> BoundControl:
+    return BoundControl(parameters.bound, max(parameters.bound, parameters.max_bound))

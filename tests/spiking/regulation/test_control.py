@@ -19,6 +19,7 @@ from snn_gym.spiking.regulation.control import (
     StrengthControl,
     begin_bound,
     learning_is_over,
+    unmeasured_bound,
 )
 from snn_gym.spiking.regulation.parameters import LeanParameters
 
@@ -276,6 +277,25 @@ def test_the_frozen_policy_is_compared_with_as_it_is_played_later() -> None:
     unknown = BoundControl(0.02, 9.0)
     assert not unknown.is_followed
     assert unknown.compared_with([90.0, 110.0]) is unknown
+
+
+def test_a_policy_of_unknown_return_is_measured_before_anything_is_judged() -> None:
+    start = unmeasured_bound(20.0, LeanParameters(bound=0.02, max_bound=0.04))
+    assert start.is_followed
+    assert (start.bound, start.ceiling) == (0.02, 0.04)
+    many = LeanParameters(episodes=2)
+    assert start.judge([500.0] * 9, many) == start.judge([-500.0] * 9, many) == "unclear"
+    assert start.begin_above(0.1, many) == start
+    assert start.compared_with([90.0]) == start
+    found = start.compared_with([90.0, 110.0])
+    assert (found.reference, found.error, found.gained) == (100.0, pytest.approx(10.0), 80.0)
+    # Where nobody knows what is gained no loss is allowed, and an equal return is kept.
+    unknown = unmeasured_bound(math.inf, many)
+    assert unknown.judge([500.0] * 9, many) == "unclear"
+    found = unknown.compared_with([500.0, 500.0])
+    assert (found.reference, found.gained) == (500.0, 0.0)
+    assert found.judge([500.0] * 9, many) == "kept"
+    assert found.judge([499.0] * 9, many) == "lost"
 
 
 def test_more_stretches_count_where_episodes_are_few() -> None:
