@@ -133,9 +133,9 @@ SECOND_TASKS: Mapping[str, Task] = MappingProxyType(
         )
     }
 )
-"""Tasks all of whose arms were trained once more, with other seeds, on another processor, by id and
-``@second``: an arm branches from the weights of its `off`, and these were not kept and come out
-otherwise there."""
+"""Tasks all of whose arms were trained once more, with other seeds, by id and ``@second``: an arm
+branches from the weights of its `off`, and these were not kept and come out otherwise on another
+processor or with another version."""
 
 OFF = "off"
 LEAN = "lean"

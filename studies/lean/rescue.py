@@ -16,13 +16,14 @@ from snn_gym.threads import one_thread
 from snn_gym.zoo import make_agent
 from studies.lean.deleted import Deletion
 from studies.lean.outcome import Outcome, outcome_path, write_outcome
-from studies.lean.plan import FIRST_SEED, Task
+from studies.lean.plan import FRESH_SEED, Task
 from studies.lean.runner import Report, Trained, judge, learn
 
 SEEDS = 10
 _DYNAMICS = {
+    "min_rate": 0.1,
     "rescue_strength": 2.0,
-    "controller": {"controlled": "synapses", "step": 10.0, "limit": 1.5},
+    "controller": {"controlled": "synapses", "step": 20.0, "limit": 2.0},
 }
 
 
@@ -104,7 +105,8 @@ def run_start(name: str, seed: int, arms: Sequence[str], results: Path, report: 
 
 def reported_seeds() -> range:
     """Return the seeds that are reported."""
-    return range(FIRST_SEED, FIRST_SEED + SEEDS)
+    # Those before taught that a range from 0.05 and gains of e^1.5 bring 3 of 10 back on Acrobot.
+    return range(FRESH_SEED, FRESH_SEED + SEEDS)
 
 
 def _train(start: BadStart, arm: str, label: str, seed: int) -> Outcome:
