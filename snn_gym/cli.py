@@ -333,11 +333,22 @@ def tune(
 
 
 @app.command()
-def table(leaderboard: Leaderboard = None) -> None:
+def table(
+    leaderboard: Leaderboard = None,
+    site: Annotated[
+        Path | None,
+        typer.Option(help="Folder to write the table to as a site, too.", show_default=False),
+    ] = None,
+) -> None:
     """Print the results table and write it to the leaderboard's README.md."""
-    from snn_gym.scoring import write_table
+    from snn_gym.scoring import write_site, write_table
 
-    print(write_table(leaderboard_folder(leaderboard)).read_text(encoding="utf-8"))
+    board = leaderboard_folder(leaderboard)
+    path = write_table(board)
+    first_page = None if site is None else write_site(board, site)
+    print(path.read_text(encoding="utf-8"))
+    if first_page is not None:
+        print(f"site: {first_page}")
 
 
 app.command()(new)

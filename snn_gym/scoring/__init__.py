@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from snn_gym.scoring.reevaluation import play_hidden_seeds, reevaluate, retrain_rows
     from snn_gym.scoring.rendering import render_table, write_table
     from snn_gym.scoring.rerun import VerificationSettings
+    from snn_gym.scoring.site import write_site
     from snn_gym.scoring.submission import submit
     from snn_gym.scoring.table import COLUMNS, TableRow, table_rows
     from snn_gym.scoring.verification import verify
@@ -34,6 +35,7 @@ __all__ = [
     "submit",
     "table_rows",
     "verify",
+    "write_site",
     "write_table",
 ]
 
@@ -57,6 +59,7 @@ __getattr__, __dir__ = lazy_names(
         "submit": "submission",
         "table_rows": "table",
         "verify": "verification",
+        "write_site": "site",
         "write_table": "rendering",
     },
 )

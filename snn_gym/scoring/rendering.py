@@ -54,14 +54,14 @@ not rank.
 _FLAGGED = f"""{HIDDEN_MARK} So many training runs have a public score that is higher than that on \
 hidden seeds by more than chance (one-sided permutation test over episodes, p < {CHANCE:g}).
 """
-_PROFILES = """## Across environments, agents and their twins
+PROFILES_TEXT = """## Across environments, agents and their twins
 
 How many seeds do well: performance profiles \
 ([Agarwal et al. 2021](https://arxiv.org/abs/2108.13264), section 4.2) of each pair over the \
 environments in which both have seeds enough.
 """
-_COSTS = """Costs are means over the observations that the policy visited in its evaluation (of \
-more than 20,000, an even subsample), with the states it met them in, summed over layers; "–" \
+COSTS_TEXT = """Costs are means over the observations that the policy visited in its evaluation \
+(of more than 20,000, an even subsample), with the states it met them in, summed over layers; "–" \
 where an agent has none. They count events, not energy: how much a SynOp or a MAC takes depends on \
 the hardware. IQM and probability of improvement follow \
 [Agarwal et al. 2021](https://arxiv.org/abs/2108.13264).
@@ -81,9 +81,9 @@ def render_table(leaderboard: str | Path) -> str:
     rows = table_rows(leaderboard)
     hidden = any(row.hidden_means for row in rows)
     for (environment, version, budget_class), group in itertools.groupby(rows, key=section):
-        heading = f"## {environment}, version {version}, {_class_in_words(budget_class)}\n"
+        heading = f"## {environment}, version {version}, {class_in_words(budget_class)}\n"
         shown = list(group)
-        columns = _columns(shown[0].is_native, hidden)
+        columns = shown_columns(shown[0].is_native, hidden)
         lines = [_cells(row, columns, shown) for row in shown]
         sections.append(heading + "\n" + _markdown(list(columns), lines))
         pairs = [pair.cells() for pair in comparisons(shown)]
@@ -93,25 +93,34 @@ def render_table(leaderboard: str | Path) -> str:
         return "\n".join([*sections, "There are no results yet.\n"])
     lines = [profile.cells() for profile in profiles(rows)]
     if lines:
-        sections.append(_PROFILES + "\n" + _markdown(PROFILE_COLUMNS, lines))
-    if any(MARK in cell for row in rows for cell in row.cells()):
-        sections.append(STREAMS_NOTE)
-    if any(row.short for row in rows):
-        sections.append(_SHORT)
-    if any(row.derived for row in rows):
-        sections.append(_DERIVED)
-    if any(row.hidden_flagged for row in rows):
-        sections.append(_FLAGGED)
-    defined = _columns(any(row.is_native for row in rows), hidden)
+        sections.append(PROFILES_TEXT + "\n" + _markdown(PROFILE_COLUMNS, lines))
+    sections += notes(rows)
+    defined = shown_columns(any(row.is_native for row in rows), hidden)
     sections.append("## What the columns mean\n\n" + _definitions(defined))
     sections.append("Of an agent against its twin:\n\n" + _definitions(COMPARISON_DEFINITIONS))
     if lines:
         sections.append("Across environments:\n\n" + _definitions(PROFILE_DEFINITIONS))
-    sections.append(_COSTS)
+    sections.append(COSTS_TEXT)
     return "\n".join(sections)
 
 
-def _class_in_words(budget_class: str) -> str:
+def notes(rows: Sequence[TableRow]) -> list[str]:
+    """Return what the marks in some rows mean, as Markdown.
+
+    Args:
+        rows: What is shown.
+    """
+    shown = {
+        STREAMS_NOTE: any(MARK in cell for row in rows for cell in row.cells()),
+        _SHORT: any(row.short for row in rows),
+        _DERIVED: any(row.derived for row in rows),
+        _FLAGGED: any(row.hidden_flagged for row in rows),
+    }
+    return [note for note, holds in shown.items() if holds]
+
+
+def class_in_words(budget_class: str) -> str:
+    """Return what the tables of a class are called."""
     if budget_class == IMPORTED:
         return "imported: trained elsewhere, evaluated here"
     return f"budget class {budget_class}"
@@ -135,7 +144,7 @@ def render_line(leaderboard: str | Path, row: Row) -> str:
     own = (row.agent, is_derived(row))
     shown = [line for line in rows if (line.agent, line.derived) == own]
     native = any(line.is_native for line in shown)
-    columns = _columns(native, any(line.hidden_means for line in shown))
+    columns = shown_columns(native, any(line.hidden_means for line in shown))
     return _markdown(list(columns), [_cells(line, columns, rows) for line in shown])
 
 
@@ -185,8 +194,13 @@ def write_table(leaderboard: str | Path) -> Path:
     return path
 
 
-def _columns(native: bool, hidden: bool) -> dict[str, str]:
-    """Return the columns of a table and what they mean, in their order."""
+def shown_columns(native: bool, hidden: bool) -> dict[str, str]:
+    """Return the columns of a table and what they mean, in their order.
+
+    Args:
+        native: Whether the task is native, with further scores to compare with.
+        hidden: Whether a row played hidden seeds.
+    """
     after = COLUMNS.index("Normalised") + 1
     defined = list(COLUMN_DEFINITIONS.items())
     return {
@@ -199,12 +213,22 @@ def _columns(native: bool, hidden: bool) -> dict[str, str]:
 
 def _cells(row: TableRow, columns: Iterable[str], rows: Iterable[TableRow]) -> tuple[str, ...]:
     """Return the texts of a row under columns, in a table of rows."""
-    texts = {
+    texts = row_texts(row, rows)
+    return tuple(texts[column] for column in columns)
+
+
+def row_texts(row: TableRow, rows: Iterable[TableRow]) -> dict[str, str]:
+    """Return what a table shows of a row, as Markdown, by column.
+
+    Args:
+        row: The row.
+        rows: Those of the same environment, version and budget class.
+    """
+    return {
         **dict(zip(COLUMNS, row.cells(), strict=True)),
         **row.reference_cells(rows),
         **dict.fromkeys(HIDDEN_COLUMN, row.hidden_cell()),
     }
-    return tuple(texts[column] for column in columns)
 
 
 def _definitions(texts: Mapping[str, str]) -> str:

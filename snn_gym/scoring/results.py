@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import warnings
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
@@ -178,6 +179,22 @@ def sound_rows(leaderboard: Path) -> tuple[tuple[Row, ...], tuple[str, ...]]:
         except (SubmissionError, StorageError) as error:
             problems.append(named(link, error))
     return tuple(rows), tuple(problems)
+
+
+def shown_rows(leaderboard: str | Path) -> tuple[Row, ...]:
+    """Read the rows that a table shows, and warn of those that are set aside.
+
+    Args:
+        leaderboard: Folder of the leaderboard; an absent one has no rows.
+
+    Raises:
+        SubmissionError: ``digests``: the chain itself is broken.
+        StorageError: The chain is no regular file of a sensible size.
+    """
+    sound, problems = sound_rows(Path(leaderboard))
+    for problem in problems:
+        warnings.warn(f"set aside: {problem}", stacklevel=2)
+    return sound
 
 
 def strangers(leaderboard: Path, links: Mapping[str, Link]) -> Iterator[str]:

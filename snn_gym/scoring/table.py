@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import warnings
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +18,7 @@ from snn_gym.registry import (
 )
 from snn_gym.scoring.evaluation import EVALUATOR_VERSION
 from snn_gym.scoring.hidden import is_flagged
-from snn_gym.scoring.results import Row, sound_rows
+from snn_gym.scoring.results import Row, shown_rows
 from snn_gym.scoring.statistics import interquartile_mean, mean_interval
 from snn_gym.spiking.costs import COST_COLUMNS
 from snn_gym.zoo import agent_ids, load_agent_spec
@@ -258,12 +257,21 @@ def table_rows(leaderboard: str | Path) -> tuple[TableRow, ...]:
         ValueError: The chain of digests is broken, or a row is of another evaluator; the message
             names it.
     """
-    sound, problems = sound_rows(Path(leaderboard))
-    for problem in problems:
-        warnings.warn(f"set aside: {problem}", stacklevel=2)
-    by_agent = sorted(sound, key=_group)
-    summaries = [summarise(list(rows)) for _, rows in itertools.groupby(by_agent, key=_group)]
-    return tuple(sorted(summaries, key=_order))
+    return summaries(shown_rows(leaderboard))
+
+
+def summaries(rows: Iterable[Row]) -> tuple[TableRow, ...]:
+    """Summarise rows as `table_rows` does.
+
+    Args:
+        rows: Rows of any agents and environments.
+
+    Raises:
+        ValueError: A row is of another evaluator; the message names it.
+    """
+    by_agent = sorted(rows, key=_group)
+    lines = [summarise(list(group)) for _, group in itertools.groupby(by_agent, key=_group)]
+    return tuple(sorted(lines, key=_order))
 
 
 def _group(row: Row) -> tuple[str, int, str, str, bool]:

@@ -1,0 +1,136 @@
+"""Pages of the site show what the rows say, and the same as the Markdown table."""
+
+import re
+from dataclasses import replace
+
+import pytest
+
+from snn_gym.content import checkout_root
+from snn_gym.scoring import render_table, table_rows
+from snn_gym.scoring.comparison import COMPARISON_COLUMNS
+from snn_gym.scoring.site.files import site_files
+from snn_gym.scoring.site.layout import environment_page, file_name
+from snn_gym.scoring.site.pages import environment, operations, overview
+from tests.scoring.site.parsed import Parsed
+from tests.scoring.test_table import fill, make_row
+
+BOARD = checkout_root() / "leaderboard"
+
+
+@pytest.fixture
+def rows(tmp_path):
+    board = fill(
+        tmp_path,
+        make_row("ppo-lif", seed=0, returns=(475.0, 475.0)),
+        make_row("ppo-lif", seed=1, returns=(21.65, 21.65)),
+        make_row("ppo-mlp", seed=0, returns=(475.0, 475.0)),
+        make_row("ppo-lif", seed=0, environment="Acrobot-v1", returns=(-100.0, -100.0)),
+        make_row("imported-x", seed=0, budget_class="imported", returns=(475.0, 475.0)),
+    )
+    return table_rows(board)
+
+
+def test_the_overview_by_hand(rows):
+    read = Parsed(overview(rows))
+    gradient, imported = read.tables
+    # Half of ppo-lif's seeds are random play, half solve: 0.5. Its spikes cause 650 SynOps, its
+    # encoder makes 256 MACs; the twin makes 256 MACs alone. On Acrobot -100 solves.
+    assert gradient == [
+        ["Agent", "Kind", "Acrobot-v1", "CartPole-v1"],
+        ["ppo-lif", "spiking", "1.00906", "0.50906"],
+        ["ppo-mlp", "ANN", "–", "1.00256"],
+    ]
+    assert imported == [
+        ["Agent", "Kind", "CartPole-v1"],
+        ["imported-x", "ANN", "1.00256"],
+    ]
+    links = [x["href"] for x in read.attributes("a") if "#" in x["href"]]
+    assert links.count("environments/CartPole-v1.html#gradient-1") == 2
+    assert links.count("environments/CartPole-v1.html#imported-1") == 1
+    sorts = [x.get("data-value") for x in read.attributes("td")]
+    assert float(sorts[2]) == pytest.approx(0.5)
+
+
+def test_operations_are_what_is_known(rows):
+    lif = next(row for row in rows if row.spiking)
+    assert operations(lif) == 906.0
+    assert operations(replace(lif, macs_per_decision=None)) == 650.0
+    assert operations(replace(lif, macs_per_decision=None, synops_per_decision=None)) is None
+
+
+def test_an_environment_page_by_hand(rows):
+    read = Parsed(environment([row for row in rows if row.environment == "CartPole-v1"]))
+    gradient, pairs, imported = read.tables
+    shown = [dict(zip(gradient[0], line, strict=True)) for line in gradient[1:]]
+    assert [line["Agent"] for line in shown] == ["ppo-lif", "ppo-mlp"]
+    lif = shown[0]
+    assert (lif["Seeds"], lif["Mean"], lif["Solved"]) == ("2", "248.3", "1 of 2")
+    assert (lif["SynOps"], lif["MACs"], lif["Operations"]) == ("650.0", "256.0", "906.0")
+    assert lif["95 % interval"] == "–"
+    assert pairs[0] == list(COMPARISON_COLUMNS)
+    assert [line[0] for line in imported[1:]] == ["imported-x"]
+    assert len(read.attributes("circle")) == 4
+    assert {"gradient-1", "imported-1"} <= {x.get("id") for x in read.attributes("h2")}
+
+
+def test_a_script_for_a_name_is_shown_and_not_run(rows):
+    hostile = '<script>alert("x")</script>'
+    changed = [replace(row, agent=hostile, twin=hostile, environment=hostile) for row in rows]
+    for name, text in site_files(changed).items():
+        if name.endswith(".html"):
+            read = Parsed(text)
+            (script,) = read.attributes("script")
+            assert script["src"].endswith("script.js")
+            assert hostile in "".join(read.said)
+            assert not any(key.startswith("on") for _, x in read.elements for key in x)
+
+
+@pytest.mark.parametrize(
+    ("name", "file"),
+    [
+        ("snn/CartPole-v1", "snn__CartPole-v1.html"),
+        ("ppo-lif", "ppo-lif.html"),
+        ("../x", "..__x.html"),
+        ("<a>", "=3Ca=3E.html"),
+    ],
+)
+def test_names_become_files_of_the_folder(name, file):
+    assert file_name(name) == file
+
+
+def test_no_rows_have_a_page_too():
+    assert "There are no results yet." in "".join(Parsed(overview(())).said)
+
+
+def test_rows_of_a_task_that_is_gone_have_no_scale(tmp_path):
+    (row,) = table_rows(fill(tmp_path, make_row(environment="snn/Gone-v0")))
+    assert "not comparable" in "".join(Parsed(overview([row])).said)
+    assert "reference" not in environment([row]).partition("<details>")[0]
+
+
+def markdown_tables(text):
+    """Return each table under a heading as rows of texts, by environment."""
+    found = {}
+    for part in re.split(r"^## ", text, flags=re.M)[1:]:
+        name = part.split(",")[0]
+        for block in re.findall(r"(?:^\|.*\n)+", part, flags=re.M):
+            lines = [re.split(r" \| ", line.strip("| ")) for line in block.splitlines()]
+            found.setdefault(name, []).append([lines[0], *lines[2:]])
+    return found
+
+
+def test_every_number_is_that_of_the_markdown_table():
+    written = markdown_tables(render_table(BOARD))
+    texts = site_files(table_rows(BOARD))
+    environments = [name for name in written if environment_page(name) in texts]
+    assert len(environments) > 10
+    for name in environments:
+        shown = Parsed(texts[environment_page(name)]).tables
+        assert len(shown) == len(written[name])
+        for own, theirs in zip(shown, written[name], strict=True):
+            common = [column for column in own[0] if column in theirs[0]]
+            assert len(common) >= min(14, len(theirs[0]))
+            for line, other in zip(own[1:], theirs[1:], strict=True):
+                mine = dict(zip(own[0], line, strict=True))
+                table = dict(zip(theirs[0], other, strict=True))
+                assert {x: mine[x] for x in common} == {x: table[x] for x in common}
