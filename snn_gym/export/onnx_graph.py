@@ -1,8 +1,9 @@
-"""Export of an agent without a state as ONNX: one decision, from observations to actions.
+"""Export of an agent as ONNX: one decision, from observations to actions.
 
 Time steps are unrolled, as ONNX (https://onnx.ai/onnx/intro/concepts.html) knows no neurons: a
 spike is a comparison, a reset a choice between two values. All of it is float32, in the order of
-the project's own kernels, but for the order of sums in matrix products.
+the project's own kernels, but for the order of sums in matrix products. What an agent with a state
+keeps between decisions goes in and comes out as one row of numbers.
 """
 
 from __future__ import annotations
@@ -25,7 +26,9 @@ from snn_gym.export.portable_agent import (
     portable,
 )
 from snn_gym.spiking.neurons.forward_kernels import (
+    ADAPT_GAIN,
     ALIF,
+    BETA,
     CURRENT_GAIN,
     GAIN,
     IAF,
@@ -45,18 +48,19 @@ def to_onnx(model: BaseAlgorithm | BasePolicy, path: str | os.PathLike[str]) -> 
 
     Its input ``observation`` is (B, D), or (B, T * D) for spike trains, float32; its outputs are
     ``action``, (B,) int64 or (B, A) float32 within the limits of the action space, and ``values``,
-    (B, O), that it was chosen from.
+    (B, O), that it was chosen from. An agent with a state has two more inputs, ``state`` (B, S)
+    float32 and ``episode_start`` (B,) bool, at which the state is the one at rest whatever is given
+    (as in ``predict`` of Stable-Baselines3), and one more output, ``next_state`` (B, S).
 
     Args:
-        model: Algorithm with a policy of snn_gym, or the policy; without a state.
+        model: Algorithm with a policy of snn_gym, or the policy.
         path: File to write.
 
     Raises:
-        ValueError: A part of the agent has no such form; the message names the nearest one.
+        ValueError: A part of the agent cannot be exported; the message names the nearest one.
         ImportError: The package ``onnx`` is not installed.
     """
     agent = portable(model)
-    _check(agent)
     _check_installed()
     data: bytes = _Builder().model(agent).SerializeToString()
     file = Path(path)
@@ -72,19 +76,20 @@ def _check_installed() -> None:
         )
 
 
-def _check(agent: Portable) -> None:
-    if not isinstance(agent, PortableAgent):
-        return
-    if agent.stateful:
-        raise ValueError(
-            "agents with a state are not exported as ONNX; export it as C, or train one without"
-        )
-    if len(agent.coefficients) != 1:
-        raise ValueError(
-            "decoder 'last_voltage' is not exported as ONNX; train with 'mean_rate', or export as C"
-        )
-    if any(layer.kind == ALIF for layer in agent.layers):
-        raise ValueError("neuron 'alif' is not exported as ONNX; train with 'lif_box' or 'lif'")
+def _at_rest(agent: PortableAgent) -> list[dict[str, Any]]:
+    """Return what each layer has at the start of an episode, (N,) by name, and the decoder.
+
+    ``v``, ``i`` and ``b`` are potential, synaptic current and threshold, ``z`` the spikes that come
+    back a time step later, numbers the decoder's state variables that the next decision sees.
+    """
+    layers: list[dict[str, Any]] = []
+    for layer in agent.layers:
+        layers.append(dict(zip("vib", layer.rest, strict=False)))
+        if layer.recurrent is not None:
+            layers[-1]["z"] = np.zeros(layer.size, np.float32)
+    carried = len(agent.coefficients) - 1 if agent.stateful else 0
+    silence = np.zeros(agent.sizes[-1], np.float32)
+    return [*layers, {str(s): silence for s in range(carried)}]
 
 
 class _Builder:
@@ -94,44 +99,44 @@ class _Builder:
         self._nodes: list[Any] = []
         self._constants: list[Any] = []
 
-    def model(self, agent: Portable) -> Any:
+    def model(self, agent: PortableAgent | PortableANN) -> Any:
         """Return the model of an agent."""
         from onnx import TensorProto, checker, helper
 
-        seen = "observation"
-        if agent.normaliser is not None:
-            scale = agent.normaliser
-            seen = self._op("Div", self._op("Sub", seen, scale.mean), scale.std)
-            limit = np.float32(scale.clip)
-            seen = self._op("Clip", seen, -limit, limit)
-        assert isinstance(agent, PortableAgent | PortableANN)  # which portable returns
+        width, kept = agent.inputs, 0
         if isinstance(agent, PortableAgent):
-            last = self._spiking(agent, seen)
+            width *= agent.time_steps if agent.spike_input else 1
+            last, kept = self._spiking(agent, self._standardised(agent))
         else:
-            last = self._ann(agent, seen)
+            last = self._ann(agent, self._standardised(agent))
         values = self._affine(last, agent.head_weights.T, agent.head_biases)
         self._named("Identity", "values", values)
-        discrete = agent.choice == "argmax"
         self._named(*self._action(agent, values))
-        width = agent.inputs
-        if isinstance(agent, PortableAgent) and agent.spike_input:
-            width *= agent.time_steps
-        kind = TensorProto.INT64 if discrete else TensorProto.FLOAT
-        shape = ["B"] if discrete else ["B", agent.outputs]
-        graph = helper.make_graph(
-            self._nodes,
-            "agent",
-            [helper.make_tensor_value_info("observation", TensorProto.FLOAT, ["B", width])],
-            [
-                helper.make_tensor_value_info("action", kind, shape),
-                helper.make_tensor_value_info("values", TensorProto.FLOAT, ["B", agent.outputs]),
-            ],
-            self._constants,
-        )
+
+        def tensor(name: str, *shape: int, kind: int = TensorProto.FLOAT) -> Any:
+            return helper.make_tensor_value_info(name, kind, ["B", *shape])
+
+        inputs, outputs = [tensor("observation", width)], [tensor("values", agent.outputs)]
+        if agent.choice == "argmax":
+            outputs.append(tensor("action", kind=TensorProto.INT64))
+        else:
+            outputs.append(tensor("action", agent.outputs))
+        if kept:
+            inputs += [tensor("state", kept), tensor("episode_start", kind=TensorProto.BOOL)]
+            outputs.append(tensor("next_state", kept))
+        graph = helper.make_graph(self._nodes, "agent", inputs, outputs, self._constants)
         opset = [helper.make_opsetid("", OPSET)]
         made = helper.make_model(graph, opset_imports=opset, producer_name="snn_gym", ir_version=9)
         checker.check_model(made)
         return made
+
+    def _standardised(self, agent: Portable) -> str:
+        scale = agent.normaliser
+        if scale is None:
+            return "observation"
+        seen = self._op("Div", self._op("Sub", "observation", scale.mean), scale.std)
+        limit = np.float32(scale.clip)
+        return self._op("Clip", seen, -limit, limit)
 
     def _action(self, agent: Portable, values: str) -> tuple[Any, ...]:
         """Return operator, name and inputs of the last node."""
@@ -148,35 +153,67 @@ class _Builder:
             seen = self._op(unit, self._affine(seen, weights, biases))
         return seen
 
-    def _spiking(self, agent: PortableAgent, seen: str) -> str:
-        """Return the weighed sum (B, N) of the last layer's spikes."""
-        layers, held = agent.layers, None
+    def _spiking(self, agent: PortableAgent, seen: str) -> tuple[str, int]:
+        """Return the decoded spikes (B, N) of the last layer, and how many numbers are kept."""
+        states, layers, held = _at_rest(agent), agent.layers, None
+        kept = sum(x.size for state in states for x in state.values()) if agent.stateful else 0
+        if kept:
+            self._take_up(states)
         if not agent.spike_input:
             held = self._affine(seen, layers[0].weights, layers[0].biases)
-        states: list[dict[str, Any]] = [{"v": x.rest[:1], "i": _f(0), "z": None} for x in layers]
-        total: Any = _f(0)
+        decoded: list[Any] = [_f(0)] * (1 + len(states[-1]))
         for t in range(agent.time_steps):
             signal = None if held is not None else self._step_of(seen, t, agent.inputs)
-            for k, (layer, state) in enumerate(zip(layers, states, strict=True)):
+            for k, (layer, state) in enumerate(zip(layers, states, strict=False)):
                 current = held if k == 0 and held is not None else None
                 if current is None:
                     current = self._affine(signal, layer.weights, layer.biases)
-                if layer.recurrent is not None and state["z"] is not None:
-                    current = self._op(
-                        "Add", current, self._op("MatMul", state["z"], layer.recurrent)
-                    )
-                signal = state["z"] = self._neurons(layer, state, current)
-            total = self._op("Add", total, self._op("Mul", signal, agent.coefficients[0, t]))
-        return str(total)
+                if layer.recurrent is not None:
+                    looped = self._op("MatMul", state["z"], layer.recurrent)
+                    current = self._op("Add", current, looped)
+                signal = self._neurons(layer, state, current)
+                if layer.recurrent is not None:
+                    state["z"] = signal
+            for r, total in enumerate(decoded):
+                weighed = self._op("Mul", signal, agent.coefficients[r, t])
+                decoded[r] = self._op("Add", total, weighed)
+        decoded = self._carried(agent, decoded, states[-1])
+        if kept:
+            self._named("Concat", "next_state", *(x for state in states for x in state.values()))
+        return str(decoded[0]), kept
+
+    def _take_up(self, states: list[dict[str, Any]]) -> None:
+        """Put the parts of the input ``state`` in place of those at rest."""
+        rest = np.concatenate([x for state in states for x in state.values()])
+        starts = self._op("Unsqueeze", "episode_start", np.array([1], np.int64))
+        before, first = self._op("Where", starts, rest, "state"), 0
+        for state in states:
+            for name, x in state.items():
+                state[name] = self._columns(before, first, first + x.size)
+                first += x.size
+
+    def _carried(
+        self, agent: PortableAgent, decoded: list[Any], before: dict[str, Any]
+    ) -> list[Any]:
+        """Return what was decoded with what the decoder kept, whose state is set to the next."""
+        found = list(decoded)
+        for s, value in enumerate(before.values()):
+            for r, share in enumerate(agent.transition[: len(found), s]):
+                found[r] = self._op("Add", found[r], self._op("Mul", share, value))
+        before.update(zip(list(before), found[1:], strict=True))
+        return found
 
     def _step_of(self, seen: str, t: int, channels: int) -> str:
-        start, end = (np.array([x * channels], np.int64) for x in (t, t + 1))
-        return self._op("Slice", seen, start, end, np.array([1], np.int64))
+        return self._columns(seen, t * channels, (t + 1) * channels)
+
+    def _columns(self, table: str, first: int, end: int) -> str:
+        ends = (np.array([x], np.int64) for x in (first, end, 1))
+        return self._op("Slice", table, *ends)
 
     def _neurons(self, layer: PortableLayer, state: dict[str, Any], current: str) -> str:
         """Advance a layer's neurons by a time step; return their spikes (B, N)."""
         constants = layer.constants
-        v: Any = state["v"]
+        v, threshold = state["v"], constants[THRESHOLD]
         if layer.kind == IAF:
             moved = self._op("Add", v, current)
         elif layer.kind == LIF:
@@ -184,12 +221,22 @@ class _Builder:
             drive = self._op("Add", self._op("Sub", constants[LEAK], v), jumped)
             state["i"] = self._op("Add", jumped, self._op("Mul", constants[CURRENT_GAIN], jumped))
             moved = self._op("Add", v, self._op("Mul", constants[GAIN], drive))
+        elif layer.kind == ALIF:
+            drive = self._op("Add", self._op("Sub", constants[LEAK], v), state["i"])
+            moved = self._op("Add", v, self._op("Mul", constants[GAIN], drive))
+            kept = self._op("Mul", constants[CURRENT_GAIN], state["i"])
+            state["i"] = self._op("Add", self._op("Add", state["i"], kept), current)
+            above = self._op("Sub", constants[THRESHOLD], state["b"])
+            threshold = self._op("Add", state["b"], self._op("Mul", constants[ADAPT_GAIN], above))
         else:
             drive = self._op("Sub", self._op("Add", current, constants[LEAK]), v)
             moved = self._op("Add", v, self._op("Mul", constants[GAIN], drive))
-        fires = self._op("Greater", moved, constants[THRESHOLD])
+        fires = self._op("Greater", moved, threshold)
         state["v"] = self._op("Where", fires, constants[RESET], moved)
-        return self._op("Where", fires, _f(1), _f(0))
+        spikes = self._op("Where", fires, _f(1), _f(0))
+        if layer.kind == ALIF:
+            state["b"] = self._op("Add", threshold, self._op("Mul", spikes, constants[BETA]))
+        return spikes
 
     def _affine(self, seen: Any, weights: NDArray[Any], biases: NDArray[Any]) -> str:
         return self._op("Add", self._op("MatMul", seen, weights), biases)
@@ -201,7 +248,9 @@ class _Builder:
         from onnx import helper
 
         names = [x if isinstance(x, str) else self._constant(x) for x in inputs]
-        options = {"axis": 1, "keepdims": 0} if operator == "ArgMax" else {}
+        options: dict[str, Any] = {"axis": 1} if operator in ("ArgMax", "Concat") else {}
+        if operator == "ArgMax":
+            options["keepdims"] = 0
         self._nodes.append(helper.make_node(operator, names, [name], **options))
         return name
 

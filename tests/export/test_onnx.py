@@ -14,7 +14,9 @@ from snn_gym.policies import (
     SpikingDQNPolicy,
     SpikingSACPolicy,
     StatefulActorCriticPolicy,
+    StatefulDQNPolicy,
 )
+from snn_gym.zoo import make_agent
 from tests.export.made import build, observe
 
 pytest.importorskip("onnx")
@@ -24,7 +26,14 @@ KINDS: list[tuple[type[Any], str, str, dict[str, Any]]] = [
     (SpikingActorCriticPolicy, "spikes", "discrete", {"neuron": ("iaf", "lif_box")}),
     (SpikingActorCriticPolicy, "analogue", "discrete", {"recurrent": True}),
     (SpikingDQNPolicy, "flags", "discrete", {"neuron_parameters": {"v_leak": 0.2}}),
+    (SpikingActorCriticPolicy, "spikes", "discrete", {"neuron": ("alif", "lif_box")}),
+    (SpikingActorCriticPolicy, "flags", "discrete", {"decoder": "last_voltage"}),
     (SpikingSACPolicy, "analogue", "continuous", {}),
+]
+STATEFUL: list[tuple[type[Any], str, dict[str, Any]]] = [
+    (StatefulActorCriticPolicy, "analogue", {"neuron": "alif", "recurrent": True}),
+    (StatefulActorCriticPolicy, "spikes", {"neuron": "lif", "decoder": "last_voltage"}),
+    (StatefulDQNPolicy, "analogue", {}),
 ]
 
 
@@ -49,17 +58,31 @@ def test_actions_are_those_of_the_policy(
     assert values.std(0).min() > 0
 
 
-@pytest.mark.parametrize(
-    ("kind", "network", "message"),
-    [
-        (StatefulActorCriticPolicy, {}, "agents with a state are not exported as ONNX"),
-        (SpikingActorCriticPolicy, {"neuron": "alif"}, "'alif' is not exported as ONNX"),
-        (SpikingActorCriticPolicy, {"decoder": "last_voltage"}, "train with 'mean_rate'"),
-    ],
-)
-def test_what_has_no_such_form_is_refused(
-    kind: type[Any], network: dict[str, Any], message: str, tmp_path: Path
+@pytest.mark.parametrize(("kind", "seen", "network"), STATEFUL)
+def test_a_state_goes_in_and_comes_out(
+    kind: type[Any], seen: str, network: dict[str, Any], tmp_path: Path
 ) -> None:
-    with pytest.raises(ValueError, match=message):
-        to_onnx(build(kind, **network), tmp_path / "agent.onnx")
+    runtime = pytest.importorskip("onnxruntime")
+    policy = build(kind, seen, **network)
+    session = runtime.InferenceSession(str(to_onnx(policy, tmp_path / "agent.onnx")))
+    width = {x.name: x.shape for x in session.get_inputs()}["state"][1]
+    # Of two rows the second begins an episode at once, the first too, and again by itself.
+    state, ours = np.full((2, width), 7.0, np.float32), None
+    observations, same = observe(seen, 80).reshape(40, 2, *policy.observation_space.shape), []
+    for k, pair in enumerate(observations):
+        starts = np.array([k in (0, 25), k == 0])
+        given = {"observation": pair.reshape(2, -1).astype(np.float32)}
+        given |= {"state": state, "episode_start": starts}
+        action, state = session.run(["action", "next_state"], given)
+        expected, ours = policy.predict(pair, ours, starts, deterministic=True)
+        same.append(action == expected)
+    # A spike that flips within rounding changes what follows it, until the episode's end.
+    assert np.mean(same) >= 0.95
+    assert state.std() > 0
+
+
+def test_what_has_no_form_is_refused(tmp_path: Path) -> None:
+    gated = make_agent("recurrent-ppo-gru", "snn/MaskedCartPole-v1")
+    with pytest.raises(ValueError, match="is not exported"):
+        to_onnx(gated, tmp_path / "agent.onnx")
     assert not list(tmp_path.iterdir())
