@@ -127,7 +127,7 @@ SECOND_TASKS: Mapping[str, Task] = MappingProxyType(
             replace(TASKS[env_id], seeds=seeds, first_seed=SECOND_SEED, variant=SECOND)
             for env_id, seeds in (
                 ("snn/CueAccumulation-v0", 20),
-                ("LunarLander-v3", 8),
+                ("LunarLander-v3", 10),
                 ("MountainCar-v0", 10),
             )
         )
