@@ -12,12 +12,13 @@ HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE))
 sys.path.insert(0, str(HERE.parent))
 
-from pages import GENERATED, write_pages  # noqa: E402 - found by the path above
+from pages import GENERATED, RESULTS_FOLDER, write_pages  # noqa: E402 - found by the path above
 from pages.accessible import make_accessible  # noqa: E402
 from pages.copied import relinked, sources  # noqa: E402
 from pages.inventories import inventories  # noqa: E402
 
 import snn_gym  # noqa: E402
+from snn_gym.scoring import write_site  # noqa: E402
 
 project = "snn_gym"
 author = "snn_gym contributors"
@@ -80,9 +81,11 @@ def plain_types(
 
 
 def finish(app: Sphinx, error: Exception | None) -> None:
-    """Add to the built pages what the theme lacks."""
+    """Add to the built pages what the theme lacks, and the results as a site of their own."""
     if error is None and app.builder.format == "html":
         make_accessible(Path(app.outdir))
+        results = Path(app.outdir) / RESULTS_FOLDER
+        write_site(HERE.parent / "leaderboard", results, documentation="../")
 
 
 def relink(_app: Sphinx, docname: str, content: list[str]) -> None:

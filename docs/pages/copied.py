@@ -7,6 +7,8 @@ import re
 from pathlib import Path
 
 LINK = re.compile(r"(!?)\[((?:[^\[\]]|\[[^\]]*\])*)\]\(([^)\s]+)\)")
+RESULTS = "results/index.md"
+"""Place of the results table on the site."""
 
 
 def sources(root: Path) -> dict[str, str]:
@@ -14,7 +16,7 @@ def sources(root: Path) -> dict[str, str]:
     found = {
         "CONTRIBUTING.md": "project/contributing.md",
         "CHANGELOG.md": "project/changelog.md",
-        "leaderboard/README.md": "results/index.md",
+        "leaderboard/README.md": RESULTS,
         "leaderboard/RULES.md": "results/rules.md",
     }
     for card in sorted((root / "envs").glob("*.md")):

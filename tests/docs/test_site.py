@@ -40,3 +40,8 @@ def test_every_public_name_has_its_place(pages):
 def test_the_site_is_small(site):  # noqa: F811 - the fixture
     files = [path for path in site.rglob("*") if path.is_file()]
     assert sum(path.stat().st_size for path in files) <= 25 * MEGABYTE
+
+
+def test_the_results_are_there_as_a_site_of_their_own(pages, site):  # noqa: F811 - the fixture
+    assert "../leaderboard/index.html" in pages[site / "results" / "index.html"].links
+    assert "../../agents/ppo-lif.html" in pages[site / "leaderboard/agents/ppo-lif.html"].links

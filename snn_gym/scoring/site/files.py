@@ -3,24 +3,32 @@
 from __future__ import annotations
 
 import importlib.resources
-import itertools
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from snn_gym.folders import make_writable
+from snn_gym.scoring.manifest import MAX_ROW_BYTES
+from snn_gym.scoring.results import Row, row_path, shown_rows
+from snn_gym.scoring.site.agents import agent
+from snn_gym.scoring.site.environments import environment
 from snn_gym.scoring.site.layout import (
     BEGINNING,
     INDEX_NAME,
     SCRIPT_NAME,
     STYLE_NAME,
+    Site,
+    agent_page,
     environment_page,
+    row_file,
 )
-from snn_gym.scoring.site.pages import environment, overview
-from snn_gym.scoring.table import TableRow, table_rows
-from snn_gym.storage import write_text_atomic
+from snn_gym.scoring.site.overview import overview
+from snn_gym.scoring.table import TableRow, summaries
+from snn_gym.storage import read_regular_file, write_bytes_atomic
 
 
-def write_site(leaderboard: str | Path, folder: str | Path) -> Path:
+def write_site(
+    leaderboard: str | Path, folder: str | Path, *, documentation: str | None = None
+) -> Path:
     """Write a leaderboard as a site of static pages; equal rows give equal files.
 
     Pages work from a file address and from any static host, and ask no other one for anything.
@@ -29,6 +37,8 @@ def write_site(leaderboard: str | Path, folder: str | Path) -> Path:
         leaderboard: Existing folder of the leaderboard.
         folder: Where to write: an empty folder, an absent one, or one with a site written before,
             whose pages are replaced, those of rows that are gone removed.
+        documentation: From ``folder`` to the built documentation, such as ``../``, whose cards
+            pages then lead to; None for none.
 
     Returns:
         Path of the first page.
@@ -40,35 +50,57 @@ def write_site(leaderboard: str | Path, folder: str | Path) -> Path:
     leaderboard, folder = Path(leaderboard), Path(folder)
     if not leaderboard.is_dir():
         raise ValueError(f"{leaderboard} is no folder; expected a leaderboard; verify a row first")
-    texts = site_files(table_rows(leaderboard))
+    sources = shown_rows(leaderboard)
+    pages = site_pages(summaries(sources), sources, documentation)
+    files = {name: text.encode() for name, text in pages.items()}
+    for row in sources:
+        path = row_path(leaderboard, row.agent, row.environment, row.seed)
+        name = row_file(row.agent, row.environment, row.seed)
+        files[name] = read_regular_file(path, max_bytes=MAX_ROW_BYTES)
     make_writable(folder)
     if any(folder.iterdir()) and not _is_page(folder / INDEX_NAME):
         raise ValueError(
             f"{folder} is not empty and holds no site that `snn-gym table` wrote; name another "
             "folder"
         )
-    for path in folder.rglob("*.html"):
-        if path.relative_to(folder).as_posix() not in texts and _is_page(path):
-            path.unlink()
-    for name, text in texts.items():
+    _remove_others(folder, files)
+    for name, data in files.items():
         path = folder / name
-        path.parent.mkdir(exist_ok=True)
-        write_text_atomic(path, text)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_bytes_atomic(path, data)
     return folder / INDEX_NAME
 
 
-def site_files(rows: Sequence[TableRow]) -> dict[str, str]:
-    """Return the text of every file of the site by its path.
+def site_pages(
+    rows: Sequence[TableRow], sources: Sequence[Row], documentation: str | None = None
+) -> dict[str, str]:
+    """Return the text of every page, of the style sheet and of the script by its path.
 
     Args:
         rows: The whole results table, in its order.
+        sources: The stored rows behind it.
+        documentation: As in `write_site`.
     """
+    agents = sorted({row.agent for row in rows})
+    site = Site(frozenset(agents), documentation)
     package = importlib.resources.files(__package__)
     texts = {name: (package / name).read_text("utf-8") for name in (STYLE_NAME, SCRIPT_NAME)}
-    texts[INDEX_NAME] = overview(rows)
-    for name, group in itertools.groupby(rows, key=lambda row: row.environment):
-        texts[environment_page(name)] = environment(list(group))
+    texts[INDEX_NAME] = overview(site, rows)
+    for name in sorted({row.environment for row in rows}):
+        own = [row for row in rows if row.environment == name]
+        texts[environment_page(name)] = environment(site, own)
+    for name in agents:
+        own = [row for row in rows if row.agent == name]
+        texts[agent_page(name)] = agent(site, own, rows, sources)
     return texts
+
+
+def _remove_others(folder: Path, names: Iterable[str]) -> None:
+    """Remove what an earlier site has of rows that are gone."""
+    expected = {folder / name for name in names}
+    for path in (*folder.rglob("*.html"), *folder.glob("rows/*/*/*.json")):
+        if path not in expected and (path.suffix == ".json" or _is_page(path)):
+            path.unlink()
 
 
 def _is_page(path: Path) -> bool:

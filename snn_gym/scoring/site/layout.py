@@ -1,10 +1,12 @@
-"""What all pages have in common: head, the way back, and where each page lies."""
+"""What all pages have in common: head, the way back, where each page lies, and links to it."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from urllib.parse import quote
 
 from snn_gym.scoring.site.elements import Markup, element, joined
+from snn_gym.scoring.table import TableRow
 
 STYLE_NAME = "style.css"
 """The style sheet, beside index.html."""
@@ -16,47 +18,99 @@ BEGINNING = '<!DOCTYPE html>\n<html lang="en"><head><meta name="generator" conte
 """How every page begins, which tells pages of a site from files of others."""
 
 
-def file_name(name: str) -> str:
-    """Return the name of a page's file, one that every file system and address can have.
+@dataclass(frozen=True)
+class Site:
+    """What a page has to know of the others."""
+
+    agents: frozenset[str]
+    """Names of the agents that have a page."""
+    documentation: str | None = None
+    """From the site's folder to that of the documentation; None where there is none."""
+
+    def page(self, title: str, body: Markup, *, up: str = "") -> str:
+        """Return a whole page.
+
+        Args:
+            title: Its heading.
+            body: What stands below.
+            up: From the page's folder to the site's, such as ``../``.
+        """
+        head = joined(
+            [
+                element("meta", charset="utf-8"),
+                element("meta", name="viewport", content="width=device-width, initial-scale=1"),
+                element("title", f"{title} · snn_gym results" if up else "snn_gym results"),
+                element("link", rel="stylesheet", href=up + STYLE_NAME),
+                element("script", src=up + SCRIPT_NAME, defer=True),
+            ]
+        )
+        links = [element("a", "All results", href=up + INDEX_NAME)] if up else []
+        if self.documentation is not None:
+            to = f"{up}{self.documentation}index.html"
+            links.append(element("a", "Documentation", href=to))
+        navigation = element("nav", *links, aria_label="Site")
+        header = element("header", navigation) if links else Markup()
+        main = element("main", element("h1", title), body)
+        written = element("p", "Written by ", element("code", "snn-gym table --site"), ".")
+        content = element("body", header, main, element("footer", written))
+        return f"{BEGINNING}{head}</head>{content}</html>\n"
+
+    def agent(self, name: str, text: str, *, up: str = "") -> str:
+        """Return a text as a link to an agent's page, as it is where there is none.
+
+        Args:
+            name: Of the agent.
+            text: What is shown.
+            up: As in `page`.
+        """
+        if name not in self.agents:
+            return text
+        return element("a", text, href=up + agent_page(name))
+
+    def card(self, place: str, *, up: str = "") -> str | None:
+        """Return the address of a card in the documentation, None where there is none.
+
+        Args:
+            place: From the documentation's folder, without the suffix.
+            up: As in `page`.
+        """
+        return None if self.documentation is None else f"{up}{self.documentation}{place}.html"
+
+
+def file_stem(name: str) -> str:
+    """Return a name as every file system and address can have it.
 
     Args:
         name: Of an agent or an environment; the slash of an id becomes two underscores.
     """
-    return quote(name.replace("/", "__"), safe="").replace("%", "=") + ".html"
+    return quote(name.replace("/", "__"), safe="").replace("%", "=")
+
+
+def agent_page(agent: str) -> str:
+    """Return where an agent's page lies, from the site's folder."""
+    return f"agents/{file_stem(agent)}.html"
 
 
 def environment_page(environment: str) -> str:
     """Return where an environment's page lies, from the site's folder."""
-    return f"environments/{file_name(environment)}"
+    return f"environments/{file_stem(environment)}.html"
 
 
-def anchor(version: int, budget_class: str) -> str:
-    """Return the anchor of the rows of a version and budget class on an environment's page."""
-    return f"{budget_class}-{version}"
+def row_file(agent: str, environment: str, seed: int) -> str:
+    """Return where a row's file lies, from the site's folder."""
+    return f"rows/{file_stem(agent)}/{file_stem(environment)}/{seed}.json"
 
 
-def page(title: str, body: Markup, *, up: str = "") -> str:
-    """Return a whole page.
+def anchor(row: TableRow) -> str:
+    """Return the anchor of a row's version and budget class on its environment's page."""
+    return f"{row.budget_class}-{row.environment_version}"
+
+
+def section_address(row: TableRow, *, up: str = "") -> str:
+    """Return the address of a row's table on its environment's page.
 
     Args:
-        title: Its heading.
-        body: What stands below.
-        up: From the page's folder to the site's, such as ``../``.
+        row: The row.
+        up: From the page that has the link to the site's folder, such as ``../``.
     """
-    head = joined(
-        [
-            element("meta", charset="utf-8"),
-            element("meta", name="viewport", content="width=device-width, initial-scale=1"),
-            element("meta", name="color-scheme", content="light dark"),
-            element("title", f"{title} · snn_gym results" if up else "snn_gym results"),
-            element("link", rel="stylesheet", href=up + STYLE_NAME),
-            element("script", src=up + SCRIPT_NAME, defer=True),
-        ]
-    )
-    overview = element("a", "All results", href=up + INDEX_NAME)
-    navigation = element("nav", overview, aria_label="Site") if up else ""
-    main = element("main", element("h1", title), body)
-    footer = element("footer", element("p", "Written by ", element("code", "snn-gym table --site")))
-    parts = [element("header", navigation)] if up else []
-    content = element("body", *parts, main, footer)
-    return f"{BEGINNING}{head}</head>{content}</html>\n"
+    return f"{up}{environment_page(row.environment)}#{anchor(row)}"

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 
 from snn_gym.scoring.site.elements import Markup, element, escaped, from_markdown, joined
 
-_NUMBER = re.compile(r"-?[\d,]+(?:\.\d+)?")
+# A date is none.
+_NUMBER = re.compile(r"-?\d[\d,]*(?:\.\d+)?(?![\d-])")
 _SHARE = re.compile(r"(\d+) of (\d+)")
-_UNKNOWN = "–"
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ def number_cell(text: str) -> Cell:
     return Cell(text, None if number is None else float(number[0].replace(",", "")))
 
 
-def sortable(name: str, headings: Sequence[str], rows: Iterable[Sequence[Cell]]) -> Markup:
+def sortable(name: str, headings: Sequence[str], rows: Sequence[Sequence[Cell]]) -> Markup:
     """Return a table whose headings are buttons that sort it, with a field that filters it.
 
     Args:
@@ -44,46 +44,52 @@ def sortable(name: str, headings: Sequence[str], rows: Iterable[Sequence[Cell]])
         headings: A text or markup for each column.
         rows: The cells of each row; the first of them is its heading.
     """
-    head = [
-        element("th", element("button", heading, type="button"), scope="col")
-        for heading in headings
-    ]
     field = element("input", type="search", autocomplete="off")
     label = element("label", "Show rows with ", field)
     said = element("output", aria_live="polite")
-    table = element(
-        "table",
-        element("thead", element("tr", *head)),
-        element("tbody", *map(_row, rows)),
-        class_="sortable",
-    )
+    buttons = [element("button", heading, type="button") for heading in headings]
+    table = _table(buttons, rows, css_class="sortable")
     return joined([element("p", label, said, class_="filter", hidden=True), scrolling(name, table)])
 
 
-def _row(cells: Sequence[Cell]) -> Markup:
+def _table(
+    headings: Sequence[str], rows: Sequence[Sequence[Cell]], css_class: str | None = None
+) -> Markup:
+    """Return a table whose columns of numbers stand to the right."""
+    with_values = {k for cells in rows for k, cell in enumerate(cells) if cell.value is not None}
+    classes = ["number" if k in with_values else None for k in range(len(headings))]
+    head = [
+        element("th", heading, scope="col", class_=name)
+        for heading, name in zip(headings, classes, strict=True)
+    ]
+    body = [_row(cells, classes) for cells in rows]
+    parts = [element("thead", element("tr", *head)), element("tbody", *body)]
+    return element("table", *parts, class_=css_class)
+
+
+def _row(cells: Sequence[Cell], classes: Sequence[str | None]) -> Markup:
     first, *others = cells
-    heading = element("th", first.content, scope="row", data_value=_value(first))
-    return element("tr", heading, *(_cell(cell) for cell in others))
-
-
-def _cell(cell: Cell) -> Markup:
-    is_number = cell.value is not None or cell.content == _UNKNOWN
-    css_class = "number" if is_number else None
-    return element("td", cell.content, data_value=_value(cell), class_=css_class)
+    value = _value(first)
+    heading = element("th", first.content, scope="row", data_value=value, class_=classes[0])
+    shown = [
+        element("td", cell.content, data_value=_value(cell), class_=name)
+        for cell, name in zip(others, classes[1:], strict=True)
+    ]
+    return element("tr", heading, *shown)
 
 
 def _value(cell: Cell) -> str | None:
     return None if cell.value is None else repr(cell.value)
 
 
-def scrolling(name: str, table: Markup) -> Markup:
-    """Return a table inside a region of its own that scrolls, which the keyboard can reach.
+def scrolling(name: str, content: Markup) -> Markup:
+    """Return what may be wide inside a region that scrolls, which the keyboard can reach.
 
     Args:
-        name: What the table shows.
-        table: The table.
+        name: What it shows.
+        content: A table or a drawing.
     """
-    return element("div", table, class_="scroll", tabindex=0, role="region", aria_label=name)
+    return element("div", content, class_="scroll", tabindex=0, role="region", aria_label=name)
 
 
 def plain_table(name: str, headings: Sequence[str], rows: Iterable[Sequence[str]]) -> Markup:
@@ -94,9 +100,8 @@ def plain_table(name: str, headings: Sequence[str], rows: Iterable[Sequence[str]
         headings: Of the columns.
         rows: Texts or markup of each row.
     """
-    head = element("tr", *(element("th", heading, scope="col") for heading in headings))
-    body = [_row([number_cell(text) for text in texts]) for texts in rows]
-    return scrolling(name, element("table", element("thead", head), element("tbody", joined(body))))
+    cells = [[number_cell(text) for text in texts] for texts in rows]
+    return scrolling(name, _table(headings, cells))
 
 
 def definitions(heading: str, texts: Mapping[str, str]) -> Markup:

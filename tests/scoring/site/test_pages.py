@@ -8,13 +8,17 @@ import pytest
 from snn_gym.content import checkout_root
 from snn_gym.scoring import render_table, table_rows
 from snn_gym.scoring.comparison import COMPARISON_COLUMNS
-from snn_gym.scoring.site.files import site_files
-from snn_gym.scoring.site.layout import environment_page, file_name
-from snn_gym.scoring.site.pages import environment, operations, overview
+from snn_gym.scoring.results import list_rows
+from snn_gym.scoring.site.columns import operations
+from snn_gym.scoring.site.environments import environment
+from snn_gym.scoring.site.files import site_pages
+from snn_gym.scoring.site.layout import Site, environment_page, file_stem
+from snn_gym.scoring.site.overview import overview
 from tests.scoring.site.parsed import Parsed
 from tests.scoring.test_table import fill, make_row
 
 BOARD = checkout_root() / "leaderboard"
+SITE = Site(frozenset({"ppo-lif"}))
 
 
 @pytest.fixture
@@ -31,18 +35,18 @@ def rows(tmp_path):
 
 
 def test_the_overview_by_hand(rows):
-    read = Parsed(overview(rows))
+    read = Parsed(overview(SITE, rows))
     gradient, imported = read.tables
     # Half of ppo-lif's seeds are random play, half solve: 0.5. Its spikes cause 650 SynOps, its
     # encoder makes 256 MACs; the twin makes 256 MACs alone. On Acrobot -100 solves.
     assert gradient == [
         ["Agent", "Kind", "Acrobot-v1", "CartPole-v1"],
-        ["ppo-lif", "spiking", "1.00906", "0.50906"],
-        ["ppo-mlp", "ANN", "–", "1.00256"],
+        ["ppo-lif", "spiking", "1.00 906", "0.50 906"],
+        ["ppo-mlp", "ANN", "–", "1.00 256"],
     ]
     assert imported == [
         ["Agent", "Kind", "CartPole-v1"],
-        ["imported-x", "ANN", "1.00256"],
+        ["imported-x", "ANN", "1.00 256"],
     ]
     links = [x["href"] for x in read.attributes("a") if "#" in x["href"]]
     assert links.count("environments/CartPole-v1.html#gradient-1") == 2
@@ -59,7 +63,7 @@ def test_operations_are_what_is_known(rows):
 
 
 def test_an_environment_page_by_hand(rows):
-    read = Parsed(environment([row for row in rows if row.environment == "CartPole-v1"]))
+    read = Parsed(environment(SITE, [row for row in rows if row.environment == "CartPole-v1"]))
     gradient, pairs, imported = read.tables
     shown = [dict(zip(gradient[0], line, strict=True)) for line in gradient[1:]]
     assert [line["Agent"] for line in shown] == ["ppo-lif", "ppo-mlp"]
@@ -69,14 +73,30 @@ def test_an_environment_page_by_hand(rows):
     assert lif["95 % interval"] == "–"
     assert pairs[0] == list(COMPARISON_COLUMNS)
     assert [line[0] for line in imported[1:]] == ["imported-x"]
-    assert len(read.attributes("circle")) == 4
+    dots = [x for x in read.attributes("circle") if "class" not in x]
+    assert len(dots) == 4
     assert {"gradient-1", "imported-1"} <= {x.get("id") for x in read.attributes("h2")}
+
+
+def test_names_lead_to_the_agents_that_have_a_page(rows):
+    addresses = {x["href"] for x in Parsed(overview(SITE, rows)).attributes("a")}
+    assert {x for x in addresses if x.startswith("agents/")} == {"agents/ppo-lif.html"}
+
+
+def test_the_documentation_is_led_to_where_there_is_one(rows):
+    cartpole = [row for row in rows if row.environment == "CartPole-v1"]
+    beside = environment(Site(frozenset(), "../"), cartpole)
+    addresses = {x["href"] for x in Parsed(beside).attributes("a")}
+    assert {"../../environments/CartPole-v1.html", "../../index.html"} <= addresses
+    assert "../../" not in environment(Site(frozenset()), cartpole)
 
 
 def test_a_script_for_a_name_is_shown_and_not_run(rows):
     hostile = '<script>alert("x")</script>'
     changed = [replace(row, agent=hostile, twin=hostile, environment=hostile) for row in rows]
-    for name, text in site_files(changed).items():
+    pages = site_pages(changed, ())
+    assert len([name for name in pages if name.endswith(".html")]) == 3
+    for name, text in pages.items():
         if name.endswith(".html"):
             read = Parsed(text)
             (script,) = read.attributes("script")
@@ -88,24 +108,24 @@ def test_a_script_for_a_name_is_shown_and_not_run(rows):
 @pytest.mark.parametrize(
     ("name", "file"),
     [
-        ("snn/CartPole-v1", "snn__CartPole-v1.html"),
-        ("ppo-lif", "ppo-lif.html"),
-        ("../x", "..__x.html"),
-        ("<a>", "=3Ca=3E.html"),
+        ("snn/CartPole-v1", "snn__CartPole-v1"),
+        ("ppo-lif", "ppo-lif"),
+        ("../x", "..__x"),
+        ("<a>", "=3Ca=3E"),
     ],
 )
 def test_names_become_files_of_the_folder(name, file):
-    assert file_name(name) == file
+    assert file_stem(name) == file
 
 
 def test_no_rows_have_a_page_too():
-    assert "There are no results yet." in "".join(Parsed(overview(())).said)
+    assert "There are no results yet." in "".join(Parsed(overview(SITE, ())).said)
 
 
 def test_rows_of_a_task_that_is_gone_have_no_scale(tmp_path):
     (row,) = table_rows(fill(tmp_path, make_row(environment="snn/Gone-v0")))
-    assert "not comparable" in "".join(Parsed(overview([row])).said)
-    assert "reference" not in environment([row]).partition("<details>")[0]
+    assert "not comparable" in "".join(Parsed(overview(SITE, [row])).said)
+    assert "reference" not in environment(SITE, [row]).partition("<details>")[0]
 
 
 def markdown_tables(text):
@@ -121,7 +141,7 @@ def markdown_tables(text):
 
 def test_every_number_is_that_of_the_markdown_table():
     written = markdown_tables(render_table(BOARD))
-    texts = site_files(table_rows(BOARD))
+    texts = site_pages(table_rows(BOARD), list_rows(BOARD))
     environments = [name for name in written if environment_page(name) in texts]
     assert len(environments) > 10
     for name in environments:

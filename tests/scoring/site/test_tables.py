@@ -15,6 +15,8 @@ from tests.scoring.site.parsed import Parsed
         ("9 of 10", 0.9),
         ("100,000 to 100,096 ‡", 100000.0),
         ("–", None),
+        ("2026-11-26", None),
+        (", 3", None),
         ("ppo-lif", None),
     ],
 )
@@ -28,6 +30,9 @@ def test_a_table_by_hand():
     assert read.tables == [[["Agent", "Seeds"], ["<a>", "3"], ["b", "–"]]]
     assert [x.get("data-value") for x in read.attributes("td")] == ["3.0", None]
     assert [x["scope"] for x in read.attributes("th")] == ["col", "col", "row", "row"]
+    # A column of numbers stands to the right, with its heading and what is not known.
+    assert [x.get("class") for x in read.attributes("th")] == [None, "number", None, None]
+    assert [x.get("class") for x in read.attributes("td")] == ["number", "number"]
     assert len(read.attributes("button")) == 2
     (region,) = read.attributes("div")
     assert region == {"class": "scroll", "tabindex": "0", "role": "region", "aria-label": "Of two"}

@@ -1,0 +1,91 @@
+"""The first page: agents against environments, a table for each budget class."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator, Sequence
+
+from snn_gym.scoring.profiles import PROFILE_COLUMNS, PROFILE_DEFINITIONS, profiles
+from snn_gym.scoring.rendering import PROFILES_TEXT, class_in_words
+from snn_gym.scoring.site.columns import KIND, OPERATIONS, kind, operations, remarks
+from snn_gym.scoring.site.elements import Markup, element, from_markdown, joined
+from snn_gym.scoring.site.layout import Site, environment_page, section_address
+from snn_gym.scoring.site.tables import Cell, definitions, plain_table, sortable
+from snn_gym.scoring.table import DERIVED, TableRow
+
+_INTRODUCTION = """Every row was run again by `snn-gym verify` before it was written. Scores are \
+*normalised*: 0 is random play, 1 the oracle of the environment's card or, where it has none, what \
+counts as solved. Below each stand the operations of a decision. A score leads to its environment, \
+where seeds, intervals and what to compare with are drawn; a name leads to the agent, with its \
+costs and the commands that train it again.
+"""
+
+
+def overview(site: Site, rows: Sequence[TableRow]) -> str:
+    """Return the first page.
+
+    Args:
+        site: What the page has to know of the others.
+        rows: The whole results table.
+    """
+    parts = [element("p", from_markdown(_INTRODUCTION))]
+    if not rows:
+        nothing = element("p", "There are no results yet.")
+        return site.page("Results", joined([*parts, nothing]))
+    by_class = sorted(rows, key=lambda row: row.budget_class)
+    for budget_class, group in itertools.groupby(by_class, key=lambda row: row.budget_class):
+        words = class_in_words(budget_class)
+        heading = words[0].upper() + words[1:]
+        parts += [element("h2", heading, id=budget_class), _matrix(site, words, list(group))]
+    parts += [*_environments(rows), *_profiles(site, rows), *remarks(rows)]
+    parts += [definitions("What the columns mean", KIND | OPERATIONS)]
+    return site.page("Results", joined(parts))
+
+
+def _matrix(site: Site, words: str, rows: Sequence[TableRow]) -> Markup:
+    """Return the table of a class, with the newest version of each environment."""
+    environments = sorted({row.environment for row in rows})
+    newest = {
+        (row.agent, row.derived, row.environment): row
+        for row in sorted(rows, key=lambda row: row.environment_version)
+    }
+    lines = []
+    for agent, derived in sorted({(row.agent, row.derived) for row in rows}):
+        found = [newest.get((agent, derived, environment)) for environment in environments]
+        kinds = {kind(row) for row in found if row is not None}
+        name = site.agent(agent, agent + (f" {DERIVED}" if derived else ""))
+        lines.append([Cell(name), Cell(", ".join(sorted(kinds))), *map(_cell, found)])
+    return sortable(f"Normalised scores, {words}", ["Agent", "Kind", *environments], lines)
+
+
+def _cell(row: TableRow | None) -> Cell:
+    if row is None:
+        return Cell("–")
+    score = "not comparable" if row.normalised is None else f"{row.normalised:.2f}"
+    cost = operations(row)
+    below = "" if cost is None else element("small", f"{cost:,.0f}")
+    link = element("a", score, href=section_address(row))
+    return Cell(joined([link, " ", below]), row.normalised)
+
+
+def _environments(rows: Sequence[TableRow]) -> Iterator[Markup]:
+    yield element("h2", "Environments", id="environments")
+    links = [
+        element("li", element("a", name, href=environment_page(name)))
+        for name in sorted({row.environment for row in rows})
+    ]
+    yield element("ul", *links, class_="columns")
+
+
+def _profiles(site: Site, rows: Sequence[TableRow]) -> Iterator[Markup]:
+    lines = [
+        [site.agent(agent, agent), site.agent(twin, twin), *others]
+        for agent, twin, *others in (profile.cells() for profile in profiles(rows))
+    ]
+    if not lines:
+        return
+    heading, _, text = PROFILES_TEXT.partition("\n\n")
+    yield element("h2", heading.removeprefix("## "), id="profiles")
+    yield element("p", from_markdown(text))
+    yield plain_table("Performance profiles", PROFILE_COLUMNS, lines)
+    yield definitions("What these columns mean", PROFILE_DEFINITIONS)

@@ -1,0 +1,154 @@
+"""The results' site in the system's Chromium: sorting, filtering, links, drawings, keyboard."""
+
+import pytest
+
+from snn_gym.content import checkout_root
+from snn_gym.scoring import table_rows, write_site
+from tests.docs.browsing import (  # noqa: F401 - fixtures
+    LOOK_NAMES,
+    LOOKS,
+    axe,
+    axe_problems,
+    browser,
+    page,
+    screen_problems,
+)
+
+pytestmark = pytest.mark.slow
+
+BOARD = checkout_root() / "leaderboard"
+POLE = "environments/CartPole-v1.html"
+NOT_DRAWN = """[...document.querySelectorAll('svg')].flatMap(svg => {
+  const all = svg.getBoundingClientRect();
+  const inside = box => box.left >= all.left - 1 && box.right <= all.right + 1
+    && box.top >= all.top - 1 && box.bottom <= all.bottom + 1;
+  const parts = [...svg.querySelectorAll('circle:not(.target), rect, path, line')];
+  const lost = parts.filter(part => !inside(part.getBoundingClientRect()));
+  return all.width > 0 && all.height > 0 && parts.length ? lost.map(x => x.outerHTML) : ['none'];
+})"""
+"""What of the drawings of a page is empty, or lies outside."""
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory):
+    return write_site(BOARD, tmp_path_factory.mktemp("results")).parent
+
+
+@pytest.fixture
+def pole(page, results):  # noqa: F811 - fixtures
+    page.goto((results / POLE).as_uri())
+    return page
+
+
+def pole_rows():
+    rows = table_rows(BOARD)
+    return [
+        row for row in rows if (row.environment, row.budget_class) == ("CartPole-v1", "gradient")
+    ]
+
+
+def names(page):  # noqa: F811 - a page
+    """Return the agents that the first table shows, in its order."""
+    return page.locator("table.sortable").first.locator("tbody tr:visible th").all_inner_texts()
+
+
+@pytest.mark.parametrize("page", LOOKS, ids=LOOK_NAMES, indirect=True)
+def test_every_page_fits_its_screen_and_every_figure_is_drawn(page, results):  # noqa: F811
+    for path in sorted(results.rglob("*.html")):
+        page.goto(path.as_uri())
+        assert screen_problems(page) == [], path
+        assert page.evaluate(NOT_DRAWN) == [], path
+
+
+@pytest.mark.parametrize("page", LOOKS[:2], ids=LOOK_NAMES[:2], indirect=True)
+def test_axe_finds_nothing_against_any_page(page, axe, results):  # noqa: F811
+    for path in sorted(results.rglob("*.html")):
+        page.goto(path.as_uri())
+        page.evaluate("document.querySelectorAll('details').forEach(x => x.open = true)")
+        assert axe_problems(page, axe) == [], path
+
+
+def test_a_dot_for_every_seed_and_a_point_for_every_agent(pole):
+    table = pole.locator("table.sortable").first
+    rows = pole_rows()
+    assert table.locator("svg.seeds circle").count() == sum(len(row.seeds) for row in rows)
+    points = pole.locator("figure").first.locator("svg a")
+    assert points.count() == len(rows)
+    shown = [points.nth(k).get_attribute("aria-label").split(":")[0] for k in range(len(rows))]
+    assert sorted(shown) == sorted(row.agent for row in rows)
+
+
+@pytest.mark.parametrize("by", ["click", "keyboard"])
+def test_a_heading_sorts_and_sorts_the_other_way(pole, by):
+    button = pole.locator("table.sortable").first.get_by_role("button", name="Worst seed")
+    press = button.click if by == "click" else lambda: button.press("Enter")
+    worst = {row.agent: min(row.seed_means) for row in pole_rows()}
+    press()
+    header = pole.locator("th[aria-sort]")
+    assert header.get_attribute("aria-sort") == "descending"
+    assert names(pole) == sorted(names(pole), key=lambda agent: -worst[agent])
+    assert len(names(pole)) == len(worst)
+    press()
+    assert header.get_attribute("aria-sort") == "ascending"
+    assert names(pole) == sorted(names(pole), key=worst.__getitem__)
+    pole.locator("table.sortable").first.get_by_role("button", name="Agent").click()
+    assert names(pole) == sorted(worst)
+    assert pole.locator("th[aria-sort]").count() == 1
+
+
+def test_what_is_not_known_is_last_either_way(page, results):  # noqa: F811 - fixtures
+    page.goto((results / "index.html").as_uri())
+    table = page.locator("table.sortable").first
+    button = table.get_by_role("button", name="Pendulum-v1")
+    column = table.locator("tbody tr td:nth-child(8)")
+    for _ in range(2):
+        button.click()
+        known = [text != "–" for text in column.all_inner_texts()]
+        assert known == sorted(known, reverse=True)
+        assert any(known)
+        assert not all(known)
+
+
+def test_a_filter_shows_the_rows_that_have_all_words(pole):
+    spiking = [row.agent for row in pole_rows() if row.spiking]
+    field = pole.get_by_label("Show rows with").first
+    field.fill("Spiking")
+    assert names(pole) == spiking
+    output = pole.locator("output").first
+    assert output.inner_text().strip() == f"{len(spiking)} of {len(pole_rows())}"
+    field.fill("spiking ppo-mlp")
+    assert names(pole) == ["ppo-lif"]
+    field.fill("")
+    assert len(names(pole)) == len(pole_rows())
+    assert output.inner_text() == ""
+
+
+def test_links_lead_from_the_overview_to_environment_and_agent_and_back(page, results):  # noqa: F811
+    page.goto((results / "index.html").as_uri())
+    page.locator(f"a[href='{POLE}#gradient-1']").first.click()
+    assert page.url.endswith(f"{POLE}#gradient-1")
+    page.locator("tbody a", has_text="ppo-lif").first.click()
+    assert page.locator("h1").inner_text() == "ppo-lif"
+    assert "snn-gym train ppo-lif CartPole-v1" in page.locator("pre").all_inner_texts()[1]
+    page.get_by_role("link", name="All results").click()
+    assert page.locator("h1").inner_text() == "Results"
+
+
+def test_points_are_reached_and_followed_by_keyboard_alone(pole):
+    pole.get_by_role("region", name="Score against operations").first.focus()
+    pole.keyboard.press("Tab")
+    reached = "document.activeElement"
+    label = pole.evaluate(f"{reached}.getAttribute('aria-label')")
+    shown = pole.evaluate(f"getComputedStyle({reached}.querySelector('.label')).visibility")
+    assert shown == "visible"
+    pole.keyboard.press("Enter")
+    pole.wait_for_url("**/agents/*.html")
+    assert label.startswith(f"{pole.locator('h1').inner_text()}:")
+
+
+def test_a_row_is_shown_as_it_was_verified(page, results):  # noqa: F811 - fixtures
+    page.goto((results / "agents/ppo-lif.html").as_uri())
+    page.locator("a[href='../rows/ppo-lif/CartPole-v1/0.json']").click()
+    page.wait_for_url("**/0.json")
+    stored = BOARD / "results" / "ppo-lif" / "CartPole-v1" / "0.json"
+    assert page.locator("pre").inner_text() == stored.read_text()
