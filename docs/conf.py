@@ -15,6 +15,7 @@ sys.path.insert(0, str(HERE.parent))
 from pages import GENERATED, RESULTS_FOLDER, write_pages  # noqa: E402 - found by the path above
 from pages.accessible import make_accessible  # noqa: E402
 from pages.copied import relinked, sources  # noqa: E402
+from pages.films import documentation  # noqa: E402
 from pages.inventories import inventories  # noqa: E402
 
 import snn_gym  # noqa: E402
@@ -85,7 +86,7 @@ def finish(app: Sphinx, error: Exception | None) -> None:
     if error is None and app.builder.format == "html":
         make_accessible(Path(app.outdir))
         results = Path(app.outdir) / RESULTS_FOLDER
-        write_site(HERE.parent / "leaderboard", results, documentation="../")
+        write_site(HERE.parent / "leaderboard", results, documentation=documentation("../"))
 
 
 def relink(_app: Sphinx, docname: str, content: list[str]) -> None:

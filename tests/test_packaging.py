@@ -18,6 +18,7 @@ from snn_gym.scoring.shipping import shipped_files
 from tests.packages import build
 
 ROOT = checkout_root()
+SUFFIXES = {".css", ".js", ".py", ".txt"}
 
 
 @pytest.fixture(scope="module")
@@ -60,11 +61,14 @@ def test_the_only_top_level_of_the_wheel_is_the_package(names):
 
 
 def test_the_wheel_has_the_code_and_its_type_marker(names):
-    code = {name for name in names if "_content" not in name.parts and name.suffix == ".py"}
+    inside = {name for name in names if name.parts[0] == "snn_gym" and name.parts[1] != "_content"}
+    code = {name for name in inside if name.suffix in SUFFIXES}
     expected = {
         PurePosixPath(path.relative_to(ROOT).as_posix())
-        for path in (ROOT / "snn_gym").rglob("*.py")
+        for path in (ROOT / "snn_gym").rglob("*")
+        if path.suffix in SUFFIXES
     }
+    assert {name.suffix for name in expected} == SUFFIXES
     assert code == expected
     assert PurePosixPath("snn_gym/py.typed") in names
 

@@ -6,6 +6,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from snn_gym.scoring.site import Documentation
+from snn_gym.scoring.site import Film as ResultsFilm
+
 
 @dataclass(frozen=True)
 class Film:
@@ -55,6 +58,22 @@ FILMS = (
         "an event camera follows a light; all that the network sees are the events",
     ),
 )
+
+
+def documentation(folder: str) -> Documentation:
+    """Return what the results' site leads to and shows of the built documentation.
+
+    Args:
+        folder: From the results' folder to that of the documentation.
+    """
+    films: dict[str, list[ResultsFilm]] = {}
+    for film in FILMS:
+        text = f"{film.agent} on {film.task}, and the spikes of its network below: {film.text}"
+        command = " ".join(["snn-gym", *film.words("film.gif")])
+        # Where Sphinx puts pictures.
+        address = f"_images/{film.file}"
+        films.setdefault(film.agent, []).append(ResultsFilm(address, text, command))
+    return Documentation(folder, films)
 
 
 def shown(films: Iterable[Film]) -> list[str]:

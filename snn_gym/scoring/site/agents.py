@@ -83,8 +83,9 @@ def _about(site: Site, rows: Sequence[TableRow]) -> Iterator[Markup]:
     yield element("p", joined([f"Kind: {kinds}", known, "."]))
     address = site.card(f"agents/{file_stem(name)}", up=_UP)
     if address is not None and name in agent_ids():
-        words = "The agent's card: its network, hyper-parameters, and films where there are any"
+        words = "The agent's card: its network and hyper-parameters"
         yield element("p", element("a", words, href=address))
+    yield site.films(name, up=_UP)
 
 
 def _is_of(source: Row, row: TableRow) -> bool:

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 Attribute = str | int | float | bool | None
 """Value of an attribute: True for its name alone, None or False for none."""
 
-_VOID = ("br", "input", "link", "meta")
+_VOID = ("br", "img", "input", "link", "meta")
 # In the Markdown of definitions and notes: code, links, emphasis.
 _INLINE = re.compile(
     r"`(?P<code>[^`]+)`|\[(?P<label>[^\]]+)\]\((?P<target>[^)\s]+)\)|\*(?P<emphasis>[^*]+)\*"

@@ -16,6 +16,7 @@ from snn_gym.scoring.site.layout import (
     INDEX_NAME,
     SCRIPT_NAME,
     STYLE_NAME,
+    Documentation,
     Site,
     agent_page,
     environment_page,
@@ -27,7 +28,7 @@ from snn_gym.storage import read_regular_file, write_bytes_atomic
 
 
 def write_site(
-    leaderboard: str | Path, folder: str | Path, *, documentation: str | None = None
+    leaderboard: str | Path, folder: str | Path, *, documentation: Documentation | None = None
 ) -> Path:
     """Write a leaderboard as a site of static pages; equal rows give equal files.
 
@@ -37,8 +38,8 @@ def write_site(
         leaderboard: Existing folder of the leaderboard.
         folder: Where to write: an empty folder, an absent one, or one with a site written before,
             whose pages are replaced, those of rows that are gone removed.
-        documentation: From ``folder`` to the built documentation, such as ``../``, whose cards
-            pages then lead to; None for none.
+        documentation: The built documentation that the site becomes a part of, whose cards pages
+            then lead to; None for a site of its own.
 
     Returns:
         Path of the first page.
@@ -72,7 +73,7 @@ def write_site(
 
 
 def site_pages(
-    rows: Sequence[TableRow], sources: Sequence[Row], documentation: str | None = None
+    rows: Sequence[TableRow], sources: Sequence[Row], documentation: Documentation | None = None
 ) -> dict[str, str]:
     """Return the text of every page, of the style sheet and of the script by its path.
 

@@ -9,6 +9,9 @@ LETTER_WIDTH = 7.5
 """Of a letter, at most as wide as this in the mean (pixels)."""
 HEIGHT = 16
 """Of a line of text (pixels)."""
+POINT_RADIUS = 7
+"""Of a point, with the space around it (pixels)."""
+_DESCENT = 4
 _GAP = 10
 _RAISE = 6
 _LOWER = 16
@@ -38,6 +41,13 @@ class Label:
         (left, right), (other_left, other_right) = self.span, other.span
         return left < other_right and other_left < right and abs(self.y - other.y) < HEIGHT
 
+    def covers_point(self, x: float, y: float) -> bool:
+        """Return whether it stands upon a point at a place (pixels)."""
+        left, right = self.span
+        above, below = self.y - HEIGHT + _DESCENT, self.y + _DESCENT
+        beside = left < x + POINT_RADIUS and x - POINT_RADIUS < right
+        return beside and above < y + POINT_RADIUS and y - POINT_RADIUS < below
+
 
 def places(text: str, x: float, y: float, width: float) -> list[Label]:
     """Return the labels that a point may have within a figure: above or below, at either side.
@@ -65,11 +75,17 @@ def placed(points: Sequence[tuple[str, float, float]], width: float) -> list[tup
     Args:
         points: Text, x and y (pixels) of each, the most important first.
         width: Of the figure (pixels).
+
+    Returns:
+        Labels that cover no other point where there is such a place.
     """
     chosen: list[tuple[Label, bool]] = []
-    for text, x, y in points:
+    for k, (text, x, y) in enumerate(points):
+        others = [place for _, *place in (*points[:k], *points[k + 1 :]) if place != [x, y]]
         candidates = places(text, x, y, width)
         shown = [label for label, free in chosen if free]
         free = [one for one in candidates if not any(map(one.covers, shown))]
-        chosen.append((free[0], True) if free else (candidates[0], False))
+        clear = [one for one in free if not any(one.covers_point(*place) for place in others)]
+        best = [*clear, *free, *candidates][0]
+        chosen.append((best, bool(free)))
     return chosen

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from urllib.parse import quote
 
 from snn_gym.scoring.site.elements import Markup, element, joined
@@ -19,13 +20,35 @@ BEGINNING = '<!DOCTYPE html>\n<html lang="en"><head><meta name="generator" conte
 
 
 @dataclass(frozen=True)
+class Film:
+    """A film of an agent at its task."""
+
+    address: str
+    """Where it lies, from the documentation's folder."""
+    text: str
+    """What it shows."""
+    command: str
+    """What makes it."""
+
+
+@dataclass(frozen=True)
+class Documentation:
+    """The built documentation that a site is a part of."""
+
+    folder: str
+    """From the site's folder to that of the documentation, such as ``../``."""
+    films: Mapping[str, Sequence[Film]] = field(default_factory=dict)
+    """Its films, by agent."""
+
+
+@dataclass(frozen=True)
 class Site:
     """What a page has to know of the others."""
 
     agents: frozenset[str]
     """Names of the agents that have a page."""
-    documentation: str | None = None
-    """From the site's folder to that of the documentation; None where there is none."""
+    documentation: Documentation | None = None
+    """The documentation that it is a part of; None for a site of its own."""
 
     def page(self, title: str, body: Markup, *, up: str = "") -> str:
         """Return a whole page.
@@ -46,7 +69,7 @@ class Site:
         )
         links = [element("a", "All results", href=up + INDEX_NAME)] if up else []
         if self.documentation is not None:
-            to = f"{up}{self.documentation}index.html"
+            to = f"{up}{self.documentation.folder}index.html"
             links.append(element("a", "Documentation", href=to))
         navigation = element("nav", *links, aria_label="Site")
         header = element("header", navigation) if links else Markup()
@@ -74,7 +97,32 @@ class Site:
             place: From the documentation's folder, without the suffix.
             up: As in `page`.
         """
-        return None if self.documentation is None else f"{up}{self.documentation}{place}.html"
+        if self.documentation is None:
+            return None
+        return f"{up}{self.documentation.folder}{place}.html"
+
+    def films(self, agent: str, *, up: str = "") -> Markup:
+        """Return the documentation's films of an agent, nothing where there is none.
+
+        Args:
+            agent: Its name.
+            up: As in `page`.
+        """
+        if self.documentation is None:
+            return Markup()
+        return joined(
+            element(
+                "figure",
+                element(
+                    "img",
+                    src=up + self.documentation.folder + film.address,
+                    alt=f"A film: {film.text}",
+                    loading="lazy",
+                ),
+                element("figcaption", f"{film.text}; ", element("code", film.command)),
+            )
+            for film in self.documentation.films.get(agent, ())
+        )
 
 
 def file_stem(name: str) -> str:

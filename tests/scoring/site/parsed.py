@@ -2,7 +2,7 @@
 
 from html.parser import HTMLParser
 
-VOID = ("br", "input", "link", "meta")
+VOID = ("br", "img", "input", "link", "meta")
 
 
 class Parsed(HTMLParser):

@@ -9,7 +9,7 @@ import typer
 from snn_gym.cli import app
 from snn_gym.scoring.site.agents import agent
 from snn_gym.scoring.site.commands import Training, trainings
-from snn_gym.scoring.site.layout import Site
+from snn_gym.scoring.site.layout import Documentation, Film, Site
 from snn_gym.scoring.table import summaries
 from snn_gym.zoo.recipe import Parent, Recipe
 from tests.scoring.site.parsed import Parsed
@@ -53,6 +53,18 @@ def test_the_results_by_hand(page):
     assert (pole["SynOps"], pole["Operations"]) == ("650.0", "906.0")
     assert pole["Trained again"] == "1 of 2"
     assert "../agents/ppo-mlp.html" in {x["href"] for x in page.attributes("a")}
+
+
+def test_films_of_the_documentation_are_shown_to_their_agent(sources):
+    film = Film("_images/a.gif", "<it> lands", "snn-gym watch")
+    table = summaries(sources)
+    for name, films in (("ppo-lif", ["../../_images/a.gif"]), ("ppo-mlp", [])):
+        own = [row for row in table if row.agent == name]
+        site = Site(SITE.agents, Documentation("../", {"ppo-lif": [film]}))
+        read = Parsed(agent(site, own, table, sources))
+        assert [x["src"] for x in read.attributes("img")] == films
+        assert f"../../agents/{name}.html" in {x["href"] for x in read.attributes("a")}
+        assert ("<it> lands; snn-gym watch" in "".join(read.said)) == bool(films)
 
 
 def test_each_row_is_listed_with_its_file(page):

@@ -2,6 +2,7 @@
 
 import itertools
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -31,6 +32,22 @@ def test_a_second_name_at_the_same_place_stands_elsewhere():
         *((110, 44, True), (90, 44, True), (110, 66, True), (90, 66, True)),
         (110, 44, False),
     ]
+
+
+def test_a_name_stands_on_no_other_point_where_it_can():
+    # Right and above it would cover the point at (120, 40): from 110 to 140, from 32 to 48.
+    (first, _), (second, _) = placed([("abcd", 100, 50), ("e", 120, 40)], 720)
+    assert (first.x, first.y, first.to_the_left) == (90, 44, True)
+    assert (second.x, second.y) == (130, 34)
+
+
+@pytest.mark.parametrize(
+    ("x", "y", "covered"),
+    [(120, 40, True), (102, 40, False), (104, 40, True), (120, 56, False), (120, 54, True)],
+)
+def test_a_point_is_covered_where_a_name_comes_near(x, y, covered):
+    # Letters from 110 to 140, and from 32 to 48.
+    assert Label("abcd", 110, 44, False).covers_point(x, y) == covered
 
 
 @given(points=POINTS)

@@ -12,7 +12,7 @@ from snn_gym.scoring.results import list_rows
 from snn_gym.scoring.site.columns import operations
 from snn_gym.scoring.site.environments import environment
 from snn_gym.scoring.site.files import site_pages
-from snn_gym.scoring.site.layout import Site, environment_page, file_stem
+from snn_gym.scoring.site.layout import Documentation, Site, environment_page, file_stem
 from snn_gym.scoring.site.overview import overview
 from tests.scoring.site.parsed import Parsed
 from tests.scoring.test_table import fill, make_row
@@ -85,7 +85,7 @@ def test_names_lead_to_the_agents_that_have_a_page(rows):
 
 def test_the_documentation_is_led_to_where_there_is_one(rows):
     cartpole = [row for row in rows if row.environment == "CartPole-v1"]
-    beside = environment(Site(frozenset(), "../"), cartpole)
+    beside = environment(Site(frozenset(), Documentation("../")), cartpole)
     addresses = {x["href"] for x in Parsed(beside).attributes("a")}
     assert {"../../environments/CartPole-v1.html", "../../index.html"} <= addresses
     assert "../../" not in environment(Site(frozenset()), cartpole)
