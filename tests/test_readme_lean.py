@@ -116,3 +116,23 @@ def test_what_a_strength_that_stays_takes():
     lost = {CONTROLS[name, "fixed"]["seeds that lost return"] for name in fewer}
     assert f"where {lost.pop()} seeds lose return" in GUIDE
     assert lost == set()
+
+
+def test_what_a_rescue_brings_back():
+    now, _ = tables("Rescue")
+    rows = {(row["start"], row["arm"]): row for row in now}
+
+    def shown(start, arm="rescue", column="solved"):
+        return rows[start, arm][column]
+
+    assert f"{shown('dead')} seeds solve CartPole within 30,000 environment steps" in GUIDE
+    assert {shown("dead", arm) for arm in ("off", "shuffled")} == {"0 of 10"}
+    assert f"default initialisation {shown('dead-deep')} do within 50,000" in GUIDE
+    pendulum, acrobot = (
+        shown(start, column="as the good start") for start in ("dead-pendulum", "dead-acrobot")
+    )
+    count, of = pendulum.split(" of ")
+    assert f"On Pendulum and Acrobot {count} and {acrobot} end within 0.1" in GUIDE
+    assert acrobot.endswith(f" of {of}")
+    worked, runs = map(int, shown("dead-acrobot", "good").split(" of "))
+    assert f"that start itself fails on {runs - worked} of {runs}" in GUIDE
