@@ -15,6 +15,13 @@ from numpy.typing import NDArray
 from snn_gym.export.portable_agent import PortableAgent
 from snn_gym.export.visits import Visits
 from snn_gym.spiking.costs import Costs
+from snn_gym.spiking.energy import (
+    COMPETITIVE_RATE,
+    COMPETITIVE_SPIKES,
+    Regime,
+    energy_nj,
+    regimes,
+)
 
 _STATE_BYTES = 2
 _INDEXED_SYNAPSE_BYTES = 2
@@ -101,22 +108,6 @@ CHIPS: Mapping[str, Chip] = {
 """Chips by name. Limits of neurons are those of hidden ones; outputs are read by the host on all
 but Xylo."""
 
-SYNOP_PJ = (0.9, 23.6)
-"""Energy of a synaptic operation (pJ): an addition of 32-bit floats in 45 nm without memory
-(Horowitz 2014, https://doi.org/10.1109/ISSCC.2014.6757323), and Loihi's in 14 nm with memory and
-routing (Davies et al. 2018, https://doi.org/10.1109/MM.2018.112130359)."""
-MAC_PJ = (0.23, 4.6)
-"""Energy of a multiply-accumulate (pJ): of 8-bit integers and of 32-bit floats in 45 nm, without
-memory (Horowitz 2014)."""
-
-COMPETITIVE_SPIKES = (0.15, 1.38)
-"""Spikes per synapse and decision below which a spiking network takes less energy than an ANN, by
-how its memory is built (Dampfhoffer et al. 2023, https://doi.org/10.1109/TETCI.2022.3214509, for
-integrate-and-fire neurons; other neurons need fewer)."""
-COMPETITIVE_RATE = 0.057
-"""Spikes per neuron and time step below which one takes less than an ANN with activations of
-as many levels (Yan et al., https://arxiv.org/abs/2409.08290v4, for 5 time steps)."""
-
 
 def demand_of(agent: PortableAgent) -> Demand:
     """Count what a network takes.
@@ -178,6 +169,11 @@ class Activity:
     spikes_per_synapse: float
     """Spikes that one synapse passes in a decision."""
 
+    @property
+    def regimes(self) -> tuple[Regime, Regime]:
+        """Where that is, by both tests of `snn_gym.spiking.energy`."""
+        return regimes(self.spikes_per_synapse, self.rate)
+
 
 def activity_of(agent: PortableAgent, visits: Visits) -> Activity:
     """Return what neurons do.
@@ -187,40 +183,19 @@ def activity_of(agent: PortableAgent, visits: Visits) -> Activity:
         visits: States that it visits.
     """
     costs = visits.costs
-    spikes = sum(x for name, x in costs.spikes_per_decision.items() if name != "input")
-    mean = spikes / agent.time_steps
+    mean = costs.hidden_spikes / agent.time_steps
     per_synapse = costs.spikes_per_synapse or 0.0
     return Activity(visits.peak_spikes, mean, mean / sum(agent.sizes), per_synapse)
 
 
-def energy_nj(costs: Costs) -> tuple[float, float]:
-    """Return the band of energy of a decision (nJ): ``SynOps * SYNOP_PJ + MACs * MAC_PJ``.
-
-    Updates of neurons and what a chip takes at rest are not in it.
+def energy_of(costs: Costs) -> tuple[float, float]:
+    """Return the band of energy of a decision (nJ), as `snn_gym.spiking.energy` has it.
 
     Args:
         costs: Costs of a decision.
     """
     synops, macs = (costs.total(x) or 0.0 for x in ("synops_per_decision", "macs_per_decision"))
-    low, high = (
-        (synops * synop + macs * mac) / 1000 for synop, mac in zip(SYNOP_PJ, MAC_PJ, strict=True)
-    )
-    return low, high
-
-
-def regimes(activity: Activity) -> tuple[str, str]:
-    """Say where an agent stands by `COMPETITIVE_SPIKES` and by `COMPETITIVE_RATE`.
-
-    Args:
-        activity: What its neurons do.
-
-    Returns:
-        ``inside``, ``between`` or ``outside``, and ``inside`` or ``outside``.
-    """
-    low, high = COMPETITIVE_SPIKES
-    spikes = activity.spikes_per_synapse
-    first = "inside" if spikes < low else "between" if spikes < high else "outside"
-    return first, "inside" if activity.rate < COMPETITIVE_RATE else "outside"
+    return energy_nj(synops, macs)
 
 
 def describe(agent: PortableAgent, visits: Visits, twin: Costs | None) -> Iterator[str]:
@@ -244,10 +219,10 @@ def describe(agent: PortableAgent, visits: Visits, twin: Costs | None) -> Iterat
     for name, chip in CHIPS.items():
         missing = ", ".join(misfits(demand, chip))
         yield f"{name}, {chip.core}: {f'no room: {missing}' if missing else 'fits'}"
-    own = "{:.3f} to {:.3f}".format(*energy_nj(visits.costs))
-    other = "not known" if twin is None else "{:.3f} to {:.3f}".format(*energy_nj(twin))
+    own = "{:.3f} to {:.3f}".format(*energy_of(visits.costs))
+    other = "not known" if twin is None else "{:.3f} to {:.3f}".format(*energy_of(twin))
     yield f"energy of a decision, by assumed costs of operations (nJ): {own}; ANN twin {other}"
-    first, second = regimes(activity)
+    first, second = activity.regimes
     low, high = COMPETITIVE_SPIKES
     yield (
         f"{activity.spikes_per_synapse:.3f} spikes per synapse and decision, competitive below "

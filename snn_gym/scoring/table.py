@@ -123,6 +123,8 @@ class TableRow:
     """Parameters read (bytes), summed over layers."""
     spikes_per_synapse: float | None
     """Synaptic operations of a decision for each synapse."""
+    firing_rate: float | None
+    """Spikes of a neuron in a time step."""
     parameters: int
     """Trained numbers that acting needs."""
     steps: tuple[int, ...]
@@ -348,6 +350,7 @@ def summarise(rows: Sequence[Row]) -> TableRow:
         card=None if spec is None else spec.name,
         spiking=any(layer != "input" for row in rows for layer in row.spikes_per_decision),
         **{name: mean_known(row.costs.total(name) for row in rows) for name in COST_COLUMNS},
+        firing_rate=mean_known(row.costs.firing_rate for row in rows),
         parameters=max(row.parameters for row in rows),
         steps=tuple(_parent_steps(row) + row.steps for row in rows),
         shared_streams=first.budget_class != IMPORTED

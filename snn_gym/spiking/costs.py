@@ -96,6 +96,18 @@ class Costs:
         synapses = sum(self.synapses.values())
         return sum(self.synops_per_decision.values()) / synapses if synapses else None
 
+    @property
+    def hidden_spikes(self) -> float:
+        """Spikes of all neurons in a decision, without those of the input."""
+        return sum(x for name, x in self.spikes_per_decision.items() if name != "input")
+
+    @property
+    def firing_rate(self) -> float | None:
+        """Spikes of a neuron in a time step; None where none spikes or updates are not known."""
+        updates = self.neuron_updates_per_decision
+        known = sum(updates.get(x, 0.0) for x in self.spikes_per_decision if x != "input")
+        return self.hidden_spikes / known if known else None
+
     def total(self, name: str) -> float | None:
         """Return a cost of `COST_COLUMNS` summed over layers; None if no layer has it."""
         value: float | _Counts | None = getattr(self, name)

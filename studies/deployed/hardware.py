@@ -14,19 +14,15 @@ from snn_gym.config import Config
 from snn_gym.export import PortableAgent, portable, visit, without_silent
 from snn_gym.export.hardware import (
     CHIPS,
-    COMPETITIVE_RATE,
-    COMPETITIVE_SPIKES,
-    MAC_PJ,
-    SYNOP_PJ,
     Activity,
     Demand,
     activity_of,
     demand_of,
-    energy_nj,
+    energy_of,
     misfits,
-    regimes,
 )
 from snn_gym.scoring.pretrained import list_trained, twin_costs
+from snn_gym.spiking.energy import COMPETITIVE_RATE, COMPETITIVE_SPIKES, MAC_PJ, SYNOP_PJ
 from studies.files import write_page
 from studies.lean.tables import table, wrapped
 
@@ -128,7 +124,7 @@ def _measured(model: Any, agent: str, env_id: str, seed: int, form: str) -> Iter
     for name, x in forms.items():
         yield Measured(
             agent, env_id, name, seed, x.time_steps, demand_of(x), activity_of(x, visits),
-            energy_nj(visits.costs), None if twin is None else energy_nj(twin),
+            energy_of(visits.costs), None if twin is None else energy_of(twin),
         )  # fmt: skip
 
 
@@ -165,7 +161,7 @@ def _counted(found: Found) -> dict[str, object]:
         for name, chip in CHIPS.items()
     )
     spikes, rates, lean_spikes, lean_rates = (
-        sum(regimes(x.activity)[test] == "inside" for x in some)
+        sum(x.activity.regimes[test] == "inside" for x in some)
         for some in (stored, lean)
         for test in (0, 1)
     )
@@ -200,7 +196,7 @@ def _spent(x: Measured) -> tuple[str, ...]:
     did = x.activity
     return (
         f"{did.mean_spikes:.2f}", f"{did.peak_spikes:,}", f"{did.rate:.1%}", str(x.time_steps),
-        f"{did.spikes_per_synapse:.3f}", _band(x.energy_nj), _band(x.twin_nj), *regimes(did),
+        f"{did.spikes_per_synapse:.3f}", _band(x.energy_nj), _band(x.twin_nj), *did.regimes,
     )  # fmt: skip
 
 

@@ -17,13 +17,13 @@ from snn_gym.export.hardware import (
     activity_of,
     demand_of,
     describe,
-    energy_nj,
+    energy_of,
     misfits,
-    regimes,
 )
 from snn_gym.policies import SpikingActorCriticPolicy
 from snn_gym.scoring.pretrained import twin_costs
 from snn_gym.spiking.costs import Costs
+from snn_gym.spiking.energy import energy_nj
 from tests.export.made import build, observe, spiking
 
 COSTS = Costs(
@@ -101,22 +101,9 @@ def test_peak_and_mean_are_those_of_the_recorded_spikes() -> None:
     assert activity.peak_spikes >= activity.mean_spikes == pytest.approx(float(at_once.mean()))
 
 
-def test_energy_is_a_band() -> None:
-    low, high = energy_nj(COSTS)
-    assert low == pytest.approx((20 * 0.9 + 10 * 0.23) / 1000)
-    assert high == pytest.approx((20 * 23.6 + 10 * 4.6) / 1000)
-
-
-@pytest.mark.parametrize(
-    ("spikes", "rate", "expected"),
-    [
-        (0.1, 0.05, ("inside", "inside")),
-        (0.15, 0.057, ("between", "outside")),
-        (1.38, 0.3, ("outside", "outside")),
-    ],
-)
-def test_regimes(spikes: float, rate: float, expected: tuple[str, str]) -> None:
-    assert regimes(Activity(1, 1.0, rate, spikes)) == expected
+def test_energy_and_regimes_are_those_of_its_costs() -> None:
+    assert energy_of(COSTS) == energy_nj(20, 10)
+    assert Activity(1, 1.0, 0.3, 0.1).regimes == ("inside", "outside")
 
 
 @pytest.mark.parametrize("chip", CHIPS)

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from snn_gym.scoring.rendering import class_in_words
 from snn_gym.scoring.results import Row
-from snn_gym.scoring.site.columns import OPERATIONS, kind, remarks, texts
+from snn_gym.scoring.site.columns import SITE_COSTS, kind, remarks, texts
 from snn_gym.scoring.site.commands import trainings
 from snn_gym.scoring.site.elements import Markup, element, from_markdown, joined
 from snn_gym.scoring.site.layout import Site, file_stem, row_file, section_address
@@ -30,7 +30,7 @@ SHOWN = (
     "Solved",
     "Normalised",
     *(column.heading for column in COST_COLUMNS.values()),
-    "Operations",
+    *SITE_COSTS,
     "Parameters",
     "Steps",
     "Trained again",
@@ -71,7 +71,7 @@ def agent(
     parts += [sortable(f"Results of {name}", ["Environment", "Class", *SHOWN], lines)]
     for row in rows:
         parts += _section(row, [source for source in sources if _is_of(source, row)])
-    meanings = {column: (COLUMN_DEFINITIONS | OPERATIONS)[column] for column in SHOWN}
+    meanings = {column: (COLUMN_DEFINITIONS | SITE_COSTS)[column] for column in SHOWN}
     parts += [*remarks(rows), definitions("What the columns mean", meanings)]
     return site.page(name, joined(parts), up=_UP)
 

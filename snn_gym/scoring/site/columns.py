@@ -6,13 +6,34 @@ from collections.abc import Sequence
 
 from snn_gym.scoring.rendering import COSTS_TEXT, notes, row_texts
 from snn_gym.scoring.site.elements import Markup, element, from_markdown
-from snn_gym.scoring.table import TableRow
+from snn_gym.scoring.table import TableRow, count
+from snn_gym.spiking.energy import (
+    COMPETITIVE_RATE,
+    COMPETITIVE_SPIKES,
+    MAC_PJ,
+    SYNOP_PJ,
+    energy_nj,
+    regimes,
+)
 
-OPERATIONS = {
+_NONE = count(None)
+
+SITE_COSTS = {
     "Operations": "SynOps and MACs together, each counted as one; on most hardware a SynOp, which "
-    "adds, takes less than a MAC, which multiplies, too"
+    "adds, takes less than a MAC, which multiplies, too",
+    "Energy (nJ)": "SynOps at {:g} to {:g} pJ and MACs at {:g} to {:g} pJ: a bare adder and "
+    "multiplier of 45 nm ([Horowitz 2014](https://doi.org/10.1109/ISSCC.2014.6757323)), and at the "
+    "upper end a SynOp of Loihi with its memory and routing ([Davies et al. 2018]"
+    "(https://doi.org/10.1109/MM.2018.112130359)). A band by assumption, nothing that was measured;"
+    " neurons' updates and a chip at rest are not in it".format(*SYNOP_PJ, *MAC_PJ),
+    "Regime": "whether so few spikes take less energy than an ANN: by those that a synapse passes "
+    "in a decision, below {:g} to {:g} by memory ([Dampfhoffer et al. 2023]"
+    "(https://doi.org/10.1109/TETCI.2022.3214509)), and by those of a neuron in a time step, below "
+    "{:g} ([Yan et al.](https://arxiv.org/abs/2409.08290v4))".format(
+        *COMPETITIVE_SPIKES, COMPETITIVE_RATE
+    ),
 }
-"""Column of `operations`, and what it means."""
+"""Columns of costs that the site has beside the table's, and what they mean."""
 KIND = {"Kind": "spiking if the agent has spiking neurons, else ANN"}
 """Column of `kind`, and what it means."""
 
@@ -35,9 +56,25 @@ def texts(row: TableRow, rows: Sequence[TableRow]) -> dict[str, str]:
         row: The row.
         rows: Those of the same environment, version and budget class.
     """
-    cost = operations(row)
-    shown = "–" if cost is None else f"{cost:,.1f}"
-    return row_texts(row, rows) | {"Operations": shown, "Kind": kind(row)}
+    own = {
+        "Operations": count(operations(row)),
+        "Energy (nJ)": _energy(row),
+        "Regime": _regime(row),
+    }
+    return row_texts(row, rows) | own | {"Kind": kind(row)}
+
+
+def _energy(row: TableRow) -> str:
+    if operations(row) is None:
+        return _NONE
+    band = energy_nj(row.synops_per_decision or 0.0, row.macs_per_decision or 0.0)
+    return " to ".join(f"{value:,.2f}" for value in band)
+
+
+def _regime(row: TableRow) -> str:
+    if row.spikes_per_synapse is None or row.firing_rate is None:
+        return _NONE
+    return ", ".join(regimes(row.spikes_per_synapse, row.firing_rate))
 
 
 def remarks(rows: Sequence[TableRow]) -> list[Markup]:

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 
 from snn_gym.scoring.comparison import COMPARISON_COLUMNS, COMPARISON_DEFINITIONS, comparisons
 from snn_gym.scoring.rendering import class_in_words, shown_columns
-from snn_gym.scoring.site.columns import KIND, OPERATIONS, remarks, texts
+from snn_gym.scoring.site.columns import KIND, SITE_COSTS, remarks, texts
 from snn_gym.scoring.site.elements import Markup, element, joined
 from snn_gym.scoring.site.front import front_figure
 from snn_gym.scoring.site.layout import Site, anchor
@@ -28,7 +28,7 @@ SHOWN = (
     "Spikes",
     "SynOps",
     "MACs",
-    "Operations",
+    *SITE_COSTS,
     "Parameters",
     "Steps",
     "Trained again",
@@ -49,7 +49,7 @@ def environment(site: Site, rows: Sequence[TableRow]) -> str:
     for _, group in itertools.groupby(rows, key=section):
         parts += _section(site, list(group))
     hidden = any(row.hidden_means for row in rows)
-    meanings = shown_columns(any(row.is_native for row in rows), hidden) | OPERATIONS
+    meanings = shown_columns(any(row.is_native for row in rows), hidden) | SITE_COSTS
     shown = {name: text for name, text in meanings.items() if name in ("Agent", "Twin", *SHOWN)}
     parts += [*remarks(rows), definitions("What the columns mean", shown | KIND)]
     return site.page(rows[0].environment, joined(parts), up=_UP)
@@ -80,7 +80,7 @@ def _section(site: Site, rows: Sequence[TableRow]) -> Iterator[Markup]:
 
 def _table(site: Site, words: str, rows: Sequence[TableRow]) -> Markup:
     scale = score_scale(rows)
-    columns = shown_columns(rows[0].is_native, any(row.hidden_means for row in rows)) | OPERATIONS
+    columns = shown_columns(rows[0].is_native, any(row.hidden_means for row in rows)) | SITE_COSTS
     names = [name for name in SHOWN if name in columns]
     lines = []
     for row in rows:

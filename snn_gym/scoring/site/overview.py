@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 
 from snn_gym.scoring.profiles import PROFILE_COLUMNS, PROFILE_DEFINITIONS, profiles
 from snn_gym.scoring.rendering import PROFILES_TEXT, class_in_words
-from snn_gym.scoring.site.columns import KIND, OPERATIONS, kind, operations, remarks
+from snn_gym.scoring.site.columns import KIND, SITE_COSTS, kind, operations, remarks
 from snn_gym.scoring.site.elements import Markup, element, from_markdown, joined
 from snn_gym.scoring.site.layout import Site, environment_page, section_address
 from snn_gym.scoring.site.tables import Cell, definitions, plain_table, sortable
@@ -38,7 +38,7 @@ def overview(site: Site, rows: Sequence[TableRow]) -> str:
         heading = words[0].upper() + words[1:]
         parts += [element("h2", heading, id=budget_class), _matrix(site, words, list(group))]
     parts += [*_environments(rows), *_profiles(site, rows), *remarks(rows)]
-    parts += [definitions("What the columns mean", KIND | OPERATIONS)]
+    parts += [definitions("What the columns mean", KIND | SITE_COSTS)]
     return site.page("Results", joined(parts))
 
 

@@ -9,7 +9,7 @@ from snn_gym.content import checkout_root
 from snn_gym.scoring import render_table, table_rows
 from snn_gym.scoring.comparison import COMPARISON_COLUMNS
 from snn_gym.scoring.results import list_rows
-from snn_gym.scoring.site.columns import operations
+from snn_gym.scoring.site.columns import operations, texts
 from snn_gym.scoring.site.environments import environment
 from snn_gym.scoring.site.files import site_pages
 from snn_gym.scoring.site.layout import Documentation, Site, environment_page, file_stem
@@ -62,6 +62,13 @@ def test_operations_are_what_is_known(rows):
     assert operations(replace(lif, macs_per_decision=None, synops_per_decision=None)) is None
 
 
+def test_the_regime_is_that_of_both_rates(rows):
+    lif = replace(next(row for row in rows if row.spiking), spikes_per_synapse=0.2)
+    shown = [texts(replace(lif, firing_rate=rate), [lif])["Regime"] for rate in (0.05, 0.06, None)]
+    assert shown == ["between, inside", "between, outside", "–"]
+    assert texts(replace(lif, spikes_per_synapse=None), [lif])["Regime"] == "–"
+
+
 def test_an_environment_page_by_hand(rows):
     read = Parsed(environment(SITE, [row for row in rows if row.environment == "CartPole-v1"]))
     gradient, pairs, imported = read.tables
@@ -70,6 +77,8 @@ def test_an_environment_page_by_hand(rows):
     lif = shown[0]
     assert (lif["Seeds"], lif["Mean"], lif["Solved"]) == ("2", "248.3", "1 of 2")
     assert (lif["SynOps"], lif["MACs"], lif["Operations"]) == ("650.0", "256.0", "906.0")
+    # (650 * 0.9 + 256 * 0.23) / 1000 and (650 * 23.6 + 256 * 4.6) / 1000
+    assert lif["Energy (nJ)"] == "0.64 to 16.52"
     assert lif["95 % interval"] == "–"
     assert pairs[0] == list(COMPARISON_COLUMNS)
     assert [line[0] for line in imported[1:]] == ["imported-x"]
