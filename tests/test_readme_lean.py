@@ -4,6 +4,7 @@ import re
 
 import pytest
 
+from snn_gym.scoring.table import table_rows
 from tests.readme import PAGES, ROOT
 
 STUDY = (ROOT / "docs" / "lean-study.md").read_text(encoding="utf-8")
@@ -137,3 +138,17 @@ def test_what_a_rescue_brings_back():
     assert acrobot.endswith(f" of {of}")
     worked, runs = map(int, shown("dead-acrobot", "good").split(" of "))
     assert f"that start itself fails on {runs - worked} of {runs}" in GUIDE
+
+
+def test_what_lean_agents_have_in_the_results():
+    rows = {(row.agent, row.environment): row for row in table_rows(ROOT / "leaderboard")}
+
+    def shown(agent):
+        found = [rows[agent, env_id] for env_id in ("CartPole-v1", "Acrobot-v1")]
+        return [f"{x.mean:.1f}" for x in found], [f"{x.synops_per_decision:,.0f}" for x in found]
+
+    means, synops = shown("ppo-lif-dynamics")
+    text = "`ppo-lif-dynamics` has {} on CartPole at {} of them and {} on Acrobot at {}, where"
+    assert text.format(means[0], synops[0], means[1], synops[1]) in README
+    means, synops = shown("ppo-lif")
+    assert f"where `ppo-lif` spends {' and '.join(synops)} for {' and '.join(means)}." in README
