@@ -124,12 +124,8 @@ SECOND_TASKS: Mapping[str, Task] = MappingProxyType(
     {
         task.name: task
         for task in (
-            replace(TASKS[env_id], seeds=seeds, first_seed=SECOND_SEED, variant=SECOND)
-            for env_id, seeds in (
-                ("snn/CueAccumulation-v0", 20),
-                ("LunarLander-v3", 10),
-                ("MountainCar-v0", 10),
-            )
+            replace(TASKS[env_id], seeds=10, first_seed=SECOND_SEED, variant=SECOND)
+            for env_id in ("snn/CueAccumulation-v0", "LunarLander-v3", "MountainCar-v0")
         )
     }
 )

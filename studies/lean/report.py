@@ -147,13 +147,11 @@ def _lean_section(found: Found) -> str:
     )
     second = (
         f"Once more, with other seeds (`--task MountainCar-v0@{SECOND}`); the arms of these tasks "
-        "below that are named so branch from this `off`. MountainCar-v0 and seeds 140 to 149 of "
-        "snn/CueAccumulation-v0 ran on a processor of another maker, where the same seed gives "
-        "other weights. Seeds 150 to 159 were added because `prune` and `uniform` (1.33 and 1.36 "
-        "times the SynOps, p 0.28) were not told apart on the ten before, and have all controls; "
-        f"so has LunarLander-v3, but for `{FIXED}`: ten seeds, because of five nothing can be "
-        "significant after Holm's correction. They were judged after eight first, where `small` "
-        "had p 0.051 and all others 0.047.\n"
+        "below that are named so branch from this `off`. snn/CueAccumulation-v0 and MountainCar-v0 "
+        "ran on a processor of another maker, where the same seed gives other weights. "
+        f"LunarLander-v3 has ten seeds here and all controls but `{FIXED}`, because of five seeds "
+        "nothing can be significant after Holm's correction. They were judged after eight first, "
+        "where `small` had p 0.051 and all others 0.047.\n"
     )
     parts = ["## Lean against off\n", text, _lean_table(found, TASKS.values(), "task")]
     if any((task.env_id, task.label(LEAN)) in found for task in SECOND_TASKS.values()):
