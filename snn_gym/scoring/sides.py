@@ -15,7 +15,15 @@ from snn_gym.scoring.evaluation import OFFICIAL_EPISODES, Evaluation, evaluate
 from snn_gym.scoring.pretrained import find_trained
 from snn_gym.scoring.rendering import STREAMS_NOTE
 from snn_gym.scoring.statistics import difference_interval
-from snn_gym.scoring.table import FEWEST_SEEDS, MARK, TableRow, count, mean_known, summarise
+from snn_gym.scoring.table import (
+    FEWEST_SEEDS,
+    MARK,
+    TableRow,
+    cost_means,
+    count,
+    mean_known,
+    summarise,
+)
 from snn_gym.seeds import shown_seeds
 from snn_gym.spiking.costs import COST_COLUMNS, Costs
 from snn_gym.zoo import agent_ids, load_agent, load_agent_spec, read_manifest
@@ -257,7 +265,7 @@ def _line(
         reference=None if spec is None else spec.reference,
         card=None if spec is None else spec.name,
         spiking=_spikes(results),
-        **{name: mean_known(x.total(name) for x in results) for name in COST_COLUMNS},
+        **cost_means(results),
         parameters=parameters,
         steps=tuple(manifest.num_timesteps for manifest in manifests),
         shared_streams=any(manifest.seeding == "consecutive" for manifest in manifests),

@@ -20,7 +20,7 @@ from snn_gym.scoring.evaluation import EVALUATOR_VERSION
 from snn_gym.scoring.hidden import is_flagged
 from snn_gym.scoring.results import Row, shown_rows
 from snn_gym.scoring.statistics import interquartile_mean, mean_interval
-from snn_gym.spiking.costs import COST_COLUMNS
+from snn_gym.spiking.costs import COST_COLUMNS, Costs
 from snn_gym.zoo import agent_ids, load_agent_spec
 
 FEWEST_SEEDS = 5
@@ -349,8 +349,7 @@ def summarise(rows: Sequence[Row]) -> TableRow:
         reference=None if spec is None else spec.reference,
         card=None if spec is None else spec.name,
         spiking=any(layer != "input" for row in rows for layer in row.spikes_per_decision),
-        **{name: mean_known(row.costs.total(name) for row in rows) for name in COST_COLUMNS},
-        firing_rate=mean_known(row.costs.firing_rate for row in rows),
+        **cost_means([row.costs for row in rows]),
         parameters=max(row.parameters for row in rows),
         steps=tuple(_parent_steps(row) + row.steps for row in rows),
         shared_streams=first.budget_class != IMPORTED
@@ -377,6 +376,16 @@ def _environment(row: Row) -> EnvironmentSpec | None:
         return None
     spec = load_environment_spec(row.environment)
     return spec if spec.version == row.environment_version else None
+
+
+def cost_means(costs: Sequence[Costs]) -> dict[str, float | None]:
+    """Return what `TableRow` has of costs, by its field: means over seeds, None if none has it.
+
+    Args:
+        costs: Costs of a decision of each seed.
+    """
+    means = {name: mean_known(x.total(name) for x in costs) for name in COST_COLUMNS}
+    return means | {"firing_rate": mean_known(x.firing_rate for x in costs)}
 
 
 def mean_known(values: Iterable[float | None]) -> float | None:
