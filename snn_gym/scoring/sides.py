@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -264,7 +264,7 @@ def _line(
         seed_means=tuple(result.mean for result in results),
         reference=None if spec is None else spec.reference,
         card=None if spec is None else spec.name,
-        spiking=_spikes(results),
+        spiking=any(x.spiking_layers for x in results),
         **cost_means(results),
         parameters=parameters,
         steps=tuple(manifest.num_timesteps for manifest in manifests),
@@ -275,7 +275,3 @@ def _line(
         hidden_flagged=0,
         derived=False,
     )
-
-
-def _spikes(results: Iterable[Costs]) -> bool:
-    return any(layer != "input" for result in results for layer in result.spikes_per_decision)

@@ -348,7 +348,7 @@ def summarise(rows: Sequence[Row]) -> TableRow:
         seed_means=tuple(row.score.mean for row in rows),
         reference=None if spec is None else spec.reference,
         card=None if spec is None else spec.name,
-        spiking=any(layer != "input" for row in rows for layer in row.spikes_per_decision),
+        spiking=any(row.costs.spiking_layers for row in rows),
         **cost_means([row.costs for row in rows]),
         parameters=max(row.parameters for row in rows),
         steps=tuple(_parent_steps(row) + row.steps for row in rows),

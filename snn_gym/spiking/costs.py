@@ -97,15 +97,20 @@ class Costs:
         return sum(self.synops_per_decision.values()) / synapses if synapses else None
 
     @property
+    def spiking_layers(self) -> tuple[str, ...]:
+        """Layers of neurons that can spike; the input is none."""
+        return tuple(name for name in self.spikes_per_decision if name != "input")
+
+    @property
     def hidden_spikes(self) -> float:
         """Spikes of all neurons in a decision, without those of the input."""
-        return sum(x for name, x in self.spikes_per_decision.items() if name != "input")
+        return sum(self.spikes_per_decision[name] for name in self.spiking_layers)
 
     @property
     def firing_rate(self) -> float | None:
         """Spikes of a neuron in a time step; None where none spikes or updates are not known."""
         updates = self.neuron_updates_per_decision
-        known = sum(updates.get(x, 0.0) for x in self.spikes_per_decision if x != "input")
+        known = sum(updates.get(name, 0.0) for name in self.spiking_layers)
         return self.hidden_spikes / known if known else None
 
     def total(self, name: str) -> float | None:

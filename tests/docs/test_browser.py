@@ -2,16 +2,12 @@
 
 import pytest
 
-from tests.docs.browsing import (  # noqa: F401 - fixtures
+from tests.docs.browsing import (
     LOOK_NAMES,
     LOOKS,
-    axe,
     axe_problems,
-    browser,
-    page,
     screen_problems,
 )
-from tests.docs.site import site  # noqa: F401 - a fixture
 
 pytestmark = pytest.mark.slow
 
@@ -36,12 +32,12 @@ PAGES = (
 
 @pytest.mark.parametrize("address", PAGES)
 @pytest.mark.parametrize("page", LOOKS, ids=LOOK_NAMES, indirect=True)
-def test_a_page_fits_its_screen_and_asks_nobody(page, address, site):  # noqa: F811 - fixtures
+def test_a_page_fits_its_screen_and_asks_nobody(page, address, site):
     page.goto((site / address).as_uri())
     assert screen_problems(page) == []
 
 
-def test_the_ground_is_dark_where_that_is_wished(browser, site):  # noqa: F811 - fixtures
+def test_the_ground_is_dark_where_that_is_wished(browser, site):
     lightness = {}
     for scheme in ("light", "dark"):
         context = browser.new_context(color_scheme=scheme)
@@ -57,7 +53,7 @@ def test_the_ground_is_dark_where_that_is_wished(browser, site):  # noqa: F811 -
 @pytest.mark.parametrize(
     ("word", "found"), [("NetworkConfig", "NetworkConfig"), ("hidden platform", "WaterMaze-v0")]
 )
-def test_search_works_from_a_file(page, word, found, site):  # noqa: F811 - fixtures
+def test_search_works_from_a_file(page, word, found, site):
     page.goto(f"{(site / 'search.html').as_uri()}?q={word.replace(' ', '+')}")
     page.wait_for_selector("ul.search li a")
     assert any(found in text for text in page.locator("ul.search li").all_inner_texts())
@@ -65,6 +61,6 @@ def test_search_works_from_a_file(page, word, found, site):  # noqa: F811 - fixt
 
 
 @pytest.mark.parametrize("address", PAGES)
-def test_axe_finds_nothing_against_a_page(page, address, axe, site):  # noqa: F811 - fixtures
+def test_axe_finds_nothing_against_a_page(page, address, axe, site):
     page.goto((site / address).as_uri())
     assert axe_problems(page, axe) == []

@@ -6,7 +6,6 @@ import pytest
 
 from tests.docs.addresses import foreign_addresses, missing_targets, read_pages
 from tests.docs.pages.test_reference import DOCUMENTED
-from tests.docs.site import site  # noqa: F401 - a fixture
 
 pytestmark = pytest.mark.slow
 
@@ -14,13 +13,13 @@ MEGABYTE = 2**20
 
 
 @pytest.fixture(scope="module")
-def pages(site):  # noqa: F811 - the fixture
+def pages(site):
     found = read_pages(site)
     assert len(found) > 60
     return found
 
 
-def test_no_page_asks_another_host(pages, site):  # noqa: F811 - the fixture
+def test_no_page_asks_another_host(pages, site):
     assert foreign_addresses(pages) == set()
     for sheet in site.rglob("*.css"):
         text = sheet.read_text(encoding="utf-8")
@@ -37,11 +36,11 @@ def test_every_public_name_has_its_place(pages):
     assert [name for name in DOCUMENTED if name not in anchors] == []
 
 
-def test_the_site_is_small(site):  # noqa: F811 - the fixture
+def test_the_site_is_small(site):
     files = [path for path in site.rglob("*") if path.is_file()]
     assert sum(path.stat().st_size for path in files) <= 25 * MEGABYTE
 
 
-def test_the_results_are_there_as_a_site_of_their_own(pages, site):  # noqa: F811 - the fixture
+def test_the_results_are_there_as_a_site_of_their_own(pages, site):
     assert "../leaderboard/index.html" in pages[site / "results" / "index.html"].links
     assert "../../agents/ppo-lif.html" in pages[site / "leaderboard/agents/ppo-lif.html"].links

@@ -67,6 +67,7 @@ def test_the_rate_is_that_of_neurons_and_not_of_inputs() -> None:
     spikes = {"input": 50.0, "hidden_1": 3.0, "hidden_2": 2.0}
     updates = {"hidden_1": 12.0, "hidden_2": 8.0, "readout": 6.0}
     costs = Costs(spikes_per_decision=spikes, neuron_updates_per_decision=updates)
+    assert costs.spiking_layers == ("hidden_1", "hidden_2")
     assert (costs.hidden_spikes, costs.firing_rate) == (5.0, 0.25)
     assert Costs(neuron_updates_per_decision=updates).firing_rate is None
     assert Costs(spikes_per_decision=spikes).firing_rate is None
