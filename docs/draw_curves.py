@@ -19,10 +19,11 @@ from matplotlib.figure import Figure
 import snn_gym
 from snn_gym.plotting.curves import averaged_episodes, learning_curve
 from snn_gym.plotting.episode import record_episode
-from snn_gym.plotting.run import RASTER_DECISIONS, read_episodes, read_evaluations
+from snn_gym.plotting.run import RASTER_DECISIONS, read_evaluations
 from snn_gym.plotting.style import agent_colours, layer_colours, save, stacked_widths, style
 from snn_gym.registry import load_environment_spec, make_task
 from snn_gym.scoring.evaluation import FIRST_EVALUATION_SEED
+from snn_gym.training.episodes import read_episodes
 from snn_gym.training.run import EPISODES_FILE
 from snn_gym.training.settings import acts_in_spikes
 from snn_gym.zoo import load_agent_spec

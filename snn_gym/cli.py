@@ -238,6 +238,10 @@ def verify(
     salt: Annotated[
         Path | None, typer.Option(help="Play episodes too that are drawn with this secret file.")
     ] = None,
+    curves: Annotated[
+        Path | None,
+        typer.Option(help="Add the learning curves of a sweep's runs to the rows without one."),
+    ] = None,
     sample: Annotated[
         float,
         typer.Option(min=0, max=100, help="Percentage of the rows that --retrain draws at random."),
@@ -246,23 +250,31 @@ def verify(
     processes: Annotated[int, typer.Option(min=1, help="Rows at a time, without a folder.")] = 1,
 ) -> None:
     """Run a submission again and, if it gives what it claims, add its row to the table."""
-    from snn_gym.scoring import VerificationSettings, play_hidden_seeds, reevaluate, retrain_rows
+    from snn_gym.scoring import (
+        VerificationSettings,
+        add_curves,
+        play_hidden_seeds,
+        reevaluate,
+        retrain_rows,
+    )
     from snn_gym.scoring import verify as verify_submission
     from snn_gym.scoring.hidden import describe, read_salt
     from snn_gym.scoring.results import read_row
 
     board = leaderboard_folder(leaderboard)
     secret = None if salt is None else read_salt(salt, board)
-    if folder is not None and not again:
+    if folder is not None and not again and curves is None:
         path = verify_submission(folder, board, retrain=retrain, salt=secret)
         print(f"verified: {path}\nre-run {VerificationSettings().describe()}")
         if secret is not None:
             print(describe(read_row(board, path, path.read_bytes())))
-    elif folder is not None or again + retrain + (secret is not None) != 1:
+    elif folder is not None or again + retrain + (secret is not None) + (curves is not None) != 1:
         raise ValueError(
             "verify takes a submission's folder, or for the rows there are one of --again, "
-            "--retrain and --salt"
+            "--retrain, --salt and --curves"
         )
+    elif curves is not None:
+        print_played(add_curves(board, curves), "have a learning curve now, {} do not")
     elif secret is not None:
         rows = play_hidden_seeds(board, secret, processes=processes)
         print_played(rows, "played on hidden seeds, {} were not")

@@ -11,10 +11,11 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from snn_gym.plotting.curves import FloatArray, averaged_episodes, learning_curve, step_axis
-from snn_gym.plotting.run import FORMATS, read_episodes
+from snn_gym.plotting.run import FORMATS
 from snn_gym.plotting.style import agent_colours, new_figure, save, style, title
 from snn_gym.scoring.sides import OPERATIONS, Side
 from snn_gym.spiking.costs import COST_COLUMNS
+from snn_gym.training.episodes import read_episodes
 from snn_gym.training.run import EPISODES_FILE, check_logs
 
 Curves = tuple[tuple[FloatArray, FloatArray], ...]

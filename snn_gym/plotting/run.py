@@ -22,6 +22,7 @@ from snn_gym.storage import read_regular_file
 from snn_gym.threads import one_thread
 from snn_gym.training.dynamics_callback import DYNAMICS_FILE, acting_spiking_network
 from snn_gym.training.dynamics_log import read_rows
+from snn_gym.training.episodes import read_episodes
 from snn_gym.training.evaluations import EVALUATIONS_FILE
 from snn_gym.training.run import EPISODES_FILE, check_logs
 from snn_gym.training.settings import RunSettings, read_run_settings
@@ -157,26 +158,6 @@ def read_evaluations(run: Path) -> tuple[FloatArray, FloatArray] | None:
         return None
     steps, returns = np.array(sorted(points), dtype=np.float64).T
     return steps, returns
-
-
-def read_episodes(path: Path) -> tuple[FloatArray, FloatArray]:
-    """Read the log of training episodes.
-
-    Args:
-        path: The file episodes.csv of a run.
-
-    Returns:
-        Environment steps at each episode's end, and returns, each (episodes,).
-
-    Raises:
-        ValueError: The file is not such a log.
-    """
-    try:
-        _, *lines = path.read_text().splitlines()
-        rows = np.array([line.split(",")[:2] for line in lines], dtype=np.float64).reshape(-1, 2)
-    except ValueError as error:
-        raise ValueError(f"{path} is no log of episodes: {error}") from error
-    return rows[:, 0], rows[:, 1]
 
 
 def _read_series(path: Path) -> Series:

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from snn_gym.scoring.errors import SubmissionError
     from snn_gym.scoring.evaluation import Evaluation, evaluate
     from snn_gym.scoring.pretrained import load_pretrained
-    from snn_gym.scoring.reevaluation import play_hidden_seeds, reevaluate, retrain_rows
+    from snn_gym.scoring.reevaluation import add_curves, play_hidden_seeds, reevaluate, retrain_rows
     from snn_gym.scoring.rendering import render_table, write_table
     from snn_gym.scoring.rerun import VerificationSettings
     from snn_gym.scoring.site import write_site
@@ -25,6 +25,7 @@ __all__ = [
     "SubmissionError",
     "TableRow",
     "VerificationSettings",
+    "add_curves",
     "audit",
     "evaluate",
     "load_pretrained",
@@ -49,6 +50,7 @@ __getattr__, __dir__ = lazy_names(
         "SubmissionError": "errors",
         "TableRow": "table",
         "VerificationSettings": "rerun",
+        "add_curves": "reevaluation",
         "audit": "audit",
         "evaluate": "evaluation",
         "load_pretrained": "pretrained",

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from snn_gym.scoring.architecture import trained_tensors
 from snn_gym.scoring.chain import Link, read_chain, read_linked
+from snn_gym.scoring.curves import check_curve
 from snn_gym.scoring.derivation import find_parent
 from snn_gym.scoring.errors import SubmissionError
 from snn_gym.scoring.rendering import TABLE_NAME, read_table, render_table
@@ -60,6 +61,7 @@ def _row_problem(leaderboard: Path, link: Link) -> str | None:
 
 def _check_row(row: Row, weights: bytes) -> None:
     check_claim(row.score, len(row.lengths))
+    check_curve(row)
     if row.hidden is not None:
         check_claim(row.hidden.score, len(row.lengths))
     trained = trained_tensors(check_weights(weights, row), row.agent, row.environment)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import accumulate, pairwise
 from typing import Annotated, Any, NoReturn, TypeVar
 
 from snn_gym.config import (
@@ -27,6 +28,7 @@ MAX_MANIFEST_BYTES = 64 * 1024
 MAX_ROW_BYTES = 256 * 1024
 MAX_WEIGHTS_BYTES = 64 << 20
 MAX_EPISODES = 1000
+MAX_CURVE_POINTS = 50
 _MAX_STEPS = 10**12
 _MAX_SHOWN = 120
 _AGENT_PATTERN = r"[a-z0-9]+(-[a-z0-9]+)*"
@@ -62,6 +64,9 @@ Version = Annotated[int, Range(at_least=1, at_most=1_000_000)]
 Format = Annotated[int, Range(at_least=1, at_most=1)]
 Steps = Annotated[int, Range(at_least=0, at_most=_MAX_STEPS)]
 Score = Annotated[float, Range(at_least=-1e12, at_most=1e12)]
+_Points = Length(1, MAX_CURVE_POINTS)
+_Count = Annotated[int, Range(at_least=1, at_most=_MAX_STEPS)]
+_Seconds = Annotated[float, Range(at_least=0, at_most=1e10)]
 Sha256 = Annotated[str, Matching(r"[0-9a-f]{64}")]
 Date = Annotated[str, Length(1, 20), _is_date]
 
@@ -76,6 +81,36 @@ class Scores(Config):
     """Mean of `returns`."""
     returns: Annotated[tuple[Score, ...], Length(1, MAX_EPISODES)]
     """Undiscounted return of each episode, in the order of the public seeds."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class LearningCurve(Config):
+    """Returns of the training episodes, averaged over stretches of the training.
+
+    Its points lie at evenly spaced steps; one is left out where no episode had ended since the one
+    before.
+    """
+
+    steps: Annotated[tuple[_Count, ...], _Points]
+    """Environment steps of the training until each point, rising."""
+    returns: Annotated[tuple[Score, ...], _Points]
+    """Mean return of the episodes that ended since the point before, to 6 digits."""
+    episodes: Annotated[tuple[_Count, ...], _Points]
+    """How many these are."""
+    seconds: Annotated[tuple[_Seconds, ...], Length(0, MAX_CURVE_POINTS)] = ()
+    """Wall-clock time of the training until each point, as its log has it; empty without one."""
+
+    def _check(self) -> None:
+        lengths = {len(self.steps), len(self.returns), len(self.episodes)}
+        if len(lengths) > 1 or len(self.seconds) not in (0, *lengths):
+            raise ValueError("steps, returns, episodes and seconds must have as many entries")
+        if any(one >= other for one, other in pairwise(self.steps)):
+            raise ValueError("steps must rise from point to point")
+        if any(one > other for one, other in pairwise(self.seconds)):
+            raise ValueError("seconds must not fall from point to point")
+        ended = accumulate(self.episodes)
+        if any(one > other for one, other in zip(ended, self.steps, strict=True)):
+            raise ValueError("episodes must be no more than steps, for each takes a step")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -109,6 +144,8 @@ class Manifest(Config):
     """When the submission was written, UTC."""
     recipe: Recipe | None = None
     """What trains the weights again; None of imported agents, and in rows older than recipes."""
+    curve: LearningCurve | None = None
+    """Learning curve by the run's own log; None where there was none, and in older rows."""
 
 
 def utc_now() -> str:

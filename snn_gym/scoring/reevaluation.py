@@ -1,4 +1,4 @@
-"""Play or train the rows of a leaderboard again."""
+"""Play or train the rows of a leaderboard again, or add what is found of them later."""
 
 from __future__ import annotations
 
@@ -10,18 +10,31 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from snn_gym.registry import IMPORTED, load_environment_spec
+from snn_gym.scoring.architecture import trained_tensors
+from snn_gym.scoring.curves import curve_of_run, keeps_log
 from snn_gym.scoring.evaluation import EVALUATOR_VERSION, OFFICIAL_EPISODES, evaluation_seeds
 from snn_gym.scoring.hidden import describe, play_hidden, submission_digest
 from snn_gym.scoring.manifest import MAX_ROW_BYTES, Scores, utc_now
-from snn_gym.scoring.results import Row, list_rows, replace_row, row_path, verified_weights
+from snn_gym.scoring.results import (
+    RESULTS_FOLDER,
+    Row,
+    hash_tensors,
+    list_rows,
+    replace_row,
+    row_path,
+    verified_weights,
+)
 from snn_gym.scoring.retraining import train_again
 from snn_gym.scoring.verification import check_weights, different_returns
 from snn_gym.scoring.worker import Request, rerun
 from snn_gym.storage import read_regular_file
+from snn_gym.zoo import load_agent
+from snn_gym.zoo.files import MANIFEST
 
 ROUNDING_TOLERANCE = 0.01
 """Largest accepted difference of a row's mean return between two versions of the evaluator, which
@@ -146,6 +159,49 @@ def play_hidden_seeds(
     rows = [row for row in list_rows(Path(leaderboard)) if row.hidden is None]
     what = functools.partial(_play_hidden, salt=salt)
     yield from _each(what, Path(leaderboard), rows, None, processes)
+
+
+def add_curves(
+    leaderboard: str | os.PathLike[str], runs: str | os.PathLike[str]
+) -> Iterator[Again]:
+    """Write the learning curves of runs into the rows that came of them and have none.
+
+    As in submissions, they are claims until a row is trained again.
+
+    Args:
+        leaderboard: As in ``reevaluate``.
+        runs: Folder of finished runs, each as ``RUNS/AGENT/ENVIRONMENT/SEED``, where ``snn-gym
+            sweep`` has them; rows without a run there are passed over.
+
+    Yields:
+        What came of each row.
+
+    Raises:
+        SubmissionError: A row does not fit the schema.
+    """
+    leaderboard = Path(leaderboard)
+    for row in list_rows(leaderboard):
+        place = row_path(Path(), row.agent, row.environment, row.seed).with_suffix("")
+        run = Path(runs) / place.relative_to(RESULTS_FOLDER)
+        bare = row.learning_curve is None and keeps_log(row.recipe)
+        if bare and (run / MANIFEST).exists():
+            yield _add_curve(leaderboard, row, run)
+
+
+def _add_curve(leaderboard: Path, row: Row, run: Path) -> Again:
+    path = row_path(leaderboard, row.agent, row.environment, row.seed)
+    try:
+        # Any: PyTorch types the attributes of a module that it does not know as tensors.
+        policy: Any = load_agent(run).policy
+        trained = trained_tensors(policy.acting_state_dict(), row.agent, row.environment)
+        if hash_tensors(trained) != row.content_sha256:
+            return Again(path, f"{run} holds other weights; expected the run that it came of")
+        curve = curve_of_run(run, row.steps)
+        replace_row(leaderboard, row, curve=curve)
+    except ValueError as error:
+        return Again(path, str(error))
+    points = 0 if curve is None else len(curve.steps)
+    return Again(path, None, f"a learning curve of {points} points")
 
 
 def _each(

@@ -19,6 +19,7 @@ from snn_gym.scoring.manifest import (
     MAX_ROW_BYTES,
     MAX_WEIGHTS_BYTES,
     Date,
+    LearningCurve,
     Manifest,
     Scores,
     Sha256,
@@ -87,6 +88,8 @@ class TrainedAgain(Config):
     """Kind of processor that did."""
     date: Date
     """When, UTC."""
+    curve: LearningCurve | None = None
+    """Its learning curve, if it gave the same weights and kept a log."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -124,6 +127,11 @@ class Row(CostFields, Manifest):
     hidden: HiddenScore | None = None
     """Score on seeds that nobody could train on; None if they were not played."""
 
+    @property
+    def learning_curve(self) -> LearningCurve | None:
+        """The curve of training it again, else the one claimed; None without either."""
+        return (self.trained_again and self.trained_again.curve) or self.curve
+
 
 def row_path(leaderboard: Path, agent: str, environment: str, seed: int) -> Path:
     """Return where a row is stored; its weights lie beside it as SEED.safetensors.
@@ -148,10 +156,9 @@ def list_rows(leaderboard: Path) -> tuple[Row, ...]:
         SubmissionError: A row does not fit the schema, or lies at another row's place.
         StorageError: A row is no regular file of a sensible size.
     """
-    paths = (leaderboard / RESULTS_FOLDER).glob("*/*/*.json")
     return tuple(
         read_row(leaderboard, path, read_regular_file(path, max_bytes=MAX_ROW_BYTES))
-        for path in sorted(paths)
+        for path in sorted((leaderboard / RESULTS_FOLDER).glob("*/*/*.json"))
     )
 
 
@@ -173,9 +180,8 @@ def sound_rows(leaderboard: Path) -> tuple[tuple[Row, ...], tuple[str, ...]]:
     problems = list(strangers(leaderboard, links))
     for place, link in sorted(links.items()):
         try:
-            rows.append(
-                read_row(leaderboard, leaderboard / place, read_linked(leaderboard, link)[0])
-            )
+            data, _ = read_linked(leaderboard, link)
+            rows.append(read_row(leaderboard, leaderboard / place, data))
         except (SubmissionError, StorageError) as error:
             problems.append(named(link, error))
     return tuple(rows), tuple(problems)

@@ -11,9 +11,10 @@ import torch
 from stable_baselines3.common.base_class import BaseAlgorithm
 
 from snn_gym.registry import load_environment_spec
+from snn_gym.scoring.curves import check_same_curve, curve_of_run
 from snn_gym.scoring.derivation import find_parent, make_lean_again
 from snn_gym.scoring.errors import SubmissionError
-from snn_gym.scoring.manifest import Manifest, utc_now
+from snn_gym.scoring.manifest import LearningCurve, Manifest, utc_now
 from snn_gym.scoring.results import TrainedAgain, hash_tensors
 from snn_gym.scoring.worker import Request, rerun
 from snn_gym.storage import dump_tensors
@@ -43,8 +44,8 @@ def train_again(
         leaderboard: Folder of the leaderboard, which has the parent of a derived row.
 
     Returns:
-        Whether the weights are the same or, under other versions or on another processor, at least
-        the mean return.
+        Whether the weights are the same, with the learning curve of this training, or, under other
+        versions or on another processor, at least the mean return.
 
     Raises:
         SubmissionError: ``recipe``: there is none. ``parent``: as in ``find_parent``.
@@ -60,13 +61,14 @@ def train_again(
     parent = find_parent(leaderboard, claim)
     with one_thread():
         if parent is None:
-            model = _train(claim, recipe)
+            model, curve = _train(claim, recipe)
         else:
-            model = make_lean_again(leaderboard, claim, parent)
+            model, curve = make_lean_again(leaderboard, claim, parent), None
     policy: Any = model.policy
     acting = policy.acting_state_dict()
     if hash_tensors(acting) == hash_tensors(tensors) and model.num_timesteps == claim.steps:
-        return _found("weights")
+        check_same_curve(claim, curve)
+        return _found("weights", curve)
     _check_excuse(claim, recipe, model.num_timesteps)
     request = Request(agent=claim.agent, environment=claim.environment, seeds=tuple(seeds))
     mean = rerun(request, dump_tensors(acting)).score.mean
@@ -81,23 +83,23 @@ def train_again(
     return _found("returns")
 
 
-def _train(claim: Manifest, recipe: Recipe) -> BaseAlgorithm:
+def _train(claim: Manifest, recipe: Recipe) -> tuple[BaseAlgorithm, LearningCurve | None]:
     if recipe.checkpoint_interval is None:
         model = make_agent(claim.agent, claim.environment, claim.seed, seeding=claim.seeding)
-        return model.learn(recipe.steps)
+        return model.learn(recipe.steps), None
     with tempfile.TemporaryDirectory(prefix="snn-gym-retrain-") as folder:
         run = Path(folder) / "run"
         train(
             claim.agent,
             claim.environment,
             out=run,
-            tensorboard=False,
             seed=claim.seed,
             steps=recipe.steps,
             checkpoint_interval=recipe.checkpoint_interval,
             seeding=claim.seeding,
         )
-        return load_agent(run)
+        model = load_agent(run)
+        return model, curve_of_run(run, model.num_timesteps)
 
 
 def _check_excuse(claim: Manifest, recipe: Recipe, steps: int) -> None:
@@ -127,7 +129,7 @@ def _difference(recipe: Recipe) -> str:
     )
 
 
-def _found(same: Any) -> TrainedAgain:
+def _found(same: Any, curve: LearningCurve | None = None) -> TrainedAgain:
     return TrainedAgain(
-        same=same, versions=package_versions(), processor=processor(), date=utc_now()
+        same=same, versions=package_versions(), processor=processor(), date=utc_now(), curve=curve
     )

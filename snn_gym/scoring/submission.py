@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from snn_gym.config import to_mapping
 from snn_gym.folders import locked, partial_files, remove_partial_files
 from snn_gym.registry import known_ids, load_environment_spec
+from snn_gym.scoring.curves import curve_of_run, keeps_log
 from snn_gym.scoring.errors import SubmissionError
 from snn_gym.scoring.evaluation import (
     EVALUATOR_VERSION,
@@ -22,6 +23,7 @@ from snn_gym.scoring.evaluation import (
 from snn_gym.scoring.manifest import (
     MANIFEST_NAME,
     WEIGHTS_NAME,
+    LearningCurve,
     Manifest,
     Scores,
     dump_json,
@@ -67,8 +69,8 @@ def submit(
 
     Raises:
         ValueError: `run` holds no finished agent of the zoo, it differs from the zoo's in
-            algorithm, policy, network or hyper-parameters, it cannot be trained again, or `out`
-            holds something else.
+            algorithm, policy, network or hyper-parameters, it cannot be trained again, its logs
+            were changed, or `out` holds something else.
     """
     run = Path(run)
     out = run / SUBMISSION_FOLDER if out is None else Path(out)
@@ -78,8 +80,9 @@ def submit(
     # Any: PyTorch types the attributes of a module that it does not know as tensors.
     trained: Any = load_agent(run).policy
     claim = Claim(
-        agent, saved.environment, seed, saved.num_timesteps, saved.seeding, saved.versions, recipe
-    )
+        agent, saved.environment, seed, saved.num_timesteps, saved.seeding, saved.versions, recipe,
+        curve_of_run(run, saved.num_timesteps) if keeps_log(recipe) else None,
+    )  # fmt: skip
     write_submission(out, claim, trained.acting_state_dict(), seeds)
     return out
 
@@ -102,6 +105,8 @@ class Claim:
     """Versions of the packages used."""
     recipe: Recipe | None
     """What trains the weights again; None of an imported agent."""
+    curve: LearningCurve | None = None
+    """Learning curve of the training, if it kept a log."""
 
 
 def write_submission(

@@ -21,6 +21,7 @@ from snn_gym.learners.settings import LearnerSettings
 from snn_gym.registry import EnvironmentSpec, load_environment_spec
 from snn_gym.scoring.architecture import check_tensors, trained_tensors
 from snn_gym.scoring.copies import check_is_no_copy
+from snn_gym.scoring.curves import check_curve
 from snn_gym.scoring.derivation import find_parent
 from snn_gym.scoring.errors import SubmissionError
 from snn_gym.scoring.evaluation import EVALUATOR_VERSION
@@ -185,7 +186,7 @@ def _check_names(manifest: Manifest) -> tuple[AgentSpec, EnvironmentSpec]:
 
 
 def _check_terms(manifest: Manifest, agent: AgentSpec, environment: EnvironmentSpec) -> None:
-    """Check versions, budget and recipe: whether the score would compare with the table's."""
+    """Check versions, budget, recipe and learning curve: whether it would fit into the table."""
     if manifest.environment_version != environment.version:
         raise SubmissionError(
             "environment-version",
@@ -198,6 +199,7 @@ def _check_terms(manifest: Manifest, agent: AgentSpec, environment: EnvironmentS
             f"{MANIFEST_NAME}: evaluator version {manifest.evaluator_version}; expected "
             f"{EVALUATOR_VERSION}; submit the run again",
         )
+    check_curve(manifest)
     if agent.is_imported:
         _check_imported(manifest)
         return

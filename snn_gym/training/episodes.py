@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from snn_gym.storage import write_text_atomic
 
@@ -64,3 +65,23 @@ class EpisodeLog:
         # repr of a float is the shortest text that reads back as the same number
         lines = [f"{timestep},{value!r},{length}" for timestep, value, length in self._rows]
         write_text_atomic(path, "\n".join([HEADER, *lines]) + "\n")
+
+
+def read_episodes(path: Path) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Read the log of training episodes.
+
+    Args:
+        path: The file episodes.csv of a run.
+
+    Returns:
+        Environment steps at each episode's end, and returns, each (episodes,).
+
+    Raises:
+        ValueError: The file is not such a log.
+    """
+    try:
+        _, *lines = path.read_text().splitlines()
+        rows = np.array([line.split(",")[:2] for line in lines], dtype=np.float64).reshape(-1, 2)
+    except ValueError as error:
+        raise ValueError(f"{path} is no log of episodes: {error}") from error
+    return rows[:, 0], rows[:, 1]

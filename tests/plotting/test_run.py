@@ -16,7 +16,7 @@ import snn_gym
 from snn_gym.cli import main
 from snn_gym.plotting import plot_run
 from snn_gym.plotting.episode import record_episode
-from snn_gym.plotting.run import EVALUATIONS_FILE, read_episodes, read_evaluations
+from snn_gym.plotting.run import EVALUATIONS_FILE, read_evaluations
 from snn_gym.plotting.style import agent_colours, layer_colours
 from snn_gym.scoring import submit
 from snn_gym.zoo import build_policy
@@ -121,14 +121,6 @@ def test_a_run_without_dynamics_says_how_to_get_them(spiking, tmp_path):
     )
 
 
-def test_the_log_of_episodes_is_read(tmp_path):
-    file = tmp_path / "episodes.csv"
-    file.write_text("timestep,return,length\n")
-    assert [column.size for column in read_episodes(file)] == [0, 0]
-    file.write_text("timestep,return,length\n20,-1.5,20\n45,3.25,25\n")
-    assert [column.tolist() for column in read_episodes(file)] == [[20.0, 45.0], [-1.5, 3.25]]
-
-
 def refused(capsys, *words):
     capsys.readouterr()
     assert main(["plot", *map(str, words)]) == 2
@@ -145,10 +137,6 @@ def test_a_log_that_was_changed_is_named_and_not_drawn(spiking, tmp_path):
         with pytest.raises(ValueError, match=r"episodes\.csv was changed after it was written"):
             plot_run(tmp_path / "run", tmp_path / "out")
     assert not (tmp_path / "out").exists()
-    for content in ("", "timestep,return,length\n5,x,3\n", "timestep,return,length\n5\n"):
-        log.write_text(content)  # of an older run, whose digests are not known
-        with pytest.raises(ValueError, match=r"episodes\.csv is no log of episodes"):
-            read_episodes(log)
 
 
 def test_the_command_draws_equal_bytes_and_leaves_settings_alone(

@@ -228,7 +228,54 @@ def _claims() -> Iterator[Case]:
         yield _score(kind, name, "score-episodes", change)
 
 
+def _curve(name: str, code: str, **changes: Any) -> Case:
+    """Make a case of a submission with a learning curve and a recipe that logs one."""
+
+    def write(template: Template, folder: Path) -> None:
+        curve = {"steps": [128, 256], "returns": [20.0, 30.0], "episodes": [6, 4]}
+        recipe = {**template.manifest["recipe"], "checkpoint_interval": 128}
+        fields = {"curve": {**curve, "seconds": [1.0, 2.0], **changes}, "recipe": recipe}
+        template.with_manifest(**{**fields, "seed": 1}).write(folder)
+
+    return Case("learning curve", name, code, write)
+
+
+def _curves() -> Iterator[Case]:
+    schema = "manifest-schema"
+    long = list(range(1, 52))
+    shapes: dict[str, dict[str, Any]] = {
+        "51 points": {"steps": long, "returns": long, "episodes": [1] * 51, "seconds": []},
+        "no point": {"steps": [], "returns": [], "episodes": [], "seconds": []},
+        "a return more": {"returns": [1.0, 2.0, 3.0]},
+        "a time less": {"seconds": [1.0]},
+        "steps that stand": {"steps": [128, 128]},
+        "steps that fall": {"steps": [256, 128]},
+        "step 0": {"steps": [0, 256]},
+        "half a step": {"steps": [128, 255.5]},
+        "steps as text": {"steps": ["128", "256"]},
+        "a huge step": {"steps": [128, 10**400]},
+        "a huge return": {"returns": [20.0, 1e13]},
+        "no return": {"returns": [20.0, None]},
+        "a return that is a table": {"returns": [20.0, {"x": 1}]},
+        "no episode": {"episodes": [6, 0]},
+        "more episodes than steps": {"episodes": [6, 251]},
+        "episodes before their steps": {"episodes": [129, 1]},
+        "time that falls": {"seconds": [2.0, 1.0]},
+        "negative time": {"seconds": [-1.0, 2.0]},
+        "endless time": {"seconds": [1.0, 1e11]},
+    }
+    for name, changes in shapes.items():
+        yield _curve(name, schema, **changes)
+    yield _curve("unknown key", "unknown-key", losses=[1.0, 2.0])
+    yield _curve("goes on after the training", "curve", steps=[128, 257])
+    points = {"steps": [1], "returns": [1.0], "episodes": [1], "seconds": []}
+    for value in (0, "curve", [], {}, {**points, "steps": 1}):
+        yield changed("learning curve", f"of another kind: {value!r:.30}", schema, curve=value)
+    # The template's recipe is one call of `learn`, which logs nothing.
+    yield changed("learning curve", "that nobody could train again", "curve", curve=points)
+
+
 def manifest_cases() -> list[Case]:
     """Return every hostile manifest."""
-    parts = (_names(), _paths(), _types(), _json(), _terms(), _claims())
+    parts = (_names(), _paths(), _types(), _json(), _terms(), _claims(), _curves())
     return [case for part in parts for case in part]

@@ -233,6 +233,8 @@ def test_the_command_trains_rows_and_says_what_it_expects(
         [],
         ["--again", "--retrain"],
         ["folder", "--again"],
+        ["--again", "--curves", "runs"],
+        ["folder", "--curves", "runs"],
         ["--retrain", "--sample", "0"],
         ["--retrain", "--sample", "100.1"],
     ):
