@@ -52,7 +52,8 @@ def check_seal(data: bytes, where: str) -> None:
     place = _SEAL.search(data)
     if place is None:
         raise ValueError(
-            f"{where} holds no SHA-256 of itself: it is damaged, or of an older version of snn_gym"
+            f"{where} holds no SHA-256 of itself: it is damaged, or of an older version of "
+            "snn_gym, which can go on with it"
         )
     if _digest_without(data, place) != place[1].decode():
         raise ValueError(

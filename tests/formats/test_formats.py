@@ -1,0 +1,149 @@
+"""Agents, runs and submissions of earlier versions load, or are refused in a line that helps.
+
+The files under ``stored/`` were written by the code of their time (`write.py`), and so were the
+actions that are expected of the agents. 0.1.0 lasted two days in which its formats grew: ``first``
+is of the commit with its first rows (ce546e5), ``unsealed`` of the last without digests in files
+(before 16f438e), ``last`` of the one before version 0.2.0 (before dc52c65).
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import warnings
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from stable_baselines3 import PPO
+from stable_baselines3.common.base_class import BaseAlgorithm
+
+import snn_gym
+from snn_gym.content import checkout_root
+from snn_gym.scoring import SubmissionError, submit, verify
+from snn_gym.spiking import NetworkConfig
+from snn_gym.training import train
+from snn_gym.training.settings import read_run_settings
+from tests.formats.write import RUN, SMALL
+
+STORED = Path(__file__).parent / "stored"
+AGENTS = sorted(STORED.glob("*/agents/*"))
+SINCE_FIRST = {"ppo", "dqn"}
+SINCE_UNSEALED = SINCE_FIRST | {"sac", "stateful-ppo", "es"}
+
+
+def named(path: Path) -> str:
+    return path.relative_to(STORED).as_posix()
+
+
+def test_every_kind_of_agent_is_stored() -> None:
+    found: dict[str, set[str]] = {}
+    for folder in AGENTS:
+        found.setdefault(folder.parts[-3], set()).add(folder.name)
+    assert found == {
+        "0.1.0-first": SINCE_FIRST,
+        "0.1.0-unsealed": SINCE_UNSEALED,
+        "0.1.0-last": SINCE_UNSEALED,
+    }
+
+
+def test_every_version_that_was_released_has_its_files() -> None:
+    root = checkout_root()
+    assert root is not None
+    headings = re.findall(r"^## \[(.+?)\](.*)$", (root / "CHANGELOG.md").read_text(), re.MULTILINE)
+    released = {version for version, words in headings if "not released" not in words}
+    stored = {folder.name.split("-")[0] for folder in STORED.iterdir()} - {"rows"}
+    assert released == stored, "write its files by tests/formats/write.py"
+
+
+def assert_acts_as_before(model: BaseAlgorithm, version: Path, name: str) -> None:
+    told: dict[str, Any] = json.loads((version / "actions.json").read_text())[name]
+    seen = np.array(told["observations"], dtype=model.observation_space.dtype)
+    actions, _ = model.predict(seen, deterministic=True)
+    # Another processor rounds otherwise in the last bits.
+    np.testing.assert_allclose(actions, np.array(told["actions"]), rtol=0, atol=1e-5)
+    assert len(np.unique(actions)) > 1
+
+
+@pytest.mark.parametrize("folder", AGENTS, ids=named)
+def test_a_saved_agent_loads_and_acts_as_it_did(folder: Path, tmp_path: Path) -> None:
+    model = snn_gym.load_agent(folder)
+    assert_acts_as_before(model, folder.parents[1], folder.name)
+    # Saved again, it is of today's format.
+    snn_gym.save_agent(model, tmp_path)
+    assert_acts_as_before(snn_gym.load_agent(tmp_path), folder.parents[1], folder.name)
+    assert "sha256" in json.loads((tmp_path / "manifest.json").read_text())
+
+
+# Its pickles name modules, and those of the network's settings have moved since the first.
+def test_a_zip_of_stable_baselines3_loads_if_it_is_told_the_network() -> None:
+    zips = sorted(STORED.glob("*/ppo.zip"))
+    assert [named(path) for path in zips] == ["0.1.0-first/ppo.zip", "0.1.0-last/ppo.zip"]
+    told = {"policy_kwargs": {"network": NetworkConfig(**SMALL)}}
+    for path in zips:
+        assert_acts_as_before(PPO.load(path, custom_objects=told), path.parent, "ppo")
+    assert_acts_as_before(PPO.load(zips[-1]), zips[-1].parent, "ppo")
+    with pytest.raises(ModuleNotFoundError, match=r"snn_gym\.spiking\.neuron_parameters"):
+        PPO.load(zips[0])
+
+
+VERSIONS = {"0.1.0-first": "consecutive", "0.1.0-unsealed": "disjoint", "0.1.0-last": "disjoint"}
+
+
+@pytest.mark.parametrize(("version", "seeding"), VERSIONS.items())
+def test_a_finished_run_is_one_still(version: str, seeding: str, tmp_path: Path) -> None:
+    run = shutil.copytree(STORED / version / "run", tmp_path / "run")
+    settings = read_run_settings(run)
+    assert (settings.agent, settings.steps, settings.seeding) == ("dqsn", RUN["steps"], seeding)
+    assert snn_gym.load_agent(run).num_timesteps == RUN["steps"]
+    with pytest.warns(UserWarning, match="was begun with other versions of snn_gym"):
+        again = train(out=run, resume=True, seeding=seeding, **RUN)
+    assert again.was_finished
+
+
+def resume(version: str, folder: Path) -> Any:
+    run = shutil.copytree(STORED / version / "unfinished", folder / "run")
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", ".*was begun with other versions")
+        return train(out=run, resume=True, tensorboard=False, seeding=VERSIONS[version], **RUN)
+
+
+def test_an_unfinished_run_goes_on_or_names_the_version_that_can(tmp_path: Path) -> None:
+    done = resume("0.1.0-last", tmp_path / "last")
+    assert (done.resumed_at, done.steps, done.was_finished) == (256, 512, False)
+    (tmp_path / "first").mkdir()
+    with pytest.raises(ValueError, match="older version of snn_gym, which can go on with it") as no:
+        resume("0.1.0-first", tmp_path / "first")
+    assert "without it, the run has to begin anew" in str(no.value)
+    assert "\n" not in str(no.value)
+
+
+# The first was trained by other hyper-parameters than dqsn has now, the second has no recipe.
+@pytest.mark.parametrize(
+    ("version", "line"),
+    [
+        ("0.1.0-first", r"trained with other values of .*; add a folder under agents/"),
+        ("0.1.0-unsealed", r"nobody can train the weights .* again: .*; train it with `snn-gym"),
+    ],
+)
+def test_a_run_that_nobody_can_repeat_is_not_submitted(
+    version: str, line: str, tmp_path: Path
+) -> None:
+    with pytest.raises(SubmissionError, match=line):
+        submit(STORED / version / "run", tmp_path / "submission")
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_a_submission_to_an_earlier_evaluator_is_to_be_written_again(
+    version: str, tmp_path: Path
+) -> None:
+    with pytest.raises(SubmissionError, match=r"expected \d+; submit the run again") as refused:
+        verify(STORED / version / "submission", tmp_path)
+    assert refused.value.code == "evaluator-version"
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_last_run_of_0_1_0_is_submitted_again(tmp_path: Path) -> None:
+    assert submit(STORED / "0.1.0-last" / "run", tmp_path / "submission").exists()

@@ -1,0 +1,70 @@
+"""Rows of the results table as earlier versions wrote them: one training, told in four formats.
+
+They are of the table's own history (dqsn on CartPole-v1, seed 0): by the first evaluator (5bc9c34),
+by the second, with its costs and the seeding (2e7c967), with a recipe (26fa80e), and by the third,
+with what hidden seeds gave (dc52c65). The weights stayed the same file.
+"""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from snn_gym import evaluate, load_pretrained
+from snn_gym.scoring import audit, reevaluate, write_table
+from snn_gym.scoring.chain import begin_chain
+from snn_gym.scoring.evaluation import EVALUATOR_VERSION, evaluation_seeds
+from snn_gym.scoring.results import list_rows
+
+STORED = Path(__file__).parent / "stored" / "rows"
+FORMATS = {"evaluator-1": 1, "evaluator-2": 2, "recipe": 2, "evaluator-3": 3}
+TOLERANCE = 0.01 * (475.0 - 21.65)
+"""1 % from random play to ``solved``, as in the rules: other processors may round otherwise."""
+
+
+@pytest.fixture(params=FORMATS)
+def version(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture
+def board(version: str, tmp_path: Path) -> Path:
+    """Give a leaderboard with the row alone, as old as the first: without digests."""
+    folder = tmp_path / "results" / "dqsn" / "CartPole-v1"
+    folder.mkdir(parents=True)
+    shutil.copy(STORED / f"{version}.json", folder / "0.json")
+    shutil.copy(STORED / "weights.safetensors", folder / "0.safetensors")
+    return tmp_path
+
+
+def test_a_row_is_read(version: str, board: Path) -> None:
+    (row,) = list_rows(board)
+    assert row.evaluator_version == FORMATS[version]
+    assert (row.seed, row.steps, row.seeding) == (0, 50176, "consecutive")
+    assert (row.recipe is None) == (version in ("evaluator-1", "evaluator-2"))
+    assert (row.synapses == {}) == (version == "evaluator-1")
+    assert len(row.score.returns) == 100
+
+
+def test_its_agent_earns_what_the_row_says(board: Path) -> None:
+    (row,) = list_rows(board)
+    begin_chain(board)  # nothing is loaded that no digest is known of
+    model = load_pretrained("dqsn", "CartPole-v1", leaderboard=board)
+    found = evaluate(model, "CartPole-v1", seeds=evaluation_seeds(20))
+    assert np.mean(row.score.returns[:20]) == pytest.approx(found.mean, abs=TOLERANCE)
+
+
+def test_the_present_evaluator_brings_it_up_to_date(version: str, board: Path) -> None:
+    (before,) = list_rows(board)
+    begin_chain(board)
+    problems = [result.problem for result in reevaluate(board)]
+    assert problems == [None] * (FORMATS[version] < EVALUATOR_VERSION)
+    (after,) = list_rows(board)
+    assert after.evaluator_version == EVALUATOR_VERSION
+    assert after.score.mean == pytest.approx(before.score.mean, abs=TOLERANCE)
+    assert after.synapses == {"hidden_1": 256}  # 128 neurons, 2 actions
+    write_table(board)
+    assert audit(board) == ()
