@@ -7,9 +7,12 @@ from snn_gym.scoring import table_rows, write_site
 from tests.docs.browsing import (
     LOOK_NAMES,
     LOOKS,
+    SCREENS,
     axe_problems,
     screen_problems,
 )
+from tests.scoring.site.test_learning import CURVE
+from tests.scoring.test_table import fill, make_row
 
 pytestmark = pytest.mark.slow
 
@@ -29,6 +32,15 @@ NOT_DRAWN = """[...document.querySelectorAll('svg')].flatMap(svg => {
 @pytest.fixture(scope="module")
 def results(tmp_path_factory):
     return write_site(BOARD, tmp_path_factory.mktemp("results")).parent
+
+
+@pytest.fixture(scope="module")
+def curved(tmp_path_factory):
+    """Write the site of rows with learning curves; return the page of their environment."""
+    root = tmp_path_factory.mktemp("curved")
+    agents = ("ppo-lif", "ppo-mlp")
+    rows = [make_row(name, seed=seed, curve=CURVE) for name in agents for seed in (0, 1)]
+    return write_site(fill(root / "board", *rows), root / "site").parent / POLE
 
 
 @pytest.fixture
@@ -151,3 +163,33 @@ def test_a_row_is_shown_as_it_was_verified(page, results):
     page.wait_for_url("**/0.json")
     stored = BOARD / "results" / "ppo-lif" / "CartPole-v1" / "0.json"
     assert page.locator("pre").inner_text() == stored.read_text()
+
+
+@pytest.mark.parametrize("page", LOOKS, ids=LOOK_NAMES, indirect=True)
+def test_learning_curves_fit_every_screen(page, curved):
+    for path in (curved, curved.parents[1] / "agents" / "ppo-lif.html"):
+        page.goto(path.as_uri())
+        assert screen_problems(page) == []
+        assert page.evaluate(NOT_DRAWN) == []
+        steps, time = (x.bounding_box() for x in page.locator(".panels svg").all())
+        is_wide = page.viewport_size["width"] == SCREENS["desktop"][0]
+        assert (steps["y"] == time["y"]) == is_wide
+        assert (steps["x"] == time["x"]) != is_wide
+        # Two thin lines and a thick one of each agent, in each panel.
+        assert page.locator(".panels .curves path").count() == 12
+
+
+@pytest.mark.parametrize("page", LOOKS[:2], ids=LOOK_NAMES[:2], indirect=True)
+def test_lines_of_spiking_agents_and_anns_are_told_apart(page, axe, curved):
+    page.goto(curved.as_uri())
+    assert axe_problems(page, axe) == []
+    styles = page.locator(".panels .overall").evaluate_all(
+        "all => all.map(getComputedStyle).map(x => [x.stroke, x.strokeDasharray, x.strokeWidth])"
+    )
+    (lif, mlp), (lif_again, mlp_again) = styles[:2], styles[2:]
+    assert (lif, mlp) == (lif_again, mlp_again)
+    assert lif[0] != mlp[0]
+    assert (lif[1], mlp[1]) == ("none", "6px, 5px")
+    thin = page.locator(".panels .curves path:not(.overall)").first
+    assert thin.evaluate("x => getComputedStyle(x).fill") == "none"
+    assert float(lif[2][:-2]) > float(thin.evaluate("x => getComputedStyle(x).strokeWidth")[:-2])

@@ -9,7 +9,8 @@ from snn_gym.scoring.results import Row
 from snn_gym.scoring.site.columns import SITE_COSTS, kind, remarks, texts
 from snn_gym.scoring.site.commands import trainings
 from snn_gym.scoring.site.elements import Markup, element, from_markdown, joined
-from snn_gym.scoring.site.layout import Site, file_stem, row_file, section_address
+from snn_gym.scoring.site.layout import Site, file_stem, row_file, section_address, sources_of
+from snn_gym.scoring.site.learning import CURVES_TEXT, trained, twin_figure
 from snn_gym.scoring.site.marks import legend, score_scale, seeds_drawing
 from snn_gym.scoring.site.tables import (
     Cell,
@@ -19,7 +20,7 @@ from snn_gym.scoring.site.tables import (
     scrolling,
     sortable,
 )
-from snn_gym.scoring.table import COLUMN_DEFINITIONS, TableRow, is_derived, section
+from snn_gym.scoring.table import COLUMN_DEFINITIONS, TableRow, section
 from snn_gym.spiking.costs import COST_COLUMNS
 from snn_gym.zoo import agent_ids
 
@@ -58,7 +59,7 @@ def agent(
         site: What the page has to know of the others.
         rows: All of the agent, at least one, in the table's order.
         table: The whole results table.
-        sources: The stored rows behind ``rows``.
+        sources: The stored rows behind ``table``.
     """
     name = rows[0].agent
     parts = [*_about(site, rows), element("h2", "Results and costs", id="results")]
@@ -70,8 +71,11 @@ def agent(
         lines.append([*named, *(number_cell(shown[column]) for column in SHOWN)])
     parts += [sortable(f"Results of {name}", ["Environment", "Class", *SHOWN], lines)]
     for row in rows:
-        parts += _section(row, [source for source in sources if _is_of(source, row)])
+        others = [other for other in table if section(other) == section(row)]
+        parts += _section(site, row, others, sources)
     meanings = {column: (COLUMN_DEFINITIONS | SITE_COSTS)[column] for column in SHOWN}
+    if any(trained(row, sources) for row in rows):
+        parts.append(element("p", element("strong", "Learning curves."), f" {CURVES_TEXT}"))
     parts += [*remarks(rows), definitions("What the columns mean", meanings)]
     return site.page(name, joined(parts), up=_UP)
 
@@ -88,22 +92,20 @@ def _about(site: Site, rows: Sequence[TableRow]) -> Iterator[Markup]:
     yield site.films(name, up=_UP)
 
 
-def _is_of(source: Row, row: TableRow) -> bool:
-    """Return whether a stored row is one of those behind a line of the table."""
-    own = (source.environment, source.environment_version, source.budget_class)
-    return source.agent == row.agent and section(row) == own and is_derived(source) == row.derived
-
-
-def _section(row: TableRow, sources: Sequence[Row]) -> Iterator[Markup]:
-    """Yield what an agent's page has of one line of the table."""
+def _section(
+    site: Site, row: TableRow, others: Sequence[TableRow], sources: Sequence[Row]
+) -> Iterator[Markup]:
+    """Yield what an agent's page has of one line of the table, of the others its twin's curves."""
     words = f"{row.environment}, {class_in_words(row.budget_class)}"
     yield element("h2", words)
     yield legend(row)
     yield scrolling(f"Seeds, {words}", seeds_drawing(row, score_scale([row])))
-    lines = [_row_cells(source) for source in sources]
+    yield twin_figure(site, row, others, sources, up=_UP)
+    own = sources_of(row, sources)
+    lines = [_row_cells(source) for source in own]
     yield plain_table(f"Rows, {words}", ROW_COLUMNS, lines)
     yield element("h3", "Train and verify it again")
-    for training in trainings(sources):
+    for training in trainings(own):
         commands = training.commands()
         if commands is not None:
             yield element("pre", element("code", commands), tabindex=0)
@@ -113,14 +115,14 @@ def _section(row: TableRow, sources: Sequence[Row]) -> Iterator[Markup]:
 
 def _row_cells(source: Row) -> list[str]:
     again = source.trained_again
-    trained = "–" if again is None else f"same {again.same}, {again.date[:10]}"
+    same = "–" if again is None else f"same {again.same}, {again.date[:10]}"
     file = row_file(source.agent, source.environment, source.seed)
     return [
         str(source.seed),
         f"{source.score.mean:.6g}",
         f"{source.steps:,}",
         source.verified[:10],
-        trained,
+        same,
         element("code", source.weights_sha256[:16]),
         element("a", f"{source.seed}.json", href=_UP + file, download=True),
     ]

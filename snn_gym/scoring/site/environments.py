@@ -7,10 +7,12 @@ from collections.abc import Iterator, Sequence
 
 from snn_gym.scoring.comparison import COMPARISON_COLUMNS, COMPARISON_DEFINITIONS, comparisons
 from snn_gym.scoring.rendering import class_in_words, shown_columns
+from snn_gym.scoring.results import Row
 from snn_gym.scoring.site.columns import KIND, SITE_COSTS, remarks, texts
 from snn_gym.scoring.site.elements import Markup, element, joined
 from snn_gym.scoring.site.front import front_figure
 from snn_gym.scoring.site.layout import Site, anchor
+from snn_gym.scoring.site.learning import learning_figures
 from snn_gym.scoring.site.marks import legend, score_scale, seeds_drawing
 from snn_gym.scoring.site.tables import Cell, definitions, number_cell, plain_table, sortable
 from snn_gym.scoring.table import TableRow, section
@@ -38,16 +40,17 @@ SHOWN = (
 _UP = "../"
 
 
-def environment(site: Site, rows: Sequence[TableRow]) -> str:
+def environment(site: Site, rows: Sequence[TableRow], sources: Sequence[Row]) -> str:
     """Return the page of an environment.
 
     Args:
         site: What the page has to know of the others.
         rows: All of the environment, at least one, in the table's order.
+        sources: The stored rows, those behind these among them.
     """
     parts = list(_card(site, rows[-1]))
     for _, group in itertools.groupby(rows, key=section):
-        parts += _section(site, list(group))
+        parts += _section(site, list(group), sources)
     hidden = any(row.hidden_means for row in rows)
     meanings = shown_columns(any(row.is_native for row in rows), hidden) | SITE_COSTS
     shown = {name: text for name, text in meanings.items() if name in ("Agent", "Twin", *SHOWN)}
@@ -61,13 +64,14 @@ def _card(site: Site, row: TableRow) -> Iterator[Markup]:
         yield element("p", element("a", "The environment's card", href=address))
 
 
-def _section(site: Site, rows: Sequence[TableRow]) -> Iterator[Markup]:
+def _section(site: Site, rows: Sequence[TableRow], sources: Sequence[Row]) -> Iterator[Markup]:
     """Yield what a page has of one version and budget class."""
     words = f"Version {rows[0].environment_version}, {class_in_words(rows[0].budget_class)}"
     yield element("h2", words, id=anchor(rows[0]))
     yield legend(rows[0])
     yield _table(site, words, rows)
     yield front_figure(rows, words, up=_UP)
+    yield learning_figures(site, rows, sources, up=_UP)
     pairs = [
         [site.agent(agent, agent, up=_UP), site.agent(twin, twin, up=_UP), *others]
         for agent, twin, *others in (pair.cells() for pair in comparisons(rows))

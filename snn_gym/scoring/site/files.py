@@ -89,7 +89,7 @@ def site_pages(
     texts[INDEX_NAME] = overview(site, rows)
     for name in sorted({row.environment for row in rows}):
         own = [row for row in rows if row.environment == name]
-        texts[environment_page(name)] = environment(site, own)
+        texts[environment_page(name)] = environment(site, own, sources)
     for name in agents:
         own = [row for row in rows if row.agent == name]
         texts[agent_page(name)] = agent(site, own, rows, sources)

@@ -6,8 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from urllib.parse import quote
 
+from snn_gym.scoring.results import Row
 from snn_gym.scoring.site.elements import Markup, element, joined
-from snn_gym.scoring.table import TableRow
+from snn_gym.scoring.table import DERIVED, TableRow, is_derived, section
 
 STYLE_NAME = "style.css"
 """The style sheet, beside index.html."""
@@ -147,6 +148,27 @@ def environment_page(environment: str) -> str:
 def row_file(agent: str, environment: str, seed: int) -> str:
     """Return where a row's file lies, from the site's folder."""
     return f"rows/{file_stem(agent)}/{file_stem(environment)}/{seed}.json"
+
+
+def agent_name(row: TableRow) -> str:
+    """Return what an agent is called in figures: its name, marked as in the table."""
+    return row.agent + (f" {DERIVED}" if row.derived else "")
+
+
+def sources_of(row: TableRow, sources: Sequence[Row]) -> list[Row]:
+    """Return the stored rows behind a line of the table.
+
+    Args:
+        row: The line.
+        sources: Any stored rows.
+    """
+    wanted = (row.agent, *section(row), row.derived)
+    return [one for one in sources if _line(one) == wanted]
+
+
+def _line(one: Row) -> tuple[str, str, int, str, bool]:
+    version, derived = one.environment_version, is_derived(one)
+    return (one.agent, one.environment, version, one.budget_class, derived)
 
 
 def anchor(row: TableRow) -> str:

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from snn_gym.scoring import table_rows
-from snn_gym.scoring.site.front import decades, front, front_figure, ticks
+from snn_gym.scoring.site.front import decades, front, front_figure
 from tests.scoring.site.parsed import Parsed
 from tests.scoring.test_table import fill, make_row
 
@@ -26,19 +26,6 @@ def test_a_point_is_on_the_front_if_none_is_as_good_for_less(points):
 
     unbeaten = {point for point in points if not any(beats(other, point) for other in points)}
     assert front(points) == sorted(unbeaten)
-
-
-@pytest.mark.parametrize(
-    ("low", "high", "expected"),
-    [
-        (0.0, 500.0, [0, 100, 200, 300, 400, 500]),
-        (-200.0, -98.0, [-200, -150, -100]),
-        (0.4875, 1.0, [0.6, 0.8, 1.0]),
-        (3.0, 3.0, [3.0]),
-    ],
-)
-def test_round_numbers_by_hand(low, high, expected):
-    assert ticks(low, high) == pytest.approx(expected)
 
 
 def test_powers_of_ten_enclose_all_operations():

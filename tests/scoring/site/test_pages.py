@@ -70,7 +70,7 @@ def test_the_regime_is_that_of_both_rates(rows):
 
 
 def test_an_environment_page_by_hand(rows):
-    read = Parsed(environment(SITE, [row for row in rows if row.environment == "CartPole-v1"]))
+    read = Parsed(environment(SITE, [row for row in rows if row.environment == "CartPole-v1"], ()))
     gradient, pairs, imported = read.tables
     shown = [dict(zip(gradient[0], line, strict=True)) for line in gradient[1:]]
     assert [line["Agent"] for line in shown] == ["ppo-lif", "ppo-mlp"]
@@ -94,10 +94,10 @@ def test_names_lead_to_the_agents_that_have_a_page(rows):
 
 def test_the_documentation_is_led_to_where_there_is_one(rows):
     cartpole = [row for row in rows if row.environment == "CartPole-v1"]
-    beside = environment(Site(frozenset(), Documentation("../")), cartpole)
+    beside = environment(Site(frozenset(), Documentation("../")), cartpole, ())
     addresses = {x["href"] for x in Parsed(beside).attributes("a")}
     assert {"../../environments/CartPole-v1.html", "../../index.html"} <= addresses
-    assert "../../" not in environment(Site(frozenset()), cartpole)
+    assert "../../" not in environment(Site(frozenset()), cartpole, ())
 
 
 def test_a_script_for_a_name_is_shown_and_not_run(rows):
@@ -134,7 +134,7 @@ def test_no_rows_have_a_page_too():
 def test_rows_of_a_task_that_is_gone_have_no_scale(tmp_path):
     (row,) = table_rows(fill(tmp_path, make_row(environment="snn/Gone-v0")))
     assert "not comparable" in "".join(Parsed(overview(SITE, [row])).said)
-    assert "reference" not in environment(SITE, [row]).partition("<details>")[0]
+    assert "reference" not in environment(SITE, [row], ()).partition("<details>")[0]
 
 
 def markdown_tables(text):
