@@ -11,9 +11,11 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 DEMO := runs/demo
 PROPOSED := runs/proposed
+RELEASE := runs/release
 PYTEST_ARGS ?=
 SAMPLE ?= 10
 SEED ?= 0
+STEPS ?=
 
 # One thread each: networks this small lose time to thread hand-overs, and two processes share
 # the cores.
@@ -22,10 +24,10 @@ export OMP_NUM_THREADS := 1
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo wheel submissions results retrain study test check check-all lint types contract docs bench clean
+.PHONY: help install demo wheel submissions results retrain study test check check-all lint types contract docs bench wheels audit release-check clean
 
 help: ## Show this list.
-	@grep -E '^[a-z-]+:.*## ' Makefile | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+	@grep -E '^[a-z-]+:.*## ' Makefile | awk -F ':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
 
 $(STAMP): pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -109,6 +111,16 @@ docs: $(STAMP) ## Build the documentation site, docs/_build/html/index.html.
 check-all: lint types contract ## The same with the slow tests, which build the documentation site.
 	$(BIN)/python -m pytest -n 2 --dist worksteal -m "slow or not slow" $(PYTEST_ARGS)
 
+wheels: $(STAMP) ## Install the wheel into each Python that is supported and is here, and use it.
+	$(BIN)/python -m pytest -m slow -rs tests/test_wheel.py
+
+audit: $(STAMP) ## Check that rows, weights and table are what was verified.
+	$(BIN)/snn-gym audit
+
+# STEPS are some of check, wheels, docs, audit and retrain, all by default; SAMPLE and SEED are those of retrain.
+release-check: ## Do in a clone of this commit all that a release needs (hours), say what passed.
+	$(PYTHON) .ci/release.py $(RELEASE) $(STEPS)
+
 # What is made once (a trained and a lean agent, compiled peers) is kept in runs/bench.
 bench: $(STAMP) ## Measure speed beside other libraries, write docs/speed.md.
 	$(BIN)/pip install --quiet --disable-pip-version-check $(PIP_ARGS) --editable ".[dev,bench]"
@@ -116,4 +128,4 @@ bench: $(STAMP) ## Measure speed beside other libraries, write docs/speed.md.
 	$(BIN)/python -m benchmarks report
 
 clean: ## Remove the virtual environment, caches and runs of the demo.
-	rm -rf $(VENV) $(DEMO) $(PROPOSED) build dist docs/_build .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) $(DEMO) $(PROPOSED) $(RELEASE) build dist docs/_build .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
