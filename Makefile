@@ -92,9 +92,10 @@ study: $(STAMP) ## Run what is missing of the studies (days), write their pages 
 test: $(STAMP) ## Run the tests (without the slow ones).
 	$(BIN)/python -m pytest -n 2 --dist worksteal $(PYTEST_ARGS)
 
-lint: $(STAMP) ## Check style and formatting.
+lint: $(STAMP) ## Check style and formatting, and the Containerfile.
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/hadolint Containerfile
 
 types: $(STAMP) ## Check types.
 	$(BIN)/mypy
