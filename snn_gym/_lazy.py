@@ -36,7 +36,8 @@ def lazy_names(
 
     Args:
         package: ``__name__`` of the package.
-        homes: Submodule of each public name, relative to the package.
+        homes: Submodule of each public name, relative to the package; with a leading dot, relative
+            to the package above.
 
     Returns:
         ``__getattr__`` and ``__dir__``.
@@ -46,7 +47,7 @@ def lazy_names(
         if name not in homes:
             raise AttributeError(f"module {package!r} has no attribute {name!r}")
         with collector_paused():
-            value = getattr(importlib.import_module(f"{package}.{homes[name]}"), name)
+            value = getattr(importlib.import_module(f".{homes[name]}", package), name)
         setattr(sys.modules[package], name, value)
         return value
 

@@ -16,7 +16,9 @@ if TYPE_CHECKING:
     from snn_gym.export.nir_import import from_nir, network_from_nir
     from snn_gym.export.nir_submission import submit_nir
     from snn_gym.export.onnx_graph import to_onnx
-    from snn_gym.export.portable_agent import (
+    from snn_gym.export.residual import ResidualPolicy, choose_share
+    from snn_gym.export.visits import Visits, visit
+    from snn_gym.policies.portable_agent import (
         Portable,
         PortableAgent,
         PortableANN,
@@ -25,7 +27,6 @@ if TYPE_CHECKING:
         portable,
         without_silent,
     )
-    from snn_gym.export.visits import Visits, visit
 
 __all__ = [
     "CFiles",
@@ -37,7 +38,9 @@ __all__ = [
     "PortableAgent",
     "PortableLayer",
     "PortableNormaliser",
+    "ResidualPolicy",
     "Visits",
+    "choose_share",
     "convert",
     "fine_tune",
     "freeze",
@@ -62,24 +65,26 @@ __getattr__, __dir__ = lazy_names(
         "FrozenPolicy": "frozen",
         "Host": "host",
         "NIRFiles": "nir_graph",
-        "Portable": "portable_agent",
-        "PortableANN": "portable_agent",
-        "PortableAgent": "portable_agent",
-        "PortableLayer": "portable_agent",
-        "PortableNormaliser": "portable_agent",
+        "Portable": ".policies.portable_agent",
+        "PortableANN": ".policies.portable_agent",
+        "PortableAgent": ".policies.portable_agent",
+        "PortableLayer": ".policies.portable_agent",
+        "PortableNormaliser": ".policies.portable_agent",
+        "ResidualPolicy": "residual",
         "Visits": "visits",
+        "choose_share": "residual",
         "convert": "conversion",
         "fine_tune": "fine_tuning",
         "freeze": "frozen",
         "from_nir": "nir_import",
         "network_from_nir": "nir_import",
-        "portable": "portable_agent",
+        "portable": ".policies.portable_agent",
         "read_host": "host",
         "submit_nir": "nir_submission",
         "to_c": "c",
         "to_nir": "nir_graph",
         "to_onnx": "onnx_graph",
         "visit": "visits",
-        "without_silent": "portable_agent",
+        "without_silent": ".policies.portable_agent",
     },
 )

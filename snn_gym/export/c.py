@@ -20,8 +20,8 @@ from snn_gym.export.c_ann import ANNSource
 from snn_gym.export.c_base import Source
 from snn_gym.export.c_fixed import FixedSource
 from snn_gym.export.c_source import SpikingSource
-from snn_gym.export.portable_agent import PortableANN, portable, without_silent
 from snn_gym.export.visits import Visits
+from snn_gym.policies.portable_agent import PortableANN, portable, without_silent
 from snn_gym.storage import write_text_atomic
 
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,31}")

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from snn_gym.export import c_text
 from snn_gym.export.c_base import Source
-from snn_gym.export.portable_agent import PortableANN
+from snn_gym.policies.portable_agent import PortableANN
 
 _CALLS = {"tanh": "tanhf({0})", "relu": "{0} > 0.0f ? {0} : 0.0f"}
 

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from snn_gym.export import c_text
-from snn_gym.export.portable_agent import Portable
+from snn_gym.policies.portable_agent import Portable
 
 _LINE = 96
 _TYPES = {"float32": "float", "int8": "int8_t", "int16": "int16_t", "int32": "int32_t"}

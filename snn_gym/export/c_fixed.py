@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from snn_gym.export import c_fixed_text, c_text
 from snn_gym.export.c_base import number
 from snn_gym.export.c_source import SpikingSource
-from snn_gym.export.portable_agent import PortableAgent, PortableLayer
+from snn_gym.policies.portable_agent import PortableAgent, PortableLayer
 from snn_gym.spiking.neurons.forward_kernels import (
     ADAPT_GAIN,
     BETA,

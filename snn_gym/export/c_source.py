@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from snn_gym.export import c_text
 from snn_gym.export.c_base import Source
-from snn_gym.export.portable_agent import PortableAgent, PortableLayer
+from snn_gym.policies.portable_agent import PortableAgent, PortableLayer
 
 _VARIABLES = ("potentials", "currents", "thresholds")
 

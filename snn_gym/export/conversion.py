@@ -6,8 +6,8 @@ thresholds, as in the release of CRPI, https://github.com/xuzijie32/ANN2SNN-CRPI
 largest activation is Diehl et al. 2015's, https://doi.org/10.1109/IJCNN.2015.7280696). Potentials
 start at half the threshold, by which rounding is to the nearest (Bu et al. 2022,
 https://arxiv.org/abs/2303.04347). We put ``theta`` into the weights, so that every neuron has the
-threshold 1, and reset the state at every decision; the residual that the release carries on is left
-out.
+threshold 1, and reset the state at every decision; the residual that the release carries on is in
+``snn_gym.export.residual``.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.policies import BasePolicy
 from torch import Tensor, nn
 
-from snn_gym.export.portable_agent import PortableANN, outer_head, portable
 from snn_gym.export.visits import FIRST_SEED, observations_of
 from snn_gym.policies._networks import DenseNetwork
+from snn_gym.policies.portable_agent import PortableANN, outer_head, portable
 
 DECISIONS = 10_000
 """States by which thresholds are chosen."""

@@ -12,7 +12,7 @@ from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.policies import BasePolicy
 
 from snn_gym.export.frozen_kernels import RELU, TANH, decide_ann, decide_spiking
-from snn_gym.export.portable_agent import (
+from snn_gym.policies.portable_agent import (
     Array,
     Portable,
     PortableAgent,

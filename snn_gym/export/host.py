@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 from snn_gym.config import Config, Count, Length, Positive, Range
-from snn_gym.export.portable_agent import PortableAgent
+from snn_gym.policies.portable_agent import PortableAgent
 from snn_gym.scoring.manifest import parse_strict
 from snn_gym.storage import read_regular_file
 

@@ -26,7 +26,7 @@ from stable_baselines3.common.policies import BasePolicy
 
 from snn_gym.config import to_mapping
 from snn_gym.export.host import DT_S, host_of
-from snn_gym.export.portable_agent import Array, PortableAgent, PortableLayer, portable
+from snn_gym.policies.portable_agent import Array, PortableAgent, PortableLayer, portable
 from snn_gym.spiking.neurons.forward_kernels import (
     ALIF,
     CURRENT_GAIN,

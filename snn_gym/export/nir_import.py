@@ -32,7 +32,7 @@ from snn_gym.export.host import Host, read_host
 from snn_gym.export.nir_chain import Chain, chain_of
 from snn_gym.export.nir_file import read_graph
 from snn_gym.export.nir_neurons import DT_MS, Neurons, neurons_of
-from snn_gym.export.portable_agent import PortableAgent, outer_head, portable
+from snn_gym.policies.portable_agent import PortableAgent, outer_head, portable
 from snn_gym.scoring.manifest import shorten
 from snn_gym.spiking.config import NetworkConfig
 from snn_gym.spiking.layers import SpikingLayer

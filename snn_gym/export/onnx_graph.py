@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.policies import BasePolicy
 
-from snn_gym.export.portable_agent import (
+from snn_gym.policies.portable_agent import (
     Portable,
     PortableAgent,
     PortableANN,

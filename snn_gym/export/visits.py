@@ -55,7 +55,7 @@ def visit(
     policy: Any = model.policy if isinstance(model, BaseAlgorithm) else model
     watched = _Watched(policy)
     seeds = range(FIRST_SEED, FIRST_SEED + episodes)
-    costs = evaluate(watched, env_id, seeds=seeds, env_kwargs=env_kwargs)  # type: ignore[arg-type]
+    costs = evaluate(watched, env_id, seeds=seeds, env_kwargs=env_kwargs)
     return Visits(tuple(watched.fired), tuple(watched.peaks), watched.peak_spikes, costs)
 
 

@@ -37,6 +37,17 @@ _OBSERVATIONS_PER_RECORD = 512
 _EPISODES_TOGETHER = 100
 
 
+class Acting(Protocol):
+    """Whatever acts as Stable-Baselines3's models and policies do."""
+
+    def predict(
+        self, observation: Any, state: Any = ..., episode_start: Any = ..., /, *,
+        deterministic: bool = ...,
+    ) -> tuple[NDArray[Any], tuple[NDArray[Any], ...] | None]:  # fmt: skip
+        """Return actions for observations, and the state to pass on."""
+        ...
+
+
 @runtime_checkable
 class _Recordable(Protocol):
     """A policy that can say what its network does."""
@@ -84,7 +95,7 @@ def evaluation_seeds(episodes: int) -> tuple[int, ...]:
 
 
 def evaluate(
-    model_or_policy: BaseAlgorithm | BasePolicy,
+    model_or_policy: BaseAlgorithm | BasePolicy | Acting,
     env_id: str,
     episodes: int = OFFICIAL_EPISODES,
     seeds: Sequence[int] | None = None,
@@ -102,8 +113,8 @@ def evaluate(
     the states they were met in; of more than 20,000, every second (fourth, …) one is used.
 
     Args:
-        model_or_policy: Stable-Baselines3 model or policy. A policy without `record` is scored
-            too, with empty costs.
+        model_or_policy: Stable-Baselines3 model or policy, or whatever acts as these do. A policy
+            without `record` is scored too, with empty costs.
         env_id: Gymnasium id; observations are arrays or numbers, not dictionaries.
         episodes: Number of episodes, unless `seeds` is given.
         seeds: Seed of each episode, each in [0, 2**32).
@@ -162,7 +173,7 @@ _Decision = tuple[NDArray[Any], tuple[NDArray[Any], ...] | None]
 
 
 def _play(
-    policy: BasePolicy,
+    policy: Acting,
     make: Callable[[], gym.Env[Any, Any]],
     seeds: Sequence[int],
     visited: _Visited,
@@ -200,7 +211,7 @@ def _play(
 
 
 def _costs(
-    policy: BasePolicy, decisions: Sequence[_Decision], seeds: Sequence[int]
+    policy: Acting, decisions: Sequence[_Decision], seeds: Sequence[int]
 ) -> Iterator[tuple[int, Costs]]:
     """Yield the number of decisions recorded at a time, and their mean costs."""
     if not isinstance(policy, _Recordable):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from snn_gym.folders import locked, remove_partial_files
 from snn_gym.registry import IMPORTED
@@ -12,6 +13,7 @@ from snn_gym.scoring.comparison import COMPARISON_COLUMNS, COMPARISON_DEFINITION
 from snn_gym.scoring.hidden import CHANCE
 from snn_gym.scoring.profiles import PROFILE_COLUMNS, PROFILE_DEFINITIONS, profiles
 from snn_gym.scoring.results import Row
+from snn_gym.scoring.room import ROOM_COLUMNS, registered_demand, room_cells
 from snn_gym.scoring.table import (
     COLUMN_DEFINITIONS,
     COLUMNS,
@@ -28,6 +30,9 @@ from snn_gym.scoring.table import (
 )
 from snn_gym.storage import StorageError, read_regular_file, write_text_atomic
 
+if TYPE_CHECKING:  # which needs PyTorch
+    from snn_gym.scoring.chips import Demand
+
 TABLE_NAME = "README.md"
 _MAX_TABLE_BYTES = 64 << 20
 
@@ -37,7 +42,7 @@ Every row was run again by `snn-gym verify` before it was written. [RULES.md](RU
 submit and how a policy is evaluated; what the columns mean stands at the end. This file is written
 by `snn-gym table`; do not edit it.
 """
-_TEXTS = ("Agent", "Twin", "Against", "Environments", "Finding")
+_TEXTS = ("Agent", "Twin", "Against", "Environments", "Finding", "Fits")
 """Columns whose texts stand to the left; numbers stand to the right."""
 _WRITTEN = _INTRODUCTION.partition(" before it was written")[0]
 STREAMS_NOTE = f"""{MARK} Environment k of a run had the seed of the run plus k, so that runs with \
@@ -207,6 +212,7 @@ def shown_columns(native: bool, hidden: bool) -> dict[str, str]:
         **dict(defined[:after]),
         **(REFERENCE_COLUMNS if native else {}),
         **dict(defined[after:]),
+        **ROOM_COLUMNS,
         **(HIDDEN_COLUMN if hidden else {}),
     }
 
@@ -227,8 +233,15 @@ def row_texts(row: TableRow, rows: Iterable[TableRow]) -> dict[str, str]:
     return {
         **dict(zip(COLUMNS, row.cells(), strict=True)),
         **row.reference_cells(rows),
+        **room_cells(_demand(row)),
         **dict.fromkeys(HIDDEN_COLUMN, row.hidden_cell()),
     }
+
+
+def _demand(row: TableRow) -> Demand | None:
+    """Return the room of a row's network; None for an ANN and for a task that is not known."""
+    known = row.spiking and row.card is not None
+    return registered_demand(row.agent, row.environment) if known else None
 
 
 def _definitions(texts: Mapping[str, str]) -> str:

@@ -106,10 +106,10 @@ def evaluate_disturbed(
     """
     policy = NoisySight(model.policy, disturbance.noise) if disturbance.noise > 0 else model.policy
     if not disturbance.changes:
-        return evaluate(policy, env_id, episodes)  # type: ignore[arg-type]
+        return evaluate(policy, env_id, episodes)
     register_changed()
     arguments = {"task": env_id, "changes": dict(disturbance.changes)}
-    return evaluate(policy, CHANGED, episodes, env_kwargs=arguments)  # type: ignore[arg-type]
+    return evaluate(policy, CHANGED, episodes, env_kwargs=arguments)
 
 
 class NoisySight:

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from snn_gym.scoring.rendering import class_in_words
 from snn_gym.scoring.results import Row
+from snn_gym.scoring.room import ROOM_COLUMNS
 from snn_gym.scoring.site.columns import SITE_COSTS, kind, remarks, texts
 from snn_gym.scoring.site.commands import trainings
 from snn_gym.scoring.site.elements import Markup, element, from_markdown, joined
@@ -33,6 +34,7 @@ SHOWN = (
     *(column.heading for column in COST_COLUMNS.values()),
     *SITE_COSTS,
     "Parameters",
+    *ROOM_COLUMNS,
     "Steps",
     "Trained again",
 )
@@ -73,7 +75,8 @@ def agent(
     for row in rows:
         others = [other for other in table if section(other) == section(row)]
         parts += _section(site, row, others, sources)
-    meanings = {column: (COLUMN_DEFINITIONS | SITE_COSTS)[column] for column in SHOWN}
+    defined = COLUMN_DEFINITIONS | ROOM_COLUMNS | SITE_COSTS
+    meanings = {column: defined[column] for column in SHOWN}
     if any(trained(row, sources) for row in rows):
         parts.append(element("p", element("strong", "Learning curves."), f" {CURVES_TEXT}"))
     parts += [*remarks(rows), definitions("What the columns mean", meanings)]

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from snn_gym.scoring.comparison import COMPARISON_COLUMNS, COMPARISON_DEFINITIONS, comparisons
 from snn_gym.scoring.rendering import class_in_words, shown_columns
 from snn_gym.scoring.results import Row
+from snn_gym.scoring.room import ROOM_COLUMNS
 from snn_gym.scoring.site.columns import KIND, SITE_COSTS, remarks, texts
 from snn_gym.scoring.site.elements import Markup, element, joined
 from snn_gym.scoring.site.front import front_figure
@@ -32,6 +33,7 @@ SHOWN = (
     "MACs",
     *SITE_COSTS,
     "Parameters",
+    *ROOM_COLUMNS,
     "Steps",
     "Trained again",
     "Hidden seeds",

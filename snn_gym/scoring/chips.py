@@ -1,0 +1,147 @@
+"""Room that a network takes, and what is published of chips' room.
+
+These limits alone are compared: whether a chip has the neuron model, takes currents from a host, or
+keeps up is not looked at.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from snn_gym.policies.portable_agent import PortableAgent
+
+_STATE_BYTES = 2
+_INDEXED_SYNAPSE_BYTES = 2
+
+
+@dataclass(frozen=True)
+class Demand:
+    """Room that a network takes; a weight of exactly 0 is no synapse."""
+
+    inputs: int
+    """Values or channels of an observation."""
+    outputs: int
+    """Outputs of the readout."""
+    neurons: int
+    """Neurons of all layers."""
+    layers: int
+    """Layers of neurons, and the readout."""
+    widest: int
+    """Most inputs, neurons or outputs that stand side by side."""
+    fan_in: int
+    """Most synapses that one neuron or output has, recurrent ones included."""
+    fan_out: int
+    """Most synapses that leave one neuron, recurrent ones included."""
+    synapses: int
+    """All synapses, those from inputs and to outputs included."""
+    memory_bytes: int
+    """Weights of 8 bits; biases and state variables of 16."""
+
+    @property
+    def sources(self) -> int:
+        """Everything that spikes come from: inputs and neurons."""
+        return self.inputs + self.neurons
+
+    @property
+    def indexed_synapse_bytes(self) -> int:
+        """Synapses of 8 bits, and as much again to say where each leads."""
+        return _INDEXED_SYNAPSE_BYTES * self.synapses
+
+
+@dataclass(frozen=True)
+class Chip:
+    """A core, and what is published about its room."""
+
+    core: str
+    """What an agent has to fit into."""
+    limits: Mapping[str, int]
+    """Largest value of fields of `Demand`."""
+    source: str
+    """Where the limits stand."""
+
+
+CHIPS: Mapping[str, Chip] = {
+    "Loihi": Chip(
+        "one core",
+        {"neurons": 1024, "sources": 4096, "indexed_synapse_bytes": 131_072},
+        "1,024 compartments: Davies et al. 2018, https://doi.org/10.1109/MM.2018.112130359; "
+        "4,096 input axons and 1,048,576 bits of synapses: nengo-loihi, "
+        "https://github.com/nengo/nengo-loihi/blob/main/nengo_loihi/block.py. A synapse takes 8 "
+        "bits and its index; 16 together is our figure, after a dense network that nengo-loihi "
+        "gave 15.7",
+    ),
+    "SpiNNaker2": Chip(
+        "one core",
+        {"memory_bytes": 131_072},
+        "128 KiB of local memory for code and data: datasheet 0.03 of 2021, "
+        "https://github.com/SpiNNakerManchester/SpiNNMachine/files/14848134/SpiNN2datasheet.pdf. "
+        "What the program takes of it is not counted",
+    ),
+    "Xylo": Chip(
+        "the chip",
+        {"inputs": 16, "neurons": 1000, "outputs": 8, "fan_in": 63, "synapses": 64_000},
+        "Xylo Audio 2 (SYNS61201): 16 inputs, 1,000 hidden and 8 output neurons are the limits of "
+        "https://github.com/synsense/rockpool, devices/xylo/syns61201/xylo_mapper.py; fan-in 63 "
+        "and 64,000 weights: https://rockpool.ai/devices/xylo-overview.html",
+    ),
+    "Speck": Chip(
+        "a core for each layer",
+        {"widest": 1024, "layers": 9},
+        "9 cores, each a layer of at most 1,024 channels: "
+        "https://github.com/synsense/sinabs/blob/main/docs/speck/overview.md. Its memory, which "
+        "differs between cores, is not compared",
+    ),
+}
+"""Chips by name. Limits of neurons are those of hidden ones; outputs are read by the host on all
+but Xylo."""
+
+
+def demand_of(agent: PortableAgent) -> Demand:
+    """Count what a network takes.
+
+    Args:
+        agent: A spiking agent as numbers.
+    """
+    layers, head = agent.layers, agent.head_weights != 0  # (O, N)
+    ways_in = [x.weights != 0 for x in layers]  # (D, N)
+    loops = [np.zeros((x.size,) * 2) if x.recurrent is None else x.recurrent != 0 for x in layers]
+    into = [_most(w.sum(0) + r.sum(0)) for w, r in zip(ways_in, loops, strict=True)]
+    onward = [*(w.sum(1) for w in ways_in[1:]), head.sum(0)]
+    out = [_most(w + r.sum(1)) for w, r in zip(onward, loops, strict=True)]
+    synapses = int(sum(x.sum() for x in (*ways_in, *loops, head)))
+    states = sum(x.rest.size for x in layers)
+    neurons = sum(agent.sizes)
+    return Demand(
+        inputs=agent.inputs,
+        outputs=agent.outputs,
+        neurons=neurons,
+        layers=len(layers) + 1,
+        widest=max(agent.inputs, agent.outputs, *agent.sizes),
+        fan_in=max(*into, _most(head.sum(1))),
+        fan_out=max(out),
+        synapses=synapses,
+        memory_bytes=synapses + _STATE_BYTES * (neurons + agent.outputs + states),
+    )
+
+
+def _most(counts: NDArray[np.generic]) -> int:
+    return int(counts.max())
+
+
+def misfits(demand: Demand, chip: Chip) -> tuple[str, ...]:
+    """Say what of a network has no room on a chip; nothing if it fits.
+
+    Args:
+        demand: What the network takes.
+        chip: The chip.
+    """
+    needed = ((name, getattr(demand, name), most) for name, most in chip.limits.items())
+    return tuple(
+        f"{name.replace('_', ' ')} {need:,} of {most:,}"
+        for name, need, most in needed
+        if need > most
+    )
