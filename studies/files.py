@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
 from snn_gym.config import from_mapping, to_mapping
 from snn_gym.storage import write_text_atomic
-from snn_gym.threads import one_thread
 
 RunT = TypeVar("RunT")
 
@@ -44,29 +42,3 @@ def read_run(kind: type[RunT], path: Path) -> RunT:
     except json.JSONDecodeError as error:
         raise ValueError(f"{path}: not valid JSON ({error}); delete it and run again") from error
     return from_mapping(kind, content, str(path))
-
-
-def write_page(
-    page: Path,
-    results: Path,
-    kind: type[RunT],
-    report: Callable[[RunT], str],
-    measure: Callable[[], RunT] | None,
-) -> Path:
-    """Write a study's page from its file of results.
-
-    Args:
-        page: The page.
-        results: The file.
-        kind: The dataclass that it holds.
-        report: Text of the page.
-        measure: Makes the results anew, on one thread; None to take those that there are.
-
-    Returns:
-        The page.
-    """
-    if measure is not None:
-        with one_thread():
-            write_run(results, measure())
-    write_text_atomic(page, report(read_run(kind, results)))
-    return page

@@ -5,8 +5,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import gymnasium as gym
 import numpy as np
@@ -18,12 +17,10 @@ from snn_gym.config import Config
 from snn_gym.export import to_c, visit
 from snn_gym.scoring import evaluate
 from snn_gym.zoo.recipe import processor
+from studies.deployed.page import Page
 from studies.deployed.program import Player, seconds_per_decision
-from studies.files import write_page
 from studies.lean.tables import spread, table
 
-DOCS = Path(__file__).parents[2] / "docs"
-RESULTS = Path(__file__).parent / "results.json"
 ENV_ID = "CartPole-v1"
 SEEDS = range(5)
 LEAN = "ppo-lif, made lean"
@@ -37,7 +34,7 @@ _TIMED = 1000
 
 _TEXT = """# Agents as C
 
-Written by `python -m studies.deployed` from `studies/deployed/results.json`. Agents of the results
+Written by `python -m studies.deployed` from `studies/deployed/deployed.json`. Agents of the results
 table, seeds {first} to {last} on {env}, and the spiking ones made lean (`make_lean` as it comes),
 are written as C by [snn-gym export](guide/export.md), compiled by `cc -std=c99 -O3 -march=native`,
 played through a pipe on the table's {episodes} episodes, and timed on {timed:,} states that the
@@ -87,8 +84,12 @@ class Found(Config):
     """All agents and forms."""
 
 
-def measure() -> Iterator[Deployed]:
+def measure(_: Found | None) -> Iterator[Found]:
     """Export, compile, play and time every agent in every form."""
+    yield Found(processor(), tuple(_measured()))
+
+
+def _measured() -> Iterator[Deployed]:
     for seed in SEEDS:
         trained, ann = (load_pretrained(x, ENV_ID, seed) for x in ("ppo-lif", "ppo-mlp"))
         for agent, model in (("ppo-lif", trained), (LEAN, make_lean(trained)), ("ppo-mlp", ann)):
@@ -99,7 +100,7 @@ def measure() -> Iterator[Deployed]:
                 with tempfile.TemporaryDirectory() as folder:
                     files = to_c(model, folder, visits=visits, **options)  # type: ignore[arg-type]
                     with Player(files) as player:
-                        mean = evaluate(player, ENV_ID).mean  # type: ignore[arg-type]
+                        mean = evaluate(player, ENV_ID).mean
                     spent = seconds_per_decision(files, seen)
                 yield Deployed(
                     agent, form, seed, files.sizes, files.constant_bytes, mean, simulated, spent
@@ -146,13 +147,7 @@ def _line(agent: str, form: str, own: list[Deployed]) -> tuple[str, ...]:
     )  # fmt: skip
 
 
-def main(
-    report_only: Annotated[bool, typer.Option(help="Write the report alone.")] = False,
-) -> None:
-    """Measure everything, and write docs/deployed.md."""
-    anew = None if report_only else (lambda: Found(processor(), tuple(measure())))
-    typer.echo(f"wrote {write_page(DOCS / 'deployed.md', RESULTS, Found, report, anew)}")
-
+PAGE = Page("deployed", Found, measure, report)
 
 if __name__ == "__main__":
-    typer.run(main)
+    typer.run(PAGE.write)

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Annotated
 
 import typer
 
@@ -14,11 +12,9 @@ from snn_gym.config import Config
 from snn_gym.export import convert
 from snn_gym.scoring import evaluate
 from snn_gym.scoring.pretrained import find_trained
-from studies.files import write_page
+from studies.deployed.page import Page
 from studies.lean.tables import spread, table
 
-DOCS = Path(__file__).parents[2] / "docs"
-RESULTS = Path(__file__).parent / "converted.json"
 PAIRS = (
     ("dqn-mlp", "dqsn", "CartPole-v1"),
     ("qrdqn-mlp", "qrdqn-lif", "CartPole-v1"),
@@ -76,8 +72,12 @@ class Found(Config):
     """All agents and forms."""
 
 
-def measure() -> Iterator[Played]:
+def measure(_: Found | None) -> Iterator[Found]:
     """Convert and play every ANN; take the others from their rows."""
+    yield Found(tuple(_played()))
+
+
+def _played() -> Iterator[Played]:
     for ann, direct, env_id in PAIRS:
         for agent in (ann, direct):
             for row in find_trained(agent, env_id).rows[:MOST_SEEDS]:
@@ -114,13 +114,7 @@ def report(found: Found) -> str:
     return _TEXT + table(head, lines) + _END
 
 
-def main(
-    report_only: Annotated[bool, typer.Option(help="Write the report alone.")] = False,
-) -> None:
-    """Measure everything, and write docs/converted.md."""
-    anew = None if report_only else (lambda: Found(tuple(measure())))
-    typer.echo(f"wrote {write_page(DOCS / 'converted.md', RESULTS, Found, report, anew)}")
-
+PAGE = Page("converted", Found, measure, report)
 
 if __name__ == "__main__":
-    typer.run(main)
+    typer.run(PAGE.write)

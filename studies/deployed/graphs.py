@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import numpy as np
 import typer
@@ -19,11 +19,9 @@ from snn_gym.config import Config
 from snn_gym.export import from_nir, portable, to_nir
 from snn_gym.registry import make_task
 from snn_gym.scoring.pretrained import list_trained
-from studies.files import write_page
+from studies.deployed.page import Page
 from studies.lean.tables import table
 
-DOCS = Path(__file__).parents[2] / "docs"
-RESULTS = Path(__file__).parent / "graphs.json"
 EQUAL = "equal"
 _DECISIONS = 200
 
@@ -63,8 +61,12 @@ class Found(Config):
     """All rows of the results table."""
 
 
-def measure() -> Iterator[Graphed]:
+def measure(_: Found | None) -> Iterator[Found]:
     """Export every stored agent, and import it again."""
+    yield Found(tuple(_rows()))
+
+
+def _rows() -> Iterator[Graphed]:
     for trained in list_trained():
         for row in trained.rows:
             model = load_pretrained(trained.agent, trained.environment, row.seed)
@@ -139,13 +141,7 @@ def _reason(outcome: str) -> str:
     return outcome if outcome in _DONE else "refused: " + re.split(r"[;,] ", outcome)[0]
 
 
-def main(
-    report_only: Annotated[bool, typer.Option(help="Write the report alone.")] = False,
-) -> None:
-    """Export and import all rows, and write docs/graphs.md."""
-    anew = None if report_only else (lambda: Found(tuple(measure())))
-    typer.echo(f"wrote {write_page(DOCS / 'graphs.md', RESULTS, Found, report, anew)}")
-
+PAGE = Page("graphs", Found, measure, report)
 
 if __name__ == "__main__":
-    typer.run(main)
+    typer.run(PAGE.write)

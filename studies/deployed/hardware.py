@@ -4,46 +4,38 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import typer
 
 from snn_gym import load_pretrained, make_lean
 from snn_gym.config import Config
 from snn_gym.export import PortableAgent, portable, visit, without_silent
-from snn_gym.export.hardware import (
-    CHIPS,
-    Activity,
-    Demand,
-    activity_of,
-    demand_of,
-    energy_of,
-    misfits,
-)
+from snn_gym.export.hardware import Activity, activity_of, energy_of
+from snn_gym.scoring.chips import CHIPS, Demand, demand_of, misfits
 from snn_gym.scoring.pretrained import list_trained, twin_costs
 from snn_gym.spiking.energy import COMPETITIVE_RATE, COMPETITIVE_SPIKES, MAC_PJ, SYNOP_PJ
-from studies.files import write_page
+from studies.deployed.page import Page
 from studies.lean.tables import table, wrapped
 
-DOCS = Path(__file__).parents[2] / "docs"
-RESULTS = Path(__file__).parent / "hardware.json"
 EPISODES = 5
+STORED, LEAN, BARE = "stored", "made lean", ", without silent"
 MADE_LEAN = (("ppo-lif", "CartPole-v1"), ("ppo-lif", "Acrobot-v1"), ("ppo-lif", "Pendulum-v1"))
 
 _INTRODUCTION = (
     "Written by `python -m studies.deployed.hardware` from `studies/deployed/hardware.json`; "
     "`snn-gym export AGENT --hardware` says the same of one agent. Each spiking agent of the "
     "results table that can be exported, with the seed of its median return, plays {episodes} "
-    "episodes apart from those of evaluations. *Lean* agents are made of the stored one by "
-    "`make_lean` as it comes; *without silent* leaves out the neurons that fired in none of these "
-    "episodes.",
+    "episodes apart from those of evaluations. *Made lean* are those that `make_lean` as it comes "
+    "makes of the stored one; agents `*-dynamics` are [lean](guide/lean.md) by their training. "
+    "*Without silent* leaves out the neurons that fired in none of these episodes.",
     "Nothing here ran on a chip. Room is compared with what is published of a core, whatever its "
     "neurons are: that a network fits does not say that its neuron model, its currents from a host "
     "or its readout can be had there. An export has the mean of QR-DQN's quantiles, so its room is "
     "less than what its policy's SynOps count.",
-    "Of {stored} stored agents {fitting}. By spikes per synapse {spikes} of them are inside, by "
-    "rate {rates}; of {lean} lean ones {lean_spikes} and {lean_rates}.",
+    "Of {stored} stored agents {fitting}; of {bare} lean ones without silent neurons "
+    "{bare_fitting}. By spikes per synapse {spikes} of the stored ones are inside, by rate "
+    "{rates}; of {lean} made lean {lean_spikes} and {lean_rates}.",
 )
 _ENERGY = (
     "A decision's energy is a band and no figure: SynOps times {synop[0]} to {synop[1]} pJ plus "
@@ -71,7 +63,7 @@ class Measured(Config):
     environment: str
     """Gymnasium id."""
     form: str
-    """``stored``, ``lean`` or ``lean, without silent``."""
+    """``stored`` or ``made lean``, and of lean ones each ``without silent``, too."""
     seed: int
     """Seed of its row."""
     time_steps: int
@@ -94,17 +86,21 @@ class Found(Config):
     """All agents and forms."""
 
 
-def measure() -> Iterator[Measured]:
+def measure(_: Found | None) -> Iterator[Found]:
     """Count and play every agent."""
+    yield Found(tuple(_agents()))
+
+
+def _agents() -> Iterator[Measured]:
     for trained in list_trained():
         row = trained.row()
         model = load_pretrained(trained.agent, trained.environment, row.seed)
         if not _is_exported(model):
             continue
         where = (trained.agent, trained.environment)
-        yield from _measured(model, *where, row.seed, "stored")
+        yield from _measured(model, *where, row.seed, STORED)
         if where in MADE_LEAN:
-            yield from _measured(make_lean(model), *where, row.seed, "lean")
+            yield from _measured(make_lean(model), *where, row.seed, LEAN)
 
 
 def _is_exported(model: Any) -> bool:
@@ -119,13 +115,19 @@ def _measured(model: Any, agent: str, env_id: str, seed: int, form: str) -> Iter
     assert isinstance(numbers, PortableAgent)  # as was asked for
     twin = twin_costs(agent, env_id)
     forms = {form: numbers}
-    if form == "lean":
-        forms["lean, without silent"] = without_silent(numbers, visits.fired)
+    if form == LEAN or _sheds(model):
+        forms[form + BARE] = without_silent(numbers, visits.fired)
     for name, x in forms.items():
         yield Measured(
             agent, env_id, name, seed, x.time_steps, demand_of(x), activity_of(x, visits),
             energy_of(visits.costs), None if twin is None else energy_of(twin),
         )  # fmt: skip
+
+
+def _sheds(model: Any) -> bool:
+    """Say whether an agent sheds spikes in training."""
+    regulation = model.policy.network.regulation
+    return regulation is not None and regulation.lean is not None
 
 
 def report(found: Found) -> str:
@@ -147,7 +149,7 @@ def report(found: Found) -> str:
             # Silent neurons do nothing, so that two forms would be told twice.
             table(
                 (*_HEAD, *_SPENT),
-                [_named(x) + _spent(x) for x in found.agents if "silent" not in x.form],
+                [_named(x) + _spent(x) for x in found.agents if not x.form.endswith(BARE)],
             ),
         )
     )
@@ -155,20 +157,25 @@ def report(found: Found) -> str:
 
 def _counted(found: Found) -> dict[str, object]:
     """Return how many agents fit, and how many are inside of each test."""
-    stored, lean = ([x for x in found.agents if x.form == form] for form in ("stored", "lean"))
-    fitting = (
-        f"{sum(not misfits(x.demand, chip) for x in stored)} fit {name}"
-        for name, chip in CHIPS.items()
-    )
+    stored, lean = ([x for x in found.agents if x.form == form] for form in (STORED, LEAN))
+    bare = [x for x in found.agents if x.form.endswith(BARE)]
     spikes, rates, lean_spikes, lean_rates = (
         sum(x.activity.regimes[test] == "inside" for x in some)
         for some in (stored, lean)
         for test in (0, 1)
     )
     return {
-        "stored": len(stored), "fitting": ", ".join(fitting), "spikes": spikes, "rates": rates,
+        "stored": len(stored), "fitting": _fitting(stored), "spikes": spikes, "rates": rates,
+        "bare": len(bare), "bare_fitting": _fitting(bare),
         "lean": len(lean), "lean_spikes": lean_spikes, "lean_rates": lean_rates,
     }  # fmt: skip
+
+
+def _fitting(some: list[Measured]) -> str:
+    return ", ".join(
+        f"{sum(not misfits(x.demand, chip) for x in some)} fit {name}"
+        for name, chip in CHIPS.items()
+    )
 
 
 _HEAD = ("agent", "environment", "form", "seed")
@@ -204,13 +211,7 @@ def _band(ends: tuple[float, float] | None) -> str:
     return "–" if ends is None else f"{ends[0]:.2f} to {ends[1]:.1f}"
 
 
-def main(
-    report_only: Annotated[bool, typer.Option(help="Write the report alone.")] = False,
-) -> None:
-    """Measure everything, and write docs/hardware.md."""
-    anew = None if report_only else (lambda: Found(tuple(measure())))
-    typer.echo(f"wrote {write_page(DOCS / 'hardware.md', RESULTS, Found, report, anew)}")
-
+PAGE = Page("hardware", Found, measure, report)
 
 if __name__ == "__main__":
-    typer.run(main)
+    typer.run(PAGE.write)

@@ -8,14 +8,9 @@ import numpy as np
 
 from snn_gym import load_pretrained
 from snn_gym.export import to_c
-from studies.deployed.__main__ import DOCS, RESULTS, Deployed, Found, report
+from studies.deployed.__main__ import Deployed, Found, report
 from studies.deployed.program import Player, seconds_per_decision
-from studies.files import read_run
 from tests.export.made import needs_compiler
-
-
-def test_the_committed_page_is_that_of_the_committed_numbers() -> None:
-    assert (DOCS / "deployed.md").read_text(encoding="utf-8") == report(read_run(Found, RESULTS))
 
 
 def test_cells_are_medians_with_the_smallest_and_the_largest() -> None:

@@ -5,9 +5,8 @@ from __future__ import annotations
 from snn_gym.registry import load_environment_spec
 from studies.deployed.faults import (
     AGENTS,
-    DOCS,
+    CARRY_STATE,
     FORMS,
-    RESULTS,
     SEEDS,
     TUNED,
     Found,
@@ -15,11 +14,6 @@ from studies.deployed.faults import (
     measure,
     report,
 )
-from studies.files import read_run
-
-
-def test_the_committed_page_is_that_of_the_committed_numbers() -> None:
-    assert (DOCS / "faults.md").read_text(encoding="utf-8") == report(read_run(Found, RESULTS))
 
 
 def test_what_is_kept_is_counted_from_random_play() -> None:
@@ -28,10 +22,13 @@ def test_what_is_kept_is_counted_from_random_play() -> None:
         low = load_environment_spec(env_id).reference.random
         for form in (*FORMS, *TUNED):
             left = 100.0 if form == "none" else 25.0
-            played += [Played(agent, env_id, form, seed, low + left) for seed in SEEDS]
+            if form in FORMS or agent not in CARRY_STATE:
+                played += [Played(agent, env_id, form, seed, low + left) for seed in SEEDS]
     assert not list(measure(Found(tuple(played))))  # nothing is missing
     lines = report(Found(tuple(played))).splitlines()
     (four,) = [x for x in lines if x.startswith("| sac-lif | Pendulum-v1 | weights of 4 bits |")]
     assert four.endswith("| 0.25 |")
     assert "weights of 4 bits, fine-tuned | 5 |" in lines[lines.index(four) + 1]
-    assert "| weights of 2 bits | 25 | 0.25 (0.25 to 0.25) | 0.25 (0.25 to 0.25) |" in lines
+    kept = "| weights of 2 bits | {} | 0.25 (0.25 to 0.25) | 0.25 (0.25 to 0.25) |"
+    assert f"| trained as usual {kept.format(25)}" in lines
+    assert f"| lean {kept.format(20)}" in lines

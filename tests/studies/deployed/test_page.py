@@ -1,0 +1,50 @@
+"""Pages of exported agents are those of their committed numbers; a page is written from them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer
+from typer.testing import CliRunner
+
+from snn_gym.config import Config
+from studies.deployed import __main__ as deployed
+from studies.deployed import converted, faults, graphs, hardware
+from studies.deployed.page import Page
+
+PAGES = [x.PAGE for x in (deployed, converted, faults, graphs, hardware)]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_the_committed_page_is_that_of_the_committed_numbers(page: Page[Any]) -> None:
+    assert page.path.read_text(encoding="utf-8") == page.text()
+
+
+@dataclass(frozen=True)
+class Counted(Config):
+    """Numbers."""
+
+    numbers: tuple[int, ...]
+    """From 0 on."""
+
+
+def count(done: Counted | None) -> Iterator[Counted]:
+    """Add two numbers, one at a time."""
+    numbers = () if done is None else done.numbers
+    for _ in range(2):
+        numbers = (*numbers, len(numbers))
+        yield Counted(numbers)
+
+
+def test_results_go_on_from_those_that_there_are(tmp_path: Path) -> None:
+    page = Page("page", Counted, count, lambda found: f"{found.numbers}\n", tmp_path, tmp_path)
+    app = typer.Typer()
+    app.command()(page.write)
+    said = [CliRunner().invoke(app, words).output for words in ([], ["--report-only"], [])]
+    assert said == [f"wrote {tmp_path / 'page.md'}\n"] * 3
+    assert page.results.read_text() == '{"numbers":[0,1,2,3]}\n'
+    assert page.path.read_text() == "(0, 1, 2, 3)\n"
