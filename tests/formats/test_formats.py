@@ -11,6 +11,8 @@ from __future__ import annotations
 import json
 import re
 import shutil
+import subprocess
+import sys
 import warnings
 from pathlib import Path
 from typing import Any
@@ -75,6 +77,19 @@ def test_a_saved_agent_loads_and_acts_as_it_did(folder: Path, tmp_path: Path) ->
     snn_gym.save_agent(model, tmp_path)
     assert_acts_as_before(snn_gym.load_agent(tmp_path), folder.parents[1], folder.name)
     assert "sha256" in json.loads((tmp_path / "manifest.json").read_text())
+
+
+@pytest.mark.slow
+def test_the_present_version_writes_its_files(tmp_path: Path) -> None:
+    command = [sys.executable, str(Path(__file__).with_name("write.py")), str(tmp_path / "now")]
+    done = subprocess.run(command, cwd=checkout_root(), capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    written = sorted((tmp_path / "now" / "agents").iterdir())
+    assert {folder.name for folder in written} == SINCE_UNSEALED | {"local"}
+    for folder in written:
+        assert_acts_as_before(snn_gym.load_agent(folder), tmp_path / "now", folder.name)
+    for part in ("ppo.zip", "run", "submission", "unfinished/checkpoint.safetensors"):
+        assert (tmp_path / "now" / part).exists(), part
 
 
 # Its pickles name modules, and those of the network's settings have moved since the first.
