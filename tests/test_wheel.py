@@ -6,6 +6,7 @@ It installs what the wheel needs, PyTorch among it: gigabytes and minutes for ea
 """
 
 import os
+import shlex
 import shutil
 import subprocess
 import tempfile
@@ -41,13 +42,13 @@ def find_python(version):
     return None
 
 
-def run(folder, *words):
+def run(folder, *words, cwd=None):
     """Run a program of the environment in the folder, apart from the one that runs the tests."""
     mine = ("PYTHONPATH", "VIRTUAL_ENV")
     environment = {name: value for name, value in os.environ.items() if name not in mine}
     command = [str(folder / "venv" / "bin" / words[0]), *words[1:]]
     return subprocess.run(
-        command, cwd=folder, env=environment, capture_output=True, text=True, check=False
+        command, cwd=cwd or folder, env=environment, capture_output=True, text=True, check=False
     )
 
 
@@ -57,7 +58,9 @@ def install(folder, python):
     probe = run(folder, "pip", "download", "--quiet", "--no-deps", "--dest", "probe", "typer")
     if probe.returncode:
         pytest.skip(f"pip can't fetch anything: {probe.stderr.strip().splitlines()[-1]}")
-    done = run(folder, "pip", "install", "--quiet", str(build("wheel", ROOT, folder)))
+    told = shlex.split(os.environ.get("PIP_ARGS", ""))  # as make was
+    wheel = build("wheel", ROOT, folder)
+    done = run(folder, "pip", "install", "--quiet", *told, str(wheel), cwd=ROOT)
     assert done.returncode == 0, done.stderr
 
 
