@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from snn_gym.learners.nulls import AcceptReject, RandomSearch, WinStay
     from snn_gym.learners.plasticity import PlasticityRule, register_rule
     from snn_gym.learners.ppo import PPO
+    from snn_gym.learners.settings import LocalRegulation
     from snn_gym.learners.stateful_dqn import StatefulDQN
     from snn_gym.learners.stateful_ppo import StatefulPPO
     from snn_gym.learners.synapse_agents import SynapseAgents
@@ -26,6 +27,7 @@ __all__ = [
     "EvolutionStrategies",
     "GradientFreeAlgorithm",
     "LocalActorCritic",
+    "LocalRegulation",
     "OnlineActor",
     "PlasticityRule",
     "RandomSearch",
@@ -47,6 +49,7 @@ __getattr__, __dir__ = lazy_names(
         "EvolutionStrategies": "evolution",
         "GradientFreeAlgorithm": "base",
         "LocalActorCritic": "local_actor_critic",
+        "LocalRegulation": "settings",
         "OnlineActor": "local_online",
         "PPO": "ppo",
         "PlasticityRule": "plasticity",

@@ -14,7 +14,7 @@ from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.policies import BasePolicy
 from stable_baselines3.common.type_aliases import GymEnv, MaybeCallback, Schedule
 
-from snn_gym.arrays import from_arrays, to_arrays
+from snn_gym.arrays import from_arrays, prefixed, to_arrays, with_prefix
 from snn_gym.config import from_mapping
 from snn_gym.learners.calls import log_progress, set_up_learning
 from snn_gym.learners.hyperparameters import (
@@ -26,6 +26,7 @@ from snn_gym.learners.hyperparameters import (
 from snn_gym.learners.judging import find_observation_limits
 from snn_gym.learners.local_core import Moments, Rule, check_network
 from snn_gym.learners.local_online import OnlineActor
+from snn_gym.learners.local_regulator import LocalRegulator
 from snn_gym.learners.settings import LocalRuleSettings
 from snn_gym.learners.stepping import stepper
 from snn_gym.policies.local_actor_critic import LocalActorCriticPolicy
@@ -62,6 +63,10 @@ class LocalActorCritic(BaseAlgorithm):
 
     Episodes that a limit cuts go on in value: ``V(s')`` is that of the last observation.
     Environments learn from the mean of their gradients.
+
+    With ``regulation`` each hidden neuron keeps its firing rate in a range, wakes up where it has
+    fallen silent, and sheds spikes once the return stops rising, by terms that are as local as the
+    rule and are added to it; see ``local_terms``.
 
     Hyper-parameters beside ``learning_rate`` are the fields of ``LocalRuleSettings``, which says
     what they are: keyword arguments, and attributes that can be read and set.
@@ -110,6 +115,7 @@ class LocalActorCritic(BaseAlgorithm):
         super().__init__(policy, env, learning_rate, support_multi_env=True, seed=seed, **rest)
         self.rng = np.random.default_rng(self.seed)
         self.moments: Moments | None = None
+        self.regulator: LocalRegulator | None = None
         self._actor: OnlineActor | None = None
         self._decided_on: Any = None
         self._actions: Any = None
@@ -133,6 +139,15 @@ class LocalActorCritic(BaseAlgorithm):
         self._scale_observations()
         size = sum(part.numel() for part in self.policy.parameters())
         self.moments = self.moments or Moments.none(size)
+        self._make_regulator()
+
+    def _make_regulator(self) -> None:
+        """Make what regulates, unless there is one of the present hyper-parameters."""
+        wanted, found = self.settings.regulation, self.regulator
+        if wanted is None:
+            self.regulator = None
+        elif found is None or found.parameters != wanted:
+            self.regulator = LocalRegulator(wanted, self.policy)
 
     @property
     def num_episodes(self) -> int:
@@ -164,8 +179,9 @@ class LocalActorCritic(BaseAlgorithm):
             settings.feedback, settings.gamma, settings.trace_decay, settings.optimiser,
             settings.reward_scale, settings.rule,
         )  # fmt: skip
+        self._make_regulator()
         return OnlineActor(
-            self.policy, samples, rule, self.rng, self.moments,
+            self.policy, samples, rule, self.rng, self.moments, self.regulator,
             hidden_rate=settings.hidden_rate, step_size=step_size,
         )  # fmt: skip
 
@@ -256,7 +272,8 @@ class LocalActorCritic(BaseAlgorithm):
     def state_tensors(self) -> dict[str, NDArray[Any]]:
         """Return what is carried from episode to episode beside the policy and the counters."""
         assert self.moments is not None  # made with the policy
-        return to_arrays(self.moments)
+        regulated = {} if self.regulator is None else self.regulator.arrays()
+        return {**to_arrays(self.moments), **prefixed("regulation", regulated)}
 
     def load_state_tensors(self, tensors: Mapping[str, NDArray[Any]]) -> None:
         """Go on from what ``state_tensors`` returned.
@@ -265,7 +282,13 @@ class LocalActorCritic(BaseAlgorithm):
             ValueError: The names are not this learner's.
         """
         assert self.moments is not None  # made with the policy
-        self.moments = from_arrays(self.moments, tensors, type(self).__name__)
+        rest = dict(tensors)
+        if self.regulator is not None:
+            regulated = with_prefix("regulation", tensors)
+            self.regulator.load(regulated)
+            for name in prefixed("regulation", regulated):
+                del rest[name]
+        self.moments = from_arrays(self.moments, rest, type(self).__name__)
 
     def _scale_observations(self) -> None:
         if self.env is not None and self.policy.scaler is not None:

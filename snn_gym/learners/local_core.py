@@ -26,6 +26,7 @@ from snn_gym.learners.local_kernels import (
     live,
     values_of,
 )
+from snn_gym.learners.local_regulator import LocalRegulator
 from snn_gym.policies.local_actor_critic import LocalActorCriticPolicy
 from snn_gym.spiking.neurons import forward_kernels
 from snn_gym.spiking.neurons.base import FusedNeuron
@@ -96,6 +97,7 @@ class LocalCore:
         samples: Number B of environments.
         rule: Constants of the rule.
         moments: Adam's, of this policy; None for none yet.
+        regulator: What regulates this policy's hidden neurons; None for nothing.
 
     Raises:
         ValueError: The network has a part that the rule can't learn.
@@ -107,6 +109,7 @@ class LocalCore:
         samples: int,
         rule: Rule,
         moments: Moments | None = None,
+        regulator: LocalRegulator | None = None,
     ) -> None:
         check_network(policy)
         self._rule = rule
@@ -143,6 +146,9 @@ class LocalCore:
         self._learned = (self._theta, self._back)
         self._lives = (self._traces, self._values, self._started)
         self._found = (self._gradient, self._errors)
+        self._regulator, nothing = regulator, np.zeros(0, np.float32)
+        self._watched = (nothing, nothing) if regulator is None else regulator.watched
+        self.forget()
 
     @property
     def traces(self) -> Array:
@@ -166,6 +172,8 @@ class LocalCore:
     def forget(self) -> None:
         """Begin anew everywhere: no trace of what was decided before."""
         self._started[:] = False
+        if self._regulator is not None:
+            self._regulator.begin(self._started.size)
 
     def values(self, observations: Array) -> Array:
         """Return the values (n,) of observations (n, D), float32."""
@@ -194,10 +202,14 @@ class LocalCore:
         Returns:
             Actions (B,) int64, or (B, A) float32 before ``tanh``; overwritten by the next step.
         """
+        if self._regulator is not None:
+            self._regulator.look()
         self._live(observations, noise, outcome)
         if step_sizes != (0.0, 0.0):
             moments = self.moments
             moments.updates += 1
+            if self._regulator is not None:
+                self._regulator.step(self._theta, outcome.rewards, outcome.ended, step_sizes[0])
             update = moments.updates if self._rule.optimiser == "adam" else 0
             climb(
                 step_sizes, self._hidden, len(self._values), update, self._gradient, moments.first,
@@ -209,7 +221,7 @@ class LocalCore:
         """Choose actions; fill the TD errors and the gradient, and let the traces follow."""
         live(
             self._network, self._constants_of_rule, self._limits, self._learned, self._lives,
-            observations, outcome, (noise, self._chosen, self._drawn), self._found,
+            observations, outcome, (noise, self._chosen, self._drawn), self._found, self._watched,
         )  # fmt: skip
 
 

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from snn_gym.learners.local_core import Moments, Outcome, Rule
+from snn_gym.learners.local_regulator import LocalRegulator
 from snn_gym.learners.local_ruled import make_core
 from snn_gym.policies.local_actor_critic import LocalActorCriticPolicy
 
@@ -26,6 +27,7 @@ class OnlineActor:
         rule: Constants of the rule.
         rng: Draws the actions.
         moments: Adam's, of this policy; None for none yet.
+        regulator: What regulates this policy's hidden neurons; None for nothing.
         hidden_rate: Step size of hidden synapses, as a share of the readouts'.
         step_size: Of the readouts; also an attribute, to be set at any time. 0 to learn nothing.
 
@@ -40,13 +42,14 @@ class OnlineActor:
         rule: Rule,
         rng: np.random.Generator,
         moments: Moments | None = None,
+        regulator: LocalRegulator | None = None,
         *,
         hidden_rate: float,
         step_size: float = 0.0,
     ) -> None:
         self._policy, self.rng = policy, rng
         self._hidden_rate, self.step_size = hidden_rate, step_size
-        self.core = make_core(policy, samples, rule, moments)
+        self.core = make_core(policy, samples, rule, moments, regulator)
         self._values_after = np.zeros(samples, np.float32)
         self._none = Outcome(
             np.zeros(samples, np.float32), np.zeros(samples, np.bool_), self._values_after

@@ -21,6 +21,7 @@ from snn_gym.learners.local_kernels import (
     run_layers,
     scale,
 )
+from snn_gym.learners.local_regulator import LocalRegulator, watch
 from snn_gym.learners.plasticity import RULES, Nothing, PlasticityRule, Seen
 from snn_gym.policies.local_actor_critic import LocalActorCriticPolicy
 
@@ -30,7 +31,11 @@ DEFAULT_RULE = "three_factor"
 
 
 def make_core(
-    policy: LocalActorCriticPolicy, samples: int, rule: Rule, moments: Moments | None = None
+    policy: LocalActorCriticPolicy,
+    samples: int,
+    rule: Rule,
+    moments: Moments | None = None,
+    regulator: LocalRegulator | None = None,
 ) -> LocalCore:
     """Return what learns by a rule; see ``LocalCore``.
 
@@ -39,12 +44,13 @@ def make_core(
         samples: Number B of environments.
         rule: Constants; ``plasticity`` names the rule of hidden synapses.
         moments: Adam's, of this policy; None for none yet.
+        regulator: What regulates this policy's hidden neurons; None for nothing.
 
     Raises:
         ValueError: The network has a part that can't be learned.
     """
     kind = LocalCore if rule.plasticity == DEFAULT_RULE else RuledCore
-    return kind(policy, samples, rule, moments)
+    return kind(policy, samples, rule, moments, regulator)
 
 
 class RuledCore(LocalCore):
@@ -60,8 +66,9 @@ class RuledCore(LocalCore):
         samples: int,
         rule: Rule,
         moments: Moments | None = None,
+        regulator: LocalRegulator | None = None,
     ) -> None:
-        super().__init__(policy, samples, rule, moments)
+        super().__init__(policy, samples, rule, moments, regulator)
         sizes, _, coefficients = self._network
         self._plasticity = RULES[rule.plasticity]
         self._watch = watcher(self._plasticity)
@@ -86,6 +93,7 @@ class RuledCore(LocalCore):
                 self._features,
             )  # fmt: skip
             self._see()
+            watch(sizes, coefficients.size, self._spikes, self._local, self._watched)
             decide(
                 b, at, sizes, self._constants_of_rule, self._learned, self._lives, outcome,
                 (noise, self._chosen, self._drawn), self._found,

@@ -163,21 +163,43 @@ def check_locality(name: str, rule: PlasticityRule) -> None:
     for _ in range(3):
         seen = _chance(rng, shape)
         state = tuple(rng.normal(size=shape) for _ in rule.state)
-        before = [x.copy() for x in (*seen, *state)]
-        whole = _run(name, rule, seen, state)
-        if not all(map(np.array_equal, before, (*seen, *state))):
-            raise ValueError(f"rule {name!r} changes its arguments; return new arrays")
-        for i, j in np.ndindex(shape):
-            alone = _run(name, rule, *_at(seen, state, shape, i, j))
-            same = [
-                np.allclose(np.broadcast_to(x, shape)[i, j], y, equal_nan=True)
-                for x, y in zip(whole, alone, strict=True)
-            ]
-            if not all(same):
-                raise ValueError(
-                    f"rule {name!r} is not local: what synapse ({i}, {j}) becomes depends on "
-                    "others; use operations that go element by element"
-                )
+        check_elementwise(
+            f"rule {name!r}", lambda *parts: _run(name, rule, parts), (*seen, *state), shape
+        )
+
+
+def check_elementwise(
+    name: str,
+    function: Callable[..., tuple[Any, ...]],
+    parts: tuple[Array, ...],
+    shape: tuple[int, int],
+) -> None:
+    """Refuse a function of a layer's arrays by which one synapse gets to know of another.
+
+    Args:
+        name: What it is, for the message.
+        function: Takes the arrays, and returns others.
+        parts: Arrays of shapes that fit ``shape``, of chance numbers.
+        shape: Of the layer's synapses, (D + 1, N).
+
+    Raises:
+        ValueError: It mixes synapses, or changes its arguments.
+    """
+    before = [x.copy() for x in parts]
+    whole = function(*parts)
+    if not all(map(np.array_equal, before, parts)):
+        raise ValueError(f"{name} changes its arguments; return new arrays")
+    for i, j in np.ndindex(shape):
+        at = (np.broadcast_to(x, shape)[i : i + 1, j : j + 1].copy() for x in parts)
+        same = [
+            np.allclose(np.broadcast_to(x, shape)[i, j], y, equal_nan=True)
+            for x, y in zip(whole, function(*at), strict=True)
+        ]
+        if not all(same):
+            raise ValueError(
+                f"{name} is not local: what synapse ({i}, {j}) becomes depends on others; use "
+                "operations that go element by element"
+            )
 
 
 def _chance(rng: np.random.Generator, shape: tuple[int, int]) -> Seen:
@@ -192,16 +214,9 @@ def _chance(rng: np.random.Generator, shape: tuple[int, int]) -> Seen:
     )
 
 
-def _at(
-    seen: Seen, state: State, shape: tuple[int, int], i: int, j: int
-) -> tuple[Seen, tuple[Array, ...]]:
-    """Return what synapse (i, j) alone sees and keeps, in arrays (1, 1)."""
-    parts = [np.broadcast_to(x, shape)[i : i + 1, j : j + 1].copy() for x in (*seen, *state)]
-    return Seen(*parts[: len(seen)]), tuple(parts[len(seen) :])
-
-
-def _run(name: str, rule: PlasticityRule, seen: Seen, state: State) -> tuple[Any, ...]:
-    """Return state and eligibility after a time step."""
+def _run(name: str, rule: PlasticityRule, parts: tuple[Array, ...]) -> tuple[Any, ...]:
+    """Return state and eligibility after a time step, from what is seen and the state."""
+    seen, state = Seen(*parts[: len(Seen._fields)]), parts[len(Seen._fields) :]
     try:
         new, eligible = rule.step(seen, state, rule.constants)
     except AttributeError as error:

@@ -190,6 +190,58 @@ OptimiserName = Literal["adam", "sgd"]
 """How a gradient becomes a change of weights."""
 
 
+@dataclass(frozen=True)
+class LocalRegulation(Config):
+    """What keeps hidden neurons in their responsive range, and their spikes few, beside a rule.
+
+    The terms and their sources are those of ``snn_gym.learners.local_terms``; one whose step or
+    strength is 0 is off. A decision here is one environment step, of all environments together.
+    """
+
+    min_rate_hz: NonNegative = 50.0
+    """Least firing rate that is left alone."""
+    max_rate_hz: NonNegative = 500.0
+    """Largest firing rate that is left alone; equal to ``min_rate_hz`` for a target rate."""
+    rate_decisions: Count = 500
+    """Decisions over which a neuron's slow trace of its firing rate goes."""
+    homeostasis_step: NonNegative = 0.0
+    """Fall of a neuron's threshold at a decision for each Hz below the range, in rheobases."""
+    scaling_step: NonNegative = 0.0
+    """Growth of a neuron's incoming weights at a decision for each Hz below the range, as a share
+    of them."""
+    revival_step: NonNegative = 0.0
+    """Rise of a silent neuron's bias, in rheobases."""
+    silent_rate_hz: NonNegative = 10.0
+    """Firing rate below which a neuron counts as silent."""
+    silent_decisions: Count = 1000
+    """Silent decisions in a row after which the bias rises, and after as many again once more."""
+    lean_strength: NonNegative = 0.0
+    """Weight of the cost of spikes beside the return, for each synapse that leaves a neuron."""
+    episodes: Count = 20
+    """Episodes over which the mean return goes that says whether spikes may be shed."""
+    patience: Count = 20
+    """Episodes without a better mean return after which they may."""
+    tolerance: Share = 0.02
+    """Difference of mean returns that counts, in units of what was gained since the worst."""
+    shuffle_seed: Annotated[int, Range(at_least=0, below=2**63)] | None = None
+    """Seed of a permutation by which every neuron is regulated by what another neuron of its layer
+    does: the control whose signals are as large and reach the wrong neuron. None for its own."""
+
+    def _check(self) -> None:
+        if self.min_rate_hz > self.max_rate_hz:
+            raise ValueError(
+                f"min_rate_hz must be at most max_rate_hz, got {self.min_rate_hz} and "
+                f"{self.max_rate_hz}"
+            )
+        if not (
+            self.homeostasis_step or self.scaling_step or self.revival_step or self.lean_strength
+        ):
+            raise ValueError(
+                "regulation does nothing: give homeostasis_step, scaling_step, revival_step or "
+                "lean_strength above 0, or leave regulation out"
+            )
+
+
 def _check_rule(name: str, where: str) -> None:
     if name not in RULES:
         raise ValueError(
@@ -214,6 +266,8 @@ class LocalRuleSettings(Config):
     rule: Annotated[str, _check_rule] = "three_factor"
     """What a hidden synapse makes of what it sees: ``three_factor``, ``r_stdp``, or a name given to
     ``register_rule``."""
+    regulation: LocalRegulation | None = None
+    """What keeps hidden neurons responsive and lean; None for nothing."""
     optimiser: OptimiserName = "adam"
     """``adam`` (with its usual constants) or ``sgd``."""
     reward_scale: Positive = 0.01

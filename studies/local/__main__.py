@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from studies.local import adaptation
+from studies.local import adaptation, dynamics
 from studies.local import tasks as four_tasks
 from studies.local.adaptation import CHANGES
 from studies.local.report import write_report
@@ -53,6 +53,18 @@ def tasks(
     """Train one setting on the tasks, where a run has no file yet (half an hour)."""
     for task in _known(names, STEPS, "tasks"):
         four_tasks.run_missing(task, results, typer.echo)
+
+
+@app.command("dynamics")
+def ablate(
+    starts: Annotated[
+        str, typer.Option(help="Names of the starts, with commas between.")
+    ] = ",".join(dynamics.STARTS),
+    results: Annotated[Path, typer.Option(help="Folder of the runs.")] = RESULTS,
+) -> None:
+    """Train with each term of regulation alone, where a run has no file yet (a quarter hour)."""
+    for start in _known(starts, dynamics.STARTS, "starts"):
+        dynamics.run_missing(start, results, typer.echo)
 
 
 @app.command()

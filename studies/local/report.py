@@ -10,6 +10,7 @@ from snn_gym.storage import write_text_atomic
 from studies.lean.tables import table, wrapped
 from studies.local import td_stdp
 from studies.local.report_adaptation import adaptation_section
+from studies.local.report_dynamics import dynamics_section
 from studies.local.report_tasks import tasks_section
 from studies.local.runs import (
     ARMS,
@@ -38,7 +39,8 @@ def write_report(docs: Path, results: Path = RESULTS) -> Path:
     runs = {arm: found for arm in ARMS if (found := read_runs(arm, results))}
     path = docs / "local-study.md"
     adapted = adaptation_section(docs / "images", results)
-    parts = (_head(), _table(runs), adapted, tasks_section(results), _seeds(runs))
+    regulated = dynamics_section(results)
+    parts = (_head(), _table(runs), adapted, tasks_section(results), regulated, _seeds(runs))
     write_text_atomic(path, "\n".join(part for part in parts if part))
     return path
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import gymnasium as gym
 import numpy as np
+from numpy.typing import NDArray
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.callbacks import BaseCallback
 
@@ -111,17 +112,25 @@ def solved_after(returns: tuple[float, ...] | list[float]) -> int | None:
     return int(found[0]) + WINDOW if found.size else None
 
 
-class UntilSolved(BaseCallback):
-    """Keep the returns of all episodes, and stop where they solve the task."""
+class ReturnsKept(BaseCallback):
+    """Keep the returns of all episodes."""
 
     def __init__(self) -> None:
         super().__init__()
         self.returns: list[float] = []
 
     def _on_step(self) -> bool:
-        ended = [info["episode"]["r"] for info in self.locals["infos"] if "episode" in info]
-        self.returns += ended
-        return not ended or solved_after(self.returns) is None
+        self.returns += [info["episode"]["r"] for info in self.locals["infos"] if "episode" in info]
+        return True
+
+
+class UntilSolved(ReturnsKept):
+    """Keep the returns of all episodes, and stop where they solve the task."""
+
+    def _on_step(self) -> bool:
+        before = len(self.returns)
+        super()._on_step()
+        return len(self.returns) == before or solved_after(self.returns) is None
 
 
 def path_of(arm: str, seed: int, results: Path = RESULTS) -> Path:
@@ -162,7 +171,10 @@ def _run_td_stdp(arm: str, seed: int, steps: int) -> LocalRun:
 
 
 def play_without_exploration(
-    model: BaseAlgorithm, episodes: int, changes: Mapping[str, float] | None = None
+    model: BaseAlgorithm,
+    episodes: int,
+    changes: Mapping[str, float] | None = None,
+    visited: list[NDArray[Any]] | None = None,
 ) -> tuple[float, ...]:
     """Return the returns of fresh episodes, those of the table's first evaluation seed and on.
 
@@ -170,6 +182,7 @@ def play_without_exploration(
         model: Agent that acts deterministically, and does not learn.
         episodes: Number of episodes, which are played side by side.
         changes: Attributes of the task that have another value.
+        visited: Is given the observations (n, D) of each step, of the episodes that still run.
     """
     seed = evaluation_seeds(1)[0]
     if changes:
@@ -181,6 +194,8 @@ def play_without_exploration(
     returns, running = np.zeros(episodes), np.ones(episodes, np.bool_)
     observations: Any = env.reset()
     while running.any():
+        if visited is not None:
+            visited.append(observations[running])
         actions, _ = model.predict(observations, deterministic=True)
         observations, rewards, dones, _ = env.step(actions)
         returns += np.where(running, rewards, 0.0)

@@ -30,6 +30,7 @@ from tests.training._runs import FEW_UPDATES, INTERVAL, STEPS, Killed, kill_at, 
         ("synapse-agents", "CartPole-v1", STEPS),
         ("local-actor-critic", "CartPole-v1", STEPS),
         ("local-actor-critic", "Pendulum-v1", STEPS),
+        ("local-actor-critic-dynamics", "CartPole-v1", STEPS),
         ("sac-lif", "Pendulum-v1", 400),
         ("sac-lif", "MountainCarContinuous-v0", 400),  # gSDE
         ("recurrent-ppo-lsnn", "snn/CueAccumulation-v0", 3 * 2304),  # three rollouts

@@ -66,8 +66,8 @@ def trained(kind):
         overrides = dict(FEW_UPDATES) if off_policy else {}
         if kind.startswith("recurrent-dq"):
             overrides |= {"n_envs": 4, "batch_size": 16}  # one sequence
-        if kind.endswith("-dynamics"):
-            regulation = load_agent_spec(kind).network["regulation"]
+        regulation = load_agent_spec(kind).network.get("regulation")
+        if regulation is not None:
             overrides["network"] = {"regulation": {**regulation, "lean": {"updates": 20}}}
         model = make_agent(kind, env_id, seed=5, **overrides)
     elif kind in BY_HAND:

@@ -30,6 +30,7 @@ OURS = (
     "dqsn-dynamics",
     "es",
     "local-actor-critic",
+    "local-actor-critic-dynamics",
     "local-actor-critic-wide",
     "ppo-lif",
     "ppo-lif-dynamics",

@@ -1,0 +1,212 @@
+"""Regulation by local terms, ablated: each term alone, all of them, terms of the wrong neurons.
+
+``local-actor-critic-dynamics`` learns CartPole-v1 from its own start and from two others, one whose
+hidden weights are too small for most neurons to fire, and one whose weights are too large. The
+terms of its file are switched on one by one. A run uses all of its steps, so that spikes can be
+shed once the task is solved.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from snn_gym.config import Config
+from snn_gym.learners import LocalActorCritic
+from snn_gym.learners.settings import LocalRegulation
+from snn_gym.spiking.regulation.rescue import SILENT_RATE
+from snn_gym.threads import one_thread
+from snn_gym.zoo import load_agent_spec, make_agent
+from studies.files import read_run, write_run
+from studies.local.runs import (
+    ENV_ID,
+    EVALUATION_EPISODES,
+    RESULTS,
+    ReturnsKept,
+    play_without_exploration,
+    solved_after,
+)
+
+AGENT = "local-actor-critic-dynamics"
+SEEDS = tuple(range(700, 720))
+"""Seeds of the table; nothing is tuned on seeds below 1000."""
+STEPS = 100_000
+"""Environment steps of a run."""
+STRENGTHS: Mapping[str, str] = MappingProxyType(
+    {
+        "homeostasis": "homeostasis_step",
+        "scaling": "scaling_step",
+        "revival": "revival_step",
+        "lean": "lean_strength",
+    }
+)
+"""Fields of ``LocalRegulation`` that switch terms on, by the terms' names."""
+SHUFFLE_SEED = 0
+"""Of the controls' permutation of neurons."""
+_RECORDED = 5_000
+
+
+@dataclass(frozen=True)
+class Arm:
+    """What is switched on."""
+
+    says: str
+    """What it is, for the table."""
+    terms: tuple[str, ...] = ()
+    """Keys of ``STRENGTHS``."""
+    shuffled: bool = False
+    """Whether each neuron is told what another one does."""
+
+
+ARMS: Mapping[str, Arm] = MappingProxyType(
+    {
+        "off": Arm("off"),
+        "homeostasis": Arm("homeostasis", ("homeostasis",)),
+        "scaling": Arm("synaptic scaling", ("scaling",)),
+        "revival": Arm("revival of silent neurons", ("revival",)),
+        "lean": Arm("lean cost", ("lean",)),
+        "all": Arm("all four", tuple(STRENGTHS)),
+        "revival-shuffled": Arm("revival, of the wrong neurons", ("revival",), True),
+        "lean-shuffled": Arm("lean cost, of the wrong neurons", ("lean",), True),
+    }
+)
+"""Arms by name."""
+
+
+@dataclass(frozen=True)
+class Start:
+    """What runs begin with."""
+
+    says: str
+    """What it is, for the table."""
+    factor: float
+    """Of the hidden weights that the agent's file draws, biases included."""
+    arms: tuple[str, ...]
+    """Keys of ``ARMS``."""
+    seeds: tuple[int, ...]
+    """Seeds of its runs."""
+
+
+_RATES_ALONE = ("off", "homeostasis", "scaling", "revival", "all")
+STARTS: Mapping[str, Start] = MappingProxyType(
+    {
+        "usual": Start("its own", 1.0, tuple(ARMS), SEEDS),
+        "small": Start("weights times 0.25", 0.25, _RATES_ALONE, SEEDS[:10]),
+        "large": Start("weights times 4", 4.0, _RATES_ALONE, SEEDS[:10]),
+    }
+)
+"""Starts by name; weights that are too small or too large are for terms that move rates."""
+
+
+@dataclass(frozen=True)
+class DynamicsRun(Config):
+    """What a run left."""
+
+    start: str
+    """Key of ``STARTS``."""
+    arm: str
+    """Key of ``ARMS``."""
+    seed: int
+    """Seed of weights, actions and environment."""
+    returns: tuple[float, ...]
+    """Return of each training episode."""
+    evaluation: tuple[float, ...]
+    """Returns of the trained agent, deterministic, in fresh episodes."""
+    synops: float
+    """Synaptic operations of one of its decisions there."""
+    rate_hz: float
+    """Mean firing rate of its hidden neurons there."""
+    silent: float
+    """Share of its hidden neurons that fire at fewer than 1 % of the time steps there."""
+
+    @property
+    def solved_after(self) -> int | None:
+        """Episodes to the end of the first window that solves the task; None for none."""
+        return solved_after(self.returns)
+
+    @property
+    def final(self) -> float:
+        """Mean return of the evaluation."""
+        return float(np.mean(self.evaluation))
+
+
+def regulation_of(arm: str) -> LocalRegulation | None:
+    """Return the regulation of the agent's file with the terms of an arm alone; None for none.
+
+    Args:
+        arm: Key of ``ARMS``.
+    """
+    given = ARMS[arm]
+    if not given.terms:
+        return None
+    settings: Any = load_agent_spec(AGENT).settings(ENV_ID)
+    regulation: LocalRegulation = settings.regulation
+    changed: dict[str, Any] = {
+        field: 0.0 for term, field in STRENGTHS.items() if term not in given.terms
+    }
+    changed["shuffle_seed"] = SHUFFLE_SEED if given.shuffled else None
+    return replace(regulation, **changed)
+
+
+def path_of(start: str, arm: str, seed: int, results: Path = RESULTS) -> Path:
+    """Return the file of a run."""
+    return results / "dynamics" / start / arm / f"{seed}.json"
+
+
+def run(start: str, arm: str, seed: int, steps: int = STEPS) -> DynamicsRun:
+    """Train one agent and evaluate it.
+
+    Args:
+        start: Key of ``STARTS``.
+        arm: Key of ``ARMS``.
+        seed: Seed of the run.
+        steps: Environment steps that it uses.
+    """
+    with one_thread():
+        model = make_agent(AGENT, ENV_ID, seed, regulation=regulation_of(arm))
+        assert isinstance(model, LocalActorCritic)
+        for linear in model.policy.learned_parts()[0]:
+            linear.weight.data *= STARTS[start].factor
+            linear.bias.data *= STARTS[start].factor
+        log = ReturnsKept()
+        visited: list[NDArray[Any]] = []
+        model.learn(steps, callback=log)
+        returns = play_without_exploration(model, EVALUATION_EPISODES, visited=visited)
+        seen = np.concatenate(visited)
+        recording = model.policy.record(seen[:: max(1, len(seen) // _RECORDED)])
+    rates = np.concatenate([layer.spikes.mean((0, 1)).numpy() for layer in recording.layers])
+    return DynamicsRun(
+        start, arm, seed, tuple(log.returns), returns,
+        synops=sum(recording.synops_per_decision().values()),
+        rate_hz=float(rates.mean()) * 1000.0 / recording.dt_ms,
+        silent=float(np.mean(rates < SILENT_RATE)),
+    )  # fmt: skip
+
+
+def run_missing(start: str, results: Path = RESULTS, tell: Callable[[str], None] = print) -> None:
+    """Make those runs of a start that have no file yet.
+
+    Args:
+        start: Key of ``STARTS``.
+        results: Folder of the files.
+        tell: Is told of each run.
+    """
+    for seed in STARTS[start].seeds:
+        for arm in STARTS[start].arms:
+            path = path_of(start, arm, seed, results)
+            if not path.exists():
+                made = run(start, arm, seed)
+                write_run(path, made)
+                tell(f"{start} {arm} {seed}: {made.solved_after}, then {made.final:.1f}")
+
+
+def read_runs(start: str, arm: str, results: Path = RESULTS) -> list[DynamicsRun]:
+    """Return the runs that there are, by seed."""
+    files = path_of(start, arm, 0, results).parent.glob("*.json")
+    return [read_run(DynamicsRun, path) for path in sorted(files, key=lambda path: int(path.stem))]
