@@ -21,10 +21,10 @@ from torch import Tensor, nn
 from snn_gym.spiking.layers import SpikingLayer
 from snn_gym.spiking.neurons.backward_kernels import layer_backward
 from snn_gym.spiking.neurons.base import FusedNeuron
-from snn_gym.spiking.neurons.forward_kernels import Array, network_forward
+from snn_gym.spiking.neurons.event_kernels import empty_strips, event_room
+from snn_gym.spiking.neurons.forward_kernels import SCRATCH, Array, network_forward, spread
 from snn_gym.spiking.neurons.fused import supports
 from snn_gym.spiking.neurons.products import array_of, gradients_of_synapses
-from snn_gym.spiking.neurons.synapse_kernels import spread
 
 _CHUNK_ROWS = 256
 """Samples times time steps that are computed together: enough for a dense product to be fast, few
@@ -68,7 +68,10 @@ class CompiledLayers:
         ends = list(accumulate([0, *(sum(layer.state_sizes) for layer in layers)]))
         self._variables = list(pairwise(ends))  # places in the flat state
         chunk = max(1, _CHUNK_ROWS // self._steps)
-        self._limits = (chunk, max(self._sizes))
+        self._chunk = chunk
+        widths = [*self._sizes, *(linear.in_features for linear in self._linears)]
+        scratch = np.empty((SCRATCH, self._steps * chunk * max(self._sizes)), np.float32)
+        self._room = scratch, event_room(max(widths))
         self._overwritten = Kept(
             tuple(np.empty(self._steps * chunk * size, np.float32) for size in self._sizes),
             (_NO_SPIKES,) * len(layers),
@@ -121,11 +124,11 @@ class CompiledLayers:
         """
         batch = signal.shape[1]
         decoded = np.empty((len(self._coefficients), batch, self._sizes[-1]), np.float32)
-        (chunk, widest), (voltages, spikes) = self._limits, kept or self._overwritten
+        chunk, (voltages, spikes) = self._chunk, kept or self._overwritten
         network_forward(
             self._kinds, self._arrays(), self._coefficients, signal,
             np.repeat(self._rest, batch, axis=0) if states is None else states, voltages, spikes,
-            decoded, (min(chunk, batch), widest),
+            decoded, min(chunk, batch), self._room,
         )  # fmt: skip
         return decoded
 
@@ -146,8 +149,10 @@ class CompiledLayers:
         return (
             tuple(neuron.constants for neuron in self._neurons),
             tuple(array_of(linear.bias) for linear in self._linears),
-            *_with_rows([array_of(weight) for weight in weights]),
-            *_with_rows([_NO_WEIGHT if weight is None else array_of(weight) for weight in looped]),
+            *_with_strips([array_of(weight) for weight in weights]),
+            *_with_strips(
+                [_NO_WEIGHT if weight is None else array_of(weight) for weight in looped]
+            ),
         )
 
     def room(self, batch: int) -> Kept:
@@ -177,7 +182,7 @@ class CompiledLayers:
             grad_final: (B, F), of the final state.
         """
         signal, states, *weights = inputs
-        batch, chunk = signal.shape[1], min(self._limits[0], signal.shape[1])
+        batch, chunk = signal.shape[1], min(self._chunk, signal.shape[1])
         upstream = self._borrow("spikes", self._steps * batch * self._sizes[-1])
         spread(self._coefficients, array_of(grad_decoded), chunk, upstream)
         grad_states = array_of(grad_final).copy()
@@ -264,12 +269,12 @@ def _fused(layer: SpikingLayer) -> FusedNeuron:
     return layer.neuron
 
 
-def _with_rows(weights: list[Array]) -> tuple[tuple[Array, ...], ...]:
-    """Return weights (N, D), what ``rows`` has seen of them (nothing yet), and room for theirs."""
+def _with_strips(weights: list[Array]) -> tuple[tuple[Array, ...], ...]:
+    """Return weights (N, D), what ``keep_strips`` has seen of them (nothing yet), and theirs."""
     return (
         tuple(weights),
         tuple(np.full_like(weight, np.nan) for weight in weights),
-        tuple(np.empty(weight.shape[::-1], np.float32) for weight in weights),
+        tuple(empty_strips(weight.shape[1], weight.shape[0]) for weight in weights),
     )
 
 

@@ -171,9 +171,11 @@ class Population:
         for weight, bias in layers[:-1]:
             shape = (count, steps, weight.shape[2])
             voltages, spikes = np.empty(shape, np.float32), np.empty(shape, np.float32)
+            rest = self.neuron.rest32
+            room = np.empty((signal.shape[1] + len(rest), weight.shape[2]), np.float32)
             population_layer(
-                self.neuron.kind, self.neuron.constants, self.neuron.rest32,
-                weight, bias, owners, signal, voltages, spikes,
+                self.neuron.kind, self.neuron.constants, rest, weight, bias, owners, signal,
+                voltages, spikes, room,
             )  # fmt: skip
             all_voltages.append(voltages)
             all_spikes.append(spikes)

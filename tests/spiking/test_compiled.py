@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 import pickle
 from dataclasses import replace
-from functools import partial
 
 import numpy as np
 import pytest
@@ -16,7 +15,8 @@ from torch import Tensor, nn
 
 from snn_gym.spiking import NetworkConfig, SpikingNetwork, compiled
 from snn_gym.spiking.compiled import CompiledLayers
-from snn_gym.spiking.neurons import backward_kernels, forward_kernels, products, synapse_kernels
+from snn_gym.spiking.neurons import backward_kernels, event_kernels, forward_kernels, products
+from tests.spiking.neurons import events_in_python
 from tests.spiking.strategies import NAMES, SURROGATES, network_configs, normal
 
 HALVES = {"neuron": "lif_box", "neuron_parameters": {"tau_mem_ms": 2.0}}
@@ -84,7 +84,7 @@ def test_a_sample_has_the_bits_of_its_batch(config: NetworkConfig, seed: int) ->
     assert torch.equal(together, torch.cat(alone, 1))
 
 
-# Dense above 1/5 of spikes in 128 rows, that is samples times time steps; chunks have 256.
+# 80 samples of 7 time steps are three chunks of 256 rows, the last one not full.
 @pytest.mark.parametrize("bias", [-0.9, 0.5])
 @pytest.mark.parametrize("encoder", ["constant", "rate", "learnable_population"])
 @pytest.mark.parametrize(
@@ -112,30 +112,6 @@ def test_gradients_are_those_of_stepping(
     assert sum(bool(x.any()) for x in found[1]) > len(found[1]) - 3
     for ours, theirs in zip(*found, strict=True):
         torch.testing.assert_close(ours, theirs, rtol=1e-3, atol=2e-4)
-
-
-def test_both_kinds_of_product_are_met_above(monkeypatch: pytest.MonkeyPatch) -> None:
-    seen = []
-    monkeypatch.setattr(products, "is_dense", lambda x: seen.append(real(x)) or seen[-1])
-    real = partial(_is_dense)
-    for bias in (-0.9, 0.5):
-        test_gradients_are_those_of_stepping("lif_box", "superspike", "constant", bias)
-    assert {True, False} <= set(seen)
-
-
-_is_dense = products.is_dense
-
-
-def test_a_product_by_events_by_hand() -> None:
-    signal = np.array([[0, 1, 0], [2, 0, -1], [0, 0, 0]], np.float32)
-    weight, bias = np.arange(6, dtype=np.float32).reshape(3, 2), np.array([10, 20], np.float32)
-    currents = np.empty((3, 2), np.float32)
-    forward_kernels.products(signal, weight, bias, currents)
-    assert currents.tolist() == [[12, 23], [10 - 4, 22 - 5], [10, 20]]
-    grads, grad_weight, grad_bias = currents, np.zeros((3, 2), np.float32), np.zeros(2, np.float32)
-    synapse_kernels.synapse_gradients(signal, grads, grad_weight, grad_bias)
-    assert grad_weight.tolist() == [[12, 34], [12, 23], [-6, -17]]
-    assert grad_bias.tolist() == [28, 60]
 
 
 @pytest.mark.parametrize("share", [0.02, 0.5])
@@ -239,11 +215,13 @@ def test_kernels_stay_within_their_arrays(
     for way in ("compiled", "interpreted"):
         if way == "interpreted":
             for module in (
-                forward_kernels, backward_kernels, synapse_kernels, products, compiled,
+                event_kernels, forward_kernels, backward_kernels, products, compiled,
             ):  # fmt: skip
                 for name, kernel in list(vars(module).items()):
                     if hasattr(kernel, "py_func"):
                         monkeypatch.setattr(module, name, kernel.py_func)
+            for name in ("add_rows", "lowest_bit"):
+                monkeypatch.setattr(event_kernels, name, getattr(events_in_python, name))
         with torch.no_grad():
             parts = [*network(x, state)]
         if not recurrent:

@@ -5,8 +5,9 @@ neurons on a batch of ``B`` is seen as ``M = B * N`` independent elements; array
 contiguous, float32, and the state is ``(S, M)``, a row for each variable. The arithmetic of a time
 step is that of ``step_kernels``, hence Norse's: for equal input currents spikes and voltages are
 equal to Norse's bit for bit. It has no branches, which lets the compiler turn inner loops into
-vector instructions. Products with spikes add weights of the neurons that fired, in
-an order of their own: there, equality with Norse ends at a spike whose margin is within rounding.
+vector instructions. Products with spikes add weights of the neurons that fired
+(``event_kernels``), in an order of their own: there, equality with Norse ends at a spike whose
+margin is within rounding.
 
 A kernel writes ``voltages`` (the membrane potential that is compared with the threshold, before
 the reset) and ``spikes``, and updates the state in place. ``currents`` of shape ``(1, M)`` mean the
@@ -21,6 +22,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from snn_gym.compilation import njit
+from snn_gym.spiking.neurons.event_kernels import (
+    Room,
+    add_products,
+    event_room,
+    keep_strips,
+)
 from snn_gym.spiking.neurons.step_kernels import alif_step, iaf_step, lif_box_step, lif_step
 
 Array = NDArray[np.float32]
@@ -29,15 +36,15 @@ LIF_BOX, IAF, LIF, ALIF = range(4)
 VARIABLES = (1, 1, 2, 3)
 """Kinds of neuron, and how many state variables each has: potential, current, threshold."""
 
+SCRATCH = 4 + max(VARIABLES) + 1
+"""Rows of scratch: currents, two for spikes, a time step's currents, and state."""
+
 CONSTANTS = GAIN, CURRENT_GAIN, LEAK, THRESHOLD, RESET, ADAPT_GAIN, BETA = range(7)
 """Places in the constants: ``dt / tau_mem``, ``-dt / tau_syn``, resting potential, threshold at
 rest, potential after a spike, ``dt / tau_adapt``, and the threshold's rise by a spike."""
 
-DENSE_ROWS, DENSE_SHARE = 128, 0.2
-"""Rows and share of spikes in them from which on a dense product is faster than one with events."""
 
-
-@njit(cache=True, error_model="numpy")
+@njit(cache=True, error_model="numpy", _nrt=False)
 def _lif_box(constants: Array, currents: Array, v: Array, voltages: Array, spikes: Array) -> None:
     gain, leak = constants[GAIN], constants[LEAK]
     threshold, reset = constants[THRESHOLD], constants[RESET]
@@ -50,7 +57,7 @@ def _lif_box(constants: Array, currents: Array, v: Array, voltages: Array, spike
             )
 
 
-@njit(cache=True, error_model="numpy")
+@njit(cache=True, error_model="numpy", _nrt=False)
 def _iaf(constants: Array, currents: Array, v: Array, voltages: Array, spikes: Array) -> None:
     threshold, reset = constants[THRESHOLD], constants[RESET]
     moving = 1 if currents.shape[0] > 1 else 0
@@ -60,7 +67,7 @@ def _iaf(constants: Array, currents: Array, v: Array, voltages: Array, spikes: A
             voltages[t, m], spikes[t, m], v[m] = iaf_step(threshold, reset, v[m], currents[s, m])
 
 
-@njit(cache=True, error_model="numpy")
+@njit(cache=True, error_model="numpy", _nrt=False)
 def _lif(
     constants: Array, currents: Array, v: Array, i: Array, voltages: Array, spikes: Array
 ) -> None:
@@ -75,7 +82,7 @@ def _lif(
             )
 
 
-@njit(cache=True, error_model="numpy")
+@njit(cache=True, error_model="numpy", _nrt=False)
 def _alif(
     constants: Array, currents: Array, v: Array, i: Array, b: Array, voltages: Array, spikes: Array
 ) -> None:
@@ -92,7 +99,7 @@ def _alif(
             b[m] = threshold + spikes[t, m] * beta
 
 
-@njit(cache=True, error_model="numpy")
+@njit(cache=True, error_model="numpy", _nrt=False)
 def forward(
     kind: int, constants: Array, currents: Array, state: Array, voltages: Array, spikes: Array
 ) -> None:
@@ -107,89 +114,42 @@ def forward(
         _alif(constants, currents, state[0], state[1], state[2], voltages, spikes)
 
 
-@njit(cache=True, error_model="numpy", inline="always")
-def _add_rows(values: Array, weight: Array, total: Array, places: NDArray[np.int64]) -> None:
-    """Add rows of ``weight`` (D, N) times ``values`` (D,) that are not zero to ``total`` (N,).
-
-    Their order does not depend on batch or processor. ``places`` is scratch of D + 1 entries.
-    """
-    count = 0
-    for d in range(values.size):
-        places[count] = d
-        count += int(values[d] != np.float32(0.0))
-    k = 0
-    while k + 4 <= count:  # four at a time: fewer passes over the total
-        a, b, c, d = places[k], places[k + 1], places[k + 2], places[k + 3]
-        va, vb, vc, vd = values[a], values[b], values[c], values[d]
-        wa, wb, wc, wd = weight[a], weight[b], weight[c], weight[d]
-        for n in range(total.size):
-            total[n] += (va * wa[n] + vb * wb[n]) + (vc * wc[n] + vd * wd[n])
-        k += 4
-    while k < count:
-        va, wa = values[places[k]], weight[places[k]]
-        for n in range(total.size):
-            total[n] += va * wa[n]
-        k += 1
-
-
-@njit(cache=True, error_model="numpy")
-def rows(weight: Array, seen: Array, transposed: Array) -> None:
-    """Keep ``transposed`` (D, N) that of ``weight`` (N, D), of which ``seen`` is a copy."""
-    # To compare is much less than to transpose, and sees every change, however it was made.
-    for n in range(weight.shape[0]):
-        changed = 0
-        for d in range(weight.shape[1]):
-            changed += int(weight[n, d] != seen[n, d])
-        if changed:
-            seen[n] = weight[n]
-            transposed[:, n] = weight[n]
-
-
-@njit(cache=True, error_model="numpy")
-def products(signal: Array, weight: Array, bias: Array, currents: Array) -> None:
-    """Fill ``currents`` (R, N) with ``signal`` (R, D) times ``weight`` (D, N), plus ``bias``."""
-    places = np.empty(weight.shape[0] + 1, dtype=np.int64)
-    for r in range(signal.shape[0]):
-        for n in range(bias.size):
-            currents[r, n] = bias[n]
-        _add_rows(signal[r], weight, currents[r], places)
-
-
-@njit(cache=True, error_model="numpy")
+@njit(cache=True, error_model="numpy", _nrt=False)
 def recurrent_forward(
     kind: int, constants: Array, weight: Array, currents: Array, previous: Array, state: Array,
-    voltages: Array, spikes: Array,
+    voltages: Array, spikes: Array, total: Array, events: Room,
 ) -> None:  # fmt: skip
     """Run all time steps of a recurrent layer of neurons of that kind.
 
-    ``weight`` (N, N) has in row j the synapses **from** neuron j; ``previous`` (M,) are the spikes
-    of the step before the first.
+    ``weight`` (S, N, ``COLUMNS``) are strips; ``previous`` (M,) are the spikes of the step before
+    the first; ``total`` (M,) and ``events`` are scratch.
     """
-    size = weight.shape[0]
-    total = np.empty((1, previous.size), dtype=np.float32)
-    places = np.empty(size + 1, dtype=np.int64)
+    size, given = weight.shape[1], total.reshape(1, total.size)
     moving = 1 if currents.shape[0] > 1 else 0
     for t in range(voltages.shape[0]):
-        total[0] = currents[t * moving]
+        for m in range(total.size):
+            total[m] = currents[t * moving, m]
         source = previous if t == 0 else spikes[t - 1]
-        for b in range(0, previous.size, size):
-            _add_rows(source[b : b + size], weight, total[0, b : b + size], places)
-        forward(kind, constants, total, state, voltages[t : t + 1], spikes[t : t + 1])
+        add_products(source.reshape(-1, size), weight, total.reshape(-1, size), events)
+        forward(kind, constants, given, state, voltages[t : t + 1], spikes[t : t + 1])
 
 
-@njit(cache=True, error_model="numpy")
+@njit(cache=True, error_model="numpy", _nrt=False)
 def _run_layer(
     kind: int, constants: Array, weight: Array, currents: Array, state: Array,
-    voltages: Array, spikes: Array,
+    voltages: Array, spikes: Array, total: Array, events: Room,
 ) -> None:  # fmt: skip
     """Run a layer's time steps; with recurrent weights its last state variable is the spikes."""
     if weight.shape[0] == 0:
         forward(kind, constants, currents, state, voltages, spikes)
     else:
+        last = state.shape[0] - 1
         recurrent_forward(
-            kind, constants, weight, currents, state[-1], state[:-1], voltages, spikes
-        )
-        state[-1] = spikes[-1]
+            kind, constants, weight, currents, state[last], state[:last], voltages, spikes,
+            total, events,
+        )  # fmt: skip
+        for m in range(total.size):
+            state[last, m] = spikes[spikes.shape[0] - 1, m]
 
 
 @njit(cache=True, error_model="numpy")
@@ -214,57 +174,81 @@ def sequence_forward(
     """
     rounds = starts.shape[0]
     steps, held = voltages.shape[0] // rounds, currents.shape[0] // rounds
+    total, events = np.empty(state.shape[1], np.float32), event_room(weight.shape[1])
     for k in range(rounds):
         _reset(starts[k], rest, state)
         entered[k] = state
         inputs, a, z = currents[k * held : (k + 1) * held], k * steps, (k + 1) * steps
-        _run_layer(kind, constants, weight, inputs, state, voltages[a:z], spikes[a:z])
+        _run_layer(
+            kind, constants, weight, inputs, state, voltages[a:z], spikes[a:z], total, events
+        )
 
 
-@njit(cache=True, error_model="numpy")
+@njit(cache=True, error_model="numpy", _nrt=False)
 def decode(coefficients: Array, spikes: Array, first: int, decoded: Array) -> None:
     """Fill ``decoded`` (Q, B, N) from sample ``first`` on: coefficients (Q, T) times spikes."""
     size = decoded.shape[2]
     for q in range(decoded.shape[0]):
         for c in range(spikes.shape[1] // size):
             row = decoded[q, first + c]
-            row[:] = np.float32(0.0)
+            for n in range(size):
+                row[n] = np.float32(0.0)
             for t in range(spikes.shape[0]):
                 share = coefficients[q, t]
                 for n in range(size):
                     row[n] += share * spikes[t, c * size + n]
 
 
-@njit(cache=True, error_model="numpy", nogil=True)
+@njit(cache=True, error_model="numpy")
+def spread(coefficients: Array, grad_decoded: Array, chunk: int, grad_spikes: Array) -> None:
+    """Back-propagate through ``decode``: ``grad_decoded`` (Q, B, N) to spikes (T * B * N,).
+
+    These lie as the voltages of ``network_forward``, chunk by chunk.
+    """
+    (outputs, batch, size), steps, r = grad_decoded.shape, coefficients.shape[1], 0
+    for first in range(0, batch, chunk):
+        for t in range(steps):
+            for b in range(first, min(first + chunk, batch)):
+                row = grad_spikes[r : r + size]
+                row[:] = np.float32(0.0)
+                for q in range(outputs):
+                    share, grad = coefficients[q, t], grad_decoded[q, b]
+                    for n in range(size):
+                        row[n] += share * grad[n]
+                r += size
+
+
+# Nothing below counts references, which numba does at each use of an array where some are made.
+@njit(cache=True, error_model="numpy", nogil=True, _nrt=False)
 def population_layer(
     kind: int, constants: Array, rest: Array, weights: Array, biases: Array,
-    owners: NDArray[np.int64], signal: Array, voltages: Array, spikes: Array,
+    owners: NDArray[np.int64], signal: Array, voltages: Array, spikes: Array, room: Array,
 ) -> None:  # fmt: skip
     """Run one layer of many networks from rest, each sample by the weights of its own network.
 
     ``weights`` (P, D, N) and ``biases`` (P, N) are those of P networks, ``owners`` (L,) says whose
     sample l is, ``signal`` (L, K, D) is its input (K = T, or 1 for a held one), ``rest`` (S, 1) the
-    state at rest. Writes ``voltages`` and ``spikes`` (L, T, N).
+    state at rest. Writes ``voltages`` and ``spikes`` (L, T, N); ``room`` (K + S, N) is scratch.
     """
     steps, size = signal.shape[1], weights.shape[2]
-    currents = np.empty((steps, size), dtype=np.float32)
-    state = np.empty((rest.shape[0], size), dtype=np.float32)
+    currents, state = room[:steps], room[steps:]
     for sample in range(owners.size):
-        weight, bias = weights[owners[sample]], biases[owners[sample]]
+        owner = owners[sample]
         for k in range(steps):
-            row = currents[k]
-            row[:] = bias
-            for d in range(weight.shape[0]):  # networks are small: no search for spikes
+            for n in range(size):
+                currents[k, n] = biases[owner, n]
+            for d in range(weights.shape[1]):  # networks are small: no search for spikes
                 x = signal[sample, k, d]
                 if x != np.float32(0.0):
-                    source = weight[d]
                     for n in range(size):
-                        row[n] += source[n] * x
-        state[:] = rest
+                        currents[k, n] += weights[owner, d, n] * x
+        for s in range(rest.shape[0]):
+            for n in range(size):
+                state[s, n] = rest[s, 0]
         forward(kind, constants, currents, state, voltages[sample], spikes[sample])
 
 
-@njit(cache=True, error_model="numpy", nogil=True)
+@njit(cache=True, error_model="numpy", nogil=True, _nrt=False)
 def population_readout(
     coefficients: Array, weights: Array, biases: Array, owners: NDArray[np.int64], spikes: Array,
     features: Array, outputs: Array,
@@ -274,19 +258,20 @@ def population_readout(
     ``weights`` (P, O, N) and ``biases`` (P, O) are heads, ``owners`` (L,) says whose sample l is.
     """
     for sample in range(owners.size):
-        weight, bias, feature = weights[owners[sample]], biases[owners[sample]], features[sample]
-        feature[:] = np.float32(0.0)
+        owner = owners[sample]
+        for n in range(features.shape[1]):
+            features[sample, n] = np.float32(0.0)
         for t in range(coefficients.size):
-            for n in range(feature.size):
-                feature[n] += coefficients[t] * spikes[sample, t, n]
-        for o in range(bias.size):
-            total = bias[o]
-            for n in range(feature.size):
-                total += weight[o, n] * feature[n]
+            for n in range(features.shape[1]):
+                features[sample, n] += coefficients[t] * spikes[sample, t, n]
+        for o in range(biases.shape[1]):
+            total = biases[owner, o]
+            for n in range(features.shape[1]):
+                total += weights[owner, o, n] * features[sample, n]
             outputs[sample, o] = total
 
 
-@njit(cache=True, error_model="numpy")
+@njit(cache=True, error_model="numpy", _nrt=False)
 def _move(states: Array, offset: int, state: Array, leaving: bool) -> None:
     """Fill ``state`` (S, C * N) from flat states (C, F) from ``offset`` on, or write it back."""
     size = state.shape[1] // states.shape[0]
@@ -300,77 +285,74 @@ def _move(states: Array, offset: int, state: Array, leaving: bool) -> None:
                     state[s, k + n] = states[c, a + n]
 
 
-@njit(cache=True, error_model="numpy")
-def spike_products(spikes: Array, weight: Array, bias: Array, currents: Array) -> None:
-    """Do what ``products`` does, by a dense product where that is faster."""
-    fired, flat = np.int32(0), spikes.reshape(-1)
-    if len(spikes) >= DENSE_ROWS:
-        for m in range(flat.size):
-            fired += np.int32(flat[m] != np.float32(0.0))
-    if fired <= DENSE_SHARE * flat.size:
-        products(spikes, weight, bias, currents)
-        return
-    np.dot(spikes, weight, currents)
-    for r in range(len(currents)):
+@njit(cache=True, error_model="numpy", _nrt=False)
+def _fill_rows(bias: Array, currents: Array) -> None:
+    """Fill every row of ``currents`` (R, N) with ``bias`` (N,)."""
+    for r in range(currents.shape[0]):
         for n in range(bias.size):
-            currents[r, n] += bias[n]
+            currents[r, n] = bias[n]
 
 
-@njit(cache=True, error_model="numpy")
+@njit(cache=True, error_model="numpy", _nrt=False)
 def network_forward(
     kinds: NDArray[np.int64], layers: tuple[tuple[Array, ...], ...], coefficients: Array,
     signal: Array, states: Array, voltages: tuple[Array, ...],
-    kept: tuple[NDArray[np.uint8], ...], decoded: Array, limits: tuple[int, int],
+    kept: tuple[NDArray[np.uint8], ...], decoded: Array, chunk: int,
+    room: tuple[Array, Room],
 ) -> None:  # fmt: skip
     """Run a network, a chunk of samples after the other, whose arrays stay in the cache.
 
     Args:
         kinds: (layers,) int64.
         layers: Constants (7,), biases (N,), and twice weights, those of the input and the recurrent
-            ones: each as it is stored (N, D), with what ``rows`` keeps of it; (0, 0) for no
-            recurrence. An entry for each layer.
+            ones: each as it is stored (N, D), with what ``keep_strips`` keeps of it; (0, 0) and
+            (0, 0, ``COLUMNS``) for no recurrence. An entry for each layer.
         coefficients: (Q, T) of the decoder.
         signal: (K, B, D), input at K = T time steps or, for K = 1, at all of them.
         states: (B, F) flat, updated in place.
         voltages: (T * B * N,) each to be kept, chunk by chunk (T, C * N), or (T * chunk * N,).
         kept: (T * B * N,) each, written with spikes in the same order, or empty.
         decoded: (Q, B, N), written.
-        limits: Samples of a chunk, neurons of a layer.
+        chunk: Samples of a chunk.
+        room: Scratch (``SCRATCH``, at least T * chunk times the neurons of the widest layer), and
+            that of ``add_products``.
     """
     constants, biases, stored, seen, weights, looped, seen_looped, recurrent = layers
     for k in range(len(weights)):
-        rows(stored[k], seen[k], weights[k])
-        rows(looped[k], seen_looped[k], recurrent[k])
-    (held, batch, _), steps, chunk = signal.shape, coefficients.shape[1], limits[0]
-    scratch = np.empty((3, steps * chunk * limits[1]), np.float32)
-    currents, spikes, source = scratch[0], scratch[1], scratch[2]
+        keep_strips(stored[k], seen[k], weights[k])
+        keep_strips(looped[k], seen_looped[k], recurrent[k])
+    (held, batch, _), steps, (scratch, events) = signal.shape, coefficients.shape[1], room
+    currents, spikes, source, total = scratch[0], scratch[1], scratch[2], scratch[3]
+    variables = scratch[4:].reshape(-1)
     for first in range(0, batch, chunk):
         last, offset = min(first + chunk, batch), 0
         count = last - first
         for k in range(len(weights)):
-            fan_in, size = weights[k].shape
+            size, fan_in = stored[k].shape
             across, given = count * size, held if k == 0 else steps
             driven = currents[: given * across].reshape(given * count, size)
+            _fill_rows(biases[k], driven)
             if k == 0:
                 for t in range(held):
                     own = driven[t * count : (t + 1) * count]
-                    products(signal[t, first:last], weights[k], biases[k], own)
+                    add_products(signal[t, first:last], weights[k], own, events)
             else:
                 fired = source[: steps * count * fan_in].reshape(steps * count, fan_in)
-                spike_products(fired, weights[k], biases[k], driven)
-            state = np.empty((VARIABLES[kinds[k]] + min(len(recurrent[k]), 1), across), np.float32)
+                add_products(fired, weights[k], driven, events)
+            own_variables = VARIABLES[kinds[k]] + min(recurrent[k].shape[0], 1)
+            state = variables[: own_variables * across].reshape(own_variables, across)
             _move(states[first:last], offset, state, False)
-            a = steps * first * size if len(voltages[k]) > steps * chunk * size else 0
+            a = steps * first * size if voltages[k].size > steps * chunk * size else 0
             _run_layer(
                 kinds[k], constants[k], recurrent[k], driven.reshape(given, across), state,
                 voltages[k][a : a + steps * across].reshape(steps, across),
-                spikes[: steps * across].reshape(steps, across),
+                spikes[: steps * across].reshape(steps, across), total[:across], events,
             )  # fmt: skip
             _move(states[first:last], offset, state, True)
-            if len(kept[k]):
-                room = kept[k][a : a + steps * across]
-                for m in range(room.size):
-                    room[m] = spikes[m] != np.float32(0.0)
-            offset += len(state) * size
+            if kept[k].size > 0:
+                fired_at = kept[k][a : a + steps * across]
+                for m in range(fired_at.size):
+                    fired_at[m] = spikes[m] != np.float32(0.0)
+            offset += own_variables * size
             source, spikes = spikes, source
         decode(coefficients, source[: steps * across].reshape(steps, across), first, decoded)

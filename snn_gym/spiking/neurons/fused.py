@@ -10,10 +10,14 @@ from torch import Tensor
 
 from snn_gym.spiking.neurons.backward_kernels import sequence_backward
 from snn_gym.spiking.neurons.base import Breaks, FusedNeuron, Run, State, no_breaks
+from snn_gym.spiking.neurons.event_intrinsics import COLUMNS
+from snn_gym.spiking.neurons.event_kernels import strips_of
 from snn_gym.spiking.neurons.forward_kernels import Array, sequence_forward
+from snn_gym.spiking.neurons.products import array_of
 from snn_gym.spiking.tracing import is_traced
 
 _NOTHING = np.empty((0, 0), dtype=np.float32)
+_NO_STRIPS = np.empty((0, 0, COLUMNS), dtype=np.float32)
 
 
 def supports(currents: Tensor) -> bool:
@@ -82,7 +86,8 @@ def _forward(
     final, entered = torch.stack(state), torch.empty((rounds, len(state), *shape))
     sequence_forward(
         neuron.kind, neuron.constants,
-        _NOTHING if recurrent_weight is None else _flat(recurrent_weight.t()), _flat(currents),
+        _NO_STRIPS if recurrent_weight is None else strips_of(array_of(recurrent_weight)),
+        _flat(currents),
         breaks.starts.numpy(), neuron.rest32, _own(final),
         entered.numpy().reshape(rounds, len(state), -1), _own(voltages), _own(spikes),
     )  # fmt: skip

@@ -1,9 +1,4 @@
-"""Products of weights with spikes, with gradients: dense, or by events where spikes are few.
-
-A product by events adds the weights of the neurons that fired, and its gradient those of their
-currents; silence costs nothing. Which of the two is made follows from the share of spikes alone, so
-that a training gives the same bits again.
-"""
+"""Products of weights with spikes by events, with gradients."""
 
 from __future__ import annotations
 
@@ -11,11 +6,16 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
-from snn_gym.spiking.neurons.forward_kernels import DENSE_ROWS, DENSE_SHARE, Array, spike_products
-from snn_gym.spiking.neurons.synapse_kernels import synapse_gradients
+from snn_gym.spiking.neurons.event_kernels import (
+    Array,
+    Source,
+    add_products,
+    event_room,
+    strips_of,
+    synapse_gradients,
+)
 
 
 def array_of(tensor: Tensor) -> Array:
@@ -24,19 +24,7 @@ def array_of(tensor: Tensor) -> Array:
     return array
 
 
-def is_dense(source: Array | NDArray[np.uint8]) -> bool:
-    """Tell whether the gradient of dense weights is faster than that by events, for (R, D).
-
-    By the rule that ``spike_products`` has for the product itself.
-    """
-    if len(source) < DENSE_ROWS:
-        return False
-    return bool(np.count_nonzero(source) > DENSE_SHARE * source.size)
-
-
-def gradients_of_synapses(
-    source: Array | NDArray[np.uint8], grad_currents: Array
-) -> tuple[Tensor, Tensor]:
+def gradients_of_synapses(source: Source, grad_currents: Array) -> tuple[Tensor, Tensor]:
     """Return the gradients of weights (N, D) and biases (N,).
 
     Args:
@@ -44,13 +32,9 @@ def gradients_of_synapses(
         grad_currents: (R, N), gradients of what they gave.
     """
     channels, size = source.shape[1], grad_currents.shape[1]
-    weight, bias = np.zeros((channels, size), np.float32), np.zeros(size, np.float32)
-    if is_dense(source):
-        np.matmul(source.T.astype(np.float32), grad_currents, out=weight)
-        np.sum(grad_currents, axis=0, out=bias)
-    else:
-        synapse_gradients(source, grad_currents, weight, bias)
-    return torch.from_numpy(weight).t(), torch.from_numpy(bias)
+    weight, bias = np.empty((size, channels), np.float32), np.empty(size, np.float32)
+    synapse_gradients(source, grad_currents, weight, bias)
+    return torch.from_numpy(weight), torch.from_numpy(bias)
 
 
 def spike_product(signal: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
@@ -70,8 +54,9 @@ class _SpikeProduct(torch.autograd.Function):
     def forward(ctx: Any, signal: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
         ctx.save_for_backward(signal, weight)
         source = array_of(signal).reshape(-1, signal.shape[2])
-        currents = np.empty((len(source), len(weight)), np.float32)
-        spike_products(source, array_of(weight.t()), array_of(bias), currents)
+        currents = np.repeat(array_of(bias)[None], len(source), axis=0)
+        room = event_room(source.shape[1])
+        add_products(source, strips_of(array_of(weight)), currents, room)
         return torch.from_numpy(currents).view(*signal.shape[:2], -1)
 
     @staticmethod
