@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from stable_baselines3.common.base_class import BaseAlgorithm
     from stable_baselines3.common.policies import BasePolicy
 
-EVALUATOR_VERSION = 3
+EVALUATOR_VERSION = 4
 """Version of the procedure in this module; scores of different versions do not compare."""
 
 FIRST_EVALUATION_SEED = 2_000_000_000

@@ -282,11 +282,13 @@ def recurrent_backward(
 
     ``weight`` is (N, N), row i the synapses **onto** neuron i; ``grad_spikes`` is (1 + T, M), row 0
     for the spikes of the step before the first, and gathers what comes back through the recurrence.
-    ``grad_currents`` (T, M), every step's own, must be zero on entry.
+    ``grad_currents`` (T, M), every step's own, are written.
     """
     size = weight.shape[0]
     thresholds = _thresholds(kind, constants, voltages, state)
     for t in range(voltages.shape[0] - 1, -1, -1):
+        for m in range(grad_currents.shape[1]):
+            grad_currents[t, m] = np.float32(0.0)
         # A slice beyond the end of an array without rows has none.
         _backward(
             kind, constants, surrogate, voltages[t : t + 1], thresholds[t : t + 1],

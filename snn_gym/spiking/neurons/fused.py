@@ -13,7 +13,7 @@ from snn_gym.spiking.neurons.base import Breaks, FusedNeuron, Run, State, no_bre
 from snn_gym.spiking.neurons.event_intrinsics import COLUMNS
 from snn_gym.spiking.neurons.event_kernels import strips_of
 from snn_gym.spiking.neurons.forward_kernels import Array, sequence_forward
-from snn_gym.spiking.neurons.products import array_of
+from snn_gym.spiking.neurons.products import array_of, gradients_of_synapses
 from snn_gym.spiking.tracing import is_traced
 
 _NOTHING = np.empty((0, 0), dtype=np.float32)
@@ -138,10 +138,11 @@ def _fused_gradients(ctx: Any, grads: tuple[Tensor | None, ...]) -> tuple[Tensor
 def _recurrent_gradients(ctx: Any, grads: tuple[Tensor | None, ...]) -> tuple[Tensor, ...]:
     currents, weight, voltages, spikes, _, *_, previous = ctx.saved_tensors
     starts, rounds = ctx.breaks.starts, len(ctx.breaks.cuts)
-    grad_steps = torch.zeros_like(voltages)
     if ctx.breaks.recurrent_gradient:
+        grad_steps = torch.empty_like(voltages)
         grad_state = _backward(ctx, grads, grad_steps, _flat(weight))
     else:
+        grad_steps = torch.zeros_like(voltages)
         grad_state = _backward(ctx, _direct(grads, voltages), grad_steps, _NOTHING)
     # What came back at each time step: the spikes before it, but none at the start of an episode.
     before = spikes[:-1]
@@ -149,7 +150,9 @@ def _recurrent_gradients(ctx: Any, grads: tuple[Tensor | None, ...]) -> tuple[Te
         before = before.clone()
         before[ctx.time_steps - 1 :: ctx.time_steps].masked_fill_(starts[1:, :, None], 0.0)
     # (L * T - 1, B, N) and (L * T - 1, B, N) -> (N, N), summed over time steps and batch
-    grad_weight = grad_steps[1:].flatten(0, 1).t() @ before.flatten(0, 1)
+    grad_weight, _ = gradients_of_synapses(
+        array_of(before.flatten(0, 1)), array_of(grad_steps[1:].flatten(0, 1))
+    )
     grad_weight.addmm_(grad_steps[0].t(), previous.masked_fill(starts[0, :, None], 0.0))
     grad_currents = grad_steps
     if len(currents) == rounds:
