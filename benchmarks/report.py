@@ -51,8 +51,8 @@ def _page(speed: Speed, figures: dict[str, str]) -> Iterator[str]:
     yield (
         "Written by `python -m benchmarks report` from [speed.json](speed.json), which "
         "`python -m benchmarks run` measured (`make bench` does both). Contenders are timed in "
-        "turn in one process on one thread; a ratio is the median of those of single rounds, with "
-        "their quartiles in brackets."
+        "turn in one process on one thread, 5 ms or one call at a time; a ratio is the median of "
+        "those of single rounds, with their quartiles in brackets."
     )
     yield ""
     packages = ", ".join(f"{name} {version}" for name, version in machine.packages.items())

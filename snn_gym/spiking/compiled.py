@@ -27,8 +27,8 @@ from snn_gym.spiking.neurons.fused import supports
 from snn_gym.spiking.neurons.products import array_of, gradients_of_synapses
 
 _CHUNK_ROWS = 256
-"""Samples times time steps that are computed together: enough for a dense product to be fast, few
-enough for their currents and spikes to stay in a core's cache."""
+"""Samples times time steps that are computed together: enough to make the calls between layers
+cheap, few enough for their currents and spikes to stay in a core's cache."""
 _SPARE = 2
 """Rooms of a forward pass that are kept for the next: a loss lives until it is assigned anew."""
 _KEPT_BYTES = 2**25

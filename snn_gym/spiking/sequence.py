@@ -184,5 +184,7 @@ def join_state(layers: Sequence[Tensor], readout: Tensor, intensity: Tensor | No
         readout: State variables (S, B, N) of the decoder.
         intensity: (B, D) for an encoder that compares with it, or None.
     """
-    parts = [*layers, *readout]
-    return torch.cat(parts if intensity is None else [*parts, intensity], dim=1)
+    parts = [*layers, *readout.unbind()]
+    if intensity is not None:
+        parts.append(intensity)
+    return parts[0] if len(parts) == 1 else torch.cat(parts, dim=1)
