@@ -39,7 +39,7 @@ def test_what_is_quick_is_called_often_and_what_is_slow_at_least_a_few_times(clo
     samples = race({"quick": quick, "slow": clock(5.0)}, seconds=1.0, least_rounds=2)
     assert len(samples["slow"]) == 2
     assert samples["quick"] == pytest.approx([1e-5, 1e-5])
-    assert len(calls) == 3 + 2 * 50
+    assert len(calls) == 3 + 2 * 500
 
 
 def test_a_ratio_is_that_of_rounds_and_not_of_medians():

@@ -126,7 +126,7 @@ def test_it_starts_from_the_trained_ones_weights(agents):
 def test_the_same_seed_gives_the_same_agent_and_another_one_another(agents):
     first, same, other = (
         make_lean(agents("ppo-lif"), 256, seed=seed, **ONCE).policy.state_dict()
-        for seed in (None, 3, 4)
+        for seed in (None, 4, 5)
     )
     assert all(torch.equal(x, same[name]) for name, x in first.items())
     assert any(not torch.equal(x, other[name]) for name, x in first.items())
