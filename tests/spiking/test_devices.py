@@ -83,5 +83,5 @@ def test_an_agent_learns_and_acts_on_a_gpu(agent: str, env_id: str) -> None:
 
 def test_kernels_are_not_asked_for_elsewhere() -> None:
     network, x = build(replace(CONFIGS[0], backend="fused"))
-    with pytest.raises(ValueError, match=r"backend 'fused' runs float32 on the CPU, got .* on meta"):
+    with pytest.raises(ValueError, match="backend 'fused' runs float32 on the CPU"):
         network.to("meta")(x.to("meta"))
