@@ -63,7 +63,7 @@ def convert(
     if not isinstance(known, PortableANN) or known.activation != "relu":
         raise ValueError(
             "only ANNs of ReLU units are converted; train dqn-mlp, sac-mlp or another policy with "
-            "activation_fn=torch.nn.ReLU"
+            "activation_fn=torch.nn.ReLU, PPO with actor_activation='relu'"
         )
     network = policy._acting_network()
     seen = _visited(policy, env_id, decisions, env_kwargs)
@@ -85,6 +85,8 @@ def _spiking(policy: Any, time_steps: int) -> Any:
         recurrent=False, learnable=(), regulation=None,
     )  # fmt: skip
     flag = "spiking_actor" if "spiking_actor" in arguments else "spiking"
+    if "actor_activation" in arguments:
+        arguments["actor_activation"] = None
     return type(policy)(**{**arguments, flag: True})
 
 

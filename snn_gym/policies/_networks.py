@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Literal
 
 from stable_baselines3.common.torch_layers import create_mlp
 from torch import Tensor, nn
@@ -16,6 +16,10 @@ from snn_gym.spiking.network import SpikingNetwork
 from snn_gym.spiking.neurons.norse_cells import CellFactory
 from snn_gym.spiking.normaliser import ObservationNormaliser
 from snn_gym.spiking.recording import Recording
+
+Activation = Literal["tanh", "relu"]
+ACTIVATIONS: Mapping[Activation, type[nn.Module]] = {"tanh": nn.Tanh, "relu": nn.ReLU}
+"""Activations of ANNs that have a name."""
 
 
 @dataclass(frozen=True)

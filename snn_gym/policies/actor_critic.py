@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, ClassVar
 
 import torch
@@ -13,7 +14,13 @@ from torch import Tensor, nn
 
 from snn_gym.policies._behaviour import scaled_actions
 from snn_gym.policies._common import ActorCriticFlags
-from snn_gym.policies._networks import NetworkBuilder, StatelessNetwork, network_inputs
+from snn_gym.policies._networks import (
+    ACTIVATIONS,
+    Activation,
+    NetworkBuilder,
+    StatelessNetwork,
+    network_inputs,
+)
 from snn_gym.policies._optimiser import LateOptimiser
 from snn_gym.policies._parts import NormalisedModule
 from snn_gym.spiking.coding.decoders import make_head
@@ -27,17 +34,26 @@ class ActorCriticNetworks(NormalisedModule):
         spiking_actor: Whether the actor spikes; if not it is its twin.
         spiking_critic: The same for the critic.
         outputs: Outputs of the head that reads the actor.
+        actor_activation: Activation of an actor that does not spike; None for the builder's.
     """
 
     actor: Any
     critic: Any
 
     def __init__(
-        self, builder: NetworkBuilder, spiking_actor: bool, spiking_critic: bool, outputs: int
+        self,
+        builder: NetworkBuilder,
+        spiking_actor: bool,
+        spiking_critic: bool,
+        outputs: int,
+        actor_activation: Activation | None = None,
     ) -> None:
         super().__init__()
         self.normaliser, self.spike_steps = builder.normaliser, builder.spike_steps
-        self.actor = builder.build(spiking_actor, population_outputs=outputs)
+        own = builder
+        if actor_activation is not None:
+            own = replace(builder, activation=ACTIVATIONS[actor_activation])
+        self.actor = own.build(spiking_actor, population_outputs=outputs)
         self.critic = builder.build(spiking_critic, population_outputs=1)
         self.latent_dim_pi = self.actor.output_size
         self.latent_dim_vf = self.critic.output_size
@@ -62,17 +78,45 @@ class ActorCriticNetworks(NormalisedModule):
 class SpikingActorCriticPolicy(LateOptimiser, ActorCriticFlags, ActorCriticPolicy):
     """Policy for PPO, A2C and TRPO on spiking networks: the actor, and on request the critic.
 
-    Its arguments are those of ``ActorCriticFlags`` and of Stable-Baselines3's
-    ``ActorCriticPolicy``.
+    Args:
+        *args: As in ``ActorCriticFlags`` and Stable-Baselines3's ``ActorCriticPolicy``.
+        actor_activation: Activation of an actor that does not spike, ``tanh`` or ``relu``, beside a
+            critic of ``activation_fn``, as for actors that shall be converted; None for
+            ``activation_fn``.
+        **kwargs: As there.
+
+    Raises:
+        ValueError: The activation is unknown, or nothing would have it.
     """
 
     algorithms: tuple[str, ...] = ("PPO", "A2C", "TRPO")
     action_spaces = (spaces.Box, spaces.Discrete, spaces.MultiDiscrete, spaces.MultiBinary)
-    own_arguments: tuple[str, ...] = (*ActorCriticFlags.own_arguments, "share_features_extractor")
+    own_arguments: tuple[str, ...] = (
+        *ActorCriticFlags.own_arguments,
+        "share_features_extractor",
+        "actor_activation",
+    )
     activation_fn = nn.Tanh
     adam_defaults: ClassVar[Mapping[str, Any]] = {"eps": 1e-5}
     networks_class: type[ActorCriticNetworks] = ActorCriticNetworks
     mlp_extractor: ActorCriticNetworks  # type: ignore[assignment]
+
+    def __init__(
+        self, *args: Any, actor_activation: Activation | None = None, **kwargs: Any
+    ) -> None:
+        if actor_activation not in (None, *ACTIVATIONS):
+            raise ValueError(
+                f"actor_activation must be one of {', '.join(ACTIVATIONS)} or None, got "
+                f"{actor_activation!r}"
+            )
+        spikes = kwargs.get("spiking_actor", True)
+        if actor_activation is not None and (spikes or self.carries_state):
+            raise ValueError(
+                f"actor_activation={actor_activation!r} is for an actor that neither spikes nor "
+                "carries a state; leave it out, or pass spiking_actor=False to PPO, A2C or TRPO"
+            )
+        self.actor_activation = actor_activation
+        super().__init__(*args, **kwargs)
 
     def _build_mlp_extractor(self) -> None:
         self.mlp_extractor = self.networks_class(
@@ -80,6 +124,7 @@ class SpikingActorCriticPolicy(LateOptimiser, ActorCriticFlags, ActorCriticPolic
             self.spiking_actor,
             self.spiking_critic,
             spaces.flatdim(self.action_space),
+            self.actor_activation,
         )
 
     def _build(self, lr_schedule: Schedule) -> None:

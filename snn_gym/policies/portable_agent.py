@@ -19,7 +19,7 @@ from stable_baselines3.common.torch_layers import FlattenExtractor
 from torch import Tensor, nn
 
 from snn_gym.policies._common import SpikingPolicyMixin
-from snn_gym.policies._networks import DenseNetwork
+from snn_gym.policies._networks import ACTIVATIONS, Activation, DenseNetwork
 from snn_gym.policies._stateful import StatefulPolicyMixin
 from snn_gym.policies.controller import SpikingControllerPolicy
 from snn_gym.spiking.coding.decoders import PopulationHead
@@ -31,8 +31,7 @@ from snn_gym.spiking.neurons.forward_kernels import VARIABLES
 
 Array = NDArray[np.float32]
 Choice = Literal["argmax", "clip", "squash"]
-Activation = Literal["tanh", "relu"]
-_ACTIVATIONS: dict[type[nn.Module], Activation] = {nn.Tanh: "tanh", nn.ReLU: "relu"}
+_ACTIVATIONS: dict[type[nn.Module], Activation] = {x: name for name, x in ACTIVATIONS.items()}
 
 
 @dataclass(frozen=True)

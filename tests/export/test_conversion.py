@@ -13,6 +13,8 @@ from hypothesis import strategies as st
 from snn_gym import evaluate, load_pretrained
 from snn_gym.export import convert
 from snn_gym.export.conversion import _visited, largest_activations
+from snn_gym.learners import PPO
+from snn_gym.policies import SpikingActorCriticPolicy
 from snn_gym.spiking.neurons.parameters import SoftIAFParameters
 from snn_gym.spiking.neurons.registered import make_neuron
 
@@ -71,6 +73,16 @@ def test_an_agent_of_continuous_actions_is_converted_and_plays() -> None:
     ours, theirs = (evaluate(x, "Pendulum-v1", 5) for x in (made, stored))
     assert abs(ours.mean - theirs.mean) < 30.0
     assert ours.total("synops_per_decision") > 0
+
+
+def test_a_rectified_actor_beside_another_critic_is_converted() -> None:
+    kwargs = {"spiking_actor": False, "actor_activation": "relu"}
+    model = PPO(SpikingActorCriticPolicy, "CartPole-v1", policy_kwargs=kwargs, seed=0)
+    model.learn(2048)
+    made: Any = convert(model, "CartPole-v1", 64, decisions=200)
+    seen = _visited(model.policy, "CartPole-v1", 50, None)
+    values, theirs = (x.behaviour(x.record(seen).output).detach() for x in (made, model.policy))
+    assert float((values - theirs).abs().mean()) < 0.02 * float(theirs.abs().mean())
 
 
 def test_what_is_no_rectified_ann_is_refused() -> None:

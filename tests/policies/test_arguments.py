@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
+from torch import nn
 
 from snn_gym import policies
 from snn_gym.learners import StatefulDQN, StatefulPPO
@@ -88,3 +89,22 @@ def test_a_subclass_of_an_algorithm_takes_the_same_policy() -> None:
     assert Mine(policies.SpikingDQNPolicy, Identity()).policy
     with pytest.raises(ValueError, match="DQN needs SpikingDQNPolicy"):
         Mine(policies.SpikingActorCriticPolicy, Identity())
+
+
+def test_an_actor_may_have_an_activation_of_its_own(record_property: Any) -> None:
+    ann = {"spiking_actor": False}
+    policy = make("PPO", policy_kwargs={**ann, "actor_activation": "relu"}).policy
+    again = type(policy)(**policy._get_constructor_parameters())
+    for networks in (policy.mlp_extractor, again.mlp_extractor):
+        kinds = [[type(x) for x in part] for part in (networks.actor, networks.critic)]
+        assert kinds == [[nn.Linear, nn.ReLU], [nn.Linear, nn.Tanh]]
+    for arguments, message in (
+        ({"actor_activation": "relu"}, "is for an actor that neither spikes nor carries a state"),
+        ({**ann, "actor_activation": "gelu"}, "must be one of tanh, relu or None, got 'gelu'"),
+    ):
+        with pytest.raises(ValueError, match=message) as caught:
+            make("PPO", policy_kwargs=arguments)
+        record_property(ERROR, f"actor_activation {arguments}|{caught.value}")
+    stateful = {**ann, "actor_activation": "relu"}
+    with pytest.raises(ValueError, match="neither spikes nor carries a state"):
+        StatefulPPO(policies.StatefulActorCriticPolicy, Identity(), policy_kwargs=stateful)
