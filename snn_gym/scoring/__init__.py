@@ -10,13 +10,14 @@ if TYPE_CHECKING:
     from snn_gym.scoring.audit import audit
     from snn_gym.scoring.errors import SubmissionError
     from snn_gym.scoring.evaluation import Evaluation, evaluate
+    from snn_gym.scoring.headings import COLUMNS
     from snn_gym.scoring.pretrained import load_pretrained
     from snn_gym.scoring.reevaluation import add_curves, play_hidden_seeds, reevaluate, retrain_rows
     from snn_gym.scoring.rendering import render_table, write_table
     from snn_gym.scoring.rerun import VerificationSettings
     from snn_gym.scoring.site import write_site
     from snn_gym.scoring.submission import submit
-    from snn_gym.scoring.table import COLUMNS, TableRow, table_rows
+    from snn_gym.scoring.table import TableRow, table_rows
     from snn_gym.scoring.verification import verify
 
 __all__ = [
@@ -45,7 +46,7 @@ __all__ = [
 __getattr__, __dir__ = lazy_names(
     __name__,
     {
-        "COLUMNS": "table",
+        "COLUMNS": "headings",
         "Evaluation": "evaluation",
         "SubmissionError": "errors",
         "TableRow": "table",

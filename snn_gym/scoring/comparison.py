@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from snn_gym.scoring.headings import FEWEST_SEEDS, MARK
 from snn_gym.scoring.statistics import (
     difference_interval,
     permutation_p,
     probability_of_improvement,
 )
-from snn_gym.scoring.table import FEWEST_SEEDS, MARK, TableRow
+from snn_gym.scoring.table import TableRow
 
 SIGNIFICANCE = 0.05
 """Of the test of a difference, and of the one-sided bound of a loss."""

@@ -11,8 +11,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from snn_gym.scoring.headings import FEWEST_SEEDS, MARK
 from snn_gym.scoring.statistics import grand_mean_interval
-from snn_gym.scoring.table import FEWEST_SEEDS, MARK, TableRow
+from snn_gym.scoring.table import TableRow
 
 LEVELS = (0.25, 0.5, 0.75, 0.9, 1.0)
 """Normalised scores at which a profile is shown."""

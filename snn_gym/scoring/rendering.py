@@ -10,11 +10,7 @@ from typing import TYPE_CHECKING
 from snn_gym.folders import locked, remove_partial_files
 from snn_gym.registry import IMPORTED
 from snn_gym.scoring.comparison import COMPARISON_COLUMNS, COMPARISON_DEFINITIONS, comparisons
-from snn_gym.scoring.hidden import CHANCE
-from snn_gym.scoring.profiles import PROFILE_COLUMNS, PROFILE_DEFINITIONS, profiles
-from snn_gym.scoring.results import Row
-from snn_gym.scoring.room import ROOM_COLUMNS, registered_demand, room_cells
-from snn_gym.scoring.table import (
+from snn_gym.scoring.headings import (
     COLUMN_DEFINITIONS,
     COLUMNS,
     DERIVED,
@@ -23,11 +19,12 @@ from snn_gym.scoring.table import (
     MARK,
     REFERENCE_COLUMNS,
     SHORT,
-    TableRow,
-    is_derived,
-    section,
-    table_rows,
 )
+from snn_gym.scoring.hidden import CHANCE
+from snn_gym.scoring.profiles import PROFILE_COLUMNS, PROFILE_DEFINITIONS, profiles
+from snn_gym.scoring.results import Row
+from snn_gym.scoring.room import ROOM_COLUMNS, registered_demand, room_cells
+from snn_gym.scoring.table import TableRow, is_derived, section, table_rows
 from snn_gym.storage import StorageError, read_regular_file, write_text_atomic
 
 if TYPE_CHECKING:  # which needs PyTorch

@@ -12,18 +12,11 @@ from typing import TYPE_CHECKING, Any
 from snn_gym.registry import EnvironmentSpec, known_ids, load_environment_spec
 from snn_gym.scoring.comparison import Comparison
 from snn_gym.scoring.evaluation import OFFICIAL_EPISODES, Evaluation, evaluate
+from snn_gym.scoring.headings import FEWEST_SEEDS, MARK
 from snn_gym.scoring.pretrained import find_trained
 from snn_gym.scoring.rendering import STREAMS_NOTE
-from snn_gym.scoring.statistics import difference_interval
-from snn_gym.scoring.table import (
-    FEWEST_SEEDS,
-    MARK,
-    TableRow,
-    cost_means,
-    count,
-    mean_known,
-    summarise,
-)
+from snn_gym.scoring.statistics import difference_interval, expected_shortfall
+from snn_gym.scoring.table import TableRow, cost_means, count, mean_known, summarise
 from snn_gym.seeds import shown_seeds
 from snn_gym.spiking.costs import COST_COLUMNS, Costs
 from snn_gym.zoo import agent_ids, load_agent, load_agent_spec, read_manifest
@@ -262,6 +255,7 @@ def _line(
         twin=None,
         seeds=tuple(manifest.seed or 0 for manifest in manifests),
         seed_means=tuple(result.mean for result in results),
+        worst_episodes=expected_shortfall([result.returns for result in results]),
         reference=None if spec is None else spec.reference,
         card=None if spec is None else spec.name,
         spiking=any(x.spiking_layers for x in results),

@@ -8,6 +8,7 @@ Learning at the Edge of the Statistical Precipice", NeurIPS 2021, https://arxiv.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from functools import lru_cache
 
@@ -41,6 +42,28 @@ def interquartile_mean(scores: ArrayLike) -> float:
     """
     flat = checked_scores(scores, "scores").reshape(-1)  # shape: (n,)
     return float(trim_mean(flat, TRIMMED_FRACTION))
+
+
+def expected_shortfall(returns: ArrayLike, share: float = 0.05) -> float:
+    """Average the worst returns.
+
+    Rockafellar and Uryasev, "Optimization of conditional value-at-risk", Journal of Risk 2, 2000,
+    https://doi.org/10.21314/JOR.2000.038, of a sample of which whole episodes are taken.
+
+    Args:
+        returns: Finite returns of episodes, any shape with at least one element, in the task's
+            reward units.
+        share: Share of the episodes, in (0, 1]; at least one counts.
+
+    Returns:
+        Mean of the worst, in the units of the returns.
+
+    Raises:
+        ValueError: There is no return, or one is not finite.
+    """
+    flat = np.sort(checked_scores(returns, "returns"), axis=None)  # shape: (n,)
+    # 0.05 * 60 is above 3 by rounding.
+    return float(flat[: max(1, math.ceil(share * len(flat) - 1e-9))].mean())
 
 
 def mean_interval(seed_means: ArrayLike, confidence: float = 0.95) -> tuple[float, float]:

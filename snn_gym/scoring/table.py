@@ -17,71 +17,19 @@ from snn_gym.registry import (
     load_environment_spec,
 )
 from snn_gym.scoring.evaluation import EVALUATOR_VERSION
+from snn_gym.scoring.headings import (
+    DERIVED,
+    FEWEST_SEEDS,
+    HELD_PERCENT,
+    HIDDEN_MARK,
+    MARK,
+    SHORT,
+)
 from snn_gym.scoring.hidden import is_flagged
 from snn_gym.scoring.results import Row, shown_rows
-from snn_gym.scoring.statistics import interquartile_mean, mean_interval
+from snn_gym.scoring.statistics import expected_shortfall, interquartile_mean, mean_interval
 from snn_gym.spiking.costs import COST_COLUMNS, Costs
 from snn_gym.zoo import agent_ids, load_agent_spec
-
-FEWEST_SEEDS = 5
-"""Seeds from which on an interval is given, and agents are compared."""
-HELD_PERCENT = {5: (39, 95), 10: (64, 95)}
-"""How often the interval held the mean: in the worst and in the best case, from so many seeds on.
-
-As `python -m studies.intervals` measured it for docs/intervals.md.
-"""
-MARK = "†"
-"""Of what rests on runs that shared streams of random numbers."""
-SHORT = "‡"
-"""Of runs that used less than half of the budget."""
-
-COLUMN_DEFINITIONS: dict[str, str] = {
-    "Agent": "the agent",
-    "Twin": "the agent to compare it with: the same algorithm and hidden sizes with spikes or "
-    "without",
-    "Seeds": "training runs behind the line; the unit of all statistics is the mean return of a "
-    "seed's episodes",
-    "Mean": "mean over seeds",
-    "95 % interval": "of the mean, by Student's t over seeds, cut off at the environment's "
-    f'maximum; "–" under {FEWEST_SEEDS} seeds',
-    "Held": "how often such an interval of so many seeds, 95 % aimed at, held the mean when it was "
-    "measured: from where one seed in ten fails, which most intervals then know nothing of, to "
-    "where the spread is normal ([all cases](../docs/intervals.md))",
-    "IQM": "interquartile mean over seeds: the mean of the middle half; floor(n / 4) of n are left "
-    "out at each end",
-    "Solved": "seeds whose mean return is at least the environment's `solved`",
-    "Worst seed": "smallest mean return of a seed",
-    "Normalised": "the mean on the scale from random play (0) to the oracle of the environment's "
-    "file (1), or to `solved` where it has none",
-    "Mean of each seed": "mean return of each training run, in the order of the seeds",
-    **{column.heading: column.definition for column in COST_COLUMNS.values()},
-    "Parameters": "trained numbers that acting needs; critics and observation statistics do not "
-    "count",
-    "Steps": "environment steps of training; of imported agents as their submitters say",
-    "Trained again": "seeds whose training was repeated by its recipe and gave the same weights, "
-    "bit for bit ([how](RULES.md#a-row-is-a-recipe)); the training of the others is a claim",
-}
-DERIVED = "◊"
-"""Of agents that were made lean from the rows of others."""
-COLUMNS = tuple(COLUMN_DEFINITIONS)
-"""Headings of the table, in the order of `TableRow.cells`."""
-
-REFERENCE_COLUMNS: dict[str, str] = {
-    "Memoryless": "mean return of the best policy known that sees the present observation alone; "
-    "the card says which that is, and how it was measured",
-    "Twin's mean": 'mean over the twin\'s seeds; "–" where it has no row here',
-    "Oracle": "mean return of the ideal observer, or of a policy that knows more than an agent can "
-    "see, from the card",
-}
-"""Further columns of tables of native tasks, after "Normalised", and what they mean."""
-
-HIDDEN_MARK = "§"
-"""Of agents whose public score is higher than that on hidden seeds by more than chance."""
-HIDDEN_COLUMN = {
-    "Hidden seeds": "mean of the returns on 100 seeds that nobody could train on, drawn with a "
-    'secret, over the training runs that played them; "–" where none did'
-}
-"""Further column of a table whose rows played hidden seeds, and what it means."""
 
 # Returns need more than one decimal where random play and the maximum are nearer than this.
 _SMALL_SCALE = 10.0
@@ -105,6 +53,8 @@ class TableRow:
     """Training seeds."""
     seed_means: tuple[float, ...]
     """Mean return of each seed."""
+    worst_episodes: float
+    """Mean return of the worst 5 % of all episodes."""
     reference: ReferenceScores | None
     """Scores to compare with; None for a task that has left the suite or changed."""
     card: str | None
@@ -202,6 +152,7 @@ class TableRow:
             self.score(self.iqm),
             "–" if self.solved is None else f"{self.solved} of {len(self.seeds)}",
             self.score(min(self.seed_means)),
+            self.score(self.worst_episodes),
             "–" if self.normalised is None else f"{self.normalised:.2f}",
             ", ".join(map(self.score, self.seed_means)),
             count(self.spikes_per_decision),
@@ -346,6 +297,7 @@ def summarise(rows: Sequence[Row]) -> TableRow:
         else None,
         seeds=tuple(row.seed for row in rows),
         seed_means=tuple(row.score.mean for row in rows),
+        worst_episodes=expected_shortfall([row.score.returns for row in rows]),
         reference=None if spec is None else spec.reference,
         card=None if spec is None else spec.name,
         spiking=any(row.costs.spiking_layers for row in rows),

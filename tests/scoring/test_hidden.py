@@ -357,4 +357,4 @@ def test_one_thing_is_done_to_stored_rows_at_a_time(
     words = ["verify", "--salt", str(tmp_path / "salt"), "--leaderboard", str(tmp_path / "board")]
     for other in ("--again", "--retrain"):
         assert main([*words, other]) == 2
-        assert "one of --again, --retrain and --salt" in capsys.readouterr().err
+        assert "one of --again, --retrain, --salt and --curves" in capsys.readouterr().err

@@ -12,6 +12,7 @@ from scipy.stats import mannwhitneyu, ttest_1samp, ttest_ind
 
 from snn_gym.scoring.statistics import (
     difference_interval,
+    expected_shortfall,
     grand_mean_interval,
     higher_mean_p,
     interquartile_mean,
@@ -174,3 +175,13 @@ def test_a_mean_that_is_not_higher() -> None:
     assert higher_mean_p([1.0] * 100, [0.0] * 100) == 1 / 20_000
     with pytest.raises(ValueError, match="only finite ones"):
         higher_mean_p([1.0, math.nan], [1.0])
+
+
+def test_the_worst_episodes_are_averaged_over_all_seeds():
+    # 5 % of 40 episodes are the two worst, whichever seeds have them.
+    returns = np.full((4, 10), 9.0)
+    returns[1, 3], returns[3, 7], returns[0, 0] = -2.0, 4.0, 8.0
+    assert expected_shortfall(returns) == 1.0
+    assert expected_shortfall(returns, 0.075) == (-2.0 + 4.0 + 8.0) / 3
+    assert expected_shortfall([5.0, 3.0]) == 3.0  # one at least
+    assert expected_shortfall(returns, 1.0) == pytest.approx(returns.mean())

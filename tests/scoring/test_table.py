@@ -18,11 +18,11 @@ from snn_gym.scoring import COLUMNS, SubmissionError, render_table, table_rows, 
 from snn_gym.scoring.chain import DIGESTS_NAME, begin_chain
 from snn_gym.scoring.comparison import COMPARISON_COLUMNS
 from snn_gym.scoring.evaluation import EVALUATOR_VERSION
+from snn_gym.scoring.headings import REFERENCE_COLUMNS
 from snn_gym.scoring.manifest import Scores, dump_json, parse_strict
 from snn_gym.scoring.rendering import render_line
 from snn_gym.scoring.results import Row, hash_tensors, list_rows, row_path, write_row
 from snn_gym.scoring.statistics import interquartile_mean
-from snn_gym.scoring.table import REFERENCE_COLUMNS
 from snn_gym.storage import StorageError
 
 
@@ -163,13 +163,14 @@ def test_the_table_by_hand(tmp_path: Path) -> None:
     # Random play earns 21.65 and 475 solves: (4.5 - 21.65) / (475 - 21.65) is -0.038.
     assert (lif.spikes_per_decision, lif.synops_per_decision) == (15.5, 650.0)
     assert lif.cells() == (
-        *("ppo-lif", "ppo-mlp", "2", "4.5", "–", "–", "4.5", "0 of 2", "3.0", "-0.04", "3.0, 6.0"),
+        *("ppo-lif", "ppo-mlp", "2", "4.5", "–", "–", "4.5", "0 of 2", "3.0", "0.0"),
+        *("-0.04", "3.0, 6.0"),
         *("15.5", "650.0", "256.0", "128.0", "1,024.0", "1.000"),
         *("4,610", "100,000 to 100,096", "0 of 2"),
     )
     assert rows[3].cells()[4:9] == ("–", "–", "500.0", "1 of 1", "500.0")
-    assert rows[3].cells()[9:14] == ("1.06", "500.0", "–", "–", "256.0")
-    assert rows[3].cells()[16] == "–"
+    assert rows[3].cells()[9:15] == ("500.0", "1.06", "500.0", "–", "–", "256.0")
+    assert rows[3].cells()[17] == "–"
     text = render_table(board)
     assert text.index("## Acrobot-v1") < text.index("## CartPole-v1") < text.index("## snn/")
     assert "| ppo-lif | ppo-mlp | 2 | 4.5 | – | – | 4.5 | 0 of 2 | 3.0 |" in text
@@ -188,8 +189,9 @@ def test_a_seed_counts_once_whatever_its_episodes(tmp_path: Path) -> None:
     low, high = row.interval or (0.0, 0.0)
     assert low == pytest.approx(430.0 - 2.77644511 * np.sqrt(41750 / 20))
     assert high == 500.0
-    shown = ("430.0", "303.1 to 500.0", "39 to 95 %", "466.7", "3 of 5", "250.0", "0.90")
-    assert row.cells()[3:10] == shown
+    # Of ten episodes the worst 5 % are the one that earned nothing.
+    shown = ("430.0", "303.1 to 500.0", "39 to 95 %", "466.7", "3 of 5", "250.0", "0.0", "0.90")
+    assert row.cells()[3:11] == shown
 
 
 def test_rows_whose_training_gave_the_same_weights_are_counted(tmp_path: Path) -> None:
@@ -234,10 +236,11 @@ def test_scores_are_normalised_from_random_play_to_the_reference(tmp_path: Path)
     )
     now, gone, changed = sorted(table_rows(board), key=lambda row: row.normalised is None)
     assert now.normalised == pytest.approx(0.5)
-    assert now.cells()[3:10] == ("0.744", "–", "–", "0.744", "0 of 1", "0.744", "0.50")
+    shown = ("0.744", "–", "–", "0.744", "0 of 1", "0.744", "0.487", "0.50")
+    assert now.cells()[3:11] == shown
     for row in (gone, changed):
         assert row.normalised is row.solved is None
-        assert (row.cells()[7], row.cells()[9]) == ("–", "–")
+        assert (row.cells()[7], row.cells()[10]) == ("–", "–")
 
 
 def test_native_tasks_have_what_scores_compare_with_beside_them(tmp_path: Path) -> None:

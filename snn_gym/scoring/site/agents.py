@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from snn_gym.scoring.headings import COLUMN_DEFINITIONS
 from snn_gym.scoring.rendering import class_in_words
 from snn_gym.scoring.results import Row
 from snn_gym.scoring.room import ROOM_COLUMNS
@@ -21,7 +22,7 @@ from snn_gym.scoring.site.tables import (
     scrolling,
     sortable,
 )
-from snn_gym.scoring.table import COLUMN_DEFINITIONS, TableRow, section
+from snn_gym.scoring.table import TableRow, section
 from snn_gym.spiking.costs import COST_COLUMNS
 from snn_gym.zoo import agent_ids
 

@@ -26,6 +26,7 @@ SHOWN = (
     "IQM",
     "Solved",
     "Worst seed",
+    "Worst 5 %",
     "Normalised",
     "Twin's mean",
     "Spikes",

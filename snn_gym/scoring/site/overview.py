@@ -5,13 +5,14 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator, Sequence
 
+from snn_gym.scoring.headings import DERIVED
 from snn_gym.scoring.profiles import PROFILE_COLUMNS, PROFILE_DEFINITIONS, profiles
 from snn_gym.scoring.rendering import PROFILES_TEXT, class_in_words
 from snn_gym.scoring.site.columns import KIND, SITE_COSTS, kind, operations, remarks
 from snn_gym.scoring.site.elements import Markup, element, from_markdown, joined
 from snn_gym.scoring.site.layout import Site, environment_page, section_address
 from snn_gym.scoring.site.tables import Cell, definitions, plain_table, sortable
-from snn_gym.scoring.table import DERIVED, TableRow
+from snn_gym.scoring.table import TableRow
 
 _INTRODUCTION = """Every row was run again by `snn-gym verify` before it was written. Scores are \
 *normalised*: 0 is random play, 1 the oracle of the environment's card or, where it has none, what \

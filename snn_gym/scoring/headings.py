@@ -1,0 +1,67 @@
+"""What the columns of the results table are called and mean, and its marks."""
+
+from __future__ import annotations
+
+from snn_gym.spiking.costs import COST_COLUMNS
+
+FEWEST_SEEDS = 5
+"""Seeds from which on an interval is given, and agents are compared."""
+HELD_PERCENT = {5: (39, 95), 10: (64, 95)}
+"""How often the interval held the mean: in the worst and in the best case, from so many seeds on.
+
+As `python -m studies.intervals` measured it for docs/intervals.md.
+"""
+MARK = "†"
+"""Of what rests on runs that shared streams of random numbers."""
+SHORT = "‡"
+"""Of runs that used less than half of the budget."""
+
+COLUMN_DEFINITIONS: dict[str, str] = {
+    "Agent": "the agent",
+    "Twin": "the agent to compare it with: the same algorithm and hidden sizes with spikes or "
+    "without",
+    "Seeds": "training runs behind the line; the unit of all statistics is the mean return of a "
+    "seed's episodes",
+    "Mean": "mean over seeds",
+    "95 % interval": "of the mean, by Student's t over seeds, cut off at the environment's "
+    f'maximum; "–" under {FEWEST_SEEDS} seeds',
+    "Held": "how often such an interval of so many seeds, 95 % aimed at, held the mean when it was "
+    "measured: from where one seed in ten fails, which most intervals then know nothing of, to "
+    "where the spread is normal ([all cases](../docs/intervals.md))",
+    "IQM": "interquartile mean over seeds: the mean of the middle half; floor(n / 4) of n are left "
+    "out at each end",
+    "Solved": "seeds whose mean return is at least the environment's `solved`",
+    "Worst seed": "smallest mean return of a seed",
+    "Worst 5 %": "mean of the worst 5 % of all episodes of all seeds ([expected shortfall]"
+    "(https://doi.org/10.21314/JOR.2000.038)): what the unlucky ones earn",
+    "Normalised": "the mean on the scale from random play (0) to the oracle of the environment's "
+    "file (1), or to `solved` where it has none",
+    "Mean of each seed": "mean return of each training run, in the order of the seeds",
+    **{column.heading: column.definition for column in COST_COLUMNS.values()},
+    "Parameters": "trained numbers that acting needs; critics and observation statistics do not "
+    "count",
+    "Steps": "environment steps of training; of imported agents as their submitters say",
+    "Trained again": "seeds whose training was repeated by its recipe and gave the same weights, "
+    "bit for bit ([how](RULES.md#a-row-is-a-recipe)); the training of the others is a claim",
+}
+DERIVED = "◊"
+"""Of agents that were made lean from the rows of others."""
+COLUMNS = tuple(COLUMN_DEFINITIONS)
+"""Headings of the table, in the order of `snn_gym.scoring.table.TableRow.cells`."""
+
+REFERENCE_COLUMNS: dict[str, str] = {
+    "Memoryless": "mean return of the best policy known that sees the present observation alone; "
+    "the card says which that is, and how it was measured",
+    "Twin's mean": 'mean over the twin\'s seeds; "–" where it has no row here',
+    "Oracle": "mean return of the ideal observer, or of a policy that knows more than an agent can "
+    "see, from the card",
+}
+"""Further columns of tables of native tasks, after "Normalised", and what they mean."""
+
+HIDDEN_MARK = "§"
+"""Of agents whose public score is higher than that on hidden seeds by more than chance."""
+HIDDEN_COLUMN = {
+    "Hidden seeds": "mean of the returns on 100 seeds that nobody could train on, drawn with a "
+    'secret, over the training runs that played them; "–" where none did'
+}
+"""Further column of a table whose rows played hidden seeds, and what it means."""
