@@ -1,9 +1,9 @@
 """Regulation by local terms, ablated: each term alone, all of them, terms of the wrong neurons.
 
-``local-actor-critic-dynamics`` learns CartPole-v1 from its own start and from two others, one whose
-hidden weights are too small for most neurons to fire, and one whose weights are too large. The
-terms of its file are switched on one by one. A run uses all of its steps, so that spikes can be
-shed once the task is solved.
+``local-actor-critic-dynamics`` learns CartPole-v1 from its own start and from three others, whose
+hidden weights are too small or too large, or whose thresholds are so high that hardly any neuron
+fires. The terms of its file are switched on one by one. A run uses all of its steps, so that spikes
+can be shed once the task is solved.
 """
 
 from __future__ import annotations
@@ -20,6 +20,8 @@ from numpy.typing import NDArray
 from snn_gym.config import Config
 from snn_gym.learners import LocalActorCritic
 from snn_gym.learners.settings import LocalRegulation
+from snn_gym.policies import LocalActorCriticPolicy
+from snn_gym.spiking.assembly import configured_neuron
 from snn_gym.spiking.regulation.rescue import SILENT_RATE
 from snn_gym.threads import one_thread
 from snn_gym.zoo import load_agent_spec, make_agent
@@ -85,23 +87,40 @@ class Start:
 
     says: str
     """What it is, for the table."""
-    factor: float
-    """Of the hidden weights that the agent's file draws, biases included."""
     arms: tuple[str, ...]
     """Keys of ``ARMS``."""
-    seeds: tuple[int, ...]
+    seeds: tuple[int, ...] = SEEDS
     """Seeds of its runs."""
+    factor: float = 1.0
+    """Of the hidden weights that the agent's file draws, biases included."""
+    bias: float | None = None
+    """Bias of all hidden neurons, in rheobases; None for what is drawn."""
+
+    def damage(self, policy: LocalActorCriticPolicy) -> None:
+        """Give an agent this start.
+
+        Args:
+            policy: Its policy, as it was drawn; changed.
+        """
+        network = policy.network
+        rheobase = configured_neuron(network).rheobase(network.time_steps)
+        for linear in policy.learned_parts()[0]:
+            linear.weight.data *= self.factor
+            linear.bias.data *= self.factor
+            if self.bias is not None:
+                linear.bias.data[:] = self.bias * rheobase
 
 
-_RATES_ALONE = ("off", "homeostasis", "scaling", "revival", "all")
+_OF_RATES = ("off", "homeostasis", "scaling", "revival", "all")
 STARTS: Mapping[str, Start] = MappingProxyType(
     {
-        "usual": Start("its own", 1.0, tuple(ARMS), SEEDS),
-        "small": Start("weights times 0.25", 0.25, _RATES_ALONE, SEEDS[:10]),
-        "large": Start("weights times 4", 4.0, _RATES_ALONE, SEEDS[:10]),
+        "usual": Start("its own", tuple(ARMS)),
+        "small": Start("weights times 0.25", _OF_RATES, SEEDS[:10], factor=0.25),
+        "silent": Start("biases of -5 rheobases", (*_OF_RATES, "revival-shuffled"), bias=-5.0),
+        "large": Start("weights times 4", _OF_RATES, SEEDS[:10], factor=4.0),
     }
 )
-"""Starts by name; weights that are too small or too large are for terms that move rates."""
+"""Starts by name; damaged ones are for terms that move rates."""
 
 
 @dataclass(frozen=True)
@@ -171,9 +190,7 @@ def run(start: str, arm: str, seed: int, steps: int = STEPS) -> DynamicsRun:
     with one_thread():
         model = make_agent(AGENT, ENV_ID, seed, regulation=regulation_of(arm))
         assert isinstance(model, LocalActorCritic)
-        for linear in model.policy.learned_parts()[0]:
-            linear.weight.data *= STARTS[start].factor
-            linear.bias.data *= STARTS[start].factor
+        STARTS[start].damage(model.policy)
         log = ReturnsKept()
         visited: list[NDArray[Any]] = []
         model.learn(steps, callback=log)

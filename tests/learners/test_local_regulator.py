@@ -122,6 +122,11 @@ def test_the_price_is_the_number_of_outgoing_synapses_and_the_step_that_of_hidde
     assert_allclose(hidden(policy)[0], [[1.0 - expected]], rtol=1e-6)
 
 
+def test_neurons_of_a_lower_layer_cost_what_the_layer_above_has():
+    prices = LocalRegulator(IDLE, make_policy((5, 4)))._layers[1]
+    assert prices.tolist() == [4, 3]
+
+
 @settings(max_examples=20, deadline=None)
 @given(
     shape=st.lists(st.integers(1, 5), min_size=2, max_size=4),

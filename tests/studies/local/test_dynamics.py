@@ -7,6 +7,7 @@ import pytest
 
 from snn_gym.learners import LocalRegulation
 from snn_gym.zoo import load_agent_spec
+from studies.files import write_run
 from studies.local import dynamics as module
 from studies.local.dynamics import (
     AGENT,
@@ -76,6 +77,17 @@ def test_a_run_begins_where_its_start_says_and_uses_all_of_its_steps(monkeypatch
     assert usual.synops == pytest.approx(usual.rate_hz / 1000 * 8 * 64 * 2)
 
 
+def test_thresholds_that_are_too_high_silence_nearly_all_neurons():
+    model = module.make_agent(AGENT, "CartPole-v1", 1000)
+    (layer,) = model.policy.learned_parts()[0]
+    seen = np.random.default_rng(0).normal(0, 0.5, (200, 4)).astype(np.float32)
+    before, spikes = layer.weight.clone(), model.policy.record(seen).layers[0].spikes
+    STARTS["silent"].damage(model.policy)
+    assert np.array_equal(before, layer.weight)
+    assert layer.bias.unique().tolist() == pytest.approx([-5 * 1.00392], rel=1e-4)
+    assert model.policy.record(seen).layers[0].spikes.mean() < 0.1 * spikes.mean()
+
+
 def test_runs_that_are_there_are_not_made_again(tmp_path, monkeypatch):
     asked = []
 
@@ -120,8 +132,6 @@ def test_p_values_are_of_ranks_and_corrected_for_all_of_them():
 
 
 def test_the_page_says_what_differs(tmp_path):
-    from studies.files import write_run
-
     for (start, arm), runs in samples().items():
         for each in runs:
             write_run(path_of(start, arm, each.seed, tmp_path), each)
@@ -138,6 +148,15 @@ def test_the_page_says_what_differs(tmp_path):
     assert "**synaptic scaling**, beside none. Start its own: slower (p" in text
     assert "need more episodes: synaptic scaling; end with fewer operations: " in text
     assert "solve it in fewer episodes: none;" in text
+
+
+def test_the_page_lists_runs_that_fail_though_no_test_tells_it(tmp_path):
+    for arm, failed in (("off", 0), ("scaling", 1), ("lean", 0)):
+        for seed in range(700, 704):
+            returns = BAD if seed - 700 < failed else GOOD
+            write_run(path_of("usual", arm, seed, tmp_path), made("usual", arm, seed, returns))
+    text = " ".join(dynamics_section(tmp_path).split())
+    assert "though no test tells it: synaptic scaling (its own: 3 of 4 for 4 of 4)." in text
 
 
 def test_where_nothing_has_run_there_is_no_section(tmp_path):
