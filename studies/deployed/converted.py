@@ -9,7 +9,7 @@ from functools import lru_cache
 import typer
 from stable_baselines3.common.base_class import BaseAlgorithm
 
-from snn_gym import agent_ids, load_pretrained, make_agent, register_agent
+from snn_gym import load_pretrained, make_agent
 from snn_gym.config import Config
 from snn_gym.export import ResidualPolicy, choose_share, convert
 from snn_gym.registry import load_environment_spec
@@ -41,8 +41,8 @@ the results table whose units are rectified are converted by `snn_gym.export.con
 the spiking agents that were trained directly, by the same algorithm, with the same hidden sizes and
 budget. The first three seeds that there are, and cells have medians over them, with the smallest
 and the largest. SynOps and MACs are per decision. `ppo-relu` has no row and is trained here, with
-seeds 0 to 2: it is `ppo-mlp` with a rectified actor (`actor_activation = "relu"`) beside its tanh
-critic, and nothing else changed.
+seeds 0 to 2: it is `ppo-mlp` with a rectified actor beside its tanh critic, and nothing else
+changed.
 
 *Share* is that of the residual, of each seed. A residual is what a ReLU would have given more than
 the spikes of a decision; a share of it is carried to the next decision, as the release of
@@ -172,14 +172,7 @@ def _acting(form: Form, seed: int) -> tuple[Acting, float | None]:
 
 @lru_cache(maxsize=2 * MOST_SEEDS)
 def _trained(env_id: str, seed: int) -> BaseAlgorithm:
-    """Train a PPO of a rectified actor by the hyper-parameters of its tanh kin."""
-    if RECTIFIED not in agent_ids():
-        register_agent(
-            RECTIFIED,
-            parent="ppo-mlp",
-            description="PPO with a rectified actor and a tanh critic.",
-            policy_kwargs={"actor_activation": "relu"},
-        )
+    """Train what has no rows."""
     model = make_agent(RECTIFIED, env_id, seed)
     return model.learn(load_environment_spec(env_id).budget["gradient"])
 

@@ -38,7 +38,7 @@ def test_every_agent_is_built_as_its_file_says(name, env_id):
     hidden_sizes = spec.network_settings(env_id)["hidden_sizes"]
     assert model.policy.network.hidden_sizes == tuple(hidden_sizes)
     spiking = any(isinstance(part, SpikingNetwork) for part in model.policy.modules())
-    assert spiking == (not name.endswith(("-mlp", "-gru")))
+    assert spiking == (not name.endswith(("-mlp", "-relu", "-gru")))
 
 
 def test_the_seed_decides_the_weights():

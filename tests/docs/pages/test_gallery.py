@@ -58,7 +58,8 @@ def test_every_agent_stands_once_among_its_kind():
         for heading, text in zip(parts[1::2], parts[2::2], strict=True)
     }
     assert sorted(name for names in shown.values() for name in names) == sorted(agent_ids())
-    assert set(shown["ANN twins"]) == {x for x in agent_ids() if x.endswith(("-mlp", "-gru"))}
+    ends = ("-mlp", "-relu", "-gru")
+    assert set(shown["ANN twins"]) == {x for x in agent_ids() if x.endswith(ends)}
     classes = {x: load_agent_spec(x).budget_class for x in agent_ids()}
     without = {x for x, of in classes.items() if of in ("local", "evolutionary")}
     assert set(shown["Spiking, trained without gradients"]) == without
