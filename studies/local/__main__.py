@@ -58,12 +58,12 @@ def tasks(
 @app.command("dynamics")
 def ablate(
     starts: Annotated[
-        str, typer.Option(help="Names of the starts, with commas between.")
-    ] = ",".join(dynamics.STARTS),
+        str, typer.Option(help="Names of the starts and other tasks, with commas between.")
+    ] = ",".join(dynamics.ALL_STARTS),
     results: Annotated[Path, typer.Option(help="Folder of the runs.")] = RESULTS,
 ) -> None:
-    """Train with each term of regulation alone, where a run has no file yet (a quarter hour)."""
-    for start in _known(starts, dynamics.STARTS, "starts"):
+    """Train with each term of regulation alone, where a run has no file yet (half an hour)."""
+    for start in _known(starts, dynamics.ALL_STARTS, "starts"):
         dynamics.run_missing(start, results, typer.echo)
 
 

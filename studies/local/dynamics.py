@@ -3,7 +3,7 @@
 ``local-actor-critic-dynamics`` learns CartPole-v1 from its own start and from three others, whose
 hidden weights are too small or too large, or whose thresholds are so high that hardly any neuron
 fires. The terms of its file are switched on one by one. A run uses all of its steps, so that spikes
-can be shed once the task is solved.
+can be shed once the task is solved. On three other tasks all terms together stand beside none.
 """
 
 from __future__ import annotations
@@ -93,6 +93,8 @@ class Start:
     """Seeds of its runs."""
     factor: float = 1.0
     """Of the hidden weights that the agent's file draws, biases included."""
+    task: str = ENV_ID
+    """Environment's id."""
     bias: float | None = None
     """Bias of all hidden neurons, in rheobases; None for what is drawn."""
 
@@ -120,7 +122,16 @@ STARTS: Mapping[str, Start] = MappingProxyType(
         "large": Start("weights times 4", _OF_RATES, SEEDS[:10], factor=4.0),
     }
 )
-"""Starts by name; damaged ones are for terms that move rates."""
+"""Starts on CartPole-v1 by name; damaged ones are for terms that move rates."""
+TASKS: Mapping[str, Start] = MappingProxyType(
+    {
+        task: Start(task, ("off", "all"), SEEDS[:10], task=task)
+        for task in ("Acrobot-v1", "MountainCar-v0", "Pendulum-v1")
+    }
+)
+"""The usual start on other tasks, by these."""
+ALL_STARTS: Mapping[str, Start] = MappingProxyType({**STARTS, **TASKS})
+"""Both."""
 
 
 @dataclass(frozen=True)
@@ -128,7 +139,7 @@ class DynamicsRun(Config):
     """What a run left."""
 
     start: str
-    """Key of ``STARTS``."""
+    """Key of ``ALL_STARTS``."""
     arm: str
     """Key of ``ARMS``."""
     seed: int
@@ -182,19 +193,22 @@ def run(start: str, arm: str, seed: int, steps: int = STEPS) -> DynamicsRun:
     """Train one agent and evaluate it.
 
     Args:
-        start: Key of ``STARTS``.
+        start: Key of ``ALL_STARTS``.
         arm: Key of ``ARMS``.
         seed: Seed of the run.
         steps: Environment steps that it uses.
     """
+    given = ALL_STARTS[start]
     with one_thread():
-        model = make_agent(AGENT, ENV_ID, seed, regulation=regulation_of(arm))
+        model = make_agent(AGENT, given.task, seed, regulation=regulation_of(arm))
         assert isinstance(model, LocalActorCritic)
-        STARTS[start].damage(model.policy)
+        given.damage(model.policy)
         log = ReturnsKept()
         visited: list[NDArray[Any]] = []
         model.learn(steps, callback=log)
-        returns = play_without_exploration(model, EVALUATION_EPISODES, visited=visited)
+        returns = play_without_exploration(
+            model, EVALUATION_EPISODES, visited=visited, env_id=given.task
+        )
         seen = np.concatenate(visited)
         recording = model.policy.record(seen[:: max(1, len(seen) // _RECORDED)])
     rates = np.concatenate([layer.spikes.mean((0, 1)).numpy() for layer in recording.layers])
@@ -210,12 +224,12 @@ def run_missing(start: str, results: Path = RESULTS, tell: Callable[[str], None]
     """Make those runs of a start that have no file yet.
 
     Args:
-        start: Key of ``STARTS``.
+        start: Key of ``ALL_STARTS``.
         results: Folder of the files.
         tell: Is told of each run.
     """
-    for seed in STARTS[start].seeds:
-        for arm in STARTS[start].arms:
+    for seed in ALL_STARTS[start].seeds:
+        for arm in ALL_STARTS[start].arms:
             path = path_of(start, arm, seed, results)
             if not path.exists():
                 made = run(start, arm, seed)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,10 +12,12 @@ from snn_gym.scoring.statistics import probability_of_improvement
 from studies.lean.tables import table, wrapped
 from studies.local.dynamics import (
     AGENT,
+    ALL_STARTS,
     ARMS,
     SEEDS,
     STARTS,
     STEPS,
+    TASKS,
     DynamicsRun,
     read_runs,
 )
@@ -54,23 +56,29 @@ def dynamics_section(results: Path = RESULTS) -> str:
     Args:
         results: Folder of the runs.
     """
-    found = {
-        (start, arm): runs
-        for start in STARTS
-        for arm in ARMS
-        if (runs := read_runs(start, arm, results))
-    }
+    found = _found(STARTS, results)
     if not found:
         return ""
     p_values = corrected(found)
-    return "\n".join([_head(), _table(found, p_values), _answers(found, p_values)])
+    parts = [_head(), _table(found, p_values), _answers(found, p_values), _elsewhere(results)]
+    return "\n".join(part for part in parts if part)
 
 
-def corrected(found: Found) -> dict[Comparison, float]:
+def _found(starts: Iterable[str], results: Path) -> Found:
+    return {
+        (start, arm): runs
+        for start in starts
+        for arm in ARMS
+        if (runs := read_runs(start, arm, results))
+    }
+
+
+def corrected(found: Found, measures: Sequence[str] = tuple(MEASURES)) -> dict[Comparison, float]:
     """Return p-values of all comparisons, corrected by Holm.
 
     Args:
         found: The runs, by start and arm.
+        measures: Keys of ``MEASURES``.
     """
     pairs = [
         (start, arm, other)
@@ -82,7 +90,7 @@ def corrected(found: Found) -> dict[Comparison, float]:
         {
             (*pair, name): rank_sum_p([_samples(found, (*pair, name))])
             for pair in pairs
-            for name in MEASURES
+            for name in measures
         }
     )
 
@@ -141,7 +149,7 @@ def _row(
     episodes = median([run.solved_after for run in runs])
     solved = sum(run.solved_after is not None for run in runs)
     return (
-        STARTS[start].says,
+        ALL_STARTS[start].says,
         ARMS[arm].says,
         f"{solved} of {len(runs)}",
         shown("episodes", "–" if episodes is None else f"{episodes:.1f}"),
@@ -156,13 +164,13 @@ def _row(
 def _answers(found: Found, p_values: Mapping[Comparison, float]) -> str:
     arms = [arm for arm in ARMS if arm != "off" and any(key[1] == arm for key in found)]
     lines = [
-        wrapped(f"**{ARMS[arm].says}**, beside none. {_told_of(arm, 'off', found, p_values)}")
+        wrapped(f"**{ARMS[arm].says}**, beside none. Start {_told_of(arm, 'off', found, p_values)}")
         for arm in arms
         if not ARMS[arm].shuffled
     ]
     lines += [
         wrapped(
-            f"**{ARMS[arm].says}**, beside its control. "
+            f"**{ARMS[arm].says}**, beside its control. Start "
             f"{_told_of(arm, f'{arm}-shuffled', found, p_values)}"
         )
         for arm in arms
@@ -183,7 +191,7 @@ def _answers(found: Found, p_values: Mapping[Comparison, float]) -> str:
 def _told_of(arm: str, other: str, found: Found, p_values: Mapping[Comparison, float]) -> str:
     """Say by start what differs between two arms."""
     parts = []
-    for start in STARTS:
+    for start in dict.fromkeys(start for start, _ in found):
         told = [
             f"{word} ({equal_to(p_values[comparison])})"
             for comparison in p_values
@@ -191,9 +199,8 @@ def _told_of(arm: str, other: str, found: Found, p_values: Mapping[Comparison, f
             and (word := verdict(comparison, found, p_values))
         ]
         if (start, arm) in found and (start, other) in found:
-            parts.append(f"{STARTS[start].says}: {', '.join(told) or 'no difference is told'}")
-    text = "; ".join(parts)
-    return f"Start {text}."
+            parts.append(f"{ALL_STARTS[start].says}: {', '.join(told) or 'no difference is told'}")
+    return f"{'; '.join(parts)}."
 
 
 def verdict(
@@ -246,12 +253,38 @@ def _untold(arms: Sequence[str], found: Found, p_values: Mapping[Comparison, flo
         if solved * len(off) < without * len(own) and (
             verdict((start, arm, "off", "episodes"), found, p_values) is None
         ):
-            parts.append(
-                f"{ARMS[arm].says} ({STARTS[start].says}: {solved} of {len(own)} for {without} of "
-                f"{len(off)})"
-            )
+            counts = f"{solved} of {len(own)} for {without} of {len(off)}"
+            parts.append(f"{ARMS[arm].says} ({ALL_STARTS[start].says}: {counts})")
     if not parts:
         return ""
     return wrapped(
         f"Fewer runs are solved in time than without, though no test tells it: {', '.join(parts)}."
+    )
+
+
+def _elsewhere(results: Path) -> str:
+    """Return what all terms together do on other tasks; empty where nothing has run."""
+    found = _found(TASKS, results)
+    if not found:
+        return ""
+    p_values = corrected(found, ("return", "synops", "silent"))
+    heading = (
+        "task", "regulation", "seeds", "mean return", "worst", "SynOps", "rate (Hz)", "silent (%)",
+    )  # fmt: skip
+    rows = []
+    for (task, arm), runs in found.items():
+        says, regulation, _, _, *rest = _row(task, arm, runs, p_values)
+        rows.append((says, regulation, str(len(runs)), *rest))
+    return "\n".join(
+        [
+            wrapped(
+                f"On other tasks, with {STEPS:,} environment steps too and nothing tuned there, "
+                "all four beside none:"
+            ),
+            table(heading, rows),
+            wrapped(
+                f"{_told_of('all', 'off', found, p_values)} P-values as above, corrected for these "
+                f"{len(p_values)}."
+            ),
+        ]
     )

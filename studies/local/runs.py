@@ -175,6 +175,7 @@ def play_without_exploration(
     episodes: int,
     changes: Mapping[str, float] | None = None,
     visited: list[NDArray[Any]] | None = None,
+    env_id: str = ENV_ID,
 ) -> tuple[float, ...]:
     """Return the returns of fresh episodes, those of the table's first evaluation seed and on.
 
@@ -183,14 +184,15 @@ def play_without_exploration(
         episodes: Number of episodes, which are played side by side.
         changes: Attributes of the task that have another value.
         visited: Is given the observations (n, D) of each step, of the episodes that still run.
+        env_id: The task.
     """
     seed = evaluation_seeds(1)[0]
     if changes:
         register_changed()
-        arguments = {"task": ENV_ID, "changes": dict(changes)}
+        arguments = {"task": env_id, "changes": dict(changes)}
         env = make_vec_env(CHANGED, episodes, seed, env_kwargs=arguments)
     else:
-        env = make_vec_env(ENV_ID, episodes, seed, mode="batched")
+        env = make_vec_env(env_id, episodes, seed, mode="batched")
     returns, running = np.zeros(episodes), np.ones(episodes, np.bool_)
     observations: Any = env.reset()
     while running.any():

@@ -98,7 +98,7 @@ def test_runs_that_are_there_are_not_made_again(tmp_path, monkeypatch):
     monkeypatch.setattr(module, "run", fake)
     start = replace(STARTS["small"], arms=("off", "all"))
     for seeds in ((700,), (700, 701)):
-        monkeypatch.setattr(module, "STARTS", {"small": replace(start, seeds=seeds)})
+        monkeypatch.setattr(module, "ALL_STARTS", {"small": replace(start, seeds=seeds)})
         run_missing("small", tmp_path, lambda line: None)
     assert asked == [("off", 700), ("all", 700), ("off", 701), ("all", 701)]
     assert [x.seed for x in read_runs("small", "all", tmp_path)] == [700, 701]
@@ -157,6 +157,23 @@ def test_the_page_lists_runs_that_fail_though_no_test_tells_it(tmp_path):
             write_run(path_of("usual", arm, seed, tmp_path), made("usual", arm, seed, returns))
     text = " ".join(dynamics_section(tmp_path).split())
     assert "though no test tells it: synaptic scaling (its own: 3 of 4 for 4 of 4)." in text
+
+
+def test_other_tasks_have_a_table_of_their_own(tmp_path):
+    for arm, synops in (("off", 600.0), ("all", 300.0)):
+        for seed in range(700, 708):
+            each = made("Acrobot-v1", arm, seed, BAD, evaluation=(-90.0,), synops=synops + seed)
+            write_run(path_of("Acrobot-v1", arm, seed, tmp_path), each)
+    write_run(path_of("usual", "off", 700, tmp_path), made())
+    page = dynamics_section(tmp_path)
+    row = next(line for line in page.splitlines() if line.startswith("| Acrobot-v1 | all four"))
+    cells = [cell.strip() for cell in row.strip("|").split("|")]
+    assert cells[2:] == ["8", "-90.0", "-90.0", "**1004**", "390", "50"]
+    text = " ".join(page.split())
+    assert (
+        "Acrobot-v1: fewer operations (p < 0.001). P-values as above, corrected for these 3."
+        in (text)
+    )
 
 
 def test_where_nothing_has_run_there_is_no_section(tmp_path):
