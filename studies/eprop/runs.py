@@ -16,7 +16,7 @@ from snn_gym.config import Config
 from snn_gym.scoring.evaluation import evaluate
 from snn_gym.threads import one_thread
 from snn_gym.zoo import make_agent
-from studies.files import read_run, write_run
+from studies.files import read_seeds, write_run
 
 AGENT = "recurrent-ppo-lsnn"
 """Agent whose settings all arms have."""
@@ -160,6 +160,4 @@ def run_missing(
 
 def read_runs(env_id: str, arm: str, results: Path = RESULTS) -> list[EpropRun]:
     """Return the runs of a task and an arm that there are, by seed."""
-    folder = path_of(env_id, arm, 0, results).parent
-    files = sorted(folder.glob("*.json"), key=lambda path: int(path.stem))
-    return [read_run(EpropRun, path) for path in files]
+    return read_seeds(EpropRun, path_of(env_id, arm, 0, results).parent)

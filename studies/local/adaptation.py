@@ -31,7 +31,7 @@ from snn_gym.threads import one_thread
 from snn_gym.wrappers.checked import CheckedVecEnv
 from snn_gym.zoo import make_agent
 from studies.changed import make_changed
-from studies.files import read_run, write_run
+from studies.files import read_seeds, write_run
 from studies.local.runs import (
     ENV_ID,
     EVALUATION_EPISODES,
@@ -147,8 +147,7 @@ def run_missing(
 
 def read_lives(change: str, arm: str, results: Path = RESULTS) -> list[Life]:
     """Return the lives that there are, by seed."""
-    files = path_of(change, arm, 0, results).parent.glob("*.json")
-    return [read_run(Life, path) for path in sorted(files, key=lambda path: int(path.stem))]
+    return read_seeds(Life, path_of(change, arm, 0, results).parent)
 
 
 def live(

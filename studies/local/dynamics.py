@@ -25,7 +25,7 @@ from snn_gym.spiking.assembly import configured_neuron
 from snn_gym.spiking.regulation.rescue import SILENT_RATE
 from snn_gym.threads import one_thread
 from snn_gym.zoo import load_agent_spec, make_agent
-from studies.files import read_run, write_run
+from studies.files import read_seeds, write_run
 from studies.local.runs import (
     ENV_ID,
     EVALUATION_EPISODES,
@@ -239,5 +239,4 @@ def run_missing(start: str, results: Path = RESULTS, tell: Callable[[str], None]
 
 def read_runs(start: str, arm: str, results: Path = RESULTS) -> list[DynamicsRun]:
     """Return the runs that there are, by seed."""
-    files = path_of(start, arm, 0, results).parent.glob("*.json")
-    return [read_run(DynamicsRun, path) for path in sorted(files, key=lambda path: int(path.stem))]
+    return read_seeds(DynamicsRun, path_of(start, arm, 0, results).parent)

@@ -19,7 +19,7 @@ from snn_gym.threads import one_thread
 from snn_gym.vector import make_vec_env
 from snn_gym.zoo import make_agent
 from studies.changed import CHANGED, register_changed
-from studies.files import read_run, write_run
+from studies.files import read_seeds, write_run
 from studies.local import td_stdp
 
 ENV_ID = "CartPole-v1"
@@ -225,5 +225,4 @@ def run_missing(arm: str, results: Path = RESULTS, tell: Callable[[str], None] =
 
 def read_runs(arm: str, results: Path = RESULTS) -> list[LocalRun]:
     """Return the runs of an arm that there are, by seed."""
-    files = sorted((results / arm).glob("*.json"), key=lambda path: int(path.stem))
-    return [read_run(LocalRun, path) for path in files]
+    return read_seeds(LocalRun, results / arm)

@@ -15,7 +15,7 @@ from snn_gym.scoring import evaluate
 from snn_gym.scoring.results import Row, list_rows
 from snn_gym.threads import one_thread
 from snn_gym.zoo import make_agent
-from studies.files import read_run, write_run
+from studies.files import read_seeds, write_run
 from studies.local.runs import RESULTS
 
 AGENT = "local-actor-critic-wide"
@@ -132,5 +132,4 @@ def run_missing(
 
 def read_runs(task: str, results: Path = RESULTS) -> list[TaskRun]:
     """Return the runs of a task that there are, by seed."""
-    files = path_of(task, 0, results).parent.glob("*.json")
-    return [read_run(TaskRun, path) for path in sorted(files, key=lambda path: int(path.stem))]
+    return read_seeds(TaskRun, path_of(task, 0, results).parent)
