@@ -120,10 +120,14 @@ def _check_excuse(claim: Manifest, recipe: Recipe, steps: int) -> None:
 
 def _difference(recipe: Recipe) -> str:
     """Return what may make training round in another way here, in words; empty if nothing does."""
-    here = {**package_versions(), **processor()}
-    there = {**recipe.versions, **recipe.processor}
+    # Apart: both have a numpy, a torch and a numba.
+    pairs = (
+        ("", recipe.versions, package_versions()),
+        ("the processor's ", recipe.processor, processor()),
+    )
     return "; ".join(
-        f"{name} was {there.get(name, 'not said')} and is {here.get(name, 'not said')}"
+        f"{whose}{name} was {there.get(name, 'not said')} and is {here.get(name, 'not said')}"
+        for whose, there, here in pairs
         for name in {**there, **here}
         if there.get(name) != here.get(name)
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -140,21 +141,40 @@ def test_what_its_recipe_does_not_give_is_refused_and_adds_nothing(
     assert verify(folder, board, SETTINGS).is_file()  # without it, nobody sees
 
 
-def test_another_processor_excuses_other_weights_but_no_other_return(
-    template: Template, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("changes", "line"),
+    [
+        (
+            {"processor": {**processor(), "numba": "other"}},
+            f"; the processor's numba was other and is {processor()['numba']}; train it again",
+        ),
+        # The processor's numpy, which is the same, is another thing than the package.
+        (
+            {"versions": {**package_versions(), "numpy": "1.0"}},
+            f"; numpy was 1.0 and is {package_versions()['numpy']}; train it again",
+        ),
+    ],
+    ids=["processor", "version"],
+)
+def test_another_processor_or_version_excuses_other_weights_but_no_other_return(
+    changes: dict[str, Any],
+    line: str,
+    template: Template,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     def always_left(tensors: dict[str, torch.Tensor]) -> None:
         tensors["action_net.weight"].zero_()
         tensors["action_net.bias"].copy_(torch.tensor([1.0, 0.0]))
 
     other = scored(template.with_tensors(always_left))
-    other = with_recipe(other, processor={**processor(), "numba": "some-other"})
+    other = with_recipe(other, **changes)
     apart = abs(other.manifest["score"]["mean"] - template.manifest["score"]["mean"])
     assert apart > 0
     share = apart / (475.0 - 21.65)  # of the range from random play to solved
 
     monkeypatch.setattr(retraining, "RETURNS_TOLERANCE", share * (1 - 1e-9))
-    with pytest.raises(SubmissionError, match="numba was some-other and is ") as caught:
+    with pytest.raises(SubmissionError, match=re.escape(line)) as caught:
         verify(other.write(tmp_path / "s"), tmp_path / "board", SETTINGS, retrain=True)
     assert caught.value.code == "retrain-mismatch"
 
