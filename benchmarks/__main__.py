@@ -53,7 +53,7 @@ def solved(
     seeds: Annotated[str, typer.Option(help="Such as 0-9.")] = "0-9",
     out: Out = DOCS / "speed.json",
 ) -> None:
-    """Train until CartPole is solved (an hour); seeds that the file has are passed over."""
+    """Train until CartPole is solved (minutes); what the file has is passed over."""
     with _usage():
         run_solved(agents.split(","), list(parse_seeds(seeds) or ()), out, _show_solved)
 
@@ -88,7 +88,10 @@ def _usage() -> Iterator[None]:
 
 def _show_solved(done: Solved) -> None:
     ended = "solved" if done.solved else "not solved"
-    typer.echo(f"{done.agent}, seed {done.seed}: {ended}, {done.seconds:.1f} s, {done.steps:,}")
+    settings = "".join(f", {name} {value}" for name, value in done.settings.items())
+    typer.echo(
+        f"{done.agent}{settings}, seed {done.seed}: {ended}, {done.seconds:.1f} s, {done.steps:,}"
+    )
 
 
 def _show(record: Record, experiment: Experiment) -> None:

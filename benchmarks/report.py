@@ -9,7 +9,8 @@ from statistics import fmean, median
 from benchmarks.figures import write_figures
 from benchmarks.measurement import Measurement, Result
 from benchmarks.registry import EXPERIMENTS, FAMILIES, MEASUREMENTS
-from benchmarks.run import Record, Speed
+from benchmarks.run import Record, Solved, Speed
+from benchmarks.solved import EPOCHS, FACTORS, TUNING_SEEDS
 from benchmarks.timing import Quartiles
 from snn_gym.storage import write_text_atomic
 
@@ -77,25 +78,42 @@ def _page(speed: Speed, figures: dict[str, str]) -> Iterator[str]:
 
 def _solved(speed: Speed) -> Iterator[str]:
     """Give the wall time to a solved task, if it was measured: agents in the order of the file."""
-    agents = list(dict.fromkeys(x.agent for x in speed.solved))
+    reported = [x for x in speed.solved if x.seed not in TUNING_SEEDS]
+    agents = list(dict.fromkeys(x.agent for x in reported))
     if not agents:
         return
     yield ""
     yield "Seconds of training until CartPole-v1 is solved (`python -m benchmarks solved`):"
     yield ""
-    yield "| agent | seeds | failures | mean | median | over the last |"
-    yield "|---|---|---|---|---|---|"
-    means = {agent: fmean(x.seconds for x in speed.solved if x.agent == agent) for agent in agents}
-    for agent in agents:
-        done = [x for x in speed.solved if x.agent == agent]
-        failures = sum(not x.solved for x in done)
-        middle = median(x.seconds for x in done)
-        over = f"{means[agent] / means[agents[-1]]:.2f}"
-        yield (
-            f"| {agent} | {len(done)} | {failures} | {means[agent]:.1f} | {middle:.1f} | {over} |"
-        )
+    yield "| agent | hyper-parameters | seeds | failures | mean | median | steps | over the last |"
+    yield "|---|---|---|---|---|---|---|---|"
+    for tuned in (False, True):
+        by_agent = {
+            agent: [x for x in reported if x.agent == agent and bool(x.settings) == tuned]
+            for agent in agents
+        }
+        if all(by_agent.values()):
+            yield from _times(by_agent)
     yield ""
-    yield f"The bar is {SOLVED_BAR} of the twin's mean, the stretch {SOLVED_STRETCH}."
+    yield (
+        f"Its file's hyper-parameters, or the fastest of {len(EPOCHS) * len(FACTORS)} trials for "
+        f"each on seeds {TUNING_SEEDS[0]} to {TUNING_SEEDS[-1]}; mean and median in seconds, steps "
+        f"the median. The bar is {SOLVED_BAR} of the twin's mean, the stretch {SOLVED_STRETCH}."
+    )
+
+
+def _times(by_agent: dict[str, list[Solved]]) -> Iterator[str]:
+    """Give a line for each agent; its trainings have the same settings."""
+    means = {agent: fmean(x.seconds for x in done) for agent, done in by_agent.items()}
+    for agent, done in by_agent.items():
+        what = ", ".join(f"{name} {value}" for name, value in done[0].settings.items())
+        failures = sum(not x.solved for x in done)
+        steps = median(x.steps for x in done)
+        over = means[agent] / list(means.values())[-1]
+        yield (
+            f"| {agent} | {what or 'its file'} | {len(done)} | {failures} | {means[agent]:.2f} | "
+            f"{median(x.seconds for x in done):.2f} | {steps:,.0f} | {over:.2f} |"
+        )
 
 
 def _warnings(speed: Speed) -> Iterator[str]:

@@ -59,6 +59,8 @@ class Solved(Config):
     """Time of training, evaluations left out (s)."""
     solved: bool
     """Whether an evaluation solved it."""
+    settings: dict[str, str] = field(default_factory=dict)
+    """What differs from the hyper-parameters of the agent's file."""
 
 
 @dataclass(frozen=True)

@@ -93,10 +93,14 @@ def test_times_to_solve_count_failures(speed, tmp_path):
         Solved("ppo-mlp", 0, 9000, 30.0, True),
         Solved("ppo-lif", 1, 5000, 20.0, True),
         Solved("ppo-mlp", 1, 100_000, 70.0, False),
+        Solved("ppo-lif", 1000, 1000, 1.0, True, {"n_epochs": "5"}),
+        Solved("ppo-lif", 0, 4000, 6.0, True, {"n_epochs": "5"}),
+        Solved("ppo-mlp", 0, 8000, 8.0, True, {"n_epochs": "10"}),
     )
     page = write_report(replace(speed, solved=done), tmp_path).read_text(encoding="utf-8")
-    assert "| ppo-lif | 2 | 0 | 15.0 | 15.0 | 0.30 |" in page
-    assert "| ppo-mlp | 2 | 1 | 50.0 | 50.0 | 1.00 |" in page
+    assert "| ppo-lif | its file | 2 | 0 | 15.00 | 15.00 | 5,000 | 0.30 |" in page
+    assert "| ppo-mlp | its file | 2 | 1 | 50.00 | 50.00 | 54,500 | 1.00 |" in page
+    assert "| ppo-lif | n_epochs 5 | 1 | 0 | 6.00 | 6.00 | 4,000 | 0.75 |" in page
 
 
 def test_figures_are_drawn_of_what_there_is(speed, tmp_path):
