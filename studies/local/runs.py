@@ -68,7 +68,7 @@ ARMS: dict[str, Arm] = {
     ),
     "td-stdp": Arm(None, {}, "TD-STDP as published"),
     "ppo-lif": Arm("ppo-lif", {}, "`ppo-lif`, 8 environments at once"),
-    "accept-reject": Arm("accept-reject", {}, "`accept-reject`, all episodes it judges", FEWER),
+    "accept-reject": Arm("accept-reject", {}, "`accept-reject`, all episodes it judges"),
 }
 """Arms by name."""
 
