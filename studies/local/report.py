@@ -62,8 +62,8 @@ def _head() -> str:
         "Published: 169.5 ± 23.5 episodes to a mean of 500, over those of 10 runs that got there.",
         "The episodes of `accept-reject` are those of every network that it tries, the rejected "
         "ones too, so their mean says little of the one that it keeps: by this criterion, which "
-        "asks what an agent earns while it learns, it solves next to nothing. By what that network earns "
-        "it needed a median of 69 episodes ([dynamics study](dynamics-study.md)).",
+        "asks what an agent earns while it learns, it solves next to nothing. By what that network "
+        "earns it needed a median of 69 episodes ([dynamics study](dynamics-study.md)).",
     )
 
 
