@@ -42,7 +42,7 @@ def run(step: str, folder: Path, log: Path) -> tuple[bool, list[str]]:
     with (
         log.open("w") as file,
         subprocess.Popen(
-            ["make", step],
+            ["make", "--no-print-directory", step],
             cwd=folder,
             env=environment,
             stdout=subprocess.PIPE,
