@@ -45,9 +45,9 @@ with the smallest and the largest. Processor: {processor}.
 """
 _END = """
 The ANN is the twin, `ppo-mlp`, with the same hidden sizes, written as C in the same way, in float.
-On an Intel machine it took 0.98 µs and a lean agent 0.58. Half of the twin's time was `tanhf` of the
-C library: with tanh as a rational function, compiled in another way, it took 0.5 there, no more than
-a lean agent ([frozen agents](speed-notes.md)).
+On an Intel machine it took 0.98 µs and a lean agent 0.58. Half of the twin's time was `tanhf` of
+the C library: with tanh as a rational function, compiled in another way, it took 0.5 there, no more
+than a lean agent ([frozen agents](speed-notes.md)).
 Constants are weights, biases, scales and what standardises observations. All of this is one small
 task; what a chip makes of it is another question.
 """
