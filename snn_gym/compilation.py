@@ -106,7 +106,8 @@ def _stamps_of_imported(function: Any, seen: set[str]) -> Iterator[tuple[str, fl
     """Yield name, time and size of the files of compiled functions that a function's file knows."""
     seen.add(function.__code__.co_filename)
     for name, found in sorted(function.__globals__.items()):
-        called = getattr(found, "py_func", None)
+        # Numba keeps the function under one name for compiled code, under another for intrinsics.
+        called = getattr(found, "py_func", None) or getattr(found, "_defn", None)
         if called is None or called.__code__.co_filename in seen:
             continue
         file = Path(called.__code__.co_filename)

@@ -122,13 +122,36 @@ from {called} import halved
 def summed(values):
     return halved(values.sum())
 """
+INTRINSIC = """
+from llvmlite import ir
+from numba import types
+from numba.extending import intrinsic
 
 
+def _halve(_, value):
+    def generate(_context, builder, _signature, args):
+        return builder.fdiv(args[0], ir.Constant(ir.DoubleType(), 2.0))
+
+    return types.float64(types.float64), generate
+
+
+halved = intrinsic(_halve)
+"""
+
+
+@pytest.mark.parametrize(
+    ("source", "other"),
+    [
+        (SOURCE, SOURCE.replace("value / 2", "value / 10")),
+        (INTRINSIC, INTRINSIC.replace("2.0", "10.0")),
+    ],
+    ids=["compiled", "intrinsic"],
+)
 def test_code_is_stale_when_a_function_of_another_file_has_changed(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    source: str, other: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.syspath_prepend(str(tmp_path))
-    called = f"called_{tmp_path.name}"
+    called = f"called_{tmp_path.name.replace('-', '_')}"
     (tmp_path / "toy.py").write_text(CALLING.format(called=called))
 
     def run(source: str) -> tuple[float, int]:
@@ -138,8 +161,8 @@ def test_code_is_stale_when_a_function_of_another_file_has_changed(
         summed = load(tmp_path).summed
         return summed(FLOATS), hits(summed)
 
-    assert run(SOURCE) == (0.375, 0)
-    assert run(SOURCE.replace("value / 2", "value / 10")) == (0.075, 0)
+    assert run(source) == (0.375, 0)
+    assert run(other) == (0.075, 0)
     monkeypatch.setattr(Path, "write_text", lambda *_: 0)  # the file stays as it is
     assert run("") == (0.075, 1)
 

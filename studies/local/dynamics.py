@@ -31,8 +31,8 @@ from studies.local.runs import (
     EVALUATION_EPISODES,
     RESULTS,
     ReturnsKept,
+    Solving,
     play_without_exploration,
-    solved_after,
 )
 
 AGENT = "local-actor-critic-dynamics"
@@ -135,7 +135,7 @@ ALL_STARTS: Mapping[str, Start] = MappingProxyType({**STARTS, **TASKS})
 
 
 @dataclass(frozen=True)
-class DynamicsRun(Config):
+class DynamicsRun(Solving, Config):
     """What a run left."""
 
     start: str
@@ -154,16 +154,6 @@ class DynamicsRun(Config):
     """Mean firing rate of its hidden neurons there."""
     silent: float
     """Share of its hidden neurons that fire at fewer than 1 % of the time steps there."""
-
-    @property
-    def solved_after(self) -> int | None:
-        """Episodes to the end of the first window that solves the task; None for none."""
-        return solved_after(self.returns)
-
-    @property
-    def final(self) -> float:
-        """Mean return of the evaluation."""
-        return float(np.mean(self.evaluation))
 
 
 def regulation_of(arm: str) -> LocalRegulation | None:

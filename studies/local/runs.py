@@ -73,8 +73,25 @@ ARMS: dict[str, Arm] = {
 """Arms by name."""
 
 
+class Solving:
+    """What follows from the episodes of a training and of the evaluation after it."""
+
+    returns: tuple[float, ...]
+    evaluation: tuple[float, ...]
+
+    @property
+    def solved_after(self) -> int | None:
+        """Episodes to the end of the first window that solves the task; None for none."""
+        return solved_after(self.returns)
+
+    @property
+    def final(self) -> float:
+        """Mean return of the evaluation."""
+        return float(np.mean(self.evaluation))
+
+
 @dataclass(frozen=True)
-class LocalRun(Config):
+class LocalRun(Solving, Config):
     """What a run left."""
 
     arm: str
@@ -87,16 +104,6 @@ class LocalRun(Config):
     """Return of each training episode."""
     evaluation: tuple[float, ...]
     """Returns of the trained agent, deterministic, in fresh episodes."""
-
-    @property
-    def solved_after(self) -> int | None:
-        """Episodes to the end of the first window that solves it; None for none."""
-        return solved_after(self.returns)
-
-    @property
-    def final(self) -> float:
-        """Mean return of the evaluation."""
-        return float(np.mean(self.evaluation))
 
 
 def solved_after(returns: tuple[float, ...] | list[float]) -> int | None:
