@@ -24,11 +24,14 @@ TASKS = (
     "Acrobot-v1",
     "BipedalWalker-v3",
     "CartPole-v1",
+    "HalfCheetah-v5",
+    "InvertedDoublePendulum-v5",
     "LunarLander-v3",
     "LunarLanderContinuous-v3",
     "MountainCar-v0",
     "MountainCarContinuous-v0",
     "Pendulum-v1",
+    "Swimmer-v5",
 )
 OWN = (
     "snn/MaskedCartPole-v1",
@@ -233,11 +236,14 @@ def test_gradient_budgets():
         "Acrobot-v1": 300_000,
         "BipedalWalker-v3": 500_000,
         "CartPole-v1": 100_000,
+        "HalfCheetah-v5": 1_000_000,
+        "InvertedDoublePendulum-v5": 1_000_000,
         "LunarLander-v3": 1_000_000,
-        "LunarLanderContinuous-v3": 500_000,
+        "LunarLanderContinuous-v3": 1_000_000,
         "MountainCar-v0": 500_000,
         "MountainCarContinuous-v0": 50_000,
         "Pendulum-v1": 100_000,
+        "Swimmer-v5": 1_000_000,
     }
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
 from typing import Any, SupportsFloat
 
 import gymnasium as gym
 import numpy as np
+from gymnasium.utils import EzPickle
 from numpy.typing import ArrayLike, NDArray
 
 from snn_gym.registry import load_spike_settings, make_task
@@ -67,7 +69,9 @@ class SpikingEnv(gym.Env[NDArray[Any], Any]):
         self._check_render_mode(render_mode)
         self.render_mode = render_mode
         base_mode = None if render_mode is None else "rgb_array"
-        self._base = make_task(base_id, render_mode=base_mode, **arguments).unwrapped
+        self._remade = functools.partial(make_task, base_id, render_mode=base_mode, **arguments)
+        self._base = self._remade().unwrapped
+        self._awaits_reset = False
         self._coder = ObservationCoder(
             self._base.observation_space,
             encoder,
@@ -83,12 +87,18 @@ class SpikingEnv(gym.Env[NDArray[Any], Any]):
         self._renderer = None if render_mode is None else self._make_renderer()
 
     def __getstate__(self) -> dict[str, Any]:
-        # Tasks that are pickled by their arguments alone lose their stream of random numbers.
-        return {**self.__dict__, "_base_stream": self._base.np_random}
+        state = {**self.__dict__, "_base_stream": self._base.np_random}
+        # Such tasks save their arguments alone, and not all of them: they are made again instead.
+        if isinstance(self._base, EzPickle):
+            del state["_base"]
+            state["_awaits_reset"] = True
+        return state
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         stream = state.pop("_base_stream")
         self.__dict__.update(state)
+        if "_base" not in state:
+            self._base = self._remade().unwrapped
         self._base.np_random = stream
 
     @property
@@ -124,6 +134,7 @@ class SpikingEnv(gym.Env[NDArray[Any], Any]):
             Spikes (T, N), int8, or flat, and info with the ``analogue_observation``.
         """
         super().reset(seed=seed)
+        self._awaits_reset = False
         observation, info = self._base.reset(seed=seed, options=options)
         self._coder.seed(seed)
         spikes = self._coder.start(observation)
@@ -140,7 +151,15 @@ class SpikingEnv(gym.Env[NDArray[Any], Any]):
         Returns:
             Spikes (T, N), int8, or flat; reward; terminated; truncated; and info with the
             ``analogue_observation``.
+
+        Raises:
+            gymnasium.error.ResetNeeded: It is a copy that was pickled or copied deeply, of a task
+                whose world can't be saved, and was not reset since.
         """
+        if self._awaits_reset:
+            raise gym.error.ResetNeeded(
+                "an episode of this task does not outlive pickling; call reset() before step()"
+            )
         observation, reward, terminated, truncated, info = self._base.step(action)
         spikes = self._coder.step(observation)
         info = {**info, ANALOGUE: np.array(observation)}

@@ -15,6 +15,7 @@ from snn_gym.registry import flat_id, flat_ids, load_environment_spec, unflatten
 from snn_gym.spaces import FlatSpikes
 from tests.envs.test_contract import ALLOWED_WARNINGS
 from tests.envs.variants import NATIVE, SPIKING
+from tests.opengl import skip_where_it_cannot_be_drawn
 from tests.wrappers.comparison import assert_equal_infos
 
 every_flat_id = pytest.mark.parametrize("env_id", flat_ids())
@@ -67,6 +68,7 @@ def test_observations_are_the_spike_train_laid_flat(env_id):
 @every_flat_id
 @pytest.mark.parametrize("check_env", [gymnasium_check_env, sb3_check_env])
 def test_checkers_find_nothing(env_id, check_env):
+    skip_where_it_cannot_be_drawn(env_id)
     env = gym.make(env_id)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")

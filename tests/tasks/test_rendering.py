@@ -4,11 +4,13 @@ import pytest
 
 from snn_gym.tasks.rendering import SHOWN_ENVIRONMENT_STEPS, SpikeRenderer, draw_raster
 from tests.envs.variants import every_spiking_id
+from tests.opengl import skip_where_it_cannot_be_drawn
 from tests.tasks.windows import open_and_close
 
 
 @every_spiking_id
 def test_the_base_picture_is_beside_the_raster(env_id, monkeypatch):
+    skip_where_it_cannot_be_drawn(env_id)
     env = gym.make(env_id, render_mode="rgb_array")
     env.reset(seed=0)
     env.action_space.seed(0)
@@ -29,6 +31,7 @@ def test_the_base_picture_is_beside_the_raster(env_id, monkeypatch):
 
 @every_spiking_id
 def test_a_window_opens_and_closes(env_id):
+    skip_where_it_cannot_be_drawn(env_id)
     open_and_close(gym.make(env_id, render_mode="human"))
 
 

@@ -1,3 +1,5 @@
+import copy
+
 import gymnasium as gym
 import numpy as np
 import pytest
@@ -130,3 +132,15 @@ def test_arguments_of_the_task_reach_it_and_its_attributes_can_be_reached():
 def test_an_unknown_argument_is_a_type_error_as_pythons_own(env_id, make):
     with pytest.raises(TypeError, match="got an unexpected keyword argument 'frameskip'"):
         make(env_id, frameskip=4)
+
+
+def test_a_deep_copy_has_the_arguments_of_a_task_that_saves_only_some_of_them():
+    # Gymnasium's own copy forgets how much it earns upright and takes the noise for a camera.
+    env = gym.make("snn/InvertedDoublePendulum-v5", healthy_reward=3.0, reset_noise_scale=0.0)
+    same = copy.deepcopy(env)
+    rewards = []
+    for one in (env, same):
+        one.reset(seed=0)
+        rewards.append(one.step([0.0])[1])
+    # The poles hardly move from upright, where the tip is 0.8 m below the 2 m of the penalty.
+    assert rewards == [pytest.approx(3.0 - 0.8**2, abs=1e-6)] * 2
