@@ -31,7 +31,7 @@ def test_one_setting_serves_all_tasks_within_the_steps_allowed():
     spec = load_agent_spec(AGENT)
     settings = {str(spec.settings(task)) for task in STEPS}
     assert len(settings) == 1
-    assert spec.policy_kwargs == {"input_spread": 2.2}
+    assert spec.policy_kwargs == {"input_spread": 3.0}
     assert all(STEPS[task] <= 3 * bar(task).steps for task in STEPS)
 
 
