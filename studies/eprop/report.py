@@ -160,10 +160,10 @@ def _verdict(env_id: str, runs: Found) -> str:
         return wrapped("No seed has both gradients yet.")
     word = "reaches" if share >= BAR else "misses"
     says = f"E-prop with symmetric feedback {word} the bar: {share:.3f} against {BAR}."
-    seeds = min(len(runs["eprop"]), len(runs["bptt"]))
-    if seeds < len(SEEDS[env_id]):
+    seeds, planned = min(len(runs["eprop"]), len(runs["bptt"])), len(SEEDS[env_id])
+    if seeds < planned:
         says += (
-            f" Of the {len(SEEDS[env_id])} seeds planned there was time for {seeds}, which is too few to "
+            f" Of the {planned} seeds planned there was time for {seeds}, which is too few to "
             "tell; `python -m studies.eprop run` makes the others."
         )
     return wrapped(says)

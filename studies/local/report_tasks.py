@@ -85,7 +85,7 @@ def _row(task: str, runs: Sequence[TaskRun], asked: Bar) -> tuple[str, ...]:
 def _answer(met: int, tasks: int) -> str:
     return wrapped(
         f"Met on {met} of {tasks} tasks.",
-        "A first round, on seeds 300 to 309, had as many steps as the rival makes on MountainCar-v0 "
+        "A first round (seeds 300 to 309) had as many steps as the rival makes on MountainCar-v0 "
         "and Acrobot-v1 and first weights of the inputs that spread by 2.2 rheobases in place of 3 "
         "(`studies/local/results/tasks-before`): 2 of 3 tasks were met. On MountainCar-v0 6 of 10 "
         "came to the goal and learned the task as well as the rival does; the others never came to "
@@ -94,7 +94,7 @@ def _answer(met: int, tasks: int) -> str:
         "`local-actor-critic`, 500,000 steps) 2 of 6. An entropy bonus, another discount, trace or "
         "scale of rewards, 128 neurons or 4 environments were no help.",
         "On Pendulum-v1 rewards are several times larger than elsewhere, with the one scale of "
-        "rewards: three tuning seeds earned -515, -807 and -1457. With rewards over "
+        "rewards; three tuning seeds had earned -515, -807 and -1457. With rewards over "
         "the running deviation of returns times 0.3, a wider policy at the start (1.0) and a "
         "discount of 0.99, 6 of 6 tuning seeds earned -159 to -174, as the rival does; with that "
         "discount none came to the goal of MountainCar-v0.",
