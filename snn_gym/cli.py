@@ -29,6 +29,7 @@ from snn_gym.cli_printing import (
 from snn_gym.cli_submit import submit
 from snn_gym.cli_train import train
 from snn_gym.cli_trained import compare, pretrained
+from snn_gym.cli_verify import verify
 
 app = typer.Typer(
     name="snn-gym",
@@ -186,6 +187,9 @@ def evaluate(
     episodes: Annotated[
         int, typer.Option(min=1, max=MOST_EPISODES, help="Episodes, one seed each.")
     ] = 100,
+    observation_noise: Annotated[
+        float, typer.Option(min=0, help="Deviation of noise on observations, standardised.")
+    ] = 0.0,
     weights_bits: Annotated[
         int | None, typer.Option(min=2, max=16, help="Round weights to so many bits.")
     ] = None,
@@ -210,8 +214,8 @@ def evaluate(
 
     trained = read_manifest(run)
     faults = Faults(
-        weights_bits=weights_bits, weight_noise=weight_noise, dead_neurons=dead_neurons,
-        spike_loss=spike_loss, tau_jitter=tau_jitter, seed=faults_seed,
+        observation_noise=observation_noise, weights_bits=weights_bits, weight_noise=weight_noise,
+        dead_neurons=dead_neurons, spike_loss=spike_loss, tau_jitter=tau_jitter, seed=faults_seed,
     )  # fmt: skip
     model: Any = load_agent(run)
     policy = model if faults == Faults(seed=faults_seed) else with_faults(model, faults)
@@ -223,66 +227,7 @@ def evaluate(
 app.command()(with_module(submit))
 
 
-@app.command()
-def verify(
-    folder: Annotated[
-        Path | None, typer.Argument(help="Folder that `snn-gym submit` wrote.")
-    ] = None,
-    leaderboard: Leaderboard = None,
-    again: Annotated[
-        bool, typer.Option("--again", help="Evaluate the rows of an earlier evaluator again.")
-    ] = False,
-    retrain: Annotated[
-        bool, typer.Option("--retrain", help="Train the submission, or the rows, again as well.")
-    ] = False,
-    salt: Annotated[
-        Path | None, typer.Option(help="Play episodes too that are drawn with this secret file.")
-    ] = None,
-    curves: Annotated[
-        Path | None,
-        typer.Option(help="Add the learning curves of a sweep's runs to the rows without one."),
-    ] = None,
-    sample: Annotated[
-        float,
-        typer.Option(min=0, max=100, help="Percentage of the rows that --retrain draws at random."),
-    ] = 100.0,
-    seed: Annotated[int, typer.Option(min=0, help="Seed of that draw.")] = 0,
-    processes: Annotated[int, typer.Option(min=1, help="Rows at a time, without a folder.")] = 1,
-) -> None:
-    """Run a submission again and, if it gives what it claims, add its row to the table."""
-    from snn_gym.scoring import (
-        VerificationSettings,
-        add_curves,
-        play_hidden_seeds,
-        reevaluate,
-        retrain_rows,
-    )
-    from snn_gym.scoring import verify as verify_submission
-    from snn_gym.scoring.hidden import describe, read_salt
-    from snn_gym.scoring.results import read_row
-
-    board = leaderboard_folder(leaderboard)
-    secret = None if salt is None else read_salt(salt, board)
-    if folder is not None and not again and curves is None:
-        path = verify_submission(folder, board, retrain=retrain, salt=secret)
-        print(f"verified: {path}\nre-run {VerificationSettings().describe()}")
-        if secret is not None:
-            print(describe(read_row(board, path, path.read_bytes())))
-    elif folder is not None or again + retrain + (secret is not None) + (curves is not None) != 1:
-        raise ValueError(
-            "verify takes a submission's folder, or for the rows there are one of --again, "
-            "--retrain, --salt and --curves"
-        )
-    elif curves is not None:
-        print_played(add_curves(board, curves), "have a learning curve now, {} do not")
-    elif secret is not None:
-        rows = play_hidden_seeds(board, secret, processes=processes)
-        print_played(rows, "played on hidden seeds, {} were not")
-    elif again:
-        print_played(reevaluate(board, processes=processes), "written, {} left as they were")
-    else:
-        rows = retrain_rows(board, share=sample / 100, seed=seed, processes=processes)
-        print_played(rows, "trained again, {} do not hold")
+app.command()(verify)
 
 
 @app.command()

@@ -91,6 +91,15 @@ class ReferenceScores(Config):
         reference = self.solved if self.oracle is None else self.oracle
         return (score - self.random) / (reference - self.random)
 
+    def kept(self, score: float, whole: float) -> float:
+        """Return a score on the scale from random play (0) to another score (1).
+
+        Args:
+            score: What is left.
+            whole: What it was before.
+        """
+        return (score - self.random) / (whole - self.random)
+
     def loss(self, share: float) -> float:
         """Return a share of the way from random play to ``solved``, in units of return."""
         return share * (self.solved - self.random)

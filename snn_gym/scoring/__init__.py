@@ -12,7 +12,13 @@ if TYPE_CHECKING:
     from snn_gym.scoring.evaluation import Evaluation, evaluate
     from snn_gym.scoring.headings import COLUMNS
     from snn_gym.scoring.pretrained import load_pretrained
-    from snn_gym.scoring.reevaluation import add_curves, play_hidden_seeds, reevaluate, retrain_rows
+    from snn_gym.scoring.reevaluation import (
+        add_curves,
+        add_robustness,
+        play_hidden_seeds,
+        reevaluate,
+        retrain_rows,
+    )
     from snn_gym.scoring.rendering import render_table, write_table
     from snn_gym.scoring.rerun import VerificationSettings
     from snn_gym.scoring.site import write_site
@@ -27,6 +33,7 @@ __all__ = [
     "TableRow",
     "VerificationSettings",
     "add_curves",
+    "add_robustness",
     "audit",
     "evaluate",
     "load_pretrained",
@@ -52,6 +59,7 @@ __getattr__, __dir__ = lazy_names(
         "TableRow": "table",
         "VerificationSettings": "rerun",
         "add_curves": "reevaluation",
+        "add_robustness": "reevaluation",
         "audit": "audit",
         "evaluate": "evaluation",
         "load_pretrained": "pretrained",

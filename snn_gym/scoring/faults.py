@@ -1,4 +1,4 @@
-"""What hardware may do to a trained agent: few bits, noise, dead neurons, lost spikes, jitter."""
+"""What hardware may do to a trained agent: noise, few bits, dead neurons, lost spikes, jitter."""
 
 from __future__ import annotations
 
@@ -22,10 +22,19 @@ from snn_gym.spiking.neurons.base import Run
 _TAU = "tau_mem_ms"
 
 
+class AbsentPartError(ValueError):
+    """An agent lacks the part that a fault is of."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Faults(Config):
     """What is done to an agent."""
 
+    observation_noise: NonNegative = 0.0
+    """Standard deviation of Gaussian noise that is added to each value of an observation, anew in
+    every decision, in units of what the policy's normaliser divides the value by: its standard
+    deviation in training, or half of its range where a learner without gradients scales it by
+    limits. It is added before the normaliser clips. One-hots and flags stay."""
     weights_bits: Annotated[int, Range(at_least=2, at_most=16)] | None = None
     """Bits of a weight, its sign among them; None for float. Each matrix has a scale of its own, by
     its largest weight; biases stay."""
@@ -52,7 +61,9 @@ def with_faults(model: BaseAlgorithm | BasePolicy, faults: Faults) -> BasePolicy
             and are rounded last.
 
     Raises:
-        ValueError: It has no such parts.
+        AbsentPartError: It has no such parts: no values that a normaliser standardises, as where
+            observations are spikes, no spiking layers, or no membrane time constants.
+        ValueError: It is no policy of snn_gym.
     """
     policy: Any = model.policy if isinstance(model, BaseAlgorithm) else model
     if not isinstance(policy, SpikingPolicyMixin):
@@ -63,13 +74,14 @@ def with_faults(model: BaseAlgorithm | BasePolicy, faults: Faults) -> BasePolicy
     else:
         made = _copied(policy, policy.network)
     with torch.no_grad():
-        for weights in _read_by(made):
-            weights.mul_(_heard(weights, faults.dead_neurons, generator))
+        _kill_neurons(made, faults.dead_neurons, generator)
         for weights in weights_of(made):
             off = torch.from_numpy(generator.normal(0.0, 1.0, tuple(weights.shape)))
             weights.mul_(1.0 + faults.weight_noise * off.to(weights))
             if faults.weights_bits is not None:
                 weights.copy_(rounded(weights, faults.weights_bits))
+    if faults.observation_noise:
+        _add_noise(made, faults.observation_noise, generator)
     if faults.spike_loss:
         _lose_spikes(made, faults.spike_loss, generator)
     made.train(False)
@@ -88,44 +100,71 @@ def rounded(weights: Tensor, bits: int) -> Tensor:
     return weights if scale == 0 else torch.round(weights / scale) * scale
 
 
-def _parts(policy: Any) -> list[nn.Module]:
-    """Return the linear maps from observations to actions, in their order."""
-    parts: list[nn.Module] = [policy._acting_network()]
-    if policy._readout_size() is not None:
-        actor = getattr(policy, "actor", None)
-        parts.append(policy.action_net if actor is None else actor.mu)
-    inner = (module for part in parts for module in part.modules())
-    return [module for module in inner if isinstance(module, nn.Linear | PopulationHead)]
-
-
 def weights_of(policy: Any) -> Iterator[Tensor]:
     """Yield the weights (..., inputs) from observations to actions, in their order.
 
     Args:
         policy: A policy of snn_gym.
     """
-    for part in _parts(policy):
-        assert isinstance(part.weight, Tensor)  # as both kinds have
-        yield part.weight
+    for _, weights in _matrices(policy):
+        yield weights
 
 
-def _read_by(policy: Any) -> Iterator[Tensor]:
-    """Yield the weights that read hidden neurons: all but the first ones."""
-    weights = weights_of(policy)
-    next(weights)
-    yield from weights
+def _matrices(policy: Any) -> Iterator[tuple[int, Tensor]]:
+    """Yield which layer weights (..., inputs) read, 0 for observations, and the weights."""
+    parts: list[nn.Module] = [policy._acting_network()]
+    if policy._readout_size() is not None:
+        actor = getattr(policy, "actor", None)
+        parts.append(policy.action_net if actor is None else actor.mu)
+    layer = 0
+    for name, module in (named for part in parts for named in part.named_modules()):
+        if isinstance(module, nn.GRU | nn.LSTM):
+            from_below, from_itself, *_ = module.all_weights[0]
+            yield layer, from_below
+            layer += 1
+            yield layer, from_itself
+        elif isinstance(module, nn.Linear | PopulationHead):
+            assert isinstance(module.weight, Tensor)  # as both kinds have
+            yield layer, module.weight
+            layer += not name.endswith("recurrent")
 
 
-def _heard(weights: Tensor, dead: float, generator: np.random.Generator) -> Tensor:
-    """Return 0 for the inputs of weights (..., inputs) that are dead, else 1."""
-    return torch.from_numpy(generator.random(weights.shape[-1]) >= dead).to(weights)
+def _kill_neurons(policy: Any, share: float, generator: np.random.Generator) -> None:
+    """Let none of the weights that read a layer hear some of its neurons."""
+    heard: dict[int, Tensor] = {}
+    for layer, weights in _matrices(policy):
+        if layer and layer not in heard:
+            drawn = generator.random(weights.shape[-1]) >= share
+            heard[layer] = torch.from_numpy(drawn).to(weights)
+        if layer:
+            weights.mul_(heard[layer])
+
+
+def _add_noise(policy: Any, deviation: float, generator: np.random.Generator) -> None:
+    """Add noise to what a policy's normaliser standardises, drawn anew in every decision."""
+    normaliser, network = policy.normaliser, policy._acting_network()
+    if normaliser is None:
+        raise AbsentPartError(
+            "observation_noise is for values that a normaliser standardises, and there are none"
+        )
+    columns = getattr(normaliser, "columns", slice(None))
+
+    def noisy(_: nn.Module, given: tuple[Tensor]) -> tuple[Tensor]:
+        seen = given[0].clone()
+        drawn = generator.standard_normal((len(seen), len(normaliser.std)), np.float32)
+        seen[:, columns] += deviation * normaliser.std * torch.from_numpy(drawn).to(seen)
+        return (seen,)
+
+    if isinstance(network, SpikingNetwork):
+        network.compiled = None  # before which the normaliser would be passed by
+    normaliser.register_forward_pre_hook(noisy)
 
 
 def _lose_spikes(policy: Any, share: float, generator: np.random.Generator) -> None:
     """Let the layers of a policy's acting network lose spikes, drawn anew in every decision."""
     network = policy._acting_network()
     if not isinstance(network, SpikingNetwork):
-        raise ValueError("spike_loss is for networks of spiking layers, and there are none")
+        raise AbsentPartError("spike_loss is for networks of spiking layers, and there are none")
 
     def lost(*hooked: Any) -> Run:
         run: Run = hooked[-1]
@@ -150,7 +189,7 @@ def _jittered(policy: Any, jitter: float, generator: np.random.Generator) -> Any
     network = policy._acting_network()
     fields = getattr(policy.network.layer_neurons[0][1], "learnable_fields", ())
     if not isinstance(network, SpikingNetwork) or _TAU not in fields:
-        raise ValueError(
+        raise AbsentPartError(
             "tau_jitter is for neurons with a membrane time constant, and there are none"
         )
     made = _copied(policy, replace(policy.network, learnable=(_TAU,)))

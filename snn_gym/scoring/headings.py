@@ -65,3 +65,30 @@ HIDDEN_COLUMN = {
     'secret, over the training runs that played them; "–" where none did'
 }
 """Further column of a table whose rows played hidden seeds, and what it means."""
+
+LEAST_WAY = 0.1
+"""Share of the way from random play to `solved` from which on it is said what a seed keeps: what
+has learned next to nothing has nothing that a fault could take."""
+KEPT = f"""*Kept* is (mean with the fault - random play) / (mean without it - random play), of the \
+same weights in the same episodes: 1 is all, 0 is random play. Cells are medians over seeds; those \
+that come less than {100 * LEAST_WAY:g} % of the way from random play to `solved` do not count. \
+"–" where none counts, or where the fault is not defined.
+"""
+FAULT_COLUMNS: dict[str, str] = {
+    "Mean": COLUMN_DEFINITIONS["Mean"] + ", without faults",
+    "Worst 5 %": COLUMN_DEFINITIONS["Worst 5 %"] + ", without faults",
+    "Seeds": "training runs that were played with faults; what a fault draws has the training seed",
+    "Noise": "kept where every value that the agent observes has Gaussian noise, drawn anew in "
+    "every decision, of a tenth of what its own normaliser divides the value by: the standard "
+    "deviation in training, or half of its range where a learner without gradients scales it by "
+    "limits; not defined for observed spikes, nor without a normaliser",
+    "Spike loss": "kept where every hidden spike is lost with a probability of a tenth on its way "
+    "to the next layer or the readout; not defined for ANNs",
+    "Dead neurons": "kept where every hidden neuron or unit is heard by none, its own layer "
+    "included, with a probability of a tenth",
+    "8 bits": "kept with weights of 8 bits, the sign among them: each matrix has a scale of its "
+    "own, by its largest weight, and biases stay",
+    "4 bits": "the same with 4 bits",
+}
+"""Columns of the table of faults, the last ones in the order of `found.FaultMeans`, and what they
+mean."""

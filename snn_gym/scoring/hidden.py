@@ -13,8 +13,9 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
+from snn_gym.scoring.found import HiddenScore
 from snn_gym.scoring.manifest import Manifest, utc_now
-from snn_gym.scoring.results import HiddenScore, Row
+from snn_gym.scoring.results import Row
 from snn_gym.scoring.statistics import higher_mean_p
 from snn_gym.scoring.worker import Request, Rerun
 from snn_gym.storage import StorageError, read_regular_file

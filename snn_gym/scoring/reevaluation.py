@@ -6,7 +6,7 @@ import dataclasses
 import functools
 import multiprocessing
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,10 +14,12 @@ from typing import Any
 
 import numpy as np
 
+from snn_gym.names import did_you_mean
 from snn_gym.registry import IMPORTED, load_environment_spec
 from snn_gym.scoring.architecture import trained_tensors
 from snn_gym.scoring.curves import curve_of_run, keeps_log
 from snn_gym.scoring.evaluation import EVALUATOR_VERSION, OFFICIAL_EPISODES, evaluation_seeds
+from snn_gym.scoring.found import Robustness
 from snn_gym.scoring.hidden import describe, play_hidden, submission_digest
 from snn_gym.scoring.manifest import MAX_ROW_BYTES, Scores, utc_now
 from snn_gym.scoring.results import (
@@ -30,15 +32,17 @@ from snn_gym.scoring.results import (
     verified_weights,
 )
 from snn_gym.scoring.retraining import train_again
+from snn_gym.scoring.robustness import play_with_faults
 from snn_gym.scoring.verification import check_weights, different_returns
 from snn_gym.scoring.worker import Request, rerun
 from snn_gym.storage import read_regular_file
-from snn_gym.zoo import load_agent
+from snn_gym.zoo import build_policy, load_agent
 from snn_gym.zoo.files import MANIFEST
 
 ROUNDING_TOLERANCE = 0.01
 """Largest accepted difference of a row's mean return between two versions of the evaluator, which
 may round in other ways, in units of the range from random play to ``solved``."""
+_EARLIER = "of an earlier evaluator; evaluate it first with --again"
 
 
 @dataclass(frozen=True)
@@ -161,6 +165,40 @@ def play_hidden_seeds(
     yield from _each(what, Path(leaderboard), rows, None, processes)
 
 
+def add_robustness(
+    leaderboard: str | os.PathLike[str],
+    agents: Collection[str] = (),
+    *,
+    seeds: Sequence[int] | None = None,
+    processes: int = 1,
+) -> Iterator[Again]:
+    """Play the rows that were not played with faults yet, and write what they earn into them.
+
+    What a fault draws has the training seed of the row.
+
+    Args:
+        leaderboard: As in ``reevaluate``.
+        agents: Agents whose rows are played; all if there are none.
+        seeds: Seed of each episode, as many as the rows have; the public seeds if None.
+        processes: As in ``reevaluate``.
+
+    Yields:
+        What came of each row, in the order in which they are done.
+
+    Raises:
+        SubmissionError: A row does not fit the schema.
+        ValueError: An agent has no row.
+    """
+    rows = list_rows(Path(leaderboard))
+    known = sorted({row.agent for row in rows})
+    for agent in agents:
+        if agent not in known:
+            meant = did_you_mean(agent, known)
+            raise ValueError(f"there is no row of {agent!r}{meant} there are: {', '.join(known)}")
+    lacking = [row for row in rows if row.robustness is None and row.agent in (agents or known)]
+    yield from _each(_play_with_faults, Path(leaderboard), lacking, seeds, processes)
+
+
 def add_curves(
     leaderboard: str | os.PathLike[str], runs: str | os.PathLike[str]
 ) -> Iterator[Again]:
@@ -247,7 +285,7 @@ def retrain_row(leaderboard: Path, row: Row, seeds: tuple[int, ...]) -> Again:
 def _play_hidden(leaderboard: Path, row: Row, _: tuple[int, ...], *, salt: bytes) -> Again:
     path = row_path(leaderboard, row.agent, row.environment, row.seed)
     if row.evaluator_version != EVALUATOR_VERSION:
-        return Again(path, "of an earlier evaluator; evaluate it first with --again")
+        return Again(path, _EARLIER)
     try:
         weights = verified_weights(leaderboard, row)
         check_weights(weights, row)
@@ -259,6 +297,29 @@ def _play_hidden(leaderboard: Path, row: Row, _: tuple[int, ...], *, salt: bytes
     return Again(path, None, describe(dataclasses.replace(row, hidden=hidden)))
 
 
+def _play_with_faults(leaderboard: Path, row: Row, seeds: tuple[int, ...]) -> Again:
+    path = row_path(leaderboard, row.agent, row.environment, row.seed)
+    if row.evaluator_version != EVALUATOR_VERSION:
+        return Again(path, _EARLIER)
+    if len(row.score.returns) != len(seeds):
+        return Again(path, _other_number(row, seeds))
+    try:
+        tensors = check_weights(verified_weights(leaderboard, row), row)
+        # Any: PyTorch types the attributes of a module that it does not know as tensors.
+        policy: Any = build_policy(row.agent, row.environment)
+        policy.load_acting_state_dict(tensors)
+        means = play_with_faults(policy, row.environment, seeds, row.seed)
+    except ValueError as error:
+        return Again(path, str(error))
+    replace_row(leaderboard, row, robustness=Robustness(means=means, date=utc_now()))
+    shown = ", ".join(f"{name} {x:.6g}" for name, x in vars(means).items() if x is not None)
+    return Again(path, None, f"mean {row.score.mean:.6g}, {shown}")
+
+
+def _other_number(row: Row, seeds: tuple[int, ...]) -> str:
+    return f"returns of {len(row.score.returns)} episodes, expected {len(seeds)}"
+
+
 def _play_and_write(leaderboard: Path, row: Row, seeds: tuple[int, ...]) -> Again:
     return _play(leaderboard, row, seeds, write=True)
 
@@ -267,7 +328,7 @@ def _play(leaderboard: Path, row: Row, seeds: tuple[int, ...], *, write: bool = 
     path = row_path(leaderboard, row.agent, row.environment, row.seed)
     stored = row.score.returns
     if len(stored) != len(seeds):
-        return Again(path, f"returns of {len(stored)} episodes, expected {len(seeds)}")
+        return Again(path, _other_number(row, seeds))
     try:
         weights = verified_weights(leaderboard, row)
         check_weights(weights, row)
@@ -284,7 +345,7 @@ def _play(leaderboard: Path, row: Row, seeds: tuple[int, ...], *, write: bool = 
         )
     if write:
         changes = {**vars(result), "evaluator_version": EVALUATOR_VERSION, "verified": utc_now()}
-        replace_row(leaderboard, row, **changes)
+        replace_row(leaderboard, row, **changes, robustness=None)  # of the earlier evaluator
     if different:
         means = f"{row.score.mean:.6g} before, {result.score.mean:.6g} now"
         return Again(path, None, f"other returns in {len(different)} episodes, mean {means}")

@@ -14,8 +14,10 @@ from snn_gym.scoring.headings import (
     COLUMN_DEFINITIONS,
     COLUMNS,
     DERIVED,
+    FAULT_COLUMNS,
     HIDDEN_COLUMN,
     HIDDEN_MARK,
+    KEPT,
     MARK,
     REFERENCE_COLUMNS,
     SHORT,
@@ -39,7 +41,7 @@ Every row was run again by `snn-gym verify` before it was written. [RULES.md](RU
 submit and how a policy is evaluated; what the columns mean stands at the end. This file is written
 by `snn-gym table`; do not edit it.
 """
-_TEXTS = ("Agent", "Twin", "Against", "Environments", "Finding", "Fits")
+_TEXTS = ("Agent", "Twin", "Against", "Environment", "Class", "Environments", "Finding", "Fits")
 """Columns whose texts stand to the left; numbers stand to the right."""
 _WRITTEN = _INTRODUCTION.partition(" before it was written")[0]
 STREAMS_NOTE = f"""{MARK} Environment k of a run had the seed of the run plus k, so that runs with \
@@ -62,6 +64,7 @@ How many seeds do well: performance profiles \
 ([Agarwal et al. 2021](https://arxiv.org/abs/2108.13264), section 4.2) of each pair over the \
 environments in which both have seeds enough.
 """
+_FAULT_TABLE = ("Environment", "Class", "Agent", *FAULT_COLUMNS)
 COSTS_TEXT = """Costs are means over the observations that the policy visited in its evaluation \
 (of more than 20,000, an even subsample), with the states it met them in, summed over layers; "–" \
 where an agent has none. They count events, not energy: how much a SynOp or a MAC takes depends on \
@@ -96,12 +99,17 @@ def render_table(leaderboard: str | Path) -> str:
     lines = [profile.cells() for profile in profiles(rows)]
     if lines:
         sections.append(PROFILES_TEXT + "\n" + _markdown(PROFILE_COLUMNS, lines))
+    faulted = [_fault_cells(row) for row in rows if row.faulted]
+    if faulted:
+        sections.append(f"## With faults\n\n{KEPT}\n{_markdown(_FAULT_TABLE, faulted)}")
     sections += notes(rows)
     defined = shown_columns(any(row.is_native for row in rows), hidden)
     sections.append("## What the columns mean\n\n" + _definitions(defined))
     sections.append("Of an agent against its twin:\n\n" + _definitions(COMPARISON_DEFINITIONS))
     if lines:
         sections.append("Across environments:\n\n" + _definitions(PROFILE_DEFINITIONS))
+    if faulted:
+        sections.append("With faults:\n\n" + _definitions(FAULT_COLUMNS))
     sections.append(COSTS_TEXT)
     return "\n".join(sections)
 
@@ -233,6 +241,12 @@ def row_texts(row: TableRow, rows: Iterable[TableRow]) -> dict[str, str]:
         **room_cells(_demand(row)),
         **dict.fromkeys(HIDDEN_COLUMN, row.hidden_cell()),
     }
+
+
+def _fault_cells(row: TableRow) -> tuple[str, ...]:
+    """Return the texts under `_FAULT_TABLE`."""
+    name, *_ = row.cells()
+    return (row.environment, row.budget_class, name, *row.fault_cells())
 
 
 def _demand(row: TableRow) -> Demand | None:

@@ -8,12 +8,13 @@ import warnings
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any
 
 from snn_gym.config import Config, Length, Range
 from snn_gym.folders import locked, remove_partial_files
 from snn_gym.scoring.chain import DIGESTS_NAME, Link, add_link, read_chain, read_linked
 from snn_gym.scoring.errors import SubmissionError
+from snn_gym.scoring.found import HiddenScore, Robustness, TrainedAgain
 from snn_gym.scoring.manifest import (
     MAX_EPISODES,
     MAX_ROW_BYTES,
@@ -21,7 +22,6 @@ from snn_gym.scoring.manifest import (
     Date,
     LearningCurve,
     Manifest,
-    Scores,
     Sha256,
     dump_json,
     parse_strict,
@@ -30,7 +30,6 @@ from snn_gym.scoring.manifest import (
 )
 from snn_gym.spiking.costs import Costs
 from snn_gym.storage import StorageError, read_regular_file, write_bytes_atomic, write_text_atomic
-from snn_gym.zoo.recipe import Packages, Processor
 from snn_gym.zoo.spec import BudgetClass
 
 if TYPE_CHECKING:
@@ -76,35 +75,6 @@ COST_NAMES = tuple(cost.name for cost in fields(CostFields))
 
 
 @dataclass(frozen=True, kw_only=True)
-class TrainedAgain(Config):
-    """What training a row again by its recipe gave."""
-
-    same: Literal["weights", "returns"]
-    """What was the same: all weights, bit for bit, or, under other versions or on another
-    processor, the mean return within the tolerance."""
-    versions: Packages
-    """Versions of the packages that trained it again."""
-    processor: Processor
-    """Kind of processor that did."""
-    date: Date
-    """When, UTC."""
-    curve: LearningCurve | None = None
-    """Its learning curve, if it gave the same weights and kept a log."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class HiddenScore(Config):
-    """What a row earned in episodes whose seeds are drawn with a maintainer's secret."""
-
-    score: Scores
-    """Returns and their aggregates, in the task's reward units."""
-    digest: Sha256
-    """What the seeds were drawn for: with the salt, it gives them again."""
-    date: Date
-    """When the episodes were played, UTC."""
-
-
-@dataclass(frozen=True, kw_only=True)
 class Row(CostFields, Manifest):
     """A verified result, as its file stores it.
 
@@ -126,6 +96,8 @@ class Row(CostFields, Manifest):
     """The last training by its recipe that gave the same; None for none."""
     hidden: HiddenScore | None = None
     """Score on seeds that nobody could train on; None if they were not played."""
+    robustness: Robustness | None = None
+    """What its weights earned with faults; None if they were not played with any."""
 
     @property
     def learning_curve(self) -> LearningCurve | None:

@@ -14,8 +14,9 @@ from snn_gym.registry import load_environment_spec
 from snn_gym.scoring.curves import check_same_curve, curve_of_run
 from snn_gym.scoring.derivation import find_parent, make_lean_again
 from snn_gym.scoring.errors import SubmissionError
+from snn_gym.scoring.found import TrainedAgain
 from snn_gym.scoring.manifest import LearningCurve, Manifest, utc_now
-from snn_gym.scoring.results import TrainedAgain, hash_tensors
+from snn_gym.scoring.results import hash_tensors
 from snn_gym.scoring.worker import Request, rerun
 from snn_gym.storage import dump_tensors
 from snn_gym.threads import one_thread

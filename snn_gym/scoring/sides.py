@@ -267,5 +267,7 @@ def _line(
         trained_again=0,
         hidden_means=(),
         hidden_flagged=0,
+        faulted=0,
+        kept=(),
         derived=False,
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass, fields
 from pathlib import Path
 
 import numpy as np
@@ -17,11 +17,13 @@ from snn_gym.registry import (
     load_environment_spec,
 )
 from snn_gym.scoring.evaluation import EVALUATOR_VERSION
+from snn_gym.scoring.found import FaultMeans
 from snn_gym.scoring.headings import (
     DERIVED,
     FEWEST_SEEDS,
     HELD_PERCENT,
     HIDDEN_MARK,
+    LEAST_WAY,
     MARK,
     SHORT,
 )
@@ -89,6 +91,11 @@ class TableRow:
     """Mean return on hidden seeds of each training seed that played them."""
     hidden_flagged: int
     """Training seeds whose public score is higher than that by more than chance."""
+    faulted: int
+    """Training seeds that were played with faults."""
+    kept: tuple[float | None, ...]
+    """What they keep with each fault of `found.FaultMeans`, None where it is not defined; empty
+    where no seed counts."""
     derived: bool
     """Whether the agent was made lean from rows of another training, whose steps count, too."""
 
@@ -193,6 +200,16 @@ class TableRow:
             return "–"
         mark = f" {HIDDEN_MARK} {self.hidden_flagged}" if self.hidden_flagged else ""
         return self.score(float(np.mean(self.hidden_means))) + mark
+
+    def fault_cells(self) -> tuple[str, ...]:
+        """Return the texts under `FAULT_COLUMNS`."""
+        kept = self.kept or (None,) * len(fields(FaultMeans))
+        return (
+            self.score(self.mean),
+            self.score(self.worst_episodes),
+            str(self.faulted),
+            *("–" if x is None else f"{x:.2f}" for x in kept),
+        )
 
 
 def table_rows(leaderboard: str | Path) -> tuple[TableRow, ...]:
@@ -312,8 +329,28 @@ def summarise(rows: Sequence[Row]) -> TableRow:
         ),
         hidden_means=tuple(row.hidden.score.mean for row in rows if row.hidden is not None),
         hidden_flagged=sum(map(is_flagged, rows)),
+        faulted=sum(row.robustness is not None for row in rows),
+        kept=_kept(rows, None if spec is None else spec.reference),
         derived=is_derived(first),
     )
+
+
+def _kept(rows: Sequence[Row], reference: ReferenceScores | None) -> tuple[float | None, ...]:
+    """Return what is kept with each fault, as `KEPT` says; nothing where no seed counts."""
+    if reference is None:
+        return ()
+    least = reference.random + reference.loss(LEAST_WAY)
+    seeds = [
+        [None if x is None else reference.kept(x, row.score.mean) for x in astuple(found.means)]
+        for row in rows
+        if (found := row.robustness) is not None and row.score.mean >= least
+    ]
+    return tuple(map(_median_known, zip(*seeds, strict=True)))
+
+
+def _median_known(values: Iterable[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return float(np.median(known)) if known else None
 
 
 def _budget(row: Row) -> int:

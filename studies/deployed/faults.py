@@ -126,13 +126,13 @@ def report(found: Found) -> str:
     lines = []
     for agent, env_id in AGENTS:
         means = {(x.form, x.seed): x.mean for x in found.played if _is(x, agent, env_id)}
-        low, digits = load_environment_spec(env_id).reference.random, return_digits(env_id) or 1
+        reference, digits = load_environment_spec(env_id).reference, return_digits(env_id) or 1
         for form in sorted((*FORMS, *TUNED), key=_place):
             seeds = [seed for seed in SEEDS if (form, seed) in means]
             if not seeds:
                 continue
             own = [means[form, seed] for seed in seeds]
-            kept = [(x - low) / (means["none", s] - low) for x, s in zip(own, seeds, strict=True)]
+            kept = [reference.kept(x, means["none", s]) for x, s in zip(own, seeds, strict=True)]
             lines.append(
                 (
                     agent,
@@ -159,13 +159,12 @@ def _pairs(found: Found, agents: Collection[tuple[str, str]]) -> Iterator[tuple[
         before, after = list[float](), list[float]()
         for agent, seed, what in means:
             if what == form and agent in agents:
-                low = load_environment_spec(agent[1]).reference.random
+                reference = load_environment_spec(agent[1]).reference
                 whole, rounded, tuned = (
-                    means[agent, seed, x] - low
-                    for x in ("none", form.removesuffix(", fine-tuned"), form)
+                    means[agent, seed, x] for x in ("none", form.removesuffix(", fine-tuned"), form)
                 )
-                before.append(rounded / whole)
-                after.append(tuned / whole)
+                before.append(reference.kept(rounded, whole))
+                after.append(reference.kept(tuned, whole))
         if after:
             yield form.split(",")[0], str(len(after)), spread(before, 2), spread(after, 2)
 

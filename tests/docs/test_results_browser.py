@@ -12,6 +12,7 @@ from tests.docs.browsing import (
     screen_problems,
 )
 from tests.scoring.site.test_learning import CURVE
+from tests.scoring.test_robustness import earned
 from tests.scoring.test_table import fill, make_row
 
 pytestmark = pytest.mark.slow
@@ -40,6 +41,15 @@ def curved(tmp_path_factory):
     root = tmp_path_factory.mktemp("curved")
     agents = ("ppo-lif", "ppo-mlp")
     rows = [make_row(name, seed=seed, curve=CURVE) for name in agents for seed in (0, 1)]
+    return write_site(fill(root / "board", *rows), root / "site").parent / POLE
+
+
+@pytest.fixture(scope="module")
+def faulty(tmp_path_factory):
+    """Write the site of rows that were played with faults; return the page of their environment."""
+    root = tmp_path_factory.mktemp("faulty")
+    dead = {"dqsn": 475.0, "ppo-lif": 21.65, "ppo-mlp": 248.0, "dqn-mlp": None}
+    rows = [make_row(x, robustness=earned(dead_neurons=mean)) for x, mean in dead.items()]
     return write_site(fill(root / "board", *rows), root / "site").parent / POLE
 
 
@@ -193,3 +203,23 @@ def test_lines_of_spiking_agents_and_anns_are_told_apart(page, axe, curved):
     thin = page.locator(".panels .curves path:not(.overall)").first
     assert thin.evaluate("x => getComputedStyle(x).fill") == "none"
     assert float(lif[2][:-2]) > float(thin.evaluate("x => getComputedStyle(x).strokeWidth")[:-2])
+
+
+def test_the_table_of_faults_sorts_and_filters_as_the_others(page, faulty):
+    page.goto(faulty.as_uri())
+    region = page.get_by_role("region", name="With faults")
+    shown = region.locator("tbody tr:visible th")
+    button = region.get_by_role("button", name="Dead neurons")
+    button.click()
+    assert shown.all_inner_texts() == ["dqsn", "ppo-mlp", "ppo-lif", "dqn-mlp"]
+    button.click()  # what is not known stays last
+    assert shown.all_inner_texts() == ["ppo-lif", "ppo-mlp", "dqsn", "dqn-mlp"]
+    page.get_by_label("Show rows with").last.fill("spiking")
+    assert shown.all_inner_texts() == ["ppo-lif", "dqsn"]
+
+
+@pytest.mark.parametrize("page", LOOKS, ids=LOOK_NAMES, indirect=True)
+def test_the_table_of_faults_fits_every_screen(page, faulty):
+    for path in (faulty, faulty.parents[1] / "agents" / "dqsn.html"):
+        page.goto(path.as_uri())
+        assert screen_problems(page) == [], path

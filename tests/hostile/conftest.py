@@ -17,8 +17,9 @@ import pytest
 
 from snn_gym.scoring import reevaluation, verification, verify, write_table
 from snn_gym.scoring.errors import SubmissionError
+from snn_gym.scoring.found import TrainedAgain
 from snn_gym.scoring.manifest import utc_now
-from snn_gym.scoring.results import TrainedAgain, hash_tensors, list_rows, replace_row
+from snn_gym.scoring.results import hash_tensors, list_rows, replace_row
 from snn_gym.scoring.worker import Request, Rerun, rerun
 from snn_gym.storage import parse_tensors
 from snn_gym.training import train

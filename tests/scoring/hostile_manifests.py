@@ -68,7 +68,7 @@ def _names() -> Iterator[Case]:
             "unknown environment", environment, "unknown-environment", environment=environment
         )
     keys = ["path", "policy_class", "module", "__class__", "weights", "Agent", "", "é", "episodes"]
-    for key in keys:
+    for key in (*keys, "hidden", "trained_again", "robustness"):
         yield changed("unknown key", repr(key), "unknown-key", **{key: "x"})
     for key in ("median", "seeds", "__proto__"):
         yield _score(

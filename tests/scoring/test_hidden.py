@@ -28,9 +28,10 @@ from snn_gym.scoring import (
 )
 from snn_gym.scoring.chain import DIGESTS_NAME, begin_chain
 from snn_gym.scoring.evaluation import FIRST_EVALUATION_SEED
+from snn_gym.scoring.found import HiddenScore
 from snn_gym.scoring.hidden import chance, describe, hidden_seeds, is_flagged, submission_digest
 from snn_gym.scoring.manifest import Scores
-from snn_gym.scoring.results import HiddenScore, Row, list_rows
+from snn_gym.scoring.results import Row, list_rows
 from snn_gym.scoring.statistics import interquartile_mean
 from snn_gym.scoring.worker import Request, Rerun, rerun
 from snn_gym.zoo import load_agent
@@ -357,4 +358,4 @@ def test_one_thing_is_done_to_stored_rows_at_a_time(
     words = ["verify", "--salt", str(tmp_path / "salt"), "--leaderboard", str(tmp_path / "board")]
     for other in ("--again", "--retrain"):
         assert main([*words, other]) == 2
-        assert "one of --again, --retrain, --salt and --curves" in capsys.readouterr().err
+        assert "one of --again, --retrain, --salt, --curves and --faults" in capsys.readouterr().err

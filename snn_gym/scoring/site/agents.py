@@ -11,6 +11,7 @@ from snn_gym.scoring.room import ROOM_COLUMNS
 from snn_gym.scoring.site.columns import SITE_COSTS, kind, remarks, texts
 from snn_gym.scoring.site.commands import trainings
 from snn_gym.scoring.site.elements import Markup, element, from_markdown, joined
+from snn_gym.scoring.site.faults import faults_shown
 from snn_gym.scoring.site.layout import Site, file_stem, row_file, section_address, sources_of
 from snn_gym.scoring.site.learning import CURVES_TEXT, trained, twin_figure
 from snn_gym.scoring.site.marks import legend, score_scale, seeds_drawing
@@ -50,6 +51,7 @@ ROW_COLUMNS = (
     "Row",
 )
 """Headings of the table of an agent's rows in an environment."""
+_NAMED = ("Environment", "Class")
 _UP = "../"
 
 
@@ -66,13 +68,12 @@ def agent(
     """
     name = rows[0].agent
     parts = [*_about(site, rows), element("h2", "Results and costs", id="results")]
-    lines = []
-    for row in rows:
+    lines, named = [], [_named(row) for row in rows]
+    for row, cells in zip(rows, named, strict=True):
         shown = texts(row, [other for other in table if section(other) == section(row)])
-        link = element("a", row.environment, href=section_address(row, up=_UP))
-        named = [Cell(link), Cell(class_in_words(row.budget_class))]
-        lines.append([*named, *(number_cell(shown[column]) for column in SHOWN)])
-    parts += [sortable(f"Results of {name}", ["Environment", "Class", *SHOWN], lines)]
+        lines.append([*cells, *(number_cell(shown[column]) for column in SHOWN)])
+    parts += [sortable(f"Results of {name}", [*_NAMED, *SHOWN], lines)]
+    parts += faults_shown(f"{name} with faults", _NAMED, zip(rows, named, strict=True))
     for row in rows:
         others = [other for other in table if section(other) == section(row)]
         parts += _section(site, row, others, sources)
@@ -82,6 +83,12 @@ def agent(
         parts.append(element("p", element("strong", "Learning curves."), f" {CURVES_TEXT}"))
     parts += [*remarks(rows), definitions("What the columns mean", meanings)]
     return site.page(name, joined(parts), up=_UP)
+
+
+def _named(row: TableRow) -> list[Cell]:
+    """Return the cells under `_NAMED`."""
+    link = element("a", row.environment, href=section_address(row, up=_UP))
+    return [Cell(link), Cell(class_in_words(row.budget_class))]
 
 
 def _about(site: Site, rows: Sequence[TableRow]) -> Iterator[Markup]:

@@ -9,10 +9,11 @@ from snn_gym.scoring.comparison import COMPARISON_COLUMNS, COMPARISON_DEFINITION
 from snn_gym.scoring.rendering import class_in_words, shown_columns
 from snn_gym.scoring.results import Row
 from snn_gym.scoring.room import ROOM_COLUMNS
-from snn_gym.scoring.site.columns import KIND, SITE_COSTS, remarks, texts
+from snn_gym.scoring.site.columns import KIND, SITE_COSTS, kind, remarks, texts
 from snn_gym.scoring.site.elements import Markup, element, joined
+from snn_gym.scoring.site.faults import faults_shown
 from snn_gym.scoring.site.front import front_figure
-from snn_gym.scoring.site.layout import Site, anchor
+from snn_gym.scoring.site.layout import Site, agent_name, anchor
 from snn_gym.scoring.site.learning import learning_figures
 from snn_gym.scoring.site.marks import legend, score_scale, seeds_drawing
 from snn_gym.scoring.site.tables import Cell, definitions, number_cell, plain_table, sortable
@@ -83,6 +84,11 @@ def _section(site: Site, rows: Sequence[TableRow], sources: Sequence[Row]) -> It
         yield element("h3", "Against their twins")
         yield plain_table(f"Agents and their twins, {words}", COMPARISON_COLUMNS, pairs)
         yield definitions("What these columns mean", COMPARISON_DEFINITIONS)
+    named = [
+        (row, [Cell(site.agent(row.agent, agent_name(row), up=_UP)), Cell(kind(row))])
+        for row in rows
+    ]
+    yield from faults_shown(f"With faults, {words}", ["Agent", "Kind"], named)
 
 
 def _table(site: Site, words: str, rows: Sequence[TableRow]) -> Markup:

@@ -1,0 +1,109 @@
+"""The command ``verify``: of a submission, or of stored rows, what is found of them later."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from snn_gym.cli_options import Leaderboard, leaderboard_folder, with_options
+from snn_gym.cli_printing import print_played
+
+
+@dataclass(frozen=True)
+class VerifyOptions:
+    """Options of ``verify``."""
+
+    leaderboard: Leaderboard = None
+    again: Annotated[
+        bool, typer.Option("--again", help="Evaluate the rows of an earlier evaluator again.")
+    ] = False
+    retrain: Annotated[
+        bool, typer.Option("--retrain", help="Train the submission, or the rows, again as well.")
+    ] = False
+    salt: Annotated[
+        Path | None, typer.Option(help="Play episodes too that are drawn with this secret file.")
+    ] = None
+    curves: Annotated[
+        Path | None,
+        typer.Option(help="Add the learning curves of a sweep's runs to the rows without one."),
+    ] = None
+    faults: Annotated[
+        bool, typer.Option("--faults", help="Play the rows with faults that were not yet.")
+    ] = False
+    agent: Annotated[
+        list[str] | None,
+        typer.Option(help="Only rows of this agent, each, with --faults.", show_default="all"),
+    ] = None
+    sample: Annotated[
+        float,
+        typer.Option(min=0, max=100, help="Percentage of the rows that --retrain draws at random."),
+    ] = 100.0
+    seed: Annotated[int, typer.Option(min=0, help="Seed of that draw.")] = 0
+    processes: Annotated[int, typer.Option(min=1, help="Rows at a time, without a folder.")] = 1
+
+    @property
+    def for_rows(self) -> int:
+        """How many things are to be done that are for stored rows alone."""
+        return self.again + self.faults + (self.curves is not None)
+
+
+@with_options(VerifyOptions)
+def verify(
+    folder: Annotated[
+        Path | None, typer.Argument(help="Folder that `snn-gym submit` wrote.")
+    ] = None,
+    *,
+    options: VerifyOptions,
+) -> None:
+    """Run a submission again and, if it gives what it claims, add its row to the table."""
+    from snn_gym.scoring.hidden import read_salt
+
+    board = leaderboard_folder(options.leaderboard)
+    secret = None if options.salt is None else read_salt(options.salt, board)
+    if folder is not None and not options.for_rows:
+        _verify_submission(folder, board, options.retrain, secret)
+    elif folder is not None or options.for_rows + options.retrain + (secret is not None) != 1:
+        raise ValueError(
+            "verify takes a submission's folder, or for the rows there are one of --again, "
+            "--retrain, --salt, --curves and --faults"
+        )
+    elif options.agent and not options.faults:
+        raise ValueError("--agent is for --faults alone; leave it out")
+    else:
+        print_played(*_played(board, options, secret))
+
+
+def _verify_submission(folder: Path, board: Path, retrain: bool, secret: bytes | None) -> None:
+    from snn_gym.scoring import VerificationSettings
+    from snn_gym.scoring import verify as verify_submission
+    from snn_gym.scoring.hidden import describe
+    from snn_gym.scoring.results import read_row
+
+    path = verify_submission(folder, board, retrain=retrain, salt=secret)
+    typer.echo(f"verified: {path}\nre-run {VerificationSettings().describe()}")
+    if secret is not None:
+        typer.echo(describe(read_row(board, path, path.read_bytes())))
+
+
+def _played(board: Path, options: VerifyOptions, secret: bytes | None) -> tuple[Iterable[Any], str]:
+    """Return what comes of stored rows, and how to say what came of them all."""
+    from snn_gym.scoring import reevaluation as rows
+
+    processes = options.processes
+    if options.curves is not None:
+        return rows.add_curves(board, options.curves), "have a learning curve now, {} do not"
+    if secret is not None:
+        played = rows.play_hidden_seeds(board, secret, processes=processes)
+        return played, "played on hidden seeds, {} were not"
+    if options.faults:
+        played = rows.add_robustness(board, options.agent or (), processes=processes)
+        return played, "played with faults, {} were not"
+    if options.again:
+        return rows.reevaluate(board, processes=processes), "written, {} left as they were"
+    share, seed = options.sample / 100, options.seed
+    played = rows.retrain_rows(board, share=share, seed=seed, processes=processes)
+    return played, "trained again, {} do not hold"
