@@ -208,7 +208,7 @@ class TableRow:
             self.score(self.mean),
             self.score(self.worst_episodes),
             str(self.faulted),
-            *("–" if x is None else f"{x:.2f}" for x in kept),
+            *("–" if x is None else f"{round(x, 2) + 0.0:.2f}" for x in kept),  # no -0.00
         )
 
 

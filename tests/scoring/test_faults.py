@@ -48,11 +48,9 @@ def faulty(policy: Any, **faults: Any) -> Any:
 def ann(kind: type[Any], **arguments: Any) -> Any:
     """Return a twin, with 12 and 9 units."""
     torch.manual_seed(0)
-    network = NetworkConfig(hidden_sizes=(12, 9))
-    spaces_of = SEEN["analogue"], CHOSEN["discrete"]
-    made = kind(
-        *spaces_of, ConstantSchedule(0.1), network=network, spiking_actor=False, **arguments
-    )
+    seen, chosen = SEEN["analogue"], CHOSEN["discrete"]
+    arguments = {"network": NetworkConfig(hidden_sizes=(12, 9)), **arguments}
+    made = kind(seen, chosen, ConstantSchedule(0.1), spiking_actor=False, **arguments)
     return made_to_fire(made)
 
 
@@ -121,10 +119,12 @@ def test_a_dead_neuron_is_heard_by_its_own_layer_neither(spiking: bool) -> None:
         assert 0 < own.sum() < len(own)
 
 
-def test_every_matrix_of_a_gated_network_is_rounded() -> None:
-    made = with_faults(ann(StatefulActorCriticPolicy), Faults(weights_bits=3))
-    found = weights(made)
-    assert [tuple(x.shape) for x in found] == [(36, 3), (36, 12), (27, 12), (27, 9), (3, 9)]
+@pytest.mark.parametrize(("gated", "gates"), [("gru", 3), ("lstm", 4)])
+def test_every_matrix_of_a_gated_network_is_rounded(gated: str, gates: int) -> None:
+    policy = ann(StatefulActorCriticPolicy, gated=gated)
+    found = weights(with_faults(policy, Faults(weights_bits=3)))
+    shapes = [(12 * gates, 3), (12 * gates, 12), (9 * gates, 12), (9 * gates, 9), (3, 9)]
+    assert [tuple(x.shape) for x in found] == shapes
     assert all(len(x.unique()) <= 7 for x in found)
 
 

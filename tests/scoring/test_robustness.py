@@ -85,10 +85,11 @@ def test_what_is_kept_by_hand(tmp_path: Path) -> None:
 
 
 def test_without_a_fault_all_is_kept_and_at_random_play_nothing(tmp_path: Path) -> None:
-    same, none = earned(**dict.fromkeys(NAMES, 450.0)), earned(**dict.fromkeys(NAMES, 21.65))
+    same = earned(**dict.fromkeys(NAMES, 450.0))
+    none = earned(**{**dict.fromkeys(NAMES, 21.65), "spike_loss": 21.0})  # which is -0.0015
     rows = make_row(seed=0, robustness=same), make_row("ppo-mlp", seed=0, robustness=none)
-    kept = [row.kept for row in table_rows(fill(tmp_path, *rows))]
-    assert kept == [(1.0,) * 5, (0.0,) * 5]
+    shown = [row.fault_cells()[3:] for row in table_rows(fill(tmp_path, *rows))]
+    assert shown == [("1.00",) * 5, ("0.00",) * 5]
 
 
 def test_who_has_learned_nothing_has_nothing_to_keep(tmp_path: Path) -> None:
@@ -100,6 +101,7 @@ def test_who_has_learned_nothing_has_nothing_to_keep(tmp_path: Path) -> None:
     both = table_rows(fill(tmp_path / "both", *rows))[0]
     assert both.kept == (None, pytest.approx(1.0), None, None, None)
     assert both.faulted == 2
+    assert both.fault_cells()[3:] == ("–", "1.00", "–", "–", "–")
     alone = table_rows(fill(tmp_path / "alone", rows[0]))[0]
     assert alone.fault_cells()[2:] == ("1", "–", "–", "–", "–", "–")
 
