@@ -20,7 +20,7 @@ from matplotlib import image as images
 from numpy.typing import NDArray
 
 from references import Scripted, scripted_policy
-from snn_gym.registry import EnvironmentSpec, env_ids, load_environment_spec
+from snn_gym.registry import EnvironmentSpec, env_ids, load_environment_spec, make_task
 from snn_gym.tasks.native.batch import SpikeTask
 from snn_gym.tasks.native.event_tracking.task import EventTracking
 from snn_gym.tasks.rendering import SHOWN_ENVIRONMENT_STEPS
@@ -48,7 +48,7 @@ def player(task: SpikeTask) -> Scripted:
 
 def plain_picture(env_id: str) -> NDArray[np.uint8]:
     """Play random actions, at most to an episode's end; return the last picture."""
-    env = gym.make(env_id, render_mode="rgb_array")
+    env = make_task(env_id, render_mode="rgb_array")
     env.reset(seed=SEED)
     env.action_space.seed(SEED)
     for _ in range(RANDOM_ACTIONS):

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import functools
 import importlib
+import os
+import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -258,8 +260,16 @@ def make_task(env_id: str, **arguments: Any) -> gym.Env[Any, Any]:
         gymnasium.error.DependencyNotInstalled: A package that it needs is absent; for our
             tasks the message names the extra to install.
     """
+    if arguments.get("render_mode") is not None:
+        _have_mujoco_draw_without_a_screen()
     with naming_the_extra(env_id):
         return gym.make(env_id, **arguments)
+
+
+def _have_mujoco_draw_without_a_screen() -> None:
+    """Say that MuJoCo is to draw by EGL, unless said otherwise; its own choice ends the process."""
+    if sys.platform == "linux" and not {"DISPLAY", "WAYLAND_DISPLAY"} & os.environ.keys():
+        os.environ.setdefault("MUJOCO_GL", "egl")
 
 
 def import_named_module(env_id: str) -> str:

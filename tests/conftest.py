@@ -10,8 +10,6 @@ from tests.policies.matrix import matrix_lines, promise_lines
 # pygame opens its windows nowhere, and keeps silent, on machines without screen and sound.
 os.environ.setdefault("SDL_VIDEODRIVER", "dummy")
 os.environ.setdefault("SDL_AUDIODRIVER", "dummy")
-# MuJoCo's tasks are drawn without a screen.
-os.environ.setdefault("MUJOCO_GL", "egl")
 
 # Shared machines stall; how long an example takes says nothing about its correctness.
 settings.register_profile("snn_gym", deadline=None)

@@ -10,8 +10,8 @@ from snn_gym.registry import load_environment_spec
 
 # Asked in a process of its own, which some machines without OpenGL end at once.
 _DRAW = (
-    "import gymnasium as gym\n"
-    "env = gym.make('InvertedDoublePendulum-v5', render_mode='rgb_array')\n"
+    "import snn_gym.registry\n"
+    "env = snn_gym.registry.make_task('InvertedDoublePendulum-v5', render_mode='rgb_array')\n"
     "env.reset(seed=0)\n"
     "assert env.render().any()\n"
 )

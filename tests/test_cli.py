@@ -263,6 +263,7 @@ def test_errors_of_others_end_in_one_line(error, line, trained, monkeypatch, cap
 
 EXTRAS = {
     "box2d": ("Box2D", "gymnasium.envs.box2d", "ppo-lif", "LunarLander-v3"),
+    "mujoco": ("mujoco", "gymnasium.envs.mujoco", "ppo-lif", "InvertedDoublePendulum-v5"),
     "contrib": ("sb3_contrib", "sb3_contrib.", "qrdqn-lif", "CartPole-v1"),
 }
 

@@ -1,6 +1,4 @@
 import dataclasses
-import subprocess
-import sys
 
 import gymnasium as gym
 import pytest
@@ -370,25 +368,3 @@ def test_content_of_a_wheel_lies_in_the_package(tmp_path, monkeypatch):
 def test_an_unknown_content_folder_is_named():
     with pytest.raises(ValueError, match="'env' is unknown; known folders: envs, agents, leader"):
         content_path("env")
-
-
-def test_a_missing_extra_is_named_in_one_line():
-    code = (
-        "import sys\n"
-        "sys.modules['Box2D'] = None\n"
-        "import gymnasium as gym, snn_gym\n"
-        "from snn_gym.registry import make_task\n"
-        "for make, env_id in ((gym.make, 'snn/LunarLander-v3'), (make_task, 'BipedalWalker-v3')):\n"
-        "    try:\n"
-        "        make(env_id)\n"
-        "    except gym.error.DependencyNotInstalled as error:\n"
-        "        print(error)\n"
-    )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    remedy = (
-        'needs packages that are not installed; install them with: pip install "snn-gym[box2d]"'
-    )
-    assert done.stdout.splitlines() == [
-        f"LunarLander-v3 {remedy}",
-        f"BipedalWalker-v3 {remedy}",
-    ]

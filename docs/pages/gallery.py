@@ -14,7 +14,7 @@ from snn_gym.scoring import TableRow, table_rows
 from snn_gym.zoo import AgentSpec, agent_ids, load_agent_spec
 
 GROUPS = {
-    "Classic control and Box2D, seen through spikes": (
+    "Classic control, Box2D and MuJoCo, seen through spikes": (
         "Tasks of gymnasium. Without `snn/` they show numbers, which the agent's network encodes; "
         "with `snn/` the environment does, and the observation is a spike train."
     ),

@@ -23,7 +23,8 @@ class BatchedSpikingEnv(SpikeBatch):
     batched form where there is one, else in environments that are stepped one after the other.
 
     ``infos["analogue_observation"]`` (B, D) holds the analogue observations, and
-    ``infos["final_info"]["analogue_observation"]`` the last ones of ended episodes.
+    ``infos["final_info"]["analogue_observation"]`` the last ones of ended episodes; the task's own
+    infos are left out.
     """
 
     def __init__(

@@ -26,7 +26,8 @@ class SpikingEnv(gym.Env[NDArray[Any], Any]):
 
     Base environment and random spikes are seeded by ``reset(seed=...)`` and draw from
     two streams, so that states and rewards are those of the base environment at the
-    same seed, whatever the encoder. ``info["analogue_observation"]`` is the analogue observation.
+    same seed, whatever the encoder. ``info["analogue_observation"]`` is the analogue observation;
+    the task's own infos are left out, as in a batch (``BatchedSpikingEnv``).
     """
 
     metadata = {"render_modes": ["human", "rgb_array"], "render_fps": 30}  # noqa: RUF012 - gymnasium's own type
@@ -135,12 +136,12 @@ class SpikingEnv(gym.Env[NDArray[Any], Any]):
         """
         super().reset(seed=seed)
         self._awaits_reset = False
-        observation, info = self._base.reset(seed=seed, options=options)
+        observation, _ = self._base.reset(seed=seed, options=options)
         self._coder.seed(seed)
         spikes = self._coder.start(observation)
         if self._renderer is not None:
             self._renderer.clear()
-        return self._observation(spikes), {**info, ANALOGUE: np.array(observation)}
+        return self._observation(spikes), {ANALOGUE: np.array(observation)}
 
     def step(self, action: Any) -> tuple[NDArray[Any], SupportsFloat, bool, bool, dict[str, Any]]:
         """Make one environment step.
@@ -160,9 +161,9 @@ class SpikingEnv(gym.Env[NDArray[Any], Any]):
             raise gym.error.ResetNeeded(
                 "an episode of this task does not outlive pickling; call reset() before step()"
             )
-        observation, reward, terminated, truncated, info = self._base.step(action)
+        observation, reward, terminated, truncated, _ = self._base.step(action)
         spikes = self._coder.step(observation)
-        info = {**info, ANALOGUE: np.array(observation)}
+        info = {ANALOGUE: np.array(observation)}
         # Some tasks give whole numbers or numpy's, and learners' checkers expect a float.
         return self._observation(spikes), float(reward), terminated, truncated, info
 

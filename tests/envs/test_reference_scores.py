@@ -12,11 +12,12 @@ import pytest
 from snn_gym.registry import load_environment_spec
 from tests.envs.variants import ANALOGUE, PLASTICITY, SPIKING
 
-# 4,000 judged episodes of 500 steps of the one, 1,600 steps of Box2D an episode of the other take
-# tens of seconds.
-LONG = ("snn/Plasticity-Acrobot-v0", "snn/BipedalWalker-v3")
+# 1,000 and more steps of Box2D or MuJoCo an episode of the ones, 4,000 judged episodes of 500 steps
+# of the other take tens of seconds.
+HEAVY = ("snn/BipedalWalker-v3", "snn/HalfCheetah-v5", "snn/Swimmer-v5")
+LONG = (*HEAVY, "snn/Plasticity-Acrobot-v0")
 FEW = 10
-"""Episodes of the walker that take a second."""
+"""Episodes of heavy tasks that take a second."""
 
 
 def random_return(env, seed):
@@ -70,8 +71,9 @@ def test_random_score_is_reproduced(env_id):
     assert_reproduced(spec.reference, returns_of(spec, spec.reference.random_episodes))
 
 
-def test_the_first_episodes_of_the_walker_agree_with_its_random_score():
-    spec = load_environment_spec("snn/BipedalWalker-v3")
+@pytest.mark.parametrize("env_id", HEAVY)
+def test_the_first_episodes_of_heavy_tasks_agree_with_the_random_score(env_id):
+    spec = load_environment_spec(env_id)
     reference = spec.reference
     error = reference.random_standard_error * np.sqrt(reference.random_episodes / FEW)
     returns = returns_of(spec, FEW)

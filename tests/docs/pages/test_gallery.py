@@ -96,7 +96,7 @@ def test_a_film_is_small_moves_and_shows_an_agent_of_the_table(film):
         opened.seek(opened.n_frames // 2)
         assert opened.convert("RGB").tobytes() != first
     assert find_trained(film.agent, film.environment).rows
-    assert film.extra in (None, "box2d")
+    assert film.extra == load_environment_spec(film.environment).extra
 
 
 def test_films_stand_with_their_commands_where_agent_and_environment_do():
