@@ -1,11 +1,18 @@
+from __future__ import annotations
+
 import dataclasses
 import os
 from collections import Counter
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import settings
 
 from tests.policies.matrix import matrix_lines, promise_lines
+
+if TYPE_CHECKING:
+    from snn_gym.synapses.plasticity import PlasticityRule
 
 # pygame opens its windows nowhere, and keeps silent, on machines without screen and sound.
 os.environ.setdefault("SDL_VIDEODRIVER", "dummy")
@@ -14,6 +21,18 @@ os.environ.setdefault("SDL_AUDIODRIVER", "dummy")
 # Shared machines stall; how long an example takes says nothing about its correctness.
 settings.register_profile("snn_gym", deadline=None)
 settings.load_profile("snn_gym")
+
+
+@pytest.fixture
+def stepped_rules() -> Iterator[dict[str, PlasticityRule]]:
+    """Give the rules of plasticity, not compiled for once; those of a test are gone after it."""
+    from snn_gym.synapses.plasticity import RULES
+
+    kept = dict(RULES)
+    RULES.update({name: dataclasses.replace(rule, compiled=False) for name, rule in kept.items()})
+    yield RULES
+    RULES.clear()
+    RULES.update(kept)
 
 
 @pytest.fixture

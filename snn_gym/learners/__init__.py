@@ -13,16 +13,17 @@ if TYPE_CHECKING:
     from snn_gym.learners.local_actor_critic import LocalActorCritic
     from snn_gym.learners.local_online import OnlineActor
     from snn_gym.learners.nulls import AcceptReject, RandomSearch, WinStay
-    from snn_gym.learners.plasticity import PlasticityRule, register_rule
     from snn_gym.learners.ppo import PPO
     from snn_gym.learners.settings import LocalRegulation
     from snn_gym.learners.stateful_dqn import StatefulDQN
     from snn_gym.learners.stateful_ppo import StatefulPPO
     from snn_gym.learners.synapse_agents import SynapseAgents
+    from snn_gym.synapses.plasticity import RULES, PlasticityRule, register_rule
 
 __all__ = [
     "CMAES",
     "PPO",
+    "RULES",
     "AcceptReject",
     "EvolutionStrategies",
     "GradientFreeAlgorithm",
@@ -52,13 +53,14 @@ __getattr__, __dir__ = lazy_names(
         "LocalRegulation": "settings",
         "OnlineActor": "local_online",
         "PPO": "ppo",
-        "PlasticityRule": "plasticity",
+        "RULES": ".synapses.plasticity",
+        "PlasticityRule": ".synapses.plasticity",
         "RandomSearch": "nulls",
         "StatefulDQN": "stateful_dqn",
         "StatefulPPO": "stateful_ppo",
         "SynapseAgents": "synapse_agents",
         "WinStay": "nulls",
         "lean": "lean_algorithm",
-        "register_rule": "plasticity",
+        "register_rule": ".synapses.plasticity",
     },
 )

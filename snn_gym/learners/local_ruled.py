@@ -22,8 +22,8 @@ from snn_gym.learners.local_kernels import (
     scale,
 )
 from snn_gym.learners.local_regulator import LocalRegulator, watch
-from snn_gym.learners.plasticity import RULES, Nothing, PlasticityRule, Seen
 from snn_gym.policies.local_actor_critic import LocalActorCriticPolicy
+from snn_gym.synapses.plasticity import RULES, Nothing, PlasticityRule, Seen
 
 Array = NDArray[np.float64]
 DEFAULT_RULE = "three_factor"

@@ -10,7 +10,7 @@ rate and ``d`` the distance (Hz) of r from its range, 0 inside, positive above, 
 - ``revival``: the bias of a neuron that has been silent for long enough rises;
 - ``lean``: weights fall by what the neuron's spikes cost, times how much they raise its rate.
 
-As rules of plasticity (``snn_gym.learners.plasticity``), the functions work on arrays of any shape:
+As rules of plasticity (``snn_gym.synapses.plasticity``), the functions work on arrays of any shape:
 on whole layers by numpy (stepped), compiled by numba, and on a single synapse, by which it is known
 that none sees another. What a neuron tells its synapses and what is told to all of them is in
 ``Lived``; nothing else is there.

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Annotated, Literal
 
 from snn_gym.config import Config, Count, NonNegative, Positive, PositiveShare, Range, Share
-from snn_gym.learners.plasticity import RULES
+from snn_gym.synapses.plasticity import check_rule
 from snn_gym.synapses.presets import PRESETS
 
 PRESET_NAMES = tuple(PRESETS)
@@ -176,7 +176,17 @@ class SynapseAgentsSettings(LearnerSettings):
     frozen: bool = False
     """Whether the rule stays as it is: with ``load_rule``, transfer."""
     shuffled: bool = False
-    """Whether local dynamics are permuted across synapses, by one fixed permutation."""
+    """Whether local dynamics, a rule's eligibility among them, are permuted across synapses, by one
+    fixed permutation."""
+    plasticity_rule: Annotated[str, check_rule] | None = None
+    """Rule of plasticity whose eligibility synapses see beside the preset: ``three_factor``,
+    ``r_stdp``, or a name given to ``register_rule``; None for none."""
+
+    @property
+    def features(self) -> tuple[str, ...]:
+        """Blocks of features that synapses observe."""
+        seen = PRESETS[self.preset]
+        return seen if self.plasticity_rule is None else (*seen, "eligibility")
 
     @property
     def episodes_per_iteration(self) -> int:
@@ -242,14 +252,6 @@ class LocalRegulation(Config):
             )
 
 
-def _check_rule(name: str, where: str) -> None:
-    if name not in RULES:
-        raise ValueError(
-            f"{where} {name!r} is unknown; allowed: {', '.join(RULES)}; one of your own is "
-            "registered first, by snn_gym.learners.register_rule"
-        )
-
-
 @dataclass(frozen=True)
 class LocalRuleSettings(Config):
     """Hyper-parameters of ``LocalActorCritic``'s rule."""
@@ -263,7 +265,7 @@ class LocalRuleSettings(Config):
     feedback: FeedbackName = "random"
     """``random``: fixed random weights; ``symmetric``: the readouts' own; ``broadcast``: the TD
     error alone; ``none``: hidden synapses stay as they are."""
-    rule: Annotated[str, _check_rule] = "three_factor"
+    rule: Annotated[str, check_rule] = "three_factor"
     """What a hidden synapse makes of what it sees: ``three_factor``, ``r_stdp``, or a name given to
     ``register_rule``."""
     regulation: LocalRegulation | None = None

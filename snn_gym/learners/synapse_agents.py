@@ -16,7 +16,8 @@ from snn_gym.synapses.features import SynapseFeatures
 from snn_gym.synapses.jobs import Judgement, Probe
 from snn_gym.synapses.local_dynamics import LOCAL_MEASURES, LocalDynamics
 from snn_gym.synapses.loop import MovingNetworks, SynapseLoop
-from snn_gym.synapses.presets import PRESETS
+from snn_gym.synapses.plasticity import RULES, PlasticityRule
+from snn_gym.synapses.presets import MEASURED
 from snn_gym.synapses.rules import (
     PolicyGradientRule,
     QNetworkRule,
@@ -59,7 +60,8 @@ class SynapseAgents(GradientFreeAlgorithm):
 
     With ``dynamics`` among the features, every synapse also sees local measures of the episodes
     that its network just played (``snn_gym.synapses.local_dynamics``), and ``shuffled``
-    gives them to other synapses: same numbers, wrong addressees, the control to beat.
+    gives them to other synapses: same numbers, wrong addressees, the control to beat. With a
+    ``plasticity_rule`` it also sees what that rule of plasticity makes of those episodes.
 
     The policy holds the network of the best mean return on its probe so far (the latest of equal
     ones); where moves that made it worse are taken back, that is the present network.
@@ -91,7 +93,14 @@ class SynapseAgents(GradientFreeAlgorithm):
     @property
     def sees_dynamics(self) -> bool:
         """Whether local dynamics are measured: as a feature, or for the local reward."""
-        return "dynamics" in PRESETS[self.settings.preset] or self.settings.reward == "local"
+        seen = self.settings.features
+        return not set(MEASURED).isdisjoint(seen) or self.settings.reward == "local"
+
+    @property
+    def seen_rule(self) -> PlasticityRule | None:
+        """Rule of plasticity whose eligibility synapses see; None for none."""
+        name = self.settings.plasticity_rule
+        return None if name is None else RULES[name]
 
     def state_tensors(self) -> dict[str, NDArray[Any]]:
         """Return what is carried between iterations, what the rule has learned included."""
@@ -115,7 +124,7 @@ class SynapseAgents(GradientFreeAlgorithm):
         super()._setup_model()
         settings = self.settings
         self.features = SynapseFeatures(
-            PRESETS[settings.preset],
+            settings.features,
             self.population.synapses,
             settings.weight_limit,
             settings.history,
@@ -131,7 +140,9 @@ class SynapseAgents(GradientFreeAlgorithm):
 
     def _first_memory(self) -> SynapseMemory:
         count, settings = self.population.parameter_count, self.settings
-        fresh = MovingNetworks.empty(1, count, settings.probe_episodes, settings.history)
+        fresh = MovingNetworks.empty(
+            1, count, settings.probe_episodes, settings.history, self.seen_rule
+        )
         permutation = np.random.default_rng(self.seed).permutation(count)
         return SynapseMemory(**vars(fresh), permutation=permutation)
 
@@ -192,7 +203,7 @@ class SynapseAgents(GradientFreeAlgorithm):
         """Judge networks (P, W), all on the episodes of the first one."""
         observer: LocalDynamics | None = None
         if self.sees_dynamics:
-            observer = LocalDynamics(self.population, weights, probes.shape[1])
+            observer = LocalDynamics(self.population, weights, probes.shape[1], rule=self.seen_rule)
         rollouts = self.judge(weights, probes[0].tolist(), observer)
         return Judgement(
             rollouts.returns.mean(axis=1),

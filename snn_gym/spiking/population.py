@@ -166,7 +166,7 @@ class Population:
             Outputs and what led to them.
         """
         count, steps = owners.size, self.config.time_steps
-        signal = inputs.reshape(count, 1, -1)
+        signal = inputs.reshape(count, 1, self.sizes[0])
         all_voltages, all_spikes = [], []
         for weight, bias in layers[:-1]:
             shape = (count, steps, weight.shape[2])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import gymnasium as gym
 import numpy as np
@@ -15,10 +15,11 @@ from numpy.typing import NDArray
 from snn_gym.config import Config, Count, Positive, from_arguments
 from snn_gym.spiking.config import NetworkConfig
 from snn_gym.spiking.population import Population, start_weights
-from snn_gym.synapses.features import SynapseFeatures, check_features
+from snn_gym.synapses.features import SynapseFeatures, check_features, check_seen_rule
 from snn_gym.synapses.jobs import Job, Judgement, Probe, RolloutJob, check_finite
 from snn_gym.synapses.loop import MovingNetworks, SynapseLoop
-from snn_gym.synapses.presets import PRESETS
+from snn_gym.synapses.plasticity import RULES, PlasticityRule, check_rule
+from snn_gym.synapses.presets import MEASURED, PRESETS
 from snn_gym.synapses.supervised import digits, teacher, xor
 
 JOBS: dict[str, Callable[[], Job]] = {
@@ -56,15 +57,21 @@ class PlasticitySettings(Config):
     reward: Literal["sign", "difference"] = "sign"
     """``sign``: 1 if the score rose, else -1, ties too; or the ``difference`` of scores."""
     features: tuple[str, ...] = PRESETS["weight+topology"]
-    """What is observed, out of ``action_history``, ``reward_history``, ``weight``, ``topology`` and
-    ``dynamics``; a name of ``PRESETS`` serves too."""
+    """What is observed, out of ``action_history``, ``reward_history``, ``weight``, ``topology``,
+    ``dynamics`` and ``eligibility``; a name of ``PRESETS`` serves too."""
     history: Count = 2
     """Past moves and rewards in the blocks of histories."""
+    rule: Annotated[str, check_rule] | None = None
+    """Rule of plasticity behind ``eligibility``: ``three_factor``, ``r_stdp``, or a name given to
+    ``register_rule``."""
 
     def __post_init__(self) -> None:
         """Check the values, and put the features into their order."""
         super().__post_init__()
         object.__setattr__(self, "features", check_features(self.features))
+
+    def _check(self) -> None:
+        check_seen_rule(self.features, self.rule)
 
 
 class PlasticityCore:
@@ -110,7 +117,7 @@ class PlasticityCore:
         """Source of each network's randomness."""
         self._moved = np.full(networks, _NO_EPISODE)
         self._networks = MovingNetworks.empty(
-            networks, self.synapses, self.settings.probe_size, self.settings.history
+            networks, self.synapses, self.settings.probe_size, self.settings.history, self.rule
         )
         self._loop = SynapseLoop(
             self._networks, self.features, self._judge, self.settings.weight_limit
@@ -124,6 +131,12 @@ class PlasticityCore:
         self.__dict__.update(state)
         config = state["population"]
         self.population = Population(config, self.job.input_size, self.job.output_size)
+
+    @property
+    def rule(self) -> PlasticityRule | None:
+        """Rule of plasticity whose eligibility is seen; None for none."""
+        # By name, as the functions of a rule can't be pickled.
+        return None if self.settings.rule is None else RULES[self.settings.rule]
 
     @property
     def synapses(self) -> int:
@@ -193,8 +206,10 @@ class PlasticityCore:
         return np.stack([self.job.draw_probe(self.generators[index], size) for index in which])
 
     def _judge(self, weights: NDArray[np.float32], probes: Probe) -> Judgement:
-        measure = "dynamics" in self.settings.features
-        judged = self.job.judge(self.population, weights, probes, measure=measure)
+        measure = not set(MEASURED).isdisjoint(self.settings.features)
+        # A job of one's own may know of no rules.
+        asked = {} if self.rule is None else {"rule": self.rule}
+        judged = self.job.judge(self.population, weights, probes, measure=measure, **asked)
         check_finite(self.job.name, judged.scores)
         return judged
 

@@ -2,7 +2,8 @@
 
 The founding paper (Zheng et al. 2026, https://www.mdpi.com/2313-7673/11/1/47) builds the state of a
 synapse from its past actions, past rewards, present weight and place in the network; its exact
-definitions are not public. These are ours, as is the block of local dynamics.
+definitions are not public. These are ours, as are the block of local dynamics and that of what a
+rule of plasticity makes of the judged decisions.
 """
 
 from __future__ import annotations
@@ -14,11 +15,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from snn_gym.spiking.population import SynapseTable
-from snn_gym.synapses.local_dynamics import LOCAL_MEASURES
-from snn_gym.synapses.presets import FEATURES
+from snn_gym.synapses.local_dynamics import LOCAL_MEASURES, RULE_ELIGIBILITY
+from snn_gym.synapses.plasticity import RULES
+from snn_gym.synapses.presets import FEATURES, MEASURED
 
 TOPOLOGY = ("layer", "pre_index", "post_index", "fan_in", "fan_out")
 """Names of the columns of the block ``topology``."""
+
+_PLAIN = len(LOCAL_MEASURES)
 
 
 def check_features(features: Sequence[str]) -> tuple[str, ...]:
@@ -42,6 +46,28 @@ def check_features(features: Sequence[str]) -> tuple[str, ...]:
             f"{', '.join(FEATURES)}"
         )
     return tuple(name for name in FEATURES if name in features)
+
+
+def check_seen_rule(features: Sequence[str], rule: str | None) -> None:
+    """Refuse a rule of plasticity that no feature shows, and the feature without a rule.
+
+    Args:
+        features: Names of blocks.
+        rule: Name of the rule; None for none.
+
+    Raises:
+        ValueError: One is there without the other.
+    """
+    if "eligibility" in features and rule is None:
+        raise ValueError(
+            "the feature 'eligibility' is what a rule of plasticity makes of the decisions, got no "
+            f"rule; give rule=..., one of {', '.join(RULES)}"
+        )
+    if rule is not None and "eligibility" not in features:
+        raise ValueError(
+            f"synapses do not see what rule={rule!r} makes of the decisions; add its feature: "
+            f"features={(*features, 'eligibility')}"
+        )
 
 
 class SynapseFeatures:
@@ -74,6 +100,7 @@ class SynapseFeatures:
             "weight": ("weight",),
             "topology": TOPOLOGY,
             "dynamics": LOCAL_MEASURES,
+            "eligibility": (RULE_ELIGIBILITY,),
         }
         self.names = tuple(name for block in self.features for name in columns[block])
         """Names of the F columns."""
@@ -91,27 +118,31 @@ class SynapseFeatures:
             weights: (N, W), present weights.
             actions: (N, h, W), past moves in {-1, 0, 1}, the latest first.
             rewards: (N, h), past rewards, the latest first; beyond [-1, 1] they are clipped.
-            dynamics: (N, W, K) local measures in [-1, 1]; needed for ``dynamics``.
+            dynamics: (N, W, K) local measures in [-1, 1]; needed for ``dynamics`` (the first six)
+                and ``eligibility`` (the seventh).
 
         Raises:
-            ValueError: A reward is not finite, or the dynamics are missing.
+            ValueError: A reward is not finite, or the measures are missing.
         """
         if not np.isfinite(rewards).all():
             raise ValueError(
                 f"rewards {rewards[~np.isfinite(rewards)]} are not finite; give the job finite "
                 "scores"
             )
-        if dynamics is None and "dynamics" in self.features:
+        measured = [name for name in MEASURED if name in self.features]
+        if dynamics is None and measured:
             raise ValueError(
-                "the feature 'dynamics' needs measured local dynamics, got none; judge the "
-                "networks with a job that measures, or leave 'dynamics' out"
+                f"the feature {measured[0]!r} needs measured local dynamics, got none; judge the "
+                f"networks with a job that measures, or leave {measured[0]!r} out"
             )
+        given: Any = dynamics
         blocks: dict[str, Callable[[], Any]] = {
             "action_history": lambda: actions.transpose(0, 2, 1),
             "reward_history": lambda: np.clip(rewards, -1.0, 1.0)[:, np.newaxis],
             "weight": lambda: np.clip(weights / self._weight_limit, -1.0, 1.0)[..., np.newaxis],
             "topology": lambda: self._topology[np.newaxis],
-            "dynamics": lambda: dynamics,
+            "dynamics": lambda: given[..., :_PLAIN],
+            "eligibility": lambda: given[..., _PLAIN, np.newaxis],
         }
         observed = np.empty((*weights.shape, len(self.names)), np.float32)
         start = 0

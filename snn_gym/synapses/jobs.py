@@ -19,6 +19,7 @@ from snn_gym.registry import load_spike_settings
 from snn_gym.spiking.config import NetworkConfig
 from snn_gym.spiking.population import Population
 from snn_gym.synapses.local_dynamics import LocalDynamics
+from snn_gym.synapses.plasticity import PlasticityRule
 from snn_gym.tasks.batched import BatchedTask
 from snn_gym.tasks.classic_control import BATCHED_TASKS
 from snn_gym.tasks.rollout import ObservationLimits, output_size, play
@@ -40,7 +41,8 @@ class Judgement:
     network_steps: NDArray[np.int64]
     """(P,), environment steps, or samples seen, that the score took."""
     dynamics: NDArray[np.float32] | None = None
-    """(P, W, K), ``LOCAL_MEASURES`` of every synapse, if they were measured."""
+    """(P, W, K), ``LOCAL_MEASURES`` of every synapse and, where a rule of plasticity was given, its
+    eligibility, if they were measured."""
 
     @property
     def steps(self) -> int:
@@ -70,7 +72,13 @@ class Job(ABC):
 
     @abstractmethod
     def judge(
-        self, population: Population, weights: Weights, probe: Probe, *, measure: bool = False
+        self,
+        population: Population,
+        weights: Weights,
+        probe: Probe,
+        *,
+        measure: bool = False,
+        rule: PlasticityRule | None = None,
     ) -> Judgement:
         """Say how well networks do.
 
@@ -79,6 +87,8 @@ class Job(ABC):
             weights: (P, W) float32.
             probe: (E,) for all of them, or (P, E).
             measure: Whether to measure the local dynamics of synapses too.
+            rule: Rule of plasticity whose eligibility is measured beside them; None for none. A job
+                need not take it where no rule is asked for.
 
         Raises:
             ValueError: Weights or probe have a wrong shape, or a reward is not finite.
@@ -116,7 +126,13 @@ class RolloutJob(Job):
         return rng.integers(_HIGHEST_SEED, size=size)
 
     def judge(
-        self, population: Population, weights: Weights, probe: Probe, *, measure: bool = False
+        self,
+        population: Population,
+        weights: Weights,
+        probe: Probe,
+        *,
+        measure: bool = False,
+        rule: PlasticityRule | None = None,
     ) -> Judgement:
         """Play all episodes of all networks as one batch; see ``Job.judge``."""
         check_probe(probe, len(weights))
@@ -124,7 +140,9 @@ class RolloutJob(Job):
         if probe.size not in self._tasks:
             self._tasks[probe.size] = type(self._tasks[1])(probe.size)
         task = self._tasks[probe.size]
-        observer = LocalDynamics(population, weights, probe.shape[-1]) if measure else None
+        observer: LocalDynamics | None = None
+        if measure:
+            observer = LocalDynamics(population, weights, probe.shape[-1], rule=rule)
         rollouts = play(task, population, weights, probe, self._limits, observer=observer)
         dynamics = None if observer is None else observer.per_synapse()
         return Judgement(rollouts.returns.mean(axis=1), rollouts.lengths.sum(axis=1), dynamics)

@@ -23,6 +23,12 @@ https://doi.org/10.1007/BF00275079): rates are never negative, so the mean produ
 for all synapses of a neuron, and following it only shifts the neuron. The advantage is the
 discounted return that follows a decision, standardised over all decisions of the network, in place
 of a TD error with a learned critic: it needs no state between rollouts.
+
+A rule of plasticity adds a seventh, ``rule_eligibility``: in the place of ψ times pre stands what
+the rule makes of the decision, time step by time step (``snn_gym.synapses.eligibility``). It is the
+covariance of that with advantage times the learning signal, in [-1, 1] as above; of a hidden bias
+not 0, as its eligibility varies. An output's synapse, which follows no rule, has the decoded
+activity that the output reads.
 """
 
 from __future__ import annotations
@@ -33,10 +39,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from snn_gym.spiking.population import Activity, Population, surrogate_window
+from snn_gym.synapses.eligibility import eligibilities
+from snn_gym.synapses.plasticity import PlasticityRule
 from snn_gym.tasks.rollout import Seen
 
 LOCAL_MEASURES = ("pre_rate", "post_rate", "coincidence", "window", "drive", "eligibility")
-"""Names of the K measures, in their order."""
+"""Names of the six measures, in their order."""
+
+RULE_ELIGIBILITY = "rule_eligibility"
+"""Name of the seventh, where a rule is given."""
 
 Array = NDArray[np.float32]
 
@@ -49,15 +60,22 @@ class LocalDynamics:
         weights: (P, W) float32, what they play with.
         episodes: Episodes E of each network.
         discount: Discount γ of the returns behind the advantages, per decision.
+        rule: Rule of plasticity whose eligibility is measured too; None for none.
     """
 
     def __init__(
-        self, population: Population, weights: Array, episodes: int, discount: float = 0.95
+        self,
+        population: Population,
+        weights: Array,
+        episodes: int,
+        discount: float = 0.95,
+        rule: PlasticityRule | None = None,
     ) -> None:
         self._population = population
         self._weights = weights
         self._episodes = episodes
         self._discount = discount
+        self._rule = rule
         self._lanes: list[NDArray[np.int64]] = []
         self._samples: list[_Samples] = []
         self._rewards: list[NDArray[np.float64]] = []
@@ -74,11 +92,11 @@ class LocalDynamics:
         self._over[seen.lanes] |= seen.terminated | seen.truncated
 
     def per_synapse(self) -> Array:
-        """Return the measures (P, W, K), float32 in [-1, 1]."""
+        """Return the measures (P, W, K), float32 in [-1, 1]; K is 6, or 7 with a rule."""
         advantages = self._advantages()
         owners = np.concatenate(self._lanes) // self._episodes
         samples = _Samples(*map(_joined, zip(*self._samples, strict=True)))
-        return _measure(self._population, self._weights, owners, samples, advantages)
+        return _measure(self._population, self._weights, owners, samples, advantages, self._rule)
 
     def _advantages(self) -> NDArray[np.float64]:
         """Return standardised discounted returns-to-go of every decision, in their order."""
@@ -119,6 +137,7 @@ def local_measures(
     activity: Activity,
     actions: NDArray[Any],
     advantages: NDArray[np.float64],
+    rule: PlasticityRule | None = None,
 ) -> Array:
     """Measure every synapse on a batch of decisions.
 
@@ -129,12 +148,13 @@ def local_measures(
         activity: What the networks did on the M decisions.
         actions: (M,) int64 choices (or labels that were right), or (M, O) of a Box in [-1, 1].
         advantages: (M,) float64, how much better than usual what followed was.
+        rule: Rule of plasticity whose eligibility is measured too; None for none.
 
     Returns:
-        Measures (P, W, K), float32 in [-1, 1].
+        Measures (P, W, K), float32 in [-1, 1]; K is 6, or 7 with a rule.
     """
     samples = _reduced(population, activity, actions, np.ones(owners.size, np.bool_))
-    return _measure(population, weights, owners, samples, advantages)
+    return _measure(population, weights, owners, samples, advantages, rule)
 
 
 class _Samples(NamedTuple):
@@ -188,17 +208,24 @@ def _measure(
     owners: NDArray[np.int64],
     samples: _Samples,
     advantages: NDArray[np.float64],
+    rule: PlasticityRule | None,
 ) -> Array:
-    measured = np.empty((len(weights), population.parameter_count, len(LOCAL_MEASURES)), np.float32)
+    count = len(LOCAL_MEASURES) + (rule is not None)
+    measured = np.empty((len(weights), population.parameter_count, count), np.float32)
     layers = population.arrange(weights)
     for network in range(len(weights)):
         mine = owners == network
+        taken = _Samples(*(_taken(part, mine) for part in samples))
+        eligible = None
+        if rule is not None:
+            eligible = eligibilities(rule, population, weights[network], taken.pre[0])
         start = 0
         for index, block in enumerate(
             _network_measures(
                 [(weight[network], bias[network]) for weight, bias in layers],
-                _Samples(*(_taken(part, mine) for part in samples)),
+                taken,
                 advantages[mine],
+                eligible,
             )
         ):
             post, pre = population.sizes[index + 1], population.sizes[index]
@@ -215,9 +242,15 @@ def _taken(part: Any, which: NDArray[np.bool_]) -> Any:
 
 
 def _network_measures(
-    layers: list[tuple[Array, Array]], samples: _Samples, advantages: NDArray[np.float64]
+    layers: list[tuple[Array, Array]],
+    samples: _Samples,
+    advantages: NDArray[np.float64],
+    eligible: list[Array] | None,
 ) -> list[Array]:
-    """Return the measures (K, post, pre + 1) of each layer of one network."""
+    """Return the measures (K, post, pre + 1) of each layer of one network.
+
+    ``eligible`` is what a rule made of the decisions, as ``eligibilities`` gives it.
+    """
     pres, posts, windows, score = samples
     last = len(layers) - 1
     blocks: list[Array] = []
@@ -227,19 +260,50 @@ def _network_measures(
         by_post = weight if index == last else weight.T  # (post, pre)
         factor = signal if index == last else signal * windows[index]
         pre = np.concatenate([pres[index], np.ones((len(advantages), 1), np.float32)], axis=1)
-        blocks.append(
-            _layer_measures(by_post, bias, pre, posts[index], windows[index], factor, advantages)
+        block = _layer_measures(
+            by_post, bias, pre, posts[index], windows[index], factor, advantages
         )
+        if eligible is not None:
+            made = _rule_eligibility(signal, eligible[index], advantages)
+            block = np.concatenate([block, made[np.newaxis]])
+        blocks.append(block)
         signal = np.asarray(factor @ by_post, np.float32)  # (M, pre): what reaches the layer before
     return blocks[::-1]
 
 
 def _covariance(factor: NDArray[np.floating], pre: Array) -> NDArray[np.floating]:
-    """Return covariances (post, pre + 1) over M decisions of (M, post) and (M, pre + 1)."""
+    """Return covariances (post, pre + 1) over M decisions of (M, post) and (M, pre + 1).
+
+    ``pre`` may be (M, pre + 1, post) too, other values for every synapse.
+    """
     if not len(pre):
         return np.zeros((factor.shape[1], pre.shape[1]))
-    product: NDArray[np.floating] = factor.T @ (pre - pre.mean(axis=0)) / len(pre)
-    return product
+    centred = pre - pre.mean(axis=0)
+    product: NDArray[np.floating] = (
+        factor.T @ centred if pre.ndim == 2 else np.einsum("mj,mij->ji", factor, centred)
+    )
+    return product / len(pre)
+
+
+def _squashed(gradient: NDArray[np.floating]) -> NDArray[np.floating]:
+    """Return tanh of values (post, pre + 1) over their root mean square, in [-1, 1]."""
+    size = float(np.sqrt(np.square(gradient).mean()))
+    return np.tanh(gradient / size) if size > 0 else np.zeros(gradient.shape)
+
+
+def _rule_eligibility(
+    signal: NDArray[np.floating], eligible: Array, advantages: NDArray[np.float64]
+) -> Array:
+    """Return the seventh measure (post, pre + 1) of a layer from M decisions.
+
+    Args:
+        signal: (M, post), the learning signal.
+        eligible: (M, pre + 1, post) of hidden synapses, (M, pre + 1) of outputs'.
+        advantages: (M,).
+    """
+    # Less the first, so that what never varies is 0, and no rounding of a mean becomes a measure.
+    varied = eligible - eligible[:1]
+    return _squashed(_covariance(signal * advantages[:, np.newaxis], varied)).astype(np.float32)
 
 
 def _layer_measures(
@@ -268,7 +332,6 @@ def _layer_measures(
     drive = np.abs(np.concatenate([weight, bias[:, np.newaxis]], axis=1)) * pre_rate
     total = drive.sum(axis=1, keepdims=True)
     gradient = _covariance(factor * advantages[:, np.newaxis], pre)
-    size = float(np.sqrt(np.square(gradient).mean()))
     return np.stack(
         [
             np.broadcast_to(pre_rate, shape),
@@ -276,6 +339,6 @@ def _layer_measures(
             post.T @ pre / count,
             np.broadcast_to(window.sum(axis=0)[:, np.newaxis] / count, shape),
             drive / np.where(total > 0, total, 1.0),
-            np.tanh(gradient / size) if size > 0 else np.zeros(shape),
+            _squashed(gradient),
         ]
     ).astype(np.float32)

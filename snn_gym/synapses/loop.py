@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from snn_gym.synapses.features import SynapseFeatures
 from snn_gym.synapses.jobs import Judgement, Probe, Weights
 from snn_gym.synapses.local_dynamics import LOCAL_MEASURES
+from snn_gym.synapses.plasticity import PlasticityRule
 
 JudgeWeights = Callable[[Weights, Probe], Judgement]
 """What judges networks (P, W), each on its own probe (P, E)."""
@@ -35,11 +36,20 @@ class MovingNetworks:
     rewards: NDArray[np.float32]
     """(N, h), past ones, the latest first."""
     dynamics: NDArray[np.float32]
-    """(N, W, K), ``LOCAL_MEASURES`` when the weights were judged; 0 where none are measured."""
+    """(N, W, K), ``LOCAL_MEASURES`` when the weights were judged and, where synapses see a rule of
+    plasticity, its eligibility; 0 where none are measured."""
 
     @classmethod
-    def empty(cls, networks: int, synapses: int, probe_size: int, history: int) -> MovingNetworks:
+    def empty(
+        cls,
+        networks: int,
+        synapses: int,
+        probe_size: int,
+        history: int,
+        rule: PlasticityRule | None = None,
+    ) -> MovingNetworks:
         """Return N networks of W synapses that were neither moved nor judged, with weights of 0."""
+        measures = len(LOCAL_MEASURES) + (rule is not None)
         return cls(
             weights=np.zeros((networks, synapses), np.float32),
             probes=np.zeros((networks, probe_size), np.int64),
@@ -47,7 +57,7 @@ class MovingNetworks:
             steps=np.zeros(networks, np.int64),
             moves=np.zeros((networks, history, synapses), np.int8),
             rewards=np.zeros((networks, history), np.float32),
-            dynamics=np.zeros((networks, synapses, len(LOCAL_MEASURES)), np.float32),
+            dynamics=np.zeros((networks, synapses, measures), np.float32),
         )
 
 

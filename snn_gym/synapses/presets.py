@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-FEATURES = ("action_history", "reward_history", "weight", "topology", "dynamics")
+FEATURES = ("action_history", "reward_history", "weight", "topology", "dynamics", "eligibility")
 """Blocks of features, in the order in which they are observed."""
+
+MEASURED = ("dynamics", "eligibility")
+"""Those of them that are measured while the network is judged."""
 
 _BASE_PRESETS: dict[str, tuple[str, ...]] = {
     "history": ("action_history", "reward_history"),

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from snn_gym.spiking.population import Population
 from snn_gym.synapses.jobs import Job, Judgement, Probe, Weights, check_probe
 from snn_gym.synapses.local_dynamics import local_measures
+from snn_gym.synapses.plasticity import PlasticityRule
 
 
 class SupervisedJob(Job):
@@ -52,7 +53,13 @@ class SupervisedJob(Job):
         return rng.choice(len(self._samples), size, replace=False)
 
     def judge(
-        self, population: Population, weights: Weights, probe: Probe, *, measure: bool = False
+        self,
+        population: Population,
+        weights: Weights,
+        probe: Probe,
+        *,
+        measure: bool = False,
+        rule: PlasticityRule | None = None,
     ) -> Judgement:
         """Decide on the samples; see ``Job.judge``."""
         check_probe(probe, len(weights))
@@ -67,7 +74,9 @@ class SupervisedJob(Job):
         if measure:
             # The right answers stand for actions, and none is better than another.
             advantages = np.ones(owners.size)
-            dynamics = local_measures(population, weights, owners, activity, labels, advantages)
+            dynamics = local_measures(
+                population, weights, owners, activity, labels, advantages, rule
+            )
         return Judgement(scores, np.full(networks, size), dynamics)
 
 

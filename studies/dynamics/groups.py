@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from snn_gym.config import to_mapping
+from snn_gym.config import from_mapping, to_mapping
+from snn_gym.learners.settings import SynapseAgentsSettings
 from snn_gym.spiking import NetworkConfig
 from studies.dynamics.outcome import Result, read_result, result_path
 from studies.dynamics.plan import plan
@@ -93,8 +94,19 @@ def read_groups(part: str, folder: Path) -> Groups:
 def _with_new_fields(settings: dict[str, Any]) -> dict[str, Any]:
     """Return settings as later versions write them: fields new since the run at their defaults."""
     network = to_mapping(NetworkConfig.from_dict(settings["network"]))
-    completed: dict[str, Any] = json.loads(json.dumps({**settings, "network": network}))
-    return completed
+    completed = {**_with_new_hyperparameters(settings), "network": network}
+    if completed.get("pretraining"):
+        completed["pretraining"] = _with_new_hyperparameters(completed["pretraining"])
+    written: dict[str, Any] = json.loads(json.dumps(completed))
+    return written
+
+
+def _with_new_hyperparameters(settings: dict[str, Any]) -> dict[str, Any]:
+    values = settings.get("hyperparameters", {})
+    if "preset" not in values:  # not those of synapse agents
+        return settings
+    found = from_mapping(SynapseAgentsSettings, values, "hyperparameters")
+    return {**settings, "hyperparameters": to_mapping(found)}
 
 
 def _or_infinite(values: Sequence[int | None]) -> Values:

@@ -100,7 +100,9 @@ class _SynapseAgents(_OnTeacher, SynapseAgents):
 
     def _judge_networks(self, weights: NDArray[np.float32], probes: Probe) -> Judgement:
         del probes
-        judged = self.job.judge(self.population, weights, self.probe, measure=self.sees_dynamics)
+        judged = self.job.judge(
+            self.population, weights, self.probe, measure=self.sees_dynamics, rule=self.seen_rule
+        )
         self._counted(judged)
         return judged
 

@@ -14,7 +14,6 @@ from snn_gym.config import to_mapping
 from snn_gym.learners import SynapseAgents
 from snn_gym.spiking.population import SynapseTable
 from snn_gym.synapses.features import SynapseFeatures
-from snn_gym.synapses.presets import PRESETS
 from studies.dynamics.control import ControlCase
 from studies.dynamics.outcome import Outcome
 from studies.dynamics.settings import PRETRAINING_RUNS, SYNAPSE_AGENTS, TRANSFER_JUDGEMENTS
@@ -61,8 +60,9 @@ class TransferCase:
             table = relabelled(
                 model.population.synapses, model.population.sizes, np.random.default_rng(seed)
             )
+            settings = model.settings
             model.features = SynapseFeatures(
-                PRESETS[self.preset], table, model.settings.weight_limit, model.settings.history
+                settings.features, table, settings.weight_limit, settings.history
             )
         return self.target.finish(model)
 

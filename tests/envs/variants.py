@@ -32,6 +32,7 @@ _JOBS = ["snn/Plasticity-Teacher-v0", "snn/Plasticity-CartPole-v0"]
 _PLASTICITY_ARGUMENTS = [
     {"features": ["action_history", "reward_history", "weight"], "history": 3},
     {"features": "all+dynamics", "renew_probe_every": 2},
+    {"features": ["weight", "eligibility"], "rule": "r_stdp"},
     {"reward": "difference", "network": {"hidden_sizes": [5, 4], "time_steps": 4}},
 ]
 

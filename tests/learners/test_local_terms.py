@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from numpy.testing import assert_allclose
 
 from snn_gym.learners.local_terms import TERMS, Lived, TermConstants, changes
-from snn_gym.learners.plasticity import check_elementwise
+from snn_gym.synapses.plasticity import check_elementwise
 
 OFF = TermConstants(0.0, 0.0, 0.0, 10.0, 0.0)
 SOME = TermConstants(0.01, 0.02, 0.3, 10.0, 0.4)

@@ -11,6 +11,11 @@ from snn_gym.synapses.core import PlasticityCore
 from snn_gym.synapses.presets import PRESETS
 from tests.synapses.toy_jobs import SMALL, Broken, Distance
 
+WITH_RULES = [
+    {"features": ("weight", "eligibility"), "rule": "r_stdp"},
+    {"features": ("dynamics", "eligibility"), "rule": "three_factor"},
+]
+
 
 def started(job, networks=1, seed=0, **arguments):
     core = PlasticityCore(job, networks, **arguments)
@@ -111,15 +116,14 @@ def test_an_episode_starts_from_the_networks_own_random_numbers():
 @given(
     job=st.sampled_from(["XOR", "Teacher", "CartPole"]),
     networks=st.integers(1, 4),
-    preset=st.sampled_from(sorted(PRESETS)),
+    seen=st.sampled_from([{"features": name} for name in sorted(PRESETS)] + WITH_RULES),
     reward=st.sampled_from(["sign", "difference"]),
     every=st.integers(1, 4),
     seed=st.integers(0, 2**20),
 )
-def test_every_network_of_a_batch_is_the_single_one(job, networks, preset, reward, every, seed):
+def test_every_network_of_a_batch_is_the_single_one(job, networks, seen, reward, every, seed):
     arguments = {
-        "network": SMALL, "features": preset, "reward": reward, "renew_probe_every": every,
-        "probe_size": 2,
+        "network": SMALL, **seen, "reward": reward, "renew_probe_every": every, "probe_size": 2,
     }  # fmt: skip
     batch = started(job, networks, seed, **arguments)
     singles = [started(job, 1, seed + k, **arguments) for k in range(networks)]
@@ -177,6 +181,9 @@ def test_a_score_that_is_no_number_is_refused():
         ({"renew_probe_every": 0}, "renew_probe_every must be at least 1, got 0"),
         ({"history": 0}, "history must be at least 1, got 0"),
         ({"reward": "gain"}, "reward: got 'gain' .*; allowed values: 'sign', 'difference'"),
+        ({"rule": "hebb"}, "rule 'hebb' is unknown; allowed: three_factor, r_stdp; one of your"),
+        ({"rule": "r_stdp"}, "do not see what rule='r_stdp' makes of the decisions; add its feat"),
+        ({"features": ["eligibility"]}, "'eligibility' is what a rule .* got no rule; give rule="),
         ({"networks": 0}, "networks must be at least 1, got 0"),
         ({"network": {"recurrent": True}}, "can't run recurrent=True; use recurrent=False"),
     ],

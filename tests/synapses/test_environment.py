@@ -3,8 +3,10 @@
 import gymnasium as gym
 import numpy as np
 import pytest
+from gymnasium.utils.env_checker import check_env
 from gymnasium.vector import AutoresetMode
 
+from snn_gym.synapses import PlasticityRule, register_rule
 from snn_gym.synapses.environment import BatchedPlasticityEnv
 from tests.envs.variants import PLASTICITY
 from tests.synapses.toy_jobs import Distance
@@ -60,6 +62,37 @@ def test_a_batch_of_a_job_of_ones_own():
     assert infos["_score"].all()
     ends = [env.step(np.full((2, 4), 2))[3].tolist() for _ in range(4)]
     assert ends == [[False] * 2, [True] * 2] * 2
+
+
+def hebb(seen, state, _):
+    trace = 0.5 * state[0] + seen.pre
+    return (trace,), trace * seen.post
+
+
+@pytest.mark.parametrize("job", ["Teacher", "CartPole"])
+def test_synapses_see_what_a_rule_of_ones_own_makes_of_the_decisions(stepped_rules, job):
+    register_rule("mine", PlasticityRule(hebb, state=("trace",)))
+    arguments = {"network": SMALL, "probe_size": 3, "features": ("weight", "eligibility")}
+    env = gym.make(f"snn/Plasticity-{job}-v0", rule="mine", **arguments)
+    check_env(env.unwrapped, skip_render_check=True)
+    core = env.unwrapped.core
+    assert core.features.names == ("weight", "rule_eligibility")
+    env.reset(seed=0)
+    for _ in range(3):
+        observation, *_ = env.step(env.action_space.sample())
+        probe = core._networks.probes
+        judged = core.job.judge(
+            core.population, core.weights, probe, measure=True, rule=stepped_rules["mine"]
+        )
+        seen = observation.reshape(-1, 2)
+        assert np.array_equal(seen[:, 1], judged.dynamics[0, :, 6])
+        np.testing.assert_allclose(seen[:, 0], core.weights[0] / 4.0)
+        assert np.abs(seen[:, 1]).max() > 0.1
+    other = gym.make(f"snn/Plasticity-{job}-v0", rule="r_stdp", **arguments)
+    for each in (env, other):
+        each.unwrapped.reset(seed=1)
+    assert np.array_equal(core.weights, other.unwrapped.core.weights)
+    assert not np.array_equal(core.observe(), other.unwrapped.core.observe())
 
 
 def test_wrong_arguments_are_named():

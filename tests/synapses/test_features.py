@@ -12,6 +12,7 @@ from snn_gym.synapses.features import (
     TOPOLOGY,
     SynapseFeatures,
     check_features,
+    check_seen_rule,
     topology,
 )
 from snn_gym.synapses.local_dynamics import LOCAL_MEASURES
@@ -77,14 +78,13 @@ def observed(features, history=2, weights=None, dynamics=None, weight_limit=4.0)
 
 
 def test_columns_by_hand():
-    dynamics = np.linspace(-1, 1, 4 * len(LOCAL_MEASURES), dtype=np.float32)
-    dynamics = dynamics.reshape(1, 4, -1)
+    dynamics = np.linspace(-1, 1, 4 * 7, dtype=np.float32).reshape(1, 4, 7)
     seen, values = observed(FEATURES, dynamics=dynamics)
     assert seen.names == (
         "action_1_ago", "action_2_ago", "reward_1_ago", "reward_2_ago", "weight",
-        *TOPOLOGY, *LOCAL_MEASURES,
+        *TOPOLOGY, *LOCAL_MEASURES, "rule_eligibility",
     )  # fmt: skip
-    assert values.shape == (1, 4, 16)
+    assert values.shape == (1, 4, 17)
     assert values.dtype == np.float32
     assert values[0, :, 0].tolist() == [1, 0, -1, 1]
     assert values[0, :, 1].tolist() == [0, 0, 1, -1]
@@ -103,7 +103,7 @@ def test_rewards_beyond_one_are_clipped():
 
 @pytest.mark.parametrize("preset", PRESETS)
 def test_a_mask_shows_its_blocks_of_the_whole_and_nothing_else(preset):
-    dynamics = np.zeros((1, 4, len(LOCAL_MEASURES)), np.float32)
+    dynamics = np.random.default_rng(0).uniform(-1, 1, (1, 4, 7)).astype(np.float32)
     everything, whole = observed(FEATURES, dynamics=dynamics)
     seen, part = observed(PRESETS[preset], dynamics=dynamics)
     columns = [everything.names.index(name) for name in seen.names]
@@ -149,6 +149,33 @@ def test_a_reward_that_is_no_number_is_refused(bad):
         seen.observe(*arrays, np.array([[0.0, bad]]))
 
 
-def test_missing_dynamics_are_refused():
-    with pytest.raises(ValueError, match="'dynamics' needs measured local dynamics, got none"):
-        observed(["dynamics"])
+@pytest.mark.parametrize("name", ["dynamics", "eligibility"])
+def test_missing_dynamics_are_refused(name):
+    with pytest.raises(ValueError, match=f"'{name}' needs measured local dynamics, got none"):
+        observed([name])
+
+
+def test_the_eligibility_is_the_seventh_measure_and_the_dynamics_are_the_six_before():
+    dynamics = np.arange(4 * 7, dtype=np.float32).reshape(1, 4, 7) / 28
+    seen, values = observed(["eligibility"], dynamics=dynamics)
+    assert seen.names == ("rule_eligibility",)
+    assert np.array_equal(values, dynamics[..., 6:])
+    for measures in (dynamics, dynamics[..., :6]):
+        assert np.array_equal(observed(["dynamics"], dynamics=measures)[1], dynamics[..., :6])
+    with pytest.raises(IndexError):
+        observed(["eligibility"], dynamics=dynamics[..., :6])
+
+
+def test_a_rule_and_its_feature_come_together():
+    check_seen_rule(("weight",), None)
+    check_seen_rule(("weight", "eligibility"), "r_stdp")
+    with pytest.raises(
+        ValueError,
+        match=r"feature 'eligibility' .* got no rule; give rule=..., one of three_factor",
+    ):
+        check_seen_rule(("weight", "eligibility"), None)
+    with pytest.raises(
+        ValueError,
+        match=r"not see what rule='r_stdp' .*; add its feature: features=\('weight', 'eligibility'",
+    ):
+        check_seen_rule(("weight",), "r_stdp")

@@ -16,6 +16,7 @@ from snn_gym.synapses.local_dynamics import (
     local_measures,
     standardised,
 )
+from snn_gym.synapses.plasticity import RULES
 from snn_gym.tasks.classic_control import BATCHED_TASKS
 from snn_gym.tasks.rollout import ObservationLimits, Seen, play
 
@@ -220,38 +221,45 @@ def test_standardised_values_have_mean_zero_and_spread_one_in_every_network():
     assert standardised(values, owners, 4).tolist() == [-1.0, 0.0, 1.0, 0.0, 0.0]
 
 
-def rollout(env_id, weights, population, seeds, discount=0.95):
+def rollout(env_id, weights, population, seeds, discount=0.95, rule=None):
     limits = {
         "CartPole-v1": ObservationLimits.of([-2.4, -3, -0.21, -3.5], [2.4, 3, 0.21, 3.5]),
         "Pendulum-v1": ObservationLimits.of([-1, -1, -8], [1, 1, 8]),
     }
-    observer = LocalDynamics(population, weights, len(seeds), discount)
+    observer = LocalDynamics(population, weights, len(seeds), discount, rule)
     task = BATCHED_TASKS[env_id](len(seeds))
     rollouts = play(task, population, weights, seeds, limits[env_id], observer=observer)
     return rollouts, observer
 
 
+@pytest.mark.parametrize("name", [None, *RULES])
 @pytest.mark.parametrize("env_id", ["CartPole-v1", "Pendulum-v1"])
-def test_networks_measured_together_are_measured_as_alone(env_id):
+def test_networks_measured_together_are_measured_as_alone(env_id, name):
     inputs, outputs = (4, 2) if env_id == "CartPole-v1" else (3, 1)
     population = population_of((6, 4), inputs, outputs, time_steps=4)
     weights = start_weights(population, np.random.default_rng(1), 3, head_scale=2.0)
-    together = rollout(env_id, weights, population, [4, 5, 9])[1].per_synapse()
-    assert together.shape == (3, population.parameter_count, len(LOCAL_MEASURES))
+    rule = None if name is None else RULES[name]
+    together = rollout(env_id, weights, population, [4, 5, 9], rule=rule)[1].per_synapse()
+    assert together.shape == (3, population.parameter_count, 6 if rule is None else 7)
     assert together.dtype == np.float32
     assert np.isfinite(together).all()
     assert np.abs(together).max() <= 1.0
-    assert np.abs(together[..., ELIGIBILITY]).max() > 0.5
+    for column in range(ELIGIBILITY, together.shape[-1]):
+        assert np.abs(together[..., column]).max() > 0.5
+    plain = rollout(env_id, weights, population, [4, 5, 9])[1].per_synapse()
+    assert np.array_equal(together[..., :6], plain)
     for network in range(3):
-        alone = rollout(env_id, weights[[network]], population, [4, 5, 9])[1].per_synapse()
-        assert np.array_equal(alone[0], together[network])
+        lone = rollout(env_id, weights[[network]], population, [4, 5, 9], rule=rule)[1]
+        assert np.array_equal(lone.per_synapse()[0], together[network])
 
 
-def test_a_rollout_is_measured_as_its_decisions_are():
+@pytest.mark.parametrize("name", [None, *RULES])
+def test_a_rollout_is_measured_as_its_decisions_are(name):
     # One episode, watched step by step, against all its decisions given at once.
     population = population_of((4,), 4, time_steps=3)
     weights = start_weights(population, np.random.default_rng(2), 1, head_scale=2.0)
-    rollouts, observer = rollout("CartPole-v1", weights, population, [3], discount=0.9)
+    rule = None if name is None else RULES[name]
+    rollouts, observer = rollout("CartPole-v1", weights, population, [3], 0.9, rule)
     length = int(rollouts.lengths[0, 0])
     seen = np.concatenate([samples.pre[0] for samples in observer._samples])
     actions = np.concatenate([samples.post[1] for samples in observer._samples]).argmax(axis=1)
@@ -262,7 +270,7 @@ def test_a_rollout_is_measured_as_its_decisions_are():
     advantages = (returns - returns.mean()) / returns.std()
     activity = decide(population, weights, seen)
     values = local_measures(
-        population, weights, np.zeros(length, np.int64), activity, actions, advantages
+        population, weights, np.zeros(length, np.int64), activity, actions, advantages, rule
     )
     np.testing.assert_allclose(observer.per_synapse(), values, atol=1e-5)
 
@@ -289,3 +297,6 @@ def test_covariances_are_numpys():
     expected = np.cov(factor, pre, rowvar=False, bias=True)[:2, 2:]
     np.testing.assert_allclose(_covariance(factor, pre), expected)
     assert _covariance(factor[:0], pre[:0]).tolist() == [[0.0] * 3] * 2
+    each = np.stack([pre, pre**2], axis=2)  # other values for every synapse
+    expected[1] = np.cov(factor[:, 1], pre**2, rowvar=False, bias=True)[0, 1:]
+    np.testing.assert_allclose(_covariance(factor, each), expected)

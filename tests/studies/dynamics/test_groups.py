@@ -42,11 +42,15 @@ def test_other_settings_are_noticed(tmp_path: Path) -> None:
         read_groups("presets", tmp_path)
 
 
-def test_fields_that_networks_have_got_since_are_no_other_settings(tmp_path: Path) -> None:
+def test_fields_that_there_are_since_are_no_other_settings(tmp_path: Path) -> None:
     write_runs(tmp_path, "presets", HISTORY, [1.0, 2.0])
     path = result_path(tmp_path, "presets", HISTORY, 0)
     content = json.loads(path.read_text())
     assert content["settings"]["network"].pop("learnable") == []
+    path.write_text(json.dumps(content))
+    group = read_groups("presets", tmp_path)[HISTORY]
+    assert (group.seeds, group.is_outdated) == ((0, 1), False)
+    content["settings"]["hyperparameters"].pop("plasticity_rule")
     path.write_text(json.dumps(content))
     group = read_groups("presets", tmp_path)[HISTORY]
     assert (group.seeds, group.is_outdated) == ((0, 1), False)

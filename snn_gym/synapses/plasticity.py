@@ -1,14 +1,16 @@
 """Rules of plasticity: what a hidden synapse makes of what it sees, as pure functions on arrays.
 
 A rule is a function of what a synapse sees at a time step, of its state and of constants; it
-returns the next state and how eligible the synapse is for change. ``LocalActorCritic`` does the
-rest: the eligibility, summed over a decision's time steps with the decoder's weights, times the
-signal that the feedback brings to the neuron, follows a trace, and the weight follows the TD error
-times that trace.
+returns the next state and how eligible the synapse is for change. The eligibility is summed over a
+decision's time steps with the decoder's weights (``snn_gym.synapses.eligibility``), and two read
+it. ``LocalActorCritic`` learns by it: times the signal that the feedback brings to the neuron, it
+follows a trace, and the weight follows the TD error times that trace. In the plasticity
+environments and to ``SynapseAgents`` it is something that a synapse sees
+(``snn_gym.synapses.local_dynamics``).
 
-The function works on arrays of any shape, so one text serves three ways: on whole layers by numpy
-(stepped), compiled by numba, and on a single synapse, by which ``check_locality`` knows that none
-sees another.
+The function works on arrays of any shape, so one text serves four ways: on whole layers by numpy
+(stepped), compiled by numba, by numpy on many decisions of a layer at once, and on a single
+synapse, by which ``check_locality`` knows that none sees another.
 """
 
 from __future__ import annotations
@@ -27,7 +29,8 @@ State = tuple[Any, ...]
 class Seen(NamedTuple):
     """What a synapse sees at a time step; float64, for a layer of shapes that fit (D + 1, N).
 
-    There is no more: not the weights of others, not the errors of neurons, not the reward.
+    Where M decisions stand side by side, arrays have an axis of them before these two. There is no
+    more: not the weights of others, not the errors of neurons, not the reward.
     """
 
     pre: Any
@@ -38,11 +41,13 @@ class Seen(NamedTuple):
     potential: Any
     """(1, N), that neuron's potential before a spike resets it."""
     window: Any
-    """(1, N), surrogate derivative ``1 / (1 + slope |potential - threshold|)^2``."""
+    """(1, N), surrogate derivative as a share of its maximum, such as SuperSpike's
+    ``1 / (1 + slope |potential - threshold|)^2``."""
     weight: Any
     """(D + 1, N), the synapse's weight."""
     gain: Any
-    """(1, 1), ``dt / tau_mem``, the share of the input that reaches the potential."""
+    """(1, 1), ``dt / tau_mem``, the share of the input that reaches the potential; 1 if none leaks
+    away."""
 
 
 Step = Callable[[Seen, State, Any], tuple[State, Any]]
@@ -59,7 +64,9 @@ class PlasticityRule:
         state: Names of the numbers that a synapse keeps from time step to time step; 0 where a
             decision begins.
         constants: A ``NamedTuple`` of numbers.
-        compiled: Whether numba compiles it; if not, numpy runs it, a few times as slow.
+        compiled: Whether numba compiles it for ``LocalActorCritic``, decision by decision; if not,
+            numpy runs it, a few times as slow. What synapses see of it is always numpy's, over many
+            decisions at once.
     """
 
     step: Step
@@ -118,8 +125,10 @@ RULES: dict[str, PlasticityRule] = {
 
 
 def register_rule(name: str, rule: PlasticityRule) -> None:
-    """Add a rule to those that ``LocalActorCritic(rule=...)`` can name.
+    """Add a rule to those that learners and the plasticity environments can name.
 
+    ``LocalActorCritic(rule=...)`` learns by it; synapses see it in the plasticity environments,
+    ``features=("weight", "eligibility"), rule=...``, and in ``SynapseAgents(plasticity_rule=...)``.
     Files hold the name, never code: who loads an agent of this rule registers it first.
 
     Args:
@@ -130,7 +139,7 @@ def register_rule(name: str, rule: PlasticityRule) -> None:
         ValueError: The name is no identifier or is taken, or the rule is not local.
 
     Example:
-        >>> from snn_gym.learners import PlasticityRule, register_rule
+        >>> from snn_gym.synapses import PlasticityRule, register_rule
         >>> def hebb(seen, state, constants):
         ...     trace = 0.8 * state[0] + seen.pre
         ...     return (trace,), trace * seen.post
@@ -146,11 +155,28 @@ def register_rule(name: str, rule: PlasticityRule) -> None:
     RULES[name] = rule
 
 
+def check_rule(name: str, where: str) -> None:
+    """Refuse the name of no rule, for settings that name one.
+
+    Args:
+        name: A key of ``RULES``.
+        where: What names it, for the message.
+
+    Raises:
+        ValueError: There is no such rule.
+    """
+    if name not in RULES:
+        raise ValueError(
+            f"{where} {name!r} is unknown; allowed: {', '.join(RULES)}; one of your own is "
+            "registered first, by snn_gym.synapses.register_rule"
+        )
+
+
 def check_locality(name: str, rule: PlasticityRule) -> None:
     """Refuse a rule by which a synapse sees what is not at the synapse.
 
-    It is run on a layer of chance numbers, and then on each synapse alone, which has to give the
-    same.
+    It is run on a layer of chance numbers, also in two decisions side by side, and then on each
+    synapse alone, which has to give the same.
 
     Args:
         name: Its name, for the message.
@@ -159,8 +185,8 @@ def check_locality(name: str, rule: PlasticityRule) -> None:
     Raises:
         ValueError: It reads what ``Seen`` does not have, mixes synapses, or changes its arguments.
     """
-    rng, shape = np.random.default_rng(0), (3, 4)
-    for _ in range(3):
+    rng = np.random.default_rng(0)
+    for shape in ((3, 4), (3, 4), (3, 4), (2, 3, 4)):
         seen = _chance(rng, shape)
         state = tuple(rng.normal(size=shape) for _ in rule.state)
         check_elementwise(
@@ -172,7 +198,7 @@ def check_elementwise(
     name: str,
     function: Callable[..., tuple[Any, ...]],
     parts: tuple[Array, ...],
-    shape: tuple[int, int],
+    shape: tuple[int, ...],
 ) -> None:
     """Refuse a function of a layer's arrays by which one synapse gets to know of another.
 
@@ -180,7 +206,7 @@ def check_elementwise(
         name: What it is, for the message.
         function: Takes the arrays, and returns others.
         parts: Arrays of shapes that fit ``shape``, of chance numbers.
-        shape: Of the layer's synapses, (D + 1, N).
+        shape: Of the layer's synapses, (D + 1, N) or (M, D + 1, N).
 
     Raises:
         ValueError: It mixes synapses, or changes its arguments.
@@ -189,27 +215,29 @@ def check_elementwise(
     whole = function(*parts)
     if not all(map(np.array_equal, before, parts)):
         raise ValueError(f"{name} changes its arguments; return new arrays")
-    for i, j in np.ndindex(shape):
-        at = (np.broadcast_to(x, shape)[i : i + 1, j : j + 1].copy() for x in parts)
+    for place in np.ndindex(shape):
+        only = tuple(slice(k, k + 1) for k in place)
+        at = (np.broadcast_to(x, shape)[only].copy() for x in parts)
         same = [
-            np.allclose(np.broadcast_to(x, shape)[i, j], y, equal_nan=True)
+            np.allclose(np.broadcast_to(x, shape)[place], y, equal_nan=True)
             for x, y in zip(whole, function(*at), strict=True)
         ]
         if not all(same):
             raise ValueError(
-                f"{name} is not local: what synapse ({i}, {j}) becomes depends on others; use "
+                f"{name} is not local: what synapse {place} becomes depends on others; use "
                 "operations that go element by element"
             )
 
 
-def _chance(rng: np.random.Generator, shape: tuple[int, int]) -> Seen:
-    inputs, neurons = shape
+def _chance(rng: np.random.Generator, shape: tuple[int, ...]) -> Seen:
+    *decisions, inputs, neurons = shape
+    across = (*decisions, 1, neurons)
     return Seen(
-        pre=rng.normal(size=(inputs, 1)),
-        post=(rng.random((1, neurons)) < 0.5).astype(np.float64),
-        potential=rng.normal(size=(1, neurons)),
-        window=rng.random((1, neurons)),
-        weight=rng.normal(size=shape),
+        pre=rng.normal(size=(*decisions, inputs, 1)),
+        post=(rng.random(across) < 0.5).astype(np.float64),
+        potential=rng.normal(size=across),
+        window=rng.random(across),
+        weight=rng.normal(size=(inputs, neurons)),
         gain=np.full((1, 1), 0.5),
     )
 

@@ -1,70 +1,34 @@
-"""Rules of plasticity: traces worked by hand, locality, and life in ``LocalActorCritic``."""
+"""Rules of plasticity in ``LocalActorCritic``: traces worked by hand, and other paths."""
 
 import itertools
-from dataclasses import replace
-from typing import NamedTuple
 
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 
-from snn_gym.learners import LocalActorCritic, PlasticityRule, register_rule
-from snn_gym.learners import plasticity as module
+from snn_gym.learners import RULES, LocalActorCritic, PlasticityRule, register_rule
 from snn_gym.learners.local_core import LocalCore, Rule
-from snn_gym.learners.local_ruled import RuledCore, make_core
-from snn_gym.learners.plasticity import RULES, Seen, STDPConstants, check_locality, r_stdp
+from snn_gym.learners.local_kernels import CONSTANTS
+from snn_gym.learners.local_ruled import RuledCore, make_core, watcher
+from snn_gym.spiking import NetworkConfig
+from snn_gym.spiking.population import Population, start_weights
+from snn_gym.synapses import plasticity
+from snn_gym.synapses.eligibility import eligibilities
 from snn_gym.vector import make_vec_env
 from snn_gym.zoo import load_agent, save_agent
 from tests.learners.test_local_core import NOTHING, make_policy, one, outcome, tiny
 
+R_STDP = RULES["r_stdp"]
+
 
 @pytest.fixture(autouse=True)
-def rules(monkeypatch):
+def rules(stepped_rules):
     """Those that there are, without the seconds that numba takes to compile each of them."""
-    stepped = {name: replace(rule, compiled=False) for name, rule in RULES.items()}
-    monkeypatch.setattr(module, "RULES", stepped)
-    for user in ("snn_gym.learners.settings", "snn_gym.learners.local_ruled"):
-        monkeypatch.setattr(f"{user}.RULES", module.RULES)
-    return module.RULES
+    return stepped_rules
 
 
 def core(policy, plasticity, samples=1, feedback="random"):
     return make_core(policy, samples, Rule(feedback, 0.9, 0.5, "sgd", 1.0, plasticity))
-
-
-def seen(pre, post):
-    numbers = (pre, post, 0.0, 0.0, 0.0, 0.5)
-    return Seen(*(np.full((1, 1), float(x)) for x in numbers))
-
-
-HALVES = STDPConstants(kept=0.5, potentiation=1.0, depression=0.25)
-
-
-def paired(events, constants=HALVES):
-    """Return the eligibilities of r_stdp along (pre, post) events."""
-    state, found = (np.zeros((1, 1)), np.zeros((1, 1))), []
-    for pre, post in events:
-        state, eligible = r_stdp(seen(pre, post), state, constants)
-        found.append(float(eligible[0, 0]))
-    return found
-
-
-def test_a_spike_after_the_input_is_potentiated_and_one_before_it_is_depressed():
-    # Two steps apart: half of a half is left of a trace.
-    assert paired([(1, 0), (0, 0), (0, 1)]) == [0.0, 0.0, 0.25]
-    assert paired([(0, 1), (0, 0), (1, 0)]) == [0.0, 0.0, -0.25 * 0.25 * 2]
-
-
-def test_simultaneous_spikes_are_potentiated_and_all_pairs_count():
-    assert paired([(1, 1)]) == [1.0]
-    # The second input meets what half a step has left of the spike; the last spike both inputs.
-    assert paired([(1, 1), (1, 0), (0, 1)]) == [1.0, -0.25, 0.25 + 0.5]
-
-
-def test_constants_have_their_places():
-    events = [(1, 0), (0, 1), (1, 0)]
-    assert paired(events, STDPConstants(0.5, 3.0, 0.0)) == [0.0, 1.5, 0.0]
-    assert paired(events, STDPConstants(0.25, 0.0, 4.0)) == [0.0, 0.0, -4.0 * 1.0 * 1.0]
 
 
 @pytest.mark.parametrize("hidden", [(6,), (5, 4)])
@@ -123,7 +87,7 @@ def test_r_stdp_in_a_network_worked_by_hand():
 
 
 def test_stepped_and_compiled_are_one(rules):
-    rules["quick"] = RULES["r_stdp"]
+    rules["quick"] = R_STDP
     assert rules["quick"].compiled
     policy, rng = make_policy((5, 4)), np.random.default_rng(1)
     made = [core(policy, name) for name in ("r_stdp", "quick")]
@@ -135,17 +99,13 @@ def test_stepped_and_compiled_are_one(rules):
     assert np.abs(made[0].traces).max() > 0.1
 
 
-class Few(NamedTuple):
-    kept: float = 0.8
-
-
-def hebb(seen, state, constants):
-    trace = constants.kept * state[0] + seen.pre
+def hebb(seen, state, _):
+    trace = 0.8 * state[0] + seen.pre
     return (trace,), trace * seen.post
 
 
 def test_a_rule_of_ones_own_learns_and_is_saved_by_its_name(rules, tmp_path):
-    register_rule("hebb", PlasticityRule(hebb, ("trace",), Few(), compiled=False))
+    register_rule("hebb", PlasticityRule(hebb, ("trace",), compiled=False))
     env = make_vec_env("CartPole-v1", seed=0, mode="sync")
     model = LocalActorCritic("LocalActorCriticPolicy", env, seed=0, rule="hebb")
     before = model.policy.learned_parts()[0][0].weight.clone()
@@ -158,56 +118,37 @@ def test_a_rule_of_ones_own_learns_and_is_saved_by_its_name(rules, tmp_path):
         load_agent(tmp_path)
 
 
-def sums_over_inputs(seen, state, _):
-    return state, seen.window * seen.pre.sum()
+def test_the_public_names_are_those_of_the_synapses():
+    assert PlasticityRule is plasticity.PlasticityRule
+    assert register_rule is plasticity.register_rule
+    assert RULES is plasticity.RULES
 
 
-def looks_at_its_neighbour(seen, state, _):
-    return state, seen.weight + np.roll(seen.weight, 1)
-
-
-def keeps_a_sum(seen, state, _):
-    return (state[0] + seen.post.mean(),), seen.pre * seen.post
-
-
-def writes(seen, state, _):
-    state[0][:] = 1.0
-    return state, seen.pre * seen.post
-
-
-def reads_what_is_elsewhere(seen, state, _):
-    return state, seen.pre * seen.target_error
-
-
-def forgets_its_state(seen, _, __):
-    return (), seen.pre * seen.post
-
-
-@pytest.mark.parametrize(
-    ("step", "message"),
-    [
-        (sums_over_inputs, "rule 'mine' is not local: what synapse"),
-        (looks_at_its_neighbour, "rule 'mine' is not local: what synapse"),
-        (keeps_a_sum, "rule 'mine' is not local: what synapse"),
-        (writes, "rule 'mine' changes its arguments"),
-        (reads_what_is_elsewhere, "reads 'target_error', which no synapse sees; it sees pre, post"),
-        (forgets_its_state, r"has 1 numbers of state \(kept\) and returns 0"),
-    ],
-)
-def test_what_is_not_local_is_refused(rules, step, message):
-    with pytest.raises(ValueError, match=message):
-        register_rule("mine", PlasticityRule(step, ("kept",)))
-    assert "mine" not in rules
-
-
-def test_names_are_identifiers_and_not_taken(rules):
-    for name, message in (("r_stdp", "registered already"), ("r stdp", "must be an identifier")):
-        with pytest.raises(ValueError, match=message):
-            register_rule(name, PlasticityRule(hebb, ("trace",), Few()))
-    with pytest.raises(ValueError, match="names no state"):
-        register_rule("mine", PlasticityRule(hebb, ()))
-
-
-@pytest.mark.parametrize("name", RULES)
-def test_the_rules_that_are_there_are_local(name):
-    check_locality(name, RULES[name])
+@pytest.mark.parametrize("name", ["r_stdp", "compiled"])
+def test_what_synapses_see_of_a_rule_is_what_is_learned_by_it(rules, name):
+    """Numpy on decisions side by side against the learner's way, a decision at a time."""
+    rules["compiled"] = R_STDP
+    config = NetworkConfig((5, 4), time_steps=6, surrogate_slope=2.0, decoder="last_voltage")
+    population, rng = Population(config, 3, 2), np.random.default_rng(0)
+    weights = start_weights(population, rng, 1)
+    inputs = rng.uniform(-1, 1, (7, 3)).astype(np.float32)
+    layers = population.arrange(weights)
+    activity = population.run(layers, np.zeros(7, np.int64), inputs)
+    assert 0 < np.mean(activity.spikes[1]) < 1
+    found = eligibilities(rules[name], population, weights[0], inputs)
+    constants = np.array([0.5, 0.0, 1.0, 0.0, 2.0])  # dt / tau_mem, leak, threshold, reset, slope
+    assert len(constants) == len(CONSTANTS)
+    for m in range(7):
+        signal = np.repeat(inputs[m][np.newaxis], 6, 0)
+        for layer, (weight, bias) in enumerate(layers[:-1]):
+            driven = np.concatenate([weight[0], bias]).astype(np.float64)
+            local = np.empty(driven.shape, np.float32)
+            states = tuple(np.empty(driven.shape) for _ in R_STDP.state)
+            watcher(rules[name])(
+                constants, population.coefficients.astype(np.float64), driven,
+                np.append(signal, np.ones((6, 1)), 1), activity.spikes[layer][m].astype(np.float64),
+                states, local,
+            )  # fmt: skip
+            assert_allclose(found[layer][m], local, rtol=1e-5, atol=1e-6)
+            signal = activity.spikes[layer][m].astype(np.float64)
+    assert all(np.abs(part).max() > 0.1 for part in found)
