@@ -260,14 +260,18 @@ def make_task(env_id: str, **arguments: Any) -> gym.Env[Any, Any]:
         gymnasium.error.DependencyNotInstalled: A package that it needs is absent; for our
             tasks the message names the extra to install.
     """
-    if arguments.get("render_mode") is not None:
-        _have_mujoco_draw_without_a_screen()
     with naming_the_extra(env_id):
-        return gym.make(env_id, **arguments)
+        env = gym.make(env_id, **arguments)
+    if arguments.get("render_mode") is not None and "mujoco" in sys.modules:
+        _have_mujoco_draw_without_a_screen()
+    return env
 
 
 def _have_mujoco_draw_without_a_screen() -> None:
-    """Say that MuJoCo is to draw by EGL, unless said otherwise; its own choice ends the process."""
+    """Say that MuJoCo is to draw by EGL, unless said otherwise; its own choice ends the process.
+
+    After its import, which would need EGL from then on: gymnasium reads this when it first draws.
+    """
     if sys.platform == "linux" and not {"DISPLAY", "WAYLAND_DISPLAY"} & os.environ.keys():
         os.environ.setdefault("MUJOCO_GL", "egl")
 
