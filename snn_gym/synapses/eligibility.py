@@ -29,6 +29,9 @@ def eligibilities(
     Returns:
         Of each hidden layer (M, D + 1, N), biases last, the sum over time steps with the decoder's
         weights; of the outputs (M, N + 1), the decoded activity that they read, then 1.
+
+    Raises:
+        ValueError: The rule gave what is no number.
     """
     layers = population.arrange(weights[np.newaxis])
     activity = population.run(layers, np.zeros(len(inputs), np.int64), inputs)
@@ -82,4 +85,9 @@ def _follow(
             state, eligible = rule.step(now, state, constants)
             total += population.coefficients[t] * eligible
         found[part] = total
+    if not np.isfinite(found).all():
+        raise ValueError(
+            f"the rule of plasticity {rule.step!r} gave eligibilities that are not finite; bound "
+            "them in its function"
+        )
     return found

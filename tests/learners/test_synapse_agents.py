@@ -9,8 +9,7 @@ from stable_baselines3.common.env_util import make_vec_env
 from snn_gym import evaluate
 from snn_gym.learners.judging import SequentialJudge
 from snn_gym.spiking import NetworkConfig
-from snn_gym.synapses.local_dynamics import LOCAL_MEASURES, LocalDynamics
-from snn_gym.synapses.plasticity import RULES
+from snn_gym.synapses.local_dynamics import LOCAL_MEASURES
 from tests.learners.cases import SMALL, make
 from tests.learners.scripted import attach
 from tests.learners.toy_envs import Steady
@@ -295,24 +294,6 @@ def test_shuffled_dynamics_are_the_same_numbers_for_other_synapses():
         assert np.ptp(true, axis=0).max() > 0
         assert np.array_equal(seen, true[permutation] if model.shuffled else true)
         assert np.array_equal(np.sort(seen, axis=0), np.sort(true, axis=0))
-
-
-@pytest.mark.parametrize("shuffled", [False, True])
-def test_synapses_see_what_a_rule_of_plasticity_makes_of_their_episodes(shuffled):
-    model = learner(preset="weight", plasticity_rule="r_stdp", shuffled=shuffled)
-    assert model.features.names == ("weight", "rule_eligibility")
-    run(model, 1)
-    observer = LocalDynamics(model.population, model.memory.weights, 1, rule=RULES["r_stdp"])
-    model.judge(model.memory.weights, model.memory.probes[0].tolist(), observer)
-    measured = observer.per_synapse()[0, :, -1]
-    assert np.abs(measured).max() > 0.1
-    order = model.memory.permutation if shuffled else np.arange(measured.size)
-    assert np.array_equal(model._loop.observe()[0, :, 1], measured[order])
-    assert learner(preset="weight").memory.dynamics.shape[-1] == len(LOCAL_MEASURES)
-    with pytest.raises(
-        ValueError, match="plasticity_rule 'hebb' is unknown; allowed: three_factor"
-    ):
-        learner(plasticity_rule="hebb")
 
 
 SETUPS = [

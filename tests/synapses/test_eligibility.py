@@ -153,6 +153,18 @@ def test_parts_of_a_rollout_make_the_whole(monkeypatch):
     assert np.array_equal(whole[0], eligibilities(RULES["r_stdp"], population, weights, inputs)[0])
 
 
+def explodes(seen, state, _):
+    return state, (1.0 + seen.pre * seen.post) ** 1e9
+
+
+def test_what_is_no_number_is_refused():
+    with (
+        np.errstate(over="ignore"),
+        pytest.raises(ValueError, match=r"explodes.* gave eligibilities that are not finite"),
+    ):
+        eligibilities(PlasticityRule(explodes, ("unused",)), tiny(), WEIGHTS, SAMPLES)
+
+
 def test_what_happens_elsewhere_is_not_seen():
     """Other neurons' synapses, and those above, change nothing of a synapse's eligibility."""
     population, rng = tiny(hidden_sizes=(3, 2)), np.random.default_rng(1)
