@@ -3,82 +3,95 @@
 from __future__ import annotations
 
 from snn_gym.learners.settings import SynapseAgentsSettings
-from studies.dynamics.groups import Group, Groups, Values
+from studies.dynamics.groups import Groups, Values
 from studies.dynamics.plan import CARTPOLE, TEACHER, ablation_arms
 from studies.dynamics.report import markdown, verdicts
-from studies.dynamics.report.parts import Study, answer
+from studies.dynamics.report.parts import Study, answer, costs
 from studies.dynamics.settings import BEST_PRESET, NULLS, PAPER_PRESET, SYNAPSE_AGENTS
 
 FULL = "dynamics"
 ARMS = (FULL, "features", "off", "shuffled")
 EXPLORING = "exploration alone"
 """Name of the comparison of ``off`` with the mask without dynamics, which explores less."""
-Found = dict[str, verdicts.Verdict]
+SEEN = "seen alone"
+"""Name of the comparison of ``features`` with ``off``."""
+_DIGITS = {CARTPOLE: 0, TEACHER: 4}
+Found = dict[tuple[str, str], verdicts.Verdict]
+"""Verdicts by task and what the arm with dynamics is compared with, ``EXPLORING`` or ``SEEN``."""
 
 
 def section(study: Study) -> str:
     """Return the answer."""
     found = judged(study)
     settings = ablation_arms(SYNAPSE_AGENTS[CARTPOLE][BEST_PRESET])
-    rows = [
-        _row(found, arm, study["ablation"][CARTPOLE, arm], settings[arm])  # type: ignore[index]
-        for arm in ARMS
-    ]
-    paper = study["presets"][CARTPOLE, PAPER_PRESET]
-    rows.append(_row(found, PAPER_PRESET, paper, SYNAPSE_AGENTS[CARTPOLE][PAPER_PRESET]))
-    rows += [_row(found, name, study["presets"][CARTPOLE, name], None) for name in NULLS]
+    rows = [_row(study, found, arm, settings[arm]) for arm in ARMS]  # type: ignore[index]
+    rows.append(_row(study, found, PAPER_PRESET, SYNAPSE_AGENTS[CARTPOLE][PAPER_PRESET]))
+    rows += [_row(study, found, name, None) for name in NULLS]
     return answer(
         "3. Is it the dynamics, or what goes with them?",
         sentence(found),
         ("ablation", "Dynamics on, off and shuffled, and the nulls"),
         [
-            "learner", "reward", "exploration", "solved", "episodes, median (least to most)",
-            f"`{FULL}` needs fewer", "p",
+            "learner", "reward", "exploration", f"{CARTPOLE}: solved",
+            "episodes, median (least to most)", f"`{FULL}` needs fewer", "p",
+            f"{TEACHER}: nat, median (least to most)", f"`{FULL}` is better", "p",
         ],
         rows,
-        f"CartPole-v1, mask `{BEST_PRESET}`. `off`: dynamics neither seen nor rewarded; "
+        f"Mask `{BEST_PRESET}`. `off`: dynamics neither seen nor rewarded; "
         "`features`: seen, not rewarded; `shuffled`: both, but each synapse has the numbers of "
-        f"another. The first ten seeds of `{FULL}` are the runs of the second question. "
-        + " ".join([*_exploration(found), *_open(study["ablation"])]),
+        f"another. The first ten seeds of `{FULL}` on {CARTPOLE} are the runs of the second "
+        "question. " + " ".join([*_exploration(found), *_open(study["ablation"])]),
     )  # fmt: skip
 
 
 def judged(study: Study) -> Found:
-    """Compare the arm with dynamics with the others, and ``off`` with less exploration."""
-
-    def episodes(name: str) -> Values:
-        if name in ARMS:
-            return study["ablation"][CARTPOLE, name].episodes
-        return study["presets"][CARTPOLE, name].episodes
-
-    others = [*ARMS[1:], PAPER_PRESET, *NULLS]
-    compared: dict[str, verdicts.Strata] = {
-        name: [(episodes(FULL), episodes(name))] for name in others
-    }
-    compared[EXPLORING] = [(episodes(PAPER_PRESET), episodes("off"))]
+    """Compare the arm with dynamics with the others, and ``off`` with what else differs."""
+    compared: dict[tuple[str, str], verdicts.Strata] = {}
+    for task in _DIGITS:
+        others = [*ARMS[1:], *((PAPER_PRESET, *NULLS) if task == CARTPOLE else ())]
+        full = _costs(study, task, FULL)
+        compared |= {(task, name): [(full, _costs(study, task, name))] for name in others}
+        compared[task, SEEN] = [(_costs(study, task, "features"), _costs(study, task, "off"))]
+    paper = _costs(study, CARTPOLE, PAPER_PRESET)
+    compared[CARTPOLE, EXPLORING] = [(paper, _costs(study, CARTPOLE, "off"))]
     return verdicts.judge(compared)
+
+
+def _costs(study: Study, task: str, name: str) -> Values:
+    if name not in ARMS:
+        return costs(study, task, name)
+    group = study["ablation"][task, name]
+    return -group.means if task == TEACHER else group.episodes
 
 
 def sentence(found: Found) -> str:
     """Return what the runs say on the use of the dynamics."""
-    if not {"off", "shuffled"} <= found.keys():
-        return "Not known: runs are missing."
-    sides = {found[arm].side for arm in ("off", "shuffled")}
-    start = "At equal exploration the dynamics save episodes, and it matters whose they are"
-    if sides != {"better"}:
-        start = "At equal exploration these data show no use of the dynamics"
-    if "worse" in sides:
-        start = "At equal exploration the dynamics cost episodes"
-    return (
-        f"{start}: with them fewer are needed than without in {found['off']}, and than with those "
-        f"of another synapse in {found['shuffled']}."
-    )
+    said = [*_said(found, CARTPOLE, "on CartPole-v1"), *_said(found, TEACHER, "with a teacher")]
+    return f"At equal exploration, {'; '.join(said)}." if said else "Not known: runs are missing."
+
+
+def _said(found: Found, task: str, where: str) -> list[str]:
+    if (task, "off") not in found or (task, "shuffled") not in found:
+        return []
+    off, shuffled = found[task, "off"], found[task, "shuffled"]
+    what = "no use of the dynamics is seen"
+    if {off.side, shuffled.side} == {"better"}:
+        what = "the dynamics help, and it matters whose they are"
+    if "worse" in (off.side, shuffled.side):
+        what = "the dynamics do harm"
+    alone = ""
+    if (task, SEEN) in found:
+        alone = f"; seen, but not rewarded for, better than not seen in {found[task, SEEN]}"
+    return [
+        f"{where} {what} (better than without them in {off}, than those of another synapse in "
+        f"{shuffled}{alone})"
+    ]
 
 
 def _exploration(found: Found) -> list[str]:
-    if EXPLORING not in found:
+    if (CARTPOLE, EXPLORING) not in found:
         return []
-    verdict = found[EXPLORING]
+    verdict = found[CARTPOLE, EXPLORING]
     return [
         f"`{PAPER_PRESET}`, which is `off` with less exploration, needs fewer episodes than it in "
         f"{verdict}."
@@ -101,15 +114,14 @@ def _open(groups: Groups) -> list[str]:
 
 
 def _row(
-    found: Found, name: str, group: Group, settings: SynapseAgentsSettings | None
+    study: Study, found: Found, name: str, settings: SynapseAgentsSettings | None
 ) -> list[str]:
     chosen = [markdown.MISSING] * 2
     if settings is not None:
         chosen = [settings.reward, f"{settings.exploration:g}"]
-    return [
-        f"`{name}`",
-        *chosen,
-        markdown.solved(group),
-        markdown.spread(group.episodes),
-        *verdicts.cells(found, name),
-    ]
+    part = "ablation" if name in ARMS else "presets"
+    row = [f"`{name}`", *chosen, markdown.solved(study[part][CARTPOLE, name])]
+    for task, digits in _DIGITS.items():
+        row.append(markdown.spread(_costs(study, task, name), digits))
+        row += verdicts.cells(found, (task, name))
+    return row

@@ -21,8 +21,8 @@ def section() -> str:
     return "\n\n".join(
         [
             "## Which pairs are equal",
-            "Of stored runs only `dynamics` and `shuffled` differ in the dynamics alone; the pair "
-            "with and without them that would, `features` and `off`, is planned.",
+            "`dynamics` and `shuffled` differ in whose dynamics they have alone, `features` and "
+            "`off` in whether they are seen.",
             table(["pair", "differs besides in"], rows).rstrip(),
         ]
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from math import comb
 
 from studies.dynamics.groups import Groups, Values
@@ -72,17 +73,25 @@ def sentence(groups: Groups, found: Found) -> str:
     if 2 / comb(2 * most, most) > SIGNIFICANT:
         runs = "is one run" if most == 1 else f"are {most} runs"
         return f"Not known: there {runs} of each, of which no test can tell anything."
-    said = []
-    for side in ("better", "worse"):
-        won = [
-            f"`{preset}` on {TARGETS[target]} than `{other}`"
-            for (target, preset, other), verdict in found.items()
-            if verdict.side == side
+    said = [_said(found, preset) for preset in (BEST_PRESET, PAPER_PRESET)]
+    if not any(said):
+        return f"Of {len(found)} comparisons none tells a learned rule from another."
+    return "; ".join(filter(None, said)).join(("A learned rule of ", "."))
+
+
+def _said(found: Found, preset: str) -> str:
+    """Return what a mask's learned rule is better and worse than, and where; "" if nothing."""
+    said: dict[tuple[str, str], list[str]] = {}
+    for side, other in itertools.product(("better", "worse"), (*ARMS[1:], REFERENCE)):
+        where = [
+            TARGETS[target]
+            for (target, mask, rival), verdict in found.items()
+            if (mask, rival, verdict.side) == (preset, other, side)
         ]
-        if won:
-            said.append(f"a learned rule is {side}: {', '.join(won)}")
-    text = "; ".join(said) or f"of {len(found)} comparisons none tells a learned rule from another"
-    return f"{text[0].upper()}{text[1:]}."
+        if where:
+            said.setdefault((side, ", ".join(where)), []).append(f"`{other}`")
+    parts = (f"{side} than {' and '.join(others)} ({at})" for (side, at), others in said.items())
+    return f"`{preset}` is {', '.join(parts)}" if said else ""
 
 
 def costs(groups: Groups, target: str, labels: tuple[str, ...]) -> Values:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from studies.dynamics.plan import ablation_arms
 from studies.dynamics.report import ablation, equal, missed, seen, size, transfer, watching
 from studies.dynamics.report.document import read_study
 from studies.dynamics.settings import (
@@ -15,6 +16,7 @@ from studies.dynamics.settings import (
     NULLS,
     PAPER_PRESET,
     SIZE_HIDDEN_NEURONS,
+    SYNAPSE_AGENTS,
 )
 from tests.studies.dynamics.runs import write_runs
 
@@ -97,9 +99,9 @@ def test_dynamics_that_harm(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("on", "off", "shuffled", "claim"),
     [
-        (FAST, SLOW, SLOW, "the dynamics save episodes, and it matters whose they are"),
-        (FAST, SLOW, FAST, "these data show no use of the dynamics"),
-        (SLOW, FAST, SLOW, "the dynamics cost episodes"),
+        (FAST, SLOW, SLOW, "the dynamics help, and it matters whose they are"),
+        (FAST, SLOW, FAST, "no use of the dynamics is seen"),
+        (SLOW, FAST, SLOW, "the dynamics do harm"),
     ],
 )
 def test_dynamics_on_and_off(
@@ -108,13 +110,40 @@ def test_dynamics_on_and_off(
     for arm, episodes in (("dynamics", on), ("off", off), ("shuffled", shuffled)):
         solve(tmp_path, "ablation", (CARTPOLE, arm), episodes * 3)
     study = read_study(tmp_path)
-    assert claim in ablation.sentence(ablation.judged(study))
+    said = ablation.sentence(ablation.judged(study))
+    assert said.startswith(f"At equal exploration, on CartPole-v1 {claim} (better than without")
+    assert "teacher" not in said
     text = ablation.section(study)
     assert "Planned and not run: CartPole-v1/features, Teacher/dynamics" in text
     assert "| `shuffled` | local | 0.5 | 30 of 30 |" in text
-    assert "| `features` | global | 0.5 | – | – | – | – |" in text
+    assert "| `features` | global | 0.5 | – | – | – | – | – | – | – |" in text
     for name in NULLS:
         assert f"| `{name}` | – | – |" in text
+
+
+def test_what_is_rewarded_and_what_is_seen_with_a_teacher(tmp_path: Path) -> None:
+    losses = [0.1 + 0.001 * seed for seed in range(10)]
+    for arm, factor in (("dynamics", 1), ("off", 3), ("features", 5), ("shuffled", 7)):
+        found = [-factor * x for x in losses]
+        write_runs(tmp_path, "ablation", (TEACHER, arm), found)
+    study = read_study(tmp_path)
+    # Four comparisons, all as far apart as ten and ten runs can be: 4 * 2 / 184,756.
+    assert ablation.sentence(ablation.judged(study)) == (
+        "At equal exploration, with a teacher the dynamics help, and it matters whose they are "
+        "(better than without them in 100 % of pairs of runs, p < 0.001, than those of another "
+        "synapse in 100 % of pairs of runs, p < 0.001; seen, but not rewarded for, better than "
+        "not seen in 0 % of pairs of runs, p < 0.001)."
+    )
+    row = "| `off` | global | 0.5 | – | – | – | – | 0.3135 (0.3000 to 0.3270) | 100 % | < 0.001 |"
+    assert row in ablation.section(study)
+
+
+def test_the_arms_of_both_tasks_have_one_line_of_the_table() -> None:
+    tasks = [ablation_arms(SYNAPSE_AGENTS[task][BEST_PRESET]) for task in (CARTPOLE, TEACHER)]
+    control, teacher = (
+        {arm: (x.reward, x.exploration) for arm, x in arms.items()} for arms in tasks
+    )
+    assert control == teacher
 
 
 def test_exploration_alone(tmp_path: Path) -> None:
@@ -167,8 +196,8 @@ def test_transfer(tmp_path: Path) -> None:
     study = read_study(tmp_path)
     groups = study["transfer"]
     assert transfer.sentence(groups, transfer.judged(groups)) == (
-        f"A learned rule is better: `{BEST_PRESET}` on Teacher than `scratch`; "
-        f"a learned rule is worse: `{PAPER_PRESET}` on {CARTPOLE} than `accept-reject`."
+        f"A learned rule of `{BEST_PRESET}` is better than `scratch` (Teacher); "
+        f"`{PAPER_PRESET}` is worse than `accept-reject` ({CARTPOLE})."
     )
     text = transfer.section(study)
     row = f"| `{PAPER_PRESET}, pretrained` | – | – | – | 1,004 (1,000 to 1,009) | – |"
@@ -181,7 +210,7 @@ def test_transfer(tmp_path: Path) -> None:
     [
         (1, "Not known: there is one run of each, of which no test can tell anything."),
         (3, "Not known: there are 3 runs of each, of which no test can tell anything."),
-        (4, "A learned rule is better: "),
+        (4, f"A learned rule of `{BEST_PRESET}` is better than `scratch` (CartPole-v1)."),
     ],
 )
 def test_few_runs_of_transfer_tell_nothing(tmp_path: Path, runs: int, said: str) -> None:
