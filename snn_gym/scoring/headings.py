@@ -69,6 +69,8 @@ HIDDEN_COLUMN = {
 LEAST_WAY = 0.1
 """Share of the way from random play to `solved` from which on it is said what a seed keeps: what
 has learned next to nothing has nothing that a fault could take."""
+FAULTS_HEADING = "With faults"
+"""What stands above tables of what is kept."""
 KEPT = f"""*Kept* is (mean with the fault - random play) / (mean without it - random play), of the \
 same weights in the same episodes: 1 is all, 0 is random play. Cells are medians over seeds; those \
 that come less than {100 * LEAST_WAY:g} % of the way from random play to `solved` do not count. \

@@ -15,6 +15,7 @@ from snn_gym.scoring.headings import (
     COLUMNS,
     DERIVED,
     FAULT_COLUMNS,
+    FAULTS_HEADING,
     HIDDEN_COLUMN,
     HIDDEN_MARK,
     KEPT,
@@ -101,7 +102,7 @@ def render_table(leaderboard: str | Path) -> str:
         sections.append(PROFILES_TEXT + "\n" + _markdown(PROFILE_COLUMNS, lines))
     faulted = [_fault_cells(row) for row in rows if row.faulted]
     if faulted:
-        sections.append(f"## With faults\n\n{KEPT}\n{_markdown(_FAULT_TABLE, faulted)}")
+        sections.append(f"## {FAULTS_HEADING}\n\n{KEPT}\n{_markdown(_FAULT_TABLE, faulted)}")
     sections += notes(rows)
     defined = shown_columns(any(row.is_native for row in rows), hidden)
     sections.append("## What the columns mean\n\n" + _definitions(defined))
@@ -109,7 +110,7 @@ def render_table(leaderboard: str | Path) -> str:
     if lines:
         sections.append("Across environments:\n\n" + _definitions(PROFILE_DEFINITIONS))
     if faulted:
-        sections.append("With faults:\n\n" + _definitions(FAULT_COLUMNS))
+        sections.append(f"{FAULTS_HEADING}:\n\n" + _definitions(FAULT_COLUMNS))
     sections.append(COSTS_TEXT)
     return "\n".join(sections)
 

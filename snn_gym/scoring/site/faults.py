@@ -4,13 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from snn_gym.scoring.headings import FAULT_COLUMNS, KEPT
+from snn_gym.scoring.headings import FAULT_COLUMNS, FAULTS_HEADING, KEPT
 from snn_gym.scoring.site.elements import Markup, element, from_markdown
 from snn_gym.scoring.site.tables import Cell, definitions, number_cell, sortable
 from snn_gym.scoring.table import TableRow
-
-HEADING = "With faults"
-"""What stands above such a table."""
 
 
 def faults_shown(
@@ -25,7 +22,7 @@ def faults_shown(
     """
     lines = [[*cells, *map(number_cell, row.fault_cells())] for row, cells in rows if row.faulted]
     if lines:
-        yield element("h3", HEADING)
+        yield element("h3", FAULTS_HEADING)
         yield element("p", from_markdown(KEPT))
         yield sortable(name, [*headings, *FAULT_COLUMNS], lines)
         yield definitions("What these columns mean", FAULT_COLUMNS)
