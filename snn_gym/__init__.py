@@ -1,7 +1,8 @@
 """Spiking neural networks in reinforcement learning.
 
 Importing the package registers its environments with gymnasium. It loads neither torch
-nor norse: what needs them is imported when it is first asked for.
+nor norse: what needs them is imported when it is first asked for. Imported before numpy, it has
+numpy's matrix products round alike on all processors (`snn_gym.openblas`).
 """
 
 from __future__ import annotations
@@ -10,7 +11,11 @@ from typing import TYPE_CHECKING
 
 from snn_gym._lazy import lazy_names
 from snn_gym._version import __version__
-from snn_gym.registry import env_ids, register_environments
+from snn_gym.openblas import choose_kernels
+
+choose_kernels()  # before anything below loads numpy
+
+from snn_gym.registry import env_ids, register_environments  # noqa: E402
 
 if TYPE_CHECKING:
     from snn_gym.scoring import evaluate, load_pretrained

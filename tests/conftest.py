@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import settings
 
+import snn_gym  # noqa: F401  # before numpy, so that its products round as in trainings
 from tests.policies.matrix import matrix_lines, promise_lines
 
 if TYPE_CHECKING:

@@ -20,6 +20,7 @@ from snn_gym.arrays import from_arrays, prefixed, to_arrays, with_prefix
 from snn_gym.learners.played import Played
 from snn_gym.learners.visited import make_visited
 from snn_gym.policies._behaviour import divergence, value_scale
+from snn_gym.spiking.counting import zeros_behind
 from snn_gym.spiking.regulation.control import (
     CHECKED,
     COMPARED,
@@ -259,12 +260,13 @@ class Shedding:
         return far.topk(count).values.mean()
 
     def _cost(self, spikes: Sequence[Tensor]) -> tuple[Tensor, float]:
-        steps = self._policy._acting_network().config.time_steps
-        cost, synops = spike_cost(spikes, self._fan_outs, steps)
+        network = self._policy._acting_network()
+        zeros = zeros_behind(list(network.layers))[1:]
+        cost, synops = spike_cost(spikes, self._fan_outs, network.config.time_steps, zeros)
         if self._parameters.signals == "blind":
             cost = decay_cost(self._weights[name] for name in self._orders)
         elif self._parameters.signals == "prune":
-            cost = torch.zeros_like(cost)  # its strength is how many synapses are pruned
+            cost = torch.zeros_like(cost)
         return cost, synops
 
     def _step(self) -> None:
@@ -282,8 +284,10 @@ class Shedding:
         weight = self.strength.strength / self.counters.first_cost
         self._set_gradients(far / bound, weight * cost)
         self._optimiser.step()
-        if parameters.signals == "prune":
-            prune(self._policy._acting_network().layers, self.strength.strength)
+        if parameters.pruning > 0:
+            network = self._policy._acting_network()
+            share = parameters.pruning * self.strength.strength
+            prune(list(network.layers), share, spikes_enter=network.spikes_enter)
         self.counters.updates += 1
 
     def _set_learning_rate(self) -> None:

@@ -167,7 +167,8 @@ def check_is_no_copy(
                 "near-copy",
                 f"the weights are {found:.2g} from those of {row.agent} on {row.environment} with "
                 f"seed {row.seed}; expected {NEAR} or more, as between independent trainings; "
-                "train from the start with another seed",
+                "train from the start with another seed, or verify with --retrain, which shows "
+                "that it was",
             )
 
 

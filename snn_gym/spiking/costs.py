@@ -38,7 +38,8 @@ COST_COLUMNS: dict[str, CostColumn] = {
         "SynOps",
         "synaptic operations in one decision: every spike times its fan-out, summed over layers "
         "and time steps, whoever receives it (a spike that enters an ANN's layer counts as one "
-        "that enters spiking neurons); recurrent synapses and those of the readout included",
+        "that enters spiking neurons); recurrent synapses and those of the readout included, "
+        "synapses of weight zero into spiking neurons left out",
     ),
     "macs_per_decision": CostColumn(
         "MACs",
@@ -152,22 +153,33 @@ class CostCounter:
     def __init__(self) -> None:
         self._counts: dict[str, _Counts] = {name: {} for name in _NAMES}
 
-    def spikes(self, source: str, spikes: Tensor, fan_out: int) -> None:
+    def spikes(
+        self, source: str, spikes: Tensor, fan_out: int, zeros: Tensor | None = None
+    ) -> None:
         """Count spikes and what they do to the synapses behind them.
+
+        A synapse of weight zero does nothing and need not be stored, as in the effective synaptic
+        operations of NeuroBench (Yik et al. 2025, https://doi.org/10.1038/s41467-025-56739-4).
 
         Args:
             source: Layer that they leave.
             spikes: (T, B, N), 0 or 1.
             fan_out: Synapses that leave each neuron, recurrent ones included.
+            zeros: (N,) how many of them have the weight zero; None for none.
         """
         of_neurons = spikes.detach().sum(0)  # (B, N)
         batch, neurons = of_neurons.shape
         count = float(of_neurons.double().sum()) / batch
         fired = int((of_neurons > 0).sum()) / batch
+        synops, synapses, read = count * fan_out, neurons * fan_out, fired * fan_out
+        if zeros is not None:
+            synops -= float((of_neurons.double() * zeros).sum()) / batch
+            synapses -= int(zeros.sum())
+            read -= int(((of_neurons > 0) * zeros).sum()) / batch
         self._add("spikes_per_decision", source, count)
-        self._add("synops_per_decision", source, count * fan_out)
-        self._add("synapses", source, neurons * fan_out)
-        self.parameters(source, fired * fan_out)
+        self._add("synops_per_decision", source, synops)
+        self._add("synapses", source, synapses)
+        self.parameters(source, read)
 
     def product(self, layer: str, inputs: int, outputs: int) -> None:
         """Count a product of analogue values (inputs,) with weights (outputs, inputs)."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from torch import nn
+from torch import Tensor, nn
 
 from snn_gym.spiking.coding.decoders import Decoder
 from snn_gym.spiking.coding.encoders import SpikeEncoder
@@ -13,6 +13,7 @@ from snn_gym.spiking.coding.parameters import NetworkEncoder
 from snn_gym.spiking.config import NetworkConfig
 from snn_gym.spiking.costs import CostCounter
 from snn_gym.spiking.layers import SpikingLayer
+from snn_gym.spiking.neurons.base import Run
 from snn_gym.spiking.recording import LayerRecording
 
 
@@ -68,6 +69,60 @@ def fan_outs(layers: Sequence[SpikingLayer], readout: Readout) -> list[int]:
     ]
 
 
+def zeros_behind(layers: Sequence[SpikingLayer]) -> list[Tensor]:
+    """Return how many synapses of weight zero leave each neuron, for the input and every layer.
+
+    Args:
+        layers: Spiking layers, each of which reads the one before.
+
+    Returns:
+        (N,) int64 of each, the input first. Synapses of a readout are left out.
+    """
+    into = [_zeros(layer.linear.weight) for layer in layers]
+    behind = [*into, into[0].new_zeros(layers[-1].size)]
+    for k, layer in enumerate(layers, start=1):
+        if layer.recurrent is not None:
+            behind[k] = behind[k] + _zeros(layer.recurrent.weight)
+    return behind
+
+
+def _zeros(weight: Tensor) -> Tensor:
+    """Return the zeros (senders,) among weights (receivers, senders)."""
+    return (weight.detach() == 0).sum(0)
+
+
+def record_layers(
+    config: NetworkConfig,
+    layers: Sequence[SpikingLayer],
+    runs: Sequence[Run],
+    signal: Tensor | None,
+    readout: Readout,
+) -> list[LayerRecording]:
+    """Return what every layer that spikes leave did, an input's included.
+
+    Args:
+        config: Settings of the network.
+        layers: Its spiking layers.
+        runs: What each did.
+        signal: (T, B, channels) spikes that entered the first; None for a constant current.
+        readout: What reads the last.
+    """
+    entering, *leaving = zeros_behind(layers)
+    recorded = [
+        LayerRecording(
+            name, done.spikes, done.voltages if layer.neuron.has_potential else None, fan_out,
+            layer.neuron.thresholds(done.spikes, done.entered), zeros,
+        )
+        for name, layer, done, fan_out, zeros in zip(
+            layer_names(config, layers), layers, runs, fan_outs(layers, readout), leaving,
+            strict=True,
+        )
+    ]  # fmt: skip
+    if signal is None:
+        return recorded
+    return [LayerRecording("input", signal, None, layers[0].size, zeros=entering), *recorded]
+
+
 def count_encoder(
     counter: CostCounter,
     encoder: NetworkEncoder,
@@ -107,7 +162,7 @@ def count_layers(
         time_steps: T.
     """
     for record in recorded:
-        counter.spikes(record.name, record.spikes, record.fan_out)
+        counter.spikes(record.name, record.spikes, record.fan_out, record.zeros)
     for record, layer in zip(recorded[len(recorded) - len(layers) :], layers, strict=True):
         counter.updates(record.name, time_steps * layer.size)
         counter.parameters(record.name, layer.parameters_read)

@@ -25,10 +25,10 @@ from snn_gym.spiking.coding.parameters import (
 from snn_gym.spiking.compiled import CompiledLayers
 from snn_gym.spiking.config import NetworkConfig
 from snn_gym.spiking.costs import CostCounter
-from snn_gym.spiking.counting import Readout, count_encoder, count_layers, fan_outs, layer_names
+from snn_gym.spiking.counting import Readout, count_encoder, count_layers, record_layers
 from snn_gym.spiking.neurons.base import Breaks, State
 from snn_gym.spiking.neurons.norse_cells import CellFactory
-from snn_gym.spiking.recording import LayerRecording, Recording
+from snn_gym.spiking.recording import Recording
 from snn_gym.spiking.regulation.penalties import Regulation
 from snn_gym.spiking.sequence import (
     NOTHING_SEEN,
@@ -124,6 +124,11 @@ class SpikingNetwork(BookkeepingModule):
     def _encoder(self) -> NetworkEncoder:
         assert self.config.encoder_parameters is not None  # filled in by NetworkConfig
         return self.config.encoder_parameters
+
+    @property
+    def spikes_enter(self) -> bool:
+        """Whether the first layer receives spikes, not a constant current."""
+        return self.spike_input or not isinstance(self._encoder, ConstantEncoder)
 
     @property
     def _needs_noise(self) -> bool:
@@ -273,20 +278,10 @@ class SpikingNetwork(BookkeepingModule):
         run, readout = self._run(inputs, state, optimised=False), self._readout(readout_size)
         if noise_state is not None:
             self.noise_state.copy_(noise_state)
-        layers = [
-            LayerRecording(
-                name, done.spikes, done.voltages if layer.neuron.has_potential else None, fan_out,
-                layer.neuron.thresholds(done.spikes, done.entered),
-            )
-            for name, done, fan_out, layer in zip(
-                layer_names(self.config, self._layers), run.layers,
-                fan_outs(self._layers, readout), self._layers, strict=True,
-            )
-        ]  # fmt: skip
+        signal = run.signal if self.spikes_enter else None
+        layers = record_layers(self.config, self._layers, run.layers, signal, readout)
         counter, steps = CostCounter(), self.config.time_steps
-        if self.spike_input or not isinstance(self._encoder, ConstantEncoder):
-            layers.insert(0, LayerRecording("input", run.signal, None, self._layers[0].size))
-        else:
+        if signal is None:
             counter.product("hidden_1", self.input_size, self._layers[0].size)
         if not self.spike_input:
             count_encoder(counter, self._encoder, self.receptive_fields, self.input_size, steps)

@@ -27,14 +27,24 @@ class LayerRecording:
     v_threshold: float | Tensor | None = None
     """Firing threshold of the layer, (T, B, N) where it adapts; None for the input and for cells
     that state none."""
+    zeros: Tensor | None = None
+    """(N,) int64, how many of the synapses that leave each neuron have the weight zero; None for
+    none."""
 
     def spikes_per_decision(self) -> float:
         """Return the mean number of spikes of the layer in one decision."""
         return float(self.spikes.detach().sum(dtype=torch.float64)) / self.spikes.shape[1]
 
     def synops_per_decision(self) -> float:
-        """Return the mean number of synaptic operations: every spike times its fan-out."""
-        return self.spikes_per_decision() * self.fan_out
+        """Return the mean number of synaptic operations: every spike times its fan-out.
+
+        Synapses of weight zero are left out.
+        """
+        whole = self.spikes_per_decision() * self.fan_out
+        if self.zeros is None:
+            return whole
+        of_neurons = self.spikes.detach().sum((0, 1), dtype=torch.float64)
+        return whole - float((of_neurons * self.zeros).sum()) / self.spikes.shape[1]
 
 
 @dataclass(frozen=True)

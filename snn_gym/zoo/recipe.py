@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Annotated
 
 from snn_gym.config import Config, Count, Length, Matching
+from snn_gym.openblas import kernels
 
 PackageName = Annotated[str, Length(1, 64), Matching(r"[A-Za-z0-9._-]+")]
 PackageVersion = Annotated[str, Length(1, 64), Matching(r"[A-Za-z0-9.+!_-]+")]
@@ -48,9 +49,10 @@ def processor() -> dict[str, str]:
     """Return what of this processor decides how numbers round.
 
     Returns:
-        The machine's architecture, the instructions that PyTorch and numpy use of it, the processor
-        that numba compiles for, by LLVM's name, and what MKL is restricted to, if anything.
-        docs/processors.md says what changes weights.
+        The machine's architecture, the instructions that PyTorch and numpy use of it, the kernels
+        of OpenBLAS, if numpy multiplies by it, the processor that numba compiles for, by LLVM's
+        name, and what MKL is restricted to, if anything. docs/processors.md says what changes
+        weights.
     """
     import numba
     import numpy as np
@@ -59,10 +61,12 @@ def processor() -> dict[str, str]:
 
     extensions = np.show_config(mode="dicts")["SIMD Extensions"]
     used = [*extensions["baseline"], *extensions["found"]]
+    openblas = kernels()
     return {
         "machine": platform.machine(),
         "torch": torch.backends.cpu.get_cpu_capability().replace(" ", "_"),
         "numpy": used[-1] if used else "none",
         "numba": vars(numba.config).get("CPU_NAME") or binding.get_host_cpu_name(),
+        **({} if openblas is None else {"openblas": openblas}),
         **({"mkl": os.environ["MKL_CBWR"]} if "MKL_CBWR" in os.environ else {}),
     }

@@ -14,7 +14,15 @@ from studies.lean.disturbed import disturbed_tasks, run_disturbed
 from studies.lean.fixed import choose_strength
 from studies.lean.front import FRONT_TASKS, front_seeds, planned, run_configuration
 from studies.lean.outcome import Outcome
-from studies.lean.plan import OTHER_AGENTS, REPORTED, SECOND_TASKS, TASKS, TENTH_TASKS, Task
+from studies.lean.plan import (
+    OTHER_AGENTS,
+    REPORTED,
+    SECOND_TASKS,
+    SYNAPSE_TASKS,
+    TASKS,
+    TENTH_TASKS,
+    Task,
+)
 from studies.lean.report import write_report
 from studies.lean.rescue import ARMS as RESCUES
 from studies.lean.rescue import STARTS, reported_seeds, run_start
@@ -52,7 +60,7 @@ def run(
 ) -> None:
     """Train what is missing; an arm whose file exists is passed over."""
     with _usage():
-        runnable = {**TASKS, **OTHER_AGENTS, **TENTH_TASKS, **SECOND_TASKS}
+        runnable = {**TASKS, **OTHER_AGENTS, **TENTH_TASKS, **SECOND_TASKS, **SYNAPSE_TASKS}
         for chosen, seed in _asked(runnable, task, seeds):
             run_seed(chosen, seed, arms.split(","), out, scratch, _show)
 

@@ -23,6 +23,11 @@ TENTH_SEED = 130
 """First seed of ``TENTH_TASKS``, whose settings follow from what all seeds before had shown."""
 SECOND_SEED = 140
 """First seed of ``SECOND_TASKS``."""
+SYNAPSE_SEED = 150
+"""First seed of ``SYNAPSE_TASKS``."""
+
+SPIKES_ALONE: Mapping[str, float] = MappingProxyType({"pruning": 0.0})
+"""Settings of what was run before synapses were shed too."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +53,7 @@ class Task:
     budget: int | None = None
     """Environment steps of a training; None for the environment's budget."""
 
-    lean: Mapping[str, Any] = field(default_factory=dict)
+    lean: Mapping[str, Any] = field(default_factory=lambda: SPIKES_ALONE)
     """Settings of ``LeanParameters`` for all arms but ``off``, which have those of the arm too."""
 
     @property
@@ -112,7 +117,7 @@ TENTH_TASKS: Mapping[str, Task] = MappingProxyType(
     {
         task.name: task
         for task in (
-            replace(task, first_seed=TENTH_SEED, variant=TENTH, lean=WORST_TENTH)
+            replace(task, first_seed=TENTH_SEED, variant=TENTH, lean={**task.lean, **WORST_TENTH})
             for task in TASKS.values()
         )
     }
@@ -133,8 +138,26 @@ SECOND_TASKS: Mapping[str, Task] = MappingProxyType(
 branches from the weights of its `off`, and these were not kept and come out otherwise on another
 processor or with another version."""
 
+SYNAPSES = "synapses"
+SYNAPSE_TASKS: Mapping[str, Task] = MappingProxyType(
+    {
+        task.name: task
+        for task in (
+            Task(env_id, agent, 5, SYNAPSE_SEED, margin, variant=SYNAPSES, lean={})
+            for env_id, agent, margin in (
+                ("Pendulum-v1", "ppo-lif", 0.02),
+                ("snn/CartPole-v1", "ppo-lif", 0.05),
+                ("snn/CursorDecoding-v0", "recurrent-ppo-lsnn", 0.05),
+                ("snn/EventTracking-v0", "recurrent-ppo-lsnn", 0.05),
+            )
+        )
+    }
+)
+"""Tasks on which synapses are shed with the spikes, by id and ``@synapses``."""
+
 OFF = "off"
 LEAN = "lean"
+SPIKES = "spikes"
 FIXED = "fixed"
 PRUNE = "prune"
 SMALL = "small"
@@ -158,12 +181,13 @@ ARMS: Mapping[str, Mapping[str, Any] | None] = MappingProxyType(
     {
         OFF: None,
         LEAN: {},
+        SPIKES: SPIKES_ALONE,
         "shuffled": {"signals": "shuffled", **_CONTROL},
         "uniform": {"signals": "uniform", **_CONTROL},
         "scale": {"signals": "scale", **_CONTROL},
         "blind": {"signals": "blind", **_CONTROL},
         FIXED: _FIXED,
-        PRUNE: {"signals": "prune", **_CONTROL},
+        PRUNE: {"signals": "prune", "pruning": 1.0, **_CONTROL},
         SMALL: {"first_strength": 0.0, **_FIXED},
         "synops-2000": {"max_synops": 2000.0},
         "synops-1000": {"max_synops": 1000.0},
@@ -175,8 +199,8 @@ ARMS: Mapping[str, Mapping[str, Any] | None] = MappingProxyType(
 """Settings of ``LeanParameters`` by arm; None for an agent that goes on learning. Controls have
 the last bound of ``lean``, so they are run after it."""
 
-REPORTED = tuple(arm for arm in ARMS if arm not in TRIED)
-"""Arms that are run with the reported seeds."""
+REPORTED = tuple(arm for arm in ARMS if arm not in TRIED and arm != SPIKES)
+"""Arms that are run with the reported seeds; ``spikes`` is `lean` there."""
 
 
 def settings_of(

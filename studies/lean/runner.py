@@ -36,13 +36,11 @@ from studies.lean.plan import (
     FIXED,
     LEAN,
     OFF,
-    PRUNE,
     SMALL,
     Task,
     chosen_strength,
     settings_of,
 )
-from studies.lean.pruned import PrunedCounting
 from studies.lean.small import smallest_student
 
 Report = Callable[[Outcome], None]
@@ -183,11 +181,7 @@ def _train_arm(task: Task, arm: str, seed: int, folder: Path, results: Path) -> 
     settings = {**task.lean, **settings}
     trained = trained_arm(task, arm, settings, seed, folder)
     model: Any = trained.model
-    evaluation = None
-    if arm == PRUNE:
-        pruned: Any = PrunedCounting(model.policy)
-        evaluation = evaluate(pruned, task.env_id)
-    outcome = judge(trained, task, arm, seed, settings, evaluation)
+    outcome = judge(trained, task, arm, seed, settings)
     if arm != LEAN:
         return outcome
     frozen = evaluate(model.shedding.teacher, task.env_id)

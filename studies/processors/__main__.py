@@ -54,6 +54,12 @@ Recipes say of it: {processor}.
 _END = """
 ## What follows
 
+The package takes OpenBLAS's kernels of `Haswell` on every processor that has AVX2
+(`snn_gym.openblas`), and recipes say so. It did not when the tables above were made, and the shell
+of the AMD processor happened to set that variable, so that its row compares these kernels with
+themselves. Without it OpenBLAS takes those of `SkylakeX` there, and `ppo-lif` on Acrobot-v1 with
+seed 0 trains other weights than the row has; with it the same ones.
+
 On the AMD processor (znver5) AVX-512 changes nothing against AVX2; on the Intel processor
 (emeraldrapids) MKL and OpenBLAS round otherwise with it. Where PyTorch has no AVX2, MKL another
 code path or numba no fused multiply-add, sums are added up in another order or rounded once more,

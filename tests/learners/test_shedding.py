@@ -13,6 +13,7 @@ from torch import Tensor
 
 from snn_gym.learners.shedding import Shedding, acting_parameters, twin_of
 from snn_gym.spiking.regulation.control import BoundControl, StrengthControl
+from tests.learners import shed
 from tests.learners.shed import ONCE, begun, copied, distance, earned, make_shedding, put
 from tests.policies.identity import observations
 
@@ -109,11 +110,13 @@ def zeros_of(shedding: Any) -> list[int]:
     return [int((layer.linear.weight == 0).sum()) for layer in layers]
 
 
+@pytest.mark.parametrize("signals", ["own", "prune"])
 def test_pruning_follows_the_divergence_and_its_strength_is_the_share(
-    monkeypatch: pytest.MonkeyPatch,
+    signals: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    _, shedding = begun("PPO", signals="prune", updates=9, tolerance=1.0)
-    size = shedding._policy._acting_network().layers[0].linear.weight.numel()
+    monkeypatch.setattr(shed, "SMALL", replace(shed.SMALL, hidden_sizes=(16, 8)))
+    _, shedding = begun("PPO", signals=signals, pruning=2.0, updates=9, tolerance=1.0)
+    size = shedding._policy._acting_network().layers[1].linear.weight.numel()
     sample = shedding._visited.sample(32)
     monkeypatch.setattr(shedding._visited, "sample", lambda *_: sample)
     # Far within the bound more is pruned at every update, and far beyond it less.
@@ -124,7 +127,7 @@ def test_pruning_follows_the_divergence_and_its_strength_is_the_share(
             shedding._step()
             now = shedding.strength.strength
             seen.append(now)
-            assert zeros_of(shedding) == [int(now / (1 + now) * size)]
+            assert zeros_of(shedding) == [0, int(2 * now / (1 + 2 * now) * size)]
         assert seen == sorted(seen, reverse=not grows)
         assert len(set(seen)) == 4
         assert (seen[0] > strength) == grows

@@ -43,8 +43,12 @@ def _in_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture(scope="module")
 def template(tmp_path_factory: pytest.TempPathFactory) -> Template:
     """Give the submission of one call of `learn`, whose weights differ from the first ones."""
-    run = tmp_path_factory.mktemp("run")
-    model = make_agent("ppo-lif", "CartPole-v1", seed=0)
+    return learned(0, tmp_path_factory.mktemp("run"))
+
+
+def learned(seed: int, run: Path) -> Template:
+    """Return the submission of one call of `learn`."""
+    model = make_agent("ppo-lif", "CartPole-v1", seed=seed)
     model.learn(1000)
     return read(submit(save_agent(model, run), run / "submission", seeds=SETTINGS.seeds))
 
@@ -89,7 +93,32 @@ def test_the_recipe_says_steps_versions_and_processor(template: Template) -> Non
         "processor": processor(),
         "parent": None,
     }
-    assert set(processor()) == {"machine", "torch", "numpy", "numba"}
+    # numpy of Apple's packages multiplies by another library than OpenBLAS.
+    assert set(processor()) - {"openblas"} == {"machine", "torch", "numpy", "numba"}
+
+
+def test_weights_that_training_gives_again_are_no_copy_however_near(
+    template: Template, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    board, other = tmp_path / "board", learned(1, tmp_path / "run")
+    verify(template.write(tmp_path / "s"), board, SETTINGS)
+    monkeypatch.setattr(copies, "NEAR", 2.0)  # as if all trainings ended alike
+    before = fingerprint(board)
+    with pytest.raises(SubmissionError, match="with --retrain, which shows") as caught:
+        verify(other.write(tmp_path / "o"), board, SETTINGS)
+    assert caught.value.code == "near-copy"
+    # A copy says another seed than its own.
+    copy = noisy(template).with_manifest(seed=7)
+    with pytest.raises(SubmissionError, match="bit for bit") as caught:
+        verify(copy.write(tmp_path / "c"), board, SETTINGS, retrain=True)
+    assert caught.value.code == "retrain-mismatch"
+    # Where versions excuse other weights, nothing shows that these are no copy.
+    excused = with_recipe(copy, versions={"snn_gym": "0.0.1"})
+    with pytest.raises(SubmissionError) as caught:
+        verify(excused.write(tmp_path / "e"), board, SETTINGS, retrain=True)
+    assert caught.value.code in ("near-copy", "retrain-mismatch")
+    assert fingerprint(board) == before
+    assert verify(tmp_path / "o", board, SETTINGS, retrain=True).is_file()
 
 
 def test_an_honest_submission_has_the_mark(template: Template, tmp_path: Path) -> None:

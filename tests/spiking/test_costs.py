@@ -25,15 +25,18 @@ from snn_gym.spiking.costs import COST_COLUMNS, CostCounter, Costs, mean_costs
 TRAINS = torch.zeros(2, 3, 2)
 TRAINS[0, 0, 0] = TRAINS[0, 2, 0] = TRAINS[0, 1, 1] = TRAINS[1, 2, 1] = 1.0
 
+TINY = 1e-9
+"""Weight of a synapse that changes nothing and yet is one."""
+
 
 def always(config: NetworkConfig, inputs: int, outputs: int | None, **options: Any) -> Any:
     """Return a network whose neurons all spike at every time step, whatever comes in."""
     network = SpikingNetwork(config, inputs, outputs, **options)
     for layer in network._layers:
-        layer.linear.weight.data.zero_()
+        layer.linear.weight.data.fill_(TINY)
         layer.linear.bias.data.fill_(1e3)
         if layer.recurrent is not None:
-            layer.recurrent.weight.data.zero_()
+            layer.recurrent.weight.data.fill_(TINY)
     return network
 
 

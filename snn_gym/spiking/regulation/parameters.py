@@ -87,14 +87,15 @@ class LeanParameters(Config):
     """What a neuron is told: what its ``own`` spikes cost, or for control what those of another
     neuron of its layer do (``shuffled``), the layer's mean (``uniform``), the same for its
     threshold alone (``scale``), or nothing, and its weights decay (``blind``) or synapses are
-    pruned (``prune``): the strength is then the number of those that are zero for each that is
-    left."""
+    pruned alone (``prune``)."""
+    pruning: NonNegative = 3.0
+    """Synapses that are pruned for each that is left, in units of the strength; 0 for none. Those
+    of the smallest weights are, of the synapses that spikes pass into every layer of neurons."""
 
     def _check(self) -> None:
-        if self.signals == "prune" and self.max_synops is not None:
+        if self.signals == "prune" and self.pruning == 0:
             raise ValueError(
-                "signals 'prune' follow a bound and not max_synops, which counts synapses that are "
-                f"pruned as well; leave max_synops out, got {self.max_synops}"
+                "signals 'prune' with pruning 0 shed nothing; give pruning above 0, such as 3"
             )
         if self.final_learning_rate > self.learning_rate:
             raise ValueError(

@@ -29,7 +29,10 @@ LEAST_SPIKES = 1.0
 
 
 def spike_cost(
-    spikes: Sequence[Tensor], fan_outs: Sequence[int], time_steps: int
+    spikes: Sequence[Tensor],
+    fan_outs: Sequence[int],
+    time_steps: int,
+    zeros: Sequence[Tensor] | None = None,
 ) -> tuple[Tensor, float]:
     """Return what the spikes of a network cost, for its gradient, and what they are.
 
@@ -37,15 +40,20 @@ def spike_cost(
         spikes: (L * T, B, N) of each layer, 0 or 1.
         fan_outs: Synapses that leave each neuron of a layer.
         time_steps: T.
+        zeros: (N,) of each layer, how many of these synapses have the weight zero; None for none.
 
     Returns:
-        The cost, differentiable, and the synaptic operations of a decision.
+        The cost, differentiable, as if no weight were zero: a price that fell with the synapses
+        would let the spikes come back. And the synaptic operations of a decision, without those
+        synapses.
     """
     cost, synops = spikes[0].new_zeros(()), 0.0
-    for fired, fan_out in zip(spikes, fan_outs, strict=True):
+    for k, (fired, fan_out) in enumerate(zip(spikes, fan_outs, strict=True)):
         rates = fired.mean((0, 1))
         count = time_steps * float(rates.detach().sum())
         synops += count * fan_out
+        if zeros is not None:
+            synops -= time_steps * float((rates.detach() * zeros[k]).sum())
         price = fan_out * time_steps if count >= LEAST_SPIKES else 0
         cost = cost + price * (rates / 2 + rates.square()).sum()
     return cost, synops
@@ -86,8 +94,12 @@ def redirect(
     return changed
 
 
-def prune(layers: Iterable[SpikingLayer], strength: float) -> None:
-    """Set the weakest synapses into each layer to zero, in place.
+def prune(layers: Sequence[SpikingLayer], strength: float, *, spikes_enter: bool) -> None:
+    """Set the weakest synapses that spikes pass into each layer to zero, in place.
+
+    What a synapse adds to the variance of a current is the square of its weight times the variance
+    of its spikes, and what it costs grows with these too, so that the weakest do least for what
+    they cost, whatever their neurons' rates.
 
     Magnitude pruning (Han et al. 2015, https://arxiv.org/abs/1506.02626), after every update, as in
     iterative hard thresholding (Blumensath and Davies 2009, https://arxiv.org/abs/0805.0510): a
@@ -98,11 +110,13 @@ def prune(layers: Iterable[SpikingLayer], strength: float) -> None:
         layers: Spiking layers, of which synapses from other layers and from the same one are pruned
             apart; biases stay.
         strength: Synapses that are zero for each that is left, at least 0.
+        spikes_enter: Whether spikes enter the first layer; its synapses stay where a current does,
+            whose products are made once in a decision.
     """
     share = strength / (1.0 + strength)
     with torch.no_grad():
-        for layer in layers:
-            for part in (layer.linear, layer.recurrent):
+        for k, layer in enumerate(layers):
+            for part in (layer.linear if k > 0 or spikes_enter else None, layer.recurrent):
                 if part is not None:
                     part.weight.copy_(pruned(part.weight, share))
 

@@ -313,9 +313,8 @@ def test_patience_is_a_share_of_the_training() -> None:
             "'scale', 'blind', 'prune'",
         ),
         (
-            {"signals": "prune", "max_synops": 50.0},
-            "signals 'prune' follow a bound and not max_synops, which counts synapses that are "
-            "pruned as well; leave max_synops out, got 50",
+            {"signals": "prune", "pruning": 0.0},
+            "signals 'prune' with pruning 0 shed nothing; give pruning above 0, such as 3",
         ),
         ({"learning_rate": 1e-5}, "final_learning_rate must be at most learning_rate=1e-05, got"),
         (

@@ -38,6 +38,15 @@ def test_a_neuron_that_fires_at_every_other_step_costs_its_synops() -> None:
     assert float(cost) == synops == 6.0
 
 
+def test_synapses_of_weight_zero_are_no_operations_and_keep_their_price() -> None:
+    # T = 2, B = 1: two spikes and one, to four neurons each, less 3 and 1 synapses.
+    spikes = torch.tensor([[[1.0, 0.0, 0.0]], [[1.0, 1.0, 0.0]]])
+    zeros = torch.tensor([3, 1, 4])
+    cost, synops = spike_cost([spikes], [4], 2, [zeros])
+    assert synops == 2 * (4 - 3) + 1 * (4 - 1)
+    assert float(cost) == float(spike_cost([spikes], [4], 2)[0]) == 16.0
+
+
 def test_layers_are_added_each_with_its_fan_out() -> None:
     first, second = torch.ones(2, 3, 4), torch.ones(2, 3, 1)
     cost, synops = spike_cost([first, second], [10, 7], 2)
@@ -235,17 +244,21 @@ def test_what_is_left_is_as_it_was_and_larger_than_what_is_not(
 def test_every_layer_loses_the_same_share_of_its_synapses_and_no_bias() -> None:
     config = NetworkConfig((6, 5), 4, recurrent=True)
     network = SpikingNetwork(config, 3, 2)
+    layers = list(network.layers)
     before = {name: x.detach().clone() for name, x in network.named_parameters()}
-    prune(network.layers, 3.0)  # three for each that is left
-    weights = [x.weight for layer in network.layers for x in (layer.linear, layer.recurrent) if x]
+    weights = [x.weight for layer in layers for x in (layer.linear, layer.recurrent) if x]
     assert [x.numel() for x in weights] == [18, 36, 30, 25]
+    prune(layers, 3.0, spikes_enter=False)  # three for each that is left
+    # A constant current is multiplied once in a decision, whatever the spikes do.
+    assert [int((x == 0).sum()) for x in weights] == [0, 27, 22, 18]
+    prune(layers, 3.0, spikes_enter=True)
     assert [int((x == 0).sum()) for x in weights] == [13, 27, 22, 18]
     changed = {id(x) for x in weights}
     for name, x in network.named_parameters():
         if id(x) not in changed:
             assert torch.equal(x, before[name]), name
     untouched = [x.detach().clone() for x in weights]
-    prune(network.layers, 0.0)
+    prune(layers, 0.0, spikes_enter=True)
     assert all(torch.equal(x, y) for x, y in zip(weights, untouched, strict=True))
 
 

@@ -113,8 +113,8 @@ def test_an_arm_of_fixed_strength_is_trained_at_it(
     lean, chosen, tried = seen
     assert (lean.arm, chosen.arm, tried.arm) == ("lean", "fixed", "fixed-4")
     assert chosen.settings == {
-        "control_rate": 0.0, "first_strength": 4.0, "widening": 1.0, "tolerance": 1.0,
-        "updates": 20, "bound": lean.last_bound,
+        "pruning": 0.0, "control_rate": 0.0, "first_strength": 4.0, "widening": 1.0,
+        "tolerance": 1.0, "updates": 20, "bound": lean.last_bound,
     }  # fmt: skip
     assert (chosen.returns, chosen.synops) == (tried.returns, tried.synops)
     assert chosen.synops != lean.synops

@@ -109,8 +109,8 @@ def test_it_is_taught_by_the_policy_that_lean_froze_in_the_steps_that_are_left(
     assert found.steps == frozen_at + seen.students[0].num_timesteps
     assert (found.begun_at, found.last_bound) == (lean.begun_at, lean.last_bound)
     assert found.settings == {
-        "first_strength": 0.0, "control_rate": 0.0, "widening": 1.0, "tolerance": 1.0,
-        **_SHORT, "bound": lean.last_bound,
+        "pruning": 0.0, "first_strength": 0.0, "control_rate": 0.0, "widening": 1.0,
+        "tolerance": 1.0, **_SHORT, "bound": lean.last_bound,
     }  # fmt: skip
     assert found.arm == "small"
     assert list((tmp_path / "r").glob("*/small/1000.json"))

@@ -56,7 +56,7 @@ def test_arms_end_as_planned_and_off_as_the_zoo_trains_it(tmp_path: Path) -> Non
     assert shed.begun_at is not None
     assert shed.branched_at <= shed.begun_at * 2048
     assert uniform.settings == {
-        "signals": "uniform", "widening": 1.0, "tolerance": 1.0, **_SHORT,
+        "pruning": 0.0, "signals": "uniform", "widening": 1.0, "tolerance": 1.0, **_SHORT,
         "bound": shed.last_bound,
     }  # fmt: skip
     # A file that exists is passed over.
@@ -67,7 +67,7 @@ def test_arms_end_as_planned_and_off_as_the_zoo_trains_it(tmp_path: Path) -> Non
 def test_an_arm_is_what_training_it_from_the_start_gives(tmp_path: Path) -> None:
     seen: list[Outcome] = []
     runner.run_seed(_TASK, 1000, ("lean",), tmp_path / "r", tmp_path / "s", seen.append)
-    regulation = {"lean": _SHORT}
+    regulation = {"lean": {**_SHORT, "pruning": 0.0}}
     whole = make_agent("ppo-lif", "CartPole-v1", 1000, network={"regulation": regulation})
     log = runner.EpisodeLog()
     segments = runner.partial(runner.SegmentCallback, tmp_path / "c", tmp_path / "e")

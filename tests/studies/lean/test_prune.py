@@ -1,0 +1,43 @@
+"""The arm of which synapses are pruned and spikes are not priced."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from snn_gym.scoring import evaluate
+from studies.lean import plan, runner
+from studies.lean.outcome import Outcome
+from studies.lean.runner import run_seed
+from tests.studies.lean.made import ShortTask
+
+
+def test_the_arm_prunes_within_the_bound_of_lean_and_counts_what_is_left(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    arms = {arm: x if x is None else {**x, "updates": 40} for arm, x in plan.ARMS.items()}
+    for module in (plan, runner):
+        monkeypatch.setattr(module, "ARMS", arms)
+    monkeypatch.setattr(runner, "CHECKPOINT_INTERVAL", 512)
+    seen: list[Outcome] = []
+    judged: list[Any] = []
+
+    def spy(model: Any, env_id: str) -> Any:
+        judged.append(model)
+        return evaluate(model, env_id)
+
+    monkeypatch.setattr(runner, "evaluate", spy)
+    task = ShortTask("CartPole-v1")
+    run_seed(task, 1000, ("lean", "prune"), tmp_path / "r", tmp_path / "s", seen.append)
+    lean, pruned = seen
+    assert pruned.settings == {
+        "signals": "prune", "pruning": 1.0, "widening": 1.0, "tolerance": 1.0, "updates": 40,
+        "bound": lean.last_bound,
+    }  # fmt: skip
+    layers = list(judged[-1].policy._acting_network().layers)
+    current, spiking = (float((x.linear.weight == 0).float().mean()) for x in layers)
+    assert current == 0.0
+    assert spiking > 0.1
+    again = evaluate(judged[-1], "CartPole-v1")
+    assert again.returns == pruned.returns
+    assert pruned.hidden_synops == pytest.approx(sum(again.synops_per_decision.values()))
