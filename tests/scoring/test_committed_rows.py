@@ -41,6 +41,7 @@ def test_weights_and_costs_are_those_of_the_architecture(row: Row) -> None:
     tensors = check_weights(read_regular_file(path, max_bytes=MAX_WEIGHTS_BYTES), row)
     assert hash_tensors(trained_tensors(tensors, row.agent, row.environment)) == row.content_sha256
     policy: Any = build_policy(row.agent, row.environment)
+    policy.load_acting_state_dict(tensors)  # a weight of zero is no synapse
     observation, _ = make_task(row.environment).reset(seed=0)
     costs = policy.record(observation).costs
     # What does not depend on the spikes, hence on no state and no observation.
@@ -76,7 +77,8 @@ SMALL = [
 @pytest.mark.parametrize("row", SMALL, ids=lambda row: f"{row.agent}-{row.seed}")
 def test_training_again_gives_the_same_weights(row: Row) -> None:
     assert row.trained_again is not None
-    if row.trained_again.processor != processor():
+    # Rows of before November 27 of 2026 do not say OpenBLAS's kernels.
+    if {**processor(), **row.trained_again.processor} != processor():
         pytest.skip(f"weights were found on {row.trained_again.processor}, not {processor()}")
     path = row_path(BOARD, row.agent, row.environment, row.seed).with_suffix(".safetensors")
     tensors = check_weights(read_regular_file(path, max_bytes=MAX_WEIGHTS_BYTES), row)
