@@ -35,10 +35,11 @@ _TIMED = 1000
 _TEXT = """# Agents as C
 
 Written by `python -m studies.deployed` from `studies/deployed/deployed.json`. Agents of the results
-table, seeds {first} to {last} on {env}, and the spiking ones made lean (`make_lean` as it comes),
-are written as C by [snn-gym export](guide/export.md), compiled by `cc -std=c99 -O3 -march=native`,
-played through a pipe on the table's {episodes} episodes, and timed on {timed:,} states that the
-agent visits: CPU time of a decision, observation to action, one core, the least of 15 rounds.
+table, seeds {first} to {last} on {env}, and the spiking ones made lean (`make_lean` with
+`pruning=0.0`), are written as C by [snn-gym export](guide/export.md), compiled by
+`cc -std=c99 -O3 -march=native`, played through a pipe on the table's {episodes} episodes, and timed
+on {timed:,} states that the agent visits: CPU time of a decision, observation to action, one core,
+the least of 15 rounds.
 Scales of fixed point and silent neurons come from 20 other episodes. Cells are medians over seeds,
 with the smallest and the largest. Processor: {processor}.
 
@@ -93,7 +94,8 @@ def measure(_: Found | None) -> Iterator[Found]:
 def _measured() -> Iterator[Deployed]:
     for seed in SEEDS:
         trained, ann = (load_pretrained(x, ENV_ID, seed) for x in ("ppo-lif", "ppo-mlp"))
-        for agent, model in (("ppo-lif", trained), (LEAN, make_lean(trained)), ("ppo-mlp", ann)):
+        lean = make_lean(trained, pruning=0.0)
+        for agent, model in (("ppo-lif", trained), (LEAN, lean), ("ppo-mlp", ann)):
             simulated = evaluate(model, ENV_ID).mean
             visits, seen = visit(model, ENV_ID), visited(model)
             forms = FORMS if agent != "ppo-mlp" else {"float": FORMS["float"]}

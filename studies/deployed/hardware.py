@@ -26,8 +26,9 @@ _INTRODUCTION = (
     "Written by `python -m studies.deployed.hardware` from `studies/deployed/hardware.json`; "
     "`snn-gym export AGENT --hardware` says the same of one agent. Each spiking agent of the "
     "results table that can be exported, with the seed of its median return, plays {episodes} "
-    "episodes apart from those of evaluations. *Made lean* are those that `make_lean` as it comes "
-    "makes of the stored one; agents `*-dynamics` are [lean](guide/lean.md) by their training. "
+    "episodes apart from those of evaluations. *Made lean* are those that `make_lean` with "
+    "`pruning=0.0` makes of the stored one; agents `*-dynamics` are [lean](guide/lean.md) by their "
+    "training. "
     "*Without silent* leaves out the neurons that fired in none of these episodes.",
     "Nothing here ran on a chip. Room is compared with what is published of a core, whatever its "
     "neurons are: that a network fits does not say that its neuron model, its currents from a host "
@@ -100,7 +101,7 @@ def _agents() -> Iterator[Measured]:
         where = (trained.agent, trained.environment)
         yield from _measured(model, *where, row.seed, STORED)
         if where in MADE_LEAN:
-            yield from _measured(make_lean(model), *where, row.seed, LEAN)
+            yield from _measured(make_lean(model, pruning=0.0), *where, row.seed, LEAN)
 
 
 def _is_exported(model: Any) -> bool:
