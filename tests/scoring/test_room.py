@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -23,8 +24,19 @@ PPO_LIF = Demand(
 
 def test_room_is_that_of_the_registered_architecture() -> None:
     assert registered_demand("ppo-lif", "CartPole-v1") == PPO_LIF
-    trained = load_pretrained("ppo-lif-dynamics", "CartPole-v1")
+    trained = load_pretrained("ppo-lif", "CartPole-v1")
     assert demand_of(spiking(trained.policy)) == PPO_LIF
+
+
+def test_pruned_synapses_take_no_room() -> None:
+    trained: Any = load_pretrained("ppo-lif-dynamics", "CartPole-v1")
+    demand = demand_of(spiking(trained.policy))
+    first, second = trained.policy._acting_network().layers
+    left = int((second.linear.weight != 0).sum())
+    assert int((first.linear.weight != 0).sum()) == 4 * 64
+    assert 0 < left < 64 * 64 / 10
+    assert demand.synapses == 4 * 64 + left + 64 * 2
+    assert (demand.neurons, demand.layers) == (PPO_LIF.neurons, PPO_LIF.layers)
 
 
 @pytest.mark.parametrize(
