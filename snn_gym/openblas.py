@@ -29,14 +29,16 @@ def choose_kernels() -> None:
 def _has_avx2() -> bool:
     if platform.machine() not in ("x86_64", "AMD64") or not _PROCESSOR.exists():
         return False
-    return " avx2 " in _PROCESSOR.read_text(encoding="ascii", errors="replace").replace("\n", " ")
+    # No further than the first core: where there are hundreds the whole takes the kernel a while.
+    with _PROCESSOR.open(encoding="ascii", errors="replace") as lines:
+        flags = next((line for line in lines if line.startswith("flags")), "")
+    return "avx2" in flags.split()
 
 
 def kernels() -> str | None:
     """Return the kernels in use, None where numpy multiplies by another library."""
-    import numpy as np
+    import numpy as np  # noqa: F401  # it loads OpenBLAS
     from threadpoolctl import threadpool_info
 
-    del np  # which loads OpenBLAS
     names = {x["architecture"] for x in threadpool_info() if x["internal_api"] == "openblas"}
     return "_".join(sorted(names)) or None

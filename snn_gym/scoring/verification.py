@@ -9,7 +9,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -103,9 +103,8 @@ def verify(
     check = functools.partial(
         check_is_no_copy, leaderboard, manifest.agent, manifest.environment, tensors, parent
     )
-    near = _near_copy(check)
-    if near is not None and not retrain:
-        raise near
+    if not retrain:
+        check()
     # Written afresh, so that nothing of the submitted file but its tensors is stored.
     weights = dump_tensors(tensors)
     request = Request(agent=manifest.agent, environment=manifest.environment, seeds=settings.seeds)
@@ -118,8 +117,6 @@ def verify(
         play = functools.partial(rerun_in_worker, weights=weights, settings=settings)
         hidden = play_hidden(manifest, digest, salt, play)
     again = train_again(manifest, tensors, settings.seeds, leaderboard) if retrain else None
-    if near is not None and (again is None or again.same != "weights"):
-        raise near
     found = {
         **vars(result),  # its score and packages in place of the claimed ones
         "budget_class": agent.budget_class,
@@ -131,26 +128,11 @@ def verify(
         "hidden": hidden,
     }
     row = Row(**{**vars(manifest), **found})
-    return write_row(leaderboard, row, weights, check if near is None else _nothing)
-
-
-def _near_copy(check: Callable[[], None]) -> SubmissionError | None:
-    """Return the refusal of a near copy, None where there is none.
-
-    Networks of which nearly all was shed may be alike by themselves. Who has trained one can have
-    it trained again, to the bit; who has copied it and claims another seed can't.
-    """
-    try:
-        check()
-    except SubmissionError as error:
-        if error.code != "near-copy":
-            raise
-        return error
-    return None
-
-
-def _nothing() -> None:
-    """Check nothing more."""
+    # Networks of which nearly all was shed may be alike by themselves. Who has trained one can have
+    # it trained again, to the bit; who has copied it and claims another seed can't.
+    if again is not None and again.same == "weights":
+        return write_row(leaderboard, row, weights)
+    return write_row(leaderboard, row, weights, check)
 
 
 @contextmanager
