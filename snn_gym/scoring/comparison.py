@@ -1,4 +1,4 @@
-"""Agents against their twins: which is better, and what the data do not show."""
+"""Agents against twins and origins: which is better, and what the data do not show."""
 
 from __future__ import annotations
 
@@ -26,13 +26,14 @@ As `python -m studies.intervals` measured it for docs/intervals.md.
 _WRONG = (
     "Of agents that lose just that it was said in {} % (5 seeds of each) and {} % (10) of repeats "
     "where seeds are normal, in {} % and {} % where one in 15 of the agent's seeds fails and none "
-    "of the twin's ([all cases](../docs/intervals.md))"
+    "of the other's ([all cases](../docs/intervals.md))"
 ).format(*WRONG_PERCENT["normal"], *WRONG_PERCENT["failing"])
 COMPARISON_DEFINITIONS: dict[str, str] = {
     "Agent": "the agent",
-    "Against": "its twin, in the same environment, version and budget class",
-    "Difference": "the agent's mean over seeds less the twin's",
-    "Improvement": "probability that a seed of the agent is above one of the twin: share of all "
+    "Against": "its twin, or what it is a form of: the agent from whose rows it was made lean, or "
+    "whose file its own builds on; in the same environment, version and budget class",
+    "Difference": "the agent's mean over seeds less the other's",
+    "Improvement": "probability that a seed of the agent is above one of the other: share of all "
     "pairs, ties counting one half",
     "p": "of the difference, two-sided: all ways to split the seeds between the two are counted; "
     "not adjusted for the number of comparisons",
@@ -49,27 +50,27 @@ COMPARISON_COLUMNS = tuple(COMPARISON_DEFINITIONS)
 
 @dataclass(frozen=True)
 class Comparison:
-    """An agent against its twin."""
+    """An agent against its twin, or against the one that it is a form of."""
 
     row: TableRow
     """The agent."""
-    twin: TableRow
-    """Its twin."""
+    other: TableRow
+    """What it is compared with."""
 
     @property
     def difference(self) -> float:
-        """The agent's mean over seeds less the twin's, in the task's reward units."""
-        return self.row.mean - self.twin.mean
+        """The agent's mean over seeds less the other's, in the task's reward units."""
+        return self.row.mean - self.other.mean
 
     @property
     def has_enough_seeds(self) -> bool:
         """Whether both have the seeds that a finding takes."""
-        return min(len(self.row.seeds), len(self.twin.seeds)) >= FEWEST_SEEDS
+        return min(len(self.row.seeds), len(self.other.seeds)) >= FEWEST_SEEDS
 
     @property
     def improvement(self) -> float:
-        """Probability that a seed of the agent is above one of the twin."""
-        return float(probability_of_improvement(self.row.seed_means, self.twin.seed_means))
+        """Probability that a seed of the agent is above one of the other."""
+        return float(probability_of_improvement(self.row.seed_means, self.other.seed_means))
 
     @property
     def margin(self) -> float | None:
@@ -79,8 +80,8 @@ class Comparison:
     def cells(self) -> tuple[str, ...]:
         """Return the texts under `COMPARISON_COLUMNS`."""
         return (
-            self.row.agent,
-            self.twin.agent,
+            self.row.name,
+            self.other.agent,
             self.row.score(self.difference),
             f"{self.improvement:.2f}",
             *(self._tests() if self.has_enough_seeds else ("–", "–", "too few seeds")),
@@ -88,9 +89,9 @@ class Comparison:
 
     def _tests(self) -> tuple[str, str, str]:
         """Return p, the lower bound and the finding."""
-        p = permutation_p(self.row.seed_means, self.twin.seed_means)
+        p = permutation_p(self.row.seed_means, self.other.seed_means)
         bound, _ = difference_interval(
-            self.row.seed_means, self.twin.seed_means, 1 - 2 * SIGNIFICANCE
+            self.row.seed_means, self.other.seed_means, 1 - 2 * SIGNIFICANCE
         )
         shown = self.row.score(bound)
         finding = "no difference shown"
@@ -100,20 +101,21 @@ class Comparison:
             shown += f" ({self.row.score(-self.margin)})"
             if finding != "better" and bound >= -self.margin:
                 finding += ", not inferior"
-        mark = f" {MARK}" if self.row.shared_streams or self.twin.shared_streams else ""
+        mark = f" {MARK}" if self.row.shared_streams or self.other.shared_streams else ""
         return f"{p:.3f}" + mark, shown, finding
 
 
 def comparisons(rows: Sequence[TableRow]) -> Iterator[Comparison]:
-    """Yield each pair of agent and twin once, the upper one first.
+    """Yield each pair of agent and twin, and of agent and origin, once, the upper one first.
 
     Args:
         rows: Of one environment, version and budget class.
     """
     by_agent = {row.agent: row for row in rows if not row.derived}
     seen = set()
-    for row in by_agent.values():
-        twin = by_agent.get(row.twin or "")
-        if twin is not None and frozenset((row.agent, twin.agent)) not in seen:
-            seen.add(frozenset((row.agent, twin.agent)))
-            yield Comparison(row, twin)
+    for row in rows:
+        for name in dict.fromkeys((row.twin, row.origin)):
+            other = by_agent.get(name or "")
+            if other is not None and (other.agent, other.derived, row.agent) not in seen:
+                seen.add((row.agent, row.derived, other.agent))
+                yield Comparison(row, other)

@@ -57,28 +57,46 @@ def make_lean_again(leaderboard: Path, claim: Manifest, parent: Row) -> BaseAlgo
 
     Args:
         leaderboard: Folder of the leaderboard.
-        claim: Manifest of the submission, or the row.
+        claim: Manifest of the submission, or the row, with a recipe.
         parent: As ``find_parent`` found it.
 
     Returns:
         The new agent.
 
     Raises:
-        SubmissionError: ``recipe``: there is none, or its agent is none that sheds spikes.
+        SubmissionError: As in ``make_lean_of``.
+        ValueError: As in ``make_lean_of``.
+    """
+    assert claim.recipe is not None
+    return make_lean_of(leaderboard, parent, claim.agent, steps=claim.recipe.steps, seed=claim.seed)
+
+
+def make_lean_of(
+    leaderboard: Path, parent: Row, student: str, *, steps: int, seed: int
+) -> BaseAlgorithm:
+    """Make an agent of the zoo lean from a row, with the settings of its file.
+
+    Args:
+        leaderboard: Folder of the leaderboard.
+        parent: The row.
+        student: Agent of the zoo.
+        steps: Environment steps.
+        seed: Seed of the new agent.
+
+    Returns:
+        The new agent.
+
+    Raises:
+        SubmissionError: ``recipe``: the student is none that sheds spikes.
         ValueError: A file of the parent's row was changed.
     """
-    network = load_agent_spec(claim.agent).network_settings(claim.environment)
+    network = load_agent_spec(student).network_settings(parent.environment)
     regulation = NetworkConfig.from_dict(network).regulation
-    if claim.recipe is None or regulation is None or regulation.lean is None:
+    if regulation is None or regulation.lean is None:
         raise SubmissionError(
             "recipe",
-            f"{claim.agent} sheds no spikes; expected an agent whose file says how, under "
+            f"{student} sheds no spikes; expected an agent whose file says how, under "
             "[network.regulation.lean]; make it lean with --student",
         )
-    return make_lean(
-        load_row(leaderboard, parent),
-        claim.recipe.steps,
-        student=claim.agent,
-        seed=claim.seed,
-        **to_mapping(regulation.lean),
-    )
+    settings = to_mapping(regulation.lean)
+    return make_lean(load_row(leaderboard, parent), steps, student=student, seed=seed, **settings)

@@ -106,7 +106,9 @@ def render_table(leaderboard: str | Path) -> str:
     sections += notes(rows)
     defined = shown_columns(any(row.is_native for row in rows), hidden)
     sections.append("## What the columns mean\n\n" + _definitions(defined))
-    sections.append("Of an agent against its twin:\n\n" + _definitions(COMPARISON_DEFINITIONS))
+    sections.append(
+        "Of an agent against its twin or origin:\n\n" + _definitions(COMPARISON_DEFINITIONS)
+    )
     if lines:
         sections.append("Across environments:\n\n" + _definitions(PROFILE_DEFINITIONS))
     if faulted:

@@ -253,6 +253,7 @@ def _line(
         budget_class=budget_class,
         agent=what,
         twin=None,
+        origin=None,
         seeds=tuple(manifest.seed or 0 for manifest in manifests),
         seed_means=tuple(result.mean for result in results),
         worst_episodes=expected_shortfall([result.returns for result in results]),

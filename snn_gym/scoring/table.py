@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import astuple, dataclass, fields
 from pathlib import Path
 
@@ -51,6 +51,9 @@ class TableRow:
     """Name of the agent."""
     twin: str | None
     """Agent that it is compared with; None if it has none, or has left the zoo."""
+    origin: str | None
+    """Agent that it is a form of, which it is compared with, too: the one that it was made lean
+    from, else its parent in the zoo; None likewise."""
     seeds: tuple[int, ...]
     """Training seeds."""
     seed_means: tuple[float, ...]
@@ -139,6 +142,11 @@ class TableRow:
         measured = [held for seeds, held in HELD_PERCENT.items() if seeds <= len(self.seeds)]
         return "{} to {} %".format(*measured[-1]) if measured else "–"
 
+    @property
+    def name(self) -> str:
+        """What the agent is called in tables and figures, marked if it was made lean from rows."""
+        return self.agent + (f" {DERIVED}" if self.derived else "")
+
     def _steps(self) -> str:
         if not max(self.steps):  # which only those of imported agents may be
             return "–"
@@ -150,7 +158,7 @@ class TableRow:
         low_to_high = " to ".join(map(self.score, self.interval or ()))
         mark = f" {MARK}" if self.shared_streams and low_to_high else ""
         return (
-            self.agent + (f" {DERIVED}" if self.derived else ""),
+            self.name,
             self.twin or "–",
             str(len(self.seeds)),
             self.score(self.mean),
@@ -240,7 +248,8 @@ def summaries(rows: Iterable[Row]) -> tuple[TableRow, ...]:
         ValueError: A row is of another evaluator; the message names it.
     """
     by_agent = sorted(rows, key=_group)
-    lines = [summarise(list(group)) for _, group in itertools.groupby(by_agent, key=_group)]
+    agents = {row.weights_sha256: row.agent for row in by_agent}
+    lines = [summarise(list(group), agents) for _, group in itertools.groupby(by_agent, key=_group)]
     return tuple(sorted(lines, key=_order))
 
 
@@ -279,11 +288,20 @@ def _order(row: TableRow) -> tuple[str, int, str, tuple[str, ...], bool, str]:
     return (*section(row), pair, not row.spiking, row.agent)
 
 
-def summarise(rows: Sequence[Row]) -> TableRow:
+def _origin(row: Row, agents: Mapping[str, str]) -> str | None:
+    """Return the agent that a row's was made lean from, else the zoo's parent of its agent."""
+    made_of = None if row.recipe is None else row.recipe.parent
+    if made_of is not None:
+        return agents.get(made_of.weights_sha256)
+    return load_agent_spec(row.agent).parent if row.agent in agent_ids() else None
+
+
+def summarise(rows: Sequence[Row], agents: Mapping[str, str] | None = None) -> TableRow:
     """Summarise what is stored of one agent on one environment.
 
     Args:
         rows: One for each seed, at least one.
+        agents: Agent by the SHA-256 of its weights, of all rows that they may be made lean from.
 
     Raises:
         ValueError: One is of another evaluator, or they have different numbers of episodes.
@@ -312,6 +330,7 @@ def summarise(rows: Sequence[Row]) -> TableRow:
         twin=load_agent_spec(first.agent).twin
         if first.agent in agent_ids() and not is_derived(first)
         else None,
+        origin=_origin(first, agents or {}),
         seeds=tuple(row.seed for row in rows),
         seed_means=tuple(row.score.mean for row in rows),
         worst_episodes=expected_shortfall([row.score.returns for row in rows]),

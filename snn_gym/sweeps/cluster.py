@@ -44,13 +44,13 @@ def sweep_on_cluster(
     ray = _connect(address)
     try:
         task = ray.remote(num_cpus=1, max_retries=MOST_DEATHS - 1)(_submission)
-        begun, folder = time.monotonic(), str(runs.resolve())
-        waiting = {task.remote(job, folder, niceness): job for job in jobs}
+        begun, folders = time.monotonic(), (str(runs.resolve()), str(leaderboard.resolve()))
+        waiting = {task.remote(job, *folders, niceness): job for job in jobs}
         while waiting:
             (ready,), _ = ray.wait(list(waiting), num_returns=1)
             job = waiting.pop(ready)
             try:
-                problem = _verified(ray.get(ready), leaderboard)
+                problem = _verified(ray.get(ready), job, leaderboard)
             except ray.exceptions.RayError as error:
                 problem = _last_line(error)
             yield ended(job, leaderboard, problem, begun)
@@ -81,18 +81,18 @@ def _knock(address: str) -> None:
         socket.create_connection((host, int(port)), timeout=_SECONDS_TO_ANSWER).close()
 
 
-def _submission(job: Job, runs: str, niceness: int) -> tuple[bytes, bytes] | str:
+def _submission(job: Job, runs: str, leaderboard: str, niceness: int) -> tuple[bytes, bytes] | str:
     """Return a run's submission as bytes, or why there is none; it runs on a node."""
     os.environ["OMP_NUM_THREADS"] = "1"
     os.nice(max(0, niceness - os.nice(0)))  # the process may have carried out a run before
     try:
-        folder = train_and_submit(job, Path(runs))
+        folder = train_and_submit(job, Path(runs), Path(leaderboard))
     except (ValueError, OSError) as error:
         return " ".join(str(error).split())
     return (folder / MANIFEST_NAME).read_bytes(), (folder / WEIGHTS_NAME).read_bytes()
 
 
-def _verified(found: tuple[bytes, bytes] | str, leaderboard: Path) -> str | None:
+def _verified(found: tuple[bytes, bytes] | str, job: Job, leaderboard: Path) -> str | None:
     """Verify what came back, and return why there is no row."""
     if isinstance(found, str):
         return found
@@ -100,7 +100,7 @@ def _verified(found: tuple[bytes, bytes] | str, leaderboard: Path) -> str | None
         for name, data in zip((MANIFEST_NAME, WEIGHTS_NAME), found, strict=True):
             (Path(folder) / name).write_bytes(data)
         try:
-            verify(folder, leaderboard)
+            verify(folder, leaderboard, retrain=job.teacher is not None)
         except ValueError as error:
             return " ".join(str(error).split())
     return None

@@ -45,11 +45,19 @@ class Job(Config):
     """Seed of everything random."""
     steps: Count
     """Environment steps to train."""
+    teacher: str | None = None
+    """Agent from whose row it is made lean; None for one that is trained from the start."""
 
     @property
     def name(self) -> str:
         """Name in messages."""
         return f"{self.agent} {self.environment} seed {self.seed}"
+
+    @property
+    def training(self) -> str:
+        """How it is trained, in words."""
+        origin = "" if self.teacher is None else f" from {self.teacher}"
+        return f"{self.steps:,} steps{origin}"
 
     def folder(self, runs: Path) -> Path:
         """Return the folder of the run.
@@ -71,7 +79,10 @@ class Group(Config):
     seeds: Seeds
     """Such as ``0-9``, both ends included."""
     steps: Count | None = None
-    """Environment steps of a run; None for the environment's budget."""
+    """Environment steps of a run; None for the environment's budget, a fifth with a teacher."""
+    teacher: str | None = None
+    """Agent from whose rows, of the same environment and seed, the agents are made lean; None for
+    training from the start."""
 
     @property
     def runs(self) -> int:
@@ -89,7 +100,8 @@ class Group(Config):
         for seed in parse_seeds(self.seeds) or ():
             for environment in self.environments:
                 for agent in self.agents:
-                    yield Job(agent, environment, seed, self._steps_of(agent, environment))
+                    steps = self._steps_of(agent, environment)
+                    yield Job(agent, environment, seed, steps, self.teacher)
 
     def _steps_of(self, agent: str, environment: str) -> int:
         spec = load_agent_spec(agent)
@@ -104,6 +116,9 @@ class Group(Config):
                 f"{agent} on {environment}: {self.steps:,} steps are more than the budget of "
                 f"{budget:,}; expected no more"
             )
+        if self.teacher is not None:
+            load_agent_spec(self.teacher)
+            budget //= 5
         return self.steps or budget
 
 
@@ -130,8 +145,8 @@ class Plan(Config):
             for job in group.jobs():
                 if found.setdefault(job.name, job) != job:
                     raise ValueError(
-                        f"{job.name} stands in two groups with {found[job.name].steps:,} and "
-                        f"{job.steps:,} steps; expected one row for each"
+                        f"{job.name} stands in two groups with {job.training} and "
+                        f"{found[job.name].training}; expected one row for each"
                     )
         return tuple(found.values())
 

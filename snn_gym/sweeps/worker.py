@@ -33,32 +33,48 @@ class Errand(Config):
     """Process id of the sweep."""
 
 
-def train_and_submit(job: Job, runs: Path) -> Path:
+def train_and_submit(job: Job, runs: Path, leaderboard: Path) -> Path:
     """Train a run, from its last checkpoint if it has one, and submit it.
+
+    One with a teacher is made lean from the teacher's row, anew each time.
 
     Args:
         job: The run.
         runs: Folder of all runs.
+        leaderboard: Folder of the leaderboard, which has the row of a job's teacher.
 
     Returns:
         The submission.
 
     Raises:
-        ValueError: A step refuses it.
+        ValueError: A step refuses it, or its teacher has no row.
     """
     from snn_gym.scoring import submit
     from snn_gym.training import train
 
     folder = job.folder(runs)
-    train(
-        job.agent,
-        job.environment,
-        out=folder,
-        resume=True,
-        seed=job.seed,
-        steps=job.steps,
-    )
+    if job.teacher is not None:
+        _learn_from(job.teacher, job, folder, leaderboard)
+    else:
+        train(
+            job.agent,
+            job.environment,
+            out=folder,
+            resume=True,
+            seed=job.seed,
+            steps=job.steps,
+        )
     return submit(folder)
+
+
+def _learn_from(teacher: str, job: Job, folder: Path, leaderboard: Path) -> None:
+    from snn_gym.scoring.derivation import make_lean_of
+    from snn_gym.scoring.pretrained import find_trained
+    from snn_gym.zoo import save_agent
+
+    parent = find_trained(teacher, job.environment, leaderboard).row(job.seed)
+    made = make_lean_of(leaderboard, parent, job.agent, steps=job.steps, seed=job.seed)
+    save_agent(made, folder)
 
 
 def main() -> None:
@@ -69,7 +85,8 @@ def main() -> None:
     from snn_gym.scoring import verify
 
     try:
-        verify(train_and_submit(errand.job, Path(errand.runs)), errand.leaderboard)
+        submission = train_and_submit(errand.job, Path(errand.runs), Path(errand.leaderboard))
+        verify(submission, errand.leaderboard, retrain=errand.job.teacher is not None)
     except (ValueError, OSError) as error:
         sys.exit(" ".join(str(error).split()))
 

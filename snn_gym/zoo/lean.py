@@ -53,8 +53,9 @@ def make_lean(
             can teach too, if ``student`` is named.
         steps: Environment steps to visit states in; a fifth of those trained if None, at least
             1,000.
-        student: Agent of the zoo of which the new one is made, of the same algorithm; None for the
-            trained one's own policy.
+        student: Agent of the zoo of which the new one is made, of the same algorithm, with the
+            hyper-parameters of its file; None for the trained one's own policy and
+            hyper-parameters.
         network: Settings of ``snn_gym.spiking.NetworkConfig`` that replace the student's, such as
             ``{"time_steps": 4}`` or ``{"hidden_sizes": [16, 16]}``. A network whose weights have
             the shapes of the trained one's starts from them, any other from fresh ones.
@@ -110,6 +111,7 @@ def _build_student(
                 f"{algorithm}; take a student of the same algorithm"
             )
         arguments = policy_arguments(spec, identity.environment)
+        settings = spec.settings(identity.environment)
     config = NetworkConfig.from_dict({**_plain_network(arguments["network"]), **network})
     regulation = RegulationParameters(lean=parameters)
     if config.regulation is not None:

@@ -20,7 +20,7 @@ def compared(board: Path, agent: tuple[float, ...], twin: tuple[float, ...]) -> 
     for name, means in (("ppo-lif", agent), ("ppo-mlp", twin)):
         fill(board, *(make_row(name, seed, returns=(x, x)) for seed, x in enumerate(means)))
     (found,) = comparisons(table_rows(board))
-    assert (found.row.agent, found.twin.agent) == ("ppo-lif", "ppo-mlp")
+    assert (found.row.agent, found.other.agent) == ("ppo-lif", "ppo-mlp")
     return found
 
 
@@ -64,7 +64,19 @@ def test_a_task_that_is_gone_has_no_margin(tmp_path: Path) -> None:
     assert found.cells()[4:] == ("1.000", "-0.9", NONE)
 
 
+def test_a_form_is_compared_with_its_twin_and_with_what_it_is_a_form_of(tmp_path: Path) -> None:
+    rows = [make_row(agent) for agent in ("ppo-lif-dynamics", "ppo-lif", "ppo-mlp", "ppo-relu")]
+    pairs = {(x.row.agent, x.other.agent) for x in comparisons(table_rows(fill(tmp_path, *rows)))}
+    assert pairs == {
+        ("ppo-lif", "ppo-mlp"),
+        ("ppo-lif-dynamics", "ppo-mlp"),
+        ("ppo-lif-dynamics", "ppo-lif"),
+        ("ppo-relu", "ppo-lif"),
+        ("ppo-relu", "ppo-mlp"),
+    }
+
+
 def test_only_twins_are_compared_and_each_pair_once(tmp_path: Path) -> None:
     rows = [make_row(agent) for agent in ("dqn-mlp", "ppo-lif", "ppo-mlp", "recurrent-ppo-gru")]
     table: tuple[TableRow, ...] = table_rows(fill(tmp_path, *rows))
-    assert [(x.row.agent, x.twin.agent) for x in comparisons(table)] == [("ppo-lif", "ppo-mlp")]
+    assert [(x.row.agent, x.other.agent) for x in comparisons(table)] == [("ppo-lif", "ppo-mlp")]

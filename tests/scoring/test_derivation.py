@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import shutil
 from collections.abc import Callable, Iterator
@@ -23,8 +24,11 @@ from snn_gym.scoring import (
     verify,
 )
 from snn_gym.scoring.chain import DIGESTS_NAME, begin_chain
+from snn_gym.scoring.comparison import comparisons
 from snn_gym.scoring.pretrained import load_pretrained
 from snn_gym.scoring.results import list_rows
+from snn_gym.sweeps import Job
+from snn_gym.sweeps.worker import train_and_submit
 from snn_gym.zoo import (
     load_agent,
     load_agent_spec,
@@ -110,6 +114,18 @@ def test_a_derived_row_is_trained_again_from_its_parent(
     assert [again.problem for again in retrain_rows(board, seeds=SETTINGS.seeds)] == [None, None]
 
 
+def test_a_sweep_makes_the_same_of_a_teachers_row(
+    pair: tuple[Template, Template], board: Path, tmp_path: Path
+) -> None:
+    job = Job("ppo-lif-dynamics", "CartPole-v1", 0, STEPS, teacher="ppo-lif")
+    manifest = read(train_and_submit(job, tmp_path / "runs", board)).manifest
+    for key in ("weights_sha256", "recipe", "steps", "seed"):
+        assert manifest[key] == pair[1].manifest[key]
+    other = dataclasses.replace(job, seed=1)
+    with pytest.raises(ValueError, match=r"CartPole-v1: pick is 1; expected .* one of the seeds 0"):
+        train_and_submit(other, tmp_path / "runs", board)
+
+
 def noisy(lean: Template, parent: Template) -> Template:
     """Return the parent's weights with noise, passed off as made from it."""
 
@@ -181,6 +197,9 @@ def test_a_derived_row_stands_apart_with_the_steps_of_both(
     row = by_agent["ppo-lif-dynamics"]
     assert row.derived
     assert row.twin is None
+    assert [(x.row.name, x.other.name) for x in comparisons(tuple(by_agent.values()))] == [
+        ("ppo-lif-dynamics ◊", "ppo-lif")
+    ]
     own = json.loads((tmp_path / "l" / "manifest.json").read_text())["steps"]
     assert row.steps == (1024 + own,)
     assert row.cells()[0] == "ppo-lif-dynamics ◊"

@@ -41,6 +41,24 @@ def test_budgets_are_those_of_the_agents_class() -> None:
     assert [job.steps for job in Group(("dqsn",), ("CartPole-v1",), "3", 500).jobs()] == [500]
 
 
+def test_a_teacher_takes_a_fifth_of_the_budget_unless_steps_are_told() -> None:
+    pole = {"agents": ("ppo-lif-dynamics",), "environments": ("CartPole-v1",), "seeds": "0-0"}
+    (job,) = Group(**pole, teacher="ppo-mlp").jobs()
+    assert (job.steps, job.teacher) == (20_000, "ppo-mlp")
+    (job,) = Group(**pole, teacher="ppo-mlp", steps=300).jobs()
+    assert job.steps == 300
+
+
+def test_one_row_has_one_teacher() -> None:
+    groups = [
+        Group(("ppo-lif-dynamics",), ("CartPole-v1",), "0-0", 300, x) for x in (None, "ppo-lif")
+    ]
+    with pytest.raises(
+        ValueError, match="seed 0 stands in two groups with 300 steps from ppo-lif and 300 steps;"
+    ):
+        Plan(tuple(groups)).jobs()
+
+
 @pytest.mark.parametrize(
     ("change", "named"),
     [
@@ -53,6 +71,7 @@ def test_budgets_are_those_of_the_agents_class() -> None:
         ({"agents": ["sac-lif"]}, "sac-lif is not registered for CartPole-v1; expected one of"),
         ({"steps": 100_001}, "100,001 steps are more than the budget of 100,000"),
         ({"steps": 0}, "steps must be at least 1"),
+        ({"teacher": "ppo-liff"}, "agent 'ppo-liff' is unknown; did you mean 'ppo-lif'"),
         ({"workers": 2}, "unknown key workers"),
     ],
 )

@@ -13,7 +13,15 @@ from snn_gym.registry import load_environment_spec
 from snn_gym.scoring.evaluation import evaluate
 from snn_gym.spiking import SpikingNetwork
 from snn_gym.spiking.bookkeeping import full_state
-from snn_gym.zoo import load_agent, make_agent, make_lean, read_manifest, save_agent
+from snn_gym.zoo import (
+    load_agent,
+    load_agent_spec,
+    make_agent,
+    make_lean,
+    read_manifest,
+    save_agent,
+)
+from snn_gym.zoo.extract import extract_settings
 from snn_gym.zoo.identity import identify
 from tests.learners.shed import synops
 
@@ -159,6 +167,8 @@ def test_an_ann_twin_teaches(agents):
     assert isinstance(lean.policy.mlp_extractor.actor, SpikingNetwork)
     assert not isinstance(twin.policy.mlp_extractor.actor, SpikingNetwork)
     assert identify(lean).agent == "ppo-lif"
+    # What is made is an agent of the zoo, whatever its teacher learned with (a rate of 0.003 here).
+    assert extract_settings(lean) == load_agent_spec("ppo-lif").settings("CartPole-v1")
     seen = played(twin)
     assert apart(twin, lean, seen) < 2 * 0.05
     # Whatever is seen, a fresh student does about the same.

@@ -1,4 +1,4 @@
-"""The page of an environment: tables with drawn seeds, fronts, and agents against their twins."""
+"""The page of an environment: tables with drawn seeds, fronts, and agents compared."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from snn_gym.scoring.site.columns import KIND, SITE_COSTS, kind, remarks, texts
 from snn_gym.scoring.site.elements import Markup, element, joined
 from snn_gym.scoring.site.faults import faults_shown
 from snn_gym.scoring.site.front import front_figure
-from snn_gym.scoring.site.layout import Site, agent_name, anchor
+from snn_gym.scoring.site.layout import Site, anchor
 from snn_gym.scoring.site.learning import learning_figures
 from snn_gym.scoring.site.marks import legend, score_scale, seeds_drawing
 from snn_gym.scoring.site.tables import Cell, definitions, number_cell, plain_table, sortable
@@ -77,16 +77,18 @@ def _section(site: Site, rows: Sequence[TableRow], sources: Sequence[Row]) -> It
     yield front_figure(rows, words, up=_UP)
     yield learning_figures(site, rows, sources, up=_UP)
     pairs = [
-        [site.agent(agent, agent, up=_UP), site.agent(twin, twin, up=_UP), *others]
-        for agent, twin, *others in (pair.cells() for pair in comparisons(rows))
+        [
+            *(site.agent(one.agent, one.name, up=_UP) for one in (pair.row, pair.other)),
+            *pair.cells()[2:],
+        ]
+        for pair in comparisons(rows)
     ]
     if pairs:
-        yield element("h3", "Against their twins")
-        yield plain_table(f"Agents and their twins, {words}", COMPARISON_COLUMNS, pairs)
+        yield element("h3", "Against twins and origins")
+        yield plain_table(f"Agents against twins and origins, {words}", COMPARISON_COLUMNS, pairs)
         yield definitions("What these columns mean", COMPARISON_DEFINITIONS)
     named = [
-        (row, [Cell(site.agent(row.agent, agent_name(row), up=_UP)), Cell(kind(row))])
-        for row in rows
+        (row, [Cell(site.agent(row.agent, row.name, up=_UP)), Cell(kind(row))]) for row in rows
     ]
     yield from faults_shown(f"With faults, {words}", ["Agent", "Kind"], named)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.resources
+import json
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -57,7 +58,9 @@ def write_site(
     for row in sources:
         path = row_path(leaderboard, row.agent, row.environment, row.seed)
         name = row_file(row.agent, row.environment, row.seed)
-        files[name] = read_regular_file(path, max_bytes=MAX_ROW_BYTES)
+        row_text = read_regular_file(path, max_bytes=MAX_ROW_BYTES)
+        # Without line breaks and indents, hundreds of rows take half the room.
+        files[name] = json.dumps(json.loads(row_text), separators=(",", ":")).encode()
     make_writable(folder)
     if any(folder.iterdir()) and not _is_page(folder / INDEX_NAME):
         raise ValueError(

@@ -9,7 +9,7 @@ from snn_gym.scoring.site.axes import Plot, grid
 from snn_gym.scoring.site.columns import kind, operations
 from snn_gym.scoring.site.elements import Markup, element, joined
 from snn_gym.scoring.site.labels import Label, placed
-from snn_gym.scoring.site.layout import agent_name, agent_page
+from snn_gym.scoring.site.layout import agent_page
 from snn_gym.scoring.site.marks import Scale, score_scale
 from snn_gym.scoring.site.tables import scrolling
 from snn_gym.scoring.table import TableRow
@@ -103,7 +103,7 @@ def _points(
 ) -> list[Markup]:
     """Return the points, first those that are named: those of the front, where there is space."""
     order = sorted(range(len(rows)), key=lambda k: not on_front[k])
-    labels = placed([(agent_name(rows[k]), *places[k]) for k in order], PLOT.width)
+    labels = placed([(rows[k].name, *places[k]) for k in order], PLOT.width)
     return [
         _point(rows[k], places[k], upright, label, on_front[k] and is_free, up)
         for k, (label, is_free) in zip(order, labels, strict=True)
@@ -115,7 +115,7 @@ def _point(
 ) -> Markup:
     x, y = place
     spent = f"{operations(row):,.0f} operations"
-    words = f"{agent_name(row)}: {row.score(row.mean)} at {spent}, {kind(row)}"
+    words = f"{row.name}: {row.score(row.mean)} at {spent}, {kind(row)}"
     shape = (
         element("circle", cx=x, cy=y, r=6, class_="dot")
         if row.spiking

@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from urllib.parse import quote
 
-from snn_gym.scoring.headings import DERIVED
 from snn_gym.scoring.results import Row
 from snn_gym.scoring.site.elements import Markup, element, joined
 from snn_gym.scoring.table import TableRow, is_derived, section
@@ -149,11 +148,6 @@ def environment_page(environment: str) -> str:
 def row_file(agent: str, environment: str, seed: int) -> str:
     """Return where a row's file lies, from the site's folder."""
     return f"rows/{file_stem(agent)}/{file_stem(environment)}/{seed}.json"
-
-
-def agent_name(row: TableRow) -> str:
-    """Return what an agent is called in figures: its name, marked as in the table."""
-    return row.agent + (f" {DERIVED}" if row.derived else "")
 
 
 def sources_of(row: TableRow, sources: Sequence[Row]) -> list[Row]:

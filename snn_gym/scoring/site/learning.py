@@ -13,7 +13,7 @@ from snn_gym.scoring.manifest import LearningCurve
 from snn_gym.scoring.results import Row
 from snn_gym.scoring.site.axes import Plot, grid, ticks
 from snn_gym.scoring.site.elements import Markup, element, joined
-from snn_gym.scoring.site.layout import Site, agent_name, sources_of
+from snn_gym.scoring.site.layout import Site, sources_of
 from snn_gym.scoring.site.marks import Scale, references
 from snn_gym.scoring.statistics import interquartile_mean
 from snn_gym.scoring.table import TableRow
@@ -84,7 +84,7 @@ class Trained:
     @property
     def name(self) -> str:
         """Name of the agent, marked as in the table."""
-        return agent_name(self.row)
+        return self.row.name
 
     def lines(self, field: str) -> list[Line]:
         """Return the lines over ``steps`` or ``seconds``, of the runs of which these are known."""
@@ -133,7 +133,7 @@ def learning_figures(
     ]
     heading = element("h3", "Learning curves")
     shown = [heading, element("p", CURVES_TEXT), *figures] if figures else []
-    without = ", ".join(agent_name(row) for row in rows if row not in found)
+    without = ", ".join(row.name for row in rows if row not in found)
     rest = element("p", f"{NO_CURVES}: {without}.", class_="note") if without else Markup()
     return joined([*shown, rest])
 

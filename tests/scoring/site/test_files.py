@@ -1,5 +1,6 @@
 """The site's folder: what is written, what is refused, and that nothing is asked of others."""
 
+import json
 import re
 
 import pytest
@@ -31,6 +32,16 @@ def test_every_address_is_there_and_none_is_foreign(site):
     assert foreign_addresses(pages) == set()
     for name in ("style.css", "script.js"):
         assert re.findall(r"https?:|@import|url\(", (site / name).read_text()) == []
+
+
+def test_rows_are_there_as_data_in_one_line(site):
+    stored = checkout_root() / "leaderboard" / "results"
+    rows = {
+        path.relative_to(stored): json.loads(path.read_text()) for path in stored.rglob("*.json")
+    }
+    shown = {path.relative_to(site / "rows"): path.read_text() for path in site.rglob("*.json")}
+    assert {name: json.loads(text) for name, text in shown.items()} == rows
+    assert not any("\n" in text for text in shown.values())
 
 
 def test_the_site_is_small(site):
