@@ -5,9 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from snn_gym.scoring.headings import FEWEST_SEEDS, MARK
 from snn_gym.scoring.statistics import (
     difference_interval,
+    paired_interval,
+    paired_p,
     permutation_p,
     probability_of_improvement,
 )
@@ -34,10 +38,13 @@ COMPARISON_DEFINITIONS: dict[str, str] = {
     "whose file its own builds on; in the same environment, version and budget class",
     "Difference": "the agent's mean over seeds less the other's",
     "Improvement": "probability that a seed of the agent is above one of the other: share of all "
-    "pairs, ties counting one half",
+    "pairs, ties counting one half; of one made lean from rows (◊), each with the row that it was "
+    "made from",
     "p": "of the difference, two-sided: all ways to split the seeds between the two are counted; "
-    "not adjusted for the number of comparisons",
-    "Lower bound": "lower one-sided 95 % bound of the difference by Welch's t; in brackets the "
+    "of one made lean from rows that of Student's t over its pairs; not adjusted for the number of "
+    "comparisons",
+    "Lower bound": "lower one-sided 95 % bound of the difference by Welch's t, of one made lean "
+    "from rows by Student's t over its pairs; in brackets the "
     f"loss that is none, {MARGIN:.0%} of the way from random play to `solved`",
     "Finding": f'"better" or "worse" if p is at most {SIGNIFICANCE}, else "no difference shown"; '
     "nothing if one of the two has "
@@ -58,19 +65,27 @@ class Comparison:
     """What it is compared with."""
 
     @property
+    def others(self) -> tuple[float, ...]:
+        """Mean returns that the agent's are compared with: of rows made lean those of their own."""
+        return self.row.origin_means or self.other.seed_means
+
+    @property
     def difference(self) -> float:
         """The agent's mean over seeds less the other's, in the task's reward units."""
-        return self.row.mean - self.other.mean
+        return self.row.mean - float(np.mean(self.others))
 
     @property
     def has_enough_seeds(self) -> bool:
         """Whether both have the seeds that a finding takes."""
-        return min(len(self.row.seeds), len(self.other.seeds)) >= FEWEST_SEEDS
+        return min(len(self.row.seeds), len(self.others)) >= FEWEST_SEEDS
 
     @property
     def improvement(self) -> float:
         """Probability that a seed of the agent is above one of the other."""
-        return float(probability_of_improvement(self.row.seed_means, self.other.seed_means))
+        one, two = np.array(self.row.seed_means), np.array(self.others)
+        if self.row.origin_means:
+            one, two = one[:, np.newaxis], two[:, np.newaxis]
+        return float(probability_of_improvement(one, two).mean())
 
     @property
     def margin(self) -> float | None:
@@ -89,10 +104,12 @@ class Comparison:
 
     def _tests(self) -> tuple[str, str, str]:
         """Return p, the lower bound and the finding."""
-        p = permutation_p(self.row.seed_means, self.other.seed_means)
-        bound, _ = difference_interval(
-            self.row.seed_means, self.other.seed_means, 1 - 2 * SIGNIFICANCE
+        paired = bool(self.row.origin_means)
+        test, interval = (
+            (paired_p, paired_interval) if paired else (permutation_p, difference_interval)
         )
+        p = test(self.row.seed_means, self.others)
+        bound, _ = interval(self.row.seed_means, self.others, 1 - 2 * SIGNIFICANCE)
         shown = self.row.score(bound)
         finding = "no difference shown"
         if p <= SIGNIFICANCE:

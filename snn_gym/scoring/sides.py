@@ -254,6 +254,7 @@ def _line(
         agent=what,
         twin=None,
         origin=None,
+        origin_means=(),
         seeds=tuple(manifest.seed or 0 for manifest in manifests),
         seed_means=tuple(result.mean for result in results),
         worst_episodes=expected_shortfall([result.returns for result in results]),

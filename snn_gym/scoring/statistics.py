@@ -14,7 +14,7 @@ from functools import lru_cache
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.stats import permutation_test, trim_mean
+from scipy.stats import permutation_test, trim_mean, ttest_1samp
 from scipy.stats import t as student_t
 
 TRIMMED_FRACTION = 0.25
@@ -108,6 +108,50 @@ def difference_interval(
         ValueError: As in ``mean_interval``.
     """
     return _sum_interval([seed_means, others], np.array([1.0, -1.0]), confidence)
+
+
+def paired_interval(
+    values: ArrayLike, others: ArrayLike, confidence: float = 0.95
+) -> tuple[float, float]:
+    """Return the interval of the mean difference of pairs by Student's t.
+
+    For an agent that was made from another one, seed by seed.
+
+    Args:
+        values: Mean return of each seed, shape (seeds,), at least 2.
+        others: That of what each was made from, shape (seeds,).
+        confidence: Coverage aimed at, in (0, 1).
+
+    Returns:
+        Lower and upper bound of the first less the second.
+
+    Raises:
+        ValueError: As in ``mean_interval``, or there are not as many of both.
+    """
+    return mean_interval(_differences(values, others), confidence)
+
+
+def paired_p(values: ArrayLike, others: ArrayLike) -> float:
+    """Return the two-sided p-value of Student's t test of pairs.
+
+    Args:
+        values: Mean return of each seed, shape (seeds,), at least 2.
+        others: That of what each was made from, shape (seeds,).
+
+    Raises:
+        ValueError: As in ``paired_interval``.
+    """
+    differences = _differences(values, others)
+    if not differences.std():
+        return float(not differences.any())
+    return float(ttest_1samp(differences, 0.0).pvalue)
+
+
+def _differences(values: ArrayLike, others: ArrayLike) -> NDArray[np.float64]:
+    one, two = _seeds(values, "a comparison"), _seeds(others, "a comparison")
+    if len(one) != len(two):
+        raise ValueError(f"pairs take as many of both, got {len(one)} and {len(two)}")
+    return one - two
 
 
 def grand_mean_interval(

@@ -54,6 +54,8 @@ class TableRow:
     origin: str | None
     """Agent that it is a form of, which it is compared with, too: the one that it was made lean
     from, else its parent in the zoo; None likewise."""
+    origin_means: tuple[float, ...]
+    """Mean return of the row that each seed was made lean from; empty for what was trained."""
     seeds: tuple[int, ...]
     """Training seeds."""
     seed_means: tuple[float, ...]
@@ -248,8 +250,8 @@ def summaries(rows: Iterable[Row]) -> tuple[TableRow, ...]:
         ValueError: A row is of another evaluator; the message names it.
     """
     by_agent = sorted(rows, key=_group)
-    agents = {row.weights_sha256: row.agent for row in by_agent}
-    lines = [summarise(list(group), agents) for _, group in itertools.groupby(by_agent, key=_group)]
+    known = {row.weights_sha256: row for row in by_agent}
+    lines = [summarise(list(group), known) for _, group in itertools.groupby(by_agent, key=_group)]
     return tuple(sorted(lines, key=_order))
 
 
@@ -288,20 +290,26 @@ def _order(row: TableRow) -> tuple[str, int, str, tuple[str, ...], bool, str]:
     return (*section(row), pair, not row.spiking, row.agent)
 
 
-def _origin(row: Row, agents: Mapping[str, str]) -> str | None:
-    """Return the agent that a row's was made lean from, else the zoo's parent of its agent."""
-    made_of = None if row.recipe is None else row.recipe.parent
-    if made_of is not None:
-        return agents.get(made_of.weights_sha256)
-    return load_agent_spec(row.agent).parent if row.agent in agent_ids() else None
+def _origins(rows: Sequence[Row], known: Mapping[str, Row]) -> tuple[Row, ...]:
+    """Return what rows of an agent were made lean from; nothing unless that is one agent's."""
+    parents = [row.recipe.parent for row in rows if row.recipe is not None and row.recipe.parent]
+    found = [known[x.weights_sha256] for x in parents if x.weights_sha256 in known]
+    same = len(found) == len(rows) and len({row.agent for row in found}) == 1
+    return tuple(found) if same else ()
 
 
-def summarise(rows: Sequence[Row], agents: Mapping[str, str] | None = None) -> TableRow:
+def _parent_agent(row: Row) -> str | None:
+    """Return the zoo's parent of an agent that was trained from the start."""
+    known = row.agent in agent_ids() and not is_derived(row)
+    return load_agent_spec(row.agent).parent if known else None
+
+
+def summarise(rows: Sequence[Row], known: Mapping[str, Row] | None = None) -> TableRow:
     """Summarise what is stored of one agent on one environment.
 
     Args:
         rows: One for each seed, at least one.
-        agents: Agent by the SHA-256 of its weights, of all rows that they may be made lean from.
+        known: All rows that they may be made lean from, by the SHA-256 of their weights.
 
     Raises:
         ValueError: One is of another evaluator, or they have different numbers of episodes.
@@ -321,6 +329,7 @@ def summarise(rows: Sequence[Row], agents: Mapping[str, str] | None = None) -> T
             "expected those of one evaluator; remove the rows that were not officially verified"
         )
     spec = _environment(first)
+    origins = _origins(rows, known or {})
     return TableRow(
         environment=first.environment,
         environment_version=first.environment_version,
@@ -330,7 +339,8 @@ def summarise(rows: Sequence[Row], agents: Mapping[str, str] | None = None) -> T
         twin=load_agent_spec(first.agent).twin
         if first.agent in agent_ids() and not is_derived(first)
         else None,
-        origin=_origin(first, agents or {}),
+        origin=origins[0].agent if origins else _parent_agent(first),
+        origin_means=tuple(row.score.mean for row in origins),
         seeds=tuple(row.seed for row in rows),
         seed_means=tuple(row.score.mean for row in rows),
         worst_episodes=expected_shortfall([row.score.returns for row in rows]),

@@ -8,6 +8,8 @@ import pytest
 
 from snn_gym.scoring import TableRow, table_rows
 from snn_gym.scoring.comparison import Comparison, comparisons
+from snn_gym.scoring.results import Row
+from snn_gym.zoo.recipe import Parent, Recipe
 from tests.scoring.test_table import fill, make_row
 
 HIGH = (410.0, 420.0, 430.0, 440.0, 450.0)
@@ -74,6 +76,28 @@ def test_a_form_is_compared_with_its_twin_and_with_what_it_is_a_form_of(tmp_path
         ("ppo-relu", "ppo-lif"),
         ("ppo-relu", "ppo-mlp"),
     }
+
+
+def made_from(teacher: Row, gained: float) -> Row:
+    """Return the row of an agent that was made lean from another one's."""
+    parent = Parent(weights_sha256=teacher.weights_sha256, steps=teacher.steps)
+    recipe = Recipe(steps=2_000, checkpoint_interval=None, versions={}, processor={}, parent=parent)
+    means = (teacher.score.mean + gained,) * 2
+    return make_row("ppo-lif-dynamics", teacher.seed + 3, returns=means, recipe=recipe)
+
+
+def test_what_was_made_of_rows_is_compared_with_its_own(tmp_path: Path) -> None:
+    teachers = [
+        make_row(seed=k, returns=(100.0 * k,) * 2, weights_sha256=f"{k:064d}") for k in range(6)
+    ]
+    students = [made_from(x, y) for x, y in zip(teachers[1:], (1, 2, 3, 2, 2), strict=True)]
+    (found,) = comparisons(table_rows(fill(tmp_path, *teachers, *students)))
+    # The standard deviation of the five is 1 / sqrt(2), t(0.95, 4) = 2.1318; P(|t| > x) with 4
+    # degrees of freedom is 1 - x (x^2 + 6) / (x^2 + 4)^1.5, and x is 6.3246.
+    assert found.cells() == (
+        *("ppo-lif-dynamics ◊", "ppo-lif", "2.0", "1.00"),
+        *("0.003", "1.3 (-22.7)", "better"),
+    )
 
 
 def test_only_twins_are_compared_and_each_pair_once(tmp_path: Path) -> None:

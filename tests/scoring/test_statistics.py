@@ -17,6 +17,8 @@ from snn_gym.scoring.statistics import (
     higher_mean_p,
     interquartile_mean,
     mean_interval,
+    paired_interval,
+    paired_p,
     permutation_p,
     probability_of_improvement,
 )
@@ -49,6 +51,18 @@ def test_interquartile_mean_is_the_mean_of_the_sorted_middle(scores: list[float]
 def test_scores_must_be_there_and_finite(scores: list[float]) -> None:
     with pytest.raises(ValueError, match="only finite ones"):
         interquartile_mean(scores)
+
+
+def test_pairs_by_hand() -> None:
+    # Differences 1, 2 and 3, however far apart the pairs are: t = 2 / (1 / sqrt(3)) = 3.4641.
+    values, others = [1.0, 102.0, 503.0], [0.0, 100.0, 500.0]
+    assert paired_interval(values, others) == pytest.approx(mean_interval([1.0, 2.0, 3.0]))
+    # With 2 degrees of freedom P(|t| > x) is 1 - x / sqrt(2 + x^2).
+    assert paired_p(values, others) == pytest.approx(1.0 - math.sqrt(12.0 / 14.0))
+    assert paired_p(others, others) == 1.0
+    assert paired_p([1.0, 2.0], [0.0, 1.0]) == 0.0
+    with pytest.raises(ValueError, match="pairs take as many of both, got 2 and 3"):
+        paired_interval([1.0, 2.0], others)
 
 
 def test_the_interval_of_a_mean_by_hand() -> None:
