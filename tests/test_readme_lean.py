@@ -152,3 +152,7 @@ def test_what_lean_agents_have_in_the_results():
     assert text.format(means[0], synops[0], means[1], synops[1]) in README
     means, synops = shown("ppo-lif")
     assert f"where `ppo-lif` spends {' and '.join(synops)} for {' and '.join(means)}." in README
+    two, eight = (rows[agent, "LunarLander-v3"] for agent in ("ppo-lif-2-steps", "ppo-lif"))
+    ours, theirs = (f"{x.synops_per_decision:,.0f}" for x in (two, eight))
+    text = f"`ppo-lif-2-steps` has {two.mean:.1f} on LunarLander at {ours}, where `ppo-lif` spends"
+    assert f"{text} {theirs} for {eight.mean:.1f}." in README
