@@ -43,20 +43,27 @@ def audit(leaderboard: str | os.PathLike[str]) -> tuple[str, ...]:
     except (SubmissionError, StorageError) as error:
         return (str(error),)
     problems = list(strangers(leaderboard, links))
-    problems += filter(None, (_row_problem(leaderboard, link) for link in links.values()))
+    rows: dict[str, Row] = {}
+    for place, link in links.items():
+        try:
+            rows[place] = _read_checked(leaderboard, link)
+        except (SubmissionError, StorageError) as error:
+            problems.append(named(link, error))
+    known = tuple(rows.values())
+    for place, row in rows.items():
+        try:
+            find_parent(leaderboard, row, known)
+        except SubmissionError as error:
+            problems.append(named(links[place], error))
     return tuple(problems or _table_problem(leaderboard))
 
 
-def _row_problem(leaderboard: Path, link: Link) -> str | None:
-    """Return what is wrong with a row and its weights, None if nothing is."""
-    try:
-        data, weights = read_linked(leaderboard, link)
-        row = read_row(leaderboard, leaderboard / link.place, data)
-        _check_row(row, weights)
-        find_parent(leaderboard, row)
-    except (SubmissionError, StorageError) as error:
-        return named(link, error)
-    return None
+def _read_checked(leaderboard: Path, link: Link) -> Row:
+    """Return a row; raise what is wrong with it or its weights."""
+    data, weights = read_linked(leaderboard, link)
+    row = read_row(leaderboard, leaderboard / link.place, data)
+    _check_row(row, weights)
+    return row
 
 
 def _check_row(row: Row, weights: bytes) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from stable_baselines3.common.base_class import BaseAlgorithm
@@ -15,12 +16,15 @@ from snn_gym.spiking import NetworkConfig
 from snn_gym.zoo import load_agent_spec, make_lean
 
 
-def find_parent(leaderboard: Path, claim: Manifest) -> Row | None:
+def find_parent(
+    leaderboard: Path, claim: Manifest, known: Sequence[Row] | None = None
+) -> Row | None:
     """Find the row that a submission or a row was made lean from.
 
     Args:
         leaderboard: Folder of the leaderboard.
         claim: Manifest of the submission, or the row.
+        known: The leaderboard's rows, where they were read before; None to read them.
 
     Returns:
         The parent's row; None for what was trained from the start.
@@ -31,7 +35,8 @@ def find_parent(leaderboard: Path, claim: Manifest) -> Row | None:
     parent = None if claim.recipe is None else claim.recipe.parent
     if parent is None:
         return None
-    rows = [x for x in list_rows(leaderboard) if x.weights_sha256 == parent.weights_sha256]
+    known = list_rows(leaderboard) if known is None else known
+    rows = [x for x in known if x.weights_sha256 == parent.weights_sha256]
     if not rows:
         raise SubmissionError(
             "parent",

@@ -380,7 +380,8 @@ class Plan(Reader):
     def check(self, work: Path, accepted: Any, repaired: bool) -> None:
         said = tomllib.loads((work / "plan.toml").read_text())
         for group in said["groups"]:
-            group.setdefault("steps", None)
+            for key in ("steps", "teacher"):
+                group.setdefault(key, None)
         assert accepted == said
 
     def words(self, work: Path) -> list[str]:

@@ -30,8 +30,8 @@ def test_every_agent_is_built_as_its_file_says(name, env_id):
     spec = load_agent_spec(name)
     model = make_agent(name, env_id, seed=3)
     assert stock(type(model)).__name__ == spec.algorithm
-    lean = name.endswith("-dynamics") and spec.budget_class == "gradient"
-    assert isinstance(model, LeanAlgorithm) == lean
+    lean = "lean" in spec.network_settings(env_id).get("regulation", {})
+    assert isinstance(model, LeanAlgorithm) == (lean and spec.budget_class == "gradient")
     assert model.seed == 3
     assert model.get_env().num_envs == spec.settings(env_id).n_envs
     assert extract_settings(model) == spec.settings(env_id)
