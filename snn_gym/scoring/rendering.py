@@ -24,10 +24,11 @@ from snn_gym.scoring.headings import (
     SHORT,
 )
 from snn_gym.scoring.hidden import CHANCE
+from snn_gym.scoring.origins import is_derived
 from snn_gym.scoring.profiles import PROFILE_COLUMNS, PROFILE_DEFINITIONS, profiles
 from snn_gym.scoring.results import Row
 from snn_gym.scoring.room import ROOM_COLUMNS, registered_demand, room_cells
-from snn_gym.scoring.table import TableRow, is_derived, section, table_rows
+from snn_gym.scoring.table import TableRow, section, table_rows
 from snn_gym.storage import StorageError, read_regular_file, write_text_atomic
 
 if TYPE_CHECKING:  # which needs PyTorch

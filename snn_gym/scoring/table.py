@@ -28,6 +28,7 @@ from snn_gym.scoring.headings import (
     SHORT,
 )
 from snn_gym.scoring.hidden import is_flagged
+from snn_gym.scoring.origins import is_derived, origins_of, parent_agent, parent_steps
 from snn_gym.scoring.results import Row, shown_rows
 from snn_gym.scoring.statistics import expected_shortfall, interquartile_mean, mean_interval
 from snn_gym.spiking.costs import COST_COLUMNS, Costs
@@ -265,20 +266,6 @@ def _group(row: Row) -> tuple[str, int, str, str, bool]:
     )
 
 
-def is_derived(row: Row) -> bool:
-    """Say whether a row was made lean from another one.
-
-    Args:
-        row: The row.
-    """
-    return _parent_steps(row) > 0
-
-
-def _parent_steps(row: Row) -> int:
-    parent = None if row.recipe is None else row.recipe.parent
-    return 0 if parent is None else parent.steps
-
-
 def section(row: TableRow) -> tuple[str, int, str]:
     """Return environment, its version and class: rows that are compared share all three."""
     return (row.environment, row.environment_version, row.budget_class)
@@ -288,20 +275,6 @@ def _order(row: TableRow) -> tuple[str, int, str, tuple[str, ...], bool, str]:
     pair = tuple(sorted((row.agent, row.twin or row.agent)))
     # The spiking one of a pair comes above its ANN twin.
     return (*section(row), pair, not row.spiking, row.agent)
-
-
-def _origins(rows: Sequence[Row], known: Mapping[str, Row]) -> tuple[Row, ...]:
-    """Return what rows of an agent were made lean from; nothing unless that is one agent's."""
-    parents = [row.recipe.parent for row in rows if row.recipe is not None and row.recipe.parent]
-    found = [known[x.weights_sha256] for x in parents if x.weights_sha256 in known]
-    same = len(found) == len(rows) and len({row.agent for row in found}) == 1
-    return tuple(found) if same else ()
-
-
-def _parent_agent(row: Row) -> str | None:
-    """Return the zoo's parent of an agent that was trained from the start."""
-    known = row.agent in agent_ids() and not is_derived(row)
-    return load_agent_spec(row.agent).parent if known else None
 
 
 def summarise(rows: Sequence[Row], known: Mapping[str, Row] | None = None) -> TableRow:
@@ -329,7 +302,7 @@ def summarise(rows: Sequence[Row], known: Mapping[str, Row] | None = None) -> Ta
             "expected those of one evaluator; remove the rows that were not officially verified"
         )
     spec = _environment(first)
-    origins = _origins(rows, known or {})
+    origins = origins_of(rows, known or {})
     return TableRow(
         environment=first.environment,
         environment_version=first.environment_version,
@@ -339,7 +312,7 @@ def summarise(rows: Sequence[Row], known: Mapping[str, Row] | None = None) -> Ta
         twin=load_agent_spec(first.agent).twin
         if first.agent in agent_ids() and not is_derived(first)
         else None,
-        origin=origins[0].agent if origins else _parent_agent(first),
+        origin=origins[0].agent if origins else parent_agent(first),
         origin_means=tuple(row.score.mean for row in origins),
         seeds=tuple(row.seed for row in rows),
         seed_means=tuple(row.score.mean for row in rows),
@@ -349,10 +322,10 @@ def summarise(rows: Sequence[Row], known: Mapping[str, Row] | None = None) -> Ta
         spiking=any(row.costs.spiking_layers for row in rows),
         **cost_means([row.costs for row in rows]),
         parameters=max(row.parameters for row in rows),
-        steps=tuple(_parent_steps(row) + row.steps for row in rows),
+        steps=tuple(parent_steps(row) + row.steps for row in rows),
         shared_streams=first.budget_class != IMPORTED
         and any(row.seeding == "consecutive" for row in rows),
-        short=any(2 * (_parent_steps(row) + row.steps) < _budget(row) for row in rows),
+        short=any(2 * (parent_steps(row) + row.steps) < _budget(row) for row in rows),
         trained_again=sum(
             row.trained_again is not None and row.trained_again.same == "weights" for row in rows
         ),

@@ -6,9 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from urllib.parse import quote
 
+from snn_gym.scoring.origins import is_derived
 from snn_gym.scoring.results import Row
 from snn_gym.scoring.site.elements import Markup, element, joined
-from snn_gym.scoring.table import TableRow, is_derived, section
+from snn_gym.scoring.table import TableRow, section
 
 STYLE_NAME = "style.css"
 """The style sheet, beside index.html."""
