@@ -1,3 +1,3 @@
 """The one place that states the version; pyproject.toml and the package read it."""
 
-__version__ = "0.2.1"
+__version__ = "1.0.0"
