@@ -78,7 +78,7 @@ inferior on CartPole-v1 alone (500 to 500): Pendulum-v1 -175 to -171, but seed 1
 Acrobot-v1 -82 to -86, seeds 100 and 104 at -343 and -147; snn/CartPole-v1 500 to 500, seeds 104
 and 106 at 335 and 448; snn/CueAccumulation-v0 0.99 to 0.96. What was learned from these seeds is in
 the settings of today, so these tasks have others now, 110 to 119. snn/EventTracking-v0 and
-snn/CursorDecoding-v0 were learned with a discount of 0.99, before that of their agents was shortened.
+snn/CursorDecoding-v0 were learned with a discount of 0.99, before their agents had shorter ones.
 
 Returns are means of 100 evaluation episodes; operations are those of a decision, SynOps of
 hidden spikes alone (those of input spikes are the same for all arms). Cells are medians over
