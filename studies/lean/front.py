@@ -51,9 +51,6 @@ FRONT_TASKS: Mapping[str, Task] = MappingProxyType(
 
 _EVENT_STEPS = 4  # of the task's own observations, and of whoever sees them
 _DENSE = "ppo-mlp"
-# The zoo has no agent without memory for the task: it gets the settings of the one with memory,
-# which are those of this task in both files.
-_DENSE_SETTINGS_OF = "snn/CueAccumulation-v0"
 _FIRST = ("64-64-T4", "16-16-T8", "16-16-T4")
 
 
@@ -183,9 +180,11 @@ def make_ann(task: Task, configuration: Configuration, seed: int) -> BaseAlgorit
         seed: Seed of everything random.
     """
     spec = load_agent_spec(_ann_agent(task, configuration))
-    known = task.env_id if task.env_id in spec.environments else _DENSE_SETTINGS_OF
-    settings = spec.settings(known)
-    arguments = policy_arguments(spec, known, configuration.network)
+    # The zoo has no agent without memory for events: it gets the settings of the one with memory.
+    known = task.env_id in spec.environments
+    memory = {} if known else load_agent_spec(task.agent).table(task.env_id)
+    settings = spec.settings(task.env_id, {k: v for k, v in memory.items() if k != "network"})
+    arguments = policy_arguments(spec, task.env_id, configuration.network)
     if configuration.units == RELU:
         arguments["activation_fn"] = nn.ReLU
     env = make_environments(task.env_id, settings.n_envs, seed)

@@ -47,7 +47,7 @@ def test_event_tracking_keeps_the_time_steps_of_its_observations_and_has_gated_a
     assert "4-4-gru" in names
     model = make_agent(FRONT_TASKS[EVENTS].agent, EVENTS)
     assert model.observation_space.shape == (4, 512)
-    # An agent without memory gets the settings of the one with memory, which are equal.
+    # An agent without memory gets the settings of the one with memory.
     dense = make_ann(FRONT_TASKS[EVENTS], Configuration(8, None, TANH), 0)
     gated = make_ann(FRONT_TASKS[EVENTS], Configuration(8, None, GRU), 0)
     shared = ("n_envs", "n_steps", "batch_size", "n_epochs", "gamma", "gae_lambda", "ent_coef")
