@@ -17,7 +17,7 @@ from pages.accessible import make_accessible  # noqa: E402
 from pages.copied import relinked, sources  # noqa: E402
 from pages.films import documentation  # noqa: E402
 from pages.inventories import inventories  # noqa: E402
-from pages.pictures import make_smaller  # noqa: E402
+from pages.smaller import shrink_pages, shrink_pictures  # noqa: E402
 
 import snn_gym  # noqa: E402
 from snn_gym.scoring import write_site  # noqa: E402
@@ -86,7 +86,8 @@ def finish(app: Sphinx, error: Exception | None) -> None:
     """Add to the built pages what the theme lacks, and the results as a site of their own."""
     if error is None and app.builder.format == "html":
         make_accessible(Path(app.outdir))
-        make_smaller(Path(app.outdir) / "_images")
+        shrink_pages(Path(app.outdir))
+        shrink_pictures(Path(app.outdir) / "_images")
         results = Path(app.outdir) / RESULTS_FOLDER
         write_site(HERE.parent / "leaderboard", results, documentation=documentation("../"))
 
