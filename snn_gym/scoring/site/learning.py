@@ -273,9 +273,8 @@ def _path(line: Line, across: Scale, upright: Scale) -> str:
     returns = np.clip(line[1], upright.low, upright.high)
     points = [(round(across(x)), round(upright(y))) for x, y in zip(line[0], returns, strict=True)]
     # From point to point, which takes two thirds of the letters that places do.
-    steps = [f"{x - x0}{y - y0:+d}" for (x0, y0), (x, y) in pairwise(points)]
-    start = "{} {}".format(*points[0])
-    return f"M{start}l{' '.join(steps)}h0" if steps else f"M{start}h0"  # one point is a dot
+    steps = [f"{x - x0}{y - y0:+d}" for (x0, y0), (x, y) in pairwise([(0, 0), *points])]
+    return f"m{' '.join(steps)}h0"  # a single point is a dot
 
 
 def _in_words(one: Trained, axis: Axis) -> str:

@@ -117,10 +117,10 @@ def test_a_figure_by_hand():
     read = Parsed(figure)
     assert paths(figure) == [
         ("overall", "M2 8H26"),
-        (None, "M220 204l156-192h0"),
-        ("overall", "M220 204l156-192h0"),
-        (None, "M142 204l234-192h0"),  # after a quarter of 120 s
-        ("overall", "M142 204l234-192h0"),
+        (None, "m220+204 156-192h0"),
+        ("overall", "m220+204 156-192h0"),
+        (None, "m142+204 234-192h0"),  # after a quarter of 120 s
+        ("overall", "m142+204 234-192h0"),
     ]
     _, steps, time = read.attributes("svg")
     assert steps["aria-label"] == (
@@ -144,8 +144,8 @@ def test_a_run_far_from_all_that_is_known_does_not_stretch_the_axis():
     rows = [make_row(seed=0, curve=CURVE), make_row(seed=1, curve=wild)]
     figure = learning_figure(SITE, [line_of(rows, "ppo-lif")], up="")
     # The axis runs from 21.65 to 475, and on by half of that at both ends.
-    assert ("M220 204l156-192h0") in [d for _, d in paths(figure)]
-    assert ("M220 156l156-96h0") in [d for _, d in paths(figure)]
+    assert ("m220+204 156-192h0") in [d for _, d in paths(figure)]
+    assert ("m220+156 156-96h0") in [d for _, d in paths(figure)]
 
 
 def test_whose_word_a_curve_is_is_said():

@@ -75,8 +75,8 @@ def test_runs_that_are_there_are_not_made_again_and_stand_on_the_page(tmp_path, 
     page = write_report(tmp_path, tmp_path, *files).read_text()
     assert f"| {CUE} | 5,000 | 0.46 | 0.70 |" in page
     (row,) = [x for x in page.splitlines() if x.startswith(f"| {ARMS['eprop'].says} |")]
-    files = (ROOT / "leaderboard/results/ppo-lif/snn__CueAccumulation-v0").glob("*.json")
-    none = mean(json.loads(x.read_text())["score"]["mean"] for x in files)
+    stored = (ROOT / "leaderboard/results/ppo-lif/snn__CueAccumulation-v0").glob("*.json")
+    none = mean(json.loads(x.read_text())["score"]["mean"] for x in stored)
     gain = f"{(0.85 - none) / (1.0 - none):.3f}"
     assert [cell.strip() for cell in row.strip("|").split("|")][1:] == [
         "2", "0.85", "200: 0.90, 201: 0.80", "0.850", gain, "9", "5",
