@@ -65,7 +65,7 @@ results: $(STAMP) ## Train, submit and verify what leaderboard/plan.toml has no 
 # Rows are bit-equal only under the versions that they were trained by.
 retrain: $(STAMP) ## Train SAMPLE % of the table's rows again by their recipes, drawn by SEED.
 	$(BIN)/pip install --quiet --disable-pip-version-check $(PIP_ARGS) --constraint leaderboard/constraints.txt --editable ".[dev]"
-	$(BIN)/snn-gym verify --retrain --sample $(SAMPLE) --seed $(SEED)
+	$(BIN)/snn-gym verify --retrain --sample $(SAMPLE) --seed $(SEED) --processes 2
 
 # Every run that has its file is passed over; the report is written from whatever runs there are.
 study: $(STAMP) ## Run what is missing of the studies (days), write their pages in docs/.

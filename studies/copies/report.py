@@ -60,7 +60,7 @@ def _independent(measured: Measured) -> str:
     pairs = measured.pairs
     return f"""## Independent trainings
 
-The {measured.rows} stored rows have {pairs.count:,} pairs of equal form, whatever their agents and
+The {measured.rows} rows that were stored then have {pairs.count:,} pairs of equal form, whatever their agents and
 environments. False alarms are {pairs.near} of {pairs.count:,}; the least distance is
 {pairs.least / NEAR:.1f} times the threshold. It is one of `a2c-lif` and `ppo-lif` with the same
 seed, which start from the same weights. Trainings that were given up early are far apart, too,
@@ -78,7 +78,7 @@ ones, bit for bit, by training their seed again, which a copy's does not give.
 def _copies(measured: Measured) -> str:
     return f"""## Copies
 
-All stored rows, each copied in every way that leaves it acting as before (or, with noise, nearly
+All these rows, each copied in every way that leaves it acting as before (or, with noise, nearly
 so). Noise is normal, with a standard deviation relative to that of the weights of its tensor.
 Missed: at or above the threshold.
 

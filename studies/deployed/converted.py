@@ -4,30 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import lru_cache
 
 import typer
-from stable_baselines3.common.base_class import BaseAlgorithm
 
-from snn_gym import load_pretrained, make_agent
+from snn_gym import load_pretrained
 from snn_gym.config import Config
 from snn_gym.export import ResidualPolicy, choose_share, convert
-from snn_gym.registry import load_environment_spec
 from snn_gym.scoring import evaluate
-from snn_gym.scoring.evaluation import Acting
 from snn_gym.scoring.pretrained import find_trained
 from snn_gym.spiking.costs import Costs
 from studies.deployed.page import Page
 from studies.lean.tables import spread, table
 
-RECTIFIED = "ppo-relu"
-"""Trained here, for the table has no row of it."""
 PAIRS = (
     ("dqn-mlp", "dqsn", "CartPole-v1"),
     ("qrdqn-mlp", "qrdqn-lif", "CartPole-v1"),
     ("sac-mlp", "sac-lif", "Pendulum-v1"),
-    (RECTIFIED, "ppo-lif", "Acrobot-v1"),
-    (RECTIFIED, "ppo-lif", "MountainCar-v0"),
+    ("ppo-relu", "ppo-lif", "Acrobot-v1"),
+    ("ppo-relu", "ppo-lif", "MountainCar-v0"),
 )
 """ANN, what is trained directly, and environment."""
 TIME_STEPS = (8, 16, 32)
@@ -40,9 +34,8 @@ the results table whose units are rectified are converted by `snn_gym.export.con
 32 time steps, and play the table's 100 episodes; beside them stand the ANNs' own rows and those of
 the spiking agents that were trained directly, by the same algorithm, with the same hidden sizes and
 budget. The first three seeds that there are, and cells have medians over them, with the smallest
-and the largest. SynOps and MACs are per decision. `ppo-relu` has no row and is trained here, with
-seeds 0 to 2: it is `ppo-mlp` with a rectified actor beside its tanh critic, and nothing else
-changed.
+and the largest. SynOps and MACs are per decision. `ppo-relu` is `ppo-mlp` with a rectified actor
+beside its tanh critic, and nothing else changed.
 
 *Share* is that of the residual, of each seed. A residual is what a ReLU would have given more than
 the spikes of a decision; a share of it is carried to the next decision, as the release of
@@ -137,44 +130,23 @@ def _forms() -> Iterator[Form]:
 
 def _seeds(form: Form) -> list[int]:
     env_id, agent, *_ = form
-    if agent == RECTIFIED:
-        return list(range(MOST_SEEDS))
     return [row.seed for row in find_trained(agent, env_id).rows[:MOST_SEEDS]]
 
 
 def _play(form: Form, seed: int) -> Played:
-    env_id, agent, steps, _ = form
+    env_id, agent, steps, carries = form
     costs: Costs
     share = None
-    if steps or agent == RECTIFIED:
-        acting, share = _acting(form, seed)
-        found = evaluate(acting, env_id)
+    if steps:
+        policy = convert(load_pretrained(agent, env_id, seed), env_id, steps)
+        share = choose_share(policy, env_id) if carries else None
+        found = evaluate(policy if share is None else ResidualPolicy(policy, share), env_id)
         costs, mean = found, found.mean
     else:
         row = find_trained(agent, env_id).row(seed)
         costs, mean = row.costs, row.score.mean
     synops, macs = (costs.total(f"{x}_per_decision") or 0.0 for x in ("synops", "macs"))
     return Played(env_id, agent, steps, seed, mean, synops, macs, share)
-
-
-def _acting(form: Form, seed: int) -> tuple[Acting, float | None]:
-    """Return what plays, and the share of the residual that it carries, None for none."""
-    env_id, agent, steps, carries = form
-    model = _trained(env_id, seed) if agent == RECTIFIED else load_pretrained(agent, env_id, seed)
-    if not steps:
-        return model, None
-    policy = convert(model, env_id, steps)
-    if not carries:
-        return policy, None
-    share = choose_share(policy, env_id)
-    return ResidualPolicy(policy, share), share
-
-
-@lru_cache(maxsize=2 * MOST_SEEDS)
-def _trained(env_id: str, seed: int) -> BaseAlgorithm:
-    """Train what has no rows."""
-    model = make_agent(RECTIFIED, env_id, seed)
-    return model.learn(load_environment_spec(env_id).budget["gradient"])
 
 
 def report(found: Found) -> str:

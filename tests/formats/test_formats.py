@@ -3,7 +3,8 @@
 The files under ``stored/`` were written by the code of their time (`write.py`), and so were the
 actions that are expected of the agents. 0.1.0 lasted two days in which its formats grew: ``first``
 is of the commit with its first rows (ce546e5), ``unsealed`` of the last without digests in files
-(before 16f438e), ``last`` of the one before version 0.2.0 (before dc52c65).
+(before 16f438e), ``last`` of the one before version 0.2.0 (before dc52c65). Since 1.0.0 a version has
+one folder, written when it is released.
 """
 
 from __future__ import annotations
@@ -34,6 +35,7 @@ STORED = Path(__file__).parent / "stored"
 AGENTS = sorted(STORED.glob("*/agents/*"))
 SINCE_FIRST = {"ppo", "dqn"}
 SINCE_UNSEALED = SINCE_FIRST | {"sac", "stateful-ppo", "es"}
+SINCE_RELEASE = SINCE_UNSEALED | {"local"}
 
 
 def named(path: Path) -> str:
@@ -48,6 +50,7 @@ def test_every_kind_of_agent_is_stored() -> None:
         "0.1.0-first": SINCE_FIRST,
         "0.1.0-unsealed": SINCE_UNSEALED,
         "0.1.0-last": SINCE_UNSEALED,
+        "1.0.0": SINCE_RELEASE,
     }
 
 
@@ -85,7 +88,7 @@ def test_the_present_version_writes_its_files(tmp_path: Path) -> None:
     done = subprocess.run(command, cwd=checkout_root(), capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     written = sorted((tmp_path / "now" / "agents").iterdir())
-    assert {folder.name for folder in written} == SINCE_UNSEALED | {"local"}
+    assert {folder.name for folder in written} == SINCE_RELEASE
     for folder in written:
         assert_acts_as_before(snn_gym.load_agent(folder), tmp_path / "now", folder.name)
     for part in ("ppo.zip", "run", "submission", "unfinished/checkpoint.safetensors"):
@@ -94,17 +97,19 @@ def test_the_present_version_writes_its_files(tmp_path: Path) -> None:
 
 # Its pickles name modules, and those of the network's settings have moved since the first.
 def test_a_zip_of_stable_baselines3_loads_if_it_is_told_the_network() -> None:
-    zips = sorted(STORED.glob("*/ppo.zip"))
-    assert [named(path) for path in zips] == ["0.1.0-first/ppo.zip", "0.1.0-last/ppo.zip"]
+    first, *later = zips = sorted(STORED.glob("*/ppo.zip"))
+    assert [path.parent.name for path in zips] == ["0.1.0-first", "0.1.0-last", "1.0.0"]
     told = {"policy_kwargs": {"network": NetworkConfig(**SMALL)}}
     for path in zips:
         assert_acts_as_before(PPO.load(path, custom_objects=told), path.parent, "ppo")
-    assert_acts_as_before(PPO.load(zips[-1]), zips[-1].parent, "ppo")
+    for path in later:
+        assert_acts_as_before(PPO.load(path), path.parent, "ppo")
     with pytest.raises(ModuleNotFoundError, match=r"snn_gym\.spiking\.neuron_parameters"):
-        PPO.load(zips[0])
+        PPO.load(first)
 
 
-VERSIONS = {"0.1.0-first": "consecutive", "0.1.0-unsealed": "disjoint", "0.1.0-last": "disjoint"}
+EARLIER = ("0.1.0-first", "0.1.0-unsealed", "0.1.0-last")
+VERSIONS = dict.fromkeys((*EARLIER, "1.0.0"), "disjoint") | {"0.1.0-first": "consecutive"}
 
 
 @pytest.mark.parametrize(("version", "seeding"), VERSIONS.items())
@@ -113,9 +118,12 @@ def test_a_finished_run_is_one_still(version: str, seeding: str, tmp_path: Path)
     settings = read_run_settings(run)
     assert (settings.agent, settings.steps, settings.seeding) == ("dqsn", RUN["steps"], seeding)
     assert snn_gym.load_agent(run).num_timesteps == RUN["steps"]
-    with pytest.warns(UserWarning, match="was begun with other versions of snn_gym"):
+    with warnings.catch_warnings(record=True) as warned:
+        warnings.simplefilter("always")
         again = train(out=run, resume=True, seeding=seeding, **RUN)
     assert again.was_finished
+    said = any("was begun with other versions of snn_gym" in str(x.message) for x in warned)
+    assert said is not version.startswith(snn_gym.__version__)
 
 
 def resume(version: str, folder: Path) -> Any:
@@ -126,8 +134,9 @@ def resume(version: str, folder: Path) -> Any:
 
 
 def test_an_unfinished_run_goes_on_or_names_the_version_that_can(tmp_path: Path) -> None:
-    done = resume("0.1.0-last", tmp_path / "last")
-    assert (done.resumed_at, done.steps, done.was_finished) == (256, 512, False)
+    for version in ("0.1.0-last", "1.0.0"):
+        done = resume(version, tmp_path / version)
+        assert (done.resumed_at, done.steps, done.was_finished) == (256, 512, False)
     (tmp_path / "first").mkdir()
     with pytest.raises(ValueError, match="older version of snn_gym, which can go on with it") as no:
         resume("0.1.0-first", tmp_path / "first")
@@ -150,7 +159,7 @@ def test_a_run_that_nobody_can_repeat_is_not_submitted(
         submit(STORED / version / "run", tmp_path / "submission")
 
 
-@pytest.mark.parametrize("version", VERSIONS)
+@pytest.mark.parametrize("version", EARLIER)
 def test_a_submission_to_an_earlier_evaluator_is_to_be_written_again(
     version: str, tmp_path: Path
 ) -> None:
@@ -160,5 +169,11 @@ def test_a_submission_to_an_earlier_evaluator_is_to_be_written_again(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_the_last_run_of_0_1_0_is_submitted_again(tmp_path: Path) -> None:
-    assert submit(STORED / "0.1.0-last" / "run", tmp_path / "submission").exists()
+@pytest.mark.parametrize("version", ["0.1.0-last", "1.0.0"])
+def test_a_run_with_a_recipe_is_submitted_again(version: str, tmp_path: Path) -> None:
+    assert submit(STORED / version / "run", tmp_path / "submission").exists()
+
+
+def test_a_submission_of_1_0_0_is_verified(tmp_path: Path) -> None:
+    row = verify(STORED / "1.0.0" / "submission", tmp_path)
+    assert row == tmp_path / "results" / "dqsn" / "CartPole-v1" / "0.json"
