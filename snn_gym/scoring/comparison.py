@@ -48,8 +48,8 @@ COMPARISON_DEFINITIONS: dict[str, str] = {
     f"loss that is none, {MARGIN:.0%} of the way from random play to `solved`",
     "Finding": f'"better" or "worse" if p is at most {SIGNIFICANCE}, else "no difference shown"; '
     "nothing if one of the two has "
-    f'fewer than {FEWEST_SEEDS} seeds. "not inferior" if the lower bound is above the loss that is '
-    f"none. {_WRONG}",
+    f'fewer than {FEWEST_SEEDS} seeds. "not inferior", of what is worse "by less than the margin", '
+    f"if the lower bound is above the loss that is none. {_WRONG}",
 }
 COMPARISON_COLUMNS = tuple(COMPARISON_DEFINITIONS)
 """Headings of comparisons, in the order of `Comparison.cells`."""
@@ -117,9 +117,9 @@ class Comparison:
         if self.margin is not None:
             shown += f" ({self.row.score(-self.margin)})"
             if finding != "better" and bound >= -self.margin:
-                finding += ", not inferior"
+                finding += ", by less than the margin" if finding == "worse" else ", not inferior"
         mark = f" {MARK}" if self.row.shared_streams or self.other.shared_streams else ""
-        return f"{p:.3f}" + mark, shown, finding
+        return (f"{p:.3f}" if p >= 0.0005 else "< 0.001") + mark, shown, finding
 
 
 def comparisons(rows: Sequence[TableRow]) -> Iterator[Comparison]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from snn_gym.registry import LEAST_WAY
 from snn_gym.spiking.costs import COST_COLUMNS
 
 FEWEST_SEEDS = 5
@@ -66,15 +67,13 @@ HIDDEN_COLUMN = {
 }
 """Further column of a table whose rows played hidden seeds, and what it means."""
 
-LEAST_WAY = 0.1
-"""Share of the way from random play to `solved` from which on it is said what a seed keeps: what
-has learned next to nothing has nothing that a fault could take."""
 FAULTS_HEADING = "With faults"
 """What stands above tables of what is kept."""
-KEPT = f"""*Kept* is (mean with the fault - random play) / (mean without it - random play), of the \
-same weights in the same episodes: 1 is all, 0 is random play. Cells are medians over seeds; those \
-that come less than {100 * LEAST_WAY:g} % of the way from random play to `solved` do not count. \
-"–" where none counts, or where the fault is not defined.
+KEPT = f"""The columns of faults say what is *kept*: (mean with the fault - random play) / (mean \
+without it - random play), of the same weights in the same episodes: 1 is all, 0 is random play. \
+Cells are medians over seeds; those that come less than {100 * LEAST_WAY:g} % of the way from \
+random play to `solved` do not count. "–" where fewer than half of them count, or where the fault \
+is not defined.
 """
 FAULT_COLUMNS: dict[str, str] = {
     "Mean": COLUMN_DEFINITIONS["Mean"] + ", without faults",

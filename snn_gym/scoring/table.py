@@ -23,7 +23,6 @@ from snn_gym.scoring.headings import (
     FEWEST_SEEDS,
     HELD_PERCENT,
     HIDDEN_MARK,
-    LEAST_WAY,
     MARK,
     SHORT,
 )
@@ -338,21 +337,21 @@ def summarise(rows: Sequence[Row], known: Mapping[str, Row] | None = None) -> Ta
 
 
 def _kept(rows: Sequence[Row], reference: ReferenceScores | None) -> tuple[float | None, ...]:
-    """Return what is kept with each fault, as `KEPT` says; nothing where no seed counts."""
+    """Return what is kept with each fault, as `KEPT` says; nothing where too few seeds count."""
     if reference is None:
         return ()
-    least = reference.random + reference.loss(LEAST_WAY)
     seeds = [
         [None if x is None else reference.kept(x, row.score.mean) for x in astuple(found.means)]
         for row in rows
-        if (found := row.robustness) is not None and row.score.mean >= least
+        if (found := row.robustness) is not None
     ]
-    return tuple(map(_median_known, zip(*seeds, strict=True)))
+    return tuple(map(_median_of_most, zip(*seeds, strict=True)))
 
 
-def _median_known(values: Iterable[float | None]) -> float | None:
+def _median_of_most(values: Sequence[float | None]) -> float | None:
+    """Return the median of what is known, None where that is less than half."""
     known = [value for value in values if value is not None]
-    return float(np.median(known)) if known else None
+    return float(np.median(known)) if 2 * len(known) >= len(values) else None
 
 
 def _budget(row: Row) -> int:

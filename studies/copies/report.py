@@ -60,9 +60,9 @@ def _independent(measured: Measured) -> str:
     pairs = measured.pairs
     return f"""## Independent trainings
 
-The {measured.rows} rows that were stored then have {pairs.count:,} pairs of equal form, whatever their agents and
-environments. False alarms are {pairs.near} of {pairs.count:,}; the least distance is
-{pairs.least / NEAR:.1f} times the threshold. It is one of `a2c-lif` and `ppo-lif` with the same
+The {measured.rows} rows that were stored then have {pairs.count:,} pairs of equal form, whatever
+their agents and environments. False alarms are {pairs.near} of {pairs.count:,}; the least distance
+is {pairs.least / NEAR:.1f} times the threshold. It is one of `a2c-lif` and `ppo-lif` with the same
 seed, which start from the same weights. Trainings that were given up early are far apart, too,
 because starting weights are: five seeds on CartPole-v1.
 

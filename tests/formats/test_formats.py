@@ -3,8 +3,8 @@
 The files under ``stored/`` were written by the code of their time (`write.py`), and so were the
 actions that are expected of the agents. 0.1.0 lasted two days in which its formats grew: ``first``
 is of the commit with its first rows (ce546e5), ``unsealed`` of the last without digests in files
-(before 16f438e), ``last`` of the one before version 0.2.0 (before dc52c65). Since 1.0.0 a version has
-one folder, written when it is released.
+(before 16f438e), ``last`` of the one before version 0.2.0 (before dc52c65). Since 1.0.0 a version
+has one folder, written when it is released.
 """
 
 from __future__ import annotations

@@ -46,7 +46,7 @@ def compared(board: Path, agent: tuple[float, ...], twin: tuple[float, ...]) -> 
         (
             (480.0, 481.0, 482.0, 483.0, 484.0),
             (490.0, 491.0, 492.0, 493.0, 494.0),
-            ("-10.0", "0.00", "0.008", "-11.9 (-22.7)", "worse, not inferior"),
+            ("-10.0", "0.00", "0.008", "-11.9 (-22.7)", "worse, by less than the margin"),
         ),
         (HIGH, HIGH[:4], ("5.0", "0.60", "–", "–", "too few seeds")),
     ],

@@ -102,6 +102,9 @@ def test_who_has_learned_nothing_has_nothing_to_keep(tmp_path: Path) -> None:
     assert both.kept == (None, pytest.approx(1.0), None, None, None)
     assert both.faulted == 2
     assert both.fault_cells()[3:] == ("–", "1.00", "–", "–", "–")
+    third = make_row(seed=2, returns=(66.98,), robustness=earned(spike_loss=66.98))
+    most = table_rows(fill(tmp_path / "most", *rows, third))[0]
+    assert most.kept == (None,) * 5  # one of three
     alone = table_rows(fill(tmp_path / "alone", rows[0]))[0]
     assert alone.fault_cells()[2:] == ("1", "–", "–", "–", "–", "–")
 

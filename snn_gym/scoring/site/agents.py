@@ -116,7 +116,7 @@ def _section(
     lines = [_row_cells(source) for source in own]
     yield plain_table(f"Rows, {words}", ROW_COLUMNS, lines)
     yield element("h3", "Train and verify it again")
-    for training in trainings(own):
+    for training in trainings(own, sources):
         commands = training.commands()
         if commands is not None:
             yield element("pre", element("code", commands), tabindex=0)

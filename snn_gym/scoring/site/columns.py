@@ -21,11 +21,15 @@ _NONE = count(None)
 SITE_COSTS = {
     "Operations": "SynOps and MACs together, each counted as one; on most hardware a SynOp, which "
     "adds, takes less than a MAC, which multiplies, too",
-    "Energy (nJ)": "SynOps at {:g} to {:g} pJ and MACs at {:g} to {:g} pJ: a bare adder and "
-    "multiplier of 45 nm ([Horowitz 2014](https://doi.org/10.1109/ISSCC.2014.6757323)), and at the "
-    "upper end a SynOp of Loihi with its memory and routing ([Davies et al. 2018]"
-    "(https://doi.org/10.1109/MM.2018.112130359)). A band by assumption, nothing that was measured;"
-    " neurons' updates and a chip at rest are not in it".format(*SYNOP_PJ, *MAC_PJ),
+    "Energy (nJ)": "SynOps at {:g} to {:g} pJ: an addition of 32-bit floats, bare, in 45 nm, and a "
+    "SynOp of Loihi with its memory and routing; and MACs at {:g} to {:g} pJ: of 8-bit integers "
+    "and of 32-bit floats, bare, in 45 nm ([Horowitz 2014]"
+    "(https://doi.org/10.1109/ISSCC.2014.6757323), [Davies et al. 2018]"
+    "(https://doi.org/10.1109/MM.2018.112130359)). A band by assumption, nothing measured: "
+    "lower ends of SynOps and of MACs count other numbers, upper ends other memories, so that two "
+    "bands that overlap say nothing; neurons' updates and a chip at rest are not in it".format(
+        *SYNOP_PJ, *MAC_PJ
+    ),
     "Regime": "whether so few spikes take less energy than an ANN: by those that a synapse passes "
     "in a decision, below {:g} to {:g} by memory ([Dampfhoffer et al. 2023]"
     "(https://doi.org/10.1109/TETCI.2022.3214509)), and by those of a neuron in a time step, below "

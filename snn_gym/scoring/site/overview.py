@@ -16,9 +16,9 @@ from snn_gym.scoring.table import TableRow
 
 _INTRODUCTION = """Every row was run again by `snn-gym verify` before it was written. Scores are \
 *normalised*: 0 is random play, 1 the oracle of the environment's card or, where it has none, what \
-counts as solved. Below each stand the operations of a decision. A score leads to its environment, \
-where seeds, intervals and what to compare with are drawn; a name leads to the agent, with its \
-costs and the commands that train it again.
+counts as solved. Below each stand the operations of a decision and the number of seeds. A score \
+leads to its environment, where seeds, intervals and what to compare with are drawn; a name leads \
+to the agent, with its costs and the commands that train it again.
 """
 
 
@@ -37,14 +37,25 @@ def overview(site: Site, rows: Sequence[TableRow]) -> str:
     for budget_class, group in itertools.groupby(by_class, key=lambda row: row.budget_class):
         words = class_in_words(budget_class)
         heading = words[0].upper() + words[1:]
-        parts += [element("h2", heading, id=budget_class), _matrix(site, words, list(group))]
+        parts += [element("h2", heading, id=budget_class), *_matrices(site, words, list(group))]
     parts += [*_environments(rows), *_profiles(site, rows), *remarks(rows)]
     parts += [definitions("What the columns mean", KIND | SITE_COSTS)]
     return site.page("Results", joined(parts))
 
 
+def _matrices(site: Site, words: str, rows: Sequence[TableRow]) -> Iterator[Markup]:
+    """Yield the tables of a class: agents on tasks of our own are seldom those on others."""
+    kinds = {"native tasks": True, "other tasks": False}
+    groups = {name: [x for x in rows if x.is_native == native] for name, native in kinds.items()}
+    for name, group in groups.items():
+        if group:
+            if all(groups.values()):
+                yield element("h3", name[0].upper() + name[1:])
+            yield _matrix(site, f"{words}, {name}", group)
+
+
 def _matrix(site: Site, words: str, rows: Sequence[TableRow]) -> Markup:
-    """Return the table of a class, with the newest version of each environment."""
+    """Return the table of some rows, with the newest version of each environment."""
     environments = sorted({row.environment for row in rows})
     newest = {
         (row.agent, row.derived, row.environment): row
@@ -63,8 +74,9 @@ def _cell(row: TableRow | None) -> Cell:
     if row is None:
         return Cell("–")
     score = "not comparable" if row.normalised is None else f"{row.normalised:.2f}"
-    cost = operations(row)
-    below = "" if cost is None else element("small", f"{cost:,.0f}")
+    cost, seeds = operations(row), len(row.seeds)
+    counted = f"{seeds} seed{'s' * (seeds > 1)}"
+    below = element("small", counted if cost is None else f"{cost:,.0f}; {counted}")
     link = element("a", score, href=section_address(row))
     return Cell(joined([link, " ", below]), row.normalised)
 

@@ -6,10 +6,11 @@ function value(row, column) {
   return "value" in cell.dataset ? Number(cell.dataset.value) : cell.textContent.trim();
 }
 
-// Numbers before texts, so that what is not known comes last whichever way a column is sorted.
+// Numbers before texts before dashes: what is not known comes last whichever way it is sorted.
 function compare(one, other, sign) {
+  const ranks = [one, other].map((x) => (typeof x === "number" ? 0 : x === "–" ? 2 : 1));
+  if (ranks[0] !== ranks[1]) return ranks[0] - ranks[1];
   const numbers = [one, other].map((x) => typeof x === "number");
-  if (numbers[0] !== numbers[1]) return numbers[0] ? -1 : 1;
   return sign * (numbers[0] ? one - other : one.localeCompare(other, "en"));
 }
 

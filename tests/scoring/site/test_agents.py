@@ -85,7 +85,7 @@ def test_rows_that_differ_in_seeds_alone_are_trained_by_one_loop(page, sources):
     said = "".join(page.said)
     assert said.count("for seed in") == 2
     assert "for seed in 0 3; do\n  snn-gym train ppo-lif CartPole-v1 --seed $seed" in said
-    found = trainings([sources[0], replace(sources[1], seeding="consecutive")])
+    found = trainings([sources[0], replace(sources[1], seeding="consecutive")], sources)
     assert [training.seeds for training in found] == [(0,), (3,)]
 
 
@@ -98,7 +98,7 @@ def taken(line):
 
 
 def test_the_command_line_takes_what_is_shown(sources):
-    (training,) = trainings(sources[2:3])
+    (training,) = trainings(sources[2:3], sources)
     _, train, submit, verify, _ = training.commands().splitlines()
     found = taken(train)
     expected = {
@@ -112,6 +112,44 @@ def test_the_command_line_takes_what_is_shown(sources):
     assert {name: found[name] for name in expected} == expected
     assert found["out"] == taken(submit)["run"]
     assert taken(submit)["out"] == taken(verify)["folder"]
+
+
+def test_rows_made_lean_are_made_again_after_their_teachers(sources):
+    teachers = [make_row(seed=seed, recipe=RECIPE, weights_sha256=WEIGHTS[seed]) for seed in (0, 3)]
+    students = [
+        make_row(
+            "ppo-lif-8",
+            seed=row.seed,
+            recipe=taught_by(row.weights_sha256),
+            weights_sha256=f"{row.seed + 1}" * 64,
+        )
+        for row in teachers
+    ]
+    (training,) = trainings(students, [*teachers, *students])
+    said = (
+        "Made lean from the row of `ppo-lif` with the same seed, within 20,000 environment steps."
+    )
+    assert training.in_words() == said
+    loop, train, submit, verify, lean, _, again, _ = training.commands().splitlines()
+    assert loop == "for seed in 0 3; do"
+    assert taken(train)["agent"] == "ppo-lif"
+    assert taken(train)["out"] == taken(submit)["run"] == taken(lean)["run"]
+    assert (taken(lean)["student"], taken(lean)["steps"]) == ("ppo-lif-8", 20_000)
+    assert (taken(verify)["retrain"], taken(again)["retrain"]) == (False, True)
+    # Of teachers that are not there, or have another seed, no command is known.
+    (first, second) = trainings(students, [replace(teachers[0], seed=1), *students])
+    assert first.commands() is None
+    assert WEIGHTS[0] in first.in_words()
+    assert WEIGHTS[3] in second.in_words()
+
+
+WEIGHTS = {0: "0" * 64, 3: "3" * 64}
+
+
+def taught_by(weights_sha256):
+    return replace(
+        RECIPE, steps=20_000, parent=Parent(weights_sha256=weights_sha256, steps=100_352)
+    )
 
 
 def made(**changes):

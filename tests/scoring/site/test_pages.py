@@ -41,12 +41,12 @@ def test_the_overview_by_hand(rows):
     # encoder makes 256 MACs; the twin makes 256 MACs alone. On Acrobot -100 solves.
     assert gradient == [
         ["Agent", "Kind", "Acrobot-v1", "CartPole-v1"],
-        ["ppo-lif", "spiking", "1.00 906", "0.50 906"],
-        ["ppo-mlp", "ANN", "–", "1.00 256"],
+        ["ppo-lif", "spiking", "1.00 906; 1 seed", "0.50 906; 2 seeds"],
+        ["ppo-mlp", "ANN", "–", "1.00 256; 1 seed"],
     ]
     assert imported == [
         ["Agent", "Kind", "CartPole-v1"],
-        ["imported-x", "ANN", "1.00 256"],
+        ["imported-x", "ANN", "1.00 256; 1 seed"],
     ]
     links = [x["href"] for x in read.attributes("a") if "#" in x["href"]]
     assert links.count("environments/CartPole-v1.html#gradient-1") == 2

@@ -21,7 +21,7 @@ def test_what_is_kept_is_counted_from_random_play() -> None:
     for agent, env_id in AGENTS:
         low = load_environment_spec(env_id).reference.random
         for form in (*FORMS, *TUNED):
-            left = 100.0 if form == "none" else 25.0
+            left = 400.0 if form == "none" else 100.0
             if form in FORMS or agent not in CARRY_STATE:
                 played += [Played(agent, env_id, form, seed, low + left) for seed in SEEDS]
     assert not list(measure(Found(tuple(played))))  # nothing is missing
