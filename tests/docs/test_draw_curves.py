@@ -1,4 +1,4 @@
-"""Figures of learning curves, from runs made up here: what is drawn, how it is told apart."""
+"""Figures of learning curves, from rows made up here: what is drawn, how it is told apart."""
 
 import numpy as np
 import pytest
@@ -6,53 +6,88 @@ from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.image import imread
 
+from snn_gym.scoring.manifest import LearningCurve
 from tests.docs.scripts import load_script
+from tests.scoring.test_table import make_row
 
 draw_curves = load_script("draw_curves")
 TASK = "CartPole-v1"
+AGENTS = ("ppo-lif", "ppo-mlp")
 
 
-@pytest.fixture
-def runs(tmp_path):
-    """Two seeds of each of two agents whose curves coincide; one seed was evaluated."""
-    for agent in ("ppo-lif", "ppo-mlp"):
-        for seed in (0, 1):
-            folder = tmp_path / agent / TASK / str(seed)
-            folder.mkdir(parents=True)
-            (folder / "manifest.json").write_text("{}")
-            rows = [f"{100 * k},{float(k + 2 * seed)},10" for k in range(1, 41)]
-            (folder / "episodes.csv").write_text("\n".join(["timestep,return,length", *rows]))
-    np.savez(folder / "evaluations.npz", timesteps=[4_000], results=[[50.0, 52.0]])
-    return tmp_path
+def curve(end):
+    return LearningCurve(steps=(1_000, 4_000), returns=(10.0, end), episodes=(9, 3))
 
 
-def test_an_unfinished_run_is_left_out(runs):
-    (runs / "ppo-lif" / TASK / "1" / "manifest.json").unlink()
-    found = draw_curves.finished_runs(runs, "ppo-lif", TASK)
-    assert [path.name for path in found] == ["0"]
+ROWS = [
+    *(make_row(name, k, curve=curve(30.0 + 2 * k)) for name in AGENTS for k in (0, 1)),
+    make_row("ppo-mlp", 2),
+    make_row("ppo-lif", 3, environment_version=99, curve=curve(0.0)),
+]
+"""Two agents whose curves coincide; a seed without one, and one of another version."""
 
 
-def test_curves_that_coincide_are_told_apart_by_colour_and_width(runs):
+def drawn(rows, agents=AGENTS):
     axes = Figure().subplots()
-    draw_curves.draw_task(axes, runs, TASK, ("ppo-lif", "ppo-mlp"))
-    means = {line.get_label(): line for line in axes.lines if "seeds" in line.get_label()}
-    lif, mlp = (means[f"{name} (mean of 2 seeds)"] for name in ("ppo-lif", "ppo-mlp"))
+    draw_curves.draw_task(axes, rows, TASK, agents, draw_curves.colours_of(agents))
+    return axes
+
+
+def test_a_figure_says_of_how_many_seeds_its_curves_are():
+    texts = [text.get_text() for text in drawn(ROWS).get_legend().get_texts()]
+    assert texts == [
+        "ppo-lif (mean of 2 seeds)",
+        "ppo-mlp (mean of 2 of 3 seeds)",
+        "score of a seed",
+    ]
+    assert draw_curves.seeds_in_words(1, 10) == "1 of 10 seeds"
+    assert draw_curves.seeds_in_words(1, 1) == "1 seed"
+
+
+def test_curves_that_coincide_are_told_apart_by_colour_and_width():
+    axes = drawn(ROWS)
+    lif, mlp = (next(x for x in axes.lines if x.get_label().startswith(name)) for name in AGENTS)
     assert np.array_equal(lif.get_ydata(), mlp.get_ydata())
-    # Seeds end at the means of the last 20 returns: 30.5 and 32.5.
-    assert lif.get_ydata()[-1] == pytest.approx(31.5)
+    # Seeds end at 30 and 32.
+    assert lif.get_ydata()[[0, -1]].tolist() == pytest.approx([10.0, 31.0])
+    assert lif.get_xdata()[[0, -1]].tolist() == pytest.approx([1.0, 4.0])
     assert axes.lines.index(mlp) < axes.lines.index(lif)
     assert mlp.get_linewidth() > lif.get_linewidth() + 1
     (lif_red, _, lif_blue), (mlp_red, _, mlp_blue) = (to_rgb(x.get_color()) for x in (lif, mlp))
     assert lif_red > lif_blue
     assert mlp_blue > mlp_red
-    (evaluated,) = [line for line in axes.lines if line.get_marker() == "D"]
-    assert evaluated.get_xydata().tolist() == [[4.0, 51.0]]
-    assert evaluated.get_color() == mlp.get_color()
 
 
-def test_a_figure_is_written_where_there_are_runs(runs, tmp_path, monkeypatch):
+def test_only_seeds_with_curves_show_their_scores():
+    marks = [line for line in drawn(ROWS).lines if line.get_marker() == "D"]
+    assert sorted(line.get_xydata().tolist()[0] for line in marks) == [
+        *[[100.0, 450.0]] * 2,
+        *[[100.0, 450.5]] * 2,
+    ]
+
+
+def test_all_agents_of_a_figure_have_their_own_colours():
+    agents = draw_curves.GUIDE_TASKS["Pendulum-v1"]
+    assert len(set(draw_curves.colours_of(agents).values())) == len(agents) == 4
+
+
+def test_labels_lie_below_and_beside_the_curves():
+    rows = [make_row("ppo-lif", environment="snn/CueAccumulation-v0", curve=curve(1.0))]
+    figure = Figure(layout="constrained")
+    axes = figure.subplots()
+    env_id, agents = rows[0].environment, ("ppo-lif",)
+    draw_curves.draw_task(axes, rows, env_id, agents, draw_curves.colours_of(agents))
+    figure.draw_without_rendering()
+    inside = axes.get_window_extent()
+    assert axes.get_legend().get_window_extent().y1 < axes.xaxis.label.get_window_extent().y0
+    assert {text.get_text() for text in axes.texts} == {"random,\nmemoryless", "oracle"}
+    assert all(text.get_window_extent().x0 > inside.x1 for text in axes.texts)
+
+
+def test_a_figure_is_written_where_there_are_curves(tmp_path, monkeypatch):
     monkeypatch.setattr(draw_curves, "IMAGES", tmp_path)
-    draw_curves.draw_figure(runs, "some", {TASK: ("ppo-lif", "ppo-mlp")})
-    draw_curves.draw_figure(runs, "none", {"Pendulum-v1": ("sac-lif",)})
+    draw_curves.draw_figure(ROWS, "some", {TASK: AGENTS})
+    draw_curves.draw_figure(ROWS[-2:], "none", {TASK: AGENTS})
+    draw_curves.draw_figure(ROWS, "other", {"Pendulum-v1": ("sac-lif",)})
     assert imread(tmp_path / "some.png").std() > 0
-    assert not (tmp_path / "none.png").exists()
+    assert [path.name for path in tmp_path.iterdir()] == ["some.png"]
