@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import sys
 from pathlib import Path
 
@@ -12,11 +11,13 @@ HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE))
 sys.path.insert(0, str(HERE.parent))
 
-from pages import GENERATED, RESULTS_FOLDER, write_pages  # noqa: E402 - found by the path above
+from pages import GENERATED, write_pages  # noqa: E402 - found by the path above
 from pages.accessible import make_accessible  # noqa: E402
 from pages.copied import relinked, sources  # noqa: E402
+from pages.drawn import RESULTS_FOLDER  # noqa: E402
 from pages.films import documentation  # noqa: E402
 from pages.inventories import inventories  # noqa: E402
+from pages.plain import use_plain_types  # noqa: E402
 from pages.smaller import shrink_pages, shrink_pictures  # noqa: E402
 
 import snn_gym  # noqa: E402
@@ -35,7 +36,7 @@ extensions = [
     "sphinx.ext.napoleon",
 ]
 exclude_patterns = ["_build"]
-templates_path: list[str] = []
+templates_path = ["_templates"]
 
 myst_heading_anchors = 4
 myst_enable_extensions = ["colon_fence", "deflist"]
@@ -62,24 +63,20 @@ html_show_sourcelink = False
 # A page that is opened as a file may not read other files, from where summaries would come.
 html_show_search_summary = False
 html_theme_options = {"top_of_page_buttons": []}
+# The theme's own, and what leads to the drawn results, which no table of contents can name.
+html_sidebars = {
+    "**": [
+        "sidebar/brand.html",
+        "sidebar/search.html",
+        "sidebar/scroll-start.html",
+        "sidebar/results.html",
+        "sidebar/navigation.html",
+        "sidebar/scroll-end.html",
+    ]
+}
 
 # Words of docstrings that say an array's shape are taken for types, and found in several classes.
 suppress_warnings = ["config.cache", "ref.python"]
-
-
-def plain_types(
-    _app: Sphinx,
-    _kind: str,
-    _name: str,
-    _value: object,
-    _options: object,
-    signature: str | None,
-    returns: str,
-) -> tuple[str, str] | None:
-    """Return a signature without the ranges that settings annotate their numbers with."""
-    if not signature or "Annotated[" not in signature:
-        return None
-    return re.sub(r"Annotated\[(\w+), .*?\)\]", r"\1", signature), returns
 
 
 def finish(app: Sphinx, error: Exception | None) -> None:
@@ -104,4 +101,4 @@ def setup(app: Sphinx) -> None:
     app.connect("config-inited", lambda *_: write_pages(HERE, GENERATED))
     app.connect("source-read", relink)
     app.connect("build-finished", finish)
-    app.connect("autodoc-process-signature", plain_types)
+    use_plain_types(app)

@@ -5,19 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from pages.copied import RESULTS, copied_pages
+from pages.copied import copied_pages
+from pages.drawn import with_drawn_results
 from pages.gallery import agent_parts, gallery_pages
 from pages.reference import reference_pages
 
 GENERATED = ("environments", "agents", "results", "reference", "project")
 """Folders of the site's source that hold nothing but written pages; git ignores them."""
-RESULTS_FOLDER = "leaderboard"
-"""Folder of the built site that has the results as a site of their own."""
-_RESULTS_LINK = f"""
-To sort and filter, to see the seeds, and scores against operations:
-<a href="../{RESULTS_FOLDER}/index.html">the results, drawn</a>.
-
-"""
 
 
 def write_pages(site: Path, folders: Sequence[str]) -> None:
@@ -36,7 +30,7 @@ def write_pages(site: Path, folders: Sequence[str]) -> None:
     texts = {**copied_pages(root), **gallery_pages(root), **reference_pages(root)}
     for name, part in agent_parts(root).items():
         texts[name] += f"\n{part}"
-    texts[RESULTS] = texts[RESULTS].replace("\n\n## ", f"\n{_RESULTS_LINK}## ", 1)
+    texts = with_drawn_results(root, texts)
     for name in texts:
         if name.split("/")[0] not in folders:
             raise ValueError(f"generated pages belong in one of {', '.join(folders)}: {name}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -11,6 +12,8 @@ from write_cards import number, table
 from pages.films import FILMS, shown
 from snn_gym.registry import IMPORTED, EnvironmentSpec, load_environment_spec
 from snn_gym.scoring import TableRow, table_rows
+from snn_gym.scoring.headings import FEWEST_SEEDS
+from snn_gym.scoring.site.columns import operations
 from snn_gym.zoo import AgentSpec, agent_ids, load_agent_spec
 
 GROUPS = {
@@ -71,16 +74,34 @@ def scores(spec: EnvironmentSpec) -> str:
     )
 
 
-def best(rows: Iterable[TableRow]) -> str:
-    """Return the best spiking agent and the best other one of some rows, by mean return."""
+def best(rows: Sequence[TableRow]) -> str:
+    """Return the best spiking agent and the best other one of some rows, by mean return.
+
+    Lines that were made lean from others do not rank. Those of few seeds, or of less than half of
+    the budget, count where there is no other; of equal ones that of the fewest operations does.
+    """
     found = []
     for spiking, kind in ((True, "spiking"), (False, "ANN")):
-        of_kind = [row for row in rows if row.spiking == spiking]
-        if of_kind:
-            top = max(of_kind, key=lambda row: row.mean)
-            mean = f"{top.mean:.3g}".replace("-", "−")
-            found.append(f"{kind} [{top.agent}](../agents/{top.agent}.md) {mean}")
+        ranked = [row for row in rows if row.spiking == spiking and not row.derived]
+        if ranked:
+            top = min(ranked, key=_place)
+            agent = f"[{top.agent}](../agents/{top.agent}.md)"
+            seeds = f"{len(top.seeds)} seed{'s' * (len(top.seeds) > 1)}"
+            budget = ", less than half of the budget" if top.short else ""
+            found.append(f"{kind} {agent} {mean(top)} ({seeds}{budget})")
     return ", ".join(found) or "none yet"
+
+
+def _place(row: TableRow) -> tuple[bool, bool, float, float]:
+    cost = operations(row)
+    # Means that are shown alike are equal.
+    score = -float(row.score(row.mean))
+    return len(row.seeds) < FEWEST_SEEDS, row.short, score, math.inf if cost is None else cost
+
+
+def mean(row: TableRow) -> str:
+    """Return a line's mean return as pages show it."""
+    return row.score(row.mean).replace("-", "−")
 
 
 def environment_entry(root: Path, spec: EnvironmentSpec, rows: Sequence[TableRow]) -> str:
@@ -114,7 +135,8 @@ def environments_page(root: Path, rows: Sequence[TableRow]) -> str:
         "# Environments",
         "",
         "Every environment is made by `gymnasium.make`, many at once by `snn_gym.make_vec_env`. "
-        "Its card has the whole description, the arguments, the sources and all results.",
+        "Its card has the whole description, the arguments and the sources, and leads to all "
+        "results where there are any.",
         "",
     ]
     for heading, text in GROUPS.items():
@@ -161,7 +183,7 @@ def agent_part(spec: AgentSpec, rows: Sequence[TableRow]) -> str:
         (
             row.environment,
             str(len(row.seeds)),
-            f"{row.mean:.4g}".replace("-", "−"),
+            mean(row),
             *(cost(value) for value in costs(row)),
         )
         for row in own
@@ -182,6 +204,16 @@ def costs(row: TableRow) -> tuple[float | None, float | None, float | None]:
 def cost(value: float | None) -> str:
     """Return a cost as a cell shows it."""
     return "–" if value is None else f"{value:,.0f}"
+
+
+def twin_in_words(spec: AgentSpec, rows: Sequence[TableRow]) -> str:
+    """Return an agent's twin as results have it: none of what was made lean from other agents."""
+    own = [row for row in rows if row.agent == spec.name]
+    if own and all(row.derived for row in own):
+        origins = sorted({row.origin for row in own if row.origin is not None})
+        made = ", ".join(f"[{name}]({name}.md)" for name in origins)
+        return f"– (made from {made})" if made else "–"
+    return f"[{spec.twin}]({spec.twin}.md)" if spec.twin else "–"
 
 
 def agents_page(specs: Sequence[AgentSpec], rows: Sequence[TableRow]) -> str:
@@ -208,7 +240,7 @@ def agents_page(specs: Sequence[AgentSpec], rows: Sequence[TableRow]) -> str:
                 f"[{spec.name}]({spec.name}.md)",
                 spec.description,
                 network_in_words(spec),
-                f"[{spec.twin}]({spec.twin}.md)" if spec.twin else "none",
+                twin_in_words(spec, rows),
                 str(sum(row.agent == spec.name for row in rows)),
             )
             for spec in chosen

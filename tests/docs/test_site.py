@@ -44,3 +44,17 @@ def test_the_site_is_small(site):
 def test_the_results_are_there_as_a_site_of_their_own(pages, site):
     assert "../leaderboard/index.html" in pages[site / "results" / "index.html"].links
     assert "../../agents/ppo-lif.html" in pages[site / "leaderboard/agents/ppo-lif.html"].links
+
+
+def test_every_page_leads_to_the_drawn_results(pages, site):
+    assert "leaderboard/index.html" in pages[site / "index.html"].links
+    assert "../leaderboard/index.html" in pages[site / "guide" / "agents.html"].links
+    assert "../leaderboard/agents/ppo-lif.html" in pages[site / "agents/ppo-lif.html"].links
+    card = pages[site / "environments" / "CartPole-v1.html"].links
+    assert "../leaderboard/environments/snn__CartPole-v1.html" in card
+
+
+def test_the_reference_shows_no_annotations_and_no_addresses_in_memory(site):
+    for path in (site / "reference").rglob("*.html"):
+        text = re.sub("<[^>]*>", "", path.read_text(encoding="utf-8"))
+        assert re.findall(r"~?typing\.Annotated|0x7[0-9a-f]{8,}", text) == [], path

@@ -1,6 +1,7 @@
 """The galleries show every environment and agent with what files, cards and rows say."""
 
 import re
+from dataclasses import replace
 
 import pytest
 from PIL import Image
@@ -9,8 +10,10 @@ from snn_gym.content import checkout_root
 from snn_gym.registry import env_ids, load_environment_spec
 from snn_gym.scoring import table_rows
 from snn_gym.scoring.pretrained import find_trained
+from snn_gym.scoring.table import summaries
 from snn_gym.zoo import agent_ids, load_agent_spec
 from tests.docs.scripts import load_pages
+from tests.scoring.test_table import make_row
 
 gallery = load_pages("gallery")
 films = load_pages("films")
@@ -43,11 +46,50 @@ def test_no_fact_of_an_environment_is_empty(fact):
         assert re.search(rf"^\| {fact} \| \S.+ \|$", entry, re.M), name
 
 
-def test_the_best_row_is_that_of_the_highest_mean():
-    rows = [row for row in table_rows(ROOT / "leaderboard") if row.environment == "Acrobot-v1"]
-    spiking = max((row for row in rows if row.spiking), key=lambda row: row.mean)
-    assert f"spiking [{spiking.agent}]" in gallery.best(rows)
-    assert gallery.best([]) == "none yet"
+def line(agent, means, derived=False, **changes):
+    """Make a line of the table that cost 1,000 operations a decision, if nothing is said."""
+    rows = [make_row(agent, seed, returns=(mean, mean)) for seed, mean in enumerate(means)]
+    (made,) = summaries(rows)
+    usual = {"short": False, "synops_per_decision": 1000.0, "macs_per_decision": 0.0}
+    return replace(made, derived=derived, **usual | changes)
+
+
+def test_the_best_row_is_that_of_the_highest_mean_among_those_that_rank():
+    good = line("ppo-lif", [400.0] * 5)
+    lucky, lean = line("dqsn", [500.0]), line("dqsn", [500.0] * 5, derived=True)
+    short = line("dqsn", [500.0] * 5, short=True)
+    shown = "spiking [ppo-lif](../agents/ppo-lif.md) 400.0 (5 seeds)"
+    for other in (lucky, lean, short, line("dqsn", [300.0] * 5)):
+        assert gallery.best([other, good]) == gallery.best([good, other]) == shown
+    assert gallery.best([lean]) == gallery.best([]) == "none yet"
+    assert gallery.best([lucky]) == "spiking [dqsn](../agents/dqsn.md) 500.0 (1 seed)"
+    assert gallery.best([short]).endswith("(5 seeds, less than half of the budget)")
+
+
+def test_of_equal_lines_that_of_the_fewest_operations_is_best():
+    dear, cheap = line("ppo-lif", [400.01] * 5), line("dqsn", [400.0] * 5, synops_per_decision=9.0)
+    unknown = line("ppo-lif", [400.0] * 5, synops_per_decision=None, macs_per_decision=None)
+    for rows in ([dear, cheap], [cheap, dear], [unknown, cheap]):
+        assert gallery.best(rows).startswith("spiking [dqsn]")
+
+
+def test_large_and_negative_means_have_no_exponent():
+    low, high = line("ppo-lif", [-8021.0] * 5), line("ppo-mlp", [1e6] * 5)
+    assert gallery.best([low, high]) == (
+        "spiking [ppo-lif](../agents/ppo-lif.md) −8021.0 (5 seeds), "
+        "ANN [ppo-mlp](../agents/ppo-mlp.md) 1000000.0 (5 seeds)"
+    )
+
+
+def test_what_was_made_lean_has_an_origin_for_a_twin():
+    rows = table_rows(ROOT / "leaderboard")
+    twin = {name: gallery.twin_in_words(load_agent_spec(name), rows) for name in agent_ids()}
+    assert twin["ppo-lif"] == "[ppo-mlp](ppo-mlp.md)"
+    assert twin["ppo-lif-16"] == "– (made from [ppo-lif](ppo-lif.md))"
+    assert twin["ppo-lif-distilled"] == "– (made from [ppo-mlp](ppo-mlp.md))"
+    assert twin["cma-es"] == "–"
+    lean = load_agent_spec("ppo-lif-16")
+    assert gallery.twin_in_words(lean, ()) == "[ppo-mlp](ppo-mlp.md)"
 
 
 def test_every_agent_stands_once_among_its_kind():
