@@ -10,7 +10,10 @@ from snn_gym.scoring.site.elements import Markup, element
 from snn_gym.scoring.site.marks import REFERENCES, Scale, references
 from snn_gym.scoring.table import TableRow
 
+SCORE_TITLE = "mean return"
+"""What axes of scores are of."""
 _TICKS = 5
+_TITLE_X = 13
 
 
 @dataclass(frozen=True)
@@ -91,6 +94,14 @@ def grid(
         parts.append(
             element("line", title, x1=plot.left, x2=plot.right, y1=y, y2=y, class_=css_class)
         )
-    middle = (plot.left + plot.right) / 2
-    parts.append(element("text", label, x=middle, y=plot.height - 8, class_="middle"))
-    return parts
+    return [*parts, *_titles(plot, label)]
+
+
+def _titles(plot: Plot, label: str) -> list[Markup]:
+    """Return what the axes are of: below, and upright at the left."""
+    middle, height = (plot.left + plot.right) / 2, (plot.top + plot.bottom) / 2
+    turned = f"translate({_TITLE_X} {height:.0f}) rotate(-90)"
+    return [
+        element("text", label, x=middle, y=plot.height - 8, class_="middle"),
+        element("text", SCORE_TITLE, transform=turned, class_="middle"),
+    ]

@@ -4,24 +4,56 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 
+from snn_gym.scoring.headings import DERIVED, FEWEST_SEEDS
 from snn_gym.scoring.site.axes import Plot, grid
 from snn_gym.scoring.site.columns import kind, operations
 from snn_gym.scoring.site.elements import Markup, element, joined
-from snn_gym.scoring.site.labels import Label, placed
+from snn_gym.scoring.site.labels import Box, Label, placed, point_box
 from snn_gym.scoring.site.layout import agent_page
 from snn_gym.scoring.site.marks import Scale, score_scale
 from snn_gym.scoring.site.tables import scrolling
+from snn_gym.scoring.site.targets import Place, target
 from snn_gym.scoring.table import TableRow
 
-PLOT = Plot(width=720, height=380, left=64, right=680, top=28, bottom=332)
+PLOT = Plot(width=720, height=380, left=80, right=680, top=28, bottom=332)
 """Where the figure's axes lie; it shrinks with the screen."""
 _FEWEST_POINTS = 2
+_TARGET_RADIUS = 14
 _CAPTION = (
     "Mean return and its 95 % interval against operations of a decision (SynOps and MACs), on a "
-    "logarithmic axis. Circles spike, squares do not. The stepped line is the front: no agent on "
-    "it is beaten by one of as few operations. Each point leads to its agent."
+    "logarithmic axis. Circles spike, squares do not. Each point leads to its agent; a name that "
+    "has no clear space is shown when its point is pointed at."
 )
+_HOLLOW_TEXT = (
+    f" Hollow points do not rank: they have fewer than {FEWEST_SEEDS} seeds, or were made from "
+    f"other rows ({DERIVED})."
+)
+_FRONT_TEXT = (
+    " The stepped line is the front of the filled points: none on it is beaten by one of as few "
+    "operations."
+)
+
+
+@dataclass(frozen=True)
+class _Point:
+    """A row in the figure."""
+
+    row: TableRow
+    cost: float
+    """Operations of a decision."""
+    place: Place
+    ranks: bool
+    on_front: bool
+
+    @property
+    def words(self) -> str:
+        """What is said of it."""
+        row, count = self.row, len(self.row.seeds)
+        seeds = f"{count} seed{'s' * (count != 1)}"
+        score = f"{row.score(row.mean)} at {self.cost:,.0f} operations"
+        return f"{row.name}: {score}, {kind(row)}, {seeds}"
 
 
 def front(points: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
@@ -47,6 +79,11 @@ def decades(costs: Sequence[float]) -> range:
     return range(low, max(high, low + 1) + 1)
 
 
+def ranks(row: TableRow) -> bool:
+    """Return whether a row may be on the front: trained, and with enough seeds to compare."""
+    return not row.derived and len(row.seeds) >= FEWEST_SEEDS
+
+
 def front_figure(rows: Sequence[TableRow], name: str, *, up: str) -> Markup:
     """Return the figure of some rows; nothing where fewer than two have operations.
 
@@ -55,83 +92,106 @@ def front_figure(rows: Sequence[TableRow], name: str, *, up: str) -> Markup:
         name: What they are.
         up: From the page's folder to the site's.
     """
-    known = [row for row in rows if operations(row)]
+    known = {row: cost for row in rows if (cost := operations(row))}
     if len(known) < _FEWEST_POINTS:
         return Markup()
-    costs = [operations(row) or 0.0 for row in known]
-    axis = decades(costs)
+    axis = decades(list(known.values()))
     across = PLOT.across(axis[0], axis[-1])
     scores = score_scale(rows)
     upright = PLOT.upright(scores.low, scores.high)
-    places = [
-        (across(math.log10(cost)), upright(row.mean))
-        for cost, row in zip(costs, known, strict=True)
+    ranked = [(cost, row.mean) for row, cost in known.items() if ranks(row)]
+    best = front(ranked) if len(ranked) >= _FEWEST_POINTS else []
+    points = [
+        _Point(
+            row,
+            cost,
+            (across(math.log10(cost)), upright(row.mean)),
+            ranks(row),
+            ranks(row) and (cost, row.mean) in best,
+        )
+        for row, cost in known.items()
     ]
-    best = front([(cost, row.mean) for cost, row in zip(costs, known, strict=True)])
-    on_front = [(cost, row.mean) in best for cost, row in zip(costs, known, strict=True)]
-    steps = [(across(math.log10(cost)), upright(score)) for cost, score in best]
     numbered = [(across(power), f"{10.0**power:,.10g}") for power in axis]
     title = f"Score against operations, {name}"
     drawing = element(
         "svg",
         *grid(PLOT, numbered, upright, rows[0], "operations of a decision"),
-        element("path", d=_stepped(steps), class_="front"),
-        *_points(known, places, on_front, upright, up),
+        _stepped([(across(math.log10(cost)), upright(score)) for cost, score in best]),
+        *_drawn(points, upright, up),
         viewBox=PLOT.view_box,
         role="group",
         aria_label=title,
         class_="score-against-operations",
     )
-    left_out = len(rows) - len(known)
-    more = f" Of {left_out} more, operations are not known." if left_out else ""
-    return element("figure", scrolling(title, drawing), element("figcaption", _CAPTION + more))
+    caption = _caption(points, len(rows) - len(known))
+    return element("figure", scrolling(title, drawing), element("figcaption", caption))
 
 
-def _stepped(steps: Sequence[tuple[float, float]]) -> str:
-    """Return the path of the front: level until the next point, then up to it."""
+def _caption(points: Sequence[_Point], unknown: int) -> str:
+    """Return what is said below the figure of some points.
+
+    Args:
+        points: Those that are drawn.
+        unknown: How many rows are not, for want of operations.
+    """
+    parts = {
+        _CAPTION: True,
+        _HOLLOW_TEXT: not all(point.ranks for point in points),
+        _FRONT_TEXT: any(point.on_front for point in points),
+        f" Of {unknown} more, operations are not known.": unknown > 0,
+    }
+    return "".join(text for text, is_said in parts.items() if is_said)
+
+
+def _stepped(steps: Sequence[Place]) -> Markup:
+    """Return the line of the front: level until the next point, then up to it."""
+    if not steps:
+        return Markup()
     (x, y), *others = steps
     path = f"M{x:.1f} {y:.1f}" + "".join(f"H{x:.1f}V{y:.1f}" for x, y in others)
-    return f"{path}H{PLOT.right}"
+    return element("path", d=f"{path}H{PLOT.right}", class_="front")
 
 
-def _points(
-    rows: Sequence[TableRow],
-    places: Sequence[tuple[float, float]],
-    on_front: Sequence[bool],
-    upright: Scale,
-    up: str,
-) -> list[Markup]:
-    """Return the points, first those that are named: those of the front, where there is space."""
-    order = sorted(range(len(rows)), key=lambda k: not on_front[k])
-    labels = placed([(rows[k].name, *places[k]) for k in order], PLOT.width)
+def _drawn(points: Sequence[_Point], upright: Scale, up: str) -> list[Markup]:
+    """Return the points; those of the front are the first to be named, hollow ones the last."""
+    order = sorted(points, key=lambda point: (not point.on_front, not point.ranks))
+    intervals = []
+    for point in points:
+        if point.row.interval is not None:
+            low, high = map(upright, point.row.interval)
+            around = point_box(*point.place)
+            intervals.append(Box(around.left, high, around.right, low))
+    within = Box(PLOT.left, 0, PLOT.width, PLOT.bottom)
+    labels = placed([(one.row.name, *one.place) for one in order], within, intervals)
+    places = [point.place for point in points]
     return [
-        _point(rows[k], places[k], upright, label, on_front[k] and is_free, up)
-        for k, (label, is_free) in zip(order, labels, strict=True)
+        _linked(point, target(point.place, places, _TARGET_RADIUS), upright, label, named, up)
+        for point, (label, named) in zip(order, labels, strict=True)
     ]
 
 
-def _point(
-    row: TableRow, place: tuple[float, float], upright: Scale, label: Label, named: bool, up: str
+def _linked(
+    point: _Point, corners: Sequence[Place], upright: Scale, label: Label, named: bool, up: str
 ) -> Markup:
-    x, y = place
-    spent = f"{operations(row):,.0f} operations"
-    words = f"{row.name}: {row.score(row.mean)} at {spent}, {kind(row)}"
+    """Return a point that leads to its agent."""
+    row, (x, y) = point.row, point.place
+    outline = " ".join(f"{right:.1f},{down:.1f}" for right, down in corners)
+    parts = [element("title", point.words), element("polygon", points=outline, class_="target")]
+    if row.interval is not None:
+        low, high = map(upright, row.interval)
+        parts.append(element("line", x1=x, x2=x, y1=low, y2=high, class_="interval"))
     shape = (
         element("circle", cx=x, cy=y, r=6, class_="dot")
         if row.spiking
         else element("rect", x=x - 5.5, y=y - 5.5, width=11, height=11, class_="dot")
     )
-    parts = [element("title", words), element("circle", cx=x, cy=y, r=14, class_="target")]
-    if row.interval is not None:
-        low, high = map(upright, row.interval)
-        parts.append(element("line", x1=x, x2=x, y1=low, y2=high, class_="interval"))
     text_class = "label end" if label.to_the_left else "label"
     parts += [shape, element("text", label.text, x=label.x, y=label.y, class_=text_class)]
-    classes = [*(["spiking"] if row.spiking else []), *(["named"] if named else [])]
+    classes = {"spiking": row.spiking, "hollow": not point.ranks, "named": named}
     return element(
         "a",
         joined(parts),
         href=up + agent_page(row.agent),
-        aria_label=words,
-        class_=" ".join(classes) or None,
+        aria_label=point.words,
+        class_=" ".join(key for key, value in classes.items() if value) or None,
     )

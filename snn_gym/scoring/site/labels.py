@@ -1,4 +1,4 @@
-"""Names beside points, where they cover no other name."""
+"""Names beside points, where they cover neither a point nor another name."""
 
 from __future__ import annotations
 
@@ -13,8 +13,37 @@ POINT_RADIUS = 7
 """Of a point, with the space around it (pixels)."""
 _DESCENT = 4
 _GAP = 10
-_RAISE = 6
-_LOWER = 16
+# Above and below; so far that a point beside, at the same height, stays clear; level.
+_SHIFTS = (-6, 16, -11, 19, 5)
+
+
+@dataclass(frozen=True)
+class Box:
+    """A rectangle within a figure (pixels from the left and from above)."""
+
+    left: float
+    """Left end."""
+    top: float
+    """Upper end."""
+    right: float
+    """Right end."""
+    bottom: float
+    """Lower end."""
+
+    def meets(self, other: Box) -> bool:
+        """Return whether the two share space."""
+        beside = self.left < other.right and other.left < self.right
+        return beside and self.top < other.bottom and other.top < self.bottom
+
+    def holds(self, other: Box) -> bool:
+        """Return whether another lies within this one."""
+        across = self.left <= other.left and other.right <= self.right
+        return across and self.top <= other.top and other.bottom <= self.bottom
+
+
+def point_box(x: float, y: float) -> Box:
+    """Return the space of a point at a place (pixels)."""
+    return Box(x - POINT_RADIUS, y - POINT_RADIUS, x + POINT_RADIUS, y + POINT_RADIUS)
 
 
 @dataclass(frozen=True)
@@ -31,61 +60,45 @@ class Label:
     """Whether it ends at `x`."""
 
     @property
-    def span(self) -> tuple[float, float]:
-        """Left and right end (pixels)."""
-        width = LETTER_WIDTH * len(self.text)
-        return (self.x - width, self.x) if self.to_the_left else (self.x, self.x + width)
-
-    def covers(self, other: Label) -> bool:
-        """Return whether two labels share space."""
-        (left, right), (other_left, other_right) = self.span, other.span
-        return left < other_right and other_left < right and abs(self.y - other.y) < HEIGHT
-
-    def covers_point(self, x: float, y: float) -> bool:
-        """Return whether it stands upon a point at a place (pixels)."""
-        left, right = self.span
-        above, below = self.y - HEIGHT + _DESCENT, self.y + _DESCENT
-        beside = left < x + POINT_RADIUS and x - POINT_RADIUS < right
-        return beside and above < y + POINT_RADIUS and y - POINT_RADIUS < below
+    def box(self) -> Box:
+        """The space that it takes."""
+        left = self.x - LETTER_WIDTH * len(self.text) * self.to_the_left
+        below = self.y + _DESCENT
+        return Box(left, below - HEIGHT, left + LETTER_WIDTH * len(self.text), below)
 
 
-def places(text: str, x: float, y: float, width: float) -> list[Label]:
-    """Return the labels that a point may have within a figure: above or below, at either side.
+def places(text: str, x: float, y: float) -> list[Label]:
+    """Return the labels that a point may have, the best first: above, below, level, at both sides.
 
     Args:
         text: What they say.
         x: Of the point (pixels).
         y: Of the point (pixels from above).
-        width: Of the figure (pixels).
-
-    Returns:
-        The best first; of a text wider than the figure, one at its right.
     """
-    found = [
-        Label(text, x + side, y + shift, side < 0)
-        for shift in (-_RAISE, _LOWER)
-        for side in (_GAP, -_GAP)
+    return [
+        Label(text, x + side, y + shift, side < 0) for shift in _SHIFTS for side in (_GAP, -_GAP)
     ]
-    return [one for one in found if one.span[0] >= 0 and one.span[1] <= width] or found[:1]
 
 
-def placed(points: Sequence[tuple[str, float, float]], width: float) -> list[tuple[Label, bool]]:
-    """Return a label for each point, and whether it covers none of the labels before it.
+def placed(
+    points: Sequence[tuple[str, float, float]], within: Box, taken: Sequence[Box]
+) -> list[tuple[Label, bool]]:
+    """Return a label for each point, and whether it may always be shown.
 
     Args:
         points: Text, x and y (pixels) of each, the most important first.
-        width: Of the figure (pixels).
+        within: Where labels may be.
+        taken: What they must not cover beside the points and each other.
 
     Returns:
-        Labels that cover no other point where there is such a place.
+        Labels; those that may always be shown lie within their bounds and cover nothing.
     """
+    covered = [*taken, *(point_box(x, y) for _, x, y in points)]
     chosen: list[tuple[Label, bool]] = []
-    for k, (text, x, y) in enumerate(points):
-        others = [place for _, *place in (*points[:k], *points[k + 1 :]) if place != [x, y]]
-        candidates = places(text, x, y, width)
-        shown = [label for label, free in chosen if free]
-        free = [one for one in candidates if not any(map(one.covers, shown))]
-        clear = [one for one in free if not any(one.covers_point(*place) for place in others)]
-        best = [*clear, *free, *candidates][0]
-        chosen.append((best, bool(free)))
+    for text, x, y in points:
+        candidates = places(text, x, y)
+        inside = [one for one in candidates if within.holds(one.box)]
+        clear = [one for one in inside if not any(map(one.box.meets, covered))]
+        covered += [one.box for one in clear[:1]]
+        chosen.append(([*clear, *inside, *candidates][0], bool(clear)))
     return chosen

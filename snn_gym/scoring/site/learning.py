@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Literal
@@ -18,21 +18,44 @@ from snn_gym.scoring.site.layout import Site, sources_of
 from snn_gym.scoring.site.marks import Scale, references
 from snn_gym.scoring.statistics import interquartile_mean
 from snn_gym.scoring.table import TableRow
+from snn_gym.zoo import agent_ids, load_agent_spec
 
-PLOT = Plot(width=400, height=250, left=64, right=376, top=12, bottom=204)
+PLOT = Plot(width=400, height=250, left=80, right=376, top=12, bottom=204)
 """Where the axes of a panel lie."""
 CURVES_TEXT = (
-    "Mean return of the training episodes over environment steps and over wall time, which is that "
-    "of each run's machine and of what else ran there. A thin line is a training run, the thick "
-    "one their interquartile mean where all of them are, dashed for an ANN; what lies beyond the "
-    "axis is drawn at its end. Trainings explore, so that returns differ from the table's. A curve "
-    "is what was submitted until the run is trained again and gives the same."
+    "Mean return of the training episodes over environment steps and over wall time. A thin line "
+    "is a training run, the thick one over steps their interquartile mean where all of them are; "
+    "lines of an ANN are dashed. Returns beyond the axis are drawn at its end. Wall time is that "
+    "of each run's machine and of what else ran there, so that no mean is drawn over it, and runs "
+    "are cut at twice the median duration of those shown. Trainings explore, so that returns "
+    "differ from the table's. A curve is what was submitted until the run is trained again and "
+    "gives the same."
 )
 """What figures of learning curves show, and how far they can be trusted."""
+_MOVES = (
+    "the weights held and every move tried from them, kept or not; the table's row is of those "
+    "held at the end"
+)
+_SAMPLES = (
+    "sampled networks; the table's row is of their distribution's mean at the end, which plays no "
+    "training episode"
+)
+JUDGED: Mapping[str, str] = {
+    "AcceptReject": _MOVES,
+    "CMAES": _SAMPLES,
+    "EvolutionStrategies": _SAMPLES,
+    "RandomSearch": "every network guessed, beside the one held; the table's row is of the "
+    "one held at the end",
+    "SynapseAgents": _MOVES,
+    "WinStay": _MOVES,
+}
+"""Whose returns a curve shows, by the name of an algorithm that judges networks as candidates."""
 NO_CURVES = "Without learning curves"
 """How a line begins that names agents without any."""
 _BEYOND = 0.5
 """How far the axis may go on beyond the reference scores, as a share of their range."""
+_MEDIANS = 2
+"""Median durations that the axis of wall time goes on for, at most."""
 _TIMES = ((3 * 3600.0, 3600.0, "hours"), (180.0, 60.0, "minutes"), (0.0, 1.0, "seconds"))
 _COUNTS = ((1e6, 1e6, "M"), (1e4, 1e3, "k"), (0.0, 1.0, ""))
 
@@ -52,6 +75,8 @@ class Axis:
     """What stands behind each number."""
     label: str
     """What stands below, with the unit of time."""
+    last: float
+    """Where it ends."""
 
     def text(self, value: float, digits: int = 6) -> str:
         """Return a value as the axis has it."""
@@ -59,16 +84,18 @@ class Axis:
         return number if number == "0" else number + self.suffix
 
 
-def steps_axis(last: float) -> Axis:
-    """Return the axis of environment steps up to a last one."""
+def steps_axis(ends: Sequence[float]) -> Axis:
+    """Return the axis of environment steps for runs of so many."""
+    last = max(ends)
     _, unit, suffix = next(entry for entry in _COUNTS if last >= entry[0])
-    return Axis("steps", unit, suffix, "environment steps")
+    return Axis("steps", unit, suffix, "environment steps", last)
 
 
-def time_axis(last: float) -> Axis:
-    """Return the axis of wall time up to so many seconds."""
+def time_axis(ends: Sequence[float]) -> Axis:
+    """Return the axis of wall time for runs of so many seconds, few of which may be far slower."""
+    last = min(max(ends), _MEDIANS * float(np.median(ends)))
     _, unit, name = next(entry for entry in _TIMES if last >= entry[0])
-    return Axis("seconds", unit, "", f"wall time ({name})")
+    return Axis("seconds", unit, "", f"wall time ({name})", last)
 
 
 @dataclass(frozen=True)
@@ -93,13 +120,17 @@ class Trained:
         return [(np.array(getattr(x, field), np.float64), np.array(x.returns)) for x in known]
 
     def in_words(self) -> str:
-        """Return of how many runs the curves are, and whose word that is."""
+        """Return of how many runs the curves are, whose word that is, and what they show."""
         counts = {
             "trained again": self.confirmed,
             "as submitted": len(self.curves) - self.confirmed,
         }
         of = f"of {len(self.row.seeds)} runs"
-        return f"{self.name}: " + ", ".join(f"{n} {of} {how}" for how, n in counts.items() if n)
+        text = f"{self.name}: " + ", ".join(f"{n} {of} {how}" for how, n in counts.items() if n)
+        agent = self.row.agent
+        algorithm = load_agent_spec(agent).algorithm if agent in agent_ids() else None
+        judged = JUDGED.get(algorithm or "")
+        return f"{text}; episodes of {judged}" if judged else text
 
 
 def trained(row: TableRow, sources: Sequence[Row]) -> Trained | None:
@@ -192,7 +223,7 @@ def learning_figure(site: Site, shown: Sequence[Trained], *, up: str) -> Markup:
         up: From the page's folder to the site's.
     """
     panels = [
-        _panel(shown, make_axis(max(float(x[-1]) for x, _ in lines)))
+        _panel(shown, make_axis([float(x[-1]) for x, _ in lines]))
         for field, make_axis in (("steps", steps_axis), ("seconds", time_axis))
         if (lines := [line for one in shown for line in one.lines(field)])
     ]
@@ -215,9 +246,8 @@ def _kind(one: Trained) -> str:
 def _panel(shown: Sequence[Trained], axis: Axis) -> Markup:
     """Return the drawing of some agents over one axis."""
     row = shown[0].row
-    last = max(float(x[-1]) for one in shown for x, _ in one.lines(axis.field))
-    across, upright = PLOT.across(0.0, last), _score_axis(shown)
-    values = [axis.unit * value for value in ticks(0.0, last / axis.unit)]
+    across, upright = PLOT.across(0.0, axis.last), _score_axis(shown)
+    values = [axis.unit * value for value in ticks(0.0, axis.last / axis.unit)]
     numbered = [(across(value), axis.text(value)) for value in values]
     words = "; ".join(filter(None, (_in_words(one, axis) for one in shown)))
     return element(
@@ -259,11 +289,34 @@ def overall(lines: Sequence[Line]) -> Line | None:
     return places, np.array([interquartile_mean(column) for column in values.T])
 
 
+def cut(lines: Sequence[Line], last: float) -> list[Line]:
+    """Return lines as far as a place; those that begin after it are left out.
+
+    Args:
+        lines: Between their points they are straight.
+        last: The place.
+    """
+    found = []
+    for places, returns in lines:
+        end = min(places[-1], last)
+        before = places < end
+        shown = np.append(returns[before], np.interp(end, places, returns))
+        if places[0] <= last:
+            found.append((np.append(places[before], end), shown))
+    return found
+
+
+def _thick(one: Trained, axis: Axis) -> Line | None:
+    """Return the thick line of an agent; none over wall time, which each machine has its own of."""
+    lines = one.lines(axis.field)
+    return overall(lines) if lines and axis.field == "steps" else None
+
+
 def _drawn(one: Trained, axis: Axis, across: Scale, upright: Scale) -> Markup:
     """Return the lines of an agent, that of all its runs above the others."""
-    lines = one.lines(axis.field)
+    lines = cut(one.lines(axis.field), axis.last)
     paths = [element("path", d=_path(line, across, upright)) for line in lines]
-    mean = overall(lines) if lines else None
+    mean = _thick(one, axis)
     if mean is not None:
         paths.append(element("path", d=_path(mean, across, upright), class_="overall"))
     return element("g", *paths, class_=_kind(one))
@@ -278,12 +331,19 @@ def _path(line: Line, across: Scale, upright: Scale) -> str:
 
 
 def _in_words(one: Trained, axis: Axis) -> str:
-    """Return where the thick line of an agent begins and ends, empty where there is none."""
+    """Return where the thick line of an agent begins and ends, or how long its runs took.
+
+    Empty where there is neither.
+    """
     lines = one.lines(axis.field)
-    mean = overall(lines) if lines else None
+    if axis.field == "seconds" and lines:
+        ends = [float(places[-1]) for places, _ in lines]
+        shown = dict.fromkeys(axis.text(end, 3) for end in (min(ends), max(ends)))
+        return f"{one.name}, runs ({len(lines)}), of a duration of {' to '.join(shown)}"
+    mean = _thick(one, axis)
     if mean is None:
         return ""
-    ends = [
+    ends_in_words = [
         f"{one.row.score(float(mean[1][k]))} at {axis.text(float(mean[0][k]), 3)}" for k in (0, -1)
     ]
-    return f"{one.name}, interquartile mean over runs ({len(lines)}): {' to '.join(ends)}"
+    return f"{one.name}, interquartile mean over runs ({len(lines)}): {' to '.join(ends_in_words)}"

@@ -13,6 +13,7 @@ from snn_gym.scoring.site.environments import environment
 from snn_gym.scoring.site.layout import Site
 from snn_gym.scoring.site.learning import (
     Trained,
+    cut,
     learning_figure,
     learning_figures,
     overall,
@@ -83,13 +84,13 @@ def test_the_mean_of_equal_lines_is_that_line(points, times):
 @pytest.mark.parametrize(
     ("axis", "value", "text"),
     [
-        (steps_axis(3e6), 500_000, "0.5M"),
-        (steps_axis(999_999), 200_000, "200k"),
-        (steps_axis(9_999), 2_500, "2500"),
-        (steps_axis(3e6), 0, "0"),
-        (time_axis(179.0), 90, "90"),
-        (time_axis(180.0), 90, "1.5"),
-        (time_axis(3 * 3600.0), 5400, "1.5"),
+        (steps_axis([3e6]), 500_000, "0.5M"),
+        (steps_axis([999_999]), 200_000, "200k"),
+        (steps_axis([9_999]), 2_500, "2500"),
+        (steps_axis([3e6]), 0, "0"),
+        (time_axis([179.0]), 90, "90"),
+        (time_axis([180.0]), 90, "1.5"),
+        (time_axis([3 * 3600.0]), 5400, "1.5"),
     ],
 )
 def test_numbers_on_the_axes(axis, value, text):
@@ -97,8 +98,21 @@ def test_numbers_on_the_axes(axis, value, text):
 
 
 def test_the_unit_of_time_is_said():
-    labels = [time_axis(seconds).label for seconds in (100.0, 1000.0, 100_000.0)]
+    labels = [time_axis([seconds]).label for seconds in (100.0, 1000.0, 100_000.0)]
     assert labels == [f"wall time ({unit})" for unit in ("seconds", "minutes", "hours")]
+
+
+def test_the_axis_of_time_ends_at_twice_the_median_duration():
+    assert time_axis([100.0, 110.0, 120.0, 1400.0]).last == 230.0
+    assert time_axis([100.0, 110.0, 150.0]).last == 150.0
+    assert steps_axis([100.0, 110.0, 1400.0]).last == 1400.0
+
+
+def test_lines_are_cut_where_the_axis_ends():
+    lines = [line((10, 0.0), (20, 5.0)), line((10, 0.0), (40, 30.0), (50, 7.0)), line((31, 1.0))]
+    shown = [np.transpose(one).tolist() for one in cut(lines, 30.0)]
+    # Two thirds of the way from 10 to 40 the second is at 20; the third begins beyond.
+    assert shown == [[[10, 0], [20, 5]], [[10, 0], [30, 20]]]
 
 
 def test_agents_stand_beside_their_twins_once():
@@ -111,24 +125,25 @@ def test_agents_stand_beside_their_twins_once():
 
 
 def test_a_figure_by_hand():
-    """The axis of steps runs from 64 to 376, that of returns from 204 up to 12."""
+    """The axis of steps runs from 80 to 376, that of returns from 204 up to 12."""
     found = line_of([make_row(curve=CURVE)], "ppo-lif")
     figure = learning_figure(SITE, [found], up="../")
     read = Parsed(figure)
     assert paths(figure) == [
         ("overall", "M2 8H26"),
-        (None, "m220+204 156-192h0"),
-        ("overall", "m220+204 156-192h0"),
-        (None, "m142+204 234-192h0"),  # after a quarter of 120 s
-        ("overall", "m142+204 234-192h0"),
+        (None, "m228+204 148-192h0"),
+        ("overall", "m228+204 148-192h0"),
+        (None, "m154+204 222-192h0"),  # after a quarter of 120 s
     ]
     _, steps, time = read.attributes("svg")
     assert steps["aria-label"] == (
         "Return over environment steps, CartPole-v1. ppo-lif, interquartile mean over runs (1): "
         "21.6 at 50k to 475.0 at 100k"
     )
-    assert "wall time (seconds)" in time["aria-label"]
-    assert "21.6 at 30 to 475.0 at 120" in time["aria-label"]
+    assert time["aria-label"] == (
+        "Return over wall time (seconds), CartPole-v1. ppo-lif, runs (1), of a duration of 120"
+    )
+    assert read.said.count("mean return") == 2
     assert [x["class"] for x in read.attributes("g")] == ["curves spiking"] * 3
     assert [x["href"] for x in read.attributes("a")] == ["../agents/ppo-lif.html"]
     assert said(figure).endswith("ppo-lif: 1 of 1 runs as submitted.")
@@ -139,13 +154,49 @@ def test_without_wall_time_there_is_no_panel_of_it():
     assert "wall time" not in learning_figure(SITE, [found], up="")
 
 
+def test_a_run_on_a_loaded_machine_is_cut_and_no_mean_is_drawn_over_time():
+    seconds = ((30.0, 60.0), (30.0, 60.0), (60.0, 600.0))
+    curves = [replace(CURVE, seconds=one) for one in seconds]
+    rows = [make_row(seed=seed, curve=curve) for seed, curve in enumerate(curves)]
+    figure = learning_figure(SITE, [line_of(rows, "ppo-lif")], up="")
+    over_time = paths(figure)[-3:]
+    # The axis ends at 120 s: 80, 154, 228 and 376 are 0, 30, 60 and 120 s. The slow run has by
+    # then gone 60 of 540 s to its end, a ninth of 192 pixels.
+    assert over_time == [
+        (None, "m154+204 74-192h0"),
+        (None, "m154+204 74-192h0"),
+        (None, "m228+204 148-21h0"),
+    ]
+    assert "ppo-lif, runs (3), of a duration of 60 to 600" in figure
+
+
+@pytest.mark.parametrize(
+    ("agent", "judged"),
+    [
+        ("random-search", "every network guessed"),
+        ("es", "sampled networks"),
+        ("cma-es", "sampled networks"),
+        ("accept-reject", "the weights held and every move"),
+        ("win-stay", "the weights held and every move"),
+        ("synapse-agents", "the weights held and every move"),
+        ("local-actor-critic", None),
+        ("ppo-lif", None),
+        ("an-agent-that-left", None),
+    ],
+)
+def test_whose_returns_a_curve_shows_is_said_where_candidates_are_judged(agent, judged):
+    text = line_of([make_row(agent, curve=CURVE)], agent).in_words()
+    start = f"{agent}: 1 of 1 runs as submitted"
+    assert text == start if judged is None else text.startswith(f"{start}; episodes of {judged}")
+
+
 def test_a_run_far_from_all_that_is_known_does_not_stretch_the_axis():
     wild = replace(CURVE, returns=(-1e12, 1e12))
     rows = [make_row(seed=0, curve=CURVE), make_row(seed=1, curve=wild)]
     figure = learning_figure(SITE, [line_of(rows, "ppo-lif")], up="")
     # The axis runs from 21.65 to 475, and on by half of that at both ends.
-    assert ("m220+204 156-192h0") in [d for _, d in paths(figure)]
-    assert ("m220+156 156-96h0") in [d for _, d in paths(figure)]
+    assert ("m228+204 148-192h0") in [d for _, d in paths(figure)]
+    assert ("m228+156 148-96h0") in [d for _, d in paths(figure)]
 
 
 def test_whose_word_a_curve_is_is_said():
