@@ -296,7 +296,7 @@ def cut(lines: Sequence[Line], last: float) -> list[Line]:
         lines: Between their points they are straight.
         last: The place.
     """
-    found = []
+    found: list[Line] = []
     for places, returns in lines:
         end = min(places[-1], last)
         before = places < end
