@@ -73,7 +73,9 @@ def _matrix(site: Site, words: str, rows: Sequence[TableRow]) -> Markup:
 def _cell(row: TableRow | None) -> Cell:
     if row is None:
         return Cell("–")
-    score = "not comparable" if row.normalised is None else f"{row.normalised:.2f}"
+    score = "not comparable"
+    if row.normalised is not None:
+        score = f"{round(row.normalised, 2) + 0.0:.2f}"  # no -0.00
     cost, seeds = operations(row), len(row.seeds)
     counted = f"{seeds} seed{'s' * (seeds > 1)}"
     below = element("small", counted if cost is None else f"{cost:,.0f}; {counted}")
