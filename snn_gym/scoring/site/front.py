@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from snn_gym.scoring.headings import DERIVED, FEWEST_SEEDS
@@ -99,9 +99,28 @@ def front_figure(rows: Sequence[TableRow], name: str, *, up: str) -> Markup:
     across = PLOT.across(axis[0], axis[-1])
     scores = score_scale(rows)
     upright = PLOT.upright(scores.low, scores.high)
+    points = _points(known, across, upright)
+    numbered = [(across(power), f"{10.0**power:,.10g}") for power in axis]
+    title = f"Score against operations, {name}"
+    drawing = element(
+        "svg",
+        *grid(PLOT, numbered, upright, rows[0], "operations of a decision"),
+        _stepped(sorted({point.place for point in points if point.on_front})),
+        *_drawn(points, upright, up),
+        viewBox=PLOT.view_box,
+        role="group",
+        aria_label=title,
+        class_="score-against-operations",
+    )
+    caption = _caption(points, len(rows) - len(known))
+    return element("figure", scrolling(title, drawing), element("figcaption", caption))
+
+
+def _points(known: Mapping[TableRow, float], across: Scale, upright: Scale) -> list[_Point]:
+    """Return the points of rows, with their operations, on the figure's axes."""
     ranked = [(cost, row.mean) for row, cost in known.items() if ranks(row)]
     best = front(ranked) if len(ranked) >= _FEWEST_POINTS else []
-    points = [
+    return [
         _Point(
             row,
             cost,
@@ -111,20 +130,6 @@ def front_figure(rows: Sequence[TableRow], name: str, *, up: str) -> Markup:
         )
         for row, cost in known.items()
     ]
-    numbered = [(across(power), f"{10.0**power:,.10g}") for power in axis]
-    title = f"Score against operations, {name}"
-    drawing = element(
-        "svg",
-        *grid(PLOT, numbered, upright, rows[0], "operations of a decision"),
-        _stepped([(across(math.log10(cost)), upright(score)) for cost, score in best]),
-        *_drawn(points, upright, up),
-        viewBox=PLOT.view_box,
-        role="group",
-        aria_label=title,
-        class_="score-against-operations",
-    )
-    caption = _caption(points, len(rows) - len(known))
-    return element("figure", scrolling(title, drawing), element("figcaption", caption))
 
 
 def _caption(points: Sequence[_Point], unknown: int) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from snn_gym.scoring.headings import DERIVED
@@ -33,7 +34,8 @@ def overview(site: Site, rows: Sequence[TableRow]) -> str:
     if not rows:
         nothing = element("p", "There are no results yet.")
         return site.page("Results", joined([*parts, nothing]))
-    by_class = sorted(rows, key=lambda row: row.budget_class)
+    counts = Counter(row.budget_class for row in rows)
+    by_class = sorted(rows, key=lambda row: (-counts[row.budget_class], row.budget_class))
     for budget_class, group in itertools.groupby(by_class, key=lambda row: row.budget_class):
         words = class_in_words(budget_class)
         heading = words[0].upper() + words[1:]
