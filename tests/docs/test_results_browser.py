@@ -132,7 +132,7 @@ def test_a_heading_sorts_and_sorts_the_other_way(pole, by):
 
 def test_what_is_not_known_is_last_either_way(page, results):
     page.goto((results / "index.html").as_uri())
-    table = page.get_by_role("region", name="Normalised scores, budget class gradient")
+    table = page.get_by_role("region", name="Normalised scores, budget class gradient, other tasks")
     button = table.get_by_role("button", name=re.compile(r"^Pendulum-v1"))  # and its arrow
     place = button.evaluate("x => x.closest('th').cellIndex + 1")
     column = table.locator(f"tbody tr > :nth-child({place})")
