@@ -114,6 +114,9 @@ def boards(
         write_table(root / "board")
         verify(root / "s4" / "submission", root / "s3" / "board", SETTINGS)
         verify(root / "s0" / "submission", root / "others", SETTINGS)
+    # Within one second it would be the board's first row as it was before it had a mark.
+    for row in list_rows(root / "others"):
+        replace_row(root / "others", row, verified="2026-01-01T00:00:00Z")
     shutil.copytree(root / "board", root / "old")
     for row in list_rows(root / "old"):
         replace_row(root / "old", row, evaluator_version=1)

@@ -70,8 +70,9 @@ def test_fifty_submissions_at_once(template: Template, tmp_path: Path) -> None:
 
 
 def undated(file: Path) -> dict[str, Any]:
-    """Return a manifest or a row without what depends on when it was written."""
+    """Return a manifest or a row without what depends on when it was written, or how fast."""
     content: dict[str, Any] = json.loads(file.read_text())
+    content["curve"] = {**content["curve"], "seconds": []}
     return {key: x for key, x in content.items() if key not in ("created", "verified")}
 
 
