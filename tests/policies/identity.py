@@ -183,6 +183,7 @@ EVERY = {**CASES, **STATEFUL}
 # What a convolutional network needs in place of the case's settings.
 FOR_IMAGES: dict[str, dict[str, Any]] = {
     "A2C": {"learning_rate": 1e-3, "ent_coef": 0.02},
+    "PPO": {"learning_rate": 1e-3},
     "TRPO": {"learning_rate": 1e-3},
     "TD3": {"learning_rate": 5e-4},
     "DDPG": {"learning_rate": 5e-4},
