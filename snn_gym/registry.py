@@ -63,11 +63,6 @@ class TaskClass(Config):
     """Whether observations are spikes (T, N), so that the ids have flat forms too."""
 
 
-LEAST_WAY = 0.1
-"""Share of the way from random play to ``solved`` from which on it is said what an agent keeps:
-what has learned next to nothing has nothing that a fault could take."""
-
-
 @dataclass(frozen=True)
 class ReferenceScores(Config):
     """Returns per episode that put a score in its place."""
@@ -97,20 +92,6 @@ class ReferenceScores(Config):
         """
         reference = self.solved if self.oracle is None else self.oracle
         return (score - self.random) / (reference - self.random)
-
-    def kept(self, score: float, whole: float) -> float | None:
-        """Return a score on the scale from random play (0) to another score (1).
-
-        Args:
-            score: What is left.
-            whole: What it was before.
-
-        Returns:
-            The share; None where less than `LEAST_WAY` was there.
-        """
-        if whole < self.random + self.loss(LEAST_WAY):
-            return None
-        return (score - self.random) / (whole - self.random)
 
     def loss(self, share: float) -> float:
         """Return a share of the way from random play to ``solved``, in units of return."""

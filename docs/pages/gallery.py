@@ -13,7 +13,7 @@ from pages.films import FILMS, shown
 from snn_gym.registry import IMPORTED, EnvironmentSpec, load_environment_spec
 from snn_gym.scoring import TableRow, table_rows
 from snn_gym.scoring.headings import FEWEST_SEEDS
-from snn_gym.scoring.site.columns import operations
+from snn_gym.scoring.site.columns import operations, seeds_in_words
 from snn_gym.zoo import AgentSpec, agent_ids, load_agent_spec
 
 GROUPS = {
@@ -86,9 +86,8 @@ def best(rows: Sequence[TableRow]) -> str:
         if ranked:
             top = min(ranked, key=_place)
             agent = f"[{top.agent}](../agents/{top.agent}.md)"
-            seeds = f"{len(top.seeds)} seed{'s' * (len(top.seeds) > 1)}"
             budget = ", less than half of the budget" if top.short else ""
-            found.append(f"{kind} {agent} {mean(top)} ({seeds}{budget})")
+            found.append(f"{kind} {agent} {mean(top)} ({seeds_in_words(top)}{budget})")
     return ", ".join(found) or "none yet"
 
 

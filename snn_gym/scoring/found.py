@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from snn_gym.config import Config
+from snn_gym.registry import ReferenceScores
 from snn_gym.scoring.manifest import Date, LearningCurve, Score, Scores, Sha256
 from snn_gym.zoo.recipe import Packages, Processor
 
@@ -67,3 +68,24 @@ class Robustness(Config):
     """Mean returns."""
     date: Date
     """When the episodes were played, UTC."""
+
+
+LEAST_WAY = 0.1
+"""Share of the way from random play to `solved` from which on it is said what an agent keeps: what
+has learned next to nothing has nothing that a fault could take."""
+
+
+def kept(reference: ReferenceScores, score: float, whole: float) -> float | None:
+    """Return a score on the scale from random play (0) to another score (1).
+
+    Args:
+        reference: Scores of the task.
+        score: What is left.
+        whole: What it was before.
+
+    Returns:
+        The share; None where less than `LEAST_WAY` was there.
+    """
+    if whole < reference.random + reference.loss(LEAST_WAY):
+        return None
+    return (score - reference.random) / (whole - reference.random)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from snn_gym.registry import LEAST_WAY
+from snn_gym.scoring.found import LEAST_WAY
 from snn_gym.spiking.costs import COST_COLUMNS
 
 FEWEST_SEEDS = 5

@@ -17,7 +17,7 @@ from snn_gym.registry import (
     load_environment_spec,
 )
 from snn_gym.scoring.evaluation import EVALUATOR_VERSION
-from snn_gym.scoring.found import FaultMeans
+from snn_gym.scoring.found import FaultMeans, kept
 from snn_gym.scoring.headings import (
     DERIVED,
     FEWEST_SEEDS,
@@ -341,7 +341,7 @@ def _kept(rows: Sequence[Row], reference: ReferenceScores | None) -> tuple[float
     if reference is None:
         return ()
     seeds = [
-        [None if x is None else reference.kept(x, row.score.mean) for x in astuple(found.means)]
+        [None if x is None else kept(reference, x, row.score.mean) for x in astuple(found.means)]
         for row in rows
         if (found := row.robustness) is not None
     ]

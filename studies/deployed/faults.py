@@ -17,6 +17,7 @@ from snn_gym.export import fine_tune
 from snn_gym.registry import load_environment_spec
 from snn_gym.scoring import evaluate
 from snn_gym.scoring.faults import Faults, with_faults
+from snn_gym.scoring.found import kept
 from studies.deployed.page import Page
 from studies.lean.tables import return_digits, spread, table, wrapped
 
@@ -134,8 +135,8 @@ def report(found: Found) -> str:
             if not seeds:
                 continue
             own = [means[form, seed] for seed in seeds]
-            kept = [reference.kept(x, means["none", s]) for x, s in zip(own, seeds, strict=True)]
-            known = [x for x in kept if x is not None]
+            shares = [kept(reference, x, means["none", s]) for x, s in zip(own, seeds, strict=True)]
+            known = [x for x in shares if x is not None]
             median = f"{np.median(known):.2f}" if known else "–"
             lines.append((agent, env_id, form, str(len(seeds)), spread(own, digits), median))
     pairs = [(kind, *cells) for kind, some in _KINDS.items() for cells in _pairs(found, some)]
@@ -158,9 +159,10 @@ def _pairs(found: Found, agents: Collection[tuple[str, str]]) -> Iterator[tuple[
                 whole, rounded, tuned = (
                     means[agent, seed, x] for x in ("none", form.removesuffix(", fine-tuned"), form)
                 )
-                kept = [x for y in (rounded, tuned) if (x := reference.kept(y, whole)) is not None]
-                before += kept[:1]
-                after += kept[1:]
+                shares = [kept(reference, x, whole) for x in (rounded, tuned)]
+                known = [x for x in shares if x is not None]  # both or none
+                before += known[:1]
+                after += known[1:]
         if after:
             yield form.split(",")[0], str(len(after)), spread(before, 2), spread(after, 2)
 

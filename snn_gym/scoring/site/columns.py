@@ -53,6 +53,12 @@ def kind(row: TableRow) -> str:
     return "spiking" if row.spiking else "ANN"
 
 
+def seeds_in_words(row: TableRow) -> str:
+    """Return of how many seeds a row is."""
+    count = len(row.seeds)
+    return f"{count} seed{'s' * (count != 1)}"
+
+
 def texts(row: TableRow, rows: Sequence[TableRow]) -> dict[str, str]:
     """Return what is shown of a row by column: the Markdown table's texts and those of the site.
 

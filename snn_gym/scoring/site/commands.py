@@ -49,8 +49,7 @@ class Training:
         if self.recipe.parent is None:
             train = self._train(self.recipe)
         else:
-            taught = None if self.teacher is None else self.teacher._lines()
-            if self.teacher is None or taught is None:
+            if self.teacher is None or (taught := self.teacher._lines()) is None:
                 return None
             before, verify = taught, f"{verify} --retrain"
             train = (

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from snn_gym.scoring.headings import DERIVED, FEWEST_SEEDS
 from snn_gym.scoring.site.axes import Plot, grid
-from snn_gym.scoring.site.columns import kind, operations
+from snn_gym.scoring.site.columns import kind, operations, seeds_in_words
 from snn_gym.scoring.site.elements import Markup, element, joined
 from snn_gym.scoring.site.labels import Box, Label, placed, point_box
 from snn_gym.scoring.site.layout import agent_page
@@ -50,10 +50,9 @@ class _Point:
     @property
     def words(self) -> str:
         """What is said of it."""
-        row, count = self.row, len(self.row.seeds)
-        seeds = f"{count} seed{'s' * (count != 1)}"
+        row = self.row
         score = f"{row.score(row.mean)} at {self.cost:,.0f} operations"
-        return f"{row.name}: {score}, {kind(row)}, {seeds}"
+        return f"{row.name}: {score}, {kind(row)}, {seeds_in_words(row)}"
 
 
 def front(points: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:

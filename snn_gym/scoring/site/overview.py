@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from snn_gym.scoring.headings import DERIVED
 from snn_gym.scoring.profiles import PROFILE_COLUMNS, PROFILE_DEFINITIONS, profiles
 from snn_gym.scoring.rendering import PROFILES_TEXT, class_in_words
-from snn_gym.scoring.site.columns import KIND, SITE_COSTS, kind, operations, remarks
+from snn_gym.scoring.site.columns import KIND, SITE_COSTS, kind, operations, remarks, seeds_in_words
 from snn_gym.scoring.site.elements import Markup, element, from_markdown, joined
 from snn_gym.scoring.site.layout import Site, environment_page, section_address
 from snn_gym.scoring.site.tables import Cell, definitions, plain_table, sortable
@@ -78,8 +78,7 @@ def _cell(row: TableRow | None) -> Cell:
     score = "not comparable"
     if row.normalised is not None:
         score = f"{round(row.normalised, 2) + 0.0:.2f}"  # no -0.00
-    cost, seeds = operations(row), len(row.seeds)
-    counted = f"{seeds} seed{'s' * (seeds > 1)}"
+    cost, counted = operations(row), seeds_in_words(row)
     below = element("small", counted if cost is None else f"{cost:,.0f}; {counted}")
     link = element("a", score, href=section_address(row))
     return Cell(joined([link, " ", below]), row.normalised)
