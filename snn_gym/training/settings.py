@@ -123,7 +123,7 @@ def _check_changes(settings: RunSettings, spec: AgentSpec) -> None:
     """Refuse hyper-parameters, network settings or arguments that nothing can be built of."""
     env_id = settings.environment
     made = spec.settings(env_id, settings.hyperparameters)
-    policy_arguments(spec, env_id, settings.network)
+    policy_arguments(spec, env_id, settings.network, settings.hyperparameters)
     arguments = settings.environment_kwargs
     if arguments:
         with naming_the_argument(env_id, arguments):
