@@ -7,13 +7,15 @@ from pathlib import Path
 
 from stable_baselines3.common.base_class import BaseAlgorithm
 
-from snn_gym.config import to_mapping
 from snn_gym.scoring.errors import SubmissionError
 from snn_gym.scoring.manifest import Manifest
 from snn_gym.scoring.pretrained import load_row
 from snn_gym.scoring.results import Row, list_rows
 from snn_gym.spiking import NetworkConfig
-from snn_gym.zoo import load_agent_spec, make_lean
+from snn_gym.zoo import load_agent_spec
+from snn_gym.zoo.build import resolve_settings
+from snn_gym.zoo.lean import make_student
+from snn_gym.zoo.recipe import ResolvedSettings
 
 
 def find_parent(
@@ -73,13 +75,26 @@ def make_lean_again(leaderboard: Path, claim: Manifest, parent: Row) -> BaseAlgo
         ValueError: As in ``make_lean_of``.
     """
     assert claim.recipe is not None
-    return make_lean_of(leaderboard, parent, claim.agent, steps=claim.recipe.steps, seed=claim.seed)
+    return make_lean_of(
+        leaderboard,
+        parent,
+        claim.agent,
+        steps=claim.recipe.steps,
+        seed=claim.seed,
+        resolved=claim.recipe.settings,
+    )
 
 
 def make_lean_of(
-    leaderboard: Path, parent: Row, student: str, *, steps: int, seed: int
+    leaderboard: Path,
+    parent: Row,
+    student: str,
+    *,
+    steps: int,
+    seed: int,
+    resolved: ResolvedSettings | None = None,
 ) -> BaseAlgorithm:
-    """Make an agent of the zoo lean from a row, with the settings of its file.
+    """Make an agent of the zoo lean from a row.
 
     Args:
         leaderboard: Folder of the leaderboard.
@@ -87,6 +102,7 @@ def make_lean_of(
         student: Agent of the zoo.
         steps: Environment steps.
         seed: Seed of the new agent.
+        resolved: Settings of the new agent; those of the student's file if None.
 
     Returns:
         The new agent.
@@ -95,13 +111,13 @@ def make_lean_of(
         SubmissionError: ``recipe``: the student is none that sheds spikes.
         ValueError: A file of the parent's row was changed.
     """
-    network = load_agent_spec(student).network_settings(parent.environment)
-    regulation = NetworkConfig.from_dict(network).regulation
+    resolved = resolved or resolve_settings(load_agent_spec(student), parent.environment)
+    regulation = NetworkConfig.from_dict(resolved.network).regulation
     if regulation is None or regulation.lean is None:
         raise SubmissionError(
             "recipe",
             f"{student} sheds no spikes; expected an agent whose file says how, under "
             "[network.regulation.lean]; make it lean with --student",
         )
-    settings = to_mapping(regulation.lean)
-    return make_lean(load_row(leaderboard, parent), steps, student=student, seed=seed, **settings)
+    trained = load_row(leaderboard, parent)
+    return make_student(trained, steps, student, resolved, regulation.lean, seed=seed)

@@ -17,11 +17,13 @@ from snn_gym.scoring.errors import SubmissionError
 from snn_gym.scoring.found import TrainedAgain
 from snn_gym.scoring.manifest import LearningCurve, Manifest, utc_now
 from snn_gym.scoring.results import hash_tensors
+from snn_gym.scoring.submission import zoo_settings
 from snn_gym.scoring.worker import Request, rerun
 from snn_gym.storage import dump_tensors
 from snn_gym.threads import one_thread
 from snn_gym.training import train
-from snn_gym.zoo import load_agent, make_agent
+from snn_gym.zoo import load_agent
+from snn_gym.zoo.build import build_agent
 from snn_gym.zoo.files import package_versions
 from snn_gym.zoo.recipe import Recipe, processor
 
@@ -86,7 +88,10 @@ def train_again(
 
 def _train(claim: Manifest, recipe: Recipe) -> tuple[BaseAlgorithm, LearningCurve | None]:
     if recipe.checkpoint_interval is None:
-        model = make_agent(claim.agent, claim.environment, claim.seed, seeding=claim.seeding)
+        settings = recipe.settings or zoo_settings(claim.agent, claim.environment, recipe)
+        model = build_agent(
+            claim.agent, claim.environment, claim.seed, settings, seeding=claim.seeding
+        )
         return model.learn(recipe.steps), None
     with tempfile.TemporaryDirectory(prefix="snn-gym-retrain-") as folder:
         run = Path(folder) / "run"
@@ -98,6 +103,7 @@ def _train(claim: Manifest, recipe: Recipe) -> tuple[BaseAlgorithm, LearningCurv
             steps=recipe.steps,
             checkpoint_interval=recipe.checkpoint_interval,
             seeding=claim.seeding,
+            resolved=recipe.settings,
         )
         model = load_agent(run)
         return model, curve_of_run(run, model.num_timesteps)

@@ -5,11 +5,10 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from snn_gym.config import to_mapping
 from snn_gym.folders import locked, partial_files, remove_partial_files
 from snn_gym.registry import known_ids, load_environment_spec
 from snn_gym.scoring.curves import curve_of_run, keeps_log
@@ -35,16 +34,17 @@ from snn_gym.zoo import (
     build_policy,
     load_agent,
     load_agent_spec,
-    policy_arguments,
     read_manifest,
 )
+from snn_gym.zoo.build import resolve_settings
 from snn_gym.zoo.lean import as_it_plays
+from snn_gym.zoo.recipe import ResolvedSettings
 from snn_gym.zoo.seeding import TRAINING_SEED_LIMIT, Seeding
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from snn_gym.zoo import AgentManifest, AgentSpec
+    from snn_gym.zoo import AgentManifest
     from snn_gym.zoo.recipe import Recipe
 
 SUBMISSION_FOLDER = "submission"
@@ -183,7 +183,8 @@ def _check_saved(saved: AgentManifest, run: Path) -> tuple[str, int, Recipe]:
             f"{run} was trained on {saved.environment} with the arguments "
             f"{saved.environment_kwargs}; expected the registered environment without arguments",
         )
-    _check_identity(saved, load_agent_spec(saved.agent), run)
+    expected = zoo_settings(saved.agent, saved.environment, saved.recipe)
+    check_settings(trained_settings(saved), expected, str(run), saved.agent)
     if saved.seed is None or not 0 <= saved.seed < TRAINING_SEED_LIMIT:
         raise SubmissionError(
             "training-seed",
@@ -197,40 +198,68 @@ def _check_saved(saved: AgentManifest, run: Path) -> tuple[str, int, Recipe]:
             "resumed on another machine or with other versions; expected one training from the "
             "start, or from a row by `snn-gym lean`; train it with `snn-gym train`",
         )
-    return saved.agent, saved.seed, saved.recipe
+    recipe = replace(saved.recipe, settings=trained_settings(saved))
+    return saved.agent, saved.seed, recipe
 
 
-def _check_identity(saved: AgentManifest, spec: AgentSpec, run: Path) -> None:
-    """Refuse what differs from the zoo's agent in algorithm, policy, network or settings."""
-    zoo = policy_arguments(spec, saved.environment)
-    settings = to_mapping(spec.settings(saved.environment))
-    if saved.recipe is not None and saved.recipe.parent is not None:
-        settings = as_it_plays(settings)
-    for code, what, found, expected in (
-        (
-            "policy",
-            "",
-            {"algorithm": saved.algorithm, "policy": saved.policy},
-            {"algorithm": spec.algorithm, "policy": spec.policy},
-        ),
-        (
-            "hyper-parameters",
-            "",
-            saved.hyperparameters,
-            settings,
-        ),
-        (
-            "network",
-            "the network's ",
-            NetworkConfig.from_dict(saved.policy_kwargs.get("network", {})).to_dict(),
-            zoo.pop("network").to_dict(),
-        ),
-        ("policy", "", {**saved.policy_kwargs, "network": None}, {**zoo, "network": None}),
+def trained_settings(saved: AgentManifest) -> ResolvedSettings:
+    """Return every setting that a saved agent was trained with.
+
+    Args:
+        saved: Its manifest.
+    """
+    arguments = dict(saved.policy_kwargs)
+    network = NetworkConfig.from_dict(arguments.pop("network", {}))
+    return ResolvedSettings(
+        algorithm=saved.algorithm,
+        hyperparameters=saved.hyperparameters,
+        policy_kwargs=arguments,
+        network=network.to_dict(),
+    )
+
+
+def zoo_settings(agent: str, environment: str, recipe: Recipe | None) -> ResolvedSettings:
+    """Return every setting that an agent's file asks for.
+
+    Args:
+        agent: Agent of the zoo.
+        environment: Gymnasium id.
+        recipe: How it was trained; one that was made lean begins as its teacher plays.
+    """
+    resolved = resolve_settings(load_agent_spec(agent), environment)
+    if recipe is None or recipe.parent is None:
+        return resolved
+    return replace(resolved, hyperparameters=as_it_plays(resolved.hyperparameters))
+
+
+def check_settings(
+    found: ResolvedSettings, expected: ResolvedSettings, what: str, agent: str
+) -> None:
+    """Refuse settings that are not those of the zoo.
+
+    Args:
+        found: Settings that an agent was trained with.
+        expected: Settings of the zoo's agent.
+        what: The run or submission, for the error.
+        agent: The zoo's agent, for the error.
+
+    Raises:
+        SubmissionError: ``policy``, ``hyper-parameters`` or ``network``: they differ.
+    """
+    for code, prefix, name in (
+        ("policy", "", None),
+        ("hyper-parameters", "", "hyperparameters"),
+        ("network", "the network's ", "network"),
+        ("policy", "", "policy_kwargs"),
     ):
-        changed = [key for key in {**expected, **found} if found.get(key) != expected.get(key)]
+        if name is None:
+            ours, zoo = {"algorithm": found.algorithm}, {"algorithm": expected.algorithm}
+        else:
+            ours, zoo = getattr(found, name), getattr(expected, name)
+        changed = [key for key in {**zoo, **ours} if ours.get(key) != zoo.get(key)]
         if changed:
             raise SubmissionError(
                 code,
-                f"{run} was trained with other values of {what}{', '.join(changed)} than the "
-                f"zoo's {spec.name}; expected the zoo's; add a folder under agents/ for a variant",
+                f"{what} was trained with other values of {prefix}{', '.join(changed)} than the "
+                f"zoo's {agent}; expected the zoo's; add a folder under agents/ for a variant",
             )

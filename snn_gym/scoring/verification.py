@@ -11,6 +11,7 @@ import hashlib
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +41,7 @@ from snn_gym.scoring.rerun import VerificationSettings, rerun_in_worker
 from snn_gym.scoring.results import Row, check_is_new, hash_tensors, row_path, write_row
 from snn_gym.scoring.retraining import train_again
 from snn_gym.scoring.statistics import interquartile_mean
+from snn_gym.scoring.submission import check_settings, zoo_settings
 from snn_gym.scoring.worker import Request
 from snn_gym.spiking.assembly import todays_names
 from snn_gym.storage import StorageError, dump_tensors, parse_tensors, read_regular_file
@@ -90,6 +92,7 @@ def verify(
         manifest = parse_manifest(text)
         agent, environment = _check_names(manifest)
         _check_terms(manifest, agent, environment)
+        manifest = _with_settings(manifest)
         check_claim(manifest.score, len(settings.seeds))
         place = row_path(leaderboard, manifest.agent, manifest.environment, manifest.seed)
         check_is_new(leaderboard, place, content_sha256=None)
@@ -226,6 +229,17 @@ def _check_terms(manifest: Manifest, agent: AgentSpec, environment: EnvironmentS
             f"{MANIFEST_NAME}: {asked} beside {manifest.steps} training steps; expected one of as "
             "many, filled up to an update; submit the run again",
         )
+
+
+def _with_settings(manifest: Manifest) -> Manifest:
+    """Return a manifest whose recipe says the settings, which have to be the zoo's."""
+    recipe = manifest.recipe
+    if recipe is None:
+        return manifest
+    expected = zoo_settings(manifest.agent, manifest.environment, recipe)
+    if recipe.settings is not None:
+        check_settings(recipe.settings, expected, MANIFEST_NAME, manifest.agent)
+    return replace(manifest, recipe=replace(recipe, settings=expected))
 
 
 def _check_imported(manifest: Manifest) -> None:

@@ -230,14 +230,30 @@ def _read(
         raise ValueError(f"{path}: format is {found!r:.60}, expected {FORMAT!r}")
     state = from_mapping(_State, content, str(path))
     saved = state.run or {}
-    asked = saved if run is None else run
-    for name in {**asked, **saved}:
-        if saved.get(name) != asked.get(name):
-            raise ValueError(
-                f"{path} is of a run with {name} {saved.get(name)!r:.300}, not "
-                f"{asked.get(name)!r}; put this run's own checkpoint there"
-            )
+    different = None if run is None else _first_difference(saved, run)
+    if different is not None:
+        name, found, expected = different
+        raise ValueError(
+            f"{path} is of a run with {name} {found!r:.300}, not {expected!r}; put this run's own "
+            "checkpoint there"
+        )
     return tensors, state
+
+
+def _first_difference(
+    saved: Mapping[str, Any], asked: Mapping[str, Any]
+) -> tuple[str, Any, Any] | None:
+    """Return the dotted name and both values where two mappings differ first; None if nowhere."""
+    for name in {**asked, **saved}:
+        one, other = saved.get(name), asked.get(name)
+        if one == other:
+            continue
+        if isinstance(one, Mapping) and isinstance(other, Mapping):
+            deeper = _first_difference(one, other)
+            if deeper is not None:
+                return f"{name}.{deeper[0]}", *deeper[1:]
+        return name, one, other
+    return None
 
 
 def _restore(

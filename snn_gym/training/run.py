@@ -29,7 +29,7 @@ from snn_gym.training.settings import (
 )
 from snn_gym.training.tracking import TrackedRun, check_tracker
 from snn_gym.zoo import make_agent, read_manifest, save_agent
-from snn_gym.zoo.build import make_environments
+from snn_gym.zoo.build import build_agent, make_environments
 from snn_gym.zoo.files import MANIFEST, WEIGHTS, package_versions, read_weights
 from snn_gym.zoo.identity import identify, remember_identity
 from snn_gym.zoo.recipe import Recipe, processor
@@ -197,15 +197,15 @@ def _check_same(old: RunSettings, new: RunSettings, out: Path) -> None:
 
 
 def _make(settings: RunSettings) -> BaseAlgorithm:
-    model = make_agent(
-        settings.agent,
-        settings.environment,
-        settings.seed,
-        network=settings.network,
-        env_kwargs=settings.environment_kwargs,
-        seeding=settings.seeding,
-        **settings.hyperparameters,
-    )
+    names = settings.agent, settings.environment, settings.seed
+    env_kwargs, seeding = settings.environment_kwargs, settings.seeding
+    if settings.resolved is None:
+        network, changes = settings.network, settings.hyperparameters
+        model = make_agent(
+            *names, network=network, env_kwargs=env_kwargs, seeding=seeding, **changes
+        )
+    else:
+        model = build_agent(*names, settings.resolved, env_kwargs=env_kwargs, seeding=seeding)
     # It learns in stretches, which one call of learn does not repeat.
     remember_identity(model, replace(identify(model), fresh=False))
     return model

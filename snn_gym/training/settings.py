@@ -12,13 +12,13 @@ from snn_gym.config import Config, Count, Natural, to_mapping
 from snn_gym.recorded import RecordedArguments, RecordedId
 from snn_gym.registry import import_named_module, known_ids, load_environment_spec
 from snn_gym.sealing import read_sealed
-from snn_gym.zoo import load_agent_spec, policy_arguments
+from snn_gym.zoo import load_agent_spec
 from snn_gym.zoo.algorithms import ALGORITHMS
-from snn_gym.zoo.build import make_environments
+from snn_gym.zoo.build import make_environments, resolve_settings
 from snn_gym.zoo.environment_arguments import naming_the_argument
 from snn_gym.zoo.files import package_versions
 from snn_gym.zoo.plain_data import as_plain_data
-from snn_gym.zoo.recipe import Processor, processor
+from snn_gym.zoo.recipe import Processor, ResolvedSettings, processor
 from snn_gym.zoo.seeding import Seeding, TrainingSeed
 from snn_gym.zoo.spec import AgentSpec
 
@@ -29,7 +29,7 @@ RUN_FILE = "run.json"
 _MAX_RUN_BYTES = 1 << 20
 # Left out of files where they change nothing, so that runs begun without them go on.
 _CHANGES = ("hyperparameters", "network", "environment_kwargs")
-_LATER = (*_CHANGES, "eval_every")
+_LATER = (*_CHANGES, "eval_every", "resolved")
 
 
 @dataclass(frozen=True)
@@ -64,6 +64,9 @@ class RunSettings(Config):
     """Arguments of the environment."""
     eval_every: Natural = 0
     """Environment steps between evaluations; 0 for none. The trained agent is the same."""
+    resolved: ResolvedSettings | None = None
+    """Every setting that the run began with; None in older files, which go on with those of the
+    agent's file."""
 
     def recorded(self) -> dict[str, Any]:
         """Return the settings as plain values, for files."""
@@ -83,7 +86,8 @@ def make_run_settings(
         **recipe: Other fields of ``RunSettings``: ``seed`` (0), ``checkpoint_interval`` (10,000),
             ``dynamics`` (False), ``seeding`` (``disjoint``; ``consecutive`` gives the bits of
             results from before there was a choice), ``hyperparameters``, ``network``,
-            ``environment_kwargs`` (none) and ``eval_every`` (0).
+            ``environment_kwargs`` (none), ``eval_every`` (0) and ``resolved`` (the agent's own with
+            these changes).
 
     Raises:
         TypeError: A name in the recipe is unknown.
@@ -102,6 +106,9 @@ def make_run_settings(
     }
     for name in _CHANGES:
         asked[name] = as_plain_data(dict(asked.get(name) or {}), name)
+    if asked.get("resolved") is None:
+        changes = asked["network"], asked["hyperparameters"]
+        asked["resolved"] = resolve_settings(spec, env_id, *changes)
     settings = RunSettings(
         format="snn_gym/run/1",
         agent=agent,
@@ -111,7 +118,7 @@ def make_run_settings(
         processor=processor(),
         **asked,
     )
-    _check_changes(settings, spec)
+    _check_environment(settings)
     if settings.dynamics and not acts_in_spikes(spec):
         raise ValueError(
             f"agent {agent!r} does not spike, so it has no dynamics to log; leave out --dynamics, "
@@ -120,15 +127,12 @@ def make_run_settings(
     return settings
 
 
-def _check_changes(settings: RunSettings, spec: AgentSpec) -> None:
-    """Refuse hyper-parameters, network settings or arguments that nothing can be built of."""
-    env_id = settings.environment
-    made = spec.settings(env_id, settings.hyperparameters)
-    policy_arguments(spec, env_id, settings.network, settings.hyperparameters)
-    arguments = settings.environment_kwargs
+def _check_environment(settings: RunSettings) -> None:
+    """Refuse arguments that the environment can't be made with."""
+    env_id, arguments = settings.environment, settings.environment_kwargs
     if arguments:
         with naming_the_argument(env_id, arguments):
-            make_environments(env_id, made.n_envs, None, arguments).close()
+            make_environments(env_id, 1, None, arguments).close()
 
 
 def _budget(spec: AgentSpec, env_id: str) -> int:

@@ -24,9 +24,10 @@ from snn_gym.registry import (
 )
 from snn_gym.spiking import NetworkConfig
 from snn_gym.vector import Mode, has_batch, make_vec_env
-from snn_gym.zoo.algorithms import Settings, algorithm_class, policy_class
+from snn_gym.zoo.algorithms import Settings, algorithm_class, make_settings, policy_class
 from snn_gym.zoo.identity import Identity, remember_identity
 from snn_gym.zoo.plain_data import as_plain_data
+from snn_gym.zoo.recipe import ResolvedSettings
 from snn_gym.zoo.schedules import parse_schedule
 from snn_gym.zoo.seeding import Seeding, seed_environments
 from snn_gym.zoo.settings import SCHEDULES
@@ -76,13 +77,87 @@ def make_agent(
     """
     spec = load_agent_spec(name)
     env_id = import_named_module(env_id)
-    settings = spec.settings(env_id, overrides)
+    resolved = resolve_settings(spec, env_id, network, overrides)
+    return build_agent(
+        name,
+        env_id,
+        seed,
+        resolved,
+        device=device,
+        verbose=verbose,
+        tensorboard_log=tensorboard_log,
+        env_kwargs=env_kwargs,
+        seeding=seeding,
+    )
+
+
+def resolve_settings(
+    spec: AgentSpec,
+    env_id: str,
+    network: Mapping[str, Any] | None = None,
+    overrides: Mapping[str, Any] | None = None,
+) -> ResolvedSettings:
+    """Return every setting that an agent would train with on an environment.
+
+    Args:
+        spec: Description of the agent.
+        env_id: Any id that gymnasium knows.
+        network: Settings of the network that replace those of the description.
+        overrides: Hyper-parameters, or ``normalise_observations``, that replace those of the
+            description.
+
+    Raises:
+        ValueError: A setting is unknown or invalid.
+    """
     arguments = policy_arguments(spec, env_id, network, overrides)
+    config: NetworkConfig = arguments.pop("network")
+    return ResolvedSettings(
+        algorithm=spec.algorithm,
+        hyperparameters=to_mapping(spec.settings(env_id, dict(overrides or {}))),
+        policy_kwargs=as_plain_data(arguments, f"policy arguments of {spec.name}"),
+        network=config.to_dict(),
+    )
+
+
+def build_agent(
+    name: str,
+    env_id: str,
+    seed: int,
+    resolved: ResolvedSettings,
+    *,
+    env_kwargs: Mapping[str, Any] | None = None,
+    seeding: Seeding = "disjoint",
+    device: str = "cpu",
+    verbose: int = 0,
+    tensorboard_log: str | None = None,
+) -> BaseAlgorithm:
+    """Build an agent from resolved settings, which need not be those of its file.
+
+    Args:
+        name: One of ``snn_gym.agent_ids()``.
+        env_id: Any id that gymnasium knows.
+        seed: As for ``make_agent``.
+        resolved: Every setting that it trains with.
+        env_kwargs: As for ``make_agent``.
+        seeding: As for ``make_agent``.
+        device: PyTorch device.
+        verbose: Stable-Baselines3's verbosity, 0 to 2.
+        tensorboard_log: Folder of TensorBoard logs; None for none.
+
+    Returns:
+        An algorithm on ``n_envs`` copies of the environment, with a warning where the agent's file
+        has no settings for it.
+
+    Raises:
+        ValueError: A setting is unknown or invalid.
+    """
+    where = f"agent {name!r} on {env_id}"
+    settings = make_settings(resolved.algorithm, resolved.hyperparameters, where)
     given = dict(env_kwargs or {})
     env = make_environments(env_id, settings.n_envs, seed, given)
     model = build_model(
-        spec.algorithm,
-        arguments,
+        resolved.algorithm,
+        {**resolved.policy_kwargs, "network": NetworkConfig.from_dict(resolved.network)},
         settings,
         env,
         seed=seed,
@@ -90,15 +165,14 @@ def make_agent(
         verbose=verbose,
         tensorboard_log=tensorboard_log,
     )
-    if unflattened_id(env_id) not in spec.environments:
+    if unflattened_id(env_id) not in load_agent_spec(name).environments:
         warnings.warn(
             f"agent {name!r} was not tuned for {env_id}: it learns with its default settings",
-            stacklevel=2,
+            stacklevel=3,
         )
     seed_environments(env, seed, seeding)
     plain = as_plain_data(given, f"arguments of environment {env_id!r}")
-    identity = Identity(name, env_id, plain, seeding=seeding, fresh=True)
-    remember_identity(model, identity)
+    remember_identity(model, Identity(name, env_id, plain, seeding=seeding, fresh=True))
     return model
 
 

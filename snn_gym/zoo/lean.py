@@ -18,11 +18,11 @@ from snn_gym.spiking import NetworkConfig
 from snn_gym.spiking.regulation.parameters import LeanParameters, RegulationParameters
 from snn_gym.storage import dump_tensors
 from snn_gym.zoo.algorithms import algorithm_name, make_settings
-from snn_gym.zoo.build import build_model, make_environments, policy_arguments
+from snn_gym.zoo.build import build_model, make_environments, resolve_settings
 from snn_gym.zoo.extract import extract_policy_arguments, extract_settings
 from snn_gym.zoo.files import dump_weights
 from snn_gym.zoo.identity import Identity, identify, remember_identity
-from snn_gym.zoo.recipe import Parent
+from snn_gym.zoo.recipe import Parent, ResolvedSettings
 from snn_gym.zoo.seeding import seed_environments
 from snn_gym.zoo.spec import load_agent_spec
 
@@ -77,15 +77,60 @@ def make_lean(
     if steps is not None and steps < 1:
         raise ValueError(f"steps must be at least 1, got {steps}")
     parameters = from_mapping(LeanParameters, settings, "make_lean")
-    new = _build_student(model, parameters, student, dict(network or {}), seed)
-    new.teacher = model.policy
-    if student is None and not network:
+    if student is not None:
+        resolved = resolve_settings(load_agent_spec(student), identify(model).environment, network)
+        return make_student(model, steps, student, resolved, parameters, seed=seed)
+    resolved = _own_settings(model, dict(network or {}))
+    new = _build_student(model, None, resolved, parameters, seed)
+    if not network:
         new.teacher_first_return = _random_return(identify(new))
+    return _taught(new, model, steps)
+
+
+def make_student(
+    model: BaseAlgorithm,
+    steps: int | None,
+    student: str,
+    resolved: ResolvedSettings,
+    parameters: LeanParameters,
+    *,
+    seed: int | None = None,
+) -> LeanAlgorithm:
+    """Return an agent of the zoo that a trained one has taught, made of resolved settings.
+
+    Args:
+        model: As for ``make_lean``.
+        steps: As for ``make_lean``.
+        student: Name of the new agent.
+        resolved: Its settings, which need not be those of its file.
+        parameters: How spikes are shed.
+        seed: As for ``make_lean``.
+
+    Raises:
+        ValueError: As for ``make_lean``.
+    """
+    return _taught(_build_student(model, student, resolved, parameters, seed), model, steps)
+
+
+def _taught(new: LeanAlgorithm, model: BaseAlgorithm, steps: int | None) -> LeanAlgorithm:
+    """Teach a new agent by a trained one."""
+    new.teacher = model.policy
     _take_over(new.policy, model.policy)
     wanted = steps if steps is not None else max(_LEAST_STEPS, model.num_timesteps // 5)
     new.learn(wanted)
     new.teacher = new.teacher_first_return = None  # it goes on alone
     return new
+
+
+def _own_settings(model: BaseAlgorithm, network: dict[str, Any]) -> ResolvedSettings:
+    """Return a trained agent's settings, with changes of its network."""
+    arguments = extract_policy_arguments(model)
+    return ResolvedSettings(
+        algorithm=algorithm_name(model),
+        hyperparameters=to_mapping(extract_settings(model)),
+        network={**arguments.pop("network"), **network},
+        policy_kwargs=arguments,
+    )
 
 
 def _random_return(identity: Identity) -> float:
@@ -96,28 +141,23 @@ def _random_return(identity: Identity) -> float:
 
 def _build_student(
     model: BaseAlgorithm,
-    parameters: LeanParameters,
     student: str | None,
-    network: dict[str, Any],
+    resolved: ResolvedSettings,
+    parameters: LeanParameters,
     seed: int | None,
 ) -> LeanAlgorithm:
     algorithm, identity = algorithm_name(model), identify(model)
-    settings, arguments = extract_settings(model), extract_policy_arguments(model)
-    if student is not None:
-        spec = load_agent_spec(student)
-        if spec.algorithm != algorithm:
-            raise ValueError(
-                f"student {student!r} learns by {spec.algorithm}, and the trained agent by "
-                f"{algorithm}; take a student of the same algorithm"
-            )
-        arguments = policy_arguments(spec, identity.environment)
-        settings = spec.settings(identity.environment)
-    config = NetworkConfig.from_dict({**_plain_network(arguments["network"]), **network})
+    if resolved.algorithm != algorithm:
+        raise ValueError(
+            f"student {student!r} learns by {resolved.algorithm}, and the trained agent by "
+            f"{algorithm}; take a student of the same algorithm"
+        )
+    config = NetworkConfig.from_dict(resolved.network)
     regulation = RegulationParameters(lean=parameters)
     if config.regulation is not None:
         regulation = replace(config.regulation, lean=parameters)
-    arguments["network"] = replace(config, regulation=regulation)
-    settings = make_settings(algorithm, as_it_plays(to_mapping(settings)), "make_lean")
+    arguments = {**resolved.policy_kwargs, "network": replace(config, regulation=regulation)}
+    settings = make_settings(algorithm, as_it_plays(resolved.hyperparameters), "make_lean")
     seed = model.seed if seed is None else seed
     env = make_environments(
         identity.environment, settings.n_envs, seed, identity.environment_kwargs
@@ -155,10 +195,6 @@ def as_it_plays(settings: Mapping[str, Any]) -> dict[str, Any]:
     if "exploration_initial_eps" in values:
         values["exploration_initial_eps"] = values["exploration_final_eps"]
     return values
-
-
-def _plain_network(network: NetworkConfig | Mapping[str, Any]) -> Mapping[str, Any]:
-    return network.to_dict() if isinstance(network, NetworkConfig) else network
 
 
 def _take_over(policy: Any, trained: Any) -> None:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 import platform
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Any
 
 from snn_gym.config import Config, Count, Length, Matching
 from snn_gym.openblas import kernels
+from snn_gym.zoo.algorithms import AlgorithmName
 
 PackageName = Annotated[str, Length(1, 64), Matching(r"[A-Za-z0-9._-]+")]
 PackageVersion = Annotated[str, Length(1, 64), Matching(r"[A-Za-z0-9.+!_-]+")]
@@ -29,6 +30,20 @@ class Parent(Config):
 
 
 @dataclass(frozen=True, kw_only=True)
+class ResolvedSettings(Config):
+    """Every setting that an agent was trained with, whatever its file says today."""
+
+    algorithm: AlgorithmName
+    """Key of ``snn_gym.zoo.algorithms.ALGORITHMS``."""
+    hyperparameters: dict[str, Any]
+    """Hyper-parameters of the algorithm."""
+    policy_kwargs: dict[str, Any]
+    """Arguments of the policy, the network left out."""
+    network: dict[str, Any]
+    """Every setting of the network."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Recipe(Config):
     """How an agent was trained, from fresh weights or its parent's to the end."""
 
@@ -43,6 +58,9 @@ class Recipe(Config):
     """Processor that trained it, as ``processor`` says."""
     parent: Parent | None = None
     """What ``make_lean`` made it from; None for an agent that was trained from the start."""
+    settings: ResolvedSettings | None = None
+    """Settings that trained it. None where they stand beside the recipe, as in a saved agent's
+    manifest, and for those of the agent's file in a submission from before 1.1."""
 
 
 def processor() -> dict[str, str]:

@@ -13,6 +13,7 @@ import pytest
 import torch
 
 from snn_gym.cli import main
+from snn_gym.config import to_mapping
 from snn_gym.registry import IMPORTED
 from snn_gym.scoring import (
     SubmissionError,
@@ -26,10 +27,12 @@ from snn_gym.scoring import (
     verify,
 )
 from snn_gym.scoring.chain import DIGESTS_NAME
+from snn_gym.scoring.manifest import Manifest, Scores
 from snn_gym.scoring.results import list_rows
 from snn_gym.scoring.worker import Request, rerun
 from snn_gym.training import train
-from snn_gym.zoo import make_agent, save_agent
+from snn_gym.zoo import load_agent, load_agent_spec, make_agent, read_manifest, save_agent
+from snn_gym.zoo.build import build_agent, resolve_settings
 from snn_gym.zoo.files import package_versions
 from snn_gym.zoo.recipe import processor
 from tests.scoring.helpers import SETTINGS, Template, fingerprint, rerun_in_process
@@ -92,9 +95,82 @@ def test_the_recipe_says_steps_versions_and_processor(template: Template) -> Non
         "versions": package_versions(),
         "processor": processor(),
         "parent": None,
+        "settings": to_mapping(resolve_settings(load_agent_spec("ppo-lif"), "CartPole-v1")),
     }
     # numpy of Apple's packages multiplies by another library than OpenBLAS.
     assert set(processor()) - {"openblas"} == {"machine", "torch", "numpy", "numba"}
+
+
+@pytest.mark.parametrize("interval", [None, 512])
+def test_a_row_trains_again_with_the_settings_it_was_trained_with(
+    interval: int | None, tmp_path: Path
+) -> None:
+    """As after a change of the agent's file: the recipe says other settings than the zoo."""
+    settings = resolve_settings(
+        load_agent_spec("ppo-lif"),
+        "CartPole-v1",
+        network={"hidden_sizes": [8]},
+        overrides={"gamma": 0.5, "normalise_observations": False},
+    )
+    run = tmp_path / "run"
+    if interval is None:
+        model = build_agent("ppo-lif", "CartPole-v1", 0, settings).learn(600)
+        save_agent(model, run)
+    else:
+        options = {"steps": 600, "checkpoint_interval": interval, "resolved": settings}
+        train("ppo-lif", "CartPole-v1", out=run, seed=0, **options)
+        model = load_agent(run)
+    saved = read_manifest(run)
+    assert saved.policy_kwargs["normalise_observations"] is False
+    assert saved.recipe is not None
+    claim = Manifest(
+        format=1, agent="ppo-lif", environment="CartPole-v1", environment_version=1, seed=0,
+        steps=saved.num_timesteps, seeding=saved.seeding, packages=saved.versions,
+        score=Scores(iqm=9.0, mean=9.0, returns=(9.0,)), evaluator_version=1,
+        weights_sha256=saved.weights_sha256, created="2026-11-28T00:00:00Z",
+        recipe=replace(saved.recipe, settings=settings),
+    )  # fmt: skip
+    policy: Any = model.policy
+    tensors = policy.acting_state_dict()
+    found = retraining.train_again(claim, tensors, SETTINGS.seeds, tmp_path)
+    assert found.same == "weights"
+    # With the settings of the file other weights, of other shapes, come of it.
+    forgotten = replace(claim, recipe=saved.recipe)
+    with pytest.raises(SubmissionError, match="other weights came") as caught:
+        retraining.train_again(forgotten, tensors, SETTINGS.seeds, tmp_path)
+    assert caught.value.code == "retrain-mismatch"
+
+
+@pytest.mark.parametrize(
+    ("change", "code", "line"),
+    [
+        ({"algorithm": "A2C"}, "policy", "other values of algorithm than the zoo's ppo-lif"),
+        ({"hyperparameters": {"gamma": 0.5}}, "hyper-parameters", "other values of n_envs, "),
+        ({"network": {}}, "network", "other values of the network's hidden_sizes, "),
+        (
+            {"policy_kwargs": {"spiking_actor": True, "spiking_critic": True}},
+            "policy", "other values of spiking_critic than",
+        ),
+    ],
+)  # fmt: skip
+def test_a_submission_with_other_settings_than_the_zoos_is_refused(
+    change: dict[str, Any], code: str, line: str, template: Template, tmp_path: Path
+) -> None:
+    settings = {**template.manifest["recipe"]["settings"], **change}
+    folder = with_recipe(template, settings=settings).write(tmp_path / "s")
+    with pytest.raises(SubmissionError, match=line) as caught:
+        verify(folder, tmp_path / "board", SETTINGS)
+    assert caught.value.code == code
+
+
+def test_a_submission_from_before_recipes_had_settings_gets_those_of_the_zoo(
+    template: Template, tmp_path: Path
+) -> None:
+    folder = with_recipe(template, settings=None).write(tmp_path / "s")
+    verify(folder, tmp_path / "board", SETTINGS)
+    (row,) = list_rows(tmp_path / "board")
+    assert row.recipe is not None
+    assert row.recipe.settings == resolve_settings(load_agent_spec("ppo-lif"), "CartPole-v1")
 
 
 def test_weights_that_training_gives_again_are_no_copy_however_near(

@@ -8,7 +8,8 @@ import pytest
 from snn_gym.scoring import submit
 from snn_gym.scoring.errors import SubmissionError
 from snn_gym.training import make_run_settings, read_run_settings, train
-from snn_gym.zoo import load_agent, read_manifest
+from snn_gym.zoo import load_agent, load_agent_spec, read_manifest
+from snn_gym.zoo.build import resolve_settings
 from tests.training._runs import Killed, kill_at, results, run
 
 CHANGES = {
@@ -61,6 +62,20 @@ def test_a_killed_run_keeps_its_settings(trained, tmp_path, monkeypatch):
     assert results(tmp_path / "run") == results(trained)
 
 
+def test_a_run_goes_on_with_the_settings_it_began_with(tmp_path, monkeypatch):
+    """Whatever the agent's file says by then."""
+    name, changes = "ppo-lif", {"network": {"hidden_sizes": [8]}, "overrides": {"gamma": 0.5}}
+    begun = resolve_settings(load_agent_spec(name), "CartPole-v1", **changes)
+    options = {"env_id": "CartPole-v1", "steps": 1024, "interval": 512}
+    whole = run(name, tmp_path / "whole", resolved=begun, **options).folder
+    kill_at(monkeypatch, 800)
+    with pytest.raises(Killed):
+        run(name, tmp_path / "killed", resolved=begun, **options)
+    run(name, tmp_path / "killed", resume=True, **options)
+    assert load_agent(tmp_path / "killed").gamma == 0.5
+    assert results(tmp_path / "killed") == results(whole)
+
+
 @pytest.mark.parametrize("name", CHANGES)
 def test_it_is_not_resumed_with_others(name, trained):
     before = results(trained)
@@ -84,7 +99,7 @@ def test_a_checkpoint_of_changed_settings_is_not_the_runs_own(tmp_path, monkeypa
             run("ppo-lif", tmp_path / name, hyperparameters=gamma, steps=1024, interval=512)
     shutil.copy(tmp_path / "other" / "checkpoint.safetensors", tmp_path / "own")
     with pytest.raises(
-        ValueError, match=r"of a run with hyperparameters \{'gamma': 0.5\}, not None"
+        ValueError, match=r"of a run with resolved\.hyperparameters\.gamma 0\.5, not 0\.98"
     ):
         run("ppo-lif", tmp_path / "own", resume=True, steps=1024, interval=512)
 

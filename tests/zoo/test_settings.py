@@ -10,8 +10,8 @@ from snn_gym.zoo.algorithms import ALGORITHMS, algorithm_class, make_settings, p
 from snn_gym.zoo.extract import extract_settings
 
 WITHOUT_GRADIENTS = [x for x in ALGORITHMS if ALGORITHMS[x].policy == "SpikingControllerPolicy"]
-OFF_POLICY = ("DQN", "QRDQN", "DDPG", "TD3", "SAC", "TQC")
-CONTINUOUS = ("DDPG", "TD3", "SAC", "TQC")
+OFF_POLICY = ("DQN", "QRDQN", "DDPG", "TD3", "SAC", "TQC", "StockDQN", "StockSAC")
+CONTINUOUS = ("DDPG", "TD3", "SAC", "TQC", "StockSAC")
 
 
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
