@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from snn_gym.config import to_mapping
 from snn_gym.folders import locked, partial_files, remove_partial_files
+from snn_gym.policies.raw_observations import raw_policy
 from snn_gym.registry import known_ids, load_environment_spec
 from snn_gym.scoring.curves import curve_of_run, keeps_log
 from snn_gym.scoring.errors import SubmissionError
@@ -78,7 +79,7 @@ def submit(
     saved = read_manifest(run)
     agent, seed, recipe = _check_saved(saved, run)
     # Any: PyTorch types the attributes of a module that it does not know as tensors.
-    trained: Any = load_agent(run).policy
+    trained: Any = raw_policy(load_agent(run))
     claim = Claim(
         agent, saved.environment, seed, saved.num_timesteps, saved.seeding, saved.versions, recipe,
         curve_of_run(run, saved.num_timesteps) if keeps_log(recipe) else None,
@@ -203,6 +204,14 @@ def _check_saved(saved: AgentManifest, run: Path) -> tuple[str, int, Recipe]:
 def _check_identity(saved: AgentManifest, spec: AgentSpec, run: Path) -> None:
     """Refuse what differs from the zoo's agent in algorithm, policy, network or settings."""
     zoo = policy_arguments(spec, saved.environment)
+    if saved.vec_normalize != spec.vec_normalize(saved.environment):
+        raise SubmissionError(
+            "hyper-parameters",
+            f"{run} was trained with another VecNormalize around its environments than the zoo's "
+            f"{spec.name}, which has {spec.vec_normalize(saved.environment) or 'none'}; expected "
+            "the zoo's; normalise by the policy's own normalise_observations, or add a folder "
+            "under agents/ for a variant",
+        )
     settings = to_mapping(spec.settings(saved.environment))
     if saved.recipe is not None and saved.recipe.parent is not None:
         settings = as_it_plays(settings)

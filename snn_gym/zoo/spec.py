@@ -13,6 +13,7 @@ from snn_gym.content import content_path, read_toml
 from snn_gym.names import AGENT_NAME, AGENT_NAME_RULE, did_you_mean
 from snn_gym.registry import IMPORTED, EnvironmentSpec, unflattened_id
 from snn_gym.zoo.algorithms import ALGORITHMS, AlgorithmName, Settings, make_settings
+from snn_gym.zoo.vec_normalize import VecNormalizeSettings
 
 BudgetClass = Literal["gradient", "local", "evolutionary", "imported"]
 """Agents that are compared in one table."""
@@ -20,6 +21,7 @@ BudgetClass = Literal["gradient", "local", "evolutionary", "imported"]
 # Keys of an [environments.ID] table that are no hyper-parameters.
 _INHERIT = "same_as"
 _NETWORK = "network"
+_VEC_NORMALIZE = "vec_normalize"
 _PARENT = "parent"
 # Tables of agents that have no file, by name.
 _REGISTERED: dict[str, dict[str, Any]] = {}
@@ -39,7 +41,8 @@ class AgentSpec(Config):
     """Which of the environment's budgets binds it; ``imported`` for one that was trained elsewhere,
     whose algorithm and hyper-parameters are those that it would learn on with."""
     environments: dict[str, dict[str, Any]]
-    """Hyper-parameters by environment id; may hold ``network`` and ``same_as``."""
+    """Hyper-parameters by environment id; may hold ``network``, ``same_as`` and ``vec_normalize``:
+    the settings of a VecNormalize around the environments, or false."""
     default: dict[str, Any] = field(default_factory=dict)
     """Hyper-parameters for all other environments, likewise; tuned on none of them."""
     parent: str | None = None
@@ -55,6 +58,7 @@ class AgentSpec(Config):
     def _check(self) -> None:
         for env_id in self.environments:
             self.settings(env_id)
+            self.vec_normalize(env_id)
         make_settings(self.algorithm, _without_network(self._resolved(self.default)), "[default]")
 
     @property
@@ -104,6 +108,21 @@ class AgentSpec(Config):
         """
         return {**self.network, **self.table(env_id).get(_NETWORK, {})}
 
+    def vec_normalize(self, env_id: str) -> VecNormalizeSettings | None:
+        """Return the settings of the VecNormalize around an environment, None for none.
+
+        Args:
+            env_id: Any environment.
+
+        Raises:
+            ValueError: A setting is unknown or invalid.
+        """
+        found = self.table(env_id).get(_VEC_NORMALIZE, False)
+        if found is False:
+            return None
+        where = f"agent {self.name!r} on {env_id}: {_VEC_NORMALIZE}"
+        return from_mapping(VecNormalizeSettings, found, where)
+
     def table(self, env_id: str) -> dict[str, Any]:
         """Return all that the file says for an environment, or its default.
 
@@ -133,7 +152,7 @@ def _laid_over(base: dict[str, Any], own: dict[str, Any]) -> dict[str, Any]:
 
 
 def _without_network(table: dict[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in table.items() if key != _NETWORK}
+    return {key: x for key, x in table.items() if key not in (_NETWORK, _VEC_NORMALIZE)}
 
 
 def agent_ids() -> tuple[str, ...]:
