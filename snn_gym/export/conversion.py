@@ -27,6 +27,7 @@ from torch import Tensor, nn
 from snn_gym.export.visits import FIRST_SEED, observations_of
 from snn_gym.policies._networks import DenseNetwork
 from snn_gym.policies.portable_agent import PortableANN, outer_head, portable
+from snn_gym.policies.raw_observations import bare_policy
 
 DECISIONS = 10_000
 """States by which thresholds are chosen."""
@@ -58,7 +59,7 @@ def convert(
         ValueError: The acting network is no ANN of ReLU units, or acts in a way that has no form
             outside of the project.
     """
-    policy: Any = model.policy if isinstance(model, BaseAlgorithm) else model
+    policy: Any = bare_policy(model, "converted")
     known = portable(policy)
     if not isinstance(known, PortableANN) or known.activation != "relu":
         raise ValueError(

@@ -17,6 +17,7 @@ from snn_gym.learners.shedding import twin_of
 from snn_gym.policies._behaviour import divergence, value_scale
 from snn_gym.policies._common import SpikingPolicyMixin
 from snn_gym.policies._stateful import StatefulPolicyMixin
+from snn_gym.policies.raw_observations import bare_policy
 from snn_gym.scoring.faults import rounded, weights_of
 
 _ROUNDS = 4
@@ -57,7 +58,7 @@ def fine_tune(
     Raises:
         ValueError: The policy is of another kind or carries a state, or a number is out of range.
     """
-    teacher: Any = model.policy if isinstance(model, BaseAlgorithm) else model
+    teacher: Any = bare_policy(model, "fine-tuned")
     if not isinstance(teacher, SpikingPolicyMixin) or isinstance(teacher, StatefulPolicyMixin):
         raise ValueError(
             f"fine_tune takes stateless policies of snn_gym, got {type(teacher).__name__}"

@@ -20,6 +20,7 @@ from snn_gym.policies.portable_agent import (
     PortableLayer,
     portable,
 )
+from snn_gym.policies.raw_observations import bare_policy
 from snn_gym.spiking.neurons.forward_kernels import CURRENT_GAIN, GAIN, LEAK, THRESHOLD, forward
 
 _LARGEST = 1e6
@@ -121,7 +122,7 @@ def freeze(model: BaseAlgorithm | BasePolicy) -> FrozenPolicy:
     Raises:
         ValueError: A part has no compiled form; the message names the nearest one.
     """
-    policy: Any = model.policy if isinstance(model, BaseAlgorithm) else model
+    policy: Any = bare_policy(model, "exported")
     agent = portable(policy)
     looped = isinstance(agent, PortableAgent) and any(x.recurrent is not None for x in agent.layers)
     if looped or (isinstance(agent, PortableAgent) and agent.stateful):

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.policies import BasePolicy
 
+from snn_gym.policies.raw_observations import raw_policy
 from snn_gym.scoring.evaluation import evaluate
 from snn_gym.spiking.costs import Costs
 from snn_gym.spiking.recording import Recording
@@ -52,7 +53,7 @@ def visit(
     Raises:
         ValueError: There are no episodes.
     """
-    policy: Any = model.policy if isinstance(model, BaseAlgorithm) else model
+    policy: Any = raw_policy(model, env_id, env_kwargs)
     watched = _Watched(policy)
     seeds = range(FIRST_SEED, FIRST_SEED + episodes)
     costs = evaluate(watched, env_id, seeds=seeds, env_kwargs=env_kwargs)

@@ -19,6 +19,7 @@ from snn_gym.plotting.episode import Decision, play_episode
 from snn_gym.plotting.film_files import check_film_path, write_film
 from snn_gym.plotting.frames import Frame, LayerSpikes, draw_frame, shown_steps
 from snn_gym.plotting.window import show_frames
+from snn_gym.policies.raw_observations import raw_policy
 from snn_gym.registry import make_task
 from snn_gym.threads import one_thread
 
@@ -159,9 +160,8 @@ class _Filming:
         env_kwargs: Mapping[str, Any] | None,
         name: str | None,
     ) -> None:
-        # A model holds its policy; a policy has no such attribute.
-        self.policy: Any = getattr(model_or_policy, "policy", None) or model_or_policy
-        self.name = name or type(self.policy).__name__
+        self.policy: Any = raw_policy(model_or_policy, env_id, env_kwargs)
+        self.name = name or type(getattr(self.policy, "inner", self.policy)).__name__
         self.played: list[Played] = []
         self._settings = settings
         self._heading = f"{self.name} on {env_id}"

@@ -14,6 +14,7 @@ from snn_gym.plotting.curves import FloatArray, Series, draw_dynamics, draw_lear
 from snn_gym.plotting.episode import EpisodeTrace, record_episode
 from snn_gym.plotting.spikes import draw_membranes, draw_raster
 from snn_gym.plotting.style import save, style
+from snn_gym.policies.raw_observations import raw_policy
 from snn_gym.registry import make_task
 from snn_gym.scoring.evaluation import FIRST_EVALUATION_SEED
 from snn_gym.scoring.manifest import MANIFEST_NAME, MAX_MANIFEST_BYTES, parse_manifest
@@ -93,7 +94,7 @@ def _checked_formats(formats: Sequence[str]) -> tuple[str, ...]:
 def _trace_final_policy(run: Path, settings: RunSettings) -> EpisodeTrace | None:
     """Return what the final policy does in an episode, None if it does not spike."""
     with one_thread():
-        policy: Any = load_agent(run).policy
+        policy: Any = raw_policy(load_agent(run))
         if acting_spiking_network(policy) is None:
             return None
         env = make_task(settings.environment, **settings.environment_kwargs)

@@ -22,6 +22,7 @@ from snn_gym.policies._common import SpikingPolicyMixin
 from snn_gym.policies._networks import ACTIVATIONS, Activation, DenseNetwork
 from snn_gym.policies._stateful import StatefulPolicyMixin
 from snn_gym.policies.controller import SpikingControllerPolicy
+from snn_gym.policies.raw_observations import RawPolicy, bare_policy
 from snn_gym.spiking.coding.decoders import PopulationHead
 from snn_gym.spiking.coding.encoders import ConstantEncoder
 from snn_gym.spiking.layers import SpikingLayer
@@ -138,7 +139,7 @@ class PortableAgent(Portable):
         return tuple(layer.size for layer in self.layers)
 
 
-def portable(model: BaseAlgorithm | BasePolicy) -> PortableAgent | PortableANN:
+def portable(model: BaseAlgorithm | BasePolicy | RawPolicy) -> PortableAgent | PortableANN:
     """Return what of an agent can be exported.
 
     Args:
@@ -147,7 +148,7 @@ def portable(model: BaseAlgorithm | BasePolicy) -> PortableAgent | PortableANN:
     Raises:
         ValueError: A part has no form outside of the project; the message names the nearest one.
     """
-    policy: Any = model.policy if isinstance(model, BaseAlgorithm) else model
+    policy: Any = bare_policy(model, "exported")
     if not isinstance(policy, SpikingPolicyMixin):
         raise ValueError(f"only policies of snn_gym are exported, got {type(policy).__name__}")
     _check_spaces(policy)

@@ -97,6 +97,9 @@ class StockPolicyMixin(BasePolicy):
             recording: Recording = self._acting_network().record(features, state)
         return recording
 
+    def reseed_noise(self, seed: int) -> None:
+        """Do nothing: acting draws no noise."""
+
     def acting_state_dict(self) -> dict[str, Tensor]:
         """Return copies of the tensors that acting needs, by name."""
         prefixes = tuple(f"{name}." for name in self._acting_modules())

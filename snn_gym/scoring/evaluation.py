@@ -112,6 +112,11 @@ def evaluate(
     policy is carried through each episode. Costs are averaged over the observations visited, with
     the states they were met in; of more than 20,000, every second (fourth, …) one is used.
 
+    A model acts through what stood between its environments and its policy: the statistics of a
+    VecNormalize and transposed images are carried; any other wrapper that changes observations or
+    actions, and that the id does not have itself, is refused (docs/guide/agents.md). Rewards are
+    the environment's own. Of a bare policy's environments nothing is known.
+
     Args:
         model_or_policy: Stable-Baselines3 model or policy, or whatever acts as these do. A policy
             without `record` is scored too, with empty costs.
@@ -124,11 +129,13 @@ def evaluate(
         Returns, lengths and costs.
 
     Raises:
-        ValueError: There are no episodes, or a return is not finite.
+        ValueError: There are no episodes, a return is not finite, or a wrapper is not carried.
         gymnasium.error.Error: The environment is unknown.
     """
-    # A model holds its policy; a policy has no such attribute.
-    policy: Any = getattr(model_or_policy, "policy", None) or model_or_policy
+    # Importing this module loads no torch.
+    from snn_gym.policies.raw_observations import raw_policy
+
+    policy: Any = raw_policy(model_or_policy, env_id, env_kwargs)
     seeds = evaluation_seeds(episodes) if seeds is None else tuple(int(seed) for seed in seeds)
     visited = _Visited(MAX_KEPT_OBSERVATIONS)
     groups = [seeds[k : k + _EPISODES_TOGETHER] for k in range(0, len(seeds), _EPISODES_TOGETHER)]

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from snn_gym.config import Config, Natural, NonNegative, Range, Share
 from snn_gym.policies._common import SpikingPolicyMixin
+from snn_gym.policies.raw_observations import RawPolicy, raw_policy, replaced
 from snn_gym.spiking.coding.decoders import PopulationHead
 from snn_gym.spiking.config import NetworkConfig
 from snn_gym.spiking.network import SpikingNetwork
@@ -52,7 +53,9 @@ class Faults(Config):
     """Seed of what is drawn."""
 
 
-def with_faults(model: BaseAlgorithm | BasePolicy, faults: Faults) -> BasePolicy:
+def with_faults(
+    model: BaseAlgorithm | BasePolicy | RawPolicy, faults: Faults
+) -> BasePolicy | RawPolicy:
     """Return a copy of an agent's policy with faults; the agent stays as it is.
 
     Args:
@@ -65,7 +68,9 @@ def with_faults(model: BaseAlgorithm | BasePolicy, faults: Faults) -> BasePolicy
             observations are spikes, no spiking layers, or no membrane time constants.
         ValueError: It is no policy of snn_gym.
     """
-    policy: Any = model.policy if isinstance(model, BaseAlgorithm) else model
+    policy: Any = raw_policy(model)
+    if isinstance(policy, RawPolicy):
+        return replaced(policy, with_faults(policy.inner, faults))
     if not isinstance(policy, SpikingPolicyMixin):
         raise ValueError(f"faults are for policies of snn_gym, got {type(policy).__name__}")
     generator = np.random.default_rng(faults.seed)

@@ -123,15 +123,18 @@ def load_row(board: Path, row: Row) -> BaseAlgorithm:
     Raises:
         ValueError: A file of the row was changed, or its agent has left the zoo.
     """
+    from snn_gym.policies.raw_observations import raw_policy
     from snn_gym.scoring.verification import check_weights
     from snn_gym.zoo import make_agent
     from snn_gym.zoo.identity import Identity, remember_identity
+    from snn_gym.zoo.vec_normalize import set_observation_count
 
     tensors = check_weights(verified_weights(board, row), row)
     model = make_agent(row.agent, row.environment, row.seed, seeding=row.seeding)
+    raw_policy(model).load_acting_state_dict(tensors)
+    set_observation_count(model, row.steps)
     # Any: PyTorch types the attributes of a module that it does not know as tensors.
     policy: Any = model.policy
-    policy.load_acting_state_dict(tensors)
     for name, part in policy.named_children():
         if hasattr(policy, f"{name}_target"):  # as it is when training begins
             getattr(policy, f"{name}_target").load_state_dict(part.state_dict())

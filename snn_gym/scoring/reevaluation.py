@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from snn_gym.names import did_you_mean
+from snn_gym.policies.raw_observations import raw_policy
 from snn_gym.registry import IMPORTED, load_environment_spec
 from snn_gym.scoring.architecture import trained_tensors
 from snn_gym.scoring.curves import curve_of_run, keeps_log
@@ -230,7 +231,7 @@ def _add_curve(leaderboard: Path, row: Row, run: Path) -> Again:
     path = row_path(leaderboard, row.agent, row.environment, row.seed)
     try:
         # Any: PyTorch types the attributes of a module that it does not know as tensors.
-        policy: Any = load_agent(run).policy
+        policy: Any = raw_policy(load_agent(run))
         trained = trained_tensors(policy.acting_state_dict(), row.agent, row.environment)
         if hash_tensors(trained) != row.content_sha256:
             return Again(path, f"{run} holds other weights; expected the run that it came of")

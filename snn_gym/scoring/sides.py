@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from snn_gym.policies.raw_observations import raw_policy
 from snn_gym.registry import EnvironmentSpec, known_ids, load_environment_spec
 from snn_gym.scoring.comparison import Comparison
 from snn_gym.scoring.evaluation import OFFICIAL_EPISODES, Evaluation, evaluate
@@ -218,7 +219,7 @@ def _played(what: str, env_id: str, runs: dict[Path, AgentManifest], episodes: i
     manifests = tuple(runs.values())
     arguments = manifests[0].environment_kwargs
     # Any: PyTorch types the attributes of a module that it does not know as tensors.
-    policies: list[Any] = [load_agent(run).policy for run in runs]
+    policies: list[Any] = [raw_policy(load_agent(run)) for run in runs]
     results = [evaluate(x, env_id, episodes, env_kwargs=arguments) for x in policies]
     acting = policies[0].acting_state_dict()
     parameters = sum(

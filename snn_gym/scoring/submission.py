@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from snn_gym.folders import locked, partial_files, remove_partial_files
+from snn_gym.policies.raw_observations import raw_policy
 from snn_gym.registry import known_ids, load_environment_spec
 from snn_gym.scoring.curves import curve_of_run, keeps_log
 from snn_gym.scoring.errors import SubmissionError
@@ -78,7 +79,7 @@ def submit(
     saved = read_manifest(run)
     agent, seed, recipe = _check_saved(saved, run)
     # Any: PyTorch types the attributes of a module that it does not know as tensors.
-    trained: Any = load_agent(run).policy
+    trained: Any = raw_policy(load_agent(run))
     claim = Claim(
         agent, saved.environment, seed, saved.num_timesteps, saved.seeding, saved.versions, recipe,
         curve_of_run(run, saved.num_timesteps) if keeps_log(recipe) else None,
@@ -215,6 +216,7 @@ def trained_settings(saved: AgentManifest) -> ResolvedSettings:
         hyperparameters=saved.hyperparameters,
         policy_kwargs=arguments,
         network=network.to_dict(),
+        vec_normalize=saved.vec_normalize,
     )
 
 
@@ -246,6 +248,14 @@ def check_settings(
     Raises:
         SubmissionError: ``policy``, ``hyper-parameters`` or ``network``: they differ.
     """
+    if found.vec_normalize != expected.vec_normalize:
+        raise SubmissionError(
+            "hyper-parameters",
+            f"{what} was trained with another VecNormalize around its environments than the zoo's "
+            f"{agent}, which has {expected.vec_normalize or 'none'}; expected the zoo's; normalise "
+            "by the policy's own normalise_observations, or add a folder under agents/ for a "
+            "variant",
+        )
     for code, prefix, name in (
         ("policy", "", None),
         ("hyper-parameters", "", "hyperparameters"),

@@ -25,11 +25,13 @@ from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
 from snn_gym.arrays import prefixed, with_prefix
 from snn_gym.config import Config, Natural, from_mapping
 from snn_gym.learners.sequence_replay import SequenceReplayBuffer
+from snn_gym.policies.raw_observations import VEC_NORMALIZE
 from snn_gym.sealing import SEAL, UNSEALED, check_seal, parse_json, seal
 from snn_gym.spiking.bookkeeping import full_state
 from snn_gym.storage import dump_tensors, parse_tensors, read_regular_file, write_bytes_atomic
 from snn_gym.training.episodes import EpisodeLog
 from snn_gym.zoo.files import finite_or_raise, load_state
+from snn_gym.zoo.vec_normalize import load_statistics, statistics_of
 
 FORMAT = "snn_gym/checkpoint/3"
 MAX_CHECKPOINT_BYTES = 1 << 36
@@ -86,6 +88,7 @@ def save_checkpoint(
     finite_or_raise(policy, f"the model at step {model.num_timesteps:,}")
     tensors: dict[str, Any] = {
         **prefixed("policy", policy),
+        **prefixed(VEC_NORMALIZE, statistics_of(model)),
         **prefixed("beside", _tensors_beside(model)),
         **prefixed("replay", replay_tensors),
         **prefixed("episodes", episodes.to_arrays()),
@@ -273,6 +276,7 @@ def _restore_all(
     tensors: Mapping[str, torch.Tensor], state: _State, model: BaseAlgorithm, where: str
 ) -> EpisodeLog:
     load_state(model.policy, with_prefix("policy", tensors), where)
+    load_statistics(model, with_prefix(VEC_NORMALIZE, tensors))
     beside = with_prefix("beside", tensors)
     for name, tensor in _tensors_beside(model).items():
         tensor.copy_(beside[name])

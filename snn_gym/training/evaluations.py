@@ -14,6 +14,7 @@ from stable_baselines3.common.evaluation import evaluate_policy
 from stable_baselines3.common.vec_env import VecEnv
 
 from snn_gym.folders import remove_partial_files
+from snn_gym.policies.raw_observations import raw_policy
 from snn_gym.storage import read_regular_file, write_bytes_atomic
 from snn_gym.training.undisturbed import undisturbed
 from snn_gym.zoo import save_agent
@@ -100,7 +101,7 @@ class EvaluationCallback(BaseCallback):
         try:
             env.seed(FIRST_SEED)
             returns, lengths = evaluate_policy(
-                self.model,
+                raw_policy(self.model),
                 env,
                 EVALUATION_EPISODES,
                 deterministic=True,

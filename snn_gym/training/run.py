@@ -33,6 +33,7 @@ from snn_gym.zoo.build import build_agent, make_environments
 from snn_gym.zoo.files import MANIFEST, WEIGHTS, package_versions, read_weights
 from snn_gym.zoo.identity import identify, remember_identity
 from snn_gym.zoo.recipe import Recipe, processor
+from snn_gym.zoo.vec_normalize import statistics_of
 
 EPISODES_FILE = "episodes.csv"
 CHECKPOINT_FILE = "checkpoint.safetensors"
@@ -244,6 +245,7 @@ def _learn(
         partial(make, model.n_envs, settings.seed),
         settings.seeding,
         **kept,
+        statistics=statistics_of(model),
     )
     callbacks: list[BaseCallback] = [segments]
     # Before it, so that what they logged is on disk before a checkpoint is.

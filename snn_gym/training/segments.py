@@ -12,6 +12,7 @@ from stable_baselines3.common.buffers import ReplayBuffer
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.utils import set_random_seed
 from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv
+from torch import Tensor
 
 from snn_gym.learners import GradientFreeAlgorithm, LocalActorCritic
 from snn_gym.spiking import SpikingNetwork
@@ -19,6 +20,7 @@ from snn_gym.training.checkpoint import save_checkpoint
 from snn_gym.training.episodes import EpisodeLog
 from snn_gym.wrappers import StableBaselinesVecEnv
 from snn_gym.zoo.seeding import Seeding, seed_environments
+from snn_gym.zoo.vec_normalize import load_statistics
 
 
 def begin_segment(
@@ -46,10 +48,11 @@ def begin_segment(
         ValueError: The model has no environments that are stepped in this process.
     """
     env = model.get_env()
-    if not isinstance(env, DummyVecEnv | StableBaselinesVecEnv):
+    inside = None if env is None else env.unwrapped  # VecNormalize and the like stay as they are
+    if env is None or not isinstance(inside, DummyVecEnv | StableBaselinesVecEnv):
         raise ValueError(
             "training in segments needs environments in a DummyVecEnv or StableBaselinesVecEnv, "
-            f"got {env!r}"
+            f"got {inside!r}"
         )
     # Words further back come after and change none of those before.
     state = np.random.SeedSequence([seed, segment]).generate_state(5)
@@ -62,12 +65,15 @@ def begin_segment(
     if isinstance(model, GradientFreeAlgorithm | LocalActorCritic):
         model.reseed(learner)
     _end_episodes_in_replay(model)
-    _replace_environments(env, make_envs())
+    _replace_environments(inside, make_envs())
     env.seed(environments)
     seed_environments(env, environments, seeding)
     model.action_space.seed(actions)  # last, for environments may share it
     model._last_obs = env.reset()  # type: ignore[assignment]
     model._last_episode_starts = np.ones(env.num_envs, dtype=bool)
+    normaliser = model.get_vec_normalize_env()
+    if normaliser is not None:  # a replay buffer keeps raw observations
+        model._last_original_obs = normaliser.get_original_obs()
     if model.use_sde:
         policy: Any = model.policy
         policy.reset_noise(env.num_envs)
@@ -111,6 +117,7 @@ class SegmentCallback(BaseCallback):
         *,
         run: Mapping[str, Any] | None = None,
         logs: Sequence[Path] = (),
+        statistics: Mapping[str, Tensor] | None = None,
     ) -> None:
         """Set up for one call of ``learn``.
 
@@ -124,6 +131,8 @@ class SegmentCallback(BaseCallback):
             seeding: How the environments' random streams follow from the seed.
             run: What tells this run from others; ``save_checkpoint`` is told.
             logs: Files that go on with the run; ``save_checkpoint`` is told.
+            statistics: VecNormalize's before ``learn``, which resets environments and so adds to
+                them before the first segment; None for none.
         """
         super().__init__()
         self._checkpoint = checkpoint
@@ -135,6 +144,7 @@ class SegmentCallback(BaseCallback):
         self._seeding = seeding
         self._run = run
         self._logs = logs
+        self._statistics = statistics or {}
         self._segment: int | None = None
 
     def _on_rollout_start(self) -> None:
@@ -147,6 +157,8 @@ class SegmentCallback(BaseCallback):
                 self._checkpoint, self.model, self._episodes, run=self._run, logs=self._logs
             )
             self._episodes.write(self._episodes_file)
+        else:
+            load_statistics(self.model, self._statistics)
         begin_segment(self.model, self._seed, segment, self._make_envs, self._seeding)
         self._segment = segment
 

@@ -15,6 +15,7 @@ from stable_baselines3.common.utils import ConstantSchedule
 from stable_baselines3.common.vec_env import VecEnv
 
 from snn_gym.config import to_mapping
+from snn_gym.policies.raw_observations import RawPolicy, with_normalisation
 from snn_gym.registry import (
     import_named_module,
     known_ids,
@@ -32,6 +33,7 @@ from snn_gym.zoo.schedules import parse_schedule
 from snn_gym.zoo.seeding import Seeding, seed_environments
 from snn_gym.zoo.settings import SCHEDULES
 from snn_gym.zoo.spec import AgentSpec, load_agent_spec
+from snn_gym.zoo.vec_normalize import wrap_in_vec_normalize
 
 BATCHED_FROM = 4
 """Copies of an environment from which on a batch of them is stepped at least as fast as singles."""
@@ -116,6 +118,7 @@ def resolve_settings(
         hyperparameters=to_mapping(spec.settings(env_id, dict(overrides or {}))),
         policy_kwargs=as_plain_data(arguments, f"policy arguments of {spec.name}"),
         network=config.to_dict(),
+        vec_normalize=spec.vec_normalize(env_id),
     )
 
 
@@ -155,6 +158,8 @@ def build_agent(
     settings = make_settings(resolved.algorithm, resolved.hyperparameters, where)
     given = dict(env_kwargs or {})
     env = make_environments(env_id, settings.n_envs, seed, given)
+    if resolved.vec_normalize is not None:
+        env = wrap_in_vec_normalize(env, resolved.vec_normalize)
     model = build_model(
         resolved.algorithm,
         {**resolved.policy_kwargs, "network": NetworkConfig.from_dict(resolved.network)},
@@ -176,8 +181,8 @@ def build_agent(
     return model
 
 
-def build_policy(name: str, env_id: str) -> BasePolicy:
-    """Build an agent's policy with fresh weights and nothing to train it with.
+def build_policy(name: str, env_id: str) -> BasePolicy | RawPolicy:
+    """Build an agent's policy on raw observations with fresh weights and nothing to train it with.
 
     Args:
         name: One of ``snn_gym.agent_ids()``.
@@ -195,7 +200,16 @@ def build_policy(name: str, env_id: str) -> BasePolicy:
     env.close()
     policy = policy_class(spec.algorithm)(*spaces, ConstantSchedule(0.0), **arguments)
     policy.train(False)
-    return policy
+    normalise = spec.vec_normalize(env_id)
+    if normalise is None or not normalise.norm_obs:
+        return policy
+    return with_normalisation(
+        policy,
+        spaces[0],
+        epsilon=normalise.epsilon,
+        clip=normalise.clip_obs,
+        keys=normalise.norm_obs_keys,
+    )
 
 
 def policy_arguments(

@@ -17,7 +17,9 @@ from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.vec_env import VecEnv
 
 from snn_gym._version import __version__
+from snn_gym.arrays import prefixed, with_prefix
 from snn_gym.config import Config, Natural, from_mapping, to_mapping
+from snn_gym.policies.raw_observations import VEC_NORMALIZE, raw_policy
 from snn_gym.recorded import RecordedArguments, RecordedId
 from snn_gym.sealing import dump_sealed, read_sealed
 from snn_gym.spiking import NetworkConfig
@@ -42,6 +44,13 @@ from snn_gym.zoo.identity import Identity, identify, remember_identity
 from snn_gym.zoo.recipe import Recipe, processor
 from snn_gym.zoo.seeding import Seeding, seed_environments
 from snn_gym.zoo.spaces import describe_space
+from snn_gym.zoo.vec_normalize import (
+    VecNormalizeSettings,
+    extract_vec_normalize,
+    load_statistics,
+    statistics_of,
+    wrap_in_vec_normalize,
+)
 
 FORMAT = "snn_gym/agent/1"
 MANIFEST = "manifest.json"
@@ -90,6 +99,8 @@ class AgentManifest(Config):
     """SHA-256 of the weights of the agent that this one was made lean from; None for none."""
     recipe: Recipe | None = None
     """What trains the same weights again; None where that is not known."""
+    vec_normalize: VecNormalizeSettings | None = None
+    """VecNormalize around the environments, with statistics beside the weights; None for none."""
 
     def _check(self) -> None:
         check_policy(self.algorithm, self.policy)
@@ -99,6 +110,9 @@ def save_agent(
     model: BaseAlgorithm, path: str | os.PathLike[str], *, recipe: Recipe | None = None
 ) -> Path:
     """Save an agent's policy and what builds it again; no code, never a pickle.
+
+    The statistics of a VecNormalize around its environments are saved too, and transposed images
+    need nothing; wrappers of rewards and time limits are not saved.
 
     Optimisers, a learned weight of the entropy and a replay buffer aren't saved: training that
     continues from here starts them afresh. Use ``snn-gym train --resume`` to continue exactly.
@@ -114,9 +128,11 @@ def save_agent(
         The folder.
 
     Raises:
-        ValueError: The model can't be described as plain data, or a weight is not finite; the
-            message says why.
+        ValueError: The model can't be described as plain data, a weight is not finite, or its
+            environments have a wrapper that would be lost; the message says why.
     """
+    identity = identify(model)
+    raw_policy(model, identity.environment, identity.environment_kwargs)  # or refuse
     weights = dump_weights(model)
     manifest = _describe(model, hashlib.sha256(weights).hexdigest(), recipe)
     folder = Path(path)
@@ -130,7 +146,7 @@ def save_agent(
 
 
 def dump_weights(model: BaseAlgorithm) -> bytes:
-    """Return the weights of a model as the bytes of weights.safetensors.
+    """Return weights.safetensors of a model: its weights, and VecNormalize's statistics.
 
     Args:
         model: Any model.
@@ -138,7 +154,7 @@ def dump_weights(model: BaseAlgorithm) -> bytes:
     Raises:
         ValueError: A weight is not finite.
     """
-    state = full_state(model.policy)
+    state = {**full_state(model.policy), **prefixed(VEC_NORMALIZE, statistics_of(model))}
     finite_or_raise(state, "the model")
     return dump_tensors(state)
 
@@ -162,11 +178,12 @@ def load_agent(path: str | os.PathLike[str], env: VecEnv | None = None) -> BaseA
 
     Args:
         path: Folder that ``save_agent`` wrote.
-        env: Environments to learn on, if they should not be made from the recorded id.
+        env: Environments to learn on, if they should not be made from the recorded id. If the
+            agent has a VecNormalize, they are wrapped in it and must not be in one already.
 
     Raises:
-        ValueError: The folder holds no saved agent, a file is damaged, or the environment's
-            spaces or the weights do not fit.
+        ValueError: The folder holds no saved agent, a file is damaged, the environment's spaces or
+            the weights do not fit, or the environments bring another VecNormalize.
         gymnasium.error.Error: The recorded environment is not registered, or needs a package that
             is absent.
     """
@@ -182,6 +199,9 @@ def load_agent(path: str | os.PathLike[str], env: VecEnv | None = None) -> BaseA
             env = make_environments(
                 manifest.environment, settings.n_envs, manifest.seed, manifest.environment_kwargs
             )
+        if manifest.vec_normalize is not None:
+            env = wrap_in_vec_normalize(env, manifest.vec_normalize)
+        env = BaseAlgorithm._wrap_env(env)  # as every algorithm does, so that spaces compare
         _check_spaces(manifest, env, where)
         model = build_model(
             manifest.algorithm,
@@ -191,7 +211,11 @@ def load_agent(path: str | os.PathLike[str], env: VecEnv | None = None) -> BaseA
             seed=manifest.seed,
             device="cpu",
         )
+    statistics = with_prefix(VEC_NORMALIZE, weights)
+    for name in prefixed(VEC_NORMALIZE, statistics):
+        del weights[name]
     load_state(model.policy, weights, str(folder / WEIGHTS))
+    load_statistics(model, statistics)
     # Not set_training_mode: that would tell the normaliser that a rollout begins.
     model.policy.train(False)
     model.num_timesteps = manifest.num_timesteps
@@ -320,6 +344,7 @@ def _describe(model: BaseAlgorithm, weights_sha256: str, recipe: Recipe | None) 
     algorithm = algorithm_name(model)
     identity = identify(model)
     recipe = recipe or _recipe_of(model, identity)
+    normalise = extract_vec_normalize(model)
     mapping = {
         "format": FORMAT,
         "agent": identity.agent,
@@ -338,6 +363,7 @@ def _describe(model: BaseAlgorithm, weights_sha256: str, recipe: Recipe | None) 
         "seeding": identity.seeding,
         "parent_sha256": identity.parent_sha256,
         "recipe": None if recipe is None else to_mapping(recipe),
+        "vec_normalize": None if normalise is None else to_mapping(normalise),
     }
     return from_mapping(AgentManifest, mapping, MANIFEST)
 

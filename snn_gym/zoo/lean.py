@@ -13,6 +13,7 @@ from torch import Tensor
 
 from snn_gym.config import from_mapping, to_mapping
 from snn_gym.learners.lean_algorithm import LeanAlgorithm, lean
+from snn_gym.policies.raw_observations import bare_policy
 from snn_gym.registry import known_ids, load_environment_spec
 from snn_gym.spiking import NetworkConfig
 from snn_gym.spiking.regulation.parameters import LeanParameters, RegulationParameters
@@ -146,6 +147,7 @@ def _build_student(
     parameters: LeanParameters,
     seed: int | None,
 ) -> LeanAlgorithm:
+    bare_policy(model, "made lean")  # or refuse: the student would see other observations
     algorithm, identity = algorithm_name(model), identify(model)
     if resolved.algorithm != algorithm:
         raise ValueError(

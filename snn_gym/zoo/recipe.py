@@ -10,6 +10,7 @@ from typing import Annotated, Any
 from snn_gym.config import Config, Count, Length, Matching
 from snn_gym.openblas import kernels
 from snn_gym.zoo.algorithms import AlgorithmName
+from snn_gym.zoo.vec_normalize import VecNormalizeSettings
 
 PackageName = Annotated[str, Length(1, 64), Matching(r"[A-Za-z0-9._-]+")]
 PackageVersion = Annotated[str, Length(1, 64), Matching(r"[A-Za-z0-9.+!_-]+")]
@@ -41,6 +42,8 @@ class ResolvedSettings(Config):
     """Arguments of the policy, the network left out."""
     network: dict[str, Any]
     """Every setting of the network."""
+    vec_normalize: VecNormalizeSettings | None = None
+    """VecNormalize around the environments; None for none."""
 
 
 @dataclass(frozen=True, kw_only=True)

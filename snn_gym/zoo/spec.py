@@ -14,6 +14,7 @@ from snn_gym.content import content_path, read_toml
 from snn_gym.names import AGENT_NAME, AGENT_NAME_RULE, did_you_mean
 from snn_gym.registry import IMPORTED, EnvironmentSpec, unflattened_id
 from snn_gym.zoo.algorithms import ALGORITHMS, AlgorithmName, Settings, make_settings
+from snn_gym.zoo.vec_normalize import VecNormalizeSettings
 
 BudgetClass = Literal["gradient", "local", "evolutionary", "imported"]
 """Agents that are compared in one table."""
@@ -22,6 +23,7 @@ BudgetClass = Literal["gradient", "local", "evolutionary", "imported"]
 _INHERIT = "same_as"
 _NETWORK = "network"
 _NORMALISE = "normalise_observations"
+_VEC_NORMALIZE = "vec_normalize"
 _PARENT = "parent"
 # Tables of agents that have no file, by name.
 _REGISTERED: dict[str, dict[str, Any]] = {}
@@ -41,8 +43,9 @@ class AgentSpec(Config):
     """Which of the environment's budgets binds it; ``imported`` for one that was trained elsewhere,
     whose algorithm and hyper-parameters are those that it would learn on with."""
     environments: dict[str, dict[str, Any]]
-    """Hyper-parameters by environment id; may hold ``network``, ``normalise_observations`` and
-    ``same_as``."""
+    """Hyper-parameters by environment id; may hold ``network``, ``normalise_observations``,
+    ``same_as`` and ``vec_normalize``: the settings of a VecNormalize around the environments, or
+    false."""
     default: dict[str, Any] = field(default_factory=dict)
     """Hyper-parameters for all other environments, likewise; tuned on none of them."""
     parent: str | None = None
@@ -59,6 +62,7 @@ class AgentSpec(Config):
         for env_id in self.environments:
             self.settings(env_id)
             self.policy_settings(env_id)
+            self.vec_normalize(env_id)
         make_settings(self.algorithm, _hyperparameters(self._resolved(self.default)), "[default]")
 
     @property
@@ -132,6 +136,21 @@ class AgentSpec(Config):
         """
         return {**self.network, **self.table(env_id).get(_NETWORK, {})}
 
+    def vec_normalize(self, env_id: str) -> VecNormalizeSettings | None:
+        """Return the settings of the VecNormalize around an environment, None for none.
+
+        Args:
+            env_id: Any environment.
+
+        Raises:
+            ValueError: A setting is unknown or invalid.
+        """
+        found = self.table(env_id).get(_VEC_NORMALIZE, False)
+        if found is False:
+            return None
+        where = f"agent {self.name!r} on {env_id}: {_VEC_NORMALIZE}"
+        return from_mapping(VecNormalizeSettings, found, where)
+
     def table(self, env_id: str) -> dict[str, Any]:
         """Return all that the file says for an environment, or its default.
 
@@ -161,7 +180,8 @@ def _laid_over(base: dict[str, Any], own: dict[str, Any]) -> dict[str, Any]:
 
 
 def _hyperparameters(table: dict[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in table.items() if key not in (_NETWORK, _NORMALISE)}
+    others = (_NETWORK, _NORMALISE, _VEC_NORMALIZE)
+    return {key: value for key, value in table.items() if key not in others}
 
 
 def agent_ids() -> tuple[str, ...]:

@@ -1,0 +1,499 @@
+"""Policies over raw observations: a model's policy with what lies between it and an id.
+
+A score is that of the environment that ``gym.make`` makes of an id. A model may have learned in
+environments with wrappers around it. ``raw_policy`` is the one place that looks at them, whoever
+acts: each is carried, of no effect on what a policy sees and does, or refused by name.
+
+| around the environments | |
+|---|---|
+| VecNormalize, VecTransposeImage | carried |
+| VecMonitor, VecCheckNan, VecVideoRecorder | of no effect |
+| Monitor; gymnasium's wrappers of rewards, time, checks, statistics and pictures | of no effect |
+| every other one that the id does not have itself | refused |
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple, Protocol
+
+import gymnasium as gym
+import gymnasium.vector
+import numpy as np
+import torch
+from gymnasium import spaces, wrappers
+from gymnasium.vector import AsyncVectorEnv, SyncVectorEnv, VectorRewardWrapper, VectorWrapper
+from gymnasium.wrappers import vector
+from numpy.typing import NDArray
+from stable_baselines3.common.base_class import BaseAlgorithm
+from stable_baselines3.common.monitor import Monitor
+from stable_baselines3.common.policies import BasePolicy
+from stable_baselines3.common.running_mean_std import RunningMeanStd
+from stable_baselines3.common.vec_env import (
+    DummyVecEnv,
+    SubprocVecEnv,
+    VecCheckNan,
+    VecEnv,
+    VecMonitor,
+    VecNormalize,
+    VecTransposeImage,
+    VecVideoRecorder,
+)
+from stable_baselines3.common.vec_env.base_vec_env import VecEnvWrapper
+from torch import Tensor
+
+from snn_gym.arrays import prefixed, with_prefix
+
+VEC_NORMALIZE = "vec_normalize"
+"""Prefix of the names of VecNormalize's statistics among tensors."""
+
+Observation = NDArray[Any] | dict[str, NDArray[Any]]
+_State = tuple[NDArray[Any], ...] | None
+
+# Of subclasses nobody knows what they do.
+_WITHOUT_EFFECT: tuple[type, ...] = (
+    VecMonitor,
+    VecCheckNan,
+    VecVideoRecorder,
+    Monitor,
+    wrappers.PassiveEnvChecker,
+    wrappers.OrderEnforcing,
+    wrappers.TimeLimit,
+    wrappers.RecordEpisodeStatistics,
+    wrappers.RecordVideo,
+    wrappers.RenderCollection,
+    wrappers.HumanRendering,
+    wrappers.AddWhiteNoise,
+    wrappers.ObstructView,
+    wrappers.NormalizeReward,
+    vector.RecordEpisodeStatistics,
+    vector.RecordVideo,
+    vector.HumanRendering,
+    vector.NormalizeReward,
+)
+_NAMES_WITHOUT_EFFECT = {
+    *(kind.__name__ for kind in _WITHOUT_EFFECT),
+    wrappers.TransformReward.__name__,
+    wrappers.ClipReward.__name__,
+}
+_NORMALISES = "NormalizeObservation"
+
+
+class RawPolicy:
+    """A policy behind what stands between it and raw observations.
+
+    Args:
+        inner: Policy that acts on what the steps give.
+        space: Space of raw observations.
+        steps: What is done to observations, in this order.
+    """
+
+    def __init__(self, inner: Any, space: spaces.Space[Any], steps: Sequence[_Step]) -> None:
+        # Any: PyTorch types the attributes of a module that it does not know as tensors.
+        self.inner: Any = inner
+        self.observation_space = space
+        self.action_space: spaces.Space[Any] = inner.action_space
+        self.steps = tuple(steps)
+
+    def shown(self, observation: Any) -> Any:
+        """Return what the inner policy sees of a raw observation or a batch of them."""
+        seen = _as_in(self.observation_space, observation)
+        for step in self.steps:
+            seen = step.apply(seen)
+        return seen
+
+    def predict(
+        self,
+        observation: Any,
+        state: _State = None,
+        episode_start: NDArray[Any] | None = None,
+        deterministic: bool = False,
+    ) -> tuple[NDArray[Any], _State]:
+        """Choose actions for raw observations, as Stable-Baselines3 defines it."""
+        chosen: tuple[NDArray[Any], _State] = self.inner.predict(
+            self.shown(observation), state, episode_start, deterministic=deterministic
+        )
+        return chosen
+
+    def acting_state_dict(self) -> dict[str, Tensor]:
+        """Return copies of the tensors that acting needs, by name: statistics are among them."""
+        tensors: dict[str, Tensor] = self.inner.acting_state_dict()
+        for step in self.steps:
+            tensors |= prefixed(VEC_NORMALIZE, step.tensors())
+        return tensors
+
+    def load_acting_state_dict(self, tensors: Mapping[str, Tensor]) -> None:
+        """Load tensors as ``acting_state_dict`` gives them.
+
+        Raises:
+            ValueError: A name, shape or dtype is another one, or a variance is negative.
+        """
+        own = with_prefix(VEC_NORMALIZE, tensors)
+        self.inner.load_acting_state_dict(
+            {name: x for name, x in tensors.items() if not name.startswith(f"{VEC_NORMALIZE}.")}
+        )
+        for step in self.steps:
+            step.load(own)
+
+    def named_parameters(self) -> Iterator[tuple[str, Tensor]]:
+        """Yield names and values of what the inner policy has learned."""
+        yield from self.inner.named_parameters()
+
+
+class RecordableRawPolicy(RawPolicy):
+    """A policy of snn_gym behind what stands between it and raw observations."""
+
+    def record(self, obs: Any, state: Any = None) -> Any:
+        """Record how the policy decides on raw observations."""
+        return self.inner.record(self.shown(obs), state)
+
+    def reseed_noise(self, seed: int) -> None:
+        """Restart the noise stream of a noisy encoder."""
+        self.inner.reseed_noise(seed)
+
+    @property
+    def carries_state(self) -> bool:
+        """Whether the network's state lasts from one decision to the next."""
+        return bool(self.inner.carries_state)
+
+    def _acting_network(self) -> Any:
+        return self.inner._acting_network()
+
+
+class _Step(Protocol):
+    """Something that is done to observations before a policy sees them."""
+
+    def apply(self, observation: Any) -> Any: ...
+
+    def tensors(self) -> dict[str, Tensor]: ...
+
+    def load(self, tensors: Mapping[str, Tensor]) -> None: ...
+
+
+@dataclass(frozen=True)
+class _Transposition:
+    """Images with the channels first, as VecTransposeImage makes them."""
+
+    wrapper: VecTransposeImage
+
+    def apply(self, observation: Any) -> Any:
+        return self.wrapper.transpose_observations(observation)
+
+    def tensors(self) -> dict[str, Tensor]:
+        return {}
+
+    def load(self, tensors: Mapping[str, Tensor]) -> None:
+        del tensors
+
+
+@dataclass(frozen=True)
+class _Normalisation:
+    """VecNormalize's arithmetic on observations, with its statistics as they are at the time."""
+
+    statistics: Mapping[str, RunningMeanStd]
+    """By key of a Dict; of any other space under an empty name."""
+    epsilon: float
+    clip: float
+
+    def apply(self, observation: Any) -> Any:
+        if isinstance(observation, Mapping):
+            found = {key: self._applied(observation[key], x) for key, x in self.statistics.items()}
+            return {**observation, **found}
+        return self._applied(observation, self.statistics[""])
+
+    def _applied(self, values: NDArray[Any], found: RunningMeanStd) -> NDArray[np.float32]:
+        scaled = (values - found.mean) / np.sqrt(found.var + self.epsilon)
+        clipped: NDArray[np.float32] = np.clip(scaled, -self.clip, self.clip).astype(np.float32)
+        return clipped
+
+    def tensors(self) -> dict[str, Tensor]:
+        return {
+            name: torch.tensor(getattr(self.statistics[key], what))
+            for name, key, what in self._names()
+        }
+
+    def load(self, tensors: Mapping[str, Tensor]) -> None:
+        expected = self.tensors()
+        checked_statistics(tensors, expected)
+        for name, key, what in self._names():
+            setattr(self.statistics[key], what, tensors[name].numpy().copy())
+
+    def _names(self) -> Iterator[tuple[str, str, str]]:
+        for key in self.statistics:
+            for what in ("mean", "var"):
+                yield (f"{what}.{key}" if key else what), key, what
+
+
+def checked_statistics(tensors: Mapping[str, Tensor], expected: Mapping[str, Tensor]) -> None:
+    """Refuse statistics that are not those of the observations.
+
+    Args:
+        tensors: Statistics by name, without prefix; variances are named ``var`` or ``..._var``.
+        expected: Tensors of the right names, shapes and dtypes.
+
+    Raises:
+        ValueError: They do not fit, or are no statistics.
+    """
+    wrong = sorted(set(tensors) ^ set(expected))
+    if wrong:
+        raise ValueError(
+            f"VecNormalize's statistics do not match: {', '.join(wrong)}; expected "
+            f"{', '.join(expected) or 'none'}"
+        )
+    for name, tensor in tensors.items():
+        have, want = (tensor.shape, tensor.dtype), (expected[name].shape, expected[name].dtype)
+        if have != want:
+            raise ValueError(
+                f"VecNormalize's {name}: expected shape {tuple(want[0])} and {want[1]}, got "
+                f"{tuple(have[0])} and {have[1]}"
+            )
+        is_signed = name.split(".")[0].endswith("mean")
+        if not bool(torch.isfinite(tensor).all()) or (not is_signed and bool((tensor < 0).any())):
+            raise ValueError(
+                f"VecNormalize's {name} holds values that no statistics have; expected finite "
+                "means, and variances and counts from 0"
+            )
+
+
+def _as_in(space: spaces.Space[Any], observation: Any) -> Any:
+    """Return an observation in the space's dtype, in which environments of a VecEnv store it."""
+    if isinstance(space, spaces.Dict):
+        return {key: _as_in(part, observation[key]) for key, part in space.items()}
+    return np.asarray(observation, dtype=space.dtype)
+
+
+def raw_policy(
+    model_or_policy: Any,
+    env_id: str | None = None,
+    env_kwargs: Mapping[str, Any] | None = None,
+) -> Any:
+    """Return what acts on the observations of an id as a model acts in its environments.
+
+    Args:
+        model_or_policy: Stable-Baselines3 model, or whatever acts as its policies do. Of the
+            environments of a bare policy nothing is known.
+        env_id: Id that it acts in; that of the model's environments if None.
+        env_kwargs: Arguments of the environment of that id.
+
+    Returns:
+        The policy itself if it sees raw observations, else a ``RawPolicy`` around it.
+
+    Raises:
+        ValueError: Something stands in between that is not carried; the message names it and the
+            way out.
+    """
+    # A model holds its policy; a policy has no such attribute.
+    policy = getattr(model_or_policy, "policy", None)
+    if policy is None:
+        return model_or_policy
+    env = model_or_policy.get_env() if isinstance(model_or_policy, BaseAlgorithm) else None
+    if env is None:
+        return policy
+    steps = _steps(env)
+    _check_singles(env.unwrapped, env_id, dict(env_kwargs or {}))
+    return _behind(policy, env.unwrapped.observation_space, steps) if steps else policy
+
+
+def bare_policy(model_or_policy: BaseAlgorithm | BasePolicy | RawPolicy, purpose: str) -> Any:
+    """Return a policy that sees raw observations itself.
+
+    Args:
+        model_or_policy: Model, or a policy.
+        purpose: What it is needed for, as a participle.
+
+    Raises:
+        ValueError: Something stands in between.
+    """
+    policy = raw_policy(model_or_policy)
+    if not isinstance(policy, RawPolicy):
+        return policy
+    if any(isinstance(step, _Normalisation) for step in policy.steps):
+        raise ValueError(
+            f"a policy behind VecNormalize is not {purpose}; train with the policy's own "
+            "normalise_observations=True in its place, or with VecNormalize(norm_obs=False)"
+        )
+    return policy.inner  # policies of Stable-Baselines3 transpose images themselves
+
+
+def with_normalisation(
+    policy: Any,
+    space: spaces.Space[Any],
+    *,
+    epsilon: float,
+    clip: float,
+    keys: Sequence[str] | None = None,
+) -> RawPolicy:
+    """Return a policy behind a VecNormalize that has seen nothing yet.
+
+    Args:
+        policy: Policy that acts on normalised observations.
+        space: Space of raw observations.
+        epsilon: VecNormalize's ``epsilon``.
+        clip: Its ``clip_obs``.
+        keys: Its ``norm_obs_keys``; all if None.
+    """
+    names = (keys or tuple(space)) if isinstance(space, spaces.Dict) else ("",)
+    shapes = {
+        key: space[key].shape if isinstance(space, spaces.Dict) else space.shape for key in names
+    }
+    statistics = {key: RunningMeanStd(shape=shape) for key, shape in shapes.items()}  # type: ignore[arg-type]
+    return _behind(policy, space, [_Normalisation(statistics, epsilon, clip)])
+
+
+def replaced(policy: RawPolicy, inner: Any) -> RawPolicy:
+    """Return another policy behind the same steps.
+
+    Args:
+        policy: Where the steps are from.
+        inner: The other policy.
+    """
+    return _behind(inner, policy.observation_space, policy.steps)
+
+
+def _behind(policy: Any, space: spaces.Space[Any], steps: Sequence[_Step]) -> RawPolicy:
+    kind = RecordableRawPolicy if hasattr(policy, "record") else RawPolicy
+    return kind(policy, space, steps)
+
+
+def _steps(env: VecEnv) -> list[_Step]:
+    """Return what is done to observations, from the environments to the policy."""
+    steps: list[_Step] = []
+    normalised = 0
+    while isinstance(env, VecEnvWrapper):
+        if type(env) is VecNormalize:
+            normalised += 1
+            if env.norm_obs:
+                steps.append(_normalisation(env))
+        elif type(env) is VecTransposeImage:
+            if not env.skip:
+                steps.append(_Transposition(env))
+        elif type(env) not in _WITHOUT_EFFECT:
+            raise ValueError(
+                f"{type(env).__name__} stands between the environments and the policy, and is not "
+                f"carried to the environment that is scored; {_way_out(type(env).__name__)}"
+            )
+        env = env.venv
+    if normalised > 1:
+        raise ValueError(
+            f"{normalised} VecNormalize stand between the environments and the policy; one does "
+            "both: VecNormalize(norm_obs=True, norm_reward=True)"
+        )
+    return steps[::-1]
+
+
+def _normalisation(env: VecNormalize) -> _Normalisation:
+    found: Any = env.obs_rms
+    statistics = dict(found) if isinstance(found, Mapping) else {"": found}
+    return _Normalisation(statistics, env.epsilon, env.clip_obs)
+
+
+class _Chain(NamedTuple):
+    """An environment and the wrappers around it that change what a policy sees or does."""
+
+    names: tuple[str, ...]
+    """Names of the wrappers, innermost first."""
+    env_id: str | None
+    """Gymnasium id of the environment, if it has one."""
+    arguments: Mapping[str, Any]
+    """Arguments that it was made with."""
+
+
+def _check_singles(env: VecEnv, env_id: str | None, arguments: Mapping[str, Any]) -> None:
+    """Refuse wrappers of single environments that an id does not have itself."""
+    found = {(chain.names, chain.env_id): chain for chain in _chains(env)}
+    for chain in found.values():
+        if not chain.names:
+            continue
+        if env_id is not None:
+            own = _own_wrappers(env_id, arguments)
+        elif chain.env_id in gym.registry:
+            own = _own_wrappers(str(chain.env_id), chain.arguments)
+        else:
+            own = ()
+        beyond = chain.names[len(own) :] if chain.names[: len(own)] == own else chain.names
+        if beyond:
+            raise ValueError(
+                f"{', '.join(beyond)} stands between the environments and the policy, and "
+                f"{env_id or chain.env_id or 'an id'} does not have it; {_way_out(beyond[0])}"
+            )
+
+
+def _chains(env: VecEnv) -> Iterator[_Chain]:
+    """Yield what is around each single environment, as far as it can be seen."""
+    if isinstance(env, DummyVecEnv):
+        yield from map(_walked, env.envs)
+    elif isinstance(env, SubprocVecEnv):
+        # As text, because arguments of wrappers may be functions, which no process can send.
+        yield from map(_parsed, env.env_method("__str__"))
+    elif isinstance(getattr(env, "vector_env", None), gym.vector.VectorEnv):
+        yield from _chains_of_batch(env.vector_env)  # type: ignore[attr-defined]
+
+
+def _chains_of_batch(env: gym.vector.VectorEnv[Any, Any, Any]) -> Iterator[_Chain]:
+    around: list[str] = []
+    while isinstance(env, VectorWrapper):
+        around += [] if _is_without_effect(type(env)) else [type(env).__name__]
+        env = env.env
+    chains: Iterator[_Chain]
+    if isinstance(env, SyncVectorEnv):
+        chains = map(_walked, env.envs)
+    elif isinstance(env, AsyncVectorEnv):
+        chains = map(_parsed, env.call("__str__"))
+    else:
+        chains = iter([_Chain((), None if env.spec is None else env.spec.id, {})])
+    for chain in chains:
+        yield chain._replace(names=(*chain.names, *reversed(around)))
+
+
+def _walked(env: gym.Env[Any, Any]) -> _Chain:
+    names: list[str] = []
+    while isinstance(env, gym.Wrapper):
+        names += [] if _is_without_effect(type(env)) else [type(env).__name__]
+        env = env.env
+    spec = env.spec
+    if spec is None:
+        return _Chain(tuple(reversed(names)), None, {})
+    arguments = {key: value for key, value in spec.kwargs.items() if key != "render_mode"}
+    return _Chain(tuple(reversed(names)), spec.id, arguments)
+
+
+def _parsed(text: str) -> _Chain:
+    """Return what ``str`` says of an environment, such as <TimeLimit<CartPoleEnv<CartPole-v1>>>."""
+    *around, last = text.replace(">", "").split("<")[1:]
+    has_id = not last.endswith(" instance")
+    around = around[:-1] if has_id else around
+    names = tuple(x for x in reversed(around) if x not in _NAMES_WITHOUT_EFFECT)
+    return _Chain(names, last if has_id else None, {})
+
+
+def _is_without_effect(kind: type) -> bool:
+    if kind in _WITHOUT_EFFECT:
+        return True
+    rewarding: tuple[Any, ...] = (gym.RewardWrapper, VectorRewardWrapper)
+    return any(
+        issubclass(kind, base)  # and changes nothing but rewards
+        and getattr(kind, "step", None) is base.step
+        and getattr(kind, "reset", None) is base.reset
+        for base in rewarding
+    )
+
+
+def _own_wrappers(env_id: str, arguments: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the names of the wrappers that an id has itself."""
+    env = gym.make(env_id, disable_env_checker=True, **arguments)
+    names = _walked(env).names
+    env.close()
+    return names
+
+
+def _way_out(name: str) -> str:
+    if name == _NORMALISES:
+        return (
+            "use the policy's own normalise_observations=True, or Stable-Baselines3's "
+            "VecNormalize, which is carried"
+        )
+    return (
+        "give gymnasium.register an id whose entry point or additional_wrappers include a "
+        "gymnasium wrapper that does the same, and train on that id"
+    )
