@@ -6,24 +6,56 @@ over, so that a run that was stopped goes on where it was.
 
 from __future__ import annotations
 
+import math
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
+import numpy as np
 import typer
 
 from snn_gym.config import Config
 from snn_gym.registry import load_environment_spec
 from snn_gym.seeds import parse_seeds
+from snn_gym.storage import write_text_atomic
 from snn_gym.sweeps.search import Search, Values
 from snn_gym.sweeps.tuning import score
 from snn_gym.zoo import load_agent_spec
-from studies.files import write_run
+from studies.files import read_run, write_run
+from studies.lean.tables import table
 
 REGISTERED = Path(__file__).parents[1] / "registered.toml"
 RESULTS = Path(__file__).parent / "results"
+DOCS = Path(__file__).parents[2] / "docs"
+LEAST_GAIN = 0.01
+"""Share of the range from random play to `solved` that losing the normaliser has to gain."""
+_HEADINGS = (
+    "Environment", "Agent", "With: mean", "seeds", "Without: mean", "seeds", "Chosen",
+)  # fmt: skip
+_PAGE = """# Which agents learn better without the observation normaliser
+
+An agent and its ANN twin had the same observation normaliser on every task. On CartPole-v1 the
+twin does not bear it: the comparison measured the normaliser and not the spikes. Whether
+observations are normalised is therefore a setting of each agent on each environment
+(`normalise_observations` under `[environments."ID"]`), chosen here. Questions, seeds and rule
+were written down before the trials, in [registered.toml](../studies/registered.toml).
+
+- Both agents of a pair have the same trials: each task with and without the normaliser, on the
+  same seeds from 1000 on, which no result uses.
+- A trial trains with the registered steps and plays 20 episodes of the final policy.
+- An agent loses the normaliser where the mean without it is higher by more than 1 % of the range
+  from random play to `solved`. Else it keeps it.
+
+A dash is a trial that has not been run yet.
+
+{table}
+```bash
+python -m studies.normaliser run
+python -m studies.normaliser report
+```
+"""
 
 Setting = Literal["with", "without"]
 SETTINGS: tuple[Setting, ...] = ("with", "without")
@@ -120,6 +152,60 @@ def train(trial: Trial) -> Outcome:
     )
     values = {"normalise_observations": trial.setting == "with"}
     return Outcome(score(search, trial.agent, trial.seed, values), search.episodes)
+
+
+@app.command()
+def report(
+    results: Annotated[Path, typer.Option(help="Folder of the results.")] = RESULTS,
+    docs: Annotated[Path, typer.Option(help="Folder that the page is written to.")] = DOCS,
+) -> None:
+    """Write docs/normaliser-study.md from the trials that there are."""
+    path = docs / "normaliser-study.md"
+    write_text_atomic(path, page(results))
+    typer.echo(f"wrote {path}")
+
+
+def page(results: Path) -> str:
+    """Return the study's page.
+
+    Args:
+        results: Folder of the trials' files.
+    """
+    pairs: dict[tuple[str, str], dict[Setting, dict[int, float]]] = {}
+    for trial in trials():
+        pair = pairs.setdefault((trial.environment, trial.agent), {x: {} for x in SETTINGS})
+        path = results / trial.path
+        outcome = read_run(Outcome, path).mean_return if path.exists() else math.nan
+        pair[trial.setting][trial.seed] = outcome
+    rows = [(*names, *_cells(names[0], pair)) for names, pair in sorted(pairs.items())]
+    return _PAGE.format(table=table(_HEADINGS, rows))
+
+
+def _cells(env_id: str, pair: Mapping[Setting, Mapping[int, float]]) -> tuple[str, ...]:
+    means: dict[Setting, float] = {}
+    cells: list[str] = []
+    for setting in SETTINGS:
+        returns = list(pair[setting].values())
+        means[setting] = float(np.mean(returns))
+        shown = ", ".join("–" if math.isnan(x) else f"{x:.1f}" for x in returns)
+        mean = "–" if math.isnan(means[setting]) else f"{means[setting]:.1f}"
+        cells += [mean, shown]
+    chosen = choice(env_id, means["with"], means["without"])
+    return (*cells, "not finished" if chosen is None else chosen)
+
+
+def choice(env_id: str, with_it: float, without: float) -> Setting | None:
+    """Return the setting that the registered rule chooses, None while trials are missing.
+
+    Args:
+        env_id: Gymnasium id.
+        with_it: Mean return over seeds with the normaliser.
+        without: Mean return over seeds without it.
+    """
+    if math.isnan(with_it) or math.isnan(without):
+        return None
+    least = load_environment_spec(env_id).reference.loss(LEAST_GAIN)
+    return "without" if without - with_it > least else "with"
 
 
 if __name__ == "__main__":
