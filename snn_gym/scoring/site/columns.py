@@ -19,8 +19,6 @@ from snn_gym.spiking.energy import (
 _NONE = count(None)
 
 SITE_COSTS = {
-    "Operations": "SynOps and MACs together, each counted as one; on most hardware a SynOp, which "
-    "adds, takes less than a MAC, which multiplies, too",
     "Energy (nJ)": "SynOps at {:g} to {:g} pJ: an addition of 32-bit floats, bare, in 45 nm, and a "
     "SynOp of Loihi with its memory and routing; and MACs at {:g} to {:g} pJ: of 8-bit integers "
     "and of 32-bit floats, bare, in 45 nm ([Horowitz 2014]"
@@ -38,18 +36,17 @@ SITE_COSTS = {
     ),
 }
 """Columns of costs that the site has beside the table's, and what they mean."""
-KIND = {"Kind": "spiking if the agent has spiking neurons, else ANN"}
+KIND = {
+    "Kind": "spiking if the agent has spiking neurons from which synapses lead to its outputs, "
+    "unheard if it has such neurons and no such synapses, else ANN"
+}
 """Column of `kind`, and what it means."""
-
-
-def operations(row: TableRow) -> float | None:
-    """Return SynOps and MACs of a decision together; None where neither is known."""
-    known = [x for x in (row.synops_per_decision, row.macs_per_decision) if x is not None]
-    return sum(known) if known else None
 
 
 def kind(row: TableRow) -> str:
     """Return what kind of agent a row is of."""
+    if row.unheard:
+        return "unheard"
     return "spiking" if row.spiking else "ANN"
 
 
@@ -66,17 +63,13 @@ def texts(row: TableRow, rows: Sequence[TableRow]) -> dict[str, str]:
         row: The row.
         rows: Those of the same environment, version and budget class.
     """
-    own = {
-        "Operations": count(operations(row)),
-        "Energy (nJ)": _energy(row),
-        "Regime": _regime(row),
-    }
+    own = {"Energy (nJ)": _energy(row), "Regime": _regime(row)}
     return row_texts(row, rows) | own | {"Kind": kind(row)}
 
 
 def _energy(row: TableRow) -> str:
-    if operations(row) is None:
-        return _NONE
+    if row.operations_per_decision is None:
+        return row.cost(None)
     band = energy_nj(row.synops_per_decision or 0.0, row.macs_per_decision or 0.0)
     return " to ".join(f"{value:,.2f}" for value in band)
 
