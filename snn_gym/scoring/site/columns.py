@@ -7,11 +7,13 @@ from collections.abc import Sequence
 from snn_gym.scoring.rendering import COSTS_TEXT, notes, row_texts
 from snn_gym.scoring.site.elements import Markup, element, from_markdown
 from snn_gym.scoring.table import TableRow, count
+from snn_gym.spiking.costs import OPERATIONS
 from snn_gym.spiking.energy import (
     COMPETITIVE_RATE,
     COMPETITIVE_SPIKES,
     MAC_PJ,
     SYNOP_PJ,
+    UPDATE_PJ,
     energy_nj,
     regimes,
 )
@@ -20,14 +22,14 @@ _NONE = count(None)
 
 SITE_COSTS = {
     "Energy (nJ)": "SynOps at {:g} to {:g} pJ: an addition of 32-bit floats, bare, in 45 nm, and a "
-    "SynOp of Loihi with its memory and routing; and MACs at {:g} to {:g} pJ: of 8-bit integers "
-    "and of 32-bit floats, bare, in 45 nm ([Horowitz 2014]"
+    "SynOp of Loihi with its memory and routing; MACs at {:g} to {:g} pJ: of 8-bit integers and "
+    "of 32-bit floats, bare, in 45 nm; and updates of spiking neurons at {:g} to {:g} pJ: of an "
+    "inactive and an active neuron of Loihi ([Horowitz 2014]"
     "(https://doi.org/10.1109/ISSCC.2014.6757323), [Davies et al. 2018]"
     "(https://doi.org/10.1109/MM.2018.112130359)). A band by assumption, nothing measured: "
     "lower ends of SynOps and of MACs count other numbers, upper ends other memories, so that two "
-    "bands that overlap say nothing; neurons' updates and a chip at rest are not in it".format(
-        *SYNOP_PJ, *MAC_PJ
-    ),
+    "bands that overlap say nothing. Silent neurons count; removed from the network they cost "
+    "nothing. A chip at rest is not in it".format(*SYNOP_PJ, *MAC_PJ, *UPDATE_PJ),
     "Regime": "whether so few spikes take less energy than an ANN: by those that a synapse passes "
     "in a decision, below {:g} to {:g} by memory ([Dampfhoffer et al. 2023]"
     "(https://doi.org/10.1109/TETCI.2022.3214509)), and by those of a neuron in a time step, below "
@@ -70,7 +72,8 @@ def texts(row: TableRow, rows: Sequence[TableRow]) -> dict[str, str]:
 def _energy(row: TableRow) -> str:
     if row.operations_per_decision is None:
         return row.cost(None)
-    band = energy_nj(row.synops_per_decision or 0.0, row.macs_per_decision or 0.0)
+    synops, macs, updates = (getattr(row, name) or 0.0 for name in OPERATIONS)
+    band = energy_nj(synops, macs, updates if row.spiking or row.unheard else 0.0)
     return " to ".join(f"{value:,.2f}" for value in band)
 
 

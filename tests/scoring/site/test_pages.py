@@ -97,8 +97,9 @@ def test_an_environment_page_by_hand(rows):
     lif = shown[0]
     assert (lif["Seeds"], lif["Mean"], lif["Solved"]) == ("2", "248.3", "1 of 2")
     assert (lif["SynOps"], lif["MACs"], lif["Operations"]) == ("650.0", "256.0", "1,034.0")
-    # (650 * 0.9 + 256 * 0.23) / 1000 and (650 * 23.6 + 256 * 4.6) / 1000
-    assert lif["Energy (nJ)"] == "0.64 to 16.52"
+    # (650 * 0.9 + 256 * 0.23 + 128 * 52) / 1000 and (650 * 23.6 + 256 * 4.6 + 128 * 81) / 1000
+    assert lif["Energy (nJ)"] == "7.30 to 26.89"
+    assert shown[1]["Energy (nJ)"] == "0.06 to 1.18"  # the twin's units are no neurons
     assert lif["95 % interval"] == "–"
     assert pairs[0] == list(COMPARISON_COLUMNS)
     assert [line[0] for line in imported[1:]] == ["imported-x"]
