@@ -175,8 +175,7 @@ def lean(
         result = evaluate_model(
             model, found.environment, episodes=20, env_kwargs=found.environment_kwargs
         )
-        synops = result.total("synops_per_decision")
-        print(f"{name}: mean return {result.mean:.2f}, SynOps per decision {synops or 0:,.0f}")
+        print(f"{name}: mean return {result.mean:.2f}, {result.in_words()}")
     print(f"lean agent: {folder}")
 
 

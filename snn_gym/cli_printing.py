@@ -66,10 +66,14 @@ def print_evaluation(result: Evaluation) -> None:
     Args:
         result: Evaluation of the policy.
     """
-    from snn_gym.spiking.costs import COST_COLUMNS
+    from snn_gym.spiking.costs import COST_COLUMNS, NOT_COUNTED
 
     scores = f"IQM {result.iqm:.2f}, mean {result.mean:.2f}"
     typer.echo(f"{result.env_id}: {scores}, {len(result.returns)} episodes")
+    left_out = ", ".join(result.uncounted)
+    if left_out:
+        typer.echo(f"  costs of a decision: {NOT_COUNTED}, for {left_out} is not")
+        return
     for name, column in COST_COLUMNS.items():
         value = getattr(result, name)
         layers = value if isinstance(value, dict) else {"all layers": value}

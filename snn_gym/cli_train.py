@@ -161,10 +161,5 @@ def _score(model: Any, settings: RunSettings) -> str:
     seeds = range(FIRST_SEED, FIRST_SEED + EVALUATION_EPISODES)
     arguments = settings.environment_kwargs
     result = evaluate(model, settings.environment, seeds=seeds, env_kwargs=arguments)
-    operations = [
-        f"{value:,.0f} {name}"
-        for name, cost in (("SynOps", "synops_per_decision"), ("MACs", "macs_per_decision"))
-        if (value := result.total(cost)) is not None
-    ]
-    cost = f"; {' and '.join(operations)} a decision" if operations else ""
-    return f"score: mean return {result.mean:,.2f} in {len(seeds)} episodes on other seeds{cost}"
+    earned = f"score: mean return {result.mean:,.2f} in {len(seeds)} episodes on other seeds"
+    return f"{earned}; {result.in_words()}"

@@ -33,7 +33,7 @@ def pretrained(
 ) -> None:
     """List the trained agents that `snn_gym.load_pretrained` gives."""
     from snn_gym.scoring.pretrained import list_trained, weights_bytes
-    from snn_gym.scoring.table import count, summarise
+    from snn_gym.scoring.table import summarise
 
     found = list_trained(agent, env, leaderboard)
     lines = []
@@ -47,13 +47,15 @@ def pretrained(
                 shown_seeds(x.seed for x in held.rows),
                 str(row.seed),
                 line.score(line.mean),
-                count(line.synops_per_decision),
+                line.cost(line.operations_per_decision),
+                line.cost(line.synops_per_decision),
                 f"{weights_bytes(row, leaderboard) / 1000:.1f} kB",
             )
         )
-    header = ("agent", "environment", "seeds", "median", "return", "SynOps per decision", "size")
+    costs = ("operations per decision", "SynOps per decision")
+    header = ("agent", "environment", "seeds", "median", "return", *costs, "size")
     print_columns(header, lines)
-    typer.echo("\nReturn, SynOps and size are those of the seed of the median return.")
+    typer.echo("\nReturn, costs and size are those of the seed of the median return.")
     absent = [trained for trained in found if trained.elsewhere]
     if absent:
         seeds = sum(len(trained.elsewhere) for trained in absent)

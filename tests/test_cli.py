@@ -114,7 +114,7 @@ def test_lean_makes_an_agent_and_says_what_became_of_it(trained, few_updates, ca
     options = ["--steps", "256", "--time-steps", "2", "--bound", "0.1", "--out", str(out)]
     assert main(["lean", str(trained), *options]) == 0
     before, after, folder = capsys.readouterr().out.splitlines()[-3:]
-    shape = r"mean return (\d+\.\d\d), SynOps per decision ([\d,]+)"
+    shape = r"mean return (\d+\.\d\d), ([\d,]+) operations a decision \(.* SynOps and .* MACs\)"
     counts = []
     for name, line in (("before", before), ("after", after)):
         found = re.fullmatch(f"{name}: {shape}", line)

@@ -142,14 +142,15 @@ def test_the_end_gives_score_places_and_the_next_command(in_folder, capsys):
     assert main(words.split()) == 0
     out = capsys.readouterr().out
     score = re.search(
-        r"^score: mean return ([\d.]+) in 20 episodes on other seeds; ([\d,]+) SynOps and ([\d,]+) "
-        r"MACs a decision$", out, re.MULTILINE,
+        r"^score: mean return ([\d.]+) in 20 episodes on other seeds; ([\d,]+) operations a decision "
+        r"\(([\d,]+) SynOps and ([\d,]+) MACs\)$", out, re.MULTILINE,
     )  # fmt: skip
     result = snn_gym.evaluate(
         load_agent("my-run"), "Mine-v0", seeds=range(FIRST_SEED, FIRST_SEED + 20)
     )
     assert float(score[1]) == pytest.approx(result.mean, abs=0.005)
-    assert int(score[2].replace(",", "")) == round(result.total("synops_per_decision"))
+    assert int(score[2].replace(",", "")) == round(result.operations_per_decision)
+    assert int(score[3].replace(",", "")) == round(result.total("synops_per_decision"))
     places = re.findall(
         r"^(?:episodes|curves|best.*): (?:tensorboard --logdir )?(.*)$", out, re.MULTILINE
     )

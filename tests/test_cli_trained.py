@@ -23,16 +23,18 @@ def test_pretrained_lists_what_load_pretrained_gives(capsys):
     assert main(["pretrained"]) == 0
     header, *lines = columns(capsys.readouterr().out)
     assert header == [
-        "agent", "environment", "seeds", "median", "return", "SynOps per decision", "size",
+        "agent", "environment", "seeds", "median", "return", "operations per decision",
+        "SynOps per decision", "size",
     ]  # fmt: skip
     found = {(x.agent, x.environment): x for x in list_trained()}
     assert [tuple(line[:2]) for line in lines] == list(found)
-    for agent, env_id, _, seed, mean, synops, size in lines:
+    for agent, env_id, _, seed, mean, operations, synops, size in lines:
         row = found[agent, env_id].row()
         assert int(seed) == row.seed
         assert float(mean) == pytest.approx(row.score.mean, abs=0.051)
-        operations = sum(row.synops_per_decision.values())
-        assert synops == (f"{operations:,.1f}" if row.synops_per_decision else "–")
+        assert operations == f"{row.costs.operations_per_decision:,.1f}"
+        count = sum(row.synops_per_decision.values())
+        assert synops == (f"{count:,.1f}" if row.synops_per_decision else "–")
         path = row_path(home._board(None), agent, env_id, row.seed).with_suffix(".safetensors")
         assert size == f"{path.stat().st_size / 1000:.1f} kB"
 
@@ -67,7 +69,10 @@ def test_compare_prints_both_sides_and_draws_them(capsys, tmp_path):
     assert header == ["CartPole-v1", "ppo-lif", "ppo-mlp"]
     assert ["seeds", "0-4", "0"] in lines
     assert ["mean return", "451.0", "–"] in lines
-    assert ["SynOps per decision", "650.0", "–"] in lines
+    counts = [line for line in lines if line[0].startswith(("Operations", "SynOps"))]
+    assert counts == [
+        ["Operations per decision", "1,034.0", "384.0"], ["SynOps per decision", "650.0", "–"],
+    ]  # fmt: skip
     assert "fewer than 5 seeds are listed and not summarised" in out
     assert out.endswith(f"picture: {tmp_path / 'pictures' / 'both.v1.svg'}\n")
     assert (tmp_path / "pictures" / "both.v1.svg").read_text().startswith("<?xml")

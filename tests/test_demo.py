@@ -47,7 +47,8 @@ def test_it_prints_score_and_operations_and_names_what_it_wrote(
         short = ["--steps", "512"] if words[0] == "train" else ["--episodes", "2"]
         assert main([*words, *short]) == 0, words
     out = capsys.readouterr().out
-    for measure in ("return of each seed", "SynOps per decision", "MACs per decision"):
+    counts = [f"{name} per decision" for name in ("Operations", "SynOps", "MACs")]
+    for measure in ("return of each seed", *counts):
         assert re.search(rf"^{measure} +\S+ +\S+$", out, re.MULTILINE), measure
     (written,) = [line for line in told if line.startswith("Written: ")]
     named = re.findall(rf"{DEMO}/[\w./-]*\w", written)

@@ -13,7 +13,8 @@ from pages.films import FILMS, shown
 from snn_gym.registry import IMPORTED, EnvironmentSpec, load_environment_spec
 from snn_gym.scoring import TableRow, table_rows
 from snn_gym.scoring.headings import FEWEST_SEEDS
-from snn_gym.scoring.site.columns import operations, seeds_in_words
+from snn_gym.scoring.site.columns import seeds_in_words
+from snn_gym.spiking.costs import NOT_COUNTED
 from snn_gym.training.settings import acts_in_spikes
 from snn_gym.zoo import AgentSpec, agent_ids, load_agent_spec
 
@@ -33,7 +34,7 @@ GROUPS = {
         "is what a neuron gets, red above 0, blue below), and the scores so far below them."
     ),
 }
-COST = ("Spikes", "SynOps", "MACs")
+COST = ("Operations", "SynOps", "MACs")
 PICTURES = {
     "ppo-lif-cartpole.png": "ppo-lif balances the pole: spikes, and learning curves",
     "watch-cartpole.gif": "ppo-lif made lean: few spikes are enough",
@@ -81,7 +82,7 @@ def best(rows: Sequence[TableRow]) -> str:
     """
     found = []
     for spiking, kind in ((True, "spiking"), (False, "ANN")):
-        ranked = [row for row in rows if row.spiking == spiking and not row.derived]
+        ranked = [x for x in rows if x.spiking == spiking and not (x.derived or x.unheard)]
         if ranked:
             top = min(ranked, key=_place)
             agent = f"[{top.agent}](../agents/{top.agent}.md)"
@@ -91,7 +92,7 @@ def best(rows: Sequence[TableRow]) -> str:
 
 
 def _place(row: TableRow) -> tuple[bool, bool, float, float]:
-    cost = operations(row)
+    cost = row.operations_per_decision
     # Means that are shown alike are equal.
     score = -float(row.score(row.mean))
     return len(row.seeds) < FEWEST_SEEDS, row.short, score, math.inf if cost is None else cost
@@ -177,7 +178,7 @@ def agent_part(spec: AgentSpec, rows: Sequence[TableRow]) -> str:
             row.environment,
             str(len(row.seeds)),
             mean(row),
-            *(cost(value) for value in costs(row)),
+            *(NOT_COUNTED if row.uncounted else cost(value) for value in costs(row)),
         )
         for row in own
     ]
@@ -190,8 +191,8 @@ def agent_part(spec: AgentSpec, rows: Sequence[TableRow]) -> str:
 
 
 def costs(row: TableRow) -> tuple[float | None, float | None, float | None]:
-    """Return spikes, SynOps and MACs of a decision, None where an agent has none."""
-    return row.spikes_per_decision, row.synops_per_decision, row.macs_per_decision
+    """Return operations, SynOps and MACs of a decision, None where an agent has none."""
+    return row.operations_per_decision, row.synops_per_decision, row.macs_per_decision
 
 
 def cost(value: float | None) -> str:

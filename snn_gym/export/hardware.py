@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from snn_gym.export.visits import Visits
 from snn_gym.policies.portable_agent import PortableAgent
 from snn_gym.scoring.chips import CHIPS, demand_of, misfits
-from snn_gym.spiking.costs import Costs
+from snn_gym.spiking.costs import NOT_COUNTED, OPERATIONS, Costs
 from snn_gym.spiking.energy import (
     COMPETITIVE_RATE,
     COMPETITIVE_SPIKES,
@@ -50,14 +50,24 @@ def activity_of(agent: PortableAgent, visits: Visits) -> Activity:
     return Activity(visits.peak_spikes, mean, mean / sum(agent.sizes), per_synapse)
 
 
-def energy_of(costs: Costs) -> tuple[float, float]:
+def energy_of(costs: Costs, removed: float = 0.0) -> tuple[float, float] | None:
     """Return the band of energy of a decision (nJ), as `snn_gym.spiking.energy` has it.
 
     Args:
         costs: Costs of a decision.
+        removed: Updates of silent neurons that are removed from the network.
+
+    Returns:
+        The band; None where a module of the acting path is not counted.
     """
-    synops, macs = (costs.total(x) or 0.0 for x in ("synops_per_decision", "macs_per_decision"))
-    return energy_nj(synops, macs)
+    if costs.uncounted:
+        return None
+    synops, macs, updates = (costs.total(name) or 0.0 for name in OPERATIONS)
+    return energy_nj(synops, macs, updates - removed if costs.spiking_layers else 0.0)
+
+
+def _in_words(band: tuple[float, float] | None) -> str:
+    return NOT_COUNTED if band is None else "{:.3f} to {:.3f}".format(*band)
 
 
 def describe(agent: PortableAgent, visits: Visits, twin: Costs | None) -> Iterator[str]:
@@ -81,9 +91,14 @@ def describe(agent: PortableAgent, visits: Visits, twin: Costs | None) -> Iterat
     for name, chip in CHIPS.items():
         missing = ", ".join(misfits(demand, chip))
         yield f"{name}, {chip.core}: {f'no room: {missing}' if missing else 'fits'}"
-    own = "{:.3f} to {:.3f}".format(*energy_of(visits.costs))
-    other = "not known" if twin is None else "{:.3f} to {:.3f}".format(*energy_of(twin))
-    yield f"energy of a decision, by assumed costs of operations (nJ): {own}; ANN twin {other}"
+    silent = sum(int((~fired).sum()) for fired in visits.fired)
+    bare = _in_words(energy_of(visits.costs, agent.time_steps * silent))
+    own = _in_words(energy_of(visits.costs))
+    other = "not known" if twin is None else _in_words(energy_of(twin))
+    yield (
+        f"energy of a decision, by assumed costs of operations (nJ): {own}; without the {silent:,} "
+        f"silent neurons {bare}; ANN twin {other}"
+    )
     first, second = activity.regimes
     low, high = COMPETITIVE_SPIKES
     yield (

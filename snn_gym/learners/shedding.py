@@ -204,7 +204,7 @@ class Shedding:
         network = self._policy._acting_network()
         shape = (network.config.time_steps,) if network.spike_input else ()
         zeros = torch.zeros(1, *shape, network.input_size, device=self._policy.device)
-        recording = network.record(zeros, readout_size=self._policy._readout_size())
+        recording = network.record(zeros, head=self._policy._readout())
         self._fan_outs = [x.fan_out for x in recording.layers if x.name != "input"]
 
     def _judge(self, progress: float) -> None:
@@ -261,7 +261,8 @@ class Shedding:
 
     def _cost(self, spikes: Sequence[Tensor]) -> tuple[Tensor, float]:
         network = self._policy._acting_network()
-        zeros = zeros_behind(list(network.layers))[1:]
+        readout = network.readout(self._policy._readout())
+        zeros = zeros_behind(list(network.layers), readout)[1:]
         cost, synops = spike_cost(spikes, self._fan_outs, network.config.time_steps, zeros)
         if self._parameters.signals == "blind":
             cost = decay_cost(self._weights[name] for name in self._orders)

@@ -13,7 +13,7 @@ from matplotlib.lines import Line2D
 from snn_gym.plotting.curves import FloatArray, averaged_episodes, learning_curve, step_axis
 from snn_gym.plotting.run import FORMATS
 from snn_gym.plotting.style import agent_colours, new_figure, save, style, title
-from snn_gym.scoring.sides import OPERATIONS, Side
+from snn_gym.scoring.sides import COMPARED_COSTS, Side
 from snn_gym.spiking.costs import COST_COLUMNS
 from snn_gym.training.episodes import read_episodes
 from snn_gym.training.run import EPISODES_FILE, check_logs
@@ -153,13 +153,13 @@ def _returns(axes: Axes, sides: Sequence[Side], colours: Sequence[str]) -> None:
 def _operations(axes: Axes, sides: Sequence[Side], colours: Sequence[str]) -> None:
     axes.set_yscale("log")
     for k, (side, colour) in enumerate(zip(sides, colours, strict=True)):
-        for place, name in enumerate(OPERATIONS):
+        for place, name in enumerate(COMPARED_COSTS):
             totals = [costs.total(name) for costs in side.costs]
             known = [total for total in totals if total]  # zero has no place on a log axis
             _dots(axes, place + 0.36 * (k - 0.5), known, colour)
-    names = [COST_COLUMNS[name].heading.replace(" ", "\n") for name in OPERATIONS]
-    axes.set_xticks(range(len(OPERATIONS)), names)
-    axes.set_xlim(-0.6, len(OPERATIONS) - 0.4)
+    names = [COST_COLUMNS[name].heading.replace(" ", "\n") for name in COMPARED_COSTS]
+    axes.set_xticks(range(len(COMPARED_COSTS)), names)
+    axes.set_xlim(-0.6, len(COMPARED_COSTS) - 0.4)
     title(axes, "Operations, a dot for each seed")
     axes.set_ylabel("operations per decision")
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 from abc import abstractmethod
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, ClassVar
 
 import numpy as np
@@ -25,6 +26,7 @@ from snn_gym.policies._observations import (
     default_extractor,
     make_normaliser,
     spike_steps_of,
+    uncounted_parts,
 )
 from snn_gym.policies._optimiser import choose_adam
 from snn_gym.policies._pairing import check_pairing
@@ -226,9 +228,13 @@ class SpikingPolicyMixin(Behaviour):
     def _acting_modules(self) -> dict[str, nn.Module]:
         """Return the modules that acting needs, by the prefix of their names in state_dict."""
 
-    def _readout_size(self) -> int | None:
-        """Return the outputs of the head after the acting network, None if it has its own."""
+    def _readout(self) -> nn.Linear | PopulationHead | None:
+        """Return the head after the acting network, None if the network has its own."""
         return None
+
+    @abstractmethod
+    def _acting_extractor(self) -> nn.Module:
+        """Return the features extractor that the acting network sees observations through."""
 
     def _acting_head(self) -> nn.Module | None:
         """Return what ``best_actions`` takes for the head, None for another way to choose."""
@@ -307,7 +313,9 @@ class SpikingPolicyMixin(Behaviour):
                 policy returned; None starts from rest.
 
         Returns:
-            What the acting network's layers did; without layers if it does not spike.
+            Activity of the acting network's layers, none if it does not spike, and the costs of a
+            decision. A features extractor other than Stable-Baselines3's flattening one is not
+            counted: ``costs.uncounted`` names it, and no total is known.
 
         Raises:
             ValueError: The state does not fit.
@@ -317,9 +325,10 @@ class SpikingPolicyMixin(Behaviour):
             inputs = self._network_inputs(tensor)  # type: ignore[arg-type]
             carried = None if state is None else self._state_tensor(state, len(inputs))
             recording: Recording = self._acting_network().record(
-                inputs, carried, readout_size=self._readout_size()
+                inputs, carried, head=self._readout()
             )
-        return recording
+        left_out = (*uncounted_parts(self._acting_extractor()), *recording.costs.uncounted)
+        return replace(recording, costs=replace(recording.costs, uncounted=left_out))
 
     def _state_tensor(self, state: Any, batch: int) -> Tensor:
         """Return a given state as (batch, S)."""

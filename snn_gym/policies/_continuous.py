@@ -11,7 +11,7 @@ from stable_baselines3.common.policies import ContinuousCritic
 from stable_baselines3.common.preprocessing import get_action_dim
 from stable_baselines3.common.torch_layers import BaseFeaturesExtractor
 from stable_baselines3.common.type_aliases import PyTorchObs
-from torch import Tensor
+from torch import Tensor, nn
 
 from snn_gym.policies._common import ActorCriticFlags
 from snn_gym.policies._networks import NetworkBuilder, StatelessNetwork, network_inputs
@@ -131,6 +131,10 @@ class ActorAndCriticsMixin(ActorCriticFlags):
 
     def _acting_network(self) -> StatelessNetwork:
         return self._online().network
+
+    def _acting_extractor(self) -> nn.Module:
+        extractor: nn.Module = self.actor.features_extractor
+        return extractor
 
     def _network_inputs(self, observation: Tensor) -> Tensor:
         features = self.actor.extract_features(observation, self.actor.features_extractor)

@@ -7,7 +7,7 @@ from typing import Literal, cast
 import torch
 from torch import Tensor, nn
 
-from snn_gym.spiking.costs import CostCounter
+from snn_gym.spiking.costs import CostCounter, synapses_behind
 from snn_gym.spiking.recording import Recording
 
 Gated = Literal["gru", "lstm"]
@@ -124,23 +124,41 @@ class GatedNetwork(nn.Module):
         return (*decided, [])
 
     def record(
-        self, inputs: Tensor, state: Tensor | None = None, *, readout_size: int | None = None
+        self, inputs: Tensor, state: Tensor | None = None, *, head: nn.Linear | None = None
     ) -> Recording:
-        """Record a forward pass: no layers, for nothing spikes, but what it cost."""
-        count, gates = CostCounter(), _GATES[self.kind]
+        """Record a forward pass: no layers, for nothing spikes, but the costs.
+
+        Args:
+            inputs: Features (B, input_size).
+            state: As in ``forward``.
+            head: As in ``SpikingNetwork.record``.
+        """
+        if state is None:
+            state = self.rest_state(len(inputs))
+        signals, _ = self._run_units(inputs.unsqueeze(0), state)
+        count, carried = CostCounter(), self._parts(state)
+        read = [inputs, *(signal[0] for signal in signals)]
         for number, layer in enumerate(self._units, start=1):
-            name, size = f"{self.kind}_{number}", layer.hidden_size
-            if number == 1 and self.spike_input:
-                count.spikes("input", inputs.unsqueeze(0), gates * size)
-            else:
-                count.product(name, layer.input_size, gates * size)
-            count.product(name, size, gates * size)
-            count.parameters(name, 2 * gates * size)  # PyTorch's two biases
-            count.updates(name, size)
-        readout = self.output_size if self.head is not None else readout_size
-        if readout is not None:
-            count.linear("readout", self.hidden_sizes[-1], readout)
-        return Recording((), self(inputs, state)[0], 0.0, count.costs())
+            self._count_layer(count, number, read[number - 1], carried[number - 1][0])
+            count.updates(f"{self.kind}_{number}", layer.hidden_size)
+        reader = head if self.head is None else self.head
+        if reader is not None:
+            count.linear("readout", read[-1], reader)
+        output = read[-1] if self.head is None else self.head(read[-1])
+        return Recording((), output, 0.0, count.costs())
+
+    def _count_layer(self, count: CostCounter, number: int, values: Tensor, hidden: Tensor) -> None:
+        """Count the gates of a layer on its inputs (B, D) and what it carried (B, N)."""
+        layer, name = self._units[number - 1], f"{self.kind}_{number}"
+        gates = _GATES[self.kind] * layer.hidden_size
+        from_below, from_itself, *_ = layer.all_weights[0]
+        entering, looping = synapses_behind(from_below), synapses_behind(from_itself)
+        if number == 1 and self.spike_input:
+            count.spikes("input", values.unsqueeze(0), gates, gates - entering)
+        else:
+            count.product(name, values, entering)
+        count.product(name, hidden, looping)
+        count.parameters(name, 2 * gates)  # PyTorch's two biases
 
     def reseed_noise(self, seed: int) -> None:
         """Do nothing: there is no noise."""
@@ -152,16 +170,27 @@ class GatedNetwork(nn.Module):
 
     def _run(self, inputs: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
         """Run (L, B, input_size) from a state, without resets."""
-        signal, final = inputs, []
-        sizes = [size for size in self.hidden_sizes for _ in range(_VARIABLES[self.kind])]
-        parts = [part.unsqueeze(0).contiguous() for part in torch.split(state, sizes, dim=1)]
-        for number, layer in enumerate(self._units):
+        signals, final = self._run_units(inputs, state)
+        output = signals[-1] if self.head is None else self.head(signals[-1])
+        return output, final
+
+    def _parts(self, state: Tensor) -> list[tuple[Tensor, ...]]:
+        """Return the state variables (B, size) of each layer in a flat state, the output first."""
+        variables = _VARIABLES[self.kind]
+        sizes = [size for size in self.hidden_sizes for _ in range(variables)]
+        parts = torch.split(state, sizes, dim=1)
+        return [parts[k : k + variables] for k in range(0, len(parts), variables)]
+
+    def _run_units(self, inputs: Tensor, state: Tensor) -> tuple[list[Tensor], Tensor]:
+        """Return the outputs (L, B, size) of every layer, and the final state."""
+        signal, signals, final = inputs, [], []
+        for layer, carried in zip(self._units, self._parts(state), strict=True):
+            start = [part.unsqueeze(0).contiguous() for part in carried]
             if self.kind == "gru":
-                signal, hidden = layer(signal, parts[number])
+                signal, hidden = layer(signal, start[0])
                 final.append(hidden[0])
             else:
-                pair = parts[2 * number], parts[2 * number + 1]
-                signal, (hidden, cell) = layer(signal, pair)
+                signal, (hidden, cell) = layer(signal, tuple(start))
                 final += [hidden[0], cell[0]]
-        output = signal if self.head is None else self.head(signal)
-        return output, torch.cat(final, dim=1)
+            signals.append(signal)
+        return signals, torch.cat(final, dim=1)

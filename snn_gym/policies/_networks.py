@@ -11,7 +11,8 @@ from torch import Tensor, nn
 
 from snn_gym.policies._gated import Gated, GatedNetwork
 from snn_gym.spiking.config import NetworkConfig
-from snn_gym.spiking.costs import CostCounter
+from snn_gym.spiking.costs import CostCounter, synapses_behind
+from snn_gym.spiking.counting import has_weights
 from snn_gym.spiking.network import SpikingNetwork
 from snn_gym.spiking.neurons.norse_cells import CellFactory
 from snn_gym.spiking.normaliser import ObservationNormaliser
@@ -117,25 +118,42 @@ class DenseNetwork(nn.Sequential):
         return self.decide(inputs), inputs.new_zeros(len(inputs), 0), []
 
     def record(
-        self, inputs: Tensor, state: Tensor | None = None, *, readout_size: int | None = None
+        self, inputs: Tensor, state: Tensor | None = None, *, head: nn.Linear | None = None
     ) -> Recording:
-        """Record a forward pass: no layers, for nothing spikes, but what it cost."""
-        del state  # it has none
-        count = CostCounter()
-        linears = [module for module in self if isinstance(module, nn.Linear)]
-        for k, linear in enumerate(linears):
-            name, outputs = f"dense_{k + 1}", linear.out_features
-            if k == 0 and self.spike_input:
-                # Flattened, every time step of a channel is an input with synapses of its own.
-                count.spikes("input", inputs.unsqueeze(0), outputs)
-                count.parameters(name, outputs)  # biases
-            else:
-                count.linear(name, linear.in_features, outputs)
-            if k < len(self.hidden_sizes):
-                count.updates(name, outputs)
-        if readout_size is not None:
-            count.linear("readout", self.output_size, readout_size)
-        return Recording((), self.decide(inputs), 0.0, count.costs())
+        """Record a forward pass: no layers, for nothing spikes, but the costs.
+
+        Args:
+            inputs: Features (B, input_size).
+            state: Of other networks; this one has none.
+            head: As in ``SpikingNetwork.record``.
+        """
+        del state
+        count, values, number = CostCounter(), inputs, 0
+        for module in self:
+            if isinstance(module, nn.Linear):
+                number += 1
+                self._count_layer(count, number, module, values)
+            elif has_weights(module.parameters()):
+                count.leave_out(type(module).__name__)
+            values = module(values)
+        if head is not None:
+            count.linear("readout", values, head)
+        return Recording((), values, 0.0, count.costs())
+
+    def _count_layer(
+        self, count: CostCounter, number: int, linear: nn.Linear, values: Tensor
+    ) -> None:
+        """Count a layer, the first one having the number 1, on the values (B, inputs) it reads."""
+        name = f"dense_{number}"
+        if number == 1 and self.spike_input:
+            # Flattened, every time step of a channel is an input with synapses of its own.
+            zeros = linear.out_features - synapses_behind(linear.weight)
+            count.spikes("input", values.unsqueeze(0), linear.out_features, zeros)
+            count.parameters(name, linear.out_features)  # biases
+        else:
+            count.linear(name, values, linear)
+        if number <= len(self.hidden_sizes):
+            count.updates(name, linear.out_features)
 
     def reseed_noise(self, seed: int) -> None:
         """Do nothing: there is no noise."""

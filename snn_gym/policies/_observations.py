@@ -24,7 +24,7 @@ from stable_baselines3.common.torch_layers import (
     FlattenExtractor,
     NatureCNN,
 )
-from torch import Tensor
+from torch import Tensor, nn
 
 from snn_gym.spaces import FlatSpikes
 from snn_gym.spiking.normaliser import ObservationNormaliser
@@ -52,6 +52,22 @@ def default_extractor(
     if is_image_space(space, normalized_image=not normalize_images):
         return NatureCNN
     return FlattenExtractor
+
+
+def uncounted_parts(extractor: nn.Module) -> tuple[str, ...]:
+    """Return the classes of a features extractor's modules whose arithmetic is not counted.
+
+    Flattening is no arithmetic; all else is not counted, whether or not it has parameters.
+
+    Args:
+        extractor: Features extractor.
+    """
+    if type(extractor) in (FlattenExtractor, nn.Flatten):
+        return ()
+    if type(extractor) is CombinedExtractor:
+        found = [uncounted_parts(part) for part in extractor.extractors.values()]
+        return tuple(dict.fromkeys(name for names in found for name in names))
+    return (type(extractor).__name__,)
 
 
 def spike_steps_of(space: spaces.Space[Any], extractor: type[BaseFeaturesExtractor]) -> int | None:

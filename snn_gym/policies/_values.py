@@ -93,6 +93,9 @@ class ValuePolicyMixin(LateOptimiser, SpikingPolicyMixin):
     def _acting_network(self) -> Any:
         return self._online().network
 
+    def _acting_extractor(self) -> nn.Module:
+        return self._online().features_extractor
+
     def _acting_modules(self) -> dict[str, nn.Module]:
         return {self.network_class.part: self._online()}
 

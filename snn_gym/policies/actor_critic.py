@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, ClassVar
 
-import torch
 from gymnasium import spaces
 from stable_baselines3.common.policies import ActorCriticPolicy
 from stable_baselines3.common.type_aliases import Schedule
@@ -23,7 +22,7 @@ from snn_gym.policies._networks import (
 )
 from snn_gym.policies._optimiser import LateOptimiser
 from snn_gym.policies._parts import NormalisedModule
-from snn_gym.spiking.coding.decoders import make_head
+from snn_gym.spiking.coding.decoders import PopulationHead, make_head
 
 
 class ActorCriticNetworks(NormalisedModule):
@@ -209,6 +208,10 @@ class SpikingActorCriticPolicy(LateOptimiser, ActorCriticFlags, ActorCriticPolic
         networks = self.mlp_extractor
         return network_inputs(networks.normalised(features), networks.actor, networks.spike_steps)
 
-    def _readout_size(self) -> int:
-        with torch.no_grad():
-            return int(self.action_net(torch.zeros(1, self.mlp_extractor.latent_dim_pi)).shape[1])
+    def _readout(self) -> nn.Linear | PopulationHead:
+        head = self.action_net
+        assert isinstance(head, nn.Linear | PopulationHead)  # as made by _build
+        return head
+
+    def _acting_extractor(self) -> nn.Module:
+        return self.pi_features_extractor

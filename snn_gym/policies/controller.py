@@ -118,6 +118,10 @@ class SpikingControllerPolicy(SpikingPolicyMixin, BasePolicy):
     def _acting_network(self) -> SpikingNetwork:
         return self.controller
 
+    def _acting_extractor(self) -> nn.Module:
+        assert self.features_extractor is not None  # made above
+        return self.features_extractor
+
     def _acting_modules(self) -> dict[str, nn.Module]:
         modules: dict[str, nn.Module] = {"controller": self.controller}
         if self.scaler is not None:

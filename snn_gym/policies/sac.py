@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from snn_gym.policies._continuous import ActionValueCritic, ActorAndCriticsMixin
 from snn_gym.policies._networks import NetworkBuilder
 from snn_gym.policies._parts import BuiltPart, FeatureNetwork
-from snn_gym.spiking.coding.decoders import make_head
+from snn_gym.spiking.coding.decoders import PopulationHead, make_head
 
 
 class SpikingSACActor(BuiltPart, Actor):
@@ -83,5 +83,9 @@ class SpikingSACPolicy(ActorAndCriticsMixin, SACPolicy):
             "actor.mu": actor.mu,
         }
 
-    def _readout_size(self) -> int:
-        return get_action_dim(self.action_space)
+    def _readout(self) -> nn.Linear | PopulationHead:
+        head = self.actor.mu
+        if isinstance(head, nn.Sequential):  # gSDE clips the mean behind the head
+            head = head[0]
+        assert isinstance(head, nn.Linear | PopulationHead)  # as the actor made it
+        return head

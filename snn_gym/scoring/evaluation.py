@@ -20,8 +20,14 @@ if TYPE_CHECKING:
     from stable_baselines3.common.base_class import BaseAlgorithm
     from stable_baselines3.common.policies import BasePolicy
 
-EVALUATOR_VERSION = 4
-"""Version of the procedure in this module; scores of different versions do not compare."""
+EVALUATOR_VERSION = 5
+"""Version of the procedure in this module; scores of different versions do not compare.
+
+Version 5 plays as version 4 did and counts other costs. A multiply-accumulate with a value or a
+weight of zero is left out for ANNs as for spiking networks. So are the synapses of weight zero of
+readouts and of ANNs that spikes enter. Leaky integrators of a readout are neuron updates. A module
+that is not counted leaves no total.
+"""
 
 FIRST_EVALUATION_SEED = 2_000_000_000
 """Public seed of the first episode. Training seeds lie below, by `zoo.seeding`."""
@@ -119,7 +125,7 @@ def evaluate(
 
     Args:
         model_or_policy: Stable-Baselines3 model or policy, or whatever acts as these do. A policy
-            without `record` is scored too, with empty costs.
+            without `record` is scored too; its costs are not counted.
         env_id: Gymnasium id; observations are arrays or numbers, not dictionaries.
         episodes: Number of episodes, unless `seeds` is given.
         seeds: Seed of each episode, each in [0, 2**32).
@@ -222,6 +228,7 @@ def _costs(
 ) -> Iterator[tuple[int, Costs]]:
     """Yield the number of decisions recorded at a time, and their mean costs."""
     if not isinstance(policy, _Recordable):
+        yield len(decisions), Costs(uncounted=(type(policy).__name__,))
         return
     if isinstance(policy, _Noisy):
         policy.reseed_noise(seeds[0])

@@ -118,9 +118,8 @@ def weights_of(policy: Any) -> Iterator[Tensor]:
 def _matrices(policy: Any) -> Iterator[tuple[int, Tensor]]:
     """Yield which layer weights (..., inputs) read, 0 for observations, and the weights."""
     parts: list[nn.Module] = [policy._acting_network()]
-    if policy._readout_size() is not None:
-        actor = getattr(policy, "actor", None)
-        parts.append(policy.action_net if actor is None else actor.mu)
+    if policy._readout() is not None:
+        parts.append(policy._readout())
     layer = 0
     for name, module in (named for part in parts for named in part.named_modules()):
         if isinstance(module, nn.GRU | nn.LSTM):

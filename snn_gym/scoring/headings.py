@@ -16,6 +16,8 @@ MARK = "†"
 """Of what rests on runs that shared streams of random numbers."""
 SHORT = "‡"
 """Of runs that used less than half of the budget."""
+VOLTAGES = "¶"
+"""Of spiking networks whose outputs read voltages, by MACs."""
 
 COLUMN_DEFINITIONS: dict[str, str] = {
     "Agent": "the agent",

@@ -344,13 +344,15 @@ def _play(leaderboard: Path, row: Row, seeds: tuple[int, ...], *, write: bool = 
             f"other returns in {len(different)} of {len(stored)} episodes, first in episode "
             f"{episode}: {claimed} stored, {found} found",
         )
+    exact = row.score == result.score
     if write:
         changes = {**vars(result), "evaluator_version": EVALUATOR_VERSION, "verified": utc_now()}
-        replace_row(leaderboard, row, **changes, robustness=None)  # of the earlier evaluator
+        # Faults were played by the earlier evaluator, which earned the same only if all is equal.
+        changes["robustness"] = row.robustness if exact else None
+        replace_row(leaderboard, row, **changes)
     if different:
         means = f"{row.score.mean:.6g} before, {result.score.mean:.6g} now"
         return Again(path, None, f"other returns in {len(different)} episodes, mean {means}")
-    exact = row.score == result.score
     return Again(path, None, "the same returns" if exact else "returns within the tolerance")
 
 

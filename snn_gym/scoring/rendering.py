@@ -22,6 +22,7 @@ from snn_gym.scoring.headings import (
     MARK,
     REFERENCE_COLUMNS,
     SHORT,
+    VOLTAGES,
 )
 from snn_gym.scoring.hidden import CHANCE
 from snn_gym.scoring.origins import is_derived
@@ -29,6 +30,7 @@ from snn_gym.scoring.profiles import PROFILE_COLUMNS, PROFILE_DEFINITIONS, profi
 from snn_gym.scoring.results import Row
 from snn_gym.scoring.room import ROOM_COLUMNS, registered_demand, room_cells
 from snn_gym.scoring.table import TableRow, section, table_rows
+from snn_gym.spiking.costs import NOT_COUNTED
 from snn_gym.storage import StorageError, read_regular_file, write_text_atomic
 
 if TYPE_CHECKING:  # which needs PyTorch
@@ -56,6 +58,15 @@ its twin of as many steps, and does not rank among agents that used theirs.
 _DERIVED = f"""{DERIVED} Made lean from the rows of another training, and made so again before the \
 row was written. *Steps* are those of both, which may be more than the budget; such a line does \
 not rank.
+"""
+_VOLTAGES = f"""{VOLTAGES} Outputs read voltages of leaky integrators, one for each neuron of the \
+last layer: each spike has one synapse, to its integrator, and the readout's products are MACs.
+"""
+_UNCOUNTED = f"""*{NOT_COUNTED}*: a module between observation and action, such as a convolutional \
+features extractor, is not counted, so that no total is known.
+"""
+_UNHEARD = """Neurons without synapses that lead to an output do not make an agent a spiking one: \
+their spikes reach nothing, and such a line does not rank.
 """
 _FLAGGED = f"""{HIDDEN_MARK} So many training runs have a public score that is higher than that on \
 hidden seeds by more than chance (one-sided permutation test over episodes, p < {CHANCE:g}).
@@ -129,6 +140,9 @@ def notes(rows: Sequence[TableRow]) -> list[str]:
         _SHORT: any(row.short for row in rows),
         _DERIVED: any(row.derived for row in rows),
         _FLAGGED: any(row.hidden_flagged for row in rows),
+        _VOLTAGES: any(row.reads_voltages for row in rows),
+        _UNCOUNTED: any(row.uncounted for row in rows),
+        _UNHEARD: any(row.unheard for row in rows),
     }
     return [note for note, holds in shown.items() if holds]
 

@@ -48,7 +48,8 @@ Lengths = Annotated[
 class CostFields(Config):
     """The costs of `snn_gym.spiking.costs.Costs`, as files have them: means over decisions.
 
-    Rows of evaluator version 1 lack the last three.
+    Rows of evaluator version 1 lack updates, bytes and synapses; those of versions 1 to 4 lack
+    ``uncounted``.
     """
 
     spikes_per_decision: _LayerCounts
@@ -63,6 +64,8 @@ class CostFields(Config):
     """Parameters read (bytes), by layer."""
     synapses: _LayerCounts = field(default_factory=dict)
     """Synapses that spikes can pass, by layer."""
+    uncounted: Annotated[tuple[Annotated[str, Length(1, 200)], ...], Length(0, 16)] = ()
+    """Modules of the acting path whose arithmetic is not counted."""
 
     @property
     def costs(self) -> Costs:

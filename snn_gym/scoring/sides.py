@@ -17,17 +17,17 @@ from snn_gym.scoring.headings import FEWEST_SEEDS, MARK
 from snn_gym.scoring.pretrained import find_trained
 from snn_gym.scoring.rendering import STREAMS_NOTE
 from snn_gym.scoring.statistics import difference_interval, expected_shortfall
-from snn_gym.scoring.table import TableRow, cost_means, count, mean_known, summarise
+from snn_gym.scoring.table import TableRow, cost_fields, count, mean_known, summarise
 from snn_gym.seeds import shown_seeds
-from snn_gym.spiking.costs import COST_COLUMNS, Costs
+from snn_gym.spiking.costs import COST_COLUMNS, NOT_COUNTED, OPERATIONS, Costs
 from snn_gym.zoo import agent_ids, load_agent, load_agent_spec, read_manifest
 from snn_gym.zoo.files import MANIFEST
 
 if TYPE_CHECKING:
     from snn_gym.zoo import AgentManifest
 
-OPERATIONS = ("synops_per_decision", "macs_per_decision", "neuron_updates_per_decision")
-"""Costs that are operations, by their names in `COST_COLUMNS`."""
+COMPARED_COSTS = ("operations_per_decision", *OPERATIONS)
+"""Costs that are compared, by their names in `COST_COLUMNS`."""
 
 
 @dataclass(frozen=True)
@@ -67,6 +67,11 @@ class Side:
             return "–" if mean is None else show(mean)
         return ", ".join("–" if value is None else show(value) for value in values)
 
+    def _cost(self, name: str) -> str:
+        if self.line.uncounted:
+            return f"{NOT_COUNTED}: {', '.join(self.line.uncounted)}"
+        return self.shown([costs.total(name) for costs in self.costs], count)
+
     def cells(self) -> tuple[str, ...]:
         """Return the texts beside `MEASURES`."""
         line, few = self.line, not self.is_summarised
@@ -80,10 +85,7 @@ class Side:
             "–" if few else line.score(line.iqm),
             "–" if line.solved is None else f"{line.solved} of {len(line.seeds)}",
             (", " if few else " to ").join(map(line.score, shown)),
-            *(
-                self.shown([costs.total(name) for costs in self.costs], count)
-                for name in OPERATIONS
-            ),
+            *(self._cost(name) for name in COMPARED_COSTS),
             f"{line.parameters:,}",
             " to ".join(f"{steps:,}" for steps in sorted({min(line.steps), max(line.steps)})),
         )
@@ -97,7 +99,7 @@ MEASURES = (
     "IQM",
     "solved",
     "return of each seed",
-    *(f"{COST_COLUMNS[name].heading} per decision" for name in OPERATIONS),
+    *(f"{COST_COLUMNS[name].heading} per decision" for name in COMPARED_COSTS),
     "parameters",
     "training steps",
 )
@@ -261,8 +263,7 @@ def _line(
         worst_episodes=expected_shortfall([result.returns for result in results]),
         reference=None if spec is None else spec.reference,
         card=None if spec is None else spec.name,
-        spiking=any(x.spiking_layers for x in results),
-        **cost_means(results),
+        **cost_fields(results),
         parameters=parameters,
         steps=tuple(manifest.num_timesteps for manifest in manifests),
         shared_streams=any(manifest.seeding == "consecutive" for manifest in manifests),

@@ -6,6 +6,7 @@ import itertools
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import astuple, dataclass, fields
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -25,12 +26,13 @@ from snn_gym.scoring.headings import (
     HIDDEN_MARK,
     MARK,
     SHORT,
+    VOLTAGES,
 )
 from snn_gym.scoring.hidden import is_flagged
 from snn_gym.scoring.origins import is_derived, origins_of, parent_agent, parent_steps
 from snn_gym.scoring.results import Row, shown_rows
 from snn_gym.scoring.statistics import expected_shortfall, interquartile_mean, mean_interval
-from snn_gym.spiking.costs import COST_COLUMNS, Costs
+from snn_gym.spiking.costs import COST_COLUMNS, NOT_COUNTED, OPERATIONS, Costs
 from snn_gym.zoo import agent_ids, load_agent_spec
 
 # Returns need more than one decimal where random play and the maximum are nearer than this.
@@ -67,15 +69,15 @@ class TableRow:
     card: str | None
     """Name of the card that says whose scores these are; None likewise."""
     spiking: bool
-    """Whether the agent has spiking neurons, not only spikes to see."""
-    spikes_per_decision: float | None
-    """Spikes summed over layers; None if there are none, as for the other costs."""
+    """Whether the agent has spiking neurons, not only spikes to see, whose spikes reach outputs."""
     synops_per_decision: float | None
-    """Synaptic operations summed over layers."""
+    """Synaptic operations summed over layers; None if there are none, as for the other costs."""
     macs_per_decision: float | None
     """Multiply-accumulates summed over layers."""
     neuron_updates_per_decision: float | None
     """Updates of neurons summed over layers."""
+    spikes_per_decision: float | None
+    """Spikes summed over layers."""
     parameter_bytes_per_decision: float | None
     """Parameters read (bytes), summed over layers."""
     spikes_per_synapse: float | None
@@ -103,6 +105,19 @@ class TableRow:
     where no seed counts."""
     derived: bool
     """Whether the agent was made lean from rows of another training, whose steps count, too."""
+    unheard: bool = False
+    """Whether the agent has spiking neurons whose spikes reach no output."""
+    reads_voltages: bool = False
+    """Whether outputs of a spiking network read voltages."""
+    uncounted: tuple[str, ...] = ()
+    """Modules of the acting path that are not counted; with any, every cost is None."""
+
+    @property
+    def operations_per_decision(self) -> float | None:
+        """SynOps, MACs and neuron updates together; None where none is known."""
+        values = [getattr(self, name) for name in OPERATIONS]
+        known = [value for value in values if value is not None]
+        return sum(known) if known else None
 
     @property
     def mean(self) -> float:
@@ -155,6 +170,10 @@ class TableRow:
         ends = sorted({min(self.steps), max(self.steps)})
         return " to ".join(f"{steps:,}" for steps in ends) + (f" {SHORT}" if self.short else "")
 
+    def cost(self, value: float | None, decimals: int = 1) -> str:
+        """Return one of the costs as a cell shows it."""
+        return NOT_COUNTED if self.uncounted else count(value, decimals)
+
     def cells(self) -> tuple[str, ...]:
         """Return the texts under `COLUMNS`."""
         low_to_high = " to ".join(map(self.score, self.interval or ()))
@@ -172,12 +191,13 @@ class TableRow:
             self.score(self.worst_episodes),
             "–" if self.normalised is None else f"{self.normalised:.2f}",
             ", ".join(map(self.score, self.seed_means)),
-            count(self.spikes_per_decision),
-            count(self.synops_per_decision),
-            count(self.macs_per_decision),
-            count(self.neuron_updates_per_decision),
-            count(self.parameter_bytes_per_decision),
-            count(self.spikes_per_synapse, decimals=3),
+            self.cost(self.operations_per_decision),
+            self.cost(self.synops_per_decision) + (f" {VOLTAGES}" if self.reads_voltages else ""),
+            self.cost(self.macs_per_decision),
+            self.cost(self.neuron_updates_per_decision),
+            self.cost(self.spikes_per_decision),
+            self.cost(self.parameter_bytes_per_decision),
+            self.cost(self.spikes_per_synapse, decimals=3),
             f"{self.parameters:,}",
             self._steps(),
             "–" if self.budget_class == IMPORTED else f"{self.trained_again} of {len(self.seeds)}",
@@ -318,8 +338,7 @@ def summarise(rows: Sequence[Row], known: Mapping[str, Row] | None = None) -> Ta
         worst_episodes=expected_shortfall([row.score.returns for row in rows]),
         reference=None if spec is None else spec.reference,
         card=None if spec is None else spec.name,
-        spiking=any(row.costs.spiking_layers for row in rows),
-        **cost_means([row.costs for row in rows]),
+        **cost_fields([row.costs for row in rows]),
         parameters=max(row.parameters for row in rows),
         steps=tuple(parent_steps(row) + row.steps for row in rows),
         shared_streams=first.budget_class != IMPORTED
@@ -368,14 +387,25 @@ def _environment(row: Row) -> EnvironmentSpec | None:
     return spec if spec.version == row.environment_version else None
 
 
-def cost_means(costs: Sequence[Costs]) -> dict[str, float | None]:
-    """Return what `TableRow` has of costs, by its field: means over seeds, None if none has it.
+def cost_fields(costs: Sequence[Costs]) -> dict[str, Any]:
+    """Return the fields of `TableRow` that follow from costs: means over seeds, None for none.
 
     Args:
         costs: Costs of a decision of each seed.
     """
-    means = {name: mean_known(x.total(name) for x in costs) for name in COST_COLUMNS}
-    return means | {"firing_rate": mean_known(x.firing_rate for x in costs)}
+    uncounted = tuple(dict.fromkeys(name for x in costs for name in x.uncounted))
+    known = () if uncounted else costs
+    names = [name for name in COST_COLUMNS if name != "operations_per_decision"]
+    neurons = any(x.spiking_layers for x in costs)
+    heard = any(x.spikes_reach_outputs for x in costs)
+    return {
+        **{name: mean_known(x.total(name) for x in known) for name in names},
+        "firing_rate": mean_known(x.firing_rate for x in costs),
+        "spiking": heard,
+        "unheard": neurons and not heard,
+        "reads_voltages": any(x.reads_voltages for x in costs),
+        "uncounted": uncounted,
+    }
 
 
 def mean_known(values: Iterable[float | None]) -> float | None:

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor, nn
 
-from snn_gym.spiking.coding.decoders import Decoder
+from snn_gym.spiking.coding.decoders import Decoder, PopulationHead
 from snn_gym.spiking.coding.encoders import SpikeEncoder
 from snn_gym.spiking.coding.parameters import NetworkEncoder
 from snn_gym.spiking.config import NetworkConfig
-from snn_gym.spiking.costs import CostCounter
+from snn_gym.spiking.costs import CostCounter, synapses_behind
 from snn_gym.spiking.layers import SpikingLayer
 from snn_gym.spiking.neurons.base import Run
 from snn_gym.spiking.recording import LayerRecording
@@ -24,33 +25,57 @@ class Readout:
     decoder: Decoder
     neurons: int
     """Neurons of the last layer."""
-    outputs: int
-    """Outputs of the head; 0 where none is known."""
-    own_populations: bool
-    """Whether each output reads neurons of its own."""
+    head: nn.Linear | PopulationHead | None
+    """Head that reads the decoder; None where none is known."""
     apart: bool
     """Whether the head reads, once, what the decoder gives, not being the network's own."""
 
     @property
-    def _of_maxima(self) -> bool:
+    def outputs(self) -> int:
+        """Outputs of the head; 0 where none is known."""
+        return 0 if self.head is None else self.head.out_features
+
+    @property
+    def of_maxima(self) -> bool:
         """Whether the head reads the maximum of each neuron's voltage, no spikes."""
         return self.apart and self.decoder.takes_maximum
 
     @property
     def fan_out(self) -> int:
-        """Synapses from each neuron to the outputs."""
-        if self._of_maxima:
-            return 0
-        return min(self.outputs, 1) if self.own_populations else self.outputs
+        """Synapses from each neuron to the outputs, or to a leaky integrator of its own."""
+        alone = self.of_maxima or isinstance(self.head, PopulationHead)
+        return min(self.outputs, 1) if alone else self.outputs
 
-    def count(self, counter: CostCounter, time_steps: int) -> None:
-        """Count all but the spikes that the outputs get."""
+    @property
+    def synapses(self) -> Tensor:
+        """Weights of the head that are not zero behind each value that it reads, (N,) int64."""
+        if self.head is None:
+            return self.decoder.coefficients.new_zeros(self.neurons, dtype=torch.int64)
+        weight = self.head.weight.detach()
+        if isinstance(self.head, PopulationHead):
+            return (weight != 0).flatten().long()
+        return synapses_behind(weight)
+
+    @property
+    def zeros(self) -> Tensor:
+        """Synapses that a neuron lacks of its fan-out, (N,) int64; an unread integrator is one."""
+        found = self.synapses
+        return self.fan_out - (found.clamp_max(1) if self.of_maxima else found)
+
+    def count(self, counter: CostCounter, decoded: Tensor, time_steps: int) -> None:
+        """Count all but the spikes that the outputs get.
+
+        Args:
+            counter: Counter of the network.
+            decoded: Values (B, N) that the decoder gave; read only where a head is apart.
+            time_steps: T.
+        """
         # A leak commutes with the weights behind it, so that one for each output is enough.
-        leaking = self.outputs
-        if self._of_maxima:
-            counter.product("readout", self.neurons, self.outputs)
-            leaking = self.neurons
-        counter.macs("readout", time_steps * self.decoder.state_variables * leaking)
+        integrators = self.neurons if self.of_maxima else self.outputs
+        if self.of_maxima:
+            counter.product("readout", decoded, self.synapses)
+        if self.decoder.state_variables and integrators:
+            counter.updates("readout", time_steps * integrators)
         counter.parameters("readout", self.outputs)  # biases
 
 
@@ -69,17 +94,17 @@ def fan_outs(layers: Sequence[SpikingLayer], readout: Readout) -> list[int]:
     ]
 
 
-def zeros_behind(layers: Sequence[SpikingLayer]) -> list[Tensor]:
+def zeros_behind(layers: Sequence[SpikingLayer], readout: Readout) -> list[Tensor]:
     """Return how many synapses of weight zero leave each neuron, for the input and every layer.
 
     Args:
         layers: Spiking layers, each of which reads the one before.
+        readout: Readout of the last layer.
 
     Returns:
-        (N,) int64 of each, the input first. Synapses of a readout are left out.
+        (N,) int64 of each, the input first.
     """
-    into = [_zeros(layer.linear.weight) for layer in layers]
-    behind = [*into, into[0].new_zeros(layers[-1].size)]
+    behind = [*(_zeros(layer.linear.weight) for layer in layers), readout.zeros]
     for k, layer in enumerate(layers, start=1):
         if layer.recurrent is not None:
             behind[k] = behind[k] + _zeros(layer.recurrent.weight)
@@ -88,7 +113,12 @@ def zeros_behind(layers: Sequence[SpikingLayer]) -> list[Tensor]:
 
 def _zeros(weight: Tensor) -> Tensor:
     """Return the zeros (senders,) among weights (receivers, senders)."""
-    return (weight.detach() == 0).sum(0)
+    return len(weight) - synapses_behind(weight)
+
+
+def has_weights(parameters: Iterable[Tensor]) -> bool:
+    """Tell whether a module's parameters include a matrix, whose products nobody counts."""
+    return any(parameter.dim() > 1 for parameter in parameters)
 
 
 def record_layers(
@@ -105,9 +135,9 @@ def record_layers(
         layers: Its spiking layers.
         runs: What each did.
         signal: (T, B, channels) spikes that entered the first; None for a constant current.
-        readout: What reads the last.
+        readout: Readout of the last.
     """
-    entering, *leaving = zeros_behind(layers)
+    entering, *leaving = zeros_behind(layers, readout)
     recorded = [
         LayerRecording(
             name, done.spikes, done.voltages if layer.neuron.has_potential else None, fan_out,
@@ -166,3 +196,5 @@ def count_layers(
     for record, layer in zip(recorded[len(recorded) - len(layers) :], layers, strict=True):
         counter.updates(record.name, time_steps * layer.size)
         counter.parameters(record.name, layer.parameters_read)
+        if has_weights(layer.own_parameters):
+            counter.leave_out(type(getattr(layer.neuron, "cell", layer.neuron)).__name__)

@@ -67,10 +67,16 @@ class SpikingLayer(nn.Module):
         return None if self.recurrent is None else self.recurrent.weight
 
     @property
+    def own_parameters(self) -> list[nn.Parameter]:
+        """Parameters of the neurons: all but those of the synapses."""
+        synapses = [x for x in (self.linear, self.recurrent) if x is not None]
+        known = {id(parameter) for part in synapses for parameter in part.parameters()}
+        return [parameter for parameter in self.parameters() if id(parameter) not in known]
+
+    @property
     def parameters_read(self) -> int:
         """Parameters that every decision reads: all but the weights, which spikes pass or not."""
-        weights = sum(x.weight.numel() for x in (self.linear, self.recurrent) if x is not None)
-        return sum(x.numel() for x in self.parameters()) - weights
+        return self.linear.bias.numel() + sum(x.numel() for x in self.own_parameters)
 
     def initial_state(self, batch: int, like: Tensor) -> State:
         """Return the state at rest, each variable (batch, size)."""

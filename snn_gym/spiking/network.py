@@ -15,7 +15,7 @@ from snn_gym.spiking.assembly import (
     todays_names,
 )
 from snn_gym.spiking.bookkeeping import BookkeepingModule
-from snn_gym.spiking.coding.decoders import make_decoder, make_head
+from snn_gym.spiking.coding.decoders import PopulationHead, make_decoder, make_head
 from snn_gym.spiking.coding.encoders import ConstantEncoder, SpikeEncoder
 from snn_gym.spiking.coding.learnable_population import LearnablePopulationEncoder
 from snn_gym.spiking.coding.parameters import (
@@ -24,7 +24,7 @@ from snn_gym.spiking.coding.parameters import (
 )
 from snn_gym.spiking.compiled import CompiledLayers
 from snn_gym.spiking.config import NetworkConfig
-from snn_gym.spiking.costs import CostCounter
+from snn_gym.spiking.costs import CostCounter, synapses_behind
 from snn_gym.spiking.counting import Readout, count_encoder, count_layers, record_layers
 from snn_gym.spiking.neurons.base import Breaks, State
 from snn_gym.spiking.neurons.norse_cells import CellFactory
@@ -263,38 +263,46 @@ class SpikingNetwork(BookkeepingModule):
         return run.output, run.state, [layer.spikes for layer in run.layers]
 
     def record(
-        self, inputs: Tensor, state: Tensor | None = None, *, readout_size: int | None = None
+        self,
+        inputs: Tensor,
+        state: Tensor | None = None,
+        *,
+        head: nn.Linear | PopulationHead | None = None,
     ) -> Recording:
         """Record a forward pass, without changing what later passes give.
 
         Args:
             inputs: As in ``forward``.
             state: As in ``forward``.
-            readout_size: Outputs of the head that reads this network, where the network has none
-                of its own; counted as the last layer's fan-out.
+            head: Head that reads this network, where the network has none of its own; its synapses
+                are the last layer's fan-out.
         """
         self._check_inputs(inputs)
         noise_state = self.noise_state.clone() if self._needs_noise else None
-        run, readout = self._run(inputs, state, optimised=False), self._readout(readout_size)
+        run, readout = self._run(inputs, state, optimised=False), self.readout(head)
         if noise_state is not None:
             self.noise_state.copy_(noise_state)
         signal = run.signal if self.spikes_enter else None
         layers = record_layers(self.config, self._layers, run.layers, signal, readout)
         counter, steps = CostCounter(), self.config.time_steps
         if signal is None:
-            counter.product("hidden_1", self.input_size, self._layers[0].size)
+            counter.product("hidden_1", inputs, synapses_behind(self._layers[0].linear.weight))
         if not self.spike_input:
             count_encoder(counter, self._encoder, self.receptive_fields, self.input_size, steps)
         count_layers(counter, layers, self._layers, steps)
-        readout.count(counter, steps)
+        readout.count(counter, run.output, steps)
         return Recording(tuple(layers), run.output, self.config.dt_ms, counter.costs())
 
-    def _readout(self, readout_size: int | None) -> Readout:
-        own = self.head is not None
-        return Readout(
-            self.decoder, self._layers[-1].size, self.output_size if own else (readout_size or 0),
-            own_populations=self.config.decoder == "population", apart=not own,
-        )  # fmt: skip
+    def readout(self, head: nn.Linear | PopulationHead | None = None) -> Readout:
+        """Return the decoder with the head behind it.
+
+        Args:
+            head: As in ``record``.
+        """
+        own = self.head
+        assert own is None or isinstance(own, nn.Linear | PopulationHead)  # as make_head made it
+        last = self._layers[-1].size
+        return Readout(self.decoder, last, head if own is None else own, apart=own is None)
 
     def _run(
         self,

@@ -78,10 +78,8 @@ def describe(ended: Ended) -> str:
     """
     if ended.row is None:
         return f"{ended.job.name}: {ended.problem}"
-    synops = ended.row.costs.total("synops_per_decision")
-    costs = "" if synops is None else f", {synops:,.0f} SynOps"
     return (
-        f"{ended.job.name}: mean return {ended.row.score.mean:.2f}{costs}, "
+        f"{ended.job.name}: mean return {ended.row.score.mean:.2f}, {ended.row.costs.in_words()}, "
         f"{duration(ended.seconds)}"
     )
 

@@ -12,6 +12,7 @@ from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
 from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 
+from snn_gym.spiking.costs import NOT_COUNTED
 from snn_gym.training.undisturbed import undisturbed
 
 _PLAIN_LINES = 10
@@ -102,10 +103,10 @@ def _operations(model: Any) -> str:
     carried = None if states is None else (states.detach().cpu().numpy(),)
     with undisturbed(model.policy):
         costs = model.policy.record(model._last_obs, carried).costs
-    synops = costs.total("synops_per_decision")
-    if synops:
-        return f"{synops:,.0f} SynOps a decision"
-    return f"{costs.total('macs_per_decision') or 0:,.0f} MACs a decision"
+    operations = costs.operations_per_decision
+    if operations is None:
+        return f"operations {NOT_COUNTED}"
+    return f"{operations:,.0f} operations a decision"
 
 
 def _duration(seconds: float) -> str:

@@ -11,10 +11,18 @@ import typer
 from snn_gym import load_pretrained, make_lean
 from snn_gym.config import Config
 from snn_gym.export import PortableAgent, portable, visit, without_silent
-from snn_gym.export.hardware import Activity, activity_of, energy_of
+from snn_gym.export.hardware import Activity, activity_of
 from snn_gym.scoring.chips import CHIPS, Demand, demand_of, misfits
 from snn_gym.scoring.pretrained import list_trained, twin_costs
-from snn_gym.spiking.energy import COMPETITIVE_RATE, COMPETITIVE_SPIKES, MAC_PJ, SYNOP_PJ
+from snn_gym.spiking.costs import Costs
+from snn_gym.spiking.energy import (
+    COMPETITIVE_RATE,
+    COMPETITIVE_SPIKES,
+    MAC_PJ,
+    SYNOP_PJ,
+    UPDATE_PJ,
+    energy_nj,
+)
 from studies.deployed.page import Page
 from studies.lean.tables import table, wrapped
 
@@ -40,12 +48,18 @@ _INTRODUCTION = (
 )
 _ENERGY = (
     "A decision's energy is a band and no figure: SynOps times {synop[0]} to {synop[1]} pJ plus "
-    "MACs times {mac[0]} to {mac[1]} pJ, the same for the ANN twin of the table. Low ends are "
-    "additions and products in 45 nm without any memory, of floats for SynOps and of 8-bit "
-    "integers for MACs; the high ends are Loihi's SynOp, with memory and routing, and a product of "
-    "floats ([Horowitz 2014](https://doi.org/10.1109/ISSCC.2014.6757323), "
-    "[Davies et al. 2018](https://doi.org/10.1109/MM.2018.112130359)). Updates of neurons and "
-    "power at rest are not in it.",
+    "MACs times {mac[0]} to {mac[1]} pJ plus updates of spiking neurons times {update[0]:g} to "
+    "{update[1]:g} pJ, the same for the ANN twin of the table, which has no such neurons. Low ends "
+    "of SynOps and MACs are additions of floats and products of 8-bit integers in 45 nm without "
+    "any memory; the high ends are Loihi's SynOp, with memory and routing, and a product of floats "
+    "([Horowitz 2014](https://doi.org/10.1109/ISSCC.2014.6757323), "
+    "[Davies et al. 2018](https://doi.org/10.1109/MM.2018.112130359)). Updates are those of an "
+    "inactive and of an active neuron of Loihi (Davies et al. 2018; "
+    "[SANA-FE's model of it](https://github.com/SLAM-Lab/SANA-FE) has 51.2 pJ for the access and "
+    "21.6 for the update, [keras-spiking](https://github.com/nengo/keras-spiking) 81): time steps "
+    "times neurons. Silent neurons are among them and cost nothing once they are removed, which "
+    "the forms without silent neurons show. A readout's integrators and power at rest are left "
+    "out.",
     "Two tests are results of others. An SNN is competitive below {spikes[0]} to {spikes[1]} "
     "spikes per synapse and decision, by how memory is built "
     "([Dampfhoffer et al. 2023](https://doi.org/10.1109/TETCI.2022.3214509)), and below {rate:.1%} "
@@ -74,9 +88,16 @@ class Measured(Config):
     activity: Activity
     """What its neurons do."""
     energy_nj: tuple[float, float]
-    """Band of a decision's energy (nJ)."""
+    """Band of the energy of a decision's SynOps and MACs (nJ), without updates of neurons."""
     twin_nj: tuple[float, float] | None
     """That of its twin; None where none is stored."""
+
+    @property
+    def whole_nj(self) -> tuple[float, float]:
+        """Band of a decision's energy (nJ), with the updates of the neurons that this form has."""
+        updates = energy_nj(0.0, 0.0, self.time_steps * self.demand.neurons)
+        low, high = (a + b for a, b in zip(self.energy_nj, updates, strict=True))
+        return low, high
 
 
 @dataclass(frozen=True)
@@ -121,8 +142,13 @@ def _measured(model: Any, agent: str, env_id: str, seed: int, form: str) -> Iter
     for name, x in forms.items():
         yield Measured(
             agent, env_id, name, seed, x.time_steps, demand_of(x), activity_of(x, visits),
-            energy_of(visits.costs), None if twin is None else energy_of(twin),
+            _without_updates(visits.costs), None if twin is None else _without_updates(twin),
         )  # fmt: skip
+
+
+def _without_updates(costs: Costs) -> tuple[float, float]:
+    synops, macs = (costs.total(f"{name}_per_decision") or 0.0 for name in ("synops", "macs"))
+    return energy_nj(synops, macs, 0.0)
 
 
 def _sheds(model: Any) -> bool:
@@ -134,7 +160,13 @@ def _sheds(model: Any) -> bool:
 def report(found: Found) -> str:
     """Return the page."""
     energy = [
-        x.format(synop=SYNOP_PJ, mac=MAC_PJ, spikes=COMPETITIVE_SPIKES, rate=COMPETITIVE_RATE)
+        x.format(
+            synop=SYNOP_PJ,
+            mac=MAC_PJ,
+            update=UPDATE_PJ,
+            spikes=COMPETITIVE_SPIKES,
+            rate=COMPETITIVE_RATE,
+        )
         for x in _ENERGY
     ]
     limits = [(name, chip.core, f"{chip.source}.") for name, chip in CHIPS.items()]
@@ -147,11 +179,7 @@ def report(found: Found) -> str:
             table(("chip", "what has to hold it", "limits"), limits),
             "## Spikes and energy\n",
             wrapped(*energy),
-            # Silent neurons do nothing, so that two forms would be told twice.
-            table(
-                (*_HEAD, *_SPENT),
-                [_named(x) + _spent(x) for x in found.agents if not x.form.endswith(BARE)],
-            ),
+            table((*_HEAD, *_SPENT), [_named(x) + _spent(x) for x in found.agents]),
         )
     )
 
@@ -204,7 +232,7 @@ def _spent(x: Measured) -> tuple[str, ...]:
     did = x.activity
     return (
         f"{did.mean_spikes:.2f}", f"{did.peak_spikes:,}", f"{did.rate:.1%}", str(x.time_steps),
-        f"{did.spikes_per_synapse:.3f}", _band(x.energy_nj), _band(x.twin_nj), *did.regimes,
+        f"{did.spikes_per_synapse:.3f}", _band(x.whole_nj), _band(x.twin_nj), *did.regimes,
     )  # fmt: skip
 
 

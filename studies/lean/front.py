@@ -22,7 +22,7 @@ from studies.lean.outcome import Outcome, outcome_path, write_outcome
 from studies.lean.plan import FIRST_SEED, FRESH_SEED, LEAN, OFF, TASKS, Task
 from studies.lean.runner import Report, Trained, judge, learn_arm, run_seed, scratch_folder
 from studies.lean.twins import TWIN, run_twin, twin_of
-from studies.lean.zeros import ZeroSkipping
+from studies.lean.zeros import ZeroCounting
 
 SEEDS = 3
 """Seeds of every configuration."""
@@ -202,7 +202,7 @@ def _train_ann(
     trained = Trained(model, 0, seconds)
     if configuration.units != RELU:
         return judge(trained, own, label, seed, {})
-    policy: Any = ZeroSkipping(model.policy)
+    policy: Any = ZeroCounting(model.policy)
     outcome = judge(trained, own, label, seed, {}, evaluate(policy, own.env_id))
     return replace(outcome, zero_share=policy.zero_share)
 

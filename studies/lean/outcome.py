@@ -50,8 +50,8 @@ class Outcome(Config):
     network: dict[str, Any] = field(default_factory=dict)
     """Settings of the network that replace the agent's."""
     zero_share: float | None = None
-    """Share of hidden activations that were zero and whose multiply-accumulates were skipped and
-    are not in ``macs``; None where none is skipped."""
+    """Share of hidden activations that were zero, whose multiply-accumulates are not in ``macs``;
+    None where it was not measured."""
     frozen_mean: float | None = None
     """Mean return, in the same episodes, of the policy when learning was found to be over; of
     ``lean`` alone."""

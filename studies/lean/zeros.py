@@ -1,8 +1,7 @@
-"""Costs of networks of rectified units, whose zeros need not be multiplied."""
+"""Share of the hidden activations of rectified units that are zero."""
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -12,10 +11,10 @@ from torch import Tensor, nn
 from snn_gym.spiking.recording import Recording
 
 
-class ZeroSkipping:
-    """A policy whose costs leave out the multiply-accumulates with hidden activations of zero.
+class ZeroCounting:
+    """A policy whose hidden activations of zero are counted as it is evaluated.
 
-    It is evaluated as the policy itself is, which acts by a ``DenseNetwork``.
+    It acts by a ``DenseNetwork``, whose costs leave out products with these zeros.
 
     Args:
         policy: The policy.
@@ -42,7 +41,7 @@ class ZeroSkipping:
         return self._policy.predict(*args, **kwargs)
 
     def record(self, obs: NDArray[Any], state: Any = None) -> Recording:
-        """Record as the policy does, and skip zeros.
+        """Record as the policy does, and count zeros.
 
         Args:
             obs: Batch of observations.
@@ -60,16 +59,6 @@ class ZeroSkipping:
         finally:
             for hook in hooks:
                 hook.remove()
-        return self._skipped(recording, hidden)
-
-    def _skipped(self, recording: Recording, hidden: list[Tensor]) -> Recording:
-        """Return a recording less the products with zeros among hidden activations (B, units)."""
-        macs = dict(recording.costs.macs_per_decision)
-        readers = [*(f"dense_{number}" for number in range(2, len(hidden) + 1)), "readout"]
-        for reader, values in zip(readers, hidden, strict=True):
-            zeros = int(np.count_nonzero(values.numpy() == 0))
-            # Every activation is multiplied as often as any other one of its layer.
-            macs[reader] *= 1.0 - zeros / values.numel()
-            self._zeros += zeros
-            self._activations += values.numel()
-        return replace(recording, costs=replace(recording.costs, macs_per_decision=macs))
+        self._zeros += sum(int(np.count_nonzero(x.numpy() == 0)) for x in hidden)
+        self._activations += sum(x.numel() for x in hidden)
+        return recording

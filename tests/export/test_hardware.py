@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+import numpy as np
 import pytest
 
 from snn_gym import load_pretrained
@@ -19,6 +22,7 @@ COSTS = Costs(
     spikes_per_decision={"input": 7.0, "hidden_1": 6.0, "hidden_2": 2.0},
     synops_per_decision={"hidden_1": 12.0, "hidden_2": 8.0},
     macs_per_decision={"encoder": 10.0},
+    neuron_updates_per_decision={"hidden_1": 20.0, "hidden_2": 12.0, "readout": 8.0},
     synapses={"hidden_1": 6.0, "hidden_2": 4.0},
 )
 
@@ -39,7 +43,11 @@ def test_peak_and_mean_are_those_of_the_recorded_spikes() -> None:
 
 
 def test_energy_and_regimes_are_those_of_its_costs() -> None:
-    assert energy_of(COSTS) == energy_nj(20, 10)
+    assert energy_of(COSTS) == energy_nj(20, 10, 40)
+    assert energy_of(COSTS, removed=16) == energy_nj(20, 10, 24)
+    ann = Costs(macs_per_decision={"a": 10.0}, neuron_updates_per_decision={"a": 4.0})
+    assert energy_of(ann) == energy_nj(0, 10, 0)
+    assert energy_of(replace(COSTS, uncounted=("NatureCNN",))) is None
     assert Activity(1, 1.0, 0.3, 0.1).regimes == ("inside", "outside")
 
 
@@ -49,8 +57,11 @@ def test_a_twin_is_known_by_its_row() -> None:
     assert costs.total("macs_per_decision") == 4 * 64 + 64 * 64 + 64 * 2
     assert twin_costs("ppo-lif", "Blackjack-v1") is None
     assert twin_costs("imported-snntorch", "CartPole-v1") is None
-    told = list(describe(AGENT, Visits((), (), 4, COSTS), costs))
-    assert "(nJ): 0.020 to 0.518; ANN twin 1.030 to 20.608" in told[7]
+    fired = (np.array([True, False, True]), np.array([True, True]))
+    told = list(describe(AGENT, Visits(fired, (), 4, COSTS), costs))
+    # 40 updates; without one of 5 neurons, of 4 time steps, 36.
+    assert "(nJ): 2.100 to 3.758; without the 1 silent neurons 1.892 to 3.434; ANN twin" in told[7]
+    assert told[7].endswith("ANN twin 1.030 to 20.608")
 
 
 def test_the_command_says_it(capsys: pytest.CaptureFixture[str]) -> None:

@@ -68,10 +68,11 @@ def test_seeds_are_dots_and_only_of_enough_there_is_a_mean(sides: tuple[Side, Si
     interval = sides[0].line.interval
     assert interval is not None
     assert ends.get_segments()[0][:, 1] == pytest.approx(interval)
-    # Of ppo-lif SynOps, MACs and updates, of ppo-mlp only the latter two.
+    # Of ppo-lif all operations, SynOps, MACs and updates; ppo-mlp has no SynOps.
     drawn = [(round(float(np.mean(x.get_xdata()))), list(x.get_ydata())) for x in operations.lines]
     assert drawn == [
-        (0, [650.0] * 5), (1, [256.0] * 5), (2, [128.0] * 5), (1, [256.0] * 2), (2, [128.0] * 2),
+        (0, [1034.0] * 5), (1, [650.0] * 5), (2, [256.0] * 5), (3, [128.0] * 5),
+        (0, [384.0] * 2), (2, [256.0] * 2), (3, [128.0] * 2),
     ]  # fmt: skip
     assert operations.get_yscale() == "log"
 

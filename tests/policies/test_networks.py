@@ -5,6 +5,7 @@ from __future__ import annotations
 from itertools import product
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from norse.torch import LIFBoxCell, LIFBoxParameters
@@ -130,7 +131,7 @@ def test_each_network_spikes_by_its_flag(name: str, spiking: bool) -> None:
         choices = [{"spiking_actor": spiking, "spiking_critic": c} for c in (False, True)]
     for flags in choices:
         policy = make(name, policy_kwargs=flags).policy
-        recording = policy.record(observations("analogue", 5))
+        recording = policy.record(np.full((5, 3), 0.5, np.float32))
         assert [layer.name for layer in recording.layers] == (["hidden_1"] if spiking else [])
         macs = recording.macs_per_decision()
         assert macs["hidden_1" if spiking else "dense_1"] == 3.0 * 32

@@ -253,10 +253,11 @@ def test_a_cnn_learns_through_the_encoder(encoder: str) -> None:
 
 def test_every_vectorised_view_is_recorded() -> None:
     space = spaces.Dict({"a": spaces.Box(-1, 1, (2,)), "b": TWO})
-    one = {"a": np.zeros(2, np.float32), "b": 1}
+    one = {"a": np.ones(2, np.float32), "b": 1}
     recording = policy(space).record(one)
     assert recording.layers[0].spikes.shape == (SMALL.time_steps, 1, 32)
-    assert recording.macs_per_decision() == {"hidden_1": 4.0 * 32}
+    # Two values, and of the one-hot the one that is not zero.
+    assert recording.macs_per_decision() == {"hidden_1": 3.0 * 32}
 
 
 def test_contrib_policies_name_the_extra_where_it_is_missing() -> None:

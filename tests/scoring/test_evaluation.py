@@ -187,26 +187,29 @@ def test_an_ann_has_no_spikes_and_hand_counted_macs() -> None:
     result = evaluate(build_policy("dqn-mlp", "CartPole-v1"), "CartPole-v1", episodes=2)
     assert result.spikes_per_decision == {}
     assert result.synops_per_decision == {}
-    assert sum(result.macs_per_decision.values()) == 4 * 128 + 128 * 2
+    macs = result.macs_per_decision
+    assert macs["dense_1"] == 4 * 128
+    assert 0 < macs["dense_2"] < 128 * 2  # of units that are not zero
 
 
 @pytest.mark.parametrize(
     ("agent", "env_id", "fan_out", "macs", "updates"),
     [
-        # 64 GRU units of three gates: products with what they carry, and two outputs.
-        ("recurrent-ppo-gru", "snn/CueAccumulation-v0", 3 * 64, 3 * 64 * 64 + 64 * 2, 64),
+        # 64 GRU units of three gates: products with what they carry, which is nothing in the first
+        # of 9 decisions, and two outputs.
+        ("recurrent-ppo-gru", "snn/CueAccumulation-v0", 3 * 64, 3 * 64 * 64 * 8 / 9 + 64 * 2, 64),
         # Two layers of 64 tanh units: the second, and two outputs.
         ("ppo-mlp", "snn/CartPole-v1", 64, 64 * 64 + 64 * 2, 64 + 64),
     ],
 )
 def test_spikes_into_an_ann_are_synaptic_operations(
-    agent: str, env_id: str, fan_out: int, macs: int, updates: int
+    agent: str, env_id: str, fan_out: int, macs: float, updates: int
 ) -> None:
     result = evaluate(build_policy(agent, env_id), env_id, episodes=2)
     spikes = result.spikes_per_decision["input"]
     assert spikes > 0.0
     assert result.synops_per_decision == pytest.approx({"input": spikes * fan_out})
-    assert sum(result.macs_per_decision.values()) == macs
+    assert sum(result.macs_per_decision.values()) == pytest.approx(macs)
     assert sum(result.neuron_updates_per_decision.values()) == updates
 
 

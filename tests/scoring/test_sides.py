@@ -41,6 +41,7 @@ def test_rows_by_hand(tmp_path: Path) -> None:
         "IQM": "430.0",
         "solved": "0 of 5",
         "return of each seed": "410.0 to 450.0",
+        "Operations per decision": "1,034.0",
         "SynOps per decision": "650.0",
         "MACs per decision": "256.0",
         "Neuron updates per decision": "128.0",

@@ -23,6 +23,7 @@ from snn_gym.scoring.manifest import Scores, dump_json, parse_strict
 from snn_gym.scoring.rendering import render_line
 from snn_gym.scoring.results import Row, hash_tensors, list_rows, row_path, write_row
 from snn_gym.scoring.statistics import interquartile_mean
+from snn_gym.spiking.costs import COST_COLUMNS
 from snn_gym.storage import StorageError
 
 
@@ -165,16 +166,41 @@ def test_the_table_by_hand(tmp_path: Path) -> None:
     assert lif.cells() == (
         *("ppo-lif", "ppo-mlp", "2", "4.5", "–", "–", "4.5", "0 of 2", "3.0", "0.0"),
         *("-0.04", "3.0, 6.0"),
-        *("15.5", "650.0", "256.0", "128.0", "1,024.0", "1.000"),
+        *("1,034.0", "650.0", "256.0", "128.0", "15.5", "1,024.0", "1.000"),
         *("4,610", "100,000 to 100,096", "0 of 2"),
     )
     assert rows[3].cells()[4:9] == ("–", "–", "500.0", "1 of 1", "500.0")
-    assert rows[3].cells()[9:15] == ("500.0", "1.06", "500.0", "–", "–", "256.0")
-    assert rows[3].cells()[17] == "–"
+    assert rows[3].cells()[9:16] == ("500.0", "1.06", "500.0", "384.0", "–", "256.0", "128.0")
+    assert (rows[3].cells()[16], rows[3].cells()[18]) == ("–", "–")
     text = render_table(board)
     assert text.index("## Acrobot-v1") < text.index("## CartPole-v1") < text.index("## snn/")
     assert "| ppo-lif | ppo-mlp | 2 | 4.5 | – | – | 4.5 | 0 of 2 | 3.0 |" in text
     assert "\n| ppo-lif | ppo-mlp | -495.5 | 0.00 | – | – | too few seeds |\n" in text
+
+
+def test_a_module_that_is_not_counted_leaves_no_cost(tmp_path: Path) -> None:
+    board = fill(tmp_path, make_row(), make_row(seed=1, uncounted=("NatureCNN",)))
+    (line,) = table_rows(board)
+    shown = dict(zip(COLUMNS, line.cells(), strict=True))
+    assert {shown[column.heading] for column in COST_COLUMNS.values()} == {"not counted"}
+    assert line.operations_per_decision is None
+    assert "*not counted*: a module between observation and action" in render_table(board)
+
+
+def test_spikes_that_reach_nothing_make_no_spiking_agent(tmp_path: Path) -> None:
+    into_nothing = {"synapses": {"hidden_1": 640.0, "hidden_2": 0.0}}
+    board = fill(tmp_path, make_row("ppo-lif", **into_nothing), make_row("ppo-mlp"))
+    lif, mlp = table_rows(board)
+    assert [(x.spiking, x.unheard) for x in (lif, mlp)] == [(False, True), (False, False)]
+    assert "their spikes reach nothing, and such a line does not rank" in render_table(board)
+
+
+def test_readouts_of_voltages_are_marked(tmp_path: Path) -> None:
+    board = fill(tmp_path, make_row(macs_per_decision={"hidden_1": 256.0, "readout": 128.0}))
+    (line,) = table_rows(board)
+    shown = dict(zip(COLUMNS, line.cells(), strict=True))
+    assert (shown["SynOps"], shown["MACs"]) == ("650.0 ¶", "384.0")
+    assert "¶ Outputs read voltages" in render_table(board)
 
 
 def test_a_seed_counts_once_whatever_its_episodes(tmp_path: Path) -> None:
@@ -301,7 +327,10 @@ def test_runs_that_shared_streams_are_marked(tmp_path: Path) -> None:
 
 def test_an_anns_spikes_do_not_make_it_the_spiking_one_of_a_pair(tmp_path: Path) -> None:
     given = {"spikes_per_decision": {"input": 9.0}, "environment": "snn/CartPole-v1"}
-    both = {"spikes_per_decision": {"input": 9.0, "hidden_1": 1.0}}
+    both = {
+        "spikes_per_decision": {"input": 9.0, "hidden_1": 1.0},
+        "synapses": {"input": 9.0, "hidden_1": 4.0},
+    }
     board = fill(
         tmp_path,
         make_row("recurrent-ppo-gru", **given),

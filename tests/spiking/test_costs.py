@@ -7,11 +7,15 @@ from typing import Any
 
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from norse.torch import LIFBoxCell, LIFRecurrentCell
 from torch import Tensor, nn
 
 from snn_gym.policies._gated import GatedNetwork
 from snn_gym.policies._networks import DenseNetwork
 from snn_gym.spiking import NetworkConfig, SpikingNetwork
+from snn_gym.spiking.coding.decoders import make_head
 from snn_gym.spiking.coding.encoders import ENCODERS, DeltaEncoder, PopulationEncoder, RateEncoder
 from snn_gym.spiking.coding.parameters import (
     LastVoltageParameters,
@@ -48,7 +52,7 @@ def totals(network: Any, inputs: Tensor, **options: Any) -> list[float | None]:
 
 def test_constant_currents_into_spiking_layers() -> None:
     network = always(NetworkConfig(hidden_sizes=(3, 2), time_steps=4), 5, 6)
-    costs = network.record(torch.zeros(2, 5)).costs
+    costs = network.record(torch.ones(2, 5)).costs
     # Every neuron at every one of 4 time steps; 3 neurons reach 2, and 2 reach the 6 outputs.
     assert costs.spikes_per_decision == {"hidden_1": 4 * 3, "hidden_2": 4 * 2}
     assert costs.synops_per_decision == {"hidden_1": 12 * 2, "hidden_2": 8 * 6}
@@ -78,11 +82,12 @@ def test_the_rate_is_that_of_neurons_and_not_of_inputs() -> None:
 
 def test_recurrent_synapses() -> None:
     config = NetworkConfig(hidden_sizes=(3,), time_steps=4, recurrent=True)
-    spikes, synops, macs, updates, parameter_bytes, per_synapse = totals(
-        always(config, 5, 2), torch.zeros(1, 5)
+    operations, synops, macs, updates, spikes, parameter_bytes, per_synapse = totals(
+        always(config, 5, 2), torch.ones(1, 5)
     )
     assert (spikes, synops) == (12, 12 * (3 + 2))
     assert (macs, updates) == (15, 12)
+    assert operations == 60 + 15 + 12
     assert parameter_bytes == 4 * (5 * 3 + 3 * 3 + 3 + 3 * 2 + 2)
     assert per_synapse == 4.0
 
@@ -106,31 +111,60 @@ def test_spikes_of_the_environment_into_spiking_layers() -> None:
 def test_a_silent_network_costs_updates_and_what_it_always_reads() -> None:
     network = SpikingNetwork(NetworkConfig(hidden_sizes=(4,)), 2, 5, spike_steps=3)
     network.layers[0].linear.bias.data.zero_()
-    assert totals(network, torch.zeros(2, 3, 2)) == [0, 0, None, 12, 4 * (4 + 5), 0]
+    assert totals(network, torch.zeros(2, 3, 2)) == [12, 0, None, 12, 0, 4 * (4 + 5), 0]
 
 
 @pytest.mark.parametrize("head_inside", [True, False])
 @pytest.mark.parametrize(
-    ("parameters", "variables"),
-    [
-        (LastVoltageParameters(4.0), 1),
-        (LastVoltageParameters(4.0, 2.0), 2),
-        (MaxVoltageParameters(4.0), 1),
-    ],
+    "parameters",
+    [LastVoltageParameters(4.0), LastVoltageParameters(4.0, 2.0), MaxVoltageParameters(4.0)],
 )
-def test_readouts_that_leak(parameters: Any, variables: int, head_inside: bool) -> None:
+def test_readouts_that_leak(parameters: Any, head_inside: bool) -> None:
     decoder = "max_voltage" if isinstance(parameters, MaxVoltageParameters) else "last_voltage"
     config = NetworkConfig(
         hidden_sizes=(3,), time_steps=4, decoder=decoder, decoder_parameters=parameters
     )
     network = always(config, 5, 2 if head_inside else None)
-    costs = network.record(torch.zeros(1, 5), readout_size=None if head_inside else 2).costs
+    head = None if head_inside else nn.Linear(3, 2)
+    costs = network.record(torch.ones(1, 5), head=head).costs
     of_maxima = decoder == "max_voltage" and not head_inside
-    # A head outside reads 3 maxima, which are no spikes, once; else 12 spikes reach 2 outputs.
-    assert costs.synops_per_decision == {"hidden_1": 0 if of_maxima else 12 * 2}
-    leak = 4 * variables * (3 if of_maxima else 2)
-    assert costs.macs_per_decision == {"hidden_1": 15, "readout": leak + (6 if of_maxima else 0)}
-    assert costs.total("parameter_bytes_per_decision") == 4 * (5 * 3 + 3 + 3 * 2 + 2)
+    # A head outside reads, once, the maxima of 3 integrators, each of which gets the spikes of its
+    # neuron; else 12 spikes reach the integrators of 2 outputs.
+    assert costs.synops_per_decision == {"hidden_1": 12 * (1 if of_maxima else 2)}
+    assert costs.synapses == {"hidden_1": 3 * (1 if of_maxima else 2)}
+    assert costs.macs_per_decision == {"hidden_1": 15} | ({"readout": 6} if of_maxima else {})
+    assert costs.neuron_updates_per_decision == {
+        "hidden_1": 12, "readout": 4 * (3 if of_maxima else 2)
+    }  # fmt: skip
+    read = 5 * 3 + 3 + 3 * 2 + 2 + (3 if of_maxima else 0)
+    assert costs.total("parameter_bytes_per_decision") == 4 * read
+    assert costs.reads_voltages == of_maxima
+    assert costs.spikes_reach_outputs
+
+
+@pytest.mark.parametrize("decoder", ["mean_rate", "last_voltage", "max_voltage", "population"])
+@pytest.mark.parametrize("head_inside", [True, False])
+def test_spikes_that_reach_nothing(decoder: Any, head_inside: bool) -> None:
+    config = NetworkConfig(hidden_sizes=(3,), time_steps=4, decoder=decoder)
+    network = always(config, 5, 2 if head_inside else None, population_outputs=2)
+    head: Any = network.head
+    if head is None:
+        head = make_head(config.decoder_parameters, network.output_size, 2)
+    outside = None if head_inside else head
+    heard = network.record(torch.ones(1, 5), head=outside).costs
+    assert heard.spikes_reach_outputs
+    assert heard.total("synops_per_decision") > 0
+    head.weight.data.zero_()
+    unheard = network.record(torch.ones(1, 5), head=outside).costs
+    assert not unheard.spikes_reach_outputs
+    assert unheard.hidden_spikes == heard.hidden_spikes > 0
+    assert unheard.macs_per_decision.get("readout", 0) == 0
+    # No luck of the episode: a silent network whose synapses lead on is a spiking one.
+    head.weight.data.fill_(1.0)
+    for layer in network._layers:
+        layer.linear.bias.data.fill_(-1e3)
+    silent = network.record(torch.ones(1, 5), head=outside).costs
+    assert (silent.hidden_spikes, silent.spikes_reach_outputs) == (0, True)
 
 
 def test_a_population_of_output_neurons() -> None:
@@ -140,7 +174,7 @@ def test_a_population_of_output_neurons() -> None:
         decoder="population",
         decoder_parameters=PopulationDecoderParameters(2),
     )
-    costs = always(config, 5, 6).record(torch.zeros(1, 5)).costs
+    costs = always(config, 5, 6).record(torch.ones(1, 5)).costs
     # 3 neurons reach 12; each of these serves one output.
     assert costs.synops_per_decision == {"hidden_1": 12 * 12, "output": 4 * 12 * 1}
     assert costs.neuron_updates_per_decision == {"hidden_1": 12, "output": 48}
@@ -175,15 +209,107 @@ def test_arithmetic_of_encoders(encoder: Any, parameters: Any, macs: int) -> Non
 
 def test_a_dense_network_on_values() -> None:
     network = DenseNetwork(5, (3, 4), 2, nn.Tanh)
-    assert totals(network, torch.zeros(2, 5)) == [
-        *(None, None),
-        5 * 3 + 3 * 4 + 4 * 2,
+    macs = 5 * 3 + 3 * 4 + 4 * 2
+    assert totals(network, torch.ones(2, 5)) == [
+        macs + 3 + 4,
+        None,
+        macs,
         3 + 4,
+        None,
         4 * sum(x.numel() for x in network.parameters()),
         None,
     ]
-    headless = DenseNetwork(5, (3, 4), None, nn.Tanh)
-    assert totals(headless, torch.zeros(2, 5), readout_size=2) == totals(network, torch.zeros(2, 5))
+    headless, head = DenseNetwork(5, (3, 4), None, nn.Tanh), nn.Linear(4, 2)
+    assert totals(headless, torch.ones(2, 5), head=head) == totals(network, torch.ones(2, 5))
+
+
+def test_zeros_of_an_ann_by_hand() -> None:
+    network = DenseNetwork(2, (3,), 2, nn.ReLU)
+    first, _, last = network
+    first.weight.data = torch.tensor([[1.0, 0.0], [1.0, 1.0], [-1.0, -1.0]])
+    first.bias.data.zero_()
+    last.weight.data = torch.tensor([[1.0, 0.0, 1.0], [1.0, 1.0, 1.0]])
+    costs = network.record(torch.tensor([[1.0, 1.0], [0.0, 2.0]])).costs
+    # The first value meets 3 weights, the second 2: 5 and 2 products. The units are (1, 2, 0) and
+    # (0, 2, 0); the outputs have 2, 1 and 2 weights behind them: 3 and 1 products.
+    assert costs.macs_per_decision == {"dense_1": (5 + 2) / 2, "dense_2": (3 + 1) / 2}
+    assert costs.parameter_bytes_per_decision == {
+        "dense_1": 4 * (3.5 + 3), "dense_2": 4 * (2 + 2)
+    }  # fmt: skip
+    assert costs.neuron_updates_per_decision == {"dense_1": 3}
+    assert costs.operations_per_decision == 3.5 + 2 + 3
+
+
+def test_zeros_of_a_constant_current_by_hand() -> None:
+    network = always(NetworkConfig(hidden_sizes=(3,), time_steps=4), 2, 2)
+    network._layers[0].linear.weight.data[1, 0] = 0.0
+    network.head.weight.data = torch.tensor([[1.0, 0.0, 1.0], [0.0, 0.0, 1.0]])
+    costs = network.record(torch.tensor([[1.0, 1.0], [0.0, 2.0]])).costs
+    assert costs.macs_per_decision == {"hidden_1": (2 + 3 + 3) / 2}
+    # 4 spikes of each neuron, with 1, 0 and 2 synapses to the outputs.
+    assert costs.synops_per_decision == {"hidden_1": 4 * (1 + 0 + 2)}
+    assert costs.synapses == {"hidden_1": 3}
+    assert costs.parameter_bytes_per_decision == {
+        "hidden_1": 4 * (4 + 3 + 3), "readout": 4 * 2
+    }  # fmt: skip
+
+
+@given(
+    values=st.lists(st.sampled_from([0.0, -2.0, 0.5]), min_size=4, max_size=4),
+    weights=st.lists(st.sampled_from([0.0, 1.0, -3.0]), min_size=12, max_size=12),
+)
+def test_one_layer_is_credited_alike_whoever_has_it(
+    values: list[float], weights: list[float]
+) -> None:
+    inputs, weight = torch.tensor([values]), torch.tensor(weights).view(3, 4)
+    expected = sum(
+        1 for row in weight.tolist() for w, x in zip(row, values, strict=True) if w != 0 and x != 0
+    )
+    spiking = SpikingNetwork(NetworkConfig(hidden_sizes=(3,), time_steps=2), 4, 1)
+    spiking._layers[0].linear.weight.data = weight
+    dense = DenseNetwork(4, (3,), 1, nn.ReLU)
+    dense[0].weight.data = weight
+    gated = GatedNetwork("gru", 4, (3,), 1)
+    gated._units[0].weight_ih_l0.data = weight.repeat(3, 1)
+    found = [network.record(inputs).costs for network in (spiking, dense, gated)]
+    macs = [costs.macs_per_decision for costs in found]
+    assert macs[0]["hidden_1"] == macs[1]["dense_1"] == expected
+    assert macs[2]["gru_1"] == 3 * expected  # from rest, the loop multiplies zeros
+    # Spikes through the same weights, whoever receives them.
+    ones = (inputs != 0).float()
+    receivers: list[Any] = [
+        (SpikingNetwork(NetworkConfig(hidden_sizes=(3,)), 4, 1, spike_steps=1), ones[:, None]),
+        (DenseNetwork(4, (3,), 1, nn.ReLU, spike_input=True), ones),
+    ]
+    receivers[0][0]._layers[0].linear.weight.data = weight
+    receivers[1][0][0].weight.data = weight
+    for network, train in receivers:
+        assert network.record(train).costs.synops_per_decision["input"] == expected
+
+
+def test_products_of_modules_that_nobody_counts() -> None:
+    class Mixing(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.mix = nn.Linear(3, 3)
+
+        def forward(self, values: Tensor) -> Tensor:
+            return self.mix(values)
+
+    costs = DenseNetwork(5, (3,), 2, Mixing).record(torch.ones(1, 5)).costs
+    assert costs.uncounted == ("Mixing",)
+    assert costs.macs_per_decision["dense_1"] == 15
+    assert all(costs.total(name) is None for name in COST_COLUMNS)
+    assert DenseNetwork(5, (3,), 2, nn.PReLU).record(torch.ones(1, 5)).costs.uncounted == ()
+
+
+@pytest.mark.parametrize("recurrent", [False, True])
+def test_cells_with_synapses_of_their_own_are_not_counted(recurrent: bool) -> None:
+    cell: Any = (lambda size: LIFRecurrentCell(size, size)) if recurrent else lambda _: LIFBoxCell()
+    network = SpikingNetwork(NetworkConfig(hidden_sizes=(3,)), 5, 2, cell_factory=cell)
+    costs = network.record(torch.ones(1, 5)).costs
+    assert costs.uncounted == (("LIFRecurrentCell",) if recurrent else ())
+    assert (costs.operations_per_decision is None) == recurrent
 
 
 def test_a_dense_network_on_spikes() -> None:
@@ -207,7 +333,8 @@ def test_a_dense_network_on_spikes() -> None:
 def test_gated_networks(kind: Any, gates: int) -> None:
     network = GatedNetwork(kind, 6, (4, 3), 2)
     first, second = gates * 4 * (6 + 4), gates * 3 * (4 + 3)
-    costs = network.record(torch.zeros(2, 6)).costs
+    carried = torch.ones(2, network.state_size)
+    costs = network.record(torch.ones(2, 6), carried).costs
     assert costs.macs_per_decision == {
         f"{kind}_1": first, f"{kind}_2": second, "readout": 3 * 2
     }  # fmt: skip
@@ -215,8 +342,14 @@ def test_gated_networks(kind: Any, gates: int) -> None:
     everything = 4 * sum(x.numel() for x in network.parameters())
     assert costs.total("parameter_bytes_per_decision") == everything
     assert costs.spikes_per_synapse is None
+    # At rest there is nothing to carry: of the loops no product is left.
+    rest = network.record(torch.ones(2, 6)).costs
+    assert rest.macs_per_decision == {
+        f"{kind}_1": gates * 4 * 6, f"{kind}_2": gates * 3 * 4, "readout": 3 * 2
+    }  # fmt: skip
 
-    spiked = GatedNetwork(kind, 6, (4, 3), 2, spike_input=True).record(TRAINS.flatten(1)).costs
+    spiking = GatedNetwork(kind, 6, (4, 3), 2, spike_input=True)
+    spiked = spiking.record(TRAINS.flatten(1), carried).costs
     # The gates' products with what the units carry remain.
     assert spiked.macs_per_decision == {
         f"{kind}_1": gates * 4 * 4, f"{kind}_2": second, "readout": 3 * 2
@@ -228,17 +361,20 @@ def test_gated_networks(kind: Any, gates: int) -> None:
 
 
 def test_every_cost_has_a_column_and_every_column_a_cost() -> None:
-    summed = {item.name for item in fields(Costs)} - {"synapses"}
-    assert set(COST_COLUMNS) == summed | {"spikes_per_synapse"}
+    summed = {item.name for item in fields(Costs)} - {"synapses", "uncounted"}
+    assert set(COST_COLUMNS) == summed | {"operations_per_decision", "spikes_per_synapse"}
+    assert next(iter(COST_COLUMNS)) == "operations_per_decision"
     assert all(column.heading and column.definition for column in COST_COLUMNS.values())
 
 
 def test_means_weigh_parts_by_their_decisions() -> None:
     few, many = CostCounter(), CostCounter()
-    few.product("a", 3, 7)
-    many.product("a", 3, 7)
+    few.product("a", torch.ones(1, 3), torch.tensor([7, 7, 7]))
+    many.product("a", torch.ones(3, 3), torch.tensor([7, 7, 7]))
     many.updates("b", 8)
     costs = mean_costs([(1, few.costs()), (3, many.costs())])
     assert costs.macs_per_decision == {"a": 21.0}
     assert costs.neuron_updates_per_decision == {"b": 6.0}
     assert mean_costs([]) == Costs()
+    few.leave_out("NatureCNN")
+    assert mean_costs([(1, few.costs()), (3, many.costs())]).uncounted == ("NatureCNN",)

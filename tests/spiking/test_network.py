@@ -203,7 +203,7 @@ def test_a_population_of_output_neurons() -> None:
     bare.layers.load_state_dict(owner.layers.state_dict())
     torch.testing.assert_close(bare.decide(x), rates)
     assert make_head(config.decoder_parameters, bare.output_size, 3)(bare.decide(x)).shape == (5, 3)
-    fan_outs = [layer.fan_out for layer in bare.record(x, readout_size=3).layers]
+    fan_outs = [layer.fan_out for layer in bare.record(x, head=owner.head).layers]
     assert fan_outs == [12, 1]
     with pytest.raises(ValueError, match="needs the number of outputs, got neither output_size"):
         SpikingNetwork(config, 3)

@@ -157,8 +157,8 @@ def test_the_command_says_what_comes_of_each_run(
     first, second = capsys.readouterr().out.splitlines()
     assert first == "1 of 1 runs have no row yet; 1 at a time"
     (row,) = list_rows(tmp_path / "board")
-    synops = sum(row.synops_per_decision.values())
-    expected = f"mean return {row.score.mean:.2f}, {synops:,.0f} SynOps, "
+    operations = row.costs.operations_per_decision
+    expected = f"mean return {row.score.mean:.2f}, {operations:,.0f} operations a decision ("
     assert second.startswith(f"ppo-lif CartPole-v1 seed 0: {expected}")
     assert second.endswith(" s; 1 of 1, about 0 s left")
     assert main(["sweep", str(plan), *places]) == 0

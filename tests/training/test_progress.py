@@ -13,7 +13,7 @@ from tests.training._runs import FEW_UPDATES, results, run
 
 LINE = re.compile(
     r"([\d,]+) of ([\d,]+) steps \| (?:return (-?[\d,.]+)|no episode has ended)"
-    r"(?: \| ([\d,]+) (SynOps|MACs) a decision)? \| ([\d,]+) steps/s \| (\d+:\d\d(?::\d\d)?) left"
+    r"(?: \| ([\d,]+) (operations) a decision)? \| ([\d,]+) steps/s \| (\d+:\d\d(?::\d\d)?) left"
 )
 
 
@@ -25,11 +25,11 @@ class Terminal(io.StringIO):
 @pytest.mark.parametrize(
     ("agent", "unit", "options"),
     [
-        ("ppo-lif", "SynOps", {}),
-        ("ppo-mlp", "MACs", {}),
-        ("dqsn", "SynOps", {"hyperparameters": FEW_UPDATES["dqsn"]}),
+        ("ppo-lif", "operations", {}),
+        ("ppo-mlp", "operations", {}),
+        ("dqsn", "operations", {"hyperparameters": FEW_UPDATES["dqsn"]}),
         ("es", None, {"steps": 3200}),
-        ("recurrent-ppo-lsnn", "SynOps", {"env_id": "snn/CueAccumulation-v0", "steps": 5000}),
+        ("recurrent-ppo-lsnn", "operations", {"env_id": "snn/CueAccumulation-v0", "steps": 5000}),
     ],
 )
 def test_elsewhere_than_on_a_terminal_it_is_a_line_for_each_tenth(
@@ -71,7 +71,7 @@ def test_operations_are_those_of_the_states_that_it_is_in():
     callback._counted_s = -1e9
     callback._on_rollout_start()
     costs = model.policy.record(model._last_obs).costs
-    assert callback._operations == f"{costs.total('synops_per_decision'):,.0f} SynOps a decision"
+    assert callback._operations == f"{costs.operations_per_decision:,.0f} operations a decision"
 
 
 def test_on_a_terminal_one_line_is_written_over(tmp_path, monkeypatch):

@@ -7,11 +7,13 @@ from collections.abc import Sequence
 from snn_gym.scoring.rendering import COSTS_TEXT, notes, row_texts
 from snn_gym.scoring.site.elements import Markup, element, from_markdown
 from snn_gym.scoring.table import TableRow, count
+from snn_gym.spiking.costs import OPERATIONS
 from snn_gym.spiking.energy import (
     COMPETITIVE_RATE,
     COMPETITIVE_SPIKES,
     MAC_PJ,
     SYNOP_PJ,
+    UPDATE_PJ,
     energy_nj,
     regimes,
 )
@@ -19,17 +21,15 @@ from snn_gym.spiking.energy import (
 _NONE = count(None)
 
 SITE_COSTS = {
-    "Operations": "SynOps and MACs together, each counted as one; on most hardware a SynOp, which "
-    "adds, takes less than a MAC, which multiplies, too",
     "Energy (nJ)": "SynOps at {:g} to {:g} pJ: an addition of 32-bit floats, bare, in 45 nm, and a "
-    "SynOp of Loihi with its memory and routing; and MACs at {:g} to {:g} pJ: of 8-bit integers "
-    "and of 32-bit floats, bare, in 45 nm ([Horowitz 2014]"
+    "SynOp of Loihi with its memory and routing; MACs at {:g} to {:g} pJ: of 8-bit integers and "
+    "of 32-bit floats, bare, in 45 nm; and updates of spiking neurons at {:g} to {:g} pJ: of an "
+    "inactive and an active neuron of Loihi ([Horowitz 2014]"
     "(https://doi.org/10.1109/ISSCC.2014.6757323), [Davies et al. 2018]"
     "(https://doi.org/10.1109/MM.2018.112130359)). A band by assumption, nothing measured: "
     "lower ends of SynOps and of MACs count other numbers, upper ends other memories, so that two "
-    "bands that overlap say nothing; neurons' updates and a chip at rest are not in it".format(
-        *SYNOP_PJ, *MAC_PJ
-    ),
+    "bands that overlap say nothing. Silent neurons count; removed from the network they cost "
+    "nothing. A chip at rest is not in it".format(*SYNOP_PJ, *MAC_PJ, *UPDATE_PJ),
     "Regime": "whether so few spikes take less energy than an ANN: by those that a synapse passes "
     "in a decision, below {:g} to {:g} by memory ([Dampfhoffer et al. 2023]"
     "(https://doi.org/10.1109/TETCI.2022.3214509)), and by those of a neuron in a time step, below "
@@ -38,18 +38,17 @@ SITE_COSTS = {
     ),
 }
 """Columns of costs that the site has beside the table's, and what they mean."""
-KIND = {"Kind": "spiking if the agent has spiking neurons, else ANN"}
+KIND = {
+    "Kind": "spiking if the agent has spiking neurons from which synapses lead to its outputs, "
+    "unheard if it has such neurons and no such synapses, else ANN"
+}
 """Column of `kind`, and what it means."""
-
-
-def operations(row: TableRow) -> float | None:
-    """Return SynOps and MACs of a decision together; None where neither is known."""
-    known = [x for x in (row.synops_per_decision, row.macs_per_decision) if x is not None]
-    return sum(known) if known else None
 
 
 def kind(row: TableRow) -> str:
     """Return what kind of agent a row is of."""
+    if row.unheard:
+        return "unheard"
     return "spiking" if row.spiking else "ANN"
 
 
@@ -66,18 +65,15 @@ def texts(row: TableRow, rows: Sequence[TableRow]) -> dict[str, str]:
         row: The row.
         rows: Those of the same environment, version and budget class.
     """
-    own = {
-        "Operations": count(operations(row)),
-        "Energy (nJ)": _energy(row),
-        "Regime": _regime(row),
-    }
+    own = {"Energy (nJ)": _energy(row), "Regime": _regime(row)}
     return row_texts(row, rows) | own | {"Kind": kind(row)}
 
 
 def _energy(row: TableRow) -> str:
-    if operations(row) is None:
-        return _NONE
-    band = energy_nj(row.synops_per_decision or 0.0, row.macs_per_decision or 0.0)
+    if row.operations_per_decision is None:
+        return row.cost(None)
+    synops, macs, updates = (getattr(row, name) or 0.0 for name in OPERATIONS)
+    band = energy_nj(synops, macs, updates if row.spiking or row.unheard else 0.0)
     return " to ".join(f"{value:,.2f}" for value in band)
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from snn_gym.scoring.headings import DERIVED, FEWEST_SEEDS
 from snn_gym.scoring.site.axes import Plot, grid
-from snn_gym.scoring.site.columns import kind, operations, seeds_in_words
+from snn_gym.scoring.site.columns import kind, seeds_in_words
 from snn_gym.scoring.site.elements import Markup, element, joined
 from snn_gym.scoring.site.labels import Box, Label, placed, point_box
 from snn_gym.scoring.site.layout import agent_page
@@ -22,13 +22,13 @@ PLOT = Plot(width=720, height=380, left=80, right=680, top=28, bottom=332)
 _FEWEST_POINTS = 2
 _TARGET_RADIUS = 14
 _CAPTION = (
-    "Mean return and its 95 % interval against operations of a decision (SynOps and MACs), on a "
-    "logarithmic axis. Circles spike, squares do not. Each point leads to its agent; a name that "
-    "has no clear space is shown when its point is pointed at."
+    "Mean return and its 95 % interval against operations of a decision (SynOps, MACs and neuron "
+    "updates), on a logarithmic axis. Circles spike, squares do not. Each point leads to its "
+    "agent; a name that has no clear space is shown when its point is pointed at."
 )
 _HOLLOW_TEXT = (
-    f" Hollow points do not rank: they have fewer than {FEWEST_SEEDS} seeds, or were made from "
-    f"other rows ({DERIVED})."
+    f" Hollow points do not rank: they have fewer than {FEWEST_SEEDS} seeds, were made from other "
+    f"rows ({DERIVED}), or have spikes that reach no output."
 )
 _FRONT_TEXT = (
     " The stepped line is the front of the filled points: none on it is beaten by one of as few "
@@ -79,8 +79,8 @@ def decades(costs: Sequence[float]) -> range:
 
 
 def ranks(row: TableRow) -> bool:
-    """Return whether a row may be on the front: trained, and with enough seeds to compare."""
-    return not row.derived and len(row.seeds) >= FEWEST_SEEDS
+    """Return whether a row may be on the front: trained, heard, and with enough seeds."""
+    return not row.derived and not row.unheard and len(row.seeds) >= FEWEST_SEEDS
 
 
 def front_figure(rows: Sequence[TableRow], name: str, *, up: str) -> Markup:
@@ -91,7 +91,7 @@ def front_figure(rows: Sequence[TableRow], name: str, *, up: str) -> Markup:
         name: What they are.
         up: From the page's folder to the site's.
     """
-    known = {row: cost for row in rows if (cost := operations(row))}
+    known = {row: cost for row in rows if (cost := row.operations_per_decision)}
     if len(known) < _FEWEST_POINTS:
         return Markup()
     axis = decades(list(known.values()))

@@ -6,14 +6,15 @@ import itertools
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
-from snn_gym.scoring.headings import DERIVED
+from snn_gym.scoring.headings import COLUMN_DEFINITIONS, DERIVED
 from snn_gym.scoring.profiles import PROFILE_COLUMNS, PROFILE_DEFINITIONS, profiles
 from snn_gym.scoring.rendering import PROFILES_TEXT, class_in_words
-from snn_gym.scoring.site.columns import KIND, SITE_COSTS, kind, operations, remarks, seeds_in_words
+from snn_gym.scoring.site.columns import KIND, SITE_COSTS, kind, remarks, seeds_in_words
 from snn_gym.scoring.site.elements import Markup, element, from_markdown, joined
 from snn_gym.scoring.site.layout import Site, environment_page, section_address
 from snn_gym.scoring.site.tables import Cell, definitions, plain_table, sortable
 from snn_gym.scoring.table import TableRow
+from snn_gym.spiking.costs import NOT_COUNTED
 
 _INTRODUCTION = """Every row was run again by `snn-gym verify` before it was written. Scores are \
 *normalised*: 0 is random play, 1 the oracle of the environment's card or, where it has none, what \
@@ -41,7 +42,8 @@ def overview(site: Site, rows: Sequence[TableRow]) -> str:
         heading = words[0].upper() + words[1:]
         parts += [element("h2", heading, id=budget_class), *_matrices(site, words, list(group))]
     parts += [*_environments(rows), *_profiles(site, rows), *remarks(rows)]
-    parts += [definitions("What the columns mean", KIND | SITE_COSTS)]
+    operations = {"Operations": COLUMN_DEFINITIONS["Operations"]}
+    parts += [definitions("What the columns mean", KIND | operations | SITE_COSTS)]
     return site.page("Results", joined(parts))
 
 
@@ -78,8 +80,9 @@ def _cell(row: TableRow | None) -> Cell:
     score = "not comparable"
     if row.normalised is not None:
         score = f"{round(row.normalised, 2) + 0.0:.2f}"  # no -0.00
-    cost, counted = operations(row), seeds_in_words(row)
-    below = element("small", counted if cost is None else f"{cost:,.0f}; {counted}")
+    cost, counted = row.operations_per_decision, seeds_in_words(row)
+    shown = NOT_COUNTED if row.uncounted else "" if cost is None else f"{cost:,.0f}"
+    below = element("small", f"{shown}; {counted}" if shown else counted)
     link = element("a", score, href=section_address(row))
     return Cell(joined([link, " ", below]), row.normalised)
 

@@ -51,6 +51,7 @@ def line(agent, means, derived=False, **changes):
     rows = [make_row(agent, seed, returns=(mean, mean)) for seed, mean in enumerate(means)]
     (made,) = summaries(rows)
     usual = {"short": False, "synops_per_decision": 1000.0, "macs_per_decision": 0.0}
+    usual["neuron_updates_per_decision"] = None
     return replace(made, derived=derived, **usual | changes)
 
 
@@ -117,7 +118,8 @@ def test_an_agents_part_lists_its_rows_with_their_costs():
     for row in own:
         start = f"| {row.environment} | {len(row.seeds)} | "
         (line,) = [line for line in part.splitlines() if line.startswith(start)]
-        assert f" | {row.synops_per_decision:,.0f} | " in line
+        shown = row.operations_per_decision, row.synops_per_decision, row.macs_per_decision
+        assert line.endswith(" | " + " | ".join(f"{x:,.0f}" for x in shown) + " |")
     assert "No row" in gallery.agent_part(load_agent_spec("ppo-lif"), ())
     assert "snn-gym train ppo-lif " in part
 

@@ -41,7 +41,12 @@ def rows(tmp_path):
     found = {row.agent: row for row in table_rows(fill(tmp_path, *made))}
     costs = {"ppo-lif": (900.0, 100.0), "ppo-mlp": (None, 100.0), "dqsn": (10_000.0, None)}
     return [
-        replace(found[name], synops_per_decision=synops, macs_per_decision=macs)
+        replace(
+            found[name],
+            synops_per_decision=synops,
+            macs_per_decision=macs,
+            neuron_updates_per_decision=None,
+        )
         for name, (synops, macs) in costs.items()
     ]
 
@@ -83,8 +88,12 @@ def test_agents_without_operations_are_counted(rows):
 
 @pytest.mark.parametrize(
     "change",
-    [lambda row: with_few_seeds(row, 4), lambda row: replace(row, derived=True)],
-    ids=["four seeds", "made from other rows"],
+    [
+        lambda row: with_few_seeds(row, 4),
+        lambda row: replace(row, derived=True),
+        lambda row: replace(row, unheard=True),
+    ],
+    ids=["four seeds", "made from other rows", "spikes that reach nothing"],
 )
 def test_what_does_not_rank_is_hollow_and_not_on_the_front(rows, change):
     figure = front_figure([change(rows[0]), *rows[1:]], "here", up="")

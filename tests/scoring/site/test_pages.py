@@ -9,7 +9,7 @@ from snn_gym.content import checkout_root
 from snn_gym.scoring import render_table, table_rows
 from snn_gym.scoring.comparison import COMPARISON_COLUMNS
 from snn_gym.scoring.results import list_rows
-from snn_gym.scoring.site.columns import operations, texts
+from snn_gym.scoring.site.columns import texts
 from snn_gym.scoring.site.environments import environment
 from snn_gym.scoring.site.files import site_pages
 from snn_gym.scoring.site.layout import Documentation, Site, environment_page, file_stem
@@ -38,15 +38,16 @@ def test_the_overview_by_hand(rows):
     read = Parsed(overview(SITE, rows))
     gradient, imported = read.tables
     # Half of ppo-lif's seeds are random play, half solve: 0.5. Its spikes cause 650 SynOps, its
-    # encoder makes 256 MACs; the twin makes 256 MACs alone. On Acrobot -100 solves.
+    # encoder makes 256 MACs, and 128 neurons are updated; the twin has no SynOps. On Acrobot -100
+    # solves.
     assert gradient == [
         ["Agent", "Kind", "Acrobot-v1", "CartPole-v1"],
-        ["ppo-lif", "spiking", "1.00 906; 1 seed", "0.50 906; 2 seeds"],
-        ["ppo-mlp", "ANN", "–", "1.00 256; 1 seed"],
+        ["ppo-lif", "spiking", "1.00 1,034; 1 seed", "0.50 1,034; 2 seeds"],
+        ["ppo-mlp", "ANN", "–", "1.00 384; 1 seed"],
     ]
     assert imported == [
         ["Agent", "Kind", "CartPole-v1"],
-        ["imported-x", "ANN", "1.00 256; 1 seed"],
+        ["imported-x", "ANN", "1.00 384; 1 seed"],
     ]
     links = [x["href"] for x in read.attributes("a") if "#" in x["href"]]
     assert links.count("environments/CartPole-v1.html#gradient-1") == 2
@@ -57,9 +58,28 @@ def test_the_overview_by_hand(rows):
 
 def test_operations_are_what_is_known(rows):
     lif = next(row for row in rows if row.spiking)
-    assert operations(lif) == 906.0
-    assert operations(replace(lif, macs_per_decision=None)) == 650.0
-    assert operations(replace(lif, macs_per_decision=None, synops_per_decision=None)) is None
+    assert lif.operations_per_decision == 1034.0
+    some = replace(lif, macs_per_decision=None)
+    assert some.operations_per_decision == 778.0
+    few = replace(some, synops_per_decision=None)
+    assert few.operations_per_decision == 128.0
+    assert replace(few, neuron_updates_per_decision=None).operations_per_decision is None
+
+
+def test_what_is_not_counted_is_said(rows):
+    lif = replace(next(row for row in rows if row.spiking), uncounted=("NatureCNN",))
+    lif = replace(
+        lif, synops_per_decision=None, macs_per_decision=None, neuron_updates_per_decision=None
+    )
+    shown = texts(lif, [lif])
+    names = ("Operations", "SynOps", "MACs", "Energy (nJ)")
+    assert {shown[name] for name in names} == {"not counted"}
+    assert Parsed(overview(SITE, [lif])).tables[0][1][-1].endswith(" not counted; 1 seed")
+
+
+def test_spikes_that_reach_nothing_have_a_kind_of_their_own(rows):
+    lif = replace(next(row for row in rows if row.spiking), spiking=False, unheard=True)
+    assert texts(lif, [lif])["Kind"] == "unheard"
 
 
 def test_the_regime_is_that_of_both_rates(rows):
@@ -76,9 +96,10 @@ def test_an_environment_page_by_hand(rows):
     assert [line["Agent"] for line in shown] == ["ppo-lif", "ppo-mlp"]
     lif = shown[0]
     assert (lif["Seeds"], lif["Mean"], lif["Solved"]) == ("2", "248.3", "1 of 2")
-    assert (lif["SynOps"], lif["MACs"], lif["Operations"]) == ("650.0", "256.0", "906.0")
-    # (650 * 0.9 + 256 * 0.23) / 1000 and (650 * 23.6 + 256 * 4.6) / 1000
-    assert lif["Energy (nJ)"] == "0.64 to 16.52"
+    assert (lif["SynOps"], lif["MACs"], lif["Operations"]) == ("650.0", "256.0", "1,034.0")
+    # (650 * 0.9 + 256 * 0.23 + 128 * 52) / 1000 and (650 * 23.6 + 256 * 4.6 + 128 * 81) / 1000
+    assert lif["Energy (nJ)"] == "7.30 to 26.89"
+    assert shown[1]["Energy (nJ)"] == "0.06 to 1.18"  # the twin's units are no neurons
     assert lif["95 % interval"] == "–"
     assert pairs[0] == list(COMPARISON_COLUMNS)
     assert [line[0] for line in imported[1:]] == ["imported-x"]
