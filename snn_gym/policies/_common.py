@@ -217,6 +217,30 @@ class SpikingPolicyMixin(Behaviour):
         """The observation normaliser that all networks share, or None."""
         return self.builder.normaliser
 
+    def fit_normaliser(
+        self, observations: np.ndarray[Any, Any] | dict[str, np.ndarray[Any, Any]]
+    ) -> None:
+        """Set the statistics of the observation normaliser from data, such as demonstrations.
+
+        Statistics so far are forgotten; rollouts that follow add to these.
+
+        Args:
+            observations: At least 2 observations (N, ...), or a dict of such, as the environment
+                gives them.
+
+        Raises:
+            ValueError: There are fewer, or the policy has no observation normaliser.
+        """
+        if self.normaliser is None:
+            raise ValueError(
+                f"this {type(self).__name__} has no observation normaliser, as "
+                f"normalise_observations is {self.normalise_observations} and observations are "
+                f"{self.observation_space}; leave fit_normaliser out"
+            )
+        tensor, _ = self.obs_to_tensor(observations)
+        with torch.no_grad(), self.normaliser.fitting():
+            self._network_inputs(tensor)  # type: ignore[arg-type]
+
     @property
     def carries_state(self) -> bool:
         """Whether the network's state lasts from one decision to the next."""

@@ -95,7 +95,7 @@ def test_counting_changes_no_weight(tmp_path, monkeypatch):
 
 
 def test_an_interval_below_zero_is_refused(tmp_path):
-    with pytest.raises(ValueError, match="interval_s must be at least 0 seconds .* got -1"):
+    with pytest.raises(ValueError, match=r"interval_s must be at least 0 seconds .* got -1"):
         run("ppo-mlp", tmp_path / "run", progress_bar=True, progress_interval_s=-1.0)
     assert not (tmp_path / "run").exists()
 

@@ -1,4 +1,4 @@
-"""Trainings on a terminal: every agent of the zoo while its operations are counted at all rollouts."""
+"""Trainings on a terminal: every agent of the zoo, with operations counted at every rollout."""
 
 from __future__ import annotations
 
