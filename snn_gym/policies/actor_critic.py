@@ -54,7 +54,7 @@ class ActorCriticNetworks(NormalisedModule):
         if actor_activation is not None:
             own = replace(builder, activation=ACTIVATIONS[actor_activation])
         self.actor = own.build(spiking_actor, population_outputs=outputs)
-        self.critic = builder.build(spiking_critic, population_outputs=1)
+        self.critic = builder.build(spiking_critic, population_outputs=1, critic=True)
         self.latent_dim_pi = self.actor.output_size
         self.latent_dim_vf = self.critic.output_size
 
@@ -96,6 +96,7 @@ class SpikingActorCriticPolicy(LateOptimiser, ActorCriticFlags, ActorCriticPolic
         "share_features_extractor",
         "actor_activation",
     )
+    critic_key = "vf"
     activation_fn = nn.Tanh
     adam_defaults: ClassVar[Mapping[str, Any]] = {"eps": 1e-5}
     networks_class: type[ActorCriticNetworks] = ActorCriticNetworks

@@ -136,8 +136,18 @@ def policy_arguments(
     Raises:
         ValueError: The environment or a setting of the network is unknown or invalid.
     """
-    settings = {**spec.network_settings(env_id), **(network or {})}
-    return {**spec.policy_kwargs, "network": NetworkConfig.from_dict(settings)}
+    settings, arguments = spec.network_settings(env_id), dict(spec.policy_kwargs)
+    if "net_arch" in arguments:
+        from snn_gym.policies._networks import read_net_arch  # which loads Norse
+
+        key = policy_class(spec.algorithm).critic_key  # type: ignore[attr-defined]
+        settings["hidden_sizes"], critic = read_net_arch(arguments.pop("net_arch"), key)
+        if key is not None:
+            arguments["critic_hidden_sizes"] = list(critic)
+    config = NetworkConfig.from_dict({**settings, **(network or {})})
+    if arguments.get("critic_hidden_sizes") == list(config.hidden_sizes):
+        del arguments["critic_hidden_sizes"]
+    return {**arguments, "network": config}
 
 
 def make_environments(
