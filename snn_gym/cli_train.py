@@ -42,6 +42,9 @@ class TrainOptions:
             help="Say how it is doing, and what came of it.", show_default="on a terminal; the end"
         ),
     ] = None
+    progress_interval: Annotated[
+        float, typer.Option(min=0, help="Least seconds between the progress line's counts.")
+    ] = 2.0
     dynamics: Annotated[
         bool, typer.Option("--dynamics", help="Log what the network does, in dynamics.csv.")
     ] = False
@@ -103,6 +106,7 @@ def train(
         out=folder,
         resume=options.resume,
         progress_bar=sys.stderr.isatty() if options.progress is None else options.progress,
+        progress_interval_s=options.progress_interval,
         track=options.track,
         **recipe,
     )

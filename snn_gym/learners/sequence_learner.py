@@ -6,10 +6,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import numpy as np
+import torch
 from stable_baselines3.common.base_class import BaseAlgorithm
 from torch import Tensor
 
 from snn_gym.learners.sequence_settings import check_sequences
+from snn_gym.policies._stateful import reset_where
 
 
 class SequenceLearner(BaseAlgorithm):
@@ -43,6 +46,19 @@ class SequenceLearner(BaseAlgorithm):
             policy: Any = self.policy
             self._last_states = policy.rest_state(n_envs)
         return self._last_states
+
+    def acting_states(self) -> Tensor:
+        """Return the acting network's part (n_envs, S') of the states before the next step.
+
+        It is at rest where an episode starts, and what ``policy.record`` takes.
+        """
+        policy: Any = self.policy
+        starts = torch.as_tensor(
+            np.asarray(self._last_episode_starts, np.bool_), device=self.device
+        )
+        states = reset_where(starts, self.states(self.n_envs), policy.rest_state(1))
+        part: Tensor = policy.acting_state(states)
+        return part
 
     def _check_lengths(self, sequence_length: int, batch_size: int) -> None:
         check_sequences(sequence_length, self.burn_in_steps, self.bptt_steps)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from abc import abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, ClassVar
 
@@ -19,7 +19,13 @@ from torch import Tensor, nn
 from snn_gym.policies._acting import best_actions
 from snn_gym.policies._behaviour import Behaviour
 from snn_gym.policies._gated import Gated
-from snn_gym.policies._networks import NetworkBuilder, network_config
+from snn_gym.policies._networks import (
+    CriticKey,
+    CriticSizes,
+    NetworkBuilder,
+    network_config,
+    read_net_arch,
+)
 from snn_gym.policies._observations import (
     check_observation_space,
     check_start,
@@ -63,7 +69,9 @@ class SpikingPolicyMixin(Behaviour):
             configured neuron.
         activation_fn: Activation of networks that do not spike; None for Stable-Baselines3's
             default.
-        net_arch: Stable-Baselines3's name of ``network.hidden_sizes``, which it replaces.
+        net_arch: Stable-Baselines3's name of hidden sizes: a list, in place of
+            ``network.hidden_sizes``; with a critic also ``dict(pi=..., vf=...)``, of off-policy
+            algorithms ``dict(pi=..., qf=...)``, where the critic's are ``critic_hidden_sizes``.
         **kwargs: As in the policy of Stable-Baselines3 that follows.
 
     Raises:
@@ -84,6 +92,10 @@ class SpikingPolicyMixin(Behaviour):
     activation_fn: type[nn.Module] = nn.ReLU
     gated: Gated | None = None
     """Units of networks that carry a state and do not spike; None where none carries a state."""
+    critic_key: ClassVar[CriticKey | None] = None
+    """Name of the critic's hidden sizes in ``net_arch``; None where there is no critic."""
+    critic_hidden_sizes: tuple[int, ...] | None = None
+    """Hidden sizes of the critic; None for those of the actor."""
     adam_defaults: ClassVar[Mapping[str, Any]] = {}
     """Options of Adam, where nobody gives any, as Stable-Baselines3's policy has them."""
     builder: NetworkBuilder
@@ -103,7 +115,9 @@ class SpikingPolicyMixin(Behaviour):
         **kwargs: Any,
     ) -> None:
         self.cell_factory = cell_factory
-        self.network = network_config(network, net_arch)
+        self.network = network_config(network)
+        if net_arch is not None:
+            self._take_net_arch(net_arch)
         self.normalise_observations = normalise_observations
         self._configure(observation_space, action_space, kwargs)
         super().__init__(
@@ -114,6 +128,18 @@ class SpikingPolicyMixin(Behaviour):
             activation_fn=self.activation_fn if activation_fn is None else activation_fn,
             **kwargs,
         )
+
+    def _take_net_arch(self, net_arch: Any) -> None:
+        """Replace hidden sizes by those that Stable-Baselines3's argument names."""
+        if self.critic_hidden_sizes is not None:
+            raise ValueError(
+                f"net_arch {net_arch!r} and critic_hidden_sizes {self.critic_hidden_sizes} both "
+                "say what the critic has; leave one out"
+            )
+        actor, critic = read_net_arch(net_arch, self.critic_key)
+        self.network = replace(self.network, hidden_sizes=actor)
+        if self.critic_key is not None:
+            self.critic_hidden_sizes = CriticSizes(critic).critic_hidden_sizes
 
     def _configure(
         self,
@@ -200,6 +226,7 @@ class SpikingPolicyMixin(Behaviour):
                 self._make_normaliser(),
                 self.cell_factory,
                 self.gated,
+                self.critic_hidden_sizes,
             )
         return self.builder
 
@@ -218,6 +245,30 @@ class SpikingPolicyMixin(Behaviour):
     def normaliser(self) -> ObservationNormaliser | None:
         """The observation normaliser that all networks share, or None."""
         return self.builder.normaliser
+
+    def fit_normaliser(
+        self, observations: np.ndarray[Any, Any] | dict[str, np.ndarray[Any, Any]]
+    ) -> None:
+        """Set the statistics of the observation normaliser from data, such as demonstrations.
+
+        Statistics so far are forgotten; rollouts that follow add to these.
+
+        Args:
+            observations: At least 2 observations (N, ...), or a dict of such, as the environment
+                gives them.
+
+        Raises:
+            ValueError: There are fewer, or the policy has no observation normaliser.
+        """
+        if self.normaliser is None:
+            raise ValueError(
+                f"this {type(self).__name__} has no observation normaliser, as "
+                f"normalise_observations is {self.normalise_observations} and observations are "
+                f"{self.observation_space}; leave fit_normaliser out"
+            )
+        tensor, _ = self.obs_to_tensor(observations)
+        with torch.no_grad(), self.normaliser.fitting():
+            self._network_inputs(tensor)  # type: ignore[arg-type]
 
     @property
     def carries_state(self) -> bool:
@@ -406,16 +457,46 @@ class ActorCriticFlags(SpikingPolicyMixin):
             hidden sizes (with both flags off this policy is the ANN twin).
         spiking_critic: The same for the critic, which is needed in training only. Off by default:
             with a spiking critic PPO learns CartPole less reliably.
+        critic_hidden_sizes: Hidden sizes of the critic; None for those of the actor, which are
+            ``network.hidden_sizes``. An ANN that carries no state may have none, and is linear.
         **kwargs: As in ``SpikingPolicyMixin``.
+
+    Raises:
+        ValueError: A size is no whole number of at least 1, or a critic has no hidden layer that
+            spikes or carries a state.
     """
 
-    own_arguments: tuple[str, ...] = ("spiking_actor", "spiking_critic")
+    own_arguments: tuple[str, ...] = ("spiking_actor", "spiking_critic", "critic_hidden_sizes")
 
     def __init__(
-        self, *args: Any, spiking_actor: bool = True, spiking_critic: bool = False, **kwargs: Any
+        self,
+        *args: Any,
+        spiking_actor: bool = True,
+        spiking_critic: bool = False,
+        critic_hidden_sizes: Sequence[int] | None = None,
+        **kwargs: Any,
     ) -> None:
         self.spiking_actor, self.spiking_critic = spiking_actor, spiking_critic
+        if critic_hidden_sizes is not None:
+            given: Any = critic_hidden_sizes
+            self.critic_hidden_sizes = CriticSizes(given).critic_hidden_sizes
         super().__init__(*args, **kwargs)
+
+    def _configure(
+        self,
+        observation_space: spaces.Space[Any],
+        action_space: spaces.Space[Any],
+        arguments: dict[str, Any],
+    ) -> None:
+        super()._configure(observation_space, action_space, arguments)
+        if self.critic_hidden_sizes == self.network.hidden_sizes:
+            self.critic_hidden_sizes = None
+        if self.critic_hidden_sizes == () and (self.spiking_critic or self.carries_state):
+            kind = "spikes" if self.spiking_critic else "carries a state"
+            raise ValueError(
+                f"a critic that {kind} needs a hidden layer, and net_arch or critic_hidden_sizes "
+                f"names none; name one, such as dict(pi=[64], {self.critic_key}=[64])"
+            )
 
 
 def _only_for_training(name: str) -> bool:

@@ -42,7 +42,7 @@ class ActionValueCritic(NormalisedModule, BuiltPart, ContinuousCritic):
         self.q_networks = []
         actions = get_action_dim(self.action_space)
         for k in range(self.n_critics):
-            network = builder.build(spiking, self.outputs, extra_inputs=actions)
+            network = builder.build(spiking, self.outputs, extra_inputs=actions, critic=True)
             self.add_module(f"qf{k}", network)
             self.q_networks.append(network)
 
@@ -96,6 +96,7 @@ class ActorAndCriticsMixin(ActorCriticFlags):
     """
 
     action_spaces = (spaces.Box,)
+    critic_key = "qf"
     actor_class: type[Any]
     critic_class: type[ActionValueCritic] = ActionValueCritic
     actor: Any

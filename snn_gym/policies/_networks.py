@@ -9,6 +9,7 @@ from typing import Any, Literal
 from stable_baselines3.common.torch_layers import create_mlp
 from torch import Tensor, nn
 
+from snn_gym.config import Config, Count
 from snn_gym.policies._gated import Gated, GatedNetwork
 from snn_gym.spiking.config import NetworkConfig
 from snn_gym.spiking.costs import CostCounter, synapses_behind
@@ -21,6 +22,8 @@ from snn_gym.spiking.recording import Recording
 Activation = Literal["tanh", "relu"]
 ACTIVATIONS: Mapping[Activation, type[nn.Module]] = {"tanh": nn.Tanh, "relu": nn.ReLU}
 """Activations of ANNs that have a name."""
+CriticKey = Literal["vf", "qf"]
+"""Stable-Baselines3's name of a critic's hidden sizes in ``net_arch``."""
 
 
 @dataclass(frozen=True)
@@ -38,6 +41,8 @@ class NetworkBuilder:
     cell_factory: CellFactory | None = None
     gated: Gated | None = None
     """Units of networks that do not spike and carry a state; None where none is carried."""
+    critic_hidden_sizes: tuple[int, ...] | None = None
+    """Hidden sizes of critics; None for those of the configuration."""
 
     def build(
         self,
@@ -46,6 +51,7 @@ class NetworkBuilder:
         *,
         population_outputs: int | None = None,
         extra_inputs: int = 0,
+        critic: bool = False,
     ) -> Any:
         """Return a network from features to decoded activity, or to ``output_size`` outputs.
 
@@ -55,22 +61,32 @@ class NetworkBuilder:
             output_size: Outputs of its head; None for no head.
             population_outputs: Without a head, the outputs that will read it.
             extra_inputs: Values beside the features, such as an action.
+            critic: Whether it is a critic.
         """
+        sizes = self.config.hidden_sizes
+        if critic and self.critic_hidden_sizes is not None:
+            sizes = self.critic_hidden_sizes
         if spiking:
-            return self._spiking(output_size, population_outputs, extra_inputs)
-        inputs, sizes = self.features_dim + extra_inputs, self.config.hidden_sizes
+            return self._spiking(sizes, output_size, population_outputs, extra_inputs)
+        inputs = self.features_dim + extra_inputs
         spikes = self.spike_steps is not None
         if self.gated is not None:
             return GatedNetwork(self.gated, inputs, sizes, output_size, spike_input=spikes)
         return DenseNetwork(inputs, sizes, output_size, self.activation, spike_input=spikes)
 
     def _spiking(
-        self, output_size: int | None, population_outputs: int | None, extra_inputs: int
+        self,
+        sizes: tuple[int, ...],
+        output_size: int | None,
+        population_outputs: int | None,
+        extra_inputs: int,
     ) -> SpikingNetwork:
-        steps = self.spike_steps
+        config, steps = self.config, self.spike_steps
+        if sizes != config.hidden_sizes:
+            config = replace(config, hidden_sizes=sizes)
         channels = self.features_dim if steps is None else self.features_dim // steps
         return SpikingNetwork(
-            self.config,
+            config,
             channels + extra_inputs,
             output_size,
             population_outputs=population_outputs,
@@ -84,7 +100,7 @@ class DenseNetwork(nn.Sequential):
 
     Args:
         input_size: Values of an observation; a spike train comes flattened.
-        hidden_sizes: Units of each layer, input side first.
+        hidden_sizes: Units of each layer, input side first; none for a linear network.
         output_size: Outputs of the linear head; None for no head.
         activation: Activation of the units.
         spike_input: Whether the values are spikes, which cost synaptic operations.
@@ -102,7 +118,7 @@ class DenseNetwork(nn.Sequential):
         super().__init__(*create_mlp(input_size, output_size or 0, list(hidden_sizes), activation))
         self.spike_input = spike_input
         self.hidden_sizes = hidden_sizes
-        self.output_size = hidden_sizes[-1] if output_size is None else output_size
+        self.output_size = (input_size, *hidden_sizes)[-1] if output_size is None else output_size
 
     def decide(self, inputs: Tensor, *, optimised: bool = True) -> Tensor:
         """Return the output (B, output_size) for features (B, input_size)."""
@@ -173,18 +189,14 @@ def network_inputs(features: Tensor, network: nn.Module, spike_steps: int | None
     return features.view(features.shape[0], spike_steps, -1)
 
 
-def network_config(
-    network: NetworkConfig | Mapping[str, Any] | None, net_arch: Any = None
-) -> NetworkConfig:
-    """Return the configuration that a policy's arguments mean.
+def network_config(network: NetworkConfig | Mapping[str, Any] | None) -> NetworkConfig:
+    """Return the configuration that a policy's argument means.
 
     Args:
         network: Configuration, also as a mapping; its defaults if None.
-        net_arch: Hidden sizes as Stable-Baselines3 takes them: a list, or a dict of lists that are
-            the same for actor (``pi``) and critic (``vf``, ``qf``), also in a list of its own.
 
     Raises:
-        ValueError: One is of another kind, or actor and critic shall have other sizes.
+        ValueError: It is of another kind.
     """
     if isinstance(network, Mapping):
         network = NetworkConfig.from_dict(network)
@@ -193,14 +205,47 @@ def network_config(
         raise ValueError(
             f"network must be a NetworkConfig or a mapping of its fields, got {network!r}"
         )
-    if net_arch is None:
-        return config
-    arch = net_arch[0] if isinstance(net_arch, list) and len(net_arch) == 1 else net_arch
-    parts = arch if isinstance(arch, Mapping) else {"pi": net_arch}
-    sizes = list(parts.values())
-    if not sizes or any(size != sizes[0] for size in sizes) or parts.keys() - {"pi", "vf", "qf"}:
+    return config
+
+
+def read_net_arch(net_arch: Any, critic: CriticKey | None) -> tuple[Any, Any]:
+    """Return the hidden sizes of actor and critic, as Stable-Baselines3 reads ``net_arch``.
+
+    Args:
+        net_arch: A list for both; or a dict of the actor's (``pi``) and the critic's, also in a
+            list of its own.
+        critic: Key of the critic's, None where there is no critic. Without ``vf`` a critic has no
+            hidden layer; ``qf`` may not be missing.
+
+    Raises:
+        ValueError: A key is missing or unknown, or the actor has no hidden layer.
+    """
+    arch = net_arch
+    if isinstance(arch, list | tuple) and len(arch) == 1 and isinstance(arch[0], Mapping):
+        arch = arch[0]
+    example = "[64, 64]" if critic is None else f"dict(pi=[64], {critic}=[64])"
+    if not isinstance(arch, Mapping):
+        actor = sizes = arch
+    else:
+        needed = {"pi", "qf"} if critic == "qf" else set()
+        if critic is None or arch.keys() - {"pi", critic} or needed - arch.keys():
+            parts = f", or a dict of the actor's (pi) and the critic's ({critic})" if critic else ""
+            raise ValueError(
+                f"net_arch must be a list of hidden sizes{parts}, such as {example}, got "
+                f"{net_arch!r}"
+            )
+        actor, sizes = arch.get("pi", ()), arch.get(critic, ())
+    if isinstance(actor, list | tuple) and not actor:
         raise ValueError(
-            f"net_arch must be hidden sizes of both actor and critic, such as [64, 64], got "
-            f"{net_arch!r}; give one list"
+            f"net_arch {net_arch!r} has no hidden layer that could act: hidden_sizes must name at "
+            f"least one layer, such as {example}"
         )
-    return replace(config, hidden_sizes=sizes[0])
+    return actor, sizes
+
+
+@dataclass(frozen=True)
+class CriticSizes(Config):
+    """Hidden sizes of a critic that has others than the actor."""
+
+    critic_hidden_sizes: tuple[Count, ...]
+    """Units of each layer, input side first; none for a linear critic."""

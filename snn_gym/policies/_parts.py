@@ -25,7 +25,9 @@ class NormalisedModule(nn.Module):
         """Standardise features (B, F)."""
         return features if self.normaliser is None else self.normaliser(features)
 
-    def training_data(self, counts: bool = True) -> AbstractContextManager[None]:
+    def training_data(
+        self, counts: bool = True, *, differentiated: bool = False
+    ) -> AbstractContextManager[None]:
         """Return a context in which features that pass the normaliser are its training data.
 
         On-policy algorithms count what their rollouts show, the others what updates differentiate
@@ -33,10 +35,20 @@ class NormalisedModule(nn.Module):
 
         Args:
             counts: Whether they are; if not the context does nothing.
+            differentiated: Whether an update takes gradients of them.
         """
         if self.normaliser is None or not counts or is_traced():
             return nullcontext()
-        return self.normaliser.accumulating()
+        return self.normaliser.accumulating(differentiated)
+
+    def first_training_data(self) -> AbstractContextManager[None]:
+        """Return a context for a differentiated pass of an on-policy algorithm.
+
+        Features are training data there only where no rollout has shown any.
+        """
+        if self.normaliser is None or is_traced() or not torch.is_grad_enabled():
+            return nullcontext()
+        return self.training_data(self.normaliser.awaits_data, differentiated=True)
 
     @property
     def updating(self) -> bool:
@@ -51,7 +63,7 @@ class SingleNetworkModule(NormalisedModule):
 
     def inputs(self, features: Tensor) -> Tensor:
         """Return what the network sees of features (B, F)."""
-        with self.training_data(self.updating):
+        with self.training_data(self.updating, differentiated=True):
             features = self.normalised(features)
         return network_inputs(features, self.network, self.spike_steps)
 

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 from gymnasium import spaces
 from stable_baselines3.common.policies import ActorCriticPolicy
-from stable_baselines3.common.type_aliases import Schedule
+from stable_baselines3.common.type_aliases import PyTorchObs, Schedule
 from torch import Tensor, nn
 
 from snn_gym.policies._behaviour import scaled_actions
@@ -53,7 +53,7 @@ class ActorCriticNetworks(NormalisedModule):
         if actor_activation is not None:
             own = replace(builder, activation=ACTIVATIONS[actor_activation])
         self.actor = own.build(spiking_actor, population_outputs=outputs)
-        self.critic = builder.build(spiking_critic, population_outputs=1)
+        self.critic = builder.build(spiking_critic, population_outputs=1, critic=True)
         self.latent_dim_pi = self.actor.output_size
         self.latent_dim_vf = self.critic.output_size
 
@@ -95,6 +95,7 @@ class SpikingActorCriticPolicy(LateOptimiser, ActorCriticFlags, ActorCriticPolic
         "share_features_extractor",
         "actor_activation",
     )
+    critic_key = "vf"
     activation_fn = nn.Tanh
     adam_defaults: ClassVar[Mapping[str, Any]] = {"eps": 1e-5}
     networks_class: type[ActorCriticNetworks] = ActorCriticNetworks
@@ -160,6 +161,24 @@ class SpikingActorCriticPolicy(LateOptimiser, ActorCriticFlags, ActorCriticPolic
         """
         with self.mlp_extractor.training_data():
             return super().forward(obs, deterministic)
+
+    def evaluate_actions(
+        self, obs: PyTorchObs, actions: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor | None]:
+        """Evaluate actions under the present weights.
+
+        Without rollouts, as in imitation of an expert, the first batches that gradients are taken
+        of are training data for the normaliser.
+
+        Args:
+            obs: Batch of B observations.
+            actions: (B, ...).
+
+        Returns:
+            Values (B, 1), log-probabilities (B,), and entropies (B,) or None.
+        """
+        with self.mlp_extractor.first_training_data():
+            return super().evaluate_actions(obs, actions)
 
     def logits(self, obs: Tensor) -> Tensor:
         """Return the actor's logits (B, A) for a batch of observations and discrete actions."""

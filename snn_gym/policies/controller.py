@@ -59,7 +59,9 @@ class SpikingControllerPolicy(SpikingPolicyMixin, BasePolicy):
         **kwargs: Any,
     ) -> None:
         del lr_schedule
-        self.network = network_config(network, net_arch)
+        self.network = network_config(network)
+        if net_arch is not None:
+            self._take_net_arch(net_arch)
         self.normalise_observations = normalise_observations
         self._configure(observation_space, action_space, kwargs)
         _check_bounds(action_space)

@@ -121,9 +121,11 @@ class StatefulActorCriticPolicy(StatefulPolicyMixin, SpikingActorCriticPolicy):
         Returns:
             Values (L * B, 1), log-probabilities (L * B,), and entropies (L * B,) or None.
         """
+        with self.mlp_extractor.first_training_data():
+            parts = list(self._parts(obs))
         latents = [
             run_sequence(network, inputs, state, obs).flatten(0, 1)
-            for network, inputs, state in self._parts(obs)
+            for network, inputs, state in parts
         ]
         distribution = self._get_action_dist_from_latent(latents[0])
         values = self.value_net(latents[1])

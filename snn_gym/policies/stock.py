@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -44,6 +44,8 @@ class StockPolicyMixin(BasePolicy):
     network: NetworkConfig
     algorithms: tuple[str, ...]
     """Algorithms of the zoo that the policy is for."""
+    critic_key: ClassVar[None] = None
+    """Actor and critic have the same sizes: ``network.hidden_sizes``."""
 
     def __init__(
         self,

@@ -11,6 +11,8 @@ from torch import Tensor
 
 from snn_gym.spiking.bookkeeping import BookkeepingModule
 
+FIRST_OBSERVATIONS = 10_000
+"""Observations that set the statistics of a policy that learns without rollouts."""
 _EPSILON = 1e-8
 
 
@@ -23,6 +25,10 @@ class ObservationNormaliser(BookkeepingModule):
     (``updates_started``) and when a rollout starts (``rollout_started``). Before the first
     application observations pass unchanged. What is applied is in ``state_dict``, what is
     accumulated is bookkeeping; both are saved with the policy.
+
+    Where there are no statistics and no rollout has started, as in imitation of an expert, a batch
+    that gradients are taken of is applied at once, and so are the next ones up to
+    ``FIRST_OBSERVATIONS`` observations. ``fitting`` sets statistics from given data.
 
     Buffer names avoid ``running_``, which Stable-Baselines3's off-policy algorithms would copy
     from the online network to its target: both share one normaliser, and that copy zeroes a tensor
@@ -49,7 +55,9 @@ class ObservationNormaliser(BookkeepingModule):
         self.register_bookkeeping("total", torch.zeros(size, dtype=torch.float64))
         self.register_bookkeeping("total_of_squares", torch.zeros(size, dtype=torch.float64))
         self.register_bookkeeping("due", torch.zeros(1, dtype=torch.bool))
-        self._accumulate = False
+        self._accumulate = self._at_once = False
+        self._rollouts = False
+        self._first_batches = False
 
     def _load_from_state_dict(
         self, state_dict: dict[str, Any], prefix: str, local_metadata: dict[str, Any], *args: Any
@@ -59,19 +67,55 @@ class ObservationNormaliser(BookkeepingModule):
             args[-1].append(f"{prefix}std must be above 0, got {self.std.min().item()}")
 
     @contextmanager
-    def accumulating(self) -> Iterator[None]:
-        """Count observations that pass meanwhile as training data."""
+    def accumulating(self, differentiated: bool = False) -> Iterator[None]:
+        """Count observations that pass meanwhile as training data.
+
+        Args:
+            differentiated: Whether gradients are taken of them, so that they are applied at once
+                if the normaliser ``awaits_data``.
+        """
         self._accumulate = True
+        self._at_once = self._first_batches = differentiated and self.awaits_data
         try:
             yield
         finally:
-            self._accumulate = False
+            self._accumulate = self._at_once = False
 
     def forward(self, observations: Tensor) -> Tensor:
         """Standardise observations (B, size), float."""
         if self._accumulate:
             self._add(observations.detach())
+            if self._at_once:
+                self._apply_statistics()
         return ((observations - self.mean) / self.std).clamp(-self.clip, self.clip)
+
+    @property
+    def awaits_data(self) -> bool:
+        """Whether differentiated batches set the statistics, for want of rollouts."""
+        if self._rollouts:
+            return False
+        if self._first_batches:
+            return self.count.item() < FIRST_OBSERVATIONS
+        unset = not bool(self.mean.any()) and bool((self.std == 1).all())
+        return unset and self.count.item() == 0
+
+    @contextmanager
+    def fitting(self) -> Iterator[None]:
+        """Set the statistics from the observations that pass meanwhile, and from nothing else.
+
+        Raises:
+            ValueError: Fewer than 2 observations passed.
+        """
+        for tensor in (self.count, self.total, self.total_of_squares):
+            tensor.zero_()
+        with self.accumulating():
+            yield
+        if self.count.item() < 2:
+            raise ValueError(
+                f"statistics need at least 2 observations, got {int(self.count.item())}; pass more"
+            )
+        self.due.fill_(False)
+        self._apply_statistics()
 
     def _add(self, observations: Tensor) -> None:
         exact = observations.double()
@@ -85,9 +129,13 @@ class ObservationNormaliser(BookkeepingModule):
 
     def rollout_started(self) -> None:
         """Standardise from now on by all that was accumulated, if updates came in between."""
+        self._rollouts = True
         if not self.due.item():
             return
         self.due.fill_(False)
+        self._apply_statistics()
+
+    def _apply_statistics(self) -> None:
         if self.count.item() < 2:
             return
         mean = self.total / self.count

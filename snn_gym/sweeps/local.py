@@ -9,7 +9,7 @@ import sys
 import tempfile
 import time
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -39,6 +39,7 @@ def sweep(
     *,
     workers: int,
     niceness: int = 0,
+    started: Callable[[Job], None] | None = None,
 ) -> Iterator[Ended]:
     """Train, submit and verify runs, so many at a time.
 
@@ -51,6 +52,7 @@ def sweep(
         runs: Folder of the runs.
         workers: Processes at a time, at least 1.
         niceness: What is added to their niceness; 19 lets everything else go first.
+        started: Called with each run whose process starts, again where it is started again.
 
     Yields:
         What came of each run, in the order in which they end.
@@ -64,6 +66,8 @@ def sweep(
                     job, deaths = waiting.popleft()
                     errand = _errand(job, leaderboard, runs, niceness)
                     running.append(_start(job, deaths, errand, Path(logs)))
+                    if started is not None:
+                        started(job)
                 time.sleep(_POLL_SECONDS)
                 for one in [one for one in running if one.process.poll() is not None]:
                     running.remove(one)

@@ -1,4 +1,4 @@
-"""What a sweep prints: a line for each run that ended, and how much time is left."""
+"""Progress of a sweep: a line for each run that ended, and on a terminal the runs under way."""
 
 from __future__ import annotations
 
@@ -13,7 +13,10 @@ from rich.progress import Progress
 from snn_gym.folders import make_writable
 from snn_gym.sweeps.ended import Ended, missing
 from snn_gym.sweeps.local import sweep
-from snn_gym.sweeps.plan import read_plan
+from snn_gym.sweeps.plan import Job, read_plan
+
+_NAMED = 2
+"""Runs under way that a terminal names; of more it says how many."""
 
 
 def carry_out_plan(
@@ -25,7 +28,9 @@ def carry_out_plan(
     niceness: int = 0,
     ray: str | None = None,
 ) -> Iterator[str]:
-    """Carry out what is missing of a plan; on a terminal with a bar on standard error.
+    """Carry out what is missing of a plan.
+
+    On a terminal standard error has a bar, with the runs that are under way on this machine.
 
     Args:
         path: The plan.
@@ -45,29 +50,57 @@ def carry_out_plan(
     wanted = missing(jobs, leaderboard)
     for folder in (leaderboard, runs):  # before hours of work
         make_writable(folder)
-    if ray is None:
-        workers = workers or len(os.sched_getaffinity(0))
-        where = f"{workers} at a time"
-        results = sweep(wanted, leaderboard, runs, workers=workers, niceness=niceness)
-    else:
-        from snn_gym.sweeps.cluster import sweep_on_cluster
-
-        where = f"on the cluster at {ray}"
-        results = sweep_on_cluster(wanted, leaderboard, runs, address=ray, niceness=niceness)
-    yield f"{len(wanted)} of {len(jobs)} runs have no row yet; {where}"
-    without, done, begun = 0, 0, time.monotonic()
     total = sum(job.steps for job in wanted)
-    console = Console(stderr=True)
-    with Progress(console=console, disable=not console.is_terminal) as bar:
-        task = bar.add_task("environment steps", total=total)
+    with _Bar(total) as bar:
+        if ray is None:
+            workers = workers or len(os.sched_getaffinity(0))
+            where = f"{workers} at a time"
+            results = sweep(
+                wanted, leaderboard, runs, workers=workers, niceness=niceness, started=bar.started
+            )
+        else:
+            from snn_gym.sweeps.cluster import sweep_on_cluster
+
+            where = f"on the cluster at {ray}"
+            results = sweep_on_cluster(wanted, leaderboard, runs, address=ray, niceness=niceness)
+        yield f"{len(wanted)} of {len(jobs)} runs have no row yet; {where}"
+        without, begun = 0, time.monotonic()
         for number, ended in enumerate(results, 1):
             without += ended.row is None
-            done += ended.job.steps
-            left = time_left(time.monotonic() - begun, done, total)
+            bar.ended(ended.job)
+            left = time_left(time.monotonic() - begun, bar.done, total)
             yield f"{describe(ended)}; {number} of {len(wanted)}, {left} left"
-            bar.update(task, completed=done)
     if without:
         raise ValueError(f"{without} runs have no row; see the lines above, and run it again")
+
+
+class _Bar(Progress):
+    """The bar of a sweep, which names the runs under way; elsewhere than on a terminal nothing."""
+
+    def __init__(self, total: int) -> None:
+        console = Console(stderr=True)
+        super().__init__(console=console, disable=not console.is_terminal)
+        self.done = 0
+        self._running: list[str] = []
+        self._task = self.add_task("environment steps", total=total)
+
+    def started(self, job: Job) -> None:
+        """Name a run from now on."""
+        if job.name not in self._running:  # else it was killed, and starts again
+            self._running.append(job.name)
+        self._show()
+
+    def ended(self, job: Job) -> None:
+        """Count a run's steps, and name it no more."""
+        self.done += job.steps
+        if job.name in self._running:
+            self._running.remove(job.name)
+        self._show()
+
+    def _show(self) -> None:
+        more = len(self._running) - _NAMED
+        names = ", ".join(self._running[:_NAMED]) + (f" and {more} more" if more > 0 else "")
+        self.update(self._task, completed=self.done, description=names or "environment steps")
 
 
 def describe(ended: Ended) -> str:

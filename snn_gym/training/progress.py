@@ -1,4 +1,4 @@
-"""How far a training is: one line that is written over on a terminal, else a line now and then."""
+"""Progress of a training: one line that is written over on a terminal, else ten lines."""
 
 from __future__ import annotations
 
@@ -12,12 +12,14 @@ from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
 from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 
+from snn_gym.learners.sequence_learner import SequenceLearner
 from snn_gym.spiking.costs import NOT_COUNTED
 from snn_gym.training.undisturbed import undisturbed
 
+PROGRESS_INTERVAL_S = 2.0
+"""Seconds between counts of operations, where nobody says otherwise."""
 _PLAIN_LINES = 10
-_SECONDS_BETWEEN_LINES = 0.5
-_SECONDS_BETWEEN_COUNTS = 2.0
+_LONGEST_BETWEEN_LINES_S = 0.5
 _WINDOW = 30
 """Seconds that the speed is over; what is compiled at the start soon counts no more."""
 _ERASE_REST = "\x1b[K"
@@ -29,15 +31,26 @@ class ProgressCallback(BaseCallback):
     Steps, the mean return of the last episodes (100 at most), operations of a decision in the
     states that the environments are in, steps per second in the last half minute and the time left
     at that speed. On a terminal one line is written over twice in a second; elsewhere ten lines are
-    written in all.
+    written in all. Counting draws no random numbers and changes nothing that learns.
 
     Args:
         total: Environment steps of the whole training.
+        interval_s: Least seconds between counts of operations, which begin at rollouts; at 0 every
+            rollout is counted, and every step writes the line over.
+
+    Raises:
+        ValueError: The interval is below 0.
     """
 
-    def __init__(self, total: int) -> None:
+    def __init__(self, total: int, interval_s: float = PROGRESS_INTERVAL_S) -> None:
         super().__init__()
+        if not interval_s >= 0:
+            raise ValueError(
+                f"interval_s must be at least 0 seconds between counts, got {interval_s}"
+            )
         self._total = total
+        self._between_counts_s = interval_s
+        self._between_lines_s = min(interval_s, _LONGEST_BETWEEN_LINES_S)
         self._operations = ""
         self._passed: deque[tuple[float, int]] = deque(maxlen=_WINDOW)
         self._shown_s = self._counted_s = 0.0
@@ -47,20 +60,20 @@ class ProgressCallback(BaseCallback):
         begun_at = self.model.num_timesteps
         self._shown_s = time.monotonic()
         self._passed.append((self._shown_s, begun_at))
-        self._counted_s = -_SECONDS_BETWEEN_COUNTS
+        self._counted_s = self._shown_s - self._between_counts_s
         self._tenth = begun_at * _PLAIN_LINES // self._total
 
     def _on_rollout_start(self) -> None:
         now = time.monotonic()
         if now - self._passed[-1][0] >= 1.0:
             self._passed.append((now, self.model.num_timesteps))
-        if now - self._counted_s >= _SECONDS_BETWEEN_COUNTS:
+        if now - self._counted_s >= self._between_counts_s:
             self._operations, self._counted_s = _operations(self.model), now
 
     def _on_step(self) -> bool:
         if sys.stderr.isatty():
             now = time.monotonic()
-            if now - self._shown_s >= _SECONDS_BETWEEN_LINES:
+            if now - self._shown_s >= self._between_lines_s:
                 sys.stderr.write(f"\r{self.line()}{_ERASE_REST}")
                 sys.stderr.flush()
                 self._shown_s = now
@@ -95,14 +108,13 @@ class ProgressCallback(BaseCallback):
 
 
 def _operations(model: Any) -> str:
-    """Return what a decision costs where the environments are; empty where that is not known."""
+    """Return the operations of a decision where the environments are; empty where not known."""
     gradients = isinstance(model, OnPolicyAlgorithm | OffPolicyAlgorithm)
     if not gradients or model._last_obs is None or not hasattr(model.policy, "record"):
         return ""
-    states = getattr(model, "_last_states", None)
-    carried = None if states is None else (states.detach().cpu().numpy(),)
+    state = model.acting_states() if isinstance(model, SequenceLearner) else None
     with undisturbed(model.policy):
-        costs = model.policy.record(model._last_obs, carried).costs
+        costs = model.policy.record(model._last_obs, state).costs
     operations = costs.operations_per_decision
     if operations is None:
         return f"operations {NOT_COUNTED}"

@@ -19,7 +19,7 @@ from snn_gym.training.checkpoint import remove_checkpoints, resume_newest
 from snn_gym.training.dynamics_callback import DYNAMICS_FILE, PROBE_FILE, DynamicsCallback
 from snn_gym.training.episodes import EpisodeLog
 from snn_gym.training.evaluations import EVALUATIONS_FILE, EvaluationCallback
-from snn_gym.training.progress import ProgressCallback
+from snn_gym.training.progress import PROGRESS_INTERVAL_S, ProgressCallback
 from snn_gym.training.segments import SegmentCallback
 from snn_gym.training.settings import (
     RUN_FILE,
@@ -72,6 +72,7 @@ def train(
     out: Path,
     resume: bool = False,
     progress_bar: bool = False,
+    progress_interval_s: float = PROGRESS_INTERVAL_S,
     tensorboard: bool = True,
     track: bool = False,
     **recipe: Any,
@@ -89,6 +90,7 @@ def train(
         out: Folder of the run; must not hold anything else.
         resume: Whether to go on with the run in ``out``, if there is one.
         progress_bar: Whether to show on standard error how far training is.
+        progress_interval_s: Least seconds between counts of the operations that it shows.
         tensorboard: Whether to log for TensorBoard, under ``out/tb``.
         track: Whether to log for Weights & Biases too, which has to be installed.
         **recipe: ``seed``, ``steps``, ``checkpoint_interval``, ``dynamics``, ``seeding``,
@@ -107,6 +109,7 @@ def train(
         ImportError: Weights & Biases is wanted and not installed.
     """
     settings = make_run_settings(agent, env_id, **recipe)
+    progress = ProgressCallback(settings.steps, progress_interval_s) if progress_bar else None
     if track:
         check_tracker()
     out = Path(out)
@@ -120,7 +123,7 @@ def train(
                 return _finished(out, settings)
             model = model or _make(settings)
             with TrackedRun(out, settings, tensorboard=tensorboard, track=track) as tracked:
-                resumed_at = _learn(model, settings, out, progress_bar, tracked)
+                resumed_at = _learn(model, settings, out, progress, tracked)
             logs = [out / EPISODES_FILE, *_logs(out, settings)]
             write_digests(out / DIGESTS_FILE, [log.name for log in logs if log.exists()])
             # From here on the run is finished; killed before, its last stretch is trained again.
@@ -225,7 +228,11 @@ def _recipe(begun: RunSettings) -> Recipe | None:
 
 
 def _learn(
-    model: BaseAlgorithm, settings: RunSettings, out: Path, progress_bar: bool, tracked: TrackedRun
+    model: BaseAlgorithm,
+    settings: RunSettings,
+    out: Path,
+    progress: ProgressCallback | None,
+    tracked: TrackedRun,
 ) -> int | None:
     """Train what is left to train; return the steps done before, None at the start."""
     checkpoint = out / CHECKPOINT_FILE
@@ -253,8 +260,8 @@ def _learn(
         callbacks.insert(0, EvaluationCallback(settings.eval_every, out, make))
     if settings.dynamics:
         callbacks.insert(0, DynamicsCallback(max(1, settings.steps // DYNAMICS_ROWS), out))
-    if progress_bar:
-        callbacks.append(ProgressCallback(settings.steps))
+    if progress is not None:
+        callbacks.append(progress)
     # Stable-Baselines3 adds the steps already done to what it is asked for, so that schedules
     # see the progress of the whole run.
     model.learn(

@@ -229,9 +229,19 @@ def policy_arguments(
     Raises:
         ValueError: The environment or a setting of the network is unknown or invalid.
     """
-    settings = {**spec.network_settings(env_id), **(network or {})}
-    policy = spec.policy_settings(env_id, overrides)
-    return {**policy, "network": NetworkConfig.from_dict(settings)}
+    settings = spec.network_settings(env_id)
+    arguments = spec.policy_settings(env_id, overrides)
+    if "net_arch" in arguments:
+        from snn_gym.policies._networks import read_net_arch  # which loads Norse
+
+        key = policy_class(spec.algorithm).critic_key  # type: ignore[attr-defined]
+        settings["hidden_sizes"], critic = read_net_arch(arguments.pop("net_arch"), key)
+        if key is not None:
+            arguments["critic_hidden_sizes"] = list(critic)
+    config = NetworkConfig.from_dict({**settings, **(network or {})})
+    if arguments.get("critic_hidden_sizes") == list(config.hidden_sizes):
+        del arguments["critic_hidden_sizes"]
+    return {**arguments, "network": config}
 
 
 def make_environments(

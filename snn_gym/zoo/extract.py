@@ -58,7 +58,8 @@ def extract_policy_arguments(model: BaseAlgorithm) -> dict[str, Any]:
     if _optimiser_of_the_algorithm(model):
         del arguments["optimizer_class"], arguments["optimizer_kwargs"]
     arguments.pop("network", None)
-    arguments.pop("net_arch", None)  # which the network's hidden sizes are
+    for name in ("net_arch", "critic_hidden_sizes"):  # which the policy has understood
+        arguments.pop(name, None)
     arguments.pop("use_sde", None)  # which off-policy algorithms put there; a hyper-parameter
     if arguments.pop("cell_factory", None) is not None:
         raise ValueError(
@@ -68,6 +69,9 @@ def extract_policy_arguments(model: BaseAlgorithm) -> dict[str, Any]:
     plain = as_plain_data(arguments, "policy arguments")
     # From the policy, which knows its default network.
     network: NetworkConfig = model.policy.network  # type: ignore[assignment]
+    critic = getattr(model.policy, "critic_hidden_sizes", None)
+    if critic is not None:
+        plain["critic_hidden_sizes"] = list(critic)
     return {**plain, "network": network.to_dict()}
 
 

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from snn_gym.scoring.copies import Floats, Layer, Network
 
@@ -54,7 +55,7 @@ def permuted(network: Network, rng: Generator) -> Network:
     layers = list(network.layers)
     for index in range(len(layers) - 1):
         layer = layers[index]
-        order = rng.permutation(layer.units)
+        order = _another_order(layer.units, rng)
         rows = np.arange(len(layer.inward)).reshape(-1, layer.units)[:, order].ravel()
         recurrent = layer.recurrent
         if recurrent is not None:
@@ -63,6 +64,14 @@ def permuted(network: Network, rng: Generator) -> Network:
         after = layers[index + 1]
         layers[index + 1] = replace(after, inward=after.inward[:, order])
     return replace(network, layers=tuple(layers))
+
+
+def _another_order(units: int, rng: Generator) -> NDArray[np.int64]:
+    """Draw an order of units until it is another than theirs; a single unit has none."""
+    order = rng.permutation(units)
+    while units > 1 and (np.diff(order) == 1).all():
+        order = rng.permutation(units)
+    return order
 
 
 def turned(network: Network, rng: Generator) -> Network:

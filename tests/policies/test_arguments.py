@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from sb3_contrib import TQC, TRPO
+from stable_baselines3 import A2C, DDPG, PPO, SAC, TD3
 from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
 from torch import nn
 
 from snn_gym import policies
 from snn_gym.learners import StatefulDQN, StatefulPPO
 from snn_gym.spiking import NetworkConfig, SpikingNetwork
-from tests.policies.identity import CASES, SMALL, Identity, make
+from tests.policies.identity import CASES, EVERY, SMALL, Identity, make, observations
 from tests.policies.matrix import ERROR
 
 ALGORITHMS: dict[str, Any] = {
@@ -25,15 +29,20 @@ POLICIES: dict[str, Any] = {
 algorithms = pytest.mark.parametrize("name", list(CASES))
 
 
+STOCK = {"PPO": PPO, "A2C": A2C, "TRPO": TRPO, "SAC": SAC, "TD3": TD3, "DDPG": DDPG, "TQC": TQC}
+"""Algorithms whose ``net_arch`` names an actor and a critic."""
+actor_critic = pytest.mark.parametrize("name", list(STOCK))
+
+
 def critic_key(name: str) -> str:
-    return "qf" if issubclass(CASES[name].algorithm, OffPolicyAlgorithm) else "vf"
+    return "qf" if issubclass(EVERY[name].algorithm, OffPolicyAlgorithm) else "vf"
 
 
 @algorithms
 def test_net_arch_is_the_hidden_sizes(name: str) -> None:
     both = {"pi": [6, 5], critic_key(name): [6, 5]}
     # As in RL Zoo's files and searches, old and new.
-    for arch in ([6, 5], both, [both], {"pi": [6, 5]}):
+    for arch in ([6, 5], both, [both]) if name in STOCK else ([6, 5],):
         policy = make(name, policy_kwargs={"net_arch": arch}).policy
         assert policy.network.hidden_sizes == (6, 5)
         assert policy.network.time_steps == SMALL.time_steps
@@ -42,14 +51,101 @@ def test_net_arch_is_the_hidden_sizes(name: str) -> None:
         assert [layer.size for layer in network.layers] == [6, 5]
 
 
-@algorithms
-def test_sizes_that_no_spiking_policy_has_are_refused(name: str, record_property: Any) -> None:
-    different = {"pi": [6], critic_key(name): [5]}
-    for arch, message in (
-        (different, r"net_arch must be hidden sizes of both actor and critic.*'pi': \[6\]"),
-        ({"width": [6]}, r"net_arch must be hidden sizes .* got \{'width': \[6\]\}; give one list"),
-        ([], "hidden_sizes must name at least one layer"),
+def shapes(policy: Any) -> list[tuple[str, tuple[int, ...]]]:
+    """Return the shapes of a policy's weights in order, each with the part that it is of."""
+    parts = {"action_net": "actor", "value_net": "critic", "policy_net": "actor"}
+    found = []
+    for full, parameter in policy.named_parameters():
+        if full == "log_std":
+            continue
+        named = full.replace("mlp_extractor.value_net", "value_net")
+        kind = next((part for name, part in parts.items() if name in named), None)
+        if kind is None:
+            kind = "critic" if "critic" in named else "actor"
+        found.append((kind, tuple(parameter.shape)))
+    return sorted(found)
+
+
+@actor_critic
+def test_actor_and_critic_have_the_sizes_that_stock_policies_have(name: str) -> None:
+    key = critic_key(name)
+    archs: list[Any] = [{"pi": [6], key: [5, 4]}, [{"pi": [6, 7], key: [5]}], {"pi": [6], key: []}]
+    if key == "vf":
+        archs.append({"pi": [8]})  # a linear critic, there too
+    quantiles = {"n_quantiles": 5} if name == "TQC" else {}
+    for arch in archs:
+        env, plain = Identity(action="Box"), arch[0] if isinstance(arch, list) else arch
+        arguments = {"net_arch": plain, **quantiles}
+        stock = STOCK[name]("MlpPolicy", env, policy_kwargs=arguments, device="cpu")
+        twin = make(name, env, policy_kwargs={"net_arch": arch, "spiking_actor": False})
+        assert shapes(twin.policy) == shapes(stock.policy)
+        spiking = make(name, env, policy_kwargs={"net_arch": arch}).policy
+        assert [layer.size for layer in spiking._acting_network().layers] == plain["pi"]
+
+
+def test_a_critic_that_spikes_or_carries_a_state_has_its_own_sizes() -> None:
+    arch = {"pi": [6, 5], "vf": [7]}
+    spiking = make("PPO", policy_kwargs={"net_arch": arch, "spiking_critic": True}).policy
+    assert [layer.size for layer in spiking.mlp_extractor.critic.layers] == [7]
+    stateful = make("StatefulPPO", policy_kwargs={"net_arch": arch}).learn(64).policy
+    assert stateful.mlp_extractor.critic.state_size == 7
+    assert [layer.size for layer in stateful.mlp_extractor.actor.layers] == [6, 5]
+    for name, flags in (("PPO", {"spiking_critic": True}), ("StatefulPPO", {})):
+        with pytest.raises(ValueError, match=r"a critic that .* needs a hidden layer") as caught:
+            make(name, policy_kwargs={"net_arch": {"pi": [8]}, **flags})
+        assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("name", [*STOCK, "StatefulPPO"])
+def test_a_critic_of_other_sizes_is_saved(name: str, tmp_path: Path) -> None:
+    key = critic_key(name)
+    model = make(name, policy_kwargs={"net_arch": {"pi": [6], key: [5, 4]}}).learn(128)
+    seen = observations("analogue", 20)
+    chosen, _ = model.predict(seen, deterministic=True)
+    model.save(tmp_path / "model")
+    model.policy.save(str(tmp_path / "policy"))
+    loaded = type(model).load(tmp_path / "model", device="cpu")
+    policy = type(model.policy).load(str(tmp_path / "policy"), device="cpu")
+    for one in (loaded.policy, policy):
+        assert one.critic_hidden_sizes == (5, 4)
+        np.testing.assert_array_equal(one.predict(seen, deterministic=True)[0], chosen)
+        assert shapes(one) == shapes(model.policy)
+
+
+@actor_critic
+def test_critic_hidden_sizes_are_the_same_by_another_name(name: str) -> None:
+    key = critic_key(name)
+    network = {"hidden_sizes": [6]}
+    named = make(name, policy_kwargs={"network": network, "critic_hidden_sizes": [5, 4]}).policy
+    arch = make(name, policy_kwargs={"net_arch": {"pi": [6], key: [5, 4]}}).policy
+    assert shapes(named) == shapes(arch)
+    same = make(name, policy_kwargs={"network": network, "critic_hidden_sizes": [6]}).policy
+    assert same.critic_hidden_sizes is None
+    for given, message in (
+        ({"critic_hidden_sizes": [0]}, r"critic_hidden_sizes\[0\] must be at least 1, got 0"),
+        ({"critic_hidden_sizes": 5}, r"critic_hidden_sizes: expected"),
+        ({"critic_hidden_sizes": [5], "net_arch": [6]}, "both say what the critic has"),
     ):
+        with pytest.raises(ValueError, match=message):
+            make(name, policy_kwargs=given)
+
+
+@algorithms
+def test_sizes_that_no_policy_has_are_refused(name: str, record_property: Any) -> None:
+    key = critic_key(name)
+    wrong: list[tuple[Any, str]] = [
+        ({"width": [6]}, r"net_arch must be a list of hidden sizes.* got \{'width': \[6\]\}"),
+        ([], r"net_arch \[\] has no hidden layer that could act: hidden_sizes must name at least"),
+        ([0], "must be at least 1, got 0"),
+    ]
+    if name not in STOCK:
+        wrong.append(({"pi": [6], key: [6]}, r"must be a list of hidden sizes, such as \[64, 64\]"))
+    elif key == "qf":
+        wrong.append(({"pi": [6]}, r"such as dict\(pi=\[64\], qf=\[64\]\), got \{'pi': \[6\]\}"))
+    else:
+        wrong.append(({"vf": [6]}, r"has no hidden layer that could act"))
+        wrong.append(({"pi": [6], "qf": [6]}, r"the critic's \(vf\), such as dict"))
+    for arch, message in wrong:
         with pytest.raises(ValueError, match=message) as caught:
             make(name, policy_kwargs={"net_arch": arch})
         assert "\n" not in str(caught.value)

@@ -22,6 +22,7 @@ from snn_gym.sweeps.ended import MOST_DEATHS, Ended
 from snn_gym.sweeps.progress import duration, time_left
 from snn_gym.training import train
 from snn_gym.zoo.files import WEIGHTS
+from tests.terminal import terminal
 
 JOBS = [Job("ppo-mlp", "CartPole-v1", seed, 600) for seed in (0, 1, 2)]
 
@@ -203,3 +204,28 @@ def test_time_left_follows_environment_steps() -> None:
     # A quarter of the steps took a minute, so the other three take three.
     assert time_left(60.0, 25_000, 100_000) == "about 3 min 0 s"
     assert time_left(60.0, 100_000, 100_000) == "about 0 s"
+
+
+def test_a_terminal_names_the_runs_under_way(tmp_path: Path) -> None:
+    plan = tmp_path / "plan.toml"
+    plan.write_text(
+        '[[groups]]\nagents = ["ppo-mlp"]\nenvironments = ["CartPole-v1"]\nseeds = "0-3"\n'
+        "steps = 256\n"
+    )
+    for seed in range(4):  # of somebody else, so that each ends at once
+        folder = tmp_path / "runs" / "ppo-mlp" / "CartPole-v1" / str(seed)
+        folder.mkdir(parents=True)
+        (folder / "notes.txt").write_text("mine")
+    places = ["--leaderboard", str(tmp_path / "board"), "--runs", str(tmp_path / "runs")]
+    program = "import sys; from snn_gym.cli import main; sys.exit(main(sys.argv[1:]))"
+    with terminal() as screen:
+        process = subprocess.run(
+            [sys.executable, "-c", program, "sweep", str(plan), *places, "--workers", "3"],
+            stdout=subprocess.PIPE, stderr=screen.file, text=True, check=False,
+            env={**os.environ, "COLUMNS": "160", "TERM": "xterm"}, cwd=Path(__file__).parents[2],
+        )  # fmt: skip
+        shown = screen.close()
+    assert process.returncode == 2
+    assert len(process.stdout.splitlines()) == 5
+    assert "ppo-mlp CartPole-v1 seed 0, ppo-mlp CartPole-v1 seed 1 and 1 more" in shown
+    assert "4 runs have no row" in shown

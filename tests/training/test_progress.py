@@ -64,21 +64,46 @@ def test_the_return_is_the_mean_of_the_last_hundred_episodes(tmp_path, capsys):
     )
 
 
-def test_operations_are_those_of_the_states_that_it_is_in():
-    model = make_agent("ppo-lif", "CartPole-v1", seed=0)
-    callback = ProgressCallback(256)
-    model.learn(256, callback=callback)
-    callback._counted_s = -1e9
-    callback._on_rollout_start()
-    costs = model.policy.record(model._last_obs).costs
-    assert callback._operations == f"{costs.operations_per_decision:,.0f} operations a decision"
+@pytest.mark.parametrize(
+    ("agent", "env_id"),
+    [("ppo-lif", "CartPole-v1"), ("recurrent-ppo-lsnn", "snn/CueAccumulation-v0")],
+)
+def test_operations_are_those_of_the_states_that_it_is_in(agent, env_id):
+    model = make_agent(agent, env_id, seed=0, n_steps=48)
+    total = 48 * model.n_envs
+    callback = ProgressCallback(total, interval_s=0.0)
+    model.learn(total, callback=callback)
+    callback.on_rollout_start()
+    state = None
+    if agent != "ppo-lif":
+        # Of actor and critic side by side the actor's, and at rest where an episode starts.
+        own = model.policy.mlp_extractor.actor.state_size
+        state = model._last_states[:, :own].clone()
+        state[model._last_episode_starts] = model.policy.mlp_extractor.actor.rest_state(1)
+    costs = model.policy.record(model._last_obs, state).costs
+    counted = f" | {costs.operations_per_decision:,.0f} operations a decision | "
+    assert counted in callback.line()
+
+
+def test_counting_changes_no_weight(tmp_path, monkeypatch):
+    monkeypatch.setattr(sys, "stderr", Terminal())
+    options = {"env_id": "snn/CueAccumulation-v0", "steps": 5000}
+    run("recurrent-ppo-lsnn", tmp_path / "plain", **options)
+    counted = {"progress_bar": True, "progress_interval_s": 0.0}
+    run("recurrent-ppo-lsnn", tmp_path / "counted", **options, **counted)
+    assert results(tmp_path / "counted") == results(tmp_path / "plain")
+
+
+def test_an_interval_below_zero_is_refused(tmp_path):
+    with pytest.raises(ValueError, match=r"interval_s must be at least 0 seconds .* got -1"):
+        run("ppo-mlp", tmp_path / "run", progress_bar=True, progress_interval_s=-1.0)
+    assert not (tmp_path / "run").exists()
 
 
 def test_on_a_terminal_one_line_is_written_over(tmp_path, monkeypatch):
     terminal = Terminal()
     monkeypatch.setattr(sys, "stderr", terminal)
-    monkeypatch.setattr("snn_gym.training.progress._SECONDS_BETWEEN_LINES", 0.0)
-    run("ppo-mlp", tmp_path / "run", progress_bar=True)
+    run("ppo-mlp", tmp_path / "run", progress_bar=True, progress_interval_s=0.0)
     written = terminal.getvalue()
     assert "\n" not in written
     first, *lines, last = written.split("\r")

@@ -3,7 +3,7 @@
 import pytest
 
 import snn_gym
-from snn_gym.zoo import agent_ids, load_agent_spec
+from snn_gym.zoo import agent_ids, load_agent_spec, policy_arguments, read_manifest
 from snn_gym.zoo.spec import _REGISTERED
 
 
@@ -43,6 +43,46 @@ def test_one_may_be_laid_over_another(tmp_path):
     load_agent_spec.cache_clear()
     loaded = snn_gym.load_agent(tmp_path / "run").policy.network
     assert (loaded.hidden_sizes, loaded.time_steps) == ((4,), 2)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        {"net_arch": {"pi": [6], "vf": [5, 4]}},
+        {"net_arch": [{"pi": [6], "vf": [5, 4]}]},
+        {"critic_hidden_sizes": [5, 4]},
+    ],
+)
+def test_a_file_may_give_the_critic_other_sizes(arguments, tmp_path):
+    snn_gym.register_agent(
+        "apart", parent="ppo-lif", description="A.", policy_kwargs=arguments,
+        network={"hidden_sizes": [6]},
+    )  # fmt: skip
+    model = snn_gym.make_agent("apart", "CartPole-v1", n_envs=1)
+    snn_gym.save_agent(model, tmp_path / "run")
+    loaded = snn_gym.load_agent(tmp_path / "run")
+    assert [x.out_features for x in loaded.policy.mlp_extractor.critic if hasattr(x, "weight")] == [
+        5, 4,
+    ]  # fmt: skip
+    saved = read_manifest(tmp_path / "run").policy_kwargs
+    assert saved["critic_hidden_sizes"] == [5, 4]
+    # As a submission compares them.
+    expected = policy_arguments(load_agent_spec("apart"), "CartPole-v1")
+    assert expected.pop("network").to_dict() == saved.pop("network")
+    assert expected == saved
+
+
+@pytest.mark.parametrize("arguments", [{"net_arch": [6]}, {"critic_hidden_sizes": [6]}])
+def test_sizes_that_are_the_same_leave_no_trace(arguments, tmp_path):
+    snn_gym.register_agent(
+        "alike", parent="ppo-lif", description="A.", policy_kwargs=arguments,
+        network={"hidden_sizes": [6]},
+    )  # fmt: skip
+    model = snn_gym.make_agent("alike", "CartPole-v1", n_envs=1)
+    snn_gym.save_agent(model, tmp_path / "run")
+    saved = read_manifest(tmp_path / "run").policy_kwargs
+    assert saved["network"]["hidden_sizes"] == [6]
+    assert not saved.keys() & {"net_arch", "critic_hidden_sizes"}
 
 
 @pytest.mark.parametrize(
