@@ -14,6 +14,7 @@ acts: each is carried, of no effect on what a policy sees and does, or refused b
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
@@ -424,6 +425,13 @@ def _chains(env: VecEnv) -> Iterator[_Chain]:
     if isinstance(env, DummyVecEnv):
         yield from map(_walked, env.envs)
     elif isinstance(env, SubprocVecEnv):
+        if env.closed:
+            warnings.warn(
+                "the model's environments are closed: wrappers in their processes can't be seen, "
+                "and what they did to observations and actions is not carried",
+                stacklevel=5,
+            )
+            return
         # As text, because arguments of wrappers may be functions, which no process can send.
         yield from map(_parsed, env.env_method("__str__"))
     elif isinstance(getattr(env, "vector_env", None), gym.vector.VectorEnv):
