@@ -26,6 +26,7 @@ from stable_baselines3.common.vec_env.base_vec_env import VecEnvWrapper
 
 import snn_gym
 from snn_gym.export import convert, fine_tune, freeze, to_c, to_onnx, visit
+from snn_gym.learners import StatefulPPO
 from snn_gym.plotting.episode import record_episode
 from snn_gym.policies import SpikingActorCriticPolicy
 from snn_gym.policies.raw_observations import raw_policy
@@ -252,6 +253,31 @@ def test_an_evaluation_changes_no_statistics(normalised: PPO) -> None:
     snn_gym.evaluate(normalised, "CartPole-v1", episodes=2)
     assert np.array_equal(env.obs_rms.mean, before[0])
     assert (env.obs_rms.count, env.ret_rms.count) == before[1:]
+
+
+def test_a_state_is_carried_beside_statistics() -> None:
+    network = {"hidden_sizes": [8], "recurrent": True, "time_steps": 4}
+    model = StatefulPPO(
+        "StatefulActorCriticPolicy", _vec_normalised(2), n_steps=32, batch_size=64, seed=0,
+        policy_kwargs={"network": network, "normalise_observations": False},
+    ).learn(128)  # fmt: skip
+    env = _vec_normalised(len(SEEDS))
+    trained = model.get_vec_normalize_env()
+    assert trained is not None
+    env.training, env.norm_reward, env.obs_rms = False, False, trained.obs_rms
+    env.seed(SEEDS[0])
+    observations, state, starts = env.reset(), None, np.ones(len(SEEDS), np.bool_)
+    lengths, running = np.zeros(len(SEEDS)), np.ones(len(SEEDS), np.bool_)
+    while running.any():
+        actions, state = model.predict(observations, state, starts, deterministic=True)
+        observations, _, starts, _ = env.step(actions)
+        lengths += running
+        running &= ~starts
+    assert snn_gym.evaluate(model, "CartPole-v1", seeds=SEEDS).returns == tuple(lengths)
+
+
+def _vec_normalised(count: int) -> VecNormalize:
+    return VecNormalize(snn_gym.make_vec_env("CartPole-v1", count, seed=0))
 
 
 class _FirstTwo(wrappers.TransformObservation):
