@@ -14,6 +14,7 @@ acts: each is carried, of no effect on what a policy sees and does, or refused b
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
@@ -410,9 +411,12 @@ def _check_singles(env: VecEnv, env_id: str | None, arguments: Mapping[str, Any]
         elif chain.env_id in gym.registry:
             own = _own_wrappers(str(chain.env_id), chain.arguments)
         else:
-            own = ()
-        beyond = chain.names[len(own) :] if chain.names[: len(own)] == own else chain.names
-        if beyond:
+            own = ((),)
+        if chain.names not in own:
+            first = own[0]
+            beyond = (
+                chain.names[len(first) :] if chain.names[: len(first)] == first else chain.names
+            )
             raise ValueError(
                 f"{', '.join(beyond)} stands between the environments and the policy, and "
                 f"{env_id or chain.env_id or 'an id'} does not have it; {_way_out(beyond[0])}"
@@ -425,7 +429,7 @@ def _chains(env: VecEnv) -> Iterator[_Chain]:
         yield from map(_walked, env.envs)
     elif isinstance(env, SubprocVecEnv):
         # As text, because arguments of wrappers may be functions, which no process can send.
-        yield from map(_parsed, env.env_method("__str__"))
+        yield from map(_parsed, [] if _is_closed(env) else env.env_method("__str__"))
     elif isinstance(getattr(env, "vector_env", None), gym.vector.VectorEnv):
         yield from _chains_of_batch(env.vector_env)  # type: ignore[attr-defined]
 
@@ -439,11 +443,22 @@ def _chains_of_batch(env: gym.vector.VectorEnv[Any, Any, Any]) -> Iterator[_Chai
     if isinstance(env, SyncVectorEnv):
         chains = map(_walked, env.envs)
     elif isinstance(env, AsyncVectorEnv):
-        chains = map(_parsed, env.call("__str__"))
+        chains = map(_parsed, [] if _is_closed(env) else env.call("__str__"))
     else:
         chains = iter([_Chain((), None if env.spec is None else env.spec.id, {})])
     for chain in chains:
         yield chain._replace(names=(*chain.names, *reversed(around)))
+
+
+def _is_closed(env: SubprocVecEnv | AsyncVectorEnv) -> bool:
+    """Tell whether environments in other processes have ended, and warn of what is not seen."""
+    if env.closed:
+        warnings.warn(
+            "the model's environments are closed: wrappers in their processes can't be seen, and "
+            "what they did to observations and actions is not carried",
+            stacklevel=2,
+        )
+    return env.closed
 
 
 def _walked(env: gym.Env[Any, Any]) -> _Chain:
@@ -479,10 +494,10 @@ def _is_without_effect(kind: type) -> bool:
     )
 
 
-def _own_wrappers(env_id: str, arguments: Mapping[str, Any]) -> tuple[str, ...]:
-    """Return the names of the wrappers that an id has itself."""
+def _own_wrappers(env_id: str, arguments: Mapping[str, Any]) -> tuple[tuple[str, ...], ...]:
+    """Return the names of the wrappers that an id has itself, as either way of looking has them."""
     env = gym.make(env_id, disable_env_checker=True, **arguments)
-    names = _walked(env).names
+    names = _walked(env).names, _parsed(str(env)).names
     env.close()
     return names
 

@@ -193,6 +193,12 @@ def _play(
 ) -> list[tuple[float, int]]:
     """Play episodes side by side; return the undiscounted return and the length of each."""
     envs = [make() for _ in seeds]
+    space = envs[0].observation_space
+    if isinstance(space, gym.spaces.Dict | gym.spaces.Tuple):
+        raise ValueError(
+            f"evaluations take observations that are arrays or numbers, got {space}; register an "
+            "id with gymnasium.wrappers.FlattenObservation, or use evaluate_policy"
+        )
     if isinstance(policy, _Noisy):
         policy.reseed_noise(seeds[0])
     returns = np.zeros(len(seeds), dtype=np.float64)

@@ -101,8 +101,15 @@ def wrap_in_vec_normalize(env: VecEnv, settings: VecNormalizeSettings) -> VecNor
             "statistics; pass those inside, env.venv"
         )
     keys = settings.norm_obs_keys
+    if settings.transpose_images:
+        try:
+            env = VecTransposeImage(env)
+        except AssertionError as error:
+            raise ValueError(
+                f"the VecNormalize is of transposed images, got {env.observation_space}: {error}"
+            ) from error
     return VecNormalize(
-        VecTransposeImage(env) if settings.transpose_images else env,
+        env,
         training=settings.training,
         norm_obs=settings.norm_obs,
         norm_reward=settings.norm_reward,

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 import torch
 from stable_baselines3 import PPO
-from stable_baselines3.common.vec_env import VecNormalize
+from stable_baselines3.common.vec_env import VecMonitor
 
+import snn_gym
 from snn_gym.policies import SpikingActorCriticPolicy
 from snn_gym.training.segments import begin_segment
 from snn_gym.wrappers import StableBaselinesVecEnv
@@ -55,7 +56,7 @@ def test_a_batch_of_our_own_begins_anew_too():
 
 def test_other_environments_can_not_be_trained_in_segments():
     model = make_agent("ppo-lif", "CartPole-v1")
-    model.env = VecNormalize(model.env)
+    model.env = VecMonitor(snn_gym.make_vec_env("CartPole-v1", mode="async"))
     with pytest.raises(ValueError, match=r"needs environments in a DummyVecEnv or Stable"):
         begin_segment(model, 0, 0, lambda: make_environments("CartPole-v1", 8, 0))
 

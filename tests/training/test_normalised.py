@@ -1,0 +1,97 @@
+"""Agents with a VecNormalize: training in segments, evaluations, submissions, training again."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import snn_gym
+from snn_gym.scoring import SubmissionError, submit, verification, verify
+from snn_gym.scoring.pretrained import load_row
+from snn_gym.scoring.results import list_rows
+from snn_gym.scoring.retraining import train_again
+from snn_gym.scoring.verification import check_weights
+from snn_gym.training.evaluations import EVALUATION_EPISODES, EVALUATIONS_FILE, FIRST_SEED
+from snn_gym.zoo import load_agent, load_agent_spec, read_manifest
+from snn_gym.zoo.spec import _REGISTERED
+from tests.scoring.helpers import SETTINGS, Template, rerun_in_process
+from tests.training._runs import INTERVAL, STEPS, Killed, kill_at, results, run
+
+AGENTS = {"ppo-norm": ("ppo-mlp", {}), "dqn-norm": ("dqn-mlp", {"gradient_steps": 16})}
+"""Agents with their parents and settings."""
+
+
+@pytest.fixture(autouse=True)
+def registered() -> Any:
+    for name, (parent, settings) in AGENTS.items():
+        table = {**settings, "vec_normalize": {"gamma": 0.9}}
+        snn_gym.register_agent(
+            name, parent=parent, description="In a VecNormalize.",
+            environments={"CartPole-v1": table},
+        )  # fmt: skip
+    yield
+    _REGISTERED.clear()
+    load_agent_spec.cache_clear()
+
+
+@pytest.mark.parametrize("agent", AGENTS)
+def test_a_killed_and_resumed_run_has_the_statistics_of_one_that_was_not(
+    agent: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run(agent, tmp_path / "whole")
+    for step in (INTERVAL + 200, STEPS - 200):
+        kill_at(monkeypatch, step)
+        with pytest.raises(Killed):
+            run(agent, tmp_path / "killed", resume=True)
+    assert run(agent, tmp_path / "killed", resume=True).resumed_at is not None
+    assert results(tmp_path / "killed") == results(tmp_path / "whole")
+    env: Any = load_agent(tmp_path / "whole").get_vec_normalize_env()
+    assert env.obs_rms.count > STEPS
+
+
+def test_evaluations_during_training_normalise_and_change_nothing(tmp_path: Path) -> None:
+    run("ppo-norm", tmp_path / "plain")
+    run("ppo-norm", tmp_path / "watched", eval_every=STEPS)
+    assert results(tmp_path / "watched") == results(tmp_path / "plain")
+    with np.load(tmp_path / "watched" / EVALUATIONS_FILE) as log:
+        returns = log["results"][-1]
+    seeds = range(FIRST_SEED, FIRST_SEED + EVALUATION_EPISODES)
+    model = load_agent(tmp_path / "watched")
+    expected = snn_gym.evaluate(model, "CartPole-v1", seeds=[*seeds]).returns
+    assert sorted(returns) == sorted(expected)
+
+
+def test_a_submission_carries_the_statistics_and_is_trained_again_to_the_bit(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(verification, "rerun_in_worker", rerun_in_process)
+    run("ppo-norm", tmp_path / "run")
+    folder = submit(tmp_path / "run", tmp_path / "submission", seeds=SETTINGS.seeds)
+    model = load_agent(tmp_path / "run")
+    claimed = json.loads((folder / "manifest.json").read_text())["score"]["returns"]
+    played = snn_gym.evaluate(model, "CartPole-v1", seeds=SETTINGS.seeds).returns
+    assert list(played) == claimed
+    verify(folder, tmp_path / "board", SETTINGS)
+    (row,) = list_rows(tmp_path / "board")
+    assert row.score.returns == played
+    loaded = load_row(tmp_path / "board", row)
+    assert snn_gym.evaluate(loaded, "CartPole-v1", seeds=SETTINGS.seeds).returns == played
+    tensors = check_weights((folder / "weights.safetensors").read_bytes(), row)
+    assert train_again(row, tensors, SETTINGS.seeds, tmp_path / "board").same == "weights"
+
+    def spoil(given: dict[str, Any]) -> None:
+        given["vec_normalize.var"] *= -1
+
+    template = Template(
+        json.loads((folder / "manifest.json").read_text()),
+        (folder / "weights.safetensors").read_bytes(),
+    )
+    spoilt = template.with_tensors(spoil).write(tmp_path / "spoilt")
+    with pytest.raises(SubmissionError, match="no statistics have") as refusal:
+        verify(spoilt, tmp_path / "other", SETTINGS)
+    assert refusal.value.code == "weights-dynamics"
+    assert read_manifest(tmp_path / "run").recipe is not None
