@@ -413,10 +413,8 @@ def _check_singles(env: VecEnv, env_id: str | None, arguments: Mapping[str, Any]
         else:
             own = ((),)
         if chain.names not in own:
-            first = own[0]
-            beyond = (
-                chain.names[len(first) :] if chain.names[: len(first)] == first else chain.names
-            )
+            shared = len(own[0]) if chain.names[: len(own[0])] == own[0] else 0
+            beyond = chain.names[shared:]
             raise ValueError(
                 f"{', '.join(beyond)} stands between the environments and the policy, and "
                 f"{env_id or chain.env_id or 'an id'} does not have it; {_way_out(beyond[0])}"

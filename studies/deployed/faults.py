@@ -14,6 +14,7 @@ from stable_baselines3.common.policies import BasePolicy
 from snn_gym import load_pretrained
 from snn_gym.config import Config
 from snn_gym.export import fine_tune
+from snn_gym.policies.raw_observations import RawPolicy
 from snn_gym.registry import load_environment_spec
 from snn_gym.scoring import evaluate
 from snn_gym.scoring.faults import Faults, with_faults
@@ -117,7 +118,7 @@ def measure(done: Found | None) -> Iterator[Found]:
             yield found
 
 
-def _made(model: BaseAlgorithm, env_id: str, form: str) -> BasePolicy:
+def _made(model: BaseAlgorithm, env_id: str, form: str) -> BasePolicy | RawPolicy:
     if form in FORMS:
         return with_faults(model, FORMS[form])
     return fine_tune(model, env_id, TUNED[form])
