@@ -111,16 +111,25 @@ class BatchCoder:
         self._previous[which] = intensity
         return self._encode(intensity, which)
 
-    def step(self, observations: NDArray[Any]) -> NDArray[np.int8]:
+    def step(
+        self, observations: NDArray[Any], waiting: NDArray[np.int64] | None = None
+    ) -> NDArray[np.int8]:
         """Encode later observations of episodes, one of every environment.
 
         Args:
             observations: Observations (B, ...).
+            waiting: Indices of environments that show nothing, and whose random numbers stay.
 
         Returns:
             Spikes (B, T, N), int8, a new array.
         """
-        return self._encode(self._scaling.intensity(observations), self._everywhere)
+        intensity = self._scaling.intensity(observations)
+        if waiting is None or not len(waiting):
+            return self._encode(intensity, self._everywhere)
+        which = np.delete(self._everywhere, waiting)
+        spikes = np.zeros((len(intensity), *self.spike_shape), np.int8)
+        spikes[which] = self._encode(intensity[which], which)
+        return spikes
 
     def _encode(self, intensity: NDArray[np.float32], which: NDArray[np.int64]) -> NDArray[np.int8]:
         noise = None
