@@ -10,11 +10,12 @@ import numpy as np
 from gymnasium.vector import AutoresetMode
 from numpy.typing import ArrayLike, NDArray
 
-from snn_gym.registry import load_environment_spec, load_spike_settings, make_task
+from snn_gym.registry import load_environment_spec, make_task
 from snn_gym.tasks.batch_env import BatchEnv, Infos, Rows, single_render_mode
 from snn_gym.tasks.classic_control import BATCHED_TASKS
 from snn_gym.tasks.spike_batch import SpikeBatch
 from snn_gym.wrappers.coding import ANALOGUE, BatchCoder
+from snn_gym.wrappers.spike_observation import settings_of
 
 
 class BatchedSpikingEnv(SpikeBatch):
@@ -64,7 +65,7 @@ class BatchedSpikingEnv(SpikeBatch):
             ValueError: An argument is not allowed; the message names what is.
         """
         autoreset_mode = arguments.pop("autoreset_mode", AutoresetMode.SAME_STEP)
-        settings = load_spike_settings(base_id)
+        settings = settings_of(base_id)
         encoder = settings.encoder if encoder is None else encoder
         if max_episode_steps is None:
             max_episode_steps = load_environment_spec(base_id).max_episode_steps

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+import sb3_contrib
 from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
 from torch import nn
 
@@ -80,6 +81,28 @@ def test_an_algorithm_with_anothers_policy_is_told_its_own(name: str, record_pro
             ALGORITHMS[name](kind, env)
         assert "\n" not in str(caught.value)
     record_property(ERROR, f"{name} with another's policy|{caught.value}")
+
+
+@pytest.mark.parametrize(
+    ("algorithm", "substitute"),
+    [
+        ("CrossQ", "SAC with SpikingSACPolicy or TQC with SpikingTQCPolicy"),
+        ("MaskablePPO", "PPO with SpikingActorCriticPolicy, which masks no actions"),
+        ("RecurrentPPO", "snn_gym.learners.StatefulPPO with StatefulActorCriticPolicy"),
+    ],
+)
+def test_an_algorithm_without_a_spiking_policy_names_the_substitute(
+    algorithm: str, substitute: str
+) -> None:
+    kind = getattr(sb3_contrib, algorithm)
+    env = Identity(action="Box" if algorithm == "CrossQ" else "Discrete")
+    mine = type("Mine", (kind,), {})
+    for policy in POLICIES.values():
+        for made in (kind, mine):
+            with pytest.raises(ValueError, match=f"^{algorithm} has no spiking policy, got") as got:
+                made(policy, env)
+            assert str(got.value).endswith(f"{policy.__name__}; use {substitute}")
+            assert "\n" not in str(got.value)
 
 
 def test_a_subclass_of_an_algorithm_takes_the_same_policy() -> None:
