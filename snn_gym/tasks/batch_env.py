@@ -155,7 +155,9 @@ class BatchEnv(VectorEnv[NDArray[Any], NDArray[Any], NDArray[Any]], ABC):
                 ``DISABLED``, none of an environment whose episode ended.
             ValueError: The actions do not fit the action space.
         """
-        actions, waiting = self.checked(actions), np.flatnonzero(self._over)
+        actions = self.checked(actions)
+        same_step = self._autoreset_mode is AutoresetMode.SAME_STEP
+        waiting = NOBODY if same_step else np.flatnonzero(self._over)
         if len(waiting) and self._autoreset_mode is AutoresetMode.DISABLED:
             raise gym.error.ResetNeeded(
                 f"the episodes of environments {waiting.tolist()} are over and autoreset is "
@@ -166,7 +168,7 @@ class BatchEnv(VectorEnv[NDArray[Any], NDArray[Any], NDArray[Any]], ABC):
             rewards[waiting], terminated[waiting], truncated[waiting] = 0.0, False, False
         ends: dict[str, Any] = {}
         fresh, over = waiting, terminated | truncated
-        if self._autoreset_mode is AutoresetMode.SAME_STEP:
+        if same_step:
             fresh = np.flatnonzero(over)
             ends = _final_infos(over, fresh, observations, info) if len(fresh) else {}
         else:

@@ -1,5 +1,6 @@
 """Pages that claim memory name the tasks that need none and the levels without results."""
 
+import functools
 import re
 
 import pytest
@@ -10,7 +11,6 @@ from snn_gym.scoring import table_rows
 from tests.envs.variants import NATIVE, NATIVE_BASES
 
 ROOT = checkout_root()
-ROWS = [row for row in table_rows(ROOT / "leaderboard") if row.environment in NATIVE]
 AGENTS = sorted(path.parent.name for path in (ROOT / "agents").glob("recurrent-*/README.md"))
 PAGES = [*(f"agents/{agent}/README.md" for agent in AGENTS), "docs/guide/environments.md"]
 NUMBERS = ("none", "one", "two", "three", "four", "five", "six", "seven", "eight")
@@ -20,9 +20,15 @@ SENTENCE = re.compile(
 )
 
 
+@functools.cache
+def rows():
+    """Return the rows of native tasks."""
+    return [row for row in table_rows(ROOT / "leaderboard") if row.environment in NATIVE]
+
+
 def led(agent):
     """Return the native tasks on whose lowest level the memoryless score is an agent's or more."""
-    means = {row.environment: row.mean for row in ROWS if row.agent == agent}
+    means = {row.environment: row.mean for row in rows() if row.agent == agent}
     assert set(NATIVE_BASES) <= set(means)
     references = {env_id: load_environment_spec(env_id).reference for env_id in NATIVE_BASES}
     return sorted(
@@ -38,11 +44,11 @@ def test_a_page_names_the_tasks_that_a_policy_without_memory_leads(page):
     ((count, of, tasks, agent),) = SENTENCE.findall(text)
     assert tasks.split(", ") == led(agent)
     assert (count, of) == (NUMBERS[len(led(agent))], NUMBERS[len(NATIVE_BASES)])
-    has_rows = any(row.agent == page.split("/")[1] for row in ROWS)
+    has_rows = any(row.agent == page.split("/")[1] for row in rows())
     if page.startswith("agents/"):
         assert (agent == page.split("/")[1]) == has_rows
         assert ("This agent has no rows on native tasks yet." in text) == (not has_rows)
 
 
 def test_no_row_of_a_medium_or_hard_level_exists():
-    assert {row.environment for row in ROWS} == set(NATIVE_BASES)
+    assert {row.environment for row in rows()} == set(NATIVE_BASES)

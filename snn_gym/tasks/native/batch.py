@@ -112,7 +112,8 @@ class SpikeTask(SpikeBatch):
 
     def _advance(self, actions: NDArray[Any]) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
         self._row = self._noise.take(EVERY)
-        self._noise.put_back(self._waiting)
+        if len(self._waiting):
+            self._noise.put_back(self._waiting)
         return self._move(actions, self._row[:, self._spike_bytes :])
 
     def _observe(self) -> NDArray[Any]:
