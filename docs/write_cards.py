@@ -33,6 +33,7 @@ RESULT_COLUMNS = ("Agent", "Seeds", "Mean of each seed", "Normalised", "Steps")
 END = "<!-- end -->"
 PART = re.compile(rf"(<!-- generated: (\w+) -->\n).*?({END})", re.DOTALL)
 _LONGEST = 80
+_CARD_WIDTH = 100
 _UNITS = {"width": "spacings of centres", "threshold": "of the range between the limits"}
 
 
@@ -184,7 +185,25 @@ def results(spec: EnvironmentSpec) -> str:
     for row in sorted(rows, key=lambda row: (level(row.environment), row.agent)):
         cells = dict(zip(COLUMNS, row.cells(), strict=True))
         lines.append((f"`{row.environment}`", *(cells[name] for name in RESULT_COLUMNS)))
-    return table(RESULT_HEADINGS, lines)
+    return "\n\n".join([table(RESULT_HEADINGS, lines), *without_memory(spec, rows)])
+
+
+def without_memory(spec: EnvironmentSpec, rows: Sequence[Any]) -> list[str]:
+    """Return a sentence on agents that a memoryless policy leads, and on levels without results."""
+    memoryless = spec.reference.memoryless
+    if memoryless is None:
+        return []
+    lowest = [row for row in rows if row.environment == spec.base_id]
+    led = sorted(row.agent for row in lowest if row.mean <= memoryless)
+    shown = {row.environment for row in rows}
+    missing = [f"`{env_id}`" for env_id in spec.registers if env_id not in shown]
+    text = f"The memoryless score of the lowest level is {number(memoryless)}. "
+    text += (
+        f"These agents do not exceed it: {', '.join(led)}." if led else "Every agent exceeds it."
+    )
+    if missing:
+        text += f" There are no results on {' and '.join(missing)}."
+    return [textwrap.fill(text, _CARD_WIDTH, break_on_hyphens=False)]
 
 
 PARTS: dict[str, Callable[[EnvironmentSpec], str]] = {

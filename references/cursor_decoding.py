@@ -17,7 +17,7 @@ from snn_gym.tasks.native.cursor_decoding.task import (
     CursorDecodingSettings,
     preferred_directions,
 )
-from snn_gym.tasks.same_step import EVERY
+from snn_gym.tasks.batch_env import EVERY
 
 KINDS = ("oracle", "decoder", "memoryless", "rotated")
 FIXED_AGENT = "memoryless"

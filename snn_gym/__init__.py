@@ -20,6 +20,7 @@ from snn_gym.registry import env_ids, register_environments  # noqa: E402
 if TYPE_CHECKING:
     from snn_gym.scoring import evaluate, load_pretrained
     from snn_gym.vector import make_vec_env
+    from snn_gym.wrappers import estimate_limits
     from snn_gym.zoo import (
         agent_ids,
         load_agent,
@@ -34,6 +35,7 @@ __all__ = [
     "__version__",
     "agent_ids",
     "env_ids",
+    "estimate_limits",
     "evaluate",
     "load_agent",
     "load_pretrained",
@@ -49,6 +51,7 @@ __getattr__, __dir__ = lazy_names(
     __name__,
     {
         "agent_ids": "zoo",
+        "estimate_limits": "wrappers",
         "evaluate": "scoring",
         "load_agent": "zoo",
         "load_pretrained": "scoring",

@@ -13,9 +13,14 @@ from stable_baselines3.common.monitor import Monitor
 from stable_baselines3.common.vec_env import SubprocVecEnv, VecEnv
 
 from snn_gym.registry import env_ids, flat_ids, import_named_module, naming_the_extra
+from snn_gym.tasks.batch_env import autoreset_mode_of
 from snn_gym.tasks.classic_control import BATCHED_TASKS
 from snn_gym.wrappers.checked import CheckedVecEnv
-from snn_gym.wrappers.stable_baselines import StableBaselinesVecEnv, require_same_step
+from snn_gym.wrappers.stable_baselines import (
+    StableBaselinesVecEnv,
+    check_same_step,
+    require_same_step,
+)
 
 Mode = Literal["batched", "sync", "async", "vector_entry_point"]
 """How environments are run; see ``make_vec_env``."""
@@ -80,6 +85,9 @@ def make_vec_env(
     best = "mode='batched'" if batchable and not wrappers else "mode='sync'"
     _check_mode(mode, spec, batchable, best, wrappers)
     arguments = dict(env_kwargs or {})
+    if batchable and "autoreset_mode" in arguments:
+        asked = autoreset_mode_of(arguments["autoreset_mode"])
+        check_same_step(asked, spec.id, "leave autoreset_mode out of env_kwargs")
     with naming_the_extra(spec.id):
         if mode in ("sync", "async"):
             made = _singles(spec, n_envs, mode, arguments, wrappers)

@@ -195,9 +195,12 @@ def find_observation_limits(
     space = env.observation_space
     if isinstance(space, gym.spaces.Box) and space.is_bounded():
         return ObservationLimits.of(space.low.ravel().tolist(), space.high.ravel().tolist())
+    estimated = ""
+    if spec is not None and _sees_the_task(env, spec):
+        estimated = f", such as snn_gym.estimate_limits({spec.id!r})"
     raise ValueError(
         f"the observations {space} of {environment_name(env)} have no limits; give "
-        "observation_limits=(low, high), with a number for each value"
+        f"observation_limits=(low, high), with a number for each value{estimated}"
     )
 
 

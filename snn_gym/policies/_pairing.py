@@ -10,6 +10,13 @@ from stable_baselines3.common.policies import BasePolicy
 
 from snn_gym import policies
 
+_SUBSTITUTES = {
+    "CrossQ": "SAC with SpikingSACPolicy or TQC with SpikingTQCPolicy",
+    "MaskablePPO": "PPO with SpikingActorCriticPolicy, which masks no actions",
+    "RecurrentPPO": "snn_gym.learners.StatefulPPO with StatefulActorCriticPolicy",
+}
+"""Algorithms of sb3-contrib that no policy here is for: what to use instead."""
+
 
 def check_pairing(policy: BasePolicy, algorithms: tuple[str, ...]) -> None:
     """Refuse a policy that is being built by an algorithm which needs another one.
@@ -22,7 +29,7 @@ def check_pairing(policy: BasePolicy, algorithms: tuple[str, ...]) -> None:
         algorithms: Algorithms that it is for, which a subclass of them may be too.
 
     Raises:
-        ValueError: The algorithm is known and not among them.
+        ValueError: The algorithm is known and not among them; the message names what to use.
     """
     frame: FrameType | None = sys._getframe(1)
     while frame is not None and frame.f_locals.get("self") is policy:
@@ -33,7 +40,12 @@ def check_pairing(policy: BasePolicy, algorithms: tuple[str, ...]) -> None:
     if not isinstance(model, BaseAlgorithm):
         return
     known = _policies_by_algorithm()
-    name = next((x.__name__ for x in type(model).__mro__ if x.__name__ in known), None)
+    bases = [base.__name__ for base in type(model).__mro__]
+    name = next((base for base in bases if base in known or base in _SUBSTITUTES), None)
+    if name in _SUBSTITUTES:
+        raise ValueError(
+            f"{name} has no spiking policy, got {type(policy).__name__}; use {_SUBSTITUTES[name]}"
+        )
     if name is not None and name not in algorithms:
         raise ValueError(
             f"{name} needs {known[name]}, got {type(policy).__name__}, which is for "

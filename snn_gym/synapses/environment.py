@@ -7,17 +7,18 @@ from typing import Any
 
 import gymnasium as gym
 import numpy as np
+from gymnasium.vector import AutoresetMode
 from numpy.typing import ArrayLike, NDArray
 
 from snn_gym.spiking.config import NetworkConfig
 from snn_gym.synapses.core import HORIZON, MOVES, PlasticityCore
 from snn_gym.synapses.jobs import Job
 from snn_gym.synapses.scene import draw_scene, weight_matrices
-from snn_gym.tasks.same_step import Infos, Rows, SameStepEnv
+from snn_gym.tasks.batch_env import BatchEnv, Infos, Rows
 from snn_gym.tasks.single import SingleEnv
 
 
-class BatchedPlasticityEnv(SameStepEnv):
+class BatchedPlasticityEnv(BatchEnv):
     """Many networks in training, as ``gym.make_vec("snn/Plasticity-Teacher-v0", 8)`` makes them.
 
     Args:
@@ -25,7 +26,8 @@ class BatchedPlasticityEnv(SameStepEnv):
         num_envs: Number N of networks, at least 1.
         max_episode_steps: Moves after which an episode is truncated.
         network: What the networks are made of; the job's default if None.
-        render_mode: ``rgb_array`` or None.
+        render_mode: ``rgb_array``, ``rgb_array_list`` or None.
+        autoreset_mode: When new episodes start; see ``BatchEnv``.
         **settings: Fields of ``PlasticitySettings``.
 
     Raises:
@@ -33,7 +35,7 @@ class BatchedPlasticityEnv(SameStepEnv):
         gymnasium.error.DependencyNotInstalled: A package that the job needs is absent.
     """
 
-    metadata: dict[str, Any] = {**SameStepEnv.metadata, "render_fps": 8}  # noqa: RUF012 - gymnasium's own type
+    metadata: dict[str, Any] = {**BatchEnv.metadata, "render_fps": 8}  # noqa: RUF012 - gymnasium's own type
 
     def __init__(
         self,
@@ -42,10 +44,13 @@ class BatchedPlasticityEnv(SameStepEnv):
         max_episode_steps: int = HORIZON,
         network: NetworkConfig | Mapping[str, Any] | None = None,
         render_mode: str | None = None,
+        autoreset_mode: AutoresetMode | str = AutoresetMode.SAME_STEP,
         **settings: Any,
     ) -> None:
         self.core = PlasticityCore(job, num_envs, network, **settings)
-        super().__init__(num_envs, max_episode_steps, *spaces(self.core), render_mode)
+        super().__init__(
+            num_envs, max_episode_steps, *spaces(self.core), render_mode, autoreset_mode
+        )
         self._scores: list[list[float]] = [[] for _ in range(num_envs)]
         """Scores of each network since its episode began, for pictures."""
 
@@ -75,7 +80,11 @@ class BatchedPlasticityEnv(SameStepEnv):
     def _advance(
         self, actions: NDArray[np.integer]
     ) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+        generators = [self.core.generators[index].bit_generator for index in self._waiting]
+        states = [generator.state for generator in generators]
         rewards = self.core.step(actions)
+        for generator, state in zip(generators, states, strict=True):
+            generator.state = state
         self._note_scores(np.arange(self.num_envs))
         return rewards, np.zeros(self.num_envs, np.bool_)
 

@@ -18,6 +18,7 @@ from snn_gym.spiking.population import SynapseTable
 from snn_gym.synapses.local_dynamics import LOCAL_MEASURES, RULE_ELIGIBILITY
 from snn_gym.synapses.plasticity import RULES
 from snn_gym.synapses.presets import FEATURES, MEASURED
+from snn_gym.tasks.finite import few
 
 TOPOLOGY = ("layer", "pre_index", "post_index", "fan_in", "fan_out")
 """Names of the columns of the block ``topology``."""
@@ -125,9 +126,10 @@ class SynapseFeatures:
             ValueError: A reward is not finite, or the measures are missing.
         """
         if not np.isfinite(rewards).all():
+            wrong = rewards[~np.isfinite(rewards)]
             raise ValueError(
-                f"rewards {rewards[~np.isfinite(rewards)]} are not finite; give the job finite "
-                "scores"
+                f"rewards {few(wrong)} ({wrong.size} of {rewards.size}) are not finite; give the "
+                "job finite scores"
             )
         measured = [name for name in MEASURED if name in self.features]
         if dynamics is None and measured:

@@ -10,13 +10,14 @@ from typing import Any, ClassVar, Self
 import gymnasium as gym
 import numpy as np
 from gymnasium.envs.classic_control.utils import maybe_parse_reset_bounds
+from gymnasium.vector import AutoresetMode
 from numpy.typing import NDArray
 
-from snn_gym.tasks.same_step import Rows, SameStepEnv
+from snn_gym.tasks.batch_env import BatchEnv, Rows, single_render_mode
 from snn_gym.tasks.streams import StartStreams
 
 
-class BatchedTask(SameStepEnv):
+class BatchedTask(BatchEnv):
     """Many environments of one of gymnasium's classic tasks, stepped by numpy.
 
     States, observations, rewards and ends are those of ``gym.make(base_id)``. Actions of a Box are
@@ -37,6 +38,7 @@ class BatchedTask(SameStepEnv):
         num_envs: int = 1,
         max_episode_steps: int | None = None,
         render_mode: str | None = None,
+        autoreset_mode: AutoresetMode | str = AutoresetMode.SAME_STEP,
         **arguments: Any,
     ) -> None:
         """Make the batch.
@@ -45,18 +47,20 @@ class BatchedTask(SameStepEnv):
             num_envs: Number B of environments, at least 1.
             max_episode_steps: Environment steps after which an episode is truncated.
                 Default: the task's.
-            render_mode: ``rgb_array`` or None.
+            render_mode: ``rgb_array``, ``rgb_array_list`` or None.
+            autoreset_mode: When new episodes start; see ``BatchEnv``.
             arguments: Arguments of the task itself, as for ``gym.make``.
 
         Raises:
-            ValueError: A number is below 1 or the render mode is unknown.
+            ValueError: A number is below 1, or a mode is unknown.
         """
         spec = copy.deepcopy(gym.spec(self.base_id))
         limit = spec.max_episode_steps if max_episode_steps is None else max_episode_steps
         assert limit is not None
         # Gymnasium's own environment holds the constants and draws the pictures.
-        self._task: Any = gym.make(self.base_id, render_mode=render_mode, **arguments).unwrapped
-        super().__init__(num_envs, limit, *self._single_spaces(), render_mode)
+        drawn = single_render_mode(render_mode)
+        self._task: Any = gym.make(self.base_id, render_mode=drawn, **arguments).unwrapped
+        super().__init__(num_envs, limit, *self._single_spaces(), render_mode, autoreset_mode)
         # As of the single environment that gym.make would make.
         spec.kwargs.update(arguments)
         spec.max_episode_steps = limit

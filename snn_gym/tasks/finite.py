@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+_SHOWN = 3
+
 
 def check_finite(
     what: str,
@@ -41,10 +43,11 @@ def check_finite(
             value = part.reshape(len(part), -1)[first][wrong[first]][0]
             episode = "an episode" if seeds is None else f"the episode with seed {seeds[first]}"
             name = f"{what} {key!r}" if key else what
+            share = f"{int(wrong[first].sum())} of {wrong.shape[1]} values are not"
             at = step if isinstance(step, int) else int(step[first])
             raise ValueError(
                 f"{environment} gave the {name} {value} at step {at} of {episode}; "
-                f"{what}s must be finite"
+                f"{what}s must be finite, and {share}"
             )
 
 
@@ -80,6 +83,12 @@ def check_step(
         parts = [dict(_parts(final)) for final in finals]
         together = {key: np.array([part[key] for part in parts]) for key in parts[0]}
         check_finite("observation", together, environment, steps[ended])
+
+
+def few(values: NDArray[Any]) -> str:
+    """Return the first values of an array as text, with an ellipsis for more."""
+    shown = [f"{value:g}" for value in values.ravel()[:_SHOWN]]
+    return ", ".join(shown if values.size <= _SHOWN else [*shown, "…"])
 
 
 def _parts(values: Any) -> list[tuple[str, Any]]:

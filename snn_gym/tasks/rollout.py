@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from snn_gym.spiking.population import Activity, Population
 from snn_gym.tasks.batched import BatchedTask
-from snn_gym.tasks.finite import check_finite
+from snn_gym.tasks.finite import check_finite, few
 
 # Lanes are dropped when this share of them still runs: each drop copies the state.
 _KEEP_SHARE = 0.8
@@ -84,11 +84,14 @@ class ObservationLimits:
             ValueError: They differ in length, are not finite, or a low is not below its high.
         """
         low_, high_ = np.asarray(low, np.float32), np.asarray(high, np.float32)
-        fits = low_.shape == high_.shape and low_.ndim == 1
-        if not fits or not np.isfinite([low_, high_]).all() or not (low_ < high_).all():
+        needs = "observation limits need as many finite lows as highs, each low below its high; got"
+        if low_.shape != high_.shape or low_.ndim != 1:
+            raise ValueError(f"{needs} shapes {low_.shape} and {high_.shape}")
+        wrong = ~(np.isfinite(low_) & np.isfinite(high_) & (low_ < high_))
+        if wrong.any():
             raise ValueError(
-                f"observation limits need as many finite lows as highs, each low below its high; "
-                f"got low {low_.tolist()} and high {high_.tolist()}"
+                f"{needs} low {few(low_[wrong])} with high {few(high_[wrong])}, wrong in "
+                f"{int(wrong.sum())} of {wrong.size} values"
             )
         return cls(low_, high_)
 

@@ -9,10 +9,8 @@ import gymnasium as gym
 import numpy as np
 from numpy.typing import NDArray
 
+from snn_gym.tasks.batch_env import NOBODY, BatchEnv, single_render_mode
 from snn_gym.tasks.rendering import Window, warn_of_no_render_mode
-from snn_gym.tasks.same_step import SameStepEnv
-
-_NOBODY = np.empty(0, np.int64)
 
 
 class SingleEnv(gym.Env[NDArray[Any], Any]):
@@ -31,7 +29,7 @@ class SingleEnv(gym.Env[NDArray[Any], Any]):
 
     def __init__(
         self,
-        make_batch: Callable[..., SameStepEnv],
+        make_batch: Callable[..., BatchEnv],
         render_mode: str | None = None,
         **arguments: Any,
     ) -> None:
@@ -41,8 +39,7 @@ class SingleEnv(gym.Env[NDArray[Any], Any]):
                 f"render_mode {render_mode!r} is unknown; allowed modes: {', '.join(modes)}"
             )
         self.render_mode = render_mode
-        drawn = None if render_mode is None else "rgb_array"
-        self.batch = make_batch(render_mode=drawn, **arguments)
+        self.batch = make_batch(render_mode=single_render_mode(render_mode), **arguments)
         self.metadata = {**self.metadata, "render_fps": self.batch.metadata["render_fps"]}
         self.observation_space = self.batch.single_observation_space
         self.action_space = self.batch.single_action_space
@@ -86,7 +83,7 @@ class SingleEnv(gym.Env[NDArray[Any], Any]):
         """
         actions = self.batch.checked(np.asarray(action)[np.newaxis])
         observations, rewards, terminated, _, info = self.batch.advance(actions)
-        self.batch.keep(observations, _NOBODY)
+        self.batch.keep(observations, NOBODY)
         self._show()
         values = {key: _plain(value[0]) for key, value in info.items()}
         return observations[0].copy(), float(rewards[0]), bool(terminated[0]), False, values

@@ -7,14 +7,15 @@ from typing import Any
 
 import gymnasium as gym
 import numpy as np
+from gymnasium.vector import AutoresetMode
 from numpy.typing import NDArray
 
 from snn_gym.spaces import FlatSpikes
+from snn_gym.tasks.batch_env import EVERY, BatchEnv, Rows
 from snn_gym.tasks.rendering import SpikeRenderer
-from snn_gym.tasks.same_step import EVERY, Rows, SameStepEnv
 
 
-class SpikeBatch(SameStepEnv):
+class SpikeBatch(BatchEnv):
     """Many environments whose observations are spikes, ``MultiBinary((T, N))`` or flat.
 
     A subclass draws each environment without its spikes (``_scene``), and gives what it observes
@@ -25,12 +26,13 @@ class SpikeBatch(SameStepEnv):
         limit: Environment steps after which an episode is truncated, at least 1.
         spike_shape: Time steps T and channels N of an observation.
         action_space: Space of one environment.
-        render_mode: ``rgb_array`` or None.
+        render_mode: ``rgb_array``, ``rgb_array_list`` or None.
         flatten: Observe ``FlatSpikes(T, N)``, a Box of one dimension.
         channels_per_band: Channels in a band of the drawn raster.
+        autoreset_mode: When new episodes start; see ``BatchEnv``.
 
     Raises:
-        ValueError: A number is below 1 or the render mode is unknown.
+        ValueError: A number is below 1, or a mode is unknown.
     """
 
     def __init__(
@@ -42,11 +44,12 @@ class SpikeBatch(SameStepEnv):
         render_mode: str | None,
         flatten: bool,
         channels_per_band: int,
+        autoreset_mode: AutoresetMode | str,
     ) -> None:
         self._spike_shape = spike_shape
         self._flat = FlatSpikes(*spike_shape) if flatten else None
         space = gym.spaces.MultiBinary(spike_shape) if self._flat is None else self._flat
-        super().__init__(num_envs, limit, space, action_space, render_mode)
+        super().__init__(num_envs, limit, space, action_space, render_mode, autoreset_mode)
         self._renderers = [
             SpikeRenderer(channels_per_band, False, self.metadata["render_fps"])
             for _ in range(num_envs if render_mode else 0)

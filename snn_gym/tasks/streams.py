@@ -10,7 +10,7 @@ import numpy as np
 from gymnasium.utils import seeding
 from numpy.typing import NDArray
 
-from snn_gym.tasks.same_step import Rows
+from snn_gym.tasks.batch_env import Rows
 
 _START_ROWS = 32
 _BLOCK_BYTES = 1 << 15
@@ -69,6 +69,10 @@ class _BlockStreams(ABC, Generic[GeneratorT]):
         taken: NDArray[Any] = self._blocks[which, used]
         # A cut in the same index would be slower where there is nothing to cut.
         return taken if taken.shape[1] == self._width else taken[:, : self._width].copy()
+
+    def put_back(self, which: NDArray[np.int64]) -> None:
+        """Have the next ``take`` give some environments (n,) the rows that the latest one gave."""
+        self._used[which] -= 1
 
     def _indices(self, rows: Rows) -> NDArray[np.int64]:
         return np.arange(len(self._used)) if isinstance(rows, slice) else rows

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from snn_gym._lazy import lazy_names
+from snn_gym.wrappers.limits import estimate_limits
 from snn_gym.wrappers.spike_observation import SpikeObservation
 from snn_gym.wrappers.spiking_env import SpikingEnv
 
@@ -12,7 +13,13 @@ if TYPE_CHECKING:
     from snn_gym.wrappers.batched_spiking_env import BatchedSpikingEnv
     from snn_gym.wrappers.stable_baselines import StableBaselinesVecEnv
 
-__all__ = ["BatchedSpikingEnv", "SpikeObservation", "SpikingEnv", "StableBaselinesVecEnv"]
+__all__ = [
+    "BatchedSpikingEnv",
+    "SpikeObservation",
+    "SpikingEnv",
+    "StableBaselinesVecEnv",
+    "estimate_limits",
+]
 
 # Making an environment must not load Stable-Baselines3, nor a single one the batched tasks.
 

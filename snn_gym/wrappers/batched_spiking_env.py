@@ -7,13 +7,15 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from gymnasium.vector import AutoresetMode
 from numpy.typing import ArrayLike, NDArray
 
-from snn_gym.registry import load_environment_spec, load_spike_settings, make_task
+from snn_gym.registry import load_environment_spec, make_task
+from snn_gym.tasks.batch_env import BatchEnv, Infos, Rows, single_render_mode
 from snn_gym.tasks.classic_control import BATCHED_TASKS
-from snn_gym.tasks.same_step import Infos, Rows, SameStepEnv
 from snn_gym.tasks.spike_batch import SpikeBatch
 from snn_gym.wrappers.coding import ANALOGUE, BatchCoder
+from snn_gym.wrappers.spike_observation import settings_of
 
 
 class BatchedSpikingEnv(SpikeBatch):
@@ -53,20 +55,24 @@ class BatchedSpikingEnv(SpikeBatch):
             time_steps: Number T of time steps for each environment step.
             low: Observation that becomes intensity 0, per observed value.
             high: Likewise for intensity 1.
-            render_mode: ``rgb_array`` or None.
+            render_mode: ``rgb_array``, ``rgb_array_list`` or None.
             flatten: Observe ``FlatSpikes(T, N)``, a Box of one dimension.
-            **arguments: Arguments of the task itself, as for ``gym.make``.
+            **arguments: Arguments of the task itself, as for ``gym.make``; and
+                ``autoreset_mode``, which says when new episodes start (``BatchEnv``).
 
         Raises:
             TypeError: An argument is unknown, to the task too.
             ValueError: An argument is not allowed; the message names what is.
         """
-        settings = load_spike_settings(base_id)
+        autoreset_mode = arguments.pop("autoreset_mode", AutoresetMode.SAME_STEP)
+        settings = settings_of(base_id)
         encoder = settings.encoder if encoder is None else encoder
         if max_episode_steps is None:
             max_episode_steps = load_environment_spec(base_id).max_episode_steps
         make_base = BATCHED_TASKS.get(base_id) or functools.partial(_OneByOne, base_id)
-        self.base: SameStepEnv = make_base(num_envs, max_episode_steps, render_mode, **arguments)
+        self.base: BatchEnv = make_base(
+            num_envs, max_episode_steps, single_render_mode(render_mode), **arguments
+        )
         """The batch of the task itself, with analogue observations."""
         self._coder = BatchCoder(
             self.base.single_observation_space,
@@ -86,6 +92,7 @@ class BatchedSpikingEnv(SpikeBatch):
             render_mode,
             flatten,
             self._coder.channels_per_value,
+            autoreset_mode,
         )
         space = self.base.observation_space
         self._analogue = np.zeros(space.shape or (), space.dtype)
@@ -105,11 +112,11 @@ class BatchedSpikingEnv(SpikeBatch):
         return self._observation(self._coder.start(first, which))
 
     def _advance(self, actions: NDArray[Any]) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
-        self._analogue, rewards, terminated, *_ = self.base.advance(actions)
+        self._analogue, rewards, terminated, *_ = self.base.advance(actions, self._waiting)
         return rewards, terminated
 
     def _observe(self) -> NDArray[Any]:
-        return self._observation(self._coder.step(self._analogue))
+        return self._observation(self._coder.step(self._analogue, self._waiting))
 
     def _info(self) -> Infos:
         return {ANALOGUE: self._analogue}
@@ -118,7 +125,7 @@ class BatchedSpikingEnv(SpikeBatch):
         return self.base.draw(index)
 
 
-class _OneByOne(SameStepEnv):
+class _OneByOne(BatchEnv):
     """Environments of a task that has no batched form, stepped one after the other.
 
     Args:
@@ -170,8 +177,9 @@ class _OneByOne(SameStepEnv):
 
     def _advance(self, actions: NDArray[Any]) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
         rewards, terminated = np.zeros(self.num_envs), np.zeros(self.num_envs, np.bool_)
-        for index, (env, action) in enumerate(zip(self._envs, actions, strict=True)):
-            self._observations[index], rewards[index], terminated[index], *_ = env.step(action)
+        for index in np.delete(np.arange(self.num_envs), self._waiting):
+            result = self._envs[index].step(actions[index])
+            self._observations[index], rewards[index], terminated[index], *_ = result
         return rewards, terminated
 
     def _observe(self) -> NDArray[Any]:

@@ -11,6 +11,7 @@ from gymnasium.utils import seeding
 from numpy.typing import ArrayLike, NDArray
 
 from snn_gym.spiking.coding.encoders import SpikeEncoder, make_encoder, spike_encoders
+from snn_gym.tasks.finite import few
 
 ANALOGUE = "analogue_observation"
 """Key of infos that holds what was encoded."""
@@ -111,16 +112,25 @@ class BatchCoder:
         self._previous[which] = intensity
         return self._encode(intensity, which)
 
-    def step(self, observations: NDArray[Any]) -> NDArray[np.int8]:
+    def step(
+        self, observations: NDArray[Any], waiting: NDArray[np.int64] | None = None
+    ) -> NDArray[np.int8]:
         """Encode later observations of episodes, one of every environment.
 
         Args:
             observations: Observations (B, ...).
+            waiting: Indices of environments that show nothing, and whose random numbers stay.
 
         Returns:
             Spikes (B, T, N), int8, a new array.
         """
-        return self._encode(self._scaling.intensity(observations), self._everywhere)
+        intensity = self._scaling.intensity(observations)
+        if waiting is None or not len(waiting):
+            return self._encode(intensity, self._everywhere)
+        which = np.delete(self._everywhere, waiting)
+        spikes = np.zeros((len(intensity), *self.spike_shape), np.int8)
+        spikes[which] = self._encode(intensity[which], which)
+        return spikes
 
     def _encode(self, intensity: NDArray[np.float32], which: NDArray[np.int64]) -> NDArray[np.int8]:
         noise = None
@@ -231,14 +241,23 @@ def _scaling_for(
     )
 
 
+def is_infinite(bound: NDArray[Any]) -> NDArray[np.bool_]:
+    """Tell which bounds of a Box are none: infinite, no number, or the largest float32."""
+    # The largest float32 stands for infinity in many spaces.
+    infinite: NDArray[np.bool_] = ~(np.abs(bound) < np.finfo(np.float32).max)
+    return infinite
+
+
 def _limit(name: str, given: ArrayLike | None, bound: NDArray[Any]) -> NDArray[np.float64]:
     """Return a flat, finite limit of a Box, given or its own bound."""
     limit = np.asarray(bound if given is None else given, np.float64)
-    # The largest float32 stands for infinity in many spaces.
-    if not (np.abs(limit) < np.finfo(np.float32).max).all():
+    wrong = limit[is_infinite(limit)]
+    if wrong.size:
+        share = f" in {wrong.size} of {limit.size} values" if limit.ndim else ""
         raise ValueError(
-            f"{name} is {limit.tolist()}, not finite: pass finite low and high, the practical "
-            f"limits of each observed value, as numbers or as arrays of shape {bound.shape}"
+            f"{name} is {few(wrong)}{share}, not finite: pass finite low and high, the practical "
+            f"limits of each observed value, as numbers or as arrays of shape {bound.shape}; "
+            "low, high = snn_gym.estimate_limits(env) takes them from played episodes"
         )
     try:
         return np.broadcast_to(limit, bound.shape).ravel()

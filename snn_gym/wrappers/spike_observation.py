@@ -10,17 +10,36 @@ import numpy as np
 from gymnasium.utils import RecordConstructorArgs
 from numpy.typing import ArrayLike, NDArray
 
+from snn_gym.registry import SpikeSettings, known_ids, load_spike_settings
 from snn_gym.wrappers.coding import ANALOGUE, ObservationCoder
 
 ActT = TypeVar("ActT")
+
+
+def settings_of(base_id: str) -> SpikeSettings:
+    """Return how a known task is encoded.
+
+    Args:
+        base_id: Gymnasium id.
+
+    Raises:
+        ValueError: The task is not known; the message names ``SpikeObservation``.
+    """
+    if base_id not in known_ids():
+        raise ValueError(
+            f"environment {base_id!r} is unknown to SpikingEnv; show any environment through "
+            f"spikes with snn_gym.wrappers.SpikeObservation(gymnasium.make({base_id!r}))"
+        )
+    return load_spike_settings(base_id)
 
 
 class SpikeObservation(gym.Wrapper[NDArray[np.int8], ActT, Any, ActT], RecordConstructorArgs):
     """Encode the observations of an environment as spike trains MultiBinary((T, N)).
 
     Observations may be Box, Discrete or MultiDiscrete. A Box is scaled from its limits
-    to intensities in [0, 1] and clipped; a category becomes one intensity of 1 among
-    zeros. The analogue observation stays in ``info["analogue_observation"]``.
+    to intensities in [0, 1] and clipped; ``snn_gym.estimate_limits`` finds limits where the
+    space has infinite bounds. A category becomes one intensity of 1 among zeros.
+    The analogue observation stays in ``info["analogue_observation"]``.
 
     Random spikes come from a stream of their own, restarted by ``reset(seed=...)``:
     dynamics and rewards are those of the wrapped environment at the same seed.

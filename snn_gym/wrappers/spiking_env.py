@@ -11,10 +11,11 @@ import numpy as np
 from gymnasium.utils import EzPickle
 from numpy.typing import ArrayLike, NDArray
 
-from snn_gym.registry import load_spike_settings, make_task
+from snn_gym.registry import make_task
 from snn_gym.spaces import FlatSpikes
 from snn_gym.tasks.rendering import SpikeRenderer, warn_of_no_render_mode
 from snn_gym.wrappers.coding import ANALOGUE, ObservationCoder
+from snn_gym.wrappers.spike_observation import settings_of
 
 
 class SpikingEnv(gym.Env[NDArray[Any], Any]):
@@ -64,7 +65,7 @@ class SpikingEnv(gym.Env[NDArray[Any], Any]):
             TypeError: An argument is unknown, to the base environment too.
             ValueError: An argument is not allowed; the message names what is.
         """
-        settings = load_spike_settings(base_id)
+        settings = settings_of(base_id)
         encoder = settings.encoder if encoder is None else encoder
         known = settings.encoder_parameters.get(encoder, {})
         self._check_render_mode(render_mode)

@@ -273,7 +273,22 @@ def require_same_step(env: VectorEnv[Any, Any, Any], remedy: str) -> None:
     Raises:
         ValueError: Its autoreset mode is not SAME_STEP.
     """
-    mode = env.metadata.get("autoreset_mode")
+    check_same_step(
+        env.metadata.get("autoreset_mode"), str(env), f"use snn_gym.make_vec_env with {remedy}"
+    )
+
+
+def check_same_step(mode: Any, name: str, remedy: str) -> None:
+    """Refuse an autoreset mode that learners can't use.
+
+    Args:
+        mode: The mode of a vector environment; None if it states none.
+        name: Name of the vector environment.
+        remedy: Fix to name.
+
+    Raises:
+        ValueError: The mode is not SAME_STEP.
+    """
     if mode is AutoresetMode.SAME_STEP:
         return
     reasons = {
@@ -281,10 +296,7 @@ def require_same_step(env: VectorEnv[Any, Any, Any], remedy: str) -> None:
         AutoresetMode.DISABLED: "DISABLED, in which ended episodes are not started anew",
     }
     reason = reasons.get(mode, f"{mode!r}, which is unknown") if mode else "unknown"
-    raise ValueError(
-        f"the autoreset mode of {env} is {reason}; learners need SAME_STEP: "
-        f"use snn_gym.make_vec_env with {remedy}"
-    )
+    raise ValueError(f"the autoreset mode of {name} is {reason}; learners need SAME_STEP: {remedy}")
 
 
 def _single_spec(spec: Any) -> Any:
@@ -292,7 +304,7 @@ def _single_spec(spec: Any) -> Any:
     if spec is None:
         return None
     single = copy.deepcopy(spec)
-    for key in ("num_envs", "vectorization_mode", "vector_kwargs", "wrappers"):
+    for key in ("num_envs", "vectorization_mode", "vector_kwargs", "wrappers", "autoreset_mode"):
         single.kwargs.pop(key, None)
     # gym.make_vec puts it among the arguments of the batch.
     limit = single.kwargs.pop("max_episode_steps", single.max_episode_steps)

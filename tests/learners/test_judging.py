@@ -15,6 +15,7 @@ from snn_gym.learners.judging import (
     find_observation_limits,
 )
 from snn_gym.spiking.population import start_weights
+from snn_gym.wrappers import estimate_limits
 from tests.learners.cases import make
 from tests.learners.toy_envs import Steady
 
@@ -117,6 +118,16 @@ def test_wrapped_observations_have_no_known_limits(wrapper):
     env = wrapper(make_vec_env("CartPole-v1"))
     with pytest.raises(ValueError, match=r"of CartPole-v1 have no limits; give observation_limits"):
         find_observation_limits(env, None)
+
+
+def test_limits_of_an_unknown_task_are_estimated_by_the_call_that_is_named():
+    with pytest.raises(ValueError, match=r"such as snn_gym.estimate_limits\('Hopper-v5'\)$"):
+        find_observation_limits(make_vec_env("Hopper-v5"), None)
+    with pytest.raises(ValueError, match=r"with a number for each value$"):
+        find_observation_limits(VecNormalize(make_vec_env("Hopper-v5")), None)
+    estimated = estimate_limits("Hopper-v5", episodes=1)
+    limits = find_observation_limits(make_vec_env("Hopper-v5"), estimated)
+    assert np.array_equal(limits.low, estimated[0].astype(np.float32))
 
 
 @pytest.mark.parametrize("limits", [([0, 0], [1, 0]), ([0], [1, 1]), ([0, 0], [1, np.inf])])

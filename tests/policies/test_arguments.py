@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import sb3_contrib
 from sb3_contrib import TQC, TRPO
 from stable_baselines3 import A2C, DDPG, PPO, SAC, TD3
 from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
@@ -176,6 +177,28 @@ def test_an_algorithm_with_anothers_policy_is_told_its_own(name: str, record_pro
             ALGORITHMS[name](kind, env)
         assert "\n" not in str(caught.value)
     record_property(ERROR, f"{name} with another's policy|{caught.value}")
+
+
+@pytest.mark.parametrize(
+    ("algorithm", "substitute"),
+    [
+        ("CrossQ", "SAC with SpikingSACPolicy or TQC with SpikingTQCPolicy"),
+        ("MaskablePPO", "PPO with SpikingActorCriticPolicy, which masks no actions"),
+        ("RecurrentPPO", "snn_gym.learners.StatefulPPO with StatefulActorCriticPolicy"),
+    ],
+)
+def test_an_algorithm_without_a_spiking_policy_names_the_substitute(
+    algorithm: str, substitute: str
+) -> None:
+    kind = getattr(sb3_contrib, algorithm)
+    env = Identity(action="Box" if algorithm == "CrossQ" else "Discrete")
+    mine = type("Mine", (kind,), {})
+    for policy in POLICIES.values():
+        for made in (kind, mine):
+            with pytest.raises(ValueError, match=f"^{algorithm} has no spiking policy, got") as got:
+                made(policy, env)
+            assert str(got.value).endswith(f"{policy.__name__}; use {substitute}")
+            assert "\n" not in str(got.value)
 
 
 def test_a_subclass_of_an_algorithm_takes_the_same_policy() -> None:

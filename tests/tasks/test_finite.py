@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from snn_gym.tasks.finite import check_finite, check_step
+from snn_gym.tasks.finite import check_finite, check_step, few
 
 
 def test_the_first_value_that_counts_is_named():
@@ -18,6 +18,15 @@ def test_the_first_value_that_counts_is_named():
     ):
         check_finite("observation", values, "it", 4, running, [7, 8, 9])
     check_finite("observation", values, "it", 4, np.array([True, False, False]))
+
+
+def test_wrong_values_are_counted():
+    values = np.zeros((2, 348))
+    values[1, 5:] = -np.inf
+    with pytest.raises(ValueError, match=r"observation -inf at .*, and 343 of 348 values are not$"):
+        check_finite("observation", values, "it", 4)
+    assert few(values[1, 5:]) == "-inf, -inf, -inf, …"
+    assert few(np.array([1.5, np.nan, np.inf])) == "1.5, nan, inf"
 
 
 def test_parts_of_a_dict_are_named_and_whole_numbers_are_finite():

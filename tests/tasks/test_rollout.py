@@ -265,6 +265,12 @@ def test_limits_that_do_not_fit_are_refused(low, high):
         ObservationLimits.of(low, high)
 
 
+def test_many_limits_that_do_not_fit_are_counted():
+    message = r"low -inf, -inf, -inf, … with high 1, 1, 1, …, wrong in 348 of 349 values$"
+    with pytest.raises(ValueError, match=message):
+        ObservationLimits.of([0.0, *[-np.inf] * 348], [1.0] * 349)
+
+
 def test_drives_by_hand():
     outputs = np.array([[0.5, 0.2, 0.5], [-1.0, 0.0, 3.0]], np.float32)
     assert make_drive(gym.spaces.Discrete(3))(outputs).tolist() == [0, 2]

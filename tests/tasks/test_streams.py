@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from snn_gym.tasks.same_step import EVERY
+from snn_gym.tasks.batch_env import EVERY
 from snn_gym.tasks.streams import NoiseStreams, StartStreams, byte_rate
 
 

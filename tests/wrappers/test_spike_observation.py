@@ -167,6 +167,18 @@ def test_infinite_bounds_name_the_remedy():
         SpikeObservation(gym.make("CartPole-v1"))
 
 
+def test_many_infinite_bounds_are_counted_and_the_first_few_named():
+    with pytest.raises(ValueError, match="not finite") as caught:
+        wrap(spaces.Box(-np.inf, np.inf, (348,)), [])
+    message = str(caught.value)
+    assert message.startswith("low is -inf, -inf, -inf, … in 348 of 348 values, not finite: pass ")
+    assert "snn_gym.estimate_limits(env)" in message
+    assert len(message) < 300
+    low = np.where(np.arange(348) < 340, -1.0, -np.inf)
+    with pytest.raises(ValueError, match=r"^low is -inf, -inf, -inf, … in 8 of 348 values"):
+        wrap(spaces.Box(-np.inf, np.inf, (348,)), [], low=low, high=1.0)
+
+
 @pytest.mark.parametrize(
     "bound", [np.inf, np.finfo(np.float32).max, np.nan], ids=["inf", "largest", "nan"]
 )

@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 from gymnasium import spaces
 
-import snn_gym  # noqa: F401 - registers the ids
+import snn_gym
 from snn_gym.registry import load_environment_spec
-from snn_gym.wrappers import SpikeObservation, SpikingEnv
+from snn_gym.wrappers import BatchedSpikingEnv, SpikeObservation, SpikingEnv
 
 
 def test_the_default_is_ten_neurons_for_each_value_over_eight_steps():
@@ -84,8 +84,16 @@ def test_a_wrong_render_mode_is_named():
 
 
 def test_an_unknown_base_is_named():
-    with pytest.raises(ValueError, match="environment 'Taxi-v3' is unknown"):
-        SpikingEnv("Taxi-v3")
+    for make in (SpikingEnv, BatchedSpikingEnv):
+        with pytest.raises(ValueError, match="environment 'Taxi-v3' is unknown") as caught:
+            make("Taxi-v3")
+        assert "\n" not in str(caught.value)
+    with pytest.raises(ValueError, match="'FrozenLake-v1' is unknown") as caught:
+        SpikingEnv("FrozenLake-v1")
+    code = str(caught.value).rpartition(" with ")[2]
+    assert code == "snn_gym.wrappers.SpikeObservation(gymnasium.make('FrozenLake-v1'))"
+    env = snn_gym.wrappers.SpikeObservation(gym.make("FrozenLake-v1"))
+    assert env.reset(seed=0)[0].any()
 
 
 def test_several_copies_run_side_by_side():

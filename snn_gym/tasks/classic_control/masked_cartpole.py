@@ -7,6 +7,7 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 from gymnasium.envs.classic_control.cartpole import CartPoleEnv
+from gymnasium.vector import AutoresetMode
 from numpy.typing import NDArray
 
 from snn_gym.tasks.classic_control.cartpole import BatchedCartPole
@@ -66,8 +67,9 @@ class BatchedMaskedCartPole(BatchedCartPole):
         num_envs: int = 1,
         max_episode_steps: int | None = None,
         render_mode: str | None = None,
+        autoreset_mode: AutoresetMode | str = AutoresetMode.SAME_STEP,
     ) -> None:
-        super().__init__(num_envs, max_episode_steps, render_mode)
+        super().__init__(num_envs, max_episode_steps, render_mode, autoreset_mode)
 
     def _single_spaces(self) -> tuple[gym.Space[Any], gym.Space[Any]]:
         observations, actions = super()._single_spaces()

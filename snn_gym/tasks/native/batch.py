@@ -9,10 +9,11 @@ from typing import Any, ClassVar
 
 import gymnasium as gym
 import numpy as np
+from gymnasium.vector import AutoresetMode
 from numpy.typing import NDArray
 
 from snn_gym.config import Config, Count, from_arguments
-from snn_gym.tasks.same_step import EVERY, Infos, Rows
+from snn_gym.tasks.batch_env import EVERY, Infos, Rows
 from snn_gym.tasks.spike_batch import SpikeBatch
 from snn_gym.tasks.streams import NoiseStreams, StartStreams
 
@@ -52,8 +53,9 @@ class SpikeTask(SpikeBatch):
         num_envs: Number B of environments, at least 1.
         max_episode_steps: Environment steps after which an episode is truncated; None: the longest
             that an episode of these settings can be.
-        render_mode: ``rgb_array`` or None.
+        render_mode: ``rgb_array``, ``rgb_array_list`` or None.
         flatten: Observe ``FlatSpikes(T, N)``, a Box of one dimension.
+        autoreset_mode: When new episodes start; see ``BatchEnv``.
         **settings: Fields of ``settings_class``.
 
     Raises:
@@ -75,6 +77,7 @@ class SpikeTask(SpikeBatch):
         max_episode_steps: int | None = None,
         render_mode: str | None = None,
         flatten: bool = False,
+        autoreset_mode: AutoresetMode | str = AutoresetMode.SAME_STEP,
         **settings: Any,
     ) -> None:
         self.settings = from_arguments(self.settings_class, settings, type(self).__name__)
@@ -87,6 +90,7 @@ class SpikeTask(SpikeBatch):
             render_mode,
             flatten,
             self.channels_per_band,
+            autoreset_mode,
         )
         self._spike_bytes = self.time_steps * self.channels
         self._starts = StartStreams(num_envs, self.settings.start_size)
@@ -108,6 +112,8 @@ class SpikeTask(SpikeBatch):
 
     def _advance(self, actions: NDArray[Any]) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
         self._row = self._noise.take(EVERY)
+        if len(self._waiting):
+            self._noise.put_back(self._waiting)
         return self._move(actions, self._row[:, self._spike_bytes :])
 
     def _observe(self) -> NDArray[Any]:

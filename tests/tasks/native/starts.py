@@ -1,6 +1,6 @@
 """Episodes of native tasks that start as a test says."""
 
-from snn_gym.tasks.same_step import EVERY
+from snn_gym.tasks.batch_env import EVERY
 
 
 def begin_with(task, numbers):

@@ -5,10 +5,10 @@ import pytest
 
 from references.policy import play, scripted_policy
 from snn_gym.registry import load_environment_spec
+from snn_gym.tasks.batch_env import EVERY
 from snn_gym.tasks.native.canvas import ACCENT, INK, PAPER
 from snn_gym.tasks.native.event_tracking.scene import draw_scene
 from snn_gym.tasks.native.event_tracking.task import VIEW, EventTracking
-from snn_gym.tasks.same_step import EVERY
 from tests.tasks.native.scores import mean_scores
 from tests.tasks.native.starts import begin_with
 

@@ -11,13 +11,13 @@ import snn_gym  # noqa: F401 - registers the ids
 from references import RandomActions, play, scripted_policy
 from references.pattern_detection import permanents
 from snn_gym.registry import load_environment_spec
+from snn_gym.tasks.batch_env import EVERY
 from snn_gym.tasks.native.canvas import ACCENT, FAINT, GOOD, INK, PAPER
 from snn_gym.tasks.native.pattern_detection.scene import draw_scene
 from snn_gym.tasks.native.pattern_detection.task import (
     PatternDetection,
     PatternDetectionSettings,
 )
-from snn_gym.tasks.same_step import EVERY
 
 LEVELS = (
     "snn/PatternDetection-v0",

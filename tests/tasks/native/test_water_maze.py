@@ -7,6 +7,7 @@ import pytest
 from references.policy import play, scripted_policy
 from references.water_maze import TOURS, Decoder
 from snn_gym.registry import load_environment_spec
+from snn_gym.tasks.batch_env import EVERY
 from snn_gym.tasks.native.canvas import ACCENT, FAINT, GOOD, INK, PAPER
 from snn_gym.tasks.native.water_maze.scene import draw_scene
 from snn_gym.tasks.native.water_maze.task import (
@@ -14,7 +15,6 @@ from snn_gym.tasks.native.water_maze.task import (
     WaterMaze,
     WaterMazeSettings,
 )
-from snn_gym.tasks.same_step import EVERY
 from tests.tasks.native.scores import mean_scores
 from tests.tasks.native.starts import begin_with
 

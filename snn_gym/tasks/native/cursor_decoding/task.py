@@ -10,10 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from snn_gym.config import Count, Natural, NonNegative, Positive, Range
+from snn_gym.tasks.batch_env import Rows
 from snn_gym.tasks.native.batch import SpikeTask, SpikeTaskSettings
 from snn_gym.tasks.native.cursor_decoding.scene import draw_scene
 from snn_gym.tasks.native.single import SpikeTaskEnv
-from snn_gym.tasks.same_step import Rows
 from snn_gym.tasks.streams import byte_rate
 
 NEURONS = 40

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from snn_gym.config import Count, NonNegative, Positive, Range
+from snn_gym.tasks.batch_env import Infos, Rows
 from snn_gym.tasks.native.batch import SpikeTask, SpikeTaskSettings
 from snn_gym.tasks.native.desynchronisation.kernel import (
     EXCITATORY,
@@ -19,7 +20,6 @@ from snn_gym.tasks.native.desynchronisation.kernel import (
 )
 from snn_gym.tasks.native.desynchronisation.scene import draw_scene
 from snn_gym.tasks.native.single import SpikeTaskEnv
-from snn_gym.tasks.same_step import Infos, Rows
 
 BURN_IN_MS = 40
 """Time that the network runs without noise before an episode, at least (ms)."""
@@ -168,7 +168,7 @@ class Desynchronisation(SpikeTask):
     def _info(self) -> Infos:
         return {
             "count": self._count,
-            "inhibition": self.network.inhibition,
+            "inhibition": self.network.inhibition.astype(np.float64),
         }
 
     def _scene(self, index: int) -> NDArray[np.uint8]:

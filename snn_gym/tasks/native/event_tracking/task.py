@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 
 from snn_gym.compilation import njit
 from snn_gym.config import Count, Natural, NonNegative, Positive
+from snn_gym.tasks.batch_env import Rows
 from snn_gym.tasks.native.batch import SpikeTask, SpikeTaskSettings
 from snn_gym.tasks.native.event_tracking.scene import draw_scene
 from snn_gym.tasks.native.single import SpikeTaskEnv
-from snn_gym.tasks.same_step import Rows
 from snn_gym.tasks.streams import byte_rate
 
 VIEW = 16

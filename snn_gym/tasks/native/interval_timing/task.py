@@ -10,11 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from snn_gym.config import Count, Natural, PositiveShare
+from snn_gym.tasks.batch_env import Rows
 from snn_gym.tasks.native.batch import SpikeTask
 from snn_gym.tasks.native.interval_timing.scene import draw_scene
 from snn_gym.tasks.native.signal import SignalTaskSettings
 from snn_gym.tasks.native.single import SpikeTaskEnv
-from snn_gym.tasks.same_step import Rows
 
 WAIT, GO = 0, 1
 """Actions."""

@@ -10,10 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from snn_gym.config import Count, Natural, Range
+from snn_gym.tasks.batch_env import EVERY, Infos, Rows
 from snn_gym.tasks.native.batch import SpikeTask, SpikeTaskSettings
 from snn_gym.tasks.native.pattern_detection.scene import draw_scene
 from snn_gym.tasks.native.single import SpikeTaskEnv
-from snn_gym.tasks.same_step import EVERY, Infos, Rows
 
 NOISE, PATTERN = 0, 1
 """Actions, and what a window holds."""

@@ -11,10 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from snn_gym.config import Count, Positive, Range
+from snn_gym.tasks.batch_env import Rows
 from snn_gym.tasks.native.batch import SpikeTask, SpikeTaskSettings
 from snn_gym.tasks.native.single import SpikeTaskEnv
 from snn_gym.tasks.native.water_maze.scene import draw_scene
-from snn_gym.tasks.same_step import Rows
 from snn_gym.tasks.streams import byte_rate
 
 PLATFORM_CHANNELS = 8

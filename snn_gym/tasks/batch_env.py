@@ -1,4 +1,4 @@
-"""``SameStepEnv``, the base of all batches: episodes start anew in the step that ends them."""
+"""``BatchEnv``, the base of all batches: seeds, masks, limits, automatic resets and pictures."""
 
 from __future__ import annotations
 
@@ -23,6 +23,9 @@ Rows = slice | NDArray[np.int64]
 EVERY: Rows = slice(None)
 """All environments of a batch."""
 
+NOBODY = np.empty(0, np.int64)
+"""No environment of a batch."""
+
 Infos = dict[str, NDArray[Any]]
 """What is said of environments beside their observations, each (B, ...)."""
 
@@ -35,16 +38,22 @@ StepResult = tuple[
 """A step as ``VectorEnv.step`` returns it."""
 
 
-class SameStepEnv(VectorEnv[NDArray[Any], NDArray[Any], NDArray[Any]], ABC):
-    """Many environments stepped as one batch, with ``AutoresetMode.SAME_STEP``.
+class BatchEnv(VectorEnv[NDArray[Any], NDArray[Any], NDArray[Any]], ABC):
+    """Many environments stepped as one batch.
 
     Environment i of a batch that was reset with seed s is the one that ``gym.make`` makes after a
     reset with seed s + i, in this and in every later episode. Episodes end by the task or, after
-    a limit of environment steps, by truncation; a new one starts in the same step, with the last
-    observation in ``infos["final_obs"]`` and the last info in ``infos["final_info"]``.
-    ``reset(options={"reset_mask": mask})`` resets a part, as in gymnasium's ``SyncVectorEnv``;
-    other options are the task's own and hold for the episodes that this reset starts. Returned
-    arrays are never written again.
+    a limit of environment steps, by truncation. The autoreset mode says when the next one starts,
+    as in gymnasium's ``SyncVectorEnv``:
+
+    - ``SAME_STEP``, the default: in the same step, with the last observation in
+      ``infos["final_obs"]`` and the last info in ``infos["final_info"]``.
+    - ``NEXT_STEP``: in the next step, which ignores the environment's action and gives reward 0.
+    - ``DISABLED``: at the next ``reset``, without which ``step`` raises.
+
+    ``reset(options={"reset_mask": mask})`` resets a part, as in ``SyncVectorEnv``; other options
+    are the task's own and hold for the episodes that this reset starts. Returned arrays are never
+    written again.
 
     A subclass starts episodes (``_start``), moves all environments by one step (``_advance``) and
     says what they show (``_observe``, ``_info``) and look like (``draw``); seeds, masks, step
@@ -55,14 +64,15 @@ class SameStepEnv(VectorEnv[NDArray[Any], NDArray[Any], NDArray[Any]], ABC):
         limit: Environment steps after which an episode is truncated, at least 1.
         observation_space: Space of one environment.
         action_space: Space of one environment.
-        render_mode: ``rgb_array`` or None.
+        render_mode: ``rgb_array``, ``rgb_array_list`` or None.
+        autoreset_mode: When new episodes start; also as gymnasium's name, such as ``NextStep``.
 
     Raises:
-        ValueError: A number is below 1 or the render mode is unknown.
+        ValueError: A number is below 1, or a mode is unknown.
     """
 
     metadata: dict[str, Any] = {  # noqa: RUF012 - gymnasium's own type
-        "render_modes": ["rgb_array"],
+        "render_modes": ["rgb_array", "rgb_array_list"],
         "autoreset_mode": AutoresetMode.SAME_STEP,
     }
 
@@ -73,16 +83,19 @@ class SameStepEnv(VectorEnv[NDArray[Any], NDArray[Any], NDArray[Any]], ABC):
         observation_space: gym.Space[Any],
         action_space: gym.Space[Any],
         render_mode: str | None = None,
+        autoreset_mode: AutoresetMode | str = AutoresetMode.SAME_STEP,
     ) -> None:
         if num_envs < 1 or limit < 1:
             raise ValueError(
                 f"num_envs and max_episode_steps must be at least 1, got {num_envs} and {limit}"
             )
-        if render_mode not in (None, "rgb_array"):
+        if render_mode not in (None, *self.metadata["render_modes"]):
             raise ValueError(
                 f"render_mode {render_mode!r} is not allowed for a batch of environments; use "
-                "'rgb_array' or None, or make a single environment with gym.make"
+                "'rgb_array', 'rgb_array_list' or None, or make a single environment with gym.make"
             )
+        self._autoreset_mode = autoreset_mode_of(autoreset_mode)
+        self.metadata = {**self.metadata, "autoreset_mode": self._autoreset_mode}
         self.num_envs = num_envs
         self.render_mode = render_mode
         self.single_observation_space, self.single_action_space = observation_space, action_space
@@ -93,6 +106,9 @@ class SameStepEnv(VectorEnv[NDArray[Any], NDArray[Any], NDArray[Any]], ABC):
         self._latest = np.zeros(self.observation_space.shape or (), observation_space.dtype)
         self._everywhere = np.ones(num_envs, np.bool_)
         self._started = False
+        self._over = np.zeros(num_envs, np.bool_)
+        self._waiting = NOBODY
+        self._frames: list[list[NDArray[np.uint8]]] = [[] for _ in range(num_envs)]
 
     def reset(
         self, *, seed: Seeds = None, options: dict[str, Any] | None = None
@@ -117,7 +133,9 @@ class SameStepEnv(VectorEnv[NDArray[Any], NDArray[Any], NDArray[Any]], ABC):
         self._started = self._started or len(which) == self.num_envs
         observations = self._latest.copy()
         observations[which] = first
+        self._over[which] = False
         self.keep(observations, which, which)
+        self._film(which, which)
         mask = np.zeros(self.num_envs, np.bool_)
         mask[which] = True
         return observations, masked_infos(self._info(), mask)
@@ -130,21 +148,36 @@ class SameStepEnv(VectorEnv[NDArray[Any], NDArray[Any], NDArray[Any]], ABC):
 
         Returns:
             Observations (B, ...); rewards (B,), float64; terminated and truncated (B,), bool; and
-            infos, with ``final_obs`` and ``final_info`` where episodes ended.
+            infos, in mode ``SAME_STEP`` with ``final_obs`` and ``final_info`` where episodes ended.
 
         Raises:
-            gymnasium.error.ResetNeeded: There was no reset of all environments before.
+            gymnasium.error.ResetNeeded: There was no reset of all environments before, or, in mode
+                ``DISABLED``, none of an environment whose episode ended.
             ValueError: The actions do not fit the action space.
         """
-        observations, rewards, terminated, truncated, info = self.advance(self.checked(actions))
-        over = terminated | truncated
-        ended = np.flatnonzero(over)
+        actions = self.checked(actions)
+        same_step = self._autoreset_mode is AutoresetMode.SAME_STEP
+        waiting = NOBODY if same_step else np.flatnonzero(self._over)
+        if len(waiting) and self._autoreset_mode is AutoresetMode.DISABLED:
+            raise gym.error.ResetNeeded(
+                f"the episodes of environments {waiting.tolist()} are over and autoreset is "
+                'DISABLED; call reset(options={"reset_mask": mask}) before step()'
+            )
+        observations, rewards, terminated, truncated, info = self.advance(actions, waiting)
+        if len(waiting):
+            rewards[waiting], terminated[waiting], truncated[waiting] = 0.0, False, False
         ends: dict[str, Any] = {}
-        if len(ended):
-            ends = _final_infos(over, ended, observations, info)
-            observations[ended] = self.begin(self._rows(ended))
+        fresh, over = waiting, terminated | truncated
+        if same_step:
+            fresh = np.flatnonzero(over)
+            ends = _final_infos(over, fresh, observations, info) if len(fresh) else {}
+        else:
+            self._over = over.copy()
+        if len(fresh):
+            observations[fresh] = self.begin(self._rows(fresh))
             info = self._info()
-        self.keep(observations, ended)
+        self.keep(observations, fresh)
+        self._film(EVERY, fresh)
         if info:
             ends = {**masked_infos(info, self._everywhere), **ends}
         return observations, rewards, terminated, truncated, ends
@@ -160,16 +193,19 @@ class SameStepEnv(VectorEnv[NDArray[Any], NDArray[Any], NDArray[Any]], ABC):
             raise gym.error.ResetNeeded("call reset() before step()")
         return checked_actions(actions, self.single_action_space, self.num_envs)
 
-    def advance(self, actions: NDArray[Any]) -> Step:
+    def advance(self, actions: NDArray[Any], waiting: NDArray[np.int64] = NOBODY) -> Step:
         """Make one environment step without checks and without starting new episodes.
 
         Args:
             actions: Actions (B, ...) that fit the action space.
+            waiting: Indices of environments that begin an episode after this step: it leaves their
+                random numbers alone, and its results mean nothing for them.
 
         Returns:
             Observations (B, ...); rewards (B,), float64; terminated and truncated (B,), bool; and
             the info's values, each (B, ...), good until the next step.
         """
+        self._waiting = waiting
         rewards, terminated = self._advance(actions)
         self._steps += 1
         observations = self._observe()
@@ -205,16 +241,21 @@ class SameStepEnv(VectorEnv[NDArray[Any], NDArray[Any], NDArray[Any]], ABC):
         del fresh, new
         self._latest = observations.copy()
 
-    def render(self) -> tuple[NDArray[np.uint8], ...] | None:
+    def render(self) -> tuple[Any, ...] | None:
         """Draw every environment.
 
         Returns:
-            B images (height, width, 3), uint8, in mode ``rgb_array``; else None.
+            B images (height, width, 3), uint8, in mode ``rgb_array``. In mode ``rgb_array_list``
+            B lists of them, of the present episode's steps since the last call, as gymnasium's
+            ``RenderCollection`` gives them. Else None.
         """
         if self.render_mode is None:
             warn_of_no_render_mode("gym.make_vec")
             return None
-        return tuple(self.draw(index) for index in range(self.num_envs))
+        if self.render_mode == "rgb_array":
+            return tuple(self.draw(index) for index in range(self.num_envs))
+        frames, self._frames = self._frames, [[] for _ in range(self.num_envs)]
+        return tuple(frames)
 
     @abstractmethod
     def draw(self, index: int) -> NDArray[np.uint8]:
@@ -237,6 +278,14 @@ class SameStepEnv(VectorEnv[NDArray[Any], NDArray[Any], NDArray[Any]], ABC):
     def _info(self) -> Infos:
         """Return what infos say of all environments at present, each (B, ...); may be views."""
         return {}
+
+    def _film(self, rows: Rows, fresh: NDArray[np.int64]) -> None:
+        """Keep a picture of some environments; those whose episode just began lose older ones."""
+        if self.render_mode == "rgb_array_list":
+            for index in fresh:
+                self._frames[index] = []
+            for index in np.arange(self.num_envs)[rows]:
+                self._frames[index].append(self.draw(index))
 
     def _rows(self, which: NDArray[np.int64]) -> Rows:
         """Return indices as rows: a slice, which is faster, where they are all."""
@@ -294,6 +343,11 @@ def masked_infos(values: Mapping[str, NDArray[Any]], mask: NDArray[np.bool_]) ->
     return infos
 
 
+def single_render_mode(render_mode: str | None) -> str | None:
+    """Return the render mode of what draws one picture of a batch: ``rgb_array`` or None."""
+    return None if render_mode is None else "rgb_array"
+
+
 def checked_actions(actions: ArrayLike, space: Any, num_envs: int) -> NDArray[Any]:
     """Return actions as the array that a space describes.
 
@@ -316,6 +370,22 @@ def checked_actions(actions: ArrayLike, space: Any, num_envs: int) -> NDArray[An
         f"actions {array!r} do not fit the action space; expected {num_envs} actions of "
         f"{space}, one for each environment"
     )
+
+
+def autoreset_mode_of(mode: AutoresetMode | str) -> AutoresetMode:
+    """Return a member of gymnasium's enumeration, given as itself or by its value.
+
+    Raises:
+        ValueError: There is no such mode.
+    """
+    try:
+        return AutoresetMode(mode)
+    except ValueError as error:
+        allowed = ", ".join(str(each) for each in AutoresetMode)
+        raise ValueError(
+            f"autoreset_mode {mode!r} is unknown; allowed are gymnasium.vector's {allowed}, and "
+            f"their values {', '.join(repr(each.value) for each in AutoresetMode)}"
+        ) from error
 
 
 def _final_infos(

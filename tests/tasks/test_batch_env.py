@@ -3,10 +3,10 @@
 import gymnasium as gym
 import numpy as np
 
-from snn_gym.tasks.same_step import SameStepEnv
+from snn_gym.tasks.batch_env import BatchEnv
 
 
-class Counting(SameStepEnv):
+class Counting(BatchEnv):
     """Environment i of three counts its steps, and ends at 2 + i."""
 
     def __init__(self, limit):

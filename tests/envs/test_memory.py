@@ -1,0 +1,54 @@
+"""Pages that claim memory name the tasks that need none and the levels without results."""
+
+import functools
+import re
+
+import pytest
+
+from snn_gym.content import checkout_root
+from snn_gym.registry import load_environment_spec
+from snn_gym.scoring import table_rows
+from tests.envs.variants import NATIVE, NATIVE_BASES
+
+ROOT = checkout_root()
+AGENTS = sorted(path.parent.name for path in (ROOT / "agents").glob("recurrent-*/README.md"))
+PAGES = [*(f"agents/{agent}/README.md" for agent in AGENTS), "docs/guide/environments.md"]
+NUMBERS = ("none", "one", "two", "three", "four", "five", "six", "seven", "eight")
+SENTENCE = re.compile(
+    r"On (\w+) of the (\w+) native tasks \((.+?)\) a policy without memory earns at least as much "
+    r"as `(\S+)`\. The table has no row on the medium and hard levels of native tasks\."
+)
+
+
+@functools.cache
+def rows():
+    """Return the rows of native tasks."""
+    return [row for row in table_rows(ROOT / "leaderboard") if row.environment in NATIVE]
+
+
+def led(agent):
+    """Return the native tasks on whose lowest level the memoryless score is an agent's or more."""
+    means = {row.environment: row.mean for row in rows() if row.agent == agent}
+    assert set(NATIVE_BASES) <= set(means)
+    references = {env_id: load_environment_spec(env_id).reference for env_id in NATIVE_BASES}
+    return sorted(
+        load_environment_spec(env_id).name.partition("-")[0]
+        for env_id in NATIVE_BASES
+        if references[env_id].memoryless >= means[env_id]
+    )
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_a_page_names_the_tasks_that_a_policy_without_memory_leads(page):
+    text = " ".join((ROOT / page).read_text(encoding="utf-8").split())
+    ((count, of, tasks, agent),) = SENTENCE.findall(text)
+    assert tasks.split(", ") == led(agent)
+    assert (count, of) == (NUMBERS[len(led(agent))], NUMBERS[len(NATIVE_BASES)])
+    has_rows = any(row.agent == page.split("/")[1] for row in rows())
+    if page.startswith("agents/"):
+        assert (agent == page.split("/")[1]) == has_rows
+        assert ("This agent has no rows on native tasks yet." in text) == (not has_rows)
+
+
+def test_no_row_of_a_medium_or_hard_level_exists():
+    assert {row.environment for row in rows()} == set(NATIVE_BASES)
