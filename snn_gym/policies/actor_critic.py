@@ -230,4 +230,5 @@ class SpikingActorCriticPolicy(LateOptimiser, ActorCriticFlags, ActorCriticPolic
 
     def _readout_size(self) -> int:
         with torch.no_grad():
-            return int(self.action_net(torch.zeros(1, self.mlp_extractor.latent_dim_pi)).shape[1])
+            latent = torch.zeros(1, self.mlp_extractor.latent_dim_pi, device=self.device)
+            return int(self.action_net(latent).shape[1])

@@ -46,7 +46,7 @@ _WRITTEN = (
 )  # fmt: skip
 _RECIPE = (
     "agent", "environment", "seed", "steps", "checkpoint_interval", "dynamics", "seeding",
-    "hyperparameters", "network", "environment_kwargs", "eval_every",
+    "hyperparameters", "network", "environment_kwargs", "eval_every", "device",
 )  # fmt: skip
 
 
@@ -93,10 +93,10 @@ def train(
         tensorboard: Whether to log for TensorBoard, under ``out/tb``.
         track: Whether to log for Weights & Biases too, which has to be installed.
         **recipe: ``seed``, ``steps``, ``checkpoint_interval``, ``dynamics``, ``seeding``,
-            ``hyperparameters``, ``network``, ``environment_kwargs`` and ``eval_every``, as for
-            ``make_run_settings``. Evaluations have seeds apart from those of trainings and of the
-            results table, and stand in ``out/evaluations.npz``; the best policy that they find is
-            kept in ``out/best``, beside the final one.
+            ``hyperparameters``, ``network``, ``environment_kwargs``, ``eval_every`` and ``device``,
+            as for ``make_run_settings``. Evaluations have seeds apart from those of trainings and
+            of the results table, and stand in ``out/evaluations.npz``; the best policy that they
+            find is kept in ``out/best``, beside the final one.
 
     Returns:
         How it ended. The trained agent is in ``out``, in the form that ``save_agent`` writes.
@@ -207,6 +207,7 @@ def _make(settings: RunSettings) -> BaseAlgorithm:
         network=settings.network,
         env_kwargs=settings.environment_kwargs,
         seeding=settings.seeding,
+        device=settings.device,
         **settings.hyperparameters,
     )
     # It learns in stretches, which one call of learn does not repeat.
@@ -215,8 +216,14 @@ def _make(settings: RunSettings) -> BaseAlgorithm:
 
 
 def _recipe(begun: RunSettings) -> Recipe | None:
-    """Return what trains a run again, None where another machine or version had begun it."""
-    if (begun.versions, begun.processor) != (package_versions(), processor()):
+    """Return what trains a run again.
+
+    None on a GPU, and where another machine or version had begun it.
+    """
+    if begun.device != "cpu" or (begun.versions, begun.processor) != (
+        package_versions(),
+        processor(),
+    ):
         return None
     return Recipe(
         steps=begun.steps,

@@ -157,12 +157,15 @@ def read_manifest(path: str | os.PathLike[str]) -> AgentManifest:
     return read_sealed(AgentManifest, file, "saved agent", advice, MAX_MANIFEST_BYTES)
 
 
-def load_agent(path: str | os.PathLike[str], env: VecEnv | None = None) -> BaseAlgorithm:
+def load_agent(
+    path: str | os.PathLike[str], env: VecEnv | None = None, *, device: str = "cpu"
+) -> BaseAlgorithm:
     """Load a saved agent: it predicts as before and can go on learning.
 
     Args:
         path: Folder that ``save_agent`` wrote.
         env: Environments to learn on, if they should not be made from the recorded id.
+        device: PyTorch device, as in ``make_agent``, whatever it was trained on.
 
     Raises:
         ValueError: The folder holds no saved agent, a file is damaged, or the environment's
@@ -189,7 +192,7 @@ def load_agent(path: str | os.PathLike[str], env: VecEnv | None = None) -> BaseA
             settings,
             env,
             seed=manifest.seed,
-            device="cpu",
+            device=device,
         )
     load_state(model.policy, weights, str(folder / WEIGHTS))
     # Not set_training_mode: that would tell the normaliser that a rollout begins.
@@ -306,6 +309,8 @@ def _recipe_of(model: BaseAlgorithm, identity: Identity) -> Recipe | None:
     if model._total_timesteps == 0:  # it has not learned since it was built or loaded
         return identity.recipe
     if not identity.fresh and identity.parent is None:
+        return None
+    if model.device.type != "cpu":  # whose sums nobody repeats to the bit
         return None
     return Recipe(
         steps=model._total_timesteps,
