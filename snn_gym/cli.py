@@ -16,7 +16,14 @@ import typer
 from snn_gym._version import __version__
 from snn_gym.cli_export import export
 from snn_gym.cli_new import new
-from snn_gym.cli_options import MOST_EPISODES, Leaderboard, Run, leaderboard_folder, with_module
+from snn_gym.cli_options import (
+    MOST_EPISODES,
+    Device,
+    Leaderboard,
+    Run,
+    leaderboard_folder,
+    with_module,
+)
 from snn_gym.cli_pictures import plot, watch
 from snn_gym.cli_printing import (
     describe_refusal,
@@ -157,6 +164,7 @@ def lean(
     student: Annotated[
         str | None, typer.Option(help="Agent to teach, where the run's own is an ANN.")
     ] = None,
+    device: Device = "cpu",
 ) -> None:
     """Make an agent of a run's that does the same with fewer spikes."""
     from snn_gym.scoring import evaluate as evaluate_model
@@ -168,7 +176,7 @@ def lean(
     given = {"bound": bound, "max_synops": max_synops}
     settings: dict[str, Any] = {name: x for name, x in given.items() if x is not None}
     network = {} if time_steps is None else {"time_steps": time_steps}
-    trained = load_agent(run)
+    trained = load_agent(run, device=device)
     made = make_lean(trained, steps, student=student, network=network, **settings)
     save_agent(made, folder)
     for name, model in (("before", trained), ("after", made)):
@@ -205,6 +213,7 @@ def evaluate(
         float, typer.Option(min=0, help="Deviation of time constants' logarithm.")
     ] = 0.0,
     faults_seed: Annotated[int, typer.Option(min=0, help="Seed of what is drawn.")] = 0,
+    device: Device = "cpu",
 ) -> None:
     """Evaluate the final policy of a run, deterministically; on request with faults."""
     from snn_gym.scoring import evaluate as evaluate_model
@@ -216,8 +225,11 @@ def evaluate(
         observation_noise=observation_noise, weights_bits=weights_bits, weight_noise=weight_noise,
         dead_neurons=dead_neurons, spike_loss=spike_loss, tau_jitter=tau_jitter, seed=faults_seed,
     )  # fmt: skip
-    model: Any = load_agent(run)
-    policy = model if faults == Faults(seed=faults_seed) else with_faults(model, faults)
+    model: Any = load_agent(run, device=device)
+    whole = faults == Faults(seed=faults_seed)
+    if not whole and model.device.type != "cpu":
+        raise ValueError(f"faults are put into agents on the CPU; leave out --device {device}")
+    policy = model if whole else with_faults(model, faults)
     arguments = trained.environment_kwargs
     result = evaluate_model(policy, trained.environment, episodes, env_kwargs=arguments)
     print_evaluation(result)

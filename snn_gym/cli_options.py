@@ -62,6 +62,9 @@ Shown = Annotated[
 ShownEnvironment = Annotated[
     str | None, typer.Argument(help="Environment.", show_default="that of the run")
 ]
+Device = Annotated[
+    str, typer.Option(help="PyTorch device: cpu, cuda, cuda:1, auto (a GPU if there is one)…")
+]
 Module = Annotated[
     str | None,
     typer.Option(

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import gymnasium as gym
 import typer
 
-from snn_gym.cli_options import module_words, parse_changes, with_options
+from snn_gym.cli_options import Device, module_words, parse_changes, with_options
 
 if TYPE_CHECKING:
     from snn_gym.training import RunSettings
@@ -66,6 +66,7 @@ class TrainOptions:
     eval_every: Annotated[
         int, typer.Option(help="Environment steps between evaluations; keep the best policy, too.")
     ] = 0
+    device: Device = "cpu"
     track: Annotated[
         bool, typer.Option("--track", help="Log to Weights & Biases too, if it is installed.")
     ] = False
@@ -82,6 +83,7 @@ class TrainOptions:
             "network": parse_changes("--network", self.network or ()),
             "environment_kwargs": parse_changes("--env-arg", self.env_arg or ()),
             "eval_every": self.eval_every,
+            "device": self.device,
         }
 
 
@@ -98,6 +100,7 @@ def train(
     _check_order(agent, env)
     recipe = options.recipe()
     settings = make_run_settings(agent, env, **recipe)
+    recipe["device"] = settings.device  # that it is another one was said
     folder = options.out or Path("runs") / agent / env.replace("/", "__") / str(options.seed)
     typer.echo(f"training {agent} on {env}: {settings.steps:,} steps, seed {options.seed}")
     run = train_agent(
@@ -154,6 +157,7 @@ def _may_be_submitted(settings: RunSettings) -> bool:
     from snn_gym.zoo import load_agent_spec
 
     changed = settings.hyperparameters or settings.network or settings.environment_kwargs
+    changed = changed or settings.device != "cpu"
     return not changed and settings.environment in load_agent_spec(settings.agent).environments
 
 

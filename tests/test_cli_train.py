@@ -6,6 +6,7 @@ import sys
 import gymnasium as gym
 import numpy as np
 import pytest
+import torch
 
 import snn_gym
 from snn_gym.cli import main
@@ -184,3 +185,15 @@ def test_a_run_that_the_table_takes_is_told_of_submitting(in_folder, capsys):
         assert line.endswith(told)
         # It tells the truth.
         assert main(["submit", out]) == (2 if changes else 0)
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
+def test_a_device_that_is_not_there_is_said_once(in_folder, capsys):
+    words = "train ppo-mlp CartPole-v1 --steps 256 --set n_steps=32 --out run --device cuda"
+    assert main(words.split()) == 0
+    said = "snn-gym: device 'cuda' is not available here, so the CPU is used; "
+    assert capsys.readouterr().err.count(said) == 1
+    assert main(["evaluate", "run", "--episodes", "1", "--device", "cuda"]) == 0
+    assert capsys.readouterr().err.count(said) == 1
+    line = refused(capsys, "evaluate", "run", "--device", "gpu")
+    assert "device 'gpu' is unknown to PyTorch; use cpu, cuda, cuda:1 or auto" in line

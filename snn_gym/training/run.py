@@ -47,7 +47,7 @@ _WRITTEN = (
 )  # fmt: skip
 _RECIPE = (
     "agent", "environment", "seed", "steps", "checkpoint_interval", "dynamics", "seeding",
-    "hyperparameters", "network", "environment_kwargs", "eval_every",
+    "hyperparameters", "network", "environment_kwargs", "eval_every", "device",
 )  # fmt: skip
 
 
@@ -94,10 +94,10 @@ def train(
         tensorboard: Whether to log for TensorBoard, under ``out/tb``.
         track: Whether to log for Weights & Biases too, which has to be installed.
         **recipe: ``seed``, ``steps``, ``checkpoint_interval``, ``dynamics``, ``seeding``,
-            ``hyperparameters``, ``network``, ``environment_kwargs`` and ``eval_every``, as for
-            ``make_run_settings``. Evaluations have seeds apart from those of trainings and of the
-            results table, and stand in ``out/evaluations.npz``; the best policy that they find is
-            kept in ``out/best``, beside the final one.
+            ``hyperparameters``, ``network``, ``environment_kwargs``, ``eval_every`` and ``device``,
+            as for ``make_run_settings``. Evaluations have seeds apart from those of trainings and
+            of the results table, and stand in ``out/evaluations.npz``; the best policy that they
+            find is kept in ``out/best``, beside the final one.
 
     Returns:
         How it ended. The trained agent is in ``out``, in the form that ``save_agent`` writes.
@@ -203,21 +203,33 @@ def _check_same(old: RunSettings, new: RunSettings, out: Path) -> None:
 def _make(settings: RunSettings) -> BaseAlgorithm:
     names = settings.agent, settings.environment, settings.seed
     env_kwargs, seeding = settings.environment_kwargs, settings.seeding
-    if settings.resolved is None:
+    device, resolved = settings.device, settings.resolved
+    if resolved is None:
         network, changes = settings.network, settings.hyperparameters
         model = make_agent(
-            *names, network=network, env_kwargs=env_kwargs, seeding=seeding, **changes
+            *names,
+            network=network,
+            env_kwargs=env_kwargs,
+            seeding=seeding,
+            device=device,
+            **changes,
         )
     else:
-        model = build_agent(*names, settings.resolved, env_kwargs=env_kwargs, seeding=seeding)
+        model = build_agent(*names, resolved, env_kwargs=env_kwargs, seeding=seeding, device=device)
     # It learns in stretches, which one call of learn does not repeat.
     remember_identity(model, replace(identify(model), fresh=False))
     return model
 
 
 def _recipe(begun: RunSettings) -> Recipe | None:
-    """Return what trains a run again, None where another machine or version had begun it."""
-    if (begun.versions, begun.processor) != (package_versions(), processor()):
+    """Return what trains a run again.
+
+    None on a GPU, and where another machine or version had begun it.
+    """
+    if begun.device != "cpu" or (begun.versions, begun.processor) != (
+        package_versions(),
+        processor(),
+    ):
         return None
     return Recipe(
         steps=begun.steps,

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import gymnasium as gym
 
-from snn_gym.config import Config, Count, Natural, to_mapping
+from snn_gym.config import Config, Count, Length, Natural, to_mapping
 from snn_gym.recorded import RecordedArguments, RecordedId
 from snn_gym.registry import import_named_module, known_ids, load_environment_spec
 from snn_gym.sealing import read_sealed
 from snn_gym.zoo import load_agent_spec
 from snn_gym.zoo.algorithms import ALGORITHMS
-from snn_gym.zoo.build import make_environments, resolve_settings
+from snn_gym.zoo.build import available_device, make_environments, resolve_settings
 from snn_gym.zoo.environment_arguments import naming_the_argument
 from snn_gym.zoo.files import package_versions
 from snn_gym.zoo.plain_data import as_plain_data
@@ -27,9 +27,14 @@ DEFAULT_CHECKPOINT_INTERVAL = 10_000
 
 RUN_FILE = "run.json"
 _MAX_RUN_BYTES = 1 << 20
-# Left out of files where they change nothing, so that runs begun without them go on.
 _CHANGES = ("hyperparameters", "network", "environment_kwargs")
-_LATER = (*_CHANGES, "eval_every", "resolved")
+# Left out of files where they change nothing, so that runs begun without them go on.
+_LATER: dict[str, Any] = {
+    **{name: {} for name in _CHANGES},
+    "eval_every": 0,
+    "device": "cpu",
+    "resolved": None,
+}
 
 
 @dataclass(frozen=True)
@@ -67,11 +72,13 @@ class RunSettings(Config):
     resolved: ResolvedSettings | None = None
     """Every setting that the run began with; None in older files, which go on with those of the
     agent's file."""
+    device: Annotated[str, Length(1, 64)] = "cpu"
+    """PyTorch device that trains; on another one than the CPU no recipe gives the same weights."""
 
     def recorded(self) -> dict[str, Any]:
         """Return the settings as plain values, for files."""
         plain = to_mapping(self)
-        return {name: x for name, x in plain.items() if x or name not in _LATER}
+        return {name: x for name, x in plain.items() if name not in _LATER or x != _LATER[name]}
 
 
 def make_run_settings(
@@ -86,8 +93,9 @@ def make_run_settings(
         **recipe: Other fields of ``RunSettings``: ``seed`` (0), ``checkpoint_interval`` (10,000),
             ``dynamics`` (False), ``seeding`` (``disjoint``; ``consecutive`` gives the bits of
             results from before there was a choice), ``hyperparameters``, ``network``,
-            ``environment_kwargs`` (none), ``eval_every`` (0) and ``resolved`` (the agent's own with
-            these changes).
+            ``environment_kwargs`` (none), ``eval_every`` (0), ``device`` (``cpu``, as in
+            ``make_agent``; the settings have the one that is used) and ``resolved`` (the agent's
+            own settings with these changes).
 
     Raises:
         TypeError: A name in the recipe is unknown.
@@ -104,6 +112,8 @@ def make_run_settings(
         "seeding": "disjoint",
         **recipe,
     }
+    if "device" in asked:
+        asked["device"] = available_device(asked["device"])
     for name in _CHANGES:
         asked[name] = as_plain_data(dict(asked.get(name) or {}), name)
     if asked.get("resolved") is None:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
+import torch
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.noise import NormalActionNoise
 from stable_baselines3.common.policies import BasePolicy
@@ -59,7 +60,7 @@ def make_agent(
         env_id: Any id that gymnasium knows. The agent's ``[default]`` settings serve, with a
             warning, where it has none for it.
         seed: Seed of the initial weights, of exploration and of the environments.
-        device: PyTorch device.
+        device: PyTorch device, as for ``available_device``.
         verbose: Stable-Baselines3's verbosity, 0 to 2.
         tensorboard_log: Folder of TensorBoard logs; None for none.
         network: Settings of ``snn_gym.spiking.NetworkConfig`` that replace those of the agent's
@@ -265,6 +266,43 @@ def make_environments(
     return make_vec_env(env_id, n_envs, seed, mode=mode, env_kwargs=env_kwargs)
 
 
+def available_device(device: str) -> str:
+    """Return the device that is used where one is asked for.
+
+    Args:
+        device: ``cpu``, ``cuda``, ``cuda:1``, ``mps``…; ``auto`` for a GPU if there is one. Where
+            PyTorch finds no GPU it is the CPU, and a warning says so unless it was ``auto``.
+
+    Raises:
+        ValueError: PyTorch knows no such device, or there are fewer of them.
+    """
+    if device == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        asked = torch.device(device)
+    except RuntimeError as error:
+        raise ValueError(
+            f"device {device!r} is unknown to PyTorch; use cpu, cuda, cuda:1 or auto"
+        ) from error
+    found: dict[str, Callable[[], bool]] = {
+        "cuda": torch.cuda.is_available,
+        "mps": torch.backends.mps.is_available,
+    }
+    if asked.type in found and not found[asked.type]():
+        warnings.warn(
+            f"device {device!r} is not available here, so the CPU is used; install a PyTorch that "
+            "finds it, or ask for device 'cpu'",
+            stacklevel=4,
+        )
+        return "cpu"
+    if asked.type == "cuda" and (asked.index or 0) >= torch.cuda.device_count():
+        raise ValueError(
+            f"device {device!r} is not among the {torch.cuda.device_count()} GPUs here, which "
+            "count from cuda:0"
+        )
+    return str(asked)
+
+
 def build_model(
     algorithm: str,
     arguments: dict[str, Any],
@@ -284,12 +322,12 @@ def build_model(
         settings: Hyper-parameters of that algorithm.
         env: ``settings.n_envs`` copies of the environment.
         seed: Seed of weights, exploration and environments.
-        device: PyTorch device.
+        device: PyTorch device, as for ``available_device``.
         verbose: Stable-Baselines3's verbosity, 0 to 2.
         tensorboard_log: Folder of TensorBoard logs; None for none.
 
     Raises:
-        ValueError: The algorithm does not serve the environment's spaces.
+        ValueError: The device is unknown, or the algorithm does not serve the environment's spaces.
     """
     values = to_mapping(settings)
     del values["n_envs"]  # the environments say so themselves
@@ -303,7 +341,7 @@ def build_model(
     arguments = {
         "policy_kwargs": dict(arguments),
         "seed": seed,
-        "device": device,
+        "device": available_device(device),
         "verbose": verbose,
         "tensorboard_log": tensorboard_log,
         **values,

@@ -173,13 +173,16 @@ def read_manifest(path: str | os.PathLike[str]) -> AgentManifest:
     return read_sealed(AgentManifest, file, "saved agent", advice, MAX_MANIFEST_BYTES)
 
 
-def load_agent(path: str | os.PathLike[str], env: VecEnv | None = None) -> BaseAlgorithm:
+def load_agent(
+    path: str | os.PathLike[str], env: VecEnv | None = None, *, device: str = "cpu"
+) -> BaseAlgorithm:
     """Load a saved agent: it predicts as before and can go on learning.
 
     Args:
         path: Folder that ``save_agent`` wrote.
         env: Environments to learn on, if they should not be made from the recorded id. If the
             agent has a VecNormalize, they are wrapped in it and must not be in one already.
+        device: PyTorch device, as in ``make_agent``, whatever it was trained on.
 
     Raises:
         ValueError: The folder holds no saved agent, a file is damaged, the environment's spaces or
@@ -209,7 +212,7 @@ def load_agent(path: str | os.PathLike[str], env: VecEnv | None = None) -> BaseA
             settings,
             env,
             seed=manifest.seed,
-            device="cpu",
+            device=device,
         )
     statistics = with_prefix(VEC_NORMALIZE, weights)
     for name in prefixed(VEC_NORMALIZE, statistics):
@@ -330,6 +333,8 @@ def _recipe_of(model: BaseAlgorithm, identity: Identity) -> Recipe | None:
     if model._total_timesteps == 0:  # it has not learned since it was built or loaded
         return identity.recipe
     if not identity.fresh and identity.parent is None:
+        return None
+    if model.device.type != "cpu":  # whose sums nobody repeats to the bit
         return None
     return Recipe(
         steps=model._total_timesteps,

@@ -21,7 +21,8 @@ EXPERT = np.array([0.1, 0.3, 1.0, 1.0])
 
 
 def acts(seen: NDArray[Any]) -> NDArray[np.int64]:
-    return (seen @ EXPERT > 0).astype(np.int64)
+    pushes: NDArray[np.int64] = (seen @ EXPERT > 0).astype(np.int64)
+    return pushes
 
 
 def demonstrations(episodes: int) -> tuple[NDArray[np.float32], list[float]]:
@@ -44,7 +45,7 @@ def clone(policy: Any, seen: NDArray[np.float32], epochs: int) -> None:
     order = torch.Generator().manual_seed(0)
     obs, actions = torch.as_tensor(seen), torch.as_tensor(acts(seen))
     for _ in range(epochs):
-        for batch in torch.randperm(len(obs), generator=order).split(32):
+        for batch in torch.split(torch.randperm(len(obs), generator=order), 32):
             _, log_prob, entropy = policy.evaluate_actions(obs[batch], actions[batch])
             loss = -log_prob.mean() - 1e-3 * entropy.mean()
             optimiser.zero_grad()
@@ -67,7 +68,7 @@ def test_first_batches_set_the_statistics_and_rollouts_add_to_them() -> None:
     seen = torch.as_tensor(observations("analogue", 200))
     actions = torch.zeros(200, dtype=torch.long)
     normaliser = model.policy.normaliser
-    for batch in torch.arange(200).split(50):
+    for batch in torch.split(torch.arange(200), 50):
         model.policy.evaluate_actions(seen[batch], actions[batch])
     torch.testing.assert_close(normaliser.mean, seen.mean(0))
     torch.testing.assert_close(normaliser.std, seen.std(0, correction=0))

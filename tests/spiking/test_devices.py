@@ -8,7 +8,9 @@ what it computes is compared with the kernels.
 from __future__ import annotations
 
 import copy
+import warnings
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -16,6 +18,7 @@ import torch
 
 import snn_gym
 from snn_gym.spiking import NetworkConfig, SpikingNetwork
+from snn_gym.zoo import read_manifest
 
 NEEDS_CUDA = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs an NVIDIA GPU")
 CONFIGS = [
@@ -70,15 +73,39 @@ def test_a_gpu_gives_the_numbers_of_the_kernels(config: NetworkConfig) -> None:
 @pytest.mark.parametrize(
     ("agent", "env_id"), [("ppo-lif", "CartPole-v1"), ("sac-lif", "Pendulum-v1")]
 )
-def test_an_agent_learns_and_acts_on_a_gpu(agent: str, env_id: str) -> None:
+def test_an_agent_learns_and_acts_on_a_gpu(agent: str, env_id: str, tmp_path: Path) -> None:
     model = snn_gym.make_agent(agent, env_id, seed=0, device="cuda").learn(512)
     assert model.policy.device.type == "cuda"
     assert all(bool(torch.isfinite(x).all()) for x in model.policy.parameters())
     observations = np.stack([model.observation_space.sample() for _ in range(8)])
+    assert model.policy.record(observations).costs.total("macs_per_decision")
     there = model.predict(observations, deterministic=True)[0]
+    # Nobody repeats its sums to the bit.
+    assert read_manifest(snn_gym.save_agent(model, tmp_path / "saved")).recipe is None
+    loaded = snn_gym.load_agent(tmp_path / "saved", device="cuda")
+    assert loaded.policy.device.type == "cuda"
     model.policy.to("cpu")
     here = model.predict(observations, deterministic=True)[0]
     np.testing.assert_allclose(there, here, rtol=1e-3, atol=1e-3)
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
+def test_a_gpu_that_is_not_there_is_said_in_one_line(tmp_path: Path) -> None:
+    message = "device 'cuda' is not available here, so the CPU is used"
+    with pytest.warns(UserWarning, match=message) as caught:
+        model = snn_gym.make_agent("ppo-lif", "CartPole-v1", device="cuda")
+    assert model.policy.device.type == "cpu"
+    assert caught[0].filename == __file__
+    snn_gym.save_agent(model, tmp_path / "saved")
+    with pytest.warns(UserWarning, match=message) as caught:
+        snn_gym.load_agent(tmp_path / "saved", device="cuda")
+    assert caught[0].filename == __file__
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        snn_gym.load_agent(tmp_path / "saved", device="auto")
+        snn_gym.load_agent(tmp_path / "saved", device="cpu")
+    with pytest.raises(ValueError, match="device 'gpu' is unknown to PyTorch; use cpu, cuda, cuda"):
+        snn_gym.load_agent(tmp_path / "saved", device="gpu")
 
 
 def test_kernels_are_not_asked_for_elsewhere() -> None:

@@ -1,16 +1,19 @@
 """Runs with settings of one's own: what they change, and that they are kept."""
 
+import dataclasses
 import json
 import shutil
 
 import pytest
+import torch
 
 from snn_gym.scoring import submit
 from snn_gym.scoring.errors import SubmissionError
+from snn_gym.sealing import dump_sealed
 from snn_gym.training import make_run_settings, read_run_settings, train
 from snn_gym.zoo import load_agent, load_agent_spec, read_manifest
 from snn_gym.zoo.build import resolve_settings
-from tests.training._runs import Killed, kill_at, results, run
+from tests.training._runs import INTERVAL, STEPS, Killed, kill_at, results, run
 
 CHANGES = {
     "hyperparameters": {"gamma": 0.5, "n_envs": 4},
@@ -52,6 +55,33 @@ def test_the_environments_get_their_arguments(tmp_path):
         rows = (out / "episodes.csv").read_text().splitlines()[1:]
         worst[g] = min(float(row.split(",")[1]) for row in rows)
     assert worst[60.0] < -1600 < worst[0.0]
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
+def test_a_gpu_that_is_not_there_is_said_once_and_leaves_no_trace(tmp_path, finished):
+    with pytest.warns(UserWarning, match="device 'cuda' is not available here, so the") as caught:
+        run("ppo-mlp", tmp_path / "run", device="cuda")
+    assert len([x for x in caught if "device" in str(x.message)]) == 1
+    assert results(tmp_path / "run") == results(finished("ppo-mlp"))
+    assert "device" not in json.loads((tmp_path / "run" / "run.json").read_text())
+
+
+def test_a_run_of_another_device_is_not_gone_on_with(tmp_path):
+    out = tmp_path / "run"
+    out.mkdir()
+    settings = make_run_settings("ppo-mlp", "CartPole-v1", seed=7, steps=STEPS,
+                                 checkpoint_interval=INTERVAL)  # fmt: skip
+    there = dataclasses.replace(settings, device="cuda")  # as on a machine with a GPU
+    (out / "run.json").write_bytes(dump_sealed(there.recorded()))
+    assert read_run_settings(out).device == "cuda"
+    with pytest.raises(ValueError, match="holds a run with device 'cuda', not 'cpu'; resume it"):
+        run("ppo-mlp", out, resume=True)
+
+
+def test_a_device_that_nobody_knows_is_refused(tmp_path):
+    with pytest.raises(ValueError, match="device 'gpu' is unknown to PyTorch; use cpu, cuda,"):
+        run("ppo-mlp", tmp_path / "run", device="gpu")
+    assert not (tmp_path / "run").exists()
 
 
 def test_a_killed_run_keeps_its_settings(trained, tmp_path, monkeypatch):
