@@ -17,13 +17,13 @@ import numpy as np
 from snn_gym.names import did_you_mean
 from snn_gym.registry import IMPORTED, load_environment_spec
 from snn_gym.scoring.architecture import trained_tensors
+from snn_gym.scoring.chain import RESULTS_FOLDER, read_below
 from snn_gym.scoring.curves import curve_of_run, keeps_log
 from snn_gym.scoring.evaluation import EVALUATOR_VERSION, OFFICIAL_EPISODES, evaluation_seeds
 from snn_gym.scoring.found import Robustness
 from snn_gym.scoring.hidden import describe, play_hidden, submission_digest
 from snn_gym.scoring.manifest import MAX_ROW_BYTES, Scores, utc_now
 from snn_gym.scoring.results import (
-    RESULTS_FOLDER,
     Row,
     hash_tensors,
     list_rows,
@@ -35,7 +35,6 @@ from snn_gym.scoring.retraining import train_again
 from snn_gym.scoring.robustness import play_with_faults
 from snn_gym.scoring.verification import check_weights, different_returns
 from snn_gym.scoring.worker import Request, rerun
-from snn_gym.storage import read_regular_file
 from snn_gym.zoo import build_policy, load_agent
 from snn_gym.zoo.files import MANIFEST
 
@@ -289,7 +288,10 @@ def _play_hidden(leaderboard: Path, row: Row, _: tuple[int, ...], *, salt: bytes
     try:
         weights = verified_weights(leaderboard, row)
         check_weights(weights, row)
-        digest = submission_digest(read_regular_file(path, max_bytes=MAX_ROW_BYTES), weights)
+        digest = submission_digest(
+            read_below(leaderboard, path.relative_to(leaderboard).as_posix(), MAX_ROW_BYTES),
+            weights,
+        )
         hidden = play_hidden(row, digest, salt, functools.partial(rerun, weights=weights))
     except ValueError as error:
         return Again(path, str(error))

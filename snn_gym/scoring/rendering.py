@@ -22,13 +22,18 @@ from snn_gym.scoring.headings import (
     MARK,
     REFERENCE_COLUMNS,
     SHORT,
+    UNPROVEN,
+    UNRANKED_COLUMNS,
+    UNRANKED_HEADING,
+    UNRANKED_TEXT,
 )
 from snn_gym.scoring.hidden import CHANCE
 from snn_gym.scoring.origins import is_derived
 from snn_gym.scoring.profiles import PROFILE_COLUMNS, PROFILE_DEFINITIONS, profiles
-from snn_gym.scoring.results import Row
+from snn_gym.scoring.results import Row, shown_rows
 from snn_gym.scoring.room import ROOM_COLUMNS, registered_demand, room_cells
 from snn_gym.scoring.table import TableRow, section, table_rows
+from snn_gym.scoring.terms import split_rows
 from snn_gym.storage import StorageError, read_regular_file, write_text_atomic
 
 if TYPE_CHECKING:  # which needs PyTorch
@@ -43,7 +48,7 @@ Every row was run again by `snn-gym verify` before it was written. [RULES.md](RU
 submit and how a policy is evaluated; what the columns mean stands at the end. This file is written
 by `snn-gym table`; do not edit it.
 """
-_TEXTS = ("Agent", "Twin", "Against", "Environment", "Class", "Environments", "Finding", "Fits")
+_TEXTS = ("Agent", "Reason", "Twin", "Against", "Environment", "Class", "Environments", "Finding", "Fits")
 """Columns whose texts stand to the left; numbers stand to the right."""
 _WRITTEN = _INTRODUCTION.partition(" before it was written")[0]
 STREAMS_NOTE = f"""{MARK} Environment k of a run had the seed of the run plus k, so that runs with \
@@ -66,6 +71,7 @@ How many seeds do well: performance profiles \
 ([Agarwal et al. 2021](https://arxiv.org/abs/2108.13264), section 4.2) of each pair over the \
 environments in which both have seeds enough.
 """
+_UNRANKED = tuple(UNRANKED_COLUMNS)
 _FAULT_TABLE = ("Environment", "Class", "Agent", *FAULT_COLUMNS)
 COSTS_TEXT = """Costs are means over the observations that the policy visited in its evaluation \
 (of more than 20,000, an even subsample), with the states it met them in, summed over layers; "–" \
@@ -96,14 +102,17 @@ def render_table(leaderboard: str | Path) -> str:
         pairs = [pair.cells() for pair in comparisons(shown)]
         if pairs:
             sections.append(_markdown(COMPARISON_COLUMNS, pairs))
+    others = unranked_cells(leaderboard)
+    apart = [f"## {UNRANKED_HEADING}\n\n{UNRANKED_TEXT}\n{_markdown(_UNRANKED, others)}"]
     if not rows:
-        return "\n".join([*sections, "There are no results yet.\n"])
+        return "\n".join([*sections, "There are no results yet.\n", *apart * bool(others)])
     lines = [profile.cells() for profile in profiles(rows)]
     if lines:
         sections.append(PROFILES_TEXT + "\n" + _markdown(PROFILE_COLUMNS, lines))
     faulted = [_fault_cells(row) for row in rows if row.faulted]
     if faulted:
         sections.append(f"## {FAULTS_HEADING}\n\n{KEPT}\n{_markdown(_FAULT_TABLE, faulted)}")
+    sections += apart * bool(others)
     sections += notes(rows)
     defined = shown_columns(any(row.is_native for row in rows), hidden)
     sections.append("## What the columns mean\n\n" + _definitions(defined))
@@ -129,8 +138,22 @@ def notes(rows: Sequence[TableRow]) -> list[str]:
         _SHORT: any(row.short for row in rows),
         _DERIVED: any(row.derived for row in rows),
         _FLAGGED: any(row.hidden_flagged for row in rows),
+        UNPROVEN: not all(row.costs_rank for row in rows),
     }
     return [note for note, holds in shown.items() if holds]
+
+
+def unranked_cells(leaderboard: str | Path) -> list[tuple[str, ...]]:
+    """Return the texts under `UNRANKED_COLUMNS` of the rows that do not rank.
+
+    Args:
+        leaderboard: Folder of the leaderboard.
+
+    Raises:
+        ValueError: As in ``table_rows``.
+    """
+    _, others = split_rows(Path(leaderboard), shown_rows(leaderboard))
+    return [other.cells() for other in others]
 
 
 def class_in_words(budget_class: str) -> str:

@@ -131,8 +131,8 @@ def verify(
     # Networks of which nearly all was shed may be alike by themselves. Who has trained one can have
     # it trained again, to the bit; who has copied it and claims another seed can't.
     if again is not None and again.same == "weights":
-        return write_row(leaderboard, row, weights)
-    return write_row(leaderboard, row, weights, check)
+        return write_row(leaderboard, row, weights, lock_seconds=settings.lock_seconds)
+    return write_row(leaderboard, row, weights, check, lock_seconds=settings.lock_seconds)
 
 
 @contextmanager

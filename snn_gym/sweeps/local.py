@@ -15,7 +15,7 @@ from pathlib import Path
 
 from snn_gym.config import to_mapping
 from snn_gym.sweeps.ended import MOST_DEATHS, Ended, ended
-from snn_gym.sweeps.plan import Job
+from snn_gym.scoring.plan import Job
 
 _WORKER = "snn_gym.sweeps.worker"
 _POLL_SECONDS = 0.2

@@ -10,6 +10,9 @@ from typing import Annotated
 from snn_gym.config import Config, Count, Length, Matching
 from snn_gym.openblas import kernels
 
+DEFAULT_CHECKPOINT_INTERVAL = 10_000
+"""Environment steps between checkpoints of a run."""
+
 PackageName = Annotated[str, Length(1, 64), Matching(r"[A-Za-z0-9._-]+")]
 PackageVersion = Annotated[str, Length(1, 64), Matching(r"[A-Za-z0-9.+!_-]+")]
 Packages = Annotated[dict[PackageName, PackageVersion], Length(0, 32)]

@@ -17,6 +17,9 @@ from snn_gym.zoo.algorithms import ALGORITHMS, AlgorithmName, Settings, make_set
 BudgetClass = Literal["gradient", "local", "evolutionary", "imported"]
 """Agents that are compared in one table."""
 
+LEAST_LEAN_STEPS = 1000
+"""Fewest environment steps that `make_lean` takes by itself."""
+
 # Keys of an [environments.ID] table that are no hyper-parameters.
 _INHERIT = "same_as"
 _NETWORK = "network"
@@ -224,3 +227,12 @@ def _read_table(name: str, what: str = "agent", heirs: tuple[str, ...] = ()) -> 
     for env_id, settings in own.get("environments", {}).items():
         table["environments"][env_id] = _laid_over(base["environments"].get(env_id, {}), settings)
     return table
+
+
+def lean_steps(trained_steps: int) -> int:
+    """Return the environment steps that `make_lean` takes if it is not told.
+
+    Args:
+        trained_steps: Environment steps that the teacher was trained.
+    """
+    return max(LEAST_LEAN_STEPS, trained_steps // 5)

@@ -23,7 +23,6 @@ from snn_gym.scoring import (
     verification,
     verify,
 )
-from snn_gym.scoring.chain import DIGESTS_NAME, begin_chain
 from snn_gym.scoring.comparison import comparisons
 from snn_gym.scoring.pretrained import load_pretrained
 from snn_gym.scoring.results import list_rows
@@ -38,7 +37,7 @@ from snn_gym.zoo import (
     save_agent,
     spec,
 )
-from tests.scoring.helpers import SETTINGS, Template, fingerprint, rerun_in_process
+from tests.scoring.helpers import SETTINGS, Template, fingerprint, forge_chain, rerun_in_process
 from tests.scoring.test_retraining import read
 
 STEPS, UPDATES = 300, 20
@@ -212,10 +211,9 @@ def test_a_parent_that_is_gone_is_seen(
     pair: tuple[Template, Template], board: Path, tmp_path: Path
 ) -> None:
     verify(pair[1].write(tmp_path / "l"), board, SETTINGS, retrain=True)
-    (board / DIGESTS_NAME).unlink()
     for file in (board / "results" / "ppo-lif" / "CartPole-v1").iterdir():
         file.unlink()
-    begin_chain(board)  # by whoever hides what was taken away
+    forge_chain(board)  # by whoever hides what was taken away
     (problem,) = audit(board)
     assert "ppo-lif-dynamics/CartPole-v1/0.json" in problem
     assert "which no row has" in problem

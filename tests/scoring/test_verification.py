@@ -218,10 +218,10 @@ def test_a_crash_between_weights_and_row_leaves_no_row(
     board, folder = tmp_path / "board", template.write(tmp_path / "s")
     replace = os.replace
 
-    def crash(source: str, target: Path) -> None:
+    def crash(source: str, target: Path, **folders: int) -> None:
         if Path(target).suffix == ".json":
             raise KeyboardInterrupt
-        replace(source, target)
+        replace(source, target, **folders)
 
     monkeypatch.setattr(os, "replace", crash)
     with pytest.raises(KeyboardInterrupt):

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from snn_gym.folders import make_writable
+from snn_gym.scoring.chain import read_below
 from snn_gym.scoring.manifest import MAX_ROW_BYTES
 from snn_gym.scoring.results import Row, row_path, shown_rows
 from snn_gym.scoring.site.agents import agent
@@ -25,7 +26,7 @@ from snn_gym.scoring.site.layout import (
 )
 from snn_gym.scoring.site.overview import overview
 from snn_gym.scoring.table import TableRow, summaries
-from snn_gym.storage import read_regular_file, write_bytes_atomic
+from snn_gym.storage import write_bytes_atomic
 
 
 def write_site(
@@ -58,7 +59,7 @@ def write_site(
     for row in sources:
         path = row_path(leaderboard, row.agent, row.environment, row.seed)
         name = row_file(row.agent, row.environment, row.seed)
-        row_text = read_regular_file(path, max_bytes=MAX_ROW_BYTES)
+        row_text = read_below(leaderboard, path.relative_to(leaderboard).as_posix(), MAX_ROW_BYTES)
         # Without line breaks and indents, hundreds of rows take half the room.
         files[name] = json.dumps(json.loads(row_text), separators=(",", ":")).encode()
     make_writable(folder)
