@@ -32,6 +32,7 @@ def pretrained(
     leaderboard: Trained = None,
 ) -> None:
     """List the trained agents that `snn_gym.load_pretrained` gives."""
+    from snn_gym.scoring.origins import parents
     from snn_gym.scoring.pretrained import list_trained, weights_bytes
     from snn_gym.scoring.table import count, summarise
 
@@ -40,6 +41,7 @@ def pretrained(
     for held in (trained for trained in found if trained.rows):
         row = held.row()
         line = summarise([row])
+        whole = summarise(held.ranked or held.rows, parents(held.parents))
         lines.append(
             (
                 held.agent,
@@ -47,13 +49,16 @@ def pretrained(
                 shown_seeds(x.seed for x in held.rows),
                 str(row.seed),
                 line.score(line.mean),
-                count(line.synops_per_decision),
+                whole.cost_cell(count(line.synops_per_decision)),
                 f"{weights_bytes(row, leaderboard) / 1000:.1f} kB",
             )
         )
     header = ("agent", "environment", "seeds", "median", "return", "SynOps per decision", "size")
     print_columns(header, lines)
-    typer.echo("\nReturn, SynOps and size are those of the seed of the median return.")
+    typer.echo(
+        "\nReturn, SynOps and size are those of the seed of the median return; SynOps are in "
+        "brackets where no seed was trained again."
+    )
     absent = [trained for trained in found if trained.elsewhere]
     if absent:
         seeds = sum(len(trained.elsewhere) for trained in absent)

@@ -78,7 +78,8 @@ def best(rows: Sequence[TableRow]) -> str:
     """Return the best spiking agent and the best other one of some rows, by mean return.
 
     Lines that were made lean from others do not rank. Those of few seeds, or of less than half of
-    the budget, count where there is no other; of equal ones that of the fewest operations does.
+    the budget, count where there is no other; of equal ones that of the fewest operations does,
+    which are known of lines with a seed that was trained again.
     """
     found = []
     for spiking, kind in ((True, "spiking"), (False, "ANN")):
@@ -92,7 +93,7 @@ def best(rows: Sequence[TableRow]) -> str:
 
 
 def _place(row: TableRow) -> tuple[bool, bool, float, float]:
-    cost = operations(row)
+    cost = operations(row) if row.costs_rank else None
     # Means that are shown alike are equal.
     score = -float(row.score(row.mean))
     return len(row.seeds) < FEWEST_SEEDS, row.short, score, math.inf if cost is None else cost
@@ -183,14 +184,14 @@ def agent_part(spec: AgentSpec, rows: Sequence[TableRow]) -> str:
             row.environment,
             str(len(row.seeds)),
             mean(row),
-            *(cost(value) for value in costs(row)),
+            *(row.cost_cell(cost(value)) for value in costs(row)),
         )
         for row in own
     ]
     lines += [table(("Environment", "Seeds", "Mean return", *COST), cells), ""]
     text = (
         "Costs are those of a decision, means over seeds; [the results](../results/index.md) say "
-        "how they are counted."
+        "how they are counted. Those in brackets do not rank: no seed was trained again."
     )
     return "\n".join([*lines, text, ""])
 

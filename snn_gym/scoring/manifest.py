@@ -68,7 +68,8 @@ _Points = Length(1, MAX_CURVE_POINTS)
 _Count = Annotated[int, Range(at_least=1, at_most=_MAX_STEPS)]
 _Seconds = Annotated[float, Range(at_least=0, at_most=1e10)]
 Sha256 = Annotated[str, Matching(r"[0-9a-f]{64}")]
-Date = Annotated[str, Length(1, 20), _is_date]
+# strptime takes the digits of any script.
+Date = Annotated[str, Matching(r"[0-9-]{10}T[0-9:]{8}Z"), _is_date]
 
 
 @dataclass(frozen=True, kw_only=True)

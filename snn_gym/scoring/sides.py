@@ -13,6 +13,7 @@ from snn_gym.registry import EnvironmentSpec, known_ids, load_environment_spec
 from snn_gym.scoring.comparison import Comparison
 from snn_gym.scoring.evaluation import OFFICIAL_EPISODES, Evaluation, evaluate
 from snn_gym.scoring.headings import FEWEST_SEEDS, MARK
+from snn_gym.scoring.origins import parents
 from snn_gym.scoring.pretrained import find_trained
 from snn_gym.scoring.rendering import STREAMS_NOTE
 from snn_gym.scoring.statistics import difference_interval, expected_shortfall
@@ -79,13 +80,19 @@ class Side:
             "–" if few else line.score(line.iqm),
             "–" if line.solved is None else f"{line.solved} of {len(line.seeds)}",
             (", " if few else " to ").join(map(line.score, shown)),
-            *(
-                self.shown([costs.total(name) for costs in self.costs], count)
-                for name in OPERATIONS
-            ),
+            *map(self._costs, OPERATIONS),
             f"{line.parameters:,}",
             " to ".join(f"{steps:,}" for steps in sorted({min(line.steps), max(line.steps)})),
         )
+
+    @property
+    def costs_rank(self) -> bool:
+        """Whether costs compare: a row's weights may have been made by hand, a run is one's own."""
+        return bool(self.runs) or self.line.costs_rank
+
+    def _costs(self, name: str) -> str:
+        text = self.shown([costs.total(name) for costs in self.costs], count)
+        return text if self.costs_rank else self.line.cost_cell(text)
 
 
 MEASURES = (
@@ -161,6 +168,8 @@ def describe_difference(one: Side, two: Side) -> list[str]:
         f"lower one-sided 95 % bound of the difference {bound}"
         + ("" if pair.margin is None else "; in brackets the loss that is none"),
     ]
+    if not (one.costs_rank and two.costs_rank):
+        lines.append("costs in brackets do not rank: no seed of that line was trained again")
     if one.line.budget_class != two.line.budget_class:
         lines.append(f"budget classes: {one.line.budget_class} and {two.line.budget_class}")
     return [*lines, STREAMS_NOTE.strip()] if MARK in p else lines
@@ -175,10 +184,15 @@ def _of_rows(agent: str, env_id: str, leaderboard: Path | None) -> Side:
     found = find_trained(agent, env_id, leaderboard)
     if not found.rows:
         found.row()  # says why
-    rows = found.rows
-    return Side(
-        summarise(rows), tuple(row.costs for row in rows), episodes=len(rows[0].score.returns)
-    )
+    rows = found.ranked
+    if not rows:
+        seed, reason = found.unranked[0].row.seed, found.unranked[0].reason
+        raise ValueError(
+            f"no row of {agent} on {env_id} ranks, that of seed {seed} for its recipe: {reason}; "
+            "expected rows of the recipe that the rules fix; compare runs instead"
+        )
+    line = summarise(rows, parents(found.parents))
+    return Side(line, tuple(row.costs for row in rows), episodes=len(rows[0].score.returns))
 
 
 def _runs(what: str, env_id: str) -> dict[Path, AgentManifest]:

@@ -278,23 +278,28 @@ def table_rows(leaderboard: str | Path) -> tuple[TableRow, ...]:
     return summaries(ranked, rows)
 
 
-def summaries(rows: Iterable[Row], known: Iterable[Row]) -> tuple[TableRow, ...]:
+def summaries(rows: Sequence[Row], known: Sequence[Row] | None = None) -> tuple[TableRow, ...]:
     """Summarise rows as `table_rows` does.
 
     Args:
         rows: Rows of any agents and environments that rank.
-        known: All rows that they may be made lean from.
+        known: All rows that they may be made lean from; None for ``rows``.
 
     Raises:
         ValueError: A row is of another evaluator; the message names it.
     """
-    by_agent = sorted(rows, key=_group)
-    named = parents(known)
-    lines = [summarise(list(group), named) for _, group in itertools.groupby(by_agent, key=_group)]
+    by_agent = sorted(rows, key=line_of)
+    named = parents(rows if known is None else known)
+    lines = [summarise(list(group), named) for _, group in itertools.groupby(by_agent, key=line_of)]
     return tuple(sorted(lines, key=_order))
 
 
-def _group(row: Row) -> tuple[str, int, str, str, bool]:
+def line_of(row: Row) -> tuple[str, int, str, str, bool]:
+    """Return what rows of one line of the table share.
+
+    Args:
+        row: A row.
+    """
     return (
         row.environment,
         row.environment_version,

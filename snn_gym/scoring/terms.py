@@ -7,13 +7,14 @@ ranks only with the choice that all others have; the others are shown apart, eac
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from snn_gym.config import from_mapping
 from snn_gym.registry import IMPORTED, known_ids, load_environment_spec
+from snn_gym.scoring.headings import DERIVED
 from snn_gym.scoring.origins import is_derived, parent_of, parents
 from snn_gym.scoring.plan import Plan, read_table
 from snn_gym.scoring.results import Row
@@ -43,6 +44,13 @@ class Unranked:
     reason: str
     """Why, in words."""
 
+    def cells(self) -> tuple[str, ...]:
+        """Return the texts under `headings.UNRANKED_COLUMNS`."""
+        row = self.row
+        name = row.agent + (f" {DERIVED}" if is_derived(row) else "")
+        mean = f"{row.score.mean:.6g}"
+        return (row.environment, row.budget_class, name, str(row.seed), mean, self.reason)
+
 
 @dataclass(frozen=True)
 class Terms:
@@ -58,39 +66,39 @@ class Terms:
             row: The row.
             parent: The row that it was made lean from; None without one.
         """
+        return next(self._reasons(row, parent), None)
+
+    def _reasons(self, row: Row, parent: Row | None) -> Iterator[str]:
         recipe = row.recipe
         if row.budget_class == IMPORTED:
-            return None
+            return
         if recipe is None:
-            return "no recipe"
+            yield "no recipe"
+            return
         wanted = None if recipe.parent is not None else DEFAULT_CHECKPOINT_INTERVAL
         if recipe.checkpoint_interval != wanted:
-            return (
-                f"checkpoint interval {_shown(recipe.checkpoint_interval)}, expected "
-                f"{_shown(wanted)}"
-            )
+            found = _shown(recipe.checkpoint_interval)
+            yield f"checkpoint interval {found}, expected {_shown(wanted)}"
         if row.seeding != "disjoint":
-            return f"{row.seeding} seeding, expected disjoint"
+            yield f"{row.seeding} seeding, expected disjoint"
         if recipe.parent is not None:
-            problem = self._of_parent(row, parent)
-            if problem is not None:
-                return problem
+            yield from self._of_parent(row, parent)
         steps = self._steps(row)
         if steps is not None and recipe.steps != steps:
-            return f"{recipe.steps:,} steps, expected {steps:,}"
-        return None
+            yield f"{recipe.steps:,} steps, expected {steps:,}"
 
-    def _of_parent(self, row: Row, parent: Row | None) -> str | None:
-        """Return what of its parent keeps a row from ranking."""
+    def _of_parent(self, row: Row, parent: Row | None) -> Iterator[str]:
+        """Yield what of its parent keeps a row from ranking."""
         if parent is None or is_derived(parent):
-            return "no row that it was made from"
+            yield "no row that it was made from"
+            return
         if parent.seed != row.seed:
-            return f"made from seed {parent.seed}, expected {row.seed}"
+            yield f"made from seed {parent.seed}, expected {row.seed}"
         plan = self.planned.get((row.agent, row.environment, True))
         if plan is not None and plan.teacher != parent.agent:
-            return f"made from {parent.agent}, expected {plan.teacher}"
-        problem = self.reason(parent)
-        return None if problem is None else f"made from a row of {problem}"
+            yield f"made from {parent.agent}, expected {plan.teacher}"
+        for reason in self._reasons(parent, None):
+            yield f"made from a row of {reason}"
 
     def _steps(self, row: Row) -> int | None:
         """Return the steps that a row's training has to ask for; None where nobody knows."""

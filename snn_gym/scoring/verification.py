@@ -44,6 +44,7 @@ from snn_gym.scoring.worker import Request
 from snn_gym.spiking.assembly import todays_names
 from snn_gym.storage import StorageError, dump_tensors, parse_tensors, read_regular_file
 from snn_gym.zoo import AgentSpec, agent_ids, load_agent_spec
+from snn_gym.zoo.processors import unknown_part
 
 SCORE_TOLERANCE = 1e-6
 """Largest accepted difference between a claimed and a re-run return, relative to the return where
@@ -218,6 +219,7 @@ def _check_terms(manifest: Manifest, agent: AgentSpec, environment: EnvironmentS
             f"budget of {budget} of class {agent.budget_class}, filled up to an update); train "
             "with fewer --steps",
         )
+    check_processor(manifest)
     recipe = manifest.recipe
     if recipe is None or not recipe.steps <= manifest.steps <= recipe.steps + more:
         asked = "no recipe" if recipe is None else f"a recipe of {recipe.steps} steps"
@@ -225,6 +227,26 @@ def _check_terms(manifest: Manifest, agent: AgentSpec, environment: EnvironmentS
             "recipe",
             f"{MANIFEST_NAME}: {asked} beside {manifest.steps} training steps; expected one of as "
             "many, filled up to an update; submit the run again",
+        )
+
+
+def check_processor(of: Manifest | Row, *, whole: bool = True) -> None:
+    """Refuse a recipe whose processor no library knows: it would excuse any weights.
+
+    Args:
+        of: Manifest of the submission, or a row.
+        whole: As in ``unknown_part``.
+
+    Raises:
+        SubmissionError: ``processor``.
+    """
+    unknown = None if of.recipe is None else unknown_part(of.recipe.processor, whole=whole)
+    if unknown is not None:
+        raise SubmissionError(
+            "processor",
+            f"the processor of its recipe has {unknown}; expected names that PyTorch, numpy, LLVM, "
+            "OpenBLAS and MKL have; submit the run again, or add a new processor's name to "
+            "snn_gym/zoo/processors.py",
         )
 
 

@@ -21,9 +21,9 @@ from snn_gym.scoring import audit, reevaluate, retrain_rows, table_rows, verify
 from snn_gym.scoring.chain import DIGESTS_NAME, read_chain
 from snn_gym.scoring.errors import SubmissionError
 from snn_gym.scoring.manifest import MANIFEST_NAME, WEIGHTS_NAME
+from snn_gym.scoring.plan import read_plan
 from snn_gym.scoring.results import hash_tensors, list_rows, sound_rows
 from snn_gym.storage import load_tensors
-from snn_gym.scoring.plan import read_plan
 from snn_gym.training import train
 from snn_gym.training.checkpoint import save_checkpoint
 from snn_gym.zoo import load_agent, read_manifest

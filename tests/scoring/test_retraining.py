@@ -174,7 +174,7 @@ def test_what_its_recipe_does_not_give_is_refused_and_adds_nothing(
     ("changes", "line"),
     [
         (
-            {"processor": {**processor(), "numba": "other"}},
+            {"processor": {**processor(), "numba": "generic"}},
             f"; the processor's numba was other and is {processor()['numba']}; train it again",
         ),
         # The processor's numpy, which is the same, is another thing than the package.

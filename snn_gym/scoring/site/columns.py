@@ -67,8 +67,8 @@ def texts(row: TableRow, rows: Sequence[TableRow]) -> dict[str, str]:
         rows: Those of the same environment, version and budget class.
     """
     own = {
-        "Operations": count(operations(row)),
-        "Energy (nJ)": _energy(row),
+        "Operations": row.cost_cell(count(operations(row))),
+        "Energy (nJ)": row.cost_cell(_energy(row)),
         "Regime": _regime(row),
     }
     return row_texts(row, rows) | own | {"Kind": kind(row)}

@@ -26,6 +26,7 @@ from snn_gym.scoring.site.layout import (
 )
 from snn_gym.scoring.site.overview import overview
 from snn_gym.scoring.table import TableRow, summaries
+from snn_gym.scoring.terms import Unranked, split_rows
 from snn_gym.storage import write_bytes_atomic
 
 
@@ -54,7 +55,8 @@ def write_site(
     if not leaderboard.is_dir():
         raise ValueError(f"{leaderboard} is no folder; expected a leaderboard; verify a row first")
     sources = shown_rows(leaderboard)
-    pages = site_pages(summaries(sources), sources, documentation)
+    ranked, others = split_rows(leaderboard, sources)
+    pages = site_pages(summaries(ranked, sources), sources, documentation, others)
     files = {name: text.encode() for name, text in pages.items()}
     for row in sources:
         path = row_path(leaderboard, row.agent, row.environment, row.seed)
@@ -77,7 +79,10 @@ def write_site(
 
 
 def site_pages(
-    rows: Sequence[TableRow], sources: Sequence[Row], documentation: Documentation | None = None
+    rows: Sequence[TableRow],
+    sources: Sequence[Row],
+    documentation: Documentation | None = None,
+    others: Sequence[Unranked] = (),
 ) -> dict[str, str]:
     """Return the text of every page, of the style sheet and of the script by its path.
 
@@ -85,12 +90,13 @@ def site_pages(
         rows: The whole results table, in its order.
         sources: The stored rows behind it.
         documentation: As in `write_site`.
+        others: Stored rows that do not rank.
     """
     agents = sorted({row.agent for row in rows})
     site = Site(frozenset(agents), documentation)
     package = importlib.resources.files(__package__)
     texts = {name: (package / name).read_text("utf-8") for name in (STYLE_NAME, SCRIPT_NAME)}
-    texts[INDEX_NAME] = overview(site, rows)
+    texts[INDEX_NAME] = overview(site, rows, others)
     for name in sorted({row.environment for row in rows}):
         own = [row for row in rows if row.environment == name]
         texts[environment_page(name)] = environment(site, own, sources)

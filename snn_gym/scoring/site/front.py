@@ -27,8 +27,8 @@ _CAPTION = (
     "has no clear space is shown when its point is pointed at."
 )
 _HOLLOW_TEXT = (
-    f" Hollow points do not rank: they have fewer than {FEWEST_SEEDS} seeds, or were made from "
-    f"other rows ({DERIVED})."
+    f" Hollow points do not rank: they have fewer than {FEWEST_SEEDS} seeds, were made from "
+    f"other rows ({DERIVED}), or none of their seeds was trained again."
 )
 _FRONT_TEXT = (
     " The stepped line is the front of the filled points: none on it is beaten by one of as few "
@@ -79,8 +79,8 @@ def decades(costs: Sequence[float]) -> range:
 
 
 def ranks(row: TableRow) -> bool:
-    """Return whether a row may be on the front: trained, and with enough seeds to compare."""
-    return not row.derived and len(row.seeds) >= FEWEST_SEEDS
+    """Return whether a row may be on the front: trained, with enough seeds, and costs that rank."""
+    return not row.derived and len(row.seeds) >= FEWEST_SEEDS and row.costs_rank
 
 
 def front_figure(rows: Sequence[TableRow], name: str, *, up: str) -> Markup:
