@@ -157,7 +157,7 @@ CLAIMS: dict[str, tuple[Callable[[Template, Template], Template], str]] = {
     "another parent": (of_parent(weights_sha256="0" * 64), "parent"),
     "a parent of other steps": (of_parent(steps=7), "parent"),
     "a copy of the parent": (noisy, "retrain-mismatch"),
-    "another seed": (lambda lean, _: lean.with_manifest(seed=1), "retrain-mismatch"),
+    "another seed": (lambda lean, _: lean.with_manifest(seed=1), "parent"),
     "no parent": (from_the_start, "retrain-mismatch"),
 }
 
@@ -188,9 +188,30 @@ def test_a_parent_that_any_copy_could_name_takes_training_again(
     assert caught.value.code == "parent"
 
 
+PLAN = """
+[[groups]]
+agents = ["ppo-lif"]
+environments = ["CartPole-v1"]
+seeds = "0"
+steps = 1000
+
+[[groups]]
+agents = ["ppo-lif-dynamics"]
+environments = ["CartPole-v1"]
+seeds = "0"
+steps = 300
+teacher = "ppo-lif"
+"""
+
+
 def test_a_derived_row_stands_apart_with_the_steps_of_both(
-    pair: tuple[Template, Template], board: Path, tmp_path: Path
+    pair: tuple[Template, Template], tmp_path: Path
 ) -> None:
+    board = tmp_path / "board"
+    board.mkdir()
+    (board / "plan.toml").write_text(PLAN)
+    recipe = {**pair[0].manifest["recipe"], "checkpoint_interval": 10_000}  # as `train` has it
+    verify(pair[0].with_manifest(recipe=recipe).write(tmp_path / "parent"), board, SETTINGS)
     verify(pair[1].write(tmp_path / "l"), board, SETTINGS, retrain=True)
     by_agent = {row.agent: row for row in table_rows(board)}
     row = by_agent["ppo-lif-dynamics"]
@@ -202,6 +223,7 @@ def test_a_derived_row_stands_apart_with_the_steps_of_both(
     own = json.loads((tmp_path / "l" / "manifest.json").read_text())["steps"]
     assert row.steps == (1024 + own,)
     assert row.cells()[0] == "ppo-lif-dynamics ◊"
+    assert row.cells()[-1] == "0 of 1, parents 0 of 1"  # its own weights are not enough
     text = render_table(board)
     assert "\n◊ Made lean from the rows of another training" in text
     assert not by_agent["ppo-lif"].derived
