@@ -192,7 +192,7 @@ def chosen_rows(leaderboard: Path, rows: Sequence[Row], choice: Choice) -> list[
 
 
 def _check_have_rows(agents: Collection[str], rows: Sequence[Row]) -> None:
-    known = sorted({row.agent for row in rows})
+    known = sorted({row.agent for row in rows}) if agents else []
     for agent in agents:
         if agent not in known:
             meant = did_you_mean(agent, known)

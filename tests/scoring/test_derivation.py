@@ -220,6 +220,10 @@ def test_a_derived_row_stands_apart_with_the_steps_of_both(
     assert [(x.row.name, x.other.name) for x in comparisons(tuple(by_agent.values()))] == [
         ("ppo-lif-dynamics ◊", "ppo-lif")
     ]
+    (again,) = retrain_rows(board, choice="parents", seeds=SETTINGS.seeds)
+    assert again.problem is None
+    proven = {x.agent: x for x in table_rows(board)}["ppo-lif-dynamics"]
+    assert proven.cells()[-1] == "1 of 1, parents 1 of 1"
     own = json.loads((tmp_path / "l" / "manifest.json").read_text())["steps"]
     assert row.steps == (1024 + own,)
     assert row.cells()[0] == "ppo-lif-dynamics ◊"
@@ -239,6 +243,23 @@ def test_a_parent_that_is_gone_is_seen(
     (problem,) = audit(board)
     assert "ppo-lif-dynamics/CartPole-v1/0.json" in problem
     assert "which no row has" in problem
+
+
+def test_a_training_counts_as_one_seed(
+    pair: tuple[Template, Template], board: Path, tmp_path: Path
+) -> None:
+    """Else one parent gives as many seeds as anybody likes."""
+    other = pair[1].with_manifest(seed=1)
+    with pytest.raises(SubmissionError, match="its seed is 1 and that of its parent") as caught:
+        verify(other.write(tmp_path / "o"), board, SETTINGS, retrain=True)
+    assert caught.value.code == "parent"
+    path = verify(pair[1].write(tmp_path / "l"), board, SETTINGS, retrain=True)
+    path.write_text(json.dumps({**json.loads(path.read_text()), "seed": 1}))
+    for suffix in (".json", ".safetensors"):
+        path.with_suffix(suffix).rename(path.with_name(f"1{suffix}"))
+    forge_chain(board)
+    (problem,) = audit(board)
+    assert "ppo-lif-dynamics/CartPole-v1/1.json: its seed is 1" in problem
 
 
 def test_what_was_loaded_from_the_table_can_be_a_parent(

@@ -33,6 +33,7 @@ from snn_gym.scoring.hidden import chance, describe, hidden_seeds, is_flagged, s
 from snn_gym.scoring.manifest import Scores
 from snn_gym.scoring.results import Row, list_rows
 from snn_gym.scoring.statistics import interquartile_mean
+from snn_gym.scoring.table import summaries
 from snn_gym.scoring.worker import Request, Rerun, rerun
 from snn_gym.zoo import load_agent
 from snn_gym.zoo.seeding import TRAINING_SEED_LIMIT, environment_seeds
@@ -194,7 +195,8 @@ def test_the_command_shows_both_scores_and_flags(
     assert ("higher by more than chance" in said) == flagged
     (row,) = list_rows(board)
     assert is_flagged(row) == flagged
-    assert ("§" in render_table(board)) == flagged
+    (line,) = summaries([row])
+    assert ("§" in line.hidden_cell()) == flagged
 
 
 def test_stored_rows_that_lack_it_get_a_hidden_score(
