@@ -75,7 +75,7 @@ def test_rows_that_do_not_rank_are_not_compared(capsys, tmp_path):
     rows = [make_row(seed=0, seeding="consecutive"), make_row("ppo-mlp")]
     board = ["--leaderboard", str(fill(tmp_path, *rows))]
     words = ["compare", "ppo-lif", "ppo-mlp", "--env", "CartPole-v1", *board]
-    assert "consecutive seeding, expected disjoint" in refused(capsys, words)
+    assert "consecutive seeding, expected disjoint" in refused(capsys, *words)
 
 
 def test_compare_prints_both_sides_and_draws_them(capsys, tmp_path):
