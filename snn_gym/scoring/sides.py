@@ -281,6 +281,7 @@ def _line(
         shared_streams=any(manifest.seeding == "consecutive" for manifest in manifests),
         short=any(2 * manifest.num_timesteps < budget for manifest in manifests),
         trained_again=0,
+        parents_trained_again=0,
         hidden_means=(),
         hidden_flagged=0,
         faulted=0,

@@ -112,7 +112,7 @@ class TableRow:
     where no seed counts."""
     derived: bool
     """Whether the agent was made lean from rows of another training, whose steps count, too."""
-    parents_trained_again: int = 0
+    parents_trained_again: int
     """Seeds whose parents gave the same weights when they were trained again."""
 
     @property

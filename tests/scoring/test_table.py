@@ -246,12 +246,10 @@ def test_rows_whose_training_gave_the_same_weights_are_counted(tmp_path: Path) -
 
 
 @pytest.mark.parametrize("same", [None, "returns", "weights"])
-def test_costs_of_weights_that_nobody_trained_again_do_not_rank(
-    same: str | None, tmp_path: Path
-) -> None:
+def test_costs_of_weights_that_nobody_trained_again_do_not_rank(same: Any, tmp_path: Path) -> None:
     """One neuron that somebody wrote down would be the cheapest of all."""
     again = same and replace(AGAIN, same=same)
-    written = {"synops_per_decision": {"hidden_1": 3.8}, "macs_per_decision": {}}
+    written: dict[str, Any] = {"synops_per_decision": {"hidden_1": 3.8}, "macs_per_decision": {}}
     rows = [make_row(seed=seed, trained_again=again, **written) for seed in range(5)]
     honest = [make_row("dqsn", seed=seed) for seed in range(5)]
     board = fill(tmp_path, *rows, *honest)
@@ -345,7 +343,7 @@ def lean_of(parent: Row, **changes: Any) -> Row:
 
 
 @pytest.mark.parametrize("same", [None, "returns", "weights"])
-def test_a_lean_row_is_proven_by_its_parents_training_too(same: str | None, tmp_path: Path) -> None:
+def test_a_lean_row_is_proven_by_its_parents_training_too(same: Any, tmp_path: Path) -> None:
     """Else a teacher that was written by hand would give a row whose training is confirmed."""
     again = same and replace(AGAIN, same=same)
     parent = make_row(trained_again=again, weights_sha256="1" * 64)
