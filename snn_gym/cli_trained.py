@@ -32,6 +32,7 @@ def pretrained(
     leaderboard: Trained = None,
 ) -> None:
     """List the trained agents that `snn_gym.load_pretrained` gives."""
+    from snn_gym.scoring.origins import parents
     from snn_gym.scoring.pretrained import list_trained, weights_bytes
     from snn_gym.scoring.table import summarise
 
@@ -40,6 +41,7 @@ def pretrained(
     for held in (trained for trained in found if trained.rows):
         row = held.row()
         line = summarise([row])
+        whole = summarise(held.ranked or held.rows, parents(held.parents))
         lines.append(
             (
                 held.agent,
@@ -47,15 +49,18 @@ def pretrained(
                 shown_seeds(x.seed for x in held.rows),
                 str(row.seed),
                 line.score(line.mean),
-                line.cost(line.operations_per_decision),
-                line.cost(line.synops_per_decision),
+                whole.cost(line.operations_per_decision),
+                whole.cost(line.synops_per_decision),
                 f"{weights_bytes(row, leaderboard) / 1000:.1f} kB",
             )
         )
     costs = ("operations per decision", "SynOps per decision")
     header = ("agent", "environment", "seeds", "median", "return", *costs, "size")
     print_columns(header, lines)
-    typer.echo("\nReturn, costs and size are those of the seed of the median return.")
+    typer.echo(
+        "\nReturn, costs and size are those of the seed of the median return; costs are in "
+        "brackets where no seed was trained again."
+    )
     absent = [trained for trained in found if trained.elsewhere]
     if absent:
         seeds = sum(len(trained.elsewhere) for trained in absent)

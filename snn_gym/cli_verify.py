@@ -36,8 +36,22 @@ class VerifyOptions:
     ] = False
     agent: Annotated[
         list[str] | None,
-        typer.Option(help="Only rows of this agent, each, with --faults.", show_default="all"),
+        typer.Option(
+            help="Only rows of this agent, each, with --faults or --retrain.", show_default="all"
+        ),
     ] = None
+    parents: Annotated[
+        bool,
+        typer.Option(
+            "--parents", help="With --retrain: rows without its mark that lean rows were made from."
+        ),
+    ] = False
+    lines: Annotated[
+        bool,
+        typer.Option(
+            "--lines", help="With --retrain: one row of each line of the table without its mark."
+        ),
+    ] = False
     sample: Annotated[
         float,
         typer.Option(min=0, max=100, help="Percentage of the rows that --retrain draws at random."),
@@ -71,8 +85,10 @@ def verify(
             "verify takes a submission's folder, or for the rows there are one of --again, "
             "--retrain, --salt, --curves and --faults"
         )
-    elif options.agent and not options.faults:
-        raise ValueError("--agent is for --faults alone; leave it out")
+    elif options.agent and not (options.faults or options.retrain):
+        raise ValueError("--agent is for --faults and --retrain alone; leave it out")
+    elif options.parents + options.lines > options.retrain:
+        raise ValueError("--parents and --lines are for --retrain, one at a time")
     else:
         print_played(*_played(board, options, secret))
 
@@ -80,13 +96,22 @@ def verify(
 def _verify_submission(folder: Path, board: Path, retrain: bool, secret: bytes | None) -> None:
     from snn_gym.scoring import VerificationSettings
     from snn_gym.scoring import verify as verify_submission
+    from snn_gym.scoring.chain import DIGESTS_NAME
     from snn_gym.scoring.hidden import describe
-    from snn_gym.scoring.results import read_row
+    from snn_gym.scoring.results import list_rows, read_row
+    from snn_gym.scoring.terms import split_rows
 
+    is_new = not (board / DIGESTS_NAME).exists()
     path = verify_submission(folder, board, retrain=retrain, salt=secret)
+    if is_new:
+        typer.echo(f"new leaderboard: {board}, whose rows {DIGESTS_NAME} accounts for")
     typer.echo(f"verified: {path}\nre-run {VerificationSettings().describe()}")
+    row = read_row(board, path, path.read_bytes())
+    for other in split_rows(board, list_rows(board))[1]:
+        if other.row == row:
+            typer.echo(f"does not rank: {other.reason}")
     if secret is not None:
-        typer.echo(describe(read_row(board, path, path.read_bytes())))
+        typer.echo(describe(row))
 
 
 def _played(board: Path, options: VerifyOptions, secret: bytes | None) -> tuple[Iterable[Any], str]:
@@ -105,5 +130,13 @@ def _played(board: Path, options: VerifyOptions, secret: bytes | None) -> tuple[
     if options.again:
         return rows.reevaluate(board, processes=processes), "written, {} left as they were"
     share, seed = options.sample / 100, options.seed
-    played = rows.retrain_rows(board, share=share, seed=seed, processes=processes)
+    choice: rows.Choice = "parents" if options.parents else "lines" if options.lines else "all"
+    played = rows.retrain_rows(
+        board,
+        choice=choice,
+        agents=options.agent or (),
+        share=share,
+        seed=seed,
+        processes=processes,
+    )
     return played, "trained again, {} do not hold"

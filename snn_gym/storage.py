@@ -13,9 +13,10 @@ import errno
 import json
 import math
 import os
+import secrets
 import stat
-import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -80,9 +81,92 @@ class StorageError(ValueError):
         self.reason: Reason = reason
 
 
-def _sync_folder(folder: Path) -> None:
+@contextmanager
+def opened_folder(
+    root: str | os.PathLike[str], names: Iterable[str], *, make: bool = False
+) -> Iterator[int]:
+    """Yield a descriptor of a folder below another one, following no link on the way.
+
+    Args:
+        root: Existing folder; it may be a link itself.
+        names: Folders from there on, each inside the one before.
+        make: Whether to make those that are missing.
+
+    Raises:
+        StorageError: One of them is missing, a link, or no folder.
+    """
+    flags = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
+    descriptor = os.open(root, flags)
+    try:
+        for name in names:
+            if make:
+                with suppress(FileExistsError):
+                    os.mkdir(name, dir_fd=descriptor)
+            inner = _open_inner(name, flags | os.O_NOFOLLOW, descriptor)
+            os.close(descriptor)
+            descriptor = inner
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+def _open_inner(name: str, flags: int, descriptor: int) -> int:
+    try:
+        return os.open(name, flags, dir_fd=descriptor)
+    except FileNotFoundError as error:
+        raise StorageError("missing", f"the folder {name} is missing; restore it") from error
+    except OSError as error:
+        is_link = stat.S_ISLNK(os.lstat(name, dir_fd=descriptor).st_mode)
+        reason: Reason = "link" if is_link else "unreadable"
+        what = "is a symbolic link" if is_link else f"cannot be opened ({error.strerror})"
+        raise StorageError(
+            reason, f"{name} {what}; expected a folder; put the folder itself there"
+        ) from error
+
+
+@contextmanager
+def staged(
+    path: str | os.PathLike[str], data: bytes, *, dir_fd: int | None = None
+) -> Iterator[Callable[[], None]]:
+    """Write a file under a hidden name, and yield the function that gives it its own.
+
+    All of the data is on the disk by then, so that what fails for want of room fails before. A
+    process killed in between leaves `path` as it was, and the `.partial` file.
+
+    Args:
+        path: File to create or replace; its folder must exist.
+        data: Whole new content.
+        dir_fd: Descriptor of an open folder that a relative path starts from.
+
+    Raises:
+        OSError: The folder is missing or not writable, or the disk is full.
+    """
+    path = Path(path)
+    hidden = path.with_name(f".{path.name}.{secrets.token_hex(4)}{PARTIAL_SUFFIX}")
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+    descriptor = os.open(hidden, flags, 0o666, dir_fd=dir_fd)
+    published = False
+
+    def publish() -> None:
+        nonlocal published
+        os.replace(hidden, path, src_dir_fd=dir_fd, dst_dir_fd=dir_fd)
+        published = True
+        _sync_folder(path.parent, dir_fd)
+
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(descriptor)
+        yield publish
+    finally:
+        if not published:
+            os.unlink(hidden, dir_fd=dir_fd)
+
+
+def _sync_folder(folder: Path, dir_fd: int | None) -> None:
     # The rename itself survives a power cut only once the folder is on disk.
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY, dir_fd=dir_fd)
     try:
         os.fsync(descriptor)
     finally:
@@ -90,10 +174,7 @@ def _sync_folder(folder: Path) -> None:
 
 
 def write_bytes_atomic(path: str | os.PathLike[str], data: bytes) -> None:
-    """Write a file so that every reader sees the old content or all of the new.
-
-    The data goes to a hidden `.partial` file in the same folder, is synced, and is then renamed.
-    A process killed in between leaves `path` as it was, and the `.partial` file.
+    """Write a file so that every reader sees the old content or all of the new, by `staged`.
 
     Args:
         path: File to create or replace; its folder must exist.
@@ -102,24 +183,8 @@ def write_bytes_atomic(path: str | os.PathLike[str], data: bytes) -> None:
     Raises:
         OSError: The folder is missing or not writable, or the disk is full.
     """
-    path = Path(path)
-    # mkstemp makes files that only their owner may read; a plain open follows the umask.
-    umask = os.umask(0)
-    os.umask(umask)
-    descriptor, name = tempfile.mkstemp(
-        dir=path.parent, prefix=f".{path.name}.", suffix=PARTIAL_SUFFIX
-    )
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fchmod(descriptor, 0o666 & ~umask)
-            os.fsync(descriptor)
-        os.replace(name, path)
-    except BaseException:
-        os.unlink(name)
-        raise
-    _sync_folder(path.parent)
+    with staged(path, data) as publish:
+        publish()
 
 
 def write_text_atomic(path: str | os.PathLike[str], text: str) -> None:

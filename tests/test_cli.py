@@ -319,7 +319,9 @@ def test_submit_verify_and_table(trained, capsys, tmp_path):
     # A run of 300 steps stays within the budget of 100,000.
     assert main(["verify", str(submission), "--leaderboard", str(board)]) == 0
     assert (board / "results" / "ppo-lif" / "CartPole-v1" / "4.json").exists()
-    capsys.readouterr()
+    said = capsys.readouterr().out
+    assert f"new leaderboard: {board}, whose rows digests.txt accounts for\n" in said
+    assert "does not rank: 300 steps, expected 100,000\n" in said
     assert main(["table", "--leaderboard", str(board)]) == 0
     assert "ppo-lif" in capsys.readouterr().out
     assert "ppo-lif" in (board / "README.md").read_text()

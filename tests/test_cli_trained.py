@@ -32,9 +32,11 @@ def test_pretrained_lists_what_load_pretrained_gives(capsys):
         row = found[agent, env_id].row()
         assert int(seed) == row.seed
         assert float(mean) == pytest.approx(row.score.mean, abs=0.051)
-        assert operations == f"{row.costs.operations_per_decision:,.1f}"
+        count = row.costs.operations_per_decision
+        assert operations in ((shown := f"{count:,.1f}"), f"({shown})")
         count = sum(row.synops_per_decision.values())
-        assert synops == (f"{count:,.1f}" if row.synops_per_decision else "–")
+        shown = f"{count:,.1f}"
+        assert synops in ((shown, f"({shown})") if row.synops_per_decision else ("–",))
         path = row_path(home._board(None), agent, env_id, row.seed).with_suffix(".safetensors")
         assert size == f"{path.stat().st_size / 1000:.1f} kB"
 
@@ -57,6 +59,26 @@ def test_pretrained_filters(capsys, tmp_path):
     assert main(["pretrained", "--leaderboard", board, "--env", "CartPole-v1"]) == 0
     _, *lines = columns(capsys.readouterr().out)
     assert [line[0] for line in lines] == ["ppo-lif", "ppo-mlp"]
+
+
+def test_costs_of_weights_that_nobody_trained_again_are_in_brackets(capsys, tmp_path):
+    written = [make_row(seed=seed, trained_again=None) for seed in range(5)]
+    trained = [make_row("ppo-mlp", seed=seed) for seed in range(5)]
+    board = ["--leaderboard", str(fill(tmp_path, *written, *trained))]
+    assert main(["pretrained", *board]) == 0
+    assert "(650.0)" in capsys.readouterr().out
+    assert main(["compare", "ppo-lif", "ppo-mlp", "--env", "CartPole-v1", *board]) == 0
+    said = capsys.readouterr().out
+    (macs,) = (line.split("  ") for line in said.splitlines() if line.startswith("MACs"))
+    assert [cell.strip() for cell in macs if cell][1:] == ["(256.0)", "256.0"]
+    assert "costs in brackets do not rank: no seed of that line was trained again" in said
+
+
+def test_rows_that_do_not_rank_are_not_compared(capsys, tmp_path):
+    rows = [make_row(seed=0, seeding="consecutive"), make_row("ppo-mlp")]
+    board = ["--leaderboard", str(fill(tmp_path, *rows))]
+    words = ["compare", "ppo-lif", "ppo-mlp", "--env", "CartPole-v1", *board]
+    assert "consecutive seeding, expected disjoint" in refused(capsys, *words)
 
 
 def test_compare_prints_both_sides_and_draws_them(capsys, tmp_path):

@@ -18,6 +18,13 @@ with locked(Path(sys.argv[1])):
     print("locked", flush=True)
     time.sleep(600)
 """
+READER = """
+import fcntl, os, sys, time
+folder = os.open(sys.argv[1], os.O_RDONLY)
+fcntl.flock(folder, fcntl.LOCK_SH)
+print("locked", flush=True)
+time.sleep(600)
+"""
 
 
 def test_a_lock_ends_with_the_process_that_held_it(tmp_path: Path) -> None:
@@ -34,6 +41,18 @@ def test_a_lock_ends_with_the_process_that_held_it(tmp_path: Path) -> None:
     with locked(tmp_path, wait=False):
         pass
     assert list(tmp_path.iterdir()) == []
+
+
+def test_who_holds_a_lock_too_long_is_named(tmp_path: Path) -> None:
+    """Who only reads can hold it, too: nothing of it is written."""
+    command = [sys.executable, "-c", READER, str(tmp_path)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as holder:
+        assert holder.stdout is not None
+        assert holder.stdout.readline() == b"locked\n"
+        said = rf"in use by another process \(number {holder.pid}\) for 0.2 s; wait until"
+        with pytest.raises(ValueError, match=said), locked(tmp_path, seconds=0.2):
+            pass
+        holder.kill()
 
 
 def test_a_folder_is_made_with_its_parents_and_left_empty(tmp_path: Path) -> None:
@@ -60,8 +79,8 @@ def test_what_killed_writers_left_is_found_and_nothing_else(
     (tmp_path / ".run.json.folder12.partial").mkdir()
     assert partial_files(tmp_path, ["run.json"]) == []
     # A writer that could neither finish nor clean up.
-    monkeypatch.setattr(os, "replace", lambda *_: 1 / 0)
-    monkeypatch.setattr(os, "unlink", lambda *_: None)
+    monkeypatch.setattr(os, "replace", lambda *_, **__: 1 / 0)
+    monkeypatch.setattr(os, "unlink", lambda *_, **__: None)
     with pytest.raises(ZeroDivisionError):
         write_text_atomic(tmp_path / "run.json", "half")
     (left,) = partial_files(tmp_path, ["run.json"])

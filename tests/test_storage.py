@@ -78,7 +78,7 @@ def test_a_failed_write_keeps_the_old_file_and_leaves_nothing(
     path = tmp_path / "f"
     storage.write_text_atomic(path, "old")
 
-    def fail(*_: object) -> None:
+    def fail(*_: object, **__: object) -> None:
         raise OSError("disk full")
 
     monkeypatch.setattr(os, "replace", fail)

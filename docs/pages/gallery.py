@@ -14,7 +14,6 @@ from snn_gym.registry import IMPORTED, EnvironmentSpec, load_environment_spec
 from snn_gym.scoring import TableRow, table_rows
 from snn_gym.scoring.headings import FEWEST_SEEDS
 from snn_gym.scoring.site.columns import seeds_in_words
-from snn_gym.spiking.costs import NOT_COUNTED
 from snn_gym.training.settings import acts_in_spikes
 from snn_gym.zoo import AgentSpec, agent_ids, load_agent_spec
 
@@ -78,7 +77,8 @@ def best(rows: Sequence[TableRow]) -> str:
     """Return the best spiking agent and the best other one of some rows, by mean return.
 
     Lines that were made lean from others do not rank. Those of few seeds, or of less than half of
-    the budget, count where there is no other; of equal ones that of the fewest operations does.
+    the budget, count where there is no other; of equal ones that of the fewest operations does,
+    which are known of lines with a seed that was trained again.
     """
     found = []
     for spiking, kind in ((True, "spiking"), (False, "ANN")):
@@ -92,7 +92,7 @@ def best(rows: Sequence[TableRow]) -> str:
 
 
 def _place(row: TableRow) -> tuple[bool, bool, float, float]:
-    cost = row.operations_per_decision
+    cost = row.operations_per_decision if row.costs_rank else None
     # Means that are shown alike are equal.
     score = -float(row.score(row.mean))
     return len(row.seeds) < FEWEST_SEEDS, row.short, score, math.inf if cost is None else cost
@@ -178,14 +178,14 @@ def agent_part(spec: AgentSpec, rows: Sequence[TableRow]) -> str:
             row.environment,
             str(len(row.seeds)),
             mean(row),
-            *(NOT_COUNTED if row.uncounted else cost(value) for value in costs(row)),
+            *(row.cost_cell(cost(value)) for value in costs(row)),
         )
         for row in own
     ]
     lines += [table(("Environment", "Seeds", "Mean return", *COST), cells), ""]
     text = (
         "Costs are those of a decision, means over seeds; [the results](../results/index.md) say "
-        "how they are counted."
+        "how they are counted. Those in brackets do not rank: no seed was trained again."
     )
     return "\n".join([*lines, text, ""])
 

@@ -83,6 +83,7 @@ def run(page: str, folder: Path) -> None:
     with _inside(folder):
         for block in blocks(page):
             if block.file is not None:
+                Path(block.file).parent.mkdir(parents=True, exist_ok=True)
                 Path(block.file).write_text(block.text, encoding="utf-8")
             elif block.language == "python":
                 exec(compile(block.text, "tutorial", "exec"), names)  # noqa: S102 - our own page

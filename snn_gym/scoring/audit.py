@@ -13,7 +13,7 @@ from snn_gym.scoring.derivation import find_parent
 from snn_gym.scoring.errors import SubmissionError
 from snn_gym.scoring.rendering import TABLE_NAME, read_table, render_table
 from snn_gym.scoring.results import Row, hash_tensors, named, read_row, strangers
-from snn_gym.scoring.verification import check_claim, check_weights
+from snn_gym.scoring.verification import check_claim, check_processor, check_weights
 from snn_gym.storage import StorageError
 
 
@@ -23,8 +23,9 @@ def audit(leaderboard: str | os.PathLike[str]) -> tuple[str, ...]:
     Every row and its weights have the digests of their last line in ``digests.txt``, and every line
     follows from the one before; there are no other files; weights fit the architecture that the row
     names and have its hashes; aggregates follow from the returns; the parents of rows that were
-    made lean are rows; README.md is the table of the rows. No episode is played. Who writes a row
-    and all lines from its own on anew is seen only where the file's history is known, as in git.
+    made lean are rows with their seeds; README.md is the table of the rows. No episode is played.
+    Who writes a row and all lines from its own on anew is seen only where the file's history is
+    known, as in git.
 
     Args:
         leaderboard: Existing folder of the leaderboard.
@@ -69,6 +70,7 @@ def _read_checked(leaderboard: Path, link: Link) -> Row:
 def _check_row(row: Row, weights: bytes) -> None:
     check_claim(row.score, len(row.lengths))
     check_curve(row)
+    check_processor(row, whole=False)
     if row.hidden is not None:
         check_claim(row.hidden.score, len(row.lengths))
     trained = trained_tensors(check_weights(weights, row), row.agent, row.environment)

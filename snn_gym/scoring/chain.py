@@ -11,19 +11,27 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from snn_gym.scoring.errors import SubmissionError
 from snn_gym.scoring.manifest import MAX_ROW_BYTES, MAX_WEIGHTS_BYTES
-from snn_gym.storage import StorageError, read_regular_file, write_text_atomic
+from snn_gym.storage import (
+    StorageError,
+    opened_folder,
+    read_regular_file,
+    write_text_atomic,
+)
 
 DIGESTS_NAME = "digests.txt"
+RESULTS_FOLDER = "results"
 _MAX_DIGESTS_BYTES = 64 * 1024 * 1024
 _NOTHING = "0" * 64  # before the first line
 _LINE = re.compile(
-    r"([0-9a-f]{64}) ([0-9a-f]{64}) ([0-9a-f]{64}) (results/[^/ ]+/[^/ ]+/\d+\.json)"
+    r"([0-9a-f]{64}) ([0-9a-f]{64}) ([0-9a-f]{64}) "
+    r"(results/[a-z0-9-]+/[A-Za-z0-9_-]+/(?:0|[1-9][0-9]{0,8})\.json)"
 )
 
 
@@ -50,23 +58,57 @@ def read_chain(leaderboard: Path) -> tuple[Link, ...]:
     """Read the chain of a leaderboard, and check that every line follows from the one before.
 
     Args:
-        leaderboard: Folder of the leaderboard; one without the file has no lines.
+        leaderboard: Folder of the leaderboard; one without rows has no lines.
 
     Returns:
-        Its lines. The last one is left out where its row is still that of the row's line before: a
-        process was killed between the two, and the next line takes its place.
+        Its lines, without the last one where its writer was stopped before the row was
+        there: the next writer takes it off.
 
     Raises:
-        SubmissionError: ``digests``: a line was changed, left out or put in.
+        SubmissionError: ``digests``: a line was changed, left out or put in, or there are rows and
+            no line.
         StorageError: The file is no regular file of a sensible size.
     """
+    links = _read_lines(leaderboard)
+    return links[:-1] if _is_interrupted(leaderboard, links) else links
+
+
+def drop_interrupted(leaderboard: Path) -> Link | None:
+    """Take the last line off if its row is not there: its writer was stopped between the two.
+
+    Who puts an earlier file of the last row back, or deletes the last row, is taken for that;
+    without the last line that would be whole, too, and only the history of the file tells either.
+
+    Args:
+        leaderboard: Folder of the leaderboard; the caller holds its lock.
+
+    Returns:
+        That line, None where nothing was interrupted.
+
+    Raises:
+        SubmissionError: As in ``read_chain``.
+        StorageError: As in ``read_chain``.
+    """
+    links = _read_lines(leaderboard)
+    if not _is_interrupted(leaderboard, links):
+        return None
+    _write_lines(leaderboard, links[:-1])
+    return links[-1]
+
+
+def _read_lines(leaderboard: Path) -> tuple[Link, ...]:
     path = leaderboard / DIGESTS_NAME
-    if not path.exists() and not path.is_symlink():
+    data = b""
+    if path.exists() or path.is_symlink():
+        data = read_regular_file(path, max_bytes=_MAX_DIGESTS_BYTES)
+    if not data:
+        _check_has_no_rows(leaderboard)
         return ()
-    text = read_regular_file(path, max_bytes=_MAX_DIGESTS_BYTES).decode("utf-8", "replace")
     links: list[Link] = []
     before = _NOTHING
-    for number, line in enumerate(text.splitlines(), 1):
+    # No splitlines: it ends lines where no other reader does.
+    lines = data.decode("ascii", "replace").removesuffix("\n").split("\n")
+    for number, line in enumerate(lines, 1):
         found = _LINE.fullmatch(line)
         link = None if found is None else Link(*found.groups())
         if link is None or link != _next(before, link.row, link.weights, link.place):
@@ -77,23 +119,76 @@ def read_chain(leaderboard: Path) -> tuple[Link, ...]:
             )
         links.append(link)
         before = link.chain
-    return tuple(links[:-1] if _is_interrupted(leaderboard, links) else links)
+    return tuple(links)
+
+
+def _check_has_no_rows(leaderboard: Path) -> None:
+    """Refuse rows without a chain: one that began with them would vouch for whatever they say."""
+    for path in sorted((leaderboard / RESULTS_FOLDER).rglob("*.json")):
+        if not path.name.startswith("."):  # a file that was never finished
+            raise SubmissionError(
+                "digests",
+                f"{leaderboard} has rows under {RESULTS_FOLDER}/ and no line in {DIGESTS_NAME}; "
+                "expected a line for each; restore the file from its history, or verify the "
+                "submissions again into a new folder",
+            )
 
 
 def _is_interrupted(leaderboard: Path, links: Sequence[Link]) -> bool:
-    """Say whether a row that was to be replaced is still the one before the last line.
-
-    Who puts an earlier file of the last row back is taken for that; without the last line it would
-    be whole, too, and only the history of the file tells either.
-    """
-    earlier = [link for link in links[:-1] if link.place == links[-1].place]
-    if not earlier or earlier[-1].row == links[-1].row:
+    if not links:
         return False
+    last = links[-1]
+    earlier = [link for link in links[:-1] if link.place == last.place]
     try:
-        row = read_regular_file(leaderboard / links[-1].place, max_bytes=MAX_ROW_BYTES)
-    except StorageError:
-        return False  # said where the row is read
-    return _digest(row) == earlier[-1].row
+        row = read_below(leaderboard, last.place, MAX_ROW_BYTES)
+    except StorageError as error:
+        if error.reason != "missing" or earlier:
+            return False  # said where the row is read
+        # Neither: a package with a part of the table, or both were deleted.
+        weights = (leaderboard / last.place).with_suffix(".safetensors")
+        return weights.is_file() and not weights.is_symlink()
+    return bool(earlier) and last.row != earlier[-1].row == _digest(row)
+
+
+@contextmanager
+def opened_place(leaderboard: Path, place: str, *, make: bool = False) -> Iterator[tuple[int, str]]:
+    """Yield the folder of a row as a descriptor, and the name of the row's file there.
+
+    Args:
+        leaderboard: Folder of the leaderboard.
+        place: The row's file, as seen from there, with slashes.
+        make: Whether to make the folders that are missing.
+
+    Raises:
+        StorageError: A folder on the way is missing, a link, or no folder.
+    """
+    *folders, name = place.split("/")
+    with opened_folder(leaderboard, folders, make=make) as descriptor:
+        yield descriptor, name
+
+
+def read_below(leaderboard: Path, place: str, max_bytes: int) -> bytes:
+    """Return the content of a file below a leaderboard, following no link on the way.
+
+    Args:
+        leaderboard: Folder of the leaderboard.
+        place: The file, as seen from there, with slashes.
+        max_bytes: Largest accepted size in bytes.
+
+    Raises:
+        StorageError: It is missing, no regular file of such a size, or behind a link.
+    """
+    with opened_place(leaderboard, place) as (descriptor, name):
+        return read_regular_file(name, max_bytes=max_bytes, dir_fd=descriptor)
+
+
+def weights_place(place: str) -> str:
+    """Return where the weights of a row lie.
+
+    Args:
+        place: The row's file, as seen from the leaderboard.
+    """
+    return place.removesuffix(".json") + ".safetensors"
 
 
 def read_linked(leaderboard: Path, link: Link) -> tuple[bytes, bytes]:
@@ -107,73 +202,45 @@ def read_linked(leaderboard: Path, link: Link) -> tuple[bytes, bytes]:
         SubmissionError: ``digests``: one of them is another file.
         StorageError: One of them is missing, or no regular file of a sensible size.
     """
-    row = leaderboard / link.place
-    weights = row.with_suffix(".safetensors")
     return (
-        _same(leaderboard, row, link.row, MAX_ROW_BYTES),
-        _same(leaderboard, weights, link.weights, MAX_WEIGHTS_BYTES),
+        _same(leaderboard, link.place, link.row, MAX_ROW_BYTES),
+        _same(leaderboard, weights_place(link.place), link.weights, MAX_WEIGHTS_BYTES),
     )
 
 
-def _same(leaderboard: Path, path: Path, digest: str, max_bytes: int) -> bytes:
-    data = read_regular_file(path, max_bytes=max_bytes)
+def _same(leaderboard: Path, place: str, digest: str, max_bytes: int) -> bytes:
+    data = read_below(leaderboard, place, max_bytes)
     found = _digest(data)
     if found != digest:
         raise SubmissionError(
             "digests",
-            f"{path.relative_to(leaderboard).as_posix()} has the SHA-256 {found[:16]}…; expected "
-            f"{digest[:16]}…, as in {DIGESTS_NAME}; restore it from the history",
+            f"{place} has the SHA-256 {found[:16]}…; expected {digest[:16]}…, as in "
+            f"{DIGESTS_NAME}; restore it from the history",
         )
     return data
 
 
-def add_link(leaderboard: Path, row_file: Path, row: bytes, weights: bytes) -> None:
+def add_link(leaderboard: Path, place: str, row: bytes, weights: bytes) -> None:
     """Add a row that is about to be written; the caller holds the leaderboard's lock.
 
-    Where rows are older than the chain it begins with these.
+    A leaderboard without rows gets its chain.
 
     Args:
         leaderboard: Folder of the leaderboard.
-        row_file: Where the row's file will be.
+        place: The row's file, as seen from there, with slashes.
         row: Its content.
         weights: Content of its weights' file.
 
     Raises:
-        SubmissionError: The chain is broken.
+        SubmissionError: The chain is broken, or there are rows and none.
     """
-    links = read_chain(leaderboard) or _of_files(leaderboard)
+    links = read_chain(leaderboard)
     before = links[-1].chain if links else _NOTHING
-    place = row_file.relative_to(leaderboard).as_posix()
-    _write(leaderboard, (*links, _next(before, _digest(row), _digest(weights), place)))
+    new = _next(before, _digest(row), _digest(weights), place)
+    _write_lines(leaderboard, (*links, new))
 
 
-def begin_chain(leaderboard: Path) -> None:
-    """Write the chain of the rows that there are, where there is none.
-
-    Args:
-        leaderboard: Folder of the leaderboard.
-
-    Raises:
-        ValueError: There is one.
-    """
-    if read_chain(leaderboard):
-        raise ValueError(f"{leaderboard / DIGESTS_NAME} exists; it is only ever added to")
-    _write(leaderboard, _of_files(leaderboard))
-
-
-def _of_files(leaderboard: Path) -> tuple[Link, ...]:
-    links: list[Link] = []
-    for path in sorted((leaderboard / "results").glob("*/*/*.json")):
-        row = read_regular_file(path, max_bytes=MAX_ROW_BYTES)
-        weights_file = path.with_suffix(".safetensors")
-        weights = read_regular_file(weights_file, max_bytes=MAX_WEIGHTS_BYTES)
-        before = links[-1].chain if links else _NOTHING
-        place = path.relative_to(leaderboard).as_posix()
-        links.append(_next(before, _digest(row), _digest(weights), place))
-    return tuple(links)
-
-
-def _write(leaderboard: Path, links: Iterable[Link]) -> None:
+def _write_lines(leaderboard: Path, links: Iterable[Link]) -> None:
     write_text_atomic(leaderboard / DIGESTS_NAME, "".join(link.line for link in links))
 
 

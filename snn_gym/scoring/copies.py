@@ -23,11 +23,12 @@ from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 
 from snn_gym.scoring.architecture import trained_tensors
+from snn_gym.scoring.chain import read_below
 from snn_gym.scoring.errors import SubmissionError
 from snn_gym.scoring.manifest import MAX_WEIGHTS_BYTES
 from snn_gym.scoring.results import Row, list_rows, row_path
 from snn_gym.spiking.assembly import todays_names
-from snn_gym.storage import StorageError, load_tensors
+from snn_gym.storage import StorageError, parse_tensors
 from snn_gym.zoo import agent_ids
 
 if TYPE_CHECKING:
@@ -183,12 +184,14 @@ def stored_tensors(leaderboard: Path, row: Row) -> dict[str, torch.Tensor]:
         SubmissionError: ``row-weights``: they cannot be read.
     """
     path = row_path(leaderboard, row.agent, row.environment, row.seed).with_suffix(".safetensors")
+    place = path.relative_to(leaderboard).as_posix()
     try:
-        return todays_names(load_tensors(path, max_bytes=MAX_WEIGHTS_BYTES)[0])
+        data = read_below(leaderboard, place, MAX_WEIGHTS_BYTES)
+        return todays_names(parse_tensors(data, where=path.name)[0])
     except StorageError as error:
         raise SubmissionError(
             "row-weights",
-            f"{path.relative_to(leaderboard)}: {error}; see `snn-gym audit`",
+            f"{place}: {error}; see `snn-gym audit`",
         ) from error
 
 

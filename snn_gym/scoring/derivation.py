@@ -32,7 +32,9 @@ def find_parent(
         The parent's row; None for what was trained from the start.
 
     Raises:
-        SubmissionError: ``parent``: there is none, or it is not what the recipe says.
+        SubmissionError: ``parent``: there is none, it is not what the recipe says, or it has
+            another seed. As a row has a place by agent, environment and seed, there is then one of
+            an agent for each parent.
     """
     parent = None if claim.recipe is None else claim.recipe.parent
     if parent is None:
@@ -55,6 +57,13 @@ def find_parent(
             f"{row.environment_version}, with seed {row.seed} and {row.steps} steps; expected one "
             f"on {claim.environment}, version {claim.environment_version}, with {parent.steps} "
             "steps that was trained from the start; make it lean from such a one",
+        )
+    if row.seed != claim.seed:
+        raise SubmissionError(
+            "parent",
+            f"its seed is {claim.seed} and that of its parent, {row.agent} on {row.environment}, "
+            f"{row.seed}; expected the parent's, so that a training counts as one seed; make it "
+            "lean with that seed",
         )
     return row
 

@@ -45,12 +45,35 @@ COLUMN_DEFINITIONS: dict[str, str] = {
     "count",
     "Steps": "environment steps of training; of imported agents as their submitters say",
     "Trained again": "seeds whose training was repeated by its recipe and gave the same weights, "
-    "bit for bit ([how](RULES.md#a-row-is-a-recipe)); the training of the others is a claim",
+    "bit for bit ([how](RULES.md#a-row-is-a-recipe)); the training of the others is a claim. A row "
+    "that was made lean counts if its parent's training was repeated, too",
 }
 DERIVED = "◊"
 """Of agents that were made lean from the rows of others."""
 COLUMNS = tuple(COLUMN_DEFINITIONS)
 """Headings of the table, in the order of `snn_gym.scoring.table.TableRow.cells`."""
+
+UNPROVEN = """Costs in brackets do not rank: no seed of the line was trained again, so its weights \
+may have been made by hand, and such a network costs next to nothing. They are on no front and \
+count in no choice of the cheapest. Imported agents can't be trained again.
+"""
+"""What brackets around costs mean."""
+
+UNRANKED_HEADING = "Other recipes"
+"""What stands above the rows that do not rank."""
+UNRANKED_TEXT = """Each of these rows was run again as all others, but its recipe is not the one \
+that [the rules](RULES.md#which-rows-rank) fix. They count in no mean, comparison, profile or \
+front, and `load_pretrained` takes one only if its seed is named.
+"""
+UNRANKED_COLUMNS: dict[str, str] = {
+    "Environment": "gymnasium id",
+    "Class": "class whose budget binds the agent",
+    "Agent": "the agent",
+    "Seed": "training seed",
+    "Mean return": "mean return of its episodes",
+    "Reason": "what differs in its recipe",
+}
+"""Columns of the table of rows that do not rank, and what they mean."""
 
 REFERENCE_COLUMNS: dict[str, str] = {
     "Memoryless": "mean return of the best policy known that sees the present observation alone; "

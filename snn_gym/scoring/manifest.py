@@ -52,7 +52,9 @@ def _no_path(value: str, where: str) -> None:
 
 def _is_date(value: str, where: str) -> None:
     try:
-        datetime.strptime(value, _DATE_FORMAT)
+        # strptime takes fewer digits, too, and those of any script.
+        if datetime.strptime(value, _DATE_FORMAT).strftime(_DATE_FORMAT) != value:
+            raise ValueError(value)
     except ValueError as error:
         raise ValueError(f"{where}: is no UTC time like 2026-01-31T12:00:00Z") from error
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from snn_gym.scoring.results import Row
 from snn_gym.zoo import agent_ids, load_agent_spec
@@ -25,6 +25,42 @@ def is_derived(row: Row) -> bool:
         row: The row.
     """
     return parent_steps(row) > 0
+
+
+def parents(rows: Iterable[Row]) -> dict[str, Row]:
+    """Return rows by what those that were made lean from them name.
+
+    Args:
+        rows: All rows that may be a parent.
+    """
+    return {row.weights_sha256: row for row in rows}
+
+
+def parent_of(row: Row, known: Mapping[str, Row]) -> Row | None:
+    """Return the row that a row was made lean from, None without one.
+
+    Args:
+        row: The row.
+        known: As `parents` gives them.
+    """
+    parent = None if row.recipe is None else row.recipe.parent
+    return None if parent is None else known.get(parent.weights_sha256)
+
+
+def gives_the_same_weights(row: Row, parent: Row | None) -> bool:
+    """Say whether training a row again gave its weights, and, if it was made lean, its parent's.
+
+    Args:
+        row: The row.
+        parent: The row that it was made lean from; None without one.
+    """
+    if is_derived(row) and (parent is None or is_derived(parent)):
+        return False
+    return all(
+        x.trained_again is not None and x.trained_again.same == "weights"
+        for x in (row, parent)
+        if x is not None
+    )
 
 
 def origins_of(rows: Sequence[Row], known: Mapping[str, Row]) -> tuple[Row, ...]:

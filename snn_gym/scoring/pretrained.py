@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -12,8 +12,10 @@ from snn_gym.content import checkout_root, content_path
 from snn_gym.names import did_you_mean
 from snn_gym.scoring.chain import Link, read_chain, read_linked
 from snn_gym.scoring.errors import SubmissionError
+from snn_gym.scoring.origins import is_derived, parent_of, parents
 from snn_gym.scoring.results import Row, named, read_row, row_path, verified_weights
 from snn_gym.scoring.shipping import median_seed
+from snn_gym.scoring.terms import Unranked, read_terms
 from snn_gym.spiking.costs import Costs
 from snn_gym.storage import StorageError
 from snn_gym.zoo import agent_ids, load_agent_spec
@@ -39,6 +41,16 @@ class TrainedAgent:
     """Verified rows, by seed."""
     elsewhere: tuple[int, ...] = ()
     """Seeds that a checkout has and this installation has not."""
+    unranked: tuple[Unranked, ...] = ()
+    """Those of the rows that do not rank."""
+    parents: tuple[Row, ...] = ()
+    """Rows that some of them were made lean from."""
+
+    @property
+    def ranked(self) -> tuple[Row, ...]:
+        """The rows that rank."""
+        apart = [other.row for other in self.unranked]
+        return tuple(row for row in self.rows if row not in apart)
 
     def row(self, pick: Pick = "median") -> Row:
         """Return one of the rows.
@@ -50,7 +62,7 @@ class TrainedAgent:
             ValueError: There is no such row, or not in this installation.
         """
         rows = {row.seed: row for row in self.rows}
-        means = {seed: row.score.mean for seed, row in rows.items()}
+        means = {row.seed: row.score.mean for row in self.ranked or self.rows}
         what = f"{self.agent} on {self.environment}"
         seeds = sorted([*rows, *self.elsewhere])
         # True is 1 to Python, and a seed to nobody.
@@ -85,6 +97,7 @@ def load_pretrained(
     What acting does not need is not in the table: critics, the spread of continuous exploration,
     optimisers and replay buffers begin anew, so that further learning may lose return at first.
 
+    Rows whose recipe is another than the rules fix do not rank and are loaded by their seed alone.
     ``median`` is the default because the best of several seeds is a lucky draw: training again
     gives such a one rarely, while half of the seeds are at least as good as the median. What is
     loaded is somebody's row already and can't be submitted as one's own, trained on or not: no
@@ -182,8 +195,8 @@ def list_trained(
     groups = _groups(board)
     _check_names(agent, env_id, list(groups))
     return tuple(
-        _read(board, *pair, links)
-        for pair, links in groups.items()
+        _read(board, *pair, groups)
+        for pair in groups
         if agent in (None, pair[0]) and env_id in (None, pair[1])
     )
 
@@ -201,8 +214,7 @@ def twin_costs(agent: str, env_id: str, leaderboard: Path | None = None) -> Cost
     """
     twin = load_agent_spec(agent).twin if agent in agent_ids() else None
     board = _board(leaderboard)
-    links = _groups(board).get((twin or "", env_id), [])
-    trained = _read(board, twin or "", env_id, links)
+    trained = _read(board, twin or "", env_id, _groups(board))
     return trained.row().costs if trained.rows else None
 
 
@@ -253,13 +265,28 @@ def _check_names(agent: str | None, env_id: str | None, pairs: list[tuple[str, s
         )
 
 
-def _read(board: Path, agent: str, env_id: str, links: list[Link]) -> TrainedAgent:
+def _read(
+    board: Path, agent: str, env_id: str, groups: Mapping[tuple[str, str], list[Link]]
+) -> TrainedAgent:
+    links = groups.get((agent, env_id), [])
     # A wheel has a small part of the table, with the chain of all of it.
     partial = board == content_path("leaderboard") and checkout_root() is None
     absent = [link for link in links if partial and not (board / link.place).exists()]
     rows = sorted(_verified(board, [x for x in links if x not in absent]), key=lambda row: row.seed)
     elsewhere = sorted(int(Path(link.place).stem) for link in absent)
-    return TrainedAgent(agent, env_id, tuple(rows), tuple(elsewhere))
+    made = {x.recipe.parent.weights_sha256 for x in rows if x.recipe and x.recipe.parent}
+    of_parents = [link for group in groups.values() for link in group if link.weights in made]
+    there = [link for link in of_parents if not partial or (board / link.place).exists()]
+    known = tuple(_verified(board, there))
+    terms, named = read_terms(board), parents(known)
+    unranked = []
+    for row in rows:
+        parent = parent_of(row, named)
+        reason = terms.reason(row, parent)
+        # What a part of the table does not show is no reason.
+        if reason is not None and not (partial and is_derived(row) and parent is None):
+            unranked.append(Unranked(row, reason))
+    return TrainedAgent(agent, env_id, tuple(rows), tuple(elsewhere), tuple(unranked), known)
 
 
 def _verified(board: Path, links: list[Link]) -> Iterator[Row]:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -18,13 +18,14 @@ from snn_gym.names import did_you_mean
 from snn_gym.policies.raw_observations import raw_policy
 from snn_gym.registry import IMPORTED, load_environment_spec
 from snn_gym.scoring.architecture import trained_tensors
+from snn_gym.scoring.chain import RESULTS_FOLDER, read_below
 from snn_gym.scoring.curves import curve_of_run, keeps_log
 from snn_gym.scoring.evaluation import EVALUATOR_VERSION, OFFICIAL_EPISODES, evaluation_seeds
 from snn_gym.scoring.found import Robustness
 from snn_gym.scoring.hidden import describe, play_hidden, submission_digest
 from snn_gym.scoring.manifest import MAX_ROW_BYTES, Scores, utc_now
+from snn_gym.scoring.origins import gives_the_same_weights, parent_of, parents
 from snn_gym.scoring.results import (
-    RESULTS_FOLDER,
     Row,
     hash_tensors,
     list_rows,
@@ -34,9 +35,10 @@ from snn_gym.scoring.results import (
 )
 from snn_gym.scoring.retraining import train_again
 from snn_gym.scoring.robustness import play_with_faults
+from snn_gym.scoring.table import line_of
+from snn_gym.scoring.terms import split_rows
 from snn_gym.scoring.verification import check_weights, different_returns
 from snn_gym.scoring.worker import Request, rerun
-from snn_gym.storage import read_regular_file
 from snn_gym.zoo import build_policy, load_agent
 from snn_gym.zoo.files import MANIFEST
 
@@ -113,9 +115,16 @@ def play_again(
     yield from _each(_play, leaderboard, list_rows(leaderboard), seeds, processes)
 
 
+Choice = Literal["all", "parents", "lines"]
+"""Rows that are trained again: all; those without the mark that others were made lean from; or of
+each line of the table whose costs do not rank the first one without it, with its parent."""
+
+
 def retrain_rows(
     leaderboard: str | os.PathLike[str],
     *,
+    choice: Choice = "all",
+    agents: Collection[str] = (),
     share: float = 1.0,
     seed: int = 0,
     seeds: Sequence[int] | None = None,
@@ -125,7 +134,9 @@ def retrain_rows(
 
     Args:
         leaderboard: As in ``reevaluate``; imported agents were trained elsewhere and are left out.
-        share: Share of the rows that is drawn at random, in (0, 1]; at least one.
+        choice: Which rows.
+        agents: Agents whose rows these are; all if there are none.
+        share: Share of them that is drawn at random, in (0, 1]; at least one.
         seed: Seed of the draw.
         seeds: As in ``reevaluate``; for rows that other machines trained.
         processes: As in ``reevaluate``.
@@ -135,14 +146,58 @@ def retrain_rows(
 
     Raises:
         SubmissionError: A row does not fit the schema.
-        ValueError: The share is out of range.
+        ValueError: The share is out of range, or an agent has no row.
     """
     if not 0.0 < share <= 1.0:
         raise ValueError(f"the share of the rows must be above 0 and at most 1, got {share}")
-    rows = [row for row in list_rows(Path(leaderboard)) if row.budget_class != IMPORTED]
+    stored = list_rows(Path(leaderboard))
+    _check_have_rows(agents, stored)
+    rows = [
+        row
+        for row in chosen_rows(Path(leaderboard), stored, choice)
+        if row.budget_class != IMPORTED
+    ]
+    rows = [row for row in rows if not agents or row.agent in agents]
+    if not rows:
+        return
     drawn = np.random.default_rng(seed).permutation(len(rows))[: max(1, round(share * len(rows)))]
     chosen = [rows[index] for index in sorted(drawn)]
     yield from _each(retrain_row, Path(leaderboard), chosen, seeds, processes)
+
+
+def chosen_rows(leaderboard: Path, rows: Sequence[Row], choice: Choice) -> list[Row]:
+    """Return the rows that a choice names.
+
+    Args:
+        leaderboard: Folder of the leaderboard.
+        rows: All of its rows.
+        choice: As in ``retrain_rows``.
+    """
+    if choice == "all":
+        return list(rows)
+    known = parents(rows)
+    unmarked = [row for row in rows if not gives_the_same_weights(row, parent_of(row, known))]
+    if choice == "lines":
+        ranked, _ = split_rows(leaderboard, rows)
+        marked = {line_of(row) for row in ranked if row not in unmarked}
+        firsts = {line_of(row): row for row in reversed(ranked) if line_of(row) not in marked}
+        wanted = list(firsts.values())
+        wanted += [x for x in (parent_of(row, known) for row in wanted) if x is not None]
+    else:
+        wanted = [x for x in (parent_of(row, known) for row in rows) if x is not None]
+    return [
+        row
+        for row in rows
+        if row in wanted and (row.trained_again is None or row.trained_again.same != "weights")
+    ]
+
+
+def _check_have_rows(agents: Collection[str], rows: Sequence[Row]) -> None:
+    known = sorted({row.agent for row in rows}) if agents else []
+    for agent in agents:
+        if agent not in known:
+            meant = did_you_mean(agent, known)
+            raise ValueError(f"there is no row of {agent!r}{meant} there are: {', '.join(known)}")
 
 
 def play_hidden_seeds(
@@ -191,12 +246,8 @@ def add_robustness(
         ValueError: An agent has no row.
     """
     rows = list_rows(Path(leaderboard))
-    known = sorted({row.agent for row in rows})
-    for agent in agents:
-        if agent not in known:
-            meant = did_you_mean(agent, known)
-            raise ValueError(f"there is no row of {agent!r}{meant} there are: {', '.join(known)}")
-    lacking = [row for row in rows if row.robustness is None and row.agent in (agents or known)]
+    _check_have_rows(agents, rows)
+    lacking = [x for x in rows if x.robustness is None and (not agents or x.agent in agents)]
     yield from _each(_play_with_faults, Path(leaderboard), lacking, seeds, processes)
 
 
@@ -290,7 +341,10 @@ def _play_hidden(leaderboard: Path, row: Row, _: tuple[int, ...], *, salt: bytes
     try:
         weights = verified_weights(leaderboard, row)
         check_weights(weights, row)
-        digest = submission_digest(read_regular_file(path, max_bytes=MAX_ROW_BYTES), weights)
+        digest = submission_digest(
+            read_below(leaderboard, path.relative_to(leaderboard).as_posix(), MAX_ROW_BYTES),
+            weights,
+        )
         hidden = play_hidden(row, digest, salt, functools.partial(rerun, weights=weights))
     except ValueError as error:
         return Again(path, str(error))

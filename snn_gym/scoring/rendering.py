@@ -22,14 +22,19 @@ from snn_gym.scoring.headings import (
     MARK,
     REFERENCE_COLUMNS,
     SHORT,
+    UNPROVEN,
+    UNRANKED_COLUMNS,
+    UNRANKED_HEADING,
+    UNRANKED_TEXT,
     VOLTAGES,
 )
 from snn_gym.scoring.hidden import CHANCE
 from snn_gym.scoring.origins import is_derived
 from snn_gym.scoring.profiles import PROFILE_COLUMNS, PROFILE_DEFINITIONS, profiles
-from snn_gym.scoring.results import Row
+from snn_gym.scoring.results import Row, shown_rows
 from snn_gym.scoring.room import ROOM_COLUMNS, registered_demand, room_cells
-from snn_gym.scoring.table import TableRow, section, table_rows
+from snn_gym.scoring.table import TableRow, section, summaries
+from snn_gym.scoring.terms import Unranked, split_rows
 from snn_gym.spiking.costs import NOT_COUNTED
 from snn_gym.storage import StorageError, read_regular_file, write_text_atomic
 
@@ -45,7 +50,10 @@ Every row was run again by `snn-gym verify` before it was written. [RULES.md](RU
 submit and how a policy is evaluated; what the columns mean stands at the end. This file is written
 by `snn-gym table`; do not edit it.
 """
-_TEXTS = ("Agent", "Twin", "Against", "Environment", "Class", "Environments", "Finding", "Fits")
+_TEXTS = (
+    *("Agent", "Twin", "Against", "Environment", "Class", "Environments", "Finding", "Fits"),
+    "Reason",
+)
 """Columns whose texts stand to the left; numbers stand to the right."""
 _WRITTEN = _INTRODUCTION.partition(" before it was written")[0]
 STREAMS_NOTE = f"""{MARK} Environment k of a run had the seed of the run plus k, so that runs with \
@@ -77,6 +85,7 @@ How many seeds do well: performance profiles \
 ([Agarwal et al. 2021](https://arxiv.org/abs/2108.13264), section 4.2) of each pair over the \
 environments in which both have seeds enough.
 """
+_UNRANKED = tuple(UNRANKED_COLUMNS)
 _FAULT_TABLE = ("Environment", "Class", "Agent", *FAULT_COLUMNS)
 COSTS_TEXT = """Costs are means over the observations that the policy visited in its evaluation \
 (of more than 20,000, an even subsample), with the states it met them in, summed over layers; "–" \
@@ -96,7 +105,9 @@ def render_table(leaderboard: str | Path) -> str:
         ValueError: As in ``table_rows``.
     """
     sections = [_INTRODUCTION]
-    rows = table_rows(leaderboard)
+    known = shown_rows(leaderboard)
+    ranked, others = split_rows(Path(leaderboard), known)
+    rows = summaries(ranked, known)
     hidden = any(row.hidden_means for row in rows)
     for (environment, version, budget_class), group in itertools.groupby(rows, key=section):
         heading = f"## {environment}, version {version}, {class_in_words(budget_class)}\n"
@@ -108,14 +119,14 @@ def render_table(leaderboard: str | Path) -> str:
         if pairs:
             sections.append(_markdown(COMPARISON_COLUMNS, pairs))
     if not rows:
-        return "\n".join([*sections, "There are no results yet.\n"])
+        return "\n".join([*sections, "There are no results yet.\n", *_apart(others)])
     lines = [profile.cells() for profile in profiles(rows)]
     if lines:
         sections.append(PROFILES_TEXT + "\n" + _markdown(PROFILE_COLUMNS, lines))
     faulted = [_fault_cells(row) for row in rows if row.faulted]
     if faulted:
         sections.append(f"## {FAULTS_HEADING}\n\n{KEPT}\n{_markdown(_FAULT_TABLE, faulted)}")
-    sections += notes(rows)
+    sections += [*_apart(others), *notes(rows)]
     defined = shown_columns(any(row.is_native for row in rows), hidden)
     sections.append("## What the columns mean\n\n" + _definitions(defined))
     sections.append(
@@ -127,6 +138,13 @@ def render_table(leaderboard: str | Path) -> str:
         sections.append(f"{FAULTS_HEADING}:\n\n" + _definitions(FAULT_COLUMNS))
     sections.append(COSTS_TEXT)
     return "\n".join(sections)
+
+
+def _apart(others: Sequence[Unranked]) -> list[str]:
+    """Return the table of the rows that do not rank, nothing without any."""
+    lines = [other.cells() for other in others]
+    table = _markdown(_UNRANKED, lines)
+    return [f"## {UNRANKED_HEADING}\n\n{UNRANKED_TEXT}\n{table}"] if lines else []
 
 
 def notes(rows: Sequence[TableRow]) -> list[str]:
@@ -143,6 +161,7 @@ def notes(rows: Sequence[TableRow]) -> list[str]:
         _VOLTAGES: any(row.reads_voltages for row in rows),
         _UNCOUNTED: any(row.uncounted for row in rows),
         _UNHEARD: any(row.unheard for row in rows),
+        UNPROVEN: not all(row.costs_rank for row in rows),
     }
     return [note for note, holds in shown.items() if holds]
 
@@ -164,9 +183,14 @@ def render_line(leaderboard: str | Path, row: Row) -> str:
     Raises:
         ValueError: As in ``table_rows``.
     """
+    known = shown_rows(leaderboard)
+    ranked, others = split_rows(Path(leaderboard), known)
+    for other in others:
+        if other.row == row:
+            return _markdown(_UNRANKED, [other.cells()])
     rows = [
         line
-        for line in table_rows(leaderboard)
+        for line in summaries(ranked, known)
         if section(line) == (row.environment, row.environment_version, row.budget_class)
     ]
     own = (row.agent, is_derived(row))

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import IO
 
 from snn_gym.config import to_mapping
+from snn_gym.folders import LOCK_SECONDS
 from snn_gym.scoring.errors import SubmissionError
 from snn_gym.scoring.evaluation import OFFICIAL_EPISODES, evaluation_seeds
 from snn_gym.scoring.manifest import parse_strict, shorten
@@ -41,6 +42,8 @@ class VerificationSettings:
     its builds for GPUs several times as much."""
     file_bytes: int = 32 << 20
     """Size of any file that the re-run writes."""
+    lock_seconds: float = LOCK_SECONDS
+    """How long the row waits for another process that holds the leaderboard."""
 
     def describe(self) -> str:
         """Say what keeps the re-run apart here."""

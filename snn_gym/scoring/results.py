@@ -6,19 +6,30 @@ import hashlib
 import os
 import warnings
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from snn_gym.config import Config, Length, Range
-from snn_gym.folders import locked, remove_partial_files
-from snn_gym.scoring.chain import DIGESTS_NAME, Link, add_link, read_chain, read_linked
+from snn_gym.folders import LOCK_SECONDS, locked, remove_partial_files
+from snn_gym.scoring.chain import (
+    DIGESTS_NAME,
+    RESULTS_FOLDER,
+    Link,
+    add_link,
+    drop_interrupted,
+    opened_place,
+    read_below,
+    read_chain,
+    read_linked,
+    weights_place,
+)
 from snn_gym.scoring.errors import SubmissionError
 from snn_gym.scoring.found import HiddenScore, Robustness, TrainedAgain
 from snn_gym.scoring.manifest import (
     MAX_EPISODES,
     MAX_ROW_BYTES,
-    MAX_WEIGHTS_BYTES,
     Date,
     LearningCurve,
     Manifest,
@@ -29,13 +40,11 @@ from snn_gym.scoring.manifest import (
     shorten,
 )
 from snn_gym.spiking.costs import Costs
-from snn_gym.storage import StorageError, read_regular_file, write_bytes_atomic, write_text_atomic
+from snn_gym.storage import StorageError, staged
 from snn_gym.zoo.spec import BudgetClass
 
 if TYPE_CHECKING:
     import torch
-
-RESULTS_FOLDER = "results"
 
 _Count = Annotated[float, Range(at_least=0, at_most=1e15)]
 _LayerCounts = Annotated[dict[Annotated[str, Length(1, 64)], _Count], Length(0, 64)]
@@ -122,19 +131,26 @@ def row_path(leaderboard: Path, agent: str, environment: str, seed: int) -> Path
 
 
 def list_rows(leaderboard: Path) -> tuple[Row, ...]:
-    """Read every row of a leaderboard, sorted by path.
+    """Read every row of a leaderboard that has a line in its chain and is there, sorted by path.
 
     Args:
         leaderboard: Folder of the leaderboard; an absent one has no rows.
 
     Raises:
-        SubmissionError: A row does not fit the schema, or lies at another row's place.
+        SubmissionError: A row does not fit the schema, or lies at another row's place; or as in
+            ``read_chain``.
         StorageError: A row is no regular file of a sensible size.
     """
-    return tuple(
-        read_row(leaderboard, path, read_regular_file(path, max_bytes=MAX_ROW_BYTES))
-        for path in sorted((leaderboard / RESULTS_FOLDER).glob("*/*/*.json"))
-    )
+    rows: list[Row] = []
+    for place in sorted({link.place for link in read_chain(leaderboard)}):
+        try:
+            data = read_below(leaderboard, place, MAX_ROW_BYTES)
+        except StorageError as error:
+            if error.reason == "missing":
+                continue  # said by `sound_rows` and the audit
+            raise
+        rows.append(read_row(leaderboard, leaderboard / place, data))
+    return tuple(rows)
 
 
 def sound_rows(leaderboard: Path) -> tuple[tuple[Row, ...], tuple[str, ...]]:
@@ -199,7 +215,7 @@ def verified_weights(leaderboard: Path, row: Row) -> bytes:
     was edited look like a verified one.
 
     Args:
-        leaderboard: Folder of the leaderboard; one that is older than the chain says nothing.
+        leaderboard: Folder of the leaderboard.
         row: One of its rows.
 
     Raises:
@@ -208,8 +224,6 @@ def verified_weights(leaderboard: Path, row: Row) -> bytes:
     """
     path = row_path(leaderboard, row.agent, row.environment, row.seed)
     links = {link.place: link for link in read_chain(leaderboard)}
-    if not links:
-        return read_regular_file(path.with_suffix(".safetensors"), max_bytes=MAX_WEIGHTS_BYTES)
     place = path.relative_to(leaderboard).as_posix()
     if place not in links:
         raise SubmissionError("digests", _stranger(place))
@@ -280,35 +294,41 @@ def check_is_new(leaderboard: Path, row_file: Path, content_sha256: str | None) 
 
 
 def write_row(
-    leaderboard: Path, row: Row, weights: bytes, check: Callable[[], object] = lambda: None
+    leaderboard: Path,
+    row: Row,
+    weights: bytes,
+    check: Callable[[], object] = lambda: None,
+    *,
+    lock_seconds: float = LOCK_SECONDS,
 ) -> Path:
     """Add a verified row: all of it or nothing, also beside other writers.
 
-    The weights are written first and the row last, so that a process killed in between leaves no
-    row; the weights that it leaves are replaced by the next attempt, and its line in the chain of
-    digests is followed by another one.
+    Row and weights are written to hidden files first, then the chain, and last they get their
+    names. So what fails, for want of room too, leaves the leaderboard as it was, and a process
+    killed before the end leaves a last line whose row is not there; the next writer removes both.
 
     Args:
         leaderboard: Folder of the leaderboard; made if absent.
         row: Verified row.
         weights: The weights file that the row's hash belongs to.
         check: What else has to hold beside the rows that there are then, or raises.
+        lock_seconds: How long to wait at most for another process that holds the leaderboard.
 
     Returns:
         Path of the row.
 
     Raises:
         SubmissionError: Somebody has added the same row or weights meanwhile, or ``check`` says so.
+        StorageError: A folder of the row is a link.
+        ValueError: Another process holds the leaderboard.
     """
     path = row_path(leaderboard, row.agent, row.environment, row.seed)
     leaderboard.mkdir(parents=True, exist_ok=True)
-    with locked(leaderboard):
+    with locked(leaderboard, seconds=lock_seconds):
+        _recover(leaderboard)
         check_is_new(leaderboard, path, row.content_sha256)
         check()
-        path.parent.mkdir(parents=True, exist_ok=True)
-        _sweep(leaderboard, path)
-        write_bytes_atomic(path.with_suffix(".safetensors"), weights)
-        _write(leaderboard, path, row, weights)
+        _write(leaderboard, path, row, weights, is_new=True)
     return path
 
 
@@ -326,26 +346,51 @@ def replace_row(leaderboard: Path, row: Row, **changes: Any) -> Path:
     Raises:
         SubmissionError: As in ``verified_weights`` and ``read_row``.
         StorageError: As in ``verified_weights``.
+        ValueError: Another process holds the leaderboard.
     """
     path = row_path(leaderboard, row.agent, row.environment, row.seed)
     with locked(leaderboard):
-        _sweep(leaderboard, path)
+        _recover(leaderboard)
         weights = verified_weights(leaderboard, row)
-        data = read_regular_file(path, max_bytes=MAX_ROW_BYTES)
-        _write(leaderboard, path, replace(read_row(leaderboard, path, data), **changes), weights)
+        data = read_below(leaderboard, path.relative_to(leaderboard).as_posix(), MAX_ROW_BYTES)
+        new = replace(read_row(leaderboard, path, data), **changes)
+        _write(leaderboard, path, new, weights, is_new=False)
     return path
 
 
-def _sweep(leaderboard: Path, path: Path) -> None:
-    """Remove what writers of a row left that were killed; the caller holds the lock."""
+def _recover(leaderboard: Path) -> None:
+    """Remove what a writer left that was stopped; the caller holds the lock."""
     remove_partial_files(leaderboard, [DIGESTS_NAME])
-    remove_partial_files(path.parent, [path.name, path.with_suffix(".safetensors").name])
+    link = drop_interrupted(leaderboard)
+    if link is None:
+        return
+    with opened_place(leaderboard, link.place) as (folder, name):
+        remove_partial_files(folder, [name, weights_place(name)])
+        if not _exists(name, folder):
+            os.unlink(weights_place(name), dir_fd=folder)
 
 
-def _write(leaderboard: Path, path: Path, row: Row, weights: bytes) -> None:
-    text = dump_json(row)
-    add_link(leaderboard, path, text.encode(), weights)
-    write_text_atomic(path, text)
+def _exists(name: str, folder: int) -> bool:
+    try:
+        os.lstat(name, dir_fd=folder)
+    except FileNotFoundError:
+        return False
+    return True
+
+
+def _write(leaderboard: Path, path: Path, row: Row, weights: bytes, *, is_new: bool) -> None:
+    text = dump_json(row).encode()
+    place = path.relative_to(leaderboard).as_posix()
+    with ExitStack() as files:
+        folder, name = files.enter_context(opened_place(leaderboard, place, make=is_new))
+        remove_partial_files(folder, [name, weights_place(name)])
+        publish_row = files.enter_context(staged(name, text, dir_fd=folder))
+        if is_new:
+            publish = files.enter_context(staged(weights_place(name), weights, dir_fd=folder))
+        add_link(leaderboard, place, text, weights)
+        if is_new:
+            publish()
+        publish_row()
 
 
 def hash_tensors(tensors: Mapping[str, torch.Tensor]) -> str:

@@ -15,6 +15,7 @@ MOST_BYTES = 2_000_000
 """Size of all files that travel, together."""
 
 _DIGESTS = Path("digests.txt")
+_PLAN = Path("plan.toml")
 _RESULTS = Path("results")
 
 
@@ -29,7 +30,7 @@ def median_seed(means: Mapping[int, float]) -> int:
 
 
 def shipped_files(leaderboard: Path, most_bytes: int = MOST_BYTES) -> tuple[Path, ...]:
-    """Choose the chain of digests and, the smallest first, median rows and their weights.
+    """Choose the chain of digests, the plan and, the smallest first, median rows and their weights.
 
     Args:
         leaderboard: Folder of the leaderboard.
@@ -40,7 +41,8 @@ def shipped_files(leaderboard: Path, most_bytes: int = MOST_BYTES) -> tuple[Path
     """
     if not (leaderboard / _DIGESTS).is_file():
         return ()
-    chosen, left = [_DIGESTS], most_bytes - _size(leaderboard / _DIGESTS)
+    chosen = [path for path in (_DIGESTS, _PLAN) if (leaderboard / path).is_file()]
+    left = most_bytes - sum(_size(leaderboard / path) for path in chosen)
     for row in sorted(_small_medians(leaderboard), key=lambda row: (_size(_weights(row)), row)):
         left -= _size(row) + _size(_weights(row))
         if left < 0:

@@ -14,6 +14,7 @@ from snn_gym.registry import EnvironmentSpec, known_ids, load_environment_spec
 from snn_gym.scoring.comparison import Comparison
 from snn_gym.scoring.evaluation import OFFICIAL_EPISODES, Evaluation, evaluate
 from snn_gym.scoring.headings import FEWEST_SEEDS, MARK
+from snn_gym.scoring.origins import parents
 from snn_gym.scoring.pretrained import find_trained
 from snn_gym.scoring.rendering import STREAMS_NOTE
 from snn_gym.scoring.statistics import difference_interval, expected_shortfall
@@ -70,7 +71,8 @@ class Side:
     def _cost(self, name: str) -> str:
         if self.line.uncounted:
             return f"{NOT_COUNTED}: {', '.join(self.line.uncounted)}"
-        return self.shown([costs.total(name) for costs in self.costs], count)
+        text = self.shown([costs.total(name) for costs in self.costs], count)
+        return text if self.costs_rank else self.line.cost_cell(text)
 
     def cells(self) -> tuple[str, ...]:
         """Return the texts beside `MEASURES`."""
@@ -89,6 +91,11 @@ class Side:
             f"{line.parameters:,}",
             " to ".join(f"{steps:,}" for steps in sorted({min(line.steps), max(line.steps)})),
         )
+
+    @property
+    def costs_rank(self) -> bool:
+        """Whether costs compare: a row's weights may have been made by hand, a run is one's own."""
+        return bool(self.runs) or self.line.costs_rank
 
 
 MEASURES = (
@@ -164,6 +171,8 @@ def describe_difference(one: Side, two: Side) -> list[str]:
         f"lower one-sided 95 % bound of the difference {bound}"
         + ("" if pair.margin is None else "; in brackets the loss that is none"),
     ]
+    if not (one.costs_rank and two.costs_rank):
+        lines.append("costs in brackets do not rank: no seed of that line was trained again")
     if one.line.budget_class != two.line.budget_class:
         lines.append(f"budget classes: {one.line.budget_class} and {two.line.budget_class}")
     return [*lines, STREAMS_NOTE.strip()] if MARK in p else lines
@@ -178,10 +187,15 @@ def _of_rows(agent: str, env_id: str, leaderboard: Path | None) -> Side:
     found = find_trained(agent, env_id, leaderboard)
     if not found.rows:
         found.row()  # says why
-    rows = found.rows
-    return Side(
-        summarise(rows), tuple(row.costs for row in rows), episodes=len(rows[0].score.returns)
-    )
+    rows = found.ranked
+    if not rows:
+        seed, reason = found.unranked[0].row.seed, found.unranked[0].reason
+        raise ValueError(
+            f"no row of {agent} on {env_id} ranks, that of seed {seed} for its recipe: {reason}; "
+            "expected rows of the recipe that the rules fix; compare runs instead"
+        )
+    line = summarise(rows, parents(found.parents))
+    return Side(line, tuple(row.costs for row in rows), episodes=len(rows[0].score.returns))
 
 
 def _runs(what: str, env_id: str) -> dict[Path, AgentManifest]:
@@ -269,6 +283,7 @@ def _line(
         shared_streams=any(manifest.seeding == "consecutive" for manifest in manifests),
         short=any(2 * manifest.num_timesteps < budget for manifest in manifests),
         trained_again=0,
+        parents_trained_again=0,
         hidden_means=(),
         hidden_flagged=0,
         faulted=0,

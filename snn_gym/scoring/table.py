@@ -29,9 +29,18 @@ from snn_gym.scoring.headings import (
     VOLTAGES,
 )
 from snn_gym.scoring.hidden import is_flagged
-from snn_gym.scoring.origins import is_derived, origins_of, parent_agent, parent_steps
+from snn_gym.scoring.origins import (
+    gives_the_same_weights,
+    is_derived,
+    origins_of,
+    parent_agent,
+    parent_of,
+    parent_steps,
+    parents,
+)
 from snn_gym.scoring.results import Row, shown_rows
 from snn_gym.scoring.statistics import expected_shortfall, interquartile_mean, mean_interval
+from snn_gym.scoring.terms import split_rows
 from snn_gym.spiking.costs import COST_COLUMNS, NOT_COUNTED, OPERATIONS, Costs
 from snn_gym.zoo import agent_ids, load_agent_spec
 
@@ -93,7 +102,7 @@ class TableRow:
     short: bool
     """Whether a run used less than half of the budget; False for a task that has left the suite."""
     trained_again: int
-    """Seeds of which training again gave the same weights."""
+    """Seeds of which training again gave the same weights; of those made lean, the parent's too."""
     hidden_means: tuple[float, ...]
     """Mean return on hidden seeds of each training seed that played them."""
     hidden_flagged: int
@@ -105,6 +114,8 @@ class TableRow:
     where no seed counts."""
     derived: bool
     """Whether the agent was made lean from rows of another training, whose steps count, too."""
+    parents_trained_again: int
+    """Seeds whose parents gave the same weights when they were trained again."""
     unheard: bool = False
     """Whether the agent has spiking neurons whose spikes reach no output."""
     reads_voltages: bool = False
@@ -136,6 +147,15 @@ class TableRow:
             return None
         low, high = mean_interval(self.seed_means)
         return low, high if self.reference is None else min(high, self.reference.maximum)
+
+    @property
+    def costs_rank(self) -> bool:
+        """Whether its costs compare: weights that nobody trained again may have been made by hand.
+
+        They act as their row says, but a network that was written down and not trained costs next
+        to nothing.
+        """
+        return self.budget_class != IMPORTED and self.trained_again > 0
 
     @property
     def solved(self) -> int | None:
@@ -172,7 +192,7 @@ class TableRow:
 
     def cost(self, value: float | None, decimals: int = 1) -> str:
         """Return one of the costs as a cell shows it."""
-        return NOT_COUNTED if self.uncounted else count(value, decimals)
+        return self.cost_cell(count(value, decimals))
 
     def cells(self) -> tuple[str, ...]:
         """Return the texts under `COLUMNS`."""
@@ -200,8 +220,25 @@ class TableRow:
             self.cost(self.spikes_per_synapse, decimals=3),
             f"{self.parameters:,}",
             self._steps(),
-            "–" if self.budget_class == IMPORTED else f"{self.trained_again} of {len(self.seeds)}",
+            self._trained_again(),
         )
+
+    def cost_cell(self, text: str) -> str:
+        """Return the text of a cost, in brackets where costs do not rank.
+
+        Args:
+            text: The cost, or a dash. It gives way where a module is not counted.
+        """
+        if self.uncounted:
+            return NOT_COUNTED
+        return text if self.costs_rank or text == count(None) else f"({text})"
+
+    def _trained_again(self) -> str:
+        if self.budget_class == IMPORTED:
+            return "–"
+        seeds = len(self.seeds)
+        of_parents = f", parents {self.parents_trained_again} of {seeds}" if self.derived else ""
+        return f"{self.trained_again} of {seeds}{of_parents}"
 
     @property
     def is_native(self) -> bool:
@@ -245,7 +282,8 @@ class TableRow:
 def table_rows(leaderboard: str | Path) -> tuple[TableRow, ...]:
     """Summarise a leaderboard, an agent directly above its twin.
 
-    Rows that are not as they were verified are set aside, with a warning that names each.
+    Rows that are not as they were verified are set aside, with a warning that names each. Rows that
+    do not rank are left out; `unranked_rows` has them.
 
     Args:
         leaderboard: Folder of the leaderboard; an absent one has no rows.
@@ -257,25 +295,33 @@ def table_rows(leaderboard: str | Path) -> tuple[TableRow, ...]:
         ValueError: The chain of digests is broken, or a row is of another evaluator; the message
             names it.
     """
-    return summaries(shown_rows(leaderboard))
+    rows = shown_rows(leaderboard)
+    ranked, _ = split_rows(Path(leaderboard), rows)
+    return summaries(ranked, rows)
 
 
-def summaries(rows: Iterable[Row]) -> tuple[TableRow, ...]:
+def summaries(rows: Sequence[Row], known: Sequence[Row] | None = None) -> tuple[TableRow, ...]:
     """Summarise rows as `table_rows` does.
 
     Args:
-        rows: Rows of any agents and environments.
+        rows: Rows of any agents and environments that rank.
+        known: All rows that they may be made lean from; None for ``rows``.
 
     Raises:
         ValueError: A row is of another evaluator; the message names it.
     """
-    by_agent = sorted(rows, key=_group)
-    known = {row.weights_sha256: row for row in by_agent}
-    lines = [summarise(list(group), known) for _, group in itertools.groupby(by_agent, key=_group)]
+    by_agent = sorted(rows, key=line_of)
+    named = parents(rows if known is None else known)
+    lines = [summarise(list(group), named) for _, group in itertools.groupby(by_agent, key=line_of)]
     return tuple(sorted(lines, key=_order))
 
 
-def _group(row: Row) -> tuple[str, int, str, str, bool]:
+def line_of(row: Row) -> tuple[str, int, str, str, bool]:
+    """Return what rows of one line of the table share.
+
+    Args:
+        row: A row.
+    """
     return (
         row.environment,
         row.environment_version,
@@ -321,7 +367,10 @@ def summarise(rows: Sequence[Row], known: Mapping[str, Row] | None = None) -> Ta
             "expected those of one evaluator; remove the rows that were not officially verified"
         )
     spec = _environment(first)
-    origins = origins_of(rows, known or {})
+    known = known or {}
+    origins = origins_of(rows, known)
+    proven = [gives_the_same_weights(row, parent_of(row, known)) for row in rows]
+    of_parents = [x for x in (parent_of(row, known) for row in rows) if x is not None]
     return TableRow(
         environment=first.environment,
         environment_version=first.environment_version,
@@ -344,9 +393,8 @@ def summarise(rows: Sequence[Row], known: Mapping[str, Row] | None = None) -> Ta
         shared_streams=first.budget_class != IMPORTED
         and any(row.seeding == "consecutive" for row in rows),
         short=any(2 * (parent_steps(row) + row.steps) < _budget(row) for row in rows),
-        trained_again=sum(
-            row.trained_again is not None and row.trained_again.same == "weights" for row in rows
-        ),
+        trained_again=sum(proven),
+        parents_trained_again=sum(gives_the_same_weights(row, None) for row in of_parents),
         hidden_means=tuple(row.hidden.score.mean for row in rows if row.hidden is not None),
         hidden_flagged=sum(map(is_flagged, rows)),
         faulted=sum(row.robustness is not None for row in rows),

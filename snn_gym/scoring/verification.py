@@ -46,6 +46,7 @@ from snn_gym.scoring.worker import Request
 from snn_gym.spiking.assembly import todays_names
 from snn_gym.storage import StorageError, dump_tensors, parse_tensors, read_regular_file
 from snn_gym.zoo import AgentSpec, agent_ids, load_agent_spec
+from snn_gym.zoo.processors import unknown_part
 
 SCORE_TOLERANCE = 1e-6
 """Largest accepted difference between a claimed and a re-run return, relative to the return where
@@ -134,8 +135,8 @@ def verify(
     # Networks of which nearly all was shed may be alike by themselves. Who has trained one can have
     # it trained again, to the bit; who has copied it and claims another seed can't.
     if again is not None and again.same == "weights":
-        return write_row(leaderboard, row, weights)
-    return write_row(leaderboard, row, weights, check)
+        return write_row(leaderboard, row, weights, lock_seconds=settings.lock_seconds)
+    return write_row(leaderboard, row, weights, check, lock_seconds=settings.lock_seconds)
 
 
 @contextmanager
@@ -221,6 +222,7 @@ def _check_terms(manifest: Manifest, agent: AgentSpec, environment: EnvironmentS
             f"budget of {budget} of class {agent.budget_class}, filled up to an update); train "
             "with fewer --steps",
         )
+    check_processor(manifest)
     recipe = manifest.recipe
     if recipe is None or not recipe.steps <= manifest.steps <= recipe.steps + more:
         asked = "no recipe" if recipe is None else f"a recipe of {recipe.steps} steps"
@@ -240,6 +242,26 @@ def _with_settings(manifest: Manifest) -> Manifest:
     if recipe.settings is not None:
         check_settings(recipe.settings, expected, MANIFEST_NAME, manifest.agent)
     return replace(manifest, recipe=replace(recipe, settings=expected))
+
+
+def check_processor(of: Manifest | Row, *, whole: bool = True) -> None:
+    """Refuse a recipe whose processor no library knows: it would excuse any weights.
+
+    Args:
+        of: Manifest of the submission, or a row.
+        whole: As in ``unknown_part``.
+
+    Raises:
+        SubmissionError: ``processor``.
+    """
+    unknown = None if of.recipe is None else unknown_part(of.recipe.processor, whole=whole)
+    if unknown is not None:
+        raise SubmissionError(
+            "processor",
+            f"the processor of its recipe has {unknown}; expected names that PyTorch, numpy, LLVM, "
+            "OpenBLAS and MKL have; submit the run again, or add a new processor's name to "
+            "snn_gym/zoo/processors.py",
+        )
 
 
 def _check_imported(manifest: Manifest) -> None:

@@ -12,8 +12,8 @@ from typing import Any
 
 from snn_gym.scoring import verify
 from snn_gym.scoring.manifest import MANIFEST_NAME, WEIGHTS_NAME
+from snn_gym.scoring.plan import Job
 from snn_gym.sweeps.ended import MOST_DEATHS, Ended, ended
-from snn_gym.sweeps.plan import Job
 from snn_gym.sweeps.worker import train_and_submit
 
 _SECONDS_TO_ANSWER = 10.0

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from snn_gym.scoring.manifest import MAX_ROW_BYTES
+from snn_gym.scoring.plan import Job
 from snn_gym.scoring.results import Row, read_row, row_path
 from snn_gym.storage import read_regular_file
-from snn_gym.sweeps.plan import Job
 
 MOST_DEATHS = 3
 """Times that a run's process may be killed from outside before the run is given up."""

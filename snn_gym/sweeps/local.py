@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from snn_gym.config import to_mapping
+from snn_gym.scoring.plan import Job
 from snn_gym.sweeps.ended import MOST_DEATHS, Ended, ended
-from snn_gym.sweeps.plan import Job
 
 _WORKER = "snn_gym.sweeps.worker"
 _POLL_SECONDS = 0.2

@@ -11,9 +11,9 @@ from rich.console import Console
 from rich.progress import Progress
 
 from snn_gym.folders import make_writable
+from snn_gym.scoring.plan import Job, read_plan
 from snn_gym.sweeps.ended import Ended, missing
 from snn_gym.sweeps.local import sweep
-from snn_gym.sweeps.plan import Job, read_plan
 
 _NAMED = 2
 """Runs under way that a terminal names; of more it says how many."""

@@ -12,9 +12,9 @@ from typing import Annotated, Any, Literal
 from snn_gym.config import Config, Count, Length, Natural, Range, from_mapping
 from snn_gym.names import did_you_mean
 from snn_gym.recorded import RecordedId
+from snn_gym.scoring.plan import Seeds, read_table
 from snn_gym.seeds import parse_seeds
 from snn_gym.spiking import NetworkConfig
-from snn_gym.sweeps.plan import Seeds, read_table
 from snn_gym.training.settings import acts_in_spikes, make_run_settings
 from snn_gym.zoo.algorithms import ALGORITHMS
 from snn_gym.zoo.build import policy_arguments

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from snn_gym.config import Config, Natural, from_mapping
+from snn_gym.scoring.plan import Job
 from snn_gym.scoring.worker import end_with
-from snn_gym.sweeps.plan import Job
 
 
 @dataclass(frozen=True, kw_only=True)

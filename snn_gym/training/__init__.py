@@ -2,12 +2,8 @@
 
 from snn_gym.training.dynamics_callback import DynamicsCallback
 from snn_gym.training.run import TrainingRun, train
-from snn_gym.training.settings import (
-    DEFAULT_CHECKPOINT_INTERVAL,
-    RunSettings,
-    make_run_settings,
-    read_run_settings,
-)
+from snn_gym.training.settings import RunSettings, make_run_settings, read_run_settings
+from snn_gym.zoo.recipe import DEFAULT_CHECKPOINT_INTERVAL
 
 __all__ = [
     "DEFAULT_CHECKPOINT_INTERVAL",

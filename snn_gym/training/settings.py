@@ -18,12 +18,14 @@ from snn_gym.zoo.build import available_device, make_environments, resolve_setti
 from snn_gym.zoo.environment_arguments import naming_the_argument
 from snn_gym.zoo.files import package_versions
 from snn_gym.zoo.plain_data import as_plain_data
-from snn_gym.zoo.recipe import Processor, ResolvedSettings, processor
+from snn_gym.zoo.recipe import (
+    DEFAULT_CHECKPOINT_INTERVAL,
+    Processor,
+    ResolvedSettings,
+    processor,
+)
 from snn_gym.zoo.seeding import Seeding, TrainingSeed
 from snn_gym.zoo.spec import AgentSpec
-
-DEFAULT_CHECKPOINT_INTERVAL = 10_000
-"""Environment steps between checkpoints of a run."""
 
 RUN_FILE = "run.json"
 _MAX_RUN_BYTES = 1 << 20

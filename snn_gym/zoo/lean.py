@@ -25,9 +25,7 @@ from snn_gym.zoo.files import dump_weights
 from snn_gym.zoo.identity import Identity, identify, remember_identity
 from snn_gym.zoo.recipe import Parent, ResolvedSettings
 from snn_gym.zoo.seeding import seed_environments
-from snn_gym.zoo.spec import load_agent_spec
-
-_LEAST_STEPS = 1000
+from snn_gym.zoo.spec import lean_steps, load_agent_spec
 
 
 def make_lean(
@@ -117,8 +115,7 @@ def _taught(new: LeanAlgorithm, model: BaseAlgorithm, steps: int | None) -> Lean
     """Teach a new agent by a trained one."""
     new.teacher = model.policy
     _take_over(new.policy, model.policy)
-    wanted = steps if steps is not None else max(_LEAST_STEPS, model.num_timesteps // 5)
-    new.learn(wanted)
+    new.learn(lean_steps(model.num_timesteps) if steps is None else steps)
     new.teacher = new.teacher_first_return = None  # it goes on alone
     return new
 

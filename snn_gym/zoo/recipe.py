@@ -7,11 +7,16 @@ import platform
 from dataclasses import dataclass
 from typing import Annotated, Any
 
-from snn_gym.config import Config, Count, Length, Matching
+from snn_gym.config import Config, Length, Matching, Range
 from snn_gym.openblas import kernels
 from snn_gym.zoo.algorithms import AlgorithmName
 from snn_gym.zoo.vec_normalize import VecNormalizeSettings
 
+DEFAULT_CHECKPOINT_INTERVAL = 10_000
+"""Environment steps between checkpoints of a run."""
+
+StepCount = Annotated[int, Range(at_least=1, at_most=10**12)]
+"""A number of environment steps."""
 PackageName = Annotated[str, Length(1, 64), Matching(r"[A-Za-z0-9._-]+")]
 PackageVersion = Annotated[str, Length(1, 64), Matching(r"[A-Za-z0-9.+!_-]+")]
 Packages = Annotated[dict[PackageName, PackageVersion], Length(0, 32)]
@@ -26,7 +31,7 @@ class Parent(Config):
 
     weights_sha256: Annotated[str, Matching(r"[0-9a-f]{64}")]
     """SHA-256 of the weights that it acts by, as `dump_tensors` writes them: that of its row."""
-    steps: Count
+    steps: StepCount
     """Environment steps that it was trained."""
 
 
@@ -50,9 +55,9 @@ class ResolvedSettings(Config):
 class Recipe(Config):
     """How an agent was trained, from fresh weights or its parent's to the end."""
 
-    steps: Count
+    steps: StepCount
     """Environment steps that were asked for; training ends after whole updates."""
-    checkpoint_interval: Count | None
+    checkpoint_interval: StepCount | None
     """Environment steps between the checkpoints of ``train``, where environments are reset; None
     for one call of ``learn``."""
     versions: Packages

@@ -19,6 +19,9 @@ from snn_gym.zoo.vec_normalize import VecNormalizeSettings
 BudgetClass = Literal["gradient", "local", "evolutionary", "imported"]
 """Agents that are compared in one table."""
 
+LEAST_LEAN_STEPS = 1000
+"""Fewest environment steps that `make_lean` takes by itself."""
+
 # Keys of an [environments.ID] table that are no hyper-parameters of the algorithm.
 _INHERIT = "same_as"
 _NETWORK = "network"
@@ -272,3 +275,12 @@ def _read_table(name: str, what: str = "agent", heirs: tuple[str, ...] = ()) -> 
     for env_id, settings in own.get("environments", {}).items():
         table["environments"][env_id] = _laid_over(base["environments"].get(env_id, {}), settings)
     return table
+
+
+def lean_steps(trained_steps: int) -> int:
+    """Return the environment steps that `make_lean` takes if it is not told.
+
+    Args:
+        trained_steps: Environment steps that the teacher was trained.
+    """
+    return max(LEAST_LEAN_STEPS, trained_steps // 5)

@@ -15,9 +15,9 @@ import pytest
 
 from snn_gym import evaluate, load_pretrained
 from snn_gym.scoring import audit, reevaluate, write_table
-from snn_gym.scoring.chain import begin_chain
 from snn_gym.scoring.evaluation import EVALUATOR_VERSION, evaluation_seeds
 from snn_gym.scoring.results import list_rows
+from tests.scoring.helpers import forge_chain
 
 STORED = Path(__file__).parent / "stored" / "rows"
 FORMATS = {"evaluator-1": 1, "evaluator-2": 2, "recipe": 2, "evaluator-3": 3}
@@ -32,11 +32,12 @@ def version(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture
 def board(version: str, tmp_path: Path) -> Path:
-    """Give a leaderboard with the row alone, as old as the first: without digests."""
+    """Give a leaderboard with the row alone."""
     folder = tmp_path / "results" / "dqsn" / "CartPole-v1"
     folder.mkdir(parents=True)
     shutil.copy(STORED / f"{version}.json", folder / "0.json")
     shutil.copy(STORED / "weights.safetensors", folder / "0.safetensors")
+    forge_chain(tmp_path)
     return tmp_path
 
 
@@ -51,7 +52,6 @@ def test_a_row_is_read(version: str, board: Path) -> None:
 
 def test_its_agent_earns_what_the_row_says(board: Path) -> None:
     (row,) = list_rows(board)
-    begin_chain(board)  # nothing is loaded that no digest is known of
     model = load_pretrained("dqsn", "CartPole-v1", leaderboard=board)
     found = evaluate(model, "CartPole-v1", seeds=evaluation_seeds(20))
     assert np.mean(row.score.returns[:20]) == pytest.approx(found.mean, abs=TOLERANCE)
@@ -59,7 +59,6 @@ def test_its_agent_earns_what_the_row_says(board: Path) -> None:
 
 def test_the_present_evaluator_brings_it_up_to_date(version: str, board: Path) -> None:
     (before,) = list_rows(board)
-    begin_chain(board)
     problems = [result.problem for result in reevaluate(board)]
     assert problems == [None] * (FORMATS[version] < EVALUATOR_VERSION)
     (after,) = list_rows(board)

@@ -18,18 +18,18 @@ import torch
 
 from snn_gym.config import to_mapping
 from snn_gym.scoring import audit, reevaluate, retrain_rows, table_rows, verify
-from snn_gym.scoring.chain import DIGESTS_NAME, begin_chain, read_chain
+from snn_gym.scoring.chain import DIGESTS_NAME, read_chain
 from snn_gym.scoring.errors import SubmissionError
 from snn_gym.scoring.manifest import MANIFEST_NAME, WEIGHTS_NAME
+from snn_gym.scoring.plan import read_plan
 from snn_gym.scoring.results import hash_tensors, list_rows, sound_rows
 from snn_gym.storage import load_tensors
-from snn_gym.sweeps.plan import read_plan
 from snn_gym.training import train
 from snn_gym.training.checkpoint import save_checkpoint
 from snn_gym.zoo import load_agent, read_manifest
 from snn_gym.zoo.files import dump_weights
 from tests.hostile.structured import resealed, without_seal
-from tests.scoring.helpers import SETTINGS
+from tests.scoring.helpers import SETTINGS, forge_chain
 from tests.training._runs import Killed
 
 RUN = {"steps": 900, "checkpoint_interval": 256, "seed": 7, "dynamics": True, "tensorboard": False}
@@ -133,7 +133,7 @@ class _Board(Reader):
             _chain_anew(path)
         elif path.name != "README.md":
             (work / DIGESTS_NAME).unlink()
-            begin_chain(work)
+            forge_chain(work)
 
     def words(self, work: Path) -> list[str]:
         return [self.name, "--leaderboard", str(work)]
@@ -211,14 +211,13 @@ class Again(_Board):
     name = "verify --again"
 
     def read(self, work: Path) -> Any:
-        before, links = (), ()
+        before: tuple[str, ...] = ()
         with contextlib.suppress(ValueError):  # a broken chain, which it is for play to refuse
-            before, links = sound_rows(work)[1], read_chain(work)
+            before = sound_rows(work)[1]
         results = list(self.play(work))
         for result in results:
             one_line(str(result))
-        # Without any line, the rows are taken for older than the chain, which begins with them.
-        assert not before or sound_rows(work)[1] or not links, before
+        assert not before or sound_rows(work)[1], before
         return sorted((result.path.name, result.problem is None) for result in results)
 
     def play(self, work: Path) -> Any:

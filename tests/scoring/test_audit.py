@@ -14,8 +14,8 @@ import pytest
 from snn_gym.cli import main
 from snn_gym.content import checkout_root
 from snn_gym.scoring import audit, verification, verify, write_table
-from snn_gym.scoring.chain import DIGESTS_NAME, begin_chain
-from tests.scoring.helpers import SETTINGS, Template, rerun_in_process
+from snn_gym.scoring.chain import DIGESTS_NAME
+from tests.scoring.helpers import SETTINGS, Template, forge_chain, rerun_in_process
 
 ROOT = checkout_root()
 assert ROOT is not None
@@ -130,7 +130,7 @@ def rehashed(board: Path) -> None:
     one["returns"][0] += 5.0
     edited(score=one)(board)
     forgotten(board)
-    begin_chain(board)
+    forge_chain(board)
 
 
 TAMPERED: dict[str, Callable[[Path], None]] = {
@@ -196,7 +196,7 @@ def test_rows_can_be_played_again(
     assert "the same returns\n1 rows hold, 0 do not\n" in capsys.readouterr().out
     better(board)
     forgotten(board)
-    begin_chain(board)  # whoever writes all digests anew is found by playing
+    forge_chain(board)  # whoever writes all digests anew is found by playing
     write_table(board)
     assert audit(board) == ()
     assert main(["audit", "--leaderboard", str(board), "--evaluate"]) == 2

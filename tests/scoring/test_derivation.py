@@ -23,12 +23,12 @@ from snn_gym.scoring import (
     verification,
     verify,
 )
-from snn_gym.scoring.chain import DIGESTS_NAME, begin_chain
 from snn_gym.scoring.comparison import comparisons
 from snn_gym.scoring.pretrained import load_pretrained
 from snn_gym.scoring.results import list_rows
 from snn_gym.sweeps import Job
 from snn_gym.sweeps.worker import train_and_submit
+from snn_gym.training import train
 from snn_gym.zoo import (
     load_agent,
     load_agent_spec,
@@ -38,7 +38,7 @@ from snn_gym.zoo import (
     save_agent,
     spec,
 )
-from tests.scoring.helpers import SETTINGS, Template, fingerprint, rerun_in_process
+from tests.scoring.helpers import SETTINGS, Template, fingerprint, forge_chain, rerun_in_process
 from tests.scoring.test_retraining import read
 
 STEPS, UPDATES = 300, 20
@@ -158,7 +158,7 @@ CLAIMS: dict[str, tuple[Callable[[Template, Template], Template], str]] = {
     "another parent": (of_parent(weights_sha256="0" * 64), "parent"),
     "a parent of other steps": (of_parent(steps=7), "parent"),
     "a copy of the parent": (noisy, "retrain-mismatch"),
-    "another seed": (lambda lean, _: lean.with_manifest(seed=1), "retrain-mismatch"),
+    "another seed": (lambda lean, _: lean.with_manifest(seed=1), "parent"),
     "no parent": (from_the_start, "retrain-mismatch"),
 }
 
@@ -189,9 +189,30 @@ def test_a_parent_that_any_copy_could_name_takes_training_again(
     assert caught.value.code == "parent"
 
 
+PLAN = """
+[[groups]]
+agents = ["ppo-lif"]
+environments = ["CartPole-v1"]
+seeds = "0"
+steps = 1000
+
+[[groups]]
+agents = ["ppo-lif-dynamics"]
+environments = ["CartPole-v1"]
+seeds = "0"
+steps = 300
+teacher = "ppo-lif"
+"""
+
+
 def test_a_derived_row_stands_apart_with_the_steps_of_both(
-    pair: tuple[Template, Template], board: Path, tmp_path: Path
+    pair: tuple[Template, Template], tmp_path: Path
 ) -> None:
+    board = tmp_path / "board"
+    board.mkdir()
+    (board / "plan.toml").write_text(PLAN)
+    recipe = {**pair[0].manifest["recipe"], "checkpoint_interval": 10_000}  # as `train` has it
+    verify(pair[0].with_manifest(recipe=recipe).write(tmp_path / "parent"), board, SETTINGS)
     verify(pair[1].write(tmp_path / "l"), board, SETTINGS, retrain=True)
     by_agent = {row.agent: row for row in table_rows(board)}
     row = by_agent["ppo-lif-dynamics"]
@@ -212,13 +233,49 @@ def test_a_parent_that_is_gone_is_seen(
     pair: tuple[Template, Template], board: Path, tmp_path: Path
 ) -> None:
     verify(pair[1].write(tmp_path / "l"), board, SETTINGS, retrain=True)
-    (board / DIGESTS_NAME).unlink()
     for file in (board / "results" / "ppo-lif" / "CartPole-v1").iterdir():
         file.unlink()
-    begin_chain(board)  # by whoever hides what was taken away
+    forge_chain(board)  # by whoever hides what was taken away
     (problem,) = audit(board)
     assert "ppo-lif-dynamics/CartPole-v1/0.json" in problem
     assert "which no row has" in problem
+
+
+def test_a_teacher_has_to_be_trained_again_too(tmp_path: Path) -> None:
+    """Else one that was written by hand, and never trained, would give proven rows."""
+    board = tmp_path / "board"
+    board.mkdir()
+    (board / "plan.toml").write_text(PLAN)
+    train("ppo-lif", "CartPole-v1", out=tmp_path / "p", seed=0, steps=1000)
+    verify(submit(tmp_path / "p", seeds=SETTINGS.seeds), board, SETTINGS)
+    lean = make_lean(load_agent(tmp_path / "p"), STEPS, student=PAIRS[0][1], updates=UPDATES)
+    made = submit(save_agent(lean, tmp_path / "l"), seeds=SETTINGS.seeds)
+    verify(made, board, SETTINGS, retrain=True)
+
+    def lines() -> dict[str, str]:
+        return {row.agent: row.cells()[-1] for row in table_rows(board)}
+
+    assert lines() == {"ppo-lif": "0 of 1", "ppo-lif-dynamics": "0 of 1, parents 0 of 1"}
+    (again,) = retrain_rows(board, choice="parents", seeds=SETTINGS.seeds)
+    assert again.problem is None
+    assert lines() == {"ppo-lif": "1 of 1", "ppo-lif-dynamics": "1 of 1, parents 1 of 1"}
+
+
+def test_a_training_counts_as_one_seed(
+    pair: tuple[Template, Template], board: Path, tmp_path: Path
+) -> None:
+    """Else one parent gives as many seeds as anybody likes."""
+    other = pair[1].with_manifest(seed=1)
+    with pytest.raises(SubmissionError, match="its seed is 1 and that of its parent") as caught:
+        verify(other.write(tmp_path / "o"), board, SETTINGS, retrain=True)
+    assert caught.value.code == "parent"
+    path = verify(pair[1].write(tmp_path / "l"), board, SETTINGS, retrain=True)
+    path.write_text(json.dumps({**json.loads(path.read_text()), "seed": 1}))
+    for suffix in (".json", ".safetensors"):
+        path.with_suffix(suffix).rename(path.with_name(f"1{suffix}"))
+    forge_chain(board)
+    (problem,) = audit(board)
+    assert "ppo-lif-dynamics/CartPole-v1/1.json: its seed is 1" in problem
 
 
 def test_what_was_loaded_from_the_table_can_be_a_parent(

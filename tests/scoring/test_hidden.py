@@ -26,17 +26,18 @@ from snn_gym.scoring import (
     verify,
     write_table,
 )
-from snn_gym.scoring.chain import DIGESTS_NAME, begin_chain
+from snn_gym.scoring.chain import DIGESTS_NAME
 from snn_gym.scoring.evaluation import FIRST_EVALUATION_SEED
 from snn_gym.scoring.found import HiddenScore
 from snn_gym.scoring.hidden import chance, describe, hidden_seeds, is_flagged, submission_digest
 from snn_gym.scoring.manifest import Scores
 from snn_gym.scoring.results import Row, list_rows
 from snn_gym.scoring.statistics import interquartile_mean
+from snn_gym.scoring.table import summaries
 from snn_gym.scoring.worker import Request, Rerun, rerun
 from snn_gym.zoo import load_agent
 from snn_gym.zoo.seeding import TRAINING_SEED_LIMIT, environment_seeds
-from tests.scoring.helpers import SETTINGS, Template, rerun_in_process
+from tests.scoring.helpers import SETTINGS, Template, forge_chain, rerun_in_process
 from tests.scoring.test_table import fill, make_row
 
 SALT = bytes(range(32))
@@ -194,7 +195,8 @@ def test_the_command_shows_both_scores_and_flags(
     assert ("higher by more than chance" in said) == flagged
     (row,) = list_rows(board)
     assert is_flagged(row) == flagged
-    assert ("§" in render_table(board)) == flagged
+    (line,) = summaries([row])
+    assert ("§" in line.hidden_cell()) == flagged
 
 
 def test_stored_rows_that_lack_it_get_a_hidden_score(
@@ -268,7 +270,7 @@ def test_an_edited_hidden_mean_is_seen(
     path.write_text(json.dumps(content, indent=2) + "\n")
     assert audit(board)
     (board / DIGESTS_NAME).unlink()
-    begin_chain(board)  # even where all digests are written anew
+    forge_chain(board)  # even where all digests are written anew
     (problem,) = audit(board)
     assert "mean is" in problem
 

@@ -54,10 +54,10 @@ def killed_everywhere(write: Write) -> Iterator[None]:
 def _deadly(number: int, after: bool) -> Callable[[str, Path], None]:
     rename, calls = os.replace, iter(range(1000))
 
-    def deadly(source: str, target: Path) -> None:
+    def deadly(source: str, target: Path, **folders: int) -> None:
         call = next(calls)
         if call < number or after:
-            rename(source, target)
+            rename(source, target, **folders)
         if call == number:
             raise Killed
 

@@ -38,7 +38,17 @@ def entries(count, value=1.0, letter="k"):
             [math.nextafter(-1e12, -math.inf), math.nextafter(1e12, math.inf), math.nan],
         ),
         (manifest.Sha256, ["0" * 64, "f" * 64], ["0" * 63, "0" * 65, "F" * 64]),
-        (manifest.Date, ["2026-01-31T12:00:00Z"], ["2026-01-31T12:00:00", "2026-02-30T12:00:00Z"]),
+        (
+            manifest.Date,
+            ["2026-01-31T12:00:00Z"],
+            [
+                "2026-01-31T12:00:00",
+                "2026-02-30T12:00:00Z",
+                "\u0662026-01-31T12:00:00Z",
+                "2026-1-31T12:00:00Z",
+            ],
+        ),
+        (recipe.StepCount, [1, 10**12], [0, 10**12 + 1, 10**30]),
         (recipe.PackageName, ["a", "a" * 64], ["", "a" * 65]),
         (recipe.PackageVersion, ["1", "1" * 64], ["", "1" * 65]),
         (recipe.Packages, [{}, entries(32, "1")], [entries(33, "1")]),

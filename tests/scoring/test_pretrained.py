@@ -15,13 +15,14 @@ import torch
 import snn_gym
 from snn_gym.content import checkout_root
 from snn_gym.scoring import SubmissionError, evaluate, submit
-from snn_gym.scoring.chain import DIGESTS_NAME, begin_chain
+from snn_gym.scoring.chain import DIGESTS_NAME
 from snn_gym.scoring.manifest import MAX_WEIGHTS_BYTES
 from snn_gym.scoring.pretrained import TrainedAgent, find_trained, list_trained, load_pretrained
 from snn_gym.scoring.results import row_path, write_row
 from snn_gym.spiking.assembly import todays_names
 from snn_gym.storage import parse_tensors, read_regular_file
 from snn_gym.zoo import save_agent
+from tests.scoring.helpers import forge_chain
 from tests.scoring.test_table import fill, make_row
 
 ROOT = checkout_root()
@@ -122,7 +123,7 @@ def small_board(folder: Path) -> Path:
         target.parent.mkdir(parents=True, exist_ok=True)
         for suffix in (".json", ".safetensors"):
             shutil.copy(source.with_suffix(suffix), target.with_suffix(suffix))
-    begin_chain(folder)
+    forge_chain(folder)
     return folder
 
 

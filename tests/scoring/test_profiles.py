@@ -12,6 +12,7 @@ from snn_gym.registry import load_environment_spec
 from snn_gym.scoring import render_table, table_rows
 from snn_gym.scoring.profiles import LEVELS, PROFILE_COLUMNS, profiles
 from snn_gym.scoring.results import Row
+from snn_gym.scoring.table import summaries
 from tests.scoring.test_table import fill, make_row
 
 ENVIRONMENTS = ("CartPole-v1", "Acrobot-v1")
@@ -71,14 +72,13 @@ def test_only_environments_where_both_have_seeds_enough_count(tmp_path: Path) ->
     assert [len(profile.rows) for profile in profiles(table_rows(board))] == [2, 2]
 
 
-def test_shared_streams_are_marked(tmp_path: Path) -> None:
-    board = fill(
-        tmp_path,
+def test_shared_streams_are_marked() -> None:
+    rows = [
         *seeds("ppo-lif", "CartPole-v1", *[0.5] * 5, seeding="consecutive"),
         *seeds("ppo-lif", "Acrobot-v1", *[0.5] * 5),
         *(row for name in ENVIRONMENTS for row in seeds("ppo-mlp", name, *[0.5] * 5)),
-    )
-    marked, clean = (" ".join(profile.cells()) for profile in profiles(table_rows(board)))
+    ]
+    marked, clean = (" ".join(profile.cells()) for profile in profiles(summaries(rows)))
     assert marked.count("†") == len(LEVELS)
     assert "†" not in clean
 

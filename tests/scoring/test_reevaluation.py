@@ -16,12 +16,18 @@ from snn_gym.scoring import (
     verification,
     verify,
 )
-from snn_gym.scoring.chain import DIGESTS_NAME, read_chain
+from snn_gym.scoring.chain import read_chain
 from snn_gym.scoring.evaluation import EVALUATOR_VERSION
 from snn_gym.scoring.results import list_rows
 from snn_gym.scoring.worker import Request, Rerun, rerun
 from snn_gym.storage import dump_tensors, parse_tensors
-from tests.scoring.helpers import SETTINGS, Template, fingerprint, rerun_in_process
+from tests.scoring.helpers import (
+    SETTINGS,
+    Template,
+    fingerprint,
+    forge_chain,
+    rerun_in_process,
+)
 
 NEW_COSTS = ("neuron_updates_per_decision", "parameter_bytes_per_decision", "synapses")
 
@@ -49,13 +55,13 @@ def board(template: Template, tmp_path: Path) -> Path:
 
 
 def age(board: Path) -> None:
-    """Take what version 1 did not have out of the only row; the chain is younger than that."""
-    (board / DIGESTS_NAME).unlink()
+    """Take what version 1 did not have out of the only row."""
     (path,) = board.glob("results/*/*/*.json")
     row = {**json.loads(path.read_text()), "evaluator_version": 1}
     for name in NEW_COSTS:
         row.pop(name)
     path.write_text(json.dumps(row))
+    forge_chain(board)
 
 
 def add_seeds(board: Path, template: Template, *seeds: int) -> None:
@@ -65,6 +71,7 @@ def add_seeds(board: Path, template: Template, *seeds: int) -> None:
         other = path.with_name(f"{seed}.json")
         other.write_text(json.dumps({**json.loads(path.read_text()), "seed": seed}))
         other.with_suffix(".safetensors").write_bytes(template.weights)
+    forge_chain(board)
 
 
 def test_a_row_gets_the_new_costs_and_keeps_its_returns(board: Path, calls: list[Request]) -> None:
@@ -103,6 +110,7 @@ def test_returns_have_to_agree_but_for_rounding(
     score["mean"] += difference / 3
     (path,) = board.glob("results/*/*/*.json")
     path.write_text(json.dumps({**json.loads(path.read_text()), "score": score}))
+    forge_chain(board)
     before = fingerprint(board)
     (result,) = reevaluate(board, seeds=SETTINGS.seeds)
     assert words in str(result)
@@ -141,6 +149,7 @@ def test_weights_that_are_not_the_rows_are_named(board: Path, calls: list[Reques
     tensors, _ = parse_tensors(weights.read_bytes(), where="weights")
     next(iter(tensors.values())).add_(1.0)
     weights.write_bytes(dump_tensors(tensors))
+    forge_chain(board)
     (result,) = reevaluate(board, seeds=SETTINGS.seeds)
     assert "[weights-sha256]" in str(result.problem)
     assert calls == []

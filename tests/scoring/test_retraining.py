@@ -26,8 +26,8 @@ from snn_gym.scoring import (
     verification,
     verify,
 )
-from snn_gym.scoring.chain import DIGESTS_NAME
 from snn_gym.scoring.manifest import Manifest, Scores
+from snn_gym.scoring.reevaluation import chosen_rows
 from snn_gym.scoring.results import list_rows
 from snn_gym.scoring.worker import Request, rerun
 from snn_gym.training import train
@@ -35,7 +35,14 @@ from snn_gym.zoo import load_agent, load_agent_spec, make_agent, read_manifest, 
 from snn_gym.zoo.build import build_agent, resolve_settings
 from snn_gym.zoo.files import package_versions
 from snn_gym.zoo.recipe import processor
-from tests.scoring.helpers import SETTINGS, Template, fingerprint, rerun_in_process
+from tests.scoring.helpers import (
+    SETTINGS,
+    Template,
+    fingerprint,
+    forge_chain,
+    rerun_in_process,
+)
+from tests.scoring.test_table import AGAIN, fill, lean_of, make_row
 
 
 @pytest.fixture(autouse=True)
@@ -250,8 +257,8 @@ def test_what_its_recipe_does_not_give_is_refused_and_adds_nothing(
     ("changes", "line"),
     [
         (
-            {"processor": {**processor(), "numba": "other"}},
-            f"; the processor's numba was other and is {processor()['numba']}; train it again",
+            {"processor": {**processor(), "numba": "generic"}},
+            f"; the processor's numba was generic and is {processor()['numba']}; train it again",
         ),
         # The processor's numpy, which is the same, is another thing than the package.
         (
@@ -290,6 +297,44 @@ def test_another_processor_or_version_excuses_other_weights_but_no_other_return(
     assert row.trained_again.same == "returns"
 
 
+@pytest.mark.parametrize(
+    ("named", "unknown"),
+    [({**processor(), "numba": "other"}, "numba other"), ({}, "no machine")],
+)
+def test_a_processor_that_no_library_knows_excuses_nothing(
+    named: dict[str, str], unknown: str, template: Template, tmp_path: Path
+) -> None:
+    folder = with_recipe(template, processor=named).write(tmp_path / "s")
+    with pytest.raises(SubmissionError, match=f"processor of its recipe has {unknown}") as caught:
+        verify(folder, tmp_path / "board", SETTINGS, retrain=True)
+    assert caught.value.code == "processor"
+    path = verify(template.write(tmp_path / "honest"), tmp_path / "board", SETTINGS)
+    row = json.loads(path.read_text())
+    path.write_text(json.dumps({**row, "recipe": {**row["recipe"], "processor": named}}))
+    forge_chain(tmp_path / "board")
+    problems = audit(tmp_path / "board")
+    assert [unknown in problem for problem in problems] == [True] * bool(named)
+
+
+def test_just_the_rows_are_chosen_that_proofs_lack(tmp_path: Path) -> None:
+    parents = [
+        make_row(seed=seed, weights_sha256=f"{seed + 1:064d}", trained_again=again)
+        for seed, again in enumerate((None, AGAIN, None))
+    ]
+    others = [make_row("ppo-mlp", seed, trained_again=None) for seed in (3, 4)]
+    lean = [lean_of(parent) for parent in parents[:2]]
+    board = fill(tmp_path, *parents, *others, *lean)
+    rows = list_rows(board)
+
+    def chosen(choice: Any) -> list[tuple[str, int]]:
+        return [(row.agent, row.seed) for row in chosen_rows(board, rows, choice)]
+
+    assert len(chosen("all")) == 7
+    assert chosen("parents") == [("ppo-lif", 0)]
+    # One of ppo-lif's and one of the lean rows, with its parent's, is proven.
+    assert chosen("lines") == [("ppo-mlp", 3)]
+
+
 def test_rows_there_are_get_the_mark_and_keep_all_else(
     template: Template, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -315,7 +360,7 @@ def test_a_row_without_a_recipe_says_so(template: Template, tmp_path: Path) -> N
     row = json.loads(path.read_text())
     del row["recipe"]
     path.write_text(json.dumps(row))
-    (board / DIGESTS_NAME).unlink()  # rows without recipes are older than the chain, too
+    forge_chain(board)
     (result,) = retrain_rows(board, seeds=SETTINGS.seeds)
     assert "has no recipe" in str(result)
     older = template.with_manifest(seed=4, recipe=None).write(tmp_path / "t")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import fields, replace
 from pathlib import Path
@@ -27,11 +26,11 @@ from snn_gym.scoring import (
     verify,
     write_table,
 )
-from snn_gym.scoring.chain import DIGESTS_NAME, read_chain
+from snn_gym.scoring.chain import read_chain
 from snn_gym.scoring.faults import Faults
 from snn_gym.scoring.found import FaultMeans, Robustness
 from snn_gym.scoring.headings import FAULT_COLUMNS
-from snn_gym.scoring.results import list_rows
+from snn_gym.scoring.results import list_rows, replace_row
 from snn_gym.zoo import build_policy
 from tests.scoring.helpers import SETTINGS, Template, rerun_in_process
 from tests.scoring.test_table import fill, make_row
@@ -171,7 +170,7 @@ def test_the_command_plays_what_was_not_played_and_changes_nothing_else(
         assert main([*words, *other]) == 2
         assert "--salt, --curves and --faults" in capsys.readouterr().err
     assert main(["verify", "--again", "--agent", "ppo-lif", *words[2:]]) == 2
-    assert "--agent is for --faults alone" in capsys.readouterr().err
+    assert "--agent is for --faults and --retrain alone" in capsys.readouterr().err
 
 
 def test_equal_seeds_give_equal_means_whatever_was_played_before(board: Path) -> None:
@@ -222,9 +221,8 @@ def test_an_edited_row_gets_none(board: Path) -> None:
 
 def test_another_evaluator_plays_faults_anew(board: Path) -> None:
     list(add_robustness(board))
-    (board / DIGESTS_NAME).unlink()
-    (path,) = board.glob("results/*/*/*.json")
-    path.write_text(json.dumps({**json.loads(path.read_text()), "evaluator_version": 1}))
+    (row,) = list_rows(board)
+    replace_row(board, row, evaluator_version=1)
     (result,) = reevaluate(board, seeds=SETTINGS.seeds)
     assert result.problem is None
     (row,) = list_rows(board)

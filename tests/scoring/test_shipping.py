@@ -66,6 +66,12 @@ def test_medians_of_small_weights_are_chosen_until_there_is_no_room(tmp_path: Pa
     assert shipped_files(tmp_path, most_bytes=total - 1) == files[:3]
 
 
+def test_the_plan_that_says_which_rows_rank_travels_too(tmp_path: Path) -> None:
+    (tmp_path / "plan.toml").write_text("")
+    files = shipped_files(board(tmp_path, (make_row(), 10)))
+    assert [file.as_posix() for file in files[:2]] == [DIGESTS_NAME, "plan.toml"]
+
+
 def test_a_leaderboard_without_a_chain_ships_nothing(tmp_path: Path) -> None:
     assert shipped_files(tmp_path) == ()
 

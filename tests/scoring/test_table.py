@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,17 +15,51 @@ from hypothesis import strategies as st
 
 from snn_gym.cli import main
 from snn_gym.content import checkout_root
-from snn_gym.scoring import COLUMNS, SubmissionError, render_table, table_rows, write_table
-from snn_gym.scoring.chain import DIGESTS_NAME, begin_chain
+from snn_gym.registry import known_ids, load_environment_spec
+from snn_gym.scoring import (
+    COLUMNS,
+    SubmissionError,
+    render_table,
+    table_rows,
+    write_site,
+    write_table,
+)
+from snn_gym.scoring.chain import DIGESTS_NAME
 from snn_gym.scoring.comparison import COMPARISON_COLUMNS
 from snn_gym.scoring.evaluation import EVALUATOR_VERSION
+from snn_gym.scoring.found import TrainedAgain
 from snn_gym.scoring.headings import REFERENCE_COLUMNS
 from snn_gym.scoring.manifest import Scores, dump_json, parse_strict
-from snn_gym.scoring.rendering import render_line
-from snn_gym.scoring.results import Row, hash_tensors, list_rows, row_path, write_row
+from snn_gym.scoring.pretrained import list_trained
+from snn_gym.scoring.rendering import notes, render_line
+from snn_gym.scoring.results import (
+    Row,
+    hash_tensors,
+    list_rows,
+    row_path,
+    sound_rows,
+    write_row,
+)
+from snn_gym.scoring.site.front import front_figure
 from snn_gym.scoring.statistics import interquartile_mean
+from snn_gym.scoring.table import summaries
 from snn_gym.spiking.costs import COST_COLUMNS
 from snn_gym.storage import StorageError
+from snn_gym.zoo import agent_ids, load_agent_spec
+from snn_gym.zoo.recipe import Parent, Recipe
+from tests.scoring.helpers import forge_chain
+
+AGAIN = TrainedAgain(same="weights", versions={}, processor={}, date="2026-01-03T00:00:00Z")
+
+
+def fixed_recipe(agent: str, environment: str) -> Recipe | None:
+    """Return the recipe by which the rows of an agent rank; None where nobody trains them again."""
+    spec = load_agent_spec(agent) if agent in agent_ids() else None
+    if spec is not None and spec.is_imported:
+        return None
+    known = spec is not None and environment in known_ids()
+    steps = spec.budget(load_environment_spec(environment)) if spec and known else 100_000
+    return Recipe(steps=steps, checkpoint_interval=10_000, versions={}, processor={})
 
 
 def make_row(agent: str = "ppo-lif", seed: int = 0, **changes: Any) -> Row:
@@ -56,6 +91,8 @@ def make_row(agent: str = "ppo-lif", seed: int = 0, **changes: Any) -> Row:
         "weights_sha256": "0" * 64,
         "content_sha256": hash_tensors({f"{agent} {environment}": torch.tensor(seed)}),
         "packages": {"torch": "2.13.0"},
+        "recipe": fixed_recipe(agent, environment),
+        "trained_again": AGAIN,
         "created": "2026-01-01T00:00:00Z",
         "verified": "2026-01-02T00:00:00Z",
     }
@@ -101,11 +138,11 @@ def test_a_damaged_row_is_named(text: str, match: str, tmp_path: Path) -> None:
     path = row_path(tmp_path, "ppo-lif", "CartPole-v1", 0)
     path.write_text(text)
     path.with_suffix(".safetensors").write_bytes(b"")
+    assert [row.seed for row in list_rows(tmp_path)] == [1]  # without a line it is no row
+    forge_chain(tmp_path)
     with pytest.raises(ValueError, match=match) as caught:
         list_rows(tmp_path)
     assert "results/ppo-lif/CartPole-v1/0.json" in str(caught.value)
-    (tmp_path / DIGESTS_NAME).unlink()
-    begin_chain(tmp_path)  # even one that the chain has
     with pytest.warns(UserWarning, match=match) as warned:
         (row,) = table_rows(tmp_path)  # is set aside, and the others are shown
     assert row.seeds == (1,)
@@ -167,7 +204,7 @@ def test_the_table_by_hand(tmp_path: Path) -> None:
         *("ppo-lif", "ppo-mlp", "2", "4.5", "–", "–", "4.5", "0 of 2", "3.0", "0.0"),
         *("-0.04", "3.0, 6.0"),
         *("1,034.0", "650.0", "256.0", "128.0", "15.5", "1,024.0", "1.000"),
-        *("4,610", "100,000 to 100,096", "0 of 2"),
+        *("4,610", "100,000 to 100,096", "2 of 2"),
     )
     assert rows[3].cells()[4:9] == ("–", "–", "500.0", "1 of 1", "500.0")
     assert rows[3].cells()[9:16] == ("500.0", "1.06", "500.0", "384.0", "–", "256.0", "128.0")
@@ -228,10 +265,172 @@ def test_rows_whose_training_gave_the_same_weights_are_counted(tmp_path: Path) -
     rows = (
         make_row(seed=0, trained_again=again("weights")),
         make_row(seed=1, trained_again=again("returns")),
-        make_row(seed=2),
+        make_row(seed=2, trained_again=None),
     )
     (row,) = table_rows(fill(tmp_path, *rows))
     assert row.cells()[-1] == "1 of 3"
+
+
+@pytest.mark.parametrize("same", [None, "returns", "weights"])
+def test_costs_of_weights_that_nobody_trained_again_do_not_rank(same: Any, tmp_path: Path) -> None:
+    """One neuron that somebody wrote down would be the cheapest of all."""
+    again = same and replace(AGAIN, same=same)
+    written: dict[str, Any] = {"synops_per_decision": {"hidden_1": 3.8}, "macs_per_decision": {}}
+    rows = [make_row(seed=seed, trained_again=again, **written) for seed in range(5)]
+    honest = [make_row("dqsn", seed=seed) for seed in range(5)]
+    board = fill(tmp_path, *rows, *honest)
+    dqsn, row = table_rows(board)
+    proven = same == "weights"
+    assert (dqsn.costs_rank, row.costs_rank) == (True, proven)
+    assert row.cells()[12:15] == (("17.0", "3.8", "–") if proven else ("(17.0)", "(3.8)", "–"))
+    text = render_table(board)
+    assert ("Costs in brackets do not rank" in text) == (not proven)
+    figure = front_figure([dqsn, row], "here", up="")
+    assert ("none of their seeds was trained again" in figure) == (not proven)
+
+
+def test_costs_of_imported_agents_never_rank(tmp_path: Path) -> None:
+    row = make_row("imported-snntorch", budget_class="imported", trained_again=None)
+    (line,) = table_rows(fill(tmp_path, row))
+    assert not line.costs_rank
+    assert line.cells()[14] == "(256.0)"
+
+
+OTHER_RECIPES: dict[str, tuple[dict[str, Any], str]] = {
+    "interval": ({"checkpoint_interval": 7}, "checkpoint interval 7, expected 10,000"),
+    "no interval": ({"checkpoint_interval": None}, "checkpoint interval none, expected 10,000"),
+    "fewer steps": ({"steps": 99_999}, "99,999 steps, expected 100,000"),
+    "more steps": ({"steps": 100_001}, "100,001 steps, expected 100,000"),
+}
+
+
+@pytest.mark.parametrize(("changes", "reason"), OTHER_RECIPES.values(), ids=list(OTHER_RECIPES))
+def test_a_row_of_another_recipe_does_not_rank(
+    changes: dict[str, Any], reason: str, tmp_path: Path
+) -> None:
+    recipe = fixed_recipe("ppo-lif", "CartPole-v1")
+    assert recipe is not None
+    board = fill(
+        tmp_path,
+        make_row(seed=0, returns=(9.0, 9.0)),
+        make_row(seed=1, recipe=replace(recipe, **changes)),
+    )
+    (row,) = table_rows(board)
+    assert (row.seeds, row.mean) == ((0,), 9.0)
+    text = render_table(board)
+    assert f"| CartPole-v1 | gradient | ppo-lif | 1 | 450.5 | {reason} |" in text
+    assert text.index("## Other recipes") < text.index(reason)
+    assert list_trained("ppo-lif", leaderboard=board)[0].row().seed == 0
+    assert list_trained("ppo-lif", leaderboard=board)[0].row("best").seed == 0
+    assert list_trained("ppo-lif", leaderboard=board)[0].row(1).seed == 1
+    pages = write_site(board, tmp_path / "site").read_text()
+    assert reason in pages
+    shown = next(x for x in list_rows(board) if x.seed == 1)
+    assert reason in render_line(board, shown)
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"seeding": "consecutive"}, "consecutive seeding, expected disjoint"),
+        ({"recipe": None}, "no recipe"),
+    ],
+)
+def test_a_row_without_the_recipe_of_all_does_not_rank(
+    changes: dict[str, Any], reason: str, tmp_path: Path
+) -> None:
+    board = fill(tmp_path, make_row(**changes))
+    assert table_rows(board) == ()
+    text = render_table(board)
+    assert "There are no results yet." in text
+    assert f"| {reason} |" in text
+
+
+def test_a_plan_fixes_other_steps_before_the_runs(tmp_path: Path) -> None:
+    (tmp_path / "plan.toml").write_text(
+        '[[groups]]\nagents = ["ppo-lif"]\nenvironments = ["CartPole-v1"]\nseeds = "0-4"\n'
+        "steps = 50_000\n"
+    )
+    recipe = fixed_recipe("ppo-lif", "CartPole-v1")
+    assert recipe is not None
+    fill(tmp_path, make_row(seed=0, recipe=replace(recipe, steps=50_000)), make_row(seed=1))
+    (row,) = table_rows(tmp_path)
+    assert row.seeds == (0,)
+    assert "| 100,000 steps, expected 50,000 |" in render_table(tmp_path)
+
+
+def lean_of(parent: Row, **changes: Any) -> Row:
+    """Return the row of an agent that was made lean from another one, by the fixed recipe."""
+    named = Parent(weights_sha256=parent.weights_sha256, steps=parent.steps)
+    recipe = Recipe(
+        steps=parent.steps // 5, checkpoint_interval=None, versions={}, processor={}, parent=named
+    )
+    return make_row("ppo-lif-16", parent.seed, **{"recipe": recipe, **changes})
+
+
+@pytest.mark.parametrize("same", [None, "returns", "weights"])
+def test_a_lean_row_is_proven_by_its_parents_training_too(same: Any, tmp_path: Path) -> None:
+    """Else a teacher that was written by hand would give a row whose training is confirmed."""
+    again = same and replace(AGAIN, same=same)
+    parent = make_row(trained_again=again, weights_sha256="1" * 64)
+    _, row = table_rows(fill(tmp_path, parent, lean_of(parent)))
+    assert row.name == "ppo-lif-16 ◊"
+    proven = int(same == "weights")
+    assert row.cells()[-1] == f"{proven} of 1, parents {proven} of 1"
+    assert row.costs_rank == bool(proven)
+
+
+LEAN: dict[str, tuple[dict[str, Any], str]] = {
+    "other steps": ({"steps": 20_001}, "20,001 steps, expected 20,000"),
+    "an interval": ({"checkpoint_interval": 10_000}, "checkpoint interval 10,000, expected none"),
+    "no parent": (
+        {"parent": Parent(weights_sha256="9" * 64, steps=100_000)},
+        "no row that it was made from",
+    ),
+}
+
+
+@pytest.mark.parametrize(("changes", "reason"), LEAN.values(), ids=list(LEAN))
+def test_a_lean_row_of_another_recipe_does_not_rank(
+    changes: dict[str, Any], reason: str, tmp_path: Path
+) -> None:
+    parent = make_row(weights_sha256="1" * 64)
+    lean = lean_of(parent)
+    assert lean.recipe is not None
+    fill(tmp_path, parent, replace(lean, recipe=replace(lean.recipe, **changes)))
+    assert [row.agent for row in table_rows(tmp_path)] == ["ppo-lif"]
+    assert f"| ppo-lif-16 ◊ | 0 | 450 | {reason} |" in render_table(tmp_path)
+
+
+def test_lean_rows_of_other_seeds_or_of_unranked_parents_do_not_rank(tmp_path: Path) -> None:
+    recipe = fixed_recipe("ppo-lif", "CartPole-v1")
+    assert recipe is not None
+    own = make_row(weights_sha256="1" * 64)
+    chosen = make_row(
+        seed=1, weights_sha256="2" * 64, recipe=replace(recipe, checkpoint_interval=7)
+    )
+    again = replace(lean_of(own), seed=5, content_sha256="5" * 64)
+    fill(tmp_path, own, chosen, again, lean_of(chosen))
+    assert [row.agent for row in table_rows(tmp_path)] == ["ppo-lif"]
+    text = render_table(tmp_path)
+    assert "| made from seed 0, expected 5 |" in text
+    assert "| made from a row of checkpoint interval 7, expected 10,000 |" in text
+
+
+def test_the_plan_fixes_the_teacher_and_the_steps_of_lean_rows(tmp_path: Path) -> None:
+    (tmp_path / "plan.toml").write_text(
+        '[[groups]]\nagents = ["ppo-lif-16"]\nenvironments = ["CartPole-v1"]\nseeds = "0-4"\n'
+        'teacher = "ppo-lif"\n'
+    )
+    good = make_row(weights_sha256="1" * 64, steps=100_096)
+    other = make_row("ppo-lif-dynamics", 1, weights_sha256="2" * 64)
+    lean = lean_of(good)
+    assert lean.recipe is not None
+    fill(tmp_path, good, other, replace(lean, recipe=replace(lean.recipe, steps=20_000)))
+    fill(tmp_path, lean_of(other))
+    lines = {row.name: row.seeds for row in table_rows(tmp_path)}
+    assert lines["ppo-lif-16 ◊"] == (0,)
+    assert "| made from ppo-lif-dynamics, expected ppo-lif |" in render_table(tmp_path)
 
 
 def test_runs_of_less_than_half_of_the_budget_are_marked(tmp_path: Path) -> None:
@@ -306,19 +505,19 @@ def test_every_row_of_the_leaderboard_is_normalised() -> None:
 
 def test_runs_that_shared_streams_are_marked(tmp_path: Path) -> None:
     seeds = range(5)
-    board = fill(
-        tmp_path,
-        *(make_row(seed=seed, seeding="consecutive" if seed else "disjoint") for seed in seeds),
-        *(make_row("ppo-mlp", seed=seed) for seed in seeds),
-        make_row("dqsn", seed=1, seeding="consecutive"),
+    rows = summaries(
+        [
+            *(make_row(seed=seed, seeding="consecutive" if seed else "disjoint") for seed in seeds),
+            *(make_row("ppo-mlp", seed=seed) for seed in seeds),
+            make_row("dqsn", seed=1, seeding="consecutive"),
+        ]
     )
     # One run alone has no interval between runs that could be too narrow.
-    dqsn, marked, clean = (row.cells()[4] for row in table_rows(board))
+    dqsn, marked, clean = (row.cells()[4] for row in rows)
     assert marked.endswith(" †")
     assert "†" not in clean
     assert dqsn == "–"
-    # The row, the comparison with its twin, and the note.
-    assert render_table(board).count("†") == 3
+    assert any(note.startswith("†") for note in notes(rows))
     clean_board = fill(tmp_path / "other", make_row(seed=0), make_row(seed=1))
     assert "†" not in render_table(clean_board)
     old = dump_json(make_row()).replace('  "seeding": "disjoint",\n', "")
@@ -418,8 +617,6 @@ def test_the_hash_sees_values_names_shapes_and_types(
 def test_a_strange_file_is_named_in_one_printable_line(tmp_path: Path) -> None:
     fill(tmp_path, make_row())
     row_path(tmp_path, "ppo-lif", "CartPole-v1", 0).with_name("a\nb\udcff.json").write_text("")
-    with pytest.raises(
-        SubmissionError, match=r"CartPole-v1/a b\?\.json is not plain JSON"
-    ) as caught:
-        list_rows(tmp_path)
-    assert "\n" not in str(caught.value)
+    rows, (problem,) = sound_rows(tmp_path)
+    assert rows == (make_row(),)
+    assert problem.startswith("results/ppo-lif/CartPole-v1/a b?.json is not in digests.txt")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import fcntl
 import json
 import os
 import signal
@@ -211,6 +212,20 @@ def test_of_two_at_once_one_gets_the_row(
     assert len(list_rows(tmp_path / "board")) == 1
 
 
+def test_who_reads_the_leaderboard_blocks_no_writer_for_ever(
+    template: Template, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(verification, "rerun_in_worker", rerun_in_process)
+    board, folder = tmp_path / "board", template.write(tmp_path / "s")
+    board.mkdir()
+    descriptor = os.open(board, os.O_RDONLY)
+    fcntl.flock(descriptor, fcntl.LOCK_SH)
+    with pytest.raises(ValueError, match=rf"in use by another process \(number {os.getpid()}\)"):
+        verify(folder, board, dataclasses.replace(SETTINGS, lock_seconds=0.1))
+    os.close(descriptor)
+    assert verify(folder, board, SETTINGS).is_file()
+
+
 def test_a_crash_between_weights_and_row_leaves_no_row(
     template: Template, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -218,10 +233,10 @@ def test_a_crash_between_weights_and_row_leaves_no_row(
     board, folder = tmp_path / "board", template.write(tmp_path / "s")
     replace = os.replace
 
-    def crash(source: str, target: Path) -> None:
+    def crash(source: str, target: Path, **folders: int) -> None:
         if Path(target).suffix == ".json":
             raise KeyboardInterrupt
-        replace(source, target)
+        replace(source, target, **folders)
 
     monkeypatch.setattr(os, "replace", crash)
     with pytest.raises(KeyboardInterrupt):

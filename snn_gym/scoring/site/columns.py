@@ -65,13 +65,13 @@ def texts(row: TableRow, rows: Sequence[TableRow]) -> dict[str, str]:
         row: The row.
         rows: Those of the same environment, version and budget class.
     """
-    own = {"Energy (nJ)": _energy(row), "Regime": _regime(row)}
+    own = {"Energy (nJ)": row.cost_cell(_energy(row)), "Regime": _regime(row)}
     return row_texts(row, rows) | own | {"Kind": kind(row)}
 
 
 def _energy(row: TableRow) -> str:
     if row.operations_per_decision is None:
-        return row.cost(None)
+        return _NONE
     synops, macs, updates = (getattr(row, name) or 0.0 for name in OPERATIONS)
     band = energy_nj(synops, macs, updates if row.spiking or row.unheard else 0.0)
     return " to ".join(f"{value:,.2f}" for value in band)

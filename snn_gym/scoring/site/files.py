@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from snn_gym.folders import make_writable
+from snn_gym.scoring.chain import read_below
 from snn_gym.scoring.manifest import MAX_ROW_BYTES
 from snn_gym.scoring.results import Row, row_path, shown_rows
 from snn_gym.scoring.site.agents import agent
@@ -25,7 +26,8 @@ from snn_gym.scoring.site.layout import (
 )
 from snn_gym.scoring.site.overview import overview
 from snn_gym.scoring.table import TableRow, summaries
-from snn_gym.storage import read_regular_file, write_bytes_atomic
+from snn_gym.scoring.terms import Unranked, split_rows
+from snn_gym.storage import write_bytes_atomic
 
 
 def write_site(
@@ -53,12 +55,13 @@ def write_site(
     if not leaderboard.is_dir():
         raise ValueError(f"{leaderboard} is no folder; expected a leaderboard; verify a row first")
     sources = shown_rows(leaderboard)
-    pages = site_pages(summaries(sources), sources, documentation)
+    ranked, others = split_rows(leaderboard, sources)
+    pages = site_pages(summaries(ranked, sources), sources, documentation, others)
     files = {name: text.encode() for name, text in pages.items()}
     for row in sources:
         path = row_path(leaderboard, row.agent, row.environment, row.seed)
         name = row_file(row.agent, row.environment, row.seed)
-        row_text = read_regular_file(path, max_bytes=MAX_ROW_BYTES)
+        row_text = read_below(leaderboard, path.relative_to(leaderboard).as_posix(), MAX_ROW_BYTES)
         # Without line breaks and indents, hundreds of rows take half the room.
         files[name] = json.dumps(json.loads(row_text), separators=(",", ":")).encode()
     make_writable(folder)
@@ -76,7 +79,10 @@ def write_site(
 
 
 def site_pages(
-    rows: Sequence[TableRow], sources: Sequence[Row], documentation: Documentation | None = None
+    rows: Sequence[TableRow],
+    sources: Sequence[Row],
+    documentation: Documentation | None = None,
+    others: Sequence[Unranked] = (),
 ) -> dict[str, str]:
     """Return the text of every page, of the style sheet and of the script by its path.
 
@@ -84,12 +90,13 @@ def site_pages(
         rows: The whole results table, in its order.
         sources: The stored rows behind it.
         documentation: As in `write_site`.
+        others: Stored rows that do not rank.
     """
     agents = sorted({row.agent for row in rows})
     site = Site(frozenset(agents), documentation)
     package = importlib.resources.files(__package__)
     texts = {name: (package / name).read_text("utf-8") for name in (STYLE_NAME, SCRIPT_NAME)}
-    texts[INDEX_NAME] = overview(site, rows)
+    texts[INDEX_NAME] = overview(site, rows, others)
     for name in sorted({row.environment for row in rows}):
         own = [row for row in rows if row.environment == name]
         texts[environment_page(name)] = environment(site, own, sources)

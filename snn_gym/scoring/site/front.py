@@ -28,7 +28,7 @@ _CAPTION = (
 )
 _HOLLOW_TEXT = (
     f" Hollow points do not rank: they have fewer than {FEWEST_SEEDS} seeds, were made from other "
-    f"rows ({DERIVED}), or have spikes that reach no output."
+    f"rows ({DERIVED}), have spikes that reach no output, or none of their seeds was trained again."
 )
 _FRONT_TEXT = (
     " The stepped line is the front of the filled points: none on it is beaten by one of as few "
@@ -79,8 +79,9 @@ def decades(costs: Sequence[float]) -> range:
 
 
 def ranks(row: TableRow) -> bool:
-    """Return whether a row may be on the front: trained, heard, and with enough seeds."""
-    return not row.derived and not row.unheard and len(row.seeds) >= FEWEST_SEEDS
+    """Return whether a row may be on the front: trained, heard, proven, and with enough seeds."""
+    proven = row.costs_rank and len(row.seeds) >= FEWEST_SEEDS
+    return proven and not row.derived and not row.unheard
 
 
 def front_figure(rows: Sequence[TableRow], name: str, *, up: str) -> Markup:

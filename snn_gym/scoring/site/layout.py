@@ -159,7 +159,7 @@ def sources_of(row: TableRow, sources: Sequence[Row]) -> list[Row]:
         sources: Any stored rows.
     """
     wanted = (row.agent, *section(row), row.derived)
-    return [one for one in sources if _line(one) == wanted]
+    return [one for one in sources if _line(one) == wanted and one.seed in row.seeds]
 
 
 def _line(one: Row) -> tuple[str, str, int, str, bool]:

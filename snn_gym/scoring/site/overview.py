@@ -6,15 +6,21 @@ import itertools
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
-from snn_gym.scoring.headings import COLUMN_DEFINITIONS, DERIVED
+from snn_gym.scoring.headings import (
+    COLUMN_DEFINITIONS,
+    DERIVED,
+    UNRANKED_COLUMNS,
+    UNRANKED_HEADING,
+    UNRANKED_TEXT,
+)
 from snn_gym.scoring.profiles import PROFILE_COLUMNS, PROFILE_DEFINITIONS, profiles
 from snn_gym.scoring.rendering import PROFILES_TEXT, class_in_words
 from snn_gym.scoring.site.columns import KIND, SITE_COSTS, kind, remarks, seeds_in_words
 from snn_gym.scoring.site.elements import Markup, element, from_markdown, joined
-from snn_gym.scoring.site.layout import Site, environment_page, section_address
+from snn_gym.scoring.site.layout import Site, environment_page, row_file, section_address
 from snn_gym.scoring.site.tables import Cell, definitions, plain_table, sortable
 from snn_gym.scoring.table import TableRow
-from snn_gym.spiking.costs import NOT_COUNTED
+from snn_gym.scoring.terms import Unranked
 
 _INTRODUCTION = """Every row was run again by `snn-gym verify` before it was written. Scores are \
 *normalised*: 0 is random play, 1 the oracle of the environment's card or, where it has none, what \
@@ -24,24 +30,25 @@ to the agent, with its costs and the commands that train it again.
 """
 
 
-def overview(site: Site, rows: Sequence[TableRow]) -> str:
+def overview(site: Site, rows: Sequence[TableRow], others: Sequence[Unranked] = ()) -> str:
     """Return the first page.
 
     Args:
         site: What the page has to know of the others.
         rows: The whole results table.
+        others: Stored rows that do not rank.
     """
     parts = [element("p", from_markdown(_INTRODUCTION))]
     if not rows:
         nothing = element("p", "There are no results yet.")
-        return site.page("Results", joined([*parts, nothing]))
+        return site.page("Results", joined([*parts, nothing, *_apart(others)]))
     counts = Counter(row.budget_class for row in rows)
     by_class = sorted(rows, key=lambda row: (-counts[row.budget_class], row.budget_class))
     for budget_class, group in itertools.groupby(by_class, key=lambda row: row.budget_class):
         words = class_in_words(budget_class)
         heading = words[0].upper() + words[1:]
         parts += [element("h2", heading, id=budget_class), *_matrices(site, words, list(group))]
-    parts += [*_environments(rows), *_profiles(site, rows), *remarks(rows)]
+    parts += [*_environments(rows), *_profiles(site, rows), *_apart(others), *remarks(rows)]
     operations = {"Operations": COLUMN_DEFINITIONS["Operations"]}
     parts += [definitions("What the columns mean", KIND | operations | SITE_COSTS)]
     return site.page("Results", joined(parts))
@@ -81,8 +88,9 @@ def _cell(row: TableRow | None) -> Cell:
     if row.normalised is not None:
         score = f"{round(row.normalised, 2) + 0.0:.2f}"  # no -0.00
     cost, counted = row.operations_per_decision, seeds_in_words(row)
-    shown = NOT_COUNTED if row.uncounted else "" if cost is None else f"{cost:,.0f}"
-    below = element("small", f"{shown}; {counted}" if shown else counted)
+    shown = row.cost(cost, decimals=0)
+    shown = counted if shown == "–" else f"{shown}; {counted}"
+    below = element("small", shown)
     link = element("a", score, href=section_address(row))
     return Cell(joined([link, " ", below]), row.normalised)
 
@@ -94,6 +102,20 @@ def _environments(rows: Sequence[TableRow]) -> Iterator[Markup]:
         for name in sorted({row.environment for row in rows})
     ]
     yield element("ul", *links, class_="columns")
+
+
+def _apart(others: Sequence[Unranked]) -> Iterator[Markup]:
+    """Yield the rows that do not rank, each with the reason and its file."""
+    if not others:
+        return
+    yield element("h2", UNRANKED_HEADING, id="other-recipes")
+    yield element("p", from_markdown(UNRANKED_TEXT))
+    lines = []
+    for other in others:
+        row, cells = other.row, list(other.cells())
+        file = row_file(row.agent, row.environment, row.seed)
+        lines.append([*cells[:3], element("a", cells[3], href=file, download=True), *cells[4:]])
+    yield plain_table(UNRANKED_HEADING, list(UNRANKED_COLUMNS), lines)
 
 
 def _profiles(site: Site, rows: Sequence[TableRow]) -> Iterator[Markup]:

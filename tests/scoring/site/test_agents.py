@@ -31,7 +31,9 @@ AGAIN = {
 def sources():
     return (
         make_row(seed=0, recipe=RECIPE, returns=(400.0, 500.0), trained_again=AGAIN),
-        make_row(seed=3, recipe=replace(RECIPE, processor={"machine": "x86_64"})),
+        make_row(
+            seed=3, recipe=replace(RECIPE, processor={"machine": "x86_64"}), trained_again=None
+        ),
         make_row(seed=1, recipe=RECIPE, environment="Acrobot-v1", seeding="consecutive"),
         make_row("ppo-mlp", seed=0, recipe=RECIPE),
     )

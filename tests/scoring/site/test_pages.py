@@ -47,7 +47,7 @@ def test_the_overview_by_hand(rows):
     ]
     assert imported == [
         ["Agent", "Kind", "CartPole-v1"],
-        ["imported-x", "ANN", "1.00 384; 1 seed"],
+        ["imported-x", "ANN", "1.00 (384); 1 seed"],
     ]
     links = [x["href"] for x in read.attributes("a") if "#" in x["href"]]
     assert links.count("environments/CartPole-v1.html#gradient-1") == 2

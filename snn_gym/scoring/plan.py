@@ -100,10 +100,20 @@ class Group(Config):
         for seed in parse_seeds(self.seeds) or ():
             for environment in self.environments:
                 for agent in self.agents:
-                    steps = self._steps_of(agent, environment)
+                    steps = self.steps_of(agent, environment)
                     yield Job(agent, environment, seed, steps, self.teacher)
 
-    def _steps_of(self, agent: str, environment: str) -> int:
+    def steps_of(self, agent: str, environment: str) -> int:
+        """Return the environment steps of the runs of an agent on an environment.
+
+        Args:
+            agent: One of the agents.
+            environment: One of the environments.
+
+        Raises:
+            ValueError: One of them is unknown, they do not belong together, or the steps are more
+                than the budget.
+        """
         spec = load_agent_spec(agent)
         budget = spec.budget(load_environment_spec(environment))
         if environment not in spec.environments:

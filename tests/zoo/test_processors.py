@@ -1,0 +1,69 @@
+"""Processors of recipes: those that libraries know, and no others."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from snn_gym.zoo.processors import unknown_part
+from snn_gym.zoo.recipe import processor
+
+ZEN = {
+    "machine": "x86_64",
+    "torch": "AVX512",
+    "numpy": "AVX512_ICL",
+    "numba": "znver5",
+    "openblas": "Haswell",
+}
+KNOWN: tuple[dict[str, str], ...] = (
+    ZEN,
+    {**ZEN, "machine": "AMD64", "numpy": "X86_V4", "openblas": "Haswell_SkylakeX"},
+    {**ZEN, "torch": "NO_AVX", "numba": "x86-64-v3", "mkl": "COMPATIBLE"},
+    {**ZEN, "numpy": "AVX512_SPR", "numba": "emeraldrapids", "openblas": "SapphireRapids"},
+    {"machine": "arm64", "torch": "DEFAULT", "numpy": "ASIMDDP", "numba": "apple-m1"},
+    {
+        "machine": "aarch64",
+        "torch": "SVE256",
+        "numpy": "SVE",
+        "numba": "neoverse-v1",
+        "openblas": "neoversev1",
+    },
+)
+UNKNOWN: tuple[tuple[dict[str, str], str], ...] = (
+    ({}, "no machine"),
+    ({"machine": "x86_64"}, "no torch"),
+    ({**ZEN, "machine": "z80"}, "machine z80"),
+    ({**ZEN, "torch": "AVX1024"}, "torch AVX1024 on x86_64"),
+    ({**ZEN, "numpy": "ASIMD"}, "numpy ASIMD on x86_64"),
+    ({**ZEN, "numba": "other"}, "numba other on x86_64"),
+    ({**ZEN, "numba": "znver5\n"}, "numba znver5\n on x86_64"),
+    ({**ZEN, "openblas": "haswell"}, "openblas haswell on x86_64"),
+    ({**ZEN, "mkl": "FAST"}, "mkl FAST on x86_64"),
+    ({**ZEN, "gpu": "H100"}, "gpu H100 on x86_64"),
+)
+
+
+@pytest.mark.parametrize("known", KNOWN, ids=lambda known: known["numba"])
+def test_names_that_libraries_have_are_known(known: dict[str, str]) -> None:
+    assert unknown_part(known) is None
+
+
+@pytest.mark.parametrize(("found", "part"), UNKNOWN, ids=[part for _, part in UNKNOWN])
+def test_an_invented_processor_is_named(found: dict[str, str], part: str) -> None:
+    assert unknown_part(found) == part
+
+
+def test_this_processor_is_known() -> None:
+    assert unknown_part(processor()) is None
+
+
+@pytest.mark.parametrize("found", [{}, ZEN])
+def test_rows_older_than_processors_have_none(found: dict[str, str]) -> None:
+    assert unknown_part(found, whole=False) is None
+
+
+def test_all_that_the_installed_numpy_may_use_is_known() -> None:
+    extensions = np.show_config(mode="dicts")["SIMD Extensions"]
+    used = {*extensions["baseline"], *extensions["found"], *extensions.get("not found", ())}
+    for name in used:
+        assert unknown_part({**processor(), "numpy": name}) is None, name
