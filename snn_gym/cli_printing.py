@@ -70,6 +70,8 @@ def print_evaluation(result: Evaluation) -> None:
 
     scores = f"IQM {result.iqm:.2f}, mean {result.mean:.2f}"
     typer.echo(f"{result.env_id}: {scores}, {len(result.returns)} episodes")
+    if result.spiking_layers and not result.spikes_reach_outputs:
+        typer.echo("  its spikes reach no output: in a ranking it is no spiking agent")
     left_out = ", ".join(result.uncounted)
     if left_out:
         typer.echo(f"  costs of a decision: {NOT_COUNTED}, for {left_out} is not")

@@ -143,8 +143,8 @@ def test_the_end_gives_score_places_and_the_next_command(in_folder, capsys):
     assert main(words.split()) == 0
     out = capsys.readouterr().out
     score = re.search(
-        r"^score: mean return ([\d.]+) in 20 episodes on other seeds; "
-        r"([\d,]+) operations a decision \(([\d,]+) SynOps and ([\d,]+) MACs\)$", out, re.MULTILINE,
+        r"^score: mean return ([\d.]+) in 20 episodes on other seeds; ([\d,]+) operations a "
+        r"decision \(([\d,]+) SynOps and ([\d,]+) MACs\)$", out, re.MULTILINE,
     )  # fmt: skip
     result = snn_gym.evaluate(
         load_agent("my-run"), "Mine-v0", seeds=range(FIRST_SEED, FIRST_SEED + 20)

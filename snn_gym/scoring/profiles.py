@@ -86,7 +86,9 @@ def profiles(rows: Sequence[TableRow]) -> Iterator[Profile]:
     enough = {
         (row.agent, row.environment): row
         for row in rows
-        if row.reference is not None and len(row.seeds) >= FEWEST_SEEDS and not row.derived
+        if row.reference is not None
+        and len(row.seeds) >= FEWEST_SEEDS
+        and not (row.derived or row.unheard)
     }
     pairs = dict.fromkeys((row.agent, row.twin) for row in rows if row.twin is not None)
     shown: set[str] = set()

@@ -160,12 +160,19 @@ def describe_difference(one: Side, two: Side) -> list[str]:
         two: The other.
     """
     pair = Comparison(one.line, two.line)
+    unheard = [
+        f"spikes of {side.name} reach no output: in a ranking it is no spiking agent"
+        for side in (one, two)
+        if side.line.unheard
+    ]
     if not pair.has_enough_seeds:
-        return [f"fewer than {FEWEST_SEEDS} seeds are listed and not summarised or compared"]
+        few = f"fewer than {FEWEST_SEEDS} seeds are listed and not summarised or compared"
+        return [few, *unheard]
     _, _, difference, improvement, p, bound, finding = pair.cells()
     low, high = difference_interval(one.line.seed_means, two.line.seed_means)
     score = one.line.score
     lines = [
+        *unheard,
         f"{one.name} less {two.name}: {difference}, 95 % interval {score(low)} to {score(high)}",
         f"probability of improvement {improvement}, p {p}: {finding}",
         f"lower one-sided 95 % bound of the difference {bound}"

@@ -1,8 +1,9 @@
-"""Rows of the results table as earlier versions wrote them: one training, told in four formats.
+"""Rows of the results table as earlier versions wrote them: one agent and seed, in five formats.
 
 They are of the table's own history (dqsn on CartPole-v1, seed 0): by the first evaluator (5bc9c34),
 by the second, with its costs and the seeding (2e7c967), with a recipe (26fa80e), and by the third,
-with what hidden seeds gave (dc52c65). The weights stayed the same file.
+with what hidden seeds gave (dc52c65). The weights stayed the same file. By the fourth (35d8626) it
+was trained again, with its own weights, a curve and what it keeps with faults.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from snn_gym.scoring.results import list_rows
 from tests.scoring.helpers import forge_chain
 
 STORED = Path(__file__).parent / "stored" / "rows"
-FORMATS = {"evaluator-1": 1, "evaluator-2": 2, "recipe": 2, "evaluator-3": 3}
+FORMATS = {"evaluator-1": 1, "evaluator-2": 2, "recipe": 2, "evaluator-3": 3, "evaluator-4": 4}
 TOLERANCE = 0.01 * (475.0 - 21.65)
 """1 % from random play to ``solved``, as in the rules: other processors may round otherwise."""
 
@@ -36,7 +37,9 @@ def board(version: str, tmp_path: Path) -> Path:
     folder = tmp_path / "results" / "dqsn" / "CartPole-v1"
     folder.mkdir(parents=True)
     shutil.copy(STORED / f"{version}.json", folder / "0.json")
-    shutil.copy(STORED / "weights.safetensors", folder / "0.safetensors")
+    own = STORED / f"{version}.safetensors"
+    weights = own if own.exists() else STORED / "weights.safetensors"
+    shutil.copy(weights, folder / "0.safetensors")
     forge_chain(tmp_path)
     return tmp_path
 
@@ -44,7 +47,8 @@ def board(version: str, tmp_path: Path) -> Path:
 def test_a_row_is_read(version: str, board: Path) -> None:
     (row,) = list_rows(board)
     assert row.evaluator_version == FORMATS[version]
-    assert (row.seed, row.steps, row.seeding) == (0, 50176, "consecutive")
+    seeding = "disjoint" if version == "evaluator-4" else "consecutive"
+    assert (row.seed, row.steps, row.seeding, row.uncounted) == (0, 50176, seeding, ())
     assert (row.recipe is None) == (version in ("evaluator-1", "evaluator-2"))
     assert (row.synapses == {}) == (version == "evaluator-1")
     assert len(row.score.returns) == 100
@@ -65,5 +69,12 @@ def test_the_present_evaluator_brings_it_up_to_date(version: str, board: Path) -
     assert after.evaluator_version == EVALUATOR_VERSION
     assert after.score.mean == pytest.approx(before.score.mean, abs=TOLERANCE)
     assert after.synapses == {"hidden_1": 256}  # 128 neurons, 2 actions
+    # A current into 128 neurons; integrators of 2 outputs at 16 time steps are neurons, too.
+    assert after.macs_per_decision == {"hidden_1": 512}
+    assert after.neuron_updates_per_decision == {"hidden_1": 16 * 128, "readout": 16 * 2}
+    # The same returns are those of the same evaluator, so that what was played with faults stays.
+    same = after.score == before.score
+    assert after.robustness == (before.robustness if same else None)
+    assert (after.trained_again, after.curve) == (before.trained_again, before.curve)
     write_table(board)
     assert audit(board) == ()

@@ -219,14 +219,23 @@ def test_an_edited_row_gets_none(board: Path) -> None:
     assert "SHA-256" in str(result.problem)
 
 
-def test_another_evaluator_plays_faults_anew(board: Path) -> None:
+@pytest.mark.parametrize("difference", [0.0, 0.5e-6])
+def test_an_evaluator_that_finds_other_returns_plays_faults_anew(
+    board: Path, difference: float
+) -> None:
     list(add_robustness(board))
     (row,) = list_rows(board)
-    replace_row(board, row, evaluator_version=1)
+    one, two, three = row.score.returns
+    score = replace(
+        row.score, returns=(one, two + difference, three), mean=row.score.mean + difference / 3
+    )
+    replace_row(board, row, evaluator_version=1, score=score)
+    (before,) = list_rows(board)
     (result,) = reevaluate(board, seeds=SETTINGS.seeds)
     assert result.problem is None
-    (row,) = list_rows(board)
-    assert row.robustness is None
+    (after,) = list_rows(board)
+    assert after.robustness == (None if difference else before.robustness)
+    assert before.robustness is not None
 
 
 def test_a_submission_cannot_say_what_it_keeps(template: Template, tmp_path: Path) -> None:

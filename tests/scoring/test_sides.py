@@ -69,6 +69,14 @@ def test_few_seeds_are_listed_and_not_summarised(tmp_path: Path) -> None:
     assert line == "fewer than 5 seeds are listed and not summarised or compared"
 
 
+def test_spikes_that_reach_nothing_are_said(tmp_path: Path) -> None:
+    unheard = {"synapses": {"hidden_1": 640.0, "hidden_2": 0.0}}
+    board = fill(tmp_path, make_row("ppo-lif", **unheard), make_row("ppo-mlp"))
+    sides = find_sides(("ppo-lif", "ppo-mlp"), ENV, leaderboard=board)
+    said = "spikes of ppo-lif reach no output: in a ranking it is no spiking agent"
+    assert describe_difference(*sides)[1:] == [said]
+
+
 def test_classes_and_shared_streams_are_said(tmp_path: Path) -> None:
     for seed in range(5):
         fill(tmp_path, make_row("ppo-lif", seed, seeding="consecutive"))

@@ -110,6 +110,16 @@ def test_an_extractor_is_not_counted(
     assert said == f"  costs of a decision: not counted, for {name} is not"
 
 
+def test_spikes_that_reach_nothing_are_said(capsys: pytest.CaptureFixture[str]) -> None:
+    kwargs = {"network": {"hidden_sizes": [4], "time_steps": 2}}
+    model = PPO(SpikingActorCriticPolicy, "Values-v0", policy_kwargs=kwargs)
+    print_evaluation(evaluate(model, "Values-v0", episodes=1))
+    assert "reach no output" not in capsys.readouterr().out
+    model.policy.action_net.weight.data.zero_()
+    print_evaluation(evaluate(model, "Values-v0", episodes=1))
+    assert "its spikes reach no output: in a ranking it is no spiking" in capsys.readouterr().out
+
+
 @pytest.mark.parametrize("with_image", [False, True])
 def test_a_dict_is_counted_if_all_its_parts_are_flattened(with_image: bool) -> None:
     parts: dict[str, spaces.Space[Any]] = {"seen": VALUES, "choice": spaces.Discrete(3)}
