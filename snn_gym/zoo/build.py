@@ -19,7 +19,6 @@ from snn_gym.registry import (
     import_named_module,
     known_ids,
     load_environment_spec,
-    make_task,
     unflattened_id,
 )
 from snn_gym.spiking import NetworkConfig
@@ -115,7 +114,7 @@ def build_policy(name: str, env_id: str) -> BasePolicy:
     arguments = policy_arguments(spec, env_id)
     if getattr(spec.settings(env_id), "use_sde", False):
         arguments["use_sde"] = True  # which the algorithm would tell the policy
-    env = make_task(env_id)
+    env = as_learned(make_environments(env_id, 1, None))
     spaces = env.observation_space, env.action_space
     env.close()
     policy = policy_class(spec.algorithm)(*spaces, ConstantSchedule(0.0), **arguments)
@@ -159,6 +158,15 @@ def make_environments(
     batched = is_ours or (n_envs >= BATCHED_FROM and has_batch(env_id))
     mode: Mode = "batched" if batched else "sync"
     return make_vec_env(env_id, n_envs, seed, mode=mode, env_kwargs=env_kwargs)
+
+
+def as_learned(env: VecEnv) -> VecEnv:
+    """Return environments as Stable-Baselines3's algorithms wrap them: images channels first.
+
+    Args:
+        env: Environments; wrapped before, they stay as they are.
+    """
+    return BaseAlgorithm._wrap_env(env)
 
 
 def build_model(

@@ -36,7 +36,7 @@ from snn_gym.zoo.algorithms import (
     check_policy,
     make_settings,
 )
-from snn_gym.zoo.build import build_model, make_environments
+from snn_gym.zoo.build import as_learned, build_model, make_environments
 from snn_gym.zoo.extract import extract_policy_arguments, extract_settings
 from snn_gym.zoo.identity import Identity, identify, remember_identity
 from snn_gym.zoo.recipe import Recipe, processor
@@ -182,6 +182,7 @@ def load_agent(path: str | os.PathLike[str], env: VecEnv | None = None) -> BaseA
             env = make_environments(
                 manifest.environment, settings.n_envs, manifest.seed, manifest.environment_kwargs
             )
+        env = as_learned(env)
         _check_spaces(manifest, env, where)
         model = build_model(
             manifest.algorithm,
