@@ -170,8 +170,8 @@ def _check_part(
 
 
 def _check_small_image(space: spaces.Space[Any], name: str) -> None:
-    shape = space.shape
     assert isinstance(space, spaces.Box), "only a Box is an image"
+    shape = space.shape
     if not is_image_space_channels_first(space):
         raise ValueError(
             f"{name} is an image of {shape}, channels last, and Stable-Baselines3 reorders the "

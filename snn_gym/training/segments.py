@@ -67,7 +67,7 @@ def begin_segment(
     model._last_episode_starts = np.ones(env.num_envs, dtype=bool)
     normalised = model.get_vec_normalize_env()
     if normalised is not None:  # off-policy algorithms store the values from before it
-        model._last_original_obs = normalised.get_original_obs()  # type: ignore[assignment]
+        model._last_original_obs = normalised.get_original_obs()
     if model.use_sde:
         policy: Any = model.policy
         policy.reset_noise(env.num_envs)

@@ -6,6 +6,7 @@ import warnings
 from collections.abc import Mapping
 from typing import Any
 
+import gymnasium as gym
 import numpy as np
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.noise import NormalActionNoise
@@ -25,6 +26,7 @@ from snn_gym.spiking import NetworkConfig
 from snn_gym.vector import Mode, has_batch, make_vec_env
 from snn_gym.zoo.algorithms import Settings, algorithm_class, policy_class
 from snn_gym.zoo.identity import Identity, remember_identity
+from snn_gym.zoo.memory import check_memory
 from snn_gym.zoo.plain_data import as_plain_data
 from snn_gym.zoo.schedules import parse_schedule
 from snn_gym.zoo.seeding import Seeding, seed_environments
@@ -70,7 +72,7 @@ def make_agent(
 
     Raises:
         ValueError: The agent, the environment, a hyper-parameter or a setting of the network is
-            unknown or invalid.
+            unknown or invalid, or there is not memory enough for what the algorithm stores.
     """
     spec = load_agent_spec(name)
     env_id = import_named_module(env_id)
@@ -78,6 +80,7 @@ def make_agent(
     arguments = policy_arguments(spec, env_id, network)
     given = dict(env_kwargs or {})
     env = make_environments(env_id, settings.n_envs, seed, given)
+    check_memory(settings, env)
     model = build_model(
         spec.algorithm,
         arguments,
@@ -114,7 +117,7 @@ def build_policy(name: str, env_id: str) -> BasePolicy:
     arguments = policy_arguments(spec, env_id)
     if getattr(spec.settings(env_id), "use_sde", False):
         arguments["use_sde"] = True  # which the algorithm would tell the policy
-    env = as_learned(make_environments(env_id, 1, None))
+    env = make_environments(env_id, 1, None)
     spaces = env.observation_space, env.action_space
     env.close()
     policy = policy_class(spec.algorithm)(*spaces, ConstantSchedule(0.0), **arguments)
@@ -157,16 +160,22 @@ def make_environments(
     is_ours = env_id in known_ids() and load_environment_spec(env_id).task is not None
     batched = is_ours or (n_envs >= BATCHED_FROM and has_batch(env_id))
     mode: Mode = "batched" if batched else "sync"
-    return make_vec_env(env_id, n_envs, seed, mode=mode, env_kwargs=env_kwargs)
+    return as_learned(make_vec_env(env_id, n_envs, seed, mode=mode, env_kwargs=env_kwargs))
 
 
-def as_learned(env: VecEnv) -> VecEnv:
-    """Return environments as Stable-Baselines3's algorithms wrap them: images channels first.
+def as_learned(env: gym.Env[Any, Any] | VecEnv) -> VecEnv:
+    """Return environments as Stable-Baselines3's algorithms see them: images channels first.
 
     Args:
-        env: Environments; wrapped before, they stay as they are.
+        env: An environment, or environments; those that were wrapped before stay as they are.
+
+    Raises:
+        ValueError: Observations are spaces within spaces.
     """
-    return BaseAlgorithm._wrap_env(env)
+    try:
+        return BaseAlgorithm._wrap_env(env, monitor_wrapper=False)
+    except NotImplementedError as error:
+        raise ValueError(f"{error}; use gymnasium.wrappers.FlattenObservation") from error
 
 
 def build_model(
