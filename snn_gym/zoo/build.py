@@ -158,7 +158,7 @@ def make_environments(
         env_kwargs: Arguments of ``gym.make``.
     """
     is_ours = env_id in known_ids() and load_environment_spec(env_id).task is not None
-    batched = is_ours or (n_envs >= BATCHED_FROM and has_batch(env_id))
+    batched = has_batch(env_id) and (is_ours or n_envs >= BATCHED_FROM)
     mode: Mode = "batched" if batched else "sync"
     return as_learned(make_vec_env(env_id, n_envs, seed, mode=mode, env_kwargs=env_kwargs))
 

@@ -96,11 +96,10 @@ def _stored_bytes(space: spaces.Space[Any]) -> int:
         return sum(map(_stored_bytes, space.spaces.values()))
     if space.shape is None or space.dtype is None:
         return 0
-    size: int = prod(space.shape) * space.dtype.itemsize
-    return size
+    return prod(space.shape) * space.dtype.itemsize
 
 
 def _one_digit(number: int) -> int:
     """Round a number down to its first digit: 345 to 300."""
-    unit = 10 ** (len(str(number)) - 1)
+    unit = int(10 ** (len(str(number)) - 1))
     return number // unit * unit
