@@ -78,6 +78,7 @@ def test_a_segment_reaches_environments_through_wrappers(wrap, n_envs):
     expected = walk(plain.get_env())
     model = PPO(SpikingActorCriticPolicy, wrap(make()), n_steps=8, batch_size=8)
     env = model.get_env()
+    env.reset()
     walk(env)
     begin_segment(model, 3, 2, make)
     assert model.get_env() is env
