@@ -41,7 +41,7 @@ from snn_gym.zoo.extract import extract_policy_arguments, extract_settings
 from snn_gym.zoo.identity import Identity, identify, remember_identity
 from snn_gym.zoo.recipe import Recipe, processor
 from snn_gym.zoo.seeding import Seeding, seed_environments
-from snn_gym.zoo.spaces import describe_space
+from snn_gym.zoo.spaces import describe_space, describes
 
 FORMAT = "snn_gym/agent/1"
 MANIFEST = "manifest.json"
@@ -365,9 +365,10 @@ def read_weights(folder: Path, manifest: AgentManifest) -> dict[str, torch.Tenso
 
 def _check_spaces(manifest: AgentManifest, env: VecEnv, where: str) -> None:
     for name in ("observation_space", "action_space"):
-        expected, found = getattr(manifest, name), describe_space(getattr(env, name))
-        if found != expected:
+        expected, found = getattr(manifest, name), getattr(env, name)
+        if not describes(expected, found):
             raise ValueError(
-                f"{where}: {name} of {manifest.environment} was {expected} and is now {found}; "
+                f"{where}: {name} of {manifest.environment} was {expected} and is now "
+                f"{describe_space(found)}; "
                 "pass the environments it was trained on as env"
             )

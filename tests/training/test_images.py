@@ -69,7 +69,7 @@ def test_the_spaces_of_images_are_checked_when_an_agent_is_loaded(tmp_path: Path
     snn_gym.save_agent(model, tmp_path)
     channels_last = snn_gym.make_vec_env(SMALL, n_envs=2)
     assert load_agent(tmp_path, channels_last).observation_space.shape == (4, 10, 10)
-    with pytest.raises(ValueError, match="observation_space of SmallPicture-v0 was .* and is now"):
+    with pytest.raises(ValueError, match=r"observation_space of SmallPicture-v0 was .* and is now"):
         load_agent(tmp_path, snn_gym.make_vec_env(LARGE, n_envs=2))
     observations = np.zeros((2, 10, 10, 4), np.uint8)
     first, last = (
