@@ -111,6 +111,7 @@ def arguments(spec: EnvironmentSpec) -> str:
 def default_settings(spec: EnvironmentSpec) -> Any:
     """Return the settings of a native task's lowest level."""
     assert spec.task is not None
+    assert spec.task.vector_entry_point is not None  # as all native tasks have
     module, name = spec.task.vector_entry_point.split(":")
     return getattr(importlib.import_module(module), name).settings_class()
 

@@ -55,8 +55,8 @@ class TaskClass(Config):
 
     entry_point: str
     """Class of the single environment, as ``gym.register`` takes it."""
-    vector_entry_point: str
-    """Class of the batch, likewise."""
+    vector_entry_point: str | None = None
+    """Class of the batch, likewise; None for a task that is stepped one environment at a time."""
     arguments: dict[str, Any] = field(default_factory=dict)
     """Arguments of both classes that the ids fix."""
     shows_spikes: bool = False

@@ -105,7 +105,10 @@ def has_batch(env_id: str) -> bool:
     Args:
         env_id: Gymnasium id.
     """
-    return env_id in (*BATCHED_TASKS, *env_ids(), *flat_ids())
+    if env_id in BATCHED_TASKS:
+        return True
+    ours = env_id in (*env_ids(), *flat_ids())
+    return ours and gym.spec(env_id).vector_entry_point is not None
 
 
 def _check_mode(

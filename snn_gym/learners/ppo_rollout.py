@@ -15,6 +15,8 @@ from snn_gym.policies import SpikingActorCriticPolicy
 
 _ROWS_AT_ONCE = 4096
 """Observations that the critic sees in one batch, so that a long rollout takes little memory."""
+_VALUES_AT_ONCE = 1 << 25
+"""Most values in these observations, so that images take little memory too."""
 _FLATTENED = ("observations", "actions", "values", "log_probs", "advantages", "returns")
 
 
@@ -72,6 +74,8 @@ class Rollout:
     def show(self) -> None:
         """Count the observations so far as the normaliser's training data."""
         networks = self._policy.mlp_extractor
+        if networks.normaliser is None:
+            return
         with networks.training_data():
             for observations in self._seen(len(self._logits)):
                 features = self._policy.extract_features(observations)
@@ -109,7 +113,9 @@ class Rollout:
         """Return the observations of the first steps, (n, ...) each."""
         observations = self._buffer.observations[:steps]
         flat = observations.reshape(-1, *observations.shape[2:])
-        return list(torch.split(torch.from_numpy(flat), _ROWS_AT_ONCE))
+        values = max(1, flat[0].size)
+        rows = max(1, min(_ROWS_AT_ONCE, _VALUES_AT_ONCE // values))
+        return list(torch.split(torch.from_numpy(flat), rows))
 
     def _bootstrap(self) -> None:
         """Add the values of last observations where episodes were cut by a limit."""

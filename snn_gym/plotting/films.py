@@ -22,6 +22,7 @@ from snn_gym.plotting.window import show_frames
 from snn_gym.policies.raw_observations import raw_policy
 from snn_gym.registry import make_task
 from snn_gym.threads import one_thread
+from snn_gym.zoo.build import as_learned
 
 MOST_FRAMES = 250
 """Frames of a film; of more decisions every second (fourth, …) is shown."""
@@ -289,8 +290,9 @@ def _make_drawn(env_id: str, arguments: Mapping[str, Any]) -> gym.Env[Any, Any]:
 
 
 def _check_spaces(policy: Any, env: gym.Env[Any, Any], heading: str) -> None:
+    seen = as_learned(env)
     for what in ("observation_space", "action_space"):
-        expected, found = getattr(policy, what), getattr(env, what)
+        expected, found = getattr(policy, what), getattr(seen, what)
         if _form(expected) != _form(found):
             env.close()
             raise ValueError(

@@ -27,6 +27,7 @@ from snn_gym.policies._networks import (
     read_net_arch,
 )
 from snn_gym.policies._observations import (
+    check_extractor_arguments,
     check_observation_space,
     check_start,
     default_extractor,
@@ -179,6 +180,9 @@ class SpikingPolicyMixin(Behaviour):
             default_extractor(observation_space, arguments.get("normalize_images", True)),
         )
         check_observation_space(observation_space, extractor)
+        check_extractor_arguments(
+            observation_space, extractor, arguments.get("features_extractor_kwargs") or {}
+        )
 
     def _stock_arguments(self) -> set[str]:
         # The first class after our own is Stable-Baselines3's, whose arguments are known.

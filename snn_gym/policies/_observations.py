@@ -6,18 +6,24 @@
 | Discrete, MultiDiscrete | one-hots |
 | MultiBinary(N) | flags, analogue input |
 | MultiBinary((T, N)), FlatSpikes(T, N) | a spike train of T time steps |
-| image (Box, uint8, three axes) | the features of Stable-Baselines3's NatureCNN |
+| image (Box, uint8, three axes) | features of Stable-Baselines3's NatureCNN, or of SmallImageCNN |
 | Dict of these, without spike trains | the concatenation by its CombinedExtractor |
 """
 
 from __future__ import annotations
 
+import inspect
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import torch
 from gymnasium import spaces
-from stable_baselines3.common.preprocessing import get_flattened_obs_dim, is_image_space
+from stable_baselines3.common.preprocessing import (
+    get_flattened_obs_dim,
+    is_image_space,
+    is_image_space_channels_first,
+)
 from stable_baselines3.common.torch_layers import (
     BaseFeaturesExtractor,
     CombinedExtractor,
@@ -31,16 +37,43 @@ from snn_gym.spiking.normaliser import ObservationNormaliser
 
 # The kernels of NatureCNN (8 by 4, 4 by 2, 3 by 1) need this many pixels a side.
 _LEAST_PIXELS = 36
+_KERNEL_PIXELS = 3
 _SUPPORTED = (
     "Box, Discrete, MultiDiscrete, MultiBinary(N), spike trains MultiBinary((T, N)), images, and "
     "a Dict of these without spike trains"
 )
 
 
+class SmallImageCNN(BaseFeaturesExtractor):
+    """Features of images that are too small for NatureCNN.
+
+    One convolution with 16 channels and kernels of 3 x 3 pixels, and a linear layer; both end in
+    ReLUs. It is the network of MinAtar's baselines before their last layer (Young & Tian 2019,
+    https://arxiv.org/abs/1903.03176).
+
+    Args:
+        observation_space: Box (C, H, W), channels first, of at least 3 x 3 pixels.
+        features_dim: Number of features.
+    """
+
+    def __init__(self, observation_space: spaces.Box, features_dim: int = 128) -> None:
+        super().__init__(observation_space, features_dim)
+        channels, height, width = observation_space.shape
+        edge = _KERNEL_PIXELS - 1
+        self.cnn = nn.Sequential(nn.Conv2d(channels, 16, _KERNEL_PIXELS), nn.ReLU(), nn.Flatten())
+        pixels = (height - edge) * (width - edge)
+        self.linear = nn.Sequential(nn.Linear(16 * pixels, features_dim), nn.ReLU())
+
+    def forward(self, observations: Tensor) -> Tensor:
+        """Return features (B, F) of images (B, C, H, W), float, from 0 to 1."""
+        features: Tensor = self.linear(self.cnn(observations))
+        return features
+
+
 def default_extractor(
     space: spaces.Space[Any], normalize_images: bool
 ) -> type[BaseFeaturesExtractor]:
-    """Return Stable-Baselines3's features extractor for an observation space.
+    """Return the features extractor for an observation space.
 
     Args:
         space: Observation space.
@@ -50,8 +83,13 @@ def default_extractor(
     if isinstance(space, spaces.Dict):
         return CombinedExtractor
     if is_image_space(space, normalized_image=not normalize_images):
-        return NatureCNN
+        return SmallImageCNN if _is_small(space) else NatureCNN
     return FlattenExtractor
+
+
+def _is_small(image: spaces.Space[Any]) -> bool:
+    """Tell whether an image (C, H, W) has too few pixels for NatureCNN."""
+    return min(image.shape[1:]) < _LEAST_PIXELS  # type: ignore[index]
 
 
 def uncounted_parts(extractor: nn.Module) -> tuple[str, ...]:
@@ -102,7 +140,7 @@ def check_observation_space(
     Raises:
         ValueError: The space is not among the supported ones.
     """
-    if extractor not in (FlattenExtractor, NatureCNN, CombinedExtractor):
+    if extractor not in (FlattenExtractor, NatureCNN, SmallImageCNN, CombinedExtractor):
         return
     if not isinstance(space, spaces.Dict):
         _check_part(space, extractor, "observation space")
@@ -137,12 +175,60 @@ def _check_part(
             "gymnasium.wrappers.FlattenObservation or a features_extractor_class of your own"
         )
     check_start(space, name)
-    if extractor is NatureCNN and min(space.shape[1:]) < _LEAST_PIXELS:  # type: ignore[index]
+    if extractor is NatureCNN and _is_small(space):
         raise ValueError(
             f"{name} is an image of {space.shape}, channels first; NatureCNN needs at least "
-            f"{_LEAST_PIXELS} x {_LEAST_PIXELS} pixels: use "
-            "gymnasium.wrappers.ResizeObservation or a features_extractor_class of your own"
+            f"{_LEAST_PIXELS} x {_LEAST_PIXELS} pixels: leave features_extractor_class out, or, in "
+            "a Dict, use gymnasium.wrappers.ResizeObservation"
         )
+    if extractor is SmallImageCNN:
+        _check_small_image(space, name)
+
+
+def _check_small_image(space: spaces.Space[Any], name: str) -> None:
+    assert isinstance(space, spaces.Box), "only a Box is an image"
+    shape = space.shape
+    if not is_image_space_channels_first(space):
+        raise ValueError(
+            f"{name} is an image of {shape}, channels last, and Stable-Baselines3 reorders the "
+            "axes of uint8 images in environments alone; move the channels first, by "
+            "gymnasium.wrappers.TransformObservation"
+        )
+    if min(shape[1:]) < _KERNEL_PIXELS:
+        raise ValueError(
+            f"{name} is an image of {shape}, channels first; SmallImageCNN needs at least "
+            f"{_KERNEL_PIXELS} x {_KERNEL_PIXELS} pixels: use "
+            "gymnasium.wrappers.FlattenObservation or a features_extractor_class of your own"
+        )
+
+
+def check_extractor_arguments(
+    space: spaces.Space[Any], extractor: type[BaseFeaturesExtractor], arguments: Mapping[str, Any]
+) -> None:
+    """Refuse arguments that a features extractor does not take.
+
+    Args:
+        space: Observation space.
+        extractor: Features extractor.
+        arguments: Its keyword arguments.
+
+    Raises:
+        ValueError: It does not take one of them.
+    """
+    known = inspect.signature(extractor).parameters
+    unknown = sorted(arguments.keys() - known.keys())
+    if not unknown or any(x.kind is inspect.Parameter.VAR_KEYWORD for x in known.values()):
+        return
+    fix = "leave features_extractor_kwargs out"
+    if extractor is FlattenExtractor and isinstance(space, spaces.Box) and len(space.shape) == 3:
+        fix += (
+            "; images are uint8 values from 0 to 255, or, with normalize_images=False, other "
+            "values with the channels first"
+        )
+    raise ValueError(
+        f"{extractor.__name__}, which observations {space} pass, takes no argument "
+        f"{', '.join(unknown)}; {fix}"
+    )
 
 
 def check_start(space: spaces.Space[Any], name: str) -> None:

@@ -39,6 +39,7 @@ OFFICIAL_EPISODES = 100
 """Episodes behind every row of the results table."""
 
 MAX_KEPT_OBSERVATIONS = 20_000
+_MAX_KEPT_BYTES = 1 << 30
 _OBSERVATIONS_PER_RECORD = 512
 _EPISODES_TOGETHER = 100
 
@@ -116,7 +117,8 @@ def evaluate(
     a noisy encoder's noise restarts with the first seed. PyTorch runs on one thread meanwhile, so
     that the sums in matrix products do not depend on the number of cores. The state of a stateful
     policy is carried through each episode. Costs are averaged over the observations visited, with
-    the states they were met in; of more than 20,000, every second (fourth, …) one is used.
+    the states they were met in; of more than 20,000, or more than a GiB of images, every second
+    (fourth, …) one is used.
 
     A model acts through what stood between its environments and its policy: the statistics of a
     VecNormalize and transposed images are carried; any other wrapper that changes observations or
@@ -164,15 +166,17 @@ def evaluate(
 class _Visited:
     """Keep an even subsample of the observations shown and their states, of bounded size."""
 
-    def __init__(self, limit: int) -> None:
+    def __init__(self, limit: int, max_bytes: int = _MAX_KEPT_BYTES) -> None:
         self.decisions: list[_Decision] = []
         self._limit = limit
+        self._max_bytes = max_bytes
         self._stride = 1
         self._seen = 0
 
     def add(self, observation: NDArray[Any], state: tuple[NDArray[Any], ...] | None) -> None:
         if self._seen % self._stride == 0:
-            if len(self.decisions) == self._limit:
+            fitting = max(2, self._max_bytes // max(1, observation.nbytes))
+            if len(self.decisions) == min(self._limit, fitting):
                 self.decisions = self.decisions[::2]
                 self._stride *= 2
             if self._seen % self._stride == 0:

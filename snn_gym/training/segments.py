@@ -45,15 +45,11 @@ def begin_segment(
         seeding: How the environments' random streams follow from the segment's seed.
 
     Raises:
-        ValueError: The model has no environments that are stepped in this process.
+        ValueError: The model has no environments, or none that are stepped in this process.
     """
     env = model.get_env()
-    inside = None if env is None else env.unwrapped  # VecNormalize and the like stay as they are
-    if env is None or not isinstance(inside, DummyVecEnv | StableBaselinesVecEnv):
-        raise ValueError(
-            "training in segments needs environments in a DummyVecEnv or StableBaselinesVecEnv, "
-            f"got {inside!r}"
-        )
+    if env is None:
+        raise ValueError("training in segments needs environments, got none; use set_env")
     # Words further back come after and change none of those before.
     state = np.random.SeedSequence([seed, segment]).generate_state(5)
     # torch and the global generators take 32 bits.
@@ -65,30 +61,41 @@ def begin_segment(
     if isinstance(model, GradientFreeAlgorithm | LocalActorCritic):
         model.reseed(learner)
     _end_episodes_in_replay(model)
-    _replace_environments(inside, make_envs())
+    _replace_environments(env, make_envs)
     env.seed(environments)
     seed_environments(env, environments, seeding)
     model.action_space.seed(actions)  # last, for environments may share it
     model._last_obs = env.reset()  # type: ignore[assignment]
     model._last_episode_starts = np.ones(env.num_envs, dtype=bool)
-    normaliser = model.get_vec_normalize_env()
-    if normaliser is not None:  # a replay buffer keeps raw observations
-        model._last_original_obs = normaliser.get_original_obs()
+    normalised = model.get_vec_normalize_env()
+    if normalised is not None:  # off-policy algorithms store the values from before it
+        model._last_original_obs = normalised.get_original_obs()
     if model.use_sde:
         policy: Any = model.policy
         policy.reset_noise(env.num_envs)
 
 
-def _replace_environments(env: DummyVecEnv | StableBaselinesVecEnv, fresh: VecEnv) -> None:
-    # In place: the rollout that is about to begin already holds this very object.
-    if isinstance(env, StableBaselinesVecEnv):
+def _replace_environments(env: VecEnv, make_envs: Callable[[], VecEnv]) -> None:
+    """Give the innermost of wrapped environments new ones; wrappers keep their state.
+
+    In place: the rollout that is about to begin already holds these very objects.
+    """
+    base = env.unwrapped
+    if not isinstance(base, DummyVecEnv | StableBaselinesVecEnv):
+        raise ValueError(
+            "training in segments needs environments that are stepped in this process, got "
+            f"{type(base).__name__}; make them by snn_gym.make_vec_env with mode='sync' or "
+            "mode='batched'"
+        )
+    fresh = make_envs().unwrapped
+    if isinstance(base, StableBaselinesVecEnv):
         assert isinstance(fresh, StableBaselinesVecEnv)
-        env.adopt(fresh)
+        base.adopt(fresh)
         return
     assert isinstance(fresh, DummyVecEnv)
-    for old in env.envs:
+    for old in base.envs:
         old.close()
-    env.envs[:] = fresh.envs
+    base.envs[:] = fresh.envs
 
 
 def _end_episodes_in_replay(model: BaseAlgorithm) -> None:

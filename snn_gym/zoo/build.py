@@ -6,6 +6,7 @@ import warnings
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import gymnasium as gym
 import numpy as np
 import torch
 from stable_baselines3.common.base_class import BaseAlgorithm
@@ -21,13 +22,13 @@ from snn_gym.registry import (
     import_named_module,
     known_ids,
     load_environment_spec,
-    make_task,
     unflattened_id,
 )
 from snn_gym.spiking import NetworkConfig
 from snn_gym.vector import Mode, has_batch, make_vec_env
 from snn_gym.zoo.algorithms import Settings, algorithm_class, make_settings, policy_class
 from snn_gym.zoo.identity import Identity, remember_identity
+from snn_gym.zoo.memory import check_memory
 from snn_gym.zoo.plain_data import as_plain_data
 from snn_gym.zoo.recipe import ResolvedSettings
 from snn_gym.zoo.schedules import parse_schedule
@@ -76,7 +77,7 @@ def make_agent(
 
     Raises:
         ValueError: The agent, the environment, a hyper-parameter or a setting of the network is
-            unknown or invalid.
+            unknown or invalid, or there is not memory enough for what the algorithm stores.
     """
     spec = load_agent_spec(name)
     env_id = import_named_module(env_id)
@@ -161,6 +162,7 @@ def build_agent(
     env = make_environments(env_id, settings.n_envs, seed, given)
     if resolved.vec_normalize is not None:
         env = wrap_in_vec_normalize(env, resolved.vec_normalize)
+    check_memory(settings, env)
     model = build_model(
         resolved.algorithm,
         {**resolved.policy_kwargs, "network": NetworkConfig.from_dict(resolved.network)},
@@ -196,7 +198,7 @@ def build_policy(name: str, env_id: str) -> BasePolicy | RawPolicy:
     arguments = policy_arguments(spec, env_id)
     if getattr(spec.settings(env_id), "use_sde", False):
         arguments["use_sde"] = True  # which the algorithm would tell the policy
-    env = make_task(env_id)
+    env = make_environments(env_id, 1, None)
     spaces = env.observation_space, env.action_space
     env.close()
     policy = policy_class(spec.algorithm)(*spaces, ConstantSchedule(0.0), **arguments)
@@ -261,9 +263,24 @@ def make_environments(
         env_kwargs: Arguments of ``gym.make``.
     """
     is_ours = env_id in known_ids() and load_environment_spec(env_id).task is not None
-    batched = is_ours or (n_envs >= BATCHED_FROM and has_batch(env_id))
+    batched = has_batch(env_id) and (is_ours or n_envs >= BATCHED_FROM)
     mode: Mode = "batched" if batched else "sync"
-    return make_vec_env(env_id, n_envs, seed, mode=mode, env_kwargs=env_kwargs)
+    return as_learned(make_vec_env(env_id, n_envs, seed, mode=mode, env_kwargs=env_kwargs))
+
+
+def as_learned(env: gym.Env[Any, Any] | VecEnv) -> VecEnv:
+    """Return environments as Stable-Baselines3's algorithms see them: images channels first.
+
+    Args:
+        env: An environment, or environments; those that were wrapped before stay as they are.
+
+    Raises:
+        ValueError: Observations are spaces within spaces.
+    """
+    try:
+        return BaseAlgorithm._wrap_env(env, monitor_wrapper=False)
+    except NotImplementedError as error:
+        raise ValueError(f"{error}; use gymnasium.wrappers.FlattenObservation") from error
 
 
 def available_device(device: str) -> str:

@@ -38,12 +38,12 @@ from snn_gym.zoo.algorithms import (
     check_policy,
     make_settings,
 )
-from snn_gym.zoo.build import build_model, make_environments
+from snn_gym.zoo.build import as_learned, build_model, make_environments
 from snn_gym.zoo.extract import extract_policy_arguments, extract_settings
 from snn_gym.zoo.identity import Identity, identify, remember_identity
 from snn_gym.zoo.recipe import Recipe, processor
 from snn_gym.zoo.seeding import Seeding, seed_environments
-from snn_gym.zoo.spaces import describe_space
+from snn_gym.zoo.spaces import describe_space, describes
 from snn_gym.zoo.vec_normalize import (
     VecNormalizeSettings,
     extract_vec_normalize,
@@ -204,7 +204,7 @@ def load_agent(
             )
         if manifest.vec_normalize is not None:
             env = wrap_in_vec_normalize(env, manifest.vec_normalize)
-        env = BaseAlgorithm._wrap_env(env)  # as every algorithm does, so that spaces compare
+        env = as_learned(env)
         _check_spaces(manifest, env, where)
         model = build_model(
             manifest.algorithm,
@@ -395,9 +395,10 @@ def read_weights(folder: Path, manifest: AgentManifest) -> dict[str, torch.Tenso
 
 def _check_spaces(manifest: AgentManifest, env: VecEnv, where: str) -> None:
     for name in ("observation_space", "action_space"):
-        expected, found = getattr(manifest, name), describe_space(getattr(env, name))
-        if found != expected:
+        expected, found = getattr(manifest, name), getattr(env, name)
+        if not describes(expected, found):
             raise ValueError(
-                f"{where}: {name} of {manifest.environment} was {expected} and is now {found}; "
+                f"{where}: {name} of {manifest.environment} was {expected} and is now "
+                f"{describe_space(found)}; "
                 "pass the environments it was trained on as env"
             )

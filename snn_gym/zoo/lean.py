@@ -23,6 +23,7 @@ from snn_gym.zoo.build import build_model, make_environments, resolve_settings
 from snn_gym.zoo.extract import extract_policy_arguments, extract_settings
 from snn_gym.zoo.files import dump_weights
 from snn_gym.zoo.identity import Identity, identify, remember_identity
+from snn_gym.zoo.memory import check_memory
 from snn_gym.zoo.recipe import Parent, ResolvedSettings
 from snn_gym.zoo.seeding import seed_environments
 from snn_gym.zoo.spec import lean_steps, load_agent_spec
@@ -161,6 +162,7 @@ def _build_student(
     env = make_environments(
         identity.environment, settings.n_envs, seed, identity.environment_kwargs
     )
+    check_memory(settings, env)
     seed_environments(env, seed, identity.seeding)
     new = build_model(algorithm, arguments, settings, env, seed=seed, device=str(model.device))
     assert isinstance(new, lean(type(new)))  # as the network asks

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,9 @@ from gymnasium import spaces
 from snn_gym.spaces import FlatSpikes
 
 SUPPORTED_SPACES = "Box, Discrete, MultiDiscrete or MultiBinary"
+# More limits than this, if all are equal, are described by one number: a manifest has room
+# for no list as long as an image.
+_MOST_LIMITS = 1024
 
 
 def describe_space(space: spaces.Space[Any]) -> dict[str, Any]:
@@ -45,7 +49,27 @@ def describe_space(space: spaces.Space[Any]) -> dict[str, Any]:
     raise ValueError(f"{type(space).__name__} spaces can't be saved; expected {SUPPORTED_SPACES}")
 
 
-def _bounds(values: np.ndarray[Any, Any]) -> list[float | str]:
+def describes(description: Mapping[str, Any], space: spaces.Space[Any]) -> bool:
+    """Tell whether a description is that of a space, also one of an earlier version.
+
+    Args:
+        description: From ``describe_space``; versions before 1.1 listed all limits of images.
+        space: A space as ``describe_space`` takes it.
+    """
+    limits = {key: description[key] for key in ("low", "high") if key in description}
+    short = {key: _shortened(x) for key, x in limits.items() if isinstance(x, list)}
+    return {**description, **short} == describe_space(space)
+
+
+def _bounds(values: np.ndarray[Any, Any]) -> list[Any] | float | str:
     # JSON has no infinity; float() of the strings gives it back.
     flat = (float(value) for value in values.ravel())
-    return [value if math.isfinite(value) else str(value) for value in flat]
+    return _shortened([value if math.isfinite(value) else str(value) for value in flat])
+
+
+def _shortened(limits: list[Any]) -> list[Any] | float | str:
+    """Return one number for many equal ones."""
+    if len(limits) <= _MOST_LIMITS or limits.count(limits[0]) < len(limits):
+        return limits
+    one: float | str = limits[0]
+    return one

@@ -93,7 +93,11 @@ def wrap_in_vec_normalize(env: VecEnv, settings: VecNormalizeSettings) -> VecNor
     Raises:
         ValueError: They are in a VecNormalize already, or it does not serve their observations.
     """
-    from stable_baselines3.common.vec_env import VecNormalize, VecTransposeImage
+    from stable_baselines3.common.vec_env import (
+        VecNormalize,
+        VecTransposeImage,
+        is_vecenv_wrapped,
+    )
 
     if find_vec_normalize(env) is not None:
         raise ValueError(
@@ -101,7 +105,10 @@ def wrap_in_vec_normalize(env: VecEnv, settings: VecNormalizeSettings) -> VecNor
             "statistics; pass those inside, env.venv"
         )
     keys = settings.norm_obs_keys
-    if settings.transpose_images:
+    transposed = is_vecenv_wrapped(env, VecTransposeImage)
+    if isinstance(env, VecTransposeImage) and not settings.transpose_images:
+        env = env.venv  # transposed outside, where the statistics were taken before it
+    if settings.transpose_images and not transposed:
         try:
             env = VecTransposeImage(env)
         except AssertionError as error:

@@ -24,9 +24,10 @@ ADDITIONS = {
     "encoder": ("bits", "ppo-lif", CARTPOLE, f"network={{'encoder': 'bits'}}, {SHORT}"),
     "algorithm": ("cautious", "ppo-lif-cautious", CARTPOLE, SHORT),
     "agent": ("snn_gym", "ppo-lif-wide", CARTPOLE, SHORT),
+    "image": ("snn_gym", "ppo-lif-pixel", "snn/LitPixel-v0", ""),
     "task": ("snn_gym", "recurrent-ppo-lsnn", "snn/SideReport-v0", ""),
 }
-MOST_LINES = {"neuron": 30, "encoder": 25, "algorithm": 50, "agent": 10, "task": 100}
+MOST_LINES = {"neuron": 30, "encoder": 25, "algorithm": 50, "agent": 10, "image": 60, "task": 100}
 
 TRAINED = """
 import {module}
@@ -56,6 +57,16 @@ MORE = {
         "assert (abs(shares - 0.5) <= 0.12 + 1 / 16).all(), shares\n"
     ),
     "algorithm": "assert model.caution == 0.2\n",
+    "image": (
+        "words = [['train', '{agent}', '{env_id}', '--out', 'run', '--no-progress']]\n"
+        "words += [['submit', 'run'], ['verify', 'run/submission', '--retrain']]\n"
+        "words[-1] += ['--leaderboard', 'board']\n"
+        "assert [main(command) for command in words] == [0, 0, 0]\n"
+        "from pathlib import Path\n"
+        "from snn_gym.scoring.results import list_rows\n"
+        "(row,) = list_rows(Path('board'))\n"
+        "assert (row.agent, row.environment, row.seed) == ('{agent}', '{env_id}', 0)\n"
+    ),
     "task": (
         "import gymnasium as gym\n"
         "from gymnasium.utils.env_checker import check_env\n"
@@ -96,8 +107,9 @@ def test_an_addition_is_trained_saved_and_loaded(name, checkout, tmp_path):
     shutil.copytree(HERE / name, checkout, dirs_exist_ok=True)
     module, agent, env_id, arguments = ADDITIONS[name]
     script = TRAINED.format(
-        module=module, agent=agent, env_id=env_id, arguments=arguments, more=MORE.get(name, "")
-    )
+        module=module, agent=agent, env_id=env_id, arguments=arguments,
+        more=MORE.get(name, "").format(agent=agent, env_id=env_id),
+    )  # fmt: skip
     environment = {"PYTHONPATH": str(checkout), "OMP_NUM_THREADS": "1"}
     done = subprocess.run(
         [sys.executable, "-c", script], cwd=tmp_path, env=environment,

@@ -18,10 +18,11 @@ from stable_baselines3.common.torch_layers import (
     FlattenExtractor,
     NatureCNN,
 )
+from torch import nn
 
 from snn_gym import policies
 from snn_gym.policies import SpikingActorCriticPolicy, SpikingDQNPolicy
-from snn_gym.policies._observations import PartialNormaliser
+from snn_gym.policies._observations import PartialNormaliser, SmallImageCNN
 from snn_gym.spiking import NetworkConfig, ObservationNormaliser
 from tests.policies.identity import ACTIONS, CASES, SMALL
 from tests.policies.matrix import ERROR
@@ -78,6 +79,37 @@ def test_an_image_passes_stable_baselines_cnn(name: str) -> None:
     assert torch.equal(seen(agent, images), expected)
     # Channels may come last, as Stable-Baselines3 allows.
     assert torch.equal(seen(agent, images.transpose(0, 2, 3, 1)), expected)
+
+
+@algorithms
+@pytest.mark.parametrize("shape", [(4, 10, 10), (1, 35, 40), (2, 3, 3)])
+def test_a_small_image_passes_the_network_of_minatar(
+    name: str, shape: tuple[int, int, int]
+) -> None:
+    agent = policy(spaces.Box(0, 255, shape, np.uint8), name)
+    assert agent.normaliser is None
+    images = np.random.default_rng(0).integers(0, 256, (2, *shape), dtype=np.uint8)
+    (extractor,) = (m for m in acting_extractors(agent) if isinstance(m, SmallImageCNN))
+    kernels, bias = extractor.cnn[0].weight, extractor.cnn[0].bias
+    assert kernels.shape == (16, shape[0], 3, 3)
+    # As a product of the 3 x 3 patches with the kernels, and the linear layer on all of it.
+    patches = nn.functional.unfold(torch.from_numpy(images).float() / 255.0, 3)
+    maps = torch.relu(kernels.flatten(1) @ patches + bias[:, None]).flatten(1)
+    expected = torch.relu(maps @ extractor.linear[0].weight.T + extractor.linear[0].bias)
+    assert expected.shape == (2, 128)
+    assert torch.allclose(seen(agent, images), expected, atol=1e-5)
+    assert torch.equal(seen(agent, images.transpose(0, 2, 3, 1)), seen(agent, images))
+
+
+def test_small_images_that_are_scaled_already_are_left_alone() -> None:
+    agent = policy(spaces.Box(0.0, 1.0, (4, 10, 10)), normalize_images=False)
+    assert agent.features_extractor_class is SmallImageCNN
+    images = np.random.default_rng(0).random((2, 4, 10, 10), dtype=np.float32)
+    assert torch.equal(seen(agent, images), agent.features_extractor(torch.from_numpy(images)))
+    # With scaling on, they are values, which are flattened and standardised.
+    agent = policy(spaces.Box(0.0, 1.0, (10, 10, 4)))
+    assert agent.features_extractor_class is FlattenExtractor
+    assert agent.normaliser.mean.shape == (400,)
 
 
 def acting_extractors(agent: Any) -> list[torch.nn.Module]:
@@ -182,13 +214,31 @@ REFUSED: dict[str, tuple[spaces.Space[Any], dict[str, Any], str]] = {
         spaces.Dict({"a": spaces.Dict({"b": TWO})}), {},
         r"observation 'a' of the Dict Dict.* is not supported; supported: ",
     ),
-    "small image": (
-        spaces.Box(0, 255, (3, 20, 40), np.uint8), {},
-        r"is an image of \(3, 20, 40\), channels first; NatureCNN needs at least 36 x 36",
+    "NatureCNN for a small image": (
+        spaces.Box(0, 255, (3, 20, 40), np.uint8), {"features_extractor_class": NatureCNN},
+        r"is an image of \(3, 20, 40\), channels first; NatureCNN needs at least 36 x 36 pixels: "
+        r"leave features_extractor_class out",
     ),
     "small image in a Dict": (
         spaces.Dict({"a": spaces.Box(0, 255, (3, 20, 40), np.uint8)}), {},
         r"observation 'a' of the Dict is an image of .* needs at least 36 x 36",
+    ),
+    "image smaller than a kernel": (
+        spaces.Box(0, 255, (1, 2, 9), np.uint8), {},
+        r"is an image of \(1, 2, 9\), channels first; SmallImageCNN needs at least 3 x 3 pixels: ",
+    ),
+    "floats with the channels last": (
+        spaces.Box(0.0, 1.0, (10, 10, 4)), {"normalize_images": False},
+        r"is an image of \(10, 10, 4\), channels last, .*; move the channels first, by ",
+    ),
+    "arguments of a CNN for an image of floats": (
+        spaces.Box(0.0, 1.0, (10, 10, 4)), {"features_extractor_kwargs": {"features_dim": 8}},
+        r"FlattenExtractor, which observations Box\(.*float32\) pass, takes no argument "
+        r"features_dim; leave features_extractor_kwargs out; images are uint8 values from 0 to 255",
+    ),
+    "unknown arguments of a CNN": (
+        IMAGE, {"features_extractor_kwargs": {"features_dims": 8}},
+        r"NatureCNN, which .* takes no argument features_dims; leave features_extractor_kwargs out",
     ),
     "Dict without CombinedExtractor": (
         spaces.Dict({"a": TWO}), {"features_extractor_class": FlattenExtractor},
@@ -240,11 +290,13 @@ def test_actions_must_count_from_zero_and_lie_flat() -> None:
         SpikingActorCriticPolicy(box, spaces.MultiBinary((2, 2)), lambda _: 1e-3)
 
 
+@pytest.mark.parametrize("side", [10, 36])
 @pytest.mark.parametrize("encoder", ["constant", "learnable_population"])
-def test_a_cnn_learns_through_the_encoder(encoder: str) -> None:
+def test_a_cnn_learns_through_the_encoder(encoder: str, side: int) -> None:
     network = NetworkConfig(hidden_sizes=(16,), time_steps=4, encoder=encoder)
-    agent = policy(IMAGE, network=network, features_extractor_kwargs={"features_dim": 8})
-    images = torch.randint(0, 256, (4, 1, 36, 36), generator=torch.Generator().manual_seed(0))
+    space = spaces.Box(0, 255, (1, side, side), np.uint8)
+    agent = policy(space, network=network, features_extractor_kwargs={"features_dim": 8})
+    images = torch.randint(0, 256, (4, 1, side, side), generator=torch.Generator().manual_seed(0))
     agent.get_distribution(images.to(torch.uint8)).distribution.logits[:, 0].sum().backward()
     for name, parameter in agent.features_extractor.named_parameters():
         assert parameter.grad is not None, name

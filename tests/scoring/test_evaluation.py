@@ -148,6 +148,14 @@ def test_the_subsample_is_even_and_bounded(count: int, limit: int) -> None:
     assert len(kept) >= min(count, limit // 2)
 
 
+def test_large_observations_are_bounded_by_their_bytes() -> None:
+    visited = _Visited(100, max_bytes=10 * 64)
+    for k in range(50):
+        visited.add(np.full((8, 8), k, np.uint8), None)
+    kept = [int(observation[0, 0]) for observation, _ in visited.decisions]
+    assert kept == list(range(0, 50, 8))
+
+
 def test_observations_are_copied() -> None:
     visited = _Visited(4)
     buffer, state = np.zeros(1), np.zeros(1)

@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 import torch
-from stable_baselines3 import PPO
-from stable_baselines3.common.vec_env import VecMonitor
+from stable_baselines3 import DQN, PPO
+from stable_baselines3.common.vec_env import VecFrameStack, VecMonitor, VecNormalize
 
-import snn_gym
-from snn_gym.policies import SpikingActorCriticPolicy
+from snn_gym import make_vec_env
+from snn_gym.policies import SpikingActorCriticPolicy, SpikingDQNPolicy
 from snn_gym.training.segments import begin_segment
 from snn_gym.wrappers import StableBaselinesVecEnv
 from snn_gym.zoo import make_agent
@@ -54,11 +54,51 @@ def test_a_batch_of_our_own_begins_anew_too():
         assert np.array_equal(one, same)
 
 
-def test_other_environments_can_not_be_trained_in_segments():
-    model = make_agent("ppo-lif", "CartPole-v1")
-    model.env = VecMonitor(snn_gym.make_vec_env("CartPole-v1", mode="async"))
-    with pytest.raises(ValueError, match=r"needs environments in a DummyVecEnv or Stable"):
-        begin_segment(model, 0, 0, lambda: make_environments("CartPole-v1", 8, 0))
+def test_environments_of_other_processes_can_not_be_trained_in_segments():
+    model = make_agent("ppo-lif", "CartPole-v1", n_envs=1)
+    model.env = VecFrameStack(make_vec_env("CartPole-v1", 1, mode="async"), 2)
+    with pytest.raises(ValueError, match=r"stepped in this process, got SubprocVecEnv; make them"):
+        begin_segment(model, 0, 0, lambda: make_environments("CartPole-v1", 1, 0))
+    model.env.close()
+
+
+@pytest.mark.parametrize(
+    "wrap", [VecNormalize, lambda env: VecFrameStack(VecMonitor(env), 2), VecMonitor]
+)
+@pytest.mark.parametrize("n_envs", [1, 8], ids=["single", "batch"])
+def test_a_segment_reaches_environments_through_wrappers(wrap, n_envs):
+    def make():
+        return make_environments("CartPole-v1", n_envs, 0)
+
+    def walk(env):
+        return [env.step(np.full(n_envs, step % 2))[0] for step in range(12)]
+
+    plain = PPO(SpikingActorCriticPolicy, make(), n_steps=8, batch_size=8)
+    begin_segment(plain, 3, 2, make)
+    expected = walk(plain.get_env())
+    model = PPO(SpikingActorCriticPolicy, wrap(make()), n_steps=8, batch_size=8)
+    env = model.get_env()
+    env.reset()
+    walk(env)
+    begin_segment(model, 3, 2, make)
+    assert model.get_env() is env
+    for seen, known in zip(walk(env), expected, strict=True):
+        if not isinstance(env, VecNormalize):
+            assert np.array_equal(seen[:, -4:], known)
+    if isinstance(env, VecNormalize):
+        assert np.array_equal(env.get_original_obs(), expected[-1])
+
+
+def test_a_segment_stores_what_came_before_a_normaliser():
+    def make():
+        return make_environments("CartPole-v1", 1, 0)
+
+    env = VecNormalize(make())
+    model = DQN(SpikingDQNPolicy, env, learning_starts=0, buffer_size=10, train_freq=2)
+    model.learn(2)
+    begin_segment(model, 0, 1, make)
+    assert np.array_equal(model._last_original_obs, env.get_original_obs())
+    assert not np.array_equal(model._last_original_obs, model._last_obs)
 
 
 def test_what_an_environment_carries_over_resets_ends_with_the_segment():

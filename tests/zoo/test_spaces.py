@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from snn_gym.zoo.spaces import describe_space
+from snn_gym.zoo.spaces import describe_space, describes
 
 BOUND = st.floats(-1e6, 1e6, width=32)
 
@@ -45,3 +45,19 @@ def test_discrete_spaces_are_described(space, description):
 def test_other_spaces_are_refused():
     with pytest.raises(ValueError, match="Tuple spaces can't be saved"):
         describe_space(gym.spaces.Tuple([gym.spaces.Discrete(2)]))
+
+
+def test_limits_of_an_image_are_one_number_each():
+    image = gym.spaces.Box(0, 255, (3, 210, 160), np.uint8)
+    description = describe_space(image)
+    assert (description["low"], description["high"]) == (0.0, 255.0)
+    assert describes(json.loads(json.dumps(description)), image)
+    # As versions before 1.1 wrote it.
+    assert describes({**description, "low": [0.0] * image.low.size}, image)
+    assert not describes({**description, "low": [1.0] * image.low.size}, image)
+    assert not describes(description, gym.spaces.Box(0, 254, (3, 210, 160), np.uint8))
+    high = np.full((3, 210, 160), 255, np.uint8)
+    high[0, 0, 0] = 7
+    other = gym.spaces.Box(np.zeros_like(high), high, dtype=np.uint8)
+    assert not describes(description, other)
+    assert describes(describe_space(other), other)
