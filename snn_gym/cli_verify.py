@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from snn_gym.cli_options import Leaderboard, leaderboard_folder, with_options
-from snn_gym.cli_printing import print_played
+from snn_gym.cli_printing import print_played, say
 
 
 @dataclass(frozen=True)
@@ -84,9 +84,9 @@ def _verify_submission(folder: Path, board: Path, retrain: bool, secret: bytes |
     from snn_gym.scoring.results import read_row
 
     path = verify_submission(folder, board, retrain=retrain, salt=secret)
-    typer.echo(f"verified: {path}\nre-run {VerificationSettings().describe()}")
+    say(f"verified: {path}\nre-run {VerificationSettings().describe()}")
     if secret is not None:
-        typer.echo(describe(read_row(board, path, path.read_bytes())))
+        say(describe(read_row(board, path, path.read_bytes())))
 
 
 def _played(board: Path, options: VerifyOptions, secret: bytes | None) -> tuple[Iterable[Any], str]:

@@ -9,7 +9,7 @@ from typing import Any, Literal
 import gymnasium as gym
 
 from snn_gym.config import Config, Count, Natural, to_mapping
-from snn_gym.recorded import RecordedArguments, RecordedId
+from snn_gym.recorded import RecordedAgent, RecordedArguments, RecordedId
 from snn_gym.registry import import_named_module, known_ids, load_environment_spec
 from snn_gym.sealing import read_sealed
 from snn_gym.zoo import load_agent_spec, policy_arguments
@@ -37,7 +37,7 @@ class RunSettings(Config):
 
     format: Literal["snn_gym/run/1"]
     """Name and version of this format."""
-    agent: str
+    agent: RecordedAgent
     """Agent of the zoo."""
     environment: RecordedId
     """Gymnasium id."""

@@ -18,7 +18,7 @@ from stable_baselines3.common.vec_env import VecEnv
 
 from snn_gym._version import __version__
 from snn_gym.config import Config, Natural, from_mapping, to_mapping
-from snn_gym.recorded import RecordedArguments, RecordedId
+from snn_gym.recorded import RecordedAgent, RecordedArguments, RecordedId
 from snn_gym.sealing import dump_sealed, read_sealed
 from snn_gym.spiking import NetworkConfig
 from snn_gym.spiking.assembly import todays_names
@@ -58,7 +58,7 @@ class AgentManifest(Config):
 
     format: Literal["snn_gym/agent/1"]
     """Name and version of this format."""
-    agent: str | None
+    agent: RecordedAgent | None
     """Agent of the zoo; None for a model made by hand."""
     algorithm: AlgorithmName
     """Key of ``snn_gym.zoo.algorithms.ALGORITHMS``."""
