@@ -9,6 +9,7 @@ from typing import Any, Literal
 import gymnasium as gym
 
 from snn_gym.config import Config, Count, Natural, to_mapping
+from snn_gym.openblas import warn_of_other_kernels
 from snn_gym.recorded import RecordedAgent, RecordedArguments, RecordedId
 from snn_gym.registry import import_named_module, known_ids, load_environment_spec
 from snn_gym.sealing import read_sealed
@@ -99,6 +100,7 @@ def make_run_settings(
         "seeding": "disjoint",
         **recipe,
     }
+    warn_of_other_kernels()  # now, and not after hours of training
     for name in _CHANGES:
         asked[name] = as_plain_data(dict(asked.get(name) or {}), name)
     settings = RunSettings(

@@ -18,6 +18,7 @@ from stable_baselines3.common.vec_env import VecEnv
 
 from snn_gym._version import __version__
 from snn_gym.config import Config, Natural, from_mapping, to_mapping
+from snn_gym.openblas import warn_of_other_kernels
 from snn_gym.recorded import RecordedAgent, RecordedArguments, RecordedId
 from snn_gym.sealing import dump_sealed, read_sealed
 from snn_gym.spiking import NetworkConfig
@@ -307,6 +308,7 @@ def _recipe_of(model: BaseAlgorithm, identity: Identity) -> Recipe | None:
         return identity.recipe
     if not identity.fresh and identity.parent is None:
         return None
+    warn_of_other_kernels()
     return Recipe(
         steps=model._total_timesteps,
         checkpoint_interval=None,
