@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import tempfile
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
@@ -82,7 +82,7 @@ def rerun_in_worker(request: Request, weights: bytes, settings: VerificationSett
     return parse_strict(Rerun, data, where="the re-run's answer", code="rerun")
 
 
-def check_architecture(agent: str, env_id: str, settings: VerificationSettings) -> None:
+def check_architecture(agent: str, env_id: str) -> None:
     """Refuse an agent whose policy is too large, before this process builds it.
 
     An agent of a pull request has a file that nobody has read yet, so the limited process builds
@@ -91,13 +91,12 @@ def check_architecture(agent: str, env_id: str, settings: VerificationSettings) 
     Args:
         agent: Agent of the zoo.
         env_id: One of its environments.
-        settings: Limits.
 
     Raises:
         SubmissionError: ``architecture``: the policy has more than ``MAX_PARAMETERS``, or can't be
-            built within the limits.
+            built within the limits of ``VerificationSettings``.
     """
-    parameters = _count_parameters(agent, env_id, replace(settings, seeds=()))
+    parameters = _count_parameters(agent, env_id)
     if parameters > MAX_PARAMETERS:
         raise SubmissionError(
             "architecture",
@@ -107,7 +106,8 @@ def check_architecture(agent: str, env_id: str, settings: VerificationSettings) 
 
 
 @functools.lru_cache(maxsize=256)
-def _count_parameters(agent: str, env_id: str, settings: VerificationSettings) -> int:
+def _count_parameters(agent: str, env_id: str) -> int:
+    settings = VerificationSettings()
     request = Request(agent=agent, environment=env_id, seeds=())
     status, data, said = _ask(request, b"", settings)
     if status != 0:

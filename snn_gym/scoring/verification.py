@@ -95,7 +95,7 @@ def verify(
         check_is_new(leaderboard, place, content_sha256=None)
         parent = _find_parent(leaderboard, manifest, retrain)
         data = _read(WEIGHTS_NAME, MAX_WEIGHTS_BYTES, descriptor)
-    check_architecture(manifest.agent, manifest.environment, settings)
+    check_architecture(manifest.agent, manifest.environment)
     tensors = check_weights(data, manifest)
     trained = trained_tensors(tensors, manifest.agent, manifest.environment)
     # Of the trained numbers only: changed observation statistics make no other training run.
