@@ -2,13 +2,18 @@
 # environment and installs what it needs, so each works as the first command after a clone.
 #
 # On ordinary Linux, PyPI's torch brings several GB of CUDA libraries. For the CPU-only build:
-#   make demo PIP_ARGS="--extra-index-url https://download.pytorch.org/whl/cpu"
+#   make demo TORCH_INDEX=https://download.pytorch.org/whl/cpu
+# PyTorch alone comes from that index. With pip's --extra-index-url any package could come from it, and who
+# puts one there under a name that we need, and a higher version, has it installed.
 
 PYTHON ?= python3
 PIP_ARGS ?=
+TORCH_INDEX ?=
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check
+VERIFIED := $(INSTALL) --no-deps --require-hashes
 DEMO := runs/demo
 PROPOSED := runs/proposed
 RELEASE := runs/release
@@ -24,7 +29,7 @@ export OMP_NUM_THREADS := 1
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo wheel submissions results retrain study test check check-all lint types contract docs bench wheels audit release-check clean
+.PHONY: help install pinned demo wheel submissions results retrain study test check check-all lint types contract docs bench wheels audit sbom release-check clean
 
 help: ## Show this list.
 	@grep -E '^[a-z-]+:.*## ' Makefile | awk -F ':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
@@ -32,10 +37,17 @@ help: ## Show this list.
 $(STAMP): pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	@echo "Installing into $(VENV); that takes some minutes, most of them for PyTorch."
-	$(BIN)/pip install --quiet --disable-pip-version-check $(PIP_ARGS) --editable ".[dev]"
+	$(if $(TORCH_INDEX),$(INSTALL) --no-deps --index-url $(TORCH_INDEX) torch torchvision)
+	$(INSTALL) $(PIP_ARGS) --editable ".[dev]"
 	@touch $(STAMP)
 
 install: $(STAMP) ## Make the virtual environment and install the project into it.
+
+# The second line adds what PyPI's torch needs of NVIDIA, in the versions that torch itself names.
+pinned: $(STAMP) ## Install the versions that trained the table's rows, file by file as their hashes say.
+	$(VERIFIED) $(if $(TORCH_INDEX),--index-url $(TORCH_INDEX)) --requirement leaderboard/torch.txt
+	$(INSTALL) $(PIP_ARGS) --editable ".[dev]"
+	$(VERIFIED) --requirement leaderboard/constraints.txt
 
 # Trained, they are played on the table's seeds; a run's folder holds all that is written of it.
 demo: $(STAMP) ## Train a spiking agent and its ANN twin, put score and operations side by side.
@@ -63,8 +75,7 @@ results: $(STAMP) ## Train, submit and verify what leaderboard/plan.toml has no 
 	$(BIN)/snn-gym sweep leaderboard/plan.toml --nice 19
 
 # Rows are bit-equal only under the versions that they were trained by.
-retrain: $(STAMP) ## Train SAMPLE % of the table's rows again by their recipes, drawn by SEED.
-	$(BIN)/pip install --quiet --disable-pip-version-check $(PIP_ARGS) --constraint leaderboard/constraints.txt --editable ".[dev]"
+retrain: pinned ## Train SAMPLE % of the table's rows again by their recipes, drawn by SEED.
 	$(BIN)/snn-gym verify --retrain --sample $(SAMPLE) --seed $(SEED) --processes 2
 
 # Every run that has its file is passed over; the report is written from whatever runs there are.
@@ -118,13 +129,20 @@ wheels: $(STAMP) ## Install the wheel into each Python that is supported and is 
 audit: $(STAMP) ## Check that rows, weights and table are what was verified.
 	$(BIN)/snn-gym audit
 
-# STEPS are some of check, wheels, docs, audit and retrain, all by default; SAMPLE and SEED are those of retrain.
+# The tool has an environment of its own, so that it does not list itself.
+sbom: $(STAMP) ## Write what is installed as a software bill of materials (CycloneDX), dist/sbom.json.
+	$(PYTHON) -m venv $(VENV)/sbom
+	$(VENV)/sbom/bin/pip install --quiet --disable-pip-version-check "cyclonedx-bom>=7,<8"
+	mkdir -p dist
+	$(VENV)/sbom/bin/cyclonedx-py environment --pyproject pyproject.toml --output-reproducible --output-file dist/sbom.json $(BIN)/python
+
+# STEPS are some of check, wheels, docs, audit, sbom and retrain, all by default; SAMPLE and SEED are those of retrain.
 release-check: ## Do in a clone of this commit all that a release needs (hours), say what passed.
 	$(PYTHON) .ci/release.py $(RELEASE) $(STEPS)
 
 # What is made once (a trained and a lean agent, compiled peers) is kept in runs/bench.
 bench: $(STAMP) ## Measure speed beside other libraries, write docs/speed.md.
-	$(BIN)/pip install --quiet --disable-pip-version-check $(PIP_ARGS) --editable ".[dev,bench]"
+	$(INSTALL) $(PIP_ARGS) --editable ".[dev,bench]"
 	$(BIN)/python -m benchmarks run
 	$(BIN)/python -m benchmarks report
 

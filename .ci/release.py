@@ -14,7 +14,7 @@ import sys
 import time
 from pathlib import Path
 
-STEPS = ("check", "wheels", "docs", "audit", "retrain")
+STEPS = ("check", "wheels", "docs", "audit", "sbom", "retrain")
 """In this order, because the last one writes into rows that it trained again."""
 
 _SKIPPED = re.compile(r"SKIPPED \[\d+\] (.+)")

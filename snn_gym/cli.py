@@ -32,6 +32,7 @@ from snn_gym.cli_printing import (
     print_evaluation,
     print_lines,
     print_played,
+    say,
 )
 from snn_gym.cli_submit import submit
 from snn_gym.cli_train import train
@@ -97,7 +98,7 @@ def _refuse(message: str) -> int:
 
 def _print_version(wanted: bool) -> None:
     if wanted:
-        print(__version__)
+        say(__version__)
         raise typer.Exit
 
 
@@ -125,7 +126,7 @@ def envs() -> None:
         for env_id, spec in specs
     ]
     print_columns(("environment", "base task", "gradient budget", "local budget"), rows)
-    print(f"\nsnn/X-flat-vN is snn/X-vN with flat spikes, for {len(flat_ids())} of these.")
+    say(f"\nsnn/X-flat-vN is snn/X-vN with flat spikes, for {len(flat_ids())} of these.")
 
 
 @app.command()
@@ -134,9 +135,9 @@ def agents() -> None:
     from snn_gym.zoo import agent_ids, load_agent_spec
 
     for spec in map(load_agent_spec, agent_ids()):
-        print(f"{spec.name}: {spec.description}")
+        say(f"{spec.name}: {spec.description}")
         twin = "no twin" if spec.twin is None else f"twin {spec.twin}"
-        print(f"    {twin}; environments {', '.join(spec.environments)}")
+        say(f"    {twin}; environments {', '.join(spec.environments)}")
 
 
 app.command()(with_module(train))
@@ -183,8 +184,8 @@ def lean(
         result = evaluate_model(
             model, found.environment, episodes=20, env_kwargs=found.environment_kwargs
         )
-        print(f"{name}: mean return {result.mean:.2f}, {result.in_words()}")
-    print(f"lean agent: {folder}")
+        say(f"{name}: mean return {result.mean:.2f}, {result.in_words()}")
+    say(f"lean agent: {folder}")
 
 
 @app.command()
@@ -254,11 +255,11 @@ def audit(
     folder = leaderboard_folder(leaderboard)
     problems = audit_leaderboard(folder)
     if problems:
-        print(*problems, sep="\n")
+        say(*problems)
         raise ValueError(f"problems in {folder}: {len(problems)}; see the lines above")
     if evaluate:
         print_played(play_again(folder, processes=processes), "hold, {} do not")
-    print(f"{folder} is as it was verified")
+    say(f"{folder} is as it was verified")
 
 
 @app.command()
@@ -314,9 +315,9 @@ def table(
     board = leaderboard_folder(leaderboard)
     path = write_table(board)
     first_page = None if site is None else write_site(board, site)
-    print(path.read_text(encoding="utf-8"))
+    say(path.read_text(encoding="utf-8"))
     if first_page is not None:
-        print(f"site: {first_page}")
+        say(f"site: {first_page}")
 
 
 app.command()(new)

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from snn_gym.cli_options import Shown, ShownEnvironment, load_shown
-from snn_gym.cli_printing import print_lines
+from snn_gym.cli_printing import print_lines, say
 
 
 def export(
@@ -53,9 +53,9 @@ def export(
     model, env_id, title, arguments = load_shown("export", agent, env)
     if nir is not None:
         graph = to_nir(model, nir)
-        typer.echo(f"written: {graph.graph}, and what belongs to the host: {graph.host}")
+        say(f"written: {graph.graph}, and what belongs to the host: {graph.host}")
     if onnx is not None:
-        typer.echo(f"written: {to_onnx(model, onnx)}")
+        say(f"written: {to_onnx(model, onnx)}")
     if hardware:
         numbers = _on_hardware(model, agent, env_id, episodes, arguments)
         print_lines([f"{title} on {env_id}, {episodes} episodes", *numbers])
@@ -69,10 +69,10 @@ def export(
         title=f"{title} on {env_id}",
     )  # fmt: skip
     sizes = ", ".join(str(x) for x in files.sizes)
-    typer.echo(f"{title} on {env_id}: layers of {sizes}")
-    typer.echo(f"{files.constant_bytes:,} bytes of constants, {files.state_bytes:,} of state")
-    typer.echo(f"written: {files.header}, {files.source}, {files.program}")
-    typer.echo(
+    say(f"{title} on {env_id}: layers of {sizes}")
+    say(f"{files.constant_bytes:,} bytes of constants, {files.state_bytes:,} of state")
+    say(f"written: {files.header}, {files.source}, {files.program}")
+    say(
         f"next: cc -std=c99 -O3 -o {c / name} {files.source} {files.program} -lm, and send it "
         "observations, a line for each"
     )

@@ -12,6 +12,7 @@ from typing import Annotated, Literal
 
 import typer
 
+from snn_gym.cli_printing import say
 from snn_gym.names import AGENT_NAME, AGENT_NAME_RULE
 
 Kind = Literal["agent", "env", "neuron"]
@@ -39,9 +40,9 @@ def new(
     template = importlib.resources.files("snn_gym") / "templates" / f"{kind}.txt"
     text = Template(template.read_text(encoding="utf-8")).substitute(values)
     file.write_text(text, encoding="utf-8")
-    typer.echo(f"written: {file}")
+    say(f"written: {file}")
     (command,) = re.findall(r"^    (snn-gym .*)$", text, re.MULTILINE)
-    typer.echo(f"next: {command}")
+    say(f"next: {command}")
 
 
 def _values(kind: Kind, name: str) -> dict[str, str]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from snn_gym.cli_options import Run, Shown, ShownEnvironment, load_shown
+from snn_gym.cli_printing import say
 
 if TYPE_CHECKING:
     from snn_gym.plotting import Film
@@ -28,7 +29,7 @@ def plot(
 
     pictures = plot_run(run, out, [name.strip() for name in formats.split(",")])
     for line in (*pictures.paths, *pictures.notes):
-        typer.echo(line)
+        say(line)
 
 
 def watch(
@@ -70,9 +71,9 @@ def _print_film(film: Film, path: Path | None) -> None:
     for played in film.episodes:
         spikes = played.spikes_per_decision
         each = "" if spikes is None else f", {spikes:,.1f} spikes each"
-        typer.echo(
+        say(
             f"seed {played.seed}: return {shown_return(played.episode_return)}, "
             f"{played.decisions:,} decisions{each}"
         )
     if path is not None:
-        typer.echo(f"film: {path}, {film.frames} frames, {path.stat().st_size / 1000:,.0f} kB")
+        say(f"film: {path}, {film.frames} frames, {path.stat().st_size / 1000:,.0f} kB")

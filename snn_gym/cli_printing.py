@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
+from snn_gym.names import without_controls
+
 if TYPE_CHECKING:
     from snn_gym.scoring import Evaluation
 
@@ -20,8 +22,19 @@ def in_one_line(text: str) -> str:
         text: The message.
     """
     line = " ".join(text.split())
-    shown = line if len(line) <= _MAX_SHOWN else f"{line[:_MAX_SHOWN]}…"
-    return "".join(letter if letter.isprintable() else "?" for letter in shown)
+    return without_controls(line if len(line) <= _MAX_SHOWN else f"{line[:_MAX_SHOWN]}…")
+
+
+def say(*texts: object) -> None:
+    """Print texts to standard output; all that commands print goes through here.
+
+    A text may quote a stranger's file, so its control characters are shown as ``?``.
+
+    Args:
+        *texts: Each a line, or several with line ends between; none for an empty line.
+    """
+    for text in texts or ("",):
+        typer.echo(without_controls(str(text)))
 
 
 def describe_refusal(error: OSError) -> str:
@@ -47,7 +60,7 @@ def print_columns(header: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> N
     """
     widths = [max(map(len, column)) for column in zip(header, *rows, strict=True)]
     for row in (header, *rows):
-        typer.echo("  ".join(map(str.ljust, row, widths)).rstrip())
+        say("  ".join(map(str.ljust, row, widths)).rstrip())
 
 
 def print_lines(lines: Iterable[str]) -> None:
@@ -57,7 +70,7 @@ def print_lines(lines: Iterable[str]) -> None:
         lines: Texts.
     """
     for line in lines:
-        typer.echo(line)
+        say(line)
 
 
 def print_evaluation(result: Evaluation) -> None:
@@ -69,18 +82,18 @@ def print_evaluation(result: Evaluation) -> None:
     from snn_gym.spiking.costs import COST_COLUMNS, NOT_COUNTED
 
     scores = f"IQM {result.iqm:.2f}, mean {result.mean:.2f}"
-    typer.echo(f"{result.env_id}: {scores}, {len(result.returns)} episodes")
+    say(f"{result.env_id}: {scores}, {len(result.returns)} episodes")
     if result.spiking_layers and not result.spikes_reach_outputs:
-        typer.echo("  its spikes reach no output: in a ranking it is no spiking agent")
+        say("  its spikes reach no output: in a ranking it is no spiking agent")
     left_out = ", ".join(result.uncounted)
     if left_out:
-        typer.echo(f"  costs of a decision: {NOT_COUNTED}, for {left_out} is not")
+        say(f"  costs of a decision: {NOT_COUNTED}, for {left_out} is not")
         return
     for name, column in COST_COLUMNS.items():
         value = getattr(result, name)
         layers = value if isinstance(value, dict) else {"all layers": value}
         shown = ", ".join(f"{layer} {x:,.2f}" for layer, x in layers.items() if x is not None)
-        typer.echo(f"  {column.heading} per decision: {shown or 'none'}")
+        say(f"  {column.heading} per decision: {shown or 'none'}")
 
 
 def print_played(results: Iterable[Any], what: str) -> None:
@@ -95,8 +108,8 @@ def print_played(results: Iterable[Any], what: str) -> None:
     """
     counts = [0, 0]
     for result in results:
-        typer.echo(result)
+        say(result)
         counts[result.problem is not None] += 1
-    typer.echo(f"{counts[0]} rows {what.format(counts[1])}")
+    say(f"{counts[0]} rows {what.format(counts[1])}")
     if counts[1]:
         raise ValueError(f"{counts[1]} rows do not hold; see the lines above")

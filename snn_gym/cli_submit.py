@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from snn_gym.cli_printing import say
+
 
 def submit(
     run: Annotated[
@@ -39,7 +41,7 @@ def submit(
             raise ValueError("--host, --env, --agent, --seed and --steps are for --nir alone")
         from snn_gym.scoring import submit as submit_run
 
-        typer.echo(f"submission: {submit_run(run, out)}")
+        say(f"submission: {submit_run(run, out)}")
         return
     assert nir is not None  # the other one of the two
     if not env or not agent:
@@ -50,6 +52,6 @@ def submit(
     is_new = agent not in agent_ids()
     folder = out or nir.with_name(f"{nir.stem}-submission")
     made = submit_nir(nir, env, agent, folder, host=host, seed=seed, steps=steps)
-    typer.echo(f"submission: {made}")
+    say(f"submission: {made}")
     if is_new:
-        typer.echo(f"new agent: agents/{agent}; say in its README.md who trained it, where and how")
+        say(f"new agent: agents/{agent}; say in its README.md who trained it, where and how")

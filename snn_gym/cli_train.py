@@ -12,6 +12,7 @@ import gymnasium as gym
 import typer
 
 from snn_gym.cli_options import Device, module_words, parse_changes, with_options
+from snn_gym.cli_printing import say
 
 if TYPE_CHECKING:
     from snn_gym.training import RunSettings
@@ -102,7 +103,7 @@ def train(
     settings = make_run_settings(agent, env, **recipe)
     recipe["device"] = settings.device  # that it is another one was said
     folder = options.out or Path("runs") / agent / env.replace("/", "__") / str(options.seed)
-    typer.echo(f"training {agent} on {env}: {settings.steps:,} steps, seed {options.seed}")
+    say(f"training {agent} on {env}: {settings.steps:,} steps, seed {options.seed}")
     run = train_agent(
         agent,
         env,
@@ -114,10 +115,10 @@ def train(
         **recipe,
     )
     if run.was_finished:
-        typer.echo(f"{folder} had already finished after {run.steps:,} steps; nothing to do")
+        say(f"{folder} had already finished after {run.steps:,} steps; nothing to do")
         return
     since = "" if run.resumed_at is None else f" (resumed at {run.resumed_at:,})"
-    typer.echo(f"trained {run.steps:,} steps{since}: {folder}")
+    say(f"trained {run.steps:,} steps{since}: {folder}")
     if options.progress is not False:
         _say_what_came_of_it(folder, settings)
 
@@ -141,23 +142,23 @@ def _say_what_came_of_it(folder: Path, settings: RunSettings) -> None:
 
     model = load_agent(folder)
     if not isinstance(model.observation_space, gym.spaces.Dict):  # which evaluations do not take
-        typer.echo(_score(model, settings))
+        say(_score(model, settings))
     if settings.eval_every:
         best = read_manifest(folder / BEST_FOLDER).num_timesteps
-        typer.echo(f"best policy of the evaluations, after {best:,} steps: {folder / BEST_FOLDER}")
-    typer.echo(f"episodes: {folder / EPISODES_FILE}")
-    typer.echo(f"curves: tensorboard --logdir {folder / TENSORBOARD_FOLDER}")
+        say(f"best policy of the evaluations, after {best:,} steps: {folder / BEST_FOLDER}")
+    say(f"episodes: {folder / EPISODES_FILE}")
+    say(f"curves: tensorboard --logdir {folder / TENSORBOARD_FOLDER}")
     words = f"{shlex.quote(str(folder))}{module_words()}"
     others = "plot, evaluate or submit" if _may_be_submitted(settings) else "plot or evaluate"
-    typer.echo(f"next: snn-gym watch {words} --save film.gif, or {others} it")
+    say(f"next: snn-gym watch {words} --save film.gif, or {others} it")
 
 
 def _may_be_submitted(settings: RunSettings) -> bool:
     """Tell whether the results table takes such a run."""
     from snn_gym.zoo import load_agent_spec
 
-    changed = settings.hyperparameters or settings.network or settings.environment_kwargs
-    changed = changed or settings.device != "cpu"
+    changes = (settings.hyperparameters, settings.network, settings.environment_kwargs)
+    changed = any(changes) or settings.device != "cpu"
     return not changed and settings.environment in load_agent_spec(settings.agent).environments
 
 

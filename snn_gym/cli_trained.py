@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from snn_gym.cli_options import MOST_EPISODES
-from snn_gym.cli_printing import print_columns, print_lines
+from snn_gym.cli_printing import print_columns, print_lines, say
 from snn_gym.seeds import shown_seeds
 
 if TYPE_CHECKING:
@@ -57,14 +57,14 @@ def pretrained(
     costs = ("operations per decision", "SynOps per decision")
     header = ("agent", "environment", "seeds", "median", "return", *costs, "size")
     print_columns(header, lines)
-    typer.echo(
+    say(
         "\nReturn, costs and size are those of the seed of the median return; costs are in "
         "brackets where no seed was trained again."
     )
     absent = [trained for trained in found if trained.elsewhere]
     if absent:
         seeds = sum(len(trained.elsewhere) for trained in absent)
-        typer.echo(
+        say(
             f"{seeds} more seeds, and with them {sum(not x.rows for x in absent)} more pairs of "
             "agent and environment, are in a checkout of snn_gym, under leaderboard/results."
         )
@@ -92,10 +92,10 @@ def compare(
     cells = [side.cells() for side in sides]
     lines = [*zip(MEASURES, *cells, strict=True), *_curve_lines(sides)]
     print_columns((env, *(side.name for side in sides)), lines)
-    typer.echo("")
+    say()
     print_lines(describe_difference(*sides))
     if save is not None:
-        typer.echo(f"picture: {save_comparison(sides, save)}")
+        say(f"picture: {save_comparison(sides, save)}")
 
 
 def _curve_lines(sides: tuple[Side, Side]) -> list[tuple[str, str, str]]:

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from snn_gym.cli_options import Leaderboard, leaderboard_folder, with_options
-from snn_gym.cli_printing import print_played
+from snn_gym.cli_printing import print_played, say
 
 
 @dataclass(frozen=True)
@@ -104,14 +104,14 @@ def _verify_submission(folder: Path, board: Path, retrain: bool, secret: bytes |
     is_new = not (board / DIGESTS_NAME).exists()
     path = verify_submission(folder, board, retrain=retrain, salt=secret)
     if is_new:
-        typer.echo(f"new leaderboard: {board}, whose rows {DIGESTS_NAME} accounts for")
-    typer.echo(f"verified: {path}\nre-run {VerificationSettings().describe()}")
+        say(f"new leaderboard: {board}, whose rows {DIGESTS_NAME} accounts for")
+    say(f"verified: {path}\nre-run {VerificationSettings().describe()}")
     row = read_row(board, path, path.read_bytes())
     for other in split_rows(board, list_rows(board))[1]:
         if other.row == row:
-            typer.echo(f"does not rank: {other.reason}")
+            say(f"does not rank: {other.reason}")
     if secret is not None:
-        typer.echo(describe(row))
+        say(describe(row))
 
 
 def _played(board: Path, options: VerifyOptions, secret: bytes | None) -> tuple[Iterable[Any], str]:

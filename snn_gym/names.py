@@ -1,14 +1,43 @@
-"""Names: how an agent's is written, and the one that somebody may have meant."""
+"""Names and titles: the pattern of an agent's name, and how texts from files are shown."""
 
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterable
 
 AGENT_NAME = r"[a-z0-9]+(-[a-z0-9]+)*"
 """Pattern of an agent's name."""
+MAX_AGENT_NAME = 64
+"""Most letters of an agent's name."""
 AGENT_NAME_RULE = "small letters, digits and hyphens"
-"""What that pattern says."""
+"""The rule for an agent's name in words."""
+_NO_TITLE = re.compile(r"[^A-Za-z0-9 _.,:;()/+=%'-]")
+_MAX_TITLE = 300
+
+
+def safe_title(text: str) -> str:
+    """Return a text as a title that may stand in any generated file.
+
+    Letters and digits of ASCII, spaces and ``_.,:;()/+=%'-`` stay. Every other character becomes an
+    underscore. So a title can't end a comment in C, begin an element in HTML, split a cell in
+    Markdown or steer a terminal.
+
+    Args:
+        text: Any text, which a stranger may have written.
+    """
+    return _NO_TITLE.sub("_", " ".join(text.split()))[:_MAX_TITLE]
+
+
+def without_controls(text: str) -> str:
+    """Return a text with ``?`` in place of control characters, which terminals act on.
+
+    Line ends stay.
+
+    Args:
+        text: Any text, which a stranger may have written.
+    """
+    return "".join(x if x.isprintable() or x == "\n" else "?" for x in text)
 
 
 def did_you_mean(name: str, known: Iterable[str], otherwise: str = ";") -> str:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import platform
 import sys
+import warnings
 from pathlib import Path
 
 VARIABLE = "OPENBLAS_CORETYPE"
@@ -33,6 +35,23 @@ def _has_avx2() -> bool:
     with _PROCESSOR.open(encoding="ascii", errors="replace") as lines:
         flags = next((line for line in lines if line.startswith("flags")), "")
     return "avx2" in flags.split()
+
+
+@functools.cache
+def warn_of_other_kernels() -> None:
+    """Warn, once in a process, where a recipe is made with other kernels than ``KERNELS``.
+
+    Nothing is said where the variable asks for others, and where ``choose_kernels`` does nothing.
+    """
+    used = kernels()
+    if os.environ.get(VARIABLE, KERNELS) != KERNELS or used in (None, KERNELS) or not _has_avx2():
+        return
+    warnings.warn(
+        f"numpy was imported before snn_gym, so that its products round by OpenBLAS's {used} "
+        f"kernels and not by those of {KERNELS}: who trains this recipe again gets other weights; "
+        f"import snn_gym before numpy and torch, or set {VARIABLE}={KERNELS} in the environment",
+        stacklevel=2,
+    )
 
 
 def kernels() -> str | None:

@@ -1,11 +1,12 @@
-"""Ids and arguments of environments as files have them, which never name code."""
+"""Names of agents and environments as files have them, which never name code."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Annotated, Any
 
-from snn_gym.config import Matching
+from snn_gym.config import Length, Matching
+from snn_gym.names import AGENT_NAME, MAX_AGENT_NAME
 
 
 def check_names_no_module(value: Any, where: str) -> None:
@@ -33,6 +34,8 @@ def check_names_no_module(value: Any, where: str) -> None:
         )
 
 
+RecordedAgent = Annotated[str, Length(1, MAX_AGENT_NAME), Matching(AGENT_NAME)]
+"""Name of an agent that a file gives."""
 RecordedId = Annotated[str, check_names_no_module, Matching(r"[\w./-]*")]
 """Id of an environment that a file names."""
 RecordedArguments = Annotated[dict[str, Any], check_names_no_module]

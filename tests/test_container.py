@@ -42,21 +42,28 @@ def test_its_python_is_the_one_that_trained_the_rows() -> None:
     assert re.findall(r"/python:([\d.]+)-", image) == sorted(trained)
 
 
-def test_everything_is_installed_under_the_pinned_versions_with_extras_that_there_are() -> None:
-    (words,) = words_of("RUN")
-    assert words[:2] == ["pip", "install"]
-    values = dict(itertools.pairwise(words))
-    assert values["--constraint"] == "leaderboard/constraints.txt"
-    # All else that it names is the project itself.
-    taken = {values[option] for option in ("--constraint", "--extra-index-url", "--editable")}
-    assert [word for word in words[2:] if not word.startswith("--") and word not in taken] == []
-    extras = re.fullmatch(r"\.\[(.+)\]", values["--editable"])[1].split(",")
-    assert set(extras) <= set(PROJECT["optional-dependencies"])
-    pinned = (ROOT / "leaderboard" / "constraints.txt").read_text()
-    for extra in extras:  # a row may have been trained with any of them
-        for requirement in PROJECT["optional-dependencies"][extra]:
-            name = re.match(r"[\w-]+", requirement)[0]
-            assert re.search(rf"^{name}==", pinned, re.MULTILINE), requirement
+def test_its_image_is_named_by_digest() -> None:
+    ((image,),) = words_of("FROM")
+    assert re.search(r"@sha256:[0-9a-f]{64}$", image)
+
+
+def test_everything_is_installed_by_hash_and_nothing_is_added_to_the_lists() -> None:
+    (run,) = words_of("RUN")
+    *lists, project = (shlex.split(x) for x in shlex.join(run).split("'&&'"))
+    for words in lists:
+        assert words[:5] == ["pip", "install", "--no-cache-dir", "--no-deps", "--require-hashes"]
+    named = [dict(itertools.pairwise(words)) for words in lists]
+    assert [values["--requirement"] for values in named] == [
+        "leaderboard/torch.txt",
+        "leaderboard/constraints.txt",
+    ]
+    # PyTorch's index serves PyTorch alone.
+    assert [values.get("--index-url") for values in named] == [
+        "https://download.pytorch.org/whl/cpu",
+        None,
+    ]
+    options = ["--no-cache-dir", "--no-deps", "--no-build-isolation", "--editable", "."]
+    assert project == ["pip", "install", *options]
 
 
 def test_training_has_one_thread_as_in_the_makefile() -> None:

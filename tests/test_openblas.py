@@ -74,6 +74,45 @@ def test_only_processors_that_say_so_have_avx2(
     assert not openblas._has_avx2()
 
 
+WRITTEN = """
+import warnings
+from snn_gym.training import make_run_settings
+with warnings.catch_warnings(record=True) as caught:
+    warnings.simplefilter("always")
+    for seed in range(2):
+        make_run_settings("ppo-mlp", "CartPole-v1", seed=seed)
+print(*(str(x.message) for x in caught if "OpenBLAS" in str(x.message)), sep="\\n")
+"""
+SAVED = """
+import tempfile, warnings
+model = snn_gym.make_agent("ppo-mlp", "CartPole-v1", n_steps=8, n_envs=1, batch_size=8).learn(8)
+with warnings.catch_warnings(record=True) as caught:
+    warnings.simplefilter("always")
+    for _ in range(2):
+        snn_gym.save_agent(model, tempfile.mkdtemp())
+print(*(str(x.message) for x in caught if "OpenBLAS" in str(x.message)), sep="\\n")
+"""
+
+
+@pytest.mark.parametrize("first", ["numpy", "torch"])
+def test_a_recipe_under_other_kernels_warns_once_and_says_how_to_mend_it(
+    first: str, left_alone: str
+) -> None:
+    if left_alone == openblas.KERNELS or not openblas._has_avx2():
+        pytest.skip(f"OpenBLAS takes {left_alone} here by itself")
+    written = SAVED if first == "torch" else WRITTEN
+    (line,) = used(f"import {first}, snn_gym\n{written}").splitlines()
+    assert f"by OpenBLAS's {left_alone} kernels and not by those of Haswell" in line
+    assert "import snn_gym before numpy and torch, or set OPENBLAS_CORETYPE=Haswell" in line
+    asked = {openblas.VARIABLE: openblas.KERNELS}
+    assert used(f"import {first}, snn_gym\n{WRITTEN}", **asked) == ""
+
+
+def test_a_recipe_under_the_chosen_kernels_does_not_warn() -> None:
+    assert used(f"import snn_gym, numpy, torch\n{WRITTEN}") == ""
+    assert used(f"import numpy, snn_gym\n{WRITTEN}", **{openblas.VARIABLE: "Sandybridge"}) == ""
+
+
 def test_recipes_say_which_were_used() -> None:
     recipe = "from snn_gym.zoo.recipe import processor; print(processor().get('openblas'))"
     assert used(f"import snn_gym; {recipe}") == used(FIRST)

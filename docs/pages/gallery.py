@@ -10,6 +10,7 @@ from pathlib import Path
 from write_cards import number, table
 
 from pages.films import FILMS, shown
+from snn_gym.names import safe_title
 from snn_gym.registry import IMPORTED, EnvironmentSpec, load_environment_spec
 from snn_gym.scoring import TableRow, table_rows
 from snn_gym.scoring.headings import FEWEST_SEEDS
@@ -234,7 +235,7 @@ def agents_page(specs: Sequence[AgentSpec], rows: Sequence[TableRow]) -> str:
         cells = [
             (
                 f"[{spec.name}]({spec.name}.md)",
-                spec.description,
+                safe_title(spec.description),
                 network_in_words(spec),
                 twin_in_words(spec, rows),
                 str(sum(row.agent == spec.name for row in rows)),

@@ -21,6 +21,7 @@ from snn_gym.export.c_base import Source
 from snn_gym.export.c_fixed import FixedSource
 from snn_gym.export.c_source import SpikingSource
 from snn_gym.export.visits import Visits
+from snn_gym.names import safe_title
 from snn_gym.policies.portable_agent import PortableANN, portable, without_silent
 from snn_gym.storage import write_text_atomic
 
@@ -64,7 +65,7 @@ def to_c(
             they might have.
         name: What functions, types and files are called after: lower-case letters, digits and
             underscores.
-        title: What the header says that the agent is.
+        title: What the header says that the agent is, as ``snn_gym.names.safe_title`` has it.
 
     Raises:
         ValueError: The name is none in C, visits are missing, or a part of the agent has no form
@@ -80,7 +81,7 @@ def to_c(
             "fixed_point and drop_silent need visits, what the network does in the states that the "
             "agent visits: pass visits=visit(model, env_id)"
         )
-    said = " ".join(title.replace("*/", "").split())
+    said = safe_title(title)
     agent = portable(model)
     if isinstance(agent, PortableANN):
         if fixed_point or drop_silent:

@@ -17,8 +17,12 @@ DT_S = 1e-4
 MAX_HOST_BYTES = 1 << 20
 _MAX_VALUES = 1 << 16
 
-_Numbers = Annotated[tuple[float, ...], Length(0, _MAX_VALUES)]
-_Scales = Annotated[tuple[Positive, ...], Length(1, _MAX_VALUES)]
+# Networks here have 32-bit floats, in which smaller numbers are 0 and larger ones infinite.
+_LEAST, _MOST = 1e-37, 1e38
+_Number = Annotated[float, Range(at_least=-_MOST, at_most=_MOST)]
+_Numbers = Annotated[tuple[_Number, ...], Length(0, _MAX_VALUES)]
+_Scale = Annotated[float, Range(at_least=_LEAST, at_most=_MOST)]
+_Scales = Annotated[tuple[_Scale, ...], Length(1, _MAX_VALUES)]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,7 +33,7 @@ class Standardised(Config):
     """Of each value of an observation."""
     std: _Scales
     """Likewise."""
-    clip: Positive | None
+    clip: _Scale | None
     """None for no limit."""
 
 
@@ -43,6 +47,14 @@ class Observation(Config):
     """``held``: all values at every time step; ``spikes``: a row of a spike train (T, values)."""
     standardised: Standardised | None
     """None: values are taken as they are."""
+
+    def _check(self) -> None:
+        scale = self.standardised
+        if scale is not None and {len(scale.mean), len(scale.std)} != {self.values}:
+            raise ValueError(
+                f"standardised has {len(scale.mean)} numbers in mean and {len(scale.std)} in std; "
+                f"expected {self.values} in each, one for each value"
+            )
 
 
 @dataclass(frozen=True, kw_only=True)

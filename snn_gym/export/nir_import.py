@@ -113,10 +113,11 @@ def read_nir(
         )
     described = read_host(beside if host is None else host)
     try:
-        chain = chain_of(graph)
-        neurons = tuple(
-            neurons_of(x.neurons, x.name, len(x.biases), described.dt_s) for x in chain.layers
-        )
+        with np.errstate(all="ignore"):  # what overflows is refused where it is used
+            chain = chain_of(graph)
+            neurons = tuple(
+                neurons_of(x.neurons, x.name, len(x.biases), described.dt_s) for x in chain.layers
+            )
         found = NIRNetwork(chain, neurons, described)
         NetworkConfig(**found.settings)
     except ValueError as error:
@@ -292,6 +293,7 @@ def _check_acts(host: Host, made: PortableAgent) -> None:
 
 
 @torch.no_grad()
+@np.errstate(all="ignore")  # what overflows is refused
 def load_weights(found: NIRNetwork, network: SpikingNetwork, head: nn.Module) -> None:
     """Load a graph's weights into a network of its form.
 
@@ -299,6 +301,9 @@ def load_weights(found: NIRNetwork, network: SpikingNetwork, head: nn.Module) ->
         found: The graph.
         network: The network; changed in place.
         head: What reads it; likewise.
+
+    Raises:
+        ValueError: A weight is too large for 32-bit floats.
     """
     weights, biases = found.chain.layers[0].weights, found.chain.layers[0].biases
     scale = found.host.observation.standardised
@@ -323,3 +328,8 @@ def load_weights(found: NIRNetwork, network: SpikingNetwork, head: nn.Module) ->
 def _copy(into: Tensor | nn.Module, values: NDArray[np.float64]) -> None:
     assert isinstance(into, Tensor)
     into.copy_(torch.from_numpy(np.ascontiguousarray(values)))
+    if not bool(torch.isfinite(into).all()):
+        raise ValueError(
+            "the graph's weights, with the numbers of its neurons and host, are too large for "
+            "32-bit floats; scale them down"
+        )

@@ -17,6 +17,7 @@ from snn_gym.config import (
     from_mapping,
     to_mapping,
 )
+from snn_gym.names import AGENT_NAME, MAX_AGENT_NAME, without_controls
 from snn_gym.scoring.errors import SubmissionError
 from snn_gym.zoo.recipe import Packages, Recipe
 from snn_gym.zoo.seeding import Seeding, TrainingSeed
@@ -31,7 +32,6 @@ MAX_EPISODES = 1000
 MAX_CURVE_POINTS = 50
 _MAX_STEPS = 10**12
 _MAX_SHOWN = 120
-_AGENT_PATTERN = r"[a-z0-9]+(-[a-z0-9]+)*"
 _ENVIRONMENT_PATTERN = r"(snn/)?[A-Za-z0-9]+(-[A-Za-z0-9]+)*-v[0-9]+"
 _DATE_FORMAT = "%Y-%m-%dT%H:%M:%SZ"
 
@@ -60,7 +60,7 @@ def _is_date(value: str, where: str) -> None:
 
 
 # Rules are applied from left to right: a path is named as such before the pattern.
-AgentName = Annotated[str, _no_path, Length(1, 64), Matching(_AGENT_PATTERN)]
+AgentName = Annotated[str, _no_path, Length(1, MAX_AGENT_NAME), Matching(AGENT_NAME)]
 EnvironmentId = Annotated[str, _no_path, Length(1, 64), Matching(_ENVIRONMENT_PATTERN)]
 Version = Annotated[int, Range(at_least=1, at_most=1_000_000)]
 Format = Annotated[int, Range(at_least=1, at_most=1)]
@@ -237,5 +237,4 @@ def shorten(text: str) -> str:
 
 def printable(text: str) -> str:
     """Return untrusted text, such as a file's name, as one printable line."""
-    line = " ".join(text.split())
-    return "".join(letter if letter.isprintable() else "?" for letter in line)
+    return without_controls(" ".join(text.split()))

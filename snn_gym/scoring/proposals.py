@@ -21,7 +21,9 @@ from pathlib import Path
 import typer
 
 from snn_gym.config import to_mapping
+from snn_gym.names import without_controls
 from snn_gym.scoring.errors import SubmissionError
+from snn_gym.scoring.manifest import printable
 from snn_gym.scoring.reevaluation import retrain_row
 from snn_gym.scoring.rendering import render_line
 from snn_gym.scoring.rerun import VerificationSettings
@@ -62,27 +64,30 @@ def try_proposals(
     folders = sorted(Path(submissions).iterdir()) if Path(submissions).is_dir() else []
     refused = []
     for folder in folders:
+        shown = printable(str(folder))
         try:
             path = verify(folder, scratch, settings)
-            again = _train_again(scratch, path, settings.seeds, cpu_seconds)
+            again = _train_again(scratch, path, settings, cpu_seconds)
         except SubmissionError as error:
-            refused.append(folder.name)
-            yield f"{folder}: refused: {error}"
+            refused.append(printable(folder.name))
+            yield f"{shown}: refused: {error}"
             continue
         row = read_row(scratch, path, path.read_bytes())
-        yield f"{folder}: verified, {again}; re-run {settings.describe()}\n\n{_shown(row)}\n"
+        yield f"{shown}: verified, {again}; re-run {settings.describe()}\n\n{_shown(row)}\n"
         yield render_line(scratch, row)
     yield f"submissions in {submissions}: {len(folders)}, refused {len(refused)}"
     if refused:
         raise SubmissionError("proposals", f"refused: {', '.join(refused)}; see the lines above")
 
 
-def _train_again(scratch: Path, path: Path, seeds: tuple[int, ...], cpu_seconds: int) -> str:
+def _train_again(
+    scratch: Path, path: Path, settings: VerificationSettings, cpu_seconds: int
+) -> str:
     """Train a new row again, if it does not take too long, and say what came of it."""
     with tempfile.TemporaryDirectory(prefix="snn-gym-proposal-") as temporary:
         # In a process of its own, which the kernel can end wherever it is.
         process = multiprocessing.get_context("spawn").Process(
-            target=_retrain, args=(scratch, path, seeds, cpu_seconds, temporary)
+            target=_retrain, args=(scratch, path, settings, cpu_seconds, temporary)
         )
         process.start()
         process.join()
@@ -96,13 +101,20 @@ def _train_again(scratch: Path, path: Path, seeds: tuple[int, ...], cpu_seconds:
 
 
 def _retrain(
-    scratch: Path, path: Path, seeds: tuple[int, ...], cpu_seconds: int, temporary: str
+    scratch: Path, path: Path, settings: VerificationSettings, cpu_seconds: int, temporary: str
 ) -> None:
     # A soft limit ends this process with SIGXCPU; the checkpoints go with the folder.
-    _, hard = resource.getrlimit(resource.RLIMIT_CPU)
-    resource.setrlimit(resource.RLIMIT_CPU, (cpu_seconds, hard))
+    for what, limit in (
+        (resource.RLIMIT_CPU, cpu_seconds),
+        (resource.RLIMIT_AS, settings.memory_bytes),
+    ):
+        _, hard = resource.getrlimit(what)
+        allowed = limit if hard == resource.RLIM_INFINITY else min(limit, hard)
+        resource.setrlimit(what, (allowed, hard))
     tempfile.tempdir = temporary
-    problem = retrain_row(scratch, read_row(scratch, path, path.read_bytes()), seeds).problem
+    problem = retrain_row(
+        scratch, read_row(scratch, path, path.read_bytes()), settings.seeds
+    ).problem
     if problem is not None:
         sys.exit(problem)
 
@@ -123,9 +135,9 @@ def main() -> int:
     found = parser.parse_args()
     try:
         for text in try_proposals(found.submissions, found.leaderboard, found.scratch):
-            typer.echo(text)
+            typer.echo(without_controls(text))
     except (ValueError, OSError) as error:
-        typer.echo(str(error), err=True)
+        typer.echo(without_controls(str(error)), err=True)
         return 2
     return 0
 

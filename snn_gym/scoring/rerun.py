@@ -1,7 +1,8 @@
-"""Start the worker that re-runs a submission, and read its answer."""
+"""Start the worker that builds a policy or re-runs a submission, and read its answer."""
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import signal
@@ -16,9 +17,12 @@ from snn_gym.config import to_mapping
 from snn_gym.folders import LOCK_SECONDS
 from snn_gym.scoring.errors import SubmissionError
 from snn_gym.scoring.evaluation import OFFICIAL_EPISODES, evaluation_seeds
-from snn_gym.scoring.manifest import parse_strict, shorten
+from snn_gym.scoring.manifest import MAX_WEIGHTS_BYTES, parse_strict, shorten
 from snn_gym.scoring.sandbox import Sandbox, find_sandbox
-from snn_gym.scoring.worker import Limits, Request, Rerun
+from snn_gym.scoring.worker import Built, Limits, Request, Rerun
+
+MAX_PARAMETERS = MAX_WEIGHTS_BYTES // 4
+"""Most numbers in the tensors of a submitted agent's policy: a full file of float32 weights."""
 
 _WORKER = "snn_gym.scoring.worker"
 _MAX_ANSWER_BYTES = 1 << 20
@@ -65,6 +69,65 @@ def rerun_in_worker(request: Request, weights: bytes, settings: VerificationSett
     Raises:
         SubmissionError: ``time-limit`` or ``rerun-failed``.
     """
+    status, data, said = _ask(request, weights, settings)
+    if status is None or status == -signal.SIGXCPU:
+        raise SubmissionError(
+            "time-limit",
+            f"the re-run did not end within {settings.wall_seconds:g} s (processor time "
+            f"{settings.cpu_seconds} s); expected {len(settings.seeds)} episodes in that time",
+        )
+    if status != 0:
+        raise SubmissionError(
+            "rerun-failed",
+            f"the re-run ended with status {status}: {said}; expected it to play "
+            f"{len(settings.seeds)} episodes",
+        )
+    return parse_strict(Rerun, data, where="the re-run's answer", code="rerun")
+
+
+def check_architecture(agent: str, env_id: str) -> None:
+    """Refuse an agent whose policy is too large, before this process builds it.
+
+    An agent of a pull request has a file that nobody has read yet, so the limited process builds
+    its policy first.
+
+    Args:
+        agent: Agent of the zoo.
+        env_id: One of its environments.
+
+    Raises:
+        SubmissionError: ``architecture``: the policy has more than ``MAX_PARAMETERS``, or can't be
+            built within the limits of ``VerificationSettings``.
+    """
+    parameters = _count_parameters(agent, env_id)
+    if parameters > MAX_PARAMETERS:
+        raise SubmissionError(
+            "architecture",
+            f"{agent} on {env_id} has {parameters:,} parameters; expected at most "
+            f"{MAX_PARAMETERS:,}; make its network smaller",
+        )
+
+
+@functools.lru_cache(maxsize=256)
+def _count_parameters(agent: str, env_id: str) -> int:
+    settings = VerificationSettings()
+    request = Request(agent=agent, environment=env_id, seeds=())
+    status, data, said = _ask(request, b"", settings)
+    if status != 0:
+        ended = "its time was up" if status is None else f"status {status}: {said}"
+        raise SubmissionError(
+            "architecture",
+            f"{agent} on {env_id} can't be built within {settings.memory_bytes >> 20:,} MiB and "
+            f"{settings.cpu_seconds:,} s ({ended}); expected at most {MAX_PARAMETERS:,} "
+            "parameters; mend its agent.toml",
+        )
+    return parse_strict(Built, data, where="the build's answer", code="rerun").parameters
+
+
+def _ask(
+    request: Request, weights: bytes, settings: VerificationSettings
+) -> tuple[int | None, bytes, str]:
+    """Return the worker's exit status, None if its time ran out, its answer and last words."""
     limits = Limits(
         memory_bytes=settings.memory_bytes,
         cpu_seconds=settings.cpu_seconds,
@@ -79,11 +142,8 @@ def rerun_in_worker(request: Request, weights: bytes, settings: VerificationSett
         question.seek(0)
         command = _command(find_sandbox(), limits)
         status = _run(command, settings.wall_seconds, question, answer, log)
-        if status != 0:
-            raise _explain(status, log, settings)
         answer.seek(0)
-        data = answer.read(_MAX_ANSWER_BYTES)
-    return parse_strict(Rerun, data, where="the re-run's answer", code="rerun")
+        return status, answer.read(_MAX_ANSWER_BYTES), _last_line(log)
 
 
 def _command(sandbox: Sandbox, limits: Limits) -> list[str]:
@@ -136,19 +196,8 @@ def worker_environment() -> dict[str, str]:
     }
 
 
-def _explain(status: int | None, log: IO[bytes], settings: VerificationSettings) -> SubmissionError:
-    if status is None or status == -signal.SIGXCPU:
-        return SubmissionError(
-            "time-limit",
-            f"the re-run did not end within {settings.wall_seconds:g} s (processor time "
-            f"{settings.cpu_seconds} s); expected {len(settings.seeds)} episodes in that time",
-        )
+def _last_line(log: IO[bytes]) -> str:
     size = log.seek(0, os.SEEK_END)
     log.seek(max(0, size - _MAX_LOG_BYTES))
     lines = log.read().decode("utf-8", "replace").strip().splitlines()
-    detail = shorten(lines[-1]) if lines else "it said nothing"
-    return SubmissionError(
-        "rerun-failed",
-        f"the re-run ended with status {status}: {detail}; expected it to play "
-        f"{len(settings.seeds)} episodes",
-    )
+    return shorten(lines[-1]) if lines else "it said nothing"

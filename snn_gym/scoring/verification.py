@@ -37,7 +37,7 @@ from snn_gym.scoring.manifest import (
     parse_manifest,
     utc_now,
 )
-from snn_gym.scoring.rerun import VerificationSettings, rerun_in_worker
+from snn_gym.scoring.rerun import VerificationSettings, check_architecture, rerun_in_worker
 from snn_gym.scoring.results import Row, check_is_new, hash_tensors, row_path, write_row
 from snn_gym.scoring.retraining import train_again
 from snn_gym.scoring.statistics import interquartile_mean
@@ -99,6 +99,7 @@ def verify(
         check_is_new(leaderboard, place, content_sha256=None)
         parent = _find_parent(leaderboard, manifest, retrain)
         data = _read(WEIGHTS_NAME, MAX_WEIGHTS_BYTES, descriptor)
+    check_architecture(manifest.agent, manifest.environment)
     tensors = check_weights(data, manifest)
     trained = trained_tensors(tensors, manifest.agent, manifest.environment)
     # Of the trained numbers only: changed observation statistics make no other training run.

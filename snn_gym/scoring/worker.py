@@ -2,7 +2,8 @@
 
 It limits itself before it reads anything, takes one request on its standard input, and answers
 with one JSON object on its standard output. The request is a JSON line followed by the bytes of
-the weights; no path, module or code comes with it. It ends with the process that started it.
+the weights; no path, module or code comes with it. A request without episodes builds the policy
+and counts its parameters. The process ends with the one that started it.
 """
 
 from __future__ import annotations
@@ -52,8 +53,16 @@ class Request(Config):
     """Agent of the zoo."""
     environment: EnvironmentId
     """One of its environments."""
-    seeds: Annotated[tuple[int, ...], Length(1, MAX_EPISODES)]
-    """Seed of each episode."""
+    seeds: Annotated[tuple[int, ...], Length(0, MAX_EPISODES)]
+    """Seed of each episode; none to build the policy alone."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Built(Config):
+    """What building a policy gave."""
+
+    parameters: Count
+    """Numbers in all its tensors, those that only training needs included."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,7 +87,8 @@ def main() -> None:
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
     line = sys.stdin.buffer.readline(MAX_REQUEST_BYTES)
     request = parse_strict(Request, line, where="request", code="worker")
-    result = rerun(request, sys.stdin.buffer.read())
+    weights = sys.stdin.buffer.read()
+    result = rerun(request, weights) if request.seeds else build(request)
     with os.fdopen(answer, "w", encoding="utf-8") as output:
         json.dump(to_mapping(result), output, allow_nan=False)
 
@@ -120,6 +130,24 @@ def apply_limits(limits: Limits) -> None:
         # the hard one a second later it kills.
         grace = 1 if what == resource.RLIMIT_CPU and limit != hard else 0
         resource.setrlimit(what, (limit, limit + grace))
+
+
+def build(request: Request) -> Built:
+    """Build the registered policy and count its parameters.
+
+    Args:
+        request: Agent and environment.
+
+    Raises:
+        ValueError: The agent or the environment is unknown, or its file does not fit.
+    """
+    from snn_gym.policies.raw_observations import RawPolicy
+    from snn_gym.zoo import build_policy
+
+    policy = build_policy(request.agent, request.environment)
+    inner = policy.inner if isinstance(policy, RawPolicy) else policy
+    tensors = inner.state_dict().values()
+    return Built(parameters=sum(tensor.numel() for tensor in tensors))
 
 
 def rerun(request: Request, weights: bytes) -> Rerun:

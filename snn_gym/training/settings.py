@@ -9,7 +9,8 @@ from typing import Annotated, Any, Literal
 import gymnasium as gym
 
 from snn_gym.config import Config, Count, Length, Natural, to_mapping
-from snn_gym.recorded import RecordedArguments, RecordedId
+from snn_gym.openblas import warn_of_other_kernels
+from snn_gym.recorded import RecordedAgent, RecordedArguments, RecordedId
 from snn_gym.registry import import_named_module, known_ids, load_environment_spec
 from snn_gym.sealing import read_sealed
 from snn_gym.zoo import load_agent_spec
@@ -45,7 +46,7 @@ class RunSettings(Config):
 
     format: Literal["snn_gym/run/1"]
     """Name and version of this format."""
-    agent: str
+    agent: RecordedAgent
     """Agent of the zoo."""
     environment: RecordedId
     """Gymnasium id."""
@@ -114,6 +115,7 @@ def make_run_settings(
         "seeding": "disjoint",
         **recipe,
     }
+    warn_of_other_kernels()  # now, and not after hours of training
     if "device" in asked:
         asked["device"] = available_device(asked["device"])
     for name in _CHANGES:

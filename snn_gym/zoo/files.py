@@ -19,8 +19,9 @@ from stable_baselines3.common.vec_env import VecEnv
 from snn_gym._version import __version__
 from snn_gym.arrays import prefixed, with_prefix
 from snn_gym.config import Config, Natural, from_mapping, to_mapping
+from snn_gym.openblas import warn_of_other_kernels
 from snn_gym.policies.raw_observations import VEC_NORMALIZE, raw_policy
-from snn_gym.recorded import RecordedArguments, RecordedId
+from snn_gym.recorded import RecordedAgent, RecordedArguments, RecordedId
 from snn_gym.sealing import dump_sealed, read_sealed
 from snn_gym.spiking import NetworkConfig
 from snn_gym.spiking.assembly import todays_names
@@ -67,7 +68,7 @@ class AgentManifest(Config):
 
     format: Literal["snn_gym/agent/1"]
     """Name and version of this format."""
-    agent: str | None
+    agent: RecordedAgent | None
     """Agent of the zoo; None for a model made by hand."""
     algorithm: AlgorithmName
     """Key of ``snn_gym.zoo.algorithms.ALGORITHMS``."""
@@ -336,6 +337,7 @@ def _recipe_of(model: BaseAlgorithm, identity: Identity) -> Recipe | None:
         return None
     if model.device.type != "cpu":  # whose sums nobody repeats to the bit
         return None
+    warn_of_other_kernels()
     return Recipe(
         steps=model._total_timesteps,
         checkpoint_interval=None,

@@ -12,6 +12,7 @@ from typing import Any, Literal
 from snn_gym.config import Config, from_mapping
 from snn_gym.content import content_path, read_toml
 from snn_gym.names import AGENT_NAME, AGENT_NAME_RULE, did_you_mean
+from snn_gym.recorded import RecordedAgent, RecordedId
 from snn_gym.registry import IMPORTED, EnvironmentSpec, unflattened_id
 from snn_gym.zoo.algorithms import ALGORITHMS, AlgorithmName, Settings, make_settings
 from snn_gym.zoo.vec_normalize import VecNormalizeSettings
@@ -36,7 +37,7 @@ _REGISTERED: dict[str, dict[str, Any]] = {}
 class AgentSpec(Config):
     """An agent: an algorithm, a policy, a network and hyper-parameters by environment."""
 
-    name: str
+    name: RecordedAgent
     """Name of the agent and of its folder."""
     description: str
     """One sentence for lists."""
@@ -45,15 +46,15 @@ class AgentSpec(Config):
     budget_class: BudgetClass
     """Which of the environment's budgets binds it; ``imported`` for one that was trained elsewhere,
     whose algorithm and hyper-parameters are those that it would learn on with."""
-    environments: dict[str, dict[str, Any]]
+    environments: dict[RecordedId, dict[str, Any]]
     """Hyper-parameters by environment id; may hold ``network``, ``normalise_observations``,
     ``same_as`` and ``vec_normalize``: the settings of a VecNormalize around the environments, or
     false."""
     default: dict[str, Any] = field(default_factory=dict)
     """Hyper-parameters for all other environments, likewise; tuned on none of them."""
-    parent: str | None = None
+    parent: RecordedAgent | None = None
     """Agent whose file this one's was laid over; None for none."""
-    twin: str | None = None
+    twin: RecordedAgent | None = None
     """Agent to compare with: the ANN twin of a spiking agent, and the other way round; None for a
     learner without gradients, which is compared with the others of its kind."""
     network: dict[str, Any] = field(default_factory=dict)

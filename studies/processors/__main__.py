@@ -58,7 +58,9 @@ The package takes OpenBLAS's kernels of `Haswell` on every processor that has AV
 (`snn_gym.openblas`), and recipes say so. It did not when the tables above were made, and the shell
 of the AMD processor happened to set that variable, so that its row compares these kernels with
 themselves. Without it OpenBLAS takes those of `SkylakeX` there, and `ppo-lif` on Acrobot-v1 with
-seed 0 trains other weights than the row has; with it the same ones.
+seed 0 trains other weights than the row has; with it the same ones. Where numpy or torch was
+imported before the package, it can choose no kernels any more: a recipe then says which were used,
+and one warning says how to mend it.
 
 On the AMD processor (znver5) AVX-512 changes nothing against AVX2; on the Intel processor
 (emeraldrapids) MKL and OpenBLAS round otherwise with it. Where PyTorch has no AVX2, MKL another

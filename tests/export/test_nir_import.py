@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import json
 from pathlib import Path
 from typing import Any
@@ -228,3 +229,61 @@ def test_the_hosts_file_is_what_the_host_says(tmp_path: Path) -> None:
     files = to_nir(build(SpikingActorCriticPolicy), tmp_path / "agent.nir")
     described = json.loads(files.host.read_text())
     assert to_mapping(Host(**described)) == described
+
+
+EXTREMES = (5e-324, 1e-40, 1e39, 1e308)
+
+
+@pytest.mark.parametrize("field", ["mean", "std", "clip", "dt_s", "low"])
+def test_numbers_of_a_host_fit_32_bit_floats_or_are_refused(
+    field: str, tmp_path: Path, recwarn: pytest.WarningsRecorder
+) -> None:
+    files = to_nir(build(SpikingActorCriticPolicy), tmp_path / "agent.nir")
+    described = json.loads(files.host.read_text())
+    standardised = described["observation"]["standardised"]
+    for value, clip in itertools.product(EXTREMES, (5.0, None)):
+        standardised.update(clip=clip)
+        place = {"dt_s": described, "low": described["action"]}.get(field, standardised)
+        kept = place[field]
+        place[field] = [value] * 3 if field in ("mean", "std", "low") else value
+        files.host.write_text(json.dumps(described))
+        place[field] = kept
+        try:
+            network = network_from_nir(files.graph)
+        except ValueError as error:
+            said = str(error)
+        else:
+            said = "one line"
+            assert all(torch.isfinite(x).all() for x in network.state_dict().values())
+        assert "\n" not in said
+    assert not recwarn.list
+
+
+@pytest.mark.parametrize("std", [5e-324, 1e39])
+def test_a_scale_that_is_no_32_bit_float_is_named(std: float, tmp_path: Path) -> None:
+    files = to_nir(build(SpikingActorCriticPolicy), tmp_path / "agent.nir")
+    described = json.loads(files.host.read_text())
+    described["observation"]["standardised"]["std"] = [std] * 3
+    files.host.write_text(json.dumps(described))
+    with pytest.raises(
+        ValueError, match=r"std\[0\] must be at least 1e-37 and at most 1e\+38, got"
+    ):
+        from_nir(files.graph, "CartPole-v1")
+
+
+def test_a_normaliser_has_a_number_for_each_value(tmp_path: Path) -> None:
+    files = to_nir(build(SpikingActorCriticPolicy), tmp_path / "agent.nir")
+    described = json.loads(files.host.read_text())
+    described["observation"]["standardised"]["mean"] = []
+    files.host.write_text(json.dumps(described))
+    with pytest.raises(ValueError, match="has 0 numbers in mean and 3 in std; expected 3 in each"):
+        from_nir(files.graph, "CartPole-v1")
+
+
+def test_weights_that_overflow_with_their_scale_are_refused(tmp_path: Path) -> None:
+    files = to_nir(build(SpikingActorCriticPolicy), tmp_path / "agent.nir")
+    described = json.loads(files.host.read_text())
+    described["observation"]["standardised"].update(mean=[1e38] * 3, std=[1e-37] * 3, clip=None)
+    files.host.write_text(json.dumps(described))
+    with pytest.raises(ValueError, match="are too large for 32-bit floats; scale them down"):
+        network_from_nir(files.graph)

@@ -1,0 +1,260 @@
+"""Texts of strangers in generated files: whatever they hold, only the text itself changes."""
+
+from __future__ import annotations
+
+import ast
+import json
+import re
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+import snn_gym
+from snn_gym import load_pretrained
+from snn_gym.cli import main
+from snn_gym.config import from_mapping, to_mapping
+from snn_gym.content import checkout_root
+from snn_gym.export import Visits, to_c, visit
+from snn_gym.names import safe_title, without_controls
+from snn_gym.scoring.errors import SubmissionError
+from snn_gym.scoring.manifest import Manifest, parse_manifest
+from snn_gym.scoring.rendering import render_table
+from snn_gym.scoring.site.files import site_pages
+from snn_gym.scoring.table import summaries
+from snn_gym.training.settings import read_run_settings
+from snn_gym.zoo import load_agent_spec, read_manifest, save_agent
+from snn_gym.zoo.spec import _REGISTERED, AgentSpec
+from tests.edits import edit_json
+from tests.export.made import COMPILER, WARNINGS, needs_compiler
+from tests.scoring.site.parsed import Parsed
+from tests.scoring.test_table import fill, make_row
+
+ATTACKS = (
+    "**//",
+    '**// __asm__(".section .init_array"); /**',
+    "*/ int stolen; /*",
+    "*\n/ int stolen;",
+    "x // \\\n int stolen;",
+    "??/",
+    "</title><script>alert(1)</script>",
+    '"><img src=x onerror=alert(1)>',
+    "a | b | c",
+    "a\n| b |",
+    "\x1b[2J\x1b]0;stolen\x07",
+    "\u202egnp.exe\u2028",
+    "$\\frac{",
+)
+LETTERS = st.sampled_from("*/\\\n\r\t\"'<>|`$&;#?{}()[]%\x00\x1b\x9b\u202e\u2028\ud800ab0 -_.")
+TEXTS = st.text(LETTERS, max_size=60) | st.text(max_size=60)
+BENIGN = "an agent on CartPole-v1"
+NO_CONTROLS = re.compile(r"[^\x00-\x09\x0b-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069]*")
+
+_TOKENS = re.compile(
+    r"""(?P<comment>/\*.*?\*/)|(?P<line>//[^\n]*)|(?P<string>"(\\.|[^"\\\n])*")|[^/"]+|.""", re.S
+)
+
+
+def code_of(source: str) -> str:
+    """Return C source without comments; every comment has to end, and none is of one line."""
+    kept = []
+    for found in _TOKENS.finditer(source):
+        assert found["line"] is None, source
+        kept.append(" " if found["comment"] else found[0])
+    code = "".join(kept)
+    assert "/*" not in code, source
+    assert "*/" not in code, source
+    return code
+
+
+def texts(model: Any, folder: Path, title: str, options: dict[str, Any]) -> list[str]:
+    """Return the texts of an agent's C files."""
+    files = to_c(model, folder, title=title, **options)
+    return [path.read_text() for path in (files.header, files.source, files.program)]
+
+
+@pytest.fixture(scope="module")
+def agents(tmp_path_factory: pytest.TempPathFactory) -> list[tuple[Any, dict[str, Any], list[str]]]:
+    """Give agents of each kind of C source, what their export takes, and their usual files."""
+    spiking = load_pretrained("ppo-lif-16", "CartPole-v1")
+    visits: Visits = visit(spiking, "CartPole-v1", 1)
+    fixed = {"visits": visits, "fixed_point": True}
+    made = [(spiking, {}), (spiking, fixed), (load_pretrained("ppo-mlp", "CartPole-v1"), {})]
+    folder = tmp_path_factory.mktemp("benign")
+    return [(model, options, texts(model, folder, BENIGN, options)) for model, options in made]
+
+
+def known(key: str) -> Any:
+    """Return a decorator that has a test tried with every attack, too."""
+
+    def decorate(test: Any) -> Any:
+        for text in ATTACKS:
+            test = example(**{key: text})(test)
+        return test
+
+    return decorate
+
+
+@known("title")
+@settings(max_examples=25)
+@given(title=TEXTS)
+def test_no_title_leaves_its_comment(
+    title: str, agents: list[Any], tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    folder = tmp_path_factory.mktemp("c")
+    for k, (model, options, expected) in enumerate(agents):
+        for one, benign in zip(
+            texts(model, folder / str(k), title, options), expected, strict=True
+        ):
+            assert code_of(one) == code_of(benign)
+            assert one.isascii()
+            assert len(one.splitlines()) == len(benign.splitlines())
+
+
+@needs_compiler
+def test_a_compiler_takes_every_title(agents: list[Any], tmp_path: Path) -> None:
+    for k, (model, options, _) in enumerate(agents):
+        files = to_c(model, tmp_path / str(k), title=" ".join(ATTACKS), **options)
+        words = [str(COMPILER), *WARNINGS, "-fsyntax-only", str(files.source), str(files.program)]
+        subprocess.run(words, check=True)
+
+
+@given(text=TEXTS)
+def test_titles_are_of_the_allowed_letters_and_stay_as_they_are(text: str) -> None:
+    title = safe_title(text)
+    assert re.fullmatch(r"[A-Za-z0-9 _.,:;()/+=%'-]*", title)
+    assert safe_title(title) == title
+    assert NO_CONTROLS.fullmatch(without_controls(text))
+
+
+def test_titles_of_our_own_stay_as_they_are() -> None:
+    for name in snn_gym.agent_ids():
+        spec = load_agent_spec(name)
+        assert safe_title(spec.description) == spec.description
+        assert safe_title(f"lean {name} on snn/CartPole-v1") == f"lean {name} on snn/CartPole-v1"
+
+
+@pytest.fixture
+def saved(tmp_path: Path) -> Path:
+    """Give the folder of an agent."""
+    return save_agent(snn_gym.make_agent("ppo-mlp", "CartPole-v1"), tmp_path / "run")
+
+
+def _refused(words: list[str], capsys: pytest.CaptureFixture[str]) -> str:
+    """Run a command that ends in one line without control characters; return that line."""
+    assert main(words) == 2
+    said = capsys.readouterr()
+    assert said.err.count("\n") == 1
+    assert NO_CONTROLS.fullmatch(said.out + said.err)
+    return said.err
+
+
+@pytest.mark.parametrize("name", [*ATTACKS, "", "a" * 65, "PPO-LIF", "a--b", "a-"])
+def test_a_saved_agent_has_a_name_or_is_refused(
+    name: str, saved: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    edit_json(saved / "manifest.json", agent=name)
+    with pytest.raises(ValueError, match="agent must"):
+        read_manifest(saved)
+    assert "agent must" in _refused(["export", str(saved), "--c", str(tmp_path / "c")], capsys)
+    assert not (tmp_path / "c").exists()
+    run = {"format": "snn_gym/run/1", "agent": name, "environment": "CartPole-v1", "seed": 0}
+    (tmp_path / "run.json").write_text(
+        json.dumps({**run, "steps": 1, "checkpoint_interval": 1, "versions": {}})
+    )
+    with pytest.raises(ValueError, match="agent must"):
+        read_run_settings(tmp_path)
+    table = {"description": "", "algorithm": "PPO", "budget_class": "gradient", "environments": {}}
+    for key in ("name", "parent", "twin"):
+        with pytest.raises(ValueError, match=f"{key} must"):
+            from_mapping(AgentSpec, {"name": "mine", **table, key: name}, "agent.toml")
+
+
+@pytest.fixture
+def described() -> Iterator[None]:
+    """Have an agent of each description in the zoo."""
+    for k, text in enumerate(ATTACKS):
+        snn_gym.register_agent(f"mine-{k}", parent="ppo-mlp", description=text)
+    yield
+    _REGISTERED.clear()
+    load_agent_spec.cache_clear()
+
+
+def test_no_description_steers_the_terminal(
+    described: None, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["agents"]) == 0
+    said = capsys.readouterr().out
+    assert all(f"mine-{k}: " in said for k in range(len(ATTACKS)))
+    assert NO_CONTROLS.fullmatch(said)
+
+
+def test_every_command_prints_through_one_function() -> None:
+    """What commands print is printed in `cli_printing`, or to standard error in `cli`."""
+    root = checkout_root()
+    assert root is not None
+    for path in (root / "snn_gym").glob("cli*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if not isinstance(node, ast.Call) or path.name == "cli_printing.py":
+                continue
+            called = ast.unparse(node.func)
+            assert called not in ("typer.echo", "typer.secho", "sys.stdout.write"), path
+            to = {word.arg: ast.unparse(word.value) for word in node.keywords}
+            assert called != "print" or to.get("file") == "sys.stderr", path
+
+
+NAMES = st.from_regex(r"[a-z0-9]{1,9}(-[a-z0-9]{1,9}){0,3}", fullmatch=True)
+IDS = st.from_regex(r"(snn/)?[A-Za-z0-9]{1,9}(-[A-Za-z0-9]{1,9}){0,2}-v[0-9]", fullmatch=True)
+
+
+def _pages(agent: str, environment: str) -> dict[str, str]:
+    rows = [
+        make_row(agent, seed=seed, environment=environment, returns=(400.0 + seed, 500.0))
+        for seed in range(6)
+    ]
+    pages = site_pages(summaries(rows), rows)
+    return {re.sub(r"/.*", "", name): text for name, text in pages.items() if ".html" in name}
+
+
+@settings(max_examples=15)
+@given(agent=TEXTS | NAMES, environment=TEXTS | IDS)
+@example(agent="**//", environment="CartPole-v1")
+@example(agent="mine", environment="</title><script>-v0")
+@example(agent="mine", environment="a | b-v0")
+def test_names_in_a_row_make_no_element_and_no_cell(
+    agent: str, environment: str, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    try:
+        row = make_row(agent, environment=environment)
+    except ValueError:
+        return  # no file of such names is read, as `Row` is what reads them
+    one, benign = _pages(agent, environment), _pages("mine", "Mine-v0")
+    assert one.keys() == benign.keys()
+    for name, text in one.items():
+        tags, expected = ([tag for tag, _ in Parsed(x).elements] for x in (text, benign[name]))
+        assert tags == expected
+        assert NO_CONTROLS.fullmatch(text)
+    tables = []
+    for made in (row, make_row("mine", environment="Mine-v0")):
+        board = fill(tmp_path_factory.mktemp("board"), made)
+        tables.append([line.count("|") for line in render_table(board).splitlines()])
+    assert tables[0] == tables[1]
+
+
+@settings(max_examples=60)
+@given(text=TEXTS, key=st.sampled_from(["agent", "environment", "created", "weights_sha256"]))
+def test_a_manifest_holds_no_text_that_is_no_title(text: str, key: str) -> None:
+    row = to_mapping(make_row())
+    manifest = {**{name: row[name] for name in row if name in Manifest.__annotations__}, key: text}
+    said = ""
+    try:
+        said = safe_title(getattr(parse_manifest(json.dumps(manifest).encode()), key))
+    except SubmissionError as error:
+        said, text = str(error), str(error)
+    assert said == text
+    assert NO_CONTROLS.fullmatch(said)
+    assert "\n" not in said

@@ -1,0 +1,95 @@
+"""Agents of a pull request: a file that nobody has read yet fills no memory."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import resource
+import shutil
+import subprocess
+import sys
+from dataclasses import fields
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from snn_gym.config import to_mapping
+from snn_gym.content import checkout_root
+from snn_gym.scoring.evaluation import OFFICIAL_EPISODES
+from snn_gym.scoring.manifest import Manifest
+from snn_gym.scoring.rerun import MAX_PARAMETERS
+from snn_gym.storage import dump_tensors
+from snn_gym.zoo.recipe import Recipe
+from tests.scoring.test_table import make_row
+
+ROOT = checkout_root()
+MEMORY_BYTES = 8 << 30
+RECIPE = Recipe(steps=100_000, checkpoint_interval=10_000, versions={}, processor={})
+SIZES = {"ppo-lif-huge": [100_000, 100_000], "ppo-lif-large": [5_000, 5_000]}
+AGENT = """
+name = "{name}"
+parent = "ppo-lif"
+description = "A network that is too large."
+
+[network]
+hidden_sizes = {sizes}
+"""
+WEIGHTS = dump_tensors({"weight": np.zeros(1, np.float32)})
+STEERING = "a\x1b[2J\n::error::stolen"
+
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> Path:
+    """Give a checkout with such agents, and submissions of them."""
+    assert ROOT is not None
+    for name in ("snn_gym", "agents", "envs"):
+        shutil.copytree(ROOT / name, tmp_path / name)
+    shutil.copy2(ROOT / "pyproject.toml", tmp_path)
+    (tmp_path / "leaderboard").mkdir()
+    returns = (0.0,) * OFFICIAL_EPISODES
+    for agent, sizes in SIZES.items():
+        (tmp_path / "agents" / agent).mkdir()
+        text = AGENT.format(name=agent, sizes=sizes)
+        (tmp_path / "agents" / agent / "agent.toml").write_text(text)
+        sha256 = hashlib.sha256(WEIGHTS).hexdigest()
+        row = to_mapping(make_row(agent, returns=returns, recipe=RECIPE, weights_sha256=sha256))
+        folder = tmp_path / "submissions" / agent
+        folder.mkdir(parents=True)
+        manifest = {field.name: row[field.name] for field in fields(Manifest)}
+        (folder / "manifest.json").write_text(json.dumps(manifest))
+        (folder / "weights.safetensors").write_bytes(WEIGHTS)
+    (tmp_path / "submissions" / STEERING).mkdir()
+    return tmp_path
+
+
+def test_a_network_that_is_too_large_is_built_by_no_more_than_a_limited_process(
+    checkout: Path,
+) -> None:
+    def limited() -> None:
+        resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
+
+    words = ["snn_gym.scoring.proposals", "submissions", "leaderboard", "scratch"]
+    done = subprocess.run(
+        [sys.executable, "-m", *words],
+        cwd=checkout,
+        env={**os.environ, "PYTHONPATH": str(checkout)},
+        preexec_fn=limited,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 2, done.stderr
+    steering, huge, large, summary = done.stdout.splitlines()
+    assert steering.startswith("submissions/a?[2J ::error::stolen: refused: ")
+    assert "[missing-file]" in steering
+    assert huge.startswith(
+        "submissions/ppo-lif-huge: refused: ppo-lif-huge on CartPole-v1 can't be"
+    )
+    assert f"expected at most {MAX_PARAMETERS:,} parameters" in huge
+    assert "has 50,075,011 parameters" in large
+    assert all(line.endswith("[architecture]") for line in (huge, large))
+    assert summary == "submissions in submissions: 3, refused 3"
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("refused: a?[2J ::error::stolen, ppo-lif-huge, ppo-lif-large;")

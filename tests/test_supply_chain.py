@@ -1,0 +1,87 @@
+"""What is installed: versions and hashes of all that rows were trained under, and from where."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import json
+import re
+import tomllib
+from collections.abc import Iterator
+
+import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+from snn_gym.content import checkout_root
+from snn_gym.scoring.rerun import MAX_PARAMETERS
+
+ROOT = checkout_root()
+assert ROOT is not None
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
+EXTRAS = ("box2d", "contrib", "digits", "mujoco")
+"""Extras that rows were trained with."""
+LISTS = ("constraints.txt", "torch.txt")
+_ENTRY = re.compile(
+    r"^([a-z0-9-]+)==(\S+) \\\n((?:    --hash=sha256:[0-9a-f]{64}(?: \\)?\n)+)", re.M
+)
+_NVIDIA = re.compile(r"nvidia-|cuda-|triton$")
+
+
+def pinned() -> dict[str, str]:
+    """Return the version of each package that has hashes."""
+    texts = [(ROOT / "leaderboard" / name).read_text() for name in LISTS]
+    return {name: version for text in texts for name, version, _ in _ENTRY.findall(text)}
+
+
+def needed(names: list[str], extra: str = "") -> Iterator[str]:
+    """Yield the packages that requirements ask for on this machine."""
+    for name in names:
+        asked = Requirement(name)
+        if asked.marker is None or asked.marker.evaluate({"extra": extra}):
+            yield canonicalize_name(asked.name)
+            for one in asked.extras or {""}:
+                yield from needed(importlib.metadata.requires(asked.name) or [], one)
+
+
+def test_lists_hold_nothing_but_versions_with_hashes() -> None:
+    for name in LISTS:
+        text = (ROOT / "leaderboard" / name).read_text()
+        rest = [line for line in _ENTRY.sub("", text).splitlines() if line and line[0] != "#"]
+        assert rest == (["--requirement torch.txt"] if name == "constraints.txt" else [])
+
+
+def test_all_that_training_needs_has_a_hash() -> None:
+    optional = PROJECT["project"]["optional-dependencies"]
+    asked = [*PROJECT["project"]["dependencies"], *(x for name in EXTRAS for x in optional[name])]
+    asked += PROJECT["build-system"]["requires"]
+    missing = {name for name in needed(asked) if not _NVIDIA.match(name)} - pinned().keys()
+    assert not missing
+
+
+def test_versions_are_those_of_the_rows() -> None:
+    versions = pinned()
+    for path in (ROOT / "leaderboard" / "results").rglob("0.json"):
+        recipe = json.loads(path.read_text())["recipe"]
+        for name, version in ({} if recipe is None else recipe["versions"]).items():
+            if name not in ("python", "snn_gym"):
+                assert version.removesuffix("+cpu") == versions[canonicalize_name(name)], path
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "Makefile",
+        "Containerfile",
+        ".github/workflows/check.yml",
+        ".github/workflows/submission.yml",
+    ],
+)
+def test_no_second_index_serves_every_package(name: str) -> None:
+    lines = (ROOT / name).read_text().splitlines()
+    commands = [line for line in lines if not line.lstrip().startswith("#")]
+    assert not [line for line in commands if "extra-index-url" in line]
+
+
+def test_what_is_trusted_says_the_limits_of_the_verifier() -> None:
+    for name in ("SECURITY.md", "leaderboard/RULES.md"):
+        assert f"{MAX_PARAMETERS:,} parameters" in (ROOT / name).read_text()
