@@ -14,7 +14,7 @@ from functools import lru_cache
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.stats import permutation_test, trim_mean, ttest_1samp
+from scipy.stats import permutation_test, trim_mean, ttest_1samp, ttest_ind
 from scipy.stats import t as student_t
 
 TRIMMED_FRACTION = 0.25
@@ -145,6 +145,59 @@ def paired_p(values: ArrayLike, others: ArrayLike) -> float:
     if not differences.std():
         return float(not differences.any())
     return float(ttest_1samp(differences, 0.0).pvalue)
+
+
+def holm(p_values: ArrayLike) -> NDArray[np.float64]:
+    """Adjust p-values for the number of tests (Holm 1979).
+
+    The smallest of n p-values is multiplied by n, the next by n - 1, and so on; none falls below
+    the one before it, and none exceeds 1. https://www.jstor.org/stable/4615733
+
+    Args:
+        p_values: P-values of all tests of a family, shape (tests,), each in [0, 1].
+
+    Returns:
+        Adjusted p-values in the order of the arguments, shape (tests,).
+
+    Raises:
+        ValueError: The p-values are not one-dimensional, or one is outside of [0, 1].
+    """
+    values = np.asarray(p_values, np.float64)
+    if values.ndim != 1 or not ((values >= 0.0) & (values <= 1.0)).all():
+        raise ValueError(f"p-values must be one-dimensional and within [0, 1], got {p_values}")
+    order = np.argsort(values, kind="stable")
+    raised = np.maximum.accumulate(values[order] * np.arange(len(values), 0, -1))
+    adjusted = np.empty_like(values)
+    adjusted[order] = np.minimum(raised, 1.0)
+    return adjusted
+
+
+def non_inferiority_p(
+    values: ArrayLike, others: ArrayLike, margin: float, *, paired: bool = False
+) -> float:
+    """Return the one-sided p-value of the test that a mean is not lower by the margin.
+
+    It is at most p where the one-sided lower bound of confidence 1 - p is above the loss of the
+    margin, by the bound of ``difference_interval`` or, of pairs, of ``paired_interval``.
+
+    Args:
+        values: Mean return of each seed, shape (seeds,), at least 2.
+        others: Those of the other agent, shape (other seeds,), at least 2; of pairs (seeds,).
+        margin: Loss that counts as none, above 0, in the units of the returns.
+        paired: Whether seeds are pairs.
+
+    Raises:
+        ValueError: There are too few seeds, or not as many of both where they are pairs.
+    """
+    if paired:
+        differences = _differences(values, others)
+        if not differences.std():
+            return float(differences.mean() <= -margin)
+        return float(ttest_1samp(differences, -margin, alternative="greater").pvalue)
+    one, two = _seeds(values, "a test"), _seeds(others, "a test")
+    if not one.std() + two.std():
+        return float(one.mean() - two.mean() <= -margin)
+    return float(ttest_ind(one + margin, two, equal_var=False, alternative="greater").pvalue)
 
 
 def _differences(values: ArrayLike, others: ArrayLike) -> NDArray[np.float64]:

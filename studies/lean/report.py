@@ -37,7 +37,7 @@ from studies.lean.report_seeds import seed_section
 from studies.lean.report_synapses import synapse_section
 from studies.lean.report_twins import twin_section
 from studies.lean.tables import Found, bound_cells, pairs, read_found, return_digits, spread, table
-from studies.statistics import holm, sign_flip_p
+from studies.statistics import holm_by_name, sign_flip_p
 
 CONTROLS = ("shuffled", "uniform", "scale", "blind", FIXED, PRUNE, SMALL)
 _FEWEST_BUDGETED = 5
@@ -317,7 +317,7 @@ def _control_section(found: Found) -> str:
                 f"{np.exp(-np.mean(differences)):.2f}",
                 f"{lost} of {len(both)}",
             )
-        adjusted = holm(p_values)
+        adjusted = holm_by_name(p_values)
         for control in sorted(shown, key=lambda name: float(shown[name][1])):
             name = _with_choice(control, found[task.env_id, task.label(control)].values())
             rows.append([task.name, name, *shown[control], f"{adjusted[control]:.3f}"])

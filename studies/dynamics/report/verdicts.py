@@ -11,7 +11,7 @@ import numpy as np
 from snn_gym.scoring.statistics import probability_of_improvement
 from studies.dynamics.groups import Values
 from studies.dynamics.report.markdown import MISSING, percent
-from studies.statistics import SIGNIFICANT, equal_to, holm, p_value, rank_sum_p
+from studies.statistics import SIGNIFICANT, equal_to, holm_by_name, p_value, rank_sum_p
 
 NameT = TypeVar("NameT", bound=Hashable)
 Strata = Sequence[tuple[Values, Values]]
@@ -51,7 +51,7 @@ def judge(comparisons: Mapping[NameT, Strata]) -> dict[NameT, Verdict]:
         for name, strata in comparisons.items()
     }
     present = {name: strata for name, strata in present.items() if strata}
-    corrected = holm({name: rank_sum_p(strata) for name, strata in present.items()})
+    corrected = holm_by_name({name: rank_sum_p(strata) for name, strata in present.items()})
     return {
         name: Verdict(
             float(np.mean([probability_of_improvement(two, one) for one, two in strata])),
