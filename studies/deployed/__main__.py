@@ -20,6 +20,7 @@ from snn_gym.zoo.recipe import processor
 from studies.deployed.page import Page
 from studies.deployed.program import Player, seconds_per_decision
 from studies.lean.tables import spread, table
+from studies.rows import RowName
 
 ENV_ID = "CartPole-v1"
 SEEDS = range(5)
@@ -151,7 +152,13 @@ def _line(agent: str, form: str, own: list[Deployed]) -> tuple[str, ...]:
     )  # fmt: skip
 
 
-PAGE = Page("deployed", Found, measure, report)
+def rows_of(found: Found) -> Iterator[RowName]:
+    """Yield the rows that results were measured from."""
+    for x in found.deployed:
+        yield RowName("ppo-lif" if x.agent == LEAN else x.agent, ENV_ID, x.seed)
+
+
+PAGE = Page("deployed", Found, measure, report, rows_of)
 
 if __name__ == "__main__":
     typer.run(PAGE.write)

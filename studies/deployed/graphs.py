@@ -21,6 +21,7 @@ from snn_gym.registry import make_task
 from snn_gym.scoring.pretrained import list_trained
 from studies.deployed.page import Page
 from studies.lean.tables import table
+from studies.rows import RowName
 
 EQUAL = "equal"
 _DECISIONS = 200
@@ -141,7 +142,12 @@ def _reason(outcome: str) -> str:
     return outcome if outcome in _DONE else "refused: " + re.split(r"[;,] ", outcome)[0]
 
 
-PAGE = Page("graphs", Found, measure, report)
+def rows_of(found: Found) -> Iterator[RowName]:
+    """Yield the rows that results were measured from."""
+    yield from (RowName(x.agent, x.environment, x.seed) for x in found.rows)
+
+
+PAGE = Page("graphs", Found, measure, report, rows_of)
 
 if __name__ == "__main__":
     typer.run(PAGE.write)

@@ -17,6 +17,7 @@ from snn_gym.scoring.pretrained import list_trained, twin_costs
 from snn_gym.spiking.energy import COMPETITIVE_RATE, COMPETITIVE_SPIKES, MAC_PJ, SYNOP_PJ
 from studies.deployed.page import Page
 from studies.lean.tables import table, wrapped
+from studies.rows import RowName
 
 EPISODES = 5
 STORED, LEAN, BARE = "stored", "made lean", ", without silent"
@@ -212,7 +213,12 @@ def _band(ends: tuple[float, float] | None) -> str:
     return "–" if ends is None else f"{ends[0]:.2f} to {ends[1]:.1f}"
 
 
-PAGE = Page("hardware", Found, measure, report)
+def rows_of(found: Found) -> Iterator[RowName]:
+    """Yield the rows that results were measured from."""
+    yield from (RowName(x.agent, x.environment, x.seed) for x in found.agents)
+
+
+PAGE = Page("hardware", Found, measure, report, rows_of)
 
 if __name__ == "__main__":
     typer.run(PAGE.write)
