@@ -14,7 +14,7 @@ from functools import lru_cache
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.stats import permutation_test, trim_mean, ttest_1samp, ttest_ind
+from scipy.stats import permutation_test, trim_mean, ttest_1samp
 from scipy.stats import t as student_t
 
 TRIMMED_FRACTION = 0.25
@@ -190,14 +190,12 @@ def non_inferiority_p(
         ValueError: There are too few seeds, or not as many of both where they are pairs.
     """
     if paired:
-        differences = _differences(values, others)
-        if not differences.std():
-            return float(differences.mean() <= -margin)
-        return float(ttest_1samp(differences, -margin, alternative="greater").pvalue)
-    one, two = _seeds(values, "a test"), _seeds(others, "a test")
-    if not one.std() + two.std():
-        return float(one.mean() - two.mean() <= -margin)
-    return float(ttest_ind(one + margin, two, equal_var=False, alternative="greater").pvalue)
+        total, variance, freedom = _sum_of_means([_differences(values, others)], np.ones(1))
+    else:
+        total, variance, freedom = _sum_of_means([values, others], np.array([1.0, -1.0]))
+    if not variance:
+        return float(total <= -margin)
+    return float(student_t.sf((total + margin) / np.sqrt(variance), freedom))
 
 
 def _differences(values: ArrayLike, others: ArrayLike) -> NDArray[np.float64]:
@@ -232,14 +230,25 @@ def _sum_interval(
     groups: Sequence[ArrayLike], factors: NDArray[np.float64], confidence: float
 ) -> tuple[float, float]:
     """Return the interval of the sum of the means of groups, each times its factor."""
+    total, variance, freedom = _sum_of_means(groups, factors)
+    if not variance:
+        return total, total
+    width = _quantile(confidence, freedom) * np.sqrt(variance)
+    return float(total - width), float(total + width)
+
+
+def _sum_of_means(
+    groups: Sequence[ArrayLike], factors: NDArray[np.float64]
+) -> tuple[float, float, float]:
+    """Return the sum of the means of groups, each times its factor, its variance and freedom."""
     values = [_seeds(group, "an interval") for group in groups]
     total = float(factors @ [group.mean() for group in values])
     variances = factors**2 * [group.var(ddof=1) / len(group) for group in values]
-    if not variances.any():
-        return total, total
-    freedom = variances.sum() ** 2 / (variances**2 / [len(group) - 1 for group in values]).sum()
-    width = _quantile(confidence, freedom) * np.sqrt(variances.sum())
-    return float(total - width), float(total + width)
+    variance = float(variances.sum())
+    if not variance:
+        return total, 0.0, math.inf
+    shares = variances**2 / [len(group) - 1 for group in values]
+    return total, variance, variance**2 / float(shares.sum())
 
 
 def probability_of_improvement(values: ArrayLike, others: ArrayLike) -> NDArray[np.float64]:

@@ -28,14 +28,14 @@ _DECISIONS = 200
 
 _TEXT = """# Agents as NIR graphs, and back
 
-Written by `python -m studies.deployed.graphs` from `studies/deployed/graphs.json`. Every row that
-the results table had then, {rows} of them, is loaded, exported by `to_nir` and imported again by
-`from_nir`. It counts as equal where all that is exported of the two is the same to the last bit
+Written by `python -m studies.deployed.graphs` from `studies/deployed/graphs.json`. Each of {rows}
+rows of the results table is loaded, exported by `to_nir` and imported again by `from_nir`. It
+counts as equal where all that is exported of the two is the same to the last bit
 (constants, weights, observation statistics, the choice of actions), and both choose the same
 actions in {steps} decisions of the agent's own episodes.
 
 **{equal} of {rows} rows come back equal, {different} come back different, and {refused} are
-refused**, for the reasons below.
+refused on the way there or back**, for the reasons below.
 
 """
 
@@ -78,9 +78,9 @@ def _outcome(model: Any, row: Any) -> str:
     with tempfile.TemporaryDirectory() as folder:
         try:
             files = to_nir(model, Path(folder) / "agent.nir")
+            back = from_nir(files.graph, row.environment)
         except ValueError as error:
             return str(error)
-        back = from_nir(files.graph, row.environment)
     same = same_numbers(model, back) and _same_actions(model, back, row.environment)
     return EQUAL if same else "different"
 

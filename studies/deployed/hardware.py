@@ -26,7 +26,7 @@ MADE_LEAN = (("ppo-lif", "CartPole-v1"), ("ppo-lif", "Acrobot-v1"), ("ppo-lif", 
 _INTRODUCTION = (
     "Written by `python -m studies.deployed.hardware` from `studies/deployed/hardware.json`; "
     "`snn-gym export AGENT --hardware` says the same of one agent. Each spiking agent of the "
-    "results table as it was then, if it can be exported, with the seed of its median return, "
+    "results table, if it can be exported, with the seed of its median return, "
     "plays {episodes} episodes apart from those of evaluations. *Made lean* are those that "
     "`make_lean` with `pruning=0.0` makes of the stored one; agents `*-dynamics` are "
     "[lean](guide/lean.md) by their training. "

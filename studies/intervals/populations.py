@@ -92,14 +92,16 @@ def real(leaderboard: Path, lean: Path) -> Iterator[Population]:
 
 
 def groups_of_ten(leaderboard: Path) -> Iterator[list[Row]]:
-    """Yield the rows of each agent and environment that has ten seeds.
+    """Yield the rows of each agent and environment with ten seeds that are not all alike.
 
     Args:
         leaderboard: Folder of the leaderboard.
     """
     rows = sorted(list_rows(leaderboard), key=lambda row: (row.environment, row.agent, row.seed))
     for _, group in groupby(rows, lambda row: (row.environment, row.agent)):
-        if len(found := list(group)) == REAL_SEEDS:
+        found = list(group)
+        # Without a spread between seeds there is no width of an interval to measure.
+        if len(found) == REAL_SEEDS and len({row.score.mean for row in found}) > 1:
             yield found
 
 

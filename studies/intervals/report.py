@@ -73,8 +73,9 @@ def _head() -> str:
         "deviation 0.05); skewed (0.9 less an exponential of 0.05); half at the ceiling (normal "
         "about 1, 0.1, cut off at 1); and 0.95 ± 0.02, of which a share fails at 0.2 ± 0.05. An "
         "episode is its seed's mean with a spread of 0.1, 20 a seed. The others are groups of ten "
-        "seeds that were trained, 100 episodes each, of the results table and of "
-        "the `off` of the [lean study](lean-study.md): a further seed is one of the ten.",
+        "seeds that were trained, 100 episodes each, of the results table, where they are not "
+        "all alike, and of the `off` of the [lean study](lean-study.md): a further seed is one of "
+        "the ten.",
         "Methods: Student's t (of the IQM with winsorised seeds, Tukey and McLaughlin 1963, as in "
         "Yuen's test); scipy's percentile and BCa bootstrap of seeds, 2,000 resamples; `bounded`, "
         "which takes nothing but that seeds are between random play and the maximum (Anderson "

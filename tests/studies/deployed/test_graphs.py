@@ -9,5 +9,8 @@ def test_outcomes_are_counted_by_agent_and_reason() -> None:
     outcomes = ["equal", "equal", "different", "'x' has no node; train with 'y'"]
     found = Found(tuple(Graphed("a", "E-v0", k, x) for k, x in enumerate(outcomes)))
     page = report(found)
-    assert "**2 of 4 rows come back equal, 1 come back different, and 1 are\nrefused**" in page
+    assert (
+        "**2 of 4 rows come back equal, 1 come back different, and 1 are\nrefused on the way there or back**"
+        in page
+    )
     assert "| a | 1 | refused: 'x' has no node |" in page
