@@ -14,6 +14,7 @@ from snn_gym.registry import IMPORTED, EnvironmentSpec, load_environment_spec
 from snn_gym.scoring import TableRow, table_rows
 from snn_gym.scoring.headings import FEWEST_SEEDS
 from snn_gym.scoring.site.columns import operations, seeds_in_words
+from snn_gym.training.settings import acts_in_spikes
 from snn_gym.zoo import AgentSpec, agent_ids, load_agent_spec
 
 GROUPS = {
@@ -32,8 +33,6 @@ GROUPS = {
         "is what a neuron gets, red above 0, blue below), and the scores so far below them."
     ),
 }
-ACTING = ("spiking", "spiking_actor")
-"""Arguments of policies that say whether what acts has spikes."""
 COST = ("Spikes", "SynOps", "MACs")
 PICTURES = {
     "ppo-lif-cartpole.png": "ppo-lif balances the pole: spikes, and learning curves",
@@ -150,15 +149,10 @@ def hidden_contents(names: Iterable[str]) -> str:
     return f"```{{toctree}}\n:hidden:\n\n{entries}\n```\n"
 
 
-def spiking(spec: AgentSpec) -> bool:
-    """Return whether an agent acts by spikes."""
-    return all(value is not False for key, value in spec.policy_kwargs.items() if key in ACTING)
-
-
 def network_in_words(spec: AgentSpec) -> str:
     """Return an agent's network in a few words."""
     sizes = "-".join(str(size) for size in spec.network.get("hidden_sizes", ())) or "by task"
-    if not spiking(spec):
+    if not acts_in_spikes(spec):
         return f"{sizes} artificial units"
     neuron = NEURONS[spec.network.get("neuron", "lif")]
     steps = spec.network.get("time_steps")
@@ -229,10 +223,12 @@ def agents_page(specs: Sequence[AgentSpec], rows: Sequence[TableRow]) -> str:
         ("Spiking, trained by gradients", True, ("gradient",)),
         ("Spiking, trained without gradients", True, ("local", "evolutionary")),
         ("Spiking, trained elsewhere", True, (IMPORTED,)),
-        ("ANN twins", False, ("gradient",)),
+        ("ANNs", False, ("gradient",)),
     ):
         chosen = [
-            spec for spec in specs if spiking(spec) == spikes and spec.budget_class in classes
+            spec
+            for spec in specs
+            if acts_in_spikes(spec) == spikes and spec.budget_class in classes
         ]
         cells = [
             (

@@ -10,6 +10,7 @@ from snn_gym.policies.local_actor_critic import LocalActorCriticPolicy
 from snn_gym.policies.sac import SpikingSACPolicy
 from snn_gym.policies.stateful_actor_critic import StatefulActorCriticPolicy
 from snn_gym.policies.stateful_dqn import StatefulDQNPolicy
+from snn_gym.policies.stock import StockActorCriticPolicy, StockDQNPolicy, StockSACPolicy
 from snn_gym.policies.td3 import SpikingTD3Policy
 
 if TYPE_CHECKING:
@@ -26,6 +27,9 @@ __all__ = [
     "SpikingTD3Policy",
     "StatefulActorCriticPolicy",
     "StatefulDQNPolicy",
+    "StockActorCriticPolicy",
+    "StockDQNPolicy",
+    "StockSACPolicy",
 ]
 
 CONTRIB = {

@@ -354,24 +354,38 @@ class SpikingPolicyMixin(Behaviour):
                 under other dynamics.
         """
         tensors, expected = todays_names(tensors), self.acting_state_dict()
-        wrong = sorted(set(tensors) ^ set(expected))
-        if wrong:
-            raise ValueError(
-                f"acting tensors do not match: {', '.join(wrong)}; expected {', '.join(expected)}"
-            )
-        for name, tensor in tensors.items():
-            have, want = (tensor.shape, tensor.dtype), (expected[name].shape, expected[name].dtype)
-            if have != want:
-                raise ValueError(
-                    f"tensor {name}: expected shape {tuple(want[0])} and {want[1]}, "
-                    f"got {tuple(have[0])} and {have[1]}"
-                )
-            if name.endswith(".neuron_constants") and not torch.equal(tensor, expected[name]):
-                raise ValueError(
-                    f"tensor {name}: expected {expected[name].tolist()}, got {tensor.tolist()}; "
-                    "the weights belong to a network of other dynamics"
-                )
+        check_acting_tensors(tensors, expected)
         self.load_state_dict({**self.state_dict(), **tensors})
+
+
+def check_acting_tensors(tensors: Mapping[str, Tensor], expected: Mapping[str, Tensor]) -> None:
+    """Refuse tensors that a policy would not take exactly as they are.
+
+    Args:
+        tensors: Tensors by name.
+        expected: The policy's own, as ``acting_state_dict`` gives them.
+
+    Raises:
+        ValueError: A name, shape or dtype is not the policy's own, or the tensors were saved under
+            other dynamics.
+    """
+    wrong = sorted(set(tensors) ^ set(expected))
+    if wrong:
+        raise ValueError(
+            f"acting tensors do not match: {', '.join(wrong)}; expected {', '.join(expected)}"
+        )
+    for name, tensor in tensors.items():
+        have, want = (tensor.shape, tensor.dtype), (expected[name].shape, expected[name].dtype)
+        if have != want:
+            raise ValueError(
+                f"tensor {name}: expected shape {tuple(want[0])} and {want[1]}, "
+                f"got {tuple(have[0])} and {have[1]}"
+            )
+        if name.endswith(".neuron_constants") and not torch.equal(tensor, expected[name]):
+            raise ValueError(
+                f"tensor {name}: expected {expected[name].tolist()}, got {tensor.tolist()}; "
+                "the weights belong to a network of other dynamics"
+            )
 
 
 class ActorCriticFlags(SpikingPolicyMixin):

@@ -13,6 +13,7 @@ from snn_gym.recorded import RecordedArguments, RecordedId
 from snn_gym.registry import import_named_module, known_ids, load_environment_spec
 from snn_gym.sealing import read_sealed
 from snn_gym.zoo import load_agent_spec, policy_arguments
+from snn_gym.zoo.algorithms import ALGORITHMS
 from snn_gym.zoo.build import make_environments
 from snn_gym.zoo.environment_arguments import naming_the_argument
 from snn_gym.zoo.files import package_versions
@@ -123,7 +124,7 @@ def _check_changes(settings: RunSettings, spec: AgentSpec) -> None:
     """Refuse hyper-parameters, network settings or arguments that nothing can be built of."""
     env_id = settings.environment
     made = spec.settings(env_id, settings.hyperparameters)
-    policy_arguments(spec, env_id, settings.network)
+    policy_arguments(spec, env_id, settings.network, settings.hyperparameters)
     arguments = settings.environment_kwargs
     if arguments:
         with naming_the_argument(env_id, arguments):
@@ -139,7 +140,9 @@ def _budget(spec: AgentSpec, env_id: str) -> int:
 def acts_in_spikes(spec: AgentSpec) -> bool:
     """Return whether the network that chooses an agent's actions spikes."""
     switches = ("spiking_actor", "spiking")
-    return all(spec.policy_kwargs.get(switch, True) for switch in switches)
+    return ALGORITHMS[spec.algorithm].stock is None and all(
+        spec.policy_kwargs.get(switch, True) for switch in switches
+    )
 
 
 def read_run_settings(folder: Path) -> RunSettings:

@@ -49,13 +49,16 @@ class Algorithm:
     """What the zoo knows of an algorithm."""
 
     library: str
-    """Module that has the class under the algorithm's name."""
+    """Module that has the class."""
     policy: str
     """Name of the policy class that fits it."""
     settings: type[Settings]
     """Type of its hyper-parameters, named as the arguments of its class."""
     classes: tuple[type[BaseAlgorithm], type[BasePolicy]] | None = None
     """Its own and its policy's class, of one from outside."""
+    stock: str | None = None
+    """Name of the class with Stable-Baselines3's own policy, which never spikes; None for the
+    algorithm's name and a policy that may."""
 
 
 _SB3, _CONTRIB, _OURS = "stable_baselines3", "sb3_contrib", "snn_gym.learners"
@@ -80,6 +83,9 @@ ALGORITHMS: dict[str, Algorithm] = {
     "LocalActorCritic": Algorithm(_OURS, "LocalActorCriticPolicy", LocalActorCriticSettings),
     "StatefulPPO": Algorithm(_OURS, "StatefulActorCriticPolicy", StatefulPPOSettings),
     "StatefulDQN": Algorithm(_OURS, "StatefulDQNPolicy", StatefulDQNSettings),
+    "StockPPO": Algorithm(_SB3, "StockActorCriticPolicy", PPOSettings, stock="PPO"),
+    "StockDQN": Algorithm(_SB3, "StockDQNPolicy", DQNSettings, stock="DQN"),
+    "StockSAC": Algorithm(_SB3, "StockSACPolicy", SACSettings, stock="SAC"),
 }
 """Algorithms by name; ``register_learner`` adds to it."""
 
@@ -173,7 +179,7 @@ def algorithm_class(name: str) -> type[BaseAlgorithm]:
         raise ImportError(
             f'{name} is in sb3-contrib, which is not installed: pip install "snn-gym[contrib]"'
         ) from error
-    return cast("type[BaseAlgorithm]", getattr(module, name))
+    return cast("type[BaseAlgorithm]", getattr(module, algorithm.stock or name))
 
 
 def policy_class(name: str) -> type[BasePolicy]:

@@ -64,7 +64,8 @@ def make_agent(
         env_kwargs: Arguments of the environment, as ``gym.make`` takes them.
         seeding: How the environments' random streams follow from the seed; ``consecutive`` gives
             the bits of results from before there was a choice.
-        **overrides: Hyper-parameters that replace those of the agent's file.
+        **overrides: Hyper-parameters, or ``normalise_observations``, that replace those of the
+            agent's file.
 
     Returns:
         An algorithm on ``n_envs`` copies of the environment.
@@ -76,7 +77,7 @@ def make_agent(
     spec = load_agent_spec(name)
     env_id = import_named_module(env_id)
     settings = spec.settings(env_id, overrides)
-    arguments = policy_arguments(spec, env_id, network)
+    arguments = policy_arguments(spec, env_id, network, overrides)
     given = dict(env_kwargs or {})
     env = make_environments(env_id, settings.n_envs, seed, given)
     model = build_model(
@@ -124,7 +125,10 @@ def build_policy(name: str, env_id: str) -> BasePolicy:
 
 
 def policy_arguments(
-    spec: AgentSpec, env_id: str, network: Mapping[str, Any] | None = None
+    spec: AgentSpec,
+    env_id: str,
+    network: Mapping[str, Any] | None = None,
+    overrides: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Return the keyword arguments of an agent's policy on an environment.
 
@@ -132,12 +136,14 @@ def policy_arguments(
         spec: Description of the agent.
         env_id: Any id that gymnasium knows.
         network: Settings of the network that replace those of the description.
+        overrides: As for ``AgentSpec.policy_settings``.
 
     Raises:
         ValueError: The environment or a setting of the network is unknown or invalid.
     """
     settings = {**spec.network_settings(env_id), **(network or {})}
-    return {**spec.policy_kwargs, "network": NetworkConfig.from_dict(settings)}
+    policy = spec.policy_settings(env_id, overrides)
+    return {**policy, "network": NetworkConfig.from_dict(settings)}
 
 
 def make_environments(

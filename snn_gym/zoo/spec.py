@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import functools
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -17,9 +18,10 @@ from snn_gym.zoo.algorithms import ALGORITHMS, AlgorithmName, Settings, make_set
 BudgetClass = Literal["gradient", "local", "evolutionary", "imported"]
 """Agents that are compared in one table."""
 
-# Keys of an [environments.ID] table that are no hyper-parameters.
+# Keys of an [environments.ID] table that are no hyper-parameters of the algorithm.
 _INHERIT = "same_as"
 _NETWORK = "network"
+_NORMALISE = "normalise_observations"
 _PARENT = "parent"
 # Tables of agents that have no file, by name.
 _REGISTERED: dict[str, dict[str, Any]] = {}
@@ -39,7 +41,8 @@ class AgentSpec(Config):
     """Which of the environment's budgets binds it; ``imported`` for one that was trained elsewhere,
     whose algorithm and hyper-parameters are those that it would learn on with."""
     environments: dict[str, dict[str, Any]]
-    """Hyper-parameters by environment id; may hold ``network`` and ``same_as``."""
+    """Hyper-parameters by environment id; may hold ``network``, ``normalise_observations`` and
+    ``same_as``."""
     default: dict[str, Any] = field(default_factory=dict)
     """Hyper-parameters for all other environments, likewise; tuned on none of them."""
     parent: str | None = None
@@ -55,7 +58,8 @@ class AgentSpec(Config):
     def _check(self) -> None:
         for env_id in self.environments:
             self.settings(env_id)
-        make_settings(self.algorithm, _without_network(self._resolved(self.default)), "[default]")
+            self.policy_settings(env_id)
+        make_settings(self.algorithm, _hyperparameters(self._resolved(self.default)), "[default]")
 
     @property
     def is_imported(self) -> bool:
@@ -93,8 +97,32 @@ class AgentSpec(Config):
         Raises:
             ValueError: A hyper-parameter is unknown or invalid.
         """
-        values = _without_network(self.table(env_id)) | (overrides or {})
+        values = _hyperparameters({**self.table(env_id), **(overrides or {})})
         return make_settings(self.algorithm, values, f"agent {self.name!r} on {env_id}")
+
+    def policy_settings(
+        self, env_id: str, overrides: Mapping[str, Any] | None = None
+    ) -> dict[str, Any]:
+        """Return the policy's arguments for an environment, the network left out.
+
+        Args:
+            env_id: Any environment.
+            overrides: ``normalise_observations`` that replaces that of the file; other names are
+                hyper-parameters, which ``settings`` reads.
+
+        Raises:
+            ValueError: ``normalise_observations`` is neither true nor false.
+        """
+        chosen = {**self.policy_kwargs, **self.table(env_id), **(overrides or {})}
+        normalise = chosen.get(_NORMALISE, True)
+        if not isinstance(normalise, bool):
+            raise ValueError(
+                f"agent {self.name!r} on {env_id}: {_NORMALISE} must be true or false, got "
+                f"{normalise!r}"
+            )
+        arguments = {name: x for name, x in self.policy_kwargs.items() if name != _NORMALISE}
+        # The default is left out: agents that were saved before there was a choice lack it, too.
+        return arguments if normalise else {**arguments, _NORMALISE: False}
 
     def network_settings(self, env_id: str) -> dict[str, Any]:
         """Return the network's settings for an environment, the default ones if it has no own.
@@ -132,8 +160,8 @@ def _laid_over(base: dict[str, Any], own: dict[str, Any]) -> dict[str, Any]:
     return {**base, **own, **({_NETWORK: network} if network else {})}
 
 
-def _without_network(table: dict[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in table.items() if key != _NETWORK}
+def _hyperparameters(table: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in table.items() if key not in (_NETWORK, _NORMALISE)}
 
 
 def agent_ids() -> tuple[str, ...]:

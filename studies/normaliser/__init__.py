@@ -1,0 +1,1 @@
+"""Study: which agents learn better without the observation normaliser, task by task."""

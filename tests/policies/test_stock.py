@@ -1,0 +1,83 @@
+"""Stable-Baselines3's own policies, as the agents sb3-* have them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from stable_baselines3 import DQN, PPO, SAC
+
+import snn_gym
+from snn_gym.policies import StockActorCriticPolicy, StockDQNPolicy, StockSACPolicy
+
+ALGORITHMS: list[tuple[Any, Any, str, dict[str, Any], int]] = [
+    (PPO, StockActorCriticPolicy, "CartPole-v1", {"n_steps": 64, "batch_size": 32}, 256),
+    (
+        PPO, StockActorCriticPolicy, "Pendulum-v1",
+        {"n_steps": 64, "use_sde": True, "sde_sample_freq": 4}, 128,
+    ),
+    (DQN, StockDQNPolicy, "CartPole-v1", {"learning_starts": 50, "train_freq": 16}, 300),
+    (SAC, StockSACPolicy, "Pendulum-v1", {"learning_starts": 50, "use_sde": True}, 80),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("algorithm", "policy", "env_id", "settings", "steps"), ALGORITHMS)
+def test_it_trains_the_weights_of_mlp_policy_bit_for_bit(
+    algorithm: Any, policy: Any, env_id: str, settings: dict[str, Any], steps: int
+) -> None:
+    weights = []
+    for kind, kwargs in (
+        ("MlpPolicy", {"net_arch": [24, 16]}),
+        (policy, {"network": {"hidden_sizes": [24, 16]}}),
+    ):
+        model = algorithm(kind, env_id, seed=3, device="cpu", policy_kwargs=kwargs, **settings)
+        weights.append(model.learn(steps).policy.state_dict())
+    stock, ours = weights
+    assert stock.keys() == ours.keys()
+    assert all(torch.equal(tensor, ours[name]) for name, tensor in stock.items())
+
+
+@pytest.mark.parametrize(
+    ("agent", "env_id", "macs"),
+    [
+        # 4-64-64-2, 4-256-256-2 and 3-256-256-1: weights from observation to action.
+        ("sb3-ppo", "CartPole-v1", 4 * 64 + 64 * 64 + 64 * 2),
+        ("sb3-dqn", "CartPole-v1", None),
+        ("sb3-sac", "Pendulum-v1", None),
+    ],
+)
+def test_it_records_costs_and_keeps_its_actions_when_saved(
+    agent: str, env_id: str, macs: int | None, tmp_path: Any
+) -> None:
+    model = snn_gym.make_agent(agent, env_id, seed=1)
+    observation = np.array([[0.02, 0.4, -0.03, 0.5], [0.1, -0.2, 0.05, 0.3]], np.float32)
+    observation = observation[:, : model.observation_space.shape[0]]
+    policy: Any = model.policy
+    recording = policy.record(observation)
+    assert not recording.layers
+    if macs is not None:  # tanh units are never zero
+        assert sum(recording.costs.macs_per_decision.values()) == macs
+    snn_gym.save_agent(model, tmp_path / "agent")
+    loaded = snn_gym.load_agent(tmp_path / "agent")
+    for one in (False, True):
+        seen = observation[0] if one else observation
+        found, _ = loaded.predict(seen, deterministic=True)
+        np.testing.assert_array_equal(found, model.predict(seen, deterministic=True)[0])
+
+
+def test_it_refuses_tensors_of_other_names() -> None:
+    policy: Any = snn_gym.make_agent("sb3-ppo", "CartPole-v1").policy
+    tensors = policy.acting_state_dict()
+    assert sorted(tensors) == [
+        "action_net.bias",
+        "action_net.weight",
+        "mlp_extractor.policy_net.0.bias",
+        "mlp_extractor.policy_net.0.weight",
+        "mlp_extractor.policy_net.2.bias",
+        "mlp_extractor.policy_net.2.weight",
+    ]
+    del tensors["action_net.bias"]
+    with pytest.raises(ValueError, match=r"acting tensors do not match: action_net\.bias"):
+        policy.load_acting_state_dict(tensors)
