@@ -164,7 +164,7 @@ def holm(p_values: ArrayLike) -> NDArray[np.float64]:
     """
     values = np.asarray(p_values, np.float64)
     if values.ndim != 1 or not ((values >= 0.0) & (values <= 1.0)).all():
-        raise ValueError(f"p-values must be one-dimensional and within [0, 1], got {p_values}")
+        raise ValueError(f"p-values must be one-dimensional and within [0, 1], got {values}")
     order = np.argsort(values, kind="stable")
     raised = np.maximum.accumulate(values[order] * np.arange(len(values), 0, -1))
     adjusted = np.empty_like(values)
