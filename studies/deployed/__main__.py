@@ -37,8 +37,8 @@ _TIMED = 1000
 _TEXT = """# Agents as C
 
 Written by `python -m studies.deployed` from `studies/deployed/deployed.json`. Agents of the results
-table, seeds {first} to {last} on {env}, and the spiking ones made lean (`make_lean` with `pruning=0.0`), are written as C by
-[snn-gym export](guide/export.md), compiled by
+table, seeds {first} to {last} on {env}, and the spiking ones made lean (`make_lean` with
+`pruning=0.0`), are written as C by [snn-gym export](guide/export.md), compiled by
 `cc -std=c99 -O3 -march=native`, played through a pipe on the table's {episodes} episodes, and timed
 on {timed:,} states that the agent visits: CPU time of a decision, observation to action, one core,
 the least of 15 rounds.
