@@ -10,6 +10,7 @@ date.
 from __future__ import annotations
 
 import re
+import textwrap
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,15 +18,17 @@ from pathlib import Path
 import numpy as np
 import typer
 
+from snn_gym.registry import env_ids
 from snn_gym.scoring.comparison import SIGNIFICANCE, Comparison
 from snn_gym.scoring.statistics import holm, non_inferiority_p, paired_p, permutation_p
 from snn_gym.scoring.table import TableRow, table_rows
 from snn_gym.storage import write_text_atomic
+from snn_gym.zoo import agent_ids
 from studies.lean.front import FRONT_TASKS
 from studies.lean.front_points import front_points, verdict
 from studies.lean.plan import OFF, SECOND_TASKS, SMALL, TASKS, Task
 from studies.lean.rivals import Rival, read_rivals
-from studies.lean.tables import Found, pairs, read_found, table
+from studies.lean.tables import Found, pairs, read_found, table, wrapped
 from studies.statistics import p_value
 
 ROOT = Path(__file__).parents[1]
@@ -36,6 +39,8 @@ UNSHED, SHED = "ppo-lif", "ppo-lif-dynamics"
 MADE_LEAN = ("ppo-lif-2-steps", "ppo-lif-16", "ppo-lif-8")
 STOCK = (("ppo-lif", "sb3-ppo"), ("dqsn", "sb3-dqn"), ("sac-lif", "sb3-sac"))
 """Spiking agents, and unmodified Stable-Baselines3 of the same algorithm."""
+MEMORY = "recurrent-ppo-lsnn"
+"""Spiking agent with a memory, trained by reward."""
 HEADLINE = ("CartPole-v1", "Acrobot-v1", "LunarLander-v3")
 """Tasks of README's table."""
 _END = "<!-- end -->"
@@ -73,13 +78,18 @@ class Tested:
     """The second, likewise."""
 
     @property
+    def is_not_inferior(self) -> bool:
+        """Whether it is not worse by the margin, after the adjustment."""
+        return self.inferiority_holm <= SIGNIFICANCE
+
+    @property
     def verdict(self) -> str:
         """What the adjusted p-values say."""
         better = self.pair.difference > 0
         words = []
         if self.difference_holm <= SIGNIFICANCE:
             words.append("better" if better else "worse")
-        if self.inferiority_holm <= SIGNIFICANCE and "better" not in words:
+        if self.is_not_inferior and "better" not in words:
             words.append("by less than the margin" if words else "not inferior")
         return ", ".join(words) or "no difference shown"
 
@@ -241,20 +251,28 @@ def _operations_table(evidence: Evidence, rivals: Sequence[Rival]) -> str:
 
 
 def saving(evidence: Evidence) -> str:
-    """Return the sentences on what one training that sheds saves on CartPole-v1."""
+    """Return what one training that sheds saves on CartPole-v1."""
     env_id = "CartPole-v1"
     unshed, shed = evidence.rows[UNSHED, env_id], evidence.rows[SHED, env_id]
     small = cheapest_unshed(evidence, env_id)
-    assert small is not None
+    assert small is not None  # the study has it
     synops = (unshed.synops_per_decision or 0.0) / (shed.synops_per_decision or 1.0)
     return (
         f"On {env_id} `{SHED}` needs {operations(shed):,.0f} operations for a return of "
-        f"{shed.score(shed.mean)}: {_count(shed.synops_per_decision)} SynOps, "
-        f"{_count(shed.macs_per_decision)} MACs and {_count(shed.neuron_updates_per_decision)} "
-        f"neuron updates. `{UNSHED}` needs {operations(unshed):,.0f} for "
-        f"{unshed.score(unshed.mean)}. Operations fall {operations(unshed) / operations(shed):.1f} "
-        f"times, their SynOps alone {synops:.0f} times. A smaller spiking network that sheds "
-        f"nothing needs {small.operations:,.0f}.\n"
+        f"{shed.score(shed.mean)} ({_count(shed.synops_per_decision)} SynOps, "
+        f"{_count(shed.macs_per_decision)} MACs, {_count(shed.neuron_updates_per_decision)} "
+        f"neuron updates), and `{UNSHED}` needs {operations(unshed):,.0f}. Operations fall "
+        f"{operations(unshed) / operations(shed):.1f} times, SynOps alone {synops:.0f} times. "
+        f"A smaller spiking network that sheds nothing needs {small.operations:,.0f}."
+    )
+
+
+def limits(evidence: Evidence) -> str:
+    """Return README's list of what was saved and what was not shown."""
+    sentences = (saving(evidence), stock_note(evidence), memory_note(evidence))
+    return "".join(
+        textwrap.fill(f"- {x}", 100, subsequent_indent="  ", break_on_hyphens=False) + "\n"
+        for x in sentences
     )
 
 
@@ -263,10 +281,46 @@ def stock(evidence: Evidence) -> str:
     tests = family(evidence, *STOCK)
     if tests:
         return _family_table(tests)
+    return wrapped(stock_note(evidence))
+
+
+def stock_note(evidence: Evidence) -> str:
+    """Return a sentence on spiking agents beside unmodified Stable-Baselines3."""
+    tests = family(evidence, *STOCK)
+    if tests:
+        kept = sum(x.is_not_inferior for x in tests)
+        return (
+            "Beside unmodified Stable-Baselines3 with RL Zoo's settings at the same budget, "
+            f"spiking agents are not inferior on {kept} of {len(tests)} tasks."
+        )
     names = ", ".join(f"`{other}`" for _, other in STOCK)
     return (
         f"Rows of unmodified Stable-Baselines3 with RL Zoo's settings ({names}) are registered and "
-        "to come. Until then nothing is claimed against it.\n"
+        "to come. Until then nothing is claimed against it."
+    )
+
+
+def memory_note(evidence: Evidence) -> str:
+    """Return the sentences that limit what native tasks say about memory."""
+    led, native = len(_led_by_scripts(evidence)), len(_with_memory(evidence))
+    levels = {env_id for _, env_id in evidence.rows if re.search("-(medium|hard)-", env_id)}
+    rows = (
+        f"Rows of {len(levels)} medium or hard levels exist"
+        if levels
+        else ("No row of a medium or hard level exists")
+    )
+    return (
+        f"Memory: on {led} of {native} native tasks a script without memory earns more than the "
+        f"spiking agent with one that learned by reward. {rows}."
+    )
+
+
+def counts(evidence: Evidence) -> str:
+    """Return how much there is of everything."""
+    trained = sum(len(row.seeds) for row in evidence.rows.values())
+    return (
+        f"There are {len(agent_ids())} agents, {trained} trained ones by name, and "
+        f"{len(env_ids())} environment ids.\n"
     )
 
 
@@ -282,7 +336,7 @@ def two_steps(evidence: Evidence) -> str:
 
 def memory(evidence: Evidence) -> str:
     """Return the comparisons of spiking networks with a memory and GRUs, both by reward."""
-    return _family_table(family(evidence, ("recurrent-ppo-lsnn", "recurrent-ppo-gru")))
+    return _family_table(family(evidence, (MEMORY, "recurrent-ppo-gru")))
 
 
 def taught(evidence: Evidence) -> str:
@@ -292,13 +346,26 @@ def taught(evidence: Evidence) -> str:
 
 def scripts(evidence: Evidence) -> str:
     """Return the native tasks on which a script without memory leads the spiking agents."""
-    rows = [row for (agent, _), row in evidence.rows.items() if agent == "recurrent-ppo-lsnn"]
     lines = [
-        (row.environment, f"{row.reference.memoryless:.3f}", f"{row.mean:.3f}")
-        for row in sorted(rows, key=lambda row: row.environment)
-        if row.reference is not None and (row.reference.memoryless or -np.inf) > row.mean
+        (row.environment, row.score(script), row.score(row.mean))
+        for row, script in _led_by_scripts(evidence)
     ]
-    return table(("Task", "script without memory", "`recurrent-ppo-lsnn`"), lines)
+    return table(("Task", "script without memory", f"`{MEMORY}`"), lines)
+
+
+def _with_memory(evidence: Evidence) -> list[TableRow]:
+    rows = [row for (agent, _), row in evidence.rows.items() if agent == MEMORY]
+    return sorted(rows, key=lambda row: row.environment)
+
+
+def _led_by_scripts(evidence: Evidence) -> list[tuple[TableRow, float]]:
+    """Return rows of the spiking agent with a memory that a script beats, with its return."""
+    scores = [
+        (row, row.reference.memoryless)
+        for row in _with_memory(evidence)
+        if row.reference is not None
+    ]
+    return [(row, script) for row, script in scores if script is not None and script > row.mean]
 
 
 def _family_table(tests: Sequence[Tested], *, costs: bool = False) -> str:
@@ -336,7 +403,8 @@ def _family_table(tests: Sequence[Tested], *, costs: bool = False) -> str:
 PARTS: Mapping[str, Callable[[Evidence], str]] = {
     "headline": headline,
     "rivals": rivals_table,
-    "saving": saving,
+    "limits": limits,
+    "counts": counts,
     "stock": stock,
     "twins": twins,
     "two-steps": two_steps,
