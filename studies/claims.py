@@ -63,7 +63,7 @@ class Evidence:
 
 
 @dataclass(frozen=True)
-class Tested:
+class JudgedPair:
     """One comparison of a family, with p-values before and after Holm's adjustment."""
 
     pair: Comparison
@@ -165,16 +165,16 @@ def cheapest_unshed(evidence: Evidence, env_id: str) -> Unshed | None:
     return min(known, key=lambda x: x.operations, default=None)
 
 
-def compare(pair: Comparison) -> Tested:
+def compare(pair: Comparison) -> JudgedPair:
     """Test a comparison alone: its difference, and whether it is worse by the margin."""
     paired = bool(pair.row.origin_means)
     values, others = pair.row.seed_means, pair.others
     p = (paired_p if paired else permutation_p)(values, others)
     assert pair.margin is not None  # tasks of the suite have a reference
-    return Tested(pair, p, non_inferiority_p(values, others, pair.margin, paired=paired))
+    return JudgedPair(pair, p, non_inferiority_p(values, others, pair.margin, paired=paired))
 
 
-def family(evidence: Evidence, *names: tuple[str, str]) -> list[Tested]:
+def family(evidence: Evidence, *names: tuple[str, str]) -> list[JudgedPair]:
     """Test agents against others on every task where both have the seeds for it.
 
     Args:
@@ -194,7 +194,7 @@ def family(evidence: Evidence, *names: tuple[str, str]) -> list[Tested]:
     differences = holm([x.difference_p for x in tested])
     inferiorities = holm([x.inferiority_p for x in tested])
     return [
-        Tested(x.pair, x.difference_p, x.inferiority_p, float(a), float(b))
+        JudgedPair(x.pair, x.difference_p, x.inferiority_p, float(a), float(b))
         for x, a, b in zip(tested, differences, inferiorities, strict=True)
     ]
 
@@ -223,10 +223,10 @@ def headline(evidence: Evidence) -> str:
 
 def rivals_table(evidence: Evidence) -> str:
     """Return the same for every task of which a rival is known."""
-    return _operations_table(evidence, evidence.rivals)
+    return _operations_table(evidence, evidence.rivals, returns=True)
 
 
-def _operations_table(evidence: Evidence, rivals: Sequence[Rival]) -> str:
+def _operations_table(evidence: Evidence, rivals: Sequence[Rival], *, returns: bool = False) -> str:
     head = (
         "Task",
         f"`{UNSHED}`",
@@ -237,6 +237,7 @@ def _operations_table(evidence: Evidence, rivals: Sequence[Rival]) -> str:
     lines = []
     for rival in rivals:
         lean = cheapest_made_lean(evidence, rival.environment)
+        shown = rival.result if returns else ""
         named = _NONE if lean is None else f"`{lean.agent}`: {_cost(lean)}"
         lines.append(
             (
@@ -244,7 +245,7 @@ def _operations_table(evidence: Evidence, rivals: Sequence[Rival]) -> str:
                 _cost(evidence.rows[UNSHED, rival.environment]),
                 named,
                 _unshed_cell(cheapest_unshed(evidence, rival.environment)),
-                f"{rival.network}: **{rival.operations}**",
+                f"{rival.network}: **{rival.operations}**" + (shown and f" ({shown})"),
             )
         )
     return table(head, lines)
@@ -368,7 +369,7 @@ def _led_by_scripts(evidence: Evidence) -> list[tuple[TableRow, float]]:
     return [(row, script) for row, script in scores if script is not None and script > row.mean]
 
 
-def _family_table(tests: Sequence[Tested], *, costs: bool = False) -> str:
+def _family_table(tests: Sequence[JudgedPair], *, costs: bool = False) -> str:
     tested = f"of {len(tests)}"
     several = len({x.pair.row.agent for x in tests}) > 1
     head = (

@@ -9,6 +9,7 @@ from snn_gym.storage import write_text_atomic
 from studies.intervals.coverage import BCA, BOUNDED, EPISODE, METHODS, PERCENTILE, SEEDS, Results, T
 from studies.intervals.populations import CEILING, FAILED_SHARES, NORMAL, failed
 from studies.lean.tables import table
+from studies.rows import earlier_note
 
 _HEADINGS = {
     T: "t",
@@ -64,6 +65,7 @@ def held_between(results: Results, seeds: int) -> tuple[float, float]:
 def _head() -> str:
     return _wrapped(
         "# How far intervals over few seeds hold",
+        earlier_note("intervals"),
         "Written by `python -m studies.intervals`, which draws seeds from known populations and "
         "counts how often a 95 % interval holds the population's mean, or interquartile mean "
         "(IQM), over seeds. Numbers are percent of the repeats (2,000; of the last method 1,000), "
@@ -152,4 +154,6 @@ def _verdicts(results: Results) -> str:
 
 
 def _wrapped(*paragraphs: str) -> str:
-    return "\n\n".join(textwrap.fill(text, 100) for text in paragraphs) + "\n"
+    return (
+        "\n\n".join(textwrap.fill(text, 100, break_on_hyphens=False) for text in paragraphs) + "\n"
+    )
