@@ -10,6 +10,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.stats import rankdata
 
+from snn_gym.scoring.statistics import holm
+
 NameT = TypeVar("NameT", bound=Hashable)
 
 SIGNIFICANT = 0.05
@@ -102,19 +104,14 @@ def trend(levels: Sequence[float], samples: Sequence[ArrayLike]) -> tuple[float,
     return found, float((1 + as_strong.sum()) / (1 + _DRAWN_ORDERS))
 
 
-def holm(p_values: Mapping[NameT, float]) -> dict[NameT, float]:
-    """Return p-values adjusted for their number (Holm 1979, https://www.jstor.org/stable/4615733).
+def holm_by_name(p_values: Mapping[NameT, float]) -> dict[NameT, float]:
+    """Return p-values adjusted for their number, by the name of the comparison.
 
     Args:
         p_values: By name of the comparison.
     """
-    adjusted: dict[NameT, float] = {}
-    largest = 0.0
-    ordered = sorted(p_values.items(), key=lambda item: item[1])
-    for index, (name, p) in enumerate(ordered):
-        largest = max(largest, min(1.0, p * (len(ordered) - index)))
-        adjusted[name] = largest
-    return {name: adjusted[name] for name in p_values}
+    adjusted = holm(list(p_values.values()))
+    return dict(zip(p_values, adjusted.tolist(), strict=True))
 
 
 def p_value(p: float) -> str:

@@ -147,6 +147,57 @@ def paired_p(values: ArrayLike, others: ArrayLike) -> float:
     return float(ttest_1samp(differences, 0.0).pvalue)
 
 
+def holm(p_values: ArrayLike) -> NDArray[np.float64]:
+    """Adjust p-values for the number of tests (Holm 1979).
+
+    The smallest of n p-values is multiplied by n, the next by n - 1, and so on; none falls below
+    the one before it, and none exceeds 1. https://www.jstor.org/stable/4615733
+
+    Args:
+        p_values: P-values of all tests of a family, shape (tests,), each in [0, 1].
+
+    Returns:
+        Adjusted p-values in the order of the arguments, shape (tests,).
+
+    Raises:
+        ValueError: The p-values are not one-dimensional, or one is outside of [0, 1].
+    """
+    values = np.asarray(p_values, np.float64)
+    if values.ndim != 1 or not ((values >= 0.0) & (values <= 1.0)).all():
+        raise ValueError(f"p-values must be one-dimensional and within [0, 1], got {values}")
+    order = np.argsort(values, kind="stable")
+    raised = np.maximum.accumulate(values[order] * np.arange(len(values), 0, -1))
+    adjusted = np.empty_like(values)
+    adjusted[order] = np.minimum(raised, 1.0)
+    return adjusted
+
+
+def non_inferiority_p(
+    values: ArrayLike, others: ArrayLike, margin: float, *, paired: bool = False
+) -> float:
+    """Return the one-sided p-value of the test that a mean is not lower by the margin.
+
+    It is at most p where the one-sided lower bound of confidence 1 - p is above the loss of the
+    margin, by the bound of ``difference_interval`` or, of pairs, of ``paired_interval``.
+
+    Args:
+        values: Mean return of each seed, shape (seeds,), at least 2.
+        others: Those of the other agent, shape (other seeds,), at least 2; of pairs (seeds,).
+        margin: Loss that counts as none, above 0, in the units of the returns.
+        paired: Whether seeds are pairs.
+
+    Raises:
+        ValueError: There are too few seeds, or not as many of both where they are pairs.
+    """
+    if paired:
+        total, variance, freedom = _sum_of_means([_differences(values, others)], np.ones(1))
+    else:
+        total, variance, freedom = _sum_of_means([values, others], np.array([1.0, -1.0]))
+    if not variance:
+        return float(total <= -margin)
+    return float(student_t.sf((total + margin) / np.sqrt(variance), freedom))
+
+
 def _differences(values: ArrayLike, others: ArrayLike) -> NDArray[np.float64]:
     one, two = _seeds(values, "a comparison"), _seeds(others, "a comparison")
     if len(one) != len(two):
@@ -179,14 +230,25 @@ def _sum_interval(
     groups: Sequence[ArrayLike], factors: NDArray[np.float64], confidence: float
 ) -> tuple[float, float]:
     """Return the interval of the sum of the means of groups, each times its factor."""
+    total, variance, freedom = _sum_of_means(groups, factors)
+    if not variance:
+        return total, total
+    width = _quantile(confidence, freedom) * np.sqrt(variance)
+    return float(total - width), float(total + width)
+
+
+def _sum_of_means(
+    groups: Sequence[ArrayLike], factors: NDArray[np.float64]
+) -> tuple[float, float, float]:
+    """Return the sum of the means of groups, each times its factor, its variance and freedom."""
     values = [_seeds(group, "an interval") for group in groups]
     total = float(factors @ [group.mean() for group in values])
     variances = factors**2 * [group.var(ddof=1) / len(group) for group in values]
-    if not variances.any():
-        return total, total
-    freedom = variances.sum() ** 2 / (variances**2 / [len(group) - 1 for group in values]).sum()
-    width = _quantile(confidence, freedom) * np.sqrt(variances.sum())
-    return float(total - width), float(total + width)
+    variance = float(variances.sum())
+    if not variance:
+        return total, 0.0, math.inf
+    shares = variances**2 / [len(group) - 1 for group in values]
+    return total, variance, variance**2 / float(shares.sum())
 
 
 def probability_of_improvement(values: ArrayLike, others: ArrayLike) -> NDArray[np.float64]:

@@ -9,6 +9,7 @@ from pathlib import Path
 from snn_gym.scoring.copies import NEAR
 from snn_gym.storage import write_text_atomic
 from studies.copies.measured import PLAYED_EPISODES, PLAYED_NOISES, Distances, Measured
+from studies.rows import earlier_note
 
 
 def write_report(measured: Measured, docs: Path) -> Path:
@@ -44,6 +45,8 @@ def _wrapped(block: str) -> str:
 
 def _head() -> str:
     return f"""# Near copies of stored weights
+
+{earlier_note("copies")}
 
 Written by `python -m studies.copies`, which trains what is missing, measures and writes this page;
 numbers in `studies/copies/results.json`. `snn-gym verify` refuses weights that are less than

@@ -20,9 +20,11 @@ from snn_gym.zoo.recipe import processor
 from studies.deployed.page import Page
 from studies.deployed.program import Player, seconds_per_decision
 from studies.lean.tables import spread, table
+from studies.rows import RowName
 
 ENV_ID = "CartPole-v1"
-SEEDS = range(5)
+SEEDS = range(3, 8)
+"""Seeds that the spiking agent and its twin both have."""
 LEAN = "ppo-lif, made lean"
 FORMS: Mapping[str, Mapping[str, bool]] = {
     "float": {},
@@ -35,9 +37,8 @@ _TIMED = 1000
 _TEXT = """# Agents as C
 
 Written by `python -m studies.deployed` from `studies/deployed/deployed.json`. Agents of the results
-table as it was then (its rows of CartPole have been trained again since), seeds {first} to {last}
-on {env}, and the spiking ones made lean (`make_lean` with `pruning=0.0`), are written as C by
-[snn-gym export](guide/export.md), compiled by
+table, seeds {first} to {last} on {env}, and the spiking ones made lean (`make_lean` with
+`pruning=0.0`), are written as C by [snn-gym export](guide/export.md), compiled by
 `cc -std=c99 -O3 -march=native`, played through a pipe on the table's {episodes} episodes, and timed
 on {timed:,} states that the agent visits: CPU time of a decision, observation to action, one core,
 the least of 15 rounds.
@@ -151,7 +152,13 @@ def _line(agent: str, form: str, own: list[Deployed]) -> tuple[str, ...]:
     )  # fmt: skip
 
 
-PAGE = Page("deployed", Found, measure, report)
+def rows_of(found: Found) -> Iterator[RowName]:
+    """Yield the rows that results were measured from."""
+    for x in found.deployed:
+        yield RowName("ppo-lif" if x.agent == LEAN else x.agent, ENV_ID, x.seed)
+
+
+PAGE = Page("deployed", Found, measure, report, rows_of)
 
 if __name__ == "__main__":
     typer.run(PAGE.write)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import typer
@@ -15,6 +15,7 @@ from snn_gym.scoring.pretrained import find_trained
 from snn_gym.spiking.costs import Costs
 from studies.deployed.page import Page
 from studies.lean.tables import spread, table
+from studies.rows import RowName
 
 PAIRS = (
     ("dqn-mlp", "dqsn", "CartPole-v1"),
@@ -49,8 +50,8 @@ _END = """
 On these tasks 8 time steps are enough: more cost more and earn no more than the spread over seeds.
 There a converted agent earns about what its ANN does, for 0.3 to 0.8 of the SynOps of
 the one that was trained directly; [lean agents](guide/lean.md) take far fewer. It also inherits
-what the ANN failed to learn: trained directly, `dqsn` is at 500.0 on CartPole-v1, where its ANN and
-what is made of it have weak seeds. A residual makes no difference beyond the spread over seeds, and
+what the ANN failed to learn: trained directly, `dqsn` is at 500.0 on CartPole-v1, where its ANN, whose
+settings were not tuned, and what is made of it have weak seeds. A residual makes no difference beyond the spread over seeds, and
 no share is best everywhere. With three seeds none of these differences is tested.
 
 PPO whose critic is rectified, too, learned neither Acrobot-v1 nor MountainCar-v0 by the
@@ -168,7 +169,21 @@ def _line(form: Form, own: list[Played]) -> tuple[str, ...]:
     )  # fmt: skip
 
 
-PAGE = Page("converted", Found, measure, report)
+def rows_of(found: Found) -> Iterator[RowName]:
+    """Yield the rows that results were measured from."""
+    yield from (_row(x) for x in found.played)
+
+
+def without(found: Found, rows: Sequence[RowName]) -> Found:
+    """Return results without those of some rows, which are to be played again."""
+    return Found(tuple(x for x in found.played if _row(x) not in rows))
+
+
+def _row(played: Played) -> RowName:
+    return RowName(played.agent, played.environment, played.seed)
+
+
+PAGE = Page("converted", Found, measure, report, rows_of, without)
 
 if __name__ == "__main__":
     typer.run(PAGE.write)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,6 +21,7 @@ from snn_gym.scoring.faults import Faults, with_faults
 from snn_gym.scoring.found import kept
 from studies.deployed.page import Page
 from studies.lean.tables import return_digits, spread, table, wrapped
+from studies.rows import RowName
 
 STORED = (
     ("ppo-lif", "CartPole-v1"),
@@ -177,7 +178,21 @@ def _is(played: Played, agent: str, env_id: str) -> bool:
     return (played.agent, played.environment) == (agent, env_id)
 
 
-PAGE = Page("faults", Found, measure, report)
+def rows_of(found: Found) -> Iterator[RowName]:
+    """Yield the rows that results were measured from."""
+    yield from (_row(x) for x in found.played)
+
+
+def without(found: Found, rows: Sequence[RowName]) -> Found:
+    """Return results without those of some rows, which are to be played again."""
+    return Found(tuple(x for x in found.played if _row(x) not in rows))
+
+
+def _row(played: Played) -> RowName:
+    return RowName(played.agent, played.environment, played.seed)
+
+
+PAGE = Page("faults", Found, measure, report, rows_of, without)
 
 if __name__ == "__main__":
     typer.run(PAGE.write)

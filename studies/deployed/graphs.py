@@ -21,20 +21,21 @@ from snn_gym.registry import make_task
 from snn_gym.scoring.pretrained import list_trained
 from studies.deployed.page import Page
 from studies.lean.tables import table
+from studies.rows import RowName
 
 EQUAL = "equal"
 _DECISIONS = 200
 
 _TEXT = """# Agents as NIR graphs, and back
 
-Written by `python -m studies.deployed.graphs` from `studies/deployed/graphs.json`. Every row that
-the results table had then, {rows} of them, is loaded, exported by `to_nir` and imported again by
-`from_nir`. It counts as equal where all that is exported of the two is the same to the last bit
+Written by `python -m studies.deployed.graphs` from `studies/deployed/graphs.json`. Each of {rows}
+rows of the results table is loaded, exported by `to_nir` and imported again by `from_nir`. It
+counts as equal where all that is exported of the two is the same to the last bit
 (constants, weights, observation statistics, the choice of actions), and both choose the same
 actions in {steps} decisions of the agent's own episodes.
 
 **{equal} of {rows} rows come back equal, {different} come back different, and {refused} are
-refused**, for the reasons below.
+refused on the way there or back**, for the reasons below.
 
 """
 
@@ -77,9 +78,9 @@ def _outcome(model: Any, row: Any) -> str:
     with tempfile.TemporaryDirectory() as folder:
         try:
             files = to_nir(model, Path(folder) / "agent.nir")
+            back = from_nir(files.graph, row.environment)
         except ValueError as error:
             return str(error)
-        back = from_nir(files.graph, row.environment)
     same = same_numbers(model, back) and _same_actions(model, back, row.environment)
     return EQUAL if same else "different"
 
@@ -141,7 +142,12 @@ def _reason(outcome: str) -> str:
     return outcome if outcome in _DONE else "refused: " + re.split(r"[;,] ", outcome)[0]
 
 
-PAGE = Page("graphs", Found, measure, report)
+def rows_of(found: Found) -> Iterator[RowName]:
+    """Yield the rows that results were measured from."""
+    yield from (RowName(x.agent, x.environment, x.seed) for x in found.rows)
+
+
+PAGE = Page("graphs", Found, measure, report, rows_of)
 
 if __name__ == "__main__":
     typer.run(PAGE.write)

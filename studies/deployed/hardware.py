@@ -25,6 +25,7 @@ from snn_gym.spiking.energy import (
 )
 from studies.deployed.page import Page
 from studies.lean.tables import table, wrapped
+from studies.rows import RowName
 
 EPISODES = 5
 STORED, LEAN, BARE = "stored", "made lean", ", without silent"
@@ -33,7 +34,7 @@ MADE_LEAN = (("ppo-lif", "CartPole-v1"), ("ppo-lif", "Acrobot-v1"), ("ppo-lif", 
 _INTRODUCTION = (
     "Written by `python -m studies.deployed.hardware` from `studies/deployed/hardware.json`; "
     "`snn-gym export AGENT --hardware` says the same of one agent. Each spiking agent of the "
-    "results table as it was then, if it can be exported, with the seed of its median return, "
+    "results table, if it can be exported, with the seed of its median return, "
     "plays {episodes} episodes apart from those of evaluations. *Made lean* are those that "
     "`make_lean` with `pruning=0.0` makes of the stored one; agents `*-dynamics` are "
     "[lean](guide/lean.md) by their training. "
@@ -240,7 +241,12 @@ def _band(ends: tuple[float, float] | None) -> str:
     return "–" if ends is None else f"{ends[0]:.2f} to {ends[1]:.1f}"
 
 
-PAGE = Page("hardware", Found, measure, report)
+def rows_of(found: Found) -> Iterator[RowName]:
+    """Yield the rows that results were measured from."""
+    yield from (RowName(x.agent, x.environment, x.seed) for x in found.agents)
+
+
+PAGE = Page("hardware", Found, measure, report, rows_of)
 
 if __name__ == "__main__":
     typer.run(PAGE.write)

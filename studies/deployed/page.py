@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Generic, TypeVar
@@ -12,6 +12,7 @@ import typer
 from snn_gym.storage import write_text_atomic
 from snn_gym.threads import one_thread
 from studies.files import read_run, write_run
+from studies.rows import RowName, moved_rows, record_rows
 
 FoundT = TypeVar("FoundT")
 
@@ -29,6 +30,10 @@ class Page(Generic[FoundT]):
     kept, so that what takes long can be stopped."""
     report: Callable[[FoundT], str]
     """Text of the page."""
+    rows: Callable[[FoundT], Iterable[RowName]]
+    """Rows of the results table that results were measured from."""
+    without: Callable[[FoundT, Sequence[RowName]], FoundT] | None = None
+    """Takes the numbers of rows out of results; None where everything is measured each time."""
     docs: Path = Path(__file__).parents[2] / "docs"
     """Folder of the page."""
     runs: Path = Path(__file__).parent
@@ -44,6 +49,11 @@ class Page(Generic[FoundT]):
         """The file of results."""
         return self.runs / f"{self.name}.json"
 
+    @property
+    def sources(self) -> Path:
+        """The file of digests of the rows that results were measured from."""
+        return self.runs / f"{self.name}.rows"
+
     def text(self) -> str:
         """Return what the page says by the results that there are."""
         return self.report(read_run(self.kind, self.results))
@@ -54,9 +64,17 @@ class Page(Generic[FoundT]):
     ) -> None:
         """Measure, on one thread, and write the page."""
         if not report_only:
-            done = read_run(self.kind, self.results) if self.results.exists() else None
             with one_thread():
-                for found in self.measure(done):
+                for found in self.measure(self._done()):
                     write_run(self.results, found)
+            record_rows(self.sources, self.rows(read_run(self.kind, self.results)))
         write_text_atomic(self.path, self.text())
         typer.echo(f"wrote {self.path}")
+
+    def _done(self) -> FoundT | None:
+        """Return the results that there are, without those of rows that have changed since."""
+        if not self.results.exists():
+            return None
+        done = read_run(self.kind, self.results)
+        moved = moved_rows(self.sources) if self.sources.exists() else []
+        return self.without(done, moved) if self.without and moved else done

@@ -9,8 +9,9 @@ import typer
 
 from studies.eprop.angle import measure_angles
 from studies.eprop.cost import COSTS, measure_all
-from studies.eprop.report import write_report
+from studies.eprop.report import memoryless_rows, write_report
 from studies.eprop.runs import ARMS, RESULTS, TASKS, run_missing
+from studies.rows import record_rows
 
 ROOT = Path(__file__).parents[2]
 app = typer.Typer(add_completion=False, help=__doc__)
@@ -51,6 +52,7 @@ def report(
 ) -> None:
     """Write docs/eprop-study.md."""
     typer.echo(f"wrote {write_report(docs, results)}")
+    record_rows(results.parent / "report.rows", memoryless_rows())
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ import numpy as np
 
 from snn_gym.registry import load_environment_spec
 from snn_gym.scoring import TableRow, table_rows
+from snn_gym.scoring.results import Row, list_rows
 from snn_gym.storage import write_text_atomic
 from studies.eprop.angle import ANGLES, SEED, read_angles
 from studies.eprop.cost import BATCH, COSTS, FORMS, LENGTHS, read_costs
@@ -141,6 +142,11 @@ def _share(found: list[EpropRun], base: list[EpropRun], below: float = 0.0) -> f
         return None
     earned, reference = np.mean(both, axis=0)
     return float((earned - below) / (reference - below))
+
+
+def memoryless_rows() -> list[Row]:
+    """Return the rows of the agent without memory that the report reads."""
+    return [x for x in list_rows(LEADERBOARD) if x.agent == MEMORYLESS and x.environment in TASKS]
 
 
 def _memoryless(env_id: str) -> TableRow:

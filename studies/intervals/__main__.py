@@ -9,8 +9,9 @@ import typer
 
 from studies.files import read_run, write_run
 from studies.intervals.coverage import Results, measure
-from studies.intervals.populations import real, synthetic
+from studies.intervals.populations import groups_of_ten, real, synthetic
 from studies.intervals.report import write_report
+from studies.rows import record_rows
 
 ROOT = Path(__file__).parents[2]
 RESULTS = Path(__file__).parent / "results.json"
@@ -27,6 +28,8 @@ def study(
     if anew:
         trained = real(ROOT / "leaderboard", ROOT / "studies" / "lean" / "results")
         write_run(results, measure([*synthetic(), *trained]))
+        measured_from = (row for group in groups_of_ten(ROOT / "leaderboard") for row in group)
+        record_rows(results.with_suffix(".rows"), measured_from)
     typer.echo(f"wrote {write_report(read_run(Results, results), docs)}")
 
 

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from snn_gym.registry import load_environment_spec
-from snn_gym.scoring.results import list_rows
+from snn_gym.scoring.results import Row, list_rows
 from studies.lean.plan import OFF
 from studies.lean.tables import read_found
 
@@ -82,15 +82,27 @@ def real(leaderboard: Path, lean: Path) -> Iterator[Population]:
         leaderboard: Folder of the leaderboard.
         lean: Results of the study of spikes, of which the arm ``off`` counts.
     """
-    rows = sorted(list_rows(leaderboard), key=lambda row: (row.environment, row.agent, row.seed))
-    for (environment, agent), group in groupby(rows, lambda row: (row.environment, row.agent)):
-        returns = np.array([row.score.returns for row in group])
-        if len(returns) == REAL_SEEDS:
-            yield _resampled(f"{agent}, {environment}", environment, returns)
+    for group in groups_of_ten(leaderboard):
+        first, returns = group[0], np.array([row.score.returns for row in group])
+        yield _resampled(f"{first.agent}, {first.environment}", first.environment, returns)
     for (environment, arm), outcomes in sorted(read_found(lean).items()):
         if arm == OFF and len(outcomes) == REAL_SEEDS:
             returns = np.array([outcome.returns for outcome in outcomes.values()])
             yield _resampled(f"lean study, {environment}", environment, returns)
+
+
+def groups_of_ten(leaderboard: Path) -> Iterator[list[Row]]:
+    """Yield the rows of each agent and environment with ten seeds that are not all alike.
+
+    Args:
+        leaderboard: Folder of the leaderboard.
+    """
+    rows = sorted(list_rows(leaderboard), key=lambda row: (row.environment, row.agent, row.seed))
+    for _, group in groupby(rows, lambda row: (row.environment, row.agent)):
+        found = list(group)
+        # Without a spread between seeds there is no width of an interval to measure.
+        if len(found) == REAL_SEEDS and len({row.score.mean for row in found}) > 1:
+            yield found
 
 
 def _with_episodes(law: SeedMeans) -> Callable[[np.random.Generator, int], Values]:

@@ -9,6 +9,7 @@ from snn_gym.storage import write_text_atomic
 from studies.intervals.coverage import BCA, BOUNDED, EPISODE, METHODS, PERCENTILE, SEEDS, Results, T
 from studies.intervals.populations import CEILING, FAILED_SHARES, NORMAL, failed
 from studies.lean.tables import table
+from studies.rows import earlier_note
 
 _HEADINGS = {
     T: "t",
@@ -64,6 +65,7 @@ def held_between(results: Results, seeds: int) -> tuple[float, float]:
 def _head() -> str:
     return _wrapped(
         "# How far intervals over few seeds hold",
+        earlier_note("intervals"),
         "Written by `python -m studies.intervals`, which draws seeds from known populations and "
         "counts how often a 95 % interval holds the population's mean, or interquartile mean "
         "(IQM), over seeds. Numbers are percent of the repeats (2,000; of the last method 1,000), "
@@ -73,9 +75,9 @@ def _head() -> str:
         "deviation 0.05); skewed (0.9 less an exponential of 0.05); half at the ceiling (normal "
         "about 1, 0.1, cut off at 1); and 0.95 ± 0.02, of which a share fails at 0.2 ± 0.05. An "
         "episode is its seed's mean with a spread of 0.1, 20 a seed. The others are groups of ten "
-        "seeds that were trained, 100 episodes each, of the leaderboard as it was when this was "
-        "measured (all have been trained again since, by kernels that round in other ways) and of "
-        "the `off` of the [lean study](lean-study.md): a further seed is one of the ten.",
+        "seeds that were trained, 100 episodes each, of the results table, where they are not "
+        "all alike, and of the `off` of the [lean study](lean-study.md): a further seed is one of "
+        "the ten.",
         "Methods: Student's t (of the IQM with winsorised seeds, Tukey and McLaughlin 1963, as in "
         "Yuen's test); scipy's percentile and BCa bootstrap of seeds, 2,000 resamples; `bounded`, "
         "which takes nothing but that seeds are between random play and the maximum (Anderson "
@@ -152,4 +154,6 @@ def _verdicts(results: Results) -> str:
 
 
 def _wrapped(*paragraphs: str) -> str:
-    return "\n\n".join(textwrap.fill(text, 100) for text in paragraphs) + "\n"
+    return (
+        "\n\n".join(textwrap.fill(text, 100, break_on_hyphens=False) for text in paragraphs) + "\n"
+    )

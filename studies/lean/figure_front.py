@@ -16,11 +16,13 @@ from studies.lean.front import FRONT_TASKS
 from studies.lean.front_points import ANN_SERIES, Point, front_points, verdict
 from studies.lean.plan import LEAN, OFF
 from studies.lean.report_front import FIGURE
+from studies.lean.rivals import rival_of
 from studies.lean.tables import Found
 
 _SERIES = (LEAN, OFF, *ANN_SERIES.values())
 _COLOURS = agent_colours({series: series in (LEAN, OFF) for series in _SERIES})
 _MARKERS = dict(zip(_SERIES, "osD^v", strict=True))
+_RIVAL = "small ANN taught by ppo-lif that keeps the return (pilot)"
 _COLUMNS = 3
 _FORMATS = ("png", "svg")
 
@@ -47,7 +49,7 @@ def write_figure(found: Found, images: Path) -> list[Path]:
 def _draw(points: Mapping[str, Sequence[Point]]) -> Figure:
     columns = min(_COLUMNS, len(points))
     rows = math.ceil(len(points) / columns)
-    figure = new_figure(3.3 * columns, 2.6 * rows + 0.5)
+    figure = new_figure(3.3 * columns, 2.6 * rows + 0.8)
     panels = list(figure.subplots(rows, columns, squeeze=False).flat)
     for axes, (name, of_task) in zip(panels, points.items(), strict=False):
         _panel(axes, name, of_task)
@@ -59,8 +61,11 @@ def _draw(points: Mapping[str, Sequence[Point]]) -> Figure:
         for x in _SERIES
         if x in shown
     ]
-    margin = Line2D([], [], color=GREY, linestyle=":", label="best that spikes, less the margin")
-    figure.legend(handles=[*handles, margin], loc="outside lower center", ncols=len(handles) + 1)
+    margin = Line2D([], [], color=GREY, linestyle=":", label="best spiking return − margin")
+    handles = [*handles, margin]
+    if any(rival_of(FRONT_TASKS[name].env_id) for name in points):
+        handles.append(Line2D([], [], color=GREY, linestyle="--", label=_RIVAL))
+    figure.legend(handles=handles, loc="outside lower center", ncols=math.ceil(len(handles) / 2))
     return figure
 
 
@@ -77,6 +82,8 @@ def _panel(axes: Axes, name: str, points: Sequence[Point]) -> None:
     judged = verdict(points, FRONT_TASKS[name])
     if judged is not None:
         axes.axhline(judged.least, color=GREY, linewidth=0.8, linestyle=":")
+    if (rival := rival_of(FRONT_TASKS[name].env_id)) is not None:
+        axes.axvline(rival.operations, color=GREY, linewidth=0.8, linestyle="--")
     axes.xaxis.set_major_locator(LogLocator(10.0))
     axes.xaxis.set_minor_locator(LogLocator(10.0, subs=range(2, 10)))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:,.0f}"))

@@ -18,12 +18,13 @@ _TEXT = (
     f"`{SPIKES}` is `lean` as above, `{PRUNE}` prunes within the last bound of `lean` and no spike "
     f"costs anything. Seeds from {SYNAPSE_SEED} on; `python -m studies.lean run --task "
     f"Pendulum-v1@{SYNAPSES} --arms off,lean,{SPIKES},{PRUNE}`. SynOps are all, those of the "
-    "input's spikes too. Factor: geometric mean over seeds of those of `off` over the arm's. Lower "
-    "bound of the difference in return to `off`, and what it must not be below: as above.\n"
+    "input's spikes too, and so are operations. Factor: geometric mean over seeds of the "
+    "operations of `off` over the arm's; SynOps factor: the same of SynOps. Lower bound of the "
+    "difference in return to `off`, and what it must not be below: as above.\n"
 )
 _HEAD = (
     *("task", "arm", "seeds", "return, off", "return", "lower bound", "no loss"),
-    *("SynOps, off", "SynOps", "factor"),
+    *("operations, off", "operations", "factor", "SynOps, off", "SynOps", "SynOps factor"),
 )
 
 
@@ -41,7 +42,9 @@ def synapse_section(found: Found) -> str:
 def _row(task: Task, arm: str, both: Sequence[tuple[Outcome, Outcome]]) -> list[str]:
     ours, off = zip(*both, strict=True)
     synops = np.array([[sum(x.synops.values()) for x in pair] for pair in both])
-    factor = np.exp(np.mean(np.diff(np.log(np.maximum(1.0, synops)))))
+    whole = np.array([[x.operations + x.input_synops for x in pair] for pair in both])
+    factors = [np.exp(np.mean(np.diff(np.log(np.maximum(1.0, x))))) for x in (whole, synops)]
+    middle = np.median(whole, axis=0)
     digits = return_digits(task.env_id)
     return [
         task.env_id,
@@ -50,7 +53,8 @@ def _row(task: Task, arm: str, both: Sequence[tuple[Outcome, Outcome]]) -> list[
         spread([x.mean for x in off], digits),
         spread([x.mean for x in ours], digits),
         *bound_cells([a.mean - b.mean for a, b in both], task),
+        *(f"{middle[1]:,.0f}", f"{middle[0]:,.0f}", f"{factors[0]:.1f}"),
         spread(synops[:, 1].tolist()),
         spread(synops[:, 0].tolist()),
-        f"{factor:.1f}",
+        f"{factors[1]:.1f}",
     ]

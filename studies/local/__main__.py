@@ -13,7 +13,8 @@ from studies.local import tasks as four_tasks
 from studies.local.adaptation import CHANGES
 from studies.local.report import write_report
 from studies.local.runs import ARMS, RESULTS, run_missing
-from studies.local.tasks import STEPS
+from studies.local.tasks import STEPS, rival_rows
+from studies.rows import moved_rows, record_rows
 
 ROOT = Path(__file__).parents[2]
 app = typer.Typer(add_completion=False, help=__doc__)
@@ -38,9 +39,16 @@ def adapt(
     ] = ",".join(CHANGES),
     results: Annotated[Path, typer.Option(help="Folder of the runs.")] = RESULTS,
 ) -> None:
-    """Make the lives after a change that have no file yet (half an hour)."""
+    """Make the lives after a change that have no file yet (half an hour).
+
+    Those of stored agents are made anew if a row of theirs has changed (a minute).
+    """
+    rows = results.parent / "adaptation.rows"
+    if not rows.exists() or moved_rows(rows):
+        adaptation.delete_lives(adaptation.STORED, results)
     for change in _known(changes, CHANGES, "changes"):
         adaptation.run_missing(change, results, typer.echo)
+    record_rows(rows, adaptation.stored_agents())
 
 
 @app.command()
@@ -74,6 +82,7 @@ def report(
 ) -> None:
     """Write docs/local-study.md."""
     typer.echo(f"wrote {write_report(docs, results)}")
+    record_rows(results.parent / "report.rows", rival_rows())
 
 
 def _known(names: str, allowed: Mapping[str, object], kind: str) -> list[str]:

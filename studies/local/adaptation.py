@@ -42,6 +42,7 @@ from studies.local.runs import (
     play_without_exploration,
     solved_after,
 )
+from studies.rows import RowName
 
 AGENT = "local-actor-critic"
 GRADIENT_AGENT = "ppo-lif"
@@ -72,12 +73,14 @@ CHANGES: Mapping[str, Change] = MappingProxyType(
     }
 )
 """Changes by name."""
+STORED = "gradient"
+"""Arm of the agents of the results table."""
 ARMS: Mapping[str, str] = MappingProxyType(
     {
         "learning": f"`{AGENT}`, goes on learning",
         "resting": "the same, learning off",
         "new": "a new one, from scratch",
-        "gradient": f"`{GRADIENT_AGENT}`, at rest",
+        STORED: f"`{GRADIENT_AGENT}`, at rest",
     }
 )
 """What lives after a change, by name."""
@@ -145,6 +148,23 @@ def run_missing(
                 tell(f"{change} {arm} {seed}: {life.recovered_after}, then {life.final:.1f}")
 
 
+def stored_agents() -> list[RowName]:
+    """Return the rows of the agents of the results table that live after changes."""
+    return [RowName(GRADIENT_AGENT, ENV_ID, seed - SEEDS[0]) for seed in SEEDS]
+
+
+def delete_lives(arm: str, results: Path = RESULTS) -> None:
+    """Delete the lives of an arm after every change, so that they are made anew.
+
+    Args:
+        arm: Key of ``ARMS``.
+        results: Folder of the files.
+    """
+    for change in CHANGES:
+        for life in path_of(change, arm, 0, results).parent.glob("*.json"):
+            life.unlink()
+
+
 def read_lives(change: str, arm: str, results: Path = RESULTS) -> list[Life]:
     """Return the lives that there are, by seed."""
     return read_seeds(Life, path_of(change, arm, 0, results).parent)
@@ -164,7 +184,7 @@ def live(
     """
     given = CHANGES[change]
     with one_thread():
-        if arm == "gradient":
+        if arm == STORED:
             model, before = _resting_gradient_agent(given, seed)
             returns: tuple[float, ...] = ()
         elif arm == "new":

@@ -15,7 +15,7 @@ from snn_gym.scoring.statistics import probability_of_improvement
 from studies.lean.tables import table, wrapped
 from studies.local.adaptation import ARMS, CHANGES, SEEDS, STEP_SIZE, Life, read_lives
 from studies.local.runs import EVALUATION_EPISODES, RESULTS, STEPS, WINDOW
-from studies.statistics import SIGNIFICANT, equal_to, holm, rank_sum_p
+from studies.statistics import SIGNIFICANT, equal_to, holm_by_name, rank_sum_p
 
 FIGURE = "local-adaptation"
 FIRST = 20
@@ -153,7 +153,7 @@ def corrected(found: Found) -> dict[tuple[str, str, str], float]:
     Returns:
         By change, the other arm and unit; only where something is lost with learning off.
     """
-    return holm(
+    return holm_by_name(
         {
             (change, other, unit): rank_sum_p([_pair(found, change, other, unit)])
             for change in _compared(found)

@@ -23,7 +23,7 @@ from studies.local.dynamics import (
 )
 from studies.local.report_adaptation import median
 from studies.local.runs import EVALUATION_EPISODES, RESULTS
-from studies.statistics import SIGNIFICANT, equal_to, holm, rank_sum_p
+from studies.statistics import SIGNIFICANT, equal_to, holm_by_name, rank_sum_p
 
 Found = Mapping[tuple[str, str], Sequence[DynamicsRun]]
 Comparison = tuple[str, str, str, str]
@@ -86,7 +86,7 @@ def corrected(found: Found, measures: Sequence[str] = tuple(MEASURES)) -> dict[C
         for other in _beside(arm)
         if (start, other) in found
     ]
-    return holm(
+    return holm_by_name(
         {
             (*pair, name): rank_sum_p([_samples(found, (*pair, name))])
             for pair in pairs

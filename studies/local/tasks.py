@@ -78,12 +78,21 @@ def bar(task: str, leaderboard: Path = LEADERBOARD) -> Bar:
         task: Key of ``STEPS``.
         leaderboard: Folder of the rows.
     """
-    rows: list[Row] = [
-        row for row in list_rows(leaderboard) if (row.agent, row.environment) == (RIVAL, task)
-    ]
+    rows = [row for row in rival_rows(leaderboard) if row.environment == task]
     reference, mean = load_environment_spec(task).reference, _mean(rows)
     least = mean - MARGIN * (reference.solved - reference.random)
     return Bar(len(rows), mean, max(row.steps for row in rows), least)
+
+
+def rival_rows(leaderboard: Path = LEADERBOARD) -> list[Row]:
+    """Return the rival's rows on all tasks.
+
+    Args:
+        leaderboard: Folder of the rows.
+    """
+    return [
+        row for row in list_rows(leaderboard) if row.agent == RIVAL and row.environment in STEPS
+    ]
 
 
 def _mean(rows: list[Row]) -> float:

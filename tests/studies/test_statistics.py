@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from scipy.stats import mannwhitneyu, rankdata, spearmanr
 
 from snn_gym.scoring.statistics import permutation_p
-from studies.statistics import equal_to, holm, p_value, rank_sum_p, sign_flip_p, trend
+from studies.statistics import equal_to, holm_by_name, p_value, rank_sum_p, sign_flip_p, trend
 
 INF = np.inf
 samples = st.lists(st.sampled_from([1.0, 2.0, 3.0, 10.0, INF]), min_size=2, max_size=5)
@@ -117,11 +117,11 @@ def test_no_p_value_of_a_trend_is_below_one_in_20000() -> None:
 
 def test_holm_multiplies_by_what_is_left_and_never_falls() -> None:
     # ordered: 0.01 * 3, 0.03 * 2, 0.04 * 1 raised to the one before
-    assert holm({"b": 0.04, "a": 0.01, "c": 0.03}) == pytest.approx(
+    assert holm_by_name({"b": 0.04, "a": 0.01, "c": 0.03}) == pytest.approx(
         {"b": 0.06, "a": 0.03, "c": 0.06}
     )
-    assert holm({}) == {}
-    assert holm({"a": 0.9, "b": 0.8}) == {"a": 1.0, "b": 1.0}
+    assert holm_by_name({}) == {}
+    assert holm_by_name({"a": 0.9, "b": 0.8}) == {"a": 1.0, "b": 1.0}
 
 
 def test_p_values_in_words() -> None:

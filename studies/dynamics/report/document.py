@@ -105,7 +105,8 @@ def _introduction(study: Study) -> str:
         "environment steps has failed (`> budget`), which is worse than any number.",
         "Tests are two-sided exact permutation tests of the ranks of runs, which count every split "
         "of them between two learners (of rank correlations 19,999 orders are drawn). P-values are "
-        "corrected by Holm for all tests of their question. Up to 0.05 something is said to "
+        "corrected by Holm for all tests of their question; tables have the raw one and the number "
+        "of tests in brackets. Up to 0.05 something is said to "
         "differ; three runs against three can't come below 0.1.",
     ]
     if outdated:

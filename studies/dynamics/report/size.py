@@ -19,7 +19,7 @@ from studies.dynamics.settings import (
     SIZE_HIDDEN_NEURONS,
     SIZE_NULLS,
 )
-from studies.statistics import SIGNIFICANT, equal_to, holm, p_value, trend
+from studies.statistics import SIGNIFICANT, equal_to, holm_by_name, p_value, trend
 
 LEARNERS = (BEST_PRESET, PAPER_PRESET, *SIZE_NULLS)
 DQSN = "dqsn"
@@ -60,7 +60,7 @@ def trends(study: Study) -> Trends:
         samples[name] = _present(episodes)
     samples[DQSN] = _present({h: study["hidden"][(str(h),)].means for h in HIDDEN_NEURONS})
     found = {name: trend(*each) for name, each in samples.items() if len(each[0]) > 1}
-    corrected = holm({name: p for name, (_, p) in found.items()})
+    corrected = holm_by_name({name: p for name, (_, p) in found.items()})
     return {name: (correlation, corrected[name]) for name, (correlation, _) in found.items()}
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal, TypeVar
 
 import numpy as np
@@ -11,7 +11,7 @@ import numpy as np
 from snn_gym.scoring.statistics import probability_of_improvement
 from studies.dynamics.groups import Values
 from studies.dynamics.report.markdown import MISSING, percent
-from studies.statistics import SIGNIFICANT, equal_to, holm, p_value, rank_sum_p
+from studies.statistics import SIGNIFICANT, equal_to, holm_by_name, p_value, rank_sum_p
 
 NameT = TypeVar("NameT", bound=Hashable)
 Strata = Sequence[tuple[Values, Values]]
@@ -26,6 +26,10 @@ class Verdict:
     """Of the pairs of runs in which the first is the better one, ties counting one half."""
     p: float
     """Of the exact test, corrected."""
+    raw_p: float = field(default=1.0, compare=False)
+    """Before the correction."""
+    tests: int = field(default=1, compare=False)
+    """Tests that were corrected for."""
 
     @property
     def side(self) -> Literal["better", "worse", "open"]:
@@ -51,18 +55,23 @@ def judge(comparisons: Mapping[NameT, Strata]) -> dict[NameT, Verdict]:
         for name, strata in comparisons.items()
     }
     present = {name: strata for name, strata in present.items() if strata}
-    corrected = holm({name: rank_sum_p(strata) for name, strata in present.items()})
+    raw = {name: rank_sum_p(strata) for name, strata in present.items()}
+    corrected = holm_by_name(raw)
     return {
         name: Verdict(
             float(np.mean([probability_of_improvement(two, one) for one, two in strata])),
             corrected[name],
+            raw[name],
+            len(raw),
         )
         for name, strata in present.items()
     }
 
 
 def cells(verdicts: Mapping[NameT, Verdict], name: NameT) -> list[str]:
-    """Return share and p-value of a comparison as cells of a table."""
+    """Return share and p-value, corrected and raw, of a comparison as cells of a table."""
     if name not in verdicts:
         return [MISSING, MISSING]
-    return [percent(verdicts[name].share), p_value(verdicts[name].p)]
+    found = verdicts[name]
+    cell = f"{p_value(found.p)} ({p_value(found.raw_p)} of {found.tests})"
+    return [percent(found.share), cell]

@@ -9,5 +9,6 @@ def test_outcomes_are_counted_by_agent_and_reason() -> None:
     outcomes = ["equal", "equal", "different", "'x' has no node; train with 'y'"]
     found = Found(tuple(Graphed("a", "E-v0", k, x) for k, x in enumerate(outcomes)))
     page = report(found)
-    assert "**2 of 4 rows come back equal, 1 come back different, and 1 are\nrefused**" in page
+    counted = "**2 of 4 rows come back equal, 1 come back different, and 1 are refused on the way"
+    assert counted in " ".join(page.split())
     assert "| a | 1 | refused: 'x' has no node |" in page

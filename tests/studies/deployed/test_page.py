@@ -15,6 +15,7 @@ from snn_gym.config import Config
 from studies.deployed import __main__ as deployed
 from studies.deployed import converted, faults, graphs, hardware
 from studies.deployed.page import Page
+from studies.rows import RowName, moved_rows
 
 PAGES = [x.PAGE for x in (deployed, converted, faults, graphs, hardware)]
 
@@ -41,10 +42,27 @@ def count(done: Counted | None) -> Iterator[Counted]:
 
 
 def test_results_go_on_from_those_that_there_are(tmp_path: Path) -> None:
-    page = Page("page", Counted, count, lambda found: f"{found.numbers}\n", tmp_path, tmp_path)
+    page = Page(
+        "page",
+        Counted,
+        count,
+        lambda found: f"{found.numbers}\n",
+        lambda found: [RowName("ppo-lif", "CartPole-v1", seed) for seed in found.numbers],
+        lambda found, rows: Counted(found.numbers[: -len(rows)]),
+        docs=tmp_path,
+        runs=tmp_path,
+    )
     app = typer.Typer()
     app.command()(page.write)
     said = [CliRunner().invoke(app, words).output for words in ([], ["--report-only"], [])]
     assert said == [f"wrote {tmp_path / 'page.md'}\n"] * 3
+    assert len(page.sources.read_text().splitlines()) == 4
+    assert moved_rows(page.sources) == []
     assert page.results.read_text() == '{"numbers":[0,1,2,3]}\n'
     assert page.path.read_text() == "(0, 1, 2, 3)\n"
+    # Two rows have changed since: their numbers are measured again.
+    first, second, *others = page.sources.read_text().splitlines(keepends=True)
+    page.sources.write_text("".join(["0" + first[1:], "0" + second[1:], *others]))
+    CliRunner().invoke(app, [])
+    assert page.results.read_text() == '{"numbers":[0,1,2,3]}\n'
+    assert moved_rows(page.sources) == []

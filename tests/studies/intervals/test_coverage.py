@@ -7,6 +7,7 @@ import dataclasses
 import numpy as np
 import pytest
 
+from snn_gym.registry import load_environment_spec
 from snn_gym.scoring.results import list_rows
 from studies.files import read_run
 from studies.intervals import coverage, methods
@@ -40,16 +41,23 @@ def test_the_mean_of_a_seeds_episodes_is_what_its_law_draws() -> None:
 
 def test_a_trained_population_is_its_ten_seeds() -> None:
     found = {population.name: population for population in real(*TRAINED)}
-    population = found["ppo-lif, CartPole-v1"]
+    population = found["ppo-lif, LunarLander-v3"]
     means = [
         row.score.mean
         for row in list_rows(TRAINED[0])
-        if (row.agent, row.environment) == ("ppo-lif", "CartPole-v1")
+        if (row.agent, row.environment) == ("ppo-lif", "LunarLander-v3")
     ]
     drawn = population.draw(np.random.default_rng(0), 500).mean(axis=1)
     assert sorted(set(drawn)) == pytest.approx(sorted(set(means)))
     assert population.whole.mean() == pytest.approx(np.mean(means))
-    assert population.bounds == (21.65, 500.0)
+    reference = load_environment_spec("LunarLander-v3").reference
+    assert population.bounds == (reference.random, reference.maximum)
+
+
+def test_seeds_that_are_all_alike_are_no_population() -> None:
+    names = {population.name for population in real(*TRAINED)}
+    assert "ppo-lif, Pendulum-v1" in names
+    assert "ppo-lif, CartPole-v1" not in names  # 500 on all ten seeds
 
 
 def test_coverage_of_a_known_law(monkeypatch: pytest.MonkeyPatch) -> None:

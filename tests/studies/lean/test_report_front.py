@@ -138,7 +138,9 @@ def test_the_section_names_ratio_points_and_zeros() -> None:
     assert cells["cheapest lean"] == "16-16-T4: 180"
     assert cells["lean / off"] == "0.45"
     assert cells["cheapest ANN"] == "4-4, ReLU: 60"
-    assert cells["no ANN as cheap"] == "–"
+    assert cells["cheapest rival known (pilot)"] == "linear: 8"
+    assert "**No network of this front is the cheapest known.**" in summary
+    assert cells["no ANN of these as cheap"] == "–"
     assert "cheapest off network on 1 of 1 tasks, and at most a quarter on 0;" in summary
     assert "as few operations on 0 of 0 tasks" in summary
     cells = cells_of(points, "4-4-relu")
@@ -157,7 +159,7 @@ def test_that_no_ann_is_as_cheap_is_said_when_all_have_run(
     }
     del anns["front-64-64-tanh"]  # which is the twin
     summary = front_section(_found(_ARMS | anns)).split("###")[0]
-    assert cells_of(summary, "CartPole-v1")["no ANN as cheap"] == said
+    assert cells_of(summary, "CartPole-v1")["no ANN of these as cheap"] == said
     assert f"as few operations on {count} of 1 tasks" in summary
 
 
@@ -168,7 +170,7 @@ def test_the_report_draws_what_it_shows(tmp_path: Path) -> None:
     text = write_report(tmp_path / "r", tmp_path).read_text(encoding="utf-8")
     assert "![Return against operations](images/lean-front.png)" in text
     drawn = (tmp_path / "images" / "lean-front.svg").read_text(encoding="utf-8")
-    for word in ("CartPole-v1", "operations of a decision", "lean", "off", "ANN, tanh"):
+    for word in ("CartPole-v1", "operations of a decision", "lean", "off", "ANN, tanh", "(pilot)"):
         assert word in drawn
     assert "Acrobot-v1" not in drawn
     assert "ANN, ReLU" not in drawn

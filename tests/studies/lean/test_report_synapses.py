@@ -26,7 +26,9 @@ def test_input_spikes_count_and_arms_stand_beside_off(tmp_path: Path) -> None:
     assert (found["arm"], found["seeds"]) == ("lean", "2")
     assert found["SynOps, off"] == "400 (400 to 400)"
     assert found["SynOps"] == "25 (10 to 40)"
-    assert found["factor"] == "20.0"  # the root of 40 times 10
+    assert found["SynOps factor"] == "20.0"  # the root of 40 times 10
+    assert (found["operations, off"], found["operations"]) == ("500", "125")
+    assert found["factor"] == "4.0"  # the root of 500 / 110 times 500 / 140
     assert (found["lower bound"], found["no loss"]) == ("-1.0 (-22.7)", "yes")
     assert section.count("| snn/CartPole-v1 |") == 1
     assert "--task Pendulum-v1@synapses" in section

@@ -23,7 +23,7 @@ from studies.local.dynamics import (
     run_missing,
 )
 from studies.local.report_dynamics import corrected, dynamics_section, verdict
-from studies.statistics import holm, rank_sum_p
+from studies.statistics import holm_by_name, rank_sum_p
 
 GOOD, BAD = (500.0,) * 100, (20.0,) * 150
 
@@ -122,7 +122,7 @@ def test_p_values_are_of_ranks_and_corrected_for_all_of_them():
     # Three arms beside off, and lean beside its control, in four measures each.
     assert len(p_values) == 16
     alone = rank_sum_p([[[x.synops for x in found["usual", y]] for y in ("lean", "off")]])
-    expected = holm({k: 1.0 if k else alone for k in range(16)})[0]
+    expected = holm_by_name({k: 1.0 if k else alone for k in range(16)})[0]
     assert alone == pytest.approx(2 / 12870)  # of all splits of 16 in two halves
     assert p_values["usual", "lean", "off", "synops"] >= expected
     told = {x[1:]: verdict(x, found, p_values) for x in p_values if verdict(x, found, p_values)}

@@ -47,9 +47,9 @@ def test_sides(share: float, p: float, side: str) -> None:
 
 def test_verdicts_in_words_and_cells() -> None:
     assert str(Verdict(0.375, 0.0461)) == "38 % of pairs of runs, p = 0.046"
-    found = {"a": Verdict(1.0, 0.00049)}
+    found = {"a": Verdict(1.0, 0.00049, 0.00012, 4)}
     assert str(found["a"]) == "100 % of pairs of runs, p < 0.001"
-    assert verdicts.cells(found, "a") == ["100 %", "< 0.001"]
+    assert verdicts.cells(found, "a") == ["100 %", "< 0.001 (< 0.001 of 4)"]
     assert verdicts.cells(found, "b") == ["–", "–"]
 
 

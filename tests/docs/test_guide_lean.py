@@ -1,15 +1,14 @@
-"""What README.md and the guide say of lean networks is what docs/lean-study.md has measured."""
+"""The guide says of lean networks what docs/lean-study.md has measured."""
 
 import re
 
-import pytest
-
-from snn_gym.scoring.table import table_rows
 from tests.readme import PAGES, ROOT
 
 STUDY = (ROOT / "docs" / "lean-study.md").read_text(encoding="utf-8")
-README, GUIDE = (" ".join(PAGES[page].split()) for page in ("README.md", "docs/guide/lean.md"))
+GUIDE = " ".join(PAGES["docs/guide/lean.md"].split())
 OFF, LEAN = "SynOps, off", "SynOps, lean"
+ALL_OFF, ALL_LEAN = "operations, off", "operations, lean"
+SYNOPS_FACTOR = "SynOps factor"
 
 
 def tables(heading):
@@ -18,7 +17,7 @@ def tables(heading):
     found = []
     for text in re.findall(r"(?:^\|.*\n)+", section + "\n", re.M):
         head, _, *body = (
-            [cell.strip() for cell in line.strip("| ").split("|")] for line in text.splitlines()
+            [cell.strip() for cell in line[1:-1].split("|")] for line in text.splitlines()
         )
         found.append([dict(zip(head, cells, strict=True)) for cells in body])
     return found
@@ -50,16 +49,39 @@ CONTROLS = {(task(row), row["control"].split(" (")[0]): row for row in tables("C
 
 
 def factor(name, control):
-    return float(CONTROLS[name, control]["factor"])
+    return float(CONTROLS[name, control][SYNOPS_FACTOR])
 
 
-@pytest.mark.parametrize("text", [README, GUIDE], ids=["README", "guide"])
-def test_how_many_fewer_operations(text):
-    fewer = [median(row[OFF]) / median(row[LEAN]) for row in AGAINST_OFF]
+def between(off, lean):
+    """Return by how many times medians fall on the tasks, least and most, to one digit."""
+    fewer = [median(row[off]) / median(row[lean]) for row in AGAINST_OFF]
     assert len(fewer) == 7
-    # To one digit: the medians are of few seeds.
-    low, high = (int(float(f"{value:.1g}")) for value in (min(fewer), max(fewer)))
-    assert f"on seven tasks {low} to {high} times fewer synaptic operations (medians)" in text
+    return [int(float(f"{value:.1g}")) for value in (min(fewer), max(fewer))]
+
+
+def test_how_many_fewer_operations():
+    low, high = between(ALL_OFF, ALL_LEAN)
+    synops_low, synops_high = between(OFF, LEAN)
+    text = f"operations fall {low} to {high} times on seven tasks, and SynOps alone {synops_low} to"
+    assert f"{text} {synops_high} times (medians)" in GUIDE
+
+
+def test_a_smaller_network_needs_fewer_operations():
+    fewer = {CONTROLS[name, "small"]["fewer than `lean`"] for name in ("CartPole", "Acrobot")}
+    assert f"than the lean 64-64 network on {fewer.pop()} seeds of CartPole and Acrobot" in GUIDE
+    assert fewer == set()
+
+
+def test_what_the_front_says():
+    rows = tables("The front")[0]
+    ratios = [float(row["lean / off"]) for row in rows if row["lean / off"] != "–"]
+    text = f"needs {min(ratios):.2f} to {max(ratios):.2f} times the operations of the cheapest one"
+    assert f"{text} that sheds nothing, on four tasks" in GUIDE
+    assert len(ratios) == 4
+    (mountain_car,) = [row for row in rows if row["task"] == "MountainCar-v0"]
+    assert mountain_car["cheapest lean"] == "–"
+    (events,) = [row for row in rows if row["task"] == "snn/EventTracking-v0"]
+    assert f"at {events['cheapest ANN'].split(': ')[1]} operations" in GUIDE
 
 
 def test_which_tasks_lose_nothing():
@@ -73,21 +95,24 @@ def test_which_tasks_lose_nothing():
 
 
 def test_what_the_bound_for_the_worst_tenth_gives():
-    factors = [row["factor"] for row in TENTH if row["no loss"] == "yes"]
+    factors = [row[SYNOPS_FACTOR] for row in TENTH if row["no loss"] == "yes"]
     shown = [x if float(x) < 10 else f"{float(x):.0f}" for x in factors]
-    assert f"{listed(kept(TENTH))} lose nothing at {listed(shown)} times fewer operations" in GUIDE
+    assert f"{listed(kept(TENTH))} lose nothing at {listed(shown)} times fewer SynOps" in GUIDE
     lost = kept(TENTH, kept=False)
     both = [name for name in kept(TENTH_FROZEN, kept=False) if name in lost]
     (one,) = set(lost) - set(both)
     (row,) = [row for row in TENTH if task(row) == one]
-    assert f"{one} ({float(row['factor']):.0f} times) loses nothing against the policy" in GUIDE
+    assert (
+        f"{one} ({float(row[SYNOPS_FACTOR]):.0f} times) loses nothing against the policy" in GUIDE
+    )
     assert f"{listed(both)} lose against both" in GUIDE
 
 
 def test_what_other_algorithms_shed():
     (rows,) = tables("Other algorithms")
-    found = {row["agent"]: row["factor"] for row in rows}
-    assert f"`sac-lif` on Pendulum needs {found['sac-lif']} times fewer operations" in GUIDE
+    (sac,) = [row for row in rows if row["agent"] == "sac-lif"]
+    fewer = f"{sac['factor']} times fewer operations ({sac[SYNOPS_FACTOR]} times fewer SynOps)"
+    assert f"`sac-lif` on Pendulum needs {fewer}" in GUIDE
     (dqsn,) = [row for row in rows if row["agent"] == "dqsn"]
     off, lean = (re.search(r"\((.*) to (.*)\)", dqsn[column]) for column in (OFF, LEAN))
     fewer = f"{off[1]} to {off[2]} synaptic operations become {lean[1]} to {lean[2]} on five seeds"
@@ -110,7 +135,7 @@ def test_what_the_controls_take():
 
 def test_what_a_strength_that_stays_takes():
     more = [f"{factor(name, 'fixed'):.1f}" for name in ("CartPole", "Acrobot")]
-    assert f"takes {listed(more)} times as many operations on CartPole and Acrobot" in GUIDE
+    assert f"takes {listed(more)} times as many SynOps on CartPole and Acrobot" in GUIDE
     fewer = [name for name, kind in CONTROLS if kind == "fixed" and factor(name, kind) < 1]
     low, high = (f(factor(name, "fixed") for name in fewer) for f in (min, max))
     assert set(fewer) == {"snn/CartPole", "Pendulum", "MountainCar"}
@@ -138,21 +163,3 @@ def test_what_a_rescue_brings_back():
     assert acrobot.endswith(f" of {of}")
     worked, runs = map(int, shown("dead-acrobot", "good").split(" of "))
     assert f"that start itself fails on {runs - worked} of {runs}" in GUIDE
-
-
-def test_what_lean_agents_have_in_the_results():
-    rows = {(row.agent, row.environment): row for row in table_rows(ROOT / "leaderboard")}
-
-    def shown(agent):
-        found = [rows[agent, env_id] for env_id in ("CartPole-v1", "Acrobot-v1")]
-        return [f"{x.mean:.1f}" for x in found], [f"{x.synops_per_decision:,.0f}" for x in found]
-
-    means, synops = shown("ppo-lif-dynamics")
-    text = "`ppo-lif-dynamics` has {} on CartPole at {} of them and {} on Acrobot at {}, where"
-    assert text.format(means[0], synops[0], means[1], synops[1]) in README
-    means, synops = shown("ppo-lif")
-    assert f"where `ppo-lif` spends {' and '.join(synops)} for {' and '.join(means)}." in README
-    two, eight = (rows[agent, "LunarLander-v3"] for agent in ("ppo-lif-2-steps", "ppo-lif"))
-    ours, theirs = (f"{x.synops_per_decision:,.0f}" for x in (two, eight))
-    text = f"`ppo-lif-2-steps` has {two.mean:.1f} on LunarLander at {ours}, where `ppo-lif` spends"
-    assert f"{text} {theirs} for {eight.mean:.1f}." in README

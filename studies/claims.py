@@ -1,0 +1,440 @@
+"""Figures of README.md, the guide and the findings, from today's rows.
+
+    python -m studies.claims
+
+Marked parts of the pages are written from the rows of the results table, the lean study and the
+rivals that a pilot found; the text around them is by hand. A test says when a page is not up to
+date.
+"""
+
+from __future__ import annotations
+
+import re
+import textwrap
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import typer
+
+from snn_gym.registry import env_ids
+from snn_gym.scoring.comparison import SIGNIFICANCE, Comparison
+from snn_gym.scoring.statistics import holm, non_inferiority_p, paired_p, permutation_p
+from snn_gym.scoring.table import TableRow, table_rows
+from snn_gym.storage import write_text_atomic
+from snn_gym.zoo import agent_ids
+from studies.lean.front import FRONT_TASKS
+from studies.lean.front_points import front_points, verdict
+from studies.lean.plan import OFF, SECOND_TASKS, SMALL, TASKS, Task
+from studies.lean.rivals import Rival, read_rivals
+from studies.lean.tables import Found, pairs, read_found, table, wrapped
+from studies.statistics import p_value
+
+ROOT = Path(__file__).parents[1]
+RESULTS = ROOT / "studies" / "lean" / "results"
+PAGES = ("README.md", "docs/findings.md", "docs/guide/lean.md")
+"""Pages with marked parts."""
+UNSHED, SHED = "ppo-lif", "ppo-lif-dynamics"
+MADE_LEAN = ("ppo-lif-2-steps", "ppo-lif-16", "ppo-lif-8")
+STOCK = (("ppo-lif", "sb3-ppo"), ("dqsn", "sb3-dqn"), ("sac-lif", "sb3-sac"))
+"""Spiking agents, and unmodified Stable-Baselines3 of the same algorithm."""
+MEMORY = "recurrent-ppo-lsnn"
+"""Spiking agent with a memory, trained by reward."""
+HEADLINE = ("CartPole-v1", "Acrobot-v1", "LunarLander-v3")
+"""Tasks of README's table."""
+_END = "<!-- end -->"
+_PART = re.compile(rf"(<!-- generated: ([\w-]+) -->\n).*?({_END})", re.DOTALL)
+_FEWEST = 5
+_NONE = "–"
+_COUNTS = ("synops_per_decision", "macs_per_decision", "neuron_updates_per_decision")
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """All that claims are made from."""
+
+    rows: Mapping[tuple[str, str], TableRow]
+    """Rows of the results table by agent and environment."""
+    lean: Found
+    """Outcomes of the lean study."""
+    rivals: tuple[Rival, ...]
+    """Cheapest rivals known."""
+
+
+@dataclass(frozen=True)
+class JudgedPair:
+    """One comparison of a family, with p-values before and after Holm's adjustment."""
+
+    pair: Comparison
+    """The agent and what it is compared with."""
+    difference_p: float
+    """Two-sided p-value of the difference."""
+    inferiority_p: float
+    """One-sided p-value of the test that the agent is not worse by the margin."""
+    difference_holm: float = 1.0
+    """The first, adjusted for all comparisons of the family."""
+    inferiority_holm: float = 1.0
+    """The second, likewise."""
+
+    @property
+    def is_not_inferior(self) -> bool:
+        """Whether it is not worse by the margin, after the adjustment."""
+        return self.inferiority_holm <= SIGNIFICANCE
+
+    @property
+    def verdict(self) -> str:
+        """What the adjusted p-values say."""
+        better = self.pair.difference > 0
+        words = []
+        if self.difference_holm <= SIGNIFICANCE:
+            words.append("better" if better else "worse")
+        if self.is_not_inferior and "better" not in words:
+            words.append("by less than the margin" if words else "not inferior")
+        return ", ".join(words) or "no difference shown"
+
+
+def read_evidence(leaderboard: Path = ROOT / "leaderboard") -> Evidence:
+    """Read rows, outcomes and rivals.
+
+    Args:
+        leaderboard: Folder of the results table.
+    """
+    rows = {(row.agent, row.environment): row for row in table_rows(leaderboard)}
+    return Evidence(rows, read_found(RESULTS), read_rivals())
+
+
+def operations(row: TableRow) -> float:
+    """Return the operations of a decision: SynOps, multiply-accumulates and neuron updates."""
+    return sum(getattr(row, name) or 0.0 for name in _COUNTS)
+
+
+def cheapest_made_lean(evidence: Evidence, env_id: str) -> TableRow | None:
+    """Return the agent of fewest operations that sheds and is not inferior to ``ppo-lif``.
+
+    Args:
+        evidence: The rows.
+        env_id: Gymnasium id.
+
+    Returns:
+        None where no agent with five seeds or more is.
+    """
+    unshed = evidence.rows[UNSHED, env_id]
+    found = [evidence.rows.get((agent, env_id)) for agent in (SHED, *MADE_LEAN)]
+    kept = [row for row in found if row is not None and _keeps(row, unshed)]
+    return min(kept, key=operations, default=None)
+
+
+def _keeps(row: TableRow, unshed: TableRow) -> bool:
+    pair = Comparison(row, unshed)
+    if not pair.has_enough_seeds or len(row.seeds) < _FEWEST:
+        return False
+    return compare(pair).inferiority_p <= SIGNIFICANCE
+
+
+@dataclass(frozen=True)
+class Unshed:
+    """A smaller spiking network that sheds nothing."""
+
+    operations: float
+    """Mean operations of a decision."""
+    seeds: int
+    """Its seeds."""
+
+
+def cheapest_unshed(evidence: Evidence, env_id: str) -> Unshed | None:
+    """Return the cheapest spiking network without shedding that keeps the return, if one is known.
+
+    Of the lean study: of its front, networks of all sizes and time steps; and its control of
+    smaller networks that were taught at no cost of spikes, where no seed lost return.
+
+    Args:
+        evidence: Outcomes of the study.
+        env_id: Gymnasium id.
+    """
+    known = list[Unshed]()
+    if env_id in FRONT_TASKS:
+        judged = verdict(front_points(evidence.lean, FRONT_TASKS[env_id]), FRONT_TASKS[env_id])
+        if judged is not None and judged.off is not None:
+            known.append(Unshed(judged.off.operations, len(judged.off.outcomes)))
+    tasks: list[Task] = [x for x in (*TASKS.values(), *SECOND_TASKS.values()) if x.env_id == env_id]
+    for task in tasks:
+        both = pairs(evidence.lean, task, SMALL, OFF)
+        if both and all(a.mean >= b.mean - task.allowed_loss for a, b in both):
+            known.append(Unshed(float(np.mean([a.operations for a, _ in both])), len(both)))
+    return min(known, key=lambda x: x.operations, default=None)
+
+
+def compare(pair: Comparison) -> JudgedPair:
+    """Test a comparison alone: its difference, and whether it is worse by the margin."""
+    paired = bool(pair.row.origin_means)
+    values, others = pair.row.seed_means, pair.others
+    p = (paired_p if paired else permutation_p)(values, others)
+    assert pair.margin is not None  # tasks of the suite have a reference
+    return JudgedPair(pair, p, non_inferiority_p(values, others, pair.margin, paired=paired))
+
+
+def family(evidence: Evidence, *names: tuple[str, str]) -> list[JudgedPair]:
+    """Test agents against others on every task where both have the seeds for it.
+
+    Args:
+        evidence: The rows.
+        names: An agent of the zoo and the one that it is compared with, for each pair of agents.
+
+    Returns:
+        Comparisons by pair and task, adjusted by Holm for all of them.
+    """
+    pairs = [
+        Comparison(row, evidence.rows[other, env_id])
+        for agent, other in names
+        for (name, env_id), row in sorted(evidence.rows.items(), key=lambda item: item[0][1])
+        if name == agent and (other, env_id) in evidence.rows
+    ]
+    tested = [compare(pair) for pair in pairs if pair.has_enough_seeds]
+    differences = holm([x.difference_p for x in tested])
+    inferiorities = holm([x.inferiority_p for x in tested])
+    return [
+        JudgedPair(x.pair, x.difference_p, x.inferiority_p, float(a), float(b))
+        for x, a, b in zip(tested, differences, inferiorities, strict=True)
+    ]
+
+
+def _count(value: float | None) -> str:
+    return _NONE if value is None else f"{value:,.0f}"
+
+
+def _cost(row: TableRow | None) -> str:
+    """Return operations, and in brackets how many of them are SynOps."""
+    if row is None:
+        return _NONE
+    return f"{operations(row):,.0f} ({_count(row.synops_per_decision)})"
+
+
+def _unshed_cell(found: Unshed | None) -> str:
+    return _NONE if found is None else f"{found.operations:,.0f}"
+
+
+def headline(evidence: Evidence) -> str:
+    """Return README's table: operations of a decision at equal return, rivals beside."""
+    return _operations_table(
+        evidence, [rival for rival in evidence.rivals if rival.environment in HEADLINE]
+    )
+
+
+def rivals_table(evidence: Evidence) -> str:
+    """Return the same for every task of which a rival is known."""
+    return _operations_table(evidence, evidence.rivals, returns=True)
+
+
+def _operations_table(evidence: Evidence, rivals: Sequence[Rival], *, returns: bool = False) -> str:
+    head = (
+        "Task",
+        f"`{UNSHED}`",
+        "cheapest agent that sheds",
+        "smaller spiking network, nothing shed",
+        "small ANN taught by `ppo-lif` (pilot)",
+    )
+    lines = []
+    for rival in rivals:
+        lean = cheapest_made_lean(evidence, rival.environment)
+        shown = rival.result if returns else ""
+        named = _NONE if lean is None else f"`{lean.agent}`: {_cost(lean)}"
+        lines.append(
+            (
+                rival.environment,
+                _cost(evidence.rows[UNSHED, rival.environment]),
+                named,
+                _unshed_cell(cheapest_unshed(evidence, rival.environment)),
+                f"{rival.network}: **{rival.operations}**" + (shown and f" ({shown})"),
+            )
+        )
+    return table(head, lines)
+
+
+def saving(evidence: Evidence) -> str:
+    """Return what one training that sheds saves on CartPole-v1."""
+    env_id = "CartPole-v1"
+    unshed, shed = evidence.rows[UNSHED, env_id], evidence.rows[SHED, env_id]
+    small = cheapest_unshed(evidence, env_id)
+    assert small is not None  # the study has it
+    synops = (unshed.synops_per_decision or 0.0) / (shed.synops_per_decision or 1.0)
+    return (
+        f"On {env_id} `{SHED}` needs {operations(shed):,.0f} operations for a return of "
+        f"{shed.score(shed.mean)} ({_count(shed.synops_per_decision)} SynOps, "
+        f"{_count(shed.macs_per_decision)} MACs, {_count(shed.neuron_updates_per_decision)} "
+        f"neuron updates), and `{UNSHED}` needs {operations(unshed):,.0f}. Operations fall "
+        f"{operations(unshed) / operations(shed):.1f} times, SynOps alone {synops:.0f} times. "
+        f"A smaller spiking network that sheds nothing needs {small.operations:,.0f}."
+    )
+
+
+def limits(evidence: Evidence) -> str:
+    """Return README's list of what was saved and what was not shown."""
+    sentences = (saving(evidence), stock_note(evidence), memory_note(evidence))
+    return "".join(
+        textwrap.fill(f"- {x}", 100, subsequent_indent="  ", break_on_hyphens=False) + "\n"
+        for x in sentences
+    )
+
+
+def stock(evidence: Evidence) -> str:
+    """Return the comparisons of spiking agents with unmodified Stable-Baselines3."""
+    tests = family(evidence, *STOCK)
+    if tests:
+        return _family_table(tests)
+    return wrapped(stock_note(evidence))
+
+
+def stock_note(evidence: Evidence) -> str:
+    """Return a sentence on spiking agents beside unmodified Stable-Baselines3."""
+    tests = family(evidence, *STOCK)
+    if tests:
+        kept = sum(x.is_not_inferior for x in tests)
+        return (
+            "Beside unmodified Stable-Baselines3 with RL Zoo's settings at the same budget, "
+            f"spiking agents are not inferior on {kept} of {len(tests)} tasks."
+        )
+    names = ", ".join(f"`{other}`" for _, other in STOCK)
+    return (
+        f"Rows of unmodified Stable-Baselines3 with RL Zoo's settings ({names}) are registered and "
+        "to come. Until then nothing is claimed against it."
+    )
+
+
+def memory_note(evidence: Evidence) -> str:
+    """Return the sentences that limit what native tasks say about memory."""
+    led, native = len(_led_by_scripts(evidence)), len(_with_memory(evidence))
+    levels = {env_id for _, env_id in evidence.rows if re.search("-(medium|hard)-", env_id)}
+    rows = (
+        f"Rows of {len(levels)} medium or hard levels exist"
+        if levels
+        else ("No row of a medium or hard level exists")
+    )
+    return (
+        f"Memory: on {led} of {native} native tasks a script without memory earns more than the "
+        f"spiking agent with one that learned by reward. {rows}."
+    )
+
+
+def counts(evidence: Evidence) -> str:
+    """Return how much there is of everything."""
+    trained = sum(len(row.seeds) for row in evidence.rows.values())
+    return (
+        f"There are {len(agent_ids())} agents, {trained} trained ones by name, and "
+        f"{len(env_ids())} environment ids.\n"
+    )
+
+
+def twins(evidence: Evidence) -> str:
+    """Return the comparisons of ``ppo-lif`` with its ANN twin."""
+    return _family_table(family(evidence, ("ppo-lif", "ppo-mlp")))
+
+
+def two_steps(evidence: Evidence) -> str:
+    """Return the comparisons of agents of two time steps with what they were made from."""
+    return _family_table(family(evidence, ("ppo-lif-2-steps", "ppo-lif")), costs=True)
+
+
+def memory(evidence: Evidence) -> str:
+    """Return the comparisons of spiking networks with a memory and GRUs, both by reward."""
+    return _family_table(family(evidence, (MEMORY, "recurrent-ppo-gru")))
+
+
+def taught(evidence: Evidence) -> str:
+    """Return the comparisons of spiking networks with the GRUs that taught them."""
+    return _family_table(family(evidence, ("recurrent-ppo-lsnn-distilled", "recurrent-ppo-gru")))
+
+
+def scripts(evidence: Evidence) -> str:
+    """Return the native tasks on which a script without memory leads the spiking agents."""
+    lines = [
+        (row.environment, row.score(script), row.score(row.mean))
+        for row, script in _led_by_scripts(evidence)
+    ]
+    return table(("Task", "script without memory", f"`{MEMORY}`"), lines)
+
+
+def _with_memory(evidence: Evidence) -> list[TableRow]:
+    rows = [row for (agent, _), row in evidence.rows.items() if agent == MEMORY]
+    return sorted(rows, key=lambda row: row.environment)
+
+
+def _led_by_scripts(evidence: Evidence) -> list[tuple[TableRow, float]]:
+    """Return rows of the spiking agent with a memory that a script beats, with its return."""
+    scores = [
+        (row, row.reference.memoryless)
+        for row in _with_memory(evidence)
+        if row.reference is not None
+    ]
+    return [(row, script) for row, script in scores if script is not None and script > row.mean]
+
+
+def _family_table(tests: Sequence[JudgedPair], *, costs: bool = False) -> str:
+    tested = f"of {len(tests)}"
+    several = len({x.pair.row.agent for x in tests}) > 1
+    head = (
+        *(("Agent", "Against") if several else ()),
+        *("Task", "Seeds", "Return", "Other's return", "Lower bound (margin)"),
+        *("p, not inferior", f"Holm {tested}", "p, difference", f"Holm {tested}", "Finding"),
+        *(("Operations (SynOps)", "Other's") if costs else ()),
+    )
+    lines = []
+    for x in tests:
+        row, other = x.pair.row, x.pair.other
+        cells = x.pair.cells()
+        lines.append(
+            (
+                *((row.name, other.name) if several else ()),
+                row.environment,
+                str(len(row.seeds)),
+                row.score(row.mean),
+                row.score(row.mean - x.pair.difference),
+                cells[-2],
+                *map(
+                    p_value,
+                    (x.inferiority_p, x.inferiority_holm, x.difference_p, x.difference_holm),
+                ),
+                x.verdict,
+                *((_cost(row), _cost(other)) if costs else ()),
+            )
+        )
+    return table(head, lines)
+
+
+PARTS: Mapping[str, Callable[[Evidence], str]] = {
+    "headline": headline,
+    "rivals": rivals_table,
+    "limits": limits,
+    "counts": counts,
+    "stock": stock,
+    "twins": twins,
+    "two-steps": two_steps,
+    "memory": memory,
+    "taught": taught,
+    "scripts": scripts,
+}
+"""What writes each marked part."""
+
+
+def written(page: str, evidence: Evidence) -> str:
+    """Return a page's text with its marked parts written anew.
+
+    Args:
+        page: Text of the page.
+        evidence: What the parts are written from.
+    """
+    return _PART.sub(lambda found: f"{found[1]}{PARTS[found[2]](evidence)}{found[3]}", page)
+
+
+def main() -> None:
+    """Write the marked parts of all pages."""
+    evidence = read_evidence()
+    for name in PAGES:
+        path = ROOT / name
+        text = path.read_text(encoding="utf-8")
+        write_text_atomic(path, written(text, evidence))
+    typer.echo(f"wrote the marked parts of {', '.join(PAGES)}")
+
+
+if __name__ == "__main__":
+    typer.run(main)

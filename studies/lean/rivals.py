@@ -1,0 +1,40 @@
+"""Cheapest rivals known: small ANNs that ``ppo-lif`` taught, from a pilot."""
+
+from __future__ import annotations
+
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+
+from snn_gym.config import Config, from_mapping
+
+RIVALS = Path(__file__).parent / "rivals.toml"
+
+
+@dataclass(frozen=True)
+class Rival(Config):
+    """A small ANN taught by rows of ``ppo-lif`` that keeps their return."""
+
+    environment: str
+    """Gymnasium id."""
+    network: str
+    """Its hidden layers, in words."""
+    operations: int
+    """Operations of a decision: multiply-accumulates and updates of hidden units."""
+    result: str = ""
+    """Returns, where the pilot's are quoted."""
+
+
+def read_rivals(path: Path = RIVALS) -> tuple[Rival, ...]:
+    """Read all rivals, in the order of the file.
+
+    Args:
+        path: TOML file of tables ``[[rival]]``.
+    """
+    entries = tomllib.loads(path.read_text(encoding="utf-8"))["rival"]
+    return tuple(from_mapping(Rival, entry, str(path)) for entry in entries)
+
+
+def rival_of(env_id: str) -> Rival | None:
+    """Return a task's rival, None where none is known."""
+    return next((rival for rival in read_rivals() if rival.environment == env_id), None)

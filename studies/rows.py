@@ -1,0 +1,122 @@
+"""Rows of the results table that a page was measured from, and whether they are still the same.
+
+A study that reads rows keeps beside its numbers a file NAME.rows: a digest of each row, of its
+weights and returns. A page whose rows have changed since is stale: its command measures it anew,
+or ``EARLIER`` says why it keeps the numbers of earlier rows, and the page says so at its top.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from types import MappingProxyType
+from typing import NamedTuple
+
+from snn_gym.scoring.results import Row, read_row, row_path
+from snn_gym.storage import write_text_atomic
+
+ROOT = Path(__file__).parents[1]
+LEADERBOARD = ROOT / "leaderboard"
+_DIGITS = 16
+
+
+class RowName(NamedTuple):
+    """Agent, environment and training seed of a row."""
+
+    agent: str
+    """Agent of the zoo."""
+    environment: str
+    """Gymnasium id."""
+    seed: int
+    """Training seed."""
+
+
+class Source(NamedTuple):
+    """Where a page's digests are, and what measures the page anew."""
+
+    rows: str
+    """File of the digests, from the root of the checkout."""
+    command: str
+    """Command that measures and writes the page."""
+
+
+SOURCES: Mapping[str, tuple[Source, ...]] = MappingProxyType(
+    {
+        "deployed": (Source("studies/deployed/deployed.rows", "studies.deployed"),),
+        "converted": (Source("studies/deployed/converted.rows", "studies.deployed.converted"),),
+        "faults": (Source("studies/deployed/faults.rows", "studies.deployed.faults"),),
+        "graphs": (Source("studies/deployed/graphs.rows", "studies.deployed.graphs"),),
+        "hardware": (Source("studies/deployed/hardware.rows", "studies.deployed.hardware"),),
+        "local-study": (
+            Source("studies/local/adaptation.rows", "studies.local adapt"),
+            Source("studies/local/report.rows", "studies.local report"),
+        ),
+        "eprop-study": (Source("studies/eprop/report.rows", "studies.eprop report"),),
+    }
+)
+"""Sources of the pages that quote rows, by the name of the page in docs/."""
+EARLIER: Mapping[str, str] = MappingProxyType(
+    {
+        "copies": "it compares 199 rows of version 0.1.0 with copies of them and with hundreds of "
+        "further trainings, which take days to make again. All of these rows have been trained "
+        "again since, and others have joined them.",
+        "intervals": "its groups of ten trained seeds are rows of version 0.1.0, which have been "
+        "trained again since. The coverage on known populations, which the findings quote, does "
+        "not depend on rows. Measuring again takes half an hour.",
+    }
+)
+"""Why a page keeps the numbers of earlier rows, by its name; no page has both this and sources."""
+
+
+def earlier_note(page: str) -> str:
+    """Return the sentence at the top of a page that keeps the numbers of earlier rows."""
+    return f"**This page is of earlier rows**: {EARLIER[page]}"
+
+
+def row_digest(row: Row) -> str:
+    """Return a digest of a row's weights and returns; its costs may be counted in another way."""
+    content = json.dumps([row.weights_sha256, row.score.returns])
+    return hashlib.sha256(content.encode()).hexdigest()[:_DIGITS]
+
+
+def record_rows(
+    path: Path, names: Iterable[RowName | Row], leaderboard: Path = LEADERBOARD
+) -> None:
+    """Write the digests of rows, sorted by their names.
+
+    Args:
+        path: File to write.
+        names: Rows, or their names.
+        leaderboard: Folder of the rows.
+    """
+    known = {RowName(x.agent, x.environment, x.seed) for x in names}
+    lines = [f"{_digest_of(name, leaderboard)} {_text(name)}\n" for name in sorted(known)]
+    write_text_atomic(path, "".join(lines))
+
+
+def moved_rows(path: Path, leaderboard: Path = LEADERBOARD) -> list[RowName]:
+    """Return the recorded rows that are gone or have other weights or returns today.
+
+    Args:
+        path: File of the digests.
+        leaderboard: Folder of the rows.
+    """
+    recorded = (line.split(" ") for line in path.read_text(encoding="utf-8").splitlines())
+    pairs = [(digest, _name(text)) for digest, text in recorded]
+    return [name for digest, name in pairs if _digest_of(name, leaderboard) != digest]
+
+
+def _text(name: RowName) -> str:
+    return f"{name.agent}|{name.environment}|{name.seed}"
+
+
+def _name(text: str) -> RowName:
+    agent, environment, seed = text.split("|")
+    return RowName(agent, environment, int(seed))
+
+
+def _digest_of(name: RowName, leaderboard: Path) -> str | None:
+    path = row_path(leaderboard, *name)
+    return row_digest(read_row(leaderboard, path, path.read_bytes())) if path.exists() else None

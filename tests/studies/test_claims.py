@@ -1,0 +1,132 @@
+"""Tables of README.md, the guide and the findings are those of today's rows, counted by hand."""
+
+from __future__ import annotations
+
+import json
+import re
+
+import pytest
+
+from snn_gym.scoring.comparison import Comparison
+from studies.claims import (
+    PAGES,
+    PARTS,
+    ROOT,
+    Evidence,
+    cheapest_made_lean,
+    cheapest_unshed,
+    family,
+    headline,
+    memory_note,
+    operations,
+    read_evidence,
+    saving,
+    stock,
+    written,
+)
+
+# Sentences and tables with a number that a reader may quote.
+_WHOLE = re.compile(r"<!-- generated: ([\w-]+) -->\n(.*?)<!-- end -->", re.DOTALL)
+
+
+@pytest.fixture(scope="module")
+def evidence() -> Evidence:
+    return read_evidence()
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_a_page_is_up_to_date(page: str, evidence: Evidence) -> None:
+    text = (ROOT / page).read_text(encoding="utf-8")
+    assert _WHOLE.findall(text)
+    assert written(text, evidence) == text, "run: python -m studies.claims"
+
+
+def test_every_part_is_on_a_page() -> None:
+    texts = [(ROOT / page).read_text(encoding="utf-8") for page in PAGES]
+    assert {name for text in texts for name, _ in _WHOLE.findall(text)} == set(PARTS)
+
+
+def _total(agent: str, env_id: str) -> float:
+    """Return mean operations, from the files of the rows alone."""
+    files = list((ROOT / "leaderboard" / "results" / agent / env_id).glob("*.json"))
+    names = [f"{x}_per_decision" for x in ("synops", "macs", "neuron_updates")]
+    rows = [json.loads(file.read_text()) for file in files]
+    return sum(sum(row[name].values()) for row in rows for name in names) / len(rows)
+
+
+@pytest.mark.parametrize("agent", ["ppo-lif", "ppo-lif-dynamics", "ppo-lif-16", "ppo-mlp"])
+def test_operations_are_synops_macs_and_neuron_updates(agent: str, evidence: Evidence) -> None:
+    found = operations(evidence.rows[agent, "CartPole-v1"])
+    assert found == pytest.approx(_total(agent, "CartPole-v1"))
+
+
+def test_what_shedding_saves_counts_all_operations_first(evidence: Evidence) -> None:
+    before, after = (_total(x, "CartPole-v1") for x in ("ppo-lif", "ppo-lif-dynamics"))
+    said = saving(evidence)
+    assert f"needs {after:,.0f} operations" in said
+    assert f"Operations fall {before / after:.1f} times, SynOps alone" in said
+    small = cheapest_unshed(evidence, "CartPole-v1")
+    assert small is not None
+    assert small.operations < after
+    assert said.index("Operations fall") < said.index("SynOps alone")
+
+
+@pytest.mark.parametrize("env_id", ["CartPole-v1", "Acrobot-v1", "LunarLander-v3", "Pendulum-v1"])
+def test_the_cheapest_agent_that_sheds_keeps_the_return(env_id: str, evidence: Evidence) -> None:
+    found = cheapest_made_lean(evidence, env_id)
+    assert found is not None
+    pair = Comparison(found, evidence.rows["ppo-lif", env_id])
+    assert "not inferior" in pair.cells()[-1]
+    rival = next(x for x in evidence.rivals if x.environment == env_id)
+    assert rival.operations < operations(found)
+
+
+def test_each_line_of_the_headline_names_a_cheaper_rival(evidence: Evidence) -> None:
+    lines = headline(evidence).splitlines()[2:]
+    assert len(lines) == 3
+    for line in lines:
+        counts = [
+            float(x.replace(",", ""))
+            for x in re.findall(r"(?<![-\w(])[\d,]+(?= \(|\*\*| \|)", line)
+        ]
+        assert counts[-1] == min(counts), line
+
+
+def test_families_are_adjusted_for_all_of_their_tests(evidence: Evidence) -> None:
+    tests = family(evidence, ("recurrent-ppo-lsnn", "recurrent-ppo-gru"))
+    assert len(tests) == 8
+    least = min(tests, key=lambda x: x.difference_p)
+    # 2 of the 252 splits of ten seeds in halves are as extreme, and eight tasks were tested.
+    assert least.difference_p == pytest.approx(2 / 252)
+    assert least.difference_holm == pytest.approx(8 * 2 / 252)
+
+
+def test_nothing_is_claimed_against_agents_without_rows(evidence: Evidence) -> None:
+    stock_agents = {"sb3-ppo", "sb3-dqn", "sb3-sac"}
+    without = {key: row for key, row in evidence.rows.items() if key[0] not in stock_agents}
+    said = stock(Evidence(without, evidence.lean, evidence.rivals))
+    assert "Until then nothing is claimed" in " ".join(said.split())
+    assert "|" not in said
+
+
+def test_scripts_without_memory_are_counted_from_the_cards(evidence: Evidence) -> None:
+    led = 0
+    for (agent, _), row in evidence.rows.items():
+        if agent == "recurrent-ppo-lsnn":
+            assert row.card is not None
+            card = (ROOT / "envs" / f"{row.card}.md").read_text(encoding="utf-8")
+            found = re.search(r"^\| memoryless \| ([\d.]+)", card, re.MULTILINE)
+            led += found is not None and float(found[1]) > row.mean
+    assert f"on {led} of 8 native tasks" in memory_note(evidence)
+    assert "No row of a medium or hard level exists." in memory_note(evidence)
+
+
+def test_numbers_of_the_readme_that_rows_can_change_are_in_its_generated_parts() -> None:
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    by_hand = re.sub(r"```.*?```", "", _WHOLE.sub("", text), flags=re.DOTALL)
+    by_hand = re.sub(r"\]\([^)]*\)|`[^`]*`", "", by_hand)
+    numbers = set(re.findall(r"(?<![\w.-])\d[\d,.]*\d|(?<![\w.-])\d(?![\w.])", by_hand))
+    speed = {"64-64", "14", "1.7", "21", "1.6", "1.03", "0.54"}  # of tests/test_readme.py
+    # Python, the margin, episodes of an evaluation, uses, and its number of algorithms.
+    fixed = {"3.11", "5", "100", "1", "2", "3", "9", "64"}
+    assert numbers <= speed | fixed

@@ -1,0 +1,89 @@
+"""Pages that quote rows of the results table are of today's rows, or say at their top why not."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from snn_gym.scoring.results import list_rows
+from studies.rows import (
+    EARLIER,
+    LEADERBOARD,
+    ROOT,
+    SOURCES,
+    RowName,
+    Source,
+    earlier_note,
+    moved_rows,
+    record_rows,
+    row_digest,
+)
+
+ROW = RowName("ppo-lif", "snn/CartPole-v1", 1)
+FIRST_LINES = 12
+
+
+@pytest.mark.parametrize(
+    ("page", "source"),
+    [
+        pytest.param(page, source, id=source.rows)
+        for page, sources in SOURCES.items()
+        for source in sources
+    ],
+)
+def test_a_page_is_of_todays_rows(page: str, source: Source) -> None:
+    moved = ["/".join(map(str, name)) for name in moved_rows(ROOT / source.rows)]
+    assert moved == [], (
+        f"docs/{page}.md is of other rows than today's; run python -m {source.command}, or say in "
+        "studies.rows.EARLIER why it keeps their numbers"
+    )
+
+
+@pytest.mark.parametrize("page", EARLIER)
+def test_a_page_of_earlier_rows_says_so_at_its_top(page: str) -> None:
+    text = (ROOT / "docs" / f"{page}.md").read_text(encoding="utf-8")
+    first = " ".join(" ".join(text.splitlines()[:FIRST_LINES]).split())
+    assert earlier_note(page) in first
+    assert page not in SOURCES
+
+
+def test_every_page_that_says_it_quotes_the_table_has_a_source() -> None:
+    named = {
+        path.stem
+        for path in (ROOT / "docs").glob("*-study.md")
+        if "results table's" in (text := path.read_text(encoding="utf-8"))
+        or "of the results table" in text
+    }
+    # Of the lean study and the one of dynamics only a remark on rows of their time.
+    assert named - {"lean-study", "dynamics-study"} <= {*SOURCES, *EARLIER}
+
+
+@pytest.fixture
+def board(tmp_path: Path) -> Path:
+    """Return a leaderboard of one row."""
+    target = tmp_path / "board" / "results" / ROW.agent / "snn__CartPole-v1"
+    target.mkdir(parents=True)
+    shutil.copy(LEADERBOARD / "results" / ROW.agent / "snn__CartPole-v1" / "1.json", target)
+    return tmp_path / "board"
+
+
+def test_rows_that_change_or_go_are_moved_and_other_costs_are_not(
+    board: Path, tmp_path: Path
+) -> None:
+    file = board / "results" / ROW.agent / "snn__CartPole-v1" / "1.json"
+    record_rows(tmp_path / "x.rows", [ROW, *list_rows(board)], board)
+    assert len((tmp_path / "x.rows").read_text().splitlines()) == 1
+    content = json.loads(file.read_text())
+    content["synops_per_decision"] = {"hidden_1": 1.0}
+    file.write_text(json.dumps(content))
+    assert moved_rows(tmp_path / "x.rows", board) == []
+    before = row_digest(list_rows(board)[0])
+    content["score"]["returns"][3] -= 1.0
+    file.write_text(json.dumps(content))
+    assert row_digest(list_rows(board)[0]) != before
+    assert moved_rows(tmp_path / "x.rows", board) == [ROW]
+    file.unlink()
+    assert moved_rows(tmp_path / "x.rows", board) == [ROW]
