@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from references.policy import Privileged, Scripted
+from snn_gym.tasks.batch_env import EVERY
 from snn_gym.tasks.native.batch import SpikeTask
 from snn_gym.tasks.native.cursor_decoding.task import (
     MAX_SPEED,
@@ -17,7 +18,6 @@ from snn_gym.tasks.native.cursor_decoding.task import (
     CursorDecodingSettings,
     preferred_directions,
 )
-from snn_gym.tasks.batch_env import EVERY
 
 KINDS = ("oracle", "decoder", "memoryless", "rotated")
 FIXED_AGENT = "memoryless"
