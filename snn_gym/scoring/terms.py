@@ -27,7 +27,7 @@ PLAN_NAME = "plan.toml"
 
 @dataclass(frozen=True)
 class PlannedRun:
-    """What a leaderboard's plan says of the runs of an agent on an environment."""
+    """Planned steps and teacher of the runs of an agent on an environment."""
 
     steps: int
     """Environment steps."""

@@ -60,7 +60,7 @@ _REQUIRED = ("machine", "torch", "numpy", "numba")
 
 
 def unknown_part(processor: Mapping[str, str], *, whole: bool = True) -> str | None:
-    """Return what of a recipe's processor no library says, None if all of it is known.
+    """Return the first part of a recipe's processor that no library knows, None without one.
 
     Args:
         processor: As ``snn_gym.zoo.recipe.processor`` gives it.

@@ -23,7 +23,7 @@ from snn_gym.scoring.results import list_rows, row_path
 from snn_gym.training import train
 from snn_gym.zoo import read_manifest
 from tests.edits import edit_json
-from tests.scoring.helpers import SETTINGS, Template
+from tests.scoring.helpers import SETTINGS, Template, forge_chain
 from tests.scoring.test_table import make_row
 
 TASK = "payload:CartPole-v1"
@@ -127,10 +127,12 @@ def test_a_submission_has_no_module_imported(
 def test_a_row_has_no_module_imported(
     read: Callable[[Path], object], marker: Path, tmp_path: Path
 ) -> None:
-    path = row_path(tmp_path, "ppo-lif", TASK, 0)
+    path = row_path(tmp_path, "ppo-lif", "CartPole-v1", 0)
     path.parent.mkdir(parents=True)
     row = json.loads(dump_json(make_row(evaluator_version=1)))
     path.write_text(json.dumps({**row, "environment": TASK}))
+    path.with_suffix(".safetensors").write_bytes(b"")
+    forge_chain(tmp_path)
     with pytest.raises(SubmissionError) as caught:
         read(tmp_path)
     assert caught.value.code == "row-schema"
