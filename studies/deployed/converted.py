@@ -50,9 +50,10 @@ _END = """
 On these tasks 8 time steps are enough: more cost more and earn no more than the spread over seeds.
 There a converted agent earns about what its ANN does, for 0.3 to 0.8 of the SynOps of
 the one that was trained directly; [lean agents](guide/lean.md) take far fewer. It also inherits
-what the ANN failed to learn: trained directly, `dqsn` is at 500.0 on CartPole-v1, where its ANN, whose
-settings were not tuned, and what is made of it have weak seeds. A residual makes no difference beyond the spread over seeds, and
-no share is best everywhere. With three seeds none of these differences is tested.
+what the ANN failed to learn: trained directly, `dqsn` is at 500.0 on CartPole-v1, where its ANN,
+whose settings were not tuned, and what is made of it have weak seeds. A residual makes no
+difference beyond the spread over seeds, and no share is best everywhere. With three seeds none of
+these differences is tested.
 
 PPO whose critic is rectified, too, learned neither Acrobot-v1 nor MountainCar-v0 by the
 hyper-parameters of `ppo-mlp`. What was tried, with seeds from 1000 on, as interquartile means of 50
