@@ -157,8 +157,9 @@ def _may_be_submitted(settings: RunSettings) -> bool:
     from snn_gym.zoo import load_agent_spec
 
     changed = settings.hyperparameters or settings.network or settings.environment_kwargs
-    changed = changed or settings.device != "cpu"
-    return not changed and settings.environment in load_agent_spec(settings.agent).environments
+    if changed or settings.device != "cpu":
+        return False
+    return settings.environment in load_agent_spec(settings.agent).environments
 
 
 def _score(model: Any, settings: RunSettings) -> str:

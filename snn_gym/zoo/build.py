@@ -190,8 +190,10 @@ def available_device(device: str) -> str:
         raise ValueError(
             f"device {device!r} is unknown to PyTorch; use cpu, cuda, cuda:1 or auto"
         ) from error
-    found = {"cuda": torch.cuda.is_available, "mps": torch.backends.mps.is_available}
-    if asked.type in found and not found[asked.type]():
+    missing = (asked.type == "cuda" and not torch.cuda.is_available()) or (
+        asked.type == "mps" and not torch.backends.mps.is_available()
+    )
+    if missing:
         warnings.warn(
             f"device {device!r} is not available here, so the CPU is used; install a PyTorch that "
             "finds it, or ask for device 'cpu'",
