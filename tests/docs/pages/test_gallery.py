@@ -69,7 +69,8 @@ def test_the_best_row_is_that_of_the_highest_mean_among_those_that_rank():
 def test_of_equal_lines_that_of_the_fewest_operations_is_best():
     dear, cheap = line("ppo-lif", [400.01] * 5), line("dqsn", [400.0] * 5, synops_per_decision=9.0)
     unknown = line("ppo-lif", [400.0] * 5, synops_per_decision=None, macs_per_decision=None)
-    for rows in ([dear, cheap], [cheap, dear], [unknown, cheap]):
+    unproven = replace(dear, synops_per_decision=3.8, trained_again=0)
+    for rows in ([dear, cheap], [cheap, dear], [unknown, cheap], [unproven, cheap]):
         assert gallery.best(rows).startswith("spiking [dqsn]")
 
 
@@ -117,7 +118,7 @@ def test_an_agents_part_lists_its_rows_with_their_costs():
     for row in own:
         start = f"| {row.environment} | {len(row.seeds)} | "
         (line,) = [line for line in part.splitlines() if line.startswith(start)]
-        assert f" | {row.synops_per_decision:,.0f} | " in line
+        assert f" | {row.cost_cell(f'{row.synops_per_decision:,.0f}')} | " in line
     assert "No row" in gallery.agent_part(load_agent_spec("ppo-lif"), ())
     assert "snn-gym train ppo-lif " in part
 
