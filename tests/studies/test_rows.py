@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from snn_gym.scoring.results import list_rows
+from snn_gym.scoring.results import Row, read_row, row_path
 from studies.rows import (
     EARLIER,
     LEADERBOARD,
@@ -70,20 +70,25 @@ def board(tmp_path: Path) -> Path:
     return tmp_path / "board"
 
 
+def _row(board: Path) -> Row:
+    path = row_path(board, *ROW)
+    return read_row(board, path, path.read_bytes())
+
+
 def test_rows_that_change_or_go_are_moved_and_other_costs_are_not(
     board: Path, tmp_path: Path
 ) -> None:
     file = board / "results" / ROW.agent / "snn__CartPole-v1" / "1.json"
-    record_rows(tmp_path / "x.rows", [ROW, *list_rows(board)], board)
+    record_rows(tmp_path / "x.rows", [ROW, _row(board)], board)
     assert len((tmp_path / "x.rows").read_text().splitlines()) == 1
     content = json.loads(file.read_text())
     content["synops_per_decision"] = {"hidden_1": 1.0}
     file.write_text(json.dumps(content))
     assert moved_rows(tmp_path / "x.rows", board) == []
-    before = row_digest(list_rows(board)[0])
+    before = row_digest(_row(board))
     content["score"]["returns"][3] -= 1.0
     file.write_text(json.dumps(content))
-    assert row_digest(list_rows(board)[0]) != before
+    assert row_digest(_row(board)) != before
     assert moved_rows(tmp_path / "x.rows", board) == [ROW]
     file.unlink()
     assert moved_rows(tmp_path / "x.rows", board) == [ROW]
