@@ -156,10 +156,12 @@ def _operations(axes: Axes, sides: Sequence[Side], colours: Sequence[str]) -> No
         for place, name in enumerate(COMPARED_COSTS):
             totals = [costs.total(name) for costs in side.costs]
             known = [total for total in totals if total]  # zero has no place on a log axis
-            _dots(axes, place + 0.36 * (k - 0.5), known, colour)
+            _dots(axes, place + 0.36 * (k - 0.5), known, colour, hollow=not side.costs_rank)
     names = [COST_COLUMNS[name].heading.replace(" ", "\n") for name in COMPARED_COSTS]
     axes.set_xticks(range(len(COMPARED_COSTS)), names)
     axes.set_xlim(-0.6, len(COMPARED_COSTS) - 0.4)
+    hollow = any(not side.costs_rank for side in sides)
+    axes.set_xlabel("hollow: no seed was trained again" if hollow else "")
     title(axes, "Operations, a dot for each seed")
     axes.set_ylabel("operations per decision")
 
@@ -174,10 +176,12 @@ def _curves(axes: Axes, curves: Sequence[Curves], colours: Sequence[str]) -> Non
     axes.set_ylabel("running mean of returns (reward units)")
 
 
-def _dots(axes: Axes, place: float, values: Sequence[float], colour: str) -> None:
+def _dots(
+    axes: Axes, place: float, values: Sequence[float], colour: str, *, hollow: bool = False
+) -> None:
     spread = np.linspace(-_SPREAD, _SPREAD, len(values)) if len(values) > 1 else np.zeros(1)
     if len(values):
         axes.plot(
             place + spread, values, color=colour, linestyle="", marker="o", markersize=4,
-            markeredgewidth=0, alpha=0.7,
+            markeredgewidth=float(hollow), markerfacecolor="none" if hollow else colour, alpha=0.7,
         )  # fmt: skip

@@ -92,7 +92,8 @@ def _submission(honest: Template, seed: int, played: Played, folder: Path) -> Pa
     request = Request(agent="ppo-lif", environment="CartPole-v1", seeds=SETTINGS.seeds)
     score = dataclasses.asdict(played.play(request, honest.weights).score)
     claim = {**score, "returns": list(score["returns"])}
-    return honest.with_manifest(seed=seed, score=claim).write(folder)
+    recipe = {**honest.manifest["recipe"], "checkpoint_interval": 10_000}  # so that it ranks
+    return honest.with_manifest(seed=seed, score=claim, recipe=recipe).write(folder)
 
 
 @pytest.fixture(scope="module")
@@ -106,6 +107,12 @@ def boards(
         for seed in range(5):
             honest = template.unrelated(seed) if seed else template
             _submission(honest, seed, played, root / f"s{seed}" / "submission")
+        steps = template.manifest["recipe"]["steps"]
+        (root / "board").mkdir()
+        (root / "board" / "plan.toml").write_text(
+            '[[groups]]\nagents = ["ppo-lif"]\nenvironments = ["CartPole-v1"]\nseeds = "0-4"\n'
+            f"steps = {steps}\n"
+        )
         for seed in range(3):
             verify(root / f"s{seed}" / "submission", root / "board", SETTINGS)
         for row in list_rows(root / "board")[:1]:

@@ -104,3 +104,11 @@ def test_another_format_is_refused(sides: tuple[Side, Side], tmp_path: Path) -> 
     with pytest.raises(ValueError, match=r"b\.gif is no picture's file; .* \.png or \.svg"):
         save_comparison(sides, tmp_path / "b.gif")
     assert not (tmp_path / "b.gif").exists()
+
+
+def test_costs_that_do_not_rank_are_hollow(sides: tuple[Side, Side]) -> None:
+    written = replace(sides[0], line=replace(sides[0].line, trained_again=0))
+    _, operations = draw_comparison((written, sides[1]), [(), ()]).axes
+    faces = [line.get_markerfacecolor() for line in operations.lines]
+    assert [face == "none" for face in faces] == [True] * 3 + [False] * 2
+    assert operations.get_xlabel() == "hollow: no seed was trained again"

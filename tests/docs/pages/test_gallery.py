@@ -70,7 +70,8 @@ def test_the_best_row_is_that_of_the_highest_mean_among_those_that_rank():
 def test_of_equal_lines_that_of_the_fewest_operations_is_best():
     dear, cheap = line("ppo-lif", [400.01] * 5), line("dqsn", [400.0] * 5, synops_per_decision=9.0)
     unknown = line("ppo-lif", [400.0] * 5, synops_per_decision=None, macs_per_decision=None)
-    for rows in ([dear, cheap], [cheap, dear], [unknown, cheap]):
+    unproven = replace(dear, synops_per_decision=3.8, trained_again=0)
+    for rows in ([dear, cheap], [cheap, dear], [unknown, cheap], [unproven, cheap]):
         assert gallery.best(rows).startswith("spiking [dqsn]")
 
 
@@ -119,7 +120,7 @@ def test_an_agents_part_lists_its_rows_with_their_costs():
         start = f"| {row.environment} | {len(row.seeds)} | "
         (line,) = [line for line in part.splitlines() if line.startswith(start)]
         shown = row.operations_per_decision, row.synops_per_decision, row.macs_per_decision
-        assert line.endswith(" | " + " | ".join(f"{x:,.0f}" for x in shown) + " |")
+        assert line.endswith(" | " + " | ".join(row.cost(x, decimals=0) for x in shown) + " |")
     assert "No row" in gallery.agent_part(load_agent_spec("ppo-lif"), ())
     assert "snn-gym train ppo-lif " in part
 
