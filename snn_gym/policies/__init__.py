@@ -10,14 +10,17 @@ from snn_gym.policies.local_actor_critic import LocalActorCriticPolicy
 from snn_gym.policies.sac import SpikingSACPolicy
 from snn_gym.policies.stateful_actor_critic import StatefulActorCriticPolicy
 from snn_gym.policies.stateful_dqn import StatefulDQNPolicy
-from snn_gym.policies.stock import StockActorCriticPolicy, StockDQNPolicy, StockSACPolicy
+from snn_gym.policies.stock import StockActorCriticPolicy as StockActorCriticPolicy
+from snn_gym.policies.stock import StockDQNPolicy as StockDQNPolicy
+from snn_gym.policies.stock import StockSACPolicy as StockSACPolicy
 from snn_gym.policies.td3 import SpikingTD3Policy
 
 if TYPE_CHECKING:
     from snn_gym.policies.qrdqn import SpikingQRDQNPolicy as SpikingQRDQNPolicy
     from snn_gym.policies.tqc import SpikingTQCPolicy as SpikingTQCPolicy
 
-# Without the policies for sb3-contrib, so that a star import works where it is not installed.
+# Without the policies for sb3-contrib, so that a star import works where it is not installed, and
+# without Stable-Baselines3's own, which the agents sb3-* have.
 __all__ = [
     "LocalActorCriticPolicy",
     "SpikingActorCriticPolicy",
@@ -27,9 +30,6 @@ __all__ = [
     "SpikingTD3Policy",
     "StatefulActorCriticPolicy",
     "StatefulDQNPolicy",
-    "StockActorCriticPolicy",
-    "StockDQNPolicy",
-    "StockSACPolicy",
 ]
 
 CONTRIB = {

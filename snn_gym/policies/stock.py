@@ -42,8 +42,6 @@ class StockPolicyMixin(BasePolicy):
     """
 
     network: NetworkConfig
-    algorithms: tuple[str, ...]
-    """Algorithms of the zoo that the policy is for."""
     critic_key: ClassVar[None] = None
     """Actor and critic have the same sizes: ``network.hidden_sizes``."""
 
@@ -127,8 +125,6 @@ class StockPolicyMixin(BasePolicy):
 class StockActorCriticPolicy(StockPolicyMixin, ActorCriticPolicy):
     """Stable-Baselines3's ``MlpPolicy`` of PPO."""
 
-    algorithms = ("StockPPO",)
-
     def _acting_modules(self) -> dict[str, nn.Module]:
         return {
             "mlp_extractor.policy_net": self.mlp_extractor.policy_net,
@@ -139,16 +135,12 @@ class StockActorCriticPolicy(StockPolicyMixin, ActorCriticPolicy):
 class StockDQNPolicy(StockPolicyMixin, DQNPolicy):
     """Stable-Baselines3's ``MlpPolicy`` of DQN."""
 
-    algorithms = ("StockDQN",)
-
     def _acting_modules(self) -> dict[str, nn.Module]:
         return {"q_net.q_net": self.q_net.q_net}
 
 
 class StockSACPolicy(StockPolicyMixin, SACPolicy):
     """Stable-Baselines3's ``MlpPolicy`` of SAC."""
-
-    algorithms = ("StockSAC",)
 
     def _acting_modules(self) -> dict[str, nn.Module]:
         return {"actor.latent_pi": self.actor.latent_pi, "actor.mu": self.actor.mu}

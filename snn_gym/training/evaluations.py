@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.evaluation import evaluate_policy
-from stable_baselines3.common.vec_env import VecEnv
+from stable_baselines3.common.vec_env import VecEnv, VecTransposeImage
 
 from snn_gym.folders import remove_partial_files
 from snn_gym.policies.raw_observations import raw_policy
@@ -98,6 +98,8 @@ class EvaluationCallback(BaseCallback):
 
     def _play(self) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
         env = self._make_envs(EVALUATION_EPISODES, None)
+        if isinstance(env, VecTransposeImage):
+            env = env.venv  # the policy on raw observations transposes itself
         try:
             env.seed(FIRST_SEED)
             returns, lengths = evaluate_policy(

@@ -156,6 +156,7 @@ def build_agent(
     Raises:
         ValueError: A setting is unknown or invalid.
     """
+    device = available_device(device)  # here, so that a warning names the caller's line
     where = f"agent {name!r} on {env_id}"
     settings = make_settings(resolved.algorithm, resolved.hyperparameters, where)
     given = dict(env_kwargs or {})

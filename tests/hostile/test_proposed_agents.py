@@ -21,12 +21,12 @@ from snn_gym.scoring.evaluation import OFFICIAL_EPISODES
 from snn_gym.scoring.manifest import Manifest
 from snn_gym.scoring.rerun import MAX_PARAMETERS
 from snn_gym.storage import dump_tensors
-from snn_gym.zoo.recipe import Recipe
+from snn_gym.zoo.recipe import Recipe, processor
 from tests.scoring.test_table import make_row
 
 ROOT = checkout_root()
 MEMORY_BYTES = 8 << 30
-RECIPE = Recipe(steps=100_000, checkpoint_interval=10_000, versions={}, processor={})
+RECIPE = Recipe(steps=100_000, checkpoint_interval=10_000, versions={}, processor=processor())
 SIZES = {"ppo-lif-huge": [100_000, 100_000], "ppo-lif-large": [5_000, 5_000]}
 AGENT = """
 name = "{name}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import re
 from typing import Any
 
 import pytest
@@ -45,14 +46,20 @@ def test_weights_and_costs_are_those_of_the_architecture(row: Row) -> None:
     observation, _ = make_task(row.environment).reset(seed=0)
     costs = policy.record(observation).costs
     # What does not depend on the spikes, hence on no state and no observation.
-    for name in ("macs_per_decision", "neuron_updates_per_decision", "synapses"):
+    for name in ("neuron_updates_per_decision", "synapses"):
         assert getattr(row, name) == getattr(costs, name), name
+    # A value of zero is no multiply-accumulate, and a weight that is not zero at most one.
+    assert row.macs_per_decision.keys() == costs.macs_per_decision.keys()
+    weights = sum(int((tensor != 0).sum()) for tensor in tensors.values())
+    assert sum(row.macs_per_decision.values()) <= weights
 
 
 def _pinned() -> dict[str, str]:
-    text = (BOARD / "constraints.txt").read_text(encoding="utf-8")
-    lines = [line for line in text.splitlines() if not line.startswith("#")]
-    return dict(line.replace("-", "_").split("==") for line in lines)
+    texts = [
+        (BOARD / name).read_text(encoding="utf-8") for name in ("constraints.txt", "torch.txt")
+    ]
+    found = re.findall(r"^([A-Za-z0-9._-]+)==(\S+)", "\n".join(texts), re.MULTILINE)
+    return {name.replace("-", "_"): version for name, version in found}
 
 
 def test_the_pinned_versions_are_those_of_the_recipes() -> None:

@@ -282,7 +282,7 @@ def test_costs_of_weights_that_nobody_trained_again_do_not_rank(same: Any, tmp_p
     dqsn, row = table_rows(board)
     proven = same == "weights"
     assert (dqsn.costs_rank, row.costs_rank) == (True, proven)
-    assert row.cells()[12:15] == (("17.0", "3.8", "–") if proven else ("(17.0)", "(3.8)", "–"))
+    assert row.cells()[12:15] == (("131.8", "3.8", "–") if proven else ("(131.8)", "(3.8)", "–"))
     text = render_table(board)
     assert ("Costs in brackets do not rank" in text) == (not proven)
     figure = front_figure([dqsn, row], "here", up="")

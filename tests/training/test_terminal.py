@@ -75,7 +75,7 @@ def test_every_agent_trains_on_a_terminal(
     assert lines
     assert all(shown)
     counted = {line[5] for line in shown if line}
-    assert counted <= ({"SynOps", "MACs"} if spec.budget_class == "gradient" else {None})
+    assert counted <= ({"operations"} if spec.budget_class == "gradient" else {None})
 
 
 def test_the_command_trains_on_a_terminal(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ import torch
 from torch.testing import assert_close
 
 from snn_gym.learners.lean_algorithm import LeanAlgorithm, stock
+from snn_gym.policies.raw_observations import raw_policy
 from snn_gym.spiking import SpikingNetwork
 from snn_gym.zoo import (
     agent_ids,
@@ -14,6 +15,7 @@ from snn_gym.zoo import (
     load_agent_spec,
     make_agent,
 )
+from snn_gym.zoo.algorithms import ALGORITHMS
 from snn_gym.zoo.extract import extract_settings
 
 PAIRS = [(name, env_id) for name in agent_ids() for env_id in load_agent_spec(name).environments]
@@ -29,7 +31,8 @@ def observations(env_id, count=16):
 def test_every_agent_is_built_as_its_file_says(name, env_id):
     spec = load_agent_spec(name)
     model = make_agent(name, env_id, seed=3)
-    assert stock(type(model)).__name__ == spec.algorithm
+    algorithm = ALGORITHMS[spec.algorithm].stock or spec.algorithm
+    assert stock(type(model)).__name__ == algorithm
     lean = "lean" in spec.network_settings(env_id).get("regulation", {})
     assert isinstance(model, LeanAlgorithm) == (lean and spec.budget_class == "gradient")
     assert model.seed == 3
@@ -38,7 +41,8 @@ def test_every_agent_is_built_as_its_file_says(name, env_id):
     hidden_sizes = spec.network_settings(env_id)["hidden_sizes"]
     assert model.policy.network.hidden_sizes == tuple(hidden_sizes)
     spiking = any(isinstance(part, SpikingNetwork) for part in model.policy.modules())
-    assert spiking == (not name.endswith(("-mlp", "-relu", "-gru")))
+    is_ann = name.endswith(("-mlp", "-relu", "-gru")) or name.startswith("sb3-")
+    assert spiking == (not is_ann)
 
 
 def test_the_seed_decides_the_weights():
@@ -61,7 +65,7 @@ def test_an_unknown_override_is_refused():
 
 @pytest.mark.parametrize(("name", "env_id"), PAIRS)
 def test_build_policy_takes_the_weights_of_the_model(name, env_id):
-    trained, policy = make_agent(name, env_id, seed=1).policy, build_policy(name, env_id)
+    trained, policy = raw_policy(make_agent(name, env_id, seed=1)), build_policy(name, env_id)
     policy.load_acting_state_dict(trained.acting_state_dict())
     seen = observations(env_id)
     assert_close(

@@ -103,7 +103,8 @@ def test_every_agent_stands_once_among_its_kind():
     }
     assert sorted(name for names in shown.values() for name in names) == sorted(agent_ids())
     ends = ("-mlp", "-relu", "-gru")
-    assert set(shown["ANN twins"]) == {x for x in agent_ids() if x.endswith(ends)}
+    anns = {x for x in agent_ids() if x.endswith(ends) or x.startswith("sb3-")}
+    assert set(shown["ANNs"]) == anns
     classes = {x: load_agent_spec(x).budget_class for x in agent_ids()}
     without = {x for x, of in classes.items() if of in ("local", "evolutionary")}
     assert set(shown["Spiking, trained without gradients"]) == without
