@@ -19,7 +19,7 @@ from snn_gym.plotting.episode import Decision, play_episode
 from snn_gym.plotting.film_files import check_film_path, write_film
 from snn_gym.plotting.frames import Frame, LayerSpikes, draw_frame, shown_steps
 from snn_gym.plotting.window import show_frames
-from snn_gym.policies.raw_observations import raw_policy
+from snn_gym.policies.raw_observations import RawPolicy, raw_policy
 from snn_gym.registry import make_task
 from snn_gym.threads import one_thread
 from snn_gym.zoo.build import as_learned
@@ -290,7 +290,8 @@ def _make_drawn(env_id: str, arguments: Mapping[str, Any]) -> gym.Env[Any, Any]:
 
 
 def _check_spaces(policy: Any, env: gym.Env[Any, Any], heading: str) -> None:
-    seen = as_learned(env)
+    # A bare policy sees what Stable-Baselines3's algorithms see.
+    seen = env if isinstance(policy, RawPolicy) else as_learned(env)
     for what in ("observation_space", "action_space"):
         expected, found = getattr(policy, what), getattr(seen, what)
         if _form(expected) != _form(found):

@@ -11,7 +11,7 @@ from pathlib import Path
 
 LARGEST_WEIGHTS_BYTES = 100_000
 """Size of a weights file up to which it is small."""
-MOST_BYTES = 2_000_000
+MOST_BYTES = 3_000_000
 """Size of all files that travel, together."""
 
 _DIGESTS = Path("digests.txt")

@@ -110,5 +110,5 @@ def test_costs_that_do_not_rank_are_hollow(sides: tuple[Side, Side]) -> None:
     written = replace(sides[0], line=replace(sides[0].line, trained_again=0))
     _, operations = draw_comparison((written, sides[1]), [(), ()]).axes
     faces = [line.get_markerfacecolor() for line in operations.lines]
-    assert [face == "none" for face in faces] == [True] * 3 + [False] * 2
+    assert [face == "none" for face in faces] == [True] * 4 + [False] * 3
     assert operations.get_xlabel() == "hollow: no seed was trained again"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -116,7 +117,7 @@ def stranger(board: Path) -> None:
 def polished(board: Path) -> None:
     """Edit the table."""
     path = board / "README.md"
-    path.write_text(path.read_text().replace("| 1 |", "| 9 |", 1))
+    path.write_text(re.sub(r"\d", lambda digit: str(9 - int(digit[0])), path.read_text(), count=1))
 
 
 def forgotten(board: Path) -> None:

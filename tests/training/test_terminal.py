@@ -96,4 +96,4 @@ def test_the_command_trains_on_a_terminal(tmp_path: Path) -> None:
     assert f"trained {STEPS} steps" in process.stdout
     lines = [LINE.fullmatch(line) for line in written_over(shown)]
     assert lines
-    assert {line[5] for line in lines if line} == {"SynOps"}
+    assert {line[5] for line in lines if line} == {"operations"}

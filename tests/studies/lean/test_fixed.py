@@ -128,5 +128,6 @@ def test_the_report_says_what_was_chosen(tmp_path: Path) -> None:
             settings = {"first_strength": 1.7} if arm == "fixed" else {}
             write_outcome(tmp_path / "r", made_outcome(arm, seed, 500.0, settings=settings))
     text = write_report(tmp_path / "r", tmp_path).read_text()
-    assert "| CartPole-v1 | fixed (1.7) | 100 (100 to 100) | 1.00 | 0 of 2 | 1.000 |" in text
+    line = "| CartPole-v1 | fixed (1.7) | 200 | 0 of 2 | 100 (100 to 100) | 1.00 | 0 of 2 | 1.000 |"
+    assert line in text
     assert "on seeds 1002 to 1004" in text

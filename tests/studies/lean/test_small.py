@@ -141,4 +141,5 @@ def test_the_report_says_which_sizes_it_had(tmp_path: Path) -> None:
             network = {"hidden_sizes": [8, 8]} if arm == "small" and seed != 111 else {}
             write_outcome(tmp_path / "r", made_outcome(arm, seed, 500.0, network=network))
     text = write_report(tmp_path / "r", tmp_path).read_text()
-    assert "| CartPole-v1 | small (2 × 8-8, 1 × whole) | 100 (100 to 100) | 1.00 |" in text
+    line = "| CartPole-v1 | small (2 × 8-8, 1 × whole) | 200 | 0 of 3 | 100 (100 to 100) | 1.00 |"
+    assert line in text
