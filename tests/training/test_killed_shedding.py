@@ -3,7 +3,6 @@
 import pytest
 
 from snn_gym.storage import load_tensors
-from snn_gym.zoo import make_agent
 from tests.training._runs import Killed, kill_at, results, run
 
 LEAN = {
@@ -17,15 +16,11 @@ OFF_POLICY = {"learning_starts": 50, "batch_size": 16, "train_freq": 4, "gradien
 RECURRENT = {**OFF_POLICY, "learning_starts": 200, "sequence_length": 8, "burn_in_steps": 2}
 
 
-def use_lean(monkeypatch, overrides, network=(), **settings):
-    """Make every agent small and let it shed spikes early."""
+def lean(overrides, network=(), **settings):
+    """Return what makes an agent small and lets it shed spikes early, as arguments of ``run``."""
     regulation = {"lean": {**LEAN, **settings}, "rescue_strength": 1.0}
     values = {"hidden_sizes": [8], "regulation": regulation, **dict(network)}
-
-    def made(*names, **given):
-        return make_agent(*names, **{**given, "network": values, **overrides})
-
-    monkeypatch.setattr("snn_gym.training.run.make_agent", made)
+    return {"network": values, "hyperparameters": overrides}
 
 
 def shedding_of(folder):
@@ -49,8 +44,7 @@ def shedding_of(folder):
 def test_a_run_killed_before_and_in_its_shedding_ends_bit_equal(
     agent, env_id, steps, overrides, tmp_path, monkeypatch
 ):
-    options = {"env_id": env_id, "steps": steps, "interval": steps // 8}
-    use_lean(monkeypatch, overrides)
+    options = {"env_id": env_id, "steps": steps, "interval": steps // 8, **lean(overrides)}
     run(agent, tmp_path / "whole", **options)
     had = []
     for share in (0.3, 0.7, 0.9):  # learning is over after 0.35
@@ -83,8 +77,7 @@ def test_with_noise_and_other_decoders(network, tmp_path, monkeypatch):
 
 
 def assert_ends_bit_equal(tmp_path, monkeypatch, network, **settings):
-    options = {"steps": 1024, "interval": 256}
-    use_lean(monkeypatch, ROLLOUTS, network, **settings)
+    options = {"steps": 1024, "interval": 256, **lean(ROLLOUTS, network, **settings)}
     run("ppo-lif", tmp_path / "whole", **options)
     kill_at(monkeypatch, 800)
     with pytest.raises(Killed):
