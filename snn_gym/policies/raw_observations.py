@@ -4,12 +4,10 @@ A score is that of the environment that ``gym.make`` makes of an id. A model may
 environments with wrappers around it. ``raw_policy`` is the one place that looks at them, whoever
 acts: each is carried, of no effect on what a policy sees and does, or refused by name.
 
-| around the environments | |
-|---|---|
-| VecNormalize, VecTransposeImage | carried |
-| VecMonitor, VecCheckNan, VecVideoRecorder | of no effect |
-| Monitor; gymnasium's wrappers of rewards, time, checks, statistics and pictures | of no effect |
-| every other one that the id does not have itself | refused |
+- Carried: VecNormalize and VecTransposeImage.
+- Of no effect: VecMonitor, VecCheckNan, VecVideoRecorder, Monitor, and gymnasium's wrappers of
+  rewards, time, checks, statistics and pictures.
+- Refused: every other wrapper that the id does not have itself.
 """
 
 from __future__ import annotations
