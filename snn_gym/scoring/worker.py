@@ -59,7 +59,7 @@ class Request(Config):
 
 @dataclass(frozen=True, kw_only=True)
 class Built(Config):
-    """What building a policy gave."""
+    """Answer of the limited process that built a policy."""
 
     parameters: Count
     """Numbers in all its tensors, those that only training needs included."""

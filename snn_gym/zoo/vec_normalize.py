@@ -35,7 +35,7 @@ class VecNormalizeSettings(Config):
     gamma: Share = 0.99
     """Discount of the return by whose deviation rewards are divided."""
     epsilon: Positive = 1e-8
-    """What is added to variances."""
+    """Term that is added to variances."""
     norm_obs_keys: Annotated[tuple[str, ...], Length(1, 256)] | None = None
     """Keys of a Dict that are normalised; None for all, and for other spaces."""
     transpose_images: bool = False
