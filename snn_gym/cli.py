@@ -264,7 +264,7 @@ def audit(
 
 @app.command()
 def sweep(
-    plan: Annotated[Path, typer.Argument(help="TOML file with [[groups]] of runs.")],
+    plan: Annotated[Path, typer.Argument(help="TOML file of the runs, in groups.")],
     leaderboard: Leaderboard = None,
     runs: Annotated[Path, typer.Option(help="Folder of the runs.")] = Path("runs/results"),
     workers: Annotated[

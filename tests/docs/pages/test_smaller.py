@@ -42,10 +42,14 @@ def test_what_can_be_seen_through_or_gains_nothing_stays(tmp_path):
     assert (tmp_path / "tiny.png").read_bytes() == tiny
 
 
-def test_words_of_code_lose_their_spans_and_nothing_else(tmp_path):
+def test_code_and_signatures_lose_their_spans_and_blocks_of_code_keep_theirs(tmp_path):
     page = tmp_path / "reference" / "a.html"
     page.parent.mkdir()
     word = '<span class="pre">a</span> <span class="pre">→</span>'
-    page.write_text(f"<code>{word}</code><pre>b</pre>", encoding="utf-8")
+    signature = (
+        '<em><span class="n">x</span><span class="p">:</span><span class="w"> </span>int</em>'
+    )
+    block = '<pre>b <span class="o">=</span> <span class="n">c</span>\n</pre>'
+    page.write_text(f"<code>{word}</code>{block}{signature}", encoding="utf-8")
     smaller.shrink_pages(tmp_path)
-    assert page.read_text(encoding="utf-8") == "<code>a →</code><pre>b</pre>"
+    assert page.read_text(encoding="utf-8") == f"<code>a →</code>{block}<em>x: int</em>"
