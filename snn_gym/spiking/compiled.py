@@ -191,7 +191,7 @@ class CompiledLayers:
             neuron, (size, channels) = self._neurons[k], weights[2 * k].shape
             held = k == 0 and len(signal) == 1
             currents = self._borrow("currents", batch * size * (1 if held else self._steps))
-            if held:
+            if held or self._steps == 1:  # to which the kernel adds
                 currents[:] = 0.0
             layer_backward(
                 (neuron.kind, neuron.constants, neuron.surrogate_code), array_of(states),

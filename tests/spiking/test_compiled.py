@@ -27,6 +27,22 @@ def build(config: NetworkConfig, inputs: int = 3, **arguments: int) -> SpikingNe
     return SpikingNetwork(config, inputs, 2, **arguments)
 
 
+@pytest.mark.parametrize("neuron", sorted(NAMES.values()))
+def test_gradients_of_one_time_step_are_those_of_stepping(neuron: str) -> None:
+    config = NetworkConfig((6, 5), 1, neuron=neuron, surrogate_slope=2.0)
+    network, stepped = build(config), build(replace(config, backend="norse"))
+    for seed in (1, 2):  # the second pass finds the first one's numbers in its scratch
+        x, upstream = normal(seed, 40, 3), normal(seed + 2, 40, 2)
+        ours, theirs = (
+            torch.autograd.grad(
+                (one.decide(x) * upstream).sum(), list(one.parameters()), materialize_grads=True
+            )
+            for one in (network, stepped)
+        )
+        for a, b in zip(ours, theirs, strict=True):
+            torch.testing.assert_close(a, b, rtol=1e-3, atol=2e-4)
+
+
 @settings(max_examples=60, deadline=None)
 @given(network_configs(encoder="constant"), st.integers(0, 2**20), st.integers(1, 5))
 def test_a_state_is_carried_as_by_stepping(config: NetworkConfig, seed: int, batch: int) -> None:
