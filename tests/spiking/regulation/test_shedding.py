@@ -234,7 +234,7 @@ def test_what_is_left_is_as_it_was_and_larger_than_what_is_not(
     weight = normal(seed, rows, columns)
     left = pruned(weight, share)
     kept = left != 0
-    assert int((~kept).sum()) == int(share * rows * columns)
+    assert int((~kept).sum()) == int(share * (rows * columns))
     assert torch.equal(left[kept], weight[kept])
     if bool(kept.any()) and not bool(kept.all()):
         assert float(weight[kept].abs().min()) > float(weight[~kept].abs().max())
