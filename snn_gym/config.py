@@ -20,7 +20,7 @@ import numbers
 import re
 import types
 import typing
-from collections.abc import Mapping, Sequence, Sized
+from collections.abc import Callable, Mapping, Sequence, Sized
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal, TypeVar, Union
 
@@ -78,19 +78,26 @@ class Range:
         Raises:
             ValueError: It is out of range.
         """
-        fits = (
-            (self.at_least is None or value >= self.at_least)
-            and (self.above is None or value > self.above)
-            and (self.at_most is None or value <= self.at_most)
-            and (self.below is None or value < self.below)
-        )
-        if not fits:
+        if not self.holds(value):
             bounds = [
                 f"{name.replace('_', ' ')} {bound}"
                 for name, bound in dataclasses.asdict(self).items()
                 if bound is not None
             ]
             raise ValueError(f"{where} must be {' and '.join(bounds)}, got {value}")
+
+    def holds(self, value: float) -> bool:
+        """Tell whether a number is in the range.
+
+        Args:
+            value: The number.
+        """
+        return (
+            (self.at_least is None or value >= self.at_least)
+            and (self.above is None or value > self.above)
+            and (self.at_most is None or value <= self.at_most)
+            and (self.below is None or value < self.below)
+        )
 
 
 @dataclass(frozen=True)
@@ -249,6 +256,11 @@ def to_mapping(config: Any) -> dict[str, Any]:
     return {name: _plain(getattr(config, name)) for name in fields}
 
 
+# Of the same few hundred annotations a table's rows are asked a million times.
+_origin: Callable[[Any], Any] = functools.cache(typing.get_origin)
+_arguments: Callable[[Any], tuple[Any, ...]] = functools.cache(typing.get_args)
+
+
 @functools.cache
 def _type_hints(cls: Any) -> Mapping[str, Any]:
     return typing.get_type_hints(cls, include_extras=True)
@@ -288,12 +300,12 @@ def _convert(hint: Any, value: Any, where: str) -> Any:
         return value
     if dataclasses.is_dataclass(hint) and isinstance(hint, type):
         return value if isinstance(value, hint) else from_mapping(hint, value, where)
-    convert = _CONVERTERS.get(typing.get_origin(hint), _convert_scalar)
+    convert = _CONVERTERS.get(_origin(hint), _convert_scalar)
     return convert(hint, value, where)
 
 
 def _convert_annotated(hint: Any, value: Any, where: str) -> Any:
-    base, *rules = typing.get_args(hint)
+    base, *rules = _arguments(hint)
     converted = _convert(base, value, where)
     for rule in rules:
         rule(converted, where)
@@ -323,8 +335,8 @@ def _finite(value: Any, where: str) -> float:
 
 
 def _convert_union(hint: Any, value: Any, where: str) -> Any:
-    members = [member for member in typing.get_args(hint) if member is not type(None)]
-    if value is None and type(None) in typing.get_args(hint):
+    members = [member for member in _arguments(hint) if member is not type(None)]
+    if value is None and type(None) in _arguments(hint):
         return None
     errors = []
     for member in members:
@@ -341,7 +353,7 @@ def _convert_union(hint: Any, value: Any, where: str) -> Any:
 
 
 def _convert_literal(hint: Any, value: Any, where: str) -> Any:
-    allowed = typing.get_args(hint)
+    allowed = _arguments(hint)
     for choice in allowed:
         if type(value) is type(choice) and value == choice:
             return value
@@ -352,8 +364,10 @@ def _convert_literal(hint: Any, value: Any, where: str) -> Any:
 def _convert_tuple(hint: Any, value: Any, where: str) -> tuple[Any, ...]:
     if not isinstance(value, list | tuple):
         raise ValueError(f"{where}: expected a list, got {_show(value)}")
-    members = typing.get_args(hint)
+    members = _arguments(hint)
     if len(members) == 2 and members[1] is Ellipsis:
+        if _is_sound(members[0], value):
+            return tuple(value)
         members = (members[0],) * len(value)
     if len(members) != len(value):
         raise ValueError(f"{where}: expected {len(members)} values, got {len(value)}")
@@ -363,10 +377,22 @@ def _convert_tuple(hint: Any, value: Any, where: str) -> tuple[Any, ...]:
     )
 
 
+def _is_sound(hint: Any, values: Sequence[Any]) -> bool:
+    """Tell whether all values are plain numbers as ``hint`` asks; rows have a thousand each."""
+    base, rules = hint, []
+    if _origin(hint) is Annotated:
+        base, *rules = _arguments(hint)
+    kinds = set(map(type, values))
+    if base not in (int, float) or kinds != {base} or not all(map(math.isfinite, values)):
+        return False
+    ends = (min(values), max(values))
+    return all(isinstance(rule, Range) and all(map(rule.holds, ends)) for rule in rules)
+
+
 def _convert_dict(hint: Any, value: Any, where: str) -> dict[Any, Any]:
     if not isinstance(value, Mapping):
         raise ValueError(f"{where}: expected a table, got {_show(value)}")
-    key_hint, item_hint = typing.get_args(hint)
+    key_hint, item_hint = _arguments(hint)
     return {
         _convert(key_hint, key, f"{where}: key"): _convert(item_hint, item, f"{where}.{key!s:.60}")
         for key, item in value.items()
@@ -387,10 +413,10 @@ _CONVERTERS = {
 def _name(hint: Any) -> str:
     if hint is type(None):
         return "null"
-    if typing.get_origin(hint) is Annotated:
-        return _name(typing.get_args(hint)[0])
-    if typing.get_origin(hint) is Literal:
-        return " or ".join(repr(choice) for choice in typing.get_args(hint))
+    if _origin(hint) is Annotated:
+        return _name(_arguments(hint)[0])
+    if _origin(hint) is Literal:
+        return " or ".join(repr(choice) for choice in _arguments(hint))
     return getattr(hint, "__name__", str(hint))
 
 
