@@ -383,7 +383,9 @@ def _is_sound(hint: Any, values: Sequence[Any]) -> bool:
     if _origin(hint) is Annotated:
         base, *rules = _arguments(hint)
     kinds = set(map(type, values))
-    if base not in (int, float) or kinds != {base} or not all(map(math.isfinite, values)):
+    if base not in (int, float) or kinds != {base}:
+        return False
+    if base is float and not all(map(math.isfinite, values)):
         return False
     ends = (min(values), max(values))
     return all(isinstance(rule, Range) and all(map(rule.holds, ends)) for rule in rules)

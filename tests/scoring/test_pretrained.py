@@ -14,6 +14,7 @@ import torch
 
 import snn_gym
 from snn_gym.content import checkout_root
+from snn_gym.policies.raw_observations import raw_policy
 from snn_gym.scoring import SubmissionError, evaluate, submit
 from snn_gym.scoring.chain import DIGESTS_NAME
 from snn_gym.scoring.manifest import MAX_WEIGHTS_BYTES
@@ -48,7 +49,7 @@ def test_every_stored_agent_loads_with_the_weights_of_its_median_seed(
         stored(trained.agent, trained.environment, seed), max_bytes=MAX_WEIGHTS_BYTES
     )
     expected = todays_names(parse_tensors(data, where="stored")[0])
-    acting = model.policy.acting_state_dict()
+    acting = raw_policy(model).acting_state_dict()  # with the statistics of a VecNormalize
     assert acting.keys() == expected.keys()
     assert all(torch.equal(acting[name], tensor) for name, tensor in expected.items())
 
@@ -59,6 +60,7 @@ def test_every_stored_agent_loads_with_the_weights_of_its_median_seed(
         ("ppo-lif", "CartPole-v1", "best"),
         ("dqn-mlp", "CartPole-v1", 3),
         ("recurrent-ppo-lsnn", "snn/CueAccumulation-v0", "median"),
+        ("sb3-ppo", "MountainCar-v0", "median"),
     ],
 )
 def test_a_loaded_agent_earns_what_was_verified(agent: str, env_id: str, pick: Any) -> None:
