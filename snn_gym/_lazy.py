@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import functools
 import gc
 import importlib
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, ParamSpec, TypeVar
+
+Arguments = ParamSpec("Arguments")
+Result = TypeVar("Result")
 
 
 @contextmanager
@@ -24,6 +28,17 @@ def collector_paused() -> Iterator[None]:
     finally:
         if running:
             gc.enable()
+
+
+def cached(function: Callable[Arguments, Result]) -> Callable[Arguments, Result]:
+    """Return a function that computes each result once; as ``functools.cache``, with its types.
+
+    Args:
+        function: The function, whose arguments are hashable.
+    """
+    # Any: the cache takes all that is hashable.
+    found: Any = functools.cache(function)
+    return found  # type: ignore[no-any-return]
 
 
 def lazy_names(

@@ -16,12 +16,15 @@ from pathlib import Path
 from typing import Any
 
 import numba
-from numba.core import sigutils
+from numba.core import ccallback, sigutils
 from numba.core.caching import FunctionCache
+from numba.core.ccallback import CFunc
+from numba.core.compiler import Compiler
 
 from snn_gym._lazy import collector_paused
 
 _NumbaCache: Any = FunctionCache
+_NumbaCallbackCompiler: Any = vars(ccallback)["_CFuncCompiler"]
 
 # What reading a damaged pickle raises: https://docs.python.org/3/library/pickle.html names the
 # first four, and wrong bytes make its operations fail with the others.
@@ -56,6 +59,45 @@ def njit(*, cache: bool, **options: Any) -> Callable[[Callable[..., Any]], Any]:
         return dispatcher
 
     return decorate
+
+
+def compile_callback(function: Callable[..., Any], signature: str) -> int:
+    """Compile a function for callers that know its address, and keep the code as ``njit`` does.
+
+    Args:
+        function: The function; no two of its pointers lead to the same memory.
+        signature: Its types, as numba writes them.
+
+    Returns:
+        Its address, valid for as long as the process lives.
+    """
+    types, options = sigutils.normalize_signature(signature), {"error_model": "numpy"}  # type: ignore[no-untyped-call]
+    made: Any = CFunc(function, types, {}, options)
+    made._compiler = _CallbackCompiler(function, made._targetdescr, options, {}, Compiler)
+    try:
+        made._cache = _Cache(function)
+    except RuntimeError:
+        _warn_of_no_cache()
+    made.compile()
+    _CALLBACKS.append(made)
+    address: int = made.address
+    return address
+
+
+class _CallbackCompiler(_NumbaCallbackCompiler):  # type: ignore[misc]
+    """Numba's, which tells LLVM that pointers lead to different memory.
+
+    Without that, loops over many arrays stay scalar: LLVM would have to compare all of them.
+    """
+
+    def _customize_flags(self, flags: Any) -> Any:
+        flags = super()._customize_flags(flags)
+        flags.noalias = True
+        return flags
+
+
+_CALLBACKS: list[Any] = []
+"""What must not be collected: addresses of it are known elsewhere."""
 
 
 @functools.cache

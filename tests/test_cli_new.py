@@ -12,9 +12,8 @@ import torch
 from gymnasium.utils.env_checker import check_env
 
 from snn_gym.cli import main
+from snn_gym.program.neurons import NEURONS
 from snn_gym.spiking import NetworkConfig, SpikingNetwork
-from snn_gym.spiking.neurons.parameters import NEURON_PARAMETERS
-from snn_gym.spiking.neurons.registered import NEURONS
 from snn_gym.zoo import load_agent, load_agent_spec, read_manifest
 from snn_gym.zoo.spec import _REGISTERED
 from tests.test_cli import refused
@@ -28,7 +27,7 @@ def in_folder(tmp_path, monkeypatch):
     """Work in a folder, and forget what is registered meanwhile."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", ["", *sys.path])
-    tables = (gym.registry, NEURONS, NEURON_PARAMETERS, _REGISTERED)
+    tables = (gym.registry, NEURONS, _REGISTERED)
     before = [dict(table) for table in tables]
     yield tmp_path
     for table, old in zip(tables, before, strict=True):

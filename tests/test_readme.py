@@ -10,9 +10,8 @@ import pytest
 
 import snn_gym
 from snn_gym.cli import main
+from snn_gym.program.neurons import NEURONS
 from snn_gym.scoring import table_rows
-from snn_gym.spiking.neurons.parameters import NEURON_PARAMETERS
-from snn_gym.spiking.neurons.registered import NEURONS
 from snn_gym.zoo import load_agent_spec
 from snn_gym.zoo.algorithms import ALGORITHMS
 from snn_gym.zoo.spec import _REGISTERED
@@ -35,7 +34,7 @@ def forgotten(tmp_path, monkeypatch):
     """Work in a folder; forget what is registered and imported from it."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", list(sys.path))
-    tables = (gym.registry, NEURONS, NEURON_PARAMETERS, _REGISTERED)
+    tables = (gym.registry, NEURONS, _REGISTERED)
     before, modules = [dict(table) for table in tables], set(sys.modules)
     yield
     for table, old in zip(tables, before, strict=True):

@@ -20,25 +20,15 @@ from numpy.typing import NDArray
 
 from snn_gym.export import c_fixed_text, c_text
 from snn_gym.export.c_base import number
+from snn_gym.export.c_neuron import GAIN_BITS, fixed_neuron, units_of
 from snn_gym.export.c_source import SpikingSource
 from snn_gym.policies.portable_agent import PortableAgent, PortableLayer
-from snn_gym.spiking.neurons.forward_kernels import (
-    ADAPT_GAIN,
-    BETA,
-    CURRENT_GAIN,
-    GAIN,
-    LEAK,
-    RESET,
-    THRESHOLD,
-)
+from snn_gym.program.neuron import Neuron
 
 _WEIGHT_LIMIT, _LIMIT, _SUM_LIMIT = 2**7 - 1, 2**15 - 1, 2**31 - 1
-_GAIN_BITS = 14
 _MOST_BITS = 12
 _SPARE = 2.0
 """Range of potentials over what was met."""
-_GAINS = (GAIN, CURRENT_GAIN, ADAPT_GAIN)
-_POTENTIALS = (LEAK, THRESHOLD, RESET, BETA)
 
 
 @dataclass(frozen=True)
@@ -73,7 +63,6 @@ class FixedSource(SpikingSource):
     shape = "fixed point, weights of 8 bits and potentials of 16"
     places = c_text.PLACES + "\n" + c_fixed_text.SATURATED
     helpers, products = c_fixed_text.HELPERS, c_fixed_text.ADD_PRODUCTS
-    neurons = c_fixed_text.NEURONS
 
     def __init__(self, agent: PortableAgent, name: str, title: str, peaks: Sequence[float]) -> None:
         super().__init__(agent, name, title)
@@ -86,6 +75,9 @@ class FixedSource(SpikingSource):
         self._scales = [_scale(layer, peak) for layer, peak in pairs]
         self._head = _unit(agent.head_weights)
         self._coefficient = _unit_of_coefficients(agent.coefficients[:1])
+
+    def _neuron_text(self, neuron: type[Neuron], name: str) -> str:
+        return fixed_neuron(neuron, name)
 
     @cached_property
     def _input_bits(self) -> int:
@@ -154,8 +146,9 @@ class FixedSource(SpikingSource):
 
 def _scale(layer: PortableLayer, peak: float) -> _Scale:
     weight = _unit(layer.weights, *([] if layer.recurrent is None else [layer.recurrent]))
-    threshold = max(abs(float(layer.constants[x])) for x in (LEAK, THRESHOLD, RESET))
-    met = max(peak, threshold) * _SPARE / weight
+    units = units_of(layer.neuron)
+    potentials = [abs(x) for name, x in layer.numbers.items() if units[name] == "potential"]
+    met = max(peak, *potentials) * _SPARE / weight
     return _Scale(weight, min(_MOST_BITS, max(0, math.floor(math.log2(_LIMIT / met)))))
 
 
@@ -171,12 +164,12 @@ def _unit_of_coefficients(coefficients: NDArray[np.float32]) -> float:
 
 
 def _constants(layer: PortableLayer, scale: _Scale) -> NDArray[np.int16]:
-    found = layer.constants.astype(np.float64)
-    for place in _GAINS:
-        found[place] *= 2**_GAIN_BITS
-    for place in _POTENTIALS:
-        found[place] /= scale.potential
-    return _rounded(found, np.int16)
+    units = units_of(layer.neuron)
+    found = [
+        x / scale.potential if units[name] == "potential" else x * 2**GAIN_BITS
+        for name, x in layer.numbers.items()
+    ]
+    return _rounded(np.array(found), np.int16)
 
 
 def _rounded(values: NDArray[Any], kind: type[np.signedinteger[Any]]) -> NDArray[Any]:

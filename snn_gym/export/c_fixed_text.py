@@ -36,77 +36,16 @@ static inline int32_t saturated(int32_t x) {
     return x > 32767 ? 32767 : (x < -32768 ? -32768 : x);
 }
 
+static inline int32_t larger(int32_t a, int32_t b) {
+    return a > b ? a : b;
+}
+
+static inline int32_t smaller(int32_t a, int32_t b) {
+    return a < b ? a : b;
+}
+
 /* A product with a number of 14 bits, to the nearest. */
 static inline int32_t share(int32_t gain, int32_t x) {
     return (gain * x + 8192) >> 14;
 }
 """
-
-NEURONS = (
-    """\
-/* lif_box: dv = gain * ((x + leak) - v), a spike above the threshold, hard reset. */
-static inline void lif_box(const int16_t *constants, const int32_t *currents, int16_t *v, int size,
-                           unsigned char *spikes) {
-    const int32_t gain = constants[0], leak = constants[2];
-    const int32_t threshold = constants[3], reset = constants[4];
-    for (int n = 0; n < size; n++) {
-        const int32_t driven = (saturated(currents[n]) + leak) - v[n];
-        const int32_t moved = saturated(v[n] + share(gain, driven));
-        const int fired = moved > threshold;
-        v[n] = (int16_t)(fired ? reset : moved);
-        spikes[n] = (unsigned char)fired;
-    }
-}
-""",
-    """\
-/* iaf: v = v + x, a spike above the threshold, hard reset. */
-static inline void iaf(const int16_t *constants, const int32_t *currents, int16_t *v, int size,
-                       unsigned char *spikes) {
-    const int32_t threshold = constants[3], reset = constants[4];
-    for (int n = 0; n < size; n++) {
-        const int32_t moved = saturated(v[n] + saturated(currents[n]));
-        const int fired = moved > threshold;
-        v[n] = (int16_t)(fired ? reset : moved);
-        spikes[n] = (unsigned char)fired;
-    }
-}
-""",
-    """\
-/* lif: a current that decays drives the potential; v and i follow each other in `v`. */
-static inline void lif(const int16_t *constants, const int32_t *currents, int16_t *v, int size,
-                       unsigned char *spikes) {
-    const int32_t gain = constants[0], current_gain = constants[1], leak = constants[2];
-    const int32_t threshold = constants[3], reset = constants[4];
-    int16_t *i = v + size;
-    for (int n = 0; n < size; n++) {
-        const int32_t jumped = saturated(i[n] + saturated(currents[n]));
-        const int32_t moved = saturated(v[n] + share(gain, (leak - v[n]) + jumped));
-        const int fired = moved > threshold;
-        i[n] = (int16_t)saturated(jumped + share(current_gain, jumped));
-        v[n] = (int16_t)(fired ? reset : moved);
-        spikes[n] = (unsigned char)fired;
-    }
-}
-""",
-    """\
-/* alif: as lif, one time step late, with a threshold that rises by every spike: v, i, b. */
-static inline void alif(const int16_t *constants, const int32_t *currents, int16_t *v, int size,
-                        unsigned char *spikes) {
-    const int32_t gain = constants[0], current_gain = constants[1], leak = constants[2];
-    const int32_t rest = constants[3], reset = constants[4];
-    const int32_t adapt_gain = constants[5], beta = constants[6];
-    int16_t *i = v + size, *b = v + 2 * size;
-    for (int n = 0; n < size; n++) {
-        const int32_t moved = saturated(v[n] + share(gain, (leak - v[n]) + i[n]));
-        const int32_t threshold = b[n] + share(adapt_gain, rest - b[n]);
-        const int fired = moved > threshold;
-        const int32_t left = saturated(i[n] + share(current_gain, i[n]));
-        i[n] = (int16_t)saturated(left + saturated(currents[n]));
-        v[n] = (int16_t)(fired ? reset : moved);
-        b[n] = (int16_t)saturated(threshold + fired * beta);
-        spikes[n] = (unsigned char)fired;
-    }
-}
-""",
-)
-"""By kind, as in ``c_text``."""

@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 
 from snn_gym.export import c_text
 from snn_gym.export.c_base import Source
+from snn_gym.export.c_neuron import float_neuron
 from snn_gym.policies.portable_agent import PortableAgent, PortableLayer
-
-_VARIABLES = ("potentials", "currents", "thresholds")
+from snn_gym.program.neuron import Neuron
 
 
 class SpikingSource(Source):
@@ -26,7 +26,6 @@ class SpikingSource(Source):
     number, sum = "float", "float"
     """C types of neurons' numbers and of what adds weights up."""
     places, helpers, products = c_text.PLACES, c_text.HELPERS, c_text.ADD_PRODUCTS
-    neurons = c_text.NEURONS
 
     def __init__(self, agent: PortableAgent, name: str, title: str) -> None:
         super().__init__(agent, name, title)
@@ -55,11 +54,19 @@ class SpikingSource(Source):
             self.places,
             *([self.helpers] if agent.spike_input or self._adds_rows() else []),
             *([] if agent.spike_input else [self.products]),
-            *(self.neurons[kind] for kind in sorted({layer.kind for layer in agent.layers})),
+            *self._neuron_texts(),
             "\n".join(self._reset()),
             "\n".join(self._step()),
         ]
         return "\n\n".join(part.rstrip() for part in parts) + "\n"
+
+    def _neuron_texts(self) -> Iterator[str]:
+        """Give the functions of the layers' neurons, each once."""
+        for neuron in dict.fromkeys(layer.neuron for layer in self.agent.layers):
+            yield self._neuron_text(neuron, _function_name(neuron))
+
+    def _neuron_text(self, neuron: type[Neuron], name: str) -> str:
+        return float_neuron(neuron, name)
 
     def _header(self) -> Mapping[str, str]:
         agent, widest = self.agent, max(self.agent.inputs, *self.sizes)
@@ -107,7 +114,7 @@ class SpikingSource(Source):
 
     def _state_fields(self) -> Iterator[str]:
         for k, layer in enumerate(self.agent.layers, start=1):
-            held = ", ".join(_VARIABLES[: len(layer.rest)])
+            held = ", ".join(layer.neuron.state)
             yield f"    {self.number} neurons_{k}[{layer.rest.size}]; /* {held} */"
             yield f"    unsigned char spikes_{k}[{layer.size}]; /* of the last time step */"
         if self.keeps_readout:
@@ -191,11 +198,15 @@ class SpikingSource(Source):
             yield f"add_rows(&recurrent_{k}[0][0], {size}, places, looped, currents);"
 
     def _updated(self, k: int, layer: PortableLayer, currents: str) -> str:
-        kind = c_text.NAMES[layer.kind]
+        name = _function_name(layer.neuron)
         return (
-            f"{kind}(constants_{k}, {currents}, state->neurons_{k}, {layer.size}, "
+            f"{name}(constants_{k}, {currents}, state->neurons_{k}, {layer.size}, "
             f"state->spikes_{k});"
         )
+
+
+def _function_name(neuron: type[Neuron]) -> str:
+    return f"advance_{neuron.__name__.lower()}"
 
 
 def _macs(agent: PortableAgent) -> int:

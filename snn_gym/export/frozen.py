@@ -21,7 +21,9 @@ from snn_gym.policies.portable_agent import (
     portable,
 )
 from snn_gym.policies.raw_observations import bare_policy
-from snn_gym.spiking.neurons.forward_kernels import CURRENT_GAIN, GAIN, LEAK, THRESHOLD, forward
+from snn_gym.program.kernels import forward_kernel
+from snn_gym.program.neuron import is_monotone
+from snn_gym.spiking.neurons.forward_kernels import forward
 
 _LARGEST = 1e6
 """Currents up to here are tried for the largest one that makes no neuron fire."""
@@ -138,15 +140,17 @@ def _packed(agent: PortableAgent | PortableANN) -> tuple[NDArray[np.int64], Arra
     rows = [*_scaling(agent)]
     if isinstance(agent, PortableANN):
         kind = TANH if agent.activation == "tanh" else RELU
-        plan += [x for size in agent.sizes for x in (kind, size)]
+        plan += [x for size in agent.sizes for x in (kind, 0, size)]
         for biases, weights in zip(agent.biases, agent.weights, strict=True):
             rows += [biases, *weights]
     else:
         plan[0], plan[2] = agent.time_steps, int(not agent.spike_input)
-        plan += [x for layer in agent.layers for x in (layer.kind, layer.size)]
         for layer in agent.layers:
+            kernel = forward_kernel(layer.neuron)
+            plan += [kernel.address, len(layer.rest), layer.size]
             quiet = np.float32(quiet_current(layer, agent.time_steps))
-            rows += [np.append(layer.constants, quiet), *layer.rest, layer.biases, *layer.weights]
+            constants = np.concatenate([[quiet], layer.constants])
+            rows += [constants, *layer.rest, layer.biases, *layer.weights]
     rows += [agent.head_biases, *agent.head_weights.T]
     if isinstance(agent, PortableAgent):
         rows.append(agent.coefficients[0])
@@ -176,22 +180,21 @@ def quiet_current(layer: PortableLayer, time_steps: int) -> float:
     Returns:
         The largest such current, less a margin for rounding; minus infinity if there is none.
     """
-    constants = layer.constants
-    monotone = 0 <= constants[GAIN] <= 1 and -1 <= constants[CURRENT_GAIN] <= 0
     low, high = -_LARGEST, _LARGEST
-    if not monotone or _fires(layer, low, time_steps):
+    if not is_monotone(layer.neuron, layer.numbers) or _fires(layer, low, time_steps):
         return -np.inf
     for _ in range(_HALVINGS):
         middle = (low + high) / 2
         low, high = (low, middle) if _fires(layer, middle, time_steps) else (middle, high)
-    scale = max(abs(low), abs(float(constants[THRESHOLD])), abs(float(constants[LEAK])))
+    scale = max(abs(low), *map(abs, layer.numbers.values()))
     return low - _CAUTION * scale
 
 
 def _fires(layer: PortableLayer, current: float, time_steps: int) -> bool:
     """Tell whether any neuron of a layer fires at a held current, from rest."""
     held = np.full((1, layer.size), current, np.float32)
-    voltages = np.empty((time_steps, layer.size), np.float32)
-    spikes = np.empty_like(voltages)
-    forward(layer.kind, layer.constants, held, layer.rest.copy(), voltages, spikes)
+    spikes = np.empty((time_steps, layer.size), np.float32)
+    kernel, constants = forward_kernel(layer.neuron), layer.constants.reshape(-1, 1)
+    nothing = np.empty((0, time_steps, layer.size), np.float32)
+    forward(kernel.address, constants, held, layer.rest.copy(), nothing, spikes)
     return bool(spikes.any())

@@ -4,7 +4,7 @@ An agent lies in two arrays, because each that is handed to compiled code costs 
 hundred products: ``plan``, int64, is its shape, and the rows of ``table`` (R, W), float32, are
 
     means (D,), deviations (D,), the clip;
-    of each layer, if it spikes: the constants (7,) and the quiet current, its state at rest (S, N);
+    of each layer, if it spikes: the quiet current and the constants (P,), its state at rest (S, N);
     of each layer: biases (N,), and a row (N,) of weights for each input;
     of the head: biases (O,), and a row (O,) of weights for each neuron;
     if layers spike: the decoder's coefficients (T,).
@@ -12,8 +12,8 @@ hundred products: ``plan``, int64, is its shape, and the rows of ``table`` (R, W
 Spiking layers are computed by events on both sides. A neuron whose current never exceeds the
 *quiet current*, which does not make one fire from rest within the time steps of a decision, is
 left out; of the others the weights are added at the time steps at which they fired. Spikes are
-those of ``network_forward``, bit for bit: both run the neurons by ``step_kernels``, on sums of the
-same order. Nothing is sliced or reshaped, which would take longer than a lean decision.
+those of ``network_forward``, bit for bit: both run the neurons by kernels of one text, on sums of
+the same order. Nothing is sliced or reshaped, which would take longer than a lean decision.
 """
 
 from __future__ import annotations
@@ -22,35 +22,24 @@ import numpy as np
 from numpy.typing import NDArray
 
 from snn_gym.compilation import njit
-from snn_gym.spiking.neurons.forward_kernels import (
-    ADAPT_GAIN,
-    BETA,
-    CONSTANTS,
-    CURRENT_GAIN,
-    GAIN,
-    IAF,
-    LEAK,
-    LIF,
-    LIF_BOX,
-    RESET,
-    THRESHOLD,
-    VARIABLES,
-    Array,
-)
-from snn_gym.spiking.neurons.step_kernels import alif_step, iaf_step, lif_box_step, lif_step
+from snn_gym.program.calls import call
+from snn_gym.spiking.neurons.forward_kernels import Array
 
 Plan = NDArray[np.int64]
 Places = NDArray[np.int64]
 
 STEPS, INPUTS, HELD, OUTPUTS = range(4)
 """Places in the plan: time steps T, values D of a time step, whether they are held (1) or spikes
-(0), outputs O; then of each layer its kind and its size."""
+(0), outputs O; then of each layer ``PLACES`` numbers: the address of its neurons' kernel, their
+state variables, its size; of a layer of an ANN its activation, 0, its size."""
 FIRST = 4
 """Place of the first layer in the plan."""
 SCALING = 3
 """Rows before those of the first layer."""
-QUIET = len(CONSTANTS)
-"""Place of the quiet current in the row of the constants."""
+PLACES = 3
+"""Numbers of a layer in the plan."""
+QUIET, CONSTANTS = range(2)
+"""Places of the quiet current and of the first constant in their row."""
 TANH, RELU = range(2)
 """Kinds of activation."""
 _BLOCK = 16
@@ -159,53 +148,17 @@ def _enter(
 
 
 @njit(cache=True, error_model="numpy", inline="always")
-def _fire_at_once(
-    kind: int, table: Array, at: int, steps: int, count: int, state: Array, driven: Array,
+def _fire(
+    kernel: int, table: Array, at: int, steps: int, count: int, state: Array, driven: Array,
     held: int, spikes: Array,
 ) -> None:  # fmt: skip
-    """Fill ``spikes`` (T, A) of neurons whose potentials ``driven`` (K, A) moves at once."""
-    gain, leak = table[at, GAIN], table[at, LEAK]
-    threshold, reset = table[at, THRESHOLD], table[at, RESET]
-    if kind == LIF_BOX:
-        for t in range(steps):
-            s = min(t, held - 1)
-            for a in range(count):
-                _, spikes[t, a], state[0, a] = lif_box_step(
-                    gain, leak, threshold, reset, state[0, a], driven[s, a]
-                )
-    else:
-        for t in range(steps):
-            s = min(t, held - 1)
-            for a in range(count):
-                _, spikes[t, a], state[0, a] = iaf_step(threshold, reset, state[0, a], driven[s, a])
-
-
-@njit(cache=True, error_model="numpy", inline="always")
-def _fire_by_current(
-    kind: int, table: Array, at: int, steps: int, count: int, state: Array, driven: Array,
-    held: int, spikes: Array,
-) -> None:  # fmt: skip
-    """Fill ``spikes`` (T, A) of neurons whose synaptic currents ``driven`` (K, A) moves."""
-    gain, current_gain, leak = table[at, GAIN], table[at, CURRENT_GAIN], table[at, LEAK]
-    threshold, reset = table[at, THRESHOLD], table[at, RESET]
-    adapt_gain, beta = table[at, ADAPT_GAIN], table[at, BETA]
-    if kind == LIF:
-        for t in range(steps):
-            s = min(t, held - 1)
-            for a in range(count):
-                _, spikes[t, a], state[0, a], state[1, a] = lif_step(
-                    gain, current_gain, leak, threshold, reset, state[0, a], state[1, a],
-                    driven[s, a],
-                )  # fmt: skip
-    else:
-        for t in range(steps):
-            s = min(t, held - 1)
-            for a in range(count):
-                _, spikes[t, a], state[0, a], state[1, a], raised = alif_step(
-                    gain, current_gain, leak, threshold, reset, adapt_gain,
-                    state[0, a], state[1, a], state[2, a], driven[s, a],
-                )  # fmt: skip
-                state[2, a] = raised + spikes[t, a] * beta
+    """Fill ``spikes`` (T, A) of neurons that ``driven`` (K, A) moves, by their own kernel."""
+    width = table.shape[1]
+    constants = (table, at * width + CONSTANTS)
+    call(
+        kernel, constants, driven, 1 if held > 1 else 0, state, state, 1, spikes, steps, count, 1,
+        width,
+    )  # fmt: skip
 
 
 @njit(cache=True, error_model="numpy", inline="always")
@@ -246,9 +199,9 @@ def _decide(
         for d in range(inputs):
             fired[d] = d
         at, fan_in, count = SCALING, inputs, inputs
-        for k in range(FIRST, plan.size, 2):
-            kind, size = plan[k], plan[k + 1]
-            synapses = at + 1 + VARIABLES[kind]
+        for k in range(FIRST, plan.size, PLACES):
+            kernel, variables, size = plan[k], plan[k + 1], plan[k + 2]
+            synapses = at + 1 + variables
             held = given if k == FIRST else steps if count else 1
             for n in range(size):
                 highest[n] = _LEAST
@@ -261,11 +214,8 @@ def _decide(
                 else:
                     _raise(highest, size, table, synapses)
             count = _loud(highest, size, table[at, QUIET], fired)
-            _enter(table, at, VARIABLES[kind], currents, met, held, fired, count, state, driven)
-            if kind in (LIF_BOX, IAF):
-                _fire_at_once(kind, table, at, steps, count, state, driven, held, spikes)
-            else:
-                _fire_by_current(kind, table, at, steps, count, state, driven, held, spikes)
+            _enter(table, at, variables, currents, met, held, fired, count, state, driven)
+            _fire(kernel, table, at, steps, count, state, driven, held, spikes)
             at, fan_in = synapses + 1 + fan_in, size
         _read(table, at, fan_in, steps, spikes, fired, count, outputs, b)
 
@@ -275,7 +225,10 @@ def decide_spiking(plan: Plan, table: Array, observations: Array, outputs: Array
     """Fill ``outputs`` (B, O) for ``observations`` (B, K * D), K = T for spikes, 1 for values."""
     steps, width = plan[STEPS], table.shape[1]
     scratch = np.empty((3, steps, width), np.float32)
-    state = np.empty((len(VARIABLES), width), np.float32)
+    variables = 2
+    for k in range(FIRST, plan.size, PLACES):
+        variables = max(variables, plan[k + 1])
+    state = np.empty((variables, width), np.float32)
     places = np.empty((2, width + 1), np.int64)
     # What allocates counts references to arrays at each use, which takes as long as all the rest.
     met = np.empty(steps, np.int64)
@@ -335,8 +288,8 @@ def decide_ann(plan: Plan, table: Array, observations: Array, outputs: Array) ->
     for b in range(observations.shape[0]):
         at, fan_in = SCALING, plan[INPUTS]
         _standardise(table, fan_in, observations, b, 0, values, 0)
-        for k in range(FIRST, plan.size, 2):
-            kind, size = plan[k], plan[k + 1]
+        for k in range(FIRST, plan.size, PLACES):
+            kind, size = plan[k], plan[k + 2]
             _dense(table, at, fan_in, size, values, sums, 0)
             if kind == TANH:
                 for n in range(size):

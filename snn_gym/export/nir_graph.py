@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -26,26 +27,13 @@ from stable_baselines3.common.policies import BasePolicy
 
 from snn_gym.config import to_mapping
 from snn_gym.export.host import DT_S, host_of
-from snn_gym.policies.portable_agent import Array, PortableAgent, PortableLayer, portable
-from snn_gym.spiking.neurons.forward_kernels import (
-    ALIF,
-    CURRENT_GAIN,
-    GAIN,
-    IAF,
-    LEAK,
-    LIF,
-    RESET,
-    THRESHOLD,
-)
+from snn_gym.policies.portable_agent import PortableAgent, PortableLayer, portable
+from snn_gym.program.neuron import Neuron, equations, matched
+from snn_gym.program.neurons import IAF, LIF, LIFBox, name_of
 from snn_gym.storage import write_text_atomic
 
 if TYPE_CHECKING:
     import nir
-
-_REFUSED = {
-    IAF: "'iaf' has no form that importers of NIR agree on; train with neuron 'lif_box'",
-    ALIF: "'alif' has no node in NIR; train with neuron 'lif_box' or 'lif'",
-}
 
 
 @dataclass(frozen=True)
@@ -116,12 +104,12 @@ def nir_graph(agent: PortableAgent) -> nir.NIRGraph:
 
 def _check(agent: PortableAgent) -> None:
     for layer in agent.layers:
-        if layer.kind in _REFUSED:
-            raise ValueError(f"neuron {_REFUSED[layer.kind]}")
-        if layer.constants[LEAK] != 0.0 or layer.constants[RESET] != 0.0:
+        _, numbers = node_of(layer.neuron, layer.numbers)
+        leak, reset = numbers["v_leak"], numbers["v_reset"]
+        if leak != 0.0 or reset != 0.0:
             raise ValueError(
-                f"v_leak={layer.constants[LEAK]:g} and v_reset={layer.constants[RESET]:g} are not "
-                "exported to NIR, as importers ignore them; train with both 0"
+                f"v_leak={leak:g} and v_reset={reset:g} are not exported to NIR, as importers "
+                "ignore them; train with both 0"
             )
     if np.any(agent.coefficients != np.float32(1.0 / agent.time_steps)):
         raise ValueError(
@@ -130,18 +118,47 @@ def _check(agent: PortableAgent) -> None:
         )
 
 
-def equations(kind: int, constants: Array) -> dict[str, float]:
+def node_of(
+    neuron: type[Neuron], numbers: Mapping[str, float]
+) -> tuple[type[Neuron], dict[str, float]]:
+    """Return which neuron with a node in NIR has a neuron's equations, found on their graph.
+
+    Args:
+        neuron: The neuron.
+        numbers: Its constants by name.
+
+    Returns:
+        ``LIFBox`` or ``LIF``, and the constants by its names.
+
+    Raises:
+        ValueError: None has.
+    """
+    for pattern in (LIFBox, LIF):
+        names = matched(equations(neuron), equations(pattern))
+        if names is not None:
+            return pattern, {x: float(numbers[y]) for x, y in names.items()}
+    if matched(equations(neuron), equations(IAF)) is not None:
+        raise ValueError(
+            f"neuron {name_of(neuron)!r} has no form that importers of NIR agree on; train with "
+            "neuron 'lif_box'"
+        )
+    raise ValueError(
+        f"neuron {name_of(neuron)!r} has no node in NIR; train with neuron 'lif_box' or 'lif'"
+    )
+
+
+def node_numbers(neuron: type[Neuron], numbers: Mapping[str, float]) -> dict[str, float]:
     """Return the numbers by which a node of NIR has a neuron's equations.
 
     Args:
-        kind: ``LIF_BOX`` or ``LIF``.
-        constants: (7,), the neuron's numbers.
+        neuron: ``LIFBox`` or ``LIF``.
+        numbers: Its constants by name.
     """
-    gain, threshold = float(constants[GAIN]), float(constants[THRESHOLD])
+    gain, threshold = numbers["mem_gain"], numbers["v_threshold"]
     rest = {"v_leak": 0.0, "v_reset": 0.0}
-    if kind != LIF:
+    if neuron is LIFBox:
         return {"tau": DT_S / gain, "r": 1.0, "v_threshold": threshold, **rest}
-    decay = -float(constants[CURRENT_GAIN])
+    decay = numbers["syn_gain"]
     return {
         "tau_syn": DT_S / decay,
         "tau_mem": DT_S / gain,
@@ -155,10 +172,11 @@ def equations(kind: int, constants: Array) -> dict[str, float]:
 def _neurons(layer: PortableLayer) -> Any:
     import nir
 
-    node = nir.CubaLIF if layer.kind == LIF else nir.LIF
+    neuron, numbers = node_of(layer.neuron, layer.numbers)
+    node = nir.CubaLIF if neuron is LIF else nir.LIF
     return node(
         **{
             name: np.full(layer.size, value, np.float32)
-            for name, value in equations(layer.kind, layer.constants).items()
+            for name, value in node_numbers(neuron, numbers).items()
         }
     )

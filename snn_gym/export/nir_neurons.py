@@ -10,15 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from snn_gym.export.nir_file import Node
-from snn_gym.export.nir_graph import equations
-from snn_gym.spiking.neurons.base import FusedNeuron
-from snn_gym.spiking.neurons.parameters import (
-    IAFParameters,
-    LIFBoxParameters,
-    LIFParameters,
-    NeuronParameters,
-)
-from snn_gym.spiking.neurons.registered import make_neuron
+from snn_gym.export.nir_graph import node_numbers
+from snn_gym.program.neuron import NeuronParameters
+from snn_gym.program.neurons import NEURONS, IAFParameters, LIFBoxParameters, LIFParameters
 
 Array = NDArray[np.float64]
 DT_MS = 1.0
@@ -142,10 +136,10 @@ class _Simple:
         return self._written(self.values)[field]
 
     def _written(self, values: Mapping[str, Any]) -> dict[str, float]:
-        kind = {"lif_box": LIFBoxParameters, "lif": LIFParameters}[self._neuron]
-        neuron = make_neuron(self._neuron, kind(**values), DT_MS, "superspike", 1.0)
-        assert isinstance(neuron, FusedNeuron)  # both are
-        return equations(neuron.kind, neuron.constants)
+        neuron = NEURONS[self._neuron]
+        found = neuron.constants(neuron.Parameters(**values), DT_MS)
+        rounded = {name: float(np.float32(x)) for name, x in found.items()}
+        return node_numbers(neuron, rounded)
 
     def settle(self, parameter: str, stored: Mapping[str, float]) -> None:
         """Take the simplest number of which ``to_nir`` would make what is stored, if one is."""

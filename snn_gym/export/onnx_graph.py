@@ -9,6 +9,7 @@ keeps between decisions goes in and comes out as one row of numbers.
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -25,20 +26,15 @@ from snn_gym.policies.portable_agent import (
     PortableLayer,
     portable,
 )
-from snn_gym.spiking.neurons.forward_kernels import (
-    ADAPT_GAIN,
-    ALIF,
-    BETA,
-    CURRENT_GAIN,
-    GAIN,
-    IAF,
-    LEAK,
-    LIF,
-    RESET,
-    THRESHOLD,
-)
+from snn_gym.program.expressions import Expression, walk
+from snn_gym.program.neuron import INPUT, equations
 from snn_gym.storage import write_bytes_atomic
 
+_OPERATORS = {
+    "+": "Add", "-": "Sub", "*": "Mul", "/": "Div", "-x": "Neg", "abs": "Abs", "exp": "Exp",
+    "exp_of_negative": "Exp", "log": "Log", "sqrt": "Sqrt", "tanh": "Tanh", "minimum": "Min",
+    "maximum": "Max", ">": "Greater", ">=": "GreaterOrEqual", "where": "Where",
+}  # fmt: skip
 OPSET = 17
 """Version of ONNX's operators."""
 
@@ -79,12 +75,12 @@ def _check_installed() -> None:
 def _at_rest(agent: PortableAgent) -> list[dict[str, Any]]:
     """Return what each layer has at the start of an episode, (N,) by name, and the decoder.
 
-    ``v``, ``i`` and ``b`` are potential, synaptic current and threshold, ``z`` the spikes that come
-    back a time step later, numbers the decoder's state variables that the next decision sees.
+    State variables have the names of the neuron's text, ``z`` are the spikes that come back a time
+    step later, numbers the decoder's state variables that the next decision sees.
     """
     layers: list[dict[str, Any]] = []
     for layer in agent.layers:
-        layers.append(dict(zip("vib", layer.rest, strict=False)))
+        layers.append(dict(zip(layer.neuron.state, layer.rest, strict=True)))
         if layer.recurrent is not None:
             layers[-1]["z"] = np.zeros(layer.size, np.float32)
     carried = len(agent.coefficients) - 1 if agent.stateful else 0
@@ -212,31 +208,33 @@ class _Builder:
 
     def _neurons(self, layer: PortableLayer, state: dict[str, Any], current: str) -> str:
         """Advance a layer's neurons by a time step; return their spikes (B, N)."""
-        constants = layer.constants
-        v, threshold = state["v"], constants[THRESHOLD]
-        if layer.kind == IAF:
-            moved = self._op("Add", v, current)
-        elif layer.kind == LIF:
-            jumped = self._op("Add", state["i"], current)
-            drive = self._op("Add", self._op("Sub", constants[LEAK], v), jumped)
-            state["i"] = self._op("Add", jumped, self._op("Mul", constants[CURRENT_GAIN], jumped))
-            moved = self._op("Add", v, self._op("Mul", constants[GAIN], drive))
-        elif layer.kind == ALIF:
-            drive = self._op("Add", self._op("Sub", constants[LEAK], v), state["i"])
-            moved = self._op("Add", v, self._op("Mul", constants[GAIN], drive))
-            kept = self._op("Mul", constants[CURRENT_GAIN], state["i"])
-            state["i"] = self._op("Add", self._op("Add", state["i"], kept), current)
-            above = self._op("Sub", constants[THRESHOLD], state["b"])
-            threshold = self._op("Add", state["b"], self._op("Mul", constants[ADAPT_GAIN], above))
-        else:
-            drive = self._op("Sub", self._op("Add", current, constants[LEAK]), v)
-            moved = self._op("Add", v, self._op("Mul", constants[GAIN], drive))
-        fires = self._op("Greater", moved, threshold)
-        state["v"] = self._op("Where", fires, constants[RESET], moved)
-        spikes = self._op("Where", fires, _f(1), _f(0))
-        if layer.kind == ALIF:
-            state["b"] = self._op("Add", threshold, self._op("Mul", spikes, constants[BETA]))
-        return spikes
+        text = equations(layer.neuron)
+        values = {**{x: _f(y) for x, y in layer.numbers.items()}, INPUT: current}
+        values |= {x: state[x] for x in text.state}
+        made: dict[int, Any] = {}
+        for label, moved in zip(text.moved_names, text.moved, strict=True):
+            values[label] = self._expression(moved, values, made)
+        margin = self._expression(text.margin, values, made)
+        fires = self._op("Greater", margin, _f(0))
+        pairs = zip(text.state, text.decided(True), text.decided(False), strict=True)
+        for name, spiked, silent in pairs:
+            yes, no = (self._expression(x, values, made) for x in (spiked, silent))
+            state[name] = yes if yes is no else self._op("Where", fires, yes, no)
+        return self._op("Where", fires, _f(1), _f(0))
+
+    def _expression(self, root: Expression, values: Mapping[str, Any], made: dict[int, Any]) -> Any:
+        """Return a value of the graph, or a number, that is an expression of values."""
+        for node in walk(root):
+            if id(node) in made:
+                continue
+            inputs = [made[id(x)] for x in node.inputs]
+            if node.operator == "name":
+                made[id(node)] = values[node.label]
+            elif node.operator == "constant":
+                made[id(node)] = _f(node.number)
+            else:
+                made[id(node)] = self._op(_OPERATORS[node.operator], *inputs)
+        return made[id(root)]
 
     def _affine(self, seen: Any, weights: NDArray[Any], biases: NDArray[Any]) -> str:
         return self._op("Add", self._op("MatMul", seen, weights), biases)

@@ -21,9 +21,9 @@ from torch import Tensor
 from snn_gym.export.visits import FIRST_SEED
 from snn_gym.policies._common import SpikingPolicyMixin
 from snn_gym.policies._stateful import State, reset_where
+from snn_gym.program.neurons import SoftIAFParameters
 from snn_gym.scoring.evaluation import evaluate
 from snn_gym.spiking.network import SpikingNetwork
-from snn_gym.spiking.neurons.parameters import SoftIAFParameters
 from snn_gym.spiking.recording import Recording
 
 SHARES = (0.0, 0.3, 0.6, 1.0)

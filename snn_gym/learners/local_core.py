@@ -28,8 +28,7 @@ from snn_gym.learners.local_kernels import (
 )
 from snn_gym.learners.local_regulator import LocalRegulator
 from snn_gym.policies.local_actor_critic import LocalActorCriticPolicy
-from snn_gym.spiking.neurons import forward_kernels
-from snn_gym.spiking.neurons.base import FusedNeuron
+from snn_gym.spiking.neurons.base import LayerNeurons
 
 FEEDBACK = {
     "broadcast": ONLY_BROADCAST,
@@ -252,15 +251,15 @@ def check_network(policy: LocalActorCriticPolicy) -> None:
 
 
 def _constants(neuron: Any) -> Array:
-    assert isinstance(neuron, FusedNeuron)  # lif_box
+    assert isinstance(neuron, LayerNeurons)  # lif_box
     constants = np.zeros(5, np.float32)
     for place, theirs in (
-        (GAIN, forward_kernels.GAIN),
-        (LEAK, forward_kernels.LEAK),
-        (THRESHOLD, forward_kernels.THRESHOLD),
-        (RESET, forward_kernels.RESET),
+        (GAIN, "mem_gain"),
+        (LEAK, "v_leak"),
+        (THRESHOLD, "v_threshold"),
+        (RESET, "v_reset"),
     ):
-        constants[place] = neuron.constants[theirs]
+        constants[place] = neuron.numbers[theirs]
     return constants
 
 

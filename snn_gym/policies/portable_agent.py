@@ -23,12 +23,12 @@ from snn_gym.policies._networks import ACTIVATIONS, Activation, DenseNetwork
 from snn_gym.policies._stateful import StatefulPolicyMixin
 from snn_gym.policies.controller import SpikingControllerPolicy
 from snn_gym.policies.raw_observations import RawPolicy, bare_policy
+from snn_gym.program.neuron import Neuron, equations
 from snn_gym.spiking.coding.decoders import PopulationHead
 from snn_gym.spiking.coding.encoders import ConstantEncoder
 from snn_gym.spiking.layers import SpikingLayer
 from snn_gym.spiking.network import SpikingNetwork
-from snn_gym.spiking.neurons.base import FusedNeuron
-from snn_gym.spiking.neurons.forward_kernels import VARIABLES
+from snn_gym.spiking.neurons.base import LayerNeurons
 
 Array = NDArray[np.float32]
 Choice = Literal["argmax", "clip", "squash"]
@@ -51,10 +51,10 @@ class PortableNormaliser:
 class PortableLayer:
     """A layer of neurons with its synapses."""
 
-    kind: int
-    """Neuron, as in ``snn_gym.spiking.neurons.forward_kernels``."""
+    neuron: type[Neuron]
+    """Text of the neurons."""
     constants: Array
-    """(7,), the neuron's numbers, at the places named there."""
+    """(P,), the constants of its equations, in their order."""
     weights: Array
     """(D, N): row d has the synapses from input d."""
     biases: Array
@@ -69,6 +69,12 @@ class PortableLayer:
     def size(self) -> int:
         """Number of neurons N."""
         return len(self.biases)
+
+    @property
+    def numbers(self) -> dict[str, float]:
+        """The constants by name."""
+        names = equations(self.neuron).constants
+        return dict(zip(names, self.constants.tolist(), strict=True))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -252,8 +258,8 @@ def _check_network(network: SpikingNetwork) -> None:
     if network.compiled is None:
         raise ValueError(
             f"neuron {config.neuron!r} of backend {config.backend!r} with learnable constants "
-            f"{config.learnable} is not exported; train with 'lif_box', 'lif', 'iaf' or 'alif', "
-            "backend 'auto' and no learnable constants"
+            f"{config.learnable} is not exported; train with backend 'auto' "
+            "and no learnable constants"
         )
 
 
@@ -274,12 +280,11 @@ def _layers(network: SpikingNetwork) -> Iterator[PortableLayer]:
     for layer in network.layers:
         assert isinstance(layer, SpikingLayer)  # as the network makes them
         neuron, looped = layer.neuron, layer.recurrent_weight
-        assert isinstance(neuron, FusedNeuron)  # of a compiled network
+        assert isinstance(neuron, LayerNeurons)  # of a compiled network
         state = neuron.initial_state(1, layer.size, layer.linear.weight)
-        assert len(state) == VARIABLES[neuron.kind]
         yield PortableLayer(
-            kind=neuron.kind,
-            constants=neuron.constants.copy(),
+            neuron=neuron.text,
+            constants=neuron.constants[:, 0].copy(),
             weights=np.ascontiguousarray(_numbers(layer.linear.weight).T),
             biases=_numbers(layer.linear.bias),
             recurrent=None if looped is None else np.ascontiguousarray(_numbers(looped).T),

@@ -10,6 +10,13 @@ from typing import TYPE_CHECKING
 from snn_gym._lazy import lazy_names
 
 if TYPE_CHECKING:
+    from snn_gym.program.neuron import Neuron, NeuronParameters
+    from snn_gym.program.neurons import (
+        ALIFParameters,
+        IAFParameters,
+        LIFBoxParameters,
+        LIFParameters,
+    )
     from snn_gym.spiking.coding.decoders import PopulationHead, make_head
     from snn_gym.spiking.coding.encoders import SpikeEncoder, register_encoder
     from snn_gym.spiking.coding.parameters import (
@@ -29,14 +36,6 @@ if TYPE_CHECKING:
         record_with_damage,
     )
     from snn_gym.spiking.network import SpikingNetwork
-    from snn_gym.spiking.neurons.base import Neuron
-    from snn_gym.spiking.neurons.parameters import (
-        ALIFParameters,
-        IAFParameters,
-        LIFBoxParameters,
-        LIFParameters,
-        NeuronParameters,
-    )
     from snn_gym.spiking.neurons.registered import register_neuron
     from snn_gym.spiking.normaliser import ObservationNormaliser
     from snn_gym.spiking.recording import LayerRecording, Recording
@@ -93,12 +92,12 @@ __getattr__, __dir__ = lazy_names(
         "network_weights": "measures",
         "record_with_damage": "measures",
         "SpikingNetwork": "network",
-        "Neuron": "neurons.base",
-        "ALIFParameters": "neurons.parameters",
-        "IAFParameters": "neurons.parameters",
-        "LIFBoxParameters": "neurons.parameters",
-        "LIFParameters": "neurons.parameters",
-        "NeuronParameters": "neurons.parameters",
+        "Neuron": ".program.neuron",
+        "ALIFParameters": ".program.neurons",
+        "IAFParameters": ".program.neurons",
+        "LIFBoxParameters": ".program.neurons",
+        "LIFParameters": ".program.neurons",
+        "NeuronParameters": ".program.neuron",
         "register_neuron": "neurons.registered",
         "ObservationNormaliser": "normaliser",
         "LastVoltageParameters": "coding.parameters",

@@ -14,9 +14,9 @@ from snn_gym.spiking.coding.parameters import PopulationDecoderParameters
 from snn_gym.spiking.config import NetworkConfig
 from snn_gym.spiking.initialisation import initialise, input_mean_square
 from snn_gym.spiking.layers import SpikingLayer
-from snn_gym.spiking.neurons.base import Neuron
+from snn_gym.spiking.neurons.base import LayerNeurons
 from snn_gym.spiking.neurons.norse_cells import CellFactory, NorseCell
-from snn_gym.spiking.neurons.registered import make_neuron
+from snn_gym.spiking.neurons.registered import make_neurons
 
 ValueT = TypeVar("ValueT")
 
@@ -27,7 +27,7 @@ _OLD_NAMES = (
 )
 
 
-def configured_neuron(config: NetworkConfig, layer: int = 0) -> Neuron:
+def configured_neuron(config: NetworkConfig, layer: int = 0) -> LayerNeurons:
     """Return the neuron that a configuration names, with its constants fixed.
 
     Args:
@@ -36,7 +36,10 @@ def configured_neuron(config: NetworkConfig, layer: int = 0) -> Neuron:
     """
     neurons = config.layer_neurons
     name, parameters = neurons[min(layer, len(neurons) - 1)]
-    return make_neuron(name, parameters, config.dt_ms, config.surrogate, config.surrogate_slope)
+    return make_neurons(
+        name, parameters, config.dt_ms, config.surrogate, config.surrogate_slope,
+        by_norse=config.backend == "norse",
+    )  # fmt: skip
 
 
 def make_layers(
@@ -67,7 +70,7 @@ def make_layers(
     inputs = channels
     for place, size in enumerate((*config.hidden_sizes, *_population_sizes(config, outputs))):
         # Neurons of its own: the slope of a layer's surrogate gradient may be controlled.
-        neuron: Neuron | NorseCell
+        neuron: LayerNeurons | NorseCell
         if cell_factory is None:
             neuron = configured_neuron(config, place)
             neuron.learn(config.learnable, size)
@@ -77,10 +80,8 @@ def make_layers(
         layers.append(SpikingLayer(inputs, size, neuron, config.backend, recurrent=recurrent))
         inputs = size
     if config.backend == "fused" and not all(layer.fusable for layer in layers):
-        learned = " for learnable constants" if config.learnable else ""
         raise ValueError(
-            f"backend 'fused' needs a neuron with kernels, and neuron {config.neuron!r} has none"
-            f"{learned}; use backend='auto'"
+            "backend 'fused' runs neurons that have a text, no cell; use backend='auto'"
         )
     return layers
 

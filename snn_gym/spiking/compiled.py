@@ -3,8 +3,8 @@
 It serves layers with compiled neurons that decide once, from rest or from a given state. The
 kernels repeat those of the general path on the same numbers, hence give the same spikes; what that
 path also does (recordings, regulation, sequences) is left out. With gradients, the layers are
-feed-forward: the backward pass walks them with the voltages that were kept, 4 bytes of a neuron
-and time step, and its spikes, one byte.
+feed-forward: the backward pass walks them with what was kept, 4 bytes of a neuron and time step for
+the potential (and as many for a threshold that adapts), and its spikes, one byte.
 """
 
 from __future__ import annotations
@@ -18,11 +18,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from snn_gym.program.kernels import backward_kernel, forward_kernel, kept_names
 from snn_gym.spiking.layers import SpikingLayer
 from snn_gym.spiking.neurons.backward_kernels import layer_backward
-from snn_gym.spiking.neurons.base import FusedNeuron
+from snn_gym.spiking.neurons.base import Array, LayerNeurons
 from snn_gym.spiking.neurons.event_kernels import empty_strips, event_room
-from snn_gym.spiking.neurons.forward_kernels import SCRATCH, Array, network_forward, spread
+from snn_gym.spiking.neurons.forward_kernels import SCRATCH, network_forward, spread
 from snn_gym.spiking.neurons.fused import supports
 from snn_gym.spiking.neurons.products import array_of, gradients_of_synapses
 
@@ -34,13 +35,15 @@ _SPARE = 2
 _KEPT_BYTES = 2**25
 """Arrays of a pass that are larger than that go back to the system."""
 _NO_SPIKES = np.empty(0, dtype=np.uint8)
+_NO_NUMBERS = np.empty(0, dtype=np.float32)
 _NO_WEIGHT = np.empty((0, 0), dtype=np.float32)
 
 
 class Kept(NamedTuple):
     """What the backward pass needs of the forward pass: of each layer a flat array."""
 
-    voltages: tuple[Array, ...]
+    numbers: tuple[Array, ...]
+    """(K * T * B * N,), of a time step what ``kept_names`` says."""
     spikes: tuple[NDArray[np.uint8], ...]
 
 
@@ -54,9 +57,9 @@ class CompiledLayers:
 
     def __init__(self, layers: Sequence[SpikingLayer], coefficients: Tensor) -> None:
         self._layers = list(layers)
-        self._neurons = [_fused(layer) for layer in layers]
+        self._neurons = [_neurons_of(layer) for layer in layers]
         self._coefficients: Array = coefficients.numpy().copy()
-        self._kinds = np.array([neuron.kind for neuron in self._neurons])
+        self._kept = [kept_names(neuron.text) for neuron in self._neurons]
         # Kept, because a module is slow to find its own.
         self._linears = [layer.linear for layer in layers]
         self._looped = [layer.recurrent for layer in layers if layer.recurrent is not None]
@@ -70,20 +73,26 @@ class CompiledLayers:
         chunk = max(1, _CHUNK_ROWS // self._steps)
         self._chunk = chunk
         widths = [*self._sizes, *(linear.in_features for linear in self._linears)]
-        scratch = np.empty((SCRATCH, self._steps * chunk * max(self._sizes)), np.float32)
+        rows = SCRATCH + 1 + max(len(neuron.state_names) for neuron in self._neurons)
+        scratch = np.empty((rows, self._steps * chunk * max(self._sizes)), np.float32)
         self._room = scratch, event_room(max(widths))
-        self._overwritten = Kept(
-            tuple(np.empty(self._steps * chunk * size, np.float32) for size in self._sizes),
-            (_NO_SPIKES,) * len(layers),
-        )
+        self._nothing = Kept((_NO_NUMBERS,) * len(layers), (_NO_SPIKES,) * len(layers))
+        self._tables: dict[bool, NDArray[np.int64]] = {}
         self._scratch: dict[str, Array] = {}
         self._spare: list[tuple[int, Kept]] = []
         self._places: tuple[int, ...] = ()
         self._read: tuple[tuple[Array, ...], ...] = ()
 
     def __getstate__(self) -> dict[str, Any]:
-        """Leave out what is read off tensors, of which a copy has others."""
-        return {**self.__dict__, "_places": (), "_read": (), "_scratch": {}, "_spare": []}
+        """Leave out what is read off tensors, of which a copy has others, and addresses."""
+        fresh: dict[str, Any] = {
+            "_places": (),
+            "_read": (),
+            "_scratch": {},
+            "_spare": [],
+            "_tables": {},
+        }
+        return {**self.__dict__, **fresh}
 
     def serves(self, inputs: Tensor) -> bool:
         """Tell whether the kernels can serve this input: float32 on the CPU, not in a trace."""
@@ -117,20 +126,30 @@ class CompiledLayers:
         Args:
             signal: As in ``decoded``; rows in order.
             states: Flat state of the layers (B, F), updated in place; None to start from rest.
-            kept: Where to keep voltages and spikes; None to keep none.
+            kept: Where to keep what the backward pass needs; None to keep nothing.
 
         Returns:
             Sums of the last layer's spikes, (Q, B, N).
         """
         batch = signal.shape[1]
         decoded = np.empty((len(self._coefficients), batch, self._sizes[-1]), np.float32)
-        chunk, (voltages, spikes) = self._chunk, kept or self._overwritten
+        numbers, spikes = kept or self._nothing
         network_forward(
-            self._kinds, self._arrays(), self._coefficients, signal,
-            np.repeat(self._rest, batch, axis=0) if states is None else states, voltages, spikes,
-            decoded, min(chunk, batch), self._room,
+            self._table(keep=kept is not None), self._arrays(), self._coefficients, signal,
+            np.repeat(self._rest, batch, axis=0) if states is None else states, numbers, spikes,
+            decoded, min(self._chunk, batch), self._room,
         )  # fmt: skip
         return decoded
+
+    def _table(self, *, keep: bool) -> NDArray[np.int64]:
+        """Return what ``network_forward`` knows of the layers' neurons."""
+        if keep not in self._tables:
+            kept = self._kept if keep else [()] * len(self._neurons)
+            self._tables[keep] = np.array([
+                (forward_kernel(neuron.text, names).address, len(neuron.state_names), len(names))
+                for neuron, names in zip(self._neurons, kept, strict=True)
+            ], np.int64)  # fmt: skip
+        return self._tables[keep]
 
     def _arrays(self) -> tuple[tuple[Array, ...], ...]:
         """Return what the kernels read, made anew where a parameter has another memory."""
@@ -163,11 +182,12 @@ class CompiledLayers:
                 return kept
         sizes = [self._steps * batch * size for size in self._sizes]
         spikes = [np.empty(size, np.uint8) for size in sizes[:-1]]
-        return Kept(tuple(np.empty(size, np.float32) for size in sizes), (*spikes, _NO_SPIKES))
+        counts = [len(names) * size for names, size in zip(self._kept, sizes, strict=True)]
+        return Kept(tuple(np.empty(x, np.float32) for x in counts), (*spikes, _NO_SPIKES))
 
     def take_back(self, batch: int, kept: Kept) -> None:
         """Keep room that is no longer needed: fresh memory would cost as much as the work."""
-        if sum(x.nbytes for x in kept.voltages) <= _KEPT_BYTES:
+        if sum(x.nbytes for x in kept.numbers) <= _KEPT_BYTES:
             self._spare = [*self._spare, (batch, kept)][-_SPARE:]
 
     def gradients(
@@ -176,12 +196,12 @@ class CompiledLayers:
         """Return the gradients of what the network was run with.
 
         Args:
-            kept: Voltages and spikes.
+            kept: What ``run`` kept.
             inputs: Signal and states as in ``decoded``; weights and biases, layer by layer.
             grad_decoded: (Q, B, N).
             grad_final: (B, F), of the final state.
         """
-        signal, states, *weights = inputs
+        signal, _, *weights = inputs
         batch, chunk = signal.shape[1], min(self._chunk, signal.shape[1])
         upstream = self._borrow("spikes", self._steps * batch * self._sizes[-1])
         spread(self._coefficients, array_of(grad_decoded), chunk, upstream)
@@ -193,9 +213,11 @@ class CompiledLayers:
             currents = self._borrow("currents", batch * size * (1 if held else self._steps))
             if held or self._steps == 1:  # to which the kernel adds
                 currents[:] = 0.0
+            kernel = backward_kernel(neuron.text, neuron.surrogate)
             layer_backward(
-                (neuron.kind, neuron.constants, neuron.surrogate_code), array_of(states),
-                self._variables[k], kept.voltages[k], upstream, chunk, grad_states, currents,
+                (kernel.address, neuron.constants, np.float32(neuron.slope), _NO_WEIGHT),
+                (size, len(neuron.state_names), len(self._kept[k])), self._variables[k][0],
+                kept.numbers[k], upstream, chunk, grad_states, currents,
             )  # fmt: skip
             source = kept.spikes[k - 1] if k else array_of(_in_chunks(signal, chunk))
             rows = currents.reshape(-1, size)
@@ -264,8 +286,8 @@ class _Decoded(torch.autograd.Function):
         return None, *(next(found) if x.requires_grad else None for x in inputs)
 
 
-def _fused(layer: SpikingLayer) -> FusedNeuron:
-    assert isinstance(layer.neuron, FusedNeuron)  # of a fusable layer
+def _neurons_of(layer: SpikingLayer) -> LayerNeurons:
+    assert isinstance(layer.neuron, LayerNeurons)  # of a fusable layer
     return layer.neuron
 
 

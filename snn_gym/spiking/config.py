@@ -8,19 +8,20 @@ from typing import Any, Literal
 
 from snn_gym.config import Config, Count, Positive, from_mapping, to_mapping
 from snn_gym.names import did_you_mean
+from snn_gym.program.neuron import NeuronParameters, equations, feels_at_once
+from snn_gym.program.neurons import NEURONS
 from snn_gym.spiking.coding.parameters import (
     DECODER_PARAMETERS,
     NETWORK_ENCODERS,
     DecoderParameters,
     NetworkEncoder,
 )
-from snn_gym.spiking.neurons.parameters import NEURON_PARAMETERS, NeuronParameters
 from snn_gym.spiking.regulation.parameters import RegulationParameters
 
 SurrogateName = Literal["superspike", "arctan", "triangle", "sigmoid"]
 Backend = Literal["auto", "fused", "norse"]
 _PARTS: dict[str, Mapping[str, type[Any]]] = {
-    "neuron": NEURON_PARAMETERS,
+    "neuron": NEURONS,
     "encoder": NETWORK_ENCODERS,
     "decoder": DECODER_PARAMETERS,
 }
@@ -48,8 +49,7 @@ class NetworkConfig(Config):
     learnable: tuple[str, ...] = ()
     """Constants that are learned, one value for each neuron, from the configured one: fields of
     ``neuron_parameters`` such as ``tau_mem``, ``v_threshold`` and ``beta``, with or without unit.
-    How they stay valid is told in ``snn_gym.spiking.neurons.learned``. The kernels know fixed
-    constants only: layers that learn some are stepped, which is about ten times slower."""
+    How they stay valid is told in ``snn_gym.spiking.neurons.learned``."""
     recurrent: bool = False
     """Whether every hidden layer's spikes come back to it, one time step later, through learned
     weights; a neuron's own spike too (Norse's ``autapses=True``)."""
@@ -102,11 +102,13 @@ class NetworkConfig(Config):
     def needs_state(self) -> bool:
         """Whether the network is of use only where its state is carried between decisions.
 
-        So with the encoder ``delta``, and with ``alif`` at one time step: it feels its input one
-        step late.
+        So with the encoder ``delta``, and at one time step with a neuron that feels its input one
+        step late, as ``alif`` does.
         """
         assert self.encoder_parameters is not None  # filled in above
-        late = self.time_steps == 1 and "alif" in (name for name, _ in self.layer_neurons)
+        late = self.time_steps == 1 and not all(
+            feels_at_once(equations(NEURONS[name])) for name, _ in self.layer_neurons
+        )
         return late or self.encoder_parameters.needs_previous
 
     def _fill(self, part: str) -> None:
@@ -225,7 +227,7 @@ def _typed(part: str, name: Any, given: Any) -> Any:
         hint = own if part == "neuron" else ""
         near = did_you_mean(str(name), types)
         raise ValueError(f"{part} {name!r} is unknown{near} allowed: {', '.join(types)}{hint}")
-    kind = types[name]
+    kind = types[name].Parameters if part == "neuron" else types[name]
     if given is None:
         return kind()
     if isinstance(given, Mapping):

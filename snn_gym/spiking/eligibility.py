@@ -14,12 +14,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from snn_gym.program.kernels import trace_kernel, traced_names
 from snn_gym.spiking.coding.decoders import Decoder
 from snn_gym.spiking.layers import SpikingLayer
-from snn_gym.spiking.neurons.backward_kernels import alif_thresholds, surrogate_derivative
-from snn_gym.spiking.neurons.base import FusedNeuron, Run
+from snn_gym.spiking.neurons.base import Array, LayerNeurons
 from snn_gym.spiking.neurons.eligibility_kernels import add_products, follow
-from snn_gym.spiking.neurons.forward_kernels import ALIF, VARIABLES, Array
+from snn_gym.spiking.neurons.fused import Kept, run_keeping
 
 
 class LayerGradients(NamedTuple):
@@ -53,14 +53,15 @@ class EligibilityTraces:
     """
 
     def __init__(self, layer: SpikingLayer, decoder: Decoder, batch: int) -> None:
-        if layer.recurrent is None or not layer.fusable or decoder.takes_maximum:
+        fixed = layer.fusable and not layer.learned
+        if layer.recurrent is None or not fixed or decoder.takes_maximum:
             raise ValueError(
                 "eligibility traces are of a recurrent layer of compiled neurons under a linear "
-                f"decoder, got recurrent={layer.recurrent is not None}, compiled={layer.fusable}, "
+                f"decoder, got recurrent={layer.recurrent is not None}, compiled={fixed}, "
                 f"maximum={decoder.takes_maximum}; use another neuron or decoder, or "
                 "SpikingNetwork.sequence"
             )
-        assert isinstance(layer.neuron, FusedNeuron)  # of a fusable layer
+        assert isinstance(layer.neuron, LayerNeurons)  # of a fusable layer
         self._layer, self._decoder, self._neuron = layer, decoder, layer.neuron
         self._channels = layer.linear.in_features
         synapses, size = self._channels + 1 + layer.size, layer.size
@@ -68,7 +69,7 @@ class EligibilityTraces:
         self._rest = layer.initial_state(batch, like)
         self._state = self._rest
         self._read = like.new_zeros(decoder.state_variables, batch, size)
-        variables, sums = VARIABLES[self._neuron.kind], len(decoder.coefficients)
+        variables, sums = len(self._neuron.state_names), len(decoder.coefficients)
         self._traces: Array = np.zeros((batch, size, variables, synapses), np.float32)
         self._gathered: Array = np.zeros((sums, batch, size, synapses), np.float32)
         self._carried: Array = np.zeros(
@@ -90,7 +91,7 @@ class EligibilityTraces:
         steps = self._decoder.coefficients.shape[1]
         decoded: Tensor
         with torch.no_grad():
-            run: Run = self._layer(signal, self._state, steps)
+            run = self._run(signal, steps)
             decoded, self._read = self._decoder(run.spikes, self._read)
         self._follow(self._sources(signal, run.spikes), run)
         self._state = run.final
@@ -124,6 +125,11 @@ class EligibilityTraces:
         self._traces[started] = 0.0
         self._carried[:, started] = 0.0
 
+    def _run(self, signal: Tensor, steps: int) -> Kept:
+        layer, keep = self._layer, traced_names(self._neuron.text)
+        currents = layer.currents(signal)
+        return run_keeping(self._neuron, keep, currents, self._state, steps, layer.recurrent_weight)
+
     def _sources(self, signal: Tensor, spikes: Tensor) -> Array:
         """Return what the synapses bring at every time step, (T, B, D + 1 + N)."""
         steps, batch, size = spikes.shape
@@ -134,12 +140,13 @@ class EligibilityTraces:
         sources[1:, :, -size:] = spikes[:-1].numpy()
         return sources
 
-    def _follow(self, sources: Array, run: Run) -> None:
+    def _follow(self, sources: Array, run: Kept) -> None:
         neuron, coefficients = self._neuron, self._decoder.coefficients.numpy()
-        voltages = run.voltages.numpy()
+        # (K, T, B, N) -> (B, N, K, T): a neuron's numbers side by side
+        kept = np.ascontiguousarray(run.kept.permute(2, 3, 0, 1).numpy())
         follow(
-            neuron.kind, neuron.constants, coefficients, sources, self._derivatives(voltages),
-            voltages, run.spikes.numpy(), self._traces, self._gathered,
+            trace_kernel(neuron.text, neuron.surrogate).address, neuron.constants,
+            np.float32(neuron.slope), coefficients, sources, kept, self._traces, self._gathered,
         )  # fmt: skip
         variables = self._decoder.state_variables
         if variables:
@@ -148,17 +155,3 @@ class EligibilityTraces:
             for q, s in np.ndindex(transition.shape):
                 self._gathered[q] += transition[q, s] * self._carried[s]
             self._carried[:] = self._gathered[-variables:]
-
-    def _derivatives(self, voltages: Array) -> Array:
-        """Return the surrogate's derivative (T, B, N) at the margins of potentials."""
-        neuron, margins = self._neuron, voltages.reshape(len(voltages), -1)
-        threshold = np.float32(neuron.v_threshold)
-        if neuron.kind == ALIF:
-            thresholds = np.empty_like(margins)
-            b = self._state[2].contiguous().numpy().reshape(-1)
-            alif_thresholds(neuron.constants, margins, b, thresholds)
-            margins, threshold = margins - thresholds, np.float32(0.0)
-        derivatives = np.empty_like(voltages)
-        code, slope = neuron.surrogate_code
-        surrogate_derivative(code, slope, threshold, margins.reshape(-1), derivatives.reshape(-1))
-        return derivatives

@@ -34,7 +34,7 @@ from snn_gym.spiking.coding.encoders import (
 )
 from snn_gym.spiking.coding.parameters import LearnablePopulationParameters, NetworkEncoder
 from snn_gym.spiking.layers import SpikingLayer
-from snn_gym.spiking.neurons.base import Neuron
+from snn_gym.spiking.neurons.base import LayerNeurons
 
 # Mean squared rate assumed for spike trains whose source is unknown: a fifth of the channels
 # active at half of the time steps.
@@ -44,7 +44,7 @@ _SPIKE_TRAIN_MEAN_SQUARE = 0.05
 _RECURRENT_SPREAD = 0.5
 
 
-def mean_square_rate(neuron: Neuron, time_steps: int) -> float:
+def mean_square_rate(neuron: LayerNeurons, time_steps: int) -> float:
     """Return the mean squared rate of neurons whose currents are as this module makes them.
 
     Where none fires within the time steps (``alif`` at one step), that of a spike at every step.
@@ -88,7 +88,7 @@ def input_mean_square(encoder: NetworkEncoder | None, time_steps: int) -> float:
 
 def initialise(
     layers: Sequence[SpikingLayer],
-    neurons: Sequence[Neuron],
+    neurons: Sequence[LayerNeurons],
     mean_square: float,
     time_steps: int,
 ) -> None:
@@ -101,10 +101,9 @@ def initialise(
         time_steps: T.
     """
     rates: dict[Any, float] = {}
-    for layer, given in zip(layers, neurons, strict=True):
-        neuron = given.written_out()
+    for layer, neuron in zip(layers, neurons, strict=True):
         current = neuron.rheobase(time_steps)
-        same = type(neuron), neuron.parameters  # as in most networks
+        same = neuron.text, neuron.parameters  # as in most networks
         if same not in rates:
             rates[same] = mean_square_rate(neuron, time_steps)
         _orthogonal(layer.linear.weight, current / math.sqrt(mean_square))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from snn_gym.spiking.neurons.base import Breaks, FusedNeuron, Neuron, Run, State
+from snn_gym.spiking.neurons.base import Breaks, LayerNeurons, Run, State
 from snn_gym.spiking.neurons.fused import run_fused, supports
 from snn_gym.spiking.neurons.learned import hidden_parameters
 from snn_gym.spiking.neurons.norse_cells import NorseCell
@@ -31,7 +31,7 @@ class SpikingLayer(nn.Module):
         self,
         inputs: int,
         size: int,
-        neuron: Neuron | NorseCell,
+        neuron: LayerNeurons | NorseCell,
         backend: str,
         *,
         recurrent: bool = False,
@@ -42,11 +42,11 @@ class SpikingLayer(nn.Module):
         self.neuron = neuron
         self.backend = backend
         self.size = size
-        learned = neuron.learned if isinstance(neuron, Neuron) else {}
+        learned = neuron.learned if isinstance(neuron, LayerNeurons) else {}
         self.learned = nn.ModuleDict(learned)
         # What a neuron or cell learns of its own is trained and saved with the layer.
         self.neuron_parameters = nn.ParameterDict(hidden_parameters(neuron, self.parameters()))
-        self.fusable = isinstance(neuron, FusedNeuron) and not learned and backend != "norse"
+        self.fusable = isinstance(neuron, LayerNeurons) and backend != "norse"
         """Whether the fused kernels run this layer where they support the input."""
 
     @property
@@ -99,13 +99,14 @@ class SpikingLayer(nn.Module):
         Raises:
             ValueError: The backend is ``fused`` and the kernels can't serve the input.
         """
-        currents, weight = self._currents(inputs), self.recurrent_weight
-        neuron = self._fused_neuron(currents)
-        if neuron is not None:
-            return run_fused(neuron, currents, state, time_steps, weight, breaks)
+        currents, weight = self.currents(inputs), self.recurrent_weight
+        if self._runs_fused(currents):
+            assert isinstance(self.neuron, LayerNeurons)  # of a fusable layer
+            return run_fused(self.neuron, currents, state, time_steps, weight, breaks)
         return self.neuron.run_stepped(currents, state, time_steps, weight, breaks)
 
-    def _currents(self, inputs: Tensor) -> Tensor:
+    def currents(self, inputs: Tensor) -> Tensor:
+        """Return what the synapses bring of inputs (K, B, inputs), (K, B, size)."""
         # One product for all K steps: (K, B, in) -> (K * B, in) -> (K, B, size)
         if supports(inputs):
             return spike_product(inputs, self.linear.weight, self.linear.bias)
@@ -113,16 +114,13 @@ class SpikingLayer(nn.Module):
         currents: Tensor = self.linear(inputs.reshape(steps * batch, -1))
         return currents.view(steps, batch, self.size)
 
-    def _fused_neuron(self, currents: Tensor) -> FusedNeuron | None:
-        """Return the neurons if the fused kernels run them on these currents, else None."""
+    def _runs_fused(self, currents: Tensor) -> bool:
+        """Tell whether the compiled kernels run the layer on these currents."""
         if not self.fusable:
-            return None
-        assert isinstance(self.neuron, FusedNeuron)
-        if supports(currents):
-            return self.neuron
-        if self.backend == "fused":
+            return False
+        if not supports(currents) and self.backend == "fused":
             raise ValueError(
                 f"backend 'fused' runs float32 on the CPU, got {currents.dtype} on "
                 f"{currents.device}, or a trace of it; use backend='auto'"
             )
-        return None
+        return supports(currents)

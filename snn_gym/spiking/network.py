@@ -100,7 +100,7 @@ class SpikingNetwork(BookkeepingModule):
         self._layers = layers  # a ModuleList forgets the type of its members
         readout, features = config.decoder_parameters, layers[-1].size
         self.decoder = make_decoder(readout, config.dt_ms, config.time_steps)
-        fusable = all(layer.fusable for layer in layers)
+        fusable = all(layer.fusable and not layer.learned for layer in layers)
         self.compiled = CompiledLayers(layers, self.decoder.coefficients) if fusable else None
         self.head = None if output_size is None else make_head(readout, features, output_size)
         self.output_size = features if output_size is None else output_size

@@ -15,13 +15,14 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from snn_gym.program.kernels import forward_kernel, surrogate_kernel
 from snn_gym.spiking.assembly import configured_neuron
 from snn_gym.spiking.coding.decoders import make_decoder
 from snn_gym.spiking.config import NetworkConfig
 from snn_gym.spiking.network import SpikingNetwork
 from snn_gym.spiking.neurons.backward_kernels import surrogate_derivative
-from snn_gym.spiking.neurons.base import FusedNeuron
-from snn_gym.spiking.neurons.forward_kernels import Array, population_layer, population_readout
+from snn_gym.spiking.neurons.base import Array, LayerNeurons
+from snn_gym.spiking.neurons.forward_kernels import population_layer, population_readout
 
 _LINEAR_DECODERS = ("mean_rate", "last_voltage")
 
@@ -68,8 +69,8 @@ class Population:
     """Spiking networks of one architecture that differ in their weights.
 
     Args:
-        config: What the networks are made of: the encoder ``constant``, feed-forward layers of a
-            neuron with compiled kernels, and a decoder that is linear in the spikes.
+        config: What the networks are made of: the encoder ``constant``, feed-forward layers of one
+            neuron, and a decoder that is linear in the spikes.
         input_size: Values D of an observation.
         output_size: Outputs O of the head.
 
@@ -94,7 +95,7 @@ class Population:
         return len(self.synapses)
 
     @property
-    def v_threshold(self) -> float:
+    def v_threshold(self) -> float | None:
         """Firing threshold of the hidden neurons at rest."""
         return self.neuron.v_threshold
 
@@ -173,8 +174,10 @@ class Population:
             voltages, spikes = np.empty(shape, np.float32), np.empty(shape, np.float32)
             rest = self.neuron.rest32
             room = np.empty((signal.shape[1] + len(rest), weight.shape[2]), np.float32)
+            neuron = self.neuron
+            kernel = forward_kernel(neuron.text, neuron.equations.moved_names[:1])
             population_layer(
-                self.neuron.kind, self.neuron.constants, rest, weight, bias, owners, signal,
+                kernel.address, neuron.constants, rest, weight, bias, owners, signal,
                 voltages, spikes, room,
             )  # fmt: skip
             all_voltages.append(voltages)
@@ -202,7 +205,7 @@ class Population:
             )
 
 
-def _checked(config: NetworkConfig) -> FusedNeuron:
+def _checked(config: NetworkConfig) -> LayerNeurons:
     """Return the neuron of a configuration that a population can run."""
     for name, allowed in (
         ("encoder", ("constant",)),
@@ -220,13 +223,7 @@ def _checked(config: NetworkConfig) -> FusedNeuron:
             f"a population of networks can't run neuron={config.neuron!r} of layers that differ; "
             "use one neuron for all layers"
         )
-    neuron = configured_neuron(config)
-    if not isinstance(neuron, FusedNeuron):
-        raise ValueError(
-            f"a population of networks can't run neuron {config.neuron!r}, which has no compiled "
-            "kernels; use 'lif_box', 'lif', 'iaf' or 'alif'"
-        )
-    return neuron
+    return configured_neuron(config)
 
 
 def _synapses(sizes: tuple[int, ...]) -> SynapseTable:
@@ -279,9 +276,11 @@ def surrogate_window(population: Population, voltages: Array) -> Array:
         voltages: Any shape, float32, compared with the threshold at rest.
     """
     neuron = population.neuron
-    at = np.append(voltages, np.float32(neuron.v_threshold)).astype(np.float32, copy=False)
-    derivative = np.empty_like(at)
-    surrogate_derivative(*neuron.surrogate_code, np.float32(neuron.v_threshold), at, derivative)
+    threshold = np.float32(neuron.v_threshold)
+    distances = np.append(voltages, threshold).astype(np.float32, copy=False) - threshold
+    derivative = np.empty_like(distances)
+    kernel = surrogate_kernel(neuron.surrogate).address
+    surrogate_derivative(kernel, np.float32(neuron.slope), distances, derivative)
     # Each derivative is greatest at the threshold, the last entry.
     result: Array = (derivative[:-1] / derivative[-1]).reshape(voltages.shape)
     return result

@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from snn_gym.spiking.neurons.forward_kernels import GAIN
 from snn_gym.spiking.population import Population, surrogate_window
 from snn_gym.synapses.plasticity import Nothing, PlasticityRule, Seen, State
 
@@ -71,7 +70,7 @@ def _follow(
     once, which numpy does as fast as compiled code.
     """
     steps, decisions = seen[0].shape[:2]
-    gain = np.full((1, 1), population.neuron.constants[GAIN], np.float64)
+    gain = np.full((1, 1), population.neuron.numbers.get("mem_gain", 1.0), np.float64)
     own, constants = weights.astype(np.float64), rule.constants or Nothing()
     found = np.empty((decisions, *weights.shape), np.float32)
     count = max(1, _AT_ONCE // weights.size)

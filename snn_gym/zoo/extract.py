@@ -11,8 +11,8 @@ from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.noise import ActionNoise, NormalActionNoise, VectorizedActionNoise
 from stable_baselines3.common.type_aliases import TrainFreq, TrainFrequencyUnit
 
+from snn_gym.program.neurons import NEURONS
 from snn_gym.spiking import NetworkConfig
-from snn_gym.spiking.neurons.parameters import NEURON_PARAMETERS
 from snn_gym.zoo.algorithms import ALGORITHMS, Settings, algorithm_name, make_settings
 from snn_gym.zoo.plain_data import as_plain_data
 from snn_gym.zoo.schedules import format_schedule
@@ -64,7 +64,7 @@ def extract_policy_arguments(model: BaseAlgorithm) -> dict[str, Any]:
     if arguments.pop("cell_factory", None) is not None:
         raise ValueError(
             "a network of cells from a cell_factory is code and can't be saved as data; use a "
-            f"registered neuron in NetworkConfig(neuron=...): {', '.join(NEURON_PARAMETERS)}"
+            f"registered neuron in NetworkConfig(neuron=...): {', '.join(NEURONS)}"
         )
     plain = as_plain_data(arguments, "policy arguments")
     # From the policy, which knows its default network.

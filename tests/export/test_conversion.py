@@ -15,8 +15,8 @@ from snn_gym.export import convert
 from snn_gym.export.conversion import _visited, largest_activations
 from snn_gym.learners import PPO
 from snn_gym.policies import SpikingActorCriticPolicy
-from snn_gym.spiking.neurons.parameters import SoftIAFParameters
-from snn_gym.spiking.neurons.registered import make_neuron
+from snn_gym.program.neurons import SoftIAFParameters
+from snn_gym.spiking.neurons.registered import make_neurons
 
 
 @settings(max_examples=50, deadline=None)
@@ -29,7 +29,7 @@ def test_spikes_of_a_constant_current_are_its_activation_rounded(
     current: float, threshold: float, steps: int
 ) -> None:
     parameters = SoftIAFParameters(v_threshold=threshold, v_start=threshold / 2)
-    neuron = make_neuron("iaf_soft", parameters, 1.0, "superspike", 5.0)
+    neuron = make_neurons("iaf_soft", parameters, 1.0, "superspike", 5.0)
     like = torch.zeros(1, 1, dtype=torch.float64)
     run = neuron.run_stepped(
         torch.full((1, 1, 1), current, dtype=torch.float64), neuron.initial_state(1, 1, like), steps

@@ -8,15 +8,16 @@ import numpy as np
 
 from snn_gym.export import PortableAgent, PortableLayer, PortableNormaliser
 from snn_gym.export.c_fixed import FixedSource
-from snn_gym.spiking.neurons.forward_kernels import LIF_BOX
+from snn_gym.program.neurons import LIFBox
 
 ZERO = np.zeros(1, np.float32)
 
 
 def one_neuron() -> PortableAgent:
-    constants = np.array([0.5, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0], np.float32)
+    # mem_gain, v_threshold, v_reset, v_leak
+    constants = np.array([0.5, 1.0, 0.0, 0.0], np.float32)
     layer = PortableLayer(
-        kind=LIF_BOX,
+        neuron=LIFBox,
         constants=constants,
         weights=np.array([[1.27]], np.float32),
         biases=np.array([0.25], np.float32),
@@ -48,7 +49,7 @@ def test_scales_are_those_worked_by_hand() -> None:
     tables = FixedSource(one_neuron(), "agent", "", [1.5]).tables
     assert tables["weights_1"].tolist() == [[127]]
     assert tables["biases_1"].tolist() == [1600]
-    assert tables["constants_1"].tolist() == [8192, 0, 0, 6400, 0, 0, 0]
+    assert tables["constants_1"].tolist() == [8192, 6400, 0, 0]
     assert tables["coefficients"].tolist() == [[1, 1, 1, 1]]
     assert tables["head_weights"].tolist() == [[127], [-50]]
     assert tables["head_biases"].tolist() == [0, 10]
@@ -62,4 +63,4 @@ def test_a_silent_layer_has_a_unit_and_large_peaks_no_fraction() -> None:
     quiet = FixedSource(replace(agent, layers=(silent,)), "agent", "", [1.0])
     assert quiet.tables["weights_1"].tolist() == [[0]]
     large = FixedSource(agent, "agent", "", [1e6])
-    assert large.tables["constants_1"][3] == 100  # 1 / 0.01
+    assert large.tables["constants_1"][1] == 100  # 1 / 0.01

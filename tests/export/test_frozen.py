@@ -17,7 +17,7 @@ from snn_gym.policies import (
     SpikingActorCriticPolicy,
     StatefulActorCriticPolicy,
 )
-from snn_gym.spiking.neurons.forward_kernels import ALIF, GAIN, IAF, LIF_BOX
+from snn_gym.program.neurons import ALIF, IAF, LIFBox
 from tests.export.made import CHOSEN, SEEN, STATELESS, build, observe, spiking
 from tests.policies.firing import made_to_fire
 
@@ -86,18 +86,19 @@ def test_a_current_is_quiet_up_to_what_just_makes_a_neuron_fire() -> None:
         return spiking(build(SpikingActorCriticPolicy, neuron=neuron)).layers[0]
 
     box = layer("lif_box")
-    assert box.kind == LIF_BOX
-    gain, threshold = box.constants[GAIN], box.constants[3]
+    assert box.neuron is LIFBox
+    gain, threshold = box.numbers["mem_gain"], box.numbers["v_threshold"]
     # v(T) = (1 - (1 - gain)^T) x from rest at 0
     assert quiet_current(box, 5) == pytest.approx(threshold / (1 - (1 - gain) ** 5), rel=1e-4)
     assert quiet_current(box, 1) == pytest.approx(threshold / gain, rel=1e-4)
     summing = layer("iaf")
-    assert summing.kind == IAF
-    assert quiet_current(summing, 4) == pytest.approx(summing.constants[3] / 4, rel=1e-4)
+    assert summing.neuron is IAF
+    fires_at = summing.numbers["v_threshold"] / 4
+    assert quiet_current(summing, 4) == pytest.approx(fires_at, rel=1e-4)
     adaptive = layer("alif")
-    assert adaptive.kind == ALIF
+    assert adaptive.neuron is ALIF
     assert quiet_current(adaptive, 1) == pytest.approx(1e6, rel=1e-4)  # arrives a step later
-    box.constants[GAIN] = 1.5  # overshoots: a smaller current may fire where a larger does not
+    box.constants[0] = 1.5  # its gain overshoots: less may fire where more does not
     assert quiet_current(box, 5) == -np.inf
 
 

@@ -43,7 +43,7 @@ def test_actions_are_those_of_the_policy(
 ) -> None:
     runtime = pytest.importorskip("onnxruntime")
     if "neuron_parameters" in network:
-        from snn_gym.spiking.neurons.parameters import LIFBoxParameters
+        from snn_gym.program.neurons import LIFBoxParameters
 
         network = {"neuron_parameters": LIFBoxParameters(**network["neuron_parameters"])}
     policy = build(kind, seen, chosen, **network)

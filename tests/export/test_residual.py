@@ -14,15 +14,15 @@ from hypothesis import strategies as st
 from snn_gym import load_pretrained
 from snn_gym.export import ResidualPolicy, choose_share, convert
 from snn_gym.export.residual import next_start
+from snn_gym.program.neurons import SoftIAFParameters
 from snn_gym.scoring import evaluate
 from snn_gym.spiking.neurons.base import Neuron
-from snn_gym.spiking.neurons.parameters import SoftIAFParameters
-from snn_gym.spiking.neurons.registered import make_neuron
+from snn_gym.spiking.neurons.registered import make_neurons
 
 
 @pytest.fixture(scope="module")
 def neuron() -> Any:
-    return make_neuron("iaf_soft", SoftIAFParameters(), 1.0, "superspike", 5.0)
+    return make_neurons("iaf_soft", SoftIAFParameters(), 1.0, "superspike", 5.0)
 
 
 def decide(neuron: Neuron, current: float, start: float, share: float, steps: int) -> Any:

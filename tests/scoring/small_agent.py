@@ -5,13 +5,14 @@ from __future__ import annotations
 import numpy as np
 
 from snn_gym.policies.portable_agent import PortableAgent, PortableLayer
+from snn_gym.program.neurons import LIFBox
 
 
 def layer(weights: list[list[float]], recurrent: list[list[float]] | None = None) -> PortableLayer:
     size, loop = len(weights[0]), None if recurrent is None else np.array(recurrent, np.float32)
     zeros = np.zeros(size, np.float32)
     return PortableLayer(
-        0, np.zeros(7, np.float32), np.array(weights, np.float32), zeros, loop, zeros[None]
+        LIFBox, np.zeros(4, np.float32), np.array(weights, np.float32), zeros, loop, zeros[None]
     )
 
 

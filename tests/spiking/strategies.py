@@ -6,14 +6,14 @@ import numpy as np
 import torch
 from hypothesis import strategies as st
 
-from snn_gym.spiking.config import NetworkConfig
-from snn_gym.spiking.neurons.parameters import (
+from snn_gym.program.neurons import (
     ALIFParameters,
     IAFParameters,
     LIFBoxParameters,
     LIFParameters,
     NeuronParameters,
 )
+from snn_gym.spiking.config import NetworkConfig
 
 SURROGATES = ("superspike", "arctan", "triangle", "sigmoid")
 

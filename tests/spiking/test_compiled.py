@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from snn_gym.spiking import NetworkConfig, SpikingNetwork, compiled
 from snn_gym.spiking.compiled import CompiledLayers
 from snn_gym.spiking.neurons import backward_kernels, event_kernels, forward_kernels, products
+from tests.program import kernels_in_python
 from tests.spiking.neurons import events_in_python
 from tests.spiking.strategies import NAMES, SURROGATES, network_configs, normal
 
@@ -236,6 +237,8 @@ def test_kernels_stay_within_their_arrays(
                 for name, kernel in list(vars(module).items()):
                     if hasattr(kernel, "py_func"):
                         monkeypatch.setattr(module, name, kernel.py_func)
+            for module in (forward_kernels, backward_kernels):
+                monkeypatch.setattr(module, "call", kernels_in_python.call)
             for name in ("add_rows", "lowest_bit"):
                 monkeypatch.setattr(event_kernels, name, getattr(events_in_python, name))
         with torch.no_grad():

@@ -12,6 +12,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from snn_gym.program.neurons import LIFBoxParameters, LIFParameters
 from snn_gym.spiking.assembly import todays_names
 from snn_gym.spiking.bookkeeping import full_state
 from snn_gym.spiking.coding.decoders import make_head
@@ -19,7 +20,6 @@ from snn_gym.spiking.coding.encoders import DeltaEncoder
 from snn_gym.spiking.coding.parameters import PopulationDecoderParameters
 from snn_gym.spiking.config import NetworkConfig
 from snn_gym.spiking.network import SpikingNetwork
-from snn_gym.spiking.neurons.parameters import LIFBoxParameters, LIFParameters
 from tests.spiking.strategies import ENCODERS, network_configs, normal
 from tests.spiking.tally import few_excused
 

@@ -8,17 +8,17 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from norse.torch.functional import iaf, lif, lsnn
 
-from snn_gym.spiking.config import NetworkConfig
-from snn_gym.spiking.network import SpikingNetwork
-from snn_gym.spiking.neurons.fused import run_fused
-from snn_gym.spiking.neurons.parameters import (
+from snn_gym.program.neurons import (
     ALIFParameters,
     IAFParameters,
     LIFBoxParameters,
     LIFParameters,
     NeuronParameters,
 )
-from snn_gym.spiking.neurons.registered import Neuron
+from snn_gym.spiking.config import NetworkConfig
+from snn_gym.spiking.network import SpikingNetwork
+from snn_gym.spiking.neurons.base import LayerNeurons
+from snn_gym.spiking.neurons.fused import run_fused
 from tests.spiking.neurons.test_fused import (
     DT_MS,
     drives,
@@ -36,7 +36,7 @@ def weight_of(size: int, seed: int, scale: float = 1.0) -> torch.Tensor:
     return normal(seed, size, size, scale=scale / size**0.5)
 
 
-def start_of(neuron: Neuron, batch: int, size: int, seed: int) -> tuple[torch.Tensor, ...]:
+def start_of(neuron: LayerNeurons, batch: int, size: int, seed: int) -> tuple[torch.Tensor, ...]:
     """A state of the neurons, and spikes of the step before."""
     return (*random_state(neuron, batch, size, seed), (normal(seed + 5, batch, size) > 0.5).float())
 
@@ -75,7 +75,7 @@ def test_a_literal_trace_of_two_neurons() -> None:
     weight = torch.tensor([[0.0, 0.5], [2.0, -1.0]])
     currents = torch.tensor([[1.5, 0.0], [0.0, 0.0], [0.75, 0.0], [0.0, 0.0]]).unsqueeze(1)
     start = (torch.zeros(1, 2), torch.zeros(1, 2))
-    for run in (run_fused, Neuron.run_stepped):
+    for run in (run_fused, LayerNeurons.run_stepped):
         spikes, voltages, (v, z), _ = run(neuron, currents, start, 4, weight)
         assert voltages[:, 0].tolist() == [[1.5, 0.0], [0.0, 2.0], [1.25, -1.0], [0.0, 2.0]]
         assert spikes[:, 0].tolist() == [[1.0, 0.0], [0.0, 1.0], [1.0, 0.0], [0.0, 1.0]]
@@ -122,7 +122,7 @@ def test_fused_equals_stepped_with_gradients(
     time_steps, batch, size = shape
     neuron = neuron_of(parameters, surrogate, slope)
     runs, gradients = [], []
-    for run in (run_fused, Neuron.run_stepped):
+    for run in (run_fused, LayerNeurons.run_stepped):
         steps = 1 if constant else time_steps
         currents = normal(seed, steps, batch, size, shift=0.5).requires_grad_()
         weight = weight_of(size, seed + 2, 0.5).requires_grad_()

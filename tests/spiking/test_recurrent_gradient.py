@@ -8,9 +8,9 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from snn_gym.spiking import ALIFParameters, Neuron, NeuronParameters
+from snn_gym.spiking import ALIFParameters, NeuronParameters
 from snn_gym.spiking.config import NetworkConfig
-from snn_gym.spiking.neurons.base import Breaks
+from snn_gym.spiking.neurons.base import Breaks, LayerNeurons
 from snn_gym.spiking.neurons.fused import run_fused
 from tests.spiking.neurons.test_fused import neuron_of
 from tests.spiking.strategies import SURROGATES, neuron_parameters, normal
@@ -19,7 +19,8 @@ from tests.spiking.test_sequence import BUILT_IN, build, carried, inputs_of, sha
 
 
 def detached_run(
-    neuron: Neuron, currents: Tensor, state: tuple[Tensor, ...], time_steps: int, weight: Tensor,
+    neuron: LayerNeurons, currents: Tensor, state: tuple[Tensor, ...], time_steps: int,
+    weight: Tensor,
     breaks: Breaks,
 ) -> tuple[Tensor, tuple[Tensor, ...]]:  # fmt: skip
     """Spikes and final state of a layer, stepped by autograd with recurrent spikes detached."""
@@ -53,7 +54,7 @@ def test_both_paths_equal_autograd_with_recurrent_spikes_detached(
     cuts = tuple(every is not None and k > 0 and k % every == 0 for k in range(rounds))
     breaks = Breaks(starts_of(rounds, batch, seed), cuts, recurrent_gradient=False)
     gradients, fired = [], []
-    for path in (detached_run, Neuron.run_stepped, run_fused):
+    for path in (detached_run, LayerNeurons.run_stepped, run_fused):
         steps = rounds if held else rounds * time_steps
         currents = normal(seed, steps, batch, size, shift=0.5).requires_grad_()
         weight = weight_of(size, seed + 2, 0.5).requires_grad_()

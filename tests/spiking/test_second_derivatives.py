@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from snn_gym.spiking import NetworkConfig, SpikingNetwork
-from snn_gym.spiking.neurons import adaptive_lif, base
+from snn_gym.spiking.neurons import base
 from snn_gym.spiking.neurons.surrogates import SURROGATES as DERIVATIVES
 from tests.spiking.strategies import DECODERS, normal
 
@@ -99,8 +99,7 @@ def test_stepped_equals_finite_differences_of_the_surrogates_network(
 ) -> None:
     # The Hessian that surrogate gradients stand for is that of the network with soft spikes, which
     # is defined everywhere. (That of hard spikes is not: a gradient jumps with every spike.)
-    for module in (base, adaptive_lif):
-        monkeypatch.setattr(module, "spike", _SoftSpike.apply)
+    monkeypatch.setattr(base, "spike", _SoftSpike.apply)
     config = NetworkConfig(
         hidden_sizes=(4, 3), time_steps=4, neuron=neuron, decoder=decoder, recurrent=recurrent,
         surrogate="sigmoid", surrogate_slope=2.0, backend="norse",

@@ -15,6 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
+from snn_gym.program.neurons import NEURONS, LIFBoxParameters
 from snn_gym.spiking import (
     NetworkConfig,
     Neuron,
@@ -24,8 +25,6 @@ from snn_gym.spiking import (
 )
 from snn_gym.spiking.neurons.base import Breaks
 from snn_gym.spiking.neurons.fused import run_fused
-from snn_gym.spiking.neurons.parameters import NEURON_PARAMETERS, LIFBoxParameters
-from snn_gym.spiking.neurons.registered import NEURONS
 from snn_gym.spiking.sequence import make_breaks
 from tests.spiking.neurons.test_fused import neuron_of, random_state
 from tests.spiking.strategies import (
@@ -54,18 +53,19 @@ class SlowParameters(NeuronParameters):
 class SlowNeuron(Neuron):
     """Two variables, so that a state that is carried in a wrong order is seen."""
 
-    state_names = ("v", "i")
+    Parameters = SlowParameters
+    state = ("v", "i")
 
-    def integrate(self, current: Tensor, state: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
-        v, i = state
-        return (0.75 * v + 0.5 * i, 0.5 * i + current)
+    @staticmethod
+    def integrate(p: Any, s: Any, x: Any) -> tuple[Any, ...]:
+        return (0.75 * s.v + 0.5 * s.i, 0.5 * s.i + x)
 
 
 @pytest.fixture(scope="module", autouse=True)
 def slow() -> Iterator[None]:
-    register_neuron("slow", SlowParameters, SlowNeuron)
+    register_neuron("slow", SlowNeuron)
     yield
-    del NEURON_PARAMETERS["slow"], NEURONS["slow"]
+    del NEURONS["slow"]
 
 
 def cell(size: int) -> torch.nn.Module:

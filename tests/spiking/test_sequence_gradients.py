@@ -12,9 +12,10 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from snn_gym.spiking import NetworkConfig, Neuron, RegulationParameters, SpikingNetwork
+from snn_gym.program.neurons import NeuronParameters
+from snn_gym.spiking import NetworkConfig, RegulationParameters, SpikingNetwork
+from snn_gym.spiking.neurons.base import LayerNeurons
 from snn_gym.spiking.neurons.fused import run_fused
-from snn_gym.spiking.neurons.parameters import NeuronParameters
 from snn_gym.spiking.sequence import make_breaks, run_layers
 from tests.spiking.neurons.test_fused import neuron_of
 from tests.spiking.strategies import SURROGATES, neuron_parameters, normal
@@ -44,7 +45,7 @@ def test_gradients_of_the_kernels_equal_the_stepped_path(
     neuron = neuron_of(parameters, surrogate, 2.0)
     breaks = breaks_of(rounds, batch, seed, every)
     runs, gradients = [], []
-    for path in (run_fused, Neuron.run_stepped):
+    for path in (run_fused, LayerNeurons.run_stepped):
         steps = rounds if held else rounds * time_steps
         currents = normal(seed, steps, batch, size, shift=0.5).requires_grad_()
         weight = weight_of(size, seed + 2, 0.5).requires_grad_() if recurrent else None

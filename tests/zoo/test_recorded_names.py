@@ -12,8 +12,7 @@ import pytest
 
 import snn_gym
 from snn_gym.cli import main
-from snn_gym.spiking.neurons.parameters import NEURON_PARAMETERS, LIFBoxParameters
-from snn_gym.spiking.neurons.registered import NEURONS
+from snn_gym.program.neurons import NEURONS, LIFBox, LIFBoxParameters
 from tests.edits import edit_json
 
 PAYLOAD = "payload:CartPole-v1"
@@ -106,12 +105,15 @@ def test_a_neuron_that_is_not_registered_says_what_to_do(tmp_path: Path) -> None
     class OwnParameters(LIFBoxParameters):
         pass
 
-    NEURON_PARAMETERS["own"], NEURONS["own"] = OwnParameters, NEURONS["lif_box"]
+    class Own(LIFBox):
+        Parameters = OwnParameters
+
+    NEURONS["own"] = Own
     try:
         model = snn_gym.make_agent("ppo-lif", "CartPole-v1", network={"neuron": "own"})
         folder = snn_gym.save_agent(model, tmp_path)
     finally:
-        del NEURON_PARAMETERS["own"], NEURONS["own"]
+        del NEURONS["own"]
     message = "neuron 'own' is unknown; .*: import the package that registers it first"
     with pytest.raises(ValueError, match=message) as caught:
         snn_gym.load_agent(folder)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, TypeVar
 
 import numpy as np
@@ -22,7 +22,7 @@ from snn_gym.spiking.measures.measure import Array, FloatArray, Measure
 from snn_gym.spiking.measures.neurons import firing_rate_hz
 from snn_gym.spiking.measures.synapses import delayed, drive
 from snn_gym.spiking.network import SpikingNetwork
-from snn_gym.spiking.neurons.base import Neuron
+from snn_gym.spiking.neurons.base import LayerNeurons
 from snn_gym.spiking.neurons.surrogates import surrogate_half_width
 from snn_gym.spiking.recording import LayerRecording, Recording
 
@@ -174,11 +174,12 @@ def _half_widths(
     if told is not None:
         return dict.fromkeys(driven, told)
     # Each layer's own neurons, because a controller may have moved their slope.
-    neurons = [] if network is None else [layer.neuron for layer in network.layers]
+    layers: Iterable[Any] = () if network is None else network.layers
+    neurons = [layer.neuron for layer in layers]
     return {
         name: surrogate_half_width(neuron.surrogate, neuron.slope)
         for name, neuron in zip(driven, neurons, strict=False)
-        if isinstance(neuron, Neuron)
+        if isinstance(neuron, LayerNeurons)
     }
 
 

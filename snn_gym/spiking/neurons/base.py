@@ -1,7 +1,7 @@
-"""``Neuron``, the base of all neurons: its step, and the stepped run of a layer.
+"""``LayerNeurons``, the neurons of one layer: their step, and the stepped run of all time steps.
 
-``run_stepped`` calls a neuron's step once per time step. It is the reference (any device and
-dtype, differentiable twice) that the fused kernels of the registered neurons are tested against.
+``run_stepped`` evaluates a neuron's text once per time step. It is the reference (any device and
+dtype, differentiable twice) that the compiled kernels of the same text are tested against.
 """
 
 from __future__ import annotations
@@ -9,32 +9,37 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from functools import cached_property, lru_cache
+from types import SimpleNamespace
 from typing import NamedTuple, cast
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from snn_gym.spiking.neurons.backward_kernels import SURROGATE_CODES
-from snn_gym.spiking.neurons.forward_kernels import (
-    ADAPT_GAIN,
-    BETA,
-    CONSTANTS,
-    CURRENT_GAIN,
-    GAIN,
-    LEAK,
-    RESET,
-    THRESHOLD,
-    Array,
+from snn_gym.program.expressions import Expression, evaluate, names_in
+from snn_gym.program.neuron import (
+    MOVED,
+    SPIKE,
+    Equations,
+    Neuron,
+    NeuronParameters,
+    autonomous,
+    constant_of,
+    equations,
+    is_affine,
+    threshold,
 )
 from snn_gym.spiking.neurons.learned import LearnedConstant
-from snn_gym.spiking.neurons.parameters import NeuronParameters
+from snn_gym.spiking.neurons.norse_neurons import norse_integrate
 from snn_gym.spiking.neurons.surrogates import spike
 
-_TAUS = (("tau_mem_ms", GAIN, 1), ("tau_syn_ms", CURRENT_GAIN, -1), ("tau_adapt_ms", ADAPT_GAIN, 1))
-_POTENTIALS = (("v_threshold", THRESHOLD), ("v_reset", RESET), ("v_leak", LEAK), ("beta", BETA))
+Array = NDArray[np.float32]
+_LARGEST, _HALVINGS = 1e6, 60
+"""Currents up to here are tried for the least one that makes a neuron fire, and how often an
+interval is halved."""
 
 State = tuple[Tensor, ...]
 """State variables of a layer, each (B, N); the first is the membrane potential."""
@@ -198,45 +203,57 @@ class Stepped(ABC):
         return self.v_threshold
 
 
-def per_second(tau_ms: float) -> Tensor:
-    """Return the inverse of a time constant, as Norse takes it (1/s)."""
-    return torch.tensor(1000.0 / tau_ms)
-
-
-class Neuron(Stepped):
-    """A neuron that fires at a threshold, with our surrogate gradients.
-
-    A subclass gives ``state_names`` and ``integrate``, and is added by ``register_neuron``.
+class LayerNeurons(Stepped):
+    """The neurons of one layer, with our surrogate gradients.
 
     Args:
+        text: The neuron.
         parameters: Parameters of the neuron.
         dt_ms: Length of a time step (ms).
         surrogate: Name of the surrogate gradient.
         slope: Slope of the surrogate gradient.
+        by_norse: Whether Norse's step function integrates, for the neurons that it has, in place
+            of the text; spikes and potentials are the same bit for bit.
     """
 
-    state_names: tuple[str, ...]
-    """Names of the state variables, the membrane potential ``v`` first."""
-    v_threshold: float
-
     def __init__(
-        self, parameters: NeuronParameters, dt_ms: float, surrogate: str, slope: float
+        self,
+        text: type[Neuron],
+        parameters: NeuronParameters,
+        dt_ms: float,
+        surrogate: str,
+        slope: float,
+        *,
+        by_norse: bool = False,
     ) -> None:
+        self.text = text
         self.parameters = parameters
         self.dt_ms = dt_ms
-        self.dt_s = dt_ms / 1000.0
         self.surrogate = surrogate
         self.slope = slope
-        self.v_threshold = parameters.v_threshold
+        self.by_norse = by_norse
         self.learned: dict[str, LearnedConstant] = {}
         """Constants that are learned, by the parameters' field."""
-        self._threshold = torch.tensor(parameters.v_threshold)
-        self._reset = torch.tensor(parameters.v_reset)
-        self._gains = {
-            field.name: self.dt_s * per_second(getattr(parameters, field.name))
-            for field in fields(parameters)
-            if field.name.startswith("tau_")
-        }
+        self.numbers = dict(text.constants(parameters, dt_ms))
+        """The configured constants by name."""
+        rounded = {x: float(np.float32(value)) for x, value in self.numbers.items()}
+        self._fixed = SimpleNamespace(**rounded)
+        used = self.equations.constants
+        self.constants: Array = np.array([[rounded[x]] for x in used], np.float32).reshape(-1, 1)
+        """(P, 1) float32, what the kernels read, in the order of the equations."""
+        self.v_threshold = self._threshold_at_rest()
+        # (S, 1), for acting, where every microsecond counts
+        self.rest32: Array = np.array(self.rest, dtype=np.float32)[:, np.newaxis]
+
+    @property
+    def equations(self) -> Equations:
+        """The neuron as expressions."""
+        return equations(self.text)
+
+    @property
+    def state_names(self) -> tuple[str, ...]:
+        """Names of the state variables, the recorded one first."""
+        return self.text.state
 
     def learn(self, names: Iterable[str], size: int) -> None:
         """Let constants be learned, with a value for each neuron, from the configured one.
@@ -249,36 +266,89 @@ class Neuron(Stepped):
             if name in self.parameters.learnable_fields:
                 self.learned[name] = LearnedConstant(name, self.parameters, self.dt_ms, size)
 
-    def gain(self, tau: str) -> Tensor:
-        """Return ``dt / tau`` of a time constant, (N,) where it is learned.
+    @property
+    def values(self) -> SimpleNamespace:
+        """The constants by name: numbers, or tensors (N,) where they are learned."""
+        if not self.learned:
+            return self._fixed
+        learned = {constant_of(x): constant.value for x, constant in self.learned.items()}
+        return SimpleNamespace(**{**vars(self._fixed), **learned})
+
+    def own_constants(self, size: int) -> Tensor:
+        """Return the constants of neurons that learn some, (P, N), in the order of the equations.
 
         Args:
-            tau: Field of the parameters.
+            size: Neurons N of the layer.
         """
-        return self.learned[tau].value if tau in self.learned else self._gains[tau]
+        values = self.values
+        found = (torch.as_tensor(getattr(values, x)) for x in self.equations.constants)
+        return torch.stack([x.expand(size) for x in found])
 
-    @property
-    def firing_threshold(self) -> Tensor:
-        """The threshold at rest, (N,) where it is learned."""
-        learned = self.learned.get("v_threshold")
-        return self._threshold if learned is None else learned.value
+    def with_values(self, constants: Tensor) -> LayerNeurons:
+        """Return neurons with given constants, from which a gradient leads to them.
+
+        Args:
+            constants: (P, N), as ``own_constants`` returns them.
+        """
+        made = configured(self)
+        by_name = dict(zip(self.equations.constants, constants, strict=True))
+        made._fixed = SimpleNamespace(**{**vars(self._fixed), **by_name})
+        return made
+
+    def _threshold_at_rest(self) -> float | None:
+        """Return what the recorded variable is compared with at rest, None if with nothing."""
+        compared = threshold(self.equations)
+        if compared is None:
+            return None
+        given = dict(zip(self.equations.moved_names, self.rest, strict=True))
+        return float(evaluate([compared], {**self.numbers, **given})[0])
 
     def thresholds(self, spikes: Tensor, entered: State) -> Tensor | float | None:
         """Return what the potentials of a run were compared with; as ``Stepped.thresholds``."""
-        if "v_threshold" not in self.learned:
-            return super().thresholds(spikes, entered)
-        return self.firing_threshold.detach().expand_as(spikes)
+        compared, text = threshold(self.equations), self.equations
+        if compared is None:
+            return None
+        values = vars(self.values)
+        found = set(names_in(compared))
+        if not found.intersection(text.moved_names):
+            value = evaluate([compared], values)[0]
+            learned = isinstance(value, Tensor)
+            return value.detach().expand_as(spikes) if learned else self.v_threshold
+        following = autonomous(text)
+        if not found.intersection(text.moved_names) <= {MOVED + x for x in following}:
+            return None
+        return self._followed(compared, following, spikes, entered)
+
+    def _followed(
+        self, compared: Expression, following: tuple[str, ...], spikes: Tensor, entered: State
+    ) -> Tensor:
+        """Return thresholds (L * T, B, N) that only spikes and time move."""
+        text, values = self.equations, vars(self.values)
+        places = [text.state.index(x) for x in following]
+        state = [entered[s].view(-1, *spikes.shape[1:]) for s in places]
+        met = []
+        # (L * T, B, N) -> (L, T, B, N): all environment steps at once, time step by time step
+        for z in spikes.view(len(state[0]), -1, *spikes.shape[1:]).unbind(1):
+            before = {**values, **dict(zip(following, state, strict=True))}
+            moved = evaluate([text.moved[s] for s in places], before)
+            names = (MOVED + x for x in following)
+            after = {**values, **dict(zip(names, moved, strict=True)), SPIKE: z}
+            threshold_now, *state = evaluate([compared, *(text.after[s] for s in places)], after)
+            met.append(threshold_now)
+        return torch.stack(met, dim=1).flatten(0, 1)
 
     @property
     def rest(self) -> tuple[float, ...]:
-        """Value of each state variable at the start of an episode."""
-        return (getattr(self.parameters, "v_leak", 0.0), *(0.0 for _ in self.state_names[1:]))
+        """Value of each state variable at the start of an episode, for configured constants."""
+        return tuple(float(x) for x in self.text.rest(SimpleNamespace(**self.numbers)))
 
     def initial_state(self, batch: int, size: int, like: Tensor) -> State:
         """Return the state of ``size`` neurons at rest, each variable (batch, size)."""
-        return tuple(like.new_full((batch, size), value) for value in self.rest)
+        if not self.learned:
+            return tuple(like.new_full((batch, size), value) for value in self.rest)
+        rest = (torch.as_tensor(x).detach().to(like) for x in self.text.rest(self.values))
+        return tuple(x.expand(batch, size) for x in rest)
 
-    @abstractmethod
     def integrate(self, current: Tensor, state: State) -> State:
         """Return the state after one time step without spike or reset.
 
@@ -286,69 +356,69 @@ class Neuron(Stepped):
             current: Input (B, N).
             state: State variables, each (B, N).
         """
-
-    def written_out(self) -> Neuron:
-        """Return a neuron that does the same bit for bit and waits for no library's import.
-
-        For making a network; its constants are the configured ones.
-        """
-        return self
+        if self.by_norse:
+            by_norse = norse_integrate(self.text, self.parameters, self.dt_ms, self.learned)
+            if by_norse is not None:
+                return by_norse(current, state)
+        s = SimpleNamespace(**dict(zip(self.text.state, state, strict=True)))
+        return tuple(self.text.integrate(self.values, s, current))
 
     def step(self, current: Tensor, state: State) -> tuple[Tensor, Tensor, State]:
         """Advance one time step, fire above the threshold and reset; as ``Stepped.step``."""
-        voltage, *others = self.integrate(current, state)
-        z = spike(voltage - self.firing_threshold, self.surrogate, self.slope)
-        v = (1 - z) * voltage + z * self._reset
-        return z, voltage, (v, *others)
+        moved, p = self.integrate(current, state), self.values
+        s = SimpleNamespace(**dict(zip(self.text.state, moved, strict=True)))
+        z = spike(self.text.margin(p, s), self.surrogate, self.slope)
+        return z, moved[0], tuple(self.text.after(p, s, z))
 
     def rheobase(self, time_steps: int) -> float:
         """Return the least constant current that fires a resting neuron within ``time_steps``.
 
-        The initial weights are scaled by it. The potential below threshold is taken as linear in
-        the current, so two integrations suffice; a neuron of which that is not true overrides this.
+        The initial weights are scaled by it. Of neurons that are affine below their threshold, two
+        integrations tell it; for others currents are tried.
 
         Args:
             time_steps: T.
         """
         if self.learned:  # for the configured constants
-            fixed = type(self)(self.parameters, self.dt_ms, self.surrogate, self.slope)
-            return fixed.rheobase(time_steps)
+            return configured(self).rheobase(time_steps)
+        if self.v_threshold is None or not is_affine(self.equations):
+            return self._sought_rheobase(time_steps)
         currents = torch.tensor([[0.0, 1.0]], dtype=torch.float64)
-        state = self.initial_state(1, 2, currents)
-        least = math.inf
-        for _ in range(time_steps):
+        state, least = self.initial_state(1, 2, currents), math.inf
+        # An input may be felt late, and so a neuron that none has reached is run on.
+        for t in range(time_steps + len(self.text.state)):
+            if t >= time_steps and least < math.inf:
+                break
             state = self.integrate(currents, state)
             at_rest, driven = state[0][0].tolist()
             if driven > at_rest:
                 least = min(least, (self.v_threshold - at_rest) / (driven - at_rest))
         return least
 
+    def _sought_rheobase(self, time_steps: int) -> float:
+        """Return the least current that fires, by halving, infinity if none does."""
+        low, high = 0.0, 1.0
+        while not self._fires(high, time_steps):
+            low, high = high, 2.0 * high
+            if high > _LARGEST:
+                return math.inf
+        for _ in range(_HALVINGS):
+            middle = (low + high) / 2.0
+            low, high = (low, middle) if self._fires(middle, time_steps) else (middle, high)
+        return high
 
-class FusedNeuron(Neuron):
-    """A neuron that compiled kernels know, which run all time steps of a layer in one call.
+    def _fires(self, current: float, time_steps: int) -> bool:
+        held = torch.full((1, 1), current, dtype=torch.float64)
+        run = self.run_stepped(held[None], self.initial_state(1, 1, held), time_steps)
+        return bool(run.spikes.any())
 
-    Their spikes and voltages equal those of ``run_stepped`` bit for bit, their gradients agree to
-    float32 accuracy. The kernels know no constants that are learned: such neurons are stepped.
+
+def configured(neurons: LayerNeurons) -> LayerNeurons:
+    """Return neurons whose constants are all the configured ones.
+
+    Args:
+        neurons: Neurons that may have learned some.
     """
-
-    kind: int
-    """What the kernels know the neuron as."""
-
-    def __init__(
-        self, parameters: NeuronParameters, dt_ms: float, surrogate: str, slope: float
-    ) -> None:
-        super().__init__(parameters, dt_ms, surrogate, slope)
-        self.constants: Array = np.zeros(len(CONSTANTS), dtype=np.float32)
-        self.constants[GAIN] = 1.0
-        for field, place, sign in _TAUS:
-            if field in self._gains:
-                self.constants[place] = sign * self._gains[field].item()
-        for field, place in _POTENTIALS:
-            self.constants[place] = getattr(parameters, field, 0.0)
-        # (S, 1), for acting, where every microsecond counts
-        self.rest32: Array = np.array(self.rest, dtype=np.float32)[:, np.newaxis]
-
-    @property
-    def surrogate_code(self) -> tuple[int, np.float32]:
-        """What the kernels know the surrogate gradient as, and its slope."""
-        return SURROGATE_CODES[self.surrogate], np.float32(self.slope)
+    return LayerNeurons(
+        neurons.text, neurons.parameters, neurons.dt_ms, neurons.surrogate, neurons.slope
+    )

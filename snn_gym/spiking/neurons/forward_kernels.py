@@ -1,19 +1,17 @@
-"""Fused T-step neuron kernels, forward (numba, CPU, float32).
+"""Fused T-step kernels of layers and networks, forward (numba, CPU, float32).
 
-Each kernel runs all ``T`` time steps of one layer in a single compiled call. A layer of ``N``
-neurons on a batch of ``B`` is seen as ``M = B * N`` independent elements; arrays are ``(T, M)``,
-contiguous, float32, and the state is ``(S, M)``, a row for each variable. The arithmetic of a time
-step is that of ``step_kernels``, hence Norse's: for equal input currents spikes and voltages are
-equal to Norse's bit for bit. It has no branches, which lets the compiler turn inner loops into
-vector instructions. Products with spikes add weights of the neurons that fired
-(``event_kernels``), in an order of their own: there, equality with Norse ends at a spike whose
-margin is within rounding.
+Each runs all ``T`` time steps of one layer in a single compiled call. A layer of ``N`` neurons on a
+batch of ``B`` is seen as ``M = B * N`` independent elements; arrays are ``(T, M)``, contiguous,
+float32, and the state is ``(S, M)``, a row for each variable. What a neuron does stands in its own
+kernel, printed from its text (``snn_gym.program.kernels``), which these know by its address.
+Products with spikes add weights of the neurons that fired (``event_kernels``), in an order of their
+own: there, equality with Norse ends at a spike whose margin is within rounding.
 
-A kernel writes ``voltages`` (the membrane potential that is compared with the threshold, before
-the reset) and ``spikes``, and updates the state in place. ``currents`` of shape ``(1, M)`` mean the
-same input at every time step. ``constants`` are a neuron's numbers at the places ``GAIN`` to
-``BETA``. A sequence is ``L`` environment steps of ``T`` time steps: arrays are ``(L * T, M)``,
-inputs held over an environment step ``(L, M)``.
+A kernel writes ``spikes`` and what is kept of a time step, ``kept`` (K, T, M) with the recorded
+variable first, and updates the state in place. ``currents`` of shape ``(1, M)`` mean the same input
+at every time step. ``constants`` are (P, 1), or (P, N) where neurons have their own. A sequence is
+``L`` environment steps of ``T`` time steps: arrays are ``(L * T, M)``, inputs held over an
+environment step ``(L, M)``.
 """
 
 from __future__ import annotations
@@ -22,130 +20,65 @@ import numpy as np
 from numpy.typing import NDArray
 
 from snn_gym.compilation import njit
+from snn_gym.program.calls import call
 from snn_gym.spiking.neurons.event_kernels import (
     Room,
     add_products,
     event_room,
     keep_strips,
 )
-from snn_gym.spiking.neurons.step_kernels import alif_step, iaf_step, lif_box_step, lif_step
 
 Array = NDArray[np.float32]
 
-LIF_BOX, IAF, LIF, ALIF = range(4)
-VARIABLES = (1, 1, 2, 3)
-"""Kinds of neuron, and how many state variables each has: potential, current, threshold."""
-
-SCRATCH = 4 + max(VARIABLES) + 1
-"""Rows of scratch: currents, two for spikes, a time step's currents, and state."""
-
-CONSTANTS = GAIN, CURRENT_GAIN, LEAK, THRESHOLD, RESET, ADAPT_GAIN, BETA = range(7)
-"""Places in the constants: ``dt / tau_mem``, ``-dt / tau_syn``, resting potential, threshold at
-rest, potential after a spike, ``dt / tau_adapt``, and the threshold's rise by a spike."""
-
-
-@njit(cache=True, error_model="numpy", _nrt=False)
-def _lif_box(constants: Array, currents: Array, v: Array, voltages: Array, spikes: Array) -> None:
-    gain, leak = constants[GAIN], constants[LEAK]
-    threshold, reset = constants[THRESHOLD], constants[RESET]
-    moving = 1 if currents.shape[0] > 1 else 0
-    for t in range(voltages.shape[0]):
-        s = t * moving
-        for m in range(v.size):
-            voltages[t, m], spikes[t, m], v[m] = lif_box_step(
-                gain, leak, threshold, reset, v[m], currents[s, m]
-            )
-
-
-@njit(cache=True, error_model="numpy", _nrt=False)
-def _iaf(constants: Array, currents: Array, v: Array, voltages: Array, spikes: Array) -> None:
-    threshold, reset = constants[THRESHOLD], constants[RESET]
-    moving = 1 if currents.shape[0] > 1 else 0
-    for t in range(voltages.shape[0]):
-        s = t * moving
-        for m in range(v.size):
-            voltages[t, m], spikes[t, m], v[m] = iaf_step(threshold, reset, v[m], currents[s, m])
-
-
-@njit(cache=True, error_model="numpy", _nrt=False)
-def _lif(
-    constants: Array, currents: Array, v: Array, i: Array, voltages: Array, spikes: Array
-) -> None:
-    gain, current_gain, leak = constants[GAIN], constants[CURRENT_GAIN], constants[LEAK]
-    threshold, reset = constants[THRESHOLD], constants[RESET]
-    moving = 1 if currents.shape[0] > 1 else 0
-    for t in range(voltages.shape[0]):
-        s = t * moving
-        for m in range(v.size):
-            voltages[t, m], spikes[t, m], v[m], i[m] = lif_step(
-                gain, current_gain, leak, threshold, reset, v[m], i[m], currents[s, m]
-            )
-
-
-@njit(cache=True, error_model="numpy", _nrt=False)
-def _alif(
-    constants: Array, currents: Array, v: Array, i: Array, b: Array, voltages: Array, spikes: Array
-) -> None:
-    gain, current_gain, leak = constants[GAIN], constants[CURRENT_GAIN], constants[LEAK]
-    base, reset = constants[THRESHOLD], constants[RESET]
-    adapt_gain, beta = constants[ADAPT_GAIN], constants[BETA]
-    moving = 1 if currents.shape[0] > 1 else 0
-    for t in range(voltages.shape[0]):
-        s = t * moving
-        for m in range(v.size):
-            voltages[t, m], spikes[t, m], v[m], i[m], threshold = alif_step(
-                gain, current_gain, leak, base, reset, adapt_gain, v[m], i[m], b[m], currents[s, m]
-            )
-            b[m] = threshold + spikes[t, m] * beta
+SCRATCH = 4
+"""Rows of scratch before those of the state: currents, two for spikes, a time step's currents."""
 
 
 @njit(cache=True, error_model="numpy", _nrt=False)
 def forward(
-    kind: int, constants: Array, currents: Array, state: Array, voltages: Array, spikes: Array
+    kernel: int, constants: Array, currents: Array, state: Array, kept: Array, spikes: Array
 ) -> None:
-    """Run all time steps of a layer of neurons of that kind."""
-    if kind == LIF_BOX:
-        _lif_box(constants, currents, state[0], voltages, spikes)
-    elif kind == IAF:
-        _iaf(constants, currents, state[0], voltages, spikes)
-    elif kind == LIF:
-        _lif(constants, currents, state[0], state[1], voltages, spikes)
-    else:
-        _alif(constants, currents, state[0], state[1], state[2], voltages, spikes)
+    """Run all time steps of a layer; ``kept`` (K, T, M) gets what the kernel keeps."""
+    elements = state.shape[1]
+    call(
+        kernel, constants, currents, 1 if currents.shape[0] > 1 else 0, state, kept,
+        max(kept.strides[0] // 4, 1), spikes, spikes.shape[0], elements,
+        constants.shape[1], elements,
+    )  # fmt: skip
 
 
 @njit(cache=True, error_model="numpy", _nrt=False)
 def recurrent_forward(
-    kind: int, constants: Array, weight: Array, currents: Array, previous: Array, state: Array,
-    voltages: Array, spikes: Array, total: Array, events: Room,
+    kernel: int, constants: Array, weight: Array, currents: Array, previous: Array, state: Array,
+    kept: Array, spikes: Array, total: Array, events: Room,
 ) -> None:  # fmt: skip
-    """Run all time steps of a recurrent layer of neurons of that kind.
+    """Run all time steps of a recurrent layer.
 
     ``weight`` (S, N, ``COLUMNS``) are strips; ``previous`` (M,) are the spikes of the step before
     the first; ``total`` (M,) and ``events`` are scratch.
     """
     size, given = weight.shape[1], total.reshape(1, total.size)
     moving = 1 if currents.shape[0] > 1 else 0
-    for t in range(voltages.shape[0]):
+    for t in range(spikes.shape[0]):
         for m in range(total.size):
             total[m] = currents[t * moving, m]
         source = previous if t == 0 else spikes[t - 1]
         add_products(source.reshape(-1, size), weight, total.reshape(-1, size), events)
-        forward(kind, constants, given, state, voltages[t : t + 1], spikes[t : t + 1])
+        forward(kernel, constants, given, state, kept[:, t : t + 1], spikes[t : t + 1])
 
 
 @njit(cache=True, error_model="numpy", _nrt=False)
 def _run_layer(
-    kind: int, constants: Array, weight: Array, currents: Array, state: Array,
-    voltages: Array, spikes: Array, total: Array, events: Room,
+    kernel: int, constants: Array, weight: Array, currents: Array, state: Array,
+    kept: Array, spikes: Array, total: Array, events: Room,
 ) -> None:  # fmt: skip
     """Run a layer's time steps; with recurrent weights its last state variable is the spikes."""
     if weight.shape[0] == 0:
-        forward(kind, constants, currents, state, voltages, spikes)
+        forward(kernel, constants, currents, state, kept, spikes)
     else:
         last = state.shape[0] - 1
         recurrent_forward(
-            kind, constants, weight, currents, state[last], state[:last], voltages, spikes,
+            kernel, constants, weight, currents, state[last], state[:last], kept, spikes,
             total, events,
         )  # fmt: skip
         for m in range(total.size):
@@ -154,18 +87,24 @@ def _run_layer(
 
 @njit(cache=True, error_model="numpy")
 def _reset(starts: NDArray[np.bool_], rest: Array, state: Array) -> None:
-    """Set the state of samples that start an episode to ``rest`` (S, 1), spikes after it to 0."""
+    """Set the state of samples that start an episode to ``rest``, spikes after it to 0.
+
+    ``rest`` is (S, 1), or (S, N) where neurons differ.
+    """
     size = state.shape[1] // starts.size
     for b in range(starts.size):
         for s in range(state.shape[0] * int(starts[b])):
-            value = rest[s, 0] if s < rest.shape[0] else np.float32(0.0)
-            state[s, b * size : (b + 1) * size] = value
+            for n in range(size):
+                value = np.float32(0.0)
+                if s < rest.shape[0]:
+                    value = rest[s, n if rest.shape[1] > 1 else 0]
+                state[s, b * size + n] = value
 
 
 @njit(cache=True, error_model="numpy")
 def sequence_forward(
-    kind: int, constants: Array, weight: Array, currents: Array, starts: NDArray[np.bool_],
-    rest: Array, state: Array, entered: Array, voltages: Array, spikes: Array,
+    kernel: int, constants: Array, weight: Array, currents: Array, starts: NDArray[np.bool_],
+    rest: Array, state: Array, entered: Array, kept: Array, spikes: Array,
 ) -> None:  # fmt: skip
     """Run all environment steps of a layer; samples in ``starts`` (L, B) are reset before theirs.
 
@@ -173,14 +112,14 @@ def sequence_forward(
     ``state`` is the spikes before. ``entered`` (L, S, M) gets the state that each step begins in.
     """
     rounds = starts.shape[0]
-    steps, held = voltages.shape[0] // rounds, currents.shape[0] // rounds
+    steps, held = spikes.shape[0] // rounds, currents.shape[0] // rounds
     total, events = np.empty(state.shape[1], np.float32), event_room(weight.shape[1])
     for k in range(rounds):
         _reset(starts[k], rest, state)
         entered[k] = state
         inputs, a, z = currents[k * held : (k + 1) * held], k * steps, (k + 1) * steps
         _run_layer(
-            kind, constants, weight, inputs, state, voltages[a:z], spikes[a:z], total, events
+            kernel, constants, weight, inputs, state, kept[:, a:z], spikes[a:z], total, events
         )
 
 
@@ -221,14 +160,15 @@ def spread(coefficients: Array, grad_decoded: Array, chunk: int, grad_spikes: Ar
 # Nothing below counts references, which numba does at each use of an array where some are made.
 @njit(cache=True, error_model="numpy", nogil=True, _nrt=False)
 def population_layer(
-    kind: int, constants: Array, rest: Array, weights: Array, biases: Array,
+    kernel: int, constants: Array, rest: Array, weights: Array, biases: Array,
     owners: NDArray[np.int64], signal: Array, voltages: Array, spikes: Array, room: Array,
 ) -> None:  # fmt: skip
     """Run one layer of many networks from rest, each sample by the weights of its own network.
 
     ``weights`` (P, D, N) and ``biases`` (P, N) are those of P networks, ``owners`` (L,) says whose
     sample l is, ``signal`` (L, K, D) is its input (K = T, or 1 for a held one), ``rest`` (S, 1) the
-    state at rest. Writes ``voltages`` and ``spikes`` (L, T, N); ``room`` (K + S, N) is scratch.
+    state at rest. Writes ``voltages``, which the kernel keeps, and ``spikes`` (L, T, N); ``room``
+    (K + S, N) is scratch.
     """
     steps, size = signal.shape[1], weights.shape[2]
     currents, state = room[:steps], room[steps:]
@@ -245,7 +185,7 @@ def population_layer(
         for s in range(rest.shape[0]):
             for n in range(size):
                 state[s, n] = rest[s, 0]
-        forward(kind, constants, currents, state, voltages[sample], spikes[sample])
+        forward(kernel, constants, currents, state, voltages[sample : sample + 1], spikes[sample])
 
 
 @njit(cache=True, error_model="numpy", nogil=True, _nrt=False)
@@ -295,27 +235,27 @@ def _fill_rows(bias: Array, currents: Array) -> None:
 
 @njit(cache=True, error_model="numpy", _nrt=False)
 def network_forward(
-    kinds: NDArray[np.int64], layers: tuple[tuple[Array, ...], ...], coefficients: Array,
-    signal: Array, states: Array, voltages: tuple[Array, ...],
-    kept: tuple[NDArray[np.uint8], ...], decoded: Array, chunk: int,
+    neurons: NDArray[np.int64], layers: tuple[tuple[Array, ...], ...], coefficients: Array,
+    signal: Array, states: Array, kept: tuple[Array, ...],
+    fired: tuple[NDArray[np.uint8], ...], decoded: Array, chunk: int,
     room: tuple[Array, Room],
 ) -> None:  # fmt: skip
     """Run a network, a chunk of samples after the other, whose arrays stay in the cache.
 
     Args:
-        kinds: (layers,) int64.
-        layers: Constants (7,), biases (N,), and twice weights, those of the input and the recurrent
-            ones: each as it is stored (N, D), with what ``keep_strips`` keeps of it; (0, 0) and
-            (0, 0, ``COLUMNS``) for no recurrence. An entry for each layer.
+        neurons: (layers, 3) int64: address of the kernel, state variables, numbers kept.
+        layers: Constants (P, 1), biases (N,), and twice weights, those of the input and the
+            recurrent ones: each as it is stored (N, D), with what ``keep_strips`` keeps of it;
+            (0, 0) and (0, 0, ``COLUMNS``) for no recurrence. An entry for each layer.
         coefficients: (Q, T) of the decoder.
         signal: (K, B, D), input at K = T time steps or, for K = 1, at all of them.
         states: (B, F) flat, updated in place.
-        voltages: (T * B * N,) each to be kept, chunk by chunk (T, C * N), or (T * chunk * N,).
-        kept: (T * B * N,) each, written with spikes in the same order, or empty.
+        kept: (K * T * B * N,) each, chunk by chunk (K, T, C * N).
+        fired: (T * B * N,) each, written with spikes in the same order, or empty.
         decoded: (Q, B, N), written.
         chunk: Samples of a chunk.
-        room: Scratch (``SCRATCH``, at least T * chunk times the neurons of the widest layer), and
-            that of ``add_products``.
+        room: Scratch (``SCRATCH`` rows and those of the state, of at least T * chunk times the
+            neurons of the widest layer), and that of ``add_products``.
     """
     constants, biases, stored, seen, weights, looped, seen_looped, recurrent = layers
     for k in range(len(weights)):
@@ -323,7 +263,7 @@ def network_forward(
         keep_strips(looped[k], seen_looped[k], recurrent[k])
     (held, batch, _), steps, (scratch, events) = signal.shape, coefficients.shape[1], room
     currents, spikes, source, total = scratch[0], scratch[1], scratch[2], scratch[3]
-    variables = scratch[4:].reshape(-1)
+    variables = scratch[SCRATCH:].reshape(-1)
     for first in range(0, batch, chunk):
         last, offset = min(first + chunk, batch), 0
         count = last - first
@@ -337,20 +277,21 @@ def network_forward(
                     own = driven[t * count : (t + 1) * count]
                     add_products(signal[t, first:last], weights[k], own, events)
             else:
-                fired = source[: steps * count * fan_in].reshape(steps * count, fan_in)
-                add_products(fired, weights[k], driven, events)
-            own_variables = VARIABLES[kinds[k]] + min(recurrent[k].shape[0], 1)
+                arrived = source[: steps * count * fan_in].reshape(steps * count, fan_in)
+                add_products(arrived, weights[k], driven, events)
+            own_variables = neurons[k, 1] + min(recurrent[k].shape[0], 1)
             state = variables[: own_variables * across].reshape(own_variables, across)
             _move(states[first:last], offset, state, False)
-            a = steps * first * size if voltages[k].size > steps * chunk * size else 0
+            rows = neurons[k, 2]
+            a = steps * first * size
             _run_layer(
-                kinds[k], constants[k], recurrent[k], driven.reshape(given, across), state,
-                voltages[k][a : a + steps * across].reshape(steps, across),
+                neurons[k, 0], constants[k], recurrent[k], driven.reshape(given, across), state,
+                kept[k][rows * a : rows * (a + steps * across)].reshape(rows, steps, across),
                 spikes[: steps * across].reshape(steps, across), total[:across], events,
             )  # fmt: skip
             _move(states[first:last], offset, state, True)
-            if kept[k].size > 0:
-                fired_at = kept[k][a : a + steps * across]
+            if fired[k].size > 0:
+                fired_at = fired[k][a : a + steps * across]
                 for m in range(fired_at.size):
                     fired_at[m] = spikes[m] != np.float32(0.0)
             offset += own_variables * size

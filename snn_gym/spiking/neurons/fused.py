@@ -2,22 +2,37 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from snn_gym.program.kernels import backward_kernel, forward_kernel, kept_names
 from snn_gym.spiking.neurons.backward_kernels import sequence_backward
-from snn_gym.spiking.neurons.base import Breaks, FusedNeuron, Run, State, no_breaks
+from snn_gym.spiking.neurons.base import Array, Breaks, LayerNeurons, Run, State, no_breaks
 from snn_gym.spiking.neurons.event_intrinsics import COLUMNS
 from snn_gym.spiking.neurons.event_kernels import strips_of
-from snn_gym.spiking.neurons.forward_kernels import Array, sequence_forward
+from snn_gym.spiking.neurons.forward_kernels import sequence_forward
 from snn_gym.spiking.neurons.products import array_of, gradients_of_synapses
 from snn_gym.spiking.tracing import is_traced
 
 _NOTHING = np.empty((0, 0), dtype=np.float32)
 _NO_STRIPS = np.empty((0, 0, COLUMNS), dtype=np.float32)
+
+
+class Decision(NamedTuple):
+    """What is run: neurons over time steps and breaks, and what is kept of a time step."""
+
+    neurons: LayerNeurons
+    time_steps: int
+    breaks: Breaks
+    keep: tuple[str, ...]
+
+    @property
+    def each(self) -> bool:
+        """Whether each neuron has constants of its own."""
+        return bool(self.neurons.learned)
 
 
 def supports(currents: Tensor) -> bool:
@@ -26,7 +41,7 @@ def supports(currents: Tensor) -> bool:
 
 
 def run_fused(
-    neuron: FusedNeuron,
+    neurons: LayerNeurons,
     currents: Tensor,
     state: State,
     time_steps: int,
@@ -40,7 +55,7 @@ def run_fused(
     (``create_graph=True``) goes through ``run_stepped``.
 
     Args:
-        neuron: The layer's neurons.
+        neurons: The layer's neurons.
         currents: As in ``run_stepped``; float32.
         state: As in ``run_stepped``; float32, not changed. Recurrent spikes are 0 or 1.
         time_steps: T.
@@ -48,17 +63,57 @@ def run_fused(
         breaks: As in ``run_stepped``.
     """
     within = no_breaks(currents.shape[1]) if breaks is None else breaks
-    weights = () if recurrent_weight is None else (recurrent_weight,)
-    if torch.is_grad_enabled() and any(x.requires_grad for x in (currents, *state, *weights)):
+    constants = neurons.own_constants(currents.shape[2]) if neurons.learned else None
+    watched = [x for x in (recurrent_weight, constants) if x is not None]
+    if torch.is_grad_enabled() and any(x.requires_grad for x in (currents, *state, *watched)):
+        kept = kept_names(neurons.text, each=bool(neurons.learned))
+        decision = Decision(neurons, time_steps, within, kept)
         outputs: tuple[Tensor, ...] = _FusedLayer.apply(  # type: ignore[no-untyped-call]
-            neuron, time_steps, within, currents, recurrent_weight, *state
+            decision, currents, recurrent_weight, constants, *state
         )
+        spikes, voltages, entered, *final = outputs
     else:
-        outputs = _forward(neuron, time_steps, within, currents, recurrent_weight, state)
-    spikes, voltages, entered, *final = outputs
+        decision = Decision(neurons, time_steps, within, neurons.equations.moved_names[:1])
+        ran = _forward(decision, currents, recurrent_weight, constants, state)
+        spikes, voltages, entered, final = ran.spikes, ran.kept[0], ran.entered, list(ran.final)
     # (L, S, B, N) -> S variables (L * B, N); a single decision begins in what it is given
     began = state if breaks is None else tuple(x.flatten(0, 1) for x in entered.unbind(1))
     return Run(spikes, voltages, tuple(final), began)
+
+
+class Kept(NamedTuple):
+    """What the kernels make of a run."""
+
+    spikes: Tensor
+    """(L * T, B, N)."""
+    kept: Tensor
+    """(K, L * T, B, N), the recorded variable first."""
+    entered: Tensor
+    """(L, S, B, N)."""
+    final: tuple[Tensor, ...]
+    """State variables at the end, each (B, N)."""
+
+
+def run_keeping(
+    neurons: LayerNeurons,
+    keep: tuple[str, ...],
+    currents: Tensor,
+    state: State,
+    time_steps: int,
+    recurrent_weight: Tensor | None = None,
+) -> Kept:
+    """Run all time steps of a decision without gradients, and keep what is named of each.
+
+    Args:
+        neurons: The layer's neurons, whose constants are not learned.
+        keep: Names of a time step's values, as ``traced_names`` gives them.
+        currents: As in ``run_stepped``; float32.
+        state: As in ``run_stepped``; float32.
+        time_steps: T.
+        recurrent_weight: As in ``run_stepped``.
+    """
+    decision = Decision(neurons, time_steps, no_breaks(currents.shape[1]), keep)
+    return _forward(decision, currents, recurrent_weight, None, state)
 
 
 def _flat(tensor: Tensor) -> Array:
@@ -67,88 +122,100 @@ def _flat(tensor: Tensor) -> Array:
 
 
 def _own(tensor: Tensor) -> Array:
-    """View a fresh tensor (K, B, N) as (K, B * N), to be written to."""
-    return tensor.numpy().reshape(tensor.shape[0], -1)
+    """View a fresh tensor (..., B, N) as (..., B * N), to be written to."""
+    return tensor.numpy().reshape(*tensor.shape[:-2], -1)
+
+
+def _constants(decision: Decision, constants: Tensor | None) -> Array:
+    return decision.neurons.constants if constants is None else array_of(constants)
 
 
 def _forward(
-    neuron: FusedNeuron,
-    time_steps: int,
-    breaks: Breaks,
+    decision: Decision,
     currents: Tensor,
     recurrent_weight: Tensor | None,
+    constants: Tensor | None,
     state: State,
-) -> tuple[Tensor, ...]:
-    """Return spikes and voltages (L * T, B, N), what was entered (L, S, B, N), the final state."""
+) -> Kept:
+    neurons, time_steps, breaks, keep = decision
     rounds, shape = len(breaks.cuts), currents.shape[1:]
     spikes = torch.empty((rounds * time_steps, *shape))
-    voltages = torch.empty_like(spikes)
+    kept = torch.empty((len(keep), rounds * time_steps, *shape))
     final, entered = torch.stack(state), torch.empty((rounds, len(state), *shape))
     sequence_forward(
-        neuron.kind, neuron.constants,
+        forward_kernel(neurons.text, keep, each=decision.each).address,
+        _constants(decision, constants),
         _NO_STRIPS if recurrent_weight is None else strips_of(array_of(recurrent_weight)),
-        _flat(currents),
-        breaks.starts.numpy(), neuron.rest32, _own(final),
-        entered.numpy().reshape(rounds, len(state), -1), _own(voltages), _own(spikes),
+        _flat(currents), breaks.starts.numpy(), _rest(neurons, shape[1]), _own(final),
+        _own(entered), _own(kept), _own(spikes),
     )  # fmt: skip
-    return spikes, voltages, entered, *final.unbind()
+    return Kept(spikes, kept, entered, final.unbind())
+
+
+def _rest(neurons: LayerNeurons, size: int) -> Array:
+    """Return the state at rest, (S, 1), or (S, N) where it depends on what is learned."""
+    if not neurons.learned:
+        return neurons.rest32
+    rest = neurons.initial_state(1, size, torch.empty(0))
+    return torch.cat([x.contiguous() for x in rest]).numpy()
 
 
 class _FusedLayer(torch.autograd.Function):
     @staticmethod
     def forward(
         ctx: Any,
-        neuron: FusedNeuron,
-        time_steps: int,
-        breaks: Breaks,
+        decision: Decision,
         currents: Tensor,
         recurrent_weight: Tensor | None,
+        constants: Tensor | None,
         *state: Tensor,
     ) -> tuple[Tensor, ...]:
-        outputs = _forward(neuron, time_steps, breaks, currents, recurrent_weight, state)
-        spikes, voltages, entered, *_ = outputs
+        ran = _forward(decision, currents, recurrent_weight, constants, state)
         # The spikes are only needed for the gradient of the recurrent weights.
-        kept = None if recurrent_weight is None else spikes
-        ctx.save_for_backward(currents, recurrent_weight, voltages, kept, entered, *state)
-        ctx.neuron, ctx.time_steps, ctx.breaks = neuron, time_steps, breaks
+        spikes = None if recurrent_weight is None else ran.spikes
+        ctx.save_for_backward(currents, recurrent_weight, constants, ran.kept, spikes, *state)
+        ctx.decision = decision
         ctx.recurrent = recurrent_weight is not None
-        ctx.mark_non_differentiable(entered)
+        ctx.mark_non_differentiable(ran.entered)
         ctx.set_materialize_grads(False)
-        return outputs
+        voltages = ran.kept[0].clone() if len(decision.keep) > 1 else ran.kept[0]
+        return ran.spikes, voltages, ran.entered, *ran.final
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor | None) -> tuple[Tensor | None, ...]:
         # Grad mode is on in here only under create_graph. A numpy-backed backward would then
         # return constants, and a Hessian-vector product would be silently wrong.
         if torch.is_grad_enabled():
-            return None, None, None, *_stepped_gradients(ctx, grads)
+            return None, *_stepped_gradients(ctx, grads)
         gradients = _recurrent_gradients if ctx.recurrent else _fused_gradients
-        return None, None, None, *gradients(ctx, grads)
+        return None, *gradients(ctx, grads)
 
 
 def _fused_gradients(ctx: Any, grads: tuple[Tensor | None, ...]) -> tuple[Tensor | None, ...]:
     currents, *_ = ctx.saved_tensors
     # Inputs of their own at every time step are written, a held input's gradient is summed.
-    allocate = torch.empty if len(currents) > len(ctx.breaks.cuts) else torch.zeros
+    allocate = torch.empty if len(currents) > len(ctx.decision.breaks.cuts) else torch.zeros
     grad_currents = allocate(currents.shape)
-    grad_state = _backward(ctx, grads, grad_currents, _NOTHING)
-    return grad_currents, None, *grad_state.unbind()
+    grad_state, grad_constants = _backward(ctx, grads, grad_currents, _NOTHING)
+    return grad_currents, None, grad_constants, *grad_state.unbind()
 
 
-def _recurrent_gradients(ctx: Any, grads: tuple[Tensor | None, ...]) -> tuple[Tensor, ...]:
-    currents, weight, voltages, spikes, _, *_, previous = ctx.saved_tensors
-    starts, rounds = ctx.breaks.starts, len(ctx.breaks.cuts)
-    if ctx.breaks.recurrent_gradient:
+def _recurrent_gradients(ctx: Any, grads: tuple[Tensor | None, ...]) -> tuple[Tensor | None, ...]:
+    currents, weight, _, kept, spikes, *_, previous = ctx.saved_tensors
+    voltages, breaks, time_steps = kept[0], ctx.decision.breaks, ctx.decision.time_steps
+    starts, rounds = breaks.starts, len(breaks.cuts)
+    if breaks.recurrent_gradient:
         grad_steps = torch.empty_like(voltages)
-        grad_state = _backward(ctx, grads, grad_steps, _flat(weight))
+        grad_state, grad_constants = _backward(ctx, grads, grad_steps, _flat(weight))
     else:
         grad_steps = torch.zeros_like(voltages)
-        grad_state = _backward(ctx, _direct(grads, voltages), grad_steps, _NOTHING)
+        direct = _direct(grads, voltages)
+        grad_state, grad_constants = _backward(ctx, direct, grad_steps, _NOTHING)
     # What came back at each time step: the spikes before it, but none at the start of an episode.
     before = spikes[:-1]
     if rounds > 1 and starts[1:].any():
         before = before.clone()
-        before[ctx.time_steps - 1 :: ctx.time_steps].masked_fill_(starts[1:, :, None], 0.0)
+        before[time_steps - 1 :: time_steps].masked_fill_(starts[1:, :, None], 0.0)
     # (L * T - 1, B, N) and (L * T - 1, B, N) -> (N, N), summed over time steps and batch
     grad_weight, _ = gradients_of_synapses(
         array_of(before.flatten(0, 1)), array_of(grad_steps[1:].flatten(0, 1))
@@ -157,7 +224,7 @@ def _recurrent_gradients(ctx: Any, grads: tuple[Tensor | None, ...]) -> tuple[Te
     grad_currents = grad_steps
     if len(currents) == rounds:
         grad_currents = grad_steps.view(rounds, -1, *previous.shape).sum(1)
-    return grad_currents, grad_weight, *grad_state
+    return grad_currents, grad_weight, grad_constants, *grad_state
 
 
 def _direct(grads: tuple[Tensor | None, ...], like: Tensor) -> tuple[Tensor | None, ...]:
@@ -172,20 +239,27 @@ def _direct(grads: tuple[Tensor | None, ...], like: Tensor) -> tuple[Tensor | No
 
 def _backward(
     ctx: Any, grads: tuple[Tensor | None, ...], grad_currents: Tensor, weight: Array
-) -> Tensor:
-    """Write the gradient of the currents, and return that of the initial state (S, B, N)."""
-    _, _, voltages, _, entered, *state = ctx.saved_tensors
+) -> tuple[Tensor, Tensor | None]:
+    """Write the gradient of the currents; return those of the initial state and the constants."""
+    _, _, constants, kept, _, *state = ctx.saved_tensors
     grad_spikes, grad_voltages, _, *grad_final = grads
     grad_state = _stacked(grad_final, state)
-    neuron = ctx.neuron.kind, ctx.neuron.constants, ctx.neuron.surrogate_code
+    decision, neurons = ctx.decision, ctx.decision.neurons
+    grad_constants = None if constants is None else torch.zeros_like(constants)
+    kernel = backward_kernel(
+        neurons.text, neurons.surrogate, recorded=grad_voltages is not None, each=decision.each
+    )
     sequence_backward(
-        neuron, weight, ctx.breaks.blocked.numpy(), _flat(voltages),
-        entered.numpy().reshape(*entered.shape[:2], -1),
-        _flat(torch.zeros_like(voltages) if grad_spikes is None else grad_spikes),
+        (
+            kernel.address, _constants(decision, constants), np.float32(neurons.slope),
+            _NOTHING if grad_constants is None else grad_constants.numpy(),
+        ),
+        weight, decision.breaks.blocked.numpy(), _own(kept),
+        _flat(torch.zeros_like(kept[0]) if grad_spikes is None else grad_spikes),
         _NOTHING if grad_voltages is None else _flat(grad_voltages),
         _own(grad_state), _own(grad_currents),
     )  # fmt: skip
-    return grad_state
+    return grad_state, grad_constants
 
 
 def _stacked(grads: list[Tensor | None], like: list[Tensor]) -> Tensor:
@@ -198,17 +272,19 @@ def _stacked(grads: list[Tensor | None], like: list[Tensor]) -> Tensor:
 
 
 def _stepped_gradients(ctx: Any, grads: tuple[Tensor | None, ...]) -> tuple[Tensor | None, ...]:
-    currents, weight, _, _, _, *state = ctx.saved_tensors
-    inputs = (currents, weight, *state)
-    run = ctx.neuron.run_stepped(currents, tuple(state), ctx.time_steps, weight, ctx.breaks)
+    currents, weight, constants, _, _, *state = ctx.saved_tensors
+    decision: Decision = ctx.decision
+    inputs = (currents, weight, constants, *state)
+    neurons = decision.neurons if constants is None else decision.neurons.with_values(constants)
+    run = neurons.run_stepped(currents, tuple(state), decision.time_steps, weight, decision.breaks)
     outputs = (run.spikes, run.voltages, None, *run.final)
     pairs = [
         (output, grad) for output, grad in zip(outputs, grads, strict=True) if grad is not None
     ]
-    wanted = [x for x in inputs if x is not None and x.requires_grad]
+    wanted: list[Tensor] = [x for x in inputs if x is not None and x.requires_grad]
     results = iter(
         torch.autograd.grad(
-            [output for output, _ in pairs],
+            [output for output, _ in pairs if output is not None],
             wanted,
             [grad for _, grad in pairs],
             create_graph=True,

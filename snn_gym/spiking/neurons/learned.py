@@ -20,7 +20,7 @@ from collections.abc import Iterable, Iterator, Mapping
 import torch
 from torch import Tensor, nn
 
-from snn_gym.spiking.neurons.parameters import NeuronParameters
+from snn_gym.program.neuron import NeuronParameters, is_time_constant
 
 
 class LearnedConstant(nn.Module):
@@ -36,7 +36,7 @@ class LearnedConstant(nn.Module):
     def __init__(self, name: str, parameters: NeuronParameters, dt_ms: float, size: int) -> None:
         super().__init__()
         value = float(getattr(parameters, name))
-        self._is_time_constant = name.startswith("tau_")
+        self._is_time_constant = is_time_constant(name)
         self._floor = 0.0
         if self._is_time_constant:
             gain = dt_ms / value

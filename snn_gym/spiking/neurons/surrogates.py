@@ -1,58 +1,14 @@
-"""Spikes with surrogate gradients.
-
-Forward, a spike is the Heaviside step ``x > 0`` of the distance ``x = v - v_threshold``. Backward,
-its derivative is replaced by a smooth one. Norse 1.1.0's ``super`` ignores its slope, so these are
-our own; they differentiate twice.
-
-======================  =================================  =============================
-name                    derivative at x, slope k           source
-======================  =================================  =============================
-``superspike``          ``1 / (1 + k|x|)^2``               Zenke & Ganguli 2018, 3.3.2
-``arctan``              (k/2) / (1 + (pi/2 k x)^2)         Fang et al. 2021
-``triangle``            ``k max(0, 1 - |x|)``              Esser 2016, Bellec et al. 2020
-``sigmoid``             k s(kx) (1 - s(kx))                the logistic function's own
-======================  =================================  =============================
-
-Sources: https://doi.org/10.1162/neco_a_01086, https://arxiv.org/abs/2007.05785,
-https://doi.org/10.1038/s41467-020-17236-y.
-"""
+"""Spikes with surrogate gradients, as operations of PyTorch."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from typing import Any
 
 import torch
 from torch import Tensor
 
-Derivative = Callable[[Tensor, float], Tensor]
-
-
-def _superspike(x: Tensor, slope: float) -> Tensor:
-    return 1.0 / (1.0 + slope * x.abs()).square()
-
-
-def _arctan(x: Tensor, slope: float) -> Tensor:
-    return 0.5 * slope / (1.0 + (0.5 * math.pi * slope * x).square())
-
-
-def _triangle(x: Tensor, slope: float) -> Tensor:
-    return slope * torch.relu(1.0 - x.abs())
-
-
-def _sigmoid(x: Tensor, slope: float) -> Tensor:
-    squashed = torch.sigmoid(slope * x)
-    return slope * squashed * (1.0 - squashed)
-
-
-SURROGATES: dict[str, Derivative] = {
-    "superspike": _superspike,
-    "arctan": _arctan,
-    "triangle": _triangle,
-    "sigmoid": _sigmoid,
-}
-"""Derivative of each surrogate, from (distance to threshold, slope)."""
+from snn_gym.program.surrogates import SURROGATES
 
 
 def surrogate_half_width(surrogate: str, slope: float) -> float:

@@ -35,7 +35,7 @@ from torch import Tensor
 
 from snn_gym.spiking.bookkeeping import BookkeepingModule
 from snn_gym.spiking.layers import SpikingLayer
-from snn_gym.spiking.neurons.base import Neuron, Run
+from snn_gym.spiking.neurons.base import LayerNeurons, Run
 from snn_gym.spiking.neurons.surrogates import surrogate_half_width
 from snn_gym.spiking.regulation.parameters import ControllerParameters, RegulationParameters
 
@@ -72,12 +72,14 @@ class Homeostasis(BookkeepingModule):
         self._controller: ControllerParameters = parameters.controller
         self._rates = parameters.min_rate, parameters.max_rate
         self._order = order
-        if self._controller.controlled not in _SCALED and not isinstance(layer.neuron, Neuron):
+        if self._controller.controlled not in _SCALED and not isinstance(
+            layer.neuron, LayerNeurons
+        ):
             raise ValueError(
                 f"controlled={self._controller.controlled!r} needs a registered neuron, got "
                 f"{type(layer.neuron).__name__}; control 'gain'"
             )
-        if isinstance(layer.neuron, Neuron):
+        if isinstance(layer.neuron, LayerNeurons):
             self._slope = layer.neuron.slope
             self._rheobase = layer.neuron.rheobase(time_steps)
         size = 1 if self._controller.controlled == "slope" else layer.size
@@ -97,7 +99,7 @@ class Homeostasis(BookkeepingModule):
             self.total += spikes.sum((0, 1)).double() / (spikes.shape[0] // rounds)
             return
         neuron = layer.neuron
-        assert isinstance(neuron, Neuron)  # checked at the start
+        assert isinstance(neuron, LayerNeurons)  # checked at the start
         threshold = neuron.thresholds(spikes, run.entered)
         assert threshold is not None  # of a neuron
         width = surrogate_half_width(neuron.surrogate, neuron.slope)
@@ -137,5 +139,5 @@ class Homeostasis(BookkeepingModule):
     def prepare(self, layer: SpikingLayer) -> None:
         """Give the layer's neurons the controlled slope, before a run that is differentiated."""
         if self._controller.controlled == "slope":
-            assert isinstance(layer.neuron, Neuron)  # checked at the start
+            assert isinstance(layer.neuron, LayerNeurons)  # checked at the start
             layer.neuron.slope = self._slope * math.exp(-self.moved.item())

@@ -34,7 +34,7 @@ import torch
 from torch import Tensor, nn
 
 from snn_gym.spiking.layers import SpikingLayer
-from snn_gym.spiking.neurons.base import Neuron, Run
+from snn_gym.spiking.neurons.base import LayerNeurons, Run
 from snn_gym.spiking.regulation.homeostasis import Homeostasis
 from snn_gym.spiking.regulation.parameters import RegulationParameters
 from snn_gym.spiking.regulation.rescue import Rescue
@@ -157,7 +157,7 @@ class LayerPenalty:
         self._rescue = rescue
         self._order = order
         self._neuron = layer.neuron
-        self._v_rest = layer.neuron.rest[0] if isinstance(layer.neuron, Neuron) else 0.0
+        self._v_rest = layer.neuron.rest[0] if isinstance(layer.neuron, LayerNeurons) else 0.0
         v_threshold = layer.neuron.v_threshold
         if parameters.voltage_strength > 0 and (v_threshold is None or v_threshold <= self._v_rest):
             raise ValueError(

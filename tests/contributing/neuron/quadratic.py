@@ -2,8 +2,6 @@
 
 from dataclasses import dataclass
 
-from torch import Tensor
-
 from snn_gym.spiking import Neuron, NeuronParameters, register_neuron
 
 
@@ -17,14 +15,15 @@ class QIFParameters(NeuronParameters):
     """Factor of the quadratic drift v (v - 1/2)."""
 
 
-class QIFNeuron(Neuron):
+class QIF(Neuron):
     """``v`` grows by gain v (v - 1/2) + x / 2 in a time step (Ermentrout and Kopell 1986)."""
 
-    state_names = ("v",)
+    Parameters = QIFParameters
+    state = ("v",)
 
-    def integrate(self, current: Tensor, state: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
-        (v,) = state
-        return (v + self.parameters.gain * v * (v - 0.5) + 0.5 * current,)
+    @staticmethod
+    def integrate(p, s, x):
+        return (s.v + p.gain * s.v * (s.v - 0.5) + 0.5 * x,)
 
 
-register_neuron("qif", QIFParameters, QIFNeuron)
+register_neuron("qif", QIF)

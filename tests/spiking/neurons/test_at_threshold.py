@@ -11,7 +11,7 @@ from torch import Tensor
 
 from snn_gym.spiking import NetworkConfig, SpikingNetwork
 from snn_gym.spiking.compiled import CompiledLayers
-from snn_gym.spiking.neurons.base import Breaks, FusedNeuron
+from snn_gym.spiking.neurons.base import Breaks, LayerNeurons
 from snn_gym.spiking.neurons.fused import run_fused
 from snn_gym.spiking.population import Population
 
@@ -86,7 +86,7 @@ WAYS: dict[str, Callable] = {  # type: ignore[type-arg]
 def test_it_fires_above_the_threshold_alone(neuron: str, way: str, recurrent: bool) -> None:
     inputs, expected = TRACES[neuron]
     layer = layer_of(neuron, recurrent)
-    assert isinstance(layer.neuron, FusedNeuron)
+    assert isinstance(layer.neuron, LayerNeurons)
     spikes, voltages = WAYS[way](layer, torch.tensor(inputs).reshape(4, 1, 1))
     assert spikes.flatten().tolist() == [float(v > 1.0) for v in expected]
     if voltages is not None:

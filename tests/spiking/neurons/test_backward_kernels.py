@@ -5,9 +5,10 @@ from __future__ import annotations
 import pytest
 import torch
 
+from snn_gym.program.neurons import NEURONS
 from snn_gym.spiking.neurons import backward_kernels, forward_kernels, fused
-from snn_gym.spiking.neurons.parameters import NEURON_PARAMETERS
-from snn_gym.spiking.neurons.registered import make_neuron
+from snn_gym.spiking.neurons.registered import make_neurons
+from tests.program import kernels_in_python
 from tests.spiking.strategies import NAMES, SURROGATES, normal
 from tests.spiking.test_recurrent import start_of, weight_of
 from tests.spiking.test_sequence import breaks_of
@@ -21,6 +22,8 @@ def interpret(monkeypatch: pytest.MonkeyPatch) -> list[str]:
             if hasattr(kernel, "py_func"):
                 monkeypatch.setattr(module, name, kernel.py_func)
                 interpreted.append(name)
+    for module in (forward_kernels, backward_kernels):
+        monkeypatch.setattr(module, "call", kernels_in_python.call)
     return interpreted
 
 
@@ -32,7 +35,7 @@ def test_kernels_stay_within_their_arrays(
     neuron: str, surrogate: str, recurrent: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     rounds, batch, time_steps, size = 3, 3, 2, 5
-    layer = make_neuron(neuron, NEURON_PARAMETERS[neuron](), 1.0, surrogate, 2.0)
+    layer = make_neurons(neuron, NEURONS[neuron].Parameters(), 1.0, surrogate, 2.0)
     currents = normal(0, rounds * time_steps, batch, size, shift=0.5).requires_grad_()
     weight = weight_of(size, 2).requires_grad_() if recurrent else None
     drawn = start_of(layer, batch, size, 3)

@@ -8,15 +8,16 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from snn_gym.spiking.neurons.fused import run_fused
-from snn_gym.spiking.neurons.parameters import (
+from snn_gym.program.neurons import (
     ALIFParameters,
     IAFParameters,
     LIFBoxParameters,
     LIFParameters,
     NeuronParameters,
 )
-from snn_gym.spiking.neurons.registered import Neuron, make_neuron
+from snn_gym.spiking.neurons.base import LayerNeurons
+from snn_gym.spiking.neurons.fused import run_fused
+from snn_gym.spiking.neurons.registered import make_neurons
 from tests.spiking.strategies import NAMES, SURROGATES, neuron_parameters, normal
 
 DT_MS = 1.0
@@ -25,8 +26,8 @@ shapes = st.tuples(st.integers(1, 9), st.integers(1, 5), st.integers(1, 40))  # 
 
 def neuron_of(
     parameters: NeuronParameters, surrogate: str = "superspike", slope: float = 2.0
-) -> Neuron:
-    return make_neuron(NAMES[type(parameters)], parameters, DT_MS, surrogate, slope)
+) -> LayerNeurons:
+    return make_neurons(NAMES[type(parameters)], parameters, DT_MS, surrogate, slope)
 
 
 def norse_constants(parameters: NeuronParameters) -> dict[str, torch.Tensor]:
@@ -65,7 +66,9 @@ def norse_state(parameters: NeuronParameters, state):  # type: ignore[no-untyped
     return norse.LIFFeedForwardState(*state)
 
 
-def random_state(neuron: Neuron, batch: int, size: int, seed: int) -> tuple[torch.Tensor, ...]:
+def random_state(
+    neuron: LayerNeurons, batch: int, size: int, seed: int
+) -> tuple[torch.Tensor, ...]:
     return tuple(
         normal(seed + 17 * k, batch, size, scale=0.3, shift=rest)
         for k, rest in enumerate(neuron.rest)
@@ -122,7 +125,7 @@ def test_gradients_equal_the_stepped_path(
     neuron = neuron_of(parameters, surrogate, slope)
     steps = 1 if constant else time_steps
     gradients = []
-    for run in (run_fused, Neuron.run_stepped):
+    for run in (run_fused, LayerNeurons.run_stepped):
         currents = normal(seed, steps, batch, size, shift=0.5).requires_grad_()
         start = tuple(x.requires_grad_() for x in random_state(neuron, batch, size, seed))
         spikes, voltages, final, _ = run(neuron, currents, start, time_steps)
@@ -189,7 +192,7 @@ def test_second_derivatives_equal_the_stepped_path(
 ) -> None:
     neuron = neuron_of(parameters, surrogate, 2.0)
     results = []
-    for run in (run_fused, Neuron.run_stepped):
+    for run in (run_fused, LayerNeurons.run_stepped):
         weight = normal(seed, 3, 6).requires_grad_()
         x = normal(seed + 1, 1 if constant else 5, 4, 3, shift=0.5)
         start = neuron.initial_state(4, 6, x)

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 import snn_gym
+from snn_gym.program.neurons import NEURONS
 from snn_gym.spiking import (
     ALIFParameters,
     LIFBoxParameters,
@@ -26,8 +27,8 @@ from snn_gym.spiking import (
     register_neuron,
 )
 from snn_gym.spiking.assembly import configured_neuron
-from snn_gym.spiking.neurons.parameters import NEURON_PARAMETERS
-from snn_gym.spiking.neurons.registered import NEURONS
+from snn_gym.spiking.neurons.base import Breaks, LayerNeurons
+from snn_gym.spiking.neurons.fused import run_fused
 from snn_gym.spiking.population import Population
 from tests.spiking.strategies import normal
 
@@ -46,7 +47,7 @@ CELLS = {
 }
 
 
-def learning_neuron(name: str) -> Neuron:
+def learning_neuron(name: str) -> LayerNeurons:
     """A neuron whose constants have moved away from the configured ones, each its own way."""
     parameters: dict[str, Any] = {} if name == "iaf" else {"tau_mem_ms": 3.0, "v_leak": 0.05}
     config = NetworkConfig(
@@ -60,7 +61,7 @@ def learning_neuron(name: str) -> Neuron:
     return neuron
 
 
-def norses(name: str, neuron: Neuron, given: dict[str, Tensor]) -> Any:
+def norses(name: str, neuron: LayerNeurons, given: dict[str, Tensor]) -> Any:
     """Norse's cell with the same constants as leaves of the graph."""
     cell, parameters, _ = CELLS[name]
     for field in given.values():
@@ -104,6 +105,33 @@ def test_gradients_equal_norses_under_autograd(name: str) -> None:
 
 
 @pytest.mark.parametrize("recurrent", [False, True])
+@pytest.mark.parametrize("held", [False, True])
+@pytest.mark.parametrize("name", ALL)
+def test_kernels_give_the_gradients_of_stepping(name: str, held: bool, recurrent: bool) -> None:
+    neurons, starts = learning_neuron(name), torch.zeros(3, BATCH, dtype=torch.bool)
+    starts[1, 0] = starts[2, 2] = True
+    breaks = Breaks(starts, (False, False, True))
+    rows = 3 if held else 3 * STEPS
+    currents = normal(9, rows, BATCH, SIZE, scale=1.5, shift=0.8).requires_grad_()
+    weight = normal(3, SIZE, SIZE, scale=0.3).requires_grad_() if recurrent else None
+    rest = neurons.initial_state(BATCH, SIZE, currents)
+    state = (*rest, torch.zeros(BATCH, SIZE)) if recurrent else rest
+    wanted = [constant.raw for constant in neurons.learned.values()] + [currents]
+    wanted += [] if weight is None else [weight]
+    found = []
+    for run in (run_fused, LayerNeurons.run_stepped):
+        ran = run(neurons, currents, state, STEPS, weight, breaks)
+        loss = (ran.spikes * normal(10, *ran.spikes.shape)).sum() + ran.voltages.square().sum()
+        found.append((ran, torch.autograd.grad(loss, wanted)))
+    (ours, mine), (theirs, expected) = found
+    assert torch.equal(ours.spikes, theirs.spikes)
+    assert ours.spikes.any()
+    for a, b in zip(mine, expected, strict=True):
+        assert float(b.abs().max()) > 1e-4
+        torch.testing.assert_close(a, b, rtol=2e-4, atol=2e-4)
+
+
+@pytest.mark.parametrize("recurrent", [False, True])
 @pytest.mark.parametrize("name", ALL)
 def test_a_network_starts_as_the_fixed_one_and_learns(name: str, recurrent: bool) -> None:
     networks = []
@@ -128,7 +156,7 @@ def test_a_network_starts_as_the_fixed_one_and_learns(name: str, recurrent: bool
     other = copy.deepcopy(learning)
     other.layers[0].learned["v_threshold"].raw.data += 1.0
     assert torch.equal(
-        other.layers[0].neuron.firing_threshold, other.layers[0].learned["v_threshold"].value
+        other.layers[0].neuron.values.v_threshold, other.layers[0].learned["v_threshold"].value
     )
     assert not torch.equal(other.decide(x), learning.decide(x))
     other.load_state_dict(learning.state_dict())
@@ -178,10 +206,10 @@ def test_layers_of_neurons_that_differ() -> None:
     assert NetworkConfig.from_dict(plain) == config
     torch.manual_seed(0)
     network = SpikingNetwork(config, 3, 2)
-    kinds = [(type(layer.neuron).__name__, list(layer.learned)) for layer in network.layers]
-    alif = ("ALIFNeuron", ["tau_adapt_ms"])
-    assert kinds == [("LIFNeuron", []), alif, alif]  # the output's are as the last ones
-    assert [layer.fusable for layer in network.layers] == [True, False, False]
+    kinds = [(layer.neuron.text.__name__, list(layer.learned)) for layer in network.layers]
+    alif = ("ALIF", ["tau_adapt_ms"])
+    assert kinds == [("LIF", []), alif, alif]  # the output's are as the last ones
+    assert network.compiled is None
     assert network.layers[0].neuron.parameters.tau_mem_ms == 3.0
     # By layers of their own: what the second one gets is what the first one alone gives.
     first = SpikingNetwork(
@@ -249,9 +277,10 @@ def test_mistakes_are_named(values: dict[str, Any], message: str) -> None:
 
 
 def test_what_has_no_kernels_for_them_says_so() -> None:
-    config = NetworkConfig((4,), learnable=("v_threshold",), backend="fused")
-    with pytest.raises(ValueError, match="has none for learnable constants; use backend='auto'"):
-        SpikingNetwork(config, 3)
+    with pytest.raises(ValueError, match="'fused' runs neurons that have a text, no cell"):
+        SpikingNetwork(
+            NetworkConfig((4,), backend="fused"), 3, cell_factory=lambda _: norse.LIFBoxCell()
+        )
     with pytest.raises(ValueError, match=r"can't run learnable=\('v_threshold',\)"):
         Population(NetworkConfig((4,), learnable=("v_threshold",)), 3, 2)
     with pytest.raises(ValueError, match="layers that differ; use one neuron"):
@@ -265,31 +294,29 @@ def test_what_has_no_kernels_for_them_says_so() -> None:
 
 @dataclass(frozen=True)
 class OwnParameters(NeuronParameters):
+    learnable_fields = ("kept", "v_threshold")
+
     v_threshold: float = 1.0
     v_reset: float = 0.0
+    kept: float = 0.5
 
 
-class OwnNeuron(Neuron):
+class Own(Neuron):
     """A registered neuron that learns how much it keeps."""
 
-    state_names = ("v",)
+    Parameters = OwnParameters
+    state = ("v",)
 
-    def __init__(self, *args: Any) -> None:
-        super().__init__(*args)
-        self.keep = nn.Parameter(torch.tensor(0.5))
-        self.mixing = nn.Linear(1, 1, bias=False)
-        nn.init.ones_(self.mixing.weight)
-
-    def integrate(self, current: Tensor, state: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
-        mixed = self.mixing(current.unsqueeze(-1).to(self.mixing.weight)).squeeze(-1)
-        return (self.keep * state[0] + (1 - self.keep) * mixed,)
+    @staticmethod
+    def integrate(p: Any, s: Any, x: Any) -> tuple[Any, ...]:
+        return (p.kept * s.v + (1.0 - p.kept) * x,)
 
 
 @pytest.fixture
 def own() -> Iterator[None]:
-    register_neuron("own", OwnParameters, OwnNeuron)
+    register_neuron("own", Own)
     yield
-    del NEURON_PARAMETERS["own"], NEURONS["own"]
+    del NEURONS["own"]
 
 
 def moved(network: SpikingNetwork) -> set[str]:
@@ -304,13 +331,15 @@ def moved(network: SpikingNetwork) -> set[str]:
 @pytest.mark.usefixtures("own")
 def test_parameters_of_a_registered_neuron_learn() -> None:
     torch.manual_seed(0)
-    network = SpikingNetwork(NetworkConfig((6,), 4, neuron="own"), 3, 2)
-    names = {"layers.0.neuron_parameters.keep", "layers.0.neuron_parameters.mixing_weight"}
+    config = NetworkConfig((6,), 4, neuron="own", learnable=("kept", "v_threshold"))
+    network = SpikingNetwork(config, 3, 2)
+    names = {"layers.0.learned.kept.raw", "layers.0.learned.v_threshold.raw"}
     assert names <= moved(network)
     assert names <= network.state_dict().keys()
     other = SpikingNetwork(network.config, 3, 2)
     other.load_state_dict(network.state_dict())
-    assert torch.equal(other.layers[0].neuron.keep, network.layers[0].neuron.keep)
+    x = normal(1, 5, 3)
+    assert torch.equal(other.decide(x), network.decide(x))
 
 
 def test_parameters_of_a_cell_learn() -> None:

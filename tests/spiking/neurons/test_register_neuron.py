@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
+from snn_gym.program.neurons import NEURONS, LIFBoxParameters
 from snn_gym.spiking import NetworkConfig, Neuron, NeuronParameters, SpikingNetwork, register_neuron
-from snn_gym.spiking.neurons.parameters import NEURON_PARAMETERS, LIFBoxParameters
-from snn_gym.spiking.neurons.registered import NEURONS
 from tests.spiking.strategies import normal
 
 
@@ -22,24 +23,22 @@ class DecayParameters(NeuronParameters):
     v_reset: float = 0.0
 
 
-class DecayNeuron(Neuron):
+class Decay(Neuron):
     """``v = keep v + (1 - keep) x``: at keep 1/2 what ``lif_box`` does at tau = 2 dt."""
 
-    state_names = ("v",)
+    Parameters = DecayParameters
+    state = ("v",)
 
-    def integrate(
-        self, current: torch.Tensor, state: tuple[torch.Tensor, ...]
-    ) -> tuple[torch.Tensor, ...]:
-        assert isinstance(self.parameters, DecayParameters)
-        keep = self.parameters.keep
-        return (keep * state[0] + (1 - keep) * current,)
+    @staticmethod
+    def integrate(p: Any, s: Any, x: Any) -> tuple[Any, ...]:
+        return (p.keep * s.v + (1.0 - p.keep) * x,)
 
 
 @pytest.fixture
 def decay() -> Iterator[None]:
-    register_neuron("decay", DecayParameters, DecayNeuron)
+    register_neuron("decay", Decay)
     yield
-    del NEURON_PARAMETERS["decay"], NEURONS["decay"]
+    del NEURONS["decay"]
 
 
 @pytest.mark.usefixtures("decay")
@@ -73,8 +72,7 @@ def test_it_is_saved_as_data() -> None:
     network = SpikingNetwork(config, 3)
     with pytest.raises(RuntimeError, match="saved under other dynamics"):
         SpikingNetwork(NetworkConfig(neuron="decay"), 3).load_state_dict(network.state_dict())
-    with pytest.raises(ValueError, match="'fused' needs a neuron with kernels, and neuron 'decay'"):
-        SpikingNetwork(NetworkConfig(neuron="decay", backend="fused"), 3)
+    assert SpikingNetwork(NetworkConfig(neuron="decay", backend="fused"), 3).compiled is not None
 
 
 def test_without_registration_the_file_is_refused() -> None:
@@ -110,30 +108,58 @@ class Plain(NeuronParameters):
     v_threshold = 1.0
 
 
-class Unfinished(Neuron):
-    state_names = ("v",)
+def neuron_of(parameters: Any, **functions: Any) -> type[Neuron]:
+    given = {"Parameters": parameters, "state": ("v",), "integrate": Decay.integrate, **functions}
+    return type("Mine", (Neuron,), given)
+
+
+def branches(p: Any, s: Any, x: Any) -> tuple[Any, ...]:
+    return (s.v + x if s.v > 0 else x,)
 
 
 @pytest.mark.parametrize(
-    ("name", "parameters", "neuron", "error", "message"),
+    ("name", "neuron", "error", "message"),
     [
-        ("lif", DecayParameters, DecayNeuron, ValueError, "neuron 'lif' is registered already"),
-        ("my-lif", DecayParameters, DecayNeuron, ValueError, "must be an identifier, got 'my-lif'"),
-        ("class", DecayParameters, DecayNeuron, ValueError, "must be an identifier, got 'class'"),
-        ("x", Foreign, DecayNeuron, TypeError, "a subclass of NeuronParameters, got <class"),
-        ("x", DecayParameters(), DecayNeuron, TypeError, "must be a subclass of NeuronParameters"),
-        ("x", Plain, DecayNeuron, TypeError, "Plain must be a dataclass: decorate it with @data"),
-        ("x", NoReset, DecayNeuron, TypeError, "NoReset must have the field v_reset"),
-        ("x", NoDefault, DecayNeuron, TypeError, "v_threshold must be a number with a default"),
-        ("x", Text, DecayNeuron, TypeError, "Text.mode must be a number .*, got 'soft'"),
-        ("x", DecayParameters, torch.nn.Linear, TypeError, "must be a subclass of Neuron, got"),
-        ("x", DecayParameters, Unfinished, TypeError, "Unfinished must define integrate"),
+        ("lif", Decay, ValueError, "neuron 'lif' is registered already"),
+        ("my-lif", Decay, ValueError, "must be an identifier, got 'my-lif'"),
+        ("class", Decay, ValueError, "must be an identifier, got 'class'"),
+        ("x", torch.nn.Linear, TypeError, "must be a subclass of Neuron, got"),
+        ("x", neuron_of(Foreign), TypeError, "a subclass of NeuronParameters, got <class"),
+        ("x", neuron_of(DecayParameters()), TypeError, "must be a subclass of NeuronParameters"),
+        ("x", neuron_of(Plain), TypeError, "Plain must be a dataclass: decorate it with @data"),
+        ("x", neuron_of(NoDefault), TypeError, "v_threshold must be a number with a default"),
+        ("x", neuron_of(Text), TypeError, "Text.mode must be a number .*, got 'soft'"),
+        ("x", neuron_of(NoReset), TypeError, "integrate: there is no constant 'keep'"),
+        (
+            "x", neuron_of(DecayParameters, integrate=lambda p, s, x: (s.u + x,)), TypeError,
+            "Mine.integrate: there is no state variable 'u'; there are v",
+        ),
+        (
+            "x", neuron_of(DecayParameters, integrate=lambda p, s, x: (s.v, x)), TypeError,
+            "Mine.integrate must return a value for each of v, got 2",
+        ),
+        ("x", neuron_of(DecayParameters, integrate=branches), TypeError, "can't branch by `if`"),
+        (
+            "x", neuron_of(DecayParameters, integrate=lambda p, s, x: (np.exp(s.v),)), TypeError,
+            "numpy.exp is no function of texts; those of snn_gym.program are abs, clip, exp",
+        ),
+        (
+            "x", neuron_of(DecayParameters, integrate=lambda p, s, x: (torch.exp(s.v),)),
+            TypeError, "Mine.integrate: exp",
+        ),
+        (
+            "x", neuron_of(DecayParameters, state=("keep",)), TypeError,
+            "keep names more than one constant or state variable",
+        ),
+        (
+            "x", type("Empty", (Neuron,), {"Parameters": DecayParameters, "state": ("v",)}),
+            TypeError, "Empty must define integrate",
+        ),
     ],
 )  # fmt: skip
-def test_mistakes_are_named(
-    name: str, parameters: type, neuron: type, error: type[Exception], message: str
-) -> None:
-    before = dict(NEURON_PARAMETERS), dict(NEURONS)
-    with pytest.raises(error, match=message):
-        register_neuron(name, parameters, neuron)
-    assert before == (NEURON_PARAMETERS, NEURONS)
+def test_mistakes_are_named(name: str, neuron: type, error: type[Exception], message: str) -> None:
+    before = dict(NEURONS)
+    with pytest.raises(error, match=message) as caught:
+        register_neuron(name, neuron)
+    assert "\n" not in str(caught.value)
+    assert before == NEURONS

@@ -9,8 +9,9 @@ import pytest
 import torch
 from scipy.integrate import quad
 
-from snn_gym.spiking.neurons.backward_kernels import SURROGATE_CODES, surrogate_derivative
-from snn_gym.spiking.neurons.surrogates import SURROGATES as DERIVATIVES
+from snn_gym.program.kernels import surrogate_kernel
+from snn_gym.program.surrogates import SURROGATES as DERIVATIVES
+from snn_gym.spiking.neurons.backward_kernels import surrogate_derivative
 from snn_gym.spiking.neurons.surrogates import spike
 from tests.spiking.strategies import SURROGATES
 
@@ -51,13 +52,19 @@ def test_derivatives_of_sigmoidal_functions_integrate_to_one(surrogate: str) -> 
     assert area == pytest.approx(1.0, abs=2e-3)
 
 
+def compiled_at(distances: torch.Tensor, surrogate: str, slope: float) -> torch.Tensor:
+    found = torch.empty_like(distances)
+    kernel = surrogate_kernel(surrogate).address
+    surrogate_derivative(kernel, np.float32(slope), distances.numpy(), found.numpy())
+    return found
+
+
 @pytest.mark.parametrize("surrogate", SURROGATES)
 @pytest.mark.parametrize("slope", [0.5, 2.0, 25.0])
 def test_compiled_derivative_equals_torch(surrogate: str, slope: float) -> None:
-    voltages = torch.linspace(-20.0, 22.0, 4001)
-    compiled = torch.empty_like(voltages)
-    surrogate_derivative(SURROGATE_CODES[surrogate], slope, 1.0, voltages.numpy(), compiled.numpy())
-    exact = DERIVATIVES[surrogate](voltages.double() - 1.0, slope)
+    distances = torch.linspace(-21.0, 21.0, 4001)
+    exact = DERIVATIVES[surrogate](distances.double(), slope)
+    compiled = compiled_at(distances, surrogate, slope)
     torch.testing.assert_close(compiled.double(), exact, rtol=2e-5, atol=1e-7)
 
 
@@ -66,10 +73,7 @@ def test_the_compiled_exponential_is_as_exact_as_its_polynomial() -> None:
     # the 7th power are summed; what is left out alternates and falls, so that it is smaller than
     # its first term. The 64th power makes 64 times as much of it, and of the rounding.
     x = torch.linspace(36.0, 40.0, 2001)
-    compiled = torch.empty_like(x)
-    surrogate_derivative(
-        SURROGATE_CODES["sigmoid"], np.float32(1.0), np.float32(0.0), x.numpy(), compiled.numpy()
-    )
+    compiled = compiled_at(x, "sigmoid", 1.0)
     away = x.double()
     r = away / 64.0
     left_out = 64.0 * r**8 / math.factorial(8) * torch.exp(r)

@@ -14,13 +14,13 @@ from torch import Tensor
 from snn_gym.spiking import (
     ControllerParameters,
     NetworkConfig,
-    Neuron,
     RegulationParameters,
     SpikingNetwork,
 )
 from snn_gym.spiking.bookkeeping import full_state
 from snn_gym.spiking.layers import SpikingLayer
 from snn_gym.spiking.measures.neurons import window_share
+from snn_gym.spiking.neurons.base import LayerNeurons
 from snn_gym.spiking.regulation.homeostasis import Homeostasis
 from tests.spiking.strategies import normal
 
@@ -95,7 +95,7 @@ def test_the_threshold_falls_by_rheobases_of_the_bias(neuron: str) -> None:
     network, moves, before = controlled("threshold", neuron=neuron)
     for k, move in enumerate(moves):
         layer = layers_of(network)[k]
-        assert isinstance(layer.neuron, Neuron)
+        assert isinstance(layer.neuron, LayerNeurons)
         shift = (layer.neuron.rheobase(4) * move).float()
         expected = before[f"layers.{k}.linear.bias"] + shift
         torch.testing.assert_close(layer.linear.bias, expected)
@@ -125,7 +125,7 @@ def test_the_slope_follows_the_share_within_the_window(
     for layer, share in zip(layers_of(network), shares, strict=True):
         distance = share - min(max(share, low), high)
         assert distance != 0
-        assert isinstance(layer.neuron, Neuron)
+        assert isinstance(layer.neuron, LayerNeurons)
         assert math.isclose(layer.neuron.slope, 5 * math.exp(0.5 * distance), rel_tol=1e-6)
     assert all(torch.equal(before[name], x) for name, x in weights(network).items())
 

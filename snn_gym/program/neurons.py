@@ -1,0 +1,259 @@
+"""The neurons of the suite and their parameters, in milliseconds: the only text of each.
+
+The first four repeat Norse 1.1.0 (https://github.com/norse/norse, ``norse.torch.functional``)
+operation by operation, so that spikes and potentials are Norse's bit for bit.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from snn_gym.config import NonNegative, Positive
+from snn_gym.program.expressions import Value
+from snn_gym.program.neuron import Neuron, NeuronParameters
+
+
+@dataclass(frozen=True)
+class _BuiltInParameters(NeuronParameters):
+    """Parameters of a neuron that rests at ``v_leak``, or at ``v_reset`` if it does not leak."""
+
+    def _check(self) -> None:
+        v_threshold, v_reset = self.v_threshold, self.v_reset
+        v_leak = getattr(self, "v_leak", v_reset)
+        if v_leak >= v_threshold:
+            raise ValueError(
+                f"v_leak must be below v_threshold, or the neuron fires without input; "
+                f"got v_leak={v_leak}, v_threshold={v_threshold}"
+            )
+        if v_reset >= v_threshold:
+            raise ValueError(
+                f"v_reset must be below v_threshold, or the neuron never stops firing; "
+                f"got v_reset={v_reset}, v_threshold={v_threshold}"
+            )
+
+
+@dataclass(frozen=True)
+class LIFBoxParameters(_BuiltInParameters):
+    """Leaky integrate-and-fire without synaptic current: ``tau_mem dv/dt = v_leak - v + x``."""
+
+    learnable_fields = ("tau_mem_ms", "v_threshold")
+
+    tau_mem_ms: Positive = 2.0
+    """Membrane time constant (ms)."""
+    v_threshold: float = 1.0
+    """Potential above which the neuron fires."""
+    v_reset: float = 0.0
+    """Potential after a spike."""
+    v_leak: float = 0.0
+    """Resting potential."""
+
+
+class LIFBox(Neuron):
+    """Norse's LIFBox."""
+
+    Parameters = LIFBoxParameters
+    state = ("v",)
+
+    @staticmethod
+    def rest(p: Any) -> tuple[Value, ...]:
+        """Return the state at the start of an episode."""
+        return (p.v_leak,)
+
+    @staticmethod
+    def integrate(p: Any, s: Any, x: Value) -> tuple[Value, ...]:
+        """Return the state after a time step with input ``x``, without a spike."""
+        return (s.v + p.mem_gain * ((x + p.v_leak) - s.v),)
+
+
+@dataclass(frozen=True)
+class LIFParameters(_BuiltInParameters):
+    """Current-based leaky integrate-and-fire.
+
+    ``tau_mem dv/dt = v_leak - v + i`` and ``tau_syn di/dt = -i``; an input jumps the current.
+    """
+
+    learnable_fields = ("tau_mem_ms", "tau_syn_ms", "v_threshold")
+
+    tau_mem_ms: Positive = 2.0
+    """Membrane time constant (ms)."""
+    tau_syn_ms: Positive = 2.0
+    """Time constant of the synaptic current (ms)."""
+    v_threshold: float = 1.0
+    """Potential above which the neuron fires."""
+    v_reset: float = 0.0
+    """Potential after a spike."""
+    v_leak: float = 0.0
+    """Resting potential."""
+
+
+class LIF(Neuron):
+    """Norse's current-based LIF, whose current jumps before it drives."""
+
+    Parameters = LIFParameters
+    state = ("v", "i")
+
+    @staticmethod
+    def rest(p: Any) -> tuple[Value, ...]:
+        """Return the state at the start of an episode."""
+        return p.v_leak, 0.0
+
+    @staticmethod
+    def integrate(p: Any, s: Any, x: Value) -> tuple[Value, ...]:
+        """Return the state after a time step with input ``x``, without a spike."""
+        jumped = s.i + x
+        v = s.v + p.mem_gain * ((p.v_leak - s.v) + jumped)
+        return v, jumped - p.syn_gain * jumped
+
+
+@dataclass(frozen=True)
+class IAFParameters(_BuiltInParameters):
+    """Integrate-and-fire without leak: every time step adds its input to ``v``."""
+
+    learnable_fields = ("v_threshold",)
+
+    v_threshold: float = 1.0
+    """Potential above which the neuron fires."""
+    v_reset: float = 0.0
+    """Potential after a spike."""
+
+
+class IAF(Neuron):
+    """Norse's IAF."""
+
+    Parameters = IAFParameters
+    state = ("v",)
+
+    @staticmethod
+    def integrate(p: Any, s: Any, x: Value) -> tuple[Value, ...]:
+        """Return the state after a time step with input ``x``, without a spike."""
+        del p
+        return (s.v + x,)
+
+
+@dataclass(frozen=True)
+class ALIFParameters(_BuiltInParameters):
+    """Adaptive leaky integrate-and-fire: Norse's LSNN, whose threshold ``b`` rises with each spike.
+
+    ``tau_mem dv/dt = v_leak - v + i``, ``tau_syn di/dt = -i`` and ``tau_adapt db/dt = v_threshold -
+    b``; the neuron fires where ``v > b``, and a spike raises ``b`` by ``beta``. As in Norse, an
+    input jumps the current after the potential has moved, and so is felt one time step late.
+
+    Bellec et al. 2018, https://arxiv.org/abs/1803.09574, have ``beta (1 - exp(-dt / tau_adapt))``
+    where Norse and we have ``beta``: their 1.8 is 0.09 at the defaults below.
+    """
+
+    learnable_fields = ("tau_mem_ms", "tau_syn_ms", "tau_adapt_ms", "beta", "v_threshold")
+
+    tau_mem_ms: Positive = 2.0
+    """Membrane time constant (ms)."""
+    tau_syn_ms: Positive = 2.0
+    """Time constant of the synaptic current (ms)."""
+    tau_adapt_ms: Positive = 20.0
+    """Time constant of the threshold's return to rest (ms)."""
+    beta: NonNegative = 0.1
+    """Rise of the threshold by one spike."""
+    v_threshold: float = 1.0
+    """Threshold at rest."""
+    v_reset: float = 0.0
+    """Potential after a spike."""
+    v_leak: float = 0.0
+    """Resting potential."""
+
+
+class ALIF(Neuron):
+    """Norse's LSNN.
+
+    The docstring of its ``lsnn_feed_forward_step`` gives the spike as ``v - v_th + b > 0`` and has
+    ``b`` decay to 0; its code has ``v - b > 0`` and ``b`` decay to ``v_th``, and so have we.
+    """
+
+    Parameters = ALIFParameters
+    state = ("v", "i", "b")
+
+    @staticmethod
+    def rest(p: Any) -> tuple[Value, ...]:
+        """Return the state at the start of an episode."""
+        return p.v_leak, 0.0, p.v_threshold
+
+    @staticmethod
+    def integrate(p: Any, s: Any, x: Value) -> tuple[Value, ...]:
+        """Return the state after a time step with input ``x``, without a spike."""
+        return (
+            s.v + p.mem_gain * ((p.v_leak - s.v) + s.i),
+            (s.i - p.syn_gain * s.i) + x,
+            s.b + p.adapt_gain * (p.v_threshold - s.b),
+        )
+
+    @staticmethod
+    def margin(p: Any, s: Any) -> Value:
+        """Return the distance to the adaptive threshold."""
+        del p
+        return s.v - s.b
+
+    @staticmethod
+    def after(p: Any, s: Any, z: Value) -> tuple[Value, ...]:
+        """Return the state after a spike ``z``, which raises the threshold."""
+        return (1.0 - z) * s.v + z * p.v_reset, s.i, s.b + z * p.beta
+
+
+@dataclass(frozen=True)
+class SoftIAFParameters(NeuronParameters):
+    """Integrate-and-fire whose spike takes the threshold off the potential, and keeps the rest."""
+
+    v_threshold: Positive = 1.0
+    """Potential above which the neuron fires, and what a spike takes off."""
+    v_start: float = 0.5
+    """Potential at the start."""
+
+    @property
+    def v_reset(self) -> float:
+        """Potential that a spike leaves of one that was at the threshold."""
+        return 0.0
+
+
+class SoftIAF(Neuron):
+    """Integrate-and-fire with a soft reset, the neuron of converted ANNs: ``v = v + x - z v_th``.
+
+    What is above the threshold is kept, so that under a constant input the number of spikes in T
+    steps is ``floor(v_start / v_th + T x / v_th)`` at most one a step: a ReLU that is quantised and
+    clipped (Rueckauer et al. 2017, https://doi.org/10.3389/fnins.2017.00682).
+    """
+
+    Parameters = SoftIAFParameters
+    state = ("v",)
+
+    @staticmethod
+    def rest(p: Any) -> tuple[Value, ...]:
+        """Return the state at the start of an episode."""
+        return (p.v_start,)
+
+    @staticmethod
+    def integrate(p: Any, s: Any, x: Value) -> tuple[Value, ...]:
+        """Return the state after a time step with input ``x``, without a spike."""
+        del p
+        return (s.v + x,)
+
+    @staticmethod
+    def after(p: Any, s: Any, z: Value) -> tuple[Value, ...]:
+        """Return the state after a spike ``z``, which takes the threshold off."""
+        return (s.v - z * p.v_threshold,)
+
+
+NEURONS: dict[str, type[Neuron]] = {
+    "lif_box": LIFBox,
+    "lif": LIF,
+    "iaf": IAF,
+    "alif": ALIF,
+    "iaf_soft": SoftIAF,
+}
+"""Text of each registered neuron; ``register_neuron`` adds to it."""
+
+
+def name_of(neuron: type[Neuron]) -> str:
+    """Return the name that a neuron is registered by, that of its class if it is not.
+
+    Args:
+        neuron: The neuron.
+    """
+    return next((name for name, text in NEURONS.items() if text is neuron), neuron.__name__)

@@ -1,0 +1,91 @@
+"""A user's neuron leaves the project as the built-in ones do: as C, frozen, and refused by name."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from snn_gym.export import Visits, freeze, to_c
+from snn_gym.export.c_neuron import fixed_neuron, units_of
+from snn_gym.export.nir_graph import nir_graph
+from snn_gym.policies import SpikingActorCriticPolicy, StatefulActorCriticPolicy
+from snn_gym.program.neurons import NEURONS
+from tests.export.made import Compiled, build, needs_compiler, observe, spiking
+from tests.program.own_neurons import OWN, registered
+
+ALL = (*NEURONS, *OWN)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def own() -> Iterator[None]:
+    with registered():
+        yield
+
+
+# A call of the C library's exp may differ from the kernel's in the last place.
+@needs_compiler
+@pytest.mark.parametrize("name", [x for x in ALL if x != "exponential"])
+def test_c_has_the_state_of_every_neuron_to_the_last_bit(name: str, tmp_path: Path) -> None:
+    policy = build(StatefulActorCriticPolicy, neuron=name)
+    compiled, state, met = Compiled(to_c(policy, tmp_path), spiking(policy)), None, set()
+    for observation in observe("analogue", 40):
+        action, state = policy.predict(observation, state, deterministic=True)
+        assert compiled.step(observation) == action
+        neurons = compiled.neurons()
+        met.add(neurons.tobytes())
+        assert np.array_equal(neurons, state[0][0, : len(neurons)])
+    assert len(met) > 20
+
+
+@needs_compiler
+def test_c_with_a_function_of_its_library_decides_alike(tmp_path: Path) -> None:
+    policy = build(SpikingActorCriticPolicy, neuron="exponential")
+    compiled = Compiled(to_c(policy, tmp_path), spiking(policy))
+    seen = observe("analogue", 60)
+    same = [compiled.step(x) == policy.predict(x, deterministic=True)[0] for x in seen]
+    assert np.mean(same) > 0.95
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_a_frozen_agent_decides_as_its_policy(name: str) -> None:
+    policy = build(SpikingActorCriticPolicy, neuron=name)
+    seen = observe("analogue", 60)
+    with torch.no_grad():
+        expected = policy.predict(seen, deterministic=True)[0]
+    assert (freeze(policy).predict(seen)[0] == expected).all()
+
+
+@pytest.mark.parametrize("name", ["lif_box", "lif", "iaf", "alif", "iaf_soft", "resonator"])
+def test_sums_and_products_have_a_fixed_point(name: str) -> None:
+    units = units_of(NEURONS[name])
+    shares = {x for x, unit in units.items() if unit == "share"}
+    assert shares == {
+        "lif_box": {"mem_gain"}, "lif": {"mem_gain", "syn_gain"}, "iaf": set(), "iaf_soft": set(),
+        "alif": {"mem_gain", "syn_gain", "adapt_gain"}, "resonator": {"decay", "turn"},
+    }[name]  # fmt: skip
+    assert "share(" in fixed_neuron(NEURONS[name], "advance") or name in ("iaf", "iaf_soft")
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("quadratic", "'quadratic' has no fixed point, for it adds .*-?0.5 to a potential"),
+        ("exponential", "'exponential' has no fixed point, for it has '/'; export in float"),
+    ],
+)
+def test_others_are_refused_in_fixed_point(name: str, message: str, tmp_path: Path) -> None:
+    policy = build(SpikingActorCriticPolicy, neuron=name)
+    visits = Visits((np.ones(12, bool), np.ones(9, bool)), (1.0, 1.0))
+    with pytest.raises(ValueError, match=message) as caught:
+        to_c(policy, tmp_path, visits=visits, fixed_point=True)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_neuron_without_a_node_of_nir_is_refused_by_name() -> None:
+    pytest.importorskip("nir", reason="nir is not installed")
+    with pytest.raises(ValueError, match="neuron 'resonator' has no node in NIR"):
+        nir_graph(spiking(build(SpikingActorCriticPolicy, neuron="resonator")))

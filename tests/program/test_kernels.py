@@ -1,0 +1,147 @@
+"""Compiled kernels of every neuron, a user's own among them, against its text."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+import torch
+
+from snn_gym.program.kernels import backward_kernel, forward_kernel, kept_names, traced_names
+from snn_gym.program.neurons import NEURONS
+from snn_gym.program.surrogates import SURROGATES
+from snn_gym.spiking import EligibilityTraces, NetworkConfig, SpikingNetwork
+from snn_gym.spiking.neurons.base import Breaks, LayerNeurons
+from snn_gym.spiking.neurons.fused import run_fused
+from snn_gym.spiking.neurons.registered import make_neurons
+from snn_gym.spiking.population import Population
+from tests.program.own_neurons import OWN, registered
+from tests.spiking.strategies import normal
+
+ALL = (*NEURONS, *OWN)
+T, B, N = 6, 4, 21
+SHIFT = {"izhikevich": 0.15, "quadratic": 0.4, "exponential": 1.2}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def own() -> Iterator[None]:
+    with registered():
+        yield
+
+
+def neurons_of(name: str, surrogate: str = "superspike") -> LayerNeurons:
+    return make_neurons(name, NEURONS[name].Parameters(), 1.0, surrogate, 2.0)
+
+
+def currents_of(name: str, rows: int = T) -> torch.Tensor:
+    scale = 0.1 if name == "izhikevich" else 0.7
+    return normal(1, rows, B, N, scale=scale, shift=SHIFT.get(name, 0.8))
+
+
+@pytest.mark.parametrize("recurrent", [False, True])
+@pytest.mark.parametrize("rows", [3, 3 * T])
+@pytest.mark.parametrize("name", ALL)
+def test_spikes_and_gradients_are_those_of_the_text(name: str, rows: int, recurrent: bool) -> None:
+    neurons = neurons_of(name)
+    currents = currents_of(name, rows).requires_grad_()
+    weight = normal(3, N, N, scale=0.05).requires_grad_() if recurrent else None
+    state = tuple(x.clone() for x in neurons.initial_state(B, N, currents))
+    state = (*state, torch.zeros(B, N)) if recurrent else state
+    state = tuple(x.requires_grad_() for x in state)
+    starts = torch.zeros(3, B, dtype=torch.bool)
+    starts[1, 0] = starts[2, 3] = True
+    breaks = Breaks(starts, (False, False, False))
+    wanted = [currents, *state, *([] if weight is None else [weight])]
+    found = []
+    for run in (run_fused, LayerNeurons.run_stepped):
+        ran = run(neurons, currents, state, T, weight, breaks)
+        loss = (ran.spikes * normal(5, *ran.spikes.shape)).sum() + ran.voltages.square().sum()
+        loss = loss + sum((x * normal(6, *x.shape)).sum() for x in ran.final)
+        found.append((ran, torch.autograd.grad(loss, wanted)))
+    (ours, mine), (theirs, expected) = found
+    assert 0.01 < float(ours.spikes.mean()) < 0.9
+    if not recurrent:  # whose sums have another order
+        assert torch.equal(ours.spikes, theirs.spikes)
+        torch.testing.assert_close(ours.voltages, theirs.voltages, rtol=1e-5, atol=1e-6)
+    for a, b in zip(mine, expected, strict=True):
+        assert float(b.abs().max()) > 0
+        torch.testing.assert_close(a, b, rtol=2e-3, atol=2e-3 * float(b.abs().max()))
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_a_network_of_them_learns_is_copied_and_resumes(name: str) -> None:
+    torch.manual_seed(0)
+    config = NetworkConfig((12, 8), 5, neuron=name)
+    network, x = SpikingNetwork(config, 3, 2), normal(0, 16, 3)
+    assert network.compiled is not None
+    before = (network.decide(x) - 1.0).square().mean()
+    optimiser = torch.optim.Adam(network.parameters(), lr=0.02)
+    for _ in range(30):
+        optimiser.zero_grad()
+        loss = (network.decide(x) - 1.0).square().mean()
+        loss.backward()
+        optimiser.step()
+    assert float(loss.detach()) < 0.5 * float(before.detach())
+    again = SpikingNetwork(NetworkConfig.from_dict(config.to_dict()), 3, 2)
+    again.load_state_dict(network.state_dict())
+    assert torch.equal(again.decide(x), network.decide(x))
+    with torch.no_grad():
+        stepped = SpikingNetwork(NetworkConfig((12, 8), 5, neuron=name, backend="norse"), 3, 2)
+        stepped.load_state_dict(network.state_dict())
+        torch.testing.assert_close(network.decide(x), stepped.decide(x), rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_a_population_runs_them(name: str) -> None:
+    torch.manual_seed(1)
+    network = SpikingNetwork(NetworkConfig((9,), 5, neuron=name), 3, 2)
+    population = Population(network.config, 3, 2)
+    x = normal(2, 7, 3)
+    with torch.no_grad():
+        expected = network.decide(x)
+    found = population.outputs(population.flatten(network)[None], x.numpy()[None])[0]
+    np.testing.assert_allclose(found, expected.numpy(), rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_eligibility_traces_are_the_gradient_with_recurrent_spikes_taken_as_given(
+    name: str,
+) -> None:
+    torch.manual_seed(0)
+    config = NetworkConfig((6,), 4, neuron=name, recurrent=True, surrogate_slope=1.0)
+    network = SpikingNetwork(config, 3, 2)
+    layer, decoder = network.layers[0], network.decoder
+    traces = EligibilityTraces(layer, decoder, 2)
+    starts = torch.tensor([True, True])
+    xs, signals = normal(1, 3, 2, 3), normal(2, 3, 2, 6)
+    for k in range(3):
+        traces.step(xs[k : k + 1], starts if k == 0 else torch.zeros(2, dtype=torch.bool))
+        traces.learn(signals[k])
+    found = traces.gradients()
+    features = SpikingNetwork(config, 3)
+    features.load_state_dict(network.state_dict(), strict=False)
+    output, _ = features.sequence(
+        xs, None, torch.zeros(3, 2, dtype=torch.bool), recurrent_gradient=False
+    )
+    own = features.layers[0]
+    wanted = [own.linear.weight, own.linear.bias, own.recurrent.weight]
+    expected = torch.autograd.grad((output * signals).sum(), wanted)
+    for mine, theirs in zip(found, expected, strict=True):
+        assert float(theirs.abs().max()) > 0
+        torch.testing.assert_close(mine, theirs, rtol=2e-3, atol=2e-3 * float(theirs.abs().max()))
+
+
+def test_what_a_pass_keeps() -> None:
+    assert kept_names(NEURONS["lif_box"]) == ("moved_v",)
+    assert kept_names(NEURONS["alif"]) == ("moved_v", "moved_b")
+    assert kept_names(OWN["quadratic"]) == ("moved_v", "v")
+    assert traced_names(NEURONS["alif"]) == ("moved_v", "moved_b")
+    assert set(kept_names(NEURONS["lif_box"], each=True)) == {"moved_v", "v", "x"}
+
+
+@pytest.mark.parametrize("surrogate", SURROGATES)
+def test_a_kernel_is_made_once(surrogate: str) -> None:
+    neuron = NEURONS["lif"]
+    assert backward_kernel(neuron, surrogate) is backward_kernel(neuron, surrogate)
+    assert forward_kernel(neuron).address != forward_kernel(neuron, kept_names(neuron)).address

@@ -1,0 +1,152 @@
+"""What is derived from a neuron's text, worked by hand."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from snn_gym.program.expressions import evaluate
+from snn_gym.program.neuron import (
+    Neuron,
+    autonomous,
+    backward,
+    equations,
+    feels_at_once,
+    gain,
+    is_affine,
+    is_monotone,
+    matched,
+    threshold,
+    trace,
+)
+from snn_gym.program.neurons import ALIF, IAF, LIF, NEURONS, LIFBox, LIFBoxParameters, SoftIAF
+from tests.program.own_neurons import OWN, Exponential, Izhikevich, Quadratic, Resonator
+
+ALL = {**NEURONS, **OWN}
+
+
+def test_constants_are_the_parameters_and_shares_of_a_time_step() -> None:
+    found = LIFBox.constants(LIFBoxParameters(tau_mem_ms=4.0, v_leak=-0.5), 1.0)
+    assert found["v_leak"] == -0.5
+    assert found["mem_gain"] == 0.25
+    # Norse multiplies dt in seconds by an inverse of float32.
+    assert gain(1.0, 3.0) == float(np.float32(0.001) * np.float32(1000.0 / 3.0))
+    assert equations(LIFBox).constants == ("mem_gain", "v_threshold", "v_reset", "v_leak")
+    assert equations(IAF).constants == ("v_threshold", "v_reset")
+
+
+def test_a_time_step_of_the_adaptive_lif_by_hand() -> None:
+    text = equations(ALIF)
+    p = {"mem_gain": 0.5, "syn_gain": 0.25, "adapt_gain": 0.5, "beta": 0.1, "v_threshold": 1.0,
+         "v_reset": -0.5, "v_leak": 0.0}  # fmt: skip
+    moved = evaluate(text.moved, {**p, "v": 1.0, "i": 2.0, "b": 1.2, "x": 0.5})
+    # v + (0 - v + i) / 2, i - i / 4 + x, b + (1 - b) / 2
+    assert moved == pytest.approx([1.5, 2.0, 1.1])
+    values = {**p, **dict(zip(text.moved_names, moved, strict=True)), "z": 1.0}
+    assert evaluate([text.margin], values) == pytest.approx([0.4])
+    assert evaluate(text.after, values) == pytest.approx([-0.5, 2.0, 1.2])
+    assert evaluate(text.decided(fires=True), values) == pytest.approx([-0.5, 2.0, 1.2])
+    assert evaluate(text.decided(fires=False), values) == pytest.approx([1.5, 2.0, 1.1])
+    assert evaluate(text.rest, p) == [0.0, 0.0, 1.0]
+
+
+def test_gradients_of_a_lif_box_by_hand() -> None:
+    found = backward(equations(LIFBox))
+    p = {"mem_gain": 0.5, "v_threshold": 1.0, "v_reset": 0.0, "v_leak": 0.25}
+    given = {**p, "v": 0.5, "x": 2.0, "moved_v": 1.375, "z": 1.0, "surrogate": 0.2,
+             "grad_spike": 3.0, "grad_recorded": 0.5, "grad_v": 2.0}  # fmt: skip
+    # (3 + 2 (reset - 1.375)) psi
+    (through,) = evaluate([found.through], given)
+    assert through == pytest.approx(0.25 * 0.2)
+    (before,) = evaluate(found.before, {**given, "through": through})
+    assert before == pytest.approx(0.0 + 0.05 + 0.5)  # the reset lets nothing by
+    after = {**given, "through": through, "grad_moved_v": before}
+    assert evaluate(found.state, after) == pytest.approx([0.5 * before])
+    assert evaluate([found.input], after) == pytest.approx([0.5 * before])
+    # by mem_gain (x + leak - v), by threshold -through, by reset z grad_v, by leak gain
+    by_hand = [1.75 * before, -through, 2.0, 0.5 * before]
+    assert evaluate(found.constants, after) == pytest.approx(by_hand)
+
+
+def test_traces_of_the_adaptive_lif_by_hand() -> None:
+    found = trace(equations(ALIF))
+    p = {"mem_gain": 0.5, "syn_gain": 0.25, "adapt_gain": 0.5, "beta": 0.1, "v_threshold": 1.0,
+         "v_reset": 0.0, "v_leak": 0.0}  # fmt: skip
+    given = {**p, "trace_v": 1.0, "trace_i": 2.0, "trace_b": 0.5, "source": 1.0, "moved_v": 1.5,
+             "z": 1.0, "surrogate": 0.2}  # fmt: skip
+    moved = evaluate(found.moved, given)
+    assert moved == pytest.approx([0.5 + 1.0, 1.5 + 1.0, 0.25])
+    names = ("trace_moved_v", "trace_moved_i", "trace_moved_b")
+    after = {**given, **dict(zip(names, moved, strict=True))}
+    (margin,) = evaluate([found.margin], after)
+    assert margin == pytest.approx(1.25)
+    spiked = evaluate(found.after, {**after, "trace_margin": margin})
+    assert spiked == pytest.approx([-1.5 * 0.2 * 1.25, 2.5, 0.25 + 0.1 * 0.2 * 1.25])
+
+
+def test_what_is_known_of_a_neuron() -> None:
+    assert {x: autonomous(equations(y)) for x, y in ALL.items() if autonomous(equations(y))} == {
+        "alif": ("b",)
+    }
+    late = {x for x, y in ALL.items() if not feels_at_once(equations(y))}
+    assert late == {"alif", "resonator"}
+    bent = {x for x, y in ALL.items() if not is_affine(equations(y))}
+    assert bent == {"quadratic", "izhikevich", "exponential"}
+    labels = {x: threshold(equations(y)) for x, y in ALL.items()}
+    assert {x for x, y in labels.items() if y is not None and y.label == "v_threshold"} == (
+        set(ALL) - {"alif"}
+    )
+    assert labels["alif"].label == "moved_b"  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize(
+    ("neuron", "numbers", "monotone"),
+    [
+        (LIFBox, {"mem_gain": 0.5}, True),
+        (LIFBox, {"mem_gain": 1.5}, False),
+        (LIF, {"mem_gain": 0.5, "syn_gain": 1.25}, False),
+        (ALIF, {"mem_gain": 0.5, "syn_gain": 0.5, "adapt_gain": 0.1}, True),
+        (SoftIAF, {}, True),
+        (Resonator, {"decay": 0.9, "turn": 0.4}, False),
+        (Quadratic, {}, False),
+    ],
+)
+def test_more_input_brings_a_monotone_neuron_nearer(
+    neuron: type[Neuron], numbers: dict[str, float], monotone: bool
+) -> None:
+    given = {**neuron.constants(neuron.Parameters(), 1.0), **numbers}
+    assert is_monotone(neuron, given) == monotone
+
+
+def test_equal_equations_are_found_whatever_they_are_called() -> None:
+    class Renamed(Neuron):
+        Parameters = LIFBoxParameters
+        state = ("u",)
+
+        @staticmethod
+        def constants(parameters: Any, dt_ms: float) -> dict[str, float]:
+            return {"share": 0.5, "top": 1.0, "bottom": 0.0, "ground": 0.0}
+
+        @staticmethod
+        def integrate(p: Any, s: Any, x: Any) -> tuple[Any, ...]:
+            return (s.u + p.share * ((x + p.ground) - s.u),)
+
+        @staticmethod
+        def margin(p: Any, s: Any) -> Any:
+            return s.u - p.top
+
+        @staticmethod
+        def after(p: Any, s: Any, z: Any) -> tuple[Any, ...]:
+            return ((1.0 - z) * s.u + z * p.bottom,)
+
+    found = matched(equations(Renamed), equations(LIFBox))
+    assert found == {
+        "mem_gain": "share", "v_threshold": "top", "v_reset": "bottom", "v_leak": "ground",
+    }  # fmt: skip
+    for a in ALL.values():
+        for b in ALL.values():
+            assert (matched(equations(a), equations(b)) is not None) == (a is b)
+    assert Exponential.state == ("v",)
+    assert Izhikevich.state == ("v", "u")
