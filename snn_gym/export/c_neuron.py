@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
+from dataclasses import replace
 from typing import Literal
 
 from snn_gym.export.c_base import number
 from snn_gym.program.expressions import Expression, walk
 from snn_gym.program.neuron import DISTANCE, INPUT, Equations, Neuron, equations
 from snn_gym.program.neurons import name_of
-from snn_gym.program.printing import Style, own, print_lines, print_node
+from snn_gym.program.printing import Style, own, print_lines
 
 Unit = Literal["potential", "share"]
+SPIKED, SILENT = "spiked_", "silent_"
+"""Prefixes of a state variable after a time step with a spike, or without."""
 GAIN_BITS = 14
 """Bits of a share, a number without a unit, in fixed point."""
 
@@ -54,50 +57,9 @@ def float_neuron(neuron: type[Neuron], name: str) -> str:
         neuron: The neuron.
         name: Name of the function.
     """
-    text = equations(neuron)
-    lines = [f"const float {own(x)} = constants[{k}];" for k, x in enumerate(text.constants)]
-    body = [
-        *(f"const float {own(x)} = {_place(s)};" for s, x in enumerate(text.state)),
-        f"const float {own(INPUT)} = currents[n];",
-        *print_lines(_moved(text), _FLOAT),
-        f"const int fired = {own(DISTANCE)} > 0.0f;",
-        *_choices(text, _FLOAT, "{place} = {value};"),
-        "spikes[n] = (unsigned char)fired;",
-    ]
-    return _function(name, ("float", "float"), lines, body)
+    return _function(name, equations(neuron), _FLOAT, ("float", "float", "float"), "currents[n]")
 
 
-def _moved(text: Equations) -> dict[str, Expression]:
-    return dict(zip(text.moved_names, text.moved, strict=True)) | {DISTANCE: text.margin}
-
-
-def _place(variable: int) -> str:
-    return "state[n]" if variable == 0 else f"state[{variable} * size + n]"
-
-
-def _choices(text: Equations, style: Style, assignment: str) -> Iterator[str]:
-    """Yield what a spike, or none, leaves of each state variable."""
-    for s, (fires, rests) in enumerate(zip(text.decided(True), text.decided(False), strict=True)):
-        yes, no = (
-            list(print_lines({"value": x}, style))[-1].partition(" = ")[2].rstrip(";")
-            for x in (fires, rests)
-        )
-        value = yes if yes == no else f"fired ? {yes} : {no}"
-        yield assignment.format(place=_place(s), value=value)
-
-
-def _function(name: str, kinds: tuple[str, str], lines: list[str], body: list[str]) -> str:
-    constant, current = kinds
-    indent = " " * (len("static inline void ") + len(name) + 1)
-    head = (
-        f"static inline void {name}(const {constant} *constants, const {current} *currents,\n"
-        f"{indent}{constant} *state, int size, unsigned char *spikes) {{\n"
-    )
-    inner = [*lines, "for (int n = 0; n < size; n++) {", *(f"    {x}" for x in body), "}"]
-    return head + "".join(f"    {x}\n" for x in inner) + "}\n"
-
-
-# ---- fixed point --------------------------------------------------------------------------------
 def fixed_neuron(neuron: type[Neuron], name: str) -> str:
     """Return the C function that advances a layer by a time step, in fixed point.
 
@@ -110,60 +72,76 @@ def fixed_neuron(neuron: type[Neuron], name: str) -> str:
     Raises:
         ValueError: The text has operations that have no form in fixed point.
     """
-    text = equations(neuron)
-    units = units_of(neuron)
-    printer = _FixedPrinter(units)
-    lines = [f"const int32_t {own(x)} = constants[{k}];" for k, x in enumerate(text.constants)]
+    text, units = equations(neuron), units_of(neuron)
+    kinds = ("int16_t", "int32_t", "int32_t")
+    return _function(name, text, _FIXED, kinds, "saturated(currents[n])", units)
+
+
+def _function(
+    name: str,
+    text: Equations,
+    style: Style,
+    kinds: tuple[str, str, str],
+    current: str,
+    units: Mapping[str, Unit] | None = None,
+) -> str:
+    """Return the function; ``kinds`` are the types of state, of currents, and within."""
+    stored, given, inner = kinds
+    step = dict(zip(text.moved_names, text.moved, strict=True)) | {DISTANCE: text.margin}
+    left: dict[str, Expression] = {}
+    for x, spiked, silent in zip(text.state, text.decided(True), text.decided(False), strict=True):
+        if spiked is not silent:
+            left[SPIKED + x] = spiked
+        left[SILENT + x] = silent
+    if units is not None:
+        step, left = _shares_first(step, units), _shares_first(left, units)
     body = [
-        *(f"const int32_t {own(x)} = {_place(s)};" for s, x in enumerate(text.state)),
-        f"const int32_t {own(INPUT)} = saturated(currents[n]);",
-        *printer.lines(dict(zip(text.moved_names, text.moved, strict=True))),
-        f"const int fired = {printer.value(text.margin)} > 0;",
+        *(f"const {inner} {own(x)} = {_place(s)};" for s, x in enumerate(text.state)),
+        f"const {inner} {own(INPUT)} = {current};",
+        *print_lines(step, style),
+        f"const int fired = {own(DISTANCE)} > 0;",
+        *print_lines(left, style, "u"),
     ]
-    for s, (fires, rests) in enumerate(zip(text.decided(True), text.decided(False), strict=True)):
-        yes, no = printer.value(fires), printer.value(rests)
-        value = yes if yes == no else f"fired ? {yes} : {no}"
-        body.append(f"{_place(s)} = (int16_t)saturated({value});")
+    for s, x in enumerate(text.state):
+        value = own(SILENT + x)
+        if SPIKED + x in left:
+            value = f"fired ? {own(SPIKED + x)} : {value}"
+        body.append(f"{_place(s)} = ({stored})({value});")
     body.append("spikes[n] = (unsigned char)fired;")
-    return _function(name, ("int16_t", "int32_t"), lines, body)
+    constants = [f"const {inner} {own(x)} = constants[{k}];" for k, x in enumerate(text.constants)]
+    lines = [*constants, "for (int n = 0; n < size; n++) {", *(f"    {x}" for x in body), "}"]
+    indent = " " * (len("static inline void ") + len(name) + 1)
+    return (
+        f"static inline void {name}(const {stored} *constants, const {given} *currents,\n"
+        f"{indent}{stored} *state, int size, unsigned char *spikes) {{\n"
+        + "".join(f"    {x}\n" for x in lines)
+        + "}\n"
+    )
 
 
-class _FixedPrinter:
-    """Expressions in whole numbers, what is used several times saturated under a name."""
+def _place(variable: int) -> str:
+    return "state[n]" if variable == 0 else f"state[{variable} * size + n]"
 
-    def __init__(self, units: Mapping[str, Unit]) -> None:
-        self._units = units
-        self._named: dict[int, str] = {}
 
-    def lines(self, targets: Mapping[str, Expression]) -> Iterator[str]:
-        """Yield assignments of saturated values."""
-        uses: dict[int, int] = {}
-        for node in walk(*targets.values()):
-            for x in node.inputs:
-                uses[id(x)] = uses.get(id(x), 0) + 1
-        for label, root in targets.items():
-            for node in walk(root):
-                if node.inputs and uses.get(id(node), 0) > 1 and id(node) not in self._named:
-                    name = f"t{len(self._named)}"
-                    yield _FIXED.assignment.format(name=name, value=self.value(node))
-                    self._named[id(node)] = name
-            yield _FIXED.assignment.format(name=own(label), value=self.value(root))
+def _shares_first(
+    targets: Mapping[str, Expression], units: Mapping[str, Unit]
+) -> dict[str, Expression]:
+    """Return expressions with the share as the first factor of every product."""
+    made: dict[int, Expression] = {}
+    for node in walk(*targets.values()):
+        inputs = tuple(made[id(x)] for x in node.inputs)
+        if node.operator == "*" and not _is_share(node.inputs[0], units):
+            inputs = inputs[::-1]
+        made[id(node)] = replace(node, inputs=inputs) if inputs else node
+    return {label: made[id(root)] for label, root in targets.items()}
 
-    def value(self, node: Expression) -> str:
-        """Return an expression as text."""
-        if id(node) in self._named:
-            return self._named[id(node)]
-        inputs = [self.value(x) for x in node.inputs]
-        if node.operator == "*" and not self._is_share(node.inputs[0]):
-            inputs.reverse()
-        return print_node(node, inputs, _FIXED)
 
-    def _is_share(self, node: Expression) -> bool:
-        if node.operator == "name":
-            return self._units[node.label] == "share"
-        return node.operator == "constant" or (
-            node.operator == "-x" and self._is_share(node.inputs[0])
-        )
+def _is_share(node: Expression, units: Mapping[str, Unit]) -> bool:
+    if node.operator == "name":
+        return units[node.label] == "share"
+    return node.operator == "constant" or (
+        node.operator == "-x" and _is_share(node.inputs[0], units)
+    )
 
 
 def units_of(neuron: type[Neuron]) -> dict[str, Unit]:

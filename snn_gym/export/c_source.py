@@ -12,6 +12,7 @@ from snn_gym.export.c_base import Source
 from snn_gym.export.c_neuron import float_neuron
 from snn_gym.policies.portable_agent import PortableAgent, PortableLayer
 from snn_gym.program.neuron import Neuron
+from snn_gym.program.neurons import name_of
 
 
 class SpikingSource(Source):
@@ -206,7 +207,7 @@ class SpikingSource(Source):
 
 
 def _function_name(neuron: type[Neuron]) -> str:
-    return f"advance_{neuron.__name__.lower()}"
+    return f"advance_{name_of(neuron)}"
 
 
 def _macs(agent: PortableAgent) -> int:

@@ -200,17 +200,18 @@ def _torch_of(values: Iterable[Value]) -> Any:
     return torch if torch is not None and any(isinstance(x, torch.Tensor) for x in values) else None
 
 
-def _apply(operator: str, numpy_name: str, torch_name: str, *values: Value) -> Value:
+def _apply(operator: str, function: str, *values: Value) -> Value:
+    """Build a node of an operator, or call numpy's or PyTorch's function of that name."""
     if any(isinstance(x, Expression) for x in values):
         return Expression(operator, tuple(lift(x) for x in values))
     torch = _torch_of(values)
     if torch is None:
-        return getattr(np, numpy_name)(*values)
+        return getattr(np, function)(*values)
     like = next(x for x in values if isinstance(x, torch.Tensor))
     given = (
         x if isinstance(x, torch.Tensor) else torch.as_tensor(x, dtype=like.dtype) for x in values
     )
-    return getattr(torch, torch_name)(*given)
+    return getattr(torch, function)(*given)
 
 
 def exp(x: Value) -> Value:
@@ -219,7 +220,7 @@ def exp(x: Value) -> Value:
     Args:
         x: A value of a text.
     """
-    return _apply("exp", "exp", "exp", x)
+    return _apply("exp", "exp", x)
 
 
 def exp_of_negative(x: Value) -> Value:
@@ -228,7 +229,7 @@ def exp_of_negative(x: Value) -> Value:
     Args:
         x: A value of a text.
     """
-    return _apply("exp_of_negative", "exp", "exp", x)
+    return _apply("exp_of_negative", "exp", x)
 
 
 def log(x: Value) -> Value:
@@ -237,7 +238,7 @@ def log(x: Value) -> Value:
     Args:
         x: A value of a text.
     """
-    return _apply("log", "log", "log", x)
+    return _apply("log", "log", x)
 
 
 def sqrt(x: Value) -> Value:
@@ -246,7 +247,7 @@ def sqrt(x: Value) -> Value:
     Args:
         x: A value of a text.
     """
-    return _apply("sqrt", "sqrt", "sqrt", x)
+    return _apply("sqrt", "sqrt", x)
 
 
 def tanh(x: Value) -> Value:
@@ -255,7 +256,7 @@ def tanh(x: Value) -> Value:
     Args:
         x: A value of a text.
     """
-    return _apply("tanh", "tanh", "tanh", x)
+    return _apply("tanh", "tanh", x)
 
 
 def minimum(a: Value, b: Value) -> Value:
@@ -265,7 +266,7 @@ def minimum(a: Value, b: Value) -> Value:
         a: A value of a text.
         b: Another one.
     """
-    return _apply("minimum", "minimum", "minimum", a, b)
+    return _apply("minimum", "minimum", a, b)
 
 
 def maximum(a: Value, b: Value) -> Value:
@@ -275,7 +276,7 @@ def maximum(a: Value, b: Value) -> Value:
         a: A value of a text.
         b: Another one.
     """
-    return _apply("maximum", "maximum", "maximum", a, b)
+    return _apply("maximum", "maximum", a, b)
 
 
 def clip(x: Value, low: Value, high: Value) -> Value:
@@ -475,7 +476,7 @@ def evaluate(expressions: Iterable[Expression], values: Mapping[str, Value]) -> 
         if node.operator == "name":
             found[id(node)] = values[node.label]
         elif node.operator == "constant":
-            found[id(node)] = np.float32(node.number)
+            found[id(node)] = float(np.float32(node.number))
         else:
             inputs = (found[id(x)] for x in node.inputs)
             found[id(node)] = OPERATORS[node.operator].compute(*inputs)

@@ -10,7 +10,6 @@ from __future__ import annotations
 import keyword
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
-from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -36,7 +35,8 @@ INPUT, SPIKE = "x", "z"
 SLOPE, DISTANCE = "slope", "distance"
 """Names of a surrogate's slope and of the distance to the threshold."""
 _TAU, _UNIT = "tau_", "_ms"
-_RESERVED = {INPUT, SPIKE, SLOPE, DISTANCE}
+_RESERVED = {INPUT, SPIKE, SLOPE, DISTANCE, "source", "surrogate", "through"}
+_RESERVED_PREFIXES = ("grad_", "moved_", "new_", "own_", "silent_", "spiked_", "trace_")
 
 
 @dataclass(frozen=True)
@@ -308,10 +308,15 @@ def _called(neuron: type[Neuron], function: str, size: int | None, *given: Any) 
 
 
 def _check_names(neuron: type[Neuron], numbers: Mapping[str, float]) -> None:
-    labels = [*numbers, *neuron.state, *(MOVED + x for x in neuron.state)]
+    labels = [*numbers, *neuron.state]
     for label in labels:
-        if not label.isidentifier() or keyword.iskeyword(label) or label in _RESERVED:
+        if not label.isidentifier() or keyword.iskeyword(label):
             raise TypeError(f"{neuron.__name__}: {label!r} is no name for a constant or a state")
+        if label in _RESERVED or label.startswith(_RESERVED_PREFIXES):
+            raise TypeError(
+                f"{neuron.__name__}: {label!r} names what is derived from a neuron; call a "
+                "constant or state variable otherwise"
+            )
     twice = sorted({x for x in labels if labels.count(x) > 1})
     if twice:
         raise TypeError(
@@ -355,8 +360,8 @@ def matched(text: Equations, pattern: Equations) -> dict[str, str] | None:
     """
     if len(text.state) != len(pattern.state):
         return None
-    given = (*text.moved, text.margin, *text.after)
-    wanted = (*pattern.moved, pattern.margin, *pattern.after)
+    given = (*text.moved, text.margin, *text.after, *text.rest)
+    wanted = (*pattern.moved, pattern.margin, *pattern.after, *pattern.rest)
     bound = dict(zip(pattern.state, text.state, strict=True))
     bound |= {MOVED + x: MOVED + y for x, y in bound.items()} | {INPUT: INPUT, SPIKE: SPIKE}
     fixed = set(bound)
@@ -451,7 +456,7 @@ TRACE, SOURCE = "trace_", "source"
 
 @dataclass(frozen=True)
 class Trace:
-    """What a synapse's weight did to its neuron's state, forward in time.
+    """The effect of a synapse's weight on its neuron's state, forward in time.
 
     What the synapse brings is named `SOURCE`; traces of the moved state are named by
     `TRACE` and its name in the others.
@@ -493,12 +498,3 @@ def trace(text: Equations) -> Trace:
         through = differentiate(value, SPIKE) * name(SURROGATE)
         after.append(total + through * name(TRACE_MARGIN))
     return Trace(tuple(moved), margin, tuple(after))
-
-
-def spaces(**values: Value) -> SimpleNamespace:
-    """Return values by name, as a text takes constants and states.
-
-    Args:
-        **values: Numbers, arrays or tensors.
-    """
-    return SimpleNamespace(**values)

@@ -274,8 +274,16 @@ def surrogate_window(population: Population, voltages: Array) -> Array:
     Args:
         population: Architecture of the networks.
         voltages: Any shape, float32, compared with the threshold at rest.
+
+    Raises:
+        ValueError: The neuron has no such threshold.
     """
     neuron = population.neuron
+    if neuron.v_threshold is None:
+        raise ValueError(
+            f"neuron {population.config.neuron!r} compares its potential with no threshold, so "
+            "that there is no window; use one whose margin is a potential less a threshold"
+        )
     threshold = np.float32(neuron.v_threshold)
     distances = np.append(voltages, threshold).astype(np.float32, copy=False) - threshold
     derivative = np.empty_like(distances)

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
 from snn_gym.export import Visits, freeze, to_c
-from snn_gym.export.c_neuron import fixed_neuron, units_of
+from snn_gym.export.c_neuron import fixed_neuron, float_neuron, units_of
 from snn_gym.export.nir_graph import nir_graph
 from snn_gym.policies import SpikingActorCriticPolicy, StatefulActorCriticPolicy
 from snn_gym.program.neurons import NEURONS
@@ -48,6 +50,20 @@ def test_c_with_a_function_of_its_library_decides_alike(tmp_path: Path) -> None:
     seen = observe("analogue", 60)
     same = [compiled.step(x) == policy.predict(x, deterministic=True)[0] for x in seen]
     assert np.mean(same) > 0.95
+
+
+def test_c_defines_what_a_spike_leaves_in_two_places() -> None:
+    class Sharing(OWN["resonator"]):  # type: ignore[name-defined, misc]
+        @staticmethod
+        def after(p: Any, s: Any, z: Any) -> tuple[Any, ...]:
+            half = 0.5 * (s.v + s.w)
+            return (1.0 - z) * s.v + z * half * half, (1.0 - z) * s.w + z * half
+
+    lines = float_neuron(Sharing, "advance").splitlines()
+    defined = {x.split()[2] for x in lines if x.strip().startswith("const float ")}
+    used = set(re.findall(r"\b[tu]\d+\b", "\n".join(lines)))
+    assert used
+    assert used <= defined
 
 
 @pytest.mark.parametrize("name", ALL)

@@ -130,6 +130,10 @@ def test_equal_equations_are_found_whatever_they_are_called() -> None:
             return {"share": 0.5, "top": 1.0, "bottom": 0.0, "ground": 0.0}
 
         @staticmethod
+        def rest(p: Any) -> tuple[Any, ...]:
+            return (p.ground,)
+
+        @staticmethod
         def integrate(p: Any, s: Any, x: Any) -> tuple[Any, ...]:
             return (s.u + p.share * ((x + p.ground) - s.u),)
 
@@ -145,6 +149,13 @@ def test_equal_equations_are_found_whatever_they_are_called() -> None:
     assert found == {
         "mem_gain": "share", "v_threshold": "top", "v_reset": "bottom", "v_leak": "ground",
     }  # fmt: skip
+
+    class Elsewhere(Renamed):
+        @staticmethod
+        def rest(p: Any) -> tuple[Any, ...]:
+            return (0.5,)
+
+    assert matched(equations(Elsewhere), equations(LIFBox)) is None
     for a in ALL.values():
         for b in ALL.values():
             assert (matched(equations(a), equations(b)) is not None) == (a is b)

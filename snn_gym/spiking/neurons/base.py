@@ -238,6 +238,10 @@ class LayerNeurons(Stepped):
         """The configured constants by name."""
         rounded = {x: float(np.float32(value)) for x, value in self.numbers.items()}
         self._fixed = SimpleNamespace(**rounded)
+        self._given: SimpleNamespace | None = None
+        rest = text.rest(SimpleNamespace(**self.numbers))
+        self.rest: tuple[float, ...] = tuple(float(x) for x in rest)
+        """Each state variable at the start of an episode, for configured constants."""
         used = self.equations.constants
         self.constants: Array = np.array([[rounded[x]] for x in used], np.float32).reshape(-1, 1)
         """(P, 1) float32, what the kernels read, in the order of the equations."""
@@ -269,8 +273,8 @@ class LayerNeurons(Stepped):
     @property
     def values(self) -> SimpleNamespace:
         """The constants by name: numbers, or tensors (N,) where they are learned."""
-        if not self.learned:
-            return self._fixed
+        if self._given is not None or not self.learned:
+            return self._given or self._fixed
         learned = {constant_of(x): constant.value for x, constant in self.learned.items()}
         return SimpleNamespace(**{**vars(self._fixed), **learned})
 
@@ -292,7 +296,7 @@ class LayerNeurons(Stepped):
         """
         made = configured(self)
         by_name = dict(zip(self.equations.constants, constants, strict=True))
-        made._fixed = SimpleNamespace(**{**vars(self._fixed), **by_name})
+        made._given = SimpleNamespace(**{**vars(self._fixed), **by_name})
         return made
 
     def _threshold_at_rest(self) -> float | None:
@@ -302,6 +306,14 @@ class LayerNeurons(Stepped):
             return None
         given = dict(zip(self.equations.moved_names, self.rest, strict=True))
         return float(evaluate([compared], {**self.numbers, **given})[0])
+
+    @property
+    def tells_threshold(self) -> bool:
+        """Whether spikes and time alone tell what potentials were compared with."""
+        compared, text = threshold(self.equations), self.equations
+        known = {MOVED + x for x in autonomous(text)}
+        moving = set(() if compared is None else names_in(compared)).intersection(text.moved_names)
+        return compared is not None and moving <= known
 
     def thresholds(self, spikes: Tensor, entered: State) -> Tensor | float | None:
         """Return what the potentials of a run were compared with; as ``Stepped.thresholds``."""
@@ -315,7 +327,7 @@ class LayerNeurons(Stepped):
             learned = isinstance(value, Tensor)
             return value.detach().expand_as(spikes) if learned else self.v_threshold
         following = autonomous(text)
-        if not found.intersection(text.moved_names) <= {MOVED + x for x in following}:
+        if not self.tells_threshold:
             return None
         return self._followed(compared, following, spikes, entered)
 
@@ -337,14 +349,9 @@ class LayerNeurons(Stepped):
             met.append(threshold_now)
         return torch.stack(met, dim=1).flatten(0, 1)
 
-    @property
-    def rest(self) -> tuple[float, ...]:
-        """Value of each state variable at the start of an episode, for configured constants."""
-        return tuple(float(x) for x in self.text.rest(SimpleNamespace(**self.numbers)))
-
     def initial_state(self, batch: int, size: int, like: Tensor) -> State:
         """Return the state of ``size`` neurons at rest, each variable (batch, size)."""
-        if not self.learned:
+        if self.values is self._fixed:
             return tuple(like.new_full((batch, size), value) for value in self.rest)
         rest = (torch.as_tensor(x).detach().to(like) for x in self.text.rest(self.values))
         return tuple(x.expand(batch, size) for x in rest)

@@ -22,7 +22,7 @@ _NO_STRIPS = np.empty((0, 0, COLUMNS), dtype=np.float32)
 
 
 class Decision(NamedTuple):
-    """What is run: neurons over time steps and breaks, and what is kept of a time step."""
+    """Neurons that run over time steps and breaks, and the values that are kept of a time step."""
 
     neurons: LayerNeurons
     time_steps: int
@@ -82,7 +82,7 @@ def run_fused(
 
 
 class Kept(NamedTuple):
-    """What the kernels make of a run."""
+    """Results of the kernels."""
 
     spikes: Tensor
     """(L * T, B, N)."""

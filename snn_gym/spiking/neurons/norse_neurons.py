@@ -12,15 +12,18 @@ import math
 from collections.abc import Callable, Mapping
 from functools import cache
 from importlib import import_module
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
+from snn_gym._lazy import cached
 from snn_gym.program.neuron import Neuron, NeuronParameters, is_time_constant
 from snn_gym.program.neurons import IAF, LIF, LIFBox
 from snn_gym.spiking.neurons.learned import LearnedConstant
 from snn_gym.spiking.neurons.norse_modules import norse_functional
+from snn_gym.spiking.tracing import is_traced
 
 _NAMES: dict[type[Neuron], tuple[str, str]] = {
     LIFBox: ("lif_box", "LIFBox"),
@@ -72,20 +75,39 @@ def norse_integrate(
     """
     if text not in _NAMES:
         return None
-    norse, dt_s = _norse(*_NAMES[text]), dt_ms / 1000.0
-    given: dict[str, Any] = {}
-    for field, value in vars(parameters).items():
-        if field in learned and is_time_constant(field):
-            given[f"{field.removesuffix('_ms')}_inv"] = learned[field].value / dt_s
-        elif is_time_constant(field):
-            given[f"{field.removesuffix('_ms')}_inv"] = torch.tensor(1000.0 / value)
-    if hasattr(parameters, "v_leak"):
-        given["v_leak"] = torch.tensor(parameters.v_leak)
-    reset = torch.tensor(parameters.v_reset)
-    made = norse.parameters(v_th=_NEVER, v_reset=reset, method="heaviside", **given)
+    # What a trace makes belongs to that trace, and what is learned changes.
+    norse = _norse(*_NAMES[text])
+    if learned or is_traced():
+        made = _constants(text, parameters, dt_ms, learned)
+    else:
+        made = _fixed_constants(text, parameters, dt_ms)
 
     def integrate(current: Tensor, state: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
-        _, new = norse.step(current, norse.state(*state), made, dt_s)
+        _, new = norse.step(current, norse.state(*state), made, dt_ms / 1000.0)
         return tuple(new)
 
     return integrate
+
+
+def _constants(
+    text: type[Neuron],
+    parameters: NeuronParameters,
+    dt_ms: float,
+    learned: Mapping[str, LearnedConstant] = MappingProxyType({}),
+) -> Any:
+    """Return Norse's parameters of a neuron."""
+    given: dict[str, Any] = {}
+    for field, value in vars(parameters).items():
+        rate = f"{field.removesuffix('_ms')}_inv"
+        if is_time_constant(field) and field in learned:
+            given[rate] = learned[field].value / (dt_ms / 1000.0)
+        elif is_time_constant(field):
+            given[rate] = torch.tensor(1000.0 / value)
+    if hasattr(parameters, "v_leak"):
+        given["v_leak"] = torch.tensor(parameters.v_leak)
+    reset = torch.tensor(parameters.v_reset)
+    norse = _norse(*_NAMES[text])
+    return norse.parameters(v_th=_NEVER, v_reset=reset, method="heaviside", **given)
+
+
+_fixed_constants = cached(_constants)

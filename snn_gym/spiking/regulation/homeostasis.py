@@ -80,6 +80,11 @@ class Homeostasis(BookkeepingModule):
                 f"{type(layer.neuron).__name__}; control 'gain'"
             )
         if isinstance(layer.neuron, LayerNeurons):
+            if self._controller.controlled == "slope" and not layer.neuron.tells_threshold:
+                raise ValueError(
+                    "controlled='slope' needs a neuron that compares its potential with a "
+                    f"threshold, which {layer.neuron.text.__name__} does not; control 'gain'"
+                )
             self._slope = layer.neuron.slope
             self._rheobase = layer.neuron.rheobase(time_steps)
         size = 1 if self._controller.controlled == "slope" else layer.size

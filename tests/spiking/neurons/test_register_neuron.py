@@ -151,6 +151,13 @@ def branches(p: Any, s: Any, x: Any) -> tuple[Any, ...]:
             "x", neuron_of(DecayParameters, state=("keep",)), TypeError,
             "keep names more than one constant or state variable",
         ),
+        *(
+            (
+                "x", neuron_of(DecayParameters, state=(name,)), TypeError,
+                f"{name!r} names what is derived from a neuron; call a constant or state",
+            )
+            for name in ("through", "source", "surrogate", "grad_spike", "moved_v", "new_v")
+        ),
         (
             "x", type("Empty", (Neuron,), {"Parameters": DecayParameters, "state": ("v",)}),
             TypeError, "Empty must define integrate",
