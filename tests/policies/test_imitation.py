@@ -58,7 +58,7 @@ def clone(policy: Any, seen: NDArray[np.float32], epochs: int) -> None:
 def test_a_clone_balances_the_pole(agent: str) -> None:
     seen, returns = demonstrations(4)
     assert returns == [500.0] * 4
-    model = snn_gym.make_agent(agent, "CartPole-v1", seed=0)
+    model = snn_gym.make_agent(agent, "CartPole-v1", seed=0, normalise_observations=True)
     clone(model.policy, seen, epochs=3)
     assert snn_gym.evaluate(model, "CartPole-v1", episodes=20).mean > 450
 

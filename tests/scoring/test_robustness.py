@@ -187,7 +187,8 @@ def test_equal_seeds_give_equal_means_whatever_was_played_before(board: Path) ->
 @pytest.mark.parametrize(
     ("agent", "environment", "undefined"),
     [
-        ("ppo-mlp", "CartPole-v1", {"spike_loss"}),
+        ("dqn-mlp", "CartPole-v1", {"spike_loss"}),
+        ("ppo-mlp", "CartPole-v1", {"observation_noise", "spike_loss"}),
         ("ppo-lif", "snn/CartPole-v1", {"observation_noise"}),
         ("imported-snntorch", "CartPole-v1", {"observation_noise"}),
         ("recurrent-ppo-gru", "snn/CueAccumulation-v0", {"observation_noise", "spike_loss"}),
