@@ -10,7 +10,8 @@ from gymnasium import spaces
 from torch import nn
 
 from benchmarks.timing import Run
-from snn_gym.export import FrozenPolicy, PortableANN
+from snn_gym.export import FrozenPolicy
+from snn_gym.program import Choice, DenseLayer, Head, Program
 
 
 def products(sizes: tuple[int, ...], time_steps: int, batch: int) -> Run:
@@ -83,17 +84,16 @@ def compiled_mlp(linears: list[nn.Linear]) -> FrozenPolicy:
     weights = [layer.weight.detach().numpy() for layer in linears]
     biases = [layer.bias.detach().numpy() for layer in linears]
     nothing = np.zeros(0, np.float32)
-    agent = PortableANN(
+    hidden = zip(weights[:-1], biases[:-1], strict=True)
+    program = Program(
         inputs=inputs,
+        encoder="constant",
         normaliser=None,
-        weights=tuple(np.ascontiguousarray(x.T) for x in weights[:-1]),
-        biases=tuple(biases[:-1]),
-        activation="tanh",
-        head_weights=weights[-1],
-        head_biases=biases[-1],
-        choice="argmax",
-        low=nothing,
-        high=nothing,
+        layers=tuple(DenseLayer("tanh", np.ascontiguousarray(w.T), b) for w, b in hidden),
+        time_steps=1,
+        decoder=None,
+        head=Head(weights[-1], biases[-1]),
+        choice=Choice("argmax", nothing, nothing),
     )
     seen = spaces.Box(-np.inf, np.inf, (inputs,), np.float32)
-    return FrozenPolicy(agent, seen, spaces.Discrete(outputs))
+    return FrozenPolicy(program, seen, spaces.Discrete(outputs))

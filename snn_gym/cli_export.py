@@ -82,14 +82,14 @@ def _on_hardware(
     model: Any, agent: str, env_id: str, episodes: int, arguments: Mapping[str, Any]
 ) -> Iterator[str]:
     """Return what chips would need for an agent, beside its twin of the results table."""
-    from snn_gym.export import PortableAgent, portable, visit
+    from snn_gym.export import program_of, visit
     from snn_gym.export.hardware import describe
     from snn_gym.scoring.pretrained import twin_costs
     from snn_gym.zoo import agent_ids, read_manifest
 
-    numbers = portable(model)
-    if not isinstance(numbers, PortableAgent):
+    program = program_of(model)
+    if not program.spiking:
         raise ValueError(f"{agent} has no spiking neurons; name a spiking agent")
     name = agent if agent in agent_ids() else read_manifest(Path(agent)).agent
     visits = visit(model, env_id, episodes, env_kwargs=arguments)
-    return describe(numbers, visits, None if name is None else twin_costs(name, env_id))
+    return describe(program, visits, None if name is None else twin_costs(name, env_id))

@@ -18,12 +18,12 @@ import stat
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
+import numpy as np
 import safetensors
 
 if TYPE_CHECKING:
-    import numpy as np
     import torch
 
 Reason = Literal[
@@ -289,6 +289,11 @@ def dump_tensors(
     Returns:
         The whole file, equal for equal content.
     """
+    kept = dict(metadata) if metadata else None
+    if all(isinstance(value, np.ndarray) for value in tensors.values()):
+        from safetensors.numpy import save as save_arrays
+
+        return save_arrays({k: np.array(x, order="C") for k, x in tensors.items()}, metadata=kept)
     import torch
     from safetensors.torch import save
 
@@ -297,7 +302,7 @@ def dump_tensors(
         name: torch.as_tensor(value).detach().to("cpu").contiguous().clone()
         for name, value in tensors.items()
     }
-    return save(stored, metadata=dict(metadata) if metadata else None)
+    return save(stored, metadata=kept)
 
 
 def save_tensors(
@@ -352,21 +357,57 @@ def parse_tensors(data: bytes, *, where: str) -> tuple[dict[str, torch.Tensor], 
     """
     import torch
 
-    header = _read_header(data, where)
-    try:
-        views = safetensors.deserialize(data)  # type: ignore[no-untyped-call]
-    except safetensors.SafetensorError as error:
-        raise _explain(error, len(data), where) from error
+    views, metadata = _read_views(data, where)
     tensors: dict[str, torch.Tensor] = {}
-    for name, view in views:
-        _check_view(name, view["dtype"], view["shape"], where)
+    for name, view in views.items():
         dtype: torch.dtype = getattr(torch, _DTYPES[view["dtype"]])
         if len(view["data"]) == 0:  # frombuffer refuses an empty buffer
             tensors[name] = torch.empty(view["shape"], dtype=dtype)
         else:
             # shape: (elements,) -> shape in the header
             tensors[name] = torch.frombuffer(view["data"], dtype=dtype).reshape(view["shape"])
-    return tensors, dict(header.get("__metadata__") or {})
+    return tensors, metadata
+
+
+def load_arrays(
+    path: str | os.PathLike[str], *, max_bytes: int
+) -> tuple[dict[str, np.ndarray], dict[str, str]]:
+    """Read a safetensors file from an untrusted source, without PyTorch.
+
+    Args:
+        path: Regular file; links and pipes are refused.
+        max_bytes: Largest accepted size in bytes.
+
+    Returns:
+        Arrays by name, and the header's text.
+
+    Raises:
+        StorageError: See `read_regular_file` and `parse_tensors`; numpy has no bfloat16.
+    """
+    where = Path(path).name
+    views, metadata = _read_views(read_regular_file(path, max_bytes=max_bytes), where)
+    arrays = {}
+    for name, view in views.items():
+        kind = _DTYPES[view["dtype"]]
+        if kind == "bfloat16":
+            raise StorageError(
+                "dtype", f"{where}: {name} is bfloat16, which numpy has not; store it as float32"
+            )
+        # shape: (elements,) -> shape in the header; a copy owns its memory
+        arrays[name] = np.frombuffer(view["data"], kind).reshape(view["shape"]).copy()
+    return arrays, metadata
+
+
+def _read_views(data: bytes, where: str) -> tuple[dict[str, Any], dict[str, str]]:
+    """Return checked views of the bytes of each tensor, and the header's text."""
+    header = _read_header(data, where)
+    try:
+        views = dict(safetensors.deserialize(data))  # type: ignore[no-untyped-call]
+    except safetensors.SafetensorError as error:
+        raise _explain(error, len(data), where) from error
+    for name, view in views.items():
+        _check_view(name, view["dtype"], view["shape"], where)
+    return views, dict(header.get("__metadata__") or {})
 
 
 def _read_header(data: bytes, where: str) -> dict[str, dict[str, str]]:

@@ -16,28 +16,15 @@ if TYPE_CHECKING:
     from snn_gym.export.nir_import import from_nir, network_from_nir
     from snn_gym.export.nir_submission import submit_nir
     from snn_gym.export.onnx_graph import to_onnx
+    from snn_gym.export.programs import portable, program_of, without_silent
     from snn_gym.export.residual import ResidualPolicy, choose_share
     from snn_gym.export.visits import Visits, visit
-    from snn_gym.policies.portable_agent import (
-        Portable,
-        PortableAgent,
-        PortableANN,
-        PortableLayer,
-        PortableNormaliser,
-        portable,
-        without_silent,
-    )
 
 __all__ = [
     "CFiles",
     "FrozenPolicy",
     "Host",
     "NIRFiles",
-    "Portable",
-    "PortableANN",
-    "PortableAgent",
-    "PortableLayer",
-    "PortableNormaliser",
     "ResidualPolicy",
     "Visits",
     "choose_share",
@@ -47,6 +34,7 @@ __all__ = [
     "from_nir",
     "network_from_nir",
     "portable",
+    "program_of",
     "read_host",
     "submit_nir",
     "to_c",
@@ -65,11 +53,6 @@ __getattr__, __dir__ = lazy_names(
         "FrozenPolicy": "frozen",
         "Host": "host",
         "NIRFiles": "nir_graph",
-        "Portable": ".policies.portable_agent",
-        "PortableANN": ".policies.portable_agent",
-        "PortableAgent": ".policies.portable_agent",
-        "PortableLayer": ".policies.portable_agent",
-        "PortableNormaliser": ".policies.portable_agent",
         "ResidualPolicy": "residual",
         "Visits": "visits",
         "choose_share": "residual",
@@ -78,13 +61,14 @@ __getattr__, __dir__ = lazy_names(
         "freeze": "frozen",
         "from_nir": "nir_import",
         "network_from_nir": "nir_import",
-        "portable": ".policies.portable_agent",
+        "portable": "programs",
+        "program_of": "programs",
         "read_host": "host",
         "submit_nir": "nir_submission",
         "to_c": "c",
         "to_nir": "nir_graph",
         "to_onnx": "onnx_graph",
         "visit": "visits",
-        "without_silent": ".policies.portable_agent",
+        "without_silent": "programs",
     },
 )

@@ -20,9 +20,10 @@ from snn_gym.export.c_ann import ANNSource
 from snn_gym.export.c_base import Source
 from snn_gym.export.c_fixed import FixedSource
 from snn_gym.export.c_source import SpikingSource
+from snn_gym.export.programs import program_of
 from snn_gym.export.visits import Visits
 from snn_gym.names import safe_title
-from snn_gym.policies.portable_agent import PortableANN, portable, without_silent
+from snn_gym.program.compaction import compact
 from snn_gym.storage import write_text_atomic
 
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,31}")
@@ -82,25 +83,25 @@ def to_c(
             "agent visits: pass visits=visit(model, env_id)"
         )
     said = safe_title(title)
-    agent = portable(model)
-    if isinstance(agent, PortableANN):
+    program = program_of(model)
+    if not program.spiking:
         if fixed_point or drop_silent:
             raise ValueError(
                 "fixed_point and drop_silent are for spiking agents, and this is an ANN; leave "
                 "them out"
             )
-        return _write(ANNSource(agent, name, said), Path(folder))
+        return _write(ANNSource(program, name, said), Path(folder))
     if drop_silent and visits is not None:
-        agent = without_silent(agent, visits.fired)
+        program = compact(program, visits.fired)
     if fixed_point and visits is not None:
-        return _write(FixedSource(agent, name, said, visits.peaks), Path(folder))
-    return _write(SpikingSource(agent, name, said), Path(folder))
+        return _write(FixedSource(program, name, said, visits.peaks), Path(folder))
+    return _write(SpikingSource(program, name, said), Path(folder))
 
 
 def _write(source: Source, folder: Path) -> CFiles:
     header, code = (folder / f"{source.name}.{suffix}" for suffix in "hc")
     program = folder / "main.c"
-    texts = {header: source.header(), code: source.source(), program: source.program()}
+    texts = {header: source.header(), code: source.source(), program: source.main()}
     folder.mkdir(parents=True, exist_ok=True)
     for path, text in texts.items():
         write_text_atomic(path, text)

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from snn_gym.export import c_text
 from snn_gym.export.c_base import Source
-from snn_gym.policies.portable_agent import PortableANN
+from snn_gym.program.network import Program
 
 _CALLS = {"tanh": "tanhf({0})", "relu": "{0} > 0.0f ? {0} : 0.0f"}
 
@@ -18,19 +18,13 @@ class ANNSource(Source):
     """The files of an ANN. Products with units that are zero are left out.
 
     Args:
-        agent: What is written.
+        program: What is written.
         name: What functions, types and files are called after.
         title: What the header says that it is.
     """
 
-    def __init__(self, agent: PortableANN, name: str, title: str) -> None:
-        super().__init__(agent, name, title)
-        self.agent = agent
-
-    @property
-    def sizes(self) -> tuple[int, ...]:
-        """Units of each hidden layer."""
-        return self.agent.sizes
+    def __init__(self, program: Program, name: str, title: str) -> None:
+        super().__init__(program, name, title)
 
     @property
     def state_bytes(self) -> int:
@@ -44,38 +38,41 @@ class ANNSource(Source):
         return "\n\n".join(part.rstrip() for part in (*parts, "\n".join(self._step()))) + "\n"
 
     def _header(self) -> Mapping[str, str]:
-        macs = sum(x.size for x in (*self.agent.weights, self.agent.head_weights))
-        floats = self.agent.inputs + sum(self.sizes) + self.agent.outputs
+        macs = sum(
+            x.size
+            for x in (*(layer.weights for layer in self.program.dense), self.program.head.weights)
+        )
+        floats = self.program.inputs + sum(self.sizes) + self.program.outputs
         return {
             "costs": f"{macs:,} multiply-accumulates, {sum(self.sizes):,} activations",
             "stack_bytes": f"{-(-4 * (floats + 64) // 1024) * 1024:,}",
             "lasting": ": nothing",
             "state_fields": "    char unused;",
-            "observation_comment": f"{self.agent.inputs} values in the environment's units",
+            "observation_comment": f"{self.program.inputs} values in the environment's units",
         }
 
     def _tables(self) -> Iterator[tuple[str, NDArray[Any]]]:
         yield from self._input_tables()
-        for k, pair in enumerate(zip(self.agent.weights, self.agent.biases, strict=True), start=1):
-            yield f"weights_{k}", pair[0]
-            yield f"biases_{k}", pair[1]
-        yield "head_weights", self.agent.head_weights
-        yield "head_biases", self.agent.head_biases
+        for k, layer in enumerate(self.program.dense, start=1):
+            yield f"weights_{k}", layer.weights
+            yield f"biases_{k}", layer.biases
+        yield "head_weights", self.program.head.weights
+        yield "head_biases", self.program.head.biases
         yield from self._limit_tables()
 
     def _step(self) -> Iterator[str]:
         yield from self._signature()
-        yield f"    float outputs[{self.agent.outputs}];"
+        yield f"    float outputs[{self.program.outputs}];"
         yield f"    {self.name}_reset(state);"
         yield from self._standardise()
-        source, inputs = "values", self.agent.inputs
-        for k, size in enumerate(self.sizes, start=1):
-            own = f"units_{k}"
+        source, inputs = "values", self.program.inputs
+        for k, layer in enumerate(self.program.dense, start=1):
+            own, size = f"units_{k}", layer.size
             yield f"    float {own}[{size}];"
             yield f"    memcpy({own}, biases_{k}, sizeof {own});"
             yield f"    add_products(&weights_{k}[0][0], {inputs}, {size}, {source}, {own});"
             yield f"    for (int n = 0; n < {size}; n++) {{"
-            yield f"        {own}[n] = {_CALLS[self.agent.activation].format(f'{own}[n]')};"
+            yield f"        {own}[n] = {_CALLS[layer.activation].format(f'{own}[n]')};"
             yield "    }"
             source, inputs = own, size
         yield self._read(source, inputs)

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from snn_gym.export import c_text
-from snn_gym.policies.portable_agent import Portable
+from snn_gym.program.network import Program
 
 _LINE = 96
 _TYPES = {"float32": "float", "int8": "int8_t", "int16": "int16_t", "int32": "int32_t"}
@@ -21,7 +21,7 @@ class Source(ABC):
     """The files of an agent.
 
     Args:
-        agent: What is written.
+        program: What is written.
         name: What functions, types and files are called after.
         title: What the header says that it is.
     """
@@ -29,13 +29,13 @@ class Source(ABC):
     shape = "float"
     """What the header says of the numbers."""
 
-    def __init__(self, agent: Portable, name: str, title: str) -> None:
-        self.common, self.name, self.title = agent, name, title or "an agent"
+    def __init__(self, program: Program, name: str, title: str) -> None:
+        self.program, self.name, self.title = program, name, title or "an agent"
 
     @property
-    @abstractmethod
     def sizes(self) -> tuple[int, ...]:
         """Neurons or units of each layer."""
+        return self.program.sizes
 
     @property
     @abstractmethod
@@ -66,30 +66,25 @@ class Source(ABC):
 
     def header(self) -> str:
         """Return the text of ``NAME.h``."""
-        agent, discrete = self.common, self.common.choice == "argmax"
-        count = 1 if discrete else agent.outputs
+        program, discrete = self.program, self.program.choice.discrete
+        count = 1 if discrete else program.outputs
         return c_text.HEADER.format(
             title=self.title, name=self.name, upper=self.name.upper(), shape=self.shape,
-            inputs=agent.inputs, actions=count, constant_bytes=f"{self.constant_bytes:,}",
+            inputs=program.inputs, actions=count, constant_bytes=f"{self.constant_bytes:,}",
             state_bytes=f"{self.state_bytes:,}",
             action_comment="its number" if discrete else f"{count} values within their limits",
             action_type="int" if discrete else f"struct {{ float values[{count}]; }}",
             **self._header(),
         )  # fmt: skip
 
-    def program(self) -> str:
+    def main(self) -> str:
         """Return the text of ``main.c``."""
-        upper, values = self.name.upper(), self._values
-        shown = c_text.PRINT_NUMBER if self.common.choice == "argmax" else c_text.PRINT_VALUES
+        upper, values = self.name.upper(), self.program.observation_size
+        shown = c_text.PRINT_NUMBER if self.program.choice.discrete else c_text.PRINT_VALUES
         return c_text.MAIN.format(
             name=self.name, values=values, line_size=64 + 32 * values,
             print_action=shown.format(upper=upper),
         )  # fmt: skip
-
-    @property
-    def _values(self) -> int:
-        """Values of an observation."""
-        return self.common.inputs
 
     def _opening(self) -> str:
         return (
@@ -103,14 +98,14 @@ class Source(ABC):
             yield _table(name, values)
 
     def _input_tables(self) -> Iterator[tuple[str, NDArray[Any]]]:
-        if self.common.normaliser is not None:
-            yield "means", self.common.normaliser.mean
-            yield "deviations", self.common.normaliser.std
+        if self.program.normaliser is not None:
+            yield "means", self.program.normaliser.mean
+            yield "deviations", self.program.normaliser.std
 
     def _limit_tables(self) -> Iterator[tuple[str, NDArray[Any]]]:
-        if self.common.choice != "argmax":
-            yield "lows", self.common.low
-            yield "highs", self.common.high
+        if not self.program.choice.discrete:
+            yield "lows", self.program.choice.low
+            yield "highs", self.program.choice.high
 
     def _signature(self) -> Iterator[str]:
         yield f"void {self.name}_step({self.name}_state *state, const float *observation,"
@@ -118,34 +113,34 @@ class Source(ABC):
 
     def _standardise(self) -> Iterator[str]:
         """Give the float array ``values``: observations, standardised."""
-        inputs = self.common.inputs
+        inputs = self.program.inputs
         yield f"    float values[{inputs}];"
         yield f"    for (int d = 0; d < {inputs}; d++) {{"
         yield f"        values[d] = {self._standardised()};"
-        if self.common.normaliser is not None:
+        if self.program.normaliser is not None:
             yield f"        values[d] = {self._clipped('values[d]')};"
         yield "    }"
 
     def _standardised(self) -> str:
-        plain = self.common.normaliser is None
+        plain = self.program.normaliser is None
         return "observation[d]" if plain else "(observation[d] - means[d]) / deviations[d]"
 
     def _clipped(self, value: str) -> str:
-        assert self.common.normaliser is not None  # as the caller has found
-        limit = number(self.common.normaliser.clip)
+        assert self.program.normaliser is not None  # as the caller has found
+        limit = number(self.program.normaliser.clip)
         return f"{value} < -{limit} ? -{limit} : ({value} > {limit} ? {limit} : {value})"
 
     def _read(self, features: str, size: int) -> str:
         """Return the head's product with features."""
-        return c_text.READ.format(outputs=self.common.outputs, size=size, features=features)
+        return c_text.READ.format(outputs=self.program.outputs, size=size, features=features)
 
     def _choose(self) -> Iterator[str]:
-        if self.common.choice == "argmax":
-            yield c_text.ARGMAX.format(outputs=self.common.outputs)
+        if self.program.choice.discrete:
+            yield c_text.ARGMAX.format(outputs=self.program.outputs)
             return
-        yield f"    for (int o = 0; o < {self.common.outputs}; o++) {{"
+        yield f"    for (int o = 0; o < {self.program.outputs}; o++) {{"
         yield f"        const float x = {self._output()};"
-        yield c_text.SQUASH if self.common.choice == "squash" else c_text.CLIP
+        yield c_text.SQUASH if self.program.choice.rule == "squash" else c_text.CLIP
         yield "    }"
 
     def _output(self) -> str:

@@ -22,7 +22,7 @@ from snn_gym.export import c_fixed_text, c_text
 from snn_gym.export.c_base import number
 from snn_gym.export.c_neuron import GAIN_BITS, fixed_neuron, units_of
 from snn_gym.export.c_source import SpikingSource
-from snn_gym.policies.portable_agent import PortableAgent, PortableLayer
+from snn_gym.program.network import NeuronLayer, Program
 from snn_gym.program.neuron import Neuron
 
 _WEIGHT_LIMIT, _LIMIT, _SUM_LIMIT = 2**7 - 1, 2**15 - 1, 2**31 - 1
@@ -47,10 +47,10 @@ class _Scale:
 
 
 class FixedSource(SpikingSource):
-    """The files of an agent, in fixed point.
+    """The files of an program, in fixed point.
 
     Args:
-        agent: What is written.
+        program: What is written.
         name: What functions, types and files are called after.
         title: What the header says that it is.
         peaks: Largest absolute potential of each layer in the states that the agent visits.
@@ -64,17 +64,17 @@ class FixedSource(SpikingSource):
     places = c_text.PLACES + "\n" + c_fixed_text.SATURATED
     helpers, products = c_fixed_text.HELPERS, c_fixed_text.ADD_PRODUCTS
 
-    def __init__(self, agent: PortableAgent, name: str, title: str, peaks: Sequence[float]) -> None:
-        super().__init__(agent, name, title)
+    def __init__(self, program: Program, name: str, title: str, peaks: Sequence[float]) -> None:
+        super().__init__(program, name, title)
         if self.keeps_readout:
             raise ValueError(
                 "a decoder that carries a state is not written in fixed point; train with decoder "
                 "'mean_rate', or export in float"
             )
-        pairs = zip(agent.layers, peaks, strict=True)
+        pairs = zip(program.neurons, peaks, strict=True)
         self._scales = [_scale(layer, peak) for layer, peak in pairs]
-        self._head = _unit(agent.head_weights)
-        self._coefficient = _unit_of_coefficients(agent.coefficients[:1])
+        self._head = _unit(program.head.weights)
+        self._coefficient = _unit_of_coefficients(program.readout.coefficients[:1])
 
     def _neuron_text(self, neuron: type[Neuron], name: str) -> str:
         return fixed_neuron(neuron, name)
@@ -82,7 +82,7 @@ class FixedSource(SpikingSource):
     @cached_property
     def _input_bits(self) -> int:
         """Fraction of standardised observations, in bits."""
-        normaliser, inputs = self.agent.normaliser, self.agent.inputs
+        normaliser, inputs = self.program.normaliser, self.program.inputs
         if normaliser is None:
             raise ValueError(
                 "observations that are not standardised have no scale in fixed point; train with "
@@ -93,18 +93,23 @@ class FixedSource(SpikingSource):
         return max(self._scales[0].bits, math.floor(math.log2(most / normaliser.clip)))
 
     def _tables(self) -> Iterator[tuple[str, NDArray[Any]]]:
-        agent = self.agent
+        program = self.program
         yield from self._input_tables()
-        for k, (layer, scale) in enumerate(zip(agent.layers, self._scales, strict=True), start=1):
+        for k, (layer, scale) in enumerate(
+            zip(program.neurons, self._scales, strict=True), start=1
+        ):
             yield f"constants_{k}", _constants(layer, scale)
             yield f"rest_{k}", _rounded(layer.rest.reshape(-1) / scale.potential, np.int16)
             yield f"weights_{k}", _rounded(layer.weights / scale.weight, np.int8)
             yield f"biases_{k}", _rounded(layer.biases / scale.potential, np.int16)
             if layer.recurrent is not None:
                 yield f"recurrent_{k}", _rounded(layer.recurrent / scale.weight, np.int8)
-        yield "coefficients", _rounded(agent.coefficients[:1] / self._coefficient, np.int8)
-        yield "head_weights", _rounded(agent.head_weights / self._head, np.int8)
-        yield "head_biases", _rounded(agent.head_biases / self._output_unit, np.int32)
+        yield (
+            "coefficients",
+            _rounded(program.readout.coefficients[:1] / self._coefficient, np.int8),
+        )
+        yield "head_weights", _rounded(program.head.weights / self._head, np.int8)
+        yield "head_biases", _rounded(program.head.biases / self._output_unit, np.int32)
         yield from self._limit_tables()
 
     @property
@@ -112,7 +117,7 @@ class FixedSource(SpikingSource):
         return self._head * self._coefficient
 
     def _held(self, size: int) -> Iterator[str]:
-        inputs, bits = self.agent.inputs, self._input_bits
+        inputs, bits = self.program.inputs, self._input_bits
         unit, shift = number(float(2**bits)), bits - self._scales[0].bits
         yield f"    int16_t values[{inputs}];"
         yield f"    int32_t held[{size}];"
@@ -126,8 +131,8 @@ class FixedSource(SpikingSource):
         yield f"        held[n] = biases_1[n] + scaled(held[n], {shift});"
         yield "    }"
 
-    def _layer(self, k: int, layer: PortableLayer) -> Iterator[str]:
-        held = k == 1 and not self.agent.spike_input
+    def _layer(self, k: int, layer: NeuronLayer) -> Iterator[str]:
+        held = k == 1 and not self.program.spike_input
         if held and layer.recurrent is None:
             yield self._updated(k, layer, "held")
             return
@@ -144,7 +149,7 @@ class FixedSource(SpikingSource):
         return f"{number(self._output_unit)} * (float)outputs[o]"
 
 
-def _scale(layer: PortableLayer, peak: float) -> _Scale:
+def _scale(layer: NeuronLayer, peak: float) -> _Scale:
     weight = _unit(layer.weights, *([] if layer.recurrent is None else [layer.recurrent]))
     units = units_of(layer.neuron)
     potentials = [abs(x) for name, x in layer.numbers.items() if units[name] == "potential"]
@@ -163,7 +168,7 @@ def _unit_of_coefficients(coefficients: NDArray[np.float32]) -> float:
     return first if np.all(coefficients == first) else _unit(coefficients)
 
 
-def _constants(layer: PortableLayer, scale: _Scale) -> NDArray[np.int16]:
+def _constants(layer: NeuronLayer, scale: _Scale) -> NDArray[np.int16]:
     units = units_of(layer.neuron)
     found = [
         x / scale.potential if units[name] == "potential" else x * 2**GAIN_BITS

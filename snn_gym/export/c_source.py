@@ -1,4 +1,4 @@
-"""The C files of a spiking agent, in float; ``c_fixed`` says what differs in fixed point."""
+"""The C files of a spiking program, in float; ``c_fixed`` says what differs in fixed point."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from numpy.typing import NDArray
 from snn_gym.export import c_text
 from snn_gym.export.c_base import Source
 from snn_gym.export.c_neuron import float_neuron
-from snn_gym.policies.portable_agent import PortableAgent, PortableLayer
+from snn_gym.program.network import NeuronLayer, Program
 from snn_gym.program.neuron import Neuron
 from snn_gym.program.neurons import name_of
 
 
 class SpikingSource(Source):
-    """The files of a spiking agent, in float.
+    """The files of a spiking program, in float.
 
     Args:
-        agent: What is written.
+        program: What is written.
         name: What functions, types and files are called after.
         title: What the header says that it is.
     """
@@ -28,33 +28,27 @@ class SpikingSource(Source):
     """C types of neurons' numbers and of what adds weights up."""
     places, helpers, products = c_text.PLACES, c_text.HELPERS, c_text.ADD_PRODUCTS
 
-    def __init__(self, agent: PortableAgent, name: str, title: str) -> None:
-        super().__init__(agent, name, title)
-        self.agent = agent
-        self.keeps_readout = agent.stateful and len(agent.coefficients) > 1
-
-    @property
-    def sizes(self) -> tuple[int, ...]:
-        """Neurons of each layer."""
-        return self.agent.sizes
+    def __init__(self, program: Program, name: str, title: str) -> None:
+        super().__init__(program, name, title)
+        self.keeps_readout = program.stateful and program.readout.variables > 0
 
     @property
     def state_bytes(self) -> int:
         """Memory of the state."""
-        agent = self.agent
-        values = sum(x.rest.size for x in agent.layers)
-        values += (len(agent.coefficients) - 1) * self.sizes[-1] * self.keeps_readout
+        program = self.program
+        values = sum(x.rest.size for x in program.neurons)
+        values += program.readout.variables * self.sizes[-1] * self.keeps_readout
         return values * self.tables["rest_1"].itemsize + sum(self.sizes)
 
     def source(self) -> str:
         """Return the text of ``NAME.c``."""
-        agent = self.agent
+        program = self.program
         parts = [
             self._opening(),
             *self._table_texts(),
             self.places,
-            *([self.helpers] if agent.spike_input or self._adds_rows() else []),
-            *([] if agent.spike_input else [self.products]),
+            *([self.helpers] if program.spike_input or self._adds_rows() else []),
+            *([] if program.spike_input else [self.products]),
             *self._neuron_texts(),
             "\n".join(self._reset()),
             "\n".join(self._step()),
@@ -63,68 +57,64 @@ class SpikingSource(Source):
 
     def _neuron_texts(self) -> Iterator[str]:
         """Give the functions of the layers' neurons, each once."""
-        for neuron in dict.fromkeys(layer.neuron for layer in self.agent.layers):
+        for neuron in dict.fromkeys(layer.neuron for layer in self.program.neurons):
             yield self._neuron_text(neuron, _function_name(neuron))
 
     def _neuron_text(self, neuron: type[Neuron], name: str) -> str:
         return float_neuron(neuron, name)
 
     def _header(self) -> Mapping[str, str]:
-        agent, widest = self.agent, max(self.agent.inputs, *self.sizes)
-        rows = 4 + 2 * len(self.sizes) + len(agent.coefficients)
-        spikes = f"{agent.time_steps} time steps of {agent.inputs} values, 0 or 1"
-        values = f"{agent.inputs} values in the environment's units"
+        program, widest = self.program, max(self.program.inputs, *self.sizes)
+        rows = 4 + 2 * len(self.sizes) + len(program.readout.coefficients)
+        spikes = f"{program.time_steps} time steps of {program.inputs} values, 0 or 1"
+        values = f"{program.inputs} values in the environment's units"
         return {
             "costs": (
-                f"{agent.time_steps} time steps; {_macs(agent):,} multiply-accumulates, "
-                f"{agent.time_steps * sum(self.sizes):,} neuron updates,\n"
-                f" *   {_additions(agent):,} additions of weights if all neurons fire at each "
+                f"{program.time_steps} time steps; {_macs(program):,} multiply-accumulates, "
+                f"{program.time_steps * sum(self.sizes):,} neuron updates,\n"
+                f" *   {_additions(program):,} additions of weights if all neurons fire at each "
                 "time step"
             ),
             "stack_bytes": f"{-(-4 * widest * rows // 1024) * 1024:,}",
-            "lasting": "" if agent.stateful else ": nothing, it is only room to decide in",
+            "lasting": "" if program.stateful else ": nothing, it is only room to decide in",
             "state_fields": "\n".join(self._state_fields()),
-            "observation_comment": spikes if agent.spike_input else values,
+            "observation_comment": spikes if program.spike_input else values,
         }
 
-    @property
-    def _values(self) -> int:
-        return self.agent.inputs * (self.agent.time_steps if self.agent.spike_input else 1)
-
     def _tables(self) -> Iterator[tuple[str, NDArray[Any]]]:
-        agent = self.agent
+        program = self.program
         yield from self._input_tables()
-        for k, layer in enumerate(agent.layers, start=1):
+        for k, layer in enumerate(program.neurons, start=1):
             yield f"constants_{k}", layer.constants
             yield f"rest_{k}", layer.rest.reshape(-1)
             yield f"weights_{k}", layer.weights
             yield f"biases_{k}", layer.biases
             if layer.recurrent is not None:
                 yield f"recurrent_{k}", layer.recurrent
-        yield "coefficients", agent.coefficients
+        yield "coefficients", program.readout.coefficients
         if self.keeps_readout:
-            yield "transition", agent.transition
-        yield "head_weights", agent.head_weights
-        yield "head_biases", agent.head_biases
+            yield "transition", program.readout.transition
+        yield "head_weights", program.head.weights
+        yield "head_biases", program.head.biases
         yield from self._limit_tables()
 
     def _adds_rows(self) -> bool:
         """Tell whether a layer is driven by spikes, its own or another's."""
-        layers = self.agent.layers
+        layers = self.program.neurons
         return len(layers) > 1 or layers[0].recurrent is not None
 
     def _state_fields(self) -> Iterator[str]:
-        for k, layer in enumerate(self.agent.layers, start=1):
+        for k, layer in enumerate(self.program.neurons, start=1):
             held = ", ".join(layer.neuron.state)
             yield f"    {self.number} neurons_{k}[{layer.rest.size}]; /* {held} */"
             yield f"    unsigned char spikes_{k}[{layer.size}]; /* of the last time step */"
         if self.keeps_readout:
-            rows, last = len(self.agent.coefficients) - 1, self.sizes[-1]
+            rows, last = self.program.readout.variables, self.sizes[-1]
             yield f"    float readout[{rows}][{last}];"
 
     def _reset(self) -> Iterator[str]:
         yield f"void {self.name}_reset({self.name}_state *state) {{"
-        for k in range(1, len(self.agent.layers) + 1):
+        for k in range(1, len(self.program.neurons) + 1):
             yield f"    memcpy(state->neurons_{k}, rest_{k}, sizeof rest_{k});"
             yield f"    memset(state->spikes_{k}, 0, sizeof state->spikes_{k});"
         if self.keeps_readout:
@@ -132,18 +122,18 @@ class SpikingSource(Source):
         yield "}"
 
     def _step(self) -> Iterator[str]:
-        agent, last, count = self.agent, self.sizes[-1], len(self.sizes)
+        program, last, count = self.program, self.sizes[-1], len(self.sizes)
         yield from self._signature()
         yield f"    {self.sum} decoded[{self._readout_rows()}][{last}];"
-        yield f"    {self.sum} outputs[{agent.outputs}];"
-        yield f"    int places[{max(agent.inputs, *self.sizes)}];"
+        yield f"    {self.sum} outputs[{program.outputs}];"
+        yield f"    int places[{max(program.inputs, *self.sizes)}];"
         yield "    memset(decoded, 0, sizeof decoded);"
-        if not agent.stateful:
+        if not program.stateful:
             yield f"    {self.name}_reset(state);"
-        if not agent.spike_input:
+        if not program.spike_input:
             yield from self._held(self.sizes[0])
-        yield f"    for (int t = 0; t < {agent.time_steps}; t++) {{"
-        for k, layer in enumerate(agent.layers, start=1):
+        yield f"    for (int t = 0; t < {program.time_steps}; t++) {{"
+        for k, layer in enumerate(program.neurons, start=1):
             yield "        {"
             yield from (f"            {line}" for line in self._layer(k, layer))
             yield "        }"
@@ -154,24 +144,24 @@ class SpikingSource(Source):
         yield "        }"
         yield "    }"
         if self.keeps_readout:
-            yield c_text.CARRY.format(rows=len(agent.coefficients) - 1, size=last)
+            yield c_text.CARRY.format(rows=program.readout.variables, size=last)
         yield self._read("decoded[0]", last)
         yield from self._choose()
         yield "}"
 
     def _readout_rows(self) -> int:
-        return len(self.agent.coefficients) if self.keeps_readout else 1
+        return len(self.program.readout.coefficients) if self.keeps_readout else 1
 
     def _held(self, size: int) -> Iterator[str]:
         """Give the currents of a held observation, which are the same at all time steps."""
         yield from self._standardise()
         yield f"    float held[{size}];"
         yield "    memcpy(held, biases_1, sizeof held);"
-        yield f"    add_products(&weights_1[0][0], {self.agent.inputs}, {size}, values, held);"
+        yield f"    add_products(&weights_1[0][0], {self.program.inputs}, {size}, values, held);"
 
-    def _layer(self, k: int, layer: PortableLayer) -> Iterator[str]:
+    def _layer(self, k: int, layer: NeuronLayer) -> Iterator[str]:
         """Give what a layer does at a time step."""
-        held = k == 1 and not self.agent.spike_input
+        held = k == 1 and not self.program.spike_input
         if held and layer.recurrent is None:
             currents = "held"
         else:
@@ -181,7 +171,7 @@ class SpikingSource(Source):
             yield from self._driven(k, layer, held=held)
         yield self._updated(k, layer, currents)
 
-    def _driven(self, k: int, layer: PortableLayer, *, held: bool) -> Iterator[str]:
+    def _driven(self, k: int, layer: NeuronLayer, *, held: bool) -> Iterator[str]:
         """Give the addition to ``currents`` of what spikes bring, the input's and the layer's."""
         inputs, size = layer.weights.shape
         if not held:
@@ -198,7 +188,7 @@ class SpikingSource(Source):
             yield f"const int looped = places_of(state->spikes_{k}, {size}, places);"
             yield f"add_rows(&recurrent_{k}[0][0], {size}, places, looped, currents);"
 
-    def _updated(self, k: int, layer: PortableLayer, currents: str) -> str:
+    def _updated(self, k: int, layer: NeuronLayer, currents: str) -> str:
         name = _function_name(layer.neuron)
         return (
             f"{name}(constants_{k}, {currents}, state->neurons_{k}, {layer.size}, "
@@ -210,15 +200,15 @@ def _function_name(neuron: type[Neuron]) -> str:
     return f"advance_{name_of(neuron)}"
 
 
-def _macs(agent: PortableAgent) -> int:
+def _macs(program: Program) -> int:
     """Return the multiply-accumulates of a decision: the held input's and the readout's."""
-    held = 0 if agent.spike_input else agent.layers[0].weights.size
-    return held + agent.head_weights.size
+    held = 0 if program.spike_input else program.neurons[0].weights.size
+    return held + program.head.weights.size
 
 
-def _additions(agent: PortableAgent) -> int:
+def _additions(program: Program) -> int:
     """Return the additions of weights of a decision in which all neurons fire."""
-    fed = agent.layers if agent.spike_input else agent.layers[1:]
+    fed = program.neurons if program.spike_input else program.neurons[1:]
     synapses = sum(x.weights.size for x in fed)
-    synapses += sum(x.recurrent.size for x in agent.layers if x.recurrent is not None)
-    return agent.time_steps * synapses
+    synapses += sum(x.recurrent.size for x in program.neurons if x.recurrent is not None)
+    return program.time_steps * synapses

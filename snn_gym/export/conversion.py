@@ -24,9 +24,10 @@ from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.policies import BasePolicy
 from torch import Tensor, nn
 
+from snn_gym.export.programs import program_of
 from snn_gym.export.visits import FIRST_SEED, observations_of
 from snn_gym.policies._networks import DenseNetwork
-from snn_gym.policies.portable_agent import PortableANN, outer_head, portable
+from snn_gym.policies._program import outer_head
 from snn_gym.policies.raw_observations import bare_policy
 
 DECISIONS = 10_000
@@ -60,8 +61,8 @@ def convert(
             outside of the project.
     """
     policy: Any = bare_policy(model, "converted")
-    known = portable(policy)
-    if not isinstance(known, PortableANN) or known.activation != "relu":
+    units = program_of(policy).dense
+    if not units or any(layer.activation != "relu" for layer in units):
         raise ValueError(
             "only ANNs of ReLU units are converted; train dqn-mlp, sac-mlp or another policy with "
             "activation_fn=torch.nn.ReLU, PPO with actor_activation='relu'"
@@ -136,7 +137,7 @@ def _load(made: Any, policy: Any, network: DenseNetwork, thresholds: list[Tensor
     # The head is the network's own, or the policy's.
     source = linears[-1] if len(linears) > len(thresholds) else outer_head(policy)
     head = spiking.head if spiking.head is not None else outer_head(made)
-    assert isinstance(source, nn.Linear)  # as portable has found
+    assert isinstance(source, nn.Linear)  # as its program has
     assert isinstance(head, nn.Linear)
     head.weight.copy_(source.weight * thresholds[-1])
     head.bias.copy_(source.bias)

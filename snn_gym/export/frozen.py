@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -11,48 +10,31 @@ from numpy.typing import NDArray
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.policies import BasePolicy
 
-from snn_gym.export.frozen_kernels import RELU, TANH, decide_ann, decide_spiking
-from snn_gym.policies.portable_agent import (
-    Array,
-    Portable,
-    PortableAgent,
-    PortableANN,
-    PortableLayer,
-    portable,
-)
+from snn_gym.export.programs import program_of
+from snn_gym.policies._acting import as_taken, rows_of
 from snn_gym.policies.raw_observations import bare_policy
-from snn_gym.program.kernels import forward_kernel
-from snn_gym.program.neuron import is_monotone
-from snn_gym.spiking.neurons.forward_kernels import forward
-
-_LARGEST = 1e6
-"""Currents up to here are tried for the largest one that makes no neuron fire."""
-_HALVINGS = 80
-_CAUTION = 1e-5
-"""Share by which a current must lie below that one to count as quiet: rounding is far smaller."""
-_NO_LIMIT = 3e38
+from snn_gym.program.compiled import CompiledProgram
+from snn_gym.program.interpreter import rest_state
+from snn_gym.program.network import Array, Program
 
 
 class FrozenPolicy:
     """A trained agent that only acts, many times as fast as by ``predict`` of its algorithm.
 
     Args:
-        agent: Its numbers.
+        program: Its numbers.
         observation_space: What it sees.
         action_space: What it chooses from.
     """
 
     def __init__(
         self,
-        agent: PortableAgent | PortableANN,
+        program: Program,
         observation_space: spaces.Space[Any],
         action_space: spaces.Space[Any],
     ) -> None:
         self.observation_space, self.action_space = observation_space, action_space
-        self._agent = agent
-        self._shape = observation_space.shape
-        self._kernel = decide_spiking if isinstance(agent, PortableAgent) else decide_ann
-        self._plan, self._table = _packed(agent)
+        self._compiled = CompiledProgram(program)
 
     def predict(
         self,
@@ -60,34 +42,52 @@ class FrozenPolicy:
         state: tuple[NDArray[Any], ...] | None = None,
         episode_start: NDArray[Any] | None = None,
         deterministic: bool = True,
-    ) -> tuple[NDArray[Any], None]:
+    ) -> tuple[NDArray[Any], tuple[NDArray[Any], ...] | None]:
         """Return the best actions, as ``predict`` of Stable-Baselines3 does.
 
         Args:
-            observation: One observation or a batch.
-            state: Not looked at, for these agents have none.
-            episode_start: Not looked at.
+            observation: One observation or a batch of B.
+            state: What the call before returned; None starts every episode from rest.
+            episode_start: (B,), bool: where an episode starts, whatever ``state`` says.
             deterministic: True: nothing is drawn.
 
         Returns:
-            One action or a batch, and no state.
+            One action or a batch, and the state for the next call; None if there is none.
 
         Raises:
             ValueError: ``deterministic`` is False, or shapes are others.
         """
-        del state, episode_start
         if not deterministic:
             raise ValueError("a frozen agent draws no actions; pass deterministic=True")
         given = np.asarray(observation)
-        one = given.shape == self._shape
-        if not one and given.shape[1:] != self._shape:
+        rows = rows_of(given, self.observation_space)
+        if rows is None:
             raise ValueError(
-                f"observations have the shape {given.shape}, expected {self._shape} or a batch "
-                "of these"
+                f"observations have the shape {given.shape}, expected "
+                f"{self.observation_space.shape} or a batch of these"
             )
-        rows = np.ascontiguousarray(given, np.float32).reshape(1 if one else len(given), -1)
-        actions = self._chosen(self.outputs(rows))
-        return (actions[0] if one else actions), None
+        states = self._states(state, episode_start, len(rows))
+        actions = self._compiled.actions(rows, states)
+        taken = as_taken(actions, given, self.observation_space, self.action_space)
+        return taken, None if states is None else (states,)
+
+    def _states(
+        self, state: tuple[NDArray[Any], ...] | None, starts: NDArray[Any] | None, batch: int
+    ) -> Array | None:
+        """Return the states (B, F) that a decision starts from; None for none."""
+        program = self._compiled.program
+        if not program.stateful:
+            return None
+        rest = rest_state(program, batch)
+        if state is None:
+            return rest
+        if state[0].shape != rest.shape:
+            raise ValueError(
+                f"the state has the shape {state[0].shape}, expected {rest.shape}; pass on what "
+                "predict returned"
+            )
+        again = np.zeros(batch, np.bool_) if starts is None else np.asarray(starts, np.bool_)
+        return np.where(again[:, np.newaxis], rest, state[0]).astype(np.float32)
 
     def outputs(self, observations: Array) -> Array:
         """Return what the head gives, of which the action is chosen.
@@ -95,21 +95,7 @@ class FrozenPolicy:
         Args:
             observations: (B, values) float32, in order.
         """
-        found = np.empty((len(observations), self._agent.outputs), np.float32)
-        self._kernel(self._plan, self._table, observations, found)
-        return found
-
-    def _chosen(self, outputs: Array) -> NDArray[Any]:
-        agent = self._agent
-        if agent.choice == "argmax":
-            actions: NDArray[Any] = outputs.argmax(1)
-            return actions
-        if agent.choice == "squash":
-            outputs = agent.low + np.float32(0.5) * (np.tanh(outputs) + 1) * (
-                agent.high - agent.low
-            )
-        clipped = np.clip(outputs, agent.low, agent.high)
-        return clipped.reshape(-1, *(self.action_space.shape or ()))
+        return self._compiled.outputs(observations)
 
 
 def freeze(model: BaseAlgorithm | BasePolicy) -> FrozenPolicy:
@@ -119,82 +105,10 @@ def freeze(model: BaseAlgorithm | BasePolicy) -> FrozenPolicy:
     Spikes are those of the model, bit for bit; outputs are within rounding of its own.
 
     Args:
-        model: Algorithm with a policy of snn_gym, or the policy; without a state or recurrence.
+        model: Algorithm with a policy of snn_gym, or the policy.
 
     Raises:
         ValueError: A part has no compiled form; the message names the nearest one.
     """
     policy: Any = bare_policy(model, "exported")
-    agent = portable(policy)
-    looped = isinstance(agent, PortableAgent) and any(x.recurrent is not None for x in agent.layers)
-    if looped or (isinstance(agent, PortableAgent) and agent.stateful):
-        raise ValueError(
-            "agents with a state or recurrent layers are not frozen; act by their own predict"
-        )
-    return FrozenPolicy(agent, policy.observation_space, policy.action_space)
-
-
-def _packed(agent: PortableAgent | PortableANN) -> tuple[NDArray[np.int64], Array]:
-    """Return plan and table, as ``frozen_kernels`` says."""
-    plan = [1, agent.inputs, 1, agent.outputs]
-    rows = [*_scaling(agent)]
-    if isinstance(agent, PortableANN):
-        kind = TANH if agent.activation == "tanh" else RELU
-        plan += [x for size in agent.sizes for x in (kind, 0, size)]
-        for biases, weights in zip(agent.biases, agent.weights, strict=True):
-            rows += [biases, *weights]
-    else:
-        plan[0], plan[2] = agent.time_steps, int(not agent.spike_input)
-        for layer in agent.layers:
-            kernel = forward_kernel(layer.neuron)
-            plan += [kernel.address, len(layer.rest), layer.size]
-            quiet = np.float32(quiet_current(layer, agent.time_steps))
-            constants = np.concatenate([[quiet], layer.constants])
-            rows += [constants, *layer.rest, layer.biases, *layer.weights]
-    rows += [agent.head_biases, *agent.head_weights.T]
-    if isinstance(agent, PortableAgent):
-        rows.append(agent.coefficients[0])
-    table = np.zeros((len(rows), max(len(row) for row in rows)), np.float32)
-    for place, row in zip(table, rows, strict=True):
-        place[: len(row)] = row
-    return np.array(plan, np.int64), table
-
-
-def _scaling(agent: Portable) -> Iterator[Array]:
-    found = agent.normaliser
-    yield np.zeros(agent.inputs, np.float32) if found is None else found.mean
-    yield np.ones(agent.inputs, np.float32) if found is None else found.std
-    yield np.array([_NO_LIMIT if found is None else found.clip], np.float32)
-
-
-def quiet_current(layer: PortableLayer, time_steps: int) -> float:
-    """Return a current that lets no neuron of a layer fire, nor do smaller ones.
-
-    Potentials grow with the currents that came before, so that a neuron that is silent at a held
-    current is so at all that never exceed it.
-
-    Args:
-        layer: The layer.
-        time_steps: T of a decision, from rest.
-
-    Returns:
-        The largest such current, less a margin for rounding; minus infinity if there is none.
-    """
-    low, high = -_LARGEST, _LARGEST
-    if not is_monotone(layer.neuron, layer.numbers) or _fires(layer, low, time_steps):
-        return -np.inf
-    for _ in range(_HALVINGS):
-        middle = (low + high) / 2
-        low, high = (low, middle) if _fires(layer, middle, time_steps) else (middle, high)
-    scale = max(abs(low), *map(abs, layer.numbers.values()))
-    return low - _CAUTION * scale
-
-
-def _fires(layer: PortableLayer, current: float, time_steps: int) -> bool:
-    """Tell whether any neuron of a layer fires at a held current, from rest."""
-    held = np.full((1, layer.size), current, np.float32)
-    spikes = np.empty((time_steps, layer.size), np.float32)
-    kernel, constants = forward_kernel(layer.neuron), layer.constants.reshape(-1, 1)
-    nothing = np.empty((0, time_steps, layer.size), np.float32)
-    forward(kernel.address, constants, held, layer.rest.copy(), nothing, spikes)
-    return bool(spikes.any())
+    return FrozenPolicy(program_of(policy), policy.observation_space, policy.action_space)

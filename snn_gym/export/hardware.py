@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from snn_gym.export.visits import Visits
-from snn_gym.policies.portable_agent import PortableAgent
+from snn_gym.program.network import Program
 from snn_gym.scoring.chips import CHIPS, demand_of, misfits
 from snn_gym.spiking.costs import NOT_COUNTED, OPERATIONS, Costs
 from snn_gym.spiking.energy import (
@@ -37,17 +37,17 @@ class Activity:
         return regimes(self.spikes_per_synapse, self.rate)
 
 
-def activity_of(agent: PortableAgent, visits: Visits) -> Activity:
+def activity_of(program: Program, visits: Visits) -> Activity:
     """Return what neurons do.
 
     Args:
-        agent: A spiking agent as numbers.
+        program: A spiking agent as one value.
         visits: States that it visits.
     """
     costs = visits.costs
-    mean = costs.hidden_spikes / agent.time_steps
+    mean = costs.hidden_spikes / program.time_steps
     per_synapse = costs.spikes_per_synapse or 0.0
-    return Activity(visits.peak_spikes, mean, mean / sum(agent.sizes), per_synapse)
+    return Activity(visits.peak_spikes, mean, mean / sum(program.sizes), per_synapse)
 
 
 def energy_of(costs: Costs, removed: float = 0.0) -> tuple[float, float] | None:
@@ -70,15 +70,15 @@ def _in_words(band: tuple[float, float] | None) -> str:
     return NOT_COUNTED if band is None else "{:.3f} to {:.3f}".format(*band)
 
 
-def describe(agent: PortableAgent, visits: Visits, twin: Costs | None) -> Iterator[str]:
+def describe(program: Program, visits: Visits, twin: Costs | None) -> Iterator[str]:
     """Yield all of this as lines of text.
 
     Args:
-        agent: A spiking agent as numbers.
+        program: A spiking agent as one value.
         visits: States that it visits.
         twin: Costs of its ANN twin; None where none are known.
     """
-    demand, activity = demand_of(agent), activity_of(agent, visits)
+    demand, activity = demand_of(program), activity_of(program, visits)
     yield (
         f"{demand.neurons:,} neurons, {demand.synapses:,} synapses, fan-in {demand.fan_in:,} and "
         f"fan-out {demand.fan_out:,} at most"
@@ -92,7 +92,7 @@ def describe(agent: PortableAgent, visits: Visits, twin: Costs | None) -> Iterat
         missing = ", ".join(misfits(demand, chip))
         yield f"{name}, {chip.core}: {f'no room: {missing}' if missing else 'fits'}"
     silent = sum(int((~fired).sum()) for fired in visits.fired)
-    bare = _in_words(energy_of(visits.costs, agent.time_steps * silent))
+    bare = _in_words(energy_of(visits.costs, program.time_steps * silent))
     own = _in_words(energy_of(visits.costs))
     other = "not known" if twin is None else _in_words(energy_of(twin))
     yield (

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 from snn_gym.config import Config, Count, Length, Positive, Range
-from snn_gym.policies.portable_agent import PortableAgent
+from snn_gym.program.network import Program
 from snn_gym.scoring.manifest import parse_strict
 from snn_gym.storage import read_regular_file
 
@@ -90,13 +90,13 @@ class Host(Config):
     """What comes out."""
 
 
-def host_of(agent: PortableAgent) -> Host:
+def host_of(program: Program) -> Host:
     """Return what the host of an agent's graph does.
 
     Args:
-        agent: The agent.
+        program: The agent as one value.
     """
-    normaliser = agent.normaliser
+    normaliser = program.normaliser
     standardised = None
     if normaliser is not None:
         standardised = Standardised(
@@ -104,16 +104,18 @@ def host_of(agent: PortableAgent) -> Host:
             std=tuple(normaliser.std.tolist()),
             clip=normaliser.clip,
         )
-    form: Literal["held", "spikes"] = "spikes" if agent.spike_input else "held"
+    form: Literal["held", "spikes"] = "spikes" if program.spike_input else "held"
     return Host(
         format="snn_gym.host/1",
         dt_s=DT_S,
-        time_steps=agent.time_steps,
-        observation=Observation(values=agent.inputs, form=form, standardised=standardised),
-        state="carried" if agent.stateful else "reset",
+        time_steps=program.time_steps,
+        observation=Observation(values=program.inputs, form=form, standardised=standardised),
+        state="carried" if program.stateful else "reset",
         output="mean",
         action=Action(
-            choice=agent.choice, low=tuple(agent.low.tolist()), high=tuple(agent.high.tolist())
+            choice=program.choice.rule,
+            low=tuple(program.choice.low.tolist()),
+            high=tuple(program.choice.high.tolist()),
         ),
     )
 

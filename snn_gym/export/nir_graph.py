@@ -27,7 +27,8 @@ from stable_baselines3.common.policies import BasePolicy
 
 from snn_gym.config import to_mapping
 from snn_gym.export.host import DT_S, host_of
-from snn_gym.policies.portable_agent import PortableAgent, PortableLayer, portable
+from snn_gym.export.programs import program_of
+from snn_gym.program.network import NeuronLayer, Program
 from snn_gym.program.neuron import Neuron, equations, matched
 from snn_gym.program.neurons import IAF, LIF, LIFBox, name_of
 from snn_gym.storage import write_text_atomic
@@ -60,11 +61,11 @@ def to_nir(model: BaseAlgorithm | BasePolicy, path: str | os.PathLike[str]) -> N
     """
     import nir
 
-    agent = portable(model)
-    if not isinstance(agent, PortableAgent):
+    program = program_of(model)
+    if not program.spiking:
         raise ValueError("an ANN has no spikes to export as NIR; export it as C")
     file = Path(path)
-    graph, host = nir_graph(agent), host_of(agent)
+    graph, host = nir_graph(program), host_of(program)
     file.parent.mkdir(parents=True, exist_ok=True)
     partial = file.with_name(f".{file.name}.partial")
     nir.write(partial, graph)
@@ -74,21 +75,21 @@ def to_nir(model: BaseAlgorithm | BasePolicy, path: str | os.PathLike[str]) -> N
     return NIRFiles(file, described)
 
 
-def nir_graph(agent: PortableAgent) -> nir.NIRGraph:
+def nir_graph(program: Program) -> nir.NIRGraph:
     """Return the graph: affine maps and neurons in turn, the head last.
 
     Args:
-        agent: The agent.
+        program: The agent as one value.
 
     Raises:
         ValueError: A neuron or the decoder has no form that importers agree on.
     """
     import nir
 
-    _check(agent)
-    nodes: dict[str, Any] = {"input": nir.Input(np.array([agent.inputs]))}
+    _check(program)
+    nodes: dict[str, Any] = {"input": nir.Input(np.array([program.inputs]))}
     edges, source = [], "input"
-    for k, layer in enumerate(agent.layers, start=1):
+    for k, layer in enumerate(program.neurons, start=1):
         affine, neurons = f"affine_{k}", f"neurons_{k}"
         nodes[affine] = nir.Affine(np.ascontiguousarray(layer.weights.T), layer.biases)
         nodes[neurons] = _neurons(layer)
@@ -97,13 +98,13 @@ def nir_graph(agent: PortableAgent) -> nir.NIRGraph:
             nodes[f"recurrent_{k}"] = nir.Linear(np.ascontiguousarray(layer.recurrent.T))
             edges += [(neurons, f"recurrent_{k}"), (f"recurrent_{k}", neurons)]
         source = neurons
-    nodes["head"] = nir.Affine(agent.head_weights, agent.head_biases)
-    nodes["output"] = nir.Output(np.array([agent.outputs]))
+    nodes["head"] = nir.Affine(program.head.weights, program.head.biases)
+    nodes["output"] = nir.Output(np.array([program.outputs]))
     return nir.NIRGraph(nodes, [*edges, (source, "head"), ("head", "output")])
 
 
-def _check(agent: PortableAgent) -> None:
-    for layer in agent.layers:
+def _check(program: Program) -> None:
+    for layer in program.neurons:
         _, numbers = node_of(layer.neuron, layer.numbers)
         leak, reset = numbers["v_leak"], numbers["v_reset"]
         if leak != 0.0 or reset != 0.0:
@@ -111,7 +112,7 @@ def _check(agent: PortableAgent) -> None:
                 f"v_leak={leak:g} and v_reset={reset:g} are not exported to NIR, as importers "
                 "ignore them; train with both 0"
             )
-    if np.any(agent.coefficients != np.float32(1.0 / agent.time_steps)):
+    if np.any(program.readout.coefficients != np.float32(1.0 / program.time_steps)):
         raise ValueError(
             "decoder 'last_voltage' is not exported to NIR, as importers read leaky integrators in "
             "different ways; train with 'mean_rate'"
@@ -169,7 +170,7 @@ def node_numbers(neuron: type[Neuron], numbers: Mapping[str, float]) -> dict[str
     }
 
 
-def _neurons(layer: PortableLayer) -> Any:
+def _neurons(layer: NeuronLayer) -> Any:
     import nir
 
     neuron, numbers = node_of(layer.neuron, layer.numbers)

@@ -32,7 +32,8 @@ from snn_gym.export.host import Host, read_host
 from snn_gym.export.nir_chain import Chain, chain_of
 from snn_gym.export.nir_file import read_graph
 from snn_gym.export.nir_neurons import DT_MS, Neurons, neurons_of
-from snn_gym.policies.portable_agent import PortableAgent, outer_head, portable
+from snn_gym.policies._program import outer_head
+from snn_gym.program.network import Program
 from snn_gym.scoring.manifest import shorten
 from snn_gym.spiking.config import NetworkConfig
 from snn_gym.spiking.layers import SpikingLayer
@@ -254,9 +255,7 @@ def load_into(found: NIRNetwork, policy: Any) -> None:
         policy.normaliser.mean.copy_(torch.tensor(scale.mean))
         policy.normaliser.std.copy_(torch.tensor(scale.std))
     policy.train(False)
-    made = portable(policy)
-    assert isinstance(made, PortableAgent)  # its network spikes
-    _check_acts(found.host, made)
+    _check_acts(found.host, policy.program())
 
 
 def _check_fit(found: NIRNetwork, network: SpikingNetwork, head: nn.Module) -> None:
@@ -276,19 +275,19 @@ def _check_fit(found: NIRNetwork, network: SpikingNetwork, head: nn.Module) -> N
         )
 
 
-def _check_acts(host: Host, made: PortableAgent) -> None:
+def _check_acts(host: Host, made: Program) -> None:
     """Refuse a policy that acts in another way than a host says."""
     low, high = (np.array(x, np.float32) for x in (host.action.low, host.action.high))
     state = "carried" if made.stateful else "reset"
-    if (made.choice, state) != (host.action.choice, host.state):
+    if (made.choice.rule, state) != (host.action.choice, host.state):
         raise ValueError(
             f"the host chooses by {host.action.choice!r} with a state that is {host.state}; this "
-            f"policy by {made.choice!r} with one that is {state}; name another agent"
+            f"policy by {made.choice.rule!r} with one that is {state}; name another agent"
         )
-    if not (np.array_equal(low, made.low) and np.array_equal(high, made.high)):
+    if not (np.array_equal(low, made.choice.low) and np.array_equal(high, made.choice.high)):
         raise ValueError(
             f"the host's actions are within {low.tolist()} and {high.tolist()}; the environment's "
-            f"within {made.low.tolist()} and {made.high.tolist()}"
+            f"within {made.choice.low.tolist()} and {made.choice.high.tolist()}"
         )
 
 

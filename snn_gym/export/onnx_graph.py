@@ -9,7 +9,7 @@ keeps between decisions goes in and comes out as one row of numbers.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -19,14 +19,9 @@ from numpy.typing import NDArray
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.policies import BasePolicy
 
-from snn_gym.policies.portable_agent import (
-    Portable,
-    PortableAgent,
-    PortableANN,
-    PortableLayer,
-    portable,
-)
+from snn_gym.export.programs import program_of
 from snn_gym.program.expressions import Expression, walk
+from snn_gym.program.network import DenseLayer, NeuronLayer, Program
 from snn_gym.program.neuron import INPUT, equations
 from snn_gym.storage import write_bytes_atomic
 
@@ -56,9 +51,9 @@ def to_onnx(model: BaseAlgorithm | BasePolicy, path: str | os.PathLike[str]) -> 
         ValueError: A part of the agent cannot be exported; the message names the nearest one.
         ImportError: The package ``onnx`` is not installed.
     """
-    agent = portable(model)
+    program = program_of(model)
     _check_installed()
-    data: bytes = _Builder().model(agent).SerializeToString()
+    data: bytes = _Builder().model(program).SerializeToString()
     file = Path(path)
     file.parent.mkdir(parents=True, exist_ok=True)
     write_bytes_atomic(file, data)
@@ -72,19 +67,19 @@ def _check_installed() -> None:
         )
 
 
-def _at_rest(agent: PortableAgent) -> list[dict[str, Any]]:
+def _at_rest(program: Program) -> list[dict[str, Any]]:
     """Return what each layer has at the start of an episode, (N,) by name, and the decoder.
 
     State variables have the names of the neuron's text, ``z`` are the spikes that come back a time
     step later, numbers the decoder's state variables that the next decision sees.
     """
     layers: list[dict[str, Any]] = []
-    for layer in agent.layers:
+    for layer in program.neurons:
         layers.append(dict(zip(layer.neuron.state, layer.rest, strict=True)))
         if layer.recurrent is not None:
             layers[-1]["z"] = np.zeros(layer.size, np.float32)
-    carried = len(agent.coefficients) - 1 if agent.stateful else 0
-    silence = np.zeros(agent.sizes[-1], np.float32)
+    carried = program.readout.variables if program.stateful else 0
+    silence = np.zeros(program.sizes[-1], np.float32)
     return [*layers, {str(s): silence for s in range(carried)}]
 
 
@@ -95,28 +90,30 @@ class _Builder:
         self._nodes: list[Any] = []
         self._constants: list[Any] = []
 
-    def model(self, agent: PortableAgent | PortableANN) -> Any:
-        """Return the model of an agent."""
+    def model(self, program: Program) -> Any:
+        """Return the model of an program."""
         from onnx import TensorProto, checker, helper
 
-        width, kept = agent.inputs, 0
-        if isinstance(agent, PortableAgent):
-            width *= agent.time_steps if agent.spike_input else 1
-            last, kept = self._spiking(agent, self._standardised(agent))
+        seen, kept = self._standardised(program), 0
+        if program.spiking:
+            last, kept = self._spiking(program, seen)
         else:
-            last = self._ann(agent, self._standardised(agent))
-        values = self._affine(last, agent.head_weights.T, agent.head_biases)
+            last = self._ann(program.dense, seen)
+        values = self._affine(last, program.head.weights.T, program.head.biases)
         self._named("Identity", "values", values)
-        self._named(*self._action(agent, values))
+        self._named(*self._action(program, values))
 
         def tensor(name: str, *shape: int, kind: int = TensorProto.FLOAT) -> Any:
             return helper.make_tensor_value_info(name, kind, ["B", *shape])
 
-        inputs, outputs = [tensor("observation", width)], [tensor("values", agent.outputs)]
-        if agent.choice == "argmax":
+        inputs, outputs = (
+            [tensor("observation", program.observation_size)],
+            [tensor("values", program.outputs)],
+        )
+        if program.choice.discrete:
             outputs.append(tensor("action", kind=TensorProto.INT64))
         else:
-            outputs.append(tensor("action", agent.outputs))
+            outputs.append(tensor("action", program.outputs))
         if kept:
             inputs += [tensor("state", kept), tensor("episode_start", kind=TensorProto.BOOL)]
             outputs.append(tensor("next_state", kept))
@@ -126,40 +123,46 @@ class _Builder:
         checker.check_model(made)
         return made
 
-    def _standardised(self, agent: Portable) -> str:
-        scale = agent.normaliser
+    def _standardised(self, program: Program) -> str:
+        scale = program.normaliser
         if scale is None:
             return "observation"
         seen = self._op("Div", self._op("Sub", "observation", scale.mean), scale.std)
         limit = np.float32(scale.clip)
         return self._op("Clip", seen, -limit, limit)
 
-    def _action(self, agent: Portable, values: str) -> tuple[Any, ...]:
+    def _action(self, program: Program, values: str) -> tuple[Any, ...]:
         """Return operator, name and inputs of the last node."""
-        if agent.choice == "argmax":
+        low, high = program.choice.low, program.choice.high
+        if program.choice.discrete:
             return "ArgMax", "action", values
-        if agent.choice == "clip":
-            return "Min", "action", self._op("Max", values, agent.low), agent.high
+        if program.choice.rule == "clip":
+            return "Min", "action", self._op("Max", values, low), high
         share = self._op("Mul", self._op("Add", self._op("Tanh", values), _f(1)), _f(0.5))
-        return "Add", "action", agent.low, self._op("Mul", share, agent.high - agent.low)
+        return (
+            "Add",
+            "action",
+            program.choice.low,
+            self._op("Mul", share, program.choice.high - program.choice.low),
+        )
 
-    def _ann(self, agent: PortableANN, seen: str) -> str:
-        unit = {"tanh": "Tanh", "relu": "Relu"}[agent.activation]
-        for weights, biases in zip(agent.weights, agent.biases, strict=True):
-            seen = self._op(unit, self._affine(seen, weights, biases))
+    def _ann(self, layers: Sequence[DenseLayer], seen: str) -> str:
+        for layer in layers:
+            unit = {"tanh": "Tanh", "relu": "Relu"}[layer.activation]
+            seen = self._op(unit, self._affine(seen, layer.weights, layer.biases))
         return seen
 
-    def _spiking(self, agent: PortableAgent, seen: str) -> tuple[str, int]:
+    def _spiking(self, program: Program, seen: str) -> tuple[str, int]:
         """Return the decoded spikes (B, N) of the last layer, and how many numbers are kept."""
-        states, layers, held = _at_rest(agent), agent.layers, None
-        kept = sum(x.size for state in states for x in state.values()) if agent.stateful else 0
+        states, layers, held = _at_rest(program), program.neurons, None
+        kept = sum(x.size for state in states for x in state.values()) if program.stateful else 0
         if kept:
             self._take_up(states)
-        if not agent.spike_input:
+        if not program.spike_input:
             held = self._affine(seen, layers[0].weights, layers[0].biases)
         decoded: list[Any] = [_f(0)] * (1 + len(states[-1]))
-        for t in range(agent.time_steps):
-            signal = None if held is not None else self._step_of(seen, t, agent.inputs)
+        for t in range(program.time_steps):
+            signal = None if held is not None else self._step_of(seen, t, program.inputs)
             for k, (layer, state) in enumerate(zip(layers, states, strict=False)):
                 current = held if k == 0 and held is not None else None
                 if current is None:
@@ -171,9 +174,9 @@ class _Builder:
                 if layer.recurrent is not None:
                     state["z"] = signal
             for r, total in enumerate(decoded):
-                weighed = self._op("Mul", signal, agent.coefficients[r, t])
+                weighed = self._op("Mul", signal, program.readout.coefficients[r, t])
                 decoded[r] = self._op("Add", total, weighed)
-        decoded = self._carried(agent, decoded, states[-1])
+        decoded = self._carried(program, decoded, states[-1])
         if kept:
             self._named("Concat", "next_state", *(x for state in states for x in state.values()))
         return str(decoded[0]), kept
@@ -188,13 +191,11 @@ class _Builder:
                 state[name] = self._columns(before, first, first + x.size)
                 first += x.size
 
-    def _carried(
-        self, agent: PortableAgent, decoded: list[Any], before: dict[str, Any]
-    ) -> list[Any]:
+    def _carried(self, program: Program, decoded: list[Any], before: dict[str, Any]) -> list[Any]:
         """Return what was decoded with what the decoder kept, whose state is set to the next."""
         found = list(decoded)
         for s, value in enumerate(before.values()):
-            for r, share in enumerate(agent.transition[: len(found), s]):
+            for r, share in enumerate(program.readout.transition[: len(found), s]):
                 found[r] = self._op("Add", found[r], self._op("Mul", share, value))
         before.update(zip(list(before), found[1:], strict=True))
         return found
@@ -206,7 +207,7 @@ class _Builder:
         ends = (np.array([x], np.int64) for x in (first, end, 1))
         return self._op("Slice", table, *ends)
 
-    def _neurons(self, layer: PortableLayer, state: dict[str, Any], current: str) -> str:
+    def _neurons(self, layer: NeuronLayer, state: dict[str, Any], current: str) -> str:
         """Advance a layer's neurons by a time step; return their spikes (B, N)."""
         text = equations(layer.neuron)
         values = {**{x: _f(y) for x, y in layer.numbers.items()}, INPUT: current}

@@ -128,7 +128,7 @@ class SequentialJudge:
             check_finite("observation", observations, name, step, playing, seeds)
             step += 1
             samples.add(step, lanes, observations, running)
-            actions, _ = self._policy.predict(observations, deterministic=True)
+            actions, _ = self._policy.predict_by_torch(observations, deterministic=True)
             observations, rewards, dones, _ = self._env.step(actions)
             check_finite("reward", rewards, name, step, playing, seeds)
             # Environments that have ended play on, and environments beyond the count play along.

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from functools import cache, partial
+from functools import cache
 from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
 from stable_baselines3.common.base_class import BaseAlgorithm
-from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 from stable_baselines3.common.type_aliases import MaybeCallback
 
 from snn_gym.arrays import prefixed, with_prefix
@@ -126,18 +125,15 @@ class LeanAlgorithm(BaseAlgorithm):
 
     @contextmanager
     def _without_exploration(self) -> Iterator[None]:
-        policy, schedule = self.policy, getattr(self, "exploration_schedule", None)
-        self._noiseless = True
-        if isinstance(self, OnPolicyAlgorithm):
-            policy.forward = partial(policy.forward, deterministic=True)
+        policy: Any = self.policy
+        schedule = getattr(self, "exploration_schedule", None)
+        self._noiseless = policy.explores_nothing = True
         if schedule is not None:
             self.exploration_rate, self.exploration_schedule = 0.0, _never
         try:
             yield
         finally:
-            self._noiseless = False
-            if isinstance(self, OnPolicyAlgorithm):
-                del policy.forward
+            self._noiseless = policy.explores_nothing = False
             if schedule is not None:
                 self.exploration_schedule = schedule
 
@@ -156,8 +152,10 @@ class LeanAlgorithm(BaseAlgorithm):
             episode_start: As in the algorithm.
             deterministic: As in the algorithm.
         """
-        best = deterministic or self._noiseless
-        return super().predict(observation, state, episode_start, best)
+        if self._noiseless and not deterministic:
+            policy: Any = self.policy
+            return policy.predict_by_torch(observation, state, episode_start, True)
+        return super().predict(observation, state, episode_start, deterministic)
 
     def _is_over(self, progress: float) -> bool:
         """Return whether there is nothing to learn, by returns or because another has learned."""

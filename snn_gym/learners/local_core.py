@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -12,22 +13,19 @@ from numpy.typing import NDArray
 
 from snn_gym.learners.local_climbing import climb
 from snn_gym.learners.local_kernels import (
-    GAIN,
-    LEAK,
     NO_FEEDBACK,
     ONLY_BROADCAST,
     RANDOM_FEEDBACK,
-    RESET,
-    SLOPE,
     SYMMETRIC_FEEDBACK,
-    THRESHOLD,
     Array,
+    Network,
     Places,
     live,
     values_of,
 )
 from snn_gym.learners.local_regulator import LocalRegulator
 from snn_gym.policies.local_actor_critic import LocalActorCriticPolicy
+from snn_gym.program.kernels import local_kernel
 from snn_gym.spiking.neurons.base import LayerNeurons
 
 FEEDBACK = {
@@ -92,7 +90,7 @@ class LocalCore:
     the policy acts with what was learned last.
 
     Args:
-        policy: Policy whose weights are learned; its network has layers of ``lif_box`` neurons.
+        policy: Policy whose weights are learned.
         samples: Number B of environments.
         rule: Constants of the rule.
         moments: Adam's, of this policy; None for none yet.
@@ -116,13 +114,7 @@ class LocalCore:
             FEEDBACK[rule.feedback], rule.gamma, rule.gamma * rule.trace_decay, rule.reward_scale,
         )  # fmt: skip
         hidden, _, _ = policy.learned_parts()
-        sizes: Places = np.array(
-            [hidden[0].in_features, *(x.out_features for x in hidden)], np.int64
-        )
-        constants = np.stack([_constants(layer.neuron) for layer in policy.controller.layers])
-        constants[:, SLOPE] = policy.network.surrogate_slope
-        coefficients: Array = policy.controller.decoder.coefficients[0].numpy().copy()
-        self._network = (sizes, constants, coefficients)
+        self._network = _network_of(policy)
         self._limits = _limits(policy, hidden[0].in_features)
         self._order, self._hidden = _places(policy)
         self._shown = _as_one_array(policy)
@@ -235,12 +227,10 @@ def check_network(policy: LocalActorCriticPolicy) -> None:
     """
     config = policy.network
     for name, allowed in (
-        ("neuron", ("lif_box",)),
         ("encoder", ("constant",)),
         ("recurrent", (False,)),
         ("decoder", _LINEAR_DECODERS),
         ("learnable", ((),)),
-        ("surrogate", ("superspike",)),
         ("regulation", (None,)),
     ):
         if getattr(config, name) not in allowed:
@@ -250,17 +240,32 @@ def check_network(policy: LocalActorCriticPolicy) -> None:
             )
 
 
-def _constants(neuron: Any) -> Array:
-    assert isinstance(neuron, LayerNeurons)  # lif_box
-    constants = np.zeros(5, np.float32)
-    for place, theirs in (
-        (GAIN, "mem_gain"),
-        (LEAK, "v_leak"),
-        (THRESHOLD, "v_threshold"),
-        (RESET, "v_reset"),
-    ):
-        constants[place] = neuron.numbers[theirs]
-    return constants
+def _network_of(policy: LocalActorCriticPolicy) -> Network:
+    """Return the hidden layers as the kernels read them."""
+    hidden, _, _ = policy.learned_parts()
+    neurons = [_neurons_of(layer.neuron) for layer in policy.controller.layers]
+    kernels = [(local_kernel(x.text, x.surrogate).address, len(x.state_names)) for x in neurons]
+    return Network(
+        np.array([hidden[0].in_features, *(x.out_features for x in hidden)], np.int64),
+        np.array(kernels, np.int64),
+        _as_rows([x.constants[:, 0] for x in neurons]),
+        _as_rows([x.rest32[:, 0] for x in neurons]),
+        policy.controller.decoder.coefficients[0].numpy().copy(),
+        np.float32(policy.network.surrogate_slope),
+    )
+
+
+def _neurons_of(neuron: Any) -> LayerNeurons:
+    assert isinstance(neuron, LayerNeurons)  # of a network that is not of cells
+    return neuron
+
+
+def _as_rows(values: Sequence[Array]) -> Array:
+    """Return arrays of one axis as rows of a table, filled up with 0."""
+    table = np.zeros((len(values), max(map(len, values))), np.float32)
+    for row, own in zip(table, values, strict=True):
+        row[: len(own)] = own
+    return table
 
 
 def _limits(policy: LocalActorCriticPolicy, inputs: int) -> Array:

@@ -7,17 +7,19 @@ continuous, the logarithms (A,) of their standard deviations. Traces (B, P) and 
 moments (P,) have the same places.
 
 With ψ the surrogate derivative of neuron j at its potential, k the decoder's weight of time step
-t, and c what a unit of constant input has left in the potential,
+t, and c_ij what synapse i to j has left in the potential, which follows from the neuron's text
+(``snn_gym.program.kernels.local_kernel``) and which a spike takes away, synapse i to j sees
 
-    c <- c + g (1 - c), and 0 after a spike        g = dt / tau_mem
-    e_ij = (sum over t of k(t) ψ_j(t) c_j(t)) x_i
+    e_ij = sum over t of k(t) ψ_j(t) c_ij(t)
 
-is what the first layer's synapse i to j sees. Above it, where inputs are spikes, each synapse has
-a filter of its own in the place of ``c x``. The broadcast signal of neuron j is
+The first layer's input x_i is held, so that there c_ij is x_i times what a unit of input leaves.
+The broadcast signal of neuron j is
 ``L_j = B_0j + sum over a of (1[a] - p_a) B_aj``, and of the readouts it is the error itself.
 """
 
 from __future__ import annotations
+
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,15 +27,40 @@ from numpy.typing import NDArray
 from snn_gym.compilation import njit
 from snn_gym.learners.local_choices import choose_discrete, choose_gaussian, read_out
 from snn_gym.learners.local_regulator import watch
+from snn_gym.program.calls import call
 
 Array = NDArray[np.float32]
 Places = NDArray[np.int64]
-Network = tuple[Places, Array, Array]
 Rule = tuple[int, float, float, float]
 
-CONSTANTS = GAIN, LEAK, THRESHOLD, RESET, SLOPE = range(5)
-"""Places in the constants of a neuron: ``dt / tau_mem``, resting potential, threshold, potential
-after a spike, and the slope of the surrogate derivative ``1 / (1 + slope |v - threshold|)^2``."""
+
+class Network(NamedTuple):
+    """The hidden layers of a network, and how their spikes are read."""
+
+    sizes: Places
+    """(L + 1,): inputs, then the neurons of each layer."""
+    kernels: Places
+    """(L, 2): address of each layer's ``local_kernel``, and its state variables."""
+    constants: Array
+    """(L, P), constants of the neurons' equations, filled up with 0."""
+    rest: Array
+    """(L, S), state at rest, filled up with 0."""
+    coefficients: Array
+    """(T,), the decoder's weights of the time steps."""
+    slope: np.float32
+    """Slope of the surrogate."""
+
+
+class Activity(NamedTuple):
+    """What the layers did in a decision, layer after layer, T rows of each layer's neurons."""
+
+    spikes: Array
+    """Flat, 0 or 1."""
+    recorded: Array
+    """Flat, the neurons' first variable before the reset."""
+    derivatives: Array
+    """Flat, the surrogate's derivative."""
+
 
 TINY = np.float32(1e-30)
 """Traces below it are 0, for subnormal numbers cost ten times the time of others."""
@@ -43,120 +70,102 @@ NO_FEEDBACK, RANDOM_FEEDBACK, SYMMETRIC_FEEDBACK, ONLY_BROADCAST = range(4)
 the TD error alone, which is the same everywhere."""
 
 
-@njit(cache=True, error_model="numpy", inline="always")
-def _fire(
-    constants: Array, current: Array, v: Array, spikes: Array, window: Array, weight: np.float32
-) -> None:
-    """Advance potentials (N,) by a time step; ``window`` gets ``weight`` times ψ."""
-    zero, one = np.float32(0.0), np.float32(1.0)
-    gain, leak, slope = constants[GAIN], constants[LEAK], constants[SLOPE]
-    threshold, reset = constants[THRESHOLD], constants[RESET]
-    for j in range(v.size):
-        decayed = v[j] + gain * ((current[j] + leak) - v[j])
-        margin = decayed - threshold
-        root = slope * abs(margin) + one
-        z = np.float32(margin > zero)
-        window[j] = weight / (root * root)
-        spikes[j] = z
-        v[j] = (one - z) * decayed + z * reset
+@njit(cache=True, error_model="numpy")
+def activity_of(network: Network) -> Activity:
+    """Return room for what the layers of a network do."""
+    count = (network.sizes.size - 1) * network.coefficients.size * network.sizes.max()
+    return Activity(
+        np.empty(count, np.float32), np.empty(count, np.float32), np.empty(count, np.float32)
+    )
 
 
 @njit(cache=True, error_model="numpy")
-def held_layer(
-    constants: Array, coefficients: Array, weights: Array, x: Array, spikes: Array,
-    local: Array,
+def _run_layer(
+    network: Network, layer: int, weights: Array, sources: Array, local: Array, activity: Activity,
+    at: int,
 ) -> None:  # fmt: skip
-    """Run a layer on held input ``x`` (D,): fill spikes (T, N) and eligibilities (D + 1, N)."""
-    zero, one = np.float32(0.0), np.float32(1.0)
-    gain, leak, slope = constants[GAIN], constants[LEAK], constants[SLOPE]
-    threshold, reset, inputs = constants[THRESHOLD], constants[RESET], x.size
-    scratch = np.empty((3, weights.shape[1]), np.float32)
-    current, v, c = scratch[0], scratch[1], scratch[2]
-    gate, bias = local[inputs], weights[inputs]
-    for j in range(v.size):
-        current[j] = bias[j]
-        v[j] = leak
-        c[j] = zero
-        gate[j] = zero
-    for i in range(inputs):
-        value, row = x[i], weights[i]
-        for j in range(v.size):
-            current[j] += value * row[j]
-    for t in range(coefficients.size):
-        fired, weight = spikes[t], coefficients[t]
-        for j in range(v.size):
-            decayed = v[j] + gain * ((current[j] + leak) - v[j])
-            charged = c[j] + gain * (one - c[j])
-            margin = decayed - threshold
-            root = slope * abs(margin) + one
-            z = np.float32(margin > zero)
-            gate[j] += weight / (root * root) * charged
-            fired[j] = z
-            v[j] = (one - z) * decayed + z * reset
-            c[j] = (one - z) * charged
-    for i in range(inputs):
-        value, row = x[i], local[i]
-        for j in range(v.size):
-            row[j] = gate[j] * value
+    """Run a layer from rest: fill its activity from ``at`` on, and ``local`` (R, N).
 
-
-@njit(cache=True, error_model="numpy")
-def driven_layer(
-    constants: Array, coefficients: Array, weights: Array, inputs: Array, spikes: Array,
-    local: Array,
-) -> None:  # fmt: skip
-    """Run a layer on spikes ``inputs`` (T, D): fill spikes (T, N), eligibilities (D + 1, N)."""
-    zero, one = np.float32(0.0), np.float32(1.0)
-    gain = constants[GAIN]
-    size, channels = weights.shape[1], inputs.shape[1]
-    scratch = np.empty((3, size), np.float32)
-    current, v, window = scratch[0], scratch[1], scratch[2]
-    filtered = np.zeros_like(weights)
-    local[:] = zero
-    v[:] = constants[LEAK]
-    for t in range(coefficients.size):
-        current[:] = weights[channels]
+    ``sources`` (T, R) are what comes in, the last of them the unit that is always on. Those of the
+    first layer (1, R) are held, and its synapses share the trace of a unit of input: R is 1 in
+    ``local``.
+    """
+    zero, (steps, size) = np.float32(0.0), (network.coefficients.size, weights.shape[1])
+    channels, given = weights.shape[0] - 1, sources.shape[0]
+    kernel, variables = network.kernels[layer, 0], network.kernels[layer, 1]
+    currents, state = np.empty((given, size), np.float32), np.empty((variables, size), np.float32)
+    for t in range(given):
+        for j in range(size):
+            currents[t, j] = weights[channels, j]
         for i in range(channels):
-            if inputs[t, i] != zero:
+            x = sources[t, i]
+            if x != zero:
                 for j in range(size):
-                    current[j] += weights[i, j]
-        _fire(constants, current, v, spikes[t], window, coefficients[t])
-        for i in range(channels + 1):
-            x = one if i == channels else inputs[t, i]
-            for j in range(size):
-                charged = filtered[i, j] + gain * (x - filtered[i, j])
-                local[i, j] += window[j] * charged
-                filtered[i, j] = (one - spikes[t, j]) * charged
+                    currents[t, j] += x * weights[i, j]
+    for s in range(variables):
+        for j in range(size):
+            state[s, j] = network.rest[layer, s]
+    inputs = local.shape[0]
+    seen = np.ones((steps, 1), np.float32) if layer == 0 else sources
+    traces = np.zeros((variables * inputs, size), np.float32)
+    left = np.empty((2 * variables + 2, size), np.float32)
+    for i in range(inputs):
+        for j in range(size):
+            local[i, j] = zero
+    call(
+        kernel, (network.constants, layer * network.constants.shape[1]), network.slope,
+        network.coefficients, currents, 1 if given > 1 else 0, state, seen, inputs, local,
+        (activity.spikes, at), (activity.recorded, at), (activity.derivatives, at), traces, left,
+        steps, size, 1, size,
+    )  # fmt: skip
+
+
+@njit(cache=True, error_model="numpy")
+def _held_layer(
+    network: Network, weights: Array, x: Array, activity: Activity, local: Array
+) -> None:
+    """Run the first layer on held input ``x`` (D,); fill eligibilities (D + 1, N)."""
+    held = np.empty((1, x.size + 1), np.float32)
+    for i in range(x.size):
+        held[0, i] = x[i]
+    held[0, x.size] = np.float32(1.0)
+    gate = local[x.size : x.size + 1]
+    _run_layer(network, 0, weights, held, gate, activity, 0)
+    for i in range(x.size):
+        value, row = x[i], local[i]
+        for j in range(row.size):
+            row[j] = gate[0, j] * value
 
 
 @njit(cache=True, error_model="numpy")
 def run_layers(
-    sizes: Places, constants: Array, coefficients: Array, theta: Array, x: Array,
-    spikes: Array, local: Array, features: Array,
-) -> int:  # fmt: skip
+    network: Network, theta: Array, x: Array, activity: Activity, local: Array, features: Array
+) -> int:
     """Run all hidden layers from rest, fill the decoded activity; return where readouts begin.
 
-    ``spikes`` (L * T * N,) has room for the spikes of every layer, N of the widest.
+    ``activity`` has room for that of every layer (L * T * N), N of the widest.
     """
-    zero, one = np.float32(0.0), np.float32(1.0)
-    start, steps = 0, coefficients.size
-    before, at = spikes[:0].reshape(0, 0), 0
+    zero, one, sizes = np.float32(0.0), np.float32(1.0), network.sizes
+    start, at, steps = 0, 0, network.coefficients.size
+    before = activity.spikes[:0].reshape(0, 0)
     for layer in range(sizes.size - 1):
         inputs, size = sizes[layer], sizes[layer + 1]
         end = start + (inputs + 1) * size
         weights = theta[start:end].reshape(inputs + 1, size)
         part = local[start:end].reshape(inputs + 1, size)
-        own = spikes[at : at + steps * size].reshape(steps, size)
         if layer == 0:
-            held_layer(constants[layer], coefficients, weights, x, own, part)
+            _held_layer(network, weights, x, activity, part)
         else:
-            driven_layer(constants[layer], coefficients, weights, before, own, part)
-        before, start, at = own, end, at + steps * size
+            sources = np.ones((steps, inputs + 1), np.float32)
+            sources[:, :inputs] = before
+            _run_layer(network, layer, weights, sources, part, activity, at)
+        before = activity.spikes[at : at + steps * size].reshape(steps, size)
+        start, at = end, at + steps * size
     last = sizes[-1]
     features[:last] = zero
     features[last] = one
     for t in range(steps):
-        row, weight = before[t], coefficients[t]
+        row, weight = before[t], network.coefficients[t]
         for j in range(last):
             features[j] += weight * row[j]
     return start
@@ -298,7 +307,7 @@ def live(
     one; only then does the present decision enter the trace, which an end has emptied.
 
     Args:
-        network: Sizes, constants of each layer's neurons, the decoder's weights.
+        network: The hidden layers.
         rule: Feedback, gamma, gamma * lambda, scale of rewards.
         limits: As in ``scale``.
         learned: What is learned (P,), and the weights of random feedback.
@@ -309,18 +318,18 @@ def live(
         found: Written: the sum (P,) of the samples' gradients, and TD errors (B,).
         watched: As in ``local_regulator.watch``.
     """
-    sizes, constants, coefficients = network
+    sizes, steps = network.sizes, network.coefficients.size
     (theta, back), gradient = learned, found[0]
     widest, outputs_count = sizes.max(), back.shape[0]
-    spikes = np.empty((sizes.size - 1) * coefficients.size * widest, np.float32)
+    activity = activity_of(network)
     local, features = np.empty_like(theta), np.empty(sizes[-1] + 1, np.float32)
     outputs, errors = np.empty(outputs_count, np.float32), np.empty(outputs_count, np.float32)
     signal, x = np.empty(widest, np.float32), np.empty(sizes[0], np.float32)
     gradient[:] = np.float32(0.0)
     for b in range(observations.shape[0]):
         scale(limits, observations[b], x)
-        at = run_layers(sizes, constants, coefficients, theta, x, spikes, local, features)
-        watch(sizes, coefficients.size, spikes, local, watched)
+        at = run_layers(network, theta, x, activity, local, features)
+        watch(sizes, steps, activity.spikes, local, watched)
         decide(
             b, at, sizes, rule, learned, lives, outcome, choice, found,
             (features, local, outputs, errors, signal),
@@ -332,13 +341,11 @@ def values_of(
     network: Network, limits: Array, theta: Array, observations: Array, values: Array
 ) -> None:
     """Fill the values (B,) of observations (B, D)."""
-    sizes, constants, coefficients = network
-    widest = sizes.max()
-    spikes = np.empty((sizes.size - 1) * coefficients.size * widest, np.float32)
+    sizes, activity = network.sizes, activity_of(network)
     local, features = np.empty_like(theta), np.empty(sizes[-1] + 1, np.float32)
     x = np.empty(sizes[0], np.float32)
     for b in range(observations.shape[0]):
         scale(limits, observations[b], x)
-        at = run_layers(sizes, constants, coefficients, theta, x, spikes, local, features)
+        at = run_layers(network, theta, x, activity, local, features)
         readout = theta[at : at + features.size].reshape(1, features.size)
         read_out(readout, features, values[b : b + 1])

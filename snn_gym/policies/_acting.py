@@ -1,101 +1,151 @@
-"""Best actions of a stateless spiking policy without PyTorch: normaliser, network, head, choice.
+"""Best actions of a policy by the compiled call of its program, without PyTorch.
 
 Between an observation and its action, PyTorch and Stable-Baselines3 cost several times what the
-network does. Where nothing is drawn and all parts are plain ones, the same numbers go through numpy
-and one compiled call; weights and statistics are read where PyTorch keeps them. Spikes are those
-of the long way, bit for bit; outputs have the rounding of another library.
+network does. Spikes are those of PyTorch's way, bit for bit; outputs have the rounding of another
+order of sums.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 import torch
 from gymnasium import spaces
 from numpy.typing import NDArray
-from stable_baselines3.common.policies import BasePolicy
-from stable_baselines3.common.torch_layers import FlattenExtractor
 from torch import Tensor, nn
 
-from snn_gym.spiking.coding.encoders import ConstantEncoder
-from snn_gym.spiking.network import SpikingNetwork
-from snn_gym.spiking.normaliser import ObservationNormaliser
+from snn_gym.program.compiled import CompiledProgram
+from snn_gym.program.decision_kernels import equal_at
+from snn_gym.program.network import Array
+
+_METHODS = ("_predict", "forward", "extract_features", "obs_to_tensor", "_network_inputs")
+"""Methods between an observation and an action; a class of a user may have its own."""
+_PACKAGES = ("snn_gym.", "stable_baselines3.", "sb3_contrib.")
+Tensors = dict[str, Tensor | None]
 
 
-def best_actions(
-    policy: BasePolicy,
-    network: nn.Module,
-    head: nn.Module | None,
-    normaliser: ObservationNormaliser | None,
-    observation: Any,
-) -> NDArray[Any] | None:
-    """Return what ``predict`` does without exploration, or None where this is not the way.
+class CompiledActing:
+    """The compiled program of a policy, made anew where a part of the policy has changed.
 
-    Args:
-        policy: Whose actions these are.
-        network: Its acting network.
-        head: What reads the network, by which the best discrete action has the highest output and
-            the best continuous one is the output; None for another meaning.
-        normaliser: Normaliser of its observations, or None.
-        observation: One observation or a batch.
+    Weights are compared at every decision, however they were changed: in place by PyTorch or
+    numpy, or by other tensors.
     """
-    if type(head) is not nn.Linear or not isinstance(network, SpikingNetwork):
-        return None
-    if not isinstance(observation, np.ndarray) or not _is_plain(policy, network, head):
-        return None
-    shape = policy.observation_space.shape
-    batch = observation[np.newaxis] if observation.shape == shape else observation
-    if batch.shape[1:] != shape or not len(batch):
-        return None
-    found = _outputs(network, head, normaliser, batch)
-    space = policy.action_space
-    if isinstance(space, spaces.Discrete):
-        actions: NDArray[Any] = found.argmax(1)
-    else:
-        assert isinstance(space, spaces.Box)  # as _is_plain has found
-        actions = np.clip(found.reshape(-1, *space.shape), space.low, space.high)
-    return actions if batch is observation else actions.squeeze(axis=0)
+
+    def __init__(self) -> None:
+        self._parts: tuple[nn.Module | None, ...] = ()
+        self._compiled: CompiledProgram | None = None
+        self._modules: list[nn.Module] = []
+        self._places: list[tuple[Tensors, str]] = []
+        self._addresses = np.empty(0, np.int64)
+        self._sizes = np.empty(0, np.int64)
+        self._copy: Array = np.empty(0, np.float32)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> CompiledActing:
+        """Return one that knows nothing: a copy of a policy has other tensors."""
+        return CompiledActing()
+
+    def __reduce__(self) -> tuple[type[CompiledActing], tuple[()]]:
+        """Leave out everything, for the same reason."""
+        return CompiledActing, ()
+
+    def program_of(self, policy: Any) -> CompiledProgram | None:
+        """Return the program that a policy acts by now; None where PyTorch has to decide.
+
+        Args:
+            policy: A policy of snn_gym, always the same.
+        """
+        parts = (policy._acting_network(), policy._readout(), policy.normaliser)
+        known = len(parts) == len(self._parts) and all(
+            a is b for a, b in zip(parts, self._parts, strict=True)
+        )
+        if not known:
+            self._parts, self._compiled = parts, None
+            self._modules = [x for part in parts if part is not None for x in part.modules()]
+            self._places = list(_places(self._modules))
+            self._read(policy)
+        elif self._compiled is not None and not self._is_current():
+            self._read(policy)
+        # A hook of anyone's has to be called.
+        if any(x._forward_hooks or x._forward_pre_hooks for x in self._modules):
+            return None
+        return self._compiled
+
+    def _is_current(self) -> bool:
+        addresses = [tensors[name].data_ptr() for tensors, name in self._places]  # type: ignore[union-attr]
+        if addresses != self._addresses.tolist():
+            return False
+        same: bool = equal_at(self._addresses, self._sizes, self._copy)
+        return same
+
+    def _read(self, policy: Any) -> None:
+        """Make the program of the parts as they are."""
+        self._compiled = None
+        tensors: list[Tensor] = [found[name] for found, name in self._places]  # type: ignore[misc]
+        if not (_is_plain(policy) and all(map(_is_readable, tensors))):
+            return
+        try:
+            self._compiled = CompiledProgram(policy.program())
+        except ValueError:  # a part has no form outside of PyTorch
+            return
+        flat = [x.detach().numpy().reshape(-1) for x in tensors]
+        self._addresses = np.array([x.data_ptr() for x in tensors], np.int64)
+        self._sizes = np.array([x.size for x in flat], np.int64)
+        self._copy = np.concatenate(flat)
 
 
-def _is_plain(policy: BasePolicy, network: SpikingNetwork, head: nn.Linear) -> bool:
-    """Tell whether kernels run the network on observations as they are."""
-    seen, chosen = policy.observation_space, policy.action_space
+def _places(modules: list[nn.Module]) -> Iterator[tuple[Tensors, str]]:
+    """Yield where modules keep their 32-bit numbers."""
+    for module in modules:
+        for tensors in (module._parameters, module._buffers):
+            for name, tensor in tensors.items():
+                if tensor is not None and tensor.dtype == torch.float32:
+                    yield tensors, name  # type: ignore[misc]
+
+
+def _is_readable(tensor: Tensor) -> bool:
+    return tensor.device.type == "cpu" and tensor.is_contiguous()
+
+
+def _is_plain(policy: Any) -> bool:
+    """Tell whether a policy decides as its class in this package does."""
+    seen = policy.observation_space
     if isinstance(seen, spaces.Box) and not np.issubdtype(seen.dtype, np.floating):
         return False
-    if isinstance(chosen, spaces.Box) and policy.squash_output:
-        return False
-    return (
-        network.compiled is not None
-        and not network.decoder.takes_maximum
-        and (network.spike_input or isinstance(network.config.encoder_parameters, ConstantEncoder))
-        and isinstance(seen, (spaces.Box, spaces.MultiBinary))
-        and isinstance(chosen, (spaces.Box, spaces.Discrete))
-        and policy.features_extractor_class is FlattenExtractor
-        and head.weight.dtype == torch.float32
-        and head.weight.device.type == "cpu"
-    )
+    methods = (getattr(type(policy), name, None) for name in _METHODS)
+    return all(x is None or x.__module__.startswith(_PACKAGES) for x in methods)
 
 
-def _outputs(
-    network: SpikingNetwork,
-    head: nn.Linear,
-    normaliser: ObservationNormaliser | None,
-    observations: NDArray[Any],
-) -> NDArray[np.float32]:
-    """Return what the head gives (B, outputs) for observations (B, ...)."""
-    # (B, ...) -> (K, B, channels)
-    inputs = observations.reshape(len(observations), -1, network.input_size).swapaxes(0, 1)
-    inputs = np.ascontiguousarray(inputs, np.float32)
-    if normaliser is not None:
-        inputs = (inputs - _read(normaliser.mean)) / _read(normaliser.std)
-        np.clip(inputs, -normaliser.clip, normaliser.clip, out=inputs)
-    assert network.compiled is not None  # as _is_plain has found
-    result: NDArray[np.float32] = network.compiled.run(inputs)[0] @ _read(head.weight).T
-    result += _read(head.bias)
-    return result
+def rows_of(observation: Any, space: spaces.Space[Any]) -> Array | None:
+    """Return observations as rows (B, values), float32; None where their shape is another one.
+
+    Args:
+        observation: One observation or a batch.
+        space: Space of observations.
+    """
+    if not isinstance(observation, np.ndarray):
+        return None
+    shape = space.shape
+    if observation.shape == shape:
+        return np.ascontiguousarray(observation, np.float32).reshape(1, -1)
+    if observation.shape[1:] != shape or not len(observation):
+        return None
+    return np.ascontiguousarray(observation, np.float32).reshape(len(observation), -1)
 
 
-def _read(tensor: Tensor) -> NDArray[np.float32]:
-    array: NDArray[np.float32] = tensor.detach().numpy()
-    return array
+def as_taken(
+    actions: NDArray[Any], observation: NDArray[Any], observed: spaces.Space[Any],
+    chosen: spaces.Space[Any],
+) -> NDArray[Any]:  # fmt: skip
+    """Return actions (B,) or (B, O) in the shape of the action space; of one observation, one.
+
+    Args:
+        actions: Actions of a compiled program.
+        observation: One observation or a batch.
+        observed: Space of observations.
+        chosen: Space of actions.
+    """
+    if isinstance(chosen, spaces.Box):
+        actions = actions.reshape(-1, *chosen.shape)
+    return actions.squeeze(axis=0) if observation.shape == observed.shape else actions

@@ -16,7 +16,7 @@ from stable_baselines3.common.torch_layers import BaseFeaturesExtractor
 from stable_baselines3.common.type_aliases import Schedule
 from torch import Tensor, nn
 
-from snn_gym.policies._acting import best_actions
+from snn_gym.policies._acting import CompiledActing, as_taken, rows_of
 from snn_gym.policies._behaviour import Behaviour
 from snn_gym.policies._gated import Gated
 from snn_gym.policies._networks import (
@@ -37,6 +37,9 @@ from snn_gym.policies._observations import (
 )
 from snn_gym.policies._optimiser import choose_adam
 from snn_gym.policies._pairing import check_pairing
+from snn_gym.policies._program import read_program
+from snn_gym.program.compiled import CompiledProgram
+from snn_gym.program.network import Program
 from snn_gym.spiking.assembly import todays_names
 from snn_gym.spiking.bookkeeping import full_state
 from snn_gym.spiking.coding.decoders import PopulationHead
@@ -100,6 +103,8 @@ class SpikingPolicyMixin(Behaviour):
     adam_defaults: ClassVar[Mapping[str, Any]] = {}
     """Options of Adam, where nobody gives any, as Stable-Baselines3's policy has them."""
     builder: NetworkBuilder
+    explores_nothing: bool = False
+    """Whether rollouts take the best actions: an algorithm sets it for as long as it wants them."""
     _predicting: bool = False
 
     def __init__(
@@ -274,6 +279,14 @@ class SpikingPolicyMixin(Behaviour):
         with torch.no_grad(), self.normaliser.fitting():
             self._network_inputs(tensor)  # type: ignore[arg-type]
 
+    def program(self) -> Program:
+        """Return what the policy acts by as one value, with copies of its numbers.
+
+        Raises:
+            ValueError: A part has no form outside of PyTorch; the message names the nearest one.
+        """
+        return read_program(self)
+
     @property
     def carries_state(self) -> bool:
         """Whether the network's state lasts from one decision to the next."""
@@ -292,7 +305,7 @@ class SpikingPolicyMixin(Behaviour):
         """Return the features extractor that the acting network sees observations through."""
 
     def _acting_head(self) -> nn.Module | None:
-        """Return what ``best_actions`` takes for the head, None for another way to choose."""
+        """Return the head of the policy's own whose weights can be folded, None for none."""
         return None
 
     @staticmethod
@@ -346,17 +359,49 @@ class SpikingPolicyMixin(Behaviour):
                 f"{type(self).__name__} starts from rest at every decision and takes no state, got "
                 "one; pass state=None, or train with StatefulPPO or StatefulDQN"
             )
+        rows = rows_of(observation, self.observation_space) if deterministic else None
+        compiled = None if rows is None else self._compiled()
+        if rows is None or compiled is None:
+            chosen: tuple[np.ndarray[Any, Any], None] = self.predict_by_torch(
+                observation, state, episode_start, deterministic
+            )
+            return chosen
+        self._stop_training()
+        actions = compiled.actions(rows)
+        return as_taken(actions, observation, self.observation_space, self.action_space), None  # type: ignore[arg-type]
+
+    def predict_by_torch(
+        self, observation: Any, state: Any = None, episode_start: Any = None,
+        deterministic: bool = False,
+    ) -> Any:  # fmt: skip
+        """Choose actions as ``predict`` does, by PyTorch's arithmetic.
+
+        Learners whose actions are part of a training use it, so that its bits stay.
+
+        Args:
+            observation: As in ``predict``.
+            state: As there.
+            episode_start: As there.
+            deterministic: As there.
+        """
         self._predicting = True
         try:
-            self.set_training_mode(False)
-            if deterministic:
-                actions = best_actions(
-                    self, self._acting_network(), self._acting_head(), self.normaliser, observation
-                )
-                if actions is not None:
-                    return actions, None
             return super().predict(observation, state, episode_start, deterministic)
         finally:
+            self._predicting = False
+
+    def _compiled(self) -> CompiledProgram | None:
+        """Return the compiled program of the policy as it is, None where there is none."""
+        acting: CompiledActing | None = self.__dict__.get("_compiled_acting")
+        if acting is None:
+            acting = self._compiled_acting = CompiledActing()
+        return acting.program_of(self)
+
+    def _stop_training(self) -> None:
+        """Switch to acting, as every prediction does, and change nothing else."""
+        if self.training:
+            self._predicting = True
+            self.set_training_mode(False)
             self._predicting = False
 
     def record(self, obs: np.ndarray[Any, Any], state: Any = None) -> Recording:

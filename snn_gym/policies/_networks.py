@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from snn_gym.config import Config, Count
 from snn_gym.policies._gated import Gated, GatedNetwork
+from snn_gym.program.network import Activation
 from snn_gym.spiking.config import NetworkConfig
 from snn_gym.spiking.costs import CostCounter, synapses_behind
 from snn_gym.spiking.counting import has_weights
@@ -19,7 +20,6 @@ from snn_gym.spiking.neurons.norse_cells import CellFactory
 from snn_gym.spiking.normaliser import ObservationNormaliser
 from snn_gym.spiking.recording import Recording
 
-Activation = Literal["tanh", "relu"]
 ACTIVATIONS: Mapping[Activation, type[nn.Module]] = {"tanh": nn.Tanh, "relu": nn.ReLU}
 """Activations of ANNs that have a name."""
 CriticKey = Literal["vf", "qf"]

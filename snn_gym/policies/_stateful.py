@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from stable_baselines3.common.type_aliases import PyTorchObs
 from torch import Tensor
 
+from snn_gym.policies._acting import as_taken, rows_of
 from snn_gym.policies._common import SpikingPolicyMixin
 from snn_gym.policies._gated import Gated
 from snn_gym.policies._networks import StatefulNetwork
@@ -152,11 +153,31 @@ class StatefulPolicyMixin(SpikingPolicyMixin):
         Raises:
             ValueError: State or ``episode_start`` do not fit the batch or the network.
         """
-        self._predicting = True
-        try:
-            self.set_training_mode(False)
-        finally:
-            self._predicting = False
+        self._stop_training()
+        rows = rows_of(observation, self.observation_space) if deterministic else None
+        compiled = None if rows is None else self._compiled()
+        if rows is None or compiled is None:
+            chosen: tuple[NDArray[Any], State | None] = self.predict_by_torch(
+                observation, state, episode_start, deterministic
+            )
+            return chosen
+        states = self._carried(state, episode_start, len(rows)).numpy().copy()
+        actions = compiled.actions(rows, states)
+        return as_taken(actions, observation, self.observation_space, self.action_space), (states,)  # type: ignore[arg-type]
+
+    def predict_by_torch(
+        self, observation: Any, state: Any = None, episode_start: Any = None,
+        deterministic: bool = False,
+    ) -> Any:  # fmt: skip
+        """Choose actions as ``predict`` does, by PyTorch's arithmetic, as learners need it.
+
+        Args:
+            observation: As in ``predict``.
+            state: As there.
+            episode_start: As there.
+            deterministic: As there.
+        """
+        self._stop_training()
         tensor, vectorised = self.obs_to_tensor(observation)
         with torch.no_grad():
             inputs = self._network_inputs(tensor)  # type: ignore[arg-type]

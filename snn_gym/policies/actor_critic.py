@@ -15,13 +15,13 @@ from snn_gym.policies._behaviour import scaled_actions
 from snn_gym.policies._common import ActorCriticFlags
 from snn_gym.policies._networks import (
     ACTIVATIONS,
-    Activation,
     NetworkBuilder,
     StatelessNetwork,
     network_inputs,
 )
 from snn_gym.policies._optimiser import LateOptimiser
 from snn_gym.policies._parts import NormalisedModule
+from snn_gym.program.network import Activation
 from snn_gym.spiking.coding.decoders import PopulationHead, make_head
 
 
@@ -160,7 +160,7 @@ class SpikingActorCriticPolicy(LateOptimiser, ActorCriticFlags, ActorCriticPolic
             Actions, values and log-probabilities of the actions.
         """
         with self.mlp_extractor.training_data():
-            return super().forward(obs, deterministic)
+            return super().forward(obs, deterministic or self.explores_nothing)
 
     def evaluate_actions(
         self, obs: PyTorchObs, actions: Tensor

@@ -102,7 +102,8 @@ class StatefulActorCriticPolicy(StatefulPolicyMixin, SpikingActorCriticPolicy):
         latent_pi, actor_state = self._step(networks.actor, features, actor_state)
         latent_vf, critic_state = self._step(networks.critic, features, critic_state)
         distribution = self._get_action_dist_from_latent(latent_pi)
-        actions = distribution.get_actions(deterministic=deterministic)
+        best = deterministic or self.explores_nothing
+        actions = distribution.get_actions(deterministic=best)
         log_prob = distribution.log_prob(actions)
         actions = actions.reshape((-1, *(self.action_space.shape or ())))
         carried = torch.cat([actor_state, critic_state], dim=1)

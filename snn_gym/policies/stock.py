@@ -23,6 +23,8 @@ from torch import Tensor, nn
 
 from snn_gym.policies._common import check_acting_tensors
 from snn_gym.policies._networks import DenseNetwork, network_config
+from snn_gym.policies._program import read_program
+from snn_gym.program.network import Program
 from snn_gym.spiking.config import NetworkConfig
 from snn_gym.spiking.recording import Recording
 
@@ -44,6 +46,10 @@ class StockPolicyMixin(BasePolicy):
     network: NetworkConfig
     critic_key: ClassVar[None] = None
     """Actor and critic have the same sizes: ``network.hidden_sizes``."""
+    normaliser: ClassVar[None] = None
+    """Observations are not standardised, or by VecNormalize."""
+    carries_state: ClassVar[bool] = False
+    """Each decision stands alone."""
 
     def __init__(
         self,
@@ -78,6 +84,14 @@ class StockPolicyMixin(BasePolicy):
         for module, linear in zip(own, linears, strict=True):
             module.weight, module.bias = linear.weight, linear.bias
         return network
+
+    def program(self) -> Program:
+        """Return what the policy acts by as one value, with copies of its numbers.
+
+        Raises:
+            ValueError: A part has no form outside of PyTorch; the message names the nearest one.
+        """
+        return read_program(self)
 
     def record(self, obs: np.ndarray[Any, Any], state: Any = None) -> Recording:
         """Record the costs of decisions on observations; nothing spikes.

@@ -1,4 +1,4 @@
-"""Neurons as texts, and what is made of a text: gradients, traces, kernels, printers.
+"""Neurons as texts, acting networks as values, and what is derived from them.
 
 Names load on first use; none loads torch.
 """
@@ -10,13 +10,36 @@ from typing import TYPE_CHECKING
 from snn_gym._lazy import lazy_names
 
 if TYPE_CHECKING:
+    from snn_gym.program.compaction import compact
+    from snn_gym.program.compiled import CompiledProgram
     from snn_gym.program.expressions import clip, exp, log, maximum, minimum, sqrt, tanh, where
+    from snn_gym.program.interpreter import Decision, decide
+    from snn_gym.program.network import (
+        Choice,
+        Decoder,
+        DenseLayer,
+        Head,
+        NeuronLayer,
+        Normaliser,
+        Program,
+    )
     from snn_gym.program.neuron import Neuron, NeuronParameters
 
 __all__ = [
+    "Choice",
+    "CompiledProgram",
+    "Decision",
+    "Decoder",
+    "DenseLayer",
+    "Head",
     "Neuron",
+    "NeuronLayer",
     "NeuronParameters",
+    "Normaliser",
+    "Program",
     "clip",
+    "compact",
+    "decide",
     "exp",
     "log",
     "maximum",
@@ -29,9 +52,20 @@ __all__ = [
 __getattr__, __dir__ = lazy_names(
     __name__,
     {
+        "Choice": "network",
+        "CompiledProgram": "compiled",
+        "Decision": "interpreter",
+        "Decoder": "network",
+        "DenseLayer": "network",
+        "Head": "network",
         "Neuron": "neuron",
+        "NeuronLayer": "network",
         "NeuronParameters": "neuron",
+        "Normaliser": "network",
+        "Program": "network",
         "clip": "expressions",
+        "compact": "compaction",
+        "decide": "interpreter",
         "exp": "expressions",
         "log": "expressions",
         "maximum": "expressions",

@@ -450,9 +450,20 @@ def differentiate(expression: Expression, label: str) -> Expression:
         expression: The expression.
         label: The name.
     """
+    return tangent(expression, {label: _ONE})
+
+
+def tangent(expression: Expression, directions: Mapping[str, Expression]) -> Expression:
+    """Return how fast an expression changes where names change, operation by operation.
+
+    Args:
+        expression: The expression.
+        directions: How fast each name changes; others stay.
+    """
     derivatives: dict[int, Expression] = {}
     for node in walk(expression):
-        total = _ONE if node.operator == "name" and node.label == label else _ZERO
+        moves = node.operator == "name" and node.label in directions
+        total = directions[node.label] if moves else _ZERO
         inner = [derivatives[id(x)] for x in node.inputs]
         if any(not _is(x, 0.0) for x in inner):
             for outer, own in zip(OPERATORS[node.operator].partials(node), inner, strict=True):

@@ -40,8 +40,10 @@ from snn_gym.program.neuron import (
     Backward,
     Equations,
     Neuron,
+    Trace,
     backward,
     equations,
+    local_trace,
     trace,
 )
 from snn_gym.program.printing import Style, own, print_lines
@@ -314,6 +316,103 @@ def trace_kernel(neuron: type[Neuron], surrogate: str) -> Kernel:
     lines += [f"        {line}" for line in body]
     kinds = [_POINTER, _NUMBER, _POINTER, _INT, _POINTER, _INT, *[_POINTER] * 3]
     return _compiled(f"{neuron.__name__}_trace", arguments, kinds, lines)
+
+
+@cached
+def local_kernel(neuron: type[Neuron], surrogate: str) -> Kernel:
+    """Return the kernel that runs a layer and follows what a local rule sees of its synapses.
+
+    It takes constants (P,); the surrogate's slope; the decoder's coefficients (T,); currents, 0 to
+    read one row of them at every time step or 1 for a row each; the state (S, row), which it
+    updates; sources (T, R), what the synapses of R inputs bring; and adds to (R, row) what each
+    synapse has left in the margin, times the surrogate's derivative there and the coefficient. It
+    fills (T, row) with spikes, with the recorded variable and with the surrogate's derivative.
+    ``traces`` (S, R, row) start at 0; ``left`` (1 + K, row) is scratch, K of ``local_names``.
+
+    Args:
+        neuron: The neuron.
+        surrogate: Name of the surrogate gradient.
+    """
+    text = equations(neuron)
+    found, kept = local_trace(text), local_names(neuron)
+    arguments = [
+        "constants_at", own(SLOPE), "coefficients_at", "currents_at", "moving", "state_at",
+        "sources_at", "inputs", "local_at", "spikes_at", "recorded_at", "derivatives_at",
+        "traces_at", "left_at",
+    ]  # fmt: skip
+    lines = [
+        *_constants(text, each=False),
+        "coefficients = carray(coefficients_at, (steps,))",
+        "currents = carray(currents_at, ((steps - 1) * moving + 1, row))",
+        f"state = carray(state_at, ({len(text.state)}, row))",
+        "sources = carray(sources_at, (steps, inputs))",
+        "local = carray(local_at, (inputs, row))",
+        *(f"{x} = carray({x}_at, (steps, row))" for x in ("spikes", "recorded", "derivatives")),
+        f"traces = carray(traces_at, ({len(text.state)} * inputs, row))",
+        f"left = carray(left_at, ({1 + len(kept)}, row))",
+        "weighted = left[0]",
+        *(f"kept_{k} = left[{1 + k}]" for k in range(len(kept))),
+        "for t in range(steps):",
+        "    at, coefficient = t * moving, coefficients[t]",
+        "    for m in range(count):",
+        *(f"        {x}" for x in _local_step(text, surrogate, kept)),
+        "    for i in range(inputs):",
+        f"        {own(SOURCE)} = sources[t, i]",
+        "        eligible = local[i]",
+        *(f"        traces_{s} = traces[{s} * inputs + i]" for s in range(len(text.state))),
+        "        for m in range(count):",
+        *(f"            {x}" for x in _local_trace_step(text, found, kept)),
+    ]
+    kinds = [_POINTER, _NUMBER, _POINTER, _POINTER, _INT, _POINTER, _POINTER, _INT, *[_POINTER] * 6]
+    return _compiled(f"{neuron.__name__}_local", arguments, kinds, lines)
+
+
+def local_names(neuron: type[Neuron]) -> tuple[str, ...]:
+    """Return what of a time step the traces of ``local_kernel`` read.
+
+    Args:
+        neuron: The neuron.
+    """
+    text = equations(neuron)
+    found = local_trace(text)
+    values = {*text.state, *text.moved_names, INPUT}
+    return tuple(x for x in names_in(*found.moved, found.margin, *found.after) if x in values)
+
+
+def _local_step(text: Equations, surrogate: str, kept: Sequence[str]) -> Iterator[str]:
+    """Yield lines that advance a neuron, and keep what its synapses' traces read."""
+    for s, x in enumerate(text.state):
+        yield f"{own(x)} = state[{s}, m]"
+    yield f"{own(INPUT)} = currents[at, m]"
+    step = dict(zip(text.moved_names, text.moved, strict=True)) | {DISTANCE: text.margin}
+    yield from _lines(step)
+    yield from _lines({SURROGATE: surrogate_expression(surrogate)}, "d")
+    yield f"{own(SPIKE)} = np.float32({own(DISTANCE)} > np.float32(0.0))"
+    yield f"spikes[t, m] = {own(SPIKE)}"
+    yield f"recorded[t, m] = {own(text.moved_names[0])}"
+    yield f"derivatives[t, m] = {own(SURROGATE)}"
+    yield f"weighted[m] = coefficient * {own(SURROGATE)}"
+    for k, x in enumerate(kept):
+        yield f"kept_{k}[m] = {own(x)}"
+    yield from _lines({f"new_{x}": e for x, e in zip(text.state, text.after, strict=True)}, "u")
+    for s, x in enumerate(text.state):
+        yield f"state[{s}, m] = {own('new_' + x)}"
+
+
+def _local_trace_step(text: Equations, found: Trace, kept: Sequence[str]) -> Iterator[str]:
+    """Yield lines that advance the traces of a synapse."""
+    for k, x in enumerate(kept):
+        yield f"{own(x)} = kept_{k}[m]"
+    for s, x in enumerate(text.state):
+        yield f"{own(TRACE + x)} = traces_{s}[m]"
+    yield f"{own(SPIKE)} = spikes[t, m]"
+    targets = dict(zip([TRACE + x for x in text.moved_names], found.moved, strict=True))
+    targets[TRACE_MARGIN] = found.margin
+    targets |= zip(["new_" + x for x in text.state], found.after, strict=True)
+    yield from _lines(targets)
+    yield f"eligible[m] += weighted[m] * {own(TRACE_MARGIN)}"
+    for s, x in enumerate(text.state):
+        yield f"traces_{s}[m] = {own('new_' + x)}"
 
 
 @cached

@@ -26,6 +26,7 @@ from snn_gym.program.expressions import (
     name,
     names_in,
     replace_names,
+    tangent,
 )
 
 MOVED = "moved_"
@@ -468,6 +469,22 @@ class Trace:
     """Trace of the margin; named ``trace_margin`` in ``after``."""
     after: tuple[Expression, ...]
     """Trace of each state variable after the time step."""
+
+
+def local_trace(text: Equations) -> Trace:
+    """Return the trace of a synapse's weight that a local rule follows.
+
+    It is what the synapse has left in the potential, which a spike takes away: no derivative passes
+    the spike itself. `SPIKE` names it in ``after``, where `trace` has the surrogate.
+
+    Args:
+        text: The neuron.
+    """
+    before: dict[str, Expression] = {x: name(TRACE + x) for x in text.state}
+    moved = tuple(tangent(x, {**before, INPUT: name(SOURCE)}) for x in text.moved)
+    after = {x: name(TRACE + x) for x in text.moved_names}
+    margin = tangent(text.margin, after)
+    return Trace(moved, margin, tuple(tangent(x, after) for x in text.after))
 
 
 TRACE_MARGIN = TRACE + "margin"

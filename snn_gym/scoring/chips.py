@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from snn_gym.policies.portable_agent import PortableAgent
+from snn_gym.program.network import Program
 
 _STATE_BYTES = 2
 _INDEXED_SYNAPSE_BYTES = 2
@@ -100,13 +100,13 @@ CHIPS: Mapping[str, Chip] = {
 but Xylo."""
 
 
-def demand_of(agent: PortableAgent) -> Demand:
+def demand_of(program: Program) -> Demand:
     """Count what a network takes.
 
     Args:
-        agent: A spiking agent as numbers.
+        program: A spiking agent as one value.
     """
-    layers, head = agent.layers, agent.head_weights != 0  # (O, N)
+    layers, head = program.neurons, program.head.weights != 0  # (O, N)
     ways_in = [x.weights != 0 for x in layers]  # (D, N)
     loops = [np.zeros((x.size,) * 2) if x.recurrent is None else x.recurrent != 0 for x in layers]
     into = [_most(w.sum(0) + r.sum(0)) for w, r in zip(ways_in, loops, strict=True)]
@@ -114,17 +114,17 @@ def demand_of(agent: PortableAgent) -> Demand:
     out = [_most(w + r.sum(1)) for w, r in zip(onward, loops, strict=True)]
     synapses = int(sum(x.sum() for x in (*ways_in, *loops, head)))
     states = sum(x.rest.size for x in layers)
-    neurons = sum(agent.sizes)
+    neurons = sum(program.sizes)
     return Demand(
-        inputs=agent.inputs,
-        outputs=agent.outputs,
+        inputs=program.inputs,
+        outputs=program.outputs,
         neurons=neurons,
         layers=len(layers) + 1,
-        widest=max(agent.inputs, agent.outputs, *agent.sizes),
+        widest=max(program.inputs, program.outputs, *program.sizes),
         fan_in=max(*into, _most(head.sum(1))),
         fan_out=max(out),
         synapses=synapses,
-        memory_bytes=synapses + _STATE_BYTES * (neurons + agent.outputs + states),
+        memory_bytes=synapses + _STATE_BYTES * (neurons + program.outputs + states),
     )
 
 

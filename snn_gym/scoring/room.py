@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from snn_gym.zoo import agent_ids, load_agent_spec
 
@@ -38,18 +38,18 @@ def registered_demand(agent: str, env_id: str) -> Demand | None:
     Raises:
         gymnasium.error.Error: The environment needs a package that is absent.
     """
-    from snn_gym.policies.portable_agent import PortableAgent, portable
+    from snn_gym.policies.raw_observations import bare_policy
     from snn_gym.scoring.chips import demand_of
     from snn_gym.zoo import build_policy
 
     if agent not in agent_ids() or env_id not in load_agent_spec(agent).environments:
         return None
-    policy = build_policy(agent, env_id)
+    policy: Any = build_policy(agent, env_id)
     try:
-        numbers = portable(policy)
+        program = bare_policy(policy, "exported").program()
     except ValueError:  # what can't be exported, which docs/graphs.md and the exporters say
         return None
-    return demand_of(numbers) if isinstance(numbers, PortableAgent) else None
+    return demand_of(program) if program.spiking else None
 
 
 def room_cells(demand: Demand | None) -> dict[str, str]:

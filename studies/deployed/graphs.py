@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from snn_gym import load_pretrained
 from snn_gym.config import Config
-from snn_gym.export import from_nir, portable, to_nir
+from snn_gym.export import from_nir, program_of, to_nir
 from snn_gym.registry import make_task
 from snn_gym.scoring.pretrained import list_trained
 from studies.deployed.page import Page
@@ -92,7 +92,7 @@ def same_numbers(one: Any, other: Any) -> bool:
         one: An agent.
         other: Another one.
     """
-    return bool(_bits(asdict(portable(one))) == _bits(asdict(portable(other))))
+    return bool(_bits(asdict(program_of(one))) == _bits(asdict(program_of(other))))
 
 
 def _bits(value: Any) -> Any:

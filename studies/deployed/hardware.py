@@ -10,8 +10,9 @@ import typer
 
 from snn_gym import load_pretrained, make_lean
 from snn_gym.config import Config
-from snn_gym.export import PortableAgent, portable, visit, without_silent
+from snn_gym.export import program_of, visit
 from snn_gym.export.hardware import Activity, activity_of
+from snn_gym.program import compact
 from snn_gym.scoring.chips import CHIPS, Demand, demand_of, misfits
 from snn_gym.scoring.pretrained import list_trained, twin_costs
 from snn_gym.spiking.costs import Costs
@@ -128,18 +129,17 @@ def _agents() -> Iterator[Measured]:
 
 def _is_exported(model: Any) -> bool:
     try:
-        return isinstance(portable(model), PortableAgent)
+        return program_of(model).spiking
     except ValueError:  # its reason is on the page of graphs
         return False
 
 
 def _measured(model: Any, agent: str, env_id: str, seed: int, form: str) -> Iterator[Measured]:
-    numbers, visits = portable(model), visit(model, env_id, EPISODES)
-    assert isinstance(numbers, PortableAgent)  # as was asked for
+    program, visits = program_of(model), visit(model, env_id, EPISODES)
     twin = twin_costs(agent, env_id)
-    forms = {form: numbers}
+    forms = {form: program}
     if form == LEAN or _sheds(model):
-        forms[form + BARE] = without_silent(numbers, visits.fired)
+        forms[form + BARE] = compact(program, visits.fired)
     for name, x in forms.items():
         yield Measured(
             agent, env_id, name, seed, x.time_steps, demand_of(x), activity_of(x, visits),

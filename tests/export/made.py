@@ -14,7 +14,7 @@ from gymnasium import spaces
 from numpy.typing import NDArray
 from stable_baselines3.common.utils import ConstantSchedule
 
-from snn_gym.export import CFiles, PortableAgent, PortableANN, portable
+from snn_gym.export import CFiles, program_of
 from snn_gym.policies import (
     SpikingActorCriticPolicy,
     SpikingDQNPolicy,
@@ -22,6 +22,7 @@ from snn_gym.policies import (
     SpikingSACPolicy,
     SpikingTD3Policy,
 )
+from snn_gym.program import Program
 from snn_gym.spiking import NetworkConfig
 from tests.policies.firing import made_to_fire
 
@@ -66,33 +67,31 @@ def observe(seen: str, count: int) -> NDArray[Any]:
     return np.stack([SEEN[seen].sample() for _ in range(count)])
 
 
-def spiking(policy: Any) -> PortableAgent:
+def spiking(policy: Any) -> Program:
     """Return the numbers of a spiking agent."""
-    agent = portable(policy)
-    assert isinstance(agent, PortableAgent)
+    agent = program_of(policy)
+    assert agent.spiking
     return agent
 
 
 class Compiled:
     """An agent's C files, compiled, loaded and called."""
 
-    def __init__(
-        self, files: CFiles, agent: PortableAgent | PortableANN, fixed: bool = False
-    ) -> None:
+    def __init__(self, files: CFiles, agent: Program, fixed: bool = False) -> None:
         library = files.source.with_suffix(".so")
         words = (str(COMPILER), *WARNINGS, "-O2", "-shared", "-fPIC", "-o", str(library))
         subprocess.run([*words, str(files.source), "-lm"], check=True)
         self._agent, self._library = agent, ctypes.CDLL(str(library))
         number = ctypes.c_int16 if fixed else ctypes.c_float
         fields: list[tuple[str, Any]] = []
-        layers = agent.layers if isinstance(agent, PortableAgent) else ()
+        layers = agent.neurons
         for k, layer in enumerate(layers, start=1):
             fields.append((f"neurons_{k}", number * layer.rest.size))
             fields.append((f"spikes_{k}", ctypes.c_ubyte * layer.size))
-        if isinstance(agent, PortableANN):
+        if not agent.spiking:
             fields.append(("unused", ctypes.c_char))
-        elif agent.stateful and len(agent.coefficients) > 1:
-            rows = len(agent.coefficients) - 1
+        elif agent.stateful and agent.readout.variables:
+            rows = agent.readout.variables
             fields.append(("readout", number * (rows * agent.layers[-1].size)))
         self.state = type("State", (ctypes.Structure,), {"_fields_": fields})()
         self.reset()
@@ -103,7 +102,7 @@ class Compiled:
     def step(self, observation: NDArray[Any]) -> Any:
         given = np.ascontiguousarray(observation, np.float32).reshape(-1)
         pointer = given.ctypes.data_as(ctypes.POINTER(ctypes.c_float))
-        discrete = self._agent.choice == "argmax"
+        discrete = self._agent.choice.discrete
         action = ctypes.c_int() if discrete else (ctypes.c_float * self._agent.outputs)()
         self._library.agent_step(ctypes.byref(self.state), pointer, ctypes.byref(action))
         return action.value if isinstance(action, ctypes.c_int) else np.array(action[:])
@@ -111,8 +110,7 @@ class Compiled:
     def neurons(self) -> NDArray[np.float32]:
         """State of all neurons as our networks have it: of each layer its variables, then z."""
         parts = []
-        assert isinstance(self._agent, PortableAgent)
-        for k, layer in enumerate(self._agent.layers, start=1):
+        for k, layer in enumerate(self._agent.neurons, start=1):
             parts.append(np.array(getattr(self.state, f"neurons_{k}")[:], np.float32))
             if layer.recurrent is not None:
                 parts.append(np.array(getattr(self.state, f"spikes_{k}")[:], np.float32))

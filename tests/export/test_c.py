@@ -13,13 +13,14 @@ from stable_baselines3.common.utils import ConstantSchedule
 from torch import nn
 
 from snn_gym import load_pretrained
-from snn_gym.export import Visits, portable, to_c, visit, without_silent
+from snn_gym.export import Visits, program_of, to_c, visit
 from snn_gym.policies import (
     SpikingActorCriticPolicy,
     SpikingControllerPolicy,
     StatefulActorCriticPolicy,
     StatefulDQNPolicy,
 )
+from snn_gym.program import compact
 from snn_gym.scoring import evaluate
 from tests.export.made import (
     CHOSEN,
@@ -118,7 +119,7 @@ def test_fixed_point_earns_what_float_does(
     assert files.constant_bytes < most_bytes
     if drop:
         assert files.sizes == tuple(int(x.sum()) for x in visits.fired)
-        agent = without_silent(agent, visits.fired)
+        agent = compact(agent, visits.fired)
     compiled = Compiled(files, agent, fixed=True)
 
     class Policy:
@@ -139,7 +140,7 @@ def test_without_silent_neurons_visited_states_are_decided_alike(tmp_path: Path)
     assert not all(x.all() for x in fired)
     visits = Visits(fired, (1.0, 1.0))
     files = to_c(policy, tmp_path, visits=visits, drop_silent=True)
-    compiled = Compiled(files, without_silent(spiking(policy), fired))
+    compiled = Compiled(files, compact(spiking(policy), fired))
     taken = [compiled.step(x) for x in observations]
     assert taken == policy.predict(observations, deterministic=True)[0].tolist()
 
@@ -206,7 +207,7 @@ def test_a_twin_acts_as_ours(activation: type[nn.Module], chosen: str, tmp_path:
         spiking_actor=False, spiking_critic=False, activation_fn=activation,
     )  # fmt: skip
     made_to_fire(policy)
-    compiled = Compiled(to_c(policy, tmp_path), portable(policy))
+    compiled = Compiled(to_c(policy, tmp_path), program_of(policy))
     for observation in observe("analogue", 30):
         expected = policy.predict(observation, deterministic=True)[0]
         np.testing.assert_allclose(compiled.step(observation), expected, rtol=1e-4, atol=1e-5)

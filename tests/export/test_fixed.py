@@ -6,17 +6,17 @@ from dataclasses import replace
 
 import numpy as np
 
-from snn_gym.export import PortableAgent, PortableLayer, PortableNormaliser
 from snn_gym.export.c_fixed import FixedSource
+from snn_gym.program import Choice, Decoder, Head, NeuronLayer, Normaliser, Program
 from snn_gym.program.neurons import LIFBox
 
 ZERO = np.zeros(1, np.float32)
 
 
-def one_neuron() -> PortableAgent:
+def one_neuron() -> Program:
     # mem_gain, v_threshold, v_reset, v_leak
     constants = np.array([0.5, 1.0, 0.0, 0.0], np.float32)
-    layer = PortableLayer(
+    layer = NeuronLayer(
         neuron=LIFBox,
         constants=constants,
         weights=np.array([[1.27]], np.float32),
@@ -24,20 +24,15 @@ def one_neuron() -> PortableAgent:
         recurrent=None,
         rest=np.zeros((1, 1), np.float32),
     )
-    return PortableAgent(
+    return Program(
         inputs=1,
-        time_steps=4,
-        spike_input=False,
-        normaliser=PortableNormaliser(ZERO, ZERO + 1.0, 5.0),
+        encoder="constant",
+        normaliser=Normaliser(ZERO, ZERO + 1.0, 5.0),
         layers=(layer,),
-        coefficients=np.full((1, 4), 0.25, np.float32),
-        transition=np.zeros((1, 0), np.float32),
-        head_weights=np.array([[2.54], [-1.0]], np.float32),
-        head_biases=np.array([0.0, 0.05], np.float32),
-        choice="argmax",
-        low=ZERO[:0],
-        high=ZERO[:0],
-        stateful=False,
+        time_steps=4,
+        decoder=Decoder(np.full((1, 4), 0.25, np.float32), np.zeros((1, 0), np.float32)),
+        head=Head(np.array([[2.54], [-1.0]], np.float32), np.array([0.0, 0.05], np.float32)),
+        choice=Choice("argmax", ZERO[:0], ZERO[:0]),
     )
 
 

@@ -11,12 +11,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from stable_baselines3.common.utils import ConstantSchedule
 
-from snn_gym.export import PortableLayer, freeze
-from snn_gym.export.frozen import quiet_current
+from snn_gym.export import freeze
 from snn_gym.policies import (
     SpikingActorCriticPolicy,
     StatefulActorCriticPolicy,
 )
+from snn_gym.program import NeuronLayer
+from snn_gym.program.compiled import quiet_current
 from snn_gym.program.neurons import ALIF, IAF, LIFBox
 from tests.export.made import CHOSEN, SEEN, STATELESS, build, observe, spiking
 from tests.policies.firing import made_to_fire
@@ -82,7 +83,7 @@ def test_anns_are_frozen_too(activation: type[torch.nn.Module]) -> None:
 
 
 def test_a_current_is_quiet_up_to_what_just_makes_a_neuron_fire() -> None:
-    def layer(neuron: str) -> PortableLayer:
+    def layer(neuron: str) -> NeuronLayer:
         return spiking(build(SpikingActorCriticPolicy, neuron=neuron)).layers[0]
 
     box = layer("lif_box")
@@ -113,13 +114,24 @@ def test_weights_are_copies() -> None:
     assert (policy.predict(observations, deterministic=True)[0] != before).any()
 
 
-@pytest.mark.parametrize(
-    ("kind", "network"),
-    [(StatefulActorCriticPolicy, {}), (SpikingActorCriticPolicy, {"recurrent": True})],
-)
-def test_what_carries_a_state_is_refused(kind: type[Any], network: dict[str, Any]) -> None:
-    with pytest.raises(ValueError, match="act by their own predict"):
-        freeze(build(kind, **network))
+def test_recurrent_networks_are_frozen() -> None:
+    check(build(SpikingActorCriticPolicy, recurrent=True), observe("analogue", 30))
+
+
+def test_a_state_is_carried_and_reset() -> None:
+    policy = build(StatefulActorCriticPolicy, recurrent=True)
+    frozen, short, long = freeze(policy), None, None
+    rng = np.random.default_rng(0)
+    for observations in observe("analogue", 80).reshape(8, 10, -1):
+        starts = rng.random(10) < 0.3
+        actions, short = frozen.predict(observations, short, starts)
+        expected, long = policy.predict(observations, long, starts, deterministic=True)
+        np.testing.assert_array_equal(actions, expected)
+        assert short is not None
+        assert long is not None
+        np.testing.assert_array_equal(short[0], long[0])
+    with pytest.raises(ValueError, match=r"state has the shape \(2, 3\), expected \(10, "):
+        frozen.predict(observations, (np.zeros((2, 3), np.float32),))
 
 
 def test_wrong_calls_are_refused() -> None:

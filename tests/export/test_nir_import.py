@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from snn_gym import load_agent, load_pretrained, save_agent
 from snn_gym.config import to_mapping
-from snn_gym.export import from_nir, network_from_nir, portable, to_nir
+from snn_gym.export import from_nir, network_from_nir, program_of, to_nir
 from snn_gym.export.host import Action, Host, Observation, Standardised
 from snn_gym.export.nir_chain import chain_of
 from snn_gym.export.nir_file import Graph, Node
@@ -35,7 +35,7 @@ DT_S = 1e-4
 
 def same_numbers(one: Any, other: Any) -> bool:
     """Tell whether all that is exported of two agents is equal, bit for bit."""
-    left, right = (dataclasses.asdict(portable(x)) for x in (one, other))
+    left, right = (dataclasses.asdict(program_of(x)) for x in (one, other))
     return torch.utils._pytree.tree_map(_bytes, left) == torch.utils._pytree.tree_map(_bytes, right)
 
 
@@ -82,9 +82,9 @@ def test_networks_come_back_bit_for_bit(network: dict[str, Any], tmp_path: Path)
 def test_an_imported_agent_goes_on_learning_and_is_saved(tmp_path: Path) -> None:
     graph = to_nir(load_pretrained("ppo-lif", "CartPole-v1"), tmp_path / "agent.nir").graph
     model = from_nir(graph, "CartPole-v1")
-    before = portable(model)
+    before = program_of(model)
     model.learn(512)
-    assert not np.array_equal(portable(model).head_weights, before.head_weights)
+    assert not np.array_equal(program_of(model).head.weights, before.head.weights)
     assert same_numbers(load_agent(save_agent(model, tmp_path / "saved")), model)
 
 

@@ -285,7 +285,7 @@ def test_observations_are_scaled_by_the_limits_of_the_task():
         ),
         ({"trace_decay": 1.5}, "trace_decay must be at least 0 and at most 1, got 1.5"),
         ({"device": "meta"}, "learns on the CPU, got device 'meta'"),
-        ({"network": NetworkConfig(neuron="alif")}, "can't learn neuron='alif'"),
+        ({"network": NetworkConfig(recurrent=True)}, "can't learn recurrent=True"),
         ({"policy_kwargs": {"input_spread": 0.0}}, "must be above 0, got 0.0 and 0.5"),
     ],
 )

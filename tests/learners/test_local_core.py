@@ -1,6 +1,7 @@
 """The local rule: worked by hand, against plain Python, and against autograd."""
 
 import itertools
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -12,9 +13,12 @@ from numpy.testing import assert_allclose
 
 from snn_gym.learners.local_core import LocalCore, Outcome, Rule
 from snn_gym.policies import LocalActorCriticPolicy
+from snn_gym.program.neurons import NEURONS
+from snn_gym.program.surrogates import SURROGATES
 from snn_gym.spiking import NetworkConfig
 from snn_gym.spiking.neurons.surrogates import spike
 from tests.learners.local_reference import Adam, Reference, softmax_choice
+from tests.program.own_neurons import OWN, registered
 
 FEEDBACK = ("random", "symmetric", "none")
 NOTHING = (0.0, 0.0)
@@ -256,6 +260,55 @@ def test_networks_of_any_shape_see_what_plain_python_sees(
         pass
 
 
+@pytest.fixture
+def own_neurons():
+    with registered():
+        yield
+
+
+def eligibilities_by_autograd(policy, observation):
+    """Return what synapses (D + 1, N) see: derivatives of margins, with spikes detached."""
+    network, found = policy.controller, []
+    weights = network.decoder.coefficients[0]
+    signal = observation.expand(len(weights), -1)
+    for layer in network.layers:
+        linear, neuron = layer.linear, layer.neuron
+        p = SimpleNamespace(**{name: float(np.float32(x)) for name, x in neuron.numbers.items()})
+        parts = [x.detach().clone().requires_grad_() for x in (linear.weight, linear.bias)]
+        state, total, spikes = [torch.full((layer.size,), x) for x in neuron.rest], 0.0, []
+        for weight, inputs in zip(weights, signal, strict=True):
+            s = SimpleNamespace(**dict(zip(neuron.text.state, state, strict=True)))
+            moved = neuron.text.integrate(p, s, torch.nn.functional.linear(inputs, *parts))
+            s = SimpleNamespace(**dict(zip(neuron.text.state, moved, strict=True)))
+            margin = neuron.text.margin(p, s)
+            derivative = SURROGATES[neuron.surrogate](margin.detach(), neuron.slope)
+            total = total + (weight * derivative * margin).sum()
+            spikes.append((margin.detach() > 0).float())
+            state = neuron.text.after(p, s, spikes[-1])
+        grads = torch.autograd.grad(total, parts)
+        found.append(np.concatenate([grads[0].numpy().T, grads[1].numpy()[None]]))
+        signal = torch.stack(spikes)
+    return found
+
+
+@pytest.mark.parametrize("surrogate", sorted(SURROGATES))
+@pytest.mark.parametrize("neuron", [*NEURONS, *OWN])
+@pytest.mark.parametrize("hidden", [(6,), (6, 5, 4)])
+@pytest.mark.usefixtures("own_neurons")
+def test_every_neuron_and_surrogate_leave_what_autograd_says(neuron, surrogate, hidden):
+    policy = make_policy(hidden, neuron=neuron, surrogate=surrogate, time_steps=7)
+    for layer in policy.controller.layers:
+        layer.linear.weight.mul_(3.0)
+        layer.linear.bias.add_(0.5)
+    core = make_core(policy, feedback="broadcast")
+    seen = np.random.default_rng(0).uniform(-1, 1, (1, 3)).astype(np.float32)
+    core.step(seen, np.array([[0.4]]), outcome(), NOTHING)
+    expected = eligibilities_by_autograd(policy, torch.from_numpy(seen[0]))
+    flat = np.concatenate([x.ravel() for x in expected])
+    assert flat.any()
+    assert_allclose(core.traces[0, : flat.size], flat, rtol=1e-4, atol=1e-5)
+
+
 def test_adam_is_the_papers():
     policy = make_policy()
     core = make_core(policy, optimiser="adam")
@@ -382,10 +435,9 @@ def test_what_decays_to_nothing_is_nothing():
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"neuron": "lif"}, r"can't learn neuron='lif'; use neuron='lif_box'"),
         ({"recurrent": True}, r"can't learn recurrent=True; use recurrent=False"),
         ({"encoder": "population"}, "can't learn encoder='population'; use encoder='constant'"),
-        ({"surrogate": "arctan"}, "can't learn surrogate='arctan'; use surrogate='superspike'"),
+        ({"learnable": ("tau_mem_ms",)}, "can't learn learnable="),
     ],
 )
 def test_networks_that_the_rule_does_not_know_are_refused(change, message):

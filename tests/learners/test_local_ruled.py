@@ -8,7 +8,6 @@ from numpy.testing import assert_allclose
 
 from snn_gym.learners import RULES, LocalActorCritic, PlasticityRule, register_rule
 from snn_gym.learners.local_core import LocalCore, Rule
-from snn_gym.learners.local_kernels import CONSTANTS
 from snn_gym.learners.local_ruled import RuledCore, make_core, watcher
 from snn_gym.spiking import NetworkConfig
 from snn_gym.spiking.population import Population, start_weights
@@ -78,7 +77,7 @@ def test_r_stdp_in_a_network_worked_by_hand():
     made = core(tiny(time_steps=4), "r_stdp", feedback="broadcast")
     made.step(one(1.0), np.array([[0.1]]), outcome(), NOTHING)
     traces = list(itertools.accumulate([1.0] * 4, lambda x, pre: 0.8 * x + pre))
-    spikes, after, total = made._spikes.reshape(4, 1)[:, 0], 0.0, 0.0
+    spikes, after, total = made._activity.spikes.reshape(4, 1)[:, 0], 0.0, 0.0
     for t in range(4):
         total += traces[t] * spikes[t] - 0.5 * after
         after = 0.8 * after + spikes[t]
@@ -136,19 +135,21 @@ def test_what_synapses_see_of_a_rule_is_what_is_learned_by_it(rules, name):
     activity = population.run(layers, np.zeros(7, np.int64), inputs)
     assert 0 < np.mean(activity.spikes[1]) < 1
     found = eligibilities(rules[name], population, weights[0], inputs)
-    constants = np.array([0.5, 0.0, 1.0, 0.0, 2.0])  # dt / tau_mem, leak, threshold, reset, slope
-    assert len(constants) == len(CONSTANTS)
     for m in range(7):
         signal = np.repeat(inputs[m][np.newaxis], 6, 0)
         for layer, (weight, bias) in enumerate(layers[:-1]):
             driven = np.concatenate([weight[0], bias]).astype(np.float64)
             local = np.empty(driven.shape, np.float32)
             states = tuple(np.empty(driven.shape) for _ in R_STDP.state)
+            spikes, potentials = (
+                x[layer][m].astype(np.float64) for x in (activity.spikes, activity.voltages)
+            )
+            derivatives = 1.0 / (1.0 + 2.0 * np.abs(potentials - 1.0)) ** 2
             watcher(rules[name])(
-                constants, population.coefficients.astype(np.float64), driven,
-                np.append(signal, np.ones((6, 1)), 1), activity.spikes[layer][m].astype(np.float64),
+                0.5, population.coefficients.astype(np.float64), driven,
+                (np.append(signal, np.ones((6, 1)), 1), spikes, potentials, derivatives),
                 states, local,
             )  # fmt: skip
             assert_allclose(found[layer][m], local, rtol=1e-5, atol=1e-6)
-            signal = activity.spikes[layer][m].astype(np.float64)
+            signal = spikes
     assert all(np.abs(part).max() > 0.1 for part in found)

@@ -60,7 +60,7 @@ def test_and_so_they_are_with_memory(action: str, monkeypatch: pytest.MonkeyPatc
     seen: list[tuple[bool, bool]] = []
 
     def spy(self: Any, *args: Any, deterministic: bool = False) -> Any:
-        seen.append((model.shedding is not None, deterministic))
+        seen.append((model.shedding is not None, deterministic or self.explores_nothing))
         return forward(self, *args, deterministic=deterministic)
 
     monkeypatch.setattr(policy, "forward", spy)

@@ -1,7 +1,8 @@
-"""Actions without PyTorch against the long way, of every kind of policy, space and decoder."""
+"""Actions by compiled programs against PyTorch's, of every kind of policy, space and decoder."""
 
 from __future__ import annotations
 
+import copy
 from typing import Any
 
 import numpy as np
@@ -12,9 +13,13 @@ from stable_baselines3.common.utils import ConstantSchedule
 
 from snn_gym.policies import (
     SpikingActorCriticPolicy,
+    SpikingControllerPolicy,
     SpikingDQNPolicy,
     SpikingQRDQNPolicy,
-    _common,
+    SpikingSACPolicy,
+    SpikingTD3Policy,
+    StatefulActorCriticPolicy,
+    StatefulDQNPolicy,
 )
 from snn_gym.spiking import NetworkConfig
 from tests.policies.firing import made_to_fire
@@ -28,7 +33,6 @@ SEEN = {
     "classes": spaces.Discrete(4),
 }
 CHOSEN = {"discrete": spaces.Discrete(3), "continuous": BOX, "flags": spaces.MultiBinary(3)}
-SHORT = {"analogue", "of two axes", "flags", "spikes"}
 
 
 def build(kind: type[Any], seen: str, chosen: str = "discrete", **network: Any) -> Any:
@@ -43,12 +47,10 @@ def observe(seen: str, batch: int) -> np.ndarray[Any, Any]:
     return np.stack([SEEN[seen].sample() for _ in range(batch)])
 
 
-def both_ways(policy: Any, observation: Any, monkeypatch: pytest.MonkeyPatch) -> tuple[Any, Any]:
-    """Actions as they are, and by Stable-Baselines3."""
+def both_ways(policy: Any, observation: Any) -> tuple[Any, Any]:
+    """Actions as they are, and by PyTorch."""
     short = policy.predict(observation, deterministic=True)[0]
-    with monkeypatch.context() as patch:
-        patch.setattr(_common, "best_actions", lambda *_: None)
-        return short, policy.predict(observation, deterministic=True)[0]
+    return short, policy.predict_by_torch(observation, deterministic=True)[0]
 
 
 @pytest.mark.parametrize("seen", SEEN)
@@ -67,41 +69,119 @@ def both_ways(policy: Any, observation: Any, monkeypatch: pytest.MonkeyPatch) ->
         (SpikingQRDQNPolicy, "discrete", {}),
     ],
 )
-def test_the_short_way_chooses_what_the_long_way_does(
-    kind: type[Any],
-    chosen: str,
-    network: dict[str, Any],
-    seen: str,
-    monkeypatch: pytest.MonkeyPatch,
+def test_predict_chooses_what_pytorch_does(
+    kind: type[Any], chosen: str, network: dict[str, Any], seen: str
 ) -> None:
     policy = build(kind, seen, chosen, **network)
-    taken = []
-    real = _common.best_actions
-    monkeypatch.setattr(
-        _common, "best_actions", lambda *x: taken.append(real(*x) is not None) or real(*x)
-    )
     actions = []
     for observation in (observe(seen, 40), observe(seen, 1), observe(seen, 1)[0]):
-        short, long = both_ways(policy, observation, monkeypatch)
+        short, long = both_ways(policy, observation)
         assert (np.shape(short), short.dtype) == (np.shape(long), long.dtype)
-        np.testing.assert_allclose(short, long, rtol=1e-5, atol=1e-5)
+        np.testing.assert_allclose(short, long, rtol=1e-6, atol=1e-6)
         actions.append(long)
     assert len(np.unique(actions[0])) > 1 or seen != "analogue"
-    plain = network.get("decoder") in (None, "last_voltage") and network.get("backend") is None
-    short_ways = seen in SHORT and chosen != "flags" and plain and kind is not SpikingQRDQNPolicy
-    assert taken == [short_ways] * 3
 
 
-def test_drawn_actions_and_twins_go_the_long_way(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("kind", [SpikingSACPolicy, SpikingTD3Policy, SpikingControllerPolicy])
+def test_squashed_actions_are_those_of_pytorch(kind: type[Any]) -> None:
+    policy, observations = build(kind, "analogue", "continuous"), observe("analogue", 40)
+    short, long = both_ways(policy, observations)
+    np.testing.assert_allclose(short, long, rtol=1e-6, atol=1e-6)
+    assert (BOX.low < short).all()
+    assert len(np.unique(short)) > 40
+
+
+@pytest.mark.parametrize("chosen", ["discrete", "continuous"])
+@pytest.mark.parametrize("activation", [torch.nn.Tanh, torch.nn.ReLU, torch.nn.ELU])
+def test_twins_choose_alike(chosen: str, activation: type[torch.nn.Module]) -> None:
+    torch.manual_seed(0)
+    twin = SpikingActorCriticPolicy(
+        SEEN["analogue"], CHOSEN[chosen], ConstantSchedule(0.1), spiking_actor=False,
+        activation_fn=activation,
+    )  # fmt: skip
+    short, long = both_ways(made_to_fire(twin), observe("analogue", 40))
+    np.testing.assert_allclose(short, long, rtol=1e-6, atol=1e-6)
+
+
+def test_without_determinism_actions_are_drawn() -> None:
     policy, observation = build(SpikingActorCriticPolicy, "analogue"), observe("analogue", 30)
     drawn = [policy.predict(observation)[0] for _ in range(2)]
     assert (drawn[0] != drawn[1]).any()
-    twin = SpikingActorCriticPolicy(
-        SEEN["analogue"], CHOSEN["discrete"], ConstantSchedule(0.1), spiking_actor=False
-    )
-    twin.set_training_mode(False)
-    short, long = both_ways(twin, observation, monkeypatch)
-    assert np.array_equal(short, long)
+
+
+@pytest.mark.parametrize("network", [{}, {"recurrent": True}, {"decoder": "last_voltage"}])
+@pytest.mark.parametrize("kind", [StatefulActorCriticPolicy, StatefulDQNPolicy])
+def test_states_are_carried_alike(kind: type[Any], network: dict[str, Any]) -> None:
+    policy, short, long = build(kind, "analogue", **network), None, None
+    rng = np.random.default_rng(0)
+    for observations in observe("analogue", 80).reshape(8, 10, -1):
+        starts = rng.random(10) < 0.3
+        actions, short = policy.predict(observations, short, starts, deterministic=True)
+        expected, long = policy.predict_by_torch(observations, long, starts, deterministic=True)
+        np.testing.assert_array_equal(actions, expected)
+        np.testing.assert_allclose(short[0], long[0], rtol=1e-5, atol=1e-5)
+
+
+def change_in_place(policy: Any) -> None:
+    with torch.no_grad():
+        policy.action_net.weight.neg_()
+
+
+def change_by_numpy(policy: Any) -> None:
+    policy.mlp_extractor.actor.layers[0].linear.bias.detach().numpy()[0] += 3.0
+
+
+def change_of_data(policy: Any) -> None:
+    policy.action_net.bias.data = policy.action_net.bias.data + torch.tensor([9.0, 0.0, 0.0])
+
+
+def change_of_part(policy: Any) -> None:
+    torch.manual_seed(1)
+    policy.action_net = torch.nn.Linear(8, 3)
+
+
+def change_of_scale(policy: Any) -> None:
+    policy.fit_normaliser(10 + 5 * observe("analogue", 30))
+
+
+def change_by_hook(policy: Any) -> None:
+    policy.action_net.register_forward_hook(lambda *_: -_[-1])
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        change_in_place, change_by_numpy, change_of_data, change_of_part, change_of_scale,
+        change_by_hook,
+    ],
+)  # fmt: skip
+def test_every_change_is_seen(change: Any) -> None:
+    policy, observations = build(SpikingActorCriticPolicy, "analogue"), observe("analogue", 60)
+    before = policy.predict(observations, deterministic=True)[0]
+    change(policy)
+    after, expected = both_ways(policy, observations)
+    np.testing.assert_array_equal(after, expected)
+    assert (after != before).any()
+
+
+def test_a_copy_has_its_own_weights() -> None:
+    policy, observations = build(SpikingActorCriticPolicy, "analogue"), observe("analogue", 60)
+    before = policy.predict(observations, deterministic=True)[0]
+    other = copy.deepcopy(policy)
+    change_in_place(other)
+    np.testing.assert_array_equal(policy.predict(observations, deterministic=True)[0], before)
+    assert (other.predict(observations, deterministic=True)[0] != before).any()
+
+
+def test_a_class_with_a_way_of_its_own_decides() -> None:
+    class First(SpikingActorCriticPolicy):
+        """A policy that always does the first thing."""
+
+        def _predict(self, observation: Any, deterministic: bool = False) -> Any:
+            return torch.zeros(len(observation), dtype=torch.int64)
+
+    policy = build(First, "analogue")
+    assert not policy.predict(observe("analogue", 60), deterministic=True)[0].any()
 
 
 def test_a_policy_in_training_is_switched_to_acting() -> None:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from snn_gym.policies import SpikingActorCriticPolicy
-from snn_gym.policies.portable_agent import without_silent
+from snn_gym.program import compact
 from snn_gym.scoring.chips import CHIPS, Demand, demand_of, misfits
 from tests.export.made import build, spiking
 from tests.scoring.small_agent import AGENT
@@ -27,7 +27,7 @@ def test_room_is_what_is_counted_by_hand() -> None:
 def test_neurons_left_out_take_no_room() -> None:
     fired = (np.array([True, False, True]), np.array([True, False]))
     # 3 weights, 1 of the ring (from the third to the first), 2 onward, 1 of the head.
-    assert demand_of(without_silent(AGENT, fired)).synapses == 7
+    assert demand_of(compact(AGENT, fired)).synapses == 7
 
 
 def test_a_population_is_read_by_one_output() -> None:

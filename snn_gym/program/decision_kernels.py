@@ -1,51 +1,83 @@
 """Whole decisions of many observations in one compiled call: observations in, outputs out.
 
-An agent lies in two arrays, because each that is handed to compiled code costs as much time as a
+A program lies in two arrays, because each that is handed to compiled code costs as much time as a
 hundred products: ``plan``, int64, is its shape, and the rows of ``table`` (R, W), float32, are
 
     means (D,), deviations (D,), the clip;
     of each layer, if it spikes: the quiet current and the constants (P,), its state at rest (S, N);
     of each layer: biases (N,), and a row (N,) of weights for each input;
+    of each recurrent layer: a row (N,) of weights for each of its neurons;
     of the head: biases (O,), and a row (O,) of weights for each neuron;
-    if layers spike: the decoder's coefficients (T,).
+    if layers spike: the decoder's coefficients (1 + S, T) and its transition (1 + S, S).
 
 Spiking layers are computed by events on both sides. A neuron whose current never exceeds the
 *quiet current*, which does not make one fire from rest within the time steps of a decision, is
-left out; of the others the weights are added at the time steps at which they fired. Spikes are
-those of ``network_forward``, bit for bit: both run the neurons by kernels of one text, on sums of
-the same order. Nothing is sliced or reshaped, which would take longer than a lean decision.
+left out; of the others the weights are added at the time steps at which they fired. Neurons that
+carry a state or hear each other are all computed. Spikes are those of ``network_forward``, bit for
+bit: both run the neurons by kernels of one text, on sums of the same order. Nothing is sliced or
+reshaped, which would take longer than a lean decision.
 """
 
 from __future__ import annotations
 
 import numpy as np
+from numba import carray  # type: ignore[attr-defined]
 from numpy.typing import NDArray
 
 from snn_gym.compilation import njit
-from snn_gym.program.calls import call
-from snn_gym.spiking.neurons.forward_kernels import Array
+from snn_gym.program.calls import call, float32_at
+from snn_gym.program.network import Array
 
 Plan = NDArray[np.int64]
 Places = NDArray[np.int64]
 
-STEPS, INPUTS, HELD, OUTPUTS = range(4)
+STEPS, INPUTS, HELD, OUTPUTS, CARRIED, DECODED = range(6)
 """Places in the plan: time steps T, values D of a time step, whether they are held (1) or spikes
-(0), outputs O; then of each layer ``PLACES`` numbers: the address of its neurons' kernel, their
-state variables, its size; of a layer of an ANN its activation, 0, its size."""
-FIRST = 4
+(0), outputs O, whether a state is carried (1), state variables S of the decoder; then of each layer
+``PLACES`` numbers: the address of its neurons' kernel, their state variables, its size, whether it
+is recurrent (1); of a layer of an ANN its activation, 0, its size, 0."""
+FIRST = 6
 """Place of the first layer in the plan."""
 SCALING = 3
 """Rows before those of the first layer."""
-PLACES = 3
+PLACES = 4
 """Numbers of a layer in the plan."""
 QUIET, CONSTANTS = range(2)
 """Places of the quiet current and of the first constant in their row."""
 TANH, RELU = range(2)
 """Kinds of activation."""
+_Room = tuple[Array, Array, Array, Array, Places, Places, Places]
+"""Scratch: currents, currents of loud neurons, spikes, states, places of spikes, rows of weights,
+and how many inputs spiked at each time step."""
 _BLOCK = 16
 """Neurons that are looked at together."""
 _LEAST = np.float32(-np.inf)
 _NO = np.float32(0.0)
+
+
+@njit(cache=True, error_model="numpy", nogil=True)
+def equal_at(addresses: Places, sizes: Places, known: Array) -> bool:
+    """Tell whether the numbers at addresses, of which there are ``sizes``, are those ``known``."""
+    first = 0
+    for k in range(addresses.size):
+        values = carray(float32_at(addresses[k]), (sizes[k],))
+        changed = 0
+        for n in range(sizes[k]):
+            changed += int(values[n] != known[first + n])
+        if changed:
+            return False
+        first += sizes[k]
+    return True
+
+
+@njit(cache=True, error_model="numpy")
+def run_neurons(kernel: int, constants: Array, held: Array, state: Array, spikes: Array) -> None:
+    """Fill ``spikes`` (T, M) of neurons at held currents (1, M), from ``state`` (S, M)."""
+    elements = state.shape[1]
+    call(
+        kernel, constants, held, 0, state, state, 1, spikes, spikes.shape[0], elements,
+        constants.shape[1], elements,
+    )  # fmt: skip
 
 
 @njit(cache=True, error_model="numpy", inline="always")
@@ -162,6 +194,46 @@ def _fire(
 
 
 @njit(cache=True, error_model="numpy", inline="always")
+def _fire_in_turn(
+    where: tuple[int, int, int, int], table: Array, steps: int, size: int, state: Array,
+    driven: Array, held: int, spikes: Array, room: tuple[Array, Places, Array],
+) -> None:  # fmt: skip
+    """Do what ``_fire`` does for neurons that hear each other.
+
+    ``where`` are the kernel, the row of the constants, that of the recurrent weights, and the row
+    of the state that has the spikes before; ``room`` is scratch.
+    """
+    (kernel, at, loops, last), (total, rows, values) = where, room
+    width = table.shape[1]
+    constants = (table, at * width + CONSTANTS)
+    for t in range(steps):
+        row, count = t if held > 1 else 0, 0
+        for n in range(size):
+            total[0, n] = driven[row, n]
+            z = state[last, n] if t == 0 else spikes[t - 1, n]
+            rows[count], values[count] = loops + n, z
+            count += int(z != _NO)
+        _add_rows(table, rows, values, count, size, total, 0)
+        fired = (spikes, t * width)
+        call(kernel, constants, total, 0, state, state, 1, fired, 1, size, 1, width)
+    for n in range(size):
+        state[last, n] = spikes[steps - 1, n]
+
+
+@njit(cache=True, error_model="numpy", inline="always")
+def _carry(
+    states: Array, b: int, first: int, rows: int, size: int, state: Array, leaving: bool
+) -> None:
+    """Fill ``state`` (S, N) from a flat state from ``first`` on, or write it back."""
+    for s in range(rows):
+        for n in range(size):
+            if leaving:
+                states[b, first + s * size + n] = state[s, n]
+            else:
+                state[s, n] = states[b, first + s * size + n]
+
+
+@njit(cache=True, error_model="numpy", inline="always")
 def _read(
     table: Array, at: int, size: int, steps: int, spikes: Array, fired: Places, count: int,
     outputs: Array, b: int,
@@ -183,56 +255,133 @@ def _read(
             outputs[b, o] += feature * table[row, o]
 
 
+@njit(cache=True, error_model="numpy", inline="always")
+def _read_on(
+    table: Array, at: int, size: int, steps: int, spikes: Array, variables: int,
+    carried: tuple[Array, int, int], next_values: Array, outputs: Array,
+) -> None:  # fmt: skip
+    """Add to the outputs what the decoder's state adds, and set the state to the next one.
+
+    It lies in ``carried``: states, sample and first place, S variables of every neuron. Rows of the
+    table are as in ``_read``, the transition after the coefficients; ``next_values`` is scratch.
+    """
+    states, b, first = carried
+    coefficients = at + 1 + size
+    transition = coefficients + 1 + variables
+    for n in range(size):
+        feature = _NO
+        for s in range(variables):
+            feature += table[transition, s] * states[b, first + s * size + n]
+        for r in range(variables):
+            value = _NO
+            for t in range(steps):
+                value += table[coefficients + 1 + r, t] * spikes[t, n]
+            for s in range(variables):
+                value += table[transition + 1 + r, s] * states[b, first + s * size + n]
+            next_values[r] = value
+        for r in range(variables):
+            states[b, first + r * size + n] = next_values[r]
+        for o in range(outputs.shape[1]):
+            outputs[b, o] += feature * table[at + 1 + n, o]
+
+
+@njit(cache=True, error_model="numpy", inline="always")
+def _whole(size: int, fired: Places) -> int:
+    """Fill ``fired`` with all neurons of a layer, and return how many there are."""
+    for n in range(size):
+        fired[n] = n
+    return size
+
+
+@njit(cache=True, error_model="numpy", inline="always")
+def _advance(
+    plan: Plan, table: Array, k: int, at: int, fan_in: int, count: int, held: int,
+    carried: tuple[Array, int, int], room: _Room,
+) -> int:  # fmt: skip
+    """Run the layer at place ``k`` of the plan; return of how many neurons there are spikes.
+
+    ``count`` inputs may have spiked, whose currents differ at ``held`` time steps.
+    """
+    currents, driven, spikes, state, fired, rows, met = room
+    highest, values = state[0], state[1]  # free until the neurons are run
+    kernel, variables, size, looped = plan[k], plan[k + 1], plan[k + 2], plan[k + 3]
+    synapses, steps, keeps = at + 1 + variables, plan[STEPS], plan[CARRIED] > 0
+    for n in range(size):
+        highest[n] = _LEAST
+    for t in range(held):
+        met[t] = _drive(table, synapses, size, spikes, t, fired, count, rows, values, currents)
+        if met[t] > 0:
+            _raise(highest, size, currents, t)
+        else:
+            _raise(highest, size, table, synapses)
+    if keeps or looped > 0:
+        count = _whole(size, fired)
+    else:
+        count = _loud(highest, size, table[at, QUIET], fired)
+    _enter(table, at, variables, currents, met, held, fired, count, state, driven)
+    if looped == 0 and not keeps:
+        _fire(kernel, table, at, steps, count, state, driven, held, spikes)
+        return count
+    (states, b, first), own = carried, variables + looped
+    for n in range(looped * size):
+        state[variables, n] = _NO
+    if keeps:
+        _carry(states, b, first, own, size, state, False)
+    if looped > 0:
+        where, left = (kernel, at, synapses + 1 + fan_in, variables), state[variables + 1]
+        scratch = (currents, rows, left)
+        _fire_in_turn(where, table, steps, size, state, driven, held, spikes, scratch)
+    else:
+        _fire(kernel, table, at, steps, count, state, driven, held, spikes)
+    if keeps:
+        _carry(states, b, first, own, size, state, True)
+    return count
+
+
 @njit(cache=True, error_model="numpy", nogil=True, _nrt=False)
 def _decide(
-    plan: Plan, table: Array, observations: Array, outputs: Array, scratch: Array, state: Array,
-    places: Places, met: Places,
+    plan: Plan, table: Array, observations: Array, states: Array, outputs: Array, scratch: Array,
+    state: Array, places: Places, met: Places,
 ) -> None:  # fmt: skip
     """Do what ``decide_spiking`` does, with room for three (T, W), one (S, W) and two (W,)."""
     steps, inputs, given = plan[STEPS], plan[INPUTS], 1 if plan[HELD] else plan[STEPS]
-    currents, driven, spikes = scratch[0], scratch[1], scratch[2]
-    fired, rows = places[0], places[1]
-    highest, values = state[0], state[1]  # free until the neurons are run
+    spikes, fired = scratch[2], places[0]
+    room = (scratch[0], scratch[1], spikes, state, fired, places[1], met)
     for b in range(observations.shape[0]):
         for t in range(given):
             _standardise(table, inputs, observations, b, t * inputs, spikes, t)
-        for d in range(inputs):
-            fired[d] = d
-        at, fan_in, count = SCALING, inputs, inputs
+        at, fan_in, count, first = SCALING, inputs, _whole(inputs, fired), 0
         for k in range(FIRST, plan.size, PLACES):
-            kernel, variables, size = plan[k], plan[k + 1], plan[k + 2]
-            synapses = at + 1 + variables
             held = given if k == FIRST else steps if count else 1
-            for n in range(size):
-                highest[n] = _LEAST
-            for t in range(held):
-                met[t] = _drive(
-                    table, synapses, size, spikes, t, fired, count, rows, values, currents
-                )
-                if met[t] > 0:
-                    _raise(highest, size, currents, t)
-                else:
-                    _raise(highest, size, table, synapses)
-            count = _loud(highest, size, table[at, QUIET], fired)
-            _enter(table, at, variables, currents, met, held, fired, count, state, driven)
-            _fire(kernel, table, at, steps, count, state, driven, held, spikes)
-            at, fan_in = synapses + 1 + fan_in, size
+            carried = (states, b, first)
+            count = _advance(plan, table, k, at, fan_in, count, held, carried, room)
+            variables, size, looped = plan[k + 1], plan[k + 2], plan[k + 3]
+            at, fan_in = at + 2 + variables + fan_in + looped * size, size
+            first += (variables + looped) * size
         _read(table, at, fan_in, steps, spikes, fired, count, outputs, b)
+        if plan[CARRIED] > 0 and plan[DECODED] > 0:
+            carried = (states, b, first)
+            _read_on(table, at, fan_in, steps, spikes, plan[DECODED], carried, state[0], outputs)
 
 
 @njit(cache=True, error_model="numpy", nogil=True)
-def decide_spiking(plan: Plan, table: Array, observations: Array, outputs: Array) -> None:
-    """Fill ``outputs`` (B, O) for ``observations`` (B, K * D), K = T for spikes, 1 for values."""
+def decide_spiking(
+    plan: Plan, table: Array, observations: Array, states: Array, outputs: Array
+) -> None:
+    """Fill ``outputs`` (B, O) for ``observations`` (B, K * D), K = T for spikes, 1 for values.
+
+    ``states`` (B, F) are carried on in place by a program with a state, and else not looked at.
+    """
     steps, width = plan[STEPS], table.shape[1]
     scratch = np.empty((3, steps, width), np.float32)
     variables = 2
-    for k in range(FIRST, plan.size, PLACES):
-        variables = max(variables, plan[k + 1])
+    for k in range(FIRST, plan.size, PLACES):  # and of a recurrent layer its spikes, and values
+        variables = max(variables, plan[k + 1] + 2 * plan[k + 3])
     state = np.empty((variables, width), np.float32)
     places = np.empty((2, width + 1), np.int64)
     # What allocates counts references to arrays at each use, which takes as long as all the rest.
     met = np.empty(steps, np.int64)
-    _decide(plan, table, observations, outputs, scratch, state, places, met)
+    _decide(plan, table, observations, states, outputs, scratch, state, places, met)
 
 
 @njit(cache=True, error_model="numpy", fastmath={"contract"}, inline="always")
@@ -281,8 +430,11 @@ def _tanh(x: np.float32) -> np.float32:
 
 
 @njit(cache=True, error_model="numpy", nogil=True)
-def decide_ann(plan: Plan, table: Array, observations: Array, outputs: Array) -> None:
-    """Fill ``outputs`` (B, O) for ``observations`` (B, D) of an ANN."""
+def decide_ann(
+    plan: Plan, table: Array, observations: Array, states: Array, outputs: Array
+) -> None:
+    """Fill ``outputs`` (B, O) for ``observations`` (B, D) of an ANN, which has no ``states``."""
+    assert states.size == 0
     width = table.shape[1]
     values, sums = np.empty((1, width), np.float32), np.empty((1, width), np.float32)
     for b in range(observations.shape[0]):

@@ -1,0 +1,58 @@
+"""The program of a model or a policy, and the names that it had in version 1.0."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from stable_baselines3.common.base_class import BaseAlgorithm
+from stable_baselines3.common.policies import BasePolicy
+
+from snn_gym.policies._common import SpikingPolicyMixin
+from snn_gym.policies.raw_observations import RawPolicy, bare_policy
+from snn_gym.policies.stock import StockPolicyMixin
+from snn_gym.program.compaction import compact
+from snn_gym.program.network import Program
+
+
+def program_of(model: BaseAlgorithm | BasePolicy | RawPolicy) -> Program:
+    """Return the program that an agent acts by.
+
+    Args:
+        model: Algorithm with a policy of snn_gym, or the policy.
+
+    Raises:
+        ValueError: A part has no form outside of PyTorch; the message names the nearest one.
+    """
+    policy: Any = bare_policy(model, "exported")
+    if not isinstance(policy, SpikingPolicyMixin | StockPolicyMixin):
+        raise ValueError(f"only policies of snn_gym are exported, got {type(policy).__name__}")
+    return policy.program()
+
+
+def portable(model: BaseAlgorithm | BasePolicy | RawPolicy) -> Program:
+    """Return the program of an agent, by the name that this had in version 1.0.
+
+    Args:
+        model: As in ``program_of``.
+    """
+    _warn("portable(model)", "model.policy.program()")
+    return program_of(model)
+
+
+def without_silent(program: Program, fired: Sequence[NDArray[np.bool_]]) -> Program:
+    """Return a program without the neurons that never fired, by its name in version 1.0.
+
+    Args:
+        program: The program.
+        fired: As in ``compact``.
+    """
+    _warn("without_silent(agent, fired)", "snn_gym.program.compact(program, fired)")
+    return compact(program, fired)
+
+
+def _warn(old: str, new: str) -> None:
+    warnings.warn(f"{old} is deprecated; use {new}", DeprecationWarning, stacklevel=3)

@@ -1,0 +1,193 @@
+"""The program of a policy: what it acts by, read off its modules.
+
+Whatever has a program can be exported, frozen and compacted, so that this is decided in one place.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+from gymnasium import spaces
+from scipy.linalg import block_diag
+from stable_baselines3.common.torch_layers import FlattenExtractor
+from torch import Tensor, nn
+
+from snn_gym.policies._networks import ACTIVATIONS, DenseNetwork
+from snn_gym.program.network import (
+    Activation,
+    Array,
+    Choice,
+    Decoder,
+    DenseLayer,
+    Head,
+    NeuronLayer,
+    Normaliser,
+    Program,
+)
+from snn_gym.spiking.coding.decoders import PopulationHead
+from snn_gym.spiking.coding.encoders import ConstantEncoder
+from snn_gym.spiking.layers import SpikingLayer
+from snn_gym.spiking.network import SpikingNetwork
+from snn_gym.spiking.neurons.base import LayerNeurons
+from snn_gym.spiking.normaliser import ObservationNormaliser
+
+_ACTIVATIONS: dict[type[nn.Module], Activation] = {x: name for name, x in ACTIVATIONS.items()}
+
+
+def read_program(policy: Any) -> Program:
+    """Return the program that a policy acts by, with copies of its numbers.
+
+    Args:
+        policy: A policy of snn_gym.
+
+    Raises:
+        ValueError: A part has no form outside of PyTorch; the message names the nearest one.
+    """
+    _check_spaces(policy)
+    network = policy._acting_network()
+    if isinstance(network, DenseNetwork):
+        return _of_ann(policy, network)
+    if not isinstance(network, SpikingNetwork):
+        raise ValueError(
+            f"{type(network).__name__} is not exported; train a spiking network or an ANN without "
+            "a state"
+        )
+    _check_network(network)
+    coefficients = _numbers(network.decoder.coefficients)
+    transition = _numbers(network.decoder.transition).reshape(len(coefficients), -1)
+    return Program(
+        inputs=network.input_size,
+        encoder="spikes" if network.spike_input else "constant",
+        normaliser=_normaliser(policy),
+        layers=tuple(_neuron_layers(network)),
+        time_steps=network.config.time_steps,
+        decoder=Decoder(coefficients, transition),
+        head=_head(policy, network.head),
+        choice=_choice(policy),
+        stateful=policy.carries_state,
+    )
+
+
+def _of_ann(policy: Any, network: DenseNetwork) -> Program:
+    modules = list(network)
+    linears = [x for x in modules if isinstance(x, nn.Linear)]
+    others = {type(x) for x in modules if not isinstance(x, nn.Linear)}
+    if len(others) != 1 or not others <= set(_ACTIVATIONS):
+        raise ValueError(
+            f"activations {', '.join(x.__name__ for x in others) or 'none'} are not exported; "
+            "train with Tanh or ReLU"
+        )
+    own_head = len(linears) > len(network.hidden_sizes)
+    hidden, activation = linears[: len(network.hidden_sizes)], _ACTIVATIONS[others.pop()]
+    return Program(
+        inputs=hidden[0].in_features,
+        encoder="constant",
+        normaliser=_normaliser(policy),
+        layers=tuple(
+            DenseLayer(activation, np.ascontiguousarray(_numbers(x.weight).T), _numbers(x.bias))
+            for x in hidden
+        ),
+        time_steps=1,
+        decoder=None,
+        head=_head(policy, linears[-1] if own_head else None),
+        choice=_choice(policy),
+    )
+
+
+def _check_network(network: SpikingNetwork) -> None:
+    config = network.config
+    if not (network.spike_input or isinstance(config.encoder_parameters, ConstantEncoder)):
+        raise ValueError(
+            f"encoder {config.encoder!r} is not exported; train with encoder 'constant', or on an "
+            "environment whose observations are spikes"
+        )
+    if network.decoder.takes_maximum:
+        raise ValueError(
+            f"decoder {config.decoder!r} is not exported; train with 'mean_rate' or 'last_voltage'"
+        )
+    if network.compiled is None:
+        raise ValueError(
+            f"neuron {config.neuron!r} of backend {config.backend!r} with learnable constants "
+            f"{config.learnable} is not exported; train with backend 'auto' "
+            "and no learnable constants"
+        )
+
+
+def _check_spaces(policy: Any) -> None:
+    seen, chosen = policy.observation_space, policy.action_space
+    if not isinstance(seen, spaces.Box | spaces.MultiBinary) or (
+        policy.features_extractor_class is not FlattenExtractor
+    ):
+        raise ValueError(
+            f"observations {seen} are not exported; train on a Box or MultiBinary space that is "
+            "flattened"
+        )
+    if not isinstance(chosen, spaces.Box | spaces.Discrete):
+        raise ValueError(f"actions {chosen} are not exported; train with Box or Discrete actions")
+
+
+def _neuron_layers(network: SpikingNetwork) -> Iterator[NeuronLayer]:
+    for layer in network.layers:
+        assert isinstance(layer, SpikingLayer)  # as the network makes them
+        neuron, looped = layer.neuron, layer.recurrent_weight
+        assert isinstance(neuron, LayerNeurons)  # of a compiled network
+        state = neuron.initial_state(1, layer.size, layer.linear.weight)
+        yield NeuronLayer(
+            neuron=neuron.text,
+            constants=neuron.constants[:, 0].copy(),
+            weights=np.ascontiguousarray(_numbers(layer.linear.weight).T),
+            biases=_numbers(layer.linear.bias),
+            recurrent=None if looped is None else np.ascontiguousarray(_numbers(looped).T),
+            rest=np.concatenate([_numbers(x) for x in state]),
+        )
+
+
+def _head(policy: Any, own: nn.Module | None) -> Head:
+    """Return the linear map by which the last layer is read."""
+    head: nn.Module = own if own is not None else outer_head(policy)
+    if not isinstance(head, nn.Linear | PopulationHead):
+        raise ValueError(
+            "actions whose mean is clipped before it is squashed, as use_sde has it, are not "
+            "exported; train without use_sde"
+        )
+    weights, biases = _numbers(head.weight), _numbers(head.bias)
+    if isinstance(head, PopulationHead):  # each output reads neurons of its own
+        weights = block_diag(*weights)
+    quantiles = getattr(policy, "n_quantiles", 1)
+    if quantiles > 1 and own is not None:  # of QR-DQN, whose value is their mean
+        weights = weights.reshape(quantiles, -1, weights.shape[1]).mean(0)
+        biases = biases.reshape(quantiles, -1).mean(0)
+    return Head(weights, biases)
+
+
+def outer_head(policy: Any) -> nn.Module:
+    """Return the head of a policy whose network has none of its own.
+
+    Args:
+        policy: Actor-critic policy.
+    """
+    actor = getattr(policy, "actor", None)
+    head: nn.Module = policy.action_net if actor is None else actor.mu
+    return head
+
+
+def _choice(policy: Any) -> Choice:
+    space = policy.action_space
+    if isinstance(space, spaces.Box):
+        low, high = (x.reshape(-1).astype(np.float32) for x in (space.low, space.high))
+        return Choice("squash" if policy.squash_output else "clip", low, high)
+    return Choice("argmax", np.zeros(0, np.float32), np.zeros(0, np.float32))
+
+
+def _normaliser(policy: Any) -> Normaliser | None:
+    found: ObservationNormaliser | None = policy.normaliser
+    if found is None:
+        return None
+    return Normaliser(_numbers(found.mean), _numbers(found.std), float(found.clip))
+
+
+def _numbers(tensor: Tensor) -> Array:
+    """Return a copy as float32."""
+    return tensor.detach().cpu().float().numpy().copy()

@@ -1,0 +1,170 @@
+"""The meaning of a program: a decision in numpy, time step by time step, as one reads it.
+
+Compiled calls, exporters and chips are tested against this. Products are numpy's, so that sums are
+rounded in another order than in compiled code.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from snn_gym.program.network import Array, Choice, DenseLayer, NeuronLayer, Program
+
+
+@dataclass(frozen=True)
+class Decision:
+    """Decisions on a batch of B observations."""
+
+    actions: NDArray[Any]
+    """(B,) int64 of discrete actions, else (B, O) float32."""
+    outputs: Array
+    """(B, O), of which actions are chosen."""
+    spikes: tuple[Array, ...]
+    """(T, B, N) of each layer, 0 or 1; none of an ANN."""
+    state: Array
+    """(B, F), which a stateful program goes on from: of each layer its state variables, and its
+    last spikes if it has recurrent synapses; then the decoder's."""
+
+
+def decide(program: Program, observations: NDArray[Any], state: Array | None = None) -> Decision:
+    """Decide on a batch of observations.
+
+    Args:
+        program: The program.
+        observations: (B, D), or (B, T, D) of spike trains, in the environment's units.
+        state: (B, F), as ``Decision`` has it; None starts from rest.
+
+    Raises:
+        ValueError: Observations or state have another shape.
+    """
+    batch = len(observations)
+    if observations[0].size != program.observation_size:
+        raise ValueError(
+            f"observations have {observations[0].size} values, expected {program.observation_size}"
+        )
+    # (B, ...) -> (K, B, D): K is 1 for values that are held
+    given = np.asarray(observations, np.float32).reshape(batch, -1, program.inputs).swapaxes(0, 1)
+    signal = _standardised(program, given)
+    if program.dense:
+        features = _units(program.dense, signal[0])
+        return _decision(program, features, (), np.zeros((batch, 0), np.float32))
+    parts = _split(program, rest_state(program, batch) if state is None else state)
+    if len(signal) == 1:
+        signal = np.repeat(signal, program.time_steps, axis=0)
+    spikes = []
+    for layer, own in zip(program.neurons, parts, strict=False):
+        signal = _neurons(layer, signal, own)
+        spikes.append(signal)
+    features = _decoded(program, signal, parts[-1])
+    left = np.concatenate([x for own in parts for x in own.values()], axis=1)
+    return _decision(program, features, tuple(spikes), left)
+
+
+def rest_state(program: Program, batch: int) -> Array:
+    """Return the state (B, F) at the start of an episode, as ``Decision`` has it.
+
+    Args:
+        program: The program.
+        batch: B.
+    """
+    parts: list[Array] = []
+    for layer in program.neurons:
+        parts += list(layer.rest)
+        if layer.recurrent is not None:
+            parts.append(np.zeros(layer.size, np.float32))
+    if program.spiking:
+        parts += [np.zeros(program.sizes[-1], np.float32)] * program.readout.variables
+    row = np.concatenate([np.zeros(0, np.float32), *parts])
+    return np.tile(row, (batch, 1))
+
+
+def _split(program: Program, state: Array) -> list[dict[str, Array]]:
+    """Return the state of each layer by name, its last spikes as ``z``, and the decoder's."""
+    names = [
+        [*layer.neuron.state, *(["z"] if layer.recurrent is not None else [])]
+        for layer in program.neurons
+    ]
+    names.append([str(s) for s in range(program.readout.variables)])
+    sizes = [*program.sizes, program.sizes[-1]]
+    width = sum(len(own) * size for own, size in zip(names, sizes, strict=True))
+    if state.ndim != 2 or state.shape[1] != width:
+        raise ValueError(f"the state has the shape {state.shape}, expected (B, {width})")
+    parts, first = [], 0
+    for own, size in zip(names, sizes, strict=True):
+        parts.append({x: state[:, first + k * size :][:, :size] for k, x in enumerate(own)})
+        first += len(own) * size
+    return parts
+
+
+def _standardised(program: Program, given: Array) -> Array:
+    scaling = program.normaliser
+    if scaling is None:
+        return given
+    result: Array = np.clip((given - scaling.mean) / scaling.std, -scaling.clip, scaling.clip)
+    return result
+
+
+def _units(layers: tuple[DenseLayer, ...], values: Array) -> Array:
+    """Return the activations (B, N) of an ANN's last layer."""
+    for layer in layers:
+        total = values @ layer.weights + layer.biases
+        values = np.tanh(total) if layer.activation == "tanh" else np.maximum(total, 0.0)
+    return values
+
+
+def _neurons(layer: NeuronLayer, signal: Array, state: dict[str, Array]) -> Array:
+    """Run a layer on inputs (T, B, D); return its spikes (T, B, N), and change its state."""
+    p = SimpleNamespace(**{name: np.float32(x) for name, x in layer.numbers.items()})
+    spikes = []
+    for inputs in signal:
+        current = inputs @ layer.weights + layer.biases
+        if layer.recurrent is not None:
+            current = current + state["z"] @ layer.recurrent
+        moved = layer.neuron.integrate(p, SimpleNamespace(**state), current)
+        seen = SimpleNamespace(**dict(zip(layer.neuron.state, moved, strict=True)))
+        z = (layer.neuron.margin(p, seen) > 0).astype(np.float32)
+        after = layer.neuron.after(p, seen, z)
+        state.update(zip(layer.neuron.state, after, strict=True))
+        if layer.recurrent is not None:
+            state["z"] = z
+        spikes.append(z)
+    return np.stack(spikes)
+
+
+def _decoded(program: Program, spikes: Array, state: dict[str, Array]) -> Array:
+    """Return what the decoder reads (B, N) of spikes (T, B, N), and change its state."""
+    decoder = program.readout
+    gained: Array = np.einsum("qt,tbn->qbn", decoder.coefficients, spikes)
+    for s, before in enumerate(list(state.values())):
+        gained = gained + decoder.transition[:, s, np.newaxis, np.newaxis] * before
+    state.update(zip(list(state), gained[1:], strict=True))
+    result: Array = gained[0]
+    return result
+
+
+def _decision(
+    program: Program, features: Array, spikes: tuple[Array, ...], state: Array
+) -> Decision:
+    outputs = features @ program.head.weights.T + program.head.biases
+    return Decision(chosen(program.choice, outputs), outputs, spikes, state)
+
+
+def chosen(choice: Choice, outputs: Array) -> NDArray[Any]:
+    """Return the actions (B,) or (B, O) that outputs (B, O) mean.
+
+    Args:
+        choice: How outputs become actions.
+        outputs: What the head gives.
+    """
+    if choice.rule == "argmax":
+        actions: NDArray[Any] = outputs.argmax(1)
+        return actions
+    if choice.rule == "squash":
+        share = np.float32(0.5) * (np.tanh(outputs) + 1)
+        outputs = choice.low + share * (choice.high - choice.low)
+    return np.clip(outputs, choice.low, choice.high)

@@ -1,0 +1,538 @@
+"""An acting network as one value: everything between an observation and an action, as numbers.
+
+Policies and learners make a `Program`; exporters, predictions, costs and chips' limits read it and
+nothing else. It holds plain arrays and names, no code, and needs no PyTorch.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+
+from snn_gym.config import Config, Count, Length, from_mapping, to_mapping
+from snn_gym.program.neuron import Neuron, equations
+from snn_gym.program.neurons import NEURONS, name_of
+from snn_gym.storage import dump_tensors, load_arrays, write_bytes_atomic
+
+Array = NDArray[np.float32]
+Activation = Literal["tanh", "relu"]
+"""Activation of an ANN's units."""
+Operator = Literal["linear"]
+"""What a layer does with its inputs: ``linear`` is a product with a matrix of weights."""
+Encoder = Literal["constant", "spikes"]
+"""``constant``: the values of an observation are held as currents at all time steps; ``spikes``:
+an observation is a spike train (T, D), seen a time step at a time."""
+Execution = Literal["clocked"]
+"""``clocked``: all neurons are updated at every time step, in 32-bit floats."""
+Rule = Literal["argmax", "clip", "squash"]
+"""``argmax``: the action is the place of the largest output; ``clip``: outputs within ``low`` and
+``high``; ``squash``: ``low + (tanh(output) + 1) / 2 * (high - low)``."""
+
+MAX_BYTES = 1 << 26
+"""Largest file that is read."""
+_KEY = "snn_gym.program"
+"""Key of a program's names in the header of its file."""
+
+
+@dataclass(frozen=True, eq=False)
+class Normaliser:
+    """Standardisation of observations: ``clip((x - mean) / std)``."""
+
+    mean: Array
+    """(D,)"""
+    std: Array
+    """(D,), above 0."""
+    clip: float
+    """Standardised values are within [-clip, clip]."""
+
+    def __post_init__(self) -> None:
+        """Refuse statistics that do not fit each other."""
+        if self.mean.shape != self.std.shape or self.mean.ndim != 1:
+            raise ValueError(
+                f"the normaliser has means of shape {self.mean.shape} and deviations of "
+                f"{self.std.shape}; expected one of each for every input"
+            )
+        if not (np.all(self.std > 0) and self.clip > 0):
+            raise ValueError("the normaliser's deviations and its clip must be above 0")
+
+
+@dataclass(frozen=True, eq=False)
+class NeuronLayer:
+    """Layer of spiking neurons with its synapses."""
+
+    neuron: type[Neuron]
+    """Text of the neurons."""
+    constants: Array
+    """(P,), the constants of its equations, in their order."""
+    weights: Array
+    """(D, N): row d has the synapses from input d."""
+    biases: Array
+    """(N,)"""
+    recurrent: Array | None
+    """(N, N): row j has the synapses from neuron j, whose spikes arrive one time step later; None
+    for a layer without recurrence."""
+    rest: Array
+    """(S, N), the neuron's state variables at rest."""
+    operator: Operator = "linear"
+    """What weights do with inputs."""
+
+    def __post_init__(self) -> None:
+        """Refuse arrays that do not fit each other."""
+        text, size = equations(self.neuron), self.size
+        _check_weights(self.weights, self.biases, self.operator)
+        expected = {
+            "constants": (self.constants, (len(text.constants),)),
+            "rest": (self.rest, (len(text.state), size)),
+        }
+        if self.recurrent is not None:
+            expected["recurrent weights"] = (self.recurrent, (size, size))
+        for label, (array, shape) in expected.items():
+            if array.shape != shape:
+                raise ValueError(
+                    f"{label} of {size} neurons {self.neuron.__name__!r} have the shape "
+                    f"{array.shape}, expected {shape}"
+                )
+
+    @property
+    def size(self) -> int:
+        """Number of neurons N."""
+        return len(self.biases)
+
+    @property
+    def numbers(self) -> dict[str, float]:
+        """The constants by name."""
+        names = equations(self.neuron).constants
+        return dict(zip(names, self.constants.tolist(), strict=True))
+
+
+@dataclass(frozen=True, eq=False)
+class DenseLayer:
+    """Layer of an ANN."""
+
+    activation: Activation
+    """Activation of the units."""
+    weights: Array
+    """(D, N): row d has the weights of input d."""
+    biases: Array
+    """(N,)"""
+    operator: Operator = "linear"
+    """What weights do with inputs."""
+
+    def __post_init__(self) -> None:
+        """Refuse arrays that do not fit each other, and unknown names."""
+        _check_weights(self.weights, self.biases, self.operator)
+        _check_name("activation", self.activation, Activation)
+
+    @property
+    def size(self) -> int:
+        """Number of units N."""
+        return len(self.biases)
+
+
+@dataclass(frozen=True, eq=False)
+class Decoder:
+    """Linear readout of the last layer's spikes over the time steps of a decision."""
+
+    coefficients: Array
+    """(1 + S, T): row 0 weighs spikes for the readout, the others for S state variables."""
+    transition: Array
+    """(1 + S, S): what the state variables add to the readout and to their next values."""
+
+    def __post_init__(self) -> None:
+        """Refuse arrays that do not fit each other."""
+        rows = len(self.coefficients)
+        if self.coefficients.ndim != 2 or self.transition.shape != (rows, rows - 1):
+            raise ValueError(
+                f"the decoder has coefficients of shape {self.coefficients.shape} and a transition "
+                f"of {self.transition.shape}; expected (1 + S, T) and (1 + S, S)"
+            )
+
+    @property
+    def variables(self) -> int:
+        """State variables S of each neuron that it reads."""
+        return len(self.coefficients) - 1
+
+
+@dataclass(frozen=True, eq=False)
+class Head:
+    """Linear map from the last layer to the outputs."""
+
+    weights: Array
+    """(O, N)"""
+    biases: Array
+    """(O,)"""
+
+    def __post_init__(self) -> None:
+        """Refuse arrays that do not fit each other."""
+        if self.weights.ndim != 2 or self.biases.shape != self.weights.shape[:1]:
+            raise ValueError(
+                f"the head has weights of shape {self.weights.shape} and biases of "
+                f"{self.biases.shape}; expected (O, N) and (O,)"
+            )
+
+
+@dataclass(frozen=True, eq=False)
+class Choice:
+    """How outputs become an action."""
+
+    rule: Rule
+    """How."""
+    low: Array
+    """(O,) least values of continuous actions, else (0,)."""
+    high: Array
+    """(O,) greatest values of continuous actions, else (0,)."""
+
+    def __post_init__(self) -> None:
+        """Refuse unknown rules, and limits that do not fit each other."""
+        _check_name("choice", self.rule, Rule)
+        if self.low.shape != self.high.shape or self.low.ndim != 1:
+            raise ValueError(
+                f"actions have limits of the shapes {self.low.shape} and {self.high.shape}; "
+                "expected one of each for every output"
+            )
+
+    @property
+    def discrete(self) -> bool:
+        """Whether the action is a number of a list."""
+        return self.rule == "argmax"
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Program:
+    """An acting network, spiking or not.
+
+    Raises:
+        ValueError: Parts do not fit each other, or a name is unknown; the message says which.
+    """
+
+    inputs: int
+    """Values D of an observation, or channels of a spike train."""
+    encoder: Encoder
+    """How observations enter the first layer."""
+    normaliser: Normaliser | None
+    """Standardisation of observations; None for none."""
+    layers: tuple[NeuronLayer | DenseLayer, ...]
+    """Hidden layers, input side first: all of neurons, or all of an ANN's units."""
+    time_steps: int
+    """Time steps T of a decision; 1 of an ANN."""
+    decoder: Decoder | None
+    """Readout of spikes; None of an ANN."""
+    head: Head
+    """Map to the outputs."""
+    choice: Choice
+    """How outputs become an action."""
+    stateful: bool = False
+    """Whether neurons go on from the state that the last decision left, until an episode ends."""
+    execution: Execution = "clocked"
+    """How the network runs."""
+
+    def __post_init__(self) -> None:
+        """Refuse parts that do not fit each other, and unknown names."""
+        _check_name("encoder", self.encoder, Encoder)
+        _check_name("execution", self.execution, Execution)
+        kinds = {type(layer) for layer in self.layers}
+        if kinds not in ({NeuronLayer}, {DenseLayer}):
+            found = ", ".join(sorted(x.__name__ for x in kinds)) or "none"
+            raise ValueError(f"layers are all NeuronLayer or all DenseLayer, got {found}")
+        if self.spiking != (self.decoder is not None):
+            raise ValueError("a program of neurons has a decoder, and an ANN has none")
+        _check_ann_or_decoder(self)
+        _check_sizes(self)
+
+    @property
+    def spiking(self) -> bool:
+        """Whether its layers are of spiking neurons."""
+        return isinstance(self.layers[0], NeuronLayer)
+
+    @property
+    def neurons(self) -> tuple[NeuronLayer, ...]:
+        """Its layers of spiking neurons: all of them, or none."""
+        return tuple(x for x in self.layers if isinstance(x, NeuronLayer))
+
+    @property
+    def dense(self) -> tuple[DenseLayer, ...]:
+        """Its layers of an ANN: all of them, or none."""
+        return tuple(x for x in self.layers if isinstance(x, DenseLayer))
+
+    @property
+    def spike_input(self) -> bool:
+        """Whether observations are spike trains."""
+        return self.encoder == "spikes"
+
+    @property
+    def readout(self) -> Decoder:
+        """The decoder of a spiking program.
+
+        Raises:
+            ValueError: It is an ANN.
+        """
+        if self.decoder is None:
+            raise ValueError("an ANN has no decoder; give a program of spiking neurons")
+        return self.decoder
+
+    @property
+    def observation_size(self) -> int:
+        """Numbers of an observation."""
+        return self.inputs * (self.time_steps if self.spike_input else 1)
+
+    @property
+    def outputs(self) -> int:
+        """Outputs O of the head."""
+        return len(self.head.biases)
+
+    @property
+    def sizes(self) -> tuple[int, ...]:
+        """Neurons or units of each hidden layer."""
+        return tuple(layer.size for layer in self.layers)
+
+    @property
+    def recurrent(self) -> bool:
+        """Whether a layer has recurrent synapses."""
+        return any(layer.recurrent is not None for layer in self.neurons)
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the program to one safetensors file; its names stand in the header, as JSON.
+
+        Args:
+            path: File to write.
+        """
+        write_bytes_atomic(path, dump_tensors(_arrays(self), {_KEY: json.dumps(_described(self))}))
+
+    @staticmethod
+    def load(path: str | os.PathLike[str]) -> Program:
+        """Read a program; the file is not trusted.
+
+        Args:
+            path: A file that ``save`` wrote.
+
+        Raises:
+            ValueError: It is no such file, or its parts do not fit each other.
+        """
+        arrays, header = load_arrays(path, max_bytes=MAX_BYTES)
+        where = Path(path).name
+        if _KEY not in header:
+            raise ValueError(f"{where} holds no program; give a file that Program.save wrote")
+        try:
+            described = from_mapping(_Description, json.loads(header[_KEY]), "program")
+            return _program(described, arrays)
+        except (ValueError, RecursionError) as error:
+            raise ValueError(f"{where}: {error}") from error
+
+
+def _check_name(what: str, name: Any, known: Any) -> None:
+    if name not in get_args(known):
+        raise ValueError(f"{what} {name!r} is unknown; known: {', '.join(get_args(known))}")
+
+
+def _check_weights(weights: Array, biases: Array, operator: Operator) -> None:
+    _check_name("operator", operator, Operator)
+    if weights.ndim != 2 or weights.shape[1:] != biases.shape:
+        raise ValueError(
+            f"a layer has weights of shape {weights.shape} and biases of {biases.shape}; expected "
+            "(D, N) and (N,)"
+        )
+
+
+def _check_ann_or_decoder(program: Program) -> None:
+    steps = 1 if program.decoder is None else program.decoder.coefficients.shape[1]
+    if program.time_steps != steps:
+        raise ValueError(
+            f"time_steps is {program.time_steps}, and the decoder reads {steps}; expected as many"
+        )
+    if program.decoder is None and (program.spike_input or program.stateful):
+        raise ValueError("an ANN takes values and carries no state; set encoder='constant'")
+
+
+def _check_sizes(program: Program) -> None:
+    fan_in = program.inputs
+    if program.normaliser is not None and len(program.normaliser.mean) != fan_in:
+        raise ValueError(
+            f"the normaliser has {len(program.normaliser.mean)} values, expected {fan_in}"
+        )
+    for number, layer in enumerate(program.layers, start=1):
+        if len(layer.weights) != fan_in:
+            raise ValueError(f"layer {number} has {len(layer.weights)} inputs, expected {fan_in}")
+        fan_in = layer.size
+    if program.head.weights.shape[1] != fan_in:
+        raise ValueError(
+            f"the head reads {program.head.weights.shape[1]} values, expected {fan_in}"
+        )
+    expected = 0 if program.choice.discrete else program.outputs
+    if len(program.choice.low) != expected:
+        raise ValueError(
+            f"actions have {len(program.choice.low)} limits, expected {expected} for "
+            f"{program.choice.rule!r}"
+        )
+
+
+# ---- files --------------------------------------------------------------------------------------
+@dataclass(frozen=True, kw_only=True)
+class _Unit(Config):
+    """Names of a layer in a file."""
+
+    operator: Operator
+    """What weights do with inputs."""
+    neuron: str | None = None
+    """Registered name of its neurons; None of an ANN."""
+    activation: Activation | None = None
+    """Activation of an ANN's units; None of neurons."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Description(Config):
+    """Names and numbers of a program in a file, beside its arrays."""
+
+    format: Literal["snn_gym.program/1"]
+    """Version of this schema."""
+    inputs: Count
+    """Values of an observation, or channels of a spike train."""
+    encoder: Encoder
+    """How observations enter the first layer."""
+    clip: float | None
+    """Limit of standardised observations; None for no normaliser."""
+    layers: Annotated[tuple[_Unit, ...], Length(1, 1000)]
+    """Hidden layers, input side first."""
+    time_steps: Count
+    """Time steps of a decision."""
+    rule: Rule
+    """How outputs become an action."""
+    stateful: bool
+    """Whether a state is carried."""
+    execution: Execution
+    """How the network runs."""
+
+
+def _described(program: Program) -> dict[str, Any]:
+    """Return what a file says of a program beside its arrays."""
+    units = [
+        _Unit(operator=x.operator, neuron=_registered(x.neuron))
+        if isinstance(x, NeuronLayer)
+        else _Unit(operator=x.operator, activation=x.activation)
+        for x in program.layers
+    ]
+    description = _Description(
+        format="snn_gym.program/1",
+        inputs=program.inputs,
+        encoder=program.encoder,
+        clip=None if program.normaliser is None else program.normaliser.clip,
+        layers=tuple(units),
+        time_steps=program.time_steps,
+        rule=program.choice.rule,
+        stateful=program.stateful,
+        execution=program.execution,
+    )
+    return to_mapping(description)
+
+
+def _registered(neuron: type[Neuron]) -> str:
+    name = name_of(neuron)
+    if NEURONS.get(name) is not neuron:
+        raise ValueError(
+            f"neuron {name!r} is not registered, and files hold names and no code; call "
+            "snn_gym.spiking.register_neuron first"
+        )
+    return name
+
+
+def _arrays(program: Program) -> dict[str, Array]:
+    """Return the arrays of a program by name."""
+    found = {
+        "head.weights": program.head.weights,
+        "head.biases": program.head.biases,
+        "choice.low": program.choice.low,
+        "choice.high": program.choice.high,
+    }
+    if program.normaliser is not None:
+        found["normaliser.mean"] = program.normaliser.mean
+        found["normaliser.std"] = program.normaliser.std
+    if program.decoder is not None:
+        found["decoder.coefficients"] = program.decoder.coefficients
+        found["decoder.transition"] = program.decoder.transition
+    for number, layer in enumerate(program.layers, start=1):
+        own = {"weights": layer.weights, "biases": layer.biases}
+        if isinstance(layer, NeuronLayer):
+            own |= {"constants": layer.constants, "rest": layer.rest}
+            if layer.recurrent is not None:
+                own["recurrent"] = layer.recurrent
+        found |= {f"layers.{number}.{name}": array for name, array in own.items()}
+    return found
+
+
+class _Taken:
+    """Arrays of a file, each of which is taken once."""
+
+    def __init__(self, arrays: Mapping[str, NDArray[Any]]) -> None:
+        self._left = dict(arrays)
+
+    def __call__(self, name: str) -> Array:
+        """Return an array that has to be there."""
+        found = self.optional(name)
+        if found is None:
+            raise ValueError(f"array {name} is missing")
+        return found
+
+    def optional(self, name: str) -> Array | None:
+        """Return an array, or None."""
+        found = self._left.pop(name, None)
+        if found is not None and (found.dtype != np.float32 or not np.isfinite(found).all()):
+            raise ValueError(f"array {name} must hold finite float32, got {found.dtype}")
+        return found
+
+    def check_empty(self) -> None:
+        """Refuse arrays that nothing took."""
+        if self._left:
+            raise ValueError(f"arrays {', '.join(sorted(self._left))} belong to no part")
+
+
+def _program(described: _Description, arrays: Mapping[str, NDArray[Any]]) -> Program:
+    take, clip = _Taken(arrays), described.clip
+    layers = tuple(
+        _layer(unit, f"layers.{number}", take)
+        for number, unit in enumerate(described.layers, start=1)
+    )
+    decoder, spiking = None, described.layers[0].neuron is not None
+    if spiking:
+        decoder = Decoder(take("decoder.coefficients"), take("decoder.transition"))
+    scaling = None
+    if clip is not None:
+        scaling = Normaliser(take("normaliser.mean"), take("normaliser.std"), clip)
+    made = Program(
+        inputs=described.inputs,
+        encoder=described.encoder,
+        normaliser=scaling,
+        layers=layers,
+        time_steps=described.time_steps,
+        decoder=decoder,
+        head=Head(take("head.weights"), take("head.biases")),
+        choice=Choice(described.rule, take("choice.low"), take("choice.high")),
+        stateful=described.stateful,
+        execution=described.execution,
+    )
+    take.check_empty()
+    return made
+
+
+def _layer(unit: _Unit, name: str, take: _Taken) -> NeuronLayer | DenseLayer:
+    weights, biases = take(f"{name}.weights"), take(f"{name}.biases")
+    if (unit.neuron is None) == (unit.activation is None):
+        raise ValueError(f"{name} must name either a neuron or an activation")
+    if unit.neuron is None:
+        assert unit.activation is not None  # as was just checked
+        return DenseLayer(unit.activation, weights, biases, unit.operator)
+    if unit.neuron not in NEURONS:
+        raise ValueError(
+            f"neuron {unit.neuron!r} is not registered; registered: {', '.join(NEURONS)}; call "
+            "register_neuron first"
+        )
+    constants, rest = take(f"{name}.constants"), take(f"{name}.rest")
+    recurrent = take.optional(f"{name}.recurrent")
+    return NeuronLayer(
+        NEURONS[unit.neuron], constants, weights, biases, recurrent, rest, unit.operator
+    )

@@ -1,0 +1,362 @@
+"""Programs: what a policy acts by as one value, its file, its meaning, its smaller form."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from stable_baselines3 import DQN, PPO, SAC
+from stable_baselines3.common.utils import ConstantSchedule
+
+from snn_gym.export import program_of, to_c
+from snn_gym.policies import (
+    SpikingActorCriticPolicy,
+    StatefulActorCriticPolicy,
+    StockActorCriticPolicy,
+    StockDQNPolicy,
+    StockSACPolicy,
+)
+from snn_gym.program import (
+    Choice,
+    CompiledProgram,
+    Decoder,
+    DenseLayer,
+    Head,
+    NeuronLayer,
+    Normaliser,
+    Program,
+    compact,
+    decide,
+)
+from snn_gym.program.interpreter import rest_state
+from snn_gym.program.neurons import ALIF, IAF, LIFBox
+from snn_gym.storage import dump_tensors, load_tensors
+from tests.export.made import CHOSEN, SEEN, STATELESS, Compiled, build, needs_compiler, observe
+from tests.policies.firing import made_to_fire
+
+ZERO = np.zeros(1, np.float32)
+NONE = np.zeros(0, np.float32)
+DISCRETE = Choice("argmax", NONE, NONE)
+
+
+def row(*values: float) -> Any:
+    return np.array([values], np.float32)
+
+
+def one_neuron(**changes: Any) -> Program:
+    """One LIF-box neuron of gain 0.5 and threshold 1, whose outputs are its rate and 0.6."""
+    layer = NeuronLayer(
+        neuron=LIFBox,
+        constants=np.array([0.5, 1.0, 0.0, 0.0], np.float32),
+        weights=row(2.0),
+        biases=np.array([0.25], np.float32),
+        recurrent=None,
+        rest=np.zeros((1, 1), np.float32),
+    )
+    parts: dict[str, Any] = {
+        "inputs": 1,
+        "encoder": "constant",
+        "normaliser": Normaliser(ZERO + 1.0, ZERO + 2.0, 5.0),
+        "layers": (layer,),
+        "time_steps": 4,
+        "decoder": Decoder(np.full((1, 4), 0.25, np.float32), np.zeros((1, 0), np.float32)),
+        "head": Head(np.array([[1.0], [0.0]], np.float32), np.array([0.0, 0.6], np.float32)),
+        "choice": DISCRETE,
+    }
+    return Program(**{**parts, **changes})
+
+
+def test_a_decision_is_that_worked_by_hand() -> None:
+    # 3 is standardised to 1: the current is 2.25. From 0 the potential is 1.125 at the first time
+    # step, fires and is reset, and so at all others: a rate of 1. Of -5, which is -3, the current
+    # is -5.75, and nothing fires.
+    made = decide(one_neuron(), row(3.0).T)
+    assert made.spikes[0].ravel().tolist() == [1, 1, 1, 1]
+    np.testing.assert_array_equal(made.outputs, [[1.0, np.float32(0.6)]])
+    assert made.actions.tolist() == [0]
+    assert decide(one_neuron(), row(-5.0).T).actions.tolist() == [1]
+    # 2 is 0.5: the current 1.25 takes the potential to 0.625, 0.9375, 1.09375, which fires, 0.625.
+    slower = decide(one_neuron(stateful=True), row(2.0).T)
+    assert slower.spikes[0].ravel().tolist() == [0, 0, 1, 0]
+    assert slower.state.tolist() == [[0.625]]
+    # From 0.625 the second time step fires, and so does the fourth but two: 0.9375, 1.09375.
+    onward = decide(one_neuron(stateful=True), row(2.0).T, slower.state)
+    assert onward.spikes[0].ravel().tolist() == [0, 1, 0, 0]
+
+
+def test_continuous_actions_are_clipped_or_squashed() -> None:
+    low, high = np.array([-1.0, 0.0], np.float32), np.array([0.5, 4.0], np.float32)
+    clipped = decide(one_neuron(choice=Choice("clip", low, high)), row(3.0).T)
+    np.testing.assert_array_equal(clipped.actions, [[0.5, np.float32(0.6)]])
+    squashed = decide(one_neuron(choice=Choice("squash", low, high)), row(3.0).T)
+    expected = [-1 + 1.5 * (np.tanh(1.0) + 1) / 2, 4 * (np.tanh(0.6) + 1) / 2]
+    np.testing.assert_allclose(squashed.actions, [expected], rtol=1e-6)
+
+
+@pytest.mark.parametrize(("kind", "seen", "chosen", "network"), STATELESS)
+def test_policies_interpreter_and_compiled_call_decide_alike(
+    kind: type[Any], seen: str, chosen: str, network: dict[str, Any]
+) -> None:
+    policy, observations = build(kind, seen, chosen, **network), observe(seen, 60)
+    program = policy.program()
+    expected = policy.predict(observations, deterministic=True)[0]
+    read = decide(program, observations)
+    np.testing.assert_allclose(read.actions.reshape(expected.shape), expected, rtol=1e-4, atol=1e-5)
+    rows = observations.reshape(len(observations), -1).astype(np.float32)
+    fast = CompiledProgram(program).outputs(rows)
+    np.testing.assert_allclose(fast, read.outputs, rtol=1e-4, atol=1e-5)
+    assert all(x.any() for x in read.spikes)
+
+
+@pytest.mark.parametrize(
+    "network",
+    [{}, {"recurrent": True}, {"decoder": "last_voltage"}, {"neuron": "lif", "recurrent": True}],
+)
+def test_a_state_is_carried_as_by_predict(network: dict[str, Any]) -> None:
+    policy = build(StatefulActorCriticPolicy, **network)
+    program, state, read = policy.program(), None, None
+    for observations in observe("analogue", 60).reshape(6, 10, -1):
+        actions, state = policy.predict(observations, state, deterministic=True)
+        made = decide(program, observations, read)
+        read, carried = made.state, rest_state(program, 10) if read is None else read.copy()
+        outputs = CompiledProgram(program).outputs(observations, carried)
+        np.testing.assert_allclose(outputs, made.outputs, rtol=1e-4, atol=1e-5)
+        np.testing.assert_allclose(carried, read, rtol=1e-4, atol=1e-5)
+        np.testing.assert_array_equal(made.actions, actions)
+        np.testing.assert_allclose(read, state[0], rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("neuron", ["lif_box", "lif", "iaf", "alif", "iaf_soft"])
+@pytest.mark.parametrize("recurrent", [False, True])
+def test_a_file_holds_all_of_it(neuron: str, recurrent: bool, tmp_path: Path) -> None:
+    policy = build(SpikingActorCriticPolicy, neuron=neuron, recurrent=recurrent)
+    before, observations = policy.program(), observe("analogue", 20)
+    before.save(tmp_path / "agent.safetensors")
+    after = Program.load(tmp_path / "agent.safetensors")
+    assert after.layers[0].neuron is before.layers[0].neuron  # type: ignore[union-attr]
+    one, other = decide(before, observations), decide(after, observations)
+    np.testing.assert_array_equal(one.outputs, other.outputs)
+    after.save(tmp_path / "again.safetensors")
+    first, second = ((tmp_path / f"{x}.safetensors").read_bytes() for x in ("agent", "again"))
+    assert first == second
+
+
+def test_an_ann_is_a_program_too_and_has_a_file(tmp_path: Path) -> None:
+    policy: Any = SpikingActorCriticPolicy(
+        SEEN["analogue"], CHOSEN["continuous"], ConstantSchedule(0.1),
+        network={"hidden_sizes": [30, 7]}, spiking_actor=False,
+    )  # fmt: skip
+    program, observations = made_to_fire(policy).program(), observe("analogue", 40)
+    program.save(tmp_path / "ann.safetensors")
+    for one in (program, Program.load(tmp_path / "ann.safetensors")):
+        found = decide(one, observations).actions
+        expected = policy.predict(observations, deterministic=True)[0]
+        np.testing.assert_allclose(found.reshape(expected.shape), expected, rtol=1e-5, atol=1e-6)
+
+
+@needs_compiler
+@pytest.mark.parametrize(
+    ("algorithm", "policy", "env_id"),
+    [
+        (PPO, StockActorCriticPolicy, "CartPole-v1"),
+        (DQN, StockDQNPolicy, "CartPole-v1"),
+        (SAC, StockSACPolicy, "Pendulum-v1"),
+    ],
+)
+def test_policies_of_stable_baselines3_are_programs(
+    algorithm: Any, policy: Any, env_id: str, tmp_path: Path
+) -> None:
+    model = algorithm(policy, env_id, seed=0, policy_kwargs={"network": {"hidden_sizes": [9, 5]}})
+    space = model.observation_space
+    space.seed(0)
+    observations = np.stack([np.clip(space.sample(), -3, 3) for _ in range(20)])
+    expected = model.predict(observations, deterministic=True)[0]
+    read = decide(program_of(model), observations).actions
+    np.testing.assert_allclose(read.reshape(expected.shape), expected, rtol=1e-5, atol=1e-6)
+    compiled = Compiled(to_c(model, tmp_path), program_of(model))
+    steps = np.stack([compiled.step(x) for x in observations])
+    np.testing.assert_allclose(steps.reshape(expected.shape), expected, rtol=1e-5, atol=1e-6)
+
+
+def test_a_program_is_a_copy() -> None:
+    policy, observations = build(SpikingActorCriticPolicy), observe("analogue", 20)
+    program = policy.program()
+    before = decide(program, observations).outputs
+    with torch.no_grad():
+        for parameter in policy.parameters():
+            parameter.neg_()
+    np.testing.assert_array_equal(decide(program, observations).outputs, before)
+
+
+# ---- refused ------------------------------------------------------------------------------------
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"encoder": "rate"}, "encoder 'rate' is unknown; known: constant, spikes"),
+        ({"execution": "event"}, "execution 'event' is unknown; known: clocked"),
+        ({"inputs": 2}, "the normaliser has 1 values, expected 2"),
+        ({"normaliser": None, "inputs": 2}, "layer 1 has 1 inputs, expected 2"),
+        ({"time_steps": 3}, "time_steps is 3, and the decoder reads 4"),
+        ({"decoder": None}, "a program of neurons has a decoder, and an ANN has none"),
+        ({"head": Head(row(1.0, 2.0), ZERO)}, "the head reads 2 values, expected 1"),
+        ({"choice": Choice("clip", ZERO, ZERO)}, "actions have 1 limits, expected 2 for 'clip'"),
+        ({"layers": ()}, "layers are all NeuronLayer or all DenseLayer, got none"),
+    ],
+)
+def test_parts_that_do_not_fit_are_named(changes: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        one_neuron(**changes)
+
+
+def test_unknown_names_and_wrong_shapes_of_parts_are_named() -> None:
+    layer = one_neuron().neurons[0]
+    with pytest.raises(ValueError, match="operator 'convolution' is unknown; known: linear"):
+        replace(layer, operator="convolution")  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match=r"rest of 1 neurons 'ALIF' have the shape \(1, 1\)"):
+        replace(layer, neuron=ALIF, constants=np.zeros(7, np.float32))
+    with pytest.raises(
+        ValueError, match=r"constants of 1 neurons 'LIFBox' have .* expected \(4,\)"
+    ):
+        replace(layer, constants=ZERO)
+    with pytest.raises(ValueError, match=r"recurrent weights of 1 neurons .* expected \(1, 1\)"):
+        replace(layer, recurrent=row(1.0, 2.0))
+    with pytest.raises(ValueError, match="activation 'gelu' is unknown; known: tanh, relu"):
+        DenseLayer("gelu", row(1.0), ZERO)  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="deviations and its clip must be above 0"):
+        Normaliser(ZERO, ZERO, 5.0)
+    with pytest.raises(ValueError, match="choice 'sample' is unknown"):
+        Choice("sample", NONE, NONE)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        ("layers.1.weights", None, "array layers.1.weights is missing"),
+        ("layers.1.more", ZERO, "arrays layers.1.more belong to no part"),
+        ("head.biases", np.zeros(2), "array head.biases must hold finite float32, got float64"),
+        ("head.biases", np.full(2, np.nan, np.float32), "head.biases must hold finite float32"),
+        ("head.biases", ZERO, r"weights of shape \(2, 1\) and biases of \(1,\)"),
+    ],
+)
+def test_files_of_strangers_are_checked(
+    name: str, value: Any, message: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "agent.safetensors"
+    one_neuron().save(path)
+    tensors, header = load_tensors(path, max_bytes=10**6)
+    arrays = {key: tensor.numpy() for key, tensor in tensors.items() if key != name}
+    if value is not None:
+        arrays[name] = value
+    path.write_bytes(dump_tensors(arrays, header))
+    with pytest.raises(ValueError, match=f"agent.safetensors: .*{message}"):
+        Program.load(path)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"format": "snn_gym.program/2"}, "format"),
+        ({"execution": "event"}, "execution"),
+        ({"code": "import os"}, "unknown"),
+        ({"time_steps": 0}, "time_steps"),
+    ],
+)
+def test_names_of_strangers_are_checked(
+    change: dict[str, Any], message: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "agent.safetensors"
+    one_neuron().save(path)
+    tensors, header = load_tensors(path, max_bytes=10**6)
+    (key,) = header
+    described = {**json.loads(header[key]), **change}
+    path.write_bytes(dump_tensors(tensors, {key: json.dumps(described)}))
+    with pytest.raises(ValueError, match=message):
+        Program.load(path)
+    path.write_bytes(dump_tensors(tensors, {key: json.dumps(described)[:-1]}))
+    with pytest.raises(ValueError, match=r"agent\.safetensors: "):
+        Program.load(path)
+    path.write_bytes(dump_tensors(tensors))
+    with pytest.raises(ValueError, match="holds no program"):
+        Program.load(path)
+
+
+def test_a_neuron_that_is_not_registered_has_no_file(tmp_path: Path) -> None:
+    class Own(IAF):
+        """A neuron without a name."""
+
+    layer = replace(one_neuron().neurons[0], neuron=Own, constants=np.ones(2, np.float32))
+    with pytest.raises(ValueError, match="neuron 'Own' is not registered"):
+        one_neuron(layers=(layer,)).save(tmp_path / "own.safetensors")
+    assert not list(tmp_path.iterdir())
+
+
+# ---- smaller ------------------------------------------------------------------------------------
+def chain(recurrent: bool) -> Program:
+    """Three neurons, of which the head reads the first; with a loop 2 -> 1 -> 0, and 0 -> 2."""
+    loop = np.zeros((3, 3), np.float32)
+    loop[1, 0], loop[2, 1] = 1.0, 1.0
+    layer = NeuronLayer(
+        LIFBox, np.array([0.5, 1.0, 0.0, 0.0], np.float32), np.ones((1, 3), np.float32),
+        np.arange(3, dtype=np.float32), loop if recurrent else None, np.zeros((1, 3), np.float32),
+    )  # fmt: skip
+    return one_neuron(layers=(layer,), head=Head(np.array([[1, 0, 0]], np.float32), ZERO))
+
+
+def test_neurons_without_effect_are_cut_and_those_that_drive_others_are_not() -> None:
+    assert compact(chain(recurrent=False)).sizes == (1,)
+    assert compact(chain(recurrent=False)).layers[0].biases.tolist() == [0.0]
+    assert compact(chain(recurrent=True)).sizes == (3,)
+    silent = replace(chain(recurrent=False), head=Head(np.zeros((1, 3), np.float32), ZERO))
+    assert compact(silent).sizes == (1,)  # a layer keeps one
+    fired = [np.array([True, False, True])]
+    # The second neuron was the third one's way to the first.
+    assert compact(chain(recurrent=True), fired).sizes == (1,)
+    with pytest.raises(ValueError, match=r"layers have \[3\] neurons, got masks of \[2\]"):
+        compact(chain(recurrent=True), [np.array([True, False])])
+
+
+@settings(max_examples=25, deadline=None)
+@given(seed=st.integers(0, 1000), zeros=st.floats(0.3, 0.95), recurrent=st.booleans())
+def test_a_compact_program_has_the_same_outputs(seed: int, zeros: float, recurrent: bool) -> None:
+    policy = build(SpikingActorCriticPolicy, recurrent=recurrent)
+    rng = np.random.default_rng(seed)
+    with torch.no_grad():
+        for name, parameter in policy.named_parameters():
+            if parameter.dim() == 2 and "critic" not in name:
+                gone = rng.random(tuple(parameter.shape)) < zeros
+                parameter[torch.from_numpy(gone)] = 0.0
+    program, observations = policy.program(), observe("analogue", 20)
+    small = compact(program)
+    before, after = decide(program, observations).outputs, decide(small, observations).outputs
+    np.testing.assert_allclose(after, before, rtol=1e-4, atol=1e-5)
+    assert sum(small.sizes) <= sum(program.sizes)
+    assert compact(small).sizes == small.sizes
+
+
+def test_units_of_an_ann_are_cut_alike() -> None:
+    dense = DenseLayer("relu", np.ones((1, 3), np.float32), np.arange(3, dtype=np.float32))
+    program = one_neuron(
+        layers=(dense,), decoder=None, time_steps=1,
+        head=Head(np.array([[0, 2, 0]], np.float32), ZERO),
+    )  # fmt: skip
+    small = compact(program)
+    assert small.sizes == (1,)
+    assert decide(small, row(3.0).T).outputs.tolist() == [[4.0]]  # 2 (1 + 1)
+
+
+def test_names_of_the_version_before_warn() -> None:
+    from snn_gym.export import portable, without_silent
+
+    policy = build(SpikingActorCriticPolicy)
+    with pytest.warns(DeprecationWarning, match=r"use model.policy.program\(\)"):
+        program = portable(policy)
+    fired = [np.ones(size, np.bool_) for size in program.sizes]
+    with pytest.warns(DeprecationWarning, match=r"use snn_gym.program.compact"):
+        assert without_silent(program, fired).sizes == program.sizes
