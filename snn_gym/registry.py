@@ -216,11 +216,16 @@ def load_environment_spec(env_id: str) -> EnvironmentSpec:
             f"environment {env_id!r} is unknown{hint} `snn-gym envs` lists the "
             f"{len(files) - len(flat_ids())} known ones"
         )
-    path = files[env_id]
+    return _spec_of(files[env_id]).at_level(unflattened_id(env_id))
+
+
+@functools.cache
+def _spec_of(path: Path) -> EnvironmentSpec:
+    """Return what a file describes."""
     spec = from_mapping(EnvironmentSpec, _read_toml(path), f"envs/{path.name}")
     if spec.name != path.stem:
         raise ValueError(f"envs/{path.name}: name is {spec.name!r}, expected {path.stem!r}")
-    return spec.at_level(unflattened_id(env_id))
+    return spec
 
 
 def load_spike_settings(env_id: str) -> SpikeSettings:

@@ -68,7 +68,9 @@ def test_what_it_writes_trains_is_saved_and_loads(kind, in_folder, capsys):
     assert (in_folder / "film.gif").exists()
 
 
-@pytest.mark.parametrize("kind", MADE)
+@pytest.mark.parametrize(
+    "kind", [pytest.param(x, marks=pytest.mark.slow) if x != "neuron" else x for x in MADE]
+)
 def test_a_fresh_process_finds_it_by_its_module(kind, in_folder, capsys):
     command = write(kind, capsys)
     words = [word for word in command if word not in ("--steps", "50000")]

@@ -94,7 +94,7 @@ print(*(str(x.message) for x in caught if "OpenBLAS" in str(x.message)), sep="\\
 """
 
 
-@pytest.mark.parametrize("first", ["numpy", "torch"])
+@pytest.mark.parametrize("first", ["numpy", pytest.param("torch", marks=pytest.mark.slow)])
 def test_a_recipe_under_other_kernels_warns_once_and_says_how_to_mend_it(
     first: str, left_alone: str
 ) -> None:
@@ -108,6 +108,7 @@ def test_a_recipe_under_other_kernels_warns_once_and_says_how_to_mend_it(
     assert used(f"import {first}, snn_gym\n{WRITTEN}", **asked) == ""
 
 
+@pytest.mark.slow
 def test_a_recipe_under_the_chosen_kernels_does_not_warn() -> None:
     assert used(f"import snn_gym, numpy, torch\n{WRITTEN}") == ""
     assert used(f"import numpy, snn_gym\n{WRITTEN}", **{openblas.VARIABLE: "Sandybridge"}) == ""

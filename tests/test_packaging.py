@@ -121,6 +121,7 @@ def test_the_wheel_works_beside_somebody_elses_folders(site, tmp_path):
     assert "name the folder with --leaderboard" in done.stderr
 
 
+@pytest.mark.slow
 def test_a_wheel_of_the_source_distribution_has_the_same(names, tmp_path):
     sdist = build("sdist", ROOT, tmp_path)
     with tarfile.open(sdist) as archive:
@@ -143,6 +144,7 @@ except ValueError as error:
 """
 
 
+@pytest.mark.slow
 def test_a_wheel_has_trained_agents_and_says_where_the_others_are(site, tmp_path):
     done = run_from(site, TRAINED, tmp_path)
     assert done.stderr == ""

@@ -63,7 +63,14 @@ def test_a_python_block_runs(block, few_updates, forgotten, capsys):
         assert capsys.readouterr().out.strip()
 
 
-@pytest.mark.parametrize("page", [page for page, text in PAGES.items() if commands(text)])
+@pytest.mark.parametrize(
+    "page",
+    [
+        page if page == "README.md" else pytest.param(page, marks=pytest.mark.slow)
+        for page, text in PAGES.items()
+        if commands(text)
+    ],
+)
 def test_the_commands_run_one_after_another(page, few_updates, forgotten, capsys, tmp_path):
     left_out = []
     for words in commands(PAGES[page]):

@@ -15,7 +15,7 @@ from snn_gym.scoring.errors import SubmissionError
 from snn_gym.scoring.origins import is_derived, parent_of, parents
 from snn_gym.scoring.results import Row, named, read_row, row_path, verified_weights
 from snn_gym.scoring.shipping import median_seed
-from snn_gym.scoring.terms import Unranked, read_terms
+from snn_gym.scoring.terms import Terms, Unranked, read_terms
 from snn_gym.spiking.costs import Costs
 from snn_gym.storage import StorageError
 from snn_gym.zoo import agent_ids, load_agent_spec
@@ -194,8 +194,9 @@ def list_trained(
     board = _board(leaderboard)
     groups = _groups(board)
     _check_names(agent, env_id, list(groups))
+    terms = read_terms(board)
     return tuple(
-        _read(board, *pair, groups)
+        _read(board, *pair, groups, terms)
         for pair in groups
         if agent in (None, pair[0]) and env_id in (None, pair[1])
     )
@@ -214,7 +215,7 @@ def twin_costs(agent: str, env_id: str, leaderboard: Path | None = None) -> Cost
     """
     twin = load_agent_spec(agent).twin if agent in agent_ids() else None
     board = _board(leaderboard)
-    trained = _read(board, twin or "", env_id, _groups(board))
+    trained = _read(board, twin or "", env_id, _groups(board), read_terms(board))
     return trained.row().costs if trained.rows else None
 
 
@@ -266,8 +267,13 @@ def _check_names(agent: str | None, env_id: str | None, pairs: list[tuple[str, s
 
 
 def _read(
-    board: Path, agent: str, env_id: str, groups: Mapping[tuple[str, str], list[Link]]
+    board: Path,
+    agent: str,
+    env_id: str,
+    groups: Mapping[tuple[str, str], list[Link]],
+    terms: Terms,
 ) -> TrainedAgent:
+    """Return what the table has of an agent on an environment."""
     links = groups.get((agent, env_id), [])
     # A wheel has a small part of the table, with the chain of all of it.
     partial = board == content_path("leaderboard") and checkout_root() is None
@@ -278,7 +284,7 @@ def _read(
     of_parents = [link for group in groups.values() for link in group if link.weights in made]
     there = [link for link in of_parents if not partial or (board / link.place).exists()]
     known = tuple(_verified(board, there))
-    terms, named = read_terms(board), parents(known)
+    named = parents(known)
     unranked = []
     for row in rows:
         parent = parent_of(row, named)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import os
 import warnings
@@ -255,7 +256,7 @@ def read_row(leaderboard: Path, path: Path, data: bytes) -> Row:
         SubmissionError: It does not fit the schema, or lies at another row's place.
     """
     where = printable(path.relative_to(leaderboard).as_posix())
-    row = parse_strict(Row, data, where=where, code="row")
+    row = _parsed(data, where)
     if row_path(leaderboard, row.agent, row.environment, row.seed) != path:
         raise SubmissionError(
             "row-schema",
@@ -263,6 +264,12 @@ def read_row(leaderboard: Path, path: Path, data: bytes) -> Row:
             "expected it at that row's own place; move it there",
         )
     return row
+
+
+@functools.lru_cache(maxsize=2048)
+def _parsed(data: bytes, where: str) -> Row:
+    """Return the row that bytes hold; a board is read several times by most commands."""
+    return parse_strict(Row, data, where=where, code="row")
 
 
 def check_is_new(leaderboard: Path, row_file: Path, content_sha256: str | None) -> None:

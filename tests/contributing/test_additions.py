@@ -27,6 +27,7 @@ ADDITIONS = {
     "image": ("snn_gym", "ppo-lif-pixel", "snn/LitPixel-v0", ""),
     "task": ("snn_gym", "recurrent-ppo-lsnn", "snn/SideReport-v0", ""),
 }
+SLOWEST = ("image", "task")
 MOST_LINES = {"neuron": 30, "encoder": 25, "algorithm": 50, "agent": 10, "image": 60, "task": 100}
 
 TRAINED = """
@@ -102,7 +103,10 @@ def test_an_addition_is_a_few_new_lines(name):
     assert lines <= MOST_LINES[name]
 
 
-@pytest.mark.parametrize("name", ADDITIONS)
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(x, marks=pytest.mark.slow) if x in SLOWEST else x for x in ADDITIONS],
+)
 def test_an_addition_is_trained_saved_and_loaded(name, checkout, tmp_path):
     shutil.copytree(HERE / name, checkout, dirs_exist_ok=True)
     module, agent, env_id, arguments = ADDITIONS[name]

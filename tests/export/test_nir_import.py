@@ -231,10 +231,14 @@ def test_the_hosts_file_is_what_the_host_says(tmp_path: Path) -> None:
     assert to_mapping(Host(**described)) == described
 
 
+NUMBERS = ("mean", "clip", "dt_s", "low")
 EXTREMES = (5e-324, 1e-40, 1e39, 1e308)
 
 
-@pytest.mark.parametrize("field", ["mean", "std", "clip", "dt_s", "low"])
+@pytest.mark.parametrize(
+    "field",
+    ["std", *(pytest.param(x, marks=pytest.mark.slow) for x in ("mean", "clip", "dt_s", "low"))],
+)
 def test_numbers_of_a_host_fit_32_bit_floats_or_are_refused(
     field: str, tmp_path: Path, recwarn: pytest.WarningsRecorder
 ) -> None:

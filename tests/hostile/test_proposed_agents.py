@@ -64,6 +64,7 @@ def checkout(tmp_path: Path) -> Path:
     return tmp_path
 
 
+@pytest.mark.slow
 def test_a_network_that_is_too_large_is_built_by_no_more_than_a_limited_process(
     checkout: Path,
 ) -> None:

@@ -96,7 +96,7 @@ def test_burn_in_is_replayed_as_it_was_played_though_statistics_change(kind):
     assert starts == [True, False, False, False]
 
 
-@pytest.mark.parametrize("kind", ["alif", "gru"])
+@pytest.mark.parametrize("kind", ["alif", pytest.param("gru", marks=pytest.mark.slow)])
 def test_it_remembers(kind):
     made = model(kind, n_envs=16, ent_coef=0.01, batch_size=160, n_epochs=8)
     made.learn(12_000)
@@ -240,6 +240,7 @@ def test_dict_observations_are_replayed_as_they_were_played(burn_in_steps):
     assert buffer.observations["asked"].any()
 
 
+@pytest.mark.slow
 def test_it_remembers_what_a_dict_showed(tmp_path):
     made = model("gru", in_parts(16), ent_coef=0.01, batch_size=160, n_epochs=8)
     made.learn(12_000)

@@ -37,6 +37,7 @@ def assert_reproduced(stated, returns, stated_episodes=STATED_EPISODES):
     assert np.mean(returns) == pytest.approx(stated, abs=4 * error + 5e-4 * max(1, abs(stated)))
 
 
+@pytest.mark.slow
 @every_native_id
 def test_random_scores_are_reproduced_by_other_episodes(env_id):
     reference = load_environment_spec(env_id).reference

@@ -43,6 +43,7 @@ from tests.scoring.test_retraining import read
 
 STEPS, UPDATES = 300, 20
 PAIRS = [("ppo-lif", "ppo-lif-dynamics", 1000), ("dqsn", "dqsn-dynamics", 1200)]
+SLOWEST = "dqsn-dynamics"
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -95,7 +96,11 @@ def board(pair: tuple[Template, Template], tmp_path: Path) -> Path:
     return tmp_path / "board"
 
 
-@pytest.mark.parametrize("names", PAIRS, ids=lambda names: names[1])
+@pytest.mark.parametrize(
+    "names",
+    [pytest.param(x, marks=pytest.mark.slow) if x[1] == SLOWEST else x for x in PAIRS],
+    ids=lambda names: names[1],
+)
 def test_a_derived_row_is_trained_again_from_its_parent(
     names: tuple[str, str, int], tmp_path: Path
 ) -> None:

@@ -145,6 +145,7 @@ def test_workers_end_with_the_sweep(tmp_path: Path) -> None:
     assert not Path(f"/proc/{children[0]}").exists()
 
 
+@pytest.mark.slow
 def test_the_command_says_what_comes_of_each_run(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -206,6 +207,7 @@ def test_time_left_follows_environment_steps() -> None:
     assert time_left(60.0, 100_000, 100_000) == "about 0 s"
 
 
+@pytest.mark.slow
 def test_a_terminal_names_the_runs_under_way(tmp_path: Path) -> None:
     plan = tmp_path / "plan.toml"
     plan.write_text(

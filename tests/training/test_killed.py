@@ -14,28 +14,33 @@ from snn_gym.storage import load_tensors
 from tests.training._runs import FEW_UPDATES, INTERVAL, STEPS, Killed, kill_at, results, run
 
 
+def slow(*case):
+    """Return a case that `make check-all` runs."""
+    return pytest.param(*case, marks=pytest.mark.slow)
+
+
 @pytest.mark.parametrize(
     ("agent", "env_id", "steps"),
     [
         ("ppo-lif", "CartPole-v1", STEPS),
         ("dqsn", "CartPole-v1", STEPS),
-        ("ppo-lif", "snn/CartPole-v1", STEPS),
-        ("a2c-lif", "CartPole-v1", STEPS),
-        ("qrdqn-lif", "CartPole-v1", STEPS),
+        slow("ppo-lif", "snn/CartPole-v1", STEPS),
+        slow("a2c-lif", "CartPole-v1", STEPS),
+        slow("qrdqn-lif", "CartPole-v1", STEPS),
         ("random-search", "CartPole-v1", STEPS),
-        ("accept-reject", "CartPole-v1", STEPS),
-        ("win-stay", "CartPole-v1", STEPS),
-        ("es", "CartPole-v1", 2 * STEPS),
+        slow("accept-reject", "CartPole-v1", STEPS),
+        slow("win-stay", "CartPole-v1", STEPS),
+        slow("es", "CartPole-v1", 2 * STEPS),
         ("cma-es", "CartPole-v1", 2 * STEPS),
         ("synapse-agents", "CartPole-v1", STEPS),
         ("local-actor-critic", "CartPole-v1", STEPS),
-        ("local-actor-critic", "Pendulum-v1", STEPS),
+        slow("local-actor-critic", "Pendulum-v1", STEPS),
         ("local-actor-critic-dynamics", "CartPole-v1", STEPS),
         ("sac-lif", "Pendulum-v1", 400),
-        ("sac-lif", "MountainCarContinuous-v0", 400),  # gSDE
+        slow("sac-lif", "MountainCarContinuous-v0", 400),  # gSDE
         ("recurrent-ppo-lsnn", "snn/CueAccumulation-v0", 3 * 2304),  # three rollouts
-        ("recurrent-ppo-lsnn", "snn/MaskedCartPole-v1", 2 * 4096),
-        ("recurrent-ppo-lsnn-eprop", "snn/CueAccumulation-v0", 2 * 2304),
+        slow("recurrent-ppo-lsnn", "snn/MaskedCartPole-v1", 2 * 4096),
+        slow("recurrent-ppo-lsnn-eprop", "snn/CueAccumulation-v0", 2 * 2304),
         ("recurrent-dqsn", "snn/CueAccumulation-v0", 2 * STEPS),
     ],
 )

@@ -31,6 +31,7 @@ def test_a_longer_pole_keeps_its_mass():
     assert task.polemass_length == task.masspole * task.length
 
 
+@pytest.mark.slow
 def test_what_is_left_of_a_brain_acts_as_one_whose_other_neurons_nothing_hears():
     model = make_agent("local-actor-critic", "CartPole-v1", 3, hidden_rate=1.0).learn(600)
     model.moments.first[:] = np.arange(model.moments.first.size)

@@ -49,6 +49,7 @@ def test_nothing_is_tuned_on_the_seeds_of_the_table():
     assert (SEEDS[0], SEEDS[-1], len(SEEDS)) == (700, 719, 20)
 
 
+@pytest.mark.slow
 def test_a_run_begins_where_its_start_says_and_uses_all_of_its_steps(monkeypatch):
     monkeypatch.setattr(module, "EVALUATION_EPISODES", 3)
     weights, make = [], module.make_agent
