@@ -39,7 +39,11 @@ def portable(model: BaseAlgorithm | BasePolicy | RawPolicy) -> Program:
     Args:
         model: As in ``program_of``.
     """
-    _warn("portable(model)", "model.policy.program()")
+    warnings.warn(
+        "portable(model) is deprecated since 1.0 and leaves in 1.2; use model.policy.program()",
+        DeprecationWarning,
+        stacklevel=2,
+    )
     return program_of(model)
 
 
@@ -50,9 +54,9 @@ def without_silent(program: Program, fired: Sequence[NDArray[np.bool_]]) -> Prog
         program: The program.
         fired: As in ``compact``.
     """
-    _warn("without_silent(agent, fired)", "snn_gym.program.compact(program, fired)")
+    warnings.warn(
+        "without_silent is deprecated since 1.0 and leaves in 1.2; use snn_gym.program.compact",
+        DeprecationWarning,
+        stacklevel=2,
+    )
     return compact(program, fired)
-
-
-def _warn(old: str, new: str) -> None:
-    warnings.warn(f"{old} is deprecated; use {new}", DeprecationWarning, stacklevel=3)
