@@ -1,13 +1,18 @@
 """Best actions of a policy by the compiled call of its program, without PyTorch.
 
 Between an observation and its action, PyTorch and Stable-Baselines3 cost several times what the
-network does. Spikes are those of PyTorch's way, bit for bit; outputs have the rounding of another
-order of sums.
+network does. Spikes are those of PyTorch's way, bit for bit; values of discrete actions have the
+rounding of another order of sums.
+
+Continuous actions are bits of a score, and rows of the results table hold for one arithmetic. So a
+spiking policy's head is read by numpy, as evaluator 5 does, and squashed actions and those of ANNs
+stay PyTorch's until the evaluator's version rises.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -18,12 +23,44 @@ from torch import Tensor, nn
 
 from snn_gym.program.compiled import CompiledProgram
 from snn_gym.program.decision_kernels import equal_at
-from snn_gym.program.network import Array
+from snn_gym.program.interpreter import chosen
+from snn_gym.program.network import Array, Choice, Head, Program
 
 _METHODS = ("_predict", "forward", "extract_features", "obs_to_tensor", "_network_inputs")
 """Methods between an observation and an action; a class of a user may have its own."""
 _PACKAGES = ("snn_gym.", "stable_baselines3.", "sb3_contrib.")
 Tensors = dict[str, Tensor | None]
+
+
+class Decider:
+    """A compiled program, and the head that reads its last layer apart from it.
+
+    Args:
+        program: The program.
+    """
+
+    def __init__(self, program: Program) -> None:
+        self._choice, self._head = program.choice, None if program.choice.discrete else program.head
+        if self._head is not None:
+            features = self._head.weights.shape[1]
+            nothing = np.zeros(features, np.float32)
+            limits = Choice("clip", nothing, nothing)
+            unread = Head(np.eye(features, dtype=np.float32), nothing)
+            program = replace(program, head=unread, choice=limits)
+        self._compiled = CompiledProgram(program)
+
+    def actions(self, observations: Array, states: Array | None = None) -> NDArray[Any]:
+        """Return the best actions, as ``CompiledProgram.actions``.
+
+        Args:
+            observations: (B, values) float32, in order.
+            states: As there.
+        """
+        outputs = self._compiled.outputs(observations, states)
+        if self._head is not None:
+            outputs = outputs @ self._head.weights.T
+            outputs += self._head.biases
+        return chosen(self._choice, outputs)
 
 
 class CompiledActing:
@@ -35,7 +72,7 @@ class CompiledActing:
 
     def __init__(self) -> None:
         self._parts: tuple[nn.Module | None, ...] = ()
-        self._compiled: CompiledProgram | None = None
+        self._decider: Decider | None = None
         self._modules: list[nn.Module] = []
         self._places: list[tuple[Tensors, str]] = []
         self._addresses = np.empty(0, np.int64)
@@ -50,8 +87,8 @@ class CompiledActing:
         """Leave out everything, for the same reason."""
         return CompiledActing, ()
 
-    def program_of(self, policy: Any) -> CompiledProgram | None:
-        """Return the program that a policy acts by now; None where PyTorch has to decide.
+    def decider_of(self, policy: Any) -> Decider | None:
+        """Return what a policy acts by now; None where PyTorch has to decide.
 
         Args:
             policy: A policy of snn_gym, always the same.
@@ -61,16 +98,16 @@ class CompiledActing:
             a is b for a, b in zip(parts, self._parts, strict=True)
         )
         if not known:
-            self._parts, self._compiled = parts, None
+            self._parts = parts
             self._modules = [x for part in parts if part is not None for x in part.modules()]
             self._places = list(_places(self._modules))
             self._read(policy)
-        elif self._compiled is not None and not self._is_current():
+        elif self._decider is not None and not self._is_current():
             self._read(policy)
         # A hook of anyone's has to be called.
         if any(x._forward_hooks or x._forward_pre_hooks for x in self._modules):
             return None
-        return self._compiled
+        return self._decider
 
     def _is_current(self) -> bool:
         addresses = [tensors[name].data_ptr() for tensors, name in self._places]  # type: ignore[union-attr]
@@ -81,14 +118,17 @@ class CompiledActing:
 
     def _read(self, policy: Any) -> None:
         """Make the program of the parts as they are."""
-        self._compiled = None
+        self._decider = None
         tensors: list[Tensor] = [found[name] for found, name in self._places]  # type: ignore[misc]
         if not (_is_plain(policy) and all(map(_is_readable, tensors))):
             return
         try:
-            self._compiled = CompiledProgram(policy.program())
+            program = policy.program()
         except ValueError:  # a part has no form outside of PyTorch
             return
+        if not (program.choice.discrete or _is_read_by_numpy(policy, program)):
+            return
+        self._decider = Decider(program)
         flat = [x.detach().numpy().reshape(-1) for x in tensors]
         self._addresses = np.array([x.data_ptr() for x in tensors], np.int64)
         self._sizes = np.array([x.size for x in flat], np.int64)
@@ -102,6 +142,12 @@ def _places(modules: list[nn.Module]) -> Iterator[tuple[Tensors, str]]:
             for name, tensor in tensors.items():
                 if tensor is not None and tensor.dtype == torch.float32:
                     yield tensors, name  # type: ignore[misc]
+
+
+def _is_read_by_numpy(policy: Any, program: Program) -> bool:
+    """Tell whether a program's continuous actions are those of the evaluator's arithmetic."""
+    plain = program.spiking and program.choice.rule == "clip" and not program.stateful
+    return plain and type(policy._readout()) is nn.Linear
 
 
 def _is_readable(tensor: Tensor) -> bool:

@@ -16,7 +16,7 @@ from stable_baselines3.common.torch_layers import BaseFeaturesExtractor
 from stable_baselines3.common.type_aliases import Schedule
 from torch import Tensor, nn
 
-from snn_gym.policies._acting import CompiledActing, as_taken, rows_of
+from snn_gym.policies._acting import CompiledActing, Decider, as_taken, rows_of
 from snn_gym.policies._behaviour import Behaviour
 from snn_gym.policies._gated import Gated
 from snn_gym.policies._networks import (
@@ -38,7 +38,6 @@ from snn_gym.policies._observations import (
 from snn_gym.policies._optimiser import choose_adam
 from snn_gym.policies._pairing import check_pairing
 from snn_gym.policies._program import read_program
-from snn_gym.program.compiled import CompiledProgram
 from snn_gym.program.network import Program
 from snn_gym.spiking.assembly import todays_names
 from snn_gym.spiking.bookkeeping import full_state
@@ -360,14 +359,14 @@ class SpikingPolicyMixin(Behaviour):
                 "one; pass state=None, or train with StatefulPPO or StatefulDQN"
             )
         rows = rows_of(observation, self.observation_space) if deterministic else None
-        compiled = None if rows is None else self._compiled()
-        if rows is None or compiled is None:
+        decider = None if rows is None else self._decider()
+        if rows is None or decider is None:
             chosen: tuple[np.ndarray[Any, Any], None] = self.predict_by_torch(
                 observation, state, episode_start, deterministic
             )
             return chosen
         self._stop_training()
-        actions = compiled.actions(rows)
+        actions = decider.actions(rows)
         return as_taken(actions, observation, self.observation_space, self.action_space), None  # type: ignore[arg-type]
 
     def predict_by_torch(
@@ -390,12 +389,12 @@ class SpikingPolicyMixin(Behaviour):
         finally:
             self._predicting = False
 
-    def _compiled(self) -> CompiledProgram | None:
-        """Return the compiled program of the policy as it is, None where there is none."""
+    def _decider(self) -> Decider | None:
+        """Return what the policy acts by without PyTorch, None where that is not known."""
         acting: CompiledActing | None = self.__dict__.get("_compiled_acting")
         if acting is None:
             acting = self._compiled_acting = CompiledActing()
-        return acting.program_of(self)
+        return acting.decider_of(self)
 
     def _stop_training(self) -> None:
         """Switch to acting, as every prediction does, and change nothing else."""

@@ -155,14 +155,14 @@ class StatefulPolicyMixin(SpikingPolicyMixin):
         """
         self._stop_training()
         rows = rows_of(observation, self.observation_space) if deterministic else None
-        compiled = None if rows is None else self._compiled()
-        if rows is None or compiled is None:
+        decider = None if rows is None else self._decider()
+        if rows is None or decider is None:
             chosen: tuple[NDArray[Any], State | None] = self.predict_by_torch(
                 observation, state, episode_start, deterministic
             )
             return chosen
         states = self._carried(state, episode_start, len(rows)).numpy().copy()
-        actions = compiled.actions(rows, states)
+        actions = decider.actions(rows, states)
         return as_taken(actions, observation, self.observation_space, self.action_space), (states,)  # type: ignore[arg-type]
 
     def predict_by_torch(
