@@ -1,8 +1,8 @@
 """Best actions of a policy by the compiled call of its program, without PyTorch.
 
 Between an observation and its action, PyTorch and Stable-Baselines3 cost several times what the
-network does. Spikes are those of PyTorch's way, bit for bit; values of discrete actions have the
-rounding of another order of sums.
+network does. Spikes are those of PyTorch's way, bit for bit. Values of discrete actions have the
+rounding of another order of sums: where two are so close that this may matter, PyTorch decides.
 
 Continuous actions are bits of a score, and rows of the results table hold for one arithmetic. So a
 spiking policy's head is read by numpy, as evaluator 5 does, and squashed actions and those of ANNs
@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from snn_gym.program.compiled import CompiledProgram
-from snn_gym.program.decision_kernels import equal_at
+from snn_gym.program.decision_kernels import choose, equal_at
 from snn_gym.program.interpreter import chosen
 from snn_gym.program.network import Array, Choice, Head, Program
 
@@ -30,6 +30,8 @@ _METHODS = ("_predict", "forward", "extract_features", "obs_to_tensor", "_networ
 """Methods between an observation and an action; a class of a user may have its own."""
 _PACKAGES = ("snn_gym.", "stable_baselines3.", "sb3_contrib.")
 Tensors = dict[str, Tensor | None]
+_CLOSE = 3e-5
+"""Share of one plus their size by which values have to differ for rounding not to matter."""
 
 
 class Decider:
@@ -49,17 +51,19 @@ class Decider:
             program = replace(program, head=unread, choice=limits)
         self._compiled = CompiledProgram(program)
 
-    def actions(self, observations: Array, states: Array | None = None) -> NDArray[Any]:
-        """Return the best actions, as ``CompiledProgram.actions``.
+    def actions(self, observations: Array, states: Array | None = None) -> NDArray[Any] | None:
+        """Return the best actions, as ``CompiledProgram.actions``; None where two are too close.
 
         Args:
             observations: (B, values) float32, in order.
             states: As there.
         """
         outputs = self._compiled.outputs(observations, states)
-        if self._head is not None:
-            outputs = outputs @ self._head.weights.T
-            outputs += self._head.biases
+        if self._head is None:
+            actions = np.empty(len(outputs), np.int64)
+            return actions if choose(outputs, actions, _CLOSE) else None
+        outputs = outputs @ self._head.weights.T
+        outputs += self._head.biases
         return chosen(self._choice, outputs)
 
 

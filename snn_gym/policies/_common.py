@@ -360,13 +360,13 @@ class SpikingPolicyMixin(Behaviour):
             )
         rows = rows_of(observation, self.observation_space) if deterministic else None
         decider = None if rows is None else self._decider()
-        if rows is None or decider is None:
+        actions = None if rows is None or decider is None else decider.actions(rows)
+        if actions is None:
             chosen: tuple[np.ndarray[Any, Any], None] = self.predict_by_torch(
                 observation, state, episode_start, deterministic
             )
             return chosen
         self._stop_training()
-        actions = decider.actions(rows)
         return as_taken(actions, observation, self.observation_space, self.action_space), None  # type: ignore[arg-type]
 
     def predict_by_torch(

@@ -156,14 +156,17 @@ class StatefulPolicyMixin(SpikingPolicyMixin):
         self._stop_training()
         rows = rows_of(observation, self.observation_space) if deterministic else None
         decider = None if rows is None else self._decider()
-        if rows is None or decider is None:
-            chosen: tuple[NDArray[Any], State | None] = self.predict_by_torch(
-                observation, state, episode_start, deterministic
-            )
-            return chosen
-        states = self._carried(state, episode_start, len(rows)).numpy().copy()
-        actions = decider.actions(rows, states)
-        return as_taken(actions, observation, self.observation_space, self.action_space), (states,)  # type: ignore[arg-type]
+        if rows is not None and decider is not None:
+            states = self._carried(state, episode_start, len(rows)).numpy().copy()
+            actions = decider.actions(rows, states)
+            if actions is not None:
+                seen: Any = observation
+                taken = as_taken(actions, seen, self.observation_space, self.action_space)
+                return taken, (states,)
+        chosen: tuple[NDArray[Any], State | None] = self.predict_by_torch(
+            observation, state, episode_start, deterministic
+        )
+        return chosen
 
     def predict_by_torch(
         self, observation: Any, state: Any = None, episode_start: Any = None,

@@ -70,6 +70,27 @@ def equal_at(addresses: Places, sizes: Places, known: Array) -> bool:
     return True
 
 
+@njit(cache=True, error_model="numpy", nogil=True)
+def choose(outputs: Array, actions: Places, closeness: float) -> bool:
+    """Fill ``actions`` (B,) with the places of the largest outputs (B, O).
+
+    Returns:
+        Whether all of them are larger than all others by ``closeness`` times one plus their size.
+    """
+    clear = True
+    for b in range(outputs.shape[0]):
+        best, most, second = 0, outputs[b, 0], _LEAST
+        for o in range(1, outputs.shape[1]):
+            value = outputs[b, o]
+            if value > most:
+                best, second, most = o, most, value
+            elif value > second:
+                second = value
+        actions[b] = best
+        clear &= most - second > closeness * (1.0 + abs(most))
+    return clear
+
+
 @njit(cache=True, error_model="numpy")
 def run_neurons(kernel: int, constants: Array, held: Array, state: Array, spikes: Array) -> None:
     """Fill ``spikes`` (T, M) of neurons at held currents (1, M), from ``state`` (S, M)."""

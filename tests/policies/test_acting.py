@@ -122,6 +122,20 @@ def test_states_are_carried_alike(kind: type[Any], network: dict[str, Any]) -> N
         np.testing.assert_allclose(short[0], long[0], rtol=1e-5, atol=1e-5)
 
 
+def test_where_two_values_are_equal_or_nearly_so_pytorch_decides() -> None:
+    policy, observations = build(SpikingDQNPolicy, "analogue"), observe("analogue", 300)
+    head = policy.q_net.network.head
+    with torch.no_grad():
+        head.weight[1], head.bias[1] = head.weight[0], head.bias[0]
+        head.weight[2] = head.weight[0] * (1 + 1e-7)
+        head.bias[2] = head.bias[0]
+    short, long = both_ways(policy, observations)
+    np.testing.assert_array_equal(short, long)
+    one = [policy.predict(x, deterministic=True)[0] for x in observations]
+    by_torch = [policy.predict_by_torch(x, deterministic=True)[0] for x in observations]
+    np.testing.assert_array_equal(one, by_torch)
+
+
 def change_in_place(policy: Any) -> None:
     with torch.no_grad():
         policy.action_net.weight.neg_()
