@@ -2,16 +2,17 @@
 
 Between an observation and its action, PyTorch and Stable-Baselines3 cost several times what the
 network does. Spikes are those of PyTorch's way, bit for bit. Values of discrete actions have the
-rounding of another order of sums: where two are so close that this may matter, PyTorch decides.
+rounding of another order of sums.
 
-Continuous actions are bits of a score, and rows of the results table hold for one arithmetic. So a
-spiking policy's head is read by numpy, as evaluator 5 does, and squashed actions and those of ANNs
-stay PyTorch's until the evaluator's version rises.
+Bits of outputs count for continuous actions, and where two values of discrete ones are so close
+that rounding may change their order: rows of the results table hold for one arithmetic. There
+numpy reads the last layer of stateless spiking policies, and all others act by PyTorch, as
+evaluator 5 does.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -30,41 +31,53 @@ _METHODS = ("_predict", "forward", "extract_features", "obs_to_tensor", "_networ
 """Methods between an observation and an action; a class of a user may have its own."""
 _PACKAGES = ("snn_gym.", "stable_baselines3.", "sb3_contrib.")
 Tensors = dict[str, Tensor | None]
+Modules = Mapping[str, nn.Module | None]
 _CLOSE = 3e-5
 """Share of one plus their size by which values have to differ for rounding not to matter."""
 
 
 class Decider:
-    """A compiled program, and the head that reads its last layer apart from it.
+    """What a policy acts by, compiled.
 
     Args:
-        program: The program.
+        program: Its program.
+        by_numpy: Whether numpy reads the last layer where bits of outputs count; else PyTorch does
+            all of it.
     """
 
-    def __init__(self, program: Program) -> None:
-        self._choice, self._head = program.choice, None if program.choice.discrete else program.head
-        if self._head is not None:
-            features = self._head.weights.shape[1]
-            nothing = np.zeros(features, np.float32)
-            limits = Choice("clip", nothing, nothing)
-            unread = Head(np.eye(features, dtype=np.float32), nothing)
-            program = replace(program, head=unread, choice=limits)
-        self._compiled = CompiledProgram(program)
+    def __init__(self, program: Program, *, by_numpy: bool) -> None:
+        self._choice, self._head = program.choice, program.head
+        self._compiled = CompiledProgram(program) if program.choice.discrete else None
+        self._unread = CompiledProgram(_without_head(program)) if by_numpy else None
 
     def actions(self, observations: Array, states: Array | None = None) -> NDArray[Any] | None:
-        """Return the best actions, as ``CompiledProgram.actions``; None where two are too close.
+        """Return the best actions, as ``CompiledProgram.actions``; None if PyTorch has to decide.
 
         Args:
             observations: (B, values) float32, in order.
             states: As there.
         """
-        outputs = self._compiled.outputs(observations, states)
-        if self._head is None:
+        if self._compiled is not None:
+            outputs = self._compiled.outputs(observations, states)
             actions = np.empty(len(outputs), np.int64)
-            return actions if choose(outputs, actions, _CLOSE) else None
-        outputs = outputs @ self._head.weights.T
+            if choose(outputs, actions, _CLOSE):
+                return actions
+        if self._unread is None:
+            return None
+        outputs = self._unread.outputs(observations, states) @ self._head.weights.T
         outputs += self._head.biases
         return chosen(self._choice, outputs)
+
+
+def _without_head(program: Program) -> Program:
+    """Return a program whose outputs are what its decoder reads."""
+    features = program.head.weights.shape[1]
+    nothing = np.zeros(features, np.float32)
+    head, limits = (
+        Head(np.eye(features, dtype=np.float32), nothing),
+        Choice("clip", nothing, nothing),
+    )
+    return replace(program, head=head, choice=limits)
 
 
 class CompiledActing:
@@ -75,11 +88,12 @@ class CompiledActing:
     """
 
     def __init__(self) -> None:
-        self._parts: tuple[nn.Module | None, ...] = ()
         self._decider: Decider | None = None
-        self._modules: list[nn.Module] = []
+        self._children: list[tuple[Modules, str, nn.Module]] = []
+        self._hooks: list[Mapping[int, Any]] = []
         self._places: list[tuple[Tensors, str]] = []
-        self._addresses = np.empty(0, np.int64)
+        self._addresses: list[int] = []
+        self._where = np.empty(0, np.int64)
         self._sizes = np.empty(0, np.int64)
         self._copy: Array = np.empty(0, np.float32)
 
@@ -97,27 +111,30 @@ class CompiledActing:
         Args:
             policy: A policy of snn_gym, always the same.
         """
-        parts = (policy._acting_network(), policy._readout(), policy.normaliser)
-        known = len(parts) == len(self._parts) and all(
-            a is b for a, b in zip(parts, self._parts, strict=True)
-        )
-        if not known:
-            self._parts = parts
-            self._modules = [x for part in parts if part is not None for x in part.modules()]
-            self._places = list(_places(self._modules))
+        if not self._has_its_parts():
+            self._find_parts(policy)
             self._read(policy)
         elif self._decider is not None and not self._is_current():
             self._read(policy)
         # A hook of anyone's has to be called.
-        if any(x._forward_hooks or x._forward_pre_hooks for x in self._modules):
-            return None
-        return self._decider
+        return None if any(self._hooks) else self._decider
+
+    def _has_its_parts(self) -> bool:
+        children = self._children
+        return bool(children) and all(x[name] is child for x, name, child in children)
+
+    def _find_parts(self, policy: Any) -> None:
+        """Note where the modules of a decision hang, their hooks and their numbers."""
+        parts = (policy._acting_network(), policy._readout(), policy.normaliser)
+        modules = [x for part in parts if part is not None for x in part.modules()]
+        self._children = list(_ways_to(modules, policy))
+        self._hooks = [x for m in modules for x in (m._forward_hooks, m._forward_pre_hooks)]
+        self._places = list(_places(modules))
 
     def _is_current(self) -> bool:
-        addresses = [tensors[name].data_ptr() for tensors, name in self._places]  # type: ignore[union-attr]
-        if addresses != self._addresses.tolist():
+        if [x[name].data_ptr() for x, name in self._places] != self._addresses:  # type: ignore[union-attr]
             return False
-        same: bool = equal_at(self._addresses, self._sizes, self._copy)
+        same: bool = equal_at(self._where, self._sizes, self._copy)
         return same
 
     def _read(self, policy: Any) -> None:
@@ -130,13 +147,27 @@ class CompiledActing:
             program = policy.program()
         except ValueError:  # a part has no form outside of PyTorch
             return
-        if not (program.choice.discrete or _is_read_by_numpy(policy, program)):
+        by_numpy = _is_read_by_numpy(policy, program)
+        if not (by_numpy or program.choice.discrete):
             return
-        self._decider = Decider(program)
+        self._decider = Decider(program, by_numpy=by_numpy)
         flat = [x.detach().numpy().reshape(-1) for x in tensors]
-        self._addresses = np.array([x.data_ptr() for x in tensors], np.int64)
-        self._sizes = np.array([x.size for x in flat], np.int64)
+        self._addresses = [x.data_ptr() for x in tensors]
+        self._where = np.array(self._addresses, np.int64)
+        self._sizes = np.array([x.nbytes for x in flat], np.int64)
         self._copy = np.concatenate(flat)
+
+
+def _ways_to(
+    modules: list[nn.Module], policy: nn.Module
+) -> Iterator[tuple[Modules, str, nn.Module]]:
+    """Yield the children of each module on the ways from a policy to modules, by their names."""
+    wanted, names = set(modules), dict(policy.named_modules())
+    below = [name.split(".") for name, module in names.items() if module in wanted and name]
+    ways = {".".join(parts[:k]) for parts in below for k in range(1, len(parts) + 1)}
+    for way in sorted(ways):
+        above, _, name = way.rpartition(".")
+        yield names[above]._modules, name, names[way]
 
 
 def _places(modules: list[nn.Module]) -> Iterator[tuple[Tensors, str]]:
@@ -149,9 +180,9 @@ def _places(modules: list[nn.Module]) -> Iterator[tuple[Tensors, str]]:
 
 
 def _is_read_by_numpy(policy: Any, program: Program) -> bool:
-    """Tell whether a program's continuous actions are those of the evaluator's arithmetic."""
-    plain = program.spiking and program.choice.rule == "clip" and not program.stateful
-    return plain and type(policy._readout()) is nn.Linear
+    """Tell whether evaluator 5 reads a policy's last layer by numpy."""
+    plain = program.spiking and program.choice.rule != "squash" and not program.stateful
+    return plain and type(policy._acting_head()) is nn.Linear
 
 
 def _is_readable(tensor: Tensor) -> bool:

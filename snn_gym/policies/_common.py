@@ -304,7 +304,7 @@ class SpikingPolicyMixin(Behaviour):
         """Return the features extractor that the acting network sees observations through."""
 
     def _acting_head(self) -> nn.Module | None:
-        """Return the head of the policy's own whose weights can be folded, None for none."""
+        """Return the one linear head of the acting network, None for another way to its values."""
         return None
 
     @staticmethod

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from stable_baselines3.dqn.policies import DQNPolicy, QNetwork
+from torch import nn
 
 from snn_gym.policies._values import ValueNetworkMixin, ValuePolicyMixin
 
@@ -24,3 +25,7 @@ class SpikingDQNPolicy(ValuePolicyMixin, DQNPolicy):
     q_net: SpikingQNetwork
     q_net_target: SpikingQNetwork
     make_q_net = ValuePolicyMixin.make_value_network
+
+    def _acting_head(self) -> nn.Module | None:
+        head: nn.Module | None = self._acting_network().head if self.spiking else None
+        return head

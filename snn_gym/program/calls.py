@@ -56,22 +56,9 @@ def _type_call(typingctx: Any, address: Any, *given: Any) -> Any:
     return types.void(types.int64, rest), _generate_call
 
 
-def _type_pointer(typingctx: Any, address: Any) -> Any:
-    del typingctx, address
-    pointer = types.CPointer(types.float32)  # type: ignore[no-untyped-call]
-
-    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        return builder.inttoptr(args[0], context.get_value_type(signature.return_type))
-
-    return pointer(types.int64), generate
-
-
-float32_at: Any = intrinsic(_type_pointer)
-"""Return the pointer to float32 numbers at an address.
-
-Args:
-    address: An integer.
-"""
+_int = types.intp
+compare_memory: Any = types.ExternalFunction("memcmp", types.int32(_int, _int, _int))
+"""Compare memory at two addresses, so many bytes; 0 if they are equal."""
 
 call: Any = intrinsic(_type_call)
 """Call the kernel at an address.

@@ -21,11 +21,10 @@ reshaped, which would take longer than a lean decision.
 from __future__ import annotations
 
 import numpy as np
-from numba import carray  # type: ignore[attr-defined]
 from numpy.typing import NDArray
 
 from snn_gym.compilation import njit
-from snn_gym.program.calls import call, float32_at
+from snn_gym.program.calls import call, compare_memory
 from snn_gym.program.network import Array
 
 Plan = NDArray[np.int64]
@@ -57,16 +56,12 @@ _NO = np.float32(0.0)
 
 @njit(cache=True, error_model="numpy", nogil=True)
 def equal_at(addresses: Places, sizes: Places, known: Array) -> bool:
-    """Tell whether the numbers at addresses, of which there are ``sizes``, are those ``known``."""
-    first = 0
+    """Tell whether the memory at addresses, of so many bytes each, is that of ``known``."""
+    at = known.ctypes.data
     for k in range(addresses.size):
-        values = carray(float32_at(addresses[k]), (sizes[k],))
-        changed = 0
-        for n in range(sizes[k]):
-            changed += int(values[n] != known[first + n])
-        if changed:
+        if compare_memory(addresses[k], at, sizes[k]) != 0:
             return False
-        first += sizes[k]
+        at += sizes[k]
     return True
 
 

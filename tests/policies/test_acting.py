@@ -123,8 +123,8 @@ def test_states_are_carried_alike(kind: type[Any], network: dict[str, Any]) -> N
 
 
 def test_where_two_values_are_equal_or_nearly_so_pytorch_decides() -> None:
-    policy, observations = build(SpikingDQNPolicy, "analogue"), observe("analogue", 300)
-    head = policy.q_net.network.head
+    policy, observations = build(SpikingControllerPolicy, "analogue"), observe("analogue", 300)
+    head = policy.controller.head
     with torch.no_grad():
         head.weight[1], head.bias[1] = head.weight[0], head.bias[0]
         head.weight[2] = head.weight[0] * (1 + 1e-7)
