@@ -267,7 +267,12 @@ def check_settings(
             ours, zoo = {"algorithm": found.algorithm}, {"algorithm": expected.algorithm}
         else:
             ours, zoo = getattr(found, name), getattr(expected, name)
-        changed = [key for key in {**zoo, **ours} if ours.get(key) != zoo.get(key)]
+        # A name that only one of them has is another setting, also if its value is None.
+        changed = [
+            key
+            for key in {**zoo, **ours}
+            if (key in ours) != (key in zoo) or ours.get(key) != zoo.get(key)
+        ]
         if changed:
             raise SubmissionError(
                 code,

@@ -170,6 +170,17 @@ def test_a_submission_with_other_settings_than_the_zoos_is_refused(
     assert caught.value.code == code
 
 
+def test_a_name_that_no_setting_has_is_refused_also_without_a_value(
+    template: Template, tmp_path: Path
+) -> None:
+    settings = template.manifest["recipe"]["settings"]
+    network = {key: x for key, x in settings["network"].items() if key != "regulation"}
+    changed = {**settings, "network": {**network, "regumation": None}}
+    folder = with_recipe(template, settings=changed).write(tmp_path / "s")
+    with pytest.raises(SubmissionError, match="the network's regulation, regumation than"):
+        verify(folder, tmp_path / "board", SETTINGS)
+
+
 def test_a_submission_from_before_recipes_had_settings_gets_those_of_the_zoo(
     template: Template, tmp_path: Path
 ) -> None:
