@@ -421,3 +421,15 @@ def test_the_command_trains_rows_and_says_what_it_expects(
     ):
         assert main(["verify", *words, *board]) == 2
         assert len(capsys.readouterr().err.splitlines()) == 1
+
+
+def test_settings_that_are_nested_without_end_are_refused(
+    template: Template, tmp_path: Path
+) -> None:
+    deep: Any = 1
+    for _ in range(400):
+        deep = [deep]
+    settings = {**template.manifest["recipe"]["settings"], "network": {"hidden_sizes": deep}}
+    folder = with_recipe(template, settings=settings).write(tmp_path / "s")
+    with pytest.raises(SubmissionError, match="network must be nested at most 8 levels deep"):
+        verify(folder, tmp_path / "board", SETTINGS)
