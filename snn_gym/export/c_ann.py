@@ -9,22 +9,12 @@ from numpy.typing import NDArray
 
 from snn_gym.export import c_text
 from snn_gym.export.c_base import Source
-from snn_gym.program.network import Program
 
 _CALLS = {"tanh": "tanhf({0})", "relu": "{0} > 0.0f ? {0} : 0.0f"}
 
 
 class ANNSource(Source):
-    """The files of an ANN. Products with units that are zero are left out.
-
-    Args:
-        program: What is written.
-        name: What functions, types and files are called after.
-        title: What the header says that it is.
-    """
-
-    def __init__(self, program: Program, name: str, title: str) -> None:
-        super().__init__(program, name, title)
+    """The files of an ANN. Products with units that are zero are left out."""
 
     @property
     def state_bytes(self) -> int:
@@ -38,10 +28,8 @@ class ANNSource(Source):
         return "\n\n".join(part.rstrip() for part in (*parts, "\n".join(self._step()))) + "\n"
 
     def _header(self) -> Mapping[str, str]:
-        macs = sum(
-            x.size
-            for x in (*(layer.weights for layer in self.program.dense), self.program.head.weights)
-        )
+        hidden = sum(layer.weights.size for layer in self.program.dense)
+        macs = hidden + self.program.head.weights.size
         floats = self.program.inputs + sum(self.sizes) + self.program.outputs
         return {
             "costs": f"{macs:,} multiply-accumulates, {sum(self.sizes):,} activations",

@@ -45,7 +45,6 @@ class LeanAlgorithm(BaseAlgorithm):
         """Return from which gains are counted of a teacher as which the policy begins, so that its
         first episodes tell what the teacher earns; None where it begins otherwise."""
         self._sums = np.zeros((3, STRETCHES))  # of episodes, returns, and squares of returns
-        self._noiseless = False
         super().__init__(*args, **kwargs)
 
     @property
@@ -127,13 +126,13 @@ class LeanAlgorithm(BaseAlgorithm):
     def _without_exploration(self) -> Iterator[None]:
         policy: Any = self.policy
         schedule = getattr(self, "exploration_schedule", None)
-        self._noiseless = policy.explores_nothing = True
+        policy.explores_nothing = True
         if schedule is not None:
             self.exploration_rate, self.exploration_schedule = 0.0, _never
         try:
             yield
         finally:
-            self._noiseless = policy.explores_nothing = False
+            policy.explores_nothing = False
             if schedule is not None:
                 self.exploration_schedule = schedule
 
@@ -152,8 +151,8 @@ class LeanAlgorithm(BaseAlgorithm):
             episode_start: As in the algorithm.
             deterministic: As in the algorithm.
         """
-        if self._noiseless and not deterministic:
-            policy: Any = self.policy
+        policy: Any = self.policy
+        if policy.explores_nothing and not deterministic:
             return policy.predict_by_torch(observation, state, episode_start, True)
         return super().predict(observation, state, episode_start, deterministic)
 

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -46,9 +47,8 @@ class Decider:
     """
 
     def __init__(self, program: Program, *, by_numpy: bool) -> None:
-        self._choice, self._head = program.choice, program.head
+        self._program, self._by_numpy = program, by_numpy
         self._compiled = CompiledProgram(program) if program.choice.discrete else None
-        self._unread = CompiledProgram(_without_head(program)) if by_numpy else None
 
     def actions(self, observations: Array, states: Array | None = None) -> NDArray[Any] | None:
         """Return the best actions, as ``CompiledProgram.actions``; None if PyTorch has to decide.
@@ -62,22 +62,20 @@ class Decider:
             actions = np.empty(len(outputs), np.int64)
             if choose(outputs, actions, _CLOSE):
                 return actions
-        if self._unread is None:
+        if not self._by_numpy:
             return None
-        outputs = self._unread.outputs(observations, states) @ self._head.weights.T
-        outputs += self._head.biases
-        return chosen(self._choice, outputs)
+        head = self._program.head
+        outputs = self._unread.outputs(observations, states) @ head.weights.T
+        outputs += head.biases
+        return chosen(self._program.choice, outputs)
 
-
-def _without_head(program: Program) -> Program:
-    """Return a program whose outputs are what its decoder reads."""
-    features = program.head.weights.shape[1]
-    nothing = np.zeros(features, np.float32)
-    head, limits = (
-        Head(np.eye(features, dtype=np.float32), nothing),
-        Choice("clip", nothing, nothing),
-    )
-    return replace(program, head=head, choice=limits)
+    @cached_property
+    def _unread(self) -> CompiledProgram:
+        """The program with what its decoder reads as outputs; of discrete actions seldom needed."""
+        features = self._program.sizes[-1]
+        zeros = np.zeros(features, np.float32)
+        head, choice = Head(np.eye(features, dtype=np.float32), zeros), Choice("clip", zeros, zeros)
+        return CompiledProgram(replace(self._program, head=head, choice=choice))
 
 
 class CompiledActing:
@@ -121,7 +119,7 @@ class CompiledActing:
 
     def _has_its_parts(self) -> bool:
         children = self._children
-        return bool(children) and all(x[name] is child for x, name, child in children)
+        return bool(children) and all(x.get(name) is child for x, name, child in children)
 
     def _find_parts(self, policy: Any) -> None:
         """Note where the modules of a decision hang, their hooks and their numbers."""
@@ -186,7 +184,9 @@ def _is_read_by_numpy(policy: Any, program: Program) -> bool:
 
 
 def _is_readable(tensor: Tensor) -> bool:
-    return tensor.device.type == "cpu" and tensor.is_contiguous()
+    # A module may have been moved or turned to other numbers since its places were noted.
+    plain = tensor.device.type == "cpu" and tensor.dtype == torch.float32
+    return plain and tensor.is_contiguous()
 
 
 def _is_plain(policy: Any) -> bool:

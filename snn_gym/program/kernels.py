@@ -13,7 +13,7 @@ layers, events and decisions are compiled once and know no neuron.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -175,18 +175,7 @@ def forward_kernel(
         "spikes = carray(spikes_at, (steps, row))",
         *_walk("range(steps)", keep),
     ]
-    step = dict(zip(text.moved_names, text.moved, strict=True)) | {DISTANCE: text.margin}
-    body = [
-        *(f"{own(x)} = state[{s}, m]" for s, x in enumerate(text.state)),
-        f"{own(INPUT)} = currents[at, m]",
-        *_lines(step),
-        f"{own(SPIKE)} = np.float32({own(DISTANCE)} > np.float32(0.0))",
-        *(f"kept_{k}[m] = {own(x)}" for k, x in enumerate(keep)),
-        f"spikes[t, m] = {own(SPIKE)}",
-        *_lines({f"new_{x}": e for x, e in zip(text.state, text.after, strict=True)}, "u"),
-        *(f"state[{s}, m] = {own('new_' + x)}" for s, x in enumerate(text.state)),
-    ]
-    lines += _over_elements(text, body, each)
+    lines += _over_elements(text, list(_step(text, keep)), each)
     kinds = [_POINTER, _POINTER, _INT, _POINTER, _POINTER, _INT, _POINTER]
     return _compiled(f"{neuron.__name__}_forward", arguments, kinds, lines)
 
@@ -303,13 +292,10 @@ def trace_kernel(neuron: type[Neuron], surrogate: str) -> Kernel:
         f"    derivatives[t] = {own(SURROGATE)}",
         "    for m in range(count):",
     ]
-    targets = dict(zip([TRACE + x for x in text.moved_names], found.moved, strict=True))
-    targets[TRACE_MARGIN] = found.margin
-    targets |= zip(["new_" + x for x in text.state], found.after, strict=True)
     body = [
         *(f"{own(TRACE + x)} = traces[{s}, m]" for s, x in enumerate(text.state)),
         f"{own(SOURCE)} = sources[t, m]",
-        *_lines(targets),
+        *_lines(_trace_targets(text, found)),
         *(f"traces[{s}, m] = {own('new_' + x)}" for s, x in enumerate(text.state)),
         f"margins[t, m] = {own(TRACE_MARGIN)}",
     ]
@@ -355,7 +341,7 @@ def local_kernel(neuron: type[Neuron], surrogate: str) -> Kernel:
         "for t in range(steps):",
         "    at, coefficient = t * moving, coefficients[t]",
         "    for m in range(count):",
-        *(f"        {x}" for x in _local_step(text, surrogate, kept)),
+        *(f"        {x}" for x in _step(text, kept, _local_writes(text, surrogate))),
         "    for i in range(inputs):",
         f"        {own(SOURCE)} = sources[t, i]",
         "        eligible = local[i]",
@@ -379,24 +365,37 @@ def local_names(neuron: type[Neuron]) -> tuple[str, ...]:
     return tuple(x for x in names_in(*found.moved, found.margin, *found.after) if x in values)
 
 
-def _local_step(text: Equations, surrogate: str, kept: Sequence[str]) -> Iterator[str]:
-    """Yield lines that advance a neuron, and keep what its synapses' traces read."""
+def _step(text: Equations, keep: Sequence[str], writes: Iterable[str] = ()) -> Iterator[str]:
+    """Yield lines that advance a neuron, keep values by name, and write more of them."""
     for s, x in enumerate(text.state):
         yield f"{own(x)} = state[{s}, m]"
     yield f"{own(INPUT)} = currents[at, m]"
     step = dict(zip(text.moved_names, text.moved, strict=True)) | {DISTANCE: text.margin}
     yield from _lines(step)
-    yield from _lines({SURROGATE: surrogate_expression(surrogate)}, "d")
     yield f"{own(SPIKE)} = np.float32({own(DISTANCE)} > np.float32(0.0))"
-    yield f"spikes[t, m] = {own(SPIKE)}"
-    yield f"recorded[t, m] = {own(text.moved_names[0])}"
-    yield f"derivatives[t, m] = {own(SURROGATE)}"
-    yield f"weighted[m] = coefficient * {own(SURROGATE)}"
-    for k, x in enumerate(kept):
+    for k, x in enumerate(keep):
         yield f"kept_{k}[m] = {own(x)}"
+    yield f"spikes[t, m] = {own(SPIKE)}"
+    yield from writes
     yield from _lines({f"new_{x}": e for x, e in zip(text.state, text.after, strict=True)}, "u")
     for s, x in enumerate(text.state):
         yield f"state[{s}, m] = {own('new_' + x)}"
+
+
+def _local_writes(text: Equations, surrogate: str) -> Iterator[str]:
+    """Yield lines that write what a local rule sees of a neuron."""
+    yield from _lines({SURROGATE: surrogate_expression(surrogate)}, "d")
+    yield f"recorded[t, m] = {own(text.moved_names[0])}"
+    yield f"derivatives[t, m] = {own(SURROGATE)}"
+    yield f"weighted[m] = coefficient * {own(SURROGATE)}"
+
+
+def _trace_targets(text: Equations, found: Trace) -> dict[str, Expression]:
+    """Return what a time step of a synapse's trace computes, by name, in order."""
+    targets = dict(zip([TRACE + x for x in text.moved_names], found.moved, strict=True))
+    targets[TRACE_MARGIN] = found.margin
+    targets |= zip(["new_" + x for x in text.state], found.after, strict=True)
+    return targets
 
 
 def _local_trace_step(text: Equations, found: Trace, kept: Sequence[str]) -> Iterator[str]:
@@ -406,10 +405,7 @@ def _local_trace_step(text: Equations, found: Trace, kept: Sequence[str]) -> Ite
     for s, x in enumerate(text.state):
         yield f"{own(TRACE + x)} = traces_{s}[m]"
     yield f"{own(SPIKE)} = spikes[t, m]"
-    targets = dict(zip([TRACE + x for x in text.moved_names], found.moved, strict=True))
-    targets[TRACE_MARGIN] = found.margin
-    targets |= zip(["new_" + x for x in text.state], found.after, strict=True)
-    yield from _lines(targets)
+    yield from _lines(_trace_targets(text, found))
     yield f"eligible[m] += weighted[m] * {own(TRACE_MARGIN)}"
     for s, x in enumerate(text.state):
         yield f"traces_{s}[m] = {own('new_' + x)}"

@@ -1,7 +1,7 @@
 """An acting network as one value: everything between an observation and an action, as numbers.
 
-Policies and learners make a `Program`; exporters, predictions, costs and chips' limits read it and
-nothing else. It holds plain arrays and names, no code, and needs no PyTorch.
+Policies make a `Program`; exporters, frozen agents, predictions of discrete actions and chips'
+limits read it and nothing else. It holds plain arrays and names, no code, and needs no PyTorch.
 """
 
 from __future__ import annotations

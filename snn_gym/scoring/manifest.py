@@ -32,6 +32,8 @@ MAX_EPISODES = 1000
 MAX_CURVE_POINTS = 50
 _MAX_STEPS = 10**12
 _MAX_SHOWN = 120
+MOST_LEVELS = 20
+"""Levels of JSON that are accepted; records have fewer than ten."""
 _ENVIRONMENT_PATTERN = r"(snn/)?[A-Za-z0-9]+(-[A-Za-z0-9]+)*-v[0-9]+"
 _DATE_FORMAT = "%Y-%m-%dT%H:%M:%SZ"
 
@@ -192,6 +194,11 @@ def parse_strict(
             f"{code}-json",
             f"{where} is not plain JSON: {shorten(detail)}; write it with {by}",
         ) from error
+    if _is_deep(content):
+        raise SubmissionError(
+            f"{code}-json",
+            f"{where} is nested more than {MOST_LEVELS} levels deep; write it with {by}",
+        )
     if not isinstance(content, dict):
         raise SubmissionError(
             f"{code}-json",
@@ -209,6 +216,15 @@ def parse_strict(
         kind = "path" if isinstance(error, _PathError) else f"{code}-schema"
         detail = shorten(str(error).removeprefix(f"{where}: "))
         raise SubmissionError(kind, f"{where}: {detail}") from error
+
+
+def _is_deep(content: object) -> bool:
+    """Tell whether JSON is nested deeper than any record, which is written by recursion."""
+    level = [content] if isinstance(content, dict | list) else []
+    for _ in range(MOST_LEVELS):
+        inner = (x.values() if isinstance(x, dict) else x for x in level)
+        level = [x for group in inner for x in group if isinstance(x, dict | list)]
+    return bool(level)
 
 
 def dump_json(record: Config) -> str:

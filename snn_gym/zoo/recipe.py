@@ -50,25 +50,6 @@ class ResolvedSettings(Config):
     vec_normalize: VecNormalizeSettings | None = None
     """VecNormalize around the environments; None for none."""
 
-    def _check(self) -> None:
-        # Deeper ones would end Python's recursion where they are written out again.
-        for name in ("hyperparameters", "policy_kwargs", "network"):
-            if _is_deep(getattr(self, name)):
-                raise ValueError(f"{name} must be nested at most {_DEEPEST} levels deep")
-
-
-_DEEPEST = 8
-"""Levels of tables and lists that settings have at most."""
-
-
-def _is_deep(value: Any) -> bool:
-    """Tell whether tables and lists are nested deeper than settings are."""
-    level = [value]
-    for _ in range(_DEEPEST):
-        inner = [x.values() if isinstance(x, dict) else x for x in level]
-        level = [x for group in inner for x in group if isinstance(x, dict | list | tuple)]
-    return bool(level)
-
 
 @dataclass(frozen=True, kw_only=True)
 class Recipe(Config):

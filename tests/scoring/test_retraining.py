@@ -431,5 +431,5 @@ def test_settings_that_are_nested_without_end_are_refused(
         deep = [deep]
     settings = {**template.manifest["recipe"]["settings"], "network": {"hidden_sizes": deep}}
     folder = with_recipe(template, settings=settings).write(tmp_path / "s")
-    with pytest.raises(SubmissionError, match="network must be nested at most 8 levels deep"):
+    with pytest.raises(SubmissionError, match="nested more than 20 levels deep"):
         verify(folder, tmp_path / "board", SETTINGS)
