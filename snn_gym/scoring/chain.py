@@ -29,9 +29,10 @@ DIGESTS_NAME = "digests.txt"
 RESULTS_FOLDER = "results"
 _MAX_DIGESTS_BYTES = 64 * 1024 * 1024
 _NOTHING = "0" * 64  # before the first line
+# Names have the lengths that manifests allow; an id's slash becomes two underscores.
 _LINE = re.compile(
     r"([0-9a-f]{64}) ([0-9a-f]{64}) ([0-9a-f]{64}) "
-    r"(results/[a-z0-9-]+/[A-Za-z0-9_-]+/(?:0|[1-9][0-9]{0,8})\.json)"
+    r"(results/[a-z0-9-]{1,64}/[A-Za-z0-9_-]{1,65}/(?:0|[1-9][0-9]{0,8})\.json)"
 )
 
 

@@ -22,7 +22,8 @@ from snn_gym.scoring.chain import DIGESTS_NAME, read_chain
 from snn_gym.scoring.errors import SubmissionError
 from snn_gym.scoring.manifest import MANIFEST_NAME, WEIGHTS_NAME
 from snn_gym.scoring.plan import read_plan
-from snn_gym.scoring.results import hash_tensors, list_rows, sound_rows
+from snn_gym.scoring.results import hash_tensors, list_rows, shown_rows, sound_rows
+from snn_gym.scoring.terms import split_rows
 from snn_gym.storage import load_tensors
 from snn_gym.training import train
 from snn_gym.training.checkpoint import save_checkpoint
@@ -179,14 +180,16 @@ class Table(_Board):
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always", UserWarning)
             rows = table_rows(work)
+            others = split_rows(work, shown_rows(work))[1]
         said = [str(warning.message) for warning in caught]
         for line in said:
             one_line(line)
-        return rows, said
+        return rows, said, {other.row.seed for other in others}
 
     def check(self, work: Path, accepted: Any, repaired: bool) -> None:
-        rows, said = accepted
-        seeds = {seed for row in rows for seed in row.seeds}
+        rows, said, others = accepted
+        # A forged recipe that no plan has takes a row among the others, which the table shows, too.
+        seeds = {seed for row in rows for seed in row.seeds} | others
         if not repaired:
             assert rows == self.honest[0] or said
         for seed in {0, 1, 2} - seeds:

@@ -87,6 +87,7 @@ LINE_ENDS: dict[str, Callable[[str], str]] = {
     "Arabic digits": lambda text: text.replace("/0.json", "/\u0660.json"),
     "an empty line": lambda text: text + "\n",
     "two dots": lambda text: text.replace("/ppo-lif/", "/../"),
+    "a name too long for a file": lambda text: text.replace("/ppo-lif/", f"/{'a' * 1500}/"),
 }
 
 
