@@ -38,7 +38,7 @@ closing brackets look alike everywhere."""
 
 EXEMPLARS = {
     "an algorithm (TQC)": r"TQC|tqc\b",
-    "a neuron (alif)": r"(?i:alif)",
+    "a neuron (alif)": r"(?<!Cub)(?i:alif)",
     "an encoder (latency)": r"(?i:latency)",
     "a native task (WaterMaze)": r"WaterMaze|water_maze",
     "an agent (sac-lif)": r"sac-lif\b",

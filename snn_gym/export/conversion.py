@@ -26,9 +26,10 @@ from torch import Tensor, nn
 
 from snn_gym.export.programs import program_of
 from snn_gym.export.visits import FIRST_SEED, observations_of
-from snn_gym.policies._networks import DenseNetwork
-from snn_gym.policies._program import outer_head
+from snn_gym.policies.base import SpikingPolicy
+from snn_gym.policies.networks import DenseNetwork
 from snn_gym.policies.raw_observations import bare_policy
+from snn_gym.policies.reading import outer_head
 
 DECISIONS = 10_000
 """States by which thresholds are chosen."""
@@ -60,25 +61,25 @@ def convert(
         ValueError: The acting network is no ANN of ReLU units, or acts in a way that has no form
             outside of the project.
     """
-    policy: Any = bare_policy(model, "converted")
+    policy: SpikingPolicy = bare_policy(model, "converted")
     units = program_of(policy).dense
     if not units or any(layer.activation != "relu" for layer in units):
         raise ValueError(
             "only ANNs of ReLU units are converted; train dqn-mlp, sac-mlp or another policy with "
             "activation_fn=torch.nn.ReLU, PPO with actor_activation='relu'"
         )
-    network = policy._acting_network()
+    network = policy.acting_network()
     seen = _visited(policy, env_id, decisions, env_kwargs)
     thresholds = largest_activations(policy, network, seen)
     made = _spiking(policy, time_steps)
-    if made.normaliser is not None:
+    if made.normaliser is not None and policy.normaliser is not None:
         made.normaliser.load_state_dict(policy.normaliser.state_dict())
     _load(made, policy, network, thresholds)
     made.train(False)
-    return made  # type: ignore[no-any-return]
+    return made
 
 
-def _spiking(policy: Any, time_steps: int) -> Any:
+def _spiking(policy: SpikingPolicy, time_steps: int) -> SpikingPolicy:
     """Return a policy of the same class whose acting network spikes."""
     arguments = policy._get_constructor_parameters()
     arguments["network"] = replace(
@@ -93,7 +94,7 @@ def _spiking(policy: Any, time_steps: int) -> Any:
 
 
 def _visited(
-    policy: Any, env_id: str, decisions: int, env_kwargs: Mapping[str, Any] | None
+    policy: SpikingPolicy, env_id: str, decisions: int, env_kwargs: Mapping[str, Any] | None
 ) -> NDArray[Any]:
     """Return observations of whole episodes, ``decisions`` of them at least."""
     seen, seed = list[NDArray[Any]](), FIRST_SEED
@@ -105,7 +106,7 @@ def _visited(
 
 @torch.no_grad()
 def largest_activations(
-    policy: Any, network: DenseNetwork, observations: NDArray[Any]
+    policy: SpikingPolicy, network: DenseNetwork, observations: NDArray[Any]
 ) -> list[Tensor]:
     """Return each hidden unit's largest activation (N,), layer by layer; 1 for a silent one.
 
@@ -115,7 +116,7 @@ def largest_activations(
         observations: Observations (B, ...).
     """
     tensor, _ = policy.obs_to_tensor(observations)
-    signal, found = policy._network_inputs(tensor), []
+    signal, found = policy.network_inputs(tensor), []
     for module in network:
         signal = module(signal)
         if isinstance(module, nn.ReLU):
@@ -125,8 +126,10 @@ def largest_activations(
 
 
 @torch.no_grad()
-def _load(made: Any, policy: Any, network: DenseNetwork, thresholds: list[Tensor]) -> None:
-    spiking = made._acting_network()
+def _load(
+    made: SpikingPolicy, policy: SpikingPolicy, network: DenseNetwork, thresholds: list[Tensor]
+) -> None:
+    spiking = made.acting_network()
     linears = [x for x in network if isinstance(x, nn.Linear)]
     scales = [torch.ones(linears[0].in_features), *thresholds]
     for layer, linear, (before, own) in zip(

@@ -14,10 +14,10 @@ from torch import Tensor
 
 from snn_gym.export.visits import FIRST_SEED, observations_of
 from snn_gym.learners.shedding import twin_of
-from snn_gym.policies._behaviour import divergence, value_scale
-from snn_gym.policies._common import SpikingPolicyMixin
-from snn_gym.policies._stateful import StatefulPolicyMixin
+from snn_gym.policies.base import SpikingPolicy
+from snn_gym.policies.behaviour import divergence, value_scale
 from snn_gym.policies.raw_observations import bare_policy
+from snn_gym.policies.stateful import StatefulPolicy
 from snn_gym.scoring.faults import rounded, weights_of
 
 _ROUNDS = 4
@@ -59,7 +59,7 @@ def fine_tune(
         ValueError: The policy is of another kind or carries a state, or a number is out of range.
     """
     teacher: Any = bare_policy(model, "fine-tuned")
-    if not isinstance(teacher, SpikingPolicyMixin) or isinstance(teacher, StatefulPolicyMixin):
+    if not isinstance(teacher, SpikingPolicy) or isinstance(teacher, StatefulPolicy):
         raise ValueError(
             f"fine_tune takes stateless policies of snn_gym, got {type(teacher).__name__}"
         )
@@ -87,10 +87,9 @@ def fine_tune(
 class _Tuned:
     """A policy whose weights are rounded, and what is kept in float of them."""
 
-    def __init__(self, teacher: Any, bits: int, learning_rate: float) -> None:
-        # Any: PyTorch types the attributes of a module that it does not know as tensors.
-        self.policy: Any = twin_of(teacher)
-        self._teacher: Any = twin_of(teacher)
+    def __init__(self, teacher: SpikingPolicy, bits: int, learning_rate: float) -> None:
+        self.policy = twin_of(teacher)
+        self._teacher = twin_of(teacher)
         self._bits, self._step_size = bits, learning_rate
         self._weights = list(weights_of(self.policy))
         self._kept = [x.detach().clone().requires_grad_() for x in self._weights]

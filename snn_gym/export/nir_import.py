@@ -32,7 +32,8 @@ from snn_gym.export.host import Host, read_host
 from snn_gym.export.nir_chain import Chain, chain_of
 from snn_gym.export.nir_file import read_graph
 from snn_gym.export.nir_neurons import DT_MS, Neurons, neurons_of
-from snn_gym.policies._program import outer_head
+from snn_gym.policies.base import SpikingPolicy, spiking_policy_of
+from snn_gym.policies.reading import outer_head
 from snn_gym.program.network import Program
 from snn_gym.scoring.manifest import shorten
 from snn_gym.spiking.config import NetworkConfig
@@ -193,7 +194,7 @@ def from_nir(
     arguments["normalise_observations"] = is_normalised(found.host)
     env = make_environments(env_id, settings.n_envs, seed)
     model = build_model(spec.algorithm, arguments, settings, env, seed=seed, device="cpu")
-    load_into(found, model.policy)
+    load_into(found, spiking_policy_of(model))
     seed_environments(env, seed, "disjoint")
     remember_identity(model, Identity(None, env_id, seeding="disjoint"))
     return model
@@ -236,7 +237,7 @@ def is_normalised(host: Host) -> bool:
     return True
 
 
-def load_into(found: NIRNetwork, policy: Any) -> None:
+def load_into(found: NIRNetwork, policy: SpikingPolicy) -> None:
     """Load a graph into a policy that was made for its settings.
 
     Args:
@@ -246,7 +247,7 @@ def load_into(found: NIRNetwork, policy: Any) -> None:
     Raises:
         ValueError: It acts on other values, or in another way than the graph's host says.
     """
-    network = policy._acting_network()
+    network = policy.acting_network()
     head = network.head if network.head is not None else outer_head(policy)
     _check_fit(found, network, head)
     load_weights(found, network, head)

@@ -14,6 +14,7 @@ from snn_gym.config import to_mapping
 from snn_gym.content import checkout_root
 from snn_gym.export.nir_import import NIRNetwork, agent_for, is_normalised, load_into, read_nir
 from snn_gym.names import AGENT_NAME, AGENT_NAME_RULE, did_you_mean
+from snn_gym.policies.base import SpikingPolicy
 from snn_gym.registry import IMPORTED, known_ids
 from snn_gym.scoring.errors import SubmissionError
 from snn_gym.scoring.submission import Claim, check_out, write_submission
@@ -82,7 +83,8 @@ def submit_nir(
             # A graph that is refused later leaves no agent behind.
             undone.callback(shutil.rmtree, write_agent(found, agent, env_id))
         check_agent(found, agent, env_id)
-        policy: Any = build_policy(agent, env_id)
+        policy = build_policy(agent, env_id)
+        assert isinstance(policy, SpikingPolicy)  # as the agents of graphs are
         load_into(found, policy)
         claim = Claim(agent, env_id, seed, steps, "consecutive", package_versions(), recipe=None)
         write_submission(Path(out), claim, policy.acting_state_dict(), seeds)

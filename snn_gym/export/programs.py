@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.policies import BasePolicy
 
-from snn_gym.policies._common import SpikingPolicyMixin
+from snn_gym.policies.base import SpikingPolicy
 from snn_gym.policies.raw_observations import RawPolicy, bare_policy
 from snn_gym.policies.stock import StockPolicyMixin
 from snn_gym.program.compaction import compact
@@ -27,8 +26,8 @@ def program_of(model: BaseAlgorithm | BasePolicy | RawPolicy) -> Program:
     Raises:
         ValueError: A part has no form outside of PyTorch; the message names the nearest one.
     """
-    policy: Any = bare_policy(model, "exported")
-    if not isinstance(policy, SpikingPolicyMixin | StockPolicyMixin):
+    policy = bare_policy(model, "exported")
+    if not isinstance(policy, SpikingPolicy | StockPolicyMixin):
         raise ValueError(f"only policies of snn_gym are exported, got {type(policy).__name__}")
     return policy.program()
 

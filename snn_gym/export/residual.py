@@ -19,8 +19,8 @@ from stable_baselines3.common.policies import BasePolicy
 from torch import Tensor
 
 from snn_gym.export.visits import FIRST_SEED
-from snn_gym.policies._common import SpikingPolicyMixin
-from snn_gym.policies._stateful import State, reset_where
+from snn_gym.policies.base import SpikingPolicy
+from snn_gym.policies.stateful import State, reset_where
 from snn_gym.program.neurons import SoftIAFParameters
 from snn_gym.scoring.evaluation import evaluate
 from snn_gym.spiking.network import SpikingNetwork
@@ -60,7 +60,7 @@ class ResidualPolicy:
     def __init__(self, policy: BasePolicy, share: float) -> None:
         # Any: PyTorch types the attributes of a module that it does not know as tensors.
         made: Any = policy
-        network = made._acting_network() if isinstance(policy, SpikingPolicyMixin) else None
+        network = made.acting_network() if isinstance(policy, SpikingPolicy) else None
         if not (
             isinstance(network, SpikingNetwork)
             and network.config.neuron_parameters == SoftIAFParameters()
@@ -97,7 +97,7 @@ class ResidualPolicy:
             raise ValueError("a residual policy draws no actions; pass deterministic=True")
         tensor, vectorised = self._policy.obs_to_tensor(observation)
         with torch.no_grad():
-            inputs = self._policy._network_inputs(tensor)
+            inputs = self._policy.network_inputs(tensor)
             start = self._started(state, episode_start, len(inputs))
             output, end, spikes = self._network.watched(inputs, start)
             fired = torch.cat([x.sum(0) for x in spikes], 1)

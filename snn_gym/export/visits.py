@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.policies import BasePolicy
 
+from snn_gym.policies.protocols import Acting, RecordedPolicy
 from snn_gym.policies.raw_observations import raw_policy
 from snn_gym.scoring.evaluation import evaluate
 from snn_gym.spiking.costs import Costs
@@ -53,7 +54,7 @@ def visit(
     Raises:
         ValueError: There are no episodes.
     """
-    policy: Any = raw_policy(model, env_id, env_kwargs)
+    policy: RecordedPolicy = raw_policy(model, env_id, env_kwargs)
     watched = _Watched(policy)
     seeds = range(FIRST_SEED, FIRST_SEED + episodes)
     costs = evaluate(watched, env_id, seeds=seeds, env_kwargs=env_kwargs)
@@ -61,7 +62,7 @@ def visit(
 
 
 def observations_of(
-    policy: Any, env_id: str, seeds: range, env_kwargs: Mapping[str, Any] | None = None
+    policy: Acting, env_id: str, seeds: range, env_kwargs: Mapping[str, Any] | None = None
 ) -> NDArray[Any]:
     """Return the observations (N, ...) of whole episodes without exploration.
 
@@ -79,7 +80,7 @@ def observations_of(
 class _Seen:
     """A policy whose observations are kept."""
 
-    def __init__(self, policy: Any) -> None:
+    def __init__(self, policy: Acting) -> None:
         self._policy = policy
         self.kept: list[NDArray[Any]] = []
 
@@ -91,7 +92,7 @@ class _Seen:
 class _Watched:
     """A policy whose recordings are looked at as the evaluation asks for them."""
 
-    def __init__(self, policy: Any) -> None:
+    def __init__(self, policy: RecordedPolicy) -> None:
         self._policy = policy
         self.fired: list[NDArray[np.bool_]] = []
         self.peaks: list[float] = []

@@ -14,6 +14,7 @@ from stable_baselines3.common.type_aliases import MaybeCallback
 
 from snn_gym.arrays import prefixed, with_prefix
 from snn_gym.learners.shedding import Shedding
+from snn_gym.policies.base import SpikingPolicy, spiking_policy_of
 from snn_gym.spiking import SpikingNetwork
 from snn_gym.spiking.regulation.control import (
     STRETCHES,
@@ -38,7 +39,7 @@ class LeanAlgorithm(BaseAlgorithm):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         self.shedding: Shedding | None = None
-        self.teacher: Any = None
+        self.teacher: SpikingPolicy | None = None
         """Policy whose behaviour is kept from the first update on; None for the own one when
         learning is over."""
         self.teacher_first_return: float | None = None
@@ -50,16 +51,16 @@ class LeanAlgorithm(BaseAlgorithm):
     @property
     def lean_parameters(self) -> LeanParameters:
         """How spikes are shed, as the policy's network says; the defaults if it does not."""
-        policy: Any = self.policy
-        regulation = policy.network.regulation
+        regulation = spiking_policy_of(self).network.regulation
         found = None if regulation is None else regulation.lean
         return LeanParameters() if found is None else found
 
     def _setup_model(self) -> None:
         super()._setup_model()  # type: ignore[safe-super]
-        policy: Any = self.policy
-        find = getattr(policy, "_acting_network", None)
-        if find is None or not isinstance(find(), SpikingNetwork):
+        policy: object = self.policy
+        if not isinstance(policy, SpikingPolicy) or (
+            not isinstance(policy.acting_network(), SpikingNetwork)
+        ):
             raise ValueError(
                 f"{type(policy).__name__} acts without spikes, so there are none to shed; use a "
                 "spiking policy of snn_gym.policies, or the algorithm without lean; make_lean "
@@ -124,7 +125,7 @@ class LeanAlgorithm(BaseAlgorithm):
 
     @contextmanager
     def _without_exploration(self) -> Iterator[None]:
-        policy: Any = self.policy
+        policy = spiking_policy_of(self)
         schedule = getattr(self, "exploration_schedule", None)
         policy.explores_nothing = True
         if schedule is not None:
@@ -151,7 +152,7 @@ class LeanAlgorithm(BaseAlgorithm):
             episode_start: As in the algorithm.
             deterministic: As in the algorithm.
         """
-        policy: Any = self.policy
+        policy = spiking_policy_of(self)
         if policy.explores_nothing and not deterministic:
             return policy.predict_by_torch(observation, state, episode_start, True)
         return super().predict(observation, state, episode_start, deterministic)

@@ -167,7 +167,8 @@ class PPO(stable_baselines3.PPO):
         step: ClippedStep,
     ) -> NDArray[np.float64]:
         """Leave a minibatch's gradients at the parameters; return means by ``POLICY_LOSS`` etc."""
-        policy: Any = self.policy
+        policy = self.policy
+        assert isinstance(policy, SpikingActorCriticPolicy)  # of what is quick
         logits, values = policy.logits_and_values(transitions.observations[torch.from_numpy(rows)])
         grad_logits, grad_values = torch.empty_like(logits), torch.empty_like(values)
         means = np.empty(5)

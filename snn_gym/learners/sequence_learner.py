@@ -12,7 +12,7 @@ from stable_baselines3.common.base_class import BaseAlgorithm
 from torch import Tensor
 
 from snn_gym.learners.sequence_settings import check_sequences
-from snn_gym.policies._stateful import reset_where
+from snn_gym.policies.stateful import StatefulPolicy, reset_where
 
 
 class SequenceLearner(BaseAlgorithm):
@@ -43,8 +43,7 @@ class SequenceLearner(BaseAlgorithm):
     def states(self, n_envs: int) -> Tensor:
         """Return the present states (n_envs, S) before the next step, at rest if there are none."""
         if self._last_states is None or len(self._last_states) != n_envs:
-            policy: Any = self.policy
-            self._last_states = policy.rest_state(n_envs)
+            self._last_states = self._stateful_policy.rest_state(n_envs)
         return self._last_states
 
     def acting_states(self) -> Tensor:
@@ -52,13 +51,17 @@ class SequenceLearner(BaseAlgorithm):
 
         It is at rest where an episode starts, and what ``policy.record`` takes.
         """
-        policy: Any = self.policy
+        policy = self._stateful_policy
         starts = torch.as_tensor(
             np.asarray(self._last_episode_starts, np.bool_), device=self.device
         )
         states = reset_where(starts, self.states(self.n_envs), policy.rest_state(1))
-        part: Tensor = policy.acting_state(states)
-        return part
+        return policy.acting_state(states)
+
+    @property
+    def _stateful_policy(self) -> StatefulPolicy:
+        assert isinstance(self.policy, StatefulPolicy)  # as the policies of its aliases are
+        return self.policy
 
     def _check_lengths(self, sequence_length: int, batch_size: int) -> None:
         check_sequences(sequence_length, self.burn_in_steps, self.bptt_steps)

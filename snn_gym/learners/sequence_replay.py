@@ -13,7 +13,7 @@ from stable_baselines3.common.buffers import ReplayBuffer
 from stable_baselines3.common.vec_env import VecNormalize
 from torch import Tensor
 
-from snn_gym.policies._stateful import SequenceBatch
+from snn_gym.policies.stateful import SequenceBatch
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from stable_baselines3.common.buffers import DictRolloutBuffer, RolloutBuffer
 from stable_baselines3.common.type_aliases import RolloutBufferSamples
 from torch import Tensor
 
-from snn_gym.policies._stateful import SequenceBatch
+from snn_gym.policies.stateful import SequenceBatch
 
 
 class SequenceRolloutBuffer(RolloutBuffer):

@@ -19,7 +19,8 @@ from torch import Tensor, nn
 from snn_gym.arrays import from_arrays, prefixed, to_arrays, with_prefix
 from snn_gym.learners.played import Played
 from snn_gym.learners.visited import make_visited
-from snn_gym.policies._behaviour import divergence, value_scale
+from snn_gym.policies.base import SpikingPolicy, spiking_policy_of
+from snn_gym.policies.behaviour import divergence, value_scale
 from snn_gym.spiking.counting import zeros_behind
 from snn_gym.spiking.regulation.control import (
     CHECKED,
@@ -63,7 +64,7 @@ class Counters:
     """What behaviour is divided by, so that it is log-odds."""
 
 
-def twin_of(policy: Any) -> Any:
+def twin_of(policy: SpikingPolicy) -> SpikingPolicy:
     """Return a policy of the same kind that decides as a policy does now, and is not trained."""
     with torch.random.fork_rng():
         copy = type(policy)(**policy._get_constructor_parameters())
@@ -91,16 +92,15 @@ class Shedding:
         parameters: LeanParameters,
         bound: BoundControl,
         progress: float,
-        teacher: Any = None,
+        teacher: SpikingPolicy | None = None,
     ) -> None:
         self._model, self._parameters = model, parameters
-        policy: Any = model.policy
-        self._policy = policy
+        self._policy = spiking_policy_of(model)
         self._teacher = twin_of(self._policy if teacher is None else teacher)
         self._visited = make_visited(model, self._teacher)
         self._weights = acting_parameters(self._policy)
         self._fan_outs: list[int] = []
-        network = self._policy._acting_network()
+        network = self._policy.acting_network()
         sizes = neurons_of(self._weights, list(network.layers))
         self._orders = shuffled_orders(sizes, _SHUFFLE_SEED)
         self._optimiser = torch.optim.Adam(self._weights.values(), lr=parameters.learning_rate)
@@ -187,8 +187,8 @@ class Shedding:
         with torch.random.fork_rng(devices=[]):
             sample = self._visited.sample(_FRESH)
         rates = [x.mean((0, 1)) for x in self._measure(*sample)[1]]
-        before, network = self._policy.acting_state_dict(), self._policy._acting_network()
-        head = self._policy._acting_head() if network.head is None else network.head
+        before, network = self._policy.acting_state_dict(), self._policy.acting_network()
+        head: Any = self._policy.acting_head() if network.head is None else network.head
         linear = isinstance(head, nn.Linear) and not network.decoder.takes_maximum
         gain = float(network.decoder.coefficients[0].sum())
         for least in FOLDED_RATES:
@@ -201,10 +201,10 @@ class Shedding:
             self._policy.load_acting_state_dict(before)
 
     def _set_fan_outs(self) -> None:
-        network = self._policy._acting_network()
+        network = self._policy.acting_network()
         shape = (network.config.time_steps,) if network.spike_input else ()
         zeros = torch.zeros(1, *shape, network.input_size, device=self._policy.device)
-        recording = network.record(zeros, head=self._policy._readout())
+        recording = network.record(zeros, head=self._policy.readout())
         self._fan_outs = [x.fan_out for x in recording.layers if x.name != "input"]
 
     def _judge(self, progress: float) -> None:
@@ -260,8 +260,8 @@ class Shedding:
         return far.topk(count).values.mean()
 
     def _cost(self, spikes: Sequence[Tensor]) -> tuple[Tensor, float]:
-        network = self._policy._acting_network()
-        readout = network.readout(self._policy._readout())
+        network = self._policy.acting_network()
+        readout = network.readout(self._policy.readout())
         zeros = zeros_behind(list(network.layers), readout)[1:]
         cost, synops = spike_cost(spikes, self._fan_outs, network.config.time_steps, zeros)
         if self._parameters.signals == "blind":
@@ -286,7 +286,7 @@ class Shedding:
         self._set_gradients(far / bound, weight * cost)
         self._optimiser.step()
         if parameters.pruning > 0:
-            network = self._policy._acting_network()
+            network = self._policy.acting_network()
             share = parameters.pruning * self.strength.strength
             prune(list(network.layers), share, spikes_enter=network.spikes_enter)
         self.counters.updates += 1
@@ -366,11 +366,11 @@ def _gradients(loss: Tensor, weights: Sequence[Tensor]) -> tuple[Tensor, ...]:
     )
 
 
-def acting_parameters(policy: Any) -> dict[str, Tensor]:
+def acting_parameters(policy: SpikingPolicy) -> dict[str, Tensor]:
     """Return the parameters that a policy acts by, by name."""
     return {
         f"{prefix}.{name}": x
-        for prefix, module in policy._acting_modules().items()
+        for prefix, module in policy.acting_modules().items()
         for name, x in module.named_parameters()
         if x.requires_grad
     }

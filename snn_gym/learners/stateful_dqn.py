@@ -19,7 +19,7 @@ from torch.nn import functional
 
 from snn_gym.learners.sequence_learner import SequenceLearner
 from snn_gym.learners.sequence_replay import SequenceReplayBuffer, SequenceSamples
-from snn_gym.policies._stateful import State, reset_where
+from snn_gym.policies.stateful import State, reset_where
 from snn_gym.policies.stateful_dqn import StatefulDQNPolicy, StatefulQNetwork
 
 _FIXED = ("replay_buffer_class", "replay_buffer_kwargs", "optimize_memory_usage")

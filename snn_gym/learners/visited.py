@@ -17,7 +17,8 @@ from torch import Tensor
 from snn_gym.arrays import prefixed, with_prefix
 from snn_gym.learners.sequence_replay import SequenceReplayBuffer
 from snn_gym.learners.sequence_rollouts import SequenceRolloutBuffer
-from snn_gym.policies._stateful import SequenceBatch
+from snn_gym.policies.base import SpikingPolicy, spiking_policy_of
+from snn_gym.policies.stateful import SequenceBatch
 
 KEPT = 20_000
 """Latest observations that are kept, or looked at in a replay buffer."""
@@ -234,7 +235,7 @@ def make_visited(model: BaseAlgorithm, teacher: Any) -> Visited:
     """
     if isinstance(model, OffPolicyAlgorithm):
         if isinstance(model.replay_buffer, SequenceReplayBuffer):
-            _check_states(model.policy, teacher)
+            _check_states(spiking_policy_of(model), teacher)
         return Replayed(teacher, model)
     buffer: RolloutBuffer = model.rollout_buffer  # type: ignore[attr-defined]
     if isinstance(buffer, SequenceRolloutBuffer):
@@ -242,9 +243,9 @@ def make_visited(model: BaseAlgorithm, teacher: Any) -> Visited:
     return Collected(teacher, buffer)
 
 
-def _check_states(policy: Any, teacher: Any) -> None:
+def _check_states(policy: SpikingPolicy, teacher: SpikingPolicy) -> None:
     """Refuse a teacher that can't go on from the states that a policy played with."""
-    networks = policy._acting_network(), teacher._acting_network()
+    networks = policy.acting_network(), teacher.acting_network()
     own, given = (
         (type(network), network.state_size, x.network.hidden_sizes)
         for network, x in zip(networks, (policy, teacher), strict=True)

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
+from snn_gym.policies.protocols import Acting, RecordedPolicy
 from snn_gym.spiking import Recording
 
 FloatArray = NDArray[np.float64]
@@ -74,7 +75,7 @@ class Decision:
     """Whether the episode ended with it."""
 
 
-def play_episode(policy: Any, env: gym.Env[Any, Any], seed: int) -> Iterator[Decision]:
+def play_episode(policy: Acting, env: gym.Env[Any, Any], seed: int) -> Iterator[Decision]:
     """Play an episode deterministically, one decision each time the next is asked for.
 
     Between two decisions the environment is as the former left it, ready to be drawn.
@@ -105,7 +106,7 @@ def play_episode(policy: Any, env: gym.Env[Any, Any], seed: int) -> Iterator[Dec
 
 
 def record_episode(
-    policy: Any, env: gym.Env[Any, Any], seed: int, max_decisions: int
+    policy: RecordedPolicy, env: gym.Env[Any, Any], seed: int, max_decisions: int
 ) -> EpisodeTrace:
     """Play an episode deterministically and record its first decisions.
 

@@ -13,12 +13,14 @@ from typing import Annotated, Any
 import gymnasium as gym
 import numpy as np
 from numpy.typing import NDArray
+from stable_baselines3.common.base_class import BaseAlgorithm
 
 from snn_gym.config import Config, Count, Range
 from snn_gym.plotting.episode import Decision, play_episode
 from snn_gym.plotting.film_files import check_film_path, write_film
 from snn_gym.plotting.frames import Frame, LayerSpikes, draw_frame, shown_steps
 from snn_gym.plotting.window import show_frames
+from snn_gym.policies.protocols import Acting, ActingPolicy
 from snn_gym.policies.raw_observations import RawPolicy, raw_policy
 from snn_gym.registry import make_task
 from snn_gym.threads import one_thread
@@ -70,7 +72,7 @@ class Film:
 
 
 def record_film(
-    model_or_policy: Any,
+    model_or_policy: BaseAlgorithm | Acting,
     env_id: str,
     path: str | Path,
     settings: FilmSettings | None = None,
@@ -115,7 +117,7 @@ def record_film(
 
 
 def show_film(
-    model_or_policy: Any,
+    model_or_policy: BaseAlgorithm | Acting,
     env_id: str,
     settings: FilmSettings | None = None,
     *,
@@ -155,13 +157,13 @@ class _Filming:
 
     def __init__(
         self,
-        model_or_policy: Any,
+        model_or_policy: BaseAlgorithm | Acting,
         env_id: str,
         settings: FilmSettings,
         env_kwargs: Mapping[str, Any] | None,
         name: str | None,
     ) -> None:
-        self.policy: Any = raw_policy(model_or_policy, env_id, env_kwargs)
+        self.policy: ActingPolicy = raw_policy(model_or_policy, env_id, env_kwargs)
         self.name = name or type(getattr(self.policy, "inner", self.policy)).__name__
         self.played: list[Played] = []
         self._settings = settings
@@ -289,7 +291,7 @@ def _make_drawn(env_id: str, arguments: Mapping[str, Any]) -> gym.Env[Any, Any]:
         ) from error
 
 
-def _check_spaces(policy: Any, env: gym.Env[Any, Any], heading: str) -> None:
+def _check_spaces(policy: ActingPolicy, env: gym.Env[Any, Any], heading: str) -> None:
     # A bare policy sees what Stable-Baselines3's algorithms see.
     seen = env if isinstance(policy, RawPolicy) else as_learned(env)
     for what in ("observation_space", "action_space"):

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -14,6 +13,7 @@ from snn_gym.plotting.curves import FloatArray, Series, draw_dynamics, draw_lear
 from snn_gym.plotting.episode import EpisodeTrace, record_episode
 from snn_gym.plotting.spikes import draw_membranes, draw_raster
 from snn_gym.plotting.style import save, style
+from snn_gym.policies.protocols import RecordedPolicy
 from snn_gym.policies.raw_observations import raw_policy
 from snn_gym.registry import make_task
 from snn_gym.scoring.evaluation import FIRST_EVALUATION_SEED
@@ -94,7 +94,7 @@ def _checked_formats(formats: Sequence[str]) -> tuple[str, ...]:
 def _trace_final_policy(run: Path, settings: RunSettings) -> EpisodeTrace | None:
     """Return what the final policy does in an episode, None if it does not spike."""
     with one_thread():
-        policy: Any = raw_policy(load_agent(run))
+        policy: RecordedPolicy = raw_policy(load_agent(run))
         if acting_spiking_network(policy) is None:
             return None
         env = make_task(settings.environment, **settings.environment_kwargs)

@@ -13,9 +13,9 @@ from stable_baselines3.common.torch_layers import BaseFeaturesExtractor
 from stable_baselines3.common.type_aliases import PyTorchObs
 from torch import Tensor, nn
 
-from snn_gym.policies._common import ActorCriticFlags
-from snn_gym.policies._networks import NetworkBuilder, StatelessNetwork, network_inputs
 from snn_gym.policies._parts import BuiltPart, FeatureNetwork, NormalisedModule
+from snn_gym.policies.base import ActorCriticFlags
+from snn_gym.policies.networks import NetworkBuilder, StatelessNetwork, network_inputs
 
 
 class ActionValueCritic(NormalisedModule, BuiltPart, ContinuousCritic):
@@ -91,8 +91,8 @@ class ActorAndCriticsMixin(ActorCriticFlags):
     """Policy of an actor and of critics that share one normaliser.
 
     Args:
-        *args: As in ``SpikingPolicyMixin``.
-        **kwargs: As in ``SpikingPolicyMixin`` and ``ActorCriticFlags``.
+        *args: As in ``SpikingPolicy``.
+        **kwargs: As in ``SpikingPolicy`` and ``ActorCriticFlags``.
     """
 
     action_spaces = (spaces.Box,)
@@ -130,13 +130,13 @@ class ActorAndCriticsMixin(ActorCriticFlags):
     def _online(self) -> FeatureNetwork:
         """Return the actor's network behind the normaliser."""
 
-    def _acting_network(self) -> StatelessNetwork:
+    def acting_network(self) -> StatelessNetwork:
         return self._online().network
 
-    def _acting_extractor(self) -> nn.Module:
+    def acting_extractor(self) -> nn.Module:
         extractor: nn.Module = self.actor.features_extractor
         return extractor
 
-    def _network_inputs(self, observation: Tensor) -> Tensor:
+    def network_inputs(self, observation: PyTorchObs) -> Tensor:
         features = self.actor.extract_features(observation, self.actor.features_extractor)
         return self._online().inputs(features)

@@ -9,7 +9,7 @@ import torch
 from stable_baselines3.common.policies import BaseModel
 from torch import Tensor, nn
 
-from snn_gym.policies._networks import NetworkBuilder, StatelessNetwork, network_inputs
+from snn_gym.policies.networks import NetworkBuilder, StatelessNetwork, network_inputs
 from snn_gym.spiking.normaliser import ObservationNormaliser
 from snn_gym.spiking.tracing import is_traced
 

@@ -9,10 +9,10 @@ from stable_baselines3.common.policies import BasePolicy
 from stable_baselines3.common.type_aliases import PyTorchObs
 from torch import Tensor, nn
 
-from snn_gym.policies._common import SpikingPolicyMixin
-from snn_gym.policies._networks import NetworkBuilder
 from snn_gym.policies._optimiser import LateOptimiser
 from snn_gym.policies._parts import BuiltPart, SingleNetworkModule
+from snn_gym.policies.base import SpikingPolicy
+from snn_gym.policies.networks import NetworkBuilder
 
 
 class ValueNetworkMixin(SingleNetworkModule, BuiltPart, BasePolicy):
@@ -53,14 +53,14 @@ class ValueNetworkMixin(SingleNetworkModule, BuiltPart, BasePolicy):
         return output
 
 
-class ValuePolicyMixin(LateOptimiser, SpikingPolicyMixin):
+class ValuePolicyMixin(LateOptimiser, SpikingPolicy):
     """Policy whose online and target network share one normaliser.
 
     Args:
-        *args: As in ``SpikingPolicyMixin``.
+        *args: As in ``SpikingPolicy``.
         spiking: Whether the networks spike; if not they are multilayer perceptrons of the same
             hidden sizes, the ANN twin.
-        **kwargs: As in ``SpikingPolicyMixin``.
+        **kwargs: As in ``SpikingPolicy``.
     """
 
     action_spaces = (spaces.Discrete,)
@@ -90,14 +90,14 @@ class ValuePolicyMixin(LateOptimiser, SpikingPolicyMixin):
         assert isinstance(network, ValueNetworkMixin)  # as made above
         return network
 
-    def _acting_network(self) -> Any:
+    def acting_network(self) -> Any:
         return self._online().network
 
-    def _acting_extractor(self) -> nn.Module:
+    def acting_extractor(self) -> nn.Module:
         return self._online().features_extractor
 
-    def _acting_modules(self) -> dict[str, nn.Module]:
+    def acting_modules(self) -> dict[str, nn.Module]:
         return {self.network_class.part: self._online()}
 
-    def _network_inputs(self, observation: Tensor) -> Tensor:
+    def network_inputs(self, observation: PyTorchObs) -> Tensor:
         return self._online().network_inputs(observation)

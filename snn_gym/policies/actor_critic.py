@@ -11,16 +11,16 @@ from stable_baselines3.common.policies import ActorCriticPolicy
 from stable_baselines3.common.type_aliases import PyTorchObs, Schedule
 from torch import Tensor, nn
 
-from snn_gym.policies._behaviour import scaled_actions
-from snn_gym.policies._common import ActorCriticFlags
-from snn_gym.policies._networks import (
+from snn_gym.policies._optimiser import LateOptimiser
+from snn_gym.policies._parts import NormalisedModule
+from snn_gym.policies.base import ActorCriticFlags
+from snn_gym.policies.behaviour import scaled_actions
+from snn_gym.policies.networks import (
     ACTIVATIONS,
     NetworkBuilder,
     StatelessNetwork,
     network_inputs,
 )
-from snn_gym.policies._optimiser import LateOptimiser
-from snn_gym.policies._parts import NormalisedModule
 from snn_gym.program.network import Activation
 from snn_gym.spiking.coding.decoders import PopulationHead, make_head
 
@@ -204,13 +204,16 @@ class SpikingActorCriticPolicy(LateOptimiser, ActorCriticFlags, ActorCriticPolic
             return scaled_actions(chosen, self.action_space)
         return chosen
 
-    def _acting_network(self) -> Any:
+    def acting_network(self) -> Any:
+        """Return the network that chooses actions."""
         return self.mlp_extractor.actor
 
-    def _acting_head(self) -> nn.Module | None:
+    def acting_head(self) -> nn.Module | None:
+        """Return the one linear head of the acting network, None for another way to its values."""
         return self.action_net
 
-    def _acting_modules(self) -> dict[str, nn.Module]:
+    def acting_modules(self) -> dict[str, nn.Module]:
+        """Return the modules that acting needs, by the prefix of their names in state_dict."""
         modules: dict[str, nn.Module] = {
             "mlp_extractor.actor": self.mlp_extractor.actor,
             "action_net": self.action_net,
@@ -220,17 +223,20 @@ class SpikingActorCriticPolicy(LateOptimiser, ActorCriticFlags, ActorCriticPolic
             modules["mlp_extractor.normaliser"] = self.normaliser
         return modules
 
-    def _network_inputs(self, observation: Tensor) -> Tensor:
+    def network_inputs(self, observation: PyTorchObs) -> Tensor:
+        """Return what the acting network sees of a batch of observations."""
         features = self.extract_features(observation)
         if isinstance(features, tuple):
             features = features[0]
         networks = self.mlp_extractor
         return network_inputs(networks.normalised(features), networks.actor, networks.spike_steps)
 
-    def _readout(self) -> nn.Linear | PopulationHead:
+    def readout(self) -> nn.Linear | PopulationHead:
+        """Return the head after the acting network."""
         head = self.action_net
         assert isinstance(head, nn.Linear | PopulationHead)  # as made by _build
         return head
 
-    def _acting_extractor(self) -> nn.Module:
+    def acting_extractor(self) -> nn.Module:
+        """Return the extractor that the acting network sees observations through."""
         return self.pi_features_extractor

@@ -12,8 +12,8 @@ from stable_baselines3.common.policies import BasePolicy
 from stable_baselines3.common.type_aliases import PyTorchObs, Schedule
 from torch import Tensor, nn
 
-from snn_gym.policies._common import SpikingPolicyMixin
-from snn_gym.policies._networks import network_config
+from snn_gym.policies.base import SpikingPolicy
+from snn_gym.policies.networks import network_config
 from snn_gym.spiking.config import NetworkConfig
 from snn_gym.spiking.network import SpikingNetwork
 
@@ -21,7 +21,7 @@ SCALED_LIMIT = 1.0
 """Scaled observations are clipped to [-SCALED_LIMIT, SCALED_LIMIT]."""
 
 
-class SpikingControllerPolicy(SpikingPolicyMixin, BasePolicy):
+class SpikingControllerPolicy(SpikingPolicy, BasePolicy):
     """Policy for learners that move weights without gradients; it acts deterministically.
 
     The network's state starts from rest at every decision. A Discrete action is the largest
@@ -35,8 +35,8 @@ class SpikingControllerPolicy(SpikingPolicyMixin, BasePolicy):
         observation_space: Observation space; values, flags or one-hots.
         action_space: Discrete, or a bounded Box.
         lr_schedule: Not used, for nothing is trained by gradients; policies are built with one.
-        network: As in ``SpikingPolicyMixin``.
-        net_arch: As in ``SpikingPolicyMixin``.
+        network: As in ``SpikingPolicy``.
+        net_arch: As in ``SpikingPolicy``.
         normalise_observations: Whether Box observations are scaled.
         **kwargs: Other policies' arguments, each refused by name.
 
@@ -104,7 +104,7 @@ class SpikingControllerPolicy(SpikingPolicyMixin, BasePolicy):
 
     def forward(self, obs: PyTorchObs) -> Tensor:
         """Return the network's outputs (B, outputs) for a batch of observations."""
-        return self.controller.decide(self._network_inputs(obs))
+        return self.controller.decide(self.network_inputs(obs))
 
     def _predict(self, observation: PyTorchObs, deterministic: bool = False) -> Tensor:
         del deterministic  # there is nothing random
@@ -117,20 +117,24 @@ class SpikingControllerPolicy(SpikingPolicyMixin, BasePolicy):
         """Return the values (B, A) of discrete actions, or the action (B, A), squashed."""
         return output if isinstance(self.action_space, spaces.Discrete) else torch.tanh(output)
 
-    def _acting_network(self) -> SpikingNetwork:
+    def acting_network(self) -> SpikingNetwork:
+        """Return the network that chooses actions."""
         return self.controller
 
-    def _acting_extractor(self) -> nn.Module:
+    def acting_extractor(self) -> nn.Module:
+        """Return the extractor that the acting network sees observations through."""
         assert self.features_extractor is not None  # made above
         return self.features_extractor
 
-    def _acting_modules(self) -> dict[str, nn.Module]:
+    def acting_modules(self) -> dict[str, nn.Module]:
+        """Return the modules that acting needs, by the prefix of their names in state_dict."""
         modules: dict[str, nn.Module] = {"controller": self.controller}
         if self.scaler is not None:
             modules["scaler"] = self.scaler
         return modules
 
-    def _network_inputs(self, observation: PyTorchObs) -> Tensor:
+    def network_inputs(self, observation: PyTorchObs) -> Tensor:
+        """Return what the acting network sees of a batch of observations."""
         assert self.features_extractor is not None  # made above
         features = self.extract_features(observation, self.features_extractor)
         return features if self.scaler is None else self.scaler(features)

@@ -26,6 +26,7 @@ class SpikingDQNPolicy(ValuePolicyMixin, DQNPolicy):
     q_net_target: SpikingQNetwork
     make_q_net = ValuePolicyMixin.make_value_network
 
-    def _acting_head(self) -> nn.Module | None:
-        head: nn.Module | None = self._acting_network().head if self.spiking else None
+    def acting_head(self) -> nn.Module | None:
+        """Return the one linear head of the acting network, None for another way to its values."""
+        head: nn.Module | None = self.acting_network().head if self.spiking else None
         return head

@@ -27,7 +27,6 @@ from gymnasium.wrappers import vector
 from numpy.typing import NDArray
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.monitor import Monitor
-from stable_baselines3.common.policies import BasePolicy
 from stable_baselines3.common.running_mean_std import RunningMeanStd
 from stable_baselines3.common.vec_env import (
     DummyVecEnv,
@@ -43,6 +42,7 @@ from stable_baselines3.common.vec_env.base_vec_env import VecEnvWrapper
 from torch import Tensor
 
 from snn_gym.arrays import prefixed, with_prefix
+from snn_gym.policies.protocols import Acting, ActingPolicy
 
 VEC_NORMALIZE = "vec_normalize"
 """Prefix of the names of VecNormalize's statistics among tensors."""
@@ -156,8 +156,9 @@ class RecordableRawPolicy(RawPolicy):
         """Whether the network's state lasts from one decision to the next."""
         return bool(self.inner.carries_state)
 
-    def _acting_network(self) -> Any:
-        return self.inner._acting_network()
+    def acting_network(self) -> Any:
+        """Return the network that chooses actions."""
+        return self.inner.acting_network()
 
 
 class _Step(Protocol):
@@ -263,7 +264,7 @@ def _as_in(space: spaces.Space[Any], observation: Any) -> Any:
 
 
 def raw_policy(
-    model_or_policy: Any,
+    model_or_policy: BaseAlgorithm | Acting,
     env_id: str | None = None,
     env_kwargs: Mapping[str, Any] | None = None,
 ) -> Any:
@@ -294,7 +295,7 @@ def raw_policy(
     return _behind(policy, env.unwrapped.observation_space, steps) if steps else policy
 
 
-def bare_policy(model_or_policy: BaseAlgorithm | BasePolicy | RawPolicy, purpose: str) -> Any:
+def bare_policy(model_or_policy: BaseAlgorithm | Acting, purpose: str) -> Any:
     """Return a policy that sees raw observations itself.
 
     Args:
@@ -316,7 +317,7 @@ def bare_policy(model_or_policy: BaseAlgorithm | BasePolicy | RawPolicy, purpose
 
 
 def with_normalisation(
-    policy: Any,
+    policy: ActingPolicy,
     space: spaces.Space[Any],
     *,
     epsilon: float,
@@ -350,7 +351,7 @@ def replaced(policy: RawPolicy, inner: Any) -> RawPolicy:
     return _behind(inner, policy.observation_space, policy.steps)
 
 
-def _behind(policy: Any, space: spaces.Space[Any], steps: Sequence[_Step]) -> RawPolicy:
+def _behind(policy: ActingPolicy, space: spaces.Space[Any], steps: Sequence[_Step]) -> RawPolicy:
     kind = RecordableRawPolicy if hasattr(policy, "record") else RawPolicy
     return kind(policy, space, steps)
 

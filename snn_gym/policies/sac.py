@@ -11,8 +11,8 @@ from stable_baselines3.sac.policies import Actor, SACPolicy
 from torch import Tensor, nn
 
 from snn_gym.policies._continuous import ActionValueCritic, ActorAndCriticsMixin
-from snn_gym.policies._networks import NetworkBuilder
 from snn_gym.policies._parts import BuiltPart, FeatureNetwork
+from snn_gym.policies.networks import NetworkBuilder
 from snn_gym.spiking.coding.decoders import PopulationHead, make_head
 
 
@@ -75,7 +75,8 @@ class SpikingSACPolicy(ActorAndCriticsMixin, SACPolicy):
     def _online(self) -> FeatureNetwork:
         return self.actor.latent_pi
 
-    def _acting_modules(self) -> dict[str, nn.Module]:
+    def acting_modules(self) -> dict[str, nn.Module]:
+        """Return the modules that acting needs, by the prefix of their names in state_dict."""
         actor = self.actor
         return {
             "actor.features_extractor": actor.features_extractor,
@@ -83,7 +84,8 @@ class SpikingSACPolicy(ActorAndCriticsMixin, SACPolicy):
             "actor.mu": actor.mu,
         }
 
-    def _readout(self) -> nn.Linear | PopulationHead:
+    def readout(self) -> nn.Linear | PopulationHead:
+        """Return the head after the acting network."""
         head = self.actor.mu
         if isinstance(head, nn.Sequential):  # gSDE clips the mean behind the head
             head = head[0]

@@ -11,15 +11,15 @@ from stable_baselines3.common.type_aliases import PyTorchObs, Schedule
 from torch import Tensor
 
 from snn_gym.policies._feedback import broadcast_head
-from snn_gym.policies._networks import StatefulNetwork, network_inputs
-from snn_gym.policies._stateful import (
+from snn_gym.policies.actor_critic import ActorCriticNetworks, SpikingActorCriticPolicy
+from snn_gym.policies.networks import StatefulNetwork, network_inputs
+from snn_gym.policies.stateful import (
     SequenceBatch,
-    StatefulPolicyMixin,
+    StatefulPolicy,
     flatten_steps,
     reset_where,
     run_sequence,
 )
-from snn_gym.policies.actor_critic import ActorCriticNetworks, SpikingActorCriticPolicy
 
 
 class StatefulNetworks(ActorCriticNetworks):
@@ -39,14 +39,14 @@ class StatefulNetworks(ActorCriticNetworks):
         return torch.cat([self.actor.rest_state(batch), self.critic.rest_state(batch)], dim=1)
 
 
-class StatefulActorCriticPolicy(StatefulPolicyMixin, SpikingActorCriticPolicy):
+class StatefulActorCriticPolicy(StatefulPolicy, SpikingActorCriticPolicy):
     """Policy for ``StatefulPPO``: networks whose state lasts from one decision to the next.
 
     It is reset where an episode starts. Networks that do not spike are made of gated units, which
     carry a state too.
 
     Args:
-        *args: As in ``StatefulPolicyMixin`` and ``SpikingActorCriticPolicy``.
+        *args: As in ``StatefulPolicy`` and ``SpikingActorCriticPolicy``.
         random_feedback: Whether the readouts' errors reach spiking neurons by fixed random weights
             and not by the readouts' own.
         **kwargs: As there.
@@ -187,5 +187,6 @@ class StatefulActorCriticPolicy(StatefulPolicyMixin, SpikingActorCriticPolicy):
         distribution = self._get_action_dist_from_latent(output)
         return distribution.get_actions(deterministic=deterministic)
 
-    def _acting_network(self) -> StatefulNetwork:
+    def acting_network(self) -> StatefulNetwork:
+        """Return the network that chooses actions."""
         return self.mlp_extractor.actor

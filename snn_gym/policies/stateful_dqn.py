@@ -5,14 +5,14 @@ from __future__ import annotations
 from stable_baselines3.common.type_aliases import PyTorchObs
 from torch import Tensor
 
-from snn_gym.policies._networks import StatefulNetwork
-from snn_gym.policies._stateful import (
+from snn_gym.policies.dqn import SpikingDQNPolicy, SpikingQNetwork
+from snn_gym.policies.networks import StatefulNetwork
+from snn_gym.policies.stateful import (
     SequenceBatch,
-    StatefulPolicyMixin,
+    StatefulPolicy,
     flatten_steps,
     run_sequence,
 )
-from snn_gym.policies.dqn import SpikingDQNPolicy, SpikingQNetwork
 
 
 class StatefulQNetwork(SpikingQNetwork):
@@ -46,13 +46,13 @@ class StatefulQNetwork(SpikingQNetwork):
         return run_sequence(self.q_net, inputs, batch.states, batch)
 
 
-class StatefulDQNPolicy(StatefulPolicyMixin, SpikingDQNPolicy):
+class StatefulDQNPolicy(StatefulPolicy, SpikingDQNPolicy):
     """Policy for ``StatefulDQN``: a Q-network whose state lasts from one decision to the next.
 
     It is reset where an episode starts. A network that does not spike is made of gated units, which
     carry a state too.
 
-    Its arguments are those of ``StatefulPolicyMixin`` and ``SpikingDQNPolicy``.
+    Its arguments are those of ``StatefulPolicy`` and ``SpikingDQNPolicy``.
     """
 
     algorithms = ("StatefulDQN",)

@@ -21,9 +21,9 @@ from stable_baselines3.dqn.policies import DQNPolicy
 from stable_baselines3.sac.policies import SACPolicy
 from torch import Tensor, nn
 
-from snn_gym.policies._common import check_acting_tensors
-from snn_gym.policies._networks import DenseNetwork, network_config
-from snn_gym.policies._program import read_program
+from snn_gym.policies.base import check_acting_tensors
+from snn_gym.policies.networks import DenseNetwork, network_config
+from snn_gym.policies.reading import read_program
 from snn_gym.program.network import Program
 from snn_gym.spiking.config import NetworkConfig
 from snn_gym.spiking.recording import Recording
@@ -70,12 +70,12 @@ class StockPolicyMixin(BasePolicy):
         return {**data, "network": self.network}
 
     @abstractmethod
-    def _acting_modules(self) -> dict[str, nn.Module]:
+    def acting_modules(self) -> dict[str, nn.Module]:
         """Return the modules from features to actions, in their order, by names in state_dict."""
 
-    def _acting_network(self) -> DenseNetwork:
+    def acting_network(self) -> DenseNetwork:
         """Return the acting network as one that counts its costs, with the same weights."""
-        parts = self._acting_modules().values()
+        parts = self.acting_modules().values()
         linears = [x for part in parts for x in part.modules() if isinstance(x, nn.Linear)]
         *sizes, outputs = (linear.out_features for linear in linears)
         activation: type[nn.Module] = self.activation_fn  # type: ignore[assignment]
@@ -108,7 +108,7 @@ class StockPolicyMixin(BasePolicy):
             # The base class's: an actor-critic's own returns features of both.
             flatten = FlattenExtractor(self.observation_space)
             features = BaseModel.extract_features(self, tensor, flatten)
-            recording: Recording = self._acting_network().record(features, state)
+            recording: Recording = self.acting_network().record(features, state)
         return recording
 
     def reseed_noise(self, seed: int) -> None:
@@ -116,7 +116,7 @@ class StockPolicyMixin(BasePolicy):
 
     def acting_state_dict(self) -> dict[str, Tensor]:
         """Return copies of the tensors that acting needs, by name."""
-        prefixes = tuple(f"{name}." for name in self._acting_modules())
+        prefixes = tuple(f"{name}." for name in self.acting_modules())
         return {
             name: tensor.detach().clone()
             for name, tensor in sorted(self.state_dict().items())
@@ -139,7 +139,8 @@ class StockPolicyMixin(BasePolicy):
 class StockActorCriticPolicy(StockPolicyMixin, ActorCriticPolicy):
     """Stable-Baselines3's ``MlpPolicy`` of PPO."""
 
-    def _acting_modules(self) -> dict[str, nn.Module]:
+    def acting_modules(self) -> dict[str, nn.Module]:
+        """Return the modules that acting needs, by the prefix of their names in state_dict."""
         return {
             "mlp_extractor.policy_net": self.mlp_extractor.policy_net,
             "action_net": self.action_net,
@@ -149,12 +150,14 @@ class StockActorCriticPolicy(StockPolicyMixin, ActorCriticPolicy):
 class StockDQNPolicy(StockPolicyMixin, DQNPolicy):
     """Stable-Baselines3's ``MlpPolicy`` of DQN."""
 
-    def _acting_modules(self) -> dict[str, nn.Module]:
+    def acting_modules(self) -> dict[str, nn.Module]:
+        """Return the modules that acting needs, by the prefix of their names in state_dict."""
         return {"q_net.q_net": self.q_net.q_net}
 
 
 class StockSACPolicy(StockPolicyMixin, SACPolicy):
     """Stable-Baselines3's ``MlpPolicy`` of SAC."""
 
-    def _acting_modules(self) -> dict[str, nn.Module]:
+    def acting_modules(self) -> dict[str, nn.Module]:
+        """Return the modules that acting needs, by the prefix of their names in state_dict."""
         return {"actor.latent_pi": self.actor.latent_pi, "actor.mu": self.actor.mu}

@@ -10,8 +10,8 @@ from stable_baselines3.td3.policies import Actor, TD3Policy
 from torch import Tensor, nn
 
 from snn_gym.policies._continuous import ActionValueCritic, ActorAndCriticsMixin
-from snn_gym.policies._networks import NetworkBuilder
 from snn_gym.policies._parts import BuiltPart, FeatureNetwork
+from snn_gym.policies.networks import NetworkBuilder
 
 
 class SpikingTD3Actor(BuiltPart, Actor):
@@ -58,5 +58,6 @@ class SpikingTD3Policy(ActorAndCriticsMixin, TD3Policy):
     def _online(self) -> FeatureNetwork:
         return self.actor.feature_network
 
-    def _acting_modules(self) -> dict[str, nn.Module]:
+    def acting_modules(self) -> dict[str, nn.Module]:
+        """Return the modules that acting needs, by the prefix of their names in state_dict."""
         return {"actor": self.actor}

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from stable_baselines3.common.base_class import BaseAlgorithm
     from stable_baselines3.common.policies import BasePolicy
 
+    from snn_gym.policies.protocols import Acting
+
 EVALUATOR_VERSION = 5
 """Version of the procedure in this module; scores of different versions do not compare.
 
@@ -42,17 +44,6 @@ MAX_KEPT_OBSERVATIONS = 20_000
 _MAX_KEPT_BYTES = 1 << 30
 _OBSERVATIONS_PER_RECORD = 512
 _EPISODES_TOGETHER = 100
-
-
-class Acting(Protocol):
-    """Whatever acts as Stable-Baselines3's models and policies do."""
-
-    def predict(
-        self, observation: Any, state: Any = ..., episode_start: Any = ..., /, *,
-        deterministic: bool = ...,
-    ) -> tuple[NDArray[Any], tuple[NDArray[Any], ...] | None]:  # fmt: skip
-        """Return actions for observations, and the state to pass on."""
-        ...
 
 
 @runtime_checkable
@@ -143,7 +134,7 @@ def evaluate(
     # Importing this module loads no torch.
     from snn_gym.policies.raw_observations import raw_policy
 
-    policy: Any = raw_policy(model_or_policy, env_id, env_kwargs)
+    policy: Acting = raw_policy(model_or_policy, env_id, env_kwargs)
     seeds = evaluation_seeds(episodes) if seeds is None else tuple(int(seed) for seed in seeds)
     visited = _Visited(MAX_KEPT_OBSERVATIONS)
     groups = [seeds[k : k + _EPISODES_TOGETHER] for k in range(0, len(seeds), _EPISODES_TOGETHER)]

@@ -13,7 +13,8 @@ from stable_baselines3.common.policies import BasePolicy
 from torch import Tensor, nn
 
 from snn_gym.config import Config, Natural, NonNegative, Range, Share
-from snn_gym.policies._common import SpikingPolicyMixin
+from snn_gym.policies.base import SpikingPolicy
+from snn_gym.policies.protocols import Acting
 from snn_gym.policies.raw_observations import RawPolicy, raw_policy, replaced
 from snn_gym.spiking.coding.decoders import PopulationHead
 from snn_gym.spiking.config import NetworkConfig
@@ -53,9 +54,7 @@ class Faults(Config):
     """Seed of what is drawn."""
 
 
-def with_faults(
-    model: BaseAlgorithm | BasePolicy | RawPolicy, faults: Faults
-) -> BasePolicy | RawPolicy:
+def with_faults(model: BaseAlgorithm | Acting, faults: Faults) -> BasePolicy | RawPolicy:
     """Return a copy of an agent's policy with faults; the agent stays as it is.
 
     Args:
@@ -68,10 +67,10 @@ def with_faults(
             observations are spikes, no spiking layers, or no membrane time constants.
         ValueError: It is no policy of snn_gym.
     """
-    policy: Any = raw_policy(model)
+    policy: Acting = raw_policy(model)
     if isinstance(policy, RawPolicy):
         return replaced(policy, with_faults(policy.inner, faults))
-    if not isinstance(policy, SpikingPolicyMixin):
+    if not isinstance(policy, SpikingPolicy):
         raise ValueError(f"faults are for policies of snn_gym, got {type(policy).__name__}")
     generator = np.random.default_rng(faults.seed)
     if faults.tau_jitter:
@@ -90,7 +89,7 @@ def with_faults(
     if faults.spike_loss:
         _lose_spikes(made, faults.spike_loss, generator)
     made.train(False)
-    return made  # type: ignore[no-any-return]
+    return made
 
 
 def rounded(weights: Tensor, bits: int) -> Tensor:
@@ -105,7 +104,7 @@ def rounded(weights: Tensor, bits: int) -> Tensor:
     return weights if scale == 0 else torch.round(weights / scale) * scale
 
 
-def weights_of(policy: Any) -> Iterator[Tensor]:
+def weights_of(policy: SpikingPolicy) -> Iterator[Tensor]:
     """Yield the weights (..., inputs) from observations to actions, in their order.
 
     Args:
@@ -115,11 +114,10 @@ def weights_of(policy: Any) -> Iterator[Tensor]:
         yield weights
 
 
-def _matrices(policy: Any) -> Iterator[tuple[int, Tensor]]:
+def _matrices(policy: SpikingPolicy) -> Iterator[tuple[int, Tensor]]:
     """Yield which layer weights (..., inputs) read, 0 for observations, and the weights."""
-    parts: list[nn.Module] = [policy._acting_network()]
-    if policy._readout() is not None:
-        parts.append(policy._readout())
+    found: list[nn.Module | None] = [policy.acting_network(), policy.readout()]
+    parts = [x for x in found if x is not None]
     layer = 0
     for name, module in (named for part in parts for named in part.named_modules()):
         if isinstance(module, nn.GRU | nn.LSTM):
@@ -133,7 +131,7 @@ def _matrices(policy: Any) -> Iterator[tuple[int, Tensor]]:
             layer += not name.endswith("recurrent")
 
 
-def _kill_neurons(policy: Any, share: float, generator: np.random.Generator) -> None:
+def _kill_neurons(policy: SpikingPolicy, share: float, generator: np.random.Generator) -> None:
     """Let none of the weights that read a layer hear some of its neurons."""
     heard: dict[int, Tensor] = {}
     for layer, weights in _matrices(policy):
@@ -144,9 +142,9 @@ def _kill_neurons(policy: Any, share: float, generator: np.random.Generator) -> 
             weights.mul_(heard[layer])
 
 
-def _add_noise(policy: Any, deviation: float, generator: np.random.Generator) -> None:
+def _add_noise(policy: SpikingPolicy, deviation: float, generator: np.random.Generator) -> None:
     """Add noise to what a policy's normaliser standardises, drawn anew in every decision."""
-    normaliser, network = policy.normaliser, policy._acting_network()
+    normaliser, network = policy.normaliser, policy.acting_network()
     if normaliser is None:
         raise AbsentPartError(
             "observation_noise is for values that a normaliser standardises, and there are none"
@@ -164,9 +162,9 @@ def _add_noise(policy: Any, deviation: float, generator: np.random.Generator) ->
     normaliser.register_forward_pre_hook(noisy)
 
 
-def _lose_spikes(policy: Any, share: float, generator: np.random.Generator) -> None:
+def _lose_spikes(policy: SpikingPolicy, share: float, generator: np.random.Generator) -> None:
     """Let the layers of a policy's acting network lose spikes, drawn anew in every decision."""
-    network = policy._acting_network()
+    network = policy.acting_network()
     if not isinstance(network, SpikingNetwork):
         raise AbsentPartError("spike_loss is for networks of spiking layers, and there are none")
 
@@ -180,7 +178,7 @@ def _lose_spikes(policy: Any, share: float, generator: np.random.Generator) -> N
         layer.register_forward_hook(lost)
 
 
-def _copied(policy: Any, network: NetworkConfig) -> Any:
+def _copied(policy: SpikingPolicy, network: NetworkConfig) -> SpikingPolicy:
     """Return a copy of a policy, with other settings of its network that leave the weights."""
     with torch.random.fork_rng(devices=[]):  # making it draws weights
         made = type(policy)(**{**policy._get_constructor_parameters(), "network": network})
@@ -188,9 +186,11 @@ def _copied(policy: Any, network: NetworkConfig) -> Any:
     return made
 
 
-def _jittered(policy: Any, jitter: float, generator: np.random.Generator) -> Any:
+def _jittered(
+    policy: SpikingPolicy, jitter: float, generator: np.random.Generator
+) -> SpikingPolicy:
     """Return a copy of a policy whose neurons have time constants of their own."""
-    network = policy._acting_network()
+    network = policy.acting_network()
     fields = getattr(policy.network.layer_neurons[0][1], "learnable_fields", ())
     if not isinstance(network, SpikingNetwork) or _TAU not in fields:
         raise AbsentPartError(
@@ -198,7 +198,7 @@ def _jittered(policy: Any, jitter: float, generator: np.random.Generator) -> Any
         )
     made = _copied(policy, replace(policy.network, learnable=(_TAU,)))
     dt_ms = policy.network.dt_ms
-    for layer in made._acting_network().layers:
+    for layer in made.acting_network().layers:
         raw = layer.learned[_TAU].raw
         tau = getattr(layer.neuron.parameters, _TAU) * np.exp(
             jitter * generator.normal(size=len(raw))

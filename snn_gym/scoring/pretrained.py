@@ -6,7 +6,7 @@ import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 from snn_gym.content import checkout_root, content_path
 from snn_gym.names import did_you_mean
@@ -146,8 +146,7 @@ def load_row(board: Path, row: Row) -> BaseAlgorithm:
     model = make_agent(row.agent, row.environment, row.seed, seeding=row.seeding)
     raw_policy(model).load_acting_state_dict(tensors)
     set_observation_count(model, row.steps)
-    # Any: PyTorch types the attributes of a module that it does not know as tensors.
-    policy: Any = model.policy
+    policy = model.policy
     for name, part in policy.named_children():
         if hasattr(policy, f"{name}_target"):  # as it is when training begins
             getattr(policy, f"{name}_target").load_state_dict(part.state_dict())

@@ -10,11 +10,12 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 
 from snn_gym.names import did_you_mean
+from snn_gym.policies.protocols import ActingPolicy
 from snn_gym.policies.raw_observations import raw_policy
 from snn_gym.registry import IMPORTED, load_environment_spec
 from snn_gym.scoring.architecture import trained_tensors
@@ -281,8 +282,7 @@ def add_curves(
 def _add_curve(leaderboard: Path, row: Row, run: Path) -> Again:
     path = row_path(leaderboard, row.agent, row.environment, row.seed)
     try:
-        # Any: PyTorch types the attributes of a module that it does not know as tensors.
-        policy: Any = raw_policy(load_agent(run))
+        policy: ActingPolicy = raw_policy(load_agent(run))
         trained = trained_tensors(policy.acting_state_dict(), row.agent, row.environment)
         if hash_tensors(trained) != row.content_sha256:
             return Again(path, f"{run} holds other weights; expected the run that it came of")
@@ -360,8 +360,7 @@ def _play_with_faults(leaderboard: Path, row: Row, seeds: tuple[int, ...]) -> Ag
         return Again(path, _other_number(row, seeds))
     try:
         tensors = check_weights(verified_weights(leaderboard, row), row)
-        # Any: PyTorch types the attributes of a module that it does not know as tensors.
-        policy: Any = build_policy(row.agent, row.environment)
+        policy = build_policy(row.agent, row.environment)
         policy.load_acting_state_dict(tensors)
         means = play_with_faults(policy, row.environment, seeds, row.seed)
     except ValueError as error:

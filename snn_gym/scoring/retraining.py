@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from stable_baselines3.common.base_class import BaseAlgorithm
 
+from snn_gym.policies.protocols import ActingPolicy
 from snn_gym.policies.raw_observations import raw_policy
 from snn_gym.registry import load_environment_spec
 from snn_gym.scoring.curves import check_same_curve, curve_of_run
@@ -68,7 +69,7 @@ def train_again(
             model, curve = _train(claim, recipe)
         else:
             model, curve = make_lean_again(leaderboard, claim, parent), None
-    policy: Any = raw_policy(model)
+    policy: ActingPolicy = raw_policy(model)
     acting = policy.acting_state_dict()
     if hash_tensors(acting) == hash_tensors(tensors) and model.num_timesteps == claim.steps:
         check_same_curve(claim, curve)

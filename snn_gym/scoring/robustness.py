@@ -7,6 +7,7 @@ from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
+from snn_gym.policies.protocols import Acting
 from snn_gym.scoring.evaluation import evaluate
 from snn_gym.scoring.faults import AbsentPartError, Faults, with_faults
 from snn_gym.scoring.found import FaultMeans
@@ -21,7 +22,7 @@ FAULTS: Mapping[str, Faults] = {
 """The faults of the results table, by the names of `FaultMeans`."""
 
 
-def play_with_faults(policy: Any, env_id: str, seeds: Sequence[int], seed: int) -> FaultMeans:
+def play_with_faults(policy: Acting, env_id: str, seeds: Sequence[int], seed: int) -> FaultMeans:
     """Play an agent with each fault of the results table.
 
     Args:
@@ -43,7 +44,7 @@ def play_with_faults(policy: Any, env_id: str, seeds: Sequence[int], seed: int) 
     return FaultMeans(**means)
 
 
-def _mean(policy: Any, env_id: str, seeds: Sequence[int], faults: Faults) -> float | None:
+def _mean(policy: Acting, env_id: str, seeds: Sequence[int], faults: Faults) -> float | None:
     try:
         made: Any = with_faults(policy, faults)
     except AbsentPartError:

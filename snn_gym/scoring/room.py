@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from snn_gym.zoo import agent_ids, load_agent_spec
 
@@ -44,7 +44,7 @@ def registered_demand(agent: str, env_id: str) -> Demand | None:
 
     if agent not in agent_ids() or env_id not in load_agent_spec(agent).environments:
         return None
-    policy: Any = build_policy(agent, env_id)
+    policy = build_policy(agent, env_id)
     try:
         program = bare_policy(policy, "exported").program()
     except ValueError:  # what can't be exported, which docs/graphs.md and the exporters say

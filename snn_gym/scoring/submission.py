@@ -7,9 +7,10 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from snn_gym.folders import locked, partial_files, remove_partial_files
+from snn_gym.policies.protocols import ActingPolicy
 from snn_gym.policies.raw_observations import raw_policy
 from snn_gym.registry import known_ids, load_environment_spec
 from snn_gym.scoring.curves import curve_of_run, keeps_log
@@ -78,8 +79,7 @@ def submit(
     check_out(out)
     saved = read_manifest(run)
     agent, seed, recipe = _check_saved(saved, run)
-    # Any: PyTorch types the attributes of a module that it does not know as tensors.
-    trained: Any = raw_policy(load_agent(run))
+    trained: ActingPolicy = raw_policy(load_agent(run))
     claim = Claim(
         agent, saved.environment, seed, saved.num_timesteps, saved.seeding, saved.versions, recipe,
         curve_of_run(run, saved.num_timesteps) if keeps_log(recipe) else None,
@@ -122,7 +122,7 @@ def write_submission(
         seeds: As for ``submit``.
     """
     # Evaluated in the registered architecture, as the verifier will.
-    policy: Any = build_policy(claim.agent, claim.environment)
+    policy = build_policy(claim.agent, claim.environment)
     policy.load_acting_state_dict(acting)
     seeds = evaluation_seeds(OFFICIAL_EPISODES) if seeds is None else seeds
     evaluation = evaluate(policy, claim.environment, seeds=seeds)

@@ -15,7 +15,7 @@ import resource
 import signal
 import sys
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated
 
 from snn_gym.config import Config, Count, Length, to_mapping
 from snn_gym.scoring.manifest import (
@@ -141,11 +141,14 @@ def build(request: Request) -> Built:
     Raises:
         ValueError: The agent or the environment is unknown, or its file does not fit.
     """
+    from torch import nn
+
     from snn_gym.policies.raw_observations import RawPolicy
     from snn_gym.zoo import build_policy
 
     policy = build_policy(request.agent, request.environment)
     inner = policy.inner if isinstance(policy, RawPolicy) else policy
+    assert isinstance(inner, nn.Module)  # as policies are
     tensors = inner.state_dict().values()
     return Built(parameters=sum(tensor.numel() for tensor in tensors))
 
@@ -166,8 +169,7 @@ def rerun(request: Request, weights: bytes) -> Rerun:
     from snn_gym.zoo.files import package_versions
 
     tensors, _ = parse_tensors(weights, where="weights")
-    # Any: PyTorch types the attributes of a module that it does not know as tensors.
-    policy: Any = build_policy(request.agent, request.environment)
+    policy = build_policy(request.agent, request.environment)
     policy.load_acting_state_dict(tensors)
     evaluation = evaluate(policy, request.environment, seeds=request.seeds)
     return Rerun(

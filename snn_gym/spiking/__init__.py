@@ -8,15 +8,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from snn_gym._lazy import lazy_names
+from snn_gym.program.neuron import Neuron, NeuronParameters
+from snn_gym.program.neurons import ALIFParameters, IAFParameters, LIFBoxParameters, LIFParameters
 
 if TYPE_CHECKING:
-    from snn_gym.program.neuron import Neuron, NeuronParameters
-    from snn_gym.program.neurons import (
-        ALIFParameters,
-        IAFParameters,
-        LIFBoxParameters,
-        LIFParameters,
-    )
     from snn_gym.spiking.coding.decoders import PopulationHead, make_head
     from snn_gym.spiking.coding.encoders import SpikeEncoder, register_encoder
     from snn_gym.spiking.coding.parameters import (
@@ -92,12 +87,6 @@ __getattr__, __dir__ = lazy_names(
         "network_weights": "measures",
         "record_with_damage": "measures",
         "SpikingNetwork": "network",
-        "Neuron": ".program.neuron",
-        "ALIFParameters": ".program.neurons",
-        "IAFParameters": ".program.neurons",
-        "LIFBoxParameters": ".program.neurons",
-        "LIFParameters": ".program.neurons",
-        "NeuronParameters": ".program.neuron",
         "register_neuron": "neurons.registered",
         "ObservationNormaliser": "normaliser",
         "LastVoltageParameters": "coding.parameters",

@@ -8,6 +8,8 @@ from typing import Any
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.vec_env import VecEnv
 
+from snn_gym.policies.base import SpikingPolicy
+from snn_gym.policies.protocols import RecordedPolicy
 from snn_gym.spiking import Dynamics, Recording, SpikingNetwork, network_weights
 from snn_gym.training.dynamics_log import Observation, Probe, Row, read_rows, write_rows
 from snn_gym.training.played import PLAYED_TOGETHER, play_decisions
@@ -82,9 +84,9 @@ class DynamicsCallback(BaseCallback):
             write_rows(self._folder / DYNAMICS_FILE, self._rows)
 
     def _check_policy(self) -> None:
-        policy: Any = self.model.policy
+        policy = self.model.policy
         name = type(policy).__name__
-        if not hasattr(policy, "record"):
+        if not isinstance(policy, SpikingPolicy):
             raise ValueError(f"{name} can't be recorded; use a policy of snn_gym.policies")
         if acting_spiking_network(policy) is None:
             raise ValueError(
@@ -93,9 +95,14 @@ class DynamicsCallback(BaseCallback):
             )
 
     @property
+    def _policy(self) -> SpikingPolicy:
+        policy = self.model.policy
+        assert isinstance(policy, SpikingPolicy)  # was checked at the start
+        return policy
+
+    @property
     def _stateful(self) -> bool:
-        policy: Any = self.model.policy
-        return bool(policy.carries_state)
+        return self._policy.carries_state
 
     def _make_played_environments(self) -> VecEnv:
         identity = identify(self.model)
@@ -158,10 +165,9 @@ class DynamicsCallback(BaseCallback):
         return self._rows[-1][0] if self._rows else 0
 
     def _log(self, timestep: int) -> None:
-        policy: Any = self.model.policy
-        network = acting_spiking_network(policy)
+        network = acting_spiking_network(self._policy)
         assert network is not None  # was checked at the start
-        recording = self._record(policy, network)
+        recording = self._record(self._policy, network)
         if not self._probe.first_weights:
             self._probe.first_weights = network_weights(network)
         dynamics = Dynamics(recording, network, older_weights=self._probe.first_weights)
@@ -172,7 +178,7 @@ class DynamicsCallback(BaseCallback):
         if self._folder is not None:
             write_rows(self._folder / DYNAMICS_FILE, self._rows)
 
-    def _record(self, policy: Any, network: SpikingNetwork) -> Recording:
+    def _record(self, policy: SpikingPolicy, network: SpikingNetwork) -> Recording:
         """Record with a noisy encoder's noise always the same, and its stream left alone."""
         with undisturbed(policy):
             network.reseed_noise(_NOISE_SEED)
@@ -190,7 +196,7 @@ class DynamicsCallback(BaseCallback):
             self._probe.write(self._folder / PROBE_FILE)
 
 
-def acting_spiking_network(policy: Any) -> SpikingNetwork | None:
+def acting_spiking_network(policy: RecordedPolicy) -> SpikingNetwork | None:
     """Return the network that chooses a policy's actions, None if it does not spike."""
-    network = policy._acting_network()
+    network = policy.acting_network()
     return network if isinstance(network, SpikingNetwork) else None

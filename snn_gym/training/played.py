@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 from numpy.typing import NDArray
 from stable_baselines3.common.vec_env import VecEnv, VecNormalize
 
+from snn_gym.policies.base import SpikingPolicy
 from snn_gym.training.dynamics_log import Observation, by_key
 
 PLAYED_TOGETHER = 4
@@ -17,7 +16,7 @@ _SEED = 1_500_000_000
 
 
 def play_decisions(
-    policy: Any, env: VecEnv, decisions: int, normaliser: VecNormalize | None = None
+    policy: SpikingPolicy, env: VecEnv, decisions: int, normaliser: VecNormalize | None = None
 ) -> tuple[Observation, tuple[NDArray[np.float32]]]:
     """Play deterministically from always the same starts, with the state carried.
 
@@ -35,7 +34,7 @@ def play_decisions(
     env.seed(_SEED)
     seen, met = [], []
     observations, starts = env.reset(), np.ones(env.num_envs, dtype=np.bool_)
-    rest = policy._acting_network().rest_state(env.num_envs).detach().cpu().numpy()
+    rest = policy.acting_network().rest_state(env.num_envs).detach().cpu().numpy()
     state = rest
     for _ in range(-(-decisions // env.num_envs)):
         shown = observations if normaliser is None else normaliser.normalize_obs(observations)  # type: ignore[arg-type]
@@ -43,7 +42,9 @@ def play_decisions(
         # Copies: environments may write into what they returned.
         seen.append({key: np.array(x) for key, x in by_key(shown).items()})
         met.append(state)
-        actions, (state,) = policy.predict(shown, (state,), deterministic=True)
+        actions, after = policy.predict(shown, (state,), deterministic=True)  # type: ignore[arg-type]
+        assert after is not None  # of a stateful policy
+        (state,) = after
         observations, _, starts, _ = env.step(actions)
     policy.train(training)
     stacked = {key: np.concatenate([part[key] for part in seen]) for key in seen[0]}

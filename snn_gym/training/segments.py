@@ -71,8 +71,7 @@ def begin_segment(
     if normalised is not None:  # off-policy algorithms store the values from before it
         model._last_original_obs = normalised.get_original_obs()
     if model.use_sde:
-        policy: Any = model.policy
-        policy.reset_noise(env.num_envs)
+        model.policy.reset_noise(env.num_envs)  # type: ignore[operator]
 
 
 def _replace_environments(env: VecEnv, make_envs: Callable[[], VecEnv]) -> None:

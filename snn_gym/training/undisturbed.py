@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+
+from torch import nn
 
 from snn_gym.spiking import SpikingNetwork
 
 
 @contextmanager
-def undisturbed(policy: Any) -> Iterator[None]:
+def undisturbed(policy: nn.Module) -> Iterator[None]:
     """Leave a policy as it was found: its modes, and the streams of noisy encoders.
 
     Args:

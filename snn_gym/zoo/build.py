@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, cast
 
 import gymnasium as gym
 import numpy as np
 import torch
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.noise import NormalActionNoise
-from stable_baselines3.common.policies import BasePolicy
 from stable_baselines3.common.preprocessing import get_action_dim
 from stable_baselines3.common.utils import ConstantSchedule
 from stable_baselines3.common.vec_env import VecEnv
 
 from snn_gym.config import to_mapping
-from snn_gym.policies.raw_observations import RawPolicy, with_normalisation
+from snn_gym.policies.protocols import RecordedPolicy
+from snn_gym.policies.raw_observations import with_normalisation
 from snn_gym.registry import (
     import_named_module,
     known_ids,
@@ -185,7 +185,7 @@ def build_agent(
     return model
 
 
-def build_policy(name: str, env_id: str) -> BasePolicy | RawPolicy:
+def build_policy(name: str, env_id: str) -> RecordedPolicy:
     """Build an agent's policy on raw observations with fresh weights and nothing to train it with.
 
     Args:
@@ -202,18 +202,19 @@ def build_policy(name: str, env_id: str) -> BasePolicy | RawPolicy:
     env = make_environments(env_id, 1, None)
     spaces = env.observation_space, env.action_space
     env.close()
-    policy = policy_class(spec.algorithm)(*spaces, ConstantSchedule(0.0), **arguments)
+    # Any: what records is known of the classes of the table alone.
+    policy: Any = policy_class(spec.algorithm)(*spaces, ConstantSchedule(0.0), **arguments)
     policy.train(False)
     normalise = spec.vec_normalize(env_id)
-    if normalise is None or not normalise.norm_obs:
-        return policy
-    return with_normalisation(
-        policy,
-        spaces[0],
-        epsilon=normalise.epsilon,
-        clip=normalise.clip_obs,
-        keys=normalise.norm_obs_keys,
-    )
+    if normalise is not None and normalise.norm_obs:
+        policy = with_normalisation(
+            policy,
+            spaces[0],
+            epsilon=normalise.epsilon,
+            clip=normalise.clip_obs,
+            keys=normalise.norm_obs_keys,
+        )
+    return cast("RecordedPolicy", policy)
 
 
 def policy_arguments(
@@ -236,7 +237,7 @@ def policy_arguments(
     settings = spec.network_settings(env_id)
     arguments = spec.policy_settings(env_id, overrides)
     if "net_arch" in arguments:
-        from snn_gym.policies._networks import read_net_arch  # which loads Norse
+        from snn_gym.policies.networks import read_net_arch  # which loads Norse
 
         key = policy_class(spec.algorithm).critic_key  # type: ignore[attr-defined]
         settings["hidden_sizes"], critic = read_net_arch(arguments.pop("net_arch"), key)

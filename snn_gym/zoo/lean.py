@@ -13,6 +13,8 @@ from torch import Tensor
 
 from snn_gym.config import from_mapping, to_mapping
 from snn_gym.learners.lean_algorithm import LeanAlgorithm, lean
+from snn_gym.policies.base import spiking_policy_of
+from snn_gym.policies.protocols import ActingPolicy
 from snn_gym.policies.raw_observations import bare_policy
 from snn_gym.registry import known_ids, load_environment_spec
 from snn_gym.spiking import NetworkConfig
@@ -114,8 +116,8 @@ def make_student(
 
 def _taught(new: LeanAlgorithm, model: BaseAlgorithm, steps: int | None) -> LeanAlgorithm:
     """Teach a new agent by a trained one."""
-    new.teacher = model.policy
-    _take_over(new.policy, model.policy)
+    new.teacher = spiking_policy_of(model)
+    _take_over(spiking_policy_of(new), spiking_policy_of(model))
     new.learn(lean_steps(model.num_timesteps) if steps is None else steps)
     new.teacher = new.teacher_first_return = None  # it goes on alone
     return new
@@ -198,7 +200,7 @@ def as_it_plays(settings: Mapping[str, Any]) -> dict[str, Any]:
     return values
 
 
-def _take_over(policy: Any, trained: Any) -> None:
+def _take_over(policy: ActingPolicy, trained: ActingPolicy) -> None:
     """Give a policy the weights of a trained one where all fit, and else its normaliser."""
     own, given = _of_weights(policy), _of_weights(trained)
     fits = own.keys() == given.keys() and all(
@@ -210,7 +212,7 @@ def _take_over(policy: Any, trained: Any) -> None:
     policy.load_acting_state_dict({**policy.acting_state_dict(), **taken})
 
 
-def _of_weights(policy: Any) -> dict[str, Tensor]:
+def _of_weights(policy: ActingPolicy) -> dict[str, Tensor]:
     """Return the tensors that a policy acts by, but for its neurons' constants."""
     return {
         name: x

@@ -54,12 +54,12 @@ def test_a_decision_is_ours_to_the_last_bit_of_every_neuron(
     policy = build(kind, seen, chosen, **network)
     agent = spiking(policy)
     compiled = Compiled(to_c(policy, tmp_path), agent)
-    acting, met = policy._acting_network(), set()
+    acting, met = policy.acting_network(), set()
     for observation in observe(seen, 60):
         expected = policy.predict(observation, deterministic=True)[0]
         np.testing.assert_allclose(compiled.step(observation), expected, rtol=1e-5, atol=1e-5)
         with torch.no_grad():
-            inputs = policy._network_inputs(policy.obs_to_tensor(observation)[0])
+            inputs = policy.network_inputs(policy.obs_to_tensor(observation)[0])
             _, state = acting(inputs, acting.rest_state(1))
         met.add(compiled.neurons().tobytes())
         assert np.array_equal(compiled.neurons(), state[0, : len(compiled.neurons())].numpy())

@@ -58,10 +58,10 @@ def test_outputs_near_those_of_the_ann_with_time_steps(ann: Any) -> None:
 
 def test_thresholds_are_the_largest_activations(ann: Any) -> None:
     seen = np.random.default_rng(0).normal(0.0, 0.5, (50, 4)).astype(np.float32)
-    network = ann.policy._acting_network()
+    network = ann.policy.acting_network()
     found = largest_activations(ann.policy, network, seen)
     with torch.no_grad():
-        hidden = torch.relu(network[0](ann.policy._network_inputs(torch.from_numpy(seen))))
+        hidden = torch.relu(network[0](ann.policy.network_inputs(torch.from_numpy(seen))))
     largest = hidden.max(0).values
     assert torch.equal(found[0], torch.where(largest > 0, largest, torch.ones(())))
     assert all((x > 0).all() for x in found)

@@ -13,7 +13,7 @@ from snn_gym.export import fine_tune
 from snn_gym.export.fine_tuning import _Tuned
 from snn_gym.learners.shedding import twin_of
 from snn_gym.policies import SpikingActorCriticPolicy, SpikingDQNPolicy
-from snn_gym.policies._behaviour import divergence
+from snn_gym.policies.behaviour import divergence
 from snn_gym.scoring.faults import Faults, rounded, weights_of, with_faults
 from tests.export.made import build, observe
 

@@ -65,7 +65,7 @@ def test_any_network_is_frozen_whoever_is_silent(
         time_steps=5 if seen == "spikes" else steps,
     )
     with torch.no_grad():
-        for layer in policy._acting_network().layers:
+        for layer in policy.acting_network().layers:
             layer.linear.bias += bias
     check(policy, observe(seen, 20))
 

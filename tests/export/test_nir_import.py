@@ -73,7 +73,7 @@ def test_networks_come_back_bit_for_bit(network: dict[str, Any], tmp_path: Path)
         files = to_nir(policy, tmp_path / "agent.nir")
         back = network_from_nir(files.graph)
         assert back.config.layer_neurons == config.layer_neurons
-        pairs = zip(back.layers, policy._acting_network().layers, strict=True)
+        pairs = zip(back.layers, policy.acting_network().layers, strict=True)
         for ours, theirs in ((x.state_dict(), y.state_dict()) for x, y in pairs):
             assert all(torch.equal(ours[key], theirs[key]) for key in theirs)
         assert torch.equal(back.head.weight, policy.action_net.weight)

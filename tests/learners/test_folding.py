@@ -15,7 +15,7 @@ from tests.learners.shed import begun, copied, distance, make_shedding
 def always_firing(name: str) -> tuple[Any, Tensor]:
     """A shedding whose policy's first neuron fires at every step, and what that neuron's row is."""
     _, shedding = begun(name)
-    linear = shedding._policy._acting_network().layers[0].linear
+    linear = shedding._policy.acting_network().layers[0].linear
     with torch.no_grad():
         linear.bias[0] = 50.0
     shedding._teacher.load_acting_state_dict(shedding._policy.acting_state_dict())

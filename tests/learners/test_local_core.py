@@ -189,7 +189,7 @@ def test_observations_are_scaled_and_clipped_as_the_policy_does_it():
     seen = np.random.default_rng(0).normal(0, 2, (9, 3)).astype(np.float32)
     core = make_core(policy)
     with torch.no_grad():
-        inputs = policy._network_inputs(torch.from_numpy(seen))
+        inputs = policy.network_inputs(torch.from_numpy(seen))
         decoded = policy.controller.record(inputs).layers[-1].spikes.mean(0)
         expected = policy.critic(decoded).squeeze(1)
     assert_allclose(core.values(seen), expected.numpy(), rtol=1e-5, atol=1e-6)

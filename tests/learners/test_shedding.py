@@ -106,7 +106,7 @@ def test_to_the_blind_control_spikes_are_nothing_and_weights_decay() -> None:
 
 
 def zeros_of(shedding: Any) -> list[int]:
-    layers = shedding._policy._acting_network().layers
+    layers = shedding._policy.acting_network().layers
     return [int((layer.linear.weight == 0).sum()) for layer in layers]
 
 
@@ -116,7 +116,7 @@ def test_pruning_follows_the_divergence_and_its_strength_is_the_share(
 ) -> None:
     monkeypatch.setattr(shed, "SMALL", replace(shed.SMALL, hidden_sizes=(16, 8)))
     _, shedding = begun("PPO", signals=signals, pruning=2.0, updates=9, tolerance=1.0)
-    size = shedding._policy._acting_network().layers[1].linear.weight.numel()
+    size = shedding._policy.acting_network().layers[1].linear.weight.numel()
     sample = shedding._visited.sample(32)
     monkeypatch.setattr(shedding._visited, "sample", lambda *_: sample)
     # Far within the bound more is pruned at every update, and far beyond it less.

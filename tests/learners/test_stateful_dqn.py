@@ -15,7 +15,7 @@ from snn_gym.learners import StatefulDQN
 from snn_gym.learners.sequence_replay import SequenceSamples
 from snn_gym.learners.stateful_dqn import n_step_targets
 from snn_gym.policies import SpikingDQNPolicy
-from snn_gym.policies._stateful import SequenceBatch
+from snn_gym.policies.stateful import SequenceBatch
 from snn_gym.spiking import NetworkConfig
 from snn_gym.spiking.bookkeeping import full_state
 from snn_gym.training.checkpoint import restore_checkpoint, save_checkpoint

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from snn_gym.learners.visited import Collected, Followed, Replayed
-from snn_gym.policies._stateful import SequenceBatch
+from snn_gym.policies.stateful import SequenceBatch
 from tests.learners.shed import begun, put
 
 

@@ -47,7 +47,7 @@ def test_net_arch_is_the_hidden_sizes(name: str) -> None:
         policy = make(name, policy_kwargs={"net_arch": arch}).policy
         assert policy.network.hidden_sizes == (6, 5)
         assert policy.network.time_steps == SMALL.time_steps
-        network = policy._acting_network()
+        network = policy.acting_network()
         assert isinstance(network, SpikingNetwork)
         assert [layer.size for layer in network.layers] == [6, 5]
 
@@ -81,7 +81,7 @@ def test_actor_and_critic_have_the_sizes_that_stock_policies_have(name: str) -> 
         twin = make(name, env, policy_kwargs={"net_arch": arch, "spiking_actor": False})
         assert shapes(twin.policy) == shapes(stock.policy)
         spiking = make(name, env, policy_kwargs={"net_arch": arch}).policy
-        assert [layer.size for layer in spiking._acting_network().layers] == plain["pi"]
+        assert [layer.size for layer in spiking.acting_network().layers] == plain["pi"]
 
 
 def test_a_critic_that_spikes_or_carries_a_state_has_its_own_sizes() -> None:

@@ -15,8 +15,8 @@ from stable_baselines3.common.utils import ConstantSchedule
 from torch import Tensor
 
 from snn_gym.policies import SpikingControllerPolicy, StatefulActorCriticPolicy
-from snn_gym.policies._behaviour import divergence, scaled_actions
-from snn_gym.policies._stateful import SequenceBatch
+from snn_gym.policies.behaviour import divergence, scaled_actions
+from snn_gym.policies.stateful import SequenceBatch
 from snn_gym.spiking import NetworkConfig
 from tests.policies.identity import (
     ACTIONS,
@@ -159,8 +159,8 @@ def stir(policy: Any, view: str = "analogue") -> Any:
         with torch.no_grad():
             for name, weight in policy.named_parameters():
                 weight.copy_(drawn[name] + 0.4 * torch.randn_like(weight))
-            network = policy._acting_network()
-            output = policy.behaviour(network.watched(policy._network_inputs(seen))[0])
+            network = policy.acting_network()
+            output = policy.behaviour(network.watched(policy.network_inputs(seen))[0])
         if len(np.unique(taken(policy.action_space, output), axis=0)) > 1:
             return policy
     raise AssertionError("no weights make a difference")

@@ -64,7 +64,7 @@ def test_a_box_of_two_axes_is_filled():
 def test_what_is_no_box_reaches_the_network_as_flags(space, sample, inputs):
     made = policy(space)
     assert made.normaliser is None
-    assert_close(made._network_inputs(made.obs_to_tensor(sample)[0]), torch.tensor(inputs).float())
+    assert_close(made.network_inputs(made.obs_to_tensor(sample)[0]), torch.tensor(inputs).float())
     with pytest.raises(ValueError, match="are not scaled; leave the limits out"):
         made.set_observation_limits([0], [1])
 

@@ -29,9 +29,9 @@ def updated(name: str, network: NetworkConfig, **policy_kwargs: Any) -> Any:
         name, Identity("analogue", CASES[name].actions[0]), **ARGUMENTS[name],
         policy_kwargs={"network": network, **policy_kwargs},
     )  # fmt: skip
-    before = {k: v.clone() for k, v in model.policy._acting_network().named_parameters()}
+    before = {k: v.clone() for k, v in model.policy.acting_network().named_parameters()}
     model.learn(STEPS[name])
-    acting = model.policy._acting_network()
+    acting = model.policy.acting_network()
     assert isinstance(acting, SpikingNetwork)
     for key, value in acting.named_parameters():
         assert torch.isfinite(value).all(), key
@@ -135,7 +135,7 @@ def test_each_network_spikes_by_its_flag(name: str, spiking: bool) -> None:
         assert [layer.name for layer in recording.layers] == (["hidden_1"] if spiking else [])
         macs = recording.macs_per_decision()
         assert macs["hidden_1" if spiking else "dense_1"] == 3.0 * 32
-        acting = policy._acting_network()
+        acting = policy.acting_network()
         others = [x for x in policy.modules() if isinstance(x, SpikingNetwork) and x is not acting]
         targets = name in ("TD3", "DDPG", "DQN", "QRDQN") and spiking
         assert bool(others) == (flags.get("spiking_critic", False) or targets)

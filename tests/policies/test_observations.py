@@ -42,7 +42,7 @@ def seen(agent: Any, observations: Any) -> torch.Tensor:
     """Return what the acting network sees of a batch."""
     tensor, _ = agent.obs_to_tensor(observations)
     with torch.no_grad():
-        return agent._network_inputs(tensor)
+        return agent.network_inputs(tensor)
 
 
 @algorithms
@@ -116,7 +116,7 @@ def acting_extractors(agent: Any) -> list[torch.nn.Module]:
     """Return the features extractors among the modules that acting needs."""
     found = {
         id(part): part
-        for module in agent._acting_modules().values()
+        for module in agent.acting_modules().values()
         for part in module.modules()
         if isinstance(part, BaseFeaturesExtractor)
     }
@@ -255,7 +255,7 @@ REFUSED: dict[str, tuple[spaces.Space[Any], dict[str, Any], str]] = {
     ),
     "adaptive neurons for one time step": (
         spaces.Box(-1, 1, (3,)), {"network": NetworkConfig(neuron="alif", time_steps=1)},
-        r"neuron 'alif' at time_steps=1 is silent .*; use .* with 'alif' at least 2 time steps",
+        r"neuron 'alif' at time_steps=1 is silent .*; use .* at least 2 time steps for a neuron",
     ),
     "an argument of another algorithm": (
         spaces.Box(-1, 1, (3,)), {"use_sde_at_warmup": True},

@@ -33,12 +33,12 @@ def tell_apart(model: Any) -> None:
     if not isinstance(model.action_space, spaces.Discrete):
         return
     policy = model.policy
-    network = policy._acting_network()
+    network = policy.acting_network()
     head = policy.action_net if network.head is None else network.head
     seen, _ = policy.obs_to_tensor(observations("analogue", 100))
     with torch.no_grad():
         head.weight.normal_(0.0, 10.0, generator=torch.Generator().manual_seed(0))
-        outputs = network.decide(policy._network_inputs(seen))
+        outputs = network.decide(policy.network_inputs(seen))
         outputs = head(outputs) if network.head is None else outputs
         head.bias -= outputs.mean(0)
 

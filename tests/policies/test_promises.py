@@ -143,7 +143,7 @@ def test_a_policy_travels_to_the_processes_of_a_subproc_vec_env() -> None:
 @algorithms
 def test_net_arch_is_taken(name: str, tmp_path: Path, keeps: Record) -> None:
     model = make(name, policy_kwargs={"net_arch": [7]}).learn(STEPS)
-    assert model.policy._acting_network().config.hidden_sizes == (7,)
+    assert model.policy.acting_network().config.hidden_sizes == (7,)
     model.save(tmp_path / "model")
     loaded = type(model).load(tmp_path / "model", device="cpu")
     assert_alike(model.policy, loaded.policy)

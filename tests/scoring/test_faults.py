@@ -154,14 +154,14 @@ def test_noise_is_as_large_as_it_is_said_to_be(kind: type[Any]) -> None:
     policy = build(kind, chosen="continuous" if kind is SpikingSACPolicy else "discrete")
     seen = policy.normaliser.mean.repeat(2000, 1)  # which is 0 to the network
     one, same, other = (
-        faulty(policy, observation_noise=0.2, seed=seed)._network_inputs(seen) for seed in (1, 1, 2)
+        faulty(policy, observation_noise=0.2, seed=seed).network_inputs(seen) for seed in (1, 1, 2)
     )
     assert torch.equal(one, same)
     assert not torch.equal(one, other)
     # Of n draws, the mean has the standard error s / sqrt(n), the deviation s / sqrt(2 n).
     assert one.mean(0).abs().max() < 5 * 0.2 / 2000**0.5
     assert (one.std(0) - 0.2).abs().max() < 5 * 0.2 / 4000**0.5
-    assert not policy._network_inputs(seen).any()  # the agent stays as it is
+    assert not policy.network_inputs(seen).any()  # the agent stays as it is
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -180,7 +180,7 @@ def test_noise_reaches_actions_and_none_leaves_them(kind: type[Any]) -> None:
 def test_noise_is_clipped_with_the_observation() -> None:
     policy = build(SpikingActorCriticPolicy)
     made: Any = with_faults(policy, Faults(observation_noise=1e6))
-    noisy = made._network_inputs(torch.zeros(50, 3))
+    noisy = made.network_inputs(torch.zeros(50, 3))
     assert torch.equal(noisy.abs(), torch.full((50, 3), policy.normaliser.clip))
 
 
@@ -189,7 +189,7 @@ def test_flags_beside_values_get_no_noise() -> None:
     policy = SpikingActorCriticPolicy(space, CHOSEN["discrete"], ConstantSchedule(0.1))
     made: Any = with_faults(policy, Faults(observation_noise=0.5))
     seen = {"lamps": torch.ones(9, 4), "place": torch.zeros(9, 3)}
-    inputs = made._network_inputs(seen)
+    inputs = made.network_inputs(seen)
     assert torch.equal(inputs[:, :4], torch.ones(9, 4))
     assert (inputs[:, 4:] != 0).all()
 
@@ -211,7 +211,7 @@ def test_an_ann_has_no_spikes_to_lose() -> None:
 def test_time_constants_differ_and_nothing_else() -> None:
     policy = build(SpikingActorCriticPolicy, recurrent=True)
     made: Any = with_faults(policy, Faults(tau_jitter=0.2, seed=1))
-    gains = [x.learned["tau_mem_ms"].value for x in made._acting_network().layers]
+    gains = [x.learned["tau_mem_ms"].value for x in made.acting_network().layers]
     assert all(x.unique().numel() == x.numel() and (x < 1).all() for x in gains)
     assert all(torch.equal(*pair) for pair in zip(weights(policy), weights(made), strict=True))
     seen = observe("analogue", 20)

@@ -31,7 +31,7 @@ def test_room_is_that_of_the_registered_architecture() -> None:
 def test_pruned_synapses_take_no_room() -> None:
     trained: Any = load_pretrained("ppo-lif-dynamics", "CartPole-v1")
     demand = demand_of(spiking(trained.policy))
-    first, second = trained.policy._acting_network().layers
+    first, second = trained.policy.acting_network().layers
     left = int((second.linear.weight != 0).sum())
     assert int((first.linear.weight != 0).sum()) == 4 * 64
     assert 0 < left < 64 * 64 / 10

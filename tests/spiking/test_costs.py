@@ -13,7 +13,7 @@ from norse.torch import LIFBoxCell, LIFRecurrentCell
 from torch import Tensor, nn
 
 from snn_gym.policies._gated import GatedNetwork
-from snn_gym.policies._networks import DenseNetwork
+from snn_gym.policies.networks import DenseNetwork
 from snn_gym.spiking import NetworkConfig, SpikingNetwork
 from snn_gym.spiking.coding.decoders import make_head
 from snn_gym.spiking.coding.encoders import ENCODERS, DeltaEncoder, PopulationEncoder, RateEncoder

@@ -21,7 +21,7 @@ CASES: list[tuple[str, str, dict[str, Any], list[str]]] = [
 
 def targets(policy: Any, recording: Any) -> list[np.ndarray[Any, Any]]:
     """Return of each recorded layer the synapses (N,) that are left behind every neuron."""
-    layers, records = list(policy._acting_network().layers), list(recording.layers)
+    layers, records = list(policy.acting_network().layers), list(recording.layers)
     first = len(records) - len(layers)
     readout = records[-1].fan_out
     if layers[-1].recurrent is not None:
@@ -49,7 +49,7 @@ def test_a_spike_costs_the_synapses_that_are_left(
     shown = np.stack([model.observation_space.sample() for _ in range(6)])
     whole = []
     for strength in (0.0, 1.5, 9.0):
-        prune(policy._acting_network().layers, strength, spikes_enter="input" in names)
+        prune(policy.acting_network().layers, strength, spikes_enter="input" in names)
         policy.reseed_noise(3)
         recording = policy.record(shown)
         costs = recording.costs
@@ -72,11 +72,11 @@ def test_weights_of_zero_are_not_read() -> None:
     def read() -> tuple[float, int]:
         recording = policy.record(shown)
         fired = (recording["hidden_1"].spikes.sum(0) > 0).double()  # (B, N)
-        left = (policy._acting_network().layers[1].linear.weight != 0).sum(0)
+        left = (policy.acting_network().layers[1].linear.weight != 0).sum(0)
         return recording.costs.parameter_bytes_per_decision["hidden_1"], float((fired * left).sum())
 
     before, passed = read()
-    prune(policy._acting_network().layers, 3.0, spikes_enter=False)
+    prune(policy.acting_network().layers, 3.0, spikes_enter=False)
     after, left = read()
     assert left < passed
     # Four bytes of each, a mean over 6 decisions; the first layer's own weights stay.

@@ -95,7 +95,7 @@ def test_rows_are_the_summary_on_the_probe(tmp_path):
     assert seen[0].shape == (40, 4)
     del model.policy.record
     recording = model.policy.record(seen[0])
-    summary = Dynamics(recording, model.policy._acting_network()).summary()
+    summary = Dynamics(recording, model.policy.acting_network()).summary()
     last = {f"{x['part']}/{x['measure']}": float(x["value"]) for x in rows(tmp_path)[-60:]
             if x["timestep"] == "256"}  # fmt: skip
     assert last.pop("hidden_1/relative_change") > 0
@@ -203,7 +203,7 @@ def test_what_a_trained_agent_plays_is_not_what_it_does_from_rest():
     policy = build_policy("recurrent-ppo-lsnn", task)
     policy.load_acting_state_dict(weights)
     seen, (met,) = play_decisions(policy, make_vec_env(task, 4, seed=0), 360)
-    assert met.shape == (360, policy._acting_network().state_size)
+    assert met.shape == (360, policy.acting_network().state_size)
     evaluated = evaluate(policy, task).spikes_per_decision["hidden_1"]
     played = policy.record(seen, (met,)).spikes_per_decision()["hidden_1"]
     rested = policy.record(seen).spikes_per_decision()["hidden_1"]

@@ -5,20 +5,11 @@ Stable-Baselines3's own files hold such pickles. The types are those of ``snn_gy
 
 from __future__ import annotations
 
-from snn_gym.program.neuron import NeuronParameters
-from snn_gym.program.neurons import (
-    ALIFParameters,
-    IAFParameters,
-    LIFBoxParameters,
-    LIFParameters,
-    SoftIAFParameters,
-)
+from typing import Any
 
-__all__ = [
-    "ALIFParameters",
-    "IAFParameters",
-    "LIFBoxParameters",
-    "LIFParameters",
-    "NeuronParameters",
-    "SoftIAFParameters",
-]
+from snn_gym.program import neurons
+
+
+def __getattr__(name: str) -> Any:
+    """Return a type of ``snn_gym.program.neurons`` (PEP 562)."""
+    return getattr(neurons, name)

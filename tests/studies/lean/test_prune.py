@@ -34,7 +34,7 @@ def test_the_arm_prunes_within_the_bound_of_lean_and_counts_what_is_left(
         "signals": "prune", "pruning": 1.0, "widening": 1.0, "tolerance": 1.0, "updates": 40,
         "bound": lean.last_bound,
     }  # fmt: skip
-    layers = list(judged[-1].policy._acting_network().layers)
+    layers = list(judged[-1].policy.acting_network().layers)
     current, spiking = (float((x.linear.weight == 0).float().mean()) for x in layers)
     assert current == 0.0
     assert spiking > 0.1

@@ -21,11 +21,11 @@ class Behaviour(BasePolicy):
     log-odds."""
 
     @abstractmethod
-    def _acting_network(self) -> Any:
+    def acting_network(self) -> Any:
         """Return the network that chooses actions."""
 
     @abstractmethod
-    def _network_inputs(self, observation: Tensor) -> Tensor:
+    def network_inputs(self, observation: PyTorchObs) -> Tensor:
         """Return what the acting network sees of a batch of observations."""
 
     @abstractmethod
@@ -40,17 +40,17 @@ class Behaviour(BasePolicy):
             half the range of the action space, the middle of which is 0.
         """
 
-    def watched(self, observations: PyTorchObs) -> tuple[Tensor, list[Tensor]]:
+    def watched(self, observations: Any) -> tuple[Tensor, list[Tensor]]:
         """Decide on observations; gradients can be taken of all that is returned.
 
         Args:
-            observations: Batch of B.
+            observations: Batch of B; of a policy that carries a state a ``SequenceBatch``.
 
         Returns:
             Behaviour (B, A), and the spikes (T, B, N) of every spiking layer.
         """
-        inputs = self._network_inputs(observations)  # type: ignore[arg-type]
-        output, _, spikes = self._acting_network().watched(inputs)
+        inputs = self.network_inputs(observations)
+        output, _, spikes = self.acting_network().watched(inputs)
         return self.behaviour(output), spikes
 
 

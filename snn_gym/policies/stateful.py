@@ -1,4 +1,4 @@
-"""``StatefulPolicyMixin``: one flat state that is carried between decisions.
+"""``StatefulPolicy``: one flat state that is carried between decisions.
 
 A state is opaque: one float32 array (B, S), in the 1-tuple that Stable-Baselines3's ``predict``
 returns and takes. It holds whatever the network's layers carry, of whatever sizes.
@@ -17,10 +17,10 @@ from numpy.typing import NDArray
 from stable_baselines3.common.type_aliases import PyTorchObs
 from torch import Tensor
 
-from snn_gym.policies._acting import as_taken, rows_of
-from snn_gym.policies._common import SpikingPolicyMixin
 from snn_gym.policies._gated import Gated
-from snn_gym.policies._networks import StatefulNetwork
+from snn_gym.policies.acting import as_taken, rows_of
+from snn_gym.policies.base import SpikingPolicy
+from snn_gym.policies.networks import StatefulNetwork
 
 State = tuple[NDArray[Any], ...]
 
@@ -80,13 +80,13 @@ def run_sequence(
     return outputs
 
 
-class StatefulPolicyMixin(SpikingPolicyMixin):
+class StatefulPolicy(SpikingPolicy):
     """``predict`` and ``record`` with a state, as Stable-Baselines3 defines them.
 
     Args:
-        *args: As in ``SpikingPolicyMixin``.
+        *args: As in ``SpikingPolicy``.
         gated: Kind of the units of networks that do not spike, ``gru`` or ``lstm``.
-        **kwargs: As in ``SpikingPolicyMixin``.
+        **kwargs: As in ``SpikingPolicy``.
     """
 
     def __init__(self, *args: Any, gated: Gated = "gru", **kwargs: Any) -> None:
@@ -98,12 +98,14 @@ class StatefulPolicyMixin(SpikingPolicyMixin):
         """Return actions (B, ...) from the acting network's output (B, O)."""
 
     @abstractmethod
+    def rest_state(self, batch: int) -> Tensor:
+        """Return the states (batch, S) at the start of an episode."""
+
+    @abstractmethod
     def acting_state(self, states: Tensor) -> Tensor:
         """Return the acting network's part (B, S') of the policy's states (B, S)."""
 
-    def watched(  # type: ignore[override]
-        self, observations: SequenceBatch
-    ) -> tuple[Tensor, list[Tensor]]:
+    def watched(self, observations: SequenceBatch) -> tuple[Tensor, list[Tensor]]:
         """Decide along whole sequences; gradients can be taken of all that is returned.
 
         Args:
@@ -125,9 +127,9 @@ class StatefulPolicyMixin(SpikingPolicyMixin):
         Returns:
             Behaviour (L, B, A), the state (B, S') after the sequences, and the spikes.
         """
-        inputs = self._network_inputs(flatten_steps(batch.observations))  # type: ignore[arg-type]
+        inputs = self.network_inputs(flatten_steps(batch.observations))
         inputs = inputs.view(*batch.starts.shape, *inputs.shape[1:])
-        output, after, spikes = self._acting_network().watched(inputs, state, batch.starts)
+        output, after, spikes = self.acting_network().watched(inputs, state, batch.starts)
         behaviour = self.behaviour(output.flatten(0, 1))
         return behaviour.view(*batch.starts.shape, -1), after, spikes
 
@@ -183,9 +185,9 @@ class StatefulPolicyMixin(SpikingPolicyMixin):
         self._stop_training()
         tensor, vectorised = self.obs_to_tensor(observation)
         with torch.no_grad():
-            inputs = self._network_inputs(tensor)  # type: ignore[arg-type]
+            inputs = self.network_inputs(tensor)
             carried = self._carried(state, episode_start, len(inputs))
-            output, carried = self._acting_network()(inputs, carried)
+            output, carried = self.acting_network()(inputs, carried)
             chosen = self._choose(output, deterministic)
         actions = self._as_taken(chosen.cpu().numpy())
         return actions if vectorised else actions.squeeze(axis=0), (carried.cpu().numpy(),)
@@ -206,7 +208,7 @@ class StatefulPolicyMixin(SpikingPolicyMixin):
         self, state: State | None, episode_start: NDArray[Any] | None, batch: int
     ) -> Tensor:
         """Return the state (B, S) that a decision starts from, checked."""
-        rest: Tensor = self._acting_network().rest_state(1)
+        rest: Tensor = self.acting_network().rest_state(1)
         if state is None:
             return rest.expand(batch, -1)
         carried = self._state_tensor(state, batch)
@@ -222,7 +224,7 @@ class StatefulPolicyMixin(SpikingPolicyMixin):
 
     def _state_tensor(self, state: Any, batch: int) -> Tensor:
         parts = tuple(state) if isinstance(state, tuple | list) else (state,)
-        shape = (batch, self._acting_network().state_size)
+        shape = (batch, self.acting_network().state_size)
         found = [tuple(np.shape(part)) for part in parts]
         if found != [shape]:
             raise ValueError(

@@ -1,4 +1,4 @@
-"""``SpikingPolicyMixin``, from which every policy derives: arguments, checks and recording."""
+"""``SpikingPolicy``, from which every policy derives: arguments, checks and recording."""
 
 from __future__ import annotations
 
@@ -11,21 +11,13 @@ from typing import Any, ClassVar
 import numpy as np
 import torch
 from gymnasium import spaces
+from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.policies import BasePolicy
 from stable_baselines3.common.torch_layers import BaseFeaturesExtractor
 from stable_baselines3.common.type_aliases import Schedule
 from torch import Tensor, nn
 
-from snn_gym.policies._acting import CompiledActing, Decider, as_taken, rows_of
-from snn_gym.policies._behaviour import Behaviour
 from snn_gym.policies._gated import Gated
-from snn_gym.policies._networks import (
-    CriticKey,
-    CriticSizes,
-    NetworkBuilder,
-    network_config,
-    read_net_arch,
-)
 from snn_gym.policies._observations import (
     check_extractor_arguments,
     check_observation_space,
@@ -37,7 +29,16 @@ from snn_gym.policies._observations import (
 )
 from snn_gym.policies._optimiser import choose_adam
 from snn_gym.policies._pairing import check_pairing
-from snn_gym.policies._program import read_program
+from snn_gym.policies.acting import CompiledActing, Decider, as_taken, rows_of
+from snn_gym.policies.behaviour import Behaviour
+from snn_gym.policies.networks import (
+    CriticKey,
+    CriticSizes,
+    NetworkBuilder,
+    network_config,
+    read_net_arch,
+)
+from snn_gym.policies.reading import read_program
 from snn_gym.program.network import Program
 from snn_gym.spiking.assembly import todays_names
 from snn_gym.spiking.bookkeeping import full_state
@@ -54,7 +55,7 @@ _STOCK_PACKAGES = ("stable_baselines3.", "sb3_contrib.")
 _TRAINING_NAMES = ("count", "total", "total_of_squares", "due", "feedback")
 
 
-class SpikingPolicyMixin(Behaviour):
+class SpikingPolicy(Behaviour):
     """A policy on spiking networks: what the policies of all algorithms share.
 
     Unless a policy says otherwise, the state of its networks starts from rest at every decision.
@@ -172,8 +173,8 @@ class SpikingPolicyMixin(Behaviour):
                 f"encoder {self.network.encoder!r} with neuron {self.network.neuron!r} at "
                 f"time_steps={self.network.time_steps} is silent without a state carried from the "
                 f"decision before, and {type(self).__name__} starts from rest at every decision; "
-                "use another encoder than 'delta', with 'alif' at least 2 time steps, or a "
-                "stateful policy (StatefulPPO, StatefulDQN)"
+                "use another encoder than 'delta', at least 2 time steps for a neuron that fires a "
+                "step late, or a stateful policy (StatefulPPO, StatefulDQN)"
             )
         check_start(action_space, "action space")
         self._refuse_unknown(arguments)
@@ -276,7 +277,7 @@ class SpikingPolicyMixin(Behaviour):
             )
         tensor, _ = self.obs_to_tensor(observations)
         with torch.no_grad(), self.normaliser.fitting():
-            self._network_inputs(tensor)  # type: ignore[arg-type]
+            self.network_inputs(tensor)
 
     def program(self) -> Program:
         """Return what the policy acts by as one value, with copies of its numbers.
@@ -292,18 +293,18 @@ class SpikingPolicyMixin(Behaviour):
         return self.gated is not None
 
     @abstractmethod
-    def _acting_modules(self) -> dict[str, nn.Module]:
+    def acting_modules(self) -> dict[str, nn.Module]:
         """Return the modules that acting needs, by the prefix of their names in state_dict."""
 
-    def _readout(self) -> nn.Linear | PopulationHead | None:
+    def readout(self) -> nn.Linear | PopulationHead | None:
         """Return the head after the acting network, None if the network has its own."""
         return None
 
     @abstractmethod
-    def _acting_extractor(self) -> nn.Module:
+    def acting_extractor(self) -> nn.Module:
         """Return the features extractor that the acting network sees observations through."""
 
-    def _acting_head(self) -> nn.Module | None:
+    def acting_head(self) -> nn.Module | None:
         """Return the one linear head of the acting network, None for another way to its values."""
         return None
 
@@ -421,12 +422,12 @@ class SpikingPolicyMixin(Behaviour):
         """
         tensor, _ = self.obs_to_tensor(obs)
         with torch.no_grad():
-            inputs = self._network_inputs(tensor)  # type: ignore[arg-type]
+            inputs = self.network_inputs(tensor)
             carried = None if state is None else self._state_tensor(state, len(inputs))
-            recording: Recording = self._acting_network().record(
-                inputs, carried, head=self._readout()
+            recording: Recording = self.acting_network().record(
+                inputs, carried, head=self.readout()
             )
-        left_out = (*uncounted_parts(self._acting_extractor()), *recording.costs.uncounted)
+        left_out = (*uncounted_parts(self.acting_extractor()), *recording.costs.uncounted)
         return replace(recording, costs=replace(recording.costs, uncounted=left_out))
 
     def _state_tensor(self, state: Any, batch: int) -> Tensor:
@@ -437,12 +438,12 @@ class SpikingPolicyMixin(Behaviour):
 
     def reseed_noise(self, seed: int) -> None:
         """Restart the noise stream of a noisy encoder; without one nothing happens."""
-        self._acting_network().reseed_noise(seed)
+        self.acting_network().reseed_noise(seed)
 
     def acting_state_dict(self) -> dict[str, Tensor]:
         """Return copies of the tensors that acting needs, by name."""
         names: set[str] = set()
-        for prefix, module in self._acting_modules().items():
+        for prefix, module in self.acting_modules().items():
             names.update(f"{prefix}.{name}" for name in full_state(module))
         state = full_state(self)
         return {
@@ -496,18 +497,18 @@ def check_acting_tensors(tensors: Mapping[str, Tensor], expected: Mapping[str, T
             )
 
 
-class ActorCriticFlags(SpikingPolicyMixin):
+class ActorCriticFlags(SpikingPolicy):
     """A policy of an actor and a critic that each spike or not.
 
     Args:
-        *args: As in ``SpikingPolicyMixin``.
+        *args: As in ``SpikingPolicy``.
         spiking_actor: Whether the actor spikes; if not it is a multilayer perceptron of the same
             hidden sizes (with both flags off this policy is the ANN twin).
         spiking_critic: The same for the critic, which is needed in training only. Off by default:
             with a spiking critic PPO learns CartPole less reliably.
         critic_hidden_sizes: Hidden sizes of the critic; None for those of the actor, which are
             ``network.hidden_sizes``. An ANN that carries no state may have none, and is linear.
-        **kwargs: As in ``SpikingPolicyMixin``.
+        **kwargs: As in ``SpikingPolicy``.
 
     Raises:
         ValueError: A size is no whole number of at least 1, or a critic has no hidden layer that
@@ -550,3 +551,14 @@ class ActorCriticFlags(SpikingPolicyMixin):
 def _only_for_training(name: str) -> bool:
     last = name.rsplit(".", 1)[-1]
     return ".regulation." in name or last in _TRAINING_NAMES
+
+
+def spiking_policy_of(model: BaseAlgorithm) -> SpikingPolicy:
+    """Return a model's policy, which is one of ours.
+
+    Args:
+        model: Algorithm with a policy of snn_gym.
+    """
+    policy = model.policy
+    assert isinstance(policy, SpikingPolicy)  # as those who ask have checked
+    return policy

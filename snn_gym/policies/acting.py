@@ -15,7 +15,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -28,7 +28,10 @@ from snn_gym.program.decision_kernels import choose, equal_at
 from snn_gym.program.interpreter import chosen
 from snn_gym.program.network import Array, Choice, Head, Program
 
-_METHODS = ("_predict", "forward", "extract_features", "obs_to_tensor", "_network_inputs")
+if TYPE_CHECKING:
+    from snn_gym.policies.base import SpikingPolicy
+
+_METHODS = ("_predict", "forward", "extract_features", "obs_to_tensor", "network_inputs")
 """Methods between an observation and an action; a class of a user may have its own."""
 _PACKAGES = ("snn_gym.", "stable_baselines3.", "sb3_contrib.")
 Tensors = dict[str, Tensor | None]
@@ -103,7 +106,7 @@ class CompiledActing:
         """Leave out everything, for the same reason."""
         return CompiledActing, ()
 
-    def decider_of(self, policy: Any) -> Decider | None:
+    def decider_of(self, policy: SpikingPolicy) -> Decider | None:
         """Return what a policy acts by now; None where PyTorch has to decide.
 
         Args:
@@ -121,9 +124,9 @@ class CompiledActing:
         children = self._children
         return bool(children) and all(x.get(name) is child for x, name, child in children)
 
-    def _find_parts(self, policy: Any) -> None:
+    def _find_parts(self, policy: SpikingPolicy) -> None:
         """Note where the modules of a decision hang, their hooks and their numbers."""
-        parts = (policy._acting_network(), policy._readout(), policy.normaliser)
+        parts = (policy.acting_network(), policy.readout(), policy.normaliser)
         modules = [x for part in parts if part is not None for x in part.modules()]
         self._children = list(_ways_to(modules, policy))
         self._hooks = [x for m in modules for x in (m._forward_hooks, m._forward_pre_hooks)]
@@ -135,7 +138,7 @@ class CompiledActing:
         same: bool = equal_at(self._where, self._sizes, self._copy)
         return same
 
-    def _read(self, policy: Any) -> None:
+    def _read(self, policy: SpikingPolicy) -> None:
         """Make the program of the parts as they are."""
         self._decider = None
         tensors: list[Tensor] = [found[name] for found, name in self._places]  # type: ignore[misc]
@@ -177,10 +180,10 @@ def _places(modules: list[nn.Module]) -> Iterator[tuple[Tensors, str]]:
                     yield tensors, name  # type: ignore[misc]
 
 
-def _is_read_by_numpy(policy: Any, program: Program) -> bool:
+def _is_read_by_numpy(policy: SpikingPolicy, program: Program) -> bool:
     """Tell whether evaluator 5 reads a policy's last layer by numpy."""
     plain = program.spiking and program.choice.rule != "squash" and not program.stateful
-    return plain and type(policy._acting_head()) is nn.Linear
+    return plain and type(policy.acting_head()) is nn.Linear
 
 
 def _is_readable(tensor: Tensor) -> bool:
@@ -189,7 +192,7 @@ def _is_readable(tensor: Tensor) -> bool:
     return plain and tensor.is_contiguous()
 
 
-def _is_plain(policy: Any) -> bool:
+def _is_plain(policy: SpikingPolicy) -> bool:
     """Tell whether a policy decides as its class in this package does."""
     seen = policy.observation_space
     if isinstance(seen, spaces.Box) and not np.issubdtype(seen.dtype, np.floating):

@@ -14,7 +14,8 @@ from scipy.linalg import block_diag
 from stable_baselines3.common.torch_layers import FlattenExtractor
 from torch import Tensor, nn
 
-from snn_gym.policies._networks import ACTIVATIONS, DenseNetwork
+from snn_gym.policies.networks import ACTIVATIONS, DenseNetwork
+from snn_gym.policies.protocols import ProgramPolicy
 from snn_gym.program.network import (
     Activation,
     Array,
@@ -36,7 +37,7 @@ from snn_gym.spiking.normaliser import ObservationNormaliser
 _ACTIVATIONS: dict[type[nn.Module], Activation] = {x: name for name, x in ACTIVATIONS.items()}
 
 
-def read_program(policy: Any) -> Program:
+def read_program(policy: ProgramPolicy) -> Program:
     """Return the program that a policy acts by, with copies of its numbers.
 
     Args:
@@ -46,7 +47,7 @@ def read_program(policy: Any) -> Program:
         ValueError: A part has no form outside of PyTorch; the message names the nearest one.
     """
     _check_spaces(policy)
-    network = policy._acting_network()
+    network = policy.acting_network()
     if isinstance(network, DenseNetwork):
         return _of_ann(policy, network)
     if not isinstance(network, SpikingNetwork):
@@ -70,7 +71,7 @@ def read_program(policy: Any) -> Program:
     )
 
 
-def _of_ann(policy: Any, network: DenseNetwork) -> Program:
+def _of_ann(policy: ProgramPolicy, network: DenseNetwork) -> Program:
     modules = list(network)
     linears = [x for x in modules if isinstance(x, nn.Linear)]
     others = {type(x) for x in modules if not isinstance(x, nn.Linear)}
@@ -115,7 +116,7 @@ def _check_network(network: SpikingNetwork) -> None:
         )
 
 
-def _check_spaces(policy: Any) -> None:
+def _check_spaces(policy: ProgramPolicy) -> None:
     seen, chosen = policy.observation_space, policy.action_space
     if not isinstance(seen, spaces.Box | spaces.MultiBinary) or (
         policy.features_extractor_class is not FlattenExtractor
@@ -144,7 +145,7 @@ def _neuron_layers(network: SpikingNetwork) -> Iterator[NeuronLayer]:
         )
 
 
-def _head(policy: Any, own: nn.Module | None) -> Head:
+def _head(policy: ProgramPolicy, own: nn.Module | None) -> Head:
     """Return the linear map by which the last layer is read."""
     head: nn.Module = own if own is not None else outer_head(policy)
     if not isinstance(head, nn.Linear | PopulationHead):
@@ -162,18 +163,18 @@ def _head(policy: Any, own: nn.Module | None) -> Head:
     return Head(weights, biases)
 
 
-def outer_head(policy: Any) -> nn.Module:
+def outer_head(policy: ProgramPolicy) -> nn.Module:
     """Return the head of a policy whose network has none of its own.
 
     Args:
         policy: Actor-critic policy.
     """
-    actor = getattr(policy, "actor", None)
-    head: nn.Module = policy.action_net if actor is None else actor.mu
+    parts: Any = policy
+    head: nn.Module = parts.actor.mu if hasattr(policy, "actor") else parts.action_net
     return head
 
 
-def _choice(policy: Any) -> Choice:
+def _choice(policy: ProgramPolicy) -> Choice:
     space = policy.action_space
     if isinstance(space, spaces.Box):
         low, high = (x.reshape(-1).astype(np.float32) for x in (space.low, space.high))
@@ -181,7 +182,7 @@ def _choice(policy: Any) -> Choice:
     return Choice("argmax", np.zeros(0, np.float32), np.zeros(0, np.float32))
 
 
-def _normaliser(policy: Any) -> Normaliser | None:
+def _normaliser(policy: ProgramPolicy) -> Normaliser | None:
     found: ObservationNormaliser | None = policy.normaliser
     if found is None:
         return None
