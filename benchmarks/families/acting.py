@@ -28,7 +28,7 @@ from snn_gym.spiking import SpikingNetwork
 
 TIME_STEPS = 8
 FLOOR = "dense products"
-PREDICT, FORWARD, DECIDE = "predict", "forward", "decide"
+PREDICT, FORWARD = "predict", "forward"
 FROZEN = "frozen, one compiled call"
 TWIN, STOCK, MODULE, ONE_CALL = (
     "ppo-mlp, predict",
@@ -74,7 +74,7 @@ def all_peers(
         torch._dynamo.reset()  # it gives up on code of many shapes
         cache = effort.scratch / "compiled"
         peers |= {f"{name}{COMPILED}": compiled(peer, cache) for name, peer in peers.items()}
-    check_equal(peers, network.decide, x)
+    check_equal(peers, plain_forward(network), x)
     return peers, missing
 
 
@@ -96,7 +96,6 @@ def _ours(agent: Agent, batch: int) -> dict[str, Run]:
     return {
         PREDICT: lambda: agent.model.predict(observations, deterministic=True),
         FORWARD: without_gradient(plain_forward(network), x),
-        DECIDE: without_gradient(network.decide, x),
     }
 
 

@@ -84,7 +84,7 @@ def _one_by_one(env_id: str) -> tuple[Run, int]:
         while not over:
             scaled = torch.from_numpy(limits.scale(observation[np.newaxis]))
             with torch.no_grad():
-                action = int(network.decide(scaled).argmax())
+                action = int(network(scaled)[0].argmax())
             observation, _, terminated, truncated, _ = env.step(action)
             steps, over = steps + 1, terminated or truncated
         return steps

@@ -18,7 +18,7 @@ from benchmarks.timing import race
 from snn_gym.spiking import SpikingNetwork
 
 BATCH = 256
-OURS, DECIDE = "forward", "decide"
+OURS = "forward"
 _LOW_SHARE = 0.02
 
 
@@ -83,7 +83,7 @@ def _run(case: _Case) -> Callable[[Effort], Found]:
         network, x = case.make(effort, case.width, case.time_steps)
         linears = hidden_linears(network)
         peers, missing = all_peers(network, x, effort) if case.peers else ({}, {})
-        forwards = {OURS: plain_forward(network), DECIDE: network.decide, **peers}
+        forwards = {OURS: plain_forward(network), **peers}
         contenders = {
             name: forward_backward(linears, forward, x) for name, forward in forwards.items()
         }

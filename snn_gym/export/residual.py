@@ -25,6 +25,7 @@ from snn_gym.program.neurons import SoftIAFParameters
 from snn_gym.scoring.evaluation import evaluate
 from snn_gym.spiking.network import SpikingNetwork
 from snn_gym.spiking.recording import Recording
+from snn_gym.spiking.sequence import NetworkRun, spikes_of
 
 SHARES = (0.0, 0.3, 0.6, 1.0)
 """Shares that are tried."""
@@ -99,8 +100,9 @@ class ResidualPolicy:
         with torch.no_grad():
             inputs = self._policy.network_inputs(tensor)
             start = self._started(state, episode_start, len(inputs))
-            output, end, spikes = self._network.watched(inputs, start)
-            fired = torch.cat([x.sum(0) for x in spikes], 1)
+            runs: list[NetworkRun] = []
+            output, end = self._network(inputs, start, optimised=False, observer=runs.append)
+            fired = torch.cat([x.sum(0) for x in spikes_of(runs)], 1)
             carried = next_start(start, end, fired, self.share)
             actions = self._chosen(self._policy.behaviour(output).numpy())
         return actions if vectorised else actions[0], (carried.numpy(),)

@@ -84,7 +84,8 @@ class ActionValueCritic(NormalisedModule, BuiltPart, ContinuousCritic):
         # Replayed actions are data, and the critic's own loss follows. Actions with a gradient are
         # the actor's, whose loss runs through a critic that it does not optimise.
         optimised = not actions.requires_grad
-        return network.decide(torch.cat([inputs, actions], dim=-1), optimised=optimised)
+        values: Tensor = network(torch.cat([inputs, actions], dim=-1), optimised=optimised)[0]
+        return values
 
 
 class ActorAndCriticsMixin(ActorCriticFlags):

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from snn_gym.spiking.costs import CostCounter, synapses_behind
 from snn_gym.spiking.recording import Recording
+from snn_gym.spiking.sequence import Observer
 
 Gated = Literal["gru", "lstm"]
 """Kinds of gated units."""
@@ -67,8 +68,15 @@ class GatedNetwork(nn.Module):
         """Return the flat state (batch, state_size) at the start of an episode: zeros."""
         return next(self.parameters()).new_zeros(batch, self.state_size)
 
-    def forward(self, inputs: Tensor, state: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """Decide on features (B, input_size); as ``SpikingNetwork.forward``."""
+    def forward(
+        self, inputs: Tensor, state: Tensor | None = None, *,
+        optimised: bool = True, observer: Observer | None = None,
+    ) -> tuple[Tensor, Tensor]:  # fmt: skip
+        """Decide on features (B, input_size), as ``SpikingNetwork.forward``.
+
+        Nothing spikes that could be regulated or observed.
+        """
+        del optimised, observer
         if state is None:
             state = self.rest_state(len(inputs))
         output, state = self._run(inputs.unsqueeze(0), state)
@@ -82,6 +90,8 @@ class GatedNetwork(nn.Module):
         *,
         truncate_every: int | None = None,
         recurrent_gradient: bool = True,
+        optimised: bool = True,
+        observer: Observer | None = None,
     ) -> tuple[Tensor, Tensor]:
         """Decide on sequences of environment steps; as ``SpikingNetwork.sequence``.
 
@@ -91,11 +101,13 @@ class GatedNetwork(nn.Module):
             starts: (L, B), bool: where an episode starts.
             truncate_every: Environment steps after which no gradient passes back.
             recurrent_gradient: Of spiking networks; what gated units carry always passes it.
+            optimised: Of spiking networks.
+            observer: Of spiking networks.
 
         Returns:
             Outputs (L, B, output_size) and the final state (B, state_size).
         """
-        del recurrent_gradient
+        del recurrent_gradient, optimised, observer
         steps, batch = starts.shape
         if state is None:
             state = self.rest_state(batch)
@@ -115,13 +127,6 @@ class GatedNetwork(nn.Module):
             output, state = self._run(inputs[begin:end], state)
             outputs.append(output)
         return torch.cat(outputs), state
-
-    def watched(
-        self, inputs: Tensor, state: Tensor | None = None, starts: Tensor | None = None
-    ) -> tuple[Tensor, Tensor, list[Tensor]]:
-        """Decide, once or along sequences, as ``SpikingNetwork.watched``: nothing spikes."""
-        decided = self(inputs, state) if starts is None else self.sequence(inputs, state, starts)
-        return (*decided, [])
 
     def record(
         self, inputs: Tensor, state: Tensor | None = None, *, head: nn.Linear | None = None

@@ -99,7 +99,7 @@ class FeatureNetwork(SingleNetworkModule):
 
     def forward(self, features: Tensor) -> Tensor:
         """Return the network's output (B, output_size) for features (B, F)."""
-        output: Tensor = self.network.decide(self.inputs(features))
+        output: Tensor = self.network(self.inputs(features))[0]
         return output
 
 

@@ -49,7 +49,7 @@ class ValueNetworkMixin(SingleNetworkModule, BuiltPart, BasePolicy):
 
     def forward(self, obs: PyTorchObs) -> Tensor:
         """Return the network's outputs (B, outputs) for a batch of observations."""
-        output: Tensor = self.network.decide(self.network_inputs(obs))
+        output: Tensor = self.network(self.network_inputs(obs))[0]
         return output
 
 

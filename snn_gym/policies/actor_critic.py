@@ -71,7 +71,8 @@ class ActorCriticNetworks(NormalisedModule):
         return self._decide(self.critic, self.normalised(features))
 
     def _decide(self, network: StatelessNetwork, inputs: Tensor) -> Tensor:
-        return network.decide(network_inputs(inputs, network, self.spike_steps))
+        output: Tensor = network(network_inputs(inputs, network, self.spike_steps))[0]
+        return output
 
 
 class SpikingActorCriticPolicy(LateOptimiser, ActorCriticFlags, ActorCriticPolicy):

@@ -12,6 +12,8 @@ from stable_baselines3.common.type_aliases import PyTorchObs
 from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits, log_softmax
 
+from snn_gym.spiking.sequence import NetworkRun, spikes_of
+
 
 class Behaviour(BasePolicy):
     """A policy whose acting network can be watched and compared."""
@@ -50,8 +52,9 @@ class Behaviour(BasePolicy):
             Behaviour (B, A), and the spikes (T, B, N) of every spiking layer.
         """
         inputs = self.network_inputs(observations)
-        output, _, spikes = self.acting_network().watched(inputs)
-        return self.behaviour(output), spikes
+        runs: list[NetworkRun] = []
+        output, _ = self.acting_network()(inputs, optimised=False, observer=runs.append)
+        return self.behaviour(output), spikes_of(runs)
 
 
 def scaled_actions(actions: Tensor, space: spaces.Box) -> Tensor:

@@ -104,7 +104,8 @@ class SpikingControllerPolicy(SpikingPolicy, BasePolicy):
 
     def forward(self, obs: PyTorchObs) -> Tensor:
         """Return the network's outputs (B, outputs) for a batch of observations."""
-        return self.controller.decide(self.network_inputs(obs))
+        output: Tensor = self.controller(self.network_inputs(obs))[0]
+        return output
 
     def _predict(self, observation: PyTorchObs, deterministic: bool = False) -> Tensor:
         del deterministic  # there is nothing random

@@ -19,6 +19,7 @@ from snn_gym.spiking.network import SpikingNetwork
 from snn_gym.spiking.neurons.norse_cells import CellFactory
 from snn_gym.spiking.normaliser import ObservationNormaliser
 from snn_gym.spiking.recording import Recording
+from snn_gym.spiking.sequence import Observer
 
 ACTIVATIONS: Mapping[Activation, type[nn.Module]] = {"tanh": nn.Tanh, "relu": nn.ReLU}
 """Activations of ANNs that have a name."""
@@ -120,18 +121,17 @@ class DenseNetwork(nn.Sequential):
         self.hidden_sizes = hidden_sizes
         self.output_size = (input_size, *hidden_sizes)[-1] if output_size is None else output_size
 
-    def decide(self, inputs: Tensor, *, optimised: bool = True) -> Tensor:
-        """Return the output (B, output_size) for features (B, input_size)."""
-        del optimised  # nothing spikes that could be regulated
-        output: Tensor = self(inputs)
-        return output
+    def forward(
+        self, inputs: Tensor, state: Tensor | None = None, *,
+        optimised: bool = True, observer: Observer | None = None,
+    ) -> tuple[Tensor, Tensor]:  # fmt: skip
+        """Decide on features (B, input_size), as ``SpikingNetwork.forward``.
 
-    def watched(
-        self, inputs: Tensor, state: Tensor | None = None, starts: Tensor | None = None
-    ) -> tuple[Tensor, Tensor, list[Tensor]]:
-        """Decide, as ``SpikingNetwork.watched``: there is no state, and nothing spikes."""
-        del state, starts
-        return self.decide(inputs), inputs.new_zeros(len(inputs), 0), []
+        There is no state, and nothing spikes that could be regulated or observed.
+        """
+        del state, optimised, observer
+        output: Tensor = super().forward(inputs)  # type: ignore[no-untyped-call]
+        return output, inputs.new_zeros(len(inputs), 0)
 
     def record(
         self, inputs: Tensor, state: Tensor | None = None, *, head: nn.Linear | None = None

@@ -21,6 +21,7 @@ from snn_gym.policies._gated import Gated
 from snn_gym.policies.acting import as_taken, rows_of
 from snn_gym.policies.base import SpikingPolicy
 from snn_gym.policies.networks import StatefulNetwork
+from snn_gym.spiking.sequence import NetworkRun, spikes_of
 
 State = tuple[NDArray[Any], ...]
 
@@ -129,9 +130,12 @@ class StatefulPolicy(SpikingPolicy):
         """
         inputs = self.network_inputs(flatten_steps(batch.observations))
         inputs = inputs.view(*batch.starts.shape, *inputs.shape[1:])
-        output, after, spikes = self.acting_network().watched(inputs, state, batch.starts)
+        runs: list[NetworkRun] = []
+        output, after = self.acting_network().sequence(
+            inputs, state, batch.starts, optimised=False, observer=runs.append
+        )
         behaviour = self.behaviour(output.flatten(0, 1))
-        return behaviour.view(*batch.starts.shape, -1), after, spikes
+        return behaviour.view(*batch.starts.shape, -1), after, spikes_of(runs)
 
     def predict(
         self,

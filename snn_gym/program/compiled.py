@@ -33,6 +33,7 @@ class CompiledProgram:
 
     def __init__(self, program: Program) -> None:
         self.program = program
+        self._outputs = program.outputs
         self._decide = decide_spiking if program.spiking else decide_ann
         self._plan, self._table = _packed(program)
 
@@ -47,7 +48,7 @@ class CompiledProgram:
         if states is None:
             batch = len(observations)
             states = rest_state(self.program, batch) if self.program.stateful else _NO_STATES
-        found = np.empty((len(observations), self.program.outputs), np.float32)
+        found = np.empty((len(observations), self._outputs), np.float32)
         self._decide(self._plan, self._table, observations, states, found)
         return found
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from typing_extensions import deprecated
 
 from snn_gym.spiking.assembly import (
     initialise_layers,
@@ -33,6 +34,7 @@ from snn_gym.spiking.regulation.penalties import Regulation
 from snn_gym.spiking.sequence import (
     NOTHING_SEEN,
     NetworkRun,
+    Observer,
     check_inputs,
     in_order,
     join_state,
@@ -40,6 +42,7 @@ from snn_gym.spiking.sequence import (
     next_noise,
     run_layers,
     seen_before,
+    spikes_of,
 )
 from snn_gym.spiking.tracing import is_traced
 
@@ -168,7 +171,10 @@ class SpikingNetwork(BookkeepingModule):
         if self.regulation is not None:
             self.regulation.rollout_started(self._layers)
 
-    def forward(self, inputs: Tensor, state: Tensor | None = None) -> tuple[Tensor, Tensor]:
+    def forward(
+        self, inputs: Tensor, state: Tensor | None = None, *,
+        optimised: bool = True, observer: Observer | None = None,
+    ) -> tuple[Tensor, Tensor]:  # fmt: skip
         """Decide on a batch.
 
         Args:
@@ -176,6 +182,9 @@ class SpikingNetwork(BookkeepingModule):
                 float.
             state: Flat state (B, state_size) carried from the decision before, or None to start
                 from rest.
+            optimised: Whether a gradient of this pass is meant for the network's own parameters.
+                If not, as where an actor learns through a critic, nothing is regulated.
+            observer: Called with what the layers did, of which gradients can be taken too.
 
         Returns:
             Output (B, output_size) and the flat state (B, state_size) to carry on.
@@ -184,10 +193,9 @@ class SpikingNetwork(BookkeepingModule):
             ValueError: Inputs or state have a wrong shape.
         """
         self._check_inputs(inputs)
-        compiled = self._served(inputs)
+        compiled = self._served(inputs) if observer is None else None
         if compiled is None:
-            run = self._run(inputs, state)
-            return run.output, run.state
+            return self._run(inputs, state, None, optimised=optimised, observer=observer)
         readout, seen = None, None
         if state is not None:
             _, readout, seen = self._split_state(state, inputs)
@@ -204,7 +212,8 @@ class SpikingNetwork(BookkeepingModule):
 
     def sequence(
         self, inputs: Tensor, state: Tensor | None, starts: Tensor, *,
-        truncate_every: int | None = None, optimised: bool = True, recurrent_gradient: bool = True,
+        truncate_every: int | None = None, recurrent_gradient: bool = True,
+        optimised: bool = True, observer: Observer | None = None,
     ) -> tuple[Tensor, Tensor]:  # fmt: skip
         """Decide at every environment step of a sequence, as ``forward`` does one by one.
 
@@ -214,8 +223,9 @@ class SpikingNetwork(BookkeepingModule):
             starts: (L, B) bool: an episode starts there, so that the state is reset before.
             truncate_every: No gradient passes through the state into environment steps k, 2k, 3k,
                 ... of the sequence, which carry on its values; None for no truncation.
-            optimised: As in ``decide``.
             recurrent_gradient: Whether gradients pass back through recurrent spikes.
+            optimised: As in ``forward``.
+            observer: As in ``forward``.
 
         Returns:
             Outputs (L, B, output_size) and the flat state (B, state_size) to carry on.
@@ -225,42 +235,24 @@ class SpikingNetwork(BookkeepingModule):
         """
         self._check_inputs(inputs, ("environment steps", "batch"))
         breaks = make_breaks(inputs, starts, truncate_every, recurrent_gradient)
-        run = self._run(inputs, state, breaks, optimised=optimised)
-        return run.output, run.state
+        return self._run(inputs, state, breaks, optimised=optimised, observer=observer)
 
+    @deprecated("decide(...) is deprecated since 1.0 and leaves in 1.2; use network(...)[0]")
     def decide(self, inputs: Tensor, *, optimised: bool = True) -> Tensor:
-        """Return the output (B, output_size) for inputs as in ``forward``, from rest.
+        """Return the output of ``forward``."""
+        return self.forward(inputs, optimised=optimised)[0]
 
-        Args:
-            inputs: As in ``forward``.
-            optimised: Whether a gradient of this pass is meant for the network's own parameters.
-                If not, as where an actor learns through a critic, nothing is regulated.
-        """
-        self._check_inputs(inputs)
-        compiled = self._served(inputs)
-        if compiled is None:
-            return self._run(inputs, None, optimised=optimised).output
-        signal, _ = self._encode(inputs, None)
-        output: Tensor = self.decoder.read(compiled.decoded(signal, None)[0], None, self.head)[0]
-        return output
-
+    @deprecated("watched(...) is deprecated since 1.0 and leaves in 1.2; use network(observer=...)")
     def watched(
         self, inputs: Tensor, state: Tensor | None = None, starts: Tensor | None = None
     ) -> tuple[Tensor, Tensor, list[Tensor]]:
-        """Decide and show the spikes, of which gradients can be taken as of the output.
-
-        Args:
-            inputs: As in ``forward``, or with ``starts`` as in ``sequence``.
-            state: As there.
-            starts: (L, B) bool: an episode starts there; None for one decision.
-
-        Returns:
-            Output (B, output_size) or (L, B, output_size); the flat state to carry on; and the
-            spikes (T, B, N) or (L * T, B, N) of every layer. Nothing is regulated.
-        """
-        breaks = None if starts is None else make_breaks(inputs, starts, None)
-        run = self._run(inputs, state, breaks, optimised=False)
-        return run.output, run.state, [layer.spikes for layer in run.layers]
+        """Return output and state, with the spikes of every layer, unregulated."""
+        runs: list[NetworkRun] = []
+        if starts is None:
+            found = self.forward(inputs, state, optimised=False, observer=runs.append)
+        else:
+            found = self.sequence(inputs, state, starts, optimised=False, observer=runs.append)
+        return (*found, spikes_of(runs))
 
     def record(
         self,
@@ -277,9 +269,10 @@ class SpikingNetwork(BookkeepingModule):
             head: Head that reads this network, where the network has none of its own; its synapses
                 are the last layer's fan-out.
         """
-        self._check_inputs(inputs)
         noise_state = self.noise_state.clone() if self._needs_noise else None
-        run, readout = self._run(inputs, state, optimised=False), self.readout(head)
+        runs, readout = list[NetworkRun](), self.readout(head)
+        output, _ = self.forward(inputs, state, optimised=False, observer=runs.append)
+        (run,) = runs
         if noise_state is not None:
             self.noise_state.copy_(noise_state)
         signal = run.signal if self.spikes_enter else None
@@ -290,8 +283,8 @@ class SpikingNetwork(BookkeepingModule):
         if not self.spike_input:
             count_encoder(counter, self._encoder, self.receptive_fields, self.input_size, steps)
         count_layers(counter, layers, self._layers, steps)
-        readout.count(counter, run.output, steps)
-        return Recording(tuple(layers), run.output, self.config.dt_ms, counter.costs())
+        readout.count(counter, output, steps)
+        return Recording(tuple(layers), output, self.config.dt_ms, counter.costs())
 
     def readout(self, head: nn.Linear | PopulationHead | None = None) -> Readout:
         """Return the decoder with the head behind it.
@@ -308,10 +301,11 @@ class SpikingNetwork(BookkeepingModule):
         self,
         inputs: Tensor,
         state: Tensor | None,
-        breaks: Breaks | None = None,
+        breaks: Breaks | None,
         *,
-        optimised: bool = True,
-    ) -> NetworkRun:
+        optimised: bool,
+        observer: Observer | None,
+    ) -> tuple[Tensor, Tensor]:
         """Decide once, or with ``breaks`` at every environment step of a sequence."""
         first = inputs if breaks is None else inputs[0]
         states, readout_state, intensity = self._split_state(state, first)
@@ -325,9 +319,9 @@ class SpikingNetwork(BookkeepingModule):
         runs = run_layers(self._layers, watching, source, states, self.config.time_steps, breaks)
         output, readout = self.decoder(runs[-1].spikes, readout_state, self.head, breaks)
         last = None if intensity is None else intensity[-len(first) :]
-        return NetworkRun(
-            output, join_state([x for run in runs for x in run.final], readout, last), signal, runs
-        )
+        if observer is not None:
+            observer(NetworkRun(signal, runs))
+        return output, join_state([x for run in runs for x in run.final], readout, last)
 
     def _check_inputs(self, inputs: Tensor, axes: tuple[str, ...] = ("batch",)) -> None:
         steps = (self.config.time_steps,) if self.spike_input else ()

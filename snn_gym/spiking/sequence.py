@@ -13,7 +13,7 @@ Encoders see the environment steps as samples, ``(T, L * B, channels)``, and lay
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
 import torch
@@ -28,16 +28,21 @@ NOTHING_SEEN = -1.0
 
 
 class NetworkRun(NamedTuple):
-    """A pass through the network: one decision, or a sequence of L."""
+    """What the layers of a network did in a pass: one decision, or a sequence of L."""
 
-    output: Tensor
-    """(B, output_size), of a sequence (L, B, output_size)."""
-    state: Tensor
-    """(B, state_size) at the end."""
     signal: Tensor
     """(T, L * B, channels) or (1, L * B, channels), what the first layer got."""
     layers: list[Run]
     """One of each layer."""
+
+
+Observer = Callable[[NetworkRun], None]
+"""Sees what the layers of a network did."""
+
+
+def spikes_of(runs: Iterable[NetworkRun]) -> list[Tensor]:
+    """Return the spikes (T, B, N), of a sequence (L * T, B, N), of all layers of passes."""
+    return [layer.spikes for run in runs for layer in run.layers]
 
 
 def check_inputs(inputs: Tensor, expected: tuple[int, ...], axes: tuple[str, ...]) -> None:

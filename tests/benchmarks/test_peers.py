@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+from benchmarks.families.acting import plain_forward
 from benchmarks.networks import at_activity, with_time_steps
 from benchmarks.peers import PEERS, build_peers, check_equal, forward_backward, hidden_linears
 from snn_gym.spiking import NetworkConfig, SpikingNetwork
@@ -20,7 +21,7 @@ def peer(request):
 def test_a_peer_gives_our_rates(peer, share):
     network, x = at_activity((64, 64), 8, 32, share)
     with torch.no_grad():
-        theirs, ours = peer.build(network)(x), network.decide(x)
+        theirs, ours = peer.build(network)(x), network(x)[0]
     assert theirs.shape == ours.shape == (32, 64)
     assert 0 < ours.mean() < 1
     torch.testing.assert_close(theirs, ours, atol=1e-6, rtol=0)
@@ -41,9 +42,9 @@ def test_another_network_is_refused():
 
 def test_other_rates_are_refused():
     network, x = at_activity((64, 64), 8, 32, 0.3)
-    check_equal({"same": network.decide}, network.decide, x)
+    check_equal({"same": plain_forward(network)}, plain_forward(network), x)
     with pytest.raises(ValueError, match=r"shifted gives other rates than ours in 100\.00%"):
-        check_equal({"shifted": lambda x: network.decide(x) + 1}, network.decide, x)
+        check_equal({"shifted": lambda x: network(x)[0] + 1}, plain_forward(network), x)
 
 
 @pytest.mark.parametrize("share", [0.02, 0.2, 1.0])

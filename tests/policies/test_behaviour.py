@@ -160,7 +160,7 @@ def stir(policy: Any, view: str = "analogue") -> Any:
             for name, weight in policy.named_parameters():
                 weight.copy_(drawn[name] + 0.4 * torch.randn_like(weight))
             network = policy.acting_network()
-            output = policy.behaviour(network.watched(policy.network_inputs(seen))[0])
+            output = policy.behaviour(network(policy.network_inputs(seen))[0])
         if len(np.unique(taken(policy.action_space, output), axis=0)) > 1:
             return policy
     raise AssertionError("no weights make a difference")

@@ -253,7 +253,7 @@ def gsde_moments(policy: Any, seen: torch.Tensor) -> tuple[torch.Tensor, torch.T
     An action is mu(s) + theta z(s), theta ~ N(0, sigma²); hence its variance is sigma² z(s)²,
     where z is the activity that the network decodes.
     """
-    latent = policy.acting_network().decide(policy.network_inputs(seen))
+    latent = policy.acting_network()(policy.network_inputs(seen))[0]
     head, log_std = (
         (policy.actor.mu, policy.actor.log_std) if hasattr(policy, "actor")
         else (policy.action_net, policy.log_std)

@@ -38,7 +38,7 @@ def tell_apart(model: Any) -> None:
     seen, _ = policy.obs_to_tensor(observations("analogue", 100))
     with torch.no_grad():
         head.weight.normal_(0.0, 10.0, generator=torch.Generator().manual_seed(0))
-        outputs = network.decide(policy.network_inputs(seen))
+        outputs = network(policy.network_inputs(seen))[0]
         outputs = head(outputs) if network.head is None else outputs
         head.bias -= outputs.mean(0)
 

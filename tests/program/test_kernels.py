@@ -75,21 +75,21 @@ def test_a_network_of_them_learns_is_copied_and_resumes(name: str) -> None:
     config = NetworkConfig((12, 8), 5, neuron=name)
     network, x = SpikingNetwork(config, 3, 2), normal(0, 16, 3)
     assert network.compiled is not None
-    before = (network.decide(x) - 1.0).square().mean()
+    before = (network(x)[0] - 1.0).square().mean()
     optimiser = torch.optim.Adam(network.parameters(), lr=0.02)
     for _ in range(30):
         optimiser.zero_grad()
-        loss = (network.decide(x) - 1.0).square().mean()
+        loss = (network(x)[0] - 1.0).square().mean()
         loss.backward()
         optimiser.step()
     assert float(loss.detach()) < 0.5 * float(before.detach())
     again = SpikingNetwork(NetworkConfig.from_dict(config.to_dict()), 3, 2)
     again.load_state_dict(network.state_dict())
-    assert torch.equal(again.decide(x), network.decide(x))
+    assert torch.equal(again(x)[0], network(x)[0])
     with torch.no_grad():
         stepped = SpikingNetwork(NetworkConfig((12, 8), 5, neuron=name, backend="norse"), 3, 2)
         stepped.load_state_dict(network.state_dict())
-        torch.testing.assert_close(network.decide(x), stepped.decide(x), rtol=1e-4, atol=1e-4)
+        torch.testing.assert_close(network(x)[0], stepped(x)[0], rtol=1e-4, atol=1e-4)
 
 
 @pytest.mark.parametrize("name", ALL)
@@ -99,7 +99,7 @@ def test_a_population_runs_them(name: str) -> None:
     population = Population(network.config, 3, 2)
     x = normal(2, 7, 3)
     with torch.no_grad():
-        expected = network.decide(x)
+        expected = network(x)[0]
     found = population.outputs(population.flatten(network)[None], x.numpy()[None])[0]
     np.testing.assert_allclose(found, expected.numpy(), rtol=1e-4, atol=1e-4)
 

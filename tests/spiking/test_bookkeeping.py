@@ -34,7 +34,7 @@ def used(seed: int = 0) -> nn.Sequential:
     torch.manual_seed(seed)
     module = nn.Sequential(ObservationNormaliser(3), SpikingNetwork(CONFIG, 3, 2))
     with module[0].accumulating():
-        module[1].decide(module[0](normal(seed, 20, 3)))
+        module[1](module[0](normal(seed, 20, 3)))[0]
     module[0].updates_started()
     return module
 
@@ -85,7 +85,7 @@ def test_bookkeeping_travels_with_the_weights(way: Any, tmp_path: Path) -> None:
     other.load_state_dict(way(module, tmp_path))
     assert_equal(full_state(other), full_state(module))
     data = normal(5, 4, 3)
-    assert torch.equal(other[1].decide(other[0](data)), module[1].decide(module[0](data)))
+    assert torch.equal(other[1](other[0](data))[0], module[1](module[0](data))[0])
 
 
 def test_what_does_not_fit_is_refused() -> None:

@@ -36,7 +36,7 @@ def test_gradients_of_one_time_step_are_those_of_stepping(neuron: str) -> None:
         x, upstream = normal(seed, 40, 3), normal(seed + 2, 40, 2)
         ours, theirs = (
             torch.autograd.grad(
-                (one.decide(x) * upstream).sum(), list(one.parameters()), materialize_grads=True
+                (one(x)[0] * upstream).sum(), list(one.parameters()), materialize_grads=True
             )
             for one in (network, stepped)
         )
@@ -124,7 +124,7 @@ def test_gradients_are_those_of_stepping(
         one.reseed_noise(3)
         inputs = x.clone().requires_grad_(encoder != "rate")
         wanted = [*one.parameters(), *([inputs] if inputs.requires_grad else [])]
-        output = one.decide(inputs)
+        output = one(inputs)[0]
         found.append([output, *torch.autograd.grad((output * normal(2, 80, 2)).sum(), wanted)])
     assert sum(bool(x.any()) for x in found[1]) > len(found[1]) - 3
     for ours, theirs in zip(*found, strict=True):
@@ -149,7 +149,7 @@ def test_a_product_with_spikes_is_a_linear_layer(share: float) -> None:
 
 def decide(network: SpikingNetwork, x: Tensor) -> Tensor:
     with torch.no_grad():
-        return network.decide(x)
+        return network(x)[0]
 
 
 def in_place(network: SpikingNetwork) -> None:
@@ -204,8 +204,8 @@ def test_a_copy_has_weights_of_its_own(how) -> None:  # type: ignore[no-untyped-
 def test_graphs_that_live_side_by_side_have_room_of_their_own() -> None:
     network, (x, y) = build(NetworkConfig((8, 6), 5)), (normal(0, 4, 3), normal(1, 4, 3))
     wanted = list(network.parameters())
-    alone = [torch.autograd.grad(network.decide(z).sum(), wanted) for z in (x, y)]
-    first, second = network.decide(x).sum(), network.decide(y).sum()
+    alone = [torch.autograd.grad(network(z)[0].sum(), wanted) for z in (x, y)]
+    first, second = network(x)[0].sum(), network(y)[0].sum()
     together = [torch.autograd.grad(z, wanted, retain_graph=True) for z in (first, second)]
     again = torch.autograd.grad(first, wanted)
     for expected, found in zip([*alone, alone[0]], [*together, again], strict=True):
@@ -244,7 +244,7 @@ def test_kernels_stay_within_their_arrays(
         with torch.no_grad():
             parts = [*network(x, state)]
         if not recurrent:
-            loss = network.decide(x).square().sum()
+            loss = network(x)[0].square().sum()
             parts += torch.autograd.grad(loss, list(network.parameters()))
         found.append(parts)
     for ours, interpreted in zip(*found, strict=True):

@@ -115,8 +115,8 @@ def test_the_short_way_of_acting_gives_the_same_bits(
     network, x, seed = case
     other = copy.deepcopy(network)
     with torch.no_grad():
-        short = network.decide(x)
-    assert torch.equal(short, other.decide(x).detach())
+        short = network(x)[0]
+    assert torch.equal(short, other(x)[0].detach())
     assert torch.equal(short, copy.deepcopy(make(network.config, seed)).record(x).output.detach())
 
 
@@ -140,7 +140,7 @@ def test_carrying_the_state_equals_one_long_run(
 def test_gradients_reach_every_parameter_and_the_input() -> None:
     network = make(NetworkConfig(hidden_sizes=(16, 16)))
     x = normal(0, 32, 3).requires_grad_()
-    network.decide(x).square().sum().backward()
+    network(x)[0].square().sum().backward()
     for name, parameter in network.named_parameters():
         assert parameter.grad is not None, name
         assert float(parameter.grad.abs().sum()) > 0, name
@@ -195,14 +195,14 @@ def test_a_population_of_output_neurons() -> None:
     ]  # fmt: skip
     rates = recording["output"].spikes.mean(0)
     assert owner.head is not None
-    torch.testing.assert_close(owner.decide(x), owner.head(rates))
+    torch.testing.assert_close(owner(x)[0], owner.head(rates))
 
     torch.manual_seed(0)
     bare = SpikingNetwork(config, 3, population_outputs=3)
     assert bare.output_size == 12
     bare.layers.load_state_dict(owner.layers.state_dict())
-    torch.testing.assert_close(bare.decide(x), rates)
-    assert make_head(config.decoder_parameters, bare.output_size, 3)(bare.decide(x)).shape == (5, 3)
+    torch.testing.assert_close(bare(x)[0], rates)
+    assert make_head(config.decoder_parameters, bare.output_size, 3)(bare(x)[0]).shape == (5, 3)
     fan_outs = [layer.fan_out for layer in bare.record(x, head=owner.head).layers]
     assert fan_outs == [12, 1]
     with pytest.raises(ValueError, match="needs the number of outputs, got neither output_size"):
@@ -253,13 +253,13 @@ def test_noise_is_a_stream_of_its_own() -> None:
     before = torch.get_rng_state()
     network.reseed_noise(7)
     saved = copy.deepcopy(network)
-    first, second = network.decide(x), network.decide(x)
+    first, second = network(x)[0], network(x)[0]
     assert not torch.equal(first, second)
     assert torch.equal(torch.get_rng_state(), before)
     saved.record(x)  # recording does not advance the stream
-    assert torch.equal(saved.decide(x), first)
+    assert torch.equal(saved(x)[0], first)
     network.reseed_noise(7)
-    assert torch.equal(network.decide(x), first)
+    assert torch.equal(network(x)[0], first)
 
 
 def test_weights_do_not_load_under_other_dynamics() -> None:
@@ -277,7 +277,7 @@ def test_any_norse_cell_serves_as_dynamics() -> None:
     research = SpikingNetwork(NetworkConfig(), 3, 2, cell_factory=factory)
     registered = make(NetworkConfig())
     x = normal(0, 5, 3)
-    assert torch.equal(research.decide(x), registered.decide(x))
+    assert torch.equal(research(x)[0], registered(x)[0])
     state = research(x)[1]
     assert torch.equal(state, registered(x)[1])
     assert torch.equal(research(x, state)[0], registered(x, state)[0])
@@ -287,10 +287,10 @@ def test_any_norse_cell_serves_as_dynamics() -> None:
 
 def test_double_precision_runs_by_stepping() -> None:
     network = make(NetworkConfig(neuron="lif", neuron_parameters=LIFParameters())).double()
-    assert network.decide(normal(0, 2, 3).double()).dtype == torch.float64
+    assert network(normal(0, 2, 3).double())[0].dtype == torch.float64
     fused = make(NetworkConfig(backend="fused")).double()
     with pytest.raises(ValueError, match=r"'fused' runs float32 on the CPU, got torch\.float64"):
-        fused.decide(normal(0, 2, 3).double())
+        fused(normal(0, 2, 3).double())[0]
 
 
 def test_wrong_shapes_are_named() -> None:

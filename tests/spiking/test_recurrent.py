@@ -208,6 +208,6 @@ def test_recurrent_synapses_count_in_the_fan_out() -> None:
 def test_gradients_reach_the_recurrent_weights(neuron: str) -> None:
     torch.manual_seed(0)
     network = SpikingNetwork(NetworkConfig(hidden_sizes=(16, 16), neuron=neuron, recurrent=True), 3)
-    network.decide(normal(0, 32, 3)).square().sum().backward()
+    network(normal(0, 32, 3))[0].square().sum().backward()
     for layer in network.layers:
         assert float(layer.recurrent.weight.grad.abs().sum()) > 0

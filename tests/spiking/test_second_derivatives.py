@@ -23,7 +23,7 @@ def build(config: NetworkConfig) -> SpikingNetwork:
 
 
 def gradient(network: SpikingNetwork, x: torch.Tensor, *, create_graph: bool) -> torch.Tensor:
-    loss = network.decide(x).square().sum()
+    loss = network(x)[0].square().sum()
     parts = torch.autograd.grad(loss, list(network.parameters()), create_graph=create_graph)
     return torch.cat([part.reshape(-1) for part in parts])
 
@@ -124,7 +124,7 @@ def test_hard_spikes_where_the_gradient_is_smooth(neuron: str, surrogate: str) -
     arriving, direction = normal(3, 4, 6).double(), normal(4, 6, 3).double()
 
     def first(create_graph: bool) -> torch.Tensor:
-        loss = (network.decide(x) * arriving).sum()
+        loss = (network(x)[0] * arriving).sum()
         return torch.autograd.grad(loss, weight, create_graph=create_graph)[0]
 
     (exact,) = torch.autograd.grad((first(True) * direction).sum(), weight)

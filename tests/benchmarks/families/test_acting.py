@@ -23,15 +23,14 @@ def test_the_default_agent_is_the_row_of_the_table(agent):
 def test_a_peer_around_our_own_network_chooses_what_predict_does(agent):
     chosen, _ = agent.model.predict(agent.visited, deterministic=True)
     assert set(chosen) == {0, 1}
-    for forward in (agent.network.decide, plain_forward(agent.network)):
-        run = _predicting(agent, forward, agent.visited)
-        assert np.array_equal(run(), chosen)
+    run = _predicting(agent, plain_forward(agent.network), agent.visited)
+    assert np.array_equal(run(), chosen)
 
 
 def test_inputs_are_those_that_the_network_gets(agent):
     x = agent.inputs(8)
     with torch.no_grad():
-        logits = agent.model.policy.action_net(agent.network.decide(x))
+        logits = agent.model.policy.action_net(agent.network(x)[0])
     chosen, _ = agent.model.predict(agent.visited[:8], deterministic=True)
     assert np.array_equal(logits.argmax(1).numpy(), chosen)
 

@@ -88,7 +88,7 @@ def test_lives_in_the_network() -> None:
     names = set(network.state_dict())
     assert {"receptive_fields.centres", "receptive_fields.widths"} <= names
     x = normal(0, 16, 3).requires_grad_()
-    network.decide(x).square().sum().backward()
+    network(x)[0].square().sum().backward()
     for parameter in (*network.parameters(), x):
         assert float(parameter.grad.abs().sum()) > 0
     recording = network.record(x.detach())

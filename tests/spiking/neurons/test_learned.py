@@ -142,13 +142,13 @@ def test_a_network_starts_as_the_fixed_one_and_learns(name: str, recurrent: bool
     fixed, learning = networks
     x = normal(0, 16, 3)
     with torch.no_grad():
-        torch.testing.assert_close(learning.decide(x), fixed.decide(x), rtol=1e-4, atol=1e-4)
+        torch.testing.assert_close(learning(x)[0], fixed(x)[0], rtol=1e-4, atol=1e-4)
     for layer, size in zip(learning.layers, (8, 6), strict=True):
         assert {n.removesuffix("_ms") for n in layer.learned} == set(ALL[name])
         assert all(constant.raw.shape == (size,) for constant in layer.learned.values())
     before = {name: p.detach().clone() for name, p in learning.named_parameters()}
     optimiser = torch.optim.SGD(learning.parameters(), lr=0.1)
-    (learning.decide(x) - 1.0).square().sum().backward()
+    (learning(x)[0] - 1.0).square().sum().backward()
     optimiser.step()
     for parameter, value in learning.named_parameters():
         assert not torch.equal(value, before[parameter]), parameter
@@ -158,9 +158,9 @@ def test_a_network_starts_as_the_fixed_one_and_learns(name: str, recurrent: bool
     assert torch.equal(
         other.layers[0].neuron.values.v_threshold, other.layers[0].learned["v_threshold"].value
     )
-    assert not torch.equal(other.decide(x), learning.decide(x))
+    assert not torch.equal(other(x)[0], learning(x)[0])
     other.load_state_dict(learning.state_dict())
-    assert torch.equal(other.decide(x), learning.decide(x))
+    assert torch.equal(other(x)[0], learning(x)[0])
 
 
 def test_the_values_by_hand() -> None:
@@ -323,7 +323,7 @@ def moved(network: SpikingNetwork) -> set[str]:
     """Names of the parameters that a step of gradient descent moves."""
     before = {name: p.detach().clone() for name, p in network.named_parameters()}
     optimiser = torch.optim.SGD(network.parameters(), lr=0.1)
-    (network.decide(normal(0, 16, 3)) - 1.0).square().sum().backward()
+    (network(normal(0, 16, 3))[0] - 1.0).square().sum().backward()
     optimiser.step()
     return {name for name, p in network.named_parameters() if not torch.equal(p, before[name])}
 
@@ -339,7 +339,7 @@ def test_parameters_of_a_registered_neuron_learn() -> None:
     other = SpikingNetwork(network.config, 3, 2)
     other.load_state_dict(network.state_dict())
     x = normal(1, 5, 3)
-    assert torch.equal(other.decide(x), network.decide(x))
+    assert torch.equal(other(x)[0], network(x)[0])
 
 
 def test_parameters_of_a_cell_learn() -> None:

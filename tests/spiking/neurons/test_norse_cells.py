@@ -88,7 +88,7 @@ def test_the_state_is_that_of_the_module_run_by_itself(name: str) -> None:
 @pytest.mark.parametrize("name", [name for name in MODULES if name != "nested"])
 def test_its_parameters_learn(name: str) -> None:
     network = network_of(MODULES[name], 8)
-    network.decide(normal(0, 32, 3)).sum().backward()
+    network(normal(0, 32, 3))[0].sum().backward()
     gradients = {k: p.grad for k, p in network.named_parameters()}
     assert all(gradient is not None for gradient in gradients.values()), gradients
     assert float(gradients["layers.0.linear.weight"].abs().sum()) > 0  # type: ignore[union-attr]
@@ -116,7 +116,7 @@ def test_what_is_no_spike_is_refused_with_its_value() -> None:
     # The potential of a leaky integrator from rest is 0 without input, hence no mistake yet.
     network = network_of(lambda size: norse.LICell())
     with pytest.raises(ValueError, match=r"output of LICell must be spikes, 0 or 1, got -?\d+\.\d"):
-        network.decide(torch.ones(2, 3))
+        network(torch.ones(2, 3))
     with pytest.raises(ValueError, match=r"of Stateless must be spikes, 0 or 1, got 0\.5"):
         network_of(lambda size: Stateless(nn.Sigmoid()))
 

@@ -57,7 +57,7 @@ def controlled(what: str, **changes: Any) -> tuple[SpikingNetwork, list[Tensor],
     """Let a controller act once; return the network, the moves by the rule, and weights before."""
     network = build(regulation(what), **changes)
     moves, before = expected_moves(network, 0.5), weights(network)
-    network.decide(X)
+    network(X)
     network.rollout_started()
     return network, moves, before
 
@@ -119,9 +119,9 @@ def test_the_slope_follows_the_share_within_the_window(
         if x.voltages is not None
     ]
     before = weights(network)
-    network.decide(X)
+    network(X)
     network.rollout_started()
-    network.decide(X)
+    network(X)
     for layer, share in zip(layers_of(network), shares, strict=True):
         distance = share - min(max(share, low), high)
         assert distance != 0
@@ -135,14 +135,14 @@ def test_the_controlled_slope_reaches_both_backends() -> None:
     gradients = []
     for backend in ("fused", "norse"):
         network = build(parameters, backend=backend)
-        network.decide(X)
+        network(X)
         network.rollout_started()
-        loss = network.decide(X).square().sum()
+        loss = network(X)[0].square().sum()
         gradients.append(torch.autograd.grad(loss, network.parameters()))
     for fused, stepped in zip(*gradients, strict=True):
         torch.testing.assert_close(fused, stepped, rtol=1e-4, atol=1e-5)
     unmoved = build(None)
-    plain = torch.autograd.grad(unmoved.decide(X).square().sum(), unmoved.parameters())
+    plain = torch.autograd.grad(unmoved(X)[0].square().sum(), unmoved.parameters())
     assert not torch.allclose(plain[0], gradients[0][0])
 
 
@@ -152,7 +152,7 @@ def test_no_change_goes_beyond_the_limit(controlled: str) -> None:
     network = build(regulation(controlled, step=100.0, limit=0.7, **changes))
     before = weights(network)
     for _ in range(3):
-        network.decide(X)
+        network(X)
         network.rollout_started()
     for controller in controllers_of(network):
         assert float(controller.moved.abs().max()) == 0.7
@@ -165,13 +165,13 @@ def test_no_change_goes_beyond_the_limit(controlled: str) -> None:
 def test_it_waits_for_enough_samples_and_starts_over() -> None:
     network = build(regulation("threshold"))
     before = weights(network)
-    network.decide(X[:5])
+    network(X[:5])
     network.rollout_started()
     assert all(torch.equal(before[name], x) for name, x in weights(network).items())
-    network.decide(X[5:8])
+    network(X[5:8])
     # Two batches count as the one that they make up.
     together = build(regulation("threshold"))
-    together.decide(X[:8])
+    together(X[:8])
     for one in (network, together):
         one.rollout_started()
     for name, x in weights(network).items():
@@ -187,12 +187,12 @@ def test_only_passes_of_its_own_optimisation_count(controlled: str) -> None:
     network = build(regulation(controlled))
     before = {name: x.clone() for name, x in full_state(network).items()}
     with torch.no_grad():
-        network.decide(X)
+        network(X)
         network(X)
     network.record(X)
-    network.decide(X, optimised=False)
+    network(X, optimised=False)
     network.eval()
-    network.decide(X)
+    network(X)
     network.rollout_started()
     assert all(torch.equal(before[name], x) for name, x in full_state(network).items())
 
@@ -200,11 +200,11 @@ def test_only_passes_of_its_own_optimisation_count(controlled: str) -> None:
 @pytest.mark.parametrize("controlled", CONTROLLED)
 def test_acting_equals_the_general_path_after_it_acted(controlled: str) -> None:
     network = build(regulation(controlled))
-    network.decide(X)
+    network(X)
     network.rollout_started()
-    general = network.decide(X)
+    general = network(X)[0]
     with torch.no_grad():
-        assert torch.equal(network.decide(X), general)
+        assert torch.equal(network(X)[0], general)
 
 
 def test_silent_and_saturated_neurons_come_back() -> None:
@@ -219,7 +219,7 @@ def test_silent_and_saturated_neurons_come_back() -> None:
 
     assert rates().tolist() == [0, 0, 0, 1, 1, 1]
     for _ in range(200):
-        network.decide(X)
+        network(X)
         network.rollout_started()
     assert float(rates()[:3].min()) > 0.0
     assert float(rates()[3:].max()) < 1.0
@@ -229,7 +229,7 @@ def test_the_shuffle_moves_a_neuron_by_another_ones_rate() -> None:
     own = build(regulation("threshold"))
     shuffled = build(replace(regulation("threshold"), shuffle_seed=2))
     for network in (own, shuffled):
-        network.decide(X)
+        network(X)
         network.rollout_started()
     for mine, others in zip(controllers_of(own), controllers_of(shuffled), strict=True):
         assert not torch.equal(mine.moved, others.moved)
@@ -238,9 +238,9 @@ def test_the_shuffle_moves_a_neuron_by_another_ones_rate() -> None:
 
 def test_what_it_measured_and_moved_is_saved_and_goes_on() -> None:
     network, loaded = build(regulation("gain")), build(regulation("gain"))
-    network.decide(X)
+    network(X)
     network.rollout_started()
-    network.decide(X)
+    network(X)
     loaded.load_state_dict(network.state_dict())
     for one in (network, loaded):
         one.rollout_started()
@@ -255,11 +255,11 @@ def test_what_it_measured_and_moved_is_saved_and_goes_on() -> None:
 def test_a_loaded_slope_is_in_force() -> None:
     parameters = regulation("slope", min_window_share=0.9, max_window_share=1.0)
     network, loaded = build(parameters), build(parameters)
-    network.decide(X)
+    network(X)
     network.rollout_started()
     loaded.load_state_dict(network.state_dict())
     gradients = [
-        torch.autograd.grad(one.decide(X).sum(), one.parameters()) for one in (network, loaded)
+        torch.autograd.grad(one(X)[0].sum(), one.parameters()) for one in (network, loaded)
     ]
     for first, second in zip(*gradients, strict=True):
         assert torch.equal(first, second)
@@ -270,8 +270,8 @@ def test_cells_of_a_factory_have_synapses_alone() -> None:
         config = NetworkConfig((6,), 4, regulation=regulation(controlled))
         return SpikingNetwork(config, 3, 2, cell_factory=lambda size: norse.LIFBoxCell())
 
-    make("gain").decide(X)
-    make("synapses").decide(X)
+    make("gain")(X)
+    make("synapses")(X)
     for controlled in ("threshold", "slope"):
         with pytest.raises(ValueError, match="needs a registered neuron, got NorseCell"):
             make(controlled)

@@ -79,10 +79,10 @@ def test_equals_the_penalty_in_the_loss(
     reference = build(plain, seed)
     x = normal(seed, batch, 3, scale=2.0)
     recording = reference.record(x)
-    assert torch.equal(regulated.decide(x), recording.output)
+    assert torch.equal(regulated(x)[0], recording.output)
     penalty = explicit_penalty(recording, BOTH, parameters.get("v_leak", 0.0))
     expected = gradients(reference, objective(recording.output, how) + penalty)
-    found = gradients(regulated, objective(regulated.decide(x), how))
+    found = gradients(regulated, objective(regulated(x)[0], how))
     scale = max(1.0, *(float(part.abs().max()) for part in expected))
     for ours, theirs in zip(found, expected, strict=True):
         torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-5 * scale)
@@ -95,7 +95,7 @@ def test_the_penalty_matters_in_every_layer() -> None:
     )
     x = normal(0, 8, 3, scale=2.0)
     pairs = zip(
-        *(gradients(network, network.decide(x).sum()) for network in (regulated, plain)),
+        *(gradients(network, network(x)[0].sum()) for network in (regulated, plain)),
         strict=True,
     )
     # weight and bias of two layers; the head reads spikes, on which nothing was penalised
@@ -108,15 +108,14 @@ def test_the_strength_means_the_same_at_every_batch_size(copies: int) -> None:
     network = build(NetworkConfig((6, 5), 4, regulation=BOTH))
     x = normal(0, 8, 3, scale=2.0)
     once, often = (
-        gradients(network, network.decide(batch).square().mean())
-        for batch in (x, x.repeat(copies, 1))
+        gradients(network, network(batch)[0].square().mean()) for batch in (x, x.repeat(copies, 1))
     )
     for first, second in zip(once, often, strict=True):
         torch.testing.assert_close(first, second, rtol=1e-5, atol=1e-5)
 
 
 def penalised_gradients(network: SpikingNetwork, **options: Any) -> list[Tensor]:
-    return gradients(network, network.decide(normal(0, 8, 3, scale=2.0), **options).sum())
+    return gradients(network, network(normal(0, 8, 3, scale=2.0), **options)[0].sum())
 
 
 def test_inactive_in_evaluation_mode_and_where_the_network_is_not_optimised() -> None:
@@ -150,8 +149,8 @@ def test_acting_and_the_state_dict_stay_as_they_are() -> None:
     )
     x = normal(0, 8, 3, scale=2.0)
     with torch.no_grad():
-        assert torch.equal(regulated.decide(x), plain.decide(x))
-    assert regulated.decide(x).equal(plain.decide(x))
+        assert torch.equal(regulated(x)[0], plain(x)[0])
+    assert regulated(x)[0].equal(plain(x)[0])
     assert regulated.state_dict().keys() == plain.state_dict().keys()
 
 
@@ -168,7 +167,7 @@ def test_carried_state_is_penalised_as_well() -> None:
 @pytest.mark.parametrize("backend", ["fused", "norse"])
 def test_second_derivatives_name_ppo(backend: Any) -> None:
     network = build(NetworkConfig((6,), 4, regulation=BOTH, backend=backend))
-    loss = network.decide(normal(0, 8, 3)).sum()
+    loss = network(normal(0, 8, 3))[0].sum()
     with pytest.raises(RuntimeError, match=r"create_graph=True.*TRPO.*train with PPO"):
         torch.autograd.grad(loss, list(network.parameters()), create_graph=True)
 
@@ -233,7 +232,7 @@ def test_penalties_alone_bring_rates_and_potentials_into_range() -> None:
     optimiser = torch.optim.Adam(network.parameters(), lr=0.02)
     for _ in range(150):
         optimiser.zero_grad()
-        (0.0 * network.decide(x).sum()).backward()
+        (0.0 * network(x)[0].sum()).backward()
         optimiser.step()
     for start, end in zip(before, outside(), strict=True):
         assert start > 0.05

@@ -73,7 +73,7 @@ def build(regulation: RegulationParameters | None, bias: float = 0.0) -> Spiking
 
 
 def gradients(network: SpikingNetwork) -> list[Tensor]:
-    loss = network.decide(normal(0, 32, 3, scale=2.0)).square().sum()
+    loss = network(normal(0, 32, 3, scale=2.0))[0].square().sum()
     return list(torch.autograd.grad(loss, list(network.parameters())))
 
 
@@ -117,7 +117,7 @@ def test_it_brings_a_dead_network_back_and_lets_go() -> None:
     strengths = []
     for _ in range(400):
         optimiser.zero_grad()
-        (0.0 * network.decide(x).sum()).backward()
+        (0.0 * network(x)[0].sum()).backward()
         optimiser.step()
         strengths.append(network.regulation.rescue.strength)
     assert strengths[0] == 2.0
@@ -132,7 +132,7 @@ def test_a_controller_acts_only_while_a_rescue_lasts(bias: float, moved: bool) -
     weights = [layer.linear.weight.clone() for layer in network.layers]
 
     def updated() -> None:
-        network.decide(normal(0, 64, 3, scale=2.0))
+        network(normal(0, 64, 3, scale=2.0))
         network.rollout_started()
 
     def is_moved() -> bool:
@@ -156,7 +156,7 @@ def test_a_controller_acts_only_while_a_rescue_lasts(bias: float, moved: bool) -
 def test_acting_is_not_measured() -> None:
     network = build(RESCUE, -20.0)
     with torch.no_grad():
-        network.decide(normal(0, 4, 3))
-    network.watched(normal(0, 4, 3))
+        network(normal(0, 4, 3))
+    network(normal(0, 4, 3), optimised=False, observer=lambda run: None)
     network.record(normal(0, 4, 3))
     assert network.regulation.rescue.strength == 0.0

@@ -20,6 +20,7 @@ from snn_gym.spiking.regulation.shedding import (
     shuffled_orders,
     spike_cost,
 )
+from snn_gym.spiking.sequence import NetworkRun, spikes_of
 from tests.spiking.strategies import normal
 
 
@@ -131,7 +132,9 @@ def test_equals_the_cost_in_the_loss_of_a_network(neuron: str, recurrent: bool) 
     def gradients(loss: Tensor) -> list[Tensor]:
         return list(torch.autograd.grad(loss, parameters, materialize_grads=True))
 
-    output, _, spikes = network.watched(x)
+    runs: list[NetworkRun] = []
+    output, _ = network(x, optimised=False, observer=runs.append)
+    spikes = spikes_of(runs)
     assert torch.equal(output, recording.output)
     cost, synops = spike_cost(spikes, fan_outs, 4)
     expected = explicit_cost(recording, 4)

@@ -1,0 +1,18 @@
+"""Names of networks that leave: they warn, and do what they did."""
+
+import pytest
+import torch
+
+from snn_gym.spiking import NetworkConfig, SpikingNetwork
+from tests.spiking.strategies import normal
+
+
+def test_decide_and_watched_do_as_forward_does_and_warn() -> None:
+    network, x = SpikingNetwork(NetworkConfig(hidden_sizes=(8,)), 3, 2), normal(0, 4, 3)
+    output, state = network(x)
+    with pytest.warns(DeprecationWarning, match="use network"):
+        assert torch.equal(network.decide(x), output)
+    with pytest.warns(DeprecationWarning, match="use network"):
+        watched = network.watched(x, state)
+    assert torch.equal(watched[0], network(x, state)[0])
+    assert [spikes.shape for spikes in watched[2]] == [(network.config.time_steps, 4, 8)]
