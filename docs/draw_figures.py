@@ -17,66 +17,28 @@ INK, PAPER, LINE, ACCENT = "#1a1a1a", "#eef2f7", "#4a5a6a", "#fdebd0"
 Place = tuple[float, float]
 _BOX = (1.9, 0.8)
 
-DECISION = {
+TWO_IDEAS = {
     "boxes": {
-        "observation\n(B, D) numbers": (0, 0),
-        "normaliser\nmean 0, scale 1": (2.5, 0),
-        "encoder\ncurrents or spikes": (5, 0),
-        "hidden layer 1\n(T, B, 64) spikes": (7.5, 0),
-        "hidden layer 2\n(T, B, 64) spikes": (7.5, -1.6),
-        "decoder\nmean rate": (5, -1.6),
-        "readout\nlogits": (2.5, -1.6),
-        "action": (0, -1.6),
+        "neuron\none text": (0, 0),
+        "graph\nand its derivatives": (2.6, 0),
+        "kernels: forward,\nbackward, trace": (5.2, 0),
+        "regulation\npenalties, lean": (7.8, 0),
+        "algorithm\nPPO, DQN, SAC, local": (2.6, -1.6),
+        "trainable network\nspiking layers": (5.2, -1.6),
+        "recording\nspikes, voltages": (7.8, -1.6),
+        "C, ONNX, NIR,\nchips": (2.6, -3.2),
+        "program\none value": (5.2, -3.2),
+        "compiled call\npredict, evaluation": (7.8, -3.2),
+        "smaller program\ncompaction": (5.2, -4.8),
+        "interpreter\nthe oracle": (7.8, -4.8),
     },
-    "arrows": [(0, 1), (1, 2), (2, 3), (3, 4), (4, 5), (5, 6), (6, 7)],
-    "marked": (3, 4),
-}
-KERNELS = {
-    "boxes": {
-        "SpikingNetwork": (3, 0),
-        "compiled call\nwhole decision": (0, -1.6),
-        "fused layers\nT steps in one call": (3, -1.6),
-        "stepped\ntext, step by step": (6, -1.6),
-        "predict, training\nof plain layers": (0, -3.2),
-        "recordings, sequences,\nregulation": (3, -3.2),
-        "cells, devices,\n2nd derivatives": (6, -3.2),
-    },
-    "arrows": [(0, 1), (0, 2), (0, 3), (1, 4), (2, 5), (3, 6)],
-    "marked": (1, 2, 3),
-}
-REGULATION = {
-    "boxes": {
-        "training\nby return": (0, 0),
-        "learning over?\nreturn no longer rises": (2.6, 0),
-        "frozen policy\nteacher": (5.2, 0),
-        "update: divergence\n/ bound + strength × cost": (5.2, -1.6),
-        "strength: up within\nthe bound, else down": (2.2, -1.6),
-        "bound: wider if return\nis kept, else halved": (5.2, -3.2),
-        "final weights,\nplayed and judged": (2.2, -3.2),
-    },
-    "arrows": [(0, 1), (1, 2), (2, 3), (3, 4), (4, 3), (3, 5), (5, 3), (5, 6)],
-    "marked": (3,),
-}
-VERIFICATION = {
-    "boxes": {
-        "run\nrecipe, checkpoints": (0, 0),
-        "submission\nweights, manifest": (2.5, 0),
-        "checks\nform, budget, copies": (5, 0),
-        "worker process\n100 public episodes": (7.5, 0),
-        "if asked:\nhidden seeds": (7.5, -1.6),
-        "if asked: trained\nagain, bit for bit": (5, -1.6),
-        "row": (2.5, -1.6),
-        "table, audit": (0, -1.6),
-    },
-    "arrows": [(0, 1), (1, 2), (2, 3), (3, 4), (4, 5), (5, 6), (6, 7)],
-    "marked": (3,),
-}
-FIGURES = {
-    "decision": DECISION,
-    "kernels": KERNELS,
-    "regulation": REGULATION,
-    "verification": VERIFICATION,
-}
+    "arrows": [
+        (0, 1), (1, 2), (2, 5), (4, 5), (5, 6), (6, 3), (3, 5), (5, 8),
+        (8, 7), (8, 9), (8, 10), (8, 11),
+    ],
+    "marked": (0, 8),
+}  # fmt: skip
+FIGURES = {"two-ideas": TWO_IDEAS}
 
 
 def draw_box(axes: Axes, text: str, place: Place, marked: bool) -> None:

@@ -1,0 +1,164 @@
+"""How many files of the package a thing passes through, and how often it changes the room.
+
+    python -m benchmarks.walks
+
+What ran once before is measured, so that imports and compilations do not count. A room is a folder
+of the package. Compiled kernels are passed without a trace.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from itertools import pairwise
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+from stable_baselines3.common.callbacks import BaseCallback
+
+import snn_gym
+from snn_gym.scoring.submission import submit
+from snn_gym.scoring.verification import verify
+
+PACKAGE = Path(snn_gym.__file__).parent
+STEPS_BEFORE = 3
+
+
+class Walk:
+    """Files in which functions are called, in the order of the calls."""
+
+    def __init__(self) -> None:
+        self.calls: list[str] = []
+
+    @contextmanager
+    def followed(self) -> Iterator[None]:
+        """Note the calls meanwhile."""
+        self.begin()
+        try:
+            yield
+        finally:
+            self.end()
+
+    def begin(self) -> None:
+        """Note calls from now on."""
+        sys.setprofile(self._note)
+
+    def end(self) -> None:
+        """Note no more calls."""
+        sys.setprofile(None)
+
+    def _note(self, frame: FrameType, event: str, _: Any) -> None:
+        file = Path(frame.f_code.co_filename)
+        if event == "call" and file.is_relative_to(PACKAGE):
+            self.calls.append(file.relative_to(PACKAGE).as_posix())
+
+    @property
+    def files(self) -> list[str]:
+        """Files, each once."""
+        return sorted(set(self.calls))
+
+    @property
+    def changes(self) -> int:
+        """Calls in another room than the call before."""
+        rooms = [Path(call).parent for call in self.calls]
+        return sum(a != b for a, b in pairwise(rooms))
+
+
+class _Step(BaseCallback):
+    """Follows one rollout and one update in the middle of a training."""
+
+    def __init__(self, walk: Walk) -> None:
+        super().__init__()
+        self._walk, self._rollouts = walk, 0
+
+    def _on_rollout_start(self) -> None:
+        self._rollouts += 1
+        if self._rollouts == STEPS_BEFORE:
+            self._walk.begin()
+        elif self._rollouts == STEPS_BEFORE + 1:
+            self._walk.end()
+
+    def _on_step(self) -> bool:
+        return True
+
+
+def _of(run: Callable[[], object]) -> Walk:
+    for _ in range(STEPS_BEFORE):
+        run()
+    walk = Walk()
+    with walk.followed():
+        run()
+    return walk
+
+
+def _to_a_spike() -> Walk:
+    def run() -> None:
+        env = gym.make("snn/CartPole-v1")
+        env.reset(seed=0)
+        env.step(env.action_space.sample())
+
+    return _of(run)
+
+
+def _predict() -> Walk:
+    model = snn_gym.make_agent("ppo-lif", "CartPole-v1", seed=0)
+    seen = np.zeros(4, np.float32)
+    return _of(lambda: model.predict(seen, deterministic=True))
+
+
+def _ppo_step() -> Walk:
+    model, walk = snn_gym.make_agent("ppo-lif-dynamics", "CartPole-v1", seed=0), Walk()
+    steps = model.n_steps * model.n_envs  # type: ignore[attr-defined]
+    model.learn(100 * steps, callback=_Stopped(walk))
+    return walk
+
+
+class _Stopped(_Step):
+    def _on_step(self) -> bool:
+        return self._rollouts <= STEPS_BEFORE
+
+
+def _submit() -> Walk:
+    with tempfile.TemporaryDirectory() as folder:
+        run = Path(folder) / "run"
+        snn_gym.save_agent(snn_gym.make_agent("ppo-lif", "CartPole-v1", seed=0).learn(256), run)
+        board = Path(folder) / "board"
+
+        def done() -> None:
+            submission = submit(run, Path(folder) / f"submission-{len(list(board.parent.iterdir()))}", range(5))
+            verify(submission, board)
+
+        walk = Walk()
+        with walk.followed():
+            done()
+    return walk
+
+
+WALKS: dict[str, Callable[[], Walk]] = {
+    "gym.make to a spike": _to_a_spike,
+    "predict": _predict,
+    "a PPO step of ppo-lif-dynamics": _ppo_step,
+    "submit to the table": _submit,
+}
+
+
+def main() -> None:
+    """Print the figures of every walk."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--files", action="store_true", help="list the files of each walk, too")
+    options = parser.parse_args()
+    for name, take in WALKS.items():
+        walk = take()
+        print(f"{name:<32}{len(walk.files):>4} files{walk.changes:>7} changes of room")
+        for file in walk.files if options.files else ():
+            print(f"    {file}")
+
+
+if __name__ == "__main__":
+    main()
