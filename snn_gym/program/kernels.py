@@ -111,6 +111,7 @@ def kernel_at(address: int) -> Kernel:
     return _KERNELS[address]
 
 
+@cached
 def kept_names(neuron: type[Neuron], *, each: bool = False) -> tuple[str, ...]:
     """Return what of a time step the backward pass reads again, the recorded variable first.
 
@@ -122,6 +123,7 @@ def kept_names(neuron: type[Neuron], *, each: bool = False) -> tuple[str, ...]:
     return _kept(text, *_gradients(text, backward(text), each).values())
 
 
+@cached
 def traced_names(neuron: type[Neuron]) -> tuple[str, ...]:
     """Return what of a time step eligibility traces read, the recorded variable first.
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import keyword
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -177,7 +178,7 @@ class Equations:
     rest: tuple[Expression, ...]
     """State variables at the start of an episode."""
 
-    @property
+    @cached_property
     def moved_names(self) -> tuple[str, ...]:
         """Names of the state variables between ``integrate`` and ``after``."""
         return tuple(MOVED + x for x in self.state)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,6 +19,7 @@ from snn_gym.spiking.neurons.base import Breaks, LayerNeurons
 from snn_gym.spiking.neurons.fused import run_fused
 from snn_gym.spiking.neurons.registered import make_neurons
 from snn_gym.spiking.population import Population
+from snn_gym.spiking.regulation.parameters import RegulationParameters
 from tests.program.own_neurons import OWN, registered
 from tests.spiking.strategies import normal
 
@@ -145,3 +149,23 @@ def test_a_kernel_is_made_once(surrogate: str) -> None:
     neuron = NEURONS["lif"]
     assert backward_kernel(neuron, surrogate) is backward_kernel(neuron, surrogate)
     assert forward_kernel(neuron).address != forward_kernel(neuron, kept_names(neuron)).address
+
+
+@pytest.mark.parametrize("recurrent", [False, True])
+def test_a_trained_layer_derives_nothing_anew(recurrent: bool) -> None:
+    regulation = RegulationParameters(rate_strength=0.1)
+    config = NetworkConfig(hidden_sizes=(4,), recurrent=recurrent, regulation=regulation)
+    network, x = SpikingNetwork(config, 3, 2), torch.ones(5, 3)
+    derived: list[str] = []
+
+    def note(frame: Any, event: str, _: Any) -> None:
+        file = Path(frame.f_code.co_filename)
+        if event == "call" and file.parts[-2:] == ("program", "expressions.py"):
+            derived.append(frame.f_code.co_name)
+
+    for _ in range(2):
+        derived.clear()
+        sys.setprofile(note)
+        network(x)[0].sum().backward()
+        sys.setprofile(None)
+    assert derived == []
