@@ -1,4 +1,4 @@
-"""The C files of an ANN without a state, in float: what a spiking agent is compared with."""
+"""The C files of an ANN in float, with gated units or without: a spiking agent's rival."""
 
 from __future__ import annotations
 
@@ -9,8 +9,10 @@ from numpy.typing import NDArray
 
 from snn_gym.export import c_text
 from snn_gym.export.c_base import Source
+from snn_gym.program.network import DenseLayer, GatedLayer, Layer
 
 _CALLS = {"tanh": "tanhf({0})", "relu": "{0} > 0.0f ? {0} : 0.0f"}
+_GATES = {"gru": c_text.GRU, "lstm": c_text.LSTM}
 
 
 class ANNSource(Source):
@@ -18,32 +20,58 @@ class ANNSource(Source):
 
     @property
     def state_bytes(self) -> int:
-        """Memory of the state: none is needed, and C has no empty struct."""
-        return 1
+        """Memory of the state: that of gated units, or none, but C has no empty struct."""
+        return 4 * sum(len(x.state) * x.size for x in self.program.gated) or 1
 
     def source(self) -> str:
         """Return the text of ``NAME.c``."""
-        reset = f"void {self.name}_reset({self.name}_state *state) {{\n    state->unused = 0;\n}}"
-        parts = [self._opening(), *self._table_texts(), c_text.ADD_PRODUCTS, reset]
-        return "\n\n".join(part.rstrip() for part in (*parts, "\n".join(self._step()))) + "\n"
+        kinds = dict.fromkeys(layer.gates for layer in self.program.gated)
+        gates = [c_text.LOGISTIC, *(_GATES[x] for x in kinds)] if kinds else []
+        parts = [
+            self._opening(),
+            *self._table_texts(),
+            c_text.ADD_PRODUCTS,
+            *gates,
+            "\n".join(self._reset()),
+            "\n".join(self._step()),
+        ]
+        return "\n\n".join(part.rstrip() for part in parts) + "\n"
 
     def _header(self) -> Mapping[str, str]:
-        hidden = sum(layer.weights.size for layer in self.program.dense)
-        macs = hidden + self.program.head.weights.size
-        floats = self.program.inputs + sum(self.sizes) + self.program.outputs
+        loops = sum(layer.recurrent.size for layer in self.program.gated)
+        macs = sum(layer.weights.size for layer in self.program.layers) + loops
+        wide = sum(2 * len(layer.biases) for layer in self.program.layers)
+        floats = self.program.inputs + wide + self.program.outputs
         return {
-            "costs": f"{macs:,} multiply-accumulates, {sum(self.sizes):,} activations",
+            "costs": (
+                f"{macs + self.program.head.weights.size:,} multiply-accumulates, "
+                f"{sum(self.sizes):,} units"
+            ),
             "stack_bytes": f"{-(-4 * (floats + 64) // 1024) * 1024:,}",
-            "lasting": ": nothing",
-            "state_fields": "    char unused;",
+            "lasting": "" if self.program.gated else ": nothing",
+            "state_fields": "\n".join(self._state_fields()),
             "observation_comment": f"{self.program.inputs} values in the environment's units",
         }
 
+    def _state_fields(self) -> Iterator[str]:
+        for k, layer in enumerate(self.program.gated, start=1):
+            yield f"    float units_{k}[{len(layer.state) * layer.size}];"
+        if not self.program.gated:
+            yield "    char unused;"
+
+    def _reset(self) -> Iterator[str]:
+        yield f"void {self.name}_reset({self.name}_state *state) {{"
+        yield "    memset(state, 0, sizeof *state);"
+        yield "}"
+
     def _tables(self) -> Iterator[tuple[str, NDArray[Any]]]:
         yield from self._input_tables()
-        for k, layer in enumerate(self.program.dense, start=1):
+        for k, layer in enumerate(self.program.layers, start=1):
             yield f"weights_{k}", layer.weights
             yield f"biases_{k}", layer.biases
+            if isinstance(layer, GatedLayer):
+                yield f"recurrent_{k}", layer.recurrent
+                yield f"recurrent_biases_{k}", layer.recurrent_biases
         yield "head_weights", self.program.head.weights
         yield "head_biases", self.program.head.biases
         yield from self._limit_tables()
@@ -51,18 +79,32 @@ class ANNSource(Source):
     def _step(self) -> Iterator[str]:
         yield from self._signature()
         yield f"    float outputs[{self.program.outputs}];"
-        yield f"    {self.name}_reset(state);"
+        if not self.program.stateful:
+            yield f"    {self.name}_reset(state);"
         yield from self._standardise()
         source, inputs = "values", self.program.inputs
-        for k, layer in enumerate(self.program.dense, start=1):
-            own, size = f"units_{k}", layer.size
-            yield f"    float {own}[{size}];"
-            yield f"    memcpy({own}, biases_{k}, sizeof {own});"
-            yield f"    add_products(&weights_{k}[0][0], {inputs}, {size}, {source}, {own});"
-            yield f"    for (int n = 0; n < {size}; n++) {{"
-            yield f"        {own}[n] = {_CALLS[layer.activation].format(f'{own}[n]')};"
-            yield "    }"
-            source, inputs = own, size
+        for k, layer in enumerate(self.program.layers, start=1):
+            yield from self._layer(k, layer, source, inputs)
+            source = f"state->units_{k}" if isinstance(layer, GatedLayer) else f"sums_{k}"
+            inputs = layer.size
         yield self._read(source, inputs)
         yield from self._choose()
         yield "}"
+
+    def _layer(self, k: int, layer: Layer, source: str, inputs: int) -> Iterator[str]:
+        """Give what a layer makes of ``inputs`` values in ``source``."""
+        own, wide = f"sums_{k}", len(layer.biases)
+        yield f"    float {own}[{wide}];"
+        yield f"    memcpy({own}, biases_{k}, sizeof {own});"
+        yield f"    add_products(&weights_{k}[0][0], {inputs}, {wide}, {source}, {own});"
+        if isinstance(layer, GatedLayer):
+            units, loops = f"state->units_{k}", f"loops_{k}"
+            yield f"    float {loops}[{wide}];"
+            yield f"    memcpy({loops}, recurrent_biases_{k}, sizeof {loops});"
+            yield f"    add_products(&recurrent_{k}[0][0], {layer.size}, {wide}, {units}, {loops});"
+            yield f"    pass_{layer.gates}({own}, {loops}, {units}, {layer.size});"
+            return
+        assert isinstance(layer, DenseLayer)  # of an ANN
+        yield f"    for (int n = 0; n < {wide}; n++) {{"
+        yield f"        {own}[n] = {_CALLS[layer.activation].format(f'{own}[n]')};"
+        yield "    }"

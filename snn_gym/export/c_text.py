@@ -190,3 +190,33 @@ int main(void) {{
     return 0;
 }}
 """
+
+LOGISTIC = """\
+static float logistic(float x) {
+    return 0.5f + 0.5f * tanhf(0.5f * x);
+}
+"""
+
+GRU = """\
+/* Move gated units on: the gates reset, update and new, of inputs `x` and of the units `h`. */
+static void pass_gru(const float *x, const float *h, float *units, int size) {
+    for (int n = 0; n < size; n++) {
+        const int m = n + size, o = n + 2 * size;
+        const float reset = logistic(x[n] + h[n]), update = logistic(x[m] + h[m]);
+        const float made = tanhf(x[o] + reset * h[o]);
+        units[n] = (1.0f - update) * made + update * units[n];
+    }
+}
+"""
+
+LSTM = """\
+/* Move gated units on: the gates input, forget, cell and output; cells lie behind the units. */
+static void pass_lstm(const float *x, const float *h, float *units, int size) {
+    for (int n = 0; n < size; n++) {
+        const int m = n + size, o = n + 2 * size, q = n + 3 * size;
+        const float entering = logistic(x[n] + h[n]), kept = logistic(x[m] + h[m]);
+        units[m] = kept * units[m] + entering * tanhf(x[o] + h[o]);
+        units[n] = logistic(x[q] + h[q]) * tanhf(units[m]);
+    }
+}
+"""

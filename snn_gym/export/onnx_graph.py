@@ -52,6 +52,8 @@ def to_onnx(model: BaseAlgorithm | BasePolicy, path: str | os.PathLike[str]) -> 
         ImportError: The package ``onnx`` is not installed.
     """
     program = program_of(model)
+    if program.gated:
+        raise ValueError("gated units are not exported as ONNX; export them as C")
     _check_installed()
     data: bytes = _Builder().model(program).SerializeToString()
     file = Path(path)

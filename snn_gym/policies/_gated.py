@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Literal, cast
+from typing import cast
 
 import torch
 from torch import Tensor, nn
 
+from snn_gym.program.network import GATES, Gates
 from snn_gym.spiking.costs import CostCounter, synapses_behind
 from snn_gym.spiking.recording import Recording
 from snn_gym.spiking.sequence import Observer
 
-Gated = Literal["gru", "lstm"]
-"""Kinds of gated units."""
-
-_GATES: dict[str, int] = {"gru": 3, "lstm": 4}
 _VARIABLES: dict[str, int] = {"gru": 1, "lstm": 2}
 
 
@@ -38,7 +35,7 @@ class GatedNetwork(nn.Module):
 
     def __init__(
         self,
-        kind: Gated,
+        kind: Gates,
         input_size: int,
         hidden_sizes: tuple[int, ...],
         output_size: int | None = None,
@@ -46,8 +43,8 @@ class GatedNetwork(nn.Module):
         spike_input: bool = False,
     ) -> None:
         super().__init__()
-        if kind not in _GATES:
-            raise ValueError(f"gated must be one of {', '.join(_GATES)}, got {kind!r}")
+        if kind not in GATES:
+            raise ValueError(f"gated must be one of {', '.join(GATES)}, got {kind!r}")
         self.kind = kind
         self.spike_input = spike_input
         self.hidden_sizes = hidden_sizes
@@ -143,7 +140,7 @@ class GatedNetwork(nn.Module):
         signals, _ = self._run_units(inputs.unsqueeze(0), state)
         count, carried = CostCounter(), self._parts(state)
         read = [inputs, *(signal[0] for signal in signals)]
-        for number, layer in enumerate(self._units, start=1):
+        for number, layer in enumerate(self.units, start=1):
             self._count_layer(count, number, read[number - 1], carried[number - 1][0])
             count.updates(f"{self.kind}_{number}", layer.hidden_size)
         reader = head if self.head is None else self.head
@@ -154,8 +151,8 @@ class GatedNetwork(nn.Module):
 
     def _count_layer(self, count: CostCounter, number: int, values: Tensor, hidden: Tensor) -> None:
         """Count the gates of a layer on its inputs (B, D) and what it carried (B, N)."""
-        layer, name = self._units[number - 1], f"{self.kind}_{number}"
-        gates = _GATES[self.kind] * layer.hidden_size
+        layer, name = self.units[number - 1], f"{self.kind}_{number}"
+        gates = GATES[self.kind] * layer.hidden_size
         from_below, from_itself, *_ = layer.all_weights[0]
         entering, looping = synapses_behind(from_below), synapses_behind(from_itself)
         if number == 1 and self.spike_input:
@@ -169,7 +166,8 @@ class GatedNetwork(nn.Module):
         """Do nothing: there is no noise."""
 
     @property
-    def _units(self) -> list[nn.GRU | nn.LSTM]:
+    def units(self) -> list[nn.GRU | nn.LSTM]:
+        """Layers of units, input side first."""
         # A ModuleList forgets the type of its members.
         return cast("list[nn.GRU | nn.LSTM]", list(self.layers))
 
@@ -189,7 +187,7 @@ class GatedNetwork(nn.Module):
     def _run_units(self, inputs: Tensor, state: Tensor) -> tuple[list[Tensor], Tensor]:
         """Return the outputs (L, B, size) of every layer, and the final state."""
         signal, signals, final = inputs, [], []
-        for layer, carried in zip(self._units, self._parts(state), strict=True):
+        for layer, carried in zip(self.units, self._parts(state), strict=True):
             start = [part.unsqueeze(0).contiguous() for part in carried]
             if self.kind == "gru":
                 signal, hidden = layer(signal, start[0])

@@ -17,7 +17,6 @@ from stable_baselines3.common.torch_layers import BaseFeaturesExtractor
 from stable_baselines3.common.type_aliases import Schedule
 from torch import Tensor, nn
 
-from snn_gym.policies._gated import Gated
 from snn_gym.policies._observations import (
     check_extractor_arguments,
     check_observation_space,
@@ -39,7 +38,7 @@ from snn_gym.policies.networks import (
     read_net_arch,
 )
 from snn_gym.policies.reading import read_program
-from snn_gym.program.network import Program
+from snn_gym.program.network import Gates, Program
 from snn_gym.spiking.assembly import todays_names
 from snn_gym.spiking.bookkeeping import full_state
 from snn_gym.spiking.coding.decoders import PopulationHead
@@ -94,7 +93,7 @@ class SpikingPolicy(Behaviour):
     """Arguments that a saved policy needs, beside the mixin's and those that its
     Stable-Baselines3 class saves."""
     activation_fn: type[nn.Module] = nn.ReLU
-    gated: Gated | None = None
+    gated: Gates | None = None
     """Units of networks that carry a state and do not spike; None where none carries a state."""
     critic_key: ClassVar[CriticKey | None] = None
     """Name of the critic's hidden sizes in ``net_arch``; None where there is no critic."""

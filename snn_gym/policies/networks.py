@@ -10,8 +10,8 @@ from stable_baselines3.common.torch_layers import create_mlp
 from torch import Tensor, nn
 
 from snn_gym.config import Config, Count
-from snn_gym.policies._gated import Gated, GatedNetwork
-from snn_gym.program.network import Activation
+from snn_gym.policies._gated import GatedNetwork
+from snn_gym.program.network import Activation, Gates
 from snn_gym.spiking.config import NetworkConfig
 from snn_gym.spiking.costs import CostCounter, synapses_behind
 from snn_gym.spiking.counting import has_weights
@@ -40,7 +40,7 @@ class NetworkBuilder:
     normaliser: ObservationNormaliser | None
     """What the networks see features through."""
     cell_factory: CellFactory | None = None
-    gated: Gated | None = None
+    gated: Gates | None = None
     """Units of networks that do not spike and carry a state; None where none is carried."""
     critic_hidden_sizes: tuple[int, ...] | None = None
     """Hidden sizes of critics; None for those of the configuration."""

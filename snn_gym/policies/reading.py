@@ -14,6 +14,7 @@ from scipy.linalg import block_diag
 from stable_baselines3.common.torch_layers import FlattenExtractor
 from torch import Tensor, nn
 
+from snn_gym.policies._gated import GatedNetwork
 from snn_gym.policies.networks import ACTIVATIONS, DenseNetwork
 from snn_gym.policies.protocols import ProgramPolicy
 from snn_gym.program.network import (
@@ -22,6 +23,7 @@ from snn_gym.program.network import (
     Choice,
     Decoder,
     DenseLayer,
+    GatedLayer,
     Head,
     NeuronLayer,
     Normaliser,
@@ -50,10 +52,12 @@ def read_program(policy: ProgramPolicy) -> Program:
     network = policy.acting_network()
     if isinstance(network, DenseNetwork):
         return _of_ann(policy, network)
+    if isinstance(network, GatedNetwork):
+        return _of_gates(policy, network)
     if not isinstance(network, SpikingNetwork):
         raise ValueError(
-            f"{type(network).__name__} is not exported; train a spiking network or an ANN without "
-            "a state"
+            f"{type(network).__name__} is not exported; train a spiking network, an MLP or gated "
+            "units"
         )
     _check_network(network)
     coefficients = _numbers(network.decoder.coefficients)
@@ -94,6 +98,26 @@ def _of_ann(policy: ProgramPolicy, network: DenseNetwork) -> Program:
         decoder=None,
         head=_head(policy, linears[-1] if own_head else None),
         choice=_choice(policy),
+    )
+
+
+def _of_gates(policy: ProgramPolicy, network: GatedNetwork) -> Program:
+    layers = []
+    for unit in network.units:
+        (below, loop, *biases), *_ = unit.all_weights
+        weights, recurrent = (np.ascontiguousarray(_numbers(x).T) for x in (below, loop))
+        first, second = (_numbers(x) for x in biases)
+        layers.append(GatedLayer(network.kind, weights, first, recurrent, second))
+    return Program(
+        inputs=len(layers[0].weights),
+        encoder="constant",
+        normaliser=_normaliser(policy),
+        layers=tuple(layers),
+        time_steps=1,
+        decoder=None,
+        head=_head(policy, network.head),
+        choice=_choice(policy),
+        stateful=True,
     )
 
 

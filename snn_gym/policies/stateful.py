@@ -17,10 +17,10 @@ from numpy.typing import NDArray
 from stable_baselines3.common.type_aliases import PyTorchObs
 from torch import Tensor
 
-from snn_gym.policies._gated import Gated
 from snn_gym.policies.acting import as_taken, rows_of
 from snn_gym.policies.base import SpikingPolicy
 from snn_gym.policies.networks import StatefulNetwork
+from snn_gym.program.network import Gates
 from snn_gym.spiking.sequence import NetworkRun, spikes_of
 
 State = tuple[NDArray[Any], ...]
@@ -90,7 +90,7 @@ class StatefulPolicy(SpikingPolicy):
         **kwargs: As in ``SpikingPolicy``.
     """
 
-    def __init__(self, *args: Any, gated: Gated = "gru", **kwargs: Any) -> None:
+    def __init__(self, *args: Any, gated: Gates = "gru", **kwargs: Any) -> None:
         self.gated = gated
         super().__init__(*args, **kwargs)
 

@@ -8,11 +8,10 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from snn_gym.program.network import Array, DenseLayer, Head, NeuronLayer, Program
+from snn_gym.program.network import Array, DenseLayer, GatedLayer, Head, Layer, Program
 
 Mask = NDArray[np.bool_]
 Places = NDArray[np.intp]
-AnyLayer = NeuronLayer | DenseLayer
 
 
 def compact(program: Program, fired: Sequence[Mask] | None = None) -> Program:
@@ -43,15 +42,22 @@ def _with_effect(program: Program) -> list[Mask]:
     onward: Array = program.head.weights.T
     for layer in reversed(program.layers):
         used: Mask = (onward != 0).any(1)
-        loop = layer.recurrent if isinstance(layer, NeuronLayer) else None
+        loop = None if isinstance(layer, DenseLayer) else layer.recurrent
         while loop is not None:  # what drives a neuron that is used is used
-            wider: Mask = used | (loop[:, used] != 0).any(1)
+            wider: Mask = used | (loop[:, _columns(layer, np.flatnonzero(used))] != 0).any(1)
             if (wider == used).all():
                 break
             used = wider
         masks.append(used)
-        onward = layer.weights[:, used]
+        onward = layer.weights[:, _columns(layer, np.flatnonzero(used))]
     return masks[::-1]
+
+
+def _columns(layer: Layer, own: Places) -> Places:
+    """Return the columns of weights that drive the neurons ``own``: of gated units several."""
+    gates = len(layer.biases) // layer.size
+    columns: Places = (np.arange(gates)[:, np.newaxis] * layer.size + own).reshape(-1)
+    return columns
 
 
 def _cut(program: Program, kept: Sequence[Mask]) -> Program:
@@ -67,11 +73,19 @@ def _cut(program: Program, kept: Sequence[Mask]) -> Program:
     return replace(program, layers=layers, head=Head(head, program.head.biases))
 
 
-def _layer(layer: AnyLayer, sources: Places, own: Places) -> AnyLayer:
+def _layer(layer: Layer, sources: Places, own: Places) -> Layer:
     """Return a layer of the neurons ``own``, behind those of the layer below that are kept."""
-    weights, biases = np.ascontiguousarray(layer.weights[np.ix_(sources, own)]), layer.biases[own]
+    columns = _columns(layer, own)
+    weights = np.ascontiguousarray(layer.weights[np.ix_(sources, columns)])
+    biases = layer.biases[columns]
     if isinstance(layer, DenseLayer):
         return replace(layer, weights=weights, biases=biases)
-    recurrent = None if layer.recurrent is None else layer.recurrent[np.ix_(own, own)]
+    recurrent = None if layer.recurrent is None else layer.recurrent[np.ix_(own, columns)]
+    if isinstance(layer, GatedLayer):
+        assert recurrent is not None  # as gates have
+        both = layer.recurrent_biases[columns]
+        return replace(
+            layer, weights=weights, biases=biases, recurrent=recurrent, recurrent_biases=both
+        )
     rest = np.ascontiguousarray(layer.rest[:, own])
     return replace(layer, weights=weights, biases=biases, recurrent=recurrent, rest=rest)

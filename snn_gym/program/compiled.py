@@ -9,10 +9,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from snn_gym._lazy import cached
-from snn_gym.program.decision_kernels import RELU, TANH, decide_ann, decide_spiking, run_neurons
+from snn_gym.program.decision_kernels import (
+    GRU,
+    LSTM,
+    RELU,
+    TANH,
+    decide_ann,
+    decide_spiking,
+    run_neurons,
+)
 from snn_gym.program.interpreter import chosen, rest_state
 from snn_gym.program.kernels import forward_kernel
-from snn_gym.program.network import Array, NeuronLayer, Program
+from snn_gym.program.network import Array, GatedLayer, NeuronLayer, Program
 from snn_gym.program.neuron import Neuron, equations, is_monotone
 
 _LARGEST = 1e6
@@ -78,6 +86,9 @@ def _packed(program: Program) -> tuple[NDArray[np.int64], Array]:
             quiet = np.float32(quiet_current(layer, program.time_steps))
             rows += [np.concatenate([[quiet], layer.constants]), *layer.rest]
             rows += [layer.biases, *layer.weights, *looped]
+        elif isinstance(layer, GatedLayer):
+            plan += [GRU if layer.gates == "gru" else LSTM, len(layer.state), layer.size, 1]
+            rows += [layer.biases, *layer.weights, layer.recurrent_biases, *layer.recurrent]
         else:
             plan += [TANH if layer.activation == "tanh" else RELU, 0, layer.size, 0]
             rows += [layer.biases, *layer.weights]

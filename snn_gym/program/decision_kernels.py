@@ -7,6 +7,7 @@ hundred products: ``plan``, int64, is its shape, and the rows of ``table`` (R, W
     of each layer, if it spikes: the quiet current and the constants (P,), its state at rest (S, N);
     of each layer: biases (N,), and a row (N,) of weights for each input;
     of each recurrent layer: a row (N,) of weights for each of its neurons;
+    of each gated layer, whose rows are (G * N,): before these the biases of the loop;
     of the head: biases (O,), and a row (O,) of weights for each neuron;
     if layers spike: the decoder's coefficients (1 + S, T) and its transition (1 + S, S).
 
@@ -34,7 +35,7 @@ STEPS, INPUTS, HELD, OUTPUTS, CARRIED, DECODED = range(6)
 """Places in the plan: time steps T, values D of a time step, whether they are held (1) or spikes
 (0), outputs O, whether a state is carried (1), state variables S of the decoder; then of each layer
 ``PLACES`` numbers: the address of its neurons' kernel, their state variables, its size, whether it
-is recurrent (1); of a layer of an ANN its activation, 0, its size, 0."""
+is recurrent (1); of a layer of an ANN its kind, state variables, size, whether it is gated (1)."""
 FIRST = 6
 """Place of the first layer in the plan."""
 SCALING = 3
@@ -43,8 +44,8 @@ PLACES = 4
 """Numbers of a layer in the plan."""
 QUIET, CONSTANTS = range(2)
 """Places of the quiet current and of the first constant in their row."""
-TANH, RELU = range(2)
-"""Kinds of activation."""
+TANH, RELU, GRU, LSTM = range(4)
+"""Kinds of an ANN's units."""
 _Room = tuple[Array, Array, Array, Array, Places, Places, Places]
 """Scratch: currents, currents of loud neurons, spikes, states, places of spikes, rows of weights,
 and how many inputs spiked at each time step."""
@@ -445,25 +446,65 @@ def _tanh(x: np.float32) -> np.float32:
     return x * p / q
 
 
+@njit(cache=True, error_model="numpy", fastmath={"contract"}, inline="always")
+def _sigmoid(x: np.float32) -> np.float32:
+    """Return the logistic function, by the hyperbolic tangent."""
+    half = np.float32(0.5)
+    result: np.float32 = half + half * _tanh(half * x)
+    return result
+
+
+@njit(cache=True, error_model="numpy", inline="always")
+def _pass_gates(
+    kind: int, size: int, x: Array, h: Array, states: Array, b: int, first: int, values: Array
+) -> None:
+    """Move gated units on, whose state (S, N) lies from ``first`` on; fill ``values`` (N,).
+
+    ``x`` and ``h`` (G, N) are what inputs and the units themselves bring to each gate.
+    """
+    for n in range(size):
+        place, m = first + n, n + size
+        one, two = _sigmoid(x[0, n] + h[0, n]), _sigmoid(x[0, m] + h[0, m])
+        if kind == GRU:
+            new = _tanh(x[0, m + size] + one * h[0, m + size])
+            states[b, place] = (np.float32(1.0) - two) * new + two * states[b, place]
+        else:
+            new, given = x[0, m + size] + h[0, m + size], x[0, m + 2 * size] + h[0, m + 2 * size]
+            cell = two * states[b, place + size] + one * _tanh(new)
+            states[b, place + size] = cell
+            states[b, place] = _sigmoid(given) * _tanh(cell)
+        values[0, n] = states[b, place]
+
+
 @njit(cache=True, error_model="numpy", nogil=True)
 def decide_ann(
     plan: Plan, table: Array, observations: Array, states: Array, outputs: Array
 ) -> None:
-    """Fill ``outputs`` (B, O) for ``observations`` (B, D) of an ANN, which has no ``states``."""
-    assert states.size == 0
+    """Fill ``outputs`` (B, O) for ``observations`` (B, D) of an ANN.
+
+    ``states`` (B, F) of gated units are carried on in place; of others they are not looked at.
+    """
     width = table.shape[1]
     values, sums = np.empty((1, width), np.float32), np.empty((1, width), np.float32)
+    loops = np.empty((1, width), np.float32)
     for b in range(observations.shape[0]):
-        at, fan_in = SCALING, plan[INPUTS]
+        at, fan_in, first = SCALING, plan[INPUTS], 0
         _standardise(table, fan_in, observations, b, 0, values, 0)
         for k in range(FIRST, plan.size, PLACES):
             kind, size = plan[k], plan[k + 2]
-            _dense(table, at, fan_in, size, values, sums, 0)
-            if kind == TANH:
+            if plan[k + 3] > 0:
+                wide = size * (3 if kind == GRU else 4)
+                _dense(table, at, fan_in, wide, values, sums, 0)
+                at, fan_in = at + 1 + fan_in, size
                 for n in range(size):
-                    values[0, n] = _tanh(sums[0, n])
+                    values[0, n] = states[b, first + n]
+                _dense(table, at, size, wide, values, loops, 0)
+                _pass_gates(kind, size, sums, loops, states, b, first, values)
+                first += plan[k + 1] * size
             else:
+                _dense(table, at, fan_in, size, values, sums, 0)
                 for n in range(size):
-                    values[0, n] = max(sums[0, n], _NO)
+                    x = sums[0, n]
+                    values[0, n] = _tanh(x) if kind == TANH else max(x, _NO)
             at, fan_in = at + 1 + fan_in, size
         _dense(table, at, fan_in, plan[OUTPUTS], values, outputs, b)

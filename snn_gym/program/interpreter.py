@@ -13,7 +13,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from snn_gym.program.network import Array, Choice, DenseLayer, NeuronLayer, Program
+from snn_gym.program.network import (
+    GATES,
+    Array,
+    Choice,
+    DenseLayer,
+    GatedLayer,
+    Layer,
+    NeuronLayer,
+    Program,
+)
 
 
 @dataclass(frozen=True)
@@ -27,8 +36,8 @@ class Decision:
     spikes: tuple[Array, ...]
     """(T, B, N) of each layer, 0 or 1; none of an ANN."""
     state: Array
-    """(B, F), which a stateful program goes on from: of each layer its state variables, and its
-    last spikes if it has recurrent synapses; then the decoder's."""
+    """(B, F), which a stateful program goes on from: of each layer its state variables (of gated
+    units ``h`` and ``c``), and its last spikes if it has recurrent synapses; then the decoder's."""
 
 
 def decide(program: Program, observations: NDArray[Any], state: Array | None = None) -> Decision:
@@ -50,10 +59,10 @@ def decide(program: Program, observations: NDArray[Any], state: Array | None = N
     # (B, ...) -> (K, B, D): K is 1 for values that are held
     given = np.asarray(observations, np.float32).reshape(batch, -1, program.inputs).swapaxes(0, 1)
     signal = _standardised(program, given)
-    if program.dense:
-        features = _units(program.dense, signal[0])
-        return _decision(program, features, (), np.zeros((batch, 0), np.float32))
     parts = _split(program, rest_state(program, batch) if state is None else state)
+    if not program.spiking:
+        features = _units(program, signal[0], parts)
+        return _decision(program, features, (), _joined(parts, batch))
     if len(signal) == 1:
         signal = np.repeat(signal, program.time_steps, axis=0)
     spikes = []
@@ -61,8 +70,7 @@ def decide(program: Program, observations: NDArray[Any], state: Array | None = N
         signal = _neurons(layer, signal, own)
         spikes.append(signal)
     features = _decoded(program, signal, parts[-1])
-    left = np.concatenate([x for own in parts for x in own.values()], axis=1)
-    return _decision(program, features, tuple(spikes), left)
+    return _decision(program, features, tuple(spikes), _joined(parts, batch))
 
 
 def rest_state(program: Program, batch: int) -> Array:
@@ -72,33 +80,52 @@ def rest_state(program: Program, batch: int) -> Array:
         program: The program.
         batch: B.
     """
-    parts: list[Array] = []
-    for layer in program.neurons:
-        parts += list(layer.rest)
-        if layer.recurrent is not None:
-            parts.append(np.zeros(layer.size, np.float32))
-    if program.spiking:
-        parts += [np.zeros(program.sizes[-1], np.float32)] * program.readout.variables
-    row = np.concatenate([np.zeros(0, np.float32), *parts])
+    row = np.concatenate([rest.reshape(-1) for _, rest in _at_rest(program)])
     return np.tile(row, (batch, 1))
 
 
+def _at_rest(program: Program) -> list[tuple[tuple[str, ...], Array]]:
+    """Return the state at rest (S, N) of each layer and the decoder, by names of its variables."""
+    found: list[tuple[tuple[str, ...], Array]] = []
+    for layer in program.layers:
+        names = _variables(layer)
+        rest = np.zeros((len(names), layer.size), np.float32)
+        if isinstance(layer, NeuronLayer):
+            rest[: len(layer.rest)] = layer.rest
+        found.append((names, rest))
+    if program.decoder is not None:
+        names = tuple(map(str, range(program.decoder.variables)))
+        found.append((names, np.zeros((len(names), program.sizes[-1]), np.float32)))
+    return found
+
+
+def _variables(layer: Layer) -> tuple[str, ...]:
+    """Return the names of a layer's state variables; last spikes are ``z``."""
+    if isinstance(layer, DenseLayer):
+        return ()
+    if isinstance(layer, GatedLayer):
+        return layer.state
+    return layer.neuron.state if layer.recurrent is None else (*layer.neuron.state, "z")
+
+
 def _split(program: Program, state: Array) -> list[dict[str, Array]]:
-    """Return the state of each layer by name, its last spikes as ``z``, and the decoder's."""
-    names = [
-        [*layer.neuron.state, *(["z"] if layer.recurrent is not None else [])]
-        for layer in program.neurons
-    ]
-    names.append([str(s) for s in range(program.readout.variables)])
-    sizes = [*program.sizes, program.sizes[-1]]
-    width = sum(len(own) * size for own, size in zip(names, sizes, strict=True))
+    """Return the state variables (B, N) of each layer by name, and the decoder's."""
+    rests = _at_rest(program)
+    width = sum(rest.size for _, rest in rests)
     if state.ndim != 2 or state.shape[1] != width:
         raise ValueError(f"the state has the shape {state.shape}, expected (B, {width})")
     parts, first = [], 0
-    for own, size in zip(names, sizes, strict=True):
-        parts.append({x: state[:, first + k * size :][:, :size] for k, x in enumerate(own)})
-        first += len(own) * size
+    for names, rest in rests:
+        size = rest.shape[1]
+        parts.append({x: state[:, first + k * size :][:, :size] for k, x in enumerate(names)})
+        first += rest.size
     return parts
+
+
+def _joined(parts: list[dict[str, Array]], batch: int) -> Array:
+    """Return the state (B, F) of its parts."""
+    nothing = np.zeros((batch, 0), np.float32)
+    return np.concatenate([nothing, *(x for own in parts for x in own.values())], axis=1)
 
 
 def _standardised(program: Program, given: Array) -> Array:
@@ -109,12 +136,36 @@ def _standardised(program: Program, given: Array) -> Array:
     return result
 
 
-def _units(layers: tuple[DenseLayer, ...], values: Array) -> Array:
-    """Return the activations (B, N) of an ANN's last layer."""
-    for layer in layers:
+def _units(program: Program, values: Array, state: list[dict[str, Array]]) -> Array:
+    """Return the activations (B, N) of an ANN's last layer, and change its state."""
+    for layer, own in zip(program.layers, state, strict=True):
+        if isinstance(layer, GatedLayer):
+            values = _gated(layer, values, own)
+            continue
+        assert isinstance(layer, DenseLayer)  # of an ANN
         total = values @ layer.weights + layer.biases
         values = np.tanh(total) if layer.activation == "tanh" else np.maximum(total, 0.0)
     return values
+
+
+def _gated(layer: GatedLayer, values: Array, state: dict[str, Array]) -> Array:
+    """Return the outputs (B, N) of gated units, and change their state."""
+    x = np.split(values @ layer.weights + layer.biases, GATES[layer.gates], axis=1)
+    h = np.split(state["h"] @ layer.recurrent + layer.recurrent_biases, len(x), axis=1)
+    if layer.gates == "gru":
+        reset, update = (_sigmoid(x[k] + h[k]) for k in range(2))
+        new = np.tanh(x[2] + reset * h[2])
+        state["h"] = (1 - update) * new + update * state["h"]
+    else:
+        entering, kept, given = (_sigmoid(x[k] + h[k]) for k in (0, 1, 3))
+        state["c"] = kept * state["c"] + entering * np.tanh(x[2] + h[2])
+        state["h"] = given * np.tanh(state["c"])
+    return state["h"]
+
+
+def _sigmoid(x: Array) -> Array:
+    result: Array = np.float32(0.5) * (np.tanh(np.float32(0.5) * x) + 1)
+    return result
 
 
 def _neurons(layer: NeuronLayer, signal: Array, state: dict[str, Array]) -> Array:

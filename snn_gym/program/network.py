@@ -24,6 +24,8 @@ from snn_gym.storage import dump_tensors, load_arrays, write_bytes_atomic
 Array = NDArray[np.float32]
 Activation = Literal["tanh", "relu"]
 """Activation of an ANN's units."""
+Gates = Literal["gru", "lstm"]
+"""Kind of gated units."""
 Operator = Literal["linear"]
 """What a layer does with its inputs: ``linear`` is a product with a matrix of weights."""
 Encoder = Literal["constant", "spikes"]
@@ -137,6 +139,57 @@ class DenseLayer:
 
 
 @dataclass(frozen=True, eq=False)
+class GatedLayer:
+    """Layer of gated recurrent units, one step of recurrence for each decision.
+
+    ``gru``: Cho et al. 2014, https://arxiv.org/abs/1406.1078, with the gates reset, update and new;
+    ``lstm``: Hochreiter and Schmidhuber 1997, https://doi.org/10.1162/neco.1997.9.8.1735, with the
+    gates input, forget, cell and output; both with the equations and biases of PyTorch.
+    """
+
+    gates: Gates
+    """Kind of the units, of G gates."""
+    weights: Array
+    """(D, G * N): row d has the weights of input d, gate by gate."""
+    biases: Array
+    """(G * N,), added to the products of the inputs."""
+    recurrent: Array
+    """(N, G * N): row j has the weights of what unit j gave in the decision before."""
+    recurrent_biases: Array
+    """(G * N,), added to the products of those."""
+    operator: Operator = "linear"
+    """What weights do with inputs."""
+
+    def __post_init__(self) -> None:
+        """Refuse arrays that do not fit each other, and unknown names."""
+        _check_name("gates", self.gates, Gates)
+        _check_weights(self.weights, self.biases, self.operator)
+        wide = GATES[self.gates] * self.size
+        for array in (self.recurrent, self.recurrent_biases):
+            if array.shape not in ((self.size, wide), (wide,)) or len(self.biases) != wide:
+                raise ValueError(
+                    f"{self.gates} has {len(self.biases)} biases and loops of shape {array.shape}; "
+                    f"expected {GATES[self.gates]} of each for every unit"
+                )
+
+    @property
+    def size(self) -> int:
+        """Number of units N."""
+        return len(self.biases) // GATES[self.gates]
+
+    @property
+    def state(self) -> tuple[str, ...]:
+        """Names of the state variables, the output first."""
+        return ("h",) if self.gates == "gru" else ("h", "c")
+
+
+GATES: Mapping[Gates, int] = {"gru": 3, "lstm": 4}
+"""Gates of each kind of units."""
+Layer = NeuronLayer | DenseLayer | GatedLayer
+"""A hidden layer."""
+
+
+@dataclass(frozen=True, eq=False)
 class Decoder:
     """Linear readout of the last layer's spikes over the time steps of a decision."""
 
@@ -218,8 +271,8 @@ class Program:
     """How observations enter the first layer."""
     normaliser: Normaliser | None
     """Standardisation of observations; None for none."""
-    layers: tuple[NeuronLayer | DenseLayer, ...]
-    """Hidden layers, input side first: all of neurons, or all of an ANN's units."""
+    layers: tuple[Layer, ...]
+    """Hidden layers, input side first: all of neurons, of an ANN's units, or of gated units."""
     time_steps: int
     """Time steps T of a decision; 1 of an ANN."""
     decoder: Decoder | None
@@ -238,9 +291,11 @@ class Program:
         _check_name("encoder", self.encoder, Encoder)
         _check_name("execution", self.execution, Execution)
         kinds = {type(layer) for layer in self.layers}
-        if kinds not in ({NeuronLayer}, {DenseLayer}):
+        if kinds not in ({NeuronLayer}, {DenseLayer}, {GatedLayer}):
             found = ", ".join(sorted(x.__name__ for x in kinds)) or "none"
-            raise ValueError(f"layers are all NeuronLayer or all DenseLayer, got {found}")
+            raise ValueError(
+                f"layers are all NeuronLayer, all DenseLayer or all GatedLayer, got {found}"
+            )
         if self.spiking != (self.decoder is not None):
             raise ValueError("a program of neurons has a decoder, and an ANN has none")
         _check_ann_or_decoder(self)
@@ -260,6 +315,11 @@ class Program:
     def dense(self) -> tuple[DenseLayer, ...]:
         """Its layers of an ANN: all of them, or none."""
         return tuple(x for x in self.layers if isinstance(x, DenseLayer))
+
+    @property
+    def gated(self) -> tuple[GatedLayer, ...]:
+        """Its layers of gated units: all of them, or none."""
+        return tuple(x for x in self.layers if isinstance(x, GatedLayer))
 
     @property
     def spike_input(self) -> bool:
@@ -294,8 +354,8 @@ class Program:
 
     @property
     def recurrent(self) -> bool:
-        """Whether a layer has recurrent synapses."""
-        return any(layer.recurrent is not None for layer in self.neurons)
+        """Whether a layer has recurrent synapses or gates."""
+        return bool(self.gated) or any(x.recurrent is not None for x in self.neurons)
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the program to one safetensors file; its names stand in the header, as JSON.
@@ -346,8 +406,10 @@ def _check_ann_or_decoder(program: Program) -> None:
         raise ValueError(
             f"time_steps is {program.time_steps}, and the decoder reads {steps}; expected as many"
         )
-    if program.decoder is None and (program.spike_input or program.stateful):
-        raise ValueError("an ANN takes values and carries no state; set encoder='constant'")
+    if program.decoder is None and program.spike_input:
+        raise ValueError("an ANN takes values; set encoder='constant'")
+    if program.decoder is None and program.stateful != bool(program.gated):
+        raise ValueError("gated units carry a state, and other ANNs carry none; set stateful so")
 
 
 def _check_sizes(program: Program) -> None:
@@ -382,7 +444,9 @@ class _Unit(Config):
     neuron: str | None = None
     """Registered name of its neurons; None of an ANN."""
     activation: Activation | None = None
-    """Activation of an ANN's units; None of neurons."""
+    """Activation of an ANN's units; None of others."""
+    gates: Gates | None = None
+    """Kind of gated units; None of others."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -411,24 +475,26 @@ class _Description(Config):
 
 def _described(program: Program) -> dict[str, Any]:
     """Return what a file says of a program beside its arrays."""
-    units = [
-        _Unit(operator=x.operator, neuron=_registered(x.neuron))
-        if isinstance(x, NeuronLayer)
-        else _Unit(operator=x.operator, activation=x.activation)
-        for x in program.layers
-    ]
     description = _Description(
         format="snn_gym.program/1",
         inputs=program.inputs,
         encoder=program.encoder,
         clip=None if program.normaliser is None else program.normaliser.clip,
-        layers=tuple(units),
+        layers=tuple(map(_unit, program.layers)),
         time_steps=program.time_steps,
         rule=program.choice.rule,
         stateful=program.stateful,
         execution=program.execution,
     )
     return to_mapping(description)
+
+
+def _unit(layer: Layer) -> _Unit:
+    if isinstance(layer, NeuronLayer):
+        return _Unit(operator=layer.operator, neuron=_registered(layer.neuron))
+    if isinstance(layer, GatedLayer):
+        return _Unit(operator=layer.operator, gates=layer.gates)
+    return _Unit(operator=layer.operator, activation=layer.activation)
 
 
 def _registered(neuron: type[Neuron]) -> str:
@@ -459,8 +525,10 @@ def _arrays(program: Program) -> dict[str, Array]:
         own = {"weights": layer.weights, "biases": layer.biases}
         if isinstance(layer, NeuronLayer):
             own |= {"constants": layer.constants, "rest": layer.rest}
-            if layer.recurrent is not None:
-                own["recurrent"] = layer.recurrent
+        if isinstance(layer, GatedLayer):
+            own["recurrent_biases"] = layer.recurrent_biases
+        if not isinstance(layer, DenseLayer) and layer.recurrent is not None:
+            own["recurrent"] = layer.recurrent
         found |= {f"layers.{number}.{name}": array for name, array in own.items()}
     return found
 
@@ -519,13 +587,16 @@ def _program(described: _Description, arrays: Mapping[str, NDArray[Any]]) -> Pro
     return made
 
 
-def _layer(unit: _Unit, name: str, take: _Taken) -> NeuronLayer | DenseLayer:
+def _layer(unit: _Unit, name: str, take: _Taken) -> Layer:
     weights, biases = take(f"{name}.weights"), take(f"{name}.biases")
-    if (unit.neuron is None) == (unit.activation is None):
-        raise ValueError(f"{name} must name either a neuron or an activation")
-    if unit.neuron is None:
-        assert unit.activation is not None  # as was just checked
+    if sum(x is not None for x in (unit.neuron, unit.activation, unit.gates)) != 1:
+        raise ValueError(f"{name} must name one of a neuron, an activation and gates")
+    if unit.activation is not None:
         return DenseLayer(unit.activation, weights, biases, unit.operator)
+    if unit.gates is not None:
+        loops = take(f"{name}.recurrent"), take(f"{name}.recurrent_biases")
+        return GatedLayer(unit.gates, weights, biases, *loops, unit.operator)
+    assert unit.neuron is not None  # as is left
     if unit.neuron not in NEURONS:
         raise ValueError(
             f"neuron {unit.neuron!r} is not registered; registered: {', '.join(NEURONS)}; call "

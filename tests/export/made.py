@@ -88,9 +88,11 @@ class Compiled:
         for k, layer in enumerate(layers, start=1):
             fields.append((f"neurons_{k}", number * layer.rest.size))
             fields.append((f"spikes_{k}", ctypes.c_ubyte * layer.size))
-        if not agent.spiking:
+        for k, gated in enumerate(agent.gated, start=1):
+            fields.append((f"units_{k}", ctypes.c_float * (len(gated.state) * gated.size)))
+        if agent.dense:
             fields.append(("unused", ctypes.c_char))
-        elif agent.stateful and agent.readout.variables:
+        if agent.spiking and agent.stateful and agent.readout.variables:
             rows = agent.readout.variables
             fields.append(("readout", number * (rows * agent.layers[-1].size)))
         self.state = type("State", (ctypes.Structure,), {"_fields_": fields})()

@@ -83,6 +83,6 @@ def test_a_state_goes_in_and_comes_out(
 
 def test_what_has_no_form_is_refused(tmp_path: Path) -> None:
     gated = make_agent("recurrent-ppo-gru", "snn/MaskedCartPole-v1")
-    with pytest.raises(ValueError, match="is not exported"):
+    with pytest.raises(ValueError, match="gated units are not exported as ONNX; export them as C"):
         to_onnx(gated, tmp_path / "agent.onnx")
     assert not list(tmp_path.iterdir())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,10 +16,11 @@ from hypothesis import strategies as st
 from stable_baselines3 import DQN, PPO, SAC
 from stable_baselines3.common.utils import ConstantSchedule
 
-from snn_gym.export import program_of, to_c
+from snn_gym.export import freeze, program_of, to_c
 from snn_gym.policies import (
     SpikingActorCriticPolicy,
     StatefulActorCriticPolicy,
+    StatefulDQNPolicy,
     StockActorCriticPolicy,
     StockDQNPolicy,
     StockSACPolicy,
@@ -28,6 +30,7 @@ from snn_gym.program import (
     CompiledProgram,
     Decoder,
     DenseLayer,
+    GatedLayer,
     Head,
     NeuronLayer,
     Normaliser,
@@ -36,6 +39,7 @@ from snn_gym.program import (
     decide,
 )
 from snn_gym.program.interpreter import rest_state
+from snn_gym.program.network import GATES, Gates
 from snn_gym.program.neurons import ALIF, IAF, LIFBox
 from snn_gym.storage import dump_tensors, load_tensors
 from tests.export.made import CHOSEN, SEEN, STATELESS, Compiled, build, needs_compiler, observe
@@ -185,6 +189,103 @@ def test_policies_of_stable_baselines3_are_programs(
     np.testing.assert_allclose(steps.reshape(expected.shape), expected, rtol=1e-5, atol=1e-6)
 
 
+def one_gated_unit(gates: Gates) -> Program:
+    """One unit of which every weight and bias is 1, with its output as the first output."""
+    ones = np.ones((1, GATES[gates]), np.float32)
+    return Program(
+        inputs=1,
+        encoder="constant",
+        normaliser=None,
+        layers=(GatedLayer(gates, ones, ones[0], ones, ones[0]),),
+        time_steps=1,
+        decoder=None,
+        head=Head(np.array([[1.0], [0.0]], np.float32), np.array([0.0, 0.3], np.float32)),
+        choice=DISCRETE,
+        stateful=True,
+    )
+
+
+def test_gated_units_are_those_worked_by_hand() -> None:
+    def logistic(x: float) -> float:
+        return 1 / (1 + math.exp(-x))
+
+    # From rest the input 2 brings 3 to each gate, and the loop its bias, 1.
+    gate, new = logistic(4), math.tanh(3 + logistic(4) * 1)
+    first = (1 - gate) * new
+    made = decide(one_gated_unit("gru"), row(2.0).T)
+    np.testing.assert_allclose(made.outputs, [[first, 0.3]], rtol=1e-5)
+    assert made.actions.tolist() == [1]  # 0.018 is less than 0.3
+    # Then the input 0 brings 1, and the loop what the unit gave and 1.
+    gate = logistic(2 + first)
+    second = (1 - gate) * math.tanh(1 + gate * (1 + first)) + gate * first
+    made = decide(one_gated_unit("gru"), row(0.0).T, made.state)
+    np.testing.assert_allclose(made.outputs, [[second, 0.3]], rtol=1e-5)
+    made = decide(one_gated_unit("lstm"), row(2.0).T)
+    cell = logistic(4) * math.tanh(4)
+    np.testing.assert_allclose(made.state, [[logistic(4) * math.tanh(cell), cell]], rtol=1e-5)
+
+
+@needs_compiler
+@pytest.mark.parametrize("kind", [StatefulActorCriticPolicy, StatefulDQNPolicy])
+@pytest.mark.parametrize("gates", ["gru", "lstm"])
+@pytest.mark.parametrize("seen", ["analogue", "spikes"])
+def test_gated_units_decide_alike_however_they_run(
+    seen: str, gates: str, kind: Any, tmp_path: Path
+) -> None:
+    torch.manual_seed(0)
+    flag = {"spiking_actor" if kind is StatefulActorCriticPolicy else "spiking": False}
+    policy = kind(
+        SEEN[seen], CHOSEN["discrete"], ConstantSchedule(0.1), gated=gates,
+        network={"hidden_sizes": [7, 5]}, **flag,
+    )  # fmt: skip
+    with torch.no_grad():
+        for parameter in policy.parameters():
+            parameter.mul_(3.0)
+    policy.program().save(tmp_path / "gated.safetensors")
+    program = Program.load(tmp_path / "gated.safetensors")
+    compiled, fast = Compiled(to_c(policy, tmp_path), program), CompiledProgram(program)
+    frozen, state, read, kept, met = freeze(policy), None, None, None, set()
+    carried = rest_state(program, 1)
+    for observation in observe(seen, 40):
+        expected, state = policy.predict_by_torch(observation, state, deterministic=True)
+        rows = observation.reshape(1, -1).astype(np.float32)
+        made = decide(program, rows, read)
+        read = made.state
+        outputs = fast.outputs(rows, carried)
+        np.testing.assert_allclose(outputs, made.outputs, rtol=1e-4, atol=1e-5)
+        np.testing.assert_allclose(carried, read, rtol=1e-4, atol=1e-5)
+        np.testing.assert_allclose(state[0], read, rtol=1e-4, atol=1e-5)
+        chosen, kept = frozen.predict(observation, kept)
+        assert made.actions[0] == expected == compiled.step(observation) == chosen
+        met.add(outputs.tobytes())
+    assert len(met) > 20
+    compiled.reset()
+    assert compiled.step(observation) == decide(program, rows).actions[0]
+
+
+@pytest.mark.parametrize("gates", ["gru", "lstm"])
+def test_gated_units_without_effect_are_cut(gates: Gates) -> None:
+    generator, wide = np.random.default_rng(0), GATES[gates]
+    drawn = iter(
+        generator.normal(size=shape).astype(np.float32)
+        for shape in ((3, wide * 4), (wide * 4,), (4, wide * 4), (wide * 4,), (2, 4))
+    )
+    layer, head = GatedLayer(gates, *(next(drawn) for _ in range(4))), next(drawn)
+    loops = layer.recurrent.reshape(4, wide, 4).copy()
+    # Unit 1 reaches nothing; unit 2 reaches the outputs through unit 0 alone.
+    head[:, [1, 2]] = 0.0
+    loops[1, :, [0, 2, 3]] = 0.0
+    loops[2, :, 3] = 0.0
+    layer = replace(layer, recurrent=loops.reshape(4, -1))
+    whole = replace(one_gated_unit(gates), inputs=3, layers=(layer,), head=Head(head, ZERO[[0, 0]]))
+    small, states = compact(whole), [None, None]
+    assert small.sizes == (3,)
+    for values in generator.normal(size=(6, 2, 3)):
+        made = [decide(x, values, state) for x, state in zip((whole, small), states, strict=True)]
+        np.testing.assert_allclose(made[0].outputs, made[1].outputs, rtol=1e-5, atol=1e-6)
+        states = [x.state for x in made]  # type: ignore[misc]
+
+
 def test_a_program_is_a_copy() -> None:
     policy, observations = build(SpikingActorCriticPolicy), observe("analogue", 20)
     program = policy.program()
@@ -207,7 +308,7 @@ def test_a_program_is_a_copy() -> None:
         ({"decoder": None}, "a program of neurons has a decoder, and an ANN has none"),
         ({"head": Head(row(1.0, 2.0), ZERO)}, "the head reads 2 values, expected 1"),
         ({"choice": Choice("clip", ZERO, ZERO)}, "actions have 1 limits, expected 2 for 'clip'"),
-        ({"layers": ()}, "layers are all NeuronLayer or all DenseLayer, got none"),
+        ({"layers": ()}, "layers are all NeuronLayer, all DenseLayer or all GatedLayer, got none"),
     ],
 )
 def test_parts_that_do_not_fit_are_named(changes: dict[str, Any], message: str) -> None:
@@ -229,6 +330,13 @@ def test_unknown_names_and_wrong_shapes_of_parts_are_named() -> None:
         replace(layer, recurrent=row(1.0, 2.0))
     with pytest.raises(ValueError, match="activation 'gelu' is unknown; known: tanh, relu"):
         DenseLayer("gelu", row(1.0), ZERO)  # type: ignore[arg-type]
+    unit = one_gated_unit("gru").gated[0]
+    with pytest.raises(ValueError, match="gates 'mgu' is unknown; known: gru, lstm"):
+        replace(unit, gates="mgu")  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match=r"gru has 3 biases and loops of shape \(2, 3\)"):
+        replace(unit, recurrent=np.zeros((2, 3), np.float32))
+    with pytest.raises(ValueError, match="gated units carry a state, and other ANNs carry none"):
+        replace(one_gated_unit("gru"), stateful=False)
     with pytest.raises(ValueError, match="deviations and its clip must be above 0"):
         Normaliser(ZERO, ZERO, 5.0)
     with pytest.raises(ValueError, match="choice 'sample' is unknown"):

@@ -270,7 +270,7 @@ def test_one_layer_is_credited_alike_whoever_has_it(
     dense = DenseNetwork(4, (3,), 1, nn.ReLU)
     dense[0].weight.data = weight
     gated = GatedNetwork("gru", 4, (3,), 1)
-    gated._units[0].weight_ih_l0.data = weight.repeat(3, 1)
+    gated.units[0].weight_ih_l0.data = weight.repeat(3, 1)
     found = [network.record(inputs).costs for network in (spiking, dense, gated)]
     macs = [costs.macs_per_decision for costs in found]
     assert macs[0]["hidden_1"] == macs[1]["dense_1"] == expected
