@@ -1,5 +1,8 @@
 """One thread, for torch and for numpy's products, and as many as before afterwards."""
 
+import subprocess
+import sys
+
 import pytest
 import torch
 from threadpoolctl import threadpool_info, threadpool_limits
@@ -30,3 +33,29 @@ def test_torch_and_numpy_have_one_thread_meanwhile():
             assert counts() == found
     finally:
         torch.set_num_threads(before)
+
+
+SAVED = """
+import tempfile, warnings
+import snn_gym
+model = snn_gym.make_agent("ppo-mlp", "CartPole-v1", n_steps=8, n_envs=1, batch_size=8).learn(8)
+with warnings.catch_warnings(record=True) as caught:
+    warnings.simplefilter("always")
+    for _ in range(2):
+        snn_gym.save_agent(model, tempfile.mkdtemp())
+print(*(str(x.message) for x in caught if "threads" in str(x.message)), sep="\\n")
+"""
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_a_recipe_of_several_threads_warns_once_and_says_how_to_mend_it(threads):
+    code = f"import torch; torch.set_num_threads({threads})\n{SAVED}"
+    said = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    ).stdout.strip()
+    if threads == 1:
+        assert said == ""
+    else:
+        assert said.startswith("torch runs on 2 threads")
+        assert "OMP_NUM_THREADS=1" in said
+        assert len(said.splitlines()) == 1

@@ -32,6 +32,7 @@ from snn_gym.storage import (
     read_regular_file,
     write_bytes_atomic,
 )
+from snn_gym.threads import warn_of_threads
 from snn_gym.zoo.algorithms import (
     ALGORITHMS,
     AlgorithmName,
@@ -338,6 +339,7 @@ def _recipe_of(model: BaseAlgorithm, identity: Identity) -> Recipe | None:
     if model.device.type != "cpu":  # whose sums nobody repeats to the bit
         return None
     warn_of_other_kernels()
+    warn_of_threads()
     return Recipe(
         steps=model._total_timesteps,
         checkpoint_interval=None,
