@@ -27,16 +27,20 @@ def one_thread() -> Iterator[None]:
         torch.set_num_threads(threads)
 
 
-@functools.cache
 def warn_of_threads() -> None:
     """Warn, once in a process, where a recipe is made of a training on several threads."""
     import torch
 
     threads = torch.get_num_threads()
     if threads > 1:
-        warnings.warn(
-            f"torch runs on {threads} threads, whose sums have another order than those of one: "
-            "who trains this recipe again gets other weights; train with `snn-gym train`, or set "
-            "OMP_NUM_THREADS=1 in the environment, which is also faster for small networks",
-            stacklevel=2,
-        )
+        _warn(threads)
+
+
+@functools.cache
+def _warn(threads: int) -> None:
+    warnings.warn(
+        f"torch runs on {threads} threads, whose sums have another order than those of one: who "
+        "trains this recipe again gets other weights; train with `snn-gym train`, or set "
+        "OMP_NUM_THREADS=1 in the environment, which is also faster for small networks",
+        stacklevel=3,
+    )

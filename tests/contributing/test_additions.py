@@ -27,7 +27,7 @@ ADDITIONS = {
     "image": ("snn_gym", "ppo-lif-pixel", "snn/LitPixel-v0", ""),
     "task": ("snn_gym", "recurrent-ppo-lsnn", "snn/SideReport-v0", ""),
 }
-SLOWEST = ("image", "task")
+SLOWEST = ("agent", "encoder", "image", "task")
 MOST_LINES = {"neuron": 30, "encoder": 25, "algorithm": 50, "agent": 10, "image": 60, "task": 100}
 
 TRAINED = """

@@ -291,8 +291,15 @@ def eligibilities_by_autograd(policy, observation):
     return found
 
 
-@pytest.mark.parametrize("surrogate", sorted(SURROGATES))
-@pytest.mark.parametrize("neuron", [*NEURONS, *OWN])
+@pytest.mark.parametrize(
+    ("neuron", "surrogate"),
+    [
+        # Every neuron and every surrogate; their pairs are compiled one by one, which takes longer.
+        pytest.param(x, y, marks=[] if x == "lif_box" or y == "superspike" else pytest.mark.slow)
+        for x in (*NEURONS, *OWN)
+        for y in sorted(SURROGATES)
+    ],
+)
 @pytest.mark.parametrize("hidden", [(6,), (6, 5, 4)])
 @pytest.mark.usefixtures("own_neurons")
 def test_every_neuron_and_surrogate_leave_what_autograd_says(neuron, surrogate, hidden):

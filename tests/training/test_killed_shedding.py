@@ -33,9 +33,9 @@ def shedding_of(folder):
     ("agent", "env_id", "steps", "overrides"),
     [
         ("ppo-lif", "CartPole-v1", 1024, ROLLOUTS),
-        ("a2c-lif", "CartPole-v1", 1024, {}),
+        pytest.param("a2c-lif", "CartPole-v1", 1024, {}, marks=pytest.mark.slow),
         ("dqsn", "CartPole-v1", 640, OFF_POLICY),
-        ("qrdqn-lif", "CartPole-v1", 640, OFF_POLICY),
+        pytest.param("qrdqn-lif", "CartPole-v1", 640, OFF_POLICY, marks=pytest.mark.slow),
         ("sac-lif", "Pendulum-v1", 400, OFF_POLICY),
         ("recurrent-ppo-lsnn", "snn/MaskedCartPole-v1", 1024, SEQUENCES),
         ("recurrent-dqsn", "snn/CueAccumulation-v0", 640, RECURRENT),
