@@ -3,7 +3,7 @@
     python -m benchmarks.walks
 
 What ran once before is measured, so that imports and compilations do not count. A room is a folder
-of the package. Compiled kernels are passed without a trace.
+of the package. A compiled function counts as any other.
 """
 
 from __future__ import annotations

@@ -23,19 +23,12 @@ class ANNSource(Source):
         """Memory of the state: that of gated units, or none, but C has no empty struct."""
         return 4 * sum(len(x.state) * x.size for x in self.program.gated) or 1
 
-    def source(self) -> str:
-        """Return the text of ``NAME.c``."""
-        kinds = dict.fromkeys(layer.gates for layer in self.program.gated)
-        gates = [c_text.LOGISTIC, *(_GATES[x] for x in kinds)] if kinds else []
-        parts = [
-            self._opening(),
-            *self._table_texts(),
-            c_text.ADD_PRODUCTS,
-            *gates,
-            "\n".join(self._reset()),
-            "\n".join(self._step()),
-        ]
-        return "\n\n".join(part.rstrip() for part in parts) + "\n"
+    def _helpers(self) -> Iterator[str]:
+        yield c_text.ADD_PRODUCTS
+        if self.program.gated:
+            yield c_text.LOGISTIC
+        for gates in dict.fromkeys(layer.gates for layer in self.program.gated):
+            yield _GATES[gates]
 
     def _header(self) -> Mapping[str, str]:
         loops = sum(layer.recurrent.size for layer in self.program.gated)

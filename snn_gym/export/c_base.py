@@ -42,9 +42,28 @@ class Source(ABC):
     def state_bytes(self) -> int:
         """Memory of the state."""
 
-    @abstractmethod
     def source(self) -> str:
         """Return the text of ``NAME.c``."""
+        parts = [
+            self._opening(),
+            *self._table_texts(),
+            *self._helpers(),
+            "\n".join(self._reset()),
+            "\n".join(self._step()),
+        ]
+        return "\n\n".join(part.rstrip() for part in parts) + "\n"
+
+    @abstractmethod
+    def _helpers(self) -> Iterator[str]:
+        """Give the functions that a decision calls."""
+
+    @abstractmethod
+    def _reset(self) -> Iterator[str]:
+        """Give the lines of the function that puts the state to rest."""
+
+    @abstractmethod
+    def _step(self) -> Iterator[str]:
+        """Give the lines of the function that decides."""
 
     @abstractmethod
     def _tables(self) -> Iterator[tuple[str, NDArray[Any]]]:

@@ -40,20 +40,13 @@ class SpikingSource(Source):
         values += program.readout.variables * self.sizes[-1] * self.keeps_readout
         return values * self.tables["rest_1"].itemsize + sum(self.sizes)
 
-    def source(self) -> str:
-        """Return the text of ``NAME.c``."""
-        program = self.program
-        parts = [
-            self._opening(),
-            *self._table_texts(),
-            self.places,
-            *([self.helpers] if program.spike_input or self._adds_rows() else []),
-            *([] if program.spike_input else [self.products]),
-            *self._neuron_texts(),
-            "\n".join(self._reset()),
-            "\n".join(self._step()),
-        ]
-        return "\n\n".join(part.rstrip() for part in parts) + "\n"
+    def _helpers(self) -> Iterator[str]:
+        yield self.places
+        if self.program.spike_input or self._adds_rows():
+            yield self.helpers
+        if not self.program.spike_input:
+            yield self.products
+        yield from self._neuron_texts()
 
     def _neuron_texts(self) -> Iterator[str]:
         """Give the functions of the layers' neurons, each once."""

@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.policies import BasePolicy
 
+from snn_gym.export.programs import program_of
 from snn_gym.policies.acting import as_taken, rows_of
-from snn_gym.policies.protocols import ProgramPolicy
+from snn_gym.policies.protocols import ActingPolicy
 from snn_gym.policies.raw_observations import bare_policy
 from snn_gym.program.compiled import CompiledProgram
 from snn_gym.program.interpreter import rest_state
@@ -110,5 +111,5 @@ def freeze(model: BaseAlgorithm | BasePolicy) -> FrozenPolicy:
     Raises:
         ValueError: A part has no compiled form; the message names the nearest one.
     """
-    policy: ProgramPolicy = bare_policy(model, "exported")
-    return FrozenPolicy(policy.program(), policy.observation_space, policy.action_space)
+    policy: ActingPolicy = bare_policy(model, "exported")
+    return FrozenPolicy(program_of(policy), policy.observation_space, policy.action_space)

@@ -11,13 +11,14 @@ from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.policies import BasePolicy
 
 from snn_gym.policies.base import SpikingPolicy
+from snn_gym.policies.protocols import Acting
 from snn_gym.policies.raw_observations import RawPolicy, bare_policy
 from snn_gym.policies.stock import StockPolicyMixin
 from snn_gym.program.compaction import compact
 from snn_gym.program.network import Program
 
 
-def program_of(model: BaseAlgorithm | BasePolicy | RawPolicy) -> Program:
+def program_of(model: BaseAlgorithm | Acting) -> Program:
     """Return the program that an agent acts by.
 
     Args:

@@ -152,9 +152,8 @@ class LeanAlgorithm(BaseAlgorithm):
             episode_start: As in the algorithm.
             deterministic: As in the algorithm.
         """
-        policy = spiking_policy_of(self)
-        if policy.explores_nothing and not deterministic:
-            return policy.predict_by_torch(observation, state, episode_start, True)
+        if not deterministic and spiking_policy_of(self).explores_nothing:
+            return spiking_policy_of(self).predict_by_torch(observation, state, episode_start, True)
         return super().predict(observation, state, episode_start, deterministic)
 
     def _is_over(self, progress: float) -> bool:

@@ -7,12 +7,10 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
-from snn_gym.program.network import GATES, Gates
+from snn_gym.program.network import GATED_STATES, GATES, Gates
 from snn_gym.spiking.costs import CostCounter, synapses_behind
 from snn_gym.spiking.recording import Recording
 from snn_gym.spiking.sequence import Observer
-
-_VARIABLES: dict[str, int] = {"gru": 1, "lstm": 2}
 
 
 class GatedNetwork(nn.Module):
@@ -59,7 +57,7 @@ class GatedNetwork(nn.Module):
     @property
     def state_size(self) -> int:
         """Numbers in the flat state of one sample."""
-        return _VARIABLES[self.kind] * sum(self.hidden_sizes)
+        return len(GATED_STATES[self.kind]) * sum(self.hidden_sizes)
 
     def rest_state(self, batch: int) -> Tensor:
         """Return the flat state (batch, state_size) at the start of an episode: zeros."""
@@ -179,7 +177,7 @@ class GatedNetwork(nn.Module):
 
     def _parts(self, state: Tensor) -> list[tuple[Tensor, ...]]:
         """Return the state variables (B, size) of each layer in a flat state, the output first."""
-        variables = _VARIABLES[self.kind]
+        variables = len(GATED_STATES[self.kind])
         sizes = [size for size in self.hidden_sizes for _ in range(variables)]
         parts = torch.split(state, sizes, dim=1)
         return [parts[k : k + variables] for k in range(0, len(parts), variables)]

@@ -90,7 +90,7 @@ class SpikingPolicy(Behaviour):
     action_spaces: tuple[type[spaces.Space[Any]], ...]
     """Kinds of action spaces that the policy's algorithms have."""
     own_arguments: tuple[str, ...]
-    """Arguments that a saved policy needs, beside the mixin's and those that its
+    """Arguments that a saved policy needs, beside this class's and those that its
     Stable-Baselines3 class saves."""
     activation_fn: type[nn.Module] = nn.ReLU
     gated: Gates | None = None

@@ -131,7 +131,7 @@ class DenseNetwork(nn.Sequential):
         """
         del state, optimised, observer
         output: Tensor = super().forward(inputs)  # type: ignore[no-untyped-call]
-        return output, inputs.new_zeros(len(inputs), 0)
+        return output, inputs.new_empty(len(inputs), 0)
 
     def record(
         self, inputs: Tensor, state: Tensor | None = None, *, head: nn.Linear | None = None

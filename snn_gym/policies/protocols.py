@@ -1,4 +1,4 @@
-"""What is asked of policies by those who are not policies, as types."""
+"""Protocols of policies, for those who use them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
     from snn_gym.program.network import Program
-    from snn_gym.spiking.config import NetworkConfig
     from snn_gym.spiking.normaliser import ObservationNormaliser
     from snn_gym.spiking.recording import Recording
 
@@ -77,11 +76,6 @@ class RecordedPolicy(ActingPolicy, Protocol):
 
 class ProgramPolicy(RecordedPolicy, Protocol):
     """A policy of a network that can be written down as one value."""
-
-    @property
-    def network(self) -> NetworkConfig:
-        """What the networks are made of."""
-        ...
 
     @property
     def normaliser(self) -> ObservationNormaliser | None:

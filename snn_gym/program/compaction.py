@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from snn_gym.program.network import Array, DenseLayer, GatedLayer, Head, Layer, Program
+from snn_gym.program.network import Array, DenseLayer, GatedLayer, Head, Layer, NeuronLayer, Program
 
 Mask = NDArray[np.bool_]
 Places = NDArray[np.intp]
@@ -76,16 +77,14 @@ def _cut(program: Program, kept: Sequence[Mask]) -> Program:
 def _layer(layer: Layer, sources: Places, own: Places) -> Layer:
     """Return a layer of the neurons ``own``, behind those of the layer below that are kept."""
     columns = _columns(layer, own)
-    weights = np.ascontiguousarray(layer.weights[np.ix_(sources, columns)])
-    biases = layer.biases[columns]
-    if isinstance(layer, DenseLayer):
-        return replace(layer, weights=weights, biases=biases)
-    recurrent = None if layer.recurrent is None else layer.recurrent[np.ix_(own, columns)]
+    kept: dict[str, Any] = {
+        "weights": np.ascontiguousarray(layer.weights[np.ix_(sources, columns)]),
+        "biases": layer.biases[columns],
+    }
+    if not isinstance(layer, DenseLayer) and layer.recurrent is not None:
+        kept["recurrent"] = layer.recurrent[np.ix_(own, columns)]
     if isinstance(layer, GatedLayer):
-        assert recurrent is not None  # as gates have
-        both = layer.recurrent_biases[columns]
-        return replace(
-            layer, weights=weights, biases=biases, recurrent=recurrent, recurrent_biases=both
-        )
-    rest = np.ascontiguousarray(layer.rest[:, own])
-    return replace(layer, weights=weights, biases=biases, recurrent=recurrent, rest=rest)
+        kept["recurrent_biases"] = layer.recurrent_biases[columns]
+    if isinstance(layer, NeuronLayer):
+        kept["rest"] = np.ascontiguousarray(layer.rest[:, own])
+    return replace(layer, **kept)

@@ -20,7 +20,7 @@ from snn_gym.program.decision_kernels import (
 )
 from snn_gym.program.interpreter import chosen, rest_state
 from snn_gym.program.kernels import forward_kernel
-from snn_gym.program.network import Array, GatedLayer, NeuronLayer, Program
+from snn_gym.program.network import GATES, Array, GatedLayer, NeuronLayer, Program
 from snn_gym.program.neuron import Neuron, equations, is_monotone
 
 _LARGEST = 1e6
@@ -87,7 +87,8 @@ def _packed(program: Program) -> tuple[NDArray[np.int64], Array]:
             rows += [np.concatenate([[quiet], layer.constants]), *layer.rest]
             rows += [layer.biases, *layer.weights, *looped]
         elif isinstance(layer, GatedLayer):
-            plan += [GRU if layer.gates == "gru" else LSTM, len(layer.state), layer.size, 1]
+            plan += [GRU if layer.gates == "gru" else LSTM, len(layer.state), layer.size]
+            plan.append(GATES[layer.gates])
             rows += [layer.biases, *layer.weights, layer.recurrent_biases, *layer.recurrent]
         else:
             plan += [TANH if layer.activation == "tanh" else RELU, 0, layer.size, 0]

@@ -35,7 +35,7 @@ STEPS, INPUTS, HELD, OUTPUTS, CARRIED, DECODED = range(6)
 """Places in the plan: time steps T, values D of a time step, whether they are held (1) or spikes
 (0), outputs O, whether a state is carried (1), state variables S of the decoder; then of each layer
 ``PLACES`` numbers: the address of its neurons' kernel, their state variables, its size, whether it
-is recurrent (1); of a layer of an ANN its kind, state variables, size, whether it is gated (1)."""
+is recurrent (1); of a layer of an ANN its kind, state variables, size, gates G."""
 FIRST = 6
 """Place of the first layer in the plan."""
 SCALING = 3
@@ -493,7 +493,7 @@ def decide_ann(
         for k in range(FIRST, plan.size, PLACES):
             kind, size = plan[k], plan[k + 2]
             if plan[k + 3] > 0:
-                wide = size * (3 if kind == GRU else 4)
+                wide = size * plan[k + 3]
                 _dense(table, at, fan_in, wide, values, sums, 0)
                 at, fan_in = at + 1 + fan_in, size
                 for n in range(size):

@@ -95,12 +95,7 @@ class NeuronLayer:
         }
         if self.recurrent is not None:
             expected["recurrent weights"] = (self.recurrent, (size, size))
-        for label, (array, shape) in expected.items():
-            if array.shape != shape:
-                raise ValueError(
-                    f"{label} of {size} neurons {self.neuron.__name__!r} have the shape "
-                    f"{array.shape}, expected {shape}"
-                )
+        _check_shapes(f"{size} neurons {self.neuron.__name__!r}", expected)
 
     @property
     def size(self) -> int:
@@ -165,12 +160,12 @@ class GatedLayer:
         _check_name("gates", self.gates, Gates)
         _check_weights(self.weights, self.biases, self.operator)
         wide = GATES[self.gates] * self.size
-        for array in (self.recurrent, self.recurrent_biases):
-            if array.shape not in ((self.size, wide), (wide,)) or len(self.biases) != wide:
-                raise ValueError(
-                    f"{self.gates} has {len(self.biases)} biases and loops of shape {array.shape}; "
-                    f"expected {GATES[self.gates]} of each for every unit"
-                )
+        expected = {
+            "biases": (self.biases, (wide,)),
+            "recurrent weights": (self.recurrent, (self.size, wide)),
+            "recurrent biases": (self.recurrent_biases, (wide,)),
+        }
+        _check_shapes(f"{self.size} units {self.gates!r}", expected)
 
     @property
     def size(self) -> int:
@@ -180,11 +175,13 @@ class GatedLayer:
     @property
     def state(self) -> tuple[str, ...]:
         """Names of the state variables, the output first."""
-        return ("h",) if self.gates == "gru" else ("h", "c")
+        return GATED_STATES[self.gates]
 
 
 GATES: Mapping[Gates, int] = {"gru": 3, "lstm": 4}
 """Gates of each kind of units."""
+GATED_STATES: Mapping[Gates, tuple[str, ...]] = {"gru": ("h",), "lstm": ("h", "c")}
+"""State variables of each kind of units, the output first."""
 Layer = NeuronLayer | DenseLayer | GatedLayer
 """A hidden layer."""
 
@@ -398,6 +395,12 @@ def _check_weights(weights: Array, biases: Array, operator: Operator) -> None:
             f"a layer has weights of shape {weights.shape} and biases of {biases.shape}; expected "
             "(D, N) and (N,)"
         )
+
+
+def _check_shapes(owner: str, expected: Mapping[str, tuple[Array, tuple[int, ...]]]) -> None:
+    for label, (array, shape) in expected.items():
+        if array.shape != shape:
+            raise ValueError(f"{label} of {owner} have the shape {array.shape}, expected {shape}")
 
 
 def _check_ann_or_decoder(program: Program) -> None:

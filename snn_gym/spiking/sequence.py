@@ -28,7 +28,7 @@ NOTHING_SEEN = -1.0
 
 
 class NetworkRun(NamedTuple):
-    """What the layers of a network did in a pass: one decision, or a sequence of L."""
+    """A pass through the layers of a network: one decision, or a sequence of L."""
 
     signal: Tensor
     """(T, L * B, channels) or (1, L * B, channels), what the first layer got."""

@@ -10,6 +10,7 @@ from stable_baselines3.common.vec_env import VecEnv
 
 from snn_gym.policies.base import SpikingPolicy
 from snn_gym.policies.protocols import RecordedPolicy
+from snn_gym.policies.stock import StockPolicyMixin
 from snn_gym.spiking import Dynamics, Recording, SpikingNetwork, network_weights
 from snn_gym.training.dynamics_log import Observation, Probe, Row, read_rows, write_rows
 from snn_gym.training.played import PLAYED_TOGETHER, play_decisions
@@ -86,7 +87,7 @@ class DynamicsCallback(BaseCallback):
     def _check_policy(self) -> None:
         policy = self.model.policy
         name = type(policy).__name__
-        if not isinstance(policy, SpikingPolicy):
+        if not isinstance(policy, SpikingPolicy | StockPolicyMixin):
             raise ValueError(f"{name} can't be recorded; use a policy of snn_gym.policies")
         if acting_spiking_network(policy) is None:
             raise ValueError(

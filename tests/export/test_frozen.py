@@ -9,6 +9,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from stable_baselines3 import PPO
 from stable_baselines3.common.utils import ConstantSchedule
 
 from snn_gym.export import freeze
@@ -140,3 +141,8 @@ def test_wrong_calls_are_refused() -> None:
         frozen.predict(np.zeros((2, 4), np.float32))
     with pytest.raises(ValueError, match="pass deterministic=True"):
         frozen.predict(np.zeros(3, np.float32), deterministic=False)
+
+
+def test_a_policy_of_others_is_refused_in_one_line() -> None:
+    with pytest.raises(ValueError, match="only policies of snn_gym are exported, got ActorCritic"):
+        freeze(PPO("MlpPolicy", "CartPole-v1"))

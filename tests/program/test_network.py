@@ -333,8 +333,16 @@ def test_unknown_names_and_wrong_shapes_of_parts_are_named() -> None:
     unit = one_gated_unit("gru").gated[0]
     with pytest.raises(ValueError, match="gates 'mgu' is unknown; known: gru, lstm"):
         replace(unit, gates="mgu")  # type: ignore[arg-type]
-    with pytest.raises(ValueError, match=r"gru has 3 biases and loops of shape \(2, 3\)"):
+    with pytest.raises(
+        ValueError, match=r"recurrent weights of 1 units 'gru' .* \(2, 3\), expected \(1, 3\)"
+    ):
         replace(unit, recurrent=np.zeros((2, 3), np.float32))
+    with pytest.raises(ValueError, match=r"recurrent weights of .* \(3,\), expected \(1, 3\)"):
+        replace(unit, recurrent=np.zeros(3, np.float32))
+    with pytest.raises(ValueError, match=r"recurrent biases of .* \(1, 3\), expected \(3,\)"):
+        replace(unit, recurrent_biases=np.zeros((1, 3), np.float32))
+    with pytest.raises(ValueError, match=r"biases of 1 units 'gru' .* \(4,\), expected \(3,\)"):
+        replace(unit, weights=np.zeros((1, 4), np.float32), biases=np.zeros(4, np.float32))
     with pytest.raises(ValueError, match="gated units carry a state, and other ANNs carry none"):
         replace(one_gated_unit("gru"), stateful=False)
     with pytest.raises(ValueError, match="deviations and its clip must be above 0"):

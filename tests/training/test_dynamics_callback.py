@@ -15,7 +15,7 @@ from stable_baselines3.common.logger import KVWriter, Logger
 from snn_gym import evaluate, make_vec_env
 from snn_gym.content import checkout_root
 from snn_gym.learners import StatefulDQN, StatefulPPO
-from snn_gym.policies import SpikingActorCriticPolicy, SpikingDQNPolicy
+from snn_gym.policies import SpikingActorCriticPolicy, SpikingDQNPolicy, StockActorCriticPolicy
 from snn_gym.spiking import Dynamics, NetworkConfig
 from snn_gym.spiking.bookkeeping import full_state
 from snn_gym.storage import load_tensors
@@ -266,6 +266,8 @@ def test_a_policy_that_does_not_spike_is_refused(tmp_path):
     callback = DynamicsCallback(10, tmp_path / "log")
     with pytest.raises(ValueError, match=r"this SpikingActorCriticPolicy does not spike, .* leave"):
         ppo(spiking_actor=False).learn(64, callback=callback)
+    with pytest.raises(ValueError, match=r"this StockActorCriticPolicy does not spike, .* leave"):
+        PPO(StockActorCriticPolicy, "CartPole-v1").learn(64, callback=CallbackList([callback]))
     with pytest.raises(ValueError, match=r"can't be recorded; use a policy of snn_gym\.policies"):
         PPO("MlpPolicy", "CartPole-v1").learn(64, callback=CallbackList([callback]))
     assert not (tmp_path / "log").exists()
