@@ -88,7 +88,7 @@ def compiled_mlp(linears: list[nn.Linear]) -> FrozenPolicy:
     program = Program(
         inputs=inputs,
         encoder="constant",
-        normaliser=None,
+        normalisers=(),
         layers=tuple(DenseLayer("tanh", np.ascontiguousarray(w.T), b) for w, b in hidden),
         time_steps=1,
         decoder=None,

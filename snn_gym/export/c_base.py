@@ -117,9 +117,9 @@ class Source(ABC):
             yield _table(name, values)
 
     def _input_tables(self) -> Iterator[tuple[str, NDArray[Any]]]:
-        if self.program.normaliser is not None:
-            yield "means", self.program.normaliser.mean
-            yield "deviations", self.program.normaliser.std
+        for k, normaliser in enumerate(self.program.normalisers, start=1):
+            yield f"means_{k}", normaliser.mean
+            yield f"deviations_{k}", normaliser.std
 
     def _limit_tables(self) -> Iterator[tuple[str, NDArray[Any]]]:
         if not self.program.choice.discrete:
@@ -135,19 +135,11 @@ class Source(ABC):
         inputs = self.program.inputs
         yield f"    float values[{inputs}];"
         yield f"    for (int d = 0; d < {inputs}; d++) {{"
-        yield f"        values[d] = {self._standardised()};"
-        if self.program.normaliser is not None:
-            yield f"        values[d] = {self._clipped('values[d]')};"
+        yield "        values[d] = observation[d];"
+        for k, normaliser in enumerate(self.program.normalisers, start=1):
+            yield f"        values[d] = {standardised('values[d]', k)};"
+            yield f"        values[d] = {within('values[d]', normaliser.clip)};"
         yield "    }"
-
-    def _standardised(self) -> str:
-        plain = self.program.normaliser is None
-        return "observation[d]" if plain else "(observation[d] - means[d]) / deviations[d]"
-
-    def _clipped(self, value: str) -> str:
-        assert self.program.normaliser is not None  # as the caller has found
-        limit = number(self.program.normaliser.clip)
-        return f"{value} < -{limit} ? -{limit} : ({value} > {limit} ? {limit} : {value})"
 
     def _read(self, features: str, size: int) -> str:
         """Return the head's product with features."""
@@ -159,7 +151,10 @@ class Source(ABC):
             return
         yield f"    for (int o = 0; o < {self.program.outputs}; o++) {{"
         yield f"        const float x = {self._output()};"
-        yield c_text.SQUASH if self.program.choice.rule == "squash" else c_text.CLIP
+        limit = self.program.choice.limit
+        clipped = "x" if limit is None else within("x", limit)
+        squashed = self.program.choice.rule == "squash"
+        yield c_text.SQUASH.format(x=clipped) if squashed else c_text.CLIP
         yield "    }"
 
     def _output(self) -> str:
@@ -170,6 +165,17 @@ def number(value: float) -> str:
     """Return a float32 as C text that is read as the same number."""
     text = f"{value:.9g}"
     return f"{text}f" if set(text) & set(".e") else f"{text}.0f"
+
+
+def standardised(value: str, k: int) -> str:
+    """Return a C value of place ``d``, standardised by normaliser ``k``, counted from 1."""
+    return f"({value} - means_{k}[d]) / deviations_{k}[d]"
+
+
+def within(value: str, limit: float) -> str:
+    """Return a C value within [-limit, limit]."""
+    most = number(limit)
+    return f"{value} < -{most} ? -{most} : ({value} > {most} ? {most} : {value})"
 
 
 def _table(name: str, values: NDArray[Any]) -> str:

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from snn_gym.export import c_fixed_text, c_text
-from snn_gym.export.c_base import number
+from snn_gym.export.c_base import number, standardised, within
 from snn_gym.export.c_neuron import GAIN_BITS, fixed_neuron, units_of
 from snn_gym.export.c_source import SpikingSource
 from snn_gym.program.network import NeuronLayer, Program
@@ -56,7 +56,8 @@ class FixedSource(SpikingSource):
         peaks: Largest absolute potential of each layer in the states that the agent visits.
 
     Raises:
-        ValueError: The decoder carries a state.
+        ValueError: The decoder carries a state or takes a maximum, observations are encoded, or
+            neurons have constants of their own.
     """
 
     number, sum = "int16_t", "int32_t"
@@ -71,26 +72,38 @@ class FixedSource(SpikingSource):
                 "a decoder that carries a state is not written in fixed point; train with decoder "
                 "'mean_rate', or export in float"
             )
+        if program.coder is not None or program.readout.values > 1:
+            part = "decoder" if program.coder is None else "encoder"
+            raise ValueError(
+                f"this {part} is not written in fixed point; train with encoder 'constant' and "
+                "decoder 'mean_rate', or export in float"
+            )
         pairs = zip(program.neurons, peaks, strict=True)
         self._scales = [_scale(layer, peak) for layer, peak in pairs]
         self._head = _unit(program.head.weights)
         self._coefficient = _unit_of_coefficients(program.readout.coefficients[:1])
 
-    def _neuron_text(self, neuron: type[Neuron], name: str) -> str:
+    def _neuron_text(self, neuron: type[Neuron], name: str, each: bool) -> str:
+        assert not each  # as scales are of constants of a layer
         return fixed_neuron(neuron, name)
 
     @cached_property
     def _input_bits(self) -> int:
         """Fraction of standardised observations, in bits."""
-        normaliser, inputs = self.program.normaliser, self.program.inputs
-        if normaliser is None:
+        inputs = self.program.inputs
+        if len(self.program.normalisers) != 1:
             raise ValueError(
-                "observations that are not standardised have no scale in fixed point; train with "
-                "normalise_observations=True, or export in float"
+                "observations that are not standardised, once, have no scale in fixed point; train "
+                "with normalise_observations=True and without VecNormalize, or export in float"
             )
         # So that neither a value nor a sum over all of them overflows.
         most = min(_LIMIT, _SUM_LIMIT // (2 * _WEIGHT_LIMIT * inputs))
-        return max(self._scales[0].bits, math.floor(math.log2(most / normaliser.clip)))
+        return max(self._scales[0].bits, math.floor(math.log2(most / self._clip)))
+
+    @property
+    def _clip(self) -> float:
+        """Limit of standardised observations."""
+        return self.program.normalisers[0].clip
 
     def _tables(self) -> Iterator[tuple[str, NDArray[Any]]]:
         program = self.program
@@ -122,8 +135,8 @@ class FixedSource(SpikingSource):
         yield f"    int16_t values[{inputs}];"
         yield f"    int32_t held[{size}];"
         yield f"    for (int d = 0; d < {inputs}; d++) {{"
-        yield f"        const float x = {self._standardised()};"
-        yield f"        values[d] = (int16_t)lrintf({unit} * ({self._clipped('x')}));"
+        yield f"        const float x = {standardised('observation[d]', 1)};"
+        yield f"        values[d] = (int16_t)lrintf({unit} * ({within('x', self._clip)}));"
         yield "    }"
         yield "    memset(held, 0, sizeof held);"
         yield f"    add_products(&weights_1[0][0], {inputs}, {size}, values, held);"
@@ -132,7 +145,7 @@ class FixedSource(SpikingSource):
         yield "    }"
 
     def _layer(self, k: int, layer: NeuronLayer) -> Iterator[str]:
-        held = k == 1 and not self.program.spike_input
+        held = k == 1 and self.program.held
         if held and layer.recurrent is None:
             yield self._updated(k, layer, "held")
             return

@@ -50,14 +50,16 @@ _SAME = {"+", "-", "-x", "maximum", "minimum", ">", ">=", "where"}
 """Operators whose inputs have one unit; so has what they give, but for comparisons."""
 
 
-def float_neuron(neuron: type[Neuron], name: str) -> str:
+def float_neuron(neuron: type[Neuron], name: str, *, each: bool = False) -> str:
     """Return the C function that advances a layer by a time step, in float.
 
     Args:
         neuron: The neuron.
         name: Name of the function.
+        each: Whether each neuron has constants of its own.
     """
-    return _function(name, equations(neuron), _FLOAT, ("float", "float", "float"), "currents[n]")
+    kinds = ("float", "float", "float")
+    return _function(name, equations(neuron), _FLOAT, kinds, "currents[n]", each=each)
 
 
 def fixed_neuron(neuron: type[Neuron], name: str) -> str:
@@ -84,6 +86,8 @@ def _function(
     kinds: tuple[str, str, str],
     current: str,
     units: Mapping[str, Unit] | None = None,
+    *,
+    each: bool = False,
 ) -> str:
     """Return the function; ``kinds`` are the types of state, of currents, and within."""
     stored, given, inner = kinds
@@ -108,8 +112,13 @@ def _function(
             value = f"fired ? {own(SPIKED + x)} : {value}"
         body.append(f"{_place(s)} = ({stored})({value});")
     body.append("spikes[n] = (unsigned char)fired;")
-    constants = [f"const {inner} {own(x)} = constants[{k}];" for k, x in enumerate(text.constants)]
-    lines = [*constants, "for (int n = 0; n < size; n++) {", *(f"    {x}" for x in body), "}"]
+    place = "{0} * size + n" if each else "{0}"
+    constants = [
+        f"const {inner} {own(x)} = constants[{place.format(k)}];"
+        for k, x in enumerate(text.constants)
+    ]
+    first, body = ([], constants + body) if each else (constants, body)
+    lines = [*first, "for (int n = 0; n < size; n++) {", *(f"    {x}" for x in body), "}"]
     indent = " " * (len("static inline void ") + len(name) + 1)
     return (
         f"static inline void {name}(const {stored} *constants, const {given} *currents,\n"

@@ -9,7 +9,9 @@ from numpy.typing import NDArray
 
 from snn_gym.export import c_text
 from snn_gym.export.c_base import Source
+from snn_gym.export.c_encoder import check_encoder, encoded, encoder_tables, seen_at
 from snn_gym.export.c_neuron import float_neuron
+from snn_gym.program.encoders import SpikeEncoder
 from snn_gym.program.network import NeuronLayer, Program
 from snn_gym.program.neuron import Neuron
 from snn_gym.program.neurons import name_of
@@ -30,6 +32,8 @@ class SpikingSource(Source):
 
     def __init__(self, program: Program, name: str, title: str) -> None:
         super().__init__(program, name, title)
+        if program.coder is not None:
+            check_encoder(program.coder)
         self.keeps_readout = program.stateful and program.readout.variables > 0
 
     @property
@@ -42,23 +46,25 @@ class SpikingSource(Source):
 
     def _helpers(self) -> Iterator[str]:
         yield self.places
-        if self.program.spike_input or self._adds_rows():
+        if not self.program.held or self._adds_rows():
             yield self.helpers
-        if not self.program.spike_input:
+        if self.program.held:
             yield self.products
         yield from self._neuron_texts()
 
     def _neuron_texts(self) -> Iterator[str]:
         """Give the functions of the layers' neurons, each once."""
-        for neuron in dict.fromkeys(layer.neuron for layer in self.program.neurons):
-            yield self._neuron_text(neuron, _function_name(neuron))
+        kinds = ((layer.neuron, layer.each) for layer in self.program.neurons)
+        for neuron, each in dict.fromkeys(kinds):
+            yield self._neuron_text(neuron, _function_name(neuron, each), each)
 
-    def _neuron_text(self, neuron: type[Neuron], name: str) -> str:
-        return float_neuron(neuron, name)
+    def _neuron_text(self, neuron: type[Neuron], name: str, each: bool) -> str:
+        return float_neuron(neuron, name, each=each)
 
     def _header(self) -> Mapping[str, str]:
-        program, widest = self.program, max(self.program.inputs, *self.sizes)
+        program, widest = self.program, max(self.program.channels, *self.sizes)
         rows = 4 + 2 * len(self.sizes) + len(program.readout.coefficients)
+        rows += 3 * (program.coder is not None)
         spikes = f"{program.time_steps} time steps of {program.inputs} values, 0 or 1"
         values = f"{program.inputs} values in the environment's units"
         return {
@@ -77,8 +83,10 @@ class SpikingSource(Source):
     def _tables(self) -> Iterator[tuple[str, NDArray[Any]]]:
         program = self.program
         yield from self._input_tables()
+        if program.coder is not None:
+            yield from encoder_tables(program.coder)
         for k, layer in enumerate(program.neurons, start=1):
-            yield f"constants_{k}", layer.constants
+            yield f"constants_{k}", layer.constants.reshape(-1)
             yield f"rest_{k}", layer.rest.reshape(-1)
             yield f"weights_{k}", layer.weights
             yield f"biases_{k}", layer.biases
@@ -119,12 +127,16 @@ class SpikingSource(Source):
         yield from self._signature()
         yield f"    {self.sum} decoded[{self._readout_rows()}][{last}];"
         yield f"    {self.sum} outputs[{program.outputs}];"
-        yield f"    int places[{max(program.inputs, *self.sizes)}];"
+        yield f"    int places[{max(program.channels, *self.sizes)}];"
         yield "    memset(decoded, 0, sizeof decoded);"
         if not program.stateful:
             yield f"    {self.name}_reset(state);"
-        if not program.spike_input:
+        if program.held:
             yield from self._held(self.sizes[0])
+        if program.coder is not None:
+            yield from self._standardise()
+            coded = program.inputs, program.channels, program.time_steps
+            yield from encoded(program.coder, *coded)
         yield f"    for (int t = 0; t < {program.time_steps}; t++) {{"
         for k, layer in enumerate(program.neurons, start=1):
             yield "        {"
@@ -137,13 +149,26 @@ class SpikingSource(Source):
         yield "        }"
         yield "    }"
         if self.keeps_readout:
-            yield c_text.CARRY.format(rows=program.readout.variables, size=last)
-        yield self._read("decoded[0]", last)
+            yield c_text.CARRY.format(
+                rows=program.readout.variables, values=program.readout.values, size=last
+            )
+        yield from self._read_decoded(last)
         yield from self._choose()
         yield "}"
 
     def _readout_rows(self) -> int:
-        return len(self.program.readout.coefficients) if self.keeps_readout else 1
+        decoder = self.program.readout
+        return len(decoder.coefficients) if self.keeps_readout else decoder.values
+
+    def _read_decoded(self, size: int) -> Iterator[str]:
+        """Give the outputs of the values that were decoded, or of their maximum."""
+        decoder, outputs = self.program.readout, self.program.outputs
+        if decoder.values > 1 and decoder.maximum == "outputs":
+            yield c_text.READ_MAXIMA.format(outputs=outputs, size=size, values=decoder.values)
+            return
+        if decoder.values > 1:
+            yield c_text.MAXIMA.format(size=size, values=decoder.values)
+        yield self._read("decoded[0]", size)
 
     def _held(self, size: int) -> Iterator[str]:
         """Give the currents of a held observation, which are the same at all time steps."""
@@ -154,7 +179,7 @@ class SpikingSource(Source):
 
     def _layer(self, k: int, layer: NeuronLayer) -> Iterator[str]:
         """Give what a layer does at a time step."""
-        held = k == 1 and not self.program.spike_input
+        held = k == 1 and self.program.held
         if held and layer.recurrent is None:
             currents = "held"
         else:
@@ -172,36 +197,47 @@ class SpikingSource(Source):
             if k == 1:
                 source = "seen"
                 yield f"unsigned char seen[{inputs}];"
-                yield f"for (int d = 0; d < {inputs}; d++) {{"
-                yield f"    seen[d] = observation[t * {inputs} + d] != 0.0f;"
-                yield "}"
+                yield from self._seen(inputs)
             yield f"const int count = places_of({source}, {inputs}, places);"
             yield f"add_rows(&weights_{k}[0][0], {size}, places, count, currents);"
         if layer.recurrent is not None:
             yield f"const int looped = places_of(state->spikes_{k}, {size}, places);"
             yield f"add_rows(&recurrent_{k}[0][0], {size}, places, looped, currents);"
 
+    def _seen(self, channels: int) -> Iterator[str]:
+        """Give the spikes that enter at a time step."""
+        if self.program.coder is not None:
+            yield from seen_at(self.program.coder, channels)
+            return
+        yield f"for (int d = 0; d < {channels}; d++) {{"
+        yield f"    seen[d] = observation[t * {channels} + d] != 0.0f;"
+        yield "}"
+
     def _updated(self, k: int, layer: NeuronLayer, currents: str) -> str:
-        name = _function_name(layer.neuron)
+        name = _function_name(layer.neuron, layer.each)
         return (
             f"{name}(constants_{k}, {currents}, state->neurons_{k}, {layer.size}, "
             f"state->spikes_{k});"
         )
 
 
-def _function_name(neuron: type[Neuron]) -> str:
-    return f"advance_{name_of(neuron)}"
+def _function_name(neuron: type[Neuron], each: bool) -> str:
+    return f"advance_{name_of(neuron)}{'_each' if each else ''}"
 
 
 def _macs(program: Program) -> int:
-    """Return the multiply-accumulates of a decision: the held input's and the readout's."""
-    held = 0 if program.spike_input else program.neurons[0].weights.size
-    return held + program.head.weights.size
+    """Return the multiply-accumulates of a decision: of input or encoder, and of the readout."""
+    coder = program.coder
+    entering = program.neurons[0].weights.size if program.held else 0
+    if coder is not None:
+        entering = coder.macs(program.inputs, program.time_steps)
+        entering += program.inputs * isinstance(coder, SpikeEncoder)  # to an intensity
+    return entering + program.head.weights.size
 
 
 def _additions(program: Program) -> int:
     """Return the additions of weights of a decision in which all neurons fire."""
-    fed = program.neurons if program.spike_input else program.neurons[1:]
+    fed = program.neurons[1:] if program.held else program.neurons
     synapses = sum(x.weights.size for x in fed)
     synapses += sum(x.recurrent.size for x in program.neurons if x.recurrent is not None)
     return program.time_steps * synapses

@@ -113,13 +113,13 @@ CARRY = """\
         for (int s = 0; s < {rows}; s++) {{
             before[s] = state->readout[s][n];
         }}
-        for (int r = 0; r < {rows} + 1; r++) {{
+        for (int r = 0; r < {rows} + {values}; r++) {{
             for (int s = 0; s < {rows}; s++) {{
                 decoded[r][n] += transition[r][s] * before[s];
             }}
         }}
         for (int s = 0; s < {rows}; s++) {{
-            state->readout[s][n] = decoded[s + 1][n];
+            state->readout[s][n] = decoded[s + {values}][n];
         }}
     }}"""
 
@@ -131,6 +131,24 @@ READ = """\
         }}
     }}"""
 
+MAXIMA = """\
+    for (int r = 1; r < {values}; r++) {{
+        for (int n = 0; n < {size}; n++) {{
+            decoded[0][n] = fmaxf(decoded[0][n], decoded[r][n]);
+        }}
+    }}"""
+
+READ_MAXIMA = """\
+    for (int o = 0; o < {outputs}; o++) {{
+        for (int r = 0; r < {values}; r++) {{
+            float output = head_biases[o];
+            for (int n = 0; n < {size}; n++) {{
+                output += head_weights[o][n] * decoded[r][n];
+            }}
+            outputs[o] = r > 0 ? fmaxf(outputs[o], output) : output;
+        }}
+    }}"""
+
 ARGMAX = """\
     int best = 0;
     for (int o = 1; o < {outputs}; o++) {{
@@ -139,7 +157,7 @@ ARGMAX = """\
     *action = best;"""
 
 SQUASH = """\
-        const float part = 0.5f * (tanhf(x) + 1.0f);
+        const float part = 0.5f * (tanhf({x}) + 1.0f);
         action->values[o] = lows[o] + part * (highs[o] - lows[o]);"""
 
 CLIP = """\

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import torch
 from gymnasium import spaces
 from numpy.typing import NDArray
 from stable_baselines3.common.base_class import BaseAlgorithm
@@ -13,10 +14,14 @@ from stable_baselines3.common.policies import BasePolicy
 from snn_gym.export.programs import program_of
 from snn_gym.policies.acting import as_taken, rows_of
 from snn_gym.policies.protocols import ActingPolicy
-from snn_gym.policies.raw_observations import bare_policy
+from snn_gym.policies.raw_observations import raw_policy
 from snn_gym.program.compiled import CompiledProgram
 from snn_gym.program.interpreter import rest_state
 from snn_gym.program.network import Array, Program
+from snn_gym.spiking.sequence import next_noise
+
+_SEED = 0
+"""Seed of the noise of an encoder until ``reseed_noise``."""
 
 
 class FrozenPolicy:
@@ -36,6 +41,15 @@ class FrozenPolicy:
     ) -> None:
         self.observation_space, self.action_space = observation_space, action_space
         self._compiled = CompiledProgram(program)
+        self._noise_state = torch.tensor([_SEED, 0])
+
+    def reseed_noise(self, seed: int) -> None:
+        """Restart the noise stream of a noisy encoder; without one nothing happens.
+
+        Args:
+            seed: Seed of the stream, as in ``reseed_noise`` of a policy.
+        """
+        self._noise_state = torch.tensor([seed, 0])
 
     def predict(
         self,
@@ -68,7 +82,7 @@ class FrozenPolicy:
                 f"{self.observation_space.shape} or a batch of these"
             )
         states = self._states(state, episode_start, len(rows))
-        actions = self._compiled.actions(rows, states)
+        actions = self._compiled.actions(rows, states, self._noise(len(rows)))
         taken = as_taken(actions, given, self.observation_space, self.action_space)
         return taken, None if states is None else (states,)
 
@@ -90,20 +104,30 @@ class FrozenPolicy:
         again = np.zeros(batch, np.bool_) if starts is None else np.asarray(starts, np.bool_)
         return np.where(again[:, np.newaxis], rest, state[0]).astype(np.float32)
 
+    def _noise(self, batch: int) -> Array | None:
+        """Return the noise (T, B, channels) of a decision, None where none is needed."""
+        program = self._compiled.program
+        if not program.needs_noise:
+            return None
+        shape = (program.time_steps, batch, program.channels)
+        noise: Array = next_noise(self._noise_state, shape, 1).numpy()
+        return noise
+
     def outputs(self, observations: Array) -> Array:
         """Return what the head gives, of which the action is chosen.
 
         Args:
             observations: (B, values) float32, in order.
         """
-        return self._compiled.outputs(observations)
+        return self._compiled.outputs(observations, noise=self._noise(len(observations)))
 
 
 def freeze(model: BaseAlgorithm | BasePolicy) -> FrozenPolicy:
     """Return an agent that only acts, by one compiled call for a decision.
 
     It has copies of the weights, so that it does not follow a model that goes on learning.
-    Spikes are those of the model, bit for bit; outputs are within rounding of its own.
+    Spikes are those of the model, bit for bit; outputs are within rounding of its own. What a
+    VecNormalize standardises, in 64-bit floats, is within rounding, too.
 
     Args:
         model: Algorithm with a policy of snn_gym, or the policy.
@@ -111,5 +135,5 @@ def freeze(model: BaseAlgorithm | BasePolicy) -> FrozenPolicy:
     Raises:
         ValueError: A part has no compiled form; the message names the nearest one.
     """
-    policy: ActingPolicy = bare_policy(model, "exported")
+    policy: ActingPolicy = raw_policy(model)
     return FrozenPolicy(program_of(policy), policy.observation_space, policy.action_space)

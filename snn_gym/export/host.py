@@ -95,10 +95,17 @@ def host_of(program: Program) -> Host:
 
     Args:
         program: The agent as one value.
+
+    Raises:
+        ValueError: Observations are standardised twice.
     """
-    normaliser = program.normaliser
     standardised = None
-    if normaliser is not None:
+    for normaliser in program.normalisers:
+        if standardised is not None:
+            raise ValueError(
+                "observations that are standardised twice, as by VecNormalize and by the policy, "
+                "are not exported to NIR; train with normalise_observations=False, or export as C"
+            )
         standardised = Standardised(
             mean=tuple(normaliser.mean.tolist()),
             std=tuple(normaliser.std.tolist()),

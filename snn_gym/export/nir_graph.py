@@ -28,6 +28,7 @@ from stable_baselines3.common.policies import BasePolicy
 from snn_gym.config import to_mapping
 from snn_gym.export.host import DT_S, host_of
 from snn_gym.export.programs import program_of
+from snn_gym.program.encoders import encoder_name
 from snn_gym.program.network import NeuronLayer, Program
 from snn_gym.program.neuron import Neuron, equations, matched
 from snn_gym.program.neurons import IAF, LIF, LIFBox, name_of
@@ -104,6 +105,21 @@ def nir_graph(program: Program) -> nir.NIRGraph:
 
 
 def _check(program: Program) -> None:
+    if program.coder is not None:
+        raise ValueError(
+            f"encoder {encoder_name(program.coder)!r} is not exported to NIR, whose hosts hold "
+            "values or pass spikes on; train with encoder 'constant', or export as C"
+        )
+    if program.choice.limit is not None:
+        raise ValueError(
+            "actions whose mean is clipped before it is squashed, as use_sde has it, are not "
+            "exported to NIR; train without use_sde, or export as C"
+        )
+    if program.readout.values > 1:
+        raise ValueError(
+            "decoder 'max_voltage' is not exported to NIR, whose hosts take means; train with "
+            "'mean_rate', or export as C"
+        )
     for layer in program.neurons:
         _, numbers = node_of(layer.neuron, layer.numbers)
         leak, reset = numbers["v_leak"], numbers["v_reset"]

@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from importlib.util import find_spec
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,16 @@ from numpy.typing import NDArray
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.policies import BasePolicy
 
+from snn_gym.export.c_encoder import check_encoder
 from snn_gym.export.programs import program_of
+from snn_gym.program.encoders import (
+    INTEGRATED,
+    INTENSITY_RANGE,
+    LatencyEncoder,
+    PopulationEncoder,
+    ReceptiveFields,
+    SpikeEncoder,
+)
 from snn_gym.program.expressions import Expression, walk
 from snn_gym.program.network import DenseLayer, NeuronLayer, Program
 from snn_gym.program.neuron import INPUT, equations
@@ -98,10 +108,10 @@ class _Builder:
 
         seen, kept = self._standardised(program), 0
         if program.spiking:
-            last, kept = self._spiking(program, seen)
+            decoded, kept = self._spiking(program, seen)
+            values = self._read(program, decoded)
         else:
-            last = self._ann(program.dense, seen)
-        values = self._affine(last, program.head.weights.T, program.head.biases)
+            values = self._read(program, [self._ann(program.dense, seen)])
         self._named("Identity", "values", values)
         self._named(*self._action(program, values))
 
@@ -125,13 +135,21 @@ class _Builder:
         checker.check_model(made)
         return made
 
+    def _read(self, program: Program, decoded: list[Any]) -> str:
+        """Return the outputs (B, O) of the values that were decoded, or of their maximum."""
+        weights, biases = program.head.weights.T, program.head.biases
+        if len(decoded) == 1:
+            return self._affine(decoded[0], weights, biases)
+        if program.readout.maximum == "neurons":
+            return self._affine(self._op("Max", *decoded), weights, biases)
+        return self._op("Max", *(self._affine(x, weights, biases) for x in decoded))
+
     def _standardised(self, program: Program) -> str:
-        scale = program.normaliser
-        if scale is None:
-            return "observation"
-        seen = self._op("Div", self._op("Sub", "observation", scale.mean), scale.std)
-        limit = np.float32(scale.clip)
-        return self._op("Clip", seen, -limit, limit)
+        seen = "observation"
+        for scale in program.normalisers:
+            seen = self._op("Div", self._op("Sub", seen, scale.mean), scale.std)
+            seen = self._op("Clip", seen, _f(-scale.clip), _f(scale.clip))
+        return seen
 
     def _action(self, program: Program, values: str) -> tuple[Any, ...]:
         """Return operator, name and inputs of the last node."""
@@ -140,6 +158,9 @@ class _Builder:
             return "ArgMax", "action", values
         if program.choice.rule == "clip":
             return "Min", "action", self._op("Max", values, low), high
+        if program.choice.limit is not None:
+            limit = _f(program.choice.limit)
+            values = self._op("Clip", values, -limit, limit)
         share = self._op("Mul", self._op("Add", self._op("Tanh", values), _f(1)), _f(0.5))
         return (
             "Add",
@@ -154,34 +175,86 @@ class _Builder:
             seen = self._op(unit, self._affine(seen, layer.weights, layer.biases))
         return seen
 
-    def _spiking(self, program: Program, seen: str) -> tuple[str, int]:
-        """Return the decoded spikes (B, N) of the last layer, and how many numbers are kept."""
-        states, layers, held = _at_rest(program), program.neurons, None
+    def _spiking(self, program: Program, seen: str) -> tuple[list[Any], int]:
+        """Return the decoder's values, each (B, N), and how many numbers are kept."""
+        states, layers = _at_rest(program), program.neurons
         kept = sum(x.size for state in states for x in state.values()) if program.stateful else 0
         if kept:
             self._take_up(states)
-        if not program.spike_input:
-            held = self._affine(seen, layers[0].weights, layers[0].biases)
-        decoded: list[Any] = [_f(0)] * (1 + len(states[-1]))
-        for t in range(program.time_steps):
-            signal = None if held is not None else self._step_of(seen, t, program.inputs)
+        decoded: list[Any] = [_f(0)] * (program.readout.values + len(states[-1]))
+        for t, entering in enumerate(self._entering(program, seen)):
+            signal = entering
             for k, (layer, state) in enumerate(zip(layers, states, strict=False)):
-                current = held if k == 0 and held is not None else None
-                if current is None:
-                    current = self._affine(signal, layer.weights, layer.biases)
-                if layer.recurrent is not None:
-                    looped = self._op("MatMul", state["z"], layer.recurrent)
-                    current = self._op("Add", current, looped)
-                signal = self._neurons(layer, state, current)
-                if layer.recurrent is not None:
-                    state["z"] = signal
+                signal = self._layer(layer, state, signal, driven=k == 0 and program.held)
             for r, total in enumerate(decoded):
                 weighed = self._op("Mul", signal, program.readout.coefficients[r, t])
                 decoded[r] = self._op("Add", total, weighed)
         decoded = self._carried(program, decoded, states[-1])
         if kept:
             self._named("Concat", "next_state", *(x for state in states for x in state.values()))
-        return str(decoded[0]), kept
+        return decoded[: program.readout.values], kept
+
+    def _layer(self, layer: NeuronLayer, state: dict[str, Any], signal: str, driven: bool) -> str:
+        """Advance a layer by a time step; return its spikes (B, N).
+
+        ``signal`` are spikes (B, D), or currents (B, N) if the layer is ``driven`` by these.
+        """
+        current = signal if driven else self._affine(signal, layer.weights, layer.biases)
+        if layer.recurrent is not None:
+            looped = self._op("MatMul", state["z"], layer.recurrent)
+            current = self._op("Add", current, looped)
+        spikes = self._neurons(layer, state, current)
+        if layer.recurrent is not None:
+            state["z"] = spikes
+        return spikes
+
+    def _entering(self, program: Program, seen: str) -> Sequence[str]:
+        """Return what the first layer gets at each time step: spikes, or held currents."""
+        first, steps, coder = program.neurons[0], program.time_steps, program.coder
+        if program.held:
+            return [self._affine(seen, first.weights, first.biases)] * steps
+        if coder is not None:
+            return self._encoded(program, coder, seen)
+        return [self._step_of(seen, t, program.inputs) for t in range(steps)]
+
+    def _encoded(
+        self, program: Program, encoder: SpikeEncoder | ReceptiveFields, seen: str
+    ) -> list[str]:
+        """Return the spikes (B, channels) of each time step."""
+        check_encoder(encoder)
+        steps = range(program.time_steps)
+        if isinstance(encoder, ReceptiveFields):
+            activity = self._fields(program, seen, encoder.centres, "Div", encoder.widths)
+            summed, spikes = self._op("Mul", activity, _f(0)), []
+            for _ in steps:
+                summed = self._op("Add", summed, activity)
+                spikes.append(self._spikes("Greater", summed, _f(INTEGRATED)))
+                summed = self._op("Sub", summed, self._op("Mul", spikes[-1], _f(INTEGRATED)))
+            return spikes
+        scaled = self._op("Div", seen, _f(2.0 * INTENSITY_RANGE))
+        values = self._op("Clip", self._op("Add", scaled, _f(0.5)), _f(0), _f(1))
+        if isinstance(encoder, LatencyEncoder):
+            late = self._op("Mul", self._op("Sub", _f(1), values), _f(program.time_steps - 1))
+            time = self._op("Floor", self._op("Add", late, _f(0.5)))
+            return [self._spikes("Equal", time, _f(t)) for t in steps]
+        if isinstance(encoder, PopulationEncoder):
+            centres = np.tile(encoder.centres, (program.inputs, 1))
+            values = self._fields(program, values, centres, "Mul", _f(encoder.steepness))
+        until = [self._op("Floor", self._op("Mul", _f(t), values)) for t in range(len(steps) + 1)]
+        return [self._spikes("Greater", after, before) for before, after in pairwise(until)]
+
+    def _fields(
+        self, program: Program, seen: str, centres: NDArray[Any], scale: str, by: Any
+    ) -> str:
+        """Return the activity (B, D * n) of receptive fields with centres (D, n)."""
+        column = self._op("Unsqueeze", seen, np.array([2], np.int64))
+        away = self._op(scale, self._op("Sub", column, centres), by)
+        square = self._op("Mul", self._op("Mul", _f(-0.5), away), away)
+        shape = np.array([-1, program.channels], np.int64)
+        return self._op("Reshape", self._op("Exp", square), shape)
+
+    def _spikes(self, comparison: str, one: Any, other: Any) -> str:
+        return self._op("Where", self._op(comparison, one, other), _f(1), _f(0))
 
     def _take_up(self, states: list[dict[str, Any]]) -> None:
         """Put the parts of the input ``state`` in place of those at rest."""
@@ -199,7 +272,7 @@ class _Builder:
         for s, value in enumerate(before.values()):
             for r, share in enumerate(program.readout.transition[: len(found), s]):
                 found[r] = self._op("Add", found[r], self._op("Mul", share, value))
-        before.update(zip(list(before), found[1:], strict=True))
+        before.update(zip(list(before), found[program.readout.values :], strict=True))
         return found
 
     def _step_of(self, seen: str, t: int, channels: int) -> str:
@@ -212,7 +285,7 @@ class _Builder:
     def _neurons(self, layer: NeuronLayer, state: dict[str, Any], current: str) -> str:
         """Advance a layer's neurons by a time step; return their spikes (B, N)."""
         text = equations(layer.neuron)
-        values = {**{x: _f(y) for x, y in layer.numbers.items()}, INPUT: current}
+        values = {**dict(zip(text.constants, layer.constants, strict=True)), INPUT: current}
         values |= {x: state[x] for x in text.state}
         made: dict[int, Any] = {}
         for label, moved in zip(text.moved_names, text.moved, strict=True):

@@ -12,7 +12,7 @@ from stable_baselines3.common.policies import BasePolicy
 
 from snn_gym.policies.base import SpikingPolicy
 from snn_gym.policies.protocols import Acting
-from snn_gym.policies.raw_observations import RawPolicy, bare_policy
+from snn_gym.policies.raw_observations import RawPolicy, raw_policy
 from snn_gym.policies.stock import StockPolicyMixin
 from snn_gym.program.compaction import compact
 from snn_gym.program.network import Program
@@ -27,10 +27,12 @@ def program_of(model: BaseAlgorithm | Acting) -> Program:
     Raises:
         ValueError: A part has no form outside of PyTorch; the message names the nearest one.
     """
-    policy = bare_policy(model, "exported")
-    if not isinstance(policy, SpikingPolicy | StockPolicyMixin):
-        raise ValueError(f"only policies of snn_gym are exported, got {type(policy).__name__}")
-    return policy.program()
+    policy = raw_policy(model)
+    bare = policy.inner if isinstance(policy, RawPolicy) else policy
+    if not isinstance(bare, SpikingPolicy | StockPolicyMixin):
+        raise ValueError(f"only policies of snn_gym are exported, got {type(bare).__name__}")
+    made: Program = policy.program()
+    return made
 
 
 def portable(model: BaseAlgorithm | BasePolicy | RawPolicy) -> Program:

@@ -25,6 +25,7 @@ from torch import Tensor, nn
 
 from snn_gym.program.compiled import CompiledProgram
 from snn_gym.program.decision_kernels import choose, equal_at
+from snn_gym.program.encoders import ReceptiveFields
 from snn_gym.program.interpreter import chosen
 from snn_gym.program.network import Array, Choice, Head, Program
 
@@ -149,7 +150,7 @@ class CompiledActing:
         except ValueError:  # a part has no form outside of PyTorch
             return
         by_numpy = _is_read_by_numpy(policy, program)
-        if not (by_numpy or program.choice.discrete):
+        if not ((by_numpy or program.choice.discrete) and _has_equal_spikes(program)):
             return
         self._decider = Decider(program, by_numpy=by_numpy)
         flat = [x.detach().numpy().reshape(-1) for x in tensors]
@@ -183,7 +184,16 @@ def _places(modules: list[nn.Module]) -> Iterator[tuple[Tensors, str]]:
 def _is_read_by_numpy(policy: SpikingPolicy, program: Program) -> bool:
     """Tell whether evaluator 5 reads a policy's last layer by numpy."""
     plain = program.spiking and program.choice.rule != "squash" and not program.stateful
-    return plain and type(policy.acting_head()) is nn.Linear
+    alike = program.coder is None and not any(x.each for x in program.neurons)
+    return (
+        plain and alike and program.readout.values == 1
+        and type(policy.acting_head()) is nn.Linear
+    )  # fmt: skip
+
+
+def _has_equal_spikes(program: Program) -> bool:
+    """Tell whether spikes are PyTorch's: noise is drawn by its stream, and exp is rounded apart."""
+    return not (program.needs_noise or isinstance(program.encoder, ReceptiveFields))
 
 
 def _is_readable(tensor: Tensor) -> bool:

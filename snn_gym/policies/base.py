@@ -38,11 +38,11 @@ from snn_gym.policies.networks import (
     read_net_arch,
 )
 from snn_gym.policies.reading import read_program
+from snn_gym.program.encoders import SpikeEncoder
 from snn_gym.program.network import Gates, Program
 from snn_gym.spiking.assembly import todays_names
 from snn_gym.spiking.bookkeeping import full_state
 from snn_gym.spiking.coding.decoders import PopulationHead
-from snn_gym.spiking.coding.encoders import SpikeEncoder
 from snn_gym.spiking.config import NetworkConfig
 from snn_gym.spiking.layers import SynapticLinear
 from snn_gym.spiking.network import SpikingNetwork

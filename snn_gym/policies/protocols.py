@@ -73,6 +73,10 @@ class RecordedPolicy(ActingPolicy, Protocol):
         """Restart the noise stream of a noisy encoder."""
         ...
 
+    def program(self) -> Program:
+        """Return what the policy acts by as one value."""
+        ...
+
 
 class ProgramPolicy(RecordedPolicy, Protocol):
     """A policy of a network that can be written down as one value."""
@@ -90,8 +94,4 @@ class ProgramPolicy(RecordedPolicy, Protocol):
     @property
     def features_extractor_class(self) -> type[nn.Module]:
         """What stands between observations and network."""
-        ...
-
-    def program(self) -> Program:
-        """Return what the policy acts by as one value."""
         ...

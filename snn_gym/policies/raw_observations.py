@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple, Protocol
 
 import gymnasium as gym
@@ -43,6 +43,7 @@ from torch import Tensor
 
 from snn_gym.arrays import prefixed, with_prefix
 from snn_gym.policies.protocols import Acting, ActingPolicy
+from snn_gym.program.network import Normaliser, Program
 
 VEC_NORMALIZE = "vec_normalize"
 """Prefix of the names of VecNormalize's statistics among tensors."""
@@ -135,6 +136,17 @@ class RawPolicy:
         for step in self.steps:
             step.load(own)
 
+    def program(self) -> Program:
+        """Return what acts on raw observations as one value, with copies of its numbers.
+
+        Raises:
+            ValueError: A part has no form outside of PyTorch; the message names the nearest one.
+        """
+        made: Program = self.inner.program()
+        for step in reversed(self.steps):
+            made = step.before(made)
+        return made
+
     def named_parameters(self) -> Iterator[tuple[str, Tensor]]:
         """Yield names and values of what the inner policy has learned."""
         yield from self.inner.named_parameters()
@@ -170,6 +182,8 @@ class _Step(Protocol):
 
     def load(self, tensors: Mapping[str, Tensor]) -> None: ...
 
+    def before(self, program: Program) -> Program: ...
+
 
 @dataclass(frozen=True)
 class _Transposition:
@@ -185,6 +199,10 @@ class _Transposition:
 
     def load(self, tensors: Mapping[str, Tensor]) -> None:
         del tensors
+
+    def before(self, program: Program) -> Program:
+        del program
+        raise ValueError("images are not exported; train on a Box whose values are flattened")
 
 
 @dataclass(frozen=True)
@@ -218,6 +236,13 @@ class _Normalisation:
         checked_statistics(tensors, expected)
         for name, key, what in self._names():
             setattr(self.statistics[key], what, tensors[name].numpy().copy())
+
+    def before(self, program: Program) -> Program:
+        """Return a program that standardises before another one; of a Dict there is none."""
+        found = self.statistics[""]
+        std = np.sqrt(found.var + self.epsilon).astype(np.float32).reshape(-1)
+        own = Normaliser(found.mean.astype(np.float32).reshape(-1), std, self.clip)
+        return replace(program, normalisers=(own, *program.normalisers))
 
     def _names(self) -> Iterator[tuple[str, str, str]]:
         for key in self.statistics:

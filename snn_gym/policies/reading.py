@@ -17,20 +17,22 @@ from torch import Tensor, nn
 from snn_gym.policies._gated import GatedNetwork
 from snn_gym.policies.networks import ACTIVATIONS, DenseNetwork
 from snn_gym.policies.protocols import ProgramPolicy
+from snn_gym.program.encoders import ReceptiveFields, SpikeEncoder
 from snn_gym.program.network import (
     Activation,
     Array,
     Choice,
     Decoder,
     DenseLayer,
+    Encoder,
     GatedLayer,
     Head,
+    Maximum,
     NeuronLayer,
     Normaliser,
     Program,
 )
 from snn_gym.spiking.coding.decoders import PopulationHead
-from snn_gym.spiking.coding.encoders import ConstantEncoder
 from snn_gym.spiking.layers import SpikingLayer
 from snn_gym.spiking.network import SpikingNetwork
 from snn_gym.spiking.neurons.base import LayerNeurons
@@ -59,16 +61,13 @@ def read_program(policy: ProgramPolicy) -> Program:
             f"{type(network).__name__} is not exported; train a spiking network, an MLP or gated "
             "units"
         )
-    _check_network(network)
-    coefficients = _numbers(network.decoder.coefficients)
-    transition = _numbers(network.decoder.transition).reshape(len(coefficients), -1)
     return Program(
         inputs=network.input_size,
-        encoder="spikes" if network.spike_input else "constant",
-        normaliser=_normaliser(policy),
+        encoder=_encoder(network),
+        normalisers=_normalisers(policy),
         layers=tuple(_neuron_layers(network)),
         time_steps=network.config.time_steps,
-        decoder=Decoder(coefficients, transition),
+        decoder=_decoder(policy, network),
         head=_head(policy, network.head),
         choice=_choice(policy),
         stateful=policy.carries_state,
@@ -89,7 +88,7 @@ def _of_ann(policy: ProgramPolicy, network: DenseNetwork) -> Program:
     return Program(
         inputs=hidden[0].in_features,
         encoder="constant",
-        normaliser=_normaliser(policy),
+        normalisers=_normalisers(policy),
         layers=tuple(
             DenseLayer(activation, np.ascontiguousarray(_numbers(x.weight).T), _numbers(x.bias))
             for x in hidden
@@ -111,7 +110,7 @@ def _of_gates(policy: ProgramPolicy, network: GatedNetwork) -> Program:
     return Program(
         inputs=len(layers[0].weights),
         encoder="constant",
-        normaliser=_normaliser(policy),
+        normalisers=_normalisers(policy),
         layers=tuple(layers),
         time_steps=1,
         decoder=None,
@@ -121,23 +120,26 @@ def _of_gates(policy: ProgramPolicy, network: GatedNetwork) -> Program:
     )
 
 
-def _check_network(network: SpikingNetwork) -> None:
-    config = network.config
-    if not (network.spike_input or isinstance(config.encoder_parameters, ConstantEncoder)):
+def _encoder(network: SpikingNetwork) -> Encoder:
+    found, fields = network.config.encoder_parameters, network.receptive_fields
+    if network.spike_input:
+        return "spikes"
+    if fields is not None:
+        return ReceptiveFields(_numbers(fields.centres), _numbers(fields.widths))
+    return found if isinstance(found, SpikeEncoder) else "constant"
+
+
+def _decoder(policy: ProgramPolicy, network: SpikingNetwork) -> Decoder:
+    coefficients = _numbers(network.decoder.coefficients)
+    transition = _numbers(network.decoder.transition).reshape(len(coefficients), -1)
+    maximum: Maximum = "neurons" if network.head is None else "outputs"
+    made = Decoder(coefficients, transition, maximum)
+    if made.values > 1 and getattr(policy, "n_quantiles", 1) > 1:
         raise ValueError(
-            f"encoder {config.encoder!r} is not exported; train with encoder 'constant', or on an "
-            "environment whose observations are spikes"
+            f"decoder {network.config.decoder!r} of quantiles is not exported; train with "
+            "'mean_rate' or 'last_voltage'"
         )
-    if network.decoder.takes_maximum:
-        raise ValueError(
-            f"decoder {config.decoder!r} is not exported; train with 'mean_rate' or 'last_voltage'"
-        )
-    if network.compiled is None:
-        raise ValueError(
-            f"neuron {config.neuron!r} of backend {config.backend!r} with learnable constants "
-            f"{config.learnable} is not exported; train with backend 'auto' "
-            "and no learnable constants"
-        )
+    return made
 
 
 def _check_spaces(policy: ProgramPolicy) -> None:
@@ -157,11 +159,15 @@ def _neuron_layers(network: SpikingNetwork) -> Iterator[NeuronLayer]:
     for layer in network.layers:
         assert isinstance(layer, SpikingLayer)  # as the network makes them
         neuron, looped = layer.neuron, layer.recurrent_weight
-        assert isinstance(neuron, LayerNeurons)  # of a compiled network
-        state = neuron.initial_state(1, layer.size, layer.linear.weight)
+        if not isinstance(neuron, LayerNeurons):
+            raise ValueError(
+                f"cells of {type(neuron.cell).__name__} are not exported; train with a neuron that "
+                "register_neuron knows"
+            )
+        state, own = neuron.initial_state(1, layer.size, layer.linear.weight), neuron.constants
         yield NeuronLayer(
             neuron=neuron.text,
-            constants=neuron.constants[:, 0].copy(),
+            constants=_numbers(neuron.own_constants(layer.size)) if neuron.learned else own[:, 0],
             weights=np.ascontiguousarray(_numbers(layer.linear.weight).T),
             biases=_numbers(layer.linear.bias),
             recurrent=None if looped is None else np.ascontiguousarray(_numbers(looped).T),
@@ -172,11 +178,9 @@ def _neuron_layers(network: SpikingNetwork) -> Iterator[NeuronLayer]:
 def _head(policy: ProgramPolicy, own: nn.Module | None) -> Head:
     """Return the linear map by which the last layer is read."""
     head: nn.Module = own if own is not None else outer_head(policy)
-    if not isinstance(head, nn.Linear | PopulationHead):
-        raise ValueError(
-            "actions whose mean is clipped before it is squashed, as use_sde has it, are not "
-            "exported; train without use_sde"
-        )
+    if isinstance(head, nn.Sequential):  # as use_sde has it, whose limit is that of the choice
+        head = head[0]
+    assert isinstance(head, nn.Linear | PopulationHead)  # as policies make them
     weights, biases = _numbers(head.weight), _numbers(head.bias)
     if isinstance(head, PopulationHead):  # each output reads neurons of its own
         weights = block_diag(*weights)
@@ -202,15 +206,24 @@ def _choice(policy: ProgramPolicy) -> Choice:
     space = policy.action_space
     if isinstance(space, spaces.Box):
         low, high = (x.reshape(-1).astype(np.float32) for x in (space.low, space.high))
-        return Choice("squash" if policy.squash_output else "clip", low, high)
+        if not policy.squash_output:
+            return Choice("clip", low, high)
+        return Choice("squash", low, high, _limit_of_mean(policy))
     return Choice("argmax", np.zeros(0, np.float32), np.zeros(0, np.float32))
 
 
-def _normaliser(policy: ProgramPolicy) -> Normaliser | None:
+def _limit_of_mean(policy: ProgramPolicy) -> float | None:
+    """Return within what a mean is clipped before it is squashed, as use_sde has it, or None."""
+    mean = getattr(getattr(policy, "actor", None), "mu", None)
+    last = mean[-1] if isinstance(mean, nn.Sequential) else None
+    return float(last.max_val) if isinstance(last, nn.Hardtanh) else None
+
+
+def _normalisers(policy: ProgramPolicy) -> tuple[Normaliser, ...]:
     found: ObservationNormaliser | None = policy.normaliser
     if found is None:
-        return None
-    return Normaliser(_numbers(found.mean), _numbers(found.std), float(found.clip))
+        return ()
+    return (Normaliser(_numbers(found.mean), _numbers(found.std), float(found.clip)),)
 
 
 def _numbers(tensor: Tensor) -> Array:

@@ -67,7 +67,7 @@ def _cut(program: Program, kept: Sequence[Mask]) -> Program:
     if sizes != given:
         raise ValueError(f"layers have {sizes} neurons, got masks of {given}")
     places = [np.flatnonzero(x) if x.any() else np.array([0]) for x in kept]
-    sources = [np.arange(program.inputs), *places[:-1]]
+    sources = [np.arange(program.channels), *places[:-1]]
     parts = zip(program.layers, sources, places, strict=True)
     layers = tuple(_layer(layer, source, own) for layer, source, own in parts)
     head = np.ascontiguousarray(program.head.weights[:, places[-1]])
@@ -87,4 +87,6 @@ def _layer(layer: Layer, sources: Places, own: Places) -> Layer:
         kept["recurrent_biases"] = layer.recurrent_biases[columns]
     if isinstance(layer, NeuronLayer):
         kept["rest"] = np.ascontiguousarray(layer.rest[:, own])
+    if isinstance(layer, NeuronLayer) and layer.each:
+        kept["constants"] = np.ascontiguousarray(layer.constants[:, own])
     return replace(layer, **kept)

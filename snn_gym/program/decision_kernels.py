@@ -4,12 +4,13 @@ A program lies in two arrays, because each that is handed to compiled code costs
 hundred products: ``plan``, int64, is its shape, and the rows of ``table`` (R, W), float32, are
 
     means (D,), deviations (D,), the clip;
-    of each layer, if it spikes: the quiet current and the constants (P,), its state at rest (S, N);
+    of each layer, if it spikes: the quiet current and the constants (P,), which are rows (N,) after
+    it where each neuron has its own; its state at rest (S, N);
     of each layer: biases (N,), and a row (N,) of weights for each input;
     of each recurrent layer: a row (N,) of weights for each of its neurons;
     of each gated layer, whose rows are (G * N,): before these the biases of the loop;
     of the head: biases (O,), and a row (O,) of weights for each neuron;
-    if layers spike: the decoder's coefficients (1 + S, T) and its transition (1 + S, S).
+    if layers spike: the decoder's coefficients (R + S, T) and its transition (R + S, S).
 
 Spiking layers are computed by events on both sides. A neuron whose current never exceeds the
 *quiet current*, which does not make one fire from rest within the time steps of a decision, is
@@ -31,16 +32,17 @@ from snn_gym.program.network import Array
 Plan = NDArray[np.int64]
 Places = NDArray[np.int64]
 
-STEPS, INPUTS, HELD, OUTPUTS, CARRIED, DECODED = range(6)
+STEPS, INPUTS, HELD, OUTPUTS, CARRIED, DECODED, VALUES, OF_OUTPUTS = range(8)
 """Places in the plan: time steps T, values D of a time step, whether they are held (1) or spikes
-(0), outputs O, whether a state is carried (1), state variables S of the decoder; then of each layer
-``PLACES`` numbers: the address of its neurons' kernel, their state variables, its size, whether it
-is recurrent (1); of a layer of an ANN its kind, state variables, size, gates G."""
-FIRST = 6
+(0), outputs O, whether a state is carried (1), state variables S and values R of the decoder,
+whether the maximum is that of outputs (1); then of each layer ``PLACES`` numbers: the address of
+its neurons' kernel, their state variables, its size, whether it is recurrent (1), rows of constants
+where each neuron has its own; of a layer of an ANN its kind, state variables, size, gates G, 0."""
+FIRST = 8
 """Place of the first layer in the plan."""
 SCALING = 3
 """Rows before those of the first layer."""
-PLACES = 4
+PLACES = 5
 """Numbers of a layer in the plan."""
 QUIET, CONSTANTS = range(2)
 """Places of the quiet current and of the first constant in their row."""
@@ -181,7 +183,7 @@ def _enter(
 ) -> None:  # fmt: skip
     """Gather ``state`` (S, A) at rest and currents ``driven`` (K, A) of the neurons ``loud`` (A,).
 
-    In the rows of the table from ``at`` on stand the constants, the state at rest and the biases.
+    In the rows of the table after ``at`` stand the state at rest and the biases.
     ``currents`` (K, N) count at time steps at which something was ``met``, else the biases.
     """
     for s in range(variables):
@@ -197,32 +199,46 @@ def _enter(
 
 
 @njit(cache=True, error_model="numpy", inline="always")
+def _constants(at: int, own: int, count: int, width: int) -> tuple[int, int, int]:
+    """Return where in the table constants begin, of how many elements, and neurons of a layer.
+
+    Where each neuron has its own, they are rows of the table, whose width is that of the layer
+    then: what is computed beyond its neurons is not looked at.
+    """
+    if own > 0:
+        return (at + 1) * width, width, width
+    return at * width + CONSTANTS, count, 1
+
+
+@njit(cache=True, error_model="numpy", inline="always")
 def _fire(
-    kernel: int, table: Array, at: int, steps: int, count: int, state: Array, driven: Array,
-    held: int, spikes: Array,
+    kernel: int, table: Array, at: int, own: int, steps: int, count: int, state: Array,
+    driven: Array, held: int, spikes: Array,
 ) -> None:  # fmt: skip
     """Fill ``spikes`` (T, A) of neurons that ``driven`` (K, A) moves, by their own kernel."""
     width = table.shape[1]
-    constants = (table, at * width + CONSTANTS)
+    place, elements, size = _constants(at, own, count, width)
     call(
-        kernel, constants, driven, 1 if held > 1 else 0, state, state, 1, spikes, steps, count, 1,
-        width,
+        kernel, (table, place), driven, 1 if held > 1 else 0, state, state, 1, spikes, steps,
+        elements, size, width,
     )  # fmt: skip
 
 
 @njit(cache=True, error_model="numpy", inline="always")
 def _fire_in_turn(
-    where: tuple[int, int, int, int], table: Array, steps: int, size: int, state: Array,
+    where: tuple[int, int, int, int, int], table: Array, steps: int, size: int, state: Array,
     driven: Array, held: int, spikes: Array, room: tuple[Array, Places, Array],
 ) -> None:  # fmt: skip
     """Do what ``_fire`` does for neurons that hear each other.
 
-    ``where`` are the kernel, the row of the constants, that of the recurrent weights, and the row
-    of the state that has the spikes before; ``room`` is scratch.
+    ``where`` are the kernel, the row of the constants and how many rows are each neuron's own, the
+    row of the recurrent weights, and that of the state that has the spikes before; ``room`` is
+    scratch.
     """
-    (kernel, at, loops, last), (total, rows, values) = where, room
+    (kernel, at, own, loops, last), (total, rows, values) = where, room
     width = table.shape[1]
-    constants = (table, at * width + CONSTANTS)
+    place, elements, neurons = _constants(at, own, size, width)
+    constants = (table, place)
     for t in range(steps):
         row, count = t if held > 1 else 0, 0
         for n in range(size):
@@ -232,7 +248,9 @@ def _fire_in_turn(
             count += int(z != _NO)
         _add_rows(table, rows, values, count, size, total, 0)
         fired = (spikes, t * width)
-        call(kernel, constants, total, 0, state, state, 1, fired, 1, size, 1, width)
+        call(
+            kernel, constants, total, 0, state, state, 1, fired, 1, elements, neurons, width,
+        )  # fmt: skip
     for n in range(size):
         state[last, n] = spikes[steps - 1, n]
 
@@ -273,33 +291,80 @@ def _read(
 
 
 @njit(cache=True, error_model="numpy", inline="always")
+def _value(
+    table: Array, row: int, rows: int, steps: int, spikes: Array, a: int, variables: int,
+    carried: tuple[Array, int, int], size: int, n: int,
+) -> np.float32:  # fmt: skip
+    """Return a value of the decoder: of the spikes of neuron n, column ``a``, and of its state.
+
+    ``row`` of the table has the coefficients, the one ``rows`` further the transition.
+    """
+    states, b, first = carried
+    value = _NO
+    for t in range(steps):
+        value += table[row, t] * spikes[t, a]
+    for s in range(variables):
+        value += table[row + rows, s] * states[b, first + s * size + n]
+    return value
+
+
+@njit(cache=True, error_model="numpy", inline="always")
 def _read_on(
-    table: Array, at: int, size: int, steps: int, spikes: Array, variables: int,
-    carried: tuple[Array, int, int], next_values: Array, outputs: Array,
+    plan: Plan, table: Array, at: int, size: int, spikes: Array, carried: tuple[Array, int, int],
+    next_values: Array, outputs: Array,
 ) -> None:  # fmt: skip
     """Add to the outputs what the decoder's state adds, and set the state to the next one.
 
-    It lies in ``carried``: states, sample and first place, S variables of every neuron. Rows of the
-    table are as in ``_read``, the transition after the coefficients; ``next_values`` is scratch.
+    Outputs that are maxima have it already. The state lies in ``carried``: states, sample and first
+    place, S variables of every neuron. Rows of the table are as in ``_read``, the transition after
+    the coefficients; ``next_values`` is scratch.
     """
     states, b, first = carried
-    coefficients = at + 1 + size
-    transition = coefficients + 1 + variables
+    steps, variables, values = plan[STEPS], plan[DECODED], plan[VALUES]
+    coefficients, rows = at + 1 + size, values + variables
     for n in range(size):
         feature = _NO
-        for s in range(variables):
-            feature += table[transition, s] * states[b, first + s * size + n]
-        for r in range(variables):
-            value = _NO
-            for t in range(steps):
-                value += table[coefficients + 1 + r, t] * spikes[t, n]
+        if values == 1:
             for s in range(variables):
-                value += table[transition + 1 + r, s] * states[b, first + s * size + n]
-            next_values[r] = value
+                feature += table[coefficients + rows, s] * states[b, first + s * size + n]
+        for r in range(variables):
+            row = coefficients + values + r
+            next_values[r] = _value(table, row, rows, steps, spikes, n, variables, carried, size, n)
         for r in range(variables):
             states[b, first + r * size + n] = next_values[r]
+        if values == 1:
+            for o in range(outputs.shape[1]):
+                outputs[b, o] += feature * table[at + 1 + n, o]
+
+
+@njit(cache=True, error_model="numpy", inline="always")
+def _read_maxima(
+    plan: Plan, table: Array, at: int, size: int, spikes: Array, fired: Places, count: int,
+    carried: tuple[Array, int, int], sums: Array, outputs: Array,
+) -> None:  # fmt: skip
+    """Fill the outputs with maxima: of each neuron's values, or of the outputs for each value.
+
+    Rows of the table are as in ``_read``; ``sums`` (O,) is scratch.
+    """
+    b, steps, values = carried[1], plan[STEPS], plan[VALUES]
+    variables = plan[DECODED] if plan[CARRIED] > 0 else 0
+    coefficients, rows = at + 1 + size, values + plan[DECODED]
+    passes = values if plan[OF_OUTPUTS] > 0 else 1
+    for o in range(outputs.shape[1]):
+        outputs[b, o] = _LEAST
+    for r in range(passes):
         for o in range(outputs.shape[1]):
-            outputs[b, o] += feature * table[at + 1 + n, o]
+            sums[o] = table[at, o]
+        for a in range(count):
+            n, feature = fired[a], _LEAST
+            for q in range(r, r + values - passes + 1):
+                row = coefficients + q
+                value = _value(table, row, rows, steps, spikes, a, variables, carried, size, n)
+                feature = max(feature, value)
+            for o in range(outputs.shape[1]):
+                sums[o] += feature * table[at + 1 + n, o]
+        for o in range(outputs.shape[1]):
+            outputs[b, o] = max(outputs[b, o], sums[o])
 
 
 @njit(cache=True, error_model="numpy", inline="always")
@@ -321,8 +386,10 @@ def _advance(
     """
     currents, driven, spikes, state, fired, rows, met = room
     highest, values = state[0], state[1]  # free until the neurons are run
-    kernel, variables, size, looped = plan[k], plan[k + 1], plan[k + 2], plan[k + 3]
-    synapses, steps, keeps = at + 1 + variables, plan[STEPS], plan[CARRIED] > 0
+    kernel, variables, size, looped, own = (
+        plan[k], plan[k + 1], plan[k + 2], plan[k + 3], plan[k + 4],
+    )  # fmt: skip
+    synapses, steps, keeps = at + 1 + own + variables, plan[STEPS], plan[CARRIED] > 0
     for n in range(size):
         highest[n] = _LEAST
     for t in range(held):
@@ -335,23 +402,23 @@ def _advance(
         count = _whole(size, fired)
     else:
         count = _loud(highest, size, table[at, QUIET], fired)
-    _enter(table, at, variables, currents, met, held, fired, count, state, driven)
+    _enter(table, at + own, variables, currents, met, held, fired, count, state, driven)
     if looped == 0 and not keeps:
-        _fire(kernel, table, at, steps, count, state, driven, held, spikes)
+        _fire(kernel, table, at, own, steps, count, state, driven, held, spikes)
         return count
-    (states, b, first), own = carried, variables + looped
+    (states, b, first), kept = carried, variables + looped
     for n in range(looped * size):
         state[variables, n] = _NO
     if keeps:
-        _carry(states, b, first, own, size, state, False)
+        _carry(states, b, first, kept, size, state, False)
     if looped > 0:
-        where, left = (kernel, at, synapses + 1 + fan_in, variables), state[variables + 1]
+        where, left = (kernel, at, own, synapses + 1 + fan_in, variables), state[variables + 1]
         scratch = (currents, rows, left)
         _fire_in_turn(where, table, steps, size, state, driven, held, spikes, scratch)
     else:
-        _fire(kernel, table, at, steps, count, state, driven, held, spikes)
+        _fire(kernel, table, at, own, steps, count, state, driven, held, spikes)
     if keeps:
-        _carry(states, b, first, own, size, state, True)
+        _carry(states, b, first, kept, size, state, True)
     return count
 
 
@@ -372,13 +439,17 @@ def _decide(
             held = given if k == FIRST else steps if count else 1
             carried = (states, b, first)
             count = _advance(plan, table, k, at, fan_in, count, held, carried, room)
-            variables, size, looped = plan[k + 1], plan[k + 2], plan[k + 3]
-            at, fan_in = at + 2 + variables + fan_in + looped * size, size
+            variables, size, looped, own = plan[k + 1], plan[k + 2], plan[k + 3], plan[k + 4]
+            at, fan_in = at + 2 + own + variables + fan_in + looped * size, size
             first += (variables + looped) * size
-        _read(table, at, fan_in, steps, spikes, fired, count, outputs, b)
+        carried = (states, b, first)
+        if plan[VALUES] == 1:
+            _read(table, at, fan_in, steps, spikes, fired, count, outputs, b)
+        else:
+            sums = state[0]
+            _read_maxima(plan, table, at, fan_in, spikes, fired, count, carried, sums, outputs)
         if plan[CARRIED] > 0 and plan[DECODED] > 0:
-            carried = (states, b, first)
-            _read_on(table, at, fan_in, steps, spikes, plan[DECODED], carried, state[0], outputs)
+            _read_on(plan, table, at, fan_in, spikes, carried, state[0], outputs)
 
 
 @njit(cache=True, error_model="numpy", nogil=True)

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from snn_gym.program.encoders import INTENSITY_RANGE, NOTHING_SEEN, ReceptiveFields
 from snn_gym.program.network import (
     GATES,
     Array,
@@ -23,6 +24,7 @@ from snn_gym.program.network import (
     NeuronLayer,
     Program,
 )
+from snn_gym.program.neuron import equations
 
 
 @dataclass(frozen=True)
@@ -37,31 +39,35 @@ class Decision:
     """(T, B, N) of each layer, 0 or 1; none of an ANN."""
     state: Array
     """(B, F), which a stateful program goes on from: of each layer its state variables (of gated
-    units ``h`` and ``c``), and its last spikes if it has recurrent synapses; then the decoder's."""
+    units ``h`` and ``c``), and its last spikes if it has recurrent synapses; then the decoder's,
+    and the intensity that an encoder compares the next one with."""
 
 
-def decide(program: Program, observations: NDArray[Any], state: Array | None = None) -> Decision:
+def decide(
+    program: Program,
+    observations: NDArray[Any],
+    state: Array | None = None,
+    noise: Array | None = None,
+) -> Decision:
     """Decide on a batch of observations.
 
     Args:
         program: The program.
         observations: (B, D), or (B, T, D) of spike trains, in the environment's units.
         state: (B, F), as ``Decision`` has it; None starts from rest.
+        noise: (T, B, channels), uniform in [0, 1), where the program needs noise.
 
     Raises:
-        ValueError: Observations or state have another shape.
+        ValueError: Observations, state or noise have another shape.
     """
     batch = len(observations)
-    if observations[0].size != program.observation_size:
-        raise ValueError(
-            f"observations have {observations[0].size} values, expected {program.observation_size}"
-        )
-    # (B, ...) -> (K, B, D): K is 1 for values that are held
-    given = np.asarray(observations, np.float32).reshape(batch, -1, program.inputs).swapaxes(0, 1)
-    signal = _standardised(program, given)
     parts = _split(program, rest_state(program, batch) if state is None else state)
+    seen = parts.pop()["seen"] if program.compares else None
+    signal, seen = enter(program, observations, seen, noise)
+    if seen is not None:
+        parts.append({"seen": seen})
     if not program.spiking:
-        features = _units(program, signal[0], parts)
+        features = _units(program, signal[0], parts)[np.newaxis]
         return _decision(program, features, (), _joined(parts, batch))
     if len(signal) == 1:
         signal = np.repeat(signal, program.time_steps, axis=0)
@@ -69,8 +75,50 @@ def decide(program: Program, observations: NDArray[Any], state: Array | None = N
     for layer, own in zip(program.neurons, parts, strict=False):
         signal = _neurons(layer, signal, own)
         spikes.append(signal)
-    features = _decoded(program, signal, parts[-1])
+    features = _decoded(program, signal, parts[len(program.layers)])
     return _decision(program, features, tuple(spikes), _joined(parts, batch))
+
+
+def enter(
+    program: Program,
+    observations: NDArray[Any],
+    seen: Array | None = None,
+    noise: Array | None = None,
+) -> tuple[Array, Array | None]:
+    """Return what the first layer gets of observations, standardised and encoded.
+
+    Args:
+        program: The program.
+        observations: As in ``decide``.
+        seen: (B, D), the intensities before, of an encoder that compares them; negative where an
+            episode starts.
+        noise: As in ``decide``.
+
+    Returns:
+        (K, B, channels), K = 1 for values that are held and else T; and the intensities (B, D) to
+        compare the next ones with, None where none are.
+
+    Raises:
+        ValueError: Observations or noise have another shape.
+    """
+    batch, encoder = len(observations), program.coder
+    if observations[0].size != program.observation_size:
+        raise ValueError(
+            f"observations have {observations[0].size} values, expected {program.observation_size}"
+        )
+    # (B, ...) -> (K, B, D)
+    given = np.asarray(observations, np.float32).reshape(batch, -1, program.inputs).swapaxes(0, 1)
+    signal = _standardised(program, given)
+    if encoder is None:
+        return signal, None
+    if isinstance(encoder, ReceptiveFields):
+        return encoder.encode(signal[0], program.time_steps), None
+    intensity = signal[0] / np.float32(2.0 * INTENSITY_RANGE) + np.float32(0.5)
+    if not encoder.needs_previous:
+        return encoder.encode(intensity, program.time_steps, noise=noise), None
+    intensity = np.clip(intensity, np.float32(0.0), np.float32(1.0))
+    before = intensity if seen is None else np.where(seen < 0, intensity, seen)
+    return encoder.encode(intensity, program.time_steps, noise=noise, previous=before), intensity
 
 
 def rest_state(program: Program, batch: int) -> Array:
@@ -85,7 +133,7 @@ def rest_state(program: Program, batch: int) -> Array:
 
 
 def _at_rest(program: Program) -> list[tuple[tuple[str, ...], Array]]:
-    """Return the state at rest (S, N) of each layer and the decoder, by names of its variables."""
+    """Return names and state at rest (S, N) of layers, decoder and encoder."""
     found: list[tuple[tuple[str, ...], Array]] = []
     for layer in program.layers:
         names = _variables(layer)
@@ -96,6 +144,8 @@ def _at_rest(program: Program) -> list[tuple[tuple[str, ...], Array]]:
     if program.decoder is not None:
         names = tuple(map(str, range(program.decoder.variables)))
         found.append((names, np.zeros((len(names), program.sizes[-1]), np.float32)))
+    if program.compares:
+        found.append((("seen",), np.full((1, program.inputs), NOTHING_SEEN, np.float32)))
     return found
 
 
@@ -109,7 +159,7 @@ def _variables(layer: Layer) -> tuple[str, ...]:
 
 
 def _split(program: Program, state: Array) -> list[dict[str, Array]]:
-    """Return the state variables (B, N) of each layer by name, and the decoder's."""
+    """Return the state variables (B, N) of each layer by name, the decoder's and the encoder's."""
     rests = _at_rest(program)
     width = sum(rest.size for _, rest in rests)
     if state.ndim != 2 or state.shape[1] != width:
@@ -129,11 +179,9 @@ def _joined(parts: list[dict[str, Array]], batch: int) -> Array:
 
 
 def _standardised(program: Program, given: Array) -> Array:
-    scaling = program.normaliser
-    if scaling is None:
-        return given
-    result: Array = np.clip((given - scaling.mean) / scaling.std, -scaling.clip, scaling.clip)
-    return result
+    for scaling in program.normalisers:
+        given = np.clip((given - scaling.mean) / scaling.std, -scaling.clip, scaling.clip)
+    return given
 
 
 def _units(program: Program, values: Array, state: list[dict[str, Array]]) -> Array:
@@ -170,7 +218,9 @@ def _sigmoid(x: Array) -> Array:
 
 def _neurons(layer: NeuronLayer, signal: Array, state: dict[str, Array]) -> Array:
     """Run a layer on inputs (T, B, D); return its spikes (T, B, N), and change its state."""
-    p = SimpleNamespace(**{name: np.float32(x) for name, x in layer.numbers.items()})
+    p = SimpleNamespace(
+        **dict(zip(equations(layer.neuron).constants, layer.constants, strict=True))
+    )
     spikes = []
     for inputs in signal:
         current = inputs @ layer.weights + layer.biases
@@ -188,20 +238,20 @@ def _neurons(layer: NeuronLayer, signal: Array, state: dict[str, Array]) -> Arra
 
 
 def _decoded(program: Program, spikes: Array, state: dict[str, Array]) -> Array:
-    """Return what the decoder reads (B, N) of spikes (T, B, N), and change its state."""
+    """Return the decoder's values (R, B, N) of spikes (T, B, N), and change its state."""
     decoder = program.readout
     gained: Array = np.einsum("qt,tbn->qbn", decoder.coefficients, spikes)
     for s, before in enumerate(list(state.values())):
         gained = gained + decoder.transition[:, s, np.newaxis, np.newaxis] * before
-    state.update(zip(list(state), gained[1:], strict=True))
-    result: Array = gained[0]
-    return result
+    state.update(zip(list(state), gained[decoder.values :], strict=True))
+    values: Array = gained[: decoder.values]
+    return values if decoder.maximum == "outputs" else values.max(0, keepdims=True)
 
 
 def _decision(
     program: Program, features: Array, spikes: tuple[Array, ...], state: Array
 ) -> Decision:
-    outputs = features @ program.head.weights.T + program.head.biases
+    outputs = (features @ program.head.weights.T + program.head.biases).max(0)
     return Decision(chosen(program.choice, outputs), outputs, spikes, state)
 
 
@@ -216,6 +266,8 @@ def chosen(choice: Choice, outputs: Array) -> NDArray[Any]:
         actions: NDArray[Any] = outputs.argmax(1)
         return actions
     if choice.rule == "squash":
+        if choice.limit is not None:
+            outputs = np.clip(outputs, -np.float32(choice.limit), np.float32(choice.limit))
         share = np.float32(0.5) * (np.tanh(outputs) + 1)
         outputs = choice.low + share * (choice.high - choice.low)
     return np.clip(outputs, choice.low, choice.high)

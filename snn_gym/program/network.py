@@ -11,12 +11,19 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, Literal, cast, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
 from snn_gym.config import Config, Count, Length, from_mapping, to_mapping
+from snn_gym.program.encoders import (
+    LEARNED,
+    ReceptiveFields,
+    SpikeEncoder,
+    encoder_name,
+    make_encoder,
+)
 from snn_gym.program.neuron import Neuron, equations
 from snn_gym.program.neurons import NEURONS, name_of
 from snn_gym.storage import dump_tensors, load_arrays, write_bytes_atomic
@@ -28,11 +35,17 @@ Gates = Literal["gru", "lstm"]
 """Kind of gated units."""
 Operator = Literal["linear"]
 """What a layer does with its inputs: ``linear`` is a product with a matrix of weights."""
-Encoder = Literal["constant", "spikes"]
+Held = Literal["constant", "spikes"]
 """``constant``: the values of an observation are held as currents at all time steps; ``spikes``:
 an observation is a spike train (T, D), seen a time step at a time."""
+Encoder = Held | SpikeEncoder | ReceptiveFields
+"""How observations enter the first layer: as they are, or as spikes that an encoder makes of them.
+"""
 Execution = Literal["clocked"]
 """``clocked``: all neurons are updated at every time step, in 32-bit floats."""
+Maximum = Literal["neurons", "outputs"]
+"""Of what a decoder of several values takes the maximum: of each neuron's, which the head reads, or
+of the outputs that the head has for each."""
 Rule = Literal["argmax", "clip", "squash"]
 """``argmax``: the action is the place of the largest output; ``clip``: outputs within ``low`` and
 ``high``; ``squash``: ``low + (tanh(output) + 1) / 2 * (high - low)``."""
@@ -72,7 +85,8 @@ class NeuronLayer:
     neuron: type[Neuron]
     """Text of the neurons."""
     constants: Array
-    """(P,), the constants of its equations, in their order."""
+    """(P,), the constants of its equations, in their order; (P, N) where each neuron has its own.
+    """
     weights: Array
     """(D, N): row d has the synapses from input d."""
     biases: Array
@@ -89,8 +103,9 @@ class NeuronLayer:
         """Refuse arrays that do not fit each other."""
         text, size = equations(self.neuron), self.size
         _check_weights(self.weights, self.biases, self.operator)
+        own = (size,) if self.constants.ndim == 2 else ()
         expected = {
-            "constants": (self.constants, (len(text.constants),)),
+            "constants": (self.constants, (len(text.constants), *own)),
             "rest": (self.rest, (len(text.state), size)),
         }
         if self.recurrent is not None:
@@ -103,8 +118,22 @@ class NeuronLayer:
         return len(self.biases)
 
     @property
+    def each(self) -> bool:
+        """Whether each neuron has constants of its own."""
+        return self.constants.ndim == 2
+
+    @property
     def numbers(self) -> dict[str, float]:
-        """The constants by name."""
+        """The constants by name.
+
+        Raises:
+            ValueError: Each neuron has its own.
+        """
+        if self.each:
+            raise ValueError(
+                f"neurons {name_of(self.neuron)!r} have constants of their own, and this form has "
+                "one for a layer; train without learnable constants, or export as C in float"
+            )
         names = equations(self.neuron).constants
         return dict(zip(names, self.constants.tolist(), strict=True))
 
@@ -188,26 +217,38 @@ Layer = NeuronLayer | DenseLayer | GatedLayer
 
 @dataclass(frozen=True, eq=False)
 class Decoder:
-    """Linear readout of the last layer's spikes over the time steps of a decision."""
+    """Readout of the last layer's spikes over the time steps of a decision.
+
+    It is linear in the spikes, or the maximum of R values that are.
+    """
 
     coefficients: Array
-    """(1 + S, T): row 0 weighs spikes for the readout, the others for S state variables."""
+    """(R + S, T): the first rows weigh spikes for the values, the others for S state variables."""
     transition: Array
-    """(1 + S, S): what the state variables add to the readout and to their next values."""
+    """(R + S, S): what the state variables add to the values and to their next ones."""
+    maximum: Maximum = "neurons"
+    """Of what several values are the maximum."""
 
     def __post_init__(self) -> None:
-        """Refuse arrays that do not fit each other."""
-        rows = len(self.coefficients)
-        if self.coefficients.ndim != 2 or self.transition.shape != (rows, rows - 1):
+        """Refuse arrays that do not fit each other, and unknown names."""
+        _check_name("maximum", self.maximum, Maximum)
+        first, then = self.coefficients.shape, self.transition.shape
+        if not (len(first) == len(then) == 2 and first[0] == then[0] > then[1]):
             raise ValueError(
-                f"the decoder has coefficients of shape {self.coefficients.shape} and a transition "
-                f"of {self.transition.shape}; expected (1 + S, T) and (1 + S, S)"
+                f"the decoder has coefficients of shape {first} and a transition of {then}; "
+                "expected (R + S, T) and (R + S, S)"
             )
 
     @property
     def variables(self) -> int:
         """State variables S of each neuron that it reads."""
-        return len(self.coefficients) - 1
+        variables: int = self.transition.shape[1]
+        return variables
+
+    @property
+    def values(self) -> int:
+        """Values R of each neuron, of which the maximum counts."""
+        return len(self.coefficients) - self.variables
 
 
 @dataclass(frozen=True, eq=False)
@@ -238,6 +279,8 @@ class Choice:
     """(O,) least values of continuous actions, else (0,)."""
     high: Array
     """(O,) greatest values of continuous actions, else (0,)."""
+    limit: float | None = None
+    """Outputs are within [-limit, limit] before they are squashed; None for no limit."""
 
     def __post_init__(self) -> None:
         """Refuse unknown rules, and limits that do not fit each other."""
@@ -246,6 +289,11 @@ class Choice:
             raise ValueError(
                 f"actions have limits of the shapes {self.low.shape} and {self.high.shape}; "
                 "expected one of each for every output"
+            )
+        if self.limit is not None and not (self.rule == "squash" and 0.0 < self.limit < np.inf):
+            raise ValueError(
+                f"a limit of outputs is above 0, and for the choice 'squash', got {self.limit} for "
+                f"{self.rule!r}"
             )
 
     @property
@@ -266,8 +314,8 @@ class Program:
     """Values D of an observation, or channels of a spike train."""
     encoder: Encoder
     """How observations enter the first layer."""
-    normaliser: Normaliser | None
-    """Standardisation of observations; None for none."""
+    normalisers: tuple[Normaliser, ...]
+    """Standardisations of observations, each of what the one before gave; empty for none."""
     layers: tuple[Layer, ...]
     """Hidden layers, input side first: all of neurons, of an ANN's units, or of gated units."""
     time_steps: int
@@ -285,7 +333,8 @@ class Program:
 
     def __post_init__(self) -> None:
         """Refuse parts that do not fit each other, and unknown names."""
-        _check_name("encoder", self.encoder, Encoder)
+        if not isinstance(self.encoder, SpikeEncoder | ReceptiveFields):
+            _check_name("encoder", self.encoder, Held)
         _check_name("execution", self.execution, Execution)
         kinds = {type(layer) for layer in self.layers}
         if kinds not in ({NeuronLayer}, {DenseLayer}, {GatedLayer}):
@@ -322,6 +371,35 @@ class Program:
     def spike_input(self) -> bool:
         """Whether observations are spike trains."""
         return self.encoder == "spikes"
+
+    @property
+    def held(self) -> bool:
+        """Whether the first layer gets the values of an observation as currents."""
+        return self.encoder == "constant"
+
+    @property
+    def coder(self) -> SpikeEncoder | ReceptiveFields | None:
+        """What makes spikes of an observation; None where it enters as it is."""
+        return None if isinstance(self.encoder, str) else self.encoder
+
+    @property
+    def needs_noise(self) -> bool:
+        """Whether a decision draws uniform random numbers."""
+        return isinstance(self.encoder, SpikeEncoder) and self.encoder.needs_noise
+
+    @property
+    def compares(self) -> bool:
+        """Whether an observation is compared with the one before, which the state then holds."""
+        return isinstance(self.encoder, SpikeEncoder) and self.encoder.needs_previous
+
+    @property
+    def channels(self) -> int:
+        """Inputs of the first layer."""
+        if isinstance(self.encoder, ReceptiveFields):
+            return self.encoder.centres.size
+        if isinstance(self.encoder, SpikeEncoder):
+            return self.encoder.channels(self.inputs)
+        return self.inputs
 
     @property
     def readout(self) -> Decoder:
@@ -409,18 +487,22 @@ def _check_ann_or_decoder(program: Program) -> None:
         raise ValueError(
             f"time_steps is {program.time_steps}, and the decoder reads {steps}; expected as many"
         )
-    if program.decoder is None and program.spike_input:
+    if program.decoder is None and not program.held:
         raise ValueError("an ANN takes values; set encoder='constant'")
     if program.decoder is None and program.stateful != bool(program.gated):
         raise ValueError("gated units carry a state, and other ANNs carry none; set stateful so")
 
 
 def _check_sizes(program: Program) -> None:
-    fan_in = program.inputs
-    if program.normaliser is not None and len(program.normaliser.mean) != fan_in:
+    inputs, fields = program.inputs, program.encoder
+    for normaliser in program.normalisers:
+        if len(normaliser.mean) != inputs:
+            raise ValueError(f"a normaliser has {len(normaliser.mean)} values, expected {inputs}")
+    if isinstance(fields, ReceptiveFields) and len(fields.centres) != inputs:
         raise ValueError(
-            f"the normaliser has {len(program.normaliser.mean)} values, expected {fan_in}"
+            f"there are receptive fields of {len(fields.centres)} values, expected {inputs}"
         )
+    fan_in = program.channels
     for number, layer in enumerate(program.layers, start=1):
         if len(layer.weights) != fan_in:
             raise ValueError(f"layer {number} has {len(layer.weights)} inputs, expected {fan_in}")
@@ -460,16 +542,22 @@ class _Description(Config):
     """Version of this schema."""
     inputs: Count
     """Values of an observation, or channels of a spike train."""
-    encoder: Encoder
-    """How observations enter the first layer."""
-    clip: float | None
-    """Limit of standardised observations; None for no normaliser."""
+    encoder: str
+    """How observations enter the first layer: as they are, or registered name of an encoder."""
+    encoder_parameters: Mapping[str, Any]
+    """Those of a registered encoder."""
+    clips: Annotated[tuple[float, ...], Length(0, 100)]
+    """Limit of each standardisation of observations."""
     layers: Annotated[tuple[_Unit, ...], Length(1, 1000)]
     """Hidden layers, input side first."""
     time_steps: Count
     """Time steps of a decision."""
+    maximum: Maximum
+    """Of what the decoder takes the maximum, where it has several values."""
     rule: Rule
     """How outputs become an action."""
+    limit: float | None
+    """Limit of outputs before they are squashed; None for none."""
     stateful: bool
     """Whether a state is carried."""
     execution: Execution
@@ -478,18 +566,30 @@ class _Description(Config):
 
 def _described(program: Program) -> dict[str, Any]:
     """Return what a file says of a program beside its arrays."""
+    encoder, parameters = _encoder_named(program.encoder)
     description = _Description(
         format="snn_gym.program/1",
         inputs=program.inputs,
-        encoder=program.encoder,
-        clip=None if program.normaliser is None else program.normaliser.clip,
+        encoder=encoder,
+        encoder_parameters=parameters,
+        clips=tuple(x.clip for x in program.normalisers),
         layers=tuple(map(_unit, program.layers)),
         time_steps=program.time_steps,
+        maximum="neurons" if program.decoder is None else program.decoder.maximum,
         rule=program.choice.rule,
+        limit=program.choice.limit,
         stateful=program.stateful,
         execution=program.execution,
     )
     return to_mapping(description)
+
+
+def _encoder_named(encoder: Encoder) -> tuple[str, Mapping[str, Any]]:
+    """Return name and parameters of an encoder; receptive fields are arrays, not parameters."""
+    if isinstance(encoder, str):
+        return encoder, {}
+    parameters = {} if isinstance(encoder, ReceptiveFields) else to_mapping(encoder)
+    return encoder_name(encoder), parameters
 
 
 def _unit(layer: Layer) -> _Unit:
@@ -518,9 +618,12 @@ def _arrays(program: Program) -> dict[str, Array]:
         "choice.low": program.choice.low,
         "choice.high": program.choice.high,
     }
-    if program.normaliser is not None:
-        found["normaliser.mean"] = program.normaliser.mean
-        found["normaliser.std"] = program.normaliser.std
+    for number, normaliser in enumerate(program.normalisers, start=1):
+        found[f"normalisers.{number}.mean"] = normaliser.mean
+        found[f"normalisers.{number}.std"] = normaliser.std
+    if isinstance(program.encoder, ReceptiveFields):
+        found["encoder.centres"] = program.encoder.centres
+        found["encoder.widths"] = program.encoder.widths
     if program.decoder is not None:
         found["decoder.coefficients"] = program.decoder.coefficients
         found["decoder.transition"] = program.decoder.transition
@@ -563,31 +666,43 @@ class _Taken:
 
 
 def _program(described: _Description, arrays: Mapping[str, NDArray[Any]]) -> Program:
-    take, clip = _Taken(arrays), described.clip
+    take = _Taken(arrays)
     layers = tuple(
         _layer(unit, f"layers.{number}", take)
         for number, unit in enumerate(described.layers, start=1)
     )
     decoder, spiking = None, described.layers[0].neuron is not None
     if spiking:
-        decoder = Decoder(take("decoder.coefficients"), take("decoder.transition"))
-    scaling = None
-    if clip is not None:
-        scaling = Normaliser(take("normaliser.mean"), take("normaliser.std"), clip)
+        arrays_of = take("decoder.coefficients"), take("decoder.transition")
+        decoder = Decoder(*arrays_of, described.maximum)
     made = Program(
         inputs=described.inputs,
-        encoder=described.encoder,
-        normaliser=scaling,
+        encoder=_encoder(described, take),
+        normalisers=tuple(
+            Normaliser(take(f"normalisers.{k}.mean"), take(f"normalisers.{k}.std"), clip)
+            for k, clip in enumerate(described.clips, start=1)
+        ),
         layers=layers,
         time_steps=described.time_steps,
         decoder=decoder,
         head=Head(take("head.weights"), take("head.biases")),
-        choice=Choice(described.rule, take("choice.low"), take("choice.high")),
+        choice=Choice(described.rule, take("choice.low"), take("choice.high"), described.limit),
         stateful=described.stateful,
         execution=described.execution,
     )
     take.check_empty()
     return made
+
+
+def _encoder(described: _Description, take: _Taken) -> Encoder:
+    name = described.encoder
+    if name == LEARNED:
+        return ReceptiveFields(take("encoder.centres"), take("encoder.widths"))
+    if name in get_args(Held):
+        return cast("Held", name)
+    found = make_encoder(name, described.encoder_parameters)
+    assert isinstance(found, SpikeEncoder)  # the constant one is held
+    return found
 
 
 def _layer(unit: _Unit, name: str, take: _Taken) -> Layer:

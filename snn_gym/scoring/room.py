@@ -38,7 +38,6 @@ def registered_demand(agent: str, env_id: str) -> Demand | None:
     Raises:
         gymnasium.error.Error: The environment needs a package that is absent.
     """
-    from snn_gym.policies.raw_observations import bare_policy
     from snn_gym.scoring.chips import demand_of
     from snn_gym.zoo import build_policy
 
@@ -46,7 +45,7 @@ def registered_demand(agent: str, env_id: str) -> Demand | None:
         return None
     policy = build_policy(agent, env_id)
     try:
-        program = bare_policy(policy, "exported").program()
+        program = policy.program()
     except ValueError:  # what can't be exported, which docs/graphs.md and the exporters say
         return None
     return demand_of(program) if program.spiking else None

@@ -12,8 +12,8 @@ from snn_gym.program.neuron import Neuron, NeuronParameters
 from snn_gym.program.neurons import ALIFParameters, IAFParameters, LIFBoxParameters, LIFParameters
 
 if TYPE_CHECKING:
+    from snn_gym.program.encoders import SpikeEncoder, register_encoder
     from snn_gym.spiking.coding.decoders import PopulationHead, make_head
-    from snn_gym.spiking.coding.encoders import SpikeEncoder, register_encoder
     from snn_gym.spiking.coding.parameters import (
         LastVoltageParameters,
         LearnablePopulationParameters,
@@ -77,8 +77,8 @@ __getattr__, __dir__ = lazy_names(
         "ControllerParameters": "regulation.parameters",
         "PopulationHead": "coding.decoders",
         "make_head": "coding.decoders",
-        "SpikeEncoder": "coding.encoders",
-        "register_encoder": "coding.encoders",
+        "SpikeEncoder": ".program.encoders",
+        "register_encoder": ".program.encoders",
         "EligibilityTraces": "eligibility",
         "LayerGradients": "eligibility",
         "Dynamics": "measures",

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from snn_gym.program.encoders import SpikeEncoder
 from snn_gym.spiking.coding.decoders import Decoder, PopulationHead
-from snn_gym.spiking.coding.encoders import SpikeEncoder
 from snn_gym.spiking.coding.parameters import NetworkEncoder
 from snn_gym.spiking.config import NetworkConfig
 from snn_gym.spiking.costs import CostCounter, synapses_behind

@@ -26,7 +26,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from snn_gym.spiking.coding.encoders import (
+from snn_gym.program.encoders import (
     ConstantEncoder,
     DeltaEncoder,
     LatencyEncoder,

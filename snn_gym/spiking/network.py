@@ -9,6 +9,12 @@ import torch
 from torch import Tensor, nn
 from typing_extensions import deprecated
 
+from snn_gym.program.encoders import (
+    INTENSITY_RANGE,
+    NOTHING_SEEN,
+    ConstantEncoder,
+    SpikeEncoder,
+)
 from snn_gym.spiking.assembly import (
     initialise_layers,
     make_layers,
@@ -17,7 +23,6 @@ from snn_gym.spiking.assembly import (
 )
 from snn_gym.spiking.bookkeeping import BookkeepingModule
 from snn_gym.spiking.coding.decoders import PopulationHead, make_decoder, make_head
-from snn_gym.spiking.coding.encoders import ConstantEncoder, SpikeEncoder
 from snn_gym.spiking.coding.learnable_population import LearnablePopulationEncoder
 from snn_gym.spiking.coding.parameters import (
     LearnablePopulationParameters,
@@ -32,7 +37,6 @@ from snn_gym.spiking.neurons.norse_cells import CellFactory
 from snn_gym.spiking.recording import Recording
 from snn_gym.spiking.regulation.penalties import Regulation
 from snn_gym.spiking.sequence import (
-    NOTHING_SEEN,
     NetworkRun,
     Observer,
     check_inputs,
@@ -45,9 +49,6 @@ from snn_gym.spiking.sequence import (
     spikes_of,
 )
 from snn_gym.spiking.tracing import is_traced
-
-# Standardised observations in [-3, 3] span a spike encoder's intensities in [0, 1].
-INTENSITY_RANGE = 3.0
 
 
 class SpikingNetwork(BookkeepingModule):

@@ -19,12 +19,10 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from snn_gym.program.encoders import NOTHING_SEEN
 from snn_gym.spiking.layers import SpikingLayer
 from snn_gym.spiking.neurons.base import Breaks, Run, State
 from snn_gym.spiking.regulation.penalties import Regulation
-
-# No intensity: in the state of a network that compares with the decision before, the start.
-NOTHING_SEEN = -1.0
 
 
 class NetworkRun(NamedTuple):

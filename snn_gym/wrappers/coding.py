@@ -10,7 +10,7 @@ from gymnasium import spaces
 from gymnasium.utils import seeding
 from numpy.typing import ArrayLike, NDArray
 
-from snn_gym.spiking.coding.encoders import SpikeEncoder, make_encoder, spike_encoders
+from snn_gym.program.encoders import SpikeEncoder, make_encoder, spike_encoders
 from snn_gym.tasks.finite import few
 
 ANALOGUE = "analogue_observation"

@@ -3,8 +3,8 @@
 import pytest
 
 import snn_gym
+from snn_gym.program.encoders import spike_encoders
 from snn_gym.registry import load_environment_spec
-from snn_gym.spiking.coding.encoders import spike_encoders
 
 SPIKING = [name for name in snn_gym.env_ids() if load_environment_spec(name).spikes is not None]
 """Gymnasium's tasks seen through spikes."""

@@ -54,6 +54,35 @@ STATELESS: list[tuple[type[Any], str, str, dict[str, Any]]] = [
 """Policies without a state or recurrence: class, what they see and choose, and their network."""
 
 
+RARE: list[dict[str, Any]] = [
+    {"encoder": "rate", "encoder_parameters": {"timing": "regular"}},
+    {"encoder": "latency"},
+    {"encoder": "population", "encoder_parameters": {"neurons_per_dimension": 4}},
+    {"encoder": "learnable_population", "encoder_parameters": {"neurons_per_dimension": 4}},
+    {"decoder": "max_voltage"},
+    {"decoder": "max_voltage", "decoder_parameters": {"tau_syn_ms": 3.0}},
+    {"learnable": ("tau_mem_ms", "v_threshold")},
+    {"neuron": "alif", "learnable": ("beta",), "encoder": "population"},
+    {"backend": "norse"},
+]
+"""Parts of networks that few agents have."""
+RARE_STATEFUL: list[dict[str, Any]] = [
+    {"decoder": "max_voltage", "recurrent": True},
+    {"learnable": ("tau_mem_ms",), "recurrent": True},
+    {"encoder": "population", "recurrent": True, "neuron": "alif"},
+]
+"""Such parts, of agents that carry a state."""
+
+
+def scattered(policy: Any) -> Any:
+    """Let what neurons and receptive fields have learned differ from one to the next."""
+    with torch.no_grad():
+        for name, parameter in policy.named_parameters():
+            if name.endswith((".raw", ".centres", ".widths")):
+                parameter.add_(0.3 * torch.rand_like(parameter))
+    return policy
+
+
 def build(kind: type[Any], seen: str = "analogue", chosen: str = "discrete", **network: Any) -> Any:
     """Return a policy whose neurons fire."""
     torch.manual_seed(0)

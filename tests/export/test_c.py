@@ -17,6 +17,8 @@ from snn_gym.export import Visits, program_of, to_c, visit
 from snn_gym.policies import (
     SpikingActorCriticPolicy,
     SpikingControllerPolicy,
+    SpikingDQNPolicy,
+    SpikingSACPolicy,
     StatefulActorCriticPolicy,
     StatefulDQNPolicy,
 )
@@ -25,6 +27,8 @@ from snn_gym.scoring import evaluate
 from tests.export.made import (
     CHOSEN,
     COMPILER,
+    RARE,
+    RARE_STATEFUL,
     SANITIZERS,
     SEEN,
     STATELESS,
@@ -33,6 +37,7 @@ from tests.export.made import (
     build,
     needs_compiler,
     observe,
+    scattered,
     spiking,
 )
 from tests.policies.firing import made_to_fire
@@ -81,6 +86,79 @@ def test_a_state_is_carried_and_reset_as_ours(
         action, state = policy.predict(observation, state, deterministic=True)
         assert compiled.step(observation) == action
         assert np.array_equal(compiled.neurons(), state[0][0, : len(compiled.neurons())])
+
+
+@needs_compiler
+@pytest.mark.parametrize("network", RARE)
+@pytest.mark.parametrize("kind", [SpikingActorCriticPolicy, SpikingDQNPolicy])
+def test_encoders_maxima_and_own_constants_are_ours(
+    kind: Any, network: dict[str, Any], tmp_path: Path
+) -> None:
+    policy = scattered(build(kind, **network))
+    compiled, met = Compiled(to_c(policy, tmp_path), spiking(policy)), set()
+    acting, observations = policy.acting_network(), observe("analogue", 60)
+    with torch.no_grad():
+        inputs = policy.network_inputs(policy.obs_to_tensor(observations)[0])
+        _, states = acting(inputs, acting.rest_state(60))
+    same = []
+    for observation, state in zip(observations, states.numpy(), strict=True):
+        action = compiled.step(observation)
+        neurons = compiled.neurons()
+        same.append(np.array_equal(neurons, state[: len(neurons)]))
+        if same[-1]:
+            assert action == policy.predict(observation, deterministic=True)[0]
+        met.add(neurons.tobytes())
+    # The exponential of C is rounded in another way: an input spike may come a time step later.
+    assert np.mean(same) >= (0.95 if "population" in str(network) else 1.0)
+    assert len(met) > 20
+
+
+@needs_compiler
+@pytest.mark.parametrize("network", RARE_STATEFUL)
+def test_their_state_is_carried_as_ours(network: dict[str, Any], tmp_path: Path) -> None:
+    policy = scattered(build(StatefulActorCriticPolicy, **network))
+    compiled, state = Compiled(to_c(policy, tmp_path), spiking(policy)), None
+    for observation in observe("analogue", 40):
+        action, state = policy.predict(observation, state, deterministic=True)
+        assert compiled.step(observation) == action
+        np.testing.assert_array_equal(compiled.neurons(), state[0][0, : len(compiled.neurons())])
+
+
+@needs_compiler
+def test_a_mean_of_gsde_is_clipped(tmp_path: Path) -> None:
+    policy = SpikingSACPolicy(
+        SEEN["analogue"], CHOSEN["continuous"], ConstantSchedule(0.1), use_sde=True
+    )
+    with torch.no_grad():
+        policy.actor.mu[0].bias.fill_(3.0)
+    compiled = Compiled(to_c(policy, tmp_path), spiking(policy))
+    found = compiled.step(observe("analogue", 1)[0])
+    np.testing.assert_allclose(found, 2 * np.tanh([2.0, 2.0]), rtol=1e-6)
+
+
+@pytest.mark.parametrize(("kind", "network", "message"), [
+    (SpikingActorCriticPolicy, {"encoder": "rate"}, "'rate' of Poisson timing is not"),
+    (StatefulActorCriticPolicy, {"encoder": "delta"}, "encoder 'delta' is not exported; train"),
+])  # fmt: skip
+def test_an_encoder_that_needs_a_host_is_refused(
+    kind: Any, network: dict[str, Any], message: str, tmp_path: Path
+) -> None:
+    with pytest.raises(ValueError, match=message):
+        to_c(build(kind, **network), tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(("network", "message"), [
+    ({"encoder": "latency"}, "this encoder is not written in fixed point"),
+    ({"decoder": "max_voltage"}, "this decoder is not written in fixed point"),
+    ({"learnable": ("v_threshold",)}, "neurons 'lif_box' have constants of their own"),
+])  # fmt: skip
+def test_fixed_point_names_what_it_has_not(
+    network: dict[str, Any], message: str, tmp_path: Path
+) -> None:
+    visits = Visits((np.ones(12, bool), np.ones(9, bool)), (1.0, 1.0))
+    with pytest.raises(ValueError, match=message):
+        to_c(build(SpikingActorCriticPolicy, **network), tmp_path, visits=visits, fixed_point=True)
 
 
 @needs_compiler
@@ -143,23 +221,6 @@ def test_without_silent_neurons_visited_states_are_decided_alike(tmp_path: Path)
     compiled = Compiled(files, compact(spiking(policy), fired))
     taken = [compiled.step(x) for x in observations]
     assert taken == policy.predict(observations, deterministic=True)[0].tolist()
-
-
-@pytest.mark.parametrize(
-    ("kind", "seen", "network", "message"),
-    [
-        (SpikingActorCriticPolicy, "analogue", {"encoder": "rate"}, "encoder 'rate' is not"),
-        (SpikingActorCriticPolicy, "analogue", {"decoder": "max_voltage"}, "'mean_rate' or 'last"),
-        (SpikingActorCriticPolicy, "analogue", {"learnable": ("tau_mem",)}, "learnable constants"),
-        (SpikingActorCriticPolicy, "analogue", {"backend": "norse"}, "backend 'auto'"),
-    ],
-)
-def test_what_has_no_form_in_c_is_refused(
-    kind: type[Any], seen: str, network: dict[str, Any], message: str, tmp_path: Path
-) -> None:
-    with pytest.raises(ValueError, match=message):
-        to_c(build(kind, seen, **network), tmp_path)
-    assert not list(tmp_path.iterdir())
 
 
 def test_bad_arguments_name_what_mends_them(tmp_path: Path) -> None:

@@ -27,7 +27,7 @@ def one_neuron() -> Program:
     return Program(
         inputs=1,
         encoder="constant",
-        normaliser=Normaliser(ZERO, ZERO + 1.0, 5.0),
+        normalisers=(Normaliser(ZERO, ZERO + 1.0, 5.0),),
         layers=(layer,),
         time_steps=4,
         decoder=Decoder(np.full((1, 4), 0.25, np.float32), np.zeros((1, 0), np.float32)),

@@ -17,7 +17,7 @@ from snn_gym.policies import (
     StatefulDQNPolicy,
 )
 from snn_gym.zoo import make_agent
-from tests.export.made import build, observe
+from tests.export.made import RARE, RARE_STATEFUL, build, observe, scattered
 
 pytest.importorskip("onnx")
 KINDS: list[tuple[type[Any], str, str, dict[str, Any]]] = [
@@ -30,10 +30,12 @@ KINDS: list[tuple[type[Any], str, str, dict[str, Any]]] = [
     (SpikingActorCriticPolicy, "flags", "discrete", {"decoder": "last_voltage"}),
     (SpikingSACPolicy, "analogue", "continuous", {}),
 ]
+KINDS += [(SpikingActorCriticPolicy, "analogue", "discrete", network) for network in RARE]
 STATEFUL: list[tuple[type[Any], str, dict[str, Any]]] = [
     (StatefulActorCriticPolicy, "analogue", {"neuron": "alif", "recurrent": True}),
     (StatefulActorCriticPolicy, "spikes", {"neuron": "lif", "decoder": "last_voltage"}),
     (StatefulDQNPolicy, "analogue", {}),
+    *((StatefulActorCriticPolicy, "analogue", network) for network in RARE_STATEFUL),
 ]
 
 
@@ -46,7 +48,7 @@ def test_actions_are_those_of_the_policy(
         from snn_gym.program.neurons import LIFBoxParameters
 
         network = {"neuron_parameters": LIFBoxParameters(**network["neuron_parameters"])}
-    policy = build(kind, seen, chosen, **network)
+    policy = scattered(build(kind, seen, chosen, **network))
     session = runtime.InferenceSession(str(to_onnx(policy, tmp_path / "agent.onnx")))
     observations = observe(seen, 100)
     given = observations.reshape(len(observations), -1).astype(np.float32)
@@ -63,7 +65,7 @@ def test_a_state_goes_in_and_comes_out(
     kind: type[Any], seen: str, network: dict[str, Any], tmp_path: Path
 ) -> None:
     runtime = pytest.importorskip("onnxruntime")
-    policy = build(kind, seen, **network)
+    policy = scattered(build(kind, seen, **network))
     session = runtime.InferenceSession(str(to_onnx(policy, tmp_path / "agent.onnx")))
     width = {x.name: x.shape for x in session.get_inputs()}["state"][1]
     # Of two rows the second begins an episode at once, the first too, and again by itself.

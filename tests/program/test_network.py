@@ -19,6 +19,8 @@ from stable_baselines3.common.utils import ConstantSchedule
 from snn_gym.export import freeze, program_of, to_c
 from snn_gym.policies import (
     SpikingActorCriticPolicy,
+    SpikingSACPolicy,
+    SpikingTD3Policy,
     StatefulActorCriticPolicy,
     StatefulDQNPolicy,
     StockActorCriticPolicy,
@@ -41,8 +43,20 @@ from snn_gym.program import (
 from snn_gym.program.interpreter import rest_state
 from snn_gym.program.network import GATES, Gates
 from snn_gym.program.neurons import ALIF, IAF, LIFBox
+from snn_gym.spiking import NetworkConfig
+from snn_gym.spiking.sequence import next_noise
 from snn_gym.storage import dump_tensors, load_tensors
-from tests.export.made import CHOSEN, SEEN, STATELESS, Compiled, build, needs_compiler, observe
+from tests.export.made import (
+    CHOSEN,
+    RARE,
+    SEEN,
+    STATELESS,
+    Compiled,
+    build,
+    needs_compiler,
+    observe,
+    scattered,
+)
 from tests.policies.firing import made_to_fire
 
 ZERO = np.zeros(1, np.float32)
@@ -67,7 +81,7 @@ def one_neuron(**changes: Any) -> Program:
     parts: dict[str, Any] = {
         "inputs": 1,
         "encoder": "constant",
-        "normaliser": Normaliser(ZERO + 1.0, ZERO + 2.0, 5.0),
+        "normalisers": (Normaliser(ZERO + 1.0, ZERO + 2.0, 5.0),),
         "layers": (layer,),
         "time_steps": 4,
         "decoder": Decoder(np.full((1, 4), 0.25, np.float32), np.zeros((1, 0), np.float32)),
@@ -195,7 +209,7 @@ def one_gated_unit(gates: Gates) -> Program:
     return Program(
         inputs=1,
         encoder="constant",
-        normaliser=None,
+        normalisers=(),
         layers=(GatedLayer(gates, ones, ones[0], ones, ones[0]),),
         time_steps=1,
         decoder=None,
@@ -286,6 +300,93 @@ def test_gated_units_without_effect_are_cut(gates: Gates) -> None:
         states = [x.state for x in made]  # type: ignore[misc]
 
 
+# ---- parts that not every agent has --------------------------------------------------------------
+@pytest.mark.parametrize("network", RARE)
+@pytest.mark.parametrize(("kind", "chosen"), [
+    (SpikingActorCriticPolicy, "discrete"), (SpikingTD3Policy, "continuous"),
+])  # fmt: skip
+def test_every_encoder_decoder_and_learned_constant_is_part_of_a_program(
+    kind: Any, chosen: str, network: dict[str, Any], tmp_path: Path
+) -> None:
+    policy = scattered(build(kind, "analogue", chosen, **network))
+    policy.program().save(tmp_path / "agent.safetensors")
+    program, observations = Program.load(tmp_path / "agent.safetensors"), observe("analogue", 60)
+    with torch.no_grad():
+        seen = policy.network_inputs(policy.obs_to_tensor(observations)[0])
+        recorded = policy.acting_network().record(seen, head=policy.readout())
+    read, fast = decide(program, observations), CompiledProgram(program).outputs(observations)
+    hidden = [x.spikes.numpy() for x in recorded.layers if x.name != "input"]
+    for spikes, found in zip(hidden, read.spikes, strict=True):
+        assert (spikes != found).mean() < 1e-3
+        assert found.any()
+    np.testing.assert_allclose(fast, read.outputs, rtol=1e-4, atol=1e-5)
+    expected = policy.predict_by_torch(observations, deterministic=True)[0]
+    np.testing.assert_allclose(read.actions.reshape(expected.shape), expected, rtol=1e-3, atol=1e-4)
+    assert len(np.unique(fast.round(4), axis=0)) > 10
+    np.testing.assert_array_equal(policy.predict(observations, deterministic=True)[0], expected)
+    np.testing.assert_allclose(freeze(policy).predict(observations)[0], expected, rtol=1e-4)
+
+
+@pytest.mark.parametrize("network", [
+    {"encoder": "delta", "encoder_parameters": {"threshold": 0.05}},
+    {"decoder": "max_voltage", "recurrent": True},
+    {"learnable": ("tau_mem_ms",), "recurrent": True},
+    {"encoder": "population", "recurrent": True, "neuron": "alif"},
+])  # fmt: skip
+def test_their_state_is_carried_by_a_program(network: dict[str, Any]) -> None:
+    policy = scattered(build(StatefulActorCriticPolicy, **network))
+    program, state, read = policy.program(), None, None
+    carried, frozen, kept = rest_state(program, 10), freeze(policy), None
+    for observations in observe("analogue", 60).reshape(6, 10, -1):
+        expected, state = policy.predict_by_torch(observations, state, deterministic=True)
+        made = decide(program, observations, read)
+        read = made.state
+        outputs = CompiledProgram(program).outputs(observations, carried)
+        np.testing.assert_allclose(outputs, made.outputs, rtol=1e-4, atol=1e-5)
+        np.testing.assert_allclose(carried, read, rtol=1e-4, atol=1e-5)
+        np.testing.assert_allclose(state[0], read, rtol=1e-4, atol=1e-5)
+        chosen, kept = frozen.predict(observations, kept)
+        np.testing.assert_array_equal(chosen, expected)
+    starts = np.arange(10) < 5
+    expected, _ = policy.predict_by_torch(observations, state, starts, deterministic=True)
+    np.testing.assert_array_equal(frozen.predict(observations, kept, starts)[0], expected)
+
+
+def test_noise_is_given_to_a_program() -> None:
+    policy = build(
+        SpikingActorCriticPolicy, encoder="rate", encoder_parameters={"timing": "poisson"}
+    )
+    program, observations = policy.program(), observe("analogue", 30)
+    policy.reseed_noise(7)
+    noise = next_noise(torch.tensor([7, 0]), (5, 30, 3), 1).numpy()
+    expected = policy.predict_by_torch(observations, deterministic=True)[0]
+    np.testing.assert_array_equal(decide(program, observations, noise=noise).actions, expected)
+    found = CompiledProgram(program).actions(observations, noise=noise)
+    np.testing.assert_array_equal(found, expected)
+    with pytest.raises(ValueError, match=r"RateEncoder needs noise: pass uniform numbers"):
+        decide(program, observations)
+    policy.reseed_noise(7)
+    frozen = freeze(policy)
+    frozen.reseed_noise(7)
+    np.testing.assert_array_equal(frozen.predict(observations)[0], expected)
+
+
+def test_the_mean_of_gsde_is_clipped_before_it_is_squashed(tmp_path: Path) -> None:
+    for kind in (SpikingSACPolicy, StockSACPolicy):
+        policy: Any = kind(
+            SEEN["analogue"], CHOSEN["continuous"], ConstantSchedule(0.1), use_sde=True,
+            network=NetworkConfig(hidden_sizes=(12, 9)),
+        )  # fmt: skip
+        with torch.no_grad():
+            policy.actor.mu[0].bias.copy_(torch.tensor([3.0, -1.0]))
+        assert policy.program().choice.limit == 2.0
+        observations = observe("analogue", 20)
+        expected = policy.predict(observations, deterministic=True)[0]
+        found = decide(policy.program(), observations).actions
+        np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5)
+        np.testing.assert_allclose(found[:, 0], 2 * np.tanh(2.0), rtol=1e-3)
+
+
 def test_a_program_is_a_copy() -> None:
     policy, observations = build(SpikingActorCriticPolicy), observe("analogue", 20)
     program = policy.program()
@@ -302,8 +403,8 @@ def test_a_program_is_a_copy() -> None:
     [
         ({"encoder": "rate"}, "encoder 'rate' is unknown; known: constant, spikes"),
         ({"execution": "event"}, "execution 'event' is unknown; known: clocked"),
-        ({"inputs": 2}, "the normaliser has 1 values, expected 2"),
-        ({"normaliser": None, "inputs": 2}, "layer 1 has 1 inputs, expected 2"),
+        ({"inputs": 2}, "a normaliser has 1 values, expected 2"),
+        ({"normalisers": (), "inputs": 2}, "layer 1 has 1 inputs, expected 2"),
         ({"time_steps": 3}, "time_steps is 3, and the decoder reads 4"),
         ({"decoder": None}, "a program of neurons has a decoder, and an ANN has none"),
         ({"head": Head(row(1.0, 2.0), ZERO)}, "the head reads 2 values, expected 1"),

@@ -20,7 +20,7 @@ def layer(weights: list[list[float]], recurrent: list[list[float]] | None = None
 AGENT = Program(
     inputs=2,
     encoder="constant",
-    normaliser=None,
+    normalisers=(),
     time_steps=4,
     layers=(
         layer([[1, 2, 3], [4, 5, 0]], [[0, 1, 0], [0, 0, 1], [1, 0, 0]]),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import gymnasium as gym
@@ -25,14 +26,16 @@ from stable_baselines3.common.vec_env import (
 from stable_baselines3.common.vec_env.base_vec_env import VecEnvWrapper
 
 import snn_gym
-from snn_gym.export import convert, fine_tune, freeze, to_c, to_onnx, visit
+from snn_gym.export import convert, fine_tune, freeze, program_of, to_c, to_nir, visit
 from snn_gym.learners import StatefulPPO
 from snn_gym.plotting.episode import record_episode
 from snn_gym.policies import SpikingActorCriticPolicy
 from snn_gym.policies.raw_observations import raw_policy
+from snn_gym.program import decide
 from snn_gym.scoring.faults import Faults, with_faults
 from snn_gym.tasks.classic_control import BATCHED_TASKS
 from snn_gym.wrappers import StableBaselinesVecEnv
+from tests.export.made import Compiled, needs_compiler
 
 SEEDS = (11, 12, 13)
 CARRIED = "carried"
@@ -405,18 +408,42 @@ def test_a_dictionary_is_normalised_by_its_keys_as_vecnormalize_does() -> None:
 @pytest.mark.parametrize(
     "use",
     [
-        freeze,
-        lambda model: to_c(model, "never"),
-        lambda model: to_onnx(model, "never"),
         lambda model: fine_tune(model, "CartPole-v1", 4),
         lambda model: convert(model, "CartPole-v1"),
         snn_gym.make_lean,
     ],
-    ids=["freeze", "C", "ONNX", "fine_tune", "convert", "make_lean"],
+    ids=["fine_tune", "convert", "make_lean"],
 )
 def test_what_carries_no_statistics_refuses_them(use: Any, normalised: PPO) -> None:
     with pytest.raises(ValueError, match=r"behind VecNormalize is not .*normalise_observations"):
         use(normalised)
+
+
+@needs_compiler
+@pytest.mark.parametrize("twice", [False, True])
+def test_exports_carry_the_statistics_of_a_vec_normalize(twice: bool, tmp_path: Path) -> None:
+    env = VecNormalize(snn_gym.make_vec_env("CartPole-v1", 4, seed=0), clip_obs=4.0)
+    network = {"hidden_sizes": [8], "time_steps": 4}
+    model = _learned(env, spiking_actor=True, network=network, normalise_observations=twice)
+    generator = np.random.default_rng(0)
+    observations = generator.uniform(-1, 1, (300, 4)).astype(np.float32)
+    expected = raw_policy(model).predict(observations, deterministic=True)[0]
+    bare = model.policy.predict(observations, deterministic=True)[0]
+    assert (bare == expected).mean() < 0.95  # or nothing below would tell
+    program = program_of(model)
+    assert len(program.normalisers) == 1 + twice
+    compiled = Compiled(to_c(model, tmp_path), program)
+    taken = [compiled.step(x) for x in observations]
+    for actions in (freeze(model).predict(observations)[0], decide(program, observations).actions):
+        # A spike may flip within rounding.
+        assert (actions == expected).mean() > 0.98
+        assert (actions == taken).mean() > 0.98
+    if twice:
+        with pytest.raises(ValueError, match="standardised twice, as by VecNormalize and by the"):
+            to_nir(model, tmp_path / "never.nir")
+        visits = visit(model, "CartPole-v1", 1)
+        with pytest.raises(ValueError, match="without VecNormalize, or export in float"):
+            to_c(model, tmp_path / "never", visits=visits, fixed_point=True)
 
 
 def test_visits_faults_and_recordings_act_as_the_model_does(normalised: PPO) -> None:

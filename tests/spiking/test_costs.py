@@ -14,9 +14,9 @@ from torch import Tensor, nn
 
 from snn_gym.policies._gated import GatedNetwork
 from snn_gym.policies.networks import DenseNetwork
+from snn_gym.program.encoders import ENCODERS, DeltaEncoder, PopulationEncoder, RateEncoder
 from snn_gym.spiking import NetworkConfig, SpikingNetwork
 from snn_gym.spiking.coding.decoders import make_head
-from snn_gym.spiking.coding.encoders import ENCODERS, DeltaEncoder, PopulationEncoder, RateEncoder
 from snn_gym.spiking.coding.parameters import (
     LastVoltageParameters,
     LearnablePopulationParameters,

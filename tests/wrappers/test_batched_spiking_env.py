@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from gymnasium.vector import AutoresetMode
 
-from snn_gym.spiking.coding.encoders import spike_encoders
+from snn_gym.program.encoders import spike_encoders
 from snn_gym.wrappers import BatchedSpikingEnv
 from tests.envs.variants import every_spiking_id
 from tests.wrappers.comparison import assert_equal_batches

@@ -7,10 +7,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from snn_gym.program.encoders import INTEGRATED
 from snn_gym.spiking.coding.parameters import LearnablePopulationParameters
-
-# 1 - ε of the paper's equation, the value of its authors' code.
-_THRESHOLD = 0.999
 
 
 class _RegularSpikes(torch.autograd.Function):
@@ -22,8 +20,8 @@ class _RegularSpikes(torch.autograd.Function):
         voltage = torch.zeros_like(activity)
         for _ in range(time_steps):
             voltage += activity
-            fired = voltage.clone().gt_(_THRESHOLD)
-            voltage.sub_(fired, alpha=_THRESHOLD)
+            fired = voltage.clone().gt_(INTEGRATED)
+            voltage.sub_(fired, alpha=INTEGRATED)
             spikes.append(fired)
         return torch.stack(spikes)
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Annotated, Any, cast
 
 from snn_gym.config import Config, Count, NonNegative, Positive, Range
-from snn_gym.spiking.coding.encoders import (
+from snn_gym.program.encoders import (
     ENCODERS,
     LEARNED,
     RECEPTIVE_FIELD_MACS,

@@ -10,8 +10,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from snn_gym.program.encoders import PopulationEncoder
 from snn_gym.spiking import LearnablePopulationParameters, NetworkConfig, SpikingNetwork
-from snn_gym.spiking.coding.encoders import PopulationEncoder
 from snn_gym.spiking.coding.learnable_population import LearnablePopulationEncoder
 from tests.spiking.strategies import normal
 

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 
-from snn_gym.spiking.coding.encoders import (
+from snn_gym.program.encoders import (
     ENCODERS,
     ConstantEncoder,
     DeltaEncoder,

@@ -30,8 +30,21 @@ Timing = Literal["poisson", "regular"]
 LEARNED = "learnable_population"
 """Name of the encoder that is learned, which networks alone have."""
 
+SPIKE_TRAINS = "spikes"
+"""What stands in an encoder's place where observations are spike trains."""
+
 RECEPTIVE_FIELD_MACS = 3
 """Multiplications of a Gaussian receptive field: by the inverse width, the square, by -1/2."""
+
+INTENSITY_RANGE = 3.0
+"""Standardised observations in [-3, 3] span a spike encoder's intensities in [0, 1] in networks."""
+
+NOTHING_SEEN = -1.0
+"""No intensity: at the start of an episode, in the state of a network that compares intensities."""
+
+INTEGRATED = 0.999
+"""Activity that makes a spike of ``ReceptiveFields``: 1 - ε of the paper, as in its authors' code.
+"""
 
 
 class EncoderInputs(NamedTuple):
@@ -236,6 +249,16 @@ class PopulationEncoder(SpikeEncoder):
         """Return ``dimensions`` times ``neurons_per_dimension``."""
         return dimensions * self.neurons_per_dimension
 
+    @property
+    def centres(self) -> FloatArray:
+        """Preferred intensities (n,)."""
+        return np.linspace(0, 1, self.neurons_per_dimension, dtype=np.float32)
+
+    @property
+    def steepness(self) -> float:
+        """Standard deviations of a receptive field that the intensities from 0 to 1 span."""
+        return (self.neurons_per_dimension - 1) / self.width
+
     def macs(self, dimensions: int, time_steps: int) -> int:
         """Return 3 for each channel's activity, and with regular timing T more."""
         steps = time_steps if self.timing == "regular" else 0
@@ -243,9 +266,8 @@ class PopulationEncoder(SpikeEncoder):
 
     def _spikes(self, inputs: EncoderInputs) -> FloatArray:
         intensity, neurons = inputs.intensity, self.neurons_per_dimension
-        centres = np.linspace(0, 1, neurons, dtype=np.float32)
         # (..., D, 1) - (n,) -> (..., D, n), distance in standard deviations
-        distance = (intensity[..., np.newaxis] - centres) * np.float32((neurons - 1) / self.width)
+        distance = (intensity[..., np.newaxis] - self.centres) * np.float32(self.steepness)
         activity = np.exp(np.float32(-0.5) * distance * distance)
         # (..., D, n) -> (..., D * n)
         activity = activity.reshape(*intensity.shape[:-1], intensity.shape[-1] * neurons)
@@ -294,8 +316,70 @@ class DeltaEncoder(SpikeEncoder):
         return (_steps(inputs.time_steps, change.ndim) < count).astype(np.float32)
 
 
+@dataclass(frozen=True, eq=False)
+class ReceptiveFields:
+    """Gaussian receptive fields that were learned; each adds up its activity until it spikes.
+
+    Value d has n fields, whose activity is ``exp(-((x - centre) / width)**2 / 2)``. Channels are
+    ordered value by value, as in ``PopulationEncoder``. Tang et al. 2020,
+    https://arxiv.org/abs/2010.09635, equations 1 and 2.
+
+    Args:
+        centres: (D, n) float32, in units of standardised observations.
+        widths: (D, n) float32, standard deviations in the same units.
+
+    Raises:
+        ValueError: The arrays do not fit each other, or a width is 0.
+    """
+
+    centres: FloatArray
+    """(D, n)"""
+    widths: FloatArray
+    """(D, n), not 0."""
+
+    def __post_init__(self) -> None:
+        """Refuse arrays that do not fit each other."""
+        if self.centres.ndim != 2 or self.centres.shape != self.widths.shape:
+            raise ValueError(
+                f"receptive fields have centres of shape {self.centres.shape} and widths of "
+                f"{self.widths.shape}; expected (D, n) of both"
+            )
+        if not np.all(self.widths != 0):
+            raise ValueError("the widths of receptive fields must not be 0")
+
+    def macs(self, dimensions: int, time_steps: int) -> int:
+        """Return 3 for each channel's activity, and T more for adding it up.
+
+        Args:
+            dimensions: Number D of values.
+            time_steps: Number T of time steps.
+        """
+        del dimensions
+        return (RECEPTIVE_FIELD_MACS + time_steps) * self.centres.size
+
+    def encode(self, values: FloatArray, time_steps: int) -> FloatArray:
+        """Encode standardised observations as spikes.
+
+        Args:
+            values: (B, D) float32.
+            time_steps: T.
+
+        Returns:
+            (T, B, D * n) float32, 0 or 1.
+        """
+        distance = (values[..., np.newaxis] - self.centres) / self.widths
+        activity = np.exp(np.float32(-0.5) * distance * distance).reshape(len(values), -1)
+        summed, spikes = np.zeros_like(activity), []
+        for _ in range(time_steps):
+            summed = summed + activity
+            fired = (summed > np.float32(INTEGRATED)).astype(np.float32)
+            summed = summed - np.float32(INTEGRATED) * fired
+            spikes.append(fired)
+        return np.stack(spikes)
+
+
 Encoder: TypeAlias = ConstantEncoder | SpikeEncoder
-"""Any encoder."""
+"""Any encoder that has a name."""
 
 ENCODERS: dict[str, type[ConstantEncoder] | type[SpikeEncoder]] = {
     "constant": ConstantEncoder,
@@ -305,6 +389,26 @@ ENCODERS: dict[str, type[ConstantEncoder] | type[SpikeEncoder]] = {
     "delta": DeltaEncoder,
 }
 """Encoders by name; ``register_encoder`` adds to it."""
+
+
+def encoder_name(encoder: SpikeEncoder | ReceptiveFields) -> str:
+    """Return the registered name of an encoder.
+
+    Args:
+        encoder: The encoder.
+
+    Raises:
+        ValueError: It has none.
+    """
+    if isinstance(encoder, ReceptiveFields):
+        return LEARNED
+    for name, kind in ENCODERS.items():
+        if kind is type(encoder):
+            return name
+    raise ValueError(
+        f"encoder {type(encoder).__name__!r} is not registered, and files hold names and no code; "
+        "call snn_gym.spiking.register_encoder first"
+    )
 
 
 def spike_encoders() -> tuple[str, ...]:
@@ -329,7 +433,7 @@ def register_encoder(name: str, encoder_type: type[SpikeEncoder]) -> None:
     """
     if not name.isidentifier() or keyword.iskeyword(name):
         raise ValueError(f"the name of an encoder must be an identifier, got {name!r}")
-    if name in ENCODERS or name == LEARNED:
+    if name in ENCODERS or name in (LEARNED, SPIKE_TRAINS):
         raise ValueError(f"encoder {name!r} is registered already: {', '.join(ENCODERS)}")
     given: object = encoder_type
     if not (isinstance(given, type) and issubclass(given, SpikeEncoder)):

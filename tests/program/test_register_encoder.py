@@ -9,8 +9,8 @@ import torch
 
 from snn_gym.config import Positive
 from snn_gym.policies import SpikingActorCriticPolicy
+from snn_gym.program.encoders import ENCODERS, spike_encoders
 from snn_gym.spiking import NetworkConfig, SpikeEncoder, SpikingNetwork, register_encoder
-from snn_gym.spiking.coding.encoders import ENCODERS, spike_encoders
 
 
 @dataclass(frozen=True)
