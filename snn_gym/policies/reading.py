@@ -132,14 +132,15 @@ def _encoder(network: SpikingNetwork) -> Encoder:
 def _decoder(policy: ProgramPolicy, network: SpikingNetwork) -> Decoder:
     coefficients = _numbers(network.decoder.coefficients)
     transition = _numbers(network.decoder.transition).reshape(len(coefficients), -1)
-    maximum: Maximum = "neurons" if network.head is None else "outputs"
-    made = Decoder(coefficients, transition, maximum)
-    if made.values > 1 and getattr(policy, "n_quantiles", 1) > 1:
+    maximum: Maximum = "neurons"
+    if network.decoder.takes_maximum and network.head is not None:
+        maximum = "outputs"
+    if network.decoder.takes_maximum and getattr(policy, "n_quantiles", 1) > 1:
         raise ValueError(
             f"decoder {network.config.decoder!r} of quantiles is not exported; train with "
             "'mean_rate' or 'last_voltage'"
         )
-    return made
+    return Decoder(coefficients, transition, maximum)
 
 
 def _check_spaces(policy: ProgramPolicy) -> None:
