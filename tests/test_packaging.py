@@ -13,8 +13,7 @@ import pytest
 
 import snn_gym
 from snn_gym.content import CONTENT_FOLDERS, checkout_root
-from snn_gym.scoring.pretrained import find_trained
-from snn_gym.scoring.shipping import shipped_files
+from snn_gym.scoring.pretrained import find_trained, shipped_files
 from tests.packages import build
 
 ROOT = checkout_root()

@@ -18,13 +18,66 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from snn_gym.export import c_fixed_text, c_text
+from snn_gym.export import c_text
 from snn_gym.export.c_base import number, standardised, within
 from snn_gym.export.c_neuron import GAIN_BITS, fixed_neuron, units_of
 from snn_gym.export.c_source import SpikingSource
 from snn_gym.program.network import NeuronLayer, Program
 from snn_gym.program.neuron import Neuron
 
+# ---- texts ---------------------------------------------------------------------------------------
+HELPERS = """\
+/* Add the rows of weights of the neurons that fired. */
+static inline void add_rows(const int8_t *weights, int size, const int *places, int count,
+                            int32_t *total) {
+    for (int k = 0; k < count; k++) {
+        const int8_t *row = weights + places[k] * size;
+        for (int n = 0; n < size; n++) {
+            total[n] += row[n];
+        }
+    }
+}
+"""
+
+ADD_PRODUCTS = """\
+/* Add the rows of weights times the values. */
+static inline void add_products(const int8_t *weights, int inputs, int size, const int16_t *values,
+                                int32_t *total) {
+    for (int d = 0; d < inputs; d++) {
+        for (int n = 0; n < size; n++) {
+            total[n] += values[d] * weights[d * size + n];
+        }
+    }
+}
+
+/* Divide by 2^bits, to the nearest. */
+static inline int32_t scaled(int32_t value, int bits) {
+    return bits == 0 ? value : (value + (1 << (bits - 1))) >> bits;
+}
+"""
+
+SATURATED = """\
+/* The nearest number of 16 bits. */
+static inline int32_t saturated(int32_t x) {
+    return x > 32767 ? 32767 : (x < -32768 ? -32768 : x);
+}
+
+static inline int32_t larger(int32_t a, int32_t b) {
+    return a > b ? a : b;
+}
+
+static inline int32_t smaller(int32_t a, int32_t b) {
+    return a < b ? a : b;
+}
+
+/* A product with a number of 14 bits, to the nearest. */
+static inline int32_t share(int32_t gain, int32_t x) {
+    return (gain * x + 8192) >> 14;
+}
+"""
+
+
+# ---- source --------------------------------------------------------------------------------------
 _WEIGHT_LIMIT, _LIMIT, _SUM_LIMIT = 2**7 - 1, 2**15 - 1, 2**31 - 1
 _MOST_BITS = 12
 _SPARE = 2.0
@@ -62,8 +115,8 @@ class FixedSource(SpikingSource):
 
     number, sum = "int16_t", "int32_t"
     shape = "fixed point, weights of 8 bits and potentials of 16"
-    places = c_text.PLACES + "\n" + c_fixed_text.SATURATED
-    helpers, products = c_fixed_text.HELPERS, c_fixed_text.ADD_PRODUCTS
+    places = c_text.PLACES + "\n" + SATURATED
+    helpers, products = HELPERS, ADD_PRODUCTS
 
     def __init__(self, program: Program, name: str, title: str, peaks: Sequence[float]) -> None:
         super().__init__(program, name, title)

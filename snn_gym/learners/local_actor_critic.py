@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -13,6 +13,7 @@ from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.policies import BasePolicy
 from stable_baselines3.common.type_aliases import GymEnv, MaybeCallback, Schedule
+from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv
 
 from snn_gym.arrays import from_arrays, prefixed, to_arrays, with_prefix
 from snn_gym.config import from_mapping
@@ -28,9 +29,59 @@ from snn_gym.learners.local_core import Moments, Rule, check_network
 from snn_gym.learners.local_online import OnlineActor
 from snn_gym.learners.local_regulator import LocalRegulator
 from snn_gym.learners.settings import LocalRuleSettings
-from snn_gym.learners.stepping import stepper
 from snn_gym.policies.local_actor_critic import LocalActorCriticPolicy
+from snn_gym.tasks.batched import BatchedTask
+from snn_gym.tasks.finite import check_step
+from snn_gym.wrappers.checked import CheckedVecEnv
+from snn_gym.wrappers.stable_baselines import StableBaselinesVecEnv
 
+# ---- stepping ------------------------------------------------------------------------------------
+Step = tuple[Any, NDArray[np.float32], NDArray[np.bool_], list[dict[str, Any]]]
+"""Observations, rewards, dones and infos, as ``VecEnv.step`` returns them."""
+
+
+def stepper(env: VecEnv) -> Callable[[NDArray[Any]], Step]:
+    """Return what makes the steps of environments: ``env.step``, or the same, quicker.
+
+    Args:
+        env: Environments.
+    """
+    if type(env) in (DummyVecEnv, CheckedVecEnv) and env.num_envs == 1:
+        return _Single(env).step  # type: ignore[arg-type]
+    if type(env) is StableBaselinesVecEnv and isinstance(env.vector_env, BatchedTask):
+        return env.step_without_infos
+    return env.step
+
+
+class _Single:
+    """The one environment of a ``DummyVecEnv``, stepped as that would, without copies of infos."""
+
+    def __init__(self, env: DummyVecEnv) -> None:
+        self._env = env
+        self._name = getattr(env, "_name", str(env))
+        self._checks = isinstance(env, CheckedVecEnv)
+        self._steps = np.zeros(1, np.int64)
+
+    def step(self, actions: NDArray[Any]) -> Step:
+        """Make a step; see ``VecEnv.step``."""
+        only = self._env.envs[0]  # every time anew, for it may be replaced
+        observation, reward, terminated, truncated, info = only.step(actions[0])
+        done = terminated or truncated
+        info["TimeLimit.truncated"] = truncated and not terminated
+        if done:
+            info["terminal_observation"] = observation
+            observation, self._env.reset_infos[0] = only.reset()
+        observations, dones = np.asarray(observation)[np.newaxis], np.array([done])
+        rewards = np.array([reward], np.float32)
+        self._steps += 1
+        if self._checks:
+            check_step(self._name, observations, rewards, dones, self._steps, [info])
+        if done:
+            self._steps[0] = 0
+        return observations, rewards, dones, [info]
+
+
+# ---- algorithm -----------------------------------------------------------------------------------
 ROLLOUT_STEPS = 256
 """Environment steps of each copy between ``on_rollout_start`` and ``on_rollout_end``."""
 
@@ -66,7 +117,7 @@ class LocalActorCritic(BaseAlgorithm):
 
     With ``regulation`` each hidden neuron keeps its firing rate in a range, wakes up where it has
     fallen silent, and sheds spikes once the return stops rising, by terms that are as local as the
-    rule and are added to it; see ``local_terms``.
+    rule and are added to it; see ``local_regulator``.
 
     Hyper-parameters beside ``learning_rate`` are the fields of ``LocalRuleSettings``, which says
     what they are: keyword arguments, and attributes that can be read and set.

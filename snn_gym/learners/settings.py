@@ -204,7 +204,7 @@ OptimiserName = Literal["adam", "sgd"]
 class LocalRegulation(Config):
     """What keeps hidden neurons in their responsive range, and their spikes few, beside a rule.
 
-    The terms and their sources are those of ``snn_gym.learners.local_terms``; one whose step or
+    The terms and their sources are those of ``snn_gym.learners.local_regulator``; one whose step or
     strength is 0 is off. A decision here is one environment step, of all environments together.
     """
 

@@ -17,7 +17,6 @@ from stable_baselines3.common.base_class import BaseAlgorithm
 from torch import Tensor, nn
 
 from snn_gym.arrays import from_arrays, prefixed, to_arrays, with_prefix
-from snn_gym.learners.played import Played
 from snn_gym.learners.visited import make_visited
 from snn_gym.policies.base import SpikingPolicy, spiking_policy_of
 from snn_gym.policies.behaviour import divergence, value_scale
@@ -30,11 +29,13 @@ from snn_gym.spiking.regulation.control import (
     BoundControl,
     StrengthControl,
 )
-from snn_gym.spiking.regulation.folding import FOLDED_RATES, REPAIRED, fold
 from snn_gym.spiking.regulation.parameters import LeanParameters
 from snn_gym.spiking.regulation.shedding import (
+    FOLDED_RATES,
     REDIRECTED,
+    REPAIRED,
     decay_cost,
+    fold,
     neurons_of,
     prune,
     redirect,
@@ -42,6 +43,78 @@ from snn_gym.spiking.regulation.shedding import (
     spike_cost,
 )
 
+
+# ---- episodes that are played --------------------------------------------------------------------
+class Played:
+    """Returns of the episodes that some environments have played since they were forgotten.
+
+    Of episodes that begin together the short ones end first, and where a return depends on the
+    length those that have ended are no fair sample of all. So every environment counts with as
+    many, its first ones, and one that was under way when all were forgotten does not.
+
+    Args:
+        environments: Number of environments.
+    """
+
+    def __init__(self, environments: int) -> None:
+        self._returns: list[list[float]] = [[] for _ in range(environments)]
+        self._skipped = np.ones(environments, np.bool_)
+        self._between = np.zeros(environments, np.bool_)
+
+    def step(self, infos: Sequence[Mapping[str, Any]]) -> None:
+        """Take in what a step of all environments said.
+
+        Args:
+            infos: Of each environment, with ``episode`` where one ended, as ``Monitor`` adds it.
+        """
+        for k, info in enumerate(infos):
+            ended = "episode" in info
+            if ended and not self._skipped[k]:
+                self._returns[k].append(float(info["episode"]["r"]))
+            self._skipped[k] &= not ended
+            self._between[k] = ended
+
+    @property
+    def returns(self) -> list[float]:
+        """Returns of as many episodes of each environment."""
+        count = min(len(x) for x in self._returns)
+        return [value for x in self._returns for value in x[:count]]
+
+    def forget(self) -> None:
+        """Forget all episodes, and those under way."""
+        for x in self._returns:
+            x.clear()
+        self._skipped = ~self._between
+
+    def forget_old(self, most: int) -> None:
+        """Forget the oldest episodes that count, as many of each environment.
+
+        Args:
+            most: Episodes that are kept, or one of each environment if that is more.
+        """
+        kept = max(1, most // len(self._returns))
+        old = max(0, min(len(x) for x in self._returns) - kept)
+        for x in self._returns:
+            del x[:old]
+
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        """Return all that an interrupted training needs to go on, as arrays by name."""
+        return {
+            "returns": np.array([value for x in self._returns for value in x], np.float64),
+            "counts": np.array([len(x) for x in self._returns]),
+            "skipped": self._skipped.copy(),
+            "between": self._between.copy(),
+        }
+
+    def load(self, arrays: Mapping[str, NDArray[Any]]) -> None:
+        """Go on from what ``arrays`` returned."""
+        parts = np.split(arrays["returns"], np.cumsum(arrays["counts"])[:-1])
+        self._returns = [part.tolist() for part in parts]
+        self._skipped = np.array(arrays["skipped"])
+        self._between = np.array(arrays["between"])
+
+
+# ---- shedding ------------------------------------------------------------------------------------
 _SHUFFLE_SEED = 0
 _FRESH = 1024
 """Decisions by which the divergence in the latest states is measured."""

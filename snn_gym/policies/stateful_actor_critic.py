@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from typing import Any
 
 import torch
 from stable_baselines3.common.policies import ActorCriticPolicy
 from stable_baselines3.common.type_aliases import PyTorchObs, Schedule
-from torch import Tensor
+from torch import Tensor, nn
 
-from snn_gym.policies._feedback import broadcast_head
 from snn_gym.policies.actor_critic import ActorCriticNetworks, SpikingActorCriticPolicy
 from snn_gym.policies.networks import StatefulNetwork, network_inputs
 from snn_gym.policies.stateful import (
@@ -22,6 +22,56 @@ from snn_gym.policies.stateful import (
 )
 
 
+# ---- feedback ------------------------------------------------------------------------------------
+class BroadcastLinear(nn.Linear):
+    """A linear layer whose gradient goes down by fixed random weights, not by its own.
+
+    Feedback alignment (Lillicrap et al. 2016, https://doi.org/10.1038/ncomms13276), with which
+    e-prop is called random (Bellec et al. 2020, https://doi.org/10.1038/s41467-020-17236-y). What
+    it computes, and the gradients of its own weights, are those of ``nn.Linear``. The feedback
+    weights are normal, with a variance of one over the inputs.
+
+    Args:
+        inputs: Inputs.
+        outputs: Outputs.
+    """
+
+    feedback: Tensor
+    """(outputs, inputs), fixed."""
+
+    def __init__(self, inputs: int, outputs: int) -> None:
+        super().__init__(inputs, outputs)
+        self.register_buffer("feedback", torch.randn(outputs, inputs) / math.sqrt(inputs))
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Return the outputs (..., outputs) for features (..., inputs)."""
+        output = super().forward(features.detach())
+        if not features.requires_grad:
+            return output
+        carried = nn.functional.linear(features, self.feedback)
+        return output + (carried - carried.detach())
+
+
+def broadcast_head(head: nn.Module) -> BroadcastLinear:
+    """Return a readout with the parameters of a linear one, and random feedback.
+
+    Args:
+        head: The linear readout; an optimiser of its parameters goes on with them.
+
+    Raises:
+        ValueError: It is another kind of readout.
+    """
+    if not isinstance(head, nn.Linear):
+        raise ValueError(
+            f"feedback='random' needs a linear readout, got {type(head).__name__}; use another "
+            "decoder than 'population', or feedback='symmetric'"
+        )
+    made = BroadcastLinear(head.in_features, head.out_features)
+    made.weight, made.bias = head.weight, head.bias
+    return made
+
+
+# ---- policy --------------------------------------------------------------------------------------
 class StatefulNetworks(ActorCriticNetworks):
     """Actor and critic, each with a state of its own, behind one normaliser."""
 

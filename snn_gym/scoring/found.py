@@ -44,8 +44,8 @@ class HiddenScore(Config):
 class FaultMeans(Config):
     """Mean returns with one fault at a time, in the task's reward units.
 
-    None for a fault of a part that the agent lacks. `snn_gym.scoring.robustness.FAULTS` has what is
-    done to it.
+    None for a fault of a part that the agent lacks. `snn_gym.scoring.reevaluation.FAULTS` has what
+    is done to it.
     """
 
     observation_noise: Score | None

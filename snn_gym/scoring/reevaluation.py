@@ -6,23 +6,30 @@ import dataclasses
 import functools
 import multiprocessing
 import os
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
+from types import SimpleNamespace
+from typing import Any, Literal
 
 import numpy as np
 
 from snn_gym.names import did_you_mean
-from snn_gym.policies.protocols import ActingPolicy
+from snn_gym.policies.protocols import Acting, ActingPolicy
 from snn_gym.policies.raw_observations import raw_policy
 from snn_gym.registry import IMPORTED, load_environment_spec
 from snn_gym.scoring.architecture import trained_tensors
 from snn_gym.scoring.chain import RESULTS_FOLDER, read_below
 from snn_gym.scoring.curves import curve_of_run, keeps_log
-from snn_gym.scoring.evaluation import EVALUATOR_VERSION, OFFICIAL_EPISODES, evaluation_seeds
-from snn_gym.scoring.found import Robustness
+from snn_gym.scoring.evaluation import (
+    EVALUATOR_VERSION,
+    OFFICIAL_EPISODES,
+    evaluate,
+    evaluation_seeds,
+)
+from snn_gym.scoring.faults import AbsentPartError, Faults, with_faults
+from snn_gym.scoring.found import FaultMeans, Robustness
 from snn_gym.scoring.hidden import describe, play_hidden, submission_digest
 from snn_gym.scoring.manifest import MAX_ROW_BYTES, Scores, utc_now
 from snn_gym.scoring.origins import gives_the_same_weights, parent_of, parents
@@ -35,7 +42,6 @@ from snn_gym.scoring.results import (
     verified_weights,
 )
 from snn_gym.scoring.retraining import train_again
-from snn_gym.scoring.robustness import play_with_faults
 from snn_gym.scoring.table import line_of
 from snn_gym.scoring.terms import split_rows
 from snn_gym.scoring.verification import check_weights, different_returns
@@ -43,6 +49,50 @@ from snn_gym.scoring.worker import Request, rerun
 from snn_gym.zoo import build_policy, load_agent
 from snn_gym.zoo.files import MANIFEST
 
+# ---- faults --------------------------------------------------------------------------------------
+FAULTS: Mapping[str, Faults] = {
+    "observation_noise": Faults(observation_noise=0.1),
+    "spike_loss": Faults(spike_loss=0.1),
+    "dead_neurons": Faults(dead_neurons=0.1),
+    "weights_8_bits": Faults(weights_bits=8),
+    "weights_4_bits": Faults(weights_bits=4),
+}
+"""The faults of the results table, by the names of `FaultMeans`."""
+
+
+def play_with_faults(policy: Acting, env_id: str, seeds: Sequence[int], seed: int) -> FaultMeans:
+    """Play an agent with each fault of the results table.
+
+    Args:
+        policy: A policy of snn_gym; it stays as it is.
+        env_id: Gymnasium id.
+        seeds: Seed of each episode.
+        seed: Seed of what the faults draw.
+
+    Returns:
+        Mean returns.
+
+    Raises:
+        ValueError: As in ``evaluate``.
+    """
+    means = {
+        name: _mean(policy, env_id, seeds, replace(faults, seed=seed))
+        for name, faults in FAULTS.items()
+    }
+    return FaultMeans(**means)
+
+
+def _mean(policy: Acting, env_id: str, seeds: Sequence[int], faults: Faults) -> float | None:
+    try:
+        made: Any = with_faults(policy, faults)
+    except AbsentPartError:
+        return None
+    # Without `record`, for what it costs is not asked.
+    acting = SimpleNamespace(predict=made.predict, reseed_noise=made.reseed_noise)
+    return evaluate(acting, env_id, seeds=seeds).mean
+
+
+# ---- reevaluation --------------------------------------------------------------------------------
 ROUNDING_TOLERANCE = 0.01
 """Largest accepted difference of a row's mean return between two versions of the evaluator, which
 may round in other ways, in units of the range from random play to ``solved``."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import importlib.metadata
+import math
 import os
 import platform
 from collections.abc import Iterator, Mapping
@@ -12,7 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
 import torch
+from gymnasium import spaces
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.vec_env import VecEnv
 
@@ -23,6 +26,7 @@ from snn_gym.openblas import warn_of_other_kernels
 from snn_gym.policies.raw_observations import VEC_NORMALIZE, raw_policy
 from snn_gym.recorded import RecordedAgent, RecordedArguments, RecordedId
 from snn_gym.sealing import dump_sealed, read_sealed
+from snn_gym.spaces import FlatSpikes
 from snn_gym.spiking import NetworkConfig
 from snn_gym.spiking.assembly import todays_names
 from snn_gym.spiking.bookkeeping import full_state
@@ -45,7 +49,6 @@ from snn_gym.zoo.extract import extract_policy_arguments, extract_settings
 from snn_gym.zoo.identity import Identity, identify, remember_identity
 from snn_gym.zoo.recipe import Recipe, processor
 from snn_gym.zoo.seeding import Seeding, seed_environments
-from snn_gym.zoo.spaces import describe_space, describes
 from snn_gym.zoo.vec_normalize import (
     VecNormalizeSettings,
     extract_vec_normalize,
@@ -54,6 +57,72 @@ from snn_gym.zoo.vec_normalize import (
     wrap_in_vec_normalize,
 )
 
+# ---- spaces as data ------------------------------------------------------------------------------
+SUPPORTED_SPACES = "Box, Discrete, MultiDiscrete or MultiBinary"
+# More limits than this, if all are equal, are described by one number: a manifest has room
+# for no list as long as an image.
+_MOST_LIMITS = 1024
+
+
+def describe_space(space: spaces.Space[Any]) -> dict[str, Any]:
+    """Describe a space in plain JSON types; equal spaces have equal descriptions.
+
+    Args:
+        space: A Box, Discrete, MultiDiscrete or MultiBinary space.
+
+    Raises:
+        ValueError: It is a space of another kind.
+    """
+    if isinstance(space, FlatSpikes):
+        return {"type": "FlatSpikes", "shape": list(space.spike_shape)}
+    if isinstance(space, spaces.Box):
+        return {
+            "type": "Box",
+            "shape": list(space.shape),
+            "dtype": str(space.dtype),
+            "low": _bounds(space.low),
+            "high": _bounds(space.high),
+        }
+    if isinstance(space, spaces.Discrete):
+        return {"type": "Discrete", "n": int(space.n), "start": int(space.start)}
+    if isinstance(space, spaces.MultiDiscrete):
+        return {
+            "type": "MultiDiscrete",
+            "nvec": space.nvec.tolist(),
+            "start": space.start.tolist(),
+        }
+    if isinstance(space, spaces.MultiBinary):
+        return {"type": "MultiBinary", "shape": list(space.shape)}
+    raise ValueError(f"{type(space).__name__} spaces can't be saved; expected {SUPPORTED_SPACES}")
+
+
+def describes(description: Mapping[str, Any], space: spaces.Space[Any]) -> bool:
+    """Tell whether a description is that of a space, also one of an earlier version.
+
+    Args:
+        description: From ``describe_space``; versions before 1.1 listed all limits of images.
+        space: A space as ``describe_space`` takes it.
+    """
+    limits = {key: description[key] for key in ("low", "high") if key in description}
+    short = {key: _shortened(x) for key, x in limits.items() if isinstance(x, list)}
+    return {**description, **short} == describe_space(space)
+
+
+def _bounds(values: np.ndarray[Any, Any]) -> list[Any] | float | str:
+    # JSON has no infinity; float() of the strings gives it back.
+    flat = (float(value) for value in values.ravel())
+    return _shortened([value if math.isfinite(value) else str(value) for value in flat])
+
+
+def _shortened(limits: list[Any]) -> list[Any] | float | str:
+    """Return one number for many equal ones."""
+    if len(limits) <= _MOST_LIMITS or limits.count(limits[0]) < len(limits):
+        return limits
+    one: float | str = limits[0]
+    return one
+
+
+# ---- agents as data ------------------------------------------------------------------------------
 FORMAT = "snn_gym/agent/1"
 MANIFEST = "manifest.json"
 WEIGHTS = "weights.safetensors"

@@ -26,8 +26,8 @@ from snn_gym.learners import (
     WinStay,
 )
 from snn_gym.spiking import NetworkConfig
+from snn_gym.synapses.core import SupervisedJob, teacher
 from snn_gym.synapses.jobs import Judgement, Probe
-from snn_gym.synapses.supervised import SupervisedJob, teacher
 from snn_gym.tasks.rollout import Observer, Rollouts
 from snn_gym.threads import one_thread
 from snn_gym.zoo import load_agent_spec

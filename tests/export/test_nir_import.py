@@ -23,8 +23,7 @@ from snn_gym.export import from_nir, network_from_nir, program_of, to_nir
 from snn_gym.export.host import Action, Host, Observation, Standardised
 from snn_gym.export.nir_chain import chain_of
 from snn_gym.export.nir_file import Graph, Node
-from snn_gym.export.nir_import import NIRNetwork, load_weights
-from snn_gym.export.nir_neurons import neurons_of
+from snn_gym.export.nir_import import NIRNetwork, load_weights, neurons_of
 from snn_gym.policies import SpikingActorCriticPolicy, StatefulActorCriticPolicy
 from snn_gym.spiking import NetworkConfig, SpikingNetwork
 from tests.export.euler import Euler

@@ -11,9 +11,16 @@ from numpy.testing import assert_allclose
 
 from snn_gym import load_agent, make_vec_env, save_agent
 from snn_gym.learners.local_core import LocalCore, Rule
-from snn_gym.learners.local_regulator import LocalRegulator, follow_rates, regulate, watch
-from snn_gym.learners.local_ruled import RuledCore
-from snn_gym.learners.local_terms import TERMS, Lived, TermConstants
+from snn_gym.learners.local_online import RuledCore
+from snn_gym.learners.local_regulator import (
+    TERMS,
+    Lived,
+    LocalRegulator,
+    TermConstants,
+    follow_rates,
+    regulate,
+    watch,
+)
 from snn_gym.learners.settings import LocalRegulation
 from tests.learners.test_local_actor_critic import Witness, make, weights
 from tests.learners.test_local_core import NOTHING, make_policy, one, outcome, tiny

@@ -8,7 +8,7 @@ from numpy.testing import assert_allclose
 
 from snn_gym.learners import RULES, LocalActorCritic, PlasticityRule, register_rule
 from snn_gym.learners.local_core import LocalCore, Rule
-from snn_gym.learners.local_ruled import RuledCore, make_core, watcher
+from snn_gym.learners.local_online import RuledCore, make_core, watcher
 from snn_gym.spiking import NetworkConfig
 from snn_gym.spiking.population import Population, start_weights
 from snn_gym.synapses import plasticity

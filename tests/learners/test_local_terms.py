@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose
 
-from snn_gym.learners.local_terms import TERMS, Lived, TermConstants, changes
+from snn_gym.learners.local_regulator import TERMS, Lived, TermConstants, changes
 from snn_gym.synapses.plasticity import check_elementwise
 
 OFF = TermConstants(0.0, 0.0, 0.0, 10.0, 0.0)

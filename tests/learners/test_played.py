@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from snn_gym.learners.played import Played
+from snn_gym.learners.shedding import Played
 
 
 def play(played: Played, steps: list[tuple[float | None, ...]]) -> None:

@@ -18,8 +18,7 @@ from torch.nn import functional
 
 import snn_gym
 from snn_gym.learners import PPO, lean
-from snn_gym.learners.ppo import ClippedStep
-from snn_gym.learners.ppo_kernels import fill_advantages, loss_gradients
+from snn_gym.learners.ppo import ClippedStep, fill_advantages, loss_gradients
 from snn_gym.policies import SpikingActorCriticPolicy
 from snn_gym.spiking.bookkeeping import full_state
 from snn_gym.zoo import load_agent, save_agent

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from snn_gym.plotting.episode import EpisodeTrace, LayerTrace, join
-from snn_gym.plotting.spikes import choose_neurons, draw_membranes, draw_raster
+from snn_gym.plotting.run import choose_neurons, draw_membranes, draw_raster
 from snn_gym.plotting.style import layer_colours
 from snn_gym.spiking import NetworkConfig, SpikingNetwork
 from tests.spiking.strategies import normal

@@ -10,9 +10,16 @@ from pathlib import Path
 
 import pytest
 
-from snn_gym.scoring import SubmissionError, rerun, sandbox
-from snn_gym.scoring.rerun import VerificationSettings, rerun_in_worker
-from snn_gym.scoring.sandbox import NONE, SANDBOXES, Sandbox, find_sandbox, is_allowed
+from snn_gym.scoring import SubmissionError, rerun
+from snn_gym.scoring.rerun import (
+    NONE,
+    SANDBOXES,
+    Sandbox,
+    VerificationSettings,
+    find_sandbox,
+    is_allowed,
+    rerun_in_worker,
+)
 from snn_gym.scoring.worker import Request
 from snn_gym.scoring.worker import rerun as rerun_here
 from tests.scoring.helpers import SETTINGS, Template
@@ -73,10 +80,10 @@ def test_a_read_only_disk_takes_no_file(kind: Sandbox, tmp_path: Path) -> None:
 def test_what_cannot_be_made_is_not_used(
     command: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sandbox, "SANDBOXES", (Sandbox("a dream", command),))
+    monkeypatch.setattr(rerun, "SANDBOXES", (Sandbox("a dream", command),))
     find_sandbox.cache_clear()
     assert find_sandbox() is NONE
-    monkeypatch.setattr(sandbox, "SANDBOXES", (Sandbox("a dream", command), Sandbox("", ("env",))))
+    monkeypatch.setattr(rerun, "SANDBOXES", (Sandbox("a dream", command), Sandbox("", ("env",))))
     find_sandbox.cache_clear()
     assert find_sandbox().command == ("env",)
     find_sandbox.cache_clear()

@@ -10,13 +10,13 @@ from hypothesis import strategies as st
 
 from snn_gym.content import checkout_root
 from snn_gym.scoring.chain import DIGESTS_NAME
-from snn_gym.scoring.results import RESULTS_FOLDER, Row, write_row
-from snn_gym.scoring.shipping import (
+from snn_gym.scoring.pretrained import (
     LARGEST_WEIGHTS_BYTES,
     MOST_BYTES,
     median_seed,
     shipped_files,
 )
+from snn_gym.scoring.results import RESULTS_FOLDER, Row, write_row
 from tests.scoring.test_table import make_row
 
 ROOT = checkout_root()

@@ -9,9 +9,8 @@ import torch
 from hypothesis import assume, given, settings
 
 from snn_gym.program.neurons import IAFParameters, LIFBoxParameters
-from snn_gym.spiking.assembly import configured_neuron
+from snn_gym.spiking.assembly import configured_neuron, mean_square_rate
 from snn_gym.spiking.config import NetworkConfig
-from snn_gym.spiking.initialisation import mean_square_rate
 from snn_gym.spiking.network import SpikingNetwork
 from tests.spiking.strategies import DECODERS, ENCODERS, network_configs, normal
 

@@ -11,10 +11,9 @@ from hypothesis import strategies as st
 
 from snn_gym.spiking.config import NetworkConfig
 from snn_gym.spiking.population import Population, start_weights
-from snn_gym.synapses.core import JOBS, make_job
+from snn_gym.synapses.core import JOBS, SupervisedJob, cross_entropies, make_job, teacher
 from snn_gym.synapses.jobs import RolloutJob
 from snn_gym.synapses.local_dynamics import LOCAL_MEASURES, LocalDynamics
-from snn_gym.synapses.supervised import SupervisedJob, cross_entropies, teacher
 from snn_gym.tasks.classic_control import BATCHED_TASKS, BatchedCartPole
 from snn_gym.tasks.rollout import ObservationLimits, play
 

@@ -20,7 +20,7 @@ from snn_gym.spiking import Dynamics, NetworkConfig
 from snn_gym.spiking.bookkeeping import full_state
 from snn_gym.storage import load_tensors
 from snn_gym.training import DynamicsCallback, read_run_settings
-from snn_gym.training.played import play_decisions
+from snn_gym.training.dynamics_callback import play_decisions
 from snn_gym.zoo import build_policy
 from tests.training._runs import Killed, kill_at, results, run
 

@@ -3,7 +3,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from snn_gym.wrappers.vector_infos import final_observation, split_infos
+from snn_gym.wrappers.stable_baselines import final_observation, split_infos
 
 # Every key has one type, as gymnasium's batching needs.
 INFOS = st.fixed_dictionaries(

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from snn_gym.zoo.spaces import describe_space, describes
+from snn_gym.zoo.files import describe_space, describes
 
 BOUND = st.floats(-1e6, 1e6, width=32)
 

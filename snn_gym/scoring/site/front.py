@@ -3,20 +3,168 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from snn_gym.scoring.headings import DERIVED, FEWEST_SEEDS
 from snn_gym.scoring.site.axes import Plot, grid
 from snn_gym.scoring.site.columns import kind, seeds_in_words
 from snn_gym.scoring.site.elements import Markup, element, joined
-from snn_gym.scoring.site.labels import Box, Label, placed, point_box
 from snn_gym.scoring.site.layout import agent_page
 from snn_gym.scoring.site.marks import Scale, score_scale
 from snn_gym.scoring.site.tables import scrolling
-from snn_gym.scoring.site.targets import Place, target
 from snn_gym.scoring.table import TableRow
 
+# ---- targets -------------------------------------------------------------------------------------
+Place = tuple[float, float]
+"""From the left and from above (pixels)."""
+
+_CORNERS = 8
+
+
+def target(point: Place, others: Iterable[Place], radius: float) -> list[Place]:
+    """Return the corners of an octagon around a point, cut off where another point is nearer.
+
+    Points at the very same place have the same target.
+
+    Args:
+        point: The point.
+        others: The other points, the point itself maybe among them.
+        radius: From the point to the octagon's corners (pixels).
+    """
+    x, y = point
+    turns = [math.tau * (k + 0.5) / _CORNERS for k in range(_CORNERS)]
+    corners = [(x + radius * math.cos(turn), y + radius * math.sin(turn)) for turn in turns]
+    for other in others:
+        if other != point:
+            corners = _nearer(corners, point, other)
+    return corners
+
+
+def _nearer(corners: Sequence[Place], point: Place, other: Place) -> list[Place]:
+    """Cut a convex shape at the line between two points, keeping the side of the first."""
+    kept = []
+    for start, end in zip(corners, [*corners[1:], *corners[:1]], strict=True):
+        first, second = _excess(start, point, other), _excess(end, point, other)
+        if first <= 0:
+            kept.append(start)
+        if first * second < 0:
+            share = first / (first - second)
+            kept.append(
+                (start[0] + share * (end[0] - start[0]), start[1] + share * (end[1] - start[1]))
+            )
+    return kept
+
+
+def _excess(place: Place, point: Place, other: Place) -> float:
+    """Return by how much a place is farther from a point than from another, as squares.
+
+    The squares of the place itself cancel, so that this is linear in it.
+    """
+    return math.dist(place, point) ** 2 - math.dist(place, other) ** 2
+
+
+# ---- labels --------------------------------------------------------------------------------------
+LETTER_WIDTH = 7.5
+"""Of a letter, at most as wide as this in the mean (pixels)."""
+HEIGHT = 16
+"""Of a line of text (pixels)."""
+POINT_RADIUS = 7
+"""Of a point, with the space around it (pixels)."""
+_DESCENT = 4
+_GAP = 10
+# Above and below; so far that a point beside, at the same height, stays clear; level.
+_SHIFTS = (-6, 16, -11, 19, 5)
+
+
+@dataclass(frozen=True)
+class Box:
+    """A rectangle within a figure (pixels from the left and from above)."""
+
+    left: float
+    """Left end."""
+    top: float
+    """Upper end."""
+    right: float
+    """Right end."""
+    bottom: float
+    """Lower end."""
+
+    def meets(self, other: Box) -> bool:
+        """Return whether the two share space."""
+        beside = self.left < other.right and other.left < self.right
+        return beside and self.top < other.bottom and other.top < self.bottom
+
+    def holds(self, other: Box) -> bool:
+        """Return whether another lies within this one."""
+        across = self.left <= other.left and other.right <= self.right
+        return across and self.top <= other.top and other.bottom <= self.bottom
+
+
+def point_box(x: float, y: float) -> Box:
+    """Return the space of a point at a place (pixels)."""
+    return Box(x - POINT_RADIUS, y - POINT_RADIUS, x + POINT_RADIUS, y + POINT_RADIUS)
+
+
+@dataclass(frozen=True)
+class Label:
+    """A text beside a point."""
+
+    text: str
+    """What it says."""
+    x: float
+    """Where it begins or, to the left of its point, ends (pixels)."""
+    y: float
+    """Its base line (pixels from above)."""
+    to_the_left: bool
+    """Whether it ends at `x`."""
+
+    @property
+    def box(self) -> Box:
+        """The space that it takes."""
+        left = self.x - LETTER_WIDTH * len(self.text) * self.to_the_left
+        below = self.y + _DESCENT
+        return Box(left, below - HEIGHT, left + LETTER_WIDTH * len(self.text), below)
+
+
+def places(text: str, x: float, y: float) -> list[Label]:
+    """Return the labels that a point may have, the best first: above, below, level, at both sides.
+
+    Args:
+        text: What they say.
+        x: Of the point (pixels).
+        y: Of the point (pixels from above).
+    """
+    return [
+        Label(text, x + side, y + shift, side < 0) for shift in _SHIFTS for side in (_GAP, -_GAP)
+    ]
+
+
+def placed(
+    points: Sequence[tuple[str, float, float]], within: Box, taken: Sequence[Box]
+) -> list[tuple[Label, bool]]:
+    """Return a label for each point, and whether it may always be shown.
+
+    Args:
+        points: Text, x and y (pixels) of each, the most important first.
+        within: Where labels may be.
+        taken: What they must not cover beside the points and each other.
+
+    Returns:
+        Labels; those that may always be shown lie within their bounds and cover nothing.
+    """
+    covered = [*taken, *(point_box(x, y) for _, x, y in points)]
+    chosen: list[tuple[Label, bool]] = []
+    for text, x, y in points:
+        candidates = places(text, x, y)
+        inside = [one for one in candidates if within.holds(one.box)]
+        clear = [one for one in inside if not any(map(one.box.meets, covered))]
+        covered += [one.box for one in clear[:1]]
+        chosen.append(([*clear, *inside, *candidates][0], bool(clear)))
+    return chosen
+
+
+# ---- front ---------------------------------------------------------------------------------------
 PLOT = Plot(width=720, height=380, left=80, right=680, top=28, bottom=332)
 """Where the figure's axes lie; it shrinks with the screen."""
 _FEWEST_POINTS = 2

@@ -15,7 +15,7 @@ Signals = Literal["own", "shuffled", "uniform", "scale", "blind", "prune"]
 class ControllerParameters(Config):
     """Homeostasis: what is moved, and how fast and far, to keep a layer in its responsive range.
 
-    The rule and its sources are those of ``snn_gym.spiking.regulation.homeostasis``.
+    The rule and its sources are those of ``snn_gym.spiking.regulation.penalties``.
     """
 
     controlled: Controlled = "threshold"

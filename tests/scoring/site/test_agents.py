@@ -7,8 +7,7 @@ import pytest
 import typer
 
 from snn_gym.cli import app
-from snn_gym.scoring.site.agents import agent
-from snn_gym.scoring.site.commands import Training, trainings
+from snn_gym.scoring.site.agents import Training, agent, trainings
 from snn_gym.scoring.site.layout import Documentation, Film, Site
 from snn_gym.scoring.table import summaries
 from snn_gym.zoo.recipe import Parent, Recipe

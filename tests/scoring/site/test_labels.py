@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from snn_gym.scoring.site.labels import Box, Label, placed, places, point_box
+from snn_gym.scoring.site.front import Box, Label, placed, places, point_box
 
 FIGURE = Box(64, 0, 720, 332)
 POINTS = st.lists(

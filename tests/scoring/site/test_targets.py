@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from snn_gym.scoring.site.targets import target
+from snn_gym.scoring.site.front import target
 
 PLACES = st.tuples(st.integers(0, 60), st.integers(0, 60))
 

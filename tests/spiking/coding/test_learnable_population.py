@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from snn_gym.program.encoders import PopulationEncoder
 from snn_gym.spiking import LearnablePopulationParameters, NetworkConfig, SpikingNetwork
-from snn_gym.spiking.coding.learnable_population import LearnablePopulationEncoder
+from snn_gym.spiking.network import LearnablePopulationEncoder
 from tests.spiking.strategies import normal
 
 

@@ -21,7 +21,7 @@ from snn_gym.spiking.bookkeeping import full_state
 from snn_gym.spiking.layers import SpikingLayer
 from snn_gym.spiking.measures.neurons import window_share
 from snn_gym.spiking.neurons.base import LayerNeurons
-from snn_gym.spiking.regulation.homeostasis import Homeostasis
+from snn_gym.spiking.regulation.penalties import Homeostasis
 from tests.spiking.strategies import normal
 
 CONTROLLED = ("gain", "synapses", "threshold", "slope")
