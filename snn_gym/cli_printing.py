@@ -79,7 +79,7 @@ def print_evaluation(result: Evaluation) -> None:
     Args:
         result: Evaluation of the policy.
     """
-    from snn_gym.spiking.costs import COST_COLUMNS, NOT_COUNTED
+    from snn_gym.program.costs import COST_COLUMNS, NOT_COUNTED
 
     scores = f"IQM {result.iqm:.2f}, mean {result.mean:.2f}"
     say(f"{result.env_id}: {scores}, {len(result.returns)} episodes")

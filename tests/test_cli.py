@@ -11,9 +11,9 @@ import pytest
 import snn_gym
 from snn_gym.cli import main
 from snn_gym.cli_printing import in_one_line
+from snn_gym.program.costs import COST_COLUMNS
 from snn_gym.registry import env_ids
 from snn_gym.scoring import submit
-from snn_gym.spiking.costs import COST_COLUMNS
 from snn_gym.zoo import agent_ids, load_agent, load_agent_spec, read_manifest
 
 COMMANDS = (

@@ -29,7 +29,6 @@ from snn_gym.export.visits import FIRST_SEED, observations_of
 from snn_gym.policies.base import SpikingPolicy
 from snn_gym.policies.networks import DenseNetwork
 from snn_gym.policies.raw_observations import bare_policy
-from snn_gym.policies.reading import outer_head
 
 DECISIONS = 10_000
 """States by which thresholds are chosen."""
@@ -138,8 +137,8 @@ def _load(
         layer.linear.weight.copy_(linear.weight * before / own.unsqueeze(1))
         layer.linear.bias.copy_(linear.bias / own)
     # The head is the network's own, or the policy's.
-    source = linears[-1] if len(linears) > len(thresholds) else outer_head(policy)
-    head = spiking.head if spiking.head is not None else outer_head(made)
+    source = linears[-1] if len(linears) > len(thresholds) else policy.readout()
+    head = spiking.head if spiking.head is not None else made.readout()
     assert isinstance(source, nn.Linear)  # as its program has
     assert isinstance(head, nn.Linear)
     head.weight.copy_(source.weight * thresholds[-1])

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from snn_gym.export.visits import Visits
+from snn_gym.program.costs import NOT_COUNTED, OPERATIONS, Costs
 from snn_gym.program.network import Program
 from snn_gym.scoring.chips import CHIPS, demand_of, misfits
-from snn_gym.spiking.costs import NOT_COUNTED, OPERATIONS, Costs
 from snn_gym.spiking.energy import (
     COMPETITIVE_RATE,
     COMPETITIVE_SPIKES,

@@ -34,7 +34,6 @@ from snn_gym.export.nir_chain import Chain, chain_of
 from snn_gym.export.nir_file import Node, read_graph
 from snn_gym.export.nir_graph import node_numbers
 from snn_gym.policies.base import SpikingPolicy, spiking_policy_of
-from snn_gym.policies.reading import outer_head
 from snn_gym.program.network import Program
 from snn_gym.program.neuron import NeuronParameters
 from snn_gym.program.neurons import NEURONS, IAFParameters, LIFBoxParameters, LIFParameters
@@ -398,7 +397,8 @@ def load_into(found: NIRNetwork, policy: SpikingPolicy) -> None:
         ValueError: It acts on other values, or in another way than the graph's host says.
     """
     network = policy.acting_network()
-    head = network.head if network.head is not None else outer_head(policy)
+    head = network.head if network.head is not None else policy.readout()
+    assert head is not None  # the network's own, or the policy's
     _check_fit(found, network, head)
     load_weights(found, network, head)
     scale = found.host.observation.standardised

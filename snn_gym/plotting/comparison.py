@@ -13,8 +13,8 @@ from matplotlib.lines import Line2D
 from snn_gym.plotting.curves import FloatArray, averaged_episodes, learning_curve, step_axis
 from snn_gym.plotting.run import FORMATS
 from snn_gym.plotting.style import agent_colours, new_figure, save, style, title
+from snn_gym.program.costs import COST_COLUMNS
 from snn_gym.scoring.sides import COMPARED_COSTS, Side
-from snn_gym.spiking.costs import COST_COLUMNS
 from snn_gym.training.episodes import read_episodes
 from snn_gym.training.run import EPISODES_FILE, check_logs
 

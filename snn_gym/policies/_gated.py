@@ -2,13 +2,26 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import cast
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
-from snn_gym.program.network import GATED_STATES, GATES, Gates
-from snn_gym.spiking.costs import CostCounter, synapses_behind
+from snn_gym.program.costs import costs_of
+from snn_gym.program.network import (
+    GATED_STATES,
+    GATES,
+    UNCHOSEN,
+    Choice,
+    GatedLayer,
+    Gates,
+    Normaliser,
+    Program,
+)
+from snn_gym.spiking.coding.decoders import read_head
+from snn_gym.spiking.neurons.base import as_array
 from snn_gym.spiking.recording import Recording
 from snn_gym.spiking.sequence import Observer
 
@@ -133,32 +146,53 @@ class GatedNetwork(nn.Module):
             state: As in ``forward``.
             head: As in ``SpikingNetwork.record``.
         """
-        if state is None:
-            state = self.rest_state(len(inputs))
-        signals, _ = self._run_units(inputs.unsqueeze(0), state)
-        count, carried = CostCounter(), self._parts(state)
-        read = [inputs, *(signal[0] for signal in signals)]
-        for number, layer in enumerate(self.units, start=1):
-            self._count_layer(count, number, read[number - 1], carried[number - 1][0])
-            count.updates(f"{self.kind}_{number}", layer.hidden_size)
-        reader = head if self.head is None else self.head
-        if reader is not None:
-            count.linear("readout", read[-1], reader)
-        output = read[-1] if self.head is None else self.head(read[-1])
-        return Recording((), output, 0.0, count.costs())
+        made = self._program(head if self.head is None else self.head)
+        before = self.rest_state(len(inputs)) if state is None else state
+        signals, _ = self._run_units(inputs.unsqueeze(0), before)
+        output = signals[-1][0] if self.head is None else self.head(signals[-1][0])
+        units = [as_array(x[0]) for x in signals]
+        entered = as_array(inputs)[np.newaxis]
+        costs = costs_of(made, entered, units, units[-1], as_array(before))
+        return Recording((), output, 0.0, costs)
 
-    def _count_layer(self, count: CostCounter, number: int, values: Tensor, hidden: Tensor) -> None:
-        """Count the gates of a layer on its inputs (B, D) and what it carried (B, N)."""
-        layer, name = self.units[number - 1], f"{self.kind}_{number}"
-        gates = GATES[self.kind] * layer.hidden_size
-        from_below, from_itself, *_ = layer.all_weights[0]
-        entering, looping = synapses_behind(from_below), synapses_behind(from_itself)
-        if number == 1 and self.spike_input:
-            count.spikes("input", values.unsqueeze(0), gates, gates - entering)
-        else:
-            count.product(name, values, entering)
-        count.product(name, hidden, looping)
-        count.parameters(name, 2 * gates)  # PyTorch's two biases
+    def program(
+        self,
+        head: nn.Module | None = None,
+        normalisers: tuple[Normaliser, ...] = (),
+        choice: Choice = UNCHOSEN,
+        *,
+        stateful: bool = True,
+    ) -> Program:
+        """Return the network as one value, as ``SpikingNetwork.program``.
+
+        Args:
+            head: As there.
+            normalisers: As there.
+            choice: As there.
+            stateful: Of other networks; this one always carries its state.
+        """
+        del stateful
+        made = self._program(head if self.head is None else self.head)
+        return replace(made, normalisers=normalisers, choice=choice)
+
+    def _program(self, head: nn.Module | None) -> Program:
+        layers = []
+        for unit in self.units:
+            (below, loop, *biases), *_ = unit.all_weights
+            weights, recurrent = (np.ascontiguousarray(as_array(x).T) for x in (below, loop))
+            first, second = (as_array(x) for x in biases)
+            layers.append(GatedLayer(self.kind, weights, first, recurrent, second))
+        return Program(
+            inputs=len(layers[0].weights),
+            encoder="spikes" if self.spike_input else "constant",
+            normalisers=(),
+            layers=tuple(layers),
+            time_steps=1,
+            decoder=None,
+            head=read_head(head, self.hidden_sizes[-1]),
+            choice=UNCHOSEN,
+            stateful=True,
+        )
 
     def reseed_noise(self, seed: int) -> None:
         """Do nothing: there is no noise."""

@@ -6,16 +6,26 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
+import numpy as np
 from stable_baselines3.common.torch_layers import create_mlp
 from torch import Tensor, nn
 
 from snn_gym.config import Config, Count
 from snn_gym.policies._gated import GatedNetwork
-from snn_gym.program.network import Activation, Gates
+from snn_gym.program.costs import READOUT, costs_of
+from snn_gym.program.network import (
+    UNCHOSEN,
+    Activation,
+    Choice,
+    DenseLayer,
+    Gates,
+    Normaliser,
+    Program,
+)
+from snn_gym.spiking.coding.decoders import read_head
 from snn_gym.spiking.config import NetworkConfig
-from snn_gym.spiking.costs import CostCounter, synapses_behind
-from snn_gym.spiking.counting import has_weights
 from snn_gym.spiking.network import SpikingNetwork
+from snn_gym.spiking.neurons.base import as_array
 from snn_gym.spiking.neurons.norse_cells import CellFactory
 from snn_gym.spiking.normaliser import ObservationNormaliser
 from snn_gym.spiking.recording import Recording
@@ -144,35 +154,77 @@ class DenseNetwork(nn.Sequential):
             head: As in ``SpikingNetwork.record``.
         """
         del state
-        count, values, number = CostCounter(), inputs, 0
+        units, values = [], inputs
         for module in self:
-            if isinstance(module, nn.Linear):
-                number += 1
-                self._count_layer(count, number, module, values)
-            elif has_weights(module.parameters()):
-                count.leave_out(type(module).__name__)
             values = module(values)
-        if head is not None:
-            count.linear("readout", values, head)
-        return Recording((), values, 0.0, count.costs())
+            if not isinstance(module, nn.Linear):
+                units.append(as_array(values))
+        own = self.head is not None
+        program = self._program("relu", self.head if own else head)  # any: costs are the same
+        names = [f"dense_{k}" for k in range(1, len(units) + 1 + own)]
+        names += [] if own else [READOUT]
+        costs = costs_of(program, as_array(inputs)[np.newaxis], units, units[-1], names=names)
+        others = (x for x in self if not isinstance(x, nn.Linear))
+        left_out = {type(x).__name__: None for x in others if _has_weights(x)}
+        return Recording((), values, 0.0, replace(costs, uncounted=tuple(left_out)))
 
-    def _count_layer(
-        self, count: CostCounter, number: int, linear: nn.Linear, values: Tensor
-    ) -> None:
-        """Count a layer, the first one having the number 1, on the values (B, inputs) it reads."""
-        name = f"dense_{number}"
-        if number == 1 and self.spike_input:
-            # Flattened, every time step of a channel is an input with synapses of its own.
-            zeros = linear.out_features - synapses_behind(linear.weight)
-            count.spikes("input", values.unsqueeze(0), linear.out_features, zeros)
-            count.parameters(name, linear.out_features)  # biases
-        else:
-            count.linear(name, values, linear)
-        if number <= len(self.hidden_sizes):
-            count.updates(name, linear.out_features)
+    @property
+    def head(self) -> nn.Linear | None:
+        """The linear head, None where the network has none."""
+        last = self[-1]
+        return last if isinstance(last, nn.Linear) else None
+
+    def program(
+        self,
+        head: nn.Module | None = None,
+        normalisers: tuple[Normaliser, ...] = (),
+        choice: Choice = UNCHOSEN,
+        *,
+        stateful: bool = False,
+    ) -> Program:
+        """Return the network as one value, as ``SpikingNetwork.program``.
+
+        Args:
+            head: As there.
+            normalisers: As there.
+            choice: As there.
+            stateful: Of other networks; this one has no state.
+
+        Raises:
+            ValueError: Its activation has no form outside of PyTorch.
+        """
+        del stateful
+        kinds = {type(x) for x in self if not isinstance(x, nn.Linear)}
+        known = [name for name, kind in ACTIVATIONS.items() if kinds == {kind}]
+        if not known:
+            raise ValueError(
+                f"activations {', '.join(x.__name__ for x in kinds) or 'none'} are not exported; "
+                "train with Tanh or ReLU"
+            )
+        made = self._program(known[0], head if self.head is None else self.head)
+        return replace(made, normalisers=normalisers, choice=choice)
+
+    def _program(self, activation: Activation, head: nn.Module | None) -> Program:
+        hidden = [x for x in self if isinstance(x, nn.Linear)][: len(self.hidden_sizes)]
+        weights = [(np.ascontiguousarray(as_array(x.weight).T), as_array(x.bias)) for x in hidden]
+        return Program(
+            inputs=hidden[0].in_features,
+            encoder="spikes" if self.spike_input else "constant",
+            normalisers=(),
+            layers=tuple(DenseLayer(activation, *x) for x in weights),
+            time_steps=1,
+            decoder=None,
+            head=read_head(head, self.hidden_sizes[-1]),
+            choice=UNCHOSEN,
+        )
 
     def reseed_noise(self, seed: int) -> None:
         """Do nothing: there is no noise."""
+
+
+def _has_weights(module: nn.Module) -> bool:
+    """Tell whether a module's parameters include a matrix, whose products nobody counts."""
+    return any(parameter.dim() > 1 for parameter in module.parameters())
 
 
 StatelessNetwork = SpikingNetwork | DenseNetwork

@@ -86,6 +86,10 @@ class ProgramPolicy(RecordedPolicy, Protocol):
         """Standardisation of observations, None for none."""
         ...
 
+    def readout(self) -> nn.Module | None:
+        """Return the head after the acting network, None if the network has its own."""
+        ...
+
     @property
     def squash_output(self) -> bool:
         """Whether actions are squashed to their range."""

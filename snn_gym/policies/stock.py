@@ -85,6 +85,9 @@ class StockPolicyMixin(BasePolicy):
             module.weight, module.bias = linear.weight, linear.bias
         return network
 
+    def readout(self) -> None:
+        """Return the head after the acting network, which has it itself."""
+
     def program(self) -> Program:
         """Return what the policy acts by as one value, with copies of its numbers.
 

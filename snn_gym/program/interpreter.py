@@ -35,12 +35,21 @@ class Decision:
     """(B,) int64 of discrete actions, else (B, O) float32."""
     outputs: Array
     """(B, O), of which actions are chosen."""
-    spikes: tuple[Array, ...]
-    """(T, B, N) of each layer, 0 or 1; none of an ANN."""
+    entered: Array
+    """(K, B, channels), what the first layer got: K is T for spikes, 1 for values that are held."""
+    layers: tuple[Array, ...]
+    """Of each layer its spikes (T, B, N), 0 or 1, or the activations (B, N) of an ANN."""
+    decoded: Array
+    """(R, B, N), what the head reads; R is above 1 only for a maximum of outputs."""
     state: Array
     """(B, F), which a stateful program goes on from: of each layer its state variables (of gated
     units ``h`` and ``c``), and its last spikes if it has recurrent synapses; then the decoder's,
     and the intensity that an encoder compares the next one with."""
+
+    @property
+    def spikes(self) -> tuple[Array, ...]:
+        """Spikes (T, B, N) of each layer; none of an ANN."""
+        return tuple(x for x in self.layers if x.ndim == 3)
 
 
 def decide(
@@ -66,17 +75,26 @@ def decide(
     signal, seen = enter(program, observations, seen, noise)
     if seen is not None:
         parts.append({"seen": seen})
-    if not program.spiking:
-        features = _units(program, signal[0], parts)[np.newaxis]
-        return _decision(program, features, (), _joined(parts, batch))
+    if program.spiking:
+        outputs = _spikes(program, signal, parts)
+        decoded = _decoded(program, outputs[-1], parts[len(program.layers)])
+    else:
+        outputs = _units(program, signal[0], parts)
+        decoded = outputs[-1][np.newaxis]
+    values = (decoded @ program.head.weights.T + program.head.biases).max(0)
+    actions = chosen(program.choice, values)
+    return Decision(actions, values, signal, outputs, decoded, _joined(parts, batch))
+
+
+def _spikes(program: Program, signal: Array, state: list[dict[str, Array]]) -> tuple[Array, ...]:
+    """Return the spikes (T, B, N) of each layer, and change its state."""
     if len(signal) == 1:
         signal = np.repeat(signal, program.time_steps, axis=0)
     spikes = []
-    for layer, own in zip(program.neurons, parts, strict=False):
+    for layer, own in zip(program.neurons, state, strict=False):
         signal = _neurons(layer, signal, own)
         spikes.append(signal)
-    features = _decoded(program, signal, parts[len(program.layers)])
-    return _decision(program, features, tuple(spikes), _joined(parts, batch))
+    return tuple(spikes)
 
 
 def enter(
@@ -172,6 +190,20 @@ def _split(program: Program, state: Array) -> list[dict[str, Array]]:
     return parts
 
 
+def hidden_before(program: Program, state: Array | None, batch: int) -> list[Array]:
+    """Return what the gated units of each layer gave in the decision before, (B, N).
+
+    Args:
+        program: Program of gated units; of others nothing is returned.
+        state: (B, F), as ``Decision`` has it; None for rest.
+        batch: B.
+    """
+    if not program.gated:
+        return []
+    parts = _split(program, rest_state(program, batch) if state is None else state)
+    return [own["h"] for own in parts]
+
+
 def _joined(parts: list[dict[str, Array]], batch: int) -> Array:
     """Return the state (B, F) of its parts."""
     nothing = np.zeros((batch, 0), np.float32)
@@ -184,16 +216,18 @@ def _standardised(program: Program, given: Array) -> Array:
     return given
 
 
-def _units(program: Program, values: Array, state: list[dict[str, Array]]) -> Array:
-    """Return the activations (B, N) of an ANN's last layer, and change its state."""
+def _units(program: Program, values: Array, state: list[dict[str, Array]]) -> tuple[Array, ...]:
+    """Return the activations (B, N) of each layer of an ANN, and change its state."""
+    found = []
     for layer, own in zip(program.layers, state, strict=True):
         if isinstance(layer, GatedLayer):
             values = _gated(layer, values, own)
-            continue
-        assert isinstance(layer, DenseLayer)  # of an ANN
-        total = values @ layer.weights + layer.biases
-        values = np.tanh(total) if layer.activation == "tanh" else np.maximum(total, 0.0)
-    return values
+        else:
+            assert isinstance(layer, DenseLayer)  # of an ANN
+            total = values @ layer.weights + layer.biases
+            values = np.tanh(total) if layer.activation == "tanh" else np.maximum(total, 0.0)
+        found.append(values)
+    return tuple(found)
 
 
 def _gated(layer: GatedLayer, values: Array, state: dict[str, Array]) -> Array:
@@ -246,13 +280,6 @@ def _decoded(program: Program, spikes: Array, state: dict[str, Array]) -> Array:
     state.update(zip(list(state), gained[decoder.values :], strict=True))
     values: Array = gained[: decoder.values]
     return values if decoder.maximum == "outputs" else values.max(0, keepdims=True)
-
-
-def _decision(
-    program: Program, features: Array, spikes: tuple[Array, ...], state: Array
-) -> Decision:
-    outputs = (features @ program.head.weights.T + program.head.biases).max(0)
-    return Decision(chosen(program.choice, outputs), outputs, spikes, state)
 
 
 def chosen(choice: Choice, outputs: Array) -> NDArray[Any]:

@@ -487,7 +487,7 @@ def _check_ann_or_decoder(program: Program) -> None:
         raise ValueError(
             f"time_steps is {program.time_steps}, and the decoder reads {steps}; expected as many"
         )
-    if program.decoder is None and not program.held:
+    if program.decoder is None and program.coder is not None:
         raise ValueError("an ANN takes values; set encoder='constant'")
     if program.decoder is None and program.stateful != bool(program.gated):
         raise ValueError("gated units carry a state, and other ANNs carry none; set stateful so")
@@ -517,6 +517,10 @@ def _check_sizes(program: Program) -> None:
             f"actions have {len(program.choice.low)} limits, expected {expected} for "
             f"{program.choice.rule!r}"
         )
+
+
+UNCHOSEN = Choice("argmax", np.zeros(0, np.float32), np.zeros(0, np.float32))
+"""The choice of an action where outputs are all that is asked for, and of discrete actions."""
 
 
 # ---- files --------------------------------------------------------------------------------------

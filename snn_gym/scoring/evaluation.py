@@ -11,9 +11,9 @@ import gymnasium as gym
 import numpy as np
 from numpy.typing import NDArray
 
+from snn_gym.program.costs import Costs, mean_costs
 from snn_gym.registry import make_task
 from snn_gym.scoring.statistics import interquartile_mean
-from snn_gym.spiking.costs import Costs, mean_costs
 from snn_gym.threads import one_thread
 
 if TYPE_CHECKING:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from snn_gym.program.costs import COST_COLUMNS
 from snn_gym.scoring.found import LEAST_WAY
-from snn_gym.spiking.costs import COST_COLUMNS
 
 FEWEST_SEEDS = 5
 """Seeds from which on an interval is given, and agents are compared."""

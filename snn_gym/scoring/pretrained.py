@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Literal
 
 from snn_gym.content import checkout_root, content_path
 from snn_gym.names import did_you_mean
+from snn_gym.program.costs import Costs
 from snn_gym.scoring.chain import Link, read_chain, read_linked
 from snn_gym.scoring.errors import SubmissionError
 from snn_gym.scoring.origins import is_derived, parent_of, parents
 from snn_gym.scoring.results import Row, named, read_row, row_path, verified_weights
 from snn_gym.scoring.terms import Terms, Unranked, read_terms
-from snn_gym.spiking.costs import Costs
 from snn_gym.storage import StorageError
 from snn_gym.zoo import agent_ids, load_agent_spec
 

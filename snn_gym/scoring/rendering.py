@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from snn_gym.folders import locked, remove_partial_files
+from snn_gym.program.costs import NOT_COUNTED
 from snn_gym.registry import IMPORTED
 from snn_gym.scoring.comparison import COMPARISON_COLUMNS, COMPARISON_DEFINITIONS, comparisons
 from snn_gym.scoring.headings import (
@@ -35,7 +36,6 @@ from snn_gym.scoring.results import Row, shown_rows
 from snn_gym.scoring.room import ROOM_COLUMNS, registered_demand, room_cells
 from snn_gym.scoring.table import TableRow, section, summaries
 from snn_gym.scoring.terms import Unranked, split_rows
-from snn_gym.spiking.costs import NOT_COUNTED
 from snn_gym.storage import StorageError, read_regular_file, write_text_atomic
 
 if TYPE_CHECKING:  # which needs PyTorch

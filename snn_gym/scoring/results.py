@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from snn_gym.config import Config, Length, Range
 from snn_gym.folders import LOCK_SECONDS, locked, remove_partial_files
+from snn_gym.program.costs import Costs
 from snn_gym.scoring.chain import (
     DIGESTS_NAME,
     RESULTS_FOLDER,
@@ -40,7 +41,6 @@ from snn_gym.scoring.manifest import (
     printable,
     shorten,
 )
-from snn_gym.spiking.costs import Costs
 from snn_gym.storage import StorageError, staged
 from snn_gym.zoo.spec import BudgetClass
 
@@ -56,7 +56,7 @@ Lengths = Annotated[
 
 @dataclass(frozen=True, kw_only=True)
 class CostFields(Config):
-    """The costs of `snn_gym.spiking.costs.Costs`, as files have them: means over decisions.
+    """The costs of `snn_gym.program.costs.Costs`, as files have them: means over decisions.
 
     Rows of evaluator version 1 lack updates, bytes and synapses; those of versions 1 to 4 lack
     ``uncounted``.

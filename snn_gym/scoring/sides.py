@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from snn_gym.policies.raw_observations import raw_policy
+from snn_gym.program.costs import COST_COLUMNS, NOT_COUNTED, OPERATIONS, Costs
 from snn_gym.registry import EnvironmentSpec, known_ids, load_environment_spec
 from snn_gym.scoring.comparison import Comparison
 from snn_gym.scoring.evaluation import OFFICIAL_EPISODES, Evaluation, evaluate
@@ -20,7 +21,6 @@ from snn_gym.scoring.rendering import STREAMS_NOTE
 from snn_gym.scoring.statistics import difference_interval, expected_shortfall
 from snn_gym.scoring.table import TableRow, cost_fields, count, mean_known, summarise
 from snn_gym.seeds import shown_seeds
-from snn_gym.spiking.costs import COST_COLUMNS, NOT_COUNTED, OPERATIONS, Costs
 from snn_gym.zoo import agent_ids, load_agent, load_agent_spec, read_manifest
 from snn_gym.zoo.files import MANIFEST
 

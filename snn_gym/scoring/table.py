@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from snn_gym.program.costs import COST_COLUMNS, NOT_COUNTED, OPERATIONS, Costs
 from snn_gym.registry import (
     IMPORTED,
     EnvironmentSpec,
@@ -41,7 +42,6 @@ from snn_gym.scoring.origins import (
 from snn_gym.scoring.results import Row, shown_rows
 from snn_gym.scoring.statistics import expected_shortfall, interquartile_mean, mean_interval
 from snn_gym.scoring.terms import split_rows
-from snn_gym.spiking.costs import COST_COLUMNS, NOT_COUNTED, OPERATIONS, Costs
 from snn_gym.zoo import agent_ids, load_agent_spec
 
 # Returns need more than one decimal where random play and the maximum are nearer than this.

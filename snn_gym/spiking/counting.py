@@ -1,18 +1,15 @@
-"""Counting of what the parts of a spiking network cost in one decision."""
+"""What spikes of a network's layers reach, and recordings of the layers."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
-from snn_gym.program.encoders import SpikeEncoder
 from snn_gym.spiking.coding.decoders import Decoder, PopulationHead
-from snn_gym.spiking.coding.parameters import NetworkEncoder
 from snn_gym.spiking.config import NetworkConfig
-from snn_gym.spiking.costs import CostCounter, synapses_behind
 from snn_gym.spiking.layers import SpikingLayer
 from snn_gym.spiking.neurons.base import Run
 from snn_gym.spiking.recording import LayerRecording
@@ -62,22 +59,6 @@ class Readout:
         found = self.synapses
         return self.fan_out - (found.clamp_max(1) if self.of_maxima else found)
 
-    def count(self, counter: CostCounter, decoded: Tensor, time_steps: int) -> None:
-        """Count all but the spikes that the outputs get.
-
-        Args:
-            counter: Counter of the network.
-            decoded: Values (B, N) that the decoder gave; read only where a head is apart.
-            time_steps: T.
-        """
-        # A leak commutes with the weights behind it, so that one for each output is enough.
-        integrators = self.neurons if self.of_maxima else self.outputs
-        if self.of_maxima:
-            counter.product("readout", decoded, self.synapses)
-        if self.decoder.state_variables and integrators:
-            counter.updates("readout", time_steps * integrators)
-        counter.parameters("readout", self.outputs)  # biases
-
 
 def layer_names(config: NetworkConfig, layers: Sequence[SpikingLayer]) -> list[str]:
     """Return the names of layers in recordings and counts, ``output`` for one after the hidden."""
@@ -111,14 +92,18 @@ def zeros_behind(layers: Sequence[SpikingLayer], readout: Readout) -> list[Tenso
     return behind
 
 
+def synapses_behind(weight: Tensor) -> Tensor:
+    """Return how many weights that are not zero each sender has, (senders,) int64.
+
+    Args:
+        weight: (receivers, senders).
+    """
+    return (weight.detach() != 0).sum(0)
+
+
 def _zeros(weight: Tensor) -> Tensor:
     """Return the zeros (senders,) among weights (receivers, senders)."""
     return len(weight) - synapses_behind(weight)
-
-
-def has_weights(parameters: Iterable[Tensor]) -> bool:
-    """Tell whether a module's parameters include a matrix, whose products nobody counts."""
-    return any(parameter.dim() > 1 for parameter in parameters)
 
 
 def record_layers(
@@ -151,50 +136,3 @@ def record_layers(
     if signal is None:
         return recorded
     return [LayerRecording("input", signal, None, layers[0].size, zeros=entering), *recorded]
-
-
-def count_encoder(
-    counter: CostCounter,
-    encoder: NetworkEncoder,
-    receptive_fields: nn.Module | None,
-    input_size: int,
-    time_steps: int,
-) -> None:
-    """Count the arithmetic from observations to spikes or currents.
-
-    Args:
-        counter: What counts.
-        encoder: Encoder.
-        receptive_fields: Its learned part, or None.
-        input_size: Values of an observation.
-        time_steps: T.
-    """
-    macs = encoder.macs(input_size, time_steps)
-    if isinstance(encoder, SpikeEncoder):
-        macs += input_size  # from a standardised observation to an intensity
-    counter.macs("encoder", macs)
-    if receptive_fields is not None:
-        counter.parameters("encoder", sum(x.numel() for x in receptive_fields.parameters()))
-
-
-def count_layers(
-    counter: CostCounter,
-    recorded: Sequence[LayerRecording],
-    layers: Sequence[SpikingLayer],
-    time_steps: int,
-) -> None:
-    """Count the spikes of all recorded layers and the updates of the neurons.
-
-    Args:
-        counter: What counts.
-        recorded: Every layer that spikes leave, an input's included.
-        layers: Layers of neurons, the last ones of ``recorded``.
-        time_steps: T.
-    """
-    for record in recorded:
-        counter.spikes(record.name, record.spikes, record.fan_out, record.zeros)
-    for record, layer in zip(recorded[len(recorded) - len(layers) :], layers, strict=True):
-        counter.updates(record.name, time_steps * layer.size)
-        counter.parameters(record.name, layer.parameters_read)
-        if has_weights(layer.own_parameters):
-            counter.leave_out(type(getattr(layer.neuron, "cell", layer.neuron)).__name__)

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import numpy as np
 from torch import Tensor, nn
 
-from snn_gym.spiking.neurons.base import Breaks, LayerNeurons, Run, State
+from snn_gym.program.network import NeuronLayer
+from snn_gym.program.neuron import equations
+from snn_gym.program.neurons import LIFBox
+from snn_gym.spiking.neurons.base import Breaks, LayerNeurons, Run, State, as_array
 from snn_gym.spiking.neurons.fused import run_fused, supports
 from snn_gym.spiking.neurons.learned import hidden_parameters
 from snn_gym.spiking.neurons.norse_cells import NorseCell
@@ -73,15 +77,40 @@ class SpikingLayer(nn.Module):
         known = {id(parameter) for part in synapses for parameter in part.parameters()}
         return [parameter for parameter in self.parameters() if id(parameter) not in known]
 
-    @property
-    def parameters_read(self) -> int:
-        """Parameters that every decision reads: all but the weights, which spikes pass or not."""
-        return self.linear.bias.numel() + sum(x.numel() for x in self.own_parameters)
-
     def initial_state(self, batch: int, like: Tensor) -> State:
         """Return the state at rest, each variable (batch, size)."""
         state = self.neuron.initial_state(batch, self.size, like)
         return state if self.recurrent is None else (*state, like.new_zeros(batch, self.size))
+
+    def program(self) -> NeuronLayer:
+        """Return the layer as a part of a program, with copies of its numbers.
+
+        Raises:
+            ValueError: Its neurons are cells, which have no text.
+        """
+        neuron, looped = self.neuron, self.recurrent_weight
+        if not isinstance(neuron, LayerNeurons):
+            raise ValueError(
+                f"cells of {type(neuron.cell).__name__} are not exported; train with a neuron that "
+                "register_neuron knows"
+            )
+        state = neuron.initial_state(1, self.size, self.linear.weight)
+        own, shared = neuron.own_constants, neuron.constants[:, 0].copy()
+        return NeuronLayer(
+            neuron=neuron.text,
+            constants=as_array(own(self.size)) if neuron.learned else shared,
+            weights=np.ascontiguousarray(as_array(self.linear.weight).T),
+            biases=as_array(self.linear.bias),
+            recurrent=None if looped is None else np.ascontiguousarray(as_array(looped).T),
+            rest=np.concatenate([as_array(x) for x in state]),
+        )
+
+    def stand_in(self) -> NeuronLayer:
+        """Return a part of a program with the synapses of this layer, whatever its neurons are."""
+        silent = LIFBox, np.zeros(len(equations(LIFBox).constants), np.float32)
+        weights, biases = as_array(self.linear.weight).T, as_array(self.linear.bias)
+        looped = None if self.recurrent is None else as_array(self.recurrent.weight).T
+        return NeuronLayer(*silent, weights, biases, looped, np.zeros((1, self.size), np.float32))
 
     def forward(
         self, inputs: Tensor, state: State, time_steps: int, breaks: Breaks | None = None

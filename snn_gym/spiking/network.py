@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -9,12 +10,22 @@ import torch
 from torch import Tensor, nn
 from typing_extensions import deprecated
 
+from snn_gym.program.costs import READOUT, costs_of
 from snn_gym.program.encoders import (
     INTEGRATED,
     INTENSITY_RANGE,
     NOTHING_SEEN,
     ConstantEncoder,
+    ReceptiveFields,
     SpikeEncoder,
+)
+from snn_gym.program.network import (
+    UNCHOSEN,
+    Choice,
+    Encoder,
+    NeuronLayer,
+    Normaliser,
+    Program,
 )
 from snn_gym.spiking.assembly import (
     initialise_layers,
@@ -23,17 +34,16 @@ from snn_gym.spiking.assembly import (
     todays_names,
 )
 from snn_gym.spiking.bookkeeping import BookkeepingModule
-from snn_gym.spiking.coding.decoders import PopulationHead, make_decoder, make_head
+from snn_gym.spiking.coding.decoders import PopulationHead, make_decoder, make_head, read_head
 from snn_gym.spiking.coding.parameters import (
     LearnablePopulationParameters,
     NetworkEncoder,
 )
 from snn_gym.spiking.compiled import CompiledLayers
 from snn_gym.spiking.config import NetworkConfig
-from snn_gym.spiking.costs import CostCounter, synapses_behind
-from snn_gym.spiking.counting import Readout, count_encoder, count_layers, record_layers
-from snn_gym.spiking.neurons.base import Breaks, State
-from snn_gym.spiking.neurons.norse_cells import CellFactory
+from snn_gym.spiking.counting import Readout, layer_names, record_layers
+from snn_gym.spiking.neurons.base import Breaks, State, as_array
+from snn_gym.spiking.neurons.norse_cells import CellFactory, NorseCell
 from snn_gym.spiking.recording import Recording
 from snn_gym.spiking.regulation.penalties import Regulation
 from snn_gym.spiking.sequence import (
@@ -347,14 +357,59 @@ class SpikingNetwork(BookkeepingModule):
             self.noise_state.copy_(noise_state)
         signal = run.signal if self.spikes_enter else None
         layers = record_layers(self.config, self._layers, run.layers, signal, readout)
-        counter, steps = CostCounter(), self.config.time_steps
-        if signal is None:
-            counter.product("hidden_1", inputs, synapses_behind(self._layers[0].linear.weight))
-        if not self.spike_input:
-            count_encoder(counter, self._encoder, self.receptive_fields, self.input_size, steps)
-        count_layers(counter, layers, self._layers, steps)
-        readout.count(counter, output, steps)
-        return Recording(tuple(layers), output, self.config.dt_ms, counter.costs())
+        names = (*layer_names(self.config, self._layers), READOUT)
+        cells = [x.neuron.cell for x in self._layers if isinstance(x.neuron, NorseCell)]
+        parts = [x.stand_in() if cells else x.program() for x in self._layers]
+        costs = costs_of(
+            self._program(parts, readout.head),
+            as_array(run.signal),
+            [as_array(x.spikes) for x in run.layers],
+            as_array(output),
+            names=names,
+        )
+        own = {type(x).__name__: None for x in cells if any(True for _ in x.parameters())}
+        costs = replace(costs, uncounted=tuple(own))
+        return Recording(tuple(layers), output, self.config.dt_ms, costs)
+
+    def program(
+        self,
+        head: nn.Module | None = None,
+        normalisers: tuple[Normaliser, ...] = (),
+        choice: Choice = UNCHOSEN,
+        *,
+        stateful: bool = False,
+    ) -> Program:
+        """Return the network as one value, with copies of its numbers.
+
+        Args:
+            head: Head that reads this network, where the network has none of its own.
+            normalisers: Standardisation of observations before the network.
+            choice: How outputs become an action.
+            stateful: Whether the state of a decision is carried to the next.
+
+        Raises:
+            ValueError: Its neurons are cells, which have no text.
+        """
+        parts = [x.program() for x in self._layers]
+        made = self._program(parts, head if self.head is None else self.head)
+        return replace(made, normalisers=normalisers, choice=choice, stateful=stateful)
+
+    def _program(self, layers: Sequence[NeuronLayer], head: nn.Module | None) -> Program:
+        encoder, fields = self._encoder, self.receptive_fields
+        entry: Encoder = encoder if isinstance(encoder, SpikeEncoder) else "constant"
+        if fields is not None:
+            entry = ReceptiveFields(as_array(fields.centres), as_array(fields.widths))
+        of_outputs = self.decoder.takes_maximum and self.head is not None
+        return Program(
+            inputs=self.input_size,
+            encoder="spikes" if self.spike_input else entry,
+            normalisers=(),
+            layers=tuple(layers),
+            time_steps=self.config.time_steps,
+            decoder=self.decoder.program("outputs" if of_outputs else "neurons"),
+            head=read_head(head, self._layers[-1].size),
+            choice=UNCHOSEN,
+        )
 
     def readout(self, head: nn.Linear | PopulationHead | None = None) -> Readout:
         """Return the decoder with the head behind it.

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from snn_gym.spiking.costs import Costs
+from snn_gym.program.costs import Costs
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
 from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 
 from snn_gym.learners.sequence_learner import SequenceLearner
-from snn_gym.spiking.costs import NOT_COUNTED
+from snn_gym.program.costs import NOT_COUNTED
 from snn_gym.training.undisturbed import undisturbed
 
 PROGRESS_INTERVAL_S = 2.0

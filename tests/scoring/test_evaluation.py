@@ -14,10 +14,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import snn_gym
+from snn_gym.program.costs import OPERATIONS, Costs
 from snn_gym.scoring import evaluation
 from snn_gym.scoring.evaluation import _Visited, evaluate, evaluation_seeds
 from snn_gym.spiking.bookkeeping import full_state
-from snn_gym.spiking.costs import OPERATIONS, Costs
 from snn_gym.zoo import build_policy
 from snn_gym.zoo.seeding import TRAINING_SEED_LIMIT
 

@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 
 from snn_gym.config import to_mapping
+from snn_gym.program.costs import COST_COLUMNS
 from snn_gym.scoring import evaluate
 from snn_gym.scoring.pretrained import find_trained
 from snn_gym.scoring.sides import MEASURES, Side, describe_difference, find_sides
 from snn_gym.sealing import dump_sealed
-from snn_gym.spiking.costs import COST_COLUMNS
 from snn_gym.zoo import load_agent, make_agent, read_manifest, save_agent
 from snn_gym.zoo.files import MANIFEST
 from tests.scoring.test_comparison import HIGH, LOW

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from snn_gym.cli import main
 from snn_gym.content import checkout_root
+from snn_gym.program.costs import COST_COLUMNS
 from snn_gym.registry import known_ids, load_environment_spec
 from snn_gym.scoring import (
     COLUMNS,
@@ -43,7 +44,6 @@ from snn_gym.scoring.results import (
 from snn_gym.scoring.site.front import front_figure
 from snn_gym.scoring.statistics import interquartile_mean
 from snn_gym.scoring.table import summaries
-from snn_gym.spiking.costs import COST_COLUMNS
 from snn_gym.storage import StorageError
 from snn_gym.zoo import agent_ids, load_agent_spec
 from snn_gym.zoo.recipe import Parent, Recipe

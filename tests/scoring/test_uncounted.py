@@ -18,8 +18,8 @@ import snn_gym
 from snn_gym.cli import main
 from snn_gym.cli_printing import print_evaluation
 from snn_gym.policies import SpikingActorCriticPolicy, SpikingDQNPolicy, SpikingSACPolicy
+from snn_gym.program.costs import COST_COLUMNS
 from snn_gym.scoring import evaluate
-from snn_gym.spiking.costs import COST_COLUMNS
 
 IMAGE = spaces.Box(0, 255, (1, 40, 40), np.uint8)
 VALUES = spaces.Box(-1.0, 1.0, (3,), np.float32)

@@ -6,6 +6,7 @@ import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from snn_gym.program.costs import COST_COLUMNS
 from snn_gym.scoring.headings import COLUMN_DEFINITIONS
 from snn_gym.scoring.rendering import class_in_words
 from snn_gym.scoring.results import Row
@@ -25,7 +26,6 @@ from snn_gym.scoring.site.tables import (
     sortable,
 )
 from snn_gym.scoring.table import TableRow, section
-from snn_gym.spiking.costs import COST_COLUMNS
 from snn_gym.zoo import agent_ids
 from snn_gym.zoo.recipe import Recipe
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from snn_gym.program.costs import OPERATIONS
 from snn_gym.scoring.rendering import COSTS_TEXT, notes, row_texts
 from snn_gym.scoring.site.elements import Markup, element, from_markdown
 from snn_gym.scoring.table import TableRow, count
-from snn_gym.spiking.costs import OPERATIONS
 from snn_gym.spiking.energy import (
     COMPETITIVE_RATE,
     COMPETITIVE_SPIKES,

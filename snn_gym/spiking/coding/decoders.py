@@ -12,16 +12,20 @@ from __future__ import annotations
 import math
 from typing import cast
 
+import numpy as np
 import torch
+from scipy.linalg import block_diag
 from torch import Tensor, nn
 
+from snn_gym.program import network as program
+from snn_gym.program.network import Head, Maximum
 from snn_gym.spiking.coding.parameters import (
     DecoderParameters,
     LeakyReadoutParameters,
     MaxVoltageParameters,
     PopulationDecoderParameters,
 )
-from snn_gym.spiking.neurons.base import Breaks, no_breaks
+from snn_gym.spiking.neurons.base import Breaks, as_array, no_breaks
 from snn_gym.spiking.neurons.norse_modules import norse_functional
 
 
@@ -51,6 +55,16 @@ class Decoder(nn.Module):
     def takes_maximum(self) -> bool:
         """Whether the output is the maximum of several values, which is not linear."""
         return self._values > 1
+
+    def program(self, maximum: Maximum) -> program.Decoder:
+        """Return the decoder as a part of a program, with copies of its numbers.
+
+        Args:
+            maximum: Of what several values are the maximum.
+        """
+        coefficients = as_array(self.coefficients)
+        transition = as_array(self.transition).reshape(len(coefficients), -1)
+        return program.Decoder(coefficients, transition, maximum)
 
     def forward(
         self,
@@ -134,6 +148,22 @@ def _read(values: Tensor, head: nn.Module | None) -> Tensor:
         values = values.squeeze(-3)
         return values if head is None else cast(Tensor, head(values))
     return (values if head is None else head(values)).amax(-3)
+
+
+def read_head(head: nn.Module | None, features: int) -> Head:
+    """Return a head as a part of a program, with copies of its numbers.
+
+    Args:
+        head: ``nn.Linear`` or ``PopulationHead``; None for no outputs.
+        features: Values N that it reads.
+    """
+    if head is None:
+        return Head(np.zeros((0, features), np.float32), np.zeros(0, np.float32))
+    assert isinstance(head, nn.Linear | PopulationHead)  # as make_head makes them
+    weights, biases = as_array(head.weight), as_array(head.bias)
+    if isinstance(head, PopulationHead):  # each output reads neurons of its own
+        weights = block_diag(*weights)
+    return Head(weights, biases)
 
 
 class PopulationHead(nn.Module):

@@ -203,6 +203,16 @@ class Stepped(ABC):
         return self.v_threshold
 
 
+def as_array(tensor: Tensor) -> Array:
+    """Return a copy of a tensor's numbers, float32.
+
+    Args:
+        tensor: On any device.
+    """
+    found: Array = tensor.detach().cpu().float().numpy().copy()
+    return found
+
+
 class LayerNeurons(Stepped):
     """The neurons of one layer, with our surrogate gradients.
 

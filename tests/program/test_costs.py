@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
+from dataclasses import fields, replace
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from norse.torch import LIFBoxCell, LIFRecurrentCell
+from stable_baselines3.common.utils import ConstantSchedule
 from torch import Tensor, nn
 
 from snn_gym.policies._gated import GatedNetwork
 from snn_gym.policies.networks import DenseNetwork
+from snn_gym.program import compact
+from snn_gym.program.costs import COST_COLUMNS, Costs, count, mean_costs
 from snn_gym.program.encoders import ENCODERS, DeltaEncoder, PopulationEncoder, RateEncoder
 from snn_gym.spiking import NetworkConfig, SpikingNetwork
 from snn_gym.spiking.coding.decoders import make_head
@@ -23,7 +27,8 @@ from snn_gym.spiking.coding.parameters import (
     MaxVoltageParameters,
     PopulationDecoderParameters,
 )
-from snn_gym.spiking.costs import COST_COLUMNS, CostCounter, Costs, mean_costs
+from tests.export.made import CHOSEN, SEEN, STATELESS, observe
+from tests.policies.firing import made_to_fire
 
 # Two decisions on spike trains of 3 time steps and 2 channels, with 3 and 1 spikes.
 TRAINS = torch.zeros(2, 3, 2)
@@ -368,13 +373,65 @@ def test_every_cost_has_a_column_and_every_column_a_cost() -> None:
 
 
 def test_means_weigh_parts_by_their_decisions() -> None:
-    few, many = CostCounter(), CostCounter()
-    few.product("a", torch.ones(1, 3), torch.tensor([7, 7, 7]))
-    many.product("a", torch.ones(3, 3), torch.tensor([7, 7, 7]))
-    many.updates("b", 8)
-    costs = mean_costs([(1, few.costs()), (3, many.costs())])
-    assert costs.macs_per_decision == {"a": 21.0}
+    few = Costs(macs_per_decision={"a": 21.0})
+    many = Costs(macs_per_decision={"a": 13.0}, neuron_updates_per_decision={"b": 8.0})
+    costs = mean_costs([(1, few), (3, many)])
+    assert costs.macs_per_decision == {"a": 15.0}
     assert costs.neuron_updates_per_decision == {"b": 6.0}
     assert mean_costs([]) == Costs()
-    few.leave_out("NatureCNN")
-    assert mean_costs([(1, few.costs()), (3, many.costs())]).uncounted == ("NatureCNN",)
+    few = replace(few, uncounted=("NatureCNN",))
+    assert mean_costs([(1, few), (3, many)]).uncounted == ("NatureCNN",)
+
+
+# ---- of programs ---------------------------------------------------------------------------------
+@pytest.mark.parametrize(("kind", "seen", "chosen", "network"), STATELESS)
+@pytest.mark.parametrize("spiking", [True, False])
+def test_a_program_costs_what_its_policy_does(
+    kind: Any, seen: str, chosen: str, network: dict[str, Any], spiking: bool
+) -> None:
+    flag = {"spiking" if "DQN" in kind.__name__ else "spiking_actor": spiking}
+    config = NetworkConfig(**{"hidden_sizes": (12, 9), "time_steps": 5, **network})
+    torch.manual_seed(0)
+    policy = kind(SEEN[seen], CHOSEN[chosen], ConstantSchedule(0.1), network=config, **flag)
+    observations = observe(seen, 40)
+    recorded = made_to_fire(policy).record(observations).costs
+    counted = count(policy.program(), observations)
+    if "QRDQN" in kind.__name__:  # a program has the means of quantiles as outputs
+        bytes_read = [x.total("parameter_bytes_per_decision") for x in (counted, recorded)]
+        assert bytes_read[0] < bytes_read[1]
+        return
+    for name in COST_COLUMNS:
+        one, other = counted.total(name), recorded.total(name)
+        assert one == other or one == pytest.approx(other, rel=1e-3), name
+
+
+def test_costs_of_gated_units_depend_on_what_they_carry() -> None:
+    network = GatedNetwork("gru", 6, (4,), 2)
+    program = network.program()
+    seen, carried = np.ones((3, 6), np.float32), np.ones((3, 4), np.float32)
+    assert count(program, seen).macs_per_decision == {"gru_1": 3 * 4 * 6, "readout": 4 * 2}
+    assert count(program, seen, carried).macs_per_decision["gru_1"] == 3 * 4 * (6 + 4)
+
+
+def test_a_smaller_program_costs_less() -> None:
+    network = always(NetworkConfig(hidden_sizes=(3, 4), time_steps=2), 5, 2)
+    network.head.weight.data.fill_(0.5)
+    network.head.weight.data[:, 1:3] = 0.0
+    program, seen = network.program(), np.ones((2, 5), np.float32)
+    whole, small = count(program, seen), count(compact(program), seen)
+    assert whole.neuron_updates_per_decision == {"hidden_1": 2 * 3, "hidden_2": 2 * 4}
+    assert small.neuron_updates_per_decision == {"hidden_1": 2 * 3, "hidden_2": 2 * 2}
+    # Every neuron fires: 3 of the first layer pass 2 synapses less each, at 2 time steps.
+    assert whole.synops_per_decision["hidden_1"] == 2 * 3 * 4
+    assert small.synops_per_decision["hidden_1"] == 2 * 3 * 2
+    assert whole.synops_per_decision["hidden_2"] == small.synops_per_decision["hidden_2"]
+
+
+def test_learned_constants_are_read() -> None:
+    plain = SpikingNetwork(NetworkConfig(hidden_sizes=(3,)), 5, 2)
+    learned = SpikingNetwork(NetworkConfig(hidden_sizes=(3,), learnable=("v_threshold",)), 5, 2)
+    read = [
+        x.record(torch.zeros(1, 5)).costs.parameter_bytes_per_decision for x in (plain, learned)
+    ]
+    # Each of 3 neurons has the 4 constants of its equations.
+    assert read[1]["hidden_1"] - read[0]["hidden_1"] == 4 * 3 * 4

@@ -7,12 +7,16 @@ Davidson and Furber 2021, https://doi.org/10.3389/fnins.2021.651141.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, fields
-from typing import TYPE_CHECKING
+from typing import Any
 
-if TYPE_CHECKING:  # tables read the definitions without waiting for PyTorch
-    from torch import Tensor, nn
+import numpy as np
+from numpy.typing import NDArray
+
+from snn_gym.program.encoders import ReceptiveFields, SpikeEncoder
+from snn_gym.program.interpreter import decide, hidden_before
+from snn_gym.program.network import Array, GatedLayer, Program
 
 PARAMETER_BYTES = 4
 """Bytes of a parameter, a float32."""
@@ -27,6 +31,9 @@ class CostColumn:
     definition: str
     """What is counted."""
 
+
+READOUT = "readout"
+"""Name of the map to the outputs."""
 
 NOT_COUNTED = "not counted"
 """Text in the place of a total where a module of the acting path is not counted."""
@@ -207,91 +214,205 @@ def mean_costs(parts: Iterable[tuple[int, Costs]]) -> Costs:
 _NAMES = tuple(item.name for item in fields(Costs) if item.name != "uncounted")
 
 
-def synapses_behind(weight: Tensor) -> Tensor:
-    """Return how many weights that are not zero each sender has, (senders,) int64.
+# ---- counting ------------------------------------------------------------------------------------
+Counted = NDArray[np.int64]
+
+
+def costs_of(
+    program: Program,
+    entered: Array,
+    outputs: Sequence[Array],
+    decoded: Array,
+    before: Array | None = None,
+    names: Sequence[str] | None = None,
+) -> Costs:
+    """Return what a decision of a program cost, mean over a batch.
+
+    What is counted depends on weights and on what the layers gave, not on the equations by which
+    they did. A synapse of weight zero does nothing and need not be stored, as in the effective
+    synaptic operations of NeuroBench (Yik et al. 2025,
+    https://doi.org/10.1038/s41467-025-56739-4).
 
     Args:
-        weight: (receivers, senders).
+        program: The program.
+        entered: (K, B, channels), what the first layer got, as ``Decision`` has it.
+        outputs: Of each layer its spikes (T, B, N), or the activations (B, N) of an ANN.
+        decoded: What the head reads, its last axes (B, N); looked at only for maxima.
+        before: State (B, F) from which gated units decided; None for rest.
+        names: Names of the layers and, last, of the readout; ``layer_names`` if None.
     """
-    return (weight.detach() != 0).sum(0)
+    *layers, readout = layer_names(program) if names is None else names
+    if program.spiking:
+        return _of_neurons(program, entered, outputs, decoded, layers, readout)
+    return _of_units(program, entered, outputs, before, layers, readout)
 
 
-class CostCounter:
-    """Add up the costs of one decision, layer by layer."""
+def count(
+    program: Program,
+    observations: NDArray[Any],
+    state: Array | None = None,
+    noise: Array | None = None,
+) -> Costs:
+    """Return what decisions on a batch of observations cost, by the interpreter.
 
-    def __init__(self) -> None:
+    Args:
+        program: The program.
+        observations: As in ``decide``.
+        state: As there.
+        noise: As there.
+    """
+    made = decide(program, observations, state, noise)
+    return costs_of(program, made.entered, made.layers, made.decoded, state)
+
+
+def layer_names(program: Program) -> tuple[str, ...]:
+    """Return the names of a program's layers in costs and recordings, and of its readout.
+
+    Args:
+        program: The program.
+    """
+    names = []
+    for k, layer in enumerate(program.layers, start=1):
+        kind = "hidden" if program.spiking else "dense"
+        names.append(f"{layer.gates if isinstance(layer, GatedLayer) else kind}_{k}")
+    return (*names, READOUT)
+
+
+def _of_neurons(
+    program: Program,
+    entered: Array,
+    outputs: Sequence[Array],
+    decoded: Array,
+    names: Sequence[str],
+    readout: str,
+) -> Costs:
+    layers, made = program.neurons, _Counter(entered.shape[1])
+    entering, *onward = (_not_zero(x.weights) for x in layers)
+    if program.held:
+        made.product(names[0], entered[0], entering)
+    else:
+        made.spikes("input", entered, entering)
+    _count_encoder(made, program)
+    behind = [*onward, _behind_last(program)]
+    for layer, name, spikes, reached in zip(layers, names, outputs, behind, strict=True):
+        looped = 0 if layer.recurrent is None else _not_zero(layer.recurrent)
+        made.spikes(name, spikes, reached + looped)
+        made.add("neuron_updates_per_decision", name, program.time_steps * layer.size)
+        made.parameters(name, layer.size + (layer.constants.size if layer.each else 0))
+    _count_decoder(made, program, decoded, readout)
+    return made.costs()
+
+
+def _count_encoder(made: _Counter, program: Program) -> None:
+    """Count the arithmetic from observations to spikes; standardisation is left out."""
+    encoder = program.coder
+    if encoder is None:
+        return
+    macs = encoder.macs(program.inputs, program.time_steps)
+    if isinstance(encoder, SpikeEncoder):
+        macs += program.inputs  # from a standardised observation to an intensity
+    if macs:
+        made.add("macs_per_decision", "encoder", macs)
+    if isinstance(encoder, ReceptiveFields):
+        made.parameters("encoder", encoder.centres.size + encoder.widths.size)
+
+
+def _reads_maxima(program: Program) -> bool:
+    """Tell whether the head reads the maximum of each neuron's voltage, no spikes."""
+    return program.readout.values > 1 and program.readout.maximum == "neurons"
+
+
+def _behind_last(program: Program) -> Counted:
+    """Return how many synapses spikes of the last layer pass, (N,).
+
+    They lead to the outputs, or each to a leaky integrator of its neuron's own.
+    """
+    read = _not_zero(program.head.weights.T)
+    return np.minimum(read, 1) if _reads_maxima(program) else read
+
+
+def _count_decoder(made: _Counter, program: Program, decoded: Array, readout: str) -> None:
+    """Count all of the readout but the spikes that outputs get."""
+    decoder, integrators = program.readout, program.outputs
+    if _reads_maxima(program):
+        voltages = decoded.reshape(-1, program.sizes[-1])
+        made.product(readout, voltages, _not_zero(program.head.weights.T))
+        integrators = program.sizes[-1]
+    # A leak commutes with the weights behind it, so that one for each output is enough.
+    if decoder.variables and integrators:
+        updates = program.time_steps * integrators
+        made.add("neuron_updates_per_decision", readout, updates)
+    made.parameters(readout, program.outputs)  # biases
+
+
+def _of_units(
+    program: Program,
+    entered: Array,
+    outputs: Sequence[Array],
+    before: Array | None,
+    names: Sequence[str],
+    readout: str,
+) -> Costs:
+    made, values = _Counter(entered.shape[1]), entered[0]
+    hidden = hidden_before(program, before, len(values))
+    for k, (layer, name) in enumerate(zip(program.layers, names, strict=True)):
+        if k == 0 and program.spike_input:
+            # Flattened, every time step of a channel is an input with synapses of its own.
+            made.spikes("input", entered, _not_zero(layer.weights))
+        else:
+            made.product(name, values, _not_zero(layer.weights))
+        made.parameters(name, len(layer.biases))
+        if isinstance(layer, GatedLayer):
+            made.product(name, hidden[k], _not_zero(layer.recurrent))
+            made.parameters(name, len(layer.recurrent_biases))
+        made.add("neuron_updates_per_decision", name, layer.size)
+        values = outputs[k]
+    if program.outputs:
+        made.product(readout, values, _not_zero(program.head.weights.T))
+        made.parameters(readout, program.outputs)
+    return made.costs()
+
+
+def _not_zero(weights: Array) -> Counted:
+    """Return how many weights (D, N) that are not zero each sender has, (D,)."""
+    found: Counted = (weights != 0).sum(1)
+    return found
+
+
+class _Counter:
+    """Adds up the costs of B decisions, layer by layer."""
+
+    def __init__(self, batch: int) -> None:
+        self._batch = batch
         self._counts: dict[str, _Counts] = {name: {} for name in _NAMES}
-        self._uncounted: dict[str, None] = {}
 
-    def spikes(
-        self, source: str, spikes: Tensor, fan_out: int, zeros: Tensor | None = None
-    ) -> None:
-        """Count spikes and what they do to the synapses behind them.
+    def spikes(self, source: str, spikes: Array, behind: Counted) -> None:
+        """Count spikes (T, B, N), and what they do to the synapses (N,) behind them."""
+        of_neurons = spikes.sum(0, dtype=np.float64)  # (B, N)
+        self.add("spikes_per_decision", source, of_neurons.sum() / self._batch)
+        self.add("synops_per_decision", source, (of_neurons * behind).sum() / self._batch)
+        self.add("synapses", source, behind.sum())
+        self.parameters(source, ((of_neurons > 0) * behind).sum() / self._batch)
 
-        A synapse of weight zero does nothing and need not be stored, as in the effective synaptic
-        operations of NeuroBench (Yik et al. 2025, https://doi.org/10.1038/s41467-025-56739-4).
+    def product(self, layer: str, values: Array, synapses: Counted) -> None:
+        """Count a product of values (B, D) with weights, zeros of either left out.
 
-        Args:
-            source: Layer that they leave.
-            spikes: (T, B, N), 0 or 1.
-            fan_out: Synapses that leave each neuron, recurrent ones included.
-            zeros: (N,) how many of them have the weight zero; None for none.
+        ``synapses`` (D,) are the weights that are not zero of each value.
         """
-        of_neurons = spikes.detach().sum(0)  # (B, N)
-        batch, neurons = of_neurons.shape
-        count = float(of_neurons.double().sum()) / batch
-        fired = int((of_neurons > 0).sum()) / batch
-        synops, synapses, read = count * fan_out, neurons * fan_out, fired * fan_out
-        if zeros is not None:
-            synops -= float((of_neurons.double() * zeros).sum()) / batch
-            synapses -= int(zeros.sum())
-            read -= int(((of_neurons > 0) * zeros).sum()) / batch
-        self._add("spikes_per_decision", source, count)
-        self._add("synops_per_decision", source, synops)
-        self._add("synapses", source, synapses)
-        self.parameters(source, read)
+        macs = ((values != 0).sum(0) * synapses).sum() / self._batch
+        self.add("macs_per_decision", layer, macs)
+        self.parameters(layer, macs)
 
-    def product(self, layer: str, inputs: Tensor, synapses: Tensor) -> None:
-        """Count a product of analogue values with weights, zeros of either left out.
-
-        Args:
-            layer: Layer that makes it.
-            inputs: Values (B, inputs).
-            synapses: (inputs,) how many weights that are not zero each of them meets, as
-                ``synapses_behind`` returns.
-        """
-        used = (inputs.detach() != 0).sum(0)  # (inputs,), decisions in which a value is not zero
-        count = int((used * synapses).sum()) / len(inputs)
-        self._add("macs_per_decision", layer, count)
-        self.parameters(layer, count)
-
-    def linear(self, layer: str, inputs: Tensor, module: nn.Linear) -> None:
-        """Count a linear layer with biases on analogue values (B, inputs)."""
-        self.product(layer, inputs, synapses_behind(module.weight))
-        self.parameters(layer, module.out_features)
-
-    def macs(self, layer: str, count: float) -> None:
-        """Count multiply-accumulates that read no parameters; none leave no trace."""
-        if count:
-            self._add("macs_per_decision", layer, count)
-
-    def updates(self, layer: str, count: int) -> None:
-        """Count updates of neurons, or of an ANN's units."""
-        self._add("neuron_updates_per_decision", layer, count)
-
-    def parameters(self, layer: str, count: float) -> None:
+    def parameters(self, layer: str, number: float) -> None:
         """Count parameters that are read; none leave no trace."""
-        if count:
-            self._add("parameter_bytes_per_decision", layer, PARAMETER_BYTES * count)
+        if number:
+            self.add("parameter_bytes_per_decision", layer, PARAMETER_BYTES * number)
 
-    def leave_out(self, module: str) -> None:
-        """Note a module whose arithmetic is not counted, so that no total is known."""
-        self._uncounted[module] = None
+    def add(self, cost: str, layer: str, number: float) -> None:
+        """Add to a cost."""
+        found = self._counts[cost]
+        found[layer] = found.get(layer, 0.0) + float(number)
 
     def costs(self) -> Costs:
         """Return what was counted."""
-        return Costs(**self._counts, uncounted=tuple(self._uncounted))
-
-    def _add(self, cost: str, layer: str, count: float) -> None:
-        counts = self._counts[cost]
-        counts[layer] = counts.get(layer, 0.0) + count
+        return Costs(**self._counts)  # type: ignore[arg-type]
