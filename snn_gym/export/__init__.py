@@ -10,15 +10,14 @@ if TYPE_CHECKING:
     from snn_gym.export.c import CFiles, to_c
     from snn_gym.export.conversion import convert
     from snn_gym.export.fine_tuning import fine_tune
-    from snn_gym.export.frozen import FrozenPolicy, freeze
     from snn_gym.export.host import Host, read_host
     from snn_gym.export.nir_graph import NIRFiles, to_nir
     from snn_gym.export.nir_import import from_nir, network_from_nir
     from snn_gym.export.nir_submission import submit_nir
     from snn_gym.export.onnx_graph import to_onnx
-    from snn_gym.export.programs import portable, program_of, without_silent
     from snn_gym.export.residual import ResidualPolicy, choose_share
     from snn_gym.export.visits import Visits, visit
+    from snn_gym.policies.frozen import FrozenPolicy, freeze, portable, program_of, without_silent
 
 __all__ = [
     "CFiles",
@@ -50,7 +49,7 @@ __getattr__, __dir__ = lazy_names(
     __name__,
     {
         "CFiles": "c",
-        "FrozenPolicy": "frozen",
+        "FrozenPolicy": ".policies.frozen",
         "Host": "host",
         "NIRFiles": "nir_graph",
         "ResidualPolicy": "residual",
@@ -58,17 +57,17 @@ __getattr__, __dir__ = lazy_names(
         "choose_share": "residual",
         "convert": "conversion",
         "fine_tune": "fine_tuning",
-        "freeze": "frozen",
+        "freeze": ".policies.frozen",
         "from_nir": "nir_import",
         "network_from_nir": "nir_import",
-        "portable": "programs",
-        "program_of": "programs",
+        "portable": ".policies.frozen",
+        "program_of": ".policies.frozen",
         "read_host": "host",
         "submit_nir": "nir_submission",
         "to_c": "c",
         "to_nir": "nir_graph",
         "to_onnx": "onnx_graph",
         "visit": "visits",
-        "without_silent": "programs",
+        "without_silent": ".policies.frozen",
     },
 )

@@ -20,9 +20,9 @@ from snn_gym.export.c_ann import ANNSource
 from snn_gym.export.c_base import Source
 from snn_gym.export.c_fixed import FixedSource
 from snn_gym.export.c_source import SpikingSource
-from snn_gym.export.programs import program_of
 from snn_gym.export.visits import Visits
 from snn_gym.names import safe_title
+from snn_gym.policies.frozen import program_of
 from snn_gym.program.compaction import compact
 from snn_gym.storage import write_text_atomic
 

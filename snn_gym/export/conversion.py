@@ -24,9 +24,9 @@ from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.policies import BasePolicy
 from torch import Tensor, nn
 
-from snn_gym.export.programs import program_of
 from snn_gym.export.visits import FIRST_SEED, observations_of
 from snn_gym.policies.base import SpikingPolicy
+from snn_gym.policies.frozen import program_of
 from snn_gym.policies.networks import DenseNetwork
 from snn_gym.policies.raw_observations import bare_policy
 

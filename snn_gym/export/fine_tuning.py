@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.policies import BasePolicy
-from torch import Tensor
+from torch import Tensor, nn
 
 from snn_gym.export.visits import FIRST_SEED, observations_of
 from snn_gym.learners.shedding import twin_of
@@ -18,7 +18,8 @@ from snn_gym.policies.base import SpikingPolicy
 from snn_gym.policies.behaviour import divergence, value_scale
 from snn_gym.policies.raw_observations import bare_policy
 from snn_gym.policies.stateful import StatefulPolicy
-from snn_gym.scoring.faults import rounded, weights_of
+from snn_gym.scoring.faults import rounded
+from snn_gym.spiking.coding.decoders import PopulationHead
 
 _ROUNDS = 4
 _EPISODES = 4
@@ -84,6 +85,19 @@ def fine_tune(
     return made
 
 
+def weights_of(policy: SpikingPolicy) -> Iterator[Tensor]:
+    """Yield the weights (..., inputs) from observations to actions, in their order.
+
+    Args:
+        policy: A policy of snn_gym without gated units.
+    """
+    found: list[nn.Module | None] = [policy.acting_network(), policy.readout()]
+    for module in (x for part in found if part is not None for x in part.modules()):
+        if isinstance(module, nn.Linear | PopulationHead):
+            assert isinstance(module.weight, Tensor)  # as both kinds have
+            yield module.weight
+
+
 class _Tuned:
     """A policy whose weights are rounded, and what is kept in float of them."""
 
@@ -107,7 +121,7 @@ class _Tuned:
     def _round(self) -> None:
         with torch.no_grad():
             for weights, kept in zip(self._weights, self._kept, strict=True):
-                weights.copy_(rounded(kept, self._bits))
+                weights.copy_(torch.from_numpy(rounded(kept.detach().numpy(), self._bits)))
 
     def update(self, states: NDArray[Any], left: float) -> None:
         """Bring behaviour in some states (B, ...) nearer, by ``left`` times the step size."""

@@ -27,7 +27,7 @@ from stable_baselines3.common.policies import BasePolicy
 
 from snn_gym.config import to_mapping
 from snn_gym.export.host import DT_S, host_of
-from snn_gym.export.programs import program_of
+from snn_gym.policies.frozen import program_of
 from snn_gym.program.encoders import encoder_name
 from snn_gym.program.network import NeuronLayer, Program
 from snn_gym.program.neuron import Neuron, equations, matched

@@ -21,7 +21,7 @@ from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.policies import BasePolicy
 
 from snn_gym.export.c_encoder import check_encoder
-from snn_gym.export.programs import program_of
+from snn_gym.policies.frozen import program_of
 from snn_gym.program.encoders import (
     INTEGRATED,
     INTENSITY_RANGE,

@@ -6,6 +6,7 @@ rounded in another order than in compiled code.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import Any
@@ -57,6 +58,9 @@ def decide(
     observations: NDArray[Any],
     state: Array | None = None,
     noise: Array | None = None,
+    *,
+    disturbed: Callable[[Array, Array], Array] | None = None,
+    passed: Callable[[Array], Array] | None = None,
 ) -> Decision:
     """Decide on a batch of observations.
 
@@ -65,6 +69,9 @@ def decide(
         observations: (B, D), or (B, T, D) of spike trains, in the environment's units.
         state: (B, F), as ``Decision`` has it; None starts from rest.
         noise: (T, B, channels), uniform in [0, 1), where the program needs noise.
+        disturbed: What the last normaliser gets in the place of values (K, B, D), which it divides
+            by deviations (D,); None for these.
+        passed: Which of a layer's spikes (T, B, N) arrive at what reads it; None for all.
 
     Raises:
         ValueError: Observations, state or noise have another shape.
@@ -72,11 +79,11 @@ def decide(
     batch = len(observations)
     parts = _split(program, rest_state(program, batch) if state is None else state)
     seen = parts.pop()["seen"] if program.compares else None
-    signal, seen = enter(program, observations, seen, noise)
+    signal, seen = enter(program, observations, seen, noise, disturbed)
     if seen is not None:
         parts.append({"seen": seen})
     if program.spiking:
-        outputs = _spikes(program, signal, parts)
+        outputs = _spikes(program, signal, parts, passed)
         decoded = _decoded(program, outputs[-1], parts[len(program.layers)])
     else:
         outputs = _units(program, signal[0], parts)
@@ -86,13 +93,19 @@ def decide(
     return Decision(actions, values, signal, outputs, decoded, _joined(parts, batch))
 
 
-def _spikes(program: Program, signal: Array, state: list[dict[str, Array]]) -> tuple[Array, ...]:
-    """Return the spikes (T, B, N) of each layer, and change its state."""
+def _spikes(
+    program: Program,
+    signal: Array,
+    state: list[dict[str, Array]],
+    passed: Callable[[Array], Array] | None,
+) -> tuple[Array, ...]:
+    """Return the spikes (T, B, N) of each layer that arrive, and change its state."""
     if len(signal) == 1:
         signal = np.repeat(signal, program.time_steps, axis=0)
     spikes = []
     for layer, own in zip(program.neurons, state, strict=False):
         signal = _neurons(layer, signal, own)
+        signal = signal if passed is None else passed(signal)
         spikes.append(signal)
     return tuple(spikes)
 
@@ -102,6 +115,7 @@ def enter(
     observations: NDArray[Any],
     seen: Array | None = None,
     noise: Array | None = None,
+    disturbed: Callable[[Array, Array], Array] | None = None,
 ) -> tuple[Array, Array | None]:
     """Return what the first layer gets of observations, standardised and encoded.
 
@@ -111,6 +125,7 @@ def enter(
         seen: (B, D), the intensities before, of an encoder that compares them; negative where an
             episode starts.
         noise: As in ``decide``.
+        disturbed: As there.
 
     Returns:
         (K, B, channels), K = 1 for values that are held and else T; and the intensities (B, D) to
@@ -126,7 +141,7 @@ def enter(
         )
     # (B, ...) -> (K, B, D)
     given = np.asarray(observations, np.float32).reshape(batch, -1, program.inputs).swapaxes(0, 1)
-    signal = _standardised(program, given)
+    signal = _standardised(program, given, disturbed)
     if encoder is None:
         return signal, None
     if isinstance(encoder, ReceptiveFields):
@@ -210,8 +225,12 @@ def _joined(parts: list[dict[str, Array]], batch: int) -> Array:
     return np.concatenate([nothing, *(x for own in parts for x in own.values())], axis=1)
 
 
-def _standardised(program: Program, given: Array) -> Array:
+def _standardised(
+    program: Program, given: Array, disturbed: Callable[[Array, Array], Array] | None
+) -> Array:
     for scaling in program.normalisers:
+        if disturbed is not None and scaling is program.normalisers[-1]:
+            given = disturbed(given, scaling.std)
         given = np.clip((given - scaling.mean) / scaling.std, -scaling.clip, scaling.clip)
     return given
 

@@ -8,20 +8,24 @@ from typing import Annotated, Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from stable_baselines3.common.base_class import BaseAlgorithm
-from stable_baselines3.common.policies import BasePolicy
-from torch import Tensor, nn
 
 from snn_gym.config import Config, Natural, NonNegative, Range, Share
-from snn_gym.policies.base import SpikingPolicy
+from snn_gym.policies.acting import rows_of
+from snn_gym.policies.frozen import FrozenPolicy, program_of
 from snn_gym.policies.protocols import Acting
-from snn_gym.policies.raw_observations import RawPolicy, raw_policy, replaced
-from snn_gym.spiking.coding.decoders import PopulationHead
-from snn_gym.spiking.config import NetworkConfig
-from snn_gym.spiking.network import SpikingNetwork
-from snn_gym.spiking.neurons.base import Run
+from snn_gym.policies.raw_observations import raw_policy
+from snn_gym.program.costs import costs_of
+from snn_gym.program.interpreter import Decision, decide, enter
+from snn_gym.program.network import Array, GatedLayer, Head, Layer, NeuronLayer, Program
+from snn_gym.program.neuron import constant_of, equations
+from snn_gym.spiking.recording import Recording
 
-_TAU = "tau_mem_ms"
+_GAIN = constant_of("tau_mem_ms")
+"""Constant of neurons with a membrane time constant: ``dt / tau``."""
+_MOST = 1.0 - 1e-6
+"""Largest such gain: no time constant falls below a time step."""
 
 
 class AbsentPartError(ValueError):
@@ -54,155 +58,188 @@ class Faults(Config):
     """Seed of what is drawn."""
 
 
-def with_faults(model: BaseAlgorithm | Acting, faults: Faults) -> BasePolicy | RawPolicy:
-    """Return a copy of an agent's policy with faults; the agent stays as it is.
+def with_faults(model: BaseAlgorithm | Acting, faults: Faults) -> FaultyPolicy:
+    """Return an agent with faults that only acts; the agent itself stays as it is.
 
     Args:
         model: Algorithm with a policy of snn_gym, or the policy.
-        faults: What is done to it. Time constants change first, then neurons die, weights are off,
-            and are rounded last.
+        faults: What is done to it.
 
     Raises:
         AbsentPartError: It has no such parts: no values that a normaliser standardises, as where
             observations are spikes, no spiking layers, or no membrane time constants.
-        ValueError: It is no policy of snn_gym.
+        ValueError: It has no program; the message names why.
     """
-    policy: Acting = raw_policy(model)
-    if isinstance(policy, RawPolicy):
-        return replaced(policy, with_faults(policy.inner, faults))
-    if not isinstance(policy, SpikingPolicy):
-        raise ValueError(f"faults are for policies of snn_gym, got {type(policy).__name__}")
-    generator = np.random.default_rng(faults.seed)
+    policy: Any = raw_policy(model)
+    program, generator = program_of(model), np.random.default_rng(faults.seed)
+    program = damaged(program, faults, generator)
+    spaces = policy.observation_space, policy.action_space
+    return FaultyPolicy(program, *spaces, faults, generator)
+
+
+def damaged(program: Program, faults: Faults, generator: np.random.Generator) -> Program:
+    """Return a program with the faults that last.
+
+    Args:
+        program: The program.
+        faults: What is done to it. Time constants change first, then neurons die, weights are off,
+            and are rounded last.
+        generator: What draws.
+
+    Raises:
+        AbsentPartError: No neuron has a membrane time constant.
+    """
     if faults.tau_jitter:
-        made = _jittered(policy, faults.tau_jitter, generator)
-    else:
-        made = _copied(policy, policy.network)
-    with torch.no_grad():
-        _kill_neurons(made, faults.dead_neurons, generator)
-        for weights in weights_of(made):
-            off = torch.from_numpy(generator.normal(0.0, 1.0, tuple(weights.shape)))
-            weights.mul_(1.0 + faults.weight_noise * off.to(weights))
-            if faults.weights_bits is not None:
-                weights.copy_(rounded(weights, faults.weights_bits))
-    if faults.observation_noise:
-        _add_noise(made, faults.observation_noise, generator)
-    if faults.spike_loss:
-        _lose_spikes(made, faults.spike_loss, generator)
-    made.train(False)
-    return made
+        program = _jittered(program, faults.tau_jitter, generator)
+    heard = [generator.random(size) >= faults.dead_neurons for size in program.sizes]
+    layers: list[Layer] = []
+    for layer, below, own in zip(program.layers, [None, *heard], heard, strict=False):
+        changed: dict[str, Any] = {"weights": _off(_heard(layer.weights, below), faults, generator)}
+        if isinstance(layer, NeuronLayer | GatedLayer) and layer.recurrent is not None:
+            changed["recurrent"] = _off(_heard(layer.recurrent, own), faults, generator)
+        layers.append(replace(layer, **changed))
+    weights = _off(_heard(program.head.weights.T, heard[-1]), faults, generator).T
+    head = Head(np.ascontiguousarray(weights), program.head.biases)
+    return replace(program, layers=tuple(layers), head=head)
 
 
-def rounded(weights: Tensor, bits: int) -> Tensor:
+def _heard(weights: Array, senders: NDArray[np.bool_] | None) -> Array:
+    """Return weights (D, N) of which none hears the senders (D,) that are dead."""
+    return weights if senders is None else weights * senders[:, np.newaxis].astype(np.float32)
+
+
+def _off(weights: Array, faults: Faults, generator: np.random.Generator) -> Array:
+    """Return weights (D, N) with noise, and rounded."""
+    drawn = generator.normal(0.0, 1.0, weights.T.shape).T.astype(np.float32)
+    found = weights * (np.float32(1.0) + np.float32(faults.weight_noise) * drawn)
+    if faults.weights_bits is not None:
+        found = rounded(found, faults.weights_bits)
+    return np.ascontiguousarray(found)
+
+
+def rounded(weights: Array, bits: int) -> Array:
     """Return weights on a symmetric grid, ``scale`` times whole numbers below ``2**(bits - 1)``.
 
     Args:
         weights: Any shape.
         bits: Bits of a weight, the sign among them.
     """
-    most = 2 ** (bits - 1) - 1
-    scale = weights.abs().max() / most
-    return weights if scale == 0 else torch.round(weights / scale) * scale
+    scale = np.abs(weights).max() / weights.dtype.type(2 ** (bits - 1) - 1)
+    return weights if scale == 0 else np.rint(weights / scale) * scale
 
 
-def weights_of(policy: SpikingPolicy) -> Iterator[Tensor]:
-    """Yield the weights (..., inputs) from observations to actions, in their order.
-
-    Args:
-        policy: A policy of snn_gym.
-    """
-    for _, weights in _matrices(policy):
-        yield weights
-
-
-def _matrices(policy: SpikingPolicy) -> Iterator[tuple[int, Tensor]]:
-    """Yield which layer weights (..., inputs) read, 0 for observations, and the weights."""
-    found: list[nn.Module | None] = [policy.acting_network(), policy.readout()]
-    parts = [x for x in found if x is not None]
-    layer = 0
-    for name, module in (named for part in parts for named in part.named_modules()):
-        if isinstance(module, nn.GRU | nn.LSTM):
-            from_below, from_itself, *_ = module.all_weights[0]
-            yield layer, from_below
-            layer += 1
-            yield layer, from_itself
-        elif isinstance(module, nn.Linear | PopulationHead):
-            assert isinstance(module.weight, Tensor)  # as both kinds have
-            yield layer, module.weight
-            layer += not name.endswith("recurrent")
-
-
-def _kill_neurons(policy: SpikingPolicy, share: float, generator: np.random.Generator) -> None:
-    """Let none of the weights that read a layer hear some of its neurons."""
-    heard: dict[int, Tensor] = {}
-    for layer, weights in _matrices(policy):
-        if layer and layer not in heard:
-            drawn = generator.random(weights.shape[-1]) >= share
-            heard[layer] = torch.from_numpy(drawn).to(weights)
-        if layer:
-            weights.mul_(heard[layer])
-
-
-def _add_noise(policy: SpikingPolicy, deviation: float, generator: np.random.Generator) -> None:
-    """Add noise to what a policy's normaliser standardises, drawn anew in every decision."""
-    normaliser, network = policy.normaliser, policy.acting_network()
-    if normaliser is None:
-        raise AbsentPartError(
-            "observation_noise is for values that a normaliser standardises, and there are none"
-        )
-    columns = getattr(normaliser, "columns", slice(None))
-
-    def noisy(_: nn.Module, given: tuple[Tensor]) -> tuple[Tensor]:
-        seen = given[0].clone()
-        drawn = generator.standard_normal((len(seen), len(normaliser.std)), np.float32)
-        seen[:, columns] += deviation * normaliser.std * torch.from_numpy(drawn).to(seen)
-        return (seen,)
-
-    if isinstance(network, SpikingNetwork):
-        network.compiled = None  # before which the normaliser would be passed by
-    normaliser.register_forward_pre_hook(noisy)
-
-
-def _lose_spikes(policy: SpikingPolicy, share: float, generator: np.random.Generator) -> None:
-    """Let the layers of a policy's acting network lose spikes, drawn anew in every decision."""
-    network = policy.acting_network()
-    if not isinstance(network, SpikingNetwork):
-        raise AbsentPartError("spike_loss is for networks of spiking layers, and there are none")
-
-    def lost(*hooked: Any) -> Run:
-        run: Run = hooked[-1]
-        arrive = generator.random(tuple(run.spikes.shape), np.float32) >= share
-        return run._replace(spikes=run.spikes * torch.from_numpy(arrive).to(run.spikes))
-
-    network.compiled = None  # which would go from layer to layer by itself
-    for layer in network.layers:
-        layer.register_forward_hook(lost)
-
-
-def _copied(policy: SpikingPolicy, network: NetworkConfig) -> SpikingPolicy:
-    """Return a copy of a policy, with other settings of its network that leave the weights."""
-    with torch.random.fork_rng(devices=[]):  # making it draws weights
-        made = type(policy)(**{**policy._get_constructor_parameters(), "network": network})
-    made.load_state_dict(policy.state_dict(), strict=False)
-    return made
-
-
-def _jittered(
-    policy: SpikingPolicy, jitter: float, generator: np.random.Generator
-) -> SpikingPolicy:
-    """Return a copy of a policy whose neurons have time constants of their own."""
-    network = policy.acting_network()
-    fields = getattr(policy.network.layer_neurons[0][1], "learnable_fields", ())
-    if not isinstance(network, SpikingNetwork) or _TAU not in fields:
+def _jittered(program: Program, jitter: float, generator: np.random.Generator) -> Program:
+    """Return a program whose neurons have membrane time constants of their own."""
+    layers = list(_with_own_gains(program, jitter, generator))
+    if not layers:
         raise AbsentPartError(
             "tau_jitter is for neurons with a membrane time constant, and there are none"
         )
-    made = _copied(policy, replace(policy.network, learnable=(_TAU,)))
-    dt_ms = policy.network.dt_ms
-    for layer in made.acting_network().layers:
-        raw = layer.learned[_TAU].raw
-        tau = getattr(layer.neuron.parameters, _TAU) * np.exp(
-            jitter * generator.normal(size=len(raw))
+    return replace(program, layers=tuple(layers))
+
+
+def _with_own_gains(
+    program: Program, jitter: float, generator: np.random.Generator
+) -> Iterator[NeuronLayer]:
+    """Yield all layers of neurons, nothing if one has no membrane time constant."""
+    names = [equations(x.neuron).constants for x in program.neurons]
+    if not all(_GAIN in x for x in names):
+        return
+    for layer, own in zip(program.neurons, names, strict=True):
+        constants = np.array(layer.constants, np.float32).reshape(len(own), -1)
+        constants = np.repeat(constants, layer.size // constants.shape[1], axis=1)
+        gains = constants[own.index(_GAIN)]
+        gains /= np.exp(jitter * generator.normal(size=layer.size)).astype(np.float32)
+        np.minimum(gains, np.float32(_MOST), out=gains)
+        yield replace(layer, constants=constants)
+
+
+class FaultyPolicy(FrozenPolicy):
+    """A trained agent that only acts, with what is drawn anew in every decision.
+
+    Args:
+        program: Its numbers, with the faults that last.
+        observation_space: What it sees.
+        action_space: What it chooses from.
+        faults: What is done to it.
+        generator: What draws.
+
+    Raises:
+        AbsentPartError: It lacks the part that a fault is of.
+    """
+
+    def __init__(
+        self,
+        program: Program,
+        observation_space: Any,
+        action_space: Any,
+        faults: Faults,
+        generator: np.random.Generator,
+    ) -> None:
+        super().__init__(program, observation_space, action_space)
+        if faults.observation_noise and not program.normalisers:
+            raise AbsentPartError(
+                "observation_noise is for values that a normaliser standardises, and there are none"
+            )
+        if faults.spike_loss and not program.spiking:
+            raise AbsentPartError(
+                "spike_loss is for networks of spiking layers, and there are none"
+            )
+        self._faults, self._generator = faults, generator
+
+    def _actions(self, rows: Array, states: Array | None) -> NDArray[Any]:
+        if not (self._faults.observation_noise or self._faults.spike_loss):
+            return super()._actions(rows, states)
+        made = self._decided(rows, states)
+        if states is not None:
+            states[:] = made.state
+        return made.actions
+
+    def _decided(self, rows: Array, states: Array | None) -> Decision:
+        """Decide by the interpreter, with what is drawn anew."""
+        shape = (len(rows), -1, self.program.inputs)
+        given = rows.reshape(shape) if self.program.spike_input else rows
+        noise = self._noise(len(rows))
+        return decide(
+            self.program, given, states, noise, disturbed=self._disturbed, passed=self._passed
         )
-        gain = np.clip(dt_ms / tau, None, 1.0 - 1e-6)
-        raw.data.copy_(torch.from_numpy(np.log(gain / (1.0 - gain))))
-    return made
+
+    def entered(self, observations: NDArray[Any]) -> Array:
+        """Return what the first layer gets (B, channels) of values, with noise drawn anew.
+
+        Args:
+            observations: (B, D).
+        """
+        signal, _ = enter(self.program, observations, disturbed=self._disturbed)
+        entered: Array = signal[0]
+        return entered
+
+    def _disturbed(self, values: Array, deviations: Array) -> Array:
+        """Return values (K, B, D) with noise, in units of deviations (D,)."""
+        if not self._faults.observation_noise:
+            return values
+        drawn = self._generator.standard_normal(values.shape, np.float32)
+        return values + np.float32(self._faults.observation_noise) * deviations * drawn
+
+    def _passed(self, spikes: Array) -> Array:
+        """Return the spikes (T, B, N) that arrive."""
+        if not self._faults.spike_loss:
+            return spikes
+        kept = self._generator.random(spikes.shape, np.float32) >= self._faults.spike_loss
+        return spikes * kept.astype(np.float32)
+
+    def record(self, obs: NDArray[Any], state: Any = None) -> Recording:
+        """Return what decisions on observations cost; activity is not recorded.
+
+        Args:
+            obs: One observation or a batch of B, as the environment gives them.
+            state: State (B, F) carried from the decision before, or what ``predict`` returned; None
+                starts from rest.
+        """
+        rows = rows_of(np.asarray(obs), self.observation_space)
+        assert rows is not None  # of an environment that it acted in
+        carried = state[0] if isinstance(state, tuple) else state
+        before = None if carried is None else np.asarray(carried, np.float32)
+        made = self._decided(rows, before)
+        costs = costs_of(self.program, made.entered, made.layers, made.decoded, before)
+        return Recording((), torch.from_numpy(made.outputs), 0.0, costs)

@@ -9,12 +9,11 @@ from dataclasses import dataclass
 import numpy as np
 import typer
 from stable_baselines3.common.base_class import BaseAlgorithm
-from stable_baselines3.common.policies import BasePolicy
 
 from snn_gym import load_pretrained
 from snn_gym.config import Config
 from snn_gym.export import fine_tune
-from snn_gym.policies.raw_observations import RawPolicy
+from snn_gym.policies.protocols import Acting
 from snn_gym.registry import load_environment_spec
 from snn_gym.scoring import evaluate
 from snn_gym.scoring.faults import Faults, with_faults
@@ -119,7 +118,7 @@ def measure(done: Found | None) -> Iterator[Found]:
             yield found
 
 
-def _made(model: BaseAlgorithm, env_id: str, form: str) -> BasePolicy | RawPolicy:
+def _made(model: BaseAlgorithm, env_id: str, form: str) -> Acting:
     if form in FORMS:
         return with_faults(model, FORMS[form])
     return fine_tune(model, env_id, TUNED[form])

@@ -13,9 +13,9 @@ from snn_gym.config import Config
 from snn_gym.export import program_of, visit
 from snn_gym.export.hardware import Activity, activity_of
 from snn_gym.program import compact
+from snn_gym.program.costs import Costs
 from snn_gym.scoring.chips import CHIPS, Demand, demand_of, misfits
 from snn_gym.scoring.pretrained import list_trained, twin_costs
-from snn_gym.program.costs import Costs
 from snn_gym.spiking.energy import (
     COMPETITIVE_RATE,
     COMPETITIVE_SPIKES,

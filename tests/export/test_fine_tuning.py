@@ -10,12 +10,24 @@ import torch
 
 from snn_gym import load_pretrained
 from snn_gym.export import fine_tune
-from snn_gym.export.fine_tuning import _Tuned
+from snn_gym.export.fine_tuning import _Tuned, weights_of
 from snn_gym.learners.shedding import twin_of
 from snn_gym.policies import SpikingActorCriticPolicy, SpikingDQNPolicy
 from snn_gym.policies.behaviour import divergence
-from snn_gym.scoring.faults import Faults, rounded, weights_of, with_faults
+from snn_gym.scoring.faults import Faults, rounded, with_faults
 from tests.export.made import build, observe
+
+
+def on_grid(weights: torch.Tensor, bits: int) -> torch.Tensor:
+    return torch.from_numpy(rounded(weights.detach().numpy(), bits))
+
+
+def rounded_copy(policy: Any, bits: int) -> Any:
+    """Return a copy of a policy whose weights are rounded."""
+    made = twin_of(policy)
+    for weights in weights_of(made):
+        weights.data.copy_(on_grid(weights, bits))
+    return made
 
 
 def test_an_update_passes_straight_through_the_rounding() -> None:
@@ -24,7 +36,7 @@ def test_an_update_passes_straight_through_the_rounding() -> None:
     kept = [x.detach().clone() for x in tuned._kept]
     tuned.update(states, left=0.5)
     # Another path: the gradient of weights that were rounded by the fault, and Adam's first step.
-    other: Any = with_faults(policy, Faults(weights_bits=3))
+    other = rounded_copy(policy, 3)
     weights = list(weights_of(other))
     seen = torch.from_numpy(states).float()
     far = divergence(other.action_space, policy.watched(seen)[0].detach(), other.watched(seen)[0])
@@ -34,7 +46,7 @@ def test_an_update_passes_straight_through_the_rounding() -> None:
         step = -0.005 * found / (found.abs() + 1e-8)
         assert torch.allclose(after.detach() - before, step, atol=1e-5)
     assert any(
-        not torch.equal(x, rounded(before, 3))
+        not torch.equal(x, on_grid(before, 3))
         for x, before in zip(weights_of(tuned.policy), kept, strict=True)
     )
 
@@ -51,7 +63,7 @@ def test_weights_stay_on_the_grid_and_the_teacher_as_it_is(kind: type[Any]) -> N
         assert all(len(x.unique()) <= 3 for x in weights_of(tuned.policy))
     assert all(torch.equal(x, before[name]) for name, x in policy.state_dict().items())
     seen = torch.from_numpy(states).float()
-    rounded_alone: Any = with_faults(policy, Faults(weights_bits=2))
+    rounded_alone = rounded_copy(policy, 2)
     for student in (rounded_alone, tuned.policy):
         both = (x.watched(seen)[0] / tuned._scale(x.watched(seen)[0]) for x in (policy, student))
         far.append(float(divergence(policy.action_space, *both).detach().mean()))
@@ -64,7 +76,7 @@ def test_it_does_more_of_what_the_agent_did() -> None:
     again: Any = fine_tune(model, "Acrobot-v1", 2, updates=40, batch_size=64)
     for one, other in zip(weights_of(tuned), weights_of(again), strict=True):
         assert torch.equal(one, other)
-        assert torch.equal(one, rounded(one, 2))  # rounding it does nothing more
+        assert torch.equal(one, on_grid(one, 2))  # rounding it does nothing more
     states = np.random.default_rng(0).normal(0.0, 0.5, (300, 6)).astype(np.float32)
     chosen = [
         x.predict(states, deterministic=True)[0]

@@ -20,7 +20,6 @@ from snn_gym.scoring import (
     reevaluate,
     reevaluation,
     render_table,
-    robustness,
     table_rows,
     verification,
     verify,
@@ -54,10 +53,10 @@ def board(template: Template, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_every_fault_of_the_table_has_a_name_a_column_and_an_amount() -> None:
-    assert list(robustness.FAULTS) == NAMES
+    assert list(reevaluation.FAULTS) == NAMES
     assert list(FAULT_COLUMNS)[:3] == ["Mean", "Worst 5 %", "Seeds"]
     assert len(FAULT_COLUMNS) == 3 + len(NAMES)
-    assert all(faults != Faults() for faults in robustness.FAULTS.values())
+    assert all(faults != Faults() for faults in reevaluation.FAULTS.values())
 
 
 def test_what_is_kept_by_hand(tmp_path: Path) -> None:
@@ -120,7 +119,7 @@ def test_rows_that_were_not_played_leave_the_table_as_it_was(tmp_path: Path) -> 
 
 
 def test_no_fault_gives_the_score_of_the_row(board: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(robustness, "FAULTS", dict.fromkeys(NAMES, Faults()))
+    monkeypatch.setattr(reevaluation, "FAULTS", dict.fromkeys(NAMES, Faults()))
     (result,) = add_robustness(board)
     assert result.problem is None
     (row,) = list_rows(board)
@@ -132,7 +131,7 @@ def test_an_agent_whose_neurons_are_all_dead_takes_the_action_of_its_biases(
     board: Path, template: Template, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     dead = dict.fromkeys(NAMES, Faults(dead_neurons=1.0))
-    monkeypatch.setattr(robustness, "FAULTS", dead)
+    monkeypatch.setattr(reevaluation, "FAULTS", dead)
     list(add_robustness(board))
     (row,) = list_rows(board)
     action = int(template.tensors()["action_net.bias"].argmax())
@@ -198,7 +197,7 @@ def test_what_has_no_such_part_has_no_such_mean(
     agent: str, environment: str, undefined: set[str]
 ) -> None:
     policy = build_policy(agent, environment)
-    means = vars(robustness.play_with_faults(policy, environment, SETTINGS.seeds, 0))
+    means = vars(reevaluation.play_with_faults(policy, environment, SETTINGS.seeds, 0))
     assert {name for name, mean in means.items() if mean is None} == undefined
 
 

@@ -75,7 +75,7 @@ def test_wrong_arguments_are_named():
 
 def test_without_pettingzoo_the_extra_is_named(monkeypatch):
     monkeypatch.setitem(sys.modules, "pettingzoo", None)
-    monkeypatch.delitem(sys.modules, "snn_gym.synapses.multiagent", raising=False)
+    monkeypatch.delitem(sys.modules, "snn_gym.synapses.parallel", raising=False)
     with pytest.raises(
         gym.error.DependencyNotInstalled, match=r"install \"snn-gym\[multiagent\]\""
     ):

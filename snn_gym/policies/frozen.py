@@ -1,7 +1,9 @@
-"""Trained agents that only act: each decision is one compiled call on copies of the weights."""
+"""Programs of models, and agents that only act: one compiled call for a decision."""
 
 from __future__ import annotations
 
+import warnings
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -11,10 +13,12 @@ from numpy.typing import NDArray
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.policies import BasePolicy
 
-from snn_gym.export.programs import program_of
 from snn_gym.policies.acting import as_taken, rows_of
-from snn_gym.policies.protocols import ActingPolicy
-from snn_gym.policies.raw_observations import raw_policy
+from snn_gym.policies.base import SpikingPolicy
+from snn_gym.policies.protocols import Acting, ActingPolicy
+from snn_gym.policies.raw_observations import RawPolicy, raw_policy
+from snn_gym.policies.stock import StockPolicyMixin
+from snn_gym.program.compaction import compact
 from snn_gym.program.compiled import CompiledProgram
 from snn_gym.program.interpreter import rest_state
 from snn_gym.program.network import Array, Program
@@ -22,6 +26,23 @@ from snn_gym.spiking.sequence import next_noise
 
 _SEED = 0
 """Seed of the noise of an encoder until ``reseed_noise``."""
+
+
+def program_of(model: BaseAlgorithm | Acting) -> Program:
+    """Return the program that an agent acts by.
+
+    Args:
+        model: Algorithm with a policy of snn_gym, or the policy.
+
+    Raises:
+        ValueError: A part has no form outside of PyTorch; the message names the nearest one.
+    """
+    policy = raw_policy(model)
+    bare = policy.inner if isinstance(policy, RawPolicy) else policy
+    if not isinstance(bare, SpikingPolicy | StockPolicyMixin):
+        raise ValueError(f"only policies of snn_gym are exported, got {type(bare).__name__}")
+    made: Program = policy.program()
+    return made
 
 
 class FrozenPolicy:
@@ -82,7 +103,7 @@ class FrozenPolicy:
                 f"{self.observation_space.shape} or a batch of these"
             )
         states = self._states(state, episode_start, len(rows))
-        actions = self._compiled.actions(rows, states, self._noise(len(rows)))
+        actions = self._actions(rows, states)
         taken = as_taken(actions, given, self.observation_space, self.action_space)
         return taken, None if states is None else (states,)
 
@@ -103,6 +124,15 @@ class FrozenPolicy:
             )
         again = np.zeros(batch, np.bool_) if starts is None else np.asarray(starts, np.bool_)
         return np.where(again[:, np.newaxis], rest, state[0]).astype(np.float32)
+
+    @property
+    def program(self) -> Program:
+        """What it acts by."""
+        return self._compiled.program
+
+    def _actions(self, rows: Array, states: Array | None) -> NDArray[Any]:
+        """Return the best actions for rows (B, values); states (B, F) are moved on in place."""
+        return self._compiled.actions(rows, states, self._noise(len(rows)))
 
     def _noise(self, batch: int) -> Array | None:
         """Return the noise (T, B, channels) of a decision, None where none is needed."""
@@ -137,3 +167,32 @@ def freeze(model: BaseAlgorithm | BasePolicy) -> FrozenPolicy:
     """
     policy: ActingPolicy = raw_policy(model)
     return FrozenPolicy(program_of(policy), policy.observation_space, policy.action_space)
+
+
+def portable(model: BaseAlgorithm | BasePolicy | RawPolicy) -> Program:
+    """Return the program of an agent, by the name that this had in version 1.0.
+
+    Args:
+        model: As in ``program_of``.
+    """
+    warnings.warn(
+        "portable(model) is deprecated since 1.0 and leaves in 1.2; use model.policy.program()",
+        DeprecationWarning,
+        stacklevel=2,
+    )
+    return program_of(model)
+
+
+def without_silent(program: Program, fired: Sequence[NDArray[np.bool_]]) -> Program:
+    """Return a program without the neurons that never fired, by its name in version 1.0.
+
+    Args:
+        program: The program.
+        fired: As in ``compact``.
+    """
+    warnings.warn(
+        "without_silent is deprecated since 1.0 and leaves in 1.2; use snn_gym.program.compact",
+        DeprecationWarning,
+        stacklevel=2,
+    )
+    return compact(program, fired)
