@@ -70,13 +70,6 @@ class SpikingLayer(nn.Module):
         """Weights (size, size) from the spikes of the step before, None without recurrence."""
         return None if self.recurrent is None else self.recurrent.weight
 
-    @property
-    def own_parameters(self) -> list[nn.Parameter]:
-        """Parameters of the neurons: all but those of the synapses."""
-        synapses = [x for x in (self.linear, self.recurrent) if x is not None]
-        known = {id(parameter) for part in synapses for parameter in part.parameters()}
-        return [parameter for parameter in self.parameters() if id(parameter) not in known]
-
     def initial_state(self, batch: int, like: Tensor) -> State:
         """Return the state at rest, each variable (batch, size)."""
         state = self.neuron.initial_state(batch, self.size, like)
