@@ -12,7 +12,7 @@ from snn_gym._lazy import lazy_names
 if TYPE_CHECKING:
     from snn_gym.program.compaction import compact
     from snn_gym.program.compiled import CompiledProgram
-    from snn_gym.program.costs import count
+    from snn_gym.program.costs import count_costs
     from snn_gym.program.expressions import clip, exp, log, maximum, minimum, sqrt, tanh, where
     from snn_gym.program.interpreter import Decision, decide
     from snn_gym.program.network import (
@@ -42,7 +42,7 @@ __all__ = [
     "Program",
     "clip",
     "compact",
-    "count",
+    "count_costs",
     "decide",
     "exp",
     "log",
@@ -70,7 +70,7 @@ __getattr__, __dir__ = lazy_names(
         "Program": "network",
         "clip": "expressions",
         "compact": "compaction",
-        "count": "costs",
+        "count_costs": "costs",
         "decide": "interpreter",
         "exp": "expressions",
         "log": "expressions",

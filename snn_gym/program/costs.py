@@ -247,7 +247,7 @@ def costs_of(
     return _of_units(program, entered, outputs, before, layers, readout)
 
 
-def count(
+def count_costs(
     program: Program,
     observations: NDArray[Any],
     state: Array | None = None,

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from snn_gym.policies._gated import GatedNetwork
 from snn_gym.policies.networks import DenseNetwork
 from snn_gym.program import compact
-from snn_gym.program.costs import COST_COLUMNS, Costs, count, mean_costs
+from snn_gym.program.costs import COST_COLUMNS, Costs, count_costs, mean_costs
 from snn_gym.program.encoders import ENCODERS, DeltaEncoder, PopulationEncoder, RateEncoder
 from snn_gym.spiking import NetworkConfig, SpikingNetwork
 from snn_gym.spiking.coding.decoders import make_head
@@ -395,7 +395,7 @@ def test_a_program_costs_what_its_policy_does(
     policy = kind(SEEN[seen], CHOSEN[chosen], ConstantSchedule(0.1), network=config, **flag)
     observations = observe(seen, 40)
     recorded = made_to_fire(policy).record(observations).costs
-    counted = count(policy.program(), observations)
+    counted = count_costs(policy.program(), observations)
     if "QRDQN" in kind.__name__:  # a program has the means of quantiles as outputs
         bytes_read = [x.total("parameter_bytes_per_decision") for x in (counted, recorded)]
         assert bytes_read[0] < bytes_read[1]
@@ -409,8 +409,8 @@ def test_costs_of_gated_units_depend_on_what_they_carry() -> None:
     network = GatedNetwork("gru", 6, (4,), 2)
     program = network.program()
     seen, carried = np.ones((3, 6), np.float32), np.ones((3, 4), np.float32)
-    assert count(program, seen).macs_per_decision == {"gru_1": 3 * 4 * 6, "readout": 4 * 2}
-    assert count(program, seen, carried).macs_per_decision["gru_1"] == 3 * 4 * (6 + 4)
+    assert count_costs(program, seen).macs_per_decision == {"gru_1": 3 * 4 * 6, "readout": 4 * 2}
+    assert count_costs(program, seen, carried).macs_per_decision["gru_1"] == 3 * 4 * (6 + 4)
 
 
 def test_a_smaller_program_costs_less() -> None:
@@ -418,7 +418,7 @@ def test_a_smaller_program_costs_less() -> None:
     network.head.weight.data.fill_(0.5)
     network.head.weight.data[:, 1:3] = 0.0
     program, seen = network.program(), np.ones((2, 5), np.float32)
-    whole, small = count(program, seen), count(compact(program), seen)
+    whole, small = count_costs(program, seen), count_costs(compact(program), seen)
     assert whole.neuron_updates_per_decision == {"hidden_1": 2 * 3, "hidden_2": 2 * 4}
     assert small.neuron_updates_per_decision == {"hidden_1": 2 * 3, "hidden_2": 2 * 2}
     # Every neuron fires: 3 of the first layer pass 2 synapses less each, at 2 time steps.

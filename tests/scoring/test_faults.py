@@ -25,7 +25,7 @@ from snn_gym.policies import (
 )
 from snn_gym.policies.frozen import FrozenPolicy
 from snn_gym.policies.raw_observations import raw_policy
-from snn_gym.program import count, decide
+from snn_gym.program import count_costs, decide
 from snn_gym.scoring import evaluate
 from snn_gym.scoring.faults import AbsentPartError, Faults, rounded, with_faults
 from snn_gym.spiking import NetworkConfig
@@ -154,7 +154,7 @@ def test_spikes_are_lost_each_for_itself() -> None:
     )
     assert one == same
     assert one != other
-    sent = count(policy.program(), seen).spikes_per_decision["hidden_1"]
+    sent = count_costs(policy.program(), seen).spikes_per_decision["hidden_1"]
     lost = 1 - one.spikes_per_decision["hidden_1"] / sent
     assert abs(lost - 0.3) < 5 * (0.21 / (400 * sent)) ** 0.5
 
