@@ -113,14 +113,14 @@ def demand_of(program: Program) -> Demand:
     onward = [*(w.sum(1) for w in ways_in[1:]), head.sum(0)]
     out = [_most(w + r.sum(1)) for w, r in zip(onward, loops, strict=True)]
     synapses = int(sum(x.sum() for x in (*ways_in, *loops, head)))
-    states = sum(x.rest.size for x in layers)
+    states = sum(x.rest.size + x.each * x.constants.size for x in layers)
     neurons = sum(program.sizes)
     return Demand(
-        inputs=program.inputs,
+        inputs=program.channels,
         outputs=program.outputs,
         neurons=neurons,
         layers=len(layers) + 1,
-        widest=max(program.inputs, program.outputs, *program.sizes),
+        widest=max(program.channels, program.outputs, *program.sizes),
         fan_in=max(*into, _most(head.sum(1))),
         fan_out=max(out),
         synapses=synapses,

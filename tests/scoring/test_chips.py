@@ -37,6 +37,17 @@ def test_a_population_is_read_by_one_output() -> None:
     assert demand.synapses == 3 * 12 + 12 * 9 + 9 * populations + populations
 
 
+def test_a_chip_gets_the_channels_of_an_encoder_and_the_constants_of_each_neuron() -> None:
+    network = {"encoder": "population", "encoder_parameters": {"neurons_per_dimension": 30}}
+    demand = demand_of(spiking(build(SpikingActorCriticPolicy, **network)))
+    assert (demand.inputs, demand.widest, demand.fan_in) == (3 * 30, 3 * 30, 3 * 30)
+    plain, own = (
+        demand_of(spiking(build(SpikingActorCriticPolicy, learnable=x)))
+        for x in ((), ("v_threshold",))
+    )
+    assert own.memory_bytes - plain.memory_bytes == 2 * 4 * (12 + 9)
+
+
 @pytest.mark.parametrize("chip", CHIPS)
 def test_what_has_no_room_is_named_with_its_limit(chip: str) -> None:
     demand = demand_of(AGENT)
