@@ -105,7 +105,7 @@ FAULT_COLUMNS: dict[str, str] = {
     "Worst 5 %": COLUMN_DEFINITIONS["Worst 5 %"] + ", without faults",
     "Seeds": "training runs that were played with faults; what a fault draws has the training seed",
     "Noise": "kept where every value that the agent observes has Gaussian noise, drawn anew in "
-    "every decision, of a tenth of what its own normaliser divides the value by: the standard "
+    "every decision, of a tenth of what its last normaliser divides the value by: the standard "
     "deviation in training, or half of its range where a learner without gradients scales it by "
     "limits; not defined for observed spikes, nor without a normaliser",
     "Spike loss": "kept where every hidden spike is lost with a probability of a tenth on its way "
