@@ -18,7 +18,7 @@ from pages.drawn import RESULTS_FOLDER  # noqa: E402
 from pages.films import documentation  # noqa: E402
 from pages.inventories import inventories  # noqa: E402
 from pages.plain import use_plain_types  # noqa: E402
-from pages.smaller import shrink_pages, shrink_pictures  # noqa: E402
+from pages.smaller import remove_maps, shrink_pages, shrink_pictures  # noqa: E402
 
 import snn_gym  # noqa: E402
 from snn_gym.scoring import write_site  # noqa: E402
@@ -83,6 +83,7 @@ def finish(app: Sphinx, error: Exception | None) -> None:
     """Add to the built pages what the theme lacks, and the results as a site of their own."""
     if error is None and app.builder.format == "html":
         make_accessible(Path(app.outdir))
+        remove_maps(Path(app.outdir))
         shrink_pages(Path(app.outdir))
         shrink_pictures(Path(app.outdir) / "_images")
         results = Path(app.outdir) / RESULTS_FOLDER

@@ -40,10 +40,10 @@ FLOATS, INTS = np.array([0.5, 0.25]), np.array([3, 4])
 ROOT = Path(__file__).parents[1]
 FIRST = """
 import numpy, snn_gym
-from snn_gym.spiking.neurons.forward_kernels import network_forward
+from snn_gym.program.decision_kernels import decide_spiking
 agent = snn_gym.make_agent("ppo-lif", "CartPole-v1", seed=0)
 action, _ = agent.predict(numpy.full(4, 0.1, numpy.float32), deterministic=True)
-print(snn_gym.__file__, int(action), sum(network_forward.stats.cache_hits.values()))
+print(snn_gym.__file__, int(action), sum(decide_spiking.stats.cache_hits.values()))
 """
 
 

@@ -10,6 +10,7 @@ from PIL import Image
 
 COLOURS = 256
 _IDLE = re.compile(r'<span class="(?:pre|[nopw])">([^<]*)</span>')
+_INDENTED = re.compile(r"\n\s+")
 _BLOCKS = re.compile(r"(<pre\b.*?</pre>)", re.DOTALL)
 
 
@@ -31,12 +32,20 @@ def shrink_pictures(folder: Path) -> None:
 
 
 def shrink_pages(folder: Path) -> None:
-    """Remove the spans around words of code and around parts of signatures from every page.
+    """Remove spans around words of code and parts of signatures, and indentation, from every page.
 
     Sphinx puts one around each, 100,000 in all. The theme styles them only in blocks of code,
     which stay.
     """
     for path in folder.rglob("*.html"):
         parts = _BLOCKS.split(path.read_text(encoding="utf-8"))
-        parts[::2] = [_IDLE.sub(r"\1", part) for part in parts[::2]]
+        for _ in range(2):  # around a part of a signature stands often one more
+            parts[::2] = [_IDLE.sub(r"\1", part) for part in parts[::2]]
+        parts[::2] = [_INDENTED.sub("\n", part) for part in parts[::2]]
         path.write_text("".join(parts), encoding="utf-8")
+
+
+def remove_maps(folder: Path) -> None:
+    """Remove the theme's source maps, which only its own developers open."""
+    for path in folder.rglob("*.map"):
+        path.unlink()

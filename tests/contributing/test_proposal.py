@@ -22,8 +22,8 @@ from snn_gym.storage import dump_tensors, load_tensors
 yaml = pytest.importorskip("yaml", reason="PyYAML comes with pre-commit")
 
 ROOT, EXAMPLE = checkout_root(), Path("tests/contributing/agent")
-FOLDERS = ("snn_gym", "agents", "envs", "leaderboard", "docs", ".github", EXAMPLE)
-FILES = ("pyproject.toml", "Makefile", ".gitignore")
+FOLDERS = ("snn_gym", "agents", "envs", "leaderboard", "docs", "studies", ".github", EXAMPLE)
+FILES = ("pyproject.toml", "Makefile", "README.md", ".gitignore")
 PROPOSE, VERIFY = re.findall(
     r"```bash\n(.*?)```", (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8"), re.DOTALL
 )
@@ -37,7 +37,8 @@ def shell(script, repository):
     tools = Path(sys.executable).parent
     script = script.replace("--seed 7", "--seed 7 --steps 256")
     # The tools are installed already, and not beneath the scratch repository.
-    script = script.replace("make ", f"make --assume-old=.venv/.installed BIN={tools} ")
+    made = f"make --assume-old=.venv/.installed BIN={tools} INSTALL=true "
+    script = script.replace("make ", made)
     names = {
         f"GIT_{role}_{what}": "a@b"
         for role in ("AUTHOR", "COMMITTER")
@@ -99,7 +100,9 @@ def test_an_honest_proposal_becomes_a_row(proposed):
     failed, said = run_workflow(proposed)
     assert failed is None, said
     assert "submissions/wide: verified, trained again; re-run with" in said
-    assert "| ppo-lif-wide | ppo-mlp | 1 |" in said
+    # Of too few steps, it stands under other recipes.
+    assert "| ppo-lif-wide | 7 |" in said
+    assert "256 steps, expected 100,000" in said
     (row,) = [x for x in list_rows(proposed / "runs/proposed") if x.agent == "ppo-lif-wide"]
     assert (row.seed, row.trained_again.same) == (7, "weights")
     assert done("git status --porcelain", proposed) == ""  # no row stays

@@ -46,10 +46,20 @@ def test_code_and_signatures_lose_their_spans_and_blocks_of_code_keep_theirs(tmp
     page = tmp_path / "reference" / "a.html"
     page.parent.mkdir()
     word = '<span class="pre">a</span> <span class="pre">→</span>'
+    # A part of a signature may have two spans, and a line is indented.
     signature = (
-        '<em><span class="n">x</span><span class="p">:</span><span class="w"> </span>int</em>'
+        '<em><span class="n"><span class="pre">x</span></span><span class="p">:</span>'
+        '<span class="w"> </span>int</em>\n    <p>'
     )
     block = '<pre>b <span class="o">=</span> <span class="n">c</span>\n</pre>'
     page.write_text(f"<code>{word}</code>{block}{signature}", encoding="utf-8")
     smaller.shrink_pages(tmp_path)
-    assert page.read_text(encoding="utf-8") == f"<code>a →</code>{block}<em>x: int</em>"
+    assert page.read_text(encoding="utf-8") == f"<code>a →</code>{block}<em>x: int</em>\n<p>"
+
+
+def test_source_maps_go(tmp_path):
+    (tmp_path / "styles").mkdir()
+    for name in ("styles/furo.css", "styles/furo.css.map"):
+        (tmp_path / name).write_text("x", encoding="utf-8")
+    smaller.remove_maps(tmp_path)
+    assert [x.name for x in (tmp_path / "styles").iterdir()] == ["furo.css"]
