@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import cast
 
 import numpy as np
@@ -14,10 +13,8 @@ from snn_gym.program.network import (
     GATED_STATES,
     GATES,
     UNCHOSEN,
-    Choice,
     GatedLayer,
     Gates,
-    Normaliser,
     Program,
 )
 from snn_gym.spiking.coding.decoders import read_head
@@ -146,7 +143,7 @@ class GatedNetwork(nn.Module):
             state: As in ``forward``.
             head: As in ``SpikingNetwork.record``.
         """
-        made = self._program(head if self.head is None else self.head)
+        made = self.program(head)
         before = self.rest_state(len(inputs)) if state is None else state
         signals, _ = self._run_units(inputs.unsqueeze(0), before)
         output = signals[-1][0] if self.head is None else self.head(signals[-1][0])
@@ -155,27 +152,12 @@ class GatedNetwork(nn.Module):
         costs = costs_of(made, entered, units, units[-1], as_array(before))
         return Recording((), output, 0.0, costs)
 
-    def program(
-        self,
-        head: nn.Module | None = None,
-        normalisers: tuple[Normaliser, ...] = (),
-        choice: Choice = UNCHOSEN,
-        *,
-        stateful: bool = True,
-    ) -> Program:
+    def program(self, head: nn.Module | None = None) -> Program:
         """Return the network as one value, as ``SpikingNetwork.program``.
 
         Args:
             head: As there.
-            normalisers: As there.
-            choice: As there.
-            stateful: Of other networks; this one always carries its state.
         """
-        del stateful
-        made = self._program(head if self.head is None else self.head)
-        return replace(made, normalisers=normalisers, choice=choice)
-
-    def _program(self, head: nn.Module | None) -> Program:
         layers = []
         for unit in self.units:
             (below, loop, *biases), *_ = unit.all_weights
@@ -189,7 +171,7 @@ class GatedNetwork(nn.Module):
             layers=tuple(layers),
             time_steps=1,
             decoder=None,
-            head=read_head(head, self.hidden_sizes[-1]),
+            head=read_head(head if self.head is None else self.head, self.hidden_sizes[-1]),
             choice=UNCHOSEN,
             stateful=True,
         )

@@ -111,7 +111,7 @@ class FrozenPolicy:
         self, state: tuple[NDArray[Any], ...] | None, starts: NDArray[Any] | None, batch: int
     ) -> Array | None:
         """Return the states (B, F) that a decision starts from; None for none."""
-        program = self._compiled.program
+        program = self.program
         if not program.stateful:
             return None
         rest = rest_state(program, batch)
@@ -127,7 +127,7 @@ class FrozenPolicy:
 
     @property
     def program(self) -> Program:
-        """What it acts by."""
+        """The program that decides."""
         return self._compiled.program
 
     def _actions(self, rows: Array, states: Array | None) -> NDArray[Any]:
@@ -136,7 +136,7 @@ class FrozenPolicy:
 
     def _noise(self, batch: int) -> Array | None:
         """Return the noise (T, B, channels) of a decision, None where none is needed."""
-        program = self._compiled.program
+        program = self.program
         if not program.needs_noise:
             return None
         shape = (program.time_steps, batch, program.channels)

@@ -16,10 +16,8 @@ from snn_gym.program.costs import READOUT, costs_of
 from snn_gym.program.network import (
     UNCHOSEN,
     Activation,
-    Choice,
     DenseLayer,
     Gates,
-    Normaliser,
     Program,
 )
 from snn_gym.spiking.coding.decoders import read_head
@@ -174,26 +172,15 @@ class DenseNetwork(nn.Sequential):
         last = self[-1]
         return last if isinstance(last, nn.Linear) else None
 
-    def program(
-        self,
-        head: nn.Module | None = None,
-        normalisers: tuple[Normaliser, ...] = (),
-        choice: Choice = UNCHOSEN,
-        *,
-        stateful: bool = False,
-    ) -> Program:
+    def program(self, head: nn.Module | None = None) -> Program:
         """Return the network as one value, as ``SpikingNetwork.program``.
 
         Args:
             head: As there.
-            normalisers: As there.
-            choice: As there.
-            stateful: Of other networks; this one has no state.
 
         Raises:
             ValueError: Its activation has no form outside of PyTorch.
         """
-        del stateful
         kinds = {type(x) for x in self if not isinstance(x, nn.Linear)}
         known = [name for name, kind in ACTIVATIONS.items() if kinds == {kind}]
         if not known:
@@ -201,8 +188,7 @@ class DenseNetwork(nn.Sequential):
                 f"activations {', '.join(x.__name__ for x in kinds) or 'none'} are not exported; "
                 "train with Tanh or ReLU"
             )
-        made = self._program(known[0], head if self.head is None else self.head)
-        return replace(made, normalisers=normalisers, choice=choice)
+        return self._program(known[0], head if self.head is None else self.head)
 
     def _program(self, activation: Activation, head: nn.Module | None) -> Program:
         hidden = [x for x in self if isinstance(x, nn.Linear)][: len(self.hidden_sizes)]

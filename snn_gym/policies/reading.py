@@ -31,8 +31,11 @@ def read_program(policy: ProgramPolicy) -> Program:
     _check_spaces(policy)
     network: Any = policy.acting_network()
     own_head = policy.readout() is None
-    made: Program = network.program(
-        policy.readout(), _normalisers(policy), _choice(policy), stateful=policy.carries_state
+    made: Program = replace(
+        network.program(policy.readout()),
+        normalisers=_normalisers(policy),
+        choice=_choice(policy),
+        stateful=policy.carries_state,
     )
     quantiles = getattr(policy, "n_quantiles", 1)
     return _averaged(made, quantiles) if quantiles > 1 and own_head else made

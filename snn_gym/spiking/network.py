@@ -21,10 +21,8 @@ from snn_gym.program.encoders import (
 )
 from snn_gym.program.network import (
     UNCHOSEN,
-    Choice,
     Encoder,
     NeuronLayer,
-    Normaliser,
     Program,
 )
 from snn_gym.spiking.assembly import (
@@ -371,28 +369,17 @@ class SpikingNetwork(BookkeepingModule):
         costs = replace(costs, uncounted=tuple(own))
         return Recording(tuple(layers), output, self.config.dt_ms, costs)
 
-    def program(
-        self,
-        head: nn.Module | None = None,
-        normalisers: tuple[Normaliser, ...] = (),
-        choice: Choice = UNCHOSEN,
-        *,
-        stateful: bool = False,
-    ) -> Program:
-        """Return the network as one value, with copies of its numbers.
+    def program(self, head: nn.Module | None = None) -> Program:
+        """Return the network as one value, with copies of its numbers, up to its outputs.
 
         Args:
             head: Head that reads this network, where the network has none of its own.
-            normalisers: Standardisation of observations before the network.
-            choice: How outputs become an action.
-            stateful: Whether the state of a decision is carried to the next.
 
         Raises:
             ValueError: Its neurons are cells, which have no text.
         """
         parts = [x.program() for x in self._layers]
-        made = self._program(parts, head if self.head is None else self.head)
-        return replace(made, normalisers=normalisers, choice=choice, stateful=stateful)
+        return self._program(parts, head if self.head is None else self.head)
 
     def _program(self, layers: Sequence[NeuronLayer], head: nn.Module | None) -> Program:
         encoder, fields = self._encoder, self.receptive_fields

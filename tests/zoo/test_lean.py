@@ -107,8 +107,11 @@ def test_what_the_trained_agent_earns_is_measured_first_and_a_loss_undone(agents
         assert abs(bound.reference - earned) < 0.5 * earned
         assert bound.gained == pytest.approx(bound.reference - RANDOM)
         assert lean.teacher_first_return is None
-    # The last weights that kept the return: on some processors those after a first, small update.
-    assert apart(trained, silenced, played(trained)) < 1e-3
+    # The trained agent's weights came back. Training may end some updates later, which are too few
+    # to do anything: none on an AMD processor, so that it is 0 there, and some on an Intel one.
+    seen = played(trained)
+    assert apart(trained, silenced, seen) < 1e-3
+    assert synops(silenced.policy, seen) > 0.9 * synops(trained.policy, seen)
 
 
 def test_a_student_of_another_network_and_an_unknown_task_have_less_to_go_by(agents):
