@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from snn_gym.scoring.audit import audit
+from snn_gym.scoring import audit
 from snn_gym.scoring.results import list_rows
 from snn_gym.storage import load_tensors
 from snn_gym.sweeps import Job, missing
