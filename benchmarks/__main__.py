@@ -14,7 +14,7 @@ from benchmarks.registry import FAMILIES, MEASUREMENTS, chosen
 from benchmarks.report import figure_line, write_report
 from benchmarks.run import Record, Solved, read_speed, run_experiments
 from benchmarks.solved import run_solved
-from snn_gym.seeds import parse_seeds
+from snn_gym._base.names import parse_seeds
 
 DOCS = Path(__file__).parents[1] / "docs"
 SCRATCH = Path("runs") / "bench"

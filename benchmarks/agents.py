@@ -19,9 +19,9 @@ from stable_baselines3.common.vec_env import VecEnv
 from torch import Tensor
 
 import snn_gym
-from snn_gym.content import checkout_root
+from snn_gym._base.folders import checkout_root
+from snn_gym._base.storage import parse_tensors
 from snn_gym.spiking import SpikingNetwork
-from snn_gym.storage import parse_tensors
 from snn_gym.zoo import load_agent_spec
 
 ENV_ID = "CartPole-v1"

@@ -14,7 +14,7 @@ from benchmarks.families.acting import FORWARD
 from benchmarks.measurement import Curve
 from benchmarks.peers import COMPILED
 from benchmarks.run import Record, Speed
-from snn_gym.plotting.style import GREY, layer_colours, new_figure, save, style, title
+from snn_gym.plots.style import GREY, layer_colours, new_figure, save, style, title
 
 Records = Mapping[str, Record]
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from snn_gym import __version__
-from snn_gym.config import Config
+from snn_gym._base.config import Config
 
 _CPUINFO = Path("/proc/cpuinfo")
 _FLAGS = ("sse4_2", "avx", "avx2", "fma", "avx512f", "avx512vl", "avx512_bf16", "amx_tile")

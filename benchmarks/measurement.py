@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from benchmarks.timing import Quartiles, Samples, ratio
-from snn_gym.config import Config
+from snn_gym._base.config import Config
 
 
 @dataclass(frozen=True)

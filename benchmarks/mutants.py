@@ -38,13 +38,16 @@ HEAVY = ("stable_baselines3", "numba", "scipy.stats", "pytest")
 
 GROUPS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "kernels": (
-        ("spiking/neurons/*kernels.py", "spiking/population.py"),
-        ("spiking/neurons", "spiking"),
+        ("spiking/kernels.py", "spiking/events.py", "spiking/population.py"),
+        ("spiking",),
     ),
-    "learners": (("learners/*.py", "synapses/*.py"), ("learners", "synapses")),
-    "tasks": (("tasks/**/*.py",), ("tasks", "envs", "references", "wrappers")),
-    "statistics": (("scoring/statistics.py",), ("scoring",)),
-    "schema": (("config.py", "scoring/manifest.py", "scoring/results.py"), (".", "scoring")),
+    "learners": (("learners/**/*.py", "envs/synapses/*.py"), ("learners", "envs/synapses")),
+    "envs": (("envs/*.py", "envs/native/*.py"), ("envs", "references")),
+    "statistics": (("leaderboard/statistics.py",), ("leaderboard",)),
+    "schema": (
+        ("_base/config.py", "leaderboard/manifest.py", "leaderboard/results.py"),
+        ("_base", "leaderboard"),
+    ),
 }
 """For each group its modules, below ``snn_gym``, and where its tests are, below ``tests``."""
 

@@ -12,7 +12,7 @@ from benchmarks.registry import EXPERIMENTS, FAMILIES, MEASUREMENTS
 from benchmarks.run import Record, Solved, Speed
 from benchmarks.solved import EPOCHS, FACTORS, TUNING_SEEDS
 from benchmarks.timing import Quartiles
-from snn_gym.storage import write_text_atomic
+from snn_gym._base.storage import write_text_atomic
 
 PAGE = "speed.md"
 SOLVED_BAR, SOLVED_STRETCH = 0.7, 0.3

@@ -15,8 +15,8 @@ import torch
 from benchmarks.machine import Machine, load_average, this_machine
 from benchmarks.measurement import Curve, Effort, Experiment, Found, Measurement, Result
 from benchmarks.timing import Quartiles
-from snn_gym.config import Config, Count, NonNegative, Positive, from_mapping, to_mapping
-from snn_gym.storage import write_text_atomic
+from snn_gym._base.config import Config, Count, NonNegative, Positive, from_mapping, to_mapping
+from snn_gym._base.storage import write_text_atomic
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,7 @@ import snn_gym
 from benchmarks.agents import ENV_ID
 from benchmarks.machine import this_machine
 from benchmarks.run import Solved, Speed, read_speed, write_speed
-from snn_gym.registry import load_environment_spec
+from snn_gym.envs.registry import load_environment_spec
 from snn_gym.zoo import load_agent_spec
 
 EPISODES = 100

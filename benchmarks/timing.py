@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from snn_gym.config import Config
+from snn_gym._base.config import Config
 
 Run = Callable[[], object]
 """What is timed."""

@@ -23,8 +23,8 @@ import numpy as np
 from stable_baselines3.common.callbacks import BaseCallback
 
 import snn_gym
-from snn_gym.scoring.submission import submit
-from snn_gym.scoring.verification import verify
+from snn_gym.leaderboard.submission import submit
+from snn_gym.leaderboard.verification import verify
 
 PACKAGE = Path(snn_gym.__file__).parent
 STEPS_BEFORE = 3

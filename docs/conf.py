@@ -21,7 +21,7 @@ from pages.plain import use_plain_types  # noqa: E402
 from pages.smaller import remove_maps, shrink_pages, shrink_pictures  # noqa: E402
 
 import snn_gym  # noqa: E402
-from snn_gym.scoring import write_site  # noqa: E402
+from snn_gym.leaderboard import write_site  # noqa: E402
 
 project = "snn_gym"
 author = "snn_gym contributors"

@@ -19,9 +19,12 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 import snn_gym
-from snn_gym.plotting.episode import record_episode
-from snn_gym.plotting.run import RASTER_DECISIONS
-from snn_gym.plotting.style import (
+from snn_gym.envs.registry import load_environment_spec, make_task
+from snn_gym.leaderboard.evaluation import FIRST_EVALUATION_SEED
+from snn_gym.leaderboard.results import Row, list_rows
+from snn_gym.plots.frames import record_episode
+from snn_gym.plots.run import RASTER_DECISIONS
+from snn_gym.plots.style import (
     BLACK,
     GREY,
     agent_colours,
@@ -30,9 +33,6 @@ from snn_gym.plotting.style import (
     stacked_widths,
     style,
 )
-from snn_gym.registry import load_environment_spec, make_task
-from snn_gym.scoring.evaluation import FIRST_EVALUATION_SEED
-from snn_gym.scoring.results import Row, list_rows
 from snn_gym.training.settings import acts_in_spikes
 from snn_gym.zoo import load_agent_spec
 

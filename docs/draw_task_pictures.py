@@ -20,10 +20,10 @@ from matplotlib import image as images
 from numpy.typing import NDArray
 
 from references import Scripted, scripted_policy
-from snn_gym.registry import EnvironmentSpec, env_ids, load_environment_spec, make_task
-from snn_gym.tasks.native.batch import SpikeTask
-from snn_gym.tasks.native.event_tracking.task import EventTracking
-from snn_gym.tasks.rendering import SHOWN_ENVIRONMENT_STEPS
+from snn_gym.envs.native.base import SpikeTask
+from snn_gym.envs.native.event_tracking import EventTracking
+from snn_gym.envs.registry import EnvironmentSpec, env_ids, load_environment_spec, make_task
+from snn_gym.envs.rendering import SHOWN_ENVIRONMENT_STEPS
 
 TARGET = Path(__file__).resolve().parent / "images"
 SEED = 3
@@ -38,7 +38,7 @@ def lowest_levels() -> list[EnvironmentSpec]:
 
 def native(spec: EnvironmentSpec) -> bool:
     """Return whether an environment is a native task, which draws its spikes too."""
-    return spec.task is not None and spec.task.entry_point.startswith("snn_gym.tasks.native.")
+    return spec.task is not None and spec.task.entry_point.startswith("snn_gym.envs.native.")
 
 
 def player(task: SpikeTask) -> Scripted:

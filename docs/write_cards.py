@@ -20,10 +20,10 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+from snn_gym.envs.registry import EnvironmentSpec, load_environment_spec
+from snn_gym.envs.synapses.world import PlasticityCore, PlasticitySettings
+from snn_gym.leaderboard import COLUMNS, table_rows
 from snn_gym.program.encoders import make_encoder, spike_encoders
-from snn_gym.registry import EnvironmentSpec, load_environment_spec
-from snn_gym.scoring import COLUMNS, table_rows
-from snn_gym.synapses.core import PlasticityCore, PlasticitySettings
 
 ROOT = Path(__file__).resolve().parents[1]
 SCORES = ("random", "memoryless", "rate_only", "oracle", "solved", "maximum")

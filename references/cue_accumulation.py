@@ -7,8 +7,8 @@ from numpy.typing import NDArray
 from scipy.special import expit
 
 from references.policy import Fixed, Scripted
-from snn_gym.tasks.native.batch import SpikeTask
-from snn_gym.tasks.native.cue_accumulation.task import GROUP, LEFT, CueAccumulationSettings
+from snn_gym.envs.native.base import SpikeTask
+from snn_gym.envs.native.cue_accumulation import GROUP, LEFT, CueAccumulationSettings
 
 KINDS = ("oracle", "memoryless")
 FIXED_AGENT = "oracle"

@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from references.policy import Privileged, Scripted
-from snn_gym.tasks.batch_env import EVERY
-from snn_gym.tasks.native.batch import SpikeTask
-from snn_gym.tasks.native.cursor_decoding.task import (
+from snn_gym.envs.batch import EVERY
+from snn_gym.envs.native.base import SpikeTask
+from snn_gym.envs.native.cursor_decoding import (
     MAX_SPEED,
     NEURONS,
     SLOWING_DISTANCE,

@@ -6,8 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from references.policy import Fixed, Scripted
-from snn_gym.tasks.native.batch import SpikeTask
-from snn_gym.tasks.native.delayed_match_to_sample.task import (
+from snn_gym.envs.native.base import SpikeTask
+from snn_gym.envs.native.delayed_match_to_sample import (
     MATCH,
     STIMULUS,
     DelayedMatchToSampleSettings,

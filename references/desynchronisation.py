@@ -6,9 +6,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from references.policy import Scripted
-from snn_gym.tasks.native.batch import SpikeTask
-from snn_gym.tasks.native.desynchronisation.kernel import EXCITATORY, NEURONS, run_network
-from snn_gym.tasks.native.desynchronisation.task import Desynchronisation, DesynchronisationSettings
+from snn_gym.envs.native.base import SpikeTask
+from snn_gym.envs.native.desynchronisation import (
+    EXCITATORY,
+    NEURONS,
+    Desynchronisation,
+    DesynchronisationSettings,
+    run_network,
+)
 
 KINDS = ("oracle", "memoryless", "no_stimulation", "constant", "silencing")
 FIXED_AGENT = "memoryless"

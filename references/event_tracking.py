@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from references.policy import Privileged, Scripted
-from snn_gym.tasks.native.batch import SpikeTask
-from snn_gym.tasks.native.event_tracking.task import VIEW, EventTrackingSettings
+from snn_gym.envs.native.base import SpikeTask
+from snn_gym.envs.native.event_tracking import VIEW, EventTrackingSettings
 
 KINDS = ("oracle", "memoryless", "tracker")
 FIXED_AGENT = "memoryless"

@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 from scipy.stats import binom
 
 from references.policy import Scripted
-from snn_gym.tasks.native.batch import SpikeTask
-from snn_gym.tasks.native.interval_timing.task import GROUP, IntervalTiming, IntervalTimingSettings
+from snn_gym.envs.native.base import SpikeTask
+from snn_gym.envs.native.interval_timing import GROUP, IntervalTiming, IntervalTimingSettings
 
 KINDS = ("oracle", "memoryless", "fixed_delay")
 FIXED_AGENT = "oracle"

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from snn_gym.registry import load_environment_spec, make_task
+from snn_gym.envs.registry import load_environment_spec, make_task
 
 FIRST_SEED = 1
 EPISODES = 100

@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from references.policy import Scripted
-from snn_gym.tasks.native.batch import SpikeTask
-from snn_gym.tasks.native.pattern_detection.task import PATTERN, PatternDetectionSettings
+from snn_gym.envs.native.base import SpikeTask
+from snn_gym.envs.native.pattern_detection import PATTERN, PatternDetectionSettings
 
 KINDS = ("oracle", "memoryless", "rate_only", "template")
 FIXED_AGENT = "template"

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from snn_gym.tasks.native.batch import SpikeTask
+from snn_gym.envs.native.base import SpikeTask
 
 
 class Scripted(ABC):
@@ -117,8 +117,8 @@ def fixed_kind(task: SpikeTask) -> str:
 
 
 def _module(task: SpikeTask) -> ModuleType:
-    # A task's class is in snn_gym.tasks.native.TASK.task.
-    return importlib.import_module(f"references.{type(task).__module__.split('.')[-2]}")
+    # A task's class is in snn_gym.envs.native.TASK.
+    return importlib.import_module(f"references.{type(task).__module__.split('.')[-1]}")
 
 
 def play(task: SpikeTask, policy: Scripted, seed: int) -> NDArray[np.float64]:

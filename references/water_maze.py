@@ -9,12 +9,8 @@ from numpy.typing import NDArray
 from scipy.stats import ncx2
 
 from references.policy import Privileged, Scripted
-from snn_gym.tasks.native.batch import SpikeTask
-from snn_gym.tasks.native.water_maze.task import (
-    PLATFORM_CHANNELS,
-    WaterMaze,
-    WaterMazeSettings,
-)
+from snn_gym.envs.native.base import SpikeTask
+from snn_gym.envs.native.water_maze import PLATFORM_CHANNELS, WaterMaze, WaterMazeSettings
 
 KINDS = ("oracle", "memoryless", "searcher", "privileged")
 FIXED_AGENT = "searcher"

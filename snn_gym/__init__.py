@@ -2,25 +2,26 @@
 
 Importing the package registers its environments with gymnasium. It loads neither torch
 nor norse: what needs them is imported when it is first asked for. Imported before numpy, it has
-numpy's matrix products round alike on all processors (`snn_gym.openblas`).
+numpy's matrix products round alike on all processors (`snn_gym._base.numerics`).
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from snn_gym._lazy import lazy_names
+from snn_gym._base.lazy import lazy_names
+from snn_gym._base.moved import find_moved_modules
+from snn_gym._base.numerics import choose_kernels
 from snn_gym._version import __version__
-from snn_gym.openblas import choose_kernels
 
 choose_kernels()  # before anything below loads numpy
 
-from snn_gym.registry import env_ids, register_environments  # noqa: E402
+from snn_gym.envs.registry import env_ids, register_environments  # noqa: E402
 
 if TYPE_CHECKING:
-    from snn_gym.scoring import evaluate, load_pretrained
-    from snn_gym.vector import make_vec_env
-    from snn_gym.wrappers import estimate_limits
+    from snn_gym.envs import estimate_limits
+    from snn_gym.envs.stable_baselines import make_vec_env
+    from snn_gym.leaderboard import evaluate, load_pretrained
     from snn_gym.zoo import (
         agent_ids,
         load_agent,
@@ -51,17 +52,18 @@ __getattr__, __dir__ = lazy_names(
     __name__,
     {
         "agent_ids": "zoo",
-        "estimate_limits": "wrappers",
-        "evaluate": "scoring",
+        "estimate_limits": "envs",
+        "evaluate": "leaderboard",
         "load_agent": "zoo",
-        "load_pretrained": "scoring",
+        "load_pretrained": "leaderboard",
         "make_agent": "zoo",
         "make_lean": "zoo",
-        "make_vec_env": "vector",
+        "make_vec_env": "envs.stable_baselines",
         "register_agent": "zoo",
         "register_learner": "zoo",
         "save_agent": "zoo",
     },
 )
 
+find_moved_modules()
 register_environments()

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.stats import trim_mean
 
-from snn_gym.scoring.statistics import TRIMMED_FRACTION, checked_scores
+from snn_gym.leaderboard.statistics import TRIMMED_FRACTION, checked_scores
 
 _SCORES_PER_BATCH = 4_000_000
 

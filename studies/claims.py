@@ -18,11 +18,11 @@ from pathlib import Path
 import numpy as np
 import typer
 
-from snn_gym.registry import env_ids
-from snn_gym.scoring.comparison import SIGNIFICANCE, Comparison
-from snn_gym.scoring.statistics import holm, non_inferiority_p, paired_p, permutation_p
-from snn_gym.scoring.table import TableRow, table_rows
-from snn_gym.storage import write_text_atomic
+from snn_gym._base.storage import write_text_atomic
+from snn_gym.envs.registry import env_ids
+from snn_gym.leaderboard.comparison import SIGNIFICANCE, Comparison
+from snn_gym.leaderboard.statistics import holm, non_inferiority_p, paired_p, permutation_p
+from snn_gym.leaderboard.table import TableRow, table_rows
 from snn_gym.zoo import agent_ids
 from studies.lean.front import FRONT_TASKS
 from studies.lean.front_points import front_points, verdict

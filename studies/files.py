@@ -6,8 +6,8 @@ import json
 from pathlib import Path
 from typing import Any, TypeVar
 
-from snn_gym.config import from_mapping, to_mapping
-from snn_gym.storage import write_text_atomic
+from snn_gym._base.config import from_mapping, to_mapping
+from snn_gym._base.storage import write_text_atomic
 
 RunT = TypeVar("RunT")
 

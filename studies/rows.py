@@ -14,8 +14,8 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import NamedTuple
 
-from snn_gym.scoring.results import Row, read_row, row_path
-from snn_gym.storage import write_text_atomic
+from snn_gym._base.storage import write_text_atomic
+from snn_gym.leaderboard.results import Row, read_row, row_path
 
 ROOT = Path(__file__).parents[1]
 LEADERBOARD = ROOT / "leaderboard"

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.stats import rankdata
 
-from snn_gym.scoring.statistics import holm
+from snn_gym.leaderboard.statistics import holm
 
 NameT = TypeVar("NameT", bound=Hashable)
 
@@ -44,7 +44,7 @@ def rank_sum_p(strata: Sequence[tuple[ArrayLike, ArrayLike]]) -> float:
     Within each stratum every split of the runs between the two samples is as probable if both are
     drawn alike; all are counted, by the shift algorithm (Streitberg and Roehmel 1986, Statistical
     Software Newsletter 12, 10-17), ties at their mean rank. Of several strata the rank sums are
-    added. Twice the smaller tail, as ``snn_gym.scoring.statistics.permutation_p``, which of the
+    added. Twice the smaller tail, as ``snn_gym.leaderboard.statistics.permutation_p``, which of the
     ranks of one stratum gives the same; but a run that failed may be infinite here, which a mean
     may not, and no number of runs is too large to count all splits.
 

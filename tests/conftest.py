@@ -13,7 +13,7 @@ import snn_gym  # noqa: F401  # before numpy, so that its products round as in t
 from tests.policies.matrix import matrix_lines, promise_lines
 
 if TYPE_CHECKING:
-    from snn_gym.synapses.plasticity import PlasticityRule
+    from snn_gym.envs.synapses.plasticity import PlasticityRule
 
 # pygame opens its windows nowhere, and keeps silent, on machines without screen and sound.
 os.environ.setdefault("SDL_VIDEODRIVER", "dummy")
@@ -27,7 +27,7 @@ settings.load_profile("snn_gym")
 @pytest.fixture
 def stepped_rules() -> Iterator[dict[str, PlasticityRule]]:
     """Give the rules of plasticity, not compiled for once; those of a test are gone after it."""
-    from snn_gym.synapses.plasticity import RULES
+    from snn_gym.envs.synapses.plasticity import RULES
 
     kept = dict(RULES)
     RULES.update({name: dataclasses.replace(rule, compiled=False) for name, rule in kept.items()})

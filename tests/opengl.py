@@ -6,12 +6,12 @@ import sys
 
 import pytest
 
-from snn_gym.registry import load_environment_spec
+from snn_gym.envs.registry import load_environment_spec
 
 # Asked in a process of its own, which some machines without OpenGL end at once.
 _DRAW = (
-    "import snn_gym.registry\n"
-    "env = snn_gym.registry.make_task('InvertedDoublePendulum-v5', render_mode='rgb_array')\n"
+    "import snn_gym.envs.registry\n"
+    "env = snn_gym.envs.registry.make_task('InvertedDoublePendulum-v5', render_mode='rgb_array')\n"
     "env.reset(seed=0)\n"
     "assert env.render().any()\n"
 )

@@ -3,7 +3,7 @@
 import re
 import shlex
 
-from snn_gym.content import checkout_root
+from snn_gym._base.folders import checkout_root
 
 ROOT = checkout_root()
 GUIDE = sorted(path.relative_to(ROOT).as_posix() for path in (ROOT / "docs/guide").glob("*.md"))

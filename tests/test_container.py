@@ -13,10 +13,10 @@ from pathlib import Path
 
 import pytest
 
+from snn_gym._base.folders import checkout_root
 from snn_gym.cli import main
-from snn_gym.content import checkout_root
-from snn_gym.registry import IMPORTED
-from snn_gym.scoring.results import list_rows
+from snn_gym.envs.registry import IMPORTED
+from snn_gym.leaderboard.results import list_rows
 from tests.packages import build
 
 ROOT = checkout_root()

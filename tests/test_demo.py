@@ -6,8 +6,8 @@ import subprocess
 
 import pytest
 
+from snn_gym._base.folders import checkout_root
 from snn_gym.cli import main
-from snn_gym.content import checkout_root
 from snn_gym.zoo import load_agent_spec
 
 ROOT = checkout_root()

@@ -12,8 +12,8 @@ from pathlib import PurePosixPath
 import pytest
 
 import snn_gym
-from snn_gym.content import CONTENT_FOLDERS, checkout_root
-from snn_gym.scoring.pretrained import find_trained, shipped_files
+from snn_gym._base.folders import CONTENT_FOLDERS, checkout_root
+from snn_gym.leaderboard.pretrained import find_trained, shipped_files
 from tests.packages import build
 
 ROOT = checkout_root()
@@ -98,9 +98,9 @@ def test_content_folders_are_no_packages():
 
 
 CODE = """
-import snn_gym, snn_gym.content
+import snn_gym, snn_gym._base.folders
 from snn_gym.cli import main
-assert snn_gym.content.checkout_root() is None
+assert snn_gym._base.folders.checkout_root() is None
 print(snn_gym.__file__, *snn_gym.env_ids(), *snn_gym.agent_ids())
 raise SystemExit(main(["table"]))
 """

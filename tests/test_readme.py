@@ -10,8 +10,8 @@ import pytest
 
 import snn_gym
 from snn_gym.cli import main
+from snn_gym.leaderboard import table_rows
 from snn_gym.program.neurons import NEURONS
-from snn_gym.scoring import table_rows
 from snn_gym.zoo import load_agent_spec
 from snn_gym.zoo.algorithms import ALGORITHMS
 from snn_gym.zoo.spec import _REGISTERED

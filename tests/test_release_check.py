@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from snn_gym.content import checkout_root
+from snn_gym._base.folders import checkout_root
 
 ROOT = checkout_root()
 SCRIPT = ROOT / ".ci" / "release.py"

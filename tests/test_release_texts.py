@@ -10,8 +10,8 @@ import typer
 import yaml
 
 import snn_gym
+from snn_gym._base.folders import checkout_root
 from snn_gym.cli import app
-from snn_gym.content import checkout_root
 
 ROOT = checkout_root()
 CHANGELOG = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")

@@ -23,7 +23,7 @@ pytestmark = pytest.mark.slow
 CLASSIFIERS = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["classifiers"]
 VERSIONS = [x.split()[-1] for x in CLASSIFIERS if "Python :: 3." in x]
 AGENTS = "docs/guide/agents.md"
-NO_CHECKOUT = "import snn_gym.content; assert snn_gym.content.checkout_root() is None"
+NO_CHECKOUT = "import snn_gym._base.folders; assert snn_gym._base.folders.checkout_root() is None"
 USES = [
     ("python", "-c", NO_CHECKOUT),
     *(("python", "-c", shortened(block)) for block in blocks(PAGES["README.md"], "python")),

@@ -12,7 +12,7 @@ from gymnasium.vector import AutoresetMode, VectorEnv
 import snn_gym
 from benchmarks.measurement import Effort, Experiment, Found, Measurement, faster
 from benchmarks.timing import Run, per_step, race
-from snn_gym.tasks.classic_control import BATCHED_TASKS
+from snn_gym.envs.classic_control import BATCHED_TASKS
 
 ENVIRONMENTS = 1024
 """Environments of a batch."""
@@ -44,7 +44,7 @@ def _native_ids() -> tuple[str, ...]:
     specs = {env_id: gym.spec(env_id) for env_id in snn_gym.env_ids()}
     levels: dict[str, list[str]] = {}
     for env_id, spec in specs.items():
-        if str(spec.entry_point).startswith("snn_gym.tasks.native."):
+        if str(spec.entry_point).startswith("snn_gym.envs.native."):
             levels.setdefault(str(spec.entry_point), []).append(env_id)
     # A higher level is named after its task's id.
     return tuple(min(ids, key=len) for ids in levels.values())

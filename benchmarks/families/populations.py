@@ -11,11 +11,11 @@ from numpy.typing import NDArray
 
 from benchmarks.measurement import Effort, Experiment, Found, Measurement, faster, measured
 from benchmarks.timing import Run, Samples, per_step, race
-from snn_gym.registry import load_spike_settings
+from snn_gym.envs.classic_control import BATCHED_TASKS
+from snn_gym.envs.registry import load_spike_settings
+from snn_gym.envs.rollout import ObservationLimits, output_size, play
 from snn_gym.spiking import NetworkConfig, SpikingNetwork
 from snn_gym.spiking.population import Population, start_weights
-from snn_gym.tasks.classic_control import BATCHED_TASKS
-from snn_gym.tasks.rollout import ObservationLimits, output_size, play
 
 NETWORKS = 1024
 EPISODES = 4

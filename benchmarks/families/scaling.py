@@ -17,8 +17,8 @@ from benchmarks.measurement import Curve, Effort, Experiment, Found, Measurement
 from benchmarks.networks import at_activity
 from benchmarks.peers import forward_backward, hidden_linears
 from benchmarks.timing import Run, race
+from snn_gym.envs.classic_control import BATCHED_TASKS
 from snn_gym.spiking import SpikingNetwork
-from snn_gym.tasks.classic_control import BATCHED_TASKS
 
 SHARE = 0.1
 """Share of the neurons that fire at a time step."""

@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from pages.copied import RESULTS
-from snn_gym.scoring import TableRow, table_rows
-from snn_gym.scoring.site.layout import INDEX_NAME, agent_page, environment_page
+from snn_gym.leaderboard import TableRow, table_rows
+from snn_gym.leaderboard.site.layout import INDEX_NAME, agent_page, environment_page
 
 RESULTS_FOLDER = "leaderboard"
 """Folder of the built site that has the results as a site of their own."""

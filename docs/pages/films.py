@@ -6,8 +6,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from snn_gym.scoring.site import Documentation
-from snn_gym.scoring.site import Film as ResultsFilm
+from snn_gym.leaderboard.site import Documentation
+from snn_gym.leaderboard.site import Film as ResultsFilm
 
 
 @dataclass(frozen=True)

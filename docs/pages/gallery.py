@@ -10,11 +10,11 @@ from pathlib import Path
 from write_cards import number, table
 
 from pages.films import FILMS, shown
-from snn_gym.names import safe_title
-from snn_gym.registry import IMPORTED, EnvironmentSpec, load_environment_spec
-from snn_gym.scoring import TableRow, table_rows
-from snn_gym.scoring.headings import FEWEST_SEEDS
-from snn_gym.scoring.site.columns import seeds_in_words
+from snn_gym._base.names import safe_title
+from snn_gym.envs.registry import IMPORTED, EnvironmentSpec, load_environment_spec
+from snn_gym.leaderboard import TableRow, table_rows
+from snn_gym.leaderboard.headings import FEWEST_SEEDS
+from snn_gym.leaderboard.site.marks import seeds_in_words
 from snn_gym.training.settings import acts_in_spikes
 from snn_gym.zoo import AgentSpec, agent_ids, load_agent_spec
 

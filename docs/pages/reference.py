@@ -45,7 +45,7 @@ def exports(modules: Sequence[Module]) -> dict[str, str]:
     """Return the name under which users import each exported definition, by where it is defined.
 
     The package nearest to the root wins: ``snn_gym.evaluate`` comes before
-    ``snn_gym.scoring.evaluate``.
+    ``snn_gym.leaderboard.evaluate``.
     """
     found: dict[str, str] = {}
     names = {module.name for module in modules}

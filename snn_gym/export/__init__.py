@@ -4,18 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from snn_gym._lazy import lazy_names
+from snn_gym._base.lazy import lazy_names
 
 if TYPE_CHECKING:
     from snn_gym.export.c import CFiles, to_c
-    from snn_gym.export.conversion import convert
+    from snn_gym.export.conversion import ResidualPolicy, choose_share, convert
     from snn_gym.export.fine_tuning import fine_tune
-    from snn_gym.export.host import Host, read_host
-    from snn_gym.export.nir_graph import NIRFiles, to_nir
+    from snn_gym.export.nir_graph import Host, NIRFiles, read_host, to_nir
     from snn_gym.export.nir_import import from_nir, network_from_nir
     from snn_gym.export.nir_submission import submit_nir
-    from snn_gym.export.onnx_graph import to_onnx
-    from snn_gym.export.residual import ResidualPolicy, choose_share
+    from snn_gym.export.onnx import to_onnx
     from snn_gym.export.visits import Visits, visit
     from snn_gym.policies.frozen import FrozenPolicy, freeze, portable, program_of, without_silent
 
@@ -50,11 +48,11 @@ __getattr__, __dir__ = lazy_names(
     {
         "CFiles": "c",
         "FrozenPolicy": ".policies.frozen",
-        "Host": "host",
+        "Host": "nir_graph",
         "NIRFiles": "nir_graph",
-        "ResidualPolicy": "residual",
+        "ResidualPolicy": "conversion",
         "Visits": "visits",
-        "choose_share": "residual",
+        "choose_share": "conversion",
         "convert": "conversion",
         "fine_tune": "fine_tuning",
         "freeze": ".policies.frozen",
@@ -62,12 +60,19 @@ __getattr__, __dir__ = lazy_names(
         "network_from_nir": "nir_import",
         "portable": ".policies.frozen",
         "program_of": ".policies.frozen",
-        "read_host": "host",
+        "read_host": "nir_graph",
         "submit_nir": "nir_submission",
         "to_c": "c",
         "to_nir": "nir_graph",
-        "to_onnx": "onnx_graph",
+        "to_onnx": "onnx",
         "visit": "visits",
         "without_silent": ".policies.frozen",
+    },
+    {
+        "Portable": "snn_gym.program.Program",
+        "PortableANN": "snn_gym.program.Program",
+        "PortableAgent": "snn_gym.program.Program",
+        "PortableLayer": "snn_gym.program.NeuronLayer",
+        "PortableNormaliser": "snn_gym.program.Normaliser",
     },
 )

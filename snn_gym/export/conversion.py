@@ -7,29 +7,37 @@ largest activation is Diehl et al. 2015's, https://doi.org/10.1109/IJCNN.2015.72
 start at half the threshold, by which rounding is to the nearest (Bu et al. 2022,
 https://arxiv.org/abs/2303.04347). We put ``theta`` into the weights, so that every neuron has the
 threshold 1, and reset the state at every decision; the residual that the release carries on is in
-``snn_gym.export.residual``.
+``snn_gym.export.conversion``.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from itertools import pairwise
 from typing import Any
 
 import numpy as np
 import torch
+from gymnasium import spaces
 from numpy.typing import NDArray
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.policies import BasePolicy
 from torch import Tensor, nn
 
 from snn_gym.export.visits import FIRST_SEED, observations_of
+from snn_gym.leaderboard.evaluation import evaluate
 from snn_gym.policies.base import SpikingPolicy
 from snn_gym.policies.frozen import program_of
 from snn_gym.policies.networks import DenseNetwork
 from snn_gym.policies.raw_observations import bare_policy
+from snn_gym.policies.stateful import State, reset_where
+from snn_gym.program.neurons import SoftIAFParameters
+from snn_gym.spiking.execution import NetworkRun, spikes_of
+from snn_gym.spiking.network import SpikingNetwork
+from snn_gym.spiking.recording import Recording
 
+# ---- conversion ----------------------------------------------------------------------------------
 DECISIONS = 10_000
 """States by which thresholds are chosen."""
 
@@ -143,3 +151,146 @@ def _load(
     assert isinstance(head, nn.Linear)
     head.weight.copy_(source.weight * thresholds[-1])
     head.bias.copy_(source.bias)
+
+
+# ---- residual ------------------------------------------------------------------------------------
+# What a converted network's neurons were left owing, carried on to the next decision.
+#
+# A neuron that rounds is off by less than a spike, and in states that change slowly by about the
+# same in every decision. CRPI starts the next decision from a potential that makes up for a share
+# of it (https://github.com/xuzijie32/ANN2SNN-CRPI, MuJoCo/convert.py). There the share is scanned
+# on the episodes that are reported; ``choose_share`` plays others.
+SHARES = (0.0, 0.3, 0.6, 1.0)
+"""Shares that are tried."""
+
+
+def next_start(start: Tensor, end: Tensor, spikes: Tensor, share: float) -> Tensor:
+    """Return the potentials in which the next decision begins, thresholds being 1.
+
+    ``r = max(sum of currents, 0) - spikes`` is what a ReLU would have had more, and the next start
+    is ``1/2 + share * r``, from 0 to 1.
+
+    Args:
+        start: Potentials (B, N) in which the decision began.
+        end: Potentials (B, N) that it left.
+        spikes: Number of spikes (B, N) between.
+        share: Share of the residual that is carried, 0 to 1.
+    """
+    residual = (end - start + spikes).clamp_min(0.0) - spikes
+    return 0.5 + (share * residual).clamp(-0.5, 0.5)
+
+
+class ResidualPolicy:
+    """A converted policy that carries a residual through each episode; it only acts.
+
+    Args:
+        policy: Policy that ``convert`` made.
+        share: Share of the residual that is carried, 0 to 1.
+
+    Raises:
+        ValueError: The policy is another one, or the share is out of range.
+    """
+
+    def __init__(self, policy: BasePolicy, share: float) -> None:
+        # Any: PyTorch types the attributes of a module that it does not know as tensors.
+        made: Any = policy
+        network = made.acting_network() if isinstance(policy, SpikingPolicy) else None
+        if not (
+            isinstance(network, SpikingNetwork)
+            and network.config.neuron_parameters == SoftIAFParameters()
+        ):
+            raise ValueError(
+                f"a residual is carried by policies that `convert` made, got {type(made).__name__} "
+                "of other neurons"
+            )
+        if not 0.0 <= share <= 1.0:
+            raise ValueError(f"share must be at least 0 and at most 1, got {share}")
+        self.observation_space, self.action_space = policy.observation_space, policy.action_space
+        self.share = share
+        self._policy, self._network = made, network
+
+    def predict(
+        self,
+        observation: NDArray[Any] | dict[str, NDArray[Any]],
+        state: State | None = None,
+        episode_start: NDArray[Any] | None = None,
+        deterministic: bool = True,
+    ) -> tuple[NDArray[Any], State]:
+        """Return the best actions and the potentials in which the next decision begins.
+
+        Args:
+            observation: One observation or a batch of B.
+            state: What the call before returned; None starts every episode.
+            episode_start: (B,), bool: where an episode starts, whatever ``state`` says.
+            deterministic: True: nothing is drawn.
+
+        Raises:
+            ValueError: ``deterministic`` is False.
+        """
+        if not deterministic:
+            raise ValueError("a residual policy draws no actions; pass deterministic=True")
+        tensor, vectorised = self._policy.obs_to_tensor(observation)
+        with torch.no_grad():
+            inputs = self._policy.network_inputs(tensor)
+            start = self._started(state, episode_start, len(inputs))
+            runs: list[NetworkRun] = []
+            output, end = self._network(inputs, start, optimised=False, observer=runs.append)
+            fired = torch.cat([x.sum(0) for x in spikes_of(runs)], 1)
+            carried = next_start(start, end, fired, self.share)
+            actions = self._chosen(self._policy.behaviour(output).numpy())
+        return actions if vectorised else actions[0], (carried.numpy(),)
+
+    def record(self, obs: NDArray[Any], state: State | None = None) -> Recording:
+        """Record decisions that begin in given potentials, as ``record`` of policies does.
+
+        Args:
+            obs: One observation or a batch.
+            state: What ``predict`` returned, (B, N); None for the start of an episode.
+        """
+        start = None if state is None else torch.as_tensor(state[0])
+        found: Recording = self._policy.record(obs, start)
+        return found
+
+    def _started(
+        self, state: State | None, episode_start: NDArray[Any] | None, batch: int
+    ) -> Tensor:
+        rest = self._network.rest_state(batch)
+        if state is None:
+            return rest
+        starts = np.zeros(batch, np.bool_) if episode_start is None else episode_start
+        return reset_where(torch.as_tensor(starts), torch.as_tensor(state[0]), rest)
+
+    def _chosen(self, behaviour: NDArray[Any]) -> NDArray[Any]:
+        space = self.action_space
+        if isinstance(space, spaces.Discrete):
+            actions: NDArray[Any] = behaviour.argmax(1)
+            return actions
+        assert isinstance(space, spaces.Box)  # as `convert` has checked
+        scaled = self._policy.unscale_action(behaviour.reshape(-1, *space.shape))
+        clipped: NDArray[Any] = np.clip(scaled, space.low, space.high)
+        return clipped
+
+
+def choose_share(
+    policy: BasePolicy,
+    env_id: str,
+    shares: Sequence[float] = SHARES,
+    *,
+    episodes: int = 20,
+    env_kwargs: Mapping[str, Any] | None = None,
+) -> float:
+    """Return the share of the residual that earns most, in episodes apart from evaluations.
+
+    Args:
+        policy: Policy that ``convert`` made.
+        env_id: Gymnasium id.
+        shares: Shares to choose from; of equal ones the first.
+        episodes: Episodes that each plays.
+        env_kwargs: Arguments of the environment.
+    """
+    seeds = range(FIRST_SEED, FIRST_SEED + episodes)
+    means = [
+        evaluate(ResidualPolicy(policy, share), env_id, seeds=seeds, env_kwargs=env_kwargs).mean
+        for share in shares
+    ]
+    return shares[int(np.argmax(means))]

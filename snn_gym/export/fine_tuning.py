@@ -13,13 +13,13 @@ from stable_baselines3.common.policies import BasePolicy
 from torch import Tensor, nn
 
 from snn_gym.export.visits import FIRST_SEED, observations_of
+from snn_gym.leaderboard.faults import rounded
 from snn_gym.learners.shedding import twin_of
 from snn_gym.policies.base import SpikingPolicy
 from snn_gym.policies.behaviour import divergence, value_scale
 from snn_gym.policies.raw_observations import bare_policy
 from snn_gym.policies.stateful import StatefulPolicy
-from snn_gym.scoring.faults import rounded
-from snn_gym.spiking.coding.decoders import PopulationHead
+from snn_gym.spiking.decoders import PopulationHead
 
 _ROUNDS = 4
 _EPISODES = 4
@@ -41,7 +41,7 @@ def fine_tune(
     The agent is not changed; it teaches. In states that the new policy visits by itself, in four
     rounds of four episodes apart from those of evaluations, the divergence of its behaviour from
     the agent's is lowered by Adam, the step size falling to 0. Its weights are those of
-    ``scoring.faults.rounded``; gradients with respect to them move weights of float that are
+    ``leaderboard.faults.rounded``; gradients with respect to them move weights of float that are
     rounded anew for every update, the straight-through estimator (Bengio et al. 2013,
     https://arxiv.org/abs/1308.3432; kept float weights: Courbariaux et al. 2015,
     https://arxiv.org/abs/1511.00363). Biases and other parameters move unrounded.

@@ -6,16 +6,18 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from snn_gym.export.visits import Visits
-from snn_gym.program.costs import NOT_COUNTED, OPERATIONS, Costs
-from snn_gym.program.network import Program
-from snn_gym.scoring.chips import CHIPS, demand_of, misfits
-from snn_gym.spiking.energy import (
+from snn_gym.leaderboard.chips import CHIPS, demand_of, misfits
+from snn_gym.program.costs import (
     COMPETITIVE_RATE,
     COMPETITIVE_SPIKES,
+    NOT_COUNTED,
+    OPERATIONS,
+    Costs,
     Regime,
     energy_nj,
     regimes,
 )
+from snn_gym.program.network import Program
 
 
 @dataclass(frozen=True)
@@ -33,7 +35,7 @@ class Activity:
 
     @property
     def regimes(self) -> tuple[Regime, Regime]:
-        """Where that is, by both tests of `snn_gym.spiking.energy`."""
+        """Where that is, by both tests of `snn_gym.program.costs`."""
         return regimes(self.spikes_per_synapse, self.rate)
 
 
@@ -51,7 +53,7 @@ def activity_of(program: Program, visits: Visits) -> Activity:
 
 
 def energy_of(costs: Costs, removed: float = 0.0) -> tuple[float, float] | None:
-    """Return the band of energy of a decision (nJ), as `snn_gym.spiking.energy` has it.
+    """Return the band of energy of a decision (nJ), as `snn_gym.program.costs` has it.
 
     Args:
         costs: Costs of a decision.

@@ -23,9 +23,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from snn_gym.scoring.manifest import printable, shorten
-from snn_gym.scoring.worker import Limits, apply_limits
-from snn_gym.storage import StorageError, parse_tensors, read_regular_file
+from snn_gym._base.storage import StorageError, parse_tensors, read_regular_file
+from snn_gym.leaderboard.manifest import printable, shorten
+from snn_gym.leaderboard.worker import Limits, apply_limits
 
 MAX_FILE_BYTES = 64 << 20
 """Largest accepted file."""
@@ -108,7 +108,7 @@ def read_graph(path: str | os.PathLike[str]) -> Graph:
 def _in_process(data: bytes) -> tuple[int, bytes, str]:
     """Return exit status, answer and last words of the process that reads a file."""
     # It imports what the process itself has no need of.
-    from snn_gym.scoring.rerun import worker_environment
+    from snn_gym.leaderboard.rerun import worker_environment
 
     with (
         tempfile.TemporaryFile() as question,

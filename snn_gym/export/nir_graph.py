@@ -1,43 +1,361 @@
-"""Export of a spiking agent as a NIR graph, with what belongs to the host beside it.
-
-NIR (Pedersen et al. 2024, https://doi.org/10.1038/s41467-024-52259-9; https://neuroir.org) stores
-neurons as differential equations, without a time step, and simulators differ in how they read them.
-The contract here is one by which explicit Euler steps of 1e-4 s give the spikes of our networks:
-``lif_box`` is LIF with r = 1; ``lif`` is CubaLIF with r = tau_mem / dt and w_in = tau_syn / dt,
-whose potentials are in units of dt / tau_mem. The graph sees what the network sees at each time
-step and returns what the head gives for the spikes of that time step. The host standardises
-observations, repeats them, averages outputs and chooses, as the JSON file beside the graph says.
-
-Nodes are written by ``nir`` itself, not by ``nirtorch``'s default maps, whose biases are random up
-to 2.6 (https://github.com/neuromorphs/NIRTorch/pull/55).
-"""
+"""Export of a spiking agent as a NIR graph, and what belongs to the host beside it."""
 
 from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.policies import BasePolicy
 
-from snn_gym.config import to_mapping
-from snn_gym.export.host import DT_S, host_of
+from snn_gym._base.config import Config, Count, Length, Positive, Range, to_mapping
+from snn_gym._base.storage import read_regular_file, write_text_atomic
+from snn_gym.export.nir_file import Graph, Node
+from snn_gym.leaderboard.manifest import parse_strict
 from snn_gym.policies.frozen import program_of
 from snn_gym.program.encoders import encoder_name
 from snn_gym.program.network import NeuronLayer, Program
 from snn_gym.program.neuron import Neuron, equations, matched
 from snn_gym.program.neurons import IAF, LIF, LIFBox, name_of
-from snn_gym.storage import write_text_atomic
 
 if TYPE_CHECKING:
     import nir
 
 
+# ---- host ----------------------------------------------------------------------------------------
+DT_S = 1e-4
+"""Time step (s) that graphs of ours are meant for."""
+MAX_HOST_BYTES = 1 << 20
+_MAX_VALUES = 1 << 16
+
+# Networks here have 32-bit floats, in which smaller numbers are 0 and larger ones infinite.
+_LEAST, _MOST = 1e-37, 1e38
+_Number = Annotated[float, Range(at_least=-_MOST, at_most=_MOST)]
+_Numbers = Annotated[tuple[_Number, ...], Length(0, _MAX_VALUES)]
+_Scale = Annotated[float, Range(at_least=_LEAST, at_most=_MOST)]
+_Scales = Annotated[tuple[_Scale, ...], Length(1, _MAX_VALUES)]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Standardised(Config):
+    """How observations are standardised: ``(x - mean) / std``, then within ``[-clip, clip]``."""
+
+    mean: _Numbers
+    """Of each value of an observation."""
+    std: _Scales
+    """Likewise."""
+    clip: _Scale | None
+    """None for no limit."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Observation(Config):
+    """What the graph sees at each time step of a decision."""
+
+    values: Annotated[int, Range(at_least=1, at_most=_MAX_VALUES)]
+    """Values of an observation, or channels of a spike train."""
+    form: Literal["held", "spikes"]
+    """``held``: all values at every time step; ``spikes``: a row of a spike train (T, values)."""
+    standardised: Standardised | None
+    """None: values are taken as they are."""
+
+    def _check(self) -> None:
+        scale = self.standardised
+        if scale is not None and {len(scale.mean), len(scale.std)} != {self.values}:
+            raise ValueError(
+                f"standardised has {len(scale.mean)} numbers in mean and {len(scale.std)} in std; "
+                f"expected {self.values} in each, one for each value"
+            )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Action(Config):
+    """How an action is chosen from the graph's output."""
+
+    choice: Literal["argmax", "clip", "squash"]
+    """``argmax``: the place of the largest; ``clip``: within ``low`` and ``high``; ``squash``:
+    ``low + (tanh(x) + 1) / 2 * (high - low)``."""
+    low: _Numbers
+    """Of continuous actions, else empty."""
+    high: _Numbers
+    """Likewise."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Host(Config):
+    """What the host does, as the JSON file beside a graph says."""
+
+    format: Literal["snn_gym.host/1"]
+    """Version of this schema."""
+    dt_s: Positive
+    """Time step (s) that the graph's time constants are meant for."""
+    time_steps: Annotated[Count, Range(at_most=10_000)]
+    """Time steps of a decision."""
+    observation: Observation
+    """What goes in."""
+    state: Literal["reset", "carried"]
+    """Whether the neurons' state is reset at every decision, or carried through an episode."""
+    output: Literal["mean"]
+    """What of a decision's outputs the action is chosen from: their mean over its time steps."""
+    action: Action
+    """What comes out."""
+
+
+def host_of(program: Program) -> Host:
+    """Return what the host of an agent's graph does.
+
+    Args:
+        program: The agent as one value.
+
+    Raises:
+        ValueError: Observations are standardised twice.
+    """
+    standardised = None
+    for normaliser in program.normalisers:
+        if standardised is not None:
+            raise ValueError(
+                "observations that are standardised twice, as by VecNormalize and by the policy, "
+                "are not exported to NIR; train with normalise_observations=False, or export as C"
+            )
+        standardised = Standardised(
+            mean=tuple(normaliser.mean.tolist()),
+            std=tuple(normaliser.std.tolist()),
+            clip=normaliser.clip,
+        )
+    form: Literal["held", "spikes"] = "spikes" if program.spike_input else "held"
+    return Host(
+        format="snn_gym.host/1",
+        dt_s=DT_S,
+        time_steps=program.time_steps,
+        observation=Observation(values=program.inputs, form=form, standardised=standardised),
+        state="carried" if program.stateful else "reset",
+        output="mean",
+        action=Action(
+            choice=program.choice.rule,
+            low=tuple(program.choice.low.tolist()),
+            high=tuple(program.choice.high.tolist()),
+        ),
+    )
+
+
+def read_host(path: str | os.PathLike[str]) -> Host:
+    """Read the JSON file beside a graph, strictly.
+
+    Args:
+        path: The file.
+
+    Raises:
+        ValueError: It is no such file; one line says what is wrong.
+    """
+    data = read_regular_file(path, max_bytes=MAX_HOST_BYTES)
+    return parse_strict(Host, data, where=Path(path).name, code="host", by="`snn-gym export --nir`")
+
+
+# ---- nir chain -----------------------------------------------------------------------------------
+Array = NDArray[np.float64]
+_AFFINE = ("Affine", "Linear")
+_MAX_IDENTITY = 4096
+
+
+@dataclass(frozen=True)
+class ChainLayer:
+    """A layer of neurons, with what leads to it."""
+
+    name: str
+    """The neurons' name in the graph."""
+    neurons: Node
+    """The neurons."""
+    weights: Array
+    """(N, D)"""
+    biases: Array
+    """(N,)"""
+    recurrent: Array | None
+    """(N, N), of the loop; None for none."""
+
+
+@dataclass(frozen=True)
+class Chain:
+    """What a graph does at a time step, in order."""
+
+    layers: tuple[ChainLayer, ...]
+    """At least one, input side first."""
+    head_weights: Array
+    """(O, N)"""
+    head_biases: Array
+    """(O,)"""
+
+    @property
+    def inputs(self) -> int:
+        """Values that it takes."""
+        return int(self.layers[0].weights.shape[1])
+
+
+def chain_of(graph: Graph) -> Chain:
+    """Put a graph in order.
+
+    Args:
+        graph: The graph.
+
+    Raises:
+        ValueError: It is no chain, or shapes do not fit; one line names the node.
+    """
+    loops = dict(_loops(graph))
+    layers: list[ChainLayer] = []
+    affine: tuple[Array, Array] | None = None
+    width = 0
+    for name in _walk(graph, set(loops.values())):
+        node = graph.nodes[name]
+        if node.kind == "Input":
+            width = _size(node, name)
+        elif node.kind in _AFFINE:
+            own = _affine(node, name, width)
+            affine = own if affine is None else (own[0] @ affine[0], own[0] @ affine[1] + own[1])
+            width = len(own[1])
+        elif node.kind == "Output":
+            _check_size(_size(node, name), width, f"output {name!r}")
+        else:
+            loop = _loop(graph, loops.get(name), width)
+            layers.append(ChainLayer(name, node, *(affine or _identity(width, name)), loop))
+            affine = None
+    if not layers:
+        raise ValueError(
+            "the graph has no neurons; expected a layer of LIF, CubaLIF or IF at least"
+        )
+    return Chain(tuple(layers), *(affine or _identity(width, "the output")))
+
+
+def _walk(graph: Graph, aside: set[str]) -> Iterator[str]:
+    """Yield the names from input to output.
+
+    Raises:
+        ValueError: The graph branches, runs in a circle or has loose ends.
+    """
+    ends = {kind: [x for x, node in graph.nodes.items() if node.kind == kind] for kind in _ENDS}
+    for kind, found in ends.items():
+        if len(found) != 1:
+            raise ValueError(f"the graph has {len(found)} nodes {kind}; expected one")
+    edges = [(a, b) for a, b in _edges(graph) if a not in aside and b not in aside]
+    (name,), passed = ends["Input"], set[str]()
+    while True:
+        passed.add(name)
+        yield name
+        after = [b for a, b in edges if a == name]
+        if graph.nodes[name].kind == "Output" and not after:
+            break
+        if len(after) != 1:
+            raise ValueError(f"{name!r} leads to {len(after)} nodes; expected a chain")
+        (name,) = after
+        if name in passed or sum(b == name for _, b in edges) != 1:
+            raise ValueError(
+                f"a circle or a branch leads to {name!r}; expected a chain, in which a layer of "
+                "neurons may have one Linear from itself to itself"
+            )
+    loose = sorted(graph.nodes.keys() - passed - aside)
+    if loose:
+        raise ValueError(f"{loose[0]!r} is not on the way from input to output; leave it out")
+
+
+_ENDS = ("Input", "Output")
+
+
+def _edges(graph: Graph) -> tuple[tuple[str, str], ...]:
+    """Return the edges, each once between nodes that there are."""
+    for edge, times in Counter(graph.edges).items():
+        missing = [x for x in edge if x not in graph.nodes]
+        if missing or times > 1:
+            raise ValueError(
+                f"the edge from {edge[0]!r} to {edge[1]!r} "
+                + (f"names no node: {missing[0]!r}" if missing else f"is there {times} times")
+            )
+    return graph.edges
+
+
+def _loops(graph: Graph) -> Iterator[tuple[str, str]]:
+    """Yield the neurons that have a loop, and the map in it."""
+    edges, seen = _edges(graph), set[str]()
+    for name, node in graph.nodes.items():
+        before = [a for a, b in edges if b == name]
+        after = [b for a, b in edges if a == name]
+        if node.kind not in _AFFINE or len(before) != 1 or before != after or before == [name]:
+            continue
+        (neurons,) = before
+        if graph.nodes[neurons].kind in (*_AFFINE, *_ENDS) or neurons in seen:
+            raise ValueError(
+                f"{name!r} leads from {neurons!r} back to it; expected one such loop at most, and "
+                "around neurons"
+            )
+        seen.add(neurons)
+        yield neurons, name
+
+
+def _loop(graph: Graph, name: str | None, width: int) -> Array | None:
+    if name is None:
+        return None
+    weights, biases = _affine(graph.nodes[name], name, width)
+    _check_size(len(weights), width, f"loop {name!r}")
+    if biases.any():
+        raise ValueError(
+            f"loop {name!r} has biases, which simulators add from different time steps on; put "
+            "them into the map before the neurons"
+        )
+    return weights
+
+
+def _affine(node: Node, name: str, width: int) -> tuple[Array, Array]:
+    weights = node.arrays["weight"]
+    if weights.ndim != 2 or not len(weights):
+        raise ValueError(f"weight of {name!r} has the shape {weights.shape}; expected a matrix")
+    _check_size(weights.shape[1], width, f"weight of {name!r}")
+    biases = node.arrays.get("bias", np.zeros(len(weights)))
+    if biases.shape != (len(weights),):
+        raise ValueError(
+            f"bias of {name!r} has the shape {biases.shape}; expected ({len(weights)},)"
+        )
+    return weights, biases
+
+
+def _size(node: Node, name: str) -> int:
+    shape = node.arrays["shape"]
+    sizes = shape.reshape(-1)
+    if not sizes.size or (sizes < 1).any() or (sizes > 1 << 20).any() or (sizes % 1).any():
+        raise ValueError(f"{name!r} has the shape {sizes.tolist()}; expected sizes from 1")
+    return int(np.prod(sizes))
+
+
+def _check_size(found: int, width: int, what: str) -> None:
+    if found != width:
+        raise ValueError(f"{what} takes {found} values; expected {width}, which come to it")
+
+
+def _identity(width: int, name: str) -> tuple[Array, Array]:
+    if width > _MAX_IDENTITY:
+        raise ValueError(
+            f"no weights lead to {name!r}, of {width} values; expected an Affine or Linear there"
+        )
+    return np.eye(width), np.zeros(width)
+
+
+# ---- nir graph -----------------------------------------------------------------------------------
+# Export of a spiking agent as a NIR graph, with what belongs to the host beside it.
+#
+# NIR (Pedersen et al. 2024, https://doi.org/10.1038/s41467-024-52259-9; https://neuroir.org) stores
+# neurons as differential equations, without a time step, and simulators differ in how they read
+# them. The contract here is one by which explicit Euler steps of 1e-4 s give the spikes of our
+# networks: ``lif_box`` is LIF with r = 1; ``lif`` is CubaLIF with r = tau_mem / dt and w_in =
+# tau_syn / dt, whose potentials are in units of dt / tau_mem. The graph sees what the network sees
+# at each time step and returns what the head gives for the spikes of that time step. The host
+# standardises observations, repeats them, averages outputs and chooses, as the JSON file beside the
+# graph says.
+#
+# Nodes are written by ``nir`` itself, not by ``nirtorch``'s default maps, whose biases are random
+# up to 2.6 (https://github.com/neuromorphs/NIRTorch/pull/55).
 @dataclass(frozen=True)
 class NIRFiles:
     """What ``to_nir`` wrote."""

@@ -29,21 +29,19 @@ from numpy.typing import NDArray
 from stable_baselines3.common.base_class import BaseAlgorithm
 from torch import Tensor, nn
 
-from snn_gym.export.host import Host, read_host
-from snn_gym.export.nir_chain import Chain, chain_of
 from snn_gym.export.nir_file import Node, read_graph
-from snn_gym.export.nir_graph import node_numbers
+from snn_gym.export.nir_graph import Chain, Host, chain_of, node_numbers, read_host
+from snn_gym.leaderboard.manifest import shorten
 from snn_gym.policies.base import SpikingPolicy, spiking_policy_of
 from snn_gym.program.network import Program
 from snn_gym.program.neuron import NeuronParameters
 from snn_gym.program.neurons import NEURONS, IAFParameters, LIFBoxParameters, LIFParameters
-from snn_gym.scoring.manifest import shorten
 from snn_gym.spiking.config import NetworkConfig
 from snn_gym.spiking.layers import SpikingLayer
 from snn_gym.spiking.network import SpikingNetwork
 from snn_gym.zoo.build import build_model, make_environments, policy_arguments
+from snn_gym.zoo.environments import seed_environments
 from snn_gym.zoo.identity import Identity, remember_identity
-from snn_gym.zoo.seeding import seed_environments
 from snn_gym.zoo.spec import load_agent_spec
 
 # ---- neurons -------------------------------------------------------------------------------------

@@ -10,16 +10,16 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-from snn_gym.config import to_mapping
-from snn_gym.content import checkout_root
+from snn_gym._base.config import to_mapping
+from snn_gym._base.folders import checkout_root
+from snn_gym._base.names import AGENT_NAME, AGENT_NAME_RULE, did_you_mean
+from snn_gym._base.storage import write_text_atomic
+from snn_gym.envs.registry import IMPORTED, known_ids
 from snn_gym.export.nir_import import NIRNetwork, agent_for, is_normalised, load_into, read_nir
-from snn_gym.names import AGENT_NAME, AGENT_NAME_RULE, did_you_mean
+from snn_gym.leaderboard.manifest import SubmissionError
+from snn_gym.leaderboard.submission import Claim, check_out, write_submission
 from snn_gym.policies.base import SpikingPolicy
-from snn_gym.registry import IMPORTED, known_ids
-from snn_gym.scoring.errors import SubmissionError
-from snn_gym.scoring.submission import Claim, check_out, write_submission
 from snn_gym.spiking import NetworkConfig
-from snn_gym.storage import write_text_atomic
 from snn_gym.zoo import agent_ids, build_policy, load_agent_spec, policy_arguments
 from snn_gym.zoo.files import package_versions
 
@@ -61,7 +61,7 @@ def submit_nir(
         host: JSON file of what the graph's host does; the one beside the graph if None.
         seed: Seed that it was trained with; rows of an agent differ in it.
         steps: Environment steps that its training used; 0 if nobody knows.
-        seeds: As for ``snn_gym.scoring.submit``.
+        seeds: As for ``snn_gym.leaderboard.submit``.
 
     Returns:
         The submission folder.

@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.policies import BasePolicy
 
+from snn_gym.leaderboard.evaluation import evaluate
 from snn_gym.policies.protocols import Acting, RecordedPolicy
 from snn_gym.policies.raw_observations import raw_policy
 from snn_gym.program.costs import Costs
-from snn_gym.scoring.evaluation import evaluate
 from snn_gym.spiking.recording import Recording
 
 FIRST_SEED = 1_000_000_000

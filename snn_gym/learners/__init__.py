@@ -4,21 +4,25 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from snn_gym._lazy import lazy_names
+from snn_gym._base.lazy import lazy_names
 
 if TYPE_CHECKING:
+    from snn_gym.envs.synapses.plasticity import RULES, PlasticityRule, register_rule
     from snn_gym.learners.base import GradientFreeAlgorithm
-    from snn_gym.learners.evolution import CMAES, EvolutionStrategies
-    from snn_gym.learners.lean_algorithm import lean
-    from snn_gym.learners.local_actor_critic import LocalActorCritic
-    from snn_gym.learners.local_online import OnlineActor
-    from snn_gym.learners.nulls import AcceptReject, RandomSearch, WinStay
+    from snn_gym.learners.evolution import (
+        CMAES,
+        AcceptReject,
+        EvolutionStrategies,
+        RandomSearch,
+        WinStay,
+    )
+    from snn_gym.learners.local.actor_critic import LocalActorCritic
+    from snn_gym.learners.local.online import OnlineActor
     from snn_gym.learners.ppo import PPO
     from snn_gym.learners.settings import LocalRegulation
-    from snn_gym.learners.stateful_dqn import StatefulDQN
-    from snn_gym.learners.stateful_ppo import StatefulPPO
+    from snn_gym.learners.shedding import lean
+    from snn_gym.learners.stateful import StatefulDQN, StatefulPPO
     from snn_gym.learners.synapse_agents import SynapseAgents
-    from snn_gym.synapses.plasticity import RULES, PlasticityRule, register_rule
 
 __all__ = [
     "CMAES",
@@ -46,21 +50,21 @@ __getattr__, __dir__ = lazy_names(
     __name__,
     {
         "CMAES": "evolution",
-        "AcceptReject": "nulls",
+        "AcceptReject": "evolution",
         "EvolutionStrategies": "evolution",
         "GradientFreeAlgorithm": "base",
-        "LocalActorCritic": "local_actor_critic",
+        "LocalActorCritic": "local.actor_critic",
         "LocalRegulation": "settings",
-        "OnlineActor": "local_online",
+        "OnlineActor": "local.online",
         "PPO": "ppo",
-        "RULES": ".synapses.plasticity",
-        "PlasticityRule": ".synapses.plasticity",
-        "RandomSearch": "nulls",
-        "StatefulDQN": "stateful_dqn",
-        "StatefulPPO": "stateful_ppo",
+        "RULES": ".envs.synapses.plasticity",
+        "PlasticityRule": ".envs.synapses.plasticity",
+        "RandomSearch": "evolution",
+        "StatefulDQN": "stateful",
+        "StatefulPPO": "stateful",
         "SynapseAgents": "synapse_agents",
-        "WinStay": "nulls",
-        "lean": "lean_algorithm",
-        "register_rule": ".synapses.plasticity",
+        "WinStay": "evolution",
+        "lean": "shedding",
+        "register_rule": ".envs.synapses.plasticity",
     },
 )

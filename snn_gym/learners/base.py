@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
+import inspect
+import sys
 import time
 from abc import abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
@@ -20,16 +23,11 @@ from stable_baselines3.common.callbacks import (
 )
 from stable_baselines3.common.policies import BasePolicy
 from stable_baselines3.common.type_aliases import GymEnv, MaybeCallback
+from stable_baselines3.common.utils import safe_mean
 
-from snn_gym.arrays import from_arrays, to_arrays
-from snn_gym.config import from_mapping
-from snn_gym.learners.calls import log_progress, set_up_learning
-from snn_gym.learners.hyperparameters import (
-    attach,
-    hyperparameter_names,
-    plain_limits,
-    take_over_attributes,
-)
+from snn_gym._base.config import from_mapping
+from snn_gym._base.storage import from_arrays, to_arrays
+from snn_gym.envs.rollout import ObservationLimits, Observer, Rollouts
 from snn_gym.learners.judging import (
     BatchedJudge,
     Judge,
@@ -37,11 +35,149 @@ from snn_gym.learners.judging import (
     batched_id,
     find_observation_limits,
 )
-from snn_gym.learners.settings import LearnerSettings
+from snn_gym.learners.settings import LearnerSettings, Limits, LocalRuleSettings
 from snn_gym.policies.controller import SpikingControllerPolicy
 from snn_gym.spiking.population import Population, finite_or_raise, start_weights
-from snn_gym.tasks.rollout import ObservationLimits, Observer, Rollouts
 
+
+# ---- calls ---------------------------------------------------------------------------------------
+def set_up_learning(
+    model: BaseAlgorithm,
+    total_timesteps: int,
+    callback: MaybeCallback,
+    tb_log_name: str | None,
+    reset_num_timesteps: bool,
+    progress_bar: bool,
+) -> tuple[int, BaseCallback]:
+    """Set up a call of ``learn``, whose arguments these are.
+
+    Args:
+        model: The learner.
+        total_timesteps: Environment steps.
+        callback: Callbacks, in any form.
+        tb_log_name: Name of the run for TensorBoard; the class's name if None.
+        reset_num_timesteps: Whether steps and episodes are counted from 0.
+        progress_bar: Whether to show a progress bar.
+
+    Returns:
+        Environment steps at which it ends, and one callback.
+
+    Raises:
+        ValueError: There is nothing to spend.
+    """
+    if total_timesteps < 1:
+        raise ValueError(f"total_timesteps must be at least 1, got {total_timesteps}")
+    name = tb_log_name or type(model).__name__
+    return model._setup_learn(total_timesteps, callback, reset_num_timesteps, name, progress_bar)
+
+
+def log_progress(model: BaseAlgorithm) -> None:
+    """Write the means of the last episodes and the counters to a model's logger.
+
+    Args:
+        model: Model that is learning.
+    """
+    seconds = max((time.time_ns() - model.start_time) / 1e9, sys.float_info.epsilon)
+    episodes = model.ep_info_buffer or ()
+    if episodes:
+        model.logger.record("rollout/ep_rew_mean", safe_mean([x["r"] for x in episodes]))
+        model.logger.record("rollout/ep_len_mean", safe_mean([x["l"] for x in episodes]))
+    steps = model.num_timesteps - model._num_timesteps_at_start
+    model.logger.record("time/episodes", model._episode_num, exclude="tensorboard")
+    model.logger.record("time/fps", int(steps / seconds))
+    model.logger.record("time/time_elapsed", int(seconds), exclude="tensorboard")
+    model.logger.record("time/total_timesteps", model.num_timesteps, exclude="tensorboard")
+    model.logger.dump(step=model.num_timesteps)
+
+
+# ---- hyperparameters -----------------------------------------------------------------------------
+SettingsClass = type[LearnerSettings] | type[LocalRuleSettings]
+"""Type of hyper-parameters."""
+
+_OF_THE_ENVIRONMENTS = "n_envs"  # which the environments that a learner is given say themselves
+
+
+def hyperparameter_names(settings_class: SettingsClass) -> tuple[str, ...]:
+    """Return the names of the settings that are arguments and attributes of a learner."""
+    names = (field.name for field in dataclasses.fields(settings_class))
+    return tuple(name for name in names if name != _OF_THE_ENVIRONMENTS)
+
+
+class Hyperparameter:
+    """An attribute of a learner that is a field of its settings; setting it checks its range.
+
+    Args:
+        settings_class: Type of the settings.
+        name: Name of the field.
+    """
+
+    def __init__(self, settings_class: SettingsClass, name: str) -> None:
+        self._name = name
+        default = getattr(settings_class, name)
+        self.__doc__ = f"Field of ``{settings_class.__name__}``; {default!r} unless told otherwise."
+
+    def __get__(self, model: Any, kind: type[Any] | None = None) -> Any:
+        return self if model is None else getattr(model.settings, self._name)
+
+    def __set__(self, model: Any, value: Any) -> None:
+        model.settings = dataclasses.replace(model.settings, **{self._name: value})
+
+
+def signature_with(
+    constructor: Callable[..., Any], settings_class: SettingsClass
+) -> inspect.Signature:
+    """Return a constructor's signature with the hyper-parameters in place of its ``**kwargs``.
+
+    Args:
+        constructor: ``__init__`` of a class.
+        settings_class: Type of the settings.
+    """
+    _, *own, _ = inspect.signature(constructor).parameters.values()  # without self and **kwargs
+    keyword = inspect.Parameter.KEYWORD_ONLY
+    fields = {field.name: field for field in dataclasses.fields(settings_class)}
+    added = [
+        inspect.Parameter(name, keyword, default=fields[name].default, annotation=fields[name].type)
+        for name in hyperparameter_names(settings_class)
+    ]
+    return inspect.Signature([*own, *added])
+
+
+def attach(kind: type[Any], settings_class: SettingsClass) -> None:
+    """Make the hyper-parameters of a class of learners its attributes and show its signature.
+
+    Args:
+        kind: Class whose constructor takes them in its ``**kwargs``.
+        settings_class: Type of the settings.
+    """
+    for name in hyperparameter_names(settings_class):
+        setattr(kind, name, Hyperparameter(settings_class, name))
+    kind.__signature__ = signature_with(kind.__init__, settings_class)  # which inspect looks up
+
+
+def take_over_attributes(model: Any) -> None:
+    """Make hyper-parameters of what ``load(path, step_size=0.5)`` wrote past the attributes.
+
+    Args:
+        model: Learner with ``settings``.
+    """
+    names = hyperparameter_names(type(model.settings))
+    given = {name: vars(model).pop(name) for name in names if name in vars(model)}
+    model.settings = dataclasses.replace(model.settings, **given)
+
+
+def plain_limits(limits: tuple[Sequence[float], Sequence[float]] | None) -> Limits | None:
+    """Return limits as plain numbers, which can be saved as data.
+
+    Args:
+        limits: Lower and upper limits, or None.
+    """
+    if limits is None:
+        return None
+    low, high = (tuple(float(value) for value in side) for side in limits)
+    return low, high
+
+
+# ---- base ----------------------------------------------------------------------------------------
 _HIGHEST_SEED = 2**31
 
 

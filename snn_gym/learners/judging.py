@@ -11,21 +11,13 @@ from numpy.typing import NDArray
 from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv, VecMonitor
 from stable_baselines3.common.vec_env.base_vec_env import VecEnvWrapper
 
+from snn_gym.envs.batch import check_finite
+from snn_gym.envs.classic_control import BATCHED_TASKS, BatchedTask
+from snn_gym.envs.registry import env_ids, load_spike_settings
+from snn_gym.envs.rollout import ObservationLimits, Observer, Rollouts, Samples, play
+from snn_gym.envs.stable_baselines import CheckedVecEnv, StableBaselinesVecEnv
 from snn_gym.policies.controller import SpikingControllerPolicy
-from snn_gym.registry import env_ids, load_spike_settings
 from snn_gym.spiking.population import Population
-from snn_gym.tasks.batched import BatchedTask
-from snn_gym.tasks.classic_control import BATCHED_TASKS
-from snn_gym.tasks.finite import check_finite
-from snn_gym.tasks.rollout import (
-    ObservationLimits,
-    Observer,
-    Rollouts,
-    Samples,
-    play,
-)
-from snn_gym.wrappers.checked import CheckedVecEnv
-from snn_gym.wrappers.stable_baselines import StableBaselinesVecEnv
 
 Weights = NDArray[np.float32]
 """(P, W), a network in each row."""

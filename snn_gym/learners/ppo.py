@@ -18,7 +18,7 @@ from stable_baselines3.common.utils import explained_variance
 from stable_baselines3.common.vec_env import VecEnv
 from torch import Tensor, nn
 
-from snn_gym.compilation import njit
+from snn_gym._base.compilation import njit
 from snn_gym.policies import SpikingActorCriticPolicy
 
 # ---- compiled parts ------------------------------------------------------------------------------

@@ -9,22 +9,22 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from snn_gym.arrays import from_arrays, to_arrays
-from snn_gym.learners.base import GradientFreeAlgorithm
-from snn_gym.learners.settings import LearnerName, SynapseAgentsSettings
-from snn_gym.synapses.features import SynapseFeatures
-from snn_gym.synapses.jobs import Judgement, Probe
-from snn_gym.synapses.local_dynamics import LOCAL_MEASURES, LocalDynamics
-from snn_gym.synapses.loop import MovingNetworks, SynapseLoop
-from snn_gym.synapses.plasticity import RULES, PlasticityRule
-from snn_gym.synapses.presets import MEASURED
-from snn_gym.synapses.rules import (
+from snn_gym._base.storage import from_arrays, to_arrays
+from snn_gym.envs.synapses.features import SynapseFeatures
+from snn_gym.envs.synapses.jobs import Judgement, Probe
+from snn_gym.envs.synapses.local_measures import LOCAL_MEASURES, LocalDynamics
+from snn_gym.envs.synapses.plasticity import RULES, PlasticityRule
+from snn_gym.envs.synapses.presets import MEASURED
+from snn_gym.envs.synapses.rules import (
     PolicyGradientRule,
     QNetworkRule,
     SynapseRule,
     TabularRule,
     load_memory,
 )
+from snn_gym.envs.synapses.world import MovingNetworks, SynapseLoop
+from snn_gym.learners.base import GradientFreeAlgorithm
+from snn_gym.learners.settings import LearnerName, SynapseAgentsSettings
 
 _RULE = "rule."
 _ELIGIBILITY = LOCAL_MEASURES.index("eligibility")
@@ -59,7 +59,7 @@ class SynapseAgents(GradientFreeAlgorithm):
     and whole-network exploration after failures.
 
     With ``dynamics`` among the features, every synapse also sees local measures of the episodes
-    that its network just played (``snn_gym.synapses.local_dynamics``), and ``shuffled``
+    that its network just played (``snn_gym.envs.synapses.local_measures``), and ``shuffled``
     gives them to other synapses: same numbers, wrong addressees, the control to beat. With a
     ``plasticity_rule`` it also sees what that rule of plasticity makes of those episodes.
 

@@ -14,9 +14,8 @@ from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
 from stable_baselines3.common.type_aliases import PyTorchObs
 from torch import Tensor
 
-from snn_gym.arrays import prefixed, with_prefix
-from snn_gym.learners.sequence_replay import SequenceReplayBuffer
-from snn_gym.learners.sequence_rollouts import SequenceRolloutBuffer
+from snn_gym._base.storage import prefixed, with_prefix
+from snn_gym.learners.sequences import SequenceReplayBuffer, SequenceRolloutBuffer
 from snn_gym.policies.base import SpikingPolicy, spiking_policy_of
 from snn_gym.policies.stateful import SequenceBatch
 

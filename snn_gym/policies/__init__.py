@@ -4,20 +4,17 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from snn_gym.policies.actor_critic import SpikingActorCriticPolicy
-from snn_gym.policies.controller import SpikingControllerPolicy
-from snn_gym.policies.dqn import SpikingDQNPolicy
-from snn_gym.policies.local_actor_critic import LocalActorCriticPolicy
-from snn_gym.policies.sac import SpikingSACPolicy
-from snn_gym.policies.stateful_actor_critic import StatefulActorCriticPolicy
-from snn_gym.policies.stateful_dqn import StatefulDQNPolicy
+from snn_gym.policies.continuous import SpikingSACPolicy, SpikingTD3Policy
+from snn_gym.policies.controller import LocalActorCriticPolicy, SpikingControllerPolicy
+from snn_gym.policies.stateful import StatefulActorCriticPolicy, StatefulDQNPolicy
 from snn_gym.policies.stock import StockActorCriticPolicy as StockActorCriticPolicy
 from snn_gym.policies.stock import StockDQNPolicy as StockDQNPolicy
 from snn_gym.policies.stock import StockSACPolicy as StockSACPolicy
-from snn_gym.policies.td3 import SpikingTD3Policy
+from snn_gym.policies.values import SpikingDQNPolicy
 
 if TYPE_CHECKING:
-    from snn_gym.policies.qrdqn import SpikingQRDQNPolicy as SpikingQRDQNPolicy
-    from snn_gym.policies.tqc import SpikingTQCPolicy as SpikingTQCPolicy
+    from snn_gym.policies.contrib import SpikingQRDQNPolicy as SpikingQRDQNPolicy
+    from snn_gym.policies.contrib import SpikingTQCPolicy as SpikingTQCPolicy
 
 # Without the policies for sb3-contrib, so that a star import works where it is not installed, and
 # without Stable-Baselines3's own, which the agents sb3-* have.
@@ -33,8 +30,8 @@ __all__ = [
 ]
 
 CONTRIB = {
-    "SpikingQRDQNPolicy": "snn_gym.policies.qrdqn",
-    "SpikingTQCPolicy": "snn_gym.policies.tqc",
+    "SpikingQRDQNPolicy": "snn_gym.policies.contrib",
+    "SpikingTQCPolicy": "snn_gym.policies.contrib",
 }
 
 

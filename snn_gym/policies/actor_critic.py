@@ -11,18 +11,17 @@ from stable_baselines3.common.policies import ActorCriticPolicy
 from stable_baselines3.common.type_aliases import PyTorchObs, Schedule
 from torch import Tensor, nn
 
-from snn_gym.policies._optimiser import LateOptimiser
-from snn_gym.policies._parts import NormalisedModule
-from snn_gym.policies.base import ActorCriticFlags
+from snn_gym.policies.base import ActorCriticFlags, LateOptimiser
 from snn_gym.policies.behaviour import scaled_actions
 from snn_gym.policies.networks import (
     ACTIVATIONS,
     NetworkBuilder,
+    NormalisedModule,
     StatelessNetwork,
     network_inputs,
 )
 from snn_gym.program.network import Activation
-from snn_gym.spiking.coding.decoders import PopulationHead, make_head
+from snn_gym.spiking.decoders import PopulationHead, make_head
 
 
 class ActorCriticNetworks(NormalisedModule):

@@ -5,10 +5,12 @@ from __future__ import annotations
 import inspect
 import sys
 from abc import abstractmethod
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from importlib import import_module
 from types import FrameType
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 import numpy as np
 import torch
@@ -18,19 +20,10 @@ from stable_baselines3.common.policies import BasePolicy
 from stable_baselines3.common.torch_layers import BaseFeaturesExtractor
 from stable_baselines3.common.type_aliases import Schedule
 from torch import Tensor, nn
+from torch.optim import Adam, Optimizer
 
-from snn_gym import policies
-from snn_gym.policies._observations import (
-    check_extractor_arguments,
-    check_observation_space,
-    check_start,
-    default_extractor,
-    make_normaliser,
-    spike_steps_of,
-    uncounted_parts,
-)
-from snn_gym.policies._optimiser import choose_adam
-from snn_gym.policies.acting import CompiledActing, Decider, as_taken, rows_of
+from snn_gym._base.lazy import collector_paused
+from snn_gym.policies.acting import CompiledActing, Decider, as_taken, read_program, rows_of
 from snn_gym.policies.behaviour import Behaviour
 from snn_gym.policies.networks import (
     CriticKey,
@@ -39,18 +32,96 @@ from snn_gym.policies.networks import (
     network_config,
     read_net_arch,
 )
-from snn_gym.policies.reading import read_program
+from snn_gym.policies.observations import (
+    check_extractor_arguments,
+    check_observation_space,
+    check_start,
+    default_extractor,
+    make_normaliser,
+    spike_steps_of,
+    uncounted_parts,
+)
 from snn_gym.program.encoders import SpikeEncoder
 from snn_gym.program.network import Gates, Program
 from snn_gym.spiking.assembly import todays_names
 from snn_gym.spiking.bookkeeping import full_state
-from snn_gym.spiking.coding.decoders import PopulationHead
 from snn_gym.spiking.config import NetworkConfig
+from snn_gym.spiking.decoders import PopulationHead
+from snn_gym.spiking.layer_neurons import CellFactory
 from snn_gym.spiking.layers import SynapticLinear
 from snn_gym.spiking.network import SpikingNetwork
-from snn_gym.spiking.neurons.norse_cells import CellFactory
 from snn_gym.spiking.normaliser import ObservationNormaliser
 from snn_gym.spiking.recording import Recording
+
+# ---- optimiser -----------------------------------------------------------------------------------
+# Which Adam a policy has, and one that is made when it is first asked for: acting needs none.
+#
+# The first optimiser of a process imports PyTorch's compiler, which takes twice as long as
+# everything else between loading an agent and its first decision.
+_IMPLEMENTATIONS = {"fused", "foreach", "capturable", "differentiable"}
+"""Options of PyTorch's Adam of which one asks for an implementation."""
+
+
+def choose_adam(arguments: dict[str, Any], defaults: Mapping[str, Any]) -> None:
+    """Let an Adam whose implementation nobody chose be fused, which is the fastest by far.
+
+    Args:
+        arguments: Keyword arguments for Stable-Baselines3's policy; changed in place.
+        defaults: Options where nobody gives any, as that policy has them.
+    """
+    if arguments.get("optimizer_class", Adam) is not Adam:
+        return
+    options = arguments.get("optimizer_kwargs")
+    options = defaults if options is None else options
+    if options.keys().isdisjoint(_IMPLEMENTATIONS):
+        options = {**options, "fused": True}
+    arguments["optimizer_kwargs"] = options
+
+
+@dataclass(frozen=True, eq=False)
+class _Pending:
+    """What makes the optimiser."""
+
+    parameters: list[nn.Parameter]
+    options: Mapping[str, Any]
+
+    def make(self) -> Optimizer:
+        with collector_paused():  # the compiler is imported here
+            return Adam(self.parameters, **self.options)
+
+
+class LateOptimiser(BasePolicy):
+    """Stable-Baselines3's policy with one optimiser, in front of whose class this one comes."""
+
+    adam_defaults: ClassVar[Mapping[str, Any]]
+    _optimizer: Optimizer | _Pending | None
+
+    @property
+    def optimizer(self) -> Any:
+        """The optimiser."""
+        if isinstance(self._optimizer, _Pending):
+            self._optimizer = self._optimizer.make()
+        return self._optimizer
+
+    @optimizer.setter
+    def optimizer(self, optimiser: Any) -> None:
+        self._optimizer = optimiser
+
+    def _build(self, lr_schedule: Schedule) -> None:
+        chosen = self.optimizer_class
+        self.optimizer_class = cast(type[Optimizer], partial(self._optimiser, chosen))
+        super()._build(lr_schedule)  # type: ignore[misc]
+        self.optimizer_class = chosen
+
+    def _optimiser(
+        self, kind: type[Optimizer], parameters: Iterable[nn.Parameter], **options: Any
+    ) -> Optimizer | _Pending:
+        """Put off an Adam that can't fail; any other is made at once, so that errors come here."""
+        ours = {**self.adam_defaults, "fused": True, "lr": options["lr"]}
+        if kind is Adam and options == ours and options["lr"] >= 0:
+            return _Pending(list(parameters), options)
+        return kind(parameters, **options)
+
 
 # ---- algorithm and policy ------------------------------------------------------------------------
 _SUBSTITUTES = {
@@ -82,29 +153,25 @@ def check_pairing(policy: BasePolicy, algorithms: tuple[str, ...]) -> None:
     model = frame.f_locals.get("self")
     if not isinstance(model, BaseAlgorithm):
         return
-    known = _policies_by_algorithm()
+    if "sb3_contrib" in sys.modules:
+        import_module("snn_gym.policies.contrib")  # whose policies tell what they are for
     bases = [base.__name__ for base in type(model).__mro__]
-    name = next((base for base in bases if base in known or base in _SUBSTITUTES), None)
+    name = next((base for base in bases if base in _POLICIES or base in _SUBSTITUTES), None)
     if name in _SUBSTITUTES:
         raise ValueError(
             f"{name} has no spiking policy, got {type(policy).__name__}; use {_SUBSTITUTES[name]}"
         )
     if name is not None and name not in algorithms:
         raise ValueError(
-            f"{name} needs {known[name]}, got {type(policy).__name__}, which is for "
+            f"{name} needs {_POLICIES[name]}, got {type(policy).__name__}, which is for "
             f"{', '.join(algorithms)}"
         )
 
 
-def _policies_by_algorithm() -> dict[str, str]:
-    names = list(policies.__all__)
-    if "sb3_contrib" in sys.modules:
-        names += policies.CONTRIB
-    return {algorithm: name for name in names for algorithm in getattr(policies, name).algorithms}
-
-
 # ---- policy --------------------------------------------------------------------------------------
 _STOCK_PACKAGES = ("stable_baselines3.", "sb3_contrib.")
+_POLICIES: dict[str, str] = {}
+"""Policy that each algorithm needs, by their names."""
 _TRAINING_NAMES = ("count", "total", "total_of_squares", "due", "feedback")
 
 
@@ -159,6 +226,11 @@ class SpikingPolicy(Behaviour):
     explores_nothing: bool = False
     """Whether rollouts take the best actions: an algorithm sets it for as long as it wants them."""
     _predicting: bool = False
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        for algorithm in vars(cls).get("algorithms", ()):
+            _POLICIES.setdefault(algorithm, cls.__name__)
 
     def __init__(
         self,

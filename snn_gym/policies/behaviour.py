@@ -12,7 +12,7 @@ from stable_baselines3.common.type_aliases import PyTorchObs
 from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits, log_softmax
 
-from snn_gym.spiking.sequence import NetworkRun, spikes_of
+from snn_gym.spiking.execution import NetworkRun, spikes_of
 
 
 class Behaviour(BasePolicy):

@@ -22,7 +22,7 @@ from snn_gym.program.compaction import compact
 from snn_gym.program.compiled import CompiledProgram
 from snn_gym.program.interpreter import rest_state
 from snn_gym.program.network import Array, Program
-from snn_gym.spiking.sequence import next_noise
+from snn_gym.spiking.execution import next_noise
 
 _SEED = 0
 """Seed of the noise of an encoder until ``reseed_noise``."""

@@ -41,7 +41,7 @@ from stable_baselines3.common.vec_env import (
 from stable_baselines3.common.vec_env.base_vec_env import VecEnvWrapper
 from torch import Tensor
 
-from snn_gym.arrays import prefixed, with_prefix
+from snn_gym._base.storage import prefixed, with_prefix
 from snn_gym.policies.protocols import Acting, ActingPolicy
 from snn_gym.program.network import Normaliser, Program
 

@@ -21,9 +21,9 @@ from stable_baselines3.dqn.policies import DQNPolicy
 from stable_baselines3.sac.policies import SACPolicy
 from torch import Tensor, nn
 
+from snn_gym.policies.acting import read_program
 from snn_gym.policies.base import check_acting_tensors
 from snn_gym.policies.networks import DenseNetwork, network_config
-from snn_gym.policies.reading import read_program
 from snn_gym.program.network import Program
 from snn_gym.spiking.config import NetworkConfig
 from snn_gym.spiking.recording import Recording

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from snn_gym._lazy import lazy_names
+from snn_gym._base.lazy import lazy_names
 
 if TYPE_CHECKING:
     from snn_gym.program.compaction import compact

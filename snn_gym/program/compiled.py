@@ -8,28 +8,587 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from snn_gym._lazy import cached
-from snn_gym.program.decision_kernels import (
-    GRU,
-    LSTM,
-    RELU,
-    TANH,
-    decide_ann,
-    decide_spiking,
-    run_neurons,
-)
+from snn_gym._base.compilation import njit
+from snn_gym._base.lazy import cached
 from snn_gym.program.interpreter import chosen, enter, rest_state
-from snn_gym.program.kernels import forward_kernel
-from snn_gym.program.network import (
-    GATES,
-    Array,
-    GatedLayer,
-    NeuronLayer,
-    Normaliser,
-    Program,
-)
+from snn_gym.program.kernels import call, compare_memory, forward_kernel
+from snn_gym.program.network import GATES, Array, GatedLayer, NeuronLayer, Normaliser, Program
 from snn_gym.program.neuron import Neuron, equations, is_monotone
 
+# ---- decision kernels ----------------------------------------------------------------------------
+# Whole decisions of many observations in one compiled call: observations in, outputs out.
+#
+# A program lies in two arrays, because each that is handed to compiled code costs as much time as a
+# hundred products: ``plan``, int64, is its shape, and the rows of ``table`` (R, W), float32, are
+#
+#     means (D,), deviations (D,), the clip;
+#     of each layer, if it spikes: the quiet current and the constants (P,), which are rows (N,)
+#     after it where each neuron has its own; its state at rest (S, N);
+#     of each layer: biases (N,), and a row (N,) of weights for each input;
+#     of each recurrent layer: a row (N,) of weights for each of its neurons;
+#     of each gated layer, whose rows are (G * N,): before these the biases of the loop;
+#     of the head: biases (O,), and a row (O,) of weights for each neuron;
+#     if layers spike: the decoder's coefficients (R + S, T) and its transition (R + S, S).
+#
+# Spiking layers are computed by events on both sides. A neuron whose current never exceeds the
+# *quiet current*, which does not make one fire from rest within the time steps of a decision, is
+# left out; of the others the weights are added at the time steps at which they fired. Neurons that
+# carry a state or hear each other are all computed. Spikes are those of ``network_forward``, bit
+# for bit: both run the neurons by kernels of one text, on sums of the same order. Nothing is sliced
+# or reshaped, which would take longer than a lean decision.
+Plan = NDArray[np.int64]
+Places = NDArray[np.int64]
+
+STEPS, INPUTS, HELD, OUTPUTS, CARRIED, DECODED, VALUES, OF_OUTPUTS = range(8)
+"""Places in the plan: time steps T, values D of a time step, whether they are held (1) or spikes
+(0), outputs O, whether a state is carried (1), state variables S and values R of the decoder,
+whether the maximum is that of outputs (1); then of each layer ``PLACES`` numbers: the address of
+its neurons' kernel, their state variables, its size, whether it is recurrent (1), rows of constants
+where each neuron has its own; of a layer of an ANN its kind, state variables, size, gates G, 0."""
+FIRST = 8
+"""Place of the first layer in the plan."""
+SCALING = 3
+"""Rows before those of the first layer."""
+PLACES = 5
+"""Numbers of a layer in the plan."""
+QUIET, CONSTANTS = range(2)
+"""Places of the quiet current and of the first constant in their row."""
+TANH, RELU, GRU, LSTM = range(4)
+"""Kinds of an ANN's units."""
+_Room = tuple[Array, Array, Array, Array, Places, Places, Places]
+"""Scratch: currents, currents of loud neurons, spikes, states, places of spikes, rows of weights,
+and how many inputs spiked at each time step."""
+_BLOCK = 16
+"""Neurons that are looked at together."""
+_LEAST = np.float32(-np.inf)
+_NO = np.float32(0.0)
+
+
+@njit(cache=True, error_model="numpy", nogil=True)
+def equal_at(addresses: Places, sizes: Places, known: Array) -> bool:
+    """Tell whether the memory at addresses, of so many bytes each, is that of ``known``."""
+    at = known.ctypes.data
+    for k in range(addresses.size):
+        if compare_memory(addresses[k], at, sizes[k]) != 0:
+            return False
+        at += sizes[k]
+    return True
+
+
+@njit(cache=True, error_model="numpy", nogil=True)
+def choose(outputs: Array, actions: Places, closeness: float) -> bool:
+    """Fill ``actions`` (B,) with the places of the largest outputs (B, O).
+
+    Returns:
+        Whether all of them are larger than all others by ``closeness`` times one plus their size.
+    """
+    clear = True
+    for b in range(outputs.shape[0]):
+        best, most, second = 0, outputs[b, 0], _LEAST
+        for o in range(1, outputs.shape[1]):
+            value = outputs[b, o]
+            if value > most:
+                best, second, most = o, most, value
+            elif value > second:
+                second = value
+        actions[b] = best
+        clear &= most - second > closeness * (1.0 + abs(most))
+    return clear
+
+
+@njit(cache=True, error_model="numpy")
+def run_neurons(kernel: int, constants: Array, held: Array, state: Array, spikes: Array) -> None:
+    """Fill ``spikes`` (T, M) of neurons at held currents (1, M), from ``state`` (S, M)."""
+    elements = state.shape[1]
+    call(
+        kernel, constants, held, 0, state, state, 1, spikes, spikes.shape[0], elements,
+        constants.shape[1], elements,
+    )  # fmt: skip
+
+
+@njit(cache=True, error_model="numpy", inline="always")
+def _standardise(
+    table: Array, size: int, observations: Array, b: int, first: int, x: Array, t: int
+) -> None:
+    """Fill ``x[t]`` (D,) with ``clip((value - mean) / deviation)``."""
+    limit = table[2, 0]
+    for d in range(size):
+        value = (observations[b, first + d] - table[0, d]) / table[1, d]
+        x[t, d] = min(max(value, -limit), limit)
+
+
+@njit(cache=True, error_model="numpy", inline="always")
+def _add_rows(
+    table: Array, rows: Places, values: Array, count: int, size: int, x: Array, t: int
+) -> None:
+    """Add the first ``rows`` of the table, times ``values``, to ``x[t]`` (N,)."""
+    k = 0
+    while k + 4 <= count:  # four at a time: fewer passes over the sums
+        a, b, c, d = rows[k], rows[k + 1], rows[k + 2], rows[k + 3]
+        va, vb, vc, vd = values[k], values[k + 1], values[k + 2], values[k + 3]
+        for n in range(size):
+            x[t, n] += (va * table[a, n] + vb * table[b, n]) + (vc * table[c, n] + vd * table[d, n])
+        k += 4
+    while k < count:
+        e, ve = rows[k], values[k]
+        for n in range(size):
+            x[t, n] += ve * table[e, n]
+        k += 1
+
+
+@njit(cache=True, error_model="numpy", inline="always")
+def _raise(highest: Array, size: int, values: Array, row: int) -> None:
+    """Raise ``highest`` (N,) to a row of ``values``."""
+    for n in range(size):
+        x = values[row, n]
+        highest[n] = x if x > highest[n] else highest[n]
+
+
+@njit(cache=True, error_model="numpy", inline="always")
+def _drive(
+    table: Array, at: int, size: int, source: Array, t: int, fired: Places, count: int,
+    rows: Places, values: Array, currents: Array,
+) -> int:  # fmt: skip
+    """Fill ``currents[t]`` (N,) with biases and what the weights (D, N) make of a time step.
+
+    Biases stand in a row of the table, weights in those after it; ``source[t]`` (A,) has the values
+    of the inputs ``fired``. ``rows`` and ``values`` are scratch.
+
+    Returns:
+        How many of these are not zero; if none, nothing is filled: the currents are the biases.
+    """
+    met = 0
+    for a in range(count):
+        rows[met], values[met] = at + 1 + fired[a], source[t, a]
+        met += int(source[t, a] != _NO)
+    if met > 0:
+        for n in range(size):
+            currents[t, n] = table[at, n]
+        _add_rows(table, rows, values, met, size, currents, t)
+    return met
+
+
+@njit(cache=True, error_model="numpy", inline="always")
+def _loud(highest: Array, size: int, quiet: np.float32, loud: Places) -> int:
+    """Fill ``loud`` with the neurons whose ``highest`` (N,) exceeds ``quiet``; return how many."""
+    count = 0
+    for first in range(0, size, _BLOCK):
+        last, most = min(first + _BLOCK, size), _LEAST
+        for n in range(first, last):
+            most = highest[n] if highest[n] > most else most
+        if most > quiet:
+            for n in range(first, last):
+                loud[count] = n
+                count += int(highest[n] > quiet)
+    return count
+
+
+@njit(cache=True, error_model="numpy", inline="always")
+def _enter(
+    table: Array, at: int, variables: int, currents: Array, met: Places, held: int, loud: Places,
+    count: int, state: Array, driven: Array,
+) -> None:  # fmt: skip
+    """Gather ``state`` (S, A) at rest and currents ``driven`` (K, A) of the neurons ``loud`` (A,).
+
+    In the rows of the table after ``at`` stand the state at rest and the biases.
+    ``currents`` (K, N) count at time steps at which something was ``met``, else the biases.
+    """
+    for s in range(variables):
+        for a in range(count):
+            state[s, a] = table[at + 1 + s, loud[a]]
+    for t in range(held):
+        if met[t] > 0:
+            for a in range(count):
+                driven[t, a] = currents[t, loud[a]]
+        else:
+            for a in range(count):
+                driven[t, a] = table[at + 1 + variables, loud[a]]
+
+
+@njit(cache=True, error_model="numpy", inline="always")
+def _constants(at: int, own: int, count: int, width: int) -> tuple[int, int, int]:
+    """Return where in the table constants begin, of how many elements, and neurons of a layer.
+
+    Where each neuron has its own, they are rows of the table, whose width is that of the layer
+    then: what is computed beyond its neurons is not looked at.
+    """
+    if own > 0:
+        return (at + 1) * width, width, width
+    return at * width + CONSTANTS, count, 1
+
+
+@njit(cache=True, error_model="numpy", inline="always")
+def _fire(
+    kernel: int, table: Array, at: int, own: int, steps: int, count: int, state: Array,
+    driven: Array, held: int, spikes: Array,
+) -> None:  # fmt: skip
+    """Fill ``spikes`` (T, A) of neurons that ``driven`` (K, A) moves, by their own kernel."""
+    width = table.shape[1]
+    place, elements, size = _constants(at, own, count, width)
+    call(
+        kernel, (table, place), driven, 1 if held > 1 else 0, state, state, 1, spikes, steps,
+        elements, size, width,
+    )  # fmt: skip
+
+
+@njit(cache=True, error_model="numpy", inline="always")
+def _fire_in_turn(
+    where: tuple[int, int, int, int, int], table: Array, steps: int, size: int, state: Array,
+    driven: Array, held: int, spikes: Array, room: tuple[Array, Places, Array],
+) -> None:  # fmt: skip
+    """Do what ``_fire`` does for neurons that hear each other.
+
+    ``where`` are the kernel, the row of the constants and how many rows are each neuron's own, the
+    row of the recurrent weights, and that of the state that has the spikes before; ``room`` is
+    scratch.
+    """
+    (kernel, at, own, loops, last), (total, rows, values) = where, room
+    width = table.shape[1]
+    place, elements, neurons = _constants(at, own, size, width)
+    constants = (table, place)
+    for t in range(steps):
+        row, count = t if held > 1 else 0, 0
+        for n in range(size):
+            total[0, n] = driven[row, n]
+            z = state[last, n] if t == 0 else spikes[t - 1, n]
+            rows[count], values[count] = loops + n, z
+            count += int(z != _NO)
+        _add_rows(table, rows, values, count, size, total, 0)
+        fired = (spikes, t * width)
+        call(
+            kernel, constants, total, 0, state, state, 1, fired, 1, elements, neurons, width,
+        )  # fmt: skip
+    for n in range(size):
+        state[last, n] = spikes[steps - 1, n]
+
+
+@njit(cache=True, error_model="numpy", inline="always")
+def _carry(
+    states: Array, b: int, first: int, rows: int, size: int, state: Array, leaving: bool
+) -> None:
+    """Fill ``state`` (S, N) from a flat state from ``first`` on, or write it back."""
+    for s in range(rows):
+        for n in range(size):
+            if leaving:
+                states[b, first + s * size + n] = state[s, n]
+            else:
+                state[s, n] = states[b, first + s * size + n]
+
+
+@njit(cache=True, error_model="numpy", inline="always")
+def _read(
+    table: Array, at: int, size: int, steps: int, spikes: Array, fired: Places, count: int,
+    outputs: Array, b: int,
+) -> None:  # fmt: skip
+    """Fill ``outputs[b]`` (O,) with the head's outputs for ``spikes`` (T, A) of ``fired`` (A,).
+
+    The head's biases stand in a row of the table, its weights (N, O) and the decoder's coefficients
+    in those after it.
+    """
+    coefficients = at + 1 + size
+    size = outputs.shape[1]
+    for o in range(size):
+        outputs[b, o] = table[at, o]
+    for a in range(count):
+        feature, row = _NO, at + 1 + fired[a]
+        for t in range(steps):
+            feature += table[coefficients, t] * spikes[t, a]
+        for o in range(size):
+            outputs[b, o] += feature * table[row, o]
+
+
+@njit(cache=True, error_model="numpy", inline="always")
+def _value(
+    table: Array, row: int, rows: int, steps: int, spikes: Array, a: int, variables: int,
+    carried: tuple[Array, int, int], size: int, n: int,
+) -> np.float32:  # fmt: skip
+    """Return a value of the decoder: of the spikes of neuron n, column ``a``, and of its state.
+
+    ``row`` of the table has the coefficients, the one ``rows`` further the transition.
+    """
+    states, b, first = carried
+    value = _NO
+    for t in range(steps):
+        value += table[row, t] * spikes[t, a]
+    for s in range(variables):
+        value += table[row + rows, s] * states[b, first + s * size + n]
+    return value
+
+
+@njit(cache=True, error_model="numpy", inline="always")
+def _read_on(
+    plan: Plan, table: Array, at: int, size: int, spikes: Array, carried: tuple[Array, int, int],
+    next_values: Array, outputs: Array,
+) -> None:  # fmt: skip
+    """Add to the outputs what the decoder's state adds, and set the state to the next one.
+
+    Outputs that are maxima have it already. The state lies in ``carried``: states, sample and first
+    place, S variables of every neuron. Rows of the table are as in ``_read``, the transition after
+    the coefficients; ``next_values`` is scratch.
+    """
+    states, b, first = carried
+    steps, variables, values = plan[STEPS], plan[DECODED], plan[VALUES]
+    coefficients, rows = at + 1 + size, values + variables
+    for n in range(size):
+        feature = _NO
+        if values == 1:
+            for s in range(variables):
+                feature += table[coefficients + rows, s] * states[b, first + s * size + n]
+        for r in range(variables):
+            row = coefficients + values + r
+            next_values[r] = _value(table, row, rows, steps, spikes, n, variables, carried, size, n)
+        for r in range(variables):
+            states[b, first + r * size + n] = next_values[r]
+        if values == 1:
+            for o in range(outputs.shape[1]):
+                outputs[b, o] += feature * table[at + 1 + n, o]
+
+
+@njit(cache=True, error_model="numpy", inline="always")
+def _read_maxima(
+    plan: Plan, table: Array, at: int, size: int, spikes: Array, fired: Places, count: int,
+    carried: tuple[Array, int, int], sums: Array, outputs: Array,
+) -> None:  # fmt: skip
+    """Fill the outputs with maxima: of each neuron's values, or of the outputs for each value.
+
+    Rows of the table are as in ``_read``; ``sums`` (O,) is scratch.
+    """
+    b, steps, values = carried[1], plan[STEPS], plan[VALUES]
+    variables = plan[DECODED] if plan[CARRIED] > 0 else 0
+    coefficients, rows = at + 1 + size, values + plan[DECODED]
+    passes = values if plan[OF_OUTPUTS] > 0 else 1
+    for o in range(outputs.shape[1]):
+        outputs[b, o] = _LEAST
+    for r in range(passes):
+        for o in range(outputs.shape[1]):
+            sums[o] = table[at, o]
+        for a in range(count):
+            n, feature = fired[a], _LEAST
+            for q in range(r, r + values - passes + 1):
+                row = coefficients + q
+                value = _value(table, row, rows, steps, spikes, a, variables, carried, size, n)
+                feature = max(feature, value)
+            for o in range(outputs.shape[1]):
+                sums[o] += feature * table[at + 1 + n, o]
+        for o in range(outputs.shape[1]):
+            outputs[b, o] = max(outputs[b, o], sums[o])
+
+
+@njit(cache=True, error_model="numpy", inline="always")
+def _whole(size: int, fired: Places) -> int:
+    """Fill ``fired`` with all neurons of a layer, and return how many there are."""
+    for n in range(size):
+        fired[n] = n
+    return size
+
+
+@njit(cache=True, error_model="numpy", inline="always")
+def _advance(
+    plan: Plan, table: Array, k: int, at: int, fan_in: int, count: int, held: int,
+    carried: tuple[Array, int, int], room: _Room,
+) -> int:  # fmt: skip
+    """Run the layer at place ``k`` of the plan; return of how many neurons there are spikes.
+
+    ``count`` inputs may have spiked, whose currents differ at ``held`` time steps.
+    """
+    currents, driven, spikes, state, fired, rows, met = room
+    highest, values = state[0], state[1]  # free until the neurons are run
+    kernel, variables, size, looped, own = (
+        plan[k], plan[k + 1], plan[k + 2], plan[k + 3], plan[k + 4],
+    )  # fmt: skip
+    synapses, steps, keeps = at + 1 + own + variables, plan[STEPS], plan[CARRIED] > 0
+    for n in range(size):
+        highest[n] = _LEAST
+    for t in range(held):
+        met[t] = _drive(table, synapses, size, spikes, t, fired, count, rows, values, currents)
+        if met[t] > 0:
+            _raise(highest, size, currents, t)
+        else:
+            _raise(highest, size, table, synapses)
+    if keeps or looped > 0:
+        count = _whole(size, fired)
+    else:
+        count = _loud(highest, size, table[at, QUIET], fired)
+    _enter(table, at + own, variables, currents, met, held, fired, count, state, driven)
+    if looped == 0 and not keeps:
+        _fire(kernel, table, at, own, steps, count, state, driven, held, spikes)
+        return count
+    (states, b, first), kept = carried, variables + looped
+    for n in range(looped * size):
+        state[variables, n] = _NO
+    if keeps:
+        _carry(states, b, first, kept, size, state, False)
+    if looped > 0:
+        where, left = (kernel, at, own, synapses + 1 + fan_in, variables), state[variables + 1]
+        scratch = (currents, rows, left)
+        _fire_in_turn(where, table, steps, size, state, driven, held, spikes, scratch)
+    else:
+        _fire(kernel, table, at, own, steps, count, state, driven, held, spikes)
+    if keeps:
+        _carry(states, b, first, kept, size, state, True)
+    return count
+
+
+@njit(cache=True, error_model="numpy", nogil=True, _nrt=False)
+def _decide(
+    plan: Plan, table: Array, observations: Array, states: Array, outputs: Array, scratch: Array,
+    state: Array, places: Places, met: Places,
+) -> None:  # fmt: skip
+    """Do what ``decide_spiking`` does, with room for three (T, W), one (S, W) and two (W,)."""
+    steps, inputs, given = plan[STEPS], plan[INPUTS], 1 if plan[HELD] else plan[STEPS]
+    spikes, fired = scratch[2], places[0]
+    room = (scratch[0], scratch[1], spikes, state, fired, places[1], met)
+    for b in range(observations.shape[0]):
+        for t in range(given):
+            _standardise(table, inputs, observations, b, t * inputs, spikes, t)
+        at, fan_in, count, first = SCALING, inputs, _whole(inputs, fired), 0
+        for k in range(FIRST, plan.size, PLACES):
+            held = given if k == FIRST else steps if count else 1
+            carried = (states, b, first)
+            count = _advance(plan, table, k, at, fan_in, count, held, carried, room)
+            variables, size, looped, own = plan[k + 1], plan[k + 2], plan[k + 3], plan[k + 4]
+            at, fan_in = at + 2 + own + variables + fan_in + looped * size, size
+            first += (variables + looped) * size
+        carried = (states, b, first)
+        if plan[VALUES] == 1:
+            _read(table, at, fan_in, steps, spikes, fired, count, outputs, b)
+        else:
+            sums = state[0]
+            _read_maxima(plan, table, at, fan_in, spikes, fired, count, carried, sums, outputs)
+        if plan[CARRIED] > 0 and plan[DECODED] > 0:
+            _read_on(plan, table, at, fan_in, spikes, carried, state[0], outputs)
+
+
+@njit(cache=True, error_model="numpy", nogil=True)
+def decide_spiking(
+    plan: Plan, table: Array, observations: Array, states: Array, outputs: Array
+) -> None:
+    """Fill ``outputs`` (B, O) for ``observations`` (B, K * D), K = T for spikes, 1 for values.
+
+    ``states`` (B, F) are carried on in place by a program with a state, and else not looked at.
+    """
+    steps, width = plan[STEPS], table.shape[1]
+    scratch = np.empty((3, steps, width), np.float32)
+    variables = 2
+    for k in range(FIRST, plan.size, PLACES):  # and of a recurrent layer its spikes, and values
+        variables = max(variables, plan[k + 1] + 2 * plan[k + 3])
+    state = np.empty((variables, width), np.float32)
+    places = np.empty((2, width + 1), np.int64)
+    # What allocates counts references to arrays at each use, which takes as long as all the rest.
+    met = np.empty(steps, np.int64)
+    _decide(plan, table, observations, states, outputs, scratch, state, places, met)
+
+
+@njit(cache=True, error_model="numpy", fastmath={"contract"}, inline="always")
+def _dense(table: Array, at: int, inputs: int, size: int, x: Array, out: Array, b: int) -> None:
+    """Fill ``out[b]`` (N,) with the biases in a row, plus ``x[0]`` (D,) times the rows after it."""
+    for n in range(size):
+        out[b, n] = table[at, n]
+    d = 0
+    while d + 4 <= inputs:  # four at a time: fewer passes over the sums
+        xa, xb, row = x[0, d], x[0, d + 1], at + 1 + d
+        xc, xd = x[0, d + 2], x[0, d + 3]
+        for n in range(size):
+            out[b, n] += (
+                xa * table[row, n]
+                + xb * table[row + 1, n]
+                + xc * table[row + 2, n]
+                + xd * table[row + 3, n]
+            )
+        d += 4
+    while d < inputs:
+        xa, row = x[0, d], at + 1 + d
+        for n in range(size):
+            out[b, n] += xa * table[row, n]
+        d += 1
+
+
+@njit(cache=True, error_model="numpy", fastmath={"contract"}, inline="always")
+def _tanh(x: np.float32) -> np.float32:
+    """Return tanh (float32) by Eigen's rational function, a few units in the last place off.
+
+    https://gitlab.com/libeigen/eigen, ``generic_fast_tanh_float``; LLVM makes vectors of it.
+    """
+    f = np.float32
+    x = max(f(-7.90531110763549805), min(f(7.90531110763549805), x))
+    s = x * x
+    p = f(-2.76076847742355e-16) * s + f(2.00018790482477e-13)
+    p = p * s + f(-8.60467152213735e-11)
+    p = p * s + f(5.12229709037114e-08)
+    p = p * s + f(1.48572235717979e-05)
+    p = p * s + f(6.37261928875436e-04)
+    p = p * s + f(4.89352455891786e-03)
+    q = f(1.19825839466702e-06) * s + f(1.18534705686654e-04)
+    q = q * s + f(2.26843463243900e-03)
+    q = q * s + f(4.89352518554385e-03)
+    return x * p / q
+
+
+@njit(cache=True, error_model="numpy", fastmath={"contract"}, inline="always")
+def _sigmoid(x: np.float32) -> np.float32:
+    """Return the logistic function, by the hyperbolic tangent."""
+    half = np.float32(0.5)
+    result: np.float32 = half + half * _tanh(half * x)
+    return result
+
+
+@njit(cache=True, error_model="numpy", inline="always")
+def _pass_gates(
+    kind: int, size: int, x: Array, h: Array, states: Array, b: int, first: int, values: Array
+) -> None:
+    """Move gated units on, whose state (S, N) lies from ``first`` on; fill ``values`` (N,).
+
+    ``x`` and ``h`` (G, N) are what inputs and the units themselves bring to each gate.
+    """
+    for n in range(size):
+        place, m = first + n, n + size
+        one, two = _sigmoid(x[0, n] + h[0, n]), _sigmoid(x[0, m] + h[0, m])
+        if kind == GRU:
+            new = _tanh(x[0, m + size] + one * h[0, m + size])
+            states[b, place] = (np.float32(1.0) - two) * new + two * states[b, place]
+        else:
+            new, given = x[0, m + size] + h[0, m + size], x[0, m + 2 * size] + h[0, m + 2 * size]
+            cell = two * states[b, place + size] + one * _tanh(new)
+            states[b, place + size] = cell
+            states[b, place] = _sigmoid(given) * _tanh(cell)
+        values[0, n] = states[b, place]
+
+
+@njit(cache=True, error_model="numpy", nogil=True)
+def decide_ann(
+    plan: Plan, table: Array, observations: Array, states: Array, outputs: Array
+) -> None:
+    """Fill ``outputs`` (B, O) for ``observations`` (B, D) of an ANN.
+
+    ``states`` (B, F) of gated units are carried on in place; of others they are not looked at.
+    """
+    width = table.shape[1]
+    values, sums = np.empty((1, width), np.float32), np.empty((1, width), np.float32)
+    loops = np.empty((1, width), np.float32)
+    for b in range(observations.shape[0]):
+        at, fan_in, first = SCALING, plan[INPUTS], 0
+        _standardise(table, fan_in, observations, b, 0, values, 0)
+        for k in range(FIRST, plan.size, PLACES):
+            kind, size = plan[k], plan[k + 2]
+            if plan[k + 3] > 0:
+                wide = size * plan[k + 3]
+                _dense(table, at, fan_in, wide, values, sums, 0)
+                at, fan_in = at + 1 + fan_in, size
+                for n in range(size):
+                    values[0, n] = states[b, first + n]
+                _dense(table, at, size, wide, values, loops, 0)
+                _pass_gates(kind, size, sums, loops, states, b, first, values)
+                first += plan[k + 1] * size
+            else:
+                _dense(table, at, fan_in, size, values, sums, 0)
+                for n in range(size):
+                    x = sums[0, n]
+                    values[0, n] = _tanh(x) if kind == TANH else max(x, _NO)
+            at, fan_in = at + 1 + fan_in, size
+        _dense(table, at, fan_in, plan[OUTPUTS], values, outputs, b)
+
+
+# ---- compiled ------------------------------------------------------------------------------------
 _LARGEST = 1e6
 """Currents up to here are tried for the largest one that makes no neuron fire."""
 _HALVINGS = 80

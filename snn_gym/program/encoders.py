@@ -18,8 +18,8 @@ from typing import Annotated, Any, Literal, NamedTuple, TypeAlias, TypeVar, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from snn_gym.config import Config, Positive, PositiveShare, Range, from_mapping
-from snn_gym.names import did_you_mean
+from snn_gym._base.config import Config, Positive, PositiveShare, Range, from_mapping
+from snn_gym._base.names import did_you_mean
 
 ArrayT = TypeVar("ArrayT")
 """A numpy array or a torch tensor."""

@@ -16,7 +16,8 @@ from typing import Annotated, Any, Literal, cast, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from snn_gym.config import Config, Count, Length, from_mapping, to_mapping
+from snn_gym._base.config import Config, Count, Length, from_mapping, to_mapping
+from snn_gym._base.storage import dump_tensors, load_arrays, write_bytes_atomic
 from snn_gym.program.encoders import (
     LEARNED,
     ReceptiveFields,
@@ -26,7 +27,6 @@ from snn_gym.program.encoders import (
 )
 from snn_gym.program.neuron import Neuron, equations
 from snn_gym.program.neurons import NEURONS, name_of
-from snn_gym.storage import dump_tensors, load_arrays, write_bytes_atomic
 
 Array = NDArray[np.float32]
 Activation = Literal["tanh", "relu"]

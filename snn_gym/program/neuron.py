@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from snn_gym._lazy import cached
-from snn_gym.config import Config
+from snn_gym._base.config import Config
+from snn_gym._base.lazy import cached
 from snn_gym.program.expressions import (
     Expression,
     Value,

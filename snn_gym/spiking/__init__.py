@@ -7,22 +7,23 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from snn_gym._lazy import lazy_names
+from snn_gym._base.lazy import lazy_names
 from snn_gym.program.neuron import Neuron, NeuronParameters
 from snn_gym.program.neurons import ALIFParameters, IAFParameters, LIFBoxParameters, LIFParameters
 
 if TYPE_CHECKING:
     from snn_gym.program.encoders import SpikeEncoder, register_encoder
-    from snn_gym.spiking.coding.decoders import PopulationHead, make_head
-    from snn_gym.spiking.coding.parameters import (
+    from snn_gym.spiking.config import (
         LastVoltageParameters,
         LearnablePopulationParameters,
         MaxVoltageParameters,
         MeanRateParameters,
+        NetworkConfig,
         PopulationDecoderParameters,
     )
-    from snn_gym.spiking.config import NetworkConfig
+    from snn_gym.spiking.decoders import PopulationHead, make_head
     from snn_gym.spiking.eligibility import EligibilityTraces, LayerGradients
+    from snn_gym.spiking.layer_neurons import register_neuron
     from snn_gym.spiking.measures import (
         Dynamics,
         Measure,
@@ -31,7 +32,6 @@ if TYPE_CHECKING:
         record_with_damage,
     )
     from snn_gym.spiking.network import SpikingNetwork
-    from snn_gym.spiking.neurons.registered import register_neuron
     from snn_gym.spiking.normaliser import ObservationNormaliser
     from snn_gym.spiking.recording import LayerRecording, Recording
     from snn_gym.spiking.regulation.parameters import ControllerParameters, RegulationParameters
@@ -75,8 +75,8 @@ __getattr__, __dir__ = lazy_names(
     {
         "NetworkConfig": "config",
         "ControllerParameters": "regulation.parameters",
-        "PopulationHead": "coding.decoders",
-        "make_head": "coding.decoders",
+        "PopulationHead": "decoders",
+        "make_head": "decoders",
         "SpikeEncoder": ".program.encoders",
         "register_encoder": ".program.encoders",
         "EligibilityTraces": "eligibility",
@@ -87,13 +87,13 @@ __getattr__, __dir__ = lazy_names(
         "network_weights": "measures",
         "record_with_damage": "measures",
         "SpikingNetwork": "network",
-        "register_neuron": "neurons.registered",
+        "register_neuron": "layer_neurons",
         "ObservationNormaliser": "normaliser",
-        "LastVoltageParameters": "coding.parameters",
-        "LearnablePopulationParameters": "coding.parameters",
-        "MaxVoltageParameters": "coding.parameters",
-        "MeanRateParameters": "coding.parameters",
-        "PopulationDecoderParameters": "coding.parameters",
+        "LastVoltageParameters": "config",
+        "LearnablePopulationParameters": "config",
+        "MaxVoltageParameters": "config",
+        "MeanRateParameters": "config",
+        "PopulationDecoderParameters": "config",
         "LayerRecording": "recording",
         "Recording": "recording",
         "RegulationParameters": "regulation.parameters",

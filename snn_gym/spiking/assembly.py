@@ -17,16 +17,14 @@ from snn_gym.program.encoders import (
     LatencyEncoder,
     PopulationEncoder,
 )
-from snn_gym.spiking.coding.parameters import (
+from snn_gym.spiking.config import (
     LearnablePopulationParameters,
+    NetworkConfig,
     NetworkEncoder,
     PopulationDecoderParameters,
 )
-from snn_gym.spiking.config import NetworkConfig
+from snn_gym.spiking.layer_neurons import CellFactory, LayerNeurons, NorseCell, make_neurons
 from snn_gym.spiking.layers import SpikingLayer
-from snn_gym.spiking.neurons.base import LayerNeurons
-from snn_gym.spiking.neurons.norse_cells import CellFactory, NorseCell
-from snn_gym.spiking.neurons.registered import make_neurons
 
 # ---- initialisation ------------------------------------------------------------------------------
 # Initial weights under which every layer fires at the start.

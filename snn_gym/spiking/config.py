@@ -1,23 +1,118 @@
-"""Configuration of a spiking network."""
+"""Configuration of a spiking network and of its parts."""
 
 from __future__ import annotations
 
+from collections import ChainMap
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Annotated, Any, Literal, cast
 
-from snn_gym.config import Config, Count, Positive, from_mapping, to_mapping
-from snn_gym.names import did_you_mean
+from snn_gym._base.config import (
+    Config,
+    Count,
+    NonNegative,
+    Positive,
+    Range,
+    from_mapping,
+    to_mapping,
+)
+from snn_gym._base.names import did_you_mean
+from snn_gym.program.encoders import (
+    ENCODERS,
+    LEARNED,
+    RECEPTIVE_FIELD_MACS,
+    BaseEncoder,
+    ConstantEncoder,
+    SpikeEncoder,
+)
 from snn_gym.program.neuron import NeuronParameters, equations, feels_at_once
 from snn_gym.program.neurons import NEURONS
-from snn_gym.spiking.coding.parameters import (
-    DECODER_PARAMETERS,
-    NETWORK_ENCODERS,
-    DecoderParameters,
-    NetworkEncoder,
-)
 from snn_gym.spiking.regulation.parameters import RegulationParameters
 
+
+# ---- parameters ----------------------------------------------------------------------------------
+# Typed parameters of the decoders and of the encoder that is learned, in plain numbers.
+#
+# As with the neurons' parameters, reading them loads neither torch nor Norse.
+@dataclass(frozen=True)
+class MeanRateParameters(Config):
+    """Mean of the last layer's spikes over the time steps; nothing to set."""
+
+
+@dataclass(frozen=True)
+class LeakyReadoutParameters(Config):
+    """A leaky integrator that never fires, driven by the last layer's spikes."""
+
+    tau_mem_ms: Positive = 2.0
+    """Membrane time constant (ms)."""
+    tau_syn_ms: NonNegative = 0.0
+    """Time constant of the synaptic current (ms); 0 for none (Norse's LIBox)."""
+
+
+@dataclass(frozen=True)
+class LastVoltageParameters(LeakyReadoutParameters):
+    """Final voltage of a leaky integrator that never fires."""
+
+
+@dataclass(frozen=True)
+class MaxVoltageParameters(LeakyReadoutParameters):
+    """Highest voltage, over the time steps, of a leaky integrator that never fires."""
+
+
+@dataclass(frozen=True)
+class PopulationDecoderParameters(Config):
+    """Mean rates of output neurons, a population of them for each output.
+
+    Tang et al. 2020, https://arxiv.org/abs/2010.09635.
+    """
+
+    neurons_per_output: Count = 10
+    """Spiking neurons of each output's population."""
+
+
+DecoderParameters = (
+    MeanRateParameters | LastVoltageParameters | MaxVoltageParameters | PopulationDecoderParameters
+)
+
+DECODER_PARAMETERS: dict[str, type[DecoderParameters]] = {
+    "mean_rate": MeanRateParameters,
+    "last_voltage": LastVoltageParameters,
+    "max_voltage": MaxVoltageParameters,
+    "population": PopulationDecoderParameters,
+}
+"""Parameter type of each decoder."""
+
+
+@dataclass(frozen=True)
+class LearnablePopulationParameters(BaseEncoder):
+    """Gaussian receptive fields whose centres and widths are learned (PopSAN's encoder).
+
+    For networks only. At the start the centres of each value's neurons are spread evenly over the
+    standardised observations' range.
+    """
+
+    neurons_per_dimension: Annotated[int, Range(at_least=2)] = 10
+    """Neurons for each value of an observation."""
+    width: Positive = 1.0
+    """Standard deviation of a receptive field at the start, in units of the centres' spacing."""
+
+    def channels(self, dimensions: int) -> int:
+        """Return ``dimensions`` times ``neurons_per_dimension``."""
+        return dimensions * self.neurons_per_dimension
+
+    def macs(self, dimensions: int, time_steps: int) -> int:
+        """Return 3 for each channel's activity, and T more for adding it up."""
+        return (RECEPTIVE_FIELD_MACS + time_steps) * self.channels(dimensions)
+
+
+NetworkEncoder = ConstantEncoder | SpikeEncoder | LearnablePopulationParameters
+NETWORK_ENCODERS: Mapping[str, type[Any]] = ChainMap(
+    {LEARNED: LearnablePopulationParameters}, cast("dict[str, type[Any]]", ENCODERS)
+)
+"""Parameter type of each encoder of a network."""
+
+
+# ---- config --------------------------------------------------------------------------------------
 SurrogateName = Literal["superspike", "arctan", "triangle", "sigmoid"]
 Backend = Literal["auto", "fused", "norse"]
 _PARTS: dict[str, Mapping[str, type[Any]]] = {
@@ -49,7 +144,7 @@ class NetworkConfig(Config):
     learnable: tuple[str, ...] = ()
     """Constants that are learned, one value for each neuron, from the configured one: fields of
     ``neuron_parameters`` such as ``tau_mem``, ``v_threshold`` and ``beta``, with or without unit.
-    How they stay valid is told in ``snn_gym.spiking.neurons.learned``."""
+    How they stay valid is told in ``snn_gym.spiking.learned``."""
     recurrent: bool = False
     """Whether every hidden layer's spikes come back to it, one time step later, through learned
     weights; a neuron's own spike too (Norse's ``autapses=True``)."""

@@ -8,11 +8,9 @@ from torch import Tensor, nn
 from snn_gym.program.network import NeuronLayer
 from snn_gym.program.neuron import equations
 from snn_gym.program.neurons import LIFBox
-from snn_gym.spiking.neurons.base import Breaks, LayerNeurons, Run, State, as_array
-from snn_gym.spiking.neurons.fused import run_fused, supports
-from snn_gym.spiking.neurons.learned import hidden_parameters
-from snn_gym.spiking.neurons.norse_cells import NorseCell
-from snn_gym.spiking.neurons.products import spike_product
+from snn_gym.spiking.fused import run_fused, spike_product, supports
+from snn_gym.spiking.layer_neurons import Breaks, LayerNeurons, NorseCell, Run, State, as_array
+from snn_gym.spiking.learned import hidden_parameters
 
 
 class SynapticLinear(nn.Linear):

@@ -32,19 +32,10 @@ from snn_gym.spiking.assembly import (
     todays_names,
 )
 from snn_gym.spiking.bookkeeping import BookkeepingModule
-from snn_gym.spiking.coding.decoders import PopulationHead, make_decoder, make_head, read_head
-from snn_gym.spiking.coding.parameters import (
-    LearnablePopulationParameters,
-    NetworkEncoder,
-)
-from snn_gym.spiking.compiled import CompiledLayers
-from snn_gym.spiking.config import NetworkConfig
-from snn_gym.spiking.counting import Readout, layer_names, record_layers
-from snn_gym.spiking.neurons.base import Breaks, State, as_array
-from snn_gym.spiking.neurons.norse_cells import CellFactory, NorseCell
-from snn_gym.spiking.recording import Recording
-from snn_gym.spiking.regulation.penalties import Regulation
-from snn_gym.spiking.sequence import (
+from snn_gym.spiking.config import LearnablePopulationParameters, NetworkConfig, NetworkEncoder
+from snn_gym.spiking.decoders import PopulationHead, make_decoder, make_head, read_head
+from snn_gym.spiking.execution import (
+    CompiledLayers,
     NetworkRun,
     Observer,
     check_inputs,
@@ -56,7 +47,10 @@ from snn_gym.spiking.sequence import (
     seen_before,
     spikes_of,
 )
-from snn_gym.spiking.tracing import is_traced
+from snn_gym.spiking.layer_neurons import Breaks, CellFactory, NorseCell, State, as_array
+from snn_gym.spiking.recording import Readout, Recording, layer_names, record_layers
+from snn_gym.spiking.regulation.penalties import Regulation
+from snn_gym.spiking.surrogates import is_traced
 
 
 # ---- encoder that is learned ---------------------------------------------------------------------

@@ -17,12 +17,11 @@ from numpy.typing import NDArray
 
 from snn_gym.program.kernels import forward_kernel, surrogate_kernel
 from snn_gym.spiking.assembly import configured_neuron
-from snn_gym.spiking.coding.decoders import make_decoder
 from snn_gym.spiking.config import NetworkConfig
+from snn_gym.spiking.decoders import make_decoder
+from snn_gym.spiking.kernels import population_layer, population_readout, surrogate_derivative
+from snn_gym.spiking.layer_neurons import Array, LayerNeurons
 from snn_gym.spiking.network import SpikingNetwork
-from snn_gym.spiking.neurons.backward_kernels import surrogate_derivative
-from snn_gym.spiking.neurons.base import Array, LayerNeurons
-from snn_gym.spiking.neurons.forward_kernels import population_layer, population_readout
 
 _LINEAR_DECODERS = ("mean_rate", "last_voltage")
 

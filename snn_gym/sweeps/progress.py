@@ -10,10 +10,9 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import Progress
 
-from snn_gym.folders import make_writable
-from snn_gym.scoring.plan import Job, read_plan
-from snn_gym.sweeps.ended import Ended, missing
-from snn_gym.sweeps.local import sweep
+from snn_gym._base.folders import make_writable
+from snn_gym.leaderboard.plan import Job, read_plan
+from snn_gym.sweeps.runs import Ended, missing, sweep
 
 _NAMED = 2
 """Runs under way that a terminal names; of more it says how many."""
@@ -59,7 +58,7 @@ def carry_out_plan(
                 wanted, leaderboard, runs, workers=workers, niceness=niceness, started=bar.started
             )
         else:
-            from snn_gym.sweeps.cluster import sweep_on_cluster
+            from snn_gym.sweeps.runs import sweep_on_cluster
 
             where = f"on the cluster at {ray}"
             results = sweep_on_cluster(wanted, leaderboard, runs, address=ray, niceness=niceness)

@@ -12,9 +12,9 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from snn_gym.config import Config, Natural, from_mapping
-from snn_gym.scoring.plan import Job
-from snn_gym.scoring.worker import end_with
+from snn_gym._base.config import Config, Natural, from_mapping
+from snn_gym.leaderboard.plan import Job
+from snn_gym.leaderboard.worker import end_with
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,7 +49,7 @@ def train_and_submit(job: Job, runs: Path, leaderboard: Path) -> Path:
     Raises:
         ValueError: A step refuses it, or its teacher has no row.
     """
-    from snn_gym.scoring import submit
+    from snn_gym.leaderboard import submit
     from snn_gym.training import train
 
     folder = job.folder(runs)
@@ -68,8 +68,8 @@ def train_and_submit(job: Job, runs: Path, leaderboard: Path) -> Path:
 
 
 def _learn_from(teacher: str, job: Job, folder: Path, leaderboard: Path) -> None:
-    from snn_gym.scoring.derivation import make_lean_of
-    from snn_gym.scoring.pretrained import find_trained
+    from snn_gym.leaderboard.pretrained import find_trained
+    from snn_gym.leaderboard.retraining import make_lean_of
     from snn_gym.zoo import save_agent
 
     parent = find_trained(teacher, job.environment, leaderboard).row(job.seed)
@@ -82,7 +82,7 @@ def main() -> None:
     errand = from_mapping(Errand, json.loads(sys.argv[1]), "errand")
     end_with(errand.parent)
     os.nice(errand.niceness)
-    from snn_gym.scoring import verify
+    from snn_gym.leaderboard import verify
 
     try:
         submission = train_and_submit(errand.job, Path(errand.runs), Path(errand.leaderboard))

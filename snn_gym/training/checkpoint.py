@@ -22,16 +22,22 @@ from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.buffers import ReplayBuffer
 from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
 
-from snn_gym.arrays import prefixed, with_prefix
-from snn_gym.config import Config, Natural, from_mapping
-from snn_gym.learners.sequence_replay import SequenceReplayBuffer
+from snn_gym._base.config import Config, Natural, from_mapping
+from snn_gym._base.sealing import SEAL, UNSEALED, check_seal, parse_json, seal
+from snn_gym._base.storage import (
+    dump_tensors,
+    parse_tensors,
+    prefixed,
+    read_regular_file,
+    with_prefix,
+    write_bytes_atomic,
+)
+from snn_gym.learners.sequences import SequenceReplayBuffer
 from snn_gym.policies.raw_observations import VEC_NORMALIZE
-from snn_gym.sealing import SEAL, UNSEALED, check_seal, parse_json, seal
 from snn_gym.spiking.bookkeeping import full_state
-from snn_gym.storage import dump_tensors, parse_tensors, read_regular_file, write_bytes_atomic
-from snn_gym.training.episodes import EpisodeLog
+from snn_gym.training.evaluations import EpisodeLog
+from snn_gym.zoo.environments import load_statistics, statistics_of
 from snn_gym.zoo.files import finite_or_raise, load_state
-from snn_gym.zoo.vec_normalize import load_statistics, statistics_of
 
 FORMAT = "snn_gym/checkpoint/3"
 MAX_CHECKPOINT_BYTES = 1 << 36

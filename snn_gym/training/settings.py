@@ -8,24 +8,36 @@ from typing import Annotated, Any, Literal
 
 import gymnasium as gym
 
-from snn_gym.config import Config, Count, Length, Natural, to_mapping
-from snn_gym.openblas import warn_of_other_kernels
-from snn_gym.recorded import RecordedAgent, RecordedArguments, RecordedId
-from snn_gym.registry import import_named_module, known_ids, load_environment_spec
-from snn_gym.sealing import read_sealed
+from snn_gym._base.config import (
+    Config,
+    Count,
+    Length,
+    Natural,
+    RecordedAgent,
+    RecordedArguments,
+    RecordedId,
+    to_mapping,
+)
+from snn_gym._base.numerics import warn_of_other_kernels
+from snn_gym._base.sealing import read_sealed
+from snn_gym.envs.registry import import_named_module, known_ids, load_environment_spec
 from snn_gym.zoo import load_agent_spec
 from snn_gym.zoo.algorithms import ALGORITHMS
-from snn_gym.zoo.build import available_device, make_environments, resolve_settings
-from snn_gym.zoo.environment_arguments import naming_the_argument
+from snn_gym.zoo.build import (
+    available_device,
+    make_environments,
+    naming_the_argument,
+    resolve_settings,
+)
+from snn_gym.zoo.environments import Seeding, TrainingSeed
 from snn_gym.zoo.files import package_versions
-from snn_gym.zoo.plain_data import as_plain_data
+from snn_gym.zoo.identity import as_plain_data
 from snn_gym.zoo.recipe import (
     DEFAULT_CHECKPOINT_INTERVAL,
     Processor,
     ResolvedSettings,
     processor,
 )
-from snn_gym.zoo.seeding import Seeding, TrainingSeed
 from snn_gym.zoo.spec import AgentSpec
 
 RUN_FILE = "run.json"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from snn_gym._lazy import lazy_names
+from snn_gym._base.lazy import lazy_names
 from snn_gym.zoo.algorithms import register_learner
 from snn_gym.zoo.spec import AgentSpec, agent_ids, load_agent_spec, register_agent
 

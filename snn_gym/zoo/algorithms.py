@@ -10,7 +10,7 @@ import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, cast
 
-from snn_gym.config import from_mapping
+from snn_gym._base.config import from_mapping
 from snn_gym.learners.settings import (
     AcceptRejectSettings,
     CMAESSettings,
@@ -20,7 +20,7 @@ from snn_gym.learners.settings import (
     SynapseAgentsSettings,
     WinStaySettings,
 )
-from snn_gym.zoo.settings import (
+from snn_gym.zoo.hyperparameters import (
     A2CSettings,
     AlgorithmSettings,
     DDPGSettings,
@@ -130,7 +130,7 @@ def register_learner(
         >>> import snn_gym
         >>> from stable_baselines3 import PPO
         >>> from snn_gym.policies import SpikingActorCriticPolicy
-        >>> from snn_gym.zoo.settings import PPOSettings
+        >>> from snn_gym.zoo.hyperparameters import PPOSettings
         >>> class MyPPO(PPO):
         ...     pass
         >>> snn_gym.register_learner("MyPPO", MyPPO, SpikingActorCriticPolicy, PPOSettings)
@@ -208,7 +208,7 @@ def algorithm_name(model: BaseAlgorithm) -> str:
     Raises:
         ValueError: It is no algorithm of the table with its policy.
     """
-    from snn_gym.learners.lean_algorithm import stock
+    from snn_gym.learners.shedding import stock
 
     kind = stock(type(model))
     for name, algorithm in ALGORITHMS.items():

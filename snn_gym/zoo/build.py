@@ -2,41 +2,195 @@
 
 from __future__ import annotations
 
+import inspect
+import os
+import re
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from math import prod
+from pathlib import Path
 from typing import Any, cast
 
 import gymnasium as gym
 import numpy as np
 import torch
+from gymnasium import spaces
+from gymnasium.envs.registration import load_env_creator
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.noise import NormalActionNoise
 from stable_baselines3.common.preprocessing import get_action_dim
 from stable_baselines3.common.utils import ConstantSchedule
 from stable_baselines3.common.vec_env import VecEnv
 
-from snn_gym.config import to_mapping
-from snn_gym.policies.protocols import RecordedPolicy
-from snn_gym.policies.raw_observations import with_normalisation
-from snn_gym.registry import (
+from snn_gym._base.config import to_mapping
+from snn_gym._base.names import did_you_mean
+from snn_gym.envs.registry import (
     import_named_module,
     known_ids,
     load_environment_spec,
     unflattened_id,
 )
+from snn_gym.envs.stable_baselines import Mode, has_batch, make_vec_env
+from snn_gym.policies.protocols import RecordedPolicy
+from snn_gym.policies.raw_observations import with_normalisation
 from snn_gym.spiking import NetworkConfig
-from snn_gym.vector import Mode, has_batch, make_vec_env
 from snn_gym.zoo.algorithms import Settings, algorithm_class, make_settings, policy_class
-from snn_gym.zoo.identity import Identity, remember_identity
-from snn_gym.zoo.memory import check_memory
-from snn_gym.zoo.plain_data import as_plain_data
+from snn_gym.zoo.environments import Seeding, seed_environments, wrap_in_vec_normalize
+from snn_gym.zoo.hyperparameters import (
+    SCHEDULES,
+    OffPolicySettings,
+    OnPolicySettings,
+    StatefulDQNSettings,
+    parse_schedule,
+)
+from snn_gym.zoo.identity import Identity, as_plain_data, remember_identity
 from snn_gym.zoo.recipe import ResolvedSettings
-from snn_gym.zoo.schedules import parse_schedule
-from snn_gym.zoo.seeding import Seeding, seed_environments
-from snn_gym.zoo.settings import SCHEDULES
 from snn_gym.zoo.spec import AgentSpec, load_agent_spec
-from snn_gym.zoo.vec_normalize import wrap_in_vec_normalize
 
+# ---- memory --------------------------------------------------------------------------------------
+_FLOATS_BESIDE = 6
+"""float32 values stored with a step: reward, flags and, in a rollout, what PPO computes."""
+_GIB = 1 << 30
+# Folder and files of a control group's limit and usage, versions 2 and 1.
+_GROUPS = (
+    (Path("/sys/fs/cgroup"), "memory.max", "memory.current"),
+    (Path("/sys/fs/cgroup/memory"), "memory.limit_in_bytes", "memory.usage_in_bytes"),
+)
+_CACHE = re.compile(r"^(?:total_)?(?:in)?active_file (\d+)$", re.MULTILINE)
+
+
+def check_memory(settings: Settings, env: VecEnv) -> None:
+    """Refuse a replay buffer or rollout that is larger than the available memory.
+
+    The estimate counts stored observations, actions and rewards, not networks. A rollout counts
+    twice, for algorithms copy it when they draw minibatches.
+
+    Args:
+        settings: Hyper-parameters of the algorithm.
+        env: The environments that it will learn in.
+
+    Raises:
+        ValueError: The memory does not suffice; the message names sizes and what to set.
+    """
+    available = available_bytes()
+    observation = _stored_bytes(env.observation_space)
+    beside = _stored_bytes(env.action_space) + 4 * _FLOATS_BESIDE
+    if isinstance(settings, OffPolicySettings):
+        # Sequences hold each observation once: the next one is the next row.
+        copies = 1 if isinstance(settings, StatefulDQNSettings) else 2
+        name, steps, lanes = "buffer_size", settings.buffer_size, 1
+        stored = f"a replay buffer of {steps:,} transitions"
+    elif isinstance(settings, OnPolicySettings):
+        copies, name, steps, lanes = 2, "n_steps", settings.n_steps, settings.n_envs
+        stored = f"a rollout of {steps:,} steps of {lanes} environments"
+    else:
+        return
+    each = lanes * (copies * observation + beside)
+    if steps * each <= available:
+        return
+    fitting = _one_digit(available // 2 // each)
+    fix = f"lower {name} (--set {name}={fitting})" if fitting else "make observations smaller"
+    raise ValueError(
+        f"{stored} needs {steps * each / _GIB:,.1f} GiB, {observation:,} bytes an observation, and "
+        f"{available / _GIB:,.1f} GiB of memory are available; {fix}"
+    )
+
+
+def available_bytes() -> int:
+    """Return the memory that this process can still take: the machine's, within its group's limit.
+
+    Memory that the system holds as a cache of files counts as available.
+    """
+    try:
+        text = Path("/proc/meminfo").read_text(encoding="ascii")
+        (kibibytes,) = re.findall(r"^MemAvailable: +(\d+) kB$", text, re.MULTILINE)
+        machine = 1024 * int(kibibytes)
+    except (OSError, ValueError):  # another system than Linux, which does not say
+        machine = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    limits = [_group_bytes(*files) for files in _GROUPS]
+    return min([machine, *(limit for limit in limits if limit is not None)])
+
+
+def _group_bytes(folder: Path, limit: str, usage: str) -> int | None:
+    """Return what a control group leaves, None where there is none or it has no limit."""
+    try:
+        most, used = int((folder / limit).read_text()), int((folder / usage).read_text())
+        cache = sum(map(int, _CACHE.findall((folder / "memory.stat").read_text())))
+    except (OSError, ValueError):  # no such file, or the limit "max"
+        return None
+    return max(0, most - max(0, used - cache))
+
+
+def _stored_bytes(space: spaces.Space[Any]) -> int:
+    """Return the bytes of an element as Stable-Baselines3's buffers store it.
+
+    Elements of kinds that no policy takes count nothing.
+    """
+    if isinstance(space, spaces.Dict):
+        return sum(map(_stored_bytes, space.spaces.values()))
+    if space.shape is None or space.dtype is None:
+        return 0
+    return prod(space.shape) * space.dtype.itemsize
+
+
+def _one_digit(number: int) -> int:
+    """Round a number down to its first digit: 345 to 300."""
+    unit = int(10 ** (len(str(number)) - 1))
+    return number // unit * unit
+
+
+# ---- environment arguments -----------------------------------------------------------------------
+_UNEXPECTED = re.compile(r"unexpected keyword argument '(\w+)'(?:; allowed: ([\w, ]+))?")
+
+
+@contextmanager
+def naming_the_argument(env_id: str, arguments: Mapping[str, Any]) -> Iterator[None]:
+    """Say in one line which argument an environment does not take, and which it takes.
+
+    Args:
+        env_id: Gymnasium id.
+        arguments: Arguments that it is made with.
+
+    Raises:
+        ValueError: It can't be made with them.
+    """
+    try:
+        yield
+    # What an environment does with an argument that it has no use for is its own affair.
+    except (ArithmeticError, AssertionError, AttributeError, LookupError, TypeError) as error:
+        found = _UNEXPECTED.search(str(error)) if isinstance(error, TypeError) else None
+        if found is None:
+            raise ValueError(f"{env_id} can't be made with {dict(arguments)}: {error}") from error
+        known = found[2].split(", ") if found[2] else argument_names(env_id)
+        raise ValueError(
+            f"{env_id} takes no argument {found[1]!r}{did_you_mean(found[1], known)} it takes "
+            f"{', '.join(known) or 'none'}"
+        ) from error
+
+
+def argument_names(env_id: str) -> tuple[str, ...]:
+    """Return the arguments that an environment takes by name, as far as its code says.
+
+    Args:
+        env_id: Id that gymnasium knows.
+    """
+    spec = gym.spec(env_id)
+    made_by = spec.entry_point
+    if made_by is None:
+        return ()
+    made = load_env_creator(made_by) if isinstance(made_by, str) else made_by
+    named = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
+    parameters = inspect.signature(made).parameters
+    names = [name for name, x in parameters.items() if x.kind in named]
+    base = spec.kwargs.get("base_id")
+    inner = argument_names(base) if isinstance(base, str) and base != env_id else ()
+    return tuple(
+        name for name in dict.fromkeys((*names, *inner)) if name not in ("base_id", "render_mode")
+    )
+
+
+# ---- build ---------------------------------------------------------------------------------------
 BATCHED_FROM = 4
 """Copies of an environment from which on a batch of them is stepped at least as fast as singles."""
 
@@ -369,7 +523,7 @@ def build_model(
     regulation = arguments["policy_kwargs"]["network"].regulation
     if regulation is not None and regulation.lean is not None:
         # Its policies, and Norse with them, are not loaded by importing this module.
-        from snn_gym.learners.lean_algorithm import lean
+        from snn_gym.learners.shedding import lean
 
         kind = lean(kind)
     try:

@@ -19,24 +19,31 @@ from gymnasium import spaces
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.vec_env import VecEnv
 
+from snn_gym._base.config import (
+    Config,
+    Natural,
+    RecordedAgent,
+    RecordedArguments,
+    RecordedId,
+    from_mapping,
+    to_mapping,
+)
+from snn_gym._base.numerics import warn_of_other_kernels, warn_of_threads
+from snn_gym._base.sealing import dump_sealed, read_sealed
+from snn_gym._base.spaces import FlatSpikes
+from snn_gym._base.storage import (
+    dump_tensors,
+    parse_tensors,
+    prefixed,
+    read_regular_file,
+    with_prefix,
+    write_bytes_atomic,
+)
 from snn_gym._version import __version__
-from snn_gym.arrays import prefixed, with_prefix
-from snn_gym.config import Config, Natural, from_mapping, to_mapping
-from snn_gym.openblas import warn_of_other_kernels
 from snn_gym.policies.raw_observations import VEC_NORMALIZE, raw_policy
-from snn_gym.recorded import RecordedAgent, RecordedArguments, RecordedId
-from snn_gym.sealing import dump_sealed, read_sealed
-from snn_gym.spaces import FlatSpikes
 from snn_gym.spiking import NetworkConfig
 from snn_gym.spiking.assembly import todays_names
 from snn_gym.spiking.bookkeeping import full_state
-from snn_gym.storage import (
-    dump_tensors,
-    parse_tensors,
-    read_regular_file,
-    write_bytes_atomic,
-)
-from snn_gym.threads import warn_of_threads
 from snn_gym.zoo.algorithms import (
     ALGORITHMS,
     AlgorithmName,
@@ -45,17 +52,23 @@ from snn_gym.zoo.algorithms import (
     make_settings,
 )
 from snn_gym.zoo.build import as_learned, build_model, make_environments
-from snn_gym.zoo.extract import extract_policy_arguments, extract_settings
-from snn_gym.zoo.identity import Identity, identify, remember_identity
-from snn_gym.zoo.recipe import Recipe, processor
-from snn_gym.zoo.seeding import Seeding, seed_environments
-from snn_gym.zoo.vec_normalize import (
+from snn_gym.zoo.environments import (
+    Seeding,
     VecNormalizeSettings,
     extract_vec_normalize,
     load_statistics,
+    seed_environments,
     statistics_of,
     wrap_in_vec_normalize,
 )
+from snn_gym.zoo.identity import (
+    Identity,
+    extract_policy_arguments,
+    extract_settings,
+    identify,
+    remember_identity,
+)
+from snn_gym.zoo.recipe import Recipe, processor
 
 # ---- spaces as data ------------------------------------------------------------------------------
 SUPPORTED_SPACES = "Box, Discrete, MultiDiscrete or MultiBinary"

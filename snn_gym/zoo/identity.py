@@ -1,19 +1,50 @@
-"""The agent and the environment that a model was made from."""
+"""Agent and environment that a model was made from, and its settings read back as plain data."""
 
 from __future__ import annotations
 
+import dataclasses
+import json
 from dataclasses import dataclass, field
 from typing import Any
 from weakref import WeakKeyDictionary
 
 import gymnasium as gym
+import numpy as np
+import torch
 from stable_baselines3.common.base_class import BaseAlgorithm
+from stable_baselines3.common.noise import ActionNoise, NormalActionNoise, VectorizedActionNoise
+from stable_baselines3.common.type_aliases import TrainFreq, TrainFrequencyUnit
 
-from snn_gym.zoo.plain_data import as_plain_data
+from snn_gym.program.neurons import NEURONS
+from snn_gym.spiking import NetworkConfig
+from snn_gym.zoo.algorithms import ALGORITHMS, Settings, algorithm_name, make_settings
+from snn_gym.zoo.environments import Seeding
+from snn_gym.zoo.hyperparameters import SCHEDULES, format_schedule
 from snn_gym.zoo.recipe import Parent, Recipe
-from snn_gym.zoo.seeding import Seeding
 
 
+# ---- plain data ----------------------------------------------------------------------------------
+def as_plain_data(values: dict[str, Any], what: str) -> dict[str, Any]:
+    """Return a mapping as plain JSON types.
+
+    Args:
+        values: The mapping.
+        what: What it holds, for the error.
+
+    Raises:
+        ValueError: A value is no plain data, such as a class or a function.
+    """
+    try:
+        plain: dict[str, Any] = json.loads(json.dumps(values, allow_nan=False))
+    except (TypeError, ValueError) as error:
+        raise ValueError(
+            f"{what} {values!r} hold more than plain data and can't be saved; use numbers, "
+            "strings, lists and mappings"
+        ) from error
+    return plain
+
+
+# ---- identity ------------------------------------------------------------------------------------
 @dataclass(frozen=True)
 class Identity:
     """Agent and environment of a model."""
@@ -77,3 +108,109 @@ def identify(model: BaseAlgorithm) -> Identity:
     }
     plain = as_plain_data(kwargs, f"arguments of environment {spec.id!r}")
     return Identity(agent=None, environment=spec.id, environment_kwargs=plain)
+
+
+# ---- extract -------------------------------------------------------------------------------------
+def extract_settings(model: BaseAlgorithm) -> Settings:
+    """Return the hyper-parameters that would build a model again.
+
+    Args:
+        model: Stock algorithm with one of our policies.
+
+    Raises:
+        ValueError: The algorithm isn't supported, or a hyper-parameter is no plain data.
+    """
+    algorithm = algorithm_name(model)
+    names = [field.name for field in dataclasses.fields(ALGORITHMS[algorithm].settings)]
+    values = {name: getattr(model, name) for name in names if hasattr(model, name)}
+    for name in SCHEDULES:
+        if name in values:
+            values[name] = format_schedule(values[name], name)
+    if algorithm == "A2C":
+        values |= _optimiser_of_a2c(model)
+    if "train_freq" in values:
+        values["train_freq"] = _steps(values["train_freq"])
+    if values.get("target_entropy") == -np.prod(model.action_space.shape or ()):
+        values["target_entropy"] = "auto"  # which SAC has replaced by this number
+    if "action_noise_std" in names:
+        values["action_noise_std"] = _noise_std(model.action_noise)
+    return make_settings(algorithm, values, f"{algorithm} model")
+
+
+def extract_policy_arguments(model: BaseAlgorithm) -> dict[str, Any]:
+    """Return a model's policy arguments as plain JSON types.
+
+    Args:
+        model: Stock algorithm with one of our policies.
+
+    Raises:
+        ValueError: An argument is no plain data, such as a class or a function.
+    """
+    arguments = dict(model.policy_kwargs)
+    if _optimiser_of_the_algorithm(model):
+        del arguments["optimizer_class"], arguments["optimizer_kwargs"]
+    arguments.pop("network", None)
+    for name in ("net_arch", "critic_hidden_sizes"):  # which the policy has understood
+        arguments.pop(name, None)
+    arguments.pop("use_sde", None)  # which off-policy algorithms put there; a hyper-parameter
+    if arguments.pop("cell_factory", None) is not None:
+        raise ValueError(
+            "a network of cells from a cell_factory is code and can't be saved as data; use a "
+            f"registered neuron in NetworkConfig(neuron=...): {', '.join(NEURONS)}"
+        )
+    plain = as_plain_data(arguments, "policy arguments")
+    # From the policy, which knows its default network.
+    network: NetworkConfig = model.policy.network  # type: ignore[assignment]
+    critic = getattr(model.policy, "critic_hidden_sizes", None)
+    if critic is not None:
+        plain["critic_hidden_sizes"] = list(critic)
+    return {**plain, "network": network.to_dict()}
+
+
+def _optimiser_of_the_algorithm(model: BaseAlgorithm) -> bool:
+    """Tell whether the policy's optimiser is one that A2C or QR-DQN chose by itself."""
+    algorithm, arguments = algorithm_name(model), model.policy_kwargs
+    kind = arguments.get("optimizer_class")
+    if algorithm == "A2C":
+        return kind is torch.optim.RMSprop
+    if algorithm != "QRDQN" or kind is not torch.optim.Adam:
+        return False
+    # As in the paper's appendix, and in sb3-contrib.
+    own = {"eps": 0.01 / model.batch_size}  # type: ignore[attr-defined]
+    return bool(arguments.get("optimizer_kwargs") == own)
+
+
+def _optimiser_of_a2c(model: BaseAlgorithm) -> dict[str, Any]:
+    # A2C keeps these two only in what it tells the policy.
+    uses_rms_prop = model.policy_kwargs.get("optimizer_class") is torch.optim.RMSprop
+    values: dict[str, Any] = {"use_rms_prop": uses_rms_prop}
+    if uses_rms_prop:
+        values["rms_prop_eps"] = model.policy_kwargs["optimizer_kwargs"]["eps"]
+    return values
+
+
+def _steps(train_freq: TrainFreq | tuple[int, str] | int) -> int:
+    if isinstance(train_freq, int):
+        return train_freq
+    frequency, unit = train_freq
+    if TrainFrequencyUnit(unit) is not TrainFrequencyUnit.STEP:
+        raise ValueError(
+            f"train_freq is {frequency} {TrainFrequencyUnit(unit).value}s; expected a number of "
+            "environment steps"
+        )
+    return frequency
+
+
+def _noise_std(noise: ActionNoise | None) -> float:
+    if isinstance(noise, VectorizedActionNoise):
+        noise = noise.base_noise
+    if noise is None:
+        return 0.0
+    if type(noise) is NormalActionNoise:
+        stds = set(np.ravel(noise._sigma).tolist())
+        if not np.any(noise._mu) and len(stds) == 1:
+            return float(stds.pop())
+    raise ValueError(
+        f"action_noise is {noise!r}, which can't be saved as data; use NormalActionNoise with mean "
+        "0 and the same standard deviation for every action value"
+    )

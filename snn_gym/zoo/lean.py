@@ -11,23 +11,27 @@ from typing import Any
 from stable_baselines3.common.base_class import BaseAlgorithm
 from torch import Tensor
 
-from snn_gym.config import from_mapping, to_mapping
-from snn_gym.learners.lean_algorithm import LeanAlgorithm, lean
+from snn_gym._base.config import from_mapping, to_mapping
+from snn_gym._base.storage import dump_tensors
+from snn_gym.envs.registry import known_ids, load_environment_spec
+from snn_gym.learners.shedding import LeanAlgorithm, lean
 from snn_gym.policies.base import spiking_policy_of
 from snn_gym.policies.protocols import ActingPolicy
 from snn_gym.policies.raw_observations import bare_policy
-from snn_gym.registry import known_ids, load_environment_spec
 from snn_gym.spiking import NetworkConfig
 from snn_gym.spiking.regulation.parameters import LeanParameters, RegulationParameters
-from snn_gym.storage import dump_tensors
 from snn_gym.zoo.algorithms import algorithm_name, make_settings
-from snn_gym.zoo.build import build_model, make_environments, resolve_settings
-from snn_gym.zoo.extract import extract_policy_arguments, extract_settings
+from snn_gym.zoo.build import build_model, check_memory, make_environments, resolve_settings
+from snn_gym.zoo.environments import seed_environments
 from snn_gym.zoo.files import dump_weights
-from snn_gym.zoo.identity import Identity, identify, remember_identity
-from snn_gym.zoo.memory import check_memory
+from snn_gym.zoo.identity import (
+    Identity,
+    extract_policy_arguments,
+    extract_settings,
+    identify,
+    remember_identity,
+)
 from snn_gym.zoo.recipe import Parent, ResolvedSettings
-from snn_gym.zoo.seeding import seed_environments
 from snn_gym.zoo.spec import lean_steps, load_agent_spec
 
 

@@ -9,13 +9,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from snn_gym.config import Config, from_mapping
-from snn_gym.content import content_path, read_toml
-from snn_gym.names import AGENT_NAME, AGENT_NAME_RULE, did_you_mean
-from snn_gym.recorded import RecordedAgent, RecordedId
-from snn_gym.registry import IMPORTED, EnvironmentSpec, unflattened_id
+from snn_gym._base.config import Config, RecordedAgent, RecordedId, from_mapping
+from snn_gym._base.folders import content_path, read_toml
+from snn_gym._base.names import AGENT_NAME, AGENT_NAME_RULE, did_you_mean
+from snn_gym.envs.registry import IMPORTED, EnvironmentSpec, unflattened_id
 from snn_gym.zoo.algorithms import ALGORITHMS, AlgorithmName, Settings, make_settings
-from snn_gym.zoo.vec_normalize import VecNormalizeSettings
+from snn_gym.zoo.environments import VecNormalizeSettings
 
 BudgetClass = Literal["gradient", "local", "evolutionary", "imported"]
 """Agents that are compared in one table."""

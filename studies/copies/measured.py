@@ -12,20 +12,19 @@ from typing import Any
 import numpy as np
 import torch
 
-from snn_gym.scoring.architecture import trained_tensors
-from snn_gym.scoring.copies import (
+from snn_gym._base.storage import load_tensors
+from snn_gym.leaderboard.evaluation import evaluate, evaluation_seeds
+from snn_gym.leaderboard.manifest import MAX_WEIGHTS_BYTES, SubmissionError
+from snn_gym.leaderboard.results import Row, list_rows
+from snn_gym.leaderboard.weights import (
     NEAR,
     Network,
     check_is_no_copy,
     distance,
     read_network,
     stored_tensors,
+    trained_tensors,
 )
-from snn_gym.scoring.errors import SubmissionError
-from snn_gym.scoring.evaluation import evaluate, evaluation_seeds
-from snn_gym.scoring.manifest import MAX_WEIGHTS_BYTES
-from snn_gym.scoring.results import Row, list_rows
-from snn_gym.storage import load_tensors
 from snn_gym.zoo import build_policy
 from studies.copies.rewritten import attacks, noisy
 from studies.copies.trained import (

@@ -6,8 +6,8 @@ import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
-from snn_gym.scoring.copies import NEAR
-from snn_gym.storage import write_text_atomic
+from snn_gym._base.storage import write_text_atomic
+from snn_gym.leaderboard.weights import NEAR
 from studies.copies.measured import PLAYED_EPISODES, PLAYED_NOISES, Distances, Measured
 from studies.rows import earlier_note
 
@@ -50,12 +50,12 @@ def _head() -> str:
 
 Written by `python -m studies.copies`, which trains what is missing, measures and writes this page;
 numbers in `studies/copies/results.json`. `snn-gym verify` refuses weights that are less than
-{NEAR:g} from those of a stored row (`near-copy`). The distance, of `snn_gym.scoring.copies`, lays
-one network on the other: layer by layer it matches each unit with the most similar one, signs
+{NEAR:g} from those of a stored row (`near-copy`). The distance, of `snn_gym.leaderboard.weights`,
+lays one network on the other: layer by layer it matches each unit with the most similar one, signs
 aside, and takes the norm of what is left over the root of the sum of both squared norms; the mean
-over layers counts. Readouts are compared without what their logits have in common and at norm 1.
-It is computed as is and with equal observation statistics, and with and without scales of units;
-the least of the four counts. 0 is a copy, about 1 an unrelated network.
+over layers counts. Readouts are compared without what their logits have in common and at norm 1. It
+is computed as is and with equal observation statistics, and with and without scales of units; the
+least of the four counts. 0 is a copy, about 1 an unrelated network.
 """
 
 

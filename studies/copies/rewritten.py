@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from snn_gym.scoring.copies import Floats, Layer, Network
+from snn_gym.leaderboard.weights import Floats, Layer, Network
 
 Generator = np.random.Generator
 Rewriting = Callable[[Network, Generator], Network]

@@ -14,12 +14,12 @@ from typing import Any
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.utils import FloatSchedule
 
-from snn_gym.scoring.manifest import MAX_WEIGHTS_BYTES
-from snn_gym.storage import load_tensors, save_tensors
-from snn_gym.threads import one_thread
+from snn_gym._base.numerics import one_thread
+from snn_gym._base.storage import load_tensors, save_tensors
+from snn_gym.leaderboard.manifest import MAX_WEIGHTS_BYTES
 from snn_gym.training.checkpoint import restore_checkpoint
-from snn_gym.training.episodes import EpisodeLog
-from snn_gym.training.segments import SegmentCallback
+from snn_gym.training.evaluations import EpisodeLog
+from snn_gym.training.run import SegmentCallback
 from snn_gym.zoo import make_agent
 from snn_gym.zoo.build import make_environments
 

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 import typer
 
 from snn_gym import load_pretrained
-from snn_gym.config import Config
+from snn_gym._base.config import Config
 from snn_gym.export import ResidualPolicy, choose_share, convert
+from snn_gym.leaderboard import evaluate
+from snn_gym.leaderboard.pretrained import find_trained
 from snn_gym.program.costs import Costs
-from snn_gym.scoring import evaluate
-from snn_gym.scoring.pretrained import find_trained
 from studies.deployed.page import Page
 from studies.lean.tables import spread, table
 from studies.rows import RowName

@@ -11,13 +11,13 @@ import typer
 from stable_baselines3.common.base_class import BaseAlgorithm
 
 from snn_gym import load_pretrained
-from snn_gym.config import Config
+from snn_gym._base.config import Config
+from snn_gym.envs.registry import load_environment_spec
 from snn_gym.export import fine_tune
+from snn_gym.leaderboard import evaluate
+from snn_gym.leaderboard.faults import Faults, with_faults
+from snn_gym.leaderboard.manifest import kept
 from snn_gym.policies.protocols import Acting
-from snn_gym.registry import load_environment_spec
-from snn_gym.scoring import evaluate
-from snn_gym.scoring.faults import Faults, with_faults
-from snn_gym.scoring.found import kept
 from studies.deployed.page import Page
 from studies.lean.tables import return_digits, spread, table, wrapped
 from studies.rows import RowName
@@ -61,7 +61,7 @@ TUNED: Mapping[str, int] = {
 _TEXT = (
     "Written by `python -m studies.deployed.faults` from `studies/deployed/faults.json`. Agents of "
     "the results table, seeds {first} to {last}, play {episodes} of the table's episodes with what "
-    "hardware may do to them (`snn_gym.scoring.faults`): five as they are trained usually, and "
+    "hardware may do to them (`snn_gym.leaderboard.faults`): five as they are trained usually, and "
     "five [lean ones](guide/lean.md), which shed the spikes that their behaviour did not need.",
     "*Fine-tuned* agents were taught afterwards, with weights of as few bits, to do what they did "
     "with all of them (`snn_gym.export.fine_tune` as it comes: 500 updates, in states of 16 other "

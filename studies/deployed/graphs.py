@@ -15,10 +15,10 @@ import typer
 from numpy.typing import NDArray
 
 from snn_gym import load_pretrained
-from snn_gym.config import Config
+from snn_gym._base.config import Config
+from snn_gym.envs.registry import make_task
 from snn_gym.export import from_nir, program_of, to_nir
-from snn_gym.registry import make_task
-from snn_gym.scoring.pretrained import list_trained
+from snn_gym.leaderboard.pretrained import list_trained
 from studies.deployed.page import Page
 from studies.lean.tables import table
 from studies.rows import RowName

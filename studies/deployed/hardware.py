@@ -9,19 +9,19 @@ from typing import Any
 import typer
 
 from snn_gym import load_pretrained, make_lean
-from snn_gym.config import Config
+from snn_gym._base.config import Config
 from snn_gym.export import program_of, visit
 from snn_gym.export.hardware import Activity, activity_of
+from snn_gym.leaderboard.chips import CHIPS, Demand, demand_of, misfits
+from snn_gym.leaderboard.pretrained import list_trained, twin_costs
 from snn_gym.program import compact
-from snn_gym.program.costs import Costs
-from snn_gym.scoring.chips import CHIPS, Demand, demand_of, misfits
-from snn_gym.scoring.pretrained import list_trained, twin_costs
-from snn_gym.spiking.energy import (
+from snn_gym.program.costs import (
     COMPETITIVE_RATE,
     COMPETITIVE_SPIKES,
     MAC_PJ,
     SYNOP_PJ,
     UPDATE_PJ,
+    Costs,
     energy_nj,
 )
 from studies.deployed.page import Page

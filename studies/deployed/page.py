@@ -9,8 +9,8 @@ from typing import Annotated, Generic, TypeVar
 
 import typer
 
-from snn_gym.storage import write_text_atomic
-from snn_gym.threads import one_thread
+from snn_gym._base.numerics import one_thread
+from snn_gym._base.storage import write_text_atomic
 from studies.files import read_run, write_run
 from studies.rows import RowName, moved_rows, record_rows
 

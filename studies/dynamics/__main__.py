@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from snn_gym.seeds import parse_seeds
+from snn_gym._base.names import parse_seeds
 from studies.dynamics.outcome import Result
 from studies.dynamics.plan import PARTS
 from studies.dynamics.report import write_report

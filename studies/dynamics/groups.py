@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from snn_gym.config import from_mapping, to_mapping
+from snn_gym._base.config import from_mapping, to_mapping
 from snn_gym.learners.settings import SynapseAgentsSettings
 from snn_gym.spiking import NetworkConfig
 from studies.dynamics.outcome import Result, read_result, result_path

@@ -9,9 +9,9 @@ from typing import Any
 from stable_baselines3.common.callbacks import BaseCallback
 
 from snn_gym import evaluate, make_agent
-from snn_gym.config import to_mapping
+from snn_gym._base.config import to_mapping
+from snn_gym._base.numerics import one_thread
 from snn_gym.spiking import NetworkConfig
-from snn_gym.threads import one_thread
 from snn_gym.zoo import load_agent_spec
 from studies.dynamics.outcome import Outcome, reduced_curve
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from snn_gym.scoring.statistics import interquartile_mean
+from snn_gym.leaderboard.statistics import interquartile_mean
 from studies.files import read_run, write_run
 
 CURVE_POINTS = 60

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Literal, Protocol
 
-from snn_gym.config import to_mapping
+from snn_gym._base.config import to_mapping
 from snn_gym.learners.settings import PRESET_NAMES, SynapseAgentsSettings
 from studies.dynamics.control import ControlCase
 from studies.dynamics.hidden import HiddenCase

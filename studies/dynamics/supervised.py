@@ -15,7 +15,11 @@ import numpy as np
 from numpy.typing import NDArray
 from stable_baselines3.common.callbacks import BaseCallback
 
-from snn_gym.config import to_mapping
+from snn_gym._base.config import to_mapping
+from snn_gym._base.numerics import one_thread
+from snn_gym.envs.rollout import Observer, Rollouts
+from snn_gym.envs.synapses.jobs import Judgement, Probe
+from snn_gym.envs.synapses.world import SupervisedJob, teacher
 from snn_gym.learners import (
     CMAES,
     AcceptReject,
@@ -26,10 +30,6 @@ from snn_gym.learners import (
     WinStay,
 )
 from snn_gym.spiking import NetworkConfig
-from snn_gym.synapses.core import SupervisedJob, teacher
-from snn_gym.synapses.jobs import Judgement, Probe
-from snn_gym.tasks.rollout import Observer, Rollouts
-from snn_gym.threads import one_thread
 from snn_gym.zoo import load_agent_spec
 from studies.dynamics.outcome import Outcome, reduced_curve
 

@@ -10,10 +10,10 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from snn_gym.config import to_mapping
+from snn_gym._base.config import to_mapping
+from snn_gym.envs.synapses.features import SynapseFeatures
 from snn_gym.learners import SynapseAgents
 from snn_gym.spiking.population import SynapseTable
-from snn_gym.synapses.features import SynapseFeatures
 from studies.dynamics.control import ControlCase
 from studies.dynamics.outcome import Outcome
 from studies.dynamics.settings import PRETRAINING_RUNS, SYNAPSE_AGENTS, TRANSFER_JUDGEMENTS

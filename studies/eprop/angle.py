@@ -11,9 +11,9 @@ from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.type_aliases import RolloutBufferSamples
 from torch import Tensor
 
-from snn_gym.config import Config
+from snn_gym._base.config import Config
+from snn_gym._base.numerics import one_thread
 from snn_gym.learners import StatefulPPO
-from snn_gym.threads import one_thread
 from snn_gym.zoo import make_agent
 from studies.eprop.runs import AGENT, TASKS
 from studies.files import read_run, write_run

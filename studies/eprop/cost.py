@@ -20,9 +20,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from snn_gym.config import Config
+from snn_gym._base.config import Config
+from snn_gym._base.numerics import one_thread
 from snn_gym.spiking import EligibilityTraces, SpikingNetwork
-from snn_gym.threads import one_thread
 from snn_gym.zoo import build_policy
 from studies.eprop.runs import AGENT, TASKS
 from studies.files import read_run, write_run

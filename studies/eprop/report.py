@@ -8,10 +8,10 @@ from pathlib import Path
 
 import numpy as np
 
-from snn_gym.registry import load_environment_spec
-from snn_gym.scoring import TableRow, table_rows
-from snn_gym.scoring.results import Row, list_rows
-from snn_gym.storage import write_text_atomic
+from snn_gym._base.storage import write_text_atomic
+from snn_gym.envs.registry import load_environment_spec
+from snn_gym.leaderboard import TableRow, table_rows
+from snn_gym.leaderboard.results import Row, list_rows
 from studies.eprop.angle import ANGLES, SEED, read_angles
 from studies.eprop.cost import BATCH, COSTS, FORMS, LENGTHS, read_costs
 from studies.eprop.runs import (

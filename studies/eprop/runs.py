@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 from stable_baselines3.common.callbacks import BaseCallback
 
-from snn_gym.config import Config
-from snn_gym.scoring.evaluation import evaluate
-from snn_gym.threads import one_thread
+from snn_gym._base.config import Config
+from snn_gym._base.numerics import one_thread
+from snn_gym.leaderboard.evaluation import evaluate
 from snn_gym.zoo import make_agent
 from studies.files import read_seeds, write_run
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from snn_gym.config import Config
-from snn_gym.scoring.statistics import difference_interval
+from snn_gym._base.config import Config
+from snn_gym.leaderboard.statistics import difference_interval
 from studies.intervals import methods
 from studies.intervals.methods import Intervals, Values
 from studies.intervals.populations import Population, SeedMeans, failing

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from scipy.stats import bootstrap, ksone, trim_mean
 from scipy.stats import t as student_t
 
-from snn_gym.scoring.statistics import TRIMMED_FRACTION, mean_interval
+from snn_gym.leaderboard.statistics import TRIMMED_FRACTION, mean_interval
 from studies.bootstrap import stratified_bootstrap_interval
 
 Values = NDArray[np.float64]

@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from snn_gym.registry import load_environment_spec
-from snn_gym.scoring.results import Row, list_rows
+from snn_gym.envs.registry import load_environment_spec
+from snn_gym.leaderboard.results import Row, list_rows
 from studies.lean.plan import OFF
 from studies.lean.tables import read_found
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import textwrap
 from pathlib import Path
 
-from snn_gym.storage import write_text_atomic
+from snn_gym._base.storage import write_text_atomic
 from studies.intervals.coverage import BCA, BOUNDED, EPISODE, METHODS, PERCENTILE, SEEDS, Results, T
 from studies.intervals.populations import CEILING, FAILED_SHARES, NORMAL, failed
 from studies.lean.tables import table

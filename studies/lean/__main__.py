@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from snn_gym.seeds import parse_seeds
+from snn_gym._base.names import parse_seeds
 from studies.lean.disturbed import disturbed_tasks, run_disturbed
 from studies.lean.fixed import choose_strength
 from studies.lean.front import FRONT_TASKS, front_seeds, planned, run_configuration

@@ -12,9 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 from stable_baselines3.common.base_class import BaseAlgorithm
 
-from snn_gym.scoring.evaluation import Evaluation, evaluate
+from snn_gym._base.numerics import one_thread
+from snn_gym.leaderboard.evaluation import Evaluation, evaluate
 from snn_gym.spiking.recording import Recording
-from snn_gym.threads import one_thread
 from studies.changed import CHANGED, register_changed
 from studies.lean.outcome import outcome_path, write_outcome
 from studies.lean.plan import LEAN, OFF, TASKS, Task

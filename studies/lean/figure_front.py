@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
-from snn_gym.plotting.style import GREY, agent_colours, new_figure, save, style, title
+from snn_gym.plots.style import GREY, agent_colours, new_figure, save, style, title
 from studies.lean.front import FRONT_TASKS
 from studies.lean.front_points import ANN_SERIES, Point, front_points, verdict
 from studies.lean.plan import LEAN, OFF

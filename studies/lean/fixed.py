@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from snn_gym.storage import write_text_atomic
+from snn_gym._base.storage import write_text_atomic
 from studies.lean.outcome import Outcome, outcome_path, read_outcome
 from studies.lean.plan import CHOICES, LEAN, OFF, TRIED, TUNING_SEEDS, Task, read_choices
 from studies.lean.runner import Report, run_seed

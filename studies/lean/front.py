@@ -13,11 +13,11 @@ from typing import Any
 from stable_baselines3.common.base_class import BaseAlgorithm
 from torch import nn
 
-from snn_gym.scoring.evaluation import evaluate
-from snn_gym.threads import one_thread
+from snn_gym._base.numerics import one_thread
+from snn_gym.leaderboard.evaluation import evaluate
 from snn_gym.zoo import load_agent_spec
 from snn_gym.zoo.build import build_model, make_environments, policy_arguments
-from snn_gym.zoo.seeding import seed_environments
+from snn_gym.zoo.environments import seed_environments
 from studies.lean.outcome import Outcome, outcome_path, write_outcome
 from studies.lean.plan import FIRST_SEED, FRESH_SEED, LEAN, OFF, TASKS, Task
 from studies.lean.runner import Report, Trained, judge, learn_arm, run_seed, scratch_folder

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from snn_gym.config import Config
+from snn_gym._base.config import Config
 from studies.files import read_run, write_run
 
 

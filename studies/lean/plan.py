@@ -9,7 +9,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from snn_gym.registry import load_environment_spec
+from snn_gym.envs.registry import load_environment_spec
 
 CHECKPOINT_INTERVAL = 10_000
 """Environment steps between checkpoints, from which arms branch."""

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from snn_gym.storage import write_text_atomic
+from snn_gym._base.storage import write_text_atomic
 from studies.lean.figure_front import write_figure
 from studies.lean.outcome import Outcome
 from studies.lean.plan import (

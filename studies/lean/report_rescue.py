@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from snn_gym.registry import load_environment_spec
+from snn_gym.envs.registry import load_environment_spec
 from studies.lean.plan import FIRST_SEED
 from studies.lean.rescue import ARMS, SEEDS, STARTS, reported_seeds
 from studies.lean.tables import Found, spread, table

@@ -11,8 +11,8 @@ from typing import Any
 import torch
 from stable_baselines3.common.base_class import BaseAlgorithm
 
+from snn_gym._base.numerics import one_thread
 from snn_gym.spiking.layers import SpikingLayer
-from snn_gym.threads import one_thread
 from snn_gym.zoo import make_agent
 from studies.lean.deleted import Deletion
 from studies.lean.outcome import Outcome, outcome_path, write_outcome

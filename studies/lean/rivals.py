@@ -6,7 +6,7 @@ import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 
-from snn_gym.config import Config, from_mapping
+from snn_gym._base.config import Config, from_mapping
 
 RIVALS = Path(__file__).parent / "rivals.toml"
 

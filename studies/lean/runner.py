@@ -16,17 +16,17 @@ from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.type_aliases import MaybeCallback
 
 import snn_gym
-from snn_gym.learners.lean_algorithm import LeanAlgorithm
-from snn_gym.scoring.evaluation import Evaluation, evaluate
+from snn_gym._base.numerics import one_thread
+from snn_gym.leaderboard.evaluation import Evaluation, evaluate
+from snn_gym.learners.shedding import LeanAlgorithm
 from snn_gym.spiking.regulation.control import (
     learning_is_over,
     mean_returns,
     sums_of_episodes,
 )
-from snn_gym.threads import one_thread
 from snn_gym.training.checkpoint import remove_checkpoints, restore_checkpoint
-from snn_gym.training.episodes import EpisodeLog
-from snn_gym.training.segments import SegmentCallback
+from snn_gym.training.evaluations import EpisodeLog
+from snn_gym.training.run import SegmentCallback
 from snn_gym.zoo import make_agent
 from snn_gym.zoo.build import make_environments
 from studies.lean.outcome import Outcome, outcome_path, read_outcome, write_outcome

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
-from snn_gym.registry import load_environment_spec
-from snn_gym.scoring.statistics import mean_interval
+from snn_gym.envs.registry import load_environment_spec
+from snn_gym.leaderboard.statistics import mean_interval
 from studies.lean.outcome import Outcome, read_outcome
 from studies.lean.plan import Task
 

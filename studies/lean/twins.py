@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from snn_gym.threads import one_thread
+from snn_gym._base.numerics import one_thread
 from snn_gym.zoo import load_agent_spec, make_agent
 from studies.lean.outcome import outcome_path, write_outcome
 from studies.lean.plan import Task

@@ -22,13 +22,13 @@ from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.monitor import Monitor
 
 from snn_gym import load_pretrained
-from snn_gym.config import Config
+from snn_gym._base.config import Config
+from snn_gym._base.numerics import one_thread
+from snn_gym.envs.stable_baselines import CheckedVecEnv
 from snn_gym.learners import LocalActorCritic
-from snn_gym.learners.local_core import Moments
-from snn_gym.learners.local_online import OnlineActor
+from snn_gym.learners.local.core import Moments
+from snn_gym.learners.local.online import OnlineActor
 from snn_gym.spiking.layers import SynapticLinear
-from snn_gym.threads import one_thread
-from snn_gym.wrappers.checked import CheckedVecEnv
 from snn_gym.zoo import make_agent
 from studies.changed import make_changed
 from studies.files import read_seeds, write_run

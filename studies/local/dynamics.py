@@ -17,13 +17,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from snn_gym.config import Config
+from snn_gym._base.config import Config
+from snn_gym._base.numerics import one_thread
 from snn_gym.learners import LocalActorCritic
 from snn_gym.learners.settings import LocalRegulation
 from snn_gym.policies import LocalActorCriticPolicy
 from snn_gym.spiking.assembly import configured_neuron
 from snn_gym.spiking.regulation.penalties import SILENT_RATE
-from snn_gym.threads import one_thread
 from snn_gym.zoo import load_agent_spec, make_agent
 from studies.files import read_seeds, write_run
 from studies.local.runs import (

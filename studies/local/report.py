@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from snn_gym.storage import write_text_atomic
+from snn_gym._base.storage import write_text_atomic
 from studies.lean.tables import table, wrapped
 from studies.local import td_stdp
 from studies.local.report_adaptation import adaptation_section

@@ -10,8 +10,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter
 
-from snn_gym.plotting.style import agent_colours, new_figure, save, style, title
-from snn_gym.scoring.statistics import probability_of_improvement
+from snn_gym.leaderboard.statistics import probability_of_improvement
+from snn_gym.plots.style import agent_colours, new_figure, save, style, title
 from studies.lean.tables import table, wrapped
 from studies.local.adaptation import ARMS, CHANGES, SEEDS, STEP_SIZE, Life, read_lives
 from studies.local.runs import EVALUATION_EPISODES, RESULTS, STEPS, WINDOW

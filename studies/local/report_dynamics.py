@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from snn_gym.scoring.statistics import probability_of_improvement
+from snn_gym.leaderboard.statistics import probability_of_improvement
 from studies.lean.tables import table, wrapped
 from studies.local.dynamics import (
     AGENT,

@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.callbacks import BaseCallback
 
-from snn_gym.config import Config
-from snn_gym.scoring.evaluation import evaluation_seeds
-from snn_gym.threads import one_thread
-from snn_gym.vector import make_vec_env
+from snn_gym._base.config import Config
+from snn_gym._base.numerics import one_thread
+from snn_gym.envs.stable_baselines import make_vec_env
+from snn_gym.leaderboard.evaluation import evaluation_seeds
 from snn_gym.zoo import make_agent
 from studies.changed import CHANGED, register_changed
 from studies.files import read_seeds, write_run

@@ -9,11 +9,11 @@ from types import MappingProxyType
 
 import numpy as np
 
-from snn_gym.config import Config
-from snn_gym.registry import load_environment_spec
-from snn_gym.scoring import evaluate
-from snn_gym.scoring.results import Row, list_rows
-from snn_gym.threads import one_thread
+from snn_gym._base.config import Config
+from snn_gym._base.numerics import one_thread
+from snn_gym.envs.registry import load_environment_spec
+from snn_gym.leaderboard import evaluate
+from snn_gym.leaderboard.results import Row, list_rows
 from snn_gym.zoo import make_agent
 from studies.files import read_seeds, write_run
 from studies.local.runs import RESULTS

@@ -27,7 +27,7 @@ import gymnasium as gym
 import numpy as np
 from numpy.typing import NDArray
 
-from snn_gym.compilation import njit
+from snn_gym._base.compilation import njit
 
 Array = NDArray[np.float32]
 Population = tuple[Array, Array, Array, Array, Array]

@@ -16,12 +16,11 @@ from typing import Annotated, Any, Literal
 import numpy as np
 import typer
 
-from snn_gym.config import Config
-from snn_gym.registry import load_environment_spec
-from snn_gym.seeds import parse_seeds
-from snn_gym.storage import write_text_atomic
-from snn_gym.sweeps.search import Search, Values
-from snn_gym.sweeps.tuning import score
+from snn_gym._base.config import Config
+from snn_gym._base.names import parse_seeds
+from snn_gym._base.storage import write_text_atomic
+from snn_gym.envs.registry import load_environment_spec
+from snn_gym.sweeps.tuning import Search, Values, score
 from snn_gym.zoo import load_agent_spec
 from studies.files import read_run, write_run
 from studies.lean.tables import table

@@ -13,8 +13,8 @@ from typing import Annotated
 
 import typer
 
-from snn_gym.config import Config
-from snn_gym.storage import write_text_atomic
+from snn_gym._base.config import Config
+from snn_gym._base.storage import write_text_atomic
 from snn_gym.zoo.recipe import processor
 from studies.files import read_run, write_run
 from studies.lean.tables import table
@@ -55,10 +55,10 @@ _END = """
 ## What follows
 
 The package takes OpenBLAS's kernels of `Haswell` on every processor that has AVX2
-(`snn_gym.openblas`), and recipes say so. It did not when the tables above were made, and the shell
-of the AMD processor happened to set that variable, so that its row compares these kernels with
-themselves. Without it OpenBLAS takes those of `SkylakeX` there, and `ppo-lif` on Acrobot-v1 with
-seed 0 trains other weights than the row has; with it the same ones. Where numpy or torch was
+(`snn_gym._base.numerics`), and recipes say so. It did not when the tables above were made, and the
+shell of the AMD processor happened to set that variable, so that its row compares these kernels
+with themselves. Without it OpenBLAS takes those of `SkylakeX` there, and `ppo-lif` on Acrobot-v1
+with seed 0 trains other weights than the row has; with it the same ones. Where numpy or torch was
 imported before the package, it can choose no kernels any more: a recipe then says which were used,
 and one warning says how to mend it.
 
@@ -73,9 +73,9 @@ other parts than one, and the zoo trains with one. `snn-gym verify --retrain` th
 and says so.
 
 Whole rows do the same. Of `ppo-lif` and `ppo-mlp` on CartPole-v1, seeds 0 and 1, trained again by
-`snn_gym.scoring.retraining` on the AMD processor, 4 of 4 had the same weights as the machine is and
-under `NPY_DISABLE_CPU_FEATURES=AVX512_ICL,X86_V4`. Under `ATEN_CPU_CAPABILITY=default` all 4 had
-other weights and the mean return of their rows, 500, the most there is, so that they held as
+`snn_gym.leaderboard.retraining` on the AMD processor, 4 of 4 had the same weights as the machine is
+and under `NPY_DISABLE_CPU_FEATURES=AVX512_ICL,X86_V4`. Under `ATEN_CPU_CAPABILITY=default` all 4
+had other weights and the mean return of their rows, 500, the most there is, so that they held as
 `returns`. On the Intel processor `snn-gym verify --retrain --sample 6 --seed 1` trained 10 rows of
 version 0.1.0 again by 0.2.0: none had the same weights, 7 held as `returns`, and 3 did not
 (`ppo-lif` on snn/CartPole-v1 448.5 for 500 and on snn/CueAccumulation-v0 0.52 for 0.46, `ppo-mlp`

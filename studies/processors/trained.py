@@ -8,9 +8,9 @@ import warnings
 from dataclasses import dataclass, field
 from typing import Any
 
-from snn_gym.config import Config
-from snn_gym.scoring.results import hash_tensors
-from snn_gym.threads import one_thread
+from snn_gym._base.config import Config
+from snn_gym._base.numerics import one_thread
+from snn_gym.leaderboard.results import hash_tensors
 from snn_gym.zoo import make_agent
 from snn_gym.zoo.files import package_versions
 from snn_gym.zoo.recipe import processor

@@ -40,7 +40,7 @@ EXPECTED = [
 
 
 def listed(text=MODULE):
-    return mutation.mutants("tasks", "snn_gym/tasks/clip.py", text)
+    return mutation.mutants("envs", "snn_gym/envs/clip.py", text)
 
 
 def test_every_operator_constant_and_condition_has_its_mutants():
@@ -62,8 +62,8 @@ def test_a_mutant_of_another_text_is_refused():
 
 @pytest.fixture
 def tree(tmp_path):
-    tasks = tmp_path / "snn_gym" / "tasks"
-    tests = tmp_path / "tests" / "tasks"
+    tasks = tmp_path / "snn_gym" / "envs"
+    tests = tmp_path / "tests" / "envs"
     for folder in (tasks, tests):
         folder.mkdir(parents=True)
     for package in (tasks, tasks.parent):
@@ -71,10 +71,10 @@ def tree(tmp_path):
     (tasks / "clip.py").write_text(
         "def at_most(value, top):\n    return top if value > top else value\n"
     )
-    (tests / "test_all.py").write_text("from snn_gym.tasks.clip import at_most\n")
+    (tests / "test_all.py").write_text("from snn_gym.envs.clip import at_most\n")
     (tests / "test_other.py").write_text("")
     (tests / "test_clip.py").write_text(
-        "from snn_gym.tasks.clip import at_most\n\n"
+        "from snn_gym.envs.clip import at_most\n\n"
         "def test_lower():\n    assert at_most(1, 2) == 1\n\n"
         "def test_higher():\n    assert at_most(3, 2) == 2\n"
     )
@@ -83,15 +83,15 @@ def tree(tmp_path):
 
 def test_the_draw_is_that_of_the_seed(tree):
     drawn = mutation.draw(tree, 2 * len(GROUPS), seed=0)
-    text = (tree / "snn_gym/tasks/clip.py").read_text()
-    pool = mutation.mutants("tasks", "snn_gym/tasks/clip.py", text)
+    text = (tree / "snn_gym/envs/clip.py").read_text()
+    pool = mutation.mutants("envs", "snn_gym/envs/clip.py", text)
     assert len(pool) == 2
     assert drawn == random.Random(0).sample(pool, 2)
 
 
 def test_the_nearest_tests_come_first_and_those_of_other_modules_not_at_all(tree):
     (mutant, _) = mutation.draw(tree, 2 * len(GROUPS), seed=0)
-    expected = ["tests/tasks/test_clip.py", "tests/tasks/test_all.py"]
+    expected = ["tests/envs/test_clip.py", "tests/envs/test_all.py"]
     assert mutation.tests_of(tree, mutant, nearest=False) == expected
     assert mutation.tests_of(tree, mutant, nearest=True) == expected[:1]
 
@@ -103,8 +103,8 @@ def test_a_mutant_is_killed_by_the_test_that_fails_and_leaves_no_trace(tree):
         for m in mutation.draw(tree, 2 * len(GROUPS), seed=0)
     }
     assert outcomes == {
-        "(not value > top)": ("killed", "tests/tasks/test_clip.py::test_lower"),
+        "(not value > top)": ("killed", "tests/envs/test_clip.py::test_lower"),
         "(value >= top)": ("survived", ""),
     }
-    copied = (workshop.tree / "snn_gym/tasks/clip.py").read_text()
-    assert copied == (tree / "snn_gym/tasks/clip.py").read_text()
+    copied = (workshop.tree / "snn_gym/envs/clip.py").read_text()
+    assert copied == (tree / "snn_gym/envs/clip.py").read_text()

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from snn_gym.content import checkout_root
+from snn_gym._base.folders import checkout_root
 
 ROOT, HERE = checkout_root(), Path(__file__).parent
 COPIED = ("snn_gym", "agents", "envs")
@@ -64,7 +64,7 @@ MORE = {
         "words[-1] += ['--leaderboard', 'board']\n"
         "assert [main(command) for command in words] == [0, 0, 0]\n"
         "from pathlib import Path\n"
-        "from snn_gym.scoring.results import list_rows\n"
+        "from snn_gym.leaderboard.results import list_rows\n"
         "(row,) = list_rows(Path('board'))\n"
         "assert (row.agent, row.environment, row.seed) == ('{agent}', '{env_id}', 0)\n"
     ),

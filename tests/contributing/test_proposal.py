@@ -15,9 +15,9 @@ from pathlib import Path
 
 import pytest
 
-from snn_gym.content import checkout_root
-from snn_gym.scoring.results import list_rows
-from snn_gym.storage import dump_tensors, load_tensors
+from snn_gym._base.folders import checkout_root
+from snn_gym._base.storage import dump_tensors, load_tensors
+from snn_gym.leaderboard.results import list_rows
 
 yaml = pytest.importorskip("yaml", reason="PyYAML comes with pre-commit")
 
@@ -136,7 +136,7 @@ def test_edited_weights_and_a_changed_verifier_are_refused(proposed):
     assert (failed, "[score-mismatch]" in said) == ("Verify", True), said
     done("git checkout -q .", proposed)
 
-    done("git switch -qc rewritten main && echo >> snn_gym/scoring/verification.py", proposed)
+    done("git switch -qc rewritten main && echo >> snn_gym/leaderboard/verification.py", proposed)
     done("git commit -qam rewritten && git switch -q main", proposed)
     done("git switch -qc merged && git merge -q --no-ff -m merge rewritten", proposed)
     failed, said = run_workflow(proposed)

@@ -4,7 +4,7 @@ import importlib
 import importlib.util
 import sys
 
-from snn_gym.content import checkout_root
+from snn_gym._base.folders import checkout_root
 
 DOCS = checkout_root() / "docs"
 

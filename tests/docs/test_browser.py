@@ -26,7 +26,7 @@ PAGES = (
     "lean-study.html",
     "how-it-works.html",
     "reference/snn_gym.spiking.html",
-    "reference/modules/snn_gym.scoring.html",
+    "reference/modules/snn_gym.leaderboard.html",
 )
 
 

@@ -6,9 +6,9 @@ from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.image import imread
 
-from snn_gym.scoring.manifest import LearningCurve
+from snn_gym.leaderboard.manifest import LearningCurve
 from tests.docs.scripts import load_script
-from tests.scoring.test_table import make_row
+from tests.leaderboard.test_table import make_row
 
 draw_curves = load_script("draw_curves")
 TASK = "CartPole-v1"

@@ -5,8 +5,8 @@ import re
 
 import pytest
 
-from snn_gym.content import checkout_root
-from snn_gym.scoring import table_rows, write_site
+from snn_gym._base.folders import checkout_root
+from snn_gym.leaderboard import table_rows, write_site
 from tests.docs.browsing import (
     LOOK_NAMES,
     LOOKS,
@@ -14,9 +14,9 @@ from tests.docs.browsing import (
     axe_problems,
     screen_problems,
 )
-from tests.scoring.site.test_learning import CURVE
-from tests.scoring.test_robustness import earned
-from tests.scoring.test_table import fill, make_row
+from tests.leaderboard.site.test_learning import CURVE
+from tests.leaderboard.test_robustness import earned
+from tests.leaderboard.test_table import fill, make_row
 
 pytestmark = pytest.mark.slow
 

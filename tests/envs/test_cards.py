@@ -8,9 +8,9 @@ import gymnasium as gym
 import numpy as np
 import pytest
 
-from snn_gym.content import checkout_root, content_path
-from snn_gym.registry import load_environment_spec
-from snn_gym.synapses.core import PlasticitySettings
+from snn_gym._base.folders import checkout_root, content_path
+from snn_gym.envs.registry import load_environment_spec
+from snn_gym.envs.synapses.world import PlasticitySettings
 from tests.docs.scripts import load_script
 from tests.envs.variants import (
     ANALOGUE,

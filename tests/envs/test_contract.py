@@ -12,9 +12,9 @@ from gymnasium.utils import EzPickle
 from gymnasium.utils.env_checker import check_env as gymnasium_check_env
 from stable_baselines3.common.env_checker import check_env as sb3_check_env
 
+from snn_gym.envs.registry import load_environment_spec
+from snn_gym.envs.synapses.jobs import Judgement, RolloutJob
 from snn_gym.program.encoders import spike_encoders
-from snn_gym.registry import load_environment_spec
-from snn_gym.synapses.jobs import Judgement, RolloutJob
 from tests.envs.variants import every_id, every_spiking_id, every_variant, steps_of
 from tests.opengl import skip_where_it_cannot_be_drawn
 

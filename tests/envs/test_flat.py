@@ -11,12 +11,12 @@ from gymnasium.vector import AutoresetMode
 from stable_baselines3.common.env_checker import check_env as sb3_check_env
 
 from snn_gym import make_vec_env
-from snn_gym.registry import flat_id, flat_ids, load_environment_spec, unflattened_id
-from snn_gym.spaces import FlatSpikes
+from snn_gym._base.spaces import FlatSpikes
+from snn_gym.envs.registry import flat_id, flat_ids, load_environment_spec, unflattened_id
+from tests.envs.comparison import assert_equal_infos
 from tests.envs.test_contract import ALLOWED_WARNINGS
 from tests.envs.variants import NATIVE, SPIKING
 from tests.opengl import skip_where_it_cannot_be_drawn
-from tests.wrappers.comparison import assert_equal_infos
 
 every_flat_id = pytest.mark.parametrize("env_id", flat_ids())
 ONE_OF_EACH = ("snn/CartPole-flat-v1", "snn/CueAccumulation-hard-flat-v0")

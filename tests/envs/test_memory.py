@@ -5,9 +5,9 @@ import re
 
 import pytest
 
-from snn_gym.content import checkout_root
-from snn_gym.registry import load_environment_spec
-from snn_gym.scoring import table_rows
+from snn_gym._base.folders import checkout_root
+from snn_gym.envs.registry import load_environment_spec
+from snn_gym.leaderboard import table_rows
 from tests.envs.variants import NATIVE, NATIVE_BASES
 
 ROOT = checkout_root()

@@ -1,6 +1,6 @@
 """The random scores in the files are those that random play gets.
 
-Those of native tasks are tested beside their other scores, in ``tests/tasks/native``.
+Those of native tasks are tested beside their other scores, in ``tests/envs/native``.
 """
 
 import copy
@@ -9,7 +9,7 @@ import gymnasium as gym
 import numpy as np
 import pytest
 
-from snn_gym.registry import load_environment_spec
+from snn_gym.envs.registry import load_environment_spec
 from tests.envs.variants import ANALOGUE, PLASTICITY, SPIKING
 
 # 1,000 and more steps of Box2D or MuJoCo an episode of the ones, 4,000 judged episodes of 500 steps

@@ -3,8 +3,8 @@
 import pytest
 
 import snn_gym
+from snn_gym.envs.registry import load_environment_spec
 from snn_gym.program.encoders import spike_encoders
-from snn_gym.registry import load_environment_spec
 
 SPIKING = [name for name in snn_gym.env_ids() if load_environment_spec(name).spikes is not None]
 """Gymnasium's tasks seen through spikes."""
@@ -18,11 +18,11 @@ def _made_by(package):
     return [name for name in OWN if load_environment_spec(name).task.entry_point.startswith(start)]
 
 
-NATIVE = _made_by("tasks.native")
+NATIVE = _made_by("envs.native")
 """Tasks whose observations are spikes, at every level."""
 NATIVE_BASES = [name for name in NATIVE if load_environment_spec(name).levels]
 """Their lowest levels."""
-PLASTICITY = _made_by("synapses")
+PLASTICITY = _made_by("envs.synapses")
 """Tasks in which a network is what is acted on."""
 ANALOGUE = [name for name in OWN if name not in {*NATIVE, *PLASTICITY}]
 """The rest of our own, whose observations are numbers."""

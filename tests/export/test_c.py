@@ -14,6 +14,7 @@ from torch import nn
 
 from snn_gym import load_pretrained
 from snn_gym.export import Visits, program_of, to_c, visit
+from snn_gym.leaderboard import evaluate
 from snn_gym.policies import (
     SpikingActorCriticPolicy,
     SpikingControllerPolicy,
@@ -23,7 +24,6 @@ from snn_gym.policies import (
     StatefulDQNPolicy,
 )
 from snn_gym.program import compact
-from snn_gym.scoring import evaluate
 from tests.export.made import (
     CHOSEN,
     COMPILER,

@@ -16,7 +16,7 @@ from snn_gym.export.conversion import _visited, largest_activations
 from snn_gym.learners import PPO
 from snn_gym.policies import SpikingActorCriticPolicy
 from snn_gym.program.neurons import SoftIAFParameters
-from snn_gym.spiking.neurons.registered import make_neurons
+from snn_gym.spiking.layer_neurons import make_neurons
 
 
 @settings(max_examples=50, deadline=None)

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from snn_gym.export.c_fixed import FixedSource
+from snn_gym.export.c import FixedSource
 from snn_gym.program import Choice, Decoder, Head, NeuronLayer, Normaliser, Program
 from snn_gym.program.neurons import LIFBox
 

@@ -11,12 +11,11 @@ from snn_gym import load_pretrained
 from snn_gym.cli import main
 from snn_gym.export import Visits, visit
 from snn_gym.export.hardware import Activity, activity_of, describe, energy_of
+from snn_gym.leaderboard.pretrained import twin_costs
 from snn_gym.policies import SpikingActorCriticPolicy
-from snn_gym.program.costs import Costs
-from snn_gym.scoring.pretrained import twin_costs
-from snn_gym.spiking.energy import energy_nj
+from snn_gym.program.costs import Costs, energy_nj
 from tests.export.made import build, observe, spiking
-from tests.scoring.small_agent import AGENT
+from tests.leaderboard.small_agent import AGENT
 
 COSTS = Costs(
     spikes_per_decision={"input": 7.0, "hidden_1": 6.0, "hidden_2": 2.0},

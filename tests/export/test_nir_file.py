@@ -17,8 +17,8 @@ import numpy as np
 import pytest
 
 from snn_gym.export import nir_file
-from snn_gym.export.nir_chain import chain_of
 from snn_gym.export.nir_file import Graph, read_graph
+from snn_gym.export.nir_graph import chain_of
 from tests.hostile import mutations
 
 

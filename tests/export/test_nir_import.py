@@ -18,11 +18,10 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from snn_gym import load_agent, load_pretrained, save_agent
-from snn_gym.config import to_mapping
+from snn_gym._base.config import to_mapping
 from snn_gym.export import from_nir, network_from_nir, program_of, to_nir
-from snn_gym.export.host import Action, Host, Observation, Standardised
-from snn_gym.export.nir_chain import chain_of
 from snn_gym.export.nir_file import Graph, Node
+from snn_gym.export.nir_graph import Action, Host, Observation, Standardised, chain_of
 from snn_gym.export.nir_import import NIRNetwork, load_weights, neurons_of
 from snn_gym.policies import SpikingActorCriticPolicy, StatefulActorCriticPolicy
 from snn_gym.spiking import NetworkConfig, SpikingNetwork

@@ -8,14 +8,14 @@ from pathlib import Path
 import pytest
 
 from snn_gym import load_pretrained
+from snn_gym._base.folders import content_path
 from snn_gym.cli import main
-from snn_gym.content import content_path
 from snn_gym.export import nir_submission, submit_nir, to_nir
 from snn_gym.export.nir_import import read_nir
-from snn_gym.scoring import SubmissionError, render_table, retrain_rows, verify
-from snn_gym.scoring.results import list_rows
+from snn_gym.leaderboard import SubmissionError, render_table, retrain_rows, verify
+from snn_gym.leaderboard.results import list_rows
 from snn_gym.zoo.spec import AgentSpec
-from tests.scoring.helpers import SETTINGS
+from tests.leaderboard.helpers import SETTINGS
 
 AGENT, ENV_ID = "imported-snntorch", "CartPole-v1"
 
@@ -61,8 +61,8 @@ def test_an_agent_that_the_zoo_lacks_gets_a_folder(
     (tmp_path / "agents").mkdir()
     monkeypatch.setattr(nir_submission, "checkout_root", lambda: tmp_path)
     folder = nir_submission.write_agent(read_nir(graph), "mine", ENV_ID)
-    from snn_gym.config import from_mapping
-    from snn_gym.content import read_toml
+    from snn_gym._base.config import from_mapping
+    from snn_gym._base.folders import read_toml
 
     spec = from_mapping(AgentSpec, read_toml(folder / "agent.toml", "it"), "it")
     theirs = from_mapping(

@@ -13,11 +13,10 @@ from hypothesis import strategies as st
 
 from snn_gym import load_pretrained
 from snn_gym.export import ResidualPolicy, choose_share, convert
-from snn_gym.export.residual import next_start
+from snn_gym.export.conversion import next_start
+from snn_gym.leaderboard import evaluate
 from snn_gym.program.neurons import SoftIAFParameters
-from snn_gym.scoring import evaluate
-from snn_gym.spiking.neurons.base import Neuron
-from snn_gym.spiking.neurons.registered import make_neurons
+from snn_gym.spiking.layer_neurons import Neuron, make_neurons
 
 
 @pytest.fixture(scope="module")

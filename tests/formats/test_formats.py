@@ -24,8 +24,8 @@ from stable_baselines3 import PPO
 from stable_baselines3.common.base_class import BaseAlgorithm
 
 import snn_gym
-from snn_gym.content import checkout_root
-from snn_gym.scoring import SubmissionError, submit, verify
+from snn_gym._base.folders import checkout_root
+from snn_gym.leaderboard import SubmissionError, submit, verify
 from snn_gym.spiking import NetworkConfig
 from snn_gym.training import train
 from snn_gym.training.settings import read_run_settings

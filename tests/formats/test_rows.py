@@ -15,10 +15,10 @@ import numpy as np
 import pytest
 
 from snn_gym import evaluate, load_pretrained
-from snn_gym.scoring import audit, reevaluate, write_table
-from snn_gym.scoring.evaluation import EVALUATOR_VERSION, evaluation_seeds
-from snn_gym.scoring.results import list_rows
-from tests.scoring.helpers import forge_chain
+from snn_gym.leaderboard import audit, reevaluate, write_table
+from snn_gym.leaderboard.evaluation import EVALUATOR_VERSION, evaluation_seeds
+from snn_gym.leaderboard.results import list_rows
+from tests.leaderboard.helpers import forge_chain
 
 STORED = Path(__file__).parent / "stored" / "rows"
 FORMATS = {"evaluator-1": 1, "evaluator-2": 2, "recipe": 2, "evaluator-3": 3, "evaluator-4": 4}

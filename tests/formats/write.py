@@ -22,7 +22,7 @@ import stable_baselines3
 from stable_baselines3.common.base_class import BaseAlgorithm
 
 import snn_gym
-from snn_gym.scoring import submit
+from snn_gym.leaderboard import submit
 from snn_gym.spiking import NetworkConfig
 from snn_gym.training import run as training
 

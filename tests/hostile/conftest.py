@@ -15,21 +15,19 @@ from typing import Any
 
 import pytest
 
-from snn_gym.scoring import reevaluation, verification, verify, write_table
-from snn_gym.scoring.errors import SubmissionError
-from snn_gym.scoring.found import TrainedAgain
-from snn_gym.scoring.manifest import utc_now
-from snn_gym.scoring.results import hash_tensors, list_rows, replace_row
-from snn_gym.scoring.worker import Request, Rerun, rerun
-from snn_gym.storage import parse_tensors
+from snn_gym._base.storage import parse_tensors
+from snn_gym.leaderboard import reevaluation, verification, verify, write_table
+from snn_gym.leaderboard.manifest import SubmissionError, TrainedAgain, utc_now
+from snn_gym.leaderboard.results import hash_tensors, list_rows, replace_row
+from snn_gym.leaderboard.worker import Request, Rerun, rerun
 from snn_gym.training import train
 from snn_gym.zoo.files import package_versions
 from snn_gym.zoo.recipe import processor
 from tests.hostile import readers
 from tests.hostile.readers import RUN, Reader
-from tests.scoring.conftest import run_folder, template
-from tests.scoring.helpers import SETTINGS, Template
-from tests.scoring.hostile_weights import MARKER_VARIABLE
+from tests.leaderboard.conftest import run_folder, template
+from tests.leaderboard.helpers import SETTINGS, Template
+from tests.leaderboard.hostile_weights import MARKER_VARIABLE
 from tests.training._runs import Killed, kill_at
 
 __all__ = ["run_folder", "template"]  # fixtures

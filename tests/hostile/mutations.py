@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from tests.scoring.hostile_weights import Payload
+from tests.leaderboard.hostile_weights import Payload
 
 Bytes = Callable[[bytes, np.random.Generator], bytes]
 Place = Callable[[Path, Path, np.random.Generator], None]

@@ -16,21 +16,20 @@ import pytest
 import safetensors.torch
 import torch
 
-from snn_gym.config import to_mapping
-from snn_gym.scoring import audit, reevaluate, retrain_rows, table_rows, verify
-from snn_gym.scoring.chain import DIGESTS_NAME, read_chain
-from snn_gym.scoring.errors import SubmissionError
-from snn_gym.scoring.manifest import MANIFEST_NAME, WEIGHTS_NAME
-from snn_gym.scoring.plan import read_plan
-from snn_gym.scoring.results import hash_tensors, list_rows, shown_rows, sound_rows
-from snn_gym.scoring.terms import split_rows
-from snn_gym.storage import load_tensors
+from snn_gym._base.config import to_mapping
+from snn_gym._base.storage import load_tensors
+from snn_gym.leaderboard import audit, reevaluate, retrain_rows, table_rows, verify
+from snn_gym.leaderboard.chain import DIGESTS_NAME, read_chain
+from snn_gym.leaderboard.manifest import MANIFEST_NAME, WEIGHTS_NAME, SubmissionError
+from snn_gym.leaderboard.plan import read_plan
+from snn_gym.leaderboard.results import hash_tensors, list_rows, shown_rows, sound_rows
+from snn_gym.leaderboard.table import split_rows
 from snn_gym.training import train
 from snn_gym.training.checkpoint import save_checkpoint
 from snn_gym.zoo import load_agent, read_manifest
 from snn_gym.zoo.files import dump_weights
 from tests.hostile.structured import resealed, without_seal
-from tests.scoring.helpers import SETTINGS, forge_chain
+from tests.leaderboard.helpers import SETTINGS, forge_chain
 from tests.training._runs import Killed
 
 RUN = {"steps": 900, "checkpoint_interval": 256, "seed": 7, "dynamics": True, "tensorboard": False}

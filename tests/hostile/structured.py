@@ -12,8 +12,8 @@ import numpy as np
 import safetensors.torch
 import torch
 
-from snn_gym.sealing import SEAL, UNSEALED, seal
-from tests.scoring.helpers import raw_safetensors
+from snn_gym._base.sealing import SEAL, UNSEALED, seal
+from tests.leaderboard.helpers import raw_safetensors
 
 _RAW = "@raw@"
 """Stands in a structure where a literal goes that no structure could hold."""

@@ -21,7 +21,7 @@ from snn_gym.cli import main
 from tests.hostile.mutations import BYTES, PLACES
 from tests.hostile.readers import Reader, Restored, Resume, Table, one_line
 from tests.hostile.structured import STRUCTURED
-from tests.scoring.helpers import fingerprint
+from tests.leaderboard.helpers import fingerprint
 
 NUMBERS = {
     "verify": (60, 2200),

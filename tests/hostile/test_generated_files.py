@@ -16,23 +16,22 @@ from hypothesis import strategies as st
 
 import snn_gym
 from snn_gym import load_pretrained
+from snn_gym._base.config import from_mapping, to_mapping
+from snn_gym._base.folders import checkout_root
+from snn_gym._base.names import safe_title, without_controls
 from snn_gym.cli import main
-from snn_gym.config import from_mapping, to_mapping
-from snn_gym.content import checkout_root
 from snn_gym.export import Visits, to_c, visit
-from snn_gym.names import safe_title, without_controls
-from snn_gym.scoring.errors import SubmissionError
-from snn_gym.scoring.manifest import Manifest, parse_manifest
-from snn_gym.scoring.rendering import render_table
-from snn_gym.scoring.site.files import site_pages
-from snn_gym.scoring.table import summaries
+from snn_gym.leaderboard.manifest import Manifest, SubmissionError, parse_manifest
+from snn_gym.leaderboard.rendering import render_table
+from snn_gym.leaderboard.site.files import site_pages
+from snn_gym.leaderboard.table import summaries
 from snn_gym.training.settings import read_run_settings
 from snn_gym.zoo import load_agent_spec, read_manifest, save_agent
 from snn_gym.zoo.spec import _REGISTERED, AgentSpec
 from tests.edits import edit_json
 from tests.export.made import COMPILER, WARNINGS, needs_compiler
-from tests.scoring.site.parsed import Parsed
-from tests.scoring.test_table import fill, make_row
+from tests.leaderboard.site.parsed import Parsed
+from tests.leaderboard.test_table import fill, make_row
 
 ATTACKS = (
     "**//",

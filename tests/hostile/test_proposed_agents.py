@@ -15,14 +15,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from snn_gym.config import to_mapping
-from snn_gym.content import checkout_root
-from snn_gym.scoring.evaluation import OFFICIAL_EPISODES
-from snn_gym.scoring.manifest import Manifest
-from snn_gym.scoring.rerun import MAX_PARAMETERS
-from snn_gym.storage import dump_tensors
+from snn_gym._base.config import to_mapping
+from snn_gym._base.folders import checkout_root
+from snn_gym._base.storage import dump_tensors
+from snn_gym.leaderboard.evaluation import OFFICIAL_EPISODES
+from snn_gym.leaderboard.manifest import Manifest
+from snn_gym.leaderboard.rerun import MAX_PARAMETERS
 from snn_gym.zoo.recipe import Recipe, processor
-from tests.scoring.test_table import make_row
+from tests.leaderboard.test_table import make_row
 
 ROOT = checkout_root()
 MEMORY_BYTES = 8 << 30
@@ -71,7 +71,7 @@ def test_a_network_that_is_too_large_is_built_by_no_more_than_a_limited_process(
     def limited() -> None:
         resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
 
-    words = ["snn_gym.scoring.proposals", "submissions", "leaderboard", "scratch"]
+    words = ["snn_gym.leaderboard.proposals", "submissions", "leaderboard", "scratch"]
     done = subprocess.run(
         [sys.executable, "-m", *words],
         cwd=checkout,

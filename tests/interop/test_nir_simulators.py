@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from snn_gym import load_pretrained
 from snn_gym.export import to_nir
-from snn_gym.scoring import evaluate
+from snn_gym.leaderboard import evaluate
 from tests.export.host import choose, seen_by_the_graph
 
 EPISODES = 20

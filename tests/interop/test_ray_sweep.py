@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 
-from snn_gym.scoring import audit
-from snn_gym.scoring.results import list_rows
-from snn_gym.storage import load_tensors
+from snn_gym._base.storage import load_tensors
+from snn_gym.leaderboard import audit
+from snn_gym.leaderboard.results import list_rows
 from snn_gym.sweeps import Job, missing
-from snn_gym.sweeps.cluster import sweep_on_cluster
+from snn_gym.sweeps.runs import sweep_on_cluster
 from snn_gym.training import train
 from snn_gym.zoo.files import WEIGHTS
 

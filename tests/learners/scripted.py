@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from snn_gym.tasks.rollout import Rollouts
+from snn_gym.envs.rollout import Rollouts
 
 
 class ScriptedJudge:

@@ -10,7 +10,7 @@ from stable_baselines3.common.env_util import make_vec_env
 from stable_baselines3.common.logger import configure
 
 from snn_gym import evaluate, load_agent, save_agent
-from snn_gym.zoo.extract import extract_settings
+from snn_gym.zoo.identity import extract_settings
 from tests.learners.cases import CASES, SMALL, make
 from tests.learners.toy_envs import Steady
 

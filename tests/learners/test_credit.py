@@ -7,7 +7,7 @@ import torch
 
 from snn_gym import load_agent, save_agent
 from snn_gym.learners import StatefulPPO
-from snn_gym.policies.stateful_actor_critic import BroadcastLinear
+from snn_gym.policies.stateful import BroadcastLinear
 from snn_gym.spiking import NetworkConfig
 from snn_gym.spiking.bookkeeping import full_state
 from tests.learners.test_stateful_ppo import model, play, rolled_out

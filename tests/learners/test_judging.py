@@ -7,6 +7,7 @@ from stable_baselines3.common.env_util import make_vec_env
 from stable_baselines3.common.vec_env import VecFrameStack, VecMonitor, VecNormalize
 
 import snn_gym
+from snn_gym.envs import estimate_limits
 from snn_gym.learners.judging import (
     SequentialJudge,
     _groups,
@@ -15,7 +16,6 @@ from snn_gym.learners.judging import (
     find_observation_limits,
 )
 from snn_gym.spiking.population import start_weights
-from snn_gym.wrappers import estimate_limits
 from tests.learners.cases import make
 from tests.learners.toy_envs import Steady
 

@@ -18,7 +18,7 @@ from snn_gym.learners import LocalActorCritic, OnlineActor
 from snn_gym.learners import local_actor_critic as module
 from snn_gym.spiking import NetworkConfig
 from snn_gym.spiking.bookkeeping import full_state
-from snn_gym.zoo.extract import extract_settings
+from snn_gym.zoo.identity import extract_settings
 
 POLICY = "LocalActorCriticPolicy"
 NETWORK = NetworkConfig((16,), 4, surrogate_slope=2.0)

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 
-from snn_gym.learners.local_core import Moments, climb
-from snn_gym.learners.local_kernels import scale
+from snn_gym.learners.local.core import Moments, climb
+from snn_gym.learners.local.kernels import scale
 from tests.learners.local_reference import Adam
 
 

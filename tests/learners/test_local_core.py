@@ -11,12 +11,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose
 
-from snn_gym.learners.local_core import LocalCore, Outcome, Rule
+from snn_gym.learners.local.core import LocalCore, Outcome, Rule
 from snn_gym.policies import LocalActorCriticPolicy
-from snn_gym.program.neurons import NEURONS
-from snn_gym.program.surrogates import SURROGATES
+from snn_gym.program.neurons import NEURONS, SURROGATES
 from snn_gym.spiking import NetworkConfig
-from snn_gym.spiking.neurons.surrogates import spike
+from snn_gym.spiking.surrogates import spike
 from tests.learners.local_reference import Adam, Reference, softmax_choice
 from tests.program.own_neurons import OWN, registered
 

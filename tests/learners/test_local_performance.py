@@ -4,7 +4,7 @@ import itertools
 
 import pytest
 
-from snn_gym.learners.local_regulator import Performance
+from snn_gym.learners.local.regulator import Performance
 from snn_gym.learners.settings import LocalRegulation
 
 PARAMETERS = LocalRegulation(lean_strength=1.0, episodes=2, patience=3, tolerance=0.25)

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from numpy.testing import assert_allclose
 
 from snn_gym import load_agent, make_vec_env, save_agent
-from snn_gym.learners.local_core import LocalCore, Rule
-from snn_gym.learners.local_online import RuledCore
-from snn_gym.learners.local_regulator import (
+from snn_gym.learners.local.core import LocalCore, Rule
+from snn_gym.learners.local.online import RuledCore
+from snn_gym.learners.local.regulator import (
     TERMS,
     Lived,
     LocalRegulator,

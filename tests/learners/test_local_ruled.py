@@ -6,14 +6,14 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 
+from snn_gym.envs.stable_baselines import make_vec_env
+from snn_gym.envs.synapses import plasticity
+from snn_gym.envs.synapses.local_measures import eligibilities
 from snn_gym.learners import RULES, LocalActorCritic, PlasticityRule, register_rule
-from snn_gym.learners.local_core import LocalCore, Rule
-from snn_gym.learners.local_online import RuledCore, make_core, watcher
+from snn_gym.learners.local.core import LocalCore, Rule
+from snn_gym.learners.local.online import RuledCore, make_core, watcher
 from snn_gym.spiking import NetworkConfig
 from snn_gym.spiking.population import Population, start_weights
-from snn_gym.synapses import plasticity
-from snn_gym.synapses.eligibility import eligibilities
-from snn_gym.vector import make_vec_env
 from snn_gym.zoo import load_agent, save_agent
 from tests.learners.test_local_core import NOTHING, make_policy, one, outcome, tiny
 

@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose
 
-from snn_gym.learners.local_regulator import TERMS, Lived, TermConstants, changes
-from snn_gym.synapses.plasticity import check_elementwise
+from snn_gym.envs.synapses.plasticity import check_elementwise
+from snn_gym.learners.local.regulator import TERMS, Lived, TermConstants, changes
 
 OFF = TermConstants(0.0, 0.0, 0.0, 10.0, 0.0)
 SOME = TermConstants(0.01, 0.02, 0.3, 10.0, 0.4)
@@ -75,7 +75,7 @@ def test_the_lean_cost_is_price_times_its_slope_times_eligibility_where_it_is_pe
 def test_the_lean_term_goes_downhill_on_the_cost_of_shedding():
     import torch
 
-    from snn_gym.spiking.regulation.shedding import spike_cost
+    from snn_gym.spiking.regulation.penalties import spike_cost
 
     rate = torch.tensor([0.25, 0.5, 0.75], dtype=torch.float64, requires_grad=True)
     time_steps, fan_out = 8, 3

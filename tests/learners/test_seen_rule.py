@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from snn_gym.synapses.local_dynamics import LOCAL_MEASURES, LocalDynamics
-from snn_gym.synapses.plasticity import RULES
+from snn_gym.envs.synapses.local_measures import LOCAL_MEASURES, LocalDynamics
+from snn_gym.envs.synapses.plasticity import RULES
 from tests.learners.test_synapse_agents import learner, run
 
 

@@ -7,7 +7,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from snn_gym.learners.sequence_replay import SequenceReplayBuffer
+from snn_gym.learners.sequences import SequenceReplayBuffer
 
 SPACE = gym.spaces.Box(-np.inf, np.inf, (2,), np.float32)
 

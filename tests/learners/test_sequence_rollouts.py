@@ -7,7 +7,7 @@ from gymnasium import spaces
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from snn_gym.learners.sequence_rollouts import SequenceRolloutBuffer
+from snn_gym.learners.sequences import SequenceRolloutBuffer
 
 
 def filled(rollouts=1, *, steps=6, envs=2, length=3, burn_in=0, seed=0):

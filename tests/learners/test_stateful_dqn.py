@@ -12,15 +12,15 @@ from stable_baselines3.common.evaluation import evaluate_policy
 from stable_baselines3.common.vec_env import DummyVecEnv, VecNormalize
 
 from snn_gym.learners import StatefulDQN
-from snn_gym.learners.sequence_replay import SequenceSamples
-from snn_gym.learners.stateful_dqn import n_step_targets
+from snn_gym.learners.sequences import SequenceSamples
+from snn_gym.learners.stateful import n_step_targets
 from snn_gym.policies import SpikingDQNPolicy
 from snn_gym.policies.stateful import SequenceBatch
 from snn_gym.spiking import NetworkConfig
 from snn_gym.spiking.bookkeeping import full_state
 from snn_gym.training.checkpoint import restore_checkpoint, save_checkpoint
-from snn_gym.training.episodes import EpisodeLog
-from snn_gym.training.segments import SegmentCallback
+from snn_gym.training.evaluations import EpisodeLog
+from snn_gym.training.run import SegmentCallback
 from tests.learners.recall import Recall
 
 ALIF = NetworkConfig((24,), 4, neuron="alif", recurrent=True)

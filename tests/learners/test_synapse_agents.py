@@ -7,9 +7,9 @@ import pytest
 from stable_baselines3.common.env_util import make_vec_env
 
 from snn_gym import evaluate
+from snn_gym.envs.synapses.local_measures import LOCAL_MEASURES
 from snn_gym.learners.judging import SequentialJudge
 from snn_gym.spiking import NetworkConfig
-from snn_gym.synapses.local_dynamics import LOCAL_MEASURES
 from tests.learners.cases import SMALL, make
 from tests.learners.scripted import attach
 from tests.learners.toy_envs import Steady

@@ -4,16 +4,16 @@ import json
 
 import pytest
 
+from snn_gym.envs.classic_control import BATCHED_TASKS
+from snn_gym.envs.registry import load_environment_spec
+from snn_gym.leaderboard import SubmissionError, submit, verify
+from snn_gym.leaderboard.manifest import MANIFEST_NAME, WEIGHTS_NAME
+from snn_gym.leaderboard.results import list_rows
+from snn_gym.leaderboard.table import summarise
 from snn_gym.learners.judging import batched_id
-from snn_gym.registry import load_environment_spec
-from snn_gym.scoring import SubmissionError, submit, verify
-from snn_gym.scoring.manifest import MANIFEST_NAME, WEIGHTS_NAME
-from snn_gym.scoring.results import list_rows
-from snn_gym.scoring.table import summarise
-from snn_gym.tasks.classic_control import BATCHED_TASKS
 from snn_gym.zoo import load_agent_spec, make_agent, save_agent
 from snn_gym.zoo.build import make_environments
-from tests.scoring.helpers import SETTINGS, Template
+from tests.leaderboard.helpers import SETTINGS, Template
 
 
 @pytest.fixture(scope="module")

@@ -7,9 +7,9 @@ from gymnasium import spaces
 from stable_baselines3.common.torch_layers import CombinedExtractor, FlattenExtractor, NatureCNN
 
 import snn_gym
+from snn_gym._base.spaces import FlatSpikes
 from snn_gym.policies import SpikingActorCriticPolicy
-from snn_gym.policies._observations import make_normaliser, spike_steps_of
-from snn_gym.spaces import FlatSpikes
+from snn_gym.policies.observations import make_normaliser, spike_steps_of
 
 
 def test_time_steps_come_from_the_space_and_nothing_is_normalised():

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from snn_gym.policies._gated import GatedNetwork
+from snn_gym.policies.networks import GatedNetwork
 
 KINDS = pytest.mark.parametrize("kind", ["gru", "lstm"])
 STEPS, BATCH, INPUTS = 7, 4, 3

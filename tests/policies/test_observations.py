@@ -22,7 +22,7 @@ from torch import nn
 
 from snn_gym import policies
 from snn_gym.policies import SpikingActorCriticPolicy, SpikingDQNPolicy
-from snn_gym.policies._observations import PartialNormaliser, SmallImageCNN
+from snn_gym.policies.observations import PartialNormaliser, SmallImageCNN
 from snn_gym.spiking import NetworkConfig, ObservationNormaliser
 from tests.policies.identity import ACTIONS, CASES, SMALL
 from tests.policies.matrix import ERROR

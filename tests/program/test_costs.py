@@ -14,19 +14,18 @@ from norse.torch import LIFBoxCell, LIFRecurrentCell
 from stable_baselines3.common.utils import ConstantSchedule
 from torch import Tensor, nn
 
-from snn_gym.policies._gated import GatedNetwork
-from snn_gym.policies.networks import DenseNetwork
+from snn_gym.policies.networks import DenseNetwork, GatedNetwork
 from snn_gym.program import compact
 from snn_gym.program.costs import COST_COLUMNS, Costs, count_costs, mean_costs
 from snn_gym.program.encoders import ENCODERS, DeltaEncoder, PopulationEncoder, RateEncoder
 from snn_gym.spiking import NetworkConfig, SpikingNetwork
-from snn_gym.spiking.coding.decoders import make_head
-from snn_gym.spiking.coding.parameters import (
+from snn_gym.spiking.config import (
     LastVoltageParameters,
     LearnablePopulationParameters,
     MaxVoltageParameters,
     PopulationDecoderParameters,
 )
+from snn_gym.spiking.decoders import make_head
 from tests.export.made import CHOSEN, SEEN, STATELESS, observe
 from tests.policies.firing import made_to_fire
 

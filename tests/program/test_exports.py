@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from snn_gym.export import Visits, freeze, to_c
-from snn_gym.export.c_neuron import fixed_neuron, float_neuron, units_of
+from snn_gym.export.c_spiking import fixed_neuron, float_neuron, units_of
 from snn_gym.export.nir_graph import nir_graph
 from snn_gym.policies import SpikingActorCriticPolicy, StatefulActorCriticPolicy
 from snn_gym.program.neurons import NEURONS

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from stable_baselines3 import DQN, PPO, SAC
 from stable_baselines3.common.utils import ConstantSchedule
 
+from snn_gym._base.storage import dump_tensors, load_tensors
 from snn_gym.export import freeze, program_of, to_c
 from snn_gym.policies import (
     SpikingActorCriticPolicy,
@@ -44,8 +45,7 @@ from snn_gym.program.interpreter import rest_state
 from snn_gym.program.network import GATES, Gates
 from snn_gym.program.neurons import ALIF, IAF, LIFBox
 from snn_gym.spiking import NetworkConfig
-from snn_gym.spiking.sequence import next_noise
-from snn_gym.storage import dump_tensors, load_tensors
+from snn_gym.spiking.execution import next_noise
 from tests.export.made import (
     CHOSEN,
     RARE,

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from snn_gym.config import Positive
+from snn_gym._base.config import Positive
 from snn_gym.policies import SpikingActorCriticPolicy
 from snn_gym.program.encoders import ENCODERS, spike_encoders
 from snn_gym.spiking import NetworkConfig, SpikeEncoder, SpikingNetwork, register_encoder

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from references.oscillators import EPISODES, OSCILLATORS, Oscillator, play
-from snn_gym.content import content_path
+from snn_gym._base.folders import content_path
 
 FEW = 3
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from references import RandomActions, fixed_kind, play, scripted_policy
-from snn_gym.registry import load_environment_spec
+from snn_gym.envs.registry import load_environment_spec
 from tests.envs.variants import NATIVE, NATIVE_BASES, every_native_id
 
 SCRIPTED = [

@@ -13,11 +13,23 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from snn_gym.spiking import NetworkConfig, SpikingNetwork, compiled
-from snn_gym.spiking.compiled import CompiledLayers
-from snn_gym.spiking.neurons import backward_kernels, event_kernels, forward_kernels, products
+from snn_gym.spiking import NetworkConfig, SpikingNetwork
+from snn_gym.spiking import (
+    events as event_kernels,
+)
+from snn_gym.spiking import execution as compiled
+from snn_gym.spiking import (
+    fused as products,
+)
+from snn_gym.spiking import (
+    kernels as backward_kernels,
+)
+from snn_gym.spiking import (
+    kernels as forward_kernels,
+)
+from snn_gym.spiking.execution import CompiledLayers
 from tests.program import kernels_in_python
-from tests.spiking.neurons import events_in_python
+from tests.spiking import events_in_python
 from tests.spiking.strategies import NAMES, SURROGATES, network_configs, normal
 
 HALVES = {"neuron": "lif_box", "neuron_parameters": {"tau_mem_ms": 2.0}}

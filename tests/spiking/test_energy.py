@@ -2,7 +2,7 @@
 
 import pytest
 
-from snn_gym.spiking.energy import energy_nj, regimes
+from snn_gym.program.costs import energy_nj, regimes
 
 
 def test_energy_is_a_band() -> None:

@@ -16,9 +16,8 @@ from snn_gym.program.encoders import DeltaEncoder
 from snn_gym.program.neurons import LIFBoxParameters, LIFParameters
 from snn_gym.spiking.assembly import todays_names
 from snn_gym.spiking.bookkeeping import full_state
-from snn_gym.spiking.coding.decoders import make_head
-from snn_gym.spiking.coding.parameters import PopulationDecoderParameters
-from snn_gym.spiking.config import NetworkConfig
+from snn_gym.spiking.config import NetworkConfig, PopulationDecoderParameters
+from snn_gym.spiking.decoders import make_head
 from snn_gym.spiking.network import SpikingNetwork
 from tests.spiking.strategies import ENCODERS, network_configs, normal
 from tests.spiking.tally import few_excused

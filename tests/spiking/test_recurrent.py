@@ -16,10 +16,11 @@ from snn_gym.program.neurons import (
     NeuronParameters,
 )
 from snn_gym.spiking.config import NetworkConfig
+from snn_gym.spiking.fused import run_fused
+from snn_gym.spiking.layer_neurons import LayerNeurons
 from snn_gym.spiking.network import SpikingNetwork
-from snn_gym.spiking.neurons.base import LayerNeurons
-from snn_gym.spiking.neurons.fused import run_fused
-from tests.spiking.neurons.test_fused import (
+from tests.spiking.strategies import SURROGATES, network_configs, neuron_parameters, normal
+from tests.spiking.test_fused import (
     DT_MS,
     drives,
     neuron_of,
@@ -27,7 +28,6 @@ from tests.spiking.neurons.test_fused import (
     random_state,
     shapes,
 )
-from tests.spiking.strategies import SURROGATES, network_configs, neuron_parameters, normal
 
 MARGIN = 1e-5
 

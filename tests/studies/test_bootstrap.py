@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from scipy.stats import trim_mean
 
-from snn_gym.scoring.statistics import interquartile_mean
+from snn_gym.leaderboard.statistics import interquartile_mean
 from studies.bootstrap import stratified_bootstrap_interval
 
 

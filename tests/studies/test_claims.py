@@ -7,7 +7,7 @@ import re
 
 import pytest
 
-from snn_gym.scoring.comparison import Comparison
+from snn_gym.leaderboard.comparison import Comparison
 from studies.claims import (
     PAGES,
     PARTS,

@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from snn_gym.scoring.comparison import MARGIN
-from snn_gym.scoring.results import Row, list_rows
-from snn_gym.seeds import parse_seeds
+from snn_gym._base.names import parse_seeds
+from snn_gym.leaderboard.comparison import MARGIN
+from snn_gym.leaderboard.results import Row, list_rows
 
 ROOT = Path(__file__).parents[2]
 TABLES: list[dict[str, Any]] = tomllib.loads(

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from snn_gym.scoring.results import Row, read_row, row_path
+from snn_gym.leaderboard.results import Row, read_row, row_path
 from studies.rows import (
     EARLIER,
     LEADERBOARD,

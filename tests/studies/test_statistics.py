@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import mannwhitneyu, rankdata, spearmanr
 
-from snn_gym.scoring.statistics import permutation_p
+from snn_gym.leaderboard.statistics import permutation_p
 from studies.statistics import equal_to, holm_by_name, p_value, rank_sum_p, sign_flip_p, trend
 
 INF = np.inf

@@ -13,13 +13,13 @@ from pathlib import Path
 
 import pytest
 
+from snn_gym._base.storage import load_tensors
 from snn_gym.cli import main
-from snn_gym.scoring import audit
-from snn_gym.scoring.results import list_rows
-from snn_gym.storage import load_tensors
+from snn_gym.leaderboard import audit
+from snn_gym.leaderboard.results import list_rows
 from snn_gym.sweeps import Job, missing, sweep
-from snn_gym.sweeps.ended import MOST_DEATHS, Ended
 from snn_gym.sweeps.progress import duration, time_left
+from snn_gym.sweeps.runs import MOST_DEATHS, Ended
 from snn_gym.training import train
 from snn_gym.zoo.files import WEIGHTS
 from tests.terminal import terminal
@@ -100,7 +100,7 @@ def test_a_worker_that_is_killed_is_started_again_and_its_row_counted_once(
             os.kill(worker, signal.SIGKILL)
             killed.append(worker)
 
-    monkeypatch.setattr("snn_gym.sweeps.local.time.sleep", kill_once)
+    monkeypatch.setattr("snn_gym.sweeps.runs.time.sleep", kill_once)
     (ended,) = sweep(JOBS[:1], board, runs, workers=1)
     assert len(killed) == 1
     assert ended.row is not None
@@ -117,7 +117,7 @@ def test_who_is_always_killed_is_given_up(tmp_path: Path, monkeypatch: pytest.Mo
             os.kill(worker, signal.SIGKILL)
             killed.append(worker)
 
-    monkeypatch.setattr("snn_gym.sweeps.local.time.sleep", kill)
+    monkeypatch.setattr("snn_gym.sweeps.runs.time.sleep", kill)
     (ended,) = sweep(JOBS[:1], tmp_path / "board", tmp_path / "runs", workers=1)
     assert ended.problem == "was killed 3 times by signal 9"
     assert len(set(killed)) == MOST_DEATHS

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from snn_gym.config import from_mapping
-from snn_gym.content import checkout_root
+from snn_gym._base.config import from_mapping
+from snn_gym._base.folders import checkout_root
 from snn_gym.sweeps import Group, Job, Plan, read_plan
 
 PAIR = {"agents": ["ppo-lif", "ppo-mlp"], "environments": ["CartPole-v1"], "seeds": "0-1"}

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from snn_gym.content import checkout_root
-from snn_gym.sweeps.search import Search, Values, read_search, split
+from snn_gym._base.folders import checkout_root
+from snn_gym.sweeps.tuning import Search, Values, read_search, split
 
 HEAD = {"agent": "ppo-lif", "environment": "CartPole-v1", "seeds": "1000-1002", "trials": 20}
 SPACE = (

@@ -15,17 +15,16 @@ from typing import Any
 import optuna
 import pytest
 
+from snn_gym._base.config import from_mapping, to_mapping
+from snn_gym._base.folders import locked
 from snn_gym.cli import main
-from snn_gym.config import from_mapping, to_mapping
-from snn_gym.folders import locked
-from snn_gym.scoring import evaluate
-from snn_gym.scoring.evaluation import FIRST_EVALUATION_SEED
-from snn_gym.scoring.hidden import hidden_seeds
+from snn_gym.leaderboard import evaluate
+from snn_gym.leaderboard.evaluation import FIRST_EVALUATION_SEED
+from snn_gym.leaderboard.hidden import hidden_seeds
 from snn_gym.sweeps import tuning
-from snn_gym.sweeps.search import Search, read_search
-from snn_gym.sweeps.tuning import FIRST_TUNING_EPISODE_SEED, tune, tune_agent
+from snn_gym.sweeps.tuning import FIRST_TUNING_EPISODE_SEED, Search, read_search, tune, tune_agent
 from snn_gym.zoo import AgentSpec, load_agent_spec, make_agent
-from snn_gym.zoo.seeding import TRAINING_SEED_LIMIT, environment_seeds
+from snn_gym.zoo.environments import TRAINING_SEED_LIMIT, environment_seeds
 
 HEAD = """
 agent = "ppo-lif"

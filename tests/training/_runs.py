@@ -1,7 +1,7 @@
 """Short training runs for the tests."""
 
 from snn_gym.training import train
-from snn_gym.training.segments import SegmentCallback
+from snn_gym.training.run import SegmentCallback
 
 STEPS = 1600
 INTERVAL = 300

@@ -7,16 +7,16 @@ import numpy as np
 import pytest
 from torch.testing import assert_close
 
-from snn_gym.sealing import SEAL, UNSEALED, seal
+from snn_gym._base.sealing import SEAL, UNSEALED, seal
+from snn_gym._base.storage import dump_tensors, load_tensors, save_tensors
 from snn_gym.spiking.bookkeeping import full_state
-from snn_gym.storage import dump_tensors, load_tensors, save_tensors
 from snn_gym.training.checkpoint import (
     previous_checkpoint,
     remove_checkpoints,
     restore_checkpoint,
     save_checkpoint,
 )
-from snn_gym.training.episodes import EpisodeLog
+from snn_gym.training.evaluations import EpisodeLog
 from snn_gym.zoo import make_agent
 
 

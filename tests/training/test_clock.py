@@ -7,8 +7,7 @@ from tensorboard.compat.proto.summary_pb2 import Summary
 from tensorboard.summary.writer.record_writer import RecordWriter
 
 from snn_gym.training import train
-from snn_gym.training.clock import seconds_at
-from snn_gym.training.tracking import TENSORBOARD_FOLDER
+from snn_gym.training.logs import TENSORBOARD_FOLDER, seconds_at
 
 BEGUN_S = 1_700_000_000.0
 

@@ -13,14 +13,14 @@ from stable_baselines3.common.callbacks import CallbackList
 from stable_baselines3.common.logger import KVWriter, Logger
 
 from snn_gym import evaluate, make_vec_env
-from snn_gym.content import checkout_root
+from snn_gym._base.folders import checkout_root
+from snn_gym._base.storage import load_tensors
 from snn_gym.learners import StatefulDQN, StatefulPPO
 from snn_gym.policies import SpikingActorCriticPolicy, SpikingDQNPolicy, StockActorCriticPolicy
 from snn_gym.spiking import Dynamics, NetworkConfig
 from snn_gym.spiking.bookkeeping import full_state
-from snn_gym.storage import load_tensors
 from snn_gym.training import DynamicsCallback, read_run_settings
-from snn_gym.training.dynamics_callback import play_decisions
+from snn_gym.training.dynamics import play_decisions
 from snn_gym.zoo import build_policy
 from tests.training._runs import Killed, kill_at, results, run
 

@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 
 import snn_gym
-from snn_gym.scoring.evaluation import FIRST_EVALUATION_SEED
-from snn_gym.scoring.hidden import hidden_seeds
+from snn_gym.leaderboard.evaluation import FIRST_EVALUATION_SEED
+from snn_gym.leaderboard.hidden import hidden_seeds
 from snn_gym.sweeps.tuning import FIRST_TUNING_EPISODE_SEED
 from snn_gym.training.evaluations import BEST_FOLDER, EVALUATION_EPISODES, EVALUATIONS_FILE
 from snn_gym.training.evaluations import FIRST_SEED as FIRST
 from snn_gym.zoo import load_agent, read_manifest
-from snn_gym.zoo.seeding import TRAINING_SEED_LIMIT
+from snn_gym.zoo.environments import TRAINING_SEED_LIMIT
 from tests.training._runs import FEW_UPDATES, Killed, kill_at, results, run
 
 EVERY = 400

@@ -9,7 +9,7 @@ import pytest
 from stable_baselines3.common.vec_env import DummyVecEnv, VecTransposeImage
 
 import snn_gym
-from snn_gym.registry import make_task
+from snn_gym.envs.registry import make_task
 from snn_gym.zoo import build_policy, load_agent
 from tests.images import LARGE, SMALL
 from tests.training._runs import Killed, kill_at, results, run

@@ -10,7 +10,7 @@ import time
 import numpy as np
 import pytest
 
-from snn_gym.storage import load_tensors
+from snn_gym._base.storage import load_tensors
 from tests.training._runs import FEW_UPDATES, INTERVAL, STEPS, Killed, kill_at, results, run
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from snn_gym.storage import load_tensors
+from snn_gym._base.storage import load_tensors
 from tests.training._runs import Killed, kill_at, results, run
 
 LEAN = {

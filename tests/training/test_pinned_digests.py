@@ -14,7 +14,7 @@ import pytest
 import torch
 
 import snn_gym
-from snn_gym.threads import one_thread
+from snn_gym._base.numerics import one_thread
 
 ARITHMETIC = "733b7b07adafc35a"
 """Digest of `arithmetic` where the digests below were made."""

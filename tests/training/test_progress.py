@@ -7,7 +7,7 @@ import sys
 import numpy as np
 import pytest
 
-from snn_gym.training.progress import ProgressCallback, _duration
+from snn_gym.training.logs import ProgressCallback, _duration
 from snn_gym.zoo import load_agent, make_agent
 from tests.training._runs import FEW_UPDATES, results, run
 

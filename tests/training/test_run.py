@@ -10,8 +10,8 @@ import pytest
 import torch
 from torch.testing import assert_close
 
-from snn_gym.folders import locked
-from snn_gym.storage import load_tensors
+from snn_gym._base.folders import locked
+from snn_gym._base.storage import load_tensors
 from snn_gym.training import read_run_settings, train
 from snn_gym.zoo import load_agent, read_manifest
 from tests.edits import edit_json

@@ -7,9 +7,9 @@ from stable_baselines3 import DQN, PPO
 from stable_baselines3.common.vec_env import VecFrameStack, VecMonitor, VecNormalize
 
 from snn_gym import make_vec_env
+from snn_gym.envs import StableBaselinesVecEnv
 from snn_gym.policies import SpikingActorCriticPolicy, SpikingDQNPolicy
-from snn_gym.training.segments import begin_segment
-from snn_gym.wrappers import StableBaselinesVecEnv
+from snn_gym.training.run import begin_segment
 from snn_gym.zoo import make_agent
 from snn_gym.zoo.build import make_environments
 

@@ -7,9 +7,9 @@ import shutil
 import pytest
 import torch
 
-from snn_gym.scoring import submit
-from snn_gym.scoring.errors import SubmissionError
-from snn_gym.sealing import dump_sealed
+from snn_gym._base.sealing import dump_sealed
+from snn_gym.leaderboard import submit
+from snn_gym.leaderboard.manifest import SubmissionError
 from snn_gym.training import make_run_settings, read_run_settings, train
 from snn_gym.zoo import load_agent, load_agent_spec, read_manifest
 from snn_gym.zoo.build import resolve_settings

@@ -13,15 +13,15 @@ from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.vec_env import DummyVecEnv
 
 import snn_gym
+from snn_gym.envs import StableBaselinesVecEnv
+from snn_gym.envs.classic_control import BATCHED_TASKS
 from snn_gym.policies import SpikingActorCriticPolicy
 from snn_gym.spiking.bookkeeping import full_state
-from snn_gym.tasks.classic_control import BATCHED_TASKS
-from snn_gym.training.segments import begin_segment
-from snn_gym.wrappers import StableBaselinesVecEnv
+from snn_gym.training.run import begin_segment
 from snn_gym.zoo import build
+from snn_gym.zoo.environments import seed_environments
 from snn_gym.zoo.identity import identify
-from snn_gym.zoo.seeding import seed_environments
-from tests.wrappers.comparison import assert_equal_runs
+from tests.envs.comparison import assert_equal_runs
 
 ON_POLICY = {"n_steps": 8, "batch_size": 16, "n_epochs": 1}
 OFF_POLICY = {"learning_starts": 20, "batch_size": 8}

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch.testing import assert_close
 
-from snn_gym.learners.lean_algorithm import LeanAlgorithm, stock
+from snn_gym.learners.shedding import LeanAlgorithm, stock
 from snn_gym.policies.raw_observations import raw_policy
 from snn_gym.spiking import SpikingNetwork
 from snn_gym.zoo import (
@@ -16,7 +16,7 @@ from snn_gym.zoo import (
     make_agent,
 )
 from snn_gym.zoo.algorithms import ALGORITHMS
-from snn_gym.zoo.extract import extract_settings
+from snn_gym.zoo.identity import extract_settings
 
 PAIRS = [(name, env_id) for name in agent_ids() for env_id in load_agent_spec(name).environments]
 

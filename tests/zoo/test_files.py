@@ -15,11 +15,11 @@ from stable_baselines3.common.utils import LinearSchedule
 from torch.testing import assert_close
 
 import snn_gym
+from snn_gym._base.storage import dump_tensors, load_tensors
 from snn_gym.learners import GradientFreeAlgorithm, StatefulDQN, StatefulPPO
 from snn_gym.policies import SpikingActorCriticPolicy, SpikingDQNPolicy
 from snn_gym.spiking import NetworkConfig
 from snn_gym.spiking.bookkeeping import full_state
-from snn_gym.storage import dump_tensors, load_tensors
 from snn_gym.zoo import (
     agent_ids,
     load_agent,
@@ -29,7 +29,7 @@ from snn_gym.zoo import (
     save_agent,
 )
 from snn_gym.zoo.algorithms import algorithm_class, policy_class
-from snn_gym.zoo.extract import extract_settings
+from snn_gym.zoo.identity import extract_settings
 from tests.edits import edit_json
 
 SMALL = NetworkConfig(hidden_sizes=(8,), time_steps=3)

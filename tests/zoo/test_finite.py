@@ -12,10 +12,10 @@ import pytest
 import torch
 
 import snn_gym
+from snn_gym.envs import StableBaselinesVecEnv
 from snn_gym.training import train
 from snn_gym.training.checkpoint import save_checkpoint
-from snn_gym.training.episodes import EpisodeLog
-from snn_gym.wrappers import StableBaselinesVecEnv
+from snn_gym.training.evaluations import EpisodeLog
 
 BAD_STEP = 3
 AGENTS = (

@@ -8,9 +8,9 @@ import pytest
 import torch
 
 import snn_gym
-from snn_gym.learners.lean_algorithm import LeanAlgorithm
-from snn_gym.registry import load_environment_spec
-from snn_gym.scoring.evaluation import evaluate
+from snn_gym.envs.registry import load_environment_spec
+from snn_gym.leaderboard.evaluation import evaluate
+from snn_gym.learners.shedding import LeanAlgorithm
 from snn_gym.spiking import SpikingNetwork
 from snn_gym.spiking.bookkeeping import full_state
 from snn_gym.zoo import (
@@ -21,8 +21,7 @@ from snn_gym.zoo import (
     read_manifest,
     save_agent,
 )
-from snn_gym.zoo.extract import extract_settings
-from snn_gym.zoo.identity import identify
+from snn_gym.zoo.identity import extract_settings, identify
 from tests.learners.shed import synops
 
 TINY = {"hidden_sizes": [12]}

@@ -11,8 +11,8 @@ import pytest
 from stable_baselines3.common.buffers import ReplayBuffer
 
 import snn_gym
-from snn_gym.zoo.memory import available_bytes, check_memory
-from snn_gym.zoo.settings import DQNSettings, PPOSettings
+from snn_gym.zoo.build import available_bytes, check_memory
+from snn_gym.zoo.hyperparameters import DQNSettings, PPOSettings
 from tests.images import LARGE
 
 # No machine has an exabyte.

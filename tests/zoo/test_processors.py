@@ -5,8 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from snn_gym.zoo.processors import unknown_part
-from snn_gym.zoo.recipe import processor
+from snn_gym.zoo.recipe import processor, unknown_part
 
 ZEN = {
     "machine": "x86_64",

@@ -12,14 +12,14 @@ import torch
 from stable_baselines3 import PPO
 
 import snn_gym
+from snn_gym._base.config import Share
+from snn_gym._base.folders import content_path
 from snn_gym.cli import main
-from snn_gym.config import Share
-from snn_gym.content import content_path
 from snn_gym.policies import SpikingActorCriticPolicy
 from snn_gym.zoo import read_manifest
 from snn_gym.zoo import spec as spec_module
 from snn_gym.zoo.algorithms import ALGORITHMS
-from snn_gym.zoo.settings import PPOSettings
+from snn_gym.zoo.hyperparameters import PPOSettings
 
 AGENT = """
 name = "mine"

@@ -12,10 +12,10 @@ import pytest
 from stable_baselines3.common.env_util import make_vec_env
 
 import snn_gym
-from snn_gym.scoring.evaluation import FIRST_EVALUATION_SEED
+from snn_gym.leaderboard.evaluation import FIRST_EVALUATION_SEED
 from snn_gym.training import read_run_settings
 from snn_gym.zoo import read_manifest
-from snn_gym.zoo.seeding import environment_seeds, seed_environments
+from snn_gym.zoo.environments import environment_seeds, seed_environments
 
 SMALL = {"n_steps": 8, "batch_size": 16, "n_epochs": 1, "network": {"hidden_sizes": [4]}}
 
@@ -77,7 +77,7 @@ def test_the_recipe_says_how_a_run_was_seeded_and_loading_repeats_it(tmp_path: P
 
 
 def test_segments_of_a_run_are_seeded_as_its_recipe_says(tmp_path: Path) -> None:
-    from snn_gym.training.segments import begin_segment
+    from snn_gym.training.run import begin_segment
     from snn_gym.zoo.build import make_environments
 
     starts: dict[str, Any] = {}

@@ -6,8 +6,8 @@ import tomllib
 import gymnasium as gym
 import pytest
 
-from snn_gym.content import content_path
-from snn_gym.registry import env_ids, load_environment_spec
+from snn_gym._base.folders import content_path
+from snn_gym.envs.registry import env_ids, load_environment_spec
 from snn_gym.zoo import (
     AgentSpec,
     agent_ids,

@@ -16,10 +16,10 @@ from stable_baselines3 import PPO
 from stable_baselines3.common.vec_env import VecFrameStack, VecMonitor, VecNormalize
 
 import snn_gym
+from snn_gym._base.storage import load_tensors, save_tensors
+from snn_gym.leaderboard import SubmissionError, submit
 from snn_gym.policies import SpikingActorCriticPolicy
 from snn_gym.policies.raw_observations import raw_policy
-from snn_gym.scoring import SubmissionError, submit
-from snn_gym.storage import load_tensors, save_tensors
 from snn_gym.zoo import build_policy, load_agent, load_agent_spec, make_agent, save_agent
 from snn_gym.zoo.spec import _REGISTERED
 from tests.edits import edit_json

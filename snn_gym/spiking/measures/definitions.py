@@ -14,9 +14,14 @@ from typing import Generic, TypeVar
 
 import numpy as np
 
-from snn_gym.spiking.measures import neurons, synapses
-from snn_gym.spiking.measures.measure import Array, FloatArray, Measure, make_measure
-from snn_gym.spiking.measures.neurons import spikes_per_step
+from snn_gym.spiking.measures import arrays
+from snn_gym.spiking.measures.arrays import (
+    Array,
+    FloatArray,
+    Measure,
+    make_measure,
+    spikes_per_step,
+)
 
 # ---- layers --------------------------------------------------------------------------------------
 # Measures of layers and of the weights between them, as functions of arrays.
@@ -219,34 +224,34 @@ def _known(value: Array | None) -> Array:
 
 
 def _rate(view: LayerView) -> Measure:
-    return make_measure(neurons.firing_rate_hz(view.spikes, view.dt_ms), "Hz")
+    return make_measure(arrays.firing_rate_hz(view.spikes, view.dt_ms), "Hz")
 
 
 def _voltage_mean(view: LayerView) -> Measure:
-    return make_measure(neurons.voltage_moments(_known(view.voltages))[0], "voltage")
+    return make_measure(arrays.voltage_moments(_known(view.voltages))[0], "voltage")
 
 
 def _voltage_variance(view: LayerView) -> Measure:
-    variance = neurons.voltage_moments(_known(view.voltages))[1]
+    variance = arrays.voltage_moments(_known(view.voltages))[1]
     enough = view.samples >= MIN_SAMPLES
     return make_measure(variance, "voltage^2", enough=enough, reason=_FEW_SAMPLES)
 
 
 def _margin(view: LayerView, which: int) -> Measure:
     assert view.threshold is not None  # ``needs`` was checked
-    margins = neurons.threshold_margins(_known(view.voltages), view.threshold)
+    margins = arrays.threshold_margins(_known(view.voltages), view.threshold)
     return make_measure(margins[which], "voltage")
 
 
 def _window(view: LayerView) -> Measure:
     assert view.threshold is not None  # ``needs`` was checked
     assert view.half_width is not None
-    share = neurons.window_share(_known(view.voltages), view.threshold, view.half_width)
+    share = arrays.window_share(_known(view.voltages), view.threshold, view.half_width)
     return make_measure(share, "1", enough=view.samples >= MIN_SAMPLES, reason=_FEW_SAMPLES)
 
 
 def _cv(view: LayerView) -> Measure:
-    cv, counts, means = neurons.cv_of_intervals(view.spikes)
+    cv, counts, means = arrays.cv_of_intervals(view.spikes)
     # A comparison with NaN, of a neuron without intervals, is False.
     long = MIN_STEPS_PER_INTERVAL * means <= view.spikes.shape[0]
     return make_measure(cv, "1", enough=(counts >= MIN_INTERVALS) & long, reason=_FEW_INTERVALS)
@@ -254,7 +259,7 @@ def _cv(view: LayerView) -> Measure:
 
 def _fano(view: LayerView) -> Measure:
     enough = view.spikes.shape[1] >= MIN_DECISIONS
-    return make_measure(neurons.fano_factor(view.spikes), "1", enough=enough, reason=_FEW_COUNTS)
+    return make_measure(arrays.fano_factor(view.spikes), "1", enough=enough, reason=_FEW_COUNTS)
 
 
 def _activity_share(view: LayerView, share: Callable[[Array], float]) -> Measure:
@@ -286,7 +291,7 @@ def _synops(view: LayerView) -> Measure:
 
 
 def _synapse_rate(view: ConnectionView, spikes: Array | None, axis: int) -> Measure:
-    rates = neurons.firing_rate_hz(_known(spikes), view.dt_ms)
+    rates = arrays.firing_rate_hz(_known(spikes), view.dt_ms)
     return make_measure(np.broadcast_to(np.expand_dims(rates, axis), view.weights.shape), "Hz")
 
 
@@ -296,20 +301,20 @@ def _eligibility(view: ConnectionView) -> Measure:
     if post is None:
         # A readout learns from the presynaptic trace alone.
         post = np.ones((*pre.shape[:2], view.weights.shape[0]))
-    eligibility = synapses.mean_eligibility(pre, post, view.dt_ms, view.taus_ms)
+    eligibility = arrays.mean_eligibility(pre, post, view.dt_ms, view.taus_ms)
     return make_measure(eligibility, "1")
 
 
 def _coincidence(view: ConnectionView) -> Measure:
     pre = _known(view.pre)
     enough = pre.shape[0] * pre.shape[1] >= MIN_SAMPLES
-    joint = synapses.coincidence(pre, _known(view.post))
+    joint = arrays.coincidence(pre, _known(view.post))
     return make_measure(joint, "1", enough=enough, reason=_FEW_SAMPLES)
 
 
 def _drive_share(view: ConnectionView) -> Measure:
-    rates = neurons.firing_rate_hz(_known(view.pre), view.dt_ms)
-    share = synapses.drive_share(view.weights, rates, view.total_drive)
+    rates = arrays.firing_rate_hz(_known(view.pre), view.dt_ms)
+    share = arrays.drive_share(view.weights, rates, view.total_drive)
     return make_measure(share, "1", reason="a neuron gets no spikes through its synapses")
 
 

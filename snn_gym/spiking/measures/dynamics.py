@@ -1,14 +1,26 @@
-"""Measures of what a spiking network did, read off a recording."""
+"""Measures of a spiking network's recording, damage spreading among them."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import numpy as np
-from torch import Tensor
+import torch
+from torch import Tensor, nn
 
-from snn_gym.spiking.measures.connections import Connection, connect, network_weights
+from snn_gym.spiking.decoders import PopulationHead
+from snn_gym.spiking.layer_neurons import LayerNeurons
+from snn_gym.spiking.layers import SpikingLayer
+from snn_gym.spiking.measures.arrays import (
+    Array,
+    FloatArray,
+    Measure,
+    delayed,
+    drive,
+    firing_rate_hz,
+)
 from snn_gym.spiking.measures.definitions import (
     LAYER_MEASURES,
     NEURON_MEASURES,
@@ -18,14 +30,216 @@ from snn_gym.spiking.measures.definitions import (
     Definition,
     LayerView,
 )
-from snn_gym.spiking.measures.measure import Array, FloatArray, Measure
-from snn_gym.spiking.measures.neurons import firing_rate_hz
-from snn_gym.spiking.measures.synapses import delayed, drive
 from snn_gym.spiking.network import SpikingNetwork
-from snn_gym.spiking.neurons.base import LayerNeurons
-from snn_gym.spiking.neurons.surrogates import surrogate_half_width
 from snn_gym.spiking.recording import LayerRecording, Recording
+from snn_gym.spiking.surrogates import surrogate_half_width
 
+
+# ---- damage --------------------------------------------------------------------------------------
+def hamming_distance(spikes: Array, other: Array) -> FloatArray:
+    """Return the share of neurons whose spikes differ, at every time step.
+
+    Args:
+        spikes: (T, B, N), 0 or 1.
+        other: (T, B, N), 0 or 1.
+
+    Returns:
+        (T,) float64 in [0, 1], mean over the batch.
+    """
+    share: FloatArray = (spikes != other).mean(axis=(1, 2), dtype=np.float64)
+    return share
+
+
+def damage_spreading(recording: Recording, perturbed: Recording) -> dict[str, FloatArray]:
+    """Return the Hamming distance of two recordings' rasters, at every time step.
+
+    Damage that grows over time steps or from layer to layer tells of chaotic dynamics, damage that
+    heals of ordered ones (Derrida & Pomeau 1986, https://doi.org/10.1209/0295-5075/1/2/001).
+
+    Args:
+        recording: A recording.
+        perturbed: The recording of the same network on a slightly other input.
+
+    Returns:
+        (T,) float64 in [0, 1] of each layer: the share of neurons that differ, mean over the
+        batch. Damage of the layer ``input``, if recorded, is what was done to it.
+
+    Raises:
+        ValueError: There are no layers, or the recordings are not of the same layers.
+    """
+    if not recording.layers:
+        raise ValueError("the recording is empty: record a network that spikes")
+    shapes, other_shapes = (
+        {layer.name: tuple(layer.spikes.shape) for layer in x.layers}
+        for x in (recording, perturbed)
+    )
+    if shapes != other_shapes:
+        raise ValueError(
+            f"the recordings are of different layers or shapes, {shapes} and {other_shapes}; "
+            "record the same network twice, on batches of the same size"
+        )
+    return {
+        layer.name: hamming_distance(
+            layer.spikes.detach().cpu().numpy(), perturbed[layer.name].spikes.detach().cpu().numpy()
+        )
+        for layer in recording.layers
+    }
+
+
+def record_with_damage(
+    network: SpikingNetwork,
+    inputs: Tensor,
+    generator: torch.Generator,
+    *,
+    step: float = 0.1,
+) -> tuple[Recording, Recording]:
+    """Record a network on inputs, and again with one value of each sample changed.
+
+    In a spike train one spike is flipped, at a random channel of the first time step; of analogue
+    observations one random value is raised. A noisy encoder draws the same noise both times.
+
+    Args:
+        network: Network; its noise stream stays where it was.
+        inputs: Observations (B, input_size), or spike trains (B, T, input_size) of 0 and 1.
+        generator: Source of what is changed.
+        step: By how much an analogue value is raised, in its standard deviations.
+
+    Returns:
+        The recording of the inputs, and that of the changed ones.
+    """
+    changed = inputs.clone()
+    batch = torch.arange(inputs.shape[0])
+    channel = torch.randint(network.input_size, (inputs.shape[0],), generator=generator)
+    if network.spike_input:
+        changed[batch, 0, channel] = 1.0 - changed[batch, 0, channel]
+    else:
+        changed[batch, channel] += step
+    with torch.no_grad():
+        return network.record(inputs), network.record(changed)
+
+
+# ---- connections ---------------------------------------------------------------------------------
+READOUT = "readout"
+_RECURRENT = "_recurrent"
+
+
+@dataclass(frozen=True, eq=False)
+class Connection:
+    """All synapses from one layer to another, or to the readout."""
+
+    name: str
+    """Name of the layer that they drive; with ``_recurrent`` if they come from that layer itself,
+    and ``readout`` for the linear head."""
+    weights: Array
+    """(post, pre), as in ``nn.Linear.weight``."""
+    pre: str | None
+    """Layer that they come from; None for an analogue input, which has no spikes."""
+    post: str | None
+    """Layer that they drive; None for the readout, which does not spike."""
+
+    @property
+    def recurrent(self) -> bool:
+        """Whether they come from the layer that they drive, one time step late."""
+        return self.post is not None and self.pre == self.post
+
+
+def network_weights(network: SpikingNetwork, readout: nn.Module | None = None) -> dict[str, Array]:
+    """Return copies of a network's weights by connection, as ``Dynamics`` takes them.
+
+    Args:
+        network: Network.
+        readout: The head that reads it, ``nn.Linear`` or ``PopulationHead``, where the network has
+            none of its own.
+
+    Returns:
+        Weights (post, pre), float32: ``hidden_1``, ``hidden_1_recurrent``, ..., ``output`` for the
+        populations of the decoder ``population``, and ``readout``. Outputs that read populations
+        of their own have weight 0 elsewhere.
+    """
+    hidden = len(network.config.hidden_sizes)
+    weights: dict[str, Array] = {}
+    for k, layer in enumerate(network.layers):
+        assert isinstance(layer, SpikingLayer)  # a ModuleList forgets the type of its members
+        name = f"hidden_{k + 1}" if k < hidden else "output"
+        weights[name] = _copy(layer.linear.weight)
+        if layer.recurrent_weight is not None:
+            weights[name + _RECURRENT] = _copy(layer.recurrent_weight)
+    head = network.head if readout is None else readout
+    if head is not None:
+        weights[READOUT] = _dense_head(head)
+    return weights
+
+
+def connect(recording: Recording, weights: Mapping[str, Array]) -> dict[str, Connection]:
+    """Match weights with the layers of a recording.
+
+    Args:
+        recording: Recording of a network that spikes.
+        weights: (post, pre) by name, as ``network_weights`` gives them.
+
+    Returns:
+        Connections by name, input side first.
+
+    Raises:
+        ValueError: The weights are not those of the recorded layers.
+    """
+    sizes = {layer.name: layer.spikes.shape[2] for layer in recording.layers}
+    driven = [name for name in sizes if name != "input"]
+    order = ["input" if "input" in sizes else None, *driven]
+    ends: dict[str, tuple[str | None, str | None]] = {}
+    for pre, post in zip(order, driven, strict=False):
+        ends[post] = (pre, post)
+        ends[post + _RECURRENT] = (post, post)
+    ends[READOUT] = (driven[-1], None)
+    _check_weights(weights, ends, sizes, driven)
+    return {name: Connection(name, weights[name], *ends[name]) for name in ends if name in weights}
+
+
+def _check_weights(
+    weights: Mapping[str, Array],
+    ends: Mapping[str, tuple[str | None, str | None]],
+    sizes: Mapping[str, int],
+    driven: Sequence[str],
+) -> None:
+    fix = "record the network whose weights these are"
+    recorded = ", ".join(f"{name} ({size})" for name, size in sizes.items())
+    unmatched = sorted(set(weights) - set(ends)) + [x for x in driven if x not in weights]
+    if unmatched:
+        raise ValueError(
+            f"weights and recording differ in {', '.join(unmatched)}: the recording has layers "
+            f"{recorded}; {fix}"
+        )
+    for name, (pre, post) in ends.items():
+        if name not in weights:
+            continue
+        shape = weights[name].shape
+        rows = shape[0] if post is None else sizes[post]
+        columns = shape[-1] if pre is None else sizes[pre]
+        if shape != (rows, columns):
+            raise ValueError(
+                f"weights of {name} have shape {shape}, the recording needs ({rows}, {columns}): "
+                f"it has layers {recorded}; {fix}"
+            )
+
+
+def _copy(weight: Tensor) -> Array:
+    copied: Array = weight.detach().cpu().numpy().copy()
+    return copied
+
+
+def _dense_head(head: nn.Module) -> Array:
+    assert isinstance(head, nn.Linear | PopulationHead)  # what make_head makes
+    weight = _copy(head.weight)
+    if isinstance(head, nn.Linear):
+        return weight
+    outputs, neurons = weight.shape
+    dense = np.zeros((outputs, outputs, neurons), dtype=weight.dtype)
+    dense[np.arange(outputs), np.arange(outputs)] = weight
+    # (outputs, outputs, k) -> (outputs, outputs * k): row i reads its own k neurons
+    return dense.reshape(outputs, -1)
+
+
+# ---- dynamics ------------------------------------------------------------------------------------
 _ViewT = TypeVar("_ViewT", LayerView, ConnectionView)
 
 _ACTIVITY = {**NEURON_MEASURES, **LAYER_MEASURES}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
-from snn_gym.config import Config, Count, NonNegative, Positive, PositiveShare, Range, Share
+from snn_gym._base.config import Config, Count, NonNegative, Positive, PositiveShare, Range, Share
 
 Controlled = Literal["gain", "synapses", "threshold", "slope"]
 Signals = Literal["own", "shuffled", "uniform", "scale", "blind", "prune"]

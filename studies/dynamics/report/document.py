@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import snn_gym
-from snn_gym.plotting.style import save, style
-from snn_gym.storage import write_text_atomic
+from snn_gym._base.storage import write_text_atomic
+from snn_gym.plots.style import save, style
 from studies.dynamics.groups import read_groups
 from studies.dynamics.plan import PARTS
 from studies.dynamics.report import (

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from snn_gym.config import to_mapping
+from snn_gym._base.config import to_mapping
 from snn_gym.learners.settings import SynapseAgentsSettings
 from studies.dynamics.plan import CARTPOLE, TEACHER, ablation_arms
 from studies.dynamics.report.seen import PLAIN_PRESETS

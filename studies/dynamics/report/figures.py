@@ -11,8 +11,8 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, NullFormatter
 
-from snn_gym.plotting.style import BLACK, GREY, layer_colours, new_figure, title
-from snn_gym.scoring.statistics import interquartile_mean
+from snn_gym.leaderboard.statistics import interquartile_mean
+from snn_gym.plots.style import BLACK, GREY, layer_colours, new_figure, title
 from studies.dynamics.groups import Values
 from studies.dynamics.plan import CARTPOLE, TEACHER
 from studies.dynamics.report import ablation, size, transfer

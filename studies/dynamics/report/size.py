@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from snn_gym.scoring.statistics import interquartile_mean
+from snn_gym.leaderboard.statistics import interquartile_mean
 from studies.dynamics.groups import Values
 from studies.dynamics.plan import CARTPOLE
 from studies.dynamics.report import markdown, verdicts

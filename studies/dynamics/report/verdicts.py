@@ -8,7 +8,7 @@ from typing import Literal, TypeVar
 
 import numpy as np
 
-from snn_gym.scoring.statistics import probability_of_improvement
+from snn_gym.leaderboard.statistics import probability_of_improvement
 from studies.dynamics.groups import Values
 from studies.dynamics.report.markdown import MISSING, percent
 from studies.statistics import SIGNIFICANT, equal_to, holm_by_name, p_value, rank_sum_p

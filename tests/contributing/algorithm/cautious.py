@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from stable_baselines3 import PPO
 
 from snn_gym import register_learner
-from snn_gym.config import NonNegative
+from snn_gym._base.config import NonNegative
 from snn_gym.policies import SpikingActorCriticPolicy
-from snn_gym.zoo.settings import PPOSettings
+from snn_gym.zoo.hyperparameters import PPOSettings
 
 
 class CautiousPPO(PPO):

@@ -1,7 +1,7 @@
 """Pages of what has rows lead to the drawn results."""
 
-from snn_gym.content import checkout_root
-from snn_gym.scoring import table_rows
+from snn_gym._base.folders import checkout_root
+from snn_gym.leaderboard import table_rows
 from tests.docs.scripts import load_pages
 
 drawn = load_pages("drawn")

@@ -6,14 +6,14 @@ from dataclasses import replace
 import pytest
 from PIL import Image
 
-from snn_gym.content import checkout_root
-from snn_gym.registry import env_ids, load_environment_spec
-from snn_gym.scoring import table_rows
-from snn_gym.scoring.pretrained import find_trained
-from snn_gym.scoring.table import summaries
+from snn_gym._base.folders import checkout_root
+from snn_gym.envs.registry import env_ids, load_environment_spec
+from snn_gym.leaderboard import table_rows
+from snn_gym.leaderboard.pretrained import find_trained
+from snn_gym.leaderboard.table import summaries
 from snn_gym.zoo import agent_ids, load_agent_spec
 from tests.docs.scripts import load_pages
-from tests.scoring.test_table import make_row
+from tests.leaderboard.test_table import make_row
 
 gallery = load_pages("gallery")
 films = load_pages("films")

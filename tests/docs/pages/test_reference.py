@@ -8,7 +8,7 @@ from collections import Counter
 import pytest
 
 import snn_gym
-from snn_gym.content import checkout_root
+from snn_gym._base.folders import checkout_root
 from tests.docs.scripts import load_pages
 
 modules = load_pages("modules")

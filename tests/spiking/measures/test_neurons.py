@@ -11,7 +11,7 @@ from elephant.statistics import cv, fanofactor, isi, mean_firing_rate
 from hypothesis import given
 from hypothesis import strategies as st
 
-from snn_gym.spiking.measures.neurons import (
+from snn_gym.spiking.measures.arrays import (
     cv_of_intervals,
     fano_factor,
     firing_rate_hz,
@@ -21,7 +21,7 @@ from snn_gym.spiking.measures.neurons import (
     voltage_moments,
     window_share,
 )
-from snn_gym.spiking.neurons.surrogates import SURROGATES, surrogate_half_width
+from snn_gym.spiking.surrogates import SURROGATES, surrogate_half_width
 from tests.spiking.measures.rasters import raster, rasters
 
 # elephant's own use of quantities

@@ -7,8 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from snn_gym.spiking.measures.neurons import spikes_per_step
-from snn_gym.spiking.measures.synapses import (
+from snn_gym.spiking.measures.arrays import (
     coincidence,
     decay,
     delayed,
@@ -16,6 +15,7 @@ from snn_gym.spiking.measures.synapses import (
     eligibility_trace,
     low_pass,
     mean_eligibility,
+    spikes_per_step,
 )
 from tests.spiking.measures.rasters import raster, rasters
 

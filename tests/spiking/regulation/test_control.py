@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from snn_gym.config import from_mapping
+from snn_gym._base.config import from_mapping
 from snn_gym.spiking.regulation.control import (
     STRENGTHS,
     STRETCHES,

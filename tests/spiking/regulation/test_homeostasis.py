@@ -18,9 +18,9 @@ from snn_gym.spiking import (
     SpikingNetwork,
 )
 from snn_gym.spiking.bookkeeping import full_state
+from snn_gym.spiking.layer_neurons import LayerNeurons
 from snn_gym.spiking.layers import SpikingLayer
-from snn_gym.spiking.measures.neurons import window_share
-from snn_gym.spiking.neurons.base import LayerNeurons
+from snn_gym.spiking.measures.arrays import window_share
 from snn_gym.spiking.regulation.penalties import Homeostasis
 from tests.spiking.strategies import normal
 

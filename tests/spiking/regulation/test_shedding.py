@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from snn_gym.spiking import NetworkConfig, SpikingNetwork
-from snn_gym.spiking.regulation.shedding import (
+from snn_gym.spiking.execution import NetworkRun, spikes_of
+from snn_gym.spiking.regulation.penalties import (
     decay_cost,
     neurons_of,
     prune,
@@ -20,7 +21,6 @@ from snn_gym.spiking.regulation.shedding import (
     shuffled_orders,
     spike_cost,
 )
-from snn_gym.spiking.sequence import NetworkRun, spikes_of
 from tests.spiking.strategies import normal
 
 

@@ -7,7 +7,7 @@ from typing import Any, Literal
 import numpy as np
 import torch
 
-from snn_gym.scoring.copies import Floats, Layer, Network
+from snn_gym.leaderboard.weights import Floats, Layer, Network
 
 Kind = Literal["tanh", "relu", "recurrent", "gru"]
 STEPS = 4

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from snn_gym.scoring.copies import NEAR
+from snn_gym.leaderboard.weights import NEAR
 from studies.copies.__main__ import RESULTS, ROOT
 from studies.copies.measured import Measured
 from studies.copies.report import render_report

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from snn_gym.storage import load_tensors
+from snn_gym._base.storage import load_tensors
 from studies.copies import trained
 from studies.copies.trained import train_branches, train_further
 

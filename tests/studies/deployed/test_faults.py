@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from snn_gym.registry import load_environment_spec
+from snn_gym.envs.registry import load_environment_spec
 from studies.deployed.faults import (
     AGENTS,
     CARRY_STATE,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from snn_gym.export.hardware import Activity
-from snn_gym.scoring.chips import Demand
+from snn_gym.leaderboard.chips import Demand
 from studies.deployed.hardware import Found, Measured, report
 
 

@@ -11,7 +11,7 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from snn_gym.config import Config
+from snn_gym._base.config import Config
 from studies.deployed import __main__ as deployed
 from studies.deployed import converted, faults, graphs, hardware
 from studies.deployed.page import Page

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from snn_gym import evaluate
-from snn_gym.scoring.evaluation import evaluation_seeds
-from snn_gym.tasks.rollout import Rollouts
+from snn_gym.envs.rollout import Rollouts
+from snn_gym.leaderboard.evaluation import evaluation_seeds
 from studies.dynamics import control
 from studies.dynamics.control import MEASURED_EPISODES, ControlCase
 from studies.dynamics.settings import Budget

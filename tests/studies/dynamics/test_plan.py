@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from snn_gym.config import to_mapping
+from snn_gym._base.config import to_mapping
 from snn_gym.learners.settings import PRESET_NAMES
 from studies.dynamics.plan import PARTS, ablation_arms, plan
 from studies.dynamics.report.size import synapses

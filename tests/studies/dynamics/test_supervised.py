@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from snn_gym.config import to_mapping
+from snn_gym._base.config import to_mapping
+from snn_gym.envs.synapses.world import teacher
 from snn_gym.learners import SynapseAgents
-from snn_gym.synapses.core import teacher
 from studies.dynamics.settings import NULLS, SYNAPSE_AGENTS, TEACHER_NULLS
 from studies.dynamics.supervised import TeacherCase
 

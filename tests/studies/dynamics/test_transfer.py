@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from snn_gym.config import to_mapping
+from snn_gym._base.config import to_mapping
 from snn_gym.learners import SynapseAgents
 from snn_gym.spiking import NetworkConfig
 from snn_gym.spiking.population import Population

@@ -7,8 +7,8 @@ import dataclasses
 import numpy as np
 import pytest
 
-from snn_gym.registry import load_environment_spec
-from snn_gym.scoring.results import list_rows
+from snn_gym.envs.registry import load_environment_spec
+from snn_gym.leaderboard.results import list_rows
 from studies.files import read_run
 from studies.intervals import coverage, methods
 from studies.intervals.__main__ import RESULTS, ROOT

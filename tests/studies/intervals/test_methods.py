@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import ttest_ind
 
-from snn_gym.scoring.statistics import mean_interval
+from snn_gym.leaderboard.statistics import mean_interval
 from studies.bootstrap import stratified_bootstrap_interval
 from studies.intervals import methods
 

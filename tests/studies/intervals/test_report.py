@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from snn_gym.scoring.comparison import MARGIN, WRONG_PERCENT
-from snn_gym.scoring.headings import FEWEST_SEEDS, HELD_PERCENT
+from snn_gym.leaderboard.comparison import MARGIN, WRONG_PERCENT
+from snn_gym.leaderboard.headings import FEWEST_SEEDS, HELD_PERCENT
 from studies.files import read_run
 from studies.intervals import coverage
 from studies.intervals.__main__ import RESULTS, ROOT

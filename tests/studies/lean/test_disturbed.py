@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from snn_gym.scoring import evaluate
+from snn_gym.leaderboard import evaluate
 from snn_gym.zoo import make_agent
 from studies.changed import make_changed
 from studies.lean import disturbed, runner

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from snn_gym.scoring import evaluate
+from snn_gym.leaderboard import evaluate
 from snn_gym.zoo import load_agent_spec, make_agent
 from studies.lean import front, runner
 from studies.lean.front import (

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from snn_gym.scoring import evaluate
+from snn_gym.leaderboard import evaluate
 from studies.lean import plan, runner
 from studies.lean.outcome import Outcome
 from studies.lean.runner import run_seed

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 import torch
 
+from snn_gym._base.numerics import one_thread
+from snn_gym.leaderboard import evaluate
 from snn_gym.learners import lean
-from snn_gym.scoring import evaluate
-from snn_gym.threads import one_thread
 from snn_gym.training import train
 from snn_gym.zoo import load_agent, make_agent
 from studies.lean import plan, runner

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from snn_gym.scoring import evaluate
+from snn_gym.leaderboard import evaluate
 from snn_gym.training import train
 from snn_gym.zoo import load_agent
 from studies.lean import runner

@@ -1,0 +1,1 @@
+"""The ground floor: configuration, files, numerics and names; nothing here knows of networks."""

@@ -1,0 +1,463 @@
+"""Typed configuration: dataclasses that check their own values, and how mappings become them.
+
+A field's annotation says its type and, in ``Annotated``, what else holds of it::
+
+    @dataclass(frozen=True)
+    class Settings(Config):
+        gamma: Share = 0.99
+        n_steps: Annotated[int, Range(at_least=1)] = 128
+
+Files and command lines give mappings; code wants typed objects. Anything that does not
+fit raises a ``ValueError`` of one line that says where, what came and what is allowed.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import math
+import numbers
+import re
+import types
+import typing
+from collections.abc import Callable, Mapping, Sequence, Sized
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal, TypeVar, Union
+
+from snn_gym._base.names import AGENT_NAME, MAX_AGENT_NAME, did_you_mean
+
+# ---- config --------------------------------------------------------------------------------------
+ConfigT = TypeVar("ConfigT")
+
+
+class _WrongTypeError(ValueError):
+    """A value that is not of the type that its field has."""
+
+
+class UnknownKeyError(ValueError):
+    """A mapping has keys that are no fields.
+
+    Attributes:
+        keys: These.
+    """
+
+    def __init__(self, keys: Sequence[str], message: str) -> None:
+        """Keep the keys beside the message.
+
+        Args:
+            keys: Keys that are no fields.
+            message: One line.
+        """
+        super().__init__(message)
+        self.keys = tuple(keys)
+
+
+@dataclass(frozen=True)
+class Range:
+    """Rule of a field: the numbers that it may hold.
+
+    A rule is any callable in a field's ``Annotated`` that takes the converted value and its place,
+    and raises ``ValueError`` where the value is not allowed.
+    """
+
+    at_least: float | None = None
+    """Smallest number allowed."""
+    above: float | None = None
+    """Number that has to be exceeded."""
+    at_most: float | None = None
+    """Largest number allowed."""
+    below: float | None = None
+    """Number that must not be reached."""
+
+    def __call__(self, value: float, where: str) -> None:
+        """Refuse a number that is out of range.
+
+        Args:
+            value: Number of the field.
+            where: Place to name in the error.
+
+        Raises:
+            ValueError: It is out of range.
+        """
+        if not self.holds(value):
+            bounds = [
+                f"{name.replace('_', ' ')} {bound}"
+                for name, bound in dataclasses.asdict(self).items()
+                if bound is not None
+            ]
+            raise ValueError(f"{where} must be {' and '.join(bounds)}, got {value}")
+
+    def holds(self, value: float) -> bool:
+        """Tell whether a number is in the range.
+
+        Args:
+            value: The number.
+        """
+        return (
+            (self.at_least is None or value >= self.at_least)
+            and (self.above is None or value > self.above)
+            and (self.at_most is None or value <= self.at_most)
+            and (self.below is None or value < self.below)
+        )
+
+
+@dataclass(frozen=True)
+class Length:
+    """Rule of a field: how many entries or letters it may have."""
+
+    at_least: int
+    """Fewest."""
+    at_most: int
+    """Most."""
+
+    def __call__(self, value: Sized, where: str) -> None:
+        """Refuse what is too short or too long.
+
+        Args:
+            value: Text, tuple or mapping of the field.
+            where: Place to name in the error.
+
+        Raises:
+            ValueError: It is.
+        """
+        if not self.at_least <= len(value) <= self.at_most:
+            raise ValueError(
+                f"{where} must have {self.at_least} to {self.at_most} entries, got {len(value)}"
+            )
+
+
+@dataclass(frozen=True)
+class Matching:
+    """Rule of a field: the regular expression that its whole text fits."""
+
+    pattern: str
+    """As ``re.fullmatch`` takes it."""
+
+    def __call__(self, value: str, where: str) -> None:
+        """Refuse what does not fit.
+
+        Args:
+            value: Text of the field.
+            where: Place to name in the error.
+
+        Raises:
+            ValueError: It does not fit.
+        """
+        if re.fullmatch(self.pattern, value) is None:
+            raise ValueError(f"{where} must match {self.pattern}, got {_show(value)}")
+
+
+Count = Annotated[int, Range(at_least=1)]
+"""A whole number from 1."""
+Natural = Annotated[int, Range(at_least=0)]
+"""A whole number from 0."""
+Positive = Annotated[float, Range(above=0)]
+"""A number above 0."""
+NonNegative = Annotated[float, Range(at_least=0)]
+"""A number from 0."""
+Share = Annotated[float, Range(at_least=0, at_most=1)]
+"""A number from 0 to 1."""
+PositiveShare = Annotated[float, Range(above=0, at_most=1)]
+"""A number above 0, up to 1."""
+
+
+@dataclass(frozen=True)
+class Config:
+    """Base of configuration: however it is made, its values fit their fields' annotations.
+
+    Conversions are those of ``from_mapping``. A subclass is a frozen dataclass.
+    """
+
+    def __post_init__(self) -> None:
+        """Convert and check every value, then what holds between them.
+
+        Raises:
+            ValueError: A value has a wrong type, breaks a rule or is not finite, or two do not fit.
+        """
+        cls: Any = type(self)
+        hints = _type_hints(cls)
+        for field in dataclasses.fields(self):
+            converted = _convert(hints[field.name], getattr(self, field.name), field.name)
+            object.__setattr__(self, field.name, converted)
+        self._check()
+
+    def _check(self) -> None:
+        """Refuse values that do not fit each other; a subclass calls a base's own check first."""
+
+
+def from_mapping(cls: type[ConfigT], mapping: Mapping[str, Any], where: str) -> ConfigT:
+    """Build a dataclass from a mapping, refusing whatever does not fit its fields.
+
+    Lists become tuples, integers become floats where a float is wanted, and mappings
+    become nested dataclasses. Nothing else is converted: a bool is no int, a string is
+    no number. Numbers are finite.
+
+    Args:
+        cls: A dataclass. Its fields may be int, float, str, bool, Literal, tuple, dict,
+            Mapping, Any, another such dataclass, a union of these, or ``Annotated`` with rules.
+        mapping: Values by field name.
+        where: Place to name in errors, such as a file name.
+
+    Returns:
+        The dataclass, after its own checks.
+
+    Raises:
+        ValueError: A key is unknown or missing, or a value has a wrong type, breaks a rule or
+            fails the dataclass's own checks.
+    """
+    if not dataclasses.is_dataclass(cls):
+        raise TypeError(f"from_mapping expects a dataclass, got {cls!r}")
+    if not isinstance(mapping, Mapping):
+        raise ValueError(f"{where}: expected a table of {cls.__name__}, got {_show(mapping)}")
+    fields = {field.name: field for field in dataclasses.fields(cls) if field.init}
+    _check_keys(fields, mapping, where)
+    hints = _type_hints(cls)
+    values: dict[str, Any] = {}
+    for key, value in mapping.items():
+        values[key] = _convert(hints[key], value, f"{where}: {key}")
+    try:
+        return cls(**values)
+    except ValueError as error:
+        raise ValueError(f"{where}: {error}") from error
+
+
+def from_arguments(cls: type[ConfigT], arguments: Mapping[str, Any], where: str) -> ConfigT:
+    """Build a dataclass from keyword arguments; as ``from_mapping``, but for unknown ones.
+
+    Args:
+        cls: As for ``from_mapping``.
+        arguments: Values by field name.
+        where: Whose arguments they are, to name in errors.
+
+    Raises:
+        TypeError: An argument is unknown, as Python says of functions.
+        ValueError: An argument is not allowed.
+    """
+    allowed = [field.name for field in dataclasses.fields(cls) if field.init]  # type: ignore[arg-type]
+    for name in arguments:
+        if name not in allowed:
+            raise TypeError(
+                f"{where} got an unexpected keyword argument {name!r}; allowed: "
+                f"{', '.join(allowed)}"
+            )
+    return from_mapping(cls, arguments, where)
+
+
+def to_mapping(config: Any) -> dict[str, Any]:
+    """Turn a configuration dataclass into plain JSON types.
+
+    The inverse of ``from_mapping``: tuples become lists and nested dataclasses dicts.
+
+    Args:
+        config: An instance of a configuration dataclass.
+    """
+    if not dataclasses.is_dataclass(config) or isinstance(config, type):
+        raise TypeError(f"to_mapping expects a dataclass instance, got {_show(config)}")
+    fields = [field.name for field in dataclasses.fields(config) if field.init]
+    return {name: _plain(getattr(config, name)) for name in fields}
+
+
+# Of the same few hundred annotations a table's rows are asked a million times.
+_origin: Callable[[Any], Any] = functools.cache(typing.get_origin)
+_arguments: Callable[[Any], tuple[Any, ...]] = functools.cache(typing.get_args)
+
+
+@functools.cache
+def _type_hints(cls: Any) -> Mapping[str, Any]:
+    return typing.get_type_hints(cls, include_extras=True)
+
+
+def _plain(value: Any) -> Any:
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return to_mapping(value)
+    if isinstance(value, Mapping):
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, tuple | list):
+        return [_plain(item) for item in value]
+    return value
+
+
+def _check_keys(
+    fields: Mapping[str, dataclasses.Field[Any]], mapping: Mapping[str, Any], where: str
+) -> None:
+    allowed = ", ".join(fields) or "none"
+    unknown = [f"{key!s:.60}" for key in mapping if key not in fields]
+    if unknown:
+        hint = did_you_mean(unknown[0], fields)
+        message = f"{where}: unknown key {', '.join(unknown)}{hint} allowed keys: {allowed}"
+        raise UnknownKeyError(unknown, message)
+    missing = [
+        name
+        for name, field in fields.items()
+        if name not in mapping and field.default is field.default_factory is dataclasses.MISSING
+    ]
+    if missing:
+        raise ValueError(f"{where}: missing key {', '.join(missing)}; allowed keys: {allowed}")
+
+
+def _convert(hint: Any, value: Any, where: str) -> Any:
+    """Return ``value`` as the annotation ``hint`` asks, or raise ValueError."""
+    if hint is Any:
+        return value
+    if dataclasses.is_dataclass(hint) and isinstance(hint, type):
+        return value if isinstance(value, hint) else from_mapping(hint, value, where)
+    convert = _CONVERTERS.get(_origin(hint), _convert_scalar)
+    return convert(hint, value, where)
+
+
+def _convert_annotated(hint: Any, value: Any, where: str) -> Any:
+    base, *rules = _arguments(hint)
+    converted = _convert(base, value, where)
+    for rule in rules:
+        rule(converted, where)
+    return converted
+
+
+def _convert_scalar(hint: Any, value: Any, where: str) -> Any:
+    if hint in (int, float) and not isinstance(value, bool):
+        # Python's numbers and numpy's
+        if hint is float and isinstance(value, numbers.Real):
+            return _finite(value, where)
+        if hint is int and isinstance(value, numbers.Integral):
+            return int(value)
+    elif hint in (str, bool, type(None)) and type(value) is hint:
+        return value
+    raise _WrongTypeError(f"{where}: expected {_name(hint)}, got {_show(value)}")
+
+
+def _finite(value: Any, where: str) -> float:
+    try:
+        number = float(value)
+    except OverflowError as error:
+        raise ValueError(f"{where}: a number of {value.bit_length()} bits is too large") from error
+    if not math.isfinite(number):
+        raise ValueError(f"{where} must be finite, got {number}")
+    return number
+
+
+def _convert_union(hint: Any, value: Any, where: str) -> Any:
+    members = [member for member in _arguments(hint) if member is not type(None)]
+    if value is None and type(None) in _arguments(hint):
+        return None
+    errors = []
+    for member in members:
+        try:
+            return _convert(member, value, where)
+        except ValueError as error:
+            errors.append(error)
+    # A number out of range is no "expected float or str".
+    told = [error for error in errors if not isinstance(error, _WrongTypeError)] or errors
+    if len(told) == 1:
+        raise told[0]
+    expected = " or ".join(_name(member) for member in members)
+    raise _WrongTypeError(f"{where}: expected {expected}, got {_show(value)}") from errors[-1]
+
+
+def _convert_literal(hint: Any, value: Any, where: str) -> Any:
+    allowed = _arguments(hint)
+    for choice in allowed:
+        if type(value) is type(choice) and value == choice:
+            return value
+    choices = ", ".join(repr(choice) for choice in allowed)
+    raise _WrongTypeError(f"{where}: got {_show(value)}; allowed values: {choices}")
+
+
+def _convert_tuple(hint: Any, value: Any, where: str) -> tuple[Any, ...]:
+    if not isinstance(value, list | tuple):
+        raise ValueError(f"{where}: expected a list, got {_show(value)}")
+    members = _arguments(hint)
+    if len(members) == 2 and members[1] is Ellipsis:
+        if _is_sound(members[0], value):
+            return tuple(value)
+        members = (members[0],) * len(value)
+    if len(members) != len(value):
+        raise ValueError(f"{where}: expected {len(members)} values, got {len(value)}")
+    pairs = zip(members, value, strict=True)
+    return tuple(
+        _convert(member, item, f"{where}[{index}]") for index, (member, item) in enumerate(pairs)
+    )
+
+
+def _is_sound(hint: Any, values: Sequence[Any]) -> bool:
+    """Tell whether all values are plain numbers as ``hint`` asks; rows have a thousand each."""
+    base, rules = hint, []
+    if _origin(hint) is Annotated:
+        base, *rules = _arguments(hint)
+    kinds = set(map(type, values))
+    if base not in (int, float) or kinds != {base}:
+        return False
+    if base is float and not all(map(math.isfinite, values)):
+        return False
+    ends = (min(values), max(values))
+    return all(isinstance(rule, Range) and all(map(rule.holds, ends)) for rule in rules)
+
+
+def _convert_dict(hint: Any, value: Any, where: str) -> dict[Any, Any]:
+    if not isinstance(value, Mapping):
+        raise ValueError(f"{where}: expected a table, got {_show(value)}")
+    key_hint, item_hint = _arguments(hint)
+    return {
+        _convert(key_hint, key, f"{where}: key"): _convert(item_hint, item, f"{where}.{key!s:.60}")
+        for key, item in value.items()
+    }
+
+
+_CONVERTERS = {
+    Annotated: _convert_annotated,
+    Union: _convert_union,
+    types.UnionType: _convert_union,
+    Literal: _convert_literal,
+    tuple: _convert_tuple,
+    dict: _convert_dict,
+    Mapping: _convert_dict,
+}
+
+
+def _name(hint: Any) -> str:
+    if hint is type(None):
+        return "null"
+    if _origin(hint) is Annotated:
+        return _name(_arguments(hint)[0])
+    if _origin(hint) is Literal:
+        return " or ".join(repr(choice) for choice in _arguments(hint))
+    return getattr(hint, "__name__", str(hint))
+
+
+def _show(value: Any) -> str:
+    text = repr(value)
+    shown = text if len(text) <= 60 else text[:57] + "..."
+    return f"{shown} ({type(value).__name__})"
+
+
+# ---- recorded ------------------------------------------------------------------------------------
+def check_names_no_module(value: Any, where: str) -> None:
+    """Refuse an id or arguments of an environment that name a module.
+
+    ``gym.make`` imports the module before a colon. A caller may want that; a file that did it would
+    run a stranger's code.
+
+    Args:
+        value: Id or arguments from a file.
+        where: Place to name in the error.
+
+    Raises:
+        ValueError: A module is named.
+    """
+    if isinstance(value, Mapping):
+        value = list(value.values())
+    if isinstance(value, list | tuple):
+        for item in value:
+            check_names_no_module(item, where)
+    elif isinstance(value, str) and ":" in value:
+        raise ValueError(
+            f"{where} is {value!r}, which names a module, and a file can't have code run; import "
+            "the module yourself, and record what comes after the colon"
+        )
+
+
+RecordedAgent = Annotated[str, Length(1, MAX_AGENT_NAME), Matching(AGENT_NAME)]
+"""Name of an agent that a file gives."""
+RecordedId = Annotated[str, check_names_no_module, Matching(r"[\w./-]*")]
+"""Id of an environment that a file names."""
+RecordedArguments = Annotated[dict[str, Any], check_names_no_module]
+"""Arguments of ``gym.make`` that a file names."""

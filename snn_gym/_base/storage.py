@@ -1,0 +1,553 @@
+"""Files that hold data and never code: atomic writes, and safetensors read from strangers."""
+
+from __future__ import annotations
+
+import dataclasses
+import errno
+import json
+import math
+import os
+import secrets
+import stat
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
+
+import numpy as np
+import safetensors
+from numpy.typing import NDArray
+
+from snn_gym._base.folders import PARTIAL_SUFFIX
+
+if TYPE_CHECKING:
+    import torch
+    from _typeshed import DataclassInstance
+
+    DataclassT = TypeVar("DataclassT", bound=DataclassInstance)
+
+
+# ---- arrays --------------------------------------------------------------------------------------
+ValueT = TypeVar("ValueT")
+
+
+def to_arrays(values: DataclassInstance) -> dict[str, NDArray[Any]]:
+    """Return the fields of a dataclass by name, copied; numbers become arrays of shape ().
+
+    Args:
+        values: A dataclass whose fields are numbers and arrays.
+    """
+    names = [field.name for field in dataclasses.fields(values)]
+    return {name: np.array(getattr(values, name)) for name in names}
+
+
+def from_arrays(like: DataclassT, arrays: Mapping[str, NDArray[Any]], owner: str) -> DataclassT:
+    """Return a dataclass of the values that ``to_arrays`` gave, copied.
+
+    Args:
+        like: A dataclass of the same type, whose fields say what is a number.
+        arrays: Values by name.
+        owner: Whose values they are, for errors.
+
+    Raises:
+        ValueError: The names are not those of the fields.
+    """
+    expected = [field.name for field in dataclasses.fields(like)]
+    if arrays.keys() != set(expected):
+        raise ValueError(f"{owner} carries {sorted(expected)}, got {sorted(arrays)}")
+    values = {}
+    for name, array in arrays.items():
+        known = getattr(like, name)
+        is_array = isinstance(known, np.ndarray)
+        values[name] = np.array(array) if is_array else type(known)(array.item())
+    return type(like)(**values)
+
+
+def prefixed(prefix: str, values: Mapping[str, ValueT]) -> dict[str, ValueT]:
+    """Return values by names that begin with a prefix and a point.
+
+    Args:
+        prefix: What tells these values from others in a file.
+        values: Values by name.
+    """
+    return {f"{prefix}.{name}": value for name, value in values.items()}
+
+
+def with_prefix(prefix: str, values: Mapping[str, ValueT]) -> dict[str, ValueT]:
+    """Return those values whose names begin with a prefix and a point, without these.
+
+    Args:
+        prefix: As for ``prefixed``.
+        values: Values by name.
+    """
+    start = f"{prefix}."
+    return {name[len(start) :]: value for name, value in values.items() if name.startswith(start)}
+
+
+# ---- storage -------------------------------------------------------------------------------------
+# Files that hold data and never code: atomic writes, and safetensors read from untrusted sources.
+#
+# A file is read in one pass from a descriptor that was checked after opening, so that what was
+# checked is what is used. Nothing here unpickles: a pickle or a zip is recognised only to say so.
+#
+# The format is described at https://huggingface.co/docs/safetensors (8-byte little-endian header
+# length, JSON header, raw tensor data).
+Reason = Literal[
+    "missing",
+    "link",
+    "not-a-file",
+    "unreadable",
+    "file-too-large",
+    "pickle",
+    "zip",
+    "not-safetensors",
+    "truncated",
+    "dtype",
+    "shape",
+]
+
+MAX_HEADER_BYTES = 1 << 20
+"""Largest accepted safetensors header; thousands of tensors fit, a parser is not kept busy."""
+
+MAX_DIMENSIONS = 16
+MAX_EMPTY_ELEMENTS = 1 << 40
+
+_LENGTH_BYTES = 8
+_CHUNK_BYTES = 1 << 20
+
+# PyTorch names of the element types that are accepted, by their names in the file.
+_DTYPES = {
+    "F64": "float64",
+    "F32": "float32",
+    "F16": "float16",
+    "BF16": "bfloat16",
+    "I64": "int64",
+    "I32": "int32",
+    "I16": "int16",
+    "I8": "int8",
+    "U64": "uint64",
+    "U32": "uint32",
+    "U16": "uint16",
+    "U8": "uint8",
+    "BOOL": "bool",
+}
+
+
+class StorageError(ValueError):
+    """Say why a file cannot be used.
+
+    Attributes:
+        reason: Stable short name of the cause, for callers that tell causes apart.
+    """
+
+    def __init__(self, reason: Reason, message: str) -> None:
+        super().__init__(message)
+        self.reason: Reason = reason
+
+
+@contextmanager
+def opened_folder(
+    root: str | os.PathLike[str], names: Iterable[str], *, make: bool = False
+) -> Iterator[int]:
+    """Yield a descriptor of a folder below another one, following no link on the way.
+
+    Args:
+        root: Existing folder; it may be a link itself.
+        names: Folders from there on, each inside the one before.
+        make: Whether to make those that are missing.
+
+    Raises:
+        StorageError: One of them is missing, a link, or no folder.
+    """
+    flags = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
+    descriptor = os.open(root, flags)
+    try:
+        for name in names:
+            if make:
+                with suppress(FileExistsError):
+                    os.mkdir(name, dir_fd=descriptor)
+            inner = _open_inner(name, flags | os.O_NOFOLLOW, descriptor)
+            os.close(descriptor)
+            descriptor = inner
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+def _open_inner(name: str, flags: int, descriptor: int) -> int:
+    try:
+        return os.open(name, flags, dir_fd=descriptor)
+    except FileNotFoundError as error:
+        raise StorageError("missing", f"the folder {name} is missing; restore it") from error
+    except OSError as error:
+        is_link = stat.S_ISLNK(os.lstat(name, dir_fd=descriptor).st_mode)
+        reason: Reason = "link" if is_link else "unreadable"
+        what = "is a symbolic link" if is_link else f"cannot be opened ({error.strerror})"
+        raise StorageError(
+            reason, f"{name} {what}; expected a folder; put the folder itself there"
+        ) from error
+
+
+@contextmanager
+def staged(
+    path: str | os.PathLike[str], data: bytes, *, dir_fd: int | None = None
+) -> Iterator[Callable[[], None]]:
+    """Write a file under a hidden name, and yield the function that gives it its own.
+
+    All of the data is on the disk by then, so that what fails for want of room fails before. A
+    process killed in between leaves `path` as it was, and the `.partial` file.
+
+    Args:
+        path: File to create or replace; its folder must exist.
+        data: Whole new content.
+        dir_fd: Descriptor of an open folder that a relative path starts from.
+
+    Raises:
+        OSError: The folder is missing or not writable, or the disk is full.
+    """
+    path = Path(path)
+    hidden = path.with_name(f".{path.name}.{secrets.token_hex(4)}{PARTIAL_SUFFIX}")
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+    descriptor = os.open(hidden, flags, 0o666, dir_fd=dir_fd)
+    published = False
+
+    def publish() -> None:
+        nonlocal published
+        os.replace(hidden, path, src_dir_fd=dir_fd, dst_dir_fd=dir_fd)
+        published = True
+        _sync_folder(path.parent, dir_fd)
+
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(descriptor)
+        yield publish
+    finally:
+        if not published:
+            os.unlink(hidden, dir_fd=dir_fd)
+
+
+def _sync_folder(folder: Path, dir_fd: int | None) -> None:
+    # The rename itself survives a power cut only once the folder is on disk.
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY, dir_fd=dir_fd)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def write_bytes_atomic(path: str | os.PathLike[str], data: bytes) -> None:
+    """Write a file so that every reader sees the old content or all of the new, by `staged`.
+
+    Args:
+        path: File to create or replace; its folder must exist.
+        data: Whole new content.
+
+    Raises:
+        OSError: The folder is missing or not writable, or the disk is full.
+    """
+    with staged(path, data) as publish:
+        publish()
+
+
+def write_text_atomic(path: str | os.PathLike[str], text: str) -> None:
+    """Write a UTF-8 text file by `write_bytes_atomic`, keeping line ends as given.
+
+    Args:
+        path: File to create or replace; its folder must exist.
+        text: Whole new content.
+
+    Raises:
+        OSError: The folder is missing or not writable, or the disk is full.
+    """
+    write_bytes_atomic(path, text.encode("utf-8"))
+
+
+def read_regular_file(
+    path: str | os.PathLike[str], *, max_bytes: int, dir_fd: int | None = None
+) -> bytes:
+    """Read a whole file once, refusing whatever is not a plain file of a bounded size.
+
+    Args:
+        path: File to read. The last component may not be a symbolic link.
+        max_bytes: Largest accepted size in bytes.
+        dir_fd: Descriptor of an open folder that a relative path starts from.
+
+    Returns:
+        The content.
+
+    Raises:
+        StorageError: The file is missing, a link, a folder, pipe, socket or device, unreadable,
+            or larger than `max_bytes`.
+    """
+    path = Path(path)
+    descriptor = _open_without_following(path, dir_fd)
+    try:
+        status = os.fstat(descriptor)
+        _check_status(path.name, status, max_bytes)
+        data = bytearray()
+        # One byte more than allowed shows a file that has grown since.
+        while chunk := os.read(descriptor, min(_CHUNK_BYTES, max_bytes + 1 - len(data))):
+            data += chunk
+    finally:
+        os.close(descriptor)
+    _check_size(path.name, len(data), max_bytes)
+    return bytes(data)
+
+
+def _check_size(name: str, size: int, max_bytes: int) -> None:
+    if size > max_bytes:
+        raise StorageError(
+            "file-too-large",
+            f"{name} has {size} bytes; expected at most {max_bytes}; leave out what is not needed",
+        )
+
+
+def _check_status(name: str, status: os.stat_result, max_bytes: int) -> None:
+    if not stat.S_ISREG(status.st_mode):
+        kinds = {stat.S_IFDIR: "a folder", stat.S_IFIFO: "a pipe", stat.S_IFSOCK: "a socket"}
+        kind = kinds.get(stat.S_IFMT(status.st_mode), "a device")
+        raise StorageError(
+            "not-a-file", f"{name} is {kind}; expected a regular file; put the file itself there"
+        )
+    # A hard link is a second name for a file elsewhere, which may change after the check.
+    if status.st_nlink > 1:
+        raise StorageError(
+            "link",
+            f"{name} is one of {status.st_nlink} hard links to the same file; expected a file "
+            "of its own; copy it",
+        )
+    _check_size(name, status.st_size, max_bytes)
+
+
+def _open_without_following(path: Path, dir_fd: int | None) -> int:
+    try:
+        # O_NONBLOCK: opening a pipe that nobody writes to would otherwise wait for ever.
+        flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+        return os.open(path, flags, dir_fd=dir_fd)
+    except OSError as error:
+        reasons: dict[int | None, tuple[Reason, str]] = {
+            errno.ENOENT: ("missing", "is missing"),
+            errno.ELOOP: ("link", "is a symbolic link"),
+            errno.ENXIO: ("not-a-file", "is a socket or a device"),
+        }
+        reason, what = reasons.get(error.errno, ("unreadable", "cannot be opened"))
+        raise StorageError(
+            reason,
+            f"{path.name} {what} ({error.strerror}); expected a readable regular file; "
+            "put the file itself there",
+        ) from error
+
+
+def dump_tensors(
+    tensors: Mapping[str, torch.Tensor | np.ndarray], metadata: Mapping[str, str] | None = None
+) -> bytes:
+    """Serialise named tensors in the safetensors format.
+
+    Args:
+        tensors: Tensors or arrays of any shape, by name. They are copied: views and tensors that
+            share memory are stored apart.
+        metadata: Text kept in the header.
+
+    Returns:
+        The whole file, equal for equal content.
+    """
+    kept = dict(metadata) if metadata else None
+    if all(isinstance(value, np.ndarray) for value in tensors.values()):
+        from safetensors.numpy import save as save_arrays
+
+        return save_arrays({k: np.array(x, order="C") for k, x in tensors.items()}, metadata=kept)
+    import torch
+    from safetensors.torch import save
+
+    # shape: as given; .clone() because safetensors refuses tensors that share memory.
+    stored = {
+        name: torch.as_tensor(value).detach().to("cpu").contiguous().clone()
+        for name, value in tensors.items()
+    }
+    return save(stored, metadata=kept)
+
+
+def save_tensors(
+    path: str | os.PathLike[str],
+    tensors: Mapping[str, torch.Tensor | np.ndarray],
+    metadata: Mapping[str, str] | None = None,
+) -> None:
+    """Write named tensors to a safetensors file, atomically.
+
+    Args:
+        path: File to create or replace; its folder must exist.
+        tensors: Tensors or arrays of any shape, by name.
+        metadata: Text kept in the header.
+
+    Raises:
+        OSError: The folder is missing or not writable, or the disk is full.
+    """
+    write_bytes_atomic(path, dump_tensors(tensors, metadata))
+
+
+def load_tensors(
+    path: str | os.PathLike[str], *, max_bytes: int
+) -> tuple[dict[str, torch.Tensor], dict[str, str]]:
+    """Read a safetensors file from an untrusted source.
+
+    Args:
+        path: Regular file; links and pipes are refused.
+        max_bytes: Largest accepted size in bytes.
+
+    Returns:
+        Tensors on the CPU by name, and the header's text.
+
+    Raises:
+        StorageError: See `read_regular_file` and `parse_tensors`.
+    """
+    return parse_tensors(read_regular_file(path, max_bytes=max_bytes), where=Path(path).name)
+
+
+def parse_tensors(data: bytes, *, where: str) -> tuple[dict[str, torch.Tensor], dict[str, str]]:
+    """Parse the bytes of a safetensors file.
+
+    Args:
+        data: Whole content of the file.
+        where: Name of the file, for messages.
+
+    Returns:
+        Tensors on the CPU by name, which own their memory, and the header's text.
+
+    Raises:
+        StorageError: The bytes are a pickle, a zip or something else, are cut short or padded,
+            have a header over `MAX_HEADER_BYTES`, or hold an unknown element type or shape.
+    """
+    import torch
+
+    views, metadata = _read_views(data, where)
+    tensors: dict[str, torch.Tensor] = {}
+    for name, view in views.items():
+        dtype: torch.dtype = getattr(torch, _DTYPES[view["dtype"]])
+        if len(view["data"]) == 0:  # frombuffer refuses an empty buffer
+            tensors[name] = torch.empty(view["shape"], dtype=dtype)
+        else:
+            # shape: (elements,) -> shape in the header
+            tensors[name] = torch.frombuffer(view["data"], dtype=dtype).reshape(view["shape"])
+    return tensors, metadata
+
+
+def load_arrays(
+    path: str | os.PathLike[str], *, max_bytes: int
+) -> tuple[dict[str, np.ndarray], dict[str, str]]:
+    """Read a safetensors file from an untrusted source, without PyTorch.
+
+    Args:
+        path: Regular file; links and pipes are refused.
+        max_bytes: Largest accepted size in bytes.
+
+    Returns:
+        Arrays by name, and the header's text.
+
+    Raises:
+        StorageError: See `read_regular_file` and `parse_tensors`; numpy has no bfloat16.
+    """
+    where = Path(path).name
+    views, metadata = _read_views(read_regular_file(path, max_bytes=max_bytes), where)
+    arrays = {}
+    for name, view in views.items():
+        kind = _DTYPES[view["dtype"]]
+        if kind == "bfloat16":
+            raise StorageError(
+                "dtype", f"{where}: {name} is bfloat16, which numpy has not; store it as float32"
+            )
+        # shape: (elements,) -> shape in the header; a copy owns its memory
+        arrays[name] = np.frombuffer(view["data"], kind).reshape(view["shape"]).copy()
+    return arrays, metadata
+
+
+def _read_views(data: bytes, where: str) -> tuple[dict[str, Any], dict[str, str]]:
+    """Return checked views of the bytes of each tensor, and the header's text."""
+    header = _read_header(data, where)
+    try:
+        views = dict(safetensors.deserialize(data))  # type: ignore[no-untyped-call]
+    except safetensors.SafetensorError as error:
+        raise _explain(error, len(data), where) from error
+    for name, view in views.items():
+        _check_view(name, view["dtype"], view["shape"], where)
+    return views, dict(header.get("__metadata__") or {})
+
+
+def _read_header(data: bytes, where: str) -> dict[str, dict[str, str]]:
+    """Return the JSON header, with its size checked before any parser sees it."""
+    length = int.from_bytes(data[:_LENGTH_BYTES], "little")
+    if data[_LENGTH_BYTES : _LENGTH_BYTES + 1] != b"{":
+        raise _name_other_format(data, where)
+    if length > MAX_HEADER_BYTES:
+        raise StorageError(
+            "not-safetensors",
+            f"{where} announces a header of {length} bytes; at most {MAX_HEADER_BYTES} are "
+            "accepted; write the file with safetensors",
+        )
+    if length > len(data) - _LENGTH_BYTES:
+        raise StorageError(
+            "truncated",
+            f"{where} ends inside its header ({len(data)} bytes, header {length}); expected the "
+            "whole file; copy it again",
+        )
+    try:
+        header = json.loads(data[_LENGTH_BYTES : _LENGTH_BYTES + length], object_pairs_hook=_unique)
+    except (ValueError, RecursionError) as error:
+        raise StorageError(
+            "not-safetensors",
+            f"{where} has a header that is not JSON with unique keys; write it with safetensors",
+        ) from error
+    return dict(header)  # an object: the text begins with a brace
+
+
+def _unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    # Of two equal keys parsers may take either; what was checked must be what is used.
+    content = dict(pairs)
+    if len(content) != len(pairs):
+        raise ValueError("duplicate key")
+    return content
+
+
+def _name_other_format(data: bytes, where: str) -> StorageError:
+    fix = "expected the safetensors format; write the file with snn_gym.save_agent or safetensors"
+    if data[:2] == b"PK":
+        return StorageError("zip", f"{where} is a zip archive (as torch.save writes); {fix}")
+    # Pickle protocols 2 to 5 begin with the opcode PROTO (0x80) and the protocol's number.
+    if data[:1] == b"\x80" and data[1:2] in (b"\x02", b"\x03", b"\x04", b"\x05"):
+        return StorageError("pickle", f"{where} is a pickle, which is never loaded; {fix}")
+    if len(data) <= _LENGTH_BYTES:
+        return StorageError("truncated", f"{where} has only {len(data)} bytes; {fix}")
+    return StorageError("not-safetensors", f"{where} does not begin like a safetensors file; {fix}")
+
+
+def _explain(error: safetensors.SafetensorError, size: int, where: str) -> StorageError:
+    # It quotes the header, line ends and all.
+    detail = " ".join(str(error).removeprefix("Error while deserializing: ").split())[:200]
+    if "IncompleteBuffer" in detail or "incomplete" in detail.lower():
+        return StorageError(
+            "truncated",
+            f"{where} has {size} bytes, which is not what its header announces; expected the "
+            "whole file and nothing after it; copy it again",
+        )
+    return StorageError(
+        "not-safetensors",
+        f"{where} is not a valid safetensors file ({detail}); write it with safetensors",
+    )
+
+
+def _check_view(name: str, dtype: str, shape: list[int], where: str) -> None:
+    """Refuse what torch could not represent, before torch is asked to."""
+    if dtype not in _DTYPES:
+        raise StorageError(
+            "dtype",
+            f"{where}: tensor {name[:80]!r} has element type {dtype}; "
+            f"expected one of {', '.join(_DTYPES)}",
+        )
+    elements = math.prod(max(1, size) for size in shape)
+    if len(shape) > MAX_DIMENSIONS or elements > MAX_EMPTY_ELEMENTS:
+        raise StorageError(
+            "shape",
+            f"{where}: tensor {name[:80]!r} has {len(shape)} dimensions and {elements} elements; "
+            f"expected at most {MAX_DIMENSIONS} dimensions",
+        )

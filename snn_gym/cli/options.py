@@ -1,0 +1,338 @@
+"""Options that commands share, and how commands print."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import importlib
+import inspect
+import sys
+import tomllib
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from snn_gym._base.folders import checkout_root
+from snn_gym._base.names import without_controls
+
+if TYPE_CHECKING:
+    from snn_gym.leaderboard import Evaluation
+
+
+# ---- cli printing --------------------------------------------------------------------------------
+_MAX_SHOWN = 2000
+
+
+def in_one_line(text: str) -> str:
+    """Return a message as one printable line of bounded length; it may quote a stranger's file.
+
+    Args:
+        text: The message.
+    """
+    line = " ".join(text.split())
+    return without_controls(line if len(line) <= _MAX_SHOWN else f"{line[:_MAX_SHOWN]}…")
+
+
+def say(*texts: object) -> None:
+    """Print texts to standard output; all that commands print goes through here.
+
+    A text may quote a stranger's file, so its control characters are shown as ``?``.
+
+    Args:
+        *texts: Each a line, or several with line ends between; none for an empty line.
+    """
+    for text in texts or ("",):
+        typer.echo(without_controls(str(text)))
+
+
+def describe_refusal(error: OSError) -> str:
+    """Return what the operating system refused, and what to do about it.
+
+    Args:
+        error: Its error.
+    """
+    if error.filename is None or error.strerror is None:
+        return str(error)
+    if isinstance(error, FileExistsError | NotADirectoryError):
+        return f"{error.filename} is a file; expected a folder; name another"
+    said = f"{error.strerror[:1].lower()}{error.strerror[1:]}"
+    return f"{error.filename}: {said}; name a place that can be read and written"
+
+
+def print_columns(header: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> None:
+    """Print a table, each column as wide as its widest text.
+
+    Args:
+        header: Heading of each column.
+        rows: Texts under them.
+    """
+    widths = [max(map(len, column)) for column in zip(header, *rows, strict=True)]
+    for row in (header, *rows):
+        say("  ".join(map(str.ljust, row, widths)).rstrip())
+
+
+def print_lines(lines: Iterable[str]) -> None:
+    """Print lines as they come.
+
+    Args:
+        lines: Texts.
+    """
+    for line in lines:
+        say(line)
+
+
+def print_evaluation(result: Evaluation) -> None:
+    """Print what a policy earned, and what its decisions cost.
+
+    Args:
+        result: Evaluation of the policy.
+    """
+    from snn_gym.program.costs import COST_COLUMNS, NOT_COUNTED
+
+    scores = f"IQM {result.iqm:.2f}, mean {result.mean:.2f}"
+    say(f"{result.env_id}: {scores}, {len(result.returns)} episodes")
+    if result.spiking_layers and not result.spikes_reach_outputs:
+        say("  its spikes reach no output: in a ranking it is no spiking agent")
+    left_out = ", ".join(result.uncounted)
+    if left_out:
+        say(f"  costs of a decision: {NOT_COUNTED}, for {left_out} is not")
+        return
+    for name, column in COST_COLUMNS.items():
+        value = getattr(result, name)
+        layers = value if isinstance(value, dict) else {"all layers": value}
+        shown = ", ".join(f"{layer} {x:,.2f}" for layer, x in layers.items() if x is not None)
+        say(f"  {column.heading} per decision: {shown or 'none'}")
+
+
+def print_played(results: Iterable[Any], what: str) -> None:
+    """Print what came of stored rows as it comes, and in the end of how many.
+
+    Args:
+        results: What came of each row, as `snn_gym.leaderboard.reevaluation` gives it.
+        what: What came of those that hold, with a place for the number of the others.
+
+    Raises:
+        ValueError: Some do not hold.
+    """
+    counts = [0, 0]
+    for result in results:
+        say(result)
+        counts[result.problem is not None] += 1
+    say(f"{counts[0]} rows {what.format(counts[1])}")
+    if counts[1]:
+        raise ValueError(f"{counts[1]} rows do not hold; see the lines above")
+
+
+# ---- cli options ---------------------------------------------------------------------------------
+MOST_EPISODES = 1_000_000
+"""Most episodes that a command takes: those of `leaderboard.evaluation`, which is slow to load."""
+
+_EXAMPLE = "gamma=0.98"
+_PYTHON_VALUES = {"True": True, "False": False, "None": None}
+
+
+_imported: list[str] = []
+
+
+def module_words() -> str:
+    """Return what a further command has to say to import what this one was told to, if anything."""
+    return "".join(f" --module {name}" for name in _imported)
+
+
+def _advice(name: str) -> str:
+    if name.endswith(".py"):
+        return f"leave out .py: --module {name.removesuffix('.py')}"
+    return "install it, or run the command in the folder of its file"
+
+
+def _import_module(name: str | None) -> None:
+    _imported[:] = [] if name is None else [name]
+    if name is not None:
+        # A package in the folder that the command is run in is found, as by `python -m`.
+        if "" not in sys.path:
+            sys.path.insert(0, "")
+        try:
+            importlib.import_module(name)
+        except ModuleNotFoundError as error:
+            raise ImportError(f"--module {name}: {error}; {_advice(name)}") from error
+        except SyntaxError as error:
+            raise ImportError(f"--module {name}: {error}; mend that line") from error
+
+
+Leaderboard = Annotated[
+    Path | None,
+    typer.Option(help="Folder of the results table.", show_default="the checkout's leaderboard/"),
+]
+Run = Annotated[Path, typer.Argument(help="Folder that `snn-gym train` wrote.")]
+Shown = Annotated[
+    str, typer.Argument(help="Folder of a run, or an agent that `snn-gym pretrained` lists.")
+]
+ShownEnvironment = Annotated[
+    str | None, typer.Argument(help="Environment.", show_default="that of the run")
+]
+Device = Annotated[
+    str, typer.Option(help="PyTorch device: cpu, cuda, cuda:1, auto (a GPU if there is one)…")
+]
+Module = Annotated[
+    str | None,
+    typer.Option(
+        help="Import this first: it registers environments, agents, neurons… of your own.",
+        show_default=False,
+    ),
+]
+
+
+def with_module(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command the option --module, which is imported before it runs.
+
+    Args:
+        command: Function of a command.
+    """
+
+    @functools.wraps(command)
+    def run(*args: Any, module: str | None = None, **kwargs: Any) -> None:
+        _import_module(module)
+        command(*args, **kwargs)
+
+    signature = inspect.signature(command, eval_str=True)
+    keyword = inspect.Parameter.KEYWORD_ONLY
+    option = inspect.Parameter("module", keyword, default=None, annotation=Module)
+    parameters = [*signature.parameters.values(), option]
+    run.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
+    run.__annotations__ = {**command.__annotations__, "module": Module}
+    return run
+
+
+def with_options(kind: type[Any]) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Give a command an option for each field of a dataclass; it gets them as ``options``.
+
+    Args:
+        kind: A dataclass whose fields are annotated as options and have defaults.
+    """
+
+    def decorate(command: Callable[..., None]) -> Callable[..., None]:
+        names = [field.name for field in dataclasses.fields(kind)]
+
+        @functools.wraps(command)
+        def run(*args: Any, **kwargs: Any) -> None:
+            given = {name: kwargs.pop(name) for name in names}
+            command(*args, options=kind(**given), **kwargs)
+
+        signature = inspect.signature(command, eval_str=True)
+        keyword = inspect.Parameter.KEYWORD_ONLY
+        own = [x for name, x in signature.parameters.items() if name != "options"]
+        added = [
+            x.replace(kind=keyword)
+            for x in inspect.signature(kind, eval_str=True).parameters.values()
+        ]
+        run.__signature__ = signature.replace(parameters=[*own, *added])  # type: ignore[attr-defined]
+        run.__annotations__ = {x.name: x.annotation for x in (*own, *added)}
+        return run
+
+    return decorate
+
+
+def parse_changes(option: str, texts: Sequence[str]) -> dict[str, Any]:
+    """Return the values of an option that is given as NAME=VALUE, maybe more than once.
+
+    A value is read as TOML (``0.98``, ``true``, ``[32, 32]``), or as Python's ``True``, ``False``
+    and ``None``; any other is a text. ``a.b=1`` is the entry ``b`` of the table ``a``.
+
+    Args:
+        option: The option, to name in errors.
+        texts: What was given.
+
+    Raises:
+        ValueError: One has no name or no value, or comes twice.
+    """
+    changes: dict[str, Any] = {}
+    for text in texts:
+        name, equals, value = text.partition("=")
+        path = [part.strip() for part in name.split(".")]
+        if not equals or not all(path):
+            raise ValueError(f"{option} {text!r} is not NAME=VALUE, such as {option} {_EXAMPLE}")
+        place = changes
+        if _is_said(changes, path):
+            raise ValueError(f"{option} says twice what {name.strip()!r} is; leave out one of them")
+        for table in path[:-1]:
+            place = place.setdefault(table, {})
+        place[path[-1]] = _parse_value(value.strip())
+    return changes
+
+
+def _is_said(changes: dict[str, Any], path: Sequence[str]) -> bool:
+    """Tell whether a value stands at a path, or where one of its tables should."""
+    place: Any = changes
+    for name in path:
+        if not isinstance(place, dict):
+            return True
+        if name not in place:
+            return False
+        place = place[name]
+    return True
+
+
+def _parse_value(text: str) -> Any:
+    if text in _PYTHON_VALUES:
+        return _PYTHON_VALUES[text]
+    try:
+        return tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        return text
+
+
+def leaderboard_folder(given: Path | None) -> Path:
+    """Return the folder of the results table.
+
+    Args:
+        given: The one that was named; None for the checkout's.
+
+    Raises:
+        ValueError: None was named, and this is no checkout.
+    """
+    if given is not None:
+        return given
+    root = checkout_root()
+    if root is None:
+        raise ValueError("this is no checkout of snn_gym; name the folder with --leaderboard")
+    return root / "leaderboard"
+
+
+def load_shown(
+    command: str, agent: str, env: str | None
+) -> tuple[Any, str, str, Mapping[str, Any]]:
+    """Load the agent that a command shows or exports.
+
+    Args:
+        command: Name of the command, for what it says.
+        agent: Folder of a run, or an agent of the zoo with stored weights.
+        env: Environment; None for that of the run.
+
+    Returns:
+        Model, environment, name and arguments of the environment.
+
+    Raises:
+        ValueError: There is no such run or agent, or no environment is named for an agent.
+    """
+    from snn_gym._base.names import did_you_mean
+    from snn_gym.leaderboard import load_pretrained
+    from snn_gym.zoo import agent_ids, load_agent, read_manifest
+
+    run = Path(agent)
+    if agent in agent_ids() and not run.is_dir():
+        if env is None:
+            raise ValueError(f"{command} {agent} on what? name an environment, such as CartPole-v1")
+        return load_pretrained(agent, env), env, agent, {}
+    if not run.is_dir():
+        raise ValueError(
+            f"{agent!r} is neither a folder of a run nor an agent of the zoo"
+            f"{did_you_mean(agent, agent_ids())} `snn-gym pretrained` lists stored agents, and "
+            "`snn-gym train` makes runs"
+        )
+    found = read_manifest(run)
+    lean = "" if found.parent_sha256 is None else "lean "
+    arguments = found.environment_kwargs if env in (None, found.environment) else {}
+    name = f"{lean}{found.agent or found.policy}"
+    return load_agent(run), env or found.environment, name, arguments

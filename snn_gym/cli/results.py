@@ -1,0 +1,190 @@
+"""The commands ``submit`` and ``verify``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from snn_gym.cli.options import Leaderboard, leaderboard_folder, print_played, say, with_options
+
+
+# ---- cli submit ----------------------------------------------------------------------------------
+def submit(
+    run: Annotated[
+        Path | None, typer.Argument(help="Folder that `snn-gym train` wrote.", show_default="none")
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder to write.", show_default="RUN/submission")
+    ] = None,
+    *,
+    nir: Annotated[
+        Path | None,
+        typer.Option("--nir", help="NIR graph, in place of a run.", show_default="none"),
+    ] = None,
+    host: Annotated[
+        Path | None,
+        typer.Option(help="JSON file of what its host does.", show_default="that beside the graph"),
+    ] = None,
+    env: Annotated[str, typer.Option(help="Environment that the graph acts on.")] = "",
+    agent: Annotated[str, typer.Option(help="Name that the table shows the graph under.")] = "",
+    seed: Annotated[int, typer.Option(min=0, help="Seed that the graph was trained with.")] = 0,
+    steps: Annotated[
+        int, typer.Option(min=0, help="Environment steps of its training, 0 if unknown.")
+    ] = 0,
+) -> None:
+    """Evaluate a run, or a graph from elsewhere, and write a submission of it."""
+    if (run is None) == (nir is None):
+        raise ValueError("submit what? give either the folder of a run or --nir FILE")
+    if run is not None:
+        if host is not None or env or agent or seed or steps:
+            raise ValueError("--host, --env, --agent, --seed and --steps are for --nir alone")
+        from snn_gym.leaderboard import submit as submit_run
+
+        say(f"submission: {submit_run(run, out)}")
+        return
+    assert nir is not None  # the other one of the two
+    if not env or not agent:
+        raise ValueError("--nir needs --env ID and --agent NAME")
+    from snn_gym.export import submit_nir
+    from snn_gym.zoo import agent_ids
+
+    is_new = agent not in agent_ids()
+    folder = out or nir.with_name(f"{nir.stem}-submission")
+    made = submit_nir(nir, env, agent, folder, host=host, seed=seed, steps=steps)
+    say(f"submission: {made}")
+    if is_new:
+        say(f"new agent: agents/{agent}; say in its README.md who trained it, where and how")
+
+
+# ---- cli verify ----------------------------------------------------------------------------------
+@dataclass(frozen=True)
+class VerifyOptions:
+    """Options of ``verify``."""
+
+    leaderboard: Leaderboard = None
+    again: Annotated[
+        bool, typer.Option("--again", help="Evaluate the rows of an earlier evaluator again.")
+    ] = False
+    retrain: Annotated[
+        bool, typer.Option("--retrain", help="Train the submission, or the rows, again as well.")
+    ] = False
+    salt: Annotated[
+        Path | None, typer.Option(help="Play episodes too that are drawn with this secret file.")
+    ] = None
+    curves: Annotated[
+        Path | None,
+        typer.Option(help="Add the learning curves of a sweep's runs to the rows without one."),
+    ] = None
+    faults: Annotated[
+        bool, typer.Option("--faults", help="Play the rows with faults that were not yet.")
+    ] = False
+    agent: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Only rows of this agent, each, with --faults or --retrain.", show_default="all"
+        ),
+    ] = None
+    parents: Annotated[
+        bool,
+        typer.Option(
+            "--parents", help="With --retrain: rows without its mark that lean rows were made from."
+        ),
+    ] = False
+    lines: Annotated[
+        bool,
+        typer.Option(
+            "--lines", help="With --retrain: one row of each line of the table without its mark."
+        ),
+    ] = False
+    sample: Annotated[
+        float,
+        typer.Option(min=0, max=100, help="Percentage of the rows that --retrain draws at random."),
+    ] = 100.0
+    seed: Annotated[int, typer.Option(min=0, help="Seed of that draw.")] = 0
+    processes: Annotated[int, typer.Option(min=1, help="Rows at a time, without a folder.")] = 1
+
+    @property
+    def for_rows(self) -> int:
+        """How many things are to be done that are for stored rows alone."""
+        return self.again + self.faults + (self.curves is not None)
+
+
+@with_options(VerifyOptions)
+def verify(
+    folder: Annotated[
+        Path | None, typer.Argument(help="Folder that `snn-gym submit` wrote.")
+    ] = None,
+    *,
+    options: VerifyOptions,
+) -> None:
+    """Run a submission again and, if it gives what it claims, add its row to the table."""
+    from snn_gym.leaderboard.hidden import read_salt
+
+    board = leaderboard_folder(options.leaderboard)
+    secret = None if options.salt is None else read_salt(options.salt, board)
+    if folder is not None and not options.for_rows:
+        _verify_submission(folder, board, options.retrain, secret)
+    elif folder is not None or options.for_rows + options.retrain + (secret is not None) != 1:
+        raise ValueError(
+            "verify takes a submission's folder, or for the rows there are one of --again, "
+            "--retrain, --salt, --curves and --faults"
+        )
+    elif options.agent and not (options.faults or options.retrain):
+        raise ValueError("--agent is for --faults and --retrain alone; leave it out")
+    elif options.parents + options.lines > options.retrain:
+        raise ValueError("--parents and --lines are for --retrain, one at a time")
+    else:
+        print_played(*_played(board, options, secret))
+
+
+def _verify_submission(folder: Path, board: Path, retrain: bool, secret: bytes | None) -> None:
+    from snn_gym.leaderboard import VerificationSettings
+    from snn_gym.leaderboard import verify as verify_submission
+    from snn_gym.leaderboard.chain import DIGESTS_NAME
+    from snn_gym.leaderboard.hidden import describe
+    from snn_gym.leaderboard.results import list_rows, read_row
+    from snn_gym.leaderboard.table import split_rows
+
+    is_new = not (board / DIGESTS_NAME).exists()
+    path = verify_submission(folder, board, retrain=retrain, salt=secret)
+    if is_new:
+        say(f"new leaderboard: {board}, whose rows {DIGESTS_NAME} accounts for")
+    say(f"verified: {path}\nre-run {VerificationSettings().describe()}")
+    row = read_row(board, path, path.read_bytes())
+    for other in split_rows(board, list_rows(board))[1]:
+        if other.row == row:
+            say(f"does not rank: {other.reason}")
+    if secret is not None:
+        say(describe(row))
+
+
+def _played(board: Path, options: VerifyOptions, secret: bytes | None) -> tuple[Iterable[Any], str]:
+    """Return what comes of stored rows, and how to say what came of them all."""
+    from snn_gym.leaderboard import reevaluation as rows
+
+    processes = options.processes
+    if options.curves is not None:
+        return rows.add_curves(board, options.curves), "have a learning curve now, {} do not"
+    if secret is not None:
+        played = rows.play_hidden_seeds(board, secret, processes=processes)
+        return played, "played on hidden seeds, {} were not"
+    if options.faults:
+        played = rows.add_robustness(board, options.agent or (), processes=processes)
+        return played, "played with faults, {} were not"
+    if options.again:
+        return rows.reevaluate(board, processes=processes), "written, {} left as they were"
+    share, seed = options.sample / 100, options.seed
+    choice: rows.Choice = "parents" if options.parents else "lines" if options.lines else "all"
+    played = rows.retrain_rows(
+        board,
+        choice=choice,
+        agents=options.agent or (),
+        share=share,
+        seed=seed,
+        processes=processes,
+    )
+    return played, "trained again, {} do not hold"

@@ -1,0 +1,244 @@
+"""The commands ``train`` and ``new``."""
+
+from __future__ import annotations
+
+import importlib.resources
+import importlib.util
+import keyword
+import re
+import shlex
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from string import Template
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import gymnasium as gym
+import typer
+
+from snn_gym._base.names import AGENT_NAME, AGENT_NAME_RULE
+from snn_gym.cli.options import Device, module_words, parse_changes, say, with_options
+
+if TYPE_CHECKING:
+    from snn_gym.training import RunSettings
+
+
+# ---- cli train -----------------------------------------------------------------------------------
+_Changes = list[str] | None
+
+
+@dataclass(frozen=True)
+class TrainOptions:
+    """Options of ``train``."""
+
+    out: Annotated[
+        Path | None, typer.Option(help="Folder of the run.", show_default="runs/AGENT/ENV/SEED")
+    ] = None
+    seed: Annotated[int, typer.Option(help="Seed of everything random.")] = 0
+    steps: Annotated[
+        int | None, typer.Option(help="Environment steps.", show_default="the budget")
+    ] = None
+    checkpoint_interval: Annotated[
+        int, typer.Option(help="Environment steps between checkpoints.")
+    ] = 10_000
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on with the run in the folder, if there is one.")
+    ] = False
+    progress: Annotated[
+        bool | None,
+        typer.Option(
+            help="Say how it is doing, and what came of it.", show_default="on a terminal; the end"
+        ),
+    ] = None
+    progress_interval: Annotated[
+        float, typer.Option(min=0, help="Least seconds between the progress line's counts.")
+    ] = 2.0
+    dynamics: Annotated[
+        bool, typer.Option("--dynamics", help="Log what the network does, in dynamics.csv.")
+    ] = False
+    seeding: Annotated[
+        Literal["disjoint", "consecutive"],
+        typer.Option(help="How the environments' random streams follow from the seed."),
+    ] = "disjoint"
+    hyperparameters: Annotated[
+        _Changes,
+        typer.Option("--set", metavar="NAME=VALUE", help="A hyper-parameter of your own, each."),
+    ] = None
+    network: Annotated[
+        _Changes,
+        typer.Option(metavar="NAME=VALUE", help="A setting of the network of your own, each."),
+    ] = None
+    env_arg: Annotated[
+        _Changes, typer.Option(metavar="NAME=VALUE", help="An argument of the environment, each.")
+    ] = None
+    eval_every: Annotated[
+        int, typer.Option(help="Environment steps between evaluations; keep the best policy, too.")
+    ] = 0
+    device: Device = "cpu"
+    track: Annotated[
+        bool, typer.Option("--track", help="Log to Weights & Biases too, if it is installed.")
+    ] = False
+
+    def recipe(self) -> dict[str, Any]:
+        """Return what decides the outcome, as ``snn_gym.training.train`` takes it."""
+        return {
+            "seed": self.seed,
+            "steps": self.steps,
+            "checkpoint_interval": self.checkpoint_interval,
+            "dynamics": self.dynamics,
+            "seeding": self.seeding,
+            "hyperparameters": parse_changes("--set", self.hyperparameters or ()),
+            "network": parse_changes("--network", self.network or ()),
+            "environment_kwargs": parse_changes("--env-arg", self.env_arg or ()),
+            "eval_every": self.eval_every,
+            "device": self.device,
+        }
+
+
+@with_options(TrainOptions)
+def train(
+    agent: Annotated[str, typer.Argument(help="Agent of the zoo, such as ppo-lif.")],
+    env: Annotated[str, typer.Argument(help="Environment, such as CartPole-v1.")],
+    options: TrainOptions,
+) -> None:
+    """Train an agent, with checkpoints and TensorBoard logs."""
+    from snn_gym.training import make_run_settings
+    from snn_gym.training import train as train_agent
+
+    _check_order(agent, env)
+    recipe = options.recipe()
+    settings = make_run_settings(agent, env, **recipe)
+    recipe["device"] = settings.device  # that it is another one was said
+    folder = options.out or Path("runs") / agent / env.replace("/", "__") / str(options.seed)
+    say(f"training {agent} on {env}: {settings.steps:,} steps, seed {options.seed}")
+    run = train_agent(
+        agent,
+        env,
+        out=folder,
+        resume=options.resume,
+        progress_bar=sys.stderr.isatty() if options.progress is None else options.progress,
+        progress_interval_s=options.progress_interval,
+        track=options.track,
+        **recipe,
+    )
+    if run.was_finished:
+        say(f"{folder} had already finished after {run.steps:,} steps; nothing to do")
+        return
+    since = "" if run.resumed_at is None else f" (resumed at {run.resumed_at:,})"
+    say(f"trained {run.steps:,} steps{since}: {folder}")
+    if options.progress is not False:
+        _say_what_came_of_it(folder, settings)
+
+
+def _check_order(agent: str, env: str) -> None:
+    from snn_gym.zoo import agent_ids
+
+    if agent not in agent_ids() and agent in gym.registry:
+        raise ValueError(
+            f"{agent} is an environment, and the agent comes first: snn-gym train "
+            f"{env if env in agent_ids() else 'ppo-lif'} {agent}"
+        )
+
+
+def _say_what_came_of_it(folder: Path, settings: RunSettings) -> None:
+    """Print score and operations of a finished run, what is where, and what to try next."""
+    from snn_gym.training.evaluations import BEST_FOLDER
+    from snn_gym.training.logs import TENSORBOARD_FOLDER
+    from snn_gym.training.run import EPISODES_FILE
+    from snn_gym.zoo import load_agent, read_manifest
+
+    model = load_agent(folder)
+    if not isinstance(model.observation_space, gym.spaces.Dict):  # which evaluations do not take
+        say(_score(model, settings))
+    if settings.eval_every:
+        best = read_manifest(folder / BEST_FOLDER).num_timesteps
+        say(f"best policy of the evaluations, after {best:,} steps: {folder / BEST_FOLDER}")
+    say(f"episodes: {folder / EPISODES_FILE}")
+    say(f"curves: tensorboard --logdir {folder / TENSORBOARD_FOLDER}")
+    words = f"{shlex.quote(str(folder))}{module_words()}"
+    others = "plot, evaluate or submit" if _may_be_submitted(settings) else "plot or evaluate"
+    say(f"next: snn-gym watch {words} --save film.gif, or {others} it")
+
+
+def _may_be_submitted(settings: RunSettings) -> bool:
+    """Tell whether the results table takes such a run."""
+    from snn_gym.zoo import load_agent_spec
+
+    changes = (settings.hyperparameters, settings.network, settings.environment_kwargs)
+    changed = any(changes) or settings.device != "cpu"
+    return not changed and settings.environment in load_agent_spec(settings.agent).environments
+
+
+def _score(model: Any, settings: RunSettings) -> str:
+    """Play with the final policy on the seeds of evaluations during training."""
+    from snn_gym.leaderboard import evaluate
+    from snn_gym.training.evaluations import EVALUATION_EPISODES, FIRST_SEED
+
+    seeds = range(FIRST_SEED, FIRST_SEED + EVALUATION_EPISODES)
+    arguments = settings.environment_kwargs
+    result = evaluate(model, settings.environment, seeds=seeds, env_kwargs=arguments)
+    earned = f"score: mean return {result.mean:,.2f} in {len(seeds)} episodes on other seeds"
+    return f"{earned}; {result.in_words()}"
+
+
+# ---- cli new -------------------------------------------------------------------------------------
+Kind = Literal["agent", "env", "neuron"]
+_NAMES = {
+    "agent": (AGENT_NAME, f"{AGENT_NAME_RULE}, such as my-agent"),
+    "env": (r"[A-Z][A-Za-z0-9]*(-v[0-9]+)?", "a word with a capital, such as Corridor"),
+    "neuron": (r"[a-z][a-z0-9_]*", "small letters, digits and underscores, such as my_neuron"),
+}
+
+
+def new(
+    kind: Annotated[Kind, typer.Argument(help="What to begin: agent, env or neuron.")],
+    name: Annotated[str, typer.Argument(help="Its name.")],
+) -> None:
+    """Write a working file to start from, for an agent, an environment or a neuron of your own."""
+    values = _values(kind, name)
+    file = Path(f"{values['module']}.py")
+    if file.exists():
+        raise ValueError(f"{file} is there already; take another name, or move it away")
+    if importlib.util.find_spec(values["module"]) is not None:
+        raise ValueError(
+            f"a module {values['module']!r} is installed already, which {file} would hide; take "
+            "another name"
+        )
+    template = importlib.resources.files("snn_gym") / "templates" / f"{kind}.txt"
+    text = Template(template.read_text(encoding="utf-8")).substitute(values)
+    file.write_text(text, encoding="utf-8")
+    say(f"written: {file}")
+    (command,) = re.findall(r"^    (snn-gym .*)$", text, re.MULTILINE)
+    say(f"next: {command}")
+
+
+def _values(kind: Kind, name: str) -> dict[str, str]:
+    """Return what stands for each name in the template.
+
+    Raises:
+        ValueError: The name does not fit the kind, or is taken.
+    """
+    from snn_gym.zoo import agent_ids
+
+    pattern, expected = _NAMES[kind]
+    if re.fullmatch(pattern, name) is None:
+        raise ValueError(f"the name of {_article(kind)} is {expected}; got {name!r}")
+    if kind == "agent" and name in agent_ids():
+        raise ValueError(f"the zoo has an agent {name!r} already; take another name")
+    word = re.sub(r"-v[0-9]+$", "", name)
+    parts = re.findall(r"[A-Z]?[a-z0-9]+|[A-Z]+", word)
+    module = "_".join(part.lower() for part in parts)
+    if not module.isidentifier() or keyword.iskeyword(module):
+        raise ValueError(f"{module!r} can't be imported as a module; take another name")
+    class_name = word if kind == "env" else "".join(part.capitalize() for part in parts)
+    return {
+        "name": name,
+        "module": module,
+        "id": name if name != word else f"{word}-v0",
+        "class_name": class_name,
+        "parameters_name": f"{class_name}Parameters",
+    }
+
+
+def _article(kind: Kind) -> str:
+    return {"agent": "an agent", "env": "an environment", "neuron": "a neuron"}[kind]

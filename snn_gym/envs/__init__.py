@@ -1,0 +1,34 @@
+"""Environments: spiking tasks, classic control in batches, wrappers, networks in training."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from snn_gym._base.lazy import lazy_names
+
+if TYPE_CHECKING:
+    from snn_gym.envs.batched_spiking import BatchedSpikingEnv
+    from snn_gym.envs.coding import estimate_limits
+    from snn_gym.envs.spiking import SpikeObservation, SpikingEnv
+    from snn_gym.envs.stable_baselines import StableBaselinesVecEnv
+
+__all__ = [
+    "BatchedSpikingEnv",
+    "SpikeObservation",
+    "SpikingEnv",
+    "StableBaselinesVecEnv",
+    "estimate_limits",
+]
+
+# Making an environment must not load Stable-Baselines3, nor a single one the batched tasks.
+
+__getattr__, __dir__ = lazy_names(
+    __name__,
+    {
+        "BatchedSpikingEnv": "batched_spiking",
+        "SpikeObservation": "spiking",
+        "SpikingEnv": "spiking",
+        "StableBaselinesVecEnv": "stable_baselines",
+        "estimate_limits": "coding",
+    },
+)

@@ -1,0 +1,686 @@
+"""``BatchEnv``, the base of all batches, and one environment of a batch for ``gym.make``."""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+from gymnasium.vector import AutoresetMode, VectorEnv
+from gymnasium.vector.utils import batch_space
+from numpy.typing import ArrayLike, NDArray
+
+from snn_gym._base.spaces import FlatSpikes
+from snn_gym.envs.rendering import SpikeRenderer, Window, warn_of_no_render_mode
+
+# ---- finite --------------------------------------------------------------------------------------
+_SHOWN = 3
+
+
+def check_finite(
+    what: str,
+    values: NDArray[Any] | dict[str, NDArray[Any]],
+    environment: str,
+    step: int | NDArray[np.int64],
+    running: NDArray[np.bool_] | None = None,
+    seeds: Sequence[int] | NDArray[np.int64] | None = None,
+) -> None:
+    """Refuse observations or rewards that are infinite or no numbers.
+
+    Args:
+        what: ``observation`` or ``reward``.
+        values: (B, ...), of B environments; of a Dict or Tuple space one array for each part.
+        environment: Name of the environments.
+        step: Environment step of the episode, 0 for what a reset gave; one for all, or (B,).
+        running: (B,), bool: environments whose values count; None for all.
+        seeds: (B,), seeds of the episodes, if they are known.
+
+    Raises:
+        ValueError: A value is not finite.
+    """
+    for key, part in _parts(values):
+        if _surely_finite(part) or np.isfinite(part).all():
+            continue
+        wrong = ~np.isfinite(part).reshape(len(part), -1)
+        bad = np.flatnonzero(wrong.any(axis=1) & (True if running is None else running))
+        if bad.size:
+            first = int(bad[0])
+            value = part.reshape(len(part), -1)[first][wrong[first]][0]
+            episode = "an episode" if seeds is None else f"the episode with seed {seeds[first]}"
+            name = f"{what} {key!r}" if key else what
+            share = f"{int(wrong[first].sum())} of {wrong.shape[1]} values are not"
+            at = step if isinstance(step, int) else int(step[first])
+            raise ValueError(
+                f"{environment} gave the {name} {value} at step {at} of {episode}; "
+                f"{what}s must be finite, and {share}"
+            )
+
+
+def check_step(
+    environment: str,
+    observations: NDArray[Any] | dict[str, NDArray[Any]],
+    rewards: NDArray[Any],
+    dones: NDArray[np.bool_],
+    steps: NDArray[np.int64],
+    infos: Sequence[Mapping[str, Any]],
+) -> None:
+    """Refuse a step of a Stable-Baselines3 ``VecEnv`` that gave what is not finite.
+
+    Args:
+        environment: Name of the environments.
+        observations: (B, ...); of a Dict or Tuple space one array for each part.
+        rewards: (B,).
+        dones: (B,), which episodes ended, so that the observation is the next one's first.
+        steps: (B,), environment steps of each episode, this one included.
+        infos: B infos; where an episode ended ``terminal_observation`` is checked too.
+
+    Raises:
+        ValueError: A value is not finite.
+    """
+    ended = np.flatnonzero(dones)
+    finals = [infos[index]["terminal_observation"] for index in ended.tolist()]
+    # Every step of training comes by here, nearly always with plain arrays of finite numbers.
+    if all(map(_surely_finite, (rewards, observations, *finals))):
+        return
+    check_finite("reward", rewards, environment, steps)
+    check_finite("observation", observations, environment, np.where(dones, 0, steps))
+    if finals:
+        parts = [dict(_parts(final)) for final in finals]
+        together = {key: np.array([part[key] for part in parts]) for key in parts[0]}
+        check_finite("observation", together, environment, steps[ended])
+
+
+def few(values: NDArray[Any]) -> str:
+    """Return the first values of an array as text, with an ellipsis for more."""
+    shown = [f"{value:g}" for value in values.ravel()[:_SHOWN]]
+    return ", ".join(shown if values.size <= _SHOWN else [*shown, "…"])
+
+
+def _parts(values: Any) -> list[tuple[str, Any]]:
+    """Return the arrays of an observation by name; of one that is an array, itself."""
+    if isinstance(values, Mapping):
+        return list(values.items())
+    if isinstance(values, tuple):
+        return [(str(index), part) for index, part in enumerate(values)]
+    return [("", values)]
+
+
+def _surely_finite(values: Any) -> bool:
+    """Tell by one product whether values are finite; False where their squares overflow too."""
+    if not isinstance(values, np.ndarray):
+        return False
+    if values.dtype.kind != "f":
+        return True
+    flat = values.ravel()
+    return math.isfinite(flat.dot(flat))
+
+
+# ---- batch env -----------------------------------------------------------------------------------
+Seeds = int | Sequence[int | None] | None
+"""Seeds as ``VectorEnv.reset`` takes them."""
+
+Rows = slice | NDArray[np.int64]
+"""Environments of a batch: all of them (``slice(None)``), or indices (n,)."""
+
+EVERY: Rows = slice(None)
+"""All environments of a batch."""
+
+NOBODY = np.empty(0, np.int64)
+"""No environment of a batch."""
+
+Infos = dict[str, NDArray[Any]]
+"""What is said of environments beside their observations, each (B, ...)."""
+
+Step = tuple[NDArray[Any], NDArray[np.float64], NDArray[np.bool_], NDArray[np.bool_], Infos]
+"""Observations (B, ...), rewards (B,), terminated and truncated (B,), and each one's info."""
+
+StepResult = tuple[
+    NDArray[Any], NDArray[np.float64], NDArray[np.bool_], NDArray[np.bool_], dict[str, Any]
+]
+"""A step as ``VectorEnv.step`` returns it."""
+
+
+class BatchEnv(VectorEnv[NDArray[Any], NDArray[Any], NDArray[Any]], ABC):
+    """Many environments stepped as one batch.
+
+    Environment i of a batch that was reset with seed s is the one that ``gym.make`` makes after a
+    reset with seed s + i, in this and in every later episode. Episodes end by the task or, after
+    a limit of environment steps, by truncation. The autoreset mode says when the next one starts,
+    as in gymnasium's ``SyncVectorEnv``:
+
+    - ``SAME_STEP``, the default: in the same step, with the last observation in
+      ``infos["final_obs"]`` and the last info in ``infos["final_info"]``.
+    - ``NEXT_STEP``: in the next step, which ignores the environment's action and gives reward 0.
+    - ``DISABLED``: at the next ``reset``, without which ``step`` raises.
+
+    ``reset(options={"reset_mask": mask})`` resets a part, as in ``SyncVectorEnv``; other options
+    are the task's own and hold for the episodes that this reset starts. Returned arrays are never
+    written again.
+
+    A subclass starts episodes (``_start``), moves all environments by one step (``_advance``) and
+    says what they show (``_observe``, ``_info``) and look like (``draw``); seeds, masks, step
+    counters, limits and what infos say of ends are kept here.
+
+    Args:
+        num_envs: Number B of environments, at least 1.
+        limit: Environment steps after which an episode is truncated, at least 1.
+        observation_space: Space of one environment.
+        action_space: Space of one environment.
+        render_mode: ``rgb_array``, ``rgb_array_list`` or None.
+        autoreset_mode: When new episodes start; also as gymnasium's name, such as ``NextStep``.
+
+    Raises:
+        ValueError: A number is below 1, or a mode is unknown.
+    """
+
+    metadata: dict[str, Any] = {  # noqa: RUF012 - gymnasium's own type
+        "render_modes": ["rgb_array", "rgb_array_list"],
+        "autoreset_mode": AutoresetMode.SAME_STEP,
+    }
+
+    def __init__(
+        self,
+        num_envs: int,
+        limit: int,
+        observation_space: gym.Space[Any],
+        action_space: gym.Space[Any],
+        render_mode: str | None = None,
+        autoreset_mode: AutoresetMode | str = AutoresetMode.SAME_STEP,
+    ) -> None:
+        if num_envs < 1 or limit < 1:
+            raise ValueError(
+                f"num_envs and max_episode_steps must be at least 1, got {num_envs} and {limit}"
+            )
+        if render_mode not in (None, *self.metadata["render_modes"]):
+            raise ValueError(
+                f"render_mode {render_mode!r} is not allowed for a batch of environments; use "
+                "'rgb_array', 'rgb_array_list' or None, or make a single environment with gym.make"
+            )
+        self._autoreset_mode = autoreset_mode_of(autoreset_mode)
+        self.metadata = {**self.metadata, "autoreset_mode": self._autoreset_mode}
+        self.num_envs = num_envs
+        self.render_mode = render_mode
+        self.single_observation_space, self.single_action_space = observation_space, action_space
+        self.observation_space = batch_space(observation_space, num_envs)
+        self.action_space = batch_space(action_space, num_envs)
+        self._limit = limit
+        self._steps = np.zeros(num_envs, np.int64)
+        self._latest = np.zeros(self.observation_space.shape or (), observation_space.dtype)
+        self._everywhere = np.ones(num_envs, np.bool_)
+        self._started = False
+        self._over = np.zeros(num_envs, np.bool_)
+        self._waiting = NOBODY
+        self._frames: list[list[NDArray[np.uint8]]] = [[] for _ in range(num_envs)]
+
+    def reset(
+        self, *, seed: Seeds = None, options: dict[str, Any] | None = None
+    ) -> tuple[NDArray[Any], dict[str, Any]]:
+        """Start episodes.
+
+        Args:
+            seed: s for s, s + 1, …; a seed for each environment; or None, which goes on with the
+                present streams.
+            options: ``reset_mask`` (B,), bool, for a part of the environments, and the task's own
+                options.
+
+        Returns:
+            Observations (B, ...) and the infos.
+
+        Raises:
+            ValueError: Seeds or mask have a wrong length, or an option a wrong value.
+            TypeError: The mask is no array of bools.
+        """
+        which, options = masked_environments(options, self.num_envs)
+        first = self.begin(self._rows(which), seeds_for(seed, self.num_envs), options)
+        self._started = self._started or len(which) == self.num_envs
+        observations = self._latest.copy()
+        observations[which] = first
+        self._over[which] = False
+        self.keep(observations, which, which)
+        self._film(which, which)
+        mask = np.zeros(self.num_envs, np.bool_)
+        mask[which] = True
+        return observations, masked_infos(self._info(), mask)
+
+    def step(self, actions: ArrayLike) -> StepResult:
+        """Make one environment step in every environment.
+
+        Args:
+            actions: Actions (B, ...) of the task.
+
+        Returns:
+            Observations (B, ...); rewards (B,), float64; terminated and truncated (B,), bool; and
+            infos, in mode ``SAME_STEP`` with ``final_obs`` and ``final_info`` where episodes ended.
+
+        Raises:
+            gymnasium.error.ResetNeeded: There was no reset of all environments before, or, in mode
+                ``DISABLED``, none of an environment whose episode ended.
+            ValueError: The actions do not fit the action space.
+        """
+        actions = self.checked(actions)
+        same_step = self._autoreset_mode is AutoresetMode.SAME_STEP
+        waiting = NOBODY if same_step else np.flatnonzero(self._over)
+        if len(waiting) and self._autoreset_mode is AutoresetMode.DISABLED:
+            raise gym.error.ResetNeeded(
+                f"the episodes of environments {waiting.tolist()} are over and autoreset is "
+                'DISABLED; call reset(options={"reset_mask": mask}) before step()'
+            )
+        observations, rewards, terminated, truncated, info = self.advance(actions, waiting)
+        if len(waiting):
+            rewards[waiting], terminated[waiting], truncated[waiting] = 0.0, False, False
+        ends: dict[str, Any] = {}
+        fresh, over = waiting, terminated | truncated
+        if same_step:
+            fresh = np.flatnonzero(over)
+            ends = _final_infos(over, fresh, observations, info) if len(fresh) else {}
+        else:
+            self._over = over.copy()
+        if len(fresh):
+            observations[fresh] = self.begin(self._rows(fresh))
+            info = self._info()
+        self.keep(observations, fresh)
+        self._film(EVERY, fresh)
+        if info:
+            ends = {**masked_infos(info, self._everywhere), **ends}
+        return observations, rewards, terminated, truncated, ends
+
+    def checked(self, actions: ArrayLike) -> NDArray[Any]:
+        """Return actions (B, ...) as the array that the action space describes.
+
+        Raises:
+            gymnasium.error.ResetNeeded: There was no reset of all environments before.
+            ValueError: The actions do not fit the action space.
+        """
+        if not self._started:
+            raise gym.error.ResetNeeded("call reset() before step()")
+        return checked_actions(actions, self.single_action_space, self.num_envs)
+
+    def advance(self, actions: NDArray[Any], waiting: NDArray[np.int64] = NOBODY) -> Step:
+        """Make one environment step without checks and without starting new episodes.
+
+        Args:
+            actions: Actions (B, ...) that fit the action space.
+            waiting: Indices of environments that begin an episode after this step: it leaves their
+                random numbers alone, and its results mean nothing for them.
+
+        Returns:
+            Observations (B, ...); rewards (B,), float64; terminated and truncated (B,), bool; and
+            the info's values, each (B, ...), good until the next step.
+        """
+        self._waiting = waiting
+        rewards, terminated = self._advance(actions)
+        self._steps += 1
+        observations = self._observe()
+        return observations, rewards, terminated, self._steps >= self._limit, self._info()
+
+    def begin(
+        self,
+        rows: Rows,
+        seeds: Sequence[int | None] | None = None,
+        options: dict[str, Any] | None = None,
+    ) -> NDArray[Any]:
+        """Start episodes in some environments, as ``reset`` and ``step`` do.
+
+        Args:
+            rows: The n environments.
+            seeds: A seed for each of all B; None goes on with the present streams.
+            options: The task's own options.
+
+        Returns:
+            First observations (n, ...).
+        """
+        self._steps[rows] = 0
+        return self._start(rows, seeds, options)
+
+    def keep(self, observations: NDArray[Any], fresh: NDArray[np.int64], new: Rows = EVERY) -> None:
+        """Keep the latest observations, for resets of a part; ``reset`` and ``step`` do so.
+
+        Args:
+            observations: (B, ...).
+            fresh: Indices of the environments whose episodes began with them.
+            new: The environments that they are new of; a reset of a part leaves the others.
+        """
+        del fresh, new
+        self._latest = observations.copy()
+
+    def render(self) -> tuple[Any, ...] | None:
+        """Draw every environment.
+
+        Returns:
+            B images (height, width, 3), uint8, in mode ``rgb_array``. In mode ``rgb_array_list``
+            B lists of them, of the present episode's steps since the last call, as gymnasium's
+            ``RenderCollection`` gives them. Else None.
+        """
+        if self.render_mode is None:
+            warn_of_no_render_mode("gym.make_vec")
+            return None
+        if self.render_mode == "rgb_array":
+            return tuple(self.draw(index) for index in range(self.num_envs))
+        frames, self._frames = self._frames, [[] for _ in range(self.num_envs)]
+        return tuple(frames)
+
+    @abstractmethod
+    def draw(self, index: int) -> NDArray[np.uint8]:
+        """Return the picture (height, width, 3), uint8, of one environment; needs a render mode."""
+
+    @abstractmethod
+    def _start(
+        self, rows: Rows, seeds: Sequence[int | None] | None, options: dict[str, Any] | None
+    ) -> NDArray[Any]:
+        """Start episodes as ``begin`` does, whose arguments it has; return first observations."""
+
+    @abstractmethod
+    def _advance(self, actions: NDArray[Any]) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+        """Move every environment by one step; return rewards and terminated, each (B,)."""
+
+    @abstractmethod
+    def _observe(self) -> NDArray[Any]:
+        """Return what all environments show after a step, (B, ...), a new array."""
+
+    def _info(self) -> Infos:
+        """Return what infos say of all environments at present, each (B, ...); may be views."""
+        return {}
+
+    def _film(self, rows: Rows, fresh: NDArray[np.int64]) -> None:
+        """Keep a picture of some environments; those whose episode just began lose older ones."""
+        if self.render_mode == "rgb_array_list":
+            for index in fresh:
+                self._frames[index] = []
+            for index in np.arange(self.num_envs)[rows]:
+                self._frames[index].append(self.draw(index))
+
+    def _rows(self, which: NDArray[np.int64]) -> Rows:
+        """Return indices as rows: a slice, which is faster, where they are all."""
+        return EVERY if len(which) == self.num_envs else which
+
+
+def seeds_for(seed: Seeds, num_envs: int) -> Sequence[int | None]:
+    """Return a seed for each environment: s, s + 1, … for a number s."""
+    if seed is None:
+        return [None] * num_envs
+    if isinstance(seed, (int, np.integer)):
+        return [int(seed) + index for index in range(num_envs)]
+    if len(seed) != num_envs:
+        raise ValueError(f"seed lists {len(seed)} seeds for {num_envs} environments")
+    return list(seed)
+
+
+def masked_environments(
+    options: dict[str, Any] | None, num_envs: int
+) -> tuple[NDArray[np.int64], dict[str, Any] | None]:
+    """Return the indices that ``options["reset_mask"]`` picks, all without it, and the rest.
+
+    Raises:
+        TypeError: The mask is no array of bools.
+        ValueError: The mask has a wrong shape or picks nothing.
+    """
+    if options is None or "reset_mask" not in options:
+        return np.arange(num_envs), options
+    mask = options["reset_mask"]
+    if not isinstance(mask, np.ndarray) or mask.dtype != np.bool_:
+        raise TypeError(f"options['reset_mask'] must be a numpy array of bools, got {mask!r}")
+    if mask.shape != (num_envs,) or not mask.any():
+        raise ValueError(
+            f"options['reset_mask'] must have shape ({num_envs},) and pick at least one "
+            f"environment, got {mask}"
+        )
+    rest = {key: value for key, value in options.items() if key != "reset_mask"}
+    return np.flatnonzero(mask), rest or None
+
+
+def masked_infos(values: Mapping[str, NDArray[Any]], mask: NDArray[np.bool_]) -> dict[str, Any]:
+    """Return infos that are 0 where a mask does not hold, each with its mask under ``_key``.
+
+    Args:
+        values: Arrays (B, ...) by key.
+        mask: (B,), bool.
+    """
+    infos: dict[str, Any] = {}
+    for key, array in values.items():
+        shown = array
+        if not mask.all():
+            shown = np.where(mask.reshape(-1, *[1] * (array.ndim - 1)), array, 0)
+        infos[key] = shown.astype(array.dtype)
+        infos[f"_{key}"] = mask.copy()
+    return infos
+
+
+def single_render_mode(render_mode: str | None) -> str | None:
+    """Return the render mode of what draws one picture of a batch: ``rgb_array`` or None."""
+    return None if render_mode is None else "rgb_array"
+
+
+def checked_actions(actions: ArrayLike, space: Any, num_envs: int) -> NDArray[Any]:
+    """Return actions as the array that a space describes.
+
+    Args:
+        actions: Actions (B, ...), of any kind of number that the space has.
+        space: Action space of one environment, Discrete from 0 or Box.
+        num_envs: Number B of environments.
+
+    Raises:
+        ValueError: They do not fit the space.
+    """
+    array = np.asarray(actions)
+    if isinstance(space, gym.spaces.Discrete):
+        fits = array.dtype.kind in "iu" and array.shape == (num_envs,)
+        if fits and array.min() >= 0 and array.max() < space.n:
+            return array
+    elif array.dtype.kind in "fiu" and array.shape == (num_envs, *space.shape):
+        return array.astype(space.dtype, copy=False)
+    raise ValueError(
+        f"actions {array!r} do not fit the action space; expected {num_envs} actions of "
+        f"{space}, one for each environment"
+    )
+
+
+def autoreset_mode_of(mode: AutoresetMode | str) -> AutoresetMode:
+    """Return a member of gymnasium's enumeration, given as itself or by its value.
+
+    Raises:
+        ValueError: There is no such mode.
+    """
+    try:
+        return AutoresetMode(mode)
+    except ValueError as error:
+        allowed = ", ".join(str(each) for each in AutoresetMode)
+        raise ValueError(
+            f"autoreset_mode {mode!r} is unknown; allowed are gymnasium.vector's {allowed}, and "
+            f"their values {', '.join(repr(each.value) for each in AutoresetMode)}"
+        ) from error
+
+
+def _final_infos(
+    over: NDArray[np.bool_], ended: NDArray[np.int64], observations: NDArray[Any], info: Infos
+) -> dict[str, Any]:
+    """Return what gymnasium's environments with SAME_STEP say of ended episodes.
+
+    Args:
+        over: Which episodes ended, (B,), bool.
+        ended: Their indices (n,).
+        observations: Last observations (B, ...).
+        info: Last infos.
+    """
+    final = np.full(len(over), None, object)
+    for index, last in zip(ended.tolist(), observations[ended], strict=True):
+        final[index] = last.copy()
+    return {
+        "final_obs": final,
+        "_final_obs": over,
+        "final_info": masked_infos(info, over),
+        "_final_info": over.copy(),
+    }
+
+
+# ---- single --------------------------------------------------------------------------------------
+class SingleEnv(gym.Env[NDArray[Any], Any]):
+    """A batch of one, without the batch's axis, its limit and its automatic resets.
+
+    Args:
+        make_batch: Makes the batch, which is told ``render_mode`` and ``arguments``.
+        render_mode: ``human``, ``rgb_array`` or None.
+        **arguments: Arguments of the batch.
+
+    Raises:
+        ValueError: An argument is not allowed; the message names what is.
+    """
+
+    metadata: dict[str, Any] = {"render_modes": ["human", "rgb_array"]}  # noqa: RUF012 - gymnasium's own type
+
+    def __init__(
+        self,
+        make_batch: Callable[..., BatchEnv],
+        render_mode: str | None = None,
+        **arguments: Any,
+    ) -> None:
+        modes = self.metadata["render_modes"]
+        if render_mode is not None and render_mode not in modes:
+            raise ValueError(
+                f"render_mode {render_mode!r} is unknown; allowed modes: {', '.join(modes)}"
+            )
+        self.render_mode = render_mode
+        self.batch = make_batch(render_mode=single_render_mode(render_mode), **arguments)
+        self.metadata = {**self.metadata, "render_fps": self.batch.metadata["render_fps"]}
+        self.observation_space = self.batch.single_observation_space
+        self.action_space = self.batch.single_action_space
+        self._window = Window(self.metadata["render_fps"]) if render_mode == "human" else None
+
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[NDArray[Any], dict[str, Any]]:
+        """Start an episode.
+
+        Args:
+            seed: Seed of everything random; None goes on with the present streams.
+            options: None are known, unless the task says so.
+
+        Returns:
+            The observation and the info.
+
+        Raises:
+            ValueError: An option is unknown or has a wrong value.
+        """
+        super().reset(seed=seed)
+        observations, infos = self.batch.reset(seed=seed, options=options)
+        self._show()
+        return observations[0].copy(), {
+            key: _plain(value[0]) for key, value in infos.items() if not key.startswith("_")
+        }
+
+    def step(self, action: Any) -> tuple[NDArray[Any], float, bool, bool, dict[str, Any]]:
+        """Make one environment step.
+
+        Args:
+            action: Action of the task.
+
+        Returns:
+            The observation; reward; terminated; truncated, which is left to gymnasium's
+            ``TimeLimit``; and the info.
+
+        Raises:
+            gymnasium.error.ResetNeeded: There was no reset before.
+            ValueError: The action does not fit the action space.
+        """
+        actions = self.batch.checked(np.asarray(action)[np.newaxis])
+        observations, rewards, terminated, _, info = self.batch.advance(actions)
+        self.batch.keep(observations, NOBODY)
+        self._show()
+        values = {key: _plain(value[0]) for key, value in info.items()}
+        return observations[0].copy(), float(rewards[0]), bool(terminated[0]), False, values
+
+    def render(self) -> NDArray[np.uint8] | None:
+        """Draw the environment.
+
+        Returns:
+            Image (height, width, 3), uint8, in mode ``rgb_array``; else None.
+        """
+        if self.render_mode is None:
+            warn_of_no_render_mode("gym.make")
+        return self.batch.draw(0) if self.render_mode == "rgb_array" else None
+
+    def close(self) -> None:
+        """Close the window, if there is one."""
+        if self._window is not None:
+            self._window.close()
+
+    def _show(self) -> None:
+        if self._window is not None:
+            self._window.show(self.batch.draw(0))
+
+
+def _plain(value: Any) -> Any:
+    """Return Python's number for numpy's, a copy of an array."""
+    return value.item() if isinstance(value, np.generic) else value.copy()
+
+
+# ---- spike batch ---------------------------------------------------------------------------------
+class SpikeBatch(BatchEnv):
+    """Many environments whose observations are spikes, ``MultiBinary((T, N))`` or flat.
+
+    A subclass draws each environment without its spikes (``_scene``), and gives what it observes
+    through ``_observation``.
+
+    Args:
+        num_envs: Number B of environments, at least 1.
+        limit: Environment steps after which an episode is truncated, at least 1.
+        spike_shape: Time steps T and channels N of an observation.
+        action_space: Space of one environment.
+        render_mode: ``rgb_array``, ``rgb_array_list`` or None.
+        flatten: Observe ``FlatSpikes(T, N)``, a Box of one dimension.
+        channels_per_band: Channels in a band of the drawn raster.
+        autoreset_mode: When new episodes start; see ``BatchEnv``.
+
+    Raises:
+        ValueError: A number is below 1, or a mode is unknown.
+    """
+
+    def __init__(
+        self,
+        num_envs: int,
+        limit: int,
+        spike_shape: tuple[int, int],
+        action_space: gym.Space[Any],
+        render_mode: str | None,
+        flatten: bool,
+        channels_per_band: int,
+        autoreset_mode: AutoresetMode | str,
+    ) -> None:
+        self._spike_shape = spike_shape
+        self._flat = FlatSpikes(*spike_shape) if flatten else None
+        space = gym.spaces.MultiBinary(spike_shape) if self._flat is None else self._flat
+        super().__init__(num_envs, limit, space, action_space, render_mode, autoreset_mode)
+        self._renderers = [
+            SpikeRenderer(channels_per_band, False, self.metadata["render_fps"])
+            for _ in range(num_envs if render_mode else 0)
+        ]
+
+    def keep(self, observations: NDArray[Any], fresh: NDArray[np.int64], new: Rows = EVERY) -> None:
+        """Keep the latest spikes, for resets of a part and for pictures."""
+        super().keep(observations, fresh, new)
+        if self._renderers:
+            for index in fresh:
+                self._renderers[index].clear()
+            for index in np.arange(self.num_envs)[new]:
+                self._renderers[index].add(observations[index].reshape(self._spike_shape))
+
+    def draw(self, index: int) -> NDArray[np.uint8]:
+        """Return the picture (height, width, 3), uint8, of one environment beside its spikes."""
+        image = self._renderers[index].draw(self._scene(index))
+        assert image is not None  # renderers of a batch have no window
+        return image
+
+    def _observation(self, spikes: NDArray[np.int8]) -> NDArray[Any]:
+        """Return spikes (n, T, N), int8, as observations."""
+        return spikes if self._flat is None else self._flat.flatten(spikes)
+
+    def _latest_spikes(self, index: int) -> NDArray[Any]:
+        """Return the spikes (T, N) that one environment shows at present."""
+        spikes: NDArray[Any] = self._latest[index].reshape(self._spike_shape)
+        return spikes
+
+    @abstractmethod
+    def _scene(self, index: int) -> NDArray[np.uint8]:
+        """Draw the scene (height, width, 3), uint8, of one environment, without its spikes."""

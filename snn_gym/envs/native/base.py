@@ -1,0 +1,224 @@
+"""The base of native spiking tasks: many environments, stepped and observed at once."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import gymnasium as gym
+import numpy as np
+from gymnasium.vector import AutoresetMode
+from numpy.typing import NDArray
+
+from snn_gym._base.config import Config, Count, from_arguments
+from snn_gym.envs.batch import EVERY, Infos, Rows, SingleEnv, SpikeBatch
+from snn_gym.envs.streams import NoiseStreams, StartStreams, byte_rate
+
+
+# ---- batch ---------------------------------------------------------------------------------------
+@dataclass(frozen=True, kw_only=True)
+class SpikeTaskSettings(Config):
+    """What the settings of every native task say.
+
+    As fields or properties they also have ``channels`` (N), ``episode_steps``, the environment
+    steps of the longest episode, and ``start_size``, the uniform numbers that the start of an
+    episode takes.
+    """
+
+    time_steps: Count = 8
+    """Time steps T of an environment step, 1 ms each."""
+
+    @property
+    def noise_size(self) -> int:
+        """Bytes of noise that the dynamics of an environment step take: none."""
+        return 0
+
+
+class SpikeTask(SpikeBatch):
+    """Many environments of a task whose observations are spikes, ``MultiBinary((T, N))``.
+
+    ``gym.make_vec`` makes one.
+
+    Each environment has two streams of its own: uniform numbers for the starts of episodes, and
+    bytes for its noise. An observation takes one row of the noise: T * N bytes for its spikes, then
+    ``noise_size`` bytes for the dynamics of the step that leads to it. So neither actions nor the
+    other environments move an environment's noise.
+
+    A subclass gives the settings, the action space, what infos say, the methods at the
+    end and ``_scene``. Its state is arrays whose first axis is the environment.
+
+    Args:
+        num_envs: Number B of environments, at least 1.
+        max_episode_steps: Environment steps after which an episode is truncated; None: the longest
+            that an episode of these settings can be.
+        render_mode: ``rgb_array``, ``rgb_array_list`` or None.
+        flatten: Observe ``FlatSpikes(T, N)``, a Box of one dimension.
+        autoreset_mode: When new episodes start; see ``BatchEnv``.
+        **settings: Fields of ``settings_class``.
+
+    Raises:
+        TypeError: An argument is unknown.
+        ValueError: An argument is not allowed; the message names what is.
+    """
+
+    metadata: dict[str, Any] = {**SpikeBatch.metadata, "render_fps": 8}  # noqa: RUF012 - gymnasium's own type
+    settings_class: ClassVar[type[Any]]
+    """Frozen dataclass of the task's settings, a ``SpikeTaskSettings``."""
+    told: ClassVar[tuple[tuple[str, str], ...]] = ()
+    """What infos say: keys, and the attributes that hold their arrays (B, ...)."""
+    channels_per_band: ClassVar[int] = 10
+    """Channels in a band of the drawn raster."""
+
+    def __init__(
+        self,
+        num_envs: int = 1,
+        max_episode_steps: int | None = None,
+        render_mode: str | None = None,
+        flatten: bool = False,
+        autoreset_mode: AutoresetMode | str = AutoresetMode.SAME_STEP,
+        **settings: Any,
+    ) -> None:
+        self.settings = from_arguments(self.settings_class, settings, type(self).__name__)
+        self.time_steps, self.channels = self.settings.time_steps, self.settings.channels
+        super().__init__(
+            num_envs,
+            self.settings.episode_steps if max_episode_steps is None else max_episode_steps,
+            (self.time_steps, self.channels),
+            self._make_action_space(),
+            render_mode,
+            flatten,
+            self.channels_per_band,
+            autoreset_mode,
+        )
+        self._spike_bytes = self.time_steps * self.channels
+        self._starts = StartStreams(num_envs, self.settings.start_size)
+        self._noise = NoiseStreams(num_envs, self._spike_bytes + self.settings.noise_size)
+        self._allocate(num_envs)
+
+    def _start(
+        self, rows: Rows, seeds: Sequence[int | None] | None, options: dict[str, Any] | None
+    ) -> NDArray[Any]:
+        if options:
+            raise ValueError(
+                f"options {sorted(options)} are unknown; {type(self).__name__} takes 'reset_mask' "
+                "only: give settings to gym.make instead"
+            )
+        self._starts.seed(seeds, rows)
+        self._noise.seed(seeds, rows)
+        self._begin(rows, self._starts.take(rows))
+        return self._spikes(rows, self._noise.take(rows))
+
+    def _advance(self, actions: NDArray[Any]) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+        self._row = self._noise.take(EVERY)
+        if len(self._waiting):
+            self._noise.put_back(self._waiting)
+        return self._move(actions, self._row[:, self._spike_bytes :])
+
+    def _observe(self) -> NDArray[Any]:
+        return self._spikes(EVERY, self._row)
+
+    def _info(self) -> Infos:
+        return {key: getattr(self, name) for key, name in self.told}
+
+    def _spikes(self, rows: Rows, noise: NDArray[np.uint8]) -> NDArray[Any]:
+        spikes = np.empty((len(noise), self.time_steps, self.channels), np.int8)
+        # (n, T, N) int8 -> (n, T * N) bool, the same memory
+        flat = spikes.reshape(len(noise), -1).view(np.bool_)
+        self._emit(rows, noise[:, : self._spike_bytes], flat)
+        return self._observation(spikes)
+
+    @abstractmethod
+    def _make_action_space(self) -> gym.Space[Any]:
+        """Return the action space of one environment, Discrete from 0 or Box."""
+
+    @abstractmethod
+    def _allocate(self, num_envs: int) -> None:
+        """Make the arrays of the state, whose first axis is the environment."""
+
+    @abstractmethod
+    def _begin(self, rows: Rows, numbers: NDArray[np.float64]) -> None:
+        """Set the state of some environments to the start of an episode.
+
+        Args:
+            rows: The n environments.
+            numbers: (n, ``start_size``), uniform in [0, 1).
+        """
+
+    @abstractmethod
+    def _move(
+        self, actions: NDArray[Any], noise: NDArray[np.uint8]
+    ) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+        """Move the state of every environment by one environment step.
+
+        Args:
+            actions: (B, ...), checked.
+            noise: (B, ``noise_size``), uniform bytes.
+
+        Returns:
+            Rewards (B,), float64, and terminated (B,), bool; new arrays.
+        """
+
+    @abstractmethod
+    def _emit(self, rows: Rows, noise: NDArray[np.uint8], spikes: NDArray[np.bool_]) -> None:
+        """Write the spikes that some environments show in their present state.
+
+        Args:
+            rows: The n environments.
+            noise: (n, T * N), uniform bytes; time steps outside, channels inside.
+            spikes: (n, T * N), written.
+        """
+
+
+# ---- signal --------------------------------------------------------------------------------------
+@dataclass(frozen=True, kw_only=True)
+class SignalTaskSettings(SpikeTaskSettings):
+    """Neurons fire at a high rate while they show a signal, and at a low one otherwise.
+
+    A subclass has the rate of its signal as a field.
+    """
+
+    signal_rate: ClassVar[str]
+    """Name of the field that holds the rate of a signal (Hz)."""
+    background_rate_hz: float = 10.0
+    """Rate of all neurons otherwise (Hz)."""
+
+    def _check(self) -> None:
+        signal_rate_hz = getattr(self, self.signal_rate)
+        if not self.background_rate_hz < signal_rate_hz:
+            raise ValueError(
+                f"{self.signal_rate} must be above background_rate_hz, got {signal_rate_hz} and "
+                f"{self.background_rate_hz}"
+            )
+        self.rate_bytes()
+
+    def rate_bytes(self) -> tuple[int, int]:
+        """Return the bytes below which a neuron fires in the background and in a signal."""
+        low, high = self.background_rate_hz, getattr(self, self.signal_rate)
+        return byte_rate(low / 1000.0), byte_rate(high / 1000.0)
+
+
+# ---- single --------------------------------------------------------------------------------------
+class SpikeTaskEnv(SingleEnv):
+    """One environment of a native task; observations are spikes (T, N), int8.
+
+    Args:
+        render_mode: ``human``, ``rgb_array`` or None.
+        **settings: Fields of the task's settings.
+
+    Raises:
+        ValueError: An argument is not allowed; the message names what is.
+    """
+
+    task_class: ClassVar[type[SpikeTask]]
+    """The task in batches."""
+
+    def __init__(self, render_mode: str | None = None, **settings: Any) -> None:
+        super().__init__(self.task_class, render_mode, num_envs=1, **settings)
+
+    @property
+    def task(self) -> SpikeTask:
+        """The task, as a batch of one."""
+        assert isinstance(self.batch, SpikeTask)  # the task_class makes one
+        return self.batch

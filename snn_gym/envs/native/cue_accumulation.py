@@ -1,0 +1,141 @@
+"""Count left and right cues, remember the balance through a delay, then choose a side."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+from numpy.typing import NDArray
+
+from snn_gym._base.config import Count, Natural
+from snn_gym.envs.batch import Rows
+from snn_gym.envs.native.base import SignalTaskSettings, SpikeTask, SpikeTaskEnv
+from snn_gym.envs.native.scenes import draw_cue_accumulation
+
+LEFT, RIGHT = 0, 1
+"""Actions, and the sides of cues."""
+
+GROUP = 10
+"""Neurons in each group of channels: left, right, go, background."""
+
+
+@dataclass(frozen=True)
+class CueAccumulationSettings(SignalTaskSettings):
+    """How many cues, how long to remember, how clear the spikes."""
+
+    signal_rate = "cue_rate_hz"
+
+    cues: Count = 3
+    """Cues of an episode, odd so that one side has more."""
+    gap_steps: Natural = 1
+    """Environment steps without a cue after each cue."""
+    delay_steps: Natural = 2
+    """Environment steps between the last gap and the go signal, at least."""
+    delay_jitter_steps: Natural = 0
+    """Environment steps by which the delay may be longer, uniformly drawn."""
+    cue_rate_hz: float = 200.0
+    """Rate of a group's neurons while they show a cue or the go signal (Hz)."""
+
+    def _check(self) -> None:
+        super()._check()
+        if self.cues % 2 == 0:
+            raise ValueError(f"cues must be odd, got {self.cues}: a tie would have no right answer")
+
+    @property
+    def channels(self) -> int:
+        """Number N of channels."""
+        return 4 * GROUP
+
+    @property
+    def cue_period(self) -> int:
+        """Environment steps from the start to the end of the last gap."""
+        return self.cues * (1 + self.gap_steps)
+
+    @property
+    def episode_steps(self) -> int:
+        """Environment steps of the longest episode."""
+        return self.cue_period + self.delay_steps + self.delay_jitter_steps + 1
+
+    @property
+    def start_size(self) -> int:
+        """Uniform numbers for the start of an episode: the side of each cue, and the delay."""
+        return self.cues + 1
+
+
+class CueAccumulation(SpikeTask):
+    """Cues come one after the other on the left or on the right; the majority counts.
+
+    Each cue is on either side with equal probability, shown by a group of neurons for one
+    environment step. After a delay a third group fires: the action taken then ends the episode,
+    with reward 1 for the side of more cues and else 0. Actions before are ignored.
+
+    After Morcos and Harvey, "History-dependent variability in population dynamics during evidence
+    accumulation in cortex", Nature Neuroscience 19 (2016), https://doi.org/10.1038/nn.4403, and
+    Bellec et al., "A solution to the learning dilemma for recurrent networks of spiking neurons",
+    Nature Communications 11 (2020), https://doi.org/10.1038/s41467-020-17236-y. Theirs draw the
+    cues of an episode with a bias to one side, and in time count milliseconds where we count
+    environment steps.
+    """
+
+    settings_class = CueAccumulationSettings
+    settings: CueAccumulationSettings
+    told = (("majority", "_majority"), ("go_step", "_go_step"))
+    channels_per_band = GROUP
+
+    def _make_action_space(self) -> gym.Space[Any]:
+        return gym.spaces.Discrete(2)
+
+    def _allocate(self, num_envs: int) -> None:
+        settings = self.settings
+        self._cues = np.zeros((num_envs, settings.cues), np.int8)
+        self._majority = np.zeros(num_envs, np.int64)
+        self._go_step = np.zeros(num_envs, np.int64)
+        low, high = settings.rate_bytes()
+        # Row g < 3: group g fires; row 3: none does. (4, T * N)
+        rates = np.full((4, self.time_steps, self.channels), low, np.uint8)
+        for group in range(3):
+            rates[group, :, group * GROUP : (group + 1) * GROUP] = high
+        self._rates = rates.reshape(4, -1)
+
+    def _begin(self, rows: Rows, numbers: NDArray[np.float64]) -> None:
+        settings = self.settings
+        cues = (numbers[:, : settings.cues] < 0.5).astype(np.int8)
+        self._cues[rows] = cues
+        self._majority[rows] = 2 * cues.sum(axis=1) > settings.cues
+        jitter = np.floor(numbers[:, settings.cues] * (settings.delay_jitter_steps + 1))
+        self._go_step[rows] = settings.cue_period + settings.delay_steps + jitter.astype(np.int64)
+
+    def _move(
+        self, actions: NDArray[Any], noise: NDArray[np.uint8]
+    ) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+        del noise  # the dynamics are deterministic
+        over = self._steps >= self._go_step
+        return (over & (actions == self._majority)).astype(np.float64), over
+
+    def _emit(self, rows: Rows, noise: NDArray[np.uint8], spikes: NDArray[np.bool_]) -> None:
+        np.less(noise, self._rates[self._shown(rows)], out=spikes)
+
+    def _shown(self, rows: Rows) -> NDArray[np.int64]:
+        """Return the group that fires (n,): 0 left, 1 right, 2 go, 3 none."""
+        step, cues = self._steps[rows], self._cues[rows]
+        number, place = np.divmod(step, 1 + self.settings.gap_steps)
+        side = np.take_along_axis(
+            cues, np.minimum(number, self.settings.cues - 1)[:, np.newaxis], axis=1
+        )[:, 0]
+        is_cue = (number < self.settings.cues) & (place == 0)
+        shown = np.where(is_cue, side, 3)
+        return np.where(step == self._go_step[rows], 2, shown)
+
+    def _scene(self, index: int) -> NDArray[np.uint8]:
+        step = int(self._steps[index])
+        seen = min(-(-(step + 1) // (1 + self.settings.gap_steps)), self.settings.cues)
+        shown = int(self._shown(np.array([index]))[0])
+        return draw_cue_accumulation(self._cues[index].tolist()[:seen], self.settings.cues, shown)
+
+
+class CueAccumulationEnv(SpikeTaskEnv):
+    """One ``CueAccumulation``, as ``gym.make("snn/CueAccumulation-v0")`` makes it."""
+
+    task_class = CueAccumulation

@@ -1,0 +1,209 @@
+"""Keep a spike pattern in mind through a delay, then say whether a second one is the same."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+import gymnasium as gym
+import numpy as np
+from numpy.typing import NDArray
+
+from snn_gym._base.config import Count, Natural, Range
+from snn_gym.envs.batch import Rows
+from snn_gym.envs.native.base import SignalTaskSettings, SpikeTask, SpikeTaskEnv
+from snn_gym.envs.native.scenes import draw_delayed_match_to_sample
+
+NON_MATCH, MATCH = 0, 1
+"""Actions."""
+
+STIMULUS, GO = 30, 10
+"""Neurons that show patterns, the first channels, and neurons of the go signal, the last."""
+
+GROUP = 10
+
+
+@dataclass(frozen=True)
+class DelayedMatchToSampleSettings(SignalTaskSettings):
+    """Which patterns, how long to remember, how clear the spikes."""
+
+    signal_rate = "pattern_rate_hz"
+
+    patterns: Annotated[int, Range(at_least=2, at_most=STIMULUS)] = 2
+    """Patterns K that a sample and a test are drawn from."""
+    active_channels: Annotated[int, Range(at_least=1, below=STIMULUS)] = 10
+    """Stimulus neurons that fire in a pattern; not all, so that patterns differ."""
+    burst_steps: Count = 4
+    """Time steps that an active neuron's burst lasts."""
+    sample_steps: Count = 2
+    """Environment steps that show the sample."""
+    delay_steps: Natural = 2
+    """Environment steps between sample and test, at least."""
+    delay_jitter_steps: Natural = 0
+    """Environment steps by which the delay may be longer, uniformly drawn."""
+    distractors: Natural = 0
+    """Patterns shown during the delay, evenly spread, one environment step each: number j of D at
+    place ⌊j ``delay_steps`` / (D + 1)⌋."""
+    pattern_rate_hz: float = 400.0
+    """Rate of neurons during their burst and of the go signal (Hz)."""
+    pattern_seed: Natural = 0
+    """Seed of the patterns, which are part of the task: episodes do not change them."""
+
+    def _check(self) -> None:
+        super()._check()
+        if self.burst_steps > self.time_steps:
+            raise ValueError(
+                f"burst_steps must be at most time_steps, {self.time_steps}, got {self.burst_steps}"
+            )
+        if self.distractors > 0 and self.distractors >= self.delay_steps:
+            raise ValueError(
+                f"distractors must be fewer than delay_steps, {self.delay_steps}, got "
+                f"{self.distractors}"
+            )
+
+    @property
+    def channels(self) -> int:
+        """Number N of channels."""
+        return STIMULUS + GO
+
+    @property
+    def episode_steps(self) -> int:
+        """Environment steps of the longest episode."""
+        return self.sample_steps + self.delay_steps + self.delay_jitter_steps + 1
+
+    @property
+    def start_size(self) -> int:
+        """Uniform numbers for a start: sample, match, test of a non-match, delay, distractors."""
+        return 4 + self.distractors
+
+
+def make_patterns(settings: DelayedMatchToSampleSettings) -> NDArray[np.bool_]:
+    """Return where the stimulus neurons burst in each pattern.
+
+    The neurons lie on a ring in a random order. Pattern k takes ``active_channels`` neighbours from
+    place ``k * 30 // K`` on, so that patterns are apart while there is room and overlap more the
+    more there are. Each neuron of a pattern has an onset of its own.
+
+    Args:
+        settings: The task's.
+
+    Returns:
+        (K, T, 30), bool.
+    """
+    # `random` alone: its numbers are the same in every version of numpy.
+    generator = np.random.Generator(np.random.PCG64(settings.pattern_seed))
+    ring = np.argsort(generator.random(STIMULUS))
+    latest = settings.time_steps - settings.burst_steps
+    shape = (settings.patterns, settings.active_channels)
+    onsets = np.floor(generator.random(shape) * (latest + 1)).astype(np.int64)
+    first = np.arange(settings.patterns) * STIMULUS // settings.patterns
+    places = (first[:, np.newaxis] + np.arange(settings.active_channels)) % STIMULUS
+    since = np.arange(settings.time_steps)[:, np.newaxis] - onsets[:, np.newaxis, :]
+    patterns = np.zeros((settings.patterns, settings.time_steps, STIMULUS), np.bool_)
+    # since (K, T, active) -> the neurons of each pattern
+    for pattern, neurons, burst in zip(patterns, ring[places], since, strict=True):
+        pattern[:, neurons] = (burst >= 0) & (burst < settings.burst_steps)
+    return patterns
+
+
+class DelayedMatchToSample(SpikeTask):
+    """A sample pattern, a delay, a test pattern with a go signal: is it the same?
+
+    The action at the test ends the episode, with reward 1 if it is right and else 0. Actions
+    before are ignored. The test is the sample with probability 1/2, else another pattern,
+    uniformly.
+
+    After Miyashita, "Neuronal correlate of visual associative long-term memory in the primate
+    temporal cortex", Nature 335 (1988), https://doi.org/10.1038/335817a0. His monkeys kept coloured
+    fractal pictures in mind for seconds; our patterns are spikes, and an environment step is 8 ms.
+    """
+
+    settings_class = DelayedMatchToSampleSettings
+    settings: DelayedMatchToSampleSettings
+    told = (("sample", "_sample"), ("test", "_test"), ("go_step", "_go_step"))
+    channels_per_band = GROUP
+
+    def _make_action_space(self) -> gym.Space[Any]:
+        return gym.spaces.Discrete(2)
+
+    def _allocate(self, num_envs: int) -> None:
+        settings = self.settings
+        self._sample = np.zeros(num_envs, np.int64)
+        self._test = np.zeros(num_envs, np.int64)
+        self._go_step = np.zeros(num_envs, np.int64)
+        self.patterns = make_patterns(settings)
+        # What is shown at an environment step before the go signal: row 0 of `_scripts` is the
+        # sample, row 1 + j is distractor j, the last is nothing. (episode_steps,)
+        spread = np.arange(1, settings.distractors + 1) * settings.delay_steps
+        self._script = np.full(settings.episode_steps, settings.distractors + 1)
+        self._script[: settings.sample_steps] = 0
+        places = settings.sample_steps + spread // (settings.distractors + 1)
+        self._script[places] = 1 + np.arange(settings.distractors)
+        self._scripts = np.full((num_envs, settings.distractors + 2), settings.patterns)
+        self._rates = self._make_rates()
+
+    def _make_rates(self) -> NDArray[np.uint8]:
+        """Return thresholds (2 K + 1, T * N): pattern k, nothing, pattern k with the go signal."""
+        settings = self.settings
+        low, high = settings.rate_bytes()
+        count = settings.patterns
+        rates = np.full((2 * count + 1, self.time_steps, self.channels), low, np.uint8)
+        for first in (0, count + 1):
+            rates[first : first + count, :, :STIMULUS][self.patterns] = high
+        rates[count + 1 :, :, STIMULUS:] = high
+        return rates.reshape(len(rates), -1)
+
+    def _begin(self, rows: Rows, numbers: NDArray[np.float64]) -> None:
+        settings = self.settings
+        count = settings.patterns
+        sample = _uniform(numbers[:, 0], count)
+        other = (sample + 1 + _uniform(numbers[:, 2], count - 1)) % count
+        self._sample[rows] = sample
+        self._test[rows] = np.where(numbers[:, 1] < 0.5, sample, other)
+        jitter = _uniform(numbers[:, 3], settings.delay_jitter_steps + 1)
+        self._go_step[rows] = settings.sample_steps + settings.delay_steps + jitter
+        self._scripts[rows, 0] = sample
+        self._scripts[rows, 1:-1] = _uniform(numbers[:, 4:], count)
+
+    def _move(
+        self, actions: NDArray[Any], noise: NDArray[np.uint8]
+    ) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+        del noise  # the dynamics are deterministic
+        over = self._steps >= self._go_step
+        right = actions == (self._sample == self._test)
+        return (over & right).astype(np.float64), over
+
+    def _emit(self, rows: Rows, noise: NDArray[np.uint8], spikes: NDArray[np.bool_]) -> None:
+        np.less(noise, self._rates[self._shown(rows)], out=spikes)
+
+    def _shown(self, rows: Rows) -> NDArray[np.int64]:
+        """Return the row of the rates that is shown (n,)."""
+        step = self._steps[rows]
+        # After the go signal, which misuse alone gets to, the last environment step stays.
+        place = self._script[np.minimum(step, len(self._script) - 1)]
+        before = np.take_along_axis(self._scripts[rows], place[:, np.newaxis], axis=1)[:, 0]
+        test = self._test[rows] + self.settings.patterns + 1
+        return np.where(step == self._go_step[rows], test, before)
+
+    def _scene(self, index: int) -> NDArray[np.uint8]:
+        count = self.settings.patterns
+        shown = int(self._shown(np.array([index]))[0])
+        step = int(self._steps[index])
+        return draw_delayed_match_to_sample(
+            self.patterns[self._sample[index]],
+            None if shown == count else self.patterns[shown % (count + 1)],
+            is_sample=step < self.settings.sample_steps,
+            is_test=shown > count,
+            progress=(step + 1) / (int(self._go_step[index]) + 1),
+        )
+
+
+class DelayedMatchToSampleEnv(SpikeTaskEnv):
+    """One ``DelayedMatchToSample``, as ``gym.make("snn/DelayedMatchToSample-v0")`` makes it."""
+
+    task_class = DelayedMatchToSample
+
+
+def _uniform(numbers: NDArray[np.float64], count: int) -> NDArray[np.int64]:
+    """Return whole numbers in [0, count) from uniform ones in [0, 1)."""
+    return np.floor(numbers * count).astype(np.int64)

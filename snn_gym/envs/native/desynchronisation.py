@@ -1,0 +1,360 @@
+"""Calm a population of neurons that fire in step, with little stimulation."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+import gymnasium as gym
+import numpy as np
+from numpy.typing import NDArray
+
+from snn_gym._base.compilation import njit
+from snn_gym._base.config import Count, NonNegative, Positive, Range
+from snn_gym.envs.batch import Infos, Rows
+from snn_gym.envs.native.base import SpikeTask, SpikeTaskEnv, SpikeTaskSettings
+from snn_gym.envs.native.scenes import draw_desynchronisation
+
+# ---- kernel --------------------------------------------------------------------------------------
+# The network of desynchronisation: leaky integrate-and-fire neurons in batches, by numba.
+#
+# Voltages are in thresholds above rest, currents in thresholds per membrane resistance. Synapses
+# are all to all, so that a population's filtered spikes are one number. No fused multiply-adds and
+# no reordered sums: a network of a batch equals the same network alone, bit for bit.
+NEURONS = 40
+EXCITATORY = 32
+"""Neurons, and how many of them, the first ones, are excitatory; the others are inhibitory."""
+
+MEMBRANE_MS = 20.0
+EXCITATION_MS = 5.4
+INHIBITION_MS = 9.75
+REFRACTORY_MS = 2
+"""Time constants of membranes and synapses, and the dead time after a spike (ms)."""
+EXCITATORY_DRIVE = 1.79
+INHIBITORY_DRIVE = 0.68
+"""Mean currents from outside; only the excitatory neurons would fire by theirs alone."""
+TO_INHIBITORY = 4.8
+FROM_INHIBITORY = 2.17
+"""Weights from excitatory to inhibitory neurons and back, at coupling 1."""
+STIMULATION = 1.0
+"""Current of a full stimulation into each excitatory neuron."""
+
+_ZERO, _ONE = np.float32(0.0), np.float32(1.0)
+_MIDDLE_BYTE = np.float32(127.5)
+
+
+@dataclass
+class Network:
+    """State of B networks, first axis the environment."""
+
+    voltage: NDArray[np.float32]
+    """(B, 40), thresholds."""
+    waiting: NDArray[np.int8]
+    """(B, 40), time steps until a neuron can charge again."""
+    excitation: NDArray[np.float32]
+    """(B,), filtered spikes of the excitatory neurons."""
+    inhibition: NDArray[np.float32]
+    """(B,), likewise of the inhibitory neurons."""
+    drive: NDArray[np.float32]
+    """(B, 40), current from outside."""
+
+    @classmethod
+    def silent(cls, num_envs: int) -> Network:
+        """Return networks at rest without drive."""
+        shape = (num_envs, NEURONS)
+        return cls(
+            voltage=np.zeros(shape, np.float32),
+            waiting=np.zeros(shape, np.int8),
+            excitation=np.zeros(num_envs, np.float32),
+            inhibition=np.zeros(num_envs, np.float32),
+            drive=np.zeros(shape, np.float32),
+        )
+
+    def start(
+        self,
+        rows: NDArray[np.int64],
+        voltage: NDArray[np.float64],
+        drive_factor: NDArray[np.float64],
+    ) -> None:
+        """Set some networks to given voltages (n, 40) and drives, without synaptic currents."""
+        self.voltage[rows] = voltage
+        self.waiting[rows] = 0
+        self.excitation[rows] = 0.0
+        self.inhibition[rows] = 0.0
+        drive = np.full(NEURONS, INHIBITORY_DRIVE)
+        drive[:EXCITATORY] = EXCITATORY_DRIVE
+        self.drive[rows] = drive * drive_factor
+
+    def copy(self) -> Network:
+        """Return networks in the same state that share nothing with these."""
+        return Network(
+            self.voltage.copy(),
+            self.waiting.copy(),
+            self.excitation.copy(),
+            self.inhibition.copy(),
+            self.drive.copy(),
+        )
+
+
+def run_network(
+    network: Network,
+    rows: NDArray[np.int64],
+    amplitude: NDArray[np.float64],
+    noise: NDArray[np.uint8],
+    noise_size: float,
+    coupling: float,
+) -> tuple[NDArray[np.bool_], NDArray[np.int64]]:
+    """Run some networks, which changes their state.
+
+    Args:
+        network: All networks.
+        rows: Indices (n,) of those to run.
+        amplitude: Stimulation (n,) throughout, in [-1, 1].
+        noise: (n, T * 40) bytes, uint8; time steps outside, neurons inside.
+        noise_size: Kick to a voltage that the byte 255 stands for; 0 stands for the opposite one.
+        coupling: Factor of all weights.
+
+    Returns:
+        Spikes (n, T * 40), bool, and the number (n,) of the excitatory neurons' spikes, int64.
+    """
+    spikes = np.empty(noise.shape, np.bool_)
+    counts = np.empty(len(rows), np.int64)
+    excitation_decay, inhibition_decay = (
+        np.exp(-1.0 / ms) for ms in (EXCITATION_MS, INHIBITION_MS)
+    )
+    constants = np.array(
+        [
+            1.0 / MEMBRANE_MS,
+            noise_size / 127.5,
+            coupling * TO_INHIBITORY,
+            coupling * FROM_INHIBITORY,
+            excitation_decay,
+            inhibition_decay,
+            # A spike of one of n neurons moves their filtered sum by ms / n in total.
+            (1.0 - excitation_decay) * EXCITATION_MS / EXCITATORY,
+            (1.0 - inhibition_decay) * INHIBITION_MS / (NEURONS - EXCITATORY),
+        ],
+        np.float32,
+    )
+    _run(
+        (
+            network.voltage,
+            network.waiting,
+            network.excitation,
+            network.inhibition,
+            network.drive,
+        ),
+        rows,
+        (STIMULATION * amplitude).astype(np.float32),
+        np.ascontiguousarray(noise),
+        constants,
+        spikes,
+        counts,
+    )
+    return spikes, counts
+
+
+@njit(cache=True, error_model="numpy")
+def _run(
+    state: Any,
+    rows: Any,
+    current: Any,
+    noise: Any,
+    constants: Any,
+    spikes: Any,
+    counts: Any,
+) -> None:
+    """Run networks ``rows``; ``state`` holds the arrays of a ``Network`` in their order."""
+    voltage, waiting, excitation, inhibition, drive = state
+    leak, kick = constants[0], constants[1]
+    for n in range(rows.size):
+        b = rows[n]
+        v, wait, force, kicks, fired = voltage[b], waiting[b], drive[b], noise[n], spikes[n]
+        total = 0
+        for t in range(noise.shape[1] // NEURONS):
+            start = t * NEURONS
+            to_excitatory = current[n] - constants[3] * inhibition[b]
+            to_inhibitory = constants[2] * excitation[b]
+            for i in range(NEURONS):
+                shared = to_excitatory if i < EXCITATORY else to_inhibitory
+                noisy = kick * (np.float32(kicks[start + i]) - _MIDDLE_BYTE)
+                charged = v[i] + leak * (force[i] + shared - v[i]) + noisy
+                level = charged if wait[i] == 0 else v[i]
+                fires = level >= _ONE
+                v[i] = _ZERO if fires else level
+                wait[i] = REFRACTORY_MS if fires else max(wait[i] - 1, 0)
+                fired[start + i] = fires
+            volley, answer = 0, 0
+            for i in range(EXCITATORY):
+                volley += fired[start + i]
+            for i in range(EXCITATORY, NEURONS):
+                answer += fired[start + i]
+            excitation[b] = constants[4] * excitation[b] + constants[6] * np.float32(volley)
+            inhibition[b] = constants[5] * inhibition[b] + constants[7] * np.float32(answer)
+            total += volley
+        counts[n] = total
+
+
+# ---- task ----------------------------------------------------------------------------------------
+BURN_IN_MS = 40
+"""Time that the network runs without noise before an episode, at least (ms)."""
+_PHASE_BITS = (16, 8, 4, 2, 1)
+PHASES_MS = 2 * _PHASE_BITS[0]
+"""About a cycle: as many whole milliseconds are equally likely on top of it, from 0."""
+START_SPREAD = 0.1
+"""Range of the voltages before that (thresholds)."""
+_TRACE_LENGTH = 32
+
+
+@dataclass(frozen=True)
+class DesynchronisationSettings(SpikeTaskSettings):
+    """How strongly the neurons pull each other, how much of them is seen, what energy costs."""
+
+    coupling: NonNegative = 1.0
+    """Factor of all synaptic weights."""
+    heterogeneity: Annotated[float, Range(at_least=0, below=1)] = 0.08
+    """Largest deviation of a neuron's drive from the mean, as a share of it."""
+    noise: NonNegative = 0.03
+    """Largest kick that noise gives to a voltage in a time step (thresholds)."""
+    observed: Annotated[int, Range(at_least=1, at_most=NEURONS)] = 40
+    """Neurons whose spikes are seen, spread evenly; the other channels are silent."""
+    healthy_rate_hz: Positive = 25.0
+    """Rate of the excitatory neurons that counts as calm (Hz)."""
+    energy_cost: NonNegative = 0.2
+    """Cost of a full stimulation in every step, on the scale on which full calm earns 1."""
+    episode_steps: Count = 40
+    """Environment steps of an episode."""
+
+    @property
+    def channels(self) -> int:
+        """Number N of channels."""
+        return NEURONS
+
+    @property
+    def healthy_count(self) -> float:
+        """Spikes of the excitatory neurons in an environment step that count as calm."""
+        return self.healthy_rate_hz / 1000.0 * self.time_steps * EXCITATORY
+
+    @property
+    def start_size(self) -> int:
+        """Uniform numbers for a start: the phase, and each neuron's drive and deviation."""
+        return 1 + 2 * NEURONS
+
+    @property
+    def noise_size(self) -> int:
+        """Bytes of noise for the dynamics: one for each neuron and time step."""
+        return self.time_steps * NEURONS
+
+
+class Desynchronisation(SpikeTask):
+    """Excitatory and inhibitory neurons fire in bursts unless well-timed stimulation stops that.
+
+    32 excitatory and 8 inhibitory leaky integrate-and-fire neurons; the inhibitory ones answer each
+    volley of the excitatory ones, which keeps them in step. The action is a current into all
+    excitatory neurons during the next environment step. The reward of a step is
+    ``(1 - min(1, ((n - h) / h)^2) - energy_cost * |action|) / episode_steps`` for n spikes of the
+    excitatory neurons where h would be healthy: silence is as bad as a burst.
+
+    After Krylov, Dylov and Rosenblum, "Reinforcement learning for suppression of collective
+    activity in oscillatory ensembles", Chaos 30 (2020), https://doi.org/10.1063/1.5128909. Theirs
+    are ensembles of Bonhoeffer-van der Pol or Hindmarsh-Rose oscillators whose mean field is
+    observed, with the reward ``-(x - <x>)^2 - 2 |action|``; ours are spiking, are observed by
+    their spikes, and have their deviation counted in spikes.
+    """
+
+    settings_class = DesynchronisationSettings
+    settings: DesynchronisationSettings
+    channels_per_band = NEURONS - EXCITATORY
+
+    def _make_action_space(self) -> gym.Space[Any]:
+        return gym.spaces.Box(-1.0, 1.0, (1,), np.float32)
+
+    def _allocate(self, num_envs: int) -> None:
+        settings = self.settings
+        self.network = Network.silent(num_envs)
+        self._amplitude = np.zeros(num_envs)
+        self._count = np.zeros(num_envs, np.int64)
+        # The latest counts and amplitudes, newest last, for pictures.
+        self._trace = np.zeros((num_envs, _TRACE_LENGTH, 2))
+        self._fired = np.zeros((num_envs, self._spike_bytes), np.bool_)
+        seen = np.arange(settings.observed) * NEURONS // settings.observed
+        shown = np.zeros((self.time_steps, NEURONS), np.bool_)
+        shown[:, seen] = True
+        self._shown = shown.reshape(-1)
+        self._all = np.arange(num_envs)
+
+    def _begin(self, rows: Rows, numbers: NDArray[np.float64]) -> None:
+        which = self._all[rows]
+        self.network.start(
+            which,
+            voltage=START_SPREAD * numbers[:, 1 : 1 + NEURONS],
+            drive_factor=1.0
+            + self.settings.heterogeneity * (2.0 * numbers[:, 1 + NEURONS :] - 1.0),
+        )
+        self._run_quietly(which, BURN_IN_MS)
+        more = (numbers[:, 0] * PHASES_MS).astype(np.int64)
+        for bit in _PHASE_BITS:
+            self._run_quietly(which[(more & bit) > 0], bit)
+        self._amplitude[rows] = 0.0
+        self._trace[rows] = 0.0
+
+    def _run_quietly(self, which: NDArray[np.int64], duration_ms: int) -> None:
+        """Run some networks without noise and stimulation."""
+        noise = np.zeros((len(which), duration_ms * NEURONS), np.uint8)
+        run_network(self.network, which, np.zeros(len(which)), noise, 0.0, self.settings.coupling)
+
+    def _move(
+        self, actions: NDArray[Any], noise: NDArray[np.uint8]
+    ) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+        settings = self.settings
+        self._amplitude = np.clip(actions[:, 0].astype(np.float64), -1.0, 1.0)
+        self._fired, self._count = run_network(
+            self.network, self._all, self._amplitude, noise, settings.noise, settings.coupling
+        )
+        calm = self.calm(self._count)
+        rewards = (calm - settings.energy_cost * np.abs(self._amplitude)) / settings.episode_steps
+        return rewards, self._steps + 1 >= settings.episode_steps
+
+    def _emit(self, rows: Rows, noise: NDArray[np.uint8], spikes: NDArray[np.bool_]) -> None:
+        settings = self.settings
+        which = self._all[rows]
+        if not len(which):
+            return
+        # Environments are observed together either at their starts or after a step.
+        if self._steps[which[0]] == 0:
+            fired, count = run_network(
+                self.network, which, np.zeros(len(which)), noise, settings.noise, settings.coupling
+            )
+            self._count[rows] = count
+        else:
+            fired = self._fired
+        np.logical_and(fired, self._shown, out=spikes)
+        if self.render_mode is not None:
+            self._trace[rows] = np.roll(self._trace[rows], -1, axis=1)
+            self._trace[rows, -1, 0] = self._count[rows]
+            self._trace[rows, -1, 1] = self._amplitude[rows]
+
+    def calm(self, count: NDArray[np.int64]) -> NDArray[np.float64]:
+        """Return how calm steps of so many excitatory spikes are: 1 healthy, 0 silent or double."""
+        deviation = count / self.settings.healthy_count - 1.0
+        calm: NDArray[np.float64] = 1.0 - np.minimum(1.0, deviation * deviation)
+        return calm
+
+    def _info(self) -> Infos:
+        return {
+            "count": self._count,
+            "inhibition": self.network.inhibition.astype(np.float64),
+        }
+
+    def _scene(self, index: int) -> NDArray[np.uint8]:
+        passed = min(int(self._steps[index]) + 1, _TRACE_LENGTH)
+        counts, amplitudes = self._trace[index, _TRACE_LENGTH - passed :].T
+        return draw_desynchronisation(
+            counts.tolist(), amplitudes.tolist(), self.settings.healthy_count, _TRACE_LENGTH
+        )
+
+
+class DesynchronisationEnv(SpikeTaskEnv):
+    """One ``Desynchronisation``, as ``gym.make("snn/Desynchronisation-v0")`` makes it."""
+
+    task_class = Desynchronisation

@@ -1,0 +1,279 @@
+"""Keep a moving light in the view of an event camera that can be turned."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+from numpy.typing import NDArray
+
+from snn_gym._base.compilation import njit
+from snn_gym._base.config import Count, Natural, NonNegative, Positive
+from snn_gym.envs.batch import Rows
+from snn_gym.envs.native.base import SpikeTask, SpikeTaskEnv, SpikeTaskSettings
+from snn_gym.envs.native.scenes import draw_event_tracking
+from snn_gym.envs.streams import byte_rate
+
+VIEW = 16
+"""Pixels to a side of the camera."""
+PIXELS = VIEW * VIEW
+REWARD_RADIUS_PX = 8.0
+"""Distance of the light from the middle of the view from which a step earns nothing (px)."""
+
+_DIRECTIONS = 256
+_WORDS = 65536
+# Squared standard deviations from which the light is 0: exp(-20) is lost beside the background, and
+# products of smaller numbers are slow.
+_FAR = 40.0
+
+
+@dataclass(frozen=True)
+class EventTrackingSettings(SpikeTaskSettings):
+    """How fast the light, how sharp the camera."""
+
+    target_speed_px: Positive = 1.0
+    """Way of the light in an environment step (px)."""
+    turn_px: NonNegative = 0.1
+    """Largest change of the light's velocity along an axis in an environment step (px), before the
+    velocity is brought back to its speed."""
+    pan_speed_px: Positive = 2.0
+    """Way of the camera in an environment step at action 1 along an axis (px)."""
+    start_offset_px: NonNegative = 4.0
+    """Largest distance along an axis of the light from the middle of the view at the start (px)."""
+    light_radius_px: Positive = 2.0
+    """Standard deviation of the light's Gaussian profile (px)."""
+    background: Positive = 0.1
+    """Intensity of the dark, where the middle of the light has 1 more."""
+    contrast_threshold: Positive = 0.25
+    """Change of the log intensity that makes an event."""
+    noise_rate_hz: float = 1.0
+    """Rate of events without cause of every channel (Hz)."""
+    hot_pixels: Natural = 0
+    """Pixels that fire ON events all the time, drawn for each episode."""
+    hot_rate_hz: float = 200.0
+    """Rate of a hot pixel (Hz)."""
+    arena_px: Positive = 64.0
+    """Side of the square at whose border the light is reflected (px)."""
+    episode_steps: Count = 30
+    """Environment steps of an episode."""
+    time_steps: Count = field(default=4, kw_only=True)
+
+    def _check(self) -> None:
+        # One reflection in a time step has to be enough.
+        if not self.target_speed_px < self.arena_px:
+            raise ValueError(
+                f"target_speed_px must be below arena_px, got {self.target_speed_px} and "
+                f"{self.arena_px}"
+            )
+        byte_rate(self.noise_rate_hz / 1000.0)
+        byte_rate(self.hot_rate_hz / 1000.0)
+
+    @property
+    def channels(self) -> int:
+        """Number N of channels: ON, then OFF, row by row."""
+        return 2 * PIXELS
+
+    @property
+    def start_size(self) -> int:
+        """Uniform numbers for the start of an episode: place, offset, direction, hot pixels."""
+        return 5 + self.hot_pixels
+
+    @property
+    def noise_size(self) -> int:
+        """Bytes of noise for the dynamics: a change of velocity, 2 bytes along each axis."""
+        return 4
+
+
+class EventTracking(SpikeTask):
+    """A light moves in the dark; an event camera sees changes alone, and can be turned after it.
+
+    A pixel fires ON or OFF where the log intensity rose or fell by the contrast threshold since its
+    last event. An environment step earns the more the nearer the light is to the middle of the
+    view at its end. A camera that follows perfectly sees nothing.
+
+    Events as in Gallego et al., "Event-based vision: a survey", IEEE TPAMI 44 (2022),
+    https://doi.org/10.1109/TPAMI.2020.3008413; ours come in time steps, at most one of a pixel in
+    each.
+    """
+
+    settings_class = EventTrackingSettings
+    settings: EventTrackingSettings
+    told = (("light", "_light"), ("velocity", "_velocity"), ("camera", "_camera"))
+    channels_per_band = PIXELS
+
+    def _make_action_space(self) -> gym.Space[Any]:
+        return gym.spaces.Box(-1.0, 1.0, (2,), np.float32)
+
+    def _allocate(self, num_envs: int) -> None:
+        settings = self.settings
+        self._light = np.zeros((num_envs, 2))
+        self._velocity = np.zeros((num_envs, 2))
+        self._camera = np.zeros((num_envs, 2))
+        # Intensity at each pixel's last event, in float32 for speed.
+        self._levels = np.ones((num_envs, VIEW, VIEW), np.float32)
+        self._events = np.zeros((num_envs, settings.time_steps, 2, VIEW, VIEW), np.bool_)
+        self._noise_rates = np.zeros((num_envs, settings.channels), np.uint8)
+        self._everyone = np.arange(num_envs)
+        angle = np.arange(_DIRECTIONS) * (2.0 * np.pi / _DIRECTIONS)
+        self._headings = settings.target_speed_px * np.stack([np.cos(angle), np.sin(angle)], 1)
+
+    def _begin(self, rows: Rows, numbers: NDArray[np.float64]) -> None:
+        settings, which = self.settings, self._everyone[rows]
+        light = numbers[:, :2] * settings.arena_px
+        self._light[which] = light
+        offset = (2.0 * numbers[:, 2:4] - 1.0) * settings.start_offset_px
+        self._camera[which] = np.clip(light + offset, 0.0, settings.arena_px)
+        direction = np.floor(numbers[:, 4] * _DIRECTIONS).astype(np.int64)
+        self._velocity[which] = self._headings[direction]
+        self._noise_rates[which] = byte_rate(settings.noise_rate_hz / 1000.0)
+        hot = np.floor(numbers[:, 5:] * PIXELS).astype(np.int64)
+        self._noise_rates[which[:, np.newaxis], hot] = byte_rate(settings.hot_rate_hz / 1000.0)
+        self._levels[which] = 0.0  # the camera was off: its pixels take their first level silently
+        self._watch(which, np.zeros((len(which), 2)))
+
+    def _move(
+        self, actions: NDArray[Any], noise: NDArray[np.uint8]
+    ) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+        settings = self.settings
+        words = np.ascontiguousarray(noise).view("<u2")  # (B, 2)
+        change = (words / (_WORDS / 2.0) - 1.0) * settings.turn_px
+        velocity = self._velocity + change
+        squares = velocity * velocity
+        speed = np.sqrt(squares[:, 0] + squares[:, 1])[:, np.newaxis]
+        moving = speed > 0.0
+        scale = np.divide(settings.target_speed_px, speed, out=np.ones_like(speed), where=moving)
+        self._velocity = np.where(moving, velocity * scale, self._velocity)
+        pan = np.clip(actions.astype(np.float64), -1.0, 1.0) * settings.pan_speed_px
+        self._watch(self._everyone, pan)
+        away = self._light - self._camera
+        distance = np.sqrt(away[:, 0] * away[:, 0] + away[:, 1] * away[:, 1])
+        reward = np.maximum(0.0, 1.0 - distance / REWARD_RADIUS_PX) / settings.episode_steps
+        return reward, self._steps + 1 >= settings.episode_steps
+
+    def _watch(self, which: NDArray[np.int64], pan: NDArray[np.float64]) -> None:
+        """Move lights and cameras by one environment step, and note the events."""
+        settings = self.settings
+        _watch(
+            which,
+            pan,
+            self._light,
+            self._velocity,
+            self._camera,
+            self._levels,
+            self._events,
+            (settings.arena_px, settings.light_radius_px),
+            (np.float32(settings.background), np.float32(np.exp(settings.contrast_threshold))),
+        )
+
+    def _emit(self, rows: Rows, noise: NDArray[np.uint8], spikes: NDArray[np.bool_]) -> None:
+        shape = (len(noise), self.settings.time_steps, self.settings.channels)
+        out = spikes.reshape(shape)
+        np.less(noise.reshape(shape), self._noise_rates[rows][:, np.newaxis], out=out)
+        out |= self._events[rows].reshape(shape)
+
+    def _scene(self, index: int) -> NDArray[np.uint8]:
+        return draw_event_tracking(
+            self._light[index].tolist(),
+            self._camera[index].tolist(),
+            self.settings.arena_px,
+            self.settings.light_radius_px,
+            np.any(self._latest_spikes(index).reshape(-1, 2, VIEW, VIEW), axis=0),
+        )
+
+
+class EventTrackingEnv(SpikeTaskEnv):
+    """One ``EventTracking``, as ``gym.make("snn/EventTracking-v0")`` makes it."""
+
+    task_class = EventTracking
+
+
+@njit(cache=True, error_model="numpy")
+def _watch(
+    which: NDArray[np.int64],
+    pan: NDArray[np.float64],
+    light: NDArray[np.float64],
+    velocity: NDArray[np.float64],
+    camera: NDArray[np.float64],
+    levels: NDArray[np.float32],
+    events: NDArray[np.bool_],
+    lengths: tuple[float, float],
+    sensor: tuple[np.float32, np.float32],
+) -> None:
+    """Move and watch, environment by environment.
+
+    Lengths are the arena's side and the light's radius, the sensor's numbers the background and the
+    factor between levels. Levels are intensities, so that ``log I - ref >= C`` is
+    ``I >= level * exp(C)``, and the level moves by the factor ``exp(C)`` at an event. A level of 0
+    takes the first intensity.
+    """
+    arena, radius = lengths
+    background, factor = sensor
+    steps = events.shape[1]
+    profile = np.empty((2, VIEW), np.float32)
+    for n in range(len(which)):
+        i = which[n]
+        if levels[i, 0, 0] == 0.0:
+            _see(light[i], camera[i], radius, profile)
+            _take(profile, background, levels[i])
+        for t in range(steps):
+            for axis in range(2):
+                place = light[i, axis] + velocity[i, axis] / steps
+                if place < 0.0 or place > arena:
+                    place = -place if place < 0.0 else 2.0 * arena - place
+                    velocity[i, axis] = -velocity[i, axis]
+                light[i, axis] = place
+                turned = camera[i, axis] + pan[n, axis] / steps
+                camera[i, axis] = min(max(turned, 0.0), arena)
+            _see(light[i], camera[i], radius, profile)
+            _compare(profile, background, factor, levels[i], events[i, t])
+
+
+@njit(cache=True, error_model="numpy")
+def _see(
+    light: NDArray[np.float64],
+    camera: NDArray[np.float64],
+    radius: float,
+    profile: NDArray[np.float32],
+) -> None:
+    """Write the light's profile along x and y, (2, VIEW); pixel 0 is left, and at the bottom."""
+    for axis in range(2):
+        middle = light[axis] - camera[axis] + 0.5 * (VIEW - 1)
+        for k in range(VIEW):
+            away = (k - middle) / radius
+            share = np.exp(-0.5 * away * away) if away * away < _FAR else 0.0
+            profile[axis, k] = np.float32(share)
+
+
+@njit(cache=True, error_model="numpy")
+def _take(
+    profile: NDArray[np.float32], background: np.float32, levels: NDArray[np.float32]
+) -> None:
+    """Take the present intensities as levels, without events."""
+    for row in range(VIEW):
+        for column in range(VIEW):
+            levels[row, column] = background + profile[1, row] * profile[0, column]
+
+
+@njit(cache=True, error_model="numpy")
+def _compare(
+    profile: NDArray[np.float32],
+    background: np.float32,
+    factor: np.float32,
+    levels: NDArray[np.float32],
+    events: NDArray[np.bool_],
+) -> None:
+    """Write the events (2, VIEW, VIEW), ON then OFF, and move the levels."""
+    one = np.float32(1.0)
+    fall = one / factor
+    for row in range(VIEW):
+        share = profile[1, row]
+        for column in range(VIEW):
+            level = levels[row, column]
+            seen = background + share * profile[0, column]
+            rose = seen >= level * factor
+            fell = seen <= level * fall
+            events[0, row, column] = rose
+            events[1, row, column] = fell
+            levels[row, column] = level * (factor if rose else (fall if fell else one))

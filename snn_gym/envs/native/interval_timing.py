@@ -1,0 +1,175 @@
+"""Measure the interval between two pulses and wait as long again: ready, set, go."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+from numpy.typing import NDArray
+
+from snn_gym._base.config import Count, Natural, PositiveShare
+from snn_gym.envs.batch import Rows
+from snn_gym.envs.native.base import SignalTaskSettings, SpikeTask, SpikeTaskEnv
+from snn_gym.envs.native.scenes import draw_interval_timing
+
+WAIT, GO = 0, 1
+"""Actions."""
+
+GROUP = 10
+"""Neurons in each group of channels: ready, set, and two of background."""
+
+_READY, _SET, _NOTHING = 0, 1, 2
+
+
+@dataclass(frozen=True)
+class IntervalTimingSettings(SignalTaskSettings):
+    """Which intervals, how precise the answer, how clear the pulses."""
+
+    signal_rate = "pulse_rate_hz"
+
+    intervals_steps: tuple[Count, ...] = (2, 4, 6)
+    """Environment steps from ready to set: one of these, all equally probable; rising."""
+    foreperiod_steps: Natural = 1
+    """Environment steps before the ready pulse, at least."""
+    foreperiod_jitter_steps: Natural = 1
+    """Environment steps by which the foreperiod may be longer, uniformly drawn."""
+    response_steps: Count = 9
+    """Environment steps after the set pulse at the last of which the episode ends."""
+    tolerance: PositiveShare = 0.6
+    """Error at which the reward reaches 0, as a share of the interval."""
+    pulse_rate_hz: float = 200.0
+    """Rate of a group's neurons during its pulse (Hz)."""
+
+    def _check(self) -> None:
+        super()._check()
+        intervals = self.intervals_steps
+        if not intervals or sorted(set(intervals)) != list(intervals):
+            raise ValueError(f"intervals_steps must hold rising numbers, got {list(intervals)}")
+        if self.response_steps < intervals[-1]:
+            raise ValueError(
+                f"response_steps must be at least the longest interval, {intervals[-1]}, "
+                f"got {self.response_steps}"
+            )
+
+    @property
+    def channels(self) -> int:
+        """Number N of channels."""
+        return 4 * GROUP
+
+    @property
+    def episode_steps(self) -> int:
+        """Environment steps of the longest episode."""
+        foreperiod = self.foreperiod_steps + self.foreperiod_jitter_steps
+        return foreperiod + self.intervals_steps[-1] + self.response_steps + 1
+
+    @property
+    def start_size(self) -> int:
+        """Uniform numbers for the start of an episode: the foreperiod and the interval."""
+        return 2
+
+    def score(self, produced: NDArray[np.int64], interval: NDArray[np.int64]) -> NDArray[Any]:
+        """Return the reward of produced intervals, of any shapes that broadcast.
+
+        Args:
+            produced: Environment steps from set to go; any outside [0, response_steps] earn 0.
+            interval: Environment steps from ready to set.
+
+        Returns:
+            ``max(0, 1 - |produced - interval| / (tolerance * interval))``, float64.
+        """
+        error = np.abs(produced - interval) / (self.tolerance * interval)
+        counts = (produced >= 0) & (produced <= self.response_steps)
+        reward: NDArray[np.float64] = np.where(counts, np.maximum(0.0, 1.0 - error), 0.0)
+        return reward
+
+
+class IntervalTiming(SpikeTask):
+    """A ready pulse, after an interval a set pulse, after the same interval the agent's go.
+
+    Each pulse is a group of neurons that fires for one environment step. The first go at or after
+    the set pulse ends the episode; its reward falls linearly with the error of the produced
+    interval, relative to the measured one. Go before the set pulse is ignored. Without a go the
+    episode ends with reward 0.
+
+    After Jazayeri and Shadlen, "Temporal context calibrates interval timing", Nature Neuroscience
+    13 (2010), https://doi.org/10.1038/nn.2590.
+    """
+
+    settings_class = IntervalTimingSettings
+    settings: IntervalTimingSettings
+    told = (
+        ("interval_steps", "_interval"),
+        ("set_step", "_set_step"),
+        ("produced_steps", "_produced"),
+    )
+    channels_per_band = GROUP
+
+    @property
+    def set_steps(self) -> NDArray[np.int64]:
+        """Environment steps (B,) of the set pulses; an agent doesn't see them."""
+        return self._set_step.copy()
+
+    def _make_action_space(self) -> gym.Space[Any]:
+        return gym.spaces.Discrete(2)
+
+    def _allocate(self, num_envs: int) -> None:
+        settings = self.settings
+        self._intervals = np.array(settings.intervals_steps)
+        self._interval = np.ones(num_envs, np.int64)
+        self._set_step = np.zeros(num_envs, np.int64)
+        # Environment steps from set to go; -1 until then.
+        self._produced = np.full(num_envs, -1)
+        low, high = settings.rate_bytes()
+        # Row g < 2: group g fires; row 2: none does. (3, T * N)
+        rates = np.full((3, self.time_steps, self.channels), low, np.uint8)
+        for group in (_READY, _SET):
+            rates[group, :, group * GROUP : (group + 1) * GROUP] = high
+        self._rates = rates.reshape(3, -1)
+
+    def _begin(self, rows: Rows, numbers: NDArray[np.float64]) -> None:
+        settings = self.settings
+        jitter = np.floor(numbers[:, 0] * (settings.foreperiod_jitter_steps + 1)).astype(np.int64)
+        interval = self._intervals[(numbers[:, 1] * len(self._intervals)).astype(np.int64)]
+        self._interval[rows] = interval
+        self._set_step[rows] = settings.foreperiod_steps + jitter + interval
+        self._produced[rows] = -1
+
+    def _move(
+        self, actions: NDArray[Any], noise: NDArray[np.uint8]
+    ) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+        del noise  # the dynamics are deterministic
+        elapsed = self._steps - self._set_step
+        goes = (actions == GO) & (elapsed >= 0)
+        self._produced[goes] = elapsed[goes]
+        rewards = np.where(goes, self.settings.score(elapsed, self._interval), 0.0)
+        return rewards, goes | (elapsed >= self.settings.response_steps)
+
+    def _emit(self, rows: Rows, noise: NDArray[np.uint8], spikes: NDArray[np.bool_]) -> None:
+        np.less(noise, self._rates[self._shown(rows)], out=spikes)
+
+    def _shown(self, rows: Rows) -> NDArray[np.int64]:
+        """Return the group that fires (n,): 0 ready, 1 set, 2 none."""
+        elapsed = self._steps[rows] - self._set_step[rows]
+        shown = np.where(elapsed == 0, _SET, _NOTHING)
+        return np.where(elapsed == -self._interval[rows], _READY, shown)
+
+    def _scene(self, index: int) -> NDArray[np.uint8]:
+        interval, set_step = int(self._interval[index]), int(self._set_step[index])
+        step = int(self._steps[index])
+        produced = int(self._produced[index])
+        return draw_interval_timing(
+            measured=min(step - set_step + interval, interval),
+            produced=produced if produced >= 0 else step - set_step,
+            interval=interval,
+            tolerance=self.settings.tolerance,
+            longest=self.settings.response_steps,
+            has_gone=produced >= 0,
+        )
+
+
+class IntervalTimingEnv(SpikeTaskEnv):
+    """One ``IntervalTiming``, as ``gym.make("snn/IntervalTiming-v0")`` makes it."""
+
+    task_class = IntervalTiming

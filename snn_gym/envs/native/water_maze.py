@@ -1,0 +1,224 @@
+"""Find a hidden platform in a pool, remember its place, and go straight to it again."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Annotated, Any
+
+import gymnasium as gym
+import numpy as np
+from numpy.typing import NDArray
+
+from snn_gym._base.config import Count, Positive, Range
+from snn_gym.envs.batch import Rows
+from snn_gym.envs.native.base import SpikeTask, SpikeTaskEnv, SpikeTaskSettings
+from snn_gym.envs.native.scenes import draw_water_maze
+from snn_gym.envs.streams import byte_rate
+
+PLATFORM_CHANNELS = 8
+"""Neurons that fire while the animal stands on the platform."""
+
+_LEVELS = 256  # values of a random byte; places per side that the place cells tell apart
+_TRAIL = 16  # places that a picture shows
+
+
+@dataclass(frozen=True)
+class WaterMazeSettings(SpikeTaskSettings):
+    """How many places to search, how fast to swim, how clear the spikes.
+
+    Lengths are in sides of the square pool.
+    """
+
+    sites_per_side: Count = 2
+    """The platform may be at the centre of each square of a grid with so many to a side."""
+    # A wider one could hide the new start that lies half a pool from the first choice.
+    platform_radius: Annotated[float, Range(above=0, below=0.25)] = 0.15
+    """Distance from the centre of the platform at which the animal is on it."""
+    crossing_steps: Count = 8
+    """Environment steps to swim from one wall to the opposite one."""
+    headings: Annotated[int, Range(at_least=3)] = 8
+    """Headings to choose from."""
+    heading_noise_deg: Annotated[float, Range(at_least=0, at_most=180)] = 0.0
+    """Largest deviation from the heading, uniformly drawn on both sides (degrees)."""
+    fields_per_side: Annotated[int, Range(at_least=2)] = 6
+    """Place cells to a side of their square grid."""
+    field_width: Positive = 0.12
+    """Standard deviation of a place cell's Gaussian field."""
+    peak_rate_hz: float = 300.0
+    """Rate of a place cell in the middle of its field and of the platform's neurons on it (Hz)."""
+    background_rate_hz: float = 2.0
+    """Rate that all neurons have at any rate (Hz); the others come on top."""
+    full_visits: Count = 10
+    """Visits of the platform that together earn 1."""
+    episode_steps: Count = 48
+    """Environment steps of a session."""
+
+    def _check(self) -> None:
+        byte_rate(self.background_rate_hz / 1000.0)
+        byte_rate((self.background_rate_hz + self.peak_rate_hz) / 1000.0)
+
+    @property
+    def channels(self) -> int:
+        """Number N of channels."""
+        return self.fields_per_side**2 + PLATFORM_CHANNELS
+
+    @property
+    def start_size(self) -> int:
+        """Uniform numbers for the start of a session: the platform's site, the first place."""
+        return 3
+
+    @property
+    def noise_size(self) -> int:
+        """Bytes of noise for the dynamics: a new place (2 of 2 bytes), the heading's deviation."""
+        return 5
+
+    @property
+    def speed(self) -> float:
+        """Length of an environment step."""
+        return 1.0 / self.crossing_steps
+
+    @property
+    def sites(self) -> NDArray[np.float64]:
+        """Places (x, y) where the platform may be, (sites_per_side ** 2, 2), row by row."""
+        line = (np.arange(self.sites_per_side) + 0.5) / self.sites_per_side
+        return np.stack([np.tile(line, len(line)), np.repeat(line, len(line))], axis=1)
+
+    def moves(self) -> NDArray[np.float64]:
+        """Return the displacement of each heading and noise byte, (headings, 256, 2)."""
+        heading = np.arange(self.headings) * (2.0 * np.pi / self.headings)
+        deviation = np.linspace(-1.0, 1.0, _LEVELS) * np.deg2rad(self.heading_noise_deg)
+        angle = heading[:, np.newaxis] + deviation
+        return self.speed * np.stack([np.cos(angle), np.sin(angle)], axis=2)
+
+    @cached_property
+    def tuning(self) -> NDArray[np.float32]:
+        """Profile of each field along one axis at 256 places, (256, fields_per_side)."""
+        place = np.linspace(0.0, 1.0, _LEVELS)[:, np.newaxis]
+        centre = np.linspace(0.0, 1.0, self.fields_per_side)
+        profile = np.exp(-((place - centre) ** 2) / (2.0 * self.field_width**2))
+        return profile.astype(np.float32)
+
+    def rates(self, places: NDArray[np.float64]) -> NDArray[np.uint8]:
+        """Return the bytes below which place cells fire.
+
+        Args:
+            places: (x, y) in [0, 1], (n, 2).
+
+        Returns:
+            (n, fields_per_side ** 2), uint8: the field's row (y) outside, its column (x) inside.
+        """
+        index = np.rint(places * (_LEVELS - 1)).astype(np.int64)
+        x, y = self.tuning[index[:, 0]], self.tuning[index[:, 1]]
+        share = (y[:, :, np.newaxis] * x[:, np.newaxis, :]).reshape(len(places), -1)
+        scaled = np.float32(self.peak_rate_hz * 0.256) * share
+        total = np.rint(scaled + np.float32(self.background_rate_hz * 0.256))
+        rates: NDArray[np.uint8] = total.astype(np.uint8)
+        return rates
+
+
+class WaterMaze(SpikeTask):
+    """A platform lies hidden at one of a few places of a pool, all through a session.
+
+    The animal swims; its place cells tell where it is. On the platform it earns a reward and
+    the platform's neurons fire; the next environment step, whatever the action, puts it to a random
+    place off the platform. So it pays to remember where the platform was.
+
+    After Frémaux, Sprekeler and Gerstner, "Reinforcement learning using a continuous time
+    actor-critic framework with spiking neurons", PLoS Computational Biology 9 (2013),
+    https://doi.org/10.1371/journal.pcbi.1003024. Their platform stays for all trials, so that
+    synapses can learn its place; ours moves with each session, so that activity must hold it.
+    """
+
+    settings_class = WaterMazeSettings
+    settings: WaterMazeSettings
+    told = (("platform", "_platform"), ("place", "_place"), ("reached", "_reached"))
+    channels_per_band = PLATFORM_CHANNELS
+
+    def _make_action_space(self) -> gym.Space[Any]:
+        return gym.spaces.Discrete(self.settings.headings)
+
+    def _allocate(self, num_envs: int) -> None:
+        settings = self.settings
+        self._sites = settings.sites
+        self._moves = settings.moves()
+        self._platform = np.zeros((num_envs, 2))
+        self._place = np.zeros((num_envs, 2))
+        self._on_platform = np.zeros(num_envs, np.bool_)
+        self._reached = np.zeros(num_envs, np.int64)
+        self._trails: list[list[list[float]]] = [[] for _ in range(num_envs)]
+        low = byte_rate(settings.background_rate_hz / 1000.0)
+        high = byte_rate((settings.background_rate_hz + settings.peak_rate_hz) / 1000.0)
+        self._platform_rates = np.array([low, high], np.uint8)
+
+    def _begin(self, rows: Rows, numbers: NDArray[np.float64]) -> None:
+        site = np.floor(numbers[:, 0] * len(self._sites)).astype(np.int64)
+        platform = self._sites[site]
+        self._platform[rows] = platform
+        self._place[rows] = self._off_platform(numbers[:, 1:], platform)
+        self._on_platform[rows] = False
+        self._reached[rows] = 0
+        if self.render_mode:
+            for index in np.arange(self.num_envs)[rows]:
+                self._trails[index] = [self._place[index].tolist()]
+
+    def _move(
+        self, actions: NDArray[Any], noise: NDArray[np.uint8]
+    ) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+        lifted = self._on_platform
+        swum = np.clip(self._place + self._moves[actions, noise[:, 4]], 0.0, 1.0)
+        words = np.ascontiguousarray(noise[:, :4]).view("<u2")  # (B, 2)
+        fresh = self._off_platform(words / 65536.0, self._platform)
+        self._place = np.where(lifted[:, np.newaxis], fresh, swum)
+        self._on_platform = self._is_on(self._place, self._platform)
+        self._reached += self._on_platform
+        if self.render_mode:
+            self._follow(lifted)
+        over = self._steps + 1 >= self.settings.episode_steps
+        return self._on_platform / self.settings.full_visits, over
+
+    def _emit(self, rows: Rows, noise: NDArray[np.uint8], spikes: NDArray[np.bool_]) -> None:
+        settings, on = self.settings, self._on_platform[rows]
+        thresholds = np.empty((len(on), settings.channels), np.uint8)
+        thresholds[:, :-PLATFORM_CHANNELS] = settings.rates(self._place[rows])
+        thresholds[:, -PLATFORM_CHANNELS:] = self._platform_rates[on.astype(np.int64), np.newaxis]
+        shape = (len(on), settings.time_steps, settings.channels)
+        np.less(noise.reshape(shape), thresholds[:, np.newaxis], out=spikes.reshape(shape))
+
+    def _is_on(
+        self, places: NDArray[np.float64], platforms: NDArray[np.float64]
+    ) -> NDArray[np.bool_]:
+        away = places - platforms
+        distance = away[:, 0] * away[:, 0] + away[:, 1] * away[:, 1]
+        on: NDArray[np.bool_] = distance <= self.settings.platform_radius**2
+        return on
+
+    def _off_platform(
+        self, places: NDArray[np.float64], platforms: NDArray[np.float64]
+    ) -> NDArray[np.float64]:
+        """Return uniform places (n, 2), those on the platform shifted by half a pool both ways."""
+        on = self._is_on(places, platforms)
+        return np.where(on[:, np.newaxis], (places + 0.5) % 1.0, places)
+
+    def _follow(self, lifted: NDArray[np.bool_]) -> None:
+        """Keep the latest places for the pictures, those since the last start."""
+        for trail, place, is_new in zip(self._trails, self._place.tolist(), lifted, strict=True):
+            if is_new:
+                trail.clear()
+            trail.append(place)
+            del trail[:-_TRAIL]
+
+    def _scene(self, index: int) -> NDArray[np.uint8]:
+        return draw_water_maze(
+            self._trails[index],
+            self._sites.tolist(),
+            self._platform[index].tolist(),
+            self.settings.platform_radius,
+            bool(self._on_platform[index]),
+        )
+
+
+class WaterMazeEnv(SpikeTaskEnv):
+    """One ``WaterMaze``, as ``gym.make("snn/WaterMaze-v0")`` makes it."""
+
+    task_class = WaterMaze

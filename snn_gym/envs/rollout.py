@@ -1,0 +1,323 @@
+"""Play whole episodes with many networks at once, on any batched task."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any, NamedTuple, Protocol
+
+import gymnasium as gym
+import numpy as np
+from numpy.typing import NDArray
+
+from snn_gym.envs.batch import check_finite, few
+from snn_gym.envs.classic_control import BatchedTask
+from snn_gym.spiking.population import Activity, Population
+
+# Lanes are dropped when this share of them still runs: each drop copies the state.
+_KEEP_SHARE = 0.8
+# More lanes at once would take more memory than the processor's caches hold.
+_BLOCK = 2048
+
+
+Observations = NDArray[Any] | dict[str, NDArray[Any]]
+"""Observations as the environment gives them; of a Dict space one array for each key."""
+
+
+@dataclass(frozen=True)
+class Rollouts:
+    """What P networks earned in E episodes each."""
+
+    returns: NDArray[np.float64]
+    """(P, E), undiscounted sum of rewards, in the task's reward units."""
+    lengths: NDArray[np.int64]
+    """(P, E), environment steps."""
+    observations: Observations | None = None
+    """(n, ...), some of each episode, one episode after the other (``Samples``)."""
+
+    @property
+    def steps(self) -> int:
+        """Environment steps of all episodes together."""
+        return int(self.lengths.sum())
+
+
+class Seen(NamedTuple):
+    """One environment step of the L lanes that still run."""
+
+    lanes: NDArray[np.int64]
+    """(L,), lane ``p * E + e`` plays network p's episode e."""
+    activity: Activity
+    """What the networks did."""
+    actions: NDArray[Any]
+    """(L, ...), what came of it."""
+    rewards: NDArray[np.float64]
+    """(L,), in the task's reward units."""
+    terminated: NDArray[np.bool_]
+    """(L,), whether the episode came to its end."""
+    truncated: NDArray[np.bool_]
+    """(L,), whether it was cut."""
+
+
+class Observer(Protocol):
+    """Something that looks at every environment step of a rollout."""
+
+    def step(self, seen: Seen) -> None:
+        """See one step."""
+
+
+@dataclass(frozen=True)
+class ObservationLimits:
+    """Fixed limits that scale observations to [-1, 1]; what lies outside is clipped."""
+
+    low: NDArray[np.float32]
+    """(D,), in the task's units."""
+    high: NDArray[np.float32]
+    """(D,), in the task's units."""
+
+    @classmethod
+    def of(cls, low: Sequence[float], high: Sequence[float]) -> ObservationLimits:
+        """Make limits of two sequences of D numbers.
+
+        Raises:
+            ValueError: They differ in length, are not finite, or a low is not below its high.
+        """
+        low_, high_ = np.asarray(low, np.float32), np.asarray(high, np.float32)
+        needs = "observation limits need as many finite lows as highs, each low below its high; got"
+        if low_.shape != high_.shape or low_.ndim != 1:
+            raise ValueError(f"{needs} shapes {low_.shape} and {high_.shape}")
+        wrong = ~(np.isfinite(low_) & np.isfinite(high_) & (low_ < high_))
+        if wrong.any():
+            raise ValueError(
+                f"{needs} low {few(low_[wrong])} with high {few(high_[wrong])}, wrong in "
+                f"{int(wrong.sum())} of {wrong.size} values"
+            )
+        return cls(low_, high_)
+
+    @property
+    def middle(self) -> NDArray[np.float32]:
+        """(D,), what becomes 0."""
+        return (self.low + self.high) / np.float32(2.0)
+
+    @property
+    def half_range(self) -> NDArray[np.float32]:
+        """(D,), distance from the middle that becomes 1."""
+        return (self.high - self.low) / np.float32(2.0)
+
+    def scale(self, observations: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return observations (L, D) scaled to [-1, 1], float32."""
+        scaled: NDArray[np.float32] = (observations - self.middle) / self.half_range
+        return np.clip(scaled, np.float32(-1.0), np.float32(1.0), out=scaled)
+
+
+Drive = Callable[[NDArray[np.float32]], NDArray[Any]]
+"""Actions (L, ...) from outputs (L, O)."""
+
+
+def make_drive(space: gym.Space[Any]) -> Drive:
+    """Return what turns a network's outputs into actions, deterministically.
+
+    Discrete actions are the largest output; those of a bounded Box are ``tanh`` of the outputs,
+    scaled to its limits.
+
+    Raises:
+        ValueError: The network can't drive such actions.
+    """
+    if isinstance(space, gym.spaces.Discrete) and space.start == 0:
+        return lambda outputs: outputs.argmax(axis=1)
+    if isinstance(space, gym.spaces.Box) and len(space.shape) == 1 and space.is_bounded():
+        middle = (space.high + space.low) / 2.0
+        half = (space.high - space.low) / 2.0
+        return lambda outputs: (middle + half * np.tanh(outputs)).astype(space.dtype)
+    raise ValueError(
+        f"a controller chooses Discrete actions that count from 0 or those of a bounded Box of "
+        f"one axis, got {space}; use PPO with SpikingActorCriticPolicy for others"
+    )
+
+
+def output_size(space: gym.Space[Any]) -> int:
+    """Return the number of outputs that drive an action space; see ``make_drive``."""
+    make_drive(space)
+    return int(space.n) if isinstance(space, gym.spaces.Discrete) else int(np.prod(space.shape))  # type: ignore[arg-type]
+
+
+def play(
+    task: BatchedTask,
+    population: Population,
+    weights: NDArray[np.float32],
+    seeds: Sequence[int] | NDArray[np.int64],
+    limits: ObservationLimits,
+    *,
+    observer: Observer | None = None,
+    workers: int = 1,
+) -> Rollouts:
+    """Play seeded episodes with every network.
+
+    Args:
+        task: Environments of the task, which are reset: E of them, or P × E where every network
+            has seeds of its own.
+        population: Architecture of the networks.
+        weights: (P, W) float32.
+        seeds: (E,) for the same episodes for every network, or (P, E); the episode of a seed is
+            the first one after a reset with it.
+        limits: Limits that scale the observations.
+        observer: Sees every step; with one worker only, as steps then have an order.
+        workers: Threads that share the episodes; the result is the same for any number.
+
+    Returns:
+        Returns and lengths (P, E).
+
+    Raises:
+        ValueError: Weights or seeds have a wrong shape, an observation or a reward is not finite,
+            or the workers are none, or more than one for an observer.
+    """
+    networks, seeds = len(weights), np.asarray(seeds)
+    episodes = seeds.shape[-1]
+    _check_seeds(seeds, networks, task.num_envs)
+    _check_workers(workers, observer)
+    starts, _ = task.reset(seed=seeds.reshape(-1).tolist())
+    stage = _Stage(task, population, weights, episodes, limits, starts, seeds, observer)
+    blocks = _blocks(networks * episodes, workers, observer)
+    if workers == 1:
+        for lanes in blocks:
+            stage.play(lanes)
+    else:
+        with ThreadPoolExecutor(workers) as pool:
+            list(pool.map(stage.play, blocks))  # the list, so that errors are raised
+    shape = (networks, episodes)
+    return Rollouts(
+        stage.returns.reshape(shape), stage.lengths.reshape(shape), stage.samples.joined()
+    )
+
+
+def _blocks(lanes: int, workers: int, observer: Observer | None) -> list[NDArray[np.int64]]:
+    """Cut lanes into parts that are played one after the other, or by several workers."""
+    count = max(workers, math.ceil(lanes / _BLOCK)) if observer is None else 1
+    # Good networks, whose episodes may be long, stand side by side: each part takes its share.
+    return [np.arange(first, lanes, count) for first in range(min(count, lanes))]
+
+
+class _Stage:
+    """Where lanes play; their results lie side by side, so that threads share nothing else."""
+
+    def __init__(
+        self,
+        task: BatchedTask,
+        population: Population,
+        weights: NDArray[np.float32],
+        episodes: int,
+        limits: ObservationLimits,
+        starts: NDArray[np.float32],
+        seeds: NDArray[np.int64],
+        observer: Observer | None,
+    ) -> None:
+        self._task = task
+        self._population = population
+        self._layers = population.arrange(weights)
+        self._episodes = episodes
+        self._limits = limits
+        self._starts = starts
+        self._seeds = np.resize(seeds, len(weights) * episodes)
+        self._observer = observer
+        self._drive = make_drive(task.single_action_space)
+        self.returns = np.zeros(len(weights) * episodes)
+        self.lengths = np.zeros(self.returns.size, np.int64)
+        self.samples = Samples()
+
+    def play(self, lanes: NDArray[np.int64]) -> None:
+        """Play the episodes of some lanes to their ends."""
+        batch = self._task.select(lanes % self._task.num_envs)
+        observations = self._starts[lanes % self._task.num_envs]
+        running = np.ones(lanes.size, np.bool_)
+        step = 0
+        while running.any():
+            step += 1
+            self.samples.add(step, lanes, observations, running)
+            observations, running = self._step(batch, lanes, observations, running, step)
+            left = int(running.sum())
+            if 0 < left <= _KEEP_SHARE * lanes.size:
+                kept = np.flatnonzero(running)
+                batch = batch.select(kept)
+                lanes, observations, running = lanes[kept], observations[kept], running[kept]
+
+    def _step(
+        self,
+        batch: BatchedTask,
+        lanes: NDArray[np.int64],
+        observations: NDArray[np.float32],
+        running: NDArray[np.bool_],
+        step: int,
+    ) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+        """Make one step of every lane; return what they observe and which of them still run."""
+        seeds = self._seeds[lanes]
+        check_finite("observation", observations, batch.base_id, step - 1, running, seeds)
+        activity = self._population.run(
+            self._layers, lanes // self._episodes, self._limits.scale(observations)
+        )
+        actions = self._drive(activity.outputs)
+        observations, rewards, terminated, truncated, _ = batch.advance(actions)
+        check_finite("reward", rewards, batch.base_id, step, running, seeds)
+        rewards = np.where(running, rewards, 0.0)
+        self.returns[lanes] += rewards
+        self.lengths[lanes] += running
+        if self._observer is not None:
+            over = terminated & running, truncated & running
+            self._observer.step(Seen(lanes, activity, actions, rewards, *over))
+        return observations, running & ~(terminated | truncated)
+
+
+class Samples:
+    """What was observed at the steps 1, 2, 4, 8 and so on of every episode: few, of all parts."""
+
+    def __init__(self) -> None:
+        self._parts: list[tuple[NDArray[np.int64], Observations]] = []
+
+    def add(
+        self,
+        step: int,
+        lanes: NDArray[np.int64],
+        observations: Observations,
+        running: NDArray[np.bool_],
+    ) -> None:
+        """Keep observations (L, ...) of the lanes (L,) that run, if it is such a step."""
+        if step & (step - 1) == 0:
+            which = np.flatnonzero(running)
+            self._parts.append((lanes[which], _taken(observations, which)))
+
+    def joined(self) -> Observations:
+        """Return all observations (n, ...), lane by lane, so that no worker's haste shows."""
+        lanes, parts = zip(*self._parts, strict=True)
+        first: Any = parts[0]
+        every: Any = (
+            {key: np.concatenate([part[key] for part in parts]) for key in first}
+            if isinstance(first, dict)
+            else np.concatenate(parts)
+        )
+        return _taken(every, np.argsort(np.concatenate(lanes), kind="stable"))
+
+
+def _taken(observations: Observations, which: NDArray[np.int64]) -> Observations:
+    if isinstance(observations, dict):
+        return {key: part[which] for key, part in observations.items()}
+    return observations[which]
+
+
+def _check_workers(workers: int, observer: Observer | None) -> None:
+    if workers < 1 or (workers > 1 and observer is not None):
+        raise ValueError(
+            f"workers must be at least 1, and 1 with an observer, got {workers}; leave one of "
+            "them out"
+        )
+
+
+def _check_seeds(seeds: NDArray[np.int64], networks: int, environments: int) -> None:
+    if seeds.ndim not in (1, 2) or (seeds.ndim == 2 and len(seeds) != networks) or not seeds.size:
+        raise ValueError(
+            f"seeds must have shape (episodes,) or ({networks}, episodes), got {seeds.shape}"
+        )
+    if seeds.size != environments:
+        raise ValueError(
+            f"{seeds.size} seeds need as many environments, got a task of {environments}; make it "
+            f"with num_envs={seeds.size}"
+        )

@@ -1,0 +1,323 @@
+"""A network in training as an environment of gymnasium and of Stable-Baselines3."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import gymnasium as gym
+import numpy as np
+from gymnasium.vector import AutoresetMode
+from numpy.typing import ArrayLike, NDArray
+from stable_baselines3.common.vec_env.base_vec_env import VecEnvStepReturn
+
+from snn_gym.envs.batch import BatchEnv, Infos, Rows, SingleEnv
+from snn_gym.envs.stable_baselines import BatchVecEnv, StableBaselinesVecEnv
+from snn_gym.envs.synapses.jobs import Job
+from snn_gym.envs.synapses.world import HORIZON, MOVES, PlasticityCore, draw_scene, weight_matrices
+from snn_gym.spiking.config import NetworkConfig
+
+if TYPE_CHECKING:
+    from snn_gym.envs.synapses.parallel import PlasticityParallelEnv
+
+
+# ---- environment ---------------------------------------------------------------------------------
+class BatchedPlasticityEnv(BatchEnv):
+    """Many networks in training, as ``gym.make_vec("snn/Plasticity-Teacher-v0", 8)`` makes them.
+
+    Args:
+        job: The job, or its name; fixed by the registered id.
+        num_envs: Number N of networks, at least 1.
+        max_episode_steps: Moves after which an episode is truncated.
+        network: What the networks are made of; the job's default if None.
+        render_mode: ``rgb_array``, ``rgb_array_list`` or None.
+        autoreset_mode: When new episodes start; see ``BatchEnv``.
+        **settings: Fields of ``PlasticitySettings``.
+
+    Raises:
+        ValueError: An argument is not allowed; the message names what is.
+        gymnasium.error.DependencyNotInstalled: A package that the job needs is absent.
+    """
+
+    metadata: dict[str, Any] = {**BatchEnv.metadata, "render_fps": 8}  # noqa: RUF012 - gymnasium's own type
+
+    def __init__(
+        self,
+        job: str | Job,
+        num_envs: int = 1,
+        max_episode_steps: int = HORIZON,
+        network: NetworkConfig | Mapping[str, Any] | None = None,
+        render_mode: str | None = None,
+        autoreset_mode: AutoresetMode | str = AutoresetMode.SAME_STEP,
+        **settings: Any,
+    ) -> None:
+        self.core = PlasticityCore(job, num_envs, network, **settings)
+        super().__init__(
+            num_envs, max_episode_steps, *spaces(self.core), render_mode, autoreset_mode
+        )
+        self._scores: list[list[float]] = [[] for _ in range(num_envs)]
+        """Scores of each network since its episode began, for pictures."""
+
+    def checked(self, actions: ArrayLike) -> NDArray[np.integer]:
+        """Return actions (N, W) as an array; the core, which moves the weights, checks them."""
+        return np.asarray(actions)
+
+    def draw(self, index: int) -> NDArray[np.uint8]:
+        """Return the picture (256, 256, 3), uint8, of a network's weights and scores."""
+        core = self.core
+        matrices = weight_matrices(core.weights[index], core.population.synapses)
+        return draw_scene(matrices, core.settings.weight_limit, self._scores[index])
+
+    def _start(
+        self, rows: Rows, seeds: Sequence[int | None] | None, options: dict[str, Any] | None
+    ) -> NDArray[np.float32]:
+        del options
+        which = np.arange(self.num_envs)[rows]
+        if seeds is not None:
+            self.core.seed(seeds, which)
+        self.core.start(which)
+        for index in which:
+            self._scores[index] = []
+        self._note_scores(which)
+        return self._observe()[rows]
+
+    def _advance(
+        self, actions: NDArray[np.integer]
+    ) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+        generators = [self.core.generators[index].bit_generator for index in self._waiting]
+        states = [generator.state for generator in generators]
+        rewards = self.core.step(actions)
+        for generator, state in zip(generators, states, strict=True):
+            generator.state = state
+        self._note_scores(np.arange(self.num_envs))
+        return rewards, np.zeros(self.num_envs, np.bool_)
+
+    def _note_scores(self, which: NDArray[np.int64]) -> None:
+        if self.render_mode is not None:
+            scores = self.core.scores
+            for index in which:
+                self._scores[index].append(float(scores[index]))
+
+    def _observe(self) -> NDArray[np.float32]:
+        return self.core.observe().reshape(self.num_envs, -1)
+
+    def _info(self) -> Infos:
+        core = self.core
+        return {"score": core.scores, "steps": core.steps, "weights": core.weights}
+
+
+class PlasticityEnv(SingleEnv):
+    """A spiking network in training, as ``gym.make("snn/Plasticity-Teacher-v0")`` makes it.
+
+    An action is a move for each of the W synapses: 0 lowers its weight by a step, 1 leaves it, 2
+    raises it. The reward says whether the network does its job better, judged before and after
+    the move on one probe. An observation holds the F features of every synapse, side by side. Infos
+    hold the ``score``, the ``steps`` that judging took since the episode began (environment steps
+    of the controlled task, or samples) and the ``weights`` (W,), float32.
+
+    Args:
+        job: The job, or its name; fixed by the registered id.
+        network: What the network is made of; the job's default if None.
+        render_mode: ``human``, ``rgb_array`` or None.
+        **settings: Fields of ``PlasticitySettings``.
+
+    Raises:
+        ValueError: An argument is not allowed; the message names what is.
+        gymnasium.error.DependencyNotInstalled: A package that the job needs is absent.
+    """
+
+    def __init__(
+        self,
+        job: str | Job,
+        network: NetworkConfig | Mapping[str, Any] | None = None,
+        render_mode: str | None = None,
+        **settings: Any,
+    ) -> None:
+        super().__init__(BatchedPlasticityEnv, render_mode, job=job, network=network, **settings)
+
+    @property
+    def core(self) -> PlasticityCore:
+        """The network in training."""
+        assert isinstance(self.batch, BatchedPlasticityEnv)  # as was asked for
+        return self.batch.core
+
+
+def spaces(core: PlasticityCore) -> tuple[gym.Space[Any], gym.Space[Any]]:
+    """Return the spaces of one network with one agent: features and moves of all synapses."""
+    size = core.synapses * len(core.features.names)
+    moves = gym.spaces.MultiDiscrete(np.full(core.synapses, MOVES))
+    return gym.spaces.Box(-1.0, 1.0, (size,), np.float32), moves
+
+
+# ---- vec env -------------------------------------------------------------------------------------
+class PlasticityVecEnv(BatchVecEnv):
+    """Networks in training whose synapses are environments of their own.
+
+    Synapse w of network n is environment ``n * W + w``: it sees its own features, moves its own
+    weight, and gets the reward of its network. Stock PPO or DQN so learns one policy that all
+    synapses share. Seeding with s gives network n the seed s + n, with which it does what
+    ``gym.make`` of its job does.
+
+    Rewards are everyone's: a value function that sees one synapse takes the others' progress for
+    its own, and a discount ``gamma`` of 0 or little more keeps it from that.
+
+    Infos hold the network's ``score``, ``steps`` and ``weights`` (W,), and at the horizon
+    ``episode`` as ``Monitor`` writes it. Synapses of a network share one info: treat it as
+    read-only.
+
+    Args:
+        job: The job, or its name: ``Teacher``, ``XOR``, ``Digits``, ``CartPole``, ``Acrobot``,
+            ``MountainCar``.
+        networks: Number N of networks.
+        network: What the networks are made of; the job's default if None.
+        horizon: Moves after which an episode is truncated.
+        **settings: ``render_mode``, and fields of ``PlasticitySettings``.
+
+    Raises:
+        ValueError: An argument is not allowed; the message names what is.
+        gymnasium.error.DependencyNotInstalled: A package that the job needs is absent.
+
+    Example:
+        >>> from stable_baselines3 import PPO
+        >>> from snn_gym.envs.synapses import PlasticityVecEnv
+        >>> env = PlasticityVecEnv("XOR")
+        >>> model = PPO("MlpPolicy", env, n_steps=8, gamma=0.0).learn(8 * env.num_envs)
+    """
+
+    def __init__(
+        self,
+        job: str | Job,
+        networks: int = 1,
+        network: NetworkConfig | Mapping[str, Any] | None = None,
+        horizon: int = HORIZON,
+        **settings: Any,
+    ) -> None:
+        batch = BatchedPlasticityEnv(job, networks, horizon, network, **settings)
+        self.core = batch.core
+        self._networks = StableBaselinesVecEnv(batch)
+        self._actions: NDArray[np.integer] | None = None
+        features = gym.spaces.Box(-1.0, 1.0, (len(self.core.features.names),), np.float32)
+        super().__init__(networks * self.core.synapses, features, gym.spaces.Discrete(MOVES))
+
+    def seed(self, seed: int | None = None) -> Sequence[int | None]:
+        """Seed the next reset; see the class.
+
+        Returns:
+            The networks' seeds (N,).
+        """
+        return self._networks.seed(seed)
+
+    def reset(self) -> NDArray[np.float32]:
+        """Start an episode in every network, with the seeds set before.
+
+        Returns:
+            Features (N * W, F), float32 in [-1, 1].
+        """
+        observations = self._networks.reset()
+        self.reset_infos = self._shared(self._networks.reset_infos)
+        return self._flat(observations)
+
+    def step_async(self, actions: NDArray[np.integer]) -> None:
+        """Take a move, 0, 1 or 2, of every synapse (N * W,).
+
+        Raises:
+            ValueError: There is not one move for each synapse.
+        """
+        actions = np.asarray(actions)
+        if actions.shape != (self.num_envs,):
+            raise ValueError(
+                f"got actions of shape {actions.shape} for {self.num_envs} synapses; expected one "
+                "for each"
+            )
+        self._actions = actions
+
+    def step_wait(self) -> VecEnvStepReturn:
+        """Move the weights.
+
+        Returns:
+            Features (N * W, F), float32; rewards (N * W,), float32; dones (N * W,), bool; and
+            N * W infos.
+        """
+        assert self._actions is not None, "step_wait() without step_async()"
+        moves = self._actions.reshape(self._networks.num_envs, -1)
+        self._actions = None
+        observations, rewards, dones, infos = self._networks.step(moves)
+        shared = self._shared(infos)
+        synapses = self.core.synapses
+        for network in np.flatnonzero(dones).tolist():
+            first = network * synapses
+            last = self._flat(infos[network]["terminal_observation"])
+            for synapse, features in enumerate(last, first):
+                shared[synapse] = {**infos[network], "terminal_observation": features}
+        if dones.any():
+            self.reset_infos = self._shared(self._networks.reset_infos)
+        return (
+            self._flat(observations),
+            np.repeat(rewards, synapses),
+            np.repeat(dones, synapses),
+            shared,
+        )
+
+    def close(self) -> None:
+        """Do nothing: there is nothing to close."""
+
+    def _common_attributes(self) -> dict[str, Any]:
+        return {
+            "render_mode": self._networks.render_mode,
+            "metadata": self._networks.metadata,
+            "observation_space": getattr(self, "observation_space", None),
+            "action_space": getattr(self, "action_space", None),
+        }
+
+    def _no_single_environments(self, name: str) -> AttributeError:
+        return AttributeError(
+            f"synapses are moved as one batch and have no {name!r} of their own; "
+            "PlasticityVecEnv.core holds the networks"
+        )
+
+    def get_images(self) -> Sequence[NDArray[np.uint8] | None]:
+        """Return an image (height, width, 3), uint8, of each network, or None."""
+        return self._networks.get_images()
+
+    def _flat(self, features: Any) -> NDArray[np.float32]:
+        """Return features (..., W * F) of networks as those of their synapses (..., F)."""
+        flat: NDArray[np.float32] = features.reshape(-1, len(self.core.features.names))
+        return flat
+
+    def _shared(self, infos: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        """Return every synapse's info: its network's, not a copy."""
+        return [info for info in infos for _ in range(self.core.synapses)]
+
+
+# ---- multiagent ----------------------------------------------------------------------------------
+def plasticity_parallel_env(
+    job: str | Job,
+    network: NetworkConfig | Mapping[str, Any] | None = None,
+    horizon: int = HORIZON,
+    **settings: Any,
+) -> PlasticityParallelEnv:
+    """Make a PettingZoo ``ParallelEnv`` in which every synapse of a network is an agent.
+
+    With one seed it does what ``gym.make`` of the job does: same moves, same rewards.
+
+    Args:
+        job: The job, or its name: ``Teacher``, ``XOR``, ``Digits``, ``CartPole``, ``Acrobot``,
+            ``MountainCar``.
+        network: What the network is made of; the job's default if None.
+        horizon: Moves after which an episode is truncated.
+        **settings: Fields of ``PlasticitySettings``.
+
+    Raises:
+        ValueError: An argument is not allowed, or the network has more than 500 synapses, for
+            which ``PlasticityVecEnv`` is there.
+        gymnasium.error.DependencyNotInstalled: PettingZoo, or a package that the job needs, is
+            absent.
+    """
+    try:
+        from snn_gym.envs.synapses.parallel import PlasticityParallelEnv
+    except ModuleNotFoundError as error:
+        raise gym.error.DependencyNotInstalled(
+            "plasticity_parallel_env needs PettingZoo, which is not installed; install it with: "
+            'pip install "snn-gym[multiagent]"'
+        ) from error
+    return PlasticityParallelEnv(PlasticityCore(job, 1, network, **settings), horizon)

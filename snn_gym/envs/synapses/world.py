@@ -1,0 +1,608 @@
+"""Networks in training as a batch of environments: their weights are moved, and they are judged."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal
+
+import gymnasium as gym
+import numpy as np
+from gymnasium.utils import seeding
+from numpy.typing import NDArray
+
+from snn_gym._base.config import Config, Count, Positive, from_arguments
+from snn_gym.envs.native.canvas import ACCENT, FAINT, INK, PAPER, WIDTH, blank, line, rectangle
+from snn_gym.envs.rendering import enlarged
+from snn_gym.envs.synapses.features import SynapseFeatures, check_features, check_seen_rule
+from snn_gym.envs.synapses.jobs import (
+    Job,
+    Judgement,
+    Probe,
+    RolloutJob,
+    Weights,
+    check_finite,
+    check_probe,
+)
+from snn_gym.envs.synapses.local_measures import LOCAL_MEASURES, local_measures
+from snn_gym.envs.synapses.plasticity import RULES, PlasticityRule, check_rule
+from snn_gym.envs.synapses.presets import MEASURED, PRESETS
+from snn_gym.spiking.config import NetworkConfig
+from snn_gym.spiking.population import Population, SynapseTable, start_weights
+
+# ---- scene ---------------------------------------------------------------------------------------
+_MARGIN = 12
+_MATRIX_HEIGHT = 160
+"""Height of the matrices (pixels)."""
+_SCORE_TOP, _SCORE_HEIGHT = 188, 56
+"""Place of the scores (pixels)."""
+
+
+def weight_matrices(weights: NDArray[np.float32], table: SynapseTable) -> list[NDArray[np.float32]]:
+    """Return weights (W,) as a matrix (post, pre + 1) for each layer, biases last."""
+    matrices = []
+    for layer in range(int(table.layer.max()) + 1):
+        mine = table.layer == layer
+        post, pre = table.post[mine], table.pre[mine]
+        matrix = np.zeros((post.max() + 1, pre.max() + 1), np.float32)
+        matrix[post, pre] = weights[mine]
+        matrices.append(matrix)
+    return matrices
+
+
+def draw_scene(
+    matrices: Sequence[NDArray[np.float32]], limit: float, scores: Sequence[float]
+) -> NDArray[np.uint8]:
+    """Draw a network in training.
+
+    Args:
+        matrices: Weights (post, pre + 1) of each layer, side by side from the first; a row is what
+            a neuron gets, its bias at the right.
+        limit: Weight whose colour is full: red above 0, blue below.
+        scores: Scores since the episode began, the latest at the right.
+
+    Returns:
+        Image (256, 256, 3), uint8.
+    """
+    image = blank()
+    width = (WIDTH - _MARGIN) // len(matrices) - _MARGIN
+    for place, matrix in enumerate(matrices):
+        left = _MARGIN + place * (width + _MARGIN)
+        cells = enlarged(_coloured(matrix / limit), _MATRIX_HEIGHT, width)
+        image[_MARGIN : _MARGIN + _MATRIX_HEIGHT, left : left + width] = cells
+    rectangle(image, _SCORE_TOP, _MARGIN, _SCORE_HEIGHT, WIDTH - 2 * _MARGIN, FAINT)
+    low, high = min(scores), max(scores)
+    heights = (np.array(scores) - low) / (high - low) if high > low else np.full(len(scores), 0.5)
+    rows = _SCORE_TOP + _SCORE_HEIGHT * (1.0 - heights)
+    columns = np.linspace(_MARGIN, WIDTH - _MARGIN, max(len(scores), 2))
+    for index in range(1, len(scores)):
+        start, end = (rows[index - 1], columns[index - 1]), (rows[index], columns[index])
+        line(image, start, end, INK)
+    return image
+
+
+def _coloured(shares: NDArray[np.float32]) -> NDArray[np.uint8]:
+    """Return colours (..., 3) of shares in [-1, 1]: blue, white, red."""
+    strength = np.clip(np.abs(shares), 0.0, 1.0)[..., np.newaxis]
+    full = np.where(shares[..., np.newaxis] > 0, ACCENT, INK)
+    return np.round(strength * full + (1.0 - strength) * PAPER).astype(np.uint8)
+
+
+# ---- supervised jobs -----------------------------------------------------------------------------
+class SupervisedJob(Job):
+    """Give the right answer; the score is minus the mean cross-entropy (nat) of the softmax.
+
+    Args:
+        name: Name of the job.
+        samples: (M, D) float32, in [-1, 1].
+        labels: (M,) int64, the right outputs, from 0.
+        step_size: Change of a weight by one move, unless told otherwise.
+        probe_size: Samples of a probe, unless told otherwise.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        samples: NDArray[np.float32],
+        labels: NDArray[np.int64],
+        *,
+        step_size: float = 0.1,
+        probe_size: int,
+    ) -> None:
+        self.name = name
+        self.input_size = samples.shape[1]
+        self.output_size = int(labels.max()) + 1
+        self.step_size = step_size
+        self.probe_size = probe_size
+        self._samples = samples
+        self._labels = labels
+
+    def draw_probe(self, rng: np.random.Generator, size: int) -> Probe:
+        """Return indices (E,) of samples, each at most once.
+
+        Raises:
+            ValueError: There are fewer samples.
+        """
+        if size > len(self._samples):
+            raise ValueError(
+                f"job {self.name!r} has {len(self._samples)} samples, fewer than probe_size={size}"
+            )
+        return rng.choice(len(self._samples), size, replace=False)
+
+    def judge(
+        self,
+        population: Population,
+        weights: Weights,
+        probe: Probe,
+        *,
+        measure: bool = False,
+        rule: PlasticityRule | None = None,
+    ) -> Judgement:
+        """Decide on the samples; see ``Job.judge``."""
+        check_probe(probe, len(weights))
+        networks, size = len(weights), probe.shape[-1]
+        probes = np.broadcast_to(probe, (networks, size))
+        owners = np.repeat(np.arange(networks), size)
+        labels = self._labels[probes.ravel()]
+        inputs = self._samples[probes.ravel()]
+        activity = population.run(population.arrange(weights), owners, inputs)
+        scores = -cross_entropies(activity.outputs, labels).reshape(probes.shape).mean(axis=1)
+        dynamics = None
+        if measure:
+            # The right answers stand for actions, and none is better than another.
+            advantages = np.ones(owners.size)
+            dynamics = local_measures(
+                population, weights, owners, activity, labels, advantages, rule
+            )
+        return Judgement(scores, np.full(networks, size), dynamics)
+
+
+def cross_entropies(outputs: NDArray[np.float32], labels: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Return ``-ln softmax(outputs)[label]`` (M,), in nat, of outputs (M, O)."""
+    shifted = outputs.astype(np.float64) - outputs.max(axis=1, keepdims=True)
+    right = shifted[np.arange(len(labels)), labels]
+    result: NDArray[np.float64] = np.log(np.exp(shifted).sum(axis=1)) - right
+    return result
+
+
+def teacher(seed: int = 0, dimension: int = 10, points: int = 200) -> SupervisedJob:
+    """Make the job of agreeing with a logistic teacher perceptron.
+
+    Sizes as in the pre-training of Bhargava et al. 2022 (https://arxiv.org/abs/2105.14383); points
+    are uniform in [-1, 1]^dimension, the teacher's weights and bias standard normal, and a label is
+    1 where its logistic output is above one half. The probe is the whole set.
+
+    Args:
+        seed: Seed of points and teacher, which belong to the job and stay the same.
+        dimension: Inputs D.
+        points: Samples M.
+    """
+    rng = np.random.default_rng(seed)
+    samples = rng.uniform(-1.0, 1.0, (points, dimension)).astype(np.float32)
+    labels = (samples @ rng.standard_normal(dimension) + rng.standard_normal() > 0).astype(np.int64)
+    return SupervisedJob("Teacher", samples, labels, probe_size=points)
+
+
+def xor() -> SupervisedJob:
+    """Make the job of telling equal from unequal signs; the probe is all four cases."""
+    samples = np.array([[-1, -1], [-1, 1], [1, -1], [1, 1]], np.float32)
+    return SupervisedJob("XOR", samples, np.array([0, 1, 1, 0]), probe_size=4)
+
+
+def digits() -> SupervisedJob:
+    """Make the job of reading scikit-learn's 1,797 handwritten digits of 8 by 8 pixels.
+
+    Pixels are scaled from [0, 16] to [-1, 1]. Source: E. Alpaydin and C. Kaynak, "Optical
+    Recognition of Handwritten Digits" (1998), https://doi.org/10.24432/C50P49.
+
+    Raises:
+        gymnasium.error.DependencyNotInstalled: scikit-learn is absent.
+    """
+    try:
+        from sklearn.datasets import load_digits
+    except ImportError as error:
+        raise gym.error.DependencyNotInstalled(
+            "the job 'Digits' needs scikit-learn, which is not installed; install it with: "
+            'pip install "snn-gym[digits]"'
+        ) from error
+    pixels, labels = load_digits(return_X_y=True)
+    samples = (pixels / 8.0 - 1.0).astype(np.float32)
+    return SupervisedJob("Digits", samples, labels.astype(np.int64), probe_size=100)
+
+
+# ---- core ----------------------------------------------------------------------------------------
+JOBS: dict[str, Callable[[], Job]] = {
+    "Teacher": teacher,
+    "XOR": xor,
+    "Digits": digits,
+    "CartPole": functools.partial(RolloutJob.of, "CartPole", "CartPole-v1"),
+    "Acrobot": functools.partial(RolloutJob.of, "Acrobot", "Acrobot-v1"),
+    "MountainCar": functools.partial(RolloutJob.of, "MountainCar", "MountainCar-v0"),
+}
+"""What makes each job, by name."""
+
+MOVES = 3
+"""Moves of a synapse: 0 lowers its weight by a step, 1 leaves it, 2 raises it."""
+
+HORIZON = 100
+"""Moves of an episode, unless told otherwise."""
+
+_NO_EPISODE = -1
+
+
+@dataclass(frozen=True)
+class PlasticitySettings(Config):
+    """How a network in training is seen, moved and judged."""
+
+    step_size: Positive
+    """Change of a weight by one move. Default: the job's."""
+    probe_size: Count
+    """Episodes or samples that weights are judged on. Default: the job's."""
+    weight_limit: Positive = 4.0
+    """Bound of every weight's absolute value."""
+    renew_probe_every: Count = 30
+    """Moves after which a new probe is drawn, on which old weights are then judged too; the default
+    is that of Bhargava et al. 2022."""
+    reward: Literal["sign", "difference"] = "sign"
+    """``sign``: 1 if the score rose, else -1, ties too; or the ``difference`` of scores."""
+    features: tuple[str, ...] = PRESETS["weight+topology"]
+    """What is observed, out of ``action_history``, ``reward_history``, ``weight``, ``topology``,
+    ``dynamics`` and ``eligibility``; a name of ``PRESETS`` serves too."""
+    history: Count = 2
+    """Past moves and rewards in the blocks of histories."""
+    rule: Annotated[str, check_rule] | None = None
+    """Rule of plasticity behind ``eligibility``: ``three_factor``, ``r_stdp``, or a name given to
+    ``register_rule``."""
+
+    def __post_init__(self) -> None:
+        """Check the values, and put the features into their order."""
+        super().__post_init__()
+        object.__setattr__(self, "features", check_features(self.features))
+
+    def _check(self) -> None:
+        check_seen_rule(self.features, self.rule)
+
+
+class PlasticityCore:
+    """N networks in training, each with random numbers of its own.
+
+    An episode begins with random weights. A move changes every weight by ``-step_size``, 0 or
+    ``step_size``, within ``weight_limit``; the reward says whether the job is done better, judged
+    before and after the move on one probe. Network k of a batch does what a batch of one does with
+    the same seed.
+
+    Args:
+        job: The job, or its name.
+        networks: Number N of networks.
+        network: What the networks are made of; the job's default if None.
+        **settings: Fields of ``PlasticitySettings``.
+
+    Raises:
+        ValueError: The job is unknown, or an argument is not allowed.
+        gymnasium.error.DependencyNotInstalled: A package that the job needs is absent.
+    """
+
+    def __init__(
+        self,
+        job: str | Job,
+        networks: int = 1,
+        network: NetworkConfig | Mapping[str, Any] | None = None,
+        **settings: Any,
+    ) -> None:
+        if networks < 1:
+            raise ValueError(f"networks must be at least 1, got {networks}")
+        self.job = make_job(job)
+        self.settings = _settings(self.job, settings)
+        if isinstance(network, Mapping):
+            network = NetworkConfig.from_dict(network)
+        config = self.job.network if network is None else network
+        self.population = Population(config, self.job.input_size, self.job.output_size)
+        self.features = SynapseFeatures(
+            self.settings.features, self.population.synapses,
+            self.settings.weight_limit, self.settings.history,
+        )  # fmt: skip
+        self.networks = networks
+        self.generators = [seeding.np_random()[0] for _ in range(networks)]
+        """Source of each network's randomness."""
+        self._moved = np.full(networks, _NO_EPISODE)
+        self._networks = MovingNetworks.empty(
+            networks, self.synapses, self.settings.probe_size, self.settings.history, self.rule
+        )
+        self._loop = SynapseLoop(
+            self._networks, self.features, self._judge, self.settings.weight_limit
+        )
+
+    def __getstate__(self) -> dict[str, Any]:
+        # Norse's neurons in a population can't be pickled; the rest makes the same one again.
+        return {**self.__dict__, "population": self.population.config}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        config = state["population"]
+        self.population = Population(config, self.job.input_size, self.job.output_size)
+
+    @property
+    def rule(self) -> PlasticityRule | None:
+        """Rule of plasticity whose eligibility is seen; None for none."""
+        # By name, as the functions of a rule can't be pickled.
+        return None if self.settings.rule is None else RULES[self.settings.rule]
+
+    @property
+    def synapses(self) -> int:
+        """Number W of weights and biases of a network."""
+        return self.population.parameter_count
+
+    @property
+    def weights(self) -> NDArray[np.float32]:
+        """Present weights (N, W), float32; a copy."""
+        return self._networks.weights.copy()
+
+    @property
+    def scores(self) -> NDArray[np.float64]:
+        """Present scores (N,), each on its network's probe; a copy."""
+        return self._networks.scores.copy()
+
+    @property
+    def steps(self) -> NDArray[np.int64]:
+        """Environment steps, or samples seen, (N,) since episodes began; a copy."""
+        return self._networks.steps.copy()
+
+    def seed(self, seeds: Sequence[int | None], which: NDArray[np.int64]) -> None:
+        """Restart the random numbers of some networks; a seed of None goes on."""
+        for index in which:
+            if seeds[index] is not None:
+                self.generators[index], _ = seeding.np_random(seeds[index])
+
+    def start(self, which: NDArray[np.int64]) -> None:
+        """Start an episode in some networks (n,)."""
+        weights = [start_weights(self.population, self.generators[k], 1)[0] for k in which]
+        self._loop.begin(which, np.stack(weights), self._probes(which))
+        self._moved[which] = 0
+
+    def observe(self) -> NDArray[np.float32]:
+        """Return the features of every synapse (N, W, F), float32 in [-1, 1]; a new array."""
+        return self._loop.observe()
+
+    def step(self, actions: NDArray[np.integer]) -> NDArray[np.float64]:
+        """Move every weight and judge.
+
+        Args:
+            actions: (N, W), integers in {0, 1, 2}; see ``MOVES``.
+
+        Returns:
+            Rewards (N,).
+
+        Raises:
+            ValueError: The actions do not fit, or a score is not finite.
+            gymnasium.error.ResetNeeded: A network has no episode.
+        """
+        self._check(actions)
+        moves = actions.astype(np.int8) - np.int8(1)
+        # The old weights are judged again only where there is a new probe to compare on.
+        is_due = (self._moved > 0) & (self._moved % self.settings.renew_probe_every == 0)
+        anew = np.flatnonzero(is_due)
+        if len(anew):
+            self._networks.probes[anew] = self._probes(anew)
+        gains = self._loop.move(np.float32(self.settings.step_size) * moves, anew)
+        rewards = self._rewards(gains)
+        self._loop.remember(moves, rewards)
+        self._moved += 1
+        return rewards
+
+    def _probes(self, which: NDArray[np.int64]) -> Probe:
+        """Return new probes (n, E) of some networks."""
+        size = self.settings.probe_size
+        return np.stack([self.job.draw_probe(self.generators[index], size) for index in which])
+
+    def _judge(self, weights: NDArray[np.float32], probes: Probe) -> Judgement:
+        measure = not set(MEASURED).isdisjoint(self.settings.features)
+        # A job of one's own may know of no rules.
+        asked = {} if self.rule is None else {"rule": self.rule}
+        judged = self.job.judge(self.population, weights, probes, measure=measure, **asked)
+        check_finite(self.job.name, judged.scores)
+        return judged
+
+    def _rewards(self, gains: NDArray[np.float64]) -> NDArray[np.float64]:
+        if self.settings.reward == "difference":
+            return gains
+        return np.where(gains > 0.0, 1.0, -1.0)
+
+    def _check(self, actions: NDArray[np.integer]) -> None:
+        if (self._moved == _NO_EPISODE).any():
+            raise gym.error.ResetNeeded("call reset() before step()")
+        shape = (self.networks, self.synapses)
+        fits = actions.shape == shape and actions.dtype.kind in "iu"
+        if not fits or actions.min() < 0 or actions.max() >= MOVES:
+            raise ValueError(
+                f"actions must be integers 0, 1 or 2 of shape {shape}, one for each network and "
+                f"synapse; got {actions.dtype} of shape {actions.shape}: {actions}"
+            )
+
+
+def make_job(job: str | Job) -> Job:
+    """Return the job of a name of ``JOBS``, or the job itself.
+
+    Raises:
+        ValueError: There is none of that name.
+        gymnasium.error.DependencyNotInstalled: A package that it needs is absent.
+    """
+    if isinstance(job, Job):
+        return job
+    if job not in JOBS:
+        raise ValueError(f"job {job!r} is unknown; allowed: {', '.join(JOBS)}, or a Job")
+    return JOBS[job]()
+
+
+def _settings(job: Job, given: Mapping[str, Any]) -> PlasticitySettings:
+    values = {"step_size": job.step_size, "probe_size": job.probe_size, **given}
+    features = values.get("features")
+    if isinstance(features, str):
+        if features not in PRESETS:
+            raise ValueError(
+                f"features {features!r} are unknown; allowed: {', '.join(PRESETS)}, or a list of "
+                "blocks"
+            )
+        values["features"] = PRESETS[features]
+    return from_arguments(PlasticitySettings, values, "plasticity")
+
+
+# ---- loop ----------------------------------------------------------------------------------------
+JudgeWeights = Callable[[Weights, Probe], Judgement]
+"""What judges networks (P, W), each on its own probe (P, E)."""
+
+_NONE = np.empty(0, np.int64)
+
+
+@dataclass
+class MovingNetworks:
+    """N networks, what they are judged on, and what their synapses remember."""
+
+    weights: NDArray[np.float32]
+    """(N, W), present ones."""
+    probes: Probe
+    """(N, E), what each network is judged on."""
+    scores: NDArray[np.float64]
+    """(N,), of the weights on the probe."""
+    steps: NDArray[np.int64]
+    """(N,), environment steps, or samples seen, that judging took."""
+    moves: NDArray[np.int8]
+    """(N, h, W), past ones in {-1, 0, 1}, the latest first."""
+    rewards: NDArray[np.float32]
+    """(N, h), past ones, the latest first."""
+    dynamics: NDArray[np.float32]
+    """(N, W, K), ``LOCAL_MEASURES`` when the weights were judged and, where synapses see a rule of
+    plasticity, its eligibility; 0 where none are measured."""
+
+    @classmethod
+    def empty(
+        cls,
+        networks: int,
+        synapses: int,
+        probe_size: int,
+        history: int,
+        rule: PlasticityRule | None = None,
+    ) -> MovingNetworks:
+        """Return N networks of W synapses that were neither moved nor judged, with weights of 0."""
+        measures = len(LOCAL_MEASURES) + (rule is not None)
+        return cls(
+            weights=np.zeros((networks, synapses), np.float32),
+            probes=np.zeros((networks, probe_size), np.int64),
+            scores=np.full(networks, np.nan),
+            steps=np.zeros(networks, np.int64),
+            moves=np.zeros((networks, history, synapses), np.int8),
+            rewards=np.zeros((networks, history), np.float32),
+            dynamics=np.zeros((networks, synapses, measures), np.float32),
+        )
+
+
+class SynapseLoop:
+    """Move, judge and observe networks.
+
+    Old and new weights are always compared on one probe.
+
+    Args:
+        networks: The networks; changed in place.
+        features: What their synapses observe.
+        judge: What judges them.
+        weight_limit: Bound of every weight's absolute value.
+        addressees: (W,), the synapse whose dynamics each one sees; its own if None.
+    """
+
+    def __init__(
+        self,
+        networks: MovingNetworks,
+        features: SynapseFeatures,
+        judge: JudgeWeights,
+        weight_limit: float,
+        addressees: NDArray[np.int64] | None = None,
+    ) -> None:
+        self._networks = networks
+        self._features = features
+        self._judge = judge
+        self._weight_limit = weight_limit
+        self._addressees = addressees
+
+    @property
+    def seen_dynamics(self) -> NDArray[np.float32]:
+        """Local measures (N, W, K) that each synapse sees."""
+        dynamics = self._networks.dynamics
+        return dynamics if self._addressees is None else dynamics[:, self._addressees]
+
+    def observe(self) -> NDArray[np.float32]:
+        """Return the features of every synapse (N, W, F), float32 in [-1, 1]; a new array."""
+        networks = self._networks
+        return self._features.observe(
+            networks.weights, networks.moves, networks.rewards, self.seen_dynamics
+        )
+
+    def begin(self, which: NDArray[np.int64], weights: NDArray[np.float32], probes: Probe) -> None:
+        """Judge fresh weights of some networks, which forget what was.
+
+        Args:
+            which: The networks (n,).
+            weights: (n, W).
+            probes: (n, E).
+        """
+        networks = self._networks
+        networks.weights[which] = self._clipped(weights)
+        networks.probes[which] = probes
+        networks.steps[which] = 0
+        networks.moves[which] = 0
+        networks.rewards[which] = 0.0
+        self.judge_present(which)
+
+    def judge_present(self, which: NDArray[np.int64]) -> None:
+        """Judge the present weights of some networks (n,) on their probes."""
+        networks = self._networks
+        judged = self._judge(networks.weights[which], networks.probes[which])
+        networks.scores[which] = judged.scores
+        networks.steps[which] += judged.network_steps
+        if judged.dynamics is not None:
+            networks.dynamics[which] = judged.dynamics
+
+    def move(
+        self,
+        steps: NDArray[np.floating],
+        anew: NDArray[np.int64] = _NONE,
+        *,
+        takes_back: bool = False,
+    ) -> NDArray[np.float64]:
+        """Move all weights by steps and judge them.
+
+        Args:
+            steps: (N, W), added to the weights, which stay within their limit.
+            anew: Networks (n,) whose weights before are judged beside those after: their probe is
+                new.
+            takes_back: Whether networks that got worse stay as they were.
+
+        Returns:
+            By how much the scores rose (N,).
+        """
+        networks, count = self._networks, len(steps)
+        moved = self._clipped(networks.weights + steps)
+        judged = self._judge(
+            np.concatenate([moved, networks.weights[anew]]),
+            np.concatenate([networks.probes, networks.probes[anew]]),
+        )
+        networks.scores[anew] = judged.scores[count:]
+        networks.steps += judged.network_steps[:count]
+        networks.steps[anew] += judged.network_steps[count:]
+        gains = judged.scores[:count] - networks.scores
+        kept = gains >= 0.0 if takes_back else np.ones(count, np.bool_)
+        networks.weights[kept] = moved[kept]
+        networks.scores[kept] = judged.scores[:count][kept]
+        if judged.dynamics is not None:
+            networks.dynamics[kept] = judged.dynamics[:count][kept]
+        return gains
+
+    def remember(self, moves: NDArray[np.int8], rewards: NDArray[np.floating]) -> None:
+        """Put moves (N, W) and rewards (N,) before the past ones; the oldest are forgotten."""
+        networks = self._networks
+        for past, latest in ((networks.moves, moves), (networks.rewards, rewards)):
+            past[:, 1:] = past[:, :-1]
+            past[:, 0] = latest
+
+    def _clipped(self, weights: NDArray[np.floating]) -> NDArray[np.float32]:
+        clipped: NDArray[np.floating] = np.clip(weights, -self._weight_limit, self._weight_limit)
+        return clipped.astype(np.float32, copy=False)

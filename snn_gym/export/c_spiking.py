@@ -1,0 +1,578 @@
+"""C of spiking programs: encoders, a neuron's time step printed from its text, and the network."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from snn_gym.export import c_text
+from snn_gym.export.c_base import Source, number
+from snn_gym.program.encoders import (
+    INTEGRATED,
+    INTENSITY_RANGE,
+    LatencyEncoder,
+    PopulationEncoder,
+    RateEncoder,
+    ReceptiveFields,
+    SpikeEncoder,
+    encoder_name,
+)
+from snn_gym.program.expressions import Expression, Style, own, print_lines, walk
+from snn_gym.program.network import NeuronLayer, Program
+from snn_gym.program.neuron import DISTANCE, INPUT, Equations, Neuron, equations
+from snn_gym.program.neurons import name_of
+
+# ---- c encoder -----------------------------------------------------------------------------------
+_REGULAR = "floorf((float)(t + 1) * activity[c]) > floorf((float)t * activity[c])"
+_INTENSITY = (
+    f"const float x = fminf(fmaxf(values[d] / {number(2.0 * INTENSITY_RANGE)} + 0.5f, 0.0f), 1.0f);"
+)
+_FIELD = "activity[{c}] = expf(-0.5f * away * away);"
+
+
+def check_encoder(encoder: SpikeEncoder | ReceptiveFields) -> None:
+    """Refuse an encoder that has no form without a host.
+
+    Args:
+        encoder: The encoder.
+
+    Raises:
+        ValueError: It draws random numbers, compares observations, or is a user's own.
+    """
+    known = (RateEncoder, PopulationEncoder, LatencyEncoder, ReceptiveFields)
+    drawn = isinstance(encoder, SpikeEncoder) and encoder.needs_noise
+    if drawn or type(encoder) not in known:
+        raise ValueError(
+            f"encoder {encoder_name(encoder)!r}{' of Poisson timing' if drawn else ''} is not "
+            "exported; train with encoder 'constant', or with 'population', 'rate' or 'latency' of "
+            "regular timing"
+        )
+
+
+def encoder_tables(encoder: SpikeEncoder | ReceptiveFields) -> Iterator[tuple[str, NDArray[Any]]]:
+    """Yield the constant arrays of an encoder by name.
+
+    Args:
+        encoder: The encoder.
+    """
+    if isinstance(encoder, ReceptiveFields):
+        yield "centres", encoder.centres.reshape(-1)
+        yield "widths", encoder.widths.reshape(-1)
+    if isinstance(encoder, PopulationEncoder):
+        yield "centres", encoder.centres
+
+
+def encoded(
+    encoder: SpikeEncoder | ReceptiveFields, inputs: int, channels: int, time_steps: int
+) -> Iterator[str]:
+    """Yield the lines that make the array ``activity`` of ``values``, once for a decision.
+
+    Args:
+        encoder: The encoder.
+        inputs: Values D.
+        channels: Channels C.
+        time_steps: T.
+    """
+    fields = channels // inputs
+    yield f"    float activity[{channels}];"
+    if isinstance(encoder, ReceptiveFields):
+        yield f"    float summed[{channels}];"
+        yield "    memset(summed, 0, sizeof summed);"
+        yield f"    for (int c = 0; c < {channels}; c++) {{"
+        yield f"        const float away = (values[c / {fields}] - centres[c]) / widths[c];"
+        yield f"        {_FIELD.format(c='c')}"
+        yield "    }"
+        return
+    yield f"    for (int d = 0; d < {inputs}; d++) {{"
+    yield f"        {_INTENSITY}"
+    if isinstance(encoder, PopulationEncoder):
+        yield f"        for (int i = 0; i < {fields}; i++) {{"
+        yield f"            const float away = (x - centres[i]) * {number(encoder.steepness)};"
+        yield f"            {_FIELD.format(c=f'd * {fields} + i')}"
+        yield "        }"
+    elif isinstance(encoder, LatencyEncoder):
+        yield f"        activity[d] = floorf((1.0f - x) * {number(float(time_steps - 1))} + 0.5f);"
+    else:
+        yield "        activity[d] = x;"
+    yield "    }"
+
+
+def seen_at(encoder: SpikeEncoder | ReceptiveFields, channels: int) -> Iterator[str]:
+    """Yield the lines that fill the array ``seen`` with the spikes of time step ``t``.
+
+    Args:
+        encoder: The encoder.
+        channels: Channels C.
+    """
+    yield f"for (int c = 0; c < {channels}; c++) {{"
+    if isinstance(encoder, ReceptiveFields):
+        limit = number(float(np.float32(INTEGRATED)))
+        yield "    summed[c] += activity[c];"
+        yield f"    seen[c] = summed[c] > {limit};"
+        yield f"    summed[c] -= {limit} * (float)seen[c];"
+    elif isinstance(encoder, LatencyEncoder):
+        yield "    seen[c] = activity[c] == (float)t;"
+    else:
+        yield f"    seen[c] = {_REGULAR};"
+    yield "}"
+
+
+# ---- c neuron ------------------------------------------------------------------------------------
+Unit = Literal["potential", "share"]
+SPIKED, SILENT = "spiked_", "silent_"
+"""Prefixes of a state variable after a time step with a spike, or without."""
+GAIN_BITS = 14
+"""Bits of a share, a number without a unit, in fixed point."""
+
+_FLOAT = Style(
+    constant=number,
+    assignment="const float {name} = {value};",
+    where="({0} ? {1} : {2})",
+    functions={
+        "abs": "fabsf", "exp": "expf", "exp_of_negative": "expf", "log": "logf", "sqrt": "sqrtf",
+        "tanh": "tanhf", "maximum": "fmaxf", "minimum": "fminf",
+    },
+)  # fmt: skip
+_FIXED = Style(
+    constant=lambda number: "0" if number == 0 else str(round(number * 2**GAIN_BITS)),
+    assignment="const int32_t {name} = saturated({value});",
+    where="({0} ? {1} : {2})",
+    functions={"*": "share", "maximum": "larger", "minimum": "smaller"},
+)
+_FIXED_OPERATORS = {
+    "name",
+    "constant",
+    "+",
+    "-",
+    "-x",
+    "*",
+    "where",
+    ">",
+    ">=",
+    "maximum",
+    "minimum",
+}
+_SAME = {"+", "-", "-x", "maximum", "minimum", ">", ">=", "where"}
+"""Operators whose inputs have one unit; so has what they give, but for comparisons."""
+
+
+def float_neuron(neuron: type[Neuron], name: str, *, each: bool = False) -> str:
+    """Return the C function that advances a layer by a time step, in float.
+
+    Args:
+        neuron: The neuron.
+        name: Name of the function.
+        each: Whether each neuron has constants of its own.
+    """
+    kinds = ("float", "float", "float")
+    return _function(name, equations(neuron), _FLOAT, kinds, "currents[n]", each=each)
+
+
+def fixed_neuron(neuron: type[Neuron], name: str) -> str:
+    """Return the C function that advances a layer by a time step, in fixed point.
+
+    Currents, state variables and what is computed once for several uses are saturated.
+
+    Args:
+        neuron: The neuron.
+        name: Name of the function.
+
+    Raises:
+        ValueError: The text has operations that have no form in fixed point.
+    """
+    text, units = equations(neuron), units_of(neuron)
+    kinds = ("int16_t", "int32_t", "int32_t")
+    return _function(name, text, _FIXED, kinds, "saturated(currents[n])", units)
+
+
+def _function(
+    name: str,
+    text: Equations,
+    style: Style,
+    kinds: tuple[str, str, str],
+    current: str,
+    units: Mapping[str, Unit] | None = None,
+    *,
+    each: bool = False,
+) -> str:
+    """Return the function; ``kinds`` are the types of state, of currents, and within."""
+    stored, given, inner = kinds
+    step = dict(zip(text.moved_names, text.moved, strict=True)) | {DISTANCE: text.margin}
+    left: dict[str, Expression] = {}
+    for x, spiked, silent in zip(text.state, text.decided(True), text.decided(False), strict=True):
+        if spiked is not silent:
+            left[SPIKED + x] = spiked
+        left[SILENT + x] = silent
+    if units is not None:
+        step, left = _shares_first(step, units), _shares_first(left, units)
+    body = [
+        *(f"const {inner} {own(x)} = {_place(s)};" for s, x in enumerate(text.state)),
+        f"const {inner} {own(INPUT)} = {current};",
+        *print_lines(step, style),
+        f"const int fired = {own(DISTANCE)} > 0;",
+        *print_lines(left, style, "u"),
+    ]
+    for s, x in enumerate(text.state):
+        value = own(SILENT + x)
+        if SPIKED + x in left:
+            value = f"fired ? {own(SPIKED + x)} : {value}"
+        body.append(f"{_place(s)} = ({stored})({value});")
+    body.append("spikes[n] = (unsigned char)fired;")
+    place = "{0} * size + n" if each else "{0}"
+    constants = [
+        f"const {inner} {own(x)} = constants[{place.format(k)}];"
+        for k, x in enumerate(text.constants)
+    ]
+    first, body = ([], constants + body) if each else (constants, body)
+    lines = [*first, "for (int n = 0; n < size; n++) {", *(f"    {x}" for x in body), "}"]
+    indent = " " * (len("static inline void ") + len(name) + 1)
+    return (
+        f"static inline void {name}(const {stored} *constants, const {given} *currents,\n"
+        f"{indent}{stored} *state, int size, unsigned char *spikes) {{\n"
+        + "".join(f"    {x}\n" for x in lines)
+        + "}\n"
+    )
+
+
+def _place(variable: int) -> str:
+    return "state[n]" if variable == 0 else f"state[{variable} * size + n]"
+
+
+def _shares_first(
+    targets: Mapping[str, Expression], units: Mapping[str, Unit]
+) -> dict[str, Expression]:
+    """Return expressions with the share as the first factor of every product."""
+    made: dict[int, Expression] = {}
+    for node in walk(*targets.values()):
+        inputs = tuple(made[id(x)] for x in node.inputs)
+        if node.operator == "*" and not _is_share(node.inputs[0], units):
+            inputs = inputs[::-1]
+        made[id(node)] = replace(node, inputs=inputs) if inputs else node
+    return {label: made[id(root)] for label, root in targets.items()}
+
+
+def _is_share(node: Expression, units: Mapping[str, Unit]) -> bool:
+    if node.operator == "name":
+        return units[node.label] == "share"
+    return node.operator == "constant" or (
+        node.operator == "-x" and _is_share(node.inputs[0], units)
+    )
+
+
+def units_of(neuron: type[Neuron]) -> dict[str, Unit]:
+    """Return which names of a neuron's equations are potentials, and which are shares of them.
+
+    State variables and inputs are potentials; what these are added to is one, too, and what they
+    are multiplied by is a share.
+
+    Args:
+        neuron: The neuron.
+
+    Raises:
+        ValueError: A text adds a share to a potential, multiplies potentials, or has a function
+            that fixed point has not; the message names it.
+    """
+    text = equations(neuron)
+    roots = (*text.moved, text.margin, *text.decided(True), *text.decided(False))
+    names: dict[str, Unit] = dict.fromkeys((*text.state, *text.moved_names, INPUT), "potential")
+    units: dict[int, Unit] = {id(x): "potential" for x in roots}
+    nodes = list(walk(*roots))
+    for node in nodes:
+        if node.operator not in _FIXED_OPERATORS:
+            raise ValueError(
+                f"neuron {name_of(neuron)!r} has no fixed point, for it has {node.operator!r}; "
+                "export in float"
+            )
+    while True:
+        before = len(units) + len(names)
+        for node in nodes:
+            _infer(neuron, node, units, names)
+        if len(units) + len(names) == before:
+            break
+    unknown = [x for x in text.constants if x not in names]
+    if unknown:
+        raise ValueError(
+            f"neuron {name_of(neuron)!r} has no fixed point, for it does not tell whether "
+            f"{', '.join(unknown)} is a potential or a share of one; export in float"
+        )
+    return names
+
+
+def _infer(
+    neuron: type[Neuron], node: Expression, units: dict[int, Unit], names: dict[str, Unit]
+) -> None:
+    """Enter what an operator says of the units of its inputs and of itself."""
+    known = names.get(node.label, units.get(id(node)))
+    if node.operator == "name" and known is not None:
+        _enter(neuron, node, known, units, names)
+    inputs = node.inputs[1:] if node.operator == "where" else node.inputs
+    if node.operator in _SAME:
+        alike = inputs if node.operator in (">", ">=") else (*inputs, node)
+        found = [units[id(x)] for x in alike if id(x) in units]
+        for x in alike if found else ():
+            _enter(neuron, x, found[0], units, names)
+    elif node.operator == "*":
+        a, b = inputs
+        for one, other in ((a, b), (b, a)):
+            if units.get(id(one)) == "potential":
+                _enter(neuron, other, "share", units, names)
+                _enter(neuron, node, "potential", units, names)
+            elif units.get(id(one)) == "share" and units.get(id(node)) == "potential":
+                _enter(neuron, other, "potential", units, names)
+            elif one.operator == "constant" and id(node) in units:
+                _enter(neuron, other, units[id(node)], units, names)
+
+
+def _enter(
+    neuron: type[Neuron],
+    node: Expression,
+    unit: Unit,
+    units: dict[int, Unit],
+    names: dict[str, Unit],
+) -> None:
+    """Enter the unit of a node, which must agree with what is known of it."""
+    if node.operator == "constant" and node.number != 0.0 and unit == "potential":
+        raise ValueError(
+            f"neuron {name_of(neuron)!r} has no fixed point, for it adds {node.number:g} to a "
+            "potential; make it a parameter"
+        )
+    literal = node.operator == "constant"
+    known = unit if literal else units.setdefault(id(node), unit)
+    if node.operator == "name":
+        known = names.setdefault(node.label, unit)
+    if known != unit:
+        raise ValueError(
+            f"neuron {name_of(neuron)!r} has no fixed point, for it adds a share to a potential "
+            "or multiplies potentials; export in float"
+        )
+
+
+# ---- c source ------------------------------------------------------------------------------------
+class SpikingSource(Source):
+    """The files of a spiking program, in float.
+
+    Args:
+        program: What is written.
+        name: What functions, types and files are called after.
+        title: What the header says that it is.
+    """
+
+    number, sum = "float", "float"
+    """C types of neurons' numbers and of what adds weights up."""
+    places, helpers, products = c_text.PLACES, c_text.HELPERS, c_text.ADD_PRODUCTS
+
+    def __init__(self, program: Program, name: str, title: str) -> None:
+        super().__init__(program, name, title)
+        if program.coder is not None:
+            check_encoder(program.coder)
+        self.keeps_readout = program.stateful and program.readout.variables > 0
+
+    @property
+    def state_bytes(self) -> int:
+        """Memory of the state."""
+        program = self.program
+        values = sum(x.rest.size for x in program.neurons)
+        values += program.readout.variables * self.sizes[-1] * self.keeps_readout
+        return values * self.tables["rest_1"].itemsize + sum(self.sizes)
+
+    def _helpers(self) -> Iterator[str]:
+        yield self.places
+        if not self.program.held or self._adds_rows():
+            yield self.helpers
+        if self.program.held:
+            yield self.products
+        yield from self._neuron_texts()
+
+    def _neuron_texts(self) -> Iterator[str]:
+        """Give the functions of the layers' neurons, each once."""
+        kinds = ((layer.neuron, layer.each) for layer in self.program.neurons)
+        for neuron, each in dict.fromkeys(kinds):
+            yield self._neuron_text(neuron, _function_name(neuron, each), each)
+
+    def _neuron_text(self, neuron: type[Neuron], name: str, each: bool) -> str:
+        return float_neuron(neuron, name, each=each)
+
+    def _header(self) -> Mapping[str, str]:
+        program, widest = self.program, max(self.program.channels, *self.sizes)
+        rows = 4 + 2 * len(self.sizes) + len(program.readout.coefficients)
+        rows += 3 * (program.coder is not None)
+        spikes = f"{program.time_steps} time steps of {program.inputs} values, 0 or 1"
+        values = f"{program.inputs} values in the environment's units"
+        return {
+            "costs": (
+                f"{program.time_steps} time steps; {_macs(program):,} multiply-accumulates, "
+                f"{program.time_steps * sum(self.sizes):,} neuron updates,\n"
+                f" *   {_additions(program):,} additions of weights if all neurons fire at each "
+                "time step"
+            ),
+            "stack_bytes": f"{-(-4 * widest * rows // 1024) * 1024:,}",
+            "lasting": "" if program.stateful else ": nothing, it is only room to decide in",
+            "state_fields": "\n".join(self._state_fields()),
+            "observation_comment": spikes if program.spike_input else values,
+        }
+
+    def _tables(self) -> Iterator[tuple[str, NDArray[Any]]]:
+        program = self.program
+        yield from self._input_tables()
+        if program.coder is not None:
+            yield from encoder_tables(program.coder)
+        for k, layer in enumerate(program.neurons, start=1):
+            yield f"constants_{k}", layer.constants.reshape(-1)
+            yield f"rest_{k}", layer.rest.reshape(-1)
+            yield f"weights_{k}", layer.weights
+            yield f"biases_{k}", layer.biases
+            if layer.recurrent is not None:
+                yield f"recurrent_{k}", layer.recurrent
+        yield "coefficients", program.readout.coefficients
+        if self.keeps_readout:
+            yield "transition", program.readout.transition
+        yield "head_weights", program.head.weights
+        yield "head_biases", program.head.biases
+        yield from self._limit_tables()
+
+    def _adds_rows(self) -> bool:
+        """Tell whether a layer is driven by spikes, its own or another's."""
+        layers = self.program.neurons
+        return len(layers) > 1 or layers[0].recurrent is not None
+
+    def _state_fields(self) -> Iterator[str]:
+        for k, layer in enumerate(self.program.neurons, start=1):
+            held = ", ".join(layer.neuron.state)
+            yield f"    {self.number} neurons_{k}[{layer.rest.size}]; /* {held} */"
+            yield f"    unsigned char spikes_{k}[{layer.size}]; /* of the last time step */"
+        if self.keeps_readout:
+            rows, last = self.program.readout.variables, self.sizes[-1]
+            yield f"    float readout[{rows}][{last}];"
+
+    def _reset(self) -> Iterator[str]:
+        yield f"void {self.name}_reset({self.name}_state *state) {{"
+        for k in range(1, len(self.program.neurons) + 1):
+            yield f"    memcpy(state->neurons_{k}, rest_{k}, sizeof rest_{k});"
+            yield f"    memset(state->spikes_{k}, 0, sizeof state->spikes_{k});"
+        if self.keeps_readout:
+            yield "    memset(state->readout, 0, sizeof state->readout);"
+        yield "}"
+
+    def _step(self) -> Iterator[str]:
+        program, last, count = self.program, self.sizes[-1], len(self.sizes)
+        yield from self._signature()
+        yield f"    {self.sum} decoded[{self._readout_rows()}][{last}];"
+        yield f"    {self.sum} outputs[{program.outputs}];"
+        yield f"    int places[{max(program.channels, *self.sizes)}];"
+        yield "    memset(decoded, 0, sizeof decoded);"
+        if not program.stateful:
+            yield f"    {self.name}_reset(state);"
+        if program.held:
+            yield from self._held(self.sizes[0])
+        if program.coder is not None:
+            yield from self._standardise()
+            coded = program.inputs, program.channels, program.time_steps
+            yield from encoded(program.coder, *coded)
+        yield f"    for (int t = 0; t < {program.time_steps}; t++) {{"
+        for k, layer in enumerate(program.neurons, start=1):
+            yield "        {"
+            yield from (f"            {line}" for line in self._layer(k, layer))
+            yield "        }"
+        yield f"        const int fired = places_of(state->spikes_{count}, {last}, places);"
+        yield "        for (int k = 0; k < fired; k++) {"
+        for r in range(self._readout_rows()):
+            yield f"            decoded[{r}][places[k]] += coefficients[{r}][t];"
+        yield "        }"
+        yield "    }"
+        if self.keeps_readout:
+            yield c_text.CARRY.format(
+                rows=program.readout.variables, values=program.readout.values, size=last
+            )
+        yield from self._read_decoded(last)
+        yield from self._choose()
+        yield "}"
+
+    def _readout_rows(self) -> int:
+        decoder = self.program.readout
+        return len(decoder.coefficients) if self.keeps_readout else decoder.values
+
+    def _read_decoded(self, size: int) -> Iterator[str]:
+        """Give the outputs of the values that were decoded, or of their maximum."""
+        decoder, outputs = self.program.readout, self.program.outputs
+        if decoder.values > 1 and decoder.maximum == "outputs":
+            yield c_text.READ_MAXIMA.format(outputs=outputs, size=size, values=decoder.values)
+            return
+        if decoder.values > 1:
+            yield c_text.MAXIMA.format(size=size, values=decoder.values)
+        yield self._read("decoded[0]", size)
+
+    def _held(self, size: int) -> Iterator[str]:
+        """Give the currents of a held observation, which are the same at all time steps."""
+        yield from self._standardise()
+        yield f"    float held[{size}];"
+        yield "    memcpy(held, biases_1, sizeof held);"
+        yield f"    add_products(&weights_1[0][0], {self.program.inputs}, {size}, values, held);"
+
+    def _layer(self, k: int, layer: NeuronLayer) -> Iterator[str]:
+        """Give what a layer does at a time step."""
+        held = k == 1 and self.program.held
+        if held and layer.recurrent is None:
+            currents = "held"
+        else:
+            currents = "currents"
+            yield f"float currents[{layer.size}];"
+            yield f"memcpy(currents, {'held' if held else f'biases_{k}'}, sizeof currents);"
+            yield from self._driven(k, layer, held=held)
+        yield self._updated(k, layer, currents)
+
+    def _driven(self, k: int, layer: NeuronLayer, *, held: bool) -> Iterator[str]:
+        """Give the addition to ``currents`` of what spikes bring, the input's and the layer's."""
+        inputs, size = layer.weights.shape
+        if not held:
+            source = f"state->spikes_{k - 1}"
+            if k == 1:
+                source = "seen"
+                yield f"unsigned char seen[{inputs}];"
+                yield from self._seen(inputs)
+            yield f"const int count = places_of({source}, {inputs}, places);"
+            yield f"add_rows(&weights_{k}[0][0], {size}, places, count, currents);"
+        if layer.recurrent is not None:
+            yield f"const int looped = places_of(state->spikes_{k}, {size}, places);"
+            yield f"add_rows(&recurrent_{k}[0][0], {size}, places, looped, currents);"
+
+    def _seen(self, channels: int) -> Iterator[str]:
+        """Give the spikes that enter at a time step."""
+        if self.program.coder is not None:
+            yield from seen_at(self.program.coder, channels)
+            return
+        yield f"for (int d = 0; d < {channels}; d++) {{"
+        yield f"    seen[d] = observation[t * {channels} + d] != 0.0f;"
+        yield "}"
+
+    def _updated(self, k: int, layer: NeuronLayer, currents: str) -> str:
+        name = _function_name(layer.neuron, layer.each)
+        return (
+            f"{name}(constants_{k}, {currents}, state->neurons_{k}, {layer.size}, "
+            f"state->spikes_{k});"
+        )
+
+
+def _function_name(neuron: type[Neuron], each: bool) -> str:
+    return f"advance_{name_of(neuron)}{'_each' if each else ''}"
+
+
+def _macs(program: Program) -> int:
+    """Return the multiply-accumulates of a decision: of input or encoder, and of the readout."""
+    coder = program.coder
+    entering = program.neurons[0].weights.size if program.held else 0
+    if coder is not None:
+        entering = coder.macs(program.inputs, program.time_steps)
+        entering += program.inputs * isinstance(coder, SpikeEncoder)  # to an intensity
+    return entering + program.head.weights.size
+
+
+def _additions(program: Program) -> int:
+    """Return the additions of weights of a decision in which all neurons fire."""
+    fed = program.neurons[1:] if program.held else program.neurons
+    synapses = sum(x.weights.size for x in fed)
+    synapses += sum(x.recurrent.size for x in program.neurons if x.recurrent is not None)
+    return program.time_steps * synapses

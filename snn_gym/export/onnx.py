@@ -1,0 +1,341 @@
+"""Export of an agent as ONNX: one decision, from observations to actions.
+
+Time steps are unrolled, as ONNX (https://onnx.ai/onnx/intro/concepts.html) knows no neurons: a
+spike is a comparison, a reset a choice between two values. All of it is float32, in the order of
+the project's own kernels, but for the order of sums in matrix products. What an agent with a state
+keeps between decisions goes in and comes out as one row of numbers.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from importlib.util import find_spec
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from stable_baselines3.common.base_class import BaseAlgorithm
+from stable_baselines3.common.policies import BasePolicy
+
+from snn_gym._base.storage import write_bytes_atomic
+from snn_gym.export.c_spiking import check_encoder
+from snn_gym.policies.frozen import program_of
+from snn_gym.program.encoders import (
+    INTEGRATED,
+    INTENSITY_RANGE,
+    LatencyEncoder,
+    PopulationEncoder,
+    ReceptiveFields,
+    SpikeEncoder,
+)
+from snn_gym.program.expressions import Expression, walk
+from snn_gym.program.network import DenseLayer, NeuronLayer, Program
+from snn_gym.program.neuron import INPUT, equations
+
+_OPERATORS = {
+    "+": "Add", "-": "Sub", "*": "Mul", "/": "Div", "-x": "Neg", "abs": "Abs", "exp": "Exp",
+    "exp_of_negative": "Exp", "log": "Log", "sqrt": "Sqrt", "tanh": "Tanh", "minimum": "Min",
+    "maximum": "Max", ">": "Greater", ">=": "GreaterOrEqual", "where": "Where",
+}  # fmt: skip
+OPSET = 17
+"""Version of ONNX's operators."""
+
+
+def to_onnx(model: BaseAlgorithm | BasePolicy, path: str | os.PathLike[str]) -> Path:
+    """Write an agent as an ONNX model.
+
+    Its input ``observation`` is (B, D), or (B, T * D) for spike trains, float32; its outputs are
+    ``action``, (B,) int64 or (B, A) float32 within the limits of the action space, and ``values``,
+    (B, O), that it was chosen from. An agent with a state has two more inputs, ``state`` (B, S)
+    float32 and ``episode_start`` (B,) bool, at which the state is the one at rest whatever is given
+    (as in ``predict`` of Stable-Baselines3), and one more output, ``next_state`` (B, S).
+
+    Args:
+        model: Algorithm with a policy of snn_gym, or the policy.
+        path: File to write.
+
+    Raises:
+        ValueError: A part of the agent cannot be exported; the message names the nearest one.
+        ImportError: The package ``onnx`` is not installed.
+    """
+    program = program_of(model)
+    if program.gated:
+        raise ValueError("gated units are not exported as ONNX; export them as C")
+    _check_installed()
+    data: bytes = _Builder().model(program).SerializeToString()
+    file = Path(path)
+    file.parent.mkdir(parents=True, exist_ok=True)
+    write_bytes_atomic(file, data)
+    return file
+
+
+def _check_installed() -> None:
+    if find_spec("onnx") is None:
+        raise ImportError(
+            'export as ONNX needs onnx, which is not installed: pip install "snn-gym[deploy]"'
+        )
+
+
+def _at_rest(program: Program) -> list[dict[str, Any]]:
+    """Return what each layer has at the start of an episode, (N,) by name, and the decoder.
+
+    State variables have the names of the neuron's text, ``z`` are the spikes that come back a time
+    step later, numbers the decoder's state variables that the next decision sees.
+    """
+    layers: list[dict[str, Any]] = []
+    for layer in program.neurons:
+        layers.append(dict(zip(layer.neuron.state, layer.rest, strict=True)))
+        if layer.recurrent is not None:
+            layers[-1]["z"] = np.zeros(layer.size, np.float32)
+    carried = program.readout.variables if program.stateful else 0
+    silence = np.zeros(program.sizes[-1], np.float32)
+    return [*layers, {str(s): silence for s in range(carried)}]
+
+
+class _Builder:
+    """Nodes and constants of a graph, in order."""
+
+    def __init__(self) -> None:
+        self._nodes: list[Any] = []
+        self._constants: list[Any] = []
+
+    def model(self, program: Program) -> Any:
+        """Return the model of an program."""
+        from onnx import TensorProto, checker, helper
+
+        seen, kept = self._standardised(program), 0
+        if program.spiking:
+            decoded, kept = self._spiking(program, seen)
+            values = self._read(program, decoded)
+        else:
+            values = self._read(program, [self._ann(program.dense, seen)])
+        self._named("Identity", "values", values)
+        self._named(*self._action(program, values))
+
+        def tensor(name: str, *shape: int, kind: int = TensorProto.FLOAT) -> Any:
+            return helper.make_tensor_value_info(name, kind, ["B", *shape])
+
+        inputs, outputs = (
+            [tensor("observation", program.observation_size)],
+            [tensor("values", program.outputs)],
+        )
+        if program.choice.discrete:
+            outputs.append(tensor("action", kind=TensorProto.INT64))
+        else:
+            outputs.append(tensor("action", program.outputs))
+        if kept:
+            inputs += [tensor("state", kept), tensor("episode_start", kind=TensorProto.BOOL)]
+            outputs.append(tensor("next_state", kept))
+        graph = helper.make_graph(self._nodes, "agent", inputs, outputs, self._constants)
+        opset = [helper.make_opsetid("", OPSET)]
+        made = helper.make_model(graph, opset_imports=opset, producer_name="snn_gym", ir_version=9)
+        checker.check_model(made)
+        return made
+
+    def _read(self, program: Program, decoded: list[Any]) -> str:
+        """Return the outputs (B, O) of the values that were decoded, or of their maximum."""
+        weights, biases = program.head.weights.T, program.head.biases
+        if len(decoded) == 1:
+            return self._affine(decoded[0], weights, biases)
+        if program.readout.maximum == "neurons":
+            return self._affine(self._op("Max", *decoded), weights, biases)
+        return self._op("Max", *(self._affine(x, weights, biases) for x in decoded))
+
+    def _standardised(self, program: Program) -> str:
+        seen = "observation"
+        for scale in program.normalisers:
+            seen = self._op("Div", self._op("Sub", seen, scale.mean), scale.std)
+            seen = self._op("Clip", seen, _f(-scale.clip), _f(scale.clip))
+        return seen
+
+    def _action(self, program: Program, values: str) -> tuple[Any, ...]:
+        """Return operator, name and inputs of the last node."""
+        low, high = program.choice.low, program.choice.high
+        if program.choice.discrete:
+            return "ArgMax", "action", values
+        if program.choice.rule == "clip":
+            return "Min", "action", self._op("Max", values, low), high
+        if program.choice.limit is not None:
+            limit = _f(program.choice.limit)
+            values = self._op("Clip", values, -limit, limit)
+        share = self._op("Mul", self._op("Add", self._op("Tanh", values), _f(1)), _f(0.5))
+        return (
+            "Add",
+            "action",
+            program.choice.low,
+            self._op("Mul", share, program.choice.high - program.choice.low),
+        )
+
+    def _ann(self, layers: Sequence[DenseLayer], seen: str) -> str:
+        for layer in layers:
+            unit = {"tanh": "Tanh", "relu": "Relu"}[layer.activation]
+            seen = self._op(unit, self._affine(seen, layer.weights, layer.biases))
+        return seen
+
+    def _spiking(self, program: Program, seen: str) -> tuple[list[Any], int]:
+        """Return the decoder's values, each (B, N), and how many numbers are kept."""
+        states, layers = _at_rest(program), program.neurons
+        kept = sum(x.size for state in states for x in state.values()) if program.stateful else 0
+        if kept:
+            self._take_up(states)
+        decoded: list[Any] = [_f(0)] * (program.readout.values + len(states[-1]))
+        for t, entering in enumerate(self._entering(program, seen)):
+            signal = entering
+            for k, (layer, state) in enumerate(zip(layers, states, strict=False)):
+                signal = self._layer(layer, state, signal, driven=k == 0 and program.held)
+            for r, total in enumerate(decoded):
+                weighed = self._op("Mul", signal, program.readout.coefficients[r, t])
+                decoded[r] = self._op("Add", total, weighed)
+        decoded = self._carried(program, decoded, states[-1])
+        if kept:
+            self._named("Concat", "next_state", *(x for state in states for x in state.values()))
+        return decoded[: program.readout.values], kept
+
+    def _layer(self, layer: NeuronLayer, state: dict[str, Any], signal: str, driven: bool) -> str:
+        """Advance a layer by a time step; return its spikes (B, N).
+
+        ``signal`` are spikes (B, D), or currents (B, N) if the layer is ``driven`` by these.
+        """
+        current = signal if driven else self._affine(signal, layer.weights, layer.biases)
+        if layer.recurrent is not None:
+            looped = self._op("MatMul", state["z"], layer.recurrent)
+            current = self._op("Add", current, looped)
+        spikes = self._neurons(layer, state, current)
+        if layer.recurrent is not None:
+            state["z"] = spikes
+        return spikes
+
+    def _entering(self, program: Program, seen: str) -> Sequence[str]:
+        """Return what the first layer gets at each time step: spikes, or held currents."""
+        first, steps, coder = program.neurons[0], program.time_steps, program.coder
+        if program.held:
+            return [self._affine(seen, first.weights, first.biases)] * steps
+        if coder is not None:
+            return self._encoded(program, coder, seen)
+        return [self._step_of(seen, t, program.inputs) for t in range(steps)]
+
+    def _encoded(
+        self, program: Program, encoder: SpikeEncoder | ReceptiveFields, seen: str
+    ) -> list[str]:
+        """Return the spikes (B, channels) of each time step."""
+        check_encoder(encoder)
+        steps = range(program.time_steps)
+        if isinstance(encoder, ReceptiveFields):
+            activity = self._fields(program, seen, encoder.centres, "Div", encoder.widths)
+            summed, spikes = self._op("Mul", activity, _f(0)), []
+            for _ in steps:
+                summed = self._op("Add", summed, activity)
+                spikes.append(self._spikes("Greater", summed, _f(INTEGRATED)))
+                summed = self._op("Sub", summed, self._op("Mul", spikes[-1], _f(INTEGRATED)))
+            return spikes
+        scaled = self._op("Div", seen, _f(2.0 * INTENSITY_RANGE))
+        values = self._op("Clip", self._op("Add", scaled, _f(0.5)), _f(0), _f(1))
+        if isinstance(encoder, LatencyEncoder):
+            late = self._op("Mul", self._op("Sub", _f(1), values), _f(program.time_steps - 1))
+            time = self._op("Floor", self._op("Add", late, _f(0.5)))
+            return [self._spikes("Equal", time, _f(t)) for t in steps]
+        if isinstance(encoder, PopulationEncoder):
+            centres = np.tile(encoder.centres, (program.inputs, 1))
+            values = self._fields(program, values, centres, "Mul", _f(encoder.steepness))
+        until = [self._op("Floor", self._op("Mul", _f(t), values)) for t in range(len(steps) + 1)]
+        return [self._spikes("Greater", after, before) for before, after in pairwise(until)]
+
+    def _fields(
+        self, program: Program, seen: str, centres: NDArray[Any], scale: str, by: Any
+    ) -> str:
+        """Return the activity (B, D * n) of receptive fields with centres (D, n)."""
+        column = self._op("Unsqueeze", seen, np.array([2], np.int64))
+        away = self._op(scale, self._op("Sub", column, centres), by)
+        square = self._op("Mul", self._op("Mul", _f(-0.5), away), away)
+        shape = np.array([-1, program.channels], np.int64)
+        return self._op("Reshape", self._op("Exp", square), shape)
+
+    def _spikes(self, comparison: str, one: Any, other: Any) -> str:
+        return self._op("Where", self._op(comparison, one, other), _f(1), _f(0))
+
+    def _take_up(self, states: list[dict[str, Any]]) -> None:
+        """Put the parts of the input ``state`` in place of those at rest."""
+        rest = np.concatenate([x for state in states for x in state.values()])
+        starts = self._op("Unsqueeze", "episode_start", np.array([1], np.int64))
+        before, first = self._op("Where", starts, rest, "state"), 0
+        for state in states:
+            for name, x in state.items():
+                state[name] = self._columns(before, first, first + x.size)
+                first += x.size
+
+    def _carried(self, program: Program, decoded: list[Any], before: dict[str, Any]) -> list[Any]:
+        """Return what was decoded with what the decoder kept, whose state is set to the next."""
+        found = list(decoded)
+        for s, value in enumerate(before.values()):
+            for r, share in enumerate(program.readout.transition[: len(found), s]):
+                found[r] = self._op("Add", found[r], self._op("Mul", share, value))
+        before.update(zip(list(before), found[program.readout.values :], strict=True))
+        return found
+
+    def _step_of(self, seen: str, t: int, channels: int) -> str:
+        return self._columns(seen, t * channels, (t + 1) * channels)
+
+    def _columns(self, table: str, first: int, end: int) -> str:
+        ends = (np.array([x], np.int64) for x in (first, end, 1))
+        return self._op("Slice", table, *ends)
+
+    def _neurons(self, layer: NeuronLayer, state: dict[str, Any], current: str) -> str:
+        """Advance a layer's neurons by a time step; return their spikes (B, N)."""
+        text = equations(layer.neuron)
+        values = {**dict(zip(text.constants, layer.constants, strict=True)), INPUT: current}
+        values |= {x: state[x] for x in text.state}
+        made: dict[int, Any] = {}
+        for label, moved in zip(text.moved_names, text.moved, strict=True):
+            values[label] = self._expression(moved, values, made)
+        margin = self._expression(text.margin, values, made)
+        fires = self._op("Greater", margin, _f(0))
+        pairs = zip(text.state, text.decided(True), text.decided(False), strict=True)
+        for name, spiked, silent in pairs:
+            yes, no = (self._expression(x, values, made) for x in (spiked, silent))
+            state[name] = yes if yes is no else self._op("Where", fires, yes, no)
+        return self._op("Where", fires, _f(1), _f(0))
+
+    def _expression(self, root: Expression, values: Mapping[str, Any], made: dict[int, Any]) -> Any:
+        """Return a value of the graph, or a number, that is an expression of values."""
+        for node in walk(root):
+            if id(node) in made:
+                continue
+            inputs = [made[id(x)] for x in node.inputs]
+            if node.operator == "name":
+                made[id(node)] = values[node.label]
+            elif node.operator == "constant":
+                made[id(node)] = _f(node.number)
+            else:
+                made[id(node)] = self._op(_OPERATORS[node.operator], *inputs)
+        return made[id(root)]
+
+    def _affine(self, seen: Any, weights: NDArray[Any], biases: NDArray[Any]) -> str:
+        return self._op("Add", self._op("MatMul", seen, weights), biases)
+
+    def _op(self, operator: str, *inputs: Any) -> str:
+        return self._named(operator, f"n{len(self._nodes)}", *inputs)
+
+    def _named(self, operator: str, name: str, *inputs: Any) -> str:
+        from onnx import helper
+
+        names = [x if isinstance(x, str) else self._constant(x) for x in inputs]
+        options: dict[str, Any] = {"axis": 1} if operator in ("ArgMax", "Concat") else {}
+        if operator == "ArgMax":
+            options["keepdims"] = 0
+        self._nodes.append(helper.make_node(operator, names, [name], **options))
+        return name
+
+    def _constant(self, value: Any) -> str:
+        from onnx import numpy_helper
+
+        name = f"c{len(self._constants)}"
+        array = np.ascontiguousarray(value) if np.ndim(value) else np.asarray(value)
+        self._constants.append(numpy_helper.from_array(array, name))
+        return name
+
+
+def _f(value: float) -> np.float32:
+    return np.float32(value)

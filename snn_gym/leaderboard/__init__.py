@@ -1,0 +1,76 @@
+"""Evaluation, submissions, their verification, and the results table."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from snn_gym._base.lazy import lazy_names
+
+if TYPE_CHECKING:
+    from snn_gym.leaderboard.audit import audit
+    from snn_gym.leaderboard.evaluation import Evaluation, evaluate
+    from snn_gym.leaderboard.headings import COLUMNS
+    from snn_gym.leaderboard.manifest import SubmissionError
+    from snn_gym.leaderboard.pretrained import load_pretrained
+    from snn_gym.leaderboard.reevaluation import (
+        add_curves,
+        add_robustness,
+        play_hidden_seeds,
+        reevaluate,
+        retrain_rows,
+    )
+    from snn_gym.leaderboard.rendering import render_table, write_table
+    from snn_gym.leaderboard.rerun import VerificationSettings
+    from snn_gym.leaderboard.site import write_site
+    from snn_gym.leaderboard.submission import submit
+    from snn_gym.leaderboard.table import TableRow, table_rows
+    from snn_gym.leaderboard.verification import verify
+
+__all__ = [
+    "COLUMNS",
+    "Evaluation",
+    "SubmissionError",
+    "TableRow",
+    "VerificationSettings",
+    "add_curves",
+    "add_robustness",
+    "audit",
+    "evaluate",
+    "load_pretrained",
+    "play_hidden_seeds",
+    "reevaluate",
+    "render_table",
+    "retrain_rows",
+    "submit",
+    "table_rows",
+    "verify",
+    "write_site",
+    "write_table",
+]
+
+# The table is quick only without torch, so what needs torch is imported on first use.
+
+__getattr__, __dir__ = lazy_names(
+    __name__,
+    {
+        "COLUMNS": "headings",
+        "Evaluation": "evaluation",
+        "SubmissionError": "manifest",
+        "TableRow": "table",
+        "VerificationSettings": "rerun",
+        "add_curves": "reevaluation",
+        "add_robustness": "reevaluation",
+        "audit": "audit",
+        "evaluate": "evaluation",
+        "load_pretrained": "pretrained",
+        "play_hidden_seeds": "reevaluation",
+        "reevaluate": "reevaluation",
+        "render_table": "rendering",
+        "retrain_rows": "reevaluation",
+        "submit": "submission",
+        "table_rows": "table",
+        "verify": "verification",
+        "write_site": "site",
+        "write_table": "rendering",
+    },
+)

@@ -1,0 +1,245 @@
+"""Play episodes with a final policy and count what it earned and what it cost."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+
+import gymnasium as gym
+import numpy as np
+from numpy.typing import NDArray
+
+from snn_gym._base.numerics import one_thread
+from snn_gym.envs.registry import make_task
+from snn_gym.leaderboard.statistics import interquartile_mean
+from snn_gym.program.costs import Costs, mean_costs
+
+if TYPE_CHECKING:
+    from stable_baselines3.common.base_class import BaseAlgorithm
+    from stable_baselines3.common.policies import BasePolicy
+
+    from snn_gym.policies.protocols import Acting
+
+EVALUATOR_VERSION = 5
+"""Version of the procedure in this module; scores of different versions do not compare.
+
+Version 5 plays as version 4 did and counts other costs. A multiply-accumulate with a value or a
+weight of zero is left out for ANNs as for spiking networks. So are the synapses of weight zero of
+readouts and of ANNs that spikes enter. Leaky integrators of a readout are neuron updates. A module
+that is not counted leaves no total.
+"""
+
+FIRST_EVALUATION_SEED = 2_000_000_000
+"""Public seed of the first episode. Training seeds lie below, by `zoo.seeding`."""
+
+MOST_EPISODES = 1_000_000
+"""Most episodes of one evaluation."""
+
+OFFICIAL_EPISODES = 100
+"""Episodes behind every row of the results table."""
+
+MAX_KEPT_OBSERVATIONS = 20_000
+_MAX_KEPT_BYTES = 1 << 30
+_OBSERVATIONS_PER_RECORD = 512
+_EPISODES_TOGETHER = 100
+
+
+@runtime_checkable
+class _Recordable(Protocol):
+    """A policy that can say what its network does."""
+
+    def record(self, obs: NDArray[Any], state: Any = None) -> Any: ...
+
+
+@runtime_checkable
+class _Noisy(Protocol):
+    """A policy whose encoder may draw noise."""
+
+    def reseed_noise(self, seed: int) -> None: ...
+
+
+@dataclass(frozen=True)
+class Evaluation(Costs):
+    """What a final policy earned, and what its decisions cost as means over those counted."""
+
+    env_id: str
+    """Gymnasium id of the environment."""
+    seeds: tuple[int, ...]
+    """Seed of each episode."""
+    returns: tuple[float, ...]
+    """Undiscounted sum of rewards of each episode, in the task's reward units."""
+    lengths: tuple[int, ...]
+    """Environment steps of each episode."""
+    iqm: float
+    """Interquartile mean of `returns`."""
+    mean: float
+    """Mean of `returns`."""
+
+
+def evaluation_seeds(episodes: int) -> tuple[int, ...]:
+    """Return the public seeds of the first episodes of an evaluation.
+
+    Args:
+        episodes: Number of episodes, 1 to `MOST_EPISODES`.
+
+    Raises:
+        ValueError: `episodes` is out of range.
+    """
+    if not 1 <= episodes <= MOST_EPISODES:
+        raise ValueError(f"episodes must be at least 1 and at most {MOST_EPISODES}, got {episodes}")
+    return tuple(range(FIRST_EVALUATION_SEED, FIRST_EVALUATION_SEED + episodes))
+
+
+def evaluate(
+    model_or_policy: BaseAlgorithm | BasePolicy | Acting,
+    env_id: str,
+    episodes: int = OFFICIAL_EPISODES,
+    seeds: Sequence[int] | None = None,
+    *,
+    env_kwargs: Mapping[str, Any] | None = None,
+) -> Evaluation:
+    """Evaluate a final policy, deterministically, on episodes with public seeds.
+
+    Each episode has an environment of its own, reset once with its seed. Up to 100 episodes are
+    played side by side, so that one call of the policy decides for all. Rewards are summed here
+    in float64, apart from any wrapper. The policy's normaliser is used as it is and not changed;
+    a noisy encoder's noise restarts with the first seed. PyTorch runs on one thread meanwhile, so
+    that the sums in matrix products do not depend on the number of cores. The state of a stateful
+    policy is carried through each episode. Costs are averaged over the observations visited, with
+    the states they were met in; of more than 20,000, or more than a GiB of images, every second
+    (fourth, …) one is used.
+
+    A model acts through what stood between its environments and its policy: the statistics of a
+    VecNormalize and transposed images are carried; any other wrapper that changes observations or
+    actions, and that the id does not have itself, is refused (docs/guide/agents.md). Rewards are
+    the environment's own. Of a bare policy's environments nothing is known.
+
+    Args:
+        model_or_policy: Stable-Baselines3 model or policy, or whatever acts as these do. A policy
+            without `record` is scored too; its costs are not counted.
+        env_id: Gymnasium id; observations are arrays or numbers, not dictionaries.
+        episodes: Number of episodes, unless `seeds` is given.
+        seeds: Seed of each episode, each in [0, 2**32).
+        env_kwargs: Arguments of the environment, as ``gym.make`` takes them.
+
+    Returns:
+        Returns, lengths and costs.
+
+    Raises:
+        ValueError: There are no episodes, a return is not finite, or a wrapper is not carried.
+        gymnasium.error.Error: The environment is unknown.
+    """
+    # Importing this module loads no torch.
+    from snn_gym.policies.raw_observations import raw_policy
+
+    policy: Acting = raw_policy(model_or_policy, env_id, env_kwargs)
+    seeds = evaluation_seeds(episodes) if seeds is None else tuple(int(seed) for seed in seeds)
+    visited = _Visited(MAX_KEPT_OBSERVATIONS)
+    groups = [seeds[k : k + _EPISODES_TOGETHER] for k in range(0, len(seeds), _EPISODES_TOGETHER)]
+    make = functools.partial(make_task, env_id, **(env_kwargs or {}))
+    with one_thread():
+        played = [episode for group in groups for episode in _play(policy, make, group, visited)]
+        costs = mean_costs(_costs(policy, visited.decisions, seeds))
+    returns = tuple(episode_return for episode_return, _ in played)
+    return Evaluation(
+        env_id=env_id,
+        seeds=seeds,
+        returns=returns,
+        lengths=tuple(length for _, length in played),
+        iqm=interquartile_mean(returns),
+        mean=float(np.mean(returns)),
+        **vars(costs),
+    )
+
+
+class _Visited:
+    """Keep an even subsample of the observations shown and their states, of bounded size."""
+
+    def __init__(self, limit: int, max_bytes: int = _MAX_KEPT_BYTES) -> None:
+        self.decisions: list[_Decision] = []
+        self._limit = limit
+        self._max_bytes = max_bytes
+        self._stride = 1
+        self._seen = 0
+
+    def add(self, observation: NDArray[Any], state: tuple[NDArray[Any], ...] | None) -> None:
+        if self._seen % self._stride == 0:
+            fitting = max(2, self._max_bytes // max(1, observation.nbytes))
+            if len(self.decisions) == min(self._limit, fitting):
+                self.decisions = self.decisions[::2]
+                self._stride *= 2
+            if self._seen % self._stride == 0:
+                kept = None if state is None else tuple(np.array(x, copy=True) for x in state)
+                self.decisions.append((np.array(observation, copy=True), kept))
+        self._seen += 1
+
+
+# An observation, and the state (arrays without the batch's axis) that it met; None from rest.
+_Decision = tuple[NDArray[Any], tuple[NDArray[Any], ...] | None]
+
+
+def _play(
+    policy: Acting,
+    make: Callable[[], gym.Env[Any, Any]],
+    seeds: Sequence[int],
+    visited: _Visited,
+) -> list[tuple[float, int]]:
+    """Play episodes side by side; return the undiscounted return and the length of each."""
+    envs = [make() for _ in seeds]
+    space = envs[0].observation_space
+    if isinstance(space, gym.spaces.Dict | gym.spaces.Tuple):
+        raise ValueError(
+            f"evaluations take observations that are arrays or numbers, got {space}; register an "
+            "id with gymnasium.wrappers.FlattenObservation, or use evaluate_policy"
+        )
+    if isinstance(policy, _Noisy):
+        policy.reseed_noise(seeds[0])
+    returns = np.zeros(len(seeds), dtype=np.float64)
+    lengths = np.zeros(len(seeds), dtype=np.int64)
+    running = np.ones(len(seeds), dtype=np.bool_)
+    # shape: (episodes, *observation)
+    observations = np.stack(
+        [env.reset(seed=seed)[0] for env, seed in zip(envs, seeds, strict=True)]
+    )
+    # Only of policies of ours is it known that a state's first axis is the batch.
+    recorded = isinstance(policy, _Recordable)
+    state: tuple[NDArray[Any], ...] | None = None
+    starts = np.ones(len(seeds), dtype=np.bool_)
+    while running.any():
+        # Episodes that have ended keep their place: matrix products round by the size of the
+        # batch, so that an episode would otherwise depend on when the others end.
+        actions, carried = policy.predict(observations, state, starts, deterministic=True)
+        for k in np.flatnonzero(running):
+            met = None if state is None or not recorded else tuple(x[k] for x in state)
+            visited.add(observations[k], met)
+            observations[k], reward, terminated, truncated, _ = envs[k].step(actions[k])
+            returns[k] += np.float64(reward)
+            lengths[k] += 1
+            running[k] = not (terminated or truncated)
+        state, starts = carried, np.zeros(len(seeds), dtype=np.bool_)
+    for env in envs:
+        env.close()
+    return list(zip(returns.tolist(), lengths.tolist(), strict=True))
+
+
+def _costs(
+    policy: Acting, decisions: Sequence[_Decision], seeds: Sequence[int]
+) -> Iterator[tuple[int, Costs]]:
+    """Yield the number of decisions recorded at a time, and their mean costs."""
+    if not isinstance(policy, _Recordable):
+        yield len(decisions), Costs(uncounted=(type(policy).__name__,))
+        return
+    if isinstance(policy, _Noisy):
+        policy.reseed_noise(seeds[0])
+    from_rest = [decision for decision in decisions if decision[1] is None]
+    carried = [decision for decision in decisions if decision[1] is not None]
+    for group in (from_rest, carried):
+        for start in range(0, len(group), _OBSERVATIONS_PER_RECORD):
+            observations, states = zip(
+                *group[start : start + _OBSERVATIONS_PER_RECORD], strict=True
+            )
+            # shape: (batch, *observation) and, of each array of the state, (batch, S)
+            state = None if states[0] is None else tuple(map(np.stack, zip(*states, strict=True)))
+            yield len(observations), policy.record(np.stack(observations), state).costs

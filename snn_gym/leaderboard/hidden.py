@@ -1,0 +1,148 @@
+"""Episodes that nobody could train on: their seeds are drawn with a secret of the maintainer's.
+
+Seed k of a submission follows from HMAC-SHA256 (RFC 2104, https://www.rfc-editor.org/rfc/rfc2104)
+of its digest and k, under the maintainer's salt. Who does not know the salt cannot know the seeds,
+and another byte in the submission gives others.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+from snn_gym._base.storage import StorageError, read_regular_file
+from snn_gym.leaderboard.manifest import HiddenScore, Manifest, utc_now
+from snn_gym.leaderboard.results import Row
+from snn_gym.leaderboard.statistics import higher_mean_p
+from snn_gym.leaderboard.worker import Request, Rerun
+
+FEWEST_SALT_BYTES = 32
+"""Fewest bytes of a salt: as many as the hash has, as RFC 2104 asks of a key."""
+
+FIRST_HIDDEN_SEED = 1 << 30
+"""Least hidden seed; all lie within 2**29 from it."""
+
+CHANCE = 1e-3
+"""A public score is flagged if one so much higher has a smaller probability: of 200 honest rows,
+0.2 are."""
+
+_SEED_BITS = 29
+_MAX_SALT_BYTES = 4096
+_MAKE_ONE = f"make one with `head -c {FEWEST_SALT_BYTES} /dev/urandom > FILE`, and keep it secret"
+
+
+def read_salt(path: str | os.PathLike[str], leaderboard: str | os.PathLike[str]) -> bytes:
+    """Read a maintainer's salt.
+
+    Args:
+        path: Regular file, 32 to 4096 bytes, all of which count.
+        leaderboard: Folder of the leaderboard, which is public, as is the repository it lies in.
+
+    Raises:
+        ValueError: It is missing, a link, too short, or where it would be published.
+    """
+    board = Path(leaderboard).resolve()
+    public = next((x for x in (board, *board.parents) if (x / ".git").exists()), board)
+    if Path(path).resolve().is_relative_to(public):
+        raise ValueError(f"the salt {path} lies in {public}, which is public; move it elsewhere")
+    try:
+        salt = read_regular_file(path, max_bytes=_MAX_SALT_BYTES)
+    except StorageError as error:
+        raise ValueError(f"the salt {error}; {_MAKE_ONE}") from error
+    _check_length(salt)
+    return salt
+
+
+def submission_digest(text: bytes, weights: bytes) -> str:
+    """Return the SHA-256 of a submission, or of a stored row, 64 hexadecimal digits.
+
+    Args:
+        text: Content of manifest.json, or of the row's file.
+        weights: Content of the weights file beside it.
+    """
+    parts = (hashlib.sha256(data).digest() for data in (text, weights))
+    return hashlib.sha256(b"".join(parts)).hexdigest()
+
+
+def hidden_seeds(salt: bytes, digest: str, number: int) -> tuple[int, ...]:
+    """Draw the hidden seeds of a submission.
+
+    They are apart from training seeds and those counted up from them, from the public seeds, and
+    from the disjoint streams of a run's environments, which begin at 2**31. The zoo draws from all
+    below 2**31 where a consecutively seeded run goes on after a checkpoint, and for episodes of
+    learners without gradients and of networks as environments: each such seed is one of 100 hidden
+    ones with a probability of 5e-8.
+
+    Args:
+        salt: The maintainer's secret, at least 32 bytes.
+        digest: Digest of the submission.
+        number: How many.
+
+    Returns:
+        Different seeds in [2**30, 2**30 + 2**29).
+
+    Raises:
+        ValueError: The salt is too short.
+    """
+    _check_length(salt)
+    seeds: dict[int, None] = {}  # in the order drawn
+    counter = 0
+    while len(seeds) < number:
+        message = bytes.fromhex(digest) + counter.to_bytes(8, "big")
+        word = int.from_bytes(hmac.digest(salt, message, "sha256")[:4], "big")
+        seeds[FIRST_HIDDEN_SEED + word % (1 << _SEED_BITS)] = None
+        counter += 1
+    return tuple(seeds)
+
+
+def play_hidden(
+    claim: Manifest, digest: str, salt: bytes, play: Callable[[Request], Rerun]
+) -> HiddenScore:
+    """Play as many hidden episodes as a submission or row has public ones.
+
+    Args:
+        claim: Manifest of the submission, or a row.
+        digest: Its `submission_digest`.
+        salt: The maintainer's secret.
+        play: Plays the episodes of a request.
+
+    Returns:
+        The score, without the seeds.
+    """
+    seeds = hidden_seeds(salt, digest, len(claim.score.returns))
+    result = play(Request(agent=claim.agent, environment=claim.environment, seeds=seeds))
+    return HiddenScore(score=result.score, digest=digest, date=utc_now())
+
+
+def chance(row: Row) -> float | None:
+    """Return how probable a public score so much above the hidden one is by chance.
+
+    None without a hidden score.
+    """
+    if row.hidden is None:
+        return None
+    return higher_mean_p(row.score.returns, row.hidden.score.returns)
+
+
+def is_flagged(row: Row) -> bool:
+    """Return whether a row's public score is higher than its hidden one by more than chance."""
+    probability = chance(row)
+    return probability is not None and probability < CHANCE
+
+
+def describe(row: Row) -> str:
+    """Say in words what the hidden seeds showed of a row that has played them."""
+    assert row.hidden is not None
+    scores = f"mean {row.score.mean:.6g} on public seeds, {row.hidden.score.mean:.6g} on hidden"
+    flag = ": higher by more than chance" if is_flagged(row) else ""
+    return f"{scores} (p = {chance(row):.2g}){flag}"
+
+
+def _check_length(salt: bytes) -> None:
+    if len(salt) < FEWEST_SALT_BYTES:
+        raise ValueError(
+            f"the salt has {len(salt)} bytes; expected at least {FEWEST_SALT_BYTES}; {_MAKE_ONE}"
+        )

@@ -1,0 +1,145 @@
+"""Try proposed submissions on a copy of a leaderboard: `python -m snn_gym.leaderboard.proposals`.
+
+It says what `snn-gym verify` would make of each, without a secret and without a row that stays, so
+that anybody can run it, and so can a workflow on a pull request from a stranger.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import multiprocessing
+import os
+import resource
+import shutil
+import signal
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import typer
+
+from snn_gym._base.config import to_mapping
+from snn_gym._base.names import without_controls
+from snn_gym.leaderboard.manifest import SubmissionError, printable
+from snn_gym.leaderboard.reevaluation import retrain_row
+from snn_gym.leaderboard.rendering import render_line
+from snn_gym.leaderboard.rerun import VerificationSettings
+from snn_gym.leaderboard.results import Row, read_row
+from snn_gym.leaderboard.verification import verify
+
+RETRAINING_CPU_SECONDS = 30 * 60
+"""Processor time within which a submission is trained again."""
+
+
+def try_proposals(
+    submissions: str | os.PathLike[str],
+    leaderboard: str | os.PathLike[str],
+    scratch: str | os.PathLike[str],
+    settings: VerificationSettings | None = None,
+    *,
+    cpu_seconds: int = RETRAINING_CPU_SECONDS,
+) -> Iterator[str]:
+    """Verify every submission of a folder beside a copy of a leaderboard.
+
+    Args:
+        submissions: Folder whose entries are submissions.
+        leaderboard: Folder of the leaderboard, which is only read.
+        scratch: Folder to make: the copy, with the new rows, those too that training again refuses.
+        settings: Seeds and limits of the re-runs; those of the official table if None.
+        cpu_seconds: Processor time within which each is trained again, too; one that takes longer
+            keeps its row.
+
+    Yields:
+        What came of each, as text: a row, its line of the table, and what is not known of it.
+
+    Raises:
+        SubmissionError: ``proposals``, after all were tried: some were refused.
+        OSError: The leaderboard cannot be read, or the copy is there already.
+    """
+    settings = settings or VerificationSettings()
+    scratch = Path(shutil.copytree(leaderboard, scratch))
+    folders = sorted(Path(submissions).iterdir()) if Path(submissions).is_dir() else []
+    refused = []
+    for folder in folders:
+        shown = printable(str(folder))
+        try:
+            path = verify(folder, scratch, settings)
+            again = _train_again(scratch, path, settings, cpu_seconds)
+        except SubmissionError as error:
+            refused.append(printable(folder.name))
+            yield f"{shown}: refused: {error}"
+            continue
+        row = read_row(scratch, path, path.read_bytes())
+        yield f"{shown}: verified, {again}; re-run {settings.describe()}\n\n{_shown(row)}\n"
+        yield render_line(scratch, row)
+    yield f"submissions in {submissions}: {len(folders)}, refused {len(refused)}"
+    if refused:
+        raise SubmissionError("proposals", f"refused: {', '.join(refused)}; see the lines above")
+
+
+def _train_again(
+    scratch: Path, path: Path, settings: VerificationSettings, cpu_seconds: int
+) -> str:
+    """Train a new row again, if it does not take too long, and say what came of it."""
+    with tempfile.TemporaryDirectory(prefix="snn-gym-proposal-") as temporary:
+        # In a process of its own, which the kernel can end wherever it is.
+        process = multiprocessing.get_context("spawn").Process(
+            target=_retrain, args=(scratch, path, settings, cpu_seconds, temporary)
+        )
+        process.start()
+        process.join()
+    if process.exitcode == 0:
+        return "trained again"
+    if process.exitcode == -signal.SIGXCPU:
+        return f"not trained again, as that takes more than {cpu_seconds:,} s of processor time"
+    raise SubmissionError(
+        "retraining", f"training it again ended with status {process.exitcode}; see the line above"
+    )
+
+
+def _retrain(
+    scratch: Path, path: Path, settings: VerificationSettings, cpu_seconds: int, temporary: str
+) -> None:
+    # A soft limit ends this process with SIGXCPU; the checkpoints go with the folder.
+    for what, limit in (
+        (resource.RLIMIT_CPU, cpu_seconds),
+        (resource.RLIMIT_AS, settings.memory_bytes),
+    ):
+        _, hard = resource.getrlimit(what)
+        allowed = limit if hard == resource.RLIM_INFINITY else min(limit, hard)
+        resource.setrlimit(what, (allowed, hard))
+    tempfile.tempdir = temporary
+    problem = retrain_row(
+        scratch, read_row(scratch, path, path.read_bytes()), settings.seeds
+    ).problem
+    if problem is not None:
+        sys.exit(problem)
+
+
+def _shown(row: Row) -> str:
+    """Return a row without the numbers of each episode."""
+    fields = to_mapping(row)
+    del fields["lengths"], fields["score"]["returns"]
+    return json.dumps(fields, indent=2)
+
+
+def main() -> int:
+    """Try the submissions that the command line names, and print what came of them."""
+    parser = argparse.ArgumentParser(description="Verify submissions beside a leaderboard.")
+    parser.add_argument("submissions", help="folder whose entries are submissions")
+    parser.add_argument("leaderboard", help="folder of the leaderboard")
+    parser.add_argument("scratch", help="folder to make: a copy with the new rows")
+    found = parser.parse_args()
+    try:
+        for text in try_proposals(found.submissions, found.leaderboard, found.scratch):
+            typer.echo(without_controls(text))
+    except (ValueError, OSError) as error:
+        typer.echo(without_controls(str(error)), err=True)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

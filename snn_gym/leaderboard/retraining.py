@@ -1,0 +1,270 @@
+"""Train an agent again by its recipe, also a lean one from its parent, and compare."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from stable_baselines3.common.base_class import BaseAlgorithm
+
+from snn_gym._base.numerics import one_thread
+from snn_gym._base.storage import dump_tensors
+from snn_gym.envs.registry import load_environment_spec
+from snn_gym.leaderboard.manifest import (
+    LearningCurve,
+    Manifest,
+    SubmissionError,
+    TrainedAgain,
+    utc_now,
+)
+from snn_gym.leaderboard.pretrained import load_row
+from snn_gym.leaderboard.results import Row, hash_tensors, list_rows
+from snn_gym.leaderboard.submission import check_same_curve, curve_of_run, zoo_settings
+from snn_gym.leaderboard.worker import Request, rerun
+from snn_gym.policies.protocols import ActingPolicy
+from snn_gym.policies.raw_observations import raw_policy
+from snn_gym.spiking import NetworkConfig
+from snn_gym.training import train
+from snn_gym.zoo import load_agent, load_agent_spec
+from snn_gym.zoo.build import build_agent, resolve_settings
+from snn_gym.zoo.files import package_versions
+from snn_gym.zoo.lean import make_student
+from snn_gym.zoo.recipe import Recipe, ResolvedSettings, processor
+
+
+# ---- derivation ----------------------------------------------------------------------------------
+def find_parent(
+    leaderboard: Path, claim: Manifest, known: Sequence[Row] | None = None
+) -> Row | None:
+    """Find the row that a submission or a row was made lean from.
+
+    Args:
+        leaderboard: Folder of the leaderboard.
+        claim: Manifest of the submission, or the row.
+        known: The leaderboard's rows, where they were read before; None to read them.
+
+    Returns:
+        The parent's row; None for what was trained from the start.
+
+    Raises:
+        SubmissionError: ``parent``: there is none, it is not what the recipe says, or it has
+            another seed. As a row has a place by agent, environment and seed, there is then one of
+            an agent for each parent.
+    """
+    parent = None if claim.recipe is None else claim.recipe.parent
+    if parent is None:
+        return None
+    known = list_rows(leaderboard) if known is None else known
+    rows = [x for x in known if x.weights_sha256 == parent.weights_sha256]
+    if not rows:
+        raise SubmissionError(
+            "parent",
+            f"it was made lean from weights with the SHA-256 {parent.weights_sha256[:16]}…, which "
+            "no row has; expected a row to train it again from; submit and verify that one first",
+        )
+    row = rows[0]
+    expected = (claim.environment, claim.environment_version, parent.steps, None)
+    found = (row.environment, row.environment_version, row.steps, row.recipe and row.recipe.parent)
+    if found != expected:
+        raise SubmissionError(
+            "parent",
+            f"its parent is the row of {row.agent} on {row.environment}, version "
+            f"{row.environment_version}, with seed {row.seed} and {row.steps} steps; expected one "
+            f"on {claim.environment}, version {claim.environment_version}, with {parent.steps} "
+            "steps that was trained from the start; make it lean from such a one",
+        )
+    if row.seed != claim.seed:
+        raise SubmissionError(
+            "parent",
+            f"its seed is {claim.seed} and that of its parent, {row.agent} on {row.environment}, "
+            f"{row.seed}; expected the parent's, so that a training counts as one seed; make it "
+            "lean with that seed",
+        )
+    return row
+
+
+def make_lean_again(leaderboard: Path, claim: Manifest, parent: Row) -> BaseAlgorithm:
+    """Make an agent lean again, from its parent's row.
+
+    Args:
+        leaderboard: Folder of the leaderboard.
+        claim: Manifest of the submission, or the row, with a recipe.
+        parent: As ``find_parent`` found it.
+
+    Returns:
+        The new agent.
+
+    Raises:
+        SubmissionError: As in ``make_lean_of``.
+        ValueError: As in ``make_lean_of``.
+    """
+    assert claim.recipe is not None
+    return make_lean_of(
+        leaderboard,
+        parent,
+        claim.agent,
+        steps=claim.recipe.steps,
+        seed=claim.seed,
+        resolved=claim.recipe.settings,
+    )
+
+
+def make_lean_of(
+    leaderboard: Path,
+    parent: Row,
+    student: str,
+    *,
+    steps: int,
+    seed: int,
+    resolved: ResolvedSettings | None = None,
+) -> BaseAlgorithm:
+    """Make an agent of the zoo lean from a row.
+
+    Args:
+        leaderboard: Folder of the leaderboard.
+        parent: The row.
+        student: Agent of the zoo.
+        steps: Environment steps.
+        seed: Seed of the new agent.
+        resolved: Settings of the new agent; those of the student's file if None.
+
+    Returns:
+        The new agent.
+
+    Raises:
+        SubmissionError: ``recipe``: the student is none that sheds spikes.
+        ValueError: A file of the parent's row was changed.
+    """
+    resolved = resolved or resolve_settings(load_agent_spec(student), parent.environment)
+    regulation = NetworkConfig.from_dict(resolved.network).regulation
+    if regulation is None or regulation.lean is None:
+        raise SubmissionError(
+            "recipe",
+            f"{student} sheds no spikes; expected an agent whose file says how, under "
+            "[network.regulation.lean]; make it lean with --student",
+        )
+    trained = load_row(leaderboard, parent)
+    return make_student(trained, steps, student, resolved, regulation.lean, seed=seed)
+
+
+# ---- retraining ----------------------------------------------------------------------------------
+RETURNS_TOLERANCE = 0.05
+"""Largest accepted difference in mean return where another processor or version gives other
+weights, in units of the range from random play to ``solved``."""
+
+
+def train_again(
+    claim: Manifest,
+    tensors: Mapping[str, torch.Tensor],
+    seeds: Sequence[int],
+    leaderboard: Path,
+) -> TrainedAgain:
+    """Train an agent again and compare it with what was submitted or stored.
+
+    Args:
+        claim: Manifest of the submission, or a row.
+        tensors: Its checked tensors, by today's names.
+        seeds: Seed of each episode behind its score.
+        leaderboard: Folder of the leaderboard, which has the parent of a derived row.
+
+    Returns:
+        Whether the weights are the same, with the learning curve of this training, or, under other
+        versions or on another processor, at least the mean return.
+
+    Raises:
+        SubmissionError: ``recipe``: there is none. ``parent``: as in ``find_parent``.
+            ``retrain-mismatch``: something else came of it.
+    """
+    recipe = claim.recipe
+    if recipe is None:
+        raise SubmissionError(
+            "recipe",
+            "has no recipe, so nobody can train it again; expected what `snn-gym submit` writes; "
+            "submit the run again",
+        )
+    parent = find_parent(leaderboard, claim)
+    with one_thread():
+        if parent is None:
+            model, curve = _train(claim, recipe)
+        else:
+            model, curve = make_lean_again(leaderboard, claim, parent), None
+    policy: ActingPolicy = raw_policy(model)
+    acting = policy.acting_state_dict()
+    if hash_tensors(acting) == hash_tensors(tensors) and model.num_timesteps == claim.steps:
+        check_same_curve(claim, curve)
+        return _found("weights", curve)
+    _check_excuse(claim, recipe, model.num_timesteps)
+    request = Request(agent=claim.agent, environment=claim.environment, seeds=tuple(seeds))
+    mean = rerun(request, dump_tensors(acting)).score.mean
+    reference = load_environment_spec(claim.environment).reference
+    tolerance = reference.loss(RETURNS_TOLERANCE)
+    if abs(mean - claim.score.mean) > tolerance:
+        raise SubmissionError(
+            "retrain-mismatch",
+            f"trained again it earns {mean:.6g}, not {claim.score.mean:.6g} within "
+            f"{tolerance:.3g}; {_difference(recipe)}; train it again under those",
+        )
+    return _found("returns")
+
+
+def _train(claim: Manifest, recipe: Recipe) -> tuple[BaseAlgorithm, LearningCurve | None]:
+    if recipe.checkpoint_interval is None:
+        settings = recipe.settings or zoo_settings(claim.agent, claim.environment, recipe)
+        model = build_agent(
+            claim.agent, claim.environment, claim.seed, settings, seeding=claim.seeding
+        )
+        return model.learn(recipe.steps), None
+    with tempfile.TemporaryDirectory(prefix="snn-gym-retrain-") as folder:
+        run = Path(folder) / "run"
+        train(
+            claim.agent,
+            claim.environment,
+            out=run,
+            seed=claim.seed,
+            steps=recipe.steps,
+            checkpoint_interval=recipe.checkpoint_interval,
+            seeding=claim.seeding,
+            resolved=recipe.settings,
+        )
+        model = load_agent(run)
+        return model, curve_of_run(run, model.num_timesteps)
+
+
+def _check_excuse(claim: Manifest, recipe: Recipe, steps: int) -> None:
+    """Refuse where nothing excuses other weights."""
+    if steps != claim.steps:
+        raise SubmissionError(
+            "retrain-mismatch",
+            f"trained again it takes {steps} steps, not {claim.steps}, as its recipe gives",
+        )
+    if not _difference(recipe):
+        raise SubmissionError(
+            "retrain-mismatch",
+            "other weights came of training it again by its recipe, under the same versions and on "
+            "a processor of the same kind; expected the same ones, bit for bit; submit a run of "
+            "`snn-gym train` and nothing else",
+        )
+
+
+def _difference(recipe: Recipe) -> str:
+    """Return what may make training round in another way here, in words; empty if nothing does."""
+    # Apart: both have a numpy, a torch and a numba.
+    pairs = (
+        ("", recipe.versions, package_versions()),
+        ("the processor's ", recipe.processor, processor()),
+    )
+    return "; ".join(
+        f"{whose}{name} was {there.get(name, 'not said')} and is {here.get(name, 'not said')}"
+        for whose, there, here in pairs
+        for name in {**there, **here}
+        if there.get(name) != here.get(name)
+    )
+
+
+def _found(same: Any, curve: LearningCurve | None = None) -> TrainedAgain:
+    return TrainedAgain(
+        same=same, versions=package_versions(), processor=processor(), date=utc_now(), curve=curve
+    )

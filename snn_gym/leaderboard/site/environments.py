@@ -1,0 +1,288 @@
+"""The first page, and the page of an environment: tables, fronts, and agents compared."""
+
+from __future__ import annotations
+
+import itertools
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+
+from snn_gym.leaderboard.comparison import (
+    COMPARISON_COLUMNS,
+    COMPARISON_DEFINITIONS,
+    PROFILE_COLUMNS,
+    PROFILE_DEFINITIONS,
+    comparisons,
+    profiles,
+)
+from snn_gym.leaderboard.headings import (
+    COLUMN_DEFINITIONS,
+    DERIVED,
+    FAULT_COLUMNS,
+    FAULTS_HEADING,
+    KEPT,
+    ROOM_COLUMNS,
+    UNRANKED_COLUMNS,
+    UNRANKED_HEADING,
+    UNRANKED_TEXT,
+)
+from snn_gym.leaderboard.rendering import PROFILES_TEXT, class_in_words, shown_columns
+from snn_gym.leaderboard.results import Row
+from snn_gym.leaderboard.site.elements import (
+    Cell,
+    Markup,
+    definitions,
+    element,
+    from_markdown,
+    joined,
+    number_cell,
+    plain_table,
+    sortable,
+)
+from snn_gym.leaderboard.site.front import front_figure
+from snn_gym.leaderboard.site.layout import (
+    Site,
+    anchor,
+    environment_page,
+    row_file,
+    section_address,
+)
+from snn_gym.leaderboard.site.learning import learning_figures
+from snn_gym.leaderboard.site.marks import (
+    KIND,
+    SITE_COSTS,
+    kind,
+    legend,
+    remarks,
+    score_scale,
+    seeds_drawing,
+    seeds_in_words,
+    texts,
+)
+from snn_gym.leaderboard.table import TableRow, Unranked, section
+
+
+# ---- faults --------------------------------------------------------------------------------------
+def faults_shown(
+    name: str, headings: Sequence[str], rows: Iterable[tuple[TableRow, Sequence[Cell]]]
+) -> Iterator[Markup]:
+    """Yield the table of the rows that were played with faults, nothing where none was.
+
+    Args:
+        name: What the table shows, for those who do not see it.
+        headings: Of the first columns.
+        rows: Rows, and the cells of each under those headings.
+    """
+    lines = [[*cells, *map(number_cell, row.fault_cells())] for row, cells in rows if row.faulted]
+    if lines:
+        yield element("h3", FAULTS_HEADING)
+        yield element("p", from_markdown(KEPT))
+        yield sortable(name, [*headings, *FAULT_COLUMNS], lines)
+        yield definitions("What these columns mean", FAULT_COLUMNS)
+
+
+# ---- environments --------------------------------------------------------------------------------
+SHOWN = (
+    "Seeds",
+    "Mean",
+    "95 % interval",
+    "Operations",
+    "Solved",
+    "Normalised",
+    "Twin's mean",
+    "IQM",
+    "Worst seed",
+    "Worst 5 %",
+    "Held",
+    "Spikes",
+    "SynOps",
+    "MACs",
+    "Energy (nJ)",
+    "Regime",
+    "Parameters",
+    *ROOM_COLUMNS,
+    "Steps",
+    "Trained again",
+    "Hidden seeds",
+)
+"""Columns of numbers, where a table has them."""
+_UP = "../"
+
+
+def environment(site: Site, rows: Sequence[TableRow], sources: Sequence[Row]) -> str:
+    """Return the page of an environment.
+
+    Args:
+        site: What the page has to know of the others.
+        rows: All of the environment, at least one, in the table's order.
+        sources: The stored rows, those behind these among them.
+    """
+    parts = list(_card(site, rows[-1]))
+    for _, group in itertools.groupby(rows, key=section):
+        parts += _section(site, list(group), sources)
+    hidden = any(row.hidden_means for row in rows)
+    meanings = shown_columns(any(row.is_native for row in rows), hidden) | SITE_COSTS
+    shown = {name: text for name, text in meanings.items() if name in ("Agent", "Twin", *SHOWN)}
+    parts += [*remarks(rows), definitions("What the columns mean", shown | KIND)]
+    return site.page(rows[0].environment, joined(parts), up=_UP)
+
+
+def _card(site: Site, row: TableRow) -> Iterator[Markup]:
+    address = None if row.card is None else site.card(f"environments/{row.card}", up=_UP)
+    if address is not None:
+        yield element("p", element("a", "The environment's card", href=address))
+
+
+def _section(site: Site, rows: Sequence[TableRow], sources: Sequence[Row]) -> Iterator[Markup]:
+    """Yield what a page has of one version and budget class."""
+    words = f"Version {rows[0].environment_version}, {class_in_words(rows[0].budget_class)}"
+    yield element("h2", words, id=anchor(rows[0]))
+    yield legend(rows[0])
+    yield _table(site, words, rows)
+    yield front_figure(rows, words, up=_UP)
+    yield learning_figures(site, rows, sources, up=_UP)
+    pairs = [
+        [
+            *(site.agent(one.agent, one.name, up=_UP) for one in (pair.row, pair.other)),
+            *pair.cells()[2:],
+        ]
+        for pair in comparisons(rows)
+    ]
+    if pairs:
+        yield element("h3", "Against twins and origins")
+        yield plain_table(f"Agents against twins and origins, {words}", COMPARISON_COLUMNS, pairs)
+        yield definitions("What these columns mean", COMPARISON_DEFINITIONS)
+    named = [
+        (row, [Cell(site.agent(row.agent, row.name, up=_UP)), Cell(kind(row))]) for row in rows
+    ]
+    yield from faults_shown(f"With faults, {words}", ["Agent", "Kind"], named)
+
+
+def _table(site: Site, words: str, rows: Sequence[TableRow]) -> Markup:
+    scale = score_scale(rows)
+    columns = shown_columns(rows[0].is_native, any(row.hidden_means for row in rows)) | SITE_COSTS
+    names = [name for name in SHOWN if name in columns]
+    lines = []
+    for row in rows:
+        shown = texts(row, rows)
+        named = [
+            Cell(site.agent(row.agent, shown["Agent"], up=_UP)),
+            Cell(seeds_drawing(row, scale), row.mean),
+            Cell(shown["Kind"]),
+            Cell(site.agent(row.twin or "", shown["Twin"], up=_UP)),
+        ]
+        lines.append([*named, *(number_cell(shown[name]) for name in names)])
+    ends = " to ".join(map(rows[0].score, (scale.low, scale.high)))
+    return sortable(
+        f"Results, {words}", ["Agent", f"Return, {ends}", "Kind", "Twin", *names], lines
+    )
+
+
+# ---- overview ------------------------------------------------------------------------------------
+_INTRODUCTION = """Every row was run again by `snn-gym verify` before it was written. Scores are \
+*normalised*: 0 is random play, 1 the oracle of the environment's card or, where it has none, what \
+counts as solved. Below each stand the operations of a decision and the number of seeds. A score \
+leads to its environment, where seeds, intervals and what to compare with are drawn; a name leads \
+to the agent, with its costs and the commands that train it again.
+"""
+
+
+def overview(site: Site, rows: Sequence[TableRow], others: Sequence[Unranked] = ()) -> str:
+    """Return the first page.
+
+    Args:
+        site: What the page has to know of the others.
+        rows: The whole results table.
+        others: Stored rows that do not rank.
+    """
+    parts = [element("p", from_markdown(_INTRODUCTION))]
+    if not rows:
+        nothing = element("p", "There are no results yet.")
+        return site.page("Results", joined([*parts, nothing, *_apart(others)]))
+    counts = Counter(row.budget_class for row in rows)
+    by_class = sorted(rows, key=lambda row: (-counts[row.budget_class], row.budget_class))
+    for budget_class, group in itertools.groupby(by_class, key=lambda row: row.budget_class):
+        words = class_in_words(budget_class)
+        heading = words[0].upper() + words[1:]
+        parts += [element("h2", heading, id=budget_class), *_matrices(site, words, list(group))]
+    parts += [*_environments(rows), *_profiles(site, rows), *_apart(others), *remarks(rows)]
+    operations = {"Operations": COLUMN_DEFINITIONS["Operations"]}
+    parts += [definitions("What the columns mean", KIND | operations | SITE_COSTS)]
+    return site.page("Results", joined(parts))
+
+
+def _matrices(site: Site, words: str, rows: Sequence[TableRow]) -> Iterator[Markup]:
+    """Yield the tables of a class: agents on tasks of our own are seldom those on others."""
+    kinds = {"native tasks": True, "other tasks": False}
+    groups = {name: [x for x in rows if x.is_native == native] for name, native in kinds.items()}
+    for name, group in groups.items():
+        if group:
+            if all(groups.values()):
+                yield element("h3", name[0].upper() + name[1:])
+            yield _matrix(site, f"{words}, {name}", group)
+
+
+def _matrix(site: Site, words: str, rows: Sequence[TableRow]) -> Markup:
+    """Return the table of some rows, with the newest version of each environment."""
+    environments = sorted({row.environment for row in rows})
+    newest = {
+        (row.agent, row.derived, row.environment): row
+        for row in sorted(rows, key=lambda row: row.environment_version)
+    }
+    lines = []
+    for agent, derived in sorted({(row.agent, row.derived) for row in rows}):
+        found = [newest.get((agent, derived, environment)) for environment in environments]
+        kinds = {kind(row) for row in found if row is not None}
+        name = site.agent(agent, agent + (f" {DERIVED}" if derived else ""))
+        lines.append([Cell(name), Cell(", ".join(sorted(kinds))), *map(_cell, found)])
+    return sortable(f"Normalised scores, {words}", ["Agent", "Kind", *environments], lines)
+
+
+def _cell(row: TableRow | None) -> Cell:
+    if row is None:
+        return Cell("–")
+    score = "not comparable"
+    if row.normalised is not None:
+        score = f"{round(row.normalised, 2) + 0.0:.2f}"  # no -0.00
+    cost, counted = row.operations_per_decision, seeds_in_words(row)
+    shown = row.cost(cost, decimals=0)
+    shown = counted if shown == "–" else f"{shown}; {counted}"
+    below = element("small", shown)
+    link = element("a", score, href=section_address(row))
+    return Cell(joined([link, " ", below]), row.normalised)
+
+
+def _environments(rows: Sequence[TableRow]) -> Iterator[Markup]:
+    yield element("h2", "Environments", id="environments")
+    links = [
+        element("li", element("a", name, href=environment_page(name)))
+        for name in sorted({row.environment for row in rows})
+    ]
+    yield element("ul", *links, class_="columns")
+
+
+def _apart(others: Sequence[Unranked]) -> Iterator[Markup]:
+    """Yield the rows that do not rank, each with the reason and its file."""
+    if not others:
+        return
+    yield element("h2", UNRANKED_HEADING, id="other-recipes")
+    yield element("p", from_markdown(UNRANKED_TEXT))
+    lines = []
+    for other in others:
+        row, cells = other.row, list(other.cells())
+        file = row_file(row.agent, row.environment, row.seed)
+        lines.append([*cells[:3], element("a", cells[3], href=file, download=True), *cells[4:]])
+    yield plain_table(UNRANKED_HEADING, list(UNRANKED_COLUMNS), lines)
+
+
+def _profiles(site: Site, rows: Sequence[TableRow]) -> Iterator[Markup]:
+    lines = [
+        [site.agent(agent, agent), site.agent(twin, twin), *others]
+        for agent, twin, *others in (profile.cells() for profile in profiles(rows))
+    ]
+    if not lines:
+        return
+    heading, _, text = PROFILES_TEXT.partition("\n\n")
+    yield element("h2", heading.removeprefix("## "), id="profiles")
+    yield element("p", from_markdown(text))
+    yield plain_table("Performance profiles", PROFILE_COLUMNS, lines)
+    yield definitions("What these columns mean", PROFILE_DEFINITIONS)

@@ -1,0 +1,120 @@
+"""Write the site into a folder."""
+
+from __future__ import annotations
+
+import importlib.resources
+import json
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from snn_gym._base.folders import make_writable
+from snn_gym._base.storage import write_bytes_atomic
+from snn_gym.leaderboard.chain import read_below
+from snn_gym.leaderboard.manifest import MAX_ROW_BYTES
+from snn_gym.leaderboard.results import Row, row_path, shown_rows
+from snn_gym.leaderboard.site.agents import agent
+from snn_gym.leaderboard.site.environments import environment, overview
+from snn_gym.leaderboard.site.layout import (
+    BEGINNING,
+    INDEX_NAME,
+    SCRIPT_NAME,
+    STYLE_NAME,
+    Documentation,
+    Site,
+    agent_page,
+    environment_page,
+    row_file,
+)
+from snn_gym.leaderboard.table import TableRow, Unranked, split_rows, summaries
+
+
+def write_site(
+    leaderboard: str | Path, folder: str | Path, *, documentation: Documentation | None = None
+) -> Path:
+    """Write a leaderboard as a site of static pages; equal rows give equal files.
+
+    Pages work from a file address and from any static host, and ask no other one for anything.
+
+    Args:
+        leaderboard: Existing folder of the leaderboard.
+        folder: Where to write: an empty folder, an absent one, or one with a site written before,
+            whose pages are replaced, those of rows that are gone removed.
+        documentation: The built documentation that the site becomes a part of, whose cards pages
+            then lead to; None for a site of its own.
+
+    Returns:
+        Path of the first page.
+
+    Raises:
+        ValueError: The leaderboard is missing, the folder holds something else or cannot be
+            written, or as in ``table_rows``.
+    """
+    leaderboard, folder = Path(leaderboard), Path(folder)
+    if not leaderboard.is_dir():
+        raise ValueError(f"{leaderboard} is no folder; expected a leaderboard; verify a row first")
+    sources = shown_rows(leaderboard)
+    ranked, others = split_rows(leaderboard, sources)
+    pages = site_pages(summaries(ranked, sources), sources, documentation, others)
+    files = {name: text.encode() for name, text in pages.items()}
+    for row in sources:
+        path = row_path(leaderboard, row.agent, row.environment, row.seed)
+        name = row_file(row.agent, row.environment, row.seed)
+        row_text = read_below(leaderboard, path.relative_to(leaderboard).as_posix(), MAX_ROW_BYTES)
+        # Without line breaks and indents, hundreds of rows take half the room.
+        files[name] = json.dumps(json.loads(row_text), separators=(",", ":")).encode()
+    make_writable(folder)
+    if any(folder.iterdir()) and not _is_page(folder / INDEX_NAME):
+        raise ValueError(
+            f"{folder} is not empty and holds no site that `snn-gym table` wrote; name another "
+            "folder"
+        )
+    _remove_others(folder, files)
+    for name, data in files.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_bytes_atomic(path, data)
+    return folder / INDEX_NAME
+
+
+def site_pages(
+    rows: Sequence[TableRow],
+    sources: Sequence[Row],
+    documentation: Documentation | None = None,
+    others: Sequence[Unranked] = (),
+) -> dict[str, str]:
+    """Return the text of every page, of the style sheet and of the script by its path.
+
+    Args:
+        rows: The whole results table, in its order.
+        sources: The stored rows behind it.
+        documentation: As in `write_site`.
+        others: Stored rows that do not rank.
+    """
+    agents = sorted({row.agent for row in rows})
+    site = Site(frozenset(agents), documentation)
+    package = importlib.resources.files(__package__)
+    texts = {name: (package / name).read_text("utf-8") for name in (STYLE_NAME, SCRIPT_NAME)}
+    texts[INDEX_NAME] = overview(site, rows, others)
+    for name in sorted({row.environment for row in rows}):
+        own = [row for row in rows if row.environment == name]
+        texts[environment_page(name)] = environment(site, own, sources)
+    for name in agents:
+        own = [row for row in rows if row.agent == name]
+        texts[agent_page(name)] = agent(site, own, rows, sources)
+    return texts
+
+
+def _remove_others(folder: Path, names: Iterable[str]) -> None:
+    """Remove what an earlier site has of rows that are gone."""
+    expected = {folder / name for name in names}
+    for path in (*folder.rglob("*.html"), *folder.glob("rows/*/*/*.json")):
+        if path not in expected and (path.suffix == ".json" or _is_page(path)):
+            path.unlink()
+
+
+def _is_page(path: Path) -> bool:
+    """Return whether a file is a page of a site written before."""
+    if not path.is_file():
+        return False
+    with open(path, "rb") as file:
+        return file.read(len(BEGINNING)) == BEGINNING.encode()

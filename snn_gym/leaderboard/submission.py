@@ -1,0 +1,380 @@
+"""A trained agent as a submission: manifest, weights that acting needs, learning curve."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from snn_gym._base.folders import locked, partial_files, remove_partial_files
+from snn_gym._base.storage import dump_tensors, write_bytes_atomic, write_text_atomic
+from snn_gym.envs.registry import known_ids, load_environment_spec
+from snn_gym.leaderboard.evaluation import (
+    EVALUATOR_VERSION,
+    OFFICIAL_EPISODES,
+    evaluate,
+    evaluation_seeds,
+)
+from snn_gym.leaderboard.manifest import (
+    MANIFEST_NAME,
+    MAX_CURVE_POINTS,
+    WEIGHTS_NAME,
+    LearningCurve,
+    Manifest,
+    Scores,
+    SubmissionError,
+    dump_json,
+    utc_now,
+)
+from snn_gym.policies.protocols import ActingPolicy
+from snn_gym.policies.raw_observations import raw_policy
+from snn_gym.spiking import NetworkConfig
+from snn_gym.training.evaluations import read_episodes
+from snn_gym.training.logs import seconds_at
+from snn_gym.training.run import EPISODES_FILE, check_logs
+from snn_gym.zoo import build_policy, load_agent, load_agent_spec, read_manifest
+from snn_gym.zoo.build import resolve_settings
+from snn_gym.zoo.environments import TRAINING_SEED_LIMIT, Seeding
+from snn_gym.zoo.lean import as_it_plays
+from snn_gym.zoo.recipe import Recipe, ResolvedSettings
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from snn_gym.zoo import AgentManifest
+
+
+# ---- curves --------------------------------------------------------------------------------------
+def keeps_log(recipe: Recipe | None) -> bool:
+    """Tell whether a training by a recipe logs its episodes, so that it gives a curve.
+
+    Args:
+        recipe: Of the submission or row.
+    """
+    return recipe is not None and recipe.checkpoint_interval is not None and recipe.parent is None
+
+
+def curve_of_run(run: Path, steps: int) -> LearningCurve | None:
+    """Return the learning curve of a finished training.
+
+    Equal episodes give equal steps, returns and episodes on every machine.
+
+    Args:
+        run: Folder that ``train`` wrote.
+        steps: Environment steps of the whole training.
+
+    Returns:
+        The curve; None where no episode had ended, or none was logged.
+
+    Raises:
+        ValueError: A log was changed since, or is none.
+    """
+    check_logs(run)
+    if not (run / EPISODES_FILE).exists():  # saved by `save_agent`
+        return None
+    timesteps, returns = read_episodes(run / EPISODES_FILE)
+    ends = [steps * (k + 1) // MAX_CURVE_POINTS for k in range(MAX_CURVE_POINTS)]
+    ended = np.searchsorted(timesteps, ends, side="right")
+    counts = np.diff(ended, prepend=0)
+    there = np.flatnonzero(counts)
+    if not there.size:
+        return None
+    at = np.array(ends)[there]
+    seconds = seconds_at(run, at.astype(np.float64))
+    stretches = [returns[end - count : end] for end, count in zip(ended, counts, strict=True)]
+    return LearningCurve(
+        steps=tuple(at.tolist()),
+        returns=tuple(_mean(stretches[k].tolist()) for k in there),
+        episodes=tuple(counts[there].tolist()),
+        seconds=() if seconds is None else tuple(round(x, 2) for x in seconds.tolist()),
+    )
+
+
+def _mean(returns: list[float]) -> float:
+    # Of the exact sum, which no order of additions changes.
+    return float(f"{math.fsum(returns) / len(returns):.6g}")
+
+
+def check_curve(claim: Manifest) -> None:
+    """Check what can be known of a claimed learning curve without training.
+
+    Args:
+        claim: Manifest of a submission, or a row.
+
+    Raises:
+        SubmissionError: ``curve``: it goes on after the training, or no training could confirm it.
+    """
+    if claim.curve is None:
+        return
+    if not keeps_log(claim.recipe):
+        raise SubmissionError(
+            "curve",
+            "a learning curve beside no recipe of `snn-gym train`, so that nobody could train it "
+            "again; expected none; submit the run again",
+        )
+    if claim.curve.steps[-1] > claim.steps:
+        raise SubmissionError(
+            "curve",
+            f"the learning curve ends at step {claim.curve.steps[-1]}; expected at most the "
+            f"{claim.steps} steps of the training; submit the run again",
+        )
+
+
+def check_same_curve(claim: Manifest, found: LearningCurve | None) -> None:
+    """Refuse a claimed learning curve that is not that of training again; wall time may differ.
+
+    Args:
+        claim: Manifest of the submission, or a row.
+        found: Curve of the training that gave the same weights.
+
+    Raises:
+        SubmissionError: ``retrain-mismatch``.
+    """
+    if claim.curve is None:
+        return
+    for name in ("steps", "episodes", "returns"):
+        if getattr(claim.curve, name) != getattr(found, name, None):
+            raise SubmissionError(
+                "retrain-mismatch",
+                f"trained again it gives the same weights, but {name} of its learning curve are "
+                "others; expected those that `snn-gym submit` writes; submit the run again",
+            )
+
+
+# ---- submission ----------------------------------------------------------------------------------
+SUBMISSION_FOLDER = "submission"
+_WRITTEN = (MANIFEST_NAME, WEIGHTS_NAME)
+
+
+def submit(
+    run: str | os.PathLike[str],
+    out: str | os.PathLike[str] | None = None,
+    *,
+    seeds: Sequence[int] | None = None,
+) -> Path:
+    """Evaluate a trained agent of the zoo and write its submission folder.
+
+    Args:
+        run: Folder of a finished training run, or one that `save_agent` wrote.
+        out: Folder to create, or with an earlier submission to replace; RUN/submission if None.
+        seeds: Seed of each episode; the public seeds if None, which the official table requires.
+
+    Returns:
+        The submission folder.
+
+    Raises:
+        ValueError: `run` holds no finished agent of the zoo, it differs from the zoo's in
+            algorithm, policy, network or hyper-parameters, it cannot be trained again, its logs
+            were changed, or `out` holds something else.
+    """
+    run = Path(run)
+    out = run / SUBMISSION_FOLDER if out is None else Path(out)
+    check_out(out)
+    saved = read_manifest(run)
+    agent, seed, recipe = _check_saved(saved, run)
+    trained: ActingPolicy = raw_policy(load_agent(run))
+    claim = Claim(
+        agent, saved.environment, seed, saved.num_timesteps, saved.seeding, saved.versions, recipe,
+        curve_of_run(run, saved.num_timesteps) if keeps_log(recipe) else None,
+    )  # fmt: skip
+    write_submission(out, claim, trained.acting_state_dict(), seeds)
+    return out
+
+
+@dataclass(frozen=True)
+class Claim:
+    """What a submission says of its agent, beside score and weights."""
+
+    agent: str
+    """Agent of the zoo."""
+    environment: str
+    """Gymnasium id."""
+    seed: int
+    """Training seed."""
+    steps: int
+    """Environment steps of training."""
+    seeding: Seeding
+    """How the environments' random streams followed from the seed."""
+    packages: dict[str, str]
+    """Versions of the packages used."""
+    recipe: Recipe | None
+    """What trains the weights again; None of an imported agent."""
+    curve: LearningCurve | None = None
+    """Learning curve of the training, if it kept a log."""
+
+
+def write_submission(
+    out: Path, claim: Claim, acting: Mapping[str, Tensor], seeds: Sequence[int] | None = None
+) -> None:
+    """Evaluate weights and write their submission folder, whole or not at all.
+
+    Args:
+        out: The folder, new or with an earlier submission.
+        claim: What is said of them.
+        acting: What acting needs, by name.
+        seeds: As for ``submit``.
+    """
+    # Evaluated in the registered architecture, as the verifier will.
+    policy = build_policy(claim.agent, claim.environment)
+    policy.load_acting_state_dict(acting)
+    seeds = evaluation_seeds(OFFICIAL_EPISODES) if seeds is None else seeds
+    evaluation = evaluate(policy, claim.environment, seeds=seeds)
+    weights = dump_tensors(acting)
+    manifest = Manifest(
+        format=1,
+        environment_version=load_environment_spec(claim.environment).version,
+        score=Scores(iqm=evaluation.iqm, mean=evaluation.mean, returns=evaluation.returns),
+        evaluator_version=EVALUATOR_VERSION,
+        weights_sha256=hashlib.sha256(weights).hexdigest(),
+        created=utc_now(),
+        **vars(claim),
+    )
+    out.mkdir(parents=True, exist_ok=True)
+    with locked(out):  # of two at once, the files of one
+        remove_partial_files(out, _WRITTEN)
+        write_bytes_atomic(out / WEIGHTS_NAME, weights)
+        write_text_atomic(out / MANIFEST_NAME, dump_json(manifest))
+
+
+def check_out(out: Path) -> None:
+    """Refuse a place that holds something else than an earlier submission.
+
+    Args:
+        out: The place.
+
+    Raises:
+        SubmissionError: ``out-in-use``.
+    """
+    if not os.path.lexists(out):
+        return
+    own = [out / name for name in _WRITTEN]
+    if not out.is_dir() or {*out.iterdir()} - {*own, *partial_files(out, _WRITTEN)}:
+        raise SubmissionError(
+            "out-in-use",
+            f"{out} exists and is no submission folder; expected a new folder or one with only "
+            f"{MANIFEST_NAME} and {WEIGHTS_NAME}; choose another with --out",
+        )
+
+
+def _check_saved(saved: AgentManifest, run: Path) -> tuple[str, int, Recipe]:
+    """Return agent, training seed and recipe of what was saved, if it may be submitted."""
+    if saved.agent is None:
+        raise SubmissionError(
+            "unknown-agent",
+            f"{run} holds a model made by hand; expected an agent of the zoo, because only its "
+            "architecture can be built again; train one with `snn-gym train`",
+        )
+    if saved.environment not in known_ids():
+        raise SubmissionError(
+            "unknown-environment",
+            f"{run} was trained on {saved.environment}, which has no file under envs/; expected an "
+            "environment that has one, with budget and reference scores: CONTRIBUTING.md says how "
+            "to add it",
+        )
+    if saved.environment_kwargs:
+        raise SubmissionError(
+            "unknown-environment",
+            f"{run} was trained on {saved.environment} with the arguments "
+            f"{saved.environment_kwargs}; expected the registered environment without arguments",
+        )
+    expected = zoo_settings(saved.agent, saved.environment, saved.recipe)
+    check_settings(trained_settings(saved), expected, str(run), saved.agent)
+    if saved.seed is None or not 0 <= saved.seed < TRAINING_SEED_LIMIT:
+        raise SubmissionError(
+            "training-seed",
+            f"{run} was trained with seed {saved.seed}; expected one in [0, "
+            f"{TRAINING_SEED_LIMIT}), apart from the public evaluation seeds",
+        )
+    if saved.recipe is None:
+        raise SubmissionError(
+            "recipe",
+            f"nobody can train the weights of {run} again: they were loaded and trained on, or "
+            "trained on a GPU, or resumed on another machine or with other versions; expected one "
+            "training from the start, or from a row by `snn-gym lean`; train it with `snn-gym "
+            "train`",
+        )
+    recipe = replace(saved.recipe, settings=trained_settings(saved))
+    return saved.agent, saved.seed, recipe
+
+
+def trained_settings(saved: AgentManifest) -> ResolvedSettings:
+    """Return every setting that a saved agent was trained with.
+
+    Args:
+        saved: Its manifest.
+    """
+    arguments = dict(saved.policy_kwargs)
+    network = NetworkConfig.from_dict(arguments.pop("network", {}))
+    return ResolvedSettings(
+        algorithm=saved.algorithm,
+        hyperparameters=saved.hyperparameters,
+        policy_kwargs=arguments,
+        network=network.to_dict(),
+        vec_normalize=saved.vec_normalize,
+    )
+
+
+def zoo_settings(agent: str, environment: str, recipe: Recipe | None) -> ResolvedSettings:
+    """Return every setting that an agent's file asks for.
+
+    Args:
+        agent: Agent of the zoo.
+        environment: Gymnasium id.
+        recipe: How it was trained; one that was made lean begins as its teacher plays.
+    """
+    resolved = resolve_settings(load_agent_spec(agent), environment)
+    if recipe is None or recipe.parent is None:
+        return resolved
+    return replace(resolved, hyperparameters=as_it_plays(resolved.hyperparameters))
+
+
+def check_settings(
+    found: ResolvedSettings, expected: ResolvedSettings, what: str, agent: str
+) -> None:
+    """Refuse settings that are not those of the zoo.
+
+    Args:
+        found: Settings that an agent was trained with.
+        expected: Settings of the zoo's agent.
+        what: The run or submission, for the error.
+        agent: The zoo's agent, for the error.
+
+    Raises:
+        SubmissionError: ``policy``, ``hyper-parameters`` or ``network``: they differ.
+    """
+    if found.vec_normalize != expected.vec_normalize:
+        raise SubmissionError(
+            "hyper-parameters",
+            f"{what} was trained with another VecNormalize around its environments than the zoo's "
+            f"{agent}, which has {expected.vec_normalize or 'none'}; expected the zoo's; normalise "
+            "by the policy's own normalise_observations, or add a folder under agents/ for a "
+            "variant",
+        )
+    for code, prefix, name in (
+        ("policy", "", None),
+        ("hyper-parameters", "", "hyperparameters"),
+        ("network", "the network's ", "network"),
+        ("policy", "", "policy_kwargs"),
+    ):
+        if name is None:
+            ours, zoo = {"algorithm": found.algorithm}, {"algorithm": expected.algorithm}
+        else:
+            ours, zoo = getattr(found, name), getattr(expected, name)
+        # A name that only one of them has is another setting, also if its value is None.
+        changed = [
+            key
+            for key in {**zoo, **ours}
+            if (key in ours) != (key in zoo) or ours.get(key) != zoo.get(key)
+        ]
+        if changed:
+            raise SubmissionError(
+                code,
+                f"{what} was trained with other values of {prefix}{', '.join(changed)} than the "
+                f"zoo's {agent}; expected the zoo's; add a folder under agents/ for a variant",
+            )

@@ -1,0 +1,184 @@
+"""The process that re-runs a submission: `python -m snn_gym.leaderboard.worker`.
+
+It limits itself before it reads anything, takes one request on its standard input, and answers
+with one JSON object on its standard output. The request is a JSON line followed by the bytes of
+the weights; no path, module or code comes with it. A request without episodes builds the policy
+and counts its parameters. The process ends with the one that started it.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import json
+import os
+import resource
+import signal
+import sys
+from dataclasses import dataclass
+from typing import Annotated
+
+from snn_gym._base.config import Config, Count, Length, to_mapping
+from snn_gym.leaderboard.manifest import (
+    MAX_EPISODES,
+    AgentName,
+    EnvironmentId,
+    Scores,
+    parse_strict,
+)
+from snn_gym.leaderboard.results import COST_NAMES, CostFields, Lengths
+from snn_gym.zoo.recipe import Packages
+
+MAX_REQUEST_BYTES = 64 * 1024
+_MAX_OPEN_FILES = 256
+_PR_SET_PDEATHSIG = 1  # of <sys/prctl.h>
+
+
+@dataclass(frozen=True, kw_only=True)
+class Limits(Config):
+    """What the re-run may use."""
+
+    memory_bytes: Count
+    """Address space of the process."""
+    cpu_seconds: Count
+    """Processor time of all its threads."""
+    file_bytes: Count
+    """Size of any file that it writes, its answer included."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request(Config):
+    """What to re-run."""
+
+    agent: AgentName
+    """Agent of the zoo."""
+    environment: EnvironmentId
+    """One of its environments."""
+    seeds: Annotated[tuple[int, ...], Length(0, MAX_EPISODES)]
+    """Seed of each episode; none to build the policy alone."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Built(Config):
+    """Answer of the limited process that built a policy."""
+
+    parameters: Count
+    """Numbers in all its tensors, those that only training needs included."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rerun(CostFields):
+    """What the re-run gave."""
+
+    score: Scores
+    """Returns and their aggregates, in the task's reward units."""
+    lengths: Lengths
+    """Environment steps of each episode."""
+    packages: Packages
+    """Versions of the packages used."""
+
+
+def main() -> None:
+    """Limit this process, then answer the one request on standard input."""
+    for parent in sys.argv[2:]:  # none in a sandbox that sees to it
+        end_with(int(parent))
+    apply_limits(parse_strict(Limits, sys.argv[1].encode(), where="limits", code="worker"))
+    answer = os.dup(sys.stdout.fileno())
+    # Whatever a library prints goes to standard error and cannot pose as the answer.
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
+    line = sys.stdin.buffer.readline(MAX_REQUEST_BYTES)
+    request = parse_strict(Request, line, where="request", code="worker")
+    weights = sys.stdin.buffer.read()
+    result = rerun(request, weights) if request.seeds else build(request)
+    with os.fdopen(answer, "w", encoding="utf-8") as output:
+        json.dump(to_mapping(result), output, allow_nan=False)
+
+
+def end_with(parent: int) -> None:
+    """Have the kernel kill this process when the one that started it ends, however that happens.
+
+    As https://man7.org/linux/man-pages/man2/PR_SET_PDEATHSIG.2const.html describes.
+
+    Args:
+        parent: Process id of the one that started it.
+
+    Raises:
+        OSError: The kernel refuses.
+    """
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0) != 0:
+        raise OSError(ctypes.get_errno(), "this process can't be made to end with its parent")
+    if os.getppid() != parent:  # it had ended before the kernel was asked
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+def apply_limits(limits: Limits) -> None:
+    """Limit this process for good: hard limits cannot be raised again.
+
+    Args:
+        limits: What the process may use.
+    """
+    for what, value in (
+        (resource.RLIMIT_AS, limits.memory_bytes),
+        (resource.RLIMIT_CPU, limits.cpu_seconds),
+        (resource.RLIMIT_FSIZE, limits.file_bytes),
+        (resource.RLIMIT_NOFILE, _MAX_OPEN_FILES),
+        (resource.RLIMIT_CORE, 0),
+    ):
+        _, hard = resource.getrlimit(what)
+        limit = value if hard == resource.RLIM_INFINITY else min(value, hard)
+        # At a soft limit on processor time the kernel sends SIGXCPU, which says what happened; at
+        # the hard one a second later it kills.
+        grace = 1 if what == resource.RLIMIT_CPU and limit != hard else 0
+        resource.setrlimit(what, (limit, limit + grace))
+
+
+def build(request: Request) -> Built:
+    """Build the registered policy and count its parameters.
+
+    Args:
+        request: Agent and environment.
+
+    Raises:
+        ValueError: The agent or the environment is unknown, or its file does not fit.
+    """
+    from torch import nn
+
+    from snn_gym.policies.raw_observations import RawPolicy
+    from snn_gym.zoo import build_policy
+
+    policy = build_policy(request.agent, request.environment)
+    inner = policy.inner if isinstance(policy, RawPolicy) else policy
+    assert isinstance(inner, nn.Module)  # as policies are
+    tensors = inner.state_dict().values()
+    return Built(parameters=sum(tensor.numel() for tensor in tensors))
+
+
+def rerun(request: Request, weights: bytes) -> Rerun:
+    """Evaluate weights in the registered architecture.
+
+    Args:
+        request: What to re-run.
+        weights: Bytes of a safetensors file.
+
+    Raises:
+        ValueError: The weights do not fit, or a return is not finite.
+    """
+    from snn_gym._base.storage import parse_tensors
+    from snn_gym.leaderboard.evaluation import evaluate
+    from snn_gym.zoo import build_policy
+    from snn_gym.zoo.files import package_versions
+
+    tensors, _ = parse_tensors(weights, where="weights")
+    policy = build_policy(request.agent, request.environment)
+    policy.load_acting_state_dict(tensors)
+    evaluation = evaluate(policy, request.environment, seeds=request.seeds)
+    return Rerun(
+        score=Scores(iqm=evaluation.iqm, mean=evaluation.mean, returns=evaluation.returns),
+        lengths=evaluation.lengths,
+        packages=package_versions(),
+        **{name: getattr(evaluation, name) for name in COST_NAMES},
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""Local learning rules: synapses that learn by what they see."""

@@ -1,0 +1,412 @@
+"""The local rule, compiled: a decision, its eligibilities, traces and one update, for B samples.
+
+All that is learned lies in one vector (P,): of each hidden layer the weights (D + 1, N), a row for
+each input and the last one for the bias; of the readouts the weights (1 + A, N + 1), row 0 the
+value, a row for each output of the actor, the last column for the bias; then, where actions are
+continuous, the logarithms (A,) of their standard deviations. Traces (B, P) and the optimiser's
+moments (P,) have the same places.
+
+With ψ the surrogate derivative of neuron j at its potential, k the decoder's weight of time step
+t, and c_ij what synapse i to j has left in the potential, which follows from the neuron's text
+(``snn_gym.program.kernels.local_kernel``) and which a spike takes away, synapse i to j sees
+
+    e_ij = sum over t of k(t) ψ_j(t) c_ij(t)
+
+The first layer's input x_i is held, so that there c_ij is x_i times what a unit of input leaves.
+The broadcast signal of neuron j is
+``L_j = B_0j + sum over a of (1[a] - p_a) B_aj``, and of the readouts it is the error itself.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from snn_gym._base.compilation import njit
+from snn_gym.learners.local.regulator import watch
+from snn_gym.program.kernels import call
+
+# ---- choice of actions ---------------------------------------------------------------------------
+Array = NDArray[np.float32]
+
+
+@njit(cache=True, error_model="numpy")
+def read_out(readouts: Array, features: Array, outputs: Array) -> None:
+    """Fill value and actor's outputs (1 + A,) from features (N + 1,), the last of which is 1."""
+    fours = features.size - features.size % 4
+    for o in range(outputs.size):
+        row = readouts[o]
+        a = b = c = d = np.float32(0.0)  # four sums, for each has to wait for its own last one
+        for j in range(0, fours, 4):
+            a += row[j] * features[j]
+            b += row[j + 1] * features[j + 1]
+            c += row[j + 2] * features[j + 2]
+            d += row[j + 3] * features[j + 3]
+        for j in range(fours, features.size):
+            a += row[j] * features[j]
+        outputs[o] = (a + b) + (c + d)
+
+
+@njit(cache=True, error_model="numpy")
+def choose_discrete(outputs: Array, uniform: float, errors: Array) -> int:
+    """Draw an action from the softmax of outputs 1 to A; fill the errors of all outputs.
+
+    The value's is 1, an action's is ``1[a] - p_a``.
+    """
+    highest = outputs[1:].max()
+    total = np.float32(0.0)
+    for a in range(1, outputs.size):
+        errors[a] = np.float32(math.exp(outputs[a] - highest))
+        total += errors[a]
+    chosen, below = outputs.size - 2, 0.0
+    for a in range(1, outputs.size):
+        errors[a] = errors[a] / total
+    for a in range(1, outputs.size):
+        below += errors[a]
+        if uniform < below:
+            chosen = a - 1
+            break
+    for a in range(1, outputs.size):
+        errors[a] = -errors[a]
+    errors[0] = np.float32(1.0)
+    errors[1 + chosen] += np.float32(1.0)
+    return chosen
+
+
+@njit(cache=True, error_model="numpy")
+def choose_gaussian(
+    outputs: Array, log_std: Array, normal: NDArray[np.float64], action: Array, errors: Array,
+    of_log_std: Array,
+) -> None:  # fmt: skip
+    """Draw u from Gaussians; fill errors ``(u - mu) / std^2`` and ``((u - mu) / std)^2 - 1``."""
+    errors[0] = np.float32(1.0)
+    for a in range(log_std.size):
+        std, drawn = np.float32(math.exp(log_std[a])), np.float32(normal[a])
+        action[a] = outputs[1 + a] + std * drawn
+        errors[1 + a] = drawn / std
+        of_log_std[a] = drawn * drawn - np.float32(1.0)
+
+
+# ---- the rule ------------------------------------------------------------------------------------
+Places = NDArray[np.int64]
+Rule = tuple[int, float, float, float]
+
+
+class Network(NamedTuple):
+    """The hidden layers of a network, and how their spikes are read."""
+
+    sizes: Places
+    """(L + 1,): inputs, then the neurons of each layer."""
+    kernels: Places
+    """(L, 2): address of each layer's ``local_kernel``, and its state variables."""
+    constants: Array
+    """(L, P), constants of the neurons' equations, filled up with 0."""
+    rest: Array
+    """(L, S), state at rest, filled up with 0."""
+    coefficients: Array
+    """(T,), the decoder's weights of the time steps."""
+    slope: np.float32
+    """Slope of the surrogate."""
+
+
+class Activity(NamedTuple):
+    """What the layers did in a decision, layer after layer, T rows of each layer's neurons."""
+
+    spikes: Array
+    """Flat, 0 or 1."""
+    recorded: Array
+    """Flat, the neurons' first variable before the reset."""
+    derivatives: Array
+    """Flat, the surrogate's derivative."""
+
+
+TINY = np.float32(1e-30)
+"""Traces below it are 0, for subnormal numbers cost ten times the time of others."""
+
+NO_FEEDBACK, RANDOM_FEEDBACK, SYMMETRIC_FEEDBACK, ONLY_BROADCAST = range(4)
+"""How the error reaches hidden neurons: not at all, by fixed weights, by the readouts' own, or as
+the TD error alone, which is the same everywhere."""
+
+
+@njit(cache=True, error_model="numpy")
+def activity_of(network: Network) -> Activity:
+    """Return room for what the layers of a network do."""
+    count = (network.sizes.size - 1) * network.coefficients.size * network.sizes.max()
+    return Activity(
+        np.empty(count, np.float32), np.empty(count, np.float32), np.empty(count, np.float32)
+    )
+
+
+@njit(cache=True, error_model="numpy")
+def _run_layer(
+    network: Network, layer: int, weights: Array, sources: Array, local: Array, activity: Activity,
+    at: int,
+) -> None:  # fmt: skip
+    """Run a layer from rest: fill its activity from ``at`` on, and ``local`` (R, N).
+
+    ``sources`` (T, R) are what comes in, the last of them the unit that is always on. Those of the
+    first layer (1, R) are held, and its synapses share the trace of a unit of input: R is 1 in
+    ``local``.
+    """
+    zero, (steps, size) = np.float32(0.0), (network.coefficients.size, weights.shape[1])
+    channels, given = weights.shape[0] - 1, sources.shape[0]
+    kernel, variables = network.kernels[layer, 0], network.kernels[layer, 1]
+    currents, state = np.empty((given, size), np.float32), np.empty((variables, size), np.float32)
+    for t in range(given):
+        for j in range(size):
+            currents[t, j] = weights[channels, j]
+        for i in range(channels):
+            x = sources[t, i]
+            if x != zero:
+                for j in range(size):
+                    currents[t, j] += x * weights[i, j]
+    for s in range(variables):
+        for j in range(size):
+            state[s, j] = network.rest[layer, s]
+    inputs = local.shape[0]
+    seen = np.ones((steps, 1), np.float32) if layer == 0 else sources
+    traces = np.zeros((variables * inputs, size), np.float32)
+    left = np.empty((2 * variables + 2, size), np.float32)
+    for i in range(inputs):
+        for j in range(size):
+            local[i, j] = zero
+    call(
+        kernel, (network.constants, layer * network.constants.shape[1]), network.slope,
+        network.coefficients, currents, 1 if given > 1 else 0, state, seen, inputs, local,
+        (activity.spikes, at), (activity.recorded, at), (activity.derivatives, at), traces, left,
+        steps, size, 1, size,
+    )  # fmt: skip
+
+
+@njit(cache=True, error_model="numpy")
+def _held_layer(
+    network: Network, weights: Array, x: Array, activity: Activity, local: Array
+) -> None:
+    """Run the first layer on held input ``x`` (D,); fill eligibilities (D + 1, N)."""
+    held = np.empty((1, x.size + 1), np.float32)
+    for i in range(x.size):
+        held[0, i] = x[i]
+    held[0, x.size] = np.float32(1.0)
+    gate = local[x.size : x.size + 1]
+    _run_layer(network, 0, weights, held, gate, activity, 0)
+    for i in range(x.size):
+        value, row = x[i], local[i]
+        for j in range(row.size):
+            row[j] = gate[0, j] * value
+
+
+@njit(cache=True, error_model="numpy")
+def run_layers(
+    network: Network, theta: Array, x: Array, activity: Activity, local: Array, features: Array
+) -> int:
+    """Run all hidden layers from rest, fill the decoded activity; return where readouts begin.
+
+    ``activity`` has room for that of every layer (L * T * N), N of the widest.
+    """
+    zero, one, sizes = np.float32(0.0), np.float32(1.0), network.sizes
+    start, at, steps = 0, 0, network.coefficients.size
+    before = activity.spikes[:0].reshape(0, 0)
+    for layer in range(sizes.size - 1):
+        inputs, size = sizes[layer], sizes[layer + 1]
+        end = start + (inputs + 1) * size
+        weights = theta[start:end].reshape(inputs + 1, size)
+        part = local[start:end].reshape(inputs + 1, size)
+        if layer == 0:
+            _held_layer(network, weights, x, activity, part)
+        else:
+            sources = np.ones((steps, inputs + 1), np.float32)
+            sources[:, :inputs] = before
+            _run_layer(network, layer, weights, sources, part, activity, at)
+        before = activity.spikes[at : at + steps * size].reshape(steps, size)
+        start, at = end, at + steps * size
+    last = sizes[-1]
+    features[:last] = zero
+    features[last] = one
+    for t in range(steps):
+        row, weight = before[t], network.coefficients[t]
+        for j in range(last):
+            features[j] += weight * row[j]
+    return start
+
+
+@njit(cache=True, error_model="numpy")
+def weigh(
+    readouts_at: int, sizes: Places, feedback: int, back: Array, theta: Array, errors: Array,
+    features: Array, local: Array, signal: Array,
+) -> None:  # fmt: skip
+    """Turn what synapses see into what they are eligible for, by the signal of their neuron.
+
+    ``back`` (1 + A, all hidden neurons) are the fixed weights of random feedback. Symmetric
+    feedback goes down by layers: a lower neuron's signal is the sum of its targets' signals times
+    their gates, over the synapses between.
+    """
+    width = features.size
+    _at_readouts(errors, features, local[readouts_at:])
+    if feedback == NO_FEEDBACK:
+        local[:readouts_at] = np.float32(0.0)
+    if feedback in (NO_FEEDBACK, ONLY_BROADCAST):
+        return
+    end, neurons = readouts_at, back.shape[1]
+    for layer in range(sizes.size - 2, -1, -1):
+        inputs, size = sizes[layer], sizes[layer + 1]
+        start = end - (inputs + 1) * size
+        neurons -= size
+        if feedback == RANDOM_FEEDBACK:
+            _broadcast(errors, back, neurons, signal[:size])
+        elif layer == sizes.size - 2:
+            rows = errors.size
+            readouts = theta[end : end + rows * width].reshape(rows, width)
+            _broadcast(errors, readouts, 0, signal[:size])
+        else:
+            above = sizes[layer + 2]
+            stop = end + (size + 1) * above
+            between = theta[end : stop - above].reshape(size, above)
+            _send_down(between, local[stop - above : stop], signal)
+        part = local[start:end].reshape(inputs + 1, size)
+        for i in range(inputs + 1):
+            for j in range(size):
+                part[i, j] *= signal[j]
+        end = start
+
+
+@njit(cache=True, error_model="numpy")
+def _at_readouts(errors: Array, features: Array, local: Array) -> None:
+    """Fill eligibilities (O * N,) of readouts with errors (O,) times features (N,)."""
+    for o in range(errors.size):
+        error, first = errors[o], o * features.size
+        for j in range(features.size):
+            local[first + j] = error * features[j]
+
+
+@njit(cache=True, error_model="numpy")
+def _broadcast(errors: Array, weights: Array, first: int, signal: Array) -> None:
+    """Fill the signals (N,) with errors (O,) times weights (O, M), columns from ``first`` on."""
+    for j in range(signal.size):
+        signal[j] = np.float32(0.0)
+    for o in range(errors.size):
+        error = errors[o]
+        for j in range(signal.size):
+            signal[j] += error * weights[o, first + j]
+
+
+@njit(cache=True, error_model="numpy")
+def _send_down(between: Array, gated: Array, signal: Array) -> None:
+    """Fill the signals (N,) of neurons with weights (N, M) to others times what these received."""
+    for i in range(between.shape[0]):
+        signal[i] = np.float32(0.0)
+        for j in range(gated.size):
+            signal[i] += between[i, j] * gated[j]
+
+
+@njit(cache=True, error_model="numpy")
+def follow(
+    delta: np.float32, decay: np.float32, eligible: Array, trace: Array, gradient: Array
+) -> None:
+    """Add ``delta`` times the old trace to the gradient, then let the trace follow (P,)."""
+    for p in range(trace.size):
+        gradient[p] += delta * trace[p]
+        kept = decay * trace[p] + eligible[p]
+        trace[p] = kept if abs(kept) > TINY else np.float32(0.0)
+
+
+@njit(cache=True, error_model="numpy")
+def scale(limits: Array, observation: Array, x: Array) -> None:
+    """Fill ``x`` (D,) with an observation less ``limits[0]``, over ``limits[1]``, and clipped."""
+    for i in range(x.size):
+        scaled = (observation[i] - limits[0, i]) / limits[1, i]
+        x[i] = min(max(scaled, -limits[2, i]), limits[2, i])
+
+
+@njit(cache=True, error_model="numpy")
+def decide(
+    b: int, at: int, sizes: Places, rule: Rule, learned: tuple[Array, Array],
+    lives: tuple[Array, Array, NDArray[np.bool_]],
+    outcome: tuple[Array, NDArray[np.bool_], Array],
+    choice: tuple[NDArray[np.float64], Places, Array], found: tuple[Array, Array],
+    left: tuple[Array, Array, Array, Array, Array],
+) -> None:  # fmt: skip
+    """Do for sample b what ``live`` does once its layers have run; readouts begin ``at``.
+
+    ``left`` are features (N + 1,) and what synapses saw (P,), which is overwritten; then room for
+    outputs, their errors, and the signals of a layer.
+    """
+    (theta, back), (traces, values, started) = learned, lives
+    rewards, ended, values_after = outcome
+    (noise, chosen, drawn), (gradient, errors_seen) = choice, found
+    features, local, outputs, errors, signal = left
+    feedback, gamma, decay = rule[0], np.float32(rule[1]), np.float32(rule[2])
+    zero, reward_scale = np.float32(0.0), np.float32(rule[3])
+    stop = at + outputs.size * features.size
+    read_out(theta[at:stop].reshape(outputs.size, features.size), features, outputs)
+    if drawn.shape[1]:
+        choose_gaussian(outputs, theta[stop:], noise[b], drawn[b], errors, local[stop:])
+    else:
+        chosen[b] = choose_discrete(outputs, noise[b, 0], errors)
+    weigh(at, sizes, feedback, back, theta, errors, features, local, signal)
+    after = values_after[b] if ended[b] else outputs[0]
+    error = reward_scale * rewards[b] + gamma * after - values[b] if started[b] else zero
+    goes_on = started[b] and not ended[b]
+    follow(error, decay if goes_on else zero, local, traces[b], gradient)
+    errors_seen[b], values[b], started[b] = error, outputs[0], True
+
+
+@njit(cache=True, error_model="numpy")
+def live(
+    network: Network, rule: Rule, limits: Array, learned: tuple[Array, Array],
+    lives: tuple[Array, Array, NDArray[np.bool_]], observations: Array,
+    outcome: tuple[Array, NDArray[np.bool_], Array],
+    choice: tuple[NDArray[np.float64], Places, Array], found: tuple[Array, Array],
+    watched: tuple[Array, Array],
+) -> None:  # fmt: skip
+    """Take in what B actions led to and choose the next: TD errors, gradient, traces, actions.
+
+    The TD error of sample b is ``scale rewards + gamma V' - values``, where V' is the value now, or
+    ``values_after`` where the episode ended. It meets the trace of the decisions up to the last
+    one; only then does the present decision enter the trace, which an end has emptied.
+
+    Args:
+        network: The hidden layers.
+        rule: Feedback, gamma, gamma * lambda, scale of rewards.
+        limits: As in ``scale``.
+        learned: What is learned (P,), and the weights of random feedback.
+        lives: Traces (B, P), values (B,) of the last decisions, whether there were any; written.
+        observations: (B, D).
+        outcome: Rewards, ends and the values after them, each (B,).
+        choice: Noise; written are actions (B,), or (B, A) if the latter has columns.
+        found: Written: the sum (P,) of the samples' gradients, and TD errors (B,).
+        watched: As in ``local_regulator.watch``.
+    """
+    sizes, steps = network.sizes, network.coefficients.size
+    (theta, back), gradient = learned, found[0]
+    widest, outputs_count = sizes.max(), back.shape[0]
+    activity = activity_of(network)
+    local, features = np.empty_like(theta), np.empty(sizes[-1] + 1, np.float32)
+    outputs, errors = np.empty(outputs_count, np.float32), np.empty(outputs_count, np.float32)
+    signal, x = np.empty(widest, np.float32), np.empty(sizes[0], np.float32)
+    gradient[:] = np.float32(0.0)
+    for b in range(observations.shape[0]):
+        scale(limits, observations[b], x)
+        at = run_layers(network, theta, x, activity, local, features)
+        watch(sizes, steps, activity.spikes, local, watched)
+        decide(
+            b, at, sizes, rule, learned, lives, outcome, choice, found,
+            (features, local, outputs, errors, signal),
+        )  # fmt: skip
+
+
+@njit(cache=True, error_model="numpy")
+def values_of(
+    network: Network, limits: Array, theta: Array, observations: Array, values: Array
+) -> None:
+    """Fill the values (B,) of observations (B, D)."""
+    sizes, activity = network.sizes, activity_of(network)
+    local, features = np.empty_like(theta), np.empty(sizes[-1] + 1, np.float32)
+    x = np.empty(sizes[0], np.float32)
+    for b in range(observations.shape[0]):
+        scale(limits, observations[b], x)
+        at = run_layers(network, theta, x, activity, local, features)
+        readout = theta[at : at + features.size].reshape(1, features.size)
+        read_out(readout, features, values[b : b + 1])

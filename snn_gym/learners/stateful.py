@@ -1,0 +1,496 @@
+"""PPO and DQN with a state that lasts from one environment step to the next."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+from gymnasium import spaces
+from numpy.typing import NDArray
+from stable_baselines3 import DQN, PPO
+from stable_baselines3.common.buffers import ReplayBuffer, RolloutBuffer
+from stable_baselines3.common.callbacks import BaseCallback
+from stable_baselines3.common.noise import ActionNoise
+from stable_baselines3.common.policies import BasePolicy
+from stable_baselines3.common.type_aliases import GymEnv, Schedule
+from stable_baselines3.common.utils import obs_as_tensor
+from stable_baselines3.common.vec_env import VecEnv
+from torch import Tensor
+from torch.nn import functional
+
+from snn_gym.learners.sequences import (
+    SequenceDictRolloutBuffer,
+    SequenceLearner,
+    SequenceReplayBuffer,
+    SequenceRolloutBuffer,
+    SequenceSamples,
+)
+from snn_gym.learners.settings import CreditFeedbackName, CreditName, check_credit
+from snn_gym.policies.stateful import (
+    State,
+    StatefulActorCriticPolicy,
+    StatefulDQNPolicy,
+    StatefulQNetwork,
+    reset_where,
+)
+from snn_gym.spiking.network import SpikingNetwork
+
+
+# ---- stateful ppo --------------------------------------------------------------------------------
+class StatefulPPO(SequenceLearner, PPO):
+    """Proximal policy optimisation on whole sequences, for any network that carries a state.
+
+    Between environment steps the membranes (and the gated units of a twin) keep their state; an
+    episode starts from rest. Rollouts are stored with the state before every step, cut into
+    sequences, and replayed in one call of the network, with resets wherever episodes start, so that
+    nothing is padded. Gradients pass back through a sequence, or through ``bptt_steps`` of it.
+
+    With ``credit="eprop"`` they do not pass through recurrent spikes, and all else is the same. Of
+    one recurrent layer that is e-prop (Bellec et al. 2020,
+    https://doi.org/10.1038/s41467-020-17236-y, equation 1), adaptive thresholds included:
+    what is left at each synapse is an eligibility trace, which can be followed forward in time
+    (``snn_gym.spiking.eligibility``), times the learning signal of its neuron. Other than there,
+    the trace passes the reset, as gradients do here, and a critic of gated units learns through
+    time; with several layers gradients also pass from layer to layer.
+
+    Everything else is Stable-Baselines3's PPO (Schulman et al. 2017,
+    https://arxiv.org/abs/1707.06347): its ``train`` is used unchanged. Unlike sb3-contrib's
+    RecurrentPPO, a state is one flat array of any content, and minibatches hold whole sequences.
+
+    Args:
+        policy: ``StatefulActorCriticPolicy``, or its name.
+        env: Environment, its gymnasium id, or a ``VecEnv``.
+        learning_rate: As in PPO.
+        n_steps: Environment steps of each copy in a rollout.
+        batch_size: Environment steps in a minibatch, a multiple of ``sequence_length``.
+        sequence_length: Environment steps of a sequence, which divides ``n_steps``; None for whole
+            rollouts.
+        bptt_steps: Environment steps that a gradient passes back; None for whole sequences.
+        burn_in_steps: Environment steps before each sequence that bring its state up to date with
+            the present weights, without gradient; at most ``sequence_length``. The steps before a
+            rollout's first sequence are those of the rollout before; the rollout itself starts from
+            the states that they lead to, under the weights and the statistics of observations that
+            hold from then on.
+        credit: ``bptt``, or ``eprop`` for no gradient through recurrent spikes.
+        feedback: With e-prop, what carries the readout's error to spiking neurons: its own weights
+            (``symmetric``), or ``random`` ones that stay as they are.
+        **kwargs: Further arguments of PPO.
+
+    Raises:
+        ValueError: The lengths do not fit each other, or the credit does not fit the network.
+    """
+
+    policy_aliases: ClassVar[dict[str, type[BasePolicy]]] = {
+        "StatefulActorCriticPolicy": StatefulActorCriticPolicy
+    }
+    policy: StatefulActorCriticPolicy
+    rollout_buffer: SequenceRolloutBuffer
+
+    def __init__(
+        self,
+        policy: str | type[StatefulActorCriticPolicy],
+        env: GymEnv | str,
+        learning_rate: float | Schedule = 3e-4,
+        n_steps: int = 128,
+        batch_size: int = 128,
+        *,
+        sequence_length: int | None = None,
+        bptt_steps: int | None = None,
+        burn_in_steps: int = 0,
+        credit: CreditName = "bptt",
+        feedback: CreditFeedbackName = "symmetric",
+        **kwargs: Any,
+    ) -> None:
+        self.credit, self.feedback = credit, feedback
+        super().__init__(
+            policy,
+            env,
+            learning_rate,
+            n_steps,
+            batch_size,
+            sequence_length=sequence_length,
+            bptt_steps=bptt_steps,
+            burn_in_steps=burn_in_steps,
+            **kwargs,
+        )
+
+    def _setup_model(self) -> None:
+        length = self.n_steps if self.sequence_length is None else self.sequence_length
+        self._check_lengths(length, self.batch_size)
+        if self.n_steps % length:
+            raise ValueError(
+                f"sequence_length must divide n_steps={self.n_steps}, got {length}; take "
+                f"sequence_length={self.n_steps} or another divisor"
+            )
+        check_credit(self.credit, self.feedback)
+        arguments = {**self.policy_kwargs, "random_feedback": self.feedback == "random"}
+        with self._temporarily(
+            n_steps=1, rollout_buffer_class=None, rollout_buffer_kwargs={}, policy_kwargs=arguments
+        ):
+            super()._setup_model()
+        self._check_recurrence()
+        has_parts = isinstance(self.observation_space, spaces.Dict)
+        buffer_class = SequenceDictRolloutBuffer if has_parts else SequenceRolloutBuffer
+        self.rollout_buffer = buffer_class(
+            self.n_steps,
+            self.observation_space,
+            self.action_space,
+            self.device,
+            gamma=self.gamma,
+            gae_lambda=self.gae_lambda,
+            n_envs=self.n_envs,
+            state_size=self.policy.rest_state(1).shape[1],
+            sequence_length=length,
+            burn_in_steps=self.burn_in_steps,
+            truncate_every=self.bptt_steps,
+            recurrent_gradient=self.credit != "eprop",
+        )
+
+    def _check_recurrence(self) -> None:
+        networks = self.policy.mlp_extractor
+        spiking = [x for x in (networks.actor, networks.critic) if isinstance(x, SpikingNetwork)]
+        if self.credit == "eprop" and not any(network.config.recurrent for network in spiking):
+            raise ValueError(
+                "credit='eprop' is about recurrent spikes, and neither actor nor critic has any; "
+                "use a network with recurrent=True, or leave credit out"
+            )
+
+    def collect_rollouts(
+        self,
+        env: VecEnv,
+        callback: BaseCallback,
+        rollout_buffer: RolloutBuffer,
+        n_rollout_steps: int,
+    ) -> bool:
+        """Play a rollout, as in Stable-Baselines3, carrying the states.
+
+        Args:
+            env: Environments.
+            callback: Called at every step.
+            rollout_buffer: Filled.
+            n_rollout_steps: Environment steps of each copy.
+
+        Returns:
+            Whether to go on training.
+        """
+        assert isinstance(rollout_buffer, SequenceRolloutBuffer)
+        assert self._last_obs is not None, "No previous observation was provided"
+        self.policy.set_training_mode(False)
+        rollout_buffer.reset()
+        if self.use_sde:
+            self.policy.reset_noise(env.num_envs)
+        callback.on_rollout_start()
+        burn_in = rollout_buffer.burn_in()
+        # As replay does it, so that what is replayed is what was played.
+        states = self.states(env.num_envs) if burn_in is None else self.policy.carry(burn_in)
+        self._last_states = states
+        for step in range(n_rollout_steps):
+            if self.use_sde and self.sde_sample_freq > 0 and step % self.sde_sample_freq == 0:
+                self.policy.reset_noise(env.num_envs)
+            if not self._collect_step(env, callback, rollout_buffer):
+                return False
+        with torch.no_grad():
+            obs = obs_as_tensor(self._last_obs, self.device)
+            values = self.policy.predict_values(obs, self._last_states, self._starts())
+        dones: Any = self._last_episode_starts
+        rollout_buffer.compute_returns_and_advantage(last_values=values, dones=dones)
+        callback.update_locals(locals())
+        callback.on_rollout_end()
+        return True
+
+    def _collect_step(
+        self, env: VecEnv, callback: BaseCallback, rollout_buffer: SequenceRolloutBuffer
+    ) -> bool:
+        """Make one environment step in every environment; return whether to go on."""
+        assert self._last_states is not None  # set when the rollout began
+        with torch.no_grad():
+            obs = obs_as_tensor(self._last_obs, self.device)  # type: ignore[arg-type]
+            actions, values, log_probs, states = self.policy(obs, self._last_states, self._starts())
+        taken = actions.cpu().numpy()
+        new_obs, rewards, dones, infos = env.step(self._within_bounds(taken))
+        self.num_timesteps += env.num_envs
+        callback.update_locals(locals())
+        if not callback.on_step():
+            return False
+        self._update_info_buffer(infos, dones)
+        self._bootstrap(rewards, dones, infos, states)
+        rollout_buffer.add_with_state(
+            self._last_obs,
+            taken,
+            rewards,
+            self._last_episode_starts,  # type: ignore[arg-type]
+            values,
+            log_probs,
+            self._last_states,
+        )
+        self._last_obs = new_obs  # type: ignore[assignment]
+        self._last_episode_starts = dones
+        self._last_states = states
+        return True
+
+    def _starts(self) -> Tensor:
+        return torch.as_tensor(
+            np.asarray(self._last_episode_starts, dtype=np.bool_), device=self.device
+        )
+
+    def _within_bounds(self, actions: NDArray[Any]) -> NDArray[Any]:
+        if not isinstance(self.action_space, spaces.Box):
+            return actions
+        if self.policy.squash_output:
+            unscaled: NDArray[Any] = self.policy.unscale_action(actions)
+            return unscaled
+        clipped: NDArray[Any] = np.clip(actions, self.action_space.low, self.action_space.high)
+        return clipped
+
+    def _bootstrap(
+        self,
+        rewards: NDArray[Any],
+        dones: NDArray[np.bool_],
+        infos: list[dict[str, Any]],
+        states: Tensor,
+    ) -> None:
+        """Add the value of the last observation where an episode was cut by a limit."""
+        # See https://github.com/DLR-RM/stable-baselines3/issues/633
+        going_on = torch.zeros(1, dtype=torch.bool, device=self.device)
+        for index in np.flatnonzero(dones):
+            info = infos[index]
+            last = info.get("terminal_observation")
+            if last is None or not info.get("TimeLimit.truncated", False):
+                continue
+            obs, _ = self.policy.obs_to_tensor(last)
+            with torch.no_grad():
+                state = states[index : index + 1]
+                value = self.policy.predict_values(obs, state, going_on)
+            rewards[index] += self.gamma * value.item()
+
+
+# ---- stateful dqn --------------------------------------------------------------------------------
+_FIXED = ("replay_buffer_class", "replay_buffer_kwargs", "optimize_memory_usage")
+
+
+class StatefulDQN(SequenceLearner, DQN):
+    """Deep Q-learning on sequences, for any network that carries a state.
+
+    Between environment steps the membranes (and the gated units of a twin) keep their state; an
+    episode starts from rest. Sequences are replayed from the state that was carried into them, and
+    first steps bring that state up to date with the present weights, as in R2D2 (Kapturowski et al.
+    2019, https://openreview.net/forum?id=r1lyTjAqYX): online and target network each by its own
+    burn-in. Of R2D2 neither prioritised replay nor the rescaled value is here.
+
+    A step t is learned from towards ``r_t + ... + gamma^n Q_target(s_{t+n}, a)``, where a is the
+    online network's best action (van Hasselt et al. 2016, https://arxiv.org/abs/1509.06461) and the
+    sum ends where the episode does. If the episode was cut within these n steps by a limit or a
+    reset, the step has no loss: what would have followed is not known.
+
+    No update is made before the replay buffer holds one whole sequence, whatever
+    ``learning_starts`` says. Epsilon-greedy exploration tosses a coin for each environment copy.
+    Everything else is Stable-Baselines3's DQN.
+
+    Args:
+        policy: ``StatefulDQNPolicy``, or its name.
+        env: Environment, its gymnasium id, or a ``VecEnv``.
+        learning_rate: As in DQN.
+        sequence_length: Environment steps of a sequence that are learned from.
+        burn_in_steps: Environment steps before them that bring the state up to date, without
+            gradient; at most ``sequence_length``.
+        bptt_steps: Environment steps that a gradient passes back; None for whole sequences.
+        double_q: Whether the online network chooses the action that the target network values;
+            else the target network does both.
+        **kwargs: Further arguments of DQN. ``batch_size`` counts environment steps that are learned
+            from, a multiple of ``sequence_length``; ``n_steps`` is n above.
+
+    Raises:
+        ValueError: The lengths do not fit each other or the buffer, observations are a Dict, or
+            another replay buffer is asked for.
+    """
+
+    policy_aliases: ClassVar[dict[str, type[BasePolicy]]] = {"StatefulDQNPolicy": StatefulDQNPolicy}
+    policy: StatefulDQNPolicy
+    q_net: StatefulQNetwork
+    q_net_target: StatefulQNetwork
+    sequence_length: int
+
+    def __init__(
+        self,
+        policy: str | type[StatefulDQNPolicy],
+        env: GymEnv | str,
+        learning_rate: float | Schedule = 1e-4,
+        *,
+        sequence_length: int = 32,
+        burn_in_steps: int = 8,
+        bptt_steps: int | None = None,
+        double_q: bool = True,
+        **kwargs: Any,
+    ) -> None:
+        for name in _FIXED:
+            if kwargs.get(name):
+                raise ValueError(
+                    f"StatefulDQN replays from its own SequenceReplayBuffer, got {name}="
+                    f"{kwargs[name]!r}; leave it out"
+                )
+        self.double_q = double_q
+        self._next_states: Tensor | None = None  # after the present step, (n_envs, S)
+        super().__init__(
+            policy,
+            env,
+            learning_rate,
+            sequence_length=sequence_length,
+            bptt_steps=bptt_steps,
+            burn_in_steps=burn_in_steps,
+            **kwargs,
+        )
+
+    def _setup_model(self) -> None:
+        self._check()
+        with self._temporarily(buffer_size=self.n_envs, n_steps=1):
+            super()._setup_model()
+        self.replay_buffer = SequenceReplayBuffer(
+            self.buffer_size,
+            self.observation_space,
+            self.action_space,
+            self.device,
+            self.n_envs,
+            state_size=self.policy.rest_state(1).shape[1],
+            sequence_length=self.sequence_length,
+            burn_in_steps=self.burn_in_steps,
+            n_steps=self.n_steps,
+            truncate_every=self.bptt_steps,
+        )
+
+    def _check(self) -> None:
+        self._check_lengths(self.sequence_length, self.batch_size)
+        if self.n_steps < 1:
+            raise ValueError(f"n_steps must be at least 1, got {self.n_steps}; 1 is plain DQN")
+        if isinstance(self.observation_space, spaces.Dict):
+            raise ValueError(
+                f"StatefulDQN takes no Dict observations, got {self.observation_space}; wrap the "
+                "environment in gymnasium.wrappers.FlattenObservation"
+            )
+
+    def _sample_action(
+        self,
+        learning_starts: int,
+        action_noise: ActionNoise | None = None,
+        n_envs: int = 1,
+    ) -> tuple[NDArray[Any], NDArray[Any]]:
+        """Choose actions in a rollout, as Stable-Baselines3 does; all states advance."""
+        del action_noise  # DQN has none
+        starts = torch.as_tensor(np.asarray(self._last_episode_starts, bool), device=self.device)
+        self._last_states = reset_where(starts, self.states(n_envs), self.policy.rest_state(1))
+        with torch.no_grad():
+            obs = obs_as_tensor(self._last_obs, self.device)  # type: ignore[arg-type]
+            q_values, self._next_states = self.q_net(obs, self._last_states)
+        greedy = q_values.argmax(dim=1).cpu().numpy()
+        warming_up = self.num_timesteps < learning_starts
+        actions = self._explore(greedy, 1.0 if warming_up else self.exploration_rate)
+        return actions, actions
+
+    def _explore(self, greedy: NDArray[Any], rate: float) -> NDArray[Any]:
+        """Return actions () or (B,), each of them random at a rate, by a coin of its own."""
+        actions = np.array(greedy)
+        flat = actions.reshape(-1)  # a view
+        coins = torch.rand(len(flat)).numpy() < rate
+        flat[coins] = [self.action_space.sample() for _ in range(coins.sum())]
+        return actions
+
+    def predict(
+        self,
+        observation: NDArray[Any] | dict[str, NDArray[Any]],
+        state: State | None = None,
+        episode_start: NDArray[Any] | None = None,
+        deterministic: bool = False,
+    ) -> tuple[NDArray[Any], State | None]:
+        """Choose actions as the policy does, epsilon-greedily unless ``deterministic``.
+
+        The state always advances.
+        """
+        actions, carried = self.policy.predict(observation, state, episode_start, True)
+        if not deterministic:
+            actions = self._explore(actions, self.exploration_rate)
+        return actions, carried
+
+    def _store_transition(
+        self,
+        replay_buffer: ReplayBuffer,
+        buffer_action: NDArray[Any],
+        new_obs: NDArray[Any] | dict[str, NDArray[Any]],
+        reward: NDArray[Any],
+        dones: NDArray[Any],
+        infos: list[dict[str, Any]],
+    ) -> None:
+        """Store a step of every environment with the states before it."""
+        assert isinstance(replay_buffer, SequenceReplayBuffer)
+        assert self._last_states is not None  # set when the actions were chosen
+        starts = np.asarray(self._last_episode_starts, bool)
+        replay_buffer.enter_step(self._last_states.cpu().numpy(), starts)
+        super()._store_transition(replay_buffer, buffer_action, new_obs, reward, dones, infos)
+        self._last_states = self._next_states
+        self._last_episode_starts = dones
+
+    def train(self, gradient_steps: int, batch_size: int = 32) -> None:
+        """Update the online network on replayed sequences.
+
+        Args:
+            gradient_steps: Updates.
+            batch_size: Environment steps to learn from in each, a multiple of ``sequence_length``.
+        """
+        assert isinstance(self.replay_buffer, SequenceReplayBuffer)
+        if not self.replay_buffer.sequences:
+            return
+        self.policy.set_training_mode(True)
+        self._update_learning_rate(self.policy.optimizer)
+        losses = []
+        for _ in range(gradient_steps):
+            samples = self.replay_buffer.sample(batch_size, env=self._vec_normalize_env)
+            loss = self._loss(samples)
+            self.policy.optimizer.zero_grad()
+            loss.backward()  # type: ignore[no-untyped-call]
+            torch.nn.utils.clip_grad_norm_(self.policy.parameters(), self.max_grad_norm)
+            self.policy.optimizer.step()
+            losses.append(loss.item())
+        self._n_updates += gradient_steps
+        self.logger.record("train/n_updates", self._n_updates, exclude="tensorboard")
+        self.logger.record("train/loss", np.mean(losses))
+
+    def _loss(self, samples: SequenceSamples) -> Tensor:
+        """Return the mean Huber loss of the steps whose target is known; 0 if there is none."""
+        q_values = self.q_net.sequence(samples.sequences)
+        with torch.no_grad():
+            target_values = self.q_net_target.sequence(samples.sequences)
+            chooser = q_values if self.double_q else target_values
+            best = chooser.argmax(dim=2, keepdim=True)
+            bootstrap = target_values.gather(2, best).squeeze(2)
+            targets, known = n_step_targets(samples, bootstrap, self.gamma, self.n_steps)
+        present = q_values[: len(samples.actions)].gather(2, samples.actions.long()).squeeze(2)
+        losses = functional.smooth_l1_loss(present, targets, reduction="none")
+        return torch.where(known, losses, 0.0).sum() / known.sum().clamp(min=1)
+
+    def _excluded_save_params(self) -> list[str]:
+        return [*super()._excluded_save_params(), "_next_states"]
+
+
+def n_step_targets(
+    samples: SequenceSamples, bootstrap: Tensor, gamma: float, n_steps: int
+) -> tuple[Tensor, Tensor]:
+    """Return what Q-values shall become, and where that is known.
+
+    Args:
+        samples: B sequences of L steps to learn from.
+        bootstrap: (L + n, B) float32, estimated value of each step's observation.
+        gamma: Discount of a reward one environment step later.
+        n_steps: Rewards n summed before an estimate is added.
+
+    Returns:
+        Targets (L, B) float32; and (L, B), bool: the episode was not cut within n steps.
+    """
+    length = len(samples.actions)
+    targets = torch.zeros_like(bootstrap[:length])
+    lasts = torch.ones_like(targets, dtype=torch.bool)
+    known = lasts.clone()
+    for step in range(n_steps):
+        rows = slice(step, step + length)
+        targets = targets + gamma**step * torch.where(lasts, samples.rewards[rows], 0.0)
+        known &= ~(lasts & samples.truncated[rows])
+        lasts = lasts & ~samples.terminated[rows]
+    return targets + gamma**n_steps * torch.where(lasts, bootstrap[n_steps:], 0.0), known

@@ -1,0 +1,15 @@
+"""Pictures of training runs, and films of episodes with the spikes of the agent's network."""
+
+from snn_gym.plots.films import Film, FilmSettings, Played, record_film, show_film
+from snn_gym.plots.run import FORMATS, Pictures, plot_run
+
+__all__ = [
+    "FORMATS",
+    "Film",
+    "FilmSettings",
+    "Pictures",
+    "Played",
+    "plot_run",
+    "record_film",
+    "show_film",
+]

@@ -1,0 +1,186 @@
+"""Draw two agents side by side: returns, operations and, of runs, learning curves."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from snn_gym.leaderboard.comparison import COMPARED_COSTS, Side
+from snn_gym.plots.run import FORMATS, FloatArray, averaged_episodes, learning_curve, step_axis
+from snn_gym.plots.style import agent_colours, new_figure, save, style, title
+from snn_gym.program.costs import COST_COLUMNS
+from snn_gym.training.evaluations import read_episodes
+from snn_gym.training.run import EPISODES_FILE, check_logs
+
+Curves = tuple[tuple[FloatArray, FloatArray], ...]
+"""Environment steps and running mean of the training returns of each run, empty without a log."""
+
+QUARTERS = (0.25, 0.5, 0.75, 1.0)
+"""Shares of the training at which a table reads the curves."""
+
+_MOST_IN_A_LINE = 70  # letters of both names
+_SPREAD = 0.12  # of the dots of a side, in the distance between two sides
+
+
+def learning_curves(side: Side) -> Curves:
+    """Read the learning curves of a side's runs.
+
+    Args:
+        side: A side; rows have none.
+
+    Returns:
+        Of each run environment steps and means, each (different steps,), without any where no
+        episode was logged.
+
+    Raises:
+        ValueError: A log was changed since, or is none.
+    """
+    return tuple(map(_curve, side.runs))
+
+
+def _curve(run: Path) -> tuple[FloatArray, FloatArray]:
+    check_logs(run)
+    if not (run / EPISODES_FILE).exists():  # saved by `save_agent`
+        return np.empty(0), np.empty(0)
+    timesteps, returns = read_episodes(run / EPISODES_FILE)
+    return learning_curve(timesteps, returns, averaged_episodes(len(returns)))
+
+
+def at_quarters(side: Side, steps: int) -> list[list[float | None]]:
+    """Read the learning curves of a side's runs at each of `QUARTERS`.
+
+    Args:
+        side: A side.
+        steps: Environment steps that the quarters are of.
+
+    Returns:
+        For each quarter the last value of each run's curve until there; None where no episode had
+        ended, or the run itself.
+    """
+    runs = list(zip(learning_curves(side), side.line.steps[: len(side.runs)], strict=True))
+    return [[_value(*run, round(quarter * steps)) for run in runs] for quarter in QUARTERS]
+
+
+def _value(curve: tuple[FloatArray, FloatArray], trained: int, at: int) -> float | None:
+    ended = int(np.searchsorted(curve[0], at, side="right"))
+    return float(curve[1][ended - 1]) if ended and at <= trained else None
+
+
+def save_comparison(sides: Sequence[Side], path: Path) -> Path:
+    """Draw two sides in one picture.
+
+    Args:
+        sides: The two.
+        path: File to write, PNG or SVG by its suffix; its folder is made if absent.
+
+    Raises:
+        ValueError: The suffix is another, or a run's log was changed.
+    """
+    check_picture(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with style():
+        figure = draw_comparison(sides, [learning_curves(side) for side in sides])
+        save(figure, path, [path.suffix[1:]])
+    return path
+
+
+def check_picture(path: Path) -> None:
+    """Refuse a file that no picture can be written to, before what takes time.
+
+    Args:
+        path: The file.
+
+    Raises:
+        ValueError: Its suffix is none of the formats.
+    """
+    if path.suffix[1:] not in FORMATS:
+        raise ValueError(
+            f"{path} is no picture's file; expected a name that ends in "
+            f"{' or '.join(f'.{x}' for x in FORMATS)}"
+        )
+
+
+def draw_comparison(sides: Sequence[Side], curves: Sequence[Curves]) -> Figure:
+    """Draw returns and operations with seeds as dots, and learning curves where there are any.
+
+    Means, with intervals of the return, stand beside the dots of sides with seeds enough.
+
+    Args:
+        sides: The two.
+        curves: Learning curves of each.
+    """
+    has_curves = any(len(x) for of_side in curves for x, _ in of_side)
+    panels = 3 if has_curves else 2
+    figure = new_figure(3.4 * panels, 3.6)
+    colours = list(agent_colours({side.name: side.line.spiking for side in sides}).values())
+    axes = list(figure.subplots(1, panels))
+    _returns(axes[0], sides, colours)
+    _operations(axes[1], sides, colours)
+    if has_curves:
+        _curves(axes[2], curves, colours)
+    handles = [
+        Line2D([], [], color=colour, marker="o", linestyle="", label=side.name)
+        for side, colour in zip(sides, colours, strict=True)
+    ]
+    figure.suptitle(sides[0].line.environment, x=0.01, ha="left", fontsize=11)
+    ncols = 1 if sum(len(side.name) for side in sides) > _MOST_IN_A_LINE else 2
+    figure.legend(handles=handles, loc="outside lower center", ncols=ncols)
+    return figure
+
+
+def _returns(axes: Axes, sides: Sequence[Side], colours: Sequence[str]) -> None:
+    for place, (side, colour) in enumerate(zip(sides, colours, strict=True)):
+        line = side.line
+        _dots(axes, place, line.seed_means, colour)
+        if side.is_summarised:
+            low, high = line.interval or (line.mean, line.mean)
+            axes.errorbar(
+                place + 2 * _SPREAD, line.mean, [[line.mean - low], [high - line.mean]],
+                color=colour, marker="D", markersize=5, capsize=3,
+            )  # fmt: skip
+    axes.set_xticks(range(len(sides)), [""] * len(sides))
+    axes.set_xlim(-0.6, len(sides) - 0.4)
+    title(axes, "Return, a dot for each seed")
+    axes.set_ylabel("mean return of a seed (reward units)")
+
+
+def _operations(axes: Axes, sides: Sequence[Side], colours: Sequence[str]) -> None:
+    axes.set_yscale("log")
+    for k, (side, colour) in enumerate(zip(sides, colours, strict=True)):
+        for place, name in enumerate(COMPARED_COSTS):
+            totals = [costs.total(name) for costs in side.costs]
+            known = [total for total in totals if total]  # zero has no place on a log axis
+            _dots(axes, place + 0.36 * (k - 0.5), known, colour, hollow=not side.costs_rank)
+    names = [COST_COLUMNS[name].heading.replace(" ", "\n") for name in COMPARED_COSTS]
+    axes.set_xticks(range(len(COMPARED_COSTS)), names)
+    axes.set_xlim(-0.6, len(COMPARED_COSTS) - 0.4)
+    hollow = any(not side.costs_rank for side in sides)
+    axes.set_xlabel("hollow: no seed was trained again" if hollow else "")
+    title(axes, "Operations, a dot for each seed")
+    axes.set_ylabel("operations per decision")
+
+
+def _curves(axes: Axes, curves: Sequence[Curves], colours: Sequence[str]) -> None:
+    for of_side, colour in zip(curves, colours, strict=True):
+        for timesteps, means in of_side:
+            axes.plot(timesteps, means, color=colour, linewidth=1.0, alpha=0.8)
+    step_axis(axes, np.concatenate([x for of_side in curves for x, _ in of_side]))
+    title(axes, "Training, a line for each seed")
+    axes.set_xlabel("environment steps")
+    axes.set_ylabel("running mean of returns (reward units)")
+
+
+def _dots(
+    axes: Axes, place: float, values: Sequence[float], colour: str, *, hollow: bool = False
+) -> None:
+    spread = np.linspace(-_SPREAD, _SPREAD, len(values)) if len(values) > 1 else np.zeros(1)
+    if len(values):
+        axes.plot(
+            place + spread, values, color=colour, linestyle="", marker="o", markersize=4,
+            markeredgewidth=float(hollow), markerfacecolor="none" if hollow else colour, alpha=0.7,
+        )  # fmt: skip

@@ -1,0 +1,524 @@
+"""Draw a training run from its folder: returns, dynamics and spikes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.ticker import FuncFormatter, MaxNLocator, MultipleLocator
+from numpy.typing import NDArray
+
+from snn_gym._base.numerics import one_thread
+from snn_gym._base.storage import read_regular_file
+from snn_gym.envs.registry import make_task
+from snn_gym.leaderboard.evaluation import FIRST_EVALUATION_SEED
+from snn_gym.leaderboard.manifest import MANIFEST_NAME, MAX_MANIFEST_BYTES, parse_manifest
+from snn_gym.leaderboard.submission import SUBMISSION_FOLDER
+from snn_gym.plots.frames import EpisodeTrace, LayerTrace, record_episode
+from snn_gym.plots.style import (
+    BLACK,
+    GREY,
+    agent_colours,
+    layer_colours,
+    new_figure,
+    save,
+    stacked_widths,
+    style,
+    title,
+)
+from snn_gym.policies.protocols import RecordedPolicy
+from snn_gym.policies.raw_observations import raw_policy
+from snn_gym.training.dynamics import DYNAMICS_FILE, acting_spiking_network, read_rows
+from snn_gym.training.evaluations import EVALUATIONS_FILE, read_episodes
+from snn_gym.training.run import EPISODES_FILE, check_logs
+from snn_gym.training.settings import RunSettings, read_run_settings
+from snn_gym.zoo import load_agent
+
+# ---- curves --------------------------------------------------------------------------------------
+FEWEST_AVERAGED = 20
+"""Episodes of the running mean, at least."""
+AVERAGED_SHARE = 0.05
+"""Episodes of the running mean as a share of all: returns of 0 or 1 need hundreds."""
+
+FloatArray = NDArray[np.float64]
+Series = Mapping[tuple[str, str], tuple[FloatArray, FloatArray]]
+"""Environment steps and values by (layer or connection, measure)."""
+
+
+@dataclass(frozen=True)
+class _Panel:
+    """One panel of the dynamics over training."""
+
+    measure: str
+    heading: str
+    label: str
+    limits: tuple[float, float] | None = None
+    """Limits of the axis; from 0 to beyond the highest value if None."""
+    log: bool = False
+    """Whether the layers differ by orders of magnitude."""
+
+
+_SHARE = (-0.02, 1.02)
+_PANELS = (
+    _Panel("rate_hz", "Firing rate", "rate (Hz)"),
+    _Panel("silent_share", "Silent neurons", "share of neurons", limits=_SHARE),
+    _Panel(
+        "saturated_share", "Saturated neurons (≥ 0.9 per step)", "share of neurons", limits=_SHARE
+    ),
+    _Panel("margin_mean", "Margin to threshold", "θ − v (voltage), mean"),
+    _Panel("window_share", "Time in the surrogate window", "share of time"),
+    _Panel("synchrony", "Synchrony χ²", "χ² (0 independent, 1 as one)"),
+    _Panel("participation_dimension", "Dimension of activity", "participation dimension"),
+    _Panel("synops_per_decision", "Synaptic operations", "SynOps per decision", log=True),
+    _Panel("relative_change", "Change of the weights", "‖Δw‖ / ‖w‖ since the first row"),
+)
+_COLUMNS = 3
+_THOUSANDS_FROM = 10_000
+
+
+def running_mean(values: FloatArray, window: int) -> FloatArray:
+    """Return the mean of the last ``window`` values at every place, of fewer at the start.
+
+    Args:
+        values: (n,).
+        window: Values in the window, at least 1.
+
+    Returns:
+        (n,).
+    """
+    sums = np.concatenate([np.zeros(1), np.cumsum(values, dtype=np.float64)])
+    last = np.arange(1, len(sums))
+    first = np.maximum(last - window, 0)
+    mean: FloatArray = (sums[last] - sums[first]) / (last - first)
+    return mean
+
+
+def averaged_episodes(episodes: int) -> int:
+    """Return how many of a training's episodes a point of its learning curve averages."""
+    return max(FEWEST_AVERAGED, round(AVERAGED_SHARE * episodes))
+
+
+def learning_curve(
+    timesteps: FloatArray, returns: FloatArray, window: int
+) -> tuple[FloatArray, FloatArray]:
+    """Return the running mean of the returns once at each environment step at which any ended.
+
+    Args:
+        timesteps: (episodes,) environment steps at each episode's end, rising.
+        returns: (episodes,) returns.
+        window: Episodes averaged.
+
+    Returns:
+        Environment steps and means, each (different steps,).
+    """
+    # Episodes that end together have no order: the curve would jump up and down on the spot.
+    last = np.flatnonzero(np.append(np.diff(timesteps) > 0, True)[: len(timesteps)])
+    return timesteps[last], running_mean(returns, window)[last]
+
+
+def draw_learning_curve(
+    timesteps: FloatArray,
+    returns: FloatArray,
+    heading: str,
+    *,
+    spiking: bool = True,
+    evaluations: tuple[FloatArray, FloatArray] | None = None,
+) -> Figure:
+    """Draw the return of every training episode and their running mean.
+
+    Args:
+        timesteps: (episodes,) environment steps of the whole training at each episode's end.
+        returns: (episodes,) undiscounted returns.
+        heading: Title.
+        spiking: Whether the agent spikes, which its colour says.
+        evaluations: Environment steps and mean returns of deterministic evaluations, drawn too.
+    """
+    figure = new_figure(6.5, 3.8)
+    axes = figure.subplots()
+    colour = agent_colours({"": spiking})[""]
+    axes.plot(
+        timesteps, returns, color=GREY, linestyle="", marker="o", markersize=3.0,
+        markeredgewidth=0, alpha=0.3, label="training episode",
+    )  # fmt: skip
+    window = averaged_episodes(len(returns))
+    label = f"mean of the last {window}, {'spiking' if spiking else 'ANN'}"
+    curve = learning_curve(timesteps, returns, window)
+    axes.plot(*curve, color=colour, linewidth=2.0, label=label)
+    if evaluations is not None:
+        axes.plot(
+            *evaluations, color=BLACK, linestyle="--", linewidth=1.0, marker="D", markersize=4.5,
+            label="deterministic evaluation",
+        )  # fmt: skip
+        timesteps = np.concatenate([timesteps, evaluations[0]])
+    title(axes, heading)
+    axes.set_xlabel("environment steps")
+    axes.set_ylabel("return of an episode (reward units)")
+    step_axis(axes, timesteps)
+    figure.legend(loc="outside lower center", ncols=3)
+    return figure
+
+
+def draw_dynamics(series: Series, layers: Sequence[str], heading: str) -> Figure:
+    """Draw measures over training, one line for each layer, or connection of the weights.
+
+    Args:
+        series: Environment steps and values by (layer or connection, measure).
+        layers: Names of the layers, input side first.
+        heading: Title.
+    """
+    panels = [x for x in _PANELS if any(measure == x.measure for _, measure in series)]
+    rows = -(-len(panels) // _COLUMNS)
+    figure = new_figure(9.5, 2.35 * rows + 0.8)
+    grid = figure.subplots(rows, _COLUMNS, sharex=True, squeeze=False).ravel()
+    lines: dict[str, Any] = {}
+    for axes, panel in zip(grid, panels, strict=False):
+        lines |= _draw_panel(axes, panel, series, layers)
+    for axes in grid[len(panels) :]:
+        axes.set_visible(False)
+    for column in range(min(_COLUMNS, len(panels))):
+        lowest = [k for k in range(len(panels)) if k % _COLUMNS == column][-1]
+        grid[lowest].set_xlabel("environment steps")
+        grid[lowest].xaxis.set_tick_params(labelbottom=True)
+    figure.suptitle(heading, x=0.01, ha="left", fontsize=11)
+    figure.legend(
+        handles=list(lines.values()), labels=list(lines), loc="outside lower center",
+        ncols=min(6, max(1, len(lines))),
+    )  # fmt: skip
+    return figure
+
+
+def _draw_panel(axes: Axes, panel: _Panel, series: Series, layers: Sequence[str]) -> dict[str, Any]:
+    colours = layer_colours(layers)
+    drawn: dict[str, Any] = {}
+    shown = [(part, *x) for (part, measure), x in series.items() if measure == panel.measure]
+    widths = stacked_widths(len(shown))
+    for (part, timesteps, values), width in zip(shown, widths, strict=True):
+        layer = part.removesuffix("_recurrent")
+        # The readout's weights are no layer's.
+        colour = colours.get(layer, BLACK)
+        dashed = ":" if layer != part else "-"
+        (drawn[part],) = axes.plot(
+            timesteps, values, color=colour, linestyle=dashed, linewidth=width, marker="o",
+            markersize=width + 0.6,
+        )  # fmt: skip
+        step_axis(axes, timesteps)
+    title(axes, panel.heading)
+    axes.set_ylabel(panel.label)
+    if panel.log:
+        axes.set_yscale("log")
+    elif panel.limits is not None:
+        axes.set_ylim(*panel.limits)
+    elif axes.dataLim.y0 >= 0:
+        axes.set_ylim(0.0, 1.08 * axes.dataLim.y1 or 1.0)
+    return drawn
+
+
+def step_axis(axes: Axes, timesteps: FloatArray) -> None:
+    """Make the horizontal axis one of environment steps from 0 to the last.
+
+    Args:
+        axes: Axes to change.
+        timesteps: All that is drawn over, any order.
+    """
+    last = float(timesteps.max())
+    axes.set_xlim(0, 1.02 * last)
+    axes.xaxis.set_major_locator(MaxNLocator(5, integer=True, steps=[1, 2, 5, 10]))
+    if last >= _THOUSANDS_FROM:
+        axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x / 1000:g}k" if x else "0"))
+
+
+# ---- spikes of a run -----------------------------------------------------------------------------
+TRACED_NEURONS = 3
+"""Membrane traces of each layer."""
+TRACED_DECISIONS = 8
+
+_PANEL_INCHES = (0.7, 2.4)
+_INCHES_PER_NEURON = 0.028
+
+
+def draw_raster(trace: EpisodeTrace, heading: str) -> Figure:
+    """Draw every spike, one panel for each layer and one row for each neuron.
+
+    Args:
+        trace: What the network did.
+        heading: Title.
+    """
+    # The output side on top, as signals rise.
+    layers = trace.layers[::-1]
+    heights = [
+        float(np.clip(_INCHES_PER_NEURON * layer.spikes.shape[1], *_PANEL_INCHES))
+        for layer in layers
+    ]
+    figure = new_figure(8.0, sum(heights) + 0.35 * len(heights) + 0.8)
+    panels = figure.subplots(
+        len(heights), 1, sharex=True, squeeze=False, gridspec_kw={"height_ratios": heights}
+    )[:, 0]
+    colours = layer_colours([layer.name for layer in trace.layers])
+    for axes, layer in zip(panels, layers, strict=True):
+        _draw_layer(axes, trace, layer, colours[layer.name])
+    title(panels[0], heading)
+    panels[-1].set_xlabel(_time_label(trace))
+    panels[-1].set_xlim(0, trace.decisions * trace.decision_ms)
+    panels[-1].xaxis.set_major_locator(MultipleLocator(5 * trace.decision_ms))
+    figure.align_ylabels(list(panels))
+    return figure
+
+
+def _draw_layer(axes: Axes, trace: EpisodeTrace, layer: LayerTrace, colour: str) -> None:
+    size = layer.spikes.shape[1]
+    steps, neurons = np.nonzero(layer.spikes)
+    # One line with gaps: a mark of its own for every spike would make large files.
+    times_ms = np.repeat(trace.times_ms[steps], 3)
+    rows = (neurons[:, np.newaxis] + np.array([-0.45, 0.45, np.nan])).ravel()
+    axes.plot(times_ms, rows, color=colour, linewidth=1.1, solid_capstyle="butt")
+    _draw_boundaries(axes, trace, trace.decisions)
+    rate_hz = layer.spikes.mean() * 1000.0 / trace.dt_ms
+    axes.set_ylabel(f"{layer.name}\nneuron")
+    axes.set_ylim(-0.5, size - 0.5)
+    axes.set_yticks(sorted({0, size - 1}))
+    label = f"mean\n{rate_hz:.0f} Hz"
+    axes.text(1.005, 0.5, label, transform=axes.transAxes, va="center", color=colour)
+
+
+def draw_membranes(trace: EpisodeTrace, heading: str) -> Figure:
+    """Draw membrane potentials with their threshold and spikes, of a few neurons of each layer.
+
+    Of each layer the neurons of the highest, the median and the lowest rate among those that fire.
+
+    Args:
+        trace: What the network did.
+        heading: Title.
+    """
+    chosen = [
+        (layer, neuron)
+        for layer in reversed(trace.layers)
+        if layer.voltages is not None
+        for neuron in choose_neurons(layer.spikes)
+    ]
+    decisions = min(trace.decisions, TRACED_DECISIONS)
+    figure = new_figure(8.0, 0.85 * len(chosen) + 1.1)
+    panels = figure.subplots(len(chosen), 1, sharex=True, squeeze=False)[:, 0]
+    colours = layer_colours([layer.name for layer in trace.layers])
+    for axes, (layer, neuron) in zip(panels, chosen, strict=True):
+        _draw_membrane(axes, trace, layer, neuron, decisions, colours[layer.name])
+    title(panels[0], heading)
+    panels[-1].set_xlabel(_time_label(trace))
+    panels[-1].set_xlim(0, decisions * trace.decision_ms)
+    figure.supylabel("membrane potential (model's units)", fontsize=9)
+    handles = [
+        Line2D([], [], color=BLACK, label="potential before the reset"),
+        Line2D([], [], color=GREY, linestyle="--", linewidth=1.0, label="threshold"),
+        Line2D([], [], color=BLACK, linestyle="", marker="v", markersize=4, label="spike"),
+    ]
+    figure.legend(handles=handles, loc="outside lower center", ncols=3)
+    return figure
+
+
+def choose_neurons(spikes: NDArray[np.float64]) -> list[int]:
+    """Return the neurons of the highest, the median and the lowest rate among those that fire.
+
+    Silent neurons fill the places that are left; of equal rates the first counts as higher.
+
+    Args:
+        spikes: (time steps, N), 0 or 1.
+
+    Returns:
+        At most ``TRACED_NEURONS`` different neurons, the highest rate first.
+    """
+    counts = spikes.sum(axis=0)
+    order = np.argsort(-counts, kind="stable")
+    firing = int((counts > 0).sum())
+    if firing < TRACED_NEURONS:
+        return [int(neuron) for neuron in order[:TRACED_NEURONS]]
+    places = np.linspace(0, firing - 1, TRACED_NEURONS).astype(int)
+    return [int(order[place]) for place in places]
+
+
+def _draw_membrane(
+    axes: Axes, trace: EpisodeTrace, layer: LayerTrace, neuron: int, decisions: int, colour: str
+) -> None:
+    assert layer.voltages is not None  # of a chosen layer
+    steps = decisions * trace.time_steps
+    times_ms = trace.times_ms[:steps]
+    voltage = layer.voltages[:steps, neuron]
+    # A line joins what one state joins: from rest every decision is a line of its own.
+    length = steps if trace.stateful else trace.time_steps
+    for start in range(0, steps, length):
+        part = slice(start, start + length)
+        axes.plot(times_ms[part], voltage[part], color=colour, marker="o", markersize=2)
+        if layer.thresholds is not None:
+            threshold = layer.thresholds[:steps, neuron]
+            axes.plot(times_ms[part], threshold[part], color=GREY, linestyle="--", linewidth=1.0)
+    low, high = axes.get_ylim()
+    axes.set_ylim(low, high + 0.3 * (high - low))
+    fired = layer.spikes[:steps, neuron] > 0
+    # Above the traces, in the room just made.
+    heights = np.full(int(fired.sum()), high + 0.15 * (high - low))
+    axes.plot(times_ms[fired], heights, color=colour, linestyle="", marker="v", markersize=4)
+    _draw_boundaries(axes, trace, decisions)
+    axes.yaxis.set_major_locator(MaxNLocator(3))
+    axes.text(
+        1.005, 0.5, f"{layer.name}\nneuron {neuron}",
+        transform=axes.transAxes, va="center", color=colour,
+    )  # fmt: skip
+
+
+def _draw_boundaries(axes: Axes, trace: EpisodeTrace, decisions: int) -> None:
+    for decision in range(1, decisions):
+        axes.axvline(decision * trace.decision_ms, color="#dddddd", linewidth=0.6, zorder=0)
+
+
+def _time_label(trace: EpisodeTrace) -> str:
+    start = "goes on from the state before" if trace.stateful else "starts from rest"
+    return (
+        f"network time (ms); a decision takes {trace.decision_ms:g} ms "
+        f"({trace.time_steps} time steps) and {start}"
+    )
+
+
+# ---- figures -------------------------------------------------------------------------------------
+FORMATS = ("png", "svg")
+"""Formats of pictures, by the endings of their files' names."""
+
+RASTER_DECISIONS = 25
+"""Name under which Stable-Baselines3's ``EvalCallback(log_path=RUN)`` writes."""
+
+
+@dataclass(frozen=True)
+class Pictures:
+    """What ``plot_run`` drew."""
+
+    paths: tuple[Path, ...]
+    """Files written."""
+    notes: tuple[str, ...]
+    """What could not be drawn, and how to get it."""
+
+
+def plot_run(run: Path, out: Path | None = None, formats: Sequence[str] = FORMATS) -> Pictures:
+    """Draw a finished training run.
+
+    ``learning_curve`` shows the return of every training episode and the deterministic evaluations
+    that lie in the folder: Stable-Baselines3's ``EvalCallback`` (``evaluations.npz``), and the
+    submission. Of a spiking agent, ``raster`` and ``membranes`` show the final policy in the first
+    decisions of the first public evaluation episode, played deterministically; ``dynamics`` what
+    ``snn-gym train --dynamics`` logged. Equal runs give equal bytes under equal versions of
+    matplotlib.
+
+    Args:
+        run: Folder that ``snn-gym train`` wrote.
+        out: Folder for the pictures; RUN/plots if None.
+        formats: Any of ``FORMATS``.
+
+    Returns:
+        The files, and notes on what is missing.
+
+    Raises:
+        ValueError: A format is unknown, there is no finished run, or its files were changed.
+    """
+    formats = _checked_formats(formats)
+    settings = read_run_settings(Path(run))
+    check_logs(Path(run))
+    trace = _trace_final_policy(run, settings)
+    out = run / "plots" if out is None else Path(out)
+    out.mkdir(parents=True, exist_ok=True)
+    name = f"{settings.agent} on {settings.environment}, seed {settings.seed}"
+    drawn, notes = _drawings(run, trace, name)
+    paths: list[Path] = []
+    with style():
+        for stem, draw in drawn.items():
+            paths += save(draw(), out / stem, formats)
+    return Pictures(tuple(paths), tuple(notes))
+
+
+def _checked_formats(formats: Sequence[str]) -> tuple[str, ...]:
+    unknown = [name for name in formats if name not in FORMATS]
+    if unknown or not formats:
+        raise ValueError(
+            f"format {', '.join(unknown) or 'none'} is unknown; choose from {', '.join(FORMATS)}"
+        )
+    return tuple(dict.fromkeys(formats))
+
+
+def _trace_final_policy(run: Path, settings: RunSettings) -> EpisodeTrace | None:
+    """Return what the final policy does in an episode, None if it does not spike."""
+    with one_thread():
+        policy: RecordedPolicy = raw_policy(load_agent(run))
+        if acting_spiking_network(policy) is None:
+            return None
+        env = make_task(settings.environment, **settings.environment_kwargs)
+        return record_episode(policy, env, FIRST_EVALUATION_SEED, RASTER_DECISIONS)
+
+
+def _drawings(
+    run: Path, trace: EpisodeTrace | None, name: str
+) -> tuple[dict[str, Callable[[], Figure]], list[str]]:
+    """Return what draws each picture, and notes on those that can't be drawn."""
+    notes: list[str] = []
+    drawn: dict[str, Callable[[], Figure]] = {}
+    if trace is None:
+        notes.append("no spikes to draw: the agent is an ANN")
+    else:
+        drawn |= {
+            "raster": lambda: draw_raster(trace, f"Spikes of {name}: {trace.decisions} decisions"),
+            "membranes": lambda: draw_membranes(trace, f"Membrane potentials of {name}"),
+        }
+    timesteps, returns = read_episodes(run / EPISODES_FILE)
+    if len(returns):
+        drawn["learning_curve"] = lambda: draw_learning_curve(
+            timesteps, returns, f"Training {name}",
+            spiking=trace is not None, evaluations=read_evaluations(run),
+        )  # fmt: skip
+    else:
+        notes.append("no learning curve: no training episode had ended")
+    if trace is None:
+        return drawn, notes
+    series = _read_series(run / DYNAMICS_FILE)
+    layers = [layer.name for layer in trace.layers]
+    if series:
+        drawn["dynamics"] = lambda: draw_dynamics(series, layers, f"Dynamics of {name}")
+    else:
+        notes.append("no dynamics over training: train with `snn-gym train ... --dynamics`")
+    return drawn, notes
+
+
+def read_evaluations(run: Path) -> tuple[FloatArray, FloatArray] | None:
+    """Read the deterministic evaluations in a run's folder.
+
+    Args:
+        run: Folder of a run.
+
+    Returns:
+        Environment steps and mean returns, each (evaluations,); None if there are none.
+
+    Raises:
+        ValueError: A file is not what its name says.
+    """
+    points: list[tuple[float, float]] = []
+    logged = run / EVALUATIONS_FILE
+    if logged.exists():
+        with np.load(logged, allow_pickle=False) as arrays:
+            means = arrays["results"].mean(axis=1)
+            points += zip(arrays["timesteps"].tolist(), means.tolist(), strict=True)
+    manifest = run / SUBMISSION_FOLDER / MANIFEST_NAME
+    if manifest.exists():
+        submitted = parse_manifest(read_regular_file(manifest, max_bytes=MAX_MANIFEST_BYTES))
+        points.append((submitted.steps, submitted.score.mean))
+    if not points:
+        return None
+    steps, returns = np.array(sorted(points), dtype=np.float64).T
+    return steps, returns
+
+
+def _read_series(path: Path) -> Series:
+    if not path.exists():
+        return {}
+    values: dict[tuple[str, str], list[tuple[int, float]]] = {}
+    for timestep, part, measure, value in read_rows(path):
+        values.setdefault((part, measure), []).append((timestep, value))
+    return {key: (np.array(x)[:, 0], np.array(x)[:, 1]) for key, x in values.items()}

@@ -1,0 +1,286 @@
+"""Policies for SAC, TD3 and DDPG: an actor and critics behind one normaliser."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from typing import Any
+
+import torch
+from gymnasium import spaces
+from stable_baselines3.common.policies import ContinuousCritic
+from stable_baselines3.common.preprocessing import get_action_dim
+from stable_baselines3.common.torch_layers import BaseFeaturesExtractor
+from stable_baselines3.common.type_aliases import PyTorchObs
+from stable_baselines3.sac.policies import Actor as SACActor
+from stable_baselines3.sac.policies import SACPolicy
+from stable_baselines3.td3.policies import Actor as TD3Actor
+from stable_baselines3.td3.policies import TD3Policy
+from torch import Tensor, nn
+
+from snn_gym.policies.base import ActorCriticFlags
+from snn_gym.policies.networks import (
+    BuiltPart,
+    FeatureNetwork,
+    NetworkBuilder,
+    NormalisedModule,
+    StatelessNetwork,
+    network_inputs,
+)
+from snn_gym.spiking.decoders import PopulationHead, make_head
+
+
+# ---- continuous ----------------------------------------------------------------------------------
+class ActionValueCritic(NormalisedModule, BuiltPart, ContinuousCritic):
+    """Stable-Baselines3's critics of state and action, spiking or not.
+
+    The action joins an observation as further values: beside an analogue one, or at every time
+    step of a spike train.
+
+    Args:
+        *args: As in Stable-Baselines3's ``ContinuousCritic``.
+        builder: Builds the networks.
+        spiking: Whether the critics spike.
+        **kwargs: As in Stable-Baselines3's ``ContinuousCritic``.
+    """
+
+    outputs: int = 1
+    """Values that each critic gives for an action."""
+
+    def __init__(self, *args: Any, builder: NetworkBuilder, spiking: bool, **kwargs: Any) -> None:
+        super().__init__(*args, **{**kwargs, "net_arch": []})
+        self.builder, self.spiking = builder, spiking
+        self.normaliser, self.spike_steps = builder.normaliser, builder.spike_steps
+        # In the place of the multilayer perceptrons that Stable-Baselines3 has just made.
+        self.q_networks = []
+        actions = get_action_dim(self.action_space)
+        for k in range(self.n_critics):
+            network = builder.build(spiking, self.outputs, extra_inputs=actions, critic=True)
+            self.add_module(f"qf{k}", network)
+            self.q_networks.append(network)
+
+    def _get_constructor_parameters(self) -> dict[str, Any]:
+        # Stable-Baselines3 saves none of them of a critic.
+        names = ("features_extractor", "n_critics", "share_features_extractor")
+        own = {name: getattr(self, name) for name in names}
+        features_dim = self.builder.features_dim
+        return {**super()._get_constructor_parameters(), **own, "features_dim": features_dim}
+
+    def extract_features(
+        self, obs: PyTorchObs, features_extractor: BaseFeaturesExtractor
+    ) -> Tensor:
+        """Return standardised features (B, F) of a batch of observations."""
+        return self.normalised(super().extract_features(obs, features_extractor))
+
+    def forward(self, obs: Tensor, actions: Tensor) -> tuple[Tensor, ...]:
+        """Return the value (B, 1) of actions (B, A) by each critic."""
+        # A features extractor that is the actor's too learns from the actor's loss alone.
+        with torch.set_grad_enabled(torch.is_grad_enabled() and not self.share_features_extractor):
+            features = self.extract_features(obs, self.features_extractor)
+        return tuple(self._value(network, features, actions) for network in self._critics)
+
+    def q1_forward(self, obs: Tensor, actions: Tensor) -> Tensor:
+        """Return the value (B, 1) of actions (B, A) by the first critic."""
+        with torch.no_grad():
+            features = self.extract_features(obs, self.features_extractor)
+        return self._value(self._critics[0], features, actions)
+
+    @property
+    def _critics(self) -> list[StatelessNetwork]:
+        return self.q_networks  # type: ignore[return-value]
+
+    def _value(self, network: StatelessNetwork, features: Tensor, actions: Tensor) -> Tensor:
+        inputs = network_inputs(features, network, self.spike_steps)
+        if inputs.dim() == 3:
+            # (B, A) -> (B, T, A)
+            actions = actions.unsqueeze(1).expand(-1, inputs.shape[1], -1)
+        # Replayed actions are data, and the critic's own loss follows. Actions with a gradient are
+        # the actor's, whose loss runs through a critic that it does not optimise.
+        optimised = not actions.requires_grad
+        values: Tensor = network(torch.cat([inputs, actions], dim=-1), optimised=optimised)[0]
+        return values
+
+
+class ActorAndCriticsMixin(ActorCriticFlags):
+    """Policy of an actor and of critics that share one normaliser.
+
+    Args:
+        *args: As in ``SpikingPolicy``.
+        **kwargs: As in ``SpikingPolicy`` and ``ActorCriticFlags``.
+    """
+
+    action_spaces = (spaces.Box,)
+    critic_key = "qf"
+    actor_class: type[Any]
+    critic_class: type[ActionValueCritic] = ActionValueCritic
+    actor: Any
+    actor_kwargs: dict[str, Any]
+    critic_kwargs: dict[str, Any]
+
+    def make_actor(self, features_extractor: BaseFeaturesExtractor | None = None) -> Any:
+        """Return an actor; a second one, the target, shares the first one's normaliser."""
+        return self._make_part(
+            self.actor_class, self.spiking_actor, self.actor_kwargs, features_extractor
+        )
+
+    def make_critic(self, features_extractor: BaseFeaturesExtractor | None = None) -> Any:
+        """Return critics behind the actor's normaliser."""
+        return self._make_part(
+            self.critic_class, self.spiking_critic, self.critic_kwargs, features_extractor
+        )
+
+    def _make_part(
+        self,
+        kind: type[Any],
+        spiking: bool,
+        arguments: dict[str, Any],
+        features_extractor: BaseFeaturesExtractor | None,
+    ) -> Any:
+        arguments = self._update_features_extractor(arguments, features_extractor)
+        builder = self._builder(arguments["features_dim"])
+        return kind(builder=builder, spiking=spiking, **arguments).to(self.device)
+
+    @abstractmethod
+    def _online(self) -> FeatureNetwork:
+        """Return the actor's network behind the normaliser."""
+
+    def acting_network(self) -> StatelessNetwork:
+        """Return the network that chooses actions."""
+        return self._online().network
+
+    def acting_extractor(self) -> nn.Module:
+        """Return the module that makes features of observations."""
+        extractor: nn.Module = self.actor.features_extractor
+        return extractor
+
+    def network_inputs(self, observation: PyTorchObs) -> Tensor:
+        """Return what the acting network sees of a batch of observations."""
+        features = self.actor.extract_features(observation, self.actor.features_extractor)
+        return self._online().inputs(features)
+
+
+# ---- sac -----------------------------------------------------------------------------------------
+class SpikingSACActor(BuiltPart, SACActor):
+    """Stable-Baselines3's squashed Gaussian actor on a spiking network.
+
+    Args:
+        observation_space: Observation space.
+        action_space: Box of actions.
+        builder: Builds the network.
+        spiking: Whether the network spikes.
+        features_dim: Features of an observation.
+        **kwargs: As in Stable-Baselines3's SAC ``Actor``.
+    """
+
+    def __init__(
+        self,
+        observation_space: spaces.Space[Any],
+        action_space: spaces.Box,
+        *,
+        builder: NetworkBuilder,
+        spiking: bool,
+        features_dim: int,
+        **kwargs: Any,
+    ) -> None:
+        outputs = get_action_dim(action_space)
+        latent = FeatureNetwork(builder, spiking, population_outputs=outputs)
+        # Without layers of its own Stable-Baselines3's actor puts mean and deviation right on
+        # what it takes for the features: here the network's output.
+        arguments = {**kwargs, "net_arch": [], "features_dim": latent.output_size}
+        super().__init__(observation_space, action_space, **arguments)
+        self.builder, self.spiking = builder, spiking
+        self.features_dim = features_dim
+        self.latent_pi: FeatureNetwork = latent  # type: ignore[assignment]
+        if spiking and builder.config.decoder == "population":
+            head = make_head(builder.config.decoder_parameters, latent.output_size, outputs)
+            if isinstance(self.mu, nn.Sequential):
+                self.mu[0] = head  # gSDE clips the mean behind the head
+            else:
+                self.mu = head
+
+
+class SpikingSACPolicy(ActorAndCriticsMixin, SACPolicy):
+    """Policy for SAC with a spiking actor and, on request, spiking critics.
+
+    Its arguments are those of ``ActorCriticFlags`` and of Stable-Baselines3's ``SACPolicy``.
+    """
+
+    algorithms: tuple[str, ...] = ("SAC",)
+    own_arguments = (*ActorAndCriticsMixin.own_arguments, "share_features_extractor")
+    actor_class = SpikingSACActor
+    actor: SpikingSACActor
+    critic: ActionValueCritic
+    critic_target: ActionValueCritic
+
+    def behaviour(self, output: Tensor) -> Tensor:
+        """Return the mean action (B, A) of an output (B, O) of the actor, squashed."""
+        return torch.tanh(self.actor.mu(output))
+
+    def _online(self) -> FeatureNetwork:
+        return self.actor.latent_pi
+
+    def acting_modules(self) -> dict[str, nn.Module]:
+        """Return the modules that acting needs, by the prefix of their names in state_dict."""
+        actor = self.actor
+        return {
+            "actor.features_extractor": actor.features_extractor,
+            "actor.latent_pi": actor.latent_pi,
+            "actor.mu": actor.mu,
+        }
+
+    def readout(self) -> nn.Linear | PopulationHead:
+        """Return the head after the acting network."""
+        head = self.actor.mu
+        if isinstance(head, nn.Sequential):  # gSDE clips the mean behind the head
+            head = head[0]
+        assert isinstance(head, nn.Linear | PopulationHead)  # as the actor made it
+        return head
+
+
+# ---- td3 -----------------------------------------------------------------------------------------
+class SpikingTD3Actor(BuiltPart, TD3Actor):
+    """Stable-Baselines3's deterministic actor on a spiking network.
+
+    Args:
+        *args: As in Stable-Baselines3's TD3 ``Actor``.
+        builder: Builds the network.
+        spiking: Whether the network spikes.
+        **kwargs: As in Stable-Baselines3's TD3 ``Actor``.
+    """
+
+    def __init__(self, *args: Any, builder: NetworkBuilder, spiking: bool, **kwargs: Any) -> None:
+        super().__init__(*args, **{**kwargs, "net_arch": []})
+        self.builder, self.spiking = builder, spiking
+        network = FeatureNetwork(builder, spiking, get_action_dim(self.action_space))
+        self.mu = nn.Sequential(network, nn.Tanh())
+
+    @property
+    def feature_network(self) -> FeatureNetwork:
+        """The network before the squashing."""
+        network = self.mu[0]
+        assert isinstance(network, FeatureNetwork)
+        return network
+
+
+class SpikingTD3Policy(ActorAndCriticsMixin, TD3Policy):
+    """Policy for TD3 and DDPG with a spiking actor and, on request, spiking critics.
+
+    Its arguments are those of ``ActorCriticFlags`` and of Stable-Baselines3's ``TD3Policy``.
+    """
+
+    algorithms = ("TD3", "DDPG")
+    actor_class = SpikingTD3Actor
+    actor: SpikingTD3Actor
+    actor_target: SpikingTD3Actor
+    critic: ActionValueCritic
+    critic_target: ActionValueCritic
+
+    def behaviour(self, output: Tensor) -> Tensor:
+        """Return the action (B, A) of an output (B, A) of the actor, squashed."""
+        return torch.tanh(output)
+
+    def _online(self) -> FeatureNetwork:
+        return self.actor.feature_network
+
+    def acting_modules(self) -> dict[str, nn.Module]:
+        """Return the modules that acting needs, by the prefix of their names in state_dict."""
+        return {"actor": self.actor}

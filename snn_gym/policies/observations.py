@@ -1,0 +1,304 @@
+"""Observation and action spaces of policies: those taken, their normalisation, those refused.
+
+| observation | what the network sees |
+|---|---|
+| Box | its values, standardised by the policy's normaliser |
+| Discrete, MultiDiscrete | one-hots |
+| MultiBinary(N) | flags, analogue input |
+| MultiBinary((T, N)), FlatSpikes(T, N) | a spike train of T time steps |
+| image (Box, uint8, three axes) | features of Stable-Baselines3's NatureCNN, or of SmallImageCNN |
+| Dict of these, without spike trains | the concatenation by its CombinedExtractor |
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import torch
+from gymnasium import spaces
+from stable_baselines3.common.preprocessing import (
+    get_flattened_obs_dim,
+    is_image_space,
+    is_image_space_channels_first,
+)
+from stable_baselines3.common.torch_layers import (
+    BaseFeaturesExtractor,
+    CombinedExtractor,
+    FlattenExtractor,
+    NatureCNN,
+)
+from torch import Tensor, nn
+
+from snn_gym._base.spaces import FlatSpikes
+from snn_gym.spiking.normaliser import ObservationNormaliser
+
+# The kernels of NatureCNN (8 by 4, 4 by 2, 3 by 1) need this many pixels a side.
+_LEAST_PIXELS = 36
+_KERNEL_PIXELS = 3
+_SUPPORTED = (
+    "Box, Discrete, MultiDiscrete, MultiBinary(N), spike trains MultiBinary((T, N)), images, and "
+    "a Dict of these without spike trains"
+)
+
+
+class SmallImageCNN(BaseFeaturesExtractor):
+    """Features of images that are too small for NatureCNN.
+
+    One convolution with 16 channels and kernels of 3 x 3 pixels, and a linear layer; both end in
+    ReLUs. It is the network of MinAtar's baselines before their last layer (Young & Tian 2019,
+    https://arxiv.org/abs/1903.03176).
+
+    Args:
+        observation_space: Box (C, H, W), channels first, of at least 3 x 3 pixels.
+        features_dim: Number of features.
+    """
+
+    def __init__(self, observation_space: spaces.Box, features_dim: int = 128) -> None:
+        super().__init__(observation_space, features_dim)
+        channels, height, width = observation_space.shape
+        edge = _KERNEL_PIXELS - 1
+        self.cnn = nn.Sequential(nn.Conv2d(channels, 16, _KERNEL_PIXELS), nn.ReLU(), nn.Flatten())
+        pixels = (height - edge) * (width - edge)
+        self.linear = nn.Sequential(nn.Linear(16 * pixels, features_dim), nn.ReLU())
+
+    def forward(self, observations: Tensor) -> Tensor:
+        """Return features (B, F) of images (B, C, H, W), float, from 0 to 1."""
+        features: Tensor = self.linear(self.cnn(observations))
+        return features
+
+
+def default_extractor(
+    space: spaces.Space[Any], normalize_images: bool
+) -> type[BaseFeaturesExtractor]:
+    """Return the features extractor for an observation space.
+
+    Args:
+        space: Observation space.
+        normalize_images: As in Stable-Baselines3's policies: whether images are uint8 values that
+            are divided by 255; if not, every Box of three axes is an image.
+    """
+    if isinstance(space, spaces.Dict):
+        return CombinedExtractor
+    if is_image_space(space, normalized_image=not normalize_images):
+        return SmallImageCNN if _is_small(space) else NatureCNN
+    return FlattenExtractor
+
+
+def _is_small(image: spaces.Space[Any]) -> bool:
+    """Tell whether an image (C, H, W) has too few pixels for NatureCNN."""
+    return min(image.shape[1:]) < _LEAST_PIXELS  # type: ignore[index]
+
+
+def uncounted_parts(extractor: nn.Module) -> tuple[str, ...]:
+    """Return the classes of a features extractor's modules whose arithmetic is not counted.
+
+    Flattening is no arithmetic; all else is not counted, whether or not it has parameters.
+
+    Args:
+        extractor: Features extractor.
+    """
+    if type(extractor) in (FlattenExtractor, nn.Flatten):
+        return ()
+    if type(extractor) is CombinedExtractor:
+        found = [uncounted_parts(part) for part in extractor.extractors.values()]
+        return tuple(dict.fromkeys(name for names in found for name in names))
+    return (type(extractor).__name__,)
+
+
+def spike_steps_of(space: spaces.Space[Any], extractor: type[BaseFeaturesExtractor]) -> int | None:
+    """Return T of a spike train, None where observations are analogue.
+
+    Args:
+        space: Observation space.
+        extractor: Features extractor; what another one than FlattenExtractor makes of a spike
+            train is analogue.
+    """
+    shape = _spike_shape(space)
+    return int(shape[0]) if shape is not None and extractor is FlattenExtractor else None
+
+
+def _spike_shape(space: spaces.Space[Any]) -> tuple[int, ...] | None:
+    """Return (T, N) of a spike train, None for any other space."""
+    if isinstance(space, FlatSpikes):
+        return space.spike_shape
+    is_train = isinstance(space, spaces.MultiBinary) and len(space.shape) == 2
+    return space.shape if is_train else None
+
+
+def check_observation_space(
+    space: spaces.Space[Any], extractor: type[BaseFeaturesExtractor]
+) -> None:
+    """Refuse observations that no network could be fed with rightly.
+
+    Args:
+        space: Observation space.
+        extractor: Features extractor; the user's own one may take anything.
+
+    Raises:
+        ValueError: The space is not among the supported ones.
+    """
+    if extractor not in (FlattenExtractor, NatureCNN, SmallImageCNN, CombinedExtractor):
+        return
+    if not isinstance(space, spaces.Dict):
+        _check_part(space, extractor, "observation space")
+        return
+    if extractor is not CombinedExtractor:
+        raise ValueError(
+            f"{extractor.__name__} can't take a Dict observation space, got {space}; leave "
+            "features_extractor_class out, or use CombinedExtractor"
+        )
+    for key, part in space.items():
+        name = f"observation {key!r} of the Dict"
+        shape = _spike_shape(part)
+        if shape is not None:
+            raise ValueError(
+                f"{name} is the spike train {part}, which can't be joined with values that have "
+                "no time; observe the spike train alone, or flatten it to MultiBinary"
+                f"({shape[0] * shape[1]}) to feed it as flags"
+            )
+        is_image = is_image_space(part)
+        _check_part(part, NatureCNN if is_image else FlattenExtractor, name)
+
+
+def _check_part(
+    space: spaces.Space[Any], extractor: type[BaseFeaturesExtractor], name: str
+) -> None:
+    kinds = (spaces.Box, spaces.Discrete, spaces.MultiDiscrete, spaces.MultiBinary)
+    if not isinstance(space, kinds) or (
+        isinstance(space, spaces.MultiBinary) and len(space.shape) > 2
+    ):
+        raise ValueError(
+            f"{name} {space} is not supported; supported: {_SUPPORTED}; use "
+            "gymnasium.wrappers.FlattenObservation or a features_extractor_class of your own"
+        )
+    check_start(space, name)
+    if extractor is NatureCNN and _is_small(space):
+        raise ValueError(
+            f"{name} is an image of {space.shape}, channels first; NatureCNN needs at least "
+            f"{_LEAST_PIXELS} x {_LEAST_PIXELS} pixels: leave features_extractor_class out, or, in "
+            "a Dict, use gymnasium.wrappers.ResizeObservation"
+        )
+    if extractor is SmallImageCNN:
+        _check_small_image(space, name)
+
+
+def _check_small_image(space: spaces.Space[Any], name: str) -> None:
+    assert isinstance(space, spaces.Box), "only a Box is an image"
+    shape = space.shape
+    if not is_image_space_channels_first(space):
+        raise ValueError(
+            f"{name} is an image of {shape}, channels last, and Stable-Baselines3 reorders the "
+            "axes of uint8 images in environments alone; move the channels first, by "
+            "gymnasium.wrappers.TransformObservation"
+        )
+    if min(shape[1:]) < _KERNEL_PIXELS:
+        raise ValueError(
+            f"{name} is an image of {shape}, channels first; SmallImageCNN needs at least "
+            f"{_KERNEL_PIXELS} x {_KERNEL_PIXELS} pixels: use "
+            "gymnasium.wrappers.FlattenObservation or a features_extractor_class of your own"
+        )
+
+
+def check_extractor_arguments(
+    space: spaces.Space[Any], extractor: type[BaseFeaturesExtractor], arguments: Mapping[str, Any]
+) -> None:
+    """Refuse arguments that a features extractor does not take.
+
+    Args:
+        space: Observation space.
+        extractor: Features extractor.
+        arguments: Its keyword arguments.
+
+    Raises:
+        ValueError: It does not take one of them.
+    """
+    known = inspect.signature(extractor).parameters
+    unknown = sorted(arguments.keys() - known.keys())
+    if not unknown or any(x.kind is inspect.Parameter.VAR_KEYWORD for x in known.values()):
+        return
+    fix = "leave features_extractor_kwargs out"
+    if extractor is FlattenExtractor and isinstance(space, spaces.Box) and len(space.shape) == 3:
+        fix += (
+            "; images are uint8 values from 0 to 255, or, with normalize_images=False, other "
+            "values with the channels first"
+        )
+    raise ValueError(
+        f"{extractor.__name__}, which observations {space} pass, takes no argument "
+        f"{', '.join(unknown)}; {fix}"
+    )
+
+
+def check_start(space: spaces.Space[Any], name: str) -> None:
+    """Refuse discrete values that do not count from 0, as Stable-Baselines3 takes them to.
+
+    Args:
+        space: Observation or action space.
+        name: What the space is, for the message.
+
+    Raises:
+        ValueError: The space has another start.
+    """
+    if isinstance(space, spaces.Discrete | spaces.MultiDiscrete) and np.any(space.start != 0):
+        raise ValueError(
+            f"{name} {space} starts at {space.start}, and Stable-Baselines3 counts from 0; shift "
+            "it by gymnasium.wrappers.TransformObservation or TransformAction"
+        )
+
+
+def make_normaliser(
+    space: spaces.Space[Any],
+    extractor: type[BaseFeaturesExtractor],
+    extractor_arguments: dict[str, Any],
+    normalize_images: bool,
+) -> ObservationNormaliser | None:
+    """Return a normaliser of the features that are analogue values, None if there are none.
+
+    One-hots, flags, images and spikes are not normalised, nor what a features extractor of the
+    user's own makes of observations.
+
+    Args:
+        space: Observation space.
+        extractor: Features extractor.
+        extractor_arguments: Its keyword arguments.
+        normalize_images: As in ``default_extractor``.
+    """
+    if extractor is FlattenExtractor:
+        values = isinstance(space, spaces.Box) and not is_image_space(space)
+        analogue = values and _spike_shape(space) is None
+        return ObservationNormaliser(get_flattened_obs_dim(space)) if analogue else None
+    if extractor is not CombinedExtractor or not isinstance(space, spaces.Dict):
+        return None
+    columns: list[int] = []
+    start = 0
+    for part in space.values():
+        if is_image_space(part, normalized_image=not normalize_images):
+            start += extractor_arguments.get("cnn_output_dim", 256)
+            continue
+        end = start + get_flattened_obs_dim(part)
+        if isinstance(part, spaces.Box):
+            columns.extend(range(start, end))
+        start = end
+    return PartialNormaliser(columns) if columns else None
+
+
+class PartialNormaliser(ObservationNormaliser):
+    """Standardise some of the features; the others pass unchanged.
+
+    Args:
+        columns: Positions of the features that are standardised.
+    """
+
+    columns: Tensor
+
+    def __init__(self, columns: list[int]) -> None:
+        super().__init__(len(columns))
+        # Follows from the observation space, hence not saved.
+        self.register_buffer("columns", torch.tensor(columns), persistent=False)
+
+    def forward(self, observations: Tensor) -> Tensor:
+        """Standardise the columns of features (B, F), float."""
+        standardised = super().forward(observations[:, self.columns])
+        return observations.index_copy(1, self.columns, standardised)

@@ -1,1 +1,0 @@
-"""Encoders, which turn observations into spikes, and decoders, which read spikes."""

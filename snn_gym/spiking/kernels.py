@@ -1,0 +1,465 @@
+"""Fused kernels of T time steps of layers and networks, forward and backward (numba, float32)."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from snn_gym._base.compilation import njit
+from snn_gym.program.kernels import call
+from snn_gym.spiking.events import Room, add_products, event_room, keep_strips
+
+# ---- forward kernels -----------------------------------------------------------------------------
+# Fused T-step kernels of layers and networks, forward (numba, CPU, float32).
+#
+# Each runs all ``T`` time steps of one layer in a single compiled call. A layer of ``N`` neurons on
+# a batch of ``B`` is seen as ``M = B * N`` independent elements; arrays are ``(T, M)``, contiguous,
+# float32, and the state is ``(S, M)``, a row for each variable. What a neuron does stands in its
+# own kernel, printed from its text (``snn_gym.program.kernels``), which these know by its address.
+# Products with spikes add weights of the neurons that fired (``event_kernels``), in an order of
+# their own: there, equality with Norse ends at a spike whose margin is within rounding.
+#
+# A kernel writes ``spikes`` and what is kept of a time step, ``kept`` (K, T, M) with the recorded
+# variable first, and updates the state in place. ``currents`` of shape ``(1, M)`` mean the same
+# input at every time step. ``constants`` are (P, 1), or (P, N) where neurons have their own. A
+# sequence is ``L`` environment steps of ``T`` time steps: arrays are ``(L * T, M)``, inputs held
+# over an environment step ``(L, M)``.
+Array = NDArray[np.float32]
+
+SCRATCH = 4
+"""Rows of scratch before those of the state: currents, two for spikes, a time step's currents."""
+
+
+@njit(cache=True, error_model="numpy", _nrt=False)
+def forward(
+    kernel: int, constants: Array, currents: Array, state: Array, kept: Array, spikes: Array
+) -> None:
+    """Run all time steps of a layer; ``kept`` (K, T, M) gets what the kernel keeps."""
+    elements = state.shape[1]
+    call(
+        kernel, constants, currents, 1 if currents.shape[0] > 1 else 0, state, kept,
+        max(kept.strides[0] // 4, 1), spikes, spikes.shape[0], elements,
+        constants.shape[1], elements,
+    )  # fmt: skip
+
+
+@njit(cache=True, error_model="numpy", _nrt=False)
+def recurrent_forward(
+    kernel: int, constants: Array, weight: Array, currents: Array, previous: Array, state: Array,
+    kept: Array, spikes: Array, total: Array, events: Room,
+) -> None:  # fmt: skip
+    """Run all time steps of a recurrent layer.
+
+    ``weight`` (S, N, ``COLUMNS``) are strips; ``previous`` (M,) are the spikes of the step before
+    the first; ``total`` (M,) and ``events`` are scratch.
+    """
+    size, given = weight.shape[1], total.reshape(1, total.size)
+    moving = 1 if currents.shape[0] > 1 else 0
+    for t in range(spikes.shape[0]):
+        for m in range(total.size):
+            total[m] = currents[t * moving, m]
+        source = previous if t == 0 else spikes[t - 1]
+        add_products(source.reshape(-1, size), weight, total.reshape(-1, size), events)
+        forward(kernel, constants, given, state, kept[:, t : t + 1], spikes[t : t + 1])
+
+
+@njit(cache=True, error_model="numpy", _nrt=False)
+def _run_layer(
+    kernel: int, constants: Array, weight: Array, currents: Array, state: Array,
+    kept: Array, spikes: Array, total: Array, events: Room,
+) -> None:  # fmt: skip
+    """Run a layer's time steps; with recurrent weights its last state variable is the spikes."""
+    if weight.shape[0] == 0:
+        forward(kernel, constants, currents, state, kept, spikes)
+    else:
+        last = state.shape[0] - 1
+        recurrent_forward(
+            kernel, constants, weight, currents, state[last], state[:last], kept, spikes,
+            total, events,
+        )  # fmt: skip
+        for m in range(total.size):
+            state[last, m] = spikes[spikes.shape[0] - 1, m]
+
+
+@njit(cache=True, error_model="numpy")
+def _reset(starts: NDArray[np.bool_], rest: Array, state: Array) -> None:
+    """Set the state of samples that start an episode to ``rest``, spikes after it to 0.
+
+    ``rest`` is (S, 1), or (S, N) where neurons differ.
+    """
+    size = state.shape[1] // starts.size
+    for b in range(starts.size):
+        for s in range(state.shape[0] * int(starts[b])):
+            for n in range(size):
+                value = np.float32(0.0)
+                if s < rest.shape[0]:
+                    value = rest[s, n if rest.shape[1] > 1 else 0]
+                state[s, b * size + n] = value
+
+
+@njit(cache=True, error_model="numpy")
+def sequence_forward(
+    kernel: int, constants: Array, weight: Array, currents: Array, starts: NDArray[np.bool_],
+    rest: Array, state: Array, entered: Array, kept: Array, spikes: Array,
+) -> None:  # fmt: skip
+    """Run all environment steps of a layer; samples in ``starts`` (L, B) are reset before theirs.
+
+    ``weight`` is that of ``recurrent_forward``, without rows for none; with it the last row of
+    ``state`` is the spikes before. ``entered`` (L, S, M) gets the state that each step begins in.
+    """
+    rounds = starts.shape[0]
+    steps, held = spikes.shape[0] // rounds, currents.shape[0] // rounds
+    total, events = np.empty(state.shape[1], np.float32), event_room(weight.shape[1])
+    for k in range(rounds):
+        _reset(starts[k], rest, state)
+        entered[k] = state
+        inputs, a, z = currents[k * held : (k + 1) * held], k * steps, (k + 1) * steps
+        _run_layer(
+            kernel, constants, weight, inputs, state, kept[:, a:z], spikes[a:z], total, events
+        )
+
+
+@njit(cache=True, error_model="numpy", _nrt=False)
+def decode(coefficients: Array, spikes: Array, first: int, decoded: Array) -> None:
+    """Fill ``decoded`` (Q, B, N) from sample ``first`` on: coefficients (Q, T) times spikes."""
+    size = decoded.shape[2]
+    for q in range(decoded.shape[0]):
+        for c in range(spikes.shape[1] // size):
+            row = decoded[q, first + c]
+            for n in range(size):
+                row[n] = np.float32(0.0)
+            for t in range(spikes.shape[0]):
+                share = coefficients[q, t]
+                for n in range(size):
+                    row[n] += share * spikes[t, c * size + n]
+
+
+@njit(cache=True, error_model="numpy")
+def spread(coefficients: Array, grad_decoded: Array, chunk: int, grad_spikes: Array) -> None:
+    """Back-propagate through ``decode``: ``grad_decoded`` (Q, B, N) to spikes (T * B * N,).
+
+    These lie as the voltages of ``network_forward``, chunk by chunk.
+    """
+    (outputs, batch, size), steps, r = grad_decoded.shape, coefficients.shape[1], 0
+    for first in range(0, batch, chunk):
+        for t in range(steps):
+            for b in range(first, min(first + chunk, batch)):
+                row = grad_spikes[r : r + size]
+                row[:] = np.float32(0.0)
+                for q in range(outputs):
+                    share, grad = coefficients[q, t], grad_decoded[q, b]
+                    for n in range(size):
+                        row[n] += share * grad[n]
+                r += size
+
+
+# Nothing below counts references, which numba does at each use of an array where some are made.
+@njit(cache=True, error_model="numpy", nogil=True, _nrt=False)
+def population_layer(
+    kernel: int, constants: Array, rest: Array, weights: Array, biases: Array,
+    owners: NDArray[np.int64], signal: Array, voltages: Array, spikes: Array, room: Array,
+) -> None:  # fmt: skip
+    """Run one layer of many networks from rest, each sample by the weights of its own network.
+
+    ``weights`` (P, D, N) and ``biases`` (P, N) are those of P networks, ``owners`` (L,) says whose
+    sample l is, ``signal`` (L, K, D) is its input (K = T, or 1 for a held one), ``rest`` (S, 1) the
+    state at rest. Writes ``voltages``, which the kernel keeps, and ``spikes`` (L, T, N); ``room``
+    (K + S, N) is scratch.
+    """
+    steps, size = signal.shape[1], weights.shape[2]
+    currents, state = room[:steps], room[steps:]
+    for sample in range(owners.size):
+        owner = owners[sample]
+        for k in range(steps):
+            for n in range(size):
+                currents[k, n] = biases[owner, n]
+            for d in range(weights.shape[1]):  # networks are small: no search for spikes
+                x = signal[sample, k, d]
+                if x != np.float32(0.0):
+                    for n in range(size):
+                        currents[k, n] += weights[owner, d, n] * x
+        for s in range(rest.shape[0]):
+            for n in range(size):
+                state[s, n] = rest[s, 0]
+        forward(kernel, constants, currents, state, voltages[sample : sample + 1], spikes[sample])
+
+
+@njit(cache=True, error_model="numpy", nogil=True, _nrt=False)
+def population_readout(
+    coefficients: Array, weights: Array, biases: Array, owners: NDArray[np.int64], spikes: Array,
+    features: Array, outputs: Array,
+) -> None:  # fmt: skip
+    """Decode spikes (L, T, N) to ``features`` (L, N), and read these to ``outputs`` (L, O).
+
+    ``weights`` (P, O, N) and ``biases`` (P, O) are heads, ``owners`` (L,) says whose sample l is.
+    """
+    for sample in range(owners.size):
+        owner = owners[sample]
+        for n in range(features.shape[1]):
+            features[sample, n] = np.float32(0.0)
+        for t in range(coefficients.size):
+            for n in range(features.shape[1]):
+                features[sample, n] += coefficients[t] * spikes[sample, t, n]
+        for o in range(biases.shape[1]):
+            total = biases[owner, o]
+            for n in range(features.shape[1]):
+                total += weights[owner, o, n] * features[sample, n]
+            outputs[sample, o] = total
+
+
+@njit(cache=True, error_model="numpy", _nrt=False)
+def _move(states: Array, offset: int, state: Array, leaving: bool) -> None:
+    """Fill ``state`` (S, C * N) from flat states (C, F) from ``offset`` on, or write it back."""
+    size = state.shape[1] // states.shape[0]
+    for s in range(state.shape[0]):
+        for c in range(states.shape[0]):
+            a, k = offset + s * size, c * size
+            for n in range(size):  # of slices, an assignment takes longer
+                if leaving:
+                    states[c, a + n] = state[s, k + n]
+                else:
+                    state[s, k + n] = states[c, a + n]
+
+
+@njit(cache=True, error_model="numpy", _nrt=False)
+def _fill_rows(bias: Array, currents: Array) -> None:
+    """Fill every row of ``currents`` (R, N) with ``bias`` (N,)."""
+    for r in range(currents.shape[0]):
+        for n in range(bias.size):
+            currents[r, n] = bias[n]
+
+
+@njit(cache=True, error_model="numpy", _nrt=False)
+def network_forward(
+    neurons: NDArray[np.int64], layers: tuple[tuple[Array, ...], ...], coefficients: Array,
+    signal: Array, states: Array, kept: tuple[Array, ...],
+    fired: tuple[NDArray[np.uint8], ...], decoded: Array, chunk: int,
+    room: tuple[Array, Room],
+) -> None:  # fmt: skip
+    """Run a network, a chunk of samples after the other, whose arrays stay in the cache.
+
+    Args:
+        neurons: (layers, 3) int64: address of the kernel, state variables, numbers kept.
+        layers: Constants (P, 1), biases (N,), and twice weights, those of the input and the
+            recurrent ones: each as it is stored (N, D), with what ``keep_strips`` keeps of it;
+            (0, 0) and (0, 0, ``COLUMNS``) for no recurrence. An entry for each layer.
+        coefficients: (Q, T) of the decoder.
+        signal: (K, B, D), input at K = T time steps or, for K = 1, at all of them.
+        states: (B, F) flat, updated in place.
+        kept: (K * T * B * N,) each, chunk by chunk (K, T, C * N).
+        fired: (T * B * N,) each, written with spikes in the same order, or empty.
+        decoded: (Q, B, N), written.
+        chunk: Samples of a chunk.
+        room: Scratch (``SCRATCH`` rows and those of the state, of at least T * chunk times the
+            neurons of the widest layer), and that of ``add_products``.
+    """
+    constants, biases, stored, seen, weights, looped, seen_looped, recurrent = layers
+    for k in range(len(weights)):
+        keep_strips(stored[k], seen[k], weights[k])
+        keep_strips(looped[k], seen_looped[k], recurrent[k])
+    (held, batch, _), steps, (scratch, events) = signal.shape, coefficients.shape[1], room
+    currents, spikes, source, total = scratch[0], scratch[1], scratch[2], scratch[3]
+    variables = scratch[SCRATCH:].reshape(-1)
+    for first in range(0, batch, chunk):
+        last, offset = min(first + chunk, batch), 0
+        count = last - first
+        for k in range(len(weights)):
+            size, fan_in = stored[k].shape
+            across, given = count * size, held if k == 0 else steps
+            driven = currents[: given * across].reshape(given * count, size)
+            _fill_rows(biases[k], driven)
+            if k == 0:
+                for t in range(held):
+                    own = driven[t * count : (t + 1) * count]
+                    add_products(signal[t, first:last], weights[k], own, events)
+            else:
+                arrived = source[: steps * count * fan_in].reshape(steps * count, fan_in)
+                add_products(arrived, weights[k], driven, events)
+            own_variables = neurons[k, 1] + min(recurrent[k].shape[0], 1)
+            state = variables[: own_variables * across].reshape(own_variables, across)
+            _move(states[first:last], offset, state, False)
+            rows = neurons[k, 2]
+            a = steps * first * size
+            _run_layer(
+                neurons[k, 0], constants[k], recurrent[k], driven.reshape(given, across), state,
+                kept[k][rows * a : rows * (a + steps * across)].reshape(rows, steps, across),
+                spikes[: steps * across].reshape(steps, across), total[:across], events,
+            )  # fmt: skip
+            _move(states[first:last], offset, state, True)
+            if fired[k].size > 0:
+                fired_at = fired[k][a : a + steps * across]
+                for m in range(fired_at.size):
+                    fired_at[m] = spikes[m] != np.float32(0.0)
+            offset += own_variables * size
+            source, spikes = spikes, source
+        decode(coefficients, source[: steps * across].reshape(steps, across), first, decoded)
+
+
+# ---- backward kernels ----------------------------------------------------------------------------
+# Fused T-step kernels of layers, backward (numba, CPU, float32).
+#
+# Arrays are those of ``snn_gym.spiking.kernels``. A kernel walks the steps in reverse from what was
+# ``kept``. ``grad_state`` holds the gradient of the final state on entry and of the initial state
+# on return; ``grad_voltages`` are those of the recorded variable, for kernels that take it.
+# ``grad_currents`` of shape ``(1, M)``, a sum over time steps, must be zero on entry.
+#
+# The reset ``v' = (1 - z) v + z v_reset`` and the jump of an adaptive threshold let the gradient
+# through ``z``, as Norse's feed-forward steps do. (Of its recurrent ones, those of the LIF and the
+# LSNN do not, that of the IAF does.)
+Neuron = tuple[int, Array, np.float32, Array]
+"""A layer's neurons: address of the backward kernel, constants (P, 1) or (P, N), slope of the
+surrogate gradient, and the gradients (P, N) of the constants, (0, 0) where they are shared."""
+
+
+@njit(cache=True, error_model="numpy")
+def backward(
+    neuron: Neuron, kept: Array, grad_spikes: Array, grad_voltages: Array, grad_state: Array,
+    grad_currents: Array,
+) -> None:  # fmt: skip
+    """Back-propagate through ``forward``."""
+    kernel, constants, slope, grad_constants = neuron
+    elements = grad_state.shape[1]
+    call(
+        kernel, constants, slope, 1 if grad_currents.shape[0] > 1 else 0, kept,
+        max(kept.strides[0] // 4, 1), grad_spikes, grad_voltages, grad_state, grad_currents,
+        grad_constants, kept.shape[1], elements, constants.shape[1], elements,
+    )  # fmt: skip
+
+
+@njit(cache=True, error_model="numpy")
+def surrogate_derivative(
+    kernel: int, slope: np.float32, distances: Array, derivatives: Array
+) -> None:
+    """Fill ``derivatives`` (M,) with a surrogate's at ``distances``; ``kernel`` is its address."""
+    size = distances.size
+    call(kernel, slope, distances, derivatives, 1, size, 1, size)
+
+
+@njit(cache=True, error_model="numpy", fastmath={"contract"})
+def _add_product(left: Array, weight: Array, total: Array) -> None:
+    """Add ``left @ weight`` to ``total``, both (B, N): two rows and four weights at a time."""
+    batch, size = left.shape
+    spare = np.zeros(size, dtype=np.float32)
+    for b in range(0, batch, 2):
+        paired = b + 1 < batch
+        a, row = left[b], total[b]
+        c, other = (left[b + 1], total[b + 1]) if paired else (left[b], spare)
+        k = 0
+        while k + 4 <= size:
+            w0, w1, w2, w3 = weight[k], weight[k + 1], weight[k + 2], weight[k + 3]
+            a0, a1, a2, a3 = a[k], a[k + 1], a[k + 2], a[k + 3]
+            c0, c1, c2, c3 = c[k], c[k + 1], c[k + 2], c[k + 3]
+            for n in range(size):
+                row[n] += a0 * w0[n] + a1 * w1[n] + a2 * w2[n] + a3 * w3[n]
+                other[n] += c0 * w0[n] + c1 * w1[n] + c2 * w2[n] + c3 * w3[n]
+            k += 4
+        while k < size:
+            w0, a0, c0 = weight[k], a[k], c[k]
+            for n in range(size):
+                row[n] += a0 * w0[n]
+                other[n] += c0 * w0[n]
+            k += 1
+
+
+@njit(cache=True, error_model="numpy")
+def recurrent_backward(
+    neuron: Neuron, weight: Array, kept: Array, grad_spikes: Array, grad_voltages: Array,
+    grad_state: Array, grad_currents: Array,
+) -> None:  # fmt: skip
+    """Back-propagate through ``recurrent_forward``.
+
+    ``weight`` is (N, N), row i the synapses **onto** neuron i; ``grad_spikes`` is (1 + T, M), row 0
+    for the spikes of the step before the first, and gathers what comes back through the recurrence.
+    ``grad_currents`` (T, M), every step's own, are written.
+    """
+    size = weight.shape[0]
+    for t in range(kept.shape[1] - 1, -1, -1):
+        for m in range(grad_currents.shape[1]):
+            grad_currents[t, m] = np.float32(0.0)
+        # A slice beyond the end of an array without rows has none.
+        backward(
+            neuron, kept[:, t : t + 1], grad_spikes[t + 1 : t + 2], grad_voltages[t : t + 1],
+            grad_state, grad_currents[t : t + 1],
+        )  # fmt: skip
+        _add_product(grad_currents[t].reshape(-1, size), weight, grad_spikes[t].reshape(-1, size))
+
+
+@njit(cache=True, error_model="numpy")
+def _block(blocked: NDArray[np.bool_], grad_state: Array) -> None:
+    """Let no gradient of the samples in ``blocked`` (B,) pass to the environment step before."""
+    size = grad_state.shape[1] // blocked.size
+    for b in range(blocked.size):
+        if blocked[b]:
+            grad_state[:, b * size : (b + 1) * size] = np.float32(0.0)
+
+
+@njit(cache=True, error_model="numpy")
+def sequence_backward(
+    neuron: Neuron, weight: Array, blocked: NDArray[np.bool_], kept: Array, grad_spikes: Array,
+    grad_voltages: Array, grad_state: Array, grad_currents: Array,
+) -> None:  # fmt: skip
+    """Back-propagate through ``sequence_forward``.
+
+    ``weight`` is that of ``recurrent_backward``, without rows for no recurrence; with it the last
+    row of ``grad_state`` is that of the spikes of the time step before. ``blocked`` (L, B) says
+    into which environment steps no gradient passes from the state.
+    """
+    rounds = blocked.shape[0]
+    steps, held = kept.shape[1] // rounds, grad_currents.shape[0] // rounds
+    gathered = np.empty((steps + 1, kept.shape[2]), dtype=np.float32)
+    for k in range(rounds - 1, -1, -1):
+        a, z, inputs = k * steps, (k + 1) * steps, grad_currents[k * held : (k + 1) * held]
+        if weight.shape[0] == 0:
+            backward(neuron, kept[:, a:z], grad_spikes[a:z], grad_voltages[a:z], grad_state, inputs)
+        else:
+            gathered[0] = np.float32(0.0)
+            gathered[1:] = grad_spikes[a:z]
+            gathered[-1] += grad_state[-1]
+            recurrent_backward(
+                neuron, weight, kept[:, a:z], gathered, grad_voltages[a:z], grad_state[:-1],
+                inputs,
+            )  # fmt: skip
+            grad_state[-1] = gathered[0]
+        _block(blocked[k], grad_state)
+
+
+@njit(cache=True, error_model="numpy")
+def layer_backward(
+    neuron: Neuron, shape: tuple[int, int, int], place: int, kept: Array, grad_spikes: Array,
+    chunk: int, grad_states: Array, grad_currents: Array,
+) -> None:  # fmt: skip
+    """Back-propagate through a layer's neurons in ``network_forward``, chunk by chunk.
+
+    ``shape`` are the layer's N neurons, its state variables S and the numbers K that it keeps;
+    ``grad_states`` (B, F) holds the gradient of the final flat states on entry and of the first
+    ones on return, of which S * N from ``place`` on are the layer's. ``kept`` (K * T * B * N,),
+    ``grad_spikes`` and ``grad_currents`` (T * B * N,) are flat; the last is (B * N,) for a held
+    input, and must be zero then.
+    """
+    (size, variables, rows), batch = shape, len(grad_states)
+    steps = kept.size // (rows * batch * size)
+    moving = grad_currents.size == steps * batch * size
+    unseen = np.empty((0, 0), dtype=np.float32)
+    for first in range(0, batch, chunk):
+        count = min(first + chunk, batch) - first
+        a, across = steps * first * size, count * size
+        z = a + steps * across
+        grad_state = np.empty((variables, across), dtype=np.float32)
+        for s in range(variables):
+            for c in range(count):
+                b, i, k = first + c, place + s * size, c * size
+                for n in range(size):  # of slices, an assignment takes longer
+                    grad_state[s, k + n] = grad_states[b, i + n]
+        if moving:
+            inputs = grad_currents[a:z].reshape(steps, across)
+        else:
+            inputs = grad_currents[first * size : first * size + across].reshape(1, across)
+        backward(
+            neuron, kept[rows * a : rows * z].reshape(rows, steps, across),
+            grad_spikes[a:z].reshape(steps, across), unseen, grad_state, inputs,
+        )  # fmt: skip
+        for s in range(variables):
+            for c in range(count):
+                b, i, k = first + c, place + s * size, c * size
+                for n in range(size):
+                    grad_states[b, i + n] = grad_state[s, k + n]

@@ -1,1 +1,0 @@
-"""Neurons: parameters, steps of Norse and our own, surrogate gradients, compiled kernels."""

@@ -1,0 +1,87 @@
+"""Spikes with surrogate gradients, as operations of PyTorch."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from snn_gym.program.neurons import SURROGATES
+
+
+# ---- tracing -------------------------------------------------------------------------------------
+def is_traced() -> bool:
+    """Tell whether PyTorch records what is computed, so that all of it must be PyTorch's own.
+
+    So under ``torch.jit.trace``, ``torch.export``, ``torch.compile``, ``make_fx`` and both exports
+    to ONNX. What numpy or a compiled kernel computes there is lost to the record, which would give
+    the same result for every input.
+    """
+    # A dispatch mode is how PyTorch records, and runs without numbers (fake tensors).
+    traced: bool = torch.jit.is_tracing()  # type: ignore[attr-defined, no-untyped-call]
+    return traced or torch.compiler.is_compiling() or torch._C._len_torch_dispatch_stack() > 0
+
+
+# ---- surrogates ----------------------------------------------------------------------------------
+def surrogate_half_width(surrogate: str, slope: float) -> float:
+    """Return the distance from the threshold at which a surrogate gradient has fallen to half.
+
+    The half-width at half maximum of the derivatives above:
+    superspike (sqrt(2) - 1) / k, arctan 2 / (pi k), sigmoid 2 ln(1 + sqrt(2)) / k; of triangle 1/2,
+    because its slope scales the height and not the width.
+
+    Args:
+        surrogate: Name of the surrogate gradient.
+        slope: Its slope k, above 0.
+
+    Returns:
+        Half-width, voltage units.
+
+    Raises:
+        ValueError: The surrogate is unknown.
+    """
+    widths = {
+        "superspike": (math.sqrt(2.0) - 1.0) / slope,
+        "arctan": 2.0 / (math.pi * slope),
+        "triangle": 0.5,
+        "sigmoid": 2.0 * math.log(1.0 + math.sqrt(2.0)) / slope,
+    }
+    if surrogate not in widths:
+        raise ValueError(f"surrogate {surrogate!r} is unknown; known: {', '.join(widths)}")
+    return widths[surrogate]
+
+
+class _Spike(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, surrogate: str, slope: float) -> Tensor:
+        ctx.save_for_backward(x)
+        ctx.surrogate, ctx.slope = surrogate, slope
+        return (x > 0).to(x.dtype)
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None, None]:
+        (x,) = ctx.saved_tensors
+        # Plain differentiable operations, so that a second derivative sees the surrogate's own.
+        return grads[0] * SURROGATES[ctx.surrogate](x, ctx.slope), None, None
+
+
+def spike(x: Tensor, surrogate: str, slope: float) -> Tensor:
+    """Fire where the distance to the threshold is above 0.
+
+    Args:
+        x: Distances ``v - v_threshold``, any shape, float.
+        surrogate: Name of the surrogate gradient.
+        slope: Its slope, above 0.
+
+    Returns:
+        Spikes, 0 or 1, of the shape and dtype of ``x``.
+
+    Raises:
+        ValueError: The surrogate is unknown.
+    """
+    if surrogate not in SURROGATES:
+        raise ValueError(f"surrogate {surrogate!r} is unknown; known: {', '.join(SURROGATES)}")
+    result: Tensor = _Spike.apply(x, surrogate, slope)  # type: ignore[no-untyped-call]
+    return result

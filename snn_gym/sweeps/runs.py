@@ -1,0 +1,272 @@
+"""Carry out a plan: on this machine, so many runs at a time, or on a Ray cluster."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from snn_gym._base.config import to_mapping
+from snn_gym._base.storage import read_regular_file
+from snn_gym.leaderboard import verify
+from snn_gym.leaderboard.manifest import MANIFEST_NAME, MAX_ROW_BYTES, WEIGHTS_NAME
+from snn_gym.leaderboard.plan import Job
+from snn_gym.leaderboard.results import Row, read_row, row_path
+from snn_gym.sweeps.worker import train_and_submit
+
+# ---- ended ---------------------------------------------------------------------------------------
+MOST_DEATHS = 3
+"""Times that a run's process may be killed from outside before the run is given up."""
+
+
+@dataclass(frozen=True)
+class Ended:
+    """A run that ended."""
+
+    job: Job
+    """The run."""
+    row: Row | None
+    """Its row; None where there is none."""
+    problem: str | None
+    """Why there is none, in one line."""
+    seconds: float
+    """Wall-clock time since its process, or the sweep on a cluster, began."""
+
+
+def ended(job: Job, leaderboard: Path, problem: str | None, begun: float) -> Ended:
+    """Return what came of a run: its row if there is one, whatever was said.
+
+    Args:
+        job: The run.
+        leaderboard: Folder of the leaderboard.
+        problem: Why there should be none.
+        begun: When its process began, by ``time.monotonic``.
+    """
+    path, seconds = row_file(job, leaderboard), time.monotonic() - begun
+    if not path.exists():
+        return Ended(job, None, problem or "ended without a row", seconds)
+    data = read_regular_file(path, max_bytes=MAX_ROW_BYTES)
+    return Ended(job, read_row(leaderboard, path, data), None, seconds)
+
+
+def missing(jobs: Sequence[Job], leaderboard: Path) -> list[Job]:
+    """Return the runs that have no row yet.
+
+    Args:
+        jobs: Runs.
+        leaderboard: Folder of the leaderboard.
+    """
+    return [job for job in jobs if not row_file(job, leaderboard).exists()]
+
+
+def row_file(job: Job, leaderboard: Path) -> Path:
+    """Return where a run's row is written.
+
+    Args:
+        job: The run.
+        leaderboard: Folder of the leaderboard.
+    """
+    return row_path(leaderboard, job.agent, job.environment, job.seed)
+
+
+# ---- local ---------------------------------------------------------------------------------------
+_WORKER = "snn_gym.sweeps.worker"
+_POLL_SECONDS = 0.2
+
+
+@dataclass
+class _Process:
+    """A run's process."""
+
+    job: Job
+    process: subprocess.Popen[bytes]
+    log: Path
+    begun: float
+    deaths: int
+
+
+def sweep(
+    jobs: Sequence[Job],
+    leaderboard: Path,
+    runs: Path,
+    *,
+    workers: int,
+    niceness: int = 0,
+    started: Callable[[Job], None] | None = None,
+) -> Iterator[Ended]:
+    """Train, submit and verify runs, so many at a time.
+
+    A process that is killed is started again and goes on from its last checkpoint; so does a later
+    sweep where this one was stopped. Rows are written as runs end, each once.
+
+    Args:
+        jobs: Runs, the first ones first; those that have a row are to be left out.
+        leaderboard: Folder of the leaderboard.
+        runs: Folder of the runs.
+        workers: Processes at a time, at least 1.
+        niceness: What is added to their niceness; 19 lets everything else go first.
+        started: Called with each run whose process starts, again where it is started again.
+
+    Yields:
+        What came of each run, in the order in which they end.
+    """
+    waiting = deque((job, 0) for job in jobs)
+    running: list[_Process] = []
+    with tempfile.TemporaryDirectory(prefix="snn-gym-sweep-") as logs:
+        try:
+            while waiting or running:
+                while waiting and len(running) < workers:
+                    job, deaths = waiting.popleft()
+                    errand = _errand(job, leaderboard, runs, niceness)
+                    running.append(_start(job, deaths, errand, Path(logs)))
+                    if started is not None:
+                        started(job)
+                time.sleep(_POLL_SECONDS)
+                for one in [one for one in running if one.process.poll() is not None]:
+                    running.remove(one)
+                    if one.process.returncode < 0 and one.deaths + 1 < MOST_DEATHS:
+                        waiting.appendleft((one.job, one.deaths + 1))
+                    else:
+                        yield _ended(one, leaderboard)
+        finally:  # also where the caller stops
+            for one in running:
+                one.process.kill()
+                one.process.wait()
+
+
+def _errand(job: Job, leaderboard: Path, runs: Path, niceness: int) -> str:
+    errand = {
+        "job": to_mapping(job),
+        "runs": str(runs),
+        "leaderboard": str(leaderboard),
+        "niceness": niceness,
+        "parent": os.getpid(),
+    }
+    return json.dumps(errand)
+
+
+def _start(job: Job, deaths: int, errand: str, logs: Path) -> _Process:
+    path = logs / f"{job.name.replace('/', '_')}.log"
+    with path.open("wb") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-m", _WORKER, errand],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=log,
+            # One thread each: networks this small lose time to thread hand-overs.
+            env={**os.environ, "OMP_NUM_THREADS": "1"},
+        )
+    return _Process(job, process, path, time.monotonic(), deaths)
+
+
+def _ended(one: _Process, leaderboard: Path) -> Ended:
+    status = one.process.returncode
+    lines = one.log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
+    problem = lines[-1] if lines else f"ended with status {status}"
+    if status < 0:
+        problem = f"was killed {MOST_DEATHS} times by signal {-status}"
+    return ended(one.job, leaderboard, problem, one.begun)
+
+
+# ---- cluster -------------------------------------------------------------------------------------
+_SECONDS_TO_ANSWER = 10.0
+
+
+def sweep_on_cluster(
+    jobs: Sequence[Job], leaderboard: Path, runs: Path, *, address: str, niceness: int = 0
+) -> Iterator[Ended]:
+    """Train and submit runs on the nodes of a Ray cluster, one for each core, and verify them here.
+
+    A run whose process or node dies is begun again on another one, and goes on from its last
+    checkpoint where that node sees the same folder of runs; elsewhere it begins anew. Either way
+    its row is written once, by this process.
+
+    Args:
+        jobs: Runs, the first ones first; those that have a row are to be left out.
+        leaderboard: Folder of the leaderboard, of this machine.
+        runs: Folder of the runs, on every node; best one that all of them share.
+        address: Address of the cluster, as ``ray.init`` takes it: ``HOST:PORT`` or ``auto``.
+        niceness: What is added to the niceness of the runs' processes.
+
+    Yields:
+        What came of each run, in the order in which they end.
+
+    Raises:
+        ValueError: Ray is not installed, or no cluster answers.
+    """
+    ray = _connect(address)
+    try:
+        task = ray.remote(num_cpus=1, max_retries=MOST_DEATHS - 1)(_submission)
+        begun, folders = time.monotonic(), (str(runs.resolve()), str(leaderboard.resolve()))
+        waiting = {task.remote(job, *folders, niceness): job for job in jobs}
+        while waiting:
+            (ready,), _ = ray.wait(list(waiting), num_returns=1)
+            job = waiting.pop(ready)
+            try:
+                problem = _verified(ray.get(ready), job, leaderboard)
+            except ray.exceptions.RayError as error:
+                problem = _last_line(error)
+            yield ended(job, leaderboard, problem, begun)
+    finally:
+        ray.shutdown()
+
+
+def _connect(address: str) -> Any:
+    try:
+        import ray
+    except ImportError as error:
+        raise ValueError("--ray needs Ray; install ray 2.50 or newer") from error
+    try:
+        _knock(address)
+        ray.init(address=address, log_to_driver=False, logging_level="ERROR")
+    except (OSError, ValueError, RuntimeError) as error:
+        raise ValueError(
+            f"no Ray cluster answers at {address} ({_last_line(error)}); start one with `ray start "
+            "--head`, or name its address"
+        ) from error
+    return ray
+
+
+def _knock(address: str) -> None:
+    """Refuse an address where nobody listens; Ray itself would go on trying for minutes."""
+    host, _, port = address.rpartition(":")
+    if host and "/" not in host:
+        socket.create_connection((host, int(port)), timeout=_SECONDS_TO_ANSWER).close()
+
+
+def _submission(job: Job, runs: str, leaderboard: str, niceness: int) -> tuple[bytes, bytes] | str:
+    """Return a run's submission as bytes, or why there is none; it runs on a node."""
+    os.environ["OMP_NUM_THREADS"] = "1"
+    os.nice(max(0, niceness - os.nice(0)))  # the process may have carried out a run before
+    try:
+        folder = train_and_submit(job, Path(runs), Path(leaderboard))
+    except (ValueError, OSError) as error:
+        return " ".join(str(error).split())
+    return (folder / MANIFEST_NAME).read_bytes(), (folder / WEIGHTS_NAME).read_bytes()
+
+
+def _verified(found: tuple[bytes, bytes] | str, job: Job, leaderboard: Path) -> str | None:
+    """Verify what came back, and return why there is no row."""
+    if isinstance(found, str):
+        return found
+    with tempfile.TemporaryDirectory(prefix="snn-gym-sweep-") as folder:
+        for name, data in zip((MANIFEST_NAME, WEIGHTS_NAME), found, strict=True):
+            (Path(folder) / name).write_bytes(data)
+        try:
+            verify(folder, leaderboard, retrain=job.teacher is not None)
+        except ValueError as error:
+            return " ".join(str(error).split())
+    return None
+
+
+def _last_line(error: BaseException) -> str:
+    return str(error).strip().splitlines()[-1] if str(error).strip() else type(error).__name__

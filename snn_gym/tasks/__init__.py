@@ -1,1 +1,0 @@
-"""Tasks of our own, written for many environments at once."""

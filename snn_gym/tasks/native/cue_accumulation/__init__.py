@@ -1,1 +1,0 @@
-"""CueAccumulation: the task and the picture of it."""

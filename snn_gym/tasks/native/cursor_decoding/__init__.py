@@ -1,1 +1,0 @@
-"""CursorDecoding: the task and the picture of it."""

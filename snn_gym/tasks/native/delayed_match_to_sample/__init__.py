@@ -1,1 +1,0 @@
-"""DelayedMatchToSample: the task and the picture of it."""

@@ -1,1 +1,0 @@
-"""Desynchronisation: the task and the picture of it."""

@@ -1,1 +1,0 @@
-"""EventTracking: the task and the picture of it."""

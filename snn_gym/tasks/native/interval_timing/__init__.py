@@ -1,1 +1,0 @@
-"""IntervalTiming: the task and the picture of it."""

@@ -1,1 +1,0 @@
-"""PatternDetection: the task and the picture of it."""

@@ -1,1 +1,0 @@
-"""WaterMaze: the task and the picture of it."""

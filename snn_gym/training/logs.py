@@ -1,0 +1,295 @@
+"""What a training says while it runs: progress, TensorBoard and Weights & Biases, its clock."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+import json
+import sys
+import time
+from collections import deque
+from numbers import Real
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+from stable_baselines3.common.callbacks import BaseCallback
+from stable_baselines3.common.logger import KVWriter, Logger, configure
+from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
+from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
+
+from snn_gym.learners.sequences import SequenceLearner
+from snn_gym.program.costs import NOT_COUNTED
+from snn_gym.training.dynamics import undisturbed
+from snn_gym.training.settings import RunSettings
+
+# ---- clock ---------------------------------------------------------------------------------------
+FloatArray = NDArray[np.float64]
+
+
+def seconds_at(run: Path, steps: FloatArray) -> FloatArray | None:
+    """Return the wall-clock time that a training had taken when it had done so many steps.
+
+    The clock starts when the log is opened, and includes what else the process did: compilation,
+    checkpoints, evaluations. Between two entries of the log time is interpolated, after the last
+    one it goes on at the mean speed until there. Of a run that was resumed, what was trained twice
+    counts once.
+
+    Args:
+        run: Folder that ``train`` wrote.
+        steps: (n,) environment steps of the whole training, above 0.
+
+    Returns:
+        (n,) seconds, never falling; None where nothing was logged.
+    """
+    files = (run / TENSORBOARD_FOLDER).glob("events.out.tfevents.*")
+    known = [(0.0, 0.0)]
+    for begun_s, entries in sorted(filter(None, map(_read, files))):
+        while len(known) > 1 and known[-1][0] >= entries[0][0]:
+            known.pop()
+        before_s = known[-1][1]
+        known += [(step, before_s + logged_s - begun_s) for step, logged_s in entries]
+    if len(known) == 1:
+        return None
+    known_steps, known_seconds = np.array(known).T
+    known_seconds = np.maximum.accumulate(known_seconds)  # a machine's clock may be set back
+    beyond = np.maximum(steps / known_steps[-1], 1.0)
+    seconds: FloatArray = beyond * np.interp(steps, known_steps, known_seconds)
+    return seconds
+
+
+def _read(file: Path) -> tuple[float, list[tuple[float, float]]] | None:
+    """Return when a log was opened, and steps above 0 with the times at which they were logged."""
+    from tensorboard.backend.event_processing.event_file_loader import EventFileLoader
+
+    # Up to what a killed process had written whole.
+    events = list(EventFileLoader(str(file)).Load())
+    entries = {float(x.step): x.wall_time for x in events if x.summary.value and x.step > 0}
+    return (events[0].wall_time, sorted(entries.items())) if entries else None
+
+
+# ---- tracking ------------------------------------------------------------------------------------
+TENSORBOARD_FOLDER = "tb"
+_PROJECT = "snn-gym"
+
+
+def check_tracker() -> Any:
+    """Return the module ``wandb``.
+
+    Raises:
+        ImportError: It is not installed.
+    """
+    try:
+        return importlib.import_module("wandb")
+    except ModuleNotFoundError as error:
+        raise ImportError(
+            "--track logs to Weights & Biases, which is not installed: pip install wandb, or leave "
+            "out --track; TensorBoard's logs are in the run's folder anyway"
+        ) from error
+
+
+class _Writer(KVWriter):
+    """Give what Stable-Baselines3 logs to a run of Weights & Biases."""
+
+    def __init__(self, run: Any) -> None:
+        self._run = run
+
+    def write(
+        self,
+        key_values: dict[str, Any],
+        key_excluded: dict[str, tuple[str, ...]],
+        step: int = 0,
+    ) -> None:
+        """Log numbers.
+
+        Args:
+            key_values: Values by name.
+            key_excluded: Loggers that a value is not for, by its name; what is not for TensorBoard
+                is not for this one.
+            step: Environment steps.
+        """
+        shown = {
+            name: float(value)
+            for name, value in key_values.items()
+            if isinstance(value, Real) and "tensorboard" not in key_excluded.get(name, ())
+        }
+        self._run.log(shown, step=step)
+
+    def close(self) -> None:
+        """Do nothing: ``TrackedRun`` ends the run."""
+
+
+class TrackedRun:
+    """Loggers of a training run, open within a ``with``.
+
+    Args:
+        out: Folder of the run.
+        settings: Its settings, which Weights & Biases shows; a run that is resumed goes on there.
+        tensorboard: Whether to log for TensorBoard.
+        track: Whether to log for Weights & Biases.
+
+    Raises:
+        ValueError: Weights & Biases refuses.
+    """
+
+    def __init__(self, out: Path, settings: RunSettings, *, tensorboard: bool, track: bool) -> None:
+        self.logger: Logger | None = None
+        """None for the model's own."""
+        self._run: Any = None
+        self._out = out
+        self._settings = settings
+        self._formats = ["tensorboard"] if tensorboard else []
+        self._track = track
+
+    def __enter__(self) -> Self:
+        if self._formats or self._track:
+            self.logger = configure(str(self._out / TENSORBOARD_FOLDER), self._formats)
+        if self._track:
+            self._run = _begin(self._out, self._settings)
+            assert self.logger is not None
+            self.logger.output_formats.append(_Writer(self._run))
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if self._run is not None:
+            self._run.finish(exit_code=0 if kind is None else 1)
+
+
+def _begin(out: Path, settings: RunSettings) -> Any:
+    wandb = check_tracker()
+    config = settings.recorded()
+    # The same one whenever the run in this folder goes on, and no other's.
+    identity = json.dumps([str(out.resolve()), config], sort_keys=True)
+    try:
+        return wandb.init(
+            project=_PROJECT,
+            name=f"{settings.agent} {settings.environment} seed {settings.seed}",
+            id=hashlib.sha256(identity.encode()).hexdigest()[:16],
+            resume="allow",
+            config=config,
+            dir=str(out),
+        )
+    except wandb.Error as error:
+        raise ValueError(
+            f"Weights & Biases says: {error}; run `wandb login` first, set WANDB_MODE=offline, or "
+            "leave out --track"
+        ) from error
+
+
+# ---- progress ------------------------------------------------------------------------------------
+PROGRESS_INTERVAL_S = 2.0
+"""Seconds between counts of operations, where nobody says otherwise."""
+_PLAIN_LINES = 10
+_LONGEST_BETWEEN_LINES_S = 0.5
+_WINDOW = 30
+"""Seconds that the speed is over; what is compiled at the start soon counts no more."""
+_ERASE_REST = "\x1b[K"
+
+
+class ProgressCallback(BaseCallback):
+    """Write to standard error how a training is doing.
+
+    Steps, the mean return of the last episodes (100 at most), operations of a decision in the
+    states that the environments are in, steps per second in the last half minute and the time left
+    at that speed. On a terminal one line is written over twice in a second; elsewhere ten lines are
+    written in all. Counting draws no random numbers and changes nothing that learns.
+
+    Args:
+        total: Environment steps of the whole training.
+        interval_s: Least seconds between counts of operations, which begin at rollouts; at 0 every
+            rollout is counted, and every step writes the line over.
+
+    Raises:
+        ValueError: The interval is below 0.
+    """
+
+    def __init__(self, total: int, interval_s: float = PROGRESS_INTERVAL_S) -> None:
+        super().__init__()
+        if not interval_s >= 0:
+            raise ValueError(
+                f"interval_s must be at least 0 seconds between counts, got {interval_s}"
+            )
+        self._total = total
+        self._between_counts_s = interval_s
+        self._between_lines_s = min(interval_s, _LONGEST_BETWEEN_LINES_S)
+        self._operations = ""
+        self._passed: deque[tuple[float, int]] = deque(maxlen=_WINDOW)
+        self._shown_s = self._counted_s = 0.0
+        self._tenth = 0
+
+    def _on_training_start(self) -> None:
+        begun_at = self.model.num_timesteps
+        self._shown_s = time.monotonic()
+        self._passed.append((self._shown_s, begun_at))
+        self._counted_s = self._shown_s - self._between_counts_s
+        self._tenth = begun_at * _PLAIN_LINES // self._total
+
+    def _on_rollout_start(self) -> None:
+        now = time.monotonic()
+        if now - self._passed[-1][0] >= 1.0:
+            self._passed.append((now, self.model.num_timesteps))
+        if now - self._counted_s >= self._between_counts_s:
+            self._operations, self._counted_s = _operations(self.model), now
+
+    def _on_step(self) -> bool:
+        if sys.stderr.isatty():
+            now = time.monotonic()
+            if now - self._shown_s >= self._between_lines_s:
+                sys.stderr.write(f"\r{self.line()}{_ERASE_REST}")
+                sys.stderr.flush()
+                self._shown_s = now
+        else:
+            # Training ends after whole rollouts, maybe beyond the total.
+            tenth = min(self.num_timesteps * _PLAIN_LINES // self._total, _PLAIN_LINES)
+            if tenth > self._tenth:
+                self._tenth = tenth
+                sys.stderr.write(f"{self.line()}\n")
+        return True
+
+    def _on_training_end(self) -> None:
+        if sys.stderr.isatty():
+            sys.stderr.write(f"\r{_ERASE_REST}")
+
+    def line(self) -> str:
+        """Return how the training is doing."""
+        done = self.model.num_timesteps
+        since_s, since = self._passed[0]
+        speed = (done - since) / max(time.monotonic() - since_s, 1e-9)
+        left_s = max(self._total - done, 0) / max(speed, 1e-9)
+        ended = [episode["r"] for episode in self.model.ep_info_buffer or ()]
+        shown = f"return {np.mean(ended):,.1f}" if ended else "no episode has ended"
+        parts = [
+            f"{done:,} of {self._total:,} steps",
+            shown,
+            *([self._operations] if self._operations else []),
+            f"{speed:,.0f} steps/s",
+            f"{_duration(left_s)} left",
+        ]
+        return " | ".join(parts)
+
+
+def _operations(model: Any) -> str:
+    """Return the operations of a decision where the environments are; empty where not known."""
+    gradients = isinstance(model, OnPolicyAlgorithm | OffPolicyAlgorithm)
+    if not gradients or model._last_obs is None or not hasattr(model.policy, "record"):
+        return ""
+    state = model.acting_states() if isinstance(model, SequenceLearner) else None
+    with undisturbed(model.policy):
+        costs = model.policy.record(model._last_obs, state).costs
+    operations = costs.operations_per_decision
+    if operations is None:
+        return f"operations {NOT_COUNTED}"
+    return f"{operations:,.0f} operations a decision"
+
+
+def _duration(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"

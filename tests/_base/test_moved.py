@@ -1,0 +1,63 @@
+"""Modules and public names of 1.0.0 are found, with a warning that says where they are now."""
+
+import json
+import subprocess
+import sys
+import warnings
+from importlib import import_module
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+
+import snn_gym
+from snn_gym._base.moved import homes
+
+PUBLIC = json.loads((Path(__file__).parents[1] / "formats/stored/1.0.0/public.json").read_text())
+"""Names in ``__all__`` of each package of 1.0.0."""
+
+
+def test_the_list_is_that_of_1_0_0():
+    assert set(PUBLIC["snn_gym"]) <= set(snn_gym.__all__)
+    assert {"evaluate", "submit", "verify"} <= set(PUBLIC["snn_gym.scoring"])
+
+
+@pytest.mark.parametrize(
+    ("module", "name"), [(module, name) for module, names in PUBLIC.items() for name in names]
+)
+def test_a_public_name_is_found_and_a_warning_says_where_it_is_now(module, name):
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        found = getattr(import_module(module), name)
+    told = [str(x.message) for x in caught if "is deprecated since" in str(x.message)]
+    renamed = module == "snn_gym.export" and name.startswith("Portable")
+    assert (told != []) is (module in homes() or renamed)
+    for line in told:
+        place, _, new = line.rpartition("; use ")[2].rpartition(".")
+        assert getattr(import_module(place), new) is found
+
+
+def test_modules_move_to_modules_that_there_are():
+    assert len(homes()) > 200
+    for old, new in homes().items():
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")  # an import alone says nothing
+            import_module(old)
+        assert [home for home in new if find_spec(home) is None] == []
+        assert not Path(*old.split(".")).with_suffix(".py").exists()
+
+
+def test_what_is_nowhere_is_refused_as_ever():
+    moved = import_module("snn_gym.scoring.table")
+    with pytest.raises(AttributeError, match=r"table' has no attribute 'nothing'"):
+        _ = moved.nothing
+    with pytest.raises(ModuleNotFoundError, match=r"No module named .*nothing"):
+        import_module("snn_gym.scoring.nothing")
+
+
+def test_nothing_is_imported_before_a_name_is_asked_for():
+    code = "import snn_gym.scoring.verification, sys; print('torch' in sys.modules)"
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", code], capture_output=True, text=True, check=True
+    )
+    assert done.stdout == "False\n"

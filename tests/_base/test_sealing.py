@@ -1,0 +1,78 @@
+"""Seals: every bit of a sealed file counts."""
+
+import hashlib
+import json
+import subprocess
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from snn_gym._base.sealing import (
+    SEAL,
+    UNSEALED,
+    check_digests,
+    check_seal,
+    dump_sealed,
+    parse_sealed,
+    seal,
+    write_digests,
+)
+from snn_gym._base.storage import dump_tensors, parse_tensors
+
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+    max_leaves=8,
+)  # fmt: skip
+
+
+@given(st.dictionaries(st.text().filter(lambda key: key != SEAL), VALUES, max_size=5))
+def test_what_was_sealed_is_read_and_the_digest_is_the_files(mapping: dict[str, object]) -> None:
+    data = dump_sealed(mapping)
+    assert parse_sealed(data, "file") == mapping
+    digest = json.loads(data)[SEAL]
+    assert hashlib.sha256(data.replace(digest.encode(), b"0" * 64, 1)).hexdigest() == digest
+
+
+def test_any_flipped_bit_breaks_a_seal() -> None:
+    data = seal(dump_tensors({"x": [1.0, 2.0]}, {SEAL: UNSEALED, "text": "words"}))  # type: ignore[dict-item]
+    check_seal(data, "file")
+    assert parse_tensors(data, where="file")[1]["text"] == "words"
+    for bit in range(8 * len(data)):
+        place = bit // 8
+        flipped = data[:place] + bytes([data[place] ^ (1 << bit % 8)]) + data[place + 1 :]
+        with pytest.raises(ValueError, match=r"^file (was changed|holds no SHA-256)"):
+            check_seal(flipped, "file")
+
+
+def test_a_file_without_a_seal_is_an_older_one() -> None:
+    assert parse_sealed(b'{"a": 1}', "file") == {"a": 1}
+
+
+def test_sha256sum_reads_a_list_of_digests(tmp_path: Path) -> None:
+    for name in ("a.csv", "b-c.txt"):
+        (tmp_path / name).write_text(name)
+    write_digests(tmp_path / "list", ["a.csv", "b-c.txt"])
+    check_digests(tmp_path / "list")
+    command = ["sha256sum", "--strict", "-c", "list"]
+    assert subprocess.run(command, cwd=tmp_path, check=False).returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "line"),
+    [
+        ("a.csv", "other", r"a\.csv was changed after it was written"),
+        ("list", "words", "list is damaged: expected lines of a SHA-256 and a file's name"),
+        ("list", f"{'0' * 64}  b.csv", r"list lists a file that can't be read: b\.csv is missing"),
+        ("list", f"{'0' * 64}  ..", "list lists a file that can't be read: .* is a folder"),
+    ],
+)
+def test_what_is_not_as_it_was_is_named(name: str, content: str, line: str, tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("a")
+    write_digests(tmp_path / "list", ["a.csv"])
+    (tmp_path / name).write_text(content)
+    with pytest.raises(ValueError, match=line):
+        check_digests(tmp_path / "list")

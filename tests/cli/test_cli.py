@@ -1,0 +1,334 @@
+"""The command line: what it prints, and one line and exit code 2 for bad input."""
+
+import json
+import re
+import subprocess
+import sys
+
+import gymnasium as gym
+import pytest
+
+import snn_gym
+from snn_gym.cli import main
+from snn_gym.cli.options import in_one_line
+from snn_gym.envs.registry import env_ids
+from snn_gym.leaderboard import submit
+from snn_gym.program.costs import COST_COLUMNS
+from snn_gym.zoo import agent_ids, load_agent, load_agent_spec, read_manifest
+
+COMMANDS = (
+    "envs", "agents", "train", "lean", "evaluate", "plot", "submit", "verify", "table",
+    "tune", "pretrained", "compare", "watch", "new", "sweep", "audit",
+)  # fmt: skip
+TRAIN = ["train", "ppo-lif", "CartPole-v1", "--steps", "300", "--no-progress"]
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("cli") / "run"
+    assert main([*TRAIN, "--seed", "4", "--out", str(folder)]) == 0
+    return folder
+
+
+def refused(capsys, *words):
+    """Return the one line of a refusal."""
+    capsys.readouterr()
+    assert main([str(word) for word in words]) == 2
+    out, err = capsys.readouterr()
+    assert err.count("\n") == 1
+    assert err.startswith("snn-gym: ")
+    assert "Traceback" not in out + err
+    return err
+
+
+def test_version(capsys):
+    assert main(["--version"]) == 0
+    assert capsys.readouterr().out == f"{snn_gym.__version__}\n"
+
+
+def test_help_names_every_command(capsys):
+    for words in (["--help"], []):
+        assert main(words) == 0
+        out = capsys.readouterr().out
+        for command in COMMANDS:
+            assert f" {command} " in out
+
+
+@pytest.mark.parametrize("words", ["--help", "envs", "agents", "train --help", "--version"])
+def test_quick_commands_load_nothing_heavy(words):
+    code = (
+        "import sys; from snn_gym.cli import main; code = main(sys.argv[1:]);"
+        "print([name for name in ('torch', 'norse', 'stable_baselines3', 'numba', 'scipy')"
+        " if name in sys.modules]); sys.exit(code)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, *words.split()], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.endswith("[]\n")
+
+
+def test_envs_lists_every_environment_that_agents_train_on(capsys):
+    assert main(["envs"]) == 0
+    out = capsys.readouterr().out
+    table, _, note = out.partition("\n\n")
+    assert note == "snn/X-flat-vN is snn/X-vN with flat spikes, for 35 of these.\n"
+    listed = [line.split()[0] for line in table.splitlines()[1:]]
+    assert len(listed) == len(set(listed))
+    assert set(env_ids()) <= set(listed)
+    assert {env_id for name in agent_ids() for env_id in load_agent_spec(name).environments} <= set(
+        listed
+    )
+
+
+def test_agents_lists_every_agent(capsys):
+    assert main(["agents"]) == 0
+    out = capsys.readouterr().out
+    for name in agent_ids():
+        assert f"{name}: {load_agent_spec(name).description}" in out
+
+
+def test_train_writes_a_run(trained):
+    manifest = read_manifest(trained)
+    assert (manifest.agent, manifest.environment, manifest.seed) == ("ppo-lif", "CartPole-v1", 4)
+    assert json.loads((trained / "run.json").read_text())["steps"] == 300
+    assert list((trained / "tb").iterdir())
+
+
+def test_resuming_a_finished_run_says_so(trained, capsys):
+    assert main([*TRAIN, "--seed", "4", "--out", str(trained), "--resume"]) == 0
+    assert "had already finished after 512 steps; nothing to do" in capsys.readouterr().out
+
+
+def test_evaluate_prints_the_score_and_the_costs(trained, capsys):
+    assert main(["evaluate", str(trained), "--episodes", "3"]) == 0
+    out = capsys.readouterr().out
+    assert out.startswith("CartPole-v1: IQM ")
+    for column in COST_COLUMNS.values():
+        assert f"{column.heading} per decision: " in out
+    assert "SynOps per decision: hidden_1 " in out
+
+
+def test_lean_makes_an_agent_and_says_what_became_of_it(trained, few_updates, capsys, tmp_path):
+    capsys.readouterr()
+    out = tmp_path / "small"
+    options = ["--steps", "256", "--time-steps", "2", "--bound", "0.1", "--out", str(out)]
+    assert main(["lean", str(trained), *options]) == 0
+    before, after, folder = capsys.readouterr().out.splitlines()[-3:]
+    shape = r"mean return (\d+\.\d\d), ([\d,]+) operations a decision \(.* SynOps and .* MACs\)"
+    counts = []
+    for name, line in (("before", before), ("after", after)):
+        found = re.fullmatch(f"{name}: {shape}", line)
+        assert found, line
+        counts.append(int(found[2].replace(",", "")))
+    assert 0 < counts[1] < counts[0]
+    assert folder == f"lean agent: {out}"
+    manifest = read_manifest(out)
+    assert (manifest.agent, manifest.environment, manifest.seed) == ("ppo-lif", "CartPole-v1", 4)
+    assert manifest.parent_sha256 == read_manifest(trained).weights_sha256
+    network = load_agent(out).policy.network
+    assert (network.time_steps, network.regulation.lean.bound) == (2, 0.1)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ("--bound -1", "make_lean: bound must be above 0, got -1"),
+        ("--max-synops 0", "make_lean: max_synops must be above 0, got 0"),
+        ("--time-steps 0", "time_steps must be at least 1, got 0"),
+        ("--steps 0", "'--steps': Input should be greater than or equal to 1"),
+        ("--student dqsn", "student 'dqsn' learns by DQN, and the trained agent by PPO"),
+        ("--bund 0.1", "No such option: --bund"),
+    ],
+)
+def test_mistakes_about_lean_leave_nothing_behind(trained, options, message, capsys, tmp_path):
+    line = refused(capsys, "lean", trained, *options.split(), "--out", tmp_path / "small")
+    assert message in line
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_lean_writes_over_nothing(trained, capsys, tmp_path):
+    before = {path: path.stat().st_mtime_ns for path in trained.iterdir()}
+    line = refused(capsys, "lean", trained, "--steps", "1", "--out", trained)
+    assert f"{trained} is not empty; name another folder with --out" in line
+    assert {path: path.stat().st_mtime_ns for path in trained.iterdir()} == before
+    (tmp_path / "file").write_text("")
+    assert "file" in refused(capsys, "lean", trained, "--out", tmp_path / "file")
+
+
+def test_leans_folder_is_beside_the_runs(trained, few_updates, capsys, monkeypatch):
+    monkeypatch.chdir(trained)
+    assert main(["lean", ".", "--steps", "1"]) == 0
+    folder = trained.with_name(f"{trained.name}-lean")
+    assert capsys.readouterr().out.endswith(f"lean agent: {folder}\n")
+    assert read_manifest(folder).agent == "ppo-lif"
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ("train", "Missing argument 'agent'"),
+        ("fly", "No such command 'fly'"),
+        ("envs --fast", "No such option: --fast"),
+        ("train ppo-lif CartPole-v1 --seed x", "'--seed': Input should be a valid integer"),
+        ("train ppo-lfi CartPole-v1", "'ppo-lfi' is unknown; did you mean 'ppo-lif'?"),
+        ("train ppo-lif CartPole-v9", "'CartPole-v9' is unknown"),
+        ("train dqsn Pendulum-v1", "DQN can't be built: The algorithm only supports"),
+        (
+            "train ppo-lif Blackjack-v1",
+            "Blackjack-v1 is no task of snn_gym and has no budget; say",
+        ),
+        ("train ppo-lif A-v0 --module no_such", "No module named 'no_such'"),
+        ("train ppo-lif CartPole-v1 --steps 0", "steps must be at least 1"),
+        ("train ppo-lif CartPole-v1 --seed -3", "seed must be at least 0"),
+        ("train ppo-lif CartPole-v1 --checkpoint-interval 0", "checkpoint_interval must be"),
+        (
+            "train ppo-lif CartPole-v1 --seed 100000000000000000000",
+            "seed must be at least 0 and below",
+        ),
+        ("train ppo-lif CartPole-v1 --module no_such_package", "No module named 'no_such_package'"),
+        ("evaluate nowhere", "nowhere holds no saved agent"),
+        ("evaluate nowhere --episodes 100000000000000000000", "less than or equal to 1000000"),
+        ("lean nowhere", "nowhere holds no saved agent"),
+        ("plot nowhere", "nowhere holds no training run"),
+        ("plot nowhere --format gif", "format gif is unknown; choose from png, svg"),
+        ("submit nowhere", "nowhere holds no saved agent"),
+        ("verify nowhere --leaderboard board", "nowhere"),
+    ],
+)
+def test_bad_input_gets_one_line(words, message, capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert message in refused(capsys, *words.split())
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_in_use_is_refused(trained, capsys):
+    before = sorted(trained.iterdir())
+    line = refused(capsys, *TRAIN, "--out", trained)
+    assert "is not empty; use --resume" in line
+    line = refused(capsys, *TRAIN, "--seed", "5", "--out", trained, "--resume")
+    assert "holds a run with seed 4, not 5" in line
+    assert sorted(trained.iterdir()) == before
+
+
+def test_an_unwritable_place_is_refused(capsys, tmp_path):
+    (tmp_path / "file").write_text("")
+    assert "is a file" in refused(capsys, *TRAIN, "--out", tmp_path / "file")
+    assert "file" in refused(capsys, *TRAIN, "--out", tmp_path / "file" / "run")
+
+
+def test_verify_outside_a_checkout_needs_a_leaderboard(capsys, monkeypatch, tmp_path):
+    monkeypatch.setattr("snn_gym.cli.options.checkout_root", lambda: None)
+    line = refused(capsys, "verify", tmp_path)
+    assert "name the folder with --leaderboard" in line
+    assert "--leaderboard" in refused(capsys, "table")
+
+
+@pytest.mark.parametrize(
+    ("words", "function", "line"),
+    [
+        (TRAIN, "training.train", "interrupted; --resume goes on from the last checkpoint"),
+        (["evaluate", "RUN"], "leaderboard.evaluate", "interrupted"),
+        (["table"], "leaderboard.write_table", "interrupted"),
+    ],
+)
+def test_an_interruption_names_resume_where_there_is_one(
+    words, function, line, trained, monkeypatch, capsys, tmp_path
+):
+    def interrupted(*arguments, **options):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(f"snn_gym.{function}", interrupted)
+    where = {"train": ["--out", str(tmp_path / "run")], "table": ["--leaderboard", str(tmp_path)]}
+    words = [str(trained) if word == "RUN" else word for word in words]
+    assert main([*words, *where.get(words[0], [])]) == 130
+    assert capsys.readouterr().err == f"snn-gym: {line}\n"
+
+
+@pytest.mark.parametrize(
+    ("error", "line"),
+    [
+        (MemoryError("Unable to allocate 7 PiB"), "snn-gym: not enough memory; ask for less at"),
+        (OverflowError("Python int too large"), "snn-gym: Python int too large"),
+        (gym.error.InvalidAction("no such action"), "snn-gym: no such action"),
+        (ImportError("needs a package"), "snn-gym: needs a package"),
+    ],
+)
+def test_errors_of_others_end_in_one_line(error, line, trained, monkeypatch, capsys):
+    def fails(*arguments, **options):
+        raise error
+
+    monkeypatch.setattr("snn_gym.leaderboard.evaluate", fails)
+    assert refused(capsys, "evaluate", trained).startswith(line)
+
+
+EXTRAS = {
+    "box2d": ("Box2D", "gymnasium.envs.box2d", "ppo-lif", "LunarLander-v3"),
+    "mujoco": ("mujoco", "gymnasium.envs.mujoco", "ppo-lif", "InvertedDoublePendulum-v5"),
+    "contrib": ("sb3_contrib", "sb3_contrib.", "qrdqn-lif", "CartPole-v1"),
+}
+
+
+@pytest.fixture(scope="module")
+def with_extras(tmp_path_factory):
+    """Runs and submissions of agents that need an extra, made while it is there."""
+    folders = {}
+    for extra, (_, _, agent, env_id) in EXTRAS.items():
+        folders[extra] = folder = tmp_path_factory.mktemp(extra)
+        options = ["--steps", "300", "--no-progress", "--out", str(folder / "run")]
+        assert main(["train", agent, env_id, *options]) == 0
+        submit(folder / "run", folder / "submission")
+    return folders
+
+
+@pytest.mark.parametrize("extra", EXTRAS)
+@pytest.mark.parametrize("command", ["train", "evaluate", "plot", "submit", "verify"])
+def test_a_missing_extra_gets_one_line_in_every_command(
+    command, extra, with_extras, capsys, monkeypatch, tmp_path
+):
+    package, prefix, agent, env_id = EXTRAS[extra]
+    for name in [name for name in sys.modules if name.startswith((package, prefix))]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, package, None)
+    run, board = with_extras[extra] / "run", tmp_path / "board"
+    words = {
+        "train": ["train", agent, env_id, "--out", tmp_path / "new"],
+        "evaluate": ["evaluate", run],
+        "plot": ["plot", run, "--out", tmp_path / "new"],
+        "submit": ["submit", run, "--out", tmp_path / "new"],
+        "verify": ["verify", with_extras[extra] / "submission", "--leaderboard", board],
+    }
+    assert f'pip install "snn-gym[{extra}]"' in refused(capsys, *words[command])
+    assert not (tmp_path / "new").exists()
+
+
+def test_a_module_of_your_own_is_imported_first(capsys, monkeypatch, tmp_path):
+    (tmp_path / "my_environments.py").write_text(
+        "import gymnasium as gym\n"
+        "gym.register('Mine-v0', 'gymnasium.envs.classic_control:CartPoleEnv')\n"
+    )
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    refused(capsys, "evaluate", "nowhere", "--module", "my_environments")
+    assert "Mine-v0" in gym.registry
+    del gym.registry["Mine-v0"], sys.modules["my_environments"]
+
+
+def test_submit_verify_and_table(trained, capsys, tmp_path):
+    submission, board = tmp_path / "submission", tmp_path / "board"
+    assert main(["submit", str(trained), "--out", str(submission)]) == 0
+    # A run of 300 steps stays within the budget of 100,000.
+    assert main(["verify", str(submission), "--leaderboard", str(board)]) == 0
+    assert (board / "results" / "ppo-lif" / "CartPole-v1" / "4.json").exists()
+    said = capsys.readouterr().out
+    assert f"new leaderboard: {board}, whose rows digests.txt accounts for\n" in said
+    assert "does not rank: 300 steps, expected 100,000\n" in said
+    assert main(["table", "--leaderboard", str(board)]) == 0
+    assert "ppo-lif" in capsys.readouterr().out
+    assert "ppo-lif" in (board / "README.md").read_text()
+    # The same weights a second time.
+    assert "snn-gym: " in refused(capsys, "verify", submission, "--leaderboard", board)
+
+
+def test_a_message_is_one_printable_line_of_bounded_length():
+    assert in_one_line("a\n b\x1b[2J\udcff") == "a b?[2J?"
+    assert len(in_one_line("x" * 100_000)) == 2001

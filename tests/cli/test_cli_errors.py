@@ -1,0 +1,92 @@
+"""A deliberate mistake for every command: one line says what is wrong and what mends it."""
+
+import sys
+
+import pytest
+
+from snn_gym.cli import app, main
+from tests.cli.test_cli import refused
+
+FINISHED = "name the folder of a run that `snn-gym train` has finished, or of save_agent"
+MISTAKES = [
+    ("envs CartPole-v1", "unexpected extra argument(s) (CartPole-v1); see `snn-gym envs --help`"),
+    ("agents ppo-lif", "unexpected extra argument(s) (ppo-lif); see `snn-gym agents --help`"),
+    ("tarin ppo-lif CartPole-v1", "No such command 'tarin'. Did you mean 'train'? see `snn-gym"),
+    ("--sede 1", "No such option: --sede; see `snn-gym --help`"),
+    ("train ppo-lif", "Missing argument 'env'; see `snn-gym train --help`"),
+    ("train ppo-lif CartPoel-v1", "is unknown; did you mean 'CartPole-v1'? `snn-gym envs` lists"),
+    ("train CartPole-v1 dqsn", "the agent comes first: snn-gym train dqsn CartPole-v1"),
+    ("train CartPole-v1 dqns", "the agent comes first: snn-gym train ppo-lif CartPole-v1"),
+    ("train dqsn Pendulum-v1", "float32) was provided; see `snn-gym agents`"),
+    ("train ppo-lif CartPole-v1 --out FILE", "is a file; expected a folder"),
+    ("train ppo-lif CartPole-v1 --network neuron=lfi", "'lfi' is unknown; did you mean 'lif'?"),
+    ("train ppo-lif CartPole-v1 --network encoder=lateny", "is unknown; did you mean 'latency'?"),
+    ("train ppo-lif CartPole-v1 --module lost", "install it, or run the command in the folder of"),
+    ("train ppo-lif CartPole-v1 --module json.py", "leave out .py: --module json"),
+    ("train ppo-lif CartPole-v1 --module odd", "invalid syntax (odd.py, line 1); mend that line"),
+    ("new agent", "Missing argument 'name'; see `snn-gym new --help`"),
+    ("new env corridor", "is a word with a capital, such as Corridor; got 'corridor'"),
+    ("lean nowhere", FINISHED),
+    ("lean RUN", "can teach a spiking agent, its student, instead"),
+    ("evaluate EMPTY", FINISHED),
+    ("evaluate RUN --episodes 0", "greater than or equal to 1; see `snn-gym evaluate --help`"),
+    ("submit nowhere", FINISHED),
+    ("submit RUN --out FILE", "choose another with --out"),
+    ("verify RUN --leaderboard new", "and nothing else, which `snn-gym submit` writes"),
+    ("verify SUBMISSION --leaderboard FILE", "is a file; expected a folder; name another"),
+    ("verify SUBMISSION --leaderboard new --salt lost", "make one with `head -c 32 /dev/urandom"),
+    ("audit --leaderboard nowhere", "is no folder; expected a leaderboard; verify a row first"),
+    ("table --leaderboard nowhere", "is no folder; expected a leaderboard; verify a row first"),
+    ("table --leaderboard EMPTY --site FILE", "is a file; expected a folder"),
+    ("sweep nowhere.toml", "expected a readable regular file; put the file itself there"),
+    ("tune nowhere.toml", "expected a readable regular file; put the file itself there"),
+    ("pretrained --agent ppo-lfi", "no trained agent 'ppo-lfi'; did you mean 'ppo-lif'?"),
+    ("pretrained --env CartPoel-v1", "did you mean 'CartPole-v1'?"),
+    ("compare ppo-lif", "Missing argument 'other'; see `snn-gym compare --help`"),
+    ("compare ppo-lif ppo-mpl --env CartPole-v1", "did you mean 'ppo-mlp'?"),
+    ("compare ppo-lif ppo-mlp --env CartPole-v1 --save x.bmp", "ends in .png or .svg"),
+    ("plot EMPTY", "name the folder of a run of `snn-gym train`"),
+    ("plot RUN --out FILE", "is a file; expected a folder; name another"),
+    ("plot RUN --format gif", "is unknown; choose from png, svg"),
+    ("watch ppo-lfi CartPole-v1 --save film.gif", "did you mean 'ppo-lif'? `snn-gym pretrained`"),
+    ("watch RUN --save film.avi", "expected a name that ends in .gif or .mp4"),
+    (
+        "export ppo-lif CartPole-v1",
+        "export to what? give one of --c FOLDER, --nir FILE, --onnx FILE and --hardware",
+    ),
+    ("export recurrent-ppo-lsnn snn/CueAccumulation-v0 --nir a.nir", "train with neuron 'lif_box'"),
+    ("export ppo-lif --c new", "export ppo-lif on what? name an environment, such as CartPole-v1"),
+    ("export RUN --c new --fixed-point", "are for spiking agents, and this is an ANN; leave"),
+    ("export ppo-lif CartPole-v1 --c FILE", "exists already; name another place"),
+    ("watch RUN Acrobot-v1 --save film.gif", "name the environment that it was trained on"),
+]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def places(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("mistakes")
+    run = folder / "run"
+    words = ["--steps", "256", "--no-progress", "--out", str(run)]
+    assert main(["train", "ppo-mlp", "CartPole-v1", *words]) == 0
+    assert main(["submit", str(run), "--out", str(folder / "submission")]) == 0
+    (folder / "empty").mkdir()
+    (folder / "file").write_text("")
+    names = ("run", "submission", "empty", "file")
+    return {name.upper(): str(folder / name) for name in names}
+
+
+@pytest.mark.parametrize(("line", "mends"), MISTAKES, ids=[line for line, _ in MISTAKES])
+def test_a_mistake_ends_in_one_line_that_names_what_mends_it(
+    line, mends, places, tmp_path, monkeypatch, capsys
+):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    (tmp_path / "odd.py").write_text("def odd(:\n")
+    said = refused(capsys, *(places.get(word, word) for word in line.split()))
+    assert mends in said
+    assert [path.name for path in tmp_path.iterdir() if path.name != "__pycache__"] == ["odd.py"]
+
+
+def test_no_command_is_left_out():
+    names = {x.callback.__name__ for x in app.registered_commands}
+    assert names == {line.split()[0] for line, _ in MISTAKES} - {"tarin", "--sede"}

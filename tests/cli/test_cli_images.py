@@ -1,0 +1,93 @@
+"""Agents of images on the command line: train, resume, evaluate, watch, submit."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from snn_gym.cli import main
+from snn_gym.zoo import read_manifest
+from tests.cli.test_cli import refused
+from tests.images import FLOATS, LARGE, SMALL
+from tests.training._runs import results
+
+MODULE = ["--module", "tests.images"]
+FEW = ["n_envs=2", "n_steps=16", "batch_size=16", "n_epochs=1"]
+PONG = "ALE/Pong-v5"
+
+
+def settings(*changes: str) -> list[str]:
+    return [word for change in changes for word in ("--set", change)]
+
+
+@pytest.mark.parametrize("env_id", [SMALL, LARGE, FLOATS])
+def test_an_agent_of_images_is_trained_and_used(
+    env_id: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = str(tmp_path / "run")
+    words = ["train", "ppo-lif", env_id, *MODULE, "--steps", "64", "--eval-every", "32"]
+    words += ["--out", run, "--dynamics", *settings(*FEW)]
+    assert main(words) == 0
+    assert "score: mean return" in capsys.readouterr().out
+    assert main([*words, "--resume"]) == 0
+    assert "nothing to do" in capsys.readouterr().out
+    assert np.load(f"{run}/evaluations.npz")["timesteps"].tolist() == [32, 64]
+    assert main(["evaluate", run, *MODULE, "--episodes", "2"]) == 0
+    assert main(["watch", run, *MODULE, "--save", str(tmp_path / "film.gif")]) == 0
+    assert main(["plot", run, *MODULE]) == 0
+    line = refused(capsys, "submit", run, *MODULE)
+    assert f"was trained on {env_id}, which has no file under envs/; expected" in line
+    assert "CONTRIBUTING.md says how to add it" in line
+
+
+def test_experience_beyond_the_memory_is_refused_before_a_folder_is_made(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["train", "dqsn", LARGE, *MODULE, "--steps", "64", "--out", str(tmp_path / "run")]
+    line = refused(capsys, *words, *settings("buffer_size=1000000000000000"))
+    assert "a replay buffer of 1,000,000,000,000,000 transitions needs" in line
+    assert "lower buffer_size (--set buffer_size=" in line
+    assert not (tmp_path / "run").exists()
+
+
+def pong(folder: Path, steps: int, interval: int, *changes: str) -> list[str]:
+    """Return the command that trains, or goes on with, an agent of Pong."""
+    pytest.importorskip("ale_py", reason='pip install "snn-gym[atari]"')
+    words = ["train", "ppo-lif", PONG, "--module", "ale_py", "--steps", str(steps), "--resume"]
+    words += ["--checkpoint-interval", str(interval), "--no-progress", "--out", str(folder)]
+    return [*words, *settings(*changes)]
+
+
+def test_pong_is_trained_and_scored(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    # Games of 20 decisions, of 4 frames each.
+    short = ["--env-arg", "max_num_frames_per_episode=80"]
+    run = str(tmp_path / "run")
+    assert main([*pong(tmp_path / "run", 64, 32, *FEW), *short]) == 0
+    assert read_manifest(run).observation_space["shape"] == [3, 210, 160]
+    assert main(["evaluate", run, "--module", "ale_py", "--episodes", "2"]) == 0
+    assert "was trained on ALE/Pong-v5, which has no file" in refused(
+        capsys, "submit", run, "--module", "ale_py"
+    )
+
+
+@pytest.mark.slow
+def test_a_killed_training_on_pong_ends_bit_equal(tmp_path: Path) -> None:
+    rollouts = ["n_envs=4", "n_steps=128", "batch_size=128", "n_epochs=1"]
+    command = [sys.executable, "-m", "snn_gym.cli"]
+    whole, killed = (pong(tmp_path / x, 5000, 1024, *rollouts) for x in ("whole", "killed"))
+    subprocess.run([*command, *whole], check=True)
+    process = subprocess.Popen([*command, *killed])
+    while not (tmp_path / "killed" / "checkpoint.safetensors").exists():
+        assert process.poll() is None
+        time.sleep(0.1)
+    process.kill()
+    assert process.wait() == -signal.SIGKILL
+    subprocess.run([*command, *killed], check=True)
+    assert read_manifest(tmp_path / "whole").num_timesteps == 5120
+    assert results(tmp_path / "killed") == results(tmp_path / "whole")

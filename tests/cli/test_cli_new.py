@@ -1,0 +1,149 @@
+"""Files to start from: what ``snn-gym new`` writes trains, is saved and loads as it stands."""
+
+import importlib
+import re
+import shlex
+import subprocess
+import sys
+
+import gymnasium as gym
+import pytest
+import torch
+from gymnasium.utils.env_checker import check_env
+
+from snn_gym.cli import main
+from snn_gym.program.neurons import NEURONS
+from snn_gym.spiking import NetworkConfig, SpikingNetwork
+from snn_gym.zoo import load_agent, load_agent_spec, read_manifest
+from snn_gym.zoo.spec import _REGISTERED
+from tests.cli.test_cli import refused
+
+MADE = {"agent": "my-agent", "env": "Corridor", "neuron": "my_neuron"}
+FILES = {"agent": "my_agent.py", "env": "corridor.py", "neuron": "my_neuron.py"}
+
+
+@pytest.fixture
+def in_folder(tmp_path, monkeypatch):
+    """Work in a folder, and forget what is registered meanwhile."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", ["", *sys.path])
+    tables = (gym.registry, NEURONS, _REGISTERED)
+    before = [dict(table) for table in tables]
+    yield tmp_path
+    for table, old in zip(tables, before, strict=True):
+        table.clear()
+        table.update(old)
+    load_agent_spec.cache_clear()
+    for file in FILES.values():
+        sys.modules.pop(file.removesuffix(".py"), None)
+
+
+def write(kind, capsys):
+    """Write a file; return the command that it says to try next."""
+    capsys.readouterr()
+    assert main(["new", kind, MADE[kind]]) == 0
+    written, following = capsys.readouterr().out.splitlines()
+    assert written == f"written: {FILES[kind]}"
+    return shlex.split(following.removeprefix("next: snn-gym "))
+
+
+@pytest.mark.parametrize("kind", MADE)
+def test_what_it_writes_trains_is_saved_and_loads(kind, in_folder, capsys):
+    command = write(kind, capsys)
+    command = [word for word in command if word not in ("--steps", "50000")]
+    assert main([*command, "--steps", "256", "--no-progress", "--out", "run"]) == 0
+    manifest, model = read_manifest("run"), load_agent("run")
+    network = model.policy.network
+    if kind == "agent":
+        assert (manifest.agent, network.hidden_sizes, network.time_steps) == ("my-agent", (32,), 4)
+        assert model.learning_rate(1.0) == 0.002
+    elif kind == "env":
+        assert (manifest.environment, manifest.environment_kwargs) == (
+            "Corridor-v0",
+            {"length": 2.0},
+        )
+    else:
+        assert network.neuron == "my_neuron"
+    assert main(["watch", "run", "--save", "film.gif", "--max-steps", "2"]) == 0
+    assert (in_folder / "film.gif").exists()
+
+
+@pytest.mark.parametrize(
+    "kind", [pytest.param(x, marks=pytest.mark.slow) if x != "neuron" else x for x in MADE]
+)
+def test_a_fresh_process_finds_it_by_its_module(kind, in_folder, capsys):
+    command = write(kind, capsys)
+    words = [word for word in command if word not in ("--steps", "50000")]
+    code = "import sys; from snn_gym.cli import main; sys.exit(main(sys.argv[1:]))"
+    run = [sys.executable, "-c", code]
+    short = ["--steps", "64", "--no-progress", "--out", "run"]
+    assert subprocess.run([*run, *words, *short], check=False).returncode == 0
+    module = words[words.index("--module") + 1]
+    played = [*run, "evaluate", "run", "--episodes", "2", "--module", module]
+    done = subprocess.run(played, capture_output=True, text=True, check=True)
+    assert "IQM" in done.stdout
+
+
+def test_the_environment_keeps_gymnasiums_rules(in_folder, capsys):
+    write("env", capsys)
+    importlib.import_module("corridor")
+    env = gym.make("Corridor-v0", render_mode="rgb_array", length=2.0)
+    check_env(env.unwrapped, skip_render_check=False)
+    # Walking towards the goal reaches it in as many steps as it is away.
+    observation, _ = env.reset(seed=3)
+    distance, steps, ended = abs(observation[0]), 0, False
+    while not ended:
+        observation, reward, ended, _, _ = env.step(int(observation[0] > 0))
+        assert reward == -1.0
+        steps += 1
+    assert steps == max(1, -(-(distance - 0.1) // 0.1))
+
+
+def test_the_neuron_is_norses_lif_box(in_folder, capsys):
+    write("neuron", capsys)
+    importlib.import_module("my_neuron")
+    outputs = []
+    for neuron in ("my_neuron", "lif_box"):
+        torch.manual_seed(0)
+        config = NetworkConfig(hidden_sizes=(16, 16), time_steps=12, neuron=neuron, backend="norse")
+        if neuron == "my_neuron":
+            config = NetworkConfig(hidden_sizes=(16, 16), time_steps=12, neuron=neuron)
+        recording = SpikingNetwork(config, 4, 2).record(torch.randn(32, 4) * 3)
+        outputs.append([layer.spikes for layer in recording.layers])
+    assert outputs[0][0].sum() > 100
+    for mine, norse in zip(*outputs, strict=True):
+        assert torch.equal(mine, norse)
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ("agent ppo-lif", "the zoo has an agent 'ppo-lif' already; take another name"),
+        (
+            "agent My-Agent",
+            "the name of an agent is small letters, digits and hyphens, such as my-",
+        ),
+        ("agent 1", "'1' can't be imported as a module; take another name"),
+        ("env corridor", "the name of an environment is a word with a capital, such as Corridor"),
+        ("env Random", "a module 'random' is installed already, which random.py would hide"),
+        ("neuron class", "'class' can't be imported as a module; take another name"),
+        ("neuron ../x", "the name of a neuron is small letters, digits and underscores, such as"),
+        ("thing x", "'thing' is not one of 'agent', 'env', 'neuron'"),
+        ("agent", "Missing argument 'name'"),
+    ],
+)
+def test_mistakes_write_nothing(words, message, in_folder, capsys):
+    assert message in refused(capsys, "new", *words.split())
+    assert list(in_folder.iterdir()) == []
+
+
+def test_nothing_is_written_over(in_folder, capsys):
+    (in_folder / "my_agent.py").write_text("mine")
+    assert "my_agent.py is there already" in refused(capsys, "new", "agent", "my-agent")
+    assert (in_folder / "my_agent.py").read_text() == "mine"
+
+
+def test_a_version_is_kept_and_words_are_told_apart(in_folder, capsys):
+    assert main(["new", "env", "TwoRooms-v3"]) == 0
+    text = (in_folder / "two_rooms.py").read_text()
+    assert re.search(r'^gym\.register\("TwoRooms-v3", TwoRooms, ', text, re.MULTILINE)

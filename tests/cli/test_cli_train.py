@@ -1,0 +1,199 @@
+"""The command ``train``: settings of one's own, and what it says."""
+
+import re
+import sys
+
+import gymnasium as gym
+import numpy as np
+import pytest
+import torch
+
+import snn_gym
+from snn_gym.cli import main
+from snn_gym.cli.options import parse_changes
+from snn_gym.training.evaluations import FIRST_SEED
+from snn_gym.zoo import load_agent, read_manifest
+from tests.cli.test_cli import refused
+
+MINE = """
+import gymnasium as gym
+from gymnasium.envs.classic_control import CartPoleEnv
+
+class Mine(CartPoleEnv):
+    def __init__(self, length=0.5, render_mode=None):
+        super().__init__(render_mode=render_mode)
+        self.length = length
+
+gym.register("Mine-v0", Mine, max_episode_steps=50)
+"""
+
+
+@pytest.fixture
+def in_folder(tmp_path, monkeypatch):
+    """Work in a folder, and leave what is imported from it as it was."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    before, registered = set(sys.modules), set(gym.registry)
+    yield tmp_path
+    for name in set(gym.registry) - registered:
+        del gym.registry[name]
+    for name in set(sys.modules) - before:
+        if name.startswith("mine"):
+            del sys.modules[name]
+
+
+@pytest.mark.parametrize(
+    ("texts", "expected"),
+    [
+        (["gamma=0.98"], {"gamma": 0.98}),
+        (
+            ["n=3", "on=true", "off=False", "none=None"],
+            {"n": 3, "on": True, "off": False, "none": None},
+        ),
+        (["learning_rate=lin_0.001"], {"learning_rate": "lin_0.001"}),
+        (["hidden_sizes=[32, 32]"], {"hidden_sizes": [32, 32]}),
+        (["neuron = lif", 'x="a=b"'], {"neuron": "lif", "x": "a=b"}),
+        (["a.b=1", "a.c.d=2"], {"a": {"b": 1, "c": {"d": 2}}}),
+        (["empty="], {"empty": ""}),
+    ],
+)
+def test_changes_are_read(texts, expected):
+    assert parse_changes("--set", texts) == expected
+
+
+@pytest.mark.parametrize("texts", [["gamma"], ["=1"], ["a..b=1"], [""]])
+def test_what_is_no_change_is_refused(texts):
+    with pytest.raises(ValueError, match=r"is not NAME=VALUE, such as --set gamma=0\.98"):
+        parse_changes("--set", texts)
+
+
+@pytest.mark.parametrize("texts", [["a=1", "a=2"], ["a=1", "a.b=2"], ["a.b=1", "a=2"]])
+def test_what_is_said_twice_is_refused(texts):
+    with pytest.raises(ValueError, match="--set says twice what"):
+        parse_changes("--set", texts)
+
+
+def test_everything_of_ones_own(in_folder, capsys):
+    (in_folder / "mine_env.py").write_text(MINE)
+    words = "train ppo-lif Mine-v0 --module mine_env --steps 512 --no-progress --out run"
+    words += " --env-arg length=0.25 --set gamma=0.9 --set n_envs=2 --set n_steps=64"
+    words += " --network time_steps=4 --network hidden_sizes=[16] --eval-every 200"
+    assert main(words.split()) == 0
+    assert "was not tuned for Mine-v0" in capsys.readouterr().err
+    model = load_agent("run")
+    assert (model.gamma, model.n_envs, model.policy.network.time_steps) == (0.9, 2, 4)
+    assert model.get_env().get_attr("unwrapped")[0].length == 0.25
+    assert read_manifest("run").environment_kwargs == {"length": 0.25}
+    assert read_manifest("run/best").environment_kwargs == {"length": 0.25}
+    assert np.load("run/evaluations.npz")["timesteps"].tolist()[-1] == 512
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ("--set gama=0.9", "unknown key gama; did you mean 'gamma'? allowed keys: n_envs, "),
+        ("--network time_step=4", "unknown key time_step; did you mean 'time_steps'? allowed"),
+        (
+            "--network neuron_parameters.tau_mem=2",
+            "unknown key tau_mem; did you mean 'tau_mem_ms'?",
+        ),
+        ("--env-arg gravity=1", "takes no argument 'gravity'; it takes sutton_barto_reward"),
+        ("--set gamma", "--set 'gamma' is not NAME=VALUE, such as --set gamma=0.98"),
+        ("--set gamma=high", "gamma: expected float, got 'high' (str)"),
+        (
+            "--eval-evry 100",
+            "No such option: --eval-evry (Possible options: --env-arg, --eval-every)",
+        ),
+        ("--eval-every -1", "eval_every must be at least 0, got -1"),
+        ("--module mien", "No module named 'mien'"),
+    ],
+)
+def test_mistakes_name_what_may_have_been_meant(words, message, in_folder, capsys):
+    line = refused(capsys, "train", "ppo-lif", "CartPole-v1", *words.split())
+    assert message in line
+    assert list(in_folder.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("env_id", "argument", "message"),
+    [
+        (
+            "snn/CueAccumulation-v0",
+            "cue=3",
+            "no argument 'cue'; did you mean 'cues'? it takes time",
+        ),
+        ("snn/Pendulum-v1", "time_step=3", "did you mean 'time_steps'? it takes encoder, "),
+        (
+            "snn/Pendulum-v1",
+            "time_steps=0",
+            "time_steps must be a whole number of at least 1, got 0",
+        ),
+        ("Acrobot-v1", "render_mode=7", "Acrobot-v1 can't be made with {'render_mode': 7}"),
+    ],
+)
+def test_arguments_of_every_kind_of_environment(env_id, argument, message, in_folder, capsys):
+    line = refused(capsys, "train", "ppo-lif", env_id, "--env-arg", argument, "--steps", "9")
+    assert message in line
+    assert list(in_folder.iterdir()) == []
+
+
+def test_the_end_gives_score_places_and_the_next_command(in_folder, capsys):
+    (in_folder / "mine_env.py").write_text(MINE)
+    words = "train ppo-lif Mine-v0 --module mine_env --steps 256 --out my-run --eval-every 100"
+    assert main(words.split()) == 0
+    out = capsys.readouterr().out
+    score = re.search(
+        r"^score: mean return ([\d.]+) in 20 episodes on other seeds; ([\d,]+) operations a "
+        r"decision \(([\d,]+) SynOps and ([\d,]+) MACs\)$", out, re.MULTILINE,
+    )  # fmt: skip
+    result = snn_gym.evaluate(
+        load_agent("my-run"), "Mine-v0", seeds=range(FIRST_SEED, FIRST_SEED + 20)
+    )
+    assert float(score[1]) == pytest.approx(result.mean, abs=0.005)
+    assert int(score[2].replace(",", "")) == round(result.operations_per_decision)
+    assert int(score[3].replace(",", "")) == round(result.total("synops_per_decision"))
+    places = re.findall(
+        r"^(?:episodes|curves|best.*): (?:tensorboard --logdir )?(.*)$", out, re.MULTILINE
+    )
+    assert len(places) == 3
+    assert all((in_folder / place).exists() for place in places)
+    (command,) = re.findall(r"^next: snn-gym (.*?), or plot or evaluate it$", out, re.MULTILINE)
+    assert command == "watch my-run --module mine_env --save film.gif"
+    assert main([*command.split(), "--max-steps", "3"]) == 0
+    assert (in_folder / "film.gif").exists()
+
+
+def test_a_quiet_training_says_what_it_does_and_where(in_folder, capsys):
+    assert (
+        main(["train", "ppo-mlp", "CartPole-v1", "--steps=256", "--no-progress", "--out=run"]) == 0
+    )
+    assert capsys.readouterr() == (
+        "training ppo-mlp on CartPole-v1: 256 steps, seed 0\ntrained 256 steps: run\n",
+        "",
+    )
+
+
+def test_a_run_that_the_table_takes_is_told_of_submitting(in_folder, capsys):
+    for changes, told in (
+        ([], "or plot, evaluate or submit it"),
+        (["--set=gamma=0.5"], "evaluate it"),
+    ):
+        out = f"run-{len(changes)}"
+        words = ["train", "ppo-mlp", "CartPole-v1", "--steps=256", f"--out={out}", *changes]
+        assert main(words) == 0
+        (line,) = [x for x in capsys.readouterr().out.splitlines() if x.startswith("next: ")]
+        assert line.endswith(told)
+        # It tells the truth.
+        assert main(["submit", out]) == (2 if changes else 0)
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
+def test_a_device_that_is_not_there_is_said_once(in_folder, capsys):
+    words = "train ppo-mlp CartPole-v1 --steps 256 --set n_steps=32 --out run --device cuda"
+    assert main(words.split()) == 0
+    said = "snn-gym: device 'cuda' is not available here, so the CPU is used; "
+    assert capsys.readouterr().err.count(said) == 1
+    assert main(["evaluate", "run", "--episodes", "1", "--device", "cuda"]) == 0
+    assert capsys.readouterr().err.count(said) == 1
+    line = refused(capsys, "evaluate", "run", "--device", "gpu")
+    assert "device 'gpu' is unknown to PyTorch; use cpu, cuda, cuda:1 or auto" in line

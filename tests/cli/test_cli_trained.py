@@ -1,0 +1,134 @@
+"""Commands on trained agents: what they print, and one line for bad input."""
+
+import numpy as np
+import pytest
+
+import snn_gym.leaderboard.pretrained as home
+from snn_gym.cli import main
+from snn_gym.leaderboard.pretrained import list_trained
+from snn_gym.leaderboard.results import row_path
+from snn_gym.training.run import EPISODES_FILE
+from tests.cli.test_cli import refused
+from tests.leaderboard.test_table import fill, make_row
+from tests.training._runs import run
+
+
+def columns(out):
+    """Return the cells of a printed table, by line."""
+    table = out.partition("\n\n")[0]
+    return [[cell.strip() for cell in line.split("  ") if cell] for line in table.splitlines()]
+
+
+def test_pretrained_lists_what_load_pretrained_gives(capsys):
+    assert main(["pretrained"]) == 0
+    header, *lines = columns(capsys.readouterr().out)
+    assert header == [
+        "agent", "environment", "seeds", "median", "return", "operations per decision",
+        "SynOps per decision", "size",
+    ]  # fmt: skip
+    found = {(x.agent, x.environment): x for x in list_trained()}
+    assert [tuple(line[:2]) for line in lines] == list(found)
+    for agent, env_id, _, seed, mean, operations, synops, size in lines:
+        row = found[agent, env_id].row()
+        assert int(seed) == row.seed
+        assert float(mean) == pytest.approx(row.score.mean, abs=0.051)
+        count = row.costs.operations_per_decision
+        assert operations in ((shown := f"{count:,.1f}"), f"({shown})")
+        count = sum(row.synops_per_decision.values())
+        shown = f"{count:,.1f}"
+        assert synops in ((shown, f"({shown})") if row.synops_per_decision else ("–",))
+        path = row_path(home._board(None), agent, env_id, row.seed).with_suffix(".safetensors")
+        assert size == f"{path.stat().st_size / 1000:.1f} kB"
+
+
+def test_pretrained_filters(capsys, tmp_path):
+    board = str(
+        fill(
+            tmp_path,
+            *(make_row(seed=seed, returns=(float(seed),)) for seed in (0, 1, 2, 4)),
+            make_row("ppo-mlp"),
+            make_row(environment="Acrobot-v1"),
+        )
+    )
+    assert main(["pretrained", "--leaderboard", board, "--agent", "ppo-lif"]) == 0
+    _, *lines = columns(capsys.readouterr().out)
+    assert [line[:4] for line in lines] == [
+        ["ppo-lif", "Acrobot-v1", "0", "0"],
+        ["ppo-lif", "CartPole-v1", "0-2, 4", "1"],
+    ]
+    assert main(["pretrained", "--leaderboard", board, "--env", "CartPole-v1"]) == 0
+    _, *lines = columns(capsys.readouterr().out)
+    assert [line[0] for line in lines] == ["ppo-lif", "ppo-mlp"]
+
+
+def test_costs_of_weights_that_nobody_trained_again_are_in_brackets(capsys, tmp_path):
+    written = [make_row(seed=seed, trained_again=None) for seed in range(5)]
+    trained = [make_row("ppo-mlp", seed=seed) for seed in range(5)]
+    board = ["--leaderboard", str(fill(tmp_path, *written, *trained))]
+    assert main(["pretrained", *board]) == 0
+    assert "(650.0)" in capsys.readouterr().out
+    assert main(["compare", "ppo-lif", "ppo-mlp", "--env", "CartPole-v1", *board]) == 0
+    said = capsys.readouterr().out
+    (macs,) = (line.split("  ") for line in said.splitlines() if line.startswith("MACs"))
+    assert [cell.strip() for cell in macs if cell][1:] == ["(256.0)", "256.0"]
+    assert "costs in brackets do not rank: no seed of that line was trained again" in said
+
+
+def test_rows_that_do_not_rank_are_not_compared(capsys, tmp_path):
+    rows = [make_row(seed=0, seeding="consecutive"), make_row("ppo-mlp")]
+    board = ["--leaderboard", str(fill(tmp_path, *rows))]
+    words = ["compare", "ppo-lif", "ppo-mlp", "--env", "CartPole-v1", *board]
+    assert "consecutive seeding, expected disjoint" in refused(capsys, *words)
+
+
+def test_compare_prints_both_sides_and_draws_them(capsys, tmp_path):
+    board = fill(tmp_path / "board", *(make_row("ppo-lif", seed) for seed in range(5)))
+    fill(board, make_row("ppo-mlp"))
+    words = ["compare", "ppo-lif", "ppo-mlp", "--env", "CartPole-v1", "--leaderboard", str(board)]
+    assert main([*words, "--save", str(tmp_path / "pictures" / "both.v1.svg")]) == 0
+    out = capsys.readouterr().out
+    header, *lines = columns(out)
+    assert header == ["CartPole-v1", "ppo-lif", "ppo-mlp"]
+    assert ["seeds", "0-4", "0"] in lines
+    assert ["mean return", "451.0", "–"] in lines
+    counts = [line for line in lines if line[0].startswith(("Operations", "SynOps"))]
+    assert counts == [
+        ["Operations per decision", "1,034.0", "384.0"], ["SynOps per decision", "650.0", "–"],
+    ]  # fmt: skip
+    assert "fewer than 5 seeds are listed and not summarised" in out
+    assert out.endswith(f"picture: {tmp_path / 'pictures' / 'both.v1.svg'}\n")
+    assert (tmp_path / "pictures" / "both.v1.svg").read_text().startswith("<?xml")
+
+
+def test_compare_shows_the_learning_curves_of_runs(capsys, tmp_path):
+    run("ppo-mlp", tmp_path / "long", steps=600)
+    run("ppo-mlp", tmp_path / "short", steps=256)
+    sides = [str(tmp_path / name) for name in ("long", "short")]
+    assert main(["compare", *sides, "--env", "CartPole-v1", "--episodes", "2"]) == 0
+    _, *lines = columns(capsys.readouterr().out)
+    read = {line[0]: line[1:] for line in lines if line[0].startswith("training return")}
+    assert [int(name.split()[-1].replace(",", "")) for name in read] == [192, 384, 576, 768]
+    episodes = np.loadtxt(tmp_path / "long" / EPISODES_FILE, delimiter=",", skiprows=1)
+    last = f"{episodes[-20:, 1].mean():.1f}"
+    assert read["training return at 768"] == [last, "–"]
+    assert read["training return at 192"][1] != "–"
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ("pretrained --agent ppo-lfi", "'ppo-lfi'; did you mean 'ppo-lif'? there are: a2c-lif"),
+        ("pretrained --env Cartpole-v1", "did you mean 'CartPole-v1'? there are some for: Acrob"),
+        ("compare ppo-lif ppo-mpl --env CartPole-v1", "'ppo-mpl'; did you mean 'ppo-mlp'?"),
+        ("compare ppo-lif ppo-lif --env CartPole-v1", "ppo-lif is compared with itself; name two"),
+        ("compare ppo-lif ./ppo-mlp --env CartPole-v1", "./ppo-mlp is no folder; expected an"),
+        ("compare ppo-lif ppo-mlp --env CartPole-v9", "did you mean 'CartPole-v1'? there are"),
+        ("compare ppo-lif ppo-mlp", "Missing option '--env'"),
+        ("compare ppo-lif ppo-mlp --env CartPole-v1 --save x.gif", "in .png or .svg"),
+        ("compare ppo-lif ppo-mlp --env CartPole-v1 --episodes 0", "'--episodes': Input should"),
+        ("pretrained --leaderboard nowhere", "the results table is empty; train one with"),
+    ],
+)
+def test_bad_input_gets_one_line(words, message, capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert message in refused(capsys, *words.split())

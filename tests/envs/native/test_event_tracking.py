@@ -1,0 +1,239 @@
+"""Event tracking: motion and events by hand, the camera against log intensities, controllers."""
+
+import numpy as np
+import pytest
+
+from references.policy import play, scripted_policy
+from snn_gym.envs.batch import EVERY
+from snn_gym.envs.native.canvas import ACCENT, INK, PAPER
+from snn_gym.envs.native.event_tracking import VIEW, EventTracking
+from snn_gym.envs.native.scenes import draw_event_tracking
+from snn_gym.envs.registry import load_environment_spec
+from tests.envs.native.scores import mean_scores
+from tests.envs.native.starts import begin_with
+
+IDS = load_environment_spec("snn/EventTracking-v0").registers
+STRAIGHT = {"turn_px": 0.0, "noise_rate_hz": 0.0}
+NO_TURN = np.array([[0, 128, 0, 128]], np.uint8)
+
+
+def started(numbers, **settings):
+    """Return environments whose episodes start with the given uniform numbers."""
+    task = EventTracking(len(numbers), **settings)
+    begin_with(task, np.array(numbers))
+    return task
+
+
+def moved(task, action, noise=NO_TURN):
+    """Make one environment step of the dynamics; return the first reward and end."""
+    actions = np.tile(np.array(action, np.float32), (task.num_envs, 1))
+    rewards, terminated = task._move(actions, np.tile(noise, (task.num_envs, 1)))
+    task._steps += 1
+    return float(rewards[0]), bool(terminated[0])
+
+
+def test_an_episode_by_hand():
+    # light at (32, 16), camera 2 px to the left of it; direction 0 is along x
+    task = started([[0.5, 0.25, 0.25, 0.5, 0.0]], episode_steps=3, **STRAIGHT)
+    # the camera saw one environment step before the first action
+    assert {key: value[0].tolist() for key, value in task._info().items()} == {
+        "light": [33.0, 16.0],
+        "velocity": [1.0, 0.0],
+        "camera": [30.0, 16.0],
+    }
+    assert moved(task, [1.0, 0.0]) == (pytest.approx((1 - 2 / 8) / 3), False)
+    assert moved(task, [0.5, 0.5]) == (pytest.approx((1 - np.sqrt(5) / 8) / 3), False)
+    assert task._camera[0].tolist() == [33.0, 17.0]
+    # beyond the box counts as its border
+    assert moved(task, [-9.0, 1.0]) == (pytest.approx((1 - np.sqrt(34) / 8) / 3), True)
+    assert task._camera[0].tolist() == [31.0, 19.0]
+
+
+@pytest.mark.parametrize(
+    ("number", "velocity"),
+    [(0.0, (1, 0)), (0.25, (0, 1)), (0.5, (-1, 0)), (0.75, (0, -1)), (0.999, (1, -np.pi / 128))],
+)
+def test_directions_go_around_the_whole_circle(number, velocity):
+    task = started([[0.5, 0.5, 0.5, 0.5, number]], **STRAIGHT)
+    assert task._velocity[0] == pytest.approx(velocity, abs=1e-3)
+
+
+def test_far_away_earns_nothing():
+    task = started([[0.5, 0.5, 0.0, 0.5, 0.0]], start_offset_px=10.0, **STRAIGHT)
+    assert moved(task, [0.0, 0.0])[0] == 0.0
+
+
+def test_the_border_reflects_the_light_and_stops_the_camera():
+    task = started([[0.5, 0.5, 0.5, 0.5, 0.0]], **STRAIGHT)
+    task._light[0], task._camera[0] = [63.7, 0.3], [63.5, 0.5]
+    task._velocity[0] = [0.6, -0.8]
+    moved(task, [1.0, -1.0])
+    assert task._light[0] == pytest.approx([63.7, 0.5])
+    assert task._velocity[0] == pytest.approx([-0.6, 0.8])
+    assert task._camera[0].tolist() == [64.0, 0.0]
+
+
+@pytest.mark.parametrize(("word", "share"), [(0, -1.0), (65535, 65535 / 32768 - 1), (49152, 0.5)])
+def test_noise_turns_the_velocity_and_keeps_the_speed(word, share):
+    task = started([[0.5, 0.5, 0.5, 0.5, 0.0]], turn_px=0.8)
+    noise = np.array([[32768, word]], "<u2").view(np.uint8)
+    moved(task, [0.0, 0.0], noise)
+    wanted = np.array([1.0, 0.8 * share])
+    assert task._velocity[0] == pytest.approx(wanted / np.hypot(*wanted))
+
+
+def test_a_velocity_that_noise_brings_to_nothing_stays():
+    task = started([[0.5, 0.5, 0.5, 0.5, 0.5]], turn_px=1.0, target_speed_px=1.0)
+    task._velocity[0] = [1.0, 0.0]
+    moved(task, [0.0, 0.0], np.array([[0, 32768]], "<u2").view(np.uint8))
+    assert task._velocity[0].tolist() == [1.0, 0.0]
+
+
+def log_intensity(away, settings):
+    """Return the log intensities (VIEW, VIEW) for the light so far from the middle of the view."""
+    axis = np.arange(VIEW) - (VIEW - 1) / 2
+    square = (axis[np.newaxis] - away[0]) ** 2 + (axis[:, np.newaxis] - away[1]) ** 2
+    return np.log(settings.background + np.exp(-square / (2 * settings.light_radius_px**2)))
+
+
+@pytest.mark.parametrize("threshold", [0.15, 0.25, 0.5])
+def test_events_are_those_of_log_intensities(threshold):
+    task = started([[0.5, 0.5, 0.3, 0.6, 0.1]], contrast_threshold=threshold, **STRAIGHT)
+    settings, velocity = task.settings, task._velocity[0]
+    away = task._light[0] - velocity - task._camera[0]
+    reference = log_intensity(away, settings)
+    pans = [[0.0, 0.0], *np.random.default_rng(0).uniform(-1, 1, (12, 2))]
+    differing = total = 0
+    for number, pan in enumerate(pans):
+        if number:
+            moved(task, pan)
+        for step in range(4):
+            away = away + (velocity - 2.0 * np.float32(pan).astype(float)) / 4
+            change = log_intensity(away, settings) - reference
+            events = np.stack([change >= threshold, change <= -threshold])
+            reference += threshold * (events[0].astype(float) - events[1])
+            differing += int((events != task._events[0, step]).sum())
+            total += int(events.sum())
+    assert total > 100
+    # float32 may decide otherwise where a change is at the threshold
+    assert differing <= 0.005 * total
+
+
+def test_a_camera_that_follows_sees_nothing():
+    task = started([[0.4, 0.4, 0.5, 0.5, 0.0]], **STRAIGHT)
+    assert task._events.any()
+    for _ in range(3):
+        moved(task, [0.5, 0.0])
+    assert not task._events.any()
+
+
+def test_the_first_spikes_show_on_before_and_off_behind():
+    task = started([[0.4, 0.4, 0.5, 0.5, 0.0]], **STRAIGHT)
+    counts = task._events[0].sum(axis=(0, 2))  # by polarity and column; the light moves right
+    middle = (counts @ np.arange(VIEW)) / counts.sum(axis=1)
+    assert middle[0] > 8.5 > 7.0 > middle[1]
+
+
+def test_noise_and_hot_pixels_are_added_to_events():
+    start = [0.5, 0.5, 0.5, 0.5, 0.0, 17.5 / 256, 255.5 / 256]
+    settings = {"hot_pixels": 2, "hot_rate_hz": 500.0, "noise_rate_hz": 31.25, "turn_px": 0.0}
+    task = started([start] * 1000, **settings)
+    noise = np.random.default_rng(0).integers(0, 256, (1000, 2048)).astype(np.uint8)
+    spikes = np.empty((1000, 2048), np.bool_)
+    task._emit(EVERY, noise, spikes)
+    spikes = spikes.reshape(1000, 4, 512)
+    events = task._events[0].reshape(4, 512)
+    assert events.any()
+    assert spikes[:, events].all()
+    rates = spikes.mean(axis=(0, 1))
+    quiet = ~events.any(axis=0)
+    assert quiet[[17, 255]].all()
+    assert rates[[17, 255]] == pytest.approx(0.5, abs=0.04)
+    quiet[[17, 255]] = False
+    assert rates[quiet].mean() == pytest.approx(8 / 256, abs=0.001)
+
+
+@pytest.mark.parametrize("env_id", IDS)
+def test_controllers_are_in_their_order(env_id):
+    reference = load_environment_spec(env_id).reference
+    scores = mean_scores(env_id, 60, ("memoryless", "tracker", "oracle"))
+    assert scores["random"] < 0.15
+    assert reference.random < scores["memoryless"] < scores["oracle"] <= 1.0
+    assert scores["tracker"] > reference.random
+    assert scores["oracle"] == pytest.approx(reference.oracle, abs=0.01)
+    if env_id == IDS[0]:
+        # learnable: a controller that is linear in the events is well past the middle
+        way = scores["oracle"] - scores["random"]
+        assert scores["memoryless"] > scores["random"] + 0.7 * way
+        assert scores["tracker"] > scores["memoryless"]
+
+
+def test_each_axis_of_difficulty_lowers_the_same_controller():
+    changes = [
+        {},
+        {"target_speed_px": 2.0},
+        {"noise_rate_hz": 30.0},
+        {"contrast_threshold": 1.0},
+        {"hot_pixels": 8},
+    ]
+    scores = []
+    for change in changes:
+        task = EventTracking(60, **change)
+        scores.append(play(task, scripted_policy(task, "memoryless"), seed=0).mean())
+    assert max(scores[1:]) < scores[0] - 0.01
+
+
+def test_turns_lower_what_can_be_foreseen():
+    scores = []
+    for turn in (0.0, 0.5, 1.5):
+        task = EventTracking(60, turn_px=turn)
+        scores.append(play(task, scripted_policy(task, "oracle"), seed=0).mean())
+    assert scores[0] > scores[1] + 0.01 > scores[2] + 0.02
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"episode_steps": 0}, "episode_steps must be at least 1, got 0"),
+        ({"target_speed_px": 0.0}, "target_speed_px must be above 0, got 0.0"),
+        ({"contrast_threshold": -1.0}, "contrast_threshold must be above 0, got -1.0"),
+        ({"turn_px": -0.1}, "turn_px must be at least 0, got -0.1"),
+        ({"hot_pixels": -1}, "hot_pixels must be at least 0, got -1"),
+        ({"target_speed_px": 64.0}, "target_speed_px must be below arena_px, got 64.0 and 64.0"),
+        ({"noise_rate_hz": 999.0}, r"must be in \[0, 255/256\], got 0.999"),
+        ({"hot_rate_hz": 999.0}, r"must be in \[0, 255/256\], got 0.999"),
+    ],
+)
+def test_bad_settings_are_refused(settings, message):
+    with pytest.raises(ValueError, match=message):
+        EventTracking(1, **settings)
+
+
+def test_the_scene():
+    events = np.zeros((2, VIEW, VIEW), np.bool_)
+    events[0, 0, 0] = True  # ON, lower left
+    events[1, 15, 15] = True  # OFF, upper right
+    image = draw_event_tracking([60.0, 60.0], [20.0, 20.0], 64.0, 2.0, events)
+
+    def colour(x, y):
+        return tuple(image[round((72 - y) * 3.2), round((x + 8) * 3.2)].tolist())
+
+    assert colour(-4.0, 30.0) == INK
+    assert colour(40.0, 20.0) == (18, 24, 38)
+    assert colour(60.0, 60.0)[0] > 240
+    assert colour(12.5, 12.5) == ACCENT
+    assert colour(27.5, 27.5) == (90, 150, 240)
+    assert colour(20.0, 11.6) == colour(11.6, 20.0) == PAPER  # the frame
+    # Two pixels around the view of 16 by 16 px, from (12, 12) to (28, 28), at 3.2 pixels each.
+    rows, columns = np.nonzero((image == PAPER).all(axis=2))
+    assert (rows.min(), rows.max()) == (round(44 * 3.2 - 2), round(60 * 3.2 + 2) - 1)
+    assert (columns.min(), columns.max()) == (round(20 * 3.2 - 2), round(36 * 3.2 + 2) - 1)
+
+
+def test_a_light_in_the_middle_shines_alike_to_all_sides():
+    events = np.zeros((2, VIEW, VIEW), np.bool_)
+    image = draw_event_tracking([32.0, 32.0], [4.0, 4.0], 64.0, 2.0, events)
+    glow = image[80:176, 80:176]  # without the view's frame
+    assert glow[47:49, 47:49, 0].min() > 240 > 30 > glow[0, 0, 0]
+    assert np.array_equal(glow, glow[:, ::-1])
+    assert np.array_equal(glow, glow[::-1])

@@ -1,0 +1,271 @@
+"""Interval timing: its dynamics by hand, and what measuring is worth."""
+
+import functools
+
+import numpy as np
+import pytest
+
+import snn_gym  # noqa: F401 - registers the ids
+from references import RandomActions, play, scripted_policy
+from references.interval_timing import (
+    KINDS,
+    best_fixed_delay,
+    best_memoryless,
+    expected_rewards,
+)
+from snn_gym.envs.native.canvas import ACCENT, FAINT, GOOD, INK, PAPER
+from snn_gym.envs.native.interval_timing import GROUP, IntervalTiming, IntervalTimingSettings
+from snn_gym.envs.native.scenes import draw_interval_timing
+from snn_gym.envs.registry import load_environment_spec
+
+LEVELS = ("snn/IntervalTiming-v0", "snn/IntervalTiming-medium-v0", "snn/IntervalTiming-hard-v0")
+EPISODES = 2000
+CLEAR = {"pulse_rate_hz": 996.0, "background_rate_hz": 0.0}
+
+
+def level_task(env_id, num_envs=EPISODES):
+    return IntervalTiming(num_envs, **load_environment_spec(env_id).task.arguments)
+
+
+@functools.cache
+def returns_of(env_id, kind):
+    task = level_task(env_id)
+    policy = RandomActions(task) if kind == "random" else scripted_policy(task, kind)
+    return play(task, policy, seed=0)
+
+
+def clear_task(foreperiod, interval, **settings):
+    """Return one environment of certain pulses at the start of a known episode."""
+    task = IntervalTiming(
+        1,
+        intervals_steps=[interval],
+        foreperiod_steps=foreperiod,
+        foreperiod_jitter_steps=0,
+        **{"response_steps": interval + 2, **CLEAR, **settings},
+    )
+    return task, task.reset(seed=0)[0]
+
+
+def firing(spikes):
+    """Return the groups of which nearly all neurons fire."""
+    shares = spikes.reshape(len(spikes), -1, 4, GROUP).mean(axis=(0, 1, 3))
+    return np.flatnonzero(shares > 0.9).tolist()
+
+
+class TestDynamics:
+    def test_a_walk_through_an_episode(self):
+        task, spikes = clear_task(foreperiod=1, interval=3, tolerance=0.5)
+        seen, rewards, ends, produced = [firing(spikes)], [], [], []
+        # go is ignored before the set pulse, which is shown at environment step 1 + 3
+        for action in (1, 1, 1, 1, 0, 0, 1):
+            spikes, reward, terminated, truncated, info = task.advance(np.array([action]))
+            seen.append(firing(spikes))
+            rewards.append(float(reward[0]))
+            ends.append((bool(terminated[0]), bool(truncated[0])))
+            produced.append(int(info["produced_steps"][0]))
+        assert seen == [[], [0], [], [], [1], [], [], []]
+        # the go came 2 environment steps after set: an error of 1 of the 1.5 allowed
+        assert rewards[:-1] == [0.0] * 6
+        assert rewards[-1] == pytest.approx(1 / 3)
+        assert ends == [(False, False)] * 6 + [(True, False)]
+        assert produced == [-1] * 6 + [2]
+        assert info["interval_steps"].tolist() == [3]
+        assert info["set_step"].tolist() == [4]
+
+    @pytest.mark.parametrize(
+        ("produced", "reward"), [(0, 0), (2, 0), (3, 0.5), (4, 1), (5, 0.5), (6, 0)]
+    )
+    def test_the_reward_of_each_produced_interval(self, produced, reward):
+        task, _ = clear_task(foreperiod=0, interval=4, tolerance=0.5)
+        for step in range(4 + produced):
+            _, none, terminated, _, _ = task.advance(np.array([0]))
+            assert not terminated[0], step
+            assert none[0] == 0.0
+        _, got, terminated, _, _ = task.advance(np.array([1]))
+        assert terminated[0]
+        assert got[0] == pytest.approx(reward)
+        assert got.dtype == np.float64
+
+    def test_without_a_go_the_episode_ends_unrewarded(self):
+        task, _ = clear_task(foreperiod=2, interval=3, response_steps=4)
+        ends = [task.advance(np.array([0]))[1:4] for _ in range(task.settings.episode_steps)]
+        assert [bool(end[1][0]) for end in ends] == [False] * 9 + [True]
+        assert [bool(end[2][0]) for end in ends] == [False] * 9 + [True]
+        assert not any(end[0][0] for end in ends)
+
+    def test_a_go_at_the_last_chance_counts(self):
+        task, _ = clear_task(foreperiod=0, interval=4, response_steps=5, tolerance=0.5)
+        for _ in range(9):
+            task.advance(np.array([0]))
+        _, reward, terminated, _, info = task.advance(np.array([1]))
+        assert terminated[0]
+        assert reward[0] == pytest.approx(0.5)
+        assert info["produced_steps"].tolist() == [5]
+
+    def test_starts_are_uniform(self):
+        task = IntervalTiming(3000, intervals_steps=[2, 5, 7], foreperiod_jitter_steps=3)
+        _, info = task.reset(seed=0)
+        foreperiod = info["set_step"] - info["interval_steps"]
+        for values, expected in ((info["interval_steps"], [2, 5, 7]), (foreperiod, [1, 2, 3, 4])):
+            found, counts = np.unique(values, return_counts=True)
+            assert found.tolist() == expected
+            mean = 3000 / len(expected)
+            assert np.abs(counts - mean).max() < 5 * np.sqrt(mean)
+
+    def test_a_new_episode_forgets_the_go(self):
+        task, _ = clear_task(foreperiod=0, interval=2)
+        results = [task.step([1]) for _ in range(3)]
+        assert [bool(result[2][0]) for result in results] == [False, False, True]
+        info = results[-1][4]
+        assert info["final_info"]["produced_steps"].tolist() == [0]
+        assert info["produced_steps"].tolist() == [-1]
+        assert firing(results[-1][0][0]) == [0]
+
+    def test_rates_are_those_of_the_settings(self):
+        task = IntervalTiming(
+            2000, foreperiod_steps=0, foreperiod_jitter_steps=0, pulse_rate_hz=125.0
+        )
+        spikes, _ = task.reset(seed=0)
+        shares = spikes.reshape(-1, 4, GROUP).mean(axis=(0, 2))
+        expected = np.array([32, 3, 3, 3]) / 256
+        assert np.allclose(shares, expected, atol=0.002)
+
+
+class TestSettings:
+    @pytest.mark.parametrize(
+        ("settings", "message"),
+        [
+            (
+                {"intervals_steps": [4, 2]},
+                r"must hold rising numbers, got \[4, 2\]",
+            ),
+            ({"intervals_steps": []}, r"intervals_steps must hold rising numbers, got \[\]"),
+            ({"intervals_steps": [0, 2]}, r"intervals_steps\[0\] must be at least 1, got 0"),
+            ({"foreperiod_steps": -1}, "foreperiod_steps must be at least 0, got -1"),
+            ({"foreperiod_jitter_steps": -2}, "foreperiod_jitter_steps must be at least 0, got -2"),
+            ({"response_steps": 5}, "at least the longest interval, 6, got 5"),
+            ({"tolerance": 0.0}, "above 0 and at most 1, got 0.0"),
+            ({"tolerance": 1.5}, "above 0 and at most 1, got 1.5"),
+            ({"pulse_rate_hz": 10.0}, "above background_rate_hz, got 10.0 and 10.0"),
+            ({"pulse_rate_hz": 1000.0}, r"must be in \[0, 255/256\], got 1.0"),
+            ({"time_steps": 0}, "time_steps must be at least 1, got 0"),
+        ],
+    )
+    def test_bad_settings_say_what_is_wrong(self, settings, message):
+        with pytest.raises(ValueError, match=message):
+            IntervalTiming(1, **settings)
+
+
+class TestReferences:
+    def test_expected_rewards_by_hand(self):
+        settings = IntervalTimingSettings(intervals_steps=(2, 4), response_steps=5, tolerance=0.5)
+        expected = np.array([0, 0, 1, 0.5, 1, 0.5]) / 2
+        assert np.allclose(expected_rewards(settings), expected)
+        assert best_fixed_delay(settings) == (0.5, 2)
+
+    def test_the_best_hazard_by_hand(self):
+        # One interval, reward for the very interval alone, pulses that cannot be missed: the
+        # return is (1 - h) h, best at h = 1/2.
+        settings = IntervalTimingSettings(
+            intervals_steps=(2,), response_steps=2, tolerance=0.5, **CLEAR
+        )
+        value, share, count = best_memoryless(settings)
+        assert value == pytest.approx(0.25)
+        assert (share, count) == (0.5, 0)
+
+    @pytest.mark.parametrize("env_id", LEVELS)
+    def test_reference_scores_are_those_measured(self, env_id):
+        spec = load_environment_spec(env_id)
+        settings, reference = level_task(env_id, 1).settings, spec.reference
+        assert reference.memoryless == pytest.approx(best_memoryless(settings)[0], abs=5e-5)
+        measured = {
+            "random": reference.random,
+            "memoryless": reference.memoryless,
+            "oracle": reference.oracle,
+            "fixed_delay": best_fixed_delay(settings)[0],
+        }
+        for kind, score in measured.items():
+            returns = returns_of(env_id, kind)
+            error = returns.std() / np.sqrt(EPISODES)
+            assert abs(returns.mean() - score) < 4 * error + 1e-3, kind
+
+    @pytest.mark.parametrize("env_id", LEVELS)
+    def test_measuring_pays(self, env_id):
+        reference = load_environment_spec(env_id).reference
+        fixed, _ = best_fixed_delay(level_task(env_id, 1).settings)
+        assert reference.random < reference.memoryless < fixed < reference.solved
+        assert reference.solved < reference.oracle <= reference.maximum
+        assert reference.normalise(reference.solved) == pytest.approx(0.8, abs=0.01)
+
+    def test_no_hazard_beats_the_memoryless_one(self):
+        settings = level_task(LEVELS[0], 1).settings
+        rewards = expected_rewards(settings)
+        hazards = np.linspace(0.0, 1.0, 1001)[:, np.newaxis]
+        steps = np.arange(1, settings.response_steps + 1)
+        free = ((1 - hazards) ** (steps - 1) * hazards) @ rewards[1:]
+        # An upper bound, for it waits at every set pulse; here pulses are clear enough to reach it.
+        assert best_memoryless(settings)[0] == pytest.approx(free.max(), abs=2e-4)
+
+    def test_the_oracle_is_perfect_where_pulses_are_clear(self):
+        task = IntervalTiming(200, intervals_steps=[1, 2, 3, 7], response_steps=9, **CLEAR)
+        assert play(task, scripted_policy(task, "oracle"), seed=0).tolist() == [1.0] * 200
+
+    @pytest.mark.parametrize("kind", ["oracle", "memoryless", "fixed_delay", "random"])
+    def test_levels_get_harder(self, kind):
+        easy, medium, hard = (returns_of(env_id, kind).mean() for env_id in LEVELS)
+        assert easy > medium > hard
+
+    def test_the_policies_are_those_named(self):
+        with pytest.raises(ValueError, match="it has: oracle, memoryless, fixed_delay"):
+            scripted_policy(IntervalTiming(1), "best")
+        assert KINDS == ("oracle", "memoryless", "fixed_delay")
+
+
+class TestScene:
+    def test_places_of_things(self):
+        image = draw_interval_timing(
+            measured=3, produced=2, interval=3, tolerance=0.5, longest=6, has_gone=False
+        )
+        # 204 pixels for 6 environment steps from column 32: 34 each
+        assert image[84, 32].tolist() == list(INK)
+        assert image[84, 32 + 2 * 34].tolist() == list(INK)
+        assert image[84, 32 + 5 * 34].tolist() == list(FAINT)
+        assert image[145, 32 + 3 * 34].tolist() == list(GOOD)
+        assert image[145, 32 + 2 * 34].tolist() == list(FAINT)
+        assert image[145, 32 + 1 * 34].tolist() == list(PAPER)
+        assert image[172, 32 + 1 * 34].tolist() == list(INK)
+        assert image[172, 32 + 4 * 34].tolist() == list(FAINT)
+
+    def test_what_is_now_is_red(self):
+        ready = draw_interval_timing(0, -3, 3, 0.5, 6, has_gone=False)
+        assert ready[84, 32].tolist() == list(ACCENT)
+        pulse = draw_interval_timing(3, 0, 3, 0.5, 6, has_gone=False)
+        assert pulse[84, 32].tolist() == list(INK)
+        assert pulse[84, 32 + 3 * 34].tolist() == list(ACCENT)
+        assert pulse[172, 32].tolist() == list(ACCENT)
+        gone = draw_interval_timing(3, 2, 3, 0.5, 6, has_gone=True)
+        assert gone[145, 32 + 2 * 34].tolist() == list(ACCENT)
+        before = draw_interval_timing(-1, -4, 3, 0.5, 6, has_gone=False)
+        assert {tuple(pixel) for pixel in before.reshape(-1, 3)} == {PAPER, FAINT}
+
+    def test_the_rewarded_zone_is_centred_on_the_line_and_the_mark(self):
+        image = draw_interval_timing(3, 1, 3, 0.5, 6, has_gone=False)
+        # A step is 34 pixels: the mark at 32 + 3 * 34, the zone half an interval to each side.
+        rows, columns = np.nonzero((image[100:] == FAINT).all(axis=2))
+        assert (rows.min() + 100, rows.max() + 100) == (140, 203)
+        above_the_line = columns[rows + 100 < 160]
+        assert (above_the_line.min(), above_the_line.max()) == (83, 184)
+        bar = np.nonzero((image[:, 60] == INK).all(axis=1))[0]
+        assert bar.tolist() == [*range(76, 92), *range(164, 180)]  # 16 pixels around each line
+        mark = np.argwhere((image == GOOD).all(axis=2))
+        assert mark.min(axis=0).tolist() == [140, 132]
+        assert mark.max(axis=0).tolist() == [203, 135]
+
+    def test_the_environment_draws_its_state(self):
+        task, _ = clear_task(foreperiod=0, interval=3, tolerance=0.5, response_steps=6)
+        for _ in range(5):
+            task.advance(np.array([0]))
+        expected = draw_interval_timing(3, 2, 3, 0.5, 6, has_gone=False)
+        assert np.array_equal(task._scene(0), expected)
+        task.advance(np.array([1]))
+        assert np.array_equal(task._scene(0), draw_interval_timing(3, 2, 3, 0.5, 6, has_gone=True))

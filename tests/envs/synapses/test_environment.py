@@ -1,0 +1,108 @@
+"""The gymnasium face; tests/envs holds the contract that every id keeps."""
+
+import gymnasium as gym
+import numpy as np
+import pytest
+from gymnasium.utils.env_checker import check_env
+from gymnasium.vector import AutoresetMode
+
+from snn_gym.envs.synapses import PlasticityRule, register_rule
+from snn_gym.envs.synapses.environments import BatchedPlasticityEnv
+from tests.envs.comparison import assert_equal_batches
+from tests.envs.synapses.toy_jobs import Distance
+from tests.envs.variants import PLASTICITY
+
+SMALL = {"hidden_sizes": [4], "time_steps": 3}
+
+
+def vectors(env_id, **arguments):
+    ours = gym.make_vec(env_id, 3, **arguments)
+    same_step = {"autoreset_mode": AutoresetMode.SAME_STEP}
+    theirs = gym.make_vec(
+        env_id, 3, vectorization_mode="sync", vector_kwargs=same_step, **arguments
+    )
+    assert isinstance(ours, BatchedPlasticityEnv)
+    return ours, theirs
+
+
+@pytest.mark.parametrize("env_id", PLASTICITY)
+def test_a_batch_is_gymnasiums_batch_of_single_environments(env_id):
+    ours, theirs = vectors(env_id, network=SMALL, probe_size=2, max_episode_steps=3)
+    assert_equal_batches(ours, theirs, steps=9)
+
+
+def test_infos_say_what_the_core_knows():
+    env = gym.make("snn/Plasticity-XOR-v0")
+    core = env.unwrapped.core
+    _, info = env.reset(seed=0)
+    for _ in range(3):
+        assert info["score"] == core.scores[0]
+        assert info["steps"] == core.steps[0]
+        assert np.array_equal(info["weights"], core.weights[0])
+        kept = info["weights"].copy()
+        last, info_before = info["weights"], info
+        *_, info = env.step(env.action_space.sample())
+        assert np.array_equal(last, kept)
+    assert info["steps"] == info_before["steps"] + 4  # the probe is all of XOR's cases
+
+
+def test_a_reset_without_a_seed_goes_on_with_the_stream():
+    env = gym.make("snn/Plasticity-XOR-v0")
+    first = env.reset(seed=3)[0]
+    second = env.reset()[0]
+    assert not np.array_equal(first, second)
+    assert np.array_equal(env.reset(seed=3)[0], first)
+    assert np.array_equal(env.reset()[0], second)
+
+
+def test_a_batch_of_a_job_of_ones_own():
+    env = BatchedPlasticityEnv(Distance(), 2, max_episode_steps=2)
+    observations, infos = env.reset(seed=0)
+    assert observations.shape == (2, 4 * 6)
+    assert infos["_score"].all()
+    ends = [env.step(np.full((2, 4), 2))[3].tolist() for _ in range(4)]
+    assert ends == [[False] * 2, [True] * 2] * 2
+
+
+def hebb(seen, state, _):
+    trace = 0.5 * state[0] + seen.pre
+    return (trace,), trace * seen.post
+
+
+@pytest.mark.parametrize("job", ["Teacher", "CartPole"])
+def test_synapses_see_what_a_rule_of_ones_own_makes_of_the_decisions(stepped_rules, job):
+    register_rule("mine", PlasticityRule(hebb, state=("trace",)))
+    arguments = {"network": SMALL, "probe_size": 3, "features": ("weight", "eligibility")}
+    env = gym.make(f"snn/Plasticity-{job}-v0", rule="mine", **arguments)
+    check_env(env.unwrapped, skip_render_check=True)
+    core = env.unwrapped.core
+    assert core.features.names == ("weight", "rule_eligibility")
+    env.reset(seed=0)
+    for _ in range(3):
+        observation, *_ = env.step(env.action_space.sample())
+        probe = core._networks.probes
+        judged = core.job.judge(
+            core.population, core.weights, probe, measure=True, rule=stepped_rules["mine"]
+        )
+        seen = observation.reshape(-1, 2)
+        assert np.array_equal(seen[:, 1], judged.dynamics[0, :, 6])
+        np.testing.assert_allclose(seen[:, 0], core.weights[0] / 4.0)
+        assert np.abs(seen[:, 1]).max() > 0.1
+    other = gym.make(f"snn/Plasticity-{job}-v0", rule="r_stdp", **arguments)
+    for each in (env, other):
+        each.unwrapped.reset(seed=1)
+    assert np.array_equal(core.weights, other.unwrapped.core.weights)
+    assert not np.array_equal(core.observe(), other.unwrapped.core.observe())
+
+
+def test_wrong_arguments_are_named():
+    with pytest.raises(
+        TypeError, match="plasticity got an unexpected keyword argument 'stepsize'; allowed: step_s"
+    ):
+        gym.make("snn/Plasticity-XOR-v0", stepsize=0.1)
+    with pytest.raises(ValueError, match="job 'Chess' is unknown; allowed: Teacher, XOR, Digits"):
+        gym.make("snn/Plasticity-XOR-v0", job="Chess")
+    env = gym.make_vec("snn/Plasticity-XOR-v0", 2)
+    env.reset(seed=0)
+    with pytest.raises(ValueError, match="actions must be integers 0, 1 or 2 of shape"):
+        env.step(np.zeros((3, 82), int))

@@ -1,0 +1,42 @@
+"""A job whose scores can be worked out by hand."""
+
+import numpy as np
+
+from snn_gym.envs.synapses.jobs import Job, Judgement
+from snn_gym.spiking.config import NetworkConfig
+
+SMALL = NetworkConfig(hidden_sizes=(1,), time_steps=2)
+"""With one input and one output: 4 synapses."""
+
+
+class Distance(Job):
+    """Come near a number, the probe's: the score is minus the summed distance of the weights."""
+
+    name = "Distance"
+    input_size = 1
+    output_size = 1
+    step_size = 0.5
+    probe_size = 1
+    network = SMALL
+
+    def __init__(self, targets=(3,)):
+        self.targets = targets
+        self.judged = []
+
+    def draw_probe(self, rng, size):
+        return rng.choice(self.targets, size)
+
+    def judge(self, population, weights, probe, *, measure=False):
+        probes = np.broadcast_to(probe, (len(weights), probe.shape[-1]))
+        self.judged.append((weights.copy(), probes.copy()))
+        scores = -np.abs(weights - probes[:, :1]).sum(axis=1).astype(np.float64)
+        return Judgement(scores, np.full(len(weights), 10))
+
+
+class Broken(Distance):
+    """A job whose scores are no numbers."""
+
+    name = "Broken"
+
+    def judge(self, population, weights, probe, *, measure=False):
+        return Judgement(np.full(len(weights), np.nan), np.ones(len(weights), np.int64))

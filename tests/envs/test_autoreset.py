@@ -1,0 +1,188 @@
+"""Batches start new episodes when gymnasium's own batches do, in every autoreset mode."""
+
+import gymnasium as gym
+import numpy as np
+import pytest
+from gymnasium.vector import AutoresetMode
+from gymnasium.wrappers import vector as wrappers
+
+import snn_gym
+from snn_gym.envs.classic_control import BATCHED_TASKS
+from tests.envs.comparison import assert_equal_batches
+from tests.envs.variants import PLASTICITY, SPIKING, every_id, steps_of
+
+# Every random stream of a task must stand still in a step that its environment sits out: those of
+# the rate encoder, and the probes of a network in training, which the second move renews.
+ARGUMENTS = {
+    **{name: {"encoder": "rate", "time_steps": 2} for name in SPIKING},
+    **{
+        name: {"network": {"hidden_sizes": [3], "time_steps": 2}, "probe_size": 2,
+               "renew_probe_every": 2}
+        for name in PLASTICITY
+    },
+}  # fmt: skip
+
+
+def batches(env_id, mode, **arguments):
+    """Return our batch, and gymnasium's of our single environments."""
+    ours = gym.make_vec(env_id, 3, autoreset_mode=mode, **arguments)
+    theirs = gym.make_vec(
+        env_id,
+        3,
+        vectorization_mode="sync",
+        vector_kwargs={"autoreset_mode": mode},
+        **arguments,
+    )
+    assert type(ours) is not type(theirs)
+    return ours, theirs
+
+
+@every_id
+def test_next_step_batches_are_gymnasiums(env_id):
+    arguments = {"max_episode_steps": 4, **ARGUMENTS.get(env_id, {})}
+    ours, theirs = batches(env_id, AutoresetMode.NEXT_STEP, **arguments)
+    assert_equal_batches(ours, theirs, steps=steps_of(env_id, 45))
+
+
+@pytest.mark.parametrize(
+    "env_id",
+    ["snn/CartPole-v1", "snn/CueAccumulation-v0", "snn/LunarLander-v3", "snn/WaterMaze-flat-v0"],
+)
+def test_next_step_batches_are_gymnasiums_where_episodes_end_by_the_task(env_id):
+    ours, theirs = batches(env_id, AutoresetMode.NEXT_STEP)
+    assert_equal_batches(ours, theirs, steps=300)
+
+
+@pytest.mark.parametrize("base_id", BATCHED_TASKS)
+def test_classic_tasks_start_in_the_next_step_as_gymnasiums_batches(base_id):
+    mode = AutoresetMode.NEXT_STEP
+    ours = BATCHED_TASKS[base_id](3, 30, autoreset_mode=mode)
+    makers = [lambda: gym.make(base_id, max_episode_steps=30)] * 3
+    assert_equal_batches(ours, gym.vector.SyncVectorEnv(makers, autoreset_mode=mode), steps=100)
+
+
+def test_disabled_batches_are_gymnasiums_and_wait_for_a_reset():
+    ours, theirs = batches("snn/CueAccumulation-v0", "Disabled", max_episode_steps=3)
+    for env in (ours, theirs):
+        env.reset(seed=4)
+    for _ in range(3):
+        results = [env.step(np.zeros(3, int)) for env in (ours, theirs)]
+        assert all(np.array_equal(*pair) for pair in zip(*(x[:4] for x in results), strict=True))
+    assert results[0][3].all()
+    assert "final_obs" not in results[0][4]
+    some = np.array([True, False, True])
+    starts = [env.reset(options={"reset_mask": some.copy()})[0] for env in (ours, theirs)]
+    assert np.array_equal(*starts)
+    with pytest.raises(
+        gym.error.ResetNeeded, match=r"episodes of environments \[1\] are over .* is DISABLED; call"
+    ):
+        ours.step(np.zeros(3, int))
+    starts = [env.reset(options={"reset_mask": ~some})[0] for env in (ours, theirs)]
+    assert np.array_equal(*starts)
+    assert not ours.step(np.zeros(3, int))[3].any()
+
+
+@pytest.mark.parametrize(
+    "env_id", ["snn/CartPole-v1", "snn/WaterMaze-v0", "snn/MaskedCartPole-v1", PLASTICITY[0]]
+)
+def test_the_mode_is_a_member_of_gymnasiums_enumeration_on_class_and_instance(env_id):
+    default = gym.make_vec(env_id, 2)
+    assert type(default).metadata["autoreset_mode"] is AutoresetMode.SAME_STEP
+    for given, mode in [(mode, mode) for mode in AutoresetMode] + [
+        ("NextStep", AutoresetMode.NEXT_STEP)
+    ]:
+        env = gym.make_vec(env_id, 2, autoreset_mode=given)
+        assert env.metadata["autoreset_mode"] is mode
+        assert {**env.metadata, "autoreset_mode": None} == {
+            **default.metadata,
+            "autoreset_mode": None,
+        }
+    assert type(default).metadata["autoreset_mode"] is AutoresetMode.SAME_STEP
+    with pytest.raises(ValueError, match=r"autoreset_mode 'NEXT_STEP' is unknown; .* 'NextStep'"):
+        gym.make_vec(env_id, 2, autoreset_mode="NEXT_STEP")
+
+
+def flipped(env):
+    """Wrap a batch so that observations are 1 less them."""
+    shapes = env.observation_space.shape, env.single_observation_space.shape
+    spaces = [gym.spaces.Box(-np.inf, np.inf, shape, np.float32) for shape in shapes]
+    return wrappers.TransformObservation(env, lambda seen: np.float32(1.0) - seen, *spaces)
+
+
+WRAPPERS = {
+    "DictInfoToList": wrappers.DictInfoToList,
+    "FlattenObservation": wrappers.FlattenObservation,
+    "NormalizeObservation": wrappers.NormalizeObservation,
+    "NormalizeReward": wrappers.NormalizeReward,
+    "RecordEpisodeStatistics": wrappers.RecordEpisodeStatistics,
+    "RescaleObservation": lambda env: wrappers.RescaleObservation(env, *np.float32([-1, 1])),
+    "ReshapeObservation": lambda env: wrappers.ReshapeObservation(
+        env, (1, *env.single_observation_space.shape)
+    ),
+    "TransformObservation": flipped,
+}
+
+
+@pytest.mark.parametrize("env_id", ["snn/MaskedCartPole-v1", "snn/WaterMaze-flat-v0"])
+@pytest.mark.parametrize("wrapper", WRAPPERS)
+def test_gymnasiums_vector_wrappers_do_around_ours_as_around_gymnasiums(env_id, wrapper):
+    made = batches(env_id, AutoresetMode.NEXT_STEP, max_episode_steps=7)
+    ours, theirs = (WRAPPERS[wrapper](env) for env in made)
+    assert_equal_seen(ours.reset(seed=2), theirs.reset(seed=2))
+    made[0].action_space.seed(0)
+    for _ in range(30):
+        actions = made[0].action_space.sample()
+        assert_equal_seen(ours.step(actions), theirs.step(actions))
+
+
+def assert_equal_seen(ours, theirs):
+    """Assert that two steps or resets are equal but for the time that episodes took."""
+    for one, other in zip(ours[:-1], theirs[:-1], strict=True):
+        assert one.dtype == other.dtype
+        assert np.array_equal(one, other)
+    if isinstance(theirs[-1], dict) and "episode" in theirs[-1]:
+        for name in "rl":
+            assert np.array_equal(ours[-1]["episode"][name], theirs[-1]["episode"][name])
+
+
+def test_learners_refuse_the_next_step_in_one_line():
+    for mode in ("batched", "vector_entry_point", "sync"):
+        with pytest.raises(ValueError, match=r"NEXT_STEP, .*; learners need SAME_STEP: ") as caught:
+            snn_gym.make_vec_env(
+                "snn/CartPole-v1", 2, mode=mode, env_kwargs={"autoreset_mode": "NextStep"}
+            )
+        assert "leave autoreset_mode out of env_kwargs" in str(caught.value)
+        assert "\n" not in str(caught.value)
+    arguments = {"autoreset_mode": AutoresetMode.SAME_STEP}
+    env = snn_gym.make_vec_env("snn/CartPole-v1", 2, seed=0, env_kwargs=arguments)
+    assert np.array_equal(env.reset(), snn_gym.make_vec_env("snn/CartPole-v1", 2, seed=0).reset())
+    assert gym.make(env.get_attr("spec")[0]).observation_space == env.observation_space
+
+
+@pytest.mark.parametrize("mode", [AutoresetMode.SAME_STEP, AutoresetMode.NEXT_STEP])
+@pytest.mark.parametrize(
+    "env_id", ["snn/CartPole-v1", "snn/CueAccumulation-v0", "snn/MaskedCartPole-v1", PLASTICITY[0]]
+)
+def test_lists_of_pictures_are_those_of_gymnasiums_batch(env_id, mode):
+    arguments = {"render_mode": "rgb_array_list", "max_episode_steps": 3}
+    ours, theirs = batches(env_id, mode, **ARGUMENTS.get(env_id, {}), **arguments)
+    assert ours.render_mode == theirs.render_mode
+    assert "rgb_array_list" in ours.metadata["render_modes"]
+    for env in (ours, theirs):
+        env.reset(seed=3)
+    ours.action_space.seed(0)
+    lengths = []
+    for step in range(6):
+        if step in (2, 3, 5):
+            pictures = [env.render() for env in (ours, theirs)]
+            lengths.append(len(pictures[0][0]))
+            for one, other in zip(*pictures, strict=True):
+                assert len(one) == len(other) > 0
+                assert all(np.array_equal(*pair) for pair in zip(one, other, strict=True))
+        actions = ours.action_space.sample()
+        for env in (ours, theirs):
+            env.step(actions)
+        if step == 3:
+            for env in (ours, theirs):
+                env.reset(options={"reset_mask": np.array([True, False, True])})
+    assert lengths == [3, 1, 2]

@@ -1,0 +1,290 @@
+"""Our batches against gymnasium's own environments, one by one."""
+
+import gymnasium as gym
+import numpy as np
+import pytest
+from gymnasium.vector import AutoresetMode, SyncVectorEnv
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from snn_gym.envs.classic_control import BATCHED_TASKS
+from tests.envs.comparison import assert_equal_batches, assert_equal_results
+
+every_task = pytest.mark.parametrize("base_id", BATCHED_TASKS)
+
+
+def bang_bang(observations, generator):
+    """Push the cart to the side to which the pole falls: long episodes."""
+    lean = observations[:, 2] + 0.4 * observations[:, 3] + 0.02 * observations[:, 0]
+    return (lean > 0).astype(np.int64)
+
+
+def pump(velocity, generator, reverse=0.1):
+    """Push along the velocity, sometimes against it."""
+    push = np.where(velocity > 0, 1, -1)
+    return np.where(generator.random(len(push)) < reverse, -push, push)
+
+
+SCRIPTS = {
+    "Acrobot-v1": lambda obs, generator: 1 + pump(-obs[:, 4], generator),
+    "CartPole-v1": bang_bang,
+    "MountainCar-v0": lambda obs, generator: 1 + pump(obs[:, 1], generator, 0.05),
+    "MountainCarContinuous-v0": lambda obs, generator: (
+        # beyond the limits too, where gymnasium computes with another dtype
+        (pump(obs[:, 1], generator) * generator.uniform(0.5, 1.5, len(obs)))
+        .astype(np.float32)
+        .reshape(-1, 1)
+    ),
+    "Pendulum-v1": lambda obs, generator: (
+        (pump(obs[:, 2], generator) * generator.uniform(0, 3, len(obs)))
+        .astype(np.float32)
+        .reshape(-1, 1)
+    ),
+}
+
+# (environments with random actions, with scripted ones, steps): over 1,000 episodes of each task.
+# Random actions alone make the longest episodes of most tasks, so there are fewer of them.
+RUNS = {
+    "Acrobot-v1": (2, 60, 1850),
+    "CartPole-v1": (50, 4, 520),
+    "MountainCar-v0": (4, 80, 2000),
+    "MountainCarContinuous-v0": (2, 60, 2020),
+    "Pendulum-v1": (30, 30, 3401),
+}
+
+
+def batched_run(base_id, seed):
+    """Return what a batch gives under random and scripted actions, each stacked in time."""
+    random, scripted, steps = RUNS[base_id]
+    env = BATCHED_TASKS[base_id](random + scripted)
+    env.action_space.seed(seed)
+    generator = np.random.default_rng(seed)
+    observations, _ = env.reset(seed=seed)
+    record = []
+    for _ in range(steps):
+        actions = env.action_space.sample()
+        actions[random:] = SCRIPTS[base_id](observations, generator)[random:]
+        observations, rewards, terminated, truncated, infos = env.step(actions)
+        last = observations.copy()
+        for index in np.flatnonzero(terminated | truncated):
+            last[index] = infos["final_obs"][index]
+        record.append((actions, observations, last, env.state, rewards, terminated, truncated))
+    return [np.stack(part) for part in zip(*record, strict=True)]
+
+
+def single_run(base_id, seed, actions):
+    """Return what one of gymnasium's environments gives under the same actions."""
+    env = gym.make(base_id, disable_env_checker=True)
+    env.reset(seed=seed)
+    record = []
+    for action in actions:
+        observation, reward, terminated, truncated, _ = env.step(action)
+        last = observation
+        if terminated or truncated:
+            observation, _ = env.reset()
+        state = np.array(env.unwrapped.state, np.float64)
+        record.append((observation, last, state, reward, terminated, truncated))
+    return [np.array(part) for part in zip(*record, strict=True)]
+
+
+@every_task
+def test_a_thousand_episodes_are_gymnasiums_to_the_last_bit(base_id):
+    actions, *batched = batched_run(base_id, seed=20)
+    for index in range(actions.shape[1]):
+        single = single_run(base_id, 20 + index, actions[:, index])
+        for one, other in zip(batched, single, strict=True):
+            assert np.array_equal(one[:, index], other)
+            assert one.dtype == other.dtype
+    terminated, truncated = batched[-2:]
+    assert np.logical_or(terminated, truncated).sum() >= 1000
+    assert truncated.any()
+    assert terminated.any() == (base_id != "Pendulum-v1")
+
+
+def same_step(base_id, num_envs, **arguments):
+    return gym.make_vec(
+        base_id,
+        num_envs,
+        vectorization_mode="sync",
+        vector_kwargs={"autoreset_mode": AutoresetMode.SAME_STEP},
+        **arguments,
+    )
+
+
+@every_task
+@settings(max_examples=5)
+@given(
+    num_envs=st.integers(1, 6),
+    seed=st.integers(0, 2**31) | st.just("list"),
+    limit=st.integers(1, 20),
+)
+def test_interface_is_that_of_gymnasiums_same_step_batch(base_id, num_envs, seed, limit):
+    seed = list(range(7, 7 + 3 * num_envs, 3)) if seed == "list" else seed
+    ours = BATCHED_TASKS[base_id](num_envs, max_episode_steps=limit)
+    theirs = same_step(base_id, num_envs, max_episode_steps=limit)
+    assert isinstance(theirs, SyncVectorEnv)
+    assert ours.metadata["autoreset_mode"] is AutoresetMode.SAME_STEP
+    assert_equal_batches(ours, theirs, steps=45, seed=seed)
+    mask = np.arange(num_envs) == num_envs - 1
+    options = [{"reset_mask": mask} for _ in range(2)]
+    assert_equal_results(
+        ours.reset(seed=5, options=options[0]), theirs.reset(seed=5, options=options[1])
+    )
+    assert options[0]["reset_mask"] is mask  # what was passed is left as it was
+
+
+OPTIONS = {
+    "Acrobot-v1": {"low": -0.01, "high": 0.2},
+    "CartPole-v1": {"low": -0.01, "high": 0.2},
+    # Beyond the goal, where the first step is told from the later ones.
+    "MountainCar-v0": {"low": 0.3, "high": 0.6},
+    "MountainCarContinuous-v0": {"low": 0.3, "high": 0.6},
+    "Pendulum-v1": {"x_init": 0.5, "y_init": 0.0},
+}
+
+
+@every_task
+def test_options_hold_for_the_episodes_that_the_reset_starts(base_id):
+    ours, theirs = BATCHED_TASKS[base_id](5, 10), same_step(base_id, 5, max_episode_steps=10)
+    results = [env.reset(seed=1, options=OPTIONS[base_id]) for env in (ours, theirs)]
+    assert_equal_results(*results)
+    assert not np.array_equal(results[0][0], ours.reset(seed=1)[0])
+    ours.reset(seed=1, options=OPTIONS[base_id])
+    ours.action_space.seed(0)
+    for _ in range(25):
+        actions = ours.action_space.sample()
+        assert_equal_results(ours.step(actions), theirs.step(actions))
+
+
+def test_acrobots_first_observations_are_computed_in_float32():
+    # Wide angles: here one in six tells the two cosines apart, near 0 one in a thousand.
+    ours, theirs = BATCHED_TASKS["Acrobot-v1"](300), same_step("Acrobot-v1", 300)
+    options = {"low": -3.0, "high": 3.0}
+    assert_equal_results(*(env.reset(seed=0, options=options) for env in (ours, theirs)))
+
+
+@pytest.mark.parametrize(
+    ("base_id", "arguments"),
+    [
+        ("CartPole-v1", {"sutton_barto_reward": True}),
+        ("MountainCar-v0", {"goal_velocity": 0.02}),
+        ("MountainCarContinuous-v0", {"goal_velocity": 0.02}),
+        ("Pendulum-v1", {"g": 3.0}),
+    ],
+)
+def test_arguments_of_the_task_count(base_id, arguments):
+    ours, theirs = BATCHED_TASKS[base_id](20, **arguments), same_step(base_id, 20, **arguments)
+    generator = np.random.default_rng(0)
+    observations, _ = ours.reset(seed=0)
+    theirs.reset(seed=0)
+    for _ in range(160):
+        actions = SCRIPTS[base_id](observations, generator)
+        result = ours.step(actions)
+        assert_equal_results(result, theirs.step(actions))
+        observations = result[0]
+
+
+@every_task
+def test_pictures_are_gymnasiums(base_id):
+    ours = BATCHED_TASKS[base_id](2, render_mode="rgb_array")
+    theirs = same_step(base_id, 2, render_mode="rgb_array")
+    for env in (ours, theirs):
+        env.reset(seed=4)
+    ours.action_space.seed(0)
+    actions = ours.action_space.sample()
+    for _ in range(3):
+        for one, other in zip(ours.render(), theirs.render(), strict=True):
+            assert np.array_equal(one, other)
+        ours.step(actions), theirs.step(actions)
+    assert not np.array_equal(*ours.render())
+    ours.close()
+    ours.close()
+
+
+def test_without_a_render_mode_nothing_is_drawn_and_a_remedy_named():
+    with pytest.warns(UserWarning, match=r"gym\.make_vec\(.*render_mode=\"rgb_array\"\)"):
+        assert BATCHED_TASKS["CartPole-v1"](2).render() is None
+
+
+@every_task
+def test_returned_arrays_are_never_written_again(base_id):
+    env = BATCHED_TASKS[base_id](3, 2)
+    kept, copies = [], []
+    for result in [env.reset(seed=0), *(env.step(env.action_space.sample()) for _ in range(6))]:
+        arrays = [*result[:-1], *(result[-1].get("final_obs", ())), result[-1].get("_final_obs")]
+        arrays = [array for array in arrays if array is not None]
+        kept += arrays
+        copies += [array.copy() for array in arrays]
+    assert all(np.array_equal(one, other) for one, other in zip(kept, copies, strict=True))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"num_envs": 0}, "^num_envs and max_episode_steps must be at least 1, got 0 and 500$"),
+        ({"max_episode_steps": 0}, "must be at least 1, got 1 and 0$"),
+        (
+            {"render_mode": "human"},
+            "'human' is not allowed for a batch .*use 'rgb_array', '",
+        ),
+    ],
+)
+def test_wrong_arguments_are_named(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        BATCHED_TASKS["CartPole-v1"](**arguments)
+
+
+@pytest.mark.parametrize(
+    ("base_id", "actions"),
+    [
+        ("CartPole-v1", [0, 1]),
+        ("CartPole-v1", [0, 1, 2]),
+        ("CartPole-v1", [0, 1, -1]),
+        ("CartPole-v1", [0.0, 1.0, 1.0]),
+        ("CartPole-v1", [[0], [1], [1]]),
+        ("Pendulum-v1", [0.0, 1.0, 1.0]),
+        ("Pendulum-v1", [["a"], ["b"], ["c"]]),
+    ],
+)
+def test_actions_that_do_not_fit_are_refused(base_id, actions):
+    env = BATCHED_TASKS[base_id](3)
+    env.reset(seed=0)
+    before = env.state
+    with pytest.raises(ValueError, match=r"do not fit the action space; expected 3 actions of"):
+        env.step(actions)
+    assert np.array_equal(env.state, before)
+
+
+def test_small_unsigned_actions_are_read_right():
+    ours, same = BATCHED_TASKS["MountainCar-v0"](2), BATCHED_TASKS["MountainCar-v0"](2)
+    ours.reset(seed=0), same.reset(seed=0)
+    small = ours.step(np.array([0, 2], np.uint8))[0]
+    assert np.array_equal(small, same.step(np.array([0, 2]))[0])
+
+
+def test_a_step_before_the_first_reset_is_refused():
+    env = BATCHED_TASKS["CartPole-v1"](2)
+    with pytest.raises(gym.error.ResetNeeded, match=r"^call reset\(\) before step\(\)$"):
+        env.step([0, 1])
+    env.reset(options={"reset_mask": np.array([True, False])})
+    with pytest.raises(gym.error.ResetNeeded):
+        env.step([0, 1])
+
+
+@pytest.mark.parametrize(
+    ("mask", "error", "message"),
+    [
+        ([True, False], TypeError, "must be a numpy array of bools, got"),
+        (np.array([1, 0]), TypeError, "must be a numpy array of bools, got"),
+        (np.array([True]), ValueError, r"must have shape \(2,\) and pick at least one"),
+        (np.array([False, False]), ValueError, "pick at least one environment"),
+    ],
+)
+def test_wrong_masks_are_named(mask, error, message):
+    with pytest.raises(error, match=message):
+        BATCHED_TASKS["CartPole-v1"](2).reset(options={"reset_mask": mask})
+
+
+def test_seeds_must_be_one_for_each():
+    with pytest.raises(ValueError, match=r"^seed lists 3 seeds for 2 environments$"):
+        BATCHED_TASKS["CartPole-v1"](2).reset(seed=[1, 2, 3])

@@ -1,0 +1,96 @@
+"""Limits of observations, estimated from played episodes."""
+
+import gymnasium as gym
+import numpy as np
+import pytest
+from gymnasium import spaces
+
+import snn_gym
+from snn_gym.envs import SpikeObservation
+from snn_gym.envs.registry import load_environment_spec
+
+
+class Counter(gym.Env):
+    """Show the seed, the step, the latest action and a constant; an episode has 9 steps."""
+
+    def __init__(self, low=-np.inf, high=np.inf, last=9):
+        self.observation_space = spaces.Box(low, high, (2, 2), np.float64)
+        self.action_space = spaces.Discrete(5, start=3)
+        self.last = last
+
+    def reset(self, *, seed=None, options=None):
+        super().reset(seed=seed)
+        self.seen = np.array([[float(seed), 0.0], [0.0, 7.0]])
+        return self.seen.copy(), {}
+
+    def step(self, action):
+        self.seen[0, 1] += 1.0
+        self.seen[1, 0] = float(action)
+        return self.seen.copy(), 0.0, self.seen[0, 1] == self.last, False, {}
+
+
+def test_limits_are_percentiles_of_all_observations():
+    low, high = snn_gym.estimate_limits(
+        Counter(), episodes=3, seed=10, policy=lambda seen: 4 + seen[0, 1] % 2, percentiles=(0, 100)
+    )
+    # the constant has a range of 1 around it
+    assert low.tolist() == [[10.0, 0.0], [0.0, 6.5]]
+    assert high.tolist() == [[12.0, 9.0], [5.0, 7.5]]
+    low, high = snn_gym.estimate_limits(Counter(), episodes=1, percentiles=(20, 80))
+    # of the steps 0 to 9
+    assert (low[0, 1], high[0, 1]) == (1.8, 7.2)
+
+
+def test_episodes_are_left_after_so_many_steps():
+    _, high = snn_gym.estimate_limits(Counter(), episodes=2, percentiles=(0, 100), max_steps=4)
+    assert high[0, 1] == 4.0
+
+
+def test_finite_bounds_stay():
+    low, high = snn_gym.estimate_limits(Counter(-3.0), episodes=2, percentiles=(0, 100))
+    assert low.tolist() == [[-3.0] * 2] * 2
+    assert high[0].tolist() == [1.0, 9.0]
+    limits = snn_gym.estimate_limits("MountainCar-v0", episodes=1)
+    space = gym.make("MountainCar-v0").observation_space
+    assert np.array_equal(limits, [space.low, space.high])
+
+
+@pytest.mark.parametrize("env_id", ["CartPole-v1", "InvertedDoublePendulum-v5"])
+def test_limits_come_from_the_seed_alone(env_id):
+    first = snn_gym.estimate_limits(env_id, episodes=4, seed=3)
+    env = gym.make(env_id)
+    env.action_space.seed(8)
+    assert np.array_equal(snn_gym.estimate_limits(env, 4, 3), first)
+    assert np.array_equal(snn_gym.estimate_limits(env, 4, 3), first)
+    assert not np.array_equal(snn_gym.estimate_limits(env_id, 4, 4), first)
+    env.reset()  # is open still
+
+
+def test_limits_are_like_those_of_the_tasks_file_and_serve_the_encoder():
+    # The file's limits hold 98 % and more of what random play sees.
+    settings = load_environment_spec("InvertedDoublePendulum-v5").spikes
+    low, high = snn_gym.estimate_limits("InvertedDoublePendulum-v5", episodes=60)
+    infinite = np.isinf(gym.make("InvertedDoublePendulum-v5").observation_space.low)
+    assert infinite.all()
+    assert (low >= settings.low).mean() > 0.7
+    assert (high <= settings.high).mean() > 0.7
+    env = SpikeObservation(gym.make("InvertedDoublePendulum-v5"), low=low, high=high)
+    spikes, _ = env.reset(seed=0)
+    assert spikes.any()
+
+
+@pytest.mark.parametrize(
+    ("env", "arguments", "message"),
+    [
+        ("Blackjack-v1", {}, r"^limits are for Box observations, got Tuple.*FlattenObservation"),
+        ("FrozenLake-v1", {}, r"^limits are for Box observations, got Discrete\(16\)"),
+        ("CartPole-v1", {"episodes": 0}, r"at least 1 .* got 0, 1000 and \(1.0, 99.0\)$"),
+        ("CartPole-v1", {"percentiles": (99, 1)}, r"percentiles rise within \[0, 100\], got 20"),
+        ("nowhere:X-v0", {}, "No module named 'nowhere'"),
+        (Counter(last=np.nan), {"policy": lambda seen: np.nan, "max_steps": 3}, "at step 1 of the"),
+    ],
+)
+def test_limits_that_cannot_be_estimated_are_refused_in_one_line(env, arguments, message):
+    with pytest.raises(ValueError, match=message) as caught:
+        snn_gym.estimate_limits(env, **arguments)
+    assert "\n" not in str(caught.value)

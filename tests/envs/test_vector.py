@@ -1,0 +1,297 @@
+import subprocess
+import sys
+
+import gymnasium as gym
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from stable_baselines3 import DQN, PPO, SAC
+from stable_baselines3.common.callbacks import EvalCallback
+from stable_baselines3.common.env_util import make_vec_env as sb3_make_vec_env
+from stable_baselines3.common.evaluation import evaluate_policy
+from stable_baselines3.common.monitor import Monitor
+from stable_baselines3.common.vec_env import (
+    DummyVecEnv,
+    SubprocVecEnv,
+    VecFrameStack,
+    VecMonitor,
+    VecNormalize,
+)
+
+import snn_gym
+from snn_gym import make_vec_env
+from snn_gym.envs import BatchedSpikingEnv, StableBaselinesVecEnv
+from snn_gym.envs.classic_control import BATCHED_TASKS
+from snn_gym.envs.registry import load_environment_spec
+from tests.envs.comparison import assert_equal_runs
+from tests.envs.variants import SPIKING, steps_of
+
+BASES = [load_environment_spec(env_id).base_id for env_id in SPIKING]
+OTHERS = ["FrozenLake-v1", "Blackjack-v1", "CliffWalking-v1"]
+SETTINGS = settings(max_examples=3)
+sizes = st.integers(1, 4)
+seeds = st.integers(0, 2**31)
+
+
+def monitored(env_id, n_envs, **arguments):
+    return DummyVecEnv([lambda: Monitor(gym.make(env_id, **arguments))] * n_envs)
+
+
+@pytest.mark.parametrize("env_id", [*snn_gym.env_ids(), *BASES, *OTHERS])
+@SETTINGS
+@given(n_envs=sizes, seed=seeds)
+def test_every_environment_is_that_of_dummy_vec_env(env_id, n_envs, seed):
+    # short episodes, so that many end
+    arguments = {"max_episode_steps": steps_of(env_id, 17)}
+    ours = make_vec_env(env_id, n_envs, env_kwargs=arguments)
+    theirs = monitored(env_id, n_envs, **arguments)
+    assert_equal_runs(ours, theirs, seed, steps=steps_of(env_id, 60))
+    ours.close()
+
+
+@pytest.mark.parametrize("env_id", ["CartPole-v1", "snn/Acrobot-v1", "Blackjack-v1"])
+@pytest.mark.parametrize("mode", ["sync", "async"])
+@SETTINGS
+@given(n_envs=sizes, seed=seeds)
+def test_every_mode_is_dummy_vec_env(env_id, mode, n_envs, seed):
+    ours = make_vec_env(env_id, n_envs, mode=mode)
+    assert_equal_runs(ours, monitored(env_id, n_envs), seed, steps=60)
+    ours.close()
+
+
+@pytest.mark.parametrize("env_id", BATCHED_TASKS)
+def test_whole_episodes_are_those_of_dummy_vec_env(env_id):
+    ours = make_vec_env(env_id, 3)
+    assert_equal_runs(ours, monitored(env_id, 3), seed=1, steps=1100)
+
+
+def test_each_mode_makes_its_kind():
+    batched = {
+        ("CartPole-v1", None): BATCHED_TASKS["CartPole-v1"],
+        ("CartPole-v1", "batched"): BATCHED_TASKS["CartPole-v1"],
+        ("snn/Pendulum-v1", None): BatchedSpikingEnv,
+        ("snn/Pendulum-v1", "vector_entry_point"): BatchedSpikingEnv,
+        ("snn/LunarLander-v3", "batched"): BatchedSpikingEnv,
+    }
+    for (env_id, mode), kind in batched.items():
+        env = make_vec_env(env_id, 2, mode=mode)
+        assert isinstance(env, StableBaselinesVecEnv)
+        assert isinstance(env.vector_env, kind)
+        assert env.get_attr("spec")[0].id == env_id
+    singles = {
+        ("CartPole-v1", "sync"): DummyVecEnv,
+        ("CartPole-v1", "async"): SubprocVecEnv,
+        ("Blackjack-v1", None): DummyVecEnv,
+        ("snn/Pendulum-v1", "sync"): DummyVecEnv,
+        ("LunarLander-v3", None): DummyVecEnv,
+    }
+    for (env_id, mode), kind in singles.items():
+        env = make_vec_env(env_id, 2, mode=mode)
+        assert isinstance(env, kind)
+        assert env.num_envs == 2
+        assert env.get_attr("spec")[0].id == env_id
+        assert env.env_is_wrapped(Monitor) == [True, True]
+        env.close()
+
+
+@pytest.mark.parametrize("mode", ["sync", "async", "vector_entry_point"])
+@pytest.mark.parametrize(
+    "env_id", ["snn/CartPole-flat-v1", "snn/WaterMaze-flat-v0", "snn/Plasticity-XOR-v0"]
+)
+def test_gymnasiums_own_modes_make_the_ids(env_id, mode):
+    env = gym.make_vec(env_id, 2, vectorization_mode=mode)
+    starts, _ = env.reset(seed=6)
+    assert env.single_observation_space == gym.make(env_id).observation_space
+    for index, start in enumerate(starts):
+        assert np.array_equal(start, gym.make(env_id).reset(seed=6 + index)[0])
+    env.close()
+
+
+def test_a_module_before_the_id_is_imported_first():
+    code = (
+        "from snn_gym.envs.stable_baselines import make_vec_env\n"
+        "env = make_vec_env('snn_gym:snn/CartPole-v1', 2)\n"
+        "print(env.reset().shape, env.get_attr('spec')[0].id)\n"
+        "print(make_vec_env('snn_gym:snn/CartPole-v1', mode='sync').reset().shape)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines() == ["(2, 8, 40) snn/CartPole-v1", "(1, 8, 40)"]
+    with pytest.raises(ValueError, match="No module named 'no_such_package'; install it"):
+        make_vec_env("no_such_package:CartPole-v1")
+
+
+def test_environments_in_processes_are_reached_and_their_errors_are_the_callers():
+    env = make_vec_env("Pendulum-v1", 2, mode="async", env_kwargs={"g": 2.0})
+    assert env.get_attr("g") == [2.0, 2.0]
+    env.close()
+    with pytest.raises(TypeError, match="unexpected keyword argument 'gravity'"):
+        make_vec_env("Pendulum-v1", 2, mode="async", env_kwargs={"gravity": 2.0})
+
+
+def test_the_seed_seeds_states_and_actions():
+    one, other = make_vec_env("CartPole-v1", 2, seed=3), make_vec_env("CartPole-v1", 2)
+    start = one.reset()
+    assert np.array_equal(start[0], gym.make("CartPole-v1").reset(seed=3)[0])
+    assert np.array_equal(start[1], gym.make("CartPole-v1").reset(seed=4)[0])
+    assert not np.array_equal(start, other.reset())
+    space = gym.spaces.Discrete(2, seed=3)
+    assert [one.action_space.sample() for _ in range(20)] == [space.sample() for _ in range(20)]
+
+
+def test_arguments_and_wrappers_reach_the_environments():
+    env = make_vec_env("snn/CartPole-v1", env_kwargs={"encoder": "latency", "time_steps": 3})
+    assert env.observation_space == gym.spaces.MultiBinary((3, 4))
+    flat = make_vec_env("snn/CartPole-v1", 2, wrappers=[gym.wrappers.FlattenObservation])
+    assert flat.observation_space.shape == (8 * 40,)
+    assert flat.env_is_wrapped(gym.wrappers.FlattenObservation) == [True, True]
+    short = make_vec_env("Pendulum-v1", env_kwargs={"g": 2.0, "max_episode_steps": 3})
+    short.reset()
+    dones = [short.step(np.zeros((1, 1), np.float32))[2][0] for _ in range(3)]
+    assert dones == [False, False, True]
+
+
+@pytest.mark.parametrize(
+    ("env_id", "arguments", "message"),
+    [
+        (
+            "CartPole-v1",
+            {"mode": "vector_entry_point"},
+            r"CartPoleVectorEnv.* is NEXT_STEP, in which the action after an episode's end is "
+            r"ignored; learners need SAME_STEP: use snn_gym.make_vec_env with mode='batched'$",
+        ),
+        ("CartPole-v0", {"mode": "vector_entry_point"}, "with mode='sync'$"),
+        (
+            "Blackjack-v1",
+            {"mode": "vector_entry_point"},
+            "^Blackjack-v1 registers no vector environment; use mode='sync'$",
+        ),
+        (
+            "Acrobot-v1",
+            {"mode": "vector_entry_point"},
+            "^Acrobot-v1 registers no vector environment; use mode='batched'$",
+        ),
+        (
+            "Blackjack-v1",
+            {"mode": "batched"},
+            "^Blackjack-v1 has no batched form of ours; use mode='sync'",
+        ),
+        (
+            "Blackjack-v1",
+            {"mode": "dummy"},
+            "^mode 'dummy' is unknown; allowed modes: batched, sync, async, vector_entry_point$",
+        ),
+        ("Blackjack-v1", {"n_envs": 0}, "^n_envs must be at least 1, got 0$"),
+        (
+            "CartPole-v1",
+            {"mode": "batched", "wrappers": [gym.wrappers.FlattenObservation]},
+            "^wrappers are for single environments, and mode 'batched' has none; use mode='sync'",
+        ),
+    ],
+)
+def test_what_cannot_be_served_rightly_is_refused_with_what_to_use(env_id, arguments, message):
+    with pytest.raises(ValueError, match=message) as caught:
+        make_vec_env(env_id, **arguments)
+    assert "\n" not in str(caught.value)
+
+
+def test_an_unknown_id_is_gymnasiums_error():
+    with pytest.raises(gym.error.NameNotFound, match="CartPoule"):
+        make_vec_env("CartPoule-v1")
+
+
+def test_a_missing_extra_is_named():
+    code = (
+        "import sys\n"
+        "sys.modules['Box2D'] = None\n"
+        "import gymnasium, snn_gym\n"
+        "for env_id in ('LunarLander-v3', 'snn/LunarLander-v3'):\n"
+        "    try:\n"
+        "        snn_gym.make_vec_env(env_id)\n"
+        "    except gymnasium.error.DependencyNotInstalled as error:\n"
+        "        print(error)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    lines = done.stdout.splitlines()
+    assert len(lines) == 2
+    assert all(line.endswith('install them with: pip install "snn-gym[box2d]"') for line in lines)
+
+
+def weights(model):
+    return torch.nn.utils.parameters_to_vector(model.policy.parameters())
+
+
+@pytest.mark.parametrize(
+    ("algorithm", "env_id", "arguments"),
+    [
+        (PPO, "CartPole-v1", {"n_steps": 64, "batch_size": 64, "n_epochs": 2}),
+        (PPO, "snn/CartPole-v1", {"n_steps": 64, "batch_size": 64, "n_epochs": 2}),
+        (PPO, "Pendulum-v1", {"n_steps": 64, "batch_size": 64, "use_sde": True}),
+        (DQN, "MountainCar-v0", {"learning_starts": 50}),
+        (SAC, "Pendulum-v1", {"learning_starts": 190, "train_freq": 8}),
+    ],
+)
+def test_learning_is_that_in_dummy_vec_env_to_the_last_bit(algorithm, env_id, arguments):
+    models = []
+    for env in (make_vec_env(env_id, 4), sb3_make_vec_env(env_id, 4)):
+        model = algorithm("MlpPolicy", env, seed=1, device="cpu", **arguments)
+        models.append(model.learn(1000))
+    ours, theirs = models
+    assert torch.equal(weights(ours), weights(theirs))
+    records = [[(ep["r"], ep["l"]) for ep in model.ep_info_buffer] for model in models]
+    assert records[0] == records[1]
+    assert len(records[0]) > 0
+
+
+@pytest.mark.parametrize(
+    "around",
+    [VecNormalize, lambda env: VecFrameStack(env, 3)],
+    ids=["VecNormalize", "VecFrameStack"],
+)
+def test_wrappers_of_stable_baselines_give_what_they_give_around_dummy_vec_env(around):
+    ours, theirs = around(make_vec_env("CartPole-v1", 3)), around(monitored("CartPole-v1", 3))
+    ours.action_space.seed(0)
+    assert ours.seed(5) == theirs.seed(5)
+    assert np.array_equal(ours.reset(), theirs.reset())
+    for _ in range(120):
+        actions = np.array([ours.action_space.sample() for _ in range(3)])
+        one, other = ours.step(actions), theirs.step(actions)
+        assert all(np.array_equal(a, b) for a, b in zip(one[:3], other[:3], strict=True))
+        for info, same in zip(one[3], other[3], strict=True):
+            assert info.keys() == same.keys()
+            if "terminal_observation" in same:
+                assert np.array_equal(info["terminal_observation"], same["terminal_observation"])
+
+
+def test_vec_monitor_overwrites_equal_records():
+    with pytest.warns(UserWarning, match="already wrapped with a `Monitor` wrapper"):
+        env = VecMonitor(make_vec_env("CartPole-v1", 2))
+    env.seed(0)
+    env.reset()
+    lengths, found = np.zeros(2, int), 0
+    for _ in range(100):
+        _, _, dones, infos = env.step(np.array([0, 1]))
+        lengths += 1
+        for index in np.flatnonzero(dones):
+            assert infos[index]["episode"]["l"] == lengths[index] == infos[index]["episode"]["r"]
+            lengths[index], found = 0, found + 1
+    assert found >= 10
+
+
+def test_evaluation_uses_the_records_and_warns_of_nothing(tmp_path, recwarn):
+    env, held_out = make_vec_env("CartPole-v1", 2), make_vec_env("CartPole-v1", 3, seed=7)
+    callback = EvalCallback(
+        held_out, n_eval_episodes=6, eval_freq=128, log_path=tmp_path, verbose=0
+    )
+    model = PPO("MlpPolicy", env, n_steps=64, seed=0, device="cpu")
+    model.learn(512, callback=callback)
+    saved = np.load(tmp_path / "evaluations.npz")
+    assert saved["results"].shape == (2, 6)
+    assert np.array_equal(saved["results"], saved["ep_lengths"])
+    held_out.seed(3)
+    ours = evaluate_policy(model, held_out, 6, return_episode_rewards=True)
+    theirs = monitored("CartPole-v1", 3)
+    theirs.seed(3)
+    assert ours == evaluate_policy(model, theirs, 6, return_episode_rewards=True)
+    assert not [warning for warning in recwarn if "Monitor" in str(warning.message)]

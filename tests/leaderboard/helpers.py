@@ -1,0 +1,137 @@
+"""Submissions to change in one respect, and fingerprints of folders."""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+import json
+import os
+import stat
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from snn_gym._base.storage import dump_tensors, parse_tensors
+from snn_gym.leaderboard import SubmissionError, verify
+from snn_gym.leaderboard.chain import DIGESTS_NAME
+from snn_gym.leaderboard.evaluation import evaluation_seeds
+from snn_gym.leaderboard.manifest import MANIFEST_NAME, WEIGHTS_NAME
+from snn_gym.leaderboard.rerun import VerificationSettings
+from snn_gym.leaderboard.worker import Request, Rerun, rerun
+
+SETTINGS = VerificationSettings(seeds=evaluation_seeds(3))
+_MAX_HASHED_BYTES = 1 << 28
+
+
+@dataclass(frozen=True)
+class Template:
+    """An honest submission, as data."""
+
+    manifest: dict[str, Any]
+    weights: bytes
+
+    def tensors(self) -> dict[str, torch.Tensor]:
+        """Return the tensors, to be changed freely."""
+        return parse_tensors(self.weights, where="template")[0]
+
+    def with_manifest(self, **changes: Any) -> Template:
+        """Return the submission with other values of top-level keys."""
+        return Template({**copy.deepcopy(self.manifest), **changes}, self.weights)
+
+    def with_weights(self, weights: bytes, **changes: Any) -> Template:
+        """Return the submission with another weights file and its right hash."""
+        digest = hashlib.sha256(weights).hexdigest()
+        return Template(
+            {**copy.deepcopy(self.manifest), "weights_sha256": digest, **changes}, weights
+        )
+
+    def with_tensors(self, change: Callable[[dict[str, torch.Tensor]], object]) -> Template:
+        """Return the submission with its tensors changed in place by a function."""
+        tensors = self.tensors()
+        change(tensors)
+        return self.with_weights(dump_tensors(tensors))
+
+    def unrelated(self, seed: int) -> Template:
+        """Return the submission with weights of their own, of the same sizes; its claim is not."""
+        generator = torch.Generator().manual_seed(seed)
+
+        def draw(tensors: dict[str, torch.Tensor]) -> None:
+            for name, tensor in tensors.items():
+                if name.endswith((".weight", ".bias")):
+                    size = tensor.square().mean().sqrt()
+                    tensor.copy_(size * torch.randn(tensor.shape, generator=generator))
+
+        return self.with_tensors(draw)
+
+    def write(self, folder: Path) -> Path:
+        """Write the two files to a new folder."""
+        folder.mkdir(parents=True)
+        (folder / MANIFEST_NAME).write_text(json.dumps(self.manifest))
+        (folder / WEIGHTS_NAME).write_bytes(self.weights)
+        return folder
+
+
+def forge_chain(board: Path) -> None:
+    """Write digests of the rows as they are, as somebody can who knows how the chain is made."""
+    before, lines = "0" * 64, []
+    for path in sorted((board / "results").glob("*/*/*.json")):
+        files = (path, path.with_suffix(".safetensors"))
+        digests = [hashlib.sha256(file.read_bytes()).hexdigest() for file in files]
+        fields = " ".join([*digests, path.relative_to(board).as_posix()])
+        before = hashlib.sha256(f"{before} {fields}".encode()).hexdigest()
+        lines.append(f"{before} {fields}\n")
+    (board / DIGESTS_NAME).write_text("".join(lines))
+
+
+def rerun_in_process(request: Request, weights: bytes, settings: VerificationSettings) -> Rerun:
+    """Stand in for the limited process of its own."""
+    return rerun(request, weights)
+
+
+def fingerprint(folder: Path) -> str:
+    """Hash names, kinds, modes and contents of everything below a folder."""
+    digest = hashlib.sha256()
+    for path in sorted(folder.rglob("*")):
+        status = path.lstat()
+        head = f"{path.relative_to(folder)}|{status.st_mode}|{status.st_mtime_ns}|{status.st_size}|"
+        digest.update(os.fsencode(head))
+        # Larger ones are sparse, made to be refused for their size.
+        if stat.S_ISREG(status.st_mode) and status.st_size <= _MAX_HASHED_BYTES:
+            digest.update(path.read_bytes())
+        elif path.is_symlink():
+            digest.update(os.readlink(path).encode())
+    return digest.hexdigest()
+
+
+def raw_safetensors(header: Mapping[str, object] | bytes, data: bytes = b"") -> bytes:
+    """Build a safetensors file from its header, without any library's checks."""
+    text = header if isinstance(header, bytes) else json.dumps(header).encode()
+    return len(text).to_bytes(8, "little") + text + data
+
+
+def verify_at_once(folders: Sequence[Path], leaderboard: Path) -> list[str]:
+    """Verify submissions at the same time; return "row" or the refusal's code for each, as it ends.
+
+    Args:
+        folders: Submissions.
+        leaderboard: Folder that takes their rows.
+    """
+    outcomes: list[str] = []
+
+    def attempt(folder: Path) -> None:
+        try:
+            verify(folder, leaderboard, SETTINGS)
+            outcomes.append("row")
+        except SubmissionError as error:
+            outcomes.append(error.code)
+
+    threads = [threading.Thread(target=attempt, args=(folder,)) for folder in folders]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return outcomes

@@ -1,0 +1,54 @@
+"""The table of faults on the pages of environments and agents."""
+
+import pytest
+
+from snn_gym.leaderboard.headings import FAULT_COLUMNS
+from snn_gym.leaderboard.site.agents import agent
+from snn_gym.leaderboard.site.environments import environment
+from snn_gym.leaderboard.site.layout import Site
+from snn_gym.leaderboard.table import summaries
+from tests.leaderboard.site.parsed import Parsed
+from tests.leaderboard.test_robustness import earned
+from tests.leaderboard.test_table import make_row
+
+SITE = Site(frozenset({"ppo-lif"}))
+KEPT_HALF = {"spike_loss": 248.325, "dead_neurons": 475.0}
+
+
+@pytest.fixture
+def sources():
+    """Give two agents on CartPole, where random play earns 21.65, one played with faults."""
+    return (
+        make_row(seed=0, returns=(475.0, 475.0), robustness=earned(**KEPT_HALF)),
+        make_row("ppo-mlp", seed=0, returns=(475.0, 475.0)),
+        make_row(seed=0, environment="Acrobot-v1", returns=(-90.0, -90.0)),
+    )
+
+
+def test_an_environments_page_has_what_was_played(sources):
+    rows = [row for row in summaries(sources) if row.environment == "CartPole-v1"]
+    page = Parsed(environment(SITE, rows, sources))
+    (table,) = (x for x in page.tables if "Spike loss" in x[0])
+    assert table == [
+        ["Agent", "Kind", *FAULT_COLUMNS],
+        ["ppo-lif", "spiking", "475.0", "475.0", "1", "–", "0.50", "1.00", "–", "–"],
+    ]
+    classes = [x.get("class") for x in page.attributes("table")]
+    assert classes.count("sortable") == 2
+    assert "../agents/ppo-lif.html" in {x["href"] for x in page.attributes("a")}
+    assert "of the same weights in the same episodes" in "".join(page.said)
+
+
+def test_an_agents_page_has_the_environments_that_were_played(sources):
+    rows = [row for row in summaries(sources) if row.agent == "ppo-lif"]
+    page = Parsed(agent(SITE, rows, rows, sources))
+    (table,) = (x for x in page.tables if "Spike loss" in x[0])
+    assert [line[0] for line in table[1:]] == ["CartPole-v1"]
+    assert "0.5" in [x.get("data-value") for x in page.attributes("td")]  # what it sorts by
+    assert table[1][2:] == ["475.0", "475.0", "1", "–", "0.50", "1.00", "–", "–"]
+
+
+def test_pages_without_such_rows_have_no_such_table(sources):
+    rows = [row for row in summaries(sources) if row.environment == "Acrobot-v1"]
+    assert "With faults" not in environment(SITE, rows, sources)
+    assert "With faults" not in agent(SITE, rows, rows, sources)

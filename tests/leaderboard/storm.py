@@ -1,0 +1,88 @@
+"""Commands in processes of their own, forked from one that has imported all: to be killed."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import sys
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from snn_gym.cli import main
+from snn_gym.leaderboard import SubmissionError, verification, verify, write_table
+from tests.leaderboard.helpers import SETTINGS, rerun_in_process
+
+CONTEXT: Any = multiprocessing.get_context("forkserver")
+CONTEXT.set_forkserver_preload(["tests.leaderboard.storm", "snn_gym.training", "snn_gym.sweeps"])
+# Long enough for kills at random moments to hit what is being written.
+_DISK_SECONDS = 0.05
+LIMIT_S = 600.0
+
+
+def _carry_out(words: Sequence[str]) -> None:
+    """Carry out a command on a slow disk, in silence."""
+    sync = os.fsync
+
+    def slow(descriptor: int) -> None:
+        time.sleep(_DISK_SECONDS)
+        sync(descriptor)
+
+    os.fsync = slow  # type: ignore[assignment]
+    with Path(os.devnull).open("w") as nothing:
+        sys.stdout = sys.stderr = nothing
+        code = main(list(words))
+    sys.exit(code)
+
+
+def start(*words: object) -> Any:
+    """Start a command of `snn-gym`."""
+    process = CONTEXT.Process(target=_carry_out, args=([str(word) for word in words],))
+    process.start()
+    return process
+
+
+def finish(process: Any) -> int:
+    """Wait for a process and return its exit code."""
+    process.join(LIMIT_S)
+    assert process.exitcode is not None
+    return int(process.exitcode)
+
+
+def kill_after(seconds: float, process: Any) -> bool:
+    """Send SIGKILL after a while; say whether the process was still running."""
+    process.join(seconds)
+    process.kill()
+    return finish(process) < 0
+
+
+def timed(command: Callable[[], Any]) -> float:
+    """Return the seconds that a command takes which has to succeed."""
+    began = time.monotonic()
+    assert finish(command()) == 0
+    return time.monotonic() - began
+
+
+def _verify(folder: Path, board: Path, gate: Any, outcomes: Any) -> None:
+    verification.rerun_in_worker = rerun_in_process
+    gate.wait()
+    try:
+        verify(folder, board, SETTINGS)
+        write_table(board)  # as somebody who looks at once
+        outcomes.put("row")
+    except SubmissionError as error:
+        outcomes.put(error.code)
+
+
+def verify_at_once(folders: Sequence[Path], board: Path) -> list[str]:
+    """Verify submissions in a process each, all at the same time; return what came of them."""
+    gate, outcomes = CONTEXT.Barrier(len(folders)), CONTEXT.Queue()
+    processes = [
+        CONTEXT.Process(target=_verify, args=(folder, board, gate, outcomes)) for folder in folders
+    ]
+    for process in processes:
+        process.start()
+    said = [outcomes.get(timeout=LIMIT_S) for _ in folders]
+    assert [finish(process) for process in processes] == [0] * len(folders)
+    return said

@@ -1,0 +1,234 @@
+"""The audit of a stored leaderboard: what was verified passes, and every edit is named."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from snn_gym._base.folders import checkout_root
+from snn_gym.cli import main
+from snn_gym.leaderboard import audit, verification, verify, write_table
+from snn_gym.leaderboard.chain import DIGESTS_NAME
+from tests.leaderboard.helpers import SETTINGS, Template, forge_chain, rerun_in_process
+
+ROOT = checkout_root()
+assert ROOT is not None
+
+
+@pytest.fixture
+def board(template: Template, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Give a leaderboard of one verified row, with its table."""
+    monkeypatch.setattr(verification, "rerun_in_worker", rerun_in_process)
+    verify(template.write(tmp_path / "s"), tmp_path / "board", SETTINGS)
+    write_table(tmp_path / "board")
+    return tmp_path / "board"
+
+
+def row_of(board: Path) -> Path:
+    """Return the only row."""
+    (path,) = board.glob("results/*/*/*.json")
+    return path
+
+
+def edited(**changes: Any) -> Callable[[Path], None]:
+    """Return what changes fields of the only row."""
+
+    def edit(board: Path) -> None:
+        path = row_of(board)
+        path.write_text(json.dumps({**json.loads(path.read_text()), **changes}, indent=2) + "\n")
+
+    return edit
+
+
+def better(board: Path) -> None:
+    """Raise all returns, and what follows from them."""
+    row = json.loads(row_of(board).read_text())
+    returns = [value + 1 for value in row["score"]["returns"]]
+    score = {"iqm": row["score"]["iqm"] + 1, "mean": row["score"]["mean"] + 1, "returns": returns}
+    edited(score=score)(board)
+
+
+def one_return(board: Path) -> None:
+    """Raise one return alone."""
+    score = json.loads(row_of(board).read_text())["score"]
+    score["returns"][0] += 1e-12
+    edited(score=score)(board)
+
+
+def flipped(board: Path) -> None:
+    """Flip a bit of a weight."""
+    path = row_of(board).with_suffix(".safetensors")
+    data = bytearray(path.read_bytes())
+    data[-1] ^= 1
+    path.write_bytes(data)
+
+
+def moved(name: str) -> Callable[[Path], None]:
+    """Return what moves the row, its weights or its folder to another seed, agent or task."""
+
+    def move(board: Path) -> None:
+        path = row_of(board)
+        other = board / "results" / name
+        other.parent.mkdir(parents=True, exist_ok=True)
+        for suffix in (".json", ".safetensors"):
+            path.with_suffix(suffix).rename(other.with_suffix(suffix))
+
+    return move
+
+
+def copied(board: Path) -> None:
+    """Add the row a second time, as another seed."""
+    path = row_of(board)
+    row = {**json.loads(path.read_text()), "seed": 77}
+    path.with_name("77.json").write_text(json.dumps(row))
+    shutil.copy(path.with_suffix(".safetensors"), path.with_name("77.safetensors"))
+
+
+def without(*suffixes: str) -> Callable[[Path], None]:
+    """Return what deletes files of the row."""
+
+    def delete(board: Path) -> None:
+        for suffix in suffixes:
+            row_of_stem = next(board.glob(f"results/*/*/*{suffix}"))
+            row_of_stem.unlink()
+
+    return delete
+
+
+def linked(board: Path) -> None:
+    """Put a link in place of the row."""
+    path = row_of(board)
+    path.rename(board.parent / "elsewhere.json")
+    path.symlink_to(board.parent / "elsewhere.json")
+
+
+def stranger(board: Path) -> None:
+    """Add a file."""
+    row_of(board).with_name("notes.txt").write_text("")
+
+
+def polished(board: Path) -> None:
+    """Edit the table."""
+    path = board / "README.md"
+    path.write_text(re.sub(r"\d", lambda digit: str(9 - int(digit[0])), path.read_text(), count=1))
+
+
+def forgotten(board: Path) -> None:
+    """Delete the chain."""
+    (board / DIGESTS_NAME).unlink()
+
+
+def rehashed(board: Path) -> None:
+    """Change a return and the digests with it, and leave what follows from the return."""
+    one = json.loads(row_of(board).read_text())["score"]
+    one["returns"][0] += 5.0
+    edited(score=one)(board)
+    forgotten(board)
+    forge_chain(board)
+
+
+TAMPERED: dict[str, Callable[[Path], None]] = {
+    "better returns": better,
+    "one return, by 1e-12": one_return,
+    "another mean": rehashed,
+    "fewer steps": edited(steps=7),
+    "lower costs": edited(synops_per_decision={"hidden_1": 1.0}),
+    "fewer parameters": edited(parameters=1),
+    "another class": edited(budget_class="evolutionary"),
+    "another date": edited(verified="2020-01-01T00:00:00Z"),
+    "other packages": edited(packages={"torch": "9.9"}),
+    "other seeding": edited(seeding="consecutive"),
+    "other hash": edited(content_sha256="0" * 64),
+    "another weight": flipped,
+    "another seed": moved("ppo-lif/CartPole-v1/78.json"),
+    "another agent": moved("ppo-mlp/CartPole-v1/0.json"),
+    "a copy": copied,
+    "a row deleted": without(".json"),
+    "weights deleted": without(".safetensors"),
+    "both deleted": without(".json", ".safetensors"),
+    "a link": linked,
+    "a further file": stranger,
+    "another table": polished,
+    "no chain": forgotten,
+}
+
+
+def test_what_was_verified_passes(board: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert audit(board) == ()
+    assert main(["audit", "--leaderboard", str(board)]) == 0
+    assert capsys.readouterr().out == f"{board} is as it was verified\n"
+
+
+@pytest.mark.parametrize("tamper", TAMPERED.values(), ids=list(TAMPERED))
+def test_every_way_to_edit_it_is_named(
+    tamper: Callable[[Path], None], board: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    tamper(board)
+    problems = audit(board)
+    assert problems
+    assert all("\n" not in x and ("results/" in x or "README.md" in x) for x in problems)
+    assert main(["audit", "--leaderboard", str(board)]) == 2
+    said = capsys.readouterr()
+    assert said.out.splitlines() == list(problems)
+    assert said.err.startswith("snn-gym: problems in ")
+
+
+def test_a_broken_chain_is_named_by_its_line(board: Path) -> None:
+    path = board / DIGESTS_NAME
+    path.write_text("0" + path.read_text()[1:].replace("a", "b"))
+    (problem,) = audit(board)
+    assert problem.startswith(f"line 1 of {DIGESTS_NAME} does not follow from the one before")
+
+
+def test_rows_can_be_played_again(
+    board: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seeds = SETTINGS.seeds
+    monkeypatch.setattr("snn_gym.leaderboard.reevaluation.evaluation_seeds", lambda _: seeds)
+    files = {path: path.read_bytes() for path in board.rglob("*") if path.is_file()}
+    assert main(["audit", "--leaderboard", str(board), "--evaluate"]) == 0
+    assert "the same returns\n1 rows hold, 0 do not\n" in capsys.readouterr().out
+    better(board)
+    forgotten(board)
+    forge_chain(board)  # whoever writes all digests anew is found by playing
+    write_table(board)
+    assert audit(board) == ()
+    assert main(["audit", "--leaderboard", str(board), "--evaluate"]) == 2
+    said = capsys.readouterr()
+    assert "0 rows hold, 1 do not\n" in said.out
+    assert "1 rows do not hold" in said.err
+    row_of(board).write_bytes(files[row_of(board)])
+
+
+def test_a_folder_that_is_missing_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="is no folder; expected a leaderboard"):
+        audit(tmp_path / "none")
+
+
+def test_the_committed_leaderboard_is_as_it_was_verified() -> None:
+    assert audit(ROOT / "leaderboard") == ()
+
+
+@pytest.mark.parametrize("put", [os.mkfifo, os.mkdir, lambda path: path.symlink_to("/dev/zero")])
+def test_a_table_that_is_no_file_is_named_and_not_waited_for(
+    put: Callable[[Path], object], board: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (board / "README.md").unlink()
+    put(board / "README.md")
+    (problem,) = audit(board)
+    assert problem.startswith("README.md ")
+    assert main(["table", "--leaderboard", str(board)]) == 2
+    assert capsys.readouterr().err.startswith("snn-gym: README.md ")
+
+
+def test_names_of_strangers_are_shown_in_one_line(board: Path) -> None:
+    row_of(board).with_name("a\nb\udcff.txt").touch()
+    (problem,) = audit(board)
+    assert problem.startswith("results/ppo-lif/CartPole-v1/a b?.txt is not in digests.txt")

@@ -1,0 +1,92 @@
+"""Rows of leaderboard/: weights fit the architectures, costs are those that are counted today."""
+
+from __future__ import annotations
+
+import itertools
+import re
+from typing import Any
+
+import pytest
+
+from snn_gym._base.folders import checkout_root
+from snn_gym._base.storage import read_regular_file
+from snn_gym.envs.registry import IMPORTED, make_task
+from snn_gym.leaderboard.evaluation import EVALUATOR_VERSION
+from snn_gym.leaderboard.results import Row, hash_tensors, list_rows, row_path
+from snn_gym.leaderboard.retraining import train_again
+from snn_gym.leaderboard.verification import MAX_WEIGHTS_BYTES, check_weights
+from snn_gym.leaderboard.weights import trained_tensors
+from snn_gym.zoo import build_policy
+from snn_gym.zoo.recipe import processor
+
+ROOT = checkout_root()
+assert ROOT is not None
+BOARD = ROOT / "leaderboard"
+ROWS = list_rows(BOARD)
+
+
+def _pair(row: Row) -> tuple[str, str]:
+    return row.agent, row.environment
+
+
+FIRST_SEEDS = [next(rows) for _, rows in itertools.groupby(sorted(ROWS, key=_pair), key=_pair)]
+
+
+def test_every_row_is_of_the_present_evaluator() -> None:
+    assert {row.evaluator_version for row in ROWS} == {EVALUATOR_VERSION}
+
+
+@pytest.mark.parametrize("row", FIRST_SEEDS, ids=lambda row: "-".join(_pair(row)))
+def test_weights_and_costs_are_those_of_the_architecture(row: Row) -> None:
+    path = row_path(BOARD, row.agent, row.environment, row.seed).with_suffix(".safetensors")
+    tensors = check_weights(read_regular_file(path, max_bytes=MAX_WEIGHTS_BYTES), row)
+    assert hash_tensors(trained_tensors(tensors, row.agent, row.environment)) == row.content_sha256
+    policy: Any = build_policy(row.agent, row.environment)
+    policy.load_acting_state_dict(tensors)  # a weight of zero is no synapse
+    observation, _ = make_task(row.environment).reset(seed=0)
+    costs = policy.record(observation).costs
+    # What does not depend on the spikes, hence on no state and no observation.
+    for name in ("neuron_updates_per_decision", "synapses"):
+        assert getattr(row, name) == getattr(costs, name), name
+    # A value of zero is no multiply-accumulate, and a weight that is not zero at most one.
+    assert row.macs_per_decision.keys() == costs.macs_per_decision.keys()
+    weights = sum(int((tensor != 0).sum()) for tensor in tensors.values())
+    counted = {name: x for name, x in row.macs_per_decision.items() if name != "encoder"}
+    assert sum(counted.values()) <= weights
+
+
+def _pinned() -> dict[str, str]:
+    texts = [
+        (BOARD / name).read_text(encoding="utf-8") for name in ("constraints.txt", "torch.txt")
+    ]
+    found = re.findall(r"^([A-Za-z0-9._-]+)==(\S+)", "\n".join(texts), re.MULTILINE)
+    return {name.replace("-", "_"): version for name, version in found}
+
+
+def test_the_pinned_versions_are_those_of_the_recipes() -> None:
+    pinned = _pinned()
+    trained = [row for row in ROWS if row.budget_class != IMPORTED]
+    assert trained
+    for row in trained:
+        assert row.recipe is not None
+        versions = {name: x.split("+")[0] for name, x in row.recipe.versions.items()}
+        assert {name: pinned.get(name, x) for name, x in versions.items()} == versions
+
+
+SMALL = [
+    row
+    for row in ROWS
+    if (row.agent, row.environment) in {("ppo-lif", "CartPole-v1"), ("dqsn", "CartPole-v1")}
+    and row.seed < 2
+][:3]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("row", SMALL, ids=lambda row: f"{row.agent}-{row.seed}")
+def test_training_again_gives_the_same_weights(row: Row) -> None:
+    assert row.recipe is not None
+    if row.recipe.processor != processor():
+        pytest.skip(f"weights were trained on {row.recipe.processor}, not {processor()}")
+    path = row_path(BOARD, row.agent, row.environment, row.seed).with_suffix(".safetensors")
+    tensors = check_weights(read_regular_file(path, max_bytes=MAX_WEIGHTS_BYTES), row)
+    assert train_again(row, tensors, seeds=(), leaderboard=BOARD).same == "weights"

@@ -1,0 +1,231 @@
+"""Near copies: networks that act alike are at no distance, unrelated ones are far apart."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from functools import cache
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from snn_gym.leaderboard import SubmissionError, submit, verification, verify
+from snn_gym.leaderboard import weights as copies
+from snn_gym.leaderboard.manifest import MANIFEST_NAME, WEIGHTS_NAME
+from snn_gym.leaderboard.weights import (
+    NEAR,
+    Layer,
+    Network,
+    check_is_no_copy,
+    distance,
+    read_network,
+    trained_tensors,
+)
+from snn_gym.zoo import agent_ids, build_policy, load_agent_spec, make_agent, save_agent
+from studies.copies.rewritten import (
+    Rewriting,
+    chained,
+    noisy,
+    permuted,
+    rescaled,
+    restated,
+    sharpened,
+    shifted,
+    turned,
+    ulps,
+)
+from tests.leaderboard.helpers import SETTINGS, Template, fingerprint, rerun_in_process
+from tests.studies.copies.made import Kind, random_network
+
+ENV = "CartPole-v1"
+MakeTemplate = Callable[[str, int], Template]
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> MakeTemplate:
+    """Give a function that makes submissions of hardly trained agents, by agent and seed."""
+
+    @cache
+    def make(agent: str, seed: int) -> Template:
+        folder = tmp_path_factory.mktemp(agent)
+        # Learning rates of so short a training end at 0, so that weights stay as they start.
+        run = save_agent(make_agent(agent, ENV, seed=seed).learn(1), folder / "run")
+        out = submit(run, folder / "s", seeds=SETTINGS.seeds)
+        manifest = json.loads((out / MANIFEST_NAME).read_text())
+        return Template(manifest, (out / WEIGHTS_NAME).read_bytes())
+
+    return make
+
+
+def written(tensors: dict[str, torch.Tensor], agent: str, rewriting: Rewriting) -> None:
+    """Rewrite the tensors of an agent without recurrence in place."""
+    network = rewriting(read_network(tensors, agent, ENV), np.random.default_rng(0))
+    arrays = [x for layer in network.layers for x in (layer.inward, layer.biases[:, 0])]
+    names = trained_tensors(tensors, agent, ENV)
+    statistics = {".mean": network.mean, ".std": network.std}
+    for name in tensors:
+        for ending, array in statistics.items():
+            if name.endswith(ending) and array is not None:
+                tensors[name] = torch.tensor(array, dtype=torch.float32)
+    for name, array in zip(names, arrays, strict=True):
+        tensors[name] = torch.tensor(array, dtype=torch.float32)
+
+
+def test_a_distance_worked_by_hand() -> None:
+    """Equal hidden layers; readouts (3, 4) and (4, 3) are (0.6, 0.8) and (0.8, 0.6) at norm 1.
+
+    They differ by sqrt(0.08), over sqrt(1 + 1) that is 0.2, and the mean with 0 is 0.1. Moved
+    scales would give 0.2 in the hidden layer, too, so that the least is 0.1.
+    """
+    hidden = Layer(np.eye(2), np.zeros((2, 1)))
+    one, other = (
+        Network((hidden, Layer(np.array([readout]), np.zeros((1, 1)))))
+        for readout in ([3.0, 4.0], [4.0, 3.0])
+    )
+    assert distance(one, other) == pytest.approx(0.1)
+    assert distance(one, one) == 0.0
+
+
+@pytest.mark.parametrize(
+    ("kind", "rewriting"),
+    [
+        ("tanh", chained(permuted, turned, shifted, sharpened, restated)),
+        ("relu", chained(permuted, rescaled, shifted, sharpened, restated)),
+        ("recurrent", chained(permuted, shifted, sharpened, restated)),
+        ("gru", chained(permuted, shifted, sharpened, restated)),
+        ("tanh", ulps),
+    ],
+)
+@given(seed=st.integers(0, 10**6), sizes=st.tuples(*[st.integers(2, 9)] * 3))
+@settings(max_examples=25, deadline=None)
+def test_what_acts_alike_is_at_no_distance(
+    kind: Kind, rewriting: Rewriting, seed: int, sizes: tuple[int, int, int]
+) -> None:
+    rng = np.random.default_rng(seed)
+    network = random_network(rng, kind, *sizes)
+    assert distance(network, rewriting(network, rng)) < 1e-6
+    assert distance(rewriting(network, rng), network) < 1e-6
+
+
+@given(seed=st.integers(0, 10**6), kind=st.sampled_from(["tanh", "recurrent", "gru"]))
+@settings(max_examples=25, deadline=None)
+def test_unrelated_networks_are_far_apart(seed: int, kind: Kind) -> None:
+    rng = np.random.default_rng(seed)
+    one, other = (random_network(rng, kind, 8, 64, 4) for _ in range(2))
+    assert 2 * NEAR < distance(one, other) <= 2**0.5
+
+
+def test_noise_is_found_at_its_size() -> None:
+    """Of weights w and w + e, with |e| = s |w|, the distance is s / sqrt(2 + s^2)."""
+    rng = np.random.default_rng(0)
+    network = random_network(rng, "tanh", 16, 128, 64)
+    for size in (1e-3, 1e-2, 1e-1):
+        found = distance(network, noisy(size)(network, rng))
+        assert found == pytest.approx(size / 2**0.5, rel=0.1)
+
+
+def test_networks_of_other_forms_have_no_distance() -> None:
+    rng = np.random.default_rng(0)
+    with pytest.raises(ValueError, match="expected equal ones"):
+        distance(random_network(rng, "tanh", 3, 4, 2), random_network(rng, "tanh", 3, 5, 2))
+
+
+@pytest.mark.parametrize(
+    ("agent", "rewriting"),
+    [
+        pytest.param(agent, rewriting, id=f"{agent}-{name}")
+        for agent, name, rewriting in (
+            ("ppo-lif", "ulps", ulps),
+            ("ppo-lif", "order", permuted),
+            ("ppo-lif", "shift", shifted),
+            ("ppo-lif", "statistics", restated),
+            ("ppo-lif", "noise", noisy(1e-2)),
+            ("ppo-mlp", "signs", turned),
+            ("ppo-mlp", "all", chained(noisy(1e-2), permuted, turned, shifted, restated)),
+            ("dqn-mlp", "scales", rescaled),
+        )
+    ],
+)
+def test_a_copy_is_refused(
+    agent: str,
+    rewriting: Rewriting,
+    made: MakeTemplate,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(verification, "rerun_in_worker", rerun_in_process)
+    board, template = tmp_path / "board", made(agent, 0)
+    verify(template.write(tmp_path / "s"), board, SETTINGS)
+    before = fingerprint(board)
+    copy = template.with_tensors(lambda t: written(t, agent, rewriting)).with_manifest(seed=7)
+    assert copy.weights != template.weights
+    with pytest.raises(SubmissionError, match=f"{agent} on {ENV} with seed 0") as caught:
+        verify(copy.write(tmp_path / "copy"), board, SETTINGS)
+    assert caught.value.code == "near-copy"
+    assert "\n" not in str(caught.value)
+    assert fingerprint(board) == before
+
+
+def test_another_seed_is_no_copy(
+    made: MakeTemplate, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also of agents as they start, whose orthogonal weights have equal singular values."""
+    monkeypatch.setattr(verification, "rerun_in_worker", rerun_in_process)
+    one, other = (read_network(made("ppo-mlp", x).tensors(), "ppo-mlp", ENV) for x in (0, 1))
+    singular_values = (np.linalg.svd(x.layers[1].inward, compute_uv=False) for x in (one, other))
+    np.testing.assert_allclose(*singular_values, rtol=1e-5)
+    for seed in (0, 1):
+        folder = made("ppo-mlp", seed).write(tmp_path / f"s{seed}")
+        assert verify(folder, tmp_path / "board", SETTINGS).is_file()
+
+
+def test_a_copy_under_another_agents_name_is_found(
+    template: Template, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(verification, "rerun_in_worker", rerun_in_process)
+    board = tmp_path / "board"
+    verify(template.write(tmp_path / "s"), board, SETTINGS)
+    with pytest.raises(SubmissionError, match="near-copy"):
+        check_is_no_copy(board, "a2c-lif", ENV, template.tensors())
+    # Nothing is known of the architecture of an agent that has left the zoo.
+    monkeypatch.setattr(copies, "agent_ids", tuple)
+    check_is_no_copy(board, "a2c-lif", ENV, template.tensors())
+
+
+def test_rows_without_weights_are_named(
+    template: Template, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(verification, "rerun_in_worker", rerun_in_process)
+    board = tmp_path / "board"
+    row = verify(template.write(tmp_path / "s"), board, SETTINGS)
+    row.with_suffix(".safetensors").unlink()
+    with pytest.raises(SubmissionError, match=r"0\.safetensors.*audit") as caught:
+        check_is_no_copy(board, "ppo-lif", ENV, template.tensors())
+    assert caught.value.code == "row-weights"
+
+
+@pytest.mark.parametrize("agent", agent_ids())
+def test_every_agents_tensors_are_a_chain_of_layers(agent: str) -> None:
+    environment = next(iter(load_agent_spec(agent).environments))
+    policy: Any = build_policy(agent, environment)
+    tensors = policy.acting_state_dict()
+    network = read_network(tensors, agent, environment)
+    for layer, after in pairwise(network.layers):
+        assert layer.units == after.inward.shape[1]
+    read = [x for y in network.layers for x in (y.inward, y.biases, y.recurrent) if x is not None]
+    trained = trained_tensors(tensors, agent, environment).values()
+    assert sum(x.size for x in read) == sum(x.numel() for x in trained)
+    assert distance(network, network) < 1e-6
+
+
+def test_networks_that_do_nothing_are_equal() -> None:
+    hidden = Layer(np.eye(2), np.zeros((2, 1)))
+    idle = Network((hidden, Layer(np.zeros((2, 2)), np.zeros((2, 1)))))
+    assert distance(idle, replace(idle)) == 0.0

@@ -1,0 +1,301 @@
+"""Rows that were made lean from another one: trained again from it, or refused."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from snn_gym._base.folders import content_path
+from snn_gym.leaderboard import (
+    SubmissionError,
+    audit,
+    render_table,
+    retrain_rows,
+    submit,
+    table_rows,
+    verification,
+    verify,
+)
+from snn_gym.leaderboard.comparison import comparisons
+from snn_gym.leaderboard.pretrained import load_pretrained
+from snn_gym.leaderboard.results import list_rows
+from snn_gym.sweeps import Job
+from snn_gym.sweeps.worker import train_and_submit
+from snn_gym.training import train
+from snn_gym.zoo import (
+    load_agent,
+    load_agent_spec,
+    make_agent,
+    make_lean,
+    read_manifest,
+    save_agent,
+    spec,
+)
+from tests.leaderboard.helpers import SETTINGS, Template, fingerprint, forge_chain, rerun_in_process
+from tests.leaderboard.test_retraining import read
+
+STEPS, UPDATES = 300, 20
+PAIRS = [("ppo-lif", "ppo-lif-dynamics", 1000), ("dqsn", "dqsn-dynamics", 1200)]
+SLOWEST = "dqsn-dynamics"
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _quick_agents(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Let the zoo's lean agents make few updates."""
+    folder = tmp_path_factory.mktemp("zoo") / "agents"
+    shutil.copytree(content_path("agents"), folder)
+    for _, student, _ in PAIRS:
+        with (folder / student / "agent.toml").open("a") as file:
+            # The file's last table is [network.regulation.lean].
+            file.write(f"\nupdates = {UPDATES}\n")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(spec, "content_path", lambda _: folder)
+        load_agent_spec.cache_clear()
+        yield
+    load_agent_spec.cache_clear()
+
+
+@pytest.fixture(autouse=True)
+def _in_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(verification, "rerun_in_worker", rerun_in_process)
+
+
+def make_pair(agent: str, student: str, steps: int, root: Path) -> tuple[Template, Template]:
+    """Return the submissions of a trained agent and of one that was made lean from it."""
+    trained = make_agent(agent, "CartPole-v1", seed=0)
+    trained.learn(steps)
+    found = []
+    for name, model in (
+        ("trained", trained),
+        ("lean", make_lean(trained, STEPS, student=student, updates=UPDATES)),
+    ):
+        save_agent(model, root / name)
+        # What was saved and loaded says the same.
+        assert read_manifest(save_agent(load_agent(root / name), root / f"{name}-again")).recipe
+        found.append(read(submit(root / f"{name}-again", seeds=SETTINGS.seeds)))
+    return found[0], found[1]
+
+
+@pytest.fixture(scope="module")
+def pair(tmp_path_factory: pytest.TempPathFactory) -> tuple[Template, Template]:
+    """Give the first pair."""
+    return make_pair(*PAIRS[0], tmp_path_factory.mktemp("pair"))
+
+
+@pytest.fixture
+def board(pair: tuple[Template, Template], tmp_path: Path) -> Path:
+    """Give a leaderboard that has the parent."""
+    verify(pair[0].write(tmp_path / "parent"), tmp_path / "board", SETTINGS)
+    return tmp_path / "board"
+
+
+@pytest.mark.parametrize(
+    "names",
+    [pytest.param(x, marks=pytest.mark.slow) if x[1] == SLOWEST else x for x in PAIRS],
+    ids=lambda names: names[1],
+)
+def test_a_derived_row_is_trained_again_from_its_parent(
+    names: tuple[str, str, int], tmp_path: Path
+) -> None:
+    parent, lean = make_pair(*names, tmp_path)
+    board = tmp_path / "board"
+    verify(parent.write(tmp_path / "p"), board, SETTINGS)
+    recipe = lean.manifest["recipe"]
+    assert recipe["steps"] == STEPS
+    digest, steps = parent.manifest["weights_sha256"], parent.manifest["steps"]
+    assert recipe["parent"] == {"weights_sha256": digest, "steps": steps}
+    verify(lean.write(tmp_path / "l"), board, SETTINGS, retrain=True)
+    (row,) = (row for row in list_rows(board) if row.agent == names[1])
+    assert row.trained_again is not None
+    assert row.trained_again.same == "weights"
+    assert audit(board) == ()
+    assert [again.problem for again in retrain_rows(board, seeds=SETTINGS.seeds)] == [None, None]
+
+
+def test_a_sweep_makes_the_same_of_a_teachers_row(
+    pair: tuple[Template, Template], board: Path, tmp_path: Path
+) -> None:
+    job = Job("ppo-lif-dynamics", "CartPole-v1", 0, STEPS, teacher="ppo-lif")
+    manifest = read(train_and_submit(job, tmp_path / "runs", board)).manifest
+    for key in ("weights_sha256", "recipe", "steps", "seed"):
+        assert manifest[key] == pair[1].manifest[key]
+    other = dataclasses.replace(job, seed=1)
+    with pytest.raises(ValueError, match=r"CartPole-v1: pick is 1; expected .* one of the seeds 0"):
+        train_and_submit(other, tmp_path / "runs", board)
+
+
+def noisy(lean: Template, parent: Template) -> Template:
+    """Return the parent's weights with noise, passed off as made from it."""
+
+    def disturb(tensors: dict[str, torch.Tensor]) -> None:
+        for name, tensor in parent.tensors().items():
+            if not name.endswith("neuron_constants"):
+                tensors[name].copy_(tensor * (1 + 1e-6))
+
+    other = lean.with_tensors(disturb)
+    return other.with_manifest(score=parent.manifest["score"])
+
+
+def of_parent(**changes: Any) -> Callable[[Template, Template], Template]:
+    """Return what says something else of the parent."""
+
+    def change(lean: Template, _: Template) -> Template:
+        recipe = lean.manifest["recipe"]
+        parent = {**recipe["parent"], **changes}
+        return lean.with_manifest(recipe={**recipe, "parent": parent})
+
+    return change
+
+
+def from_the_start(lean: Template, _: Template) -> Template:
+    """Leave the parent out."""
+    return lean.with_manifest(recipe={**lean.manifest["recipe"], "parent": None})
+
+
+CLAIMS: dict[str, tuple[Callable[[Template, Template], Template], str]] = {
+    "another parent": (of_parent(weights_sha256="0" * 64), "parent"),
+    "a parent of other steps": (of_parent(steps=7), "parent"),
+    "a copy of the parent": (noisy, "retrain-mismatch"),
+    "another seed": (lambda lean, _: lean.with_manifest(seed=1), "parent"),
+    "no parent": (from_the_start, "retrain-mismatch"),
+}
+
+
+@pytest.mark.parametrize(("claim", "code"), CLAIMS.values(), ids=list(CLAIMS))
+def test_what_its_parent_does_not_give_is_refused(
+    claim: Callable[[Template, Template], Template],
+    code: str,
+    pair: tuple[Template, Template],
+    board: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("snn_gym.leaderboard.weights.NEAR", 1e-4)  # little was trained
+    before = fingerprint(board)
+    folder = claim(pair[1], pair[0]).write(tmp_path / "s")
+    with pytest.raises(SubmissionError) as caught:
+        verify(folder, board, SETTINGS, retrain=True)
+    assert caught.value.code == code, str(caught.value)
+    assert fingerprint(board) == before
+
+
+def test_a_parent_that_any_copy_could_name_takes_training_again(
+    pair: tuple[Template, Template], board: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(SubmissionError, match="verify it with --retrain") as caught:
+        verify(pair[1].write(tmp_path / "l"), board, SETTINGS)
+    assert caught.value.code == "parent"
+
+
+PLAN = """
+[[groups]]
+agents = ["ppo-lif"]
+environments = ["CartPole-v1"]
+seeds = "0"
+steps = 1000
+
+[[groups]]
+agents = ["ppo-lif-dynamics"]
+environments = ["CartPole-v1"]
+seeds = "0"
+steps = 300
+teacher = "ppo-lif"
+"""
+
+
+def test_a_derived_row_stands_apart_with_the_steps_of_both(
+    pair: tuple[Template, Template], tmp_path: Path
+) -> None:
+    board = tmp_path / "board"
+    board.mkdir()
+    (board / "plan.toml").write_text(PLAN)
+    recipe = {**pair[0].manifest["recipe"], "checkpoint_interval": 10_000}  # as `train` has it
+    verify(pair[0].with_manifest(recipe=recipe).write(tmp_path / "parent"), board, SETTINGS)
+    verify(pair[1].write(tmp_path / "l"), board, SETTINGS, retrain=True)
+    by_agent = {row.agent: row for row in table_rows(board)}
+    row = by_agent["ppo-lif-dynamics"]
+    assert row.derived
+    assert row.twin is None
+    assert [(x.row.name, x.other.name) for x in comparisons(tuple(by_agent.values()))] == [
+        ("ppo-lif-dynamics ◊", "ppo-lif")
+    ]
+    own = json.loads((tmp_path / "l" / "manifest.json").read_text())["steps"]
+    assert row.steps == (1024 + own,)
+    assert row.cells()[0] == "ppo-lif-dynamics ◊"
+    text = render_table(board)
+    assert "\n◊ Made lean from the rows of another training" in text
+    assert not by_agent["ppo-lif"].derived
+
+
+def test_a_parent_that_is_gone_is_seen(
+    pair: tuple[Template, Template], board: Path, tmp_path: Path
+) -> None:
+    verify(pair[1].write(tmp_path / "l"), board, SETTINGS, retrain=True)
+    for file in (board / "results" / "ppo-lif" / "CartPole-v1").iterdir():
+        file.unlink()
+    forge_chain(board)  # by whoever hides what was taken away
+    (problem,) = audit(board)
+    assert "ppo-lif-dynamics/CartPole-v1/0.json" in problem
+    assert "which no row has" in problem
+
+
+def test_a_teacher_has_to_be_trained_again_too(tmp_path: Path) -> None:
+    """Else one that was written by hand, and never trained, would give proven rows."""
+    board = tmp_path / "board"
+    board.mkdir()
+    (board / "plan.toml").write_text(PLAN)
+    train("ppo-lif", "CartPole-v1", out=tmp_path / "p", seed=0, steps=1000)
+    verify(submit(tmp_path / "p", seeds=SETTINGS.seeds), board, SETTINGS)
+    lean = make_lean(load_agent(tmp_path / "p"), STEPS, student=PAIRS[0][1], updates=UPDATES)
+    made = submit(save_agent(lean, tmp_path / "l"), seeds=SETTINGS.seeds)
+    verify(made, board, SETTINGS, retrain=True)
+
+    def lines() -> dict[str, str]:
+        return {row.agent: row.cells()[-1] for row in table_rows(board)}
+
+    assert lines() == {"ppo-lif": "0 of 1", "ppo-lif-dynamics": "0 of 1, parents 0 of 1"}
+    (again,) = retrain_rows(board, choice="parents", seeds=SETTINGS.seeds)
+    assert again.problem is None
+    assert lines() == {"ppo-lif": "1 of 1", "ppo-lif-dynamics": "1 of 1, parents 1 of 1"}
+
+
+def test_a_training_counts_as_one_seed(
+    pair: tuple[Template, Template], board: Path, tmp_path: Path
+) -> None:
+    """Else one parent gives as many seeds as anybody likes."""
+    other = pair[1].with_manifest(seed=1)
+    with pytest.raises(SubmissionError, match="its seed is 1 and that of its parent") as caught:
+        verify(other.write(tmp_path / "o"), board, SETTINGS, retrain=True)
+    assert caught.value.code == "parent"
+    path = verify(pair[1].write(tmp_path / "l"), board, SETTINGS, retrain=True)
+    path.write_text(json.dumps({**json.loads(path.read_text()), "seed": 1}))
+    for suffix in (".json", ".safetensors"):
+        path.with_suffix(suffix).rename(path.with_name(f"1{suffix}"))
+    forge_chain(board)
+    (problem,) = audit(board)
+    assert "ppo-lif-dynamics/CartPole-v1/1.json: its seed is 1" in problem
+
+
+def test_what_was_loaded_from_the_table_can_be_a_parent(
+    pair: tuple[Template, Template], board: Path, tmp_path: Path
+) -> None:
+    parent = load_pretrained("ppo-lif", "CartPole-v1", leaderboard=board)
+    lean = make_lean(parent, STEPS, student="ppo-lif-dynamics", updates=UPDATES)
+    found = read(submit(save_agent(lean, tmp_path / "run"), seeds=SETTINGS.seeds))
+    assert found.weights == pair[1].weights
+    assert found.manifest["recipe"] == pair[1].manifest["recipe"]
+
+
+def test_a_lean_agent_whose_network_is_not_the_zoos_is_refused(tmp_path: Path) -> None:
+    trained = make_agent("ppo-lif", "CartPole-v1", seed=0)
+    trained.learn(256)
+    save_agent(make_lean(trained, 256, updates=2), tmp_path / "run")
+    with pytest.raises(SubmissionError, match="network's regulation"):
+        submit(tmp_path / "run", tmp_path / "out")

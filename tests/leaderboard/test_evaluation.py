@@ -1,0 +1,290 @@
+"""Evaluation: what is summed, seeded, kept and left unchanged."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+import pytest
+import torch
+from gymnasium import spaces
+from hypothesis import given
+from hypothesis import strategies as st
+
+import snn_gym
+from snn_gym.leaderboard import evaluation
+from snn_gym.leaderboard.evaluation import _Visited, evaluate, evaluation_seeds
+from snn_gym.program.costs import OPERATIONS, Costs
+from snn_gym.spiking.bookkeeping import full_state
+from snn_gym.zoo import build_policy
+from snn_gym.zoo.environments import TRAINING_SEED_LIMIT
+
+
+class _Countdown(gym.Env[np.ndarray, int]):
+    """Last as many steps as its seed says; pay a seed-dependent reward that rounds in float32."""
+
+    observation_space = spaces.Box(-np.inf, np.inf, (1,), np.float32)
+    action_space = spaces.Discrete(2)
+    reset_seeds: list[int | None] = []  # noqa: RUF012 - shared on purpose: gym.make hides the object
+
+    def reset(self, *, seed: int | None = None, options: Any = None) -> tuple[np.ndarray, dict]:
+        super().reset(seed=seed)
+        self.reset_seeds.append(seed)
+        self._left = int(seed or 0) % 7 + 1
+        return np.array([self._left], np.float32), {}
+
+    def step(self, action: int) -> tuple[np.ndarray, float, bool, bool, dict]:
+        self._left -= 1
+        reward = 1e8 if action == 1 else 0.1
+        return np.array([self._left], np.float32), reward, self._left == 0, False, {}
+
+
+gym.register("Countdown-v0", entry_point=_Countdown, max_episode_steps=100)
+
+
+class _Recording:
+    def __init__(self, batch: np.ndarray) -> None:
+        mean = float(batch.mean())
+        self.costs = Costs(
+            spikes_per_decision={"hidden_1": mean},
+            synops_per_decision={"hidden_1": 4 * mean},
+            macs_per_decision={"dense": 10.0},
+            synapses={"hidden_1": 8.0},
+        )
+
+
+class _Policy:
+    """Act by the parity of the observation; count what it is asked."""
+
+    def __init__(self) -> None:
+        self.calls: list[tuple[str, Any]] = []
+
+    def predict(
+        self, observation: np.ndarray, state: None, episode_start: np.ndarray, deterministic: bool
+    ) -> tuple[np.ndarray, None]:
+        self.calls.append(("predict", (observation.shape, deterministic)))
+        return observation[:, 0].astype(int) % 2, None
+
+    def reseed_noise(self, seed: int) -> None:
+        self.calls.append(("reseed", seed))
+
+    def record(self, batch: np.ndarray, state: None) -> _Recording:
+        self.calls.append(("record", batch.copy()))
+        return _Recording(batch)
+
+
+def test_returns_lengths_and_costs_by_hand() -> None:
+    policy: Any = _Policy()
+    result = evaluate(policy, "Countdown-v0", seeds=(1, 2))
+    # Seed 1: observations 2, 1; seed 2: observations 3, 2, 1. Odd ones pay 1e8, even ones 0.1;
+    # in float32 the tenths would be lost.
+    assert result.lengths == (2, 3)
+    assert result.returns == (1e8 + 0.1, 2e8 + 0.1)
+    assert result.mean == np.mean(result.returns)
+    assert result.iqm == np.mean(result.returns)
+    assert result.spikes_per_decision == pytest.approx({"hidden_1": 9 / 5})
+    assert result.synops_per_decision == pytest.approx({"hidden_1": 36 / 5})
+    assert result.macs_per_decision == {"dense": 10.0}
+    assert result.spikes_per_synapse == pytest.approx(36 / 5 / 8)
+    assert [value for kind, value in policy.calls if kind == "reseed"] == [1, 1]
+    # Three steps of the longer episode; the shorter one keeps its place in the batch.
+    assert [value for kind, value in policy.calls if kind == "predict"] == [((2, 1), True)] * 3
+
+
+def test_default_seeds_are_public_and_apart_from_training() -> None:
+    _Countdown.reset_seeds.clear()
+    policy: Any = _Policy()
+    result = evaluate(policy, "Countdown-v0", episodes=4)
+    expected = tuple(2_000_000_000 + episode for episode in range(4))
+    assert result.seeds == tuple(_Countdown.reset_seeds) == expected
+    assert min(evaluation_seeds(100)) >= TRAINING_SEED_LIMIT
+    assert max(evaluation_seeds(100)) < 2**31
+    for episodes in (0, 10**20):
+        with pytest.raises(ValueError, match="at least 1 and at most 1000000, got"):
+            evaluation_seeds(episodes)
+
+
+def test_arguments_reach_every_environment() -> None:
+    policy = build_policy("sac-mlp", "Pendulum-v1")
+    heavy = evaluate(policy, "Pendulum-v1", seeds=(1, 2), env_kwargs={"g": 20.0})
+    for seed, expected in zip((1, 2), heavy.returns, strict=True):
+        alone, _ = play_alone(policy, gym.make("Pendulum-v1", g=20.0), seed)
+        assert alone == pytest.approx(expected, rel=1e-4)
+    assert heavy.returns != evaluate(policy, "Pendulum-v1", seeds=(1, 2)).returns
+
+
+def test_costs_weigh_chunks_by_their_size(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(evaluation, "_OBSERVATIONS_PER_RECORD", 2)
+    policy: Any = _Policy()
+    result = evaluate(policy, "Countdown-v0", seeds=(1, 2))
+    batches = [value for kind, value in policy.calls if kind == "record"]
+    assert [len(batch) for batch in batches] == [2, 2, 1]
+    assert result.spikes_per_decision == pytest.approx({"hidden_1": 9 / 5})
+
+
+def test_more_episodes_than_fit_side_by_side_are_played_in_groups(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    policy: Any = _Policy()
+    together = evaluate(policy, "Countdown-v0", seeds=(1, 2, 3, 4, 5))
+    monkeypatch.setattr(evaluation, "_EPISODES_TOGETHER", 2)
+    policy.calls.clear()
+    assert evaluate(policy, "Countdown-v0", seeds=(1, 2, 3, 4, 5)) == together
+    assert [value for kind, value in policy.calls if kind == "reseed"] == [1, 3, 5, 1]
+
+
+@given(count=st.integers(0, 500), limit=st.integers(2, 40))
+def test_the_subsample_is_even_and_bounded(count: int, limit: int) -> None:
+    visited = _Visited(limit)
+    for k in range(count):
+        visited.add(np.array([k]), (np.array([-k]),))
+    kept = [int(observation[0]) for observation, _ in visited.decisions]
+    assert [-int(state[0][0]) for _, state in visited.decisions if state is not None] == kept
+    stride = kept[1] - kept[0] if len(kept) > 1 else 1
+    assert kept == list(range(0, count, stride))
+    assert len(kept) <= limit
+    assert len(kept) >= min(count, limit // 2)
+
+
+def test_large_observations_are_bounded_by_their_bytes() -> None:
+    visited = _Visited(100, max_bytes=10 * 64)
+    for k in range(50):
+        visited.add(np.full((8, 8), k, np.uint8), None)
+    kept = [int(observation[0, 0]) for observation, _ in visited.decisions]
+    assert kept == list(range(0, 50, 8))
+
+
+def test_observations_are_copied() -> None:
+    visited = _Visited(4)
+    buffer, state = np.zeros(1), np.zeros(1)
+    visited.add(buffer, (state,))
+    visited.add(buffer, None)
+    buffer[0] = state[0] = 5.0
+    (observation, kept), (_, nothing) = visited.decisions
+    assert observation[0] == 0.0
+    assert kept is not None
+    assert kept[0][0] == 0.0
+    assert nothing is None
+
+
+def test_evaluation_changes_neither_policy_nor_thread_count() -> None:
+    model = snn_gym.make_agent("ppo-lif", "CartPole-v1", seed=0)
+    model.learn(256)
+    before = {name: tensor.clone() for name, tensor in full_state(model.policy).items()}
+    threads, noise = torch.get_num_threads(), torch.get_rng_state()
+    first = evaluate(model, "CartPole-v1", episodes=3)
+    assert evaluate(model.policy, "CartPole-v1", episodes=3) == first
+    after = full_state(model.policy)
+    assert before.keys() == after.keys()
+    assert all(torch.equal(before[name], after[name]) for name in before)
+    assert torch.get_num_threads() == threads
+    assert torch.equal(torch.get_rng_state(), noise)
+
+
+@pytest.mark.parametrize("agent", ["ppo-lif", "dqsn"])
+def test_layers_of_spiking_agents_are_counted(agent: str) -> None:
+    result = evaluate(build_policy(agent, "CartPole-v1"), "CartPole-v1", episodes=2)
+    assert set(result.spikes_per_decision) == set(result.synops_per_decision)
+    assert all(count > 0.0 for count in result.spikes_per_decision.values())
+    assert all(count > 0.0 for count in result.macs_per_decision.values())
+
+
+def test_an_ann_has_no_spikes_and_hand_counted_macs() -> None:
+    result = evaluate(build_policy("dqn-mlp", "CartPole-v1"), "CartPole-v1", episodes=2)
+    assert result.spikes_per_decision == {}
+    assert result.synops_per_decision == {}
+    macs = result.macs_per_decision
+    assert macs["dense_1"] == 4 * 128
+    assert 0 < macs["dense_2"] < 128 * 2  # of units that are not zero
+
+
+def test_a_readout_of_voltages_is_not_free() -> None:
+    model = snn_gym.make_agent("ppo-lif", "CartPole-v1", network={"decoder": "max_voltage"})
+    result = evaluate(model, "CartPole-v1", episodes=2)
+    # Each spike of the last layer drives its neuron's integrator; the head reads their maxima.
+    assert result.synops_per_decision["hidden_2"] == result.spikes_per_decision["hidden_2"] > 0
+    assert 0 < result.macs_per_decision["readout"] <= 64 * 2
+    assert result.neuron_updates_per_decision["readout"] == 8 * 64
+    assert result.reads_voltages
+    assert result.spikes_reach_outputs
+    total = sum(result.total(name) for name in OPERATIONS)
+    assert result.operations_per_decision == total
+
+
+@pytest.mark.parametrize(
+    ("agent", "env_id", "fan_out", "macs", "updates"),
+    [
+        # 64 GRU units of three gates: products with what they carry, which is nothing in the first
+        # of 9 decisions, and two outputs.
+        ("recurrent-ppo-gru", "snn/CueAccumulation-v0", 3 * 64, 3 * 64 * 64 * 8 / 9 + 64 * 2, 64),
+        # Two layers of 64 tanh units: the second, and two outputs.
+        ("ppo-mlp", "snn/CartPole-v1", 64, 64 * 64 + 64 * 2, 64 + 64),
+    ],
+)
+def test_spikes_into_an_ann_are_synaptic_operations(
+    agent: str, env_id: str, fan_out: int, macs: float, updates: int
+) -> None:
+    result = evaluate(build_policy(agent, env_id), env_id, episodes=2)
+    spikes = result.spikes_per_decision["input"]
+    assert spikes > 0.0
+    assert result.synops_per_decision == pytest.approx({"input": spikes * fan_out})
+    assert sum(result.macs_per_decision.values()) == pytest.approx(macs)
+    assert sum(result.neuron_updates_per_decision.values()) == updates
+
+
+def play_alone(
+    policy: Any, env: gym.Env[Any, Any], seed: int
+) -> tuple[float, list[tuple[Any, Any]]]:
+    """Play an episode by `predict`; return its return, and every observation and state met."""
+    observation, _ = env.reset(seed=seed)
+    state, total, ended, met = None, 0.0, False, []
+    while not ended:
+        met.append((observation, state))
+        action, state = policy.predict(observation, state, deterministic=True)
+        observation, reward, terminated, truncated, _ = env.step(action)
+        total, ended = total + float(reward), terminated or truncated
+    return total, met
+
+
+def test_an_episode_is_that_of_the_environment_and_policy_alone() -> None:
+    """Played side by side, episodes end as if each were played on its own with `predict`."""
+    policy = build_policy("ppo-mlp", "CartPole-v1")
+    result = evaluate(policy, "CartPole-v1", episodes=5)
+    for seed, expected in zip(result.seeds, result.returns, strict=True):
+        assert play_alone(policy, gym.make("CartPole-v1"), seed)[0] == expected
+
+
+@pytest.mark.parametrize("agent", ["recurrent-ppo-lsnn", "recurrent-ppo-gru"])
+def test_a_state_lasts_through_an_episode_and_no_longer(agent: str) -> None:
+    task = "snn/CueAccumulation-medium-v0"
+    policy = build_policy(agent, task)
+    result = evaluate(policy, task, episodes=4)
+    spikes, decisions = 0.0, 0
+    for seed, expected in zip(result.seeds, result.returns, strict=True):
+        total, met = play_alone(policy, gym.make(task), seed)
+        assert total == expected
+        decisions += len(met)
+        spikes += sum(sum(policy.record(*x).spikes_per_decision().values()) for x in met)
+    assert sum(result.lengths) == decisions
+    assert sum(result.spikes_per_decision.values()) == pytest.approx(spikes / decisions, rel=1e-4)
+    assert ("hidden_1" in result.spikes_per_decision) == (agent == "recurrent-ppo-lsnn")
+
+
+def test_continuous_actions_are_evaluated_too() -> None:
+    from stable_baselines3 import PPO
+
+    model = PPO("MlpPolicy", "Pendulum-v1", n_steps=8, batch_size=8, seed=0)
+    result = evaluate(model, "Pendulum-v1", episodes=2)
+    assert result.lengths == (200, 200)
+    assert all(-200 * 16.3 < value < 0.0 for value in result.returns)
+
+
+def test_a_stock_policy_is_scored_without_costs(tmp_path: Path) -> None:
+    from stable_baselines3 import PPO
+
+    model = PPO("MlpPolicy", "CartPole-v1", n_steps=8, batch_size=8, seed=0)
+    result = evaluate(model, "CartPole-v1", episodes=2)
+    assert result.returns[0] > 0.0
+    assert result.macs_per_decision == {}

@@ -1,0 +1,176 @@
+"""Hostile submissions: none accepted, none executed, no row changed, each refused by its check."""
+
+from __future__ import annotations
+
+import copy
+import pickle
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from snn_gym.leaderboard import SubmissionError, verification, verify
+from snn_gym.leaderboard.chain import DIGESTS_NAME
+from snn_gym.leaderboard.results import list_rows
+from snn_gym.leaderboard.worker import Request, Rerun, rerun
+from tests.leaderboard.helpers import SETTINGS, Template, fingerprint, rerun_in_process
+from tests.leaderboard.hostile_folders import folder_cases
+from tests.leaderboard.hostile_manifests import Case, manifest_cases
+from tests.leaderboard.hostile_weights import MARKER_VARIABLE, TENSORS, Payload, weights_cases
+
+CASES = [*manifest_cases(), *weights_cases(), *folder_cases()]
+
+
+@pytest.fixture(scope="module")
+def leaderboard(template: Template, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Give a leaderboard with one row: the control, an untouched submission, verified for real."""
+    folder = tmp_path_factory.mktemp("board") / "leaderboard"
+    submission = template.write(tmp_path_factory.mktemp("control") / "submission")
+    row = verify(submission, folder, SETTINGS)
+    assert row == folder / "results" / "ppo-lif" / "CartPole-v1" / "0.json"
+    assert len(list_rows(folder)) == 1
+    return folder
+
+
+@pytest.fixture
+def marker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Give the file that an executed payload would make."""
+    path = tmp_path / "marker"
+    monkeypatch.setenv(MARKER_VARIABLE, str(path))
+    return path
+
+
+def _must_not_start(*_: object) -> Rerun:
+    pytest.fail("the re-run was started for a submission that a cheap check has to refuse")
+
+
+@pytest.fixture
+def refuse(
+    leaderboard: Path,
+    marker: Path,
+    tmp_path: Path,
+    record_property: Callable[[str, object], None],
+) -> Callable[[str, str], None]:
+    """Give what verifies tmp_path/submission: one line, that check, no row changed, no code run."""
+
+    def refuse(code: str, kind: str) -> None:
+        before = fingerprint(leaderboard)
+        with pytest.raises(SubmissionError) as caught:
+            verify(tmp_path / "submission", leaderboard, SETTINGS)
+        assert caught.value.code == code, str(caught.value)
+        assert "\n" not in str(caught.value)
+        assert len(str(caught.value)) < 1000
+        assert fingerprint(leaderboard) == before
+        assert not marker.exists()
+        record_property("hostile", kind)
+
+    return refuse
+
+
+@pytest.mark.parametrize("case", CASES, ids=str)
+def test_hostile_submission_is_refused_by_its_check(
+    case: Case,
+    template: Template,
+    refuse: Callable[[str, str], None],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    case.write(template, tmp_path / "submission")
+    monkeypatch.setattr(verification, "rerun_in_worker", _must_not_start)
+    refuse(case.code, case.kind)
+
+
+def test_statistics_that_nothing_can_be_divided_by_are_refused(
+    template: Template, refuse: Callable[[str, str], None], tmp_path: Path
+) -> None:
+    name = "mlp_extractor.normaliser.std"
+    zeros = template.with_tensors(lambda tensors: tensors[name].zero_())
+    zeros.with_manifest(seed=1).write(tmp_path / "submission")
+    refuse("weights-dynamics", "other dynamics")
+
+
+def _claim(returns: list[float]) -> dict[str, Any]:
+    middle = sorted(returns)
+    assert len(returns) == 3  # so that floor(3 / 4) = 0 are left out and IQM and mean agree
+    mean = sum(middle) / 3
+    return {"iqm": mean, "mean": mean, "returns": returns}
+
+
+CLAIMS: dict[str, Callable[[list[float]], list[float]]] = {
+    "all at the maximum": lambda r: [500.0] * 3,
+    "one step more in one episode": lambda r: [r[0] + 1.0, *r[1:]],
+    "one step less in one episode": lambda r: [*r[:2], r[2] - 1.0],
+    "two episodes exchanged": lambda r: [r[0] + 1.0, r[1] - 1.0, r[2]],
+    "a little more than rounding": lambda r: [value * (1 + 1e-5) for value in r],
+    "negative": lambda r: [-value for value in r],
+    "beyond what the task gives": lambda r: [1e9] * 3,
+}
+
+
+@pytest.mark.parametrize("name", CLAIMS)
+def test_claimed_score_must_be_that_of_the_re_run(
+    name: str,
+    template: Template,
+    refuse: Callable[[str, str], None],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    # Other weights than the row's, honest but for the claim.
+    other = template.unrelated(seed=1)
+    claim = _claim(CLAIMS[name](_true_returns(other)))
+    other.with_manifest(seed=1, score=claim).write(tmp_path / "submission")
+    if name != "all at the maximum":  # that one by the real worker, the others without its start
+        monkeypatch.setattr(verification, "rerun_in_worker", rerun_in_process)
+    refuse("score-mismatch", "claimed score")
+
+
+def _true_returns(template: Template) -> list[float]:
+    request = Request(agent="ppo-lif", environment="CartPole-v1", seeds=SETTINGS.seeds)
+    return list(rerun(request, template.weights).score.returns)
+
+
+def test_controls_are_accepted(template: Template, tmp_path: Path, monkeypatch: Any) -> None:
+    """Each honest submission adds exactly one row, also beside others; none replaces another."""
+    monkeypatch.setattr(verification, "rerun_in_worker", rerun_in_process)
+    board = tmp_path / "leaderboard"
+    for seed in range(4):
+        honest = template.unrelated(seed) if seed else template
+        claim = _claim(_true_returns(honest))
+        folder = honest.with_manifest(seed=seed, score=claim).write(tmp_path / f"submission-{seed}")
+        before = {path: path.read_bytes() for path in board.rglob("*") if path.is_file()}
+        row = verify(folder, board, SETTINGS)
+        after = {path: path.read_bytes() for path in board.rglob("*") if path.is_file()}
+        digests = board / DIGESTS_NAME
+        assert set(after) - set(before) - {digests} == {row, row.with_suffix(".safetensors")}
+        assert after.pop(digests).startswith(before.pop(digests, b""))
+        assert before.items() <= after.items()
+        assert len(list_rows(board)) == seed + 1
+
+
+def test_an_unclaimed_rounding_difference_is_accepted(
+    template: Template, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(verification, "rerun_in_worker", rerun_in_process)
+    score = copy.deepcopy(template.manifest["score"])
+    score["returns"][0] *= 1 + 1e-9
+    folder = template.with_manifest(score=score).write(tmp_path / "submission")
+    row = verify(folder, tmp_path / "leaderboard", SETTINGS)
+    # The row holds what the re-run gave and not what was claimed.
+    assert list_rows(tmp_path / "leaderboard")[0].score.returns != tuple(score["returns"])
+    assert row.is_file()
+
+
+def test_the_payload_would_leave_its_marker(marker: Path) -> None:
+    """A test of the tests: unpickled, the payload makes the file that must not be there."""
+    pickle.loads(pickle.dumps(Payload()))
+    assert marker.read_text() == "executed"
+
+
+def test_there_are_enough_of_every_kind(template: Template) -> None:
+    assert len(template.tensors()) == TENSORS
+    kinds = Counter(case.kind for case in CASES)
+    assert sum(kinds.values()) >= 200
+    assert {kind: count for kind, count in kinds.items() if count < 5} == {}
+    assert len({str(case) for case in CASES}) == len(CASES)

@@ -1,0 +1,168 @@
+"""Writers that are killed at any step of writing: done again, they end as if nothing had been."""
+
+from __future__ import annotations
+
+import functools
+import os
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+import torch
+
+from snn_gym.leaderboard import audit, submit, verification, verify, write_table
+from snn_gym.leaderboard.chain import read_chain
+from snn_gym.leaderboard.rendering import render_table
+from snn_gym.leaderboard.rerun import VerificationSettings
+from snn_gym.leaderboard.results import list_rows, replace_row, sound_rows
+from snn_gym.leaderboard.worker import Request, Rerun, rerun
+from tests.leaderboard.helpers import SETTINGS, Template, rerun_in_process, verify_at_once
+
+Write = Callable[[], object]
+
+
+class Killed(BaseException):
+    """Stands for a signal: nothing in the code under test catches it."""
+
+
+@pytest.fixture(autouse=True)
+def _in_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(verification, "rerun_in_worker", rerun_in_process)
+
+
+def killed_everywhere(write: Write) -> Iterator[None]:
+    """Carry a writer out again and again, each time killed before or after a later file is there.
+
+    Yields:
+        After each kill; the end is where nothing was left to kill.
+    """
+    moments = ((number, after) for number in range(100) for after in (False, True))
+    for number, after in moments:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(os, "replace", _deadly(number, after))
+            patch.setattr(os, "unlink", lambda *_, **__: None)  # nobody cleans up
+            try:
+                write()
+            except Killed:
+                pass
+            else:
+                return
+        yield
+
+
+def _deadly(number: int, after: bool) -> Callable[[str, Path], None]:
+    rename, calls = os.replace, iter(range(1000))
+
+    def deadly(source: str, target: Path, **folders: int) -> None:
+        call = next(calls)
+        if call < number or after:
+            rename(source, target, **folders)
+        if call == number:
+            raise Killed
+
+    return deadly
+
+
+def names(folder: Path) -> set[str]:
+    return {path.name for path in folder.rglob("*") if path.is_file()}
+
+
+def test_a_submission(run_folder: Path, tmp_path: Path) -> None:
+    write = functools.partial(submit, run_folder, tmp_path / "s", seeds=SETTINGS.seeds)
+    kills = 0
+    for _ in killed_everywhere(write):
+        kills += 1
+        write()
+        assert names(tmp_path / "s") == {"manifest.json", "weights.safetensors"}
+        assert verify(tmp_path / "s", tmp_path / f"board{kills}", SETTINGS).is_file()
+    assert kills == 4
+
+
+def test_a_row(template: Template, tmp_path: Path) -> None:
+    other = template.with_manifest(seed=1).write(tmp_path / "s")
+    board = tmp_path / "board"
+    write = functools.partial(verify, other, board, SETTINGS)
+    kills = 0
+    for _ in killed_everywhere(write):
+        kills += 1
+        if not list_rows(board):  # with all files in place it is written, and only that
+            write()
+        assert len(list_rows(board)) == 1
+        assert names(board) == {"digests.txt", "1.json", "1.safetensors"}
+        assert audit(board) == ()
+        for path in sorted(board.rglob("*"), reverse=True):
+            path.rmdir() if path.is_dir() else path.unlink()
+    assert kills == 6
+
+
+def test_a_row_that_is_evaluated_again(template: Template, tmp_path: Path) -> None:
+    board = tmp_path / "board"
+    verify(template.write(tmp_path / "s"), board, SETTINGS)
+    kills = 0
+
+    def write() -> None:
+        (row,) = list_rows(board)
+        replace_row(board, row, verified=f"2026-01-01T00:00:0{kills}Z")
+
+    for _ in killed_everywhere(write):
+        kills += 1
+        # Either as it was or as it was to be, and never a row that is set aside.
+        assert len(sound_rows(board)[0]) == 1
+        write()
+        assert audit(board) == ()
+        assert names(board) == {"digests.txt", "0.json", "0.safetensors"}
+    assert kills == 4
+    assert len(read_chain(board)) >= 1 + kills
+
+
+def test_what_two_processes_find_of_a_row_is_kept(template: Template, tmp_path: Path) -> None:
+    board = tmp_path / "board"
+    verify(template.write(tmp_path / "s"), board, SETTINGS)
+    (read_before,) = list_rows(board)
+    replace_row(board, read_before, verified="2026-01-01T00:00:00Z")
+    replace_row(board, read_before, created="2026-01-01T00:00:00Z")
+    (row,) = list_rows(board)
+    assert row.verified == row.created == "2026-01-01T00:00:00Z"
+    assert audit(board) == ()
+
+
+def test_a_table(template: Template, tmp_path: Path) -> None:
+    board = tmp_path / "board"
+    verify(template.write(tmp_path / "s"), board, SETTINGS)
+    write = functools.partial(write_table, board)
+    kills = 0
+    for _ in killed_everywhere(write):
+        kills += 1
+        write()
+        assert (board / "README.md").read_text() == render_table(board)
+        assert names(board) == {"digests.txt", "README.md", "0.json", "0.safetensors"}
+    assert kills == 2
+
+
+def test_of_two_near_copies_at_once_one_gets_the_row(
+    template: Template, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Both pass the first look at the leaderboard; the look under the lock decides."""
+    barrier = threading.Barrier(2)
+
+    def meet(request: Request, weights: bytes, settings: VerificationSettings) -> Rerun:
+        barrier.wait(timeout=60)
+        return rerun(request, weights)
+
+    def nudge(tensors: dict[str, torch.Tensor]) -> None:
+        tensors["action_net.weight"] *= 1 + 1e-6
+
+    copy = template.with_tensors(nudge)
+    score = rerun(
+        Request(agent="ppo-lif", environment="CartPole-v1", seeds=SETTINGS.seeds), copy.weights
+    ).score
+    claim = {"iqm": score.iqm, "mean": score.mean, "returns": list(score.returns)}
+    folders = [
+        template.write(tmp_path / "one"),
+        copy.with_manifest(seed=1, score=claim).write(tmp_path / "two"),
+    ]
+    monkeypatch.setattr(verification, "rerun_in_worker", meet)
+    outcomes = verify_at_once(folders, tmp_path / "board")
+    assert sorted(outcomes) == ["near-copy", "row"]
+    assert len(list_rows(tmp_path / "board")) == 1

@@ -1,0 +1,141 @@
+"""Files that name a module: gymnasium would import it, and no entry point lets it."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import io
+import json
+import shutil
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import gymnasium as gym
+import pytest
+
+from snn_gym import load_agent
+from snn_gym.cli import main
+from snn_gym.leaderboard import SubmissionError, reevaluate, submit, table_rows, verify
+from snn_gym.leaderboard.manifest import dump_json
+from snn_gym.leaderboard.results import list_rows, row_path
+from snn_gym.training import train
+from snn_gym.zoo import read_manifest
+from tests.edits import edit_json
+from tests.leaderboard.helpers import SETTINGS, Template, forge_chain
+from tests.leaderboard.test_table import make_row
+
+TASK = "payload:CartPole-v1"
+
+
+@pytest.fixture
+def marker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """Put a module on the path that makes a file when it is imported; give that file."""
+    made = tmp_path / "imported"
+    (tmp_path / "payload.py").write_text(f"open({str(made)!r}, 'w').close()")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    importlib.invalidate_caches()
+    monkeypatch.delitem(sys.modules, "payload", raising=False)
+    yield made
+    sys.modules.pop("payload", None)
+
+
+@pytest.fixture(scope="session")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Give the folder of an unfinished training run."""
+    folder = tmp_path_factory.mktemp("trained") / "run"
+    train("dqn-mlp", "CartPole-v1", out=folder, steps=300, checkpoint_interval=100)
+    return folder
+
+
+def edited(trained: Path, folder: Path, **changes: Any) -> Path:
+    """Copy a run and change every JSON file in it that has these keys."""
+    shutil.copytree(trained, folder)
+    for path in folder.rglob("*.json"):
+        content = json.loads(path.read_text())
+        edit_json(path, **{key: changes[key] for key in changes if key in content})
+    return folder
+
+
+def resume(run: Path) -> object:
+    """Go on with a run in the folder's own words."""
+    return train("dqn-mlp", "CartPole-v1", out=run, steps=600, checkpoint_interval=100, resume=True)
+
+
+def test_the_payload_would_run(marker: Path) -> None:
+    """A test of the tests: a caller who passes such an id himself gets the import."""
+    gym.make(TASK)
+    assert marker.exists()
+
+
+@pytest.mark.parametrize("change", [{"environment": TASK}, {"environment_kwargs": {"id": TASK}}])
+@pytest.mark.parametrize(
+    "entry",
+    [
+        load_agent,
+        read_manifest,
+        submit,
+        lambda run: refused(["evaluate", str(run), "--episodes", "1"]),
+        lambda run: refused(["submit", str(run)]),
+        lambda run: refused(["plot", str(run)]),
+    ],
+    ids=["load_agent", "read_manifest", "submit", "evaluate", "submit command", "plot command"],
+)
+def test_a_run_folder_has_no_module_imported(
+    entry: Callable[[Path], object],
+    change: dict[str, Any],
+    trained: Path,
+    marker: Path,
+    tmp_path: Path,
+) -> None:
+    run = edited(trained, tmp_path / "run", **change)
+    with pytest.raises(ValueError, match="names a module, and a file can't have code run"):
+        entry(run)
+    assert not marker.exists()
+
+
+def refused(words: list[str]) -> None:
+    """Run a command that has to end in one line; raise that line."""
+    said = io.StringIO()
+    with contextlib.redirect_stderr(said):
+        assert main(words) == 2
+    line = said.getvalue()
+    assert line.count("\n") == 1
+    raise ValueError(line)
+
+
+def test_going_on_with_a_run_imports_nothing(trained: Path, marker: Path, tmp_path: Path) -> None:
+    run = edited(trained, tmp_path / "run", environment=TASK)
+    with pytest.raises(ValueError, match="payload"):
+        resume(run)
+    assert not marker.exists()
+
+
+def test_a_submission_has_no_module_imported(
+    template: Template, marker: Path, tmp_path: Path
+) -> None:
+    folder = template.with_manifest(environment=TASK).write(tmp_path / "s")
+    with pytest.raises(SubmissionError) as caught:
+        verify(folder, tmp_path / "board", SETTINGS)
+    assert caught.value.code == "manifest-schema"
+    assert not marker.exists()
+    assert not (tmp_path / "board").exists()
+
+
+@pytest.mark.parametrize("read", [list_rows, lambda board: list(reevaluate(board))])
+def test_a_row_has_no_module_imported(
+    read: Callable[[Path], object], marker: Path, tmp_path: Path
+) -> None:
+    path = row_path(tmp_path, "ppo-lif", "CartPole-v1", 0)
+    path.parent.mkdir(parents=True)
+    row = json.loads(dump_json(make_row(evaluator_version=1)))
+    path.write_text(json.dumps({**row, "environment": TASK}))
+    path.with_suffix(".safetensors").write_bytes(b"")
+    forge_chain(tmp_path)
+    with pytest.raises(SubmissionError) as caught:
+        read(tmp_path)
+    assert caught.value.code == "row-schema"
+    with pytest.warns(UserWarning, match="set aside"):
+        assert table_rows(tmp_path) == ()
+    assert not marker.exists()

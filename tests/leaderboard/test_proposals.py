@@ -1,0 +1,79 @@
+"""Proposals are tried beside a copy of the leaderboard, and trained again if that is quick."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from snn_gym.leaderboard import SubmissionError, verification
+from snn_gym.leaderboard.proposals import main, try_proposals
+from snn_gym.leaderboard.results import list_rows
+from tests.leaderboard.helpers import SETTINGS, Template, fingerprint, rerun_in_process
+
+
+@pytest.fixture(autouse=True)
+def _played_here(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(verification, "rerun_in_worker", rerun_in_process)
+
+
+def test_all_are_tried_and_one_refused_fails(template: Template, tmp_path: Path) -> None:
+    board = tmp_path / "board"
+    board.mkdir()
+    before = fingerprint(board)
+    template.write(tmp_path / "s" / "a-good")
+    (tmp_path / "s" / "b-file").write_text("")
+    # Its returns are its weights', but no training with this seed gave them.
+    template.with_manifest(seed=1).write(tmp_path / "s" / "c-again")
+    found = try_proposals(tmp_path / "s", board, tmp_path / "scratch", SETTINGS)
+    good, line, file, again, summary = (next(found) for _ in range(5))
+    with pytest.raises(SubmissionError, match="refused: b-file, c-again;"):
+        next(found)
+    assert "a-good: verified, trained again; re-run with" in good
+    shown = json.loads(good[good.index("{") :])
+    assert (shown["agent"], shown["trained_again"]["same"]) == ("ppo-lif", "weights")
+    mean = sum(template.manifest["score"]["returns"]) / len(SETTINGS.seeds)
+    # A short run, whose line of the table says why it does not rank.
+    assert f"| {mean:.6g} | checkpoint interval none, expected 10,000 |" in line.splitlines()[2]
+    assert "[not-a-folder]" in file
+    assert "[duplicate-weights]" in again
+    assert summary.endswith(": 3, refused 2")
+    (row,) = list_rows(tmp_path / "scratch")
+    assert row.content_sha256 == shown["content_sha256"]
+    assert fingerprint(board) == before
+
+
+@pytest.mark.slow
+def test_what_another_training_gave_is_refused(
+    template: Template, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    template.with_manifest(seed=1).write(tmp_path / "s" / "one")
+    (tmp_path / "board").mkdir()
+    found = try_proposals(tmp_path / "s", tmp_path / "board", tmp_path / "scratch", SETTINGS)
+    assert "refused: training it again ended with status 1" in next(found)
+    assert "[retrain-mismatch]" in capfd.readouterr().err
+
+
+def test_a_long_training_is_left_to_the_maintainer(template: Template, tmp_path: Path) -> None:
+    template.write(tmp_path / "s" / "one")
+    (tmp_path / "board").mkdir()
+    # Importing torch takes longer.
+    found = try_proposals(
+        tmp_path / "s", tmp_path / "board", tmp_path / "scratch", SETTINGS, cpu_seconds=1
+    )
+    assert "not trained again, as that takes more than 1 s of processor time" in next(found)
+    (row,) = list_rows(tmp_path / "scratch")
+    assert row.trained_again is None
+
+
+def test_the_command_says_what_is_missing_or_there_already(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "board").mkdir()
+    words = [str(tmp_path / name) for name in ("submissions", "board", "scratch")]
+    monkeypatch.setattr("sys.argv", ["proposals", *words])
+    assert main() == 0
+    assert "submissions: 0, refused 0" in capsys.readouterr().out
+    assert main() == 2
+    assert "scratch" in capsys.readouterr().err

@@ -1,0 +1,185 @@
+"""Rows of an earlier evaluator: evaluated again, written anew or left and named."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from snn_gym._base.storage import dump_tensors, parse_tensors
+from snn_gym.cli import main
+from snn_gym.leaderboard import (
+    play_hidden_seeds,
+    reevaluate,
+    reevaluation,
+    retrain_rows,
+    verification,
+    verify,
+)
+from snn_gym.leaderboard.chain import read_chain
+from snn_gym.leaderboard.evaluation import EVALUATOR_VERSION
+from snn_gym.leaderboard.results import list_rows
+from snn_gym.leaderboard.worker import Request, Rerun, rerun
+from tests.leaderboard.helpers import (
+    SETTINGS,
+    Template,
+    fingerprint,
+    forge_chain,
+    rerun_in_process,
+)
+
+NEW_COSTS = ("neuron_updates_per_decision", "parameter_bytes_per_decision", "synapses")
+
+
+@pytest.fixture(autouse=True)
+def calls(monkeypatch: pytest.MonkeyPatch) -> list[Request]:
+    """Verify in this process, and remember which rows are played again."""
+    played: list[Request] = []
+
+    def counted(request: Request, weights: bytes) -> Rerun:
+        played.append(request)
+        return rerun(request, weights)
+
+    monkeypatch.setattr(verification, "rerun_in_worker", rerun_in_process)
+    monkeypatch.setattr(reevaluation, "rerun", counted)
+    return played
+
+
+@pytest.fixture
+def board(template: Template, tmp_path: Path) -> Path:
+    """Give a leaderboard with one row as the first evaluator wrote it."""
+    verify(template.write(tmp_path / "s"), tmp_path / "board", SETTINGS)
+    age(tmp_path / "board")
+    return tmp_path / "board"
+
+
+def age(board: Path) -> None:
+    """Take what version 1 did not have out of the only row."""
+    (path,) = board.glob("results/*/*/*.json")
+    row = {**json.loads(path.read_text()), "evaluator_version": 1}
+    for name in NEW_COSTS:
+        row.pop(name)
+    path.write_text(json.dumps(row))
+    forge_chain(board)
+
+
+def add_seeds(board: Path, template: Template, *seeds: int) -> None:
+    """Copy the only row to other seeds."""
+    (path,) = board.glob("results/*/*/*.json")
+    for seed in seeds:
+        other = path.with_name(f"{seed}.json")
+        other.write_text(json.dumps({**json.loads(path.read_text()), "seed": seed}))
+        other.with_suffix(".safetensors").write_bytes(template.weights)
+    forge_chain(board)
+
+
+def test_a_row_gets_the_new_costs_and_keeps_its_returns(board: Path, calls: list[Request]) -> None:
+    (before,) = list_rows(board)
+    assert before.synapses == {}
+    (result,) = reevaluate(board, seeds=SETTINGS.seeds)
+    assert (result.problem, result.same) == (None, "the same returns")
+    (after,) = list_rows(board)
+    # 4-64-64-2 over 8 time steps.
+    assert after.neuron_updates_per_decision == {"hidden_1": 8 * 64, "hidden_2": 8 * 64}
+    assert after.synapses == {"hidden_1": 64 * 64, "hidden_2": 64 * 2}
+    assert after.evaluator_version == EVALUATOR_VERSION
+    kept = ("score", "lengths", "steps", "seed", "created", "parameters", "content_sha256")
+    assert [getattr(after, name) for name in kept] == [getattr(before, name) for name in kept]
+    # What is done is passed over.
+    calls.clear()
+    assert list(reevaluate(board, seeds=SETTINGS.seeds)) == []
+    assert calls == []
+
+
+# From random play to `solved` of CartPole-v1 there are 453.1, of which 1 % is the tolerance of a
+# mean of three episodes.
+@pytest.mark.parametrize(
+    ("difference", "words"),
+    [
+        (0.5e-6, "returns within the tolerance"),
+        (13.0, "other returns in 1 episodes, mean "),
+        (-14.0, "other returns in 1 of 3 episodes"),
+    ],
+)
+def test_returns_have_to_agree_but_for_rounding(
+    difference: float, words: str, template: Template, board: Path
+) -> None:
+    score = json.loads(json.dumps(template.manifest["score"]))
+    score["returns"][1] += difference
+    score["mean"] += difference / 3
+    (path,) = board.glob("results/*/*/*.json")
+    path.write_text(json.dumps({**json.loads(path.read_text()), "score": score}))
+    forge_chain(board)
+    before = fingerprint(board)
+    (result,) = reevaluate(board, seeds=SETTINGS.seeds)
+    assert words in str(result)
+    if abs(difference) < 14.0:
+        assert result.problem is None
+        assert list_rows(board)[0].score.returns == tuple(template.manifest["score"]["returns"])
+    else:
+        assert result.problem is not None
+        assert fingerprint(board) == before
+
+
+def test_who_stops_in_between_goes_on_there(
+    template: Template, board: Path, calls: list[Request]
+) -> None:
+    add_seeds(board, template, 1, 2, 3)
+    going = reevaluate(board, seeds=SETTINGS.seeds)
+    next(going)
+    going.close()
+    done = sum(row.evaluator_version == EVALUATOR_VERSION for row in list_rows(board))
+    assert done == len(calls) == 1
+    assert len(list(reevaluate(board, seeds=SETTINGS.seeds))) == 3
+
+
+def test_rows_are_played_by_several_processes(
+    template: Template, board: Path, calls: list[Request]
+) -> None:
+    add_seeds(board, template, 1)
+    results = list(reevaluate(board, seeds=SETTINGS.seeds, processes=2))
+    assert [result.same for result in results] == ["the same returns"] * 2
+    assert [row.evaluator_version for row in list_rows(board)] == [EVALUATOR_VERSION] * 2
+    assert calls == []  # none of them in this one
+
+
+def test_weights_that_are_not_the_rows_are_named(board: Path, calls: list[Request]) -> None:
+    (weights,) = board.glob("results/*/*/*.safetensors")
+    tensors, _ = parse_tensors(weights.read_bytes(), where="weights")
+    next(iter(tensors.values())).add_(1.0)
+    weights.write_bytes(dump_tensors(tensors))
+    forge_chain(board)
+    (result,) = reevaluate(board, seeds=SETTINGS.seeds)
+    assert "[weights-sha256]" in str(result.problem)
+    assert calls == []
+
+
+def test_the_command_names_every_row_and_fails_if_one_differs(
+    board: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["verify", "--again", "--leaderboard", str(board)]) == 2
+    captured = capsys.readouterr()
+    assert "0.json: returns of 3 episodes, expected 100" in captured.out
+    assert "0 rows written, 1 left as they were" in captured.out
+    assert main(["verify", "--leaderboard", str(board)]) == 2
+    assert (
+        "takes a submission's folder, or for the rows there are one of --again"
+        in capsys.readouterr().err
+    )
+
+
+def test_a_row_that_was_edited_is_not_written_as_if_it_had_been_verified(
+    template: Template, tmp_path: Path
+) -> None:
+    board = tmp_path / "board"
+    path = verify(template.write(tmp_path / "s"), board, SETTINGS)
+    edited = {**json.loads(path.read_text()), "evaluator_version": 1, "steps": 7}
+    path.write_text(json.dumps(edited))
+    for play in (reevaluate, retrain_rows):
+        (result,) = play(board, seeds=SETTINGS.seeds)
+        assert "0.json has the SHA-256" in str(result.problem)
+    path.write_text(json.dumps({**edited, "evaluator_version": EVALUATOR_VERSION}))
+    (result,) = play_hidden_seeds(board, b"s" * 32)
+    assert "0.json has the SHA-256" in str(result.problem)
+    assert len(read_chain(board)) == 1  # no line was added

@@ -1,0 +1,437 @@
+"""Rows trained again by their recipes: what holds, what is refused, and what the row then says."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import torch
+
+from snn_gym._base.config import to_mapping
+from snn_gym.cli import main
+from snn_gym.envs.registry import IMPORTED
+from snn_gym.leaderboard import (
+    SubmissionError,
+    audit,
+    reevaluation,
+    retrain_rows,
+    retraining,
+    submit,
+    verification,
+    verify,
+)
+from snn_gym.leaderboard import (
+    weights as copies,
+)
+from snn_gym.leaderboard.manifest import Manifest, Scores
+from snn_gym.leaderboard.reevaluation import chosen_rows
+from snn_gym.leaderboard.results import list_rows
+from snn_gym.leaderboard.worker import Request, rerun
+from snn_gym.training import train
+from snn_gym.zoo import load_agent, load_agent_spec, make_agent, read_manifest, save_agent
+from snn_gym.zoo.build import build_agent, resolve_settings
+from snn_gym.zoo.files import package_versions
+from snn_gym.zoo.recipe import processor
+from tests.leaderboard.helpers import (
+    SETTINGS,
+    Template,
+    fingerprint,
+    forge_chain,
+    rerun_in_process,
+)
+from tests.leaderboard.test_table import AGAIN, fill, lean_of, make_row
+
+
+@pytest.fixture(autouse=True)
+def _in_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(verification, "rerun_in_worker", rerun_in_process)
+
+
+@pytest.fixture(scope="module")
+def template(tmp_path_factory: pytest.TempPathFactory) -> Template:
+    """Give the submission of one call of `learn`, whose weights differ from the first ones."""
+    return learned(0, tmp_path_factory.mktemp("run"))
+
+
+def learned(seed: int, run: Path) -> Template:
+    """Return the submission of one call of `learn`."""
+    model = make_agent("ppo-lif", "CartPole-v1", seed=seed)
+    model.learn(1000)
+    return read(submit(save_agent(model, run), run / "submission", seeds=SETTINGS.seeds))
+
+
+def read(submission: Path) -> Template:
+    """Return a submission as data."""
+    manifest = json.loads((submission / "manifest.json").read_text())
+    return Template(manifest, (submission / "weights.safetensors").read_bytes())
+
+
+def scored(template: Template, **changes: Any) -> Template:
+    """Return a submission whose claimed score is that of its weights."""
+    request = Request(agent="ppo-lif", environment="CartPole-v1", seeds=SETTINGS.seeds)
+    score = rerun(request, template.weights).score
+    claim = {"iqm": score.iqm, "mean": score.mean, "returns": list(score.returns)}
+    return template.with_manifest(score=claim, **changes)
+
+
+def with_recipe(template: Template, **changes: Any) -> Template:
+    """Return a submission with another recipe."""
+    return template.with_manifest(recipe={**template.manifest["recipe"], **changes})
+
+
+def noisy(template: Template) -> Template:
+    """Return a submission with weights that no training gave, and their score."""
+    generator = torch.Generator().manual_seed(0)
+
+    def disturb(tensors: dict[str, torch.Tensor]) -> None:
+        weights = tensors["action_net.weight"]
+        weights *= 1 + 1e-2 * torch.randn(weights.shape, generator=generator)
+
+    return scored(template.with_tensors(disturb))
+
+
+def test_the_recipe_says_steps_versions_and_processor(template: Template) -> None:
+    # One call of learn(1000), which is filled up to rollouts of 8 environments and 32 steps.
+    assert template.manifest["steps"] == 1024
+    assert template.manifest["recipe"] == {
+        "steps": 1000,
+        "checkpoint_interval": None,
+        "versions": package_versions(),
+        "processor": processor(),
+        "parent": None,
+        "settings": to_mapping(resolve_settings(load_agent_spec("ppo-lif"), "CartPole-v1")),
+    }
+    # numpy of Apple's packages multiplies by another library than OpenBLAS.
+    assert set(processor()) - {"openblas"} == {"machine", "torch", "numpy", "numba"}
+
+
+@pytest.mark.parametrize("interval", [None, 512])
+def test_a_row_trains_again_with_the_settings_it_was_trained_with(
+    interval: int | None, tmp_path: Path
+) -> None:
+    """As after a change of the agent's file: the recipe says other settings than the zoo."""
+    settings = resolve_settings(
+        load_agent_spec("ppo-lif"),
+        "CartPole-v1",
+        network={"hidden_sizes": [8]},
+        overrides={"gamma": 0.5, "normalise_observations": False},
+    )
+    run = tmp_path / "run"
+    if interval is None:
+        model = build_agent("ppo-lif", "CartPole-v1", 0, settings).learn(600)
+        save_agent(model, run)
+    else:
+        options = {"steps": 600, "checkpoint_interval": interval, "resolved": settings}
+        train("ppo-lif", "CartPole-v1", out=run, seed=0, **options)
+        model = load_agent(run)
+    saved = read_manifest(run)
+    assert saved.policy_kwargs["normalise_observations"] is False
+    assert saved.recipe is not None
+    claim = Manifest(
+        format=1, agent="ppo-lif", environment="CartPole-v1", environment_version=1, seed=0,
+        steps=saved.num_timesteps, seeding=saved.seeding, packages=saved.versions,
+        score=Scores(iqm=9.0, mean=9.0, returns=(9.0,)), evaluator_version=1,
+        weights_sha256=saved.weights_sha256, created="2026-11-28T00:00:00Z",
+        recipe=replace(saved.recipe, settings=settings),
+    )  # fmt: skip
+    policy: Any = model.policy
+    tensors = policy.acting_state_dict()
+    found = retraining.train_again(claim, tensors, SETTINGS.seeds, tmp_path)
+    assert found.same == "weights"
+    # With the settings of the file other weights, of other shapes, come of it.
+    forgotten = replace(claim, recipe=saved.recipe)
+    with pytest.raises(SubmissionError, match="other weights came") as caught:
+        retraining.train_again(forgotten, tensors, SETTINGS.seeds, tmp_path)
+    assert caught.value.code == "retrain-mismatch"
+
+
+@pytest.mark.parametrize(
+    ("change", "code", "line"),
+    [
+        ({"algorithm": "A2C"}, "policy", "other values of algorithm than the zoo's ppo-lif"),
+        ({"hyperparameters": {"gamma": 0.5}}, "hyper-parameters", "other values of n_envs, "),
+        ({"network": {}}, "network", "other values of the network's hidden_sizes, "),
+        (
+            {"policy_kwargs": {"spiking_actor": True, "spiking_critic": True}},
+            "policy", "other values of spiking_critic than",
+        ),
+    ],
+)  # fmt: skip
+def test_a_submission_with_other_settings_than_the_zoos_is_refused(
+    change: dict[str, Any], code: str, line: str, template: Template, tmp_path: Path
+) -> None:
+    settings = {**template.manifest["recipe"]["settings"], **change}
+    folder = with_recipe(template, settings=settings).write(tmp_path / "s")
+    with pytest.raises(SubmissionError, match=line) as caught:
+        verify(folder, tmp_path / "board", SETTINGS)
+    assert caught.value.code == code
+
+
+def test_a_name_that_no_setting_has_is_refused_also_without_a_value(
+    template: Template, tmp_path: Path
+) -> None:
+    settings = template.manifest["recipe"]["settings"]
+    network = {key: x for key, x in settings["network"].items() if key != "regulation"}
+    changed = {**settings, "network": {**network, "regumation": None}}
+    folder = with_recipe(template, settings=changed).write(tmp_path / "s")
+    with pytest.raises(SubmissionError, match="the network's regulation, regumation than"):
+        verify(folder, tmp_path / "board", SETTINGS)
+
+
+def test_a_submission_from_before_recipes_had_settings_gets_those_of_the_zoo(
+    template: Template, tmp_path: Path
+) -> None:
+    folder = with_recipe(template, settings=None).write(tmp_path / "s")
+    verify(folder, tmp_path / "board", SETTINGS)
+    (row,) = list_rows(tmp_path / "board")
+    assert row.recipe is not None
+    assert row.recipe.settings == resolve_settings(load_agent_spec("ppo-lif"), "CartPole-v1")
+
+
+def test_weights_that_training_gives_again_are_no_copy_however_near(
+    template: Template, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    board, other = tmp_path / "board", learned(1, tmp_path / "run")
+    verify(template.write(tmp_path / "s"), board, SETTINGS)
+    monkeypatch.setattr(copies, "NEAR", 2.0)  # as if all trainings ended alike
+    before = fingerprint(board)
+    with pytest.raises(SubmissionError, match="with --retrain, which shows") as caught:
+        verify(other.write(tmp_path / "o"), board, SETTINGS)
+    assert caught.value.code == "near-copy"
+    # A copy says another seed than its own.
+    copy = noisy(template).with_manifest(seed=7)
+    with pytest.raises(SubmissionError, match="bit for bit") as caught:
+        verify(copy.write(tmp_path / "c"), board, SETTINGS, retrain=True)
+    assert caught.value.code == "retrain-mismatch"
+    # Where versions excuse other weights, nothing shows that these are no copy.
+    excused = with_recipe(copy, versions={"snn_gym": "0.0.1"})
+    with pytest.raises(SubmissionError) as caught:
+        verify(excused.write(tmp_path / "e"), board, SETTINGS, retrain=True)
+    assert caught.value.code == "near-copy"
+    assert fingerprint(board) == before
+    assert verify(tmp_path / "o", board, SETTINGS, retrain=True).is_file()
+
+
+def test_an_honest_submission_has_the_mark(template: Template, tmp_path: Path) -> None:
+    verify(template.write(tmp_path / "s"), tmp_path / "board", SETTINGS, retrain=True)
+    (row,) = list_rows(tmp_path / "board")
+    assert row.trained_again is not None
+    assert row.trained_again.same == "weights"
+    assert row.trained_again.versions == package_versions()
+    assert row.trained_again.processor == processor()
+    assert audit(tmp_path / "board") == ()
+
+
+def test_a_run_with_checkpoints_is_trained_with_them(tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    train("ppo-lif", "CartPole-v1", out=run, seed=3, steps=1200, checkpoint_interval=500)
+    honest = read(submit(run, seeds=SETTINGS.seeds))
+    recipe = honest.manifest["recipe"]
+    assert (recipe["steps"], recipe["checkpoint_interval"]) == (1200, 500)
+    verify(run / "submission", tmp_path / "board", SETTINGS, retrain=True)
+    (row,) = list_rows(tmp_path / "board")
+    assert row.trained_again is not None
+    assert row.trained_again.same == "weights"
+    # Environments are reset at checkpoints, after 512 or 768 steps: these are other trainings.
+    other = with_recipe(honest, checkpoint_interval=700)
+    with pytest.raises(SubmissionError, match="other weights came") as caught:
+        verify(other.write(tmp_path / "other"), tmp_path / "board2", SETTINGS, retrain=True)
+    assert caught.value.code == "retrain-mismatch"
+
+
+@pytest.mark.parametrize("what", ["noise", "seed", "seeding", "steps"])
+def test_what_its_recipe_does_not_give_is_refused_and_adds_nothing(
+    what: str, template: Template, tmp_path: Path
+) -> None:
+    claims = {
+        "noise": lambda: noisy(template),
+        "seed": lambda: template.with_manifest(seed=1),
+        "seeding": lambda: template.with_manifest(seeding="consecutive"),
+        # The adversary's: trained for longer than is said.
+        "steps": lambda: with_recipe(template.with_manifest(steps=512), steps=512),
+    }
+    folder = claims[what]().write(tmp_path / "s")
+    board = tmp_path / "board"
+    board.mkdir()
+    before = fingerprint(board)
+    with pytest.raises(SubmissionError) as caught:
+        verify(folder, board, SETTINGS, retrain=True)
+    assert caught.value.code == "retrain-mismatch", str(caught.value)
+    assert fingerprint(board) == before
+    assert verify(folder, board, SETTINGS).is_file()  # without it, nobody sees
+
+
+@pytest.mark.parametrize(
+    ("changes", "line"),
+    [
+        (
+            {"processor": {**processor(), "numba": "generic"}},
+            f"; the processor's numba was generic and is {processor()['numba']}; train it again",
+        ),
+        # The processor's numpy, which is the same, is another thing than the package.
+        (
+            {"versions": {**package_versions(), "numpy": "1.0"}},
+            f"; numpy was 1.0 and is {package_versions()['numpy']}; train it again",
+        ),
+    ],
+    ids=["processor", "version"],
+)
+def test_another_processor_or_version_excuses_other_weights_but_no_other_return(
+    changes: dict[str, Any],
+    line: str,
+    template: Template,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def always_left(tensors: dict[str, torch.Tensor]) -> None:
+        tensors["action_net.weight"].zero_()
+        tensors["action_net.bias"].copy_(torch.tensor([1.0, 0.0]))
+
+    other = scored(template.with_tensors(always_left))
+    other = with_recipe(other, **changes)
+    apart = abs(other.manifest["score"]["mean"] - template.manifest["score"]["mean"])
+    assert apart > 0
+    share = apart / (475.0 - 21.65)  # of the range from random play to solved
+
+    monkeypatch.setattr(retraining, "RETURNS_TOLERANCE", share * (1 - 1e-9))
+    with pytest.raises(SubmissionError, match=re.escape(line)) as caught:
+        verify(other.write(tmp_path / "s"), tmp_path / "board", SETTINGS, retrain=True)
+    assert caught.value.code == "retrain-mismatch"
+
+    monkeypatch.setattr(retraining, "RETURNS_TOLERANCE", share * (1 + 1e-9))
+    verify(tmp_path / "s", tmp_path / "board", SETTINGS, retrain=True)
+    (row,) = list_rows(tmp_path / "board")
+    assert row.trained_again is not None
+    assert row.trained_again.same == "returns"
+
+
+@pytest.mark.parametrize(
+    ("named", "unknown"),
+    [({**processor(), "numba": "other"}, "numba other"), ({}, "no machine")],
+)
+def test_a_processor_that_no_library_knows_excuses_nothing(
+    named: dict[str, str], unknown: str, template: Template, tmp_path: Path
+) -> None:
+    folder = with_recipe(template, processor=named).write(tmp_path / "s")
+    with pytest.raises(SubmissionError, match=f"processor of its recipe has {unknown}") as caught:
+        verify(folder, tmp_path / "board", SETTINGS, retrain=True)
+    assert caught.value.code == "processor"
+    path = verify(template.write(tmp_path / "honest"), tmp_path / "board", SETTINGS)
+    row = json.loads(path.read_text())
+    path.write_text(json.dumps({**row, "recipe": {**row["recipe"], "processor": named}}))
+    forge_chain(tmp_path / "board")
+    problems = audit(tmp_path / "board")
+    assert [unknown in problem for problem in problems] == [True] * bool(named)
+
+
+def test_just_the_rows_are_chosen_that_proofs_lack(tmp_path: Path) -> None:
+    parents = [
+        make_row(seed=seed, weights_sha256=f"{seed + 1:064d}", trained_again=again)
+        for seed, again in enumerate((None, AGAIN, None))
+    ]
+    others = [make_row("ppo-mlp", seed, trained_again=None) for seed in (3, 4)]
+    lean = [lean_of(parent) for parent in parents[:2]]
+    board = fill(tmp_path, *parents, *others, *lean)
+    rows = list_rows(board)
+
+    def chosen(choice: Any) -> list[tuple[str, int]]:
+        return [(row.agent, row.seed) for row in chosen_rows(board, rows, choice)]
+
+    assert len(chosen("all")) == 7
+    assert chosen("parents") == [("ppo-lif", 0)]
+    # One of ppo-lif's and one of the lean rows, with its parent's, is proven.
+    assert chosen("lines") == [("ppo-mlp", 3)]
+
+
+def test_rows_there_are_get_the_mark_and_keep_all_else(
+    template: Template, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(copies, "NEAR", 0.0)  # as when such rows were still written
+    board = tmp_path / "board"
+    verify(template.write(tmp_path / "s"), board, SETTINGS)
+    verify(noisy(template).with_manifest(seed=1).write(tmp_path / "n"), board, SETTINGS)
+    honest, edited = list_rows(board)
+    results = list(retrain_rows(board, seeds=SETTINGS.seeds))
+    assert [result.problem is None for result in results] == [True, False]
+    assert results[0].same == "the same weights"
+    assert "other weights came" in str(results[1])
+    after = list_rows(board)
+    assert after[0].trained_again is not None
+    assert replace(after[0], trained_again=None) == honest
+    assert after[1] == edited
+    assert audit(board) == ()  # the chain knows of it
+
+
+def test_a_row_without_a_recipe_says_so(template: Template, tmp_path: Path) -> None:
+    board = tmp_path / "board"
+    path = verify(template.write(tmp_path / "s"), board, SETTINGS)
+    row = json.loads(path.read_text())
+    del row["recipe"]
+    path.write_text(json.dumps(row))
+    forge_chain(board)
+    (result,) = retrain_rows(board, seeds=SETTINGS.seeds)
+    assert "has no recipe" in str(result)
+    older = template.with_manifest(seed=4, recipe=None).write(tmp_path / "t")
+    with pytest.raises(SubmissionError, match="no recipe beside 1024 training steps") as caught:
+        verify(older, board, SETTINGS)
+    assert caught.value.code == "recipe"
+
+
+@pytest.mark.parametrize(("share", "number"), [(1.0, 40), (0.1, 4), (0.26, 10), (0.001, 1)])
+def test_a_sample_is_drawn_by_its_seed(
+    share: float, number: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = tuple(
+        SimpleNamespace(seed=k, budget_class="gradient" if k % 2 else IMPORTED) for k in range(80)
+    )
+    monkeypatch.setattr(reevaluation, "list_rows", lambda _: rows)
+    monkeypatch.setattr(
+        reevaluation, "_each", lambda what, board, chosen, *_: (x.seed for x in chosen)
+    )
+    drawn = list(retrain_rows(tmp_path, share=share, seed=0))
+    assert len(drawn) == len(set(drawn)) == number
+    assert drawn == sorted(drawn)
+    assert all(seed % 2 for seed in drawn)
+    assert drawn == list(retrain_rows(tmp_path, share=share, seed=0))
+    others = {tuple(retrain_rows(tmp_path, share=share, seed=seed)) for seed in range(5)}
+    assert len(others) == (1 if share == 1.0 else 5)
+
+
+def test_an_empty_leaderboard_has_nothing_to_train(tmp_path: Path) -> None:
+    assert list(retrain_rows(tmp_path)) == []
+
+
+def test_the_command_trains_rows_and_says_what_it_expects(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    board = ["--leaderboard", str(tmp_path)]
+    assert main(["verify", "--retrain", "--sample", "10", "--seed", "1", *board]) == 0
+    assert capsys.readouterr().out == "0 rows trained again, 0 do not hold\n"
+    for words in (
+        [],
+        ["--again", "--retrain"],
+        ["folder", "--again"],
+        ["--again", "--curves", "runs"],
+        ["folder", "--curves", "runs"],
+        ["--retrain", "--sample", "0"],
+        ["--retrain", "--sample", "100.1"],
+    ):
+        assert main(["verify", *words, *board]) == 2
+        assert len(capsys.readouterr().err.splitlines()) == 1
+
+
+def test_settings_that_are_nested_without_end_are_refused(
+    template: Template, tmp_path: Path
+) -> None:
+    deep: Any = 1
+    for _ in range(400):
+        deep = [deep]
+    settings = {**template.manifest["recipe"]["settings"], "network": {"hidden_sizes": deep}}
+    folder = with_recipe(template, settings=settings).write(tmp_path / "s")
+    with pytest.raises(SubmissionError, match="nested more than 20 levels deep"):
+        verify(folder, tmp_path / "board", SETTINGS)

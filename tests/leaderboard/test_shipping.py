@@ -1,0 +1,93 @@
+"""Which trained agents travel with the package."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from snn_gym._base.folders import checkout_root
+from snn_gym.leaderboard.chain import DIGESTS_NAME
+from snn_gym.leaderboard.pretrained import (
+    LARGEST_WEIGHTS_BYTES,
+    MOST_BYTES,
+    median_seed,
+    shipped_files,
+)
+from snn_gym.leaderboard.results import RESULTS_FOLDER, Row, write_row
+from tests.leaderboard.test_table import make_row
+
+ROOT = checkout_root()
+assert ROOT is not None
+
+
+@pytest.mark.parametrize(
+    ("means", "seed"),
+    [
+        ({7: 1.0}, 7),
+        ({0: 3.0, 1: 1.0, 2: 2.0}, 2),
+        ({0: 4.0, 1: 1.0, 2: 3.0, 3: 2.0}, 3),  # the lower middle one
+        ({3: 5.0, 1: 5.0, 2: 5.0}, 2),  # of equal ones the smaller seed is first
+    ],
+)
+def test_the_median_by_hand(means: dict[int, float], seed: int) -> None:
+    assert median_seed(means) == seed
+
+
+@given(st.lists(st.floats(-1e6, 1e6), min_size=1, max_size=12))
+def test_half_of_the_seeds_are_as_good_as_the_median(returns: list[float]) -> None:
+    median = returns[median_seed(dict(enumerate(returns)))]
+    assert 2 * sum(x >= median for x in returns) >= len(returns)
+    assert 2 * sum(x <= median for x in returns) >= len(returns)
+
+
+def board(folder: Path, *rows: tuple[Row, int]) -> Path:
+    """Write rows with weights of so many bytes."""
+    for row, size in rows:
+        write_row(folder, row, bytes(size))
+    return folder
+
+
+def test_medians_of_small_weights_are_chosen_until_there_is_no_room(tmp_path: Path) -> None:
+    means = (10.0, 30.0, 20.0)
+    rows = [
+        (make_row(agent, seed, returns=(mean,)), size)
+        for agent, size in (("ppo-mlp", 3000), ("dqsn", 2000), ("ppo-lif", 100_001))
+        for seed, mean in enumerate(means)
+    ]
+    files = shipped_files(board(tmp_path, *rows))
+    places = ["results/dqsn/CartPole-v1/2", "results/ppo-mlp/CartPole-v1/2"]
+    pairs = [[f"{place}.json", f"{place}.safetensors"] for place in places]
+    assert [file.as_posix() for file in files] == [DIGESTS_NAME, *pairs[0], *pairs[1]]
+    total = sum((tmp_path / file).stat().st_size for file in files)
+    assert shipped_files(tmp_path, most_bytes=total) == files
+    assert shipped_files(tmp_path, most_bytes=total - 1) == files[:3]
+
+
+def test_the_plan_that_says_which_rows_rank_travels_too(tmp_path: Path) -> None:
+    (tmp_path / "plan.toml").write_text("")
+    files = shipped_files(board(tmp_path, (make_row(), 10)))
+    assert [file.as_posix() for file in files[:2]] == [DIGESTS_NAME, "plan.toml"]
+
+
+def test_a_leaderboard_without_a_chain_ships_nothing(tmp_path: Path) -> None:
+    assert shipped_files(tmp_path) == ()
+
+
+def test_what_is_small_today_travels_unless_it_is_too_much() -> None:
+    folder = ROOT / "leaderboard"
+    files = shipped_files(folder)
+    total = sum((folder / file).stat().st_size for file in files)
+    assert total <= MOST_BYTES == 3_000_000
+    small = {
+        path.parent: path.stat().st_size
+        for path in (folder / RESULTS_FOLDER).rglob("*.safetensors")
+        if path.stat().st_size <= LARGEST_WEIGHTS_BYTES
+    }
+    chosen = {(folder / file).parent for file in files if file.suffix == ".safetensors"}
+    left_out = small.keys() - chosen
+    assert chosen <= small.keys()
+    largest_row = 20_000
+    assert not left_out or total + min(small[x] for x in left_out) + largest_row > MOST_BYTES

@@ -1,0 +1,163 @@
+"""Fifty submissions at once and a hundred kills: nothing is lost, nothing comes twice."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from snn_gym.leaderboard import audit
+from snn_gym.leaderboard.chain import read_chain
+from snn_gym.leaderboard.rendering import render_table
+from snn_gym.leaderboard.results import list_rows, row_path
+from snn_gym.leaderboard.worker import Request, rerun
+from snn_gym.sweeps import Job
+from snn_gym.training import train
+from snn_gym.zoo.files import WEIGHTS
+from tests.leaderboard.helpers import SETTINGS, Template
+from tests.leaderboard.storm import finish, kill_after, start, timed, verify_at_once
+from tests.training._runs import results
+
+pytestmark = pytest.mark.slow
+ENVIRONMENT = "CartPole-v1"
+JOBS = (("ppo-lif", 4000), ("dqsn", 2000), ("ppo-mlp", 6000), ("a2c-lif", 2000))
+KILLS = {"train": 5, "submit": 4, "verify": 4, "table": 3, "sweep": 5}
+"""How often a command is killed at most before it may end."""
+SWEEP_SECONDS = 25.0
+SWEPT = ("ppo-mlp", "a2c-mlp")
+PLAN = """
+[[groups]]
+agents = ["ppo-mlp", "a2c-mlp"]
+environments = ["CartPole-v1"]
+seeds = "{seed}"
+steps = 12_000
+"""
+
+
+def honest(template: Template, seed: int) -> Template:
+    """Return a submission with weights of its own and the score that they earn."""
+    other = template.unrelated(seed)
+    request = Request(agent="ppo-lif", environment=ENVIRONMENT, seeds=SETTINGS.seeds)
+    score = rerun(request, other.weights).score
+    claim = {"iqm": score.iqm, "mean": score.mean, "returns": list(score.returns)}
+    return other.with_manifest(seed=seed, score=claim)
+
+
+def test_fifty_submissions_at_once(template: Template, tmp_path: Path) -> None:
+    alone = [honest(template, seed) for seed in range(44)]
+    folders = [one.write(tmp_path / f"s{seed}") for seed, one in enumerate(alone)]
+    # Three are sent twice, and the weights of three others under another seed, too.
+    folders += folders[:3]
+    for one in alone[3:6]:
+        seed = one.manifest["seed"] + 100
+        folders.append(one.with_manifest(seed=seed).write(tmp_path / f"s{seed}"))
+    assert len(folders) == 50
+    board = tmp_path / "board"
+    said = Counter(verify_at_once(folders, board))
+    assert said.pop("row") == 44
+    assert set(said) <= {"row-exists", "duplicate-weights"}
+    rows = list_rows(board)
+    assert len(rows) == len(read_chain(board)) == 44
+    assert {row.seed % 100 for row in rows} == set(range(44))
+    assert len({row.content_sha256 for row in rows}) == 44
+    assert audit(board) == ()  # README.md is the table of all of them, too
+
+
+def undated(file: Path) -> dict[str, Any]:
+    """Return a manifest or a row without what depends on when it was written, or how fast."""
+    content: dict[str, Any] = json.loads(file.read_text())
+    content["curve"] = {**content["curve"], "seconds": []}
+    return {key: x for key, x in content.items() if key not in ("created", "verified")}
+
+
+class Storm:
+    """Commands that are killed at random moments, and what is left of them."""
+
+    def __init__(self, room: Path) -> None:
+        self.room, self.board, self.calm = room, room / "board", room / "calm-board"
+        self.rng = np.random.default_rng(14)
+        self.kills: Counter[str] = Counter()
+        self.expected: list[Path] = []
+
+    def until(self, done: Callable[[], bool], seconds: float, *words: object) -> None:
+        """Kill a command a few times, then let it end unless it has done its work."""
+        for wait_s in self.rng.uniform(0, seconds, size=KILLS[str(words[0])]):
+            if not done():
+                self.kills[str(words[0])] += kill_after(float(wait_s), start(*words))
+        if not done():
+            assert finish(start(*words)) == 0, words
+
+    def one_by_one(self, agent: str, steps: int, seed: int) -> None:
+        """Train, submit, verify and print under kills; all is as without."""
+        run, calm = self.room / f"run-{agent}-{seed}", self.room / f"calm-{agent}-{seed}"
+        train = ("train", agent, ENVIRONMENT, "--seed", seed, "--steps", steps, "--resume")
+        train = (*train, "--checkpoint-interval", 500, "--out")
+        seconds = timed(lambda: start(*train, calm))
+        self.until((run / "manifest.json").exists, seconds, *train, run)
+        assert finish(start(*train, run)) == 0  # tidies, where it was killed after the end
+        assert results(run) == results(calm)
+
+        seconds = timed(lambda: start("submit", calm))
+        one, other = run / "submission", calm / "submission"
+        self.until((one / "manifest.json").exists, seconds, "submit", run)
+        assert undated(one / "manifest.json") == undated(other / "manifest.json")
+        assert files(one) == files(other) == {"manifest.json", "weights.safetensors"}
+        assert (one / WEIGHTS).read_bytes() == (other / WEIGHTS).read_bytes()
+
+        seconds = timed(lambda: start("verify", other, "--leaderboard", self.calm))
+        row, calm_row = (row_path(x, agent, ENVIRONMENT, seed) for x in (self.board, self.calm))
+        self.until(row.exists, seconds, "verify", one, "--leaderboard", self.board)
+        assert undated(row) == undated(calm_row)
+        weights = calm_row.with_suffix(".safetensors").read_bytes()
+        assert row.with_suffix(".safetensors").read_bytes() == weights
+        self.expected.append(row)
+        self.table()
+
+    def table(self) -> None:
+        """Print the table under kills; it shows every row."""
+        seconds = timed(lambda: start("table", "--leaderboard", self.calm))
+        written = self.board / "README.md"
+        written.unlink(missing_ok=True)
+        self.until(written.exists, seconds, "table", "--leaderboard", self.board)
+        assert written.read_text() == render_table(self.board)
+        assert audit(self.board) == ()
+
+    def sweep(self, seed: int) -> None:
+        """Carry out a plan under kills; a run is as one that was trained alone."""
+        plan, runs = self.room / f"plan-{seed}.toml", self.room / "runs"
+        plan.write_text(PLAN.format(seed=seed))
+        rows = [row_path(self.board, agent, ENVIRONMENT, seed) for agent in SWEPT]
+        places = ("--leaderboard", self.board, "--runs", runs, "--workers", 2)
+        self.until(lambda: all(map(Path.exists, rows)), SWEEP_SECONDS, "sweep", plan, *places)
+        alone = self.room / f"alone-{seed}"
+        train(SWEPT[0], ENVIRONMENT, out=alone, seed=seed, steps=12_000, tensorboard=False)
+        job = Job(SWEPT[0], ENVIRONMENT, seed, 12_000)
+        assert results(job.folder(runs)) == results(alone)
+        self.expected += rows
+
+
+def files(folder: Path) -> set[str]:
+    """Return the names of all files below a folder."""
+    return {path.name for path in folder.rglob("*") if path.is_file()}
+
+
+def test_a_hundred_kills_change_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    storm = Storm(tmp_path)
+    for round_, (agent, steps) in enumerate(itertools.cycle(JOBS)):
+        storm.one_by_one(agent, steps, seed=round_)
+        storm.sweep(seed=100 + round_)
+        if storm.kills.total() >= 100:
+            break
+    assert min(storm.kills[command] for command in KILLS) >= 8
+    storm.table()
+    rows = [row_path(storm.board, x.agent, x.environment, x.seed) for x in list_rows(storm.board)]
+    assert sorted(rows) == sorted(storm.expected)
+    assert not [name for name in files(storm.board) if name.endswith(".partial")]
+    with capsys.disabled():
+        print(f"\n{storm.kills.total()} SIGKILLs: {dict(storm.kills)}; {len(rows)} rows, all whole")

@@ -1,0 +1,155 @@
+"""Submissions: what is written, and which runs are refused."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from snn_gym._base.config import to_mapping
+from snn_gym._base.storage import load_tensors
+from snn_gym.leaderboard import SubmissionError, evaluate, submit
+from snn_gym.leaderboard.manifest import MANIFEST_NAME, WEIGHTS_NAME, parse_manifest
+from snn_gym.training import make_run_settings, train
+from snn_gym.zoo import load_agent, make_agent, make_lean, read_manifest, save_agent
+from tests.edits import edit_json
+from tests.leaderboard.helpers import SETTINGS, Template
+
+
+def test_a_submission_holds_what_acting_needs_and_the_evaluators_score(
+    run_folder: Path, template: Template
+) -> None:
+    model = load_agent(run_folder)
+    acting = model.policy.acting_state_dict()
+    assert template.tensors().keys() == acting.keys()
+    assert all(torch.equal(tensor, acting[name]) for name, tensor in template.tensors().items())
+    assert len(acting) < len(model.policy.state_dict())  # no critic
+    score = evaluate(model, "CartPole-v1", seeds=SETTINGS.seeds)
+    manifest = parse_manifest(json.dumps(template.manifest).encode())
+    assert manifest.score.returns == score.returns
+    assert manifest.score.iqm == score.iqm
+    assert (manifest.agent, manifest.environment, manifest.seed) == ("ppo-lif", "CartPole-v1", 0)
+    assert manifest.steps == 256
+
+
+def test_the_default_place_is_inside_the_run_and_can_be_written_again(
+    run_folder: Path, tmp_path: Path
+) -> None:
+    run = tmp_path / "run"
+    shutil.copytree(run_folder, run)
+    out = submit(run, seeds=SETTINGS.seeds)
+    assert out == run / "submission"
+    assert {path.name for path in out.iterdir()} == {MANIFEST_NAME, WEIGHTS_NAME}
+    weights = (out / WEIGHTS_NAME).read_bytes()
+    assert submit(run, seeds=SETTINGS.seeds) == out
+    assert (out / WEIGHTS_NAME).read_bytes() == weights
+    assert load_tensors(out / WEIGHTS_NAME, max_bytes=1 << 20)[1] == {}
+
+
+def test_a_folder_in_use_is_left_alone(run_folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").write_text("mine")
+    with pytest.raises(SubmissionError, match="no submission folder"):
+        submit(run_folder, tmp_path, seeds=SETTINGS.seeds)
+    with pytest.raises(SubmissionError, match="no submission folder"):
+        submit(run_folder, tmp_path / "notes.txt", seeds=SETTINGS.seeds)
+    assert [path.name for path in tmp_path.iterdir()] == ["notes.txt"]
+
+
+def test_a_folder_without_an_agent_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="holds no saved agent"):
+        submit(tmp_path, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def _edit(run_folder: Path, folder: Path, **changes: object) -> Path:
+    shutil.copytree(run_folder, folder)
+    edit_json(folder / "manifest.json", **changes)
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("changes", "match"),
+    [
+        ({"agent": None}, "made by hand"),
+        ({"agent": "ppo-lstm"}, "unknown"),
+        ({"environment": "Pong-v5"}, "Pong-v5, which has no file under envs/"),
+        ({"environment_kwargs": {"gravity": 1.0}}, "without arguments"),
+        ({"seed": None}, "public evaluation seeds"),
+        ({"seed": 2_000_000_000}, "public evaluation seeds"),
+    ],
+)
+def test_runs_that_cannot_be_built_again_are_refused(
+    changes: dict[str, object], match: str, run_folder: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(ValueError, match=match):
+        submit(_edit(run_folder, tmp_path / "run", **changes), tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("changes", "code", "named"),
+    [
+        ({"gamma": 0.5}, "hyper-parameters", "other values of gamma than"),
+        ({"network": {"surrogate_slope": 9.0}}, "network", "network's surrogate_slope than"),
+        ({"network": {"regulation": {"lean": {}}}}, "network", "the network's regulation than"),
+        ({"network": {"hidden_sizes": [8, 8]}}, "network", "the network's hidden_sizes than"),
+    ],
+)
+def test_another_agent_than_the_zoos_is_refused(
+    changes: dict[str, Any], code: str, named: str, tmp_path: Path
+) -> None:
+    model = make_agent("ppo-lif", "CartPole-v1", seed=0, **changes)
+    save_agent(model, tmp_path / "run")
+    with pytest.raises(SubmissionError, match=named) as caught:
+        submit(tmp_path / "run", tmp_path / "out")
+    assert caught.value.code == code
+    assert "add a folder under agents/" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("changes", "code"),
+    [
+        ({"algorithm": "A2C"}, "policy"),
+        ({"policy_kwargs": {}}, "policy"),
+    ],
+)
+def test_a_manifest_of_another_policy_is_refused(
+    changes: dict[str, Any], code: str, run_folder: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(SubmissionError) as caught:
+        submit(_edit(run_folder, tmp_path / "run", **changes), tmp_path / "out")
+    assert caught.value.code == code
+
+
+def _learn_on(model: Any) -> Any:
+    return model.learn(256)
+
+
+def test_what_was_trained_on_has_no_recipe_and_is_refused(run_folder: Path, tmp_path: Path) -> None:
+    """Its steps would be undercounted, and nobody could train it again."""
+    again = save_agent(load_agent(run_folder), tmp_path / "same")
+    assert read_manifest(again).recipe == read_manifest(run_folder).recipe is not None
+    lean = save_agent(make_lean(load_agent(run_folder), 256, updates=2), tmp_path / "lean")
+    for folder in (run_folder, lean):
+        save_agent(_learn_on(load_agent(folder)), tmp_path / "run")
+        assert read_manifest(tmp_path / "run").recipe is None
+        with pytest.raises(SubmissionError) as caught:
+            submit(tmp_path / "run", tmp_path / "out")
+        assert caught.value.code in ("recipe", "network")
+
+
+def test_a_run_that_other_versions_began_has_no_recipe(tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    settings = {"seed": 3, "steps": 600, "checkpoint_interval": 300, "tensorboard": False}
+    run.mkdir()
+    begun = make_run_settings("ppo-lif", "CartPole-v1", seed=3, steps=600, checkpoint_interval=300)
+    older = {**to_mapping(begun), "versions": {**begun.versions, "torch": "2.0.0"}}
+    (run / "run.json").write_text(json.dumps(older))
+    with pytest.warns(UserWarning, match="other versions of torch"):
+        train("ppo-lif", "CartPole-v1", out=run, resume=True, **settings)
+    with pytest.raises(SubmissionError, match="resumed on another machine or with other versions"):
+        submit(run, tmp_path / "out")

@@ -1,0 +1,621 @@
+"""Rows and the table made of them."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from snn_gym._base.folders import checkout_root
+from snn_gym._base.storage import StorageError
+from snn_gym.cli import main
+from snn_gym.envs.registry import known_ids, load_environment_spec
+from snn_gym.leaderboard import (
+    COLUMNS,
+    SubmissionError,
+    render_table,
+    table_rows,
+    write_site,
+    write_table,
+)
+from snn_gym.leaderboard.chain import DIGESTS_NAME
+from snn_gym.leaderboard.comparison import COMPARISON_COLUMNS
+from snn_gym.leaderboard.evaluation import EVALUATOR_VERSION
+from snn_gym.leaderboard.headings import REFERENCE_COLUMNS
+from snn_gym.leaderboard.manifest import Scores, TrainedAgain, dump_json, parse_strict
+from snn_gym.leaderboard.pretrained import list_trained
+from snn_gym.leaderboard.rendering import notes, render_line
+from snn_gym.leaderboard.results import (
+    Row,
+    hash_tensors,
+    list_rows,
+    row_path,
+    sound_rows,
+    write_row,
+)
+from snn_gym.leaderboard.site.front import front_figure
+from snn_gym.leaderboard.statistics import interquartile_mean
+from snn_gym.leaderboard.table import summaries
+from snn_gym.program.costs import COST_COLUMNS
+from snn_gym.zoo import agent_ids, load_agent_spec
+from snn_gym.zoo.recipe import Parent, Recipe
+from tests.leaderboard.helpers import forge_chain
+
+AGAIN = TrainedAgain(same="weights", versions={}, processor={}, date="2026-01-03T00:00:00Z")
+
+
+def fixed_recipe(agent: str, environment: str) -> Recipe | None:
+    """Return the recipe by which the rows of an agent rank; None where nobody trains them again."""
+    spec = load_agent_spec(agent) if agent in agent_ids() else None
+    if spec is not None and spec.is_imported:
+        return None
+    known = spec is not None and environment in known_ids()
+    steps = spec.budget(load_environment_spec(environment)) if spec and known else 100_000
+    return Recipe(steps=steps, checkpoint_interval=10_000, versions={}, processor={})
+
+
+def make_row(agent: str = "ppo-lif", seed: int = 0, **changes: Any) -> Row:
+    """Make a row with plausible numbers; its hash follows from agent, environment and seed."""
+    environment = changes.get("environment", "CartPole-v1")
+    returns = changes.pop("returns", (400.0 + seed, 500.0))
+    spiking = agent in ("ppo-lif", "dqsn")
+    values: dict[str, Any] = {
+        "format": 1,
+        "agent": agent,
+        "environment": environment,
+        "environment_version": 1,
+        "seed": seed,
+        "steps": 100_000,
+        "budget_class": "gradient",
+        "score": Scores(
+            iqm=interquartile_mean(returns), mean=float(np.mean(returns)), returns=returns
+        ),
+        "lengths": tuple(1 for _ in returns),
+        "spikes_per_decision": {"hidden_1": 10.0, "hidden_2": 5.0 + seed} if spiking else {},
+        "synops_per_decision": {"hidden_1": 640.0, "hidden_2": 10.0} if spiking else {},
+        "macs_per_decision": {"dense_1": 256.0},
+        "neuron_updates_per_decision": {"hidden_1": 128.0},
+        "parameter_bytes_per_decision": {"hidden_1": 1000.0, "hidden_2": 24.0},
+        "synapses": {"hidden_1": 640.0, "hidden_2": 10.0} if spiking else {},
+        "parameters": 4610,
+        "seeding": "disjoint",
+        "evaluator_version": EVALUATOR_VERSION,
+        "weights_sha256": "0" * 64,
+        "content_sha256": hash_tensors({f"{agent} {environment}": torch.tensor(seed)}),
+        "packages": {"torch": "2.13.0"},
+        "recipe": fixed_recipe(agent, environment),
+        "trained_again": AGAIN,
+        "created": "2026-01-01T00:00:00Z",
+        "verified": "2026-01-02T00:00:00Z",
+    }
+    return Row(**{**values, **changes})
+
+
+def fill(board: Path, *rows: Row) -> Path:
+    """Write rows to a leaderboard."""
+    for row in rows:
+        write_row(board, row, b"weights")
+    return board
+
+
+def test_a_row_round_trips_exactly(tmp_path: Path) -> None:
+    row = make_row(returns=(0.1 + 0.2, 1e-300, -1 / 3), environment="snn/CartPole-v1")
+    path = write_row(tmp_path, row, b"weights")
+    assert path == tmp_path / "results" / "ppo-lif" / "snn__CartPole-v1" / "0.json"
+    assert path.with_suffix(".safetensors").read_bytes() == b"weights"
+    assert list_rows(tmp_path) == (row,)
+
+
+def test_no_row_replaces_another(tmp_path: Path) -> None:
+    fill(tmp_path, make_row())
+    with pytest.raises(SubmissionError, match="exists already"):
+        write_row(tmp_path, make_row(steps=5), b"other")
+    same = make_row().content_sha256
+    with pytest.raises(SubmissionError, match="same weights"):
+        write_row(tmp_path, make_row(seed=9, content_sha256=same), b"other")
+    assert list_rows(tmp_path) == (make_row(),)
+
+
+@pytest.mark.parametrize(
+    ("text", "match"),
+    [
+        ("{}", "missing key format"),
+        ("not JSON", "not plain JSON"),
+        (dump_json(make_row(seed=3)), "its own place|own place"),
+        (dump_json(make_row()).replace('"steps"', '"stepz"'), "unknown|required"),
+    ],
+)
+def test_a_damaged_row_is_named(text: str, match: str, tmp_path: Path) -> None:
+    fill(tmp_path, make_row(seed=1))
+    path = row_path(tmp_path, "ppo-lif", "CartPole-v1", 0)
+    path.write_text(text)
+    path.with_suffix(".safetensors").write_bytes(b"")
+    assert [row.seed for row in list_rows(tmp_path)] == [1]  # without a line it is no row
+    forge_chain(tmp_path)
+    with pytest.raises(ValueError, match=match) as caught:
+        list_rows(tmp_path)
+    assert "results/ppo-lif/CartPole-v1/0.json" in str(caught.value)
+    with pytest.warns(UserWarning, match=match) as warned:
+        (row,) = table_rows(tmp_path)  # is set aside, and the others are shown
+    assert row.seeds == (1,)
+    assert "set aside: results/ppo-lif/CartPole-v1/0.json" in str(warned[0].message)
+
+
+def test_a_row_that_was_edited_is_set_aside(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    board = fill(tmp_path, make_row(seed=0), make_row(seed=1))
+    path = row_path(board, "ppo-lif", "CartPole-v1", 0)
+    path.write_text(dump_json(make_row(seed=0, steps=5)))
+    assert main(["table", "--leaderboard", str(board)]) == 0
+    said = capsys.readouterr()
+    assert said.out == (board / "README.md").read_text() + "\n"
+    assert "| ppo-lif | ppo-mlp | 1 |" in said.out
+    (line,) = said.err.splitlines()
+    assert line.startswith("snn-gym: set aside: results/ppo-lif/CartPole-v1/0.json has the SHA-256")
+    (board / DIGESTS_NAME).write_text("nothing\n")
+    assert main(["table", "--leaderboard", str(board)]) == 2
+    assert "line 1 of digests.txt does not follow" in capsys.readouterr().err
+
+
+def test_a_row_may_not_be_a_link(tmp_path: Path) -> None:
+    fill(tmp_path / "board", make_row())
+    path = row_path(tmp_path / "board", "ppo-lif", "CartPole-v1", 0)
+    path.rename(tmp_path / "elsewhere.json")
+    path.symlink_to(tmp_path / "elsewhere.json")
+    with pytest.raises(StorageError, match="link"):
+        list_rows(tmp_path / "board")
+
+
+def test_the_table_by_hand(tmp_path: Path) -> None:
+    board = fill(
+        tmp_path,
+        make_row("ppo-mlp", seed=0, returns=(500.0, 500.0)),
+        make_row("ppo-lif", seed=1, returns=(4.0, 8.0), steps=100_096),
+        make_row("ppo-lif", seed=0, returns=(0.0, 6.0)),
+        make_row("dqsn", seed=2),
+        make_row("ppo-lif", seed=0, environment="snn/CartPole-v1"),
+        make_row("ppo-lif", seed=0, environment="Acrobot-v1", returns=(-80.0, -90.0)),
+    )
+    rows = table_rows(board)
+    assert [(row.environment, row.agent) for row in rows] == [
+        ("Acrobot-v1", "ppo-lif"),
+        ("CartPole-v1", "dqsn"),
+        ("CartPole-v1", "ppo-lif"),
+        ("CartPole-v1", "ppo-mlp"),
+        ("snn/CartPole-v1", "ppo-lif"),
+    ]
+    lif = rows[2]
+    assert lif.seeds == (0, 1)
+    assert lif.seed_means == (3.0, 6.0)
+    assert lif.mean == lif.iqm == 4.5  # of two seeds the middle half is both
+    assert lif.interval is None
+    # Random play earns 21.65 and 475 solves: (4.5 - 21.65) / (475 - 21.65) is -0.038.
+    assert (lif.spikes_per_decision, lif.synops_per_decision) == (15.5, 650.0)
+    assert lif.cells() == (
+        *("ppo-lif", "ppo-mlp", "2", "4.5", "–", "–", "4.5", "0 of 2", "3.0", "0.0"),
+        *("-0.04", "3.0, 6.0"),
+        *("1,034.0", "650.0", "256.0", "128.0", "15.5", "1,024.0", "1.000"),
+        *("4,610", "100,000 to 100,096", "2 of 2"),
+    )
+    assert rows[3].cells()[4:9] == ("–", "–", "500.0", "1 of 1", "500.0")
+    assert rows[3].cells()[9:16] == ("500.0", "1.06", "500.0", "384.0", "–", "256.0", "128.0")
+    assert (rows[3].cells()[16], rows[3].cells()[18]) == ("–", "–")
+    text = render_table(board)
+    assert text.index("## Acrobot-v1") < text.index("## CartPole-v1") < text.index("## snn/")
+    assert "| ppo-lif | ppo-mlp | 2 | 4.5 | – | – | 4.5 | 0 of 2 | 3.0 |" in text
+    assert "\n| ppo-lif | ppo-mlp | -495.5 | 0.00 | – | – | too few seeds |\n" in text
+
+
+def test_a_module_that_is_not_counted_leaves_no_cost(tmp_path: Path) -> None:
+    board = fill(tmp_path, make_row(), make_row(seed=1, uncounted=("NatureCNN",)))
+    (line,) = table_rows(board)
+    shown = dict(zip(COLUMNS, line.cells(), strict=True))
+    assert {shown[column.heading] for column in COST_COLUMNS.values()} == {"not counted"}
+    assert line.operations_per_decision is None
+    assert "*not counted*: a module between observation and action" in render_table(board)
+
+
+def test_spikes_that_reach_nothing_make_no_spiking_agent(tmp_path: Path) -> None:
+    into_nothing = {"synapses": {"hidden_1": 640.0, "hidden_2": 0.0}}
+    board = fill(tmp_path, make_row("ppo-lif", **into_nothing), make_row("ppo-mlp"))
+    lif, mlp = table_rows(board)
+    assert [(x.spiking, x.unheard) for x in (lif, mlp)] == [(False, True), (False, False)]
+    assert "their spikes reach nothing, and such a line does not rank" in render_table(board)
+
+
+def test_readouts_of_voltages_are_marked(tmp_path: Path) -> None:
+    board = fill(tmp_path, make_row(macs_per_decision={"hidden_1": 256.0, "readout": 128.0}))
+    (line,) = table_rows(board)
+    shown = dict(zip(COLUMNS, line.cells(), strict=True))
+    assert (shown["SynOps"], shown["MACs"]) == ("650.0 ¶", "384.0")
+    assert "¶ Outputs read voltages" in render_table(board)
+
+
+def test_a_seed_counts_once_whatever_its_episodes(tmp_path: Path) -> None:
+    returns = ((500.0, 500.0), (500.0, 0.0), (480.0, 470.0), (475.0, 475.0), (400.0, 500.0))
+    seeds = (make_row(seed=seed, returns=each) for seed, each in enumerate(returns))
+    (row,) = table_rows(fill(tmp_path, *seeds))
+    assert row.seed_means == (500.0, 250.0, 475.0, 475.0, 450.0)
+    assert (row.mean, row.solved) == (430.0, 3)
+    assert row.iqm == pytest.approx(1400.0 / 3)  # without 250 and 500
+    # Deviations 70, -180, 45, 45, 20: variance 41750 / 4, of the mean a fifth of it; t(0.975, 4) =
+    # 2.77644511. The upper bound, 556.9, is above what can be earned.
+    low, high = row.interval or (0.0, 0.0)
+    assert low == pytest.approx(430.0 - 2.77644511 * np.sqrt(41750 / 20))
+    assert high == 500.0
+    # Of ten episodes the worst 5 % are the one that earned nothing.
+    shown = ("430.0", "303.1 to 500.0", "39 to 95 %", "466.7", "3 of 5", "250.0", "0.0", "0.90")
+    assert row.cells()[3:11] == shown
+
+
+def test_rows_whose_training_gave_the_same_weights_are_counted(tmp_path: Path) -> None:
+    def again(same: str) -> dict[str, Any]:
+        date = "2026-01-03T00:00:00Z"
+        return {"same": same, "versions": {}, "processor": {}, "date": date}
+
+    rows = (
+        make_row(seed=0, trained_again=again("weights")),
+        make_row(seed=1, trained_again=again("returns")),
+        make_row(seed=2, trained_again=None),
+    )
+    (row,) = table_rows(fill(tmp_path, *rows))
+    assert row.cells()[-1] == "1 of 3"
+
+
+@pytest.mark.parametrize("same", [None, "returns", "weights"])
+def test_costs_of_weights_that_nobody_trained_again_do_not_rank(same: Any, tmp_path: Path) -> None:
+    """One neuron that somebody wrote down would be the cheapest of all."""
+    again = same and replace(AGAIN, same=same)
+    written: dict[str, Any] = {"synops_per_decision": {"hidden_1": 3.8}, "macs_per_decision": {}}
+    rows = [make_row(seed=seed, trained_again=again, **written) for seed in range(5)]
+    honest = [make_row("dqsn", seed=seed) for seed in range(5)]
+    board = fill(tmp_path, *rows, *honest)
+    dqsn, row = table_rows(board)
+    proven = same == "weights"
+    assert (dqsn.costs_rank, row.costs_rank) == (True, proven)
+    assert row.cells()[12:15] == (("131.8", "3.8", "–") if proven else ("(131.8)", "(3.8)", "–"))
+    text = render_table(board)
+    assert ("Costs in brackets do not rank" in text) == (not proven)
+    figure = front_figure([dqsn, row], "here", up="")
+    assert ("none of their seeds was trained again" in figure) == (not proven)
+
+
+def test_costs_of_imported_agents_never_rank(tmp_path: Path) -> None:
+    row = make_row("imported-snntorch", budget_class="imported", trained_again=None)
+    (line,) = table_rows(fill(tmp_path, row))
+    assert not line.costs_rank
+    assert line.cells()[14] == "(256.0)"
+
+
+OTHER_RECIPES: dict[str, tuple[dict[str, Any], str]] = {
+    "interval": ({"checkpoint_interval": 7}, "checkpoint interval 7, expected 10,000"),
+    "no interval": ({"checkpoint_interval": None}, "checkpoint interval none, expected 10,000"),
+    "fewer steps": ({"steps": 99_999}, "99,999 steps, expected 100,000"),
+    "more steps": ({"steps": 100_001}, "100,001 steps, expected 100,000"),
+}
+
+
+@pytest.mark.parametrize(("changes", "reason"), OTHER_RECIPES.values(), ids=list(OTHER_RECIPES))
+def test_a_row_of_another_recipe_does_not_rank(
+    changes: dict[str, Any], reason: str, tmp_path: Path
+) -> None:
+    recipe = fixed_recipe("ppo-lif", "CartPole-v1")
+    assert recipe is not None
+    board = fill(
+        tmp_path,
+        make_row(seed=0, returns=(9.0, 9.0)),
+        make_row(seed=1, recipe=replace(recipe, **changes)),
+    )
+    (row,) = table_rows(board)
+    assert (row.seeds, row.mean) == ((0,), 9.0)
+    text = render_table(board)
+    assert f"| CartPole-v1 | gradient | ppo-lif | 1 | 450.5 | {reason} |" in text
+    assert text.index("## Other recipes") < text.index(reason)
+    assert list_trained("ppo-lif", leaderboard=board)[0].row().seed == 0
+    assert list_trained("ppo-lif", leaderboard=board)[0].row("best").seed == 0
+    assert list_trained("ppo-lif", leaderboard=board)[0].row(1).seed == 1
+    pages = write_site(board, tmp_path / "site").read_text()
+    assert reason in pages
+    shown = next(x for x in list_rows(board) if x.seed == 1)
+    assert reason in render_line(board, shown)
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"seeding": "consecutive"}, "consecutive seeding, expected disjoint"),
+        ({"recipe": None}, "no recipe"),
+    ],
+)
+def test_a_row_without_the_recipe_of_all_does_not_rank(
+    changes: dict[str, Any], reason: str, tmp_path: Path
+) -> None:
+    board = fill(tmp_path, make_row(**changes))
+    assert table_rows(board) == ()
+    text = render_table(board)
+    assert "There are no results yet." in text
+    assert f"| {reason} |" in text
+
+
+def test_a_plan_fixes_other_steps_before_the_runs(tmp_path: Path) -> None:
+    (tmp_path / "plan.toml").write_text(
+        '[[groups]]\nagents = ["ppo-lif"]\nenvironments = ["CartPole-v1"]\nseeds = "0-4"\n'
+        "steps = 50_000\n"
+    )
+    recipe = fixed_recipe("ppo-lif", "CartPole-v1")
+    assert recipe is not None
+    fill(tmp_path, make_row(seed=0, recipe=replace(recipe, steps=50_000)), make_row(seed=1))
+    (row,) = table_rows(tmp_path)
+    assert row.seeds == (0,)
+    assert "| 100,000 steps, expected 50,000 |" in render_table(tmp_path)
+
+
+def lean_of(parent: Row, **changes: Any) -> Row:
+    """Return the row of an agent that was made lean from another one, by the fixed recipe."""
+    named = Parent(weights_sha256=parent.weights_sha256, steps=parent.steps)
+    recipe = Recipe(
+        steps=parent.steps // 5, checkpoint_interval=None, versions={}, processor={}, parent=named
+    )
+    return make_row("ppo-lif-16", parent.seed, **{"recipe": recipe, **changes})
+
+
+@pytest.mark.parametrize("same", [None, "returns", "weights"])
+def test_a_lean_row_is_proven_by_its_parents_training_too(same: Any, tmp_path: Path) -> None:
+    """Else a teacher that was written by hand would give a row whose training is confirmed."""
+    again = same and replace(AGAIN, same=same)
+    parent = make_row(trained_again=again, weights_sha256="1" * 64)
+    _, row = table_rows(fill(tmp_path, parent, lean_of(parent)))
+    assert row.name == "ppo-lif-16 ◊"
+    proven = int(same == "weights")
+    assert row.cells()[-1] == f"{proven} of 1, parents {proven} of 1"
+    assert row.costs_rank == bool(proven)
+
+
+LEAN: dict[str, tuple[dict[str, Any], str]] = {
+    "other steps": ({"steps": 20_001}, "20,001 steps, expected 20,000"),
+    "an interval": ({"checkpoint_interval": 10_000}, "checkpoint interval 10,000, expected none"),
+    "no parent": (
+        {"parent": Parent(weights_sha256="9" * 64, steps=100_000)},
+        "no row that it was made from",
+    ),
+}
+
+
+@pytest.mark.parametrize(("changes", "reason"), LEAN.values(), ids=list(LEAN))
+def test_a_lean_row_of_another_recipe_does_not_rank(
+    changes: dict[str, Any], reason: str, tmp_path: Path
+) -> None:
+    parent = make_row(weights_sha256="1" * 64)
+    lean = lean_of(parent)
+    assert lean.recipe is not None
+    fill(tmp_path, parent, replace(lean, recipe=replace(lean.recipe, **changes)))
+    assert [row.agent for row in table_rows(tmp_path)] == ["ppo-lif"]
+    assert f"| ppo-lif-16 ◊ | 0 | 450 | {reason} |" in render_table(tmp_path)
+
+
+def test_lean_rows_of_other_seeds_or_of_unranked_parents_do_not_rank(tmp_path: Path) -> None:
+    recipe = fixed_recipe("ppo-lif", "CartPole-v1")
+    assert recipe is not None
+    own = make_row(weights_sha256="1" * 64)
+    chosen = make_row(
+        seed=1, weights_sha256="2" * 64, recipe=replace(recipe, checkpoint_interval=7)
+    )
+    again = replace(lean_of(own), seed=5, content_sha256="5" * 64)
+    fill(tmp_path, own, chosen, again, lean_of(chosen))
+    assert [row.agent for row in table_rows(tmp_path)] == ["ppo-lif"]
+    text = render_table(tmp_path)
+    assert "| made from seed 0, expected 5 |" in text
+    assert "| made from a row of checkpoint interval 7, expected 10,000 |" in text
+
+
+def test_the_plan_fixes_the_teacher_and_the_steps_of_lean_rows(tmp_path: Path) -> None:
+    (tmp_path / "plan.toml").write_text(
+        '[[groups]]\nagents = ["ppo-lif-16"]\nenvironments = ["CartPole-v1"]\nseeds = "0-4"\n'
+        'teacher = "ppo-lif"\n'
+    )
+    good = make_row(weights_sha256="1" * 64, steps=100_096)
+    other = make_row("ppo-lif-dynamics", 1, weights_sha256="2" * 64)
+    lean = lean_of(good)
+    assert lean.recipe is not None
+    fill(tmp_path, good, other, replace(lean, recipe=replace(lean.recipe, steps=20_000)))
+    fill(tmp_path, lean_of(other))
+    lines = {row.name: row.seeds for row in table_rows(tmp_path)}
+    assert lines["ppo-lif-16 ◊"] == (0,)
+    assert "| made from ppo-lif-dynamics, expected ppo-lif |" in render_table(tmp_path)
+
+
+def test_runs_of_less_than_half_of_the_budget_are_marked(tmp_path: Path) -> None:
+    # The budget is 100,000 steps.
+    half = fill(tmp_path / "half", make_row(seed=0, steps=50_000))
+    assert table_rows(half)[0].cells()[-2] == "50,000"
+    assert "‡" not in render_table(half)
+    less = fill(tmp_path / "less", make_row(seed=0, steps=49_999), make_row(seed=1))
+    assert table_rows(less)[0].cells()[-2] == "49,999 to 100,000 ‡"
+    assert render_table(less).count("‡") == 2  # with the note
+
+
+def test_four_seeds_have_no_interval_and_five_do(tmp_path: Path) -> None:
+    few = fill(tmp_path / "few", *(make_row(seed=seed) for seed in range(4)))
+    assert table_rows(few)[0].cells()[4:6] == ("–", "–")
+    (row,) = table_rows(fill(tmp_path / "more", *(make_row(seed=seed) for seed in range(5))))
+    assert "–" not in row.cells()[4:6]
+
+
+def test_scores_are_normalised_from_random_play_to_the_reference(tmp_path: Path) -> None:
+    # Random play has 0.4875, the oracle 1: the mean 0.74375 is half of the way.
+    task = "snn/CueAccumulation-v0"
+    board = fill(
+        tmp_path,
+        make_row("ppo-lif", seed=0, environment=task, returns=(0.4875, 1.0)),
+        make_row("ppo-lif", seed=0, environment="snn/Gone-v0"),
+        make_row("ppo-mlp", seed=0, environment=task, environment_version=99),
+    )
+    now, gone, changed = sorted(table_rows(board), key=lambda row: row.normalised is None)
+    assert now.normalised == pytest.approx(0.5)
+    shown = ("0.744", "–", "–", "0.744", "0 of 1", "0.744", "0.487", "0.50")
+    assert now.cells()[3:11] == shown
+    for row in (gone, changed):
+        assert row.normalised is row.solved is None
+        assert (row.cells()[7], row.cells()[10]) == ("–", "–")
+
+
+def test_native_tasks_have_what_scores_compare_with_beside_them(tmp_path: Path) -> None:
+    # Of the card: no memory earns 0.5, the ideal observer 1.
+    task = "snn/CueAccumulation-v0"
+    board = fill(
+        tmp_path,
+        make_row("recurrent-ppo-lsnn", seed=0, environment=task, returns=(0.5, 1.0)),
+        make_row("recurrent-ppo-gru", seed=0, environment=task, returns=(0.75, 1.0)),
+        make_row("recurrent-ppo-gru", seed=1, environment=task, returns=(1.0, 1.0)),
+        make_row("ppo-lif", seed=0, environment=task, returns=(0.4875, 1.0)),
+        make_row("ppo-lif", seed=0, environment="CartPole-v1"),
+    )
+    text = render_table(board)
+    card = "0.500 ([card](../envs/CueAccumulation-v0.md#reference-scores))"
+    assert "| Normalised | Memoryless | Twin's mean | Oracle | Mean of each seed |" in text
+    shown = {line.split(" | ")[0][2:]: line for line in text.splitlines() if card in line}
+    # The twin of the last one has no row here.
+    twins = {"recurrent-ppo-lsnn": "0.938", "recurrent-ppo-gru": "0.750", "ppo-lif": "–"}
+    assert shown.keys() == twins.keys()
+    for agent, twin in twins.items():
+        assert f" | {card} | {twin} | 1.000 | " in shown[agent]
+    classic = text.partition("## CartPole-v1")[2].partition("## snn/")[0]
+    assert "Memoryless" not in classic
+    # A row alone has its twin beside it, too.
+    row = next(row for row in list_rows(board) if row.agent == "recurrent-ppo-lsnn")
+    assert f" | {card} | 0.938 | 1.000 | " in render_line(board, row)
+
+
+def test_every_row_of_the_leaderboard_is_normalised() -> None:
+    root = checkout_root()
+    assert root is not None
+    rows = table_rows(root / "leaderboard")
+    assert rows
+    assert all(row.normalised is not None for row in rows)
+
+
+def test_runs_that_shared_streams_are_marked(tmp_path: Path) -> None:
+    seeds = range(5)
+    rows = summaries(
+        [
+            *(make_row(seed=seed, seeding="consecutive" if seed else "disjoint") for seed in seeds),
+            *(make_row("ppo-mlp", seed=seed) for seed in seeds),
+            make_row("dqsn", seed=1, seeding="consecutive"),
+        ]
+    )
+    # One run alone has no interval between runs that could be too narrow.
+    dqsn, marked, clean = (row.cells()[4] for row in rows)
+    assert marked.endswith(" †")
+    assert "†" not in clean
+    assert dqsn == "–"
+    assert any(note.startswith("†") for note in notes(rows))
+    clean_board = fill(tmp_path / "other", make_row(seed=0), make_row(seed=1))
+    assert "†" not in render_table(clean_board)
+    old = dump_json(make_row()).replace('  "seeding": "disjoint",\n', "")
+    assert parse_strict(Row, old.encode(), where="row", code="row").seeding == "consecutive"
+
+
+def test_an_anns_spikes_do_not_make_it_the_spiking_one_of_a_pair(tmp_path: Path) -> None:
+    given = {"spikes_per_decision": {"input": 9.0}, "environment": "snn/CartPole-v1"}
+    both = {
+        "spikes_per_decision": {"input": 9.0, "hidden_1": 1.0},
+        "synapses": {"input": 9.0, "hidden_1": 4.0},
+    }
+    board = fill(
+        tmp_path,
+        make_row("recurrent-ppo-gru", **given),
+        make_row("recurrent-ppo-lsnn", **(given | both)),
+    )
+    assert [row.agent for row in table_rows(board)] == ["recurrent-ppo-lsnn", "recurrent-ppo-gru"]
+
+
+def test_every_column_is_defined_under_the_table(tmp_path: Path) -> None:
+    text = render_table(fill(tmp_path, make_row()))
+    assert "Memoryless" not in text
+    native = fill(tmp_path / "native", make_row(environment="snn/CueAccumulation-v0"))
+    assert set(REFERENCE_COLUMNS) <= set(re.findall(r"\n\| ([^|]+) \| ", render_table(native)))
+    for heading in (*COLUMNS, *COMPARISON_COLUMNS):
+        assert f"\n| {heading} | " in text.split("## What the columns mean")[1]
+
+
+def test_versions_of_an_environment_stay_apart(tmp_path: Path) -> None:
+    board = fill(tmp_path, make_row(seed=0), make_row(seed=1, environment_version=2))
+    assert [row.environment_version for row in table_rows(board)] == [1, 2]
+    assert "## CartPole-v1, version 2, budget class gradient" in render_table(board)
+
+
+def test_rows_of_another_evaluator_are_not_shown(tmp_path: Path) -> None:
+    board = fill(tmp_path, make_row(seed=0), make_row(seed=1, evaluator_version=1))
+    with pytest.raises(ValueError, match=r"seed 1 is of evaluator version 1; .* verify --again"):
+        render_table(board)
+
+
+def test_rows_of_different_evaluations_are_not_pooled(tmp_path: Path) -> None:
+    board = fill(tmp_path, make_row(seed=0), make_row(seed=1, returns=(1.0, 2.0, 3.0)))
+    with pytest.raises(ValueError, match="different numbers of episodes"):
+        table_rows(board)
+
+
+def test_the_written_table_depends_on_the_rows_only(tmp_path: Path) -> None:
+    rows = [make_row(seed=seed) for seed in range(5)] + [make_row("ppo-mlp", seed=7)]
+    first = write_table(fill(tmp_path / "a", *rows))
+    second = write_table(fill(tmp_path / "b", *reversed(rows)))
+    assert first.name == "README.md"
+    assert first.read_bytes() == second.read_bytes()
+    assert write_table(tmp_path / "a").read_bytes() == second.read_bytes()
+
+
+def test_an_absent_leaderboard_has_no_rows_and_no_table(tmp_path: Path) -> None:
+    assert table_rows(tmp_path / "none") == ()
+    with pytest.raises(ValueError, match="expected a leaderboard"):
+        write_table(tmp_path / "none")
+
+
+def test_no_other_readme_is_replaced(tmp_path: Path) -> None:
+    board = fill(tmp_path, make_row())
+    write_table(board)
+    write_table(board)  # its own one it may
+    (board / "README.md").write_text("# Results\n\nof my thesis\n")
+    with pytest.raises(ValueError, match=r"README.md was not written by `snn-gym table`, which"):
+        write_table(board)
+    assert (board / "README.md").read_text() == "# Results\n\nof my thesis\n"
+
+
+def test_the_committed_table_is_up_to_date() -> None:
+    root = checkout_root()
+    assert root is not None
+    board = root / "leaderboard"
+    assert (board / "README.md").read_text(encoding="utf-8") == render_table(board)
+
+
+@given(
+    values=st.lists(st.floats(-10, 10, width=32), min_size=1, max_size=6),
+    dtype=st.sampled_from([torch.float32, torch.float64, torch.bfloat16]),
+)
+def test_the_hash_sees_values_names_shapes_and_types(
+    values: list[float], dtype: torch.dtype
+) -> None:
+    tensor = torch.tensor(values, dtype=dtype)
+    plain = hash_tensors({"a": tensor, "b": tensor[:1]})
+    assert hash_tensors({"b": tensor[:1], "a": tensor.clone()}) == plain
+    assert hash_tensors({"a": torch.where(tensor == 0, -tensor, tensor), "b": tensor[:1]}) == plain
+    assert hash_tensors({"a": tensor + 1, "b": tensor[:1]}) != plain
+    assert hash_tensors({"a": tensor[None], "b": tensor[:1]}) != plain
+    assert hash_tensors({"c": tensor, "b": tensor[:1]}) != plain
+    assert hash_tensors({"a": tensor.to(torch.float16), "b": tensor[:1]}) != plain
+
+
+def test_a_strange_file_is_named_in_one_printable_line(tmp_path: Path) -> None:
+    fill(tmp_path, make_row())
+    row_path(tmp_path, "ppo-lif", "CartPole-v1", 0).with_name("a\nb\udcff.json").write_text("")
+    rows, (problem,) = sound_rows(tmp_path)
+    assert rows == (make_row(),)
+    assert problem.startswith("results/ppo-lif/CartPole-v1/a b?.json is not in digests.txt")

@@ -1,0 +1,268 @@
+"""Verification: the re-run's limits, and a leaderboard that is never half-written."""
+
+from __future__ import annotations
+
+import dataclasses
+import fcntl
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar
+
+import pytest
+
+from snn_gym._base.config import to_mapping
+from snn_gym._base.storage import load_tensors
+from snn_gym.leaderboard import SubmissionError, verification, verify
+from snn_gym.leaderboard.rerun import VerificationSettings, rerun_in_worker
+from snn_gym.leaderboard.results import list_rows
+from snn_gym.leaderboard.worker import Limits, Request, Rerun, rerun
+from tests.leaderboard.helpers import (
+    SETTINGS,
+    Template,
+    fingerprint,
+    rerun_in_process,
+    verify_at_once,
+)
+
+T = TypeVar("T")
+REQUEST = Request(agent="ppo-lif", environment="CartPole-v1", seeds=SETTINGS.seeds)
+
+
+def test_the_row_says_what_the_re_run_gave(
+    template: Template, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(verification, "rerun_in_worker", rerun_in_process)
+    path = verify(template.write(tmp_path / "s"), tmp_path / "board", SETTINGS)
+    (row,) = list_rows(tmp_path / "board")
+    assert json.loads(path.read_text())["agent"] == "ppo-lif"
+    assert list(row.score.returns) == template.manifest["score"]["returns"]
+    assert row.lengths == tuple(int(value) for value in row.score.returns)  # CartPole pays 1 a step
+    # Weights and biases of 4-64-64-2; the critic does not act.
+    assert row.parameters == (4 * 64 + 64) + (64 * 64 + 64) + (64 * 2 + 2)
+    assert row.spikes_per_decision.keys() == {"hidden_1", "hidden_2"}
+    assert row.synops_per_decision["hidden_1"] == pytest.approx(
+        64 * row.spikes_per_decision["hidden_1"]
+    )
+    stored, metadata = load_tensors(path.with_suffix(".safetensors"), max_bytes=1 << 20)
+    assert metadata == {}
+    assert stored.keys() == template.tensors().keys()
+
+
+def test_a_manifest_may_have_64_kib(
+    template: Template, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(verification, "rerun_in_worker", rerun_in_process)
+    folder = template.write(tmp_path / "s")
+    text = (folder / "manifest.json").read_text()
+    (folder / "manifest.json").write_text(text.ljust(64 * 1024 + 1))
+    with pytest.raises(SubmissionError) as caught:
+        verify(folder, tmp_path / "board", SETTINGS)
+    assert caught.value.code == "file-too-large"
+    (folder / "manifest.json").write_text(text.ljust(64 * 1024))
+    assert verify(folder, tmp_path / "board", SETTINGS).is_file()
+
+
+@pytest.mark.parametrize(
+    ("limits", "code"),
+    [
+        ({"wall_seconds": 0.2}, "time-limit"),
+        ({"cpu_seconds": 1}, "time-limit"),
+        ({"memory_bytes": 100 << 20}, "rerun-failed"),
+    ],
+)
+def test_a_re_run_beyond_its_limits_adds_nothing(
+    limits: dict[str, float], code: str, template: Template, tmp_path: Path
+) -> None:
+    board = tmp_path / "board"
+    board.mkdir()
+    before = fingerprint(board)
+    settings = dataclasses.replace(SETTINGS, **limits)
+    with pytest.raises(SubmissionError) as caught:
+        verify(template.write(tmp_path / "s"), board, settings)
+    assert caught.value.code == code, str(caught.value)
+    assert fingerprint(board) == before
+
+
+def test_the_worker_keeps_its_limits_and_sees_a_clean_environment(tmp_path: Path) -> None:
+    program = (
+        "import resource, json, os, sys\n"
+        "from snn_gym.leaderboard.worker import Limits, apply_limits\n"
+        "apply_limits(Limits(**json.loads(sys.argv[1])))\n"
+        "kinds = (resource.RLIMIT_AS, resource.RLIMIT_CPU, resource.RLIMIT_FSIZE)\n"
+        "print(json.dumps([resource.getrlimit(kind) for kind in kinds]))\n"
+    )
+    limits = Limits(memory_bytes=2 << 30, cpu_seconds=77, file_bytes=4096)
+    done = subprocess.run(
+        [sys.executable, "-c", program, json.dumps(to_mapping(limits))],
+        capture_output=True,
+        check=True,
+        text=True,
+        cwd=Path(__file__).parents[2],
+    )
+    assert json.loads(done.stdout) == [[2 << 30] * 2, [77, 78], [4096] * 2]
+
+
+PARENT = """
+import sys
+from pathlib import Path
+from snn_gym.leaderboard.rerun import VerificationSettings, rerun_in_worker
+from snn_gym.leaderboard.worker import Request
+request = Request(agent="ppo-lif", environment="CartPole-v1", seeds=tuple(range(1_000)))
+rerun_in_worker(request, Path(sys.argv[1]).read_bytes(), VerificationSettings())
+"""
+
+
+@pytest.mark.parametrize("blow", [signal.SIGTERM, signal.SIGKILL])
+def test_the_worker_ends_with_its_parent(
+    blow: signal.Signals, template: Template, tmp_path: Path
+) -> None:
+    (tmp_path / "weights").write_bytes(template.weights)
+    parent = subprocess.Popen([sys.executable, "-c", PARENT, str(tmp_path / "weights")])
+    children = Path(f"/proc/{parent.pid}/task/{parent.pid}/children")
+    # Sandboxes are tried in processes that come and go before it.
+    worker = wait_until(lambda: next(filter(is_worker, children.read_text().split()), ""))
+    parent.send_signal(blow)
+    assert parent.wait() == -blow
+    wait_until(lambda: not runs(worker), limit_s=5.0)  # the re-run takes longer
+
+
+def wait_until(condition: Callable[[], T], limit_s: float = 60.0) -> T:
+    """Return what a condition gives as soon as that is true."""
+    end = time.monotonic() + limit_s
+    while not (value := condition()):
+        assert time.monotonic() < end
+        time.sleep(0.01)
+    return value
+
+
+def is_worker(process: str) -> bool:
+    """Say whether a process is the one that re-runs, or the sandbox around it."""
+    try:
+        return b"snn_gym.leaderboard.worker" in Path(f"/proc/{process}/cmdline").read_bytes()
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
+def runs(process: str) -> bool:
+    """Say whether a process is there and is no zombie, for which nobody waits."""
+    try:
+        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
+def test_worker_and_this_process_agree_bit_for_bit(
+    template: Template, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Neither the caller's variables nor its folder reach the worker: this one would break it.
+    monkeypatch.setenv("PYTHONSTARTUP", "/nonexistent")
+    monkeypatch.setenv("PYTHONHOME", "/nonexistent")
+    found = rerun_in_worker(REQUEST, template.weights, SETTINGS)
+    assert found == rerun(REQUEST, template.weights)
+
+
+def test_a_failed_re_run_says_why(template: Template) -> None:
+    with pytest.raises(SubmissionError, match="acting tensors do not match") as caught:
+        rerun_in_worker(
+            Request(agent="dqn-mlp", environment="CartPole-v1", seeds=(1,)),
+            template.weights,
+            SETTINGS,
+        )
+    assert caught.value.code == "rerun-failed"
+
+
+def test_a_file_changed_after_the_checks_is_not_read_again(
+    template: Template, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = template.write(tmp_path / "s")
+
+    def swap(request: Request, weights: bytes, settings: VerificationSettings) -> Rerun:
+        for path in folder.iterdir():
+            path.write_bytes(b"swapped")
+        return rerun(request, weights)
+
+    monkeypatch.setattr(verification, "rerun_in_worker", swap)
+    path = verify(folder, tmp_path / "board", SETTINGS)
+    stored, _ = load_tensors(path.with_suffix(".safetensors"), max_bytes=1 << 20)
+    assert stored.keys() == template.tensors().keys()
+
+
+def test_of_two_at_once_one_gets_the_row(
+    template: Template, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Both pass the first look at the leaderboard; the look under the lock decides."""
+    barrier = threading.Barrier(2)
+
+    def meet(request: Request, weights: bytes, settings: VerificationSettings) -> Rerun:
+        result = rerun(request, weights)
+        barrier.wait(timeout=60)
+        return result
+
+    monkeypatch.setattr(verification, "rerun_in_worker", meet)
+    folders = [template.with_manifest(seed=k).write(tmp_path / f"s{k}") for k in (0, 1)]
+    outcomes = verify_at_once(folders, tmp_path / "board")
+    assert sorted(outcomes) == ["duplicate-weights", "row"]
+    assert len(list_rows(tmp_path / "board")) == 1
+
+
+def test_who_reads_the_leaderboard_blocks_no_writer_for_ever(
+    template: Template, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(verification, "rerun_in_worker", rerun_in_process)
+    board, folder = tmp_path / "board", template.write(tmp_path / "s")
+    board.mkdir()
+    descriptor = os.open(board, os.O_RDONLY)
+    fcntl.flock(descriptor, fcntl.LOCK_SH)
+    with pytest.raises(ValueError, match=rf"in use by another process \(number {os.getpid()}\)"):
+        verify(folder, board, dataclasses.replace(SETTINGS, lock_seconds=0.1))
+    os.close(descriptor)
+    assert verify(folder, board, SETTINGS).is_file()
+
+
+def test_a_crash_between_weights_and_row_leaves_no_row(
+    template: Template, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(verification, "rerun_in_worker", rerun_in_process)
+    board, folder = tmp_path / "board", template.write(tmp_path / "s")
+    replace = os.replace
+
+    def crash(source: str, target: Path, **folders: int) -> None:
+        if Path(target).suffix == ".json":
+            raise KeyboardInterrupt
+        replace(source, target, **folders)
+
+    monkeypatch.setattr(os, "replace", crash)
+    with pytest.raises(KeyboardInterrupt):
+        verify(folder, board, SETTINGS)
+    assert list_rows(board) == ()
+    monkeypatch.setattr(os, "replace", replace)
+    assert verify(folder, board, SETTINGS).is_file()
+    assert len(list_rows(board)) == 1
+
+
+def test_a_refused_load_does_not_spoil_the_next_submission(
+    template: Template, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(verification, "rerun_in_worker", rerun_in_process)
+    dynamics = next(name for name in template.tensors() if name.endswith("neuron_constants"))
+    hostile = template.with_tensors(lambda t: t[dynamics].add_(1.0))
+    with pytest.raises(SubmissionError, match="weights-dynamics"):
+        verify(hostile.write(tmp_path / "hostile"), tmp_path / "board", SETTINGS)
+    assert verify(template.write(tmp_path / "s"), tmp_path / "board", SETTINGS).is_file()
+
+
+def test_the_official_settings_are_a_hundred_public_episodes(
+    template: Template, tmp_path: Path
+) -> None:
+    assert len(VerificationSettings().seeds) == 100
+    with pytest.raises(SubmissionError, match="expected 100") as caught:
+        verify(template.write(tmp_path / "s"), tmp_path / "board")
+    assert caught.value.code == "score-episodes"
+    assert not (tmp_path / "board").exists()

@@ -1,0 +1,484 @@
+"""What stands between environments and a policy is carried to the score, or refused by name."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+import pytest
+import torch
+from gymnasium import spaces, wrappers
+from gymnasium.vector import AutoresetMode, SyncVectorEnv, VectorWrapper
+from stable_baselines3 import PPO
+from stable_baselines3.common.evaluation import evaluate_policy
+from stable_baselines3.common.vec_env import (
+    DummyVecEnv,
+    VecEnv,
+    VecFrameStack,
+    VecMonitor,
+    VecNormalize,
+    VecTransposeImage,
+)
+from stable_baselines3.common.vec_env.base_vec_env import VecEnvWrapper
+
+import snn_gym
+from snn_gym.envs import StableBaselinesVecEnv
+from snn_gym.envs.classic_control import BATCHED_TASKS
+from snn_gym.export import convert, fine_tune, freeze, program_of, to_c, to_nir, visit
+from snn_gym.leaderboard.faults import Faults, with_faults
+from snn_gym.learners import StatefulPPO
+from snn_gym.plots.frames import record_episode
+from snn_gym.policies import SpikingActorCriticPolicy
+from snn_gym.policies.raw_observations import raw_policy
+from snn_gym.program import decide
+from tests.export.made import Compiled, needs_compiler
+
+SEEDS = (11, 12, 13)
+CARRIED = "carried"
+_TRAINING_SEED = 3
+
+VecWrap = Callable[[VecEnv], VecEnv]
+Wrap = Callable[[gym.Env[Any, Any]], gym.Env[Any, Any]]
+
+
+class _Lights(gym.Env[Any, Any]):
+    """Images (40, 40, 1) of random brightness; the brighter pays more for the first action."""
+
+    observation_space = spaces.Box(0, 255, (40, 40, 1), np.uint8)
+    action_space = spaces.Discrete(2)
+
+    def reset(self, *, seed: int | None = None, options: Any = None) -> Any:
+        super().reset(seed=seed)
+        return self._look(), {}
+
+    def step(self, action: int) -> Any:
+        reward = self._brightness if action == 0 else 255.0 - self._brightness
+        return self._look(), reward, False, False, {}
+
+    def _look(self) -> Any:
+        self._brightness = float(self.np_random.integers(256))
+        return self.np_random.integers(int(self._brightness) + 1, size=(40, 40, 1), dtype=np.uint8)
+
+
+gym.register("test_wrappers/Lights-v0", _Lights, max_episode_steps=25)
+
+
+class _Shifted(VecEnvWrapper):
+    """A wrapper that nobody knows."""
+
+    def reset(self) -> Any:
+        return self.venv.reset() + 1
+
+    def step_wait(self) -> Any:
+        observations, *rest = self.venv.step_wait()
+        return observations + 1, *rest
+
+
+class _Purse(gym.Wrapper[Any, Any, Any, Any]):
+    """Sum the rewards of the first episode in float64, inside of every other wrapper."""
+
+    total, is_over = 0.0, False
+
+    def step(self, action: Any) -> Any:
+        observation, reward, terminated, truncated, info = self.env.step(action)
+        if not self.is_over:
+            self.total += float(reward)
+        self.is_over = self.is_over or terminated or truncated
+        return observation, reward, terminated, truncated, info
+
+
+def _same(env: Any) -> Any:
+    return env
+
+
+def _shift(observation: Any) -> Any:
+    return observation + 1
+
+
+# Name of the wrapping; around single environments; around all; what refuses it, or CARRIED.
+_EVERYWHERE: list[tuple[str, Wrap, VecWrap, str]] = [
+    ("none", _same, _same, CARRIED),
+    ("reward only", _same, lambda env: VecNormalize(env, norm_obs=False), CARRIED),
+    ("reward wrapper", lambda env: wrappers.TransformReward(env, _shift), _same, CARRIED),
+    ("VecMonitor", _same, VecMonitor, CARRIED),
+    ("VecFrameStack", _same, lambda env: VecFrameStack(env, 2), "VecFrameStack stands between"),
+    ("unknown", _same, _Shifted, "_Shifted stands between"),
+]
+_ANALOGUE: list[tuple[str, Wrap, VecWrap, str]] = [
+    *_EVERYWHERE,
+    ("observations and rewards", _same, VecNormalize, CARRIED),
+    ("observations", _same, lambda env: VecNormalize(env, norm_reward=False), CARRIED),
+    ("clipped", _same, lambda env: VecNormalize(env, clip_obs=0.5), CARRIED),
+    ("over VecMonitor", _same, lambda env: VecNormalize(VecMonitor(env)), CARRIED),
+    ("under VecMonitor", _same, lambda env: VecMonitor(VecNormalize(env)), CARRIED),
+    ("NormalizeObservation", wrappers.NormalizeObservation, _same, "which is carried"),
+    (
+        "FrameStackObservation",
+        lambda env: wrappers.FrameStackObservation(env, 2),
+        _same,
+        "FrameStackObservation stands between .* gymnasium.register",
+    ),
+    (
+        "TransformObservation",
+        lambda env: wrappers.TransformObservation(env, _shift, env.observation_space),
+        _same,
+        "TransformObservation stands between .* gymnasium.register",
+    ),
+    (
+        "TimeAwareObservation",
+        wrappers.TimeAwareObservation,
+        _same,
+        "TimeAwareObservation stands between .* gymnasium.register",
+    ),
+    ("two", _same, lambda env: VecNormalize(VecNormalize(env)), "2 VecNormalize stand between"),
+]
+_CONTINUOUS: list[tuple[str, Wrap, VecWrap, str]] = [
+    *_ANALOGUE,
+    (
+        "RescaleAction",
+        lambda env: wrappers.RescaleAction(env, np.float32(-1), np.float32(1)),
+        _same,
+        "RescaleAction stands between",
+    ),
+]
+_IMAGES: list[tuple[str, Wrap, VecWrap, str]] = [
+    *_EVERYWHERE,
+    ("transposed", _same, VecTransposeImage, CARRIED),
+    ("normalised", _same, lambda env: VecNormalize(VecTransposeImage(env)), CARRIED),
+    ("channels last", _same, VecNormalize, CARRIED),
+    (
+        "transposed after",
+        _same,
+        lambda env: VecTransposeImage(VecNormalize(env, norm_obs=False)),
+        CARRIED,
+    ),
+]
+CASES = [
+    pytest.param(env_id, *case, id=f"{env_id.split('/')[-1]}-{case[0]}")
+    for env_id, cases in (
+        ("CartPole-v1", _ANALOGUE),
+        ("Pendulum-v1", _CONTINUOUS),
+        ("test_wrappers/Lights-v0", _IMAGES),
+    )
+    for case in cases
+]
+
+
+def _environments(env_id: str, wrap: Wrap, count: int, inside: Wrap = _same) -> DummyVecEnv:
+    return DummyVecEnv([lambda: wrap(inside(gym.make(env_id)))] * count)
+
+
+def _learned(env: VecEnv, **arguments: Any) -> PPO:
+    """Return a model that has learned a little, whose actions depend much on what it sees."""
+    arguments = {"network": {"hidden_sizes": [8]}, "normalise_observations": False, **arguments}
+    model = PPO(
+        SpikingActorCriticPolicy,
+        env,
+        n_steps=32,
+        batch_size=32,
+        n_epochs=1,
+        seed=_TRAINING_SEED,
+        policy_kwargs={"spiking_actor": False, **arguments},
+    ).learn(128)
+    with torch.no_grad():
+        model.policy.action_net.weight.mul_(100.0)
+    return model
+
+
+def _by_hand(model: PPO, env_id: str, wrap: Wrap, vec_wrap: VecWrap) -> list[float]:
+    """Return what Stable-Baselines3's own wrappers give, one episode of each seed."""
+    env = vec_wrap(_environments(env_id, wrap, len(SEEDS), _Purse))
+    trained = model.get_vec_normalize_env()
+    if trained is not None:
+        own = env if isinstance(env, VecNormalize) else env.venv
+        own.training = False
+        own.ret_rms = trained.ret_rms
+        if trained.norm_obs:
+            own.obs_rms = trained.obs_rms
+    env.seed(SEEDS[0])  # and those that follow
+    purses = [_purse(single) for single in env.unwrapped.envs]  # type: ignore[attr-defined]
+    observations = env.reset()
+    while not all(purse.is_over for purse in purses):
+        actions, _ = model.predict(observations, deterministic=True)
+        observations, *_ = env.step(actions)
+    return [purse.total for purse in purses]
+
+
+def _purse(env: Any) -> _Purse:
+    while not isinstance(env, _Purse):
+        env = env.env
+    return env
+
+
+@pytest.mark.parametrize(("env_id", "name", "wrap", "vec_wrap", "outcome"), CASES)
+def test_returns_are_those_of_the_wrappers_themselves_or_the_wrapping_is_refused(
+    env_id: str, name: str, wrap: Wrap, vec_wrap: VecWrap, outcome: str, tmp_path: Any
+) -> None:
+    model = _learned(vec_wrap(_environments(env_id, wrap, 2)))
+    if outcome is not CARRIED:
+        with pytest.raises(ValueError, match=outcome) as refusal:
+            snn_gym.evaluate(model, env_id, seeds=SEEDS)
+        assert "\n" not in str(refusal.value)
+        return
+    returns = snn_gym.evaluate(model, env_id, seeds=SEEDS).returns
+    expected = _by_hand(model, env_id, wrap, vec_wrap)
+    if isinstance(model.action_space, spaces.Discrete):
+        assert list(returns) == expected
+    else:
+        assert returns == pytest.approx(expected, rel=1e-6)
+    loaded = snn_gym.load_agent(snn_gym.save_agent(model, tmp_path))
+    assert snn_gym.evaluate(loaded, env_id, seeds=SEEDS).returns == returns
+
+
+@pytest.fixture
+def normalised() -> PPO:
+    """A small spiking model in a VecNormalize."""
+    env = VecNormalize(snn_gym.make_vec_env("CartPole-v1", 4, seed=0), clip_obs=4.0, gamma=0.9)
+    return _learned(env, spiking_actor=True, network={"hidden_sizes": [8], "time_steps": 4})
+
+
+def test_the_bare_policy_sees_raw_observations_and_the_model_does_not(normalised: PPO) -> None:
+    # Or nothing above would tell whether statistics were carried.
+    carried = snn_gym.evaluate(normalised, "CartPole-v1", seeds=SEEDS)
+    bare = snn_gym.evaluate(normalised.policy, "CartPole-v1", seeds=SEEDS)
+    assert carried.returns != bare.returns
+    assert carried.synops_per_decision != bare.synops_per_decision
+
+
+def test_an_evaluation_changes_no_statistics(normalised: PPO) -> None:
+    env = normalised.get_vec_normalize_env()
+    assert env is not None
+    before = env.obs_rms.mean.copy(), env.obs_rms.count, env.ret_rms.count
+    snn_gym.evaluate(normalised, "CartPole-v1", episodes=2)
+    assert np.array_equal(env.obs_rms.mean, before[0])
+    assert (env.obs_rms.count, env.ret_rms.count) == before[1:]
+
+
+def test_a_state_is_carried_beside_statistics() -> None:
+    network = {"hidden_sizes": [8], "recurrent": True, "time_steps": 4}
+    model = StatefulPPO(
+        "StatefulActorCriticPolicy", _vec_normalised(2), n_steps=32, batch_size=64, seed=0,
+        policy_kwargs={"network": network, "normalise_observations": False},
+    ).learn(128)  # fmt: skip
+    env = _vec_normalised(len(SEEDS))
+    trained = model.get_vec_normalize_env()
+    assert trained is not None
+    env.training, env.norm_reward, env.obs_rms = False, False, trained.obs_rms
+    env.seed(SEEDS[0])
+    observations, state, starts = env.reset(), None, np.ones(len(SEEDS), np.bool_)
+    lengths, running = np.zeros(len(SEEDS)), np.ones(len(SEEDS), np.bool_)
+    while running.any():
+        actions, state = model.predict(observations, state, starts, deterministic=True)
+        observations, _, starts, _ = env.step(actions)
+        lengths += running
+        running &= ~starts
+    assert snn_gym.evaluate(model, "CartPole-v1", seeds=SEEDS).returns == tuple(lengths)
+
+
+def _vec_normalised(count: int) -> VecNormalize:
+    return VecNormalize(snn_gym.make_vec_env("CartPole-v1", count, seed=0))
+
+
+class _FirstTwo(wrappers.TransformObservation):
+    """CartPole's position and velocity."""
+
+    def __init__(self, env: gym.Env[Any, Any]) -> None:
+        space = spaces.Box(-10, 10, (2,), np.float32)
+        super().__init__(env, lambda observation: observation[:2], space)
+
+
+def _made_of_two(**arguments: Any) -> gym.Env[Any, Any]:
+    return _FirstTwo(gym.make("CartPole-v1", **arguments))
+
+
+@pytest.fixture
+def ids_with_wrappers() -> Any:
+    stacked = wrappers.FrameStackObservation.wrapper_spec(stack_size=2)
+    gym.register(
+        "Stacked-v0", "gymnasium.envs.classic_control.cartpole:CartPoleEnv",
+        max_episode_steps=200, additional_wrappers=(stacked,),
+    )  # fmt: skip
+    gym.register("Two-v0", _made_of_two, max_episode_steps=200)
+    yield
+    del gym.registry["Stacked-v0"], gym.registry["Two-v0"]
+
+
+@pytest.mark.parametrize("env_id", ["Stacked-v0", "Two-v0"])
+def test_a_wrapper_of_the_id_itself_is_no_obstacle(
+    env_id: str, ids_with_wrappers: Any, tmp_path: Any
+) -> None:
+    model = _learned(VecNormalize(DummyVecEnv([lambda: gym.make(env_id)])))
+    returns = snn_gym.evaluate(model, env_id, seeds=SEEDS).returns
+    assert list(returns) == _by_hand(model, env_id, _same, VecNormalize)
+    loaded = snn_gym.load_agent(snn_gym.save_agent(model, tmp_path))
+    assert snn_gym.evaluate(loaded, env_id, seeds=SEEDS).returns == returns
+    with pytest.raises(ValueError, match=r"stands between .* CartPole-v1 does not have it"):
+        snn_gym.evaluate(model, "CartPole-v1", seeds=SEEDS)
+
+
+def test_a_wrapper_may_be_registered_after_the_training(ids_with_wrappers: Any) -> None:
+    def stacked() -> gym.Env[Any, Any]:
+        return wrappers.FrameStackObservation(gym.make("CartPole-v1"), 2)
+
+    model = _learned(DummyVecEnv([stacked]))
+    assert len(snn_gym.evaluate(model, "Stacked-v0", seeds=SEEDS).returns) == len(SEEDS)
+
+
+@pytest.mark.parametrize("wrap", [wrappers.NormalizeObservation, wrappers.RecordEpisodeStatistics])
+def test_wrappers_in_other_processes_are_seen(wrap: Wrap) -> None:
+    model = _learned(snn_gym.make_vec_env("CartPole-v1", mode="async", wrappers=[wrap]))
+    try:
+        if wrap is wrappers.NormalizeObservation:
+            with pytest.raises(ValueError, match="NormalizeObservation stands between"):
+                snn_gym.evaluate(model, "CartPole-v1", seeds=SEEDS)
+        else:
+            assert snn_gym.evaluate(model, "CartPole-v1", seeds=SEEDS)
+    finally:
+        model.env.close()
+    with pytest.warns(UserWarning, match="environments are closed: wrappers"):
+        snn_gym.evaluate(model, "CartPole-v1", seeds=SEEDS)
+
+
+class _UnknownBatch(VectorWrapper[Any, Any, Any]):
+    """A wrapper of batches that nobody knows."""
+
+
+def _singles(*wraps: Wrap) -> SyncVectorEnv:
+    def make() -> gym.Env[Any, Any]:
+        return functools.reduce(lambda env, wrap: wrap(env), wraps, gym.make("CartPole-v1"))
+
+    return SyncVectorEnv([make] * 2, autoreset_mode=AutoresetMode.SAME_STEP)
+
+
+@pytest.mark.parametrize(
+    ("make", "refused"),
+    [
+        (lambda: BATCHED_TASKS["CartPole-v1"](2), None),
+        (lambda: _UnknownBatch(BATCHED_TASKS["CartPole-v1"](2)), "_UnknownBatch"),
+        (_singles, None),
+        (lambda: _singles(wrappers.NormalizeObservation), "NormalizeObservation"),
+    ],
+)
+def test_wrappers_of_gymnasium_batches_are_seen(make: Any, refused: str | None) -> None:
+    model = _learned(StableBaselinesVecEnv(make()))
+    if refused is None:
+        assert snn_gym.evaluate(model, "CartPole-v1", seeds=SEEDS)
+    else:
+        with pytest.raises(ValueError, match=f"{refused} stands between"):
+            snn_gym.evaluate(model, "CartPole-v1", seeds=SEEDS)
+
+
+def test_a_wrapper_around_an_environment_without_id_is_seen() -> None:
+    from gymnasium.envs.classic_control import CartPoleEnv
+
+    model = _learned(DummyVecEnv([lambda: wrappers.NormalizeObservation(CartPoleEnv())]))
+    with pytest.raises(ValueError, match="NormalizeObservation stands between"):
+        snn_gym.evaluate(model, "CartPole-v1", seeds=SEEDS)
+
+
+def test_a_dictionary_is_normalised_by_its_keys_as_vecnormalize_does() -> None:
+    class Parts(gym.Env[Any, Any]):
+        observation_space = spaces.Dict(
+            {"a": spaces.Box(-50, 50, (3,)), "b": spaces.Box(-9, 9, (2,)), "n": spaces.Discrete(3)}
+        )
+        action_space = spaces.Discrete(2)
+
+        def reset(self, *, seed: int | None = None, options: Any = None) -> Any:
+            super().reset(seed=seed)
+            return self.observation_space.sample(), {}
+
+        def step(self, action: int) -> Any:
+            return self.observation_space.sample(), 1.0, False, False, {}
+
+    env = VecNormalize(DummyVecEnv([Parts]), norm_obs_keys=["a"])
+    model = _learned(env)
+    env.training = False
+    raw = DummyVecEnv([Parts] * 5).reset()
+    expected, found = env.normalize_obs(raw), raw_policy(model).shown(raw)
+    assert set(found) == set(expected) == {"a", "b", "n"}
+    for key, part in expected.items():
+        assert found[key].dtype == part.dtype
+        assert np.array_equal(found[key], part)
+
+
+@pytest.mark.parametrize(
+    "use",
+    [
+        lambda model: fine_tune(model, "CartPole-v1", 4),
+        lambda model: convert(model, "CartPole-v1"),
+        snn_gym.make_lean,
+    ],
+    ids=["fine_tune", "convert", "make_lean"],
+)
+def test_what_carries_no_statistics_refuses_them(use: Any, normalised: PPO) -> None:
+    with pytest.raises(ValueError, match=r"behind VecNormalize is not .*normalise_observations"):
+        use(normalised)
+
+
+@needs_compiler
+@pytest.mark.parametrize("twice", [False, True])
+def test_exports_carry_the_statistics_of_a_vec_normalize(twice: bool, tmp_path: Path) -> None:
+    env = VecNormalize(snn_gym.make_vec_env("CartPole-v1", 4, seed=0), clip_obs=4.0)
+    network = {"hidden_sizes": [8], "time_steps": 4}
+    model = _learned(env, spiking_actor=True, network=network, normalise_observations=twice)
+    generator = np.random.default_rng(0)
+    observations = generator.uniform(-1, 1, (300, 4)).astype(np.float32)
+    expected = raw_policy(model).predict(observations, deterministic=True)[0]
+    bare = model.policy.predict(observations, deterministic=True)[0]
+    assert (bare == expected).mean() < 0.95  # or nothing below would tell
+    program = program_of(model)
+    assert len(program.normalisers) == 1 + twice
+    compiled = Compiled(to_c(model, tmp_path), program)
+    taken = [compiled.step(x) for x in observations]
+    for actions in (freeze(model).predict(observations)[0], decide(program, observations).actions):
+        # A spike may flip within rounding.
+        assert (actions == expected).mean() > 0.98
+        assert (actions == taken).mean() > 0.98
+    if twice:
+        with pytest.raises(ValueError, match="standardised twice, as by VecNormalize and by the"):
+            to_nir(model, tmp_path / "never.nir")
+        visits = visit(model, "CartPole-v1", 1)
+        with pytest.raises(ValueError, match="without VecNormalize, or export in float"):
+            to_c(model, tmp_path / "never", visits=visits, fixed_point=True)
+
+
+def test_visits_faults_and_recordings_act_as_the_model_does(normalised: PPO) -> None:
+    evaluation = snn_gym.evaluate(normalised, "CartPole-v1", seeds=SEEDS)
+    same = with_faults(normalised, Faults())
+    assert snn_gym.evaluate(same, "CartPole-v1", seeds=SEEDS).returns == evaluation.returns
+    assert (
+        visit(normalised, "CartPole-v1", 2).costs
+        != visit(normalised.policy, "CartPole-v1", 2).costs
+    )
+    trace = record_episode(raw_policy(normalised), gym.make("CartPole-v1"), SEEDS[0], 10_000)
+    assert trace.decisions == evaluation.returns[0]
+
+
+def test_a_loaded_model_and_its_environments_agree_with_stable_baselines(
+    normalised: PPO, tmp_path: Any
+) -> None:
+    loaded = snn_gym.load_agent(snn_gym.save_agent(normalised, tmp_path))
+    env = loaded.get_vec_normalize_env()
+    assert env is not None
+    env.training = False
+    env.norm_reward = False
+    env.seed(SEEDS[0])
+    returns, _ = evaluate_policy(loaded, env, 4, return_episode_rewards=True, warn=False)
+    seeds = range(SEEDS[0], SEEDS[0] + env.num_envs)
+    expected = snn_gym.evaluate(normalised, "CartPole-v1", seeds=[*seeds]).returns
+    assert env.num_envs == 4
+    assert sorted(returns) == sorted(expected)
+
+
+def test_observations_in_dictionaries_are_refused_in_one_line() -> None:
+    class Parts(gym.Env[Any, Any]):
+        observation_space = spaces.Dict({"a": spaces.Box(-1, 1, (2,))})
+        action_space = spaces.Discrete(2)
+
+    gym.register("test_wrappers/Parts-v0", Parts)
+    with pytest.raises(ValueError, match=r"arrays or numbers, got Dict\(.*FlattenObservation"):
+        snn_gym.evaluate(object(), "test_wrappers/Parts-v0", seeds=SEEDS)

@@ -1,0 +1,131 @@
+"""A potential that lands exactly on its threshold does not fire, whichever way a layer is run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from snn_gym.spiking import NetworkConfig, SpikingNetwork
+from snn_gym.spiking.execution import CompiledLayers
+from snn_gym.spiking.fused import run_fused
+from snn_gym.spiking.layer_neurons import Breaks, LayerNeurons
+from snn_gym.spiking.population import Population
+
+# Inputs and potentials of one neuron from rest. All gains are 1/2 (tau = 2 dt), the threshold is 1
+# and the reset 0: potentials of exactly 1 stay, those above fire.
+TRACES = {
+    # v = (v + x) / 2
+    "lif_box": ([2.0, 2.0, 2.0, 1.0], [1.0, 1.5, 1.0, 1.0]),
+    # v = v + x
+    "iaf": ([1.0, 0.5, 1.0, 0.0], [1.0, 1.5, 1.0, 1.0]),
+    # i = i + x, v = (v + i) / 2, then half of i is left
+    "lif": ([2.0, 0.0, 0.5, 1.5], [1.0, 1.0, 1.0, 1.5]),
+    # v = (v + i) / 2 before i = i / 2 + x: an input is felt one step late; beta = 1/4 lifts b
+    "alif": ([2.0, 2.0, 0.5, 0.0], [0.0, 1.0, 2.0, 1.0]),
+}
+
+
+def config_of(neuron: str, **changes: object) -> NetworkConfig:
+    parameters: dict[str, float] = {} if neuron == "iaf" else {"tau_mem_ms": 2.0}
+    if neuron in ("lif", "alif"):
+        parameters["tau_syn_ms"] = 2.0
+    if neuron == "alif":
+        parameters |= {"tau_adapt_ms": 2.0, "beta": 0.25}
+    values = {"hidden_sizes": (1,), "time_steps": 4, "neuron": neuron, **changes}
+    return NetworkConfig(**values, neuron_parameters=parameters)  # type: ignore[arg-type]
+
+
+def layer_of(neuron: str, recurrent: bool):  # type: ignore[no-untyped-def]
+    """A layer whose input current is its input, without an effect of its own spikes."""
+    network = SpikingNetwork(config_of(neuron, recurrent=recurrent), 1)
+    (layer,) = network.layers
+    layer.linear.weight.data.fill_(1.0)
+    layer.linear.bias.data.zero_()
+    if layer.recurrent is not None:
+        layer.recurrent.weight.data.zero_()
+    return layer
+
+
+def run_layer(layer, currents: Tensor, breaks: Breaks | None) -> tuple[Tensor, Tensor]:  # type: ignore[no-untyped-def]
+    state = layer.initial_state(1, currents)
+    run = run_fused(layer.neuron, currents, state, 4, layer.recurrent_weight, breaks)
+    return run.spikes[:4], run.voltages[:4]
+
+
+def stepped(layer, currents: Tensor) -> tuple[Tensor, Tensor]:  # type: ignore[no-untyped-def]
+    state = layer.initial_state(1, currents)
+    run = layer.neuron.run_stepped(currents, state, 4, layer.recurrent_weight)
+    return run.spikes, run.voltages
+
+
+def sequence(layer, currents: Tensor) -> tuple[Tensor, Tensor]:  # type: ignore[no-untyped-def]
+    breaks = Breaks(torch.ones(2, 1, dtype=torch.bool), (False, True))
+    return run_layer(layer, currents.repeat(2, 1, 1), breaks)
+
+
+def acting(layer, currents: Tensor) -> tuple[Tensor, None]:  # type: ignore[no-untyped-def]
+    with torch.no_grad():  # each time step decoded alone: its spikes
+        return CompiledLayers([layer], torch.eye(4)).decoded(currents, None)[0], None
+
+
+WAYS: dict[str, Callable] = {  # type: ignore[type-arg]
+    "stepped": stepped,
+    "kernel": lambda layer, currents: run_layer(layer, currents, None),
+    "sequence": sequence,
+    "acting": acting,
+}
+
+
+@pytest.mark.parametrize("recurrent", [False, True])
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("neuron", TRACES)
+def test_it_fires_above_the_threshold_alone(neuron: str, way: str, recurrent: bool) -> None:
+    inputs, expected = TRACES[neuron]
+    layer = layer_of(neuron, recurrent)
+    assert isinstance(layer.neuron, LayerNeurons)
+    spikes, voltages = WAYS[way](layer, torch.tensor(inputs).reshape(4, 1, 1))
+    assert spikes.flatten().tolist() == [float(v > 1.0) for v in expected]
+    if voltages is not None:
+        assert voltages.flatten().tolist() == expected
+
+
+# A population holds its input over the time steps; the input 2 lands on 1 in the first of them,
+# that of the ALIF in the second, half of 1.5 + 0.5 in the current-based LIF's.
+HELD = {
+    "lif_box": (2.0, [1.0, 1.5, 1.0, 1.5]),
+    "iaf": (0.5, [0.5, 1.0, 1.5, 0.5]),
+    "lif": (2.0, [1.0, 2.0, 1.75, 1.875]),
+    "alif": (2.0, [0.0, 1.0, 2.0, 1.75]),
+}
+
+
+@pytest.mark.parametrize("neuron", HELD)
+def test_nor_in_a_population(neuron: str) -> None:
+    current, expected = HELD[neuron]
+    population = Population(config_of(neuron), 1, 1)
+    weights = np.array([[current, 0.0, 1.0, 0.0]], np.float32)  # input, bias, head and its bias
+    activity = population.run(
+        population.arrange(weights), np.zeros(1, np.int64), np.ones((1, 1), np.float32)
+    )
+    assert activity.voltages[0].flatten().tolist() == expected
+    assert activity.spikes[0].flatten().tolist() == [float(v > 1.0) for v in expected]
+    assert float(activity.outputs[0, 0]) == sum(v > 1.0 for v in expected) / 4
+
+
+@pytest.mark.parametrize("recurrent", [False, True])
+@pytest.mark.parametrize("neuron", TRACES)
+def test_nor_on_the_way_back(neuron: str, recurrent: bool) -> None:
+    """The kernels tell from the potentials which neurons were reset."""
+    gradients = []
+    for way in ("kernel", "stepped"):
+        layer = layer_of(neuron, recurrent)
+        currents = torch.tensor(TRACES[neuron][0]).reshape(4, 1, 1).requires_grad_()
+        _, voltages = WAYS[way](layer, currents)
+        weights = torch.tensor([1.0, 3.0, -2.0, 5.0]).reshape(4, 1, 1)
+        gradients.append(torch.autograd.grad((voltages * weights).sum(), currents)[0])
+    assert torch.equal(gradients[0] != 0, gradients[1] != 0)
+    torch.testing.assert_close(*gradients)

@@ -1,0 +1,171 @@
+"""Decoders against closed forms and against Norse's leaky integrators."""
+
+from __future__ import annotations
+
+import norse.torch as norse
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from snn_gym.spiking.config import (
+    LastVoltageParameters,
+    MaxVoltageParameters,
+    MeanRateParameters,
+    PopulationDecoderParameters,
+)
+from snn_gym.spiking.decoders import PopulationHead, make_decoder, make_head
+from tests.spiking.strategies import normal
+
+
+def last_voltage(tau_mem_ms: float, tau_syn_ms: float, time_steps: int):  # type: ignore[no-untyped-def]
+    return make_decoder(LastVoltageParameters(tau_mem_ms, tau_syn_ms), 1.0, time_steps)
+
+
+def random_spikes(seed: int, *shape: int) -> torch.Tensor:
+    return (normal(seed, *shape) > 0).float()
+
+
+def test_mean_rate_is_the_mean_and_has_no_state() -> None:
+    decoder = make_decoder(MeanRateParameters(), 1.0, 4)
+    spikes = torch.tensor([1.0, 0.0, 1.0, 1.0]).reshape(4, 1, 1)
+    output, state = decoder(spikes, None)
+    assert output.item() == 0.75
+    assert state.shape == (0, 1, 1)
+
+
+def test_a_constant_input_charges_the_leaky_integrator_by_its_closed_form() -> None:
+    # v_T = 1 - (1 - dt / tau)^T for a spike in every time step
+    for tau_ms, time_steps in ((2.0, 16), (5.0, 3), (1.0, 7)):
+        output, _ = last_voltage(tau_ms, 0.0, time_steps)(torch.ones(time_steps, 1, 1), None)
+        assert output.item() == pytest.approx(1.0 - (1.0 - 1.0 / tau_ms) ** time_steps, abs=1e-6)
+
+
+def test_one_spike_decays_by_its_closed_form() -> None:
+    # v_T = (dt / tau) (1 - dt / tau)^(T - 1 - t) for one spike at t
+    for t in range(5):
+        spikes = torch.zeros(5, 1, 1)
+        spikes[t] = 1.0
+        output, _ = last_voltage(4.0, 0.0, 5)(spikes, None)
+        assert output.item() == pytest.approx(0.25 * 0.75 ** (4 - t), abs=1e-7)
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    st.floats(1.0, 20.0), st.floats(1.0, 20.0), st.booleans(), st.integers(1, 20),
+    st.integers(0, 2**31),
+)  # fmt: skip
+def test_equals_norses_integrator_driven_by_the_same_spikes(
+    tau_mem_ms: float, tau_syn_ms: float, current_based: bool, time_steps: int, seed: int
+) -> None:
+    decoder = last_voltage(tau_mem_ms, tau_syn_ms if current_based else 0.0, time_steps)
+    spikes = random_spikes(seed, time_steps, 3, 4)
+    start = normal(seed, decoder.state_variables, 3, 4)
+    output, final = decoder(spikes, start)
+    mem, syn = torch.tensor(1000.0 / tau_mem_ms), torch.tensor(1000.0 / tau_syn_ms)
+    if current_based:
+        cell = norse.LICell(norse.LIParameters(tau_syn_inv=syn, tau_mem_inv=mem), dt=0.001)
+        state = norse.LIState(v=start[0], i=start[1])
+    else:
+        cell = norse.LIBoxCell(norse.LIBoxParameters(tau_mem_inv=mem), dt=0.001)
+        state = norse.LIBoxState(v=start[0])
+    for t in range(time_steps):
+        v, state = cell(spikes[t], state)
+    torch.testing.assert_close(output, v, rtol=1e-4, atol=1e-5)
+    for ours, theirs in zip(final, state, strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-5)
+
+
+def test_commutes_with_a_linear_head() -> None:
+    decoder = last_voltage(3.0, 2.0, 6)
+    spikes, weight = random_spikes(0, 6, 5, 7), normal(1, 2, 7)
+    before, _ = decoder(spikes @ weight.T, None)
+    after, _ = decoder(spikes, None)
+    torch.testing.assert_close(before, after @ weight.T, rtol=1e-5, atol=1e-5)
+
+
+def max_voltage(tau_mem_ms: float, tau_syn_ms: float, time_steps: int):  # type: ignore[no-untyped-def]
+    return make_decoder(MaxVoltageParameters(tau_mem_ms, tau_syn_ms), 1.0, time_steps)
+
+
+def test_maximum_voltage_by_hand() -> None:
+    # tau = 2 dt, spikes at steps 1 and 2 of 4: v = 0.5, 0.75, 0.375, 0.1875
+    spikes = torch.tensor([1.0, 1.0, 0.0, 0.0]).reshape(4, 1, 1)
+    output, state = max_voltage(2.0, 0.0, 4)(spikes, None)
+    assert output.tolist() == [[0.75]]
+    assert state.tolist() == [[[0.1875]]]
+    # Of the carried voltage 2 half is left after the first step: 0.5 + 1 = 1.5
+    output, _ = max_voltage(2.0, 0.0, 4)(spikes, torch.full((1, 1, 1), 2.0))
+    assert output.tolist() == [[1.5]]
+    # A head with a negative weight reads the other end of the trace, and its bias is added once.
+    head = torch.nn.Linear(1, 1)
+    head.weight.data.fill_(-2.0)
+    head.bias.data.fill_(0.25)
+    output, _ = max_voltage(2.0, 0.0, 4)(spikes, None, head)
+    assert output.tolist() == [[-2.0 * 0.1875 + 0.25]]
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    st.floats(1.0, 20.0), st.floats(1.0, 20.0), st.booleans(), st.integers(1, 20),
+    st.integers(0, 2**31), st.booleans(),
+)  # fmt: skip
+def test_maximum_voltage_equals_norses_integrator_behind_the_head(
+    tau_mem_ms: float, tau_syn_ms: float, current_based: bool, time_steps: int, seed: int,
+    with_head: bool,
+) -> None:  # fmt: skip
+    decoder = max_voltage(tau_mem_ms, tau_syn_ms if current_based else 0.0, time_steps)
+    spikes, weight = random_spikes(seed, time_steps, 3, 4), normal(seed + 1, 2, 4)
+    head = torch.nn.Linear(4, 2, bias=False) if with_head else None
+    inputs = spikes
+    if head is not None:
+        head.weight.data.copy_(weight)
+        inputs = spikes @ weight.T  # the integrator is driven by what the head gives
+    output, _ = decoder(spikes, None, head)
+    mem, syn = torch.tensor(1000.0 / tau_mem_ms), torch.tensor(1000.0 / tau_syn_ms)
+    if current_based:
+        cell = norse.LICell(norse.LIParameters(tau_syn_inv=syn, tau_mem_inv=mem), dt=0.001)
+    else:
+        cell = norse.LIBoxCell(norse.LIBoxParameters(tau_mem_inv=mem), dt=0.001)
+    state, trace = None, []
+    for x in inputs:
+        v, state = cell(x, state)
+        trace.append(v)
+    expected = torch.stack(trace).amax(0)
+    torch.testing.assert_close(output, expected, rtol=1e-4, atol=1e-5)
+
+
+def test_a_population_head_by_hand() -> None:
+    head = make_head(PopulationDecoderParameters(2), 4, 2)
+    assert isinstance(head, PopulationHead)
+    head.weight.data.copy_(torch.tensor([[1.0, 2.0], [3.0, 4.0]]))
+    head.bias.data.copy_(torch.tensor([0.5, -0.5]))
+    # outputs: 1 * 0.25 + 2 * 0.5 + 0.5 and 3 * 1 + 4 * 0 - 0.5
+    assert head(torch.tensor([[0.25, 0.5, 1.0, 0.0]])).tolist() == [[1.75, 2.5]]
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.integers(1, 5), st.integers(1, 12), st.integers(1, 6), st.integers(0, 2**20))
+def test_a_population_head_is_a_grouped_convolution(
+    outputs: int, neurons: int, batch: int, seed: int
+) -> None:
+    torch.manual_seed(seed)
+    head = PopulationHead(outputs, neurons)
+    assert float(head.weight.abs().max()) <= neurons**-0.5
+    convolution = torch.nn.Conv1d(outputs, outputs, neurons, groups=outputs)
+    convolution.weight.data.copy_(head.weight.unsqueeze(1))
+    convolution.bias.data.copy_(head.bias)  # type: ignore[union-attr]
+    rates = normal(seed, batch, outputs * neurons)
+    expected = convolution(rates.view(batch, outputs, neurons)).squeeze(-1)
+    torch.testing.assert_close(head(rates), expected, rtol=1e-5, atol=1e-5)
+
+
+def test_heads_by_decoder() -> None:
+    for decoder in (MeanRateParameters(), LastVoltageParameters(), MaxVoltageParameters()):
+        head = make_head(decoder, 7, 3)
+        assert type(head) is torch.nn.Linear
+        assert (head.in_features, head.out_features) == (7, 3)
+    with pytest.raises(ValueError, match="3 outputs reads 30 features, got 64; build the network"):
+        make_head(PopulationDecoderParameters(), 64, 3)
+    with pytest.raises(ValueError, match="neurons_per_output must be at least 1, got 0"):
+        PopulationDecoderParameters(0)
