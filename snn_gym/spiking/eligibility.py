@@ -17,9 +17,8 @@ from torch import Tensor
 from snn_gym._base.compilation import njit
 from snn_gym.program.kernels import call, trace_kernel, traced_names
 from snn_gym.spiking.decoders import Decoder
-from snn_gym.spiking.fused import Kept, run_keeping
 from snn_gym.spiking.layer_neurons import Array, LayerNeurons
-from snn_gym.spiking.layers import SpikingLayer
+from snn_gym.spiking.layers import Kept, SpikingLayer, run_keeping
 
 
 # ---- kernels -------------------------------------------------------------------------------------

@@ -14,10 +14,9 @@ from torch import Tensor, nn
 from snn_gym.program.encoders import NOTHING_SEEN
 from snn_gym.program.kernels import backward_kernel, forward_kernel, kept_names
 from snn_gym.spiking.events import empty_strips, event_room
-from snn_gym.spiking.fused import array_of, gradients_of_synapses, supports
 from snn_gym.spiking.kernels import SCRATCH, layer_backward, network_forward, spread
 from snn_gym.spiking.layer_neurons import Array, Breaks, LayerNeurons, Run, State
-from snn_gym.spiking.layers import SpikingLayer
+from snn_gym.spiking.layers import SpikingLayer, array_of, gradients_of_synapses, supports
 from snn_gym.spiking.regulation.penalties import Regulation
 
 

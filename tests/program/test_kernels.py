@@ -14,8 +14,8 @@ import torch
 from snn_gym.program.kernels import backward_kernel, forward_kernel, kept_names, traced_names
 from snn_gym.program.neurons import NEURONS, SURROGATES
 from snn_gym.spiking import EligibilityTraces, NetworkConfig, SpikingNetwork
-from snn_gym.spiking.fused import run_fused
 from snn_gym.spiking.layer_neurons import Breaks, LayerNeurons, make_neurons
+from snn_gym.spiking.layers import run_fused
 from snn_gym.spiking.population import Population
 from snn_gym.spiking.regulation.parameters import RegulationParameters
 from tests.program.own_neurons import OWN, registered

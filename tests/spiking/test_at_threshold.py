@@ -11,8 +11,8 @@ from torch import Tensor
 
 from snn_gym.spiking import NetworkConfig, SpikingNetwork
 from snn_gym.spiking.execution import CompiledLayers
-from snn_gym.spiking.fused import run_fused
 from snn_gym.spiking.layer_neurons import Breaks, LayerNeurons
+from snn_gym.spiking.layers import run_fused
 from snn_gym.spiking.population import Population
 
 # Inputs and potentials of one neuron from rest. All gains are 1/2 (tau = 2 dt), the threshold is 1

@@ -6,9 +6,9 @@ import pytest
 import torch
 
 from snn_gym.program.neurons import NEURONS
-from snn_gym.spiking import fused
 from snn_gym.spiking import kernels as backward_kernels
 from snn_gym.spiking import kernels as forward_kernels
+from snn_gym.spiking import layers as fused
 from snn_gym.spiking.layer_neurons import make_neurons
 from tests.program import kernels_in_python
 from tests.spiking.strategies import NAMES, SURROGATES, normal

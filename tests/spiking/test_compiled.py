@@ -19,14 +19,12 @@ from snn_gym.spiking import (
 )
 from snn_gym.spiking import execution as compiled
 from snn_gym.spiking import (
-    fused as products,
-)
-from snn_gym.spiking import (
     kernels as backward_kernels,
 )
 from snn_gym.spiking import (
     kernels as forward_kernels,
 )
+from snn_gym.spiking import layers as products
 from snn_gym.spiking.execution import CompiledLayers
 from tests.program import kernels_in_python
 from tests.spiking import events_in_python

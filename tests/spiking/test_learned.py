@@ -27,8 +27,8 @@ from snn_gym.spiking import (
     register_neuron,
 )
 from snn_gym.spiking.assembly import configured_neuron
-from snn_gym.spiking.fused import run_fused
 from snn_gym.spiking.layer_neurons import Breaks, LayerNeurons
+from snn_gym.spiking.layers import run_fused
 from snn_gym.spiking.population import Population
 from tests.spiking.strategies import normal
 

@@ -16,11 +16,11 @@ from snn_gym.program.neurons import (
     NeuronParameters,
 )
 from snn_gym.spiking.config import NetworkConfig
-from snn_gym.spiking.fused import run_fused
 from snn_gym.spiking.layer_neurons import LayerNeurons
+from snn_gym.spiking.layers import run_fused
 from snn_gym.spiking.network import SpikingNetwork
 from tests.spiking.strategies import SURROGATES, network_configs, neuron_parameters, normal
-from tests.spiking.test_fused import (
+from tests.spiking.test_layers import (
     DT_MS,
     drives,
     neuron_of,

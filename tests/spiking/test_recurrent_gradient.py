@@ -10,10 +10,10 @@ from torch import Tensor
 
 from snn_gym.spiking import ALIFParameters, NeuronParameters
 from snn_gym.spiking.config import NetworkConfig
-from snn_gym.spiking.fused import run_fused
 from snn_gym.spiking.layer_neurons import Breaks, LayerNeurons
+from snn_gym.spiking.layers import run_fused
 from tests.spiking.strategies import SURROGATES, neuron_parameters, normal
-from tests.spiking.test_fused import neuron_of
+from tests.spiking.test_layers import neuron_of
 from tests.spiking.test_recurrent import start_of, weight_of
 from tests.spiking.test_sequence import BUILT_IN, build, carried, inputs_of, shapes, starts_of
 

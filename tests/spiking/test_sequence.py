@@ -24,8 +24,8 @@ from snn_gym.spiking import (
     register_neuron,
 )
 from snn_gym.spiking.execution import make_breaks
-from snn_gym.spiking.fused import run_fused
 from snn_gym.spiking.layer_neurons import Breaks
+from snn_gym.spiking.layers import run_fused
 from tests.spiking.strategies import (
     DECODERS,
     ENCODERS,
@@ -34,7 +34,7 @@ from tests.spiking.strategies import (
     normal,
 )
 from tests.spiking.tally import Tally, few_excused
-from tests.spiking.test_fused import neuron_of, random_state
+from tests.spiking.test_layers import neuron_of, random_state
 from tests.spiking.test_recurrent import start_of, weight_of
 
 MARGIN = 1e-5

@@ -15,10 +15,10 @@ from torch import Tensor
 from snn_gym.program.neurons import NeuronParameters
 from snn_gym.spiking import NetworkConfig, RegulationParameters, SpikingNetwork
 from snn_gym.spiking.execution import make_breaks, run_layers
-from snn_gym.spiking.fused import run_fused
 from snn_gym.spiking.layer_neurons import LayerNeurons
+from snn_gym.spiking.layers import run_fused
 from tests.spiking.strategies import SURROGATES, neuron_parameters, normal
-from tests.spiking.test_fused import neuron_of
+from tests.spiking.test_layers import neuron_of
 from tests.spiking.test_recurrent import start_of, weight_of
 from tests.spiking.test_sequence import (
     BUILT_IN,

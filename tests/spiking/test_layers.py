@@ -15,8 +15,8 @@ from snn_gym.program.neurons import (
     LIFParameters,
     NeuronParameters,
 )
-from snn_gym.spiking.fused import run_fused
 from snn_gym.spiking.layer_neurons import LayerNeurons, make_neurons
+from snn_gym.spiking.layers import run_fused
 from tests.spiking.strategies import NAMES, SURROGATES, neuron_parameters, normal
 
 DT_MS = 1.0
