@@ -97,7 +97,7 @@ class _CallbackCompiler(_NumbaCallbackCompiler):  # type: ignore[misc]
 
 
 _CALLBACKS: list[Any] = []
-"""What must not be collected: addresses of it are known elsewhere."""
+"""Objects that must not be collected: compiled code knows their addresses."""
 
 
 @functools.cache

@@ -19,7 +19,7 @@ from snn_gym._base.storage import StorageError, read_regular_file, write_text_at
 SEAL = "sha256"
 """Key under which a sealed file has its digest."""
 UNSEALED = "0" * 64
-"""What stands in the digest's place before a file is sealed."""
+"""Placeholder of the digest before a file is sealed."""
 
 _SEAL = re.compile(rb'"sha256": ?"([0-9a-f]{64})"')
 _LINE = re.compile(r"([0-9a-f]{64})  ([\w.-]+)")

@@ -132,7 +132,7 @@ NOBODY = np.empty(0, np.int64)
 """No environment of a batch."""
 
 Infos = dict[str, NDArray[Any]]
-"""What is said of environments beside their observations, each (B, ...)."""
+"""Infos of a batch of environments, each array (B, ...)."""
 
 Step = tuple[NDArray[Any], NDArray[np.float64], NDArray[np.bool_], NDArray[np.bool_], Infos]
 """Observations (B, ...), rewards (B,), terminated and truncated (B,), and each one's info."""

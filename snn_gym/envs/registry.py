@@ -100,7 +100,7 @@ class ReferenceScores(Config):
 
 @dataclass(frozen=True)
 class Level(Config):
-    """What a further id of a task of our own has of its own."""
+    """Level of a task: an id with other settings, reference scores and limits."""
 
     max_episode_steps: Count
     """Environment steps after which an episode is truncated."""
@@ -131,7 +131,7 @@ class EnvironmentSpec(Config):
     spikes: SpikeSettings | None = None
     """Encoder and limits of the spiking form of a task that is gymnasium's."""
     task: TaskClass | None = None
-    """What makes a task that is our own."""
+    """Entry points of a native task."""
     levels: dict[str, Level] = field(default_factory=dict)
     """Of a task of our own with more ids than its base: what each of the others has of its own."""
     reward_threshold: float | None = None

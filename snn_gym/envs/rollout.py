@@ -28,7 +28,7 @@ Observations = NDArray[Any] | dict[str, NDArray[Any]]
 
 @dataclass(frozen=True)
 class Rollouts:
-    """What P networks earned in E episodes each."""
+    """Returns of P networks in E episodes each."""
 
     returns: NDArray[np.float64]
     """(P, E), undiscounted sum of rewards, in the task's reward units."""
@@ -49,7 +49,7 @@ class Seen(NamedTuple):
     lanes: NDArray[np.int64]
     """(L,), lane ``p * E + e`` plays network p's episode e."""
     activity: Activity
-    """What the networks did."""
+    """Activity of the networks."""
     actions: NDArray[Any]
     """(L, ...), what came of it."""
     rewards: NDArray[np.float64]
@@ -268,7 +268,7 @@ class _Stage:
 
 
 class Samples:
-    """What was observed at the steps 1, 2, 4, 8 and so on of every episode: few, of all parts."""
+    """Observations at the steps 1, 2, 4, 8 and so on of every episode: few, of all its parts."""
 
     def __init__(self) -> None:
         self._parts: list[tuple[NDArray[np.int64], Observations]] = []

@@ -271,7 +271,7 @@ _NAME = re.compile(r"[a-z][a-z0-9_]{0,31}")
 
 @dataclass(frozen=True)
 class CFiles:
-    """What ``to_c`` wrote."""
+    """Files that ``to_c`` wrote."""
 
     header: Path
     source: Path

@@ -28,7 +28,7 @@ class Source(ABC):
     """
 
     shape = "float"
-    """What the header says of the numbers."""
+    """Number format, for the comment in the header."""
 
     def __init__(self, program: Program, name: str, title: str) -> None:
         self.program, self.name, self.title = program, name, title or "an agent"

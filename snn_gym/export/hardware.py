@@ -1,4 +1,4 @@
-"""What an agent asks of a neuromorphic chip: room, spikes at a time, and a band of energy."""
+"""Requirements of an agent on a neuromorphic chip: room, peak spikes, and a band of energy."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from snn_gym.program.network import Program
 
 @dataclass(frozen=True)
 class Activity:
-    """What a network's neurons do in the states that it visits."""
+    """Activity of a network's neurons in the states that it visits."""
 
     peak_spikes: int
     """Most spikes of all neurons in one time step."""

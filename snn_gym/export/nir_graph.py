@@ -57,7 +57,7 @@ class Standardised(Config):
 
 @dataclass(frozen=True, kw_only=True)
 class Observation(Config):
-    """What the graph sees at each time step of a decision."""
+    """Input of the graph at each time step of a decision."""
 
     values: Annotated[int, Range(at_least=1, at_most=_MAX_VALUES)]
     """Values of an observation, or channels of a spike train."""
@@ -90,7 +90,7 @@ class Action(Config):
 
 @dataclass(frozen=True, kw_only=True)
 class Host(Config):
-    """What the host does, as the JSON file beside a graph says."""
+    """Host of a graph, as the JSON file beside the graph describes it."""
 
     format: Literal["snn_gym.host/1"]
     """Version of this schema."""
@@ -99,13 +99,13 @@ class Host(Config):
     time_steps: Annotated[Count, Range(at_most=10_000)]
     """Time steps of a decision."""
     observation: Observation
-    """What goes in."""
+    """Form of an observation."""
     state: Literal["reset", "carried"]
     """Whether the neurons' state is reset at every decision, or carried through an episode."""
     output: Literal["mean"]
-    """What of a decision's outputs the action is chosen from: their mean over its time steps."""
+    """Readout of a decision, from which the action is chosen: the mean over its time steps."""
     action: Action
-    """What comes out."""
+    """Choice of the action."""
 
 
 def host_of(program: Program) -> Host:
@@ -182,7 +182,7 @@ class ChainLayer:
 
 @dataclass(frozen=True)
 class Chain:
-    """What a graph does at a time step, in order."""
+    """Steps of a graph within a time step, in order."""
 
     layers: tuple[ChainLayer, ...]
     """At least one, input side first."""
@@ -358,7 +358,7 @@ def _identity(width: int, name: str) -> tuple[Array, Array]:
 # up to 2.6 (https://github.com/neuromorphs/NIRTorch/pull/55).
 @dataclass(frozen=True)
 class NIRFiles:
-    """What ``to_nir`` wrote."""
+    """Files that ``to_nir`` wrote."""
 
     graph: Path
     """HDF5 file."""

@@ -211,7 +211,7 @@ class NIRNetwork:
     neurons: tuple[Neurons, ...]
     """Of each layer."""
     host: Host
-    """What its host does."""
+    """Host of the graph."""
 
     @property
     def settings(self) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""What an agent's network does in the states that the agent visits."""
+"""Activity of an agent's network in the states that the agent visits."""
 
 from __future__ import annotations
 

@@ -57,7 +57,7 @@ class Chip:
     """A core, and what is published about its room."""
 
     core: str
-    """What an agent has to fit into."""
+    """Limits that an agent has to fit into."""
     limits: Mapping[str, int]
     """Largest value of fields of `Demand`."""
     source: str

@@ -46,7 +46,7 @@ class Side:
     """One agent of a comparison, over its training seeds."""
 
     line: TableRow
-    """What the results table would say of it; its agent is the name that was given."""
+    """Line of the results table for it; its agent is the name that was given."""
     costs: tuple[Costs, ...]
     """Costs of a decision, of each seed."""
     episodes: int
@@ -120,7 +120,7 @@ MEASURES = (
     "parameters",
     "training steps",
 )
-"""What a comparison says of each side, in the order of `Side.cells`."""
+"""Headings of a comparison, in the order of `Side.cells`."""
 
 
 def find_sides(
@@ -445,7 +445,7 @@ class Comparison:
     row: TableRow
     """The agent."""
     other: TableRow
-    """What it is compared with."""
+    """Its twin or origin."""
 
     @property
     def others(self) -> tuple[float, ...]:

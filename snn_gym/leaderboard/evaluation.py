@@ -62,7 +62,7 @@ class _Noisy(Protocol):
 
 @dataclass(frozen=True)
 class Evaluation(Costs):
-    """What a final policy earned, and what its decisions cost as means over those counted."""
+    """Returns of a final policy, and mean costs of its decisions."""
 
     env_id: str
     """Gymnasium id of the environment."""

@@ -1,4 +1,4 @@
-"""What hardware may do to a trained agent: noise, few bits, dead neurons, lost spikes, jitter."""
+"""Hardware faults of a trained agent: noise, few bits, dead neurons, lost spikes, jitter."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class AbsentPartError(ValueError):
 
 @dataclass(frozen=True, kw_only=True)
 class Faults(Config):
-    """What is done to an agent."""
+    """Faults of an agent."""
 
     observation_noise: NonNegative = 0.0
     """Standard deviation of Gaussian noise that is added to each value of an observation, anew in

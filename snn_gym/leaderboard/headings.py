@@ -66,10 +66,10 @@ UNPROVEN = """Costs in brackets do not rank: no seed of the line was trained aga
 may have been made by hand, and such a network costs next to nothing. They are on no front and \
 count in no choice of the cheapest. Imported agents can't be trained again.
 """
-"""What brackets around costs mean."""
+"""Note on brackets around costs."""
 
 UNRANKED_HEADING = "Other recipes"
-"""What stands above the rows that do not rank."""
+"""Heading above the rows that do not rank."""
 UNRANKED_TEXT = """Each of these rows was run again as all others, but its recipe is not the one \
 that [the rules](RULES.md#which-rows-rank) fix. They count in no mean, comparison, profile or \
 front, and `load_pretrained` takes one only if its seed is named.
@@ -102,7 +102,7 @@ HIDDEN_COLUMN = {
 """Further column of a table whose rows played hidden seeds, and what it means."""
 
 FAULTS_HEADING = "With faults"
-"""What stands above tables of what is kept."""
+"""Heading above tables of fault retention."""
 KEPT = f"""The columns of faults say what is *kept*: (mean with the fault - random play) / (mean \
 without it - random play), of the same weights in the same episodes: 1 is all, 0 is random play. \
 Cells are medians over seeds; those that come less than {100 * LEAST_WAY:g} % of the way from \

@@ -45,10 +45,10 @@ class SubmissionError(ValueError):
 # ---- found ---------------------------------------------------------------------------------------
 @dataclass(frozen=True, kw_only=True)
 class TrainedAgain(Config):
-    """What training a row again by its recipe gave."""
+    """Outcome of training a row again by its recipe."""
 
     same: Literal["weights", "returns"]
-    """What was the same: all weights, bit for bit, or, under other versions or on another
+    """Equality with the row: all weights, bit for bit, or, under other versions or on another
     processor, the mean return within the tolerance."""
     versions: Packages
     """Versions of the packages that trained it again."""
@@ -62,12 +62,12 @@ class TrainedAgain(Config):
 
 @dataclass(frozen=True, kw_only=True)
 class HiddenScore(Config):
-    """What a row earned in episodes whose seeds are drawn with a maintainer's secret."""
+    """Returns of a row in episodes whose seeds are drawn with a maintainer's secret."""
 
     score: Scores
     """Returns and their aggregates, in the task's reward units."""
     digest: Sha256
-    """What the seeds were drawn for: with the salt, it gives them again."""
+    """Digest for which the seeds were drawn: with the salt, it gives them again."""
     date: Date
     """When the episodes were played, UTC."""
 
@@ -94,7 +94,7 @@ class FaultMeans(Config):
 
 @dataclass(frozen=True, kw_only=True)
 class Robustness(Config):
-    """What a row's weights earned with faults, in the episodes of its score."""
+    """Returns of a row's weights with faults, in the episodes of its score."""
 
     means: FaultMeans
     """Mean returns."""
@@ -221,7 +221,7 @@ class LearningCurve(Config):
 
 @dataclass(frozen=True, kw_only=True)
 class Manifest(Config):
-    """What a submission says of itself; nothing in it is believed unchecked."""
+    """Claims of a submission; nothing in it is believed unchecked."""
 
     format: Format
     """Version of this schema."""
@@ -249,7 +249,7 @@ class Manifest(Config):
     created: Date
     """When the submission was written, UTC."""
     recipe: Recipe | None = None
-    """What trains the weights again; None of imported agents, and in rows older than recipes."""
+    """Recipe that trains the weights again; None of imported agents and in rows before recipes."""
     curve: LearningCurve | None = None
     """Learning curve by the run's own log; None where there was none, and in older rows."""
 

@@ -106,7 +106,7 @@ _CHECKOUT = "a checkout of snn_gym has it, under leaderboard/results"
 
 @dataclass(frozen=True)
 class TrainedAgent:
-    """What is stored of one agent on one environment."""
+    """Stored rows of one agent on one environment."""
 
     agent: str
     """Name of the agent."""

@@ -101,14 +101,14 @@ _EARLIER = "of an earlier evaluator; evaluate it first with --again"
 
 @dataclass(frozen=True)
 class Again:
-    """What playing or training a row again, or playing its hidden seeds, has shown."""
+    """Outcome of playing or training a row again, or of playing its hidden seeds."""
 
     path: Path
     """The row's file."""
     problem: str | None
     """Why the row does not hold, in one line; None if it does."""
     same: str = ""
-    """What was the same, or what the hidden seeds gave, in words."""
+    """Equality with the row, or returns on hidden seeds, in words."""
 
     def __str__(self) -> str:
         """Say in one line what came of the row."""

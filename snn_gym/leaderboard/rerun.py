@@ -35,7 +35,7 @@ class Sandbox:
     """A way to start a program apart from the rest of the system."""
 
     description: str
-    """What is active, in words."""
+    """Active restrictions, in words."""
     command: tuple[str, ...] = ()
     """Words before those of the program."""
     waits: bool = False

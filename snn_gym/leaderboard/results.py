@@ -115,7 +115,7 @@ class Row(CostFields, Manifest):
     hidden: HiddenScore | None = None
     """Score on seeds that nobody could train on; None if they were not played."""
     robustness: Robustness | None = None
-    """What its weights earned with faults; None if they were not played with any."""
+    """Returns of its weights with faults; None if they were not played with any."""
 
     @property
     def learning_curve(self) -> LearningCurve | None:

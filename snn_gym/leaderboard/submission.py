@@ -189,7 +189,7 @@ def submit(
 
 @dataclass(frozen=True)
 class Claim:
-    """What a submission says of its agent, beside score and weights."""
+    """Description of a submission's agent, beside score and weights."""
 
     agent: str
     """Agent of the zoo."""
@@ -204,7 +204,7 @@ class Claim:
     packages: dict[str, str]
     """Versions of the packages used."""
     recipe: Recipe | None
-    """What trains the weights again; None of an imported agent."""
+    """Recipe that trains the weights again; None of an imported agent."""
     curve: LearningCurve | None = None
     """Learning curve of the training, if it kept a log."""
 

@@ -262,7 +262,7 @@ class TableRow:
     faulted: int
     """Training seeds that were played with faults."""
     kept: tuple[float | None, ...]
-    """What they keep with each fault of `found.FaultMeans`, None where it is not defined; empty
+    """Retention with each fault of `found.FaultMeans`, None where it is not defined; empty
     where no seed counts."""
     derived: bool
     """Whether the agent was made lean from rows of another training, whose steps count, too."""
@@ -333,7 +333,7 @@ class TableRow:
 
     @property
     def name(self) -> str:
-        """What the agent is called in tables and figures, marked if it was made lean from rows."""
+        """Name of the agent in tables and figures, marked if it was made lean from rows."""
         return self.agent + (f" {DERIVED}" if self.derived else "")
 
     def _steps(self) -> str:

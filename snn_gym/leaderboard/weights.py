@@ -178,13 +178,13 @@ class Network:
     layers: tuple[Layer, ...]
     """Hidden layers and, last, the readout."""
     mean: Floats | None = None
-    """What is taken off the values that the first layer gets; None where nothing is."""
+    """Mean subtracted from the inputs of the first layer; None for no normaliser."""
     std: Floats | None = None
-    """What they are divided by then."""
+    """Standard deviation that divides them then."""
 
     @property
     def form(self) -> tuple[tuple[int, ...], ...]:
-        """What has to be equal for a distance to exist."""
+        """Shapes of the layers; a distance exists between networks of equal form."""
         return tuple((*x.inward.shape, x.units, x.biases.shape[1]) for x in self.layers)
 
 

@@ -35,7 +35,7 @@ _PR_SET_PDEATHSIG = 1  # of <sys/prctl.h>
 
 @dataclass(frozen=True, kw_only=True)
 class Limits(Config):
-    """What the re-run may use."""
+    """Resources that the re-run may use."""
 
     memory_bytes: Count
     """Address space of the process."""
@@ -47,7 +47,7 @@ class Limits(Config):
 
 @dataclass(frozen=True, kw_only=True)
 class Request(Config):
-    """What to re-run."""
+    """Agent, environment and seeds of a re-run."""
 
     agent: AgentName
     """Agent of the zoo."""
@@ -67,7 +67,7 @@ class Built(Config):
 
 @dataclass(frozen=True, kw_only=True)
 class Rerun(CostFields):
-    """What the re-run gave."""
+    """Result of the re-run."""
 
     score: Scores
     """Returns and their aggregates, in the task's reward units."""
@@ -157,7 +157,7 @@ def rerun(request: Request, weights: bytes) -> Rerun:
     """Evaluate weights in the registered architecture.
 
     Args:
-        request: What to re-run.
+        request: Agent, environment and seeds of a re-run.
         weights: Bytes of a safetensors file.
 
     Raises:

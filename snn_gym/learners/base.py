@@ -230,7 +230,7 @@ class GradientFreeAlgorithm(BaseAlgorithm):
     settings: LearnerSettings
     """Present hyper-parameters."""
     memory: Any
-    """What is carried from one iteration to the next beside the weights: a dataclass of numbers and
+    """State from one iteration to the next, beside the weights: a dataclass of numbers and
     arrays."""
 
     def __init_subclass__(cls, **kwargs: Any) -> None:

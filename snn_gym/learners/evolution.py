@@ -30,7 +30,7 @@ _SEPARABLE_ABOVE = 200
 
 @dataclass
 class AdamMemory:
-    """What ``EvolutionStrategies`` carries: the moments of Adam."""
+    """State of ``EvolutionStrategies``: the moments of Adam."""
 
     moment_1: NDArray[np.float64]
     """(W,), running mean of the gradient."""
@@ -42,7 +42,7 @@ class AdamMemory:
 
 @dataclass
 class CMAESMemory:
-    """What a generation of ``CMAES`` hands to the next beside the mean, in Hansen's symbols."""
+    """State of ``CMAES`` beside the mean, in Hansen's symbols."""
 
     sigma: float
     """Step size."""
@@ -151,7 +151,7 @@ def _carried(strategy: CMA | SepCMA) -> CMAESMemory:
 # ---- nulls ---------------------------------------------------------------------------------------
 @dataclass
 class ComparingMemory:
-    """What a comparing learner carries."""
+    """State of a comparing learner."""
 
     seeds: NDArray[np.int64]
     """(E,), of the present episodes."""
@@ -161,7 +161,7 @@ class ComparingMemory:
 
 @dataclass
 class WinStayMemory(ComparingMemory):
-    """What ``WinStay`` carries."""
+    """State of ``WinStay``."""
 
     moves: NDArray[np.int8]
     """(W,), -1, 0 or 1, of the next candidate."""

@@ -150,7 +150,7 @@ class SynapseAgentsSettings(LearnerSettings):
     learner: LearnerName = "shared_table"
     """Their learning rule."""
     reward: RewardName = "global"
-    """What they are rewarded for: ``global``, or ``local``, the mean of the global reward and the
+    """Reward of a synapse: ``global``, or ``local``, the mean of the global reward and the
     move times the synapse's eligibility (from the advantages within the episodes)."""
     learning_rate: Positive = 0.1
     """Rate of the tables, or of the networks' Adam."""
@@ -203,7 +203,7 @@ OptimiserName = Literal["adam", "sgd"]
 
 @dataclass(frozen=True)
 class LocalRegulation(Config):
-    """What keeps hidden neurons in their responsive range, and their spikes few, beside a rule.
+    """Terms beside a rule that keep hidden neurons responsive and their spikes few.
 
     The terms and their sources are those of ``snn_gym.learners.local.regulator``; one whose step or
     strength is 0 is off. A decision here is one environment step, of all environments together.
@@ -267,10 +267,10 @@ class LocalRuleSettings(Config):
     """``random``: fixed random weights; ``symmetric``: the readouts' own; ``broadcast``: the TD
     error alone; ``none``: hidden synapses stay as they are."""
     rule: Annotated[str, check_rule] = "three_factor"
-    """What a hidden synapse makes of what it sees: ``three_factor``, ``r_stdp``, or a name given to
+    """Rule of plasticity of hidden synapses: ``three_factor``, ``r_stdp``, or a name given to
     ``register_rule``."""
     regulation: LocalRegulation | None = None
-    """What keeps hidden neurons responsive and lean; None for nothing."""
+    """Terms that keep hidden neurons responsive and lean; None for no terms."""
     optimiser: OptimiserName = "adam"
     """``adam`` (with its usual constants) or ``sgd``."""
     reward_scale: Positive = 0.01

@@ -144,7 +144,7 @@ class Counters:
     first_cost: float = 0.0
     """Cost of the network at the first update."""
     temperature: float = 1.0
-    """What behaviour is divided by, so that it is log-odds."""
+    """Divisor that turns behaviour into log-odds."""
 
 
 def twin_of(policy: SpikingPolicy) -> SpikingPolicy:
@@ -158,7 +158,7 @@ def twin_of(policy: SpikingPolicy) -> SpikingPolicy:
 
 
 class Shedding:
-    """What sheds spikes of one model's policy.
+    """Shedding of spikes of one model's policy.
 
     Args:
         model: Algorithm with a spiking policy that has learned.
@@ -465,7 +465,7 @@ def _tensors(arrays: Mapping[str, NDArray[Any]]) -> dict[str, Tensor]:
 
 # ---- lean algorithm ------------------------------------------------------------------------------
 class LeanAlgorithm(BaseAlgorithm):
-    """What ``lean`` puts before an algorithm.
+    """Mixin that ``lean`` puts before an algorithm.
 
     Its ``train`` is the algorithm's until learning is over. From then on the environment steps
     that are left show the states that the policy visits, and every update sheds spikes.

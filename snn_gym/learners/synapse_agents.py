@@ -32,7 +32,7 @@ _ELIGIBILITY = LOCAL_MEASURES.index("eligibility")
 
 @dataclass
 class SynapseMemory(MovingNetworks):
-    """What ``SynapseAgents`` carries beside what its rule has learned: one network, judged so far.
+    """State of ``SynapseAgents`` beside that of its rule: one network, judged so far.
 
     Its score is NaN where it is to be judged anew.
     """
@@ -75,11 +75,11 @@ class SynapseAgents(GradientFreeAlgorithm):
     settings: SynapseAgentsSettings
     memory: SynapseMemory
     rule: SynapseRule
-    """What the synapses have learned, and how they learn."""
+    """Rule of the synapses, with its learned state."""
 
     @property
     def rule_memory(self) -> dict[str, NDArray[Any]]:
-        """What the synapses have learned, by name; for ``load_rule`` of another model."""
+        """Learned state of the rule, by name; for ``load_rule`` of another model."""
         return to_arrays(self.rule.memory)
 
     def load_rule(self, memory: Mapping[str, NDArray[Any]]) -> None:

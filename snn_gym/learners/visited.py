@@ -27,7 +27,7 @@ ASKED = 1024
 """Observations that the teacher is shown at a time."""
 
 Sample = tuple[PyTorchObs | SequenceBatch, Tensor]
-"""What a policy's ``watched`` takes, and the behaviour (B, A) of the one that teaches."""
+"""Observations for a policy's ``watched``, and the teacher's behaviour (B, A)."""
 
 
 def appended(before: NDArray[Any] | None, rows: NDArray[Any], most: int) -> NDArray[Any]:

@@ -268,7 +268,7 @@ _FEW_VALUES = 4
 
 @dataclass(frozen=True)
 class FilmSettings(Config):
-    """What a film shows, and how fast."""
+    """Content and speed of a film."""
 
     episodes: Count = 1
     """Episodes, one after the other."""
@@ -296,7 +296,7 @@ class Played:
 
 @dataclass(frozen=True)
 class Film:
-    """What was shown."""
+    """Episodes that were shown."""
 
     episodes: tuple[Played, ...]
     """Those played, in order; the last one unfinished if a window was closed."""

@@ -70,9 +70,9 @@ class Decision:
     index: int
     """Which one of its episode, from 1."""
     recording: Recording | None
-    """What the network did; None of a policy that cannot say."""
+    """Recording of the network; None of a policy without recordings."""
     action: Any
-    """What the environment was given."""
+    """Action that the environment was given."""
     reward: float
     """In the task's reward units."""
     episode_return: float
@@ -211,7 +211,7 @@ class LayerSpikes:
 
 @dataclass(frozen=True, eq=False)
 class Frame:
-    """What a frame shows."""
+    """Content of a frame."""
 
     picture: Pixels
     """The task's own picture, of any size."""
@@ -220,7 +220,7 @@ class Frame:
     time_steps: int
     """Time steps of a decision; 0 of an agent that does not spike."""
     heading: str
-    """What plays what, above the picture."""
+    """Title above the picture: agent and environment."""
     status: str
     """Decision, action and return, under it."""
 

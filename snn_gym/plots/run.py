@@ -392,12 +392,12 @@ RASTER_DECISIONS = 25
 
 @dataclass(frozen=True)
 class Pictures:
-    """What ``plot_run`` drew."""
+    """Pictures that ``plot_run`` drew."""
 
     paths: tuple[Path, ...]
     """Files written."""
     notes: tuple[str, ...]
-    """What could not be drawn, and how to get it."""
+    """Pictures that could not be drawn, and how to get them."""
 
 
 def plot_run(run: Path, out: Path | None = None, formats: Sequence[str] = FORMATS) -> Pictures:

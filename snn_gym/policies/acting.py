@@ -122,7 +122,7 @@ _CLOSE = 3e-5
 
 
 class Decider:
-    """What a policy acts by, compiled.
+    """Compiled program of a policy.
 
     Args:
         program: Its program.

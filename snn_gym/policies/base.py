@@ -80,7 +80,7 @@ def choose_adam(arguments: dict[str, Any], defaults: Mapping[str, Any]) -> None:
 
 @dataclass(frozen=True, eq=False)
 class _Pending:
-    """What makes the optimiser."""
+    """Factory of the optimiser."""
 
     parameters: list[nn.Parameter]
     options: Mapping[str, Any]

@@ -1,4 +1,4 @@
-"""What a policy does, as numbers whose distance from another policy's can be differentiated."""
+"""Behaviour of a policy: numbers whose distance from another policy's has a gradient."""
 
 from __future__ import annotations
 

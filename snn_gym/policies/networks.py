@@ -244,7 +244,7 @@ class NetworkBuilder:
     activation: type[nn.Module]
     """Activation of networks that do not spike and carry no state."""
     normaliser: ObservationNormaliser | None
-    """What the networks see features through."""
+    """Normaliser through which the networks see features."""
     cell_factory: CellFactory | None = None
     gated: Gates | None = None
     """Units of networks that do not spike and carry a state; None where none is carried."""
@@ -412,9 +412,9 @@ def _has_weights(module: nn.Module) -> bool:
 
 
 StatelessNetwork = SpikingNetwork | DenseNetwork
-"""What may decide from rest."""
+"""Networks that may decide from rest."""
 StatefulNetwork = SpikingNetwork | GatedNetwork
-"""What may carry a state from decision to decision."""
+"""Networks that may carry a state from decision to decision."""
 
 
 def network_inputs(features: Tensor, network: nn.Module, spike_steps: int | None) -> Tensor:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class Acting(Protocol):
-    """Whatever acts as Stable-Baselines3's models and policies do."""
+    """Protocol of Stable-Baselines3's models and policies that act."""
 
     def predict(
         self, observation: Any, state: Any = ..., episode_start: Any = ..., /, *,
@@ -97,5 +97,5 @@ class ProgramPolicy(RecordedPolicy, Protocol):
 
     @property
     def features_extractor_class(self) -> type[nn.Module]:
-        """What stands between observations and network."""
+        """Class of the features extractor between observations and network."""
         ...

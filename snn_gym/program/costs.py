@@ -30,7 +30,7 @@ class CostColumn:
     heading: str
     """Heading of its column."""
     definition: str
-    """What is counted."""
+    """Counted operations."""
 
 
 READOUT = "readout"

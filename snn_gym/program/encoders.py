@@ -31,7 +31,7 @@ LEARNED = "learnable_population"
 """Name of the encoder that is learned, which networks alone have."""
 
 SPIKE_TRAINS = "spikes"
-"""What stands in an encoder's place where observations are spike trains."""
+"""Stand-in for an encoder where observations are spike trains."""
 
 RECEPTIVE_FIELD_MACS = 3
 """Multiplications of a Gaussian receptive field: by the inverse width, the square, by -1/2."""
@@ -48,7 +48,7 @@ INTEGRATED = 0.999
 
 
 class EncoderInputs(NamedTuple):
-    """What a spike encoder computes from, checked."""
+    """Checked numbers of a spike encoder."""
 
     intensity: FloatArray
     """(..., D) in [0, 1]."""
@@ -60,7 +60,7 @@ class EncoderInputs(NamedTuple):
 
 
 class BaseEncoder(Config):
-    """What a network or an environment asks of every encoder, as the simplest one answers."""
+    """Interface of all encoders, with the answers of the simplest one."""
 
     @property
     def needs_noise(self) -> bool:

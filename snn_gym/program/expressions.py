@@ -323,12 +323,12 @@ Partials = Callable[[Expression], tuple[Expression, ...]]
 
 @dataclass(frozen=True)
 class Operator:
-    """What is known of an operator."""
+    """Properties of an operator."""
 
     partials: Partials
     """Returns the derivative of a node by each of its inputs."""
     compute: Callable[..., Value]
-    """What it does with arrays or tensors."""
+    """Its function on arrays or tensors."""
 
 
 def _no_derivative(node: Expression) -> tuple[Expression, ...]:

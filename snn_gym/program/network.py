@@ -34,7 +34,7 @@ Activation = Literal["tanh", "relu"]
 Gates = Literal["gru", "lstm"]
 """Kind of gated units."""
 Operator = Literal["linear"]
-"""What a layer does with its inputs: ``linear`` is a product with a matrix of weights."""
+"""Operator of a layer on its inputs: ``linear`` is a product with a matrix of weights."""
 Held = Literal["constant", "spikes"]
 """``constant``: the values of an observation are held as currents at all time steps; ``spikes``:
 an observation is a spike train (T, D), seen a time step at a time."""
@@ -97,7 +97,7 @@ class NeuronLayer:
     rest: Array
     """(S, N), the neuron's state variables at rest."""
     operator: Operator = "linear"
-    """What weights do with inputs."""
+    """Operator of the weights on inputs."""
 
     def __post_init__(self) -> None:
         """Refuse arrays that do not fit each other."""
@@ -149,7 +149,7 @@ class DenseLayer:
     biases: Array
     """(N,)"""
     operator: Operator = "linear"
-    """What weights do with inputs."""
+    """Operator of the weights on inputs."""
 
     def __post_init__(self) -> None:
         """Refuse arrays that do not fit each other, and unknown names."""
@@ -182,7 +182,7 @@ class GatedLayer:
     recurrent_biases: Array
     """(G * N,), added to the products of those."""
     operator: Operator = "linear"
-    """What weights do with inputs."""
+    """Operator of the weights on inputs."""
 
     def __post_init__(self) -> None:
         """Refuse arrays that do not fit each other, and unknown names."""
@@ -379,7 +379,7 @@ class Program:
 
     @property
     def coder(self) -> SpikeEncoder | ReceptiveFields | None:
-        """What makes spikes of an observation; None where it enters as it is."""
+        """Encoder from observations to spikes; None where observations are spikes or currents."""
         return None if isinstance(self.encoder, str) else self.encoder
 
     @property
@@ -529,7 +529,7 @@ class _Unit(Config):
     """Names of a layer in a file."""
 
     operator: Operator
-    """What weights do with inputs."""
+    """Operator of the weights on inputs."""
     neuron: str | None = None
     """Registered name of its neurons; None of an ANN."""
     activation: Activation | None = None

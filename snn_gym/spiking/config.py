@@ -124,7 +124,7 @@ _PARTS: dict[str, Mapping[str, type[Any]]] = {
 
 @dataclass(frozen=True)
 class NetworkConfig(Config):
-    """What a spiking network is made of.
+    """Configuration of a spiking network.
 
     A part is a registered name and its typed parameters; parameters left out (``None``) are the
     part's defaults, and a mapping is turned into the part's type.
@@ -164,7 +164,7 @@ class NetworkConfig(Config):
     backend: Backend = "auto"
     """``fused`` kernels, ``norse`` stepping, or the fastest that applies (``auto``)."""
     regulation: RegulationParameters | None = None
-    """What keeps the neurons in their responsive range while the network is optimised; None for
+    """Regulation of the neurons while the network is optimised; None for
     nothing."""
 
     def __post_init__(self) -> None:

@@ -221,7 +221,7 @@ _NO_WEIGHT = np.empty((0, 0), dtype=np.float32)
 
 
 class Kept(NamedTuple):
-    """What the backward pass needs of the forward pass: of each layer a flat array."""
+    """Values that the forward pass keeps for the backward pass: of each layer a flat array."""
 
     numbers: tuple[Array, ...]
     """(K * T * B * N,), of a time step what ``kept_names`` says."""

@@ -53,7 +53,7 @@ _NEVER = torch.tensor(math.inf)
 
 
 class _Norse(NamedTuple):
-    """What Norse has of a neuron."""
+    """Functions and types of Norse for a neuron."""
 
     step: Callable[..., Any]
     """Its step function."""

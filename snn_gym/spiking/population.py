@@ -50,7 +50,7 @@ class SynapseTable:
 
 @dataclass(frozen=True)
 class Activity:
-    """What the networks of a population did on a batch of L samples."""
+    """Activity of the networks of a population on a batch of L samples."""
 
     inputs: Array
     """(L, D) float32, what the first layer got at every time step."""

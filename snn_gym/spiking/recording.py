@@ -64,7 +64,7 @@ class Recording:
     dt_ms: float
     """Length of a time step (ms)."""
     costs: Costs = field(default_factory=Costs)
-    """What a decision cost, mean over the batch."""
+    """Costs of a decision, mean over the batch."""
 
     def __getitem__(self, name: str) -> LayerRecording:
         """Return the layer of that name.

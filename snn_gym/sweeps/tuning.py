@@ -100,7 +100,7 @@ class Values(Config):
 
 @dataclass(frozen=True)
 class Search(Config):
-    """What is tried; an agent and its twin are tuned by the same search."""
+    """Search space; an agent and its twin are tuned by the same one."""
 
     agent: str
     """Agent of the zoo."""

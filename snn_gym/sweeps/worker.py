@@ -28,7 +28,7 @@ class Errand(Config):
     leaderboard: str
     """Folder of the leaderboard."""
     niceness: Natural
-    """What is added to the process's niceness."""
+    """Increment of the process's niceness."""
     parent: Natural
     """Process id of the sweep."""
 

@@ -195,7 +195,7 @@ def restore_checkpoint(path: Path, model: BaseAlgorithm) -> EpisodeLog:
 
 @dataclass(frozen=True)
 class _Optimiser(Config):
-    """What an optimiser holds besides tensors."""
+    """State of an optimiser besides tensors."""
 
     values: dict[str, Any]
     param_groups: tuple[dict[str, Any], ...]
@@ -211,7 +211,7 @@ class _Place(Config):
 
 @dataclass(frozen=True)
 class _State(Config):
-    """What a checkpoint holds besides tensors."""
+    """Content of a checkpoint besides tensors."""
 
     format: str
     run: dict[str, Any] | None

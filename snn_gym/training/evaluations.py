@@ -100,7 +100,7 @@ def read_episodes(path: Path) -> tuple[NDArray[np.float64], NDArray[np.float64]]
 
 # ---- evaluations ---------------------------------------------------------------------------------
 EVALUATIONS_FILE = "evaluations.npz"
-"""What Stable-Baselines3's ``EvalCallback(log_path=RUN)`` writes, in its form."""
+"""Evaluations in the form of Stable-Baselines3's ``EvalCallback(log_path=RUN)``."""
 BEST_FOLDER = "best"
 EVALUATION_EPISODES = 20
 """Episodes of an evaluation, played side by side."""

@@ -1,4 +1,4 @@
-"""What a training says while it runs: progress, TensorBoard and Weights & Biases, its clock."""
+"""Logs of a running training: progress, TensorBoard and Weights & Biases, its clock."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What decides the outcome of a training run, and the file that keeps it."""
+"""Settings that decide the outcome of a training run, and their file."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ _LATER: dict[str, Any] = {
 
 @dataclass(frozen=True)
 class RunSettings(Config):
-    """What decides the outcome of a training run; kept in run.json."""
+    """Settings that decide the outcome of a training run; kept in run.json."""
 
     format: Literal["snn_gym/run/1"]
     """Name and version of this format."""

@@ -46,7 +46,7 @@ Settings = AlgorithmSettings | LearnerSettings
 
 @dataclass(frozen=True)
 class Algorithm:
-    """What the zoo knows of an algorithm."""
+    """Entry of the zoo for an algorithm."""
 
     library: str
     """Module that has the class."""

@@ -147,7 +147,7 @@ _PACKAGES = ("gymnasium", "norse", "numba", "numpy", "stable_baselines3", "torch
 
 @dataclass(frozen=True)
 class AgentManifest(Config):
-    """What manifest.json of a saved agent says."""
+    """Content of manifest.json of a saved agent."""
 
     format: Literal["snn_gym/agent/1"]
     """Name and version of this format."""
@@ -182,7 +182,7 @@ class AgentManifest(Config):
     parent_sha256: str | None = None
     """SHA-256 of the weights of the agent that this one was made lean from; None for none."""
     recipe: Recipe | None = None
-    """What trains the same weights again; None where that is not known."""
+    """Recipe that trains the same weights again; None where it is not known."""
     vec_normalize: VecNormalizeSettings | None = None
     """VecNormalize around the environments, with statistics beside the weights; None for none."""
 

@@ -254,7 +254,7 @@ class TRPOSettings(OnPolicySettings):
     cg_max_steps: Count = 15
     """Most steps of the conjugate gradient method."""
     cg_damping: NonNegative = 0.1
-    """What is added to the diagonal of the Hessian."""
+    """Damping added to the diagonal of the Hessian."""
     line_search_shrinking_factor: Annotated[float, Range(above=0, below=1)] = 0.8
     """Factor of the step from one try of the line search to the next."""
     line_search_max_iter: Count = 10

@@ -62,9 +62,9 @@ class Identity:
     fresh: bool = False
     """Whether the model had fresh weights when it was made."""
     recipe: Recipe | None = None
-    """What trains the weights again that it was made with; None where that is not known."""
+    """Recipe of the weights with which it was made; None where it is not known."""
     parent: Parent | None = None
-    """What ``make_lean`` has made the model from; None of any other and of a loaded one."""
+    """Parent from which ``make_lean`` made the model; None of any other and of a loaded one."""
 
 
 # Beside the models and not on them: a Stable-Baselines3 object gets no attribute of ours.

@@ -109,7 +109,7 @@ PackageVersion = Annotated[str, Length(1, 64), Matching(r"[A-Za-z0-9.+!_-]+")]
 Packages = Annotated[dict[PackageName, PackageVersion], Length(0, 32)]
 """Versions by package."""
 Processor = Annotated[dict[PackageName, PackageVersion], Length(0, 8)]
-"""What of a processor decides how numbers round, by the library that chooses its code by it."""
+"""Names of the processor by which libraries choose their code, and so how numbers round."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -152,7 +152,7 @@ class Recipe(Config):
     processor: Processor
     """Processor that trained it, as ``processor`` says."""
     parent: Parent | None = None
-    """What ``make_lean`` made it from; None for an agent that was trained from the start."""
+    """Parent from which ``make_lean`` made it; None for an agent trained from the start."""
     settings: ResolvedSettings | None = None
     """Settings that trained it. None where they stand beside the recipe, as in a saved agent's
     manifest, and for those of the agent's file in a submission from before 1.1."""

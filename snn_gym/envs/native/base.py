@@ -20,7 +20,7 @@ from snn_gym.envs.streams import NoiseStreams, StartStreams, byte_rate
 # ---- batch ---------------------------------------------------------------------------------------
 @dataclass(frozen=True, kw_only=True)
 class SpikeTaskSettings(Config):
-    """What the settings of every native task say.
+    """Settings that every native task has.
 
     As fields or properties they also have ``channels`` (N), ``episode_steps``, the environment
     steps of the longest episode, and ``start_size``, the uniform numbers that the start of an
@@ -67,7 +67,7 @@ class SpikeTask(SpikeBatch):
     settings_class: ClassVar[type[Any]]
     """Frozen dataclass of the task's settings, a ``SpikeTaskSettings``."""
     told: ClassVar[tuple[tuple[str, str], ...]] = ()
-    """What infos say: keys, and the attributes that hold their arrays (B, ...)."""
+    """Keys of the infos, and the attributes that hold their arrays (B, ...)."""
     channels_per_band: ClassVar[int] = 10
     """Channels in a band of the drawn raster."""
 

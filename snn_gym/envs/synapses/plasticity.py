@@ -27,7 +27,7 @@ State = tuple[Any, ...]
 
 
 class Seen(NamedTuple):
-    """What a synapse sees at a time step; float64, for a layer of shapes that fit (D + 1, N).
+    """Inputs of a rule at a time step; float64, for a layer of shapes that fit (D + 1, N).
 
     Where M decisions stand side by side, arrays have an axis of them before these two. There is no
     more: not the weights of others, not the errors of neurons, not the reward.
@@ -95,7 +95,7 @@ class STDPConstants(NamedTuple):
     """Constants of ``r_stdp``."""
 
     kept: float = 0.8
-    """What is left of a trace of spikes one time step later."""
+    """Decay of a spike trace over one time step."""
     potentiation: float = 1.0
     """Weight of a spike that comes after the input."""
     depression: float = 0.5

@@ -39,7 +39,7 @@ class SynapseRule(Protocol):
     """A learning rule that all synapses share, or that each has for itself."""
 
     memory: Any
-    """What has been learned: a dataclass of numbers and arrays."""
+    """Learned state of the rule: a dataclass of numbers and arrays."""
 
     def act(self, features: Features, exploration: float, rng: np.random.Generator) -> Moves:
         """Return moves (W,) in {-1, 0, 1}; each is random with probability ``exploration``."""
@@ -60,7 +60,7 @@ def _explore(greedy: NDArray[np.int64], exploration: float, rng: np.random.Gener
 
 @dataclass
 class Table:
-    """What ``TabularRule`` has learned."""
+    """Learned state of ``TabularRule``."""
 
     states: NDArray[np.int64]
     """(n,), numbers of the states seen so far, in their order."""
@@ -170,7 +170,7 @@ def _bins(name: str) -> int:
 
 @dataclass
 class NetworkMemory:
-    """What a network that all synapses share has learned."""
+    """Learned state of a network that all synapses share."""
 
     weights: NDArray[np.float32]
     """(n,), weights and biases."""

@@ -220,7 +220,7 @@ JOBS: dict[str, Callable[[], Job]] = {
     "Acrobot": functools.partial(RolloutJob.of, "Acrobot", "Acrobot-v1"),
     "MountainCar": functools.partial(RolloutJob.of, "MountainCar", "MountainCar-v0"),
 }
-"""What makes each job, by name."""
+"""Factories of the jobs, by name."""
 
 MOVES = 3
 """Moves of a synapse: 0 lowers its weight by a step, 1 leaves it, 2 raises it."""
@@ -247,8 +247,8 @@ class PlasticitySettings(Config):
     reward: Literal["sign", "difference"] = "sign"
     """``sign``: 1 if the score rose, else -1, ties too; or the ``difference`` of scores."""
     features: tuple[str, ...] = PRESETS["weight+topology"]
-    """What is observed, out of ``action_history``, ``reward_history``, ``weight``, ``topology``,
-    ``dynamics`` and ``eligibility``; a name of ``PRESETS`` serves too."""
+    """Features of a synapse that are observed, out of ``action_history``, ``reward_history``,
+    ``weight``, ``topology``, ``dynamics`` and ``eligibility``; a name of ``PRESETS`` serves too."""
     history: Count = 2
     """Past moves and rewards in the blocks of histories."""
     rule: Annotated[str, check_rule] | None = None
@@ -449,7 +449,7 @@ def _settings(job: Job, given: Mapping[str, Any]) -> PlasticitySettings:
 
 # ---- loop ----------------------------------------------------------------------------------------
 JudgeWeights = Callable[[Weights, Probe], Judgement]
-"""What judges networks (P, W), each on its own probe (P, E)."""
+"""Judge of networks (P, W), each on its own probe (P, E)."""
 
 _NONE = np.empty(0, np.int64)
 

@@ -99,12 +99,12 @@ _SHARE = re.compile(r"(\d+) of (\d+)")
 
 @dataclass(frozen=True)
 class Cell:
-    """What stands in a cell."""
+    """A cell of a table."""
 
     content: str
     """A text, or markup."""
     value: float | None = None
-    """What it sorts by; None for the text, and for what is not known."""
+    """Sort key; None for the text, and for an unknown value."""
 
 
 def number_cell(text: str) -> Cell:

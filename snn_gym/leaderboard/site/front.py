@@ -21,7 +21,7 @@ from snn_gym.leaderboard.table import TableRow
 
 # ---- axes ----------------------------------------------------------------------------------------
 SCORE_TITLE = "mean return"
-"""What axes of scores are of."""
+"""Label of score axes."""
 _TICKS = 5
 _TITLE_X = 13
 
@@ -213,7 +213,7 @@ class Label:
     """A text beside a point."""
 
     text: str
-    """What it says."""
+    """Its text."""
     x: float
     """Where it begins or, to the left of its point, ends (pixels)."""
     y: float
@@ -299,7 +299,7 @@ class _Point:
 
     @property
     def words(self) -> str:
-        """What is said of it."""
+        """Description in words."""
         row = self.row
         score = f"{row.score(row.mean)} at {self.cost:,.0f} operations"
         return f"{row.name}: {score}, {kind(row)}, {seeds_in_words(row)}"

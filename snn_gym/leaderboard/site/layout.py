@@ -1,4 +1,4 @@
-"""What all pages have in common: head, the way back, where each page lies, and links to it."""
+"""Layout of all pages: head, breadcrumbs, addresses and links."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ class Film:
     address: str
     """Where it lies, from the documentation's folder."""
     text: str
-    """What it shows."""
+    """Caption."""
     command: str
-    """What makes it."""
+    """Command that makes it."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class Documentation:
 
 @dataclass(frozen=True)
 class Site:
-    """What a page has to know of the others."""
+    """Pages of a site, to which each page links."""
 
     agents: frozenset[str]
     """Names of the agents that have a page."""

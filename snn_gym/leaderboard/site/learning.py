@@ -31,7 +31,7 @@ CURVES_TEXT = (
     "differ from the table's. A curve is what was submitted until the run is trained again and "
     "gives the same."
 )
-"""What figures of learning curves show, and how far they can be trusted."""
+"""Note on figures of learning curves, and how far they can be trusted."""
 _MOVES = (
     "the weights held and every move tried from them, kept or not; the table's row is of those "
     "held at the end"
@@ -65,16 +65,16 @@ Line = tuple[NDArray[np.float64], NDArray[np.float64]]
 
 @dataclass(frozen=True)
 class Axis:
-    """What learning curves are drawn over."""
+    """Horizontal axis of learning curves."""
 
     field: Literal["steps", "seconds"]
     """Field of `LearningCurve`."""
     unit: float
-    """What a number on the axis counts."""
+    """Unit of a number on the axis."""
     suffix: str
-    """What stands behind each number."""
+    """Suffix of each number."""
     label: str
-    """What stands below, with the unit of time."""
+    """Label of the axis, with the unit of time."""
     last: float
     """Where it ends."""
 

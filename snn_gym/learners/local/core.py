@@ -81,7 +81,7 @@ _LINEAR_DECODERS = ("mean_rate", "last_voltage")
 
 @dataclass
 class Moments:
-    """What Adam carries from update to update."""
+    """State of Adam."""
 
     first: Array
     """(P,) float32, mean of the gradient."""
@@ -114,7 +114,7 @@ class Rule(NamedTuple):
 
 
 class Outcome(NamedTuple):
-    """What B actions led to."""
+    """Outcomes of B actions."""
 
     rewards: Array
     """(B,) float32."""

@@ -113,7 +113,7 @@ class Network(NamedTuple):
 
 
 class Activity(NamedTuple):
-    """What the layers did in a decision, layer after layer, T rows of each layer's neurons."""
+    """Activity of the layers in a decision, layer after layer, T rows of each layer's neurons."""
 
     spikes: Array
     """Flat, 0 or 1."""

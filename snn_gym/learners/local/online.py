@@ -276,7 +276,7 @@ class OnlineActor:
     def _value_cut_episodes(
         self, dones: NDArray[np.bool_], infos: Sequence[Mapping[str, Any]]
     ) -> None:
-        """What a limit cut would have gone on from its last observation."""
+        """Value the last observation of episodes that a limit cut."""
         cut = [
             k for k in np.flatnonzero(dones).tolist() if infos[k].get("TimeLimit.truncated", False)
         ]

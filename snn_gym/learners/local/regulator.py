@@ -36,7 +36,7 @@ from snn_gym.spiking.assembly import configured_neuron
 # it is known that none sees another. What a neuron tells its synapses and what is told to all of
 # them is in ``Lived``; nothing else is there.
 class Lived(NamedTuple):
-    """What a synapse sees of a decision; float64, for a layer of shapes that fit (D + 1, N)."""
+    """Inputs of a term from a decision; float64, for a layer of shapes that fit (D + 1, N)."""
 
     weight: Any
     """(D + 1, N), the synapse's weight."""
@@ -223,7 +223,7 @@ Places = NDArray[np.int64]
 
 @dataclass
 class SlowTraces:
-    """What neurons keep from decision to decision, over all hidden layers."""
+    """Slow traces of neurons from decision to decision, over all hidden layers."""
 
     rate: Array
     """(N,) running mean of spikes per time step."""

@@ -181,7 +181,7 @@ class BoundControl:
     error: float = 0.0
     """Standard error of the reference; infinite where it is still to be measured."""
     gained: float = 0.0
-    """What the reference is above the first episodes of the training."""
+    """Gain of the reference over the first episodes of the training."""
     losses: int = 0
     """Verdicts ``lost`` since the last ``kept``."""
 

@@ -84,7 +84,7 @@ class LeanParameters(Config):
     widening: Annotated[float, Range(at_least=1)] = 1.5
     """Factor of the bound after episodes whose return was kept; 1 for a bound that stays."""
     signals: Signals = "own"
-    """What a neuron is told: what its ``own`` spikes cost, or for control what those of another
+    """Signal of a neuron: the cost of its ``own`` spikes, or for control what those of another
     neuron of its layer do (``shuffled``), the layer's mean (``uniform``), the same for its
     threshold alone (``scale``), or nothing, and its weights decay (``blind``) or synapses are
     pruned alone (``prune``)."""
@@ -106,7 +106,7 @@ class LeanParameters(Config):
 
 @dataclass(frozen=True)
 class RegulationParameters(Config):
-    """What keeps the neurons of a network in their responsive range while it is optimised.
+    """Regulation of a network: it keeps neurons responsive while the network is optimised.
 
     Penalties pull by the gradient (``regulation.penalties``), a controller acts between rollouts
     (``regulation.homeostasis``). A rate is a neuron's spikes per time step, averaged over time

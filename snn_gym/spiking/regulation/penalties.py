@@ -142,7 +142,7 @@ class Rescue(BookkeepingModule):
 # and saved agents know of no controller; what is measured and ``u`` are bookkeeping, for training
 # alone.
 _SCALED = ("gain", "synapses")
-"""What is controlled by multiplying weights."""
+"""Quantities that are controlled by multiplying weights."""
 
 
 class Homeostasis(BookkeepingModule):
@@ -398,7 +398,7 @@ class LayerPenalty:
 
 
 class Regulation(nn.Module):
-    """What watches the layers of one network while it is optimised.
+    """Regulation of the layers of one network while it is optimised.
 
     It sees only passes that are differentiated for the network's own sake: not acting, evaluation,
     target networks or recordings.
