@@ -19,15 +19,17 @@ from snn_gym.cli.options import (
     Device,
     Leaderboard,
     Run,
+    leaderboard_folder,
+    with_module,
+)
+from snn_gym.cli.printing import (
     describe_refusal,
     in_one_line,
-    leaderboard_folder,
     print_columns,
     print_evaluation,
     print_lines,
     print_played,
     say,
-    with_module,
 )
 from snn_gym.cli.results import submit, verify
 from snn_gym.cli.trained import compare, export, plot, pretrained, watch

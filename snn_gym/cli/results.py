@@ -9,7 +9,8 @@ from typing import Annotated, Any
 
 import typer
 
-from snn_gym.cli.options import Leaderboard, leaderboard_folder, print_played, say, with_options
+from snn_gym.cli.options import Leaderboard, leaderboard_folder, with_options
+from snn_gym.cli.printing import print_played, say
 
 
 # ---- cli submit ----------------------------------------------------------------------------------

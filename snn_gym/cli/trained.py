@@ -10,16 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from snn_gym._base.names import shown_seeds
-from snn_gym.cli.options import (
-    MOST_EPISODES,
-    Run,
-    Shown,
-    ShownEnvironment,
-    load_shown,
-    print_columns,
-    print_lines,
-    say,
-)
+from snn_gym.cli.options import MOST_EPISODES, Run, Shown, ShownEnvironment, load_shown
+from snn_gym.cli.printing import print_columns, print_lines, say
 
 if TYPE_CHECKING:
     from snn_gym.leaderboard.comparison import Side

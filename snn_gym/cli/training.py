@@ -17,7 +17,8 @@ import gymnasium as gym
 import typer
 
 from snn_gym._base.names import AGENT_NAME, AGENT_NAME_RULE
-from snn_gym.cli.options import Device, module_words, parse_changes, say, with_options
+from snn_gym.cli.options import Device, module_words, parse_changes, with_options
+from snn_gym.cli.printing import say
 
 if TYPE_CHECKING:
     from snn_gym.training import RunSettings

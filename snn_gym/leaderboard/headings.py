@@ -125,8 +125,8 @@ FAULT_COLUMNS: dict[str, str] = {
     "own, by its largest weight, and biases stay",
     "4 bits": "the same with 4 bits",
 }
-"""Columns of the table of faults, the last ones in the order of `found.FaultMeans`, and what they
-mean."""
+"""Columns of the table of faults, the last ones in the order of `manifest.FaultMeans`, and their
+meanings."""
 STREAMS_NOTE = f"""{MARK} Environment k of a run had the seed of the run plus k, so that runs with \
 neighbouring seeds shared most of their environments' random streams, and the interval between \
 them may be too narrow, the p-value of a pair too small. Runs since then draw disjoint streams.

@@ -262,7 +262,7 @@ class TableRow:
     faulted: int
     """Training seeds that were played with faults."""
     kept: tuple[float | None, ...]
-    """Retention with each fault of `found.FaultMeans`, None where it is not defined; empty
+    """Retention with each fault of `manifest.FaultMeans`, None where it is not defined; empty
     where no seed counts."""
     derived: bool
     """Whether the agent was made lean from rows of another training, whose steps count, too."""

@@ -655,7 +655,7 @@ class CompiledProgram:
 
 
 def _packed(program: Program) -> tuple[NDArray[np.int64], Array]:
-    """Return plan and table, as ``decision_kernels`` says."""
+    """Return plan and table, which the top of this module describes."""
     decoder = program.decoder
     plan = [
         program.time_steps, program.channels, int(program.held), program.outputs,

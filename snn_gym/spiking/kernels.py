@@ -16,7 +16,7 @@ from snn_gym.spiking.events import Room, add_products, event_room, keep_strips
 # a batch of ``B`` is seen as ``M = B * N`` independent elements; arrays are ``(T, M)``, contiguous,
 # float32, and the state is ``(S, M)``, a row for each variable. What a neuron does stands in its
 # own kernel, printed from its text (``snn_gym.program.kernels``), which these know by its address.
-# Products with spikes add weights of the neurons that fired (``event_kernels``), in an order of
+# Products with spikes add weights of the neurons that fired (``events``), in an order of
 # their own: there, equality with Norse ends at a spike whose margin is within rounding.
 #
 # A kernel writes ``spikes`` and what is kept of a time step, ``kept`` (K, T, M) with the recorded

@@ -262,7 +262,7 @@ def _damaged(solved: BaseAlgorithm, change: Change, seed: int) -> LocalActorCrit
 def _thinned(
     values: NDArray[np.float32], rows: int, readouts: int, kept: NDArray[np.int64]
 ) -> NDArray[np.float32]:
-    """Return what is left of one number for each synapse, in the order of ``local_kernels``."""
+    """Return what is left of one number for each synapse, in the order of ``local.kernels``."""
     neurons = (values.size - readouts) // (rows + readouts)
     hidden = values[: rows * neurons].reshape(rows, neurons)[:, kept]
     read = values[rows * neurons :].reshape(readouts, neurons + 1)[:, [*kept, neurons]]

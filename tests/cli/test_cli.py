@@ -10,7 +10,7 @@ import pytest
 
 import snn_gym
 from snn_gym.cli import main
-from snn_gym.cli.options import in_one_line
+from snn_gym.cli.printing import in_one_line
 from snn_gym.envs.registry import env_ids
 from snn_gym.leaderboard import submit
 from snn_gym.program.costs import COST_COLUMNS

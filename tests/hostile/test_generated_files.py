@@ -193,12 +193,14 @@ def test_no_description_steers_the_terminal(
 
 
 def test_every_command_prints_through_one_function() -> None:
-    """What commands print is printed in `cli_printing`, or to standard error in `cli`."""
+    """Commands print by `cli.printing`, or to standard error in `cli`."""
     root = checkout_root()
     assert root is not None
-    for path in (root / "snn_gym").glob("cli*.py"):
+    paths = sorted((root / "snn_gym" / "cli").glob("*.py"))
+    assert "printing.py" in [path.name for path in paths]
+    for path in paths:
         for node in ast.walk(ast.parse(path.read_text())):
-            if not isinstance(node, ast.Call) or path.name == "cli_printing.py":
+            if not isinstance(node, ast.Call) or path.name == "printing.py":
                 continue
             called = ast.unparse(node.func)
             assert called not in ("typer.echo", "typer.secho", "sys.stdout.write"), path

@@ -117,7 +117,7 @@ class LocalActorCritic(BaseAlgorithm):
 
     With ``regulation`` each hidden neuron keeps its firing rate in a range, wakes up where it has
     fallen silent, and sheds spikes once the return stops rising, by terms that are as local as the
-    rule and are added to it; see ``local_regulator``.
+    rule and are added to it; see ``regulator``.
 
     Hyper-parameters beside ``learning_rate`` are the fields of ``LocalRuleSettings``, which says
     what they are: keyword arguments, and attributes that can be read and set.

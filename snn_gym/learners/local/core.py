@@ -184,7 +184,7 @@ class LocalCore:
 
     @property
     def traces(self) -> Array:
-        """Traces (B, P) float32, in the order that ``local_kernels`` tells."""
+        """Traces (B, P) float32, in the order that ``kernels`` tells."""
         return self._traces
 
     @property

@@ -377,7 +377,7 @@ def live(
         outcome: Rewards, ends and the values after them, each (B,).
         choice: Noise; written are actions (B,), or (B, A) if the latter has columns.
         found: Written: the sum (P,) of the samples' gradients, and TD errors (B,).
-        watched: As in ``local_regulator.watch``.
+        watched: As in ``regulator.watch``.
     """
     sizes, steps = network.sizes, network.coefficients.size
     (theta, back), gradient = learned, found[0]

@@ -286,7 +286,7 @@ class LocalRegulator:
         """Change hidden weights by what was watched.
 
         Args:
-            theta: Weights in the order of ``local_kernels``; the hidden ones are changed.
+            theta: Weights in the order of ``kernels``; the hidden ones are changed.
             rewards: (B,) of the last actions.
             ended: (B,), whether they ended their episodes.
             hidden_step: Present step size of hidden synapses.

@@ -1,7 +1,7 @@
 """Dynamics: measures of neurons, synapses and layers over a recording.
 
-``neurons``, ``synapses``, ``layers`` and ``damage`` hold the measures as functions of arrays,
-``definitions`` their names, units and validity; ``Dynamics`` applies them to a recording.
+``arrays`` holds the measures as functions of arrays, ``definitions`` their names, units and
+validity; ``Dynamics`` applies them to a recording.
 """
 
 from snn_gym.spiking.measures.arrays import Measure
