@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from snn_gym.envs.native import canvas
 
-# ---- scene ---------------------------------------------------------------------------------------
+# ---- cue accumulation ----------------------------------------------------------------------------
 _GO = 2
 _NOTHING = 3
 
@@ -54,7 +54,7 @@ def draw_cue_accumulation(cues: list[int], total: int, shown: int) -> NDArray[np
     return image
 
 
-# ---- scene ---------------------------------------------------------------------------------------
+# ---- cursor decoding -----------------------------------------------------------------------------
 _WORKSPACE_MARGIN = 12.0
 _CURSOR_RADIUS = 6.0
 _ARROW_LENGTH = 36.0
@@ -111,7 +111,7 @@ def draw_cursor_decoding(
     return image
 
 
-# ---- scene ---------------------------------------------------------------------------------------
+# ---- delayed match to sample ---------------------------------------------------------------------
 _TOP, _TRIAL_LEFT, _TRIAL_RIGHT = 20, 20, 140
 _HEIGHT, _WIDTH = 180, 96
 """Places and size of the two panels (pixels)."""
@@ -170,7 +170,7 @@ def _panel(
         )
 
 
-# ---- scene ---------------------------------------------------------------------------------------
+# ---- desynchronisation ---------------------------------------------------------------------------
 MARGIN = 12.0
 BASE_ROW = 176.0
 """Where the bars of activity stand (pixels)."""
@@ -217,7 +217,7 @@ def draw_desynchronisation(
     return image
 
 
-# ---- scene ---------------------------------------------------------------------------------------
+# ---- event tracking ------------------------------------------------------------------------------
 _DARK = (18, 24, 38)
 _LIGHT = (255, 236, 170)
 _OFF = (90, 150, 240)
@@ -272,7 +272,7 @@ def draw_event_tracking(
     return image
 
 
-# ---- scene ---------------------------------------------------------------------------------------
+# ---- interval timing -----------------------------------------------------------------------------
 _LINE_LEFT, _LINE_RIGHT = 32.0, 236.0
 _MEASURED_ROW, _PRODUCED_ROW = 84.0, 172.0
 _BAR = 16.0
@@ -328,7 +328,7 @@ def _pulse(image: NDArray[np.uint8], row: float, column: float, is_now: bool) ->
     canvas.disc(image, row, column, _PULSE_RADIUS, canvas.ACCENT if is_now else canvas.INK)
 
 
-# ---- scene ---------------------------------------------------------------------------------------
+# ---- pattern detection ---------------------------------------------------------------------------
 _WINDOW_MARGIN = 16.0
 _WINDOW_HEIGHT = 176.0
 _STRIP_TOP, _STRIP_HEIGHT = 216.0, 24.0
@@ -378,7 +378,7 @@ def draw_pattern_detection(
     return image
 
 
-# ---- scene ---------------------------------------------------------------------------------------
+# ---- water maze ----------------------------------------------------------------------------------
 _POOL_MARGIN = 14
 _POOL = canvas.WIDTH - 2 * _POOL_MARGIN
 
