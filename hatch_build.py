@@ -9,7 +9,7 @@ from typing import Any
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
 # By its path: the package itself needs what is not installed where a wheel is built.
-RULE = Path("snn_gym/leaderboard/pretrained.py")
+RULE = Path("snn_gym/leaderboard/shipping.py")
 
 
 class ShippedAgents(BuildHookInterface[Any]):

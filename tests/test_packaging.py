@@ -13,7 +13,8 @@ import pytest
 
 import snn_gym
 from snn_gym._base.folders import CONTENT_FOLDERS, checkout_root
-from snn_gym.leaderboard.pretrained import find_trained, shipped_files
+from snn_gym.leaderboard.pretrained import find_trained
+from snn_gym.leaderboard.shipping import shipped_files
 from tests.packages import build
 
 ROOT = checkout_root()

@@ -23,6 +23,7 @@ from snn_gym.leaderboard.results import (
     row_path,
     verified_weights,
 )
+from snn_gym.leaderboard.shipping import median_seed
 from snn_gym.leaderboard.table import Terms, Unranked, read_terms
 from snn_gym.program.costs import Costs
 from snn_gym.zoo import agent_ids, load_agent_spec
@@ -31,73 +32,6 @@ if TYPE_CHECKING:
     from stable_baselines3.common.base_class import BaseAlgorithm
 
 
-import json
-
-# ---- rows of an installed package ----------------------------------------------------------------
-# Which trained agents travel with the package: of each agent on each environment the median one.
-#
-# Standard library alone: ``hatch_build.py`` runs this file where nothing else is installed.
-LARGEST_WEIGHTS_BYTES = 100_000
-"""Size of a weights file up to which it is small."""
-MOST_BYTES = 3_000_000
-"""Size of all files that travel, together."""
-
-_DIGESTS = Path("digests.txt")
-_PLAN = Path("plan.toml")
-_RESULTS = Path("results")
-
-
-def median_seed(means: Mapping[int, float]) -> int:
-    """Return the seed of the median return: of an even number the lower middle one.
-
-    Args:
-        means: Mean return by seed, at least one; of equal ones the smaller seed comes first.
-    """
-    by_return = sorted(means, key=lambda seed: (means[seed], seed))
-    return by_return[(len(by_return) - 1) // 2]
-
-
-def shipped_files(leaderboard: Path, most_bytes: int = MOST_BYTES) -> tuple[Path, ...]:
-    """Choose the chain of digests, the plan and, the smallest first, median rows and their weights.
-
-    Args:
-        leaderboard: Folder of the leaderboard.
-        most_bytes: Size of all files together; the first row that is too much ends the choice.
-
-    Returns:
-        Files as seen from the leaderboard; none where it has no chain.
-    """
-    if not (leaderboard / _DIGESTS).is_file():
-        return ()
-    chosen = [path for path in (_DIGESTS, _PLAN) if (leaderboard / path).is_file()]
-    left = most_bytes - sum(_size(leaderboard / path) for path in chosen)
-    for row in sorted(_small_medians(leaderboard), key=lambda row: (_size(_weights(row)), row)):
-        left -= _size(row) + _size(_weights(row))
-        if left < 0:
-            break
-        chosen += [path.relative_to(leaderboard) for path in (row, _weights(row))]
-    return tuple(chosen)
-
-
-def _small_medians(leaderboard: Path) -> Iterator[Path]:
-    for folder in (leaderboard / _RESULTS).glob("*/*"):
-        rows = {int(path.stem): json.loads(path.read_bytes()) for path in folder.glob("*.json")}
-        means = {seed: row["score"]["mean"] for seed, row in rows.items()}
-        if means:
-            path = folder / f"{median_seed(means)}.json"
-            if _size(_weights(path)) <= LARGEST_WEIGHTS_BYTES:
-                yield path
-
-
-def _weights(row: Path) -> Path:
-    return row.with_suffix(".safetensors")
-
-
-def _size(path: Path) -> int:
-    return path.stat().st_size
-
-
-# ---- trained agents ------------------------------------------------------------------------------
 Pick = Literal["best", "median"] | int
 """Which of the seeds of an agent on an environment."""
 

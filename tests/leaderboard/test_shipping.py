@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -9,14 +11,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from snn_gym._base.folders import checkout_root
+from snn_gym.leaderboard import shipping
 from snn_gym.leaderboard.chain import DIGESTS_NAME
-from snn_gym.leaderboard.pretrained import (
+from snn_gym.leaderboard.results import RESULTS_FOLDER, Row, write_row
+from snn_gym.leaderboard.shipping import (
     LARGEST_WEIGHTS_BYTES,
     MOST_BYTES,
     median_seed,
     shipped_files,
 )
-from snn_gym.leaderboard.results import RESULTS_FOLDER, Row, write_row
 from tests.leaderboard.test_table import make_row
 
 ROOT = checkout_root()
@@ -91,3 +94,19 @@ def test_what_is_small_today_travels_unless_it_is_too_much() -> None:
     assert chosen <= small.keys()
     largest_row = 20_000
     assert not left_out or total + min(small[x] for x in left_out) + largest_row > MOST_BYTES
+
+
+def test_what_a_build_runs_needs_the_standard_library_alone() -> None:
+    """A wheel is built where neither numpy nor the package is installed."""
+    code = (
+        "import pathlib, runpy, sys; shipped = runpy.run_path(sys.argv[1])['shipped_files'];"
+        "print(len(shipped(pathlib.Path(sys.argv[2]))))"
+    )
+    words = [shipping.__file__, str(ROOT / "leaderboard")]
+    done = subprocess.run(
+        [sys.executable, "-I", "-S", "-c", code, *words],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert int(done.stdout) == len(shipped_files(ROOT / "leaderboard"))
