@@ -80,6 +80,36 @@ had other weights and the mean return of their rows, 500, the most there is, so 
 version 0.1.0 again by 0.2.0: none had the same weights, 7 held as `returns`, and 3 did not
 (`ppo-lif` on snn/CartPole-v1 448.5 for 500 and on snn/CueAccumulation-v0 0.52 for 0.46, `ppo-mlp`
 on Pendulum-v1 -308 for -171): there other weights of the same seed are another draw.
+
+## Recipes of another maker
+
+A program asks a processor for its maker and its instructions by the instruction CPUID. Linux lets a
+process on an Intel processor trap it. `studies/processors/amd_cpuid.c` then answers as an AMD EPYC
+(Zen 4) would, and MKL takes the code that it has for AMD:
+
+```bash
+gcc -O1 -shared -fPIC -o /tmp/amd_cpuid.so studies/processors/amd_cpuid.c
+LD_PRELOAD=/tmp/amd_cpuid.so snn-gym verify --retrain --sample 5 --seed 20261128
+```
+
+That draw has 34 rows. Rows of agents that it left out were added, and rows that lean rows were made
+from. On an Intel Xeon (Sapphire Rapids) 48 of these rows, all of AMD processors, were trained
+again with the library:
+
+| outcome | rows | agents |
+| --- | --- | --- |
+| same weights | 37 | `ppo-lif`, `ppo-mlp`, `ppo-relu`, `dqsn`, `dqn-mlp`, `qrdqn-lif`, \
+`qrdqn-mlp`, `sac-lif`, `recurrent-ppo-lsnn`, `recurrent-ppo-gru`, `local-actor-critic`, \
+`local-actor-critic-wide`, `synapse-agents`, `es`, `cma-es`, `random-search`, `accept-reject`, \
+`win-stay` |
+| other weights | 11 | `a2c-lif`, `a2c-mlp`, `sac-mlp`, `ppo-lif-dynamics` (2), `dqsn-dynamics`, \
+`ppo-lif-8` (2), `ppo-lif-2-steps`, `ppo-lif-distilled`, `ppo-mlp` on Pendulum-v1 |
+
+The code for AMD computes the square root of PyTorch (`torch.sqrt`) from `rsqrtps`, an approximate
+instruction, and does not round it to the nearest number: 38,066 of 200,000 roots are off by a bit.
+AMD and Intel approximate differently. Shedding and RMSprop take such roots. The policies of the zoo
+have PyTorch's fused Adam, whose roots are exact. So this is the likely cause of most of the other
+weights; no AMD processor was at hand to show it, and it does not explain `sac-mlp`.
 """
 
 
