@@ -1,13 +1,13 @@
 """Observation and action spaces of policies: those taken, their normalisation, those refused.
 
-| observation | what the network sees |
-|---|---|
-| Box | its values, standardised by the policy's normaliser |
-| Discrete, MultiDiscrete | one-hots |
-| MultiBinary(N) | flags, analogue input |
-| MultiBinary((T, N)), FlatSpikes(T, N) | a spike train of T time steps |
-| image (Box, uint8, three axes) | features of Stable-Baselines3's NatureCNN, or of SmallImageCNN |
-| Dict of these, without spike trains | the concatenation by its CombinedExtractor |
+The network sees of an observation:
+
+- Box: its values, standardised by the policy's normaliser.
+- Discrete, MultiDiscrete: one-hot vectors.
+- MultiBinary(N): flags, as analogue input.
+- MultiBinary((T, N)), FlatSpikes(T, N): a spike train of T time steps.
+- Image (Box, uint8, three axes): features of Stable-Baselines3's NatureCNN, or of SmallImageCNN.
+- Dict of these, without spike trains: the concatenation by its CombinedExtractor.
 """
 
 from __future__ import annotations
