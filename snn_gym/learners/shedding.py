@@ -51,10 +51,6 @@ from snn_gym.spiking.regulation.penalties import (
 
 
 # ---- episodes that are played --------------------------------------------------------------------
-# ``Shedding``: a policy that has learned loses spikes while it does what it did.
-#
-# The rules are those of ``snn_gym.spiking.regulation.control``, the cost that of
-# ``snn_gym.spiking.regulation.penalties``.
 class Played:
     """Returns of the episodes that some environments have played since they were forgotten.
 
@@ -125,6 +121,8 @@ class Played:
 
 
 # ---- shedding ------------------------------------------------------------------------------------
+# The rules are those of ``snn_gym.spiking.regulation.control``, the cost that of
+# ``snn_gym.spiking.regulation.penalties``.
 _SHUFFLE_SEED = 0
 _FRESH = 1024
 """Decisions by which the divergence in the latest states is measured."""

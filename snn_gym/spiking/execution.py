@@ -458,7 +458,7 @@ class _Decoded(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
         inputs = ctx.saved_tensors
-        # As in ``layers``: a second derivative goes through operations of PyTorch.
+        # As in ``_FusedLayer``: a second derivative goes through operations of PyTorch.
         if not torch.is_grad_enabled():
             return None, *ctx.compiled.gradients(ctx.loan.kept, inputs, *grads)
         wanted = [x for x in inputs if x.requires_grad]

@@ -81,7 +81,7 @@ class _SpikeProduct(torch.autograd.Function):
     def backward(ctx: Any, grad_currents: Tensor) -> tuple[Tensor | None, ...]:
         signal, weight = ctx.saved_tensors
         wants_signal = ctx.needs_input_grad[0]
-        # As in ``_FusedRun``: a second derivative goes through operations of PyTorch.
+        # As in ``_FusedLayer``: a second derivative goes through operations of PyTorch.
         if torch.is_grad_enabled():
             flat = grad_currents.flatten(0, 1)
             return (

@@ -13,8 +13,11 @@ import pytest
 import snn_gym
 from snn_gym._base.moved import homes
 
-PUBLIC = json.loads((Path(__file__).parents[1] / "formats/stored/1.0.0/public.json").read_text())
+STORED = Path(__file__).parents[1] / "formats" / "stored" / "1.0.0"
+PUBLIC = json.loads((STORED / "public.json").read_text())
 """Names in ``__all__`` of each package of 1.0.0."""
+MODULES = json.loads((STORED / "modules.json").read_text())
+"""A class or function of each of its modules that have moved."""
 
 
 def test_the_list_is_that_of_1_0_0():
@@ -45,6 +48,13 @@ def test_modules_move_to_modules_that_there_are():
             import_module(old)
         assert [home for home in new if find_spec(home) is None] == []
         assert not Path(*old.split(".")).with_suffix(".py").exists()
+
+
+def test_each_module_still_leads_to_what_it_held():
+    assert len(MODULES) > 200
+    for module, name in MODULES.items():
+        with pytest.warns(DeprecationWarning, match=f"{module}.{name} is deprecated since"):
+            assert getattr(import_module(module), name) is not None
 
 
 def test_what_is_nowhere_is_refused_as_ever():
