@@ -28,8 +28,9 @@ from studies.lean.front import FRONT_TASKS
 from studies.lean.front_points import front_points, verdict
 from studies.lean.plan import OFF, SECOND_TASKS, SMALL, TASKS, Task
 from studies.lean.rivals import Rival, read_rivals
-from studies.lean.tables import Found, pairs, read_found, table, wrapped
+from studies.lean.tables import Outcomes, pairs, read_outcomes
 from studies.statistics import p_value
+from studies.tables import table, wrapped
 
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "studies" / "lean" / "results"
@@ -56,7 +57,7 @@ class Evidence:
 
     rows: Mapping[tuple[str, str], TableRow]
     """Rows of the results table by agent and environment."""
-    lean: Found
+    lean: Outcomes
     """Outcomes of the lean study."""
     rivals: tuple[Rival, ...]
     """Cheapest rivals known."""
@@ -101,7 +102,7 @@ def read_evidence(leaderboard: Path = ROOT / "leaderboard") -> Evidence:
         leaderboard: Folder of the results table.
     """
     rows = {(row.agent, row.environment): row for row in table_rows(leaderboard)}
-    return Evidence(rows, read_found(RESULTS), read_rivals())
+    return Evidence(rows, read_outcomes(RESULTS), read_rivals())
 
 
 def operations(row: TableRow) -> float:

@@ -19,8 +19,8 @@ from snn_gym.leaderboard import evaluate
 from snn_gym.zoo.recipe import processor
 from studies.deployed.page import Page
 from studies.deployed.program import Player, seconds_per_decision
-from studies.lean.tables import spread, table
 from studies.rows import RowName
+from studies.tables import spread, table
 
 ENV_ID = "CartPole-v1"
 SEEDS = range(3, 8)

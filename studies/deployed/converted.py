@@ -14,8 +14,8 @@ from snn_gym.leaderboard import evaluate
 from snn_gym.leaderboard.pretrained import find_trained
 from snn_gym.program.costs import Costs
 from studies.deployed.page import Page
-from studies.lean.tables import spread, table
 from studies.rows import RowName
+from studies.tables import spread, table
 
 PAIRS = (
     ("dqn-mlp", "dqsn", "CartPole-v1"),

@@ -20,8 +20,8 @@ from snn_gym.envs.registry import make_task
 from snn_gym.export import from_nir, program_of, to_nir
 from snn_gym.leaderboard.pretrained import list_trained
 from studies.deployed.page import Page
-from studies.lean.tables import table
 from studies.rows import RowName
+from studies.tables import table
 
 EQUAL = "equal"
 _DECISIONS = 200

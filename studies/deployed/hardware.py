@@ -25,8 +25,8 @@ from snn_gym.program.costs import (
     energy_nj,
 )
 from studies.deployed.page import Page
-from studies.lean.tables import table, wrapped
 from studies.rows import RowName
+from studies.tables import table, wrapped
 
 EPISODES = 5
 STORED, LEAN, BARE = "stored", "made lean", ", without silent"

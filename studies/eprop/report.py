@@ -25,7 +25,8 @@ from studies.eprop.runs import (
     EpropRun,
     read_runs,
 )
-from studies.lean.tables import return_digits, table, wrapped
+from studies.lean.tables import return_digits
+from studies.tables import table, wrapped
 
 BAR = 0.9
 """Share of the return of back-propagation through time that e-prop is to earn."""

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from snn_gym.envs.registry import load_environment_spec
 from snn_gym.leaderboard.results import Row, list_rows
 from studies.lean.plan import OFF
-from studies.lean.tables import read_found
+from studies.lean.tables import read_outcomes
 
 Values = NDArray[np.float64]
 SeedMeans = Callable[[np.random.Generator, int], Values]
@@ -85,7 +85,7 @@ def real(leaderboard: Path, lean: Path) -> Iterator[Population]:
     for group in groups_of_ten(leaderboard):
         first, returns = group[0], np.array([row.score.returns for row in group])
         yield _resampled(f"{first.agent}, {first.environment}", first.environment, returns)
-    for (environment, arm), outcomes in sorted(read_found(lean).items()):
+    for (environment, arm), outcomes in sorted(read_outcomes(lean).items()):
         if arm == OFF and len(outcomes) == REAL_SEEDS:
             returns = np.array([outcome.returns for outcome in outcomes.values()])
             yield _resampled(f"lean study, {environment}", environment, returns)

@@ -8,8 +8,8 @@ from pathlib import Path
 from snn_gym._base.storage import write_text_atomic
 from studies.intervals.coverage import BCA, BOUNDED, EPISODE, METHODS, PERCENTILE, SEEDS, Results, T
 from studies.intervals.populations import CEILING, FAILED_SHARES, NORMAL, failed
-from studies.lean.tables import table
 from studies.rows import earlier_note
+from studies.tables import table
 
 _HEADINGS = {
     T: "t",

@@ -142,7 +142,7 @@ def report(
     docs: Annotated[Path, typer.Option(help="Folder of the report.")] = DOCS,
 ) -> None:
     """Write the report from the arms there are."""
-    typer.echo(f"wrote {write_report(results, docs)}")
+    typer.echo(f"wrote {write_report(results, docs)[0]} and its pages")
 
 
 @contextmanager

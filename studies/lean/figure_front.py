@@ -17,7 +17,7 @@ from studies.lean.front_points import ANN_SERIES, Point, front_points, verdict
 from studies.lean.plan import LEAN, OFF
 from studies.lean.report_front import FIGURE
 from studies.lean.rivals import rival_of
-from studies.lean.tables import Found
+from studies.lean.tables import Outcomes
 
 _SERIES = (LEAN, OFF, *ANN_SERIES.values())
 _COLOURS = agent_colours({series: series in (LEAN, OFF) for series in _SERIES})
@@ -27,17 +27,17 @@ _COLUMNS = 3
 _FORMATS = ("png", "svg")
 
 
-def write_figure(found: Found, images: Path) -> list[Path]:
+def write_figure(outcomes: Outcomes, images: Path) -> list[Path]:
     """Draw the front of the tasks that have any of it.
 
     Args:
-        found: All outcomes.
+        outcomes: All outcomes.
         images: Folder to write into, made if there is something to write.
 
     Returns:
         The files; none where nothing has run.
     """
-    points = {name: front_points(found, task) for name, task in FRONT_TASKS.items()}
+    points = {name: front_points(outcomes, task) for name, task in FRONT_TASKS.items()}
     points = {name: of_task for name, of_task in points.items() if of_task}
     if not points:
         return []

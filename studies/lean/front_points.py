@@ -10,7 +10,7 @@ import numpy as np
 from studies.lean.front import ANN, GRU, RELU, SEEDS, TANH, configurations, front_seeds, labels
 from studies.lean.outcome import Outcome
 from studies.lean.plan import LEAN, OFF, Task
-from studies.lean.tables import Found
+from studies.lean.tables import Outcomes
 
 ANN_SERIES = {TANH: "ANN, tanh", RELU: "ANN, ReLU", GRU: "ANN, GRU"}
 """Names of ANNs by their units."""
@@ -78,22 +78,22 @@ class Verdict:
         return self.ann is None or self.ann.operations > self.lean.operations
 
 
-def front_points(found: Found, task: Task) -> list[Point]:
+def front_points(outcomes: Outcomes, task: Task) -> list[Point]:
     """Return the points of a task, cheapest first; none before one of the sweep's own has run.
 
     Args:
-        found: All outcomes.
+        outcomes: All outcomes.
         task: One of ``studies.lean.front.FRONT_TASKS``.
     """
     points, own = [], False
     for configuration in configurations(task.env_id):
         for arm, label in labels(task, configuration).items():
-            by_seed = found.get((task.env_id, label), {})
+            by_seed = outcomes.get((task.env_id, label), {})
             seeds = front_seeds(task, configuration)
-            outcomes = tuple(by_seed[seed] for seed in seeds if seed in by_seed)
-            if outcomes:
+            reported = tuple(by_seed[seed] for seed in seeds if seed in by_seed)
+            if reported:
                 series = ANN_SERIES[configuration.units] if arm == ANN else arm
-                points.append(Point(configuration.name, series, outcomes))
+                points.append(Point(configuration.name, series, reported))
                 own = own or label.startswith("front-")
     return sorted(points, key=lambda point: point.operations) if own else []
 

@@ -1,4 +1,4 @@
-"""What the report says about the ANN twins."""
+"""Section of the lean study: ANN twins."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ import numpy as np
 
 from studies.lean.outcome import Outcome
 from studies.lean.plan import LEAN, TASKS, Task
-from studies.lean.tables import Found, bound_cells, pairs, return_digits, spread, table
+from studies.lean.tables import Outcomes, bound_cells, pairs, return_digits
 from studies.lean.twins import TWIN, twin_of
+from studies.tables import spread, table
 
 _TEXT = (
-    "`python -m studies.lean twins` trains the agent that the zoo names as the twin of a task's "
-    "agent, with the same seeds and environment steps. Operations of a decision: SynOps of "
-    "hidden spikes, multiply-accumulates and neuron updates, of which a twin has the last two; "
-    "no multiply-accumulate is skipped. Ratio: of the medians, `lean` over twin. Lower bound of "
-    "the difference in return to the twin and what it must not be below: as above. Where a "
-    "task's observations are spikes, the SynOps of these stand beside: medians of `lean` and of "
-    "the twin.\n"
+    "`python -m studies.lean twins` trains the ANN twin that the zoo names for a task's agent, "
+    "with the same seeds and environment steps. The operations of a twin are multiply-accumulates "
+    "and neuron updates; no multiply-accumulate is skipped. Ratio: median operations of `lean` "
+    "over those of the twin. Lower bound: of the difference in return to the twin, with its margin "
+    "in brackets. The last column holds the SynOps of the input's spikes, where a task has them: "
+    "the medians of `lean` and of the twin.\n"
 )
 _HEAD = (
     *("task", "twin", "seeds", "return, lean", "return, twin", "lower bound", "not inferior"),
@@ -26,12 +26,12 @@ _HEAD = (
 )
 
 
-def twin_section(found: Found) -> str:
-    """Return the section on lean beside the ANN twin, of tasks with at least two seeds of both."""
+def twin_section(outcomes: Outcomes) -> str:
+    """Return the table of lean and ANN twins, of tasks with at least two seeds of both."""
     rows = [
         _row(task, both)
         for task in TASKS.values()
-        if len(both := pairs(found, task, LEAN, TWIN)) >= 2
+        if len(both := pairs(outcomes, task, LEAN, TWIN)) >= 2
     ]
     return f"## Beside the ANN twin\n\n{_TEXT}\n{table(_HEAD, rows)}"
 

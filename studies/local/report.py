@@ -7,7 +7,6 @@ from pathlib import Path
 import numpy as np
 
 from snn_gym._base.storage import write_text_atomic
-from studies.lean.tables import table, wrapped
 from studies.local import td_stdp
 from studies.local.report_adaptation import adaptation_section
 from studies.local.report_dynamics import dynamics_section
@@ -24,6 +23,7 @@ from studies.local.runs import (
     LocalRun,
     read_runs,
 )
+from studies.tables import table, wrapped
 
 
 def write_report(docs: Path, results: Path = RESULTS) -> Path:

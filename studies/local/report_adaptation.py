@@ -12,10 +12,10 @@ from matplotlib.ticker import FuncFormatter
 
 from snn_gym.leaderboard.statistics import probability_of_improvement
 from snn_gym.plots.style import agent_colours, new_figure, save, style, title
-from studies.lean.tables import table, wrapped
 from studies.local.adaptation import ARMS, CHANGES, SEEDS, STEP_SIZE, Life, read_lives
 from studies.local.runs import EVALUATION_EPISODES, RESULTS, STEPS, WINDOW
 from studies.statistics import SIGNIFICANT, equal_to, holm_by_name, rank_sum_p
+from studies.tables import table, wrapped
 
 FIGURE = "local-adaptation"
 FIRST = 20

@@ -9,7 +9,6 @@ from pathlib import Path
 import numpy as np
 
 from snn_gym.leaderboard.statistics import probability_of_improvement
-from studies.lean.tables import table, wrapped
 from studies.local.dynamics import (
     AGENT,
     ALL_STARTS,
@@ -24,6 +23,7 @@ from studies.local.dynamics import (
 from studies.local.report_adaptation import median
 from studies.local.runs import EVALUATION_EPISODES, RESULTS
 from studies.statistics import SIGNIFICANT, equal_to, holm_by_name, rank_sum_p
+from studies.tables import table, wrapped
 
 Found = Mapping[tuple[str, str], Sequence[DynamicsRun]]
 Comparison = tuple[str, str, str, str]

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import numpy as np
 
-from studies.lean.tables import table, wrapped
 from studies.local.runs import RESULTS
 from studies.local.tasks import (
     AGENT,
@@ -20,6 +19,7 @@ from studies.local.tasks import (
     bar,
     read_runs,
 )
+from studies.tables import table, wrapped
 
 
 def tasks_section(results: Path = RESULTS) -> str:

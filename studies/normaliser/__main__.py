@@ -23,7 +23,7 @@ from snn_gym.envs.registry import load_environment_spec
 from snn_gym.sweeps.tuning import Search, Values, score
 from snn_gym.zoo import load_agent_spec
 from studies.files import read_run, write_run
-from studies.lean.tables import table
+from studies.tables import table
 
 REGISTERED = Path(__file__).parents[1] / "registered.toml"
 RESULTS = Path(__file__).parent / "results"

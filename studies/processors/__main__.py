@@ -17,8 +17,8 @@ from snn_gym._base.config import Config
 from snn_gym._base.storage import write_text_atomic
 from snn_gym.zoo.recipe import processor
 from studies.files import read_run, write_run
-from studies.lean.tables import table
 from studies.processors.trained import AGENTS, Trained
+from studies.tables import table
 
 DOCS = Path(__file__).parents[2] / "docs"
 RESULTS = Path(__file__).parent / "results"

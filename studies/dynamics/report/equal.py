@@ -9,7 +9,7 @@ from snn_gym.learners.settings import SynapseAgentsSettings
 from studies.dynamics.plan import CARTPOLE, TEACHER, ablation_arms
 from studies.dynamics.report.seen import PLAIN_PRESETS
 from studies.dynamics.settings import BEST_PRESET, PAPER_PRESET, SYNAPSE_AGENTS
-from studies.lean.tables import table
+from studies.tables import table
 
 ASKED = ("preset", "shuffled")
 """What a comparison of dynamics asks for."""

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from studies.dynamics.groups import Groups, Values
 from studies.dynamics.plan import TEACHER
-from studies.lean.tables import table
+from studies.tables import table
 
 Study = Mapping[str, Groups]
 """Groups of every part, by its name."""

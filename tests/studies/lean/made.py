@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+from pathlib import Path
 from typing import Any
 
 from studies.lean.outcome import Outcome
 from studies.lean.plan import Task
+from studies.lean.report import write_report
 
 
 @dataclasses.dataclass(frozen=True)
@@ -27,6 +29,16 @@ def made_outcome(arm: str, seed: int, mean: float, **changes: Any) -> Outcome:
 
 
 def cells_of(text: str, first: str) -> dict[str, str]:
-    """Return a row of a text's only table, found by its first cell, by the heads of its columns."""
-    rows = [line[2:-2].split(" | ") for line in text.splitlines() if line.startswith("|")]
-    return next(dict(zip(rows[0], row, strict=True)) for row in rows if row[0] == first)
+    """Return the first row of a text's tables with that first cell, by the heads of its columns."""
+    head: list[str] = []
+    for line in text.splitlines():
+        cells = line[2:-2].split(" | ") if line.startswith("|") else []
+        if cells and cells[0] == first:
+            return dict(zip(head, cells, strict=True))
+        head = (head or cells) if cells else []
+    raise AssertionError(f"no row of {first}")
+
+
+def report_text(results: Path, docs: Path) -> str:
+    """Return the text of all pages that a report of these results has."""
+    return "\n".join(page.read_text(encoding="utf-8") for page in write_report(results, docs))

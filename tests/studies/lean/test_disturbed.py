@@ -15,8 +15,7 @@ from studies.changed import make_changed
 from studies.lean import disturbed, runner
 from studies.lean.disturbed import Disturbance, NoisySight, evaluate_disturbed
 from studies.lean.outcome import Outcome
-from studies.lean.report import write_report
-from tests.studies.lean.made import ShortTask
+from tests.studies.lean.made import ShortTask, report_text
 
 
 def test_noise_has_the_units_of_each_observation_and_can_be_restarted() -> None:
@@ -74,4 +73,4 @@ def test_off_and_lean_are_made_again_and_reported(
     assert [(x.arm, x.seed) for x in seen] == [
         ("noise-9-off", 1000), ("noise-9-lean", 1000), ("noise-9-off", 1001), ("noise-9-lean", 1001)
     ]  # fmt: skip
-    assert "| CartPole-v1 | noise-9 | 2 | " in write_report(tmp_path / "r", tmp_path).read_text()
+    assert "| CartPole-v1 | noise-9 | 2 | " in report_text(tmp_path / "r", tmp_path)

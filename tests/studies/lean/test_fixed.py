@@ -10,9 +10,8 @@ from studies.lean import fixed, plan
 from studies.lean.fixed import best_strength, choose_strength
 from studies.lean.outcome import Outcome, read_outcome, write_outcome
 from studies.lean.plan import REPORTED, STRENGTHS, TASKS, TRIED, chosen_strength, settings_of
-from studies.lean.report import write_report
 from studies.lean.runner import run_seed
-from tests.studies.lean.made import ShortTask, made_outcome
+from tests.studies.lean.made import ShortTask, made_outcome, report_text
 
 _TASK = TASKS["CartPole-v1"]
 
@@ -127,7 +126,7 @@ def test_the_report_says_what_was_chosen(tmp_path: Path) -> None:
         for arm in ("off", "lean", "fixed"):
             settings = {"first_strength": 1.7} if arm == "fixed" else {}
             write_outcome(tmp_path / "r", made_outcome(arm, seed, 500.0, settings=settings))
-    text = write_report(tmp_path / "r", tmp_path).read_text()
+    text = report_text(tmp_path / "r", tmp_path)
     line = "| CartPole-v1 | fixed (1.7) | 200 | 0 of 2 | 100 (100 to 100) | 1.00 | 0 of 2 | 1.000 |"
     assert line in text
-    assert "on seeds 1002 to 1004" in text
+    assert "seeds 1002 to 1004 of the task" in " ".join(text.split())

@@ -10,9 +10,8 @@ from studies.lean.figure_front import write_figure
 from studies.lean.front import EVENTS, FRONT_TASKS, Configuration, front_seeds
 from studies.lean.front_points import Verdict, front_points, planned_points, verdict
 from studies.lean.outcome import Outcome, write_outcome
-from studies.lean.report import write_report
 from studies.lean.report_front import front_section
-from tests.studies.lean.made import cells_of, made_outcome
+from tests.studies.lean.made import cells_of, made_outcome, report_text
 
 _TASK = FRONT_TASKS["CartPole-v1"]
 _SEEDS = _TASK.seed_range()[:3]
@@ -114,7 +113,7 @@ def test_the_studys_own_arms_alone_are_no_front(tmp_path: Path) -> None:
     found = _found({arm: _ARMS[arm] for arm in ("off", "lean", "twin")})
     assert front_points(found, _TASK) == []
     text = front_section(found)
-    assert "Nothing of it has run yet." in text
+    assert "No network of it has run yet." in text
     assert "![" not in text
     assert write_figure(found, tmp_path / "images") == []
     assert not (tmp_path / "images").exists()
@@ -141,8 +140,8 @@ def test_the_section_names_ratio_points_and_zeros() -> None:
     assert cells["cheapest rival known (pilot)"] == "linear: 8"
     assert "**No network of this front is the cheapest known.**" in summary
     assert cells["no ANN of these as cheap"] == "–"
-    assert "cheapest off network on 1 of 1 tasks, and at most a quarter on 0;" in summary
-    assert "as few operations on 0 of 0 tasks" in summary
+    assert "cheapest off network on 1 of 1 tasks, and at most a quarter on 0." in summary
+    assert "On 0 of 0 tasks no ANN of the front" in summary
     cells = cells_of(points, "4-4-relu")
     assert (cells["zeros"], cells["with that return"]) == ("25 %", "yes")
     assert cells_of(points, "8-8-T2")["return"] == "30.0 (30.0 to 30.0)"
@@ -160,14 +159,14 @@ def test_that_no_ann_is_as_cheap_is_said_when_all_have_run(
     del anns["front-64-64-tanh"]  # which is the twin
     summary = front_section(_found(_ARMS | anns)).split("###")[0]
     assert cells_of(summary, "CartPole-v1")["no ANN of these as cheap"] == said
-    assert f"as few operations on {count} of 1 tasks" in summary
+    assert f"On {count} of 1 tasks no ANN of the front" in summary
 
 
 def test_the_report_draws_what_it_shows(tmp_path: Path) -> None:
     for by_seed in _found(_ARMS).values():
         for outcome in by_seed.values():
             write_outcome(tmp_path / "r", outcome)
-    text = write_report(tmp_path / "r", tmp_path).read_text(encoding="utf-8")
+    text = report_text(tmp_path / "r", tmp_path)
     assert "![Return against operations](images/lean-front.png)" in text
     drawn = (tmp_path / "images" / "lean-front.svg").read_text(encoding="utf-8")
     for word in ("CartPole-v1", "operations of a decision", "lean", "off", "ANN, tanh", "(pilot)"):

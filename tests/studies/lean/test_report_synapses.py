@@ -7,8 +7,8 @@ from typing import Any
 
 from studies.lean.outcome import write_outcome
 from studies.lean.plan import SYNAPSE_TASKS
-from studies.lean.report_synapses import synapse_section
-from studies.lean.tables import read_found
+from studies.lean.report_shedding import shedding_page
+from studies.lean.tables import read_outcomes
 from tests.studies.lean.made import cells_of, made_outcome
 
 
@@ -21,7 +21,7 @@ def test_input_spikes_count_and_arms_stand_beside_off(tmp_path: Path) -> None:
         keep("off", seed, 500.0, {"input": 300.0, "hidden_1": 100.0})
         keep("lean", seed, 499.0, {"input": 0.0, "hidden_1": lean})
     keep("prune", 150, 1.0, {"hidden_1": 1.0})  # a seed alone has no row
-    section = synapse_section(read_found(tmp_path))
+    section = shedding_page(read_outcomes(tmp_path))
     found = cells_of(section, "snn/CartPole-v1")
     assert (found["arm"], found["seeds"]) == ("lean", "2")
     assert found["SynOps, off"] == "400 (400 to 400)"

@@ -13,10 +13,9 @@ from snn_gym.spiking.regulation.control import BoundControl, StrengthControl
 from snn_gym.zoo import make_lean
 from studies.lean import plan, runner, small
 from studies.lean.outcome import Outcome, write_outcome
-from studies.lean.report import write_report
 from studies.lean.runner import run_seed
 from studies.lean.small import smallest_student
-from tests.studies.lean.made import ShortTask, made_outcome
+from tests.studies.lean.made import ShortTask, made_outcome, report_text
 
 _TASK = ShortTask("CartPole-v1")
 _SHORT = {"updates": 20, "latest_start": 0.75}  # a rollout is an eighth of the training
@@ -140,6 +139,6 @@ def test_the_report_says_which_sizes_it_had(tmp_path: Path) -> None:
         for arm in ("off", "lean", "small"):
             network = {"hidden_sizes": [8, 8]} if arm == "small" and seed != 111 else {}
             write_outcome(tmp_path / "r", made_outcome(arm, seed, 500.0, network=network))
-    text = write_report(tmp_path / "r", tmp_path).read_text()
+    text = report_text(tmp_path / "r", tmp_path)
     line = "| CartPole-v1 | small (2 × 8-8, 1 × whole) | 200 | 0 of 3 | 100 (100 to 100) | 1.00 |"
     assert line in text

@@ -14,9 +14,8 @@ from snn_gym.zoo import load_agent, make_agent
 from studies.lean import plan, runner
 from studies.lean.outcome import Outcome, outcome_path, read_outcome, write_outcome
 from studies.lean.plan import ARMS, LEAN, TASKS, settings_of
-from studies.lean.report import write_report
 from studies.lean.rescue import STARTS, spoil
-from tests.studies.lean.made import ShortTask, made_outcome
+from tests.studies.lean.made import ShortTask, made_outcome, report_text
 
 _TASK = ShortTask("CartPole-v1", seeds=2)
 _SHORT = {"updates": 40, "latest_start": 0.75}  # a rollout is an eighth of the training
@@ -89,7 +88,7 @@ def test_agents_of_other_algorithms_have_names_of_their_own(tmp_path: Path) -> N
     for seed in (100, 101):
         for arm in ("dqsn-off", "dqsn-lean"):
             write_outcome(tmp_path / "r2", _outcome(arm, seed, 9.0, 100.0))
-    assert row in write_report(tmp_path / "r2", tmp_path).read_text()
+    assert row in report_text(tmp_path / "r2", tmp_path)
     assert plan.OTHER_AGENTS["sac-lif"].steps == 20_000
 
 
@@ -119,7 +118,7 @@ def test_a_variant_of_the_tasks_sheds_by_settings_of_its_own(tmp_path: Path) -> 
         for arm in ("tenth-off", "tenth-lean"):
             outcome = made_outcome(arm, seed, 9.0 + seed, frozen_mean=10.0 + seed)
             write_outcome(tmp_path / "made", outcome)
-    text = write_report(tmp_path / "made", tmp_path).read_text()
+    text = report_text(tmp_path / "made", tmp_path)
     section = text[text.index("worst tenth") : text.index("## Other algorithms")]
     row = "| CartPole-v1 | 2 | {} | 140 (139 to 140) | {} (-22.7) | yes |"
     assert row.format("140 (139 to 140)", "0.0") in section
@@ -159,7 +158,7 @@ def test_the_report_names_bounds_factors_and_the_closest_control(tmp_path: Path)
             ("uniform", 300.0, 50.0),
         ):  # fmt: skip
             write_outcome(tmp_path / "r", _outcome(arm, seed, mean, synops))
-    text = write_report(tmp_path / "r", tmp_path).read_text()
+    text = report_text(tmp_path / "r", tmp_path)
     assert "| CartPole-v1 | 2 | 500 (500 to 500) | 500 (500 to 500) | 0.0 (-22.7) | yes |" in text
     synops = "8,000 (8,000 to 8,000) | 100 (100 to 100) | 80.0"
     assert f"| 8,110 | 210 | 38.6 | {synops} |" in text
@@ -178,7 +177,7 @@ def test_the_report_tells_what_learning_was_missed_from_what_was_shed(tmp_path: 
         write_outcome(tmp_path / "r", _outcome("off", seed, 500.0, 8000.0))
         lean = dataclasses.replace(_outcome("lean", seed, 300.0, 80.0), frozen_mean=frozen)
         write_outcome(tmp_path / "r", lean)
-    text = write_report(tmp_path / "r", tmp_path).read_text()
+    text = report_text(tmp_path / "r", tmp_path)
     assert "| CartPole-v1 | 2 | 500 (500 to 500) | 300 (300 to 300) | -200.0 (-22.7) |" in text
     # Differences 10 and -10: standard error 10, t of one degree of freedom 6.314.
     row = "| CartPole-v1 | 2 | 300 (290 to 310) | 300 (300 to 300) | -63.1 (-22.7) | **no** |"

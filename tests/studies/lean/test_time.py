@@ -3,7 +3,7 @@
 import dataclasses
 
 from studies.lean.plan import TASKS
-from studies.lean.report import _time_cell
+from studies.lean.report_shedding import time_cell
 from tests.studies.lean.made import made_outcome
 
 
@@ -16,7 +16,7 @@ def test_the_time_of_a_branch_counts_what_came_before_it() -> None:
         for seed, (seconds, steps) in enumerate(branched)
     ]
     # (9 + 36) / 40, (24 + 20) / 40, (1 + 36) / 40
-    assert _time_cell(list(zip(lean, off, strict=True)), task) == "1.10 (1.12)"
+    assert time_cell(list(zip(lean, off, strict=True)), task) == "1.10 (1.12)"
     # Of an off that was itself trained from a checkpoint not all of the time is known.
     late = [dataclasses.replace(x, branched_at=100) for x in off]
-    assert _time_cell(list(zip(lean, late, strict=True)), task) == ""
+    assert time_cell(list(zip(lean, late, strict=True)), task) == ""
