@@ -21,7 +21,7 @@ def tables(heading):
         head, _, *body = (
             [cell.strip() for cell in line[1:-1].split("|")] for line in text.splitlines()
         )
-        if len(head) > 3:  # narrower tables define columns and arms
+        if len(head) > 4:  # narrower tables define columns and arms
             found.append([dict(zip(head, cells, strict=True)) for cells in body])
     return found
 
