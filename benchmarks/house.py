@@ -189,13 +189,50 @@ def _without_docstrings(node: ast.stmt) -> str:
     return "\n".join(line for i, line in enumerate(lines, 1) if i not in hidden)
 
 
-def figures(root: Path) -> tuple[dict[str, str], Counter[str], dict[str, list[str]]]:
-    """Return a tree's figures, its files per folder of the package, and its places to edit."""
+def statements(source: Source) -> int:
+    """Count the statements of a file, docstrings included."""
+    return sum(isinstance(node, ast.stmt) for node in ast.walk(source.tree))
+
+
+def comment_lines(source: Source) -> int:
+    """Count the lines that have a comment."""
+    tokens = tokenize.generate_tokens(io.StringIO(source.text).readline)
+    return len({token.start[0] for token in tokens if token.type == tokenize.COMMENT})
+
+
+def room_figures(sources: Sequence[Source]) -> dict[str, str]:
+    """Return for each room its files, lines, and the shares of docstrings and comments."""
+    rooms: dict[str, list[Source]] = defaultdict(list)
+    for source in sources:
+        parts = source.path.split("/")
+        rooms[parts[1] if len(parts) > 2 else "(root)"].append(source)
+    shown = {}
+    for room, files in rooms.items():
+        lines = sum(len(f.text.splitlines()) for f in files)
+        shares = (
+            100 * sum(count) / max(1, lines)
+            for count in (
+                [len(docstring_lines(f.tree)) for f in files],
+                [comment_lines(f) for f in files],
+            )
+        )
+        docstrings, comments = shares
+        shown[room] = f"{len(files)} / {lines:,} / {docstrings:.0f} / {comments:.1f}"
+    return shown
+
+
+def figures(root: Path) -> tuple[dict[str, str], dict[str, str], dict[str, list[str]]]:
+    """Return a tree's figures, those of the package's rooms, and its places to edit."""
     sources = {folder: read(root, folder) for folder in FOLDERS}
     lines: dict[str, str] = {}
     for folder, files in sources.items():
+        lines[f"{folder}: files"] = f"{len(files):,}"
         lines[f"{folder}: lines"] = f"{sum(len(f.text.splitlines()) for f in files):,}"
         lines[f"{folder}: lines of code"] = f"{sum(map(code_lines, files)):,}"
+    package = sources[PACKAGE]
+    lines[f"{PACKAGE}: statements"] = f"{sum(map(statements, package)):,}"
+    docstrings = sum(len(docstring_lines(f.tree)) for f in package)
+    lines[f"{PACKAGE}: docstring lines"] = f"{docstrings:,}"
     for folder in (PACKAGE, "tests"):
         lines[f"{folder}: duplicate pairs"] = str(len(duplicate_pairs(sources[folder])))
     lengths = function_lengths(sources[PACKAGE])
@@ -211,7 +248,7 @@ def figures(root: Path) -> tuple[dict[str, str], Counter[str], dict[str, list[st
     )
     edits = {what: places(sources[PACKAGE], named) for what, named in EXEMPLARS.items()}
     lines.update({f"to add {what}, edit": str(len(where)) for what, where in edits.items()})
-    return lines, folders, edits
+    return lines, room_figures(package), edits
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -225,16 +262,19 @@ def main(arguments: Sequence[str] | None = None) -> None:
         done = subprocess.run(archive, capture_output=True, check=True)
         with tarfile.open(fileobj=io.BytesIO(done.stdout)) as tar:
             tar.extractall(folder, filter="data")
-        before, folders_before, _ = figures(Path(folder))
-    after, folders_after, edits = figures(ROOT)
-    print(f"{'':52}{options.before:>14}{'now':>14}")
-    for name in before | after:
-        print(f"{name:52}{before.get(name, '-'):>14}{after.get(name, '-'):>14}")
-    print("\nfiles in each folder")
-    for name in sorted({*folders_before, *folders_after}):
-        print(f"{name:52}{folders_before[name] or '-':>14}{folders_after[name] or '-':>14}")
+        before, rooms_before, _ = figures(Path(folder))
+    after, rooms_after, edits = figures(ROOT)
+    _print(options.before, before, after)
+    print("\nrooms: files / lines / docstrings, % / comments, %")
+    _print(options.before, rooms_before, rooms_after)
     for what, where in edits.items() if options.places else ():
         print(f"\nto add {what}, edit", *where, sep="\n  ")
+
+
+def _print(revision: str, before: dict[str, str], after: dict[str, str]) -> None:
+    print(f"{'':52}{revision[:12]:>24}{'now':>24}")
+    for name in before | after:
+        print(f"{name:52}{before.get(name, '-'):>24}{after.get(name, '-'):>24}")
 
 
 if __name__ == "__main__":

@@ -42,9 +42,9 @@ _SENTENCE = re.compile(r"(?<=[.!?:;])\s+(?=[A-Z0-9*\"])|\n\s*\n|\n\s*(?:[-*]|\d+
 
 
 def prose(page: str) -> str:
-    """Return a Markdown page without code, tables, headings and addresses; code becomes a word."""
+    """Return a Markdown page without code, tables, headings and addresses; code becomes the word Code."""
     text = _LINK.sub(r"\1", _CODE.sub("", page))
-    return _NOT_PROSE.sub("", _LITERAL.sub("code", text)).replace("**", "")
+    return _NOT_PROSE.sub("", _LITERAL.sub("Code", text)).replace("**", "")
 
 
 def sentences(text: str) -> list[str]:
@@ -63,9 +63,9 @@ def docstrings(root: Path) -> Iterator[str]:
     """Yield the docstrings of the package, those of attributes included."""
     for file in sorted((root / "snn_gym").rglob("*.py")):
         for node in ast.walk(ast.parse(file.read_text("utf-8"))):
-            if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
-                if isinstance(node.value.value, str):
-                    yield node.value.value
+            value = node.value if isinstance(node, ast.Expr) else None
+            if isinstance(value, ast.Constant) and isinstance(value.value, str):
+                yield value.value
 
 
 def pages(root: Path, patterns: Sequence[str]) -> dict[str, str]:
@@ -83,12 +83,12 @@ def figures(root: Path) -> dict[str, str]:
         'docstrings: "what" as a noun': f"{sum(map(whats, written)):,}",
     }
     for kind, patterns in READ.items():
-        found = pages(root, patterns)
-        if not found:
+        texts = list(pages(root, patterns).values())
+        if not texts:
             continue
-        lengths = [len(s.split()) for text in found.values() for s in sentences(text)]
-        ease = [textstat.flesch_reading_ease(text) for text in found.values()]
-        lines[f'{kind}: "what" as a noun'] = str(sum(map(whats, found.values())))
+        lengths = [len(sentence.split()) for text in texts for sentence in sentences(text)]
+        ease = [textstat.flesch_reading_ease(text) for text in texts]
+        lines[f'{kind}: "what" as a noun'] = str(sum(map(whats, texts)))
         lines[f"{kind}: words in a sentence, median, longest"] = (
             f"{statistics.median(lengths):g}, {max(lengths)}"
         )

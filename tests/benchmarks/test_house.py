@@ -1,5 +1,6 @@
 """The figures of the code base, on trees small enough to count by hand."""
 
+import re
 import subprocess
 
 import pytest
@@ -110,11 +111,14 @@ def test_before_and_after_stand_side_by_side(tmp_path, monkeypatch, capsys):
     (package / "table.py").write_text("NAMES = ()\n")
     monkeypatch.setattr(house, "ROOT", tmp_path)
     house.main(["--before", "HEAD"])
-    printed = [line.rsplit(maxsplit=2) for line in capsys.readouterr().out.splitlines() if line]
-    table = {name: (before, now) for name, before, now in (p for p in printed if len(p) == 3)}
+    printed = [re.split(r"\s{2,}", line) for line in capsys.readouterr().out.splitlines()]
+    table = {cells[0]: tuple(cells[1:]) for cells in printed if len(cells) == 3}
     assert table["snn_gym: lines"] == ("37", "20")
     assert table["snn_gym: lines of code"] == ("17", "10")
+    assert table["snn_gym: statements"] == ("21", "12")
+    assert table["snn_gym: docstring lines"] == ("12", "6")
     assert table["snn_gym: duplicate pairs"] == ("1", "0")
     assert table["snn_gym: functions"] == ("2", "1")
     assert table["to add an algorithm (TQC), edit"] == ("1", "0")
-    assert table["snn_gym/learners"] == ("3", "3")
+    # Six lines of docstring and two with a comment in each copy of 18 lines.
+    assert table["learners"] == ("3 / 37 / 32 / 10.8", "3 / 20 / 30 / 10.0")
