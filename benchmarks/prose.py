@@ -42,7 +42,7 @@ _SENTENCE = re.compile(r"(?<=[.!?:;])\s+(?=[A-Z0-9*\"])|\n\s*\n|\n\s*(?:[-*]|\d+
 
 
 def prose(page: str) -> str:
-    """Return a Markdown page without code, tables, headings and addresses; code becomes the word Code."""
+    """Return a page without code blocks, tables, headings and addresses; `code` becomes Code."""
     text = _LINK.sub(r"\1", _CODE.sub("", page))
     return _NOT_PROSE.sub("", _LITERAL.sub("Code", text)).replace("**", "")
 
