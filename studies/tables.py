@@ -15,9 +15,11 @@ def spread(values: Sequence[float], digits: int = 0) -> str:
 
 
 def wrapped(*paragraphs: str) -> str:
-    """Return paragraphs of text, their lines broken anew."""
+    """Return paragraphs of text, their lines broken anew; tables stay as they are."""
     filled = [
-        textwrap.fill(text, 100, break_long_words=False, break_on_hyphens=False)
+        text
+        if text.startswith("|")
+        else textwrap.fill(text, 100, break_long_words=False, break_on_hyphens=False)
         for text in paragraphs
     ]
     return "\n\n".join(filled) + "\n"

@@ -1,15 +1,15 @@
-"""Write docs/copies.md from what was measured."""
+"""Page of the study of near copies."""
 
 from __future__ import annotations
 
-import textwrap
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 
 from snn_gym._base.storage import write_text_atomic
 from snn_gym.leaderboard.weights import NEAR
 from studies.copies.measured import PLAYED_EPISODES, PLAYED_NOISES, Distances, Measured
 from studies.rows import earlier_note
+from studies.tables import table, wrapped
 
 
 def write_report(measured: Measured, docs: Path) -> Path:
@@ -40,7 +40,9 @@ def render_report(measured: Measured) -> str:
 
 def _wrapped(block: str) -> str:
     """Break the lines of a paragraph anew, as numbers have lengths of their own."""
-    return block if block.startswith(("|", "#")) else textwrap.fill(" ".join(block.split()), 100)
+    if block.startswith(("|", "#", "- ")):
+        return block
+    return wrapped(" ".join(block.split())).rstrip()
 
 
 def _head() -> str:
@@ -48,14 +50,16 @@ def _head() -> str:
 
 {earlier_note("copies")}
 
-Written by `python -m studies.copies`, which trains what is missing, measures and writes this page;
-numbers in `studies/copies/results.json`. `snn-gym verify` refuses weights that are less than
-{NEAR:g} from those of a stored row (`near-copy`). The distance, of `snn_gym.leaderboard.weights`,
-lays one network on the other: layer by layer it matches each unit with the most similar one, signs
-aside, and takes the norm of what is left over the root of the sum of both squared norms; the mean
-over layers counts. Readouts are compared without what their logits have in common and at norm 1. It
-is computed as is and with equal observation statistics, and with and without scales of units; the
-least of the four counts. 0 is a copy, about 1 an unrelated network.
+`snn-gym verify` refuses weights with a distance of less than {NEAR:g} from a stored row
+(`near-copy`). `python -m studies.copies` trains the networks of this page, measures distances and
+writes it; numbers are in `studies/copies/results.json`.
+
+The distance (`snn_gym.leaderboard.weights`) matches each unit of a layer with the most similar unit
+of the other network, whatever their signs. It is the norm of the difference, divided by the root of
+the sum of both squared norms, as a mean over layers. 0 is a copy, about 1 an unrelated network.
+Readouts are compared without the part that all logits share, and at norm 1. The distance is
+computed with and without equal observation statistics, and with and without scales of units. The
+least of the four counts.
 """
 
 
@@ -63,16 +67,15 @@ def _independent(measured: Measured) -> str:
     pairs = measured.pairs
     return f"""## Independent trainings
 
-The {measured.rows} rows that were stored then have {pairs.count:,} pairs of equal form, whatever
-their agents and environments. False alarms are {pairs.near} of {pairs.count:,}; the least distance
-is {pairs.least / NEAR:.1f} times the threshold. It is one of `a2c-lif` and `ppo-lif` with the same
-seed, which start from the same weights. Trainings that were given up early are far apart, too,
-because starting weights are: five seeds on CartPole-v1.
+The {measured.rows} rows of that time have {pairs.count:,} pairs of equal form, over all agents and
+environments. There are {pairs.near} false alarms. The least distance is
+{pairs.least / NEAR:.1f} times the threshold: `a2c-lif` and `ppo-lif` with the same seed, which
+start from the same weights. Trainings of a few updates are far apart, too, because their initial
+weights are (five seeds on CartPole-v1).
 
-There is one false alarm since, of agents that were not stored yet: `ppo-lif-dynamics` on
-CartPole-v1 keeps a dozen of its 4,096 synapses between hidden layers once they are pruned, and
-seeds 5 and 8 are 0.13 apart. Such weights pass where `snn-gym verify --retrain` finds the same
-ones, bit for bit, by training their seed again, which a copy's does not give.
+One later pair is a false alarm. `ppo-lif-dynamics` on CartPole-v1 prunes all but a dozen of its
+4,096 synapses between hidden layers, and seeds 5 and 8 have a distance of 0.13. Such weights pass
+if `snn-gym verify --retrain` trains their seed again to the same bits. A copy does not.
 
 {_distances_table("trainings", _honest(measured))}
 """
@@ -81,14 +84,14 @@ ones, bit for bit, by training their seed again, which a copy's does not give.
 def _copies(measured: Measured) -> str:
     return f"""## Copies
 
-All these rows, each copied in every way that leaves it acting as before (or, with noise, nearly
-so). Noise is normal, with a standard deviation relative to that of the weights of its tensor.
-Missed: at or above the threshold.
+Each of these rows is copied in every way that leaves its behaviour unchanged, and with noise, which
+leaves it nearly unchanged. Noise is normal, with a standard deviation relative to that of the
+tensor's weights. Missed copies are at or above the threshold.
 
 {_distances_table("copy", measured.copies, missed=True)}
 
-Most agents bear more noise than 0.03: interquartile mean returns of {PLAYED_EPISODES} episodes, of
-the rows of seed 0.
+Most agents bear more noise than 0.03. Interquartile mean returns of {PLAYED_EPISODES} episodes,
+rows of seed 0:
 
 {_played_table(measured)}
 """
@@ -97,12 +100,12 @@ the rows of seed 0.
 def _branches(measured: Measured) -> str:
     return f"""## Trained on
 
-Branches: a training of `ppo-lif` on CartPole-v1 and two that leave it after that share of the
-budget with other seeds, all from each other at the end. Trained on: the ten rows of that agent and
-copies with as many updates more, at the learning rate that training begins with. A branch that
-leaves late and a copy that was trained on for little are refused: they are no trainings of their
-own. `ppo-lif-dynamics` of the same seed is the same training until it sheds spikes, and is far
-from it afterwards.
+Branches are a training of `ppo-lif` on CartPole-v1 and two trainings that leave it after a share of
+the budget with other seeds. Their distances at the end are in the table. Further updates are copies
+of the ten rows of that agent that learn on, at the first learning rate of a training. Late branches
+and copies with few further updates are refused, because they are no independent trainings.
+`ppo-lif-dynamics` of the same seed is the same training until it sheds spikes, and is far from it
+afterwards.
 
 {_distances_table("training", _trained_on(measured), missed=True)}
 """
@@ -116,30 +119,33 @@ def _singular(measured: Measured) -> str:
     ]
     return f"""## Why not singular values
 
-They do not change with order and signs either, and need no matching. But orthogonal starting
-weights all have the same, so that trainings given up early would be copies of each other, and
-those of large random matrices hardly differ. Largest relative distance over layers:
+Singular values do not depend on order and signs either, and need no matching. But all orthogonal
+initial weights have the same singular values, so trainings of a few updates would be copies of each
+other. Those of large random matrices hardly differ. Largest relative distance over layers:
 
 {_distances_table("by singular values", singular)}
 
-Between the most that noise of 0.01 does and independent rows lies a factor of {factors[0]:.1f} by
-singular values, and one of {factors[1]:.0f} by matched units. Pairs of short trainings, of one
-update of `ppo-mlp`, are copies by singular values.
+The least distance of independent rows is {factors[0]:.1f} times the largest one that noise of 0.01
+causes by singular values, and {factors[1]:.0f} times by matched units. By singular values, pairs of
+trainings of one update of `ppo-mlp` are copies.
 """
 
 
 def _passing(measured: Measured) -> str:
-    return f"""## What passes
+    return f"""## Copies that pass
 
-Noise of 0.1 passes for some rows and noise of 0.3 for all, and agents that bear it still score. A
-larger threshold would find more of that at a smaller margin, and honest rows come first. Units that
-never act can be given any weights, which hides what is copied. A branch that leaves early and an
-agent trained on for long enough are others. Two copies that are verified at the same moment are
-not compared with each other, as equal weights are. The check is one of likeness: only a second
-training tells that a row's recipe gives its weights (`snn-gym verify --retrain`).
+- Noise of 0.1 passes for some rows and noise of 0.3 for all, and agents that bear it still score. A
+  larger threshold would refuse more of them, with a smaller margin to honest rows.
+- Any weights of units that never act hide a copy.
+- Early branches and copies with many further updates pass.
+- Two near copies that are verified at the same moment are not compared with each other. Equal
+  weights are.
 
-It takes {measured.seconds:.1f} s of CPU time against the {measured.rows} rows: all weights
-are read, and those of equal shapes laid on the new ones.
+The check measures likeness. Only a second training shows that a row's recipe gives its weights
+(`snn-gym verify --retrain`).
+
+The check takes {measured.seconds:.1f} s of CPU time against the {measured.rows} rows: it reads all
+weights and compares those of equal shapes.
 """
 
 
@@ -172,24 +178,19 @@ def _distances_table(head: str, rows: Mapping[str, Distances], missed: bool = Fa
         ]
         for name, x in rows.items()
     ]
-    return _table([head, "pairs", "least", "median", "largest", *(["missed"] * missed)], cells)
+    columns = [head, "pairs", "least", "median", "largest", *(["missed"] * missed)]
+    return table(columns, cells).rstrip()
 
 
 def _played_table(measured: Measured) -> str:
     sizes = [f"{size:g}" for size in PLAYED_NOISES]
-    return _table(
-        ["agent", "task", "no noise", *sizes],
-        (
-            [
-                x.agent,
-                x.environment,
-                *(f"{y:.4g}" for y in (x.stored, *(x.noisy[z] for z in sizes))),
-            ]
-            for x in measured.played
-        ),
-    )
-
-
-def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    lines = (head, ["---"] * len(head), *rows)
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+    rows = [
+        [
+            x.agent,
+            x.environment,
+            f"{x.stored:.4g}",
+            *(f"{x.noisy[size]:.4g}" for size in sizes),
+        ]
+        for x in measured.played
+    ]
+    return table(["agent", "task", "no noise", *sizes], rows).rstrip()

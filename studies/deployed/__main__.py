@@ -36,23 +36,25 @@ _TIMED = 1000
 
 _TEXT = """# Agents as C
 
-Written by `python -m studies.deployed` from `studies/deployed/deployed.json`. Agents of the results
-table, seeds {first} to {last} on {env}, and the spiking ones made lean (`make_lean` with
-`pruning=0.0`), are written as C by [snn-gym export](guide/export.md), compiled by
-`cc -std=c99 -O3 -march=native`, played through a pipe on the table's {episodes} episodes, and timed
-on {timed:,} states that the agent visits: CPU time of a decision, observation to action, one core,
-the least of 15 rounds.
+Agents of the results table, seeds {first} to {last} on {env}, are written as C by
+[snn-gym export](guide/export.md) and compiled by `cc -std=c99 -O3 -march=native`. So are the
+spiking ones made lean (`make_lean` with `pruning=0.0`). Each program plays the table's {episodes}
+episodes through a pipe. It is timed on {timed:,} states that the agent visits: CPU time of a
+decision, from observation to action, on one core, the least of 15 rounds.
+
 Scales of fixed point and silent neurons come from 20 other episodes. Cells are medians over seeds,
-with the smallest and the largest. Processor: {processor}.
+with the smallest and the largest. Processor: {processor}. `python -m studies.deployed` writes this
+page from `studies/deployed/deployed.json`.
 
 """
 _END = """
 The ANN is the twin, `ppo-mlp`, with the same hidden sizes, written as C in the same way, in float.
-On an Intel machine it took 0.98 µs and a lean agent 0.58. Half of the twin's time was `tanhf` of
-the C library: with tanh as a rational function, compiled in another way, it took 0.5 there, no more
+On an Intel machine it took 0.98 µs and a lean agent 0.58 µs. Half of the twin's time was `tanhf` of
+the C library. With tanh as a rational function, compiled in another way, it took 0.5 µs, no more
 than a lean agent ([frozen agents](speed-notes.md)).
-Constants are weights, biases, scales and what standardises observations. All of this is one small
-task; what a chip makes of it is another question.
+
+Constants are weights, biases, scales and observation statistics. All of this is one small task on
+an ordinary processor, not on a chip.
 """
 
 

@@ -30,34 +30,35 @@ MOST_SEEDS = 3
 
 _TEXT = """# Conversion beside direct training
 
-Written by `python -m studies.deployed.converted` from `studies/deployed/converted.json`. ANNs of
-the results table whose units are rectified are converted by `snn_gym.export.convert`, at 8, 16 and
-32 time steps, and play the table's 100 episodes; beside them stand the ANNs' own rows and those of
-the spiking agents that were trained directly, by the same algorithm, with the same hidden sizes and
-budget. The first three seeds that there are, and cells have medians over them, with the smallest
-and the largest. SynOps and MACs are per decision. `ppo-relu` is `ppo-mlp` with a rectified actor
-beside its tanh critic, and nothing else changed.
+ANNs of the results table with rectified units are converted by `snn_gym.export.convert` at 8, 16
+and 32 time steps, and play the table's 100 episodes. Beside them stand the ANNs' own rows, and the
+spiking agents that were trained directly by the same algorithm, with the same hidden sizes and
+budget. `ppo-relu` is `ppo-mlp` with a rectified actor and an unchanged tanh critic. Cells are
+medians over the first three seeds, with the smallest and the largest. SynOps and MACs are per
+decision. `python -m studies.deployed.converted` writes this page from
+`studies/deployed/converted.json`.
 
-*Share* is that of the residual, of each seed. A residual is what a ReLU would have given more than
-the spikes of a decision; a share of it is carried to the next decision, as the release of
-[CRPI](https://github.com/xuzijie32/ANN2SNN-CRPI) does (`snn_gym.export.ResidualPolicy`). There
-shares are scanned on the episodes that are reported; here each seed has the one of 0, 0.3, 0.6 and
-1 that earns most in 20 other episodes, of equal ones the smallest (`choose_share`). Where there is
-a dash every decision begins anew.
+A *residual* is the part of a ReLU's output that the spikes of a decision do not carry. A share of
+it can be carried to the next decision, as the release of
+[CRPI](https://github.com/xuzijie32/ANN2SNN-CRPI) does (`snn_gym.export.ResidualPolicy`). CRPI scans
+shares on the reported episodes. Here each seed has the share of 0, 0.3, 0.6 and 1 that earns most
+in 20 other episodes, the smallest of equal ones (`choose_share`). A dash means that nothing is
+carried.
 
 """
 _END = """
-On these tasks 8 time steps are enough: more cost more and earn no more than the spread over seeds.
-There a converted agent earns about what its ANN does, for 0.3 to 0.8 of the SynOps of
-the one that was trained directly; [lean agents](guide/lean.md) take far fewer. It also inherits
-what the ANN failed to learn: trained directly, `dqsn` is at 500.0 on CartPole-v1, where its ANN,
-whose settings were not tuned, and what is made of it have weak seeds. A residual makes no
-difference beyond the spread over seeds, and no share is best everywhere. With three seeds none of
-these differences is tested.
+On these tasks 8 time steps are enough: more time steps cost more, and the return rises by no more
+than the spread over seeds. A converted agent then earns about as much as its ANN, with 0.3 to 0.8
+of the SynOps of the agent that was trained directly. [Lean agents](guide/lean.md) need far fewer.
 
-PPO whose critic is rectified, too, learned neither Acrobot-v1 nor MountainCar-v0 by the
-hyper-parameters of `ppo-mlp`. What was tried, with seeds from 1000 on, as interquartile means of 50
-episodes; trained for the budget, but with rectified critics for 100,000 steps on Acrobot-v1:
+A converted agent inherits its ANN's failures. On CartPole-v1 `dqsn`, trained directly, reaches
+500.0; its ANN, whose settings were not tuned, has weak seeds, and so have its converted forms. A
+residual makes no difference beyond the spread over seeds, and no share is best everywhere. With
+three seeds none of these differences is tested.
+
+PPO with a rectified critic, too, learned neither Acrobot-v1 nor MountainCar-v0 with the
+hyper-parameters of `ppo-mlp`. The table shows interquartile means of 50 episodes on seeds from 1000
+on. All were trained for the budget, except rectified critics on Acrobot-v1 (100,000 steps):
 
 | setting | Acrobot-v1 | MountainCar-v0 |
 | --- | --- | --- |

@@ -60,23 +60,26 @@ TUNED: Mapping[str, int] = {
 """Bits of weights after ``snn_gym.export.fine_tune`` as it comes, of episodes of its own."""
 
 _TEXT = (
-    "Written by `python -m studies.deployed.faults` from `studies/deployed/faults.json`. Agents of "
-    "the results table, seeds {first} to {last}, play {episodes} of the table's episodes with what "
-    "hardware may do to them (`snn_gym.leaderboard.faults`): five as they are trained usually, and "
-    "five [lean ones](guide/lean.md), which shed the spikes that their behaviour did not need.",
-    "*Fine-tuned* agents were taught afterwards, with weights of as few bits, to do what they did "
-    "with all of them (`snn_gym.export.fine_tune` as it comes: 500 updates, in states of 16 other "
-    "episodes, without reward); it takes agents without a state, so that "
-    "`recurrent-ppo-lsnn-dynamics` was not. After other faults nothing was trained.",
-    "Cells are medians over seeds, with the smallest and the largest. *Kept* is the median over "
-    "seeds of what is left of the way from random play (0) to the agent without faults (1), of "
-    "those that come a tenth of the way to `solved` without faults. The "
-    "first table has that over all agents and seeds that were fine-tuned, before and after it.",
-    "At 4 bits both kinds keep all of it in the median, and fine-tuning raises the least of the "
-    "usual ones from 0.87 to 0.95 and not that of the lean ones (0.94 and 0.44). At 3 bits lean "
-    "agents keep as much as the others, and fine-tuning brings back what their worst lost; at 2 "
-    "bits both lose nearly all, and fine-tuning brings most back for the usual ones, but for lean "
-    "ones on two tasks of four. Where neurons die the lean agent with a memory loses most (0.61).",
+    "Agents of the results table, seeds {first} to {last}, play {episodes} of the table's episodes "
+    "with faults that hardware may have (`snn_gym.leaderboard.faults`). Five agents were "
+    "trained as usual. Five are [lean](guide/lean.md): they shed the spikes that their behaviour "
+    "did not need. `python -m studies.deployed.faults` writes this page from "
+    "`studies/deployed/faults.json`.",
+    "At 4 bits both kinds keep all of their return in the median. Fine-tuning raises the least of "
+    "the usual agents from 0.87 to 0.95, but not that of the lean ones (0.94 and 0.44). At 3 bits "
+    "lean agents keep as much as the others, and fine-tuning recovers the loss of the worst. At 2 "
+    "bits both kinds lose nearly all. Fine-tuning recovers most of it for the usual agents, and "
+    "for lean ones on two tasks of four. Dead neurons cost the lean agent with a memory most "
+    "(0.61).",
+    "*Fine-tuned* agents learned afterwards, with weights of as few bits, to act as they did with "
+    "full weights: `snn_gym.export.fine_tune` with its defaults, 500 updates in states of 16 other "
+    "episodes, without reward. It takes agents without a state, so "
+    "`recurrent-ppo-lsnn-dynamics` is left out. No agent was trained after other faults.",
+    "Cells are medians over seeds, with the smallest and the largest. *Kept* is the remaining "
+    "share of the way from random play (0) to the agent without faults (1), as a median over "
+    "seeds. Seeds that come less than a tenth of the way to `solved` without faults are left out. "
+    "The first table has that share over all fine-tuned agents and seeds, before and after "
+    "fine-tuning.",
 )
 
 

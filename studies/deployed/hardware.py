@@ -33,41 +33,43 @@ STORED, LEAN, BARE = "stored", "made lean", ", without silent"
 MADE_LEAN = (("ppo-lif", "CartPole-v1"), ("ppo-lif", "Acrobot-v1"), ("ppo-lif", "Pendulum-v1"))
 
 _INTRODUCTION = (
-    "Written by `python -m studies.deployed.hardware` from `studies/deployed/hardware.json`; "
-    "`snn-gym export AGENT --hardware` says the same of one agent. Each spiking agent of the "
-    "results table, if it can be exported, with the seed of its median return, "
-    "plays {episodes} episodes apart from those of evaluations. *Made lean* are those that "
-    "`make_lean` with `pruning=0.0` makes of the stored one; agents `*-dynamics` are "
-    "[lean](guide/lean.md) by their training. "
-    "*Without silent* leaves out the neurons that fired in none of these episodes.",
-    "Nothing here ran on a chip. Room is compared with what is published of a core, whatever its "
-    "neurons are: that a network fits does not say that its neuron model, its currents from a host "
-    "or its readout can be had there. An export has the mean of QR-DQN's quantiles, so its room is "
-    "less than what its policy's SynOps count.",
-    "Of {stored} stored agents {fitting}; of {bare} lean ones without silent neurons "
-    "{bare_fitting}. By spikes per synapse {spikes} of the stored ones are inside, by rate "
-    "{rates}; of {lean} made lean {lean_spikes} and {lean_rates}.",
+    "Each spiking agent of the results table that can be exported, with the seed of its median "
+    "return, plays {episodes} episodes that no evaluation uses. `snn-gym export AGENT --hardware` "
+    "prints the same for one agent. `python -m studies.deployed.hardware` writes this page from "
+    "`studies/deployed/hardware.json`.",
+    "Of {stored} stored agents {fitting}. Of {bare} lean ones without silent neurons "
+    "{bare_fitting}. By spikes per synapse {spikes} of the stored agents are competitive, by "
+    "firing rate {rates}; of the {lean} agents made lean, {lean_spikes} and {lean_rates}.",
+    "*Made lean* agents are made by `make_lean` with `pruning=0.0` from the stored ones; agents "
+    "`*-dynamics` are [lean](guide/lean.md) by their training. *Without silent* leaves out the "
+    "neurons that fired in none of these episodes.",
+    "Nothing here ran on a chip. The room that an agent needs is compared with the published size "
+    "of a core. A network that fits may still have a neuron model, input currents or a readout "
+    "that the chip lacks. An export of QR-DQN has the mean of its quantiles, so its room is less "
+    "than the SynOps of its policy suggest.",
 )
 _ENERGY = (
-    "A decision's energy is a band and no figure: SynOps times {synop[0]} to {synop[1]} pJ plus "
-    "MACs times {mac[0]} to {mac[1]} pJ plus updates of spiking neurons times {update[0]:g} to "
-    "{update[1]:g} pJ, the same for the ANN twin of the table, which has no such neurons. Low ends "
-    "of SynOps and MACs are additions of floats and products of 8-bit integers in 45 nm without "
-    "any memory; the high ends are Loihi's SynOp, with memory and routing, and a product of floats "
-    "([Horowitz 2014](https://doi.org/10.1109/ISSCC.2014.6757323), "
-    "[Davies et al. 2018](https://doi.org/10.1109/MM.2018.112130359)). Updates are those of an "
-    "inactive and of an active neuron of Loihi (Davies et al. 2018; "
-    "[SANA-FE's model of it](https://github.com/SLAM-Lab/SANA-FE) has 51.2 pJ for the access and "
-    "21.6 for the update, [keras-spiking](https://github.com/nengo/keras-spiking) 81): time steps "
-    "times neurons. Silent neurons are among them and cost nothing once they are removed, which "
-    "the forms without silent neurons show. A readout's integrators and power at rest are left "
-    "out.",
-    "Two tests are results of others. An SNN is competitive below {spikes[0]} to {spikes[1]} "
-    "spikes per synapse and decision, by how memory is built "
+    "A decision's energy is a range: the sum of SynOps, MACs and neuron updates, each times a low "
+    "and a high price.",
+    "| price of | low, pJ | high, pJ | source |\n| --- | --- | --- | --- |\n"
+    "| a SynOp | {synop[0]}: addition of floats in 45 nm | {synop[1]}: Loihi, with memory and "
+    "routing | [Horowitz 2014](https://doi.org/10.1109/ISSCC.2014.6757323), [Davies et al. "
+    "2018](https://doi.org/10.1109/MM.2018.112130359) |\n"
+    "| a MAC | {mac[0]}: product of 8-bit integers in 45 nm | {mac[1]}: product of floats | "
+    "Horowitz 2014, without any memory |\n"
+    "| a neuron update | {update[0]:g}: inactive neuron of Loihi | {update[1]:g}: active neuron | "
+    "Davies et al. 2018 |",
+    "[SANA-FE's model of Loihi](https://github.com/SLAM-Lab/SANA-FE) has 51.2 pJ for the access "
+    "and 21.6 pJ for the update, [keras-spiking](https://github.com/nengo/keras-spiking) 81 pJ. "
+    "Updates are time steps times neurons. The ANN twin has the same prices and no spiking "
+    "neurons. Silent neurons cost updates until they are removed, as the forms without silent "
+    "neurons show. The integrators of a readout and the power at rest are left out.",
+    "Two published tests decide whether an SNN is competitive: below {spikes[0]} to {spikes[1]} "
+    "spikes per synapse and decision, depending on the memory "
     "([Dampfhoffer et al. 2023](https://doi.org/10.1109/TETCI.2022.3214509)), and below {rate:.1%} "
     "spikes per neuron and time step, for 5 time steps "
-    "([Yan et al.](https://arxiv.org/abs/2409.08290v4)). Between is between the two numbers of the "
-    "first.",
+    "([Yan et al.](https://arxiv.org/abs/2409.08290v4)). *Between* is between the two numbers of "
+    "the first test.",
 )
 
 

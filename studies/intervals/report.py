@@ -1,4 +1,4 @@
-"""Write what was measured."""
+"""Page of the study of intervals."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def write_report(results: Results, docs: Path) -> Path:
 
 
 def held(results: Results, population: str, seeds: int, statistic: str, method: str) -> float:
-    """Return how often intervals held what they are of, in percent.
+    """Return how often intervals held their statistic, in percent.
 
     Raises:
         StopIteration: That was not measured.
@@ -62,65 +62,104 @@ def held_between(results: Results, seeds: int) -> tuple[float, float]:
     return min(shares), max(shares)
 
 
+_DRAWN = (
+    ("normal", "0.7, standard deviation 0.05"),
+    ("skewed", "0.9 less an exponential variable of 0.05"),
+    ("half at the ceiling", "normal with mean 1, standard deviation 0.1, cut off at 1"),
+    ("failing", "0.95 ± 0.02; a share of the seeds 0.2 ± 0.05"),
+    (
+        "trained groups",
+        "ten seeds of 100 episodes, of the results table (unless all are alike) and of the `off` "
+        "of the [lean study](lean-study.md); a further seed is one of the ten",
+    ),
+)
+_INTERVALS = (
+    (
+        "t",
+        "Student's t over seeds; of the IQM with winsorised seeds (Tukey and McLaughlin 1963), as "
+        "in Yuen's test",
+    ),
+    ("percentile and BCa bootstrap", "scipy's bootstrap of seeds, 2,000 resamples"),
+    (
+        "bounded",
+        "assumes only that seeds are between random play and the maximum (Anderson 1969; see [Phan "
+        "et al. 2021](https://arxiv.org/abs/2106.03163))",
+    ),
+    (
+        "bootstrap of runs with their episodes",
+        "the results table's earlier method: a percentile bootstrap of the IQM of all episodes, "
+        "here with 500 resamples",
+    ),
+)
+
+
 def _head() -> str:
-    return _wrapped(
+    text = _wrapped(
         "# How far intervals over few seeds hold",
         earlier_note("intervals"),
-        "Written by `python -m studies.intervals`, which draws seeds from known populations and "
-        "counts how often a 95 % interval holds the population's mean, or interquartile mean "
-        "(IQM), over seeds. Numbers are percent of the repeats (2,000; of the last method 1,000), "
-        "in bold within 93 to 97, and in brackets the mean width in standard deviations between "
-        "seeds.",
-        "Populations, on a scale from random play (0) to the maximum (1): normal (0.7, standard "
-        "deviation 0.05); skewed (0.9 less an exponential of 0.05); half at the ceiling (normal "
-        "about 1, 0.1, cut off at 1); and 0.95 ± 0.02, of which a share fails at 0.2 ± 0.05. An "
-        "episode is its seed's mean with a spread of 0.1, 20 a seed. The others are groups of ten "
-        "seeds that were trained, 100 episodes each, of the results table, where they are not "
-        "all alike, and of the `off` of the [lean study](lean-study.md): a further seed is one of "
-        "the ten.",
-        "Methods: Student's t (of the IQM with winsorised seeds, Tukey and McLaughlin 1963, as in "
-        "Yuen's test); scipy's percentile and BCa bootstrap of seeds, 2,000 resamples; `bounded`, "
-        "which takes nothing but that seeds are between random play and the maximum (Anderson "
-        "1969; see [Phan et al. 2021](https://arxiv.org/abs/2106.03163)); and what the results "
-        "table had before, a percentile bootstrap over runs with all their episodes, of the IQM "
-        "of these, here with 500 resamples.",
+        "A 95 % interval over few seeds should hold the population's mean, or interquartile mean "
+        "(IQM), in 95 % of repetitions. `python -m studies.intervals` draws seeds from known "
+        "populations and counts. Cells are percent of the repetitions (2,000; the last method "
+        "1,000), bold from 93 to 97. In brackets stands the mean width in standard deviations "
+        "between seeds. An episode is its seed's mean with a spread of 0.1; a seed has 20.",
+    )
+    return "\n".join(
+        (
+            text,
+            table(("population", "seeds' means, from random play (0) to the maximum (1)"), _DRAWN),
+            table(("interval", "method"), _INTERVALS),
+        )
     )
 
 
 def _choice(results: Results) -> str:
-    def cases(statistic: str, method: str, population: str) -> str:
-        five, ten = (held(results, population, seeds, statistic, method) for seeds in (5, 10))
-        return f"{five:.0f} and {ten:.0f}"
+    def cases(statistic: str, method: str, population: str) -> list[str]:
+        return [f"{held(results, population, seeds, statistic, method):.0f}" for seeds in (5, 10)]
 
-    failing = ", ".join(
-        f"{cases('mean', T, failed(share))} where {100 * share:.0f} % of the seeds fail"
-        for share in FAILED_SHARES
-    )
+    populations = {
+        "seeds are normal": NORMAL,
+        "seeds are skewed": "skewed",
+        "half of the seeds are at the ceiling": CEILING,
+        **{f"{100 * share:.0f} % of the seeds fail": failed(share) for share in FAILED_SHARES},
+    }
+    rows = [
+        (where, *cases("mean", T, population), *cases("IQM", T, population))
+        for where, population in populations.items()
+    ]
+    head = ("where", "mean, 5 seeds", "mean, 10 seeds", "IQM, 5 seeds", "IQM, 10 seeds")
     least, most = held_between(results, 2)
     none = 100 * (1 - FAILED_SHARES[0]) ** 5
-    return _wrapped(
-        "## What the results table has, and why",
-        f"Student's t of the mean over seeds. With 5 and 10 seeds it held the mean in "
-        f"{cases('mean', T, NORMAL)} % of the repeats where seeds are normal, in "
-        f"{cases('mean', T, 'skewed')} where they are skewed, {cases('mean', T, CEILING)} where "
-        f"half are at the ceiling, {failing}. In none of these a bootstrap held it more often by "
-        "one percent; of the trained groups BCa did in two with many seeds at the ceiling. Under 5 "
-        "seeds the table lists them and gives no interval: with 2 the bootstraps held the mean in "
-        f"half of the repeats at most, and t in {least:.0f} to {most:.0f} %, 7 to 15 standard "
-        "deviations wide.",
-        f"Failed seeds are what no such interval mends. Where one seed in ten fails, {none:.0f} % "
-        "of all samples of 5 have no failed seed and look like those of an agent that never fails; "
-        "to hold the mean, an interval would have to reach as far down for every agent whose seeds "
-        "agree. `bounded` does, and is as wide as the task. So the table says beside each interval "
-        "how often such ones held the mean (*Held*), lists the seeds, and says which was the worst "
-        "and how many solved the task.",
-        f"The interval of the IQM held it where one or two seeds in ten fail "
-        f"({cases('IQM', T, failed(0.1))}, {cases('IQM', T, failed(0.2))}), because it leaves them "
-        f"out, but not where three do ({cases('IQM', T, failed(0.3))}) or half are at the ceiling "
-        f"({cases('IQM', T, CEILING)}), nor in the trained groups with half of their seeds there. "
-        "The table gives the IQM without one. The bootstrap that it had held its IQM in "
-        f"{cases('IQM', EPISODE, NORMAL)} % of the normal repeats, in "
-        f"{held(results, NORMAL, 2, 'IQM', EPISODE):.0f} with 2 seeds.",
+    old = " and ".join(cases("IQM", EPISODE, NORMAL))
+    return "\n".join(
+        (
+            _wrapped(
+                "## The interval of the results table",
+                "The results table has Student's t of the mean over seeds. Percent of repetitions "
+                "in which it held the mean, and its IQM form the IQM:",
+            ),
+            table(head, rows),
+            _wrapped(
+                "In none of these populations did a bootstrap hold the mean more often by one "
+                "percent. Of the trained groups BCa did in two with many seeds at the ceiling. "
+                "With fewer than 5 seeds the table lists them and gives no interval. With 2 seeds "
+                "the bootstraps held the mean in at most half of the repetitions. Student's t held "
+                f"it in {least:.0f} to {most:.0f} %, with intervals 7 to 15 standard deviations "
+                "wide.",
+                "No such interval is right where seeds fail. Where one seed in ten fails, "
+                f"{none:.0f} % of all samples of 5 have no failed seed and look like those of an "
+                "agent that never fails. To hold the mean, the interval of every agent whose seeds "
+                "agree would have to reach as far down. `bounded` does, and is as wide as the "
+                "task. So the table shows beside each interval how often such intervals held the "
+                "mean (*Held*), lists the seeds, and names the worst seed and the number that "
+                "solved the task.",
+                "The IQM leaves out one or two failing seeds in ten, so its interval holds it "
+                "there. It does not where three fail, where half are at the ceiling, or in the "
+                "trained groups with half of their seeds at the ceiling. The table therefore gives "
+                "the IQM without an interval. The earlier bootstrap held its IQM in "
+                f"{old} % of the normal repetitions, and in "
+                f"{held(results, NORMAL, 2, 'IQM', EPISODE):.0f} % with 2 seeds.",
+            ),
+        )
     )
 
 
@@ -144,11 +183,12 @@ def _verdicts(results: Results) -> str:
     ]
     head = ["case", "true difference", "seeds of each", "not inferior (%)"]
     text = _wrapped(
-        '## What "not inferior" is worth',
+        '## How often "not inferior" is wrong',
         'The results table says "not inferior" if the lower one-sided 95 % bound of the difference '
-        "of means (Welch's t) is above the loss that is none, here 0.05. Said of an agent that "
-        "loses just that it is wrong, and should be so in 5 %. Where seeds fail it is wrong more "
-        "often, most of all where they do of the agent alone, because few seeds show no failure.",
+        "of means (Welch's t) is above minus the margin, here 0.05. For an agent that loses "
+        "exactly the margin this is wrong, and should happen in 5 % of repetitions. Where seeds "
+        "fail it happens more often, most often where only the agent's seeds fail, because few "
+        "seeds show no failure.",
     )
     return text + "\n" + table(head, rows)
 

@@ -50,20 +50,22 @@ def _head() -> str:
         "# Learning on line by local rules",
         "Written by `python -m studies.local report` from the runs of `python -m studies.local "
         "run`, which lie in `studies/local/results`.",
-        f"Every agent learns {ENV_ID} in one environment, `ppo-lif` in 8 side by side, each seed "
-        "once, and nothing was tuned on these seeds. Step sizes fall over the steps that a run may "
-        f"use. A run is solved at the end of the first {WINDOW} training episodes in a row "
-        f"whose mean return is at least {SOLVED:.0f}, exploration included, and ends there; one "
-        f"that has made {STEPS:,} environment steps before has failed. What failed is counted. "
-        f"Then the agent plays {EVALUATION_EPISODES} fresh episodes without exploration.",
-        "TD-STDP ([Chung and Kozma 2020](https://arxiv.org/abs/2008.13044)) was written anew from "
-        "its equations and published constants (`studies/local/td_stdp.py`) and has "
-        f"{td_stdp.EPISODES} episodes, as there; its evaluation is {FEWER_EPISODES} episodes. "
-        "Published: 169.5 ± 23.5 episodes to a mean of 500, over those of 10 runs that got there.",
-        "The episodes of `accept-reject` are those of every network that it tries, the rejected "
-        "ones too, so their mean says little of the one that it keeps: by this criterion, which "
-        "asks what an agent earns while it learns, it solves next to nothing. By what that network "
-        "earns it needed a median of 69 episodes ([dynamics study](dynamics-study.md)).",
+        f"Every agent learns {ENV_ID} in one environment, `ppo-lif` in 8 parallel ones. Each seed "
+        "ran once, and nothing was tuned on these seeds. Step sizes fall over the steps that a run "
+        "may use.",
+        f"A run is solved when {WINDOW} training episodes in a row have a mean return of at least "
+        f"{SOLVED:.0f}, exploration included. It ends there. A run that is not solved within "
+        f"{STEPS:,} environment steps has failed, and failures count. After the run the agent "
+        f"plays {EVALUATION_EPISODES} fresh episodes without exploration.",
+        "TD-STDP ([Chung and Kozma 2020](https://arxiv.org/abs/2008.13044)) is a new "
+        "implementation of the published equations and constants (`studies/local/td_stdp.py`). It "
+        f"has {td_stdp.EPISODES} episodes, as published; its evaluation is {FEWER_EPISODES} "
+        "episodes. The published result is 169.5 ± 23.5 episodes to a mean of 500, over the "
+        "successful ones of 10 runs.",
+        "The episodes of `accept-reject` are those of every network that it tries, rejected ones "
+        "included. The criterion measures the return while an agent learns, so `accept-reject` "
+        "almost never solves the task here. By the return of the network that it keeps it needed a "
+        "median of 69 episodes ([dynamics study](dynamics-study.md)).",
     )
 
 
@@ -99,7 +101,7 @@ def _row(says: str, runs: list[LocalRun]) -> tuple[str, ...]:
 def _seeds(runs: dict[str, list[LocalRun]]) -> str:
     parts = [
         "## Every seed\n",
-        "Episodes until solved (– for failed), and the evaluation's mean.\n",
+        "Episodes until solved (– for a failure), and in brackets the mean of the evaluation.\n",
     ]
     for arm, found in runs.items():
         cells = [

@@ -1,4 +1,4 @@
-"""The part of docs/local-study.md on changes in mid-life: a table, a figure and what they say."""
+"""Section of the local study: changes of the task after learning."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from studies.tables import table, wrapped
 
 FIGURE = "local-adaptation"
 FIRST = 20
-"""Episodes whose mean says what a change does."""
+"""Episodes after the change over which the first mean is taken."""
 _FORMATS = ("png", "svg")
 _DRAWN = ("learning", "new")
 _TESTS = (("resting", "episodes"), ("new", "episodes"), ("new", "environment steps"))
@@ -51,8 +51,8 @@ def adaptation_section(images: Path, results: Path = RESULTS) -> str:
             _table(found),
             f"![Environment steps to recover from a change](images/{FIGURE}.png)\n",
             wrapped(
-                "Environment steps to recover, a mark for each seed and a line at the median; at "
-                f"the right end, {STEPS:,}, are those that did not."
+                "Environment steps to recover, a mark for each seed and a line at the median. "
+                f"Marks at the right end, {STEPS:,}, are failures."
             ),
             _answers(found),
         ]
@@ -61,18 +61,20 @@ def adaptation_section(images: Path, results: Path = RESULTS) -> str:
 
 def _head() -> str:
     return wrapped(
-        "## Changes in mid-life",
-        "`python -m studies.local adapt` lets agents that have solved the task, by the criterion "
-        f"above and on fresh seeds ({SEEDS[0]} to {SEEDS[-1]}), live on where something is another "
-        f"than before. A deployed agent learns as `model.online(step_size={STEP_SIZE:g})` does, "
-        "half the step size that training began with, which never falls, for nobody tells it when "
-        "its life ends. It has recovered by the same criterion, counted from the change, so that "
-        f"{WINDOW} episodes mean that there was nothing to recover from; after {STEPS:,} "
-        "environment steps it has failed. Beside it stand the same agent with learning off, a new "
-        "agent that learns the changed task from scratch as its file says, with as many neurons as "
-        "are left, and the results table's `ppo-lif`, seeds 0 to 9, at rest and without "
-        f"exploration. First is the mean return of the first {FIRST} episodes, final that of "
-        f"{EVALUATION_EPISODES} fresh episodes where the life ends, without exploration.",
+        "## Changes after learning",
+        "`python -m studies.local adapt` changes the task of agents that have solved it, by the "
+        f"criterion above and on fresh seeds ({SEEDS[0]} to {SEEDS[-1]}). A deployed agent goes on "
+        f"learning as `model.online(step_size={STEP_SIZE:g})` does: with half the first step size "
+        "of its training, which never falls, because a deployed agent does not know when it ends.",
+        "An agent has recovered by the same criterion, counted from the change. So "
+        f"{WINDOW} episodes mean that nothing was lost. After {STEPS:,} environment steps it has "
+        "failed.",
+        "It has three rivals. One is the same agent with learning off. One is a new agent that "
+        "learns the changed task from scratch, with the settings of its file and the neurons "
+        "that are left. One is the results table's `ppo-lif` (seeds 0 to 9), which does not "
+        "learn or explore.",
+        f"First: mean return of the first {FIRST} episodes. Final: mean return of "
+        f"{EVALUATION_EPISODES} fresh episodes at the end, without exploration.",
     )
 
 
@@ -115,12 +117,12 @@ def median(numbers: Sequence[int | None]) -> float | None:
 
 
 def _answers(found: Found) -> str:
-    """Say of each change whether to adapt is quicker than to begin again."""
+    """Say for each change whether adapting is quicker than learning from scratch."""
     p_values, lines, unproved = corrected(found), [], []
     for change in _compared(found):
         says = CHANGES[change].says
         if not _harms(change, found):
-            lines.append(wrapped(f"**{says}**: with learning off nothing is lost by it."))
+            lines.append(wrapped(f"**{says}**: nothing is lost, even with learning off."))
             continue
         lines.append(wrapped(f"**{says}**: {_verdict(change, found, p_values)}"))
         pair = _pair(found, change, "new", "environment steps")
@@ -129,16 +131,16 @@ def _answers(found: Found) -> str:
     if unproved:
         lines.append(
             wrapped(
-                "**In environment steps, to adapt is not quicker than to begin again, or not that "
-                f"these data tell, after: {', '.join(unproved)}.** The window alone, of a solved "
-                "task, is 50,000 of them."
+                "**In environment steps, adapting is not significantly quicker than learning from "
+                f"scratch after these changes: {', '.join(unproved)}.** The window of the "
+                "criterion alone takes 50,000 steps of a solved task."
             )
         )
     if p_values:
         lines.append(
             wrapped(
-                "P-values are of two-sided exact permutation tests of the ranks of lives, those "
-                f"that failed last, corrected by Holm for all {len(p_values)} of them."
+                "P-values are from two-sided exact permutation tests of ranks, with failures last, "
+                f"and corrected by Holm for all {len(p_values)} tests."
             )
         )
     return "\n".join(lines)
@@ -192,23 +194,23 @@ def _verdict(change: str, found: Found, p_values: Mapping[tuple[str, str, str], 
     parts = []
     for unit in ("episodes", "environment steps"):
         pair = _pair(found, change, "new", unit)
-        said = ["more than any did" if np.isinf(x) else f"{x:,.0f}" for x in map(np.median, pair)]
+        said = ["more than the limit" if np.isinf(x) else f"{x:,.0f}" for x in map(np.median, pair)]
         p = p_values[change, "new", unit]
         parts.append(
-            f"a median of {said[0]} {unit} to adapt, {said[1]} to begin again: {_told(pair, p)} "
-            f"({equal_to(p)})"
+            f"Adapting takes a median of {said[0]} {unit}, learning from scratch {said[1]}: "
+            f"{_told(pair, p)} ({equal_to(p)})."
         )
     if (change, "resting", "episodes") in p_values:
         p = p_values[change, "resting", "episodes"]
         told = _told(_pair(found, change, "resting", "episodes"), p)
-        parts.append(f"beside learning off: {told} ({equal_to(p)})")
-    return "; ".join(parts) + "."
+        parts.append(f"Against learning off, adapting is {told} ({equal_to(p)}).")
+    return " ".join(parts)
 
 
 def _told(pair: tuple[Sequence[float], Sequence[float]], p: float) -> str:
-    """Return whether to adapt is quicker, slower, or no different that a test tells."""
+    """Return whether adapting is significantly quicker or slower."""
     if p > SIGNIFICANT:
-        return "no difference is told"
+        return "not significantly different"
     return "quicker" if probability_of_improvement(pair[1], pair[0]) > 0.5 else "slower"
 
 
@@ -231,7 +233,7 @@ def _panel(axes: Axes, change: str, found: Found) -> None:
         spread = place + 0.06 * (np.arange(len(steps)) - (len(steps) - 1) / 2)
         axes.plot(steps, spread, "o", color=_COLOURS[arm], markersize=3.5, alpha=0.7)
         axes.plot([np.median(steps)] * 2, [place - 0.35, place + 0.35], color=_COLOURS[arm])
-    axes.set_yticks(range(len(_DRAWN)), ["goes on learning", "new"])
+    axes.set_yticks(range(len(_DRAWN)), ["goes on learning", "from scratch"])
     axes.set_ylim(len(_DRAWN) - 0.5, -0.5)
     axes.set_xlim(0, 1.04 * STEPS)
     axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x / 1000:.0f}k"))

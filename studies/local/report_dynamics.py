@@ -1,4 +1,4 @@
-"""The part of docs/local-study.md on regulation by local terms: a table and what its tests tell."""
+"""Section of the local study: ablations of the local regulation terms."""
 
 from __future__ import annotations
 
@@ -27,19 +27,19 @@ from studies.tables import table, wrapped
 
 Found = Mapping[tuple[str, str], Sequence[DynamicsRun]]
 Comparison = tuple[str, str, str, str]
-"""Start, arm, the arm beside it, and the name of what is compared."""
+"""Start, arm, the arm it is compared with, and a key of `MEASURES`."""
 
 
 @dataclass(frozen=True)
 class Measure:
-    """What runs are compared by."""
+    """Quantity by which runs are compared."""
 
     of: Callable[[DynamicsRun], float]
     """Of a run; infinite where it failed."""
     lower: str
-    """What to say where the arm has less of it."""
+    """Words for an arm that has less of it."""
     higher: str
-    """What to say where it has more."""
+    """Words for an arm that has more of it."""
 
 
 MEASURES: Mapping[str, Measure] = {
@@ -108,25 +108,38 @@ def _samples(found: Found, comparison: Comparison) -> tuple[list[float], list[fl
 
 
 def _head() -> str:
-    return wrapped(
-        "## Regulation by local terms, ablated",
-        f"`python -m studies.local dynamics` trains `{AGENT}` with each of its terms alone, with "
-        f"all of them and with none, {STEPS:,} environment steps and seeds {SEEDS[0]} to "
-        f"{SEEDS[-1]}, on which nothing was tuned. Homeostasis moves a neuron's threshold and "
-        "synaptic scaling all of its weights until its slow firing rate is in a range; revival "
-        "raises the bias of a neuron that has long been silent; the lean cost takes from the "
-        "weights what the neuron's spikes cost, times how much they raise its rate, once the mean "
-        "return neither rises nor falls. A control has the same term and strength, but every "
-        "neuron is told what another one does. Hidden weights and biases begin as usual, four "
-        "times as small or as large, or with biases so low that hardly any neuron fires, a start "
-        "that was found on seeds from 1000 on as one from which the task is not solved in time "
-        "without regulation. Weights that are too small or too large have 10 seeds, the others "
-        "20. A run is solved by the criterion above, and goes on to "
-        "its last step.",
-        f"Return, synaptic operations of a decision, firing rate and silent neurons (fewer than "
-        f"1 % of the time steps) are those of the final agent in {EVALUATION_EPISODES} fresh "
-        "episodes without exploration, means over seeds. Bold is what differs from `off` at the "
-        "same start.",
+    terms = (
+        ("homeostasis", "moves a neuron's threshold until its slow firing rate is in a range"),
+        ("synaptic scaling", "scales all weights of a neuron until its slow rate is in a range"),
+        ("revival", "raises the bias of a neuron that has long been silent"),
+        (
+            "lean cost",
+            "lowers weights by the cost of the neuron's spikes, times their effect on its rate, "
+            "once the mean return is stationary",
+        ),
+        ("of the wrong neurons", "control: the same term, with the signal of another neuron"),
+    )
+    return "\n".join(
+        [
+            wrapped(
+                "## Regulation by local terms, ablated",
+                f"`python -m studies.local dynamics` trains `{AGENT}` with none of its regulation "
+                f"terms, with each of them, and with all, for {STEPS:,} environment steps on seeds "
+                f"{SEEDS[0]} to {SEEDS[-1]}. Nothing was tuned on these seeds.",
+            ),
+            table(("term", "effect"), terms),
+            wrapped(
+                "Hidden weights start as usual, four times smaller or four times larger (10 seeds "
+                "each, the other starts 20). A fourth start has biases so low that hardly any "
+                "neuron fires. It was chosen on seeds from 1000 on, where the task is not solved "
+                "in time without regulation. A run is solved by the criterion above and goes on to "
+                "its last step.",
+                "A silent neuron is active in less than 1 % of the time steps. Return, "
+                "synaptic operations of a decision, firing rate and silent neurons are those of "
+                f"the final agent in {EVALUATION_EPISODES} fresh episodes without exploration, as "
+                "means over seeds. Bold cells differ significantly from `off` at the same start.",
+            ),
+        ]
     )
 
 
@@ -163,53 +176,53 @@ def _row(
 
 def _answers(found: Found, p_values: Mapping[Comparison, float]) -> str:
     arms = [arm for arm in ARMS if arm != "off" and any(key[1] == arm for key in found)]
+    compared = [(arm, "off", "none") for arm in arms if not ARMS[arm].shuffled]
+    compared += [
+        (arm, f"{arm}-shuffled", "its control") for arm in arms if f"{arm}-shuffled" in arms
+    ]
+    rows = [
+        (ARMS[arm].says, beside, *cells)
+        for arm, other, beside in compared
+        for cells in _differences(arm, other, found, p_values)
+    ]
     lines = [
-        wrapped(f"**{ARMS[arm].says}**, beside none. Start {_told_of(arm, 'off', found, p_values)}")
-        for arm in arms
-        if not ARMS[arm].shuffled
-    ]
-    lines += [
+        table(("regulation", "compared with", "start", "significant differences"), rows),
+        _summary(arms, found, p_values),
+        _fewer_solved(arms, found, p_values),
         wrapped(
-            f"**{ARMS[arm].says}**, beside its control. Start "
-            f"{_told_of(arm, f'{arm}-shuffled', found, p_values)}"
-        )
-        for arm in arms
-        if f"{arm}-shuffled" in arms
+            "P-values are from two-sided exact permutation tests of ranks, with failures last, and "
+            f"corrected by Holm for all {len(p_values)} tests. All neurons of the one hidden layer "
+            "have the same price, so the lean cost distinguishes them only by their firing rate "
+            "and by the effect of their weights on it."
+        ),
     ]
-    lines += [_summary(arms, found, p_values), _untold(arms, found, p_values)]
-    lines.append(
-        wrapped(
-            "P-values are of two-sided exact permutation tests of ranks, runs that failed last, "
-            f"corrected by Holm for all {len(p_values)} of them. One hidden layer has one price, "
-            "so that what the lean cost tells neurons apart by is how much each fires and what "
-            "its weights do to that."
-        )
-    )
-    return "\n".join(lines)
+    return "\n".join(line for line in lines if line)
 
 
-def _told_of(arm: str, other: str, found: Found, p_values: Mapping[Comparison, float]) -> str:
-    """Say by start what differs between two arms."""
-    parts = []
+def _differences(
+    arm: str, other: str, found: Found, p_values: Mapping[Comparison, float]
+) -> list[tuple[str, str]]:
+    """Return for each start the significant differences between two arms."""
+    rows = []
     for start in dict.fromkeys(start for start, _ in found):
-        told = [
+        words = [
             f"{word} ({equal_to(p_values[comparison])})"
             for comparison in p_values
             if comparison[:3] == (start, arm, other)
             and (word := verdict(comparison, found, p_values))
         ]
         if (start, arm) in found and (start, other) in found:
-            parts.append(f"{ALL_STARTS[start].says}: {', '.join(told) or 'no difference is told'}")
-    return f"{'; '.join(parts)}."
+            rows.append((ALL_STARTS[start].says, ", ".join(words) or "none"))
+    return rows
 
 
 def verdict(
     comparison: Comparison, found: Found, p_values: Mapping[Comparison, float]
 ) -> str | None:
-    """Return what an arm does more or less than the one beside it; None where nothing is told.
+    """Return the words for a significant difference between two arms, None without one.
 
     Args:
-        comparison: The two arms, and what is compared.
+        comparison: The start, the two arms and the measure.
         found: The runs.
         p_values: Corrected.
     """
@@ -220,31 +233,35 @@ def verdict(
 
 
 def _summary(arms: Sequence[str], found: Found, p_values: Mapping[Comparison, float]) -> str:
-    """Say which terms hasten or slow learning anywhere, which is what they might be wanted for."""
-    parts = []
-    for name, does in (
-        ("quicker", "solve it in fewer episodes"),
-        ("slower", "need more episodes"),
-        ("fewer operations", "end with fewer operations"),
-        ("earns less", "earn less"),
-    ):
-        which = [
-            ARMS[arm].says
-            for arm in arms
-            if not ARMS[arm].shuffled
-            and any(
-                verdict(comparison, found, p_values) == name
-                for comparison in p_values
-                if comparison[1:3] == (arm, "off")
+    """Return which terms significantly change learning or cost from any start."""
+    rows = [
+        (
+            effect,
+            ", ".join(
+                ARMS[arm].says
+                for arm in arms
+                if not ARMS[arm].shuffled
+                and any(
+                    verdict(comparison, found, p_values) == words
+                    for comparison in p_values
+                    if comparison[1:3] == (arm, "off")
+                )
             )
-        ]
-        parts.append(f"{does}: {', '.join(which) or 'none'}")
-    return wrapped(f"**From any start beside none, told by these data, {'; '.join(parts)}.**")
+            or "none",
+        )
+        for words, effect in (
+            ("quicker", "solve the task in fewer episodes"),
+            ("slower", "need more episodes"),
+            ("fewer operations", "end with fewer operations"),
+            ("earns less", "earn less"),
+        )
+    ]
+    return table(("significant effect, from any start", "terms"), rows)
 
 
-def _untold(arms: Sequence[str], found: Found, p_values: Mapping[Comparison, float]) -> str:
-    """List where fewer runs solve the task than without regulation, whatever the tests say."""
-    parts = []
+def _fewer_solved(arms: Sequence[str], found: Found, p_values: Mapping[Comparison, float]) -> str:
+    """Return where fewer runs solve the task than without regulation, without significance."""
+    rows = []
     for start, arm in found:
         if arm not in arms or ARMS[arm].shuffled or (start, "off") not in found:
             continue
@@ -253,13 +270,12 @@ def _untold(arms: Sequence[str], found: Found, p_values: Mapping[Comparison, flo
         if solved * len(off) < without * len(own) and (
             verdict((start, arm, "off", "episodes"), found, p_values) is None
         ):
-            counts = f"{solved} of {len(own)} for {without} of {len(off)}"
-            parts.append(f"{ARMS[arm].says} ({ALL_STARTS[start].says}: {counts})")
-    if not parts:
+            counts = f"{solved} of {len(own)}", f"{without} of {len(off)}"
+            rows.append((ARMS[arm].says, ALL_STARTS[start].says, *counts))
+    if not rows:
         return ""
-    return wrapped(
-        f"Fewer runs are solved in time than without, though no test tells it: {', '.join(parts)}."
-    )
+    text = wrapped("Fewer runs solve the task in time, but not significantly fewer:")
+    return f"{text}\n{table(('regulation', 'start', 'solved', 'solved without'), rows)}"
 
 
 def _elsewhere(results: Path) -> str:
@@ -278,13 +294,14 @@ def _elsewhere(results: Path) -> str:
     return "\n".join(
         [
             wrapped(
-                f"On other tasks, with {STEPS:,} environment steps too and nothing tuned there, "
-                "all four beside none:"
+                f"Other tasks, also with {STEPS:,} environment steps and nothing tuned there, all "
+                "four terms against none:"
             ),
             table(heading, rows),
-            wrapped(
-                f"{_told_of('all', 'off', found, p_values)} P-values as above, corrected for these "
-                f"{len(p_values)}."
+            table(
+                ("task", "significant differences of all four from none"),
+                _differences("all", "off", found, p_values),
             ),
+            wrapped(f"P-values as above, corrected for these {len(p_values)} tests."),
         ]
     )

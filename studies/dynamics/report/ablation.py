@@ -1,4 +1,4 @@
-"""Third answer: which part of the setting with dynamics makes a difference."""
+"""Third answer: the part of the setting with dynamics that makes a difference."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ SEEN = "seen alone"
 """Name of the comparison of ``features`` with ``off``."""
 _DIGITS = {CARTPOLE: 0, TEACHER: 4}
 Found = dict[tuple[str, str], verdicts.Verdict]
-"""Verdicts by task and what the arm with dynamics is compared with, ``EXPLORING`` or ``SEEN``."""
+"""Verdicts by task and the learner compared with the arm with dynamics, or a comparison."""
 
 
 def section(study: Study) -> str:
@@ -28,7 +28,7 @@ def section(study: Study) -> str:
     rows.append(_row(study, found, PAPER_PRESET, SYNAPSE_AGENTS[CARTPOLE][PAPER_PRESET]))
     rows += [_row(study, found, name, None) for name in NULLS]
     return answer(
-        "3. Is it the dynamics, or what goes with them?",
+        "3. Is it the dynamics, or the reward and exploration?",
         sentence(found),
         ("ablation", "Dynamics on, off and shuffled, and the nulls"),
         [
@@ -37,15 +37,15 @@ def section(study: Study) -> str:
             f"{TEACHER}: nat, median (least to most)", f"`{FULL}` is better", "p",
         ],
         rows,
-        f"Mask `{BEST_PRESET}`. `off`: dynamics neither seen nor rewarded; "
-        "`features`: seen, not rewarded; `shuffled`: both, but each synapse has the numbers of "
-        f"another. The first ten seeds of `{FULL}` on {CARTPOLE} are the runs of the second "
-        "question. " + " ".join([*_exploration(found), *_open(study["ablation"])]),
+        f"Mask `{BEST_PRESET}`, equal exploration. In `off` dynamics are neither seen nor "
+        "rewarded, in `features` seen and not rewarded. In `shuffled` they are both, but each "
+        f"synapse has the numbers of another. The first ten seeds of `{FULL}` on {CARTPOLE} are the "
+        "runs of the second question. " + " ".join([*_exploration(found), *_open(study["ablation"])]),
     )  # fmt: skip
 
 
 def judged(study: Study) -> Found:
-    """Compare the arm with dynamics with the others, and ``off`` with what else differs."""
+    """Compare the arm with dynamics with the others, and ``off`` with its neighbours."""
     compared: dict[tuple[str, str], verdicts.Strata] = {}
     for task in _DIGITS:
         others = [*ARMS[1:], *((PAPER_PRESET, *NULLS) if task == CARTPOLE else ())]
@@ -65,27 +65,27 @@ def _costs(study: Study, task: str, name: str) -> Values:
 
 
 def sentence(found: Found) -> str:
-    """Return what the runs say on the use of the dynamics."""
-    said = [*_said(found, CARTPOLE, "on CartPole-v1"), *_said(found, TEACHER, "with a teacher")]
-    return f"At equal exploration, {'; '.join(said)}." if said else "Not known: runs are missing."
+    """Return the verdict on the use of the dynamics."""
+    said = [*_said(found, CARTPOLE, "On CartPole-v1"), *_said(found, TEACHER, "With a teacher")]
+    return " ".join(said) if said else "Not known: runs are missing."
 
 
 def _said(found: Found, task: str, where: str) -> list[str]:
     if (task, "off") not in found or (task, "shuffled") not in found:
         return []
     off, shuffled = found[task, "off"], found[task, "shuffled"]
-    what = "no use of the dynamics is seen"
+    effect = "the dynamics have no significant effect"
     if {off.side, shuffled.side} == {"better"}:
-        what = "the dynamics help, and it matters whose they are"
+        effect = "the dynamics help, and it matters whose they are"
     if "worse" in (off.side, shuffled.side):
-        what = "the dynamics do harm"
-    alone = ""
-    if (task, SEEN) in found:
-        alone = f"; seen, but not rewarded for, better than not seen in {found[task, SEEN]}"
-    return [
-        f"{where} {what} (better than without them in {off}, than those of another synapse in "
-        f"{shuffled}{alone})"
+        effect = "the dynamics do harm"
+    said = [
+        f"{where} {effect}.",
+        f"Runs with dynamics are better than `off` in {off} and than `shuffled` in {shuffled}.",
     ]
+    if (task, SEEN) in found:
+        said.append(f"Runs of `features` are better than `off` in {found[task, SEEN]}.")
+    return said
 
 
 def _exploration(found: Found) -> list[str]:
@@ -93,7 +93,7 @@ def _exploration(found: Found) -> list[str]:
         return []
     verdict = found[CARTPOLE, EXPLORING]
     return [
-        f"`{PAPER_PRESET}`, which is `off` with less exploration, needs fewer episodes than it in "
+        f"`{PAPER_PRESET}` is `off` with less exploration; it needs fewer episodes than `off` in "
         f"{verdict}."
     ]
 
@@ -108,8 +108,8 @@ def _open(groups: Groups) -> list[str]:
     if not empty:
         return []
     return [
-        f"Planned and not run: {', '.join(empty)}; until then it is open what makes the gain with "
-        "a teacher."
+        f"Planned and not run: {', '.join(empty)}; until then the cause of the gain with a "
+        "teacher is open."
     ]
 
 

@@ -1,4 +1,4 @@
-"""The whole report."""
+"""Page of the study of dynamics."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from studies.dynamics.report.parts import Study
 from studies.dynamics.settings import PRESETS_BUDGET
 
 ANSWERS = (seen.section, watching.section, ablation.section, size.section, transfer.section)
-"""What writes about each question."""
+"""Sections, one for each question."""
 
 REPORT = "dynamics-study.md"
 LOG = "results.csv"
@@ -93,25 +93,26 @@ def _introduction(study: Study) -> str:
     ]
     lines = [
         "# Learning that watches the dynamics: the study",
-        "Every synapse can be a small learner that moves its own weight. What should it see for "
-        "that, and does it help to see the activity around it, the dynamics? Five answers, each "
-        "first in a sentence that follows from the numbers by fixed rules. "
+        "Every synapse can be a small learner that moves its own weight. Which signals should it "
+        "see, and does it help to see the activity around it, the dynamics? Five questions follow. "
+        "Each answer begins with a sentence that fixed rules derive from the numbers.",
         f"`make study` writes this page from {have:,} of {planned:,} planned runs (version "
         f"{', '.join(versions) or snn_gym.__version__}). `studies/dynamics/results.csv` lists "
-        "every run; seeds are 0, 1, …, and hyper-parameters were chosen on others, from 1000 on.",
+        "every run. Seeds are 0, 1, …; hyper-parameters were chosen on seeds from 1000 on.",
         "Every episode that judges old or new weights counts. A task is solved when the deployed "
-        "weights' mean over 100 fresh episodes, which are not counted, is 475 or more; a run that "
-        f"is not solved within {PRESETS_BUDGET.episodes:,} episodes and {PRESETS_BUDGET.steps:,} "
-        "environment steps has failed (`> budget`), which is worse than any number.",
-        "Tests are two-sided exact permutation tests of the ranks of runs, which count every split "
-        "of them between two learners (of rank correlations 19,999 orders are drawn). P-values are "
-        "corrected by Holm for all tests of their question; tables have the raw one and the number "
-        "of tests in brackets. Up to 0.05 something is said to "
-        "differ; three runs against three can't come below 0.1.",
+        "weights earn a mean of at least 475 over 100 fresh episodes, which do not count. A run "
+        f"that is not solved within {PRESETS_BUDGET.episodes:,} episodes and "
+        f"{PRESETS_BUDGET.steps:,} environment steps has failed (`> budget`). A failure ranks "
+        "below every number.",
+        "Tests are two-sided exact permutation tests of the ranks of runs, over all splits of the "
+        "runs between two learners (rank correlations: 19,999 random orders). P-values are "
+        "corrected by Holm for all tests of a question; brackets hold the uncorrected p-value and "
+        "the number of tests. A difference is significant up to 0.05. Three runs against three "
+        "cannot come below 0.1.",
     ]
     if outdated:
         lines.append(
-            "**These runs were made with other settings than the present ones**, and are to be "
-            f"made again: {', '.join(outdated)}."
+            "**These runs have other settings than the present ones** and must run again: "
+            f"{', '.join(outdated)}."
         )
     return "\n\n".join(lines)

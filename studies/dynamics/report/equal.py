@@ -1,4 +1,4 @@
-"""Which pairs of stored runs differ in nothing but what is asked for."""
+"""Section on hyper-parameters that differ between compared runs."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from studies.dynamics.settings import BEST_PRESET, PAPER_PRESET, SYNAPSE_AGENTS
 from studies.tables import table
 
 ASKED = ("preset", "shuffled")
-"""What a comparison of dynamics asks for."""
+"""Hyper-parameters that a comparison of dynamics varies on purpose."""
 
 
 def section() -> str:
-    """Return the pairs that are compared and what else is different in them."""
+    """Return the compared pairs with their other differences."""
     rows = [[pair, ", ".join(others) or "nothing"] for pair, others in pairs().items()]
     return "\n\n".join(
         [
             "## Which pairs are equal",
-            "`dynamics` and `shuffled` differ in whose dynamics they have alone, `features` and "
-            "`off` in whether they are seen.",
-            table(["pair", "differs besides in"], rows).rstrip(),
+            "`dynamics` and `shuffled` differ only in the synapse whose dynamics they see; "
+            "`features` and `off` differ only in whether dynamics are seen.",
+            table(["pair", "other differences"], rows).rstrip(),
         ]
     )
 

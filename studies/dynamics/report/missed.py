@@ -1,4 +1,4 @@
-"""The target of the study that is missed, and what was tried."""
+"""Section on the targets of the study and the attempts to meet them."""
 
 from __future__ import annotations
 
@@ -33,16 +33,16 @@ def paragraphs(study: Study) -> list[str]:
     paper = study["presets"][CARTPOLE, PAPER_PRESET]
     is_met = np.median(tried[BEST_PRESET]) <= np.median(null)
     return [
-        f"`{BEST_PRESET}` was to need no more episodes on CartPole-v1 than `{REFERENCE}`, on ten "
-        f"seeds. It needs {medians[BEST_PRESET]} in the median against {markdown.median(null)}: "
-        f"**{'met' if is_met else 'missed'}** (fewer in {found[BEST_PRESET]}); on all "
-        f"{len(tried[FULL])} seeds of the third question {medians[FULL]} (fewer in {found[FULL]}). "
-        f"Beside it, `{PAPER_PRESET}` without dynamics needs {medians[PAPER_PRESET]} (fewer in "
-        f"{found[PAPER_PRESET]}).",
+        f"The target for `{BEST_PRESET}` was at most as many episodes on CartPole-v1 as "
+        f"`{REFERENCE}`, on ten seeds. It needs {medians[BEST_PRESET]} in the median against "
+        f"{markdown.median(null)}: **{'met' if is_met else 'missed'}** (fewer in "
+        f"{found[BEST_PRESET]}). On all {len(tried[FULL])} seeds of the third question it needs "
+        f"{medians[FULL]} (fewer in {found[FULL]}). `{PAPER_PRESET}`, without dynamics, needs "
+        f"{medians[PAPER_PRESET]} (fewer in {found[PAPER_PRESET]}).",
         f"A second target, that `{PAPER_PRESET}` solve it on at least 9 of 10 seeds, is "
-        f"{'met' if paper.solved >= 9 else 'missed'}: {markdown.solved(paper)}. "
+        f"{'met' if paper.solved >= 9 else 'missed'}: {markdown.solved(paper)}.",
         "Tried on tuning seeds: reward by eligibility, two step sizes, three explorations "
-        "([table](../agents/synapse-agents/README.md)); what looked best there did not on the next "
-        "ones. Tried on the reported seeds: six masks with dynamics, dynamics off and shuffled, "
-        "eight sizes.",
+        "([table](../agents/synapse-agents/README.md)). The best setting there was not the best on "
+        "the next tuning seeds. Tried on the reported seeds: six masks with dynamics, dynamics off "
+        "and shuffled, eight sizes.",
     ]

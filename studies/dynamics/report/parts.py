@@ -1,4 +1,4 @@
-"""What the answers share: the runs of all parts, and the form of an answer."""
+"""Runs of all parts, and the form of an answer."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Study = Mapping[str, Groups]
 
 
 def costs(study: Study, task: str, name: str) -> Values:
-    """Return what a learner's runs cost: episodes to solve CartPole, or cross-entropy in nat."""
+    """Return the costs of a learner's runs: episodes to solve CartPole, or cross-entropy in nat."""
     group = study["presets"][task, name]
     return -group.means if task == TEACHER else group.episodes
 
@@ -26,11 +26,11 @@ def answer(
     rows: Sequence[Sequence[str]],
     *more: str,
 ) -> str:
-    """Return an answer: sentence, figure, what to know of it, table.
+    """Return an answer: sentence, figure, explanation, table.
 
     Args:
         heading: The question.
-        sentence: What the runs say.
+        sentence: The verdict.
         figure: Name and text of the figure.
         head: Head of the table.
         rows: Its rows.

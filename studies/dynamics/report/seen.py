@@ -1,4 +1,4 @@
-"""First answer: what a synapse should see."""
+"""First answer: the signals that a synapse should see."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ def section(study: Study) -> str:
     return answer(
         "1. What should a synapse see?",
         sentence(study, found),
-        ("seen", "Episodes until solved, by what a synapse sees"),
+        ("seen", "Episodes until solved, by the signals that a synapse sees"),
         [
             "learner", "solved", "episodes, median (least to most)", "steps, median",
             f"`{PAPER_PRESET}` needs fewer", "p",
         ],
         [_row(study, found, name) for name in (*PLAIN_PRESETS, *NULLS)],
-        "CartPole-v1. A mask names what a synapse sees: `history` of its moves and rewards, its "
-        "`weight`, `topology` (where it sits), `all` three. Beneath stand the nulls: learners that "
-        "know no synapses. Masks have equal exploration and reward. “Needs fewer” is the share of "
-        "pairs of runs; 50 % is no difference.",
+        "CartPole-v1. A mask names the signals that a synapse sees: the `history` of its moves and "
+        "rewards, its `weight`, its position (`topology`), or `all` three. Masks have equal "
+        "exploration and reward. The last rows are gradient-free baselines that see no synapse. "
+        "“Needs fewer” is a share of pairs of runs; 50 % is no difference.",
     )  # fmt: skip
 
 
@@ -38,7 +38,7 @@ def judged(study: Study) -> dict[str, verdicts.Verdict]:
 
 
 def sentence(study: Study, found: dict[str, verdicts.Verdict]) -> str:
-    """Return what the runs say on the founding paper's claim."""
+    """Return the verdict on the founding paper's claim."""
     masks = [name for name in PLAIN_PRESETS if name in found]
     if not masks:
         return "Not known: runs are missing."
@@ -51,8 +51,8 @@ def sentence(study: Study, found: dict[str, verdicts.Verdict]) -> str:
         return f"{start}: more than {markdown.names(sides['worse'])}."
     if set(masks) <= set(sides["better"]):
         return f"{start}: fewer than every other mask."
-    told = f"only from {markdown.names(sides['better'])}" if sides["better"] else "from none"
-    return f"{start}, but these data tell it {told} of the other masks and nulls."
+    better = f"only {markdown.names(sides['better'])}" if sides["better"] else "no other learner"
+    return f"{start}. It is significantly better than {better}."
 
 
 def _row(study: Study, found: dict[str, verdicts.Verdict], name: str) -> list[str]:

@@ -20,6 +20,7 @@ from studies.dynamics.settings import (
     SIZE_NULLS,
 )
 from studies.statistics import SIGNIFICANT, equal_to, holm_by_name, p_value, trend
+from studies.tables import table
 
 LEARNERS = (BEST_PRESET, PAPER_PRESET, *SIZE_NULLS)
 DQSN = "dqsn"
@@ -45,15 +46,16 @@ def section(study: Study) -> str:
         ("size", "Episodes until solved by size; return of DQSN by hidden neurons"),
         ["learner", *sizes, "rank correlation", "p", f"`{BEST_PRESET}` needs fewer", "p"],
         rows,
-        "Median episodes until CartPole-v1 is solved, by number of synapses of one hidden layer; "
-        f"{_runs(study)} runs each, at most {SIZE_BUDGET.episodes:,} episodes and "
-        f"{SIZE_BUDGET.steps:,} steps, hyper-parameters as for 16 hidden neurons. So few decide "
-        f"nothing at one size: tests take all sizes together. {_dqsn(study, found)}",
+        "Median episodes until CartPole-v1 is solved, by the number of synapses of one hidden "
+        f"layer. Each size has {_runs(study)} runs of at most {SIZE_BUDGET.episodes:,} episodes "
+        f"and {SIZE_BUDGET.steps:,} steps, with the hyper-parameters of 16 hidden neurons. Tests "
+        f"take all sizes together, because so few runs decide nothing at one size.",
+        _dqsn(study, found),
     )
 
 
 def trends(study: Study) -> Trends:
-    """Return how what a learner needs, or DQSN earns, goes with the size."""
+    """Return the rank correlation of each learner's episodes, or DQSN's return, with the size."""
     samples: dict[str, tuple[list[int], list[Values]]] = {}
     for name in LEARNERS:
         episodes = {h: study["size"][name, str(h)].episodes for h in SIZE_HIDDEN_NEURONS}
@@ -79,7 +81,7 @@ def judged(study: Study) -> dict[str, verdicts.Verdict]:
 
 
 def sentence(found: Trends, against: dict[str, verdicts.Verdict]) -> str:
-    """Return what the runs say on size."""
+    """Return the verdict on size."""
     if not found:
         return "Not known: runs are missing."
     more = [name for name in LEARNERS if name in found and _side(found[name]) == "rises"]
@@ -92,13 +94,12 @@ def sentence(found: Trends, against: dict[str, verdicts.Verdict]) -> str:
         it = "it" if more == [BEST_PRESET] else f"`{BEST_PRESET}`"
         said.append(f"over all sizes {it} needs more than {markdown.names(lost)}")
     if level:
-        said.append(f"for {markdown.names(level)} no trend is seen")
+        said.append(f"no trend is significant for {markdown.names(level)}")
     if DQSN in found:
         said.append(f"the return of `{DQSN}` {_side(found[DQSN])} with its hidden neurons")
         if _side(found[DQSN]) == "rises":
-            said[-1] += ", as the founding paper has it"
-    text = "; ".join(said) + "."
-    return text[0].upper() + text[1:]
+            said[-1] += ", as in the founding paper"
+    return " ".join(f"{text[0].upper()}{text[1:]}." for text in said)
 
 
 def _side(found: tuple[float, float]) -> str:
@@ -120,20 +121,21 @@ def _runs(study: Study) -> str:
 
 def _dqsn(study: Study, found: Trends) -> str:
     groups = [(hidden, study["hidden"][(str(hidden),)]) for hidden in HIDDEN_NEURONS]
-    shown = ", ".join(
-        f"{interquartile_mean(group.scores):.0f} with {hidden}" for hidden, group in groups
+    shown = [
+        (str(hidden), f"{interquartile_mean(group.scores):.0f}")
+        for hidden, group in groups
         if group.results
-    )  # fmt: skip
+    ]
     if DQSN not in found:
         return f"Runs of `{DQSN}` are missing."
     correlation, p = found[DQSN]
     nulls = [study["presets"][CARTPOLE, name].steps for name in SIZE_NULLS]
     fastest = min((float(np.median(steps)) for steps in nulls if len(steps)), default=np.inf)
     return (
-        f"`{DQSN}` learns by gradients for {HIDDEN_STEPS:,} steps; the IQM of its return is "
-        f"{shown} hidden neurons: rank correlation {markdown.number(correlation, 2)}, "
-        f"{equal_to(p)}. The quickest of these nulls takes {markdown.number(fastest)} "
-        "steps to 475 with 16."
+        f"`{DQSN}` learns by gradients for {HIDDEN_STEPS:,} steps. Rank correlation of its return "
+        f"with the hidden neurons: {markdown.number(correlation, 2)}, {equal_to(p)}. The quickest "
+        f"baseline below takes {markdown.number(fastest)} steps to 475 with 16 hidden "
+        f"neurons.\n\n{table((f'hidden neurons of `{DQSN}`', 'IQM of its return'), shown)}".rstrip()
     )
 
 

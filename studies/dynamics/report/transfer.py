@@ -1,4 +1,4 @@
-"""Fifth answer: whether a rule that was learned on one job is of use on another."""
+"""Fifth answer: transfer of a learned rule to other jobs."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ TARGETS = {
     "Acrobot-v1": "Acrobot-v1",
 }
 Found = dict[tuple[str, str, str], verdicts.Verdict]
-"""Verdicts by target, mask and what the rule that was learned is compared with."""
+"""Verdicts by target, mask and the rule compared with the learned one."""
 
 
 def section(study: Study) -> str:
@@ -43,13 +43,14 @@ def section(study: Study) -> str:
         ("transfer", "Rules that were learned on the Teacher job, on others"),
         ["rule", *TARGETS.values()],
         [*(_row(groups, rule) for rule in RULES), markdown.not_run(others, len(TARGETS))],
-        f"`pretrained`: learned on the Teacher job, on {PRETRAINING_RUNS} networks in a row, then "
-        "frozen; `scratch`: learned on the target only; `untrained`: frozen at the start. Cells: "
-        f"cross-entropy in nat after {TRANSFER_JUDGEMENTS:,} judged networks on the Teacher job, "
-        "on it with inputs and hidden neurons under other indices, and with more hidden neurons; "
-        f"episodes, of at most {TRANSFER_BUDGET.episodes:,}, until CartPole-v1 (475) and "
-        "Acrobot-v1 (−100) are solved. What agents lose when half of their neurons are deleted is "
-        "in [learning on line](local-study.md).",
+        f"`pretrained` rules were learned on the Teacher job, on {PRETRAINING_RUNS} networks in a "
+        "row, and frozen. `scratch` rules were learned on the target alone. `untrained` rules were "
+        "frozen at the start.",
+        f"Teacher cells are cross-entropies in nat after {TRANSFER_JUDGEMENTS:,} judged networks: "
+        "on the same job, with permuted indices of inputs and hidden neurons, and with more hidden "
+        "neurons. Control cells are episodes until CartPole-v1 (475) and Acrobot-v1 (−100) are "
+        f"solved, of at most {TRANSFER_BUDGET.episodes:,}. [Learning on line](local-study.md) "
+        "reports the loss of agents when half of their neurons are deleted.",
     )
 
 
@@ -66,21 +67,21 @@ def judged(groups: Groups) -> Found:
 
 
 def sentence(groups: Groups, found: Found) -> str:
-    """Return what the runs say on transfer."""
+    """Return the verdict on transfer."""
     most = max((len(group.results) for group in groups.values()), default=0)
     if not found:
         return "Not known: runs are missing."
     if 2 / comb(2 * most, most) > SIGNIFICANT:
         runs = "is one run" if most == 1 else f"are {most} runs"
-        return f"Not known: there {runs} of each, of which no test can tell anything."
+        return f"Not known: there {runs} of each, too few for any test."
     said = [_said(found, preset) for preset in (BEST_PRESET, PAPER_PRESET)]
     if not any(said):
-        return f"Of {len(found)} comparisons none tells a learned rule from another."
-    return "; ".join(filter(None, said)).join(("A learned rule of ", "."))
+        return f"None of {len(found)} comparisons of a learned rule is significant."
+    return " ".join(f"The learned rule of {text}." for text in said if text)
 
 
 def _said(found: Found, preset: str) -> str:
-    """Return what a mask's learned rule is better and worse than, and where; "" if nothing."""
+    """Return the rules that a mask's learned rule is better and worse than, and where."""
     said: dict[tuple[str, str], list[str]] = {}
     for side, other in itertools.product(("better", "worse"), (*ARMS[1:], REFERENCE)):
         where = [

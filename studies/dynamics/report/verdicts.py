@@ -33,7 +33,7 @@ class Verdict:
 
     @property
     def side(self) -> Literal["better", "worse", "open"]:
-        """What the first is, or ``open`` if these data do not tell."""
+        """Side of the first, ``open`` where the difference is not significant."""
         if self.p > SIGNIFICANT:
             return "open"
         return "better" if self.share > 0.5 else "worse"

@@ -31,13 +31,12 @@ def section(study: Study) -> str:
         ("watching", "Agents with dynamics and without, on CartPole-v1 and with a teacher"),
         ["mask", *(cell for head in heads for cell in head)],
         [*rows, pooled, *nulls],
-        "Medians, and the number of runs: episodes until CartPole-v1 is solved; cross-entropy in "
-        f"nat on the Teacher job, to sort 200 points as a perceptron does, after "
-        f"{TEACHER_JUDGEMENTS:,} judged networks. There the eligibility, which agents with "
-        "dynamics see and are rewarded for, comes from the right answers: they are taught, and all "
-        "others are not. **No pair here is equal**: with "
-        "dynamics exploration and reward are others ([below](#which-pairs-are-equal)), so that "
-        "whole settings are compared.",
+        "Cells are medians, with the number of runs in brackets: episodes until CartPole-v1 is "
+        f"solved, or cross-entropy in nat on the Teacher job after {TEACHER_JUDGEMENTS:,} judged "
+        "networks. The Teacher job is to sort 200 points as a perceptron does. Its eligibility, "
+        "which agents with dynamics see and are rewarded for, comes from the right answers. So "
+        "these agents are taught, and all others are not. **No pair here is equal**: exploration "
+        "and reward differ, too ([below](#which-pairs-are-equal)), so whole settings are compared.",
     )
 
 
@@ -55,20 +54,20 @@ def judged(study: Study) -> dict[tuple[str, str], verdicts.Verdict]:
 
 
 def sentence(found: Found) -> str:
-    """Return what the runs say of all masks together."""
+    """Return the verdict on all masks together."""
     said = []
-    for task, where in ((TEACHER, "With a teacher"), (CARTPOLE, "without one")):
+    for task, where in ((TEACHER, "With a teacher"), (CARTPOLE, "Without one")):
         if (task, POOLED) not in found:
-            said.append(f"{where} runs are missing")
+            said.append(f"{where} runs are missing.")
             continue
         verdict = found[task, POOLED]
         how = {
             "better": "the setting with dynamics is better",
             "worse": "the setting with dynamics is worse",
-            "open": "no difference is seen",
+            "open": "the difference is not significant",
         }[verdict.side]
-        said.append(f"{where} {how} (better in {verdict})")
-    return "; ".join(said) + "."
+        said.append(f"{where} {how} (better in {verdict}).")
+    return " ".join(said)
 
 
 def _row(study: Study, found: Found, name: str) -> list[str]:

@@ -1,16 +1,18 @@
-"""What stood in the report and was withdrawn; there are no runs behind it."""
+"""Section on a withdrawn claim, which has no runs any more."""
 
 from __future__ import annotations
 
 
 def section() -> str:
-    """Return what is withdrawn, and why."""
+    """Return the withdrawn claim and the reasons."""
     return (
         "## Withdrawn: gradient learners that watch the dynamics\n\n"
-        "A part on `ppo-lif` judged that regulation is of use on none of four tasks. It is "
-        "withdrawn by [rules 4 and 5](../leaderboard/RULES.md): thresholds (−200 on Pendulum-v1, "
-        "−120 on MountainCar-v0) and budgets were written when scores on the same seeds were "
-        "known, half of the 10 seeds were run, `ppo-lif` got second scores beside its rows, and "
-        "intervals took seeds for independent that shared most random streams. "
-        "[The lean study](lean-study.md) asks what regulation is worth, on other seeds."
+        "An earlier part claimed that regulation of `ppo-lif` is of use on none of four tasks. It "
+        "is withdrawn by [rules 4 and 5](../leaderboard/RULES.md):\n\n"
+        "- Thresholds (−200 on Pendulum-v1, −120 on MountainCar-v0) and budgets were written when "
+        "scores on the same seeds were known.\n"
+        "- Only half of the 10 seeds were run.\n"
+        "- `ppo-lif` had second scores beside its rows.\n"
+        "- Intervals treated seeds as independent that shared most random streams.\n\n"
+        "[The lean study](lean-study.md) measures the worth of regulation on other seeds."
     )

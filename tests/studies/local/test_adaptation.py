@@ -123,13 +123,13 @@ def test_the_page_says_whether_starting_anew_is_as_quick(tmp_path, monkeypatch):
         "500.0", "20.0", "2 of 2", "135.0", "135 to 135", "48,300", "500.0", "500.0",
     ]  # fmt: skip
     # Two lives against two: twice one of 6 splits; three tests, all alike.
-    told = "no difference is told (p = 1.00)"
-    assert f"a median of 135 episodes to adapt, 100 to begin again: {told}" in text
-    assert f"a median of 48,300 environment steps to adapt, 50,000 to begin again: {told}" in text
-    assert f"beside learning off: {told}." in text
-    assert "or not that these data tell, after: motor reversed.**" in text
-    assert "corrected by Holm for all 3 of them" in text
-    assert "**pole of twice the length**: with learning off nothing is lost by it." in text
+    open_ = "not significantly different (p = 1.00)."
+    assert f"a median of 135 episodes, learning from scratch 100: {open_}" in text
+    assert f"a median of 48,300 environment steps, learning from scratch 50,000: {open_}" in text
+    assert f"Against learning off, adapting is {open_}" in text
+    assert "scratch after these changes: motor reversed.**" in text
+    assert "corrected by Holm for all 3 tests" in text
+    assert "**pole of twice the length**: nothing is lost, even with learning off." in text
     assert (tmp_path / "images" / "local-adaptation.png").exists()
 
 
@@ -144,8 +144,8 @@ def test_lives_are_compared_by_exact_tests():
     # Five against five: twice one of 252 splits, times the three tests.
     assert list(p_values.values()) == pytest.approx([3 * 2 / 252] * 3)
     said = " ".join(report_adaptation._answers(found).split())
-    assert "episodes to adapt, 100 to begin again: slower (p = 0.024)" in said
-    assert "beside learning off: quicker (p = 0.024)." in said
+    assert "episodes, learning from scratch 100: slower (p = 0.024)." in said
+    assert "Against learning off, adapting is quicker (p = 0.024)." in said
 
 
 def test_a_life_that_failed_took_longer_than_all_others():

@@ -59,5 +59,5 @@ def test_runs_that_are_there_are_not_made_again_and_stand_on_the_page(tmp_path, 
     cells = [cell.strip() for cell in row.strip("|").split("|")]
     assert cells[:7] == ["Acrobot-v1", "300,000", "303,104", "2", "-91.0", "-91.0", "-92.0"]
     assert cells[-1] == "yes"
-    assert "Met on 1 of 1 tasks" in page
+    assert "The target is met on 1 of 1 tasks" in page
     assert report_tasks.tasks_section(tmp_path / "nothing") == ""

@@ -26,7 +26,7 @@ def test_without_runs_nothing_is_claimed(tmp_path: Path) -> None:
     for claim in ("**met**", "**missed**", "setting with dynamics", "fewer than every", "rises"):
         assert claim not in text
     assert text.count("**Not known: runs are missing.**") == 4
-    assert "With a teacher runs are missing; without one runs are missing." in text
+    assert "With a teacher runs are missing. Without one runs are missing." in text
     assert log(study) == f"{','.join(FIELDS)}\n"
 
 
@@ -40,8 +40,8 @@ def test_a_report_of_a_few_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     paths = write_report(results, docs)
     text = paths[0].read_text(encoding="utf-8")
     assert paths[:2] == [docs / REPORT, tmp_path / LOG]
-    assert "made with other settings than the present ones**" in text
-    assert "are to be made again: size/es/7." in text
+    assert "These runs have other settings than the present ones**" in text
+    assert "and must run again: size/es/7." in text
     links = [line.split("](")[1][:-1] for line in text.splitlines() if line.startswith("![")]
     assert [docs / link for link in links] == paths[2:]
     assert len(links) == len(FIGURES) == 5
