@@ -109,18 +109,7 @@ class _Scale:
 
 
 class FixedSource(SpikingSource):
-    """The files of an program, in fixed point.
-
-    Args:
-        program: What is written.
-        name: What functions, types and files are called after.
-        title: What the header says that it is.
-        peaks: Largest absolute potential of each layer in the states that the agent visits.
-
-    Raises:
-        ValueError: The decoder carries a state or takes a maximum, observations are encoded, or
-            neurons have constants of their own.
-    """
+    """The files of an program, in fixed point."""
 
     number, sum = "int16_t", "int32_t"
     shape = "fixed point, weights of 8 bits and potentials of 16"

@@ -19,13 +19,7 @@ _TYPES = {"float32": "float", "int8": "int8_t", "int16": "int16_t", "int32": "in
 
 
 class Source(ABC):
-    """The files of an agent.
-
-    Args:
-        program: What is written.
-        name: What functions, types and files are called after.
-        title: What the header says that it is.
-    """
+    """The files of an agent."""
 
     shape = "float"
     """Number format, for the comment in the header."""

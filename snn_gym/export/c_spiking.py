@@ -35,14 +35,7 @@ _FIELD = "activity[{c}] = expf(-0.5f * away * away);"
 
 
 def check_encoder(encoder: SpikeEncoder | ReceptiveFields) -> None:
-    """Refuse an encoder that has no form without a host.
-
-    Args:
-        encoder: The encoder.
-
-    Raises:
-        ValueError: It draws random numbers, compares observations, or is a user's own.
-    """
+    """Refuse an encoder that has no form without a host."""
     known = (RateEncoder, PopulationEncoder, LatencyEncoder, ReceptiveFields)
     drawn = isinstance(encoder, SpikeEncoder) and encoder.needs_noise
     if drawn or type(encoder) not in known:
@@ -54,11 +47,7 @@ def check_encoder(encoder: SpikeEncoder | ReceptiveFields) -> None:
 
 
 def encoder_tables(encoder: SpikeEncoder | ReceptiveFields) -> Iterator[tuple[str, NDArray[Any]]]:
-    """Yield the constant arrays of an encoder by name.
-
-    Args:
-        encoder: The encoder.
-    """
+    """Yield the constant arrays of an encoder by name."""
     if isinstance(encoder, ReceptiveFields):
         yield "centres", encoder.centres.reshape(-1)
         yield "widths", encoder.widths.reshape(-1)
@@ -69,14 +58,7 @@ def encoder_tables(encoder: SpikeEncoder | ReceptiveFields) -> Iterator[tuple[st
 def encoded(
     encoder: SpikeEncoder | ReceptiveFields, inputs: int, channels: int, time_steps: int
 ) -> Iterator[str]:
-    """Yield the lines that make the array ``activity`` of ``values``, once for a decision.
-
-    Args:
-        encoder: The encoder.
-        inputs: Values D.
-        channels: Channels C.
-        time_steps: T.
-    """
+    """Yield the lines that make the array ``activity`` of ``values``, once for a decision."""
     fields = channels // inputs
     yield f"    float activity[{channels}];"
     if isinstance(encoder, ReceptiveFields):
@@ -102,12 +84,7 @@ def encoded(
 
 
 def seen_at(encoder: SpikeEncoder | ReceptiveFields, channels: int) -> Iterator[str]:
-    """Yield the lines that fill the array ``seen`` with the spikes of time step ``t``.
-
-    Args:
-        encoder: The encoder.
-        channels: Channels C.
-    """
+    """Yield the lines that fill the array ``seen`` with the spikes of time step ``t``."""
     yield f"for (int c = 0; c < {channels}; c++) {{"
     if isinstance(encoder, ReceptiveFields):
         limit = number(float(np.float32(INTEGRATED)))
@@ -161,13 +138,7 @@ _SAME = {"+", "-", "-x", "maximum", "minimum", ">", ">=", "where"}
 
 
 def float_neuron(neuron: type[Neuron], name: str, *, each: bool = False) -> str:
-    """Return the C function that advances a layer by a time step, in float.
-
-    Args:
-        neuron: The neuron.
-        name: Name of the function.
-        each: Whether each neuron has constants of its own.
-    """
+    """Return the C function that advances a layer by a time step, in float."""
     kinds = ("float", "float", "float")
     return _function(name, equations(neuron), _FLOAT, kinds, "currents[n]", each=each)
 
@@ -176,13 +147,6 @@ def fixed_neuron(neuron: type[Neuron], name: str) -> str:
     """Return the C function that advances a layer by a time step, in fixed point.
 
     Currents, state variables and what is computed once for several uses are saturated.
-
-    Args:
-        neuron: The neuron.
-        name: Name of the function.
-
-    Raises:
-        ValueError: The text has operations that have no form in fixed point.
     """
     text, units = equations(neuron), units_of(neuron)
     kinds = ("int16_t", "int32_t", "int32_t")
@@ -268,13 +232,6 @@ def units_of(neuron: type[Neuron]) -> dict[str, Unit]:
 
     State variables and inputs are potentials; what these are added to is one, too, and what they
     are multiplied by is a share.
-
-    Args:
-        neuron: The neuron.
-
-    Raises:
-        ValueError: A text adds a share to a potential, multiplies potentials, or has a function
-            that fixed point has not; the message names it.
     """
     text = equations(neuron)
     roots = (*text.moved, text.margin, *text.decided(True), *text.decided(False))
@@ -353,13 +310,7 @@ def _enter(
 
 # ---- c source ------------------------------------------------------------------------------------
 class SpikingSource(Source):
-    """The files of a spiking program, in float.
-
-    Args:
-        program: What is written.
-        name: What functions, types and files are called after.
-        title: What the header says that it is.
-    """
+    """The files of a spiking program, in float."""
 
     number, sum = "float", "float"
     """C types of neurons' numbers and of what adds weights up."""

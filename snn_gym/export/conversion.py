@@ -115,13 +115,7 @@ def _visited(
 def largest_activations(
     policy: SpikingPolicy, network: DenseNetwork, observations: NDArray[Any]
 ) -> list[Tensor]:
-    """Return each hidden unit's largest activation (N,), layer by layer; 1 for a silent one.
-
-    Args:
-        policy: The policy.
-        network: Its acting network.
-        observations: Observations (B, ...).
-    """
+    """Return each hidden unit's largest activation (N,), layer by layer; 1 for a silent one."""
     tensor, _ = policy.obs_to_tensor(observations)
     signal, found = policy.network_inputs(tensor), []
     for module in network:
@@ -169,12 +163,6 @@ def next_start(start: Tensor, end: Tensor, spikes: Tensor, share: float) -> Tens
 
     ``r = max(sum of currents, 0) - spikes`` is what a ReLU would have had more, and the next start
     is ``1/2 + share * r``, from 0 to 1.
-
-    Args:
-        start: Potentials (B, N) in which the decision began.
-        end: Potentials (B, N) that it left.
-        spikes: Number of spikes (B, N) between.
-        share: Share of the residual that is carried, 0 to 1.
     """
     residual = (end - start + spikes).clamp_min(0.0) - spikes
     return 0.5 + (share * residual).clamp(-0.5, 0.5)

@@ -86,11 +86,7 @@ def fine_tune(
 
 
 def weights_of(policy: SpikingPolicy) -> Iterator[Tensor]:
-    """Yield the weights (..., inputs) from observations to actions, in their order.
-
-    Args:
-        policy: A policy of snn_gym without gated units.
-    """
+    """Yield the weights (..., inputs) from observations to actions, in their order."""
     found: list[nn.Module | None] = [policy.acting_network(), policy.readout()]
     for module in (x for part in found if part is not None for x in part.modules()):
         if isinstance(module, nn.Linear | PopulationHead):

@@ -40,12 +40,7 @@ class Activity:
 
 
 def activity_of(program: Program, visits: Visits) -> Activity:
-    """Return what neurons do.
-
-    Args:
-        program: A spiking agent as one value.
-        visits: States that it visits.
-    """
+    """Return what neurons do."""
     costs = visits.costs
     mean = costs.hidden_spikes / program.time_steps
     per_synapse = costs.spikes_per_synapse or 0.0
@@ -53,15 +48,7 @@ def activity_of(program: Program, visits: Visits) -> Activity:
 
 
 def energy_of(costs: Costs, removed: float = 0.0) -> tuple[float, float] | None:
-    """Return the band of energy of a decision (nJ), as `snn_gym.program.costs` has it.
-
-    Args:
-        costs: Costs of a decision.
-        removed: Updates of silent neurons that are removed from the network.
-
-    Returns:
-        The band; None where a module of the acting path is not counted.
-    """
+    """Return the band of energy of a decision (nJ), as `snn_gym.program.costs` has it."""
     if costs.uncounted:
         return None
     synops, macs, updates = (costs.total(name) or 0.0 for name in OPERATIONS)
@@ -73,13 +60,7 @@ def _in_words(band: tuple[float, float] | None) -> str:
 
 
 def describe(program: Program, visits: Visits, twin: Costs | None) -> Iterator[str]:
-    """Yield all of this as lines of text.
-
-    Args:
-        program: A spiking agent as one value.
-        visits: States that it visits.
-        twin: Costs of its ANN twin; None where none are known.
-    """
+    """Yield all of this as lines of text."""
     demand, activity = demand_of(program), activity_of(program, visits)
     yield (
         f"{demand.neurons:,} neurons, {demand.synapses:,} synapses, fan-in {demand.fan_in:,} and "

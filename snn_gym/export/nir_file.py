@@ -76,15 +76,7 @@ class Graph:
 
 
 def read_graph(path: str | os.PathLike[str]) -> Graph:
-    """Read a NIR graph in a limited process of its own.
-
-    Args:
-        path: HDF5 file as ``nir.write`` writes it.
-
-    Raises:
-        ValueError: It is no such file, is damaged, too large, or holds other nodes or numbers that
-            are not finite; one line says which.
-    """
+    """Read a NIR graph in a limited process of its own."""
     name = shorten(Path(path).name)
     data = read_regular_file(path, max_bytes=MAX_FILE_BYTES)
     status, answer, said = _in_process(data)
@@ -155,11 +147,7 @@ def main() -> None:
 
 
 def _graph(file: Any) -> Graph:
-    """Return the graph of an opened file.
-
-    Raises:
-        StorageError: It holds something else.
-    """
+    """Return the graph of an opened file."""
     top = _inside(file, "node", "the file")
     kind = _text(_inside(top, "type", "the graph"), "the graph's type")
     if kind != "NIRGraph":

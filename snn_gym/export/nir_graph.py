@@ -109,14 +109,7 @@ class Host(Config):
 
 
 def host_of(program: Program) -> Host:
-    """Return what the host of an agent's graph does.
-
-    Args:
-        program: The agent as one value.
-
-    Raises:
-        ValueError: Observations are standardised twice.
-    """
+    """Return what the host of an agent's graph does."""
     standardised = None
     for normaliser in program.normalisers:
         if standardised is not None:
@@ -198,14 +191,7 @@ class Chain:
 
 
 def chain_of(graph: Graph) -> Chain:
-    """Put a graph in order.
-
-    Args:
-        graph: The graph.
-
-    Raises:
-        ValueError: It is no chain, or shapes do not fit; one line names the node.
-    """
+    """Put a graph in order."""
     loops = dict(_loops(graph))
     layers: list[ChainLayer] = []
     affine: tuple[Array, Array] | None = None
@@ -232,11 +218,7 @@ def chain_of(graph: Graph) -> Chain:
 
 
 def _walk(graph: Graph, aside: set[str]) -> Iterator[str]:
-    """Yield the names from input to output.
-
-    Raises:
-        ValueError: The graph branches, runs in a circle or has loose ends.
-    """
+    """Yield the names from input to output."""
     ends = {kind: [x for x, node in graph.nodes.items() if node.kind == kind] for kind in _ENDS}
     for kind, found in ends.items():
         if len(found) != 1:
@@ -395,14 +377,7 @@ def to_nir(model: BaseAlgorithm | BasePolicy, path: str | os.PathLike[str]) -> N
 
 
 def nir_graph(program: Program) -> nir.NIRGraph:
-    """Return the graph: affine maps and neurons in turn, the head last.
-
-    Args:
-        program: The agent as one value.
-
-    Raises:
-        ValueError: A neuron or the decoder has no form that importers agree on.
-    """
+    """Return the graph: affine maps and neurons in turn, the head last."""
     import nir
 
     _check(program)
@@ -456,18 +431,7 @@ def _check(program: Program) -> None:
 def node_of(
     neuron: type[Neuron], numbers: Mapping[str, float]
 ) -> tuple[type[Neuron], dict[str, float]]:
-    """Return which neuron with a node in NIR has a neuron's equations, found on their graph.
-
-    Args:
-        neuron: The neuron.
-        numbers: Its constants by name.
-
-    Returns:
-        ``LIFBox`` or ``LIF``, and the constants by its names.
-
-    Raises:
-        ValueError: None has.
-    """
+    """Return which neuron with a node in NIR has a neuron's equations, found on their graph."""
     for pattern in (LIFBox, LIF):
         names = matched(equations(neuron), equations(pattern))
         if names is not None:
@@ -483,12 +447,7 @@ def node_of(
 
 
 def node_numbers(neuron: type[Neuron], numbers: Mapping[str, float]) -> dict[str, float]:
-    """Return the numbers by which a node of NIR has a neuron's equations.
-
-    Args:
-        neuron: ``LIFBox`` or ``LIF``.
-        numbers: Its constants by name.
-    """
+    """Return the numbers by which a node of NIR has a neuron's equations."""
     gain, threshold = numbers["mem_gain"], numbers["v_threshold"]
     rest = {"v_leak": 0.0, "v_reset": 0.0}
     if neuron is LIFBox:

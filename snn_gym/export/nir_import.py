@@ -65,17 +65,7 @@ class Neurons:
 
 
 def neurons_of(node: Node, name: str, size: int, dt_s: float) -> Neurons:
-    """Return what a node's neurons are among ours.
-
-    Args:
-        node: LIF, CubaLIF or IF.
-        name: Its name in the graph.
-        size: Number of neurons N.
-        dt_s: Time step (s) that its constants are meant for.
-
-    Raises:
-        ValueError: No neuron of ours has its equations; one line names the node.
-    """
+    """Return what a node's neurons are among ours."""
     values = {field: _each(x, field, name, size) for field, x in node.arrays.items()}
     try:
         return {"LIF": _lif_box, "CubaLIF": _lif, "IF": _iaf}[node.kind](values, dt_s)
@@ -242,17 +232,7 @@ def _form(neurons: Neurons) -> tuple[str, Any]:
 def read_nir(
     path: str | os.PathLike[str], host: str | os.PathLike[str] | None = None
 ) -> NIRNetwork:
-    """Read a graph and what its host does; neither file is trusted.
-
-    Args:
-        path: HDF5 file.
-        host: JSON file of what the host does; the one beside the graph, ``agent.json`` of
-            ``agent.nir``, if None.
-
-    Raises:
-        ValueError: A file is none such or damaged, or the graph is no network of ours; one line
-            says why.
-    """
+    """Read a graph and what its host does; neither file is trusted."""
     graph = read_graph(path)
     beside = Path(path).with_suffix(".json")
     if host is None and not beside.exists():
@@ -348,14 +328,7 @@ def from_nir(
 
 
 def agent_for(host: Host) -> str:
-    """Return the agent of the zoo whose policy acts as a host says.
-
-    Args:
-        host: The host.
-
-    Raises:
-        ValueError: None does.
-    """
+    """Return the agent of the zoo whose policy acts as a host says."""
     key = host.state, host.action.choice
     if key not in _AGENTS:
         raise ValueError(
@@ -365,14 +338,7 @@ def agent_for(host: Host) -> str:
 
 
 def is_normalised(host: Host) -> bool:
-    """Tell whether the policy has a normaliser; without limit its numbers go into the weights.
-
-    Args:
-        host: The host.
-
-    Raises:
-        ValueError: Standardised values have another limit than in policies of ours.
-    """
+    """Tell whether the policy has a normaliser; without limit its numbers go into the weights."""
     scale = host.observation.standardised
     if scale is None or scale.clip is None:
         return False
@@ -385,15 +351,7 @@ def is_normalised(host: Host) -> bool:
 
 
 def load_into(found: NIRNetwork, policy: SpikingPolicy) -> None:
-    """Load a graph into a policy that was made for its settings.
-
-    Args:
-        found: The graph.
-        policy: The policy; changed in place.
-
-    Raises:
-        ValueError: It acts on other values, or in another way than the graph's host says.
-    """
+    """Load a graph into a policy that was made for its settings."""
     network = policy.acting_network()
     head = network.head if network.head is not None else policy.readout()
     assert head is not None  # the network's own, or the policy's
@@ -443,16 +401,7 @@ def _check_acts(host: Host, made: Program) -> None:
 @torch.no_grad()
 @np.errstate(all="ignore")  # what overflows is refused
 def load_weights(found: NIRNetwork, network: SpikingNetwork, head: nn.Module) -> None:
-    """Load a graph's weights into a network of its form.
-
-    Args:
-        found: The graph.
-        network: The network; changed in place.
-        head: What reads it; likewise.
-
-    Raises:
-        ValueError: A weight is too large for 32-bit floats.
-    """
+    """Load a graph's weights into a network of its form."""
     weights, biases = found.chain.layers[0].weights, found.chain.layers[0].biases
     scale = found.host.observation.standardised
     if scale is not None and scale.clip is None:

@@ -93,19 +93,7 @@ def submit_nir(
 
 
 def write_agent(found: NIRNetwork, name: str, env_id: str) -> Path:
-    """Write the folder of an imported agent into the checkout's agents/.
-
-    Args:
-        found: Its graph.
-        name: Its name.
-        env_id: An environment that it is for.
-
-    Returns:
-        The folder.
-
-    Raises:
-        ValueError: There is no checkout, or the name is none.
-    """
+    """Write the folder of an imported agent into the checkout's agents/."""
     root = checkout_root()
     if root is None:
         raise ValueError(
@@ -156,16 +144,7 @@ def _toml(value: Any) -> str:
 
 
 def check_agent(found: NIRNetwork, name: str, env_id: str) -> None:
-    """Refuse a graph that is not the registered agent's network.
-
-    Args:
-        found: The graph.
-        name: Agent of the zoo.
-        env_id: Gymnasium id.
-
-    Raises:
-        ValueError: The agent is trained here, has another network or is not for the environment.
-    """
+    """Refuse a graph that is not the registered agent's network."""
     spec = load_agent_spec(name)
     if not spec.is_imported:
         raise ValueError(f"agent {name!r} is trained here; name one of budget class 'imported'")

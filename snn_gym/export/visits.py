@@ -64,14 +64,7 @@ def visit(
 def observations_of(
     policy: Acting, env_id: str, seeds: range, env_kwargs: Mapping[str, Any] | None = None
 ) -> NDArray[Any]:
-    """Return the observations (N, ...) of whole episodes without exploration.
-
-    Args:
-        policy: Policy without a state.
-        env_id: Gymnasium id.
-        seeds: Seeds of the episodes, from ``FIRST_SEED`` on apart from those of evaluations.
-        env_kwargs: Arguments of the environment.
-    """
+    """Return the observations (N, ...) of whole episodes without exploration."""
     seen: Any = _Seen(policy)
     evaluate(seen, env_id, seeds=seeds, env_kwargs=env_kwargs)
     return np.concatenate(seen.kept)

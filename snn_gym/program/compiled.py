@@ -77,11 +77,7 @@ def equal_at(addresses: Places, sizes: Places, known: Array) -> bool:
 
 @njit(cache=True, error_model="numpy", nogil=True)
 def choose(outputs: Array, actions: Places, closeness: float) -> bool:
-    """Fill ``actions`` (B,) with the places of the largest outputs (B, O).
-
-    Returns:
-        Whether all of them are larger than all others by ``closeness`` times one plus their size.
-    """
+    """Fill ``actions`` (B,) with the places of the largest outputs (B, O)."""
     clear = True
     for b in range(outputs.shape[0]):
         best, most, second = 0, outputs[b, 0], _LEAST
@@ -153,9 +149,6 @@ def _drive(
 
     Biases stand in a row of the table, weights in those after it; ``source[t]`` (A,) has the values
     of the inputs ``fired``. ``rows`` and ``values`` are scratch.
-
-    Returns:
-        How many of these are not zero; if none, nothing is filled: the currents are the biases.
     """
     met = 0
     for a in range(count):
@@ -712,14 +705,6 @@ def quiet_current(layer: NeuronLayer, time_steps: int) -> float:
 
     Potentials grow with the currents that came before, so that a neuron that is silent at a held
     current is so at all that never exceed it.
-
-    Args:
-        layer: The layer.
-        time_steps: T of a decision, from rest.
-
-    Returns:
-        The largest such current, less a margin for rounding; minus infinity if there is none, or
-        if each neuron has constants of its own.
     """
     if layer.each:
         return -np.inf

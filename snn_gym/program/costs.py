@@ -159,14 +159,7 @@ class Costs:
         return self.hidden_spikes / known if known else None
 
     def total(self, name: str) -> float | None:
-        """Return a cost of `COST_COLUMNS` summed over layers.
-
-        Args:
-            name: Name of the cost.
-
-        Returns:
-            The sum; None if no layer has the cost, or a module is not counted.
-        """
+        """Return a cost of `COST_COLUMNS` summed over layers."""
         if self.uncounted:
             return None
         value: float | _Counts | None = getattr(self, name)
@@ -190,11 +183,7 @@ class Costs:
 
 
 def mean_costs(parts: Iterable[tuple[int, Costs]]) -> Costs:
-    """Return the mean of costs over all decisions.
-
-    Args:
-        parts: Number of decisions and their mean costs, of each part.
-    """
+    """Return the mean of costs over all decisions."""
     # Summed before the division, so that means of whole numbers stay whole.
     totals: dict[str, _Counts] = {name: {} for name in _NAMES}
     decisions = 0
@@ -233,14 +222,6 @@ def costs_of(
     they did. A synapse of weight zero does nothing and need not be stored, as in the effective
     synaptic operations of NeuroBench (Yik et al. 2025,
     https://doi.org/10.1038/s41467-025-56739-4).
-
-    Args:
-        program: The program.
-        entered: (K, B, channels), what the first layer got, as ``Decision`` has it.
-        outputs: Of each layer its spikes (T, B, N), or the activations (B, N) of an ANN.
-        decoded: What the head reads, its last axes (B, N); looked at only for maxima.
-        before: State (B, F) from which gated units decided; None for rest.
-        names: Names of the layers and, last, of the readout; ``layer_names`` if None.
     """
     *layers, readout = layer_names(program) if names is None else names
     if program.spiking:
@@ -267,11 +248,7 @@ def count_costs(
 
 
 def layer_names(program: Program) -> tuple[str, ...]:
-    """Return the names of a program's layers in costs and recordings, and of its readout.
-
-    Args:
-        program: The program.
-    """
+    """Return the names of a program's layers in costs and recordings, and of its readout."""
     names = []
     for k, layer in enumerate(program.layers, start=1):
         kind = "hidden" if program.spiking else "dense"
@@ -458,12 +435,6 @@ def energy_nj(synops: float, macs: float, updates: float) -> tuple[float, float]
     every time step as any other one is; once it is removed from the network, as
     ``snn_gym.export.without_silent`` does, it costs nothing. A chip's power at rest is left out,
     and so are the activation functions of an ANN, whose units have no state.
-
-    Args:
-        synops: Synaptic operations of a decision, at least 0.
-        macs: Multiply-accumulates of a decision, at least 0.
-        updates: Updates of spiking neurons and of a readout's integrators in a decision, at least
-            0; 0 for an ANN.
     """
     prices = zip(SYNOP_PJ, MAC_PJ, UPDATE_PJ, strict=True)
     low, high = (
@@ -473,15 +444,7 @@ def energy_nj(synops: float, macs: float, updates: float) -> tuple[float, float]
 
 
 def regimes(spikes_per_synapse: float, rate: float) -> tuple[Regime, Regime]:
-    """Say where a network stands by ``COMPETITIVE_SPIKES`` and by ``COMPETITIVE_RATE``.
-
-    Args:
-        spikes_per_synapse: Spikes that a synapse passes in a decision.
-        rate: Spikes of a neuron in a time step, 0 to 1.
-
-    Returns:
-        ``inside``, ``between`` or ``outside``, and ``inside`` or ``outside``.
-    """
+    """Say where a network stands by ``COMPETITIVE_SPIKES`` and by ``COMPETITIVE_RATE``."""
     low, high = COMPETITIVE_SPIKES
     inner: Regime = "inside" if spikes_per_synapse < low else "between"
     first = inner if spikes_per_synapse < high else "outside"

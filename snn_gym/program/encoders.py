@@ -77,12 +77,7 @@ class BaseEncoder(Config):
         return dimensions
 
     def macs(self, dimensions: int, time_steps: int) -> int:
-        """Return the multiplications by which values become input, comparisons left out.
-
-        Args:
-            dimensions: Number D of values.
-            time_steps: Number T of time steps.
-        """
+        """Return the multiplications by which values become input, comparisons left out."""
         del dimensions, time_steps
         return 0
 
@@ -323,13 +318,6 @@ class ReceptiveFields:
     Value d has n fields, whose activity is ``exp(-((x - centre) / width)**2 / 2)``. Channels are
     ordered value by value, as in ``PopulationEncoder``. Tang et al. 2020,
     https://arxiv.org/abs/2010.09635, equations 1 and 2.
-
-    Args:
-        centres: (D, n) float32, in units of standardised observations.
-        widths: (D, n) float32, standard deviations in the same units.
-
-    Raises:
-        ValueError: The arrays do not fit each other, or a width is 0.
     """
 
     centres: FloatArray
@@ -348,25 +336,12 @@ class ReceptiveFields:
             raise ValueError("the widths of receptive fields must not be 0")
 
     def macs(self, dimensions: int, time_steps: int) -> int:
-        """Return 3 for each channel's activity, and T more for adding it up.
-
-        Args:
-            dimensions: Number D of values.
-            time_steps: Number T of time steps.
-        """
+        """Return 3 for each channel's activity, and T more for adding it up."""
         del dimensions
         return (RECEPTIVE_FIELD_MACS + time_steps) * self.centres.size
 
     def encode(self, values: FloatArray, time_steps: int) -> FloatArray:
-        """Encode standardised observations as spikes.
-
-        Args:
-            values: (B, D) float32.
-            time_steps: T.
-
-        Returns:
-            (T, B, D * n) float32, 0 or 1.
-        """
+        """Encode standardised observations as spikes."""
         distance = (values[..., np.newaxis] - self.centres) / self.widths
         activity = np.exp(np.float32(-0.5) * distance * distance).reshape(len(values), -1)
         summed, spikes = np.zeros_like(activity), []
@@ -392,14 +367,7 @@ ENCODERS: dict[str, type[ConstantEncoder] | type[SpikeEncoder]] = {
 
 
 def encoder_name(encoder: SpikeEncoder | ReceptiveFields) -> str:
-    """Return the registered name of an encoder.
-
-    Args:
-        encoder: The encoder.
-
-    Raises:
-        ValueError: It has none.
-    """
+    """Return the registered name of an encoder."""
     if isinstance(encoder, ReceptiveFields):
         return LEARNED
     for name, kind in ENCODERS.items():
@@ -449,15 +417,7 @@ def register_encoder(name: str, encoder_type: type[SpikeEncoder]) -> None:
 
 
 def make_encoder(name: str, parameters: Mapping[str, Any] | None = None) -> Encoder:
-    """Make an encoder from its name and parameters.
-
-    Args:
-        name: One of ``ENCODERS``.
-        parameters: Values of the encoder's fields; what is absent keeps its default.
-
-    Raises:
-        ValueError: The name or a parameter is unknown, or a value is not allowed.
-    """
+    """Make an encoder from its name and parameters."""
     if name not in ENCODERS:
         near = did_you_mean(str(name), ENCODERS)
         raise ValueError(f"encoder {name!r} is unknown{near} known encoders: {', '.join(ENCODERS)}")

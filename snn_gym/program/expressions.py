@@ -118,32 +118,17 @@ class Expression:
 
 
 def name(label: str) -> Expression:
-    """Return a name, which stands for a number of each neuron.
-
-    Args:
-        label: An identifier.
-    """
+    """Return a name, which stands for a number of each neuron."""
     return Expression("name", label=label)
 
 
 def constant(number: float) -> Expression:
-    """Return a constant.
-
-    Args:
-        number: Its value, rounded to float32 wherever it is printed.
-    """
+    """Return a constant."""
     return Expression("constant", number=float(number))
 
 
 def lift(value: Value) -> Expression:
-    """Return a number as a constant, and an expression as it is.
-
-    Args:
-        value: A number or an expression.
-
-    Raises:
-        TypeError: It is neither.
-    """
+    """Return a number as a constant, and an expression as it is."""
     if isinstance(value, Expression):
         return value
     if isinstance(value, bool) or not isinstance(value, int | float | np.floating | np.integer):
@@ -216,78 +201,42 @@ def _apply(operator: str, function: str, *values: Value) -> Value:
 
 
 def exp(x: Value) -> Value:
-    """Return e to the power of ``x``.
-
-    Args:
-        x: A value of a text.
-    """
+    """Return e to the power of ``x``."""
     return _apply("exp", "exp", x)
 
 
 def exp_of_negative(x: Value) -> Value:
-    """Return e to the power of ``x``, at most 0, which compiled code computes faster than ``exp``.
-
-    Args:
-        x: A value of a text.
-    """
+    """Return e to the power of ``x``, at most 0, which compiled code computes faster than ``exp``."""
     return _apply("exp_of_negative", "exp", x)
 
 
 def log(x: Value) -> Value:
-    """Return the natural logarithm of ``x``, above 0.
-
-    Args:
-        x: A value of a text.
-    """
+    """Return the natural logarithm of ``x``, above 0."""
     return _apply("log", "log", x)
 
 
 def sqrt(x: Value) -> Value:
-    """Return the square root of ``x``, above 0.
-
-    Args:
-        x: A value of a text.
-    """
+    """Return the square root of ``x``, above 0."""
     return _apply("sqrt", "sqrt", x)
 
 
 def tanh(x: Value) -> Value:
-    """Return the hyperbolic tangent of ``x``.
-
-    Args:
-        x: A value of a text.
-    """
+    """Return the hyperbolic tangent of ``x``."""
     return _apply("tanh", "tanh", x)
 
 
 def minimum(a: Value, b: Value) -> Value:
-    """Return the lesser of two values.
-
-    Args:
-        a: A value of a text.
-        b: Another one.
-    """
+    """Return the lesser of two values."""
     return _apply("minimum", "minimum", a, b)
 
 
 def maximum(a: Value, b: Value) -> Value:
-    """Return the greater of two values.
-
-    Args:
-        a: A value of a text.
-        b: Another one.
-    """
+    """Return the greater of two values."""
     return _apply("maximum", "maximum", a, b)
 
 
 def clip(x: Value, low: Value, high: Value) -> Value:
-    """Return ``x`` within limits.
-
-    Args:
-        x: A value of a text.
-        low: The least value.
-        high: The greatest one.
-    """
+    """Return ``x`` within limits."""
     return minimum(maximum(x, low), high)
 
 
@@ -384,11 +333,7 @@ OPERATORS: dict[str, Operator] = {
 
 # ---- graphs -------------------------------------------------------------------------------------
 def walk(*roots: Expression) -> Iterator[Expression]:
-    """Yield every node that expressions are made of once, inputs first.
-
-    Args:
-        *roots: The expressions.
-    """
+    """Yield every node that expressions are made of once, inputs first."""
     seen: set[int] = set()
     for root in roots:
         stack = [(root, False)]
@@ -405,21 +350,12 @@ def walk(*roots: Expression) -> Iterator[Expression]:
 
 
 def names_in(*roots: Expression) -> tuple[str, ...]:
-    """Return the names that expressions use, in the order in which these meet them.
-
-    Args:
-        *roots: The expressions.
-    """
+    """Return the names that expressions use, in the order in which these meet them."""
     return tuple(dict.fromkeys(node.label for node in walk(*roots) if node.operator == "name"))
 
 
 def replace_names(expression: Expression, values: Mapping[str, Value]) -> Expression:
-    """Return an expression with other expressions or numbers in the place of names.
-
-    Args:
-        expression: The expression.
-        values: What takes the place of each name; others stay.
-    """
+    """Return an expression with other expressions or numbers in the place of names."""
     made: dict[int, Expression] = {}
     for node in walk(expression):
         if node.operator == "name" and node.label in values:
@@ -446,21 +382,12 @@ def differentiate(expression: Expression, label: str) -> Expression:
     """Return the derivative of an expression by a name.
 
     Where it has none (a comparison, a corner) it is that of one side, as in PyTorch.
-
-    Args:
-        expression: The expression.
-        label: The name.
     """
     return tangent(expression, {label: _ONE})
 
 
 def tangent(expression: Expression, directions: Mapping[str, Expression]) -> Expression:
-    """Return how fast an expression changes where names change, operation by operation.
-
-    Args:
-        expression: The expression.
-        directions: How fast each name changes; others stay.
-    """
+    """Return how fast an expression changes where names change, operation by operation."""
     derivatives: dict[int, Expression] = {}
     for node in walk(expression):
         moves = node.operator == "name" and node.label in directions
@@ -474,15 +401,7 @@ def tangent(expression: Expression, directions: Mapping[str, Expression]) -> Exp
 
 
 def evaluate(expressions: Iterable[Expression], values: Mapping[str, Value]) -> list[Value]:
-    """Compute expressions, what they share once.
-
-    Args:
-        expressions: The expressions.
-        values: Number, array or tensor of each name.
-
-    Returns:
-        The value of each.
-    """
+    """Compute expressions, what they share once."""
     roots, found = tuple(expressions), dict[int, Value]()
     for node in walk(*roots):
         if node.operator == "name":
@@ -514,14 +433,7 @@ class Style:
 
 
 def print_lines(targets: Mapping[str, Expression], style: Style, spare: str = "t") -> Iterator[str]:
-    """Yield assignments that compute expressions, what they share once.
-
-    Args:
-        targets: Expressions by the name that each is assigned to, in order. One that is assigned
-            may be used by those after it, by name.
-        style: The language.
-        spare: How the names of shared parts begin.
-    """
+    """Yield assignments that compute expressions, what they share once."""
     uses: dict[int, int] = {}
     for node in walk(*targets.values()):
         for x in node.inputs:
@@ -548,22 +460,12 @@ def print_lines(targets: Mapping[str, Expression], style: Style, spare: str = "t
 
 
 def own(label: str) -> str:
-    """Return a name of a text as printed, which none of the printed code's own names is.
-
-    Args:
-        label: The name.
-    """
+    """Return a name of a text as printed, which none of the printed code's own names is."""
     return f"{label}_"
 
 
 def print_node(node: Expression, inputs: Sequence[str], style: Style) -> str:
-    """Return a node as text.
-
-    Args:
-        node: The node.
-        inputs: The texts of its inputs.
-        style: The language.
-    """
+    """Return a node as text."""
     if node.operator == "name":
         return own(node.label)
     if node.operator == "constant":

@@ -117,23 +117,7 @@ def enter(
     noise: Array | None = None,
     disturbed: Callable[[Array, Array], Array] | None = None,
 ) -> tuple[Array, Array | None]:
-    """Return what the first layer gets of observations, standardised and encoded.
-
-    Args:
-        program: The program.
-        observations: As in ``decide``.
-        seen: (B, D), the intensities before, of an encoder that compares them; negative where an
-            episode starts.
-        noise: As in ``decide``.
-        disturbed: As there.
-
-    Returns:
-        (K, B, channels), K = 1 for values that are held and else T; and the intensities (B, D) to
-        compare the next ones with, None where none are.
-
-    Raises:
-        ValueError: Observations or noise have another shape.
-    """
+    """Return what the first layer gets of observations, standardised and encoded."""
     batch, encoder = len(observations), program.coder
     if observations[0].size != program.observation_size:
         raise ValueError(
@@ -155,12 +139,7 @@ def enter(
 
 
 def rest_state(program: Program, batch: int) -> Array:
-    """Return the state (B, F) at the start of an episode, as ``Decision`` has it.
-
-    Args:
-        program: The program.
-        batch: B.
-    """
+    """Return the state (B, F) at the start of an episode, as ``Decision`` has it."""
     row = np.concatenate([rest.reshape(-1) for _, rest in _at_rest(program)])
     return np.tile(row, (batch, 1))
 
@@ -206,13 +185,7 @@ def _split(program: Program, state: Array) -> list[dict[str, Array]]:
 
 
 def hidden_before(program: Program, state: Array | None, batch: int) -> list[Array]:
-    """Return what the gated units of each layer gave in the decision before, (B, N).
-
-    Args:
-        program: Program of gated units; of others nothing is returned.
-        state: (B, F), as ``Decision`` has it; None for rest.
-        batch: B.
-    """
+    """Return what the gated units of each layer gave in the decision before, (B, N)."""
     if not program.gated:
         return []
     parts = _split(program, rest_state(program, batch) if state is None else state)
@@ -302,12 +275,7 @@ def _decoded(program: Program, spikes: Array, state: dict[str, Array]) -> Array:
 
 
 def chosen(choice: Choice, outputs: Array) -> NDArray[Any]:
-    """Return the actions (B,) or (B, O) that outputs (B, O) mean.
-
-    Args:
-        choice: How outputs become actions.
-        outputs: What the head gives.
-    """
+    """Return the actions (B,) or (B, O) that outputs (B, O) mean."""
     if choice.rule == "argmax":
         actions: NDArray[Any] = outputs.argmax(1)
         return actions

@@ -163,36 +163,20 @@ _KERNELS: dict[int, Kernel] = {}
 
 
 def kernel_at(address: int) -> Kernel:
-    """Return the kernel that begins at an address.
-
-    Args:
-        address: Its address in this process.
-
-    Raises:
-        KeyError: None begins there.
-    """
+    """Return the kernel that begins at an address."""
     return _KERNELS[address]
 
 
 @cached
 def kept_names(neuron: type[Neuron], *, each: bool = False) -> tuple[str, ...]:
-    """Return what of a time step the backward pass reads again, the recorded variable first.
-
-    Args:
-        neuron: The neuron.
-        each: Whether each neuron has constants of its own, which have gradients.
-    """
+    """Return what of a time step the backward pass reads again, the recorded variable first."""
     text = equations(neuron)
     return _kept(text, *_gradients(text, backward(text), each).values())
 
 
 @cached
 def traced_names(neuron: type[Neuron]) -> tuple[str, ...]:
-    """Return what of a time step eligibility traces read, the recorded variable first.
-
-    Args:
-        neuron: The neuron.
-    """
+    """Return what of a time step eligibility traces read, the recorded variable first."""
     text = equations(neuron)
     found = trace(text)
     return _kept(text, *found.moved, found.margin, *found.after)
@@ -225,11 +209,6 @@ def forward_kernel(
     It takes constants (P,), or (P, N) if ``each``; currents, 0 to read one row of them at every
     time step or 1 for a row each; the state (S, row), which it updates; where to keep what ``keep``
     names, each (T, row), ``gap`` numbers from one to the next; spikes (T, row); and T, M, N, row.
-
-    Args:
-        neuron: The neuron.
-        keep: Names of what is kept of every time step.
-        each: Whether each neuron has constants of its own.
     """
     text = equations(neuron)
     arguments = ["constants_at", "currents_at", "moving", "state_at", "kept_at", "gap", "spikes_at"]
@@ -254,13 +233,6 @@ def backward_kernel(
     It walks the time steps in reverse, and reads what the forward pass kept of ``kept_names``.
     ``grad_state`` holds the gradient of the final state on entry and of the first one on return;
     ``grad_currents`` is written, or added to where one input is held.
-
-    Args:
-        neuron: The neuron.
-        surrogate: Name of the surrogate gradient.
-        recorded: Whether the recorded variable has a gradient, too.
-        each: Whether each neuron has constants of its own; adds their gradients to
-            ``grad_constants`` (P, N).
     """
     text = equations(neuron)
     kept = kept_names(neuron, each=each)
@@ -329,10 +301,6 @@ def trace_kernel(neuron: type[Neuron], surrogate: str) -> Kernel:
     the forward pass kept of ``traced_names``, each (T,), ``gap`` numbers from one to the next; the
     traces (S, row), which it updates; and fills (T, row) with the traces of the margin times the
     surrogate's derivative there: what the weights did to the spikes.
-
-    Args:
-        neuron: The neuron.
-        surrogate: Name of the surrogate gradient.
     """
     text = equations(neuron)
     found, kept = trace(text), traced_names(neuron)
@@ -379,10 +347,6 @@ def local_kernel(neuron: type[Neuron], surrogate: str) -> Kernel:
     synapse has left in the margin, times the surrogate's derivative there and the coefficient. It
     fills (T, row) with spikes, with the recorded variable and with the surrogate's derivative.
     ``traces`` (S, R, row) start at 0; ``left`` (1 + K, row) is scratch, K of ``local_names``.
-
-    Args:
-        neuron: The neuron.
-        surrogate: Name of the surrogate gradient.
     """
     text = equations(neuron)
     found, kept = local_trace(text), local_names(neuron)
@@ -419,11 +383,7 @@ def local_kernel(neuron: type[Neuron], surrogate: str) -> Kernel:
 
 
 def local_names(neuron: type[Neuron]) -> tuple[str, ...]:
-    """Return what of a time step the traces of ``local_kernel`` read.
-
-    Args:
-        neuron: The neuron.
-    """
+    """Return what of a time step the traces of ``local_kernel`` read."""
     text = equations(neuron)
     found = local_trace(text)
     values = {*text.state, *text.moved_names, INPUT}
@@ -478,11 +438,7 @@ def _local_trace_step(text: Equations, found: Trace, kept: Sequence[str]) -> Ite
 
 @cached
 def surrogate_kernel(surrogate: str) -> Kernel:
-    """Return the kernel that fills (M,) with a surrogate's derivative at distances (M,).
-
-    Args:
-        surrogate: Name of the surrogate gradient.
-    """
+    """Return the kernel that fills (M,) with a surrogate's derivative at distances (M,)."""
     lines = [
         "distances = carray(distances_at, (count,))",
         "derivatives = carray(derivatives_at, (count,))",

@@ -128,32 +128,19 @@ class Neuron:
 
 
 def is_time_constant(field: str) -> bool:
-    """Tell whether a parameter is a time constant.
-
-    Args:
-        field: Its name.
-    """
+    """Tell whether a parameter is a time constant."""
     return field.startswith(_TAU) and field.endswith(_UNIT)
 
 
 def constant_of(field: str) -> str:
-    """Return the constant that a parameter gives by default.
-
-    Args:
-        field: Name of the parameter.
-    """
+    """Return the constant that a parameter gives by default."""
     if not is_time_constant(field):
         return field
     return f"{field.removeprefix(_TAU).removesuffix(_UNIT)}_gain"
 
 
 def gain(dt_ms: float, tau_ms: float) -> float:
-    """Return ``dt / tau``, rounded as Norse does it: the inverse in float32, times dt in seconds.
-
-    Args:
-        dt_ms: Length of a time step (ms).
-        tau_ms: Time constant (ms).
-    """
+    """Return ``dt / tau``, rounded as Norse does it: the inverse in float32, times dt in seconds."""
     return float(np.float32(dt_ms / 1000.0) * np.float32(1000.0 / tau_ms))
 
 
@@ -184,20 +171,12 @@ class Equations:
         return tuple(MOVED + x for x in self.state)
 
     def decided(self, fires: bool) -> tuple[Expression, ...]:
-        """Return what is left of the moved state where the neuron fires, or where it does not.
-
-        Args:
-            fires: Whether it does.
-        """
+        """Return what is left of the moved state where the neuron fires, or where it does not."""
         return tuple(replace_names(x, {SPIKE: float(fires)}) for x in self.after)
 
 
 def threshold(text: Equations) -> Expression | None:
-    """Return what the recorded variable is compared with, None if the margin is no difference.
-
-    Args:
-        text: The neuron.
-    """
+    """Return what the recorded variable is compared with, None if the margin is no difference."""
     margin = text.margin
     if margin.operator == "-" and names_in(margin.inputs[0]) == text.moved_names[:1]:
         first, other = margin.inputs
@@ -206,11 +185,7 @@ def threshold(text: Equations) -> Expression | None:
 
 
 def autonomous(text: Equations) -> tuple[str, ...]:
-    """Return the state variables that only constants, each other and spikes move.
-
-    Args:
-        text: The neuron.
-    """
+    """Return the state variables that only constants, each other and spikes move."""
     kept = set(text.state)
     while True:
         outer = {INPUT, *(set(text.state) - kept)}
@@ -226,22 +201,14 @@ def autonomous(text: Equations) -> tuple[str, ...]:
 
 
 def feels_at_once(text: Equations) -> bool:
-    """Tell whether an input can make a neuron fire in the time step in which it arrives.
-
-    Args:
-        text: The neuron.
-    """
+    """Tell whether an input can make a neuron fire in the time step in which it arrives."""
     met = names_in(text.margin)
     pairs = zip(text.moved_names, text.moved, strict=True)
     return any(x in met and INPUT in names_in(moved) for x, moved in pairs)
 
 
 def is_affine(text: Equations) -> bool:
-    """Tell whether a neuron that does not fire is affine in its state and its input.
-
-    Args:
-        text: The neuron.
-    """
+    """Tell whether a neuron that does not fire is affine in its state and its input."""
     changing = {*text.state, *text.moved_names, INPUT}
     names = [*text.state, *text.moved_names, INPUT]
     slopes = [
@@ -269,14 +236,7 @@ class _Names:
 
 @cached
 def equations(neuron: type[Neuron]) -> Equations:
-    """Return the expressions of a neuron.
-
-    Args:
-        neuron: The neuron.
-
-    Raises:
-        TypeError: Its text is none of element-wise operations; the message names the function.
-    """
+    """Return the expressions of a neuron."""
     defaults = neuron.Parameters()
     numbers = neuron.constants(defaults, 1.0)
     _check_names(neuron, numbers)
@@ -330,10 +290,6 @@ def is_monotone(neuron: type[Neuron], numbers: Mapping[str, float]) -> bool:
     """Tell whether more input, now or before, never takes a neuron further from its threshold.
 
     Said of a neuron that has not fired; where derivatives depend on the state, it is not known.
-
-    Args:
-        neuron: The neuron.
-        numbers: Its constants by name.
     """
     text = equations(neuron)
     if not is_affine(text):
@@ -350,16 +306,7 @@ def is_monotone(neuron: type[Neuron], numbers: Mapping[str, float]) -> bool:
 
 
 def matched(text: Equations, pattern: Equations) -> dict[str, str] | None:
-    """Return which constant of a neuron stands for each of another's with the same equations.
-
-    Args:
-        text: The neuron.
-        pattern: The other one.
-
-    Returns:
-        Constants of ``text`` by those of ``pattern``; None if the equations differ, or stand in
-        another order of operations.
-    """
+    """Return which constant of a neuron stands for each of another's with the same equations."""
     if len(text.state) != len(pattern.state):
         return None
     given = (*text.moved, text.margin, *text.after, *text.rest)
@@ -412,11 +359,7 @@ THROUGH = "through"
 
 
 def backward(text: Equations) -> Backward:
-    """Return the gradients of a time step, in which the surrogate stands for the spike's own.
-
-    Args:
-        text: The neuron.
-    """
+    """Return the gradients of a time step, in which the surrogate stands for the spike's own."""
     given = [name(GRADIENT + x) for x in text.state]
     through_spike = name(GRAD_SPIKE)
     for gradient, value in zip(given, text.after, strict=True):
@@ -477,9 +420,6 @@ def local_trace(text: Equations) -> Trace:
 
     It is what the synapse has left in the potential, which a spike takes away: no derivative passes
     the spike itself. `SPIKE` names it in ``after``, where `trace` has the surrogate.
-
-    Args:
-        text: The neuron.
     """
     before: dict[str, Expression] = {x: name(TRACE + x) for x in text.state}
     moved = tuple(tangent(x, {**before, INPUT: name(SOURCE)}) for x in text.moved)
@@ -493,11 +433,7 @@ TRACE_MARGIN = TRACE + "margin"
 
 
 def trace(text: Equations) -> Trace:
-    """Return the eligibility trace of a synapse's weight, by the same derivatives as ``backward``.
-
-    Args:
-        text: The neuron.
-    """
+    """Return the eligibility trace of a synapse's weight, by the same derivatives as ``backward``."""
     before = [name(TRACE + x) for x in text.state]
     moved = []
     for value in text.moved:

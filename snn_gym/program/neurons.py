@@ -63,11 +63,7 @@ SURROGATES: dict[str, Surrogate] = {
 
 @cached
 def surrogate_expression(surrogate: str) -> Expression:
-    """Return a surrogate's derivative, from the names `DISTANCE` and `SLOPE`.
-
-    Args:
-        surrogate: Name of the surrogate gradient.
-    """
+    """Return a surrogate's derivative, from the names `DISTANCE` and `SLOPE`."""
     found: Expression = SURROGATES[surrogate](name(DISTANCE), name(SLOPE))
     return found
 
@@ -314,9 +310,5 @@ NEURONS: dict[str, type[Neuron]] = {
 
 
 def name_of(neuron: type[Neuron]) -> str:
-    """Return the name that a neuron is registered by, that of its class if it is not.
-
-    Args:
-        neuron: The neuron.
-    """
+    """Return the name that a neuron is registered by, that of its class if it is not."""
     return next((name for name, text in NEURONS.items() if text is neuron), neuron.__name__)
