@@ -1,4 +1,4 @@
-"""C of all exported agents: header, tables, standardising, choice; and whole ANNs."""
+"""C source of exported agents: header, tables, standardisation, choice; and of whole ANNs."""
 
 from __future__ import annotations
 
@@ -13,16 +13,14 @@ from numpy.typing import NDArray
 from snn_gym.export import c_text
 from snn_gym.program.network import DenseLayer, GatedLayer, Layer, Program
 
-# ---- c base --------------------------------------------------------------------------------------
 _LINE = 96
 _TYPES = {"float32": "float", "int8": "int8_t", "int16": "int16_t", "int32": "int32_t"}
 
 
 class Source(ABC):
-    """The files of an agent."""
+    """C files of an agent, with functions, types and files named after ``name``."""
 
-    shape = "float"
-    """Number format, for the comment in the header."""
+    shape = "float"  # number format, for the comment in the header
 
     def __init__(self, program: Program, name: str, title: str) -> None:
         self.program, self.name, self.title = program, name, title or "an agent"
@@ -40,8 +38,10 @@ class Source(ABC):
     def source(self) -> str:
         """Return the text of ``NAME.c``."""
         parts = [
-            self._opening(),
-            *self._table_texts(),
+            f"/* Weights and decisions of {self.title}; {self.name}.h says how to use it. */\n"
+            f'#include "{self.name}.h"\n\n#include <math.h>\n#include <stdint.h>\n'
+            "#include <string.h>",
+            *(_table(name, values) for name, values in self.tables.items()),
             *self._helpers(),
             "\n".join(self._reset()),
             "\n".join(self._step()),
@@ -50,23 +50,23 @@ class Source(ABC):
 
     @abstractmethod
     def _helpers(self) -> Iterator[str]:
-        """Give the functions that a decision calls."""
+        """Yield the functions that a decision calls."""
 
     @abstractmethod
     def _reset(self) -> Iterator[str]:
-        """Give the lines of the function that puts the state to rest."""
+        """Yield the lines of the function that resets the state."""
 
     @abstractmethod
     def _step(self) -> Iterator[str]:
-        """Give the lines of the function that decides."""
+        """Yield the lines of the function that decides."""
 
     @abstractmethod
     def _tables(self) -> Iterator[tuple[str, NDArray[Any]]]:
-        """Give the constant arrays by name."""
+        """Yield the constant arrays by name."""
 
     @abstractmethod
     def _header(self) -> Mapping[str, str]:
-        """Return what the header says of this kind of agent."""
+        """Return the parts of the header for this kind of agent."""
 
     @cached_property
     def tables(self) -> Mapping[str, NDArray[Any]]:
@@ -100,17 +100,6 @@ class Source(ABC):
             print_action=shown.format(upper=upper),
         )  # fmt: skip
 
-    def _opening(self) -> str:
-        return (
-            f"/* Weights and decisions of {self.title}; {self.name}.h says how to use it. */\n"
-            f'#include "{self.name}.h"\n\n#include <math.h>\n#include <stdint.h>\n'
-            "#include <string.h>"
-        )
-
-    def _table_texts(self) -> Iterator[str]:
-        for name, values in self.tables.items():
-            yield _table(name, values)
-
     def _input_tables(self) -> Iterator[tuple[str, NDArray[Any]]]:
         for k, normaliser in enumerate(self.program.normalisers, start=1):
             yield f"means_{k}", normaliser.mean
@@ -126,7 +115,7 @@ class Source(ABC):
         yield f"{' ' * (len(self.name) + 11)}{self.name}_action *action) {{"
 
     def _standardise(self) -> Iterator[str]:
-        """Give the float array ``values``: observations, standardised."""
+        """Yield the float array ``values`` of standardised observations."""
         inputs = self.program.inputs
         yield f"    float values[{inputs}];"
         yield f"    for (int d = 0; d < {inputs}; d++) {{"
@@ -179,7 +168,7 @@ def _table(name: str, values: NDArray[Any]) -> str:
 
 
 def _lines(values: NDArray[Any]) -> str:
-    """Return numbers as C text, a row of a matrix in braces of its own."""
+    """Return numbers as C text, each row of a matrix in braces."""
     if values.ndim == 2:
         return ",\n".join(f"    {{\n{_lines(row)}\n    }}" for row in values)
     shown = number if np.issubdtype(values.dtype, np.floating) else str
@@ -197,11 +186,11 @@ _GATES = {"gru": c_text.GRU, "lstm": c_text.LSTM}
 
 
 class ANNSource(Source):
-    """The files of an ANN. Products with units that are zero are left out."""
+    """C files of an ANN; products with units of value 0 are left out."""
 
     @property
     def state_bytes(self) -> int:
-        """Memory of the state: that of gated units, or none, but C has no empty struct."""
+        """Memory of the state of gated units; at least 1, as C has no empty struct."""
         return 4 * sum(len(x.state) * x.size for x in self.program.gated) or 1
 
     def _helpers(self) -> Iterator[str]:
@@ -266,7 +255,7 @@ class ANNSource(Source):
         yield "}"
 
     def _layer(self, k: int, layer: Layer, source: str, inputs: int) -> Iterator[str]:
-        """Give what a layer makes of ``inputs`` values in ``source``."""
+        """Yield the lines of a layer for ``inputs`` values in ``source``."""
         own, wide = f"sums_{k}", len(layer.biases)
         yield f"    float {own}[{wide}];"
         yield f"    memcpy({own}, biases_{k}, sizeof {own});"
@@ -278,7 +267,7 @@ class ANNSource(Source):
             yield f"    add_products(&recurrent_{k}[0][0], {layer.size}, {wide}, {units}, {loops});"
             yield f"    pass_{layer.gates}({own}, {loops}, {units}, {layer.size});"
             return
-        assert isinstance(layer, DenseLayer)  # of an ANN
+        assert isinstance(layer, DenseLayer)  # all layers of an ANN without gates
         yield f"    for (int n = 0; n < {wide}; n++) {{"
         yield f"        {own}[n] = {_CALLS[layer.activation].format(f'{own}[n]')};"
         yield "    }"

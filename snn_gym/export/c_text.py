@@ -1,4 +1,4 @@
-"""The C source of an exported agent, in float: what does not depend on its numbers."""
+"""Templates of the C source of exported agents, in float."""
 
 HEADER = """\
 /* A spiking agent as C99, written by `snn-gym export`: {title}.

@@ -1,4 +1,4 @@
-"""Converted ANNs: neurons count in spikes what their units say, and agents act about the same."""
+"""Converted ANNs: spikes count the units' activations, and agents act about the same."""
 
 from __future__ import annotations
 
@@ -20,12 +20,8 @@ from snn_gym.spiking.layer_neurons import make_neurons
 
 
 @settings(max_examples=50, deadline=None)
-@given(
-    current=st.floats(-2.0, 2.0),
-    threshold=st.floats(0.25, 3.0),
-    steps=st.integers(1, 40),
-)
-def test_spikes_of_a_constant_current_are_its_activation_rounded(
+@given(current=st.floats(-2.0, 2.0), threshold=st.floats(0.25, 3.0), steps=st.integers(1, 40))
+def test_spikes_of_a_constant_current_are_its_rounded_activation(
     current: float, threshold: float, steps: int
 ) -> None:
     parameters = SoftIAFParameters(v_threshold=threshold, v_start=threshold / 2)
@@ -45,7 +41,7 @@ def ann() -> Any:
     return load_pretrained("dqn-mlp", "CartPole-v1")
 
 
-def test_outputs_near_those_of_the_ann_with_time_steps(ann: Any) -> None:
+def test_outputs_approach_those_of_the_ann_with_more_time_steps(ann: Any) -> None:
     seen = _visited(ann.policy, "CartPole-v1", 200, None)[:300]  # within the thresholds
     values = ann.policy.record(seen).output
     apart = []
@@ -85,7 +81,7 @@ def test_a_rectified_actor_beside_another_critic_is_converted() -> None:
     assert float((values - theirs).abs().mean()) < 0.02 * float(theirs.abs().mean())
 
 
-def test_what_is_no_rectified_ann_is_refused() -> None:
+def test_networks_other_than_rectified_anns_are_refused() -> None:
     for agent in ("ppo-mlp", "ppo-lif"):
         with pytest.raises(ValueError, match="only ANNs of ReLU units are converted"):
             convert(load_pretrained(agent, "CartPole-v1"), "CartPole-v1")

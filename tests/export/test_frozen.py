@@ -13,10 +13,7 @@ from stable_baselines3 import PPO
 from stable_baselines3.common.utils import ConstantSchedule
 
 from snn_gym.export import freeze
-from snn_gym.policies import (
-    SpikingActorCriticPolicy,
-    StatefulActorCriticPolicy,
-)
+from snn_gym.policies import SpikingActorCriticPolicy, StatefulActorCriticPolicy
 from snn_gym.program import NeuronLayer
 from snn_gym.program.compiled import quiet_current
 from snn_gym.program.neurons import ALIF, IAF, LIFBox
@@ -33,8 +30,10 @@ def check(policy: Any, observations: Any) -> Any:
     return found
 
 
-@pytest.mark.parametrize(("kind", "seen", "chosen", "network"), STATELESS)
-def test_actions_are_those_of_the_agent(
+@pytest.mark.parametrize(("kind", "seen", "chosen", "network"), [
+    *STATELESS, (SpikingActorCriticPolicy, "analogue", "discrete", {"recurrent": True}),
+])  # fmt: skip
+def test_actions_equal_the_agents(
     kind: type[Any], seen: str, chosen: str, network: dict[str, Any]
 ) -> None:
     policy, observations = build(kind, seen, chosen, **network), observe(seen, 60)
@@ -55,16 +54,12 @@ def test_actions_are_those_of_the_agent(
     bias=st.floats(-3.0, 1.0),
     seen=st.sampled_from(sorted(SEEN)),
 )
-def test_any_network_is_frozen_whoever_is_silent(
+def test_networks_with_silent_neurons_are_frozen(
     sizes: list[int], steps: int, neuron: str, bias: float, seen: str
 ) -> None:
-    policy = build(
-        SpikingActorCriticPolicy,
-        seen,
-        hidden_sizes=tuple(sizes),
-        neuron=neuron,
-        time_steps=5 if seen == "spikes" else steps,
-    )
+    steps = 5 if seen == "spikes" else steps
+    network = {"hidden_sizes": tuple(sizes), "neuron": neuron, "time_steps": steps}
+    policy = build(SpikingActorCriticPolicy, seen, **network)
     with torch.no_grad():
         for layer in policy.acting_network().layers:
             layer.linear.bias += bias
@@ -72,7 +67,7 @@ def test_any_network_is_frozen_whoever_is_silent(
 
 
 @pytest.mark.parametrize("activation", [torch.nn.Tanh, torch.nn.ReLU])
-def test_anns_are_frozen_too(activation: type[torch.nn.Module]) -> None:
+def test_anns_are_frozen(activation: type[torch.nn.Module]) -> None:
     torch.manual_seed(0)
     policy = SpikingActorCriticPolicy(
         SEEN["analogue"], CHOSEN["continuous"], ConstantSchedule(0.1),
@@ -83,7 +78,7 @@ def test_anns_are_frozen_too(activation: type[torch.nn.Module]) -> None:
     assert len(np.unique(found)) > 40
 
 
-def test_a_current_is_quiet_up_to_what_just_makes_a_neuron_fire() -> None:
+def test_the_quiet_current_is_the_largest_without_a_spike() -> None:
     def layer(neuron: str) -> NeuronLayer:
         return spiking(build(SpikingActorCriticPolicy, neuron=neuron)).layers[0]
 
@@ -104,21 +99,6 @@ def test_a_current_is_quiet_up_to_what_just_makes_a_neuron_fire() -> None:
     assert quiet_current(box, 5) == -np.inf
 
 
-def test_weights_are_copies() -> None:
-    policy, observations = build(SpikingActorCriticPolicy), observe("analogue", 30)
-    frozen = freeze(policy)
-    before = frozen.predict(observations)[0]
-    with torch.no_grad():
-        for parameter in policy.parameters():
-            parameter.neg_()
-    np.testing.assert_array_equal(frozen.predict(observations)[0], before)
-    assert (policy.predict(observations, deterministic=True)[0] != before).any()
-
-
-def test_recurrent_networks_are_frozen() -> None:
-    check(build(SpikingActorCriticPolicy, recurrent=True), observe("analogue", 30))
-
-
 def test_a_state_is_carried_and_reset() -> None:
     policy = build(StatefulActorCriticPolicy, recurrent=True)
     frozen, short, long = freeze(policy), None, None
@@ -135,14 +115,11 @@ def test_a_state_is_carried_and_reset() -> None:
         frozen.predict(observations, (np.zeros((2, 3), np.float32),))
 
 
-def test_wrong_calls_are_refused() -> None:
+def test_wrong_calls_and_other_policies_are_refused() -> None:
     frozen = freeze(build(SpikingActorCriticPolicy))
     with pytest.raises(ValueError, match=r"shape \(2, 4\), expected \(3,\) or a batch"):
         frozen.predict(np.zeros((2, 4), np.float32))
     with pytest.raises(ValueError, match="pass deterministic=True"):
         frozen.predict(np.zeros(3, np.float32), deterministic=False)
-
-
-def test_a_policy_of_others_is_refused_in_one_line() -> None:
     with pytest.raises(ValueError, match="only policies of snn_gym are exported, got ActorCritic"):
         freeze(PPO("MlpPolicy", "CartPole-v1"))

@@ -1,4 +1,4 @@
-"""The residual of converted networks: traces by hand, and what stays as it was without it."""
+"""Residual of converted networks: traces by hand, and equality without a share."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def test_decisions_by_hand(
         assert (found, start) == (spikes, pytest.approx(following, abs=1e-9))
 
 
-def test_spikes_for_a_sum_below_zero_are_all_too_many() -> None:
+def test_spikes_for_a_negative_sum_are_all_surplus() -> None:
     # From 0.9 by +0.4 over the threshold, then down by 1: sum -0.6, one spike, residual -1.
     start, end, spikes = (torch.tensor([[x]]) for x in (0.9, -0.7, 1.0))
     assert next_start(start, end, spikes, 0.3).item() == pytest.approx(0.2)
@@ -87,7 +87,7 @@ def converted(request: pytest.FixtureRequest) -> tuple[str, Any]:
     return env_id, convert(load_pretrained(agent, env_id), env_id, 8, decisions=200)
 
 
-def test_without_a_share_actions_are_those_without_a_residual(converted: tuple[str, Any]) -> None:
+def test_a_share_of_zero_changes_no_action(converted: tuple[str, Any]) -> None:
     env_id, policy = converted
     carried, env = ResidualPolicy(policy, 0.0), gym.make(env_id)
     seen = np.stack([env.reset(seed=seed)[0] for seed in range(20)])
@@ -111,12 +111,12 @@ def test_a_residual_ends_with_its_episode(converted: tuple[str, Any]) -> None:
     anew = carried.predict(seen)[1][0]
     assert np.array_equal(after[0][starts], anew[starts])
     assert not np.array_equal(after[0][~starts], anew[~starts])
-    # What is recorded begins where the decision did.
+    # Recordings begin with the state of the decision.
     rest, late = (carried.record(seen, x).costs for x in (None, state))
     assert rest.spikes_per_decision != late.spikes_per_decision
 
 
-def test_the_share_is_the_one_that_earns_most() -> None:
+def test_the_share_with_the_highest_return_is_chosen() -> None:
     policy = convert(load_pretrained("dqn-mlp", "CartPole-v1"), "CartPole-v1", 4, decisions=200)
     share = choose_share(policy, "CartPole-v1", (0.0, 1.0), episodes=2)
     seeds = range(1_000_000_000, 1_000_000_002)
@@ -126,7 +126,7 @@ def test_the_share_is_the_one_that_earns_most() -> None:
     assert share == (1.0 if means[1] > means[0] else 0.0)
 
 
-def test_what_can_carry_no_residual_is_refused(converted: tuple[str, Any]) -> None:
+def test_other_policies_and_shares_are_refused(converted: tuple[str, Any]) -> None:
     _, policy = converted
     with pytest.raises(ValueError, match="policies that `convert` made, got SpikingActorCritic"):
         ResidualPolicy(load_pretrained("ppo-lif", "CartPole-v1").policy, 0.5)

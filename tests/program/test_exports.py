@@ -52,7 +52,7 @@ def test_c_with_a_function_of_its_library_decides_alike(tmp_path: Path) -> None:
     assert np.mean(same) > 0.95
 
 
-def test_c_defines_what_a_spike_leaves_in_two_places() -> None:
+def test_c_defines_every_shared_value_of_a_spike() -> None:
     class Sharing(OWN["resonator"]):  # type: ignore[name-defined, misc]
         @staticmethod
         def after(p: Any, s: Any, z: Any) -> tuple[Any, ...]:
@@ -93,7 +93,7 @@ def test_sums_and_products_have_a_fixed_point(name: str) -> None:
         ("exponential", "'exponential' has no fixed point, for it has '/'; export in float"),
     ],
 )
-def test_others_are_refused_in_fixed_point(name: str, message: str, tmp_path: Path) -> None:
+def test_neurons_without_fixed_point_are_refused(name: str, message: str, tmp_path: Path) -> None:
     policy = build(SpikingActorCriticPolicy, neuron=name)
     visits = Visits((np.ones(12, bool), np.ones(9, bool)), (1.0, 1.0))
     with pytest.raises(ValueError, match=message) as caught:
