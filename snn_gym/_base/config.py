@@ -350,7 +350,7 @@ def check_names_no_module(value: Any, where: str) -> None:
     elif isinstance(value, str) and ":" in value:
         raise ValueError(
             f"{where} is {value!r}, which names a module, and a file can't have code run; import "
-            "the module yourself, and record what comes after the colon"
+            "the module yourself, and record the part after the colon"
         )
 
 

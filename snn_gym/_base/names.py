@@ -16,8 +16,8 @@ _MAX_TITLE = 300
 
 def safe_title(text: str) -> str:
     """Return a text with underscores for all but ASCII letters, digits and ``_.,:;()/+=%'-``."""
-    # A stranger's title can't end a comment in C, begin an HTML element, split a Markdown cell or steer a
-    # terminal.
+    # A stranger's title can't end a comment in C, begin an HTML element, split a Markdown cell or
+    # steer a terminal.
     return _NO_TITLE.sub("_", " ".join(text.split()))[:_MAX_TITLE]
 
 

@@ -73,11 +73,13 @@ def parse_sealed(data: bytes, where: str) -> Any:
     return content
 
 
-def read_sealed(kind: type[ConfigT], file: Path, what: str, advice: str, max_bytes: int) -> ConfigT:
-    """Read a sealed file of a command's folder; ``what`` and ``advice`` are for its error."""
+def read_sealed(
+    kind: type[ConfigT], file: Path, content: str, advice: str, max_bytes: int
+) -> ConfigT:
+    """Read a sealed file of a command's folder; ``content`` and ``advice`` are for its error."""
     if not file.exists():
         raise ValueError(
-            f"{file.parent} holds no {what}: there is no {file.name} in it; name the folder of "
+            f"{file.parent} holds no {content}: there is no {file.name} in it; name the folder of "
             f"{advice}"
         )
     data = read_regular_file(file, max_bytes=max_bytes)

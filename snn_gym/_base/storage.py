@@ -225,7 +225,7 @@ def _check_size(name: str, size: int, max_bytes: int) -> None:
     if size > max_bytes:
         raise StorageError(
             "file-too-large",
-            f"{name} has {size} bytes; expected at most {max_bytes}; leave out what is not needed",
+            f"{name} has {size} bytes; expected at most {max_bytes}; leave out unneeded parts",
         )
 
 
@@ -400,7 +400,7 @@ def _explain(error: safetensors.SafetensorError, size: int, where: str) -> Stora
     if "IncompleteBuffer" in detail or "incomplete" in detail.lower():
         return StorageError(
             "truncated",
-            f"{where} has {size} bytes, which is not what its header announces; expected the "
+            f"{where} has {size} bytes, other than its header announces; expected the "
             "whole file and nothing after it; copy it again",
         )
     return StorageError(

@@ -170,20 +170,15 @@ class FixedSource(SpikingSource):
         return self._head * self._coefficient
 
     def _held(self, size: int) -> Iterator[str]:
-        inputs, bits = self.program.inputs, self._input_bits
-        unit, shift = number(float(2**bits)), bits - self._scales[0].bits
-        clipped = within("x", self.program.normalisers[0].clip)
-        yield f"    int16_t values[{inputs}];"
-        yield f"    int32_t held[{size}];"
-        yield f"    for (int d = 0; d < {inputs}; d++) {{"
-        yield f"        const float x = {standardised('observation[d]', 1)};"
-        yield f"        values[d] = (int16_t)lrintf({unit} * ({clipped}));"
-        yield "    }"
-        yield "    memset(held, 0, sizeof held);"
-        yield f"    add_products(&weights_1[0][0], {inputs}, {size}, values, held);"
-        yield f"    for (int n = 0; n < {size}; n++) {{"
-        yield f"        held[n] = biases_1[n] + scaled(held[n], {shift});"
-        yield "    }"
+        bits = self._input_bits
+        yield c_text.FIXED_HELD.format(
+            inputs=self.program.inputs,
+            size=size,
+            value=standardised("observation[d]", 1),
+            unit=number(float(2**bits)),
+            clipped=within("x", self.program.normalisers[0].clip),
+            shift=bits - self._scales[0].bits,
+        )
 
     def _layer(self, k: int, layer: NeuronLayer) -> Iterator[str]:
         held = k == 1 and self.program.held
@@ -295,8 +290,8 @@ def to_c(
         )
     if visits is None and (fixed_point or drop_silent):
         raise ValueError(
-            "fixed_point and drop_silent need visits, what the network does in the states that the "
-            "agent visits: pass visits=visit(model, env_id)"
+            "fixed_point and drop_silent need the network's activity in the states that the agent "
+            "visits: pass visits=visit(model, env_id)"
         )
     title = safe_title(title)
     program = program_of(model)

@@ -110,16 +110,15 @@ class Source(ABC):
             yield "lows", self.program.choice.low
             yield "highs", self.program.choice.high
 
-    def _signature(self) -> Iterator[str]:
-        yield f"void {self.name}_step({self.name}_state *state, const float *observation,"
-        yield f"{' ' * (len(self.name) + 11)}{self.name}_action *action) {{"
+    def _signature(self) -> str:
+        return (
+            f"void {self.name}_step({self.name}_state *state, const float *observation,\n"
+            f"{' ' * (len(self.name) + 11)}{self.name}_action *action) {{"
+        )
 
     def _standardise(self) -> Iterator[str]:
         """Yield the float array ``values`` of standardised observations."""
-        inputs = self.program.inputs
-        yield f"    float values[{inputs}];"
-        yield f"    for (int d = 0; d < {inputs}; d++) {{"
-        yield "        values[d] = observation[d];"
+        yield c_text.VALUES.format(inputs=self.program.inputs)
         for k, normaliser in enumerate(self.program.normalisers, start=1):
             yield f"        values[d] = {standardised('values[d]', k)};"
             yield f"        values[d] = {within('values[d]', normaliser.clip)};"
@@ -223,9 +222,7 @@ class ANNSource(Source):
             yield "    char unused;"
 
     def _reset(self) -> Iterator[str]:
-        yield f"void {self.name}_reset({self.name}_state *state) {{"
-        yield "    memset(state, 0, sizeof *state);"
-        yield "}"
+        yield c_text.RESET.format(name=self.name)
 
     def _tables(self) -> Iterator[tuple[str, NDArray[Any]]]:
         yield from self._input_tables()
@@ -240,7 +237,7 @@ class ANNSource(Source):
         yield from self._limit_tables()
 
     def _step(self) -> Iterator[str]:
-        yield from self._signature()
+        yield self._signature()
         yield f"    float outputs[{self.program.outputs}];"
         if not self.program.stateful:
             yield f"    {self.name}_reset(state);"
@@ -256,18 +253,11 @@ class ANNSource(Source):
 
     def _layer(self, k: int, layer: Layer, source: str, inputs: int) -> Iterator[str]:
         """Yield the lines of a layer for ``inputs`` values in ``source``."""
-        own, wide = f"sums_{k}", len(layer.biases)
-        yield f"    float {own}[{wide}];"
-        yield f"    memcpy({own}, biases_{k}, sizeof {own});"
-        yield f"    add_products(&weights_{k}[0][0], {inputs}, {wide}, {source}, {own});"
+        wide = len(layer.biases)
+        yield c_text.DENSE.format(k=k, wide=wide, inputs=inputs, source=source)
         if isinstance(layer, GatedLayer):
-            units, loops = f"state->units_{k}", f"loops_{k}"
-            yield f"    float {loops}[{wide}];"
-            yield f"    memcpy({loops}, recurrent_biases_{k}, sizeof {loops});"
-            yield f"    add_products(&recurrent_{k}[0][0], {layer.size}, {wide}, {units}, {loops});"
-            yield f"    pass_{layer.gates}({own}, {loops}, {units}, {layer.size});"
-            return
-        assert isinstance(layer, DenseLayer)  # all layers of an ANN without gates
-        yield f"    for (int n = 0; n < {wide}; n++) {{"
-        yield f"        {own}[n] = {_CALLS[layer.activation].format(f'{own}[n]')};"
-        yield "    }"
+            yield c_text.GATED.format(k=k, wide=wide, size=layer.size, gates=layer.gates)
+        else:
+            assert isinstance(layer, DenseLayer)  # all layers of an ANN without gates
+            value = _CALLS[layer.activation].format(f"sums_{k}[n]")
+            yield c_text.ACTIVATED.format(k=k, wide=wide, value=value)

@@ -28,10 +28,6 @@ from snn_gym.program.neurons import name_of
 
 # ---- c encoder -----------------------------------------------------------------------------------
 _REGULAR = "floorf((float)(t + 1) * activity[c]) > floorf((float)t * activity[c])"
-_INTENSITY = (
-    f"const float x = fminf(fmaxf(values[d] / {number(2.0 * INTENSITY_RANGE)} + 0.5f, 0.0f), 1.0f);"
-)
-_FIELD = "activity[{c}] = expf(-0.5f * away * away);"
 
 
 def check_encoder(encoder: SpikeEncoder | ReceptiveFields) -> None:
@@ -57,30 +53,21 @@ def encoder_tables(encoder: SpikeEncoder | ReceptiveFields) -> Iterator[tuple[st
 
 def encoded(
     encoder: SpikeEncoder | ReceptiveFields, inputs: int, channels: int, time_steps: int
-) -> Iterator[str]:
-    """Yield the lines that compute ``activity`` from ``values``, once for a decision."""
+) -> str:
+    """Return the lines that compute ``activity`` from ``values``, once for a decision."""
     fields = channels // inputs
-    yield f"    float activity[{channels}];"
     if isinstance(encoder, ReceptiveFields):
-        yield f"    float summed[{channels}];"
-        yield "    memset(summed, 0, sizeof summed);"
-        yield f"    for (int c = 0; c < {channels}; c++) {{"
-        yield f"        const float away = (values[c / {fields}] - centres[c]) / widths[c];"
-        yield f"        {_FIELD.format(c='c')}"
-        yield "    }"
-        return
-    yield f"    for (int d = 0; d < {inputs}; d++) {{"
-    yield f"        {_INTENSITY}"
+        return c_text.LEARNED_FIELDS.format(channels=channels, fields=fields)
     if isinstance(encoder, PopulationEncoder):
-        yield f"        for (int i = 0; i < {fields}; i++) {{"
-        yield f"            const float away = (x - centres[i]) * {number(encoder.steepness)};"
-        yield f"            {_FIELD.format(c=f'd * {fields} + i')}"
-        yield "        }"
+        steepness = number(encoder.steepness)
+        activity = c_text.FIELDS.format(fields=fields, steepness=steepness)
     elif isinstance(encoder, LatencyEncoder):
-        yield f"        activity[d] = floorf((1.0f - x) * {number(float(time_steps - 1))} + 0.5f);"
+        last = number(float(time_steps - 1))
+        activity = f"        activity[d] = floorf((1.0f - x) * {last} + 0.5f);"
     else:
-        yield "        activity[d] = x;"
-    yield "    }"
+        activity = "        activity[d] = x;"
+    span = number(2.0 * INTENSITY_RANGE)
+    return c_text.ACTIVITY.format(inputs=inputs, channels=channels, range=span, activity=activity)
 
 
 def seen_at(encoder: SpikeEncoder | ReceptiveFields, channels: int) -> Iterator[str]:
@@ -391,19 +378,19 @@ class SpikingSource(Source):
 
     def _step(self) -> Iterator[str]:
         program, last, count = self.program, self.sizes[-1], len(self.sizes)
-        yield from self._signature()
-        yield f"    {self.sum} decoded[{self._readout_rows()}][{last}];"
-        yield f"    {self.sum} outputs[{program.outputs}];"
-        yield f"    int places[{max(program.channels, *self.sizes)}];"
-        yield "    memset(decoded, 0, sizeof decoded);"
+        decoder = program.readout
+        rows = len(decoder.coefficients) if self.keeps_readout else decoder.values
+        yield c_text.STEPS.format(
+            signature=self._signature(), sum=self.sum, rows=rows, last=last,
+            outputs=program.outputs, places=max(program.channels, *self.sizes),
+        )  # fmt: skip
         if not program.stateful:
             yield f"    {self.name}_reset(state);"
         if program.held:
             yield from self._held(self.sizes[0])
         if program.coder is not None:
             yield from self._standardise()
-            coded = program.inputs, program.channels, program.time_steps
-            yield from encoded(program.coder, *coded)
+            yield encoded(program.coder, program.inputs, program.channels, program.time_steps)
         yield f"    for (int t = 0; t < {program.time_steps}; t++) {{"
         for k, layer in enumerate(program.neurons, start=1):
             yield "        {"
@@ -411,21 +398,15 @@ class SpikingSource(Source):
             yield "        }"
         yield f"        const int fired = places_of(state->spikes_{count}, {last}, places);"
         yield "        for (int k = 0; k < fired; k++) {"
-        for r in range(self._readout_rows()):
+        for r in range(rows):
             yield f"            decoded[{r}][places[k]] += coefficients[{r}][t];"
         yield "        }"
         yield "    }"
         if self.keeps_readout:
-            yield c_text.CARRY.format(
-                rows=program.readout.variables, values=program.readout.values, size=last
-            )
+            yield c_text.CARRY.format(rows=decoder.variables, values=decoder.values, size=last)
         yield from self._read_decoded(last)
         yield from self._choose()
         yield "}"
-
-    def _readout_rows(self) -> int:
-        decoder = self.program.readout
-        return len(decoder.coefficients) if self.keeps_readout else decoder.values
 
     def _read_decoded(self, size: int) -> Iterator[str]:
         """Yield the outputs for the decoded values, or for their maximum."""
@@ -440,9 +421,7 @@ class SpikingSource(Source):
     def _held(self, size: int) -> Iterator[str]:
         """Yield the currents of a held observation, equal at all time steps."""
         yield from self._standardise()
-        yield f"    float held[{size}];"
-        yield "    memcpy(held, biases_1, sizeof held);"
-        yield f"    add_products(&weights_1[0][0], {self.program.inputs}, {size}, values, held);"
+        yield c_text.HELD.format(size=size, inputs=self.program.inputs)
 
     def _layer(self, k: int, layer: NeuronLayer) -> Iterator[str]:
         """Yield the lines of a layer's time step."""

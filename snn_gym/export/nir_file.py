@@ -31,7 +31,7 @@ MAX_FILE_BYTES = 64 << 20
 MAX_VALUES = 8 << 20  # numbers in all arrays together
 MAX_NODES = 128
 _MAX_NAME = 128
-_MAX_SAID = 300
+_MAX_MESSAGE = 300
 _MAX_DIMENSIONS = 4
 _LIMITS = Limits(memory_bytes=1 << 30, cpu_seconds=10, file_bytes=256 << 20)
 _WALL_SECONDS = 120.0
@@ -71,12 +71,12 @@ def read_graph(path: str | os.PathLike[str]) -> Graph:
     """Read a NIR graph that ``nir.write`` made, in a limited process."""
     name = shorten(Path(path).name)
     data = read_regular_file(path, max_bytes=MAX_FILE_BYTES)
-    status, answer, said = _in_process(data)
+    status, answer, message = _in_process(data)
     if status == _REFUSED:
-        raise ValueError(f"{name}: {said}")
+        raise ValueError(f"{name}: {message}")
     if status != 0:
         raise ValueError(
-            f"{name} can't be read as a NIR graph (status {status}: {said}); expected the HDF5 "
+            f"{name} can't be read as a NIR graph (status {status}: {message}); expected the HDF5 "
             "file that nir.write makes"
         )
     tensors, header = parse_tensors(answer, where="the reader's answer")
@@ -112,12 +112,12 @@ def _in_process(data: bytes) -> tuple[int, bytes, str]:
         answer.seek(0)
         log.seek(0)
         lines = log.read(1 << 20).decode("utf-8", "replace").strip().splitlines()
-        last = printable(lines[-1])[:_MAX_SAID] if lines else "it said nothing"
+        last = printable(lines[-1])[:_MAX_MESSAGE] if lines else "it said nothing"
         return status, answer.read(), last
 
 
 def main() -> None:
-    """Limit this process, then read the file on standard input and write what is in it."""
+    """Limit this process, then read the file on standard input and write its content."""
     apply_limits(_LIMITS)
     import h5py
     from safetensors.numpy import save

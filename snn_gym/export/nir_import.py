@@ -216,8 +216,8 @@ def read_nir(
     beside = Path(path).with_suffix(".json")
     if host is None and not beside.exists():
         raise ValueError(
-            f"{shorten(Path(path).name)} has no {shorten(beside.name)} beside it, which says what "
-            "its host does; write one, or name it (host, --host)"
+            f"{shorten(Path(path).name)} has no {shorten(beside.name)} beside it for its "
+            "host; write one, or name it (host, --host)"
         )
     described = read_host(beside if host is None else host)
     try:
@@ -361,19 +361,19 @@ def _check_fit(graph: NIRNetwork, network: SpikingNetwork, head: nn.Module) -> N
         )
 
 
-def _check_acts(host: Host, made: Program) -> None:
+def _check_acts(host: Host, program: Program) -> None:
     """Refuse a policy that acts differently from a host."""
     low, high = (np.array(x, np.float32) for x in (host.action.low, host.action.high))
-    state = "carried" if made.stateful else "reset"
-    if (made.choice.rule, state) != (host.action.choice, host.state):
+    state = "carried" if program.stateful else "reset"
+    if (program.choice.rule, state) != (host.action.choice, host.state):
         raise ValueError(
             f"the host chooses by {host.action.choice!r} with a state that is {host.state}; this "
-            f"policy by {made.choice.rule!r} with one that is {state}; name another agent"
+            f"policy by {program.choice.rule!r} with one that is {state}; name another agent"
         )
-    if not (np.array_equal(low, made.choice.low) and np.array_equal(high, made.choice.high)):
+    if not (np.array_equal(low, program.choice.low) and np.array_equal(high, program.choice.high)):
         raise ValueError(
             f"the host's actions are within {low.tolist()} and {high.tolist()}; the environment's "
-            f"within {made.choice.low.tolist()} and {made.choice.high.tolist()}"
+            f"within {program.choice.low.tolist()} and {program.choice.high.tolist()}"
         )
 
 

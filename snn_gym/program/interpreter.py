@@ -234,9 +234,9 @@ def _gated(layer: GatedLayer, values: Array, state: dict[str, Array]) -> Array:
         new = np.tanh(x[2] + reset * h[2])
         state["h"] = (1 - update) * new + update * state["h"]
     else:
-        entering, kept, given = (_sigmoid(x[k] + h[k]) for k in (0, 1, 3))
-        state["c"] = kept * state["c"] + entering * np.tanh(x[2] + h[2])
-        state["h"] = given * np.tanh(state["c"])
+        entry, forget, output = (_sigmoid(x[k] + h[k]) for k in (0, 1, 3))
+        state["c"] = forget * state["c"] + entry * np.tanh(x[2] + h[2])
+        state["h"] = output * np.tanh(state["c"])
     return state["h"]
 
 

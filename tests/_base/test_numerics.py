@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from contextlib import suppress
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,7 @@ from snn_gym._base.numerics import one_thread
 ROOT = Path(__file__).parents[2]
 
 
+@cache
 def used(code: str, **variables: str) -> str:
     """Return the output of a fresh interpreter without the variable, or with those given."""
     inherited = {name: x for name, x in os.environ.items() if name != numerics.VARIABLE}
