@@ -32,6 +32,7 @@ from snn_gym.program.encoders import (
     SpikeEncoder,
 )
 from snn_gym.program.expressions import Expression, walk
+from snn_gym.program.interpreter import parts_at_rest
 from snn_gym.program.network import DenseLayer, NeuronLayer, Program
 from snn_gym.program.neuron import INPUT, equations
 
@@ -72,21 +73,6 @@ def to_onnx(model: BaseAlgorithm | BasePolicy, path: str | os.PathLike[str]) -> 
     file.parent.mkdir(parents=True, exist_ok=True)
     write_bytes_atomic(file, data)
     return file
-
-
-def _at_rest(program: Program) -> list[dict[str, Any]]:
-    """Return the state (N,) of each layer at rest by name, and of a decoder that carries it.
-
-    ``z`` are the spikes of recurrent neurons, numbers the decoder's state variables.
-    """
-    layers: list[dict[str, Any]] = []
-    for layer in program.neurons:
-        layers.append(dict(zip(layer.neuron.state, layer.rest, strict=True)))
-        if layer.recurrent is not None:
-            layers[-1]["z"] = np.zeros(layer.size, np.float32)
-    carried = program.readout.variables if program.stateful else 0
-    silence = np.zeros(program.sizes[-1], np.float32)
-    return [*layers, {str(s): silence for s in range(carried)}]
 
 
 class _Builder:
@@ -164,7 +150,10 @@ class _Builder:
 
     def _spiking(self, program: Program, seen: str) -> tuple[list[Any], int]:
         """Return the decoder's values, each (B, N), and the size S of the carried state."""
-        states, layers = _at_rest(program), program.neurons
+        layers, parts = program.neurons, parts_at_rest(program)
+        states: list[dict[str, Any]] = [dict(zip(names, x, strict=True)) for names, x in parts]
+        if not program.stateful:
+            states[-1] = {}  # the decoder begins every decision at 0
         size = sum(x.size for state in states for x in state.values()) if program.stateful else 0
         if size:
             self._resume(states)

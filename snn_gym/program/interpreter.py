@@ -143,12 +143,12 @@ def enter(
 
 def rest_state(program: Program, batch: int) -> Array:
     """Return the state (B, F) at the start of an episode."""
-    row = np.concatenate([rest.reshape(-1) for _, rest in _at_rest(program)])
+    row = np.concatenate([rest.reshape(-1) for _, rest in parts_at_rest(program)])
     return np.tile(row, (batch, 1))
 
 
-def _at_rest(program: Program) -> list[tuple[tuple[str, ...], Array]]:
-    """Return names and state at rest (S, N) of layers, decoder and encoder."""
+def parts_at_rest(program: Program) -> list[tuple[tuple[str, ...], Array]]:
+    """Return names and state at rest (S, N) of layers, decoder and encoder; ``z`` are spikes."""
     parts: list[tuple[tuple[str, ...], Array]] = []
     for layer in program.layers:
         names = _variables(layer)
@@ -175,7 +175,7 @@ def _variables(layer: Layer) -> tuple[str, ...]:
 
 def _split(program: Program, state: Array) -> list[dict[str, Array]]:
     """Return the state variables (B, N) of each layer, the decoder and the encoder, by name."""
-    rests = _at_rest(program)
+    rests = parts_at_rest(program)
     width = sum(rest.size for _, rest in rests)
     if state.ndim != 2 or state.shape[1] != width:
         raise ValueError(f"the state has the shape {state.shape}, expected (B, {width})")

@@ -51,9 +51,7 @@ STATELESS: list[tuple[type[Any], str, str, dict[str, Any]]] = [
     (SpikingSACPolicy, "analogue", "continuous", {}),
     (SpikingTD3Policy, "analogue", "continuous", {}),
 ]
-"""Policies without a state or recurrence: class, what they see and choose, and their network."""
-
-
+"""Policies without a state or recurrence: class, observations, actions and network."""
 RARE: list[dict[str, Any]] = [
     {"encoder": "rate", "encoder_parameters": {"timing": "regular"}},
     {"encoder": "latency"},
@@ -71,11 +69,11 @@ RARE_STATEFUL: list[dict[str, Any]] = [
     {"learnable": ("tau_mem_ms",), "recurrent": True},
     {"encoder": "population", "recurrent": True, "neuron": "alif"},
 ]
-"""Such parts, of agents that carry a state."""
+"""Rare parts of agents that carry a state."""
 
 
 def scattered(policy: Any) -> Any:
-    """Let what neurons and receptive fields have learned differ from one to the next."""
+    """Make learned constants and receptive fields differ from neuron to neuron."""
     with torch.no_grad():
         for name, parameter in policy.named_parameters():
             if name.endswith((".raw", ".centres", ".widths")):
@@ -139,7 +137,7 @@ class Compiled:
         return action.value if isinstance(action, ctypes.c_int) else np.array(action[:])
 
     def neurons(self) -> NDArray[np.float32]:
-        """State of all neurons as our networks have it: of each layer its variables, then z."""
+        """Return the state of all neurons in our order: each layer's variables, then its spikes."""
         parts = []
         for k, layer in enumerate(self._agent.neurons, start=1):
             parts.append(np.array(getattr(self.state, f"neurons_{k}")[:], np.float32))

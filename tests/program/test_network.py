@@ -117,8 +117,10 @@ def test_continuous_actions_are_clipped_or_squashed() -> None:
     np.testing.assert_allclose(squashed.actions, [expected], rtol=1e-6)
 
 
-@pytest.mark.parametrize(("kind", "seen", "chosen", "network"), STATELESS)
-def test_policies_interpreter_and_compiled_call_decide_alike(
+@pytest.mark.parametrize(("kind", "seen", "chosen", "network"), [
+    *STATELESS, (SpikingActorCriticPolicy, "analogue", "discrete", {"recurrent": True}),
+])  # fmt: skip
+def test_policies_interpreter_compiled_call_and_frozen_policies_decide_alike(
     kind: type[Any], seen: str, chosen: str, network: dict[str, Any]
 ) -> None:
     policy, observations = build(kind, seen, chosen, **network), observe(seen, 60)
@@ -129,7 +131,14 @@ def test_policies_interpreter_and_compiled_call_decide_alike(
     rows = observations.reshape(len(observations), -1).astype(np.float32)
     fast = CompiledProgram(program).outputs(rows)
     np.testing.assert_allclose(fast, read.outputs, rtol=1e-4, atol=1e-5)
+    assert len(np.unique(fast, axis=0)) > 10
     assert all(x.any() for x in read.spikes)
+    actions = freeze(policy).predict(observations)[0]
+    assert (actions.shape, actions.dtype) == (expected.shape, expected.dtype)
+    np.testing.assert_allclose(actions, expected, rtol=1e-5, atol=1e-5)
+    single = freeze(policy).predict(observations[1])[0]
+    assert np.shape(single) == CHOSEN[chosen].shape
+    np.testing.assert_array_equal(single, actions[1])
 
 
 @pytest.mark.parametrize("neuron", ["lif_box", "lif", "iaf", "alif", "iaf_soft"])
@@ -145,16 +154,20 @@ def test_a_file_restores_the_whole_program(neuron: str, recurrent: bool, tmp_pat
     assert (tmp_path / "agent").read_bytes() == (tmp_path / "again").read_bytes()
 
 
-def test_a_file_restores_an_ann(tmp_path: Path) -> None:
+@pytest.mark.parametrize("activation", [torch.nn.Tanh, torch.nn.ReLU])
+def test_a_file_and_a_frozen_policy_restore_an_ann(activation: Any, tmp_path: Path) -> None:
+    torch.manual_seed(0)
     policy: Any = SpikingActorCriticPolicy(
         SEEN["analogue"], CHOSEN["continuous"], ConstantSchedule(0.1),
-        network={"hidden_sizes": [30, 7]}, spiking_actor=False,
+        network={"hidden_sizes": [30, 7]}, spiking_actor=False, activation_fn=activation,
     )  # fmt: skip
     observations = observe("analogue", 40)
     made_to_fire(policy).program().save(tmp_path / "ann")
-    actions = decide(Program.load(tmp_path / "ann"), observations).actions
     expected = policy.predict(observations, deterministic=True)[0]
-    np.testing.assert_allclose(actions.reshape(expected.shape), expected, rtol=1e-5, atol=1e-6)
+    read = decide(Program.load(tmp_path / "ann"), observations).actions
+    for actions in (read.reshape(expected.shape), freeze(policy).predict(observations)[0]):
+        np.testing.assert_allclose(actions, expected, rtol=1e-5, atol=1e-5)
+    assert len(np.unique(expected)) > 40
 
 
 @needs_compiler
