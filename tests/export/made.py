@@ -22,7 +22,8 @@ from snn_gym.policies import (
     SpikingSACPolicy,
     SpikingTD3Policy,
 )
-from snn_gym.program import Program
+from snn_gym.program import Choice, Decoder, Head, NeuronLayer, Normaliser, Program
+from snn_gym.program.neurons import LIFBox
 from snn_gym.spiking import NetworkConfig
 from tests.policies.firing import made_to_fire
 
@@ -70,6 +71,37 @@ RARE_STATEFUL: list[dict[str, Any]] = [
     {"encoder": "population", "recurrent": True, "neuron": "alif"},
 ]
 """Rare parts of agents that carry a state."""
+
+
+ZERO = np.zeros(1, np.float32)
+DISCRETE = Choice("argmax", ZERO[:0], ZERO[:0])
+
+
+def row(*values: float) -> Any:
+    return np.array([values], np.float32)
+
+
+def one_neuron(weight: float = 2.0, **changes: Any) -> Program:
+    """Return a LIF-box neuron of gain 0.5 and threshold 1, with its rate and 0.6 as outputs."""
+    layer = NeuronLayer(
+        neuron=LIFBox,
+        constants=np.array([0.5, 1.0, 0.0, 0.0], np.float32),
+        weights=row(weight),
+        biases=np.array([0.25], np.float32),
+        recurrent=None,
+        rest=np.zeros((1, 1), np.float32),
+    )
+    parts: dict[str, Any] = {
+        "inputs": 1,
+        "encoder": "constant",
+        "normalisers": (Normaliser(ZERO + 1.0, ZERO + 2.0, 5.0),),
+        "layers": (layer,),
+        "time_steps": 4,
+        "decoder": Decoder(np.full((1, 4), 0.25, np.float32), np.zeros((1, 0), np.float32)),
+        "head": Head(np.array([[1.0], [0.0]], np.float32), np.array([0.0, 0.6], np.float32)),
+        "choice": DISCRETE,
+    }
+    return Program(**{**parts, **changes})
 
 
 def scattered(policy: Any) -> Any:

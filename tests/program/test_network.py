@@ -31,7 +31,6 @@ from snn_gym.policies import (
 from snn_gym.program import (
     Choice,
     CompiledProgram,
-    Decoder,
     DenseLayer,
     GatedLayer,
     Head,
@@ -48,47 +47,20 @@ from snn_gym.spiking import NetworkConfig
 from snn_gym.spiking.execution import next_noise
 from tests.export.made import (
     CHOSEN,
+    DISCRETE,
     RARE,
     SEEN,
     STATELESS,
+    ZERO,
     Compiled,
     build,
     needs_compiler,
     observe,
+    one_neuron,
+    row,
     scattered,
 )
 from tests.policies.firing import made_to_fire
-
-ZERO = np.zeros(1, np.float32)
-NONE = np.zeros(0, np.float32)
-DISCRETE = Choice("argmax", NONE, NONE)
-
-
-def row(*values: float) -> Any:
-    return np.array([values], np.float32)
-
-
-def one_neuron(**changes: Any) -> Program:
-    """One LIF-box neuron of gain 0.5 and threshold 1, whose outputs are its rate and 0.6."""
-    layer = NeuronLayer(
-        neuron=LIFBox,
-        constants=np.array([0.5, 1.0, 0.0, 0.0], np.float32),
-        weights=row(2.0),
-        biases=np.array([0.25], np.float32),
-        recurrent=None,
-        rest=np.zeros((1, 1), np.float32),
-    )
-    parts: dict[str, Any] = {
-        "inputs": 1,
-        "encoder": "constant",
-        "normalisers": (Normaliser(ZERO + 1.0, ZERO + 2.0, 5.0),),
-        "layers": (layer,),
-        "time_steps": 4,
-        "decoder": Decoder(np.full((1, 4), 0.25, np.float32), np.zeros((1, 0), np.float32)),
-        "head": Head(np.array([[1.0], [0.0]], np.float32), np.array([0.0, 0.6], np.float32)),
-        "choice": DISCRETE,
-    }
-    return Program(**{**parts, **changes})
 
 
 def test_a_decision_is_that_worked_by_hand() -> None:
