@@ -54,7 +54,7 @@ def njit(*, cache: bool, **options: Any) -> Callable[[Callable[..., Any]], Any]:
 
 
 def _set_cache(compiled: Any, function: Callable[..., Any]) -> None:
-    """Give compiled code a cache, or warn if numba finds no folder for it."""
+    """Set the cache of compiled code, or warn if numba finds no folder for it."""
     try:
         compiled._cache = _Cache(function)
     except RuntimeError:

@@ -119,7 +119,7 @@ class Config:
         hints = _type_hints(cls)
         for field in dataclasses.fields(self):
             converted = _convert(hints[field.name], getattr(self, field.name), field.name)
-            object.__setattr__(self, field.name, converted)
+            object.__setattr__(self, field.name, converted)  # frozen dataclasses refuse assignment
         self._check()
 
     def _check(self) -> None:
@@ -191,6 +191,7 @@ def _check_keys(
     fields: Mapping[str, dataclasses.Field[Any]], mapping: Mapping[str, Any], where: str
 ) -> None:
     allowed = ", ".join(fields) or "none"
+    # Keys of a stranger's file may be long.
     unknown = [f"{key!s:.60}" for key in mapping if key not in fields]
     if unknown:
         hint = did_you_mean(unknown[0], fields)
@@ -224,7 +225,7 @@ def _convert_annotated(hint: Any, value: Any, where: str) -> Any:
 
 
 def _convert_scalar(hint: Any, value: Any, where: str) -> Any:
-    if hint in (int, float) and not isinstance(value, bool):
+    if hint in (int, float) and not isinstance(value, bool):  # which is an int in Python
         # Python's numbers and numpy's
         if hint is float and isinstance(value, numbers.Real):
             return _finite(value, where)
@@ -266,6 +267,7 @@ def _convert_union(hint: Any, value: Any, where: str) -> Any:
 def _convert_literal(hint: Any, value: Any, where: str) -> Any:
     allowed = _arguments(hint)
     for choice in allowed:
+        # True equals 1, and 1.0 does, too.
         if type(value) is type(choice) and value == choice:
             return value
     choices = ", ".join(repr(choice) for choice in allowed)

@@ -115,6 +115,7 @@ class _Tuned:
         self._round()
 
     def _round(self) -> None:
+        # The policy computes with rounded weights, the optimiser moves the float ones.
         with torch.no_grad():
             for weights, exact in zip(self._weights, self._floats, strict=True):
                 weights.copy_(torch.from_numpy(rounded(exact.detach().numpy(), self._bits)))

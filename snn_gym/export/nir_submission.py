@@ -80,7 +80,7 @@ def submit_nir(
     graph = read_nir(path, host)
     with ExitStack() as undone:
         if agent not in agent_ids():
-            # A graph that is refused later leaves no agent behind.
+            # A graph that is refused below leaves no agent behind.
             undone.callback(shutil.rmtree, write_agent(graph, agent, env_id))
         check_agent(graph, agent, env_id)
         policy = build_policy(agent, env_id)

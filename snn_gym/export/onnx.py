@@ -158,6 +158,7 @@ class _Builder:
         if size:
             self._resume(states)
         decoded: list[Any] = [_f(0)] * (program.readout.values + len(states[-1]))
+        # ONNX has no state within a graph, so that the time steps stand one after the other.
         for t, entering in enumerate(self._entering(program, seen)):
             signal = entering
             for k, (layer, state) in enumerate(zip(layers, states, strict=False)):

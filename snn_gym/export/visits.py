@@ -100,7 +100,7 @@ class _Watched:
         """Record as the policy does, and note neurons that fired and the largest potentials."""
         recording: Recording = self._policy.record(obs, state)
         layers = [layer for layer in recording.layers if layer.name != "input"]
-        if not self.fired:
+        if not self.fired:  # sizes are known from the first recording on
             self.fired = [np.zeros(x.spikes.shape[2], np.bool_) for x in layers]
             self.peaks = [0.0] * len(layers)
         if layers:

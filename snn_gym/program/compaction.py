@@ -66,6 +66,7 @@ def _restricted(program: Program, masks: Sequence[Mask]) -> Program:
     sizes, given = [layer.size for layer in program.layers], [mask.size for mask in masks]
     if sizes != given:
         raise ValueError(f"layers have {sizes} neurons, got masks of {given}")
+    # A layer without neurons has no form in compiled code and C.
     places = [np.flatnonzero(mask) if mask.any() else np.array([0]) for mask in masks]
     sources = [np.arange(program.channels), *places[:-1]]
     parts = zip(program.layers, sources, places, strict=True)

@@ -423,7 +423,7 @@ def energy_nj(synops: float, macs: float, updates: float) -> tuple[float, float]
 
 
 def regimes(spikes_per_synapse: float, rate: float) -> tuple[Regime, Regime]:
-    """Say where a network stands by ``COMPETITIVE_SPIKES`` and by ``COMPETITIVE_RATE``."""
+    """Return a network's regimes by ``COMPETITIVE_SPIKES`` and by ``COMPETITIVE_RATE``."""
     low, high = COMPETITIVE_SPIKES
     inner: Regime = "inside" if spikes_per_synapse < low else "between"
     first = inner if spikes_per_synapse < high else "outside"

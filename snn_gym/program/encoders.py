@@ -341,6 +341,7 @@ class ReceptiveFields:
         """Encode standardised observations (B, D) as spikes (T, B, D * n), float32."""
         distance = (values[..., np.newaxis] - self.centres) / self.widths
         activity = np.exp(np.float32(-0.5) * distance * distance).reshape(len(values), -1)
+        # Soft reset: activity above the threshold remains for the next time step.
         summed, spikes = np.zeros_like(activity), []
         for _ in range(time_steps):
             summed = summed + activity
@@ -399,7 +400,7 @@ def register_encoder(name: str, encoder_type: type[SpikeEncoder]) -> None:
         raise ValueError(f"the name of an encoder must be an identifier, got {name!r}")
     if name in ENCODERS or name in (LEARNED, SPIKE_TRAINS):
         raise ValueError(f"encoder {name!r} is registered already: {', '.join(ENCODERS)}")
-    given: object = encoder_type
+    given: object = encoder_type  # callers without a type checker may pass anything
     if not (isinstance(given, type) and issubclass(given, SpikeEncoder)):
         raise TypeError(f"encoder_type must be a subclass of SpikeEncoder, got {encoder_type!r}")
     missing = sorted(getattr(encoder_type, "__abstractmethods__", ()))
@@ -443,7 +444,7 @@ def _steps(time_steps: int, intensity_axes: int) -> FloatArray:
 
 def _rate_spikes(rate: FloatArray, inputs: EncoderInputs, timing: Timing) -> FloatArray:
     """Return spikes (T, ...) at ``rate``, in spikes per time step."""
-    if timing == "poisson":
+    if timing == "poisson":  # noise in [0, 1) is below a rate of 1 at every time step
         return (inputs.noise < rate).astype(np.float32)
     spikes_until = np.floor(_steps(inputs.time_steps + 1, rate.ndim) * rate)
     return cast(FloatArray, np.diff(spikes_until, axis=0))

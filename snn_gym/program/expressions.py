@@ -293,6 +293,7 @@ OPERATORS: dict[str, Operator] = {
 def walk(*roots: Expression) -> Iterator[Expression]:
     """Yield every node of expressions once, inputs first."""
     seen: set[int] = set()
+    # A stack instead of recursion, whose depth Python limits.
     for root in roots:
         stack = [(root, False)]
         while stack:
@@ -328,7 +329,7 @@ def _rebuilt(node: Expression, inputs: tuple[Expression, ...]) -> Expression:
         return node
     if all(x.operator == "constant" for x in inputs) and node.operator in ("+", "-", "*"):
         return constant(OPERATORS[node.operator].compute(*(x.number for x in inputs)))
-    if node.operator in ("+", "-", "*", "/", "-x"):
+    if node.operator in ("+", "-", "*", "/", "-x"):  # whose methods simplify
         simplified: Expression = OPERATORS[node.operator].compute(*inputs)
         return simplified
     return Expression(node.operator, inputs)
@@ -405,6 +406,7 @@ def print_lines(targets: Mapping[str, Expression], style: Style, spare: str = "t
                 texts[id(node)] = shared
                 continue
             texts[id(node)] = print_node(node, inputs, style)
+            # A comparison is a choice's condition, not a number that a variable could hold.
             if node.inputs and uses.get(id(node), 0) > 1 and node.operator not in COMPARISONS:
                 yield style.assignment.format(name=shared, value=texts[id(node)])
                 texts[id(node)] = shared

@@ -88,6 +88,7 @@ def decide(
     else:
         outputs = _units(program, signal[0], parts)
         decoded = outputs[-1][np.newaxis]
+    # A maximum of each neuron is taken already, one of the outputs is taken here.
     values = (decoded @ program.head.weights.T + program.head.biases).max(0)
     actions = chosen(program.choice, values)
     return Decision(actions, values, signal, outputs, decoded, _joined(parts, batch))
@@ -137,6 +138,7 @@ def enter(
     if not encoder.needs_previous:
         return encoder.encode(intensity, program.time_steps, noise=noise), None
     intensity = np.clip(intensity, np.float32(0.0), np.float32(1.0))
+    # At the start of an episode nothing has changed.
     before = intensity if seen is None else np.where(seen < 0, intensity, seen)
     return encoder.encode(intensity, program.time_steps, noise=noise, previous=before), intensity
 
@@ -251,7 +253,7 @@ def _neurons(layer: NeuronLayer, signal: Array, state: dict[str, Array]) -> Arra
         **dict(zip(equations(layer.neuron).constants, layer.constants, strict=True))
     )
     spikes = []
-    for inputs in signal:
+    for inputs in signal:  # a row for each time step
         current = inputs @ layer.weights + layer.biases
         if layer.recurrent is not None:
             current = current + state["z"] @ layer.recurrent
@@ -269,6 +271,7 @@ def _neurons(layer: NeuronLayer, signal: Array, state: dict[str, Array]) -> Arra
 def _decoded(program: Program, spikes: Array, state: dict[str, Array]) -> Array:
     """Return the decoder's values (R, B, N) of spikes (T, B, N), and update its state."""
     decoder = program.readout
+    # The first rows are the values, the others the next state.
     rows: Array = np.einsum("qt,tbn->qbn", decoder.coefficients, spikes)
     for s, before in enumerate(list(state.values())):
         rows = rows + decoder.transition[:, s, np.newaxis, np.newaxis] * before

@@ -492,7 +492,7 @@ def _check_sizes(program: Program) -> None:
         raise ValueError(
             f"the head reads {program.head.weights.shape[1]} values, expected {fan_in}"
         )
-    expected = 0 if program.choice.discrete else program.outputs
+    expected = 0 if program.choice.discrete else program.outputs  # discrete actions have no limits
     if len(program.choice.low) != expected:
         raise ValueError(
             f"actions have {len(program.choice.low)} limits, expected {expected} for "
@@ -623,6 +623,7 @@ def _take(
 
 
 def _program(described: _Description, arrays: dict[str, NDArray[Any]]) -> Program:
+    # Arrays are taken out one by one: what remains belongs to no part, and is refused.
     units = enumerate(described.layers, start=1)
     layers = tuple(_layer(unit, f"layers.{k}", arrays) for k, unit in units)
     decoder = None

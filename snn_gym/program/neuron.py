@@ -78,6 +78,7 @@ class Neuron:
 
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()
+        # Functions of a text have no self, so that a user may leave out ``@staticmethod``.
         for function in ("constants", "rest", "integrate", "margin", "after"):
             own = vars(cls).get(function)
             if callable(own) and not isinstance(own, staticmethod | classmethod):
@@ -180,7 +181,7 @@ def threshold(text: Equations) -> Expression | None:
 def autonomous(text: Equations) -> tuple[str, ...]:
     """Return the state variables that depend on constants, each other and spikes alone."""
     driven = {INPUT}
-    while True:
+    while True:  # until no further variable depends on a driven one
         outer = {*driven, *(MOVED + x for x in driven)}
         steps = zip(text.state, text.moved, text.after, strict=True)
         reached = {x for x, moved, after in steps if outer.intersection(names_in(moved, after))}
@@ -223,8 +224,8 @@ class _Names:
 @cached
 def equations(neuron: type[Neuron]) -> Equations:
     """Return the expressions of a neuron."""
-    defaults = neuron.Parameters()
-    numbers = neuron.constants(defaults, 1.0)
+    # Only the names of constants are used, which depend on neither parameters nor time step.
+    numbers = neuron.constants(neuron.Parameters(), 1.0)
     _check_names(neuron, numbers)
     p = _Names("constant", tuple(numbers))
     s, moved = _Names("state variable", neuron.state), _Names("state variable", neuron.state, MOVED)
@@ -303,6 +304,7 @@ def matched(text: Equations, pattern: Equations) -> dict[str, str] | None:
     if not all(_matches(a, b, bound) for a, b in zip(given, wanted, strict=True)):
         return None
     constants = {x: y for x, y in bound.items() if x not in fixed}
+    # One constant in the place of two would be a special case of the pattern.
     return constants if len(set(constants.values())) == len(constants) else None
 
 

@@ -85,58 +85,52 @@ def test_an_instance_of_a_nested_dataclass_is_kept():
 ALLOWED = "name, sizes, limits, inner, budget, notes, threshold, rate, active"
 
 
-@pytest.mark.parametrize(
-    ("values", "message"),
-    [
-        ({}, f"missing key name; allowed keys: {ALLOWED}"),
-        ({"size": 1}, f"unknown key size; did you mean 'sizes'? allowed keys: {ALLOWED}"),
-        ({"inner": {"gain": 1}}, "inner: unknown key gain; allowed keys: slope, kind"),
-        ({"inner": 3}, "inner: expected a table of Inner, got 3 (int)"),
-        (
-            {"inner": {"kind": "firm"}},
-            "inner: kind: got 'firm' (str); allowed values: 'hard', 'soft'",
-        ),
-        ({"name": 3}, "name: expected str, got 3 (int)"),
-        ({"sizes": 64}, "sizes: expected a list, got 64 (int)"),
-        ({"sizes": [64, True]}, "sizes[1]: expected int, got True (bool)"),
-        ({"sizes": [64, 1.0]}, "sizes[1]: expected int, got 1.0 (float)"),
-        ({"limits": [1]}, "limits: expected 2 values, got 1"),
-        ({"budget": {"local": "x"}}, "budget.local: expected int, got 'x' (str)"),
-        ({"budget": {1: 1}}, "budget: key: expected str, got 1 (int)"),
-        ({"budget": []}, "budget: expected a table, got [] (list)"),
-        ({"threshold": True}, "threshold: expected float, got True (bool)"),
-        ({"threshold": "1"}, "threshold: expected float, got '1' (str)"),
-        ({"rate": None}, "rate: expected float or str, got None (NoneType)"),
-        ({"active": 1}, "active: expected bool, got 1 (int)"),
-        ({"limits": [1, 0]}, "limits must rise, got (1.0, 0.0)"),
-    ],
-)
+@pytest.mark.parametrize(("values", "message"), [
+    ({}, f"missing key name; allowed keys: {ALLOWED}"),
+    ({"size": 1}, f"unknown key size; did you mean 'sizes'? allowed keys: {ALLOWED}"),
+    ({"inner": {"gain": 1}}, "inner: unknown key gain; allowed keys: slope, kind"),
+    ({"inner": 3}, "inner: expected a table of Inner, got 3 (int)"),
+    (
+        {"inner": {"kind": "firm"}},
+        "inner: kind: got 'firm' (str); allowed values: 'hard', 'soft'",
+    ),
+    ({"name": 3}, "name: expected str, got 3 (int)"),
+    ({"sizes": 64}, "sizes: expected a list, got 64 (int)"),
+    ({"sizes": [64, True]}, "sizes[1]: expected int, got True (bool)"),
+    ({"sizes": [64, 1.0]}, "sizes[1]: expected int, got 1.0 (float)"),
+    ({"limits": [1]}, "limits: expected 2 values, got 1"),
+    ({"budget": {"local": "x"}}, "budget.local: expected int, got 'x' (str)"),
+    ({"budget": {1: 1}}, "budget: key: expected str, got 1 (int)"),
+    ({"budget": []}, "budget: expected a table, got [] (list)"),
+    ({"threshold": True}, "threshold: expected float, got True (bool)"),
+    ({"threshold": "1"}, "threshold: expected float, got '1' (str)"),
+    ({"rate": None}, "rate: expected float or str, got None (NoneType)"),
+    ({"active": 1}, "active: expected bool, got 1 (int)"),
+    ({"limits": [1, 0]}, "limits must rise, got (1.0, 0.0)"),
+])  # fmt: skip
 def test_values_that_do_not_fit_are_named_with_their_place(values, message):
     with pytest.raises(ValueError, match=r"here\.toml") as caught:
         from_mapping(Outer, {"name": "a", **values} if values else {}, "here.toml")
     assert str(caught.value) == f"here.toml: {message}"
 
 
-@pytest.mark.parametrize(
-    ("values", "message"),
-    [
-        ({"count": 0}, "count must be at least 1, got 0"),
-        ({"count": 1.5}, "count: expected int, got 1.5 (float)"),
-        ({"count": True}, "count: expected int, got True (bool)"),
-        ({"share": 1.01}, "share must be at least 0 and at most 1, got 1.01"),
-        ({"share": math.nan}, "share must be finite, got nan"),
-        ({"share": 10**400}, "share: a number of 1329 bits is too large"),
-        ({"angle": 0.0}, "angle must be above 0 and below 180, got 0.0"),
-        ({"angle": 180.0}, "angle must be above 0 and below 180, got 180.0"),
-        ({"limit": -math.inf}, "limit must be finite, got -inf"),
-        ({"limit": 0}, "limit must be above 0, got 0.0"),
-        ({"sizes": [1, -1]}, "sizes[1] must be at least 0, got -1"),
-        ({"word": "HO"}, "word must not shout, got 'HO'"),
-        ({"rate": 0}, "rate must be above 0, got 0.0"),
-        ({"rate": "fast"}, "rate: expected float or 'auto', got 'fast' (str)"),
-        ({"inner": {"gain": 1}}, "inner: unknown key gain; allowed keys: slope, kind"),
-    ],
-)
+@pytest.mark.parametrize(("values", "message"), [
+    ({"count": 0}, "count must be at least 1, got 0"),
+    ({"count": 1.5}, "count: expected int, got 1.5 (float)"),
+    ({"count": True}, "count: expected int, got True (bool)"),
+    ({"share": 1.01}, "share must be at least 0 and at most 1, got 1.01"),
+    ({"share": math.nan}, "share must be finite, got nan"),
+    ({"share": 10**400}, "share: a number of 1329 bits is too large"),
+    ({"angle": 0.0}, "angle must be above 0 and below 180, got 0.0"),
+    ({"angle": 180.0}, "angle must be above 0 and below 180, got 180.0"),
+    ({"limit": -math.inf}, "limit must be finite, got -inf"),
+    ({"limit": 0}, "limit must be above 0, got 0.0"),
+    ({"sizes": [1, -1]}, "sizes[1] must be at least 0, got -1"),
+    ({"word": "HO"}, "word must not shout, got 'HO'"),
+    ({"rate": 0}, "rate must be above 0, got 0.0"),
+    ({"rate": "fast"}, "rate: expected float or 'auto', got 'fast' (str)"),
+    ({"inner": {"gain": 1}}, "inner: unknown key gain; allowed keys: slope, kind"),
+])  # fmt: skip
 def test_ranges_and_rules_hold_in_code_and_in_files(values, message):
     with pytest.raises(ValueError, match=message[:5]) as made:
         Bounded(**values)
@@ -152,19 +146,16 @@ def test_bounds_themselves_are_allowed_and_values_converted():
     assert [type(x) for x in (made.count, made.share, made.limit)] == [int, float, float]
 
 
-@pytest.mark.parametrize(
-    ("kind", "inside", "outside"),
-    [
-        (config.Count, [1, 7], [0]),
-        (config.Natural, [0], [-1]),
-        (config.Positive, [1e-300], [0.0]),
-        (config.NonNegative, [0.0], [-1e-300]),
-        (config.Share, [0.0, 1.0], [-1e-300, 1.0 + 1e-15]),
-        (config.PositiveShare, [1e-300, 1.0], [0.0, 1.0 + 1e-15]),
-        (Annotated[str, config.Length(2, 3)], ["ab", "abc"], ["a", "abcd"]),
-        (Annotated[str, config.Matching("a+")], ["aa"], ["", "ab", "ba", "a\n"]),
-    ],
-)
+@pytest.mark.parametrize(("kind", "inside", "outside"), [
+    (config.Count, [1, 7], [0]),
+    (config.Natural, [0], [-1]),
+    (config.Positive, [1e-300], [0.0]),
+    (config.NonNegative, [0.0], [-1e-300]),
+    (config.Share, [0.0, 1.0], [-1e-300, 1.0 + 1e-15]),
+    (config.PositiveShare, [1e-300, 1.0], [0.0, 1.0 + 1e-15]),
+    (Annotated[str, config.Length(2, 3)], ["ab", "abc"], ["a", "abcd"]),
+    (Annotated[str, config.Matching("a+")], ["aa"], ["", "ab", "ba", "a\n"]),
+])  # fmt: skip
 def test_limits_of_named_ranges(kind, inside, outside):
     made = dataclasses.make_dataclass("Made", [("value", kind)], bases=(Config,), frozen=True)
     for value in inside:

@@ -56,15 +56,12 @@ def test_the_users_choice_stays(left_alone: str) -> None:
     assert printed.splitlines()[-1] == "Sandybridge"
 
 
-@pytest.mark.parametrize(
-    ("machine", "flags", "expected"),
-    [
-        ("x86_64", "flags\t\t: fpu avx avx2\n", True),
-        ("x86_64", "flags\t\t: fpu avx avx2 fma\n", True),
-        ("x86_64", "flags\t\t: fpu avx avx2x\n", False),
-        ("aarch64", "flags\t\t: avx2\n", False),
-    ],
-)
+@pytest.mark.parametrize(("machine", "flags", "expected"), [
+    ("x86_64", "flags\t\t: fpu avx avx2\n", True),
+    ("x86_64", "flags\t\t: fpu avx avx2 fma\n", True),
+    ("x86_64", "flags\t\t: fpu avx avx2x\n", False),
+    ("aarch64", "flags\t\t: avx2\n", False),
+])  # fmt: skip
 def test_processors_with_avx2_are_recognised(
     machine: str, flags: str, expected: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -61,15 +61,12 @@ def test_sha256sum_reads_a_list_of_digests(tmp_path: Path) -> None:
     assert subprocess.run(command, cwd=tmp_path, check=False).returncode == 0
 
 
-@pytest.mark.parametrize(
-    ("name", "content", "line"),
-    [
-        ("a.csv", "other", r"a\.csv was changed after it was written"),
-        ("list", "words", "list is damaged: expected lines of a SHA-256 and a file's name"),
-        ("list", f"{'0' * 64}  b.csv", r"list lists a file that can't be read: b\.csv is missing"),
-        ("list", f"{'0' * 64}  ..", "list lists a file that can't be read: .* is a folder"),
-    ],
-)
+@pytest.mark.parametrize(("name", "content", "line"), [
+    ("a.csv", "other", r"a\.csv was changed after it was written"),
+    ("list", "words", "list is damaged: expected lines of a SHA-256 and a file's name"),
+    ("list", f"{'0' * 64}  b.csv", r"list lists a file that can't be read: b\.csv is missing"),
+    ("list", f"{'0' * 64}  ..", "list lists a file that can't be read: .* is a folder"),
+])  # fmt: skip
 def test_changed_files_are_named(name: str, content: str, line: str, tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text("a")
     write_digests(tmp_path / "list", ["a.csv"])

@@ -146,32 +146,29 @@ def _entry(dtype: str, shape: list[int], end: int) -> dict[str, object]:
 _GOOD = storage.dump_tensors({"a": torch.ones(4)})
 
 
-@pytest.mark.parametrize(
-    ("data", "reason"),
-    [
-        (b"", "truncated"),
-        (_GOOD[:7], "truncated"),
-        (_GOOD[:30], "truncated"),
-        (_GOOD[:-1], "truncated"),
-        (_GOOD + b"\0", "truncated"),
-        (pickle.dumps([1]), "pickle"),
-        (pickle.dumps([1], protocol=2), "pickle"),
-        (pickle.dumps([1], protocol=0), "not-safetensors"),
-        (b"PK\x03\x04" + bytes(60), "zip"),
-        (b"\x89HDF\r\n\x1a\n" + bytes(60), "not-safetensors"),
-        ((1 << 40).to_bytes(8, "little") + b"{}", "not-safetensors"),
-        (raw_safetensors(b'{"a":' + b"[" * 100_000), "not-safetensors"),
-        (raw_safetensors(b'{"a":1,"a":2}'), "not-safetensors"),
-        (raw_safetensors({"a": 1}), "not-safetensors"),
-        (raw_safetensors({"__metadata__": 1}), "not-safetensors"),
-        (raw_safetensors(_entry("F32", [1], 8), bytes(8)), "not-safetensors"),
-        (raw_safetensors(_entry("F32", [-1], 4), bytes(4)), "not-safetensors"),
-        (raw_safetensors(_entry("OBJECT", [1], 4), bytes(4)), "not-safetensors"),
-        (raw_safetensors(_entry("F4", [2], 1), bytes(1)), "dtype"),
-        (raw_safetensors(_entry("F32", [1] * 40, 4), bytes(4)), "shape"),
-        (raw_safetensors(_entry("F32", [0, 1 << 62], 0)), "shape"),
-    ],
-)
+@pytest.mark.parametrize(("data", "reason"), [
+    (b"", "truncated"),
+    (_GOOD[:7], "truncated"),
+    (_GOOD[:30], "truncated"),
+    (_GOOD[:-1], "truncated"),
+    (_GOOD + b"\0", "truncated"),
+    (pickle.dumps([1]), "pickle"),
+    (pickle.dumps([1], protocol=2), "pickle"),
+    (pickle.dumps([1], protocol=0), "not-safetensors"),
+    (b"PK\x03\x04" + bytes(60), "zip"),
+    (b"\x89HDF\r\n\x1a\n" + bytes(60), "not-safetensors"),
+    ((1 << 40).to_bytes(8, "little") + b"{}", "not-safetensors"),
+    (raw_safetensors(b'{"a":' + b"[" * 100_000), "not-safetensors"),
+    (raw_safetensors(b'{"a":1,"a":2}'), "not-safetensors"),
+    (raw_safetensors({"a": 1}), "not-safetensors"),
+    (raw_safetensors({"__metadata__": 1}), "not-safetensors"),
+    (raw_safetensors(_entry("F32", [1], 8), bytes(8)), "not-safetensors"),
+    (raw_safetensors(_entry("F32", [-1], 4), bytes(4)), "not-safetensors"),
+    (raw_safetensors(_entry("OBJECT", [1], 4), bytes(4)), "not-safetensors"),
+    (raw_safetensors(_entry("F4", [2], 1), bytes(1)), "dtype"),
+    (raw_safetensors(_entry("F32", [1] * 40, 4), bytes(4)), "shape"),
+    (raw_safetensors(_entry("F32", [0, 1 << 62], 0)), "shape"),
+])  # fmt: skip
 def test_malformed_bytes_are_refused_by_cause(data: bytes, reason: str) -> None:
     with pytest.raises(StorageError, match="weights") as caught:
         storage.parse_tensors(data, where="weights")

@@ -135,23 +135,20 @@ def edges_of(*names: str) -> tuple[tuple[str, str], ...]:
     return tuple(itertools.pairwise(names))
 
 
-@pytest.mark.parametrize(
-    ("edges", "message"),
-    [
-        (edges_of("input", "affine", "neurons", "affine"), "circle or a branch leads to 'affine'"),
-        (edges_of("input", "affine", "head", "output"), "the graph has no neurons|not on the way"),
-        (edges_of("input", "affine", "neurons", "output"), "'output' takes 2 values; expected 3"),
-        (edges_of("input", "neurons", "head", "output"), "'head' takes 3 values; expected 2"),
-        (edges_of("input", "affine", "nowhere"), "names no node: 'nowhere'"),
-        (edges_of("input", "affine", "input", "affine"), "is there 2 times"),
-        ((), "'input' leads to 0 nodes"),
-        (edges_of("input", "affine", "affine", "neurons"), "leads to 2 nodes|circle"),
-        ((*edges_of("input", "affine", "neurons", "head", "output"), ("neurons", "neurons")),
-         "a circle or a branch leads to 'neurons'"),
-        ((*edges_of("input", "affine", "neurons", "output"),
-          *edges_of("neurons", "head", "neurons")), "loop 'head' takes 2 values; expected 3"),
-    ],
-)  # fmt: skip
+@pytest.mark.parametrize(("edges", "message"), [
+    (edges_of("input", "affine", "neurons", "affine"), "circle or a branch leads to 'affine'"),
+    (edges_of("input", "affine", "head", "output"), "the graph has no neurons|not on the way"),
+    (edges_of("input", "affine", "neurons", "output"), "'output' takes 2 values; expected 3"),
+    (edges_of("input", "neurons", "head", "output"), "'head' takes 3 values; expected 2"),
+    (edges_of("input", "affine", "nowhere"), "names no node: 'nowhere'"),
+    (edges_of("input", "affine", "input", "affine"), "is there 2 times"),
+    ((), "'input' leads to 0 nodes"),
+    (edges_of("input", "affine", "affine", "neurons"), "leads to 2 nodes|circle"),
+    ((*edges_of("input", "affine", "neurons", "head", "output"), ("neurons", "neurons")),
+     "a circle or a branch leads to 'neurons'"),
+    ((*edges_of("input", "affine", "neurons", "output"),
+      *edges_of("neurons", "head", "neurons")), "loop 'head' takes 2 values; expected 3"),
+])  # fmt: skip
 def test_graphs_that_are_no_chain_are_refused(
     file: Path, edges: tuple[tuple[str, str], ...], message: str
 ) -> None:

@@ -62,14 +62,11 @@ def test_a_stored_agent_comes_back_bit_for_bit(agent: str, env_id: str, tmp_path
     assert np.array_equal(*actions)
 
 
-@pytest.mark.parametrize(
-    "network",
-    [
-        {"neuron": "lif", "neuron_parameters": {"tau_mem_ms": 3.3, "tau_syn_ms": 7.0}},
-        {"neuron": ("lif", "lif_box"), "time_steps": 3},
-        {"recurrent": True, "neuron_parameters": {"tau_mem_ms": 12.34567}},
-    ],
-)
+@pytest.mark.parametrize("network", [
+    {"neuron": "lif", "neuron_parameters": {"tau_mem_ms": 3.3, "tau_syn_ms": 7.0}},
+    {"neuron": ("lif", "lif_box"), "time_steps": 3},
+    {"recurrent": True, "neuron_parameters": {"tau_mem_ms": 12.34567}},
+])  # fmt: skip
 def test_networks_come_back_bit_for_bit(network: dict[str, Any], tmp_path: Path) -> None:
     config = NetworkConfig.from_dict({"hidden_sizes": (12, 9), "time_steps": 5, **network})
     given = {f.name: getattr(config, f.name) for f in dataclasses.fields(config)}
@@ -224,16 +221,13 @@ def files(written: tuple[NIRFiles, str]) -> NIRFiles:
     return written[0]
 
 
-@pytest.mark.parametrize(
-    ("changed", "env_id", "message"),
-    [
-        ({}, "Acrobot-v1", "takes 4 values, gives 2 .* takes 6 values, gives 3"),
-        ({"state": "carried"}, "CartPole-v1", "state that is carried; this policy .* reset"),
-        ({"dt_s": 0.0}, "CartPole-v1", "dt_s must be above 0"),
-        ({"time_steps": 10**9}, "CartPole-v1", "time_steps must be at most 10000"),
-        ({"more": 1}, "CartPole-v1", "'more' is unknown.*snn-gym export --nir"),
-    ],
-)
+@pytest.mark.parametrize(("changed", "env_id", "message"), [
+    ({}, "Acrobot-v1", "takes 4 values, gives 2 .* takes 6 values, gives 3"),
+    ({"state": "carried"}, "CartPole-v1", "state that is carried; this policy .* reset"),
+    ({"dt_s": 0.0}, "CartPole-v1", "dt_s must be above 0"),
+    ({"time_steps": 10**9}, "CartPole-v1", "time_steps must be at most 10000"),
+    ({"more": 1}, "CartPole-v1", "'more' is unknown.*snn-gym export --nir"),
+])  # fmt: skip
 def test_graphs_that_do_not_fit_are_refused_in_one_line(
     changed: dict[str, Any], env_id: str, message: str, tmp_path: Path
 ) -> None:

@@ -33,22 +33,19 @@ def decide(neuron: Neuron, current: float, start: float, share: float, steps: in
     return int(fired), float(next_start(begin, run.final[0], fired, share))
 
 
-@pytest.mark.parametrize(
-    ("share", "current", "expected"),
-    [
-        # 0.5 0.85 1.2>0.2 0.55 0.9: one spike of 1.4, 0.4 left; then 0.9 1.25>0.25 0.6 0.95
-        # 1.3>0.3: two spikes, 0.6 too many, of which 0.5 can be made up for; then 0.35 0.7
-        # 1.05>0.05 0.4: one spike.
-        (1.0, 0.35, [(1, 0.9), (2, 0.0), (1, 0.9)]),
-        # Half of 0.4; then 0.7 1.05>0.05 0.4 0.75 1.1>0.1: two spikes, half of 0.6.
-        (0.5, 0.35, [(1, 0.7), (2, 0.2)]),
-        (0.0, 0.35, [(1, 0.5), (1, 0.5)]),
-        # A ReLU gives nothing for a negative sum, so that nothing is left of it.
-        (1.0, -0.2, [(0, 0.5), (0, 0.5)]),
-        # One spike a step at most: 8 in, 4 out, and no more than 0.5 is carried.
-        (1.0, 2.0, [(4, 1.0)]),
-    ],
-)
+@pytest.mark.parametrize(("share", "current", "expected"), [
+    # 0.5 0.85 1.2>0.2 0.55 0.9: one spike of 1.4, 0.4 left; then 0.9 1.25>0.25 0.6 0.95
+    # 1.3>0.3: two spikes, 0.6 too many, of which 0.5 can be made up for; then 0.35 0.7
+    # 1.05>0.05 0.4: one spike.
+    (1.0, 0.35, [(1, 0.9), (2, 0.0), (1, 0.9)]),
+    # Half of 0.4; then 0.7 1.05>0.05 0.4 0.75 1.1>0.1: two spikes, half of 0.6.
+    (0.5, 0.35, [(1, 0.7), (2, 0.2)]),
+    (0.0, 0.35, [(1, 0.5), (1, 0.5)]),
+    # A ReLU gives nothing for a negative sum, so that nothing is left of it.
+    (1.0, -0.2, [(0, 0.5), (0, 0.5)]),
+    # One spike a step at most: 8 in, 4 out, and no more than 0.5 is carried.
+    (1.0, 2.0, [(4, 1.0)]),
+])  # fmt: skip
 def test_decisions_by_hand(
     neuron: Neuron, share: float, current: float, expected: list[tuple[int, float]]
 ) -> None:

@@ -137,13 +137,10 @@ def test_an_unfinished_run_resumes_or_names_the_version_that_can(tmp_path: Path)
 
 
 # The first was trained with other hyper-parameters than dqsn has now, the second has no recipe.
-@pytest.mark.parametrize(
-    ("version", "line"),
-    [
-        ("0.1.0-first", r"trained with other values of .*; add a folder under agents/"),
-        ("0.1.0-unsealed", r"nobody can train the weights .* again: .*; train it with `snn-gym"),
-    ],
-)
+@pytest.mark.parametrize(("version", "line"), [
+    ("0.1.0-first", r"trained with other values of .*; add a folder under agents/"),
+    ("0.1.0-unsealed", r"nobody can train the weights .* again: .*; train it with `snn-gym"),
+])  # fmt: skip
 def test_a_run_without_a_repeatable_recipe_is_not_submitted(
     version: str, line: str, tmp_path: Path
 ) -> None:

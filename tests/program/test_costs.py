@@ -182,18 +182,15 @@ def test_a_population_of_output_neurons() -> None:
     assert costs.total("parameter_bytes_per_decision") == 4 * (15 + 3 + 36 + 12 + 12 + 6)
 
 
-@pytest.mark.parametrize(
-    ("encoder", "parameters", "macs"),
-    [
-        ("rate", RateEncoder("regular"), 5 + 5 * 4),
-        ("rate", RateEncoder("poisson"), 5),
-        ("latency", ENCODERS["latency"](), 5 + 5),
-        ("population", PopulationEncoder(3), 5 + (3 + 4) * 15),
-        ("population", PopulationEncoder(3, timing="poisson"), 5 + 3 * 15),
-        ("delta", DeltaEncoder(), 5 + 2 * 5),
-        ("learnable_population", LearnablePopulationParameters(3), (3 + 4) * 15),
-    ],
-)
+@pytest.mark.parametrize(("encoder", "parameters", "macs"), [
+    ("rate", RateEncoder("regular"), 5 + 5 * 4),
+    ("rate", RateEncoder("poisson"), 5),
+    ("latency", ENCODERS["latency"](), 5 + 5),
+    ("population", PopulationEncoder(3), 5 + (3 + 4) * 15),
+    ("population", PopulationEncoder(3, timing="poisson"), 5 + 3 * 15),
+    ("delta", DeltaEncoder(), 5 + 2 * 5),
+    ("learnable_population", LearnablePopulationParameters(3), (3 + 4) * 15),
+])  # fmt: skip
 def test_arithmetic_of_encoders(encoder: Any, parameters: Any, macs: int) -> None:
     config = NetworkConfig(
         hidden_sizes=(2,), time_steps=4, encoder=encoder, encoder_parameters=parameters

@@ -219,20 +219,17 @@ def test_encoders_are_made_by_name():
     )
 
 
-@pytest.mark.parametrize(
-    ("name", "parameters", "message"),
-    [
-        ("rte", {}, r"'rte' is unknown; did you mean 'rate'\? known encoders: constant, rate, lat"),
-        ("rate", {"timng": "regular"}, r"'rate': unknown key timng; did you mean 'timing'\? allow"),
-        ("latency", {"x": 1}, "encoder 'latency': unknown key x; allowed keys: none"),
-        ("rate", {"timing": "odd"}, "got 'odd' .*; allowed values: 'poisson', 'regular'"),
-        ("population", {"neurons_per_dimension": 1}, "must be at least 2, got 1"),
-        ("population", {"width": 0.0}, "width must be above 0, got 0.0"),
-        ("population", {"width": math.inf}, "width must be finite, got inf"),
-        ("delta", {"threshold": 0}, "threshold must be above 0 and at most 1, got 0.0"),
-        ("delta", {"threshold": math.nan}, "threshold must be finite, got nan"),
-    ],
-)
+@pytest.mark.parametrize(("name", "parameters", "message"), [
+    ("rte", {}, r"'rte' is unknown; did you mean 'rate'\? known encoders: constant, rate, lat"),
+    ("rate", {"timng": "regular"}, r"'rate': unknown key timng; did you mean 'timing'\? allow"),
+    ("latency", {"x": 1}, "encoder 'latency': unknown key x; allowed keys: none"),
+    ("rate", {"timing": "odd"}, "got 'odd' .*; allowed values: 'poisson', 'regular'"),
+    ("population", {"neurons_per_dimension": 1}, "must be at least 2, got 1"),
+    ("population", {"width": 0.0}, "width must be above 0, got 0.0"),
+    ("population", {"width": math.inf}, "width must be finite, got inf"),
+    ("delta", {"threshold": 0}, "threshold must be above 0 and at most 1, got 0.0"),
+    ("delta", {"threshold": math.nan}, "threshold must be finite, got nan"),
+])  # fmt: skip
 def test_wrong_names_and_parameters_are_named(name, parameters, message):
     with pytest.raises(ValueError, match=message):
         make_encoder(name, parameters)

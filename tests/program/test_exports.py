@@ -86,13 +86,10 @@ def test_sums_and_products_have_a_fixed_point(name: str) -> None:
     assert "share(" in fixed_neuron(NEURONS[name], "advance") or name in ("iaf", "iaf_soft")
 
 
-@pytest.mark.parametrize(
-    ("name", "message"),
-    [
-        ("quadratic", "'quadratic' has no fixed point, for it adds .*-?0.5 to a potential"),
-        ("exponential", "'exponential' has no fixed point, for it has '/'; export in float"),
-    ],
-)
+@pytest.mark.parametrize(("name", "message"), [
+    ("quadratic", "'quadratic' has no fixed point, for it adds .*-?0.5 to a potential"),
+    ("exponential", "'exponential' has no fixed point, for it has '/'; export in float"),
+])  # fmt: skip
 def test_neurons_without_fixed_point_are_refused(name: str, message: str, tmp_path: Path) -> None:
     policy = build(SpikingActorCriticPolicy, neuron=name)
     visits = Visits((np.ones(12, bool), np.ones(9, bool)), (1.0, 1.0))

@@ -102,19 +102,16 @@ def test_a_value_that_a_text_uses_twice_is_one_node() -> None:
     assert len(nodes) == 5
 
 
-@pytest.mark.parametrize(
-    ("text", "message"),
-    [
-        (lambda a: a if a > 0 else -a, "can't branch by `if`, `and` or `max`.*; use where"),
-        (lambda a: max(a, 0.0), "can't branch"),
-        (float, "can't take a number out of"),
-        (lambda a: a**0.5, r"\*\* takes the exponents 2 and 3, got 0.5"),
-        (lambda a: a + "1", "computes with numbers and states, got str"),
-        (lambda a: a * True, "computes with numbers and states, got bool"),
-        (np.sin, "numpy.sin is no function of texts; those of snn_gym.program are abs, clip"),
-        (lambda a: e.where(a, 1.0, 0.0), "where takes a comparison"),
-    ],
-)
+@pytest.mark.parametrize(("text", "message"), [
+    (lambda a: a if a > 0 else -a, "can't branch by `if`, `and` or `max`.*; use where"),
+    (lambda a: max(a, 0.0), "can't branch"),
+    (float, "can't take a number out of"),
+    (lambda a: a**0.5, r"\*\* takes the exponents 2 and 3, got 0.5"),
+    (lambda a: a + "1", "computes with numbers and states, got str"),
+    (lambda a: a * True, "computes with numbers and states, got bool"),
+    (np.sin, "numpy.sin is no function of texts; those of snn_gym.program are abs, clip"),
+    (lambda a: e.where(a, 1.0, 0.0), "where takes a comparison"),
+])  # fmt: skip
 def test_mistakes_are_named(text: Callable[[Any], Any], message: str) -> None:
     with pytest.raises(TypeError, match=message):
         text(name("a"))

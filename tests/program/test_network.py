@@ -357,20 +357,17 @@ def test_a_program_is_a_copy() -> None:
     np.testing.assert_array_equal(decide(program, observations).outputs, before)
 
 
-@pytest.mark.parametrize(
-    ("changes", "message"),
-    [
-        ({"encoder": "rate"}, "encoder 'rate' is unknown; known: constant, spikes"),
-        ({"execution": "event"}, "execution 'event' is unknown; known: clocked"),
-        ({"inputs": 2}, "a normaliser has 1 values, expected 2"),
-        ({"normalisers": (), "inputs": 2}, "layer 1 has 1 inputs, expected 2"),
-        ({"time_steps": 3}, "time_steps is 3, and the decoder reads 4"),
-        ({"decoder": None}, "a program of neurons has a decoder, and an ANN has none"),
-        ({"head": Head(row(1.0, 2.0), ZERO)}, "the head reads 2 values, expected 1"),
-        ({"choice": Choice("clip", ZERO, ZERO)}, "actions have 1 limits, expected 2 for 'clip'"),
-        ({"layers": ()}, "layers are all NeuronLayer, all DenseLayer or all GatedLayer, got none"),
-    ],
-)
+@pytest.mark.parametrize(("changes", "message"), [
+    ({"encoder": "rate"}, "encoder 'rate' is unknown; known: constant, spikes"),
+    ({"execution": "event"}, "execution 'event' is unknown; known: clocked"),
+    ({"inputs": 2}, "a normaliser has 1 values, expected 2"),
+    ({"normalisers": (), "inputs": 2}, "layer 1 has 1 inputs, expected 2"),
+    ({"time_steps": 3}, "time_steps is 3, and the decoder reads 4"),
+    ({"decoder": None}, "a program of neurons has a decoder, and an ANN has none"),
+    ({"head": Head(row(1.0, 2.0), ZERO)}, "the head reads 2 values, expected 1"),
+    ({"choice": Choice("clip", ZERO, ZERO)}, "actions have 1 limits, expected 2 for 'clip'"),
+    ({"layers": ()}, "layers are all NeuronLayer, all DenseLayer or all GatedLayer, got none"),
+])  # fmt: skip
 def test_parts_that_do_not_fit_are_named(changes: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         one_neuron(**changes)
@@ -408,16 +405,13 @@ def test_unknown_names_and_wrong_shapes_are_named(
         replace(part, **changes)
 
 
-@pytest.mark.parametrize(
-    ("name", "value", "message"),
-    [
-        ("layers.1.weights", None, "array layers.1.weights is missing"),
-        ("layers.1.more", ZERO, "arrays layers.1.more belong to no part"),
-        ("head.biases", np.zeros(2), "array head.biases must hold finite float32, got float64"),
-        ("head.biases", np.full(2, np.nan, np.float32), "head.biases must hold finite float32"),
-        ("head.biases", ZERO, r"weights of shape \(2, 1\) and biases of \(1,\)"),
-    ],
-)
+@pytest.mark.parametrize(("name", "value", "message"), [
+    ("layers.1.weights", None, "array layers.1.weights is missing"),
+    ("layers.1.more", ZERO, "arrays layers.1.more belong to no part"),
+    ("head.biases", np.zeros(2), "array head.biases must hold finite float32, got float64"),
+    ("head.biases", np.full(2, np.nan, np.float32), "head.biases must hold finite float32"),
+    ("head.biases", ZERO, r"weights of shape \(2, 1\) and biases of \(1,\)"),
+])  # fmt: skip
 def test_arrays_of_untrusted_files_are_checked(
     name: str, value: Any, message: str, tmp_path: Path
 ) -> None:
@@ -432,15 +426,12 @@ def test_arrays_of_untrusted_files_are_checked(
         Program.load(path)
 
 
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        ({"format": "snn_gym.program/2"}, "format"),
-        ({"execution": "event"}, "execution"),
-        ({"code": "import os"}, "unknown"),
-        ({"time_steps": 0}, "time_steps"),
-    ],
-)
+@pytest.mark.parametrize(("change", "message"), [
+    ({"format": "snn_gym.program/2"}, "format"),
+    ({"execution": "event"}, "execution"),
+    ({"code": "import os"}, "unknown"),
+    ({"time_steps": 0}, "time_steps"),
+])  # fmt: skip
 def test_names_of_untrusted_files_are_checked(
     change: dict[str, Any], message: str, tmp_path: Path
 ) -> None:

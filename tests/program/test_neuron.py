@@ -96,18 +96,15 @@ def test_properties_of_neurons() -> None:
     assert labels == {**dict.fromkeys(ALL, "v_threshold"), "alif": "moved_b"}
 
 
-@pytest.mark.parametrize(
-    ("neuron", "numbers", "monotone"),
-    [
-        (LIFBox, {"mem_gain": 0.5}, True),
-        (LIFBox, {"mem_gain": 1.5}, False),
-        (LIF, {"mem_gain": 0.5, "syn_gain": 1.25}, False),
-        (ALIF, {"mem_gain": 0.5, "syn_gain": 0.5, "adapt_gain": 0.1}, True),
-        (SoftIAF, {}, True),
-        (Resonator, {"decay": 0.9, "turn": 0.4}, False),
-        (Quadratic, {}, False),
-    ],
-)
+@pytest.mark.parametrize(("neuron", "numbers", "monotone"), [
+    (LIFBox, {"mem_gain": 0.5}, True),
+    (LIFBox, {"mem_gain": 1.5}, False),
+    (LIF, {"mem_gain": 0.5, "syn_gain": 1.25}, False),
+    (ALIF, {"mem_gain": 0.5, "syn_gain": 0.5, "adapt_gain": 0.1}, True),
+    (SoftIAF, {}, True),
+    (Resonator, {"decay": 0.9, "turn": 0.4}, False),
+    (Quadratic, {}, False),
+])  # fmt: skip
 def test_more_input_brings_a_monotone_neuron_nearer(
     neuron: type[Neuron], numbers: dict[str, float], monotone: bool
 ) -> None:
