@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from snn_gym import evaluate, load_pretrained
 from snn_gym.export import convert
-from snn_gym.export.conversion import _visited, largest_activations
+from snn_gym.export.conversion import _visited
 from snn_gym.learners import PPO
 from snn_gym.policies import SpikingActorCriticPolicy
 from snn_gym.program.neurons import SoftIAFParameters
@@ -50,17 +50,6 @@ def test_outputs_approach_those_of_the_ann_with_more_time_steps(ann: Any) -> Non
         apart.append(float((made.record(seen).output - values).abs().mean()))
     assert apart[0] > 2 * apart[1] > 4 * apart[2]
     assert apart[2] < 0.01 * float(values.abs().mean())
-
-
-def test_thresholds_are_the_largest_activations(ann: Any) -> None:
-    seen = np.random.default_rng(0).normal(0.0, 0.5, (50, 4)).astype(np.float32)
-    network = ann.policy.acting_network()
-    found = largest_activations(ann.policy, network, seen)
-    with torch.no_grad():
-        hidden = torch.relu(network[0](ann.policy.network_inputs(torch.from_numpy(seen))))
-    largest = hidden.max(0).values
-    assert torch.equal(found[0], torch.where(largest > 0, largest, torch.ones(())))
-    assert all((x > 0).all() for x in found)
 
 
 def test_an_agent_of_continuous_actions_is_converted_and_plays() -> None:
