@@ -380,7 +380,7 @@ class SpikingSource(Source):
         program, last, count = self.program, self.sizes[-1], len(self.sizes)
         decoder = program.readout
         rows = len(decoder.coefficients) if self.keeps_readout else decoder.values
-        yield c_text.STEPS.format(
+        yield c_text.STEP.format(
             signature=self._signature(), sum=self.sum, rows=rows, last=last,
             outputs=program.outputs, places=max(program.channels, *self.sizes),
         )  # fmt: skip

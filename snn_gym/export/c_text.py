@@ -189,7 +189,7 @@ FIELDS = """\
             activity[d * {fields} + i] = expf(-0.5f * away * away);
         }}"""
 
-STEPS = """\
+STEP = """\
 {signature}
     {sum} decoded[{rows}][{last}];
     {sum} outputs[{outputs}];

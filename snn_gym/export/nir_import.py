@@ -100,7 +100,7 @@ def _lif(values: Mapping[str, Array], dt_s: float) -> Neurons:
     stored = {x: float(values[x][0]) for x in ("v_threshold", "r")}
     simple.settle("v_threshold", stored)
     jump = np.where(
-        np.float32(simple.stored("w_in")) == values["w_in"].astype(np.float32),
+        np.float32(simple.written()["w_in"]) == values["w_in"].astype(np.float32),
         1.0,
         values["w_in"] * dt_s / tau_syn,
     )
@@ -147,13 +147,11 @@ class _Simple:
     def __init__(self, neuron: str, values: dict[str, float]) -> None:
         self._neuron, self.values = neuron, values
 
-    def stored(self, field: str) -> float:
-        """Return the number that ``to_nir`` would write in a field of the node."""
-        return self._written(self.values)[field]
-
-    def _written(self, values: Mapping[str, Any]) -> dict[str, float]:
+    def written(self, **changed: Any) -> dict[str, float]:
+        """Return the numbers that ``to_nir`` would write in the fields of the node."""
         neuron = NEURONS[self._neuron]
-        constants = neuron.constants(neuron.Parameters(**values), DT_MS)
+        parameters = neuron.Parameters(**{**self.values, **changed})
+        constants = neuron.constants(parameters, DT_MS)
         rounded = {name: float(np.float32(x)) for name, x in constants.items()}
         return node_numbers(neuron, rounded)
 
@@ -161,7 +159,7 @@ class _Simple:
         """Take the simplest number that ``to_nir`` would write as stored, if there is one."""
 
         def fits(value: float) -> bool:
-            written = self._written({**self.values, parameter: value})
+            written = self.written(**{parameter: value})
             return all(np.float32(written[x]) == np.float32(y) for x, y in stored.items())
 
         near = [float(f"{self.values[parameter]:.{digits}g}") for digits in _DIGITS]
