@@ -128,7 +128,10 @@ class FixedSource(SpikingSource):
         pairs = zip(program.neurons, peaks, strict=True)
         self._scales = [_scale(layer, peak) for layer, peak in pairs]
         self._head = _unit(program.head.weights)
-        self._coefficient = _unit_of_coefficients(program.readout.coefficients[:1])
+        coefficients = program.readout.coefficients[:1]
+        # One share of a mean rate is a unit, so that spikes are counted.
+        first = float(coefficients[0, 0])
+        self._coefficient = first if np.all(coefficients == first) else _unit(coefficients)
 
     def _neuron_text(self, neuron: type[Neuron], name: str, each: bool) -> str:
         assert not each  # scales are those of a layer's constants
@@ -209,12 +212,6 @@ def _scale(layer: NeuronLayer, peak: float) -> _Scale:
 def _unit(*weights: NDArray[np.float32]) -> float:
     """Return the unit in which the largest weight has 8 bits."""
     return max(float(np.abs(x).max()) for x in weights) / _WEIGHT_LIMIT or 1.0
-
-
-def _unit_of_coefficients(coefficients: NDArray[np.float32]) -> float:
-    """Return the unit of the readout; that of a mean rate is one share, which counts spikes."""
-    first = float(coefficients[0, 0])
-    return first if np.all(coefficients == first) else _unit(coefficients)
 
 
 def _constants(layer: NeuronLayer, scale: _Scale) -> NDArray[np.int16]:

@@ -259,7 +259,9 @@ def _of_neurons(
     else:
         counter.spikes("input", entered, entering)
     _count_encoder(counter, program)
-    behind = [*onward, _behind_last(program)]
+    read = _not_zero(program.head.weights.T)
+    # Of maxima, each neuron of the last layer has one synapse, to its own leaky integrator.
+    behind = [*onward, np.minimum(read, 1) if _reads_maxima(program) else read]
     for layer, name, spikes, reached in zip(layers, names, outputs, behind, strict=True):
         looped = 0 if layer.recurrent is None else _not_zero(layer.recurrent)
         counter.spikes(name, spikes, reached + looped)
@@ -286,13 +288,6 @@ def _count_encoder(counter: _Counter, program: Program) -> None:
 def _reads_maxima(program: Program) -> bool:
     """Return whether the head reads the maximum of each neuron's voltage, not its spikes."""
     return program.readout.values > 1 and program.readout.maximum == "neurons"
-
-
-def _behind_last(program: Program) -> Counted:
-    """Return the number of synapses (N,) behind the neurons of the last layer."""
-    read = _not_zero(program.head.weights.T)
-    # Of maxima, each neuron has one synapse, to its own leaky integrator.
-    return np.minimum(read, 1) if _reads_maxima(program) else read
 
 
 def _count_decoder(counter: _Counter, program: Program, decoded: Array, readout: str) -> None:

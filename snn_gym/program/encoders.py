@@ -13,7 +13,7 @@ import sys
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal, NamedTuple, TypeAlias, TypeVar, cast
+from typing import Annotated, Any, ClassVar, Literal, NamedTuple, TypeAlias, TypeVar, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -61,6 +61,9 @@ class EncoderInputs(NamedTuple):
 class BaseEncoder(Config):
     """Interface of all encoders, with the defaults of the simplest one."""
 
+    channel_macs: ClassVar[int] = 0
+    """Multiplications for each channel in a decision."""
+
     @property
     def needs_noise(self) -> bool:
         """Whether encoding draws uniform random numbers."""
@@ -77,8 +80,8 @@ class BaseEncoder(Config):
 
     def macs(self, dimensions: int, time_steps: int) -> int:
         """Return the multiplications of encoding, without comparisons."""
-        del dimensions, time_steps
-        return 0
+        del time_steps
+        return self.channel_macs * self.channels(dimensions)
 
 
 @dataclass(frozen=True)
@@ -161,8 +164,24 @@ class SpikeEncoder(BaseEncoder, ABC):
         return values
 
 
+class _RateCode(SpikeEncoder):
+    """Base of encoders whose channels spike at a rate, with Poisson or regular timing."""
+
+    timing: Timing  # a field of the subclasses
+
+    @property
+    def needs_noise(self) -> bool:
+        """Whether ``encode`` needs uniform random numbers: with Poisson timing."""
+        return self.timing == "poisson"
+
+    def macs(self, dimensions: int, time_steps: int) -> int:
+        """Return the multiplications of encoding, with t·x at every time step of regular timing."""
+        steps = time_steps if self.timing == "regular" else 0
+        return (self.channel_macs + steps) * self.channels(dimensions)
+
+
 @dataclass(frozen=True)
-class RateEncoder(SpikeEncoder):
+class RateEncoder(_RateCode):
     """Spike at a rate proportional to the intensity x, at most once per time step.
 
     ``poisson``: independent spikes of probability x in every time step (the Bernoulli
@@ -175,15 +194,6 @@ class RateEncoder(SpikeEncoder):
 
     timing: Timing = "poisson"
     """``poisson`` or ``regular``."""
-
-    @property
-    def needs_noise(self) -> bool:
-        """Whether ``encode`` needs uniform random numbers: with Poisson timing."""
-        return self.timing == "poisson"
-
-    def macs(self, dimensions: int, time_steps: int) -> int:
-        """Return D·T with regular timing, t·x at every time step, else 0."""
-        return dimensions * time_steps if self.timing == "regular" else 0
 
     def _spikes(self, inputs: EncoderInputs) -> FloatArray:
         return _rate_spikes(inputs.intensity, inputs, self.timing)
@@ -200,10 +210,7 @@ class LatencyEncoder(SpikeEncoder):
     Neural Networks 14 (2001), https://doi.org/10.1016/S0893-6080(01)00083-1.
     """
 
-    def macs(self, dimensions: int, time_steps: int) -> int:
-        """Return D: one for the time of each spike."""
-        del time_steps
-        return dimensions
+    channel_macs = 1  # for the time of the spike
 
     def _spikes(self, inputs: EncoderInputs) -> FloatArray:
         last = np.float32(inputs.time_steps - 1)
@@ -213,7 +220,7 @@ class LatencyEncoder(SpikeEncoder):
 
 
 @dataclass(frozen=True)
-class PopulationEncoder(SpikeEncoder):
+class PopulationEncoder(_RateCode):
     """Encode each value by a population of neurons with Gaussian receptive fields.
 
     Neuron i of n prefers the intensity c_i = i / (n − 1) and has the activity
@@ -228,16 +235,13 @@ class PopulationEncoder(SpikeEncoder):
     https://arxiv.org/abs/2010.09635; centres and widths are learned there and fixed here.
     """
 
+    channel_macs = RECEPTIVE_FIELD_MACS
+
     neurons_per_dimension: Annotated[int, Range(at_least=2)] = 10
     width: Positive = 1.0
     """Standard deviation σ of a receptive field in units of the spacing of the centres."""
     timing: Timing = "regular"
     """``regular`` or ``poisson``, as in ``RateEncoder``."""
-
-    @property
-    def needs_noise(self) -> bool:
-        """Whether ``encode`` needs uniform random numbers: with Poisson timing."""
-        return self.timing == "poisson"
 
     def channels(self, dimensions: int) -> int:
         """Return ``dimensions`` times ``neurons_per_dimension``."""
@@ -252,11 +256,6 @@ class PopulationEncoder(SpikeEncoder):
     def steepness(self) -> float:
         """Width of the intensities 0 to 1 in standard deviations of a receptive field."""
         return (self.neurons_per_dimension - 1) / self.width
-
-    def macs(self, dimensions: int, time_steps: int) -> int:
-        """Return 3 for each channel, and T more with regular timing."""
-        steps = time_steps if self.timing == "regular" else 0
-        return (RECEPTIVE_FIELD_MACS + steps) * self.channels(dimensions)
 
     def _spikes(self, inputs: EncoderInputs) -> FloatArray:
         intensity, neurons = inputs.intensity, self.neurons_per_dimension
@@ -282,6 +281,8 @@ class DeltaEncoder(SpikeEncoder):
     43 (2008), https://doi.org/10.1109/JSSC.2007.914337.
     """
 
+    channel_macs = 1  # the division by the threshold
+
     threshold: PositiveShare = 0.01
     """Change of intensity that makes one spike."""
 
@@ -293,11 +294,6 @@ class DeltaEncoder(SpikeEncoder):
     def channels(self, dimensions: int) -> int:
         """Return two channels, ON and OFF, for each value."""
         return 2 * dimensions
-
-    def macs(self, dimensions: int, time_steps: int) -> int:
-        """Return 2·D: one division by the threshold for each channel."""
-        del time_steps
-        return self.channels(dimensions)
 
     def _spikes(self, inputs: EncoderInputs) -> FloatArray:
         change = inputs.intensity - inputs.previous

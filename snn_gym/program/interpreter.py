@@ -91,7 +91,9 @@ def decide(
     # A maximum of each neuron is taken already, one of the outputs is taken here.
     values = (decoded @ program.head.weights.T + program.head.biases).max(0)
     actions = chosen(program.choice, values)
-    return Decision(actions, values, signal, outputs, decoded, _joined(parts, batch))
+    empty = np.zeros((batch, 0), np.float32)
+    state = np.concatenate([empty, *(x for own in parts for x in own.values())], axis=1)
+    return Decision(actions, values, signal, outputs, decoded, state)
 
 
 def _spikes(
@@ -128,8 +130,11 @@ def enter(
             f"observations have {observations[0].size} values, expected {program.observation_size}"
         )
     # (B, ...) -> (K, B, D)
-    given = np.asarray(observations, np.float32).reshape(batch, -1, program.inputs).swapaxes(0, 1)
-    signal = _standardised(program, given, disturbed)
+    signal = np.asarray(observations, np.float32).reshape(batch, -1, program.inputs).swapaxes(0, 1)
+    for scaling in program.normalisers:
+        if disturbed is not None and scaling is program.normalisers[-1]:
+            signal = disturbed(signal, scaling.std)
+        signal = np.clip((signal - scaling.mean) / scaling.std, -scaling.clip, scaling.clip)
     if encoder is None:
         return signal, None
     if isinstance(encoder, ReceptiveFields):
@@ -195,22 +200,6 @@ def hidden_before(program: Program, state: Array | None, batch: int) -> list[Arr
         return []
     parts = _split(program, rest_state(program, batch) if state is None else state)
     return [own["h"] for own in parts]
-
-
-def _joined(parts: list[dict[str, Array]], batch: int) -> Array:
-    """Return the state (B, F) of its parts."""
-    empty = np.zeros((batch, 0), np.float32)
-    return np.concatenate([empty, *(x for own in parts for x in own.values())], axis=1)
-
-
-def _standardised(
-    program: Program, given: Array, disturbed: Callable[[Array, Array], Array] | None
-) -> Array:
-    for scaling in program.normalisers:
-        if disturbed is not None and scaling is program.normalisers[-1]:
-            given = disturbed(given, scaling.std)
-        given = np.clip((given - scaling.mean) / scaling.std, -scaling.clip, scaling.clip)
-    return given
 
 
 def _units(program: Program, values: Array, state: list[dict[str, Array]]) -> tuple[Array, ...]:
