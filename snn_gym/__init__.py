@@ -1,8 +1,8 @@
 """Spiking neural networks in reinforcement learning.
 
-Importing the package registers its environments with gymnasium. It loads neither torch
-nor norse: what needs them is imported when it is first asked for. Imported before numpy, it has
-numpy's matrix products round alike on all processors (`snn_gym._base.numerics`).
+Importing the package registers its environments with gymnasium. It loads neither torch nor norse:
+the names that need them load on first use. Imported before numpy, it makes numpy's matrix products
+round alike on all processors (`snn_gym._base.numerics`).
 """
 
 from __future__ import annotations

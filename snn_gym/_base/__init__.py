@@ -1,1 +1,1 @@
-"""The ground floor: configuration, files, numerics and names; nothing here knows of networks."""
+"""Configuration, files, numerics and names, without knowledge of networks."""

@@ -1,14 +1,14 @@
-"""Typed configuration: dataclasses that check their own values, and how mappings become them.
+"""Typed configuration: dataclasses that check their values, and are built from mappings.
 
-A field's annotation says its type and, in ``Annotated``, what else holds of it::
+A field's annotation states its type and, in ``Annotated``, its rules::
 
     @dataclass(frozen=True)
     class Settings(Config):
         gamma: Share = 0.99
         n_steps: Annotated[int, Range(at_least=1)] = 128
 
-Files and command lines give mappings; code wants typed objects. Anything that does not
-fit raises a ``ValueError`` of one line that says where, what came and what is allowed.
+Files and command lines give mappings; code wants typed objects. A value that does not fit raises a
+``ValueError`` of one line: the place, the value and the allowed values.
 """
 
 from __future__ import annotations
@@ -26,59 +26,36 @@ from typing import Annotated, Any, Literal, TypeVar, Union
 
 from snn_gym._base.names import AGENT_NAME, MAX_AGENT_NAME, did_you_mean
 
-# ---- config --------------------------------------------------------------------------------------
 ConfigT = TypeVar("ConfigT")
 
 
 class _WrongTypeError(ValueError):
-    """A value that is not of the type that its field has."""
+    """A value of another type than its field."""
 
 
 class UnknownKeyError(ValueError):
-    """A mapping has keys that are no fields.
-
-    Attributes:
-        keys: These.
-    """
+    """A mapping with ``keys`` that are no fields."""
 
     def __init__(self, keys: Sequence[str], message: str) -> None:
-        """Keep the keys beside the message.
-
-        Args:
-            keys: Keys that are no fields.
-            message: One line.
-        """
         super().__init__(message)
         self.keys = tuple(keys)
 
 
 @dataclass(frozen=True)
 class Range:
-    """Rule of a field: the numbers that it may hold.
+    """Rule of a field: limits of a number.
 
     A rule is any callable in a field's ``Annotated`` that takes the converted value and its place,
-    and raises ``ValueError`` where the value is not allowed.
+    and raises ``ValueError`` for a value that is not allowed.
     """
 
     at_least: float | None = None
-    """Smallest number allowed."""
     above: float | None = None
-    """Number that has to be exceeded."""
     at_most: float | None = None
-    """Largest number allowed."""
     below: float | None = None
-    """Number that must not be reached."""
 
     def __call__(self, value: float, where: str) -> None:
-        """Refuse a number that is out of range.
-
-        Args:
-            value: Number of the field.
-            where: Place to name in the error.
-
-        Raises:
-            ValueError: It is out of range.
-        """
+        """Refuse a number that is out of range."""
         if not self.holds(value):
             bounds = [
                 f"{name.replace('_', ' ')} {bound}"
@@ -88,11 +65,7 @@ class Range:
             raise ValueError(f"{where} must be {' and '.join(bounds)}, got {value}")
 
     def holds(self, value: float) -> bool:
-        """Tell whether a number is in the range.
-
-        Args:
-            value: The number.
-        """
+        """Return whether a number is in the range."""
         return (
             (self.at_least is None or value >= self.at_least)
             and (self.above is None or value > self.above)
@@ -103,23 +76,13 @@ class Range:
 
 @dataclass(frozen=True)
 class Length:
-    """Rule of a field: how many entries or letters it may have."""
+    """Rule of a field: number of entries or letters."""
 
     at_least: int
-    """Fewest."""
     at_most: int
-    """Most."""
 
     def __call__(self, value: Sized, where: str) -> None:
-        """Refuse what is too short or too long.
-
-        Args:
-            value: Text, tuple or mapping of the field.
-            where: Place to name in the error.
-
-        Raises:
-            ValueError: It is.
-        """
+        """Refuse a value that is too short or too long."""
         if not self.at_least <= len(value) <= self.at_most:
             raise ValueError(
                 f"{where} must have {self.at_least} to {self.at_most} entries, got {len(value)}"
@@ -128,57 +91,35 @@ class Length:
 
 @dataclass(frozen=True)
 class Matching:
-    """Rule of a field: the regular expression that its whole text fits."""
+    """Rule of a field: regular expression of its whole text."""
 
     pattern: str
-    """As ``re.fullmatch`` takes it."""
 
     def __call__(self, value: str, where: str) -> None:
-        """Refuse what does not fit.
-
-        Args:
-            value: Text of the field.
-            where: Place to name in the error.
-
-        Raises:
-            ValueError: It does not fit.
-        """
+        """Refuse a text that does not match."""
         if re.fullmatch(self.pattern, value) is None:
             raise ValueError(f"{where} must match {self.pattern}, got {_show(value)}")
 
 
 Count = Annotated[int, Range(at_least=1)]
-"""A whole number from 1."""
 Natural = Annotated[int, Range(at_least=0)]
-"""A whole number from 0."""
 Positive = Annotated[float, Range(above=0)]
-"""A number above 0."""
 NonNegative = Annotated[float, Range(at_least=0)]
-"""A number from 0."""
 Share = Annotated[float, Range(at_least=0, at_most=1)]
-"""A number from 0 to 1."""
 PositiveShare = Annotated[float, Range(above=0, at_most=1)]
-"""A number above 0, up to 1."""
 
 
 @dataclass(frozen=True)
 class Config:
-    """Base of configuration: however it is made, its values fit their fields' annotations.
-
-    Conversions are those of ``from_mapping``. A subclass is a frozen dataclass.
-    """
+    """Base of frozen dataclasses whose values always fit their fields' annotations."""
 
     def __post_init__(self) -> None:
-        """Convert and check every value, then what holds between them.
-
-        Raises:
-            ValueError: A value has a wrong type, breaks a rule or is not finite, or two do not fit.
-        """
+        """Convert every value as ``from_mapping`` does, then check them together."""
         cls: Any = type(self)
         hints = _type_hints(cls)
         for field in dataclasses.fields(self):
             converted = _convert(hints[field.name], getattr(self, field.name), field.name)
-            object.__setattr__(self, field.name, converted)
+            object.__setattr__(self, field.name, converted)  # frozen dataclasses refuse assignment
         self._check()
 
     def _check(self) -> None:
@@ -186,24 +127,11 @@ class Config:
 
 
 def from_mapping(cls: type[ConfigT], mapping: Mapping[str, Any], where: str) -> ConfigT:
-    """Build a dataclass from a mapping, refusing whatever does not fit its fields.
+    """Build a dataclass from a mapping, refusing values that do not fit; ``where`` is for errors.
 
-    Lists become tuples, integers become floats where a float is wanted, and mappings
-    become nested dataclasses. Nothing else is converted: a bool is no int, a string is
-    no number. Numbers are finite.
-
-    Args:
-        cls: A dataclass. Its fields may be int, float, str, bool, Literal, tuple, dict,
-            Mapping, Any, another such dataclass, a union of these, or ``Annotated`` with rules.
-        mapping: Values by field name.
-        where: Place to name in errors, such as a file name.
-
-    Returns:
-        The dataclass, after its own checks.
-
-    Raises:
-        ValueError: A key is unknown or missing, or a value has a wrong type, breaks a rule or
-            fails the dataclass's own checks.
+    Lists become tuples, integers become floats where a float is wanted, and mappings become nested
+    dataclasses. Nothing else is converted: a bool is no int, a string is no number. Numbers are
+    finite.
     """
     if not dataclasses.is_dataclass(cls):
         raise TypeError(f"from_mapping expects a dataclass, got {cls!r}")
@@ -212,9 +140,7 @@ def from_mapping(cls: type[ConfigT], mapping: Mapping[str, Any], where: str) -> 
     fields = {field.name: field for field in dataclasses.fields(cls) if field.init}
     _check_keys(fields, mapping, where)
     hints = _type_hints(cls)
-    values: dict[str, Any] = {}
-    for key, value in mapping.items():
-        values[key] = _convert(hints[key], value, f"{where}: {key}")
+    values = {key: _convert(hints[key], value, f"{where}: {key}") for key, value in mapping.items()}
     try:
         return cls(**values)
     except ValueError as error:
@@ -222,17 +148,7 @@ def from_mapping(cls: type[ConfigT], mapping: Mapping[str, Any], where: str) -> 
 
 
 def from_arguments(cls: type[ConfigT], arguments: Mapping[str, Any], where: str) -> ConfigT:
-    """Build a dataclass from keyword arguments; as ``from_mapping``, but for unknown ones.
-
-    Args:
-        cls: As for ``from_mapping``.
-        arguments: Values by field name.
-        where: Whose arguments they are, to name in errors.
-
-    Raises:
-        TypeError: An argument is unknown, as Python says of functions.
-        ValueError: An argument is not allowed.
-    """
+    """Build a dataclass from keyword arguments; unknown ones raise a ``TypeError``."""
     allowed = [field.name for field in dataclasses.fields(cls) if field.init]  # type: ignore[arg-type]
     for name in arguments:
         if name not in allowed:
@@ -244,20 +160,14 @@ def from_arguments(cls: type[ConfigT], arguments: Mapping[str, Any], where: str)
 
 
 def to_mapping(config: Any) -> dict[str, Any]:
-    """Turn a configuration dataclass into plain JSON types.
-
-    The inverse of ``from_mapping``: tuples become lists and nested dataclasses dicts.
-
-    Args:
-        config: An instance of a configuration dataclass.
-    """
+    """Turn a dataclass into plain JSON types, the inverse of ``from_mapping``."""
     if not dataclasses.is_dataclass(config) or isinstance(config, type):
         raise TypeError(f"to_mapping expects a dataclass instance, got {_show(config)}")
     fields = [field.name for field in dataclasses.fields(config) if field.init]
     return {name: _plain(getattr(config, name)) for name in fields}
 
 
-# Of the same few hundred annotations a table's rows are asked a million times.
+# Reading a results table asks for the same few hundred annotations a million times.
 _origin: Callable[[Any], Any] = functools.cache(typing.get_origin)
 _arguments: Callable[[Any], tuple[Any, ...]] = functools.cache(typing.get_args)
 
@@ -281,6 +191,7 @@ def _check_keys(
     fields: Mapping[str, dataclasses.Field[Any]], mapping: Mapping[str, Any], where: str
 ) -> None:
     allowed = ", ".join(fields) or "none"
+    # Keys of a stranger's file may be long.
     unknown = [f"{key!s:.60}" for key in mapping if key not in fields]
     if unknown:
         hint = did_you_mean(unknown[0], fields)
@@ -296,7 +207,7 @@ def _check_keys(
 
 
 def _convert(hint: Any, value: Any, where: str) -> Any:
-    """Return ``value`` as the annotation ``hint`` asks, or raise ValueError."""
+    """Return ``value`` as the type ``hint``, or raise ``ValueError``."""
     if hint is Any:
         return value
     if dataclasses.is_dataclass(hint) and isinstance(hint, type):
@@ -314,7 +225,7 @@ def _convert_annotated(hint: Any, value: Any, where: str) -> Any:
 
 
 def _convert_scalar(hint: Any, value: Any, where: str) -> Any:
-    if hint in (int, float) and not isinstance(value, bool):
+    if hint in (int, float) and not isinstance(value, bool):  # which is an int in Python
         # Python's numbers and numpy's
         if hint is float and isinstance(value, numbers.Real):
             return _finite(value, where)
@@ -346,9 +257,9 @@ def _convert_union(hint: Any, value: Any, where: str) -> Any:
         except ValueError as error:
             errors.append(error)
     # A number out of range is no "expected float or str".
-    told = [error for error in errors if not isinstance(error, _WrongTypeError)] or errors
-    if len(told) == 1:
-        raise told[0]
+    specific = [error for error in errors if not isinstance(error, _WrongTypeError)] or errors
+    if len(specific) == 1:
+        raise specific[0]
     expected = " or ".join(_name(member) for member in members)
     raise _WrongTypeError(f"{where}: expected {expected}, got {_show(value)}") from errors[-1]
 
@@ -356,6 +267,7 @@ def _convert_union(hint: Any, value: Any, where: str) -> Any:
 def _convert_literal(hint: Any, value: Any, where: str) -> Any:
     allowed = _arguments(hint)
     for choice in allowed:
+        # True equals 1, and 1.0 does, too.
         if type(value) is type(choice) and value == choice:
             return value
     choices = ", ".join(repr(choice) for choice in allowed)
@@ -367,8 +279,8 @@ def _convert_tuple(hint: Any, value: Any, where: str) -> tuple[Any, ...]:
         raise ValueError(f"{where}: expected a list, got {_show(value)}")
     members = _arguments(hint)
     if len(members) == 2 and members[1] is Ellipsis:
-        if _is_sound(members[0], value):
-            return tuple(value)
+        if _are_valid_numbers(members[0], value):
+            return tuple(value)  # the rows of results tables have a thousand numbers each
         members = (members[0],) * len(value)
     if len(members) != len(value):
         raise ValueError(f"{where}: expected {len(members)} values, got {len(value)}")
@@ -378,8 +290,8 @@ def _convert_tuple(hint: Any, value: Any, where: str) -> tuple[Any, ...]:
     )
 
 
-def _is_sound(hint: Any, values: Sequence[Any]) -> bool:
-    """Tell whether all values are plain numbers as ``hint`` asks; rows have a thousand each."""
+def _are_valid_numbers(hint: Any, values: Sequence[Any]) -> bool:
+    """Return whether all values are plain numbers that need no conversion to fit ``hint``."""
     base, rules = hint, []
     if _origin(hint) is Annotated:
         base, *rules = _arguments(hint)
@@ -429,20 +341,9 @@ def _show(value: Any) -> str:
     return f"{shown} ({type(value).__name__})"
 
 
-# ---- recorded ------------------------------------------------------------------------------------
 def check_names_no_module(value: Any, where: str) -> None:
-    """Refuse an id or arguments of an environment that name a module.
-
-    ``gym.make`` imports the module before a colon. A caller may want that; a file that did it would
-    run a stranger's code.
-
-    Args:
-        value: Id or arguments from a file.
-        where: Place to name in the error.
-
-    Raises:
-        ValueError: A module is named.
-    """
+    """Refuse an environment's id or arguments that name a module."""
+    # ``gym.make`` imports the module before a colon: a file could run a stranger's code.
     if isinstance(value, Mapping):
         value = list(value.values())
     if isinstance(value, list | tuple):
@@ -451,13 +352,11 @@ def check_names_no_module(value: Any, where: str) -> None:
     elif isinstance(value, str) and ":" in value:
         raise ValueError(
             f"{where} is {value!r}, which names a module, and a file can't have code run; import "
-            "the module yourself, and record what comes after the colon"
+            "the module yourself, and record the part after the colon"
         )
 
 
+# An agent's name, an environment's id and its arguments for ``gym.make``, as files give them.
 RecordedAgent = Annotated[str, Length(1, MAX_AGENT_NAME), Matching(AGENT_NAME)]
-"""Name of an agent that a file gives."""
 RecordedId = Annotated[str, check_names_no_module, Matching(r"[\w./-]*")]
-"""Id of an environment that a file names."""
 RecordedArguments = Annotated[dict[str, Any], check_names_no_module]
-"""Arguments of ``gym.make`` that a file names."""

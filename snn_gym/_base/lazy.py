@@ -1,4 +1,4 @@
-"""Packages whose public names are imported when they are first asked for (PEP 562)."""
+"""Packages that import their public names on first use (PEP 562)."""
 
 from __future__ import annotations
 
@@ -18,11 +18,8 @@ Result = TypeVar("Result")
 
 @contextmanager
 def collector_paused() -> Iterator[None]:
-    """Load code without Python's cyclic garbage collector.
-
-    What is loaded stays, so that the collector would walk through all of torch several times and
-    find nothing, for a third of the time.
-    """
+    """Load code without Python's cyclic garbage collector."""
+    # Loaded code stays: the collector would take a third of the time to walk through torch in vain.
     running = gc.isenabled()
     gc.disable()
     try:
@@ -33,24 +30,13 @@ def collector_paused() -> Iterator[None]:
 
 
 def cached(function: Callable[Arguments, Result]) -> Callable[Arguments, Result]:
-    """Return a function that computes each result once; as ``functools.cache``, with its types.
-
-    Args:
-        function: The function, whose arguments are hashable.
-    """
-    # Any: the cache takes all that is hashable.
-    found: Any = functools.cache(function)
-    return found  # type: ignore[no-any-return]
+    """Return a function that computes each result once; ``functools.cache`` with types."""
+    memoised: Any = functools.cache(function)  # Any: the cache takes every hashable argument.
+    return memoised  # type: ignore[no-any-return]
 
 
 def moved_name(old: str, home: str, name: str) -> Any:
-    """Return a name that has moved, with a warning that says where it is.
-
-    Args:
-        old: How it was found, with its module.
-        home: Module in which it is now.
-        name: Its name there.
-    """
+    """Return the name ``name`` of the module ``home``, with a warning that ``old`` has moved."""
     warn(
         "{} is deprecated since 1.0 and leaves in 1.2; use {}.{}".format(old, home, name),  # noqa: UP032
         DeprecationWarning,
@@ -62,19 +48,10 @@ def moved_name(old: str, home: str, name: str) -> Any:
 def lazy_names(
     package: str, homes: Mapping[str, str], renamed: Mapping[str, str] = MappingProxyType({})
 ) -> tuple[Callable[[str], Any], Callable[[], list[str]]]:
-    """Make ``__getattr__`` and ``__dir__`` of a package.
+    """Make ``__getattr__`` and ``__dir__`` of a package, from the submodule of each public name.
 
-    What needs torch or an optional dependency loads only with the name that needs it, so that
-    importing the package is light.
-
-    Args:
-        package: ``__name__`` of the package.
-        homes: Submodule of each public name, relative to the package; with a leading dot, relative
-            to the package above.
-        renamed: Earlier names, and what each is called now, with its module.
-
-    Returns:
-        ``__getattr__`` and ``__dir__``.
+    A module with a leading dot is relative to the package above. ``renamed`` maps old names to
+    full new ones.
     """
 
     def get(name: str) -> Any:

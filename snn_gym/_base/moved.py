@@ -1,6 +1,6 @@
-"""Modules of 1.0.0 under the names that they had then, for one version.
+"""Import paths of 1.0.0, kept for one version; ``moved.txt`` lists the new module of each.
 
-``moved.txt`` says where the names of each one are now. Files of Stable-Baselines3 name modules too.
+Saved files of Stable-Baselines3 name modules, too.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _TABLE = Path(__file__).with_name("moved.txt")
 
 @cached
 def homes() -> dict[str, list[str]]:
-    """Return today's modules of each module that is no more, by full names."""
+    """Return the present modules of each removed module, by full names."""
     rows = [line.split() for line in _TABLE.read_text("utf-8").splitlines()]
     return {f"snn_gym.{old}": [f"snn_gym.{home}" for home in new] for old, *new in rows}
 
@@ -30,7 +30,7 @@ _RENAMED = {"FusedNeuron": "LayerNeurons", "make_neuron": "make_neurons"}
 
 
 class _MovedModule(ModuleType):
-    """A module whose names are elsewhere."""
+    """Stand-in for a removed module."""
 
     def __getattr__(self, name: str) -> Any:
         if not name.startswith("__"):
@@ -42,7 +42,7 @@ class _MovedModule(ModuleType):
 
 
 class _MovedModules(MetaPathFinder, Loader):
-    """Finds modules that have moved, where nothing else finds them."""
+    """Finder of removed modules, asked after all others."""
 
     def find_spec(
         self,
@@ -62,6 +62,6 @@ class _MovedModules(MetaPathFinder, Loader):
 
 
 def find_moved_modules() -> None:
-    """Let Python import modules by the names that they had in 1.0.0."""
+    """Let Python import modules by their names of 1.0.0."""
     if not any(isinstance(finder, _MovedModules) for finder in sys.meta_path):
         sys.meta_path.append(_MovedModules())

@@ -1,4 +1,4 @@
-"""Kernels of OpenBLAS and numbers of threads, on which the order of sums depends."""
+"""OpenBLAS kernels and thread counts, which decide the order of sums."""
 
 from __future__ import annotations
 
@@ -13,20 +13,16 @@ from pathlib import Path
 
 # ---- openblas ------------------------------------------------------------------------------------
 VARIABLE = "OPENBLAS_CORETYPE"
-"""Environment variable by which OpenBLAS is told its kernels; it reads it once, when it is loaded
+"""Environment variable for the kernels of OpenBLAS, which reads it once, when it is loaded
 (https://github.com/OpenMathLib/OpenBLAS#setting-the-kernel-at-runtime)."""
+# Kernels of the first processors with AVX2. Left alone, OpenBLAS takes those of the processor at
+# hand. Their sums have another order, and a sum that rounds differently is another training.
 KERNELS = "Haswell"
-"""Kernels of the first processors with AVX2. Left alone, OpenBLAS takes those made for the one at
-hand, which add up in another order, and a sum that rounds otherwise is another training."""
 _PROCESSOR = Path("/proc/cpuinfo")
 
 
 def choose_kernels() -> None:
-    """Have OpenBLAS take the same kernels on all processors that can run them.
-
-    Nothing changes where the variable is set, where numpy is loaded already, and on processors
-    without AVX2 or of which nothing is known.
-    """
+    """Make OpenBLAS use ``KERNELS``, unless one is set, numpy is loaded or AVX2 is missing."""
     if VARIABLE not in os.environ and "numpy" not in sys.modules and _has_avx2():
         os.environ[VARIABLE] = KERNELS
 
@@ -34,7 +30,7 @@ def choose_kernels() -> None:
 def _has_avx2() -> bool:
     if platform.machine() not in ("x86_64", "AMD64") or not _PROCESSOR.exists():
         return False
-    # No further than the first core: where there are hundreds the whole takes the kernel a while.
+    # The first core only: with hundreds of cores, Linux takes a while to write the whole file.
     with _PROCESSOR.open(encoding="ascii", errors="replace") as lines:
         flags = next((line for line in lines if line.startswith("flags")), "")
     return "avx2" in flags.split()
@@ -42,10 +38,7 @@ def _has_avx2() -> bool:
 
 @functools.cache
 def warn_of_other_kernels() -> None:
-    """Warn, once in a process, where a recipe is made with other kernels than ``KERNELS``.
-
-    Nothing is said where the variable asks for others, and where ``choose_kernels`` does nothing.
-    """
+    """Warn once if a recipe is made with kernels that are neither ``KERNELS`` nor the user's."""
     used = kernels()
     if os.environ.get(VARIABLE, KERNELS) != KERNELS or used in (None, KERNELS) or not _has_avx2():
         return
@@ -58,22 +51,21 @@ def warn_of_other_kernels() -> None:
 
 
 def kernels() -> str | None:
-    """Return the kernels in use, None where numpy multiplies by another library."""
+    """Return the OpenBLAS kernels in use; None if numpy uses another library."""
     import numpy as np  # noqa: F401  # it loads OpenBLAS
     from threadpoolctl import threadpool_info
 
-    names = {x["architecture"] for x in threadpool_info() if x["internal_api"] == "openblas"}
+    pools = [pool for pool in threadpool_info() if pool["internal_api"] == "openblas"]
+    names = {pool["architecture"] for pool in pools}
     return "_".join(sorted(names)) or None
 
 
 # ---- threads -------------------------------------------------------------------------------------
 @contextmanager
 def one_thread() -> Iterator[None]:
-    """Run torch and numpy on one thread meanwhile: networks are small, and sums keep one order.
-
-    Where other programs run, threads that wait for each other cost several times what they save.
-    """
-    # Here, because listing results needs the importing modules but not torch.
+    """Run torch and numpy on one thread, so that sums keep one order."""
+    # Networks are small: beside other programs, threads that wait for each other cost several times
+    # the time they save. Imported here, because listing results needs this module but not torch.
     import torch
     from threadpoolctl import threadpool_limits
 
@@ -87,16 +79,15 @@ def one_thread() -> Iterator[None]:
 
 
 def warn_of_threads() -> None:
-    """Warn, once in a process, where a recipe is made of a training on several threads."""
+    """Warn once if a recipe is made while torch runs on several threads."""
     import torch
 
-    threads = torch.get_num_threads()
-    if threads > 1:
-        _warn(threads)
+    if torch.get_num_threads() > 1:
+        _warn_of_order(torch.get_num_threads())
 
 
 @functools.cache
-def _warn(threads: int) -> None:
+def _warn_of_order(threads: int) -> None:
     warnings.warn(
         f"torch runs on {threads} threads, whose sums have another order than those of one: who "
         "trains this recipe again gets other weights; train with `snn-gym train`, or set "

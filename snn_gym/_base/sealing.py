@@ -1,7 +1,7 @@
-"""Files that show when they were changed: each says its own SHA-256, or another file does.
+"""Tamper-evident files: each stores its own SHA-256 digest, or a list beside it does.
 
-A sealed file holds ``"sha256": "DIGEST"``, where DIGEST is that of the whole file with 64 zeros in
-its place. A seal tells damage and mistakes, not forgery: who can write a file can seal it.
+A sealed file holds ``"sha256": "DIGEST"``, the digest of the file with 64 zeros in that place. A
+seal shows damage and mistakes, not forgery: anyone who can write a file can seal it.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from snn_gym._base.config import ConfigT, from_mapping
 from snn_gym._base.storage import StorageError, read_regular_file, write_text_atomic
 
 SEAL = "sha256"
-"""Key under which a sealed file has its digest."""
+"""Key of the digest in a sealed file."""
 UNSEALED = "0" * 64
 """Placeholder of the digest before a file is sealed."""
 
@@ -28,11 +28,7 @@ _MAX_LISTED_BYTES = 1 << 32
 
 
 def seal(data: bytes) -> bytes:
-    """Put a file's digest in the place that it has for it.
-
-    Args:
-        data: Content of a JSON or safetensors file whose first ``"sha256"`` is ``UNSEALED``.
-    """
+    """Replace the first ``UNSEALED`` digest of a JSON or safetensors file with its digest."""
     place = _SEAL.search(data)
     assert place is not None
     digest = _digest_without(data, place).encode()
@@ -40,15 +36,7 @@ def seal(data: bytes) -> bytes:
 
 
 def check_seal(data: bytes, where: str) -> None:
-    """Refuse a file that is not as it was sealed.
-
-    Args:
-        data: Its content.
-        where: Its name, for the message.
-
-    Raises:
-        ValueError: It has no seal, or another one.
-    """
+    """Refuse a file without a seal, or changed since it was sealed."""
     place = _SEAL.search(data)
     if place is None:
         raise ValueError(
@@ -71,28 +59,13 @@ def _digest_without(data: bytes, place: re.Match[bytes]) -> str:
 
 
 def dump_sealed(mapping: Mapping[str, Any]) -> bytes:
-    """Return a mapping as a sealed JSON file.
-
-    Args:
-        mapping: Plain JSON values by key, all numbers finite.
-    """
+    """Return a mapping as a sealed JSON file."""
     text = json.dumps({SEAL: UNSEALED, **mapping}, indent=2, allow_nan=False)
     return seal(text.encode() + b"\n")
 
 
 def parse_sealed(data: bytes, where: str) -> Any:
-    """Read what ``dump_sealed`` wrote; older files without a seal are taken as they are.
-
-    Args:
-        data: Content of the file.
-        where: Its name, for messages.
-
-    Returns:
-        The mapping, without the seal.
-
-    Raises:
-        ValueError: It is no JSON, or was changed after it was written.
-    """
+    """Read JSON that ``dump_sealed`` wrote, or an older version without a seal."""
     content = parse_json(data, where)
     if isinstance(content, dict) and SEAL in content:
         check_seal(data, where)
@@ -100,22 +73,13 @@ def parse_sealed(data: bytes, where: str) -> Any:
     return content
 
 
-def read_sealed(kind: type[ConfigT], file: Path, what: str, advice: str, max_bytes: int) -> ConfigT:
-    """Read a sealed file in a folder that a command wrote.
-
-    Args:
-        kind: Schema of what it holds.
-        file: The file.
-        what: What the folder holds where the file is there, to say that it is not.
-        advice: Which folder to name instead.
-        max_bytes: Largest size that is read.
-
-    Raises:
-        ValueError: It is not there, was changed since, or does not fit the schema.
-    """
+def read_sealed(
+    kind: type[ConfigT], file: Path, content: str, advice: str, max_bytes: int
+) -> ConfigT:
+    """Read a sealed file of a command's folder; ``content`` and ``advice`` are for its error."""
     if not file.exists():
         raise ValueError(
-            f"{file.parent} holds no {what}: there is no {file.name} in it; name the folder of "
+            f"{file.parent} holds no {content}: there is no {file.name} in it; name the folder of "
             f"{advice}"
         )
     data = read_regular_file(file, max_bytes=max_bytes)
@@ -123,15 +87,7 @@ def read_sealed(kind: type[ConfigT], file: Path, what: str, advice: str, max_byt
 
 
 def parse_json(data: bytes | str, where: str) -> Any:
-    """Read JSON from a file that may be damaged.
-
-    Args:
-        data: Content of the file.
-        where: Its name, for the message.
-
-    Raises:
-        ValueError: It is no JSON.
-    """
+    """Parse JSON of a file that may be damaged."""
     try:
         return json.loads(data)
     except (ValueError, RecursionError) as error:
@@ -139,36 +95,24 @@ def parse_json(data: bytes | str, where: str) -> Any:
 
 
 def write_digests(file: Path, names: Iterable[str]) -> None:
-    """List the digests of files, as ``sha256sum`` does, atomically.
-
-    Args:
-        file: List to create or replace.
-        names: Files beside it.
-    """
+    """Write the digests of files beside ``file`` into it, as ``sha256sum`` does."""
     write_text_atomic(file, "".join(f"{_digest(file.parent / name)}  {name}\n" for name in names))
 
 
 def check_digests(file: Path) -> None:
-    """Refuse a file that is not as it was when it was listed.
-
-    Args:
-        file: List that ``write_digests`` wrote.
-
-    Raises:
-        ValueError: A listed file is missing or was changed, or the list is none.
-    """
+    """Refuse files that differ from the digests in the list ``file``."""
     text = read_regular_file(file, max_bytes=_MAX_LIST_BYTES).decode(errors="replace")
     for line in text.splitlines():
-        listed = _LINE.fullmatch(line)
-        if listed is None:
+        entry = _LINE.fullmatch(line)
+        if entry is None:
             raise ValueError(f"{file} is damaged: expected lines of a SHA-256 and a file's name")
         try:
-            found = _digest(file.parent / listed[2])
+            digest = _digest(file.parent / entry[2])
         except StorageError as error:
             raise ValueError(f"{file} lists a file that can't be read: {error}") from error
-        if found != listed[1]:
+        if digest != entry[1]:
             raise ValueError(
-                f"{file.parent / listed[2]} was changed after it was written: its SHA-256 is not "
+                f"{file.parent / entry[2]} was changed after it was written: its SHA-256 is not "
                 f"the one in {file.name}; copy both again"
             )
 

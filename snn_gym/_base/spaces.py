@@ -1,4 +1,4 @@
-"""The space of spike trains in one dimension."""
+"""Gymnasium space of flattened spike trains."""
 
 from __future__ import annotations
 
@@ -13,9 +13,6 @@ class FlatSpikes(spaces.Box):
     """Spike trains as vectors (T * N,), float32, 0 or 1: a Box for everyone who wants one.
 
     It equals the Box of its limits, and another ``FlatSpikes`` of the same T and N alone.
-
-    Attributes:
-        spike_shape: T time steps and N channels of the spike train; time steps are outside.
     """
 
     def __init__(self, time_steps: int, channels: int, seed: int | None = None) -> None:
@@ -28,21 +25,17 @@ class FlatSpikes(spaces.Box):
         return spikes.reshape(*spikes.shape[:-2], *self.shape).astype(np.float32)
 
     def sample(self, mask: None = None, probability: None = None) -> NDArray[np.float32]:
-        """Return random spikes (T * N,), each with probability 1/2.
-
-        Args:
-            mask: None; a Box takes no other.
-            probability: Likewise.
-        """
+        """Return random spikes (T * N,), each with probability 1/2."""
         return np.round(super().sample(mask, probability)).astype(np.float32)
 
     def __eq__(self, other: object) -> bool:
-        """Tell whether another space is this one."""
+        """Return whether a space has the same limits, T and N."""
+        # A plain Box of the same limits has no T and N, and is equal.
         other_shape = getattr(other, "spike_shape", self.spike_shape)
         return super().__eq__(other) and bool(self.spike_shape == other_shape)
 
     __hash__ = spaces.Box.__hash__
 
     def __repr__(self) -> str:
-        """Return how the space is made."""
+        """Return the expression that makes the space."""
         return f"FlatSpikes{self.spike_shape}"

@@ -1,4 +1,10 @@
-"""Files that hold data and never code: atomic writes, and safetensors read from strangers."""
+"""Files of data, never code: atomic writes, and safetensors from untrusted sources.
+
+A file is read in one pass from a descriptor that was checked after opening, so that the checked
+bytes are the ones that are used. Nothing here unpickles: a pickle or a zip is recognised only to
+name it in an error. The format is described at https://huggingface.co/docs/safetensors (8-byte
+little-endian header length, JSON header, raw tensor data).
+"""
 
 from __future__ import annotations
 
@@ -32,26 +38,13 @@ ValueT = TypeVar("ValueT")
 
 
 def to_arrays(values: DataclassInstance) -> dict[str, NDArray[Any]]:
-    """Return the fields of a dataclass by name, copied; numbers become arrays of shape ().
-
-    Args:
-        values: A dataclass whose fields are numbers and arrays.
-    """
+    """Return copies of a dataclass's fields by name; numbers become arrays of shape ()."""
     names = [field.name for field in dataclasses.fields(values)]
     return {name: np.array(getattr(values, name)) for name in names}
 
 
 def from_arrays(like: DataclassT, arrays: Mapping[str, NDArray[Any]], owner: str) -> DataclassT:
-    """Return a dataclass of the values that ``to_arrays`` gave, copied.
-
-    Args:
-        like: A dataclass of the same type, whose fields say what is a number.
-        arrays: Values by name.
-        owner: Whose values they are, for errors.
-
-    Raises:
-        ValueError: The names are not those of the fields.
-    """
+    """Return a dataclass like ``like`` of copies of the arrays of ``to_arrays``."""
     expected = [field.name for field in dataclasses.fields(like)]
     if arrays.keys() != set(expected):
         raise ValueError(f"{owner} carries {sorted(expected)}, got {sorted(arrays)}")
@@ -64,34 +57,17 @@ def from_arrays(like: DataclassT, arrays: Mapping[str, NDArray[Any]], owner: str
 
 
 def prefixed(prefix: str, values: Mapping[str, ValueT]) -> dict[str, ValueT]:
-    """Return values by names that begin with a prefix and a point.
-
-    Args:
-        prefix: What tells these values from others in a file.
-        values: Values by name.
-    """
+    """Return values with ``prefix.`` before their names."""
     return {f"{prefix}.{name}": value for name, value in values.items()}
 
 
 def with_prefix(prefix: str, values: Mapping[str, ValueT]) -> dict[str, ValueT]:
-    """Return those values whose names begin with a prefix and a point, without these.
-
-    Args:
-        prefix: As for ``prefixed``.
-        values: Values by name.
-    """
+    """Return the values whose names begin with ``prefix.``, without this prefix."""
     start = f"{prefix}."
     return {name[len(start) :]: value for name, value in values.items() if name.startswith(start)}
 
 
 # ---- storage -------------------------------------------------------------------------------------
-# Files that hold data and never code: atomic writes, and safetensors read from untrusted sources.
-#
-# A file is read in one pass from a descriptor that was checked after opening, so that what was
-# checked is what is used. Nothing here unpickles: a pickle or a zip is recognised only to say so.
-#
-# The format is described at https://huggingface.co/docs/safetensors (8-byte little-endian header
-# length, JSON header, raw tensor data).
 Reason = Literal[
     "missing",
     "link",
@@ -106,8 +82,7 @@ Reason = Literal[
     "shape",
 ]
 
-MAX_HEADER_BYTES = 1 << 20
-"""Largest accepted safetensors header; thousands of tensors fit, a parser is not kept busy."""
+MAX_HEADER_BYTES = 1 << 20  # Thousands of tensors fit, and a parser is not kept busy.
 
 MAX_DIMENSIONS = 16
 MAX_EMPTY_ELEMENTS = 1 << 40
@@ -115,7 +90,7 @@ MAX_EMPTY_ELEMENTS = 1 << 40
 _LENGTH_BYTES = 8
 _CHUNK_BYTES = 1 << 20
 
-# PyTorch names of the element types that are accepted, by their names in the file.
+# PyTorch's names of the accepted element types, by their names in the file.
 _DTYPES = {
     "F64": "float64",
     "F32": "float32",
@@ -134,11 +109,7 @@ _DTYPES = {
 
 
 class StorageError(ValueError):
-    """Say why a file cannot be used.
-
-    Attributes:
-        reason: Stable short name of the cause, for callers that tell causes apart.
-    """
+    """A file that can't be used, with the ``reason`` as a word."""
 
     def __init__(self, reason: Reason, message: str) -> None:
         super().__init__(message)
@@ -149,16 +120,7 @@ class StorageError(ValueError):
 def opened_folder(
     root: str | os.PathLike[str], names: Iterable[str], *, make: bool = False
 ) -> Iterator[int]:
-    """Yield a descriptor of a folder below another one, following no link on the way.
-
-    Args:
-        root: Existing folder; it may be a link itself.
-        names: Folders from there on, each inside the one before.
-        make: Whether to make those that are missing.
-
-    Raises:
-        StorageError: One of them is missing, a link, or no folder.
-    """
+    """Yield a descriptor of the folder ``names`` below ``root``, following no link on the way."""
     flags = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
     descriptor = os.open(root, flags)
     try:
@@ -182,9 +144,9 @@ def _open_inner(name: str, flags: int, descriptor: int) -> int:
     except OSError as error:
         is_link = stat.S_ISLNK(os.lstat(name, dir_fd=descriptor).st_mode)
         reason: Reason = "link" if is_link else "unreadable"
-        what = "is a symbolic link" if is_link else f"cannot be opened ({error.strerror})"
+        problem = "is a symbolic link" if is_link else f"cannot be opened ({error.strerror})"
         raise StorageError(
-            reason, f"{name} {what}; expected a folder; put the folder itself there"
+            reason, f"{name} {problem}; expected a folder; put the folder itself there"
         ) from error
 
 
@@ -192,18 +154,10 @@ def _open_inner(name: str, flags: int, descriptor: int) -> int:
 def staged(
     path: str | os.PathLike[str], data: bytes, *, dir_fd: int | None = None
 ) -> Iterator[Callable[[], None]]:
-    """Write a file under a hidden name, and yield the function that gives it its own.
+    """Write a file under a hidden name, and yield the function that renames it to ``path``.
 
-    All of the data is on the disk by then, so that what fails for want of room fails before. A
-    process killed in between leaves `path` as it was, and the `.partial` file.
-
-    Args:
-        path: File to create or replace; its folder must exist.
-        data: Whole new content.
-        dir_fd: Descriptor of an open folder that a relative path starts from.
-
-    Raises:
-        OSError: The folder is missing or not writable, or the disk is full.
+    A full disk shows before the renaming. A process killed in between leaves `path` unchanged and
+    a `.partial` file.
     """
     path = Path(path)
     hidden = path.with_name(f".{path.name}.{secrets.token_hex(4)}{PARTIAL_SUFFIX}")
@@ -238,56 +192,27 @@ def _sync_folder(folder: Path, dir_fd: int | None) -> None:
 
 
 def write_bytes_atomic(path: str | os.PathLike[str], data: bytes) -> None:
-    """Write a file so that every reader sees the old content or all of the new, by `staged`.
-
-    Args:
-        path: File to create or replace; its folder must exist.
-        data: Whole new content.
-
-    Raises:
-        OSError: The folder is missing or not writable, or the disk is full.
-    """
+    """Write a file so that every reader sees the old content or all of the new."""
     with staged(path, data) as publish:
         publish()
 
 
 def write_text_atomic(path: str | os.PathLike[str], text: str) -> None:
-    """Write a UTF-8 text file by `write_bytes_atomic`, keeping line ends as given.
-
-    Args:
-        path: File to create or replace; its folder must exist.
-        text: Whole new content.
-
-    Raises:
-        OSError: The folder is missing or not writable, or the disk is full.
-    """
+    """Write a UTF-8 text file by `write_bytes_atomic`, with line ends unchanged."""
     write_bytes_atomic(path, text.encode("utf-8"))
 
 
 def read_regular_file(
     path: str | os.PathLike[str], *, max_bytes: int, dir_fd: int | None = None
 ) -> bytes:
-    """Read a whole file once, refusing whatever is not a plain file of a bounded size.
-
-    Args:
-        path: File to read. The last component may not be a symbolic link.
-        max_bytes: Largest accepted size in bytes.
-        dir_fd: Descriptor of an open folder that a relative path starts from.
-
-    Returns:
-        The content.
-
-    Raises:
-        StorageError: The file is missing, a link, a folder, pipe, socket or device, unreadable,
-            or larger than `max_bytes`.
-    """
+    """Read a whole file once, refusing links, pipes, devices and more than ``max_bytes``."""
     path = Path(path)
     descriptor = _open_without_following(path, dir_fd)
     try:
         status = os.fstat(descriptor)
         _check_status(path.name, status, max_bytes)
         data = bytearray()
-        # One byte more than allowed shows a file that has grown since.
+        # One byte more than allowed shows a file that has grown since the check.
         while chunk := os.read(descriptor, min(_CHUNK_BYTES, max_bytes + 1 - len(data))):
             data += chunk
     finally:
@@ -300,7 +225,7 @@ def _check_size(name: str, size: int, max_bytes: int) -> None:
     if size > max_bytes:
         raise StorageError(
             "file-too-large",
-            f"{name} has {size} bytes; expected at most {max_bytes}; leave out what is not needed",
+            f"{name} has {size} bytes; expected at most {max_bytes}; leave out unneeded parts",
         )
 
 
@@ -332,10 +257,10 @@ def _open_without_following(path: Path, dir_fd: int | None) -> int:
             errno.ELOOP: ("link", "is a symbolic link"),
             errno.ENXIO: ("not-a-file", "is a socket or a device"),
         }
-        reason, what = reasons.get(error.errno, ("unreadable", "cannot be opened"))
+        reason, problem = reasons.get(error.errno, ("unreadable", "cannot be opened"))
         raise StorageError(
             reason,
-            f"{path.name} {what} ({error.strerror}); expected a readable regular file; "
+            f"{path.name} {problem} ({error.strerror}); expected a readable regular file; "
             "put the file itself there",
         ) from error
 
@@ -343,30 +268,22 @@ def _open_without_following(path: Path, dir_fd: int | None) -> int:
 def dump_tensors(
     tensors: Mapping[str, torch.Tensor | np.ndarray], metadata: Mapping[str, str] | None = None
 ) -> bytes:
-    """Serialise named tensors in the safetensors format.
-
-    Args:
-        tensors: Tensors or arrays of any shape, by name. They are copied: views and tensors that
-            share memory are stored apart.
-        metadata: Text kept in the header.
-
-    Returns:
-        The whole file, equal for equal content.
-    """
-    kept = dict(metadata) if metadata else None
+    """Serialise copies of named tensors as safetensors; equal content gives equal bytes."""
+    header = dict(metadata) if metadata else None
     if all(isinstance(value, np.ndarray) for value in tensors.values()):
         from safetensors.numpy import save as save_arrays
 
-        return save_arrays({k: np.array(x, order="C") for k, x in tensors.items()}, metadata=kept)
+        arrays = {name: np.array(value, order="C") for name, value in tensors.items()}
+        return save_arrays(arrays, metadata=header)
     import torch
     from safetensors.torch import save
 
-    # shape: as given; .clone() because safetensors refuses tensors that share memory.
-    stored = {
+    # .clone() because safetensors refuses tensors that share memory.
+    copies = {
         name: torch.as_tensor(value).detach().to("cpu").contiguous().clone()
         for name, value in tensors.items()
     }
-    return save(stored, metadata=kept)
+    return save(copies, metadata=header)
 
 
 def save_tensors(
@@ -374,51 +291,19 @@ def save_tensors(
     tensors: Mapping[str, torch.Tensor | np.ndarray],
     metadata: Mapping[str, str] | None = None,
 ) -> None:
-    """Write named tensors to a safetensors file, atomically.
-
-    Args:
-        path: File to create or replace; its folder must exist.
-        tensors: Tensors or arrays of any shape, by name.
-        metadata: Text kept in the header.
-
-    Raises:
-        OSError: The folder is missing or not writable, or the disk is full.
-    """
+    """Write named tensors to a safetensors file, atomically."""
     write_bytes_atomic(path, dump_tensors(tensors, metadata))
 
 
 def load_tensors(
     path: str | os.PathLike[str], *, max_bytes: int
 ) -> tuple[dict[str, torch.Tensor], dict[str, str]]:
-    """Read a safetensors file from an untrusted source.
-
-    Args:
-        path: Regular file; links and pipes are refused.
-        max_bytes: Largest accepted size in bytes.
-
-    Returns:
-        Tensors on the CPU by name, and the header's text.
-
-    Raises:
-        StorageError: See `read_regular_file` and `parse_tensors`.
-    """
+    """Read an untrusted safetensors file: tensors on the CPU and the header's text, by name."""
     return parse_tensors(read_regular_file(path, max_bytes=max_bytes), where=Path(path).name)
 
 
 def parse_tensors(data: bytes, *, where: str) -> tuple[dict[str, torch.Tensor], dict[str, str]]:
-    """Parse the bytes of a safetensors file.
-
-    Args:
-        data: Whole content of the file.
-        where: Name of the file, for messages.
-
-    Returns:
-        Tensors on the CPU by name, which own their memory, and the header's text.
-
-    Raises:
-        StorageError: The bytes are a pickle, a zip or something else, are cut short or padded,
-            have a header over `MAX_HEADER_BYTES`, or hold an unknown element type or shape.
-    """
+    """Parse an untrusted safetensors file into tensors that own their memory, and its header."""
     import torch
 
     views, metadata = _read_views(data, where)
@@ -428,7 +313,6 @@ def parse_tensors(data: bytes, *, where: str) -> tuple[dict[str, torch.Tensor], 
         if len(view["data"]) == 0:  # frombuffer refuses an empty buffer
             tensors[name] = torch.empty(view["shape"], dtype=dtype)
         else:
-            # shape: (elements,) -> shape in the header
             tensors[name] = torch.frombuffer(view["data"], dtype=dtype).reshape(view["shape"])
     return tensors, metadata
 
@@ -436,18 +320,7 @@ def parse_tensors(data: bytes, *, where: str) -> tuple[dict[str, torch.Tensor], 
 def load_arrays(
     path: str | os.PathLike[str], *, max_bytes: int
 ) -> tuple[dict[str, np.ndarray], dict[str, str]]:
-    """Read a safetensors file from an untrusted source, without PyTorch.
-
-    Args:
-        path: Regular file; links and pipes are refused.
-        max_bytes: Largest accepted size in bytes.
-
-    Returns:
-        Arrays by name, and the header's text.
-
-    Raises:
-        StorageError: See `read_regular_file` and `parse_tensors`; numpy has no bfloat16.
-    """
+    """Read an untrusted safetensors file without PyTorch: arrays and the header's text, by name."""
     where = Path(path).name
     views, metadata = _read_views(read_regular_file(path, max_bytes=max_bytes), where)
     arrays = {}
@@ -457,7 +330,7 @@ def load_arrays(
             raise StorageError(
                 "dtype", f"{where}: {name} is bfloat16, which numpy has not; store it as float32"
             )
-        # shape: (elements,) -> shape in the header; a copy owns its memory
+        # A copy owns its memory.
         arrays[name] = np.frombuffer(view["data"], kind).reshape(view["shape"]).copy()
     return arrays, metadata
 
@@ -502,7 +375,7 @@ def _read_header(data: bytes, where: str) -> dict[str, dict[str, str]]:
 
 
 def _unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
-    # Of two equal keys parsers may take either; what was checked must be what is used.
+    # Of two equal keys parsers may take either, and not the one that was checked.
     content = dict(pairs)
     if len(content) != len(pairs):
         raise ValueError("duplicate key")
@@ -522,12 +395,12 @@ def _name_other_format(data: bytes, where: str) -> StorageError:
 
 
 def _explain(error: safetensors.SafetensorError, size: int, where: str) -> StorageError:
-    # It quotes the header, line ends and all.
+    # The library's message quotes the header with its line ends.
     detail = " ".join(str(error).removeprefix("Error while deserializing: ").split())[:200]
     if "IncompleteBuffer" in detail or "incomplete" in detail.lower():
         return StorageError(
             "truncated",
-            f"{where} has {size} bytes, which is not what its header announces; expected the "
+            f"{where} has {size} bytes, other than its header announces; expected the "
             "whole file and nothing after it; copy it again",
         )
     return StorageError(
@@ -537,7 +410,7 @@ def _explain(error: safetensors.SafetensorError, size: int, where: str) -> Stora
 
 
 def _check_view(name: str, dtype: str, shape: list[int], where: str) -> None:
-    """Refuse what torch could not represent, before torch is asked to."""
+    """Refuse element types and shapes before PyTorch sees them."""
     if dtype not in _DTYPES:
         raise StorageError(
             "dtype",

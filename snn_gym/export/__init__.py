@@ -1,4 +1,4 @@
-"""Agents frozen, as C source and as NIR graphs, and what comes in as such a graph."""
+"""Export of agents as frozen policies, C, ONNX and NIR graphs, and import of NIR graphs."""
 
 from __future__ import annotations
 
@@ -40,8 +40,6 @@ __all__ = [
     "visit",
     "without_silent",
 ]
-
-# The process that reads files of others starts from here, and needs none of it.
 
 __getattr__, __dir__ = lazy_names(
     __name__,

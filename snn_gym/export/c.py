@@ -27,14 +27,14 @@ from snn_gym.program.compaction import compact
 from snn_gym.program.network import NeuronLayer, Program
 from snn_gym.program.neuron import Neuron
 
-# ---- texts ---------------------------------------------------------------------------------------
-# An agent in fixed point: weights of 8 bits, potentials of 16, scales found on visited states.
+# ---- fixed point ---------------------------------------------------------------------------------
+# Weights of 8 bits, potentials of 16, scales from visited states.
 #
 # Weights ``w`` of a layer are ``q * s``, with ``s`` such that the largest is 127. Potentials,
-# currents and thresholds are whole numbers of ``s / 2**f``, where ``f`` leaves the potentials that
-# were met half of the range; beyond it they saturate. Decays are products with a number of 14 bits,
-# rounded to the nearest. Observations are standardised in float and then rounded to whole numbers
-# of ``2**-k``.
+# currents and thresholds are whole numbers of ``s / 2**f``, where ``f`` lets the visited potentials
+# fill half of the range; beyond the range they saturate. Decays are products with a number of 14
+# bits, rounded to the nearest. Observations are standardised in float and then rounded to whole
+# numbers of ``2**-k``.
 HELPERS = """\
 /* Add the rows of weights of the neurons that fired. */
 static inline void add_rows(const int8_t *weights, int size, const int *places, int count,
@@ -86,21 +86,17 @@ static inline int32_t share(int32_t gain, int32_t x) {
 """
 
 
-# ---- source --------------------------------------------------------------------------------------
 _WEIGHT_LIMIT, _LIMIT, _SUM_LIMIT = 2**7 - 1, 2**15 - 1, 2**31 - 1
 _MOST_BITS = 12
-_SPARE = 2.0
-"""Range of potentials over what was met."""
+_SPARE = 2.0  # range of potentials, over the visited ones
 
 
 @dataclass(frozen=True)
 class _Scale:
-    """Units of a layer."""
+    """Units of a layer: ``weight`` is ``s``, ``bits`` the fraction ``f`` of potentials."""
 
     weight: float
-    """Of a weight: ``s``."""
     bits: int
-    """Fraction ``f`` of potentials, in bits."""
 
     @property
     def potential(self) -> float:
@@ -109,18 +105,7 @@ class _Scale:
 
 
 class FixedSource(SpikingSource):
-    """The files of an program, in fixed point.
-
-    Args:
-        program: What is written.
-        name: What functions, types and files are called after.
-        title: What the header says that it is.
-        peaks: Largest absolute potential of each layer in the states that the agent visits.
-
-    Raises:
-        ValueError: The decoder carries a state or takes a maximum, observations are encoded, or
-            neurons have constants of their own.
-    """
+    """C files of a program in fixed point; ``peaks`` are the largest potentials of its layers."""
 
     number, sum = "int16_t", "int32_t"
     shape = "fixed point, weights of 8 bits and potentials of 16"
@@ -143,10 +128,13 @@ class FixedSource(SpikingSource):
         pairs = zip(program.neurons, peaks, strict=True)
         self._scales = [_scale(layer, peak) for layer, peak in pairs]
         self._head = _unit(program.head.weights)
-        self._coefficient = _unit_of_coefficients(program.readout.coefficients[:1])
+        coefficients = program.readout.coefficients[:1]
+        # One share of a mean rate is a unit, so that spikes are counted.
+        first = float(coefficients[0, 0])
+        self._coefficient = first if np.all(coefficients == first) else _unit(coefficients)
 
     def _neuron_text(self, neuron: type[Neuron], name: str, each: bool) -> str:
-        assert not each  # as scales are of constants of a layer
+        assert not each  # scales are those of a layer's constants
         return fixed_neuron(neuron, name)
 
     @cached_property
@@ -158,31 +146,24 @@ class FixedSource(SpikingSource):
                 "observations that are not standardised, once, have no scale in fixed point; train "
                 "with normalise_observations=True and without VecNormalize, or export in float"
             )
-        # So that neither a value nor a sum over all of them overflows.
+        # Neither a value nor a sum over all of them may overflow.
         most = min(_LIMIT, _SUM_LIMIT // (2 * _WEIGHT_LIMIT * inputs))
-        return max(self._scales[0].bits, math.floor(math.log2(most / self._clip)))
-
-    @property
-    def _clip(self) -> float:
-        """Limit of standardised observations."""
-        return self.program.normalisers[0].clip
+        clip = self.program.normalisers[0].clip
+        return max(self._scales[0].bits, math.floor(math.log2(most / clip)))
 
     def _tables(self) -> Iterator[tuple[str, NDArray[Any]]]:
         program = self.program
         yield from self._input_tables()
-        for k, (layer, scale) in enumerate(
-            zip(program.neurons, self._scales, strict=True), start=1
-        ):
+        pairs = zip(program.neurons, self._scales, strict=True)
+        for k, (layer, scale) in enumerate(pairs, start=1):
             yield f"constants_{k}", _constants(layer, scale)
             yield f"rest_{k}", _rounded(layer.rest.reshape(-1) / scale.potential, np.int16)
             yield f"weights_{k}", _rounded(layer.weights / scale.weight, np.int8)
             yield f"biases_{k}", _rounded(layer.biases / scale.potential, np.int16)
             if layer.recurrent is not None:
                 yield f"recurrent_{k}", _rounded(layer.recurrent / scale.weight, np.int8)
-        yield (
-            "coefficients",
-            _rounded(program.readout.coefficients[:1] / self._coefficient, np.int8),
-        )
+        coefficients = program.readout.coefficients[:1] / self._coefficient
+        yield "coefficients", _rounded(coefficients, np.int8)
         yield "head_weights", _rounded(program.head.weights / self._head, np.int8)
         yield "head_biases", _rounded(program.head.biases / self._output_unit, np.int32)
         yield from self._limit_tables()
@@ -192,19 +173,15 @@ class FixedSource(SpikingSource):
         return self._head * self._coefficient
 
     def _held(self, size: int) -> Iterator[str]:
-        inputs, bits = self.program.inputs, self._input_bits
-        unit, shift = number(float(2**bits)), bits - self._scales[0].bits
-        yield f"    int16_t values[{inputs}];"
-        yield f"    int32_t held[{size}];"
-        yield f"    for (int d = 0; d < {inputs}; d++) {{"
-        yield f"        const float x = {standardised('observation[d]', 1)};"
-        yield f"        values[d] = (int16_t)lrintf({unit} * ({within('x', self._clip)}));"
-        yield "    }"
-        yield "    memset(held, 0, sizeof held);"
-        yield f"    add_products(&weights_1[0][0], {inputs}, {size}, values, held);"
-        yield f"    for (int n = 0; n < {size}; n++) {{"
-        yield f"        held[n] = biases_1[n] + scaled(held[n], {shift});"
-        yield "    }"
+        bits = self._input_bits
+        yield c_text.FIXED_HELD.format(
+            inputs=self.program.inputs,
+            size=size,
+            value=standardised("observation[d]", 1),
+            unit=number(float(2**bits)),
+            clipped=within("x", self.program.normalisers[0].clip),
+            shift=bits - self._scales[0].bits,
+        )
 
     def _layer(self, k: int, layer: NeuronLayer) -> Iterator[str]:
         held = k == 1 and self.program.held
@@ -228,44 +205,36 @@ def _scale(layer: NeuronLayer, peak: float) -> _Scale:
     weight = _unit(layer.weights, *([] if layer.recurrent is None else [layer.recurrent]))
     units = units_of(layer.neuron)
     potentials = [abs(x) for name, x in layer.numbers.items() if units[name] == "potential"]
-    met = max(peak, *potentials) * _SPARE / weight
-    return _Scale(weight, min(_MOST_BITS, max(0, math.floor(math.log2(_LIMIT / met)))))
+    largest = max(peak, *potentials) * _SPARE / weight
+    return _Scale(weight, min(_MOST_BITS, max(0, math.floor(math.log2(_LIMIT / largest)))))
 
 
 def _unit(*weights: NDArray[np.float32]) -> float:
-    """Return the unit in which the largest weight is the largest of 8 bits."""
+    """Return the unit in which the largest weight has 8 bits."""
     return max(float(np.abs(x).max()) for x in weights) / _WEIGHT_LIMIT or 1.0
-
-
-def _unit_of_coefficients(coefficients: NDArray[np.float32]) -> float:
-    """Return the unit of the readout; of a mean rate one share, so that spikes are counted."""
-    first = float(coefficients[0, 0])
-    return first if np.all(coefficients == first) else _unit(coefficients)
 
 
 def _constants(layer: NeuronLayer, scale: _Scale) -> NDArray[np.int16]:
     units = units_of(layer.neuron)
-    found = [
+    numbers = [
         x / scale.potential if units[name] == "potential" else x * 2**GAIN_BITS
         for name, x in layer.numbers.items()
     ]
-    return _rounded(np.array(found), np.int16)
+    return _rounded(np.array(numbers), np.int16)
 
 
 def _rounded(values: NDArray[Any], kind: type[np.signedinteger[Any]]) -> NDArray[Any]:
     """Return the nearest whole numbers, saturated."""
     limits = np.iinfo(kind)
-    found: NDArray[Any] = np.clip(np.rint(values), limits.min, limits.max).astype(kind)
-    return found
+    rounded: NDArray[Any] = np.clip(np.rint(values), limits.min, limits.max).astype(kind)
+    return rounded
 
 
 # ---- c -------------------------------------------------------------------------------------------
-# Export of an agent as C99: one header, one source and a program that reads observations.
-#
-# A decision is computed event by event: weights of the neurons that fired are added, row by row, in
-# the order of the project's own kernels, so that spikes in float are theirs bit for bit (of one
-# observation at a time, compiled without fused multiply-adds, as ``-std=c99`` says to GCC). Nothing
-# is allocated, and no library is called but ``math.h`` and ``string.h``.
+# A decision is computed by events: the weights of neurons that fired are added row by row, in the
+# order of our kernels, so that spikes in float equal theirs bit for bit (for one observation at a
+# time, compiled without fused multiply-adds, as GCC does with ``-std=c99``). Nothing is allocated,
+# and the only libraries are ``math.h`` and ``string.h``.
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,31}")
 
 
@@ -300,13 +269,12 @@ def to_c(
     Args:
         model: Algorithm with a policy of snn_gym, or the policy.
         folder: Folder to write ``NAME.h``, ``NAME.c`` and ``main.c`` into; it is made.
-        visits: What ``visit`` saw of its network; fixed point and silent neurons need it.
+        visits: Result of ``visit``; fixed point and ``drop_silent`` need it.
         fixed_point: Whether weights have 8 bits and potentials 16, instead of float.
-        drop_silent: Whether neurons that never fired in the visited states are left out. Elsewhere
-            they might have.
-        name: What functions, types and files are called after: lower-case letters, digits and
-            underscores.
-        title: What the header says that the agent is, as ``snn_gym._base.names.safe_title`` has it.
+        drop_silent: Whether neurons that never fired in the visited states are left out. In other
+            states they might fire.
+        name: Prefix of functions, types and files: lower-case letters, digits and underscores.
+        title: Description of the agent in the header; unsafe characters become underscores.
 
     Raises:
         ValueError: The name is none in C, visits are missing, or a part of the agent has no form
@@ -319,10 +287,10 @@ def to_c(
         )
     if visits is None and (fixed_point or drop_silent):
         raise ValueError(
-            "fixed_point and drop_silent need visits, what the network does in the states that the "
-            "agent visits: pass visits=visit(model, env_id)"
+            "fixed_point and drop_silent need the network's activity in the states that the agent "
+            "visits: pass visits=visit(model, env_id)"
         )
-    said = safe_title(title)
+    title = safe_title(title)
     program = program_of(model)
     if not program.spiking:
         if fixed_point or drop_silent:
@@ -330,12 +298,12 @@ def to_c(
                 "fixed_point and drop_silent are for spiking agents, and this is an ANN; leave "
                 "them out"
             )
-        return _write(ANNSource(program, name, said), Path(folder))
+        return _write(ANNSource(program, name, title), Path(folder))
     if drop_silent and visits is not None:
         program = compact(program, visits.fired)
     if fixed_point and visits is not None:
-        return _write(FixedSource(program, name, said, visits.peaks), Path(folder))
-    return _write(SpikingSource(program, name, said), Path(folder))
+        return _write(FixedSource(program, name, title, visits.peaks), Path(folder))
+    return _write(SpikingSource(program, name, title), Path(folder))
 
 
 def _write(source: Source, folder: Path) -> CFiles:

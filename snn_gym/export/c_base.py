@@ -1,4 +1,4 @@
-"""C of all exported agents: header, tables, standardising, choice; and whole ANNs."""
+"""C source of exported agents: header, tables, standardisation, choice; and of whole ANNs."""
 
 from __future__ import annotations
 
@@ -13,22 +13,14 @@ from numpy.typing import NDArray
 from snn_gym.export import c_text
 from snn_gym.program.network import DenseLayer, GatedLayer, Layer, Program
 
-# ---- c base --------------------------------------------------------------------------------------
 _LINE = 96
 _TYPES = {"float32": "float", "int8": "int8_t", "int16": "int16_t", "int32": "int32_t"}
 
 
 class Source(ABC):
-    """The files of an agent.
+    """C files of an agent, with functions, types and files named after ``name``."""
 
-    Args:
-        program: What is written.
-        name: What functions, types and files are called after.
-        title: What the header says that it is.
-    """
-
-    shape = "float"
-    """Number format, for the comment in the header."""
+    shape = "float"  # number format, for the comment in the header
 
     def __init__(self, program: Program, name: str, title: str) -> None:
         self.program, self.name, self.title = program, name, title or "an agent"
@@ -46,8 +38,10 @@ class Source(ABC):
     def source(self) -> str:
         """Return the text of ``NAME.c``."""
         parts = [
-            self._opening(),
-            *self._table_texts(),
+            f"/* Weights and decisions of {self.title}; {self.name}.h says how to use it. */\n"
+            f'#include "{self.name}.h"\n\n#include <math.h>\n#include <stdint.h>\n'
+            "#include <string.h>",
+            *(_table(name, values) for name, values in self.tables.items()),
             *self._helpers(),
             "\n".join(self._reset()),
             "\n".join(self._step()),
@@ -56,23 +50,23 @@ class Source(ABC):
 
     @abstractmethod
     def _helpers(self) -> Iterator[str]:
-        """Give the functions that a decision calls."""
+        """Yield the functions that a decision calls."""
 
     @abstractmethod
     def _reset(self) -> Iterator[str]:
-        """Give the lines of the function that puts the state to rest."""
+        """Yield the lines of the function that resets the state."""
 
     @abstractmethod
     def _step(self) -> Iterator[str]:
-        """Give the lines of the function that decides."""
+        """Yield the lines of the function that decides."""
 
     @abstractmethod
     def _tables(self) -> Iterator[tuple[str, NDArray[Any]]]:
-        """Give the constant arrays by name."""
+        """Yield the constant arrays by name."""
 
     @abstractmethod
     def _header(self) -> Mapping[str, str]:
-        """Return what the header says of this kind of agent."""
+        """Return the parts of the header for this kind of agent."""
 
     @cached_property
     def tables(self) -> Mapping[str, NDArray[Any]]:
@@ -106,17 +100,6 @@ class Source(ABC):
             print_action=shown.format(upper=upper),
         )  # fmt: skip
 
-    def _opening(self) -> str:
-        return (
-            f"/* Weights and decisions of {self.title}; {self.name}.h says how to use it. */\n"
-            f'#include "{self.name}.h"\n\n#include <math.h>\n#include <stdint.h>\n'
-            "#include <string.h>"
-        )
-
-    def _table_texts(self) -> Iterator[str]:
-        for name, values in self.tables.items():
-            yield _table(name, values)
-
     def _input_tables(self) -> Iterator[tuple[str, NDArray[Any]]]:
         for k, normaliser in enumerate(self.program.normalisers, start=1):
             yield f"means_{k}", normaliser.mean
@@ -127,16 +110,15 @@ class Source(ABC):
             yield "lows", self.program.choice.low
             yield "highs", self.program.choice.high
 
-    def _signature(self) -> Iterator[str]:
-        yield f"void {self.name}_step({self.name}_state *state, const float *observation,"
-        yield f"{' ' * (len(self.name) + 11)}{self.name}_action *action) {{"
+    def _signature(self) -> str:
+        return (
+            f"void {self.name}_step({self.name}_state *state, const float *observation,\n"
+            f"{' ' * (len(self.name) + 11)}{self.name}_action *action) {{"
+        )
 
     def _standardise(self) -> Iterator[str]:
-        """Give the float array ``values``: observations, standardised."""
-        inputs = self.program.inputs
-        yield f"    float values[{inputs}];"
-        yield f"    for (int d = 0; d < {inputs}; d++) {{"
-        yield "        values[d] = observation[d];"
+        """Yield the float array ``values`` of standardised observations."""
+        yield c_text.VALUES.format(inputs=self.program.inputs)
         for k, normaliser in enumerate(self.program.normalisers, start=1):
             yield f"        values[d] = {standardised('values[d]', k)};"
             yield f"        values[d] = {within('values[d]', normaliser.clip)};"
@@ -185,7 +167,7 @@ def _table(name: str, values: NDArray[Any]) -> str:
 
 
 def _lines(values: NDArray[Any]) -> str:
-    """Return numbers as C text, a row of a matrix in braces of its own."""
+    """Return numbers as C text, each row of a matrix in braces."""
     if values.ndim == 2:
         return ",\n".join(f"    {{\n{_lines(row)}\n    }}" for row in values)
     shown = number if np.issubdtype(values.dtype, np.floating) else str
@@ -203,11 +185,11 @@ _GATES = {"gru": c_text.GRU, "lstm": c_text.LSTM}
 
 
 class ANNSource(Source):
-    """The files of an ANN. Products with units that are zero are left out."""
+    """C files of an ANN; products with units of value 0 are left out."""
 
     @property
     def state_bytes(self) -> int:
-        """Memory of the state: that of gated units, or none, but C has no empty struct."""
+        """Memory of the state of gated units; at least 1, as C has no empty struct."""
         return 4 * sum(len(x.state) * x.size for x in self.program.gated) or 1
 
     def _helpers(self) -> Iterator[str]:
@@ -240,9 +222,7 @@ class ANNSource(Source):
             yield "    char unused;"
 
     def _reset(self) -> Iterator[str]:
-        yield f"void {self.name}_reset({self.name}_state *state) {{"
-        yield "    memset(state, 0, sizeof *state);"
-        yield "}"
+        yield c_text.RESET.format(name=self.name)
 
     def _tables(self) -> Iterator[tuple[str, NDArray[Any]]]:
         yield from self._input_tables()
@@ -257,7 +237,7 @@ class ANNSource(Source):
         yield from self._limit_tables()
 
     def _step(self) -> Iterator[str]:
-        yield from self._signature()
+        yield self._signature()
         yield f"    float outputs[{self.program.outputs}];"
         if not self.program.stateful:
             yield f"    {self.name}_reset(state);"
@@ -272,19 +252,12 @@ class ANNSource(Source):
         yield "}"
 
     def _layer(self, k: int, layer: Layer, source: str, inputs: int) -> Iterator[str]:
-        """Give what a layer makes of ``inputs`` values in ``source``."""
-        own, wide = f"sums_{k}", len(layer.biases)
-        yield f"    float {own}[{wide}];"
-        yield f"    memcpy({own}, biases_{k}, sizeof {own});"
-        yield f"    add_products(&weights_{k}[0][0], {inputs}, {wide}, {source}, {own});"
+        """Yield the lines of a layer for ``inputs`` values in ``source``."""
+        wide = len(layer.biases)
+        yield c_text.DENSE.format(k=k, wide=wide, inputs=inputs, source=source)
         if isinstance(layer, GatedLayer):
-            units, loops = f"state->units_{k}", f"loops_{k}"
-            yield f"    float {loops}[{wide}];"
-            yield f"    memcpy({loops}, recurrent_biases_{k}, sizeof {loops});"
-            yield f"    add_products(&recurrent_{k}[0][0], {layer.size}, {wide}, {units}, {loops});"
-            yield f"    pass_{layer.gates}({own}, {loops}, {units}, {layer.size});"
-            return
-        assert isinstance(layer, DenseLayer)  # of an ANN
-        yield f"    for (int n = 0; n < {wide}; n++) {{"
-        yield f"        {own}[n] = {_CALLS[layer.activation].format(f'{own}[n]')};"
-        yield "    }"
+            yield c_text.GATED.format(k=k, wide=wide, size=layer.size, gates=layer.gates)
+        else:
+            assert isinstance(layer, DenseLayer)  # all layers of an ANN without gates
+            value = _CALLS[layer.activation].format(f"sums_{k}[n]")
+            yield c_text.ACTIVATED.format(k=k, wide=wide, value=value)

@@ -1,4 +1,4 @@
-"""C of spiking programs: encoders, a neuron's time step printed from its text, and the network."""
+"""C source of spiking programs: encoders, neurons printed from their texts, and the network."""
 
 from __future__ import annotations
 
@@ -28,21 +28,10 @@ from snn_gym.program.neurons import name_of
 
 # ---- c encoder -----------------------------------------------------------------------------------
 _REGULAR = "floorf((float)(t + 1) * activity[c]) > floorf((float)t * activity[c])"
-_INTENSITY = (
-    f"const float x = fminf(fmaxf(values[d] / {number(2.0 * INTENSITY_RANGE)} + 0.5f, 0.0f), 1.0f);"
-)
-_FIELD = "activity[{c}] = expf(-0.5f * away * away);"
 
 
 def check_encoder(encoder: SpikeEncoder | ReceptiveFields) -> None:
-    """Refuse an encoder that has no form without a host.
-
-    Args:
-        encoder: The encoder.
-
-    Raises:
-        ValueError: It draws random numbers, compares observations, or is a user's own.
-    """
+    """Refuse an encoder that draws random numbers, compares observations or is a user's."""
     known = (RateEncoder, PopulationEncoder, LatencyEncoder, ReceptiveFields)
     drawn = isinstance(encoder, SpikeEncoder) and encoder.needs_noise
     if drawn or type(encoder) not in known:
@@ -54,11 +43,7 @@ def check_encoder(encoder: SpikeEncoder | ReceptiveFields) -> None:
 
 
 def encoder_tables(encoder: SpikeEncoder | ReceptiveFields) -> Iterator[tuple[str, NDArray[Any]]]:
-    """Yield the constant arrays of an encoder by name.
-
-    Args:
-        encoder: The encoder.
-    """
+    """Yield the constant arrays of an encoder by name."""
     if isinstance(encoder, ReceptiveFields):
         yield "centres", encoder.centres.reshape(-1)
         yield "widths", encoder.widths.reshape(-1)
@@ -68,46 +53,25 @@ def encoder_tables(encoder: SpikeEncoder | ReceptiveFields) -> Iterator[tuple[st
 
 def encoded(
     encoder: SpikeEncoder | ReceptiveFields, inputs: int, channels: int, time_steps: int
-) -> Iterator[str]:
-    """Yield the lines that make the array ``activity`` of ``values``, once for a decision.
-
-    Args:
-        encoder: The encoder.
-        inputs: Values D.
-        channels: Channels C.
-        time_steps: T.
-    """
+) -> str:
+    """Return the lines that compute ``activity`` from ``values``, once for a decision."""
     fields = channels // inputs
-    yield f"    float activity[{channels}];"
     if isinstance(encoder, ReceptiveFields):
-        yield f"    float summed[{channels}];"
-        yield "    memset(summed, 0, sizeof summed);"
-        yield f"    for (int c = 0; c < {channels}; c++) {{"
-        yield f"        const float away = (values[c / {fields}] - centres[c]) / widths[c];"
-        yield f"        {_FIELD.format(c='c')}"
-        yield "    }"
-        return
-    yield f"    for (int d = 0; d < {inputs}; d++) {{"
-    yield f"        {_INTENSITY}"
+        return c_text.LEARNED_FIELDS.format(channels=channels, fields=fields)
     if isinstance(encoder, PopulationEncoder):
-        yield f"        for (int i = 0; i < {fields}; i++) {{"
-        yield f"            const float away = (x - centres[i]) * {number(encoder.steepness)};"
-        yield f"            {_FIELD.format(c=f'd * {fields} + i')}"
-        yield "        }"
+        steepness = number(encoder.steepness)
+        activity = c_text.FIELDS.format(fields=fields, steepness=steepness)
     elif isinstance(encoder, LatencyEncoder):
-        yield f"        activity[d] = floorf((1.0f - x) * {number(float(time_steps - 1))} + 0.5f);"
+        last = number(float(time_steps - 1))
+        activity = f"        activity[d] = floorf((1.0f - x) * {last} + 0.5f);"
     else:
-        yield "        activity[d] = x;"
-    yield "    }"
+        activity = "        activity[d] = x;"
+    span = number(2.0 * INTENSITY_RANGE)
+    return c_text.ACTIVITY.format(inputs=inputs, channels=channels, range=span, activity=activity)
 
 
 def seen_at(encoder: SpikeEncoder | ReceptiveFields, channels: int) -> Iterator[str]:
-    """Yield the lines that fill the array ``seen`` with the spikes of time step ``t``.
-
-    Args:
-        encoder: The encoder.
-        channels: Channels C.
-    """
+    """Yield the lines that fill the array ``seen`` with the spikes of time step ``t``."""
     yield f"for (int c = 0; c < {channels}; c++) {{"
     if isinstance(encoder, ReceptiveFields):
         limit = number(float(np.float32(INTEGRATED)))
@@ -123,10 +87,8 @@ def seen_at(encoder: SpikeEncoder | ReceptiveFields, channels: int) -> Iterator[
 
 # ---- c neuron ------------------------------------------------------------------------------------
 Unit = Literal["potential", "share"]
-SPIKED, SILENT = "spiked_", "silent_"
-"""Prefixes of a state variable after a time step with a spike, or without."""
-GAIN_BITS = 14
-"""Bits of a share, a number without a unit, in fixed point."""
+SPIKED, SILENT = "spiked_", "silent_"  # prefixes of a variable after a spike, or without
+GAIN_BITS = 14  # of a share, a number without a unit, in fixed point
 
 _FLOAT = Style(
     constant=number,
@@ -143,31 +105,13 @@ _FIXED = Style(
     where="({0} ? {1} : {2})",
     functions={"*": "share", "maximum": "larger", "minimum": "smaller"},
 )
-_FIXED_OPERATORS = {
-    "name",
-    "constant",
-    "+",
-    "-",
-    "-x",
-    "*",
-    "where",
-    ">",
-    ">=",
-    "maximum",
-    "minimum",
-}
+# Operators whose inputs have one unit, which is their result's, too, except for comparisons.
 _SAME = {"+", "-", "-x", "maximum", "minimum", ">", ">=", "where"}
-"""Operators whose inputs have one unit; so has what they give, but for comparisons."""
+_FIXED_OPERATORS = {"name", "constant", "*"} | _SAME
 
 
 def float_neuron(neuron: type[Neuron], name: str, *, each: bool = False) -> str:
-    """Return the C function that advances a layer by a time step, in float.
-
-    Args:
-        neuron: The neuron.
-        name: Name of the function.
-        each: Whether each neuron has constants of its own.
-    """
+    """Return the C function that advances a layer by a time step, in float."""
     kinds = ("float", "float", "float")
     return _function(name, equations(neuron), _FLOAT, kinds, "currents[n]", each=each)
 
@@ -175,14 +119,7 @@ def float_neuron(neuron: type[Neuron], name: str, *, each: bool = False) -> str:
 def fixed_neuron(neuron: type[Neuron], name: str) -> str:
     """Return the C function that advances a layer by a time step, in fixed point.
 
-    Currents, state variables and what is computed once for several uses are saturated.
-
-    Args:
-        neuron: The neuron.
-        name: Name of the function.
-
-    Raises:
-        ValueError: The text has operations that have no form in fixed point.
+    Currents, state variables and shared results are saturated.
     """
     text, units = equations(neuron), units_of(neuron)
     kinds = ("int16_t", "int32_t", "int32_t")
@@ -199,7 +136,7 @@ def _function(
     *,
     each: bool = False,
 ) -> str:
-    """Return the function; ``kinds`` are the types of state, of currents, and within."""
+    """Return the C function; ``kinds`` are the types of state, currents and local variables."""
     stored, given, inner = kinds
     step = dict(zip(text.moved_names, text.moved, strict=True)) | {DISTANCE: text.margin}
     left: dict[str, Expression] = {}
@@ -246,13 +183,13 @@ def _shares_first(
     targets: Mapping[str, Expression], units: Mapping[str, Unit]
 ) -> dict[str, Expression]:
     """Return expressions with the share as the first factor of every product."""
-    made: dict[int, Expression] = {}
+    sorted_nodes: dict[int, Expression] = {}
     for node in walk(*targets.values()):
-        inputs = tuple(made[id(x)] for x in node.inputs)
+        inputs = tuple(sorted_nodes[id(x)] for x in node.inputs)
         if node.operator == "*" and not _is_share(node.inputs[0], units):
             inputs = inputs[::-1]
-        made[id(node)] = replace(node, inputs=inputs) if inputs else node
-    return {label: made[id(root)] for label, root in targets.items()}
+        sorted_nodes[id(node)] = replace(node, inputs=inputs) if inputs else node
+    return {label: sorted_nodes[id(root)] for label, root in targets.items()}
 
 
 def _is_share(node: Expression, units: Mapping[str, Unit]) -> bool:
@@ -264,17 +201,10 @@ def _is_share(node: Expression, units: Mapping[str, Unit]) -> bool:
 
 
 def units_of(neuron: type[Neuron]) -> dict[str, Unit]:
-    """Return which names of a neuron's equations are potentials, and which are shares of them.
+    """Return the unit of each name in a neuron's equations, a potential or a share.
 
-    State variables and inputs are potentials; what these are added to is one, too, and what they
-    are multiplied by is a share.
-
-    Args:
-        neuron: The neuron.
-
-    Raises:
-        ValueError: A text adds a share to a potential, multiplies potentials, or has a function
-            that fixed point has not; the message names it.
+    State variables and inputs are potentials; so are values that are added to them. Factors of
+    potentials are shares. Refuse functions that fixed point lacks.
     """
     text = equations(neuron)
     roots = (*text.moved, text.margin, *text.decided(True), *text.decided(False))
@@ -305,26 +235,26 @@ def units_of(neuron: type[Neuron]) -> dict[str, Unit]:
 def _infer(
     neuron: type[Neuron], node: Expression, units: dict[int, Unit], names: dict[str, Unit]
 ) -> None:
-    """Enter what an operator says of the units of its inputs and of itself."""
+    """Enter the units that an operator implies for its inputs and its result."""
     known = names.get(node.label, units.get(id(node)))
     if node.operator == "name" and known is not None:
         _enter(neuron, node, known, units, names)
     inputs = node.inputs[1:] if node.operator == "where" else node.inputs
     if node.operator in _SAME:
         alike = inputs if node.operator in (">", ">=") else (*inputs, node)
-        found = [units[id(x)] for x in alike if id(x) in units]
-        for x in alike if found else ():
-            _enter(neuron, x, found[0], units, names)
+        known_units = [units[id(x)] for x in alike if id(x) in units]
+        for x in alike if known_units else ():
+            _enter(neuron, x, known_units[0], units, names)
     elif node.operator == "*":
         a, b = inputs
-        for one, other in ((a, b), (b, a)):
-            if units.get(id(one)) == "potential":
-                _enter(neuron, other, "share", units, names)
+        for factor, rest in ((a, b), (b, a)):
+            if units.get(id(factor)) == "potential":
+                _enter(neuron, rest, "share", units, names)
                 _enter(neuron, node, "potential", units, names)
-            elif units.get(id(one)) == "share" and units.get(id(node)) == "potential":
-                _enter(neuron, other, "potential", units, names)
-            elif one.operator == "constant" and id(node) in units:
-                _enter(neuron, other, units[id(node)], units, names)
+            elif units.get(id(factor)) == "share" and units.get(id(node)) == "potential":
+                _enter(neuron, rest, "potential", units, names)
+            elif factor.operator == "constant" and id(node) in units:
+                _enter(neuron, rest, units[id(node)], units, names)
 
 
 def _enter(
@@ -334,7 +264,7 @@ def _enter(
     units: dict[int, Unit],
     names: dict[str, Unit],
 ) -> None:
-    """Enter the unit of a node, which must agree with what is known of it."""
+    """Enter the unit of a node; refuse a unit that contradicts an earlier one."""
     if node.operator == "constant" and node.number != 0.0 and unit == "potential":
         raise ValueError(
             f"neuron {name_of(neuron)!r} has no fixed point, for it adds {node.number:g} to a "
@@ -353,16 +283,9 @@ def _enter(
 
 # ---- c source ------------------------------------------------------------------------------------
 class SpikingSource(Source):
-    """The files of a spiking program, in float.
+    """C files of a spiking program, in float."""
 
-    Args:
-        program: What is written.
-        name: What functions, types and files are called after.
-        title: What the header says that it is.
-    """
-
-    number, sum = "float", "float"
-    """C types of neurons' numbers and of what adds weights up."""
+    number, sum = "float", "float"  # C types of neurons' numbers and of sums of weights
     places, helpers, products = c_text.PLACES, c_text.HELPERS, c_text.ADD_PRODUCTS
 
     def __init__(self, program: Program, name: str, title: str) -> None:
@@ -385,10 +308,6 @@ class SpikingSource(Source):
             yield self.helpers
         if self.program.held:
             yield self.products
-        yield from self._neuron_texts()
-
-    def _neuron_texts(self) -> Iterator[str]:
-        """Give the functions of the layers' neurons, each once."""
         kinds = ((layer.neuron, layer.each) for layer in self.program.neurons)
         for neuron, each in dict.fromkeys(kinds):
             yield self._neuron_text(neuron, _function_name(neuron, each), each)
@@ -435,7 +354,7 @@ class SpikingSource(Source):
         yield from self._limit_tables()
 
     def _adds_rows(self) -> bool:
-        """Tell whether a layer is driven by spikes, its own or another's."""
+        """Return whether a layer receives spikes, its own or another's."""
         layers = self.program.neurons
         return len(layers) > 1 or layers[0].recurrent is not None
 
@@ -459,19 +378,19 @@ class SpikingSource(Source):
 
     def _step(self) -> Iterator[str]:
         program, last, count = self.program, self.sizes[-1], len(self.sizes)
-        yield from self._signature()
-        yield f"    {self.sum} decoded[{self._readout_rows()}][{last}];"
-        yield f"    {self.sum} outputs[{program.outputs}];"
-        yield f"    int places[{max(program.channels, *self.sizes)}];"
-        yield "    memset(decoded, 0, sizeof decoded);"
+        decoder = program.readout
+        rows = len(decoder.coefficients) if self.keeps_readout else decoder.values
+        yield c_text.STEP.format(
+            signature=self._signature(), sum=self.sum, rows=rows, last=last,
+            outputs=program.outputs, places=max(program.channels, *self.sizes),
+        )  # fmt: skip
         if not program.stateful:
             yield f"    {self.name}_reset(state);"
         if program.held:
             yield from self._held(self.sizes[0])
         if program.coder is not None:
             yield from self._standardise()
-            coded = program.inputs, program.channels, program.time_steps
-            yield from encoded(program.coder, *coded)
+            yield encoded(program.coder, program.inputs, program.channels, program.time_steps)
         yield f"    for (int t = 0; t < {program.time_steps}; t++) {{"
         for k, layer in enumerate(program.neurons, start=1):
             yield "        {"
@@ -479,24 +398,18 @@ class SpikingSource(Source):
             yield "        }"
         yield f"        const int fired = places_of(state->spikes_{count}, {last}, places);"
         yield "        for (int k = 0; k < fired; k++) {"
-        for r in range(self._readout_rows()):
+        for r in range(rows):
             yield f"            decoded[{r}][places[k]] += coefficients[{r}][t];"
         yield "        }"
         yield "    }"
         if self.keeps_readout:
-            yield c_text.CARRY.format(
-                rows=program.readout.variables, values=program.readout.values, size=last
-            )
+            yield c_text.CARRY.format(rows=decoder.variables, values=decoder.values, size=last)
         yield from self._read_decoded(last)
         yield from self._choose()
         yield "}"
 
-    def _readout_rows(self) -> int:
-        decoder = self.program.readout
-        return len(decoder.coefficients) if self.keeps_readout else decoder.values
-
     def _read_decoded(self, size: int) -> Iterator[str]:
-        """Give the outputs of the values that were decoded, or of their maximum."""
+        """Yield the outputs for the decoded values, or for their maximum."""
         decoder, outputs = self.program.readout, self.program.outputs
         if decoder.values > 1 and decoder.maximum == "outputs":
             yield c_text.READ_MAXIMA.format(outputs=outputs, size=size, values=decoder.values)
@@ -506,14 +419,12 @@ class SpikingSource(Source):
         yield self._read("decoded[0]", size)
 
     def _held(self, size: int) -> Iterator[str]:
-        """Give the currents of a held observation, which are the same at all time steps."""
+        """Yield the currents of a held observation, equal at all time steps."""
         yield from self._standardise()
-        yield f"    float held[{size}];"
-        yield "    memcpy(held, biases_1, sizeof held);"
-        yield f"    add_products(&weights_1[0][0], {self.program.inputs}, {size}, values, held);"
+        yield c_text.HELD.format(size=size, inputs=self.program.inputs)
 
     def _layer(self, k: int, layer: NeuronLayer) -> Iterator[str]:
-        """Give what a layer does at a time step."""
+        """Yield the lines of a layer's time step."""
         held = k == 1 and self.program.held
         if held and layer.recurrent is None:
             currents = "held"
@@ -525,7 +436,7 @@ class SpikingSource(Source):
         yield self._updated(k, layer, currents)
 
     def _driven(self, k: int, layer: NeuronLayer, *, held: bool) -> Iterator[str]:
-        """Give the addition to ``currents`` of what spikes bring, the input's and the layer's."""
+        """Yield the additions of spikes' weights to ``currents``."""
         inputs, size = layer.weights.shape
         if not held:
             source = f"state->spikes_{k - 1}"
@@ -540,7 +451,7 @@ class SpikingSource(Source):
             yield f"add_rows(&recurrent_{k}[0][0], {size}, places, looped, currents);"
 
     def _seen(self, channels: int) -> Iterator[str]:
-        """Give the spikes that enter at a time step."""
+        """Yield the input spikes of a time step."""
         if self.program.coder is not None:
             yield from seen_at(self.program.coder, channels)
             return
@@ -561,12 +472,12 @@ def _function_name(neuron: type[Neuron], each: bool) -> str:
 
 
 def _macs(program: Program) -> int:
-    """Return the multiply-accumulates of a decision: of input or encoder, and of the readout."""
+    """Return the multiply-accumulates of input or encoder and of the readout in a decision."""
     coder = program.coder
     entering = program.neurons[0].weights.size if program.held else 0
     if coder is not None:
         entering = coder.macs(program.inputs, program.time_steps)
-        entering += program.inputs * isinstance(coder, SpikeEncoder)  # to an intensity
+        entering += program.inputs * isinstance(coder, SpikeEncoder)  # for the intensities
     return entering + program.head.weights.size
 
 

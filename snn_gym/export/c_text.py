@@ -1,4 +1,4 @@
-"""The C source of an exported agent, in float: what does not depend on its numbers."""
+"""Templates of the C source of exported agents, in float."""
 
 HEADER = """\
 /* A spiking agent as C99, written by `snn-gym export`: {title}.
@@ -108,7 +108,7 @@ static inline void add_products(const float *weights, int inputs, int size, cons
 """
 
 CARRY = """\
-    for (int n = 0; n < {size}; n++) {{ /* what the decoder carries from the decision before */
+    for (int n = 0; n < {size}; n++) {{ /* the decoder carries its state on */
         float before[{rows}];
         for (int s = 0; s < {rows}; s++) {{
             before[s] = state->readout[s][n];
@@ -122,6 +122,79 @@ CARRY = """\
             state->readout[s][n] = decoded[s + {values}][n];
         }}
     }}"""
+
+RESET = """\
+void {name}_reset({name}_state *state) {{
+    memset(state, 0, sizeof *state);
+}}"""
+
+VALUES = """\
+    float values[{inputs}];
+    for (int d = 0; d < {inputs}; d++) {{
+        values[d] = observation[d];"""
+
+DENSE = """\
+    float sums_{k}[{wide}];
+    memcpy(sums_{k}, biases_{k}, sizeof sums_{k});
+    add_products(&weights_{k}[0][0], {inputs}, {wide}, {source}, sums_{k});"""
+
+GATED = """\
+    float loops_{k}[{wide}];
+    memcpy(loops_{k}, recurrent_biases_{k}, sizeof loops_{k});
+    add_products(&recurrent_{k}[0][0], {size}, {wide}, state->units_{k}, loops_{k});
+    pass_{gates}(sums_{k}, loops_{k}, state->units_{k}, {size});"""
+
+ACTIVATED = """\
+    for (int n = 0; n < {wide}; n++) {{
+        sums_{k}[n] = {value};
+    }}"""
+
+HELD = """\
+    float held[{size}];
+    memcpy(held, biases_1, sizeof held);
+    add_products(&weights_1[0][0], {inputs}, {size}, values, held);"""
+
+FIXED_HELD = """\
+    int16_t values[{inputs}];
+    int32_t held[{size}];
+    for (int d = 0; d < {inputs}; d++) {{
+        const float x = {value};
+        values[d] = (int16_t)lrintf({unit} * ({clipped}));
+    }}
+    memset(held, 0, sizeof held);
+    add_products(&weights_1[0][0], {inputs}, {size}, values, held);
+    for (int n = 0; n < {size}; n++) {{
+        held[n] = biases_1[n] + scaled(held[n], {shift});
+    }}"""
+
+LEARNED_FIELDS = """\
+    float activity[{channels}];
+    float summed[{channels}];
+    memset(summed, 0, sizeof summed);
+    for (int c = 0; c < {channels}; c++) {{
+        const float away = (values[c / {fields}] - centres[c]) / widths[c];
+        activity[c] = expf(-0.5f * away * away);
+    }}"""
+
+ACTIVITY = """\
+    float activity[{channels}];
+    for (int d = 0; d < {inputs}; d++) {{
+        const float x = fminf(fmaxf(values[d] / {range} + 0.5f, 0.0f), 1.0f);
+{activity}
+    }}"""
+
+FIELDS = """\
+        for (int i = 0; i < {fields}; i++) {{
+            const float away = (x - centres[i]) * {steepness};
+            activity[d * {fields} + i] = expf(-0.5f * away * away);
+        }}"""
+
+STEP = """\
+{signature}
+    {sum} decoded[{rows}][{last}];
+    {sum} outputs[{outputs}];
+    int places[{places}];
+    memset(decoded, 0, sizeof decoded);"""
 
 READ = """\
     for (int o = 0; o < {outputs}; o++) {{

@@ -4,10 +4,9 @@ A unit becomes a neuron whose spikes in T time steps count its activation in ste
 ``theta`` being the unit's largest activation in the states that the agent visits (per-neuron
 thresholds, as in the release of CRPI, https://github.com/xuzijie32/ANN2SNN-CRPI; balancing by the
 largest activation is Diehl et al. 2015's, https://doi.org/10.1109/IJCNN.2015.7280696). Potentials
-start at half the threshold, by which rounding is to the nearest (Bu et al. 2022,
+start at half the threshold, which rounds to the nearest (Bu et al. 2022,
 https://arxiv.org/abs/2303.04347). We put ``theta`` into the weights, so that every neuron has the
-threshold 1, and reset the state at every decision; the residual that the release carries on is in
-``snn_gym.export.conversion``.
+threshold 1, and reset the state at every decision; ``ResidualPolicy`` carries a residual as CRPI.
 """
 
 from __future__ import annotations
@@ -38,8 +37,7 @@ from snn_gym.spiking.network import SpikingNetwork
 from snn_gym.spiking.recording import Recording
 
 # ---- conversion ----------------------------------------------------------------------------------
-DECISIONS = 10_000
-"""States by which thresholds are chosen."""
+DECISIONS = 10_000  # states for the choice of thresholds
 
 
 def convert(
@@ -50,19 +48,19 @@ def convert(
     decisions: int = DECISIONS,
     env_kwargs: Mapping[str, Any] | None = None,
 ) -> BasePolicy:
-    """Convert an ANN of rectified units to a spiking network that does about the same.
+    """Convert an ANN of rectified units to a spiking network that approximates it.
 
     Args:
         model: Algorithm with a policy of snn_gym whose acting network is an ANN of ReLU units, such
             as ``dqn-mlp`` or ``sac-mlp``; or the policy.
-        env_id: Environment in whose states thresholds are chosen; the seeds are apart from those of
+        env_id: Environment whose states choose the thresholds; its seeds differ from those of
             evaluations.
         time_steps: Time steps of a decision, T.
-        decisions: States that are visited for it, at least.
+        decisions: Least number of visited states.
         env_kwargs: Arguments of the environment.
 
     Returns:
-        A policy of the same class, which can be evaluated, recorded and exported as others.
+        A policy of the same class, which can be evaluated, recorded and exported.
 
     Raises:
         ValueError: The acting network is no ANN of ReLU units, or acts in a way that has no form
@@ -76,14 +74,14 @@ def convert(
             "activation_fn=torch.nn.ReLU, PPO with actor_activation='relu'"
         )
     network = policy.acting_network()
-    seen = _visited(policy, env_id, decisions, env_kwargs)
-    thresholds = largest_activations(policy, network, seen)
-    made = _spiking(policy, time_steps)
-    if made.normaliser is not None and policy.normaliser is not None:
-        made.normaliser.load_state_dict(policy.normaliser.state_dict())
-    _load(made, policy, network, thresholds)
-    made.train(False)
-    return made
+    observations = _visited(policy, env_id, decisions, env_kwargs)
+    thresholds = largest_activations(policy, network, observations)
+    converted = _spiking(policy, time_steps)
+    if converted.normaliser is not None and policy.normaliser is not None:
+        converted.normaliser.load_state_dict(policy.normaliser.state_dict())
+    _load(converted, policy, network, thresholds)
+    converted.train(False)
+    return converted
 
 
 def _spiking(policy: SpikingPolicy, time_steps: int) -> SpikingPolicy:
@@ -103,40 +101,34 @@ def _spiking(policy: SpikingPolicy, time_steps: int) -> SpikingPolicy:
 def _visited(
     policy: SpikingPolicy, env_id: str, decisions: int, env_kwargs: Mapping[str, Any] | None
 ) -> NDArray[Any]:
-    """Return observations of whole episodes, ``decisions`` of them at least."""
-    seen, seed = list[NDArray[Any]](), FIRST_SEED
-    while sum(map(len, seen)) < decisions:
-        seen.append(observations_of(policy, env_id, range(seed, seed + 10), env_kwargs))
+    """Return at least ``decisions`` observations (B, ...) of whole episodes."""
+    observations, seed = list[NDArray[Any]](), FIRST_SEED
+    while sum(map(len, observations)) < decisions:
+        observations.append(observations_of(policy, env_id, range(seed, seed + 10), env_kwargs))
         seed += 10
-    return np.concatenate(seen)
+    return np.concatenate(observations)
 
 
 @torch.no_grad()
 def largest_activations(
     policy: SpikingPolicy, network: DenseNetwork, observations: NDArray[Any]
 ) -> list[Tensor]:
-    """Return each hidden unit's largest activation (N,), layer by layer; 1 for a silent one.
-
-    Args:
-        policy: The policy.
-        network: Its acting network.
-        observations: Observations (B, ...).
-    """
+    """Return each hidden unit's largest activation (N,), layer by layer; 1 for a silent one."""
     tensor, _ = policy.obs_to_tensor(observations)
-    signal, found = policy.network_inputs(tensor), []
+    signal, activations = policy.network_inputs(tensor), []
     for module in network:
         signal = module(signal)
         if isinstance(module, nn.ReLU):
             largest = signal.amax(0)
-            found.append(torch.where(largest > 0, largest, 1.0))
-    return found
+            activations.append(torch.where(largest > 0, largest, 1.0))
+    return activations
 
 
 @torch.no_grad()
 def _load(
-    made: SpikingPolicy, policy: SpikingPolicy, network: DenseNetwork, thresholds: list[Tensor]
+    converted: SpikingPolicy, policy: SpikingPolicy, network: DenseNetwork, thresholds: list[Tensor]
 ) -> None:
-    spiking = made.acting_network()
+    spiking = converted.acting_network()
     linears = [x for x in network if isinstance(x, nn.Linear)]
     scales = [torch.ones(linears[0].in_features), *thresholds]
     for layer, linear, (before, own) in zip(
@@ -144,44 +136,37 @@ def _load(
     ):
         layer.linear.weight.copy_(linear.weight * before / own.unsqueeze(1))
         layer.linear.bias.copy_(linear.bias / own)
-    # The head is the network's own, or the policy's.
+    # The head belongs to the network or to the policy.
     source = linears[-1] if len(linears) > len(thresholds) else policy.readout()
-    head = spiking.head if spiking.head is not None else made.readout()
-    assert isinstance(source, nn.Linear)  # as its program has
+    head = spiking.head if spiking.head is not None else converted.readout()
+    assert isinstance(source, nn.Linear)  # a program's head is linear
     assert isinstance(head, nn.Linear)
     head.weight.copy_(source.weight * thresholds[-1])
     head.bias.copy_(source.bias)
 
 
 # ---- residual ------------------------------------------------------------------------------------
-# What a converted network's neurons were left owing, carried on to the next decision.
+# Residual membrane potential after a decision, carried on to the next one.
 #
-# A neuron that rounds is off by less than a spike, and in states that change slowly by about the
-# same in every decision. CRPI starts the next decision from a potential that makes up for a share
-# of it (https://github.com/xuzijie32/ANN2SNN-CRPI, MuJoCo/convert.py). There the share is scanned
-# on the episodes that are reported; ``choose_share`` plays others.
+# A neuron's rounding error is less than a spike, and about the same in every decision if states
+# change slowly. CRPI starts the next decision from a potential that makes up for a share of it
+# (https://github.com/xuzijie32/ANN2SNN-CRPI, MuJoCo/convert.py). CRPI scans the share on the
+# episodes that it reports; ``choose_share`` plays other episodes.
 SHARES = (0.0, 0.3, 0.6, 1.0)
-"""Shares that are tried."""
 
 
 def next_start(start: Tensor, end: Tensor, spikes: Tensor, share: float) -> Tensor:
-    """Return the potentials in which the next decision begins, thresholds being 1.
+    """Return the first potentials (B, N) of the next decision, ``1/2 + share * r`` within [0, 1].
 
-    ``r = max(sum of currents, 0) - spikes`` is what a ReLU would have had more, and the next start
-    is ``1/2 + share * r``, from 0 to 1.
-
-    Args:
-        start: Potentials (B, N) in which the decision began.
-        end: Potentials (B, N) that it left.
-        spikes: Number of spikes (B, N) between.
-        share: Share of the residual that is carried, 0 to 1.
+    ``r = max(sum of currents, 0) - spikes`` is the residual against a ReLU, at thresholds of 1.
+    ``start`` and ``end`` are the potentials, ``spikes`` the spikes of a decision, (B, N).
     """
     residual = (end - start + spikes).clamp_min(0.0) - spikes
     return 0.5 + (share * residual).clamp(-0.5, 0.5)
 
 
 class ResidualPolicy:
-    """A converted policy that carries a residual through each episode; it only acts.
+    """Converted policy that carries a residual through each episode; it only acts.
 
     Args:
         policy: Policy that ``convert`` made.
@@ -192,22 +177,22 @@ class ResidualPolicy:
     """
 
     def __init__(self, policy: BasePolicy, share: float) -> None:
-        # Any: PyTorch types the attributes of a module that it does not know as tensors.
-        made: Any = policy
-        network = made.acting_network() if isinstance(policy, SpikingPolicy) else None
+        # Any: PyTorch types unknown attributes of a module as tensors.
+        converted: Any = policy
+        network = converted.acting_network() if isinstance(policy, SpikingPolicy) else None
         if not (
             isinstance(network, SpikingNetwork)
             and network.config.neuron_parameters == SoftIAFParameters()
         ):
             raise ValueError(
-                f"a residual is carried by policies that `convert` made, got {type(made).__name__} "
-                "of other neurons"
+                "a residual is carried by policies that `convert` made, got "
+                f"{type(converted).__name__} of other neurons"
             )
         if not 0.0 <= share <= 1.0:
             raise ValueError(f"share must be at least 0 and at most 1, got {share}")
         self.observation_space, self.action_space = policy.observation_space, policy.action_space
         self.share = share
-        self._policy, self._network = made, network
+        self._policy, self._network = converted, network
 
     def predict(
         self,
@@ -216,13 +201,13 @@ class ResidualPolicy:
         episode_start: NDArray[Any] | None = None,
         deterministic: bool = True,
     ) -> tuple[NDArray[Any], State]:
-        """Return the best actions and the potentials in which the next decision begins.
+        """Return the best actions and the first potentials of the next decision.
 
         Args:
             observation: One observation or a batch of B.
-            state: What the call before returned; None starts every episode.
-            episode_start: (B,), bool: where an episode starts, whatever ``state`` says.
-            deterministic: True: nothing is drawn.
+            state: State of the last call; None starts every episode.
+            episode_start: (B,), bool: True starts an episode, whatever ``state`` holds.
+            deterministic: True; nothing is drawn.
 
         Raises:
             ValueError: ``deterministic`` is False.
@@ -245,11 +230,11 @@ class ResidualPolicy:
 
         Args:
             obs: One observation or a batch.
-            state: What ``predict`` returned, (B, N); None for the start of an episode.
+            state: State of ``predict``, (B, N); None for the start of an episode.
         """
         start = None if state is None else torch.as_tensor(state[0])
-        found: Recording = self._policy.record(obs, start)
-        return found
+        recording: Recording = self._policy.record(obs, start)
+        return recording
 
     def _started(
         self, state: State | None, episode_start: NDArray[Any] | None, batch: int
@@ -265,7 +250,7 @@ class ResidualPolicy:
         if isinstance(space, spaces.Discrete):
             actions: NDArray[Any] = behaviour.argmax(1)
             return actions
-        assert isinstance(space, spaces.Box)  # as `convert` has checked
+        assert isinstance(space, spaces.Box)  # `convert` takes no other spaces
         scaled = self._policy.unscale_action(behaviour.reshape(-1, *space.shape))
         clipped: NDArray[Any] = np.clip(scaled, space.low, space.high)
         return clipped
@@ -279,13 +264,13 @@ def choose_share(
     episodes: int = 20,
     env_kwargs: Mapping[str, Any] | None = None,
 ) -> float:
-    """Return the share of the residual that earns most, in episodes apart from evaluations.
+    """Return the share of the residual with the highest mean return, apart from evaluations.
 
     Args:
         policy: Policy that ``convert`` made.
         env_id: Gymnasium id.
-        shares: Shares to choose from; of equal ones the first.
-        episodes: Episodes that each plays.
+        shares: Candidates; of equal ones the first is chosen.
+        episodes: Episodes for each share.
         env_kwargs: Arguments of the environment.
     """
     seeds = range(FIRST_SEED, FIRST_SEED + episodes)

@@ -1,4 +1,4 @@
-"""Agents whose weights have few bits, taught to do what they did with weights of float."""
+"""Quantisation-aware fine-tuning: agents with weights of few bits imitate their float versions."""
 
 from __future__ import annotations
 
@@ -36,20 +36,20 @@ def fine_tune(
     seed: int = 0,
     env_kwargs: Mapping[str, Any] | None = None,
 ) -> BasePolicy:
-    """Return a policy with weights of few bits that does what an agent's does.
+    """Return a policy with weights of few bits that imitates an agent.
 
-    The agent is not changed; it teaches. In states that the new policy visits by itself, in four
-    rounds of four episodes apart from those of evaluations, the divergence of its behaviour from
-    the agent's is lowered by Adam, the step size falling to 0. Its weights are those of
-    ``leaderboard.faults.rounded``; gradients with respect to them move weights of float that are
-    rounded anew for every update, the straight-through estimator (Bengio et al. 2013,
-    https://arxiv.org/abs/1308.3432; kept float weights: Courbariaux et al. 2015,
-    https://arxiv.org/abs/1511.00363). Biases and other parameters move unrounded.
+    The agent is not changed. Adam, with a step size that falls to 0, lowers the divergence of the
+    new policy's behaviour from the agent's. The states are those that the new policy visits, in
+    four rounds of four episodes that differ from those of evaluations. Weights are those of
+    ``leaderboard.faults.rounded``; their gradients move float weights, which are rounded anew at
+    every update: the straight-through estimator (Bengio et al. 2013,
+    https://arxiv.org/abs/1308.3432; float weights: Courbariaux et al. 2015,
+    https://arxiv.org/abs/1511.00363). Biases and other parameters are not rounded.
 
     Args:
         model: Algorithm with a stateless policy of snn_gym, or the policy.
         env_id: Gymnasium id of its environment.
-        weights_bits: Bits of a weight, the sign among them, at least 2.
+        weights_bits: Bits of a weight, with its sign, at least 2.
         updates: Updates of all rounds.
         batch_size: States of an update.
         learning_rate: Step size of the first update.
@@ -57,7 +57,7 @@ def fine_tune(
         env_kwargs: Arguments of the environment.
 
     Raises:
-        ValueError: The policy is of another kind or carries a state, or a number is out of range.
+        ValueError: The policy carries a state or is none of snn_gym, or a number is out of range.
     """
     teacher: Any = bare_policy(model, "fine-tuned")
     if not isinstance(teacher, SpikingPolicy) or isinstance(teacher, StatefulPolicy):
@@ -70,79 +70,76 @@ def fine_tune(
             f"{weights_bits}, {updates} and {batch_size}"
         )
     tuned = _Tuned(teacher, weights_bits, learning_rate)
-    generator, seen = np.random.default_rng(seed), list[NDArray[Any]]()
+    generator, visited = np.random.default_rng(seed), list[NDArray[Any]]()
     for done in range(_ROUNDS):
         first = FIRST_SEED + done * _EPISODES
         seeds = range(first, first + _EPISODES)
-        seen.append(observations_of(tuned.policy, env_id, seeds, env_kwargs))
-        states = np.concatenate(seen)
+        visited.append(observations_of(tuned.policy, env_id, seeds, env_kwargs))
+        states = np.concatenate(visited)
         due = (done + 1) * updates // _ROUNDS - done * updates // _ROUNDS
         for k in range(due):
             left = 1.0 - (done + k / due) / _ROUNDS
             tuned.update(states[generator.integers(len(states), size=batch_size)], left)
-    made: BasePolicy = tuned.policy
-    made.set_training_mode(False)
-    return made
+    policy: BasePolicy = tuned.policy
+    policy.set_training_mode(False)
+    return policy
 
 
 def weights_of(policy: SpikingPolicy) -> Iterator[Tensor]:
-    """Yield the weights (..., inputs) from observations to actions, in their order.
-
-    Args:
-        policy: A policy of snn_gym without gated units.
-    """
-    found: list[nn.Module | None] = [policy.acting_network(), policy.readout()]
-    for module in (x for part in found if part is not None for x in part.modules()):
+    """Yield the weights (..., inputs) from observations to actions, in order."""
+    parts: list[nn.Module | None] = [policy.acting_network(), policy.readout()]
+    for module in (x for part in parts if part is not None for x in part.modules()):
         if isinstance(module, nn.Linear | PopulationHead):
-            assert isinstance(module.weight, Tensor)  # as both kinds have
+            assert isinstance(module.weight, Tensor)  # both kinds have weights
             yield module.weight
 
 
 class _Tuned:
-    """A policy whose weights are rounded, and what is kept in float of them."""
+    """A policy with rounded weights, and their float versions."""
 
     def __init__(self, teacher: SpikingPolicy, bits: int, learning_rate: float) -> None:
         self.policy = twin_of(teacher)
         self._teacher = twin_of(teacher)
         self._bits, self._step_size = bits, learning_rate
         self._weights = list(weights_of(self.policy))
-        self._kept = [x.detach().clone().requires_grad_() for x in self._weights]
+        self._floats = [x.detach().clone().requires_grad_() for x in self._weights]
         acting = self.policy.acting_state_dict()
-        rounded_ones = {id(x) for x in self._weights}
+        rounded_ids = {id(x) for x in self._weights}
         self._free = [
             x
             for name, x in self.policy.named_parameters()
-            if name in acting and id(x) not in rounded_ones
+            if name in acting and id(x) not in rounded_ids
         ]
-        self._optimiser = torch.optim.Adam([*self._kept, *self._free], lr=learning_rate)
-        self._heat: float | None = None
+        self._optimiser = torch.optim.Adam([*self._floats, *self._free], lr=learning_rate)
+        self._value_scale: float | None = None
         self._round()
 
     def _round(self) -> None:
+        # The policy computes with rounded weights, the optimiser moves the float ones.
         with torch.no_grad():
-            for weights, kept in zip(self._weights, self._kept, strict=True):
-                weights.copy_(torch.from_numpy(rounded(kept.detach().numpy(), self._bits)))
+            for weights, exact in zip(self._weights, self._floats, strict=True):
+                weights.copy_(torch.from_numpy(rounded(exact.detach().numpy(), self._bits)))
 
     def update(self, states: NDArray[Any], left: float) -> None:
-        """Bring behaviour in some states (B, ...) nearer, by ``left`` times the step size."""
+        """Lower the divergence in states (B, ...), by ``left`` times the step size."""
         observations = torch.from_numpy(states).float()
         with torch.no_grad():
             target: Tensor = self._teacher.watched(observations)[0]
-        heat = self._scale(target)
+        scale = self._scale(target)
         behaviour = self.policy.watched(observations)[0]
-        far = divergence(self.policy.action_space, target / heat, behaviour / heat).mean()
-        changed: Sequence[Tensor] = [*self._weights, *self._free]
-        found = torch.autograd.grad(far, changed, allow_unused=True)
-        for moved, gradient in zip([*self._kept, *self._free], found, strict=True):
-            moved.grad = gradient
+        loss = divergence(self.policy.action_space, target / scale, behaviour / scale).mean()
+        parameters: Sequence[Tensor] = [*self._weights, *self._free]
+        gradients = torch.autograd.grad(loss, parameters, allow_unused=True)
+        for parameter, gradient in zip([*self._floats, *self._free], gradients, strict=True):
+            parameter.grad = gradient
         self._optimiser.param_groups[0]["lr"] = left * self._step_size
         self._optimiser.step()
         self._round()
 
     def _scale(self, behaviour: Tensor) -> float:
-        """Return what values of actions are divided by, so that they are like log-odds."""
+        """Return the divisor that makes values of actions comparable to log-odds."""
         if not self.policy.rates_actions:
             return 1.0
-        if self._heat is None:
-            self._heat = value_scale(behaviour)
-        return self._heat
+        if self._value_scale is None:
+            self._value_scale = value_scale(behaviour)
+        return self._value_scale

@@ -1,4 +1,4 @@
-"""Requirements of an agent on a neuromorphic chip: room, peak spikes, and a band of energy."""
+"""Requirements of an agent on a neuromorphic chip: memory, peak spikes, and a band of energy."""
 
 from __future__ import annotations
 
@@ -27,25 +27,20 @@ class Activity:
     peak_spikes: int
     """Most spikes of all neurons in one time step."""
     mean_spikes: float
-    """Spikes of all neurons in one time step."""
+    """Spikes of all neurons per time step."""
     rate: float
-    """Spikes of one neuron in one time step."""
+    """Spikes per neuron and time step."""
     spikes_per_synapse: float
-    """Spikes that one synapse passes in a decision."""
+    """Spikes per synapse and decision."""
 
     @property
     def regimes(self) -> tuple[Regime, Regime]:
-        """Where that is, by both tests of `snn_gym.program.costs`."""
+        """Regimes by spikes per synapse and by rate."""
         return regimes(self.spikes_per_synapse, self.rate)
 
 
 def activity_of(program: Program, visits: Visits) -> Activity:
-    """Return what neurons do.
-
-    Args:
-        program: A spiking agent as one value.
-        visits: States that it visits.
-    """
+    """Return the activity of a spiking program."""
     costs = visits.costs
     mean = costs.hidden_spikes / program.time_steps
     per_synapse = costs.spikes_per_synapse or 0.0
@@ -53,15 +48,7 @@ def activity_of(program: Program, visits: Visits) -> Activity:
 
 
 def energy_of(costs: Costs, removed: float = 0.0) -> tuple[float, float] | None:
-    """Return the band of energy of a decision (nJ), as `snn_gym.program.costs` has it.
-
-    Args:
-        costs: Costs of a decision.
-        removed: Updates of silent neurons that are removed from the network.
-
-    Returns:
-        The band; None where a module of the acting path is not counted.
-    """
+    """Return the energy band of a decision (nJ) without ``removed`` updates; None if unknown."""
     if costs.uncounted:
         return None
     synops, macs, updates = (costs.total(name) or 0.0 for name in OPERATIONS)
@@ -73,13 +60,7 @@ def _in_words(band: tuple[float, float] | None) -> str:
 
 
 def describe(program: Program, visits: Visits, twin: Costs | None) -> Iterator[str]:
-    """Yield all of this as lines of text.
-
-    Args:
-        program: A spiking agent as one value.
-        visits: States that it visits.
-        twin: Costs of its ANN twin; None where none are known.
-    """
+    """Yield an agent's requirements as lines of text; ``twin`` has the costs of its ANN twin."""
     demand, activity = demand_of(program), activity_of(program, visits)
     yield (
         f"{demand.neurons:,} neurons, {demand.synapses:,} synapses, fan-in {demand.fan_in:,} and "
@@ -96,10 +77,10 @@ def describe(program: Program, visits: Visits, twin: Costs | None) -> Iterator[s
     silent = sum(int((~fired).sum()) for fired in visits.fired)
     bare = _in_words(energy_of(visits.costs, program.time_steps * silent))
     own = _in_words(energy_of(visits.costs))
-    other = "not known" if twin is None else _in_words(energy_of(twin))
+    of_twin = "not known" if twin is None else _in_words(energy_of(twin))
     yield (
         f"energy of a decision, by assumed costs of operations (nJ): {own}; without the {silent:,} "
-        f"silent neurons {bare}; ANN twin {other}"
+        f"silent neurons {bare}; ANN twin {of_twin}"
     )
     first, second = activity.regimes
     low, high = COMPETITIVE_SPIKES

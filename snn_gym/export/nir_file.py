@@ -1,10 +1,10 @@
-"""Reading of NIR graphs (HDF5) that others may have written.
+"""Reader of untrusted NIR graphs (HDF5).
 
 HDF5 is a wide format: a file can name other files, expand without end, and break its parser; one of
-300 files with changed bytes kept it busy for ever. So a file is read by a process of its own,
-``python -m snn_gym.export.nir_file``, whose memory and time are limited, and which gives back named
-arrays and edges and nothing else. Of the format of ``nir`` 1.0 (https://neuroir.org) it takes what
-networks of ours are made of; other nodes are named as such.
+300 files with changed bytes kept it busy for ever. So a separate process with limited memory and
+time, ``python -m snn_gym.export.nir_file``, reads a file and returns named arrays and edges only.
+Of the nodes of ``nir`` 1.0 (https://neuroir.org) it reads those that our networks consist of, and
+refuses others by name.
 """
 
 from __future__ import annotations
@@ -28,18 +28,14 @@ from snn_gym.leaderboard.manifest import printable, shorten
 from snn_gym.leaderboard.worker import Limits, apply_limits
 
 MAX_FILE_BYTES = 64 << 20
-"""Largest accepted file."""
-MAX_VALUES = 8 << 20
-"""Most numbers in all arrays together."""
+MAX_VALUES = 8 << 20  # numbers in all arrays together
 MAX_NODES = 128
-"""Most nodes of a graph."""
 _MAX_NAME = 128
-_MAX_SAID = 300
+_MAX_MESSAGE = 300
 _MAX_DIMENSIONS = 4
 _LIMITS = Limits(memory_bytes=1 << 30, cpu_seconds=10, file_bytes=256 << 20)
 _WALL_SECONDS = 120.0
-_REFUSED = 3
-"""Exit status of the reader where its last line says what is wrong with the file."""
+_REFUSED = 3  # exit status of the reader if its last line names a fault of the file
 
 FIELDS: dict[str, tuple[str, ...]] = {
     "Input": ("shape",),
@@ -50,49 +46,37 @@ FIELDS: dict[str, tuple[str, ...]] = {
     "LIF": ("tau", "r", "v_leak", "v_threshold", "v_reset"),
     "CubaLIF": ("tau_syn", "tau_mem", "r", "v_leak", "v_threshold", "v_reset", "w_in"),
 }
-"""Arrays of each kind of node that is read. A missing ``v_reset`` is 0, as ``nir`` has it."""
+"""Arrays of each kind of node. A missing ``v_reset`` is 0, as in ``nir``."""
 
 Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
 class Node:
-    """A node of a graph."""
+    """A node of a graph, of a kind in ``FIELDS``, with its finite arrays by field."""
 
     kind: str
-    """A key of ``FIELDS``."""
     arrays: dict[str, Array]
-    """Its numbers, finite, by field."""
 
 
 @dataclass(frozen=True)
 class Graph:
-    """A graph of nodes."""
+    """Nodes by name, and edges as names of source and target."""
 
     nodes: dict[str, Node]
-    """Nodes by name."""
     edges: tuple[tuple[str, str], ...]
-    """Names of source and target."""
 
 
 def read_graph(path: str | os.PathLike[str]) -> Graph:
-    """Read a NIR graph in a limited process of its own.
-
-    Args:
-        path: HDF5 file as ``nir.write`` writes it.
-
-    Raises:
-        ValueError: It is no such file, is damaged, too large, or holds other nodes or numbers that
-            are not finite; one line says which.
-    """
+    """Read a NIR graph that ``nir.write`` made, in a limited process."""
     name = shorten(Path(path).name)
     data = read_regular_file(path, max_bytes=MAX_FILE_BYTES)
-    status, answer, said = _in_process(data)
+    status, answer, message = _in_process(data)
     if status == _REFUSED:
-        raise ValueError(f"{name}: {said}")
+        raise ValueError(f"{name}: {message}")
     if status != 0:
         raise ValueError(
-            f"{name} can't be read as a NIR graph (status {status}: {said}); expected the HDF5 "
+            f"{name} can't be read as a NIR graph (status {status}: {message}); expected the HDF5 "
             "file that nir.write makes"
         )
     tensors, header = parse_tensors(answer, where="the reader's answer")
@@ -107,7 +91,7 @@ def read_graph(path: str | os.PathLike[str]) -> Graph:
 
 def _in_process(data: bytes) -> tuple[int, bytes, str]:
     """Return exit status, answer and last words of the process that reads a file."""
-    # It imports what the process itself has no need of.
+    # Imported here: the reading process does without it.
     from snn_gym.leaderboard.rerun import worker_environment
 
     with (
@@ -128,12 +112,12 @@ def _in_process(data: bytes) -> tuple[int, bytes, str]:
         answer.seek(0)
         log.seek(0)
         lines = log.read(1 << 20).decode("utf-8", "replace").strip().splitlines()
-        last = printable(lines[-1])[:_MAX_SAID] if lines else "it said nothing"
+        last = printable(lines[-1])[:_MAX_MESSAGE] if lines else "it said nothing"
         return status, answer.read(), last
 
 
 def main() -> None:
-    """Limit this process, then read the file on standard input and write what is in it."""
+    """Limit this process, then read the file on standard input and write its content."""
     apply_limits(_LIMITS)
     import h5py
     from safetensors.numpy import save
@@ -155,11 +139,7 @@ def main() -> None:
 
 
 def _graph(file: Any) -> Graph:
-    """Return the graph of an opened file.
-
-    Raises:
-        StorageError: It holds something else.
-    """
+    """Return the graph of an opened file."""
     top = _inside(file, "node", "the file")
     kind = _text(_inside(top, "type", "the graph"), "the graph's type")
     if kind != "NIRGraph":
@@ -192,7 +172,7 @@ def _node(group: Any, where: str, room: int) -> Node:
 
 
 def _array(data: Any, where: str, room: int) -> Array:
-    """Return finite numbers of a data set, of which there is room for so many."""
+    """Return at most ``room`` finite numbers of a data set."""
     _check_here(data, where)
     if data.dtype.kind not in "fiu" or data.dtype.itemsize > 8:
         raise _refuse(f"{where} has elements of type {data.dtype}; expected numbers")
@@ -229,7 +209,7 @@ def _name(value: Any, where: str) -> str:
 
 
 def _inside(group: Any, name: str, where: str) -> Any:
-    """Return a member of a group; a link to another place or file is none."""
+    """Return a member of a group; refuse links to another place or file."""
     import h5py
 
     if not isinstance(group, h5py.Group) or name not in group:
@@ -240,7 +220,7 @@ def _inside(group: Any, name: str, where: str) -> Any:
 
 
 def _check_here(data: Any, where: str) -> None:
-    """Refuse a data set whose numbers lie in other files, or in a form that plug-ins read."""
+    """Refuse a data set with numbers in other files, or with filters from plug-ins."""
     import h5py
 
     if not isinstance(data, h5py.Dataset):

@@ -1,4 +1,4 @@
-"""Export of a spiking agent as a NIR graph, and what belongs to the host beside it."""
+"""Export of a spiking agent as a NIR graph, with the description of its host."""
 
 from __future__ import annotations
 
@@ -30,12 +30,11 @@ if TYPE_CHECKING:
 
 
 # ---- host ----------------------------------------------------------------------------------------
-DT_S = 1e-4
-"""Time step (s) that graphs of ours are meant for."""
+DT_S = 1e-4  # time step of exported graphs (s)
 MAX_HOST_BYTES = 1 << 20
 _MAX_VALUES = 1 << 16
 
-# Networks here have 32-bit floats, in which smaller numbers are 0 and larger ones infinite.
+# In the 32-bit floats of networks, smaller numbers are 0 and larger ones infinite.
 _LEAST, _MOST = 1e-37, 1e38
 _Number = Annotated[float, Range(at_least=-_MOST, at_most=_MOST)]
 _Numbers = Annotated[tuple[_Number, ...], Length(0, _MAX_VALUES)]
@@ -45,12 +44,10 @@ _Scales = Annotated[tuple[_Scale, ...], Length(1, _MAX_VALUES)]
 
 @dataclass(frozen=True, kw_only=True)
 class Standardised(Config):
-    """How observations are standardised: ``(x - mean) / std``, then within ``[-clip, clip]``."""
+    """Standardisation of observations: ``(x - mean) / std``, then within ``[-clip, clip]``."""
 
     mean: _Numbers
-    """Of each value of an observation."""
     std: _Scales
-    """Likewise."""
     clip: _Scale | None
     """None for no limit."""
 
@@ -64,7 +61,7 @@ class Observation(Config):
     form: Literal["held", "spikes"]
     """``held``: all values at every time step; ``spikes``: a row of a spike train (T, values)."""
     standardised: Standardised | None
-    """None: values are taken as they are."""
+    """None: values are not standardised."""
 
     def _check(self) -> None:
         scale = self.standardised
@@ -83,52 +80,40 @@ class Action(Config):
     """``argmax``: the place of the largest; ``clip``: within ``low`` and ``high``; ``squash``:
     ``low + (tanh(x) + 1) / 2 * (high - low)``."""
     low: _Numbers
-    """Of continuous actions, else empty."""
+    """Least values of continuous actions, else empty."""
     high: _Numbers
-    """Likewise."""
+    """Greatest values of continuous actions, else empty."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Host(Config):
-    """Host of a graph, as the JSON file beside the graph describes it."""
+    """Host of a graph, described by the JSON file beside it."""
 
     format: Literal["snn_gym.host/1"]
     """Version of this schema."""
     dt_s: Positive
-    """Time step (s) that the graph's time constants are meant for."""
+    """Time step (s) of the graph's time constants."""
     time_steps: Annotated[Count, Range(at_most=10_000)]
     """Time steps of a decision."""
     observation: Observation
-    """Form of an observation."""
     state: Literal["reset", "carried"]
     """Whether the neurons' state is reset at every decision, or carried through an episode."""
     output: Literal["mean"]
     """Readout of a decision, from which the action is chosen: the mean over its time steps."""
     action: Action
-    """Choice of the action."""
 
 
 def host_of(program: Program) -> Host:
-    """Return what the host of an agent's graph does.
-
-    Args:
-        program: The agent as one value.
-
-    Raises:
-        ValueError: Observations are standardised twice.
-    """
+    """Return the host of an agent's graph."""
+    if len(program.normalisers) > 1:
+        raise ValueError(
+            "observations that are standardised twice, as by VecNormalize and by the policy, "
+            "are not exported to NIR; train with normalise_observations=False, or export as C"
+        )
     standardised = None
     for normaliser in program.normalisers:
-        if standardised is not None:
-            raise ValueError(
-                "observations that are standardised twice, as by VecNormalize and by the policy, "
-                "are not exported to NIR; train with normalise_observations=False, or export as C"
-            )
-        standardised = Standardised(
-            mean=tuple(normaliser.mean.tolist()),
-            std=tuple(normaliser.std.tolist()),
-            clip=normaliser.clip,
-        )
+        mean, std = tuple(normaliser.mean.tolist()), tuple(normaliser.std.tolist())
+        standardised = Standardised(mean=mean, std=std, clip=normaliser.clip)
     form: Literal["held", "spikes"] = "spikes" if program.spike_input else "held"
     return Host(
         format="snn_gym.host/1",
@@ -152,7 +137,7 @@ def read_host(path: str | os.PathLike[str]) -> Host:
         path: The file.
 
     Raises:
-        ValueError: It is no such file; one line says what is wrong.
+        ValueError: It is no such file.
     """
     data = read_regular_file(path, max_bytes=MAX_HOST_BYTES)
     return parse_strict(Host, data, where=Path(path).name, code="host", by="`snn-gym export --nir`")
@@ -166,26 +151,23 @@ _MAX_IDENTITY = 4096
 
 @dataclass(frozen=True)
 class ChainLayer:
-    """A layer of neurons, with what leads to it."""
+    """A layer of neurons with its synapses; ``name`` is that of the neurons' node."""
 
     name: str
-    """The neurons' name in the graph."""
     neurons: Node
-    """The neurons."""
     weights: Array
     """(N, D)"""
     biases: Array
     """(N,)"""
     recurrent: Array | None
-    """(N, N), of the loop; None for none."""
+    """(N, N), None without a loop."""
 
 
 @dataclass(frozen=True)
 class Chain:
-    """Steps of a graph within a time step, in order."""
+    """Layers of a graph, at least one, input side first, and the map to its output."""
 
     layers: tuple[ChainLayer, ...]
-    """At least one, input side first."""
     head_weights: Array
     """(O, N)"""
     head_biases: Array
@@ -193,19 +175,12 @@ class Chain:
 
     @property
     def inputs(self) -> int:
-        """Values that it takes."""
+        """Number of input values."""
         return int(self.layers[0].weights.shape[1])
 
 
 def chain_of(graph: Graph) -> Chain:
-    """Put a graph in order.
-
-    Args:
-        graph: The graph.
-
-    Raises:
-        ValueError: It is no chain, or shapes do not fit; one line names the node.
-    """
+    """Return the layers of a graph in order; refuse graphs that are no chain."""
     loops = dict(_loops(graph))
     layers: list[ChainLayer] = []
     affine: tuple[Array, Array] | None = None
@@ -232,15 +207,11 @@ def chain_of(graph: Graph) -> Chain:
 
 
 def _walk(graph: Graph, aside: set[str]) -> Iterator[str]:
-    """Yield the names from input to output.
-
-    Raises:
-        ValueError: The graph branches, runs in a circle or has loose ends.
-    """
+    """Yield the names from input to output; refuse branches, circles and loose ends."""
     ends = {kind: [x for x, node in graph.nodes.items() if node.kind == kind] for kind in _ENDS}
-    for kind, found in ends.items():
-        if len(found) != 1:
-            raise ValueError(f"the graph has {len(found)} nodes {kind}; expected one")
+    for kind, names in ends.items():
+        if len(names) != 1:
+            raise ValueError(f"the graph has {len(names)} nodes {kind}; expected one")
     edges = [(a, b) for a, b in _edges(graph) if a not in aside and b not in aside]
     (name,), passed = ends["Input"], set[str]()
     while True:
@@ -266,7 +237,7 @@ _ENDS = ("Input", "Output")
 
 
 def _edges(graph: Graph) -> tuple[tuple[str, str], ...]:
-    """Return the edges, each once between nodes that there are."""
+    """Return the edges; refuse edges that are repeated or lead nowhere."""
     for edge, times in Counter(graph.edges).items():
         missing = [x for x in edge if x not in graph.nodes]
         if missing or times > 1:
@@ -278,7 +249,7 @@ def _edges(graph: Graph) -> tuple[tuple[str, str], ...]:
 
 
 def _loops(graph: Graph) -> Iterator[tuple[str, str]]:
-    """Yield the neurons that have a loop, and the map in it."""
+    """Yield the names of neurons with a loop, and of the map in the loop."""
     edges, seen = _edges(graph), set[str]()
     for name, node in graph.nodes.items():
         before = [a for a, b in edges if b == name]
@@ -329,9 +300,9 @@ def _size(node: Node, name: str) -> int:
     return int(np.prod(sizes))
 
 
-def _check_size(found: int, width: int, what: str) -> None:
-    if found != width:
-        raise ValueError(f"{what} takes {found} values; expected {width}, which come to it")
+def _check_size(size: int, width: int, place: str) -> None:
+    if size != width:
+        raise ValueError(f"{place} takes {size} values; expected {width}, which come to it")
 
 
 def _identity(width: int, name: str) -> tuple[Array, Array]:
@@ -343,16 +314,13 @@ def _identity(width: int, name: str) -> tuple[Array, Array]:
 
 
 # ---- nir graph -----------------------------------------------------------------------------------
-# Export of a spiking agent as a NIR graph, with what belongs to the host beside it.
-#
 # NIR (Pedersen et al. 2024, https://doi.org/10.1038/s41467-024-52259-9; https://neuroir.org) stores
-# neurons as differential equations, without a time step, and simulators differ in how they read
-# them. The contract here is one by which explicit Euler steps of 1e-4 s give the spikes of our
-# networks: ``lif_box`` is LIF with r = 1; ``lif`` is CubaLIF with r = tau_mem / dt and w_in =
-# tau_syn / dt, whose potentials are in units of dt / tau_mem. The graph sees what the network sees
-# at each time step and returns what the head gives for the spikes of that time step. The host
-# standardises observations, repeats them, averages outputs and chooses, as the JSON file beside the
-# graph says.
+# neurons as differential equations, without a time step, and simulators interpret them differently.
+# Our contract: explicit Euler steps of 1e-4 s give the spikes of our networks. ``lif_box`` is LIF
+# with r = 1; ``lif`` is CubaLIF with r = tau_mem / dt and w_in = tau_syn / dt, whose potentials are
+# in units of dt / tau_mem. At each time step the graph takes the network's inputs and returns the
+# head's outputs for the spikes of that time step. The host standardises observations, repeats them,
+# averages outputs and chooses, as the JSON file beside the graph describes.
 #
 # Nodes are written by ``nir`` itself, not by ``nirtorch``'s default maps, whose biases are random
 # up to 2.6 (https://github.com/neuromorphs/NIRTorch/pull/55).
@@ -363,19 +331,18 @@ class NIRFiles:
     graph: Path
     """HDF5 file."""
     host: Path
-    """JSON file of what the host does."""
+    """JSON file that describes the host."""
 
 
 def to_nir(model: BaseAlgorithm | BasePolicy, path: str | os.PathLike[str]) -> NIRFiles:
-    """Write an agent as a NIR graph, and what belongs to the host beside it.
+    """Write an agent as a NIR graph, and the description of its host beside it.
 
     Args:
         model: Algorithm with a spiking policy, or the policy.
         path: File to write, such as ``agent.nir``; the host's is called ``agent.json``.
 
     Raises:
-        ValueError: A part of the agent has no form that importers agree on; the message names the
-            nearest one.
+        ValueError: Importers disagree on a part of the agent; the message names the nearest one.
         ModuleNotFoundError: The package ``nir`` is not installed.
     """
     import nir
@@ -395,14 +362,7 @@ def to_nir(model: BaseAlgorithm | BasePolicy, path: str | os.PathLike[str]) -> N
 
 
 def nir_graph(program: Program) -> nir.NIRGraph:
-    """Return the graph: affine maps and neurons in turn, the head last.
-
-    Args:
-        program: The agent as one value.
-
-    Raises:
-        ValueError: A neuron or the decoder has no form that importers agree on.
-    """
+    """Return the graph: affine maps and neurons in turn, the head last."""
     import nir
 
     _check(program)
@@ -456,18 +416,7 @@ def _check(program: Program) -> None:
 def node_of(
     neuron: type[Neuron], numbers: Mapping[str, float]
 ) -> tuple[type[Neuron], dict[str, float]]:
-    """Return which neuron with a node in NIR has a neuron's equations, found on their graph.
-
-    Args:
-        neuron: The neuron.
-        numbers: Its constants by name.
-
-    Returns:
-        ``LIFBox`` or ``LIF``, and the constants by its names.
-
-    Raises:
-        ValueError: None has.
-    """
+    """Return ``LIFBox`` or ``LIF`` for a neuron with its equations, and the constants by name."""
     for pattern in (LIFBox, LIF):
         names = matched(equations(neuron), equations(pattern))
         if names is not None:
@@ -483,12 +432,7 @@ def node_of(
 
 
 def node_numbers(neuron: type[Neuron], numbers: Mapping[str, float]) -> dict[str, float]:
-    """Return the numbers by which a node of NIR has a neuron's equations.
-
-    Args:
-        neuron: ``LIFBox`` or ``LIF``.
-        numbers: Its constants by name.
-    """
+    """Return the numbers of the NIR node for ``LIFBox`` or ``LIF`` with given constants."""
     gain, threshold = numbers["mem_gain"], numbers["v_threshold"]
     rest = {"v_leak": 0.0, "v_reset": 0.0}
     if neuron is LIFBox:

@@ -1,15 +1,13 @@
-"""Import of NIR graphs: networks of ours, trainable, from what any framework wrote.
+"""Import of NIR graphs of any framework as trainable networks.
 
 A graph is a chain of affine maps and neurons from its input to its output, and a layer of neurons
-may have one linear loop. What explicit Euler steps of the graph's equations would do, our neurons
-do:
+may have one linear loop. Our neurons repeat explicit Euler steps of the graph's equations:
 
 - LIF is ``lif_box`` and CubaLIF ``lif``, with the resistance and the gain of the current in the
   weights; IF is ``iaf``, with ``r dt`` in the weights;
 - neurons of a layer may differ in ``r``, ``w_in`` and, where they rest at 0, in their threshold,
   which goes into the weights too; they share their time constants;
-- affine maps that follow each other are one; where none stands before neurons or the output, it is
-  the identity.
+- successive affine maps become one; a missing map before neurons or the output is the identity.
 
 Time constants and thresholds are read as the simplest decimal numbers of which ``to_nir`` makes the
 same float32, so that a network of ours comes back bit for bit.
@@ -18,7 +16,7 @@ same float32, so that a network of ours comes back bit for bit.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -46,36 +44,23 @@ from snn_gym.zoo.spec import load_agent_spec
 
 # ---- neurons -------------------------------------------------------------------------------------
 Array = NDArray[np.float64]
-DT_MS = 1.0
-"""Time step (ms) that imported networks have, whatever the graph's: only ratios matter."""
+DT_MS = 1.0  # time step of imported networks, whatever the graph's: only ratios matter
 _EXACT = 1e-6
 _DIGITS = range(1, 10)
 
 
 @dataclass(frozen=True)
 class Neurons:
-    """A layer's neurons, in terms of ours."""
+    """A layer's neurons: registered name, and parameters at time steps of ``DT_MS``."""
 
     neuron: str
-    """Registered name."""
     parameters: NeuronParameters
-    """Its parameters, at time steps of ``DT_MS``."""
     scale: Array
-    """(N,), what their inputs are multiplied by."""
+    """(N,), factors of their inputs."""
 
 
 def neurons_of(node: Node, name: str, size: int, dt_s: float) -> Neurons:
-    """Return what a node's neurons are among ours.
-
-    Args:
-        node: LIF, CubaLIF or IF.
-        name: Its name in the graph.
-        size: Number of neurons N.
-        dt_s: Time step (s) that its constants are meant for.
-
-    Raises:
-        ValueError: No neuron of ours has its equations; one line names the node.
-    """
+    """Return our neurons for a node of LIF, CubaLIF or IF, with constants for steps of ``dt_s``."""
     values = {field: _each(x, field, name, size) for field, x in node.arrays.items()}
     try:
         return {"LIF": _lif_box, "CubaLIF": _lif, "IF": _iaf}[node.kind](values, dt_s)
@@ -115,7 +100,7 @@ def _lif(values: Mapping[str, Array], dt_s: float) -> Neurons:
     stored = {x: float(values[x][0]) for x in ("v_threshold", "r")}
     simple.settle("v_threshold", stored)
     jump = np.where(
-        np.float32(simple.stored("w_in")) == values["w_in"].astype(np.float32),
+        np.float32(simple.written()["w_in"]) == values["w_in"].astype(np.float32),
         1.0,
         values["w_in"] * dt_s / tau_syn,
     )
@@ -142,12 +127,12 @@ def _time_constant(values: Mapping[str, Array], field: str) -> float:
 
 
 def _potentials(values: Mapping[str, Array], unit: Array) -> tuple[dict[str, float], Array]:
-    """Return threshold, reset and rest of a layer, and what scales its neurons to them."""
-    found = {x: values[x] / unit for x in ("v_threshold", "v_reset", "v_leak")}
-    if all((x == x[0]).all() for x in found.values()):
-        same = {name: float(np.float32(x[0])) for name, x in found.items()}
+    """Return threshold, reset and rest of a layer, and the factors (N,) of its neurons' inputs."""
+    potentials = {x: values[x] / unit for x in ("v_threshold", "v_reset", "v_leak")}
+    if all((x == x[0]).all() for x in potentials.values()):
+        same = {name: float(np.float32(x[0])) for name, x in potentials.items()}
         return same, np.ones_like(values["r"])
-    threshold = found["v_threshold"]
+    threshold = potentials["v_threshold"]
     if values["v_leak"].any() or values["v_reset"].any() or (threshold <= 0).any():
         raise ValueError(
             "v_leak, v_reset and v_threshold differ between neurons; expected the same ones for "
@@ -157,42 +142,33 @@ def _potentials(values: Mapping[str, Array], unit: Array) -> tuple[dict[str, flo
 
 
 class _Simple:
-    """Parameters of a neuron, one of which after the other is made simple."""
+    """Parameters of a neuron, which are rounded one after the other to simple numbers."""
 
     def __init__(self, neuron: str, values: dict[str, float]) -> None:
         self._neuron, self.values = neuron, values
 
-    def stored(self, field: str) -> float:
-        """Return what ``to_nir`` would write in a field of the node."""
-        return self._written(self.values)[field]
-
-    def _written(self, values: Mapping[str, Any]) -> dict[str, float]:
+    def written(self, **changed: Any) -> dict[str, float]:
+        """Return the numbers that ``to_nir`` would write in the fields of the node."""
         neuron = NEURONS[self._neuron]
-        found = neuron.constants(neuron.Parameters(**values), DT_MS)
-        rounded = {name: float(np.float32(x)) for name, x in found.items()}
+        parameters = neuron.Parameters(**{**self.values, **changed})
+        constants = neuron.constants(parameters, DT_MS)
+        rounded = {name: float(np.float32(x)) for name, x in constants.items()}
         return node_numbers(neuron, rounded)
 
     def settle(self, parameter: str, stored: Mapping[str, float]) -> None:
-        """Take the simplest number of which ``to_nir`` would make what is stored, if one is."""
+        """Take the simplest number that ``to_nir`` would write as stored, if there is one."""
 
         def fits(value: float) -> bool:
-            written = self._written({**self.values, parameter: value})
+            written = self.written(**{parameter: value})
             return all(np.float32(written[x]) == np.float32(y) for x, y in stored.items())
 
-        self.values[parameter] = _simplest(self.values[parameter], fits)
-
-
-def _simplest(value: float, fits: Callable[[float], bool]) -> float:
-    for digits in _DIGITS:
-        near = float(f"{value:.{digits}g}")
-        if near > 0 and fits(near):
-            return near
-    return value
+        near = [float(f"{self.values[parameter]:.{digits}g}") for digits in _DIGITS]
+        simple = (value for value in near if value > 0 and fits(value))
+        self.values[parameter] = next(simple, self.values[parameter])
 
 
 # ---- graphs --------------------------------------------------------------------------------------
-CLIP = 5.0
-"""Limit of standardised observations in policies of ours."""
+CLIP = 5.0  # limit of standardised observations in our policies
 _AGENTS = {
     ("reset", "argmax"): "ppo-lif",
     ("reset", "clip"): "ppo-lif",
@@ -204,28 +180,23 @@ _AGENTS = {
 
 @dataclass(frozen=True)
 class NIRNetwork:
-    """A graph in terms of ours."""
+    """A graph as our network: layers in order, neurons of each layer, and host."""
 
     chain: Chain
-    """Its weights, in order."""
     neurons: tuple[Neurons, ...]
-    """Of each layer."""
     host: Host
-    """Host of the graph."""
 
     @property
     def settings(self) -> dict[str, Any]:
-        """Settings of ``NetworkConfig`` that make it."""
-        neurons = self.neurons
-        alike = all((x.neuron, x.parameters) == _form(neurons[0]) for x in neurons)
+        """Settings of ``NetworkConfig`` for the network."""
+        names, parameters = zip(*((x.neuron, x.parameters) for x in self.neurons), strict=True)
+        alike = len(set(names)) == 1 and all(x == parameters[0] for x in parameters)
         return {
             "hidden_sizes": tuple(len(x.biases) for x in self.chain.layers),
             "time_steps": self.host.time_steps,
             "dt_ms": DT_MS,
-            "neuron": neurons[0].neuron if alike else tuple(x.neuron for x in neurons),
-            "neuron_parameters": neurons[0].parameters
-            if alike
-            else tuple(x.parameters for x in neurons),
+            "neuron": names[0] if alike else names,
+            "neuron_parameters": parameters[0] if alike else parameters,
             "learnable": (),
             "recurrent": any(x.recurrent is not None for x in self.chain.layers),
             "encoder": "constant",
@@ -235,40 +206,26 @@ class NIRNetwork:
         }
 
 
-def _form(neurons: Neurons) -> tuple[str, Any]:
-    return neurons.neuron, neurons.parameters
-
-
 def read_nir(
     path: str | os.PathLike[str], host: str | os.PathLike[str] | None = None
 ) -> NIRNetwork:
-    """Read a graph and what its host does; neither file is trusted.
-
-    Args:
-        path: HDF5 file.
-        host: JSON file of what the host does; the one beside the graph, ``agent.json`` of
-            ``agent.nir``, if None.
-
-    Raises:
-        ValueError: A file is none such or damaged, or the graph is no network of ours; one line
-            says why.
-    """
+    """Read an untrusted graph and the description of its host, by default the JSON beside it."""
     graph = read_graph(path)
     beside = Path(path).with_suffix(".json")
     if host is None and not beside.exists():
         raise ValueError(
-            f"{shorten(Path(path).name)} has no {shorten(beside.name)} beside it, which says what "
-            "its host does; write one, or name it (host, --host)"
+            f"{shorten(Path(path).name)} has no {shorten(beside.name)} beside it for its "
+            "host; write one, or name it (host, --host)"
         )
     described = read_host(beside if host is None else host)
     try:
-        with np.errstate(all="ignore"):  # what overflows is refused where it is used
+        with np.errstate(all="ignore"):  # overflow is refused when weights are copied
             chain = chain_of(graph)
             neurons = tuple(
                 neurons_of(x.neurons, x.name, len(x.biases), described.dt_s) for x in chain.layers
             )
-        found = NIRNetwork(chain, neurons, described)
-        NetworkConfig(**found.settings)
+        network = NIRNetwork(chain, neurons, described)
+        NetworkConfig(**network.settings)
     except ValueError as error:
         raise ValueError(f"{Path(path).name}: {error}") from error
     if chain.inputs != described.observation.values:
@@ -276,16 +233,16 @@ def read_nir(
             f"{Path(path).name} takes {chain.inputs} values, and its host gives "
             f"{described.observation.values}; expected as many"
         )
-    return found
+    return network
 
 
 def network_from_nir(
     path: str | os.PathLike[str], host: str | os.PathLike[str] | None = None
 ) -> SpikingNetwork:
-    """Import a graph as a network, which can be trained like any other.
+    """Import a graph as a trainable network.
 
-    It takes what the graph takes, standardised observations (B, D) or spike trains (B, T, D), and
-    gives the mean of the graph's outputs over a decision's time steps.
+    Its inputs are the graph's, standardised observations (B, D) or spike trains (B, T, D); its
+    outputs are the means of the graph's over a decision's time steps.
 
     Args:
         path: As for ``from_nir``.
@@ -294,16 +251,16 @@ def network_from_nir(
     Raises:
         ValueError: As ``from_nir``.
     """
-    found = read_nir(path, host)
-    config, spikes = NetworkConfig(**found.settings), found.host.observation.form == "spikes"
+    graph = read_nir(path, host)
+    config, spikes = NetworkConfig(**graph.settings), graph.host.observation.form == "spikes"
     network = SpikingNetwork(
         config,
-        found.chain.inputs,
-        len(found.chain.head_biases),
+        graph.chain.inputs,
+        len(graph.chain.head_biases),
         spike_steps=config.time_steps if spikes else None,
     )
-    assert network.head is not None  # as asked for
-    load_weights(found, network, network.head)
+    assert network.head is not None  # networks with outputs have one
+    load_weights(graph, network, network.head)
     return network
 
 
@@ -315,47 +272,40 @@ def from_nir(
     agent: str | None = None,
     seed: int = 0,
 ) -> BaseAlgorithm:
-    """Import a graph as an agent, which acts as the graph's host says and can go on learning.
+    """Import a graph as an agent, which acts as the graph's host describes and can go on learning.
 
     Args:
         path: HDF5 file, of ``to_nir`` or of another framework.
         env_id: Gymnasium id of the environment.
-        host: JSON file of what the host does, as ``to_nir`` writes it; the one beside the graph
+        host: JSON file that describes the host, as ``to_nir`` writes it; the one beside the graph
             (``agent.json`` of ``agent.nir``) if None.
-        agent: Agent of the zoo whose algorithm, critic and hyper-parameters it learns on with;
-            None for ``ppo-lif``, for ``sac-lif`` where actions are squashed, or for
-            ``recurrent-ppo-lsnn`` where the state is carried.
-        seed: Seed of what the graph does not say, such as the critic.
+        agent: Agent of the zoo whose algorithm, critic and hyper-parameters further learning uses;
+            None for ``ppo-lif``, for ``sac-lif`` if actions are squashed, or for
+            ``recurrent-ppo-lsnn`` if the state is carried.
+        seed: Seed of all that the graph lacks, such as the critic.
 
     Returns:
-        The model. It is made by hand, not of the zoo.
+        The model, which counts as made by hand, not of the zoo.
 
     Raises:
-        ValueError: A file is none such or damaged, the graph is no network of ours, or graph and
-            environment do not fit; one line says why.
+        ValueError: A file is damaged or of another kind, the graph is no network of ours, or graph
+            and environment do not fit.
     """
-    found = read_nir(path, host)
-    spec = load_agent_spec(agent or agent_for(found.host))
+    graph = read_nir(path, host)
+    spec = load_agent_spec(agent or agent_for(graph.host))
     settings = spec.settings(env_id)
-    arguments = policy_arguments(spec, env_id, found.settings)
-    arguments["normalise_observations"] = is_normalised(found.host)
+    arguments = policy_arguments(spec, env_id, graph.settings)
+    arguments["normalise_observations"] = is_normalised(graph.host)
     env = make_environments(env_id, settings.n_envs, seed)
     model = build_model(spec.algorithm, arguments, settings, env, seed=seed, device="cpu")
-    load_into(found, spiking_policy_of(model))
+    load_into(graph, spiking_policy_of(model))
     seed_environments(env, seed, "disjoint")
     remember_identity(model, Identity(None, env_id, seeding="disjoint"))
     return model
 
 
 def agent_for(host: Host) -> str:
-    """Return the agent of the zoo whose policy acts as a host says.
-
-    Args:
-        host: The host.
-
-    Raises:
-        ValueError: None does.
-    """
+    """Return the agent of the zoo whose policy acts as a host describes."""
     key = host.state, host.action.choice
     if key not in _AGENTS:
         raise ValueError(
@@ -365,14 +315,7 @@ def agent_for(host: Host) -> str:
 
 
 def is_normalised(host: Host) -> bool:
-    """Tell whether the policy has a normaliser; without limit its numbers go into the weights.
-
-    Args:
-        host: The host.
-
-    Raises:
-        ValueError: Standardised values have another limit than in policies of ours.
-    """
+    """Return whether the policy has a normaliser; one without limit goes into the weights."""
     scale = host.observation.standardised
     if scale is None or scale.clip is None:
         return False
@@ -384,31 +327,23 @@ def is_normalised(host: Host) -> bool:
     return True
 
 
-def load_into(found: NIRNetwork, policy: SpikingPolicy) -> None:
-    """Load a graph into a policy that was made for its settings.
-
-    Args:
-        found: The graph.
-        policy: The policy; changed in place.
-
-    Raises:
-        ValueError: It acts on other values, or in another way than the graph's host says.
-    """
+def load_into(graph: NIRNetwork, policy: SpikingPolicy) -> None:
+    """Load a graph into a policy that was made for its settings."""
     network = policy.acting_network()
     head = network.head if network.head is not None else policy.readout()
     assert head is not None  # the network's own, or the policy's
-    _check_fit(found, network, head)
-    load_weights(found, network, head)
-    scale = found.host.observation.standardised
+    _check_fit(graph, network, head)
+    load_weights(graph, network, head)
+    scale = graph.host.observation.standardised
     if scale is not None and policy.normaliser is not None:
         policy.normaliser.mean.copy_(torch.tensor(scale.mean))
         policy.normaliser.std.copy_(torch.tensor(scale.std))
     policy.train(False)
-    _check_acts(found.host, policy.program())
+    _check_acts(graph.host, policy.program())
 
 
-def _check_fit(found: NIRNetwork, network: SpikingNetwork, head: nn.Module) -> None:
-    given = found.chain.inputs, len(found.chain.head_biases), found.host.observation.form
+def _check_fit(graph: NIRNetwork, network: SpikingNetwork, head: nn.Module) -> None:
+    given = graph.chain.inputs, len(graph.chain.head_biases), graph.host.observation.form
     form = "spikes" if network.spike_input else "held"
     expected = network.input_size, int(torch.as_tensor(head.bias).numel()), form
     if given != expected:
@@ -417,60 +352,51 @@ def _check_fit(found: NIRNetwork, network: SpikingNetwork, head: nn.Module) -> N
             f"the graph takes {names.format(*given)}; the environment asks for one that takes "
             f"{names.format(*expected)}"
         )
-    if network.config.time_steps != found.host.time_steps:
+    if network.config.time_steps != graph.host.time_steps:
         raise ValueError(
-            f"the host has {found.host.time_steps} time steps, and observations have "
+            f"the host has {graph.host.time_steps} time steps, and observations have "
             f"{network.config.time_steps}; expected as many"
         )
 
 
-def _check_acts(host: Host, made: Program) -> None:
-    """Refuse a policy that acts in another way than a host says."""
+def _check_acts(host: Host, program: Program) -> None:
+    """Refuse a policy that acts differently from a host."""
     low, high = (np.array(x, np.float32) for x in (host.action.low, host.action.high))
-    state = "carried" if made.stateful else "reset"
-    if (made.choice.rule, state) != (host.action.choice, host.state):
+    state = "carried" if program.stateful else "reset"
+    if (program.choice.rule, state) != (host.action.choice, host.state):
         raise ValueError(
             f"the host chooses by {host.action.choice!r} with a state that is {host.state}; this "
-            f"policy by {made.choice.rule!r} with one that is {state}; name another agent"
+            f"policy by {program.choice.rule!r} with one that is {state}; name another agent"
         )
-    if not (np.array_equal(low, made.choice.low) and np.array_equal(high, made.choice.high)):
+    if not (np.array_equal(low, program.choice.low) and np.array_equal(high, program.choice.high)):
         raise ValueError(
             f"the host's actions are within {low.tolist()} and {high.tolist()}; the environment's "
-            f"within {made.choice.low.tolist()} and {made.choice.high.tolist()}"
+            f"within {program.choice.low.tolist()} and {program.choice.high.tolist()}"
         )
 
 
 @torch.no_grad()
-@np.errstate(all="ignore")  # what overflows is refused
-def load_weights(found: NIRNetwork, network: SpikingNetwork, head: nn.Module) -> None:
-    """Load a graph's weights into a network of its form.
-
-    Args:
-        found: The graph.
-        network: The network; changed in place.
-        head: What reads it; likewise.
-
-    Raises:
-        ValueError: A weight is too large for 32-bit floats.
-    """
-    weights, biases = found.chain.layers[0].weights, found.chain.layers[0].biases
-    scale = found.host.observation.standardised
+@np.errstate(all="ignore")  # overflow is refused in ``_copy``
+def load_weights(graph: NIRNetwork, network: SpikingNetwork, head: nn.Module) -> None:
+    """Load a graph's weights into a network of its form."""
+    weights, biases = graph.chain.layers[0].weights, graph.chain.layers[0].biases
+    scale = graph.host.observation.standardised
     if scale is not None and scale.clip is None:
         # W (x - mean) / std + b
         weights = weights / np.array(scale.std)
         biases = biases - weights @ np.array(scale.mean)
     for k, (layer, own, neurons) in enumerate(
-        zip(network.layers, found.chain.layers, found.neurons, strict=True)
+        zip(network.layers, graph.chain.layers, graph.neurons, strict=True)
     ):
-        assert isinstance(layer, SpikingLayer)  # as the network makes them
-        by = neurons.scale[:, np.newaxis]
-        _copy(layer.linear.weight, by * (own.weights if k else weights))
+        assert isinstance(layer, SpikingLayer)  # networks of neurons have no other layers
+        scales = neurons.scale[:, np.newaxis]
+        _copy(layer.linear.weight, scales * (own.weights if k else weights))
         _copy(layer.linear.bias, neurons.scale * (own.biases if k else biases))
         if layer.recurrent is not None:
             loop = np.zeros((layer.size, layer.size)) if own.recurrent is None else own.recurrent
-            _copy(layer.recurrent.weight, by * loop)
-    _copy(head.weight, found.chain.head_weights)
-    _copy(head.bias, found.chain.head_biases)
+            _copy(layer.recurrent.weight, scales * loop)
+    _copy(head.weight, graph.chain.head_weights)
+    _copy(head.bias, graph.chain.head_biases)
 
 
 def _copy(into: Tensor | nn.Module, values: NDArray[np.float64]) -> None:

@@ -50,17 +50,17 @@ def submit_nir(
 ) -> Path:
     """Evaluate a graph and write its submission folder.
 
-    An agent that the zoo lacks gets a folder in the checkout's agents/, whose card then has to be
-    written; further seeds and environments of it have the same network.
+    A new agent gets a folder in the checkout's agents/, whose card you then write. Its further
+    seeds and environments need the same network.
 
     Args:
         path: HDF5 file.
-        env_id: Gymnasium id of the environment, one with a file under envs/.
-        agent: Name that the table shows.
+        env_id: Gymnasium id of an environment with a file under envs/.
+        agent: Name in the table.
         out: Folder to write.
-        host: JSON file of what the graph's host does; the one beside the graph if None.
-        seed: Seed that it was trained with; rows of an agent differ in it.
-        steps: Environment steps that its training used; 0 if nobody knows.
+        host: JSON file that describes the graph's host; the one beside the graph if None.
+        seed: Seed of its training, which tells an agent's rows apart.
+        steps: Environment steps of its training; 0 if unknown.
         seeds: As for ``snn_gym.leaderboard.submit``.
 
     Returns:
@@ -68,7 +68,7 @@ def submit_nir(
 
     Raises:
         ValueError: The graph is no agent on that environment, or the agent of that name is
-            trained here or has another network; one line says which.
+            trained here or has another network.
     """
     check_out(Path(out))
     if env_id not in known_ids():
@@ -77,35 +77,23 @@ def submit_nir(
             f"{env_id} has no file under envs/{did_you_mean(env_id, known_ids())} expected an "
             "environment that has one",
         )
-    found = read_nir(path, host)
+    graph = read_nir(path, host)
     with ExitStack() as undone:
         if agent not in agent_ids():
-            # A graph that is refused later leaves no agent behind.
-            undone.callback(shutil.rmtree, write_agent(found, agent, env_id))
-        check_agent(found, agent, env_id)
+            # A graph that is refused below leaves no agent behind.
+            undone.callback(shutil.rmtree, write_agent(graph, agent, env_id))
+        check_agent(graph, agent, env_id)
         policy = build_policy(agent, env_id)
-        assert isinstance(policy, SpikingPolicy)  # as the agents of graphs are
-        load_into(found, policy)
+        assert isinstance(policy, SpikingPolicy)  # imported agents have no other
+        load_into(graph, policy)
         claim = Claim(agent, env_id, seed, steps, "consecutive", package_versions(), recipe=None)
         write_submission(Path(out), claim, policy.acting_state_dict(), seeds)
         undone.pop_all()
     return Path(out)
 
 
-def write_agent(found: NIRNetwork, name: str, env_id: str) -> Path:
-    """Write the folder of an imported agent into the checkout's agents/.
-
-    Args:
-        found: Its graph.
-        name: Its name.
-        env_id: An environment that it is for.
-
-    Returns:
-        The folder.
-
-    Raises:
-        ValueError: There is no checkout, or the name is none.
-    """
+def write_agent(graph: NIRNetwork, name: str, env_id: str) -> Path:
+    """Write the folder of an imported agent into the checkout's agents/."""
     root = checkout_root()
     if root is None:
         raise ValueError(
@@ -115,34 +103,29 @@ def write_agent(found: NIRNetwork, name: str, env_id: str) -> Path:
     if re.fullmatch(AGENT_NAME, name) is None:
         raise ValueError(f"the name of an agent is {AGENT_NAME_RULE}, got {name!r}")
     folder = root / "agents" / name
-    network = to_mapping(NetworkConfig(**found.settings))
-    told = {key: network[key] for key in _told(found)}
-    kind = load_agent_spec(agent_for(found.host))
+    network = to_mapping(NetworkConfig(**graph.settings))
+    keys = ["hidden_sizes", "time_steps", "neuron", "neuron_parameters"]
+    keys += ["recurrent"] if network["recurrent"] else []
+    parent = load_agent_spec(agent_for(graph.host))
     folder.mkdir()
     lines = [
         f'name = "{name}"',
         'description = "A network that was trained elsewhere, imported as a NIR graph."',
-        f'algorithm = "{kind.algorithm}"',
+        f'algorithm = "{parent.algorithm}"',
         f'budget_class = "{IMPORTED}"',
         "\n[policy_kwargs]",
-        f"normalise_observations = {_toml(is_normalised(found.host))}",
+        f"normalise_observations = {_toml(is_normalised(graph.host))}",
         "spiking_actor = true",
         "\n[network]",
-        *(f"{key} = {_toml(value)}" for key, value in told.items()),
+        *(f"{key} = {_toml(network[key])}" for key in keys),
         f'\n[environments."{env_id}"]',
     ]
     write_text_atomic(folder / "agent.toml", "\n".join(lines) + "\n")
     sizes = "-".join(map(str, network["hidden_sizes"]))
     words = f"{sizes} neurons `{network['neuron']}`, T = {network['time_steps']}"
-    card = _CARD.format(name=name, network=words, state=found.host.state)
+    card = _CARD.format(name=name, network=words, state=graph.host.state)
     write_text_atomic(folder / "README.md", card)
     return folder
-
-
-def _told(found: NIRNetwork) -> list[str]:
-    """Return the settings of the network that differ from the defaults, or shape it."""
-    shaping = ["hidden_sizes", "time_steps", "neuron", "neuron_parameters"]
-    return [*shaping, *(["recurrent"] if found.settings["recurrent"] else [])]
 
 
 def _toml(value: Any) -> str:
@@ -155,17 +138,8 @@ def _toml(value: Any) -> str:
     return f'"{value}"' if isinstance(value, str) else repr(value)
 
 
-def check_agent(found: NIRNetwork, name: str, env_id: str) -> None:
-    """Refuse a graph that is not the registered agent's network.
-
-    Args:
-        found: The graph.
-        name: Agent of the zoo.
-        env_id: Gymnasium id.
-
-    Raises:
-        ValueError: The agent is trained here, has another network or is not for the environment.
-    """
+def check_agent(graph: NIRNetwork, name: str, env_id: str) -> None:
+    """Refuse a graph that is not the registered agent's network."""
     spec = load_agent_spec(name)
     if not spec.is_imported:
         raise ValueError(f"agent {name!r} is trained here; name one of budget class 'imported'")
@@ -175,9 +149,9 @@ def check_agent(found: NIRNetwork, name: str, env_id: str) -> None:
             f'[environments."{env_id}"] to agents/{name}/agent.toml'
         )
     arguments = policy_arguments(spec, env_id)
-    own, given = arguments["network"], NetworkConfig(**found.settings)
-    changed = [key for key in found.settings if getattr(own, key) != getattr(given, key)]
-    if arguments.get("normalise_observations", True) != is_normalised(found.host):
+    own, given = arguments["network"], NetworkConfig(**graph.settings)
+    changed = [key for key in graph.settings if getattr(own, key) != getattr(given, key)]
+    if arguments.get("normalise_observations", True) != is_normalised(graph.host):
         changed.append("normalise_observations")
     if changed:
         raise ValueError(

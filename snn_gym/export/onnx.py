@@ -1,9 +1,9 @@
 """Export of an agent as ONNX: one decision, from observations to actions.
 
-Time steps are unrolled, as ONNX (https://onnx.ai/onnx/intro/concepts.html) knows no neurons: a
-spike is a comparison, a reset a choice between two values. All of it is float32, in the order of
-the project's own kernels, but for the order of sums in matrix products. What an agent with a state
-keeps between decisions goes in and comes out as one row of numbers.
+Time steps are unrolled, as ONNX (https://onnx.ai/onnx/intro/concepts.html) has no neurons: a spike
+is a comparison, a reset a choice between two values. All arithmetic is float32, in the order of our
+kernels, except for sums in matrix products. The state of a stateful agent is an input and an output
+of one row of numbers.
 """
 
 from __future__ import annotations
@@ -32,6 +32,7 @@ from snn_gym.program.encoders import (
     SpikeEncoder,
 )
 from snn_gym.program.expressions import Expression, walk
+from snn_gym.program.interpreter import parts_at_rest
 from snn_gym.program.network import DenseLayer, NeuronLayer, Program
 from snn_gym.program.neuron import INPUT, equations
 
@@ -40,18 +41,17 @@ _OPERATORS = {
     "exp_of_negative": "Exp", "log": "Log", "sqrt": "Sqrt", "tanh": "Tanh", "minimum": "Min",
     "maximum": "Max", ">": "Greater", ">=": "GreaterOrEqual", "where": "Where",
 }  # fmt: skip
-OPSET = 17
-"""Version of ONNX's operators."""
+OPSET = 17  # version of ONNX's operators
 
 
 def to_onnx(model: BaseAlgorithm | BasePolicy, path: str | os.PathLike[str]) -> Path:
     """Write an agent as an ONNX model.
 
-    Its input ``observation`` is (B, D), or (B, T * D) for spike trains, float32; its outputs are
-    ``action``, (B,) int64 or (B, A) float32 within the limits of the action space, and ``values``,
-    (B, O), that it was chosen from. An agent with a state has two more inputs, ``state`` (B, S)
-    float32 and ``episode_start`` (B,) bool, at which the state is the one at rest whatever is given
-    (as in ``predict`` of Stable-Baselines3), and one more output, ``next_state`` (B, S).
+    The input is ``observation``, (B, D), or (B, T * D) for spike trains, float32. The outputs are
+    ``action``, (B,) int64 or (B, A) float32 within the limits of the action space, and ``values``
+    (B, O), from which it is chosen. A stateful agent has two more inputs, ``state`` (B, S) float32
+    and ``episode_start`` (B,) bool, which resets the state as in ``predict`` of Stable-Baselines3,
+    and one more output, ``next_state`` (B, S).
 
     Args:
         model: Algorithm with a policy of snn_gym, or the policy.
@@ -64,35 +64,15 @@ def to_onnx(model: BaseAlgorithm | BasePolicy, path: str | os.PathLike[str]) -> 
     program = program_of(model)
     if program.gated:
         raise ValueError("gated units are not exported as ONNX; export them as C")
-    _check_installed()
+    if find_spec("onnx") is None:
+        raise ImportError(
+            'export as ONNX needs onnx, which is not installed: pip install "snn-gym[deploy]"'
+        )
     data: bytes = _Builder().model(program).SerializeToString()
     file = Path(path)
     file.parent.mkdir(parents=True, exist_ok=True)
     write_bytes_atomic(file, data)
     return file
-
-
-def _check_installed() -> None:
-    if find_spec("onnx") is None:
-        raise ImportError(
-            'export as ONNX needs onnx, which is not installed: pip install "snn-gym[deploy]"'
-        )
-
-
-def _at_rest(program: Program) -> list[dict[str, Any]]:
-    """Return what each layer has at the start of an episode, (N,) by name, and the decoder.
-
-    State variables have the names of the neuron's text, ``z`` are the spikes that come back a time
-    step later, numbers the decoder's state variables that the next decision sees.
-    """
-    layers: list[dict[str, Any]] = []
-    for layer in program.neurons:
-        layers.append(dict(zip(layer.neuron.state, layer.rest, strict=True)))
-        if layer.recurrent is not None:
-            layers[-1]["z"] = np.zeros(layer.size, np.float32)
-    carried = program.readout.variables if program.stateful else 0
-    silence = np.zeros(program.sizes[-1], np.float32)
-    return [*layers, {str(s): silence for s in range(carried)}]
 
 
 class _Builder:
@@ -103,40 +83,38 @@ class _Builder:
         self._constants: list[Any] = []
 
     def model(self, program: Program) -> Any:
-        """Return the model of an program."""
+        """Return the model of a program."""
         from onnx import TensorProto, checker, helper
 
-        seen, kept = self._standardised(program), 0
+        signal, carried = self._standardised(program), 0
         if program.spiking:
-            decoded, kept = self._spiking(program, seen)
+            decoded, carried = self._spiking(program, signal)
             values = self._read(program, decoded)
         else:
-            values = self._read(program, [self._ann(program.dense, seen)])
+            values = self._read(program, [self._ann(program.dense, signal)])
         self._named("Identity", "values", values)
         self._named(*self._action(program, values))
 
         def tensor(name: str, *shape: int, kind: int = TensorProto.FLOAT) -> Any:
             return helper.make_tensor_value_info(name, kind, ["B", *shape])
 
-        inputs, outputs = (
-            [tensor("observation", program.observation_size)],
-            [tensor("values", program.outputs)],
-        )
+        inputs = [tensor("observation", program.observation_size)]
+        outputs = [tensor("values", program.outputs)]
         if program.choice.discrete:
             outputs.append(tensor("action", kind=TensorProto.INT64))
         else:
             outputs.append(tensor("action", program.outputs))
-        if kept:
-            inputs += [tensor("state", kept), tensor("episode_start", kind=TensorProto.BOOL)]
-            outputs.append(tensor("next_state", kept))
+        if carried:
+            inputs += [tensor("state", carried), tensor("episode_start", kind=TensorProto.BOOL)]
+            outputs.append(tensor("next_state", carried))
         graph = helper.make_graph(self._nodes, "agent", inputs, outputs, self._constants)
         opset = [helper.make_opsetid("", OPSET)]
-        made = helper.make_model(graph, opset_imports=opset, producer_name="snn_gym", ir_version=9)
-        checker.check_model(made)
-        return made
+        model = helper.make_model(graph, opset_imports=opset, producer_name="snn_gym", ir_version=9)
+        checker.check_model(model)
+        return model
 
     def _read(self, program: Program, decoded: list[Any]) -> str:
-        """Return the outputs (B, O) of the values that were decoded, or of their maximum."""
+        """Return the outputs (B, O) for decoded values, or for their maximum."""
         weights, biases = program.head.weights.T, program.head.biases
         if len(decoded) == 1:
             return self._affine(decoded[0], weights, biases)
@@ -162,12 +140,7 @@ class _Builder:
             limit = _f(program.choice.limit)
             values = self._op("Clip", values, -limit, limit)
         share = self._op("Mul", self._op("Add", self._op("Tanh", values), _f(1)), _f(0.5))
-        return (
-            "Add",
-            "action",
-            program.choice.low,
-            self._op("Mul", share, program.choice.high - program.choice.low),
-        )
+        return "Add", "action", low, self._op("Mul", share, high - low)
 
     def _ann(self, layers: Sequence[DenseLayer], seen: str) -> str:
         for layer in layers:
@@ -176,12 +149,16 @@ class _Builder:
         return seen
 
     def _spiking(self, program: Program, seen: str) -> tuple[list[Any], int]:
-        """Return the decoder's values, each (B, N), and how many numbers are kept."""
-        states, layers = _at_rest(program), program.neurons
-        kept = sum(x.size for state in states for x in state.values()) if program.stateful else 0
-        if kept:
-            self._take_up(states)
+        """Return the decoder's values, each (B, N), and the size S of the carried state."""
+        layers, parts = program.neurons, parts_at_rest(program)
+        states: list[dict[str, Any]] = [dict(zip(names, x, strict=True)) for names, x in parts]
+        if not program.stateful:
+            states[-1] = {}  # the decoder begins every decision at 0
+        size = sum(x.size for state in states for x in state.values()) if program.stateful else 0
+        if size:
+            self._resume(states)
         decoded: list[Any] = [_f(0)] * (program.readout.values + len(states[-1]))
+        # ONNX has no state within a graph, so that the time steps stand one after the other.
         for t, entering in enumerate(self._entering(program, seen)):
             signal = entering
             for k, (layer, state) in enumerate(zip(layers, states, strict=False)):
@@ -190,15 +167,12 @@ class _Builder:
                 weighed = self._op("Mul", signal, program.readout.coefficients[r, t])
                 decoded[r] = self._op("Add", total, weighed)
         decoded = self._carried(program, decoded, states[-1])
-        if kept:
+        if size:
             self._named("Concat", "next_state", *(x for state in states for x in state.values()))
-        return decoded[: program.readout.values], kept
+        return decoded[: program.readout.values], size
 
     def _layer(self, layer: NeuronLayer, state: dict[str, Any], signal: str, driven: bool) -> str:
-        """Advance a layer by a time step; return its spikes (B, N).
-
-        ``signal`` are spikes (B, D), or currents (B, N) if the layer is ``driven`` by these.
-        """
+        """Return the spikes (B, N) of a layer for spikes (B, D), or for currents if ``driven``."""
         current = signal if driven else self._affine(signal, layer.weights, layer.biases)
         if layer.recurrent is not None:
             looped = self._op("MatMul", state["z"], layer.recurrent)
@@ -209,13 +183,14 @@ class _Builder:
         return spikes
 
     def _entering(self, program: Program, seen: str) -> Sequence[str]:
-        """Return what the first layer gets at each time step: spikes, or held currents."""
+        """Return the spikes or held currents of the first layer at each time step."""
         first, steps, coder = program.neurons[0], program.time_steps, program.coder
         if program.held:
             return [self._affine(seen, first.weights, first.biases)] * steps
         if coder is not None:
             return self._encoded(program, coder, seen)
-        return [self._step_of(seen, t, program.inputs) for t in range(steps)]
+        size = program.inputs
+        return [self._columns(seen, t * size, (t + 1) * size) for t in range(steps)]
 
     def _encoded(
         self, program: Program, encoder: SpikeEncoder | ReceptiveFields, seen: str
@@ -253,11 +228,11 @@ class _Builder:
         shape = np.array([-1, program.channels], np.int64)
         return self._op("Reshape", self._op("Exp", square), shape)
 
-    def _spikes(self, comparison: str, one: Any, other: Any) -> str:
-        return self._op("Where", self._op(comparison, one, other), _f(1), _f(0))
+    def _spikes(self, comparison: str, a: Any, b: Any) -> str:
+        return self._op("Where", self._op(comparison, a, b), _f(1), _f(0))
 
-    def _take_up(self, states: list[dict[str, Any]]) -> None:
-        """Put the parts of the input ``state`` in place of those at rest."""
+    def _resume(self, states: list[dict[str, Any]]) -> None:
+        """Replace states at rest by the parts of the input ``state``, unless an episode starts."""
         rest = np.concatenate([x for state in states for x in state.values()])
         starts = self._op("Unsqueeze", "episode_start", np.array([1], np.int64))
         before, first = self._op("Where", starts, rest, "state"), 0
@@ -267,16 +242,13 @@ class _Builder:
                 first += x.size
 
     def _carried(self, program: Program, decoded: list[Any], before: dict[str, Any]) -> list[Any]:
-        """Return what was decoded with what the decoder kept, whose state is set to the next."""
-        found = list(decoded)
+        """Return decoded values plus those of the decoder's state, and advance this state."""
+        rows = list(decoded)
         for s, value in enumerate(before.values()):
-            for r, share in enumerate(program.readout.transition[: len(found), s]):
-                found[r] = self._op("Add", found[r], self._op("Mul", share, value))
-        before.update(zip(list(before), found[program.readout.values :], strict=True))
-        return found
-
-    def _step_of(self, seen: str, t: int, channels: int) -> str:
-        return self._columns(seen, t * channels, (t + 1) * channels)
+            for r, share in enumerate(program.readout.transition[: len(rows), s]):
+                rows[r] = self._op("Add", rows[r], self._op("Mul", share, value))
+        before.update(zip(list(before), rows[program.readout.values :], strict=True))
+        return rows
 
     def _columns(self, table: str, first: int, end: int) -> str:
         ends = (np.array([x], np.int64) for x in (first, end, 1))
@@ -287,30 +259,32 @@ class _Builder:
         text = equations(layer.neuron)
         values = {**dict(zip(text.constants, layer.constants, strict=True)), INPUT: current}
         values |= {x: state[x] for x in text.state}
-        made: dict[int, Any] = {}
+        nodes: dict[int, Any] = {}
         for label, moved in zip(text.moved_names, text.moved, strict=True):
-            values[label] = self._expression(moved, values, made)
-        margin = self._expression(text.margin, values, made)
+            values[label] = self._expression(moved, values, nodes)
+        margin = self._expression(text.margin, values, nodes)
         fires = self._op("Greater", margin, _f(0))
         pairs = zip(text.state, text.decided(True), text.decided(False), strict=True)
         for name, spiked, silent in pairs:
-            yes, no = (self._expression(x, values, made) for x in (spiked, silent))
+            yes, no = (self._expression(x, values, nodes) for x in (spiked, silent))
             state[name] = yes if yes is no else self._op("Where", fires, yes, no)
         return self._op("Where", fires, _f(1), _f(0))
 
-    def _expression(self, root: Expression, values: Mapping[str, Any], made: dict[int, Any]) -> Any:
-        """Return a value of the graph, or a number, that is an expression of values."""
+    def _expression(
+        self, root: Expression, values: Mapping[str, Any], nodes: dict[int, Any]
+    ) -> Any:
+        """Return the value or number of an expression; ``nodes`` has the shared ones."""
         for node in walk(root):
-            if id(node) in made:
+            if id(node) in nodes:
                 continue
-            inputs = [made[id(x)] for x in node.inputs]
+            inputs = [nodes[id(x)] for x in node.inputs]
             if node.operator == "name":
-                made[id(node)] = values[node.label]
+                nodes[id(node)] = values[node.label]
             elif node.operator == "constant":
-                made[id(node)] = _f(node.number)
+                nodes[id(node)] = _f(node.number)
             else:
-                made[id(node)] = self._op(_OPERATORS[node.operator], *inputs)
-        return made[id(root)]
+                nodes[id(node)] = self._op(_OPERATORS[node.operator], *inputs)
+        return nodes[id(root)]
 
     def _affine(self, seen: Any, weights: NDArray[Any], biases: NDArray[Any]) -> str:
         return self._op("Add", self._op("MatMul", seen, weights), biases)

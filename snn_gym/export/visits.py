@@ -18,8 +18,7 @@ from snn_gym.policies.raw_observations import raw_policy
 from snn_gym.program.costs import Costs
 from snn_gym.spiking.recording import Recording
 
-FIRST_SEED = 1_000_000_000
-"""Seed of the first episode; those of evaluations lie above."""
+FIRST_SEED = 1_000_000_000  # of visits; the seeds of evaluations lie above
 
 
 @dataclass(frozen=True)
@@ -27,7 +26,7 @@ class Visits:
     """Activity of a network over the decisions of some episodes."""
 
     fired: tuple[NDArray[np.bool_], ...]
-    """Which neurons (N,) of each layer fired at all, input side first."""
+    """Mask (N,) of the neurons of each layer that fired, input side first."""
     peaks: tuple[float, ...]
     """Largest absolute membrane potential of each layer."""
     peak_spikes: int = 0
@@ -43,7 +42,7 @@ def visit(
     *,
     env_kwargs: Mapping[str, Any] | None = None,
 ) -> Visits:
-    """Play episodes without exploration, apart from those of evaluations, and watch the network.
+    """Record the network in episodes without exploration that differ from those of evaluations.
 
     Args:
         model: Algorithm with a spiking policy, or the policy.
@@ -64,33 +63,26 @@ def visit(
 def observations_of(
     policy: Acting, env_id: str, seeds: range, env_kwargs: Mapping[str, Any] | None = None
 ) -> NDArray[Any]:
-    """Return the observations (N, ...) of whole episodes without exploration.
-
-    Args:
-        policy: Policy without a state.
-        env_id: Gymnasium id.
-        seeds: Seeds of the episodes, from ``FIRST_SEED`` on apart from those of evaluations.
-        env_kwargs: Arguments of the environment.
-    """
-    seen: Any = _Seen(policy)
-    evaluate(seen, env_id, seeds=seeds, env_kwargs=env_kwargs)
-    return np.concatenate(seen.kept)
+    """Return the observations (N, ...) of whole episodes of a policy without exploration."""
+    observer: Any = _Observer(policy)
+    evaluate(observer, env_id, seeds=seeds, env_kwargs=env_kwargs)
+    return np.concatenate(observer.observations)
 
 
-class _Seen:
-    """A policy whose observations are kept."""
+class _Observer:
+    """A policy whose observations are recorded."""
 
     def __init__(self, policy: Acting) -> None:
         self._policy = policy
-        self.kept: list[NDArray[Any]] = []
+        self.observations: list[NDArray[Any]] = []
 
     def predict(self, observations: NDArray[Any], *args: Any, **kwargs: Any) -> Any:
-        self.kept.append(observations.copy())
+        self.observations.append(observations.copy())
         return self._policy.predict(observations, *args, **kwargs)
 
 
 class _Watched:
-    """A policy whose recordings are looked at as the evaluation asks for them."""
+    """A policy that sums up its recordings for an evaluation."""
 
     def __init__(self, policy: RecordedPolicy) -> None:
         self._policy = policy
@@ -105,10 +97,10 @@ class _Watched:
         self._policy.reseed_noise(seed)
 
     def record(self, obs: NDArray[Any], state: Any = None) -> Recording:
-        """Record as the policy does, and note who fired and how far potentials went."""
-        found: Recording = self._policy.record(obs, state)
-        layers = [layer for layer in found.layers if layer.name != "input"]
-        if not self.fired:
+        """Record as the policy does, and note neurons that fired and the largest potentials."""
+        recording: Recording = self._policy.record(obs, state)
+        layers = [layer for layer in recording.layers if layer.name != "input"]
+        if not self.fired:  # sizes are known from the first recording on
             self.fired = [np.zeros(x.spikes.shape[2], np.bool_) for x in layers]
             self.peaks = [0.0] * len(layers)
         if layers:
@@ -118,4 +110,4 @@ class _Watched:
             self.fired[k] |= (layer.spikes != 0).flatten(0, 1).any(0).numpy()
             if layer.voltages is not None:
                 self.peaks[k] = max(self.peaks[k], float(layer.voltages.abs().max()))
-        return found
+        return recording

@@ -1,4 +1,4 @@
-"""Neurons as texts, acting networks as values, and what is derived from them.
+"""Neurons as texts and acting networks as values, with kernels, costs and checks derived from them.
 
 Names load on first use; none loads torch.
 """

@@ -1,4 +1,4 @@
-"""Smaller programs that do the same: neurons that change nothing are cut out."""
+"""Smaller programs with the same outputs, without neurons that change nothing."""
 
 from __future__ import annotations
 
@@ -16,35 +16,35 @@ Places = NDArray[np.intp]
 
 
 def compact(program: Program, fired: Sequence[Mask] | None = None) -> Program:
-    """Return a program without the neurons or units that no output depends on.
+    """Return a program without the neurons or units on which no output depends.
 
-    Cut are those whose synapses onward all have the weight 0, layer by layer from the output side,
-    so that every output stays as it is. With ``fired``, those that never fired are cut too: in
-    states in which they would have, outputs differ.
+    Layer by layer from the output side, neurons are cut whose outgoing synapses all have the weight
+    0; outputs stay equal. With ``fired``, neurons that never fired are cut, too: in states in which
+    they would have fired, outputs differ.
 
     Args:
         program: The program.
-        fired: Which neurons (N,) of each layer fired; None for not known.
+        fired: Mask (N,) of the neurons of each layer that fired; None for not known.
 
     Returns:
-        The smaller program. A layer keeps one neuron at least.
+        The smaller program, with at least one neuron in each layer.
 
     Raises:
-        ValueError: There is not one mask for each layer, of its size.
+        ValueError: A layer has no mask of its size.
     """
     if fired is not None:
-        program = _cut(program, list(fired))
-    return _cut(program, _with_effect(program))
+        program = _restricted(program, fired)
+    return _restricted(program, _with_effect(program))
 
 
 def _with_effect(program: Program) -> list[Mask]:
-    """Return which neurons (N,) of each layer some output depends on."""
+    """Return a mask (N,) for each layer of the neurons on which an output depends."""
     masks: list[Mask] = []
     onward: Array = program.head.weights.T
     for layer in reversed(program.layers):
         used: Mask = (onward != 0).any(1)
         loop = None if isinstance(layer, DenseLayer) else layer.recurrent
-        while loop is not None:  # what drives a neuron that is used is used
+        while loop is not None:  # neurons that drive a used neuron are used
             wider: Mask = used | (loop[:, _columns(layer, np.flatnonzero(used))] != 0).any(1)
             if (wider == used).all():
                 break
@@ -55,18 +55,19 @@ def _with_effect(program: Program) -> list[Mask]:
 
 
 def _columns(layer: Layer, own: Places) -> Places:
-    """Return the columns of weights that drive the neurons ``own``: of gated units several."""
+    """Return the columns of weights of the neurons ``own``; gated units have several each."""
     gates = len(layer.biases) // layer.size
     columns: Places = (np.arange(gates)[:, np.newaxis] * layer.size + own).reshape(-1)
     return columns
 
 
-def _cut(program: Program, kept: Sequence[Mask]) -> Program:
-    """Return a program of the neurons (N,) of each layer that are kept."""
-    sizes, given = [layer.size for layer in program.layers], [x.size for x in kept]
+def _restricted(program: Program, masks: Sequence[Mask]) -> Program:
+    """Return a program of the neurons in the masks (N,) of each layer."""
+    sizes, given = [layer.size for layer in program.layers], [mask.size for mask in masks]
     if sizes != given:
         raise ValueError(f"layers have {sizes} neurons, got masks of {given}")
-    places = [np.flatnonzero(x) if x.any() else np.array([0]) for x in kept]
+    # A layer without neurons has no form in compiled code and C.
+    places = [np.flatnonzero(mask) if mask.any() else np.array([0]) for mask in masks]
     sources = [np.arange(program.channels), *places[:-1]]
     parts = zip(program.layers, sources, places, strict=True)
     layers = tuple(_layer(layer, source, own) for layer, source, own in parts)
@@ -75,18 +76,18 @@ def _cut(program: Program, kept: Sequence[Mask]) -> Program:
 
 
 def _layer(layer: Layer, sources: Places, own: Places) -> Layer:
-    """Return a layer of the neurons ``own``, behind those of the layer below that are kept."""
+    """Return a layer of the neurons ``own``, with synapses from ``sources`` of the layer below."""
     columns = _columns(layer, own)
-    kept: dict[str, Any] = {
+    arrays: dict[str, Any] = {
         "weights": np.ascontiguousarray(layer.weights[np.ix_(sources, columns)]),
         "biases": layer.biases[columns],
     }
     if not isinstance(layer, DenseLayer) and layer.recurrent is not None:
-        kept["recurrent"] = layer.recurrent[np.ix_(own, columns)]
+        arrays["recurrent"] = layer.recurrent[np.ix_(own, columns)]
     if isinstance(layer, GatedLayer):
-        kept["recurrent_biases"] = layer.recurrent_biases[columns]
+        arrays["recurrent_biases"] = layer.recurrent_biases[columns]
     if isinstance(layer, NeuronLayer):
-        kept["rest"] = np.ascontiguousarray(layer.rest[:, own])
-    if isinstance(layer, NeuronLayer) and layer.each:
-        kept["constants"] = np.ascontiguousarray(layer.constants[:, own])
-    return replace(layer, **kept)
+        arrays["rest"] = np.ascontiguousarray(layer.rest[:, own])
+        if layer.each:
+            arrays["constants"] = np.ascontiguousarray(layer.constants[:, own])
+    return replace(layer, **arrays)

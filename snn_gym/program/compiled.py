@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
 from typing import Any
 
 import numpy as np
@@ -12,61 +11,51 @@ from snn_gym._base.compilation import njit
 from snn_gym._base.lazy import cached
 from snn_gym.program.interpreter import chosen, enter, rest_state
 from snn_gym.program.kernels import call, compare_memory, forward_kernel
-from snn_gym.program.network import GATES, Array, GatedLayer, NeuronLayer, Normaliser, Program
+from snn_gym.program.network import GATES, Array, GatedLayer, NeuronLayer, Program
 from snn_gym.program.neuron import Neuron, equations, is_monotone
 
 # ---- decision kernels ----------------------------------------------------------------------------
-# Whole decisions of many observations in one compiled call: observations in, outputs out.
-#
-# A program lies in two arrays, because each that is handed to compiled code costs as much time as a
-# hundred products: ``plan``, int64, is its shape, and the rows of ``table`` (R, W), float32, are
+# A program lies in two arrays, because every array argument of compiled code takes as long as a
+# hundred products: ``plan``, int64, holds its shape, and the rows of ``table`` (R, W), float32, are
 #
 #     means (D,), deviations (D,), the clip;
-#     of each layer, if it spikes: the quiet current and the constants (P,), which are rows (N,)
-#     after it where each neuron has its own; its state at rest (S, N);
-#     of each layer: biases (N,), and a row (N,) of weights for each input;
-#     of each recurrent layer: a row (N,) of weights for each of its neurons;
-#     of each gated layer, whose rows are (G * N,): before these the biases of the loop;
-#     of the head: biases (O,), and a row (O,) of weights for each neuron;
+#     for each spiking layer: the quiet current and the constants (P,), or a row (N,) for each
+#     constant if every neuron has its own; its state at rest (S, N);
+#     for each layer: biases (N,), and a row (N,) of weights for each input;
+#     for each recurrent layer: a row (N,) of weights for each of its neurons;
+#     for each gated layer, whose rows are (G * N,): before these the biases of the loop;
+#     for the head: biases (O,), and a row (O,) of weights for each neuron;
 #     if layers spike: the decoder's coefficients (R + S, T) and its transition (R + S, S).
 #
-# Spiking layers are computed by events on both sides. A neuron whose current never exceeds the
-# *quiet current*, which does not make one fire from rest within the time steps of a decision, is
-# left out; of the others the weights are added at the time steps at which they fired. Neurons that
-# carry a state or hear each other are all computed. Spikes are those of ``network_forward``, bit
-# for bit: both run the neurons by kernels of one text, on sums of the same order. Nothing is sliced
-# or reshaped, which would take longer than a lean decision.
+# Spiking layers are computed by events. Neurons whose current never exceeds the *quiet current*
+# can't fire from rest within a decision, and are left out. Weights are added only at the time steps
+# at which their neuron fired. Neurons that carry a state or have recurrent synapses are all
+# computed. Spikes equal those of ``network_forward`` bit for bit: both run kernels of one text, on
+# sums of the same order. Slices and reshapes would take longer than a lean decision.
 Plan = NDArray[np.int64]
 Places = NDArray[np.int64]
 
-STEPS, INPUTS, HELD, OUTPUTS, CARRIED, DECODED, VALUES, OF_OUTPUTS = range(8)
-"""Places in the plan: time steps T, values D of a time step, whether they are held (1) or spikes
-(0), outputs O, whether a state is carried (1), state variables S and values R of the decoder,
-whether the maximum is that of outputs (1); then of each layer ``PLACES`` numbers: the address of
-its neurons' kernel, their state variables, its size, whether it is recurrent (1), rows of constants
-where each neuron has its own; of a layer of an ANN its kind, state variables, size, gates G, 0."""
-FIRST = 8
-"""Place of the first layer in the plan."""
-SCALING = 3
-"""Rows before those of the first layer."""
+# Places in the plan: time steps T, values D of a time step, 1 if they are held and 0 for spikes,
+# outputs O, 1 if a state is carried, state variables S and values R of the decoder, 1 if the
+# maximum is that of outputs. Then ``PLACES`` numbers for each layer, from ``FIRST`` on: the address
+# of its neurons' kernel, their state variables, its size, 1 if it is recurrent, rows of constants
+# if every neuron has its own; for a layer of an ANN its kind, state variables, size, gates G, 0.
+STEPS, INPUTS, HELD, OUTPUTS, CARRIED, DECODED, VALUES, OF_OUTPUTS, FIRST = range(9)
 PLACES = 5
-"""Numbers of a layer in the plan."""
-QUIET, CONSTANTS = range(2)
-"""Places of the quiet current and of the first constant in their row."""
-TANH, RELU, GRU, LSTM = range(4)
-"""Kinds of an ANN's units."""
+SCALING = 3  # rows of the table before those of the first layer
+QUIET, CONSTANTS = range(2)  # places of the quiet current and the first constant in their row
+TANH, RELU, GRU, LSTM = range(4)  # kinds of an ANN's units
+# Scratch: currents, currents of loud neurons, spikes, states, places of spikes, rows of weights,
+# number of inputs that spiked at each time step.
 _Room = tuple[Array, Array, Array, Array, Places, Places, Places]
-"""Scratch: currents, currents of loud neurons, spikes, states, places of spikes, rows of weights,
-and how many inputs spiked at each time step."""
-_BLOCK = 16
-"""Neurons that are looked at together."""
+_BLOCK = 16  # neurons that are compared with the quiet current together
 _LEAST = np.float32(-np.inf)
 _NO = np.float32(0.0)
 
 
 @njit(cache=True, error_model="numpy", nogil=True)
 def equal_at(addresses: Places, sizes: Places, known: Array) -> bool:
-    """Tell whether the memory at addresses, of so many bytes each, is that of ``known``."""
+    """Return whether ``sizes`` bytes at each of ``addresses`` equal those of ``known``."""
     at = known.ctypes.data
     for k in range(addresses.size):
         if compare_memory(addresses[k], at, sizes[k]) != 0:
@@ -77,10 +66,9 @@ def equal_at(addresses: Places, sizes: Places, known: Array) -> bool:
 
 @njit(cache=True, error_model="numpy", nogil=True)
 def choose(outputs: Array, actions: Places, closeness: float) -> bool:
-    """Fill ``actions`` (B,) with the places of the largest outputs (B, O).
+    """Fill ``actions`` (B,) with the places of the largest outputs (B, O); return if all are clear.
 
-    Returns:
-        Whether all of them are larger than all others by ``closeness`` times one plus their size.
+    They are clear if no other output is within ``closeness * (1 + abs(largest))``.
     """
     clear = True
     for b in range(outputs.shape[0]):
@@ -149,13 +137,10 @@ def _drive(
     table: Array, at: int, size: int, source: Array, t: int, fired: Places, count: int,
     rows: Places, values: Array, currents: Array,
 ) -> int:  # fmt: skip
-    """Fill ``currents[t]`` (N,) with biases and what the weights (D, N) make of a time step.
+    """Fill ``currents[t]`` (N,) with biases plus weighted inputs; return how many inputs are not 0.
 
-    Biases stand in a row of the table, weights in those after it; ``source[t]`` (A,) has the values
-    of the inputs ``fired``. ``rows`` and ``values`` are scratch.
-
-    Returns:
-        How many of these are not zero; if none, nothing is filled: the currents are the biases.
+    The table has the biases in row ``at``, weights (D, N) after it; ``source[t]`` (A,) has the
+    values of the inputs ``fired``. Without inputs nothing is filled: the currents are the biases.
     """
     met = 0
     for a in range(count):
@@ -190,8 +175,8 @@ def _enter(
 ) -> None:  # fmt: skip
     """Gather ``state`` (S, A) at rest and currents ``driven`` (K, A) of the neurons ``loud`` (A,).
 
-    In the rows of the table after ``at`` stand the state at rest and the biases.
-    ``currents`` (K, N) count at time steps at which something was ``met``, else the biases.
+    The table has the state at rest and the biases after row ``at``. The biases are the currents at
+    time steps without inputs, where ``met`` is 0; at others ``currents`` (K, N) has them.
     """
     for s in range(variables):
         for a in range(count):
@@ -207,12 +192,8 @@ def _enter(
 
 @njit(cache=True, error_model="numpy", inline="always")
 def _constants(at: int, own: int, count: int, width: int) -> tuple[int, int, int]:
-    """Return where in the table constants begin, of how many elements, and neurons of a layer.
-
-    Where each neuron has its own, they are rows of the table, whose width is that of the layer
-    then: what is computed beyond its neurons is not looked at.
-    """
-    if own > 0:
+    """Return the first place of a layer's constants, its elements and its neurons for a kernel."""
+    if own > 0:  # Constants are whole rows of the table; neurons beyond the layer are ignored.
         return (at + 1) * width, width, width
     return at * width + CONSTANTS, count, 1
 
@@ -222,7 +203,7 @@ def _fire(
     kernel: int, table: Array, at: int, own: int, steps: int, count: int, state: Array,
     driven: Array, held: int, spikes: Array,
 ) -> None:  # fmt: skip
-    """Fill ``spikes`` (T, A) of neurons that ``driven`` (K, A) moves, by their own kernel."""
+    """Fill ``spikes`` (T, A) of neurons at currents ``driven`` (K, A), by their kernel."""
     width = table.shape[1]
     place, elements, size = _constants(at, own, count, width)
     call(
@@ -236,11 +217,10 @@ def _fire_in_turn(
     where: tuple[int, int, int, int, int], table: Array, steps: int, size: int, state: Array,
     driven: Array, held: int, spikes: Array, room: tuple[Array, Places, Array],
 ) -> None:  # fmt: skip
-    """Do what ``_fire`` does for neurons that hear each other.
+    """Fill ``spikes`` (T, N) of recurrent neurons, as ``_fire``, one time step after the other.
 
-    ``where`` are the kernel, the row of the constants and how many rows are each neuron's own, the
-    row of the recurrent weights, and that of the state that has the spikes before; ``room`` is
-    scratch.
+    ``where``: kernel, row of the constants, rows of constants of each neuron, row of the recurrent
+    weights, and row of the state with the spikes before.
     """
     (kernel, at, own, loops, last), (total, rows, values) = where, room
     width = table.shape[1]
@@ -282,8 +262,7 @@ def _read(
 ) -> None:  # fmt: skip
     """Fill ``outputs[b]`` (O,) with the head's outputs for ``spikes`` (T, A) of ``fired`` (A,).
 
-    The head's biases stand in a row of the table, its weights (N, O) and the decoder's coefficients
-    in those after it.
+    The table has the head's biases in row ``at``, then its weights (N, O), then the coefficients.
     """
     coefficients = at + 1 + size
     size = outputs.shape[1]
@@ -302,9 +281,9 @@ def _value(
     table: Array, row: int, rows: int, steps: int, spikes: Array, a: int, variables: int,
     carried: tuple[Array, int, int], size: int, n: int,
 ) -> np.float32:  # fmt: skip
-    """Return a value of the decoder: of the spikes of neuron n, column ``a``, and of its state.
+    """Return a value of the decoder for neuron n, column ``a`` of the spikes.
 
-    ``row`` of the table has the coefficients, the one ``rows`` further the transition.
+    The table has the coefficients in ``row``, and the transition ``rows`` further.
     """
     states, b, first = carried
     value = _NO
@@ -320,11 +299,10 @@ def _read_on(
     plan: Plan, table: Array, at: int, size: int, spikes: Array, carried: tuple[Array, int, int],
     next_values: Array, outputs: Array,
 ) -> None:  # fmt: skip
-    """Add to the outputs what the decoder's state adds, and set the state to the next one.
+    """Add the decoder's state to the outputs, unless they are maxima, and advance the state.
 
-    Outputs that are maxima have it already. The state lies in ``carried``: states, sample and first
-    place, S variables of every neuron. Rows of the table are as in ``_read``, the transition after
-    the coefficients; ``next_values`` is scratch.
+    ``carried``: states, sample and first place, S variables of every neuron. The table has the rows
+    of ``_read``, then the transition.
     """
     states, b, first = carried
     steps, variables, values = plan[STEPS], plan[DECODED], plan[VALUES]
@@ -349,10 +327,7 @@ def _read_maxima(
     plan: Plan, table: Array, at: int, size: int, spikes: Array, fired: Places, count: int,
     carried: tuple[Array, int, int], sums: Array, outputs: Array,
 ) -> None:  # fmt: skip
-    """Fill the outputs with maxima: of each neuron's values, or of the outputs for each value.
-
-    Rows of the table are as in ``_read``; ``sums`` (O,) is scratch.
-    """
+    """Fill the outputs with maxima, of each neuron's values or of the outputs for each value."""
     b, steps, values = carried[1], plan[STEPS], plan[VALUES]
     variables = plan[DECODED] if plan[CARRIED] > 0 else 0
     coefficients, rows = at + 1 + size, values + plan[DECODED]
@@ -376,7 +351,7 @@ def _read_maxima(
 
 @njit(cache=True, error_model="numpy", inline="always")
 def _whole(size: int, fired: Places) -> int:
-    """Fill ``fired`` with all neurons of a layer, and return how many there are."""
+    """Fill ``fired`` with all neurons of a layer; return ``size``."""
     for n in range(size):
         fired[n] = n
     return size
@@ -387,9 +362,9 @@ def _advance(
     plan: Plan, table: Array, k: int, at: int, fan_in: int, count: int, held: int,
     carried: tuple[Array, int, int], room: _Room,
 ) -> int:  # fmt: skip
-    """Run the layer at place ``k`` of the plan; return of how many neurons there are spikes.
+    """Run the layer at place ``k`` of the plan; return the number of neurons with spikes.
 
-    ``count`` inputs may have spiked, whose currents differ at ``held`` time steps.
+    ``count`` inputs may have spiked; currents differ at ``held`` time steps.
     """
     currents, driven, spikes, state, fired, rows, met = room
     highest, values = state[0], state[1]  # free until the neurons are run
@@ -410,9 +385,6 @@ def _advance(
     else:
         count = _loud(highest, size, table[at, QUIET], fired)
     _enter(table, at + own, variables, currents, met, held, fired, count, state, driven)
-    if looped == 0 and not keeps:
-        _fire(kernel, table, at, own, steps, count, state, driven, held, spikes)
-        return count
     (states, b, first), kept = carried, variables + looped
     for n in range(looped * size):
         state[variables, n] = _NO
@@ -434,7 +406,7 @@ def _decide(
     plan: Plan, table: Array, observations: Array, states: Array, outputs: Array, scratch: Array,
     state: Array, places: Places, met: Places,
 ) -> None:  # fmt: skip
-    """Do what ``decide_spiking`` does, with room for three (T, W), one (S, W) and two (W,)."""
+    """Fill ``outputs`` as ``decide_spiking``, with scratch (3, T, W), (S, W), (2, W) and (T,)."""
     steps, inputs, given = plan[STEPS], plan[INPUTS], 1 if plan[HELD] else plan[STEPS]
     spikes, fired = scratch[2], places[0]
     room = (scratch[0], scratch[1], spikes, state, fired, places[1], met)
@@ -465,23 +437,24 @@ def decide_spiking(
 ) -> None:
     """Fill ``outputs`` (B, O) for ``observations`` (B, K * D), K = T for spikes, 1 for values.
 
-    ``states`` (B, F) are carried on in place by a program with a state, and else not looked at.
+    A program with a state advances ``states`` (B, F) in place; others ignore them.
     """
     steps, width = plan[STEPS], table.shape[1]
     scratch = np.empty((3, steps, width), np.float32)
     variables = 2
-    for k in range(FIRST, plan.size, PLACES):  # and of a recurrent layer its spikes, and values
+    for k in range(FIRST, plan.size, PLACES):  # a recurrent layer needs spikes and values, too
         variables = max(variables, plan[k + 1] + 2 * plan[k + 3])
     state = np.empty((variables, width), np.float32)
     places = np.empty((2, width + 1), np.int64)
-    # What allocates counts references to arrays at each use, which takes as long as all the rest.
+    # Allocated outside of ``_decide``: else references to arrays are counted at each use, which
+    # takes as long as all the rest.
     met = np.empty(steps, np.int64)
     _decide(plan, table, observations, states, outputs, scratch, state, places, met)
 
 
 @njit(cache=True, error_model="numpy", fastmath={"contract"}, inline="always")
 def _dense(table: Array, at: int, inputs: int, size: int, x: Array, out: Array, b: int) -> None:
-    """Fill ``out[b]`` (N,) with the biases in a row, plus ``x[0]`` (D,) times the rows after it."""
+    """Fill ``out[b]`` (N,) with biases, row ``at``, plus ``x[0]`` (D,) times the rows after it."""
     for n in range(size):
         out[b, n] = table[at, n]
     d = 0
@@ -536,9 +509,9 @@ def _sigmoid(x: np.float32) -> np.float32:
 def _pass_gates(
     kind: int, size: int, x: Array, h: Array, states: Array, b: int, first: int, values: Array
 ) -> None:
-    """Move gated units on, whose state (S, N) lies from ``first`` on; fill ``values`` (N,).
+    """Advance gated units, whose state (S, N) begins at ``first``; fill ``values`` (N,).
 
-    ``x`` and ``h`` (G, N) are what inputs and the units themselves bring to each gate.
+    ``x`` and ``h`` (G, N) are the contributions of inputs and of the units to each gate.
     """
     for n in range(size):
         place, m = first + n, n + size
@@ -560,7 +533,7 @@ def decide_ann(
 ) -> None:
     """Fill ``outputs`` (B, O) for ``observations`` (B, D) of an ANN.
 
-    ``states`` (B, F) of gated units are carried on in place; of others they are not looked at.
+    Gated units advance ``states`` (B, F) in place; others ignore them.
     """
     width = table.shape[1]
     values, sums = np.empty((1, width), np.float32), np.empty((1, width), np.float32)
@@ -589,11 +562,9 @@ def decide_ann(
 
 
 # ---- compiled ------------------------------------------------------------------------------------
-_LARGEST = 1e6
-"""Currents up to here are tried for the largest one that makes no neuron fire."""
+_LARGEST = 1e6  # largest current of the search for the quiet one
 _HALVINGS = 80
-_CAUTION = 1e-5
-"""Share by which a current must lie below that one to count as quiet: rounding is far smaller."""
+_CAUTION = 1e-5  # margin of the quiet current, as a share; rounding errors are far smaller
 _NO_LIMIT = 3e38
 _NO_STATES = np.empty((0, 0), np.float32)
 _NONE = np.empty(0, np.float32)
@@ -608,19 +579,19 @@ class CompiledProgram:
 
     def __init__(self, program: Program) -> None:
         self.program = program
-        self._outputs, self._enters = program.outputs, not _enters_itself(program)
+        self._outputs, self._enters = program.outputs, not _is_entered_by_kernel(program)
         self._decide = decide_spiking if program.spiking else decide_ann
         self._plan, self._table = _packed(program)
 
     def outputs(
         self, observations: Array, states: Array | None = None, noise: Array | None = None
     ) -> Array:
-        """Return what the head gives (B, O).
+        """Return the outputs of the head (B, O).
 
         Args:
-            observations: (B, values) float32, in order.
-            states: (B, F) float32, in order, as ``decide`` of the interpreter returns them; set to
-                the next ones in place. None starts from rest.
+            observations: (B, values) float32, C-contiguous.
+            states: (B, F) float32, C-contiguous, as ``decide`` of the interpreter returns them; set
+                to the next ones in place. None starts from rest.
             noise: (T, B, channels), uniform in [0, 1), where the program needs noise.
         """
         if states is None:
@@ -628,17 +599,17 @@ class CompiledProgram:
             states = rest_state(self.program, batch) if self.program.stateful else _NO_STATES
         if self._enters:
             observations = self._entered(observations, states, noise)
-        found = np.empty((len(observations), self._outputs), np.float32)
-        self._decide(self._plan, self._table, observations, states, found)
-        return found
+        outputs = np.empty((len(observations), self._outputs), np.float32)
+        self._decide(self._plan, self._table, observations, states, outputs)
+        return outputs
 
     def _entered(self, observations: Array, states: Array, noise: Array | None) -> Array:
-        """Return what the first layer gets (B, K * channels), and note it in states if they do."""
+        """Return the inputs of the first layer (B, K * channels); update the encoder's state."""
         carried = self.program.compares and self.program.stateful
-        place = states[:, -self.program.inputs :] if carried else None
-        signal, seen = enter(self.program, observations, place, noise)
-        if place is not None:
-            place[:] = seen
+        before = states[:, -self.program.inputs :] if carried else None
+        signal, seen = enter(self.program, observations, before, noise)
+        if before is not None:
+            before[:] = seen
         return np.ascontiguousarray(signal.swapaxes(0, 1).reshape(len(observations), -1))
 
     def actions(
@@ -648,14 +619,14 @@ class CompiledProgram:
 
         Args:
             observations: As in ``outputs``.
-            states: As there.
-            noise: As there.
+            states: As in ``outputs``.
+            noise: As in ``outputs``.
         """
         return chosen(self.program.choice, self.outputs(observations, states, noise))
 
 
 def _packed(program: Program) -> tuple[NDArray[np.int64], Array]:
-    """Return plan and table, which the top of this module describes."""
+    """Return plan and table, described at the top of this module."""
     decoder = program.decoder
     plan = [
         program.time_steps, program.channels, int(program.held), program.outputs,
@@ -665,18 +636,17 @@ def _packed(program: Program) -> tuple[NDArray[np.int64], Array]:
         plan += [0, 1, 0]
     else:
         plan += [decoder.variables, decoder.values, int(decoder.maximum == "outputs")]
-    rows = [*_scaling(program)]
+    rows = _scaling(program)
     for layer in program.layers:
         if isinstance(layer, NeuronLayer):
-            looped: Iterable[Array] = [] if layer.recurrent is None else layer.recurrent
             address = forward_kernel(layer.neuron, each=layer.each).address
             plan += [address, len(layer.rest), layer.size, int(layer.recurrent is not None)]
             plan.append(len(layer.constants) if layer.each else 0)
-            quiet = np.float32(quiet_current(layer, program.time_steps))
-            shared = _NONE if layer.each else layer.constants
-            rows += [np.concatenate([[quiet], shared]), *(layer.constants if layer.each else ())]
-            rows += [*layer.rest]
-            rows += [layer.biases, *layer.weights, *looped]
+            quiet = np.array([quiet_current(layer, program.time_steps)], np.float32)
+            own, shared = (layer.constants, _NONE) if layer.each else ((), layer.constants)
+            rows += [np.concatenate([quiet, shared]), *own, *layer.rest]
+            rows += [layer.biases, *layer.weights]
+            rows += [] if layer.recurrent is None else [*layer.recurrent]
         elif isinstance(layer, GatedLayer):
             plan += [GRU if layer.gates == "gru" else LSTM, len(layer.state), layer.size]
             plan += [GATES[layer.gates], 0]
@@ -693,53 +663,43 @@ def _packed(program: Program) -> tuple[NDArray[np.int64], Array]:
     return np.array(plan, np.int64), table
 
 
-def _scaling(program: Program) -> Iterator[Array]:
-    plain = np.zeros(program.channels, np.float32), np.ones(program.channels, np.float32)
-    found = program.normalisers if _enters_itself(program) else ()
-    scaling = found[0] if found else Normaliser(*plain, _NO_LIMIT)
-    yield scaling.mean
-    yield scaling.std
-    yield np.array([scaling.clip], np.float32)
+def _scaling(program: Program) -> list[Array]:
+    """Return means (D,), deviations (D,) and the clip of the standardisation in compiled code."""
+    if _is_entered_by_kernel(program) and program.normalisers:
+        scaling = program.normalisers[0]
+        return [scaling.mean, scaling.std, np.array([scaling.clip], np.float32)]
+    plain = [np.full(program.channels, value, np.float32) for value in (0.0, 1.0)]
+    return [*plain, np.array([_NO_LIMIT], np.float32)]
 
 
-def _enters_itself(program: Program) -> bool:
-    """Tell whether compiled code does all that comes before the first layer."""
+def _is_entered_by_kernel(program: Program) -> bool:
+    """Return whether compiled code makes the first layer's inputs of observations."""
     return program.coder is None and len(program.normalisers) < 2
 
 
 def quiet_current(layer: NeuronLayer, time_steps: int) -> float:
-    """Return a current that lets no neuron of a layer fire, nor do smaller ones.
-
-    Potentials grow with the currents that came before, so that a neuron that is silent at a held
-    current is so at all that never exceed it.
-
-    Args:
-        layer: The layer.
-        time_steps: T of a decision, from rest.
-
-    Returns:
-        The largest such current, less a margin for rounding; minus infinity if there is none, or
-        if each neuron has constants of its own.
-    """
+    """Return a current up to which no neuron of a layer fires from rest; -inf if there is none."""
     if layer.each:
         return -np.inf
-    rests = np.unique(layer.rest, axis=1)  # neurons that start alike fire alike
+    rests = np.unique(layer.rest, axis=1)  # neurons with equal rest fire alike
     return _quiet(layer.neuron, layer.constants.tobytes(), rests.tobytes(), time_steps)
 
 
 @cached
 def _quiet(neuron: type[Neuron], constants: bytes, rests: bytes, time_steps: int) -> float:
-    given = np.frombuffer(constants, np.float32).reshape(-1, 1)
-    numbers = dict(zip(equations(neuron).constants, given[:, 0].tolist(), strict=True))
+    column = np.frombuffer(constants, np.float32).reshape(-1, 1)
+    numbers = dict(zip(equations(neuron).constants, column[:, 0].tolist(), strict=True))
     rest = np.frombuffer(rests, np.float32).reshape(len(neuron.state), -1)
 
     def fires(current: float) -> bool:
-        """Tell whether any neuron fires at a held current, from rest."""
+        """Return whether any neuron fires at a held current, from rest."""
         held = np.full((1, rest.shape[1]), current, np.float32)
         spikes = np.empty((time_steps, rest.shape[1]), np.float32)
-        run_neurons(forward_kernel(neuron).address, given, held, rest.copy(), spikes)
+        run_neurons(forward_kernel(neuron).address, column, held, rest.copy(), spikes)
         return bool(spikes.any())
 
+    # Of a monotone neuron, potentials grow with earlier currents: a neuron that is silent at a held
+    # current is silent at all currents that never exceed it.
     low, high = -_LARGEST, _LARGEST
     if not is_monotone(neuron, numbers) or fires(low):
         return -np.inf

@@ -1,8 +1,8 @@
 """Costs of a decision, counted by the same rules for every kind of network.
 
-Events are counted and not energy: how much a synaptic operation or a multiply-accumulate takes
-depends on the hardware. Spikes per synapse as the figure that compares events with dense products:
-Davidson and Furber 2021, https://doi.org/10.3389/fnins.2021.651141.
+Costs are numbers of events, not energy: the energy of a synaptic operation or a multiply-accumulate
+depends on the hardware. Spikes per synapse compare events with dense products: Davidson
+and Furber 2021, https://doi.org/10.3389/fnins.2021.651141.
 """
 
 from __future__ import annotations
@@ -19,28 +19,25 @@ from snn_gym.program.interpreter import decide, hidden_before
 from snn_gym.program.network import Array, GatedLayer, Program
 
 # ---- costs ---------------------------------------------------------------------------------------
-PARAMETER_BYTES = 4
-"""Bytes of a parameter, a float32."""
+PARAMETER_BYTES = 4  # of a float32
 
 
 @dataclass(frozen=True)
 class CostColumn:
-    """How a cost is called in tables, and what it is."""
+    """A cost's heading and definition in tables."""
 
     heading: str
-    """Heading of its column."""
     definition: str
-    """Counted operations."""
 
 
 READOUT = "readout"
 """Name of the map to the outputs."""
 
 NOT_COUNTED = "not counted"
-"""Text in the place of a total where a module of the acting path is not counted."""
+"""Text in place of a total if a module of the acting path is not counted."""
 
 OPERATIONS = ("synops_per_decision", "macs_per_decision", "neuron_updates_per_decision")
-"""Names of the costs whose sum is the operations of a decision."""
+"""Costs whose sum is the operations of a decision."""
 
 COST_COLUMNS: dict[str, CostColumn] = {
     "operations_per_decision": CostColumn(
@@ -86,7 +83,7 @@ COST_COLUMNS: dict[str, CostColumn] = {
         "decision, where a dense product uses each once",
     ),
 }
-"""Every cost by the name that `Costs` has for it."""
+"""Every cost by its name in `Costs`."""
 
 _Counts = dict[str, float]
 
@@ -95,78 +92,62 @@ _Counts = dict[str, float]
 class Costs:
     """Costs of a decision by layer, means over decisions; `COST_COLUMNS` defines each.
 
-    Spikes, synaptic operations and synapses stand under the layer that spikes leave, all else
-    under the layer that does it.
+    Spikes, synaptic operations and synapses stand under the layer that sends the spikes, all other
+    costs under the layer that computes.
     """
 
     spikes_per_decision: _Counts = field(default_factory=dict)
-    """Spikes."""
     synops_per_decision: _Counts = field(default_factory=dict)
-    """Synaptic operations."""
     macs_per_decision: _Counts = field(default_factory=dict)
-    """Multiply-accumulates."""
     neuron_updates_per_decision: _Counts = field(default_factory=dict)
-    """Updates of neurons."""
     parameter_bytes_per_decision: _Counts = field(default_factory=dict)
-    """Parameters read (bytes)."""
     synapses: _Counts = field(default_factory=dict)
     """Synapses that spikes can pass."""
     uncounted: tuple[str, ...] = ()
-    """Modules of the acting path whose arithmetic is not counted; with any, no total is known."""
+    """Modules of the acting path that are not counted; with any, no total is known."""
 
     @property
     def operations_per_decision(self) -> float | None:
-        """Operations of a decision; None where none is known or a module is not counted."""
+        """Operations of a decision; None if none is known or a module is not counted."""
         known = [total for name in OPERATIONS if (total := self.total(name)) is not None]
         return sum(known) if known else None
 
     @property
     def spikes_per_synapse(self) -> float | None:
-        """Synaptic operations of a decision for each synapse; None where no spike is received."""
+        """Synaptic operations of a decision per synapse; None if no neuron receives spikes."""
         synapses, synops = sum(self.synapses.values()), self.total("synops_per_decision")
         return synops / synapses if synapses and synops is not None else None
 
     @property
     def spiking_layers(self) -> tuple[str, ...]:
-        """Layers of neurons that can spike; the input is none."""
+        """Layers of spiking neurons, without the input."""
         return tuple(name for name in self.spikes_per_decision if name != "input")
 
     @property
     def spikes_reach_outputs(self) -> bool:
-        """Whether neurons spike and every layer of them has a synapse that leads on.
-
-        Layers follow one another, so that without such a synapse no spike reaches an output. It is
-        a fact of the weights, not of the spikes that were counted.
-        """
+        """Whether every spiking layer has synapses onward, used or not."""
         layers = self.spiking_layers
         return bool(layers) and all(self.synapses.get(name, 0.0) > 0 for name in layers)
 
     @property
     def reads_voltages(self) -> bool:
-        """Whether outputs of a spiking network read voltages, by multiply-accumulates."""
+        """Whether the readout of a spiking network multiplies voltages."""
         return bool(self.spiking_layers) and self.macs_per_decision.get("readout", 0.0) > 0
 
     @property
     def hidden_spikes(self) -> float:
-        """Spikes of all neurons in a decision, without those of the input."""
+        """Spikes of all neurons in a decision, without the input's."""
         return sum(self.spikes_per_decision[name] for name in self.spiking_layers)
 
     @property
     def firing_rate(self) -> float | None:
-        """Spikes of a neuron in a time step; None where none spikes or updates are not known."""
-        updates = self.neuron_updates_per_decision
-        known = sum(updates.get(name, 0.0) for name in self.spiking_layers)
-        return self.hidden_spikes / known if known else None
+        """Spikes per neuron and time step; None if no neuron spikes or updates are not known."""
+        counts = self.neuron_updates_per_decision
+        updates = sum(counts.get(name, 0.0) for name in self.spiking_layers)
+        return self.hidden_spikes / updates if updates else None
 
     def total(self, name: str) -> float | None:
-        """Return a cost of `COST_COLUMNS` summed over layers.
-
-        Args:
-            name: Name of the cost.
-
-        Returns:
-            The sum; None if no layer has the cost, or a module is not counted.
-        """
+        """Return the sum of a cost over layers; None if no layer has it or one is not counted."""
         if self.uncounted:
             return None
         value: float | _Counts | None = getattr(self, name)
@@ -175,7 +156,7 @@ class Costs:
         return sum(value.values()) if value else None
 
     def in_words(self) -> str:
-        """Return the operations of a decision as a phrase, and the SynOps and MACs among them."""
+        """Return the operations of a decision as a phrase, with the SynOps and MACs among them."""
         operations = self.operations_per_decision
         if operations is None:
             left_out = ", ".join(self.uncounted)
@@ -190,12 +171,8 @@ class Costs:
 
 
 def mean_costs(parts: Iterable[tuple[int, Costs]]) -> Costs:
-    """Return the mean of costs over all decisions.
-
-    Args:
-        parts: Number of decisions and their mean costs, of each part.
-    """
-    # Summed before the division, so that means of whole numbers stay whole.
+    """Return mean costs over all decisions, from the number and mean costs of each part."""
+    # Sums before the division keep means of whole numbers whole.
     totals: dict[str, _Counts] = {name: {} for name in _NAMES}
     decisions = 0
     uncounted: dict[str, None] = {}
@@ -227,20 +204,12 @@ def costs_of(
     before: Array | None = None,
     names: Sequence[str] | None = None,
 ) -> Costs:
-    """Return what a decision of a program cost, mean over a batch.
+    """Return the costs of a decision, mean over a batch, from weights and recorded signals.
 
-    What is counted depends on weights and on what the layers gave, not on the equations by which
-    they did. A synapse of weight zero does nothing and need not be stored, as in the effective
-    synaptic operations of NeuroBench (Yik et al. 2025,
+    ``entered`` (K, B, channels), ``outputs``, ``decoded`` and the state ``before`` (B, F) are as in
+    ``Decision``; ``names`` are the layers' and the readout's. Synapses of weight zero do not count,
+    as in the effective synaptic operations of NeuroBench (Yik et al. 2025,
     https://doi.org/10.1038/s41467-025-56739-4).
-
-    Args:
-        program: The program.
-        entered: (K, B, channels), what the first layer got, as ``Decision`` has it.
-        outputs: Of each layer its spikes (T, B, N), or the activations (B, N) of an ANN.
-        decoded: What the head reads, its last axes (B, N); looked at only for maxima.
-        before: State (B, F) from which gated units decided; None for rest.
-        names: Names of the layers and, last, of the readout; ``layer_names`` if None.
     """
     *layers, readout = layer_names(program) if names is None else names
     if program.spiking:
@@ -254,24 +223,20 @@ def count_costs(
     state: Array | None = None,
     noise: Array | None = None,
 ) -> Costs:
-    """Return what decisions on a batch of observations cost, by the interpreter.
+    """Return the mean costs of decisions on a batch of observations, by the interpreter.
 
     Args:
         program: The program.
         observations: As in ``decide``.
-        state: As there.
-        noise: As there.
+        state: As in ``decide``.
+        noise: As in ``decide``.
     """
-    made = decide(program, observations, state, noise)
-    return costs_of(program, made.entered, made.layers, made.decoded, state)
+    decision = decide(program, observations, state, noise)
+    return costs_of(program, decision.entered, decision.layers, decision.decoded, state)
 
 
 def layer_names(program: Program) -> tuple[str, ...]:
-    """Return the names of a program's layers in costs and recordings, and of its readout.
-
-    Args:
-        program: The program.
-    """
+    """Return the names of a program's layers in costs and recordings, and of its readout."""
     names = []
     for k, layer in enumerate(program.layers, start=1):
         kind = "hidden" if program.spiking else "dense"
@@ -287,24 +252,26 @@ def _of_neurons(
     names: Sequence[str],
     readout: str,
 ) -> Costs:
-    layers, made = program.neurons, _Counter(entered.shape[1])
+    layers, counter = program.neurons, _Counter(entered.shape[1])
     entering, *onward = (_not_zero(x.weights) for x in layers)
     if program.held:
-        made.product(names[0], entered[0], entering)
+        counter.product(names[0], entered[0], entering)
     else:
-        made.spikes("input", entered, entering)
-    _count_encoder(made, program)
-    behind = [*onward, _behind_last(program)]
+        counter.spikes("input", entered, entering)
+    _count_encoder(counter, program)
+    read = _not_zero(program.head.weights.T)
+    # Of maxima, each neuron of the last layer has one synapse, to its own leaky integrator.
+    behind = [*onward, np.minimum(read, 1) if _reads_maxima(program) else read]
     for layer, name, spikes, reached in zip(layers, names, outputs, behind, strict=True):
         looped = 0 if layer.recurrent is None else _not_zero(layer.recurrent)
-        made.spikes(name, spikes, reached + looped)
-        made.add("neuron_updates_per_decision", name, program.time_steps * layer.size)
-        made.parameters(name, layer.size + (layer.constants.size if layer.each else 0))
-    _count_decoder(made, program, decoded, readout)
-    return made.costs()
+        counter.spikes(name, spikes, reached + looped)
+        counter.add("neuron_updates_per_decision", name, program.time_steps * layer.size)
+        counter.parameters(name, layer.size + (layer.constants.size if layer.each else 0))
+    _count_decoder(counter, program, decoded, readout)
+    return counter.costs()
 
 
-def _count_encoder(made: _Counter, program: Program) -> None:
+def _count_encoder(counter: _Counter, program: Program) -> None:
     """Count the arithmetic from observations to spikes; standardisation is left out."""
     encoder = program.coder
     if encoder is None:
@@ -313,37 +280,28 @@ def _count_encoder(made: _Counter, program: Program) -> None:
     if isinstance(encoder, SpikeEncoder):
         macs += program.inputs  # from a standardised observation to an intensity
     if macs:
-        made.add("macs_per_decision", "encoder", macs)
+        counter.add("macs_per_decision", "encoder", macs)
     if isinstance(encoder, ReceptiveFields):
-        made.parameters("encoder", encoder.centres.size + encoder.widths.size)
+        counter.parameters("encoder", encoder.centres.size + encoder.widths.size)
 
 
 def _reads_maxima(program: Program) -> bool:
-    """Tell whether the head reads the maximum of each neuron's voltage, no spikes."""
+    """Return whether the head reads the maximum of each neuron's voltage, not its spikes."""
     return program.readout.values > 1 and program.readout.maximum == "neurons"
 
 
-def _behind_last(program: Program) -> Counted:
-    """Return how many synapses spikes of the last layer pass, (N,).
-
-    They lead to the outputs, or each to a leaky integrator of its neuron's own.
-    """
-    read = _not_zero(program.head.weights.T)
-    return np.minimum(read, 1) if _reads_maxima(program) else read
-
-
-def _count_decoder(made: _Counter, program: Program, decoded: Array, readout: str) -> None:
-    """Count all of the readout but the spikes that outputs get."""
+def _count_decoder(counter: _Counter, program: Program, decoded: Array, readout: str) -> None:
+    """Count the readout, without the spikes to outputs."""
     decoder, integrators = program.readout, program.outputs
     if _reads_maxima(program):
         voltages = decoded.reshape(-1, program.sizes[-1])
-        made.product(readout, voltages, _not_zero(program.head.weights.T))
+        counter.product(readout, voltages, _not_zero(program.head.weights.T))
         integrators = program.sizes[-1]
-    # A leak commutes with the weights behind it, so that one for each output is enough.
+    # A leak commutes with the weights behind it: one integrator for each output is enough.
     if decoder.variables and integrators:
         updates = program.time_steps * integrators
-        made.add("neuron_updates_per_decision", readout, updates)
-    made.parameters(readout, program.outputs)  # biases
+        counter.add("neuron_updates_per_decision", readout, updates)
+    counter.parameters(readout, program.outputs)  # biases
 
 
 def _of_units(
@@ -354,79 +312,74 @@ def _of_units(
     names: Sequence[str],
     readout: str,
 ) -> Costs:
-    made, values = _Counter(entered.shape[1]), entered[0]
+    counter, values = _Counter(entered.shape[1]), entered[0]
     hidden = hidden_before(program, before, len(values))
     for k, (layer, name) in enumerate(zip(program.layers, names, strict=True)):
         if k == 0 and program.spike_input:
-            # Flattened, every time step of a channel is an input with synapses of its own.
-            made.spikes("input", entered, _not_zero(layer.weights))
+            # Flattened: every time step of a channel is an input with its own synapses.
+            counter.spikes("input", entered, _not_zero(layer.weights))
         else:
-            made.product(name, values, _not_zero(layer.weights))
-        made.parameters(name, len(layer.biases))
+            counter.product(name, values, _not_zero(layer.weights))
+        counter.parameters(name, len(layer.biases))
         if isinstance(layer, GatedLayer):
-            made.product(name, hidden[k], _not_zero(layer.recurrent))
-            made.parameters(name, len(layer.recurrent_biases))
-        made.add("neuron_updates_per_decision", name, layer.size)
+            counter.product(name, hidden[k], _not_zero(layer.recurrent))
+            counter.parameters(name, len(layer.recurrent_biases))
+        counter.add("neuron_updates_per_decision", name, layer.size)
         values = outputs[k]
     if program.outputs:
-        made.product(readout, values, _not_zero(program.head.weights.T))
-        made.parameters(readout, program.outputs)
-    return made.costs()
+        counter.product(readout, values, _not_zero(program.head.weights.T))
+        counter.parameters(readout, program.outputs)
+    return counter.costs()
 
 
 def _not_zero(weights: Array) -> Counted:
-    """Return how many weights (D, N) that are not zero each sender has, (D,)."""
-    found: Counted = (weights != 0).sum(1)
-    return found
+    """Return the number (D,) of weights (D, N) of each sender that are not zero."""
+    counts: Counted = (weights != 0).sum(1)
+    return counts
 
 
 class _Counter:
-    """Adds up the costs of B decisions, layer by layer."""
+    """Sums of the costs of B decisions, layer by layer."""
 
     def __init__(self, batch: int) -> None:
         self._batch = batch
         self._counts: dict[str, _Counts] = {name: {} for name in _NAMES}
 
     def spikes(self, source: str, spikes: Array, behind: Counted) -> None:
-        """Count spikes (T, B, N), and what they do to the synapses (N,) behind them."""
-        of_neurons = spikes.sum(0, dtype=np.float64)  # (B, N)
-        self.add("spikes_per_decision", source, of_neurons.sum() / self._batch)
-        self.add("synops_per_decision", source, (of_neurons * behind).sum() / self._batch)
+        """Count spikes (T, B, N) and their passages of the synapses (N,) behind them."""
+        counts = spikes.sum(0, dtype=np.float64)  # (B, N)
+        self.add("spikes_per_decision", source, counts.sum() / self._batch)
+        self.add("synops_per_decision", source, (counts * behind).sum() / self._batch)
         self.add("synapses", source, behind.sum())
-        self.parameters(source, ((of_neurons > 0) * behind).sum() / self._batch)
+        self.parameters(source, ((counts > 0) * behind).sum() / self._batch)
 
     def product(self, layer: str, values: Array, synapses: Counted) -> None:
-        """Count a product of values (B, D) with weights, zeros of either left out.
-
-        ``synapses`` (D,) are the weights that are not zero of each value.
-        """
+        """Count a product of values (B, D) with weights, ``synapses`` (D,) of them not zero."""
         macs = ((values != 0).sum(0) * synapses).sum() / self._batch
         self.add("macs_per_decision", layer, macs)
         self.parameters(layer, macs)
 
     def parameters(self, layer: str, number: float) -> None:
-        """Count parameters that are read; none leave no trace."""
+        """Count parameters that are read."""
         if number:
             self.add("parameter_bytes_per_decision", layer, PARAMETER_BYTES * number)
 
     def add(self, cost: str, layer: str, number: float) -> None:
-        """Add to a cost."""
-        found = self._counts[cost]
-        found[layer] = found.get(layer, 0.0) + float(number)
+        """Add a number to a layer's cost."""
+        counts = self._counts[cost]
+        counts[layer] = counts.get(layer, 0.0) + float(number)
 
     def costs(self) -> Costs:
-        """Return what was counted."""
+        """Return the costs."""
         return Costs(**self._counts)  # type: ignore[arg-type]
 
 
 # ---- energy --------------------------------------------------------------------------------------
-# Energy of a decision as a band, by published costs of an operation, and where spikes pay.
-#
-# No energy is measured: operations are multiplied with what others found one to take, from a bare
-# adder to a chip with its memory, so that a band that is high says as much of the assumption as of
-# the network.
+# Energy of a decision as a band, by published energies of an operation, and the regimes in which
+# spikes pay. No energy is measured. The published energies reach from a bare adder to a chip with
+# its memory, so the width of a band comes from the assumption as much as from the network.
 Regime = Literal["inside", "between", "outside"]
-"""Whether spiking is found to take less than an ANN: by all memories, by some, or by none."""
+"""Whether spiking takes less energy than an ANN with all memories, with some, or with none."""
 
 SYNOP_PJ = (0.9, 23.6)
 """Energy of a synaptic operation (pJ): an addition of 32-bit floats in 45 nm without memory
@@ -439,31 +392,23 @@ UPDATE_PJ = (52.0, 81.0)
 """Energy of an update of a spiking neuron in one time step (pJ): of an inactive and of an active
 neuron of Loihi (Davies et al. 2018). SANA-FE's model of that chip has 51.2 pJ for the access to a
 neuron and 21.6 more for its update (https://github.com/SLAM-Lab/SANA-FE, loihi.yaml), and
-keras-spiking 81 (https://github.com/nengo/keras-spiking, model_energy.py). None of a bare update is
-published, so that both ends are of a chip with its memory."""
+keras-spiking 81 (https://github.com/nengo/keras-spiking, model_energy.py). Both ends include the
+chip's memory: no energy of a bare update is published."""
 
 COMPETITIVE_SPIKES = (0.15, 1.38)
-"""Spikes per synapse and decision below which a spiking network takes less energy than an ANN, by
-how its memory is built (Dampfhoffer et al. 2023, https://doi.org/10.1109/TETCI.2022.3214509, for
+"""Spikes per synapse and decision below which a spiking network takes less energy than an ANN, for
+two kinds of memory (Dampfhoffer et al. 2023, https://doi.org/10.1109/TETCI.2022.3214509, for
 integrate-and-fire neurons; other neurons need fewer)."""
 COMPETITIVE_RATE = 0.057
-"""Spikes per neuron and time step below which one takes less than an ANN with activations of
-as many levels (Yan et al., https://arxiv.org/abs/2409.08290v4, for 5 time steps)."""
+"""Spikes per neuron and time step below which a spiking network takes less energy than an ANN with
+activations of as many levels (Yan et al., https://arxiv.org/abs/2409.08290v4, for 5 time steps)."""
 
 
 def energy_nj(synops: float, macs: float, updates: float) -> tuple[float, float]:
-    """Return the band of energy of a decision (nJ).
+    """Return the energy band (nJ) ``synops * SYNOP_PJ + macs * MAC_PJ + updates * UPDATE_PJ``.
 
-    It is ``synops * SYNOP_PJ + macs * MAC_PJ + updates * UPDATE_PJ``. A silent neuron is updated at
-    every time step as any other one is; once it is removed from the network, as
-    ``snn_gym.export.without_silent`` does, it costs nothing. A chip's power at rest is left out,
-    and so are the activation functions of an ANN, whose units have no state.
-
-    Args:
-        synops: Synaptic operations of a decision, at least 0.
-        macs: Multiply-accumulates of a decision, at least 0.
-        updates: Updates of spiking neurons and of a readout's integrators in a decision, at least
-            0; 0 for an ANN.
+    Silent neurons are updated, too, unless ``snn_gym.program.compact`` removes them. Left out are a
+    chip's power at rest, and the activation functions of an ANN, whose units have no state.
     """
     prices = zip(SYNOP_PJ, MAC_PJ, UPDATE_PJ, strict=True)
     low, high = (
@@ -473,15 +418,7 @@ def energy_nj(synops: float, macs: float, updates: float) -> tuple[float, float]
 
 
 def regimes(spikes_per_synapse: float, rate: float) -> tuple[Regime, Regime]:
-    """Say where a network stands by ``COMPETITIVE_SPIKES`` and by ``COMPETITIVE_RATE``.
-
-    Args:
-        spikes_per_synapse: Spikes that a synapse passes in a decision.
-        rate: Spikes of a neuron in a time step, 0 to 1.
-
-    Returns:
-        ``inside``, ``between`` or ``outside``, and ``inside`` or ``outside``.
-    """
+    """Return a network's regimes by ``COMPETITIVE_SPIKES`` and by ``COMPETITIVE_RATE``."""
     low, high = COMPETITIVE_SPIKES
     inner: Regime = "inside" if spikes_per_synapse < low else "between"
     first = inner if spikes_per_synapse < high else "outside"

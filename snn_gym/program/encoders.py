@@ -1,9 +1,9 @@
 """Encoders: intensities in [0, 1] to spikes over time steps.
 
-One implementation of each encoder serves environments and networks. It computes in numpy, so that
-importing it is cheap and so that a tensor and an array of equal values give equal spikes; a tensor
-is viewed as an array and its spikes come back as a tensor on the same device. Spikes carry no
-gradient to the intensity. Intensities outside [0, 1] are clipped: a sensor saturates at its limits.
+Environments and networks share one implementation of each encoder. It computes in numpy, so that
+its import is cheap and equal values give equal spikes: a tensor is viewed as an array, and its
+spikes come back as a tensor on the same device. Spikes carry no gradient to the intensity.
+Intensities outside [0, 1] are clipped, as a sensor saturates at its limits.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import sys
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal, NamedTuple, TypeAlias, TypeVar, cast
+from typing import Annotated, Any, ClassVar, Literal, NamedTuple, TypeAlias, TypeVar, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,23 +28,22 @@ FloatArray: TypeAlias = NDArray[np.float32]
 Timing = Literal["poisson", "regular"]
 
 LEARNED = "learnable_population"
-"""Name of the encoder that is learned, which networks alone have."""
+"""Name of the learned encoder, which only networks have."""
 
 SPIKE_TRAINS = "spikes"
-"""Stand-in for an encoder where observations are spike trains."""
+"""Name in place of an encoder's if observations are spike trains."""
 
 RECEPTIVE_FIELD_MACS = 3
 """Multiplications of a Gaussian receptive field: by the inverse width, the square, by -1/2."""
 
 INTENSITY_RANGE = 3.0
-"""Standardised observations in [-3, 3] span a spike encoder's intensities in [0, 1] in networks."""
+"""Standardised observations in [-3, 3] span the intensities [0, 1] of encoders in networks."""
 
 NOTHING_SEEN = -1.0
-"""No intensity: at the start of an episode, in the state of a network that compares intensities."""
+"""Intensity before the first one of an episode, in the state of a network that compares them."""
 
 INTEGRATED = 0.999
-"""Activity that makes a spike of ``ReceptiveFields``: 1 - ε of the paper, as in its authors' code.
-"""
+"""Activity for a spike of ``ReceptiveFields``: 1 - ε of the paper, as in its authors' code."""
 
 
 class EncoderInputs(NamedTuple):
@@ -60,7 +59,10 @@ class EncoderInputs(NamedTuple):
 
 
 class BaseEncoder(Config):
-    """Interface of all encoders, with the answers of the simplest one."""
+    """Interface of all encoders, with the defaults of the simplest one."""
+
+    channel_macs: ClassVar[int] = 0
+    """Multiplications for each channel in a decision."""
 
     @property
     def needs_noise(self) -> bool:
@@ -77,29 +79,21 @@ class BaseEncoder(Config):
         return dimensions
 
     def macs(self, dimensions: int, time_steps: int) -> int:
-        """Return the multiplications by which values become input, comparisons left out.
-
-        Args:
-            dimensions: Number D of values.
-            time_steps: Number T of time steps.
-        """
-        del dimensions, time_steps
-        return 0
+        """Return the multiplications of encoding, without comparisons."""
+        del time_steps
+        return self.channel_macs * self.channels(dimensions)
 
 
 @dataclass(frozen=True)
 class ConstantEncoder(BaseEncoder):
-    """Feed the observation as a current that is constant over the time steps.
-
-    For networks only: a current is no spike, so there is nothing to encode.
-    """
+    """Feed the observation as a current that is constant over the time steps; for networks only."""
 
 
 class SpikeEncoder(BaseEncoder, ABC):
-    """Turn intensities into spikes; the common part of all spiking encoders.
+    """Base of encoders from intensities to spikes.
 
     A subclass is a frozen dataclass whose fields are its parameters. It defines ``_spikes``, and
-    overrides ``channels``, ``needs_noise`` and the others where they differ from here.
+    overrides ``channels``, ``macs``, ``needs_noise`` and ``needs_previous`` if they differ.
     """
 
     def encode(
@@ -117,8 +111,8 @@ class SpikeEncoder(BaseEncoder, ABC):
             time_steps: Number T of time steps, at least 1.
             noise: Uniform in [0, 1), (T, ..., channels); needed if ``needs_noise``,
                 else ignored.
-            previous: Intensity one environment step before, shape of ``intensity``;
-                needed if ``needs_previous``, else ignored.
+            previous: Intensity of the last environment step, of the same shape; needed if
+                ``needs_previous``, else ignored.
 
         Returns:
             Spikes (T, ..., channels), float32, each 0 or 1, of the type and on the
@@ -134,7 +128,11 @@ class SpikeEncoder(BaseEncoder, ABC):
         noise_values = self._noise_for(values, time_steps, noise)
         previous_values = self._previous_for(values, previous)
         spikes = self._spikes(EncoderInputs(values, time_steps, noise_values, previous_values))
-        return _like(intensity, spikes)
+        if isinstance(intensity, np.ndarray):
+            return cast(ArrayT, spikes)
+        # A tensor's library is loaded already; users of environments need not load it.
+        tensor: Any = intensity
+        return cast(ArrayT, sys.modules["torch"].from_numpy(spikes).to(tensor.device))
 
     @abstractmethod
     def _spikes(self, inputs: EncoderInputs) -> FloatArray:
@@ -166,8 +164,24 @@ class SpikeEncoder(BaseEncoder, ABC):
         return values
 
 
+class _RateCode(SpikeEncoder):
+    """Base of encoders whose channels spike at a rate, with Poisson or regular timing."""
+
+    timing: Timing  # a field of the subclasses
+
+    @property
+    def needs_noise(self) -> bool:
+        """Whether ``encode`` needs uniform random numbers: with Poisson timing."""
+        return self.timing == "poisson"
+
+    def macs(self, dimensions: int, time_steps: int) -> int:
+        """Return the multiplications of encoding, with t·x at every time step of regular timing."""
+        steps = time_steps if self.timing == "regular" else 0
+        return (self.channel_macs + steps) * self.channels(dimensions)
+
+
 @dataclass(frozen=True)
-class RateEncoder(SpikeEncoder):
+class RateEncoder(_RateCode):
     """Spike at a rate proportional to the intensity x, at most once per time step.
 
     ``poisson``: independent spikes of probability x in every time step (the Bernoulli
@@ -181,15 +195,6 @@ class RateEncoder(SpikeEncoder):
     timing: Timing = "poisson"
     """``poisson`` or ``regular``."""
 
-    @property
-    def needs_noise(self) -> bool:
-        """Whether ``encode`` needs uniform random numbers: with Poisson timing."""
-        return self.timing == "poisson"
-
-    def macs(self, dimensions: int, time_steps: int) -> int:
-        """Return D·T with regular timing, which takes t·x at every time step, else 0."""
-        return dimensions * time_steps if self.timing == "regular" else 0
-
     def _spikes(self, inputs: EncoderInputs) -> FloatArray:
         return _rate_spikes(inputs.intensity, inputs, self.timing)
 
@@ -198,17 +203,14 @@ class RateEncoder(SpikeEncoder):
 class LatencyEncoder(SpikeEncoder):
     """Spike exactly once, the earlier the higher the intensity x (time to first spike).
 
-    The spike falls in time step ⌊(1 − x)(T − 1) + 1/2⌋ of 0 … T − 1: the first for
-    x = 1, the last for x = 0. With T = 1 it says nothing.
+    The spike falls in time step ⌊(1 − x)(T − 1) + 1/2⌋ of 0 … T − 1: the first for x = 1, the last
+    for x = 0. With T = 1 it carries no information.
 
     Thorpe, Delorme and Van Rullen, "Spike-based strategies for rapid processing",
     Neural Networks 14 (2001), https://doi.org/10.1016/S0893-6080(01)00083-1.
     """
 
-    def macs(self, dimensions: int, time_steps: int) -> int:
-        """Return D: one for the time of each spike."""
-        del time_steps
-        return dimensions
+    channel_macs = 1  # for the time of the spike
 
     def _spikes(self, inputs: EncoderInputs) -> FloatArray:
         last = np.float32(inputs.time_steps - 1)
@@ -218,8 +220,8 @@ class LatencyEncoder(SpikeEncoder):
 
 
 @dataclass(frozen=True)
-class PopulationEncoder(SpikeEncoder):
-    """Let each value drive a population of neurons with Gaussian receptive fields.
+class PopulationEncoder(_RateCode):
+    """Encode each value by a population of neurons with Gaussian receptive fields.
 
     Neuron i of n prefers the intensity c_i = i / (n − 1) and has the activity
     a_i(x) = exp(−(x − c_i)² / 2σ²), σ = width / (n − 1), which is then encoded as a
@@ -233,17 +235,13 @@ class PopulationEncoder(SpikeEncoder):
     https://arxiv.org/abs/2010.09635; centres and widths are learned there and fixed here.
     """
 
+    channel_macs = RECEPTIVE_FIELD_MACS
+
     neurons_per_dimension: Annotated[int, Range(at_least=2)] = 10
-    """Neurons n for each value."""
     width: Positive = 1.0
     """Standard deviation σ of a receptive field in units of the spacing of the centres."""
     timing: Timing = "regular"
     """``regular`` or ``poisson``, as in ``RateEncoder``."""
-
-    @property
-    def needs_noise(self) -> bool:
-        """Whether ``encode`` needs uniform random numbers: with Poisson timing."""
-        return self.timing == "poisson"
 
     def channels(self, dimensions: int) -> int:
         """Return ``dimensions`` times ``neurons_per_dimension``."""
@@ -256,13 +254,8 @@ class PopulationEncoder(SpikeEncoder):
 
     @property
     def steepness(self) -> float:
-        """Standard deviations of a receptive field that the intensities from 0 to 1 span."""
+        """Width of the intensities 0 to 1 in standard deviations of a receptive field."""
         return (self.neurons_per_dimension - 1) / self.width
-
-    def macs(self, dimensions: int, time_steps: int) -> int:
-        """Return 3 for each channel's activity, and with regular timing T more."""
-        steps = time_steps if self.timing == "regular" else 0
-        return (RECEPTIVE_FIELD_MACS + steps) * self.channels(dimensions)
 
     def _spikes(self, inputs: EncoderInputs) -> FloatArray:
         intensity, neurons = inputs.intensity, self.neurons_per_dimension
@@ -276,36 +269,31 @@ class PopulationEncoder(SpikeEncoder):
 
 @dataclass(frozen=True)
 class DeltaEncoder(SpikeEncoder):
-    """Report change since the previous environment step as ON and OFF spikes.
+    """Report changes since the last environment step as ON and OFF spikes.
 
-    A rise by Δ gives ⌊Δ / threshold⌋ spikes, at most T, on the value's ON channel, and
-    a fall as many on its OFF channel, in the first time steps. Channels are ordered value
-    by value: value d owns channels 2d (ON) and 2d + 1 (OFF). What stays below the
-    threshold is not carried over to the next environment step, unlike in the sensor. At
-    the start of an episode nothing has changed: previous is the intensity itself and
-    every channel is silent.
+    A rise by Δ gives ⌊Δ / threshold⌋ spikes, at most T, on the value's ON channel, and a fall as
+    many on its OFF channel, in the first time steps. Value d owns channels 2d (ON) and 2d + 1
+    (OFF). Unlike in the sensor, a change below the threshold is not carried over to the next
+    environment step. At the start of an episode every channel is silent.
 
     The event-based sensor: Lichtsteiner, Posch and Delbruck, "A 128×128 120 dB 15 μs
     latency asynchronous temporal contrast vision sensor", IEEE J. Solid-State Circuits
     43 (2008), https://doi.org/10.1109/JSSC.2007.914337.
     """
 
+    channel_macs = 1  # the division by the threshold
+
     threshold: PositiveShare = 0.01
     """Change of intensity that makes one spike."""
 
     @property
     def needs_previous(self) -> bool:
-        """Whether ``encode`` needs the intensity one environment step before: yes."""
+        """True: ``encode`` needs the last intensity."""
         return True
 
     def channels(self, dimensions: int) -> int:
         """Return two channels, ON and OFF, for each value."""
         return 2 * dimensions
-
-    def macs(self, dimensions: int, time_steps: int) -> int:
-        """Return 2·D: one division by the threshold for each channel."""
-        del time_steps
-        return self.channels(dimensions)
 
     def _spikes(self, inputs: EncoderInputs) -> FloatArray:
         change = inputs.intensity - inputs.previous
@@ -318,24 +306,17 @@ class DeltaEncoder(SpikeEncoder):
 
 @dataclass(frozen=True, eq=False)
 class ReceptiveFields:
-    """Gaussian receptive fields that were learned; each adds up its activity until it spikes.
+    """Learned Gaussian receptive fields; each adds up its activity until it spikes.
 
     Value d has n fields, whose activity is ``exp(-((x - centre) / width)**2 / 2)``. Channels are
     ordered value by value, as in ``PopulationEncoder``. Tang et al. 2020,
     https://arxiv.org/abs/2010.09635, equations 1 and 2.
-
-    Args:
-        centres: (D, n) float32, in units of standardised observations.
-        widths: (D, n) float32, standard deviations in the same units.
-
-    Raises:
-        ValueError: The arrays do not fit each other, or a width is 0.
     """
 
     centres: FloatArray
-    """(D, n)"""
+    """(D, n), in units of standardised observations."""
     widths: FloatArray
-    """(D, n), not 0."""
+    """(D, n), standard deviations in these units, not 0."""
 
     def __post_init__(self) -> None:
         """Refuse arrays that do not fit each other."""
@@ -348,27 +329,15 @@ class ReceptiveFields:
             raise ValueError("the widths of receptive fields must not be 0")
 
     def macs(self, dimensions: int, time_steps: int) -> int:
-        """Return 3 for each channel's activity, and T more for adding it up.
-
-        Args:
-            dimensions: Number D of values.
-            time_steps: Number T of time steps.
-        """
+        """Return 3 for each channel, and T more for adding up."""
         del dimensions
         return (RECEPTIVE_FIELD_MACS + time_steps) * self.centres.size
 
     def encode(self, values: FloatArray, time_steps: int) -> FloatArray:
-        """Encode standardised observations as spikes.
-
-        Args:
-            values: (B, D) float32.
-            time_steps: T.
-
-        Returns:
-            (T, B, D * n) float32, 0 or 1.
-        """
+        """Encode standardised observations (B, D) as spikes (T, B, D * n), float32."""
         distance = (values[..., np.newaxis] - self.centres) / self.widths
         activity = np.exp(np.float32(-0.5) * distance * distance).reshape(len(values), -1)
+        # Soft reset: activity above the threshold remains for the next time step.
         summed, spikes = np.zeros_like(activity), []
         for _ in range(time_steps):
             summed = summed + activity
@@ -379,7 +348,6 @@ class ReceptiveFields:
 
 
 Encoder: TypeAlias = ConstantEncoder | SpikeEncoder
-"""Any encoder that has a name."""
 
 ENCODERS: dict[str, type[ConstantEncoder] | type[SpikeEncoder]] = {
     "constant": ConstantEncoder,
@@ -392,14 +360,7 @@ ENCODERS: dict[str, type[ConstantEncoder] | type[SpikeEncoder]] = {
 
 
 def encoder_name(encoder: SpikeEncoder | ReceptiveFields) -> str:
-    """Return the registered name of an encoder.
-
-    Args:
-        encoder: The encoder.
-
-    Raises:
-        ValueError: It has none.
-    """
+    """Return the registered name of an encoder."""
     if isinstance(encoder, ReceptiveFields):
         return LEARNED
     for name, kind in ENCODERS.items():
@@ -412,30 +373,30 @@ def encoder_name(encoder: SpikeEncoder | ReceptiveFields) -> str:
 
 
 def spike_encoders() -> tuple[str, ...]:
-    """Return the names of the encoders that give spikes."""
+    """Return the names of the encoders to spikes."""
     return tuple(name for name, kind in ENCODERS.items() if issubclass(kind, SpikeEncoder))
 
 
 def register_encoder(name: str, encoder_type: type[SpikeEncoder]) -> None:
-    """Add an encoder to those that environments and ``NetworkConfig.encoder`` can name.
+    """Add an encoder for environments and ``NetworkConfig.encoder``.
 
-    Configurations and files hold the name and the parameters, never code: who loads a model with
-    this encoder registers it first.
+    Configurations and files hold the name and the parameters, never code: register the encoder
+    before a model with it is loaded.
 
     Args:
-        name: An identifier that no encoder has yet.
+        name: A new identifier.
         encoder_type: A frozen dataclass derived from ``SpikeEncoder``, all of whose fields have
             defaults.
 
     Raises:
         ValueError: The name is no identifier or is taken.
-        TypeError: The type is not of the kind above.
+        TypeError: ``encoder_type`` is no such dataclass.
     """
     if not name.isidentifier() or keyword.iskeyword(name):
         raise ValueError(f"the name of an encoder must be an identifier, got {name!r}")
     if name in ENCODERS or name in (LEARNED, SPIKE_TRAINS):
         raise ValueError(f"encoder {name!r} is registered already: {', '.join(ENCODERS)}")
-    given: object = encoder_type
+    given: object = encoder_type  # callers without a type checker may pass anything
     if not (isinstance(given, type) and issubclass(given, SpikeEncoder)):
         raise TypeError(f"encoder_type must be a subclass of SpikeEncoder, got {encoder_type!r}")
     missing = sorted(getattr(encoder_type, "__abstractmethods__", ()))
@@ -449,15 +410,7 @@ def register_encoder(name: str, encoder_type: type[SpikeEncoder]) -> None:
 
 
 def make_encoder(name: str, parameters: Mapping[str, Any] | None = None) -> Encoder:
-    """Make an encoder from its name and parameters.
-
-    Args:
-        name: One of ``ENCODERS``.
-        parameters: Values of the encoder's fields; what is absent keeps its default.
-
-    Raises:
-        ValueError: The name or a parameter is unknown, or a value is not allowed.
-    """
+    """Make an encoder from its name and parameters."""
     if name not in ENCODERS:
         near = did_you_mean(str(name), ENCODERS)
         raise ValueError(f"encoder {name!r} is unknown{near} known encoders: {', '.join(ENCODERS)}")
@@ -480,24 +433,14 @@ def _intensities(values: Any, name: str) -> FloatArray:
     return np.clip(array, np.float32(0), np.float32(1))
 
 
-def _like(original: ArrayT, spikes: FloatArray) -> ArrayT:
-    """Return spikes as the array type of ``original``."""
-    if isinstance(original, np.ndarray):
-        return cast(ArrayT, spikes)
-    # A tensor exists, so its library is imported already; importing it here would make
-    # every user of the environments pay for it.
-    tensor: Any = original
-    return cast(ArrayT, sys.modules["torch"].from_numpy(spikes).to(tensor.device))
-
-
 def _steps(time_steps: int, intensity_axes: int) -> FloatArray:
-    """Return 0 … T − 1 of shape (T, 1, …), to broadcast against intensities."""
+    """Return 0 … T − 1 in the shape (T, 1, …), to broadcast against intensities."""
     return np.arange(time_steps, dtype=np.float32).reshape(-1, *[1] * intensity_axes)
 
 
 def _rate_spikes(rate: FloatArray, inputs: EncoderInputs, timing: Timing) -> FloatArray:
-    """Return spikes (T, ...) at ``rate`` spikes per time step, in [0, 1]."""
-    if timing == "poisson":
+    """Return spikes (T, ...) at ``rate``, in spikes per time step."""
+    if timing == "poisson":  # noise in [0, 1) is below a rate of 1 at every time step
         return (inputs.noise < rate).astype(np.float32)
     spikes_until = np.floor(_steps(inputs.time_steps + 1, rate.ndim) * rate)
     return cast(FloatArray, np.diff(spikes_until, axis=0))

@@ -1,7 +1,7 @@
-"""The meaning of a program: a decision in numpy, time step by time step, as one reads it.
+"""Reference interpreter of programs: a decision in plain numpy, time step by time step.
 
-Compiled calls, exporters and chips are tested against this. Products are numpy's, so that sums are
-rounded in another order than in compiled code.
+Compiled calls, exporters and chips are tested against it. Its products are numpy's, with sums in
+another order than in compiled code.
 """
 
 from __future__ import annotations
@@ -35,21 +35,21 @@ class Decision:
     actions: NDArray[Any]
     """(B,) int64 of discrete actions, else (B, O) float32."""
     outputs: Array
-    """(B, O), of which actions are chosen."""
+    """(B, O), from which actions are chosen."""
     entered: Array
-    """(K, B, channels), what the first layer got: K is T for spikes, 1 for values that are held."""
+    """(K, B, channels), inputs of the first layer: K is T for spikes, 1 for held values."""
     layers: tuple[Array, ...]
-    """Of each layer its spikes (T, B, N), 0 or 1, or the activations (B, N) of an ANN."""
+    """Spikes (T, B, N) of each layer, 0 or 1, or the activations (B, N) of an ANN."""
     decoded: Array
-    """(R, B, N), what the head reads; R is above 1 only for a maximum of outputs."""
+    """(R, B, N), inputs of the head; R is above 1 only for a maximum of outputs."""
     state: Array
-    """(B, F), which a stateful program goes on from: of each layer its state variables (of gated
-    units ``h`` and ``c``), and its last spikes if it has recurrent synapses; then the decoder's,
-    and the intensity that an encoder compares the next one with."""
+    """(B, F), the next state: state variables of each layer (``h`` and ``c`` of gated units) and
+    its last spikes if it is recurrent, state variables of the decoder, and the intensity for an
+    encoder that compares."""
 
     @property
     def spikes(self) -> tuple[Array, ...]:
-        """Spikes (T, B, N) of each layer; none of an ANN."""
+        """Spikes (T, B, N) of each layer; empty for an ANN."""
         return tuple(x for x in self.layers if x.ndim == 3)
 
 
@@ -67,11 +67,11 @@ def decide(
     Args:
         program: The program.
         observations: (B, D), or (B, T, D) of spike trains, in the environment's units.
-        state: (B, F), as ``Decision`` has it; None starts from rest.
-        noise: (T, B, channels), uniform in [0, 1), where the program needs noise.
-        disturbed: What the last normaliser gets in the place of values (K, B, D), which it divides
-            by deviations (D,); None for these.
-        passed: Which of a layer's spikes (T, B, N) arrive at what reads it; None for all.
+        state: (B, F), ``state`` of the last ``Decision``; None starts from rest.
+        noise: (T, B, channels), uniform in [0, 1), if the program needs noise.
+        disturbed: Function of the last normaliser's inputs (K, B, D) and deviations (D,) that
+            returns other inputs; None for no change.
+        passed: Function of a layer's spikes (T, B, N) that returns those that arrive; None for all.
 
     Raises:
         ValueError: Observations, state or noise have another shape.
@@ -88,9 +88,12 @@ def decide(
     else:
         outputs = _units(program, signal[0], parts)
         decoded = outputs[-1][np.newaxis]
+    # A maximum of each neuron is taken already, one of the outputs is taken here.
     values = (decoded @ program.head.weights.T + program.head.biases).max(0)
     actions = chosen(program.choice, values)
-    return Decision(actions, values, signal, outputs, decoded, _joined(parts, batch))
+    empty = np.zeros((batch, 0), np.float32)
+    state = np.concatenate([empty, *(x for own in parts for x in own.values())], axis=1)
+    return Decision(actions, values, signal, outputs, decoded, state)
 
 
 def _spikes(
@@ -99,7 +102,7 @@ def _spikes(
     state: list[dict[str, Array]],
     passed: Callable[[Array], Array] | None,
 ) -> tuple[Array, ...]:
-    """Return the spikes (T, B, N) of each layer that arrive, and change its state."""
+    """Return the spikes (T, B, N) of each layer that arrive, and update its state."""
     if len(signal) == 1:
         signal = np.repeat(signal, program.time_steps, axis=0)
     spikes = []
@@ -117,22 +120,9 @@ def enter(
     noise: Array | None = None,
     disturbed: Callable[[Array, Array], Array] | None = None,
 ) -> tuple[Array, Array | None]:
-    """Return what the first layer gets of observations, standardised and encoded.
+    """Return inputs of the first layer (K, B, channels), and the intensities (B, D) to carry on.
 
-    Args:
-        program: The program.
-        observations: As in ``decide``.
-        seen: (B, D), the intensities before, of an encoder that compares them; negative where an
-            episode starts.
-        noise: As in ``decide``.
-        disturbed: As there.
-
-    Returns:
-        (K, B, channels), K = 1 for values that are held and else T; and the intensities (B, D) to
-        compare the next ones with, None where none are.
-
-    Raises:
-        ValueError: Observations or noise have another shape.
+    ``seen`` (B, D) are the last intensities, negative at the start of an episode.
     """
     batch, encoder = len(observations), program.coder
     if observations[0].size != program.observation_size:
@@ -140,8 +130,11 @@ def enter(
             f"observations have {observations[0].size} values, expected {program.observation_size}"
         )
     # (B, ...) -> (K, B, D)
-    given = np.asarray(observations, np.float32).reshape(batch, -1, program.inputs).swapaxes(0, 1)
-    signal = _standardised(program, given, disturbed)
+    signal = np.asarray(observations, np.float32).reshape(batch, -1, program.inputs).swapaxes(0, 1)
+    for scaling in program.normalisers:
+        if disturbed is not None and scaling is program.normalisers[-1]:
+            signal = disturbed(signal, scaling.std)
+        signal = np.clip((signal - scaling.mean) / scaling.std, -scaling.clip, scaling.clip)
     if encoder is None:
         return signal, None
     if isinstance(encoder, ReceptiveFields):
@@ -150,36 +143,32 @@ def enter(
     if not encoder.needs_previous:
         return encoder.encode(intensity, program.time_steps, noise=noise), None
     intensity = np.clip(intensity, np.float32(0.0), np.float32(1.0))
+    # At the start of an episode nothing has changed.
     before = intensity if seen is None else np.where(seen < 0, intensity, seen)
     return encoder.encode(intensity, program.time_steps, noise=noise, previous=before), intensity
 
 
 def rest_state(program: Program, batch: int) -> Array:
-    """Return the state (B, F) at the start of an episode, as ``Decision`` has it.
-
-    Args:
-        program: The program.
-        batch: B.
-    """
-    row = np.concatenate([rest.reshape(-1) for _, rest in _at_rest(program)])
+    """Return the state (B, F) at the start of an episode."""
+    row = np.concatenate([rest.reshape(-1) for _, rest in parts_at_rest(program)])
     return np.tile(row, (batch, 1))
 
 
-def _at_rest(program: Program) -> list[tuple[tuple[str, ...], Array]]:
-    """Return names and state at rest (S, N) of layers, decoder and encoder."""
-    found: list[tuple[tuple[str, ...], Array]] = []
+def parts_at_rest(program: Program) -> list[tuple[tuple[str, ...], Array]]:
+    """Return names and state at rest (S, N) of layers, decoder and encoder; ``z`` are spikes."""
+    parts: list[tuple[tuple[str, ...], Array]] = []
     for layer in program.layers:
         names = _variables(layer)
         rest = np.zeros((len(names), layer.size), np.float32)
         if isinstance(layer, NeuronLayer):
             rest[: len(layer.rest)] = layer.rest
-        found.append((names, rest))
+        parts.append((names, rest))
     if program.decoder is not None:
         names = tuple(map(str, range(program.decoder.variables)))
-        found.append((names, np.zeros((len(names), program.sizes[-1]), np.float32)))
+        parts.append((names, np.zeros((len(names), program.sizes[-1]), np.float32)))
     if program.compares:
-        found.append((("seen",), np.full((1, program.inputs), NOTHING_SEEN, np.float32)))
-    return found
+        parts.append((("seen",), np.full((1, program.inputs), NOTHING_SEEN, np.float32)))
+    return parts
 
 
 def _variables(layer: Layer) -> tuple[str, ...]:
@@ -192,8 +181,8 @@ def _variables(layer: Layer) -> tuple[str, ...]:
 
 
 def _split(program: Program, state: Array) -> list[dict[str, Array]]:
-    """Return the state variables (B, N) of each layer by name, the decoder's and the encoder's."""
-    rests = _at_rest(program)
+    """Return the state variables (B, N) of each layer, the decoder and the encoder, by name."""
+    rests = parts_at_rest(program)
     width = sum(rest.size for _, rest in rests)
     if state.ndim != 2 or state.shape[1] != width:
         raise ValueError(f"the state has the shape {state.shape}, expected (B, {width})")
@@ -206,38 +195,16 @@ def _split(program: Program, state: Array) -> list[dict[str, Array]]:
 
 
 def hidden_before(program: Program, state: Array | None, batch: int) -> list[Array]:
-    """Return what the gated units of each layer gave in the decision before, (B, N).
-
-    Args:
-        program: Program of gated units; of others nothing is returned.
-        state: (B, F), as ``Decision`` has it; None for rest.
-        batch: B.
-    """
+    """Return the last outputs (B, N) of each layer of gated units; empty for other programs."""
     if not program.gated:
         return []
     parts = _split(program, rest_state(program, batch) if state is None else state)
     return [own["h"] for own in parts]
 
 
-def _joined(parts: list[dict[str, Array]], batch: int) -> Array:
-    """Return the state (B, F) of its parts."""
-    nothing = np.zeros((batch, 0), np.float32)
-    return np.concatenate([nothing, *(x for own in parts for x in own.values())], axis=1)
-
-
-def _standardised(
-    program: Program, given: Array, disturbed: Callable[[Array, Array], Array] | None
-) -> Array:
-    for scaling in program.normalisers:
-        if disturbed is not None and scaling is program.normalisers[-1]:
-            given = disturbed(given, scaling.std)
-        given = np.clip((given - scaling.mean) / scaling.std, -scaling.clip, scaling.clip)
-    return given
-
-
 def _units(program: Program, values: Array, state: list[dict[str, Array]]) -> tuple[Array, ...]:
-    """Return the activations (B, N) of each layer of an ANN, and change its state."""
-    found = []
+    """Return the activations (B, N) of each layer of an ANN, and update its state."""
+    activations = []
     for layer, own in zip(program.layers, state, strict=True):
         if isinstance(layer, GatedLayer):
             values = _gated(layer, values, own)
@@ -245,12 +212,12 @@ def _units(program: Program, values: Array, state: list[dict[str, Array]]) -> tu
             assert isinstance(layer, DenseLayer)  # of an ANN
             total = values @ layer.weights + layer.biases
             values = np.tanh(total) if layer.activation == "tanh" else np.maximum(total, 0.0)
-        found.append(values)
-    return tuple(found)
+        activations.append(values)
+    return tuple(activations)
 
 
 def _gated(layer: GatedLayer, values: Array, state: dict[str, Array]) -> Array:
-    """Return the outputs (B, N) of gated units, and change their state."""
+    """Return the outputs (B, N) of gated units, and update their state."""
     x = np.split(values @ layer.weights + layer.biases, GATES[layer.gates], axis=1)
     h = np.split(state["h"] @ layer.recurrent + layer.recurrent_biases, len(x), axis=1)
     if layer.gates == "gru":
@@ -258,9 +225,9 @@ def _gated(layer: GatedLayer, values: Array, state: dict[str, Array]) -> Array:
         new = np.tanh(x[2] + reset * h[2])
         state["h"] = (1 - update) * new + update * state["h"]
     else:
-        entering, kept, given = (_sigmoid(x[k] + h[k]) for k in (0, 1, 3))
-        state["c"] = kept * state["c"] + entering * np.tanh(x[2] + h[2])
-        state["h"] = given * np.tanh(state["c"])
+        entry, forget, output = (_sigmoid(x[k] + h[k]) for k in (0, 1, 3))
+        state["c"] = forget * state["c"] + entry * np.tanh(x[2] + h[2])
+        state["h"] = output * np.tanh(state["c"])
     return state["h"]
 
 
@@ -270,12 +237,12 @@ def _sigmoid(x: Array) -> Array:
 
 
 def _neurons(layer: NeuronLayer, signal: Array, state: dict[str, Array]) -> Array:
-    """Run a layer on inputs (T, B, D); return its spikes (T, B, N), and change its state."""
+    """Return the spikes (T, B, N) of a layer for inputs (T, B, D), and update its state."""
     p = SimpleNamespace(
         **dict(zip(equations(layer.neuron).constants, layer.constants, strict=True))
     )
     spikes = []
-    for inputs in signal:
+    for inputs in signal:  # a row for each time step
         current = inputs @ layer.weights + layer.biases
         if layer.recurrent is not None:
             current = current + state["z"] @ layer.recurrent
@@ -291,23 +258,19 @@ def _neurons(layer: NeuronLayer, signal: Array, state: dict[str, Array]) -> Arra
 
 
 def _decoded(program: Program, spikes: Array, state: dict[str, Array]) -> Array:
-    """Return the decoder's values (R, B, N) of spikes (T, B, N), and change its state."""
+    """Return the decoder's values (R, B, N) of spikes (T, B, N), and update its state."""
     decoder = program.readout
-    gained: Array = np.einsum("qt,tbn->qbn", decoder.coefficients, spikes)
+    # The first rows are the values, the others the next state.
+    rows: Array = np.einsum("qt,tbn->qbn", decoder.coefficients, spikes)
     for s, before in enumerate(list(state.values())):
-        gained = gained + decoder.transition[:, s, np.newaxis, np.newaxis] * before
-    state.update(zip(list(state), gained[decoder.values :], strict=True))
-    values: Array = gained[: decoder.values]
+        rows = rows + decoder.transition[:, s, np.newaxis, np.newaxis] * before
+    state.update(zip(list(state), rows[decoder.values :], strict=True))
+    values: Array = rows[: decoder.values]
     return values if decoder.maximum == "outputs" else values.max(0, keepdims=True)
 
 
 def chosen(choice: Choice, outputs: Array) -> NDArray[Any]:
-    """Return the actions (B,) or (B, O) that outputs (B, O) mean.
-
-    Args:
-        choice: How outputs become actions.
-        outputs: What the head gives.
-    """
+    """Return the actions (B,) or (B, O) for outputs (B, O)."""
     if choice.rule == "argmax":
         actions: NDArray[Any] = outputs.argmax(1)
         return actions

@@ -1,4 +1,4 @@
-"""A neuron's compiled kernels (numba, CPU, float32), printed from its text."""
+"""Compiled kernels of neurons (numba, CPU, float32), printed from their texts."""
 
 from __future__ import annotations
 
@@ -30,7 +30,6 @@ from snn_gym.program.neuron import (
     THROUGH,
     TRACE,
     TRACE_MARGIN,
-    Backward,
     Equations,
     Neuron,
     Trace,
@@ -49,8 +48,8 @@ def _parts(kind: Any) -> tuple[Any, ...]:
 
 
 def _type_argument(place: int, kind: Any) -> Any:
-    """Return the type that an argument is taken as."""
-    array = _parts(kind)[0]
+    """Return the type of an argument in the call."""
+    array = _parts(kind)[0]  # of an array with a flat place the first of two
     if isinstance(array, types.Array) and array.dtype == types.float32:
         return kind
     if isinstance(kind, types.Integer):
@@ -91,35 +90,31 @@ def _type_call(typingctx: Any, address: Any, *given: Any) -> Any:
 
 _int = types.intp
 compare_memory: Any = types.ExternalFunction("memcmp", types.int32(_int, _int, _int))
-"""Compare memory at two addresses, so many bytes; 0 if they are equal."""
+"""Compare a number of bytes at two addresses; 0 if they are equal."""
 
 call: Any = intrinsic(_type_call)
-"""Call the kernel at an address.
-
-Args:
-    address: As ``Kernel`` has it.
-    *given: What the kernel takes: numbers, and float32 arrays as pointers to their first number, or
-        to the one at a flat place, as (array, place).
-"""
+"""Call the kernel at an address with numbers and float32 arrays, or (array, flat place)."""
 
 
 # ---- kernels -------------------------------------------------------------------------------------
 # A kernel runs all ``T`` time steps of one layer in a single call. A layer of ``N`` neurons on a
-# batch of ``B`` is seen as ``M = B * N`` elements; arrays are rows of ``row >= M`` numbers, and the
-# state has a row for each variable. The arithmetic of a time step is that of the text, operation by
-# operation: no fused multiply-add, no reassociation, no branches, so that inner loops become vector
-# instructions and spikes equal those of the text on the same currents bit for bit.
+# batch of ``B`` has ``M = B * N`` elements; arrays are rows of ``row >= M`` numbers, and the state
+# has a row for each variable. Every kernel ends with the arguments T, M, N, row. The arithmetic of
+# a time step is that of the text, operation by operation: no fused multiply-add, no reassociation,
+# no branches, so that inner loops become vector instructions and spikes equal those of the text on
+# the same currents bit for bit.
 #
-# Other kernels call these by their address (``snn_gym.program.kernels``), so that the loops over
-# layers, events and decisions are compiled once and know no neuron.
+# Compiled code calls kernels by their address, so that the loops over layers, events and decisions
+# are compiled once for all neurons.
 Array = NDArray[np.float32]
-_POINTER, _INT, _NUMBER = "CPointer(float32)", "int64", "float32"
-_ORDERS = ("steps", "count", "size", "row")
+_INT, _NUMBER = "int64", "float32"
+_COUNTS = {"steps": _INT, "count": _INT, "size": _INT, "row": _INT}
+_ROWS, _CURRENTS = "(steps, row)", "((steps - 1) * moving + 1, row)"
 
 _EXP_OF_NEGATIVE = (
     "{r} = max({x}, np.float32(-40.0)) * np.float32(1.0 / 64.0)",
-    # A Taylor polynomial of 1/64 of the argument, squared six times, because a call would not
-    # become vector instructions.
+    # A Taylor polynomial of 1/64 of the argument, squared six times: a call would not become vector
+    # instructions.
     "{e} = one + {r} * (one + {r} * (F2 + {r} * (F3 + {r} * (F4 + {r} * (F5 + {r} * "
     "(F7 * {r} + F6))))))",
     *(("{e} = {e} * {e}",) * 6),
@@ -154,65 +149,53 @@ class Kernel:
     """A compiled kernel."""
 
     address: int
-    """Where it begins in memory, for as long as the process lives."""
+    """Address in memory, valid in this process."""
     source: str
-    """The text that it was compiled from."""
 
 
 _KERNELS: dict[int, Kernel] = {}
 
 
 def kernel_at(address: int) -> Kernel:
-    """Return the kernel that begins at an address.
-
-    Args:
-        address: Its address in this process.
-
-    Raises:
-        KeyError: None begins there.
-    """
+    """Return the kernel at an address."""
     return _KERNELS[address]
 
 
 @cached
 def kept_names(neuron: type[Neuron], *, each: bool = False) -> tuple[str, ...]:
-    """Return what of a time step the backward pass reads again, the recorded variable first.
-
-    Args:
-        neuron: The neuron.
-        each: Whether each neuron has constants of its own, which have gradients.
-    """
+    """Return the names of values that the backward pass reads again, the recorded one first."""
     text = equations(neuron)
-    return _kept(text, *_gradients(text, backward(text), each).values())
+    return _kept(text, *_gradients(text, each).values())
 
 
 @cached
 def traced_names(neuron: type[Neuron]) -> tuple[str, ...]:
-    """Return what of a time step eligibility traces read, the recorded variable first.
-
-    Args:
-        neuron: The neuron.
-    """
+    """Return the names of values that eligibility traces read, the recorded one first."""
     text = equations(neuron)
-    found = trace(text)
-    return _kept(text, *found.moved, found.margin, *found.after)
+    return _kept(text, *_trace_targets(text, trace(text)).values())
 
 
 def _kept(text: Equations, *expressions: Expression) -> tuple[str, ...]:
-    """Return the names of a time step's values that are in expressions or in the margin."""
-    values, first = {*text.state, *text.moved_names, INPUT}, text.moved_names[0]
-    found = names_in(*expressions, text.margin)
-    return (first, *(x for x in found if x in values and x != first))
+    """Return the recorded variable and the values in expressions or in the margin, by name."""
+    first = text.moved_names[0]
+    return (first, *(x for x in _values_in(text, *expressions, text.margin) if x != first))
 
 
-def _gradients(text: Equations, found: Backward, each: bool) -> dict[str, Expression]:
-    """Return what a backward step computes, by name, in order."""
-    targets = {THROUGH: found.through}
-    targets |= zip([GRADIENT + x for x in text.moved_names], found.before, strict=True)
-    targets |= zip(["new_" + x for x in text.state], found.state, strict=True)
-    targets["new_input"] = found.input
+def _values_in(text: Equations, *expressions: Expression) -> tuple[str, ...]:
+    """Return the names in expressions of the input and of state variables, moved or not."""
+    values = {*text.state, *text.moved_names, INPUT}
+    return tuple(x for x in names_in(*expressions) if x in values)
+
+
+def _gradients(text: Equations, each: bool) -> dict[str, Expression]:
+    """Return the results of a backward step by name, in order."""
+    gradients = backward(text)
+    targets = {THROUGH: gradients.through}
+    targets |= zip([GRADIENT + x for x in text.moved_names], gradients.before, strict=True)
+    targets |= zip(["new_" + x for x in text.state], gradients.state, strict=True)
+    targets["new_input"] = gradients.input
     if each:
-        targets |= zip(["own_" + x for x in text.constants], found.constants, strict=True)
+        targets |= zip(["own_" + x for x in text.constants], gradients.constants, strict=True)
     return targets
 
 
@@ -220,89 +203,74 @@ def _gradients(text: Equations, found: Backward, each: bool) -> dict[str, Expres
 def forward_kernel(
     neuron: type[Neuron], keep: tuple[str, ...] = (), *, each: bool = False
 ) -> Kernel:
-    """Return the kernel that runs all time steps of a layer.
+    """Return the kernel that runs all time steps of a layer, updating ``state`` and ``spikes``.
 
-    It takes constants (P,), or (P, N) if ``each``; currents, 0 to read one row of them at every
-    time step or 1 for a row each; the state (S, row), which it updates; where to keep what ``keep``
-    names, each (T, row), ``gap`` numbers from one to the next; spikes (T, row); and T, M, N, row.
-
-    Args:
-        neuron: The neuron.
-        keep: Names of what is kept of every time step.
-        each: Whether each neuron has constants of its own.
+    ``moving`` is 1 if every time step has a row of currents, 0 if all read one row. The values
+    ``keep`` are stored in ``kept``, ``gap`` numbers from one (T, row) to the next.
     """
     text = equations(neuron)
-    arguments = ["constants_at", "currents_at", "moving", "state_at", "kept_at", "gap", "spikes_at"]
-    lines = [
-        *_constants(text, each),
-        "currents = carray(currents_at, ((steps - 1) * moving + 1, row))",
-        f"state = carray(state_at, ({len(text.state)}, row))",
-        "spikes = carray(spikes_at, (steps, row))",
-        *_walk("range(steps)", keep),
-    ]
+    arguments = {
+        "constants": _shape_of_constants(text, each),
+        "currents": _CURRENTS,
+        "moving": _INT,
+        "state": f"({len(text.state)}, row)",
+        "kept": f"({max(len(keep), 1)}, gap)",
+        "gap": _INT,
+        "spikes": _ROWS,
+    }
+    lines = [*_constants(text, each), *_walk("range(steps)", keep)]
     lines += _over_elements(text, list(_step(text, keep)), each)
-    kinds = [_POINTER, _POINTER, _INT, _POINTER, _POINTER, _INT, _POINTER]
-    return _compiled(f"{neuron.__name__}_forward", arguments, kinds, lines)
+    return _compiled(f"{neuron.__name__}_forward", arguments, lines)
 
 
 @cached
 def backward_kernel(
     neuron: type[Neuron], surrogate: str, *, recorded: bool = False, each: bool = False
 ) -> Kernel:
-    """Return the kernel that back-propagates through ``forward_kernel``.
+    """Return the kernel that back-propagates through ``forward_kernel``, with ``kept_names`` kept.
 
-    It walks the time steps in reverse, and reads what the forward pass kept of ``kept_names``.
-    ``grad_state`` holds the gradient of the final state on entry and of the first one on return;
-    ``grad_currents`` is written, or added to where one input is held.
-
-    Args:
-        neuron: The neuron.
-        surrogate: Name of the surrogate gradient.
-        recorded: Whether the recorded variable has a gradient, too.
-        each: Whether each neuron has constants of its own; adds their gradients to
-            ``grad_constants`` (P, N).
+    ``grad_state`` has the gradient of the final state at the call and of the first one on return.
+    ``grad_currents`` is written, or added to if all time steps share a row. ``recorded``: whether
+    the recorded variable has a gradient. Neurons with own constants add to ``grad_constants``.
     """
     text = equations(neuron)
     kept = kept_names(neuron, each=each)
-    arguments = [
-        "constants_at", own(SLOPE), "moving", "kept_at", "gap", "grad_spikes_at",
-        "grad_recorded_at", "grad_state_at", "grad_currents_at", "grad_constants_at",
-    ]  # fmt: skip
-    lines = [
-        *_constants(text, each),
-        "grad_spikes = carray(grad_spikes_at, (steps, row))",
-        "grad_recorded = carray(grad_recorded_at, (steps, row))",
-        f"grad_state = carray(grad_state_at, ({len(text.state)}, row))",
-        "grad_currents = carray(grad_currents_at, ((steps - 1) * moving + 1, row))",
-        f"grad_constants = carray(grad_constants_at, ({len(text.constants)}, size))",
-        *_walk("range(steps - 1, -1, -1)", kept),
-        "    if moving:",
-    ]
+    arguments = {
+        "constants": _shape_of_constants(text, each),
+        own(SLOPE): _NUMBER,
+        "moving": _INT,
+        "kept": f"({len(kept)}, gap)",
+        "gap": _INT,
+        "grad_spikes": _ROWS,
+        "grad_recorded": _ROWS,
+        "grad_state": f"({len(text.state)}, row)",
+        "grad_currents": _CURRENTS,
+        "grad_constants": f"({len(text.constants)}, size)",
+    }
+    lines = [*_constants(text, each), *_walk("range(steps - 1, -1, -1)", kept)]
     body = list(_backward_body(text, kept, surrogate, recorded, each))
-    for sign in ("=", "+="):
-        lines += ["    else:"] if sign == "+=" else []
+    for head, sign in (("if moving:", "="), ("else:", "+=")):
         whole = [*body, f"grad_currents[at, m] {sign} {own('new_input')}"]
+        lines.append(f"    {head}")
         lines += [f"    {line}" for line in _over_elements(text, whole, each)]
-    kinds = [_POINTER, _NUMBER, _INT, _POINTER, _INT, *[_POINTER] * 5]
-    return _compiled(f"{neuron.__name__}_backward", arguments, kinds, lines)
+    return _compiled(f"{neuron.__name__}_backward", arguments, lines)
 
 
 def _walk(steps: str, kept: Sequence[str]) -> Iterator[str]:
-    """Yield the head of a loop over time steps, with the rows of what is kept of each."""
-    yield f"kept = carray(kept_at, ({max(len(kept), 1)}, gap))"
+    """Yield the head of a loop over time steps, with a row of each kept value."""
     yield f"for t in {steps}:"
     yield "    at = t * moving"
     for k in range(len(kept)):
-        # A row, for LLVM does not see that a flat place is not negative, and makes no vectors.
+        # With a flat place in the inner loop, LLVM makes no vectors: it might be negative.
         yield f"    kept_{k} = kept[{k}, t * row : t * row + row]"
 
 
 def _backward_body(
     text: Equations, kept: Sequence[str], surrogate: str, recorded: bool, each: bool
 ) -> Iterator[str]:
-    found = _gradients(text, backward(text), each)
+    gradients = _gradients(text, each)
     if not recorded:
-        found = {x: replace_names(e, {GRAD_RECORDED: 0.0}) for x, e in found.items()}
+        gradients = {x: replace_names(e, {GRAD_RECORDED: 0.0}) for x, e in gradients.items()}
     for k, x in enumerate(kept):
         yield f"{own(x)} = kept_{k}[m]"
     slope = surrogate_expression(surrogate)
@@ -313,7 +281,7 @@ def _backward_body(
         yield f"{own(GRAD_RECORDED)} = grad_recorded[t, m]"
     for s, x in enumerate(text.state):
         yield f"{own(GRADIENT + x)} = grad_state[{s}, m]"
-    yield from _lines(found)
+    yield from _lines(gradients)
     for s, x in enumerate(text.state):
         yield f"grad_state[{s}, m] = {own('new_' + x)}"
     if each:
@@ -323,30 +291,27 @@ def _backward_body(
 
 @cached
 def trace_kernel(neuron: type[Neuron], surrogate: str) -> Kernel:
-    """Return the kernel that follows the eligibility traces of one neuron's synapses.
+    """Return the kernel that advances the eligibility traces of one neuron's M synapses.
 
-    It takes constants (P,); sources, what the C = M synapses bring, a row for each time step; what
-    the forward pass kept of ``traced_names``, each (T,), ``gap`` numbers from one to the next; the
-    traces (S, row), which it updates; and fills (T, row) with the traces of the margin times the
-    surrogate's derivative there: what the weights did to the spikes.
-
-    Args:
-        neuron: The neuron.
-        surrogate: Name of the surrogate gradient.
+    ``sources`` has the inputs of the synapses, a row for each time step; ``kept`` the values
+    ``traced_names``, each (T,), ``gap`` numbers from one to the next. ``margins`` is filled with
+    the traces of the margin, ``derivatives`` with the surrogate's derivative.
     """
     text = equations(neuron)
-    found, kept = trace(text), traced_names(neuron)
-    arguments = [
-        "constants_at", own(SLOPE), "sources_at", "stride", "kept_at", "gap", "traces_at",
-        "margins_at", "derivatives_at",
-    ]  # fmt: skip
+    kept = traced_names(neuron)
+    arguments = {
+        "constants": _shape_of_constants(text, each=False),
+        own(SLOPE): _NUMBER,
+        "sources": "(steps, stride)",
+        "stride": _INT,
+        "kept": f"({len(kept)}, gap)",
+        "gap": _INT,
+        "traces": f"({len(text.state)}, row)",
+        "margins": _ROWS,
+        "derivatives": "(steps,)",
+    }
     lines = [
         *_constants(text, each=False),
-        "sources = carray(sources_at, (steps, stride))",
-        f"kept = carray(kept_at, ({len(kept)}, gap))",
-        f"traces = carray(traces_at, ({len(text.state)}, row))",
-        "margins = carray(margins_at, (steps, row))",
-        "derivatives = carray(derivatives_at, (steps,))",
         "for t in range(steps):",
         *(f"    {own(x)} = kept[{k}, t]" for k, x in enumerate(kept)),
     ]
@@ -360,47 +325,42 @@ def trace_kernel(neuron: type[Neuron], surrogate: str) -> Kernel:
     body = [
         *(f"{own(TRACE + x)} = traces[{s}, m]" for s, x in enumerate(text.state)),
         f"{own(SOURCE)} = sources[t, m]",
-        *_lines(_trace_targets(text, found)),
+        *_lines(_trace_targets(text, trace(text))),
         *(f"traces[{s}, m] = {own('new_' + x)}" for s, x in enumerate(text.state)),
         f"margins[t, m] = {own(TRACE_MARGIN)}",
     ]
     lines += [f"        {line}" for line in body]
-    kinds = [_POINTER, _NUMBER, _POINTER, _INT, _POINTER, _INT, *[_POINTER] * 3]
-    return _compiled(f"{neuron.__name__}_trace", arguments, kinds, lines)
+    return _compiled(f"{neuron.__name__}_trace", arguments, lines)
 
 
 @cached
 def local_kernel(neuron: type[Neuron], surrogate: str) -> Kernel:
-    """Return the kernel that runs a layer and follows what a local rule sees of its synapses.
+    """Return the kernel that runs a layer and computes the local term of each synapse.
 
-    It takes constants (P,); the surrogate's slope; the decoder's coefficients (T,); currents, 0 to
-    read one row of them at every time step or 1 for a row each; the state (S, row), which it
-    updates; sources (T, R), what the synapses of R inputs bring; and adds to (R, row) what each
-    synapse has left in the margin, times the surrogate's derivative there and the coefficient. It
-    fills (T, row) with spikes, with the recorded variable and with the surrogate's derivative.
-    ``traces`` (S, R, row) start at 0; ``left`` (1 + K, row) is scratch, K of ``local_names``.
-
-    Args:
-        neuron: The neuron.
-        surrogate: Name of the surrogate gradient.
+    ``local`` (R, row), of R inputs, adds up the local trace of the margin times the surrogate's
+    derivative and the decoder's coefficient. ``sources`` has the inputs of the synapses; ``traces``
+    (S, R, row) start at 0; ``left`` (1 + K, row) is scratch, K the number of ``local_names``.
     """
     text = equations(neuron)
-    found, kept = local_trace(text), local_names(neuron)
-    arguments = [
-        "constants_at", own(SLOPE), "coefficients_at", "currents_at", "moving", "state_at",
-        "sources_at", "inputs", "local_at", "spikes_at", "recorded_at", "derivatives_at",
-        "traces_at", "left_at",
-    ]  # fmt: skip
+    targets, kept = _trace_targets(text, local_trace(text)), local_names(neuron)
+    arguments = {
+        "constants": _shape_of_constants(text, each=False),
+        own(SLOPE): _NUMBER,
+        "coefficients": "(steps,)",
+        "currents": _CURRENTS,
+        "moving": _INT,
+        "state": f"({len(text.state)}, row)",
+        "sources": "(steps, inputs)",
+        "inputs": _INT,
+        "local": "(inputs, row)",
+        "spikes": _ROWS,
+        "recorded": _ROWS,
+        "derivatives": _ROWS,
+        "traces": f"({len(text.state)} * inputs, row)",
+        "left": f"({1 + len(kept)}, row)",
+    }
     lines = [
         *_constants(text, each=False),
-        "coefficients = carray(coefficients_at, (steps,))",
-        "currents = carray(currents_at, ((steps - 1) * moving + 1, row))",
-        f"state = carray(state_at, ({len(text.state)}, row))",
-        "sources = carray(sources_at, (steps, inputs))",
-        "local = carray(local_at, (inputs, row))",
-        *(f"{x} = carray({x}_at, (steps, row))" for x in ("spikes", "recorded", "derivatives")),
-        f"traces = carray(traces_at, ({len(text.state)} * inputs, row))",
-        f"left = carray(left_at, ({1 + len(kept)}, row))",
         "weighted = left[0]",
         *(f"kept_{k} = left[{1 + k}]" for k in range(len(kept))),
         "for t in range(steps):",
@@ -412,26 +372,19 @@ def local_kernel(neuron: type[Neuron], surrogate: str) -> Kernel:
         "        eligible = local[i]",
         *(f"        traces_{s} = traces[{s} * inputs + i]" for s in range(len(text.state))),
         "        for m in range(count):",
-        *(f"            {x}" for x in _local_trace_step(text, found, kept)),
+        *(f"            {x}" for x in _local_trace_step(text, targets, kept)),
     ]
-    kinds = [_POINTER, _NUMBER, _POINTER, _POINTER, _INT, _POINTER, _POINTER, _INT, *[_POINTER] * 6]
-    return _compiled(f"{neuron.__name__}_local", arguments, kinds, lines)
+    return _compiled(f"{neuron.__name__}_local", arguments, lines)
 
 
 def local_names(neuron: type[Neuron]) -> tuple[str, ...]:
-    """Return what of a time step the traces of ``local_kernel`` read.
-
-    Args:
-        neuron: The neuron.
-    """
+    """Return the names of values that the traces of ``local_kernel`` read."""
     text = equations(neuron)
-    found = local_trace(text)
-    values = {*text.state, *text.moved_names, INPUT}
-    return tuple(x for x in names_in(*found.moved, found.margin, *found.after) if x in values)
+    return _values_in(text, *_trace_targets(text, local_trace(text)).values())
 
 
 def _step(text: Equations, keep: Sequence[str], writes: Iterable[str] = ()) -> Iterator[str]:
-    """Yield lines that advance a neuron, keep values by name, and write more of them."""
+    """Yield lines that advance a neuron, and ``writes`` before its state after the spike."""
     for s, x in enumerate(text.state):
         yield f"{own(x)} = state[{s}, m]"
     yield f"{own(INPUT)} = currents[at, m]"
@@ -448,29 +401,31 @@ def _step(text: Equations, keep: Sequence[str], writes: Iterable[str] = ()) -> I
 
 
 def _local_writes(text: Equations, surrogate: str) -> Iterator[str]:
-    """Yield lines that write what a local rule sees of a neuron."""
+    """Yield lines that store a neuron's values for a local rule."""
     yield from _lines({SURROGATE: surrogate_expression(surrogate)}, "d")
     yield f"recorded[t, m] = {own(text.moved_names[0])}"
     yield f"derivatives[t, m] = {own(SURROGATE)}"
     yield f"weighted[m] = coefficient * {own(SURROGATE)}"
 
 
-def _trace_targets(text: Equations, found: Trace) -> dict[str, Expression]:
-    """Return what a time step of a synapse's trace computes, by name, in order."""
-    targets = dict(zip([TRACE + x for x in text.moved_names], found.moved, strict=True))
-    targets[TRACE_MARGIN] = found.margin
-    targets |= zip(["new_" + x for x in text.state], found.after, strict=True)
+def _trace_targets(text: Equations, traces: Trace) -> dict[str, Expression]:
+    """Return the results of a time step of a synapse's trace by name, in order."""
+    targets = dict(zip([TRACE + x for x in text.moved_names], traces.moved, strict=True))
+    targets[TRACE_MARGIN] = traces.margin
+    targets |= zip(["new_" + x for x in text.state], traces.after, strict=True)
     return targets
 
 
-def _local_trace_step(text: Equations, found: Trace, kept: Sequence[str]) -> Iterator[str]:
+def _local_trace_step(
+    text: Equations, targets: Mapping[str, Expression], kept: Sequence[str]
+) -> Iterator[str]:
     """Yield lines that advance the traces of a synapse."""
     for k, x in enumerate(kept):
         yield f"{own(x)} = kept_{k}[m]"
     for s, x in enumerate(text.state):
         yield f"{own(TRACE + x)} = traces_{s}[m]"
     yield f"{own(SPIKE)} = spikes[t, m]"
-    yield from _lines(_trace_targets(text, found))
+    yield from _lines(targets)
     yield f"eligible[m] += weighted[m] * {own(TRACE_MARGIN)}"
     for s, x in enumerate(text.state):
         yield f"traces_{s}[m] = {own('new_' + x)}"
@@ -478,34 +433,30 @@ def _local_trace_step(text: Equations, found: Trace, kept: Sequence[str]) -> Ite
 
 @cached
 def surrogate_kernel(surrogate: str) -> Kernel:
-    """Return the kernel that fills (M,) with a surrogate's derivative at distances (M,).
-
-    Args:
-        surrogate: Name of the surrogate gradient.
-    """
+    """Return the kernel that fills (M,) with a surrogate's derivative at distances (M,)."""
     lines = [
-        "distances = carray(distances_at, (count,))",
-        "derivatives = carray(derivatives_at, (count,))",
         "for m in range(count):",
         f"    {own(DISTANCE)} = distances[m]",
         *(f"    {x}" for x in _lines({SURROGATE: surrogate_expression(surrogate)})),
         f"    derivatives[m] = {own(SURROGATE)}",
     ]
-    arguments = [own(SLOPE), "distances_at", "derivatives_at"]
-    return _compiled(f"{surrogate}_derivative", arguments, [_NUMBER, _POINTER, _POINTER], lines)
+    arguments = {own(SLOPE): _NUMBER, "distances": "(count,)", "derivatives": "(count,)"}
+    return _compiled(f"{surrogate}_derivative", arguments, lines)
+
+
+def _shape_of_constants(text: Equations, each: bool) -> str:
+    return f"({len(text.constants)}, {'size' if each else 1})"
 
 
 def _constants(text: Equations, each: bool) -> Iterator[str]:
-    """Yield lines that read constants, which stay over a layer unless each neuron has its own."""
-    count = len(text.constants)
-    yield f"constants = carray(constants_at, ({count}, {'size' if each else 1}))"
+    """Yield lines that read the constants of a layer, before its loops."""
     if not each:
         for k, x in enumerate(text.constants):
             yield f"{own(x)} = constants[{k}, 0]"
 
 
 def _over_elements(text: Equations, body: Sequence[str], each: bool) -> Iterator[str]:
-    """Yield a loop over elements, in which ``n`` is the neuron if it has constants of its own."""
+    """Yield a loop over elements, which reads the constants of each neuron if it has its own."""
     if not each:
         yield "    for m in range(count):"
         yield from (f"        {line}" for line in body)
@@ -518,18 +469,20 @@ def _over_elements(text: Equations, body: Sequence[str], each: bool) -> Iterator
     yield from (f"            {line}" for line in body)
 
 
-def _compiled(
-    label: str, arguments: Sequence[str], kinds: Sequence[str], lines: Sequence[str]
-) -> Kernel:
-    """Compile a function, under a name that tells its text, so that its code can be kept."""
-    taken = [*arguments, *_ORDERS]
-    body = "\n".join(f"    {line}" for line in lines)
-    digest = hashlib.sha256(f"{taken}\n{body}".encode()).hexdigest()[:16]
-    name = f"{label}_{digest}"
-    source = f"def {name}({', '.join(taken)}):\n{body}\n"
+def _compiled(label: str, arguments: Mapping[str, str], lines: Sequence[str]) -> Kernel:
+    """Compile a function of arguments with a number's type or the shape of a float32 array."""
+    kinds = {**arguments, **_COUNTS}
+    arrays = {name: shape for name, shape in kinds.items() if shape.startswith("(")}
+    names = [f"{name}_at" if name in arrays else name for name in kinds]
+    heads = [f"{name} = carray({name}_at, {shape})" for name, shape in arrays.items()]
+    body = "\n".join(f"    {line}" for line in (*heads, *lines))
+    # The cache finds code by the name of its function, so that the name has to tell its text.
+    digest = hashlib.sha256(f"{names}\n{body}".encode()).hexdigest()[:16]
+    function = f"{label}_{digest}"
+    source = f"def {function}({', '.join(names)}):\n{body}\n"
     scope: dict[str, Any] = dict(_SCOPE)
     exec(compile(source, __file__, "exec"), scope)  # noqa: S102
-    signature = f"void({', '.join([*kinds, *[_INT] * len(_ORDERS)])})"
-    made = Kernel(compile_callback(scope[name], signature), source)
-    _KERNELS[made.address] = made
-    return made
+    pointers = ["CPointer(float32)" if name in arrays else kind for name, kind in kinds.items()]
+    kernel = Kernel(compile_callback(scope[function], f"void({', '.join(pointers)})"), source)
+    _KERNELS[kernel.address] = kernel
+    return kernel

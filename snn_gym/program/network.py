@@ -1,7 +1,7 @@
-"""An acting network as one value: everything between an observation and an action, as numbers.
+"""``Program``, an acting network as one value of plain arrays and names, without code or PyTorch.
 
 Policies make a `Program`; exporters, frozen agents, predictions of discrete actions and chips'
-limits read it and nothing else. It holds plain arrays and names, no code, and needs no PyTorch.
+limits read nothing else.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal, cast, get_args
+from typing import Annotated, Any, Literal, TypeVar, cast, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,30 +30,24 @@ from snn_gym.program.neurons import NEURONS, name_of
 
 Array = NDArray[np.float32]
 Activation = Literal["tanh", "relu"]
-"""Activation of an ANN's units."""
 Gates = Literal["gru", "lstm"]
-"""Kind of gated units."""
 Operator = Literal["linear"]
 """Operator of a layer on its inputs: ``linear`` is a product with a matrix of weights."""
 Held = Literal["constant", "spikes"]
 """``constant``: the values of an observation are held as currents at all time steps; ``spikes``:
-an observation is a spike train (T, D), seen a time step at a time."""
+an observation is a spike train (T, D), of which each time step sees a row."""
 Encoder = Held | SpikeEncoder | ReceptiveFields
-"""How observations enter the first layer: as they are, or as spikes that an encoder makes of them.
-"""
+"""Inputs of the first layer: the observation itself, or the spikes of an encoder."""
 Execution = Literal["clocked"]
 """``clocked``: all neurons are updated at every time step, in 32-bit floats."""
 Maximum = Literal["neurons", "outputs"]
-"""Of what a decoder of several values takes the maximum: of each neuron's, which the head reads, or
-of the outputs that the head has for each."""
+"""Maximum of a decoder's values: of each neuron, read by the head, or of the head's outputs."""
 Rule = Literal["argmax", "clip", "squash"]
 """``argmax``: the action is the place of the largest output; ``clip``: outputs within ``low`` and
 ``high``; ``squash``: ``low + (tanh(output) + 1) / 2 * (high - low)``."""
 
-MAX_BYTES = 1 << 26
-"""Largest file that is read."""
-_KEY = "snn_gym.program"
-"""Key of a program's names in the header of its file."""
+MAX_BYTES = 1 << 26  # of a file
+_KEY = "snn_gym.program"  # in the header of a file, for the names of the program
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,7 +59,7 @@ class Normaliser:
     std: Array
     """(D,), above 0."""
     clip: float
-    """Standardised values are within [-clip, clip]."""
+    """Limit of standardised values, [-clip, clip]."""
 
     def __post_init__(self) -> None:
         """Refuse statistics that do not fit each other."""
@@ -83,10 +77,8 @@ class NeuronLayer:
     """Layer of spiking neurons with its synapses."""
 
     neuron: type[Neuron]
-    """Text of the neurons."""
     constants: Array
-    """(P,), the constants of its equations, in their order; (P, N) where each neuron has its own.
-    """
+    """(P,), the constants of its equations, in their order; (P, N) if each neuron has its own."""
     weights: Array
     """(D, N): row d has the synapses from input d."""
     biases: Array
@@ -97,7 +89,6 @@ class NeuronLayer:
     rest: Array
     """(S, N), the neuron's state variables at rest."""
     operator: Operator = "linear"
-    """Operator of the weights on inputs."""
 
     def __post_init__(self) -> None:
         """Refuse arrays that do not fit each other."""
@@ -119,12 +110,12 @@ class NeuronLayer:
 
     @property
     def each(self) -> bool:
-        """Whether each neuron has constants of its own."""
+        """Whether each neuron has its own constants."""
         return self.constants.ndim == 2
 
     @property
     def numbers(self) -> dict[str, float]:
-        """The constants by name.
+        """Constants by name.
 
         Raises:
             ValueError: Each neuron has its own.
@@ -143,13 +134,11 @@ class DenseLayer:
     """Layer of an ANN."""
 
     activation: Activation
-    """Activation of the units."""
     weights: Array
     """(D, N): row d has the weights of input d."""
     biases: Array
     """(N,)"""
     operator: Operator = "linear"
-    """Operator of the weights on inputs."""
 
     def __post_init__(self) -> None:
         """Refuse arrays that do not fit each other, and unknown names."""
@@ -172,17 +161,16 @@ class GatedLayer:
     """
 
     gates: Gates
-    """Kind of the units, of G gates."""
+    """Kind of the units, with G gates."""
     weights: Array
     """(D, G * N): row d has the weights of input d, gate by gate."""
     biases: Array
     """(G * N,), added to the products of the inputs."""
     recurrent: Array
-    """(N, G * N): row j has the weights of what unit j gave in the decision before."""
+    """(N, G * N): row j has the weights of unit j's output in the decision before."""
     recurrent_biases: Array
-    """(G * N,), added to the products of those."""
+    """(G * N,), added to the products of these outputs."""
     operator: Operator = "linear"
-    """Operator of the weights on inputs."""
 
     def __post_init__(self) -> None:
         """Refuse arrays that do not fit each other, and unknown names."""
@@ -208,26 +196,24 @@ class GatedLayer:
 
 
 GATES: Mapping[Gates, int] = {"gru": 3, "lstm": 4}
-"""Gates of each kind of units."""
+"""Number of gates of each kind of units."""
 GATED_STATES: Mapping[Gates, tuple[str, ...]] = {"gru": ("h",), "lstm": ("h", "c")}
 """State variables of each kind of units, the output first."""
 Layer = NeuronLayer | DenseLayer | GatedLayer
-"""A hidden layer."""
 
 
 @dataclass(frozen=True, eq=False)
 class Decoder:
     """Readout of the last layer's spikes over the time steps of a decision.
 
-    It is linear in the spikes, or the maximum of R values that are.
+    It is linear in the spikes, or the maximum of R linear values.
     """
 
     coefficients: Array
     """(R + S, T): the first rows weigh spikes for the values, the others for S state variables."""
     transition: Array
-    """(R + S, S): what the state variables add to the values and to their next ones."""
+    """(R + S, S): weights of the state variables for the values and the next state variables."""
     maximum: Maximum = "neurons"
-    """Of what several values are the maximum."""
 
     def __post_init__(self) -> None:
         """Refuse arrays that do not fit each other, and unknown names."""
@@ -241,13 +227,13 @@ class Decoder:
 
     @property
     def variables(self) -> int:
-        """State variables S of each neuron that it reads."""
+        """State variables S for each neuron."""
         variables: int = self.transition.shape[1]
         return variables
 
     @property
     def values(self) -> int:
-        """Values R of each neuron, of which the maximum counts."""
+        """Values R of each neuron."""
         return len(self.coefficients) - self.variables
 
 
@@ -274,13 +260,12 @@ class Choice:
     """How outputs become an action."""
 
     rule: Rule
-    """How."""
     low: Array
     """(O,) least values of continuous actions, else (0,)."""
     high: Array
     """(O,) greatest values of continuous actions, else (0,)."""
     limit: float | None = None
-    """Outputs are within [-limit, limit] before they are squashed; None for no limit."""
+    """Limit [-limit, limit] of outputs before they are squashed; None for none."""
 
     def __post_init__(self) -> None:
         """Refuse unknown rules, and limits that do not fit each other."""
@@ -298,7 +283,7 @@ class Choice:
 
     @property
     def discrete(self) -> bool:
-        """Whether the action is a number of a list."""
+        """Whether actions are discrete."""
         return self.rule == "argmax"
 
 
@@ -307,29 +292,25 @@ class Program:
     """An acting network, spiking or not.
 
     Raises:
-        ValueError: Parts do not fit each other, or a name is unknown; the message says which.
+        ValueError: Parts do not fit each other, or a name is unknown.
     """
 
     inputs: int
     """Values D of an observation, or channels of a spike train."""
     encoder: Encoder
-    """How observations enter the first layer."""
     normalisers: tuple[Normaliser, ...]
-    """Standardisations of observations, each of what the one before gave; empty for none."""
+    """Standardisations of observations, one after the other; empty for none."""
     layers: tuple[Layer, ...]
-    """Hidden layers, input side first: all of neurons, of an ANN's units, or of gated units."""
+    """Hidden layers, input side first, all of one kind."""
     time_steps: int
-    """Time steps T of a decision; 1 of an ANN."""
+    """Time steps T of a decision; 1 for an ANN."""
     decoder: Decoder | None
-    """Readout of spikes; None of an ANN."""
+    """Readout of spikes; None for an ANN."""
     head: Head
-    """Map to the outputs."""
     choice: Choice
-    """How outputs become an action."""
     stateful: bool = False
-    """Whether neurons go on from the state that the last decision left, until an episode ends."""
+    """Whether a decision begins with the state after the last one, until an episode ends."""
     execution: Execution = "clocked"
-    """How the network runs."""
 
     def __post_init__(self) -> None:
         """Refuse parts that do not fit each other, and unknown names."""
@@ -338,9 +319,9 @@ class Program:
         _check_name("execution", self.execution, Execution)
         kinds = {type(layer) for layer in self.layers}
         if kinds not in ({NeuronLayer}, {DenseLayer}, {GatedLayer}):
-            found = ", ".join(sorted(x.__name__ for x in kinds)) or "none"
+            names = ", ".join(sorted(x.__name__ for x in kinds)) or "none"
             raise ValueError(
-                f"layers are all NeuronLayer, all DenseLayer or all GatedLayer, got {found}"
+                f"layers are all NeuronLayer, all DenseLayer or all GatedLayer, got {names}"
             )
         if self.spiking != (self.decoder is not None):
             raise ValueError("a program of neurons has a decoder, and an ANN has none")
@@ -349,22 +330,22 @@ class Program:
 
     @property
     def spiking(self) -> bool:
-        """Whether its layers are of spiking neurons."""
+        """Whether layers are of spiking neurons."""
         return isinstance(self.layers[0], NeuronLayer)
 
     @property
     def neurons(self) -> tuple[NeuronLayer, ...]:
-        """Its layers of spiking neurons: all of them, or none."""
+        """Layers of spiking neurons: all or none."""
         return tuple(x for x in self.layers if isinstance(x, NeuronLayer))
 
     @property
     def dense(self) -> tuple[DenseLayer, ...]:
-        """Its layers of an ANN: all of them, or none."""
+        """Layers of an ANN: all or none."""
         return tuple(x for x in self.layers if isinstance(x, DenseLayer))
 
     @property
     def gated(self) -> tuple[GatedLayer, ...]:
-        """Its layers of gated units: all of them, or none."""
+        """Layers of gated units: all or none."""
         return tuple(x for x in self.layers if isinstance(x, GatedLayer))
 
     @property
@@ -379,7 +360,7 @@ class Program:
 
     @property
     def coder(self) -> SpikeEncoder | ReceptiveFields | None:
-        """Encoder from observations to spikes; None where observations are spikes or currents."""
+        """Encoder from observations to spikes; None if observations are spikes or currents."""
         return None if isinstance(self.encoder, str) else self.encoder
 
     @property
@@ -389,7 +370,7 @@ class Program:
 
     @property
     def compares(self) -> bool:
-        """Whether an observation is compared with the one before, which the state then holds."""
+        """Whether the encoder compares an observation with the last one, which the state holds."""
         return isinstance(self.encoder, SpikeEncoder) and self.encoder.needs_previous
 
     @property
@@ -403,7 +384,7 @@ class Program:
 
     @property
     def readout(self) -> Decoder:
-        """The decoder of a spiking program.
+        """Decoder of a spiking program.
 
         Raises:
             ValueError: It is an ANN.
@@ -433,7 +414,7 @@ class Program:
         return bool(self.gated) or any(x.recurrent is not None for x in self.neurons)
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the program to one safetensors file; its names stand in the header, as JSON.
+        """Write the program to one safetensors file, with its names as JSON in the header.
 
         Args:
             path: File to write.
@@ -448,7 +429,7 @@ class Program:
             path: A file that ``save`` wrote.
 
         Raises:
-            ValueError: It is no such file, or its parts do not fit each other.
+            ValueError: It is no file of ``save``, or its parts do not fit each other.
         """
         arrays, header = load_arrays(path, max_bytes=MAX_BYTES)
         where = Path(path).name
@@ -456,14 +437,14 @@ class Program:
             raise ValueError(f"{where} holds no program; give a file that Program.save wrote")
         try:
             described = from_mapping(_Description, json.loads(header[_KEY]), "program")
-            return _program(described, arrays)
+            return _program(described, dict(arrays))
         except (ValueError, RecursionError) as error:
             raise ValueError(f"{where}: {error}") from error
 
 
-def _check_name(what: str, name: Any, known: Any) -> None:
+def _check_name(field: str, name: Any, known: Any) -> None:
     if name not in get_args(known):
-        raise ValueError(f"{what} {name!r} is unknown; known: {', '.join(get_args(known))}")
+        raise ValueError(f"{field} {name!r} is unknown; known: {', '.join(get_args(known))}")
 
 
 def _check_weights(weights: Array, biases: Array, operator: Operator) -> None:
@@ -511,7 +492,7 @@ def _check_sizes(program: Program) -> None:
         raise ValueError(
             f"the head reads {program.head.weights.shape[1]} values, expected {fan_in}"
         )
-    expected = 0 if program.choice.discrete else program.outputs
+    expected = 0 if program.choice.discrete else program.outputs  # discrete actions have no limits
     if len(program.choice.low) != expected:
         raise ValueError(
             f"actions have {len(program.choice.low)} limits, expected {expected} for "
@@ -520,22 +501,41 @@ def _check_sizes(program: Program) -> None:
 
 
 UNCHOSEN = Choice("argmax", np.zeros(0, np.float32), np.zeros(0, np.float32))
-"""The choice of an action where outputs are all that is asked for, and of discrete actions."""
+"""Choice for discrete actions, and for programs of which only the outputs are read."""
 
 
 # ---- files --------------------------------------------------------------------------------------
+# Arrays of each part in a file, by the names of its fields. A layer may lack ``recurrent`` alone.
+_ARRAYS: Mapping[type, tuple[str, ...]] = {
+    Normaliser: ("mean", "std"),
+    ReceptiveFields: ("centres", "widths"),
+    NeuronLayer: ("weights", "biases", "constants", "rest", "recurrent"),
+    DenseLayer: ("weights", "biases"),
+    GatedLayer: ("weights", "biases", "recurrent", "recurrent_biases"),
+    Decoder: ("coefficients", "transition"),
+    Head: ("weights", "biases"),
+    Choice: ("low", "high"),
+}
+PartT = TypeVar("PartT")
+
+
 @dataclass(frozen=True, kw_only=True)
 class _Unit(Config):
-    """Names of a layer in a file."""
+    """Names of a layer in a file: a registered neuron, an activation, or gates."""
 
     operator: Operator
-    """Operator of the weights on inputs."""
     neuron: str | None = None
-    """Registered name of its neurons; None of an ANN."""
     activation: Activation | None = None
-    """Activation of an ANN's units; None of others."""
     gates: Gates | None = None
-    """Kind of gated units; None of others."""
+
+    def _check(self) -> None:
+        if sum(x is not None for x in (self.neuron, self.activation, self.gates)) != 1:
+            raise ValueError("a layer must name one of a neuron, an activation and gates")
+        if self.neuron is not None and self.neuron not in NEURONS:
+            raise ValueError(
+                f"neuron {self.neuron!r} is not registered; registered: {', '.join(NEURONS)}; call "
+                "register_neuron first"
+            )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -543,39 +543,29 @@ class _Description(Config):
     """Names and numbers of a program in a file, beside its arrays."""
 
     format: Literal["snn_gym.program/1"]
-    """Version of this schema."""
     inputs: Count
-    """Values of an observation, or channels of a spike train."""
     encoder: str
-    """How observations enter the first layer: as they are, or registered name of an encoder."""
+    """``constant``, ``spikes``, or the registered name of an encoder."""
     encoder_parameters: Mapping[str, Any]
-    """Those of a registered encoder."""
     clips: Annotated[tuple[float, ...], Length(0, 100)]
-    """Limit of each standardisation of observations."""
+    """Limit of each normaliser."""
     layers: Annotated[tuple[_Unit, ...], Length(1, 1000)]
-    """Hidden layers, input side first."""
     time_steps: Count
-    """Time steps of a decision."""
     maximum: Maximum
-    """Of what the decoder takes the maximum, where it has several values."""
     rule: Rule
-    """How outputs become an action."""
     limit: float | None
-    """Limit of outputs before they are squashed; None for none."""
     stateful: bool
-    """Whether a state is carried."""
     execution: Execution
-    """How the network runs."""
 
 
 def _described(program: Program) -> dict[str, Any]:
-    """Return what a file says of a program beside its arrays."""
-    encoder, parameters = _encoder_named(program.encoder)
+    """Return the names and numbers of a program's file."""
+    encoder = program.encoder
     description = _Description(
         format="snn_gym.program/1",
         inputs=program.inputs,
-        encoder=encoder,
-        encoder_parameters=parameters,
+        encoder=encoder if isinstance(encoder, str) else encoder_name(encoder),
+        encoder_parameters=to_mapping(encoder) if isinstance(encoder, SpikeEncoder) else {},
         clips=tuple(x.clip for x in program.normalisers),
         layers=tuple(map(_unit, program.layers)),
         time_steps=program.time_steps,
@@ -588,144 +578,95 @@ def _described(program: Program) -> dict[str, Any]:
     return to_mapping(description)
 
 
-def _encoder_named(encoder: Encoder) -> tuple[str, Mapping[str, Any]]:
-    """Return name and parameters of an encoder; receptive fields are arrays, not parameters."""
-    if isinstance(encoder, str):
-        return encoder, {}
-    parameters = {} if isinstance(encoder, ReceptiveFields) else to_mapping(encoder)
-    return encoder_name(encoder), parameters
-
-
 def _unit(layer: Layer) -> _Unit:
-    if isinstance(layer, NeuronLayer):
-        return _Unit(operator=layer.operator, neuron=_registered(layer.neuron))
     if isinstance(layer, GatedLayer):
         return _Unit(operator=layer.operator, gates=layer.gates)
-    return _Unit(operator=layer.operator, activation=layer.activation)
-
-
-def _registered(neuron: type[Neuron]) -> str:
-    name = name_of(neuron)
-    if NEURONS.get(name) is not neuron:
+    if isinstance(layer, DenseLayer):
+        return _Unit(operator=layer.operator, activation=layer.activation)
+    name = name_of(layer.neuron)
+    if NEURONS.get(name) is not layer.neuron:
         raise ValueError(
             f"neuron {name!r} is not registered, and files hold names and no code; call "
             "snn_gym.spiking.register_neuron first"
         )
-    return name
+    return _Unit(operator=layer.operator, neuron=name)
 
 
 def _arrays(program: Program) -> dict[str, Array]:
     """Return the arrays of a program by name."""
-    found = {
-        "head.weights": program.head.weights,
-        "head.biases": program.head.biases,
-        "choice.low": program.choice.low,
-        "choice.high": program.choice.high,
-    }
-    for number, normaliser in enumerate(program.normalisers, start=1):
-        found[f"normalisers.{number}.mean"] = normaliser.mean
-        found[f"normalisers.{number}.std"] = normaliser.std
+    parts: dict[str, Any] = {"head": program.head, "choice": program.choice}
+    parts |= {f"normalisers.{k}": x for k, x in enumerate(program.normalisers, start=1)}
+    parts |= {f"layers.{k}": x for k, x in enumerate(program.layers, start=1)}
     if isinstance(program.encoder, ReceptiveFields):
-        found["encoder.centres"] = program.encoder.centres
-        found["encoder.widths"] = program.encoder.widths
+        parts["encoder"] = program.encoder
     if program.decoder is not None:
-        found["decoder.coefficients"] = program.decoder.coefficients
-        found["decoder.transition"] = program.decoder.transition
-    for number, layer in enumerate(program.layers, start=1):
-        own = {"weights": layer.weights, "biases": layer.biases}
-        if isinstance(layer, NeuronLayer):
-            own |= {"constants": layer.constants, "rest": layer.rest}
-        if isinstance(layer, GatedLayer):
-            own["recurrent_biases"] = layer.recurrent_biases
-        if not isinstance(layer, DenseLayer) and layer.recurrent is not None:
-            own["recurrent"] = layer.recurrent
-        found |= {f"layers.{number}.{name}": array for name, array in own.items()}
-    return found
+        parts["decoder"] = program.decoder
+    arrays = {
+        f"{label}.{name}": getattr(part, name)
+        for label, part in parts.items()
+        for name in _ARRAYS[type(part)]
+    }
+    return {name: array for name, array in arrays.items() if array is not None}
 
 
-class _Taken:
-    """Arrays of a file, each of which is taken once."""
-
-    def __init__(self, arrays: Mapping[str, NDArray[Any]]) -> None:
-        self._left = dict(arrays)
-
-    def __call__(self, name: str) -> Array:
-        """Return an array that has to be there."""
-        found = self.optional(name)
-        if found is None:
-            raise ValueError(f"array {name} is missing")
-        return found
-
-    def optional(self, name: str) -> Array | None:
-        """Return an array, or None."""
-        found = self._left.pop(name, None)
-        if found is not None and (found.dtype != np.float32 or not np.isfinite(found).all()):
-            raise ValueError(f"array {name} must hold finite float32, got {found.dtype}")
-        return found
-
-    def check_empty(self) -> None:
-        """Refuse arrays that nothing took."""
-        if self._left:
-            raise ValueError(f"arrays {', '.join(sorted(self._left))} belong to no part")
+def _take(
+    kind: type[PartT], label: str, arrays: dict[str, NDArray[Any]], optional: str = ""
+) -> dict[str, Any]:
+    """Take the arrays of a part out of ``arrays``; return them by field."""
+    taken = {name: arrays.pop(f"{label}.{name}", None) for name in _ARRAYS[kind]}
+    for name, array in taken.items():
+        if array is None and name != optional:
+            raise ValueError(f"array {label}.{name} is missing")
+        if array is not None and (array.dtype != np.float32 or not np.isfinite(array).all()):
+            raise ValueError(f"array {label}.{name} must hold finite float32, got {array.dtype}")
+    return taken
 
 
-def _program(described: _Description, arrays: Mapping[str, NDArray[Any]]) -> Program:
-    take = _Taken(arrays)
-    layers = tuple(
-        _layer(unit, f"layers.{number}", take)
-        for number, unit in enumerate(described.layers, start=1)
-    )
-    decoder, spiking = None, described.layers[0].neuron is not None
-    if spiking:
-        arrays_of = take("decoder.coefficients"), take("decoder.transition")
-        decoder = Decoder(*arrays_of, described.maximum)
-    made = Program(
+def _program(described: _Description, arrays: dict[str, NDArray[Any]]) -> Program:
+    # Arrays are taken out one by one: what remains belongs to no part, and is refused.
+    units = enumerate(described.layers, start=1)
+    layers = tuple(_layer(unit, f"layers.{k}", arrays) for k, unit in units)
+    decoder = None
+    if described.layers[0].neuron is not None:
+        decoder = Decoder(**_take(Decoder, "decoder", arrays), maximum=described.maximum)
+    choice = _take(Choice, "choice", arrays)
+    program = Program(
         inputs=described.inputs,
-        encoder=_encoder(described, take),
+        encoder=_encoder(described, arrays),
         normalisers=tuple(
-            Normaliser(take(f"normalisers.{k}.mean"), take(f"normalisers.{k}.std"), clip)
+            Normaliser(**_take(Normaliser, f"normalisers.{k}", arrays), clip=clip)
             for k, clip in enumerate(described.clips, start=1)
         ),
         layers=layers,
         time_steps=described.time_steps,
         decoder=decoder,
-        head=Head(take("head.weights"), take("head.biases")),
-        choice=Choice(described.rule, take("choice.low"), take("choice.high"), described.limit),
+        head=Head(**_take(Head, "head", arrays)),
+        choice=Choice(described.rule, **choice, limit=described.limit),
         stateful=described.stateful,
         execution=described.execution,
     )
-    take.check_empty()
-    return made
+    if arrays:
+        raise ValueError(f"arrays {', '.join(sorted(arrays))} belong to no part")
+    return program
 
 
-def _encoder(described: _Description, take: _Taken) -> Encoder:
+def _encoder(described: _Description, arrays: dict[str, NDArray[Any]]) -> Encoder:
     name = described.encoder
     if name == LEARNED:
-        return ReceptiveFields(take("encoder.centres"), take("encoder.widths"))
+        return ReceptiveFields(**_take(ReceptiveFields, "encoder", arrays))
     if name in get_args(Held):
         return cast("Held", name)
-    found = make_encoder(name, described.encoder_parameters)
-    assert isinstance(found, SpikeEncoder)  # the constant one is held
-    return found
+    encoder = make_encoder(name, described.encoder_parameters)
+    assert isinstance(encoder, SpikeEncoder)  # the constant one is in ``Held``
+    return encoder
 
 
-def _layer(unit: _Unit, name: str, take: _Taken) -> Layer:
-    weights, biases = take(f"{name}.weights"), take(f"{name}.biases")
-    if sum(x is not None for x in (unit.neuron, unit.activation, unit.gates)) != 1:
-        raise ValueError(f"{name} must name one of a neuron, an activation and gates")
+def _layer(unit: _Unit, label: str, arrays: dict[str, NDArray[Any]]) -> Layer:
+    operator = unit.operator
     if unit.activation is not None:
-        return DenseLayer(unit.activation, weights, biases, unit.operator)
+        return DenseLayer(unit.activation, **_take(DenseLayer, label, arrays), operator=operator)
     if unit.gates is not None:
-        loops = take(f"{name}.recurrent"), take(f"{name}.recurrent_biases")
-        return GatedLayer(unit.gates, weights, biases, *loops, unit.operator)
-    assert unit.neuron is not None  # as is left
-    if unit.neuron not in NEURONS:
-        raise ValueError(
-            f"neuron {unit.neuron!r} is not registered; registered: {', '.join(NEURONS)}; call "
-            "register_neuron first"
-        )
-    constants, rest = take(f"{name}.constants"), take(f"{name}.rest")
-    recurrent = take.optional(f"{name}.recurrent")
-    return NeuronLayer(
-        NEURONS[unit.neuron], constants, weights, biases, recurrent, rest, unit.operator
-    )
+        return GatedLayer(unit.gates, **_take(GatedLayer, label, arrays), operator=operator)
+    assert unit.neuron is not None  # one of the three is named
+    own = _take(NeuronLayer, label, arrays, optional="recurrent")
+    return NeuronLayer(NEURONS[unit.neuron], **own, operator=operator)

@@ -1,8 +1,8 @@
-"""``Neuron``, a neuron as one text, and what is derived from it: gradients, traces, checks.
+"""``Neuron``, a neuron as one text, with the gradients, traces and checks derived from it.
 
-A neuron is three functions: how its state moves with an input (``integrate``), how far it is above
-its threshold then (``margin``), and what a spike leaves (``after``). Called with arrays or tensors
-they are the neuron; called with names they give the `Equations` from which everything else comes.
+A neuron is three functions: the step of its state with an input (``integrate``), its distance above
+the threshold (``margin``), and the state after a spike (``after``). Called with arrays or tensors
+they compute the neuron; called with names they give its `Equations`.
 """
 
 from __future__ import annotations
@@ -33,9 +33,9 @@ from snn_gym.program.expressions import (
 MOVED = "moved_"
 """Prefix of a state variable's name between ``integrate`` and ``after``."""
 INPUT, SPIKE = "x", "z"
-"""Names of a neuron's input current and of its spike, 0 or 1."""
+"""Names of a neuron's input current and its spike, 0 or 1."""
 SLOPE, DISTANCE = "slope", "distance"
-"""Names of a surrogate's slope and of the distance to the threshold."""
+"""Names of a surrogate's slope and the distance to the threshold."""
 _TAU, _UNIT = "tau_", "_ms"
 _RESERVED = {INPUT, SPIKE, SLOPE, DISTANCE, "source", "surrogate", "through"}
 _RESERVED_PREFIXES = ("grad_", "moved_", "new_", "own_", "silent_", "spiked_", "trace_")
@@ -43,17 +43,16 @@ _RESERVED_PREFIXES = ("grad_", "moved_", "new_", "own_", "silent_", "spiked_", "
 
 @dataclass(frozen=True)
 class NeuronParameters(Config):
-    """Base of every neuron's parameters.
+    """Base of neurons' parameters: frozen dataclasses of numbers with defaults.
 
-    A neuron's own are a frozen dataclass of numbers with defaults; time constants are named
-    ``tau_..._ms``.
+    Time constants are named ``tau_..._ms``.
     """
 
     learnable_fields: ClassVar[tuple[str, ...]] = ()
     """Fields that ``NetworkConfig.learnable`` can name."""
 
     if TYPE_CHECKING:
-        # Fields of the subclasses. Declared as fields here they would come first there.
+        # Fields of the subclasses, in which fields of this class would come first.
         @property
         def v_threshold(self) -> float:
             """Potential above which the neuron fires."""
@@ -68,18 +67,18 @@ class NeuronParameters(Config):
 class Neuron:
     """A neuron, written once.
 
-    A subclass names its state variables and gives ``integrate``; the rest has the defaults of an
+    A subclass names its state variables and defines ``integrate``; other functions default to an
     integrate-and-fire neuron. All functions are element-wise: operators and the functions of
     ``snn_gym.program.expressions``, no branches. ``p`` has the constants, ``s`` the state by name.
     """
 
     Parameters: ClassVar[type[NeuronParameters]]
-    """Type of its parameters."""
     state: ClassVar[tuple[str, ...]]
     """Names of the state variables; the first is recorded as the membrane potential."""
 
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()
+        # Functions of a text have no self, so that a user may leave out ``@staticmethod``.
         for function in ("constants", "rest", "integrate", "margin", "after"):
             own = vars(cls).get(function)
             if callable(own) and not isinstance(own, staticmethod | classmethod):
@@ -87,22 +86,22 @@ class Neuron:
 
     @staticmethod
     def constants(parameters: NeuronParameters, dt_ms: float) -> Mapping[str, float]:
-        """Return the numbers that the equations use.
+        """Return the numbers of the equations.
 
-        By default the parameters by their names, and for each time constant ``tau_NAME_ms`` the
-        share ``NAME_gain`` of the way that a time step goes, ``dt / tau``.
+        By default these are the parameters by name, and ``NAME_gain = dt / tau`` for each time
+        constant ``tau_NAME_ms``.
 
         Args:
-            parameters: Parameters of the neuron.
+            parameters: Instance of ``Parameters``.
             dt_ms: Length of a time step (ms).
         """
-        found: dict[str, float] = {}
+        numbers: dict[str, float] = {}
         for field in fields(parameters):
             value = getattr(parameters, field.name)
-            found[field.name] = value
+            numbers[field.name] = value
             if is_time_constant(field.name):
-                found[constant_of(field.name)] = gain(dt_ms, value)
-        return found
+                numbers[constant_of(field.name)] = gain(dt_ms, value)
+        return numbers
 
     @classmethod
     def rest(cls, p: Any) -> tuple[Value, ...]:
@@ -117,43 +116,30 @@ class Neuron:
 
     @classmethod
     def margin(cls, p: Any, s: Any) -> Value:
-        """Return how far the moved state is above the threshold: above 0 the neuron fires."""
+        """Return the distance of the moved state to the threshold: above 0 the neuron fires."""
         return getattr(s, cls.state[0]) - p.v_threshold
 
     @classmethod
     def after(cls, p: Any, s: Any, z: Value) -> tuple[Value, ...]:
-        """Return what a spike ``z``, 0 or 1, leaves; by default the first variable is reset."""
+        """Return the state after a spike ``z``, 0 or 1; by default the first variable is reset."""
         v, *others = (getattr(s, x) for x in cls.state)
         return ((1.0 - z) * v + z * p.v_reset, *others)
 
 
 def is_time_constant(field: str) -> bool:
-    """Tell whether a parameter is a time constant.
-
-    Args:
-        field: Its name.
-    """
+    """Return whether a parameter is a time constant."""
     return field.startswith(_TAU) and field.endswith(_UNIT)
 
 
 def constant_of(field: str) -> str:
-    """Return the constant that a parameter gives by default.
-
-    Args:
-        field: Name of the parameter.
-    """
+    """Return the name of the constant that a parameter gives by default."""
     if not is_time_constant(field):
         return field
     return f"{field.removeprefix(_TAU).removesuffix(_UNIT)}_gain"
 
 
 def gain(dt_ms: float, tau_ms: float) -> float:
-    """Return ``dt / tau``, rounded as Norse does it: the inverse in float32, times dt in seconds.
-
-    Args:
-        dt_ms: Length of a time step (ms).
-        tau_ms: Time constant (ms).
-    """
+    """Return ``dt / tau`` in Norse's rounding: the inverse in float32, times dt in seconds."""
     return float(np.float32(dt_ms / 1000.0) * np.float32(1000.0 / tau_ms))
 
 
@@ -166,17 +152,12 @@ class Equations:
     """
 
     constants: tuple[str, ...]
-    """Constants that a time step uses, in a fixed order; a state at rest may use others."""
+    """Constants of a time step, in a fixed order; ``rest`` may use others."""
     state: tuple[str, ...]
-    """State variables."""
     moved: tuple[Expression, ...]
-    """State variables after ``integrate``."""
     margin: Expression
-    """Distance to the threshold."""
     after: tuple[Expression, ...]
-    """State variables after a time step."""
     rest: tuple[Expression, ...]
-    """State variables at the start of an episode."""
 
     @cached_property
     def moved_names(self) -> tuple[str, ...]:
@@ -184,101 +165,67 @@ class Equations:
         return tuple(MOVED + x for x in self.state)
 
     def decided(self, fires: bool) -> tuple[Expression, ...]:
-        """Return what is left of the moved state where the neuron fires, or where it does not.
-
-        Args:
-            fires: Whether it does.
-        """
+        """Return the state after a time step in which the neuron fires, or does not."""
         return tuple(replace_names(x, {SPIKE: float(fires)}) for x in self.after)
 
 
 def threshold(text: Equations) -> Expression | None:
-    """Return what the recorded variable is compared with, None if the margin is no difference.
-
-    Args:
-        text: The neuron.
-    """
-    margin = text.margin
-    if margin.operator == "-" and names_in(margin.inputs[0]) == text.moved_names[:1]:
-        first, other = margin.inputs
-        return other if first.operator == "name" else None
-    return None
+    """Return the threshold of the recorded variable; None if the margin is no such difference."""
+    if text.margin.operator != "-":
+        return None
+    recorded, limit = text.margin.inputs
+    is_recorded = recorded.operator == "name" and recorded.label == text.moved_names[0]
+    return limit if is_recorded else None
 
 
 def autonomous(text: Equations) -> tuple[str, ...]:
-    """Return the state variables that only constants, each other and spikes move.
-
-    Args:
-        text: The neuron.
-    """
-    kept = set(text.state)
-    while True:
-        outer = {INPUT, *(set(text.state) - kept)}
-        outer |= {MOVED + x for x in outer}
-        left = {
-            x
-            for x, moved, after in zip(text.state, text.moved, text.after, strict=True)
-            if x in kept and not outer.intersection(names_in(moved, after))
-        }
-        if left == kept:
-            return tuple(x for x in text.state if x in kept)
-        kept = left
+    """Return the state variables that depend on constants, each other and spikes alone."""
+    driven = {INPUT}
+    while True:  # until no further variable depends on a driven one
+        outer = {*driven, *(MOVED + x for x in driven)}
+        steps = zip(text.state, text.moved, text.after, strict=True)
+        reached = {x for x, moved, after in steps if outer.intersection(names_in(moved, after))}
+        if reached <= driven:
+            return tuple(x for x in text.state if x not in driven)
+        driven |= reached
 
 
 def feels_at_once(text: Equations) -> bool:
-    """Tell whether an input can make a neuron fire in the time step in which it arrives.
-
-    Args:
-        text: The neuron.
-    """
-    met = names_in(text.margin)
+    """Return whether an input can make a neuron fire in the time step in which it arrives."""
+    compared = names_in(text.margin)
     pairs = zip(text.moved_names, text.moved, strict=True)
-    return any(x in met and INPUT in names_in(moved) for x, moved in pairs)
+    return any(x in compared and INPUT in names_in(moved) for x, moved in pairs)
 
 
 def is_affine(text: Equations) -> bool:
-    """Tell whether a neuron that does not fire is affine in its state and its input.
-
-    Args:
-        text: The neuron.
-    """
-    changing = {*text.state, *text.moved_names, INPUT}
-    names = [*text.state, *text.moved_names, INPUT]
+    """Return whether a neuron that does not fire is affine in its state and its input."""
+    variables = [*text.state, *text.moved_names, INPUT]
     slopes = [
         differentiate(value, label)
         for value in (*text.moved, text.margin, *text.decided(fires=False))
-        for label in names
+        for label in variables
     ]
-    return not changing.intersection(names_in(*slopes))
+    return not set(variables).intersection(names_in(*slopes))
 
 
 class _Names:
-    """Names that a text may use, of which it asks as attributes."""
+    """Names of a text as attributes; ``kind`` is for errors."""
 
-    def __init__(self, what: str, labels: Sequence[str], prefix: str = "") -> None:
-        self._what, self._labels = what, {x: name(prefix + x) for x in labels}
+    def __init__(self, kind: str, labels: Sequence[str], prefix: str = "") -> None:
+        self._kind, self._labels = kind, tuple(labels)
+        vars(self).update({x: name(prefix + x) for x in labels})
 
     def __getattr__(self, label: str) -> Expression:
-        labels: dict[str, Expression] = self.__dict__["_labels"]
-        if label not in labels:
-            raise AttributeError(
-                f"there is no {self.__dict__['_what']} {label!r}; there are {', '.join(labels)}"
-            )
-        return labels[label]
+        raise AttributeError(
+            f"there is no {self._kind} {label!r}; there are {', '.join(self._labels)}"
+        )
 
 
 @cached
 def equations(neuron: type[Neuron]) -> Equations:
-    """Return the expressions of a neuron.
-
-    Args:
-        neuron: The neuron.
-
-    Raises:
-        TypeError: Its text is none of element-wise operations; the message names the function.
-    """
-    defaults = neuron.Parameters()
-    numbers = neuron.constants(defaults, 1.0)
+    """Return the expressions of a neuron."""
+    # Only the names of constants are used, which depend on neither parameters nor time step.
+    numbers = neuron.constants(neuron.Parameters(), 1.0)
     _check_names(neuron, numbers)
     p = _Names("constant", tuple(numbers))
     s, moved = _Names("state variable", neuron.state), _Names("state variable", neuron.state, MOVED)
@@ -287,17 +234,17 @@ def equations(neuron: type[Neuron]) -> Equations:
     after_integrate = _called(neuron, "integrate", size, p, s, name(INPUT))
     (margin,) = _called(neuron, "margin", None, p, moved)
     after = _called(neuron, "after", size, p, moved, name(SPIKE))
-    met = names_in(*after_integrate, margin, *after)
-    used = tuple(x for x in numbers if x in met)
+    labels = names_in(*after_integrate, margin, *after)
+    used = tuple(x for x in numbers if x in labels)
     return Equations(used, neuron.state, after_integrate, margin, after, rest)
 
 
 def _called(neuron: type[Neuron], function: str, size: int | None, *given: Any) -> tuple[Any, ...]:
-    """Return what a function of a neuron's text makes of names, ``size`` expressions."""
+    """Return the ``size`` expressions of a function of a neuron's text; None for a single one."""
     where = f"{neuron.__name__}.{function}"
     try:
-        found = getattr(neuron, function)(*given)
-        results = (found,) if size is None else tuple(found)
+        result = getattr(neuron, function)(*given)
+        results = (result,) if size is None else tuple(result)
         expressions = tuple(lift(x) for x in results)
     except (TypeError, AttributeError) as error:
         raise TypeError(f"{where}: {error}") from error
@@ -327,13 +274,9 @@ def _check_names(neuron: type[Neuron], numbers: Mapping[str, float]) -> None:
 
 
 def is_monotone(neuron: type[Neuron], numbers: Mapping[str, float]) -> bool:
-    """Tell whether more input, now or before, never takes a neuron further from its threshold.
+    """Return whether more input, now or earlier, never takes a silent neuron from its threshold.
 
-    Said of a neuron that has not fired; where derivatives depend on the state, it is not known.
-
-    Args:
-        neuron: The neuron.
-        numbers: Its constants by name.
+    False, too, if derivatives depend on the state.
     """
     text = equations(neuron)
     if not is_affine(text):
@@ -350,16 +293,7 @@ def is_monotone(neuron: type[Neuron], numbers: Mapping[str, float]) -> bool:
 
 
 def matched(text: Equations, pattern: Equations) -> dict[str, str] | None:
-    """Return which constant of a neuron stands for each of another's with the same equations.
-
-    Args:
-        text: The neuron.
-        pattern: The other one.
-
-    Returns:
-        Constants of ``text`` by those of ``pattern``; None if the equations differ, or stand in
-        another order of operations.
-    """
+    """Return constants of ``text`` by those of ``pattern``; None unless equations are the same."""
     if len(text.state) != len(pattern.state):
         return None
     given = (*text.moved, text.margin, *text.after, *text.rest)
@@ -367,11 +301,11 @@ def matched(text: Equations, pattern: Equations) -> dict[str, str] | None:
     bound = dict(zip(pattern.state, text.state, strict=True))
     bound |= {MOVED + x: MOVED + y for x, y in bound.items()} | {INPUT: INPUT, SPIKE: SPIKE}
     fixed = set(bound)
-    for a, b in zip(given, wanted, strict=True):
-        if not _matches(a, b, bound):
-            return None
-    found = {x: y for x, y in bound.items() if x not in fixed}
-    return found if len(set(found.values())) == len(found) else None
+    if not all(_matches(a, b, bound) for a, b in zip(given, wanted, strict=True)):
+        return None
+    constants = {x: y for x, y in bound.items() if x not in fixed}
+    # One constant in the place of two would be a special case of the pattern.
+    return constants if len(set(constants.values())) == len(constants) else None
 
 
 def _matches(given: Expression, wanted: Expression, bound: dict[str, str]) -> bool:
@@ -383,40 +317,29 @@ def _matches(given: Expression, wanted: Expression, bound: dict[str, str]) -> bo
     return all(_matches(a, b, bound) for a, b in pairs)
 
 
-# ---- what is derived ----------------------------------------------------------------------------
+# ---- gradients and traces -----------------------------------------------------------------------
 GRADIENT = "grad_"
-"""Prefix of the gradient of a state variable after the time step, of a constant, or of these."""
+"""Prefix of the gradient of a state variable after ``integrate`` or the time step."""
 GRAD_SPIKE, GRAD_RECORDED, SURROGATE = "grad_spike", "grad_recorded", "surrogate"
-"""Names of the gradients of the spike and of the recorded first variable, and of the surrogate's
-derivative at the margin."""
-
-
-@dataclass(frozen=True)
-class Backward:
-    """The gradients of a time step, from those of what it gave."""
-
-    through: Expression
-    """Gradient of the margin; named ``through`` in the others."""
-    before: tuple[Expression, ...]
-    """Gradient of each moved state variable; named by `GRADIENT` and its name in the others."""
-    state: tuple[Expression, ...]
-    """Gradient of each state variable before the time step."""
-    input: Expression
-    """Gradient of the input."""
-    constants: tuple[Expression, ...]
-    """Gradient of each constant."""
-
-
+"""Names of the gradients of the spike and the recorded variable, and of the surrogate's derivative
+at the margin."""
 THROUGH = "through"
 """Name of the gradient of the margin."""
 
 
-def backward(text: Equations) -> Backward:
-    """Return the gradients of a time step, in which the surrogate stands for the spike's own.
+@dataclass(frozen=True)
+class Backward:
+    """Gradients of a time step by its margin, moved state, first state, input and constants."""
 
-    Args:
-        text: The neuron.
-    """
+    through: Expression
+    before: tuple[Expression, ...]
+    state: tuple[Expression, ...]
+    input: Expression
+    constants: tuple[Expression, ...]
+
+
+def backward(text: Equations) -> Backward:
+    """Return the gradients of a time step, in which the surrogate stands for the spike's own."""
     given = [name(GRADIENT + x) for x in text.state]
     through_spike = name(GRAD_SPIKE)
     for gradient, value in zip(given, text.after, strict=True):
@@ -445,7 +368,7 @@ def backward(text: Equations) -> Backward:
 def _sum_of(
     values: Sequence[Expression], label: str, gradients: Sequence[Expression]
 ) -> Expression:
-    """Return the gradient of a name, from those of values that it is in."""
+    """Return the gradient of a name, from the gradients of the values that contain it."""
     total = constant(0.0)
     for value, gradient in zip(values, gradients, strict=True):
         total = total + differentiate(value, label) * gradient
@@ -453,34 +376,24 @@ def _sum_of(
 
 
 TRACE, SOURCE = "trace_", "source"
-"""Prefix of the trace of a state variable, and name of what a synapse brings."""
+"""Prefix of the trace of a state variable, and name of a synapse's input."""
+TRACE_MARGIN = TRACE + "margin"
+"""Name of the trace of the margin."""
 
 
 @dataclass(frozen=True)
 class Trace:
-    """The effect of a synapse's weight on its neuron's state, forward in time.
-
-    What the synapse brings is named `SOURCE`; traces of the moved state are named by
-    `TRACE` and its name in the others.
-    """
+    """Derivatives of the moved state, margin and next state by a synapse's weight (traces)."""
 
     moved: tuple[Expression, ...]
-    """Trace of each state variable after ``integrate``."""
     margin: Expression
-    """Trace of the margin; named ``trace_margin`` in ``after``."""
     after: tuple[Expression, ...]
-    """Trace of each state variable after the time step."""
 
 
 def local_trace(text: Equations) -> Trace:
-    """Return the trace of a synapse's weight that a local rule follows.
-
-    It is what the synapse has left in the potential, which a spike takes away: no derivative passes
-    the spike itself. `SPIKE` names it in ``after``, where `trace` has the surrogate.
-
-    Args:
-        text: The neuron.
-    """
+    """Return the trace of a synapse's weight for local rules, without derivatives of the spike."""
+    # It is the rest of the synapse's input in the potential, which a spike takes away: ``after``
+    # has `SPIKE` where `trace` has the surrogate.
     before: dict[str, Expression] = {x: name(TRACE + x) for x in text.state}
     moved = tuple(tangent(x, {**before, INPUT: name(SOURCE)}) for x in text.moved)
     after = {x: name(TRACE + x) for x in text.moved_names}
@@ -488,31 +401,21 @@ def local_trace(text: Equations) -> Trace:
     return Trace(moved, margin, tuple(tangent(x, after) for x in text.after))
 
 
-TRACE_MARGIN = TRACE + "margin"
-"""Name of the trace of the margin."""
-
-
 def trace(text: Equations) -> Trace:
-    """Return the eligibility trace of a synapse's weight, by the same derivatives as ``backward``.
+    """Return the eligibility trace of a synapse's weight, by the derivatives of ``backward``."""
 
-    Args:
-        text: The neuron.
-    """
-    before = [name(TRACE + x) for x in text.state]
-    moved = []
-    for value in text.moved:
+    def total_of(value: Expression, traces: Mapping[str, Expression]) -> Expression:
         total = constant(0.0)
-        for label, kept in zip(text.state, before, strict=True):
-            total = total + differentiate(value, label) * kept
-        moved.append(total + differentiate(value, INPUT) * name(SOURCE))
-    steps = [name(TRACE + x) for x in text.moved_names]
-    margin, after = constant(0.0), []
-    for label, step in zip(text.moved_names, steps, strict=True):
-        margin = margin + differentiate(text.margin, label) * step
+        for label, factor in traces.items():
+            total = total + differentiate(value, label) * factor
+        return total
+
+    before: dict[str, Expression] = {x: name(TRACE + x) for x in text.state}
+    before[INPUT] = name(SOURCE)
+    steps: dict[str, Expression] = {x: name(TRACE + x) for x in text.moved_names}
+    after = []
     for value in text.after:
-        total = constant(0.0)
-        for label, step in zip(text.moved_names, steps, strict=True):
-            total = total + differentiate(value, label) * step
         through = differentiate(value, SPIKE) * name(SURROGATE)
-        after.append(total + through * name(TRACE_MARGIN))
-    return Trace(tuple(moved), margin, tuple(after))
+        after.append(total_of(value, steps) + through * name(TRACE_MARGIN))
+    moved = tuple(total_of(value, before) for value in text.moved)
+    return Trace(moved, total_of(text.margin, steps), tuple(after))

@@ -1,4 +1,4 @@
-"""The neurons of the suite, their parameters in milliseconds, and the surrogate gradients."""
+"""Built-in neurons, their parameters in milliseconds, and surrogate gradients."""
 
 from __future__ import annotations
 
@@ -13,23 +13,15 @@ from snn_gym.program.expressions import Expression, Value, exp_of_negative, maxi
 from snn_gym.program.neuron import DISTANCE, SLOPE, Neuron, NeuronParameters
 
 # ---- surrogates ----------------------------------------------------------------------------------
-# Surrogate gradients: what stands for the derivative of a spike, as one expression each.
-#
 # Forward, a spike is the Heaviside step ``x > 0`` of the distance ``x`` to the threshold. Backward,
-# its derivative is replaced by a smooth one. Norse 1.1.0's ``super`` ignores its slope, so these
-# are our own; they differentiate twice.
+# a smooth function replaces its derivative. Norse 1.1.0's ``super`` ignores its slope, so these are
+# our own; they differentiate twice. With the slope k:
 #
-# ======================  =================================  ============================= name
-# derivative at x, slope k           source ======================
-# =================================  ============================= ``superspike``          ``1 / (1
-# + k|x|)^2``               Zenke & Ganguli 2018, 3.3.2 ``arctan``              (k/2) / (1 + (pi/2 k
-# x)^2)         Fang et al. 2021 ``triangle``            ``k max(0, 1 - |x|)``              Esser
-# 2016, Bellec et al. 2020 ``sigmoid``             k s(kx) (1 - s(kx))                the logistic
-# function's own ======================  =================================
-# =============================
-#
-# Sources: https://doi.org/10.1162/neco_a_01086, https://arxiv.org/abs/2007.05785,
-# https://doi.org/10.1038/s41467-020-17236-y.
+#     superspike  1 / (1 + k|x|)^2             Zenke & Ganguli 2018, https://doi.org/10.1162/neco_a_01086
+#     arctan      (k/2) / (1 + (pi/2 k x)^2)   Fang et al. 2021, https://arxiv.org/abs/2007.05785
+#     triangle    k max(0, 1 - |x|)            Esser 2016; Bellec et al. 2020,
+#                                              https://doi.org/10.1038/s41467-020-17236-y
+#     sigmoid     k s(kx) (1 - s(kx))          derivative of the logistic function s
 Surrogate = Callable[[Value, Value], Value]
 
 
@@ -58,23 +50,17 @@ SURROGATES: dict[str, Surrogate] = {
     "triangle": _triangle,
     "sigmoid": _sigmoid,
 }
-"""Derivative of each surrogate, from (distance to threshold, slope)."""
+"""Derivative of each surrogate, of (distance to threshold, slope)."""
 
 
 @cached
 def surrogate_expression(surrogate: str) -> Expression:
-    """Return a surrogate's derivative, from the names `DISTANCE` and `SLOPE`.
-
-    Args:
-        surrogate: Name of the surrogate gradient.
-    """
-    found: Expression = SURROGATES[surrogate](name(DISTANCE), name(SLOPE))
-    return found
+    """Return a surrogate's derivative, of the names `DISTANCE` and `SLOPE`."""
+    derivative: Expression = SURROGATES[surrogate](name(DISTANCE), name(SLOPE))
+    return derivative
 
 
 # ---- neurons -------------------------------------------------------------------------------------
-# The neurons of the suite and their parameters, in milliseconds: the only text of each.
-#
 # The first four repeat Norse 1.1.0 (https://github.com/norse/norse, ``norse.torch.functional``)
 # operation by operation, so that spikes and potentials are Norse's bit for bit.
 @dataclass(frozen=True)
@@ -225,12 +211,10 @@ class ALIFParameters(_BuiltInParameters):
 
 
 class ALIF(Neuron):
-    """Norse's LSNN.
+    """Norse's LSNN."""
 
-    The docstring of its ``lsnn_feed_forward_step`` gives the spike as ``v - v_th + b > 0`` and has
-    ``b`` decay to 0; its code has ``v - b > 0`` and ``b`` decay to ``v_th``, and so have we.
-    """
-
+    # Norse's docstring of ``lsnn_feed_forward_step`` says that it fires at ``v - v_th + b > 0`` and
+    # that ``b`` decays to 0; its code fires at ``v - b > 0``, and ``b`` decays to ``v_th``.
     Parameters = ALIFParameters
     state = ("v", "i", "b")
 
@@ -265,21 +249,21 @@ class SoftIAFParameters(NeuronParameters):
     """Integrate-and-fire whose spike takes the threshold off the potential, and keeps the rest."""
 
     v_threshold: Positive = 1.0
-    """Potential above which the neuron fires, and what a spike takes off."""
+    """Potential above which the neuron fires, and the fall of the potential by a spike."""
     v_start: float = 0.5
     """Potential at the start."""
 
     @property
     def v_reset(self) -> float:
-        """Potential that a spike leaves of one that was at the threshold."""
+        """Potential after a spike at the threshold."""
         return 0.0
 
 
 class SoftIAF(Neuron):
     """Integrate-and-fire with a soft reset, the neuron of converted ANNs: ``v = v + x - z v_th``.
 
-    What is above the threshold is kept, so that under a constant input the number of spikes in T
-    steps is ``floor(v_start / v_th + T x / v_th)`` at most one a step: a ReLU that is quantised and
+    The potential above the threshold remains. Under a constant input, T steps have
+    ``floor(v_start / v_th + T x / v_th)`` spikes, at most one each: a ReLU that is quantised and
     clipped (Rueckauer et al. 2017, https://doi.org/10.3389/fnins.2017.00682).
     """
 
@@ -299,7 +283,7 @@ class SoftIAF(Neuron):
 
     @staticmethod
     def after(p: Any, s: Any, z: Value) -> tuple[Value, ...]:
-        """Return the state after a spike ``z``, which takes the threshold off."""
+        """Return the state after a spike ``z``, which subtracts the threshold."""
         return (s.v - z * p.v_threshold,)
 
 
@@ -314,9 +298,5 @@ NEURONS: dict[str, type[Neuron]] = {
 
 
 def name_of(neuron: type[Neuron]) -> str:
-    """Return the name that a neuron is registered by, that of its class if it is not.
-
-    Args:
-        neuron: The neuron.
-    """
+    """Return the registered name of a neuron, or that of its class."""
     return next((name for name, text in NEURONS.items() if text is neuron), neuron.__name__)

@@ -69,7 +69,7 @@ def hits(function: Any) -> int:
     return sum(function.stats.cache_hits.values())
 
 
-def kept(folder: Path, ending: str) -> Path:
+def cache_file(folder: Path, ending: str) -> Path:
     (file,) = (folder / "__pycache__").glob(f"toy.summed-*.{ending}")
     return file
 
@@ -84,11 +84,11 @@ def halve(content: bytes) -> bytes:
     [lambda _: b"", halve, lambda x: x[:-1], lambda x: b"\x00" * len(x), lambda _: b"no pickle"],
     ids=["empty", "half", "one byte short", "zeros", "text"],
 )
-def test_a_damaged_file_is_compiled_anew(
+def test_damaged_code_is_compiled_anew(
     tmp_path: Path, ending: str, damage: Callable[[bytes], bytes]
 ) -> None:
     assert load(tmp_path).summed(FLOATS) == 0.75
-    file = kept(tmp_path, ending)
+    file = cache_file(tmp_path, ending)
     file.write_bytes(damage(file.read_bytes()))
     again = load(tmp_path)
     assert again.summed(FLOATS) == 0.75
@@ -103,7 +103,7 @@ def test_code_of_other_types_is_not_run(tmp_path: Path) -> None:
         (tmp_path / name).mkdir()
         load(tmp_path / name).summed(values)
     # As two processes leave it that compile at once: one's index, the other's code.
-    shutil.copy(kept(tmp_path / "floats", "nbc"), kept(tmp_path / "ints", "nbc"))
+    shutil.copy(cache_file(tmp_path / "floats", "nbc"), cache_file(tmp_path / "ints", "nbc"))
     again = load(tmp_path / "ints")
     total = again.summed(INTS)
     assert (total, type(total)) == (7, int)
@@ -163,7 +163,7 @@ def test_code_is_stale_when_a_function_of_another_file_has_changed(
 
     assert run(source) == (0.375, 0)
     assert run(other) == (0.075, 0)
-    monkeypatch.setattr(Path, "write_text", lambda *_: 0)  # the file stays as it is
+    monkeypatch.setattr(Path, "write_text", lambda *_: 0)  # the file stays unchanged
     assert run("") == (0.075, 1)
 
 
@@ -171,7 +171,7 @@ def refuse(*_: Any, **__: Any) -> None:
     raise PermissionError("read-only")
 
 
-def test_without_a_folder_all_is_compiled_and_one_warning_says_so(
+def test_code_is_compiled_without_a_folder_with_one_warning(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     compilation._warn_of_no_cache.cache_clear()
@@ -184,7 +184,7 @@ def test_without_a_folder_all_is_compiled_and_one_warning_says_so(
     assert not list((tmp_path / "__pycache__").glob("*.nb*"))
 
 
-def test_a_folder_that_can_no_longer_be_written_stops_nothing(
+def test_code_runs_if_the_folder_can_no_longer_be_written(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     compilation._warn_of_no_cache.cache_clear()
@@ -195,7 +195,7 @@ def test_a_folder_that_can_no_longer_be_written_stops_nothing(
 
 
 def start(root: Path, environment: dict[str, str], **arguments: Any) -> subprocess.Popen[str]:
-    """Let a process make an agent and decide once; it prints the package, the action, its hits."""
+    """Start a process that makes an agent, decides once, and prints package, action and hits."""
     inherited = {k: v for k, v in os.environ.items() if k not in ("HOME", "XDG_CACHE_HOME")}
     inherited.pop("NUMBA_CACHE_DIR", None)
     return subprocess.Popen(

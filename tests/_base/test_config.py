@@ -67,32 +67,12 @@ def build(**values: Any) -> Outer:
     return from_mapping(Outer, {"name": "a", **values}, "here.toml")
 
 
-def test_defaults_fill_what_is_absent():
-    assert build() == Outer(name="a")
-
-
 def test_values_are_converted_to_the_annotated_types():
-    made = build(
-        sizes=[8, 4],
-        limits=[0, 2],
-        inner={"slope": 3, "kind": "soft"},
-        budget={"gradient": 5},
-        notes={"any": [1, None]},
-        threshold=7,
-        rate="linear",
-        active=False,
-    )
-    assert made == Outer(
-        name="a",
-        sizes=(8, 4),
-        limits=(0.0, 2.0),
-        inner=Inner(3.0, "soft"),
-        budget={"gradient": 5},
-        notes={"any": [1, None]},
-        threshold=7.0,
-        rate="linear",
-        active=False,
-    )
+    same = {"budget": {"gradient": 5}, "notes": {"any": [1, None]}, "rate": "linear"}
+    inner = {"slope": 3, "kind": "soft"}
+    made = build(sizes=[8, 4], limits=[0, 2], inner=inner, threshold=7, active=False, **same)
+    soft = Inner(3.0, "soft")
+    assert made == Outer("a", (8, 4), (0.0, 2.0), soft, threshold=7.0, active=False, **same)
     assert type(made.limits[0]) is float
     assert type(made.threshold) is float
 
@@ -105,61 +85,53 @@ def test_an_instance_of_a_nested_dataclass_is_kept():
 ALLOWED = "name, sizes, limits, inner, budget, notes, threshold, rate, active"
 
 
-@pytest.mark.parametrize(
-    ("values", "message"),
-    [
-        (
-            {"size": 1},
-            f"here.toml: unknown key size; did you mean 'sizes'? allowed keys: {ALLOWED}",
-        ),
-        ({"inner": {"gain": 1}}, "here.toml: inner: unknown key gain; allowed keys: slope, kind"),
-        ({"inner": 3}, "here.toml: inner: expected a table of Inner, got 3 (int)"),
-        (
-            {"inner": {"kind": "firm"}},
-            "here.toml: inner: kind: got 'firm' (str); allowed values: 'hard', 'soft'",
-        ),
-        ({"name": 3}, "here.toml: name: expected str, got 3 (int)"),
-        ({"sizes": 64}, "here.toml: sizes: expected a list, got 64 (int)"),
-        ({"sizes": [64, True]}, "here.toml: sizes[1]: expected int, got True (bool)"),
-        ({"sizes": [64, 1.0]}, "here.toml: sizes[1]: expected int, got 1.0 (float)"),
-        ({"limits": [1]}, "here.toml: limits: expected 2 values, got 1"),
-        ({"budget": {"local": "x"}}, "here.toml: budget.local: expected int, got 'x' (str)"),
-        ({"budget": {1: 1}}, "here.toml: budget: key: expected str, got 1 (int)"),
-        ({"budget": []}, "here.toml: budget: expected a table, got [] (list)"),
-        ({"threshold": True}, "here.toml: threshold: expected float, got True (bool)"),
-        ({"threshold": "1"}, "here.toml: threshold: expected float, got '1' (str)"),
-        ({"rate": None}, "here.toml: rate: expected float or str, got None (NoneType)"),
-        ({"active": 1}, "here.toml: active: expected bool, got 1 (int)"),
-        ({"limits": [1, 0]}, "here.toml: limits must rise, got (1.0, 0.0)"),
-    ],
-)
-def test_what_does_not_fit_is_named_with_its_place(values, message):
+@pytest.mark.parametrize(("values", "message"), [
+    ({}, f"missing key name; allowed keys: {ALLOWED}"),
+    ({"size": 1}, f"unknown key size; did you mean 'sizes'? allowed keys: {ALLOWED}"),
+    ({"inner": {"gain": 1}}, "inner: unknown key gain; allowed keys: slope, kind"),
+    ({"inner": 3}, "inner: expected a table of Inner, got 3 (int)"),
+    (
+        {"inner": {"kind": "firm"}},
+        "inner: kind: got 'firm' (str); allowed values: 'hard', 'soft'",
+    ),
+    ({"name": 3}, "name: expected str, got 3 (int)"),
+    ({"sizes": 64}, "sizes: expected a list, got 64 (int)"),
+    ({"sizes": [64, True]}, "sizes[1]: expected int, got True (bool)"),
+    ({"sizes": [64, 1.0]}, "sizes[1]: expected int, got 1.0 (float)"),
+    ({"limits": [1]}, "limits: expected 2 values, got 1"),
+    ({"budget": {"local": "x"}}, "budget.local: expected int, got 'x' (str)"),
+    ({"budget": {1: 1}}, "budget: key: expected str, got 1 (int)"),
+    ({"budget": []}, "budget: expected a table, got [] (list)"),
+    ({"threshold": True}, "threshold: expected float, got True (bool)"),
+    ({"threshold": "1"}, "threshold: expected float, got '1' (str)"),
+    ({"rate": None}, "rate: expected float or str, got None (NoneType)"),
+    ({"active": 1}, "active: expected bool, got 1 (int)"),
+    ({"limits": [1, 0]}, "limits must rise, got (1.0, 0.0)"),
+])  # fmt: skip
+def test_values_that_do_not_fit_are_named_with_their_place(values, message):
     with pytest.raises(ValueError, match=r"here\.toml") as caught:
-        build(**values)
-    assert str(caught.value) == message
+        from_mapping(Outer, {"name": "a", **values} if values else {}, "here.toml")
+    assert str(caught.value) == f"here.toml: {message}"
 
 
-@pytest.mark.parametrize(
-    ("values", "message"),
-    [
-        ({"count": 0}, "count must be at least 1, got 0"),
-        ({"count": 1.5}, "count: expected int, got 1.5 (float)"),
-        ({"count": True}, "count: expected int, got True (bool)"),
-        ({"share": 1.01}, "share must be at least 0 and at most 1, got 1.01"),
-        ({"share": math.nan}, "share must be finite, got nan"),
-        ({"share": 10**400}, "share: a number of 1329 bits is too large"),
-        ({"angle": 0.0}, "angle must be above 0 and below 180, got 0.0"),
-        ({"angle": 180.0}, "angle must be above 0 and below 180, got 180.0"),
-        ({"limit": -math.inf}, "limit must be finite, got -inf"),
-        ({"limit": 0}, "limit must be above 0, got 0.0"),
-        ({"sizes": [1, -1]}, "sizes[1] must be at least 0, got -1"),
-        ({"word": "HO"}, "word must not shout, got 'HO'"),
-        ({"rate": 0}, "rate must be above 0, got 0.0"),
-        ({"rate": "fast"}, "rate: expected float or 'auto', got 'fast' (str)"),
-        ({"inner": {"gain": 1}}, "inner: unknown key gain; allowed keys: slope, kind"),
-    ],
-)
-def test_ranges_and_rules_hold_however_a_config_is_made(values, message):
+@pytest.mark.parametrize(("values", "message"), [
+    ({"count": 0}, "count must be at least 1, got 0"),
+    ({"count": 1.5}, "count: expected int, got 1.5 (float)"),
+    ({"count": True}, "count: expected int, got True (bool)"),
+    ({"share": 1.01}, "share must be at least 0 and at most 1, got 1.01"),
+    ({"share": math.nan}, "share must be finite, got nan"),
+    ({"share": 10**400}, "share: a number of 1329 bits is too large"),
+    ({"angle": 0.0}, "angle must be above 0 and below 180, got 0.0"),
+    ({"angle": 180.0}, "angle must be above 0 and below 180, got 180.0"),
+    ({"limit": -math.inf}, "limit must be finite, got -inf"),
+    ({"limit": 0}, "limit must be above 0, got 0.0"),
+    ({"sizes": [1, -1]}, "sizes[1] must be at least 0, got -1"),
+    ({"word": "HO"}, "word must not shout, got 'HO'"),
+    ({"rate": 0}, "rate must be above 0, got 0.0"),
+    ({"rate": "fast"}, "rate: expected float or 'auto', got 'fast' (str)"),
+    ({"inner": {"gain": 1}}, "inner: unknown key gain; allowed keys: slope, kind"),
+])  # fmt: skip
+def test_ranges_and_rules_hold_in_code_and_in_files(values, message):
     with pytest.raises(ValueError, match=message[:5]) as made:
         Bounded(**values)
     assert str(made.value) == message
@@ -174,20 +146,17 @@ def test_bounds_themselves_are_allowed_and_values_converted():
     assert [type(x) for x in (made.count, made.share, made.limit)] == [int, float, float]
 
 
-@pytest.mark.parametrize(
-    ("kind", "inside", "outside"),
-    [
-        (config.Count, [1, 7], [0]),
-        (config.Natural, [0], [-1]),
-        (config.Positive, [1e-300], [0.0]),
-        (config.NonNegative, [0.0], [-1e-300]),
-        (config.Share, [0.0, 1.0], [-1e-300, 1.0 + 1e-15]),
-        (config.PositiveShare, [1e-300, 1.0], [0.0, 1.0 + 1e-15]),
-        (Annotated[str, config.Length(2, 3)], ["ab", "abc"], ["a", "abcd"]),
-        (Annotated[str, config.Matching("a+")], ["aa"], ["", "ab", "ba", "a\n"]),
-    ],
-)
-def test_named_ranges_end_where_they_say(kind, inside, outside):
+@pytest.mark.parametrize(("kind", "inside", "outside"), [
+    (config.Count, [1, 7], [0]),
+    (config.Natural, [0], [-1]),
+    (config.Positive, [1e-300], [0.0]),
+    (config.NonNegative, [0.0], [-1e-300]),
+    (config.Share, [0.0, 1.0], [-1e-300, 1.0 + 1e-15]),
+    (config.PositiveShare, [1e-300, 1.0], [0.0, 1.0 + 1e-15]),
+    (Annotated[str, config.Length(2, 3)], ["ab", "abc"], ["a", "abcd"]),
+    (Annotated[str, config.Matching("a+")], ["aa"], ["", "ab", "ba", "a\n"]),
+])  # fmt: skip
+def test_limits_of_named_ranges(kind, inside, outside):
     made = dataclasses.make_dataclass("Made", [("value", kind)], bases=(Config,), frozen=True)
     for value in inside:
         assert made(value).value == value
@@ -204,7 +173,7 @@ def test_unknown_arguments_are_type_errors():
         config.from_arguments(Inner, {"gain": 2}, "Inner")
 
 
-def test_what_holds_between_fields_is_checked_after_the_fields():
+def test_rules_between_fields_are_checked_after_the_fields():
     @dataclass(frozen=True)
     class Window(Config):
         low: float
@@ -220,16 +189,7 @@ def test_what_holds_between_fields_is_checked_after_the_fields():
         from_mapping(Window, {"low": 1, "high": 1}, "here")
 
 
-def test_a_missing_key_is_named():
-    message = rf"^here\.toml: missing key name; allowed keys: {ALLOWED}$"
-    with pytest.raises(ValueError, match=message):
-        from_mapping(Outer, {}, "here.toml")
-
-
 def test_long_values_are_shortened_in_messages():
-    with pytest.raises(ValueError, match="expected str") as caught:
-        build(name=list(range(1000)))
-    assert len(str(caught.value)) < 120
     # Sixty characters are shown whole, of more the first 57.
     for zeros, shown in ([0] * 20, repr([0] * 20)), ([0] * 21, "[" + "0, " * 18 + "0,..."):
         with pytest.raises(ValueError, match="expected str") as caught:

@@ -1,13 +1,15 @@
-"""Folders that a process has to itself."""
+"""Locks of folders, writable folders, and left-overs of killed writers."""
 
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
-from snn_gym._base.folders import locked, make_writable, partial_files
+from snn_gym._base.folders import locked, make_writable, partial_files, remove_partial_files
 from snn_gym._base.storage import write_text_atomic
 
 HOLDER = """
@@ -27,32 +29,31 @@ time.sleep(600)
 """
 
 
-def test_a_lock_ends_with_the_process_that_held_it(tmp_path: Path) -> None:
-    command = [sys.executable, "-c", HOLDER, str(tmp_path)]
+@contextmanager
+def holding(code: str, folder: Path) -> Iterator[int]:
+    """Let another process hold a folder's lock, and kill it; give its number."""
+    command = [sys.executable, "-c", code, str(folder)]
     with subprocess.Popen(command, stdout=subprocess.PIPE) as holder:
         assert holder.stdout is not None
         assert holder.stdout.readline() == b"locked\n"
-        with (
-            pytest.raises(ValueError, match="in use by another process"),
-            locked(tmp_path, wait=False),
-        ):
-            pass
+        yield holder.pid
         holder.kill()
+
+
+def test_a_lock_ends_with_its_process(tmp_path: Path) -> None:
+    in_use = pytest.raises(ValueError, match="in use by another process")
+    with holding(HOLDER, tmp_path), in_use, locked(tmp_path, wait=False):
+        pass
     with locked(tmp_path, wait=False):
         pass
     assert list(tmp_path.iterdir()) == []
 
 
-def test_who_holds_a_lock_too_long_is_named(tmp_path: Path) -> None:
-    """Who only reads can hold it, too: nothing of it is written."""
-    command = [sys.executable, "-c", READER, str(tmp_path)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE) as holder:
-        assert holder.stdout is not None
-        assert holder.stdout.readline() == b"locked\n"
-        said = rf"in use by another process \(number {holder.pid}\) for 0.2 s; wait until"
-        with pytest.raises(ValueError, match=said), locked(tmp_path, seconds=0.2):
+def test_the_holder_of_a_lock_is_named_even_if_it_only_reads(tmp_path: Path) -> None:
+    with holding(READER, tmp_path) as number:
+        line = rf"in use by another process \(number {number}\) for 0.2 s; wait until"
+        with pytest.raises(ValueError, match=line), locked(tmp_path, seconds=0.2):
             pass
-        holder.kill()
 
 
 def test_a_folder_is_made_with_its_parents_and_left_empty(tmp_path: Path) -> None:
@@ -65,13 +66,13 @@ def test_a_folder_that_can_not_be_written_is_refused(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(ValueError, match="file is a file; expected a folder"):
         make_writable(tmp_path / "file")
-    # Nobody can make files here, root neither.
+    # Not even root can make files here.
     for folder in (tmp_path / "file" / "run", Path("/proc/self"), Path("/proc/nothing")):
         with pytest.raises(ValueError, match=r"can't be written \(.+\); use another folder"):
             make_writable(folder)
 
 
-def test_what_killed_writers_left_is_found_and_nothing_else(
+def test_only_left_overs_of_killed_writers_are_found_and_removed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name in (".mine.partial", ".run.json.partial", ".other.json.abcd_123.partial"):
@@ -85,3 +86,9 @@ def test_what_killed_writers_left_is_found_and_nothing_else(
         write_text_atomic(tmp_path / "run.json", "half")
     (left,) = partial_files(tmp_path, ["run.json"])
     assert left.read_text() == "half"
+    monkeypatch.undo()
+    before = set(tmp_path.iterdir())
+    for folder in (tmp_path, os.open(tmp_path, os.O_RDONLY)):
+        left.write_text("half")
+        remove_partial_files(folder, ["run.json"])
+        assert set(tmp_path.iterdir()) == before - {left}

@@ -30,7 +30,7 @@ VALUES = st.recursive(
 
 
 @given(st.dictionaries(st.text().filter(lambda key: key != SEAL), VALUES, max_size=5))
-def test_what_was_sealed_is_read_and_the_digest_is_the_files(mapping: dict[str, object]) -> None:
+def test_a_sealed_mapping_is_read_back_with_the_files_digest(mapping: dict[str, object]) -> None:
     data = dump_sealed(mapping)
     assert parse_sealed(data, "file") == mapping
     digest = json.loads(data)[SEAL]
@@ -61,16 +61,13 @@ def test_sha256sum_reads_a_list_of_digests(tmp_path: Path) -> None:
     assert subprocess.run(command, cwd=tmp_path, check=False).returncode == 0
 
 
-@pytest.mark.parametrize(
-    ("name", "content", "line"),
-    [
-        ("a.csv", "other", r"a\.csv was changed after it was written"),
-        ("list", "words", "list is damaged: expected lines of a SHA-256 and a file's name"),
-        ("list", f"{'0' * 64}  b.csv", r"list lists a file that can't be read: b\.csv is missing"),
-        ("list", f"{'0' * 64}  ..", "list lists a file that can't be read: .* is a folder"),
-    ],
-)
-def test_what_is_not_as_it_was_is_named(name: str, content: str, line: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("name", "content", "line"), [
+    ("a.csv", "other", r"a\.csv was changed after it was written"),
+    ("list", "words", "list is damaged: expected lines of a SHA-256 and a file's name"),
+    ("list", f"{'0' * 64}  b.csv", r"list lists a file that can't be read: b\.csv is missing"),
+    ("list", f"{'0' * 64}  ..", "list lists a file that can't be read: .* is a folder"),
+])  # fmt: skip
+def test_changed_files_are_named(name: str, content: str, line: str, tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text("a")
     write_digests(tmp_path / "list", ["a.csv"])
     (tmp_path / name).write_text(content)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 
 class Euler:
-    """A reader of graphs of affine maps and neurons in a chain, with loops: their equations."""
+    """Simulator of graphs of affine maps and neurons in a chain, with loops."""
 
     def __init__(self, graph: nir.NIRGraph, dt_s: float) -> None:
         self.nodes, self.edges, self.dt_s = graph.nodes, graph.edges, dt_s
@@ -21,7 +21,7 @@ class Euler:
         }
 
     def step(self, seen: NDArray[Any]) -> tuple[NDArray[Any], dict[str, NDArray[Any]]]:
-        """Return what arrives at the output and the spikes of one time step."""
+        """Return the outputs and the spikes of one time step."""
         name, signal, fired = "input", seen.astype(np.float64), {}
         while name != "output":
             (name,) = [b for a, b in self.edges if a == name and not b.startswith("recurrent")]

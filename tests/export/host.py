@@ -1,4 +1,4 @@
-"""What the host of a NIR graph does, as the JSON file beside the graph says."""
+"""Host of a NIR graph, as the JSON file beside the graph describes it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 
 def seen_by_the_graph(observation: NDArray[Any], host: dict[str, Any]) -> list[NDArray[Any]]:
-    """What the graph is given at every time step, as the host's file says."""
+    """Return the graph's inputs at every time step."""
     given, scale = host["observation"], host["observation"]["standardised"]
     if given["form"] == "spikes":
         return list(observation)
@@ -22,12 +22,7 @@ def seen_by_the_graph(observation: NDArray[Any], host: dict[str, Any]) -> list[N
 
 
 def choose(outputs: NDArray[np.float32], action: Mapping[str, Any]) -> Any:
-    """Return the action for mean outputs, as the host's file says.
-
-    Args:
-        outputs: (O,), means over the time steps of a decision.
-        action: The host's entry ``action``.
-    """
+    """Return the action for outputs (O,), means over time steps, by the host's ``action``."""
     if action["choice"] == "argmax":
         return int(np.argmax(outputs))
     low, high = (np.array(action[x], np.float32) for x in ("low", "high"))

@@ -22,7 +22,8 @@ from snn_gym.policies import (
     SpikingSACPolicy,
     SpikingTD3Policy,
 )
-from snn_gym.program import Program
+from snn_gym.program import Choice, Decoder, Head, NeuronLayer, Normaliser, Program
+from snn_gym.program.neurons import LIFBox
 from snn_gym.spiking import NetworkConfig
 from tests.policies.firing import made_to_fire
 
@@ -51,9 +52,7 @@ STATELESS: list[tuple[type[Any], str, str, dict[str, Any]]] = [
     (SpikingSACPolicy, "analogue", "continuous", {}),
     (SpikingTD3Policy, "analogue", "continuous", {}),
 ]
-"""Policies without a state or recurrence: class, what they see and choose, and their network."""
-
-
+"""Policies without a state or recurrence: class, observations, actions and network."""
 RARE: list[dict[str, Any]] = [
     {"encoder": "rate", "encoder_parameters": {"timing": "regular"}},
     {"encoder": "latency"},
@@ -71,11 +70,42 @@ RARE_STATEFUL: list[dict[str, Any]] = [
     {"learnable": ("tau_mem_ms",), "recurrent": True},
     {"encoder": "population", "recurrent": True, "neuron": "alif"},
 ]
-"""Such parts, of agents that carry a state."""
+"""Rare parts of agents that carry a state."""
+
+
+ZERO = np.zeros(1, np.float32)
+DISCRETE = Choice("argmax", ZERO[:0], ZERO[:0])
+
+
+def row(*values: float) -> Any:
+    return np.array([values], np.float32)
+
+
+def one_neuron(weight: float = 2.0, **changes: Any) -> Program:
+    """Return a LIF-box neuron of gain 0.5 and threshold 1, with its rate and 0.6 as outputs."""
+    layer = NeuronLayer(
+        neuron=LIFBox,
+        constants=np.array([0.5, 1.0, 0.0, 0.0], np.float32),
+        weights=row(weight),
+        biases=np.array([0.25], np.float32),
+        recurrent=None,
+        rest=np.zeros((1, 1), np.float32),
+    )
+    parts: dict[str, Any] = {
+        "inputs": 1,
+        "encoder": "constant",
+        "normalisers": (Normaliser(ZERO + 1.0, ZERO + 2.0, 5.0),),
+        "layers": (layer,),
+        "time_steps": 4,
+        "decoder": Decoder(np.full((1, 4), 0.25, np.float32), np.zeros((1, 0), np.float32)),
+        "head": Head(np.array([[1.0], [0.0]], np.float32), np.array([0.0, 0.6], np.float32)),
+        "choice": DISCRETE,
+    }
+    return Program(**{**parts, **changes})
 
 
 def scattered(policy: Any) -> Any:
-    """Let what neurons and receptive fields have learned differ from one to the next."""
+    """Make learned constants and receptive fields differ from neuron to neuron."""
     with torch.no_grad():
         for name, parameter in policy.named_parameters():
             if name.endswith((".raw", ".centres", ".widths")):
@@ -139,7 +169,7 @@ class Compiled:
         return action.value if isinstance(action, ctypes.c_int) else np.array(action[:])
 
     def neurons(self) -> NDArray[np.float32]:
-        """State of all neurons as our networks have it: of each layer its variables, then z."""
+        """Return the state of all neurons in our order: each layer's variables, then its spikes."""
         parts = []
         for k, layer in enumerate(self._agent.neurons, start=1):
             parts.append(np.array(getattr(self.state, f"neurons_{k}")[:], np.float32))

@@ -1,4 +1,4 @@
-"""Policies with weights of few bits that are taught by what they were."""
+"""Policies with weights of few bits that imitate their float versions."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def rounded_copy(policy: Any, bits: int) -> Any:
 def test_an_update_passes_straight_through_the_rounding() -> None:
     policy, states = build(SpikingActorCriticPolicy), observe("analogue", 30)
     tuned = _Tuned(policy, bits=3, learning_rate=0.01)
-    kept = [x.detach().clone() for x in tuned._kept]
+    kept = [x.detach().clone() for x in tuned._floats]
     tuned.update(states, left=0.5)
     # Another path: the gradient of weights that were rounded by the fault, and Adam's first step.
     other = rounded_copy(policy, 3)
@@ -41,7 +41,7 @@ def test_an_update_passes_straight_through_the_rounding() -> None:
     seen = torch.from_numpy(states).float()
     far = divergence(other.action_space, policy.watched(seen)[0].detach(), other.watched(seen)[0])
     for before, after, found in zip(
-        kept, tuned._kept, torch.autograd.grad(far.mean(), weights), strict=True
+        kept, tuned._floats, torch.autograd.grad(far.mean(), weights), strict=True
     ):
         step = -0.005 * found / (found.abs() + 1e-8)
         assert torch.allclose(after.detach() - before, step, atol=1e-5)
@@ -52,7 +52,7 @@ def test_an_update_passes_straight_through_the_rounding() -> None:
 
 
 @pytest.mark.parametrize("kind", [SpikingActorCriticPolicy, SpikingDQNPolicy])
-def test_weights_stay_on_the_grid_and_the_teacher_as_it_is(kind: type[Any]) -> None:
+def test_weights_stay_on_the_grid_and_the_teacher_unchanged(kind: type[Any]) -> None:
     policy = build(kind)
     before = {name: x.clone() for name, x in policy.state_dict().items()}
     tuned = _Tuned(policy, bits=2, learning_rate=0.01)
@@ -70,7 +70,7 @@ def test_weights_stay_on_the_grid_and_the_teacher_as_it_is(kind: type[Any]) -> N
     assert far[1] < 0.7 * far[0]
 
 
-def test_it_does_more_of_what_the_agent_did() -> None:
+def test_fine_tuning_agrees_more_with_the_agent_than_rounding() -> None:
     model = load_pretrained("ppo-lif", "Acrobot-v1")
     tuned: Any = fine_tune(model, "Acrobot-v1", 2, updates=40, batch_size=64)
     again: Any = fine_tune(model, "Acrobot-v1", 2, updates=40, batch_size=64)

@@ -7,41 +7,22 @@ from dataclasses import replace
 import numpy as np
 
 from snn_gym.export.c import FixedSource
-from snn_gym.program import Choice, Decoder, Head, NeuronLayer, Normaliser, Program
-from snn_gym.program.neurons import LIFBox
+from snn_gym.program import Head, Normaliser
+from tests.export.made import ZERO, one_neuron
 
-ZERO = np.zeros(1, np.float32)
-
-
-def one_neuron() -> Program:
-    # mem_gain, v_threshold, v_reset, v_leak
-    constants = np.array([0.5, 1.0, 0.0, 0.0], np.float32)
-    layer = NeuronLayer(
-        neuron=LIFBox,
-        constants=constants,
-        weights=np.array([[1.27]], np.float32),
-        biases=np.array([0.25], np.float32),
-        recurrent=None,
-        rest=np.zeros((1, 1), np.float32),
-    )
-    return Program(
-        inputs=1,
-        encoder="constant",
-        normalisers=(Normaliser(ZERO, ZERO + 1.0, 5.0),),
-        layers=(layer,),
-        time_steps=4,
-        decoder=Decoder(np.full((1, 4), 0.25, np.float32), np.zeros((1, 0), np.float32)),
-        head=Head(np.array([[2.54], [-1.0]], np.float32), np.array([0.0, 0.05], np.float32)),
-        choice=Choice("argmax", ZERO[:0], ZERO[:0]),
-    )
+AGENT = one_neuron(
+    1.27,
+    normalisers=(Normaliser(ZERO, ZERO + 1.0, 5.0),),
+    head=Head(np.array([[2.54], [-1.0]], np.float32), np.array([0.0, 0.05], np.float32)),
+)
 
 
-def test_scales_are_those_worked_by_hand() -> None:
+def test_scales_by_hand() -> None:
     # 1.27 / 127 = 0.01 is a weight's unit; of potentials up to 2 * 1.5 = 300 units, 32,767 holds
     # 2^6 in each: 0.01 / 64. Threshold 1 is 6,400 of these, the bias 0.25 is 1,600; gain 0.5 is
     # 2^13 of 2^14. The head's unit is 2.54 / 127 = 0.02, read four times a quarter: -1 is -50, and
     # the bias 0.05 is 0.05 / (0.02 * 0.25) = 10.
-    tables = FixedSource(one_neuron(), "agent", "", [1.5]).tables
+    tables = FixedSource(AGENT, "agent", "", [1.5]).tables
     assert tables["weights_1"].tolist() == [[127]]
     assert tables["biases_1"].tolist() == [1600]
     assert tables["constants_1"].tolist() == [8192, 6400, 0, 0]
@@ -53,9 +34,8 @@ def test_scales_are_those_worked_by_hand() -> None:
 
 
 def test_a_silent_layer_has_a_unit_and_large_peaks_no_fraction() -> None:
-    agent = one_neuron()
-    silent = replace(agent.layers[0], weights=np.zeros((1, 1), np.float32))
-    quiet = FixedSource(replace(agent, layers=(silent,)), "agent", "", [1.0])
+    silent = replace(AGENT.layers[0], weights=np.zeros((1, 1), np.float32))
+    quiet = FixedSource(replace(AGENT, layers=(silent,)), "agent", "", [1.0])
     assert quiet.tables["weights_1"].tolist() == [[0]]
-    large = FixedSource(agent, "agent", "", [1e6])
+    large = FixedSource(AGENT, "agent", "", [1e6])
     assert large.tables["constants_1"][1] == 100  # 1 / 0.01

@@ -1,4 +1,4 @@
-"""What an agent asks of a chip, counted by hand."""
+"""Requirements of an agent on a chip, counted by hand."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ COSTS = Costs(
 )
 
 
-def test_activity_is_that_of_the_neurons() -> None:
+def test_activity_by_hand() -> None:
     activity = activity_of(AGENT, Visits((), (), 4, COSTS))
     assert activity == Activity(4, 2.0, 0.4, 2.0)  # 8 spikes in 4 steps of 5 neurons; 20 / 10
 
 
-def test_peak_and_mean_are_those_of_the_recorded_spikes() -> None:
+def test_activity_equals_that_of_the_recorded_spikes() -> None:
     policy = build(SpikingActorCriticPolicy)
     seen = observe("analogue", 50)
     spikes = [x.spikes for x in policy.record(seen).layers if x.name != "input"]
@@ -41,7 +41,7 @@ def test_peak_and_mean_are_those_of_the_recorded_spikes() -> None:
     assert activity.peak_spikes >= activity.mean_spikes == pytest.approx(float(at_once.mean()))
 
 
-def test_energy_and_regimes_are_those_of_its_costs() -> None:
+def test_energy_and_regimes_follow_from_costs() -> None:
     assert energy_of(COSTS) == energy_nj(20, 10, 40)
     assert energy_of(COSTS, removed=16) == energy_nj(20, 10, 24)
     ann = Costs(macs_per_decision={"a": 10.0}, neuron_updates_per_decision={"a": 4.0})
@@ -50,26 +50,26 @@ def test_energy_and_regimes_are_those_of_its_costs() -> None:
     assert Activity(1, 1.0, 0.3, 0.1).regimes == ("inside", "outside")
 
 
-def test_a_twin_is_known_by_its_row() -> None:
+def test_the_twins_energy_comes_from_its_row() -> None:
     costs = twin_costs("ppo-lif", "CartPole-v1")
     assert costs is not None
     assert costs.total("macs_per_decision") == 4 * 64 + 64 * 64 + 64 * 2
     assert twin_costs("ppo-lif", "Blackjack-v1") is None
     assert twin_costs("imported-snntorch", "CartPole-v1") is None
     fired = (np.array([True, False, True]), np.array([True, True]))
-    told = list(describe(AGENT, Visits(fired, (), 4, COSTS), costs))
+    lines = list(describe(AGENT, Visits(fired, (), 4, COSTS), costs))
     # 40 updates; without one of 5 neurons, of 4 time steps, 36.
-    assert "(nJ): 2.100 to 3.758; without the 1 silent neurons 1.892 to 3.434; ANN twin" in told[7]
-    assert told[7].endswith("ANN twin 1.030 to 20.608")
+    assert "(nJ): 2.100 to 3.758; without the 1 silent neurons 1.892 to 3.434; ANN twin" in lines[7]
+    assert lines[7].endswith("ANN twin 1.030 to 20.608")
 
 
-def test_the_command_says_it(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_command_prints_the_requirements(capsys: pytest.CaptureFixture[str]) -> None:
     words = ["export", "ppo-lif", "CartPole-v1", "--hardware", "--episodes", "1"]
     assert main(words) == 0
-    told = capsys.readouterr().out.splitlines()
-    assert told[0] == "ppo-lif on CartPole-v1, 1 episodes"
-    assert told[1] == "128 neurons, 4,480 synapses, fan-in 64 and fan-out 64 at most"
-    assert "Xylo, the chip: no room: fan in 64 of 63" in told
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == "ppo-lif on CartPole-v1, 1 episodes"
+    assert lines[1] == "128 neurons, 4,480 synapses, fan-in 64 and fan-out 64 at most"
+    assert "Xylo, the chip: no room: fan in 64 of 63" in lines
     assert main(["export", "ppo-mlp", "CartPole-v1", "--hardware"]) == 2
     assert "has no spiking neurons" in capsys.readouterr().err
 

@@ -1,4 +1,4 @@
-"""Imported graphs: ours come back bit for bit, others do what their equations say."""
+"""Imported graphs: ours come back bit for bit, others follow their equations."""
 
 from __future__ import annotations
 
@@ -20,8 +20,15 @@ from numpy.typing import NDArray
 from snn_gym import load_agent, load_pretrained, save_agent
 from snn_gym._base.config import to_mapping
 from snn_gym.export import from_nir, network_from_nir, program_of, to_nir
-from snn_gym.export.nir_file import Graph, Node
-from snn_gym.export.nir_graph import Action, Host, Observation, Standardised, chain_of
+from snn_gym.export.nir_file import FIELDS, Graph, Node
+from snn_gym.export.nir_graph import (
+    Action,
+    Host,
+    NIRFiles,
+    Observation,
+    Standardised,
+    chain_of,
+)
 from snn_gym.export.nir_import import NIRNetwork, load_weights, neurons_of
 from snn_gym.policies import SpikingActorCriticPolicy, StatefulActorCriticPolicy
 from snn_gym.spiking import NetworkConfig, SpikingNetwork
@@ -32,7 +39,7 @@ DT_S = 1e-4
 
 
 def same_numbers(one: Any, other: Any) -> bool:
-    """Tell whether all that is exported of two agents is equal, bit for bit."""
+    """Return whether two agents are exported alike, bit for bit."""
     left, right = (dataclasses.asdict(program_of(x)) for x in (one, other))
     return torch.utils._pytree.tree_map(_bytes, left) == torch.utils._pytree.tree_map(_bytes, right)
 
@@ -55,14 +62,11 @@ def test_a_stored_agent_comes_back_bit_for_bit(agent: str, env_id: str, tmp_path
     assert np.array_equal(*actions)
 
 
-@pytest.mark.parametrize(
-    "network",
-    [
-        {"neuron": "lif", "neuron_parameters": {"tau_mem_ms": 3.3, "tau_syn_ms": 7.0}},
-        {"neuron": ("lif", "lif_box"), "time_steps": 3},
-        {"recurrent": True, "neuron_parameters": {"tau_mem_ms": 12.34567}},
-    ],
-)
+@pytest.mark.parametrize("network", [
+    {"neuron": "lif", "neuron_parameters": {"tau_mem_ms": 3.3, "tau_syn_ms": 7.0}},
+    {"neuron": ("lif", "lif_box"), "time_steps": 3},
+    {"recurrent": True, "neuron_parameters": {"tau_mem_ms": 12.34567}},
+])  # fmt: skip
 def test_networks_come_back_bit_for_bit(network: dict[str, Any], tmp_path: Path) -> None:
     config = NetworkConfig.from_dict({"hidden_sizes": (12, 9), "time_steps": 5, **network})
     given = {f.name: getattr(config, f.name) for f in dataclasses.fields(config)}
@@ -93,7 +97,7 @@ def _numbers(draw: Any, count: int, low: float, high: float) -> NDArray[np.float
 
 @st.composite
 def layers(draw: Any) -> tuple[Any, ...]:
-    """A layer of each kind of neuron, as other frameworks may write it."""
+    """Give a layer of any kind of neuron, as other frameworks may write it."""
     size = draw(st.integers(1, 4))
     tau = np.full(size, draw(st.floats(1.5, 20.0)) * DT_S)
     r, threshold = _numbers(draw, size, 0.5, 8.0), _numbers(draw, size, 0.25, 2.0)
@@ -136,17 +140,12 @@ def _graph(made: list[tuple[Any, ...]], inputs: int) -> nir.NIRGraph:
 
 def as_read(graph: nir.NIRGraph) -> Graph:
     """Return a graph as the reader gives it."""
-    fields = {"Input": ("shape",), "Output": ("shape",)}
     nodes = {}
     for name, node in graph.nodes.items():
         values = node.to_dict()
-        kind = values["type"]
-        arrays = {
-            key: np.asarray(value, np.float64)
-            for key, value in values.items()
-            if key in fields.get(kind, values) and key not in ("type", "metadata")
-        }
-        nodes[name] = Node(kind, {k: v for k, v in arrays.items() if v.dtype == np.float64})
+        fields = [key for key in FIELDS[values["type"]] if key in values]
+        arrays = {key: np.asarray(values[key], np.float64) for key in fields}
+        nodes[name] = Node(values["type"], arrays)
     return Graph(nodes, tuple(graph.edges))
 
 
@@ -172,7 +171,7 @@ def imported(graph: Graph, described: Host) -> SpikingNetwork:
 
 @settings(max_examples=10, deadline=None)
 @given(st.lists(layers(), min_size=1, max_size=3), st.integers(0, 2**32 - 1))
-def test_other_graphs_do_what_their_equations_say(made: list[Any], seed: int) -> None:
+def test_other_graphs_follow_their_equations(made: list[Any], seed: int) -> None:
     graph, steps = _graph(made, inputs=3), 12
     network, reader = imported(as_read(graph), host(3, steps)), Euler(graph, DT_S)
     values = np.random.default_rng(seed).normal(0.0, 1.0, 3)
@@ -201,35 +200,45 @@ def test_standardisation_without_limit_goes_into_the_weights() -> None:
     assert torch.allclose(folded(seen)[0], plain(standardised)[0])
 
 
-@pytest.mark.parametrize(
-    ("changed", "env_id", "message"),
-    [
-        ({}, "Acrobot-v1", "takes 4 values, gives 2 .* takes 6 values, gives 3"),
-        ({"state": "carried"}, "CartPole-v1", "state that is carried; this policy .* reset"),
-        ({"dt_s": 0.0}, "CartPole-v1", "dt_s must be above 0"),
-        ({"time_steps": 10**9}, "CartPole-v1", "time_steps must be at most 10000"),
-        ({"more": 1}, "CartPole-v1", "'more' is unknown.*snn-gym export --nir"),
-    ],
-)
-def test_what_does_not_fit_is_one_line(
+def rewrite_host(files: NIRFiles, scale: dict[str, Any], **changed: Any) -> None:
+    """Change the file of a graph's host, and the standardisation in it."""
+    described = {**json.loads(files.host.read_text()), **changed}
+    described["observation"]["standardised"].update(scale)
+    files.host.write_text(json.dumps(described))
+
+
+@pytest.fixture(scope="module")
+def written(tmp_path_factory: pytest.TempPathFactory) -> tuple[NIRFiles, str]:
+    """Give the files of an agent with three values, and the text of the host's file."""
+    path = tmp_path_factory.mktemp("written") / "agent.nir"
+    files = to_nir(build(SpikingActorCriticPolicy), path)
+    return files, files.host.read_text()
+
+
+@pytest.fixture
+def files(written: tuple[NIRFiles, str]) -> NIRFiles:
+    written[0].host.write_text(written[1])
+    return written[0]
+
+
+@pytest.mark.parametrize(("changed", "env_id", "message"), [
+    ({}, "Acrobot-v1", "takes 4 values, gives 2 .* takes 6 values, gives 3"),
+    ({"state": "carried"}, "CartPole-v1", "state that is carried; this policy .* reset"),
+    ({"dt_s": 0.0}, "CartPole-v1", "dt_s must be above 0"),
+    ({"time_steps": 10**9}, "CartPole-v1", "time_steps must be at most 10000"),
+    ({"more": 1}, "CartPole-v1", "'more' is unknown.*snn-gym export --nir"),
+])  # fmt: skip
+def test_graphs_that_do_not_fit_are_refused_in_one_line(
     changed: dict[str, Any], env_id: str, message: str, tmp_path: Path
 ) -> None:
     files = to_nir(load_pretrained("ppo-lif", "CartPole-v1"), tmp_path / "agent.nir")
-    described = {**json.loads(files.host.read_text()), **changed}
-    files.host.write_text(json.dumps(described))
+    rewrite_host(files, {}, **changed)
     agent = "ppo-lif" if "state" in changed else None
     with pytest.raises(ValueError, match=message) as caught:
         from_nir(files.graph, env_id, agent=agent)
     assert "\n" not in str(caught.value)
 
 
-def test_the_hosts_file_is_what_the_host_says(tmp_path: Path) -> None:
-    files = to_nir(build(SpikingActorCriticPolicy), tmp_path / "agent.nir")
-    described = json.loads(files.host.read_text())
-    assert to_mapping(Host(**described)) == described
-
-
-NUMBERS = ("mean", "clip", "dt_s", "low")
 EXTREMES = (5e-324, 1e-40, 1e39, 1e308)
 
 
@@ -238,54 +247,43 @@ EXTREMES = (5e-324, 1e-40, 1e39, 1e308)
     ["std", *(pytest.param(x, marks=pytest.mark.slow) for x in ("mean", "clip", "dt_s", "low"))],
 )
 def test_numbers_of_a_host_fit_32_bit_floats_or_are_refused(
-    field: str, tmp_path: Path, recwarn: pytest.WarningsRecorder
+    field: str, files: NIRFiles, recwarn: pytest.WarningsRecorder
 ) -> None:
-    files = to_nir(build(SpikingActorCriticPolicy), tmp_path / "agent.nir")
     described = json.loads(files.host.read_text())
     standardised = described["observation"]["standardised"]
+    place = {"dt_s": described, "low": described["action"]}.get(field, standardised)
     for value, clip in itertools.product(EXTREMES, (5.0, None)):
         standardised.update(clip=clip)
-        place = {"dt_s": described, "low": described["action"]}.get(field, standardised)
-        kept = place[field]
+        before = place[field]
         place[field] = [value] * 3 if field in ("mean", "std", "low") else value
         files.host.write_text(json.dumps(described))
-        place[field] = kept
+        place[field] = before
+        problem = ""
         try:
             network = network_from_nir(files.graph)
         except ValueError as error:
-            said = str(error)
+            problem = str(error)
         else:
-            said = "one line"
             assert all(torch.isfinite(x).all() for x in network.state_dict().values())
-        assert "\n" not in said
+        assert "\n" not in problem
     assert not recwarn.list
 
 
-@pytest.mark.parametrize("std", [5e-324, 1e39])
-def test_a_scale_that_is_no_32_bit_float_is_named(std: float, tmp_path: Path) -> None:
-    files = to_nir(build(SpikingActorCriticPolicy), tmp_path / "agent.nir")
-    described = json.loads(files.host.read_text())
-    described["observation"]["standardised"]["std"] = [std] * 3
-    files.host.write_text(json.dumps(described))
-    with pytest.raises(
-        ValueError, match=r"std\[0\] must be at least 1e-37 and at most 1e\+38, got"
-    ):
-        from_nir(files.graph, "CartPole-v1")
-
-
-def test_a_normaliser_has_a_number_for_each_value(tmp_path: Path) -> None:
-    files = to_nir(build(SpikingActorCriticPolicy), tmp_path / "agent.nir")
-    described = json.loads(files.host.read_text())
-    described["observation"]["standardised"]["mean"] = []
-    files.host.write_text(json.dumps(described))
-    with pytest.raises(ValueError, match="has 0 numbers in mean and 3 in std; expected 3 in each"):
-        from_nir(files.graph, "CartPole-v1")
-
-
-def test_weights_that_overflow_with_their_scale_are_refused(tmp_path: Path) -> None:
-    files = to_nir(build(SpikingActorCriticPolicy), tmp_path / "agent.nir")
-    described = json.loads(files.host.read_text())
-    described["observation"]["standardised"].update(mean=[1e38] * 3, std=[1e-37] * 3, clip=None)
-    files.host.write_text(json.dumps(described))
-    with pytest.raises(ValueError, match="are too large for 32-bit floats; scale them down"):
+@pytest.mark.parametrize(("scale", "message"), [
+    ({"std": [5e-324] * 3}, r"std\[0\] must be at least 1e-37 and at most 1e\+38, got"),
+    ({"std": [1e39] * 3}, r"std\[0\] must be at least 1e-37 and at most 1e\+38, got"),
+    ({"mean": []}, "has 0 numbers in mean and 3 in std; expected 3 in each"),
+    ({"mean": [1e38] * 3, "std": [1e-37] * 3, "clip": None},
+     "are too large for 32-bit floats; scale them down"),
+])  # fmt: skip
+def test_scales_that_do_not_fit_are_refused(
+    scale: dict[str, Any], message: str, files: NIRFiles
+) -> None:
+    rewrite_host(files, scale)
+    with pytest.raises(ValueError, match=message):
         network_from_nir(files.graph)
+
+
+def test_the_hosts_file_describes_the_host(files: NIRFiles) -> None:
+    described = json.loads(files.host.read_text())
+    assert to_mapping(Host(**described)) == described

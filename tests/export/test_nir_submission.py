@@ -1,4 +1,4 @@
-"""Graphs as submissions: from another framework's files to a row of the table, without a recipe."""
+"""Submissions of graphs from other frameworks: rows of the table without a recipe."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from snn_gym import load_pretrained
-from snn_gym._base.folders import content_path
+from snn_gym._base.config import from_mapping
+from snn_gym._base.folders import content_path, read_toml
 from snn_gym.cli import main
 from snn_gym.export import nir_submission, submit_nir, to_nir
 from snn_gym.export.nir_import import read_nir
@@ -26,7 +27,7 @@ def graph(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return to_nir(load_pretrained(AGENT, ENV_ID), path).graph
 
 
-def test_a_graph_becomes_a_row_that_says_where_it_was_trained(graph: Path, tmp_path: Path) -> None:
+def test_a_graph_becomes_a_row_that_was_trained_elsewhere(graph: Path, tmp_path: Path) -> None:
     folder = submit_nir(
         graph, ENV_ID, AGENT, tmp_path / "submission", seed=7, steps=1234, seeds=SETTINGS.seeds
     )
@@ -35,7 +36,6 @@ def test_a_graph_becomes_a_row_that_says_where_it_was_trained(graph: Path, tmp_p
     (row,) = list_rows(board)
     assert (row.budget_class, row.recipe, row.steps, row.seed) == ("imported", None, 1234, 7)
     assert "## CartPole-v1, version 1, imported: trained elsewhere" in render_table(board)
-    # Nobody here can train it again, and nobody is asked to.
     assert not list(retrain_rows(board, seeds=SETTINGS.seeds))
     manifest = folder / "manifest.json"
     told = json.loads(manifest.read_text())
@@ -61,12 +61,9 @@ def test_an_agent_that_the_zoo_lacks_gets_a_folder(
     (tmp_path / "agents").mkdir()
     monkeypatch.setattr(nir_submission, "checkout_root", lambda: tmp_path)
     folder = nir_submission.write_agent(read_nir(graph), "mine", ENV_ID)
-    from snn_gym._base.config import from_mapping
-    from snn_gym._base.folders import read_toml
-
-    spec = from_mapping(AgentSpec, read_toml(folder / "agent.toml", "it"), "it")
-    theirs = from_mapping(
-        AgentSpec, read_toml(content_path("agents") / AGENT / "agent.toml", "it"), "it"
+    spec, theirs = (
+        from_mapping(AgentSpec, read_toml(path / "agent.toml", "it"), "it")
+        for path in (folder, content_path("agents") / AGENT)
     )
     assert (spec.network, spec.policy_kwargs) == (theirs.network, theirs.policy_kwargs)
     assert (folder / "README.md").read_text().startswith("# mine\n")
@@ -85,7 +82,7 @@ def test_a_graph_that_is_refused_leaves_no_agent_behind(
     assert not (tmp_path / "out").exists()
 
 
-def test_the_file_that_is_missing_is_the_one_that_is_named(graph: Path, tmp_path: Path) -> None:
+def test_missing_files_are_named(graph: Path, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"^absent\.nir is missing"):
         read_nir(tmp_path / "absent.nir")
     (tmp_path / "alone.nir").write_bytes(graph.read_bytes())
@@ -95,21 +92,14 @@ def test_the_file_that_is_missing_is_the_one_that_is_named(graph: Path, tmp_path
         submit_nir(graph, "CartPole", AGENT, tmp_path / "out")
 
 
-@pytest.mark.parametrize(
-    ("words", "message"),
-    [
-        ([], "give either the folder of a run or --nir FILE"),
-        (["runs/a", "--env", "CartPole-v1"], "are for --nir alone"),
-        (["--nir", "a.nir"], "--nir needs --env ID and --agent NAME"),
-    ],
-)
-def test_the_command_says_what_it_lacks(
+@pytest.mark.parametrize(("words", "message"), [
+    (["submit"], "give either the folder of a run or --nir FILE"),
+    (["submit", "runs/a", "--env", ENV_ID], "are for --nir alone"),
+    (["submit", "--nir", "a.nir"], "--nir needs --env ID and --agent NAME"),
+    (["train", AGENT, ENV_ID], "was trained elsewhere and has no budget here"),
+])  # fmt: skip
+def test_commands_with_wrong_options_are_refused(
     words: list[str], message: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert main(["submit", *words]) == 2
+    assert main(words) == 2
     assert message in capsys.readouterr().err
-
-
-def test_it_is_not_trained_here(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
-    assert main(["train", AGENT, ENV_ID, "--out", str(tmp_path / "run")]) == 2
-    assert "was trained elsewhere and has no budget here" in capsys.readouterr().err

@@ -16,6 +16,7 @@ from snn_gym.policies import (
     StatefulActorCriticPolicy,
     StatefulDQNPolicy,
 )
+from snn_gym.program.neurons import LIFBoxParameters
 from snn_gym.zoo import make_agent
 from tests.export.made import RARE, RARE_STATEFUL, build, observe, scattered
 
@@ -25,7 +26,7 @@ KINDS: list[tuple[type[Any], str, str, dict[str, Any]]] = [
     (SpikingActorCriticPolicy, "analogue", "continuous", {"neuron": "lif"}),
     (SpikingActorCriticPolicy, "spikes", "discrete", {"neuron": ("iaf", "lif_box")}),
     (SpikingActorCriticPolicy, "analogue", "discrete", {"recurrent": True}),
-    (SpikingDQNPolicy, "flags", "discrete", {"neuron_parameters": {"v_leak": 0.2}}),
+    (SpikingDQNPolicy, "flags", "discrete", {"neuron_parameters": LIFBoxParameters(v_leak=0.2)}),
     (SpikingActorCriticPolicy, "spikes", "discrete", {"neuron": ("alif", "lif_box")}),
     (SpikingActorCriticPolicy, "flags", "discrete", {"decoder": "last_voltage"}),
     (SpikingSACPolicy, "analogue", "continuous", {}),
@@ -40,14 +41,10 @@ STATEFUL: list[tuple[type[Any], str, dict[str, Any]]] = [
 
 
 @pytest.mark.parametrize(("kind", "seen", "chosen", "network"), KINDS)
-def test_actions_are_those_of_the_policy(
+def test_actions_equal_the_policys(
     kind: type[Any], seen: str, chosen: str, network: dict[str, Any], tmp_path: Path
 ) -> None:
     runtime = pytest.importorskip("onnxruntime")
-    if "neuron_parameters" in network:
-        from snn_gym.program.neurons import LIFBoxParameters
-
-        network = {"neuron_parameters": LIFBoxParameters(**network["neuron_parameters"])}
     policy = scattered(build(kind, seen, chosen, **network))
     session = runtime.InferenceSession(str(to_onnx(policy, tmp_path / "agent.onnx")))
     observations = observe(seen, 100)
@@ -68,7 +65,7 @@ def test_a_state_goes_in_and_comes_out(
     policy = scattered(build(kind, seen, **network))
     session = runtime.InferenceSession(str(to_onnx(policy, tmp_path / "agent.onnx")))
     width = {x.name: x.shape for x in session.get_inputs()}["state"][1]
-    # Of two rows the second begins an episode at once, the first too, and again by itself.
+    # Both rows begin an episode at once, and the first one again later.
     state, ours = np.full((2, width), 7.0, np.float32), None
     observations, same = observe(seen, 80).reshape(40, 2, *policy.observation_space.shape), []
     for k, pair in enumerate(observations):
@@ -83,7 +80,7 @@ def test_a_state_goes_in_and_comes_out(
     assert state.std() > 0
 
 
-def test_what_has_no_form_is_refused(tmp_path: Path) -> None:
+def test_gated_units_are_refused(tmp_path: Path) -> None:
     gated = make_agent("recurrent-ppo-gru", "snn/MaskedCartPole-v1")
     with pytest.raises(ValueError, match="gated units are not exported as ONNX; export them as C"):
         to_onnx(gated, tmp_path / "agent.onnx")

@@ -1,4 +1,4 @@
-"""The residual of converted networks: traces by hand, and what stays as it was without it."""
+"""Residual of converted networks: traces by hand, and equality without a share."""
 
 from __future__ import annotations
 
@@ -33,22 +33,19 @@ def decide(neuron: Neuron, current: float, start: float, share: float, steps: in
     return int(fired), float(next_start(begin, run.final[0], fired, share))
 
 
-@pytest.mark.parametrize(
-    ("share", "current", "expected"),
-    [
-        # 0.5 0.85 1.2>0.2 0.55 0.9: one spike of 1.4, 0.4 left; then 0.9 1.25>0.25 0.6 0.95
-        # 1.3>0.3: two spikes, 0.6 too many, of which 0.5 can be made up for; then 0.35 0.7
-        # 1.05>0.05 0.4: one spike.
-        (1.0, 0.35, [(1, 0.9), (2, 0.0), (1, 0.9)]),
-        # Half of 0.4; then 0.7 1.05>0.05 0.4 0.75 1.1>0.1: two spikes, half of 0.6.
-        (0.5, 0.35, [(1, 0.7), (2, 0.2)]),
-        (0.0, 0.35, [(1, 0.5), (1, 0.5)]),
-        # A ReLU gives nothing for a negative sum, so that nothing is left of it.
-        (1.0, -0.2, [(0, 0.5), (0, 0.5)]),
-        # One spike a step at most: 8 in, 4 out, and no more than 0.5 is carried.
-        (1.0, 2.0, [(4, 1.0)]),
-    ],
-)
+@pytest.mark.parametrize(("share", "current", "expected"), [
+    # 0.5 0.85 1.2>0.2 0.55 0.9: one spike of 1.4, 0.4 left; then 0.9 1.25>0.25 0.6 0.95
+    # 1.3>0.3: two spikes, 0.6 too many, of which 0.5 can be made up for; then 0.35 0.7
+    # 1.05>0.05 0.4: one spike.
+    (1.0, 0.35, [(1, 0.9), (2, 0.0), (1, 0.9)]),
+    # Half of 0.4; then 0.7 1.05>0.05 0.4 0.75 1.1>0.1: two spikes, half of 0.6.
+    (0.5, 0.35, [(1, 0.7), (2, 0.2)]),
+    (0.0, 0.35, [(1, 0.5), (1, 0.5)]),
+    # A ReLU gives nothing for a negative sum, so that nothing is left of it.
+    (1.0, -0.2, [(0, 0.5), (0, 0.5)]),
+    # One spike a step at most: 8 in, 4 out, and no more than 0.5 is carried.
+    (1.0, 2.0, [(4, 1.0)]),
+])  # fmt: skip
 def test_decisions_by_hand(
     neuron: Neuron, share: float, current: float, expected: list[tuple[int, float]]
 ) -> None:
@@ -58,7 +55,7 @@ def test_decisions_by_hand(
         assert (found, start) == (spikes, pytest.approx(following, abs=1e-9))
 
 
-def test_spikes_for_a_sum_below_zero_are_all_too_many() -> None:
+def test_spikes_for_a_negative_sum_are_all_surplus() -> None:
     # From 0.9 by +0.4 over the threshold, then down by 1: sum -0.6, one spike, residual -1.
     start, end, spikes = (torch.tensor([[x]]) for x in (0.9, -0.7, 1.0))
     assert next_start(start, end, spikes, 0.3).item() == pytest.approx(0.2)
@@ -87,7 +84,7 @@ def converted(request: pytest.FixtureRequest) -> tuple[str, Any]:
     return env_id, convert(load_pretrained(agent, env_id), env_id, 8, decisions=200)
 
 
-def test_without_a_share_actions_are_those_without_a_residual(converted: tuple[str, Any]) -> None:
+def test_a_share_of_zero_changes_no_action(converted: tuple[str, Any]) -> None:
     env_id, policy = converted
     carried, env = ResidualPolicy(policy, 0.0), gym.make(env_id)
     seen = np.stack([env.reset(seed=seed)[0] for seed in range(20)])
@@ -111,12 +108,12 @@ def test_a_residual_ends_with_its_episode(converted: tuple[str, Any]) -> None:
     anew = carried.predict(seen)[1][0]
     assert np.array_equal(after[0][starts], anew[starts])
     assert not np.array_equal(after[0][~starts], anew[~starts])
-    # What is recorded begins where the decision did.
+    # Recordings begin with the state of the decision.
     rest, late = (carried.record(seen, x).costs for x in (None, state))
     assert rest.spikes_per_decision != late.spikes_per_decision
 
 
-def test_the_share_is_the_one_that_earns_most() -> None:
+def test_the_share_with_the_highest_return_is_chosen() -> None:
     policy = convert(load_pretrained("dqn-mlp", "CartPole-v1"), "CartPole-v1", 4, decisions=200)
     share = choose_share(policy, "CartPole-v1", (0.0, 1.0), episodes=2)
     seeds = range(1_000_000_000, 1_000_000_002)
@@ -126,7 +123,7 @@ def test_the_share_is_the_one_that_earns_most() -> None:
     assert share == (1.0 if means[1] > means[0] else 0.0)
 
 
-def test_what_can_carry_no_residual_is_refused(converted: tuple[str, Any]) -> None:
+def test_other_policies_and_shares_are_refused(converted: tuple[str, Any]) -> None:
     _, policy = converted
     with pytest.raises(ValueError, match="policies that `convert` made, got SpikingActorCritic"):
         ResidualPolicy(load_pretrained("ppo-lif", "CartPole-v1").policy, 0.5)

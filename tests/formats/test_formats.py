@@ -1,10 +1,9 @@
-"""Agents, runs and submissions of earlier versions load, or are refused in a line that helps.
+"""Agents, runs and submissions of earlier versions load, or are refused with a fix.
 
-The files under ``stored/`` were written by the code of their time (`write.py`), and so were the
-actions that are expected of the agents. 0.1.0 lasted two days in which its formats grew: ``first``
-is of the commit with its first rows (ce546e5), ``unsealed`` of the last without digests in files
-(before 16f438e), ``last`` of the one before version 0.2.0 (before dc52c65). Since 1.0.0 a version
-has one folder, written when it is released.
+The code of its time (`write.py`) wrote each folder under ``stored/``, with the expected actions.
+0.1.0 lasted two days in which its formats grew: ``first`` is of the commit with its first rows
+(ce546e5), ``unsealed`` of the last without digests in files (before 16f438e), ``last`` of the one
+before version 0.2.0 (before dc52c65). Since 1.0.0 each release writes one folder.
 """
 
 from __future__ import annotations
@@ -42,19 +41,11 @@ def named(path: Path) -> str:
     return path.relative_to(STORED).as_posix()
 
 
-def test_every_kind_of_agent_is_stored() -> None:
-    found: dict[str, set[str]] = {}
-    for folder in AGENTS:
-        found.setdefault(folder.parts[-3], set()).add(folder.name)
-    assert found == {
-        "0.1.0-first": SINCE_FIRST,
-        "0.1.0-unsealed": SINCE_UNSEALED,
-        "0.1.0-last": SINCE_UNSEALED,
-        "1.0.0": SINCE_RELEASE,
-    }
-
-
-def test_every_version_that_was_released_has_its_files() -> None:
+def test_every_released_version_has_its_files() -> None:
+    expected = {"0.1.0-first": SINCE_FIRST, "0.1.0-unsealed": SINCE_UNSEALED,
+                "0.1.0-last": SINCE_UNSEALED, "1.0.0": SINCE_RELEASE}  # fmt: skip
+    pairs = [(version, agent) for version, agents in expected.items() for agent in agents]
+    assert {(folder.parts[-3], folder.name) for folder in AGENTS} == set(pairs)
     root = checkout_root()
     assert root is not None
     headings = re.findall(r"^## \[(.+?)\](.*)$", (root / "CHANGELOG.md").read_text(), re.MULTILINE)
@@ -64,19 +55,20 @@ def test_every_version_that_was_released_has_its_files() -> None:
 
 
 def assert_acts_as_before(model: BaseAlgorithm, version: Path, name: str) -> None:
-    told: dict[str, Any] = json.loads((version / "actions.json").read_text())[name]
-    seen = np.array(told["observations"], dtype=model.observation_space.dtype)
-    actions, _ = model.predict(seen, deterministic=True)
-    # Another processor rounds otherwise in the last bits.
-    np.testing.assert_allclose(actions, np.array(told["actions"]), rtol=0, atol=1e-5)
+    stored: dict[str, Any] = json.loads((version / "actions.json").read_text())[name]
+    observations = np.array(stored["observations"], dtype=model.observation_space.dtype)
+    actions, _ = model.predict(observations, deterministic=True)
+    # Other processors round differently in the last bits.
+    np.testing.assert_allclose(actions, np.array(stored["actions"]), rtol=0, atol=1e-5)
     assert len(np.unique(actions)) > 1
 
 
 @pytest.mark.parametrize("folder", AGENTS, ids=named)
-def test_a_saved_agent_loads_and_acts_as_it_did(folder: Path, tmp_path: Path) -> None:
+def test_a_saved_agent_loads_acts_as_before_and_is_saved_again(
+    folder: Path, tmp_path: Path
+) -> None:
     model = snn_gym.load_agent(folder)
     assert_acts_as_before(model, folder.parents[1], folder.name)
-    # Saved again, it is of today's format.
     snn_gym.save_agent(model, tmp_path)
     assert_acts_as_before(snn_gym.load_agent(tmp_path), folder.parents[1], folder.name)
     assert "sha256" in json.loads((tmp_path / "manifest.json").read_text())
@@ -95,13 +87,13 @@ def test_the_present_version_writes_its_files(tmp_path: Path) -> None:
         assert (tmp_path / "now" / part).exists(), part
 
 
-# Its pickles name modules, and those of the network's settings have moved since the first.
-def test_a_zip_of_stable_baselines3_loads_if_it_is_told_the_network() -> None:
+# Pickles name modules, and the module of the network's settings has moved since the first version.
+def test_a_zip_of_stable_baselines3_loads_with_the_network_given() -> None:
     first, *later = zips = sorted(STORED.glob("*/ppo.zip"))
     assert [path.parent.name for path in zips] == ["0.1.0-first", "0.1.0-last", "1.0.0"]
-    told = {"policy_kwargs": {"network": NetworkConfig(**SMALL)}}
+    network = {"policy_kwargs": {"network": NetworkConfig(**SMALL)}}
     for path in zips:
-        assert_acts_as_before(PPO.load(path, custom_objects=told), path.parent, "ppo")
+        assert_acts_as_before(PPO.load(path, custom_objects=network), path.parent, "ppo")
     for path in later:
         assert_acts_as_before(PPO.load(path), path.parent, "ppo")
     with pytest.raises(ModuleNotFoundError, match=r"snn_gym\.spiking\.neuron_parameters"):
@@ -113,7 +105,7 @@ VERSIONS = dict.fromkeys((*EARLIER, "1.0.0"), "disjoint") | {"0.1.0-first": "con
 
 
 @pytest.mark.parametrize(("version", "seeding"), VERSIONS.items())
-def test_a_finished_run_is_one_still(version: str, seeding: str, tmp_path: Path) -> None:
+def test_a_finished_run_stays_finished(version: str, seeding: str, tmp_path: Path) -> None:
     run = shutil.copytree(STORED / version / "run", tmp_path / "run")
     settings = read_run_settings(run)
     assert (settings.agent, settings.steps, settings.seeding) == ("dqsn", RUN["steps"], seeding)
@@ -122,8 +114,8 @@ def test_a_finished_run_is_one_still(version: str, seeding: str, tmp_path: Path)
         warnings.simplefilter("always")
         again = train(out=run, resume=True, seeding=seeding, **RUN)
     assert again.was_finished
-    said = any("was begun with other versions of snn_gym" in str(x.message) for x in warned)
-    assert said is not version.startswith(snn_gym.__version__)
+    warns = any("was begun with other versions of snn_gym" in str(x.message) for x in warned)
+    assert warns is not version.startswith(snn_gym.__version__)
 
 
 def resume(version: str, folder: Path) -> Any:
@@ -133,7 +125,7 @@ def resume(version: str, folder: Path) -> Any:
         return train(out=run, resume=True, tensorboard=False, seeding=VERSIONS[version], **RUN)
 
 
-def test_an_unfinished_run_goes_on_or_names_the_version_that_can(tmp_path: Path) -> None:
+def test_an_unfinished_run_resumes_or_names_the_version_that_can(tmp_path: Path) -> None:
     for version in ("0.1.0-last", "1.0.0"):
         done = resume(version, tmp_path / version)
         assert (done.resumed_at, done.steps, done.was_finished) == (256, 512, False)
@@ -144,15 +136,12 @@ def test_an_unfinished_run_goes_on_or_names_the_version_that_can(tmp_path: Path)
     assert "\n" not in str(no.value)
 
 
-# The first was trained by other hyper-parameters than dqsn has now, the second has no recipe.
-@pytest.mark.parametrize(
-    ("version", "line"),
-    [
-        ("0.1.0-first", r"trained with other values of .*; add a folder under agents/"),
-        ("0.1.0-unsealed", r"nobody can train the weights .* again: .*; train it with `snn-gym"),
-    ],
-)
-def test_a_run_that_nobody_can_repeat_is_not_submitted(
+# The first was trained with other hyper-parameters than dqsn has now, the second has no recipe.
+@pytest.mark.parametrize(("version", "line"), [
+    ("0.1.0-first", r"trained with other values of .*; add a folder under agents/"),
+    ("0.1.0-unsealed", r"nobody can train the weights .* again: .*; train it with `snn-gym"),
+])  # fmt: skip
+def test_a_run_without_a_repeatable_recipe_is_not_submitted(
     version: str, line: str, tmp_path: Path
 ) -> None:
     with pytest.raises(SubmissionError, match=line):
@@ -160,9 +149,7 @@ def test_a_run_that_nobody_can_repeat_is_not_submitted(
 
 
 @pytest.mark.parametrize("version", [*EARLIER, "1.0.0"])
-def test_a_submission_to_an_earlier_evaluator_is_to_be_written_again(
-    version: str, tmp_path: Path
-) -> None:
+def test_a_submission_to_an_earlier_evaluator_is_refused(version: str, tmp_path: Path) -> None:
     with pytest.raises(SubmissionError, match=r"expected \d+; submit the run again") as refused:
         verify(STORED / version / "submission", tmp_path)
     assert refused.value.code == "evaluator-version"

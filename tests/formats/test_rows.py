@@ -1,9 +1,9 @@
-"""Rows of the results table as earlier versions wrote them: one agent and seed, in five formats.
+"""Rows of the results table by earlier versions: one agent and seed, in five formats.
 
-They are of the table's own history (dqsn on CartPole-v1, seed 0): by the first evaluator (5bc9c34),
-by the second, with its costs and the seeding (2e7c967), with a recipe (26fa80e), and by the third,
-with what hidden seeds gave (dc52c65). The weights stayed the same file. By the fourth (35d8626) it
-was trained again, with its own weights, a curve and what it keeps with faults.
+They are from the table's history (dqsn on CartPole-v1, seed 0): the first evaluator (5bc9c34), the
+second with costs and the seeding (2e7c967), with a recipe (26fa80e), and the third with returns of
+hidden seeds (dc52c65), all with the same weights. For the fourth (35d8626) the agent was trained
+again, with other weights, a curve and returns with faults.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from tests.leaderboard.helpers import forge_chain
 STORED = Path(__file__).parent / "stored" / "rows"
 FORMATS = {"evaluator-1": 1, "evaluator-2": 2, "recipe": 2, "evaluator-3": 3, "evaluator-4": 4}
 TOLERANCE = 0.01 * (475.0 - 21.65)
-"""1 % from random play to ``solved``, as in the rules: other processors may round otherwise."""
+"""1 % from random play to ``solved``, as in the rules: other processors may round differently."""
 
 
 @pytest.fixture(params=FORMATS)
@@ -54,14 +54,14 @@ def test_a_row_is_read(version: str, board: Path) -> None:
     assert len(row.score.returns) == 100
 
 
-def test_its_agent_earns_what_the_row_says(board: Path) -> None:
+def test_the_agent_earns_the_return_of_its_row(board: Path) -> None:
     (row,) = list_rows(board)
     model = load_pretrained("dqsn", "CartPole-v1", leaderboard=board)
     found = evaluate(model, "CartPole-v1", seeds=evaluation_seeds(20))
     assert np.mean(row.score.returns[:20]) == pytest.approx(found.mean, abs=TOLERANCE)
 
 
-def test_the_present_evaluator_brings_it_up_to_date(version: str, board: Path) -> None:
+def test_the_present_evaluator_updates_a_row(version: str, board: Path) -> None:
     (before,) = list_rows(board)
     problems = [result.problem for result in reevaluate(board)]
     assert problems == [None] * (FORMATS[version] < EVALUATOR_VERSION)
@@ -72,7 +72,7 @@ def test_the_present_evaluator_brings_it_up_to_date(version: str, board: Path) -
     # A current into 128 neurons; integrators of 2 outputs at 16 time steps are neurons, too.
     assert after.macs_per_decision == {"hidden_1": 512}
     assert after.neuron_updates_per_decision == {"hidden_1": 16 * 128, "readout": 16 * 2}
-    # The same returns are those of the same evaluator, so that what was played with faults stays.
+    # Equal returns come from an equal evaluator, so that returns with faults stay valid.
     same = after.score == before.score
     assert after.robustness == (before.robustness if same else None)
     assert (after.trained_again, after.curve) == (before.trained_again, before.curve)

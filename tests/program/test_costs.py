@@ -74,7 +74,7 @@ def test_constant_currents_into_spiking_layers() -> None:
     assert (costs.hidden_spikes, costs.firing_rate) == (12 + 8, 1.0)
 
 
-def test_the_rate_is_that_of_neurons_and_not_of_inputs() -> None:
+def test_firing_rates_leave_out_inputs() -> None:
     spikes = {"input": 50.0, "hidden_1": 3.0, "hidden_2": 2.0}
     updates = {"hidden_1": 12.0, "hidden_2": 8.0, "readout": 6.0}
     costs = Costs(spikes_per_decision=spikes, neuron_updates_per_decision=updates)
@@ -173,10 +173,7 @@ def test_spikes_that_reach_nothing(decoder: Any, head_inside: bool) -> None:
 
 def test_a_population_of_output_neurons() -> None:
     config = NetworkConfig(
-        hidden_sizes=(3,),
-        time_steps=4,
-        decoder="population",
-        decoder_parameters=PopulationDecoderParameters(2),
+        (3,), 4, decoder="population", decoder_parameters=PopulationDecoderParameters(2)
     )
     costs = always(config, 5, 6).record(torch.ones(1, 5)).costs
     # 3 neurons reach 12; each of these serves one output.
@@ -185,18 +182,15 @@ def test_a_population_of_output_neurons() -> None:
     assert costs.total("parameter_bytes_per_decision") == 4 * (15 + 3 + 36 + 12 + 12 + 6)
 
 
-@pytest.mark.parametrize(
-    ("encoder", "parameters", "macs"),
-    [
-        ("rate", RateEncoder("regular"), 5 + 5 * 4),
-        ("rate", RateEncoder("poisson"), 5),
-        ("latency", ENCODERS["latency"](), 5 + 5),
-        ("population", PopulationEncoder(3), 5 + (3 + 4) * 15),
-        ("population", PopulationEncoder(3, timing="poisson"), 5 + 3 * 15),
-        ("delta", DeltaEncoder(), 5 + 2 * 5),
-        ("learnable_population", LearnablePopulationParameters(3), (3 + 4) * 15),
-    ],
-)
+@pytest.mark.parametrize(("encoder", "parameters", "macs"), [
+    ("rate", RateEncoder("regular"), 5 + 5 * 4),
+    ("rate", RateEncoder("poisson"), 5),
+    ("latency", ENCODERS["latency"](), 5 + 5),
+    ("population", PopulationEncoder(3), 5 + (3 + 4) * 15),
+    ("population", PopulationEncoder(3, timing="poisson"), 5 + 3 * 15),
+    ("delta", DeltaEncoder(), 5 + 2 * 5),
+    ("learnable_population", LearnablePopulationParameters(3), (3 + 4) * 15),
+])  # fmt: skip
 def test_arithmetic_of_encoders(encoder: Any, parameters: Any, macs: int) -> None:
     config = NetworkConfig(
         hidden_sizes=(2,), time_steps=4, encoder=encoder, encoder_parameters=parameters
@@ -214,15 +208,9 @@ def test_arithmetic_of_encoders(encoder: Any, parameters: Any, macs: int) -> Non
 def test_a_dense_network_on_values() -> None:
     network = DenseNetwork(5, (3, 4), 2, nn.Tanh)
     macs = 5 * 3 + 3 * 4 + 4 * 2
-    assert totals(network, torch.ones(2, 5)) == [
-        macs + 3 + 4,
-        None,
-        macs,
-        3 + 4,
-        None,
-        4 * sum(x.numel() for x in network.parameters()),
-        None,
-    ]
+    everything = 4 * sum(x.numel() for x in network.parameters())
+    expected = [macs + 3 + 4, None, macs, 3 + 4, None, everything, None]
+    assert totals(network, torch.ones(2, 5)) == expected
     headless, head = DenseNetwork(5, (3, 4), None, nn.Tanh), nn.Linear(4, 2)
     assert totals(headless, torch.ones(2, 5), head=head) == totals(network, torch.ones(2, 5))
 
@@ -262,7 +250,7 @@ def test_zeros_of_a_constant_current_by_hand() -> None:
     values=st.lists(st.sampled_from([0.0, -2.0, 0.5]), min_size=4, max_size=4),
     weights=st.lists(st.sampled_from([0.0, 1.0, -3.0]), min_size=12, max_size=12),
 )
-def test_one_layer_is_credited_alike_whoever_has_it(
+def test_the_same_layer_costs_the_same_in_every_network(
     values: list[float], weights: list[float]
 ) -> None:
     inputs, weight = torch.tensor([values]), torch.tensor(weights).view(3, 4)
@@ -291,7 +279,7 @@ def test_one_layer_is_credited_alike_whoever_has_it(
         assert network.record(train).costs.synops_per_decision["input"] == expected
 
 
-def test_products_of_modules_that_nobody_counts() -> None:
+def test_modules_with_unknown_arithmetic_are_named_as_uncounted() -> None:
     class Mixing(nn.Module):
         def __init__(self) -> None:
             super().__init__()
@@ -364,11 +352,9 @@ def test_gated_networks(kind: Any, gates: int) -> None:
     assert spiked.total("parameter_bytes_per_decision") == everything - unread
 
 
-def test_every_cost_has_a_column_and_every_column_a_cost() -> None:
+def test_every_cost_has_a_column() -> None:
     summed = {item.name for item in fields(Costs)} - {"synapses", "uncounted"}
     assert set(COST_COLUMNS) == summed | {"operations_per_decision", "spikes_per_synapse"}
-    assert next(iter(COST_COLUMNS)) == "operations_per_decision"
-    assert all(column.heading and column.definition for column in COST_COLUMNS.values())
 
 
 def test_means_weigh_parts_by_their_decisions() -> None:
@@ -382,7 +368,6 @@ def test_means_weigh_parts_by_their_decisions() -> None:
     assert mean_costs([(1, few), (3, many)]).uncounted == ("NatureCNN",)
 
 
-# ---- of programs ---------------------------------------------------------------------------------
 @pytest.mark.parametrize(("kind", "seen", "chosen", "network"), STATELESS)
 @pytest.mark.parametrize("spiking", [True, False])
 def test_a_program_costs_what_its_policy_does(
@@ -427,10 +412,11 @@ def test_a_smaller_program_costs_less() -> None:
 
 
 def test_learned_constants_are_read() -> None:
-    plain = SpikingNetwork(NetworkConfig(hidden_sizes=(3,)), 5, 2)
-    learned = SpikingNetwork(NetworkConfig(hidden_sizes=(3,), learnable=("v_threshold",)), 5, 2)
-    read = [
-        x.record(torch.zeros(1, 5)).costs.parameter_bytes_per_decision for x in (plain, learned)
-    ]
+    read = []
+    for learnable in ((), ("v_threshold",)):
+        torch.manual_seed(0)  # equal weights, and so equal spikes
+        network = SpikingNetwork(NetworkConfig(hidden_sizes=(3,), learnable=learnable), 5, 2)
+        costs = network.record(torch.zeros(1, 5)).costs
+        read.append(costs.parameter_bytes_per_decision["hidden_1"])
     # Each of 3 neurons has the 4 constants of its equations.
-    assert read[1]["hidden_1"] - read[0]["hidden_1"] == 4 * 3 * 4
+    assert read[1] - read[0] == 4 * 3 * 4

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 import torch
 
-from snn_gym.program.kernels import backward_kernel, forward_kernel, kept_names, traced_names
-from snn_gym.program.neurons import NEURONS, SURROGATES
+from snn_gym.program.kernels import kept_names, traced_names
+from snn_gym.program.neurons import NEURONS
 from snn_gym.spiking import EligibilityTraces, NetworkConfig, SpikingNetwork
 from snn_gym.spiking.layer_neurons import Breaks, LayerNeurons, make_neurons
 from snn_gym.spiking.layers import run_fused
@@ -44,7 +44,9 @@ def currents_of(name: str, rows: int = T) -> torch.Tensor:
 @pytest.mark.parametrize("recurrent", [False, True])
 @pytest.mark.parametrize("rows", [3, 3 * T])
 @pytest.mark.parametrize("name", ALL)
-def test_spikes_and_gradients_are_those_of_the_text(name: str, rows: int, recurrent: bool) -> None:
+def test_kernels_have_the_spikes_and_gradients_of_the_text(
+    name: str, rows: int, recurrent: bool
+) -> None:
     neurons = neurons_of(name)
     currents = currents_of(name, rows).requires_grad_()
     weight = normal(3, N, N, scale=0.05).requires_grad_() if recurrent else None
@@ -72,7 +74,7 @@ def test_spikes_and_gradients_are_those_of_the_text(name: str, rows: int, recurr
 
 
 @pytest.mark.parametrize("name", ALL)
-def test_a_network_of_them_learns_is_copied_and_resumes(name: str) -> None:
+def test_a_network_of_every_neuron_learns_and_is_copied(name: str) -> None:
     torch.manual_seed(0)
     config = NetworkConfig((12, 8), 5, neuron=name)
     network, x = SpikingNetwork(config, 3, 2), normal(0, 16, 3)
@@ -95,7 +97,7 @@ def test_a_network_of_them_learns_is_copied_and_resumes(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ALL)
-def test_a_population_runs_them(name: str) -> None:
+def test_a_population_runs_every_neuron(name: str) -> None:
     torch.manual_seed(1)
     network = SpikingNetwork(NetworkConfig((9,), 5, neuron=name), 3, 2)
     population = Population(network.config, 3, 2)
@@ -134,7 +136,7 @@ def test_eligibility_traces_are_the_gradient_with_recurrent_spikes_taken_as_give
         torch.testing.assert_close(mine, theirs, rtol=2e-3, atol=2e-3 * float(theirs.abs().max()))
 
 
-def test_what_a_pass_keeps() -> None:
+def test_values_that_the_backward_pass_reads_again() -> None:
     assert kept_names(NEURONS["lif_box"]) == ("moved_v",)
     assert kept_names(NEURONS["alif"]) == ("moved_v", "moved_b")
     assert kept_names(OWN["quadratic"]) == ("moved_v", "v")
@@ -142,15 +144,8 @@ def test_what_a_pass_keeps() -> None:
     assert set(kept_names(NEURONS["lif_box"], each=True)) == {"moved_v", "v", "x"}
 
 
-@pytest.mark.parametrize("surrogate", SURROGATES)
-def test_a_kernel_is_made_once(surrogate: str) -> None:
-    neuron = NEURONS["lif"]
-    assert backward_kernel(neuron, surrogate) is backward_kernel(neuron, surrogate)
-    assert forward_kernel(neuron).address != forward_kernel(neuron, kept_names(neuron)).address
-
-
 @pytest.mark.parametrize("recurrent", [False, True])
-def test_a_trained_layer_derives_nothing_anew(recurrent: bool) -> None:
+def test_training_derives_no_expression_twice(recurrent: bool) -> None:
     regulation = RegulationParameters(rate_strength=0.1)
     config = NetworkConfig(hidden_sizes=(4,), recurrent=recurrent, regulation=regulation)
     network, x = SpikingNetwork(config, 3, 2), torch.ones(5, 3)

@@ -1,4 +1,4 @@
-"""Programs: what a policy acts by as one value, its file, its meaning, its smaller form."""
+"""Programs of policies: decisions, files, refusals and compaction."""
 
 from __future__ import annotations
 
@@ -31,7 +31,6 @@ from snn_gym.policies import (
 from snn_gym.program import (
     Choice,
     CompiledProgram,
-    Decoder,
     DenseLayer,
     GatedLayer,
     Head,
@@ -48,63 +47,35 @@ from snn_gym.spiking import NetworkConfig
 from snn_gym.spiking.execution import next_noise
 from tests.export.made import (
     CHOSEN,
+    DISCRETE,
     RARE,
     SEEN,
     STATELESS,
+    ZERO,
     Compiled,
     build,
     needs_compiler,
     observe,
+    one_neuron,
+    row,
     scattered,
 )
 from tests.policies.firing import made_to_fire
 
-ZERO = np.zeros(1, np.float32)
-NONE = np.zeros(0, np.float32)
-DISCRETE = Choice("argmax", NONE, NONE)
-
-
-def row(*values: float) -> Any:
-    return np.array([values], np.float32)
-
-
-def one_neuron(**changes: Any) -> Program:
-    """One LIF-box neuron of gain 0.5 and threshold 1, whose outputs are its rate and 0.6."""
-    layer = NeuronLayer(
-        neuron=LIFBox,
-        constants=np.array([0.5, 1.0, 0.0, 0.0], np.float32),
-        weights=row(2.0),
-        biases=np.array([0.25], np.float32),
-        recurrent=None,
-        rest=np.zeros((1, 1), np.float32),
-    )
-    parts: dict[str, Any] = {
-        "inputs": 1,
-        "encoder": "constant",
-        "normalisers": (Normaliser(ZERO + 1.0, ZERO + 2.0, 5.0),),
-        "layers": (layer,),
-        "time_steps": 4,
-        "decoder": Decoder(np.full((1, 4), 0.25, np.float32), np.zeros((1, 0), np.float32)),
-        "head": Head(np.array([[1.0], [0.0]], np.float32), np.array([0.0, 0.6], np.float32)),
-        "choice": DISCRETE,
-    }
-    return Program(**{**parts, **changes})
-
 
 def test_a_decision_is_that_worked_by_hand() -> None:
-    # 3 is standardised to 1: the current is 2.25. From 0 the potential is 1.125 at the first time
-    # step, fires and is reset, and so at all others: a rate of 1. Of -5, which is -3, the current
-    # is -5.75, and nothing fires.
-    made = decide(one_neuron(), row(3.0).T)
-    assert made.spikes[0].ravel().tolist() == [1, 1, 1, 1]
-    np.testing.assert_array_equal(made.outputs, [[1.0, np.float32(0.6)]])
-    assert made.actions.tolist() == [0]
+    # 3 is standardised to 1: the current is 2.25. From 0 the potential is 1.125 at every time step,
+    # fires and is reset: a rate of 1. For -5, which is -3, the current is -5.75: no spike.
+    decision = decide(one_neuron(), row(3.0).T)
+    assert decision.spikes[0].ravel().tolist() == [1, 1, 1, 1]
+    np.testing.assert_array_equal(decision.outputs, [[1.0, np.float32(0.6)]])
+    assert decision.actions.tolist() == [0]
     assert decide(one_neuron(), row(-5.0).T).actions.tolist() == [1]
     # 2 is 0.5: the current 1.25 takes the potential to 0.625, 0.9375, 1.09375, which fires, 0.625.
     slower = decide(one_neuron(stateful=True), row(2.0).T)
     assert slower.spikes[0].ravel().tolist() == [0, 0, 1, 0]
     assert slower.state.tolist() == [[0.625]]
-    # From 0.625 the second time step fires, and so does the fourth but two: 0.9375, 1.09375.
+    # From 0.625: 0.9375, 1.09375, which fires, 0.625, 0.9375.
     onward = decide(one_neuron(stateful=True), row(2.0).T, slower.state)
     assert onward.spikes[0].ravel().tolist() == [0, 1, 0, 0]
 
@@ -118,8 +89,10 @@ def test_continuous_actions_are_clipped_or_squashed() -> None:
     np.testing.assert_allclose(squashed.actions, [expected], rtol=1e-6)
 
 
-@pytest.mark.parametrize(("kind", "seen", "chosen", "network"), STATELESS)
-def test_policies_interpreter_and_compiled_call_decide_alike(
+@pytest.mark.parametrize(("kind", "seen", "chosen", "network"), [
+    *STATELESS, (SpikingActorCriticPolicy, "analogue", "discrete", {"recurrent": True}),
+])  # fmt: skip
+def test_policies_interpreter_compiled_call_and_frozen_policies_decide_alike(
     kind: type[Any], seen: str, chosen: str, network: dict[str, Any]
 ) -> None:
     policy, observations = build(kind, seen, chosen, **network), observe(seen, 60)
@@ -130,64 +103,50 @@ def test_policies_interpreter_and_compiled_call_decide_alike(
     rows = observations.reshape(len(observations), -1).astype(np.float32)
     fast = CompiledProgram(program).outputs(rows)
     np.testing.assert_allclose(fast, read.outputs, rtol=1e-4, atol=1e-5)
+    assert len(np.unique(fast, axis=0)) > 10
     assert all(x.any() for x in read.spikes)
-
-
-@pytest.mark.parametrize(
-    "network",
-    [{}, {"recurrent": True}, {"decoder": "last_voltage"}, {"neuron": "lif", "recurrent": True}],
-)
-def test_a_state_is_carried_as_by_predict(network: dict[str, Any]) -> None:
-    policy = build(StatefulActorCriticPolicy, **network)
-    program, state, read = policy.program(), None, None
-    for observations in observe("analogue", 60).reshape(6, 10, -1):
-        actions, state = policy.predict(observations, state, deterministic=True)
-        made = decide(program, observations, read)
-        read, carried = made.state, rest_state(program, 10) if read is None else read.copy()
-        outputs = CompiledProgram(program).outputs(observations, carried)
-        np.testing.assert_allclose(outputs, made.outputs, rtol=1e-4, atol=1e-5)
-        np.testing.assert_allclose(carried, read, rtol=1e-4, atol=1e-5)
-        np.testing.assert_array_equal(made.actions, actions)
-        np.testing.assert_allclose(read, state[0], rtol=1e-4, atol=1e-5)
+    actions = freeze(policy).predict(observations)[0]
+    assert (actions.shape, actions.dtype) == (expected.shape, expected.dtype)
+    np.testing.assert_allclose(actions, expected, rtol=1e-5, atol=1e-5)
+    single = freeze(policy).predict(observations[1])[0]
+    assert np.shape(single) == CHOSEN[chosen].shape
+    np.testing.assert_array_equal(single, actions[1])
 
 
 @pytest.mark.parametrize("neuron", ["lif_box", "lif", "iaf", "alif", "iaf_soft"])
 @pytest.mark.parametrize("recurrent", [False, True])
-def test_a_file_holds_all_of_it(neuron: str, recurrent: bool, tmp_path: Path) -> None:
-    policy = build(SpikingActorCriticPolicy, neuron=neuron, recurrent=recurrent)
-    before, observations = policy.program(), observe("analogue", 20)
-    before.save(tmp_path / "agent.safetensors")
-    after = Program.load(tmp_path / "agent.safetensors")
-    assert after.layers[0].neuron is before.layers[0].neuron  # type: ignore[union-attr]
-    one, other = decide(before, observations), decide(after, observations)
-    np.testing.assert_array_equal(one.outputs, other.outputs)
-    after.save(tmp_path / "again.safetensors")
-    first, second = ((tmp_path / f"{x}.safetensors").read_bytes() for x in ("agent", "again"))
-    assert first == second
+def test_a_file_restores_the_whole_program(neuron: str, recurrent: bool, tmp_path: Path) -> None:
+    before = build(SpikingActorCriticPolicy, neuron=neuron, recurrent=recurrent).program()
+    before.save(tmp_path / "agent")
+    after, observations = Program.load(tmp_path / "agent"), observe("analogue", 20)
+    assert after.neurons[0].neuron is before.neurons[0].neuron
+    outputs = [decide(program, observations).outputs for program in (before, after)]
+    np.testing.assert_array_equal(*outputs)
+    after.save(tmp_path / "again")
+    assert (tmp_path / "agent").read_bytes() == (tmp_path / "again").read_bytes()
 
 
-def test_an_ann_is_a_program_too_and_has_a_file(tmp_path: Path) -> None:
+@pytest.mark.parametrize("activation", [torch.nn.Tanh, torch.nn.ReLU])
+def test_a_file_and_a_frozen_policy_restore_an_ann(activation: Any, tmp_path: Path) -> None:
+    torch.manual_seed(0)
     policy: Any = SpikingActorCriticPolicy(
         SEEN["analogue"], CHOSEN["continuous"], ConstantSchedule(0.1),
-        network={"hidden_sizes": [30, 7]}, spiking_actor=False,
+        network={"hidden_sizes": [30, 7]}, spiking_actor=False, activation_fn=activation,
     )  # fmt: skip
-    program, observations = made_to_fire(policy).program(), observe("analogue", 40)
-    program.save(tmp_path / "ann.safetensors")
-    for one in (program, Program.load(tmp_path / "ann.safetensors")):
-        found = decide(one, observations).actions
-        expected = policy.predict(observations, deterministic=True)[0]
-        np.testing.assert_allclose(found.reshape(expected.shape), expected, rtol=1e-5, atol=1e-6)
+    observations = observe("analogue", 40)
+    made_to_fire(policy).program().save(tmp_path / "ann")
+    expected = policy.predict(observations, deterministic=True)[0]
+    read = decide(Program.load(tmp_path / "ann"), observations).actions
+    for actions in (read.reshape(expected.shape), freeze(policy).predict(observations)[0]):
+        np.testing.assert_allclose(actions, expected, rtol=1e-5, atol=1e-5)
+    assert len(np.unique(expected)) > 40
 
 
 @needs_compiler
-@pytest.mark.parametrize(
-    ("algorithm", "policy", "env_id"),
-    [
-        (PPO, StockActorCriticPolicy, "CartPole-v1"),
-        (DQN, StockDQNPolicy, "CartPole-v1"),
-        (SAC, StockSACPolicy, "Pendulum-v1"),
-    ],
-)
+@pytest.mark.parametrize(("algorithm", "policy", "env_id"), [
+    (PPO, StockActorCriticPolicy, "CartPole-v1"), (DQN, StockDQNPolicy, "CartPole-v1"),
+    (SAC, StockSACPolicy, "Pendulum-v1"),
+])  # fmt: skip
 def test_policies_of_stable_baselines3_are_programs(
     algorithm: Any, policy: Any, env_id: str, tmp_path: Path
 ) -> None:
@@ -223,13 +182,13 @@ def test_gated_units_are_those_worked_by_hand() -> None:
     def logistic(x: float) -> float:
         return 1 / (1 + math.exp(-x))
 
-    # From rest the input 2 brings 3 to each gate, and the loop its bias, 1.
+    # From rest the input 2 adds 3 to each gate, and the loop its bias, 1.
     gate, new = logistic(4), math.tanh(3 + logistic(4) * 1)
     first = (1 - gate) * new
     made = decide(one_gated_unit("gru"), row(2.0).T)
     np.testing.assert_allclose(made.outputs, [[first, 0.3]], rtol=1e-5)
     assert made.actions.tolist() == [1]  # 0.018 is less than 0.3
-    # Then the input 0 brings 1, and the loop what the unit gave and 1.
+    # Then the input 0 adds 1, and the loop the unit's output and 1.
     gate = logistic(2 + first)
     second = (1 - gate) * math.tanh(1 + gate * (1 + first)) + gate * first
     made = decide(one_gated_unit("gru"), row(0.0).T, made.state)
@@ -300,7 +259,6 @@ def test_gated_units_without_effect_are_cut(gates: Gates) -> None:
         states = [x.state for x in made]  # type: ignore[misc]
 
 
-# ---- parts that not every agent has --------------------------------------------------------------
 @pytest.mark.parametrize("network", RARE)
 @pytest.mark.parametrize(("kind", "chosen"), [
     (SpikingActorCriticPolicy, "discrete"), (SpikingTD3Policy, "continuous"),
@@ -328,12 +286,13 @@ def test_every_encoder_decoder_and_learned_constant_is_part_of_a_program(
 
 
 @pytest.mark.parametrize("network", [
+    {}, {"recurrent": True}, {"decoder": "last_voltage"}, {"neuron": "lif", "recurrent": True},
     {"encoder": "delta", "encoder_parameters": {"threshold": 0.05}},
     {"decoder": "max_voltage", "recurrent": True},
     {"learnable": ("tau_mem_ms",), "recurrent": True},
     {"encoder": "population", "recurrent": True, "neuron": "alif"},
 ])  # fmt: skip
-def test_their_state_is_carried_by_a_program(network: dict[str, Any]) -> None:
+def test_a_program_carries_its_state_as_its_policy_does(network: dict[str, Any]) -> None:
     policy = scattered(build(StatefulActorCriticPolicy, **network))
     program, state, read = policy.program(), None, None
     carried, frozen, kept = rest_state(program, 10), freeze(policy), None
@@ -347,6 +306,7 @@ def test_their_state_is_carried_by_a_program(network: dict[str, Any]) -> None:
         np.testing.assert_allclose(state[0], read, rtol=1e-4, atol=1e-5)
         chosen, kept = frozen.predict(observations, kept)
         np.testing.assert_array_equal(chosen, expected)
+        np.testing.assert_array_equal(made.actions, expected)
     starts = np.arange(10) < 5
     expected, _ = policy.predict_by_torch(observations, state, starts, deterministic=True)
     np.testing.assert_array_equal(frozen.predict(observations, kept, starts)[0], expected)
@@ -397,72 +357,62 @@ def test_a_program_is_a_copy() -> None:
     np.testing.assert_array_equal(decide(program, observations).outputs, before)
 
 
-# ---- refused ------------------------------------------------------------------------------------
-@pytest.mark.parametrize(
-    ("changes", "message"),
-    [
-        ({"encoder": "rate"}, "encoder 'rate' is unknown; known: constant, spikes"),
-        ({"execution": "event"}, "execution 'event' is unknown; known: clocked"),
-        ({"inputs": 2}, "a normaliser has 1 values, expected 2"),
-        ({"normalisers": (), "inputs": 2}, "layer 1 has 1 inputs, expected 2"),
-        ({"time_steps": 3}, "time_steps is 3, and the decoder reads 4"),
-        ({"decoder": None}, "a program of neurons has a decoder, and an ANN has none"),
-        ({"head": Head(row(1.0, 2.0), ZERO)}, "the head reads 2 values, expected 1"),
-        ({"choice": Choice("clip", ZERO, ZERO)}, "actions have 1 limits, expected 2 for 'clip'"),
-        ({"layers": ()}, "layers are all NeuronLayer, all DenseLayer or all GatedLayer, got none"),
-    ],
-)
+@pytest.mark.parametrize(("changes", "message"), [
+    ({"encoder": "rate"}, "encoder 'rate' is unknown; known: constant, spikes"),
+    ({"execution": "event"}, "execution 'event' is unknown; known: clocked"),
+    ({"inputs": 2}, "a normaliser has 1 values, expected 2"),
+    ({"normalisers": (), "inputs": 2}, "layer 1 has 1 inputs, expected 2"),
+    ({"time_steps": 3}, "time_steps is 3, and the decoder reads 4"),
+    ({"decoder": None}, "a program of neurons has a decoder, and an ANN has none"),
+    ({"head": Head(row(1.0, 2.0), ZERO)}, "the head reads 2 values, expected 1"),
+    ({"choice": Choice("clip", ZERO, ZERO)}, "actions have 1 limits, expected 2 for 'clip'"),
+    ({"layers": ()}, "layers are all NeuronLayer, all DenseLayer or all GatedLayer, got none"),
+])  # fmt: skip
 def test_parts_that_do_not_fit_are_named(changes: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         one_neuron(**changes)
 
 
-def test_unknown_names_and_wrong_shapes_of_parts_are_named() -> None:
-    layer = one_neuron().neurons[0]
-    with pytest.raises(ValueError, match="operator 'convolution' is unknown; known: linear"):
-        replace(layer, operator="convolution")  # type: ignore[arg-type]
-    with pytest.raises(ValueError, match=r"rest of 1 neurons 'ALIF' have the shape \(1, 1\)"):
-        replace(layer, neuron=ALIF, constants=np.zeros(7, np.float32))
-    with pytest.raises(
-        ValueError, match=r"constants of 1 neurons 'LIFBox' have .* expected \(4,\)"
-    ):
-        replace(layer, constants=ZERO)
-    with pytest.raises(ValueError, match=r"recurrent weights of 1 neurons .* expected \(1, 1\)"):
-        replace(layer, recurrent=row(1.0, 2.0))
-    with pytest.raises(ValueError, match="activation 'gelu' is unknown; known: tanh, relu"):
-        DenseLayer("gelu", row(1.0), ZERO)  # type: ignore[arg-type]
-    unit = one_gated_unit("gru").gated[0]
-    with pytest.raises(ValueError, match="gates 'mgu' is unknown; known: gru, lstm"):
-        replace(unit, gates="mgu")  # type: ignore[arg-type]
-    with pytest.raises(
-        ValueError, match=r"recurrent weights of 1 units 'gru' .* \(2, 3\), expected \(1, 3\)"
-    ):
-        replace(unit, recurrent=np.zeros((2, 3), np.float32))
-    with pytest.raises(ValueError, match=r"recurrent weights of .* \(3,\), expected \(1, 3\)"):
-        replace(unit, recurrent=np.zeros(3, np.float32))
-    with pytest.raises(ValueError, match=r"recurrent biases of .* \(1, 3\), expected \(3,\)"):
-        replace(unit, recurrent_biases=np.zeros((1, 3), np.float32))
-    with pytest.raises(ValueError, match=r"biases of 1 units 'gru' .* \(4,\), expected \(3,\)"):
-        replace(unit, weights=np.zeros((1, 4), np.float32), biases=np.zeros(4, np.float32))
-    with pytest.raises(ValueError, match="gated units carry a state, and other ANNs carry none"):
-        replace(one_gated_unit("gru"), stateful=False)
-    with pytest.raises(ValueError, match="deviations and its clip must be above 0"):
-        Normaliser(ZERO, ZERO, 5.0)
-    with pytest.raises(ValueError, match="choice 'sample' is unknown"):
-        Choice("sample", NONE, NONE)  # type: ignore[arg-type]
+NEURON, UNIT = one_neuron().neurons[0], one_gated_unit("gru").gated[0]
 
 
-@pytest.mark.parametrize(
-    ("name", "value", "message"),
-    [
-        ("layers.1.weights", None, "array layers.1.weights is missing"),
-        ("layers.1.more", ZERO, "arrays layers.1.more belong to no part"),
-        ("head.biases", np.zeros(2), "array head.biases must hold finite float32, got float64"),
-        ("head.biases", np.full(2, np.nan, np.float32), "head.biases must hold finite float32"),
-        ("head.biases", ZERO, r"weights of shape \(2, 1\) and biases of \(1,\)"),
-    ],
-)
-def test_files_of_strangers_are_checked(
+@pytest.mark.parametrize(("part", "changes", "message"), [
+    (NEURON, {"operator": "convolution"}, "operator 'convolution' is unknown; known: linear"),
+    (NEURON, {"neuron": ALIF, "constants": np.zeros(7, np.float32)},
+     r"rest of 1 neurons 'ALIF' have the shape \(1, 1\)"),
+    (NEURON, {"constants": ZERO}, r"constants of 1 neurons 'LIFBox' have .* expected \(4,\)"),
+    (NEURON, {"recurrent": row(1.0, 2.0)}, r"recurrent weights of 1 neurons .* expected \(1, 1\)"),
+    (DenseLayer("relu", row(1.0), ZERO), {"activation": "gelu"},
+     "activation 'gelu' is unknown; known: tanh, relu"),
+    (UNIT, {"gates": "mgu"}, "gates 'mgu' is unknown; known: gru, lstm"),
+    (UNIT, {"recurrent": np.zeros((2, 3), np.float32)},
+     r"recurrent weights of 1 units 'gru' .* \(2, 3\), expected \(1, 3\)"),
+    (UNIT, {"recurrent": np.zeros(3, np.float32)},
+     r"recurrent weights of .* \(3,\), expected \(1, 3\)"),
+    (UNIT, {"recurrent_biases": np.zeros((1, 3), np.float32)},
+     r"recurrent biases of .* \(1, 3\), expected \(3,\)"),
+    (UNIT, {"weights": np.zeros((1, 4), np.float32), "biases": np.zeros(4, np.float32)},
+     r"biases of 1 units 'gru' .* \(4,\), expected \(3,\)"),
+    (one_gated_unit("gru"), {"stateful": False},
+     "gated units carry a state, and other ANNs carry none"),
+    (Normaliser(ZERO, ZERO + 1, 5.0), {"std": ZERO}, "deviations and its clip must be above 0"),
+    (DISCRETE, {"rule": "sample"}, "choice 'sample' is unknown"),
+])  # fmt: skip
+def test_unknown_names_and_wrong_shapes_are_named(
+    part: Any, changes: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(ValueError, match=message):
+        replace(part, **changes)
+
+
+@pytest.mark.parametrize(("name", "value", "message"), [
+    ("layers.1.weights", None, "array layers.1.weights is missing"),
+    ("layers.1.more", ZERO, "arrays layers.1.more belong to no part"),
+    ("head.biases", np.zeros(2), "array head.biases must hold finite float32, got float64"),
+    ("head.biases", np.full(2, np.nan, np.float32), "head.biases must hold finite float32"),
+    ("head.biases", ZERO, r"weights of shape \(2, 1\) and biases of \(1,\)"),
+])  # fmt: skip
+def test_arrays_of_untrusted_files_are_checked(
     name: str, value: Any, message: str, tmp_path: Path
 ) -> None:
     path = tmp_path / "agent.safetensors"
@@ -476,16 +426,13 @@ def test_files_of_strangers_are_checked(
         Program.load(path)
 
 
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        ({"format": "snn_gym.program/2"}, "format"),
-        ({"execution": "event"}, "execution"),
-        ({"code": "import os"}, "unknown"),
-        ({"time_steps": 0}, "time_steps"),
-    ],
-)
-def test_names_of_strangers_are_checked(
+@pytest.mark.parametrize(("change", "message"), [
+    ({"format": "snn_gym.program/2"}, "format"),
+    ({"execution": "event"}, "execution"),
+    ({"code": "import os"}, "unknown"),
+    ({"time_steps": 0}, "time_steps"),
+])  # fmt: skip
+def test_names_of_untrusted_files_are_checked(
     change: dict[str, Any], message: str, tmp_path: Path
 ) -> None:
     path = tmp_path / "agent.safetensors"
@@ -514,7 +461,6 @@ def test_a_neuron_that_is_not_registered_has_no_file(tmp_path: Path) -> None:
     assert not list(tmp_path.iterdir())
 
 
-# ---- smaller ------------------------------------------------------------------------------------
 def chain(recurrent: bool) -> Program:
     """Three neurons, of which the head reads the first; with a loop 2 -> 1 -> 0, and 0 -> 2."""
     loop = np.zeros((3, 3), np.float32)
@@ -526,7 +472,7 @@ def chain(recurrent: bool) -> Program:
     return one_neuron(layers=(layer,), head=Head(np.array([[1, 0, 0]], np.float32), ZERO))
 
 
-def test_neurons_without_effect_are_cut_and_those_that_drive_others_are_not() -> None:
+def test_neurons_without_effect_are_cut_unless_they_drive_others() -> None:
     assert compact(chain(recurrent=False)).sizes == (1,)
     assert compact(chain(recurrent=False)).layers[0].biases.tolist() == [0.0]
     assert compact(chain(recurrent=True)).sizes == (3,)
@@ -557,7 +503,7 @@ def test_a_compact_program_has_the_same_outputs(seed: int, zeros: float, recurre
     assert compact(small).sizes == small.sizes
 
 
-def test_units_of_an_ann_are_cut_alike() -> None:
+def test_units_of_an_ann_without_effect_are_cut() -> None:
     dense = DenseLayer("relu", np.ones((1, 3), np.float32), np.arange(3, dtype=np.float32))
     program = one_neuron(
         layers=(dense,), decoder=None, time_steps=1,
@@ -568,7 +514,7 @@ def test_units_of_an_ann_are_cut_alike() -> None:
     assert decide(small, row(3.0).T).outputs.tolist() == [[4.0]]  # 2 (1 + 1)
 
 
-def test_names_of_the_version_before_warn() -> None:
+def test_old_names_warn() -> None:
     from snn_gym.export import portable, without_silent
 
     policy = build(SpikingActorCriticPolicy)

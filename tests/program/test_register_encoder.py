@@ -62,17 +62,14 @@ class Bare(SpikeEncoder):
         return inputs.intensity
 
 
-@pytest.mark.parametrize(
-    ("name", "kind", "error", "message"),
-    [
-        ("rate", ThresholdEncoder, ValueError, "'rate' is registered already"),
-        ("learnable_population", ThresholdEncoder, ValueError, "is registered already"),
-        ("two words", ThresholdEncoder, ValueError, "must be an identifier"),
-        ("bare", Bare, TypeError, "Bare must be a dataclass"),
-        ("base", SpikeEncoder, TypeError, "SpikeEncoder must define _spikes"),
-        ("number", int, TypeError, "must be a subclass of SpikeEncoder"),
-    ],
-)
+@pytest.mark.parametrize(("name", "kind", "error", "message"), [
+    ("rate", ThresholdEncoder, ValueError, "'rate' is registered already"),
+    ("learnable_population", ThresholdEncoder, ValueError, "is registered already"),
+    ("two words", ThresholdEncoder, ValueError, "must be an identifier"),
+    ("bare", Bare, TypeError, "Bare must be a dataclass"),
+    ("base", SpikeEncoder, TypeError, "SpikeEncoder must define _spikes"),
+    ("number", int, TypeError, "must be a subclass of SpikeEncoder"),
+])  # fmt: skip
 def test_what_does_not_fit_is_refused(name, kind, error, message):
     before = dict(ENCODERS)
     with pytest.raises(error, match=message):

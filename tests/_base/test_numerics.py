@@ -1,0 +1,146 @@
+"""OpenBLAS's kernels are the same on all processors unless the user chose, and threads are one."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from contextlib import suppress
+from functools import cache
+from pathlib import Path
+
+import pytest
+import torch
+from threadpoolctl import threadpool_info, threadpool_limits
+
+from snn_gym._base import numerics
+from snn_gym._base.numerics import one_thread
+
+ROOT = Path(__file__).parents[2]
+
+
+@cache
+def used(code: str, **variables: str) -> str:
+    """Return the output of a fresh interpreter without the variable, or with those given."""
+    inherited = {name: x for name, x in os.environ.items() if name != numerics.VARIABLE}
+    environment = {**inherited, "PYTHONPATH": str(ROOT), **variables}
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+    return done.stdout.strip()
+
+
+KERNELS = "from snn_gym._base.numerics import kernels; print(kernels())"
+FIRST = f"import snn_gym; {KERNELS}"
+LATE = f"import numpy; {FIRST}"
+
+
+@pytest.fixture(scope="module")
+def left_alone() -> str:
+    """Give the kernels that OpenBLAS takes here by itself."""
+    kernels = used(LATE)
+    if kernels == "None":
+        pytest.skip("numpy multiplies by another library than OpenBLAS")
+    return kernels
+
+
+@pytest.mark.skipif(not numerics._has_avx2(), reason="the processor is not known to have AVX2")
+def test_the_package_chooses_them_before_numpy_is_loaded(left_alone: str) -> None:
+    assert used(FIRST) == numerics.KERNELS
+    assert used(LATE) == left_alone
+
+
+def test_the_users_choice_stays(left_alone: str) -> None:
+    del left_alone
+    variables = {numerics.VARIABLE: "Sandybridge"}
+    printed = used(f"{FIRST}; import os; print(os.environ['{numerics.VARIABLE}'])", **variables)
+    assert printed.splitlines()[-1] == "Sandybridge"
+
+
+@pytest.mark.parametrize(("machine", "flags", "expected"), [
+    ("x86_64", "flags\t\t: fpu avx avx2\n", True),
+    ("x86_64", "flags\t\t: fpu avx avx2 fma\n", True),
+    ("x86_64", "flags\t\t: fpu avx avx2x\n", False),
+    ("aarch64", "flags\t\t: avx2\n", False),
+])  # fmt: skip
+def test_processors_with_avx2_are_recognised(
+    machine: str, flags: str, expected: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "cpuinfo").write_text(flags)
+    monkeypatch.setattr(numerics.platform, "machine", lambda: machine)
+    monkeypatch.setattr(numerics, "_PROCESSOR", tmp_path / "cpuinfo")
+    assert numerics._has_avx2() is expected
+    monkeypatch.setattr(numerics, "_PROCESSOR", tmp_path / "missing")
+    assert not numerics._has_avx2()
+
+
+WRITTEN = """
+import warnings
+from snn_gym.training import make_run_settings
+with warnings.catch_warnings(record=True) as caught:
+    warnings.simplefilter("always")
+    for seed in range(2):
+        make_run_settings("ppo-mlp", "CartPole-v1", seed=seed)
+print(*(str(x.message) for x in caught if "OpenBLAS" in str(x.message)), sep="\\n")
+"""
+SAVED = """
+import snn_gym, tempfile, torch, warnings
+model = snn_gym.make_agent("ppo-mlp", "CartPole-v1", n_steps=8, n_envs=1, batch_size=8).learn(8)
+for threads in (1, 2):
+    torch.set_num_threads(threads)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        for _ in range(2):
+            snn_gym.save_agent(model, tempfile.mkdtemp())
+    print(threads, *(str(x.message) for x in caught if "again gets" in str(x.message)), sep=": ")
+"""
+
+
+@pytest.mark.parametrize("first", ["numpy", pytest.param("torch", marks=pytest.mark.slow)])
+def test_a_recipe_under_other_kernels_warns_once_with_a_fix(first: str, left_alone: str) -> None:
+    if left_alone == numerics.KERNELS or not numerics._has_avx2():
+        pytest.skip(f"OpenBLAS takes {left_alone} here by itself")
+    written = SAVED if first == "torch" else WRITTEN
+    line = used(f"import {first}, snn_gym\n{written}").splitlines()[0]
+    assert f"by OpenBLAS's {left_alone} kernels and not by those of Haswell" in line
+    assert "import snn_gym before numpy and torch, or set OPENBLAS_CORETYPE=Haswell" in line
+    chosen = {numerics.VARIABLE: numerics.KERNELS}
+    assert used(f"import {first}, snn_gym\n{WRITTEN}", **chosen) == ""
+
+
+@pytest.mark.slow
+def test_a_recipe_under_the_chosen_kernels_does_not_warn() -> None:
+    assert used(f"import snn_gym, numpy, torch\n{WRITTEN}") == ""
+    assert used(f"import numpy, snn_gym\n{WRITTEN}", **{numerics.VARIABLE: "Sandybridge"}) == ""
+
+
+def test_recipes_record_the_kernels() -> None:
+    recipe = "from snn_gym.zoo.recipe import processor; print(processor().get('openblas'))"
+    assert used(f"import snn_gym; {recipe}") == used(FIRST)
+
+
+def thread_counts() -> tuple[int, set[int]]:
+    """Return the threads of torch, and of the libraries of numpy's products."""
+    pools = [pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"]
+    assert pools
+    return torch.get_num_threads(), set(pools)
+
+
+def test_torch_and_numpy_run_on_one_thread_and_then_as_before() -> None:
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        with threadpool_limits(2, user_api="blas"):
+            counts = thread_counts()
+            with suppress(KeyError), one_thread():
+                assert thread_counts() == (1, {1})
+                raise KeyError
+            assert thread_counts() == counts
+    finally:
+        torch.set_num_threads(before)
+
+
+def test_a_recipe_of_several_threads_warns_once_with_a_fix() -> None:
+    one, several = used(SAVED).splitlines()
+    assert one == "1"
+    assert several.startswith("2: torch runs on 2 threads")
+    assert several.count("OMP_NUM_THREADS=1") == 1
