@@ -175,7 +175,8 @@ class Stepped(ABC):
             entered.append(state)
             for t in range(time_steps):
                 current = inputs[min(t, len(inputs) - 1)]
-                if breaks is not None and not breaks.recurrent_gradient:
+                detach = breaks is not None and not breaks.recurrent_gradient
+                if detach and recurrent_weight is not None:
                     state = (*state[:-1], state[-1].detach())
                 z, voltage, state = self._recurrent_step(current, state, recurrent_weight)
                 spikes.append(z)

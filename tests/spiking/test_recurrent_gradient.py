@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import pytest
 import torch
 from hypothesis import assume, given, settings
@@ -175,3 +177,14 @@ def test_a_network_passes_it_on_and_decides_the_same(neuron: str, decoder: str) 
     for ours, stepped in zip(found["auto", False], found["norse", False], strict=True):
         torch.testing.assert_close(ours, stepped, rtol=1e-3, atol=1e-5)
     assert not torch.allclose(found["auto", True][1], found["auto", False][1], rtol=1e-2)
+
+
+@pytest.mark.parametrize("backend", ["auto", "norse"])
+def test_feed_forward_layers_keep_all_gradients(backend: Literal["auto", "norse"]) -> None:
+    network = build(NetworkConfig((6,), 4, neuron="lif", backend=backend))
+    inputs, starts = inputs_of(network, 3, 2), starts_of(3, 2)
+    gradients = []
+    for recurrent_gradient in (True, False):
+        outputs, _ = network.sequence(inputs, None, starts, recurrent_gradient=recurrent_gradient)
+        gradients.append(torch.autograd.grad(outputs.sum(), network.layers[0].linear.weight)[0])
+    assert torch.equal(*gradients)
