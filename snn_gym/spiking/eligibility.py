@@ -17,8 +17,8 @@ from torch import Tensor
 from snn_gym._base.compilation import njit
 from snn_gym.program.kernels import call, trace_kernel, traced_names
 from snn_gym.spiking.decoders import Decoder
-from snn_gym.spiking.layer_neurons import Array, LayerNeurons
-from snn_gym.spiking.layers import Kept, SpikingLayer, run_keeping
+from snn_gym.spiking.layer_neurons import Array, LayerNeurons, no_breaks
+from snn_gym.spiking.layers import Decision, Kept, SpikingLayer, run_kernels
 
 
 # ---- kernels -------------------------------------------------------------------------------------
@@ -181,9 +181,12 @@ class EligibilityTraces:
         self._carried[:, started] = 0.0
 
     def _run(self, signal: Tensor, steps: int) -> Kept:
-        layer, keep = self._layer, traced_names(self._neuron.text)
-        currents = layer.currents(signal)
-        return run_keeping(self._neuron, keep, currents, self._state, steps, layer.recurrent_weight)
+        breaks, names = no_breaks(signal.shape[1]), traced_names(self._neuron.text)
+        decision, weight = (
+            Decision(self._neuron, steps, breaks, names),
+            self._layer.recurrent_weight,
+        )
+        return run_kernels(decision, self._layer.currents(signal), weight, None, self._state)
 
     def _sources(self, signal: Tensor, spikes: Tensor) -> Array:
         """Return what the synapses bring at every time step, (T, B, D + 1 + N)."""

@@ -351,7 +351,7 @@ class SpikingNetwork(BookkeepingModule):
         layers = record_layers(self.config, self._layers, run.layers, signal, readout)
         names = (*layer_names(self.config, self._layers), READOUT)
         cells = [x.neuron.cell for x in self._layers if isinstance(x.neuron, NorseCell)]
-        parts = [x.stand_in() if cells else x.program() for x in self._layers]
+        parts = [x.program(stand_in=True) for x in self._layers]
         costs = costs_of(
             self._program(parts, readout.head),
             as_array(run.signal),
