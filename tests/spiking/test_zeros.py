@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from snn_gym.spiking.recording import LayerRecording
-from snn_gym.spiking.regulation.penalties import prune
+from snn_gym.spiking.regulation.lean import prune
 from snn_gym.zoo import make_agent
 
 _RATE = {"encoder": "rate"}

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from snn_gym._base.config import from_mapping
-from snn_gym.spiking.regulation.control import (
+from snn_gym.spiking.regulation.lean import (
     STRENGTHS,
     STRETCHES,
     BoundControl,

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from snn_gym.spiking import NetworkConfig, SpikingNetwork
-from snn_gym.spiking.regulation.penalties import fold
+from snn_gym.spiking.regulation.lean import fold
 from tests.spiking.strategies import normal
 
 DECODERS: dict[str, dict[str, Any]] = {

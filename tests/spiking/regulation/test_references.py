@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from snn_gym.spiking.regulation.control import (
+from snn_gym.spiking.regulation.lean import (
     STRETCHES,
     BoundControl,
     begin_bound,

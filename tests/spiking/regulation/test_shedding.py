@@ -12,7 +12,7 @@ from torch import Tensor
 
 from snn_gym.spiking import NetworkConfig, SpikingNetwork
 from snn_gym.spiking.execution import NetworkRun, spikes_of
-from snn_gym.spiking.regulation.penalties import (
+from snn_gym.spiking.regulation.lean import (
     decay_cost,
     neurons_of,
     prune,
