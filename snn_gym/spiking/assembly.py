@@ -28,8 +28,8 @@ from snn_gym.spiking.layers import SpikingLayer
 
 # ---- initialisation ------------------------------------------------------------------------------
 # With the usual initialisation of an ANN a spiking layer stays silent and never learns: its
-# currents are small against the threshold. Here the scale follows from the **rheobase** ``I``, the least
-# constant current that makes a resting neuron fire within T time steps. Each layer gets
+# currents are small against the threshold. Here the scale follows from the **rheobase** ``I``, the
+# least constant current that makes a resting neuron fire within T time steps. Each layer gets
 #
 # - biases spread evenly over [0, 2 I], so that about half of its neurons fire without any input
 #   and their thresholds differ, as the kinks of a random ReLU layer do;
@@ -180,8 +180,9 @@ def neuron_constants(config: NetworkConfig) -> Tensor:
     silently under other time constants.
     """
     numbers = [config.dt_ms, config.time_steps, config.surrogate_slope]
-    neurons = config.neuron_parameters
-    neurons = neurons if isinstance(neurons, tuple) else (neurons,)
+    neurons: Any = config.neuron_parameters
+    if not isinstance(neurons, tuple):
+        neurons = (neurons,)
     for parameters in (*neurons, config.decoder_parameters):
         numbers.extend(astuple(parameters))
     return torch.tensor(numbers, dtype=torch.float64)

@@ -201,7 +201,13 @@ class CompiledLayers:
 
     def __getstate__(self) -> dict[str, Any]:
         """Leave out views of tensors and addresses, which a copy must make anew."""
-        empty = {"_places": (), "_read": (), "_scratch": {}, "_spare": [], "_tables": {}}
+        empty: dict[str, Any] = {
+            "_places": (),
+            "_read": (),
+            "_scratch": {},
+            "_spare": [],
+            "_tables": {},
+        }
         return {**self.__dict__, **empty}
 
     def serves(self, inputs: Tensor) -> bool:
