@@ -103,41 +103,6 @@ def test_spikes_and_voltages_equal_norse_bit_for_bit(
         assert torch.equal(ours, theirs)
 
 
-@settings(max_examples=100, deadline=None)
-@given(
-    neuron_parameters(),
-    shapes,
-    st.integers(0, 2**31),
-    st.sampled_from(SURROGATES),
-    st.floats(0.5, 10.0, width=32),
-    st.booleans(),
-)
-def test_gradients_equal_the_stepped_path(
-    parameters: NeuronParameters,
-    shape: tuple[int, int, int],
-    seed: int,
-    surrogate: str,
-    slope: float,
-    constant: bool,
-) -> None:
-    time_steps, batch, size = shape
-    neuron = neuron_of(parameters, surrogate, slope)
-    steps = 1 if constant else time_steps
-    gradients = []
-    for run in (run_fused, LayerNeurons.run_stepped):
-        currents = normal(seed, steps, batch, size, shift=0.5).requires_grad_()
-        start = tuple(x.requires_grad_() for x in random_state(neuron, batch, size, seed))
-        spikes, voltages, final, _ = run(neuron, currents, start, time_steps)
-        loss = (spikes * normal(seed + 1, *spikes.shape)).sum()
-        loss = loss + (voltages * normal(seed + 2, *spikes.shape)).sum()
-        loss = loss + sum(((k + 1) * x).sum() for k, x in enumerate(final))
-        gradients.append(torch.autograd.grad(loss, (currents, *start)))
-    # Rounding errors are as large as the largest terms of the chain, whichever end they come out.
-    tolerance = 1e-5 * max(1.0, *(float(x.abs().max()) for x in gradients[1]))
-    for fused, stepped in zip(*gradients, strict=True):
-        torch.testing.assert_close(fused, stepped, rtol=1e-4, atol=tolerance)
-
-
 @pytest.mark.parametrize(
     "parameters",
     [
@@ -261,10 +226,3 @@ def test_thresholds_are_what_the_potentials_were_compared_with() -> None:
     assert 0.1 < float(spikes.mean()) < 0.9
     assert torch.equal((voltages > neuron.thresholds(spikes, start)).float(), spikes)
     assert neuron_of(LIFParameters(v_threshold=0.75)).thresholds(spikes, start) == 0.75
-
-
-def test_state_is_not_changed_in_place() -> None:
-    neuron = neuron_of(LIFBoxParameters())
-    start = (torch.zeros(2, 3),)
-    run_fused(neuron, torch.ones(1, 2, 3), start, 4)
-    assert torch.equal(start[0], torch.zeros(2, 3))

@@ -90,24 +90,6 @@ def test_outputs_and_activity_are_those_of_the_network():
         compare()
 
 
-@pytest.mark.parametrize("neuron", NEURONS)
-@pytest.mark.parametrize("decoder", ["mean_rate", "last_voltage"])
-def test_every_neuron_and_decoder_makes_different_outputs_from_spikes(neuron, decoder):
-    config = NetworkConfig(hidden_sizes=(20, 20), neuron=neuron, decoder=decoder)
-    networks = make_networks(config, 2)
-    population = Population(config, 3, 2)
-    weights = np.stack([population.flatten(network) for network in networks])
-    x = np.random.default_rng(0).normal(0, 2, (2, 30, 3)).astype(np.float32)
-    outputs = population.outputs(weights, x)
-    assert outputs.shape == (2, 30, 2)
-    for network, ours, inputs in zip(networks, outputs, x, strict=True):
-        with torch.no_grad():
-            theirs = network(torch.from_numpy(inputs))[0].numpy()
-        near = np.isclose(ours, theirs, rtol=1e-4, atol=1e-5).all(axis=1)
-        assert near.mean() > 0.9  # the rest spiked at a tiny margin
-    assert np.std(outputs) > 0
-
-
 @settings(max_examples=20, deadline=None)
 @given(networks=st.integers(1, 4), samples=st.integers(1, 4), seed=st.integers(0, 2**20))
 def test_every_sample_is_decided_as_if_alone(networks, samples, seed):
@@ -140,18 +122,6 @@ def test_a_network_by_hand():
     assert activity.features.tolist() == [[0.5, 0.0]]
     assert activity.outputs.tolist() == [[0.5]]  # 3 * 0.5 - 1
     assert activity.inputs is inputs
-
-
-def test_features_are_the_weighted_sum_of_spikes():
-    config = NetworkConfig(hidden_sizes=(6,), time_steps=5, decoder="last_voltage")
-    population = Population(config, 3, 2)
-    rng = np.random.default_rng(0)
-    layers = population.arrange(start_weights(population, rng, 1))
-    x = rng.normal(0, 1, (4, 3)).astype(np.float32)
-    activity = population.run(layers, np.zeros(4, np.int64), x)
-    expected = np.einsum("t,ltn->ln", population.coefficients, activity.spikes[0])
-    assert np.allclose(activity.features, expected, atol=1e-6)
-    assert activity.spikes[0].sum() > 0
 
 
 def test_the_table_of_synapses_by_hand():

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pytest
 import torch
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
@@ -19,14 +18,13 @@ from snn_gym.spiking.config import NetworkConfig
 from snn_gym.spiking.layer_neurons import LayerNeurons
 from snn_gym.spiking.layers import run_fused
 from snn_gym.spiking.network import SpikingNetwork
-from tests.spiking.strategies import SURROGATES, network_configs, neuron_parameters, normal
+from tests.spiking.strategies import network_configs, neuron_parameters, normal
 from tests.spiking.test_layers import (
     DT_MS,
     drives,
     neuron_of,
     norse_constants,
     random_state,
-    shapes,
 )
 
 MARGIN = 1e-5
@@ -106,42 +104,6 @@ def test_equals_norse_up_to_a_tiny_margin(
             torch.testing.assert_close(ours, other, rtol=1e-4, atol=1e-5)
 
 
-@settings(max_examples=60, deadline=None)
-@given(
-    neuron_parameters(), shapes, st.integers(0, 2**31), st.sampled_from(SURROGATES),
-    st.floats(0.5, 5.0, width=32), st.booleans(),
-)  # fmt: skip
-def test_fused_equals_stepped_with_gradients(
-    parameters: NeuronParameters,
-    shape: tuple[int, int, int],
-    seed: int,
-    surrogate: str,
-    slope: float,
-    constant: bool,
-) -> None:
-    time_steps, batch, size = shape
-    neuron = neuron_of(parameters, surrogate, slope)
-    runs, gradients = [], []
-    for run in (run_fused, LayerNeurons.run_stepped):
-        steps = 1 if constant else time_steps
-        currents = normal(seed, steps, batch, size, shift=0.5).requires_grad_()
-        weight = weight_of(size, seed + 2, 0.5).requires_grad_()
-        start = tuple(x.requires_grad_() for x in start_of(neuron, batch, size, seed))
-        spikes, voltages, final, _ = run(neuron, currents, start, time_steps, weight)
-        loss = (spikes * normal(seed + 1, *spikes.shape)).sum()
-        loss = loss + (voltages * normal(seed + 2, *spikes.shape)).sum()
-        loss = loss + sum(((k + 1) * x).sum() for k, x in enumerate(final))
-        gradients.append(torch.autograd.grad(loss, (currents, weight, *start)))
-        runs.append((spikes.detach(), voltages.detach(), start))
-    (spikes, voltages, start), (stepped_spikes, _, _) = runs
-    distances = voltages - neuron.thresholds(spikes, start)  # type: ignore[operator]
-    first_difference(spikes, stepped_spikes, distances.detach())
-    assume(torch.equal(spikes, stepped_spikes))
-    tolerance = 2e-5 * max(1.0, *(float(x.abs().max()) for x in gradients[1]))
-    for fused, stepped in zip(*gradients, strict=True):
-        torch.testing.assert_close(fused, stepped, rtol=1e-4, atol=tolerance)
-
-
 def test_gradient_equals_norses_where_norse_is_right() -> None:
     # Of Norse's recurrent steps only that of the IAF lets the gradient through the reset.
     neuron = neuron_of(IAFParameters(), "triangle", 0.5)
@@ -202,12 +164,3 @@ def test_recurrent_synapses_count_in_the_fan_out() -> None:
     assert [layer.fan_out for layer in network.record(torch.zeros(1, 3)).layers] == [6 + 4, 2 + 6]
     names = {name for name, _ in network.named_parameters() if "recurrent" in name}
     assert names == {"layers.0.recurrent.weight", "layers.1.recurrent.weight"}
-
-
-@pytest.mark.parametrize("neuron", ["lif_box", "lif", "iaf", "alif"])
-def test_gradients_reach_the_recurrent_weights(neuron: str) -> None:
-    torch.manual_seed(0)
-    network = SpikingNetwork(NetworkConfig(hidden_sizes=(16, 16), neuron=neuron, recurrent=True), 3)
-    network(normal(0, 32, 3))[0].square().sum().backward()
-    for layer in network.layers:
-        assert float(layer.recurrent.weight.grad.abs().sum()) > 0

@@ -42,9 +42,11 @@ def direction_of(network: SpikingNetwork) -> torch.Tensor:
     return normal(1, sum(p.numel() for p in network.parameters()))
 
 
-@pytest.mark.parametrize("encoder", ["constant", "learnable_population"])
 @pytest.mark.parametrize("recurrent", [False, True])
-@pytest.mark.parametrize("decoder", DECODERS)
+@pytest.mark.parametrize(
+    ("decoder", "encoder"),
+    [*((decoder, "constant") for decoder in DECODERS), ("last_voltage", "learnable_population")],
+)
 @pytest.mark.parametrize("neuron", NEURONS)
 def test_fused_equals_stepped(neuron: str, decoder: str, recurrent: bool, encoder: str) -> None:
     config = NetworkConfig(

@@ -307,9 +307,3 @@ def test_mistakes_are_named(changes: dict[str, Any], message: str) -> None:
     }
     with pytest.raises(ValueError, match=message):
         network.sequence(**values)
-
-
-def test_spike_trains_of_a_wrong_shape_are_named() -> None:
-    network = SpikingNetwork(NetworkConfig((6,)), 5, spike_steps=4)
-    with pytest.raises(ValueError, match=r"steps, batch, 4, 5\), got \(2, 3, 5\)"):
-        network.sequence(torch.zeros(2, 3, 5), None, torch.zeros(2, 3).bool())

@@ -25,30 +25,30 @@ NAN = math.nan
 DEFAULT = LeanParameters()
 
 
-def strengths(measured: list[float], limit: float = 1.0, **options: Any) -> list[float]:
-    """Strengths after each update, from a start of 1."""
-    control, found = StrengthControl(1.0), []
+@pytest.mark.parametrize(
+    ("measured", "limit", "sign", "slacks"),
+    [
+        # Mean 0, 0, 0.05, 0.095 of bound 1.
+        ([0.0, 0.0, 0.5, 0.5], 1.0, 1, [1.0, 1.0, 0.95, 0.905]),
+        # Mean 1.5 at the first measurement, 1.35, 1.215, 1.0935, 0.98415 of bound 1.
+        ([1.5, 0.0, 0.0, 0.0, 0.0], 1.0, 1, [-0.5, -0.35, -0.215, -0.0935, 0.01585]),
+        ([0.02] * 5, 0.02, 1, [0.0] * 5),
+        ([0.005], 0.02, 1, [0.75]),  # relative to the bound
+        ([1000.0], 1.0, 1, [-1.0]),  # limited to one bound
+        ([-1000.0], 1.0, 1, [1.0]),
+        ([0.0, 0.0], 1.0, -1, [-1.0, -1.0]),
+        ([2.0], 1.0, -1, [1.0]),
+    ],
+)
+def test_the_strength_follows_the_slack(
+    measured: list[float], limit: float, sign: int, slacks: list[float]
+) -> None:
+    control, strengths = StrengthControl(1.0), []
     for value in measured:
-        control = control.step(value, limit, 0.1, **options)
-        found.append(control.strength)
-    return found
-
-
-def test_the_running_mean_begins_at_the_first_measurement() -> None:
-    assert StrengthControl(1.0).step(0.5, 1.0, 0.1).smoothed == 0.5
-
-
-def test_it_grows_within_the_bound_by_the_slack() -> None:
-    # Slack 1, 1; then the mean is 0.05, 0.095 and the slack 0.95, 0.905.
-    expected = np.exp(0.1 * np.cumsum([1.0, 1.0, 0.95, 0.905]))
-    assert strengths([0.0, 0.0, 0.5, 0.5]) == pytest.approx(expected.tolist(), rel=1e-12)
-
-
-def test_it_shrinks_beyond_the_bound_and_recovers() -> None:
-    # Mean 1.5, 1.35, 1.215, 1.0935, 0.98415 of bound 1.
-    slacks = [-0.5, -0.35, -0.215, -0.0935, 0.01585]
-    expected = np.exp(0.1 * np.cumsum(slacks)).tolist()
-    assert strengths([1.5, 0.0, 0.0, 0.0, 0.0]) == pytest.approx(expected, rel=1e-12)
+        control = control.step(value, limit, 0.1, sign)
+        strengths.append(control.strength)
+    expected = np.exp(0.1 * np.cumsum(slacks))
+    assert strengths == pytest.approx(expected.tolist(), rel=1e-12)
 
 
 @pytest.mark.parametrize("strength", [0.7, 0.0])
@@ -62,30 +62,6 @@ def test_with_a_rate_of_zero_it_stays(strength: float) -> None:
 
 def test_one_that_moves_grows_from_zero_too() -> None:
     assert StrengthControl(0.0).step(0.0, 1.0, 0.1).strength == STRENGTHS[0]
-
-
-def test_at_the_bound_it_stays() -> None:
-    assert strengths([0.02] * 5, limit=0.02) == [1.0] * 5
-
-
-def test_the_slack_is_relative_to_the_bound_and_limited() -> None:
-    assert strengths([0.005], limit=0.02) == pytest.approx([math.exp(0.075)])
-    # A thousand bounds of divergence, and a cost below 0, count as one bound of slack.
-    assert strengths([1000.0]) == pytest.approx([math.exp(-0.1)])
-    assert strengths([-1000.0]) == pytest.approx([math.exp(0.1)])
-
-
-def test_a_strength_that_lessens_what_is_bounded_moves_the_other_way() -> None:
-    assert strengths([0.0, 0.0], sign=-1) == pytest.approx([math.exp(-0.1), math.exp(-0.2)])
-    assert strengths([2.0], sign=-1) == pytest.approx([math.exp(0.1)])
-
-
-@pytest.mark.parametrize(("measured", "end"), [(0.0, STRENGTHS[1]), (9.0, STRENGTHS[0])])
-def test_the_strength_stays_within_its_limits(measured: float, end: float) -> None:
-    control = StrengthControl(0.3)
-    for _ in range(50):
-        control = control.step(measured, 1.0, 1.0)
-    assert control.strength == end
 
 
 @pytest.mark.parametrize("sign", [1, -1])
@@ -165,11 +141,8 @@ def test_losses_are_counted_in_units_of_what_was_gained() -> None:
     assert EARNED.judge([49.0] * 4, tolerant) == "lost"
 
 
-def test_without_a_reference_nothing_is_clear() -> None:
+def test_one_episode_or_no_reference_is_never_enough() -> None:
     assert BoundControl(0.02, 9.0).judge([0.0] * 50, FOUR) == "unclear"
-
-
-def test_one_episode_is_never_enough() -> None:
     one = LeanParameters(episodes=1, tolerance=0.05)
     assert EARNED.judge([0.0], one) == "unclear"
     assert EARNED.judge([0.0, 0.0], one) == "lost"
@@ -190,26 +163,21 @@ def test_the_bound_is_widened_halved_and_kept_below_what_lost() -> None:
     assert control.ceiling == pytest.approx(0.04, rel=1e-12)
 
 
-def test_while_it_settles_the_bound_only_falls() -> None:
-    start = BoundControl(0.08, 9.0, losses=1)
-    kept = start.step("kept", DEFAULT, settling=True)
-    assert (kept.bound, kept.losses) == (0.08, 0)
-    assert start.step("lost", DEFAULT, settling=True).bound == 0.04
-
-
-def test_the_bound_is_never_widened_beyond_its_ceiling() -> None:
-    control = BoundControl(0.08, 0.1).step("kept", DEFAULT, settling=False)
-    assert (control.bound, control.ceiling) == (0.1, 0.1)
-    # A bound that lost is no reason for a higher ceiling.
-    lost = BoundControl(0.3, 0.1).step("lost", DEFAULT, settling=False)
-    assert lost.ceiling == 0.1
-
-
-def test_a_widening_of_one_leaves_the_bound() -> None:
-    control = BoundControl(0.08, 9.0)
-    for _ in range(5):
-        control = control.step("kept", LeanParameters(widening=1.0), settling=False)
-    assert control.bound == 0.08
+@pytest.mark.parametrize(
+    ("start", "verdict", "widening", "settling", "bound", "ceiling"),
+    [
+        (0.08, "kept", 1.5, True, 0.08, 9.0),
+        (0.08, "lost", 1.5, True, 0.04, 0.08 / 1.5),
+        (8.0, "kept", 1.5, False, 9.0, 9.0),  # never above the ceiling
+        (90.0, "lost", 1.5, False, 45.0, 9.0),  # a lost bound raises no ceiling
+        (0.08, "kept", 1.0, False, 0.08, 9.0),
+    ],
+)
+def test_limits_of_a_bound(
+    start: float, verdict: Any, widening: float, settling: bool, bound: float, ceiling: float
+) -> None:
+    control = BoundControl(start, 9.0).step(verdict, LeanParameters(widening=widening), settling)
+    assert (control.bound, control.ceiling) == pytest.approx((bound, ceiling))
 
 
 def test_a_bound_is_out_of_reach_after_a_tenth_of_the_updates_without_success() -> None:
@@ -279,21 +247,9 @@ def test_learning_is_never_over_early_and_always_late() -> None:
     assert learning_is_over(rising, 0.9, DEFAULT)
     assert learning_is_over(returns_of(), 0.9, DEFAULT)
     assert learning_is_over(returns_of(), 0.1, LeanParameters(latest_start=0.1))
-
-
-def test_stretches_that_are_to_come_do_not_count() -> None:
-    # A training that is resumed knows only what was played.
-    known = [0.0, 100.0, *[100.0] * 8]
-    later = np.array([*known, *[900.0] * 10])
-    assert learning_is_over(later, 0.5, DEFAULT) == learning_is_over(
-        returns_of(*known), 0.5, DEFAULT
-    )
-
-
-def test_patience_is_a_share_of_the_training() -> None:
-    values = returns_of(0.0, 50.0, 100.0, 100.0, 100.0, 100.0, 100.0, 100.0, 100.0, 100.0)
-    assert not learning_is_over(values, 0.5, DEFAULT)
-    assert learning_is_over(values, 0.5, LeanParameters(patience=0.35))
+    # Patience is a share of the training.
+    assert not learning_is_over(returns_of(0.0, 50.0, *[100.0] * 8), 0.5, DEFAULT)
+    assert learning_is_over(returns_of(0.0, 50.0, *[100.0] * 8), 0.5, LeanParameters(patience=0.35))
 
 
 @pytest.mark.parametrize(

@@ -197,16 +197,6 @@ def test_only_passes_of_its_own_optimisation_count(controlled: str) -> None:
     assert all(torch.equal(before[name], x) for name, x in full_state(network).items())
 
 
-@pytest.mark.parametrize("controlled", CONTROLLED)
-def test_acting_equals_the_general_path_after_it_acted(controlled: str) -> None:
-    network = build(regulation(controlled))
-    network(X)
-    network.rollout_started()
-    general = network(X)[0]
-    with torch.no_grad():
-        assert torch.equal(network(X)[0], general)
-
-
 def test_silent_and_saturated_neurons_come_back() -> None:
     network = build(regulation("threshold", step=0.5, limit=5.0))
     layer = layers_of(network)[0]
@@ -250,19 +240,6 @@ def test_what_it_measured_and_moved_is_saved_and_goes_on() -> None:
     assert extra == {
         f"regulation.controllers.{k}.{name}" for k in (0, 1) for name in ("count", "total", "moved")
     }
-
-
-def test_a_loaded_slope_is_in_force() -> None:
-    parameters = regulation("slope", min_window_share=0.9, max_window_share=1.0)
-    network, loaded = build(parameters), build(parameters)
-    network(X)
-    network.rollout_started()
-    loaded.load_state_dict(network.state_dict())
-    gradients = [
-        torch.autograd.grad(one(X)[0].sum(), one.parameters()) for one in (network, loaded)
-    ]
-    for first, second in zip(*gradients, strict=True):
-        assert torch.equal(first, second)
 
 
 def test_cells_of_a_factory_have_synapses_alone() -> None:
