@@ -69,7 +69,7 @@ def network_configs(draw: st.DrawFn, **fixed: object) -> NetworkConfig:
         "decoder": draw(st.sampled_from(DECODERS)),
         "recurrent": draw(st.booleans()),
     }
-    return NetworkConfig(**{**values, **fixed})  # type: ignore[arg-type]
+    return NetworkConfig(**{**values, **fixed})
 
 
 def normal(seed: int, *shape: int, scale: float = 1.0, shift: float = 0.0) -> torch.Tensor:

@@ -36,10 +36,10 @@ def config_of(neuron: str, **changes: object) -> NetworkConfig:
     if neuron == "alif":
         parameters |= {"tau_adapt_ms": 2.0, "beta": 0.25}
     values = {"hidden_sizes": (1,), "time_steps": 4, "neuron": neuron, **changes}
-    return NetworkConfig(**values, neuron_parameters=parameters)  # type: ignore[arg-type]
+    return NetworkConfig(**values, neuron_parameters=parameters)
 
 
-def layer_of(neuron: str, recurrent: bool):  # type: ignore[no-untyped-def]
+def layer_of(neuron: str, recurrent: bool):
     """A layer whose input current is its input, without an effect of its own spikes."""
     network = SpikingNetwork(config_of(neuron, recurrent=recurrent), 1)
     (layer,) = network.layers
@@ -50,29 +50,29 @@ def layer_of(neuron: str, recurrent: bool):  # type: ignore[no-untyped-def]
     return layer
 
 
-def run_layer(layer, currents: Tensor, breaks: Breaks | None) -> tuple[Tensor, Tensor]:  # type: ignore[no-untyped-def]
+def run_layer(layer, currents: Tensor, breaks: Breaks | None) -> tuple[Tensor, Tensor]:
     state = layer.initial_state(1, currents)
     run = run_fused(layer.neuron, currents, state, 4, layer.recurrent_weight, breaks)
     return run.spikes[:4], run.voltages[:4]
 
 
-def stepped(layer, currents: Tensor) -> tuple[Tensor, Tensor]:  # type: ignore[no-untyped-def]
+def stepped(layer, currents: Tensor) -> tuple[Tensor, Tensor]:
     state = layer.initial_state(1, currents)
     run = layer.neuron.run_stepped(currents, state, 4, layer.recurrent_weight)
     return run.spikes, run.voltages
 
 
-def sequence(layer, currents: Tensor) -> tuple[Tensor, Tensor]:  # type: ignore[no-untyped-def]
+def sequence(layer, currents: Tensor) -> tuple[Tensor, Tensor]:
     breaks = Breaks(torch.ones(2, 1, dtype=torch.bool), (False, True))
     return run_layer(layer, currents.repeat(2, 1, 1), breaks)
 
 
-def acting(layer, currents: Tensor) -> tuple[Tensor, None]:  # type: ignore[no-untyped-def]
+def acting(layer, currents: Tensor) -> tuple[Tensor, None]:
     with torch.no_grad():  # each time step decoded alone: its spikes
         return CompiledLayers([layer], torch.eye(4)).decoded(currents, None)[0], None
 
 
-WAYS: dict[str, Callable] = {  # type: ignore[type-arg]
+WAYS: dict[str, Callable] = {
     "stepped": stepped,
     "kernel": lambda layer, currents: run_layer(layer, currents, None),
     "sequence": sequence,

@@ -20,8 +20,8 @@ CONFIG = NetworkConfig(
     (6,),
     4,
     encoder="rate",
-    encoder_parameters={"timing": "poisson"},  # type: ignore[arg-type]
-    regulation={"controller": {"min_samples": 1000}},  # type: ignore[arg-type]
+    encoder_parameters={"timing": "poisson"},
+    regulation={"controller": {"min_samples": 1000}},
 )
 BOOKKEEPING = {
     "0.count", "0.total", "0.total_of_squares", "0.due", "1.neuron_constants", "1.noise_state",

@@ -14,20 +14,9 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from snn_gym.spiking import NetworkConfig, SpikingNetwork
-from snn_gym.spiking import (
-    events as event_kernels,
-)
-from snn_gym.spiking import execution as compiled
-from snn_gym.spiking import (
-    kernels as backward_kernels,
-)
-from snn_gym.spiking import (
-    kernels as forward_kernels,
-)
-from snn_gym.spiking import layers as products
 from snn_gym.spiking.execution import CompiledLayers
-from tests.program import kernels_in_python
-from tests.spiking import events_in_python
+from snn_gym.spiking.layers import spike_product
+from tests.spiking.events_in_python import interpret
 from tests.spiking.strategies import NAMES, SURROGATES, network_configs, normal
 
 HALVES = {"neuron": "lif_box", "neuron_parameters": {"tau_mem_ms": 2.0}}
@@ -67,7 +56,7 @@ def test_a_state_is_carried_as_by_stepping(config: NetworkConfig, seed: int, bat
         with torch.no_grad():
             ours = network(x, state)
         torch.testing.assert_close(ours[0], output.detach(), rtol=1e-6, atol=1e-6)
-        own = -network.decoder.state_variables * network.layers[-1].size or None  # type: ignore[operator]
+        own = -network.decoder.state_variables * network.layers[-1].size or None
         if config.recurrent:  # its spikes add up in another order
             torch.testing.assert_close(ours[1], final.detach(), rtol=1e-5, atol=1e-5)
         else:
@@ -104,7 +93,7 @@ def test_gradients_through_the_state_are_those_of_stepping(
 @given(network_configs(encoder="constant"), st.integers(0, 2**20))
 def test_a_sample_has_the_bits_of_its_batch(config: NetworkConfig, seed: int) -> None:
     network, x = build(config), normal(seed, 7, 3)
-    layers = CompiledLayers(list(network.layers), network.decoder.coefficients)  # type: ignore[arg-type]
+    layers = CompiledLayers(list(network.layers), network.decoder.coefficients)
     with torch.no_grad():
         together = layers.decoded(x[None], None)[0]
         alone = [layers.decoded(x[None, k : k + 1], None)[0] for k in range(7)]
@@ -126,7 +115,7 @@ def test_gradients_are_those_of_stepping(
     network, x = build(config), normal(1, 80, 3)
     with torch.no_grad():
         for layer in network.layers:
-            layer.linear.bias += bias  # type: ignore[union-attr, operator]
+            layer.linear.bias += bias
     stepped = SpikingNetwork(replace(config, backend="norse"), 3, 2)
     stepped.load_state_dict(network.state_dict())
     found = []
@@ -148,7 +137,7 @@ def test_a_product_with_spikes_is_a_linear_layer(share: float) -> None:
     spikes = torch.from_numpy((rng.random((6, 50, 20)) < share).astype(np.float32))
     spikes.requires_grad_()
     wanted = (spikes, linear.weight, linear.bias)
-    ours = products.spike_product(spikes, linear.weight, linear.bias)
+    ours = spike_product(spikes, linear.weight, linear.bias)
     theirs = linear(spikes)
     torch.testing.assert_close(ours, theirs)
     upstream = normal(1, 6, 50, 15)
@@ -164,22 +153,22 @@ def decide(network: SpikingNetwork, x: Tensor) -> Tensor:
 
 def in_place(network: SpikingNetwork) -> None:
     with torch.no_grad():
-        network.layers[1].linear.weight.mul_(-1.5)  # type: ignore[union-attr, operator]
+        network.layers[1].linear.weight.mul_(-1.5)
 
 
 def by_data(network: SpikingNetwork) -> None:
     """As Stable-Baselines3's polyak_update does, which no version counter of PyTorch sees."""
-    network.layers[0].linear.weight.data.mul_(-1.5)  # type: ignore[union-attr, operator]
+    network.layers[0].linear.weight.data.mul_(-1.5)
 
 
 def replaced(network: SpikingNetwork) -> None:
     linear = network.layers[0].linear
-    linear.bias = nn.Parameter(linear.bias.detach() + 0.5)  # type: ignore[union-attr, operator]
+    linear.bias = nn.Parameter(linear.bias.detach() + 0.5)
 
 
 def of_strange_order(network: SpikingNetwork) -> None:
     linear = network.layers[0].linear
-    linear.weight = nn.Parameter(-linear.weight.detach().t().contiguous().t())  # type: ignore[union-attr, operator]
+    linear.weight = nn.Parameter(-linear.weight.detach().t().contiguous().t())
     decide(network, normal(0, 1, 3))
     by_data(network)
 
@@ -190,7 +179,7 @@ def loaded(network: SpikingNetwork) -> None:
 
 
 @pytest.mark.parametrize("change", [in_place, by_data, replaced, of_strange_order, loaded])
-def test_weights_are_never_stale(change) -> None:  # type: ignore[no-untyped-def]
+def test_weights_are_never_stale(change) -> None:
     network, x = build(NetworkConfig((8, 6), 5)), normal(0, 4, 3, scale=2.0)
     before = decide(network, x)
     change(network)
@@ -202,7 +191,7 @@ def test_weights_are_never_stale(change) -> None:  # type: ignore[no-untyped-def
 
 
 @pytest.mark.parametrize("how", [copy.deepcopy, lambda x: pickle.loads(pickle.dumps(x))])
-def test_a_copy_has_weights_of_its_own(how) -> None:  # type: ignore[no-untyped-def]
+def test_a_copy_has_weights_of_its_own(how) -> None:
     network, x = build(NetworkConfig((8, 6), 5)), normal(0, 4, 3, scale=2.0)
     before = decide(network, x)
     other = how(network)
@@ -233,16 +222,7 @@ def test_kernels_stay_within_their_arrays(
     found = []
     for way in ("compiled", "interpreted"):
         if way == "interpreted":
-            for module in (
-                event_kernels, forward_kernels, backward_kernels, products, compiled,
-            ):  # fmt: skip
-                for name, kernel in list(vars(module).items()):
-                    if hasattr(kernel, "py_func"):
-                        monkeypatch.setattr(module, name, kernel.py_func)
-            for module in (forward_kernels, backward_kernels):
-                monkeypatch.setattr(module, "call", kernels_in_python.call)
-            for name in ("add_rows", "lowest_bit"):
-                monkeypatch.setattr(event_kernels, name, getattr(events_in_python, name))
+            interpret(monkeypatch)
         with torch.no_grad():
             parts = [*network(x, state)]
         if not recurrent:

@@ -18,7 +18,7 @@ from snn_gym.spiking.decoders import PopulationHead, make_decoder, make_head
 from tests.spiking.strategies import normal
 
 
-def last_voltage(tau_mem_ms: float, tau_syn_ms: float, time_steps: int):  # type: ignore[no-untyped-def]
+def last_voltage(tau_mem_ms: float, tau_syn_ms: float, time_steps: int):
     return make_decoder(LastVoltageParameters(tau_mem_ms, tau_syn_ms), 1.0, time_steps)
 
 
@@ -84,7 +84,7 @@ def test_commutes_with_a_linear_head() -> None:
     torch.testing.assert_close(before, after @ weight.T, rtol=1e-5, atol=1e-5)
 
 
-def max_voltage(tau_mem_ms: float, tau_syn_ms: float, time_steps: int):  # type: ignore[no-untyped-def]
+def max_voltage(tau_mem_ms: float, tau_syn_ms: float, time_steps: int):
     return make_decoder(MaxVoltageParameters(tau_mem_ms, tau_syn_ms), 1.0, time_steps)
 
 
@@ -154,7 +154,7 @@ def test_a_population_head_is_a_grouped_convolution(
     assert float(head.weight.abs().max()) <= neurons**-0.5
     convolution = torch.nn.Conv1d(outputs, outputs, neurons, groups=outputs)
     convolution.weight.data.copy_(head.weight.unsqueeze(1))
-    convolution.bias.data.copy_(head.bias)  # type: ignore[union-attr]
+    convolution.bias.data.copy_(head.bias)
     rates = normal(seed, batch, outputs * neurons)
     expected = convolution(rates.view(batch, outputs, neurons)).squeeze(-1)
     torch.testing.assert_close(head(rates), expected, rtol=1e-5, atol=1e-5)

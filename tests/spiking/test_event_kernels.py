@@ -122,16 +122,16 @@ def test_strips_begin_with_a_line_of_the_cache() -> None:
 def test_arrays_out_of_order_are_refused(name: str, place: int) -> None:
     number = np.zeros((2, COLUMNS), np.float32)
     given = [number, 0, number, 0, np.zeros(2, np.int32), np.zeros(2, np.float32), 0, 2]
-    given[place] = np.zeros((4, 2 * COLUMNS), np.float32)[::2, ::2]  # type: ignore[call-overload]
+    given[place] = np.zeros((4, 2 * COLUMNS), np.float32)[::2, ::2]
     with pytest.raises(TypingError, match=f"{name} is an array of layout A; pass one in order, C"):
         _add_rows(*given)
 
 
 @njit
-def _lowest_bit(word):  # type: ignore[no-untyped-def]
+def _lowest_bit(word):
     return lowest_bit(word)
 
 
 @njit
-def _add_rows(total, at, strip, above, places, values, a, z):  # type: ignore[no-untyped-def]
+def _add_rows(total, at, strip, above, places, values, a, z):
     add_rows(total, at, strip, above, places, values, a, z)

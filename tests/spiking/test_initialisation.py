@@ -15,7 +15,7 @@ from snn_gym.spiking.network import SpikingNetwork
 from tests.spiking.strategies import ENCODERS, network_configs, normal
 
 
-def box(tau_mem_ms: float, v_leak: float = 0.0, v_threshold: float = 1.0):  # type: ignore[no-untyped-def]
+def box(tau_mem_ms: float, v_leak: float = 0.0, v_threshold: float = 1.0):
     parameters = LIFBoxParameters(tau_mem_ms=tau_mem_ms, v_leak=v_leak, v_threshold=v_threshold)
     return configured_neuron(NetworkConfig(neuron_parameters=parameters))
 

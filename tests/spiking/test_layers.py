@@ -43,7 +43,7 @@ def norse_constants(parameters: NeuronParameters) -> dict[str, torch.Tensor]:
     return {name: torch.tensor(value) for name, value in constants.items()}
 
 
-def norse_cell(parameters: NeuronParameters, method: str = "super", alpha: float = 1.0):  # type: ignore[no-untyped-def]
+def norse_cell(parameters: NeuronParameters, method: str = "super", alpha: float = 1.0):
     """Norse's own cell, with its own threshold and reset."""
     cell, kind = {
         IAFParameters: (norse.IAFCell, norse.IAFParameters),
@@ -55,7 +55,7 @@ def norse_cell(parameters: NeuronParameters, method: str = "super", alpha: float
     return cell(kind(**constants, method=method, alpha=alpha), dt=DT_MS / 1000)
 
 
-def norse_state(parameters: NeuronParameters, state):  # type: ignore[no-untyped-def]
+def norse_state(parameters: NeuronParameters, state):
     if isinstance(parameters, IAFParameters):
         return norse.IAFFeedForwardState(*state)
     if isinstance(parameters, LIFBoxParameters):

@@ -53,7 +53,7 @@ def learning_neuron(name: str) -> LayerNeurons:
     config = NetworkConfig(
         neuron=name, neuron_parameters=parameters, surrogate="triangle", surrogate_slope=0.3,
         learnable=ALL[name],
-    )  # type: ignore[arg-type]  # fmt: skip
+    )  # fmt: skip
     neuron = configured_neuron(config)
     neuron.learn(config.learnable, SIZE)
     for k, constant in enumerate(neuron.learned.values()):
@@ -68,7 +68,7 @@ def norses(name: str, neuron: LayerNeurons, given: dict[str, Tensor]) -> Any:
         field.requires_grad_()
     common: dict[str, Any] = {"v_reset": torch.tensor(0.0), "method": "triangle", "alpha": 0.3}
     if name != "iaf":
-        common["v_leak"] = torch.tensor(neuron.parameters.v_leak)  # type: ignore[attr-defined]
+        common["v_leak"] = torch.tensor(neuron.parameters.v_leak)
     return cell(parameters(**given, **common), dt=0.001)
 
 
@@ -223,7 +223,7 @@ def test_layers_of_neurons_that_differ() -> None:
     for layer in network.record(x).layers:
         assert 0.02 < float(layer.spikes.mean()) < 0.9
     one = NetworkConfig((5, 4), neuron_parameters=(LIFBoxParameters(2.0), LIFBoxParameters(4.0)))
-    assert [p.tau_mem_ms for _, p in one.layer_neurons] == [2.0, 4.0]  # type: ignore[attr-defined]
+    assert [p.tau_mem_ms for _, p in one.layer_neurons] == [2.0, 4.0]
     assert NetworkConfig((5,), 1, neuron=("alif",)).needs_state
 
 

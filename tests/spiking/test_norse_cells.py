@@ -91,7 +91,7 @@ def test_its_parameters_learn(name: str) -> None:
     network(normal(0, 32, 3))[0].sum().backward()
     gradients = {k: p.grad for k, p in network.named_parameters()}
     assert all(gradient is not None for gradient in gradients.values()), gradients
-    assert float(gradients["layers.0.linear.weight"].abs().sum()) > 0  # type: ignore[union-attr]
+    assert float(gradients["layers.0.linear.weight"].abs().sum()) > 0
 
 
 def test_a_state_without_potential_has_none_in_recordings() -> None:

@@ -39,7 +39,7 @@ def start_of(neuron: LayerNeurons, batch: int, size: int, seed: int) -> tuple[to
     return (*random_state(neuron, batch, size, seed), (normal(seed + 5, batch, size) > 0.5).float())
 
 
-def norse_step(parameters: NeuronParameters, state, current, weight):  # type: ignore[no-untyped-def]
+def norse_step(parameters: NeuronParameters, state, current, weight):
     """Norse's recurrent step with the input current given: its input weights are the identity."""
     step, kind = {
         IAFParameters: (iaf.iaf_step, iaf.IAFParameters),
@@ -50,7 +50,7 @@ def norse_step(parameters: NeuronParameters, state, current, weight):  # type: i
     return step(current, state, eye, weight, constants, DT_MS / 1000)
 
 
-def norse_state(parameters: NeuronParameters, start):  # type: ignore[no-untyped-def]
+def norse_state(parameters: NeuronParameters, start):
     kind = {IAFParameters: iaf.IAFState, LIFParameters: lif.LIFState}.get(
         type(parameters), lsnn.LSNNState
     )
@@ -96,7 +96,7 @@ def test_equals_norse_up_to_a_tiny_margin(
     for t in range(time_steps):
         z, state = norse_step(parameters, state, currents[t % steps], weight)
         theirs.append(z)
-    distances = voltages - neuron.thresholds(spikes, start)  # type: ignore[operator]
+    distances = voltages - neuron.thresholds(spikes, start)
     first_difference(spikes, torch.stack(theirs), distances)
     if torch.equal(spikes, torch.stack(theirs)):
         *variables, z = final

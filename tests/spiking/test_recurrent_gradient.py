@@ -62,7 +62,7 @@ def test_both_paths_equal_autograd_with_recurrent_spikes_detached(
         weight = weight_of(size, seed + 2, 0.5).requires_grad_()
         state = tuple(x.requires_grad_() for x in start_of(neuron, batch, size, seed))
         run = path(neuron, currents, state, time_steps, weight, breaks)
-        spikes, final = run if path is detached_run else (run.spikes, run.final)  # type: ignore[misc,union-attr]
+        spikes, final = run if path is detached_run else (run.spikes, run.final)
         loss = (spikes * normal(seed + 1, *spikes.shape)).sum()
         loss = loss + sum(((k + 1) * x).sum() for k, x in enumerate(final))
         gradients.append(

@@ -117,7 +117,7 @@ def test_stepped_equals_finite_differences_of_the_surrogates_network(
 def test_hard_spikes_where_the_gradient_is_smooth(neuron: str, surrogate: str) -> None:
     # One time step, one layer, and a loss linear in its spikes: the gradient holds no spike.
     config = NetworkConfig(
-        hidden_sizes=(6,), time_steps=1, neuron=neuron, surrogate=surrogate,  # type: ignore[arg-type]
+        hidden_sizes=(6,), time_steps=1, neuron=neuron, surrogate=surrogate,
         surrogate_slope=0.7, backend="norse",
     )  # fmt: skip
     torch.manual_seed(0)

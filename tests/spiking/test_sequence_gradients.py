@@ -164,7 +164,7 @@ def test_second_derivatives_equal_the_stepped_path(neuron: str, recurrent: bool)
     for backend in ("auto", "norse"):
         network = build(
             NetworkConfig(
-                (6, 5), 3, neuron=neuron, recurrent=recurrent, backend=backend,  # type: ignore[arg-type]
+                (6, 5), 3, neuron=neuron, recurrent=recurrent, backend=backend,
                 surrogate_slope=2.0,
             )
         )  # fmt: skip

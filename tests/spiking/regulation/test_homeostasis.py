@@ -280,4 +280,4 @@ def test_what_could_not_work_is_refused() -> None:
     with pytest.raises(ValueError, match=r"'triangle' is as wide at every slope.*another surrog"):
         NetworkConfig.from_dict({"regulation": slope, "surrogate": "triangle"})
     with pytest.raises(ValueError, match=r"controlled: got 'bias'.*'gain', 'synapses', 'thr"):
-        ControllerParameters("bias")  # type: ignore[arg-type]
+        ControllerParameters("bias")

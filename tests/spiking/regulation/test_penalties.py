@@ -232,4 +232,4 @@ def test_bad_parameters_are_refused(values: dict[str, Any], message: str) -> Non
     if values and "rate_strength" not in values and "strength" not in values:
         values = {"rate_strength": 1.0, **values}
     with pytest.raises(ValueError, match=message):
-        NetworkConfig(regulation=values)  # type: ignore[arg-type]
+        NetworkConfig(regulation=values)

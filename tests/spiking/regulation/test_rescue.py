@@ -84,22 +84,18 @@ def test_a_network_that_responds_is_never_touched() -> None:
     assert rescued.regulation.rescue.strength == 0.0
 
 
-@pytest.mark.parametrize("bias", [-20.0, 20.0])
-def test_a_network_that_does_not_respond_is_told_as_by_a_penalty(bias: float) -> None:
-    rescued, plain = build(RESCUE, bias), build(None, bias)
-    penalised = build(replace(RESCUE, rescue_strength=0.0, rate_strength=2.0), bias)
+@pytest.mark.parametrize(("bias", "rate_strength"), [(-20.0, 0.0), (20.0, 0.0), (-20.0, 1.0)])
+def test_an_unresponsive_network_gets_the_gradient_of_a_penalty(
+    bias: float, rate_strength: float
+) -> None:
+    rescued, plain = build(replace(RESCUE, rate_strength=rate_strength), bias), build(None, bias)
+    strength = 2.0 + rate_strength
+    penalised = build(replace(RESCUE, rescue_strength=0.0, rate_strength=strength), bias)
     found, untouched = gradients(rescued), gradients(plain)
     for ours, theirs in zip(found, gradients(penalised), strict=True):
         assert torch.equal(ours, theirs)
     assert any(not torch.equal(a, b) for a, b in zip(found, untouched, strict=True))
     assert rescued.regulation.rescue.strength == 2.0
-
-
-def test_it_adds_to_a_penalty_that_is_there() -> None:
-    both = build(replace(RESCUE, rate_strength=1.0), -20.0)
-    alone = build(replace(RESCUE, rescue_strength=0.0, rate_strength=3.0), -20.0)
-    for ours, theirs in zip(gradients(both), gradients(alone), strict=True):
-        assert torch.equal(ours, theirs)
 
 
 def test_it_brings_a_dead_network_back_and_lets_go() -> None:
