@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
-import pytest
 
 from snn_gym.spiking import events, execution, kernels, layers
 from snn_gym.spiking.events import COLUMNS
 from tests.program import kernels_in_python
 
 
-def lowest_bit(word: np.uint64) -> int:
+def lowest_bit(word):
     return (int(word) & -int(word)).bit_length() - 1
 
 
-def add_rows(
-    total: Any, at: int, strip: Any, above: int, places: Any, values: Any, a: int, z: int
-) -> None:
+def add_rows(total, at, strip, above, places, values, a, z):
     """Add rows in groups of four and then singly; numpy rounds every sum and product to float32."""
     strip = strip.reshape(-1)
     own = total.reshape(-1)[at : at + COLUMNS]  # a view, for arrays in order have no other
@@ -36,7 +31,7 @@ def add_rows(
         own += term
 
 
-def interpret(monkeypatch: pytest.MonkeyPatch) -> None:
+def interpret(monkeypatch):
     """Have the interpreter run all kernels."""
     for module in (events, kernels, layers, execution):
         for name, kernel in list(vars(module).items()):

@@ -18,9 +18,7 @@ from tests.spiking.test_sequence import breaks_of
 @pytest.mark.parametrize(
     ("neuron", "surrogate"), list(zip(sorted(NAMES.values()), SURROGATES, strict=True))
 )
-def test_kernels_stay_within_their_arrays(
-    neuron: str, surrogate: str, recurrent: bool, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_kernels_stay_within_their_arrays(neuron, surrogate, recurrent, monkeypatch):
     rounds, batch, time_steps, size = 3, 3, 2, 5
     layer = make_neurons(neuron, NEURONS[neuron].Parameters(), 1.0, surrogate, 2.0)
     currents = normal(0, rounds * time_steps, batch, size, shift=0.5).requires_grad_()

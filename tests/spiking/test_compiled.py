@@ -11,7 +11,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from torch import Tensor, nn
+from torch import nn
 
 from snn_gym.spiking import NetworkConfig, SpikingNetwork
 from snn_gym.spiking.execution import CompiledLayers
@@ -22,13 +22,13 @@ from tests.spiking.strategies import NAMES, SURROGATES, network_configs, normal
 HALVES = {"neuron": "lif_box", "neuron_parameters": {"tau_mem_ms": 2.0}}
 
 
-def build(config: NetworkConfig, inputs: int = 3, **arguments: int) -> SpikingNetwork:
+def build(config, inputs=3, **arguments):
     torch.manual_seed(0)
     return SpikingNetwork(config, inputs, 2, **arguments)
 
 
 @pytest.mark.parametrize("neuron", sorted(NAMES.values()))
-def test_gradients_of_one_time_step_are_those_of_stepping(neuron: str) -> None:
+def test_gradients_of_one_time_step_are_those_of_stepping(neuron):
     config = NetworkConfig((6, 5), 1, neuron=neuron, surrogate_slope=2.0)
     network, stepped = build(config), build(replace(config, backend="norse"))
     for seed in (1, 2):  # the second pass finds the first one's numbers in its scratch
@@ -45,7 +45,7 @@ def test_gradients_of_one_time_step_are_those_of_stepping(neuron: str) -> None:
 
 @settings(max_examples=60, deadline=None)
 @given(network_configs(encoder="constant"), st.integers(0, 2**20), st.integers(1, 5))
-def test_a_state_is_carried_as_by_stepping(config: NetworkConfig, seed: int, batch: int) -> None:
+def test_a_state_is_carried_as_by_stepping(config, seed, batch):
     network, x = build(config), normal(seed, batch, 3)
     stepped = SpikingNetwork(replace(config, backend="norse"), 3, 2)
     stepped.load_state_dict(network.state_dict())
@@ -68,9 +68,7 @@ def test_a_state_is_carried_as_by_stepping(config: NetworkConfig, seed: int, bat
     ("neuron", "surrogate"), list(zip(sorted(NAMES.values()), SURROGATES, strict=True))
 )
 @pytest.mark.parametrize("batch", [3, 60])
-def test_gradients_through_the_state_are_those_of_stepping(
-    neuron: str, surrogate: str, batch: int
-) -> None:
+def test_gradients_through_the_state_are_those_of_stepping(neuron, surrogate, batch):
     config = NetworkConfig(
         (7, 5), 6, neuron=neuron, surrogate=surrogate, surrogate_slope=2.0, decoder="last_voltage"
     )
@@ -91,7 +89,7 @@ def test_gradients_through_the_state_are_those_of_stepping(
 
 @settings(max_examples=40, deadline=None)
 @given(network_configs(encoder="constant"), st.integers(0, 2**20))
-def test_a_sample_has_the_bits_of_its_batch(config: NetworkConfig, seed: int) -> None:
+def test_a_sample_has_the_bits_of_its_batch(config, seed):
     network, x = build(config), normal(seed, 7, 3)
     layers = CompiledLayers(list(network.layers), network.decoder.coefficients)
     with torch.no_grad():
@@ -106,9 +104,7 @@ def test_a_sample_has_the_bits_of_its_batch(config: NetworkConfig, seed: int) ->
 @pytest.mark.parametrize(
     ("neuron", "surrogate"), list(zip(sorted(NAMES.values()), SURROGATES, strict=True))
 )
-def test_gradients_are_those_of_stepping(
-    neuron: str, surrogate: str, encoder: str, bias: float
-) -> None:
+def test_gradients_are_those_of_stepping(neuron, surrogate, encoder, bias):
     config = NetworkConfig(
         (12, 9), 7, neuron=neuron, surrogate=surrogate, surrogate_slope=2.0, encoder=encoder
     )
@@ -131,7 +127,7 @@ def test_gradients_are_those_of_stepping(
 
 
 @pytest.mark.parametrize("share", [0.02, 0.5])
-def test_a_product_with_spikes_is_a_linear_layer(share: float) -> None:
+def test_a_product_with_spikes_is_a_linear_layer(share):
     linear = nn.Linear(20, 15)
     rng = np.random.default_rng(0)
     spikes = torch.from_numpy((rng.random((6, 50, 20)) < share).astype(np.float32))
@@ -146,40 +142,40 @@ def test_a_product_with_spikes_is_a_linear_layer(share: float) -> None:
         torch.testing.assert_close(mine, reference, rtol=1e-4, atol=1e-4)
 
 
-def decide(network: SpikingNetwork, x: Tensor) -> Tensor:
+def decide(network, x):
     with torch.no_grad():
         return network(x)[0]
 
 
-def in_place(network: SpikingNetwork) -> None:
+def in_place(network):
     with torch.no_grad():
         network.layers[1].linear.weight.mul_(-1.5)
 
 
-def by_data(network: SpikingNetwork) -> None:
+def by_data(network):
     """As Stable-Baselines3's polyak_update does, which no version counter of PyTorch sees."""
     network.layers[0].linear.weight.data.mul_(-1.5)
 
 
-def replaced(network: SpikingNetwork) -> None:
+def replaced(network):
     linear = network.layers[0].linear
     linear.bias = nn.Parameter(linear.bias.detach() + 0.5)
 
 
-def of_strange_order(network: SpikingNetwork) -> None:
+def of_strange_order(network):
     linear = network.layers[0].linear
     linear.weight = nn.Parameter(-linear.weight.detach().t().contiguous().t())
     decide(network, normal(0, 1, 3))
     by_data(network)
 
 
-def loaded(network: SpikingNetwork) -> None:
+def loaded(network):
     torch.manual_seed(5)
     network.load_state_dict(SpikingNetwork(network.config, 3, 2).state_dict())
 
 
 @pytest.mark.parametrize("change", [in_place, by_data, replaced, of_strange_order, loaded])
-def test_weights_are_never_stale(change) -> None:
+def test_weights_are_never_stale(change):
     network, x = build(NetworkConfig((8, 6), 5)), normal(0, 4, 3, scale=2.0)
     before = decide(network, x)
     change(network)
@@ -191,7 +187,7 @@ def test_weights_are_never_stale(change) -> None:
 
 
 @pytest.mark.parametrize("how", [copy.deepcopy, lambda x: pickle.loads(pickle.dumps(x))])
-def test_a_copy_has_weights_of_its_own(how) -> None:
+def test_a_copy_has_weights_of_its_own(how):
     network, x = build(NetworkConfig((8, 6), 5)), normal(0, 4, 3, scale=2.0)
     before = decide(network, x)
     other = how(network)
@@ -200,7 +196,7 @@ def test_a_copy_has_weights_of_its_own(how) -> None:
     assert torch.equal(decide(network, x), before)
 
 
-def test_graphs_that_live_side_by_side_have_room_of_their_own() -> None:
+def test_graphs_that_live_side_by_side_have_room_of_their_own():
     network, (x, y) = build(NetworkConfig((8, 6), 5)), (normal(0, 4, 3), normal(1, 4, 3))
     wanted = list(network.parameters())
     alone = [torch.autograd.grad(network(z)[0].sum(), wanted) for z in (x, y)]
@@ -213,9 +209,7 @@ def test_graphs_that_live_side_by_side_have_room_of_their_own() -> None:
 
 @pytest.mark.parametrize("neuron", sorted(NAMES.values()))
 @pytest.mark.parametrize("recurrent", [False, True])
-def test_kernels_stay_within_their_arrays(
-    neuron: str, recurrent: bool, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_kernels_stay_within_their_arrays(neuron, recurrent, monkeypatch):
     config = NetworkConfig((5, 4), 3, neuron=neuron, recurrent=recurrent, decoder="last_voltage")
     network, x = build(config), normal(0, 3, 3, scale=2.0)
     state = network.rest_state(3)

@@ -230,7 +230,7 @@ def test_weights_that_are_no_numbers_are_counted():
         ({"decoder": "max_voltage"}, "can't run decoder='max_voltage'; use decoder='mean_rate' or"),
     ],
 )
-def test_what_a_population_cant_run_is_refused(arguments, message):
+def test_parts_without_population_kernels_are_refused(arguments, message):
     with pytest.raises(ValueError, match=message):
         Population(NetworkConfig(**arguments), 3, 2)
 

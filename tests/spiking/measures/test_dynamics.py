@@ -264,7 +264,7 @@ def test_measuring_changes_nothing():
         ("relative_change", "hidden_1", "has no older weights .*; give older_weights"),
     ],
 )
-def test_what_does_not_apply_is_refused(name, of, message):
+def test_a_measure_that_does_not_apply_is_refused(name, of, message):
     with pytest.raises(ValueError, match=message):
         measured(network(encoder="rate")).measure(name, of)
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import re
-from typing import Any
 
 import numpy as np
 import pytest
@@ -40,9 +39,7 @@ DEFAULT = LeanParameters()
         ([2.0], 1.0, -1, [1.0]),
     ],
 )
-def test_the_strength_follows_the_slack(
-    measured: list[float], limit: float, sign: int, slacks: list[float]
-) -> None:
+def test_the_strength_follows_the_slack(measured, limit, sign, slacks):
     control, strengths = StrengthControl(1.0), []
     for value in measured:
         control = control.step(value, limit, 0.1, sign)
@@ -52,7 +49,7 @@ def test_the_strength_follows_the_slack(
 
 
 @pytest.mark.parametrize("strength", [0.7, 0.0])
-def test_with_a_rate_of_zero_it_stays(strength: float) -> None:
+def test_with_a_rate_of_zero_it_stays(strength):
     control = StrengthControl(strength)
     for value in (0.0, 5.0, 0.0):
         control = control.step(value, 1.0, 0.0)
@@ -60,13 +57,13 @@ def test_with_a_rate_of_zero_it_stays(strength: float) -> None:
     assert control.smoothed == pytest.approx(0.9 * 0.5)
 
 
-def test_one_that_moves_grows_from_zero_too() -> None:
+def test_one_that_moves_grows_from_zero_too():
     assert StrengthControl(0.0).step(0.0, 1.0, 0.1).strength == STRENGTHS[0]
 
 
 @pytest.mark.parametrize("sign", [1, -1])
 @pytest.mark.parametrize("gain", [0.1, 5.0])
-def test_it_settles_where_what_is_bounded_is_at_its_bound(gain: float, sign: int) -> None:
+def test_it_settles_where_what_is_bounded_is_at_its_bound(gain, sign):
     # A plant whose response is monotonous in the strength: gain * s grows, gain / s falls.
     control = StrengthControl(0.3)
     for _ in range(1500):
@@ -75,15 +72,13 @@ def test_it_settles_where_what_is_bounded_is_at_its_bound(gain: float, sign: int
 
 
 @pytest.mark.parametrize("value", [NAN, math.inf, -math.inf])
-def test_numbers_that_are_not_finite_are_refused(value: float) -> None:
+def test_numbers_that_are_not_finite_are_refused(value):
     with pytest.raises(ValueError, match=f"measured {value}; lower its learning_rate"):
         StrengthControl(0.3).step(value, 1.0, 0.1)
 
 
 @given(st.lists(st.floats(0, 1e6), max_size=30), st.floats(1e-6, 1e3), st.floats(1e-3, 5.0))
-def test_the_strength_is_always_a_usable_number(
-    measured: list[float], limit: float, rate: float
-) -> None:
+def test_the_strength_is_always_a_usable_number(measured, limit, rate):
     control = StrengthControl(0.3)
     for value in measured:
         before, control = control, control.step(value, limit, rate)
@@ -118,11 +113,11 @@ FOUR = LeanParameters(episodes=4, tolerance=0.05)
         ([75.0, 75.0, 95.0, 95.0], "lost"),
     ],
 )
-def test_verdicts_on_training_episodes(returns: list[float], verdict: str) -> None:
+def test_verdicts_on_training_episodes(returns, verdict):
     assert EARNED.judge(returns, FOUR) == verdict
 
 
-def test_the_references_own_error_counts() -> None:
+def test_the_references_own_error_counts():
     # 15 - 1.7 * hypot(5.77, 4) = 3.06, within the 5 that are allowed, and 15 + 1.7 * ... beyond.
     unsure = BoundControl(0.02, 9.0, reference=100.0, error=4.0, gained=100.0)
     assert unsure.judge([75.0, 75.0, 95.0, 95.0], FOUR) == "unclear"
@@ -132,7 +127,7 @@ def test_the_references_own_error_counts() -> None:
     assert unsure.judge([88.0] * 4, FOUR) == "lost"  # 12 - 6.8
 
 
-def test_losses_are_counted_in_units_of_what_was_gained() -> None:
+def test_losses_are_counted_in_units_of_what_was_gained():
     flat = BoundControl(0.02, 9.0, reference=-200.0)  # nothing gained, nothing may be lost
     assert flat.judge([-200.0] * 4, FOUR) == "kept"
     assert flat.judge([-200.1] * 4, FOUR) == "lost"
@@ -141,14 +136,14 @@ def test_losses_are_counted_in_units_of_what_was_gained() -> None:
     assert EARNED.judge([49.0] * 4, tolerant) == "lost"
 
 
-def test_one_episode_or_no_reference_is_never_enough() -> None:
+def test_one_episode_or_no_reference_is_never_enough():
     assert BoundControl(0.02, 9.0).judge([0.0] * 50, FOUR) == "unclear"
     one = LeanParameters(episodes=1, tolerance=0.05)
     assert EARNED.judge([0.0], one) == "unclear"
     assert EARNED.judge([0.0, 0.0], one) == "lost"
 
 
-def test_the_bound_is_widened_halved_and_kept_below_what_lost() -> None:
+def test_the_bound_is_widened_halved_and_kept_below_what_lost():
     control, found = BoundControl(0.08, 9.0), []
     for verdict in ("kept", "unclear", "lost", "lost", "kept", "kept", "kept", "kept"):
         control = control.step(verdict, DEFAULT, settling=False)
@@ -173,14 +168,12 @@ def test_the_bound_is_widened_halved_and_kept_below_what_lost() -> None:
         (0.08, "kept", 1.0, False, 0.08, 9.0),
     ],
 )
-def test_limits_of_a_bound(
-    start: float, verdict: Any, widening: float, settling: bool, bound: float, ceiling: float
-) -> None:
+def test_limits_of_a_bound(start, verdict, widening, settling, bound, ceiling):
     control = BoundControl(start, 9.0).step(verdict, LeanParameters(widening=widening), settling)
     assert (control.bound, control.ceiling) == pytest.approx((bound, ceiling))
 
 
-def test_a_bound_is_out_of_reach_after_a_tenth_of_the_updates_without_success() -> None:
+def test_a_bound_is_out_of_reach_after_a_tenth_of_the_updates_without_success():
     control = StrengthControl(STRENGTHS[0])
     for _ in range(9):
         control = control.step(0.6, 0.5, 0.1)
@@ -193,7 +186,7 @@ def test_a_bound_is_out_of_reach_after_a_tenth_of_the_updates_without_success() 
     assert StrengthControl(1.0).step(0.6, 0.5, 0.1).stuck == 0
 
 
-def test_a_bound_out_of_reach_begins_anew_above_while_none_has_lost() -> None:
+def test_a_bound_out_of_reach_begins_anew_above_while_none_has_lost():
     start = BoundControl(0.03, 0.05, reference=1.0, gained=1.0)
     above = start.begin_above(0.1, DEFAULT)
     assert (above.bound, above.ceiling) == pytest.approx((0.3, 0.45))
@@ -208,7 +201,7 @@ def test_a_bound_out_of_reach_begins_anew_above_while_none_has_lost() -> None:
     assert start.begin_above(0.1, LeanParameters(widening=1.0)) == start
 
 
-def returns_of(*values: float) -> np.ndarray[Any, Any]:
+def returns_of(*values):
     """Mean returns of the first stretches; NaN for those to come."""
     return np.array([*values, *[NAN] * (STRETCHES - len(values))])
 
@@ -233,11 +226,11 @@ PLATEAU = [0.0, 90.0, 100.0, 100.0, 100.0, 100.0, 100.0, 100.0, 100.0, 100.0]
         ("no episode at all", [NAN] * 10, False),
     ],
 )
-def test_when_learning_is_over(why: str, values: list[float], over: bool) -> None:
+def test_when_learning_is_over(why, values, over):
     assert learning_is_over(returns_of(*values), 0.5, DEFAULT) == over, why
 
 
-def test_learning_is_never_over_early_and_always_late() -> None:
+def test_learning_is_never_over_early_and_always_late():
     settled = returns_of(0.0, *[100.0] * 19)
     quick = LeanParameters(patience=0.05)
     assert not learning_is_over(settled, 0.39, quick)
@@ -279,7 +272,7 @@ def test_learning_is_never_over_early_and_always_late() -> None:
         ),
     ],
 )
-def test_bad_settings_are_refused_in_one_line(values: dict[str, Any], message: str) -> None:
+def test_bad_settings_are_refused_in_one_line(values, message):
     with pytest.raises(ValueError, match=re.escape(message)) as caught:
         from_mapping(LeanParameters, values, "lean")
     assert "\n" not in str(caught.value)
