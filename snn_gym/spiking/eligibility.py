@@ -143,7 +143,11 @@ class EligibilityTraces:
         steps = self._decoder.coefficients.shape[1]
         decoded: Tensor
         with torch.no_grad():
-            run = self._run(signal, steps)
+            decision = Decision(
+                self._neuron, steps, no_breaks(signal.shape[1]), traced_names(self._neuron.text)
+            )
+            currents, weight = self._layer.currents(signal), self._layer.recurrent_weight
+            run = run_kernels(decision, currents, weight, None, self._state)
             decoded, self._read = self._decoder(run.spikes, self._read)
         self._follow(self._sources(signal, run.spikes), run)
         self._state = run.final
@@ -177,14 +181,6 @@ class EligibilityTraces:
         self._traces[started] = 0.0
         self._carried[:, started] = 0.0
 
-    def _run(self, signal: Tensor, steps: int) -> Kept:
-        breaks, names = no_breaks(signal.shape[1]), traced_names(self._neuron.text)
-        decision, weight = (
-            Decision(self._neuron, steps, breaks, names),
-            self._layer.recurrent_weight,
-        )
-        return run_kernels(decision, self._layer.currents(signal), weight, None, self._state)
-
     def _sources(self, signal: Tensor, spikes: Tensor) -> Array:
         """Return the inputs of all synapses at every time step, (T, B, D + 1 + N)."""
         steps, batch, size = spikes.shape
@@ -205,7 +201,7 @@ class EligibilityTraces:
         )  # fmt: skip
         variables = self._decoder.state_variables
         if variables:
-            # What the decoder carries over from the decisions before.
+            # Traces of earlier decisions that the decoder's state carries over
             transition = self._decoder.transition.numpy()
             for q, s in np.ndindex(transition.shape):
                 self._gathered[q] += transition[q, s] * self._carried[s]

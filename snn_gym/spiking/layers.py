@@ -373,7 +373,7 @@ class SpikingLayer(nn.Module):
         self.size = size
         learned = neuron.learned if isinstance(neuron, LayerNeurons) else {}
         self.learned = nn.ModuleDict(learned)
-        # What a neuron or cell learns of its own is trained and saved with the layer.
+        # Parameters inside of a neuron or cell, so that they are trained and saved with the layer.
         self.neuron_parameters = nn.ParameterDict(hidden_parameters(neuron, self.parameters()))
         self.fusable = isinstance(neuron, LayerNeurons) and backend != "norse"
         """Whether the fused kernels can run this layer."""

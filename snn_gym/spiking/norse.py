@@ -41,7 +41,7 @@ _NAMES: dict[type[Neuron], tuple[str, str]] = {
     LIF: ("lif", "LIF"),
 }
 """Norse's module of a neuron, and the prefix of its names."""
-# Norse's threshold at infinity never fires: what it returns is the bare integration.
+# At an infinite threshold Norse's neuron never fires, and its step is the bare integration.
 _NEVER = torch.tensor(math.inf)
 
 
@@ -92,7 +92,7 @@ def norse_integrate(
     """Return Norse's integration of a time step, None for a neuron that it does not have."""
     if text not in _NAMES:
         return None
-    # What a trace makes belongs to that trace, and what is learned changes.
+    # Tensors made in a trace belong to it, and learned constants change: neither is cached.
     norse = _norse(*_NAMES[text])
     if learned or is_traced():
         made = _constants(text, parameters, dt_ms, learned)

@@ -91,11 +91,6 @@ class Population:
         return len(self.synapses)
 
     @property
-    def v_threshold(self) -> float | None:
-        """Firing threshold of the hidden neurons at rest."""
-        return self.neuron.v_threshold
-
-    @property
     def rheobase(self) -> float:
         """Least constant current that fires a resting neuron within a decision."""
         return self.neuron.rheobase(self.config.time_steps)
@@ -247,11 +242,11 @@ def surrogate_window(population: Population, voltages: Array) -> Array:
     return result
 
 
-def finite_or_raise(weights: Array, what: str) -> None:
+def finite_or_raise(weights: Array, owner: str) -> None:
     """Refuse weights that are infinite or not a number."""
     if not np.isfinite(weights).all():
         bad = int(np.size(weights) - np.isfinite(weights).sum())
         raise ValueError(
-            f"{what}: {bad} of {np.size(weights)} weights are not finite; lower the step size or "
+            f"{owner}: {bad} of {np.size(weights)} weights are not finite; lower the step size or "
             f"set a weight limit below {math.inf}"
         )

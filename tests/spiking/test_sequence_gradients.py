@@ -212,7 +212,7 @@ def test_a_penalty_is_that_of_all_decisions(neuron, recurrent):
 
 @pytest.mark.parametrize("controlled", ["gain", "threshold", "slope"])
 @pytest.mark.parametrize("neuron", BUILT_IN)
-def test_a_controller_measures_what_it_would_in_steps(neuron, controlled):
+def test_a_controller_measures_a_sequence_like_its_steps(neuron, controlled):
     regulation = {"controller": {"controlled": controlled}}
     config = NetworkConfig.from_dict(
         {"hidden_sizes": [8, 6], "time_steps": 4, "neuron": neuron, "regulation": regulation}

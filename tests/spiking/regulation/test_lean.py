@@ -63,7 +63,7 @@ def test_one_that_moves_grows_from_zero_too():
 
 @pytest.mark.parametrize("sign", [1, -1])
 @pytest.mark.parametrize("gain", [0.1, 5.0])
-def test_it_settles_where_what_is_bounded_is_at_its_bound(gain, sign):
+def test_it_settles_at_the_bound(gain, sign):
     # A plant whose response is monotonous in the strength: gain * s grows, gain / s falls.
     control = StrengthControl(0.3)
     for _ in range(1500):
@@ -127,7 +127,7 @@ def test_the_references_own_error_counts():
     assert unsure.judge([88.0] * 4, FOUR) == "lost"  # 12 - 6.8
 
 
-def test_losses_are_counted_in_units_of_what_was_gained():
+def test_losses_are_counted_in_units_of_the_gain():
     flat = BoundControl(0.02, 9.0, reference=-200.0)  # nothing gained, nothing may be lost
     assert flat.judge([-200.0] * 4, FOUR) == "kept"
     assert flat.judge([-200.1] * 4, FOUR) == "lost"
@@ -143,7 +143,7 @@ def test_one_episode_or_no_reference_is_never_enough():
     assert EARNED.judge([0.0, 0.0], one) == "lost"
 
 
-def test_the_bound_is_widened_halved_and_kept_below_what_lost():
+def test_the_bound_stays_below_a_bound_that_lost():
     control, found = BoundControl(0.08, 9.0), []
     for verdict in ("kept", "unclear", "lost", "lost", "kept", "kept", "kept", "kept"):
         control = control.step(verdict, DEFAULT, settling=False)
